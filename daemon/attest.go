@@ -31,8 +31,8 @@ func (m *PanelActions) attest(ctx context.Context, id string, who policy.MemberI
 		return panel.NotNow
 	}
 	n := m.cfg.Journal.Len()
-	m.engine.step(ctx, session.Attest{By: who, Session: a.session, Intervention: a.id, What: a.kind})
-	if err := m.engine.saved(n); err != nil {
+	m.engine.apply(ctx, session.Attest{By: who, Session: a.session, Intervention: a.id, What: a.kind})
+	if err := m.engine.writtenSince(n); err != nil {
 		return err
 	}
 	m.engine.model.attests.remove(id)
@@ -64,7 +64,7 @@ func (m *views) attestNext() policy.Text {
 
 // attestOffers are the two buttons of an intervention that waits.
 func (m *views) attestOffers(a toAttest) []panel.Offer {
-	mach, _ := m.model.rules.site()
+	mach, _ := m.model.rules.machine()
 	return []panel.Offer{panel.OfferAttest(a.id, mach.KindName(a.kind), a.minutes), panel.OfferDecline(a.id)}
 }
 

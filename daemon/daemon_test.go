@@ -194,7 +194,7 @@ func TestRefusalsSayWhatToDoNext(t *testing.T) {
 		if v := b.cfg.Panel.Current(); !strings.Contains(v.Line.FR, want[1]) || v.Next.FR == "" || v.Next.EN == "" {
 			t.Errorf("%s reads %+v %+v", card, v.Line, v.Next)
 		}
-		b.cfg.Panel.Settle()
+		b.cfg.Panel.EndFlash()
 	}
 	if strings.Contains(b.log.String(), "DEADBEEF") || strings.Contains(b.log.String(), "deadbeef") ||
 		strings.Contains(b.log.String(), "Zoé") {
@@ -239,7 +239,7 @@ func TestFullDiskStartsNothingAndLosesNoEnd(t *testing.T) {
 	if got := b.tap(lea); !strings.HasPrefix(got, "relay off") || !strings.HasSuffix(got, "[fault]") {
 		t.Errorf("the end: %q", got)
 	}
-	b.cfg.Panel.Settle()
+	b.cfg.Panel.EndFlash()
 	if got := b.tap(karim); strings.Contains(got, "ON") || !strings.HasSuffix(got, "[fault]") {
 		t.Errorf("a start on a full disk: %q", got)
 	}
@@ -249,7 +249,7 @@ func TestFullDiskStartsNothingAndLosesNoEnd(t *testing.T) {
 	b.notes.full = false
 	b.now = b.now.Add(time.Minute)
 	before := len(b.notes.said)
-	b.e.step(t.Context(), session.Tick{})
+	b.e.apply(t.Context(), session.Tick{})
 	if got := strings.Join(b.notes.said[before:], " "); !strings.Contains(got, "session-end") {
 		t.Errorf("once there is room: %q", got)
 	}
@@ -296,11 +296,11 @@ func TestEStopAndReaderAreHeard(t *testing.T) {
 	if b.m.state.Running() {
 		t.Error("it runs again by itself")
 	}
-	b.e.readerSays(t.Context(), rfid.Event{Err: errors.New("unplugged")})
+	b.e.readerEvent(t.Context(), rfid.Event{Err: errors.New("unplugged")})
 	if !b.m.state.Holds.ReaderDown {
 		t.Error("the reader is thought to answer")
 	}
-	b.e.readerSays(t.Context(), rfid.Event{Alive: true})
+	b.e.readerEvent(t.Context(), rfid.Event{Alive: true})
 	if b.m.state.Holds.ReaderDown {
 		t.Error("the reader is thought to be silent")
 	}
@@ -347,7 +347,7 @@ func TestTapInTheMomentOfTheEndClosesNoRelay(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	card, _ := rfid.ParseUID(lea)
-	b.e.readerSays(ctx, rfid.Event{Alive: true, Tap: rfid.Tap{UID: card, At: time.Now()}})
+	b.e.readerEvent(ctx, rfid.Event{Alive: true, Tap: rfid.Tap{UID: card, At: time.Now()}})
 	if err := b.Run(ctx, time.Hour); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
@@ -403,7 +403,7 @@ func TestATapThatComesLateMeansNothing(t *testing.T) {
 	}
 	read := func(at time.Time) string {
 		before := len(b.notes.said)
-		b.e.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: card, At: at}})
+		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: card, At: at}})
 		return strings.Join(b.notes.said[before:], " ")
 	}
 	b.wants(read(time.Now().Add(-stale-time.Second)), "")
@@ -443,7 +443,7 @@ func (b *bench) proves(card string, p rfid.Proof) string {
 	b.now = b.now.Add(3 * time.Second)
 	before := len(b.notes.said)
 	u, _ := rfid.ParseUID(card)
-	b.e.readerSays(b.t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Proof: p}})
+	b.e.readerEvent(b.t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Proof: p}})
 	return strings.Join(append(slices.Clone(b.notes.said[before:]), "["+string(b.cfg.Panel.Current().Sign)+"]"), " ")
 }
 
@@ -474,17 +474,17 @@ func TestCardTakenOutOfItsSlotEndsItsSession(t *testing.T) {
 	b.m.state.Holds.ReaderDown = false
 	b.wants(b.proves(lea, 0), "session-start RELAY ON [on]")
 	u, _ := rfid.ParseUID(zoe)
-	b.e.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
+	b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
 	if !b.m.state.Running() {
 		t.Error("another card's leaving ended the session")
 	}
 	u, _ = rfid.ParseUID(lea)
-	b.e.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
+	b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
 	if b.m.state.Running() || b.notes.said[len(b.notes.said)-1] != "session-end" {
 		t.Errorf("%v, %v", b.m.state.Phase, b.notes.said)
 	}
 	b.wants(b.proves(lea, 0), "session-start RELAY ON [on]")
-	b.e.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{Away: true}}) // the reader came back to an empty slot
+	b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{Away: true}}) // the reader came back to an empty slot
 	if b.m.state.Running() {
 		t.Error("an empty slot keeps a session")
 	}

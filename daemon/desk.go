@@ -15,13 +15,13 @@ import (
 
 // The desk is what people do at the panel. Whoever tapped last may, for a minute; a form that they opened is theirs for
 // ten, whoever taps meanwhile. What needs a touch, and the opening of a form, is for the screen at the machine
-// (panel.Order.Here, panel.Ask.Here): a page elsewhere on the network shows. What is sent from there, with a form's
+// (panel.Touch.Here, panel.FormRequest.Here): a page elsewhere on the network shows. What is sent from there, with a form's
 // code, is unsigned (unsigned.go).
 
 // identify is how long a card that was asked for only says who is there.
 const identify = 15 * time.Second
 
-// PanelActions is what people do at the panel. It implements panel.Clerk.
+// PanelActions is what people do at the panel. It implements panel.Actions.
 type PanelActions struct {
 	cfg      *Config
 	engine   *engine
@@ -29,15 +29,15 @@ type PanelActions struct {
 	loop     loop
 }
 
-var _ panel.Clerk = (*PanelActions)(nil)
+var _ panel.Actions = (*PanelActions)(nil)
 
-// Do implements panel.Clerk.
-func (c *PanelActions) Do(ctx context.Context, o panel.Order) error {
-	return c.at(ctx, func(ctx context.Context) error { return c.touched(ctx, o) })
+// Do implements panel.Actions.
+func (c *PanelActions) Do(ctx context.Context, o panel.Touch) error {
+	return c.at(ctx, func(ctx context.Context) error { return c.touch(ctx, o) })
 }
 
-// Form implements panel.Clerk.
-func (c *PanelActions) Form(ctx context.Context, a panel.Ask) (f panel.Form, err error) {
+// Form implements panel.Actions.
+func (c *PanelActions) Form(ctx context.Context, a panel.FormRequest) (f panel.Form, err error) {
 	err = c.at(ctx, func(context.Context) error {
 		if a.Token != "" {
 			x, ok := c.engine.model.forms.find(a.Token)
@@ -53,10 +53,10 @@ func (c *PanelActions) Form(ctx context.Context, a panel.Ask) (f panel.Form, err
 	return f, err
 }
 
-// Write implements panel.Clerk.
+// Write implements panel.Actions.
 func (c *PanelActions) Write(ctx context.Context, token string, e panel.Entry) (waits policy.Text, err error) {
 	err = c.at(ctx, func(ctx context.Context) error {
-		waits, err = c.written(ctx, token, e)
+		waits, err = c.fillIn(ctx, token, e)
 		return err
 	})
 	return waits, err
@@ -78,19 +78,19 @@ func (c *PanelActions) at(ctx context.Context, do func(context.Context) error) e
 // plainly is a refusal in the words of this machine; any other error is as it was.
 func (m *PanelActions) plainly(err error) error {
 	no := panel.Refusal{}
-	if mach, known := m.engine.model.rules.site(); known && errors.As(err, &no) {
+	if mach, known := m.engine.model.rules.machine(); known && errors.As(err, &no) {
 		return panel.Refusal(mach.Plain(policy.Text(no)))
 	}
 	return err
 }
 
-// stands is who stands at the machine; empty: nobody.
-func (m *model) stands() policy.MemberID { return m.presence.member(m.cfg.Now()) }
+// currentMember is who stands at the machine; empty: nobody.
+func (m *model) currentMember() policy.MemberID { return m.presence.member(m.cfg.Now()) }
 
 // arrived notes who stands there now. Whose card is blocked, or proved less than this machine asks for, is nobody; and
 // whoever stood there before does not any more.
 func (m *model) arrived(id policy.MemberID, card policy.CardStrength, d policy.Decision) {
-	mach, ok := m.rules.site()
+	mach, ok := m.rules.machine()
 	if !ok || card < mach.Card || slices.Contains(d.Codes(), policy.CardBlocked) {
 		m.presence.leave()
 		return
@@ -98,29 +98,29 @@ func (m *model) arrived(id policy.MemberID, card policy.CardStrength, d policy.D
 	m.presence.arrive(id, m.cfg.Now(), m.rules.roster.Policy.Zone)
 }
 
-// site is this machine in the policy.
-func (m *rules) site() (*policy.Machine, bool) {
+// machine is this machine in the policy.
+func (m *rules) machine() (*policy.Machine, bool) {
 	if m.roster == nil {
 		return nil, false
 	}
 	return m.roster.Policy.Machine(m.cfg.Machine)
 }
 
-// touched carries out a touch.
-func (m *PanelActions) touched(ctx context.Context, o panel.Order) error {
-	who, s := m.engine.model.stands(), m.engine.model.state
+// touch carries out a touch.
+func (m *PanelActions) touch(ctx context.Context, o panel.Touch) error {
+	who, s := m.engine.model.currentMember(), m.engine.model.state
 	n := m.cfg.Journal.Len()
 	switch {
 	case !o.Here:
 		return panel.OnlyHere
 	case o.At != 0 && o.At != m.engine.model.presence.generation:
-		return panel.NotYou
+		return panel.AnotherCardTapped
 	case o.Do == "extend": // a card would end the session: whoever stands there may
 		m.extend(ctx)
 		return ok(m.cfg.Journal.Len() > n)
 	case o.Do == "power-off": // it only makes things safer
-		m.engine.step(ctx, session.PowerOff{By: s.Current.Member})
-		return m.engine.saved(n)
+		m.engine.apply(ctx, session.PowerOff{By: s.Current.Member})
+		return m.engine.writtenSince(n)
 	case who == "":
 		return panel.CardFirst
 	}
@@ -128,15 +128,15 @@ func (m *PanelActions) touched(ctx context.Context, o panel.Order) error {
 	case "role":
 		var role policy.Role
 		if err := role.UnmarshalText([]byte(o.Arg)); err != nil || role == policy.NoRole {
-			return panel.NotWhat
+			return panel.ChooseFromList
 		}
-		return ok(who == s.Current.Member && m.engine.choose(ctx, role))
+		return ok(who == s.Current.Member && m.engine.chooseRole(ctx, role))
 	case "untag":
 		if strings.HasPrefix(o.Arg, duePrefix) { // that comes off by doing it
-			return panel.NotWhat
+			return panel.ChooseFromList
 		}
-		m.engine.step(ctx, session.RemoveTag{ID: o.Arg, By: who})
-		err := m.engine.saved(n)
+		m.engine.apply(ctx, session.RemoveTag{ID: o.Arg, By: who})
+		err := m.engine.writtenSince(n)
 		if err == nil && len(m.engine.model.state.Holds.Tags) == 0 {
 			m.cfg.Panel.Flash(panel.Returned(m.engine.model.rules.name(who)), flash/2)
 		}
@@ -150,15 +150,15 @@ func (m *PanelActions) touched(ctx context.Context, o panel.Order) error {
 	case "decline":
 		return m.decline(o.Arg, who)
 	case "vouch":
-		mach, known := m.engine.model.rules.site()
+		mach, known := m.engine.model.rules.machine()
 		if !known || len(o.Items) == 0 || slices.ContainsFunc(o.Items, func(s string) bool { return !has(mach.Vouch, s) }) {
-			return panel.NotWhat
+			return panel.ChooseFromList
 		}
 		slices.Sort(o.Items)
-		m.engine.step(ctx, session.Vouch{By: who, Skills: slices.Compact(o.Items)})
-		return m.engine.saved(n)
+		m.engine.apply(ctx, session.Vouch{By: who, Skills: slices.Compact(o.Items)})
+		return m.engine.writtenSince(n)
 	}
-	return panel.NotWhat
+	return panel.ChooseFromList
 }
 
 func ok(done bool) error {
@@ -168,8 +168,8 @@ func ok(done bool) error {
 	return nil
 }
 
-// saved says whether a record was written since there were n.
-func (m *engine) saved(n uint64) error {
+// writtenSince says whether a record was written since there were n.
+func (m *engine) writtenSince(n uint64) error {
 	switch {
 	case m.cfg.Journal.Len() > n && !m.model.state.Ledger.Broken:
 		return nil
@@ -201,7 +201,7 @@ func (m *PanelActions) extend(ctx context.Context) {
 	if s, known := m.engine.model.rules.person(m.engine.model.state.Current.Supervisor); known {
 		supervisor = m.engine.model.practice.with(s.Member)
 	}
-	m.engine.step(ctx, session.Extend{Decision: m.engine.model.rules.roster.Policy.Decide(m.engine.decider.question(&member, supervisor, m.engine.model.state.Current.Role))})
+	m.engine.apply(ctx, session.Extend{Decision: m.engine.model.rules.roster.Policy.Decide(m.engine.decider.question(&member, supervisor, m.engine.model.state.Current.Role))})
 }
 
 // minutesOf are how long a maintenance took so far; at least one.
@@ -241,9 +241,9 @@ func (m *rules) language(id policy.MemberID) string {
 }
 
 // offers are the buttons of this moment, and what whoever stands there is asked.
-func (m *views) offers() ([]panel.Offer, *panel.Desk) {
+func (m *views) offers() ([]panel.Offer, *panel.Visitor) {
 	var out []panel.Offer
-	s, who := m.model.state, m.model.stands()
+	s, who := m.model.state, m.model.currentMember()
 	if s.Phase == session.EndingSoon && s.Current.Limits.Extend > 0 {
 		out = append(out, panel.OfferExtend(s.Current.Limits.Extend))
 	}
@@ -254,25 +254,25 @@ func (m *views) offers() ([]panel.Offer, *panel.Desk) {
 		return out, nil
 	}
 	if u, waits := m.model.forms.oldestOf(who); waits {
-		return append(out, u.confirmOffers()...), &panel.Desk{Name: m.model.rules.name(who), Until: m.model.wall(m.model.presence.since.Add(session.ChooseFor)), At: m.model.presence.generation, Ask: "confirm", Line: panel.IsItYours(m.model.rules.name(who))}
+		return append(out, u.confirmOffers()...), &panel.Visitor{Name: m.model.rules.name(who), Until: m.model.wall(m.model.presence.since.Add(session.ChooseFor)), At: m.model.presence.generation, Question: "confirm", Line: panel.ConfirmQuestion(m.model.rules.name(who))}
 	}
 	if a, waits := m.model.attests.oldestOf(who); waits {
-		return append(out, m.attestOffers(a)...), &panel.Desk{Name: m.model.rules.name(who), Until: m.model.wall(m.model.presence.since.Add(session.ChooseFor)), At: m.model.presence.generation, Ask: "attest",
-			Line: panel.DidTheyDoIt(m.model.rules.name(who), m.model.rules.name(a.by))}
+		return append(out, m.attestOffers(a)...), &panel.Visitor{Name: m.model.rules.name(who), Until: m.model.wall(m.model.presence.since.Add(session.ChooseFor)), At: m.model.presence.generation, Question: "attest",
+			Line: panel.EndorseQuestion(m.model.rules.name(who), m.model.rules.name(a.by))}
 	}
 	if who == s.Current.Member {
 		for _, r := range s.Current.Others {
 			out = append(out, panel.OfferRole(r))
 		}
 	}
-	d := &panel.Desk{Name: m.model.rules.name(who), Until: m.model.wall(m.model.presence.since.Add(session.ChooseFor)), At: m.model.presence.generation}
+	d := &panel.Visitor{Name: m.model.rules.name(who), Until: m.model.wall(m.model.presence.since.Add(session.ChooseFor)), At: m.model.presence.generation}
 	d.Report = m.model.presence.reporter == m.model.presence.generation
-	mach, known := m.model.rules.site()
+	mach, known := m.model.rules.machine()
 	if !known {
 		return out, d
 	}
 	if s.VouchRequest.Open && s.VouchRequest.Mentor == who && len(mach.Vouch) > 0 {
-		d.Ask, d.Line = "vouch", panel.WhatWentWell(m.model.rules.name(who), m.model.rules.name(s.VouchRequest.Learner))
+		d.Question, d.Line = "vouch", panel.VouchQuestion(m.model.rules.name(who), m.model.rules.name(s.VouchRequest.Learner))
 		for _, x := range mach.Vouch {
 			d.Items = append(d.Items, panel.Choice{ID: x.ID, Label: x.Name})
 		}
@@ -283,7 +283,7 @@ func (m *views) offers() ([]panel.Offer, *panel.Desk) {
 		case s.Phase == session.Maintenance:
 			out = append(out, panel.OfferLog())
 		default:
-			d.Ask, d.Line, d.Items = "log", panel.WhatWasDone(m.model.rules.name(w.By)), m.model.rules.kinds(mach)
+			d.Question, d.Line, d.Items = "log", panel.InterventionQuestion(m.model.rules.name(w.By)), m.model.rules.interventionKinds(mach)
 		}
 		if w.Endorser == who {
 			for _, t := range s.Holds.Tags {
@@ -302,8 +302,8 @@ func (m *views) offers() ([]panel.Offer, *panel.Desk) {
 // reason is why a tag hangs, in both languages where the machine put it on itself.
 func (m *views) reason(t session.Tag) policy.Text {
 	if kind, due := strings.CutPrefix(t.ID, duePrefix); due && t.By == "" {
-		if mach, known := m.model.rules.site(); known {
-			return panel.Overdue(mach.KindName(kind))
+		if mach, known := m.model.rules.machine(); known {
+			return panel.MaintenanceTagReason(mach.KindName(kind))
 		}
 	}
 	if t.ID == "contactor" && t.By == "" {

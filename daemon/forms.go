@@ -23,13 +23,13 @@ const (
 )
 
 // open opens a form for whoever stands there.
-func (m *PanelActions) open(a panel.Ask) (panel.Form, error) {
-	who := m.engine.model.stands()
+func (m *PanelActions) open(a panel.FormRequest) (panel.Form, error) {
+	who := m.engine.model.currentMember()
 	switch {
 	case !a.Here:
 		return panel.Form{}, panel.ScanCode
 	case a.At != 0 && a.At != m.engine.model.presence.generation:
-		return panel.Form{}, panel.NotYou
+		return panel.Form{}, panel.AnotherCardTapped
 	case who == "" && a.Do == formReport:
 		// the next card says who is there; it starts nothing, and ends no more than it would anyway
 		m.engine.model.presence.ask(m.cfg.Now())
@@ -40,7 +40,7 @@ func (m *PanelActions) open(a panel.Ask) (panel.Form, error) {
 	case who == "":
 		return panel.Form{}, panel.CardFirst
 	}
-	mach, known := m.engine.model.rules.site()
+	mach, known := m.engine.model.rules.machine()
 	if !known {
 		return panel.Form{}, panel.NotNow
 	}
@@ -48,25 +48,25 @@ func (m *PanelActions) open(a panel.Ask) (panel.Form, error) {
 	name := m.engine.model.rules.name(who)
 	switch a.Do {
 	case formReport:
-		f.role, f.Stop, f.Title, f.Items = m.engine.model.roleOf(who), string(wire.Dangerous), panel.WhatIsWrong(name), problems()
+		f.role, f.Stop, f.Title, f.Items = m.engine.model.roleOf(who), string(wire.Dangerous), panel.ReportQuestion(name), problems()
 	case formTag:
 		if !m.engine.model.maintains(who) {
 			return panel.Form{}, panel.NotNow
 		}
-		f.role, f.Stop, f.Title, f.Items = policy.Maintainer, "*", panel.WhyTag(name), problems()
+		f.role, f.Stop, f.Title, f.Items = policy.Maintainer, "*", panel.TagQuestion(name), problems()
 	case formLog:
 		w := m.engine.model.work(who)
 		if w.Session == "" {
 			return panel.Form{}, panel.NotNow
 		}
 		f.by, f.endorser, f.session, f.since = w.By, w.Endorser, w.Session, w.Since
-		f.Parts, f.Minutes, f.Title = true, minutesOf(w, m.cfg.Now()), panel.WhatWasDone(m.engine.model.rules.name(w.By))
-		f.Items = m.engine.model.rules.kinds(mach)
+		f.Parts, f.Minutes, f.Title = true, minutesOf(w, m.cfg.Now()), panel.InterventionQuestion(m.engine.model.rules.name(w.By))
+		f.Items = m.engine.model.rules.interventionKinds(mach)
 	default:
-		return panel.Form{}, panel.NotWhat
+		return panel.Form{}, panel.ChooseFromList
 	}
 	if a.Item != "" && !slices.ContainsFunc(f.Items, func(c panel.Choice) bool { return c.ID == a.Item }) {
-		return panel.Form{}, panel.NotWhat
+		return panel.Form{}, panel.ChooseFromList
 	}
 	b := make([]byte, 16)
 	rand.Read(b)
@@ -78,15 +78,15 @@ func (m *PanelActions) open(a panel.Ask) (panel.Form, error) {
 	return f.Form, nil
 }
 
-// written fills a form in. It is used up once it is on record, or waits for its member: what was sent from elsewhere,
+// fillIn fills a form in. It is used up once it is on record, or waits for its member: what was sent from elsewhere,
 // or after another card was presented, is nobody's act until they confirm it.
-func (m *PanelActions) written(ctx context.Context, token string, e panel.Entry) (waits policy.Text, err error) {
+func (m *PanelActions) fillIn(ctx context.Context, token string, e panel.Entry) (waits policy.Text, err error) {
 	f, known := m.engine.model.forms.find(token)
 	if !known {
 		return waits, panel.FormOver
 	}
 	if !slices.ContainsFunc(f.Items, func(c panel.Choice) bool { return c.ID == e.Item }) {
-		return waits, panel.NotWhat
+		return waits, panel.ChooseFromList
 	}
 	if most := m.engine.model.longest(f); f.Do == formLog && e.Minutes > most {
 		return waits, panel.TooManyMinutes(most)
@@ -113,18 +113,18 @@ func (m *PanelActions) recordForm(ctx context.Context, f form, e panel.Entry) er
 	switch f.Do {
 	case formLog:
 		id := m.engine.model.attestID(e.Item)
-		m.engine.step(ctx, session.Log{What: e.Item, Minutes: e.Minutes, Note: e.Note, Parts: e.Parts, Photo: e.Photo.Name, Session: f.session, By: f.by, Endorser: f.endorser,
+		m.engine.apply(ctx, session.Log{What: e.Item, Minutes: e.Minutes, Note: e.Note, Parts: e.Parts, Photo: e.Photo.Name, Session: f.session, By: f.by, Endorser: f.endorser,
 			ID: id, Attested: id != "" && f.opener == f.endorser}) // whose form it is stands at the machine
 	case formReport:
 		r := session.Report{By: f.by, Body: wire.ReportBody{What: wire.Problem(e.Item), Note: e.Note, Photo: e.Photo.Name}, Now: e.Now}
 		if r.Body.What == wire.Dangerous {
 			r.Tag = m.tagFor(f, e)
 		}
-		m.engine.step(ctx, r)
+		m.engine.apply(ctx, r)
 	case formTag:
-		m.engine.step(ctx, session.AddTag{Tag: m.tagFor(f, e), Now: e.Now})
+		m.engine.apply(ctx, session.AddTag{Tag: m.tagFor(f, e), Now: e.Now})
 	}
-	if err := m.engine.saved(n); err != nil {
+	if err := m.engine.writtenSince(n); err != nil {
 		return err
 	}
 	if f.Do == formLog {
@@ -136,7 +136,7 @@ func (m *PanelActions) recordForm(ctx context.Context, f form, e panel.Entry) er
 // tagFor is the tag that a form puts on. Its reason is the problem, and what was written of it. One member's danger is
 // one tag, however often they report it, and a form's is one however often it is sent.
 func (m *PanelActions) tagFor(f form, e panel.Entry) session.Tag {
-	reason := m.engine.model.rules.speak(panel.ProblemName(e.Item))
+	reason := m.engine.model.rules.inSiteLanguage(panel.ProblemName(e.Item))
 	if line, _, _ := strings.Cut(e.Note, "\n"); line != "" {
 		if e.Item == string(wire.Dangerous) {
 			line = reason + ", " + line
@@ -167,8 +167,8 @@ func problems() []panel.Choice {
 	return out
 }
 
-// kinds are the interventions that may be logged here: in the policy's order, then what else counts.
-func (m *rules) kinds(mach *policy.Machine) []panel.Choice {
+// interventionKinds are the interventions that may be logged here: in the policy's order, then what else counts.
+func (m *rules) interventionKinds(mach *policy.Machine) []panel.Choice {
 	var out []panel.Choice
 	for _, x := range mach.Interventions {
 		out = append(out, panel.Choice{ID: x.ID, Label: x.Name})

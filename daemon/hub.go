@@ -30,7 +30,7 @@ func (m *engine) followHub() {
 	}
 	h, was := m.cfg.HubHealth(), m.model.links.hub
 	m.model.links.hub = h
-	m.cfg.Panel.Hub(h.Acknowledges)
+	m.cfg.Panel.SetHubOnline(h.Acknowledges)
 	switch {
 	case h.Overdue && (!was.Overdue || h.Why != was.Why):
 		m.cfg.Logger.Warn("hub does not acknowledge", "for", h.Owed.Round(time.Second), "why", h.Why, "detail", h.Detail)

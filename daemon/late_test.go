@@ -23,11 +23,11 @@ func TestCardThatLeftItsSlotWhileTheLoopWasHeldUpEndsItsSession(t *testing.T) {
 		u, _ := rfid.ParseUID(lea)
 		before, left := time.Now().Add(-time.Second), time.Now().Add(time.Second)
 		time.Sleep(2 * stale)
-		b.e.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true, At: before}})
+		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true, At: before}})
 		if !b.m.relay {
 			t.Error("a card that left before the session began ended it")
 		}
-		b.e.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true, At: left}})
+		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true, At: left}})
 		if b.m.state.Running() || b.m.relay {
 			t.Errorf("the slot is empty, nobody will say so again, and the relay is on: %v", b.m.state.Phase)
 		}
@@ -47,7 +47,7 @@ func TestAnotherCardInTheSlotEndsTheSession(t *testing.T) {
 		b.proves(lea, 0)
 		b.now = b.now.Add(10 * time.Second)
 		u, _ := rfid.ParseUID(x.card)
-		b.e.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Slot: true, Lies: x.lies, At: time.Now()}})
+		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Slot: true, Lies: x.lies, At: time.Now()}})
 		if b.m.relay != x.want {
 			t.Errorf("%s: relay %v", name, b.m.relay)
 		}
@@ -55,7 +55,7 @@ func TestAnotherCardInTheSlotEndsTheSession(t *testing.T) {
 	b := newBench(t)
 	b.m.state.Holds.ReaderDown = false
 	u, _ := rfid.ParseUID(lea)
-	b.e.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Slot: true, Lies: true, At: time.Now()}})
+	b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Slot: true, Lies: true, At: time.Now()}})
 	if b.m.relay {
 		t.Error("a card that was left lying started the machine")
 	}
@@ -139,7 +139,7 @@ func TestCardLeftInItsSlotStartsNothingByItself(t *testing.T) {
 			time.Sleep(2 * time.Second)
 			b.now = b.now.Add(2 * time.Second)
 			x.At, x.UID = time.Now(), u
-			b.e.readerSays(t.Context(), rfid.Event{Alive: true, Tap: x})
+			b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: x})
 		}
 		if says(rfid.Tap{Slot: true}); !b.m.relay {
 			t.Fatal("no start")
@@ -179,7 +179,7 @@ func TestThousandTapsAMinuteLeaveTheMachineInOrder(t *testing.T) {
 	for n := range 1000 {
 		b.now = b.now.Add(60 * time.Millisecond)
 		u, _ := rfid.ParseUID(cards[n%len(cards)])
-		b.e.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u}})
+		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u}})
 		if v := b.cfg.Panel.Current(); v.Sign == panel.SignUnknown {
 			strangers++
 		}

@@ -131,25 +131,25 @@ func New(c Config) *Machine {
 // Alive reports whether the loop turns, or waits for the disk alone: the lease on the relay is renewed only then.
 func (m *Machine) Alive() bool { return m.engine.live.alive() }
 
-// Actions are what people at the panel may do. It implements panel.Clerk.
+// Actions are what people at the panel may do. It implements panel.Actions.
 func (m *Machine) Actions() *PanelActions { return m.actions }
 
 // Run owns the state until ctx ends; then the relay is off and the session's end is recorded.
 func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 	clock := time.NewTicker(tick)
 	defer clock.Stop()
-	m.engine.renamed()
+	m.engine.applyPolicyToPanel()
 	m.periodic.tagMismatch(ctx)
 	m.engine.show()
 	for {
 		m.engine.live.turned()
 		select {
 		case <-ctx.Done():
-			m.engine.step(context.WithoutCancel(ctx), session.Shutdown{})
+			m.engine.apply(context.WithoutCancel(ctx), session.Shutdown{})
 			m.engine.model.forms.drop(func(unsignedForm) bool { return true })
 			return ctx.Err()
 		case e := <-m.cfg.Taps:
-			m.engine.readerSays(ctx, e)
+			m.engine.readerEvent(ctx, e)
 		case s := <-m.cfg.Signals:
 			m.signal(ctx, s)
 		case r := <-m.rosters:
@@ -158,7 +158,7 @@ func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 			a.done <- a.do(ctx)
 		case <-clock.C:
 			m.engine.model.forms.expire()
-			m.engine.step(ctx, session.Tick{})
+			m.engine.apply(ctx, session.Tick{})
 			m.periodic.upkeep(ctx)
 			m.periodic.keep()
 			m.periodic.watchScreens()
@@ -207,21 +207,21 @@ func (l *links) refusedBundle() string {
 
 func (m *Machine) take(ctx context.Context, r *roster.Roster) {
 	m.engine.model.rules.roster, m.engine.reported = r, nil
-	m.engine.renamed()
-	m.engine.step(ctx, session.Tick{})
-	m.engine.note(ctx, wire.BundleTaken, wire.BundleBody{Version: r.Version})
-	withdrawn := !m.engine.model.welcome(m.engine.model.state.Current.Member) || !m.engine.model.welcome(m.engine.model.state.Holder()) || m.engine.model.usesRefusedCard()
+	m.engine.applyPolicyToPanel()
+	m.engine.apply(ctx, session.Tick{})
+	m.engine.recordAlone(ctx, wire.BundleTaken, wire.BundleBody{Version: r.Version})
+	withdrawn := !m.engine.model.isStillAuthorized(m.engine.model.state.Current.Member) || !m.engine.model.isStillAuthorized(m.engine.model.state.Holder()) || m.engine.model.usesRefusedCard()
 	if m.engine.model.state.Running() && m.engine.model.state.Phase != session.Finishing && withdrawn {
 		m.cfg.Logger.Warn("the session ends: the new bundle lacks who answers for it, or blocks their card")
-		if m.engine.step(ctx, session.Stop{Finish: true}); !m.engine.model.state.Running() {
-			m.cfg.Panel.Flash(panel.Withdrawn(), flash)
+		if m.engine.apply(ctx, session.Stop{Finish: true}); !m.engine.model.state.Running() {
+			m.cfg.Panel.Flash(panel.AccessWithdrawn(), flash)
 		}
 	}
 	m.engine.show()
 }
 
-// welcome reports whether the bundle in force knows a member whose cards it does not refuse.
-func (m *model) welcome(id policy.MemberID) bool {
+// isStillAuthorized reports whether the bundle in force knows a member whose cards it does not refuse.
+func (m *model) isStillAuthorized(id policy.MemberID) bool {
 	p, known := m.rules.person(id)
 	return known && !p.Member.Blocked
 }
@@ -229,58 +229,58 @@ func (m *model) welcome(id policy.MemberID) bool {
 // Refuse writes down that an offered bundle changed nothing.
 func (m *Machine) Refuse(ctx context.Context, version uint64, why error) {
 	m.loop.within(ctx, func(ctx context.Context) control.Reply {
-		m.engine.note(ctx, wire.BundleKept, wire.BundleBody{Version: version, Why: why.Error()})
+		m.engine.recordAlone(ctx, wire.BundleKept, wire.BundleBody{Version: version, Why: why.Error()})
 		return control.Reply{OK: true}
 	})
 }
 
-// note records what is no step of the session.
-func (m *engine) note(ctx context.Context, kind wire.Kind, body any) {
-	m.carry(ctx, []session.Effect{session.Record{Kind: kind, Body: body}}, time.Now())
+// recordAlone records what is no step of the session.
+func (m *engine) recordAlone(ctx context.Context, kind wire.Kind, body any) {
+	m.execute(ctx, []session.Effect{session.Record{Kind: kind, Body: body}}, time.Now())
 }
 
-func (m *engine) renamed() {
+func (m *engine) applyPolicyToPanel() {
 	if m.model.rules.roster == nil {
 		return
 	}
 	if mach, ok := m.model.rules.roster.Policy.Machine(m.cfg.Machine); ok {
-		m.cfg.Panel.Rename(mach.Name, m.model.rules.roster.Policy.Language, m.model.rules.roster.Policy.Zone, m.model.rules.roster.Policy.Look)
-		m.cfg.Panel.Plain(mach.Plain)
+		m.cfg.Panel.SetMachine(mach.Name, m.model.rules.roster.Policy.Language, m.model.rules.roster.Policy.Zone, m.model.rules.roster.Policy.Look)
+		m.cfg.Panel.SetWording(mach.Plain)
 	}
 }
 
 func (m *Machine) signal(ctx context.Context, s Signal) {
 	switch {
 	case s.What == "busy":
-		m.engine.step(ctx, session.Busy{Working: s.On})
+		m.engine.apply(ctx, session.Busy{Working: s.On})
 	case !s.On && slices.Contains(holds, session.FaultKind(s.What)):
-		m.engine.step(ctx, session.FaultCleared{What: session.FaultKind(s.What)})
+		m.engine.apply(ctx, session.FaultCleared{What: session.FaultKind(s.What)})
 	case s.What == "contactor":
 		m.engine.model.relay = false
-		m.engine.step(ctx, session.FaultRaised{What: session.Contactor, Why: "command and contactor disagree"})
+		m.engine.apply(ctx, session.FaultRaised{What: session.Contactor, Why: "command and contactor disagree"})
 		// a contactor that lied once is not believed again before a maintainer has looked
-		m.engine.step(ctx, session.AddTag{Tag: session.Tag{ID: "contactor", Reason: m.engine.model.rules.speak(disagree)}, Now: true})
+		m.engine.apply(ctx, session.AddTag{Tag: session.Tag{ID: "contactor", Reason: m.engine.model.rules.inSiteLanguage(disagree)}, Now: true})
 	case s.What == "guard-back":
-		m.engine.step(ctx, session.FaultCleared{What: session.GuardLost})
+		m.engine.apply(ctx, session.FaultCleared{What: session.GuardLost})
 	case s.What == "dropped": // the lease was missed: the session is over, the machine is not broken
 		m.engine.model.relay = false
 		if m.engine.model.state.Running() {
 			name := m.engine.model.rules.name(m.engine.model.state.Current.Member)
-			m.engine.step(ctx, session.FaultRaised{What: session.Lease, Why: why(s.Why)})
-			m.engine.step(ctx, session.FaultCleared{What: session.Lease})
-			m.cfg.Panel.Flash(panel.CutShort(name), time.Minute)
+			m.engine.apply(ctx, session.FaultRaised{What: session.Lease, Why: why(s.Why)})
+			m.engine.apply(ctx, session.FaultCleared{What: session.Lease})
+			m.cfg.Panel.Flash(panel.StoppedForSafety(name), time.Minute)
 		}
 	default:
 		m.engine.model.relay = false
-		m.engine.step(ctx, session.FaultRaised{What: session.FaultKind(s.What), Why: s.Why})
+		m.engine.apply(ctx, session.FaultRaised{What: session.FaultKind(s.What), Why: s.Why})
 	}
 }
 
 // holds are the inputs that hold the relay open.
 var holds = []session.FaultKind{session.EStop, session.Door, session.Contactor}
 
-// speak is a text in the site's language.
-func (m *rules) speak(t policy.Text) string {
+// inSiteLanguage is a text in the site's language.
+func (m *rules) inSiteLanguage(t policy.Text) string {
 	if m.roster == nil {
 		return t.FR
 	}
@@ -300,23 +300,23 @@ func why(reason string) string {
 // away, or tapped again.
 const stale = 3 * time.Second
 
-func (m *engine) readerSays(ctx context.Context, e rfid.Event) {
+func (m *engine) readerEvent(ctx context.Context, e rfid.Event) {
 	switch {
 	case e.Unread.Why != "":
-		m.sawUnread(e.Unread)
+		m.unreadInput(e.Unread)
 	case e.Err != nil:
 		m.cfg.Logger.Warn("the reader does not answer", "why", e.Err)
-		m.step(ctx, session.Reader{Why: e.Err.Error()})
+		m.apply(ctx, session.Reader{Why: e.Err.Error()})
 	case !e.Alive:
-		m.step(ctx, session.Reader{})
+		m.apply(ctx, session.Reader{})
 	default:
-		m.step(ctx, session.Reader{Alive: true})
-		m.tapped(ctx, e.Tap)
+		m.apply(ctx, session.Reader{Alive: true})
+		m.cardEvent(ctx, e.Tap)
 	}
 }
 
-// tapped takes what a reader says of a card: it was presented, put into the reader's slot, or taken out of it.
-func (m *engine) tapped(ctx context.Context, x rfid.Tap) {
+// cardEvent takes what a reader says of a card: it was presented, put into the reader's slot, or taken out of it.
+func (m *engine) cardEvent(ctx context.Context, x rfid.Tap) {
 	if late := time.Since(x.At); !x.Away && !x.At.IsZero() && late > stale {
 		m.cfg.Logger.Warn("a tap came too late to mean anything", "after", late.Round(time.Millisecond))
 		return
@@ -325,14 +325,14 @@ func (m *engine) tapped(ctx context.Context, x rfid.Tap) {
 		m.cfg.Logger.Warn("a card did not prove itself", "why", x.Unproven)
 	}
 	if x.Away { // a reader says so once: however late, an empty slot is empty
-		m.step(ctx, session.Removed{Card: x.UID, Member: m.model.rules.memberOf(x.UID), At: x.At})
+		m.apply(ctx, session.Removed{Card: x.UID, Member: m.model.rules.memberOf(x.UID), At: x.At})
 		return
 	}
 	if x.UID == (rfid.UID{}) {
 		return
 	}
 	if x.Slot || x.Lies {
-		m.step(ctx, session.Inserted{Card: x.UID, Member: m.model.rules.memberOf(x.UID), At: x.At, WasThere: x.Lies})
+		m.apply(ctx, session.Inserted{Card: x.UID, Member: m.model.rules.memberOf(x.UID), At: x.At, WasThere: x.Lies})
 		if !m.model.state.Cards.AsksPolicy() {
 			return
 		}

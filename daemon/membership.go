@@ -27,7 +27,7 @@ func (m *engine) refuseCard(ctx context.Context, c roster.RefusedCard, card poli
 	m.model.presence.leave()
 	before := m.cfg.Journal.Len()
 	d, basis := m.decider.judge(q)
-	m.step(ctx, session.RefusedCard{Member: c.Person.Member.ID, State: c.State, Since: c.Since, Decision: d, Basis: basis})
+	m.apply(ctx, session.RefusedCard{Member: c.Person.Member.ID, State: c.State, Since: c.Since, Decision: d, Basis: basis})
 	if c.State.Alerts() && m.cfg.Journal.Len() > before {
 		m.cfg.Logger.Warn("refused card tapped", "state", c.State.String(), "member", c.Person.Member.ID)
 	}

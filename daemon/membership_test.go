@@ -90,7 +90,7 @@ func TestMembersReadTheDateOnTheirOwnSession(t *testing.T) {
 			t.Errorf("%s: %q, want %q", until, got, want)
 		}
 		b.tap(lea)
-		b.cfg.Panel.Settle()
+		b.cfg.Panel.EndFlash()
 		if n := b.cfg.Panel.Current().Note; strings.Contains(n.FR, "dhésion") {
 			t.Errorf("%s: after the session: %+v", until, n)
 		}
@@ -129,7 +129,7 @@ func TestLapseNeverCutsARunningSessionButBlockingDoes(t *testing.T) {
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
 	for range 3 {
 		b.now = b.now.Add(time.Minute)
-		b.e.step(t.Context(), session.Tick{})
+		b.e.apply(t.Context(), session.Tick{})
 	}
 	if !b.m.relay {
 		t.Error("midnight cut the session")
@@ -157,19 +157,19 @@ func TestLostCardTellsNothingAndAlerts(t *testing.T) {
 		v.Line.EN != "This card is blocked" {
 		t.Errorf("%+v %+v", v.Line, v.Next)
 	}
-	if b.m.stands() != "" {
-		t.Errorf("whoever found the card stands there as %s", b.m.stands())
+	if b.m.currentMember() != "" {
+		t.Errorf("whoever found the card stands there as %s", b.m.currentMember())
 	}
 	if !b.m.relay || b.m.state.Current.Member != "m-020dc2" {
 		t.Error("the lost card ended its member's session")
 	}
-	b.cfg.Panel.Settle()
+	b.cfg.Panel.EndFlash()
 	b.wants(b.tap("77777777"), "refused [refused]")
 	if log := b.log.String(); strings.Count(log, "refused card tapped") != 1 || strings.Contains(log, "62E3086CED") ||
 		strings.Contains(log, "Léa") {
 		t.Errorf("the log: %s", log)
 	}
-	b.cfg.Panel.Settle()
+	b.cfg.Panel.EndFlash()
 	b.wants(b.tap("AA00112233"), "relay off session-end [cooling]")
 	b.wants(b.tap(lea), "[refused]") // the alert is on record already
 }

@@ -76,8 +76,8 @@ func (m *periodic) tagMismatch(ctx context.Context) {
 		return
 	}
 	id := fmt.Sprint(tagOlder, x.Hub)
-	if m.engine.model.hangs(id) || m.engine.model.journal.removedTags[id] {
+	if m.engine.model.isTagged(id) || m.engine.model.journal.removedTags[id] {
 		return
 	}
-	m.engine.step(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: m.engine.model.rules.speak(panel.OlderJournalTag()), Since: m.cfg.Now()}})
+	m.engine.apply(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: m.engine.model.rules.inSiteLanguage(panel.OlderJournalTag()), Since: m.cfg.Now()}})
 }

@@ -19,7 +19,7 @@ func TestOlderJournalTagsTheMachineOutUntilAMaintainerTakesItOff(t *testing.T) {
 	}
 	turn(92)
 	b.wants(b.tap(lea), "refused [tagged]")
-	if !b.m.hangs("journal-older-92") || b.cfg.Panel.Current().Note != panel.OlderJournal() {
+	if !b.m.isTagged("journal-older-92") || b.cfg.Panel.Current().Note != panel.OlderJournal() {
 		t.Errorf("tags %+v, note %+v", b.m.state.Holds.Tags, b.cfg.Panel.Current().Note)
 	}
 	if s := b.e.views.status(); !strings.Contains(s.JournalDamage, "the hub holds 92 records") {
@@ -28,10 +28,10 @@ func TestOlderJournalTagsTheMachineOutUntilAMaintainerTakesItOff(t *testing.T) {
 	if r := b.operator.order(t.Context(), control.Request{Do: "untag", Tag: "journal-older-92"}, ""); !r.OK {
 		t.Fatalf("%+v", r)
 	}
-	if turn(92); b.m.hangs("journal-older-92") {
+	if turn(92); b.m.isTagged("journal-older-92") {
 		t.Error("the tag is back after a maintainer took it off")
 	}
-	if turn(95); !b.m.hangs("journal-older-95") {
+	if turn(95); !b.m.isTagged("journal-older-95") {
 		t.Error("the hub holds more now, and nothing says so")
 	}
 }
@@ -45,5 +45,5 @@ func TestDamageOfTheJournalIsSaidWhileTheMachineWorks(t *testing.T) {
 		t.Errorf("%+v, %q", b.cfg.Panel.Current().Note, b.e.views.status().JournalDamage)
 	}
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
-	b.e.step(t.Context(), session.Stop{})
+	b.e.apply(t.Context(), session.Stop{})
 }

@@ -36,7 +36,7 @@ func (m *Machine) Obey(ctx context.Context, c wire.Command) error {
 // obey runs in the loop.
 func (m *operator) obey(ctx context.Context, c wire.Command) (rep control.Reply) {
 	switch {
-	case c.Do == "tag" && m.engine.model.hangs(c.TagID()):
+	case c.Do == "tag" && m.engine.model.isTagged(c.TagID()):
 		return control.Reply{OK: true}
 	case c.Do == "tag" && m.engine.model.journal.removedTags[c.TagID()]:
 		return control.Reply{Error: fmt.Sprintf("the tag %.64s was taken off at the machine; a new tag needs a new id", c.TagID())}
@@ -77,7 +77,7 @@ func (m *operator) recordCommand(ctx context.Context, c wire.Command, refusal st
 	if refusal != "" && !m.worthARecord(refusal) {
 		return
 	}
-	m.engine.note(ctx, wire.Commanded, wire.CommandBody{ID: c.ID, Do: c.Do, Why: refusal})
+	m.engine.recordAlone(ctx, wire.Commanded, wire.CommandBody{ID: c.ID, Do: c.Do, Why: refusal})
 }
 
 func (m *operator) order(ctx context.Context, r control.Request, id string) control.Reply {
@@ -98,8 +98,8 @@ func (m *operator) order(ctx context.Context, r control.Request, id string) cont
 		if m.engine.model.state.Current.Session == "" {
 			return control.Reply{OK: true, FR: "Aucune session n’est en cours", EN: "No session is running"}
 		}
-		m.engine.step(ctx, session.Stop{})
-		return m.said(true)
+		m.engine.apply(ctx, session.Stop{})
+		return m.panelReply(true)
 	case "log":
 		return m.orderLog(ctx, r)
 	case "unknown":
@@ -108,8 +108,8 @@ func (m *operator) order(ctx context.Context, r control.Request, id string) cont
 	return control.Reply{Wrong: true, Error: fmt.Sprintf("%q is not an order this daemon knows", r.Do), Hint: "status, tap, role, tag, untag, stop, log or unknown"}
 }
 
-// said is the panel's sentence as the answer.
-func (m *operator) said(ok bool) control.Reply {
+// panelReply is the panel's sentence as the answer.
+func (m *operator) panelReply(ok bool) control.Reply {
 	v := m.cfg.Panel.Current()
 	join := func(a, b string) string {
 		if b == "" {
@@ -129,17 +129,13 @@ func (m *operator) orderTap(ctx context.Context, card string) control.Reply {
 		m.engine.model.rules.typedPart = c.Number
 		defer func() { m.engine.model.rules.typedPart = rfid.UID{} }()
 	}
-	m.cfg.Panel.Settle()
+	m.cfg.Panel.EndFlash()
 	m.engine.tap(ctx, rfid.Tap{UID: c.Number})
 	sign := m.cfg.Panel.Current().Sign
 	if sign == panel.SignReading { // the card was read before: the machine's state answers
-		sign = m.engine.views.phase().Sign
+		sign = m.engine.views.phaseView().Sign
 	}
-	switch sign {
-	case panel.SignRefused, panel.SignOccupied, panel.SignRecent, panel.SignUnknown, panel.SignFault, panel.SignTagged, panel.SignExpired, panel.SignHours, panel.SignClock:
-		return m.said(false)
-	}
-	return m.said(true)
+	return m.panelReply(!sign.IsRefusal())
 }
 
 func (m *operator) orderRole(ctx context.Context, name string) control.Reply {
@@ -147,13 +143,13 @@ func (m *operator) orderRole(ctx context.Context, name string) control.Reply {
 	if err := role.UnmarshalText([]byte(name)); err != nil || role == policy.NoRole {
 		return control.Reply{Wrong: true, Error: fmt.Sprintf("%q is no role", name), Hint: "learner, user, host, mentor or maintainer"}
 	}
-	if !m.engine.choose(ctx, role) {
+	if !m.engine.chooseRole(ctx, role) {
 		return control.Reply{Error: fmt.Sprintf("the role %s cannot be taken now", role), Hint: "it is offered for a minute after the tap, to members whose badges give it"}
 	}
-	return m.said(true)
+	return m.panelReply(true)
 }
 
-func (m *engine) choose(ctx context.Context, role policy.Role) bool {
+func (m *engine) chooseRole(ctx context.Context, role policy.Role) bool {
 	if m.model.rules.roster == nil || m.model.state.Current.Session == "" {
 		return false
 	}
@@ -162,7 +158,7 @@ func (m *engine) choose(ctx context.Context, role policy.Role) bool {
 		return false
 	}
 	d, basis := m.decider.judge(m.decider.question(m.model.practice.with(p.Member), nil, role))
-	m.step(ctx, session.ChooseRole{Decision: d, Basis: basis})
+	m.apply(ctx, session.ChooseRole{Decision: d, Basis: basis})
 	return m.model.state.Current.Role == role
 }
 
@@ -185,15 +181,15 @@ func (m *operator) orderTag(ctx context.Context, r control.Request, id string) c
 	if id == "" {
 		id = m.cfg.NewID()
 	}
-	m.engine.step(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: r.Reason, Since: m.cfg.Now()}, Now: r.Now})
-	if !m.engine.model.hangs(id) {
+	m.engine.apply(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: r.Reason, Since: m.cfg.Now()}, Now: r.Now})
+	if !m.engine.model.isTagged(id) {
 		return control.Reply{Error: fmt.Sprintf("too many tags hang on this machine: %d", len(m.engine.model.state.Holds.Tags)), Hint: "take one off first"}
 	}
 	if m.engine.model.state.Running() {
 		t := panel.TagWaits()
 		return control.Reply{OK: true, FR: t.FR, EN: t.EN}
 	}
-	return m.said(true)
+	return m.panelReply(true)
 }
 
 func (m *operator) orderUntag(ctx context.Context, id string) control.Reply {
@@ -204,17 +200,17 @@ func (m *operator) orderUntag(ctx context.Context, id string) control.Reply {
 	if len(tags) == 0 {
 		return control.Reply{Error: "no tag hangs on this machine"}
 	}
-	if !m.engine.model.hangs(id) {
+	if !m.engine.model.isTagged(id) {
 		return control.Reply{Error: fmt.Sprintf("no tag %q hangs here", id), Hint: "machine status lists the tags: " + strings.Join(tagLines(tags), "; ")}
 	}
-	if m.engine.step(ctx, session.RemoveTag{ID: id}); m.engine.model.hangs(id) {
+	if m.engine.apply(ctx, session.RemoveTag{ID: id}); m.engine.model.isTagged(id) {
 		return control.Reply{Error: "the journal does not take it, so the tag stays", Hint: "see the machine's panel, then try again"}
 	}
-	return m.said(true)
+	return m.panelReply(true)
 }
 
-// hangs reports whether a tag hangs on the machine.
-func (m *model) hangs(id string) bool {
+// isTagged reports whether a tag hangs on the machine.
+func (m *model) isTagged(id string) bool {
 	return slices.ContainsFunc(m.state.Holds.Tags, func(t session.Tag) bool { return t.ID == id })
 }
 
@@ -229,12 +225,12 @@ func (m *operator) orderLog(ctx context.Context, r control.Request) control.Repl
 		return control.Reply{Wrong: true, Error: "minutes go from 0 to 1440, a note has at most 500 bytes"}
 	}
 	before := m.cfg.Journal.Len()
-	m.engine.step(ctx, session.Log{What: r.Kind, Minutes: r.Minute, Note: r.Note, ID: m.engine.model.attestID(r.Kind)})
+	m.engine.apply(ctx, session.Log{What: r.Kind, Minutes: r.Minute, Note: r.Note, ID: m.engine.model.attestID(r.Kind)})
 	if m.cfg.Journal.Len() == before {
 		return control.Reply{Error: "the journal did not take the intervention"}
 	}
 	m.periodic.upkeep(ctx)
-	return m.said(true)
+	return m.panelReply(true)
 }
 
 func faultNames(faults []session.FaultKind) []string {

@@ -31,5 +31,5 @@ func (m *engine) reportOldKey(ctx context.Context, uid rfid.UID) {
 		m.reported = map[rfid.UID]bool{}
 	}
 	m.reported[uid] = true // at most one for each card of the bundle
-	m.note(ctx, wire.CardRebound, wire.CardReboundBody{Sealed: sealed})
+	m.recordAlone(ctx, wire.CardRebound, wire.CardReboundBody{Sealed: sealed})
 }

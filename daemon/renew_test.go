@@ -68,7 +68,7 @@ func TestCardThatWasReplacedDuringItsSessionStillEndsIt(t *testing.T) {
 		b.m.state.Holds.ReaderDown = false
 		b.proves(lea, 0)
 		b.take(t.Context(), r)
-		b.e.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
+		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
 		if b.m.relay {
 			t.Errorf("%s: the slot is empty, and the relay is on", name)
 		}
@@ -94,7 +94,7 @@ func TestMentorsReplacedCardStillEndsTheSession(t *testing.T) {
 	b.take(t.Context(), r)
 	out := func(card string) bool {
 		u, _ := rfid.ParseUID(card)
-		b.e.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
+		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
 		return !b.m.relay
 	}
 	if out(jules) {
@@ -176,7 +176,7 @@ func TestReassignedCardInItsSlotStartsNothing(t *testing.T) {
 	says := func(x rfid.Tap) {
 		b.now = b.now.Add(10 * time.Second)
 		x.UID = u
-		b.e.readerSays(t.Context(), rfid.Event{Alive: true, Tap: x})
+		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: x})
 	}
 	says(rfid.Tap{Slot: true})
 	s := strings.Replace(leasCard+" }", leasCard, other, 1)
@@ -197,9 +197,9 @@ func TestReassignedCardOfAFailedStartStartsNothing(t *testing.T) {
 	u, _ := rfid.ParseUID(lea)
 	says := func() {
 		b.now = b.now.Add(10 * time.Second)
-		b.e.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Slot: true}})
+		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Slot: true}})
 	}
-	b.notes.dead = fmt.Errorf("relay: %w", relay.ErrMoment)
+	b.notes.dead = fmt.Errorf("relay: %w", relay.ErrContactorOpening)
 	says()
 	b.notes.dead = nil
 	b.take(
@@ -243,7 +243,7 @@ func TestSessionOfSomebodyWhoIsNoMemberAnyMoreEnds(t *testing.T) {
 		if b.m.relay == c.ends {
 			t.Errorf("%s: relay %v, %s", name, b.m.relay, b.since(n))
 		}
-		if v := b.cfg.Panel.Current(); (v.Line == panel.Withdrawn().Line) != c.ends {
+		if v := b.cfg.Panel.Current(); (v.Line == panel.AccessWithdrawn().Line) != c.ends {
 			t.Errorf("%s: the panel says %q", name, v.Line.EN)
 		}
 	}
@@ -263,11 +263,11 @@ func TestCardPulledBeforeItsTapWasLookedAtKeepsNoMachineOn(t *testing.T) {
 		u, _ := rfid.ParseUID(lea)
 		put := time.Now()
 		time.Sleep(stale - time.Second/2)
-		b.e.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Slot: true, At: put}})
+		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Slot: true, At: put}})
 		if !b.m.relay {
 			t.Fatal("the tap is young enough, and started nothing")
 		}
-		b.e.readerSays(
+		b.e.readerEvent(
 			t.Context(),
 			rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true, At: put.Add(1800 * time.Millisecond)}},
 		)
@@ -304,7 +304,7 @@ func TestMachineFindsOutThatItsJournalTakesRecordsAgain(t *testing.T) {
 	b := newBench(t)
 	b.notes.full = true
 	b.wants(b.tap(lea), "relay off [fault]")
-	b.cfg.Panel.Settle()
+	b.cfg.Panel.EndFlash()
 	b.now = b.now.Add(time.Minute)
 	b.periodic.keep()
 	if !b.m.state.Ledger.Broken {

@@ -46,10 +46,10 @@ func (m *model) newJournalTag() string {
 // tagNewJournal tags the machine out while its journal waits for the hub. A maintainer may take the tag off before.
 func (m *periodic) tagNewJournal(ctx context.Context) {
 	id := m.engine.model.newJournalTag()
-	if !m.engine.model.journal.awaits || m.engine.model.hangs(id) || m.engine.model.journal.removedTags[id] || len(m.engine.model.state.Ledger.Pending) > 0 {
+	if !m.engine.model.journal.awaits || m.engine.model.isTagged(id) || m.engine.model.journal.removedTags[id] || len(m.engine.model.state.Ledger.Pending) > 0 {
 		return
 	}
-	m.engine.step(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: m.engine.model.rules.speak(panel.NewJournalTag()), Since: m.cfg.Now()}})
+	m.engine.apply(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: m.engine.model.rules.inSiteLanguage(panel.NewJournalTag()), Since: m.cfg.Now()}})
 }
 
 // ReplaceCommand is what an administrator runs at the hub for a machine whose journal began anew.
@@ -126,7 +126,7 @@ func (m *restorer) restore(ctx context.Context, r wire.Restore, sha string, done
 	}
 	for _, t := range append([]session.Tag(nil), m.engine.model.state.Holds.Tags...) {
 		if t.By == "" && IsJournalTag(t.ID) {
-			m.engine.step(ctx, session.RemoveTag{ID: t.ID})
+			m.engine.apply(ctx, session.RemoveTag{ID: t.ID})
 		}
 	}
 	m.cfg.Logger.Info("restored from the hub", "tags", b.Tags, "members", b.Members, "kinds", b.Kinds)
@@ -154,12 +154,12 @@ const restoredFromMost = 16
 // restoreTags puts on the tags that the hub knows. Each is recorded. The error says that one is not on the machine.
 func (m *restorer) restoreTags(ctx context.Context, r wire.Restore) error {
 	for _, t := range r.Tags {
-		if m.engine.model.hangs(t.ID) || m.engine.model.journal.removedTags[t.ID] || strings.HasPrefix(t.ID, duePrefix) {
+		if m.engine.model.isTagged(t.ID) || m.engine.model.journal.removedTags[t.ID] || strings.HasPrefix(t.ID, duePrefix) {
 			continue
 		}
 		tag := session.Tag{ID: t.ID, By: t.By, Reason: t.Reason, Since: t.Since}
 		_ = tag.Role.UnmarshalText([]byte(t.Role)) // empty, or a role of a later release: none is known
-		if m.engine.step(ctx, session.AddTag{Tag: tag}); !m.engine.model.hangs(t.ID) || len(m.engine.model.state.Ledger.Pending) > 0 {
+		if m.engine.apply(ctx, session.AddTag{Tag: tag}); !m.engine.model.isTagged(t.ID) || len(m.engine.model.state.Ledger.Pending) > 0 {
 			return fmt.Errorf("the tag %.64q is not on the machine: it has %d tags, or the disk is full", t.ID, len(m.engine.model.state.Holds.Tags))
 		}
 	}
@@ -202,7 +202,7 @@ func (m *restorer) restored(r wire.Restore, done map[string]bool) (facts map[str
 	}
 	var removed []string
 	for _, id := range r.Removed {
-		if id != "" && len(id) <= 64 && !m.engine.model.hangs(id) {
+		if id != "" && len(id) <= 64 && !m.engine.model.isTagged(id) {
 			removed, facts[FactRemoved+id] = append(removed, id), []byte("1")
 		}
 	}

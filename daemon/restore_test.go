@@ -41,7 +41,7 @@ func TestRestoreGivesBackTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
 	b.SetJournalMismatch(JournalMismatch{Hub: 92, Here: 3, New: true})
 	b.periodic.tagMismatch(t.Context())
 	b.e.show()
-	if !b.m.hangs("journal-new-01234567") || b.cfg.Panel.Current().Note != panel.NewJournal() ||
+	if !b.m.isTagged("journal-new-01234567") || b.cfg.Panel.Current().Note != panel.NewJournal() ||
 		b.notes.facts[FactAwaits] == nil {
 		t.Fatalf("tags %+v, note %+v", b.m.state.Holds.Tags, b.cfg.Panel.Current().Note)
 	}
@@ -84,7 +84,7 @@ func TestRestoreGivesBackTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
 		t.Errorf("%d records, want 1", n)
 	}
 	b.periodic.tagMismatch(t.Context())
-	if b.m.hangs("journal-new-01234567") {
+	if b.m.isTagged("journal-new-01234567") {
 		t.Error("the tag is back")
 	}
 }
@@ -94,7 +94,7 @@ func TestTagOfAPersonIsNotNamedLikeThatOfAJournal(t *testing.T) {
 	b := newBench(t)
 	for _, id := range []string{"journal-new-belt", "journal-older-9"} {
 		if r := b.operator.order(t.Context(), control.Request{Do: "tag", Tag: id, Reason: "belt"}, ""); r.OK || !r.Wrong ||
-			b.m.hangs(id) {
+			b.m.isTagged(id) {
 			t.Errorf("%s: %+v", id, r)
 		}
 	}
@@ -118,13 +118,13 @@ func TestRestoreTakesNoTagOffAndLeavesTheSessionRunning(t *testing.T) {
 	r := given()
 	r.Removed = append(r.Removed, "t9")
 	r.Tags = append(r.Tags, wire.RestoredTag{ID: "t0", Reason: "lens"}) // and that one was taken off here since
-	if err := b.restorer.restore(t.Context(), r, "5a", nil); err != nil || !b.m.hangs("t9") || !b.m.hangs("t1") || b.m.hangs("t0") ||
+	if err := b.restorer.restore(t.Context(), r, "5a", nil); err != nil || !b.m.isTagged("t9") || !b.m.isTagged("t1") || b.m.isTagged("t0") ||
 		b.m.journal.removedTags["t9"] {
 		t.Errorf("%v, %+v", err, b.m.state.Holds.Tags)
 	}
 	b = newBench(t)
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
-	if err := b.restorer.restore(t.Context(), given(), "5a", nil); err != nil || !b.m.state.Running() || !b.m.hangs("t1") {
+	if err := b.restorer.restore(t.Context(), given(), "5a", nil); err != nil || !b.m.state.Running() || !b.m.isTagged("t1") {
 		t.Errorf("%v, %v, %+v", err, b.m.state.Phase, b.m.state.Holds.Tags)
 	}
 }
@@ -150,8 +150,8 @@ func TestRestoreIsRefusedWhileTheDiskIsFullAndWorksAfterwards(t *testing.T) {
 	}
 	b.notes.full = false
 	b.now = b.now.Add(time.Minute)
-	b.e.step(t.Context(), session.Tick{})
-	if err := b.restorer.restore(t.Context(), given(), "5a", nil); err != nil || !b.m.hangs("t1") || !b.m.journal.restored {
+	b.e.apply(t.Context(), session.Tick{})
+	if err := b.restorer.restore(t.Context(), given(), "5a", nil); err != nil || !b.m.isTagged("t1") || !b.m.journal.restored {
 		t.Errorf("%v, %+v", err, b.m.state.Holds.Tags)
 	}
 }

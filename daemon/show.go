@@ -18,7 +18,7 @@ func (m *engine) show() {
 	m.followHub()
 	m.model.expireAttests()
 	m.cfg.Panel.Show(m.views.view())
-	m.cfg.Panel.Note(m.views.footnote())
+	m.cfg.Panel.SetNote(m.views.footnote())
 	if m.cfg.Uplink != nil {
 		m.cfg.Uplink.SetState(m.views.wireState())
 	}
@@ -40,16 +40,16 @@ func (m *rules) siteTime(t time.Time) time.Time {
 }
 
 func (m *views) view() panel.View {
-	v := m.phase()
-	v.Offers, v.Desk = m.offers()
+	v := m.phaseView()
+	v.Offers, v.Visitor = m.offers()
 	if m.model.state.Current.Session != "" && m.model.state.Current.Role != policy.NoRole {
 		v.Role = panel.RoleName(m.model.state.Current.Role)
 	}
 	return v
 }
 
-// phase is the machine's state as a sign and a sentence.
-func (m *views) phase() panel.View {
+// phaseView is the machine's state as a sign and a sentence.
+func (m *views) phaseView() panel.View {
 	s, c, now := m.model.state, m.model.rules.clock(), m.cfg.Now()
 	s.Current.Since, s.Current.Until = m.model.wall(s.Current.Since), m.model.wall(s.Current.Until)
 	switch s.Phase {
@@ -66,12 +66,12 @@ func (m *views) phase() panel.View {
 	case session.Finishing:
 		return panel.Finishing()
 	case session.Cooling:
-		return m.calls(c.Cooling(now, s.Current.Until))
+		return m.withVouchCall(c.Cooling(now, s.Current.Until))
 	case session.Awaiting:
 		return panel.Awaiting(m.model.rules.name(s.Current.Member), s.Current.Since, s.Current.Until, m.decider.mentors(s.Current.Member))
 	case session.Maintenance:
 		if s.Power.PoweredOff {
-			return panel.Dark(m.model.rules.name(s.Current.Member))
+			return panel.PoweredOff(m.model.rules.name(s.Current.Member))
 		}
 		return panel.Maintenance(m.model.rules.name(s.Current.Member), m.model.rules.name(s.Current.Assistant))
 	case session.TaggedOut:
@@ -79,7 +79,7 @@ func (m *views) phase() panel.View {
 	case session.Fault:
 		return panel.Fault(string(s.Holds.Faults[0]))
 	}
-	return m.calls(m.idle())
+	return m.withVouchCall(m.idleView())
 }
 
 // wall is a moment as the machine's clock has it now. Moments of this life carry the time that passes (session),
@@ -96,28 +96,28 @@ func (m *model) wall(t time.Time) time.Time {
 	return t
 }
 
-// calls adds that a mentor's card is waited for.
-func (m *views) calls(v panel.View) panel.View {
+// withVouchCall adds that a mentor's card is waited for.
+func (m *views) withVouchCall(v panel.View) panel.View {
 	if p := m.model.state.VouchRequest; p.Session != "" && !p.Open {
-		if mach, known := m.model.rules.site(); known && len(mach.Vouch) > 0 {
+		if mach, known := m.model.rules.machine(); known && len(mach.Vouch) > 0 {
 			v.Next = panel.CallMentor(m.model.rules.name(p.Mentor), m.model.rules.name(p.Learner))
 		}
 	}
 	return v
 }
 
-// idle is the view of a machine that nobody has: something may keep it from being ready.
-func (m *views) idle() panel.View {
+// idleView is the view of a machine that nobody has: something may keep it from being ready.
+func (m *views) idleView() panel.View {
 	switch {
 	case m.model.rules.roster == nil:
 		return m.withoutList()
 	case len(m.model.state.Ledger.Pending) > 0 || m.model.state.Ledger.Broken:
 		return panel.CannotRecord()
 	case m.model.state.Holds.ReaderDown:
-		return panel.Silent(false)
+		return panel.ReaderSilent(false)
 	case !m.cfg.Trusted():
-		mach, known := m.model.rules.site()
-		return panel.Unsure(known && mach.Pass == 0)
+		mach, known := m.model.rules.machine()
+		return panel.ClockNotSet(known && mach.Pass == 0)
 	}
 	return panel.Ready()
 }
@@ -136,12 +136,12 @@ func (m *views) withoutList() panel.View {
 func (m *views) footnote() policy.Text {
 	switch {
 	case m.model.state.Running() && m.model.state.Holds.ReaderDown:
-		v := panel.Silent(true)
+		v := panel.ReaderSilent(true)
 		return policy.Text{FR: v.Line.FR + ". " + v.Next.FR, EN: v.Line.EN + ". " + v.Next.EN}
 	case m.model.state.Running() && (m.model.state.Ledger.Broken || len(m.model.state.Ledger.Pending) > 0):
 		return panel.CannotRecord().Line
 	case m.model.state.Running() && len(m.model.state.Holds.Tags) > 0:
-		return panel.OutAfter(m.reason(m.model.state.Holds.Tags[0]), m.model.state.Phase == session.Maintenance)
+		return panel.TagNote(m.reason(m.model.state.Holds.Tags[0]), m.model.state.Phase == session.Maintenance)
 	}
 	if t := m.unsignedNote(); t != (policy.Text{}) {
 		return t
@@ -159,8 +159,8 @@ func (m *views) footnote() policy.Text {
 		return t
 	}
 	if due := m.model.due(); len(due) > 0 {
-		mach, _ := m.model.rules.site()
-		return panel.Needs(mach.KindName(due[0].Kind), due[0].Over, due[0].ByHours, due[0].Remaining)
+		mach, _ := m.model.rules.machine()
+		return panel.MaintenanceNote(mach.KindName(due[0].Kind), due[0].Over, due[0].ByHours, due[0].Remaining)
 	}
 	return m.hubNote()
 }
@@ -178,15 +178,15 @@ func (m *rules) name(id policy.MemberID) string {
 }
 
 // tell answers whoever stands at the machine; the state shows again after a while.
-func (m *engine) tell(t session.Notify) {
+func (m *engine) flashResult(t session.Notify) {
 	switch t.Notice {
 	case session.Ended:
 		if t.Role == policy.Maintainer { // who has read of the danger that was reported unsigned
 			m.model.forms.dangerAt = time.Time{}
 		}
-		m.cfg.Panel.Settle()
+		m.cfg.Panel.EndFlash()
 	case session.Welcome:
-		m.cfg.Panel.Settle()
+		m.cfg.Panel.EndFlash()
 	case session.Denied:
 		m.cfg.Panel.Flash(m.views.refusal(t), flash)
 	case session.CardRefused:
@@ -194,17 +194,17 @@ func (m *engine) tell(t session.Notify) {
 	case session.Occupied:
 		m.cfg.Panel.Flash(panel.Occupied(m.model.rules.name(t.Member)), flash/2)
 	case session.Logged:
-		mach, _ := m.model.rules.site()
+		mach, _ := m.model.rules.machine()
 		m.cfg.Panel.Flash(panel.Logged(m.model.rules.name(t.Member), mach.KindName(t.What), m.views.attestNext()), flash/2)
 	case session.Attested:
-		mach, _ := m.model.rules.site()
+		mach, _ := m.model.rules.machine()
 		m.cfg.Panel.Flash(panel.Attested(m.model.rules.name(t.Member), mach.KindName(t.What)), flash/2)
 	case session.Thanked:
 		m.cfg.Panel.Flash(panel.Thanked(m.model.rules.name(t.Member), wire.Problem(t.What) == wire.Dangerous, m.model.state.Running()), flash/2)
 	case session.Vouched:
 		m.cfg.Panel.Flash(panel.Vouched(m.model.rules.name(t.Member)), flash/2)
 	case session.WaitOver:
-		m.cfg.Panel.Flash(panel.NobodyCame(m.model.rules.name(t.Member)), flash/2)
+		m.cfg.Panel.Flash(panel.NoMentorCame(m.model.rules.name(t.Member)), flash/2)
 	case session.AlreadyRead:
 		m.cfg.Panel.Flash(panel.AlreadyRead(), session.Flap)
 	case session.CannotRecord:
@@ -224,11 +224,11 @@ func (m *views) refusal(t session.Notify) panel.View {
 		why = codes[0]
 	}
 	if why == policy.TaggedOut && m.model.state.Phase == session.TaggedOut || why == policy.MachineFault && m.model.state.Phase == session.Fault {
-		return m.phase() // what the panel says anyway, with its reason and what to do
+		return m.phaseView() // what the panel says anyway, with its reason and what to do
 	}
 	switch why {
 	case policy.NoBadge, policy.NeedsSupervisor, policy.NotRecent, policy.NotEnoughHours, policy.BadgeExpired:
-		said.Next = panel.Today(said.Next, m.decider.mentors(t.Member))
+		said.Next = panel.WithNames(said.Next, m.decider.mentors(t.Member))
 	}
 	if why == policy.MembershipLapsed && !slices.Contains(t.Decision.Codes(), policy.TaggedOut) {
 		return panel.MembershipEnded(m.model.rules.name(t.Member), said.Fact, said.Next)

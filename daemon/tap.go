@@ -26,7 +26,7 @@ func (m *engine) tap(ctx context.Context, x rfid.Tap) {
 	if owner := m.model.state.Owner(x.UID); owner != "" && (!known || p.Member.ID != owner) {
 		// a new bundle knows the card no more, or as somebody else's
 		m.model.presence.leave()
-		m.step(ctx, session.SessionCard{Card: x.UID})
+		m.apply(ctx, session.SessionCard{Card: x.UID})
 		return
 	}
 	if c, refused := m.model.rules.refused(x.UID); refused && !known {
@@ -37,14 +37,14 @@ func (m *engine) tap(ctx context.Context, x rfid.Tap) {
 		sealed := m.noteUnknown(x.UID)
 		m.model.presence.leave()
 		d, basis := m.decider.decide(nil, nil, card)
-		m.step(ctx, session.Stranger{Decision: d, Basis: basis, Sealed: sealed})
+		m.apply(ctx, session.Stranger{Decision: d, Basis: basis, Sealed: sealed})
 		return
 	}
 	member := m.model.practice.with(p.Member)
 	e := session.Tap{Member: member.ID, Card: x.UID, Strength: card, At: x.At}
 	e.Decision, e.Basis = m.decider.decide(member, nil, card)
 	request := m.model.state.VouchRequest
-	e.Asked = m.model.stands() == member.ID && request.Open && request.Mentor == member.ID
+	e.Asked = m.model.currentMember() == member.ID && request.Open && request.Mentor == member.ID
 	m.model.arrived(member.ID, card, e.Decision)
 	if m.onlyIdentifies(member.ID) {
 		m.show()
@@ -57,14 +57,14 @@ func (m *engine) tap(ctx context.Context, x rfid.Tap) {
 			e.Supervising, e.SupervisingBasis = m.decider.decide(m.model.practice.with(learner.Member), member, weaker)
 		}
 	}
-	m.step(ctx, e)
+	m.apply(ctx, e)
 }
 
 // onlyIdentifies reports whether this tap only says who is there, because the panel asked: to confirm what a phone
 // sent, to endorse what was done, or to write down a problem. A tap that would end a session ends it all the same:
 // whoever taps out must be able to rely on it.
 func (m *engine) onlyIdentifies(id policy.MemberID) bool {
-	if m.model.stands() != id {
+	if m.model.currentMember() != id {
 		return false
 	}
 	waits := m.model.state.Phase == session.Awaiting // whoever waits for a mentor has a minute
@@ -103,8 +103,8 @@ func strength(p rfid.Proof) policy.CardStrength {
 	return policy.NumberOnly
 }
 
-// step is one turn of the session: what it becomes, and what it asks for.
-func (m *engine) step(ctx context.Context, e session.Event) {
+// apply is one turn of the session: what it becomes, and what it asks for.
+func (m *engine) apply(ctx context.Context, e session.Event) {
 	in := session.Input{Now: m.cfg.Now(), Settings: m.model.rules.settings(), Session: m.cfg.NewID(), Event: e}
 	if m.model.rules.roster != nil {
 		in.Bundle = m.model.rules.roster.Version
@@ -114,9 +114,9 @@ func (m *engine) step(ctx context.Context, e session.Event) {
 	m.model.state, effects = session.Next(m.model.state, in)
 	if m.model.state.Phase != before {
 		m.cfg.Logger.Info("session", "from", before.String(), "to", m.model.state.Phase.String())
-		m.cfg.Panel.Settle() // an answer to somebody before says nothing of where the machine stands now
+		m.cfg.Panel.EndFlash() // an answer to somebody before says nothing of where the machine stands now
 	}
-	m.carry(ctx, effects, began)
+	m.execute(ctx, effects, began)
 	m.show()
 }
 
@@ -131,42 +131,42 @@ func (m *rules) settings() session.Settings {
 	return s
 }
 
-// carry does what the session asks, in order: steps 5 to 7. What follows a failure is dropped, and the session hears of
+// execute does what the session asks, in order: steps 5 to 7. What follows a failure is dropped, and the session hears of
 // it.
-func (m *engine) carry(ctx context.Context, effects []session.Effect, began time.Time) {
+func (m *engine) execute(ctx context.Context, effects []session.Effect, began time.Time) {
 	for _, e := range effects {
 		switch e := e.(type) {
 		case session.Record:
 			if err := m.commit(e); err != nil {
 				m.cfg.Logger.Error("the journal did not take a record", "kind", e.Kind, "why", err)
-				m.step(ctx, session.RecordFailed{Record: e})
+				m.apply(ctx, session.RecordFailed{Record: e})
 				return
 			}
 		case session.Relay:
 			if e.On && time.Since(began) > stale && !m.model.relay { // the disk took so long that whoever tapped has walked away
 				m.cfg.Logger.Warn("the start was on record too late to close the relay", "after", time.Since(began).Round(time.Millisecond))
-				m.step(ctx, session.Stop{})
+				m.apply(ctx, session.Stop{})
 				m.cfg.Panel.Flash(panel.TooSlow(), flash)
 				return
 			}
-			if err := m.switchTo(ctx, e); err != nil {
-				m.unswitched(ctx, err)
+			if err := m.switchRelay(ctx, e); err != nil {
+				m.switchFailed(ctx, err)
 				return
 			}
 		case session.Notify:
-			m.tell(e)
+			m.flashResult(e)
 		}
 	}
 }
 
-// unswitched is a start whose relay did not close.
-func (m *engine) unswitched(ctx context.Context, err error) {
+// switchFailed is a start whose relay did not close.
+func (m *engine) switchFailed(ctx context.Context, err error) {
 	switch {
 	case ctx.Err() != nil: // the daemon is ending, and nothing is broken
-		m.step(context.WithoutCancel(ctx), session.Shutdown{})
+		m.apply(context.WithoutCancel(ctx), session.Shutdown{})
 		return
-	case errors.Is(err, relay.ErrMoment): // no fault: nothing would ever take it back
-		m.step(ctx, session.Stop{})
+	case errors.Is(err, relay.ErrContactorOpening): // no fault: nothing would ever take it back
+		m.apply(ctx, session.Stop{})
 		m.cfg.Panel.Flash(panel.StillStopping(), flash)
 		return
 	}
@@ -174,10 +174,10 @@ func (m *engine) unswitched(ctx context.Context, err error) {
 	if r := relay.Refusal(""); errors.As(err, &r) { // pressed in this moment: the guard knows before we do
 		what = session.FaultKind(r)
 	}
-	m.step(ctx, session.FaultRaised{What: what, Why: err.Error()})
+	m.apply(ctx, session.FaultRaised{What: what, Why: err.Error()})
 }
 
-func (m *engine) switchTo(ctx context.Context, r session.Relay) error {
+func (m *engine) switchRelay(ctx context.Context, r session.Relay) error {
 	err := m.cfg.Switch.Set(ctx, r)
 	m.model.relay = r.On && err == nil
 	if err != nil {
@@ -200,14 +200,14 @@ func (m *engine) commit(r session.Record) error {
 	if err != nil {
 		return err
 	}
-	m.kept(r)
+	m.afterCommit(r)
 	if practised {
 		m.model.practice.of[r.Member] = practice
 	}
 	if m.cfg.Uplink != nil {
 		m.cfg.Uplink.Kick()
 	}
-	m.sound()
+	m.markJournalHealthy()
 	return nil
 }
 

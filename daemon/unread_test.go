@@ -11,7 +11,7 @@ import (
 	"portillon/wire"
 )
 
-func (b *bench) unreadInput(u rfid.Unread) { b.e.readerSays(b.t.Context(), rfid.Event{Unread: u}) }
+func (b *bench) unreadInput(u rfid.Unread) { b.e.readerEvent(b.t.Context(), rfid.Event{Unread: u}) }
 
 func (b *bench) line() string { return b.cfg.Panel.Current().Line.EN }
 
@@ -19,7 +19,7 @@ func TestInputThatIsNoNumberIsSaidOnThePanelAndLoggedOnceAMinute(t *testing.T) {
 	r := exampleRoster(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := benchOf(t, r)
-		b.e.readerSays(t.Context(), rfid.Event{Alive: true})
+		b.e.readerEvent(t.Context(), rfid.Event{Alive: true})
 		logged := func(times int) {
 			t.Helper()
 			if n := strings.Count(b.log.String(), "reader input ignored"); n != times {
@@ -68,7 +68,7 @@ func TestUnreadInputHidesNoRunningMachine(t *testing.T) {
 	r := exampleRoster(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := benchOf(t, r)
-		b.e.readerSays(t.Context(), rfid.Event{Alive: true})
+		b.e.readerEvent(t.Context(), rfid.Event{Alive: true})
 		b.operator.order(t.Context(), control.Request{Do: "tap", Card: lea}, "")
 		before := b.line()
 		b.unreadInput(rfid.Unread{Why: "noise"})
@@ -90,7 +90,7 @@ func TestMachineTapTakesTheFormatsOfMembersYaml(t *testing.T) {
 		"0012345678": "wrong", "8,27885": "wrong", "62E3086CE": "wrong", "dec:": "wrong",
 	} {
 		b := benchOf(t, r)
-		b.e.readerSays(t.Context(), rfid.Event{Alive: true})
+		b.e.readerEvent(t.Context(), rfid.Event{Alive: true})
 		rep := b.operator.order(t.Context(), control.Request{Do: "tap", Card: card}, "")
 		got := "unknown"
 		switch {
@@ -113,12 +113,12 @@ func TestMachineTapTakesTheFormatsOfMembersYaml(t *testing.T) {
 // A number that was typed as a part does not make the reader's numbers parts.
 func TestAPartTypedAtTheSocketCountsForThatTapAlone(t *testing.T) {
 	b := newBench(t)
-	b.e.readerSays(t.Context(), rfid.Event{Alive: true})
+	b.e.readerEvent(t.Context(), rfid.Event{Alive: true})
 	b.operator.order(t.Context(), control.Request{Do: "tap", Card: "dec:3808980205"}, "")
 	b.operator.order(t.Context(), control.Request{Do: "stop"}, "")
 	b.notes.said = nil
 	u, _ := rfid.ParseUID("E3086CED")
-	b.e.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, At: time.Now()}})
+	b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, At: time.Now()}})
 	if b.m.state.Running() || strings.Contains(strings.Join(b.notes.said, " "), string(wire.SessionStart)) {
 		t.Errorf("a reader of whole numbers read a part: %q", b.notes.said)
 	}

@@ -22,7 +22,7 @@ const dangerNoted = 24 * time.Hour
 // isStillTheirs reports whether no other card was presented since a form was opened, or its opener's own was, within
 // the last minute.
 func (m *model) isStillTheirs(f form) bool {
-	return m.presence.generation == f.At || m.stands() == f.opener
+	return m.presence.generation == f.At || m.currentMember() == f.opener
 }
 
 // holdUnsigned keeps what was sent until its member confirms it.
@@ -58,8 +58,8 @@ func (m *PanelActions) recordUnsigned(ctx context.Context, f form, e panel.Entry
 		return err
 	}
 	n := m.cfg.Journal.Len()
-	m.engine.step(ctx, session.Report{Body: wire.ReportBody{What: wire.Problem(e.Item), Note: e.Note, Photo: e.Photo.Name, Claimed: f.opener}})
-	return m.engine.saved(n)
+	m.engine.apply(ctx, session.Report{Body: wire.ReportBody{What: wire.Problem(e.Item), Note: e.Note, Photo: e.Photo.Name, Claimed: f.opener}})
+	return m.engine.writtenSince(n)
 }
 
 // confirm writes a form down in the name of its member, who stands at the machine and touched "confirm".

@@ -17,8 +17,8 @@ import (
 // duePrefix begins the names of tags that the machine puts on itself for maintenance which is due.
 const duePrefix = "due:"
 
-// wear is what the machine has been through.
-func (m *model) wear() policy.Wear {
+// wearNow is what the machine has been through.
+func (m *model) wearNow() policy.Wear {
 	w := policy.Wear{Now: m.cfg.Now(), Ran: m.ran(), Done: m.upkeep.done}
 	if m.cfg.Trusted() {
 		w.Clock = policy.Trusted
@@ -36,17 +36,17 @@ func (m *model) ran() time.Duration {
 
 // due is what the machine needs.
 func (m *model) due() []policy.Work {
-	mach, known := m.rules.site()
+	mach, known := m.rules.machine()
 	if !known {
 		return nil
 	}
-	return mach.Due(m.wear())
+	return mach.Due(m.wearNow())
 }
 
 // upkeep tags the machine out for what is due and blocks, once nobody is at work, and takes such tags off once it is
 // done. What is new to the policy counts from now.
 func (m *periodic) upkeep(ctx context.Context) {
-	mach, known := m.engine.model.rules.site()
+	mach, known := m.engine.model.rules.machine()
 	if !known {
 		return
 	}
@@ -61,13 +61,13 @@ func (m *periodic) upkeep(ctx context.Context) {
 	}
 	for id, w := range want {
 		if !m.engine.model.state.Running() && m.engine.model.state.Phase != session.Awaiting && !slices.ContainsFunc(m.engine.model.state.Holds.Tags, func(t session.Tag) bool { return t.ID == id }) {
-			m.engine.step(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: m.engine.model.rules.speak(panel.Overdue(mach.KindName(w.Kind))), Since: m.cfg.Now()}})
+			m.engine.apply(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: m.engine.model.rules.inSiteLanguage(panel.MaintenanceTagReason(mach.KindName(w.Kind))), Since: m.cfg.Now()}})
 		}
 	}
 	for _, t := range slices.Clone(m.engine.model.state.Holds.Tags) {
 		kind, due := strings.CutPrefix(t.ID, duePrefix)
 		if _, still := want[t.ID]; due && !still && t.By == "" && len(m.engine.model.state.Ledger.Pending) == 0 && (m.cfg.Trusted() || m.engine.model.upkeep.isSettled(mach, kind)) {
-			m.engine.step(ctx, session.RemoveTag{ID: t.ID})
+			m.engine.apply(ctx, session.RemoveTag{ID: t.ID})
 		}
 	}
 }
@@ -106,8 +106,8 @@ func (m *model) facts(r session.Record) map[string][]byte {
 	return facts
 }
 
-// kept notes what a record that is on the disk now has changed.
-func (m *engine) kept(r session.Record) {
+// afterCommit notes what a record that is on the disk now has changed.
+func (m *engine) afterCommit(r session.Record) {
 	m.model.upkeep.begun = nil
 	switch b := r.Body.(type) {
 	case wire.InterventionBody:
@@ -160,11 +160,11 @@ func (m *periodic) keep() {
 		m.cfg.Logger.Warn("hours were not kept", "why", err)
 		return
 	}
-	m.engine.sound()
+	m.engine.markJournalHealthy()
 }
 
-// sound notes that the journal takes what it is given.
-func (m *engine) sound() {
+// markJournalHealthy notes that the journal takes what it is given.
+func (m *engine) markJournalHealthy() {
 	if m.model.state.Ledger.Broken {
 		m.model.state, _ = session.Next(m.model.state, session.Input{Now: m.cfg.Now(), Event: session.Recorded{}})
 	}

@@ -65,7 +65,9 @@ func benchmarkStart(b *testing.B, members int) {
 // taps.
 func (l *lab) verified() {
 	l.t.Helper()
-	for end := time.Now().Add(2 * time.Minute); l.status().Bundle == 0; time.Sleep(50 * time.Millisecond) {
+	again := time.NewTicker(50 * time.Millisecond) // the daemon is another process
+	defer again.Stop()
+	for end := time.Now().Add(2 * time.Minute); l.status().Bundle == 0; <-again.C {
 		if time.Now().After(end) {
 			l.t.Fatalf("no bundle is in force\n%s", l.log)
 		}
@@ -91,7 +93,7 @@ func processor(b *testing.B, pid int) time.Duration {
 
 // resident is the process's resident memory in kB, five seconds after it became ready: it stands idle.
 func resident(b *testing.B, pid int) int {
-	time.Sleep(5 * time.Second)
+	<-time.After(5 * time.Second)
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		b.Skip(err)

@@ -319,7 +319,9 @@ func mosquitto(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	for end := time.Now().Add(10 * time.Second); ; {
+	again := time.NewTicker(10 * time.Millisecond) // mosquitto is another process: it says nothing when it listens
+	defer again.Stop()
+	for end := time.Now().Add(10 * time.Second); ; <-again.C {
 		c, err := net.Dial("tcp", addr)
 		if err == nil {
 			c.Close()
@@ -328,7 +330,6 @@ func mosquitto(t *testing.T) string {
 		if time.Now().After(end) {
 			t.Fatal("mosquitto does not answer")
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 }
 
