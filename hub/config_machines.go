@@ -30,7 +30,9 @@ var dnsName = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z
 func (p parser) join(r yamlfile.Node) JoinConfig {
 	n := r.Get("machines-listen")
 	c := JoinConfig{Listen: addr(n), Name: r.Get("name").Str(), CardKey: p.file(r.Get("card-key")),
-		Cert: p.file(r.Get("machines-cert")), CertKey: p.file(r.Get("machines-cert-key")), Authority: p.file(r.Get("machines-authority"))}
+		Cert: p.file(
+			r.Get("machines-cert"),
+		), CertKey: p.file(r.Get("machines-cert-key")), Authority: p.file(r.Get("machines-authority"))}
 	certs := []string{"machines-cert", "machines-cert-key", "machines-authority"}
 	for _, given := range certs {
 		for _, needed := range certs {
@@ -56,7 +58,8 @@ func (p parser) join(r yamlfile.Node) JoinConfig {
 	}
 	m := r.Get("mqtt")
 	if m.Get("broker").Present() {
-		m.Get("broker").Fault("listen: for the broker inside", "machines that join get accounts at the broker inside, and mqtt names one outside")
+		m.Get("broker").
+			Fault("listen: for the broker inside", "machines that join get accounts at the broker inside, and mqtt names one outside")
 	}
 	if m.Get("cert").Present() {
 		m.Get("cert").Fault("leave it out", "machines that join verify the broker by the hub's own authority")

@@ -41,7 +41,8 @@ func TestHubFileIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.Site != "biklab" || c.Data != "/var/lib/portillon-hub" || c.Key != "/etc/portillon/hub.key" || c.Bundle.File != "/etc/portillon/site.bundle" ||
-		len(c.Machines) != 2 || c.Machines[0].ID != "laser" || c.HTTP != "127.0.0.1:8038" ||
+		len(c.Machines) != 2 || c.Machines[0].ID != "laser" ||
+		c.HTTP != "127.0.0.1:8038" ||
 		c.MQTT.Listen != "127.0.0.1:1883" {
 		t.Errorf("%+v", c)
 	}

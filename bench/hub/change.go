@@ -61,7 +61,14 @@ func changeRow(ctx context.Context, o options) error {
 	if err := c.fill(ctx, o.records); err != nil {
 		return err
 	}
-	o.out(fmt.Sprintf("  %d members, %d badges, filled through the API in %v", o.records, c.n, time.Since(began).Round(time.Second)))
+	o.out(
+		fmt.Sprintf(
+			"  %d members, %d badges, filled through the API in %v",
+			o.records,
+			c.n,
+			time.Since(began).Round(time.Second),
+		),
+	)
 	bare, err := bareBundle(c.hub, dir)
 	if err != nil {
 		return err
@@ -94,8 +101,17 @@ func changeRow(ctx context.Context, o options) error {
 		}
 		slices.Sort(wall)
 		slices.Sort(busy)
-		o.out(fmt.Sprintf("  %-16s from the request until the bundle is in force: median %v, longest %v; processor %v (median)", x.name,
-			wall[len(wall)/2].Round(time.Millisecond), wall[len(wall)-1].Round(time.Millisecond), busy[len(busy)/2].Round(time.Millisecond)))
+		o.out(
+			fmt.Sprintf(
+				"  %-16s from the request until the bundle is in force: median %v, longest %v; processor %v (median)",
+				x.name,
+				wall[len(wall)/2].Round(
+					time.Millisecond,
+				),
+				wall[len(wall)-1].Round(time.Millisecond),
+				busy[len(busy)/2].Round(time.Millisecond),
+			),
+		)
 	}
 	return nil
 }
@@ -149,9 +165,13 @@ func startChanged(ctx context.Context, dir string) (*changed, func(), error) {
 	stop := func() { cancel(); <-done; h.Close() }
 	jar, err := cookiejar.New(nil)
 	if err == nil {
-		c := &changed{hub: h, base: h.WebURL(), http: &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error {
-			return http.ErrUseLastResponse
-		}}}
+		c := &changed{
+			hub:  h,
+			base: h.WebURL(),
+			http: &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error {
+				return http.ErrUseLastResponse
+			}},
+		}
 		if err = c.signIn(ctx); err == nil {
 			return c, stop, nil
 		}
@@ -249,7 +269,11 @@ func (c *changed) fill(ctx context.Context, members int) error {
 		return err
 	}
 	c.text, c.from = text, p.Issuers[0].Profile
-	c.kind = openbadge.Achievement{ID: p.Badges[0].Achievement, Name: p.Badges[0].Name.FR, Criteria: "as the lab teaches it"}
+	c.kind = openbadge.Achievement{
+		ID:       p.Badges[0].Achievement,
+		Name:     p.Badges[0].Name.FR,
+		Criteria: "as the lab teaches it",
+	}
 	if err := c.publish(ctx, text); err != nil {
 		return err
 	}
@@ -292,8 +316,17 @@ func (c *changed) award(ctx context.Context, from, n int) error {
 	z := zip.NewWriter(&b)
 	for i := range n {
 		at := time.Date(2026, 1, 1, 0, 0, c.n%60, 0, time.UTC)
-		data, err := openbadge.IssueJSON(openbadge.Draft{IssuerID: c.from, IssuerName: "Lab", Subject: fmt.Sprintf("mailto:m%d@example.org", from+i/changeBadges),
-			ValidFrom: at, Achievement: c.kind}, c.key, at)
+		data, err := openbadge.IssueJSON(
+			openbadge.Draft{
+				IssuerID:    c.from,
+				IssuerName:  "Lab",
+				Subject:     fmt.Sprintf("mailto:m%d@example.org", from+i/changeBadges),
+				ValidFrom:   at,
+				Achievement: c.kind,
+			},
+			c.key,
+			at,
+		)
 		if err != nil {
 			return err
 		}

@@ -49,8 +49,18 @@ func pages(ctx context.Context, o options) (err error) {
 	if err := errors.Join(b.counted(ctx, o), quiet(ctx)); err != nil {
 		return err
 	}
-	o.out(fmt.Sprintf("  %d members, %d badges each, %d records, at most %d answers an address; read: p99 ≤ %v, page: p99 ≤ %v and ≤ %d bytes",
-		s.members, pagesBadges, s.records, pagesTimes, readMost, pageMost, pageBytes))
+	o.out(
+		fmt.Sprintf(
+			"  %d members, %d badges each, %d records, at most %d answers an address; read: p99 ≤ %v, page: p99 ≤ %v and ≤ %d bytes",
+			s.members,
+			pagesBadges,
+			s.records,
+			pagesTimes,
+			readMost,
+			pageMost,
+			pageBytes,
+		),
+	)
 	bare, err := s.bare(ctx)
 	if err != nil {
 		return err
@@ -129,7 +139,11 @@ func (s *pagesSite) make(ctx context.Context, o options) error {
 		return err
 	}
 	b := &pagesBrowser{base: h.WebURL()}
-	err = b.post(ctx, "/code/owner", url.Values{"code": {h.OwnerCode()}, "name": {pagesAccount}, "password": {pagesPassword}})
+	err = b.post(
+		ctx,
+		"/code/owner",
+		url.Values{"code": {h.OwnerCode()}, "name": {pagesAccount}, "password": {pagesPassword}},
+	)
 	if err == nil {
 		err = b.post(ctx, "/policy/publish", url.Values{"text": {s.policyText()}, "comment": {"bench"}, "of": {"1"}})
 	}
@@ -161,7 +175,10 @@ func (b *pagesBrowser) post(ctx context.Context, path string, v url.Values) erro
 		if err != nil {
 			return err
 		}
-		b.c = http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		b.c = http.Client{
+			Jar:           jar,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, b.base+path, strings.NewReader(v.Encode()))
 	if err != nil {
@@ -349,7 +366,8 @@ func (s *pagesSite) bare(ctx context.Context) (*bareServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	page, err := template.New("").Parse(`<!doctype html><title>bare</title><table>{{range .}}<tr>{{range .}}<td>{{.}}</td>{{end}}</tr>{{end}}</table>`)
+	page, err := template.New("").
+		Parse(`<!doctype html><title>bare</title><table>{{range .}}<tr>{{range .}}<td>{{.}}</td>{{end}}</tr>{{end}}</table>`)
 	if err != nil {
 		return nil, err
 	}

@@ -61,7 +61,8 @@ func (s *Service) row(ctx context.Context, m wire.Manifest) (out Bundle, err err
 	out = Bundle{Version: m.Version, At: m.Issued, Expires: m.Expires, Changed: []string{}}
 	var changed, warnings string
 	err = s.o.Site.QueryRow(ctx, "SELECT policy, members, changed, bytes, warnings FROM bundles WHERE site = $1 AND version = $2",
-		int64(m.Version)).Scan(&out.Policy, &out.Members, &changed, &out.Bytes, &warnings)
+		int64(m.Version)).
+		Scan(&out.Policy, &out.Members, &changed, &out.Bytes, &warnings)
 	if errors.Is(err, sql.ErrNoRows) { // the bundle was made elsewhere, or is not noted yet
 		return out, nil
 	}

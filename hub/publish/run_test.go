@@ -71,7 +71,8 @@ func TestAPublishedPolicyMakesTheNextBundle(t *testing.T) {
 		}
 		b.publish(b.text, 0)
 		first := b.bundle()
-		if first.Version != uint64(time.Now().Unix()) || first.Policy != 1 || first.Members != 13 || !slices.Contains(first.Changed, "policy.yaml") ||
+		if first.Version != uint64(time.Now().Unix()) || first.Policy != 1 || first.Members != 13 ||
+			!slices.Contains(first.Changed, "policy.yaml") ||
 			first.Bytes == 0 ||
 			!first.At.Equal(time.Now()) ||
 			!first.Expires.Equal(time.Now().AddDate(0, 0, 30)) {

@@ -31,11 +31,23 @@ func (c *counter) store(ctx context.Context) error {
 		if u.stored && u.running { // as it was
 			continue
 		}
-		_, err := c.tx.Exec(ctx, `INSERT INTO report_uses (site, machine, generation, seq, session, member, role, began, seconds, cause, running, untrusted)
+		_, err := c.tx.Exec(
+			ctx,
+			`INSERT INTO report_uses (site, machine, generation, seq, session, member, role, began, seconds, cause, running, untrusted)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 			ON CONFLICT (site, machine, generation, seq) DO UPDATE SET began = $8, seconds = $9, cause = $10, running = $11, untrusted = $12`,
-			c.journal.Machine, c.journal.Generation, int64(u.seq), u.session, u.member, u.role, u.began.UnixMilli(), u.seconds, u.cause,
-			number(u.running), number(u.untrusted))
+			c.journal.Machine,
+			c.journal.Generation,
+			int64(u.seq),
+			u.session,
+			u.member,
+			u.role,
+			u.began.UnixMilli(),
+			u.seconds,
+			u.cause,
+			number(u.running),
+			number(u.untrusted),
+		)
 		if err != nil {
 			return err
 		}
@@ -62,10 +74,18 @@ func (c *counter) storeWeek(ctx context.Context, monday string, sum *weekSum) er
 		}
 		fresh += n
 	}
-	_, err := c.tx.Exec(ctx, `INSERT INTO report_weeks (site, monday, machine, sessions, members, seconds, untrusted) VALUES ($1, $2, $3, $4, $5, $6, $7)
+	_, err := c.tx.Exec(
+		ctx,
+		`INSERT INTO report_weeks (site, monday, machine, sessions, members, seconds, untrusted) VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (site, monday, machine) DO UPDATE SET sessions = report_weeks.sessions + $4, members = report_weeks.members + $5,
 		seconds = report_weeks.seconds + $6, untrusted = report_weeks.untrusted + $7`,
-		monday, c.journal.Machine, sum.sessions, fresh, sum.seconds, sum.untrusted)
+		monday,
+		c.journal.Machine,
+		sum.sessions,
+		fresh,
+		sum.seconds,
+		sum.untrusted,
+	)
 	return err
 }
 

@@ -62,7 +62,8 @@ type standing struct {
 func (s standing) Attention() bool {
 	st := s.Standing
 	return len(st.Tags) > 0 || len(st.Faults) > 0 || st.Phase == "fault" || !s.Revoked.IsZero() || !s.Enrolled.IsZero() && !st.Online ||
-		st.Refused != "" || st.RefuseOf != "" ||
+		st.Refused != "" ||
+		st.RefuseOf != "" ||
 		st.Clock == "untrusted"
 }
 
