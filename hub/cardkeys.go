@@ -23,7 +23,8 @@ func (op *opening) openCardKey() (err error) {
 	op.hub.services.cardKey, err = cardkey.New(
 		context.Background(),
 		cardkey.Options{Site: op.hub.core.db.Site(op.hub.core.c.Site), Path: op.hub.core.c.Join.CardKey,
-			Now: op.hub.core.now, Log: op.hub.core.log, SetAside: op.hub.cards.setAsideCards, End: op.hub.cards.endOldCards, Cards: op.hub.cards.oldCards, Machines: op.hub.cards.cardKeyMachines,
+			Now: op.hub.core.now, Log: op.hub.core.log, SetAside: op.hub.cards.setAsideCards, End: op.hub.cards.endOldCards,
+			Cards: op.hub.cards.oldCards, Machines: op.hub.cards.cardKeyMachines,
 			Refuse: op.hub.cards.refuseCardKey},
 	)
 	return err

@@ -315,7 +315,8 @@ func (p parser) accounts(r yamlfile.Node, c Config) {
 		r.Get("machines").
 			Fault("set passwords at that broker", "password-file is for the broker inside, and mqtt names one outside")
 	} else if with > 0 && with < len(c.Machines) {
-		r.Get("machines").Fault("a password-file for each, or for none", "%d of %d machines have a password-file", with, len(c.Machines))
+		r.Get("machines").Fault("a password-file for each, or for none", "%d of %d machines have a password-file", with,
+			len(c.Machines))
 	}
 	listen := r.Get("mqtt").Get("listen")
 	if c.Join.Listen != "" { // the broker knows everybody who connects

@@ -67,7 +67,8 @@ func (op *opening) prepareJoin() (err error) {
 		return errors.New("machines-listen: bundle: key: is missing: machines that join pin it")
 	}
 	if op.hub.core.c.Join.Cert != "" {
-		if op.hub.enrolments.siteCert, err = openSiteCert(op.hub.core.c.Join, op.hub.core.now, op.hub.core.log.Error); err != nil {
+		if op.hub.enrolments.siteCert, err = openSiteCert(op.hub.core.c.Join, op.hub.core.now,
+			op.hub.core.log.Error); err != nil {
 			return err
 		}
 	}
@@ -101,7 +102,8 @@ func (op *opening) openJoin() (err error) {
 	o := enrol.Options{
 		Site: op.hub.core.db.Site(
 			op.hub.core.c.Site,
-		), Now: op.hub.core.now, Log: op.hub.core.log, Authority: a, Server: op.hub.enrolments.machinesCert(), Signer: op.hub.core.signer, Name: op.hub.core.c.Join.Name,
+		), Now: op.hub.core.now, Log: op.hub.core.log, Authority: a, Server: op.hub.enrolments.machinesCert(),
+		Signer: op.hub.core.signer, Name: op.hub.core.c.Join.Name,
 		Pins: wire.Pins{
 			Site:      op.hub.core.c.Site,
 			CA:        op.hub.enrolments.machinesCA(),
@@ -112,7 +114,8 @@ func (op *opening) openJoin() (err error) {
 			op.hub.core.c.Join.Name,
 			port,
 		), Broker: "ssl://" + net.JoinHostPort(op.hub.core.c.Join.Name, mqttPort),
-		CardKeys: op.hub.cards.cardKeys, Fixed: op.hub.enrolments.fixedMachines, Bundle: op.hub.bundles.bundleHandler(), Members: op.hub.bundles.bundleMembers, Credential: op.hub.bundles.credential,
+		CardKeys: op.hub.cards.cardKeys, Fixed: op.hub.enrolments.fixedMachines, Bundle: op.hub.bundles.bundleHandler(),
+		Members: op.hub.bundles.bundleMembers, Credential: op.hub.bundles.credential,
 		Version:  func() uint64 { _, v := op.hub.bundles.current(); return v },
 		Standing: op.hub.fleet.standing, Command: op.hub.enrolments.orderMachine, Apply: op.hub.enrolments.applyMachines}
 	if op.hub.services.audit != nil {
@@ -146,7 +149,8 @@ func (op *opening) openFixed() (err error) {
 		), Now: op.hub.core.now, Log: op.hub.core.log, Authority: a, Signer: op.hub.core.signer, Name: "localhost",
 		Pins: wire.Pins{Site: op.hub.core.c.Site, CA: a.Certificate(), PolicyKey: cmp.Or(op.hub.core.c.Bundle.PolicyPublic,
 			op.hub.core.c.Bundle.Public), HubKey: hubKey},
-		CardKeys: op.hub.cards.cardKeys, Fixed: op.hub.enrolments.fixedMachines, Members: op.hub.bundles.bundleMembers, Audit: op.hub.services.audit.Append,
+		CardKeys: op.hub.cards.cardKeys, Fixed: op.hub.enrolments.fixedMachines, Members: op.hub.bundles.bundleMembers,
+		Audit:    op.hub.services.audit.Append,
 		Version:  func() uint64 { _, v := op.hub.bundles.current(); return v },
 		Standing: op.hub.fleet.standing, Command: op.hub.commands.command, Apply: op.hub.enrolments.applyMachines})
 	return err

@@ -77,7 +77,9 @@ func (op *opening) openManaged() error {
 	if err := op.openServices(); err != nil {
 		return err
 	}
-	if op.hub.services.report, err = report.New(report.Options{Site: site, Records: ReportRecords{op.hub.core.ledger, op.hub.enrolments.ledgerMachines}, Zone: op.hub.services.zone, Names: op.hub.services.names, Now: op.hub.core.now, Log: op.hub.core.log}); err != nil {
+	if op.hub.services.report, err = report.New(report.Options{Site: site,
+		Records: ReportRecords{op.hub.core.ledger, op.hub.enrolments.ledgerMachines}, Zone: op.hub.services.zone,
+		Names: op.hub.services.names, Now: op.hub.core.now, Log: op.hub.core.log}); err != nil {
 		return err
 	}
 	if err := op.firstPolicy(); err != nil {
@@ -173,7 +175,8 @@ func (op *opening) openServices() error {
 }
 
 // starter is the policy of a new site: it opens nothing.
-const starter = `# Qui peut quoi. Rien n’est ouvert : aucune machine n’est nommée ici. docs/site.md (en anglais) explique les mots.
+const starter = `# Qui peut quoi.` +
+	` Rien n’est ouvert : aucune machine n’est nommée ici. docs/site.md (en anglais) explique les mots.
 # Who may do what. Nothing is open yet: this policy names no machine. docs/site.md explains the keys.
 portillon: 1
 site: %s

@@ -130,7 +130,8 @@ func (p *policies) issuerName(as string) string {
 	return ""
 }
 
-// services are what a hub has that keeps the site itself: its directory, its policy, and those who sign in. All nil: a hub beside a site of files.
+// services are what a hub has that keeps the site itself: its directory, its policy, and those who sign in. All nil: a
+// hub beside a site of files.
 type services struct {
 	core  *core
 	fleet *fleet

@@ -72,7 +72,8 @@ func (s *siteCert) read() (*tls.Certificate, error) {
 	}
 	if err := wire.VerifyHub(chain, s.ca, s.name, s.now(), true); err != nil {
 		return nil, fmt.Errorf(
-			"machines-cert: %s: machines would refuse it: %w; want a certificate for %q (name:) that machines-authority signed, "+
+			"machines-cert: %s: machines would refuse it: %w; want a certificate for %q (name:) that machines-authority "+
+				"signed, "+
 				"followed by those between",
 			s.cert,
 			err,

@@ -92,7 +92,8 @@ func (c Config) Tags() (out []Tag, err error) {
 			err = errors.Join(
 				err,
 				fmt.Errorf(
-					"tag %s: %w; put the tag on again (portillon machine tag --hub HUB.yaml --machine ID REASON) and remove this one: rm -r %s",
+					"tag %s: %w; put the tag on again (portillon machine tag --hub HUB.yaml --machine ID REASON) and remove this "+
+						"one: rm -r %s",
 					path,
 					e,
 					path,

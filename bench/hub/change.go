@@ -80,7 +80,8 @@ func changeRow(ctx context.Context, o options) error {
 	}{
 		{"one new badge", func(i int) error { return c.award(ctx, i+1, 1) }},
 		{"one new card", func(i int) error {
-			return c.json(ctx, "POST", fmt.Sprintf("/members/m-%05d/cards", i), map[string]string{"number": fmt.Sprintf("hex:05%012X", i)})
+			return c.json(ctx, "POST", fmt.Sprintf("/members/m-%05d/cards", i),
+				map[string]string{"number": fmt.Sprintf("hex:05%012X", i)})
 		}},
 		{"one policy line", func(i int) error {
 			return c.publish(ctx, append(bytes.Clone(c.text), fmt.Sprintf("# %d\n", i)...))
@@ -283,7 +284,8 @@ func (c *changed) fill(ctx context.Context, members int) error {
 		fmt.Fprintf(&list, "m-%05d;Prénom%d Nom%d;m%d@example.org;hex:04%012X\n", i, i, i*7919%members, i, i)
 	}
 	var preview struct{ ID string }
-	if err := c.api(ctx, "POST", "/imports?name=members.csv", "text/csv", []byte(list.String()), "", &preview); err != nil {
+	if err := c.api(ctx, "POST", "/imports?name=members.csv", "text/csv", []byte(list.String()), "",
+		&preview); err != nil {
 		return err
 	}
 	if err := c.api(ctx, "POST", "/imports/"+preview.ID+"/apply", "", nil, "", nil); err != nil {
@@ -300,7 +302,10 @@ func (c *changed) fill(ctx context.Context, members int) error {
 // settle waits until no more bundles are built.
 func (c *changed) settle(ctx context.Context) error {
 	for last, since := version(c.hub), time.Now(); time.Since(since) < 5*time.Second; {
-		if err := c.await(ctx, func() bool { return version(c.hub) != last || time.Since(since) >= 5*time.Second }); err != nil {
+		if err := c.await(ctx, func() bool {
+			return version(c.hub) != last ||
+				time.Since(since) >= 5*time.Second
+		}); err != nil {
 			return err
 		}
 		if v := version(c.hub); v != last {

@@ -126,7 +126,8 @@ func (b batches) compare(o options, group int, n float64) error {
 		counts, by = bare.cpu, "by processor time, as the machine is busy"
 	}
 	o.out(fmt.Sprintf("  %2d batches to a commit: ledger is %.2f × the same bytes (processor %.2f), %.2f × the same rows "+
-		"(processor %.2f); must be ≥ %.2f × the same bytes, %s", group, bare.wall, bare.cpu, rows.wall, rows.cpu, ingestMust, by))
+		"(processor %.2f); must be ≥ %.2f × the same bytes, %s", group, bare.wall, bare.cpu, rows.wall, rows.cpu, ingestMust,
+		by))
 	if counts < ingestMust {
 		return fmt.Errorf(
 			"ingest with %d batches to a commit is %.2f × a bare insert of the same bytes %s, want at least %.2f",

@@ -151,7 +151,8 @@ func (k *killed) makeTables() error {
 		return err
 	}
 	_, err = raw.Exec(
-		"CREATE TABLE bench_left (site TEXT PRIMARY KEY, n BIGINT NOT NULL); CREATE TABLE bench_right (site TEXT PRIMARY KEY, n BIGINT NOT NULL)",
+		"CREATE TABLE bench_left (site TEXT PRIMARY KEY, n BIGINT NOT NULL); CREATE TABLE bench_right (site TEXT PRIMARY " +
+			"KEY, n BIGINT NOT NULL)",
 	)
 	return errors.Join(err, raw.Close())
 }
@@ -392,7 +393,8 @@ func (k *killed) takeBatches(ctx context.Context, s *store.Site, keys ledger.Key
 func change(ctx context.Context, s *store.Site, out io.Writer) error {
 	var n int64
 	err := s.Write(ctx, func(tx *store.Tx) error {
-		err := tx.QueryRow(ctx, "INSERT INTO bench_left (site, n) VALUES ($1, 1) ON CONFLICT (site) DO UPDATE SET n = bench_left.n + 1 RETURNING n").
+		err := tx.QueryRow(ctx, "INSERT INTO bench_left (site, n) VALUES ($1, 1) ON CONFLICT (site) DO UPDATE SET n = "+
+			"bench_left.n + 1 RETURNING n").
 			Scan(&n)
 		if err != nil {
 			return err

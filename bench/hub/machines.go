@@ -159,7 +159,8 @@ func (r *machinesRun) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.fleet.await(ctx, machinesWait, "first connection", func() bool { return r.everyone(m.Version) }); err != nil {
+	if err := r.fleet.await(ctx, machinesWait, "first connection",
+		func() bool { return r.everyone(m.Version) }); err != nil {
 		return err
 	}
 	r.o.out(
@@ -369,7 +370,8 @@ func (r *machinesRun) restart(ctx context.Context) error {
 	took := time.Since(began)
 	r.o.out(
 		fmt.Sprintf(
-			"  hub killed (-9) and started: ready after %.1f s, all %d back, %d records of each acknowledged after %.1f s; %s; load %s",
+			"  hub killed (-9) and started: ready after %.1f s, all %d back, %d records of each acknowledged after %.1f s; %s; "+
+				"load %s",
 			ready.Seconds(),
 			len(r.fleet.all),
 			restartBatch,

@@ -51,7 +51,8 @@ func pages(ctx context.Context, o options) (err error) {
 	}
 	o.out(
 		fmt.Sprintf(
-			"  %d members, %d badges each, %d records, at most %d answers an address; read: p99 ≤ %v, page: p99 ≤ %v and ≤ %d bytes",
+			"  %d members, %d badges each, %d records, at most %d answers an address; read: p99 ≤ %v, page: p99 ≤ %v and ≤ "+
+				"%d bytes",
 			s.members,
 			pagesBadges,
 			s.records,
@@ -96,7 +97,8 @@ func pagesAddresses() []string {
 		"/api/v1/reports/weeks?" + month, "/api/v1/reports/weeks?" + year, "/api/v1/reports/refusals?" + month,
 		"/api/v1/reports/refusals?" + year, "/api/v1/hub",
 		"/today", "/members", "/members?q=nom-compose99", "/members?state=lapsed", "/members?machine=machine-07",
-		"/members/m-005000", "/members/m-005000/merge", "/members/m-005000/erase", "/members/new", "/members/import", "/cards",
+		"/members/m-005000", "/members/m-005000/merge", "/members/m-005000/erase", "/members/new", "/members/import",
+		"/cards",
 		"/cards?state=lost", "/cards?q=compose99", "/cards?state=idle", "/machines", "/machines/machine-07", "/policy",
 		"/policy/versions/2", "/reports", "/reports?" + year, "/reports?machine=machine-07&" + year, "/settings",
 		"/settings/tokens", "/settings/accounts", "/settings/audit", "/about",

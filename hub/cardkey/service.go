@@ -140,7 +140,8 @@ func (s *Service) Hold() (ring Ring, release func()) {
 }
 
 func (s *Service) row(ctx context.Context) (r row, err error) {
-	err = s.o.Site.QueryRow(ctx, `SELECT version, in_force, before, began, ended, who, reason FROM card_key WHERE site = $1`).
+	err = s.o.Site.QueryRow(ctx, `SELECT version, in_force, before, began, ended, who, reason FROM card_key WHERE
+		site = $1`).
 		Scan(&r.version, &r.inForce, &r.before, &r.began, &r.ended, &r.who, &r.reason)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return r, fmt.Errorf("card key: %w", err)

@@ -89,7 +89,8 @@ func (s *Service) EndOldCards(
 	}
 	return s.write(ctx, a, actor.EnrolMachines, func(c *change) (string, string, error) {
 		rows, err := c.Query(ctx, `UPDATE card SET state = 'replaced', since = $3
-			WHERE site = $1 AND substr(number, 1, 14) = 'hmac:' || $2 || ':' AND state = 'active' RETURNING member`, mark, millis(c.now))
+			WHERE site = $1 AND substr(number, 1, 14) = 'hmac:' || $2 || ':' AND state = 'active' RETURNING member`, mark,
+			millis(c.now))
 		if err := c.touchAll(rows, err); err != nil {
 			return "", "", err
 		}

@@ -56,7 +56,8 @@ func (s *Service) NewCode(ctx context.Context, a actor.Actor, id policy.MachineI
 			return err
 		}
 		_, err := tx.Exec(ctx, `INSERT INTO machine_code (site, machine, hash, made, expires, replaces, maker)
-			VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (site, machine) DO UPDATE SET hash = excluded.hash, made = excluded.made,
+			VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (site, machine) DO UPDATE SET hash = excluded.hash, made =
+			excluded.made,
 			expires = excluded.expires, replaces = excluded.replaces, maker = excluded.maker, attempts = 0, used = 0`,
 			string(id), hash, s.millis(), until.UnixMilli(), boolOf(replace), wire.OneLine(a.Name, maxWords))
 		tx.Changed(store.Machines)
@@ -92,7 +93,8 @@ func (s *Service) mayJoin(ctx context.Context, tx *store.Tx, id policy.MachineID
 		}
 	}
 	var open int
-	err = tx.QueryRow(ctx, `SELECT count(*) FROM machine_code WHERE site = $1 AND used = 0 AND expires > $2 AND machine <> $3`,
+	err = tx.QueryRow(ctx, `SELECT count(*) FROM machine_code WHERE site = $1 AND used = 0 AND expires > $2 AND
+		machine <> $3`,
 		s.millis(), string(id)).
 		Scan(&open)
 	if err == nil && open >= maxOpen {
@@ -145,7 +147,8 @@ func (s *Service) openCode(ctx context.Context, secret string) (opened, error) {
 	err = s.o.Site.Write(ctx, func(tx *store.Tx) error {
 		var attempts, used, replace int64
 		err := tx.QueryRow(ctx, `SELECT machine, attempts, used, replaces, maker FROM machine_code
-			WHERE site = $1 AND hash = $2 AND expires > $3`, hash, s.millis()).Scan(&o.machine, &attempts, &used, &replace, &o.maker)
+			WHERE site = $1 AND hash = $2 AND expires > $3`, hash, s.millis()).Scan(&o.machine, &attempts, &used, &replace,
+			&o.maker)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			refused = errNoCode

@@ -135,16 +135,20 @@ func (s *Service) enter(
 				replacing = "?"
 			}
 		}
-		if _, err := tx.Exec(ctx, `UPDATE machine SET version = version + 1, enrolled = $3, revoked = 0, reason = '', public = $4,
-			password = $5, program = $6, replacing = $7, card_key = $8, authority = $9 WHERE site = $1 AND machine = $2`, string(code.machine),
-			s.millis(), public, hash[:], wire.OneLine(j.Program, 64), replacing, checkOf(cardKey), authorityOf(s.o.Pins.CA)); err != nil {
+		if _, err := tx.Exec(ctx, `UPDATE machine SET version = version + 1, enrolled = $3, revoked = 0, reason = '',
+			public = $4,
+			password = $5, program = $6, replacing = $7, card_key = $8, authority = $9 WHERE site = $1 AND machine = $2`,
+			string(code.machine),
+			s.millis(), public, hash[:], wire.OneLine(j.Program, 64), replacing, checkOf(cardKey),
+			authorityOf(s.o.Pins.CA)); err != nil {
 			return err
 		}
 		if err := s.changeKey(ctx, tx, code.machine, r.public, public); err != nil {
 			return err
 		}
 		// Certificates of the computer before are worth nothing from now on.
-		if _, err := tx.Exec(ctx, `DELETE FROM machine_certificate WHERE site = $1 AND machine = $2`, string(code.machine)); err != nil {
+		if _, err := tx.Exec(ctx, `DELETE FROM machine_certificate WHERE site = $1 AND machine = $2`,
+			string(code.machine)); err != nil {
 			return err
 		}
 		tx.Changed(store.Machines)
@@ -206,7 +210,8 @@ func (s *Service) renew(ctx context.Context, ask wire.RenewAsk, channel []byte) 
 			return err
 		}
 		_, err = tx.Exec(ctx, `DELETE FROM machine_certificate WHERE site = $1 AND machine = $2 AND serial NOT IN
-			(SELECT c.serial FROM machine_certificate AS c WHERE c.site = $1 AND c.machine = $2 ORDER BY c.issued DESC, c.serial LIMIT $3)`,
+			(SELECT c.serial FROM machine_certificate AS c WHERE c.site = $1 AND c.machine = $2 ORDER BY c.issued DESC,
+			c.serial LIMIT $3)`,
 			string(ask.Machine), int64(keepCertificates))
 		tx.Changed(store.Machines)
 		return err
@@ -249,7 +254,8 @@ func (s *Service) certificateOf(
 	if !s.o.Authority.isMachine(c) {
 		return "", false, errNotMachine
 	}
-	err = s.o.Site.QueryRow(ctx, `SELECT c.machine FROM machine_certificate AS c JOIN machine AS m ON m.site = $1 AND m.machine = c.machine
+	err = s.o.Site.QueryRow(ctx, `SELECT c.machine FROM machine_certificate AS c JOIN machine AS m ON m.site = $1 AND
+		m.machine = c.machine
 		WHERE c.site = $1 AND c.serial = $2 AND m.enrolled > 0 AND m.revoked = 0`, serialOf(c)).
 		Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {

@@ -91,7 +91,8 @@ func (s *Service) machines(ctx context.Context) (out []Machine, err error) {
 	for rows.Next() {
 		var m Machine
 		var enrolled, revoked, fetched, expires int64
-		if err := rows.Scan(&m.ID, &m.Version, &enrolled, &revoked, &m.Reason, &m.Key, &m.Fetched, &fetched, &expires); err != nil {
+		if err := rows.Scan(&m.ID, &m.Version, &enrolled, &revoked, &m.Reason, &m.Key, &m.Fetched, &fetched,
+			&expires); err != nil {
 			return nil, fmt.Errorf("enrol: %w", err)
 		}
 		m.Enrolled, m.Revoked, m.Expires = timeOf(enrolled), timeOf(revoked), timeOf(expires)

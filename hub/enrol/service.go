@@ -210,7 +210,8 @@ func (s *Service) fixed() []Fixed {
 // rowOf reads a machine in a transaction. A machine of hub.yaml without a row has version 0.
 func (s *Service) rowOf(ctx context.Context, tx *store.Tx, id policy.MachineID) (r row, err error) {
 	r.id = id
-	err = tx.QueryRow(ctx, `SELECT version, added, enrolled, revoked, public, replacing FROM machine WHERE site = $1 AND machine = $2`, string(id)).
+	err = tx.QueryRow(ctx, `SELECT version, added, enrolled, revoked, public, replacing FROM machine WHERE site = $1 AND
+		machine = $2`, string(id)).
 		Scan(&r.version, &r.added, &r.enrolled, &r.revoked, &r.public, &r.replacing)
 	if errors.Is(err, sql.ErrNoRows) {
 		for _, f := range s.fixed() {

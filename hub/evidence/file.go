@@ -220,7 +220,8 @@ func (f File) roots(machines func(policy.MachineID) []Key) (map[place]root, erro
 		var err error
 		for _, k := range keys {
 			var c wire.Checkpoint
-			if c, err = wire.OpenCheckpoint([]byte(j.Checkpoint), j.Generation.Origin(f.Site, j.Machine), note.VerifierList(k.Verifier)); err == nil {
+			if c, err = wire.OpenCheckpoint([]byte(j.Checkpoint), j.Generation.Origin(f.Site, j.Machine),
+				note.VerifierList(k.Verifier)); err == nil {
 				out[at] = root{c, k.Until}
 				break
 			}
@@ -246,7 +247,8 @@ func (p Proven) check(r wire.Record, site policy.SiteID, roots map[place]root) e
 			c.until.Format(time.RFC3339),
 		)
 	}
-	if err := tlog.CheckRecord(tlog.RecordProof(p.Path), int64(c.Size), c.Root, int64(r.Seq-1), wire.Leaf(p.Salt, p.Record)); err != nil {
+	if err := tlog.CheckRecord(tlog.RecordProof(p.Path), int64(c.Size), c.Root, int64(r.Seq-1),
+		wire.Leaf(p.Salt, p.Record)); err != nil {
 		return fmt.Errorf(
 			"evidence: record %d of %s is not in the journal that the machine signed: %w",
 			r.Seq,

@@ -128,7 +128,9 @@ func (l *Ledger) Generations(ctx context.Context, m policy.MachineID) (_ []Gener
 
 // begin notes that a machine's journal g is taken from now on, and returns its number.
 func begin(ctx context.Context, tx *store.Tx, m policy.MachineID, g Generation) (id int64, err error) {
-	if err := tx.QueryRow(ctx, "SELECT coalesce(max(journal), 0) + 1 FROM ledger_journals WHERE site = $1").Scan(&id); err != nil {
+	err = tx.QueryRow(ctx, "SELECT coalesce(max(journal), 0) + 1 FROM ledger_journals WHERE site = $1").
+		Scan(&id)
+	if err != nil {
 		return 0, err
 	}
 	at := int64(0)
@@ -154,7 +156,8 @@ func begin(ctx context.Context, tx *store.Tx, m policy.MachineID, g Generation) 
 func generationsOf(ctx context.Context, q queryer, m policy.MachineID) (out []Generation, err error) {
 	rows, err := q.Query(
 		ctx,
-		"SELECT generation, epoch, who, why, at, size, root FROM ledger_journals WHERE site = $1 AND machine = $2 ORDER BY epoch",
+		"SELECT generation, epoch, who, why, at, size, root FROM ledger_journals WHERE site = $1 AND machine = $2 ORDER "+
+			"BY epoch",
 		string(m),
 	)
 	if err != nil {

@@ -125,9 +125,11 @@ func oldViews(site policy.SiteID, form int) []string {
 	}
 	return []string{
 		fmt.Sprintf(`CREATE TEMP VIEW old_journals AS SELECT g.*, (SELECT count(*) FROM %s AS f
-			WHERE f.machine < g.machine OR f.machine = g.machine AND f.epoch <= g.epoch) AS journal FROM %s AS g`, generations, generations),
+			WHERE f.machine < g.machine OR f.machine = g.machine AND f.epoch <= g.epoch) AS journal FROM %s AS g`, generations,
+			generations),
 		fmt.Sprintf(
-			`CREATE TEMP VIEW ledger_journals AS SELECT %s AS site, g.*, coalesce(c.size, 0) AS size, coalesce(c.root, x'') AS root,
+			`CREATE TEMP VIEW ledger_journals AS SELECT %s AS site, g.*, coalesce(c.size, 0) AS size, coalesce(c.root, x'')
+				AS root,
 			x'' AS edge, coalesce(c.note, x'') AS note FROM old_journals AS g LEFT JOIN main.checkpoints AS c ON %s`,
 			id,
 			by("c", "g"),
@@ -174,7 +176,8 @@ func oldJournals(ctx context.Context, old *store.Site) (out []oldJournal, err er
 	defer rows.Close()
 	for rows.Next() {
 		var j oldJournal
-		if err := rows.Scan(&j.id, &j.machine, &j.Epoch, &j.Generation.Generation, &j.who, &j.why, &j.at, &j.Records, &j.root, &j.note); err != nil {
+		if err := rows.Scan(&j.id, &j.machine, &j.Epoch, &j.Generation.Generation, &j.who, &j.why, &j.at, &j.Records, &j.root,
+			&j.note); err != nil {
 			return nil, err
 		}
 		out = append(out, j)

@@ -249,7 +249,8 @@ func (l *Ledger) Prove(
 	err = l.site.Read(ctx, func(tx *store.Tx) error { // one state of the ledger for checkpoint and paths
 		var journal, size int64
 		var signed []byte
-		err := tx.QueryRow(ctx, "SELECT journal, size, note FROM ledger_journals WHERE site = $1 AND machine = $2 AND generation = $3 AND size > 0",
+		err := tx.QueryRow(ctx, "SELECT journal, size, note FROM ledger_journals WHERE site = $1 AND machine = $2 AND "+
+			"generation = $3 AND size > 0",
 			string(m), string(g)).
 			Scan(&journal, &size, &signed)
 		if err != nil {

@@ -145,7 +145,8 @@ func wantRoot(e edge, j oldJournal) error {
 func (g *growth) copyRecords(ctx context.Context, tx *store.Tx, old *store.Site, held journal, j oldJournal) error {
 	rows, err := old.Query(
 		ctx,
-		"SELECT seq, salt, record FROM ledger_records WHERE site = $1 AND journal = $2 AND seq > $3 AND seq <= $4 ORDER BY seq",
+		"SELECT seq, salt, record FROM ledger_records WHERE site = $1 AND journal = $2 AND seq > $3 AND seq <= $4 "+
+			"ORDER BY seq",
 		j.id,
 		int64(held.Records),
 		int64(j.Records),

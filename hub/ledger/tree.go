@@ -49,7 +49,8 @@ func (t *tree) load(id tile) ([]tlog.Hash, error) {
 			first+1<<tileLevels,
 		)
 	} else {
-		rows, err = t.q.Query(t.ctx, "SELECT place, hash FROM ledger_hashes WHERE site = $1 AND journal = $2 AND level = $3 AND place >= $4 AND place < $5 ORDER BY place",
+		rows, err = t.q.Query(t.ctx, "SELECT place, hash FROM ledger_hashes WHERE site = $1 AND journal = $2 AND level = $3 "+
+			"AND place >= $4 AND place < $5 ORDER BY place",
 			t.journal, id.level, first, first+1<<tileLevels)
 	}
 	if err != nil {

@@ -331,7 +331,9 @@ func (s *Service) next(ctx context.Context, tx *store.Tx, current version, p pro
 			BackTo: p.backTo, Unsigned: true},
 	}
 	var highest int64
-	if err := tx.QueryRow(ctx, "SELECT COALESCE(MAX(number), 0) FROM policies WHERE site = $1").Scan(&highest); err != nil {
+	err = tx.QueryRow(ctx, "SELECT COALESCE(MAX(number), 0) FROM policies WHERE site = $1").
+		Scan(&highest)
+	if err != nil {
 		return v, err
 	}
 	switch {

@@ -25,7 +25,8 @@ func (c *counter) storeRefusals(ctx context.Context) error {
 	for k, sum := range c.refused {
 		_, err := c.tx.Exec(
 			ctx,
-			`INSERT INTO report_refusals (site, day, machine, reason, member, times, untrusted) VALUES ($1, $2, $3, $4, $5, $6, $7)
+			`INSERT INTO report_refusals (site, day, machine, reason, member, times, untrusted) VALUES ($1, $2, $3, $4,
+				$5, $6, $7)
 			ON CONFLICT (site, day, machine, reason, member) DO UPDATE SET times = report_refusals.times + $6,
 			untrusted = report_refusals.untrusted + $7`,
 			k.day.String(),
@@ -56,7 +57,8 @@ func (c *counter) storeRefusals(ctx context.Context) error {
 
 func (c *counter) storeMonth(ctx context.Context, k monthKey, sum *refusalSum) error {
 	var before string
-	err := c.tx.QueryRow(ctx, `SELECT members FROM report_refusal_months WHERE site = $1 AND month = $2 AND machine = $3 AND reason = $4`,
+	err := c.tx.QueryRow(ctx, `SELECT members FROM report_refusal_months WHERE site = $1 AND month = $2 AND machine = $3
+		AND reason = $4`,
 		k.month, c.journal.Machine, k.reason).
 		Scan(&before)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {

@@ -87,7 +87,8 @@ func (s *Service) inZone(ctx context.Context, zone *time.Location) error {
 	}
 	defer s.months.forget() // when the rows are gone
 	return s.o.Site.Write(ctx, func(tx *store.Tx) error {
-		if _, err := tx.Exec(ctx, `INSERT INTO report_zone (site, zone) VALUES ($1, $2) ON CONFLICT (site) DO UPDATE SET zone = $2`,
+		if _, err := tx.Exec(ctx, `INSERT INTO report_zone (site, zone) VALUES ($1, $2) ON CONFLICT (site) DO UPDATE SET
+			zone = $2`,
 			zone.String()); err != nil ||
 			was == "" {
 			return err
@@ -136,7 +137,8 @@ func (s *Service) journal(ctx context.Context, j Journal, mark uint64, replaced 
 // closeReplaced ends what runs in a journal that was replaced after its records were counted.
 func (s *Service) closeReplaced(ctx context.Context, j Journal, zone *time.Location) error {
 	var running bool
-	err := s.o.Site.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM report_uses WHERE site = $1 AND machine = $2 AND generation = $3 AND running = 1)`,
+	err := s.o.Site.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM report_uses WHERE site = $1 AND machine = $2 AND
+		generation = $3 AND running = 1)`,
 		j.Machine, j.Generation).
 		Scan(&running)
 	if err != nil || !running {
@@ -157,7 +159,8 @@ func (s *Service) count(
 	var c *counter
 	err := s.o.Site.Write(ctx, func(tx *store.Tx) error {
 		var seq int64
-		err := tx.QueryRow(ctx, "SELECT COALESCE((SELECT seq FROM report_marks WHERE site = $1 AND machine = $2 AND generation = $3), 0)",
+		err := tx.QueryRow(ctx, "SELECT COALESCE((SELECT seq FROM report_marks WHERE site = $1 AND machine = $2 AND "+
+			"generation = $3), 0)",
 			j.Machine, j.Generation).
 			Scan(&seq)
 		if err != nil {

@@ -144,7 +144,8 @@ func (s *Service) at(ctx context.Context, v view, m policy.MachineID, after plac
 	rows, err := s.o.Site.Query(
 		ctx,
 		`SELECT machine, generation, seq, member, role, began, seconds, cause, running, untrusted FROM report_uses
-		WHERE site = $1 AND machine = $2 AND began >= $3 AND began < $4 AND (began, machine, generation, seq) > ($5, $6, $7, $8)
+		WHERE site = $1 AND machine = $2 AND began >= $3 AND began < $4 AND (began, machine, generation, seq) > ($5,
+		$6, $7, $8)
 		ORDER BY began, generation, seq LIMIT $9`,
 		m,
 		max(v.from.UnixMilli(), after.began),
@@ -166,7 +167,8 @@ func scanUses(rows *sql.Rows, err error) (out []found, _ error) {
 	for rows.Next() {
 		var f found
 		var running bool
-		if err := rows.Scan(&f.machine, &f.generation, &f.seq, &f.Member, &f.Role, &f.began, &f.Seconds, &f.End, &running, &f.Untrusted); err != nil {
+		if err := rows.Scan(&f.machine, &f.generation, &f.seq, &f.Member, &f.Role, &f.began, &f.Seconds, &f.End, &running,
+			&f.Untrusted); err != nil {
 			return nil, err
 		}
 		f.Machine, f.From = policy.MachineID(f.machine), time.UnixMilli(f.began).UTC()

@@ -121,7 +121,9 @@ func checkVersion(ctx context.Context, r *sql.DB, upgrade bool) error {
 		return err
 	}
 	var is int64
-	if err := r.QueryRowContext(ctx, "SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied").Scan(&is); err != nil {
+	err = r.QueryRowContext(ctx, "SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied").
+		Scan(&is)
+	if err != nil {
 		return fmt.Errorf("the database does not say its version: %w", err)
 	}
 	switch {
