@@ -174,7 +174,7 @@ func TestLearnerWaitsForAMentorsCard(t *testing.T) {
 	b.wants(b.tap(jules), "[awaiting]")
 	b.wants(b.tap(zoe), "refused [refused]")
 	b.wants(b.tap(karim), "session-start RELAY ON [supervised]")
-	if v := b.Panel.Current(); !strings.Contains(v.Line.FR, "Jules, sous la responsabilité de Karim") {
+	if v := b.Panel.Current(); !strings.Contains(v.Line.FR, "Jules avec Karim (mentor)") {
 		t.Errorf("%q", v.Line.FR)
 	}
 	b.wants(b.tap(karim), "relay off session-end [cooling]")

@@ -231,7 +231,7 @@ func TestSessionThatWasCutShortIsSaid(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	b.signal(t.Context(), Signal{What: "dropped", Why: "lease"})
-	if v := b.Panel.Current(); !strings.Contains(v.Line.FR, "La session de Léa a été arrêtée par sécurité") {
+	if v := b.Panel.Current(); !strings.Contains(v.Line.FR, "Session arrêtée par sécurité : Léa") {
 		t.Errorf("%+v", v.Line)
 	}
 }
@@ -258,7 +258,7 @@ func TestTagsOfBothSidesAreOneSet(t *testing.T) {
 		t.Errorf("offered: %s", got)
 	}
 	if err := b.touch(panel.Touch{Do: "untag", Arg: office.Tag}); err != nil || len(b.state.Tags) != 1 ||
-		b.state.Tags[0].Reason != "Dangereux" {
+		b.state.Tags[0].Reason != "Danger" {
 		t.Errorf("%v %+v", err, b.state.Tags)
 	}
 	b.tap(ines)

@@ -23,7 +23,7 @@ func EndorseQuestion(endorser, by string) policy.Text {
 // it.
 func WaitsForEndorser(endorser string, runs bool) policy.Text {
 	if runs {
-		return policy.Text{FR: "À la fin : carte " + of(endorser) + ", puis attester l’intervention ici", EN: "At the end: " + endorser + "’s card, then endorse the intervention here"}
+		return policy.Text{FR: "À la fin, " + endorser + " présente sa carte et atteste l’intervention ici", EN: "At the end, " + endorser + " taps their card and endorses the intervention here"}
 	}
 	return policy.Text{FR: endorser + " : présentez votre carte pour attester une intervention", EN: endorser + ": tap your card to endorse an intervention"}
 }

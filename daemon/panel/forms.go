@@ -35,9 +35,9 @@ const (
 )
 
 var (
-	busyNow  = Refusal{FR: "Un autre formulaire est en train d’arriver : réessayer dans un instant", EN: "Another form is arriving: try again in a moment"}
+	busyNow  = Refusal{FR: "Un autre formulaire est en train d’arriver : réessayez dans un instant", EN: "Another form is arriving: try again in a moment"}
 	onePhoto = Refusal{FR: "Une seule photo par formulaire", EN: "One photo for each form"}
-	notOurs  = Refusal{FR: "Ce formulaire n’est pas lisible : présenter la carte et recommencer", EN: "This form cannot be read: tap your card and begin again"}
+	notOurs  = Refusal{FR: "Ce formulaire n’est pas lisible : présentez à nouveau votre carte", EN: "This form cannot be read: tap your card again"}
 )
 
 var notHere = Refusal{FR: "Ce panneau n’a pas de machine derrière lui", EN: "No machine stands behind this panel"}
@@ -266,7 +266,7 @@ func bounded(s string, most int) error {
 // notNow says that it is our own fault, and tells the log why.
 func notNow(err error) Refusal {
 	slog.Warn("the panel could not write something down", "why", err)
-	return Refusal{FR: "La machine n’a pas pu le noter : réessayer dans un moment", EN: "The machine could not write it down: try again in a moment"}
+	return Refusal{FR: "La machine n’a pas pu le noter : réessayez dans un moment", EN: "The machine could not write it down: try again in a moment"}
 }
 
 // refuse answers a page: a Refusal in both languages, anything else as our own fault.
@@ -297,7 +297,7 @@ func (s *server) sentence(w http.ResponseWriter, code int, t policy.Text, again 
 	name := s.display.face().name
 	back := ""
 	if again {
-		back = `<p>` + both(policy.Text{FR: "Revenir en arrière : ce qui était écrit y est encore.", EN: "Go back: what was written is still there."}) + `</p>`
+		back = `<p>` + both(policy.Text{FR: "Revenez en arrière : ce qui était écrit y est encore.", EN: "Go back: what was written is still there."}) + `</p>`
 	}
 	fmt.Fprintf(w, phoneHead+`<p>%s</p><h1>%s</h1>%s</main></html>`, "Portillon", both(name), both(t), back)
 }
@@ -334,7 +334,7 @@ func phone(f Form, machine policy.Text) string {
 	}
 	fmt.Fprintf(&b, phoneHead, html.EscapeString(title))
 	fmt.Fprintf(&b, `<p>%s</p><h1>%s</h1><form method="post" enctype="multipart/form-data"><fieldset><legend>%s</legend>`,
-		both(machine), both(f.Title), both(policy.Text{FR: "Quoi ?", EN: "What?"}))
+		both(machine), both(f.Title), both(policy.Text{FR: "Choix", EN: "Choice"}))
 	for _, c := range f.Items {
 		checked := ""
 		if c.ID == f.Item {
@@ -348,14 +348,14 @@ func phone(f Form, machine policy.Text) string {
 	}
 	if f.Parts {
 		ask("minutes", fmt.Sprintf(`type="number" min="0" max="1440" value="%d"`, f.Minutes), policy.Text{FR: "Minutes", EN: "Minutes"})
-		ask("parts", `maxlength="200"`, policy.Text{FR: "Pièces", EN: "Parts"})
+		ask("parts", `maxlength="200"`, policy.Text{FR: "Pièces remplacées", EN: "Parts replaced"})
 	}
-	fmt.Fprintf(&b, `<label>%s<textarea name="note" maxlength="500" rows="3"></textarea></label>`, both(policy.Text{FR: "Une phrase", EN: "A sentence"}))
+	fmt.Fprintf(&b, `<label>%s<textarea name="note" maxlength="500" rows="3"></textarea></label>`, both(policy.Text{FR: "Précisions (une phrase suffit)", EN: "Details (one sentence is enough)"}))
 	ask("photo", `type="file" accept="image/jpeg" data-small`, policy.Text{FR: "Photo", EN: "Photo"})
 	if f.Stop != "" {
 		fmt.Fprintf(&b, `<label class="row"><input type="checkbox" name="now"> <span>%s</span></label>`,
-			both(policy.Text{FR: "Si dangereux : arrêter tout de suite, sans attendre la fin du travail", EN: "If dangerous: stop at once, do not wait for the job to end"}))
+			both(policy.Text{FR: "En cas de danger : arrêter tout de suite, sans attendre la fin du travail", EN: "In danger: stop at once, do not wait for the job to end"}))
 	}
-	fmt.Fprintf(&b, `<button>%s</button></form></main><script src="/phone.js"></script></html>`, both(policy.Text{FR: "Noter", EN: "Save"}))
+	fmt.Fprintf(&b, `<button>%s</button></form></main><script src="/phone.js"></script></html>`, both(policy.Text{FR: "Envoyer", EN: "Send"}))
 	return b.String()
 }

@@ -284,7 +284,7 @@ func TestFormsArriveOneAtATime(t *testing.T) {
 	p.server.phoneForm <- struct{}{}
 	kind, body := filled(part{name: "item", data: "noise"})
 	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusConflict ||
-		!strings.Contains(w.Body.String(), "réessayer dans un instant") {
+		!strings.Contains(w.Body.String(), "réessayez dans un instant") {
 		t.Errorf("%d %.200s", w.Code, w.Body)
 	}
 	kind, body = filled(part{name: "item", data: "noise"})

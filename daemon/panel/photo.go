@@ -32,7 +32,7 @@ type Album struct {
 var (
 	errTooBig = Refusal{FR: "La photo est trop grande : 4 Mo au plus", EN: "The photo is too big: 4 MB at most"}
 	errNoJPEG = Refusal{FR: "Ce fichier n’est pas une photo JPEG", EN: "This file is not a JPEG photo"}
-	errFull   = Refusal{FR: "La machine n’a plus de place pour des photos : envoyer sans photo", EN: "The machine has no room left for photos: send without one"}
+	errFull   = Refusal{FR: "La machine n’a plus de place pour des photos : envoyez sans photo", EN: "The machine has no room left for photos: send without one"}
 )
 
 // held is how the name of a picture begins that no record has kept yet.

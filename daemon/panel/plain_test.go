@@ -12,8 +12,8 @@ import (
 // is.
 func TestPanelNamesNoRoleThatTheMachineGivesNobody(t *testing.T) {
 	role := regexp.MustCompile(`(?i)mentor|mainten`)
-	// only a maintainer's session has these
-	theirs := map[string]bool{"maintenance": true, "maintenance with a helper": true, "dark": true}
+	// only a session with a maintainer or a mentor has these
+	theirs := map[string]bool{"supervised": true, "maintenance": true, "maintenance with a helper": true, "dark": true}
 	m := &policy.Machine{Grants: []policy.Grant{{Role: policy.User}, {Role: policy.Learner}}}
 	p := New(Config{Now: func() time.Time { return noon }})
 	p.SetWording(m.Plain)
