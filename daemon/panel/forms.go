@@ -306,8 +306,9 @@ const phoneHead = `<!doctype html><html lang="fr" translate="no"><meta charset="
 	`<link rel="stylesheet" href="/panel.css"><main class="phone">`
 
 // ties are where a line must not break, as panel.js has them: French sets a space before : ; ? ! » and after «; a
-// number and its unit are one word.
-var ties = regexp.MustCompile(`« | [:;?!»]|\d (?:h|min|s|j|d|Mo|MB)\b(?: \d)?`)
+// number and its unit are one word, and so are a day and its month.
+var ties = regexp.MustCompile(`(?i)« | [:;?!»]|\d (?:h|min|s|j|d|Mo|MB)\b(?: \d)?` +
+	`|\d(?:er)? (?:jan|fév|feb|mar|avr|apr|mai|may|jui|jun|jul|aoû|aug|sep|oct|nov|déc|dec)`)
 
 func tie(s string) string {
 	return ties.ReplaceAllStringFunc(s, func(m string) string { return strings.ReplaceAll(m, " ", "\u00a0") })
@@ -317,7 +318,9 @@ func tie(s string) string {
 func both(t policy.Text) string {
 	fr, en := html.EscapeString(tie(t.FR)), html.EscapeString(tie(t.EN))
 	switch {
-	case t.FR == "" || t.FR == t.EN:
+	case t.FR == "" && en != "":
+		return `<span lang="en">` + en + `</span>`
+	case t.FR == t.EN:
 		return en
 	case t.EN == "":
 		return fr

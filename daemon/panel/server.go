@@ -143,7 +143,7 @@ func (s *server) page(w http.ResponseWriter, r *http.Request) {
 		lang = "en"
 	}
 	if q := newQR(c.URL); c.URL != "" && q != nil {
-		code = fmt.Sprintf(`<svg viewBox="0 0 %d %d" role="img" aria-label="%s"><path d="%s"/></svg>`, q.Size, q.Size, html.EscapeString(c.URL), q.Path)
+		code = fmt.Sprintf(`<svg viewBox="0 0 %d %d" aria-hidden="true"><path d="%s"/></svg>`, q.Size, q.Size, q.Path)
 	}
 	fill := strings.NewReplacer("{{shapes}}", shapes(), "{{machine}}", html.EscapeString(string(c.Machine)), "{{fr}}", html.EscapeString(face.name.In(policy.French)),
 		"{{en}}", html.EscapeString(face.name.In(policy.English)), "{{lang}}", lang, "{{look}}", face.look.String(), "{{build}}", build(), "{{here}}", strconv.FormatBool(s.here(r)), "{{qr}}", code, "{{url}}", html.EscapeString(c.URL))

@@ -47,6 +47,8 @@ func TestNoLineBreaksInsideWhatIsOneWord(t *testing.T) {
 	for s, want := range map[string]string{
 		"« Nour » : jusqu’à 16 h 00 !":   "«~Nour~»~: jusqu’à 16~h~00~!",
 		"Encore 2 min ; 4 Mo au plus":    "Encore 2~min~; 4~Mo au plus",
+		"depuis le 21 nov. : le 1er mai": "depuis le 21~nov.~: le 1er~mai",
+		"until 8 Nov, on 3 March":        "until 8~Nov, on 3~March",
 		"3 hommes, 2 jours, 20 minutes":  "3 hommes, 2 jours, 20 minutes",
 		"Machine started: 3 h 20 min of": "Machine started: 3~h~20~min of",
 	} {
