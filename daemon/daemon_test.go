@@ -240,7 +240,7 @@ func TestFullDiskStartsNothingAndLosesNoEnd(t *testing.T) {
 	if got := b.tap(karim); strings.Contains(got, "ON") || !strings.HasSuffix(got, "[fault]") {
 		t.Errorf("a start on a full disk: %q", got)
 	}
-	if v := b.Panel.Current(); !strings.Contains(v.Line.FR, "journal") {
+	if v := b.Panel.Current(); !strings.Contains(v.Line.FR, "ne peut plus rien enregistrer") {
 		t.Errorf("the panel says %q", v.Line.FR)
 	}
 	b.notes.full = false

@@ -156,7 +156,7 @@ func TestTagThatWaitsIsSaidAtTheFoot(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	b.step(t.Context(), session.AddTag{Tag: session.Tag{ID: "t", Reason: "Courroie usée"}})
-	if v := b.Panel.Current(); v.Note.FR != "Hors service après cette session : courroie usée" {
+	if v := b.Panel.Current(); v.Note.FR != "Hors service après cette session : Courroie usée" {
 		t.Errorf("%q", v.Note.FR)
 	}
 }

@@ -6,14 +6,20 @@ import "portillon/policy"
 func AlreadyRead() View {
 	v := OneMoment()
 	v.Line = policy.Text{FR: "Carte déjà lue", EN: "Card already read"}
-	v.Next = policy.Text{FR: "Attendez deux secondes, puis présentez-la à nouveau", EN: "Wait two seconds before you tap it again"}
+	v.Next = policy.Text{
+		FR: "Attendez deux secondes, puis présentez-la à nouveau",
+		EN: "Wait two seconds before you tap it again",
+	}
 	return v
 }
 
 // JournalUnusable says that the machine's journal cannot be opened: nobody can use the machine.
 func JournalUnusable() View {
 	return View{Sign: SignFault,
-		Line: policy.Text{FR: "Les enregistrements de cette machine sont illisibles : elle reste arrêtée", EN: "This machine’s records cannot be read: the machine stays off"},
+		Line: policy.Text{
+			FR: "Les enregistrements de cette machine sont illisibles : elle reste arrêtée",
+			EN: "This machine’s records cannot be read: the machine stays off",
+		},
 		Next: policy.Text{FR: "Prévenir la maintenance", EN: "Tell a maintainer"}}
 }
 
@@ -25,19 +31,24 @@ func DamagedJournal() policy.Text {
 
 // OlderJournal is the note of a machine whose journal is not the one that the hub holds.
 func OlderJournal() policy.Text {
-	return policy.Text{FR: "Enregistrements plus anciens que prévu : une mise hors service manque peut-être. Prévenir la maintenance",
+	return policy.Text{FR: "Enregistrements plus anciens que prévu : une mise hors service manque peut-être. " +
+		"Prévenir la maintenance",
 		EN: "Records are older than expected: an out-of-service tag may be missing. Tell a maintainer"}
 }
 
 // OlderJournalTag is the reason of the tag that such a machine puts on itself.
 func OlderJournalTag() policy.Text {
-	return policy.Text{FR: "enregistrements plus anciens que prévu, à vérifier", EN: "records older than expected, to be checked"}
+	return policy.Text{
+		FR: "enregistrements plus anciens que prévu, à vérifier",
+		EN: "records older than expected, to be checked",
+	}
 }
 
 // NewJournal is the note of a machine whose journal began anew, until it has been compared with what the hub holds of
 // the one before.
 func NewJournal() policy.Text {
-	return policy.Text{FR: "Enregistrements recommencés : une mise hors service ou des heures manquent peut-être. Prévenir la maintenance",
+	return policy.Text{FR: "Enregistrements recommencés : une mise hors service ou des heures manquent peut-être. " +
+		"Prévenir la maintenance",
 		EN: "The records began anew: an out-of-service tag or hours may be missing. Tell a maintainer"}
 }
 
@@ -49,14 +60,20 @@ func NewJournalTag() policy.Text {
 // VerifyingList says that the machine verifies the badges of a members' list for the first time.
 func VerifyingList() View {
 	return View{Sign: SignFault,
-		Line: policy.Text{FR: "La machine vérifie les badges de la liste des membres", EN: "The machine is verifying the badges of the members’ list"},
+		Line: policy.Text{
+			FR: "La machine vérifie les badges de la liste des membres",
+			EN: "The machine is verifying the badges of the members’ list",
+		},
 		Next: policy.Text{FR: "Réessayez dans quelques minutes", EN: "Try again in a few minutes"}}
 }
 
 // DamagedList says that the members' list on the machine is damaged and that no earlier one can be used.
 func DamagedList() View {
 	return View{Sign: SignFault,
-		Line: policy.Text{FR: "La liste des membres est endommagée sur cette machine", EN: "The members’ list on this machine is damaged"},
+		Line: policy.Text{
+			FR: "La liste des membres est endommagée sur cette machine",
+			EN: "The members’ list on this machine is damaged",
+		},
 		Next: policy.Text{FR: "Prévenir l’accueil", EN: "Tell the desk"}}
 }
 

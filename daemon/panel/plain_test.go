@@ -30,7 +30,10 @@ func TestPanelNamesNoRoleThatTheMachineGivesNobody(t *testing.T) {
 			}
 		}
 	}
-	for _, r := range []Refusal{NotNow, CardFirst, AnotherCardTapped, OnlyHere, TooMany, CardToReport, CardToReportInUse, FormOver, ChooseFromList, NotSaved, ScanCode, NoScreen, TooManyForms, TooManyWait, p.server.noScreen()} {
+	for _, r := range []Refusal{
+		NotNow, CardFirst, AnotherCardTapped, OnlyHere, TooMany, CardToReport, CardToReportInUse, FormOver,
+		ChooseFromList, NotSaved, ScanCode, NoScreen, TooManyForms, TooManyWait, p.server.noScreen(),
+	} {
 		if s := m.Plain(policy.Text(r)); role.MatchString(s.FR) || role.MatchString(s.EN) {
 			t.Errorf("%+v", s)
 		}
