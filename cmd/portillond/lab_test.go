@@ -140,7 +140,8 @@ func (l *lab) key(file, name string) string {
 func (l *lab) bundle(version int) {
 	l.t.Helper()
 	next := l.path("next.bundle") // bundle build writes over no bundle of another key
-	out, err := exec.Command(program(l.t, "portillon"), "bundle", "build", l.path("site"), "--key", l.path("hub.key"), "--card-key", l.path("card.key"),
+	out, err := exec.Command(program(l.t, "portillon"), "bundle", "build", l.path("site"), "--key", l.path("hub.key"),
+		"--card-key", l.path("card.key"),
 		"--version", fmt.Sprint(version), "-o", next).
 		CombinedOutput()
 	if err != nil {

@@ -89,7 +89,8 @@ func report(t testing.TB, panel string) {
 		t.Fatalf("no form: %v, %s", err, resp.Status)
 	}
 	body := "--x\r\nContent-Disposition: form-data; name=\"item\"\r\n\r\nnoise\r\n--x--\r\n"
-	if resp, err = http.Post(panel+"/form/"+f.Token, "multipart/form-data; boundary=x", strings.NewReader(body)); err != nil {
+	if resp, err = http.Post(panel+"/form/"+f.Token, "multipart/form-data; boundary=x",
+		strings.NewReader(body)); err != nil {
 		t.Fatal(err)
 	}
 	resp.Body.Close()

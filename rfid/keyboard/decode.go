@@ -72,7 +72,15 @@ func events(b []byte, size int) []Event {
 	var out []Event
 	for ; len(b) >= size; b = b[size:] {
 		e := b[size-8 : size]
-		out = append(out, Event{binary.NativeEndian.Uint16(e), binary.NativeEndian.Uint16(e[2:]), int32(binary.NativeEndian.Uint32(e[4:])), at(b, size)})
+		out = append(
+			out,
+			Event{
+				binary.NativeEndian.Uint16(e),
+				binary.NativeEndian.Uint16(e[2:]),
+				int32(binary.NativeEndian.Uint32(e[4:])),
+				at(b, size),
+			},
+		)
 	}
 	return out
 }

@@ -173,13 +173,15 @@ func (b *bus) pause(believe bool) bool {
 // exchange sends a frame (§10.3.1.8), whose last byte has bits valid bits (0: eight), and gives the answer, which must
 // have want whole bytes. errNothing is the answer of an empty field, of noise and of cards that collide.
 func (b *bus) exchange(frame []byte, bits byte, want int) ([]byte, error) {
-	if err := b.writeAll(setting{regCommand, cmdIdle}, setting{regComIrq, irqClear}, setting{regFIFOLevel, flushFIFO}); err != nil {
+	if err := b.writeAll(setting{regCommand, cmdIdle}, setting{regComIrq, irqClear},
+		setting{regFIFOLevel, flushFIFO}); err != nil {
 		return nil, err
 	}
 	if err := b.write(regFIFOData, frame...); err != nil {
 		return nil, err
 	}
-	if err := b.writeAll(setting{regBitFraming, bits}, setting{regCommand, cmdTransceive}, setting{regBitFraming, startSend | bits}); err != nil {
+	if err := b.writeAll(setting{regBitFraming, bits}, setting{regCommand, cmdTransceive},
+		setting{regBitFraming, startSend | bits}); err != nil {
 		return nil, err
 	}
 	irq, err := b.until(regComIrq, commandTime, func(irq byte) bool { return irq&(irqRx|irqErr|irqTimer) != 0 })

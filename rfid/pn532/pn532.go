@@ -212,9 +212,20 @@ func parseTarget(b []byte) target {
 }
 
 // cardErrors are InDataExchange's (§7.1, table 15).
-var cardErrors = map[byte]string{0x01: "the card does not answer", 0x02: "a CRC does not match", 0x03: "a parity does not match", 0x05: "a frame is damaged",
-	0x06: "two cards answer at once", 0x0A: "the field is not on", 0x0B: "the card breaks its protocol", 0x0D: "the chip is too hot", 0x27: "the command does not fit the card",
-	0x29: "the card was released", 0x2B: "the card has left", 0x2C: "another card is there"}
+var cardErrors = map[byte]string{
+	0x01: "the card does not answer",
+	0x02: "a CRC does not match",
+	0x03: "a parity does not match",
+	0x05: "a frame is damaged",
+	0x06: "two cards answer at once",
+	0x0A: "the field is not on",
+	0x0B: "the card breaks its protocol",
+	0x0D: "the chip is too hot",
+	0x27: "the command does not fit the card",
+	0x29: "the card was released",
+	0x2B: "the card has left",
+	0x2C: "another card is there",
+}
 
 // Exchange implements rfid.Channel.
 func (d *Device) Exchange(ctx context.Context, command []byte) ([]byte, error) {

@@ -147,7 +147,8 @@ func bareDatabase(b *testing.B, path string) *sql.Stmt {
 	}
 	b.Cleanup(func() { db.Close() })
 	db.SetMaxOpenConns(1)
-	for _, q := range []string{"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "CREATE TABLE r (seq INTEGER PRIMARY KEY, kind INTEGER, body BLOB)"} {
+	for _, q := range []string{"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL",
+		"CREATE TABLE r (seq INTEGER PRIMARY KEY, kind INTEGER, body BLOB)"} {
 		if _, err := db.Exec(q); err != nil {
 			b.Fatal(err)
 		}

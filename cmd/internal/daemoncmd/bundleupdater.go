@@ -22,9 +22,9 @@ import (
 	"portillon/wire"
 )
 
-// bundleUpdater keeps the bundle that the machine works from: it takes a better one from the bundle file or from a manifest
-// that came over MQTT, and refuses all others with their reason. What is in force stays in force until the next is
-// whole.
+// bundleUpdater keeps the bundle that the machine works from: it takes a better one from the bundle file or from a
+// manifest that came over MQTT, and refuses all others with their reason. What is in force stays in force until the
+// next is whole.
 type bundleUpdater struct {
 	store     wire.Store
 	conf      BundleConfig
@@ -95,8 +95,8 @@ func (k *bundleUpdater) first() (*roster.Roster, error) {
 	return r, errors.Join(err, why)
 }
 
-// loadStored loads the bundle in force and reads the chunks that this needs: where all verdicts are known, no badges, which
-// are nine tenths of it. Upkeep compares all chunks with their hashes, beside the taps.
+// loadStored loads the bundle in force and reads the chunks that this needs: where all verdicts are known, no badges,
+// which are nine tenths of it. Upkeep compares all chunks with their hashes, beside the taps.
 func (k *bundleUpdater) loadStored() (*roster.Roster, error) {
 	m, err := k.store.Current()
 	if err != nil {

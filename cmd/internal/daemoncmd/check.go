@@ -99,7 +99,15 @@ func (c Config) Check(on Computer) (out Checked) {
 	fault(c.CheckWires())
 	fault(c.checkData())
 	if len(c.Control) > maxSocket {
-		fault(fmt.Errorf("control: %s has %d bytes, and a socket's path has at most %d: /run/portillon/%s.sock", c.Control, len(c.Control), maxSocket, c.Machine))
+		fault(
+			fmt.Errorf(
+				"control: %s has %d bytes, and a socket's path has at most %d: /run/portillon/%s.sock",
+				c.Control,
+				len(c.Control),
+				maxSocket,
+				c.Machine,
+			),
+		)
 	}
 	c.checkLines(on, fault, &out)
 	c.checkModes(&out)
@@ -117,8 +125,14 @@ func (c Config) checkBundle(k keys, now time.Time, out *Checked) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	keep := bundleUpdater{machine: policy.MachineID(c.Machine), store: wire.Store{Dir: dir, Site: policy.SiteID(c.Site), Keys: k.bundle, Policy: k.policy}, conf: c.Bundle, options: c.rosterOptions(k),
-		now: func() time.Time { return now }, log: slog.New(slog.DiscardHandler)}
+	keep := bundleUpdater{
+		machine: policy.MachineID(c.Machine),
+		store:   wire.Store{Dir: dir, Site: policy.SiteID(c.Site), Keys: k.bundle, Policy: k.policy},
+		conf:    c.Bundle,
+		options: c.rosterOptions(k),
+		now:     func() time.Time { return now },
+		log:     slog.New(slog.DiscardHandler),
+	}
 	r, err := keep.fromFile()
 	if err != nil {
 		return fmt.Errorf("bundle: file: %w", c.explain(err))
@@ -156,7 +170,10 @@ func (c Config) checkLines(on Computer, fault func(error), out *Checked) {
 			continue // simulated, or a fault of CheckWires
 		}
 		if err = on.Line(label, line); errors.Is(err, pins.ErrNoChip) {
-			out.Unseen = append(out.Unseen, "there is no GPIO chip on this computer: whether its chip has these lines shows on the Pi")
+			out.Unseen = append(
+				out.Unseen,
+				"there is no GPIO chip on this computer: whether its chip has these lines shows on the Pi",
+			)
 			return
 		}
 		if errors.Is(err, fs.ErrPermission) {
@@ -171,9 +188,18 @@ func (c Config) checkLines(on Computer, fault func(error), out *Checked) {
 
 // checkModes looks for keys that everybody on this computer may read.
 func (c Config) checkModes(out *Checked) {
-	for _, x := range []struct{ field, path string }{{"card-key", c.CardKey}, {"machine-key", c.MachineKey}, {"reader: aes-key", c.Reader.AESKey()}, {"mqtt: password-file", c.MQTT.PasswordFile}} {
+	for _, x := range []struct{ field, path string }{{"card-key", c.CardKey}, {"machine-key", c.MachineKey},
+		{"reader: aes-key", c.Reader.AESKey()}, {"mqtt: password-file", c.MQTT.PasswordFile}} {
 		if fi, err := os.Stat(x.path); err == nil && fi.Mode().Perm()&0o007 != 0 {
-			out.Warnings = append(out.Warnings, fmt.Sprintf("%s: everybody on this computer may read %s (mode %04o): chmod 640, or 600", x.field, x.path, fi.Mode().Perm()))
+			out.Warnings = append(
+				out.Warnings,
+				fmt.Sprintf(
+					"%s: everybody on this computer may read %s (mode %04o): chmod 640, or 600",
+					x.field,
+					x.path,
+					fi.Mode().Perm(),
+				),
+			)
 		}
 	}
 }

@@ -69,7 +69,12 @@ func (c Config) store(k keys) wire.Store {
 // rosterOptions are what this machine brings to a bundle, but for its files in the data folder.
 func (c Config) rosterOptions(k keys) roster.Options {
 	ring := k.ring()
-	return roster.Options{CardKey: ring[0], OtherCardKeys: ring[1:], ShortNumbers: c.Reader.GivesShortNumbers(), Policy: k.policy}
+	return roster.Options{
+		CardKey:       ring[0],
+		OtherCardKeys: ring[1:],
+		ShortNumbers:  c.Reader.GivesShortNumbers(),
+		Policy:        k.policy,
+	}
 }
 
 // Open puts the daemon together. The relay is off, and stays so until a card.
@@ -119,10 +124,21 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	if err := d.openUplink(k); err != nil {
 		return err
 	}
-	d.bundles = &bundleUpdater{machine: policy.MachineID(d.c.Machine), store: d.c.store(k), conf: d.c.Bundle, now: d.clock.now, log: d.log,
-		options: d.c.rosterOptions(k), manifests: make(chan []byte, 1), chunks: wire.Assembler{Source: d.chunksFromHub()}}
+	d.bundles = &bundleUpdater{
+		machine:   policy.MachineID(d.c.Machine),
+		store:     d.c.store(k),
+		conf:      d.c.Bundle,
+		now:       d.clock.now,
+		log:       d.log,
+		options:   d.c.rosterOptions(k),
+		manifests: make(chan []byte, 1),
+		chunks:    wire.Assembler{Source: d.chunksFromHub()},
+	}
 	d.bundles.chunks.Store = d.bundles.store
-	d.bundles.keepCardKeys = func(given, held [][]byte) ([][]byte, error) { return d.c.keepCardKeys(given, held, d.bundles.store) }
+	d.bundles.keepCardKeys = func(given, held [][]byte) ([][]byte, error) {
+		return d.c.keepCardKeys(given, held,
+			d.bundles.store)
+	}
 	if d.hub != nil {
 		d.bundles.askCardKeys, d.bundles.askAgain = d.hub.CardKeys, make(chan struct{}, 1)
 		d.bundles.back.to = d.hub
@@ -141,7 +157,12 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 // assemble introduces the rooms to each other, and starts the guard.
 func (d *Daemon) assemble(ctx context.Context) error {
 	signals := make(chan daemon.Signal, 16)
-	d.guard = &guardClient{command: d.guardCommand, signals: signals, log: d.log, alive: func() bool { m := d.loop.Load(); return m == nil || m.Alive() }}
+	d.guard = &guardClient{
+		command: d.guardCommand,
+		signals: signals,
+		log:     d.log,
+		alive:   func() bool { m := d.loop.Load(); return m == nil || m.Alive() },
+	}
 	guarded := make(chan error, 1)
 	go func() { guarded <- d.guard.start(ctx) }() // while the bundle is loaded: each takes some of a start's time
 	first, refused := d.bundles.first()
@@ -166,11 +187,43 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.panel = panel.New(panel.Config{Machine: policy.MachineID(d.c.Machine), Name: policy.Text{FR: d.c.Machine, EN: d.c.Machine}, Now: d.clock.now,
-		Framed: d.c.Panel.Framed, URL: d.c.Panel.URL, Screens: d.c.Panel.Screens, Actions: clerk{d}, Photos: d.album()})
-	p := daemon.Parts{Site: policy.SiteID(d.c.Site), Machine: policy.MachineID(d.c.Machine), Now: d.clock.now, Trusted: d.clock.trusted,
-		NewID: newID, Program: Version, HasBusy: d.c.Relay.Busy != "", Ignore: d.c.Relay.Ignore, Reader: d.c.Reader.Kind != noReader, Journal: records{d.journal}, Switch: d.guard, Panel: d.panel, Roster: first, Logger: d.log,
-		Taps: d.taps, Signals: signals, Tags: was.tags, RemovedTags: removed, Practice: was.practice, Done: was.done, Ran: was.ran, Owed: owed, RestartScreen: restartScreen(os.Getenv("RUNTIME_DIRECTORY"), d.c.Machine)}
+	d.panel = panel.New(
+		panel.Config{
+			Machine: policy.MachineID(d.c.Machine),
+			Name:    policy.Text{FR: d.c.Machine, EN: d.c.Machine},
+			Now:     d.clock.now,
+			Framed:  d.c.Panel.Framed,
+			URL:     d.c.Panel.URL,
+			Screens: d.c.Panel.Screens,
+			Actions: clerk{d},
+			Photos:  d.album(),
+		},
+	)
+	p := daemon.Parts{
+		Site:          policy.SiteID(d.c.Site),
+		Machine:       policy.MachineID(d.c.Machine),
+		Now:           d.clock.now,
+		Trusted:       d.clock.trusted,
+		NewID:         newID,
+		Program:       Version,
+		HasBusy:       d.c.Relay.Busy != "",
+		Ignore:        d.c.Relay.Ignore,
+		Reader:        d.c.Reader.Kind != noReader,
+		Journal:       records{d.journal},
+		Switch:        d.guard,
+		Panel:         d.panel,
+		Roster:        first,
+		Logger:        d.log,
+		Taps:          d.taps,
+		Signals:       signals,
+		Tags:          was.tags,
+		RemovedTags:   removed,
+		Practice:      was.practice,
+		Done:          was.done,
+		Ran:           was.ran,
+		Owed:          owed,
+		RestartScreen: restartScreen(os.Getenv("RUNTIME_DIRECTORY"), d.c.Machine),
+	}
 	p.LastTrusted, p.Keys = d.journal.LastTrusted, d.stateKeys
 	if d.uplink != nil {
 		p.Uplink, p.Acked, p.HubHealth, p.SealKey = d.uplink, d.uplink.Acked, d.hubHealth, d.seal.get
@@ -200,7 +253,12 @@ func (d *Daemon) closeOpen(zone *time.Location) ([]daemon.Owed, error) {
 	}
 	d.log.Warn("a session was left open", "cause", cause)
 	was, _ := d.facts() // tags that cannot be read are compareTags' business
-	e := journal.Entry{Kind: wire.SessionEnd, Session: left.Start.Session, Member: left.Start.Member, Body: wire.EndBody{Cause: cause}}
+	e := journal.Entry{
+		Kind:    wire.SessionEnd,
+		Session: left.Start.Session,
+		Member:  left.Start.Member,
+		Body:    wire.EndBody{Cause: cause},
+	}
 	var p policy.Practice
 	if u := was.underWay; u.Session == e.Session {
 		if !u.At.IsZero() {
@@ -215,7 +273,9 @@ func (d *Daemon) closeOpen(zone *time.Location) ([]daemon.Owed, error) {
 	}
 	if _, err := d.journal.Append(e); err != nil {
 		d.log.Error("the journal did not take a record", "why", err)
-		return []daemon.Owed{{Record: session.Record{Kind: e.Kind, Session: e.Session, Member: e.Member, Body: e.Body}, Practice: p}}, nil
+		return []daemon.Owed{
+			{Record: session.Record{Kind: e.Kind, Session: e.Session, Member: e.Member, Body: e.Body}, Practice: p},
+		}, nil
 	}
 	return nil, nil
 }
@@ -335,25 +395,48 @@ func (d *Daemon) openUplink(k keys) error {
 		return err
 	}
 	tlsOfHub, resolve := d.wayToHub()
-	d.uplink, err = uplink.New(uplink.Config{TLS: tlsOfHub, Resolve: resolve, Broker: d.c.MQTT.Broker, Username: d.c.MQTT.Username, PasswordFile: password, Site: site, Machine: m,
-		Keys: k.hub, Discovery: uplink.Message{Topic: topic, Payload: doc}, Logger: d.log,
-		Now: d.clock.now, Trusted: d.clock.trusted}, d.journal, uplink.Handlers{
-		Bundle:  func(_ context.Context, m []byte) { d.bundles.offer(m) },
-		Command: d.command,
-		Acked:   func(signed []byte) { d.keepAck(signed); d.keepSeal(signed, k) },
-		Other: func(o uplink.Other) {
-			d.machine.SetJournalMismatch(daemon.JournalMismatch{Hub: o.Hub, Here: o.Here, New: o.New})
+	d.uplink, err = uplink.New(
+		uplink.Config{
+			TLS:          tlsOfHub,
+			Resolve:      resolve,
+			Broker:       d.c.MQTT.Broker,
+			Username:     d.c.MQTT.Username,
+			PasswordFile: password,
+			Site:         site,
+			Machine:      m,
+			Keys:         k.hub,
+			Discovery:    uplink.Message{Topic: topic, Payload: doc},
+			Logger:       d.log,
+			Now:          d.clock.now,
+			Trusted:      d.clock.trusted,
 		},
-		Fits:   func() { d.machine.JournalFits() },
-		Former: d.isFormer,
-	})
+		d.journal,
+		uplink.Handlers{
+			Bundle:  func(_ context.Context, m []byte) { d.bundles.offer(m) },
+			Command: d.command,
+			Acked:   func(signed []byte) { d.keepAck(signed); d.keepSeal(signed, k) },
+			Other: func(o uplink.Other) {
+				d.machine.SetJournalMismatch(daemon.JournalMismatch{Hub: o.Hub, Here: o.Here, New: o.New})
+			},
+			Fits:   func() { d.machine.JournalFits() },
+			Former: d.isFormer,
+		},
+	)
 	return err
 }
 
 // hubHealth is how the way to the hub stands, for the machine.
 func (d *Daemon) hubHealth() daemon.HubHealth {
 	h := d.uplink.Health()
-	return daemon.HubHealth{Acknowledges: h.Hub, Broker: h.Broker, Since: h.Since, Owed: h.Owed, Overdue: h.Overdue, Why: h.Code(), Detail: h.Detail}
+	return daemon.HubHealth{
+		Acknowledges: h.Hub,
+		Broker:       h.Broker,
+		Since:        h.Since,
+		Owed:         h.Owed,
+		Overdue:      h.Overdue,
+		Why:          h.Code(),
+		Detail:       h.Detail,
+	}
 }
 
 // command carries out an order that came over MQTT, and returns the reply. A refusal names its reason, so that the hub
@@ -388,8 +471,8 @@ func replyTo(id string, err error) []byte {
 	return b
 }
 
-// idleGCPercent is GOGC once the start is done: a Pi Zero has little memory and this daemon little to do, so half as much
-// garbage may wait. A start takes an eighth longer with it.
+// idleGCPercent is GOGC once the start is done: a Pi Zero has little memory and this daemon little to do, so half as
+// much garbage may wait. A start takes an eighth longer with it.
 const idleGCPercent = 50
 
 // Run works until ctx ends; then the relay is off, the session's end is recorded, and all goroutines have ended.
@@ -428,7 +511,11 @@ func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
 		work.Go(func() { d.uplink.Run(ctx) })
 	}
 	work.Go(func() {
-		d.bundles.run(ctx, func(r *roster.Roster) { d.machine.SetRoster(ctx, r) }, func(err error) { d.machine.Refuse(ctx, 0, err) })
+		d.bundles.run(
+			ctx,
+			func(r *roster.Roster) { d.machine.SetRoster(ctx, r) },
+			func(err error) { d.machine.Refuse(ctx, 0, err) },
+		)
 	})
 	work.Go(func() {
 		if err := control.Serve(ctx, d.socket, d.machine.Do); ctx.Err() == nil {
@@ -442,7 +529,14 @@ func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
 		work.Go(func() { v.listen(ctx, journal.BootID(), d.journal.Keep) })
 	}
 	web := limitConnections(d.web, d.c.Panel.Screens)
-	page := &http.Server{Handler: d.panel.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return ctx }}
+	page := &http.Server{
+		Handler:           d.panel.Handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       time.Minute,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
 	work.Go(func() {
 		if err := page.Serve(web); ctx.Err() == nil {
 			d.log.Error("panel", "why", err)
@@ -484,7 +578,9 @@ type records struct{ *journal.Journal }
 
 // Append implements daemon.Journal.
 func (r records) Append(e session.Record, facts map[string][]byte) error {
-	_, err := r.Journal.Append(journal.Entry{Kind: e.Kind, Session: e.Session, Member: e.Member, Body: e.Body, Facts: facts})
+	_, err := r.Journal.Append(
+		journal.Entry{Kind: e.Kind, Session: e.Session, Member: e.Member, Body: e.Body, Facts: facts},
+	)
 	return err
 }
 

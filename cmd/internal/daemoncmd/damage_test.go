@@ -122,7 +122,8 @@ func (f *machineFolder) live(t *testing.T) {
 	t.Helper()
 	refusedTaps := func(d *Daemon, n int) {
 		for i := range n {
-			if _, err := d.journal.Append(journal.Entry{Kind: wire.Refused, Member: "m-9d017e", Body: wire.RefusedBody{Reasons: []policy.Code{policy.NoBadge}}}); err != nil {
+			if _, err := d.journal.Append(journal.Entry{Kind: wire.Refused, Member: "m-9d017e",
+				Body: wire.RefusedBody{Reasons: []policy.Code{policy.NoBadge}}}); err != nil {
 				t.Fatal(i, err)
 			}
 		}
@@ -154,7 +155,8 @@ func (f *machineFolder) live(t *testing.T) {
 		if err := os.MkdirAll(filepath.Join(f.config.Data, "photos"), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(f.config.Data, "photos", strings.Repeat("a", 64)+".jpg"), []byte("a photo"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(f.config.Data, "photos", strings.Repeat("a", 64)+".jpg"), []byte("a photo"),
+			0o600); err != nil {
 			t.Fatal(err)
 		}
 		f.copy(t, f.config.Data, f.data)
@@ -250,7 +252,8 @@ func (f *machineFolder) copyOf(t *testing.T) Config {
 func TestEachDamagedFileOfAMachineIsSurvivedOrSaid(t *testing.T) {
 	f := newMachineFolder(t)
 	names := f.files(t)
-	for _, must := range []string{"journal.db", "journal.db-wal", "journal.db-shm", "journal.db.lock", "acknowledged", "verdicts", "bundle/manifest", "photos/" + strings.Repeat("a", 64) + ".jpg"} {
+	for _, must := range []string{"journal.db", "journal.db-wal", "journal.db-shm", "journal.db.lock", "acknowledged",
+		"verdicts", "bundle/manifest", "photos/" + strings.Repeat("a", 64) + ".jpg"} {
 		if !slices.Contains(names, must) {
 			t.Fatalf("%s is not among %q", must, names)
 		}
@@ -351,7 +354,8 @@ func TestOlderCopyOfTheWholeJournalBeginsAnew(t *testing.T) {
 // back a release.
 func TestJournalThatIsNotThisMachinesIsLeftAsItIs(t *testing.T) {
 	f := newMachineFolder(t)
-	for name, harm := range map[string]string{"another machine": "UPDATE journal SET origin = 'portillon/biklab/vinyl'", "a later release": "PRAGMA user_version = 99"} {
+	for name, harm := range map[string]string{"another machine": "UPDATE journal SET origin = 'portillon/biklab/vinyl'",
+		"a later release": "PRAGMA user_version = 99"} {
 		c := f.copyOf(t)
 		db, err := sql.Open("sqlite", c.journalFile())
 		if err != nil {
@@ -377,7 +381,8 @@ func TestJournalThatIsNotThisMachinesIsLeftAsItIs(t *testing.T) {
 // show it. A record says so.
 func TestTagThatTheFactsLackIsTakenFromTheRecords(t *testing.T) {
 	f := newMachineFolder(t)
-	for _, harm := range []string{"DELETE FROM facts WHERE key = 'tags'", "UPDATE facts SET value = X'7b' WHERE key = 'tags'", "DELETE FROM facts"} {
+	for _, harm := range []string{"DELETE FROM facts WHERE key = 'tags'",
+		"UPDATE facts SET value = X'7b' WHERE key = 'tags'", "DELETE FROM facts"} {
 		t.Run(harm, func(t *testing.T) {
 			c := f.copyOf(t)
 			db, err := sql.Open("sqlite", c.journalFile())

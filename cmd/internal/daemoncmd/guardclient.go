@@ -38,7 +38,8 @@ func guardMain(args []string) int {
 		return 1
 	}
 	releaseMemory()
-	if err := relay.Guard(ctx, os.Stdin, os.Stdout, pins); err != nil && !errors.Is(err, relay.ErrLost) && ctx.Err() == nil {
+	if err := relay.Guard(ctx, os.Stdin, os.Stdout, pins); err != nil && !errors.Is(err, relay.ErrLost) &&
+		ctx.Err() == nil {
 		fmt.Fprintf(os.Stderr, "portillond guard: %v\n", err)
 		return 1
 	}

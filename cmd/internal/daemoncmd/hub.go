@@ -49,7 +49,12 @@ func (c Config) HubLink(signer note.Signer, now func() time.Time, trusted func()
 }
 
 // HubLinkBy is HubLink over another network; a nil dial is this computer's.
-func (c Config) HubLinkBy(dial hublink.Dial, signer note.Signer, now func() time.Time, trusted func() bool) (*hublink.Link, error) {
+func (c Config) HubLinkBy(
+	dial hublink.Dial,
+	signer note.Signer,
+	now func() time.Time,
+	trusted func() bool,
+) (*hublink.Link, error) {
 	if c.Hub == (HubConfig{}) {
 		return nil, errors.New("hub: the machine was not enrolled at a hub: portillond enrol https://HUB:8443 CODE")
 	}
@@ -57,8 +62,11 @@ func (c Config) HubLinkBy(dial hublink.Dial, signer note.Signer, now func() time
 	if err != nil {
 		return nil, fmt.Errorf("hub: mqtt: hub-key: %w", err)
 	}
-	return hublink.Open(hublink.Config{Dir: c.HubDir(), Site: policy.SiteID(c.Site), Machine: policy.MachineID(c.Machine), Name: c.Hub.Name,
-		Address: c.Hub.Address, HubKey: note.VerifierList(v), Signer: signer, Now: now, Trusted: trusted, Dial: dial, Finder: hublink.MDNS{}})
+	return hublink.Open(
+		hublink.Config{Dir: c.HubDir(), Site: policy.SiteID(c.Site), Machine: policy.MachineID(c.Machine), Name: c.Hub.Name,
+			Address: c.Hub.Address, HubKey: note.VerifierList(v), Signer: signer, Now: now, Trusted: trusted, Dial: dial,
+			Finder: hublink.MDNS{}},
+	)
 }
 
 // LanguageOf is the language that a flag names, or the environment.

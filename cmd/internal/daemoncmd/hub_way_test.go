@@ -159,7 +159,8 @@ func (w *way) until(what string, is func() bool) {
 func (w *way) hub() *hub.Hub {
 	w.t.Helper()
 	text := fmt.Sprintf(
-		"portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmachines:\n  laser: { key: %q, password-file: laser.password }\n",
+		"portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmachines:\n  laser: { key: %q, password-file: laser.password "+
+			"}\n",
 		w.pinned,
 	)
 	w.write("laser.password", "l\n")
@@ -266,10 +267,14 @@ func TestTypoInMosquittosAccessListIsToldByItsKind(t *testing.T) {
 		code    string
 	}{
 		{"none", [2]string{}, 3, ""},
-		{"the machine may not publish records", [2]string{"topic write portillon/biklab/laser/records", "topic write portillon/biklab/laser/record"}, 3, "records-dropped"},
-		{"the machine may not read acknowledgements", [2]string{"topic read portillon/biklab/ack/laser", "topic read portillon/biklab/ack/lasr"}, 3, "no-answer"},
-		{"the same, and nobody uses the machine", [2]string{"topic read portillon/biklab/ack/laser", "topic read portillon/biklab/ack/lasr"}, 0, "no-answer"},
-		{"the hub's account", [2]string{"topic readwrite portillon/biklab/#", "topic readwrite portillon/biklap/#"}, 3, "no-answer"},
+		{"the machine may not publish records", [2]string{"topic write portillon/biklab/laser/records",
+			"topic write portillon/biklab/laser/record"}, 3, "records-dropped"},
+		{"the machine may not read acknowledgements", [2]string{"topic read portillon/biklab/ack/laser",
+			"topic read portillon/biklab/ack/lasr"}, 3, "no-answer"},
+		{"the same, and nobody uses the machine", [2]string{"topic read portillon/biklab/ack/laser",
+			"topic read portillon/biklab/ack/lasr"}, 0, "no-answer"},
+		{"the hub's account", [2]string{"topic readwrite portillon/biklab/#", "topic readwrite portillon/biklap/#"}, 3,
+			"no-answer"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWay(t)

@@ -25,8 +25,8 @@ import (
 // journalFile is where the machine's journal is.
 func (c Config) journalFile() string { return filepath.Join(c.Data, "journal.db") }
 
-// ackFile is where the hub's last acknowledgement is kept, beside the journal. It shows that a journal is older than what
-// the hub has acknowledged.
+// ackFile is where the hub's last acknowledgement is kept, beside the journal. It shows that a journal is older than
+// what the hub has acknowledged.
 func (c Config) ackFile() string { return filepath.Join(c.Data, "acknowledged") }
 
 func (d *Daemon) journalOptions(signer note.Signer) journal.Options {
@@ -88,8 +88,10 @@ type salvage struct {
 
 // sentence is what the record says.
 func (m salvage) sentence() string {
-	parts := []string{fmt.Sprintf("the journal was damaged: %d records are kept, %d could be read; the damaged file is kept as %s",
-		m.Records, m.Read, filepath.Base(m.Kept))}
+	parts := []string{
+		fmt.Sprintf("the journal was damaged: %d records are kept, %d could be read; the damaged file is kept as %s",
+			m.Records, m.Read, filepath.Base(m.Kept)),
+	}
 	for _, x := range []struct {
 		what  string
 		spans []journal.Span
@@ -224,7 +226,10 @@ func (d *Daemon) restoreFacts(ctx context.Context) error {
 // faultRecords are the records of what the start found wrong with the journal. The tags go to disk with them.
 func (d *Daemon) faultRecords(was facts, why []string) (out []journal.Entry) {
 	if d.salvaged != nil {
-		out = append(out, journal.Entry{Kind: wire.Faulted, Body: wire.FaultBody{What: "journal", Why: d.salvaged.sentence()}})
+		out = append(
+			out,
+			journal.Entry{Kind: wire.Faulted, Body: wire.FaultBody{What: "journal", Why: d.salvaged.sentence()}},
+		)
 	}
 	if len(why) > 0 {
 		e := journal.Entry{Kind: wire.Faulted, Body: wire.FaultBody{What: "tags", Why: strings.Join(why, "; ")}}
@@ -254,6 +259,8 @@ func (c Config) checkJournal() error {
 
 // cureJournal is the command for a journal of which nothing can be used.
 func (c Config) cureJournal() string {
-	return fmt.Sprintf("put back a copy, or begin an empty journal: sudo mv %[1]s %[1]s.damaged; sudo rm -f %[1]s-wal %[1]s-shm",
-		c.journalFile())
+	return fmt.Sprintf(
+		"put back a copy, or begin an empty journal: sudo mv %[1]s %[1]s.damaged; sudo rm -f %[1]s-wal %[1]s-shm",
+		c.journalFile(),
+	)
 }

@@ -27,7 +27,8 @@ func TestOffOpensTheRelayOfAFileWithAFaultElsewhere(t *testing.T) {
 	os.WriteFile(
 		path,
 		[]byte(
-			"portillon: 1\nsite: biklab\nmachine: laser\ndata: data\ncard-key: k\nmachine-key: k\nbundle: { key: k, file: f }\nreader: { kind: none }\nrelay: { pin: \"sim:pin\" }\nclok: ntp\n",
+			"portillon: 1\nsite: biklab\nmachine: laser\ndata: data\ncard-key: k\nmachine-key: k\nbundle: { key: k, file: f "+
+				"}\nreader: { kind: none }\nrelay: { pin: \"sim:pin\" }\nclok: ntp\n",
 		),
 		0o600,
 	)

@@ -158,7 +158,8 @@ func readerOf(t *testing.T, reader string) (Config, error) {
 
 // A PC/SC reader that is unplugged is an error of Poll (ErrNoReader), so the acceptance test watches for it.
 func TestReadersWhoseLossTheDaemonNotices(t *testing.T) {
-	for kind, want := range map[string]bool{"keyboard": true, "pn532": true, "mfrc522": true, "pcsc": true, "wiegand": false, "rdm6300": false, "none": false} {
+	for kind, want := range map[string]bool{"keyboard": true, "pn532": true, "mfrc522": true, "pcsc": true,
+		"wiegand": false, "rdm6300": false, "none": false} {
 		if got := (ReaderConfig{Kind: kind}).ReaderTells(); got != want {
 			t.Errorf("%s: %t, want %t", kind, got, want)
 		}

@@ -151,8 +151,10 @@ func TestEachReaderIsNamedOnACommandLineAsItsExampleSays(t *testing.T) {
 			t.Errorf("%s: %s is read as %v, %v", s.Example, section, again.Values, err)
 		}
 		for _, o := range s.Offers {
-			if c, err := parsedReader(ReaderOffer{o, s}.Section(rfid.Values{rfid.KeyPort: o.Values[rfid.KeyPort]})); err != nil &&
-				o.Values != nil || o.FR == "" || o.EN == "" {
+			if c, err := parsedReader(ReaderOffer{o,
+				s}.Section(rfid.Values{rfid.KeyPort: o.Values[rfid.KeyPort]})); err != nil &&
+				o.Values != nil || o.FR == "" ||
+				o.EN == "" {
 				t.Errorf("setup offers %s of kind %s: %v, %q, %q", o.Name, c.Kind, err, o.FR, o.EN)
 			}
 		}

@@ -48,7 +48,13 @@ func (d *Daemon) renew(k keys) error {
 			return err
 		}
 		d.journal = nil
-		r := &renewal{why: fmt.Errorf("the hub has acknowledged %d records, of which this journal of %d is no continuation", x.Hub, x.Here)}
+		r := &renewal{
+			why: fmt.Errorf(
+				"the hub has acknowledged %d records, of which this journal of %d is no continuation",
+				x.Hub,
+				x.Here,
+			),
+		}
 		if r.kept, err = journal.SetAside(d.c.journalFile(), d.clock.now()); err != nil {
 			return err
 		}
@@ -62,7 +68,13 @@ func (d *Daemon) renew(k keys) error {
 		return nil
 	}
 	maps.Copy(carried, map[string][]byte{daemon.FactAwaits: []byte("1")})
-	_, err := d.journal.Append(journal.Entry{Kind: wire.Faulted, Body: wire.FaultBody{What: "journal", Why: wire.OneLine(d.renewal.sentence(), 2000)}, Facts: carried})
+	_, err := d.journal.Append(
+		journal.Entry{
+			Kind:  wire.Faulted,
+			Body:  wire.FaultBody{What: "journal", Why: wire.OneLine(d.renewal.sentence(), 2000)},
+			Facts: carried,
+		},
+	)
 	if err != nil {
 		return err
 	}
@@ -124,8 +136,12 @@ func (d *Daemon) restore(ctx context.Context, signed []byte) []byte {
 
 // afterRenewal is what a machine says whose journal was found unusable by a check.
 func (c Config) afterRenewal() string {
-	return fmt.Sprintf("the daemon salvages what it can at its start; where nothing is left, it keeps the file under another name and begins a new "+
-		"journal; then at the hub: %s", daemon.ReplaceCommand(policy.MachineID(c.Machine)))
+	return fmt.Sprintf(
+		"the daemon salvages what it can at its start; where nothing is left, it keeps the file under another name and "+
+			"begins a new "+
+			"journal; then at the hub: %s",
+		daemon.ReplaceCommand(policy.MachineID(c.Machine)),
+	)
 }
 
 // isReplaceable reports whether a fault of the journal is one after which the daemon begins anew by itself.

@@ -76,7 +76,11 @@ func stop(t *testing.T) *stopped {
 	for version := uint64(1); version <= 2; version++ {
 		b := build(version)
 		s.file = bundleOf(t, b)
-		if _, err := k.store.InstallFile(bytes.NewReader(s.file), func(m wire.Manifest) error { _, err := k.load(m); return err }); err != nil {
+		if _, err := k.store.InstallFile(bytes.NewReader(s.file), func(m wire.Manifest) error {
+			_,
+				err := k.load(m)
+			return err
+		}); err != nil {
 			t.Fatal(err)
 		}
 		for sha, chunk := range b.Chunks {

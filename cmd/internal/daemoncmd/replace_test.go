@@ -25,7 +25,8 @@ import (
 func (f *machineFolder) withHub(t *testing.T) (*hub.Hub, hub.Config) {
 	t.Helper()
 	text := fmt.Sprintf(
-		"portillon: 1\nsite: biklab\ndata: %q\nkey: hub.key\nmachines:\n  laser: { key: %q }\nmqtt: { listen: \"127.0.0.1:0\" }\n",
+		"portillon: 1\nsite: biklab\ndata: %q\nkey: hub.key\nmachines:\n  laser: { key: %q }\nmqtt: { listen: "+
+			"\"127.0.0.1:0\" }\n",
 		t.TempDir(),
 		f.public,
 	)
@@ -135,7 +136,8 @@ func appendAll(t *testing.T, d *Daemon, m policy.MemberID) {
 	for _, x := range []struct {
 		kind wire.Kind
 		body any
-	}{{wire.SessionEnd, wire.EndBody{Cause: wire.CauseTap, Seconds: 600}}, {wire.Reported, wire.ReportBody{What: wire.Noise, Ran: wire.Ran{RanSeconds: 3600, RanBy: wire.RanByRelay}}}} {
+	}{{wire.SessionEnd, wire.EndBody{Cause: wire.CauseTap, Seconds: 600}},
+		{wire.Reported, wire.ReportBody{What: wire.Noise, Ran: wire.Ran{RanSeconds: 3600, RanBy: wire.RanByRelay}}}} {
 		if err := r.Append(session.Record{Kind: x.kind, Member: m, Body: x.body}, nil); err != nil {
 			t.Fatal(err)
 		}

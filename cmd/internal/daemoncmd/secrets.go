@@ -52,13 +52,22 @@ func (s secrets) path(field, named string) (string, error) {
 	case !ok:
 		return named, nil
 	case name == "" || name == "." || name == ".." || name != filepath.Base(name):
-		return "", fmt.Errorf("%s: %q names no credential: the units know credential:card-key, machine-key, mqtt-password and aes-key", field, named)
+		return "", fmt.Errorf(
+			"%s: %q names no credential: the units know credential:card-key, machine-key, mqtt-password and aes-key",
+			field,
+			named,
+		)
 	case s.unit != "":
 		return filepath.Join(s.unit, name), nil
 	case s.store != "":
 		return filepath.Join(s.store, s.file(name)), nil
 	}
-	return "", fmt.Errorf("%s: %s is for a daemon that systemd starts (LoadCredential= in its unit): systemctl start portillond@%s", field, named, s.instance)
+	return "", fmt.Errorf(
+		"%s: %s is for a daemon that systemd starts (LoadCredential= in its unit): systemctl start portillond@%s",
+		field,
+		named,
+		s.instance,
+	)
 }
 
 // read reads a secret. What systemd would have handed over, were it there, is named as the file to put.
@@ -77,7 +86,12 @@ func (s secrets) read(field, named string) (string, error) {
 	case s.unit == "" && (errors.Is(err, fs.ErrPermission) || !there(s.store)):
 		return "", fmt.Errorf("%s: %s: %w", field, filepath.Join(credstore, s.file(name)), errUnseen)
 	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("%s: %s is not there: put it into %s, owner root, mode 0600", field, named, filepath.Join(credstore, s.file(name)))
+		return "", fmt.Errorf(
+			"%s: %s is not there: put it into %s, owner root, mode 0600",
+			field,
+			named,
+			filepath.Join(credstore, s.file(name)),
+		)
 	}
 	return "", fmt.Errorf("%s: %s: %w", field, named, err)
 }

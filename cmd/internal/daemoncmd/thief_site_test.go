@@ -54,8 +54,10 @@ func thiefMembers() string {
 	var b strings.Builder
 	b.WriteString("portillon: 1\nmembers:\n")
 	for _, m := range []struct{ name, rest string }{
-		{"victim", `cards: ["62E3086CED"]`}, {"thief", `cards: ["62E3000001"]`}, {"blocked", `blocked: true, cards: ["62E3000002"]`},
-		{"lapsed", `until: 2026-01-31, cards: ["62E3000003"]`}, {"loser", `cards: [{ number: "62E3000004", state: lost }, "62E3000005"]`},
+		{"victim", `cards: ["62E3086CED"]`}, {"thief", `cards: ["62E3000001"]`},
+		{"blocked", `blocked: true, cards: ["62E3000002"]`},
+		{"lapsed", `until: 2026-01-31, cards: ["62E3000003"]`}, {"loser",
+			`cards: [{ number: "62E3000004", state: lost }, "62E3000005"]`},
 		{"revoked", `cards: ["62E3000006"]`}, {"plain", `cards: ["62E3000007"]`}, {"web", `cards: ["62E3000009"]`},
 	} {
 		fmt.Fprintf(&b, "  - { id: %s, name: %s, email: %s@example.org, %s }\n", memberID(m.name), m.name, m.name, m.rest)

@@ -147,10 +147,13 @@ func (f forgery) ownPolicy(s *thiefSite) {
 func documentRoutes() []route {
 	var out []route
 	for name, x := range map[string]struct{ issuer, achievement, url, file string }{
-		"forged-did-web": {"did:web:school.example", "https://school.example/user", "https://school.example/.well-known/did.json",
+		"forged-did-web": {"did:web:school.example", "https://school.example/user",
+			"https://school.example/.well-known/did.json",
 			"documents/school.example/.well-known/did.json"},
-		"forged-profile": {"https://maker.example/profile", "https://maker.example/user", "https://maker.example/profile", "documents/maker.example/profile"},
-		"forged-jwks":    {"https://jwk.example/issuer", "https://jwk.example/user", "https://jwk.example/keys.json", "documents/jwk.example/keys.json"},
+		"forged-profile": {"https://maker.example/profile", "https://maker.example/user", "https://maker.example/profile",
+			"documents/maker.example/profile"},
+		"forged-jwks": {"https://jwk.example/issuer", "https://jwk.example/user", "https://jwk.example/keys.json",
+			"documents/jwk.example/keys.json"},
 	} {
 		out = append(out, route{name: name, wins: bundle(func(f forgery, s *thiefSite) {
 			f.stands(wire.DocumentsChunk, x.url, s.webKeys(s.rogue)[x.file])
@@ -445,7 +448,8 @@ func TestMachineWithKeysApartTakesGenuineBundles(t *testing.T) {
 		s := newThiefSite(t, at)
 		v := s.machine()
 		v.genuine(s.build(1, 1, "policy.yaml", thiefNow, nil))
-		for card, want := range map[string]bool{victimCard: true, "62E3000008": true, thiefCard: false, blockedCard: false, lapsedCard: false, lostCard: false,
+		for card, want := range map[string]bool{victimCard: true, "62E3000008": true, thiefCard: false, blockedCard: false,
+			lapsedCard: false, lostCard: false,
 			newCard: true, revokedCard: true, plainCard: true, "62E3000009": true, freeCard: false} {
 			if got := v.opens(card); got != want {
 				t.Errorf("%s: card %s opens: %v, want %v", at.name, card, got, want)

@@ -51,9 +51,14 @@ func largeSite(t *testing.T) (k *bundleUpdater, build func(version uint64, membe
 		}
 		return b
 	}
-	return &bundleUpdater{machine: "laser", store: wire.Store{Dir: t.TempDir(), Site: "big", Keys: note.VerifierList(verifier)},
-		options: roster.Options{CardKey: card, Memory: filepath.Join(t.TempDir(), "verdicts")},
-		now:     func() time.Time { return now }, log: slog.New(slog.DiscardHandler), manifests: make(chan []byte, 1)}, build
+	return &bundleUpdater{
+		machine:   "laser",
+		store:     wire.Store{Dir: t.TempDir(), Site: "big", Keys: note.VerifierList(verifier)},
+		options:   roster.Options{CardKey: card, Memory: filepath.Join(t.TempDir(), "verdicts")},
+		now:       func() time.Time { return now },
+		log:       slog.New(slog.DiscardHandler),
+		manifests: make(chan []byte, 1),
+	}, build
 }
 
 // knows reports whether a roster has a member's card.
