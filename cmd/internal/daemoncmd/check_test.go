@@ -161,7 +161,7 @@ func TestCheckRefusesWhatTheDaemonWould(t *testing.T) {
 func TestFieldsThatTheDaemonWouldRefuseAreFaultsOfTheFile(t *testing.T) {
 	tail := "reader: { kind: none }\nrelay: { pin: \"sim:p\", busy: \"sim:b\", ignore: 20s }\n"
 	for more, want := range map[string]string{
-		tail + "mqtt: { broker: hub.lan, hub-key: k }":                 `mqtt.broker: "hub.lan" is no address of a broker (tcp:`,
+		tail + "mqtt: { broker: hub.lan, hub-key: k }":                 `mqtt.broker: "hub.lan" is no address of a broker`,
 		tail + "mqtt: { broker: \"hub.lan:1883\", hub-key: k }":        "mqtt.broker: ",
 		tail + "mqtt: { broker: \"http://hub.lan:1883\", hub-key: k }": "mqtt.broker: ",
 		tail + "mqtt: { broker: \"tcp://hub.lan\", hub-key: k }":       "mqtt.broker: ",
