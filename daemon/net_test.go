@@ -51,10 +51,10 @@ func TestCardThatProvesTooLittleLeavesNobodyAtTheMachine(t *testing.T) {
 	b := strongBench(t)
 	b.state.ReaderDown = false
 	b.proves(karim, rfid.NumberOnly)
-	if d := b.Panel.Current().Desk; d != nil {
+	if d := b.Panel.Current().Visitor; d != nil {
 		t.Errorf("the panel greets %q after a number alone", d.Name)
 	}
-	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReport) {
+	if _, err := b.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReport) {
 		t.Errorf("report after a number alone: %v", err)
 	}
 	if got := b.mentors(""); len(got) != 0 {
@@ -65,7 +65,7 @@ func TestCardThatProvesTooLittleLeavesNobodyAtTheMachine(t *testing.T) {
 		t.Errorf("%s stands at the machine after a number alone", who)
 	}
 	b.proves(karim, rfid.AES)
-	if d := b.Panel.Current().Desk; d == nil || d.Name != "Karim" {
+	if d := b.Panel.Current().Visitor; d == nil || d.Name != "Karim" {
 		t.Errorf("after a proven card: %+v", d)
 	}
 }
@@ -79,7 +79,7 @@ func TestFormsOpenAtOnceAreBounded(t *testing.T) {
 			t.Fatalf("form %d of %d was refused", i+1, formsMost)
 		}
 	}
-	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); !errors.Is(err, panel.TooManyForms) {
+	if _, err := b.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.TooManyForms) {
 		t.Errorf("form %d: %v", formsMost+1, err)
 	}
 	if len(b.forms) != formsMost {
@@ -88,7 +88,7 @@ func TestFormsOpenAtOnceAreBounded(t *testing.T) {
 	b.now = b.now.Add(formLife - time.Second)
 	b.tap(zoe)
 	b.now = b.now.Add(time.Second)
-	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); err != nil {
+	if _, err := b.open(panel.FormRequest{Here: true, Do: "report"}); err != nil {
 		t.Errorf("once the others' time is over: %v", err)
 	}
 }
@@ -101,7 +101,7 @@ func TestFormsThatWaitForTheirMembersAreBounded(t *testing.T) {
 			form: form{opener: policy.MemberID(fmt.Sprint("m-", i))}, id: fmt.Sprint(i), ends: b.now.Add(formLife),
 		})
 	}
-	if _, err := b.phones(panel.Ask{Do: "log"}, panel.Entry{Item: "lens-cleaning", Minutes: 1}); !errors.Is(err, panel.TooManyWait) {
+	if _, err := b.phones(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Minutes: 1}); !errors.Is(err, panel.TooManyWait) {
 		t.Errorf("form %d that waits: %v", formsMost+1, err)
 	}
 	if len(b.unsigned) != formsMost {
@@ -120,7 +120,7 @@ func TestExpiredBadgeIsToldWhoCanHelpToday(t *testing.T) {
 		if v := b.Panel.Current(); !strings.Contains(v.Next.FR, "Karim") {
 			t.Errorf("%s is told %q", card, v.Next.FR)
 		}
-		b.Panel.Settle()
+		b.Panel.EndFlash()
 	}
 }
 

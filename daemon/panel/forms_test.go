@@ -281,7 +281,7 @@ func TestFormThatComesToNothingLeavesNoPhoto(t *testing.T) {
 // A picture is held in memory until it is on the disk: one at a time.
 func TestFormsArriveOneAtATime(t *testing.T) {
 	p := New(Config{Screens: tablet, Actions: &desk{}})
-	p.taking <- struct{}{}
+	p.server.phoneForm <- struct{}{}
 	kind, body := filled(part{name: "item", data: "noise"})
 	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusConflict ||
 		!strings.Contains(w.Body.String(), "réessayer dans un instant") {
@@ -295,10 +295,10 @@ func TestFormsArriveOneAtATime(t *testing.T) {
 	if p.Handler().ServeHTTP(w, r); w.Code != http.StatusOK {
 		t.Errorf("the machine's own screen waits for a phone: %d", w.Code)
 	}
-	p.c.Actions = &desk{}
-	<-p.taking
+	p.server.c.Actions = &desk{}
+	<-p.server.phoneForm
 	kind, body = filled(part{name: "item", data: "noise"})
-	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusOK || len(p.taking) != 0 {
+	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusOK || len(p.server.phoneForm) != 0 {
 		t.Errorf("%d: the place is not given back", w.Code)
 	}
 }

@@ -91,21 +91,6 @@ func TestStoppedMachineIsNotCalledSafeToWorkOn(t *testing.T) {
 	}
 }
 
-func TestEverySignHasItsShapeOnThePage(t *testing.T) {
-	html, _ := web.ReadFile("web/page.html")
-	css, _ := web.ReadFile("web/panel.css")
-	for name, v := range every() {
-		sign := string(v.Sign)
-		if sign == "" {
-			sign = "silent"
-		}
-		if !strings.Contains(string(html), `class="s `+sign+`"`) ||
-			!strings.Contains(string(css), "[data-sign="+sign+"] ."+sign) {
-			t.Errorf("%s: the page has no shape for %q", name, sign)
-		}
-	}
-}
-
 func TestAnswerGivesWayToTheState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(Config{})
@@ -136,10 +121,10 @@ func TestPageHearsEachChange(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	lines := bufio.NewScanner(resp.Body)
-	next := func() View {
+	next := func() Frame {
 		for lines.Scan() {
 			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
-				var v View
+				var v Frame
 				if err := json.Unmarshal([]byte(data), &v); err != nil {
 					t.Fatal(err)
 				}
@@ -147,7 +132,7 @@ func TestPageHearsEachChange(t *testing.T) {
 			}
 		}
 		t.Fatal("the stream ended")
-		return View{}
+		return Frame{}
 	}
 	if next().Sign != SignReaderSilent {
 		t.Fatal("first view")
@@ -188,11 +173,11 @@ func TestPagesAreCountedAndTheScreenAtTheMachineHasItsPlace(t *testing.T) {
 		return w.Code
 	}
 	for n := range viewers {
-		if _, ok := p.listen(netip.AddrFrom4([4]byte{10, 0, 0, byte(n / ofOne)})); !ok {
+		if _, ok := p.server.listen(netip.AddrFrom4([4]byte{10, 0, 0, byte(n / ofAddress)})); !ok {
 			t.Fatalf("page %d has no place", n)
 		}
 	}
-	if _, ok := New(Config{}).listen(netip.Addr{}); !ok {
+	if _, ok := New(Config{}).server.listen(netip.Addr{}); !ok {
 		t.Error("an address that is not known has no place at all")
 	}
 	if code := from("10.0.0.1"); code != http.StatusServiceUnavailable {

@@ -30,12 +30,12 @@ func TestPanelNamesNoRoleThatTheMachineGivesNobody(t *testing.T) {
 			}
 		}
 	}
-	for _, r := range []Refusal{NotNow, CardFirst, AnotherCardTapped, OnlyHere, TooMany, CardToReport, CardToReportInUse, FormOver, ChooseFromList, NotSaved, ScanCode, NoScreen, TooManyForms, TooManyWait, p.noScreen()} {
+	for _, r := range []Refusal{NotNow, CardFirst, AnotherCardTapped, OnlyHere, TooMany, CardToReport, CardToReportInUse, FormOver, ChooseFromList, NotSaved, ScanCode, NoScreen, TooManyForms, TooManyWait, p.server.noScreen()} {
 		if s := m.Plain(policy.Text(r)); role.MatchString(s.FR) || role.MatchString(s.EN) {
 			t.Errorf("%+v", s)
 		}
 	}
-	if role.MatchString(p.noScreen().FR) {
-		t.Errorf("%+v", p.noScreen())
+	if role.MatchString(p.server.noScreen().FR) {
+		t.Errorf("%+v", p.server.noScreen())
 	}
 }
