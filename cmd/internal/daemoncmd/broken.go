@@ -101,7 +101,7 @@ func (d *Daemon) canOpen(ctx context.Context) bool {
 	if len(errs) > 0 {
 		return false
 	}
-	j, err := openExamined(ctx, d.c.journalFile(), d.journalOptions(k.signer))
+	j, err := openExamined(ctx, d.c.journalFile(), d.local.options(k.signer))
 	if err == nil {
 		return j.Close() == nil
 	}

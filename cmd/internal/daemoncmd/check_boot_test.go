@@ -44,8 +44,7 @@ func piCheck(root fstest.MapFS, change func(*Config)) (out Checked) {
 	if root != nil {
 		on.Root = root
 	}
-	c.checkPi(on, &out)
-	return out
+	return c.CheckPi(on)
 }
 
 // On a Pi 5 both drivers are loaded, and the header's lines are pinctrl_rp1's.

@@ -14,12 +14,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"portillon/cmd/internal/hublink"
 	"portillon/daemon"
 	"portillon/daemon/control"
 	"portillon/daemon/journal"
@@ -37,28 +35,26 @@ type Daemon struct {
 	c       Config
 	clock   clock
 	log     *slog.Logger
-	journal *journal.Journal
+	local   *localJournal    // opens the journal
+	journal *journal.Journal // nil: it is not open
 	guard   *guardClient
 	bundles *bundleUpdater
 	machine *daemon.Machine
 	// the same once it runs: until then nothing closes the relay, and a slow disk makes nobody dead
-	loop     atomic.Pointer[daemon.Machine]
-	uplink   *uplink.Uplink
-	panel    *panel.Panel
-	web      net.Listener
-	socket   net.Listener
-	taps     chan rfid.Event
-	orders   *wire.Commands
-	salvaged *salvage // the journal was damaged at this start; nil: it was not
-	broken   error    // the journal cannot be opened; nil: it is open
+	loop   atomic.Pointer[daemon.Machine]
+	uplink *uplink.Uplink
+	panel  *panel.Panel
+	web    net.Listener
+	socket net.Listener
+	taps   chan rfid.Event
+	orders *wire.Commands
+	broken error // the journal cannot be opened; nil: it is open
 	// brokenStamp is of the file that could not be opened.
 	brokenStamp string
 	older       *daemon.JournalMismatch
-	renewal     *renewal // the journal began anew at this start; nil: it did not
 	seal        sealKey
 	stateKeys   func() wire.StateKeys
-	hub         *hublink.Link // nil: the machine was not enrolled, or its files cannot be read
-	hubLost     chan struct{} // the broker is dialled
+	hub         *hubWatch // nil: the machine was not enrolled, or its files cannot be read
 }
 
 // store is where the bundle in force is kept.
@@ -83,7 +79,8 @@ func Open(ctx context.Context, c Config, clk clock, log *slog.Logger) (*Daemon, 
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	d := &Daemon{c: c, clock: clk, log: log, taps: make(chan rfid.Event, 8), hubLost: make(chan struct{}, 1)}
+	d := &Daemon{c: c, clock: clk, log: log, taps: make(chan rfid.Event, 8)}
+	d.local = &localJournal{c: c, clock: clk, log: log, onDamage: d.damaged}
 	if err := d.open(ctx, k); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -102,16 +99,17 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 		default: // the loop is busy, and a reader must not wait for what is no card
 		}
 	}
-	if err := d.openJournal(ctx, k); errors.Is(err, journal.ErrInUse) {
+	err = d.local.open(ctx, k)
+	if d.journal = d.local.journal; errors.Is(err, journal.ErrInUse) {
 		return err
 	} else if err != nil {
 		return d.openBroken(err)
 	}
-	if err := d.restoreFacts(ctx); err != nil {
+	if err := d.local.restoreFacts(ctx); err != nil {
 		return err
 	}
-	d.older = d.olderThanAcked(k)
-	if a, ok := d.lastAck(k); ok {
+	d.older = d.local.olderThanAcked(k)
+	if a, ok := d.local.lastAck(k); ok {
 		d.seal.set(a.Seal)
 	}
 	if v := d.clock.trust; v != nil {
@@ -132,7 +130,7 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 		log:       d.log,
 		options:   d.c.rosterOptions(k),
 		manifests: make(chan []byte, 1),
-		chunks:    wire.Assembler{Source: d.chunksFromHub()},
+		chunks:    wire.Assembler{Source: d.hub.chunks()},
 	}
 	d.bundles.chunks.Store = d.bundles.store
 	d.bundles.keepCardKeys = func(given, held [][]byte) ([][]byte, error) {
@@ -140,8 +138,9 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 			d.bundles.store)
 	}
 	if d.hub != nil {
-		d.bundles.askCardKeys, d.bundles.askAgain = d.hub.CardKeys, make(chan struct{}, 1)
-		d.bundles.back.to = d.hub
+		d.hub.bundles = d.bundles
+		d.bundles.askCardKeys, d.bundles.askAgain = d.hub.link.CardKeys, make(chan struct{}, 1)
+		d.bundles.back.to = d.hub.link
 	}
 	d.bundles.options.Memory = filepath.Join(d.c.Data, "verdicts")
 	d.bundles.options.Revoked = filepath.Join(d.c.Data, "revoked.json")
@@ -174,7 +173,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 		// before the last session's end is recorded: a guard that lets its job finish holds the pin, and it is on
 		return err
 	}
-	owed, err := d.closeOpen(zone)
+	owed, err := d.local.endOpenSession(zone)
 	if err != nil {
 		return err
 	}
@@ -182,8 +181,8 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	was, unread := d.facts()
-	why, err := d.compareTags(&was, unread)
+	was, unread := d.local.facts()
+	why, err := d.local.compareTags(&was, unread)
 	if err != nil {
 		return err
 	}
@@ -228,7 +227,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	if d.uplink != nil {
 		p.Uplink, p.Acked, p.HubHealth, p.SealKey = d.uplink, d.uplink.Acked, d.hubHealth, d.seal.get
 	}
-	if p.Awaits, p.Restored, err = d.restoreFlags(); err != nil {
+	if p.Awaits, p.Restored, err = d.local.restoreFlags(); err != nil {
 		return err
 	}
 	d.machine = daemon.New(p)
@@ -237,105 +236,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	if d.older != nil {
 		d.machine.SetJournalMismatch(*d.older)
 	}
-	return d.recordStart(first, refused, d.faultRecords(was, why))
-}
-
-// closeOpen records the end of a session that the last daemon left open, with what is known of how long it was. Where
-// the journal does not take it, the session's machine owes it.
-func (d *Daemon) closeOpen(zone *time.Location) ([]daemon.Owed, error) {
-	left, open, err := d.journal.OpenSession()
-	if err != nil || !open {
-		return nil, err
-	}
-	cause := wire.CausePowerLost
-	if left.SameBoot {
-		cause = wire.CauseDaemonLost
-	}
-	d.log.Warn("a session was left open", "cause", cause)
-	was, _ := d.facts() // tags that cannot be read are compareTags' business
-	e := journal.Entry{
-		Kind:    wire.SessionEnd,
-		Session: left.Start.Session,
-		Member:  left.Start.Member,
-		Body:    wire.EndBody{Cause: cause},
-	}
-	var p policy.Practice
-	if u := was.underWay; u.Session == e.Session {
-		if !u.At.IsZero() {
-			u.At = u.At.In(zone)
-		}
-		p = daemon.Practised(was.practice[e.Member], u.At, time.Duration(u.Seconds)*time.Second)
-		p.Machine = policy.MachineID(d.c.Machine)
-		e.Body = wire.EndBody{Cause: cause, Seconds: u.Seconds}
-		if b, err := json.Marshal(p); err == nil {
-			e.Facts = map[string][]byte{daemon.FactPractice + string(e.Member): b}
-		}
-	}
-	if _, err := d.journal.Append(e); err != nil {
-		d.log.Error("the journal did not take a record", "why", err)
-		return []daemon.Owed{
-			{Record: session.Record{Kind: e.Kind, Session: e.Session, Member: e.Member, Body: e.Body}, Practice: p},
-		}, nil
-	}
-	return nil, nil
-}
-
-// recordStart records the daemon's start.
-func (d *Daemon) recordStart(first *roster.Roster, refused error, mishaps []journal.Entry) error {
-	notes := append([]journal.Entry{{Kind: wire.Booted, Body: wire.BootBody{Version: Version}}}, mishaps...)
-	if refused != nil {
-		d.log.Warn("a bundle was refused", "why", refused)
-		notes = append(notes, journal.Entry{Kind: wire.BundleKept, Body: wire.BundleBody{Why: refused.Error()}})
-	}
-	if first != nil {
-		notes = append(notes, journal.Entry{Kind: wire.BundleTaken, Body: wire.BundleBody{Version: first.Version}})
-	}
-	for _, n := range notes {
-		if _, err := d.journal.Append(n); err != nil {
-			// a full disk: no session will start, and the panel says so
-			d.log.Error("the journal did not take a record", "why", err)
-		}
-	}
-	return nil
-}
-
-// facts are what outlived the last daemon.
-type facts struct {
-	tags     []session.Tag
-	practice map[policy.MemberID]policy.Practice
-	done     map[string]policy.Done
-	ran      session.Hours
-	underWay daemon.UnderWay
-}
-
-// facts reads them. Tags that cannot be read are an error, beside the rest; of the rest, what cannot be read is none.
-func (d *Daemon) facts() (facts, error) {
-	out := facts{practice: map[policy.MemberID]policy.Practice{}, done: map[string]policy.Done{}}
-	all, err := d.journal.Facts("")
-	if err != nil {
-		return out, err
-	}
-	for key, value := range all {
-		switch prefix, name, _ := strings.Cut(key, "/"); prefix + "/" {
-		case daemon.FactTags + "/":
-			if uerr := json.Unmarshal(value, &out.tags); uerr != nil {
-				out.tags, err = nil, uerr
-			}
-		case daemon.FactHours + "/":
-			json.Unmarshal(value, &out.ran)
-		case daemon.FactUnderWay + "/":
-			json.Unmarshal(value, &out.underWay)
-		case daemon.FactPractice:
-			if p := (policy.Practice{}); json.Unmarshal(value, &p) == nil { // rules that ask for it refuse without
-				out.practice[policy.MemberID(name)] = p
-			}
-		case daemon.FactDone:
-			if x := (policy.Done{}); json.Unmarshal(value, &x) == nil {
-				out.done[name] = x
-			}
-		}
-	}
-	return out, err
+	return d.local.recordStart(first, refused, d.local.faultRecords(was, why))
 }
 
 // clerk is the machine for the panel, which is made before it.
@@ -394,7 +295,7 @@ func (d *Daemon) openUplink(k keys) error {
 	if err != nil {
 		return err
 	}
-	tlsOfHub, resolve := d.wayToHub()
+	tlsOfHub, resolve := d.hub.way()
 	d.uplink, err = uplink.New(
 		uplink.Config{
 			TLS:          tlsOfHub,
@@ -414,12 +315,12 @@ func (d *Daemon) openUplink(k keys) error {
 		uplink.Handlers{
 			Bundle:  func(_ context.Context, m []byte) { d.bundles.offer(m) },
 			Command: d.command,
-			Acked:   func(signed []byte) { d.keepAck(signed); d.keepSeal(signed, k) },
+			Acked:   func(signed []byte) { d.local.keepAck(signed); d.keepSeal(signed, k) },
 			Other: func(o uplink.Other) {
 				d.machine.SetJournalMismatch(daemon.JournalMismatch{Hub: o.Hub, Here: o.Here, New: o.New})
 			},
 			Fits:   func() { d.machine.JournalFits() },
-			Former: d.isFormer,
+			Former: d.local.isFormer,
 		},
 	)
 	return err
@@ -523,7 +424,7 @@ func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
 		}
 	})
 	if d.hub != nil {
-		work.Go(func() { d.watchHub(ctx) })
+		work.Go(func() { d.hub.run(ctx) })
 	}
 	if v := d.clock.trust; v != nil {
 		work.Go(func() { v.listen(ctx, journal.BootID(), d.journal.Keep) })

@@ -148,7 +148,7 @@ func (f *machineFolder) live(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d.keepAck(ack)
+		d.local.keepAck(ack)
 		if err := d.journal.SetCursor("hub", f.length); err != nil {
 			t.Fatal(err)
 		}
@@ -309,11 +309,11 @@ func wantJournal(name, how string) []string {
 // journalFate is what became of the journal at this start.
 func (d *Daemon) journalFate() string {
 	switch {
-	case d.renewal != nil && d.salvaged != nil:
+	case d.local.renewal != nil && d.local.salvaged != nil:
 		return remnant
-	case d.renewal != nil:
+	case d.local.renewal != nil:
 		return anew
-	case d.salvaged != nil:
+	case d.local.salvaged != nil:
 		return salvaged
 	}
 	return asItWas
@@ -338,7 +338,7 @@ func TestOlderCopyOfTheWholeJournalBeginsAnew(t *testing.T) {
 	for start := range 2 {
 		f.run(t, c, func(d *Daemon) {
 			f.judge(t, d, errors.New("checked"))
-			if begun := d.renewal != nil; begun != (start == 0) || start > 0 && d.journal.Generation() != g {
+			if begun := d.local.renewal != nil; begun != (start == 0) || start > 0 && d.journal.Generation() != g {
 				t.Errorf("start %d: began anew %t, generation %s, was %s", start, begun, d.journal.Generation(), g)
 			}
 			g = d.journal.Generation()
@@ -422,8 +422,8 @@ func (f *machineFolder) judge(t *testing.T, d *Daemon, checked error) {
 	}
 	t.Logf(
 		"began anew %v, salvaged %v, tags %q, journal %d of %d, said %q",
-		d.renewal != nil,
-		d.salvaged != nil,
+		d.local.renewal != nil,
+		d.local.salvaged != nil,
 		r.Status.Tags,
 		r.Status.Journal,
 		f.length,
@@ -432,14 +432,14 @@ func (f *machineFolder) judge(t *testing.T, d *Daemon, checked error) {
 	if d.broken != nil {
 		t.Fatalf("the machine stays off: %v", d.broken)
 	}
-	if begun := d.renewal != nil || d.older != nil; begun != (r.Status.NewJournal != "") {
+	if begun := d.local.renewal != nil || d.older != nil; begun != (r.Status.NewJournal != "") {
 		t.Errorf("the journal began anew: %t, and the status says %q", begun, r.Status.JournalDamage)
 	}
 	if r.Status.NewJournal != "" &&
 		!strings.Contains(r.Status.JournalDamage, "portillon machine replace laser --hub hub.yaml") {
 		t.Errorf("the status names no command: %q", r.Status.JournalDamage)
 	}
-	if d.salvaged != nil && checked == nil {
+	if d.local.salvaged != nil && checked == nil {
 		t.Error("the check did not see what the start salvaged")
 	}
 	hangs := func(id string) bool {
@@ -453,7 +453,7 @@ func (f *machineFolder) judge(t *testing.T, d *Daemon, checked error) {
 			f.length,
 		)
 	}
-	if d.journal.Len() < f.length && r.Status.JournalDamage == "" && d.salvaged == nil {
+	if d.journal.Len() < f.length && r.Status.JournalDamage == "" && d.local.salvaged == nil {
 		t.Errorf("the journal has %d records, had %d, and nobody says so", d.journal.Len(), f.length)
 	}
 	if v := d.panel.Current(); hangs("journal-new") && v.Note != panel.NewJournal() {

@@ -110,7 +110,7 @@ func TestMachineWithANewMemoryCardIsReplacedByOneAct(t *testing.T) {
 		if s := d.status(t); len(s.Tags) != 1 || s.Tags[0] != "t1 belt" || s.JournalDamage != "" {
 			t.Errorf("after a restart: tags %q, %q", s.Tags, s.JournalDamage)
 		}
-		was, err := d.facts()
+		was, err := d.local.facts()
 		if err != nil || was.practice["m-020dc2"].Logged != 10*time.Minute || was.ran.Relay != time.Hour {
 			t.Errorf("practice %+v, hours %+v, %v", was.practice["m-020dc2"], was.ran, err)
 		}

@@ -347,8 +347,8 @@ func acknowledge(root string) func(*victim) (bool, error) {
 			if err != nil {
 				v.s.t.Fatal(err)
 			}
-			d.keepAck(b)
-			won = d.olderThanAcked(keys{hub: v.s.keys}) == nil
+			d.local.keepAck(b)
+			won = d.local.olderThanAcked(keys{hub: v.s.keys}) == nil
 			if d.journal.Len() != n {
 				v.s.t.Error("records are gone")
 			}
