@@ -54,9 +54,8 @@ func ParseCard(s string) (Card, error) {
 		}
 	}
 	if strings.Contains(s, ",") {
-		return Card{}, errors.New(
-			"two numbers with a comma need their format: wiegand26: for a facility of 8 bits, wiegand34: for one of 16",
-		)
+		return Card{}, errors.New("two numbers with a comma need their format: wiegand26: for a facility of 8 bits, " +
+			"wiegand34: for one of 16")
 	}
 	if len(s) == 10 && isDigits(s) {
 		return Card{}, ambiguous(s)
@@ -72,15 +71,9 @@ func ambiguous(s string) error {
 	if err := errors.Join(errDec, errHex); err != nil {
 		return err
 	}
-	return fmt.Errorf(
-		"ten digits have two readings: write %q for the decimal number (bytes %s), as printed on cards and typed by most "+
-			"USB "+
-			"readers, or %q for the hexadecimal one (bytes %s)",
-		"dec:"+s,
-		dec.Number.Hex(),
-		"hex:"+s,
-		hex.Hex(),
-	)
+	return fmt.Errorf("ten digits have two readings: write %q for the decimal number (bytes %s), as printed on cards and "+
+		"typed by most "+"USB "+"readers, or %q for the hexadecimal one (bytes %s)", "dec:"+s, dec.Number.Hex(), "hex:"+s,
+		hex.Hex())
 }
 
 func isDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
@@ -88,11 +81,8 @@ func isDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") =
 func parseDecimal(s string) (Card, error) {
 	n, ok := new(big.Int).SetString(s, 10)
 	if !ok || !isDigits(s) || n.BitLen() > 8*MaxUID {
-		return Card{}, fmt.Errorf(
-			"dec: is followed by %d characters, want decimal digits of a number of at most %d bytes",
-			len(s),
-			MaxUID,
-		)
+		return Card{}, fmt.Errorf("dec: is followed by %d characters, want decimal digits of a number of at most %d bytes",
+			len(s), MaxUID)
 	}
 	u, err := UIDOf(n.FillBytes(make([]byte, max(4, (n.BitLen()+7)/8))))
 	return Card{Number: u, Part: len(u.Bytes()) == 4}, err
@@ -105,12 +95,8 @@ func parseFacility(s string, bits int) (Card, error) {
 	facility, errF := strconv.ParseUint(f, 10, bits)
 	number, errN := strconv.ParseUint(n, 10, 16)
 	if !ok || errF != nil || errN != nil || !isDigits(f) || !isDigits(n) {
-		return Card{}, fmt.Errorf(
-			"wiegand%d: wants facility,number in decimal, as wiegand26:188,24910: a facility of at most %d and a number "+
-				"of at most 65535",
-			bits+18,
-			1<<bits-1,
-		)
+		return Card{}, fmt.Errorf("wiegand%d: wants facility,number in decimal, as wiegand26:188,24910: a facility of at "+
+			"most %d and a number "+"of at most 65535", bits+18, 1<<bits-1)
 	}
 	b := []byte{byte(facility), byte(number >> 8), byte(number)}
 	if bits == 16 {

@@ -206,11 +206,10 @@ func TestReaderIsAliveOnlyOnceItHasSettled(t *testing.T) {
 func TestReaderThatDiesWhileSettlingIsLostAndNeverAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		closed := 0
-		got := follow(
-			t,
-			time.Minute,
-			func() (Reader, error) { return &scripted{err: errors.New("gone"), atOnce: true, closed: &closed}, nil },
-		)
+		got := follow(t, time.Minute, func() (Reader, error) {
+			return &scripted{err: errors.New("gone"), atOnce: true,
+				closed: &closed}, nil
+		})
 		if len(got) != 1 || got[0].Alive || got[0].Err == nil {
 			t.Errorf("events %+v", got)
 		}

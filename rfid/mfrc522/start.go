@@ -76,11 +76,8 @@ func (d *Device) reset() error {
 		return err
 	}
 	if v[0] == 0x00 || v[0] == 0xFF {
-		return fmt.Errorf(
-			"the chip does not answer (its version reads %#02x): look at the wiring, the 3.3 V supply and the name of the SPI "+
-				"port",
-			v[0],
-		)
+		return fmt.Errorf("the chip does not answer (its version reads %#02x): look at the wiring, the 3.3 V supply and the "+
+			"name of the SPI "+"port", v[0])
 	}
 	if stuck != nil {
 		return fmt.Errorf("the chip does not come out of its reset: %w", stuck)
@@ -155,13 +152,8 @@ func (d *Device) judge(got []byte) error {
 	}
 	for i, k := range d.kept {
 		if g := got[i+1]; (g^k.value)&k.mask != 0 {
-			return fmt.Errorf(
-				"the chip has lost its settings (register %#02x is %#02x, was set to %#02x): its supply broke down, or the wiring "+
-					"is bad",
-				byte(k.reg),
-				g,
-				k.value,
-			)
+			return fmt.Errorf("the chip has lost its settings (register %#02x is %#02x, was set to %#02x): its supply broke "+
+				"down, or the wiring "+"is bad", byte(k.reg), g, k.value)
 		}
 	}
 	return nil
@@ -179,11 +171,8 @@ func (d *Device) selfTest() error {
 		return fmt.Errorf("self-test: %w", err)
 	}
 	if !bytes.Equal(got, want) {
-		return fmt.Errorf(
-			"self-test: version %#02x answers other bytes than its data sheet: the chip or its wiring is damaged, or it is an "+
-				"imitation",
-			d.version,
-		)
+		return fmt.Errorf("self-test: version %#02x answers other bytes than its data sheet: the chip or its wiring is "+
+			"damaged, or it is an "+"imitation", d.version)
 	}
 	return nil
 }

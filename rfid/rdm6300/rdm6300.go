@@ -126,10 +126,8 @@ var _ rfid.Reader = (*Reader)(nil)
 // Open opens the serial port, as in /dev/ttyAMA0 or /dev/serial/by-id/…, for itself alone. What came before is thrown
 // away.
 func Open(port string) (*Reader, error) {
-	p, err := serial.Open(
-		port,
-		&serial.Mode{BaudRate: 9600, DataBits: 8, Parity: serial.NoParity, StopBits: serial.OneStopBit},
-	)
+	p, err := serial.Open(port, &serial.Mode{BaudRate: 9600, DataBits: 8, Parity: serial.NoParity,
+		StopBits: serial.OneStopBit})
 	if err != nil {
 		return nil, fmt.Errorf("reader %s: %w", port, err)
 	}

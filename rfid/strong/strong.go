@@ -52,16 +52,14 @@ import (
 // Why a card has proven nothing. Errors of this package wrap one of them.
 var (
 	ErrNoKey     = errors.New("there is no site key to prove cards with")
-	ErrNotStrong = errors.New(
-		"this card cannot prove what it is: it is no NTAG 424 DNA and no DESFire with its own number",
-	)
+	ErrNotStrong = errors.New("this card cannot prove what it is: it is no NTAG 424 DNA and no DESFire with its own " +
+		"number")
 	ErrWrongKey = errors.New("the card does not hold this site's key")
 	ErrCloned   = errors.New("the card's own number is not the number that it shows")
 	ErrAnswer   = errors.New("the card's answer is not one that its key makes: replayed, damaged or made up")
 	ErrLeft     = errors.New("the card left before it had answered")
-	ErrLocked   = errors.New(
-		"the card answers slowly after too many wrong keys: leave it on the reader until it takes one again",
-	)
+	ErrLocked   = errors.New("the card answers slowly after too many wrong keys: leave it on the reader until it takes " +
+		"one again")
 	ErrForbidden = errors.New("the card's owner does not let this be changed")
 )
 
@@ -99,12 +97,9 @@ const uidLen = 7
 func number(uid rfid.UID) ([]byte, error) {
 	b := uid.Bytes()
 	if len(b) != uidLen {
-		return nil, errors.Join(
-			ErrNotStrong,
-			errors.New(
-				"these cards have a number of 7 bytes; one of 4 that begins with 08 is made up anew each time (random ID)",
-			),
-		)
+		return nil, errors.Join(ErrNotStrong,
+			errors.New("these cards have a number of 7 bytes; one of 4 that begins with 08 is made up anew each time (random "+
+				"ID)"))
 	}
 	return b, nil
 }

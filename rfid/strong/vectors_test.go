@@ -29,11 +29,8 @@ func is(t *testing.T, what string, got []byte, want string) {
 // RFC 4493 §4.
 func TestCMACOfRFC4493(t *testing.T) {
 	key := block(x(t, "2b7e151628aed2a6abf7158809cf4f3c"))
-	m := x(
-		t,
-		"6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51"+
-			"30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710",
-	)
+	m := x(t, "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51"+
+		"30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710")
 	for n, want := range map[int]string{
 		0:  "bb1d6929e95937287fa37d129b756746",
 		16: "070a16b46b4d4144f79bdd9dd04a287c",
@@ -155,17 +152,10 @@ func sessionOf(t *testing.T, ti, enc, mac string, ctr uint16, said ...string) *e
 
 // AN12196 tables 26 and 27 (rev. 2.0: 25 and 26): two ChangeKeys of one session.
 func TestChangeKeyIsThePublishedOne(t *testing.T) {
-	s := sessionOf(
-		t,
-		"7614281A",
-		"4CF3CB41A22583A61E89B158D252FC53",
-		"5529860B2FC5FB6154B7F28361D30BF9",
-		2,
+	s := sessionOf(t, "7614281A", "4CF3CB41A22583A61E89B158D252FC53", "5529860B2FC5FB6154B7F28361D30BF9", 2,
 		"90C4000029022CF362B7BF4311FF3BE1DAA295E8C68DE09050560D19B9E16C2393AE9CD1FAC75D0CE20BCD1D06E600",
 		"203BB55D1089D5879100",
-		"90C400002900C0EB4DEEFEDDF0B513A03A95A75491818580503190D4D05053FF75668A01D6FDA6610234BDED643200",
-		"9100",
-	)
+		"90C400002900C0EB4DEEFEDDF0B513A03A95A75491818580503190D4D05053FF75668A01D6FDA6610234BDED643200", "9100")
 	if err := s.changeOther(t.Context(), 2, block{}, block(x(t, "F3847D627727ED3BC9C4CC050489B966"))); err != nil {
 		t.Fatal(err)
 	}

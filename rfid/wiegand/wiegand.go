@@ -159,9 +159,8 @@ func CheckBits(bits int) error {
 	case 0, 26, 34, 37:
 		return nil
 	case 32:
-		return errors.New(
-			"wiegand: frames of 32 bits have no parity, so a lost or added bit would be another card: set the reader to 34 bits",
-		)
+		return errors.New("wiegand: frames of 32 bits have no parity, so a lost or added bit would be another card: " +
+			"set the reader to 34 bits")
 	}
 	return fmt.Errorf("wiegand: frames of %d bits are not known, want 26, 34 or 37", bits)
 }

@@ -2,6 +2,7 @@ package bootconfig
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,14 +82,12 @@ func (f filters) next(filter string, b Board) filters {
 			f.board = maybe
 		}
 	default: // EDID=…, gpio4=1, HDMI:0, tryboot, partition=…, and filters of a later firmware
-		kind := strings.TrimRight(strings.SplitN(key, ":", 2)[0], "0123456789")
-		other := map[string]truth{kind: maybe}
-		for k, v := range f.other {
-			if k != kind {
-				other[k] = v
-			}
+		f.other = maps.Clone(f.other)
+		if f.other == nil {
+			f.other = map[string]truth{}
 		}
-		f.other = other
+		kind := strings.TrimRight(strings.SplitN(key, ":", 2)[0], "0123456789")
+		f.other[kind] = maybe
 	}
 	return f
 }

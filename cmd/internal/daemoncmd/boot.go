@@ -23,11 +23,8 @@ func (c Config) Boot() []BootLine {
 			add("all", w.Key, "gpio=%d=%s", w.Line, way)
 		}
 	}
-	add(
-		"all",
-		"a program that ends lets its lines go, however it ends: the resistor opens the relay",
-		"dtparam=strict_gpiod",
-	)
+	add("all", "a program that ends lets its lines go, however it ends: the resistor opens the relay",
+		"dtparam=strict_gpiod")
 	add("all", "a kernel that hangs is reset, and the relay opens", "dtparam=watchdog=on")
 	why := "the reader, " + c.Reader.Kind
 	switch c.Reader.wiring().Bus {

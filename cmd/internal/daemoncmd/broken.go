@@ -26,11 +26,7 @@ const reopenEvery = 5 * time.Second
 func (d *Daemon) openBroken(why error) (err error) {
 	d.broken, d.brokenStamp = fmt.Errorf("%w; %s", why, d.c.cureJournal()), d.stamp()
 	d.log.Error("the journal cannot be opened: the machine stays off", "err", d.broken)
-	d.panel = panel.New(
-		panel.Config{Machine: policy.MachineID(d.c.Machine), Name: policy.Text{FR: d.c.Machine, EN: d.c.Machine},
-			Now: d.clock.now, Framed: d.c.Panel.Framed, URL: d.c.Panel.URL, Screens: d.c.Panel.Screens, Actions: nobody{},
-			Photos: d.album()},
-	)
+	d.panel = d.newPanel(nobody{})
 	d.panel.Show(panel.JournalUnusable())
 	if d.web, err = d.c.Panel.listen(); err != nil {
 		return err

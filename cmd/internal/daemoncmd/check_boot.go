@@ -62,7 +62,8 @@ func (x *checker) persistence(b bootconfig.Board) {
 			"(%s.persist_gpio_outputs=Y): the charge pump opens the relay, and nothing opens the extraction and the lamps: "+
 			"%s", driver, cure))
 	case kept == bootconfig.Kept:
-		x.out.refuse("persist", fmt.Errorf("relay.mode: level, and the kernel keeps an output as it was when its program dies "+
+		x.out.refuse("persist", fmt.Errorf("relay.mode: level, and the kernel keeps an output as it was when its program "+
+			"dies "+
 			"(%s.persist_gpio_outputs=Y): a killed portillond would leave the machine on: %s", driver, cure))
 	case kept == bootconfig.Released:
 	case driver == "":
@@ -114,8 +115,9 @@ func (x *checker) storage(b bootconfig.Board) {
 		x.out.refuse("storage", fmt.Errorf("data: %s is on an overlay (at %s) whose upper layer cannot be seen: "+
 			"nobody can say whether the journal is there after a reboot: %s", x.c.Data, m.Point, cure))
 	case where == StorageUnknown:
-		x.out.Unseen = append(x.out.Unseen, fmt.Sprintf("data: on which disk %s is cannot be seen from here: it shows on the Pi",
-			x.c.Data))
+		x.out.Unseen = append(x.out.Unseen,
+			fmt.Sprintf("data: on which disk %s is cannot be seen from here: it shows on the Pi",
+				x.c.Data))
 	}
 }
 

@@ -45,9 +45,8 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	built, err := s.Build(
-		site.Order{Version: 1, Issued: time.Now(), Expires: time.Now().AddDate(0, 1, 0), Signer: signs, CardKey: card},
-	)
+	built, err := s.Build(site.Order{Version: 1, Issued: time.Now(), Expires: time.Now().AddDate(0, 1, 0), Signer: signs,
+		CardKey: card})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,24 +79,8 @@ func parse(r yamlfile.Node, dir string) Config {
 		}
 		return filepath.Join(dir, s)
 	}
-	r.Only(
-		"portillon",
-		"site",
-		"machine",
-		"data",
-		"control",
-		"card-key",
-		"machine-key",
-		"policy-key",
-		"bundle",
-		"reader",
-		"relay",
-		"lights",
-		"mqtt",
-		"hub",
-		"panel",
-		"clock",
-	)
+	r.Only("portillon", "site", "machine", "data", "control", "card-key", "machine-key", "policy-key", "bundle", "reader",
+		"relay", "lights", "mqtt", "hub", "panel", "clock")
 	r.Get("portillon").Required().Int(1, 1)
 	c := Config{
 		Site: r.Get("site").Required().Slug(), Machine: r.Get("machine").Required().Slug(),
@@ -119,26 +103,35 @@ func parse(r yamlfile.Node, dir string) Config {
 	c.Reader = parseReader(r.Get("reader").Required(), beside)
 	c.Relay = parseRelay(r.Get("relay").Required(), beside)
 	c.Lights = parseLights(r.Get("lights"), beside)
-	m := r.Get("mqtt").Only("broker", "username", "password-file", "hub-key")
-	c.MQTT = MQTTConfig{
-		Broker:       m.Get("broker").Str(),
-		Username:     m.Get("username").Str(),
-		PasswordFile: beside(m.Get("password-file")),
-		HubKey:       m.Get("hub-key").Str(),
-	}
-	if m.Present() {
-		checkBroker(m.Get("broker").Required())
-		rightKind(m.Get("hub-key").Required(), keykind.Place{Kind: keykind.Hub, ID: c.Site})
-	}
-	p := r.Get("panel").Only("listen", "framed", "url", "screens")
-	checkListen(p.Get("listen"))
-	c.Panel = PanelConfig{
-		Listen:  p.Get("listen").Str(),
-		Framed:  p.Get("framed").Str(),
-		URL:     panelURL(p.Get("url")),
-		Screens: screens(p.Get("screens")),
-	}
+	c.MQTT = parseMQTT(r.Get("mqtt"), beside, c.Site)
+	c.Panel = parsePanel(r.Get("panel"))
 	return c.withDefaults()
+}
+
+func parseMQTT(n yamlfile.Node, beside func(yamlfile.Node) string, site string) MQTTConfig {
+	n.Only("broker", "username", "password-file", "hub-key")
+	c := MQTTConfig{
+		Broker:       n.Get("broker").Str(),
+		Username:     n.Get("username").Str(),
+		PasswordFile: beside(n.Get("password-file")),
+		HubKey:       n.Get("hub-key").Str(),
+	}
+	if n.Present() {
+		checkBroker(n.Get("broker").Required())
+		rightKind(n.Get("hub-key").Required(), keykind.Place{Kind: keykind.Hub, ID: site})
+	}
+	return c
+}
+
+func parsePanel(n yamlfile.Node) PanelConfig {
+	n.Only("listen", "framed", "url", "screens")
+	checkListen(n.Get("listen"))
+	return PanelConfig{
+		Listen:  n.Get("listen").Str(),
+		Framed:  n.Get("framed").Str(),
+		URL:     panelURL(n.Get("url")),
+		Screens: screens(n.Get("screens")),
+	}
 }
 
 // withDefaults fills in what a file may leave out.
@@ -193,11 +186,8 @@ func checkListen(n yamlfile.Node) {
 	_, port, err := net.SplitHostPort(n.Str())
 	if number, perr := strconv.ParseUint(port, 10, 16); n.Present() &&
 		(err != nil || perr != nil || strconv.FormatUint(number, 10) != port) {
-		n.Fault(
-			"127.0.0.1:8037 for this computer, 0.0.0.0:8037 for all of its network",
-			"%q is no address to listen on",
-			n.Str(),
-		)
+		n.Fault("127.0.0.1:8037 for this computer, 0.0.0.0:8037 for all of its network", "%q is no address to listen on",
+			n.Str())
 	}
 }
 
@@ -205,11 +195,8 @@ func checkListen(n yamlfile.Node) {
 func (p PanelConfig) listen() (net.Listener, error) {
 	l, err := net.Listen("tcp", p.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf(
-			"panel: listen: %s is taken, perhaps by another machine on this computer; give this one its own: panel: { listen: "+
-				"127.0.0.1:8039 }",
-			p.Listen,
-		)
+		return nil, fmt.Errorf("panel: listen: %s is taken, perhaps by another machine on this computer; give this one its "+
+			"own: panel: { listen: "+"127.0.0.1:8039 }", p.Listen)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("panel: listen: %w", err)
@@ -222,11 +209,8 @@ func panelURL(n yamlfile.Node) string {
 	s := n.Str()
 	if u, err := url.Parse(s); n.Present() &&
 		(err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || len(s) > 100) {
-		n.Fault(
-			"as http://laser.local:8037, the address at which a phone on this network reaches the panel",
-			"%q is no such address",
-			s,
-		)
+		n.Fault("as http://laser.local:8037, the address at which a phone on this network reaches the panel",
+			"%q is no such address", s)
 		return ""
 	}
 	return s

@@ -64,14 +64,8 @@ func TestWiringThatWouldCloseAtPowerOnIsRefused(t *testing.T) {
 func config(t *testing.T, more string) (Config, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "machine.yaml")
-	os.WriteFile(
-		path,
-		[]byte(
-			"portillon: 1\nsite: biklab\nmachine: laser\ndata: data\ncard-key: credential:card-key\nmachine-key: k\nbundle: { "+
-				"key: k, file: f }\n"+more,
-		),
-		0o600,
-	)
+	os.WriteFile(path, []byte("portillon: 1\nsite: biklab\nmachine: laser\ndata: data\ncard-key: "+
+		"credential:card-key\nmachine-key: k\nbundle: { "+"key: k, file: f }\n"+more), 0o600)
 	return ReadConfig(path)
 }
 

@@ -122,6 +122,18 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	if err := d.openUplink(k); err != nil {
 		return err
 	}
+	d.openBundles(k)
+	if d.web, err = d.c.Panel.listen(); err != nil {
+		return err
+	}
+	if d.socket, err = control.Listen(d.c.Control); err != nil {
+		return err
+	}
+	return d.assemble(ctx)
+}
+
+// openBundles prepares the updater of the bundle that the machine works from.
+func (d *Daemon) openBundles(k keys) {
 	d.bundles = &bundleUpdater{
 		machine:   policy.MachineID(d.c.Machine),
 		store:     d.c.store(k),
@@ -134,8 +146,7 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	}
 	d.bundles.chunks.Store = d.bundles.store
 	d.bundles.keepCardKeys = func(given, held [][]byte) ([][]byte, error) {
-		return d.c.keepCardKeys(given, held,
-			d.bundles.store)
+		return d.c.keepCardKeys(given, held, d.bundles.store)
 	}
 	if d.hub != nil {
 		d.hub.bundles = d.bundles
@@ -144,16 +155,9 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	}
 	d.bundles.options.Memory = filepath.Join(d.c.Data, "verdicts")
 	d.bundles.options.Revoked = filepath.Join(d.c.Data, "revoked.json")
-	if d.web, err = d.c.Panel.listen(); err != nil {
-		return err
-	}
-	if d.socket, err = control.Listen(d.c.Control); err != nil {
-		return err
-	}
-	return d.assemble(ctx)
 }
 
-// assemble introduces the rooms to each other, and starts the guard.
+// assemble starts the guard, loads the bundle, closes what the last daemon left open, and makes the machine of it all.
 func (d *Daemon) assemble(ctx context.Context) error {
 	signals := make(chan daemon.Signal, 16)
 	d.guard = &guardClient{
@@ -165,6 +169,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	guarded := make(chan error, 1)
 	go func() { guarded <- d.guard.start(ctx) }() // while the bundle is loaded: each takes some of a start's time
 	first, refused := d.bundles.first()
+	// Sessions are counted in days of the site's time zone.
 	zone := time.UTC
 	if first != nil {
 		zone = first.Policy.Zone
@@ -186,43 +191,9 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.panel = panel.New(
-		panel.Config{
-			Machine: policy.MachineID(d.c.Machine),
-			Name:    policy.Text{FR: d.c.Machine, EN: d.c.Machine},
-			Now:     d.clock.now,
-			Framed:  d.c.Panel.Framed,
-			URL:     d.c.Panel.URL,
-			Screens: d.c.Panel.Screens,
-			Actions: clerk{d},
-			Photos:  d.album(),
-		},
-	)
-	p := daemon.Parts{
-		Site:          policy.SiteID(d.c.Site),
-		Machine:       policy.MachineID(d.c.Machine),
-		Now:           d.clock.now,
-		Trusted:       d.clock.trusted,
-		NewID:         newID,
-		Program:       Version,
-		HasBusy:       d.c.Relay.Busy != "",
-		Ignore:        d.c.Relay.Ignore,
-		Reader:        d.c.Reader.Kind != noReader,
-		Journal:       records{d.journal},
-		Switch:        d.guard,
-		Panel:         d.panel,
-		Roster:        first,
-		Logger:        d.log,
-		Taps:          d.taps,
-		Signals:       signals,
-		Tags:          was.tags,
-		RemovedTags:   removed,
-		Practice:      was.practice,
-		Done:          was.done,
-		Ran:           was.ran,
-		Owed:          owed,
-		RestartScreen: restartScreen(os.Getenv("RUNTIME_DIRECTORY"), d.c.Machine),
-	}
+	d.panel = d.newPanel(clerk{d})
+	p := d.parts(was)
+	p.Roster, p.Signals, p.RemovedTags, p.Owed = first, signals, removed, owed
 	p.LastTrusted, p.Keys = d.journal.LastTrusted, d.stateKeys
 	if d.uplink != nil {
 		p.Uplink, p.Acked, p.HubHealth, p.SealKey = d.uplink, d.uplink.Acked, d.hubHealth, d.seal.get
@@ -237,6 +208,45 @@ func (d *Daemon) assemble(ctx context.Context) error {
 		d.machine.SetJournalMismatch(*d.older)
 	}
 	return d.local.recordStart(first, refused, d.local.faultRecords(was, why))
+}
+
+// newPanel is the page beside the machine. actions is what it calls when somebody touches it.
+func (d *Daemon) newPanel(actions panel.Actions) *panel.Panel {
+	return panel.New(panel.Config{
+		Machine: policy.MachineID(d.c.Machine),
+		Name:    policy.Text{FR: d.c.Machine, EN: d.c.Machine},
+		Now:     d.clock.now,
+		Framed:  d.c.Panel.Framed,
+		URL:     d.c.Panel.URL,
+		Screens: d.c.Panel.Screens,
+		Actions: actions,
+		Photos:  d.album(),
+	})
+}
+
+// parts are what the machine is made of, as far as the file and what outlived the last daemon say.
+func (d *Daemon) parts(was facts) daemon.Parts {
+	return daemon.Parts{
+		Site:          policy.SiteID(d.c.Site),
+		Machine:       policy.MachineID(d.c.Machine),
+		Now:           d.clock.now,
+		Trusted:       d.clock.trusted,
+		NewID:         newID,
+		Program:       Version,
+		HasBusy:       d.c.Relay.Busy != "",
+		Ignore:        d.c.Relay.Ignore,
+		Reader:        d.c.Reader.Kind != noReader,
+		Journal:       records{d.journal},
+		Switch:        d.guard,
+		Panel:         d.panel,
+		Logger:        d.log,
+		Taps:          d.taps,
+		Tags:          was.tags,
+		Practice:      was.practice,
+		Done:          was.done,
+		Ran:           was.ran,
+		RestartScreen: restartScreen(os.Getenv("RUNTIME_DIRECTORY"), d.c.Machine),
+	}
 }
 
 // clerk is the machine for the panel, which is made before it.
@@ -412,11 +422,8 @@ func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
 		work.Go(func() { d.uplink.Run(ctx) })
 	}
 	work.Go(func() {
-		d.bundles.run(
-			ctx,
-			func(r *roster.Roster) { d.machine.SetRoster(ctx, r) },
-			func(err error) { d.machine.Refuse(ctx, 0, err) },
-		)
+		d.bundles.run(ctx, func(r *roster.Roster) { d.machine.SetRoster(ctx, r) },
+			func(err error) { d.machine.Refuse(ctx, 0, err) })
 	})
 	work.Go(func() {
 		if err := control.Serve(ctx, d.socket, d.machine.Do); ctx.Err() == nil {
@@ -479,9 +486,8 @@ type records struct{ *journal.Journal }
 
 // Append implements daemon.Journal.
 func (r records) Append(e session.Record, facts map[string][]byte) error {
-	_, err := r.Journal.Append(
-		journal.Entry{Kind: e.Kind, Session: e.Session, Member: e.Member, Body: e.Body, Facts: facts},
-	)
+	_, err := r.Journal.Append(journal.Entry{Kind: e.Kind, Session: e.Session, Member: e.Member, Body: e.Body,
+		Facts: facts})
 	return err
 }
 

@@ -420,15 +420,8 @@ func (f *machineFolder) judge(t *testing.T, d *Daemon, checked error) {
 	if r.Status == nil {
 		t.Fatalf("no status: %+v", r)
 	}
-	t.Logf(
-		"began anew %v, salvaged %v, tags %q, journal %d of %d, said %q",
-		d.local.renewal != nil,
-		d.local.salvaged != nil,
-		r.Status.Tags,
-		r.Status.Journal,
-		f.length,
-		r.Status.JournalDamage,
-	)
+	t.Logf("began anew %v, salvaged %v, tags %q, journal %d of %d, said %q", d.local.renewal != nil,
+		d.local.salvaged != nil, r.Status.Tags, r.Status.Journal, f.length, r.Status.JournalDamage)
 	if d.broken != nil {
 		t.Fatalf("the machine stays off: %v", d.broken)
 	}
@@ -446,12 +439,8 @@ func (f *machineFolder) judge(t *testing.T, d *Daemon, checked error) {
 		return slices.ContainsFunc(r.Status.Tags, func(x string) bool { return strings.HasPrefix(x, id) })
 	}
 	if !hangs("t1") && !hangs("journal-new") && !hangs(daemon.TagSalvaged) {
-		t.Errorf(
-			"the tag is lost, and nothing stands in its place: %q, journal %d of %d",
-			r.Status.Tags,
-			d.journal.Len(),
-			f.length,
-		)
+		t.Errorf("the tag is lost, and nothing stands in its place: %q, journal %d of %d", r.Status.Tags, d.journal.Len(),
+			f.length)
 	}
 	if d.journal.Len() < f.length && r.Status.JournalDamage == "" && d.local.salvaged == nil {
 		t.Errorf("the journal has %d records, had %d, and nobody says so", d.journal.Len(), f.length)

@@ -63,11 +63,9 @@ func (c Config) HubLinkBy(
 	if err != nil {
 		return nil, fmt.Errorf("hub: mqtt: hub-key: %w", err)
 	}
-	return hublink.Open(
-		hublink.Config{Dir: c.HubDir(), Site: policy.SiteID(c.Site), Machine: policy.MachineID(c.Machine), Name: c.Hub.Name,
-			Address: c.Hub.Address, HubKey: note.VerifierList(v), Signer: signer, Now: now, Trusted: trusted, Dial: dial,
-			Finder: hublink.MDNS{}},
-	)
+	return hublink.Open(hublink.Config{Dir: c.HubDir(), Site: policy.SiteID(c.Site),
+		Machine: policy.MachineID(c.Machine), Name: c.Hub.Name, Address: c.Hub.Address, HubKey: note.VerifierList(v),
+		Signer: signer, Now: now, Trusted: trusted, Dial: dial, Finder: hublink.MDNS{}})
 }
 
 // LanguageOf is the language that a flag names, or the environment.

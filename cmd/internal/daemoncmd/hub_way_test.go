@@ -158,11 +158,8 @@ func (w *way) until(what string, is func() bool) {
 // hub starts a hub; its clock runs ten seconds each time that it is read, so that nothing waits for its limits.
 func (w *way) hub() *hub.Hub {
 	w.t.Helper()
-	text := fmt.Sprintf(
-		"portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmachines:\n  laser: { key: %q, password-file: laser.password "+
-			"}\n",
-		w.pinned,
-	)
+	text := fmt.Sprintf("portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmachines:\n  laser: { key: %q, "+
+		"password-file: laser.password "+"}\n", w.pinned)
 	w.write("laser.password", "l\n")
 	w.write("hub.password", "h\n")
 	if w.broker == "" {
@@ -177,10 +174,12 @@ func (w *way) hub() *hub.Hub {
 	}
 	var mu sync.Mutex
 	now := time.Now()
-	h, err := hub.New(
-		c,
-		hub.Options{Now: func() time.Time { mu.Lock(); defer mu.Unlock(); now = now.Add(10 * time.Second); return now }},
-	)
+	h, err := hub.New(c, hub.Options{Now: func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		now = now.Add(10 * time.Second)
+		return now
+	}})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -199,10 +198,8 @@ func (w *way) background(f func(context.Context), after func()) {
 // uplink starts a machine's, with some records, and gives its clock.
 func (w *way) uplink(url string, records int) (*uplink.Uplink, *atomic.Int64) {
 	w.t.Helper()
-	j, err := journal.Open(
-		filepath.Join(w.dir, "journal.db"),
-		journal.Options{Site: "biklab", Machine: "laser", Signer: w.machine},
-	)
+	j, err := journal.Open(filepath.Join(w.dir, "journal.db"), journal.Options{Site: "biklab", Machine: "laser",
+		Signer: w.machine})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -238,10 +238,8 @@ func (l *localJournal) restoreFacts(ctx context.Context) error {
 // faultRecords are the records of what the start found wrong with the journal. The tags go to disk with them.
 func (l *localJournal) faultRecords(was facts, why []string) (out []journal.Entry) {
 	if l.salvaged != nil {
-		out = append(
-			out,
-			journal.Entry{Kind: wire.Faulted, Body: wire.FaultBody{What: "journal", Why: l.salvaged.sentence()}},
-		)
+		out = append(out, journal.Entry{Kind: wire.Faulted, Body: wire.FaultBody{What: "journal",
+			Why: l.salvaged.sentence()}})
 	}
 	if len(why) > 0 {
 		e := journal.Entry{Kind: wire.Faulted, Body: wire.FaultBody{What: "tags", Why: strings.Join(why, "; ")}}
@@ -271,8 +269,6 @@ func (c Config) checkJournal() error {
 
 // cureJournal is the command for a journal of which nothing can be used.
 func (c Config) cureJournal() string {
-	return fmt.Sprintf(
-		"put back a copy, or begin an empty journal: sudo mv %[1]s %[1]s.damaged; sudo rm -f %[1]s-wal %[1]s-shm",
-		c.journalFile(),
-	)
+	return fmt.Sprintf("put back a copy, or begin an empty journal: sudo mv %[1]s %[1]s.damaged; sudo rm -f %[1]s-wal "+
+		"%[1]s-shm", c.journalFile())
 }

@@ -13,8 +13,8 @@ import (
 	"portillon/wire"
 )
 
-// endOpenSession records the end of a session that the last daemon left open, with what is known of how long it was. Where
-// the journal does not take it, the session's machine owes it.
+// endOpenSession records the end of a session that the last daemon left open, with what is known of how long it was.
+// Where the journal does not take the record, the machine owes it.
 func (l *localJournal) endOpenSession(zone *time.Location) ([]daemon.Owed, error) {
 	left, open, err := l.journal.OpenSession()
 	if err != nil || !open {

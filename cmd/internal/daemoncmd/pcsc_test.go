@@ -94,10 +94,8 @@ func TestCheckWarnsOfAPCSCReaderAndRefusesNothing(t *testing.T) {
 	}
 	b.c.Reader = ReaderConfig{Kind: "pcsc"}
 	notes := func() string { // of the reader: this root is no Pi's
-		return strings.Join(
-			slices.DeleteFunc(b.c.Check(b.on).Notes(), func(n string) bool { return !strings.HasPrefix(n, "reader:") }),
-			"\n",
-		)
+		return strings.Join(slices.DeleteFunc(b.c.Check(b.on).Notes(),
+			func(n string) bool { return !strings.HasPrefix(n, "reader:") }), "\n")
 	}
 	want := "reader: pcscd is not installed: no PC/SC reader can work: sudo apt install pcscd libccid"
 	if found := b.c.Check(b.on); found.Err() != nil || notes() != want {

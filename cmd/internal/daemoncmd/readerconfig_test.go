@@ -56,10 +56,8 @@ func TestTheCheckRefusesWhateverOpeningWould(t *testing.T) {
 		}
 	}
 	for bits := 1; bits <= 64; bits++ {
-		try(
-			fmt.Sprintf("{kind: wiegand, d0: gpio:none-/23, d1: gpio:none-/24, bits: %d}", bits),
-			bits == 26 || bits == 34 || bits == 37,
-		)
+		try(fmt.Sprintf("{kind: wiegand, d0: gpio:none-/23, d1: gpio:none-/24, bits: %d}", bits), bits == 26 ||
+			bits == 34 || bits == 37)
 	}
 	for gain := 1; gain <= 48; gain++ {
 		good := gain == 18 || gain == 23 || gain == 33 || gain == 38 || gain == 43 || gain == 48

@@ -49,11 +49,8 @@ func (l *localJournal) renew(k keys) error {
 		}
 		l.journal = nil
 		r := &renewal{
-			why: fmt.Errorf(
-				"the hub has acknowledged %d records, of which this journal of %d is no continuation",
-				x.Hub,
-				x.Here,
-			),
+			why: fmt.Errorf("the hub has acknowledged %d records, of which this journal of %d is no continuation", x.Hub,
+				x.Here),
 		}
 		if r.kept, err = journal.SetAside(l.c.journalFile(), l.clock.now()); err != nil {
 			return err
@@ -136,12 +133,9 @@ func (d *Daemon) restore(ctx context.Context, signed []byte) []byte {
 
 // afterRenewal is what a machine says whose journal was found unusable by a check.
 func (c Config) afterRenewal() string {
-	return fmt.Sprintf(
-		"the daemon salvages what it can at its start; where nothing is left, it keeps the file under another name and "+
-			"begins a new "+
-			"journal; then at the hub: %s",
-		daemon.ReplaceCommand(policy.MachineID(c.Machine)),
-	)
+	return fmt.Sprintf("the daemon salvages what it can at its start; where nothing is left, it keeps the file under "+
+		"another name and "+"begins a new "+"journal; then at the hub: %s",
+		daemon.ReplaceCommand(policy.MachineID(c.Machine)))
 }
 
 // isReplaceable reports whether a fault of the journal is one after which the daemon begins anew by itself.

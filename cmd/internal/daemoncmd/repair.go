@@ -176,18 +176,12 @@ func (c Config) checkStore(s wire.Store) string {
 		return ""
 	}
 	if err != nil {
-		return fmt.Sprintf(
-			"data: %s/manifest is damaged: %v; the daemon repairs it from the bundle file or the hub, or copy the bundle file "+
-				"again",
-			s.Dir,
-			err,
-		)
+		return fmt.Sprintf("data: %s/manifest is damaged: %v; the daemon repairs it from the bundle file or the hub, or "+
+			"copy the bundle file "+"again", s.Dir, err)
 	}
 	if d := damageOf(m, s.Damaged(m), nil); d != "" {
-		return fmt.Sprintf(
-			"data: %s; the daemon repairs it from the bundle file or the hub, or copy the bundle file again",
-			d,
-		)
+		return fmt.Sprintf("data: %s; the daemon repairs it from the bundle file or the hub, or copy the bundle file again",
+			d)
 	}
 	return ""
 }

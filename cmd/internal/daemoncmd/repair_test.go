@@ -178,11 +178,8 @@ func TestEachDamagedFileIsRepairedOrNamed(t *testing.T) {
 		for _, name := range s.files(t) {
 			for how, damage := range damages {
 				t.Run(source+"/"+filepath.Base(name)+"/"+how, func(t *testing.T) {
-					k, r, err := s.restart(
-						t,
-						source,
-						func(data string) error { return damage(filepath.Join(data, name), s.older[name]) },
-					)
+					k, r, err := s.restart(t, source,
+						func(data string) error { return damage(filepath.Join(data, name), s.older[name]) })
 					m, cerr := k.store.Current()
 					whole := cerr == nil && len(k.store.Damaged(m)) == 0
 					if !whole && k.state.Damage == "" && err == nil {
@@ -225,11 +222,8 @@ func TestDamageIsRepairedWhileTheMachineRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	policy, _ := m.Chunk(wire.PolicyChunk)
-	k, r, err := s.restart(
-		t,
-		"none",
-		func(data string) error { return os.Remove(filepath.Join(data, "bundle/chunks", policy.SHA256)) },
-	)
+	k, r, err := s.restart(t, "none",
+		func(data string) error { return os.Remove(filepath.Join(data, "bundle/chunks", policy.SHA256)) })
 	if r != nil || err == nil || !strings.Contains(k.state.Damage, "policy.yaml") {
 		t.Fatalf("both versions share the policy: %v, %v, %q", r != nil, err, k.state.Damage)
 	}

@@ -24,12 +24,8 @@ import (
 // withHub starts the hub of the machine's site, and ends it with the test.
 func (f *machineFolder) withHub(t *testing.T) (*hub.Hub, hub.Config) {
 	t.Helper()
-	text := fmt.Sprintf(
-		"portillon: 1\nsite: biklab\ndata: %q\nkey: hub.key\nmachines:\n  laser: { key: %q }\nmqtt: { listen: "+
-			"\"127.0.0.1:0\" }\n",
-		t.TempDir(),
-		f.public,
-	)
+	text := fmt.Sprintf("portillon: 1\nsite: biklab\ndata: %q\nkey: hub.key\nmachines:\n  laser: { key: %q }\nmqtt: { "+
+		"listen: "+"\"127.0.0.1:0\" }\n", t.TempDir(), f.public)
 	path := filepath.Join(f.dir, "hub.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -79,10 +75,8 @@ func TestMachineWithANewMemoryCardIsReplacedByOneAct(t *testing.T) {
 			return s.NewJournal == string(d.journal.Generation()) &&
 				slices.ContainsFunc(s.Tags, func(x string) bool { return strings.HasPrefix(x, "journal-new-") })
 		})
-		w.until(
-			"the refusal at the hub",
-			func() bool { m := h.Machines()[0]; return strings.HasPrefix(m.Trouble, "other-generation") },
-		)
+		w.until("the refusal at the hub",
+			func() bool { m := h.Machines()[0]; return strings.HasPrefix(m.Trouble, "other-generation") })
 		l, err := ledger.Open(hc.Ledger(), hc.Site, hc.Keys())
 		if err != nil {
 			t.Fatal(err)

@@ -114,11 +114,8 @@ func (f forgery) takeOver(from string, recipient func(*wire.Member)) {
 	var badges []string
 	f.member(from, func(m *wire.Member) { badges, m.Badges = m.Badges, nil })
 	var credentials [][]byte
-	change(
-		f,
-		wire.BadgesChunk(wire.Bucket(policy.MemberID(memberID(from)))),
-		func(b *wire.BadgesBucket) { credentials = b.Credentials },
-	)
+	change(f, wire.BadgesChunk(wire.Bucket(policy.MemberID(memberID(from)))),
+		func(b *wire.BadgesBucket) { credentials = b.Credentials })
 	for _, c := range credentials {
 		if slices.Contains(badges, wire.Hash(c)) {
 			f.badge("thief", c)
@@ -132,11 +129,8 @@ func (f forgery) ownPolicy(s *thiefSite) {
 	text := []byte(s.policyText("    mode: warn\n"))
 	f.put(wire.PolicyChunk, text)
 	doc, _ := f.b.Manifest.Chunk(wire.DocumentsChunk)
-	signed, err := wire.SignPolicy(
-		wire.SignedPolicy{Site: "biklab", Number: 99, Policy: wire.Hash(text), Documents: doc.SHA256,
-			Bindings: f.b.Manifest.BindingsHash()},
-		s.thief,
-	)
+	signed, err := wire.SignPolicy(wire.SignedPolicy{Site: "biklab", Number: 99, Policy: wire.Hash(text),
+		Documents: doc.SHA256, Bindings: f.b.Manifest.BindingsHash()}, s.thief)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -237,10 +231,8 @@ func (v *victim) running(do func(d *Daemon, hub note.Signer)) {
 	t.Helper()
 	v.genuine(v.s.build(1, 1, "policy.yaml", thiefNow, nil))
 	key, _ := signer(t, "laser.biklab")
-	j, err := journal.Open(
-		filepath.Join(v.dir, "journal.db"),
-		journal.Options{Site: "biklab", Machine: "laser", Signer: key, Trusted: func() bool { return true }},
-	)
+	j, err := journal.Open(filepath.Join(v.dir, "journal.db"), journal.Options{Site: "biklab", Machine: "laser",
+		Signer: key, Trusted: func() bool { return true }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,11 +271,8 @@ func (v *victim) running(do func(d *Daemon, hub note.Signer)) {
 // command signs an order with the hub key, and reports whether the machine carried it out.
 func (v *victim) command(d *Daemon, hub note.Signer, do string, issued time.Time) bool {
 	v.s.t.Helper()
-	b, err := wire.SignCommand(
-		wire.Command{Site: "biklab", Machine: "laser", ID: do + "-1", Do: do, Tag: "t1", Reason: "r", Issued: issued,
-			Expires: issued.Add(wire.CommandLife)},
-		hub,
-	)
+	b, err := wire.SignCommand(wire.Command{Site: "biklab", Machine: "laser", ID: do + "-1", Do: do, Tag: "t1",
+		Reason: "r", Issued: issued, Expires: issued.Add(wire.CommandLife)}, hub)
 	if err != nil {
 		v.s.t.Fatal(err)
 	}
@@ -340,10 +329,8 @@ func acknowledge(root string) func(*victim) (bool, error) {
 			if root == "" {
 				root = hex.EncodeToString(own[:])
 			}
-			b, err := wire.SignAck(
-				wire.Ack{Site: "biklab", Machine: "laser", Seq: n, Root: root, Generation: d.journal.Generation()},
-				hub,
-			)
+			b, err := wire.SignAck(wire.Ack{Site: "biklab", Machine: "laser", Seq: n, Root: root,
+				Generation: d.journal.Generation()}, hub)
 			if err != nil {
 				v.s.t.Fatal(err)
 			}

@@ -43,9 +43,8 @@ func largeSite(t *testing.T) (k *bundleUpdater, build func(version uint64, membe
 	card, all := bytes.Repeat([]byte{1}, 32), s.Members
 	build = func(version uint64, n int) *site.Built {
 		s.Members = all[:min(n, len(all))]
-		b, err := s.Build(
-			site.Order{Version: version, Issued: now, Expires: now.AddDate(0, 1, 0), Signer: signer, CardKey: card},
-		)
+		b, err := s.Build(site.Order{Version: version, Issued: now, Expires: now.AddDate(0, 1, 0), Signer: signer,
+			CardKey: card})
 		if err != nil {
 			t.Fatal(err)
 		}
