@@ -77,9 +77,9 @@ const (
 
 // What a transfer or an exchange ends with, beside an error of the bus itself.
 var (
-	errNothing = errors.New("no card answered, or not as a card does")
+	errNothing = errors.New("no card answered, or its answer is invalid")
 	errRandom  = fmt.Errorf("%w: number is made up for one tap (ISO 14443-3, §6.5.4)", errNothing)
-	errStuck   = errors.New("the chip does not end what it was told to do")
+	errStuck   = errors.New("the chip did not finish a command in time")
 	errLate    = errors.New("the bus or this program was too slow")
 	errClosed  = errors.New("closed")
 )

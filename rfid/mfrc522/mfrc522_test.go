@@ -352,7 +352,7 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 		"cut":              {func(c *mfrc522test.Chip) { c.Faults.Broken = errors.New("cut") }, Options{}, "cut"},
 		"deaf to writing": {func(c *mfrc522test.Chip) { c.Faults.Wire = func(_, b []byte) { clear(b[2:]) } },
 			Options{SkipSelfTest: true}, "settings"},
-		"gain":     {nil, Options{Gain: 20}, "gain 20 dB"},
+		"gain":     {nil, Options{Gain: 20}, "gain is 20 dB"},
 		"too fast": {nil, Options{Speed: 11 * physic.MegaHertz}, "1 to 10 MHz"},
 		"too slow": {nil, Options{Speed: 999 * physic.KiloHertz}, "1 to 10 MHz"},
 	} {

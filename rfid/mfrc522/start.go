@@ -148,7 +148,7 @@ func (d *Device) well() (err error) {
 
 func (d *Device) judge(got []byte) error {
 	if v := got[0]; v != d.version {
-		return fmt.Errorf("the chip has gone: its version was %#02x and reads %#02x", d.version, v)
+		return fmt.Errorf("the chip has gone: version was %#02x and reads %#02x", d.version, v)
 	}
 	for i, k := range d.kept {
 		if g := got[i+1]; (g^k.value)&k.mask != 0 {

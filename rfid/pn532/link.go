@@ -52,7 +52,7 @@ func (h hsu) wake() error {
 func (h hsu) send(frame []byte) error {
 	n, err := h.Write(frame)
 	if err == nil && n < len(frame) {
-		err = errors.New("the line took a part of it")
+		err = errors.New("the serial line accepted only a part of the frame")
 	}
 	return err
 }

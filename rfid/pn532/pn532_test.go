@@ -303,7 +303,7 @@ func TestCardIsSpokenToAndItsLongAnswerIsWhole(t *testing.T) {
 		}
 		c.Set(func(c *pn532test.Chip) { c.Cards = []*pn532test.Card{plain("DEADBEEF")} })
 		d.Poll(t.Context())
-		if _, err := d.Exchange(t.Context(), []byte{0x90}); err == nil || !strings.Contains(err.Error(), "nothing to say") {
+		if _, err := d.Exchange(t.Context(), []byte{0x90}); err == nil || !strings.Contains(err.Error(), "ISO 14443-4") {
 			t.Error(err)
 		}
 	})
@@ -317,7 +317,7 @@ func TestExchangeIsBounded(t *testing.T) {
 	}{
 		"the card leaves":  {say: func([]byte) ([]byte, error) { return nil, io.EOF }, want: "does not answer"},
 		"the chip is deaf": {f: pn532test.Faults{Deaf: true}, want: "does not answer"},
-		"no end":           {f: pn532test.Faults{Endless: true}, want: "come to an end"},
+		"no end":           {f: pn532test.Faults{Endless: true}, want: "too long"},
 		"damage": {f: pn532test.Faults{Damage: func(_ int, b []byte) []byte { b[len(b)-2]++; return b }},
 			want: "does not answer"},
 	} {

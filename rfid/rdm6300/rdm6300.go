@@ -202,7 +202,7 @@ func (r *Reader) fill(ctx context.Context) error {
 // fresh says whether what waits on the line may still be acted on.
 func (r *Reader) fresh(now time.Time) error {
 	if late := now.Sub(r.last); late > deaf {
-		return fmt.Errorf("nobody read it for %v: what it said since is too old to act on", late.Round(time.Second))
+		return fmt.Errorf("reader data is stale (%v)", late.Round(time.Second))
 	}
 	return nil
 }

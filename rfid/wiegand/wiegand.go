@@ -166,8 +166,8 @@ func CheckBits(bits int) error {
 }
 
 var (
-	errDeaf  = errors.New("wiegand: nobody looked for too long: what waits is old")
-	errWires = errors.New("wiegand: frames come with wrong parities only: are D0 and D1 exchanged?")
+	errDeaf  = errors.New("wiegand: reader data is stale")
+	errWires = errors.New("wiegand: every frame fails its parity check: are D0 and D1 exchanged?")
 )
 
 // Read implements rfid.Reader. A card that is held up to the reader is read again and again by some, once by most: it

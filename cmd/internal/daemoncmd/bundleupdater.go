@@ -123,7 +123,7 @@ func (k *bundleUpdater) verifyInForce(ctx context.Context, refuse func(error)) *
 	r, err := k.inForce(ctx, false)
 	k.setState(k.state)
 	if err != nil {
-		k.log.Warn("a bundle was refused", "why", err)
+		k.log.Warn("bundle refused", "err", err)
 		refuse(err)
 	}
 	return r
@@ -137,10 +137,10 @@ func (k *bundleUpdater) load(m wire.Manifest) (*roster.Roster, error) {
 		return nil, err
 	}
 	if r.MemoryError != nil {
-		k.log.Warn("verdicts on badges were not written", "err", r.MemoryError)
+		k.log.Warn("badge verdicts not stored", "err", r.MemoryError)
 	}
 	for _, d := range r.Denied {
-		k.log.Error("a member is denied", "member", d.Member, "bundle", r.Version, "why", d.Why)
+		k.log.Error("member denied", "member", d.Member, "bundle", r.Version, "why", d.Why)
 	}
 	if _, known := r.Policy.Machine(k.machine); !known {
 		return nil, fmt.Errorf("its policy knows no machine %q", k.machine)
@@ -214,7 +214,7 @@ func (k *bundleUpdater) fromManifest(ctx context.Context, manifest []byte) (*ros
 	}
 	if k.needsCardKeys(manifest) {
 		if _, err := k.refreshCardKeys(ctx); err != nil {
-			k.log.Warn("the hub's card keys are not known", "err", err) // the bundle is refused, with both check values
+			k.log.Warn("card keys of the hub unavailable", "err", err) // the bundle is refused, with both check values
 		}
 	}
 	var r *roster.Roster
@@ -271,7 +271,7 @@ func (k *bundleUpdater) run(ctx context.Context, take func(*roster.Roster), refu
 			return
 		case m := <-k.manifests:
 			if r, again, err = k.fromNetwork(ctx, m); again {
-				k.log.Info("a bundle was refused again", "why", err)
+				k.log.Info("bundle refused again", "err", err)
 			}
 		case <-k.askAgain:
 			r, err = k.withNewCardKeys(ctx)
@@ -282,7 +282,7 @@ func (k *bundleUpdater) run(ctx context.Context, take func(*roster.Roster), refu
 			continue
 		}
 		if err != nil {
-			k.log.Warn("a bundle was refused", "why", err)
+			k.log.Warn("bundle refused", "err", err)
 			if k.worthARecord(err, time.Now()) {
 				refuse(err)
 			}
@@ -303,7 +303,7 @@ func (k *bundleUpdater) withNewCardKeys(ctx context.Context) (*roster.Roster, er
 		return k.inForce(ctx, false)
 	}
 	if err != nil { // the hub is away: the card keys that are known stay
-		k.log.Warn("the hub's card keys are not known", "err", err)
+		k.log.Warn("card keys of the hub unavailable", "err", err)
 	}
 	return nil, nil
 }

@@ -361,7 +361,7 @@ func (d *Daemon) command(ctx context.Context, order []byte) []byte {
 		err = d.machine.Obey(ctx, c)
 	}
 	if err != nil {
-		d.log.Warn("a command was refused", "do", c.Do, "why", err)
+		d.log.Warn("command refused", "do", c.Do, "why", err)
 	}
 	return replyTo(c.ID, err)
 }
@@ -408,7 +408,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	select {
 	case <-done:
 	case <-time.After(shutdownTimeout):
-		d.log.Error("something did not end in time")
+		d.log.Error("shutdown timed out")
 	}
 	return err
 }

@@ -80,7 +80,7 @@ func (d *Daemon) openHub(k keys) {
 	}
 	link, err := d.c.HubLink(k.signer, d.clock.now, d.clock.trusted)
 	if err != nil {
-		d.log.Error("no way to the hub", "err", err)
+		d.log.Error("hub connection unavailable", "err", err)
 		return
 	}
 	d.hub = &hubWatch{link: link, lost: make(chan struct{}, 1), clock: d.clock, log: d.log}
@@ -137,9 +137,9 @@ func (h *hubWatch) run(ctx context.Context) {
 		}
 		err := h.check(ctx, &fetched)
 		if err != nil && ctx.Err() == nil && !failed {
-			h.log.Warn("the hub is away", "err", err)
+			h.log.Warn("hub unreachable", "err", err)
 		} else if err == nil && failed {
-			h.log.Info("the hub is back", "address", h.link.Address())
+			h.log.Info("hub reachable again", "address", h.link.Address())
 		}
 		failed = err != nil
 		pause := hubEvery

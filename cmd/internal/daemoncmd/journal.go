@@ -66,10 +66,10 @@ func (l *localJournal) open(ctx context.Context, k keys) error {
 		}
 		if begun {
 			l.renewal = &renewal{why: err, kept: m.Kept}
-			l.log.Warn("nothing of the journal can be used: a new one begins", "damaged file", m.Kept)
+			l.log.Warn("journal unusable, a new one begins", "damaged file", m.Kept)
 		} else {
 			l.salvaged = &salvage{MendResult: m, why: err}
-			l.log.Warn("the journal was salvaged", "records", m.Records, "damaged file", m.Kept)
+			l.log.Warn("journal salvaged", "records", m.Records, "damaged file", m.Kept)
 		}
 		if j, err = journal.Open(path, o); err != nil { // what was salvaged is proven: it is not examined again
 			return err
@@ -162,7 +162,7 @@ func (l *localJournal) keepAck(signed []byte) {
 		err = write()
 	}
 	if err != nil {
-		l.log.Warn("the hub's acknowledgement was not kept", "err", err)
+		l.log.Warn("acknowledgement not stored", "err", err)
 	}
 }
 

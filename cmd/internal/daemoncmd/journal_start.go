@@ -24,7 +24,7 @@ func (l *localJournal) endOpenSession(zone *time.Location) ([]daemon.Owed, error
 	if left.SameBoot {
 		cause = wire.CauseDaemonLost
 	}
-	l.log.Warn("a session was left open", "cause", cause)
+	l.log.Warn("session left open by the last daemon", "cause", cause)
 	was, _ := l.facts() // tags that cannot be read are compareTags' business
 	e := journal.Entry{
 		Kind:    wire.SessionEnd,
@@ -45,7 +45,7 @@ func (l *localJournal) endOpenSession(zone *time.Location) ([]daemon.Owed, error
 		}
 	}
 	if _, err := l.journal.Append(e); err != nil {
-		l.log.Error("the journal did not take a record", "why", err)
+		l.log.Error("journal append failed", "err", err)
 		return []daemon.Owed{
 			{Record: session.Record{Kind: e.Kind, Session: e.Session, Member: e.Member, Body: e.Body}, Practice: p},
 		}, nil
@@ -57,7 +57,7 @@ func (l *localJournal) endOpenSession(zone *time.Location) ([]daemon.Owed, error
 func (l *localJournal) recordStart(first *roster.Roster, refused error, mishaps []journal.Entry) error {
 	notes := append([]journal.Entry{{Kind: wire.Booted, Body: wire.BootBody{Version: Version}}}, mishaps...)
 	if refused != nil {
-		l.log.Warn("a bundle was refused", "why", refused)
+		l.log.Warn("bundle refused", "err", refused)
 		notes = append(notes, journal.Entry{Kind: wire.BundleKept, Body: wire.BundleBody{Why: refused.Error()}})
 	}
 	if first != nil {
@@ -66,7 +66,7 @@ func (l *localJournal) recordStart(first *roster.Roster, refused error, mishaps 
 	for _, n := range notes {
 		if _, err := l.journal.Append(n); err != nil {
 			// a full disk: no session will start, and the panel says so
-			l.log.Error("the journal did not take a record", "why", err)
+			l.log.Error("journal append failed", "err", err)
 		}
 	}
 	return nil

@@ -55,7 +55,7 @@ func (l *localJournal) renew(k keys) error {
 		if r.kept, err = journal.SetAside(l.c.journalFile(), l.clock.now()); err != nil {
 			return err
 		}
-		l.log.Warn("a new journal begins", "why", r.why, "file before", r.kept)
+		l.log.Warn("new journal begins", "why", r.why, "file before", r.kept)
 		if l.journal, err = journal.Open(l.c.journalFile(), l.options(k.signer)); err != nil {
 			return err
 		}

@@ -31,7 +31,7 @@ func (k *bundleUpdater) setState(s daemon.BundleState) {
 	}
 	k.state = s
 	if s.Damage != "" {
-		k.log.Error("the bundle on the disk is damaged", "damage", s.Damage)
+		k.log.Error("bundle on the disk damaged", "damage", s.Damage)
 	}
 	if k.onState != nil {
 		k.onState(s)
@@ -73,7 +73,7 @@ func (k *bundleUpdater) inForce(ctx context.Context, network bool) (*roster.Rost
 	if k.state.Version == 0 {
 		k.setState(daemon.BundleState{Version: before.Version + 1, Damage: k.state.Damage})
 	}
-	k.log.Warn("the bundle before is in use", "version", before.Version)
+	k.log.Warn("previous bundle in use", "version", before.Version)
 	return r, nil
 }
 
