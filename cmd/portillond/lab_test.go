@@ -36,6 +36,9 @@ var bin struct {
 // program builds the programs once and returns the path of one.
 func program(t testing.TB, name string) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("short: builds the programs and runs them as processes")
+	}
 	bin.once.Do(func() {
 		if bin.dir, bin.err = os.MkdirTemp("", "portillond-test"); bin.err != nil {
 			return

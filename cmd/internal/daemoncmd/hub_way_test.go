@@ -41,6 +41,7 @@ type way struct {
 }
 
 func newWay(t *testing.T) *way {
+	skipIfShort(t, "starts a hub, a broker and a daemon")
 	w := &way{t: t, dir: t.TempDir()}
 	w.machine, w.pinned = w.key("laser.biklab")
 	skey, vkey, err := note.GenerateKey(rand.Reader, "biklab")

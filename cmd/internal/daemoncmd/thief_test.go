@@ -395,6 +395,7 @@ var refusedForThePolicy = map[string]string{
 // The table in docs/security.md says for each route of a thief of the hub key whether it is stopped. This test plays
 // all of them, in each situation of a site, so that the table and the program cannot differ.
 func TestThiefOfTheHubKeyGetsWhatTheDocumentSays(t *testing.T) {
+	skipIfShort(t, "plays each attack against a daemon of its own")
 	want := readDocumented(t)
 	all := routes()
 	for _, at := range situations {
@@ -431,6 +432,7 @@ func play(s *thiefSite, r route, want documented) {
 
 // What is genuine passes in each situation: a machine that refuses everything would stop every thief.
 func TestMachineWithKeysApartTakesGenuineBundles(t *testing.T) {
+	skipIfShort(t, "starts a daemon for each bundle")
 	for _, at := range situations {
 		s := newThiefSite(t, at)
 		v := s.machine()

@@ -23,6 +23,7 @@ import (
 // largeSite is a site with more credentials than a start verifies, and what builds its bundles with some of the
 // members.
 func largeSite(t *testing.T) (k *bundleUpdater, build func(version uint64, members int) *site.Built) {
+	skipIfShort(t, "signs hundreds of badges")
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(rand.Reader, "portillon-big")
 	if err != nil {
