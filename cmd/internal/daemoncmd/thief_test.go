@@ -247,6 +247,7 @@ func (v *victim) running(do func(d *Daemon, hub note.Signer)) {
 		orders:  &wire.Commands{Site: "biklab", Machine: "laser", Keys: v.s.keys},
 	}
 	d.clock.offset = time.Until(thiefNow)
+	d.local = &localJournal{c: d.c, clock: d.clock, log: log, journal: j}
 	d.machine = daemon.New(
 		daemon.Parts{
 			Site:    "biklab",
