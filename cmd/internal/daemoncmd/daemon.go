@@ -192,7 +192,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 		return err
 	}
 	d.panel = d.newPanel(clerk{d})
-	p := d.parts(was)
+	p := d.machineConfig(was)
 	p.Roster, p.Signals, p.RemovedTags, p.Owed = first, signals, removed, owed
 	p.LastTrusted, p.Keys = d.journal.LastTrusted, d.stateKeys
 	if d.uplink != nil {
@@ -224,9 +224,9 @@ func (d *Daemon) newPanel(actions panel.Actions) *panel.Panel {
 	})
 }
 
-// parts are what the machine is made of, as far as the file and what outlived the last daemon say.
-func (d *Daemon) parts(was facts) daemon.Parts {
-	return daemon.Parts{
+// machineConfig is what the machine is made of, as far as the file and what outlived the last daemon say.
+func (d *Daemon) machineConfig(was facts) daemon.Config {
+	return daemon.Config{
 		Site:          policy.SiteID(d.c.Site),
 		Machine:       policy.MachineID(d.c.Machine),
 		Now:           d.clock.now,
@@ -254,17 +254,17 @@ type clerk struct{ d *Daemon }
 
 // Do implements panel.Actions.
 func (c clerk) Do(ctx context.Context, o panel.Touch) error {
-	return daemon.Clerk{Machine: c.d.machine}.Do(ctx, o)
+	return c.d.machine.Actions().Do(ctx, o)
 }
 
 // Form implements panel.Actions.
 func (c clerk) Form(ctx context.Context, a panel.FormRequest) (panel.Form, error) {
-	return daemon.Clerk{Machine: c.d.machine}.Form(ctx, a)
+	return c.d.machine.Actions().Form(ctx, a)
 }
 
 // Write implements panel.Actions.
 func (c clerk) Write(ctx context.Context, token string, e panel.Entry) (policy.Text, error) {
-	return daemon.Clerk{Machine: c.d.machine}.Write(ctx, token, e)
+	return c.d.machine.Actions().Write(ctx, token, e)
 }
 
 // album keeps at most 200 MB of photos beside the journal: some 800 of those that a phone's page sends.

@@ -249,7 +249,7 @@ func (v *victim) running(do func(d *Daemon, hub note.Signer)) {
 	d.clock.offset = time.Until(thiefNow)
 	d.local = &localJournal{c: d.c, clock: d.clock, log: log, journal: j}
 	d.machine = daemon.New(
-		daemon.Parts{
+		daemon.Config{
 			Site:    "biklab",
 			Machine: "laser",
 			Now:     now,
