@@ -36,6 +36,9 @@ var bin struct {
 // program builds the programs once and returns the path of one.
 func program(t testing.TB, name string) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("short: builds the programs and runs them as processes")
+	}
 	bin.once.Do(func() {
 		if bin.dir, bin.err = os.MkdirTemp("", "portillond-test"); bin.err != nil {
 			return
@@ -140,7 +143,8 @@ func (l *lab) key(file, name string) string {
 func (l *lab) bundle(version int) {
 	l.t.Helper()
 	next := l.path("next.bundle") // bundle build writes over no bundle of another key
-	out, err := exec.Command(program(l.t, "portillon"), "bundle", "build", l.path("site"), "--key", l.path("hub.key"), "--card-key", l.path("card.key"),
+	out, err := exec.Command(program(l.t, "portillon"), "bundle", "build", l.path("site"), "--key", l.path("hub.key"),
+		"--card-key", l.path("card.key"),
 		"--version", fmt.Sprint(version), "-o", next).
 		CombinedOutput()
 	if err != nil {
