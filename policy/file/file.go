@@ -16,9 +16,9 @@ import (
 	"slices"
 	"strings"
 	"time"
-	_ "time/tzdata" // a minimal image may come without time zones, and hours cannot be judged without
 
 	"portillon/policy"
+	"portillon/timezone"
 	"portillon/yamlfile"
 )
 
@@ -176,7 +176,7 @@ func zone(n yamlfile.Node) *time.Location {
 	if s == "" && !n.Present() {
 		return time.UTC
 	}
-	z, err := time.LoadLocation(s)
+	z, err := timezone.Load(s)
 	if n.IsScalar() && (err != nil || s == "" || s == "Local") {
 		n.Fault(`a name of the IANA list, as "Europe/Paris"`, "%.80q is not a time zone", s)
 	}
