@@ -43,7 +43,20 @@ func say(l policy.Language, fr, en string) string {
 	return fr
 }
 
-var mois = [...]string{"janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre"}
+var mois = [...]string{
+	"janvier",
+	"février",
+	"mars",
+	"avril",
+	"mai",
+	"juin",
+	"juillet",
+	"août",
+	"septembre",
+	"octobre",
+	"novembre",
+	"décembre",
+}
 
 // day is a date in words, in UTC.
 func day(l policy.Language, t time.Time) string {
@@ -112,7 +125,8 @@ func endFlag(name, given string, from time.Time) (time.Time, error) {
 	}
 	t, err := timeFlag(name, given, time.Time{})
 	if err != nil {
-		return t, wrong("%s: %q is no time and no length of time", name, given).hinted("2028-01-01T00:00:00Z, or 365d after the beginning")
+		return t, wrong("%s: %q is no time and no length of time", name, given).
+			hinted("2028-01-01T00:00:00Z, or 365d after the beginning")
 	}
 	return t, nil
 }
