@@ -95,14 +95,11 @@ func untilLineIsLow(ctx context.Context) (_ context.Context, stop func()) {
 
 func printFindings(w stdio, l policy.Language, found []doctor.Finding) {
 	mark := map[doctor.State]string{
-		doctor.Well:    say(l, "ok", "well"),
-		doctor.Ill:     say(l, "À CORRIGER", "ILL"),
+		doctor.Well:    "ok",
+		doctor.Ill:     say(l, "À CORRIGER", "TO FIX"),
 		doctor.Unknown: "?",
 	}
-	width := 5 // of the marks, in letters
-	if l == policy.French {
-		width = 10
-	}
+	width := len([]rune(mark[doctor.Ill])) // of the widest mark
 	for _, f := range found {
 		fmt.Fprintf(w.out, "%-*s %-12s %s\n", width, mark[f.State], f.Look, plain(f.Fact.In(l)))
 		if c := f.Cure.In(l); c != "" {
