@@ -89,6 +89,11 @@ func known(s string) (ok, onCurve bool) {
 		block, _ := pem.Decode([]byte(s))
 		return block != nil && strings.HasSuffix(block.Type, "PUBLIC KEY"), true
 	}
+	return knownMultikey(s)
+}
+
+// knownMultikey is known for a multikey: the first two bytes are the multicodec prefix of the kind of key.
+func knownMultikey(s string) (ok, onCurve bool) {
 	raw, ok := multikey(s)
 	if !ok || len(raw) < 3 {
 		return false, false

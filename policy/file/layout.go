@@ -143,16 +143,21 @@ func (g *page) besides(root *entry, c *comment) bool {
 		e.beside = append(e.beside, c)
 	case e.flow && at == e.to-1:
 		e.closing = append(e.closing, c)
-	case e.flow: // a comma
-		if i := e.after(at); i > 0 {
-			e.entries[i-1].beside = append(e.entries[i-1].beside, c)
-		} else {
-			e.opening = append(e.opening, c)
-		}
+	case e.flow:
+		e.besideComma(c, at)
 	default:
 		return false
 	}
 	return true
+}
+
+// besideComma gives a comment behind a comma to the entry before the comma.
+func (e *entry) besideComma(c *comment, at int) {
+	if i := e.after(at); i > 0 {
+		e.entries[i-1].beside = append(e.entries[i-1].beside, c)
+	} else {
+		e.opening = append(e.opening, c)
+	}
 }
 
 // above gives a comment on a line of its own to what follows, or to the end of a block that has ended there and is not
