@@ -11,6 +11,7 @@ import (
 	"portillon/policy"
 	"portillon/rfid"
 	"portillon/wire"
+	"portillon/wire/replay"
 )
 
 // Each record of a decision can be asked again: of the policy that decided, with the same answer.
@@ -23,7 +24,7 @@ func TestRecordsSayWhatTheirDecisionRestedOn(t *testing.T) {
 	check := func(tapped session.Record) {
 		t.Helper()
 		text := mustJSON(tapped.Body)
-		got, ok := wire.Replay(wire.Record{Machine: "laser", Kind: tapped.Kind, Body: text}, r.Policy, before)
+		got, ok := replay.Record(wire.Record{Machine: "laser", Kind: tapped.Kind, Body: text}, r.Policy, before)
 		if !ok || got.Why != "" || got.Changed() {
 			t.Errorf("%s: %+v %v\n%s", tapped.Kind, got, ok, text)
 		}

@@ -90,7 +90,7 @@ func TestTapAfterReportIsTouchedStillEndsASession(t *testing.T) {
 	b := newBench(t)
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
 	b.now = b.now.Add(2 * time.Minute) // nobody has tapped within the last minute
-	if _, err := b.open(panel.Ask{Do: "report", Here: true}); !errors.Is(err, panel.CardToReportInUse) {
+	if _, err := b.open(panel.FormRequest{Do: "report", Here: true}); !errors.Is(err, panel.CardToReportInUse) {
 		t.Fatal(err)
 	}
 	if got := b.tap(lea); !strings.HasPrefix(got, "relay off session-end") {
@@ -98,7 +98,7 @@ func TestTapAfterReportIsTouchedStillEndsASession(t *testing.T) {
 	}
 	// Who has no session only says who reports.
 	b.now = b.now.Add(2 * time.Minute)
-	if _, err := b.open(panel.Ask{Do: "report", Here: true}); !errors.Is(err, panel.CardToReport) {
+	if _, err := b.open(panel.FormRequest{Do: "report", Here: true}); !errors.Is(err, panel.CardToReport) {
 		t.Fatal(err)
 	}
 	if got := b.tap(lea); strings.Contains(got, "session-start") {

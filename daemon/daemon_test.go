@@ -191,7 +191,7 @@ func TestRefusalsSayWhatToDoNext(t *testing.T) {
 		if v := b.Panel.Current(); !strings.Contains(v.Line.FR, want[1]) || v.Next.FR == "" || v.Next.EN == "" {
 			t.Errorf("%s reads %+v %+v", card, v.Line, v.Next)
 		}
-		b.Panel.Settle()
+		b.Panel.EndFlash()
 	}
 	if strings.Contains(b.log.String(), "DEADBEEF") || strings.Contains(b.log.String(), "deadbeef") ||
 		strings.Contains(b.log.String(), "Zoé") {
@@ -236,7 +236,7 @@ func TestFullDiskStartsNothingAndLosesNoEnd(t *testing.T) {
 	if got := b.tap(lea); !strings.HasPrefix(got, "relay off") || !strings.HasSuffix(got, "[fault]") {
 		t.Errorf("the end: %q", got)
 	}
-	b.Panel.Settle()
+	b.Panel.EndFlash()
 	if got := b.tap(karim); strings.Contains(got, "ON") || !strings.HasSuffix(got, "[fault]") {
 		t.Errorf("a start on a full disk: %q", got)
 	}

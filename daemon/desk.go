@@ -15,7 +15,7 @@ import (
 
 // The desk is what people do at the panel. Whoever tapped last may, for a minute; a form that they opened is theirs for
 // ten, whoever taps meanwhile. What needs a touch, and the opening of a form, is for the screen at the machine
-// (panel.Order.Here, panel.Ask.Here): a page elsewhere on the network shows. What is sent from there, with a form's
+// (panel.Touch.Here, panel.FormRequest.Here): a page elsewhere on the network shows. What is sent from there, with a form's
 // code, is unsigned (unsigned.go).
 
 const (
@@ -34,18 +34,18 @@ type at struct {
 	nth  uint64 // which arrival: another card, and it is another
 }
 
-// Clerk is the machine as its panel's people use it. It implements panel.Clerk.
+// Clerk is the machine as its panel's people use it. It implements panel.Actions.
 type Clerk struct{ *Machine }
 
-var _ panel.Clerk = Clerk{}
+var _ panel.Actions = Clerk{}
 
-// Do implements panel.Clerk.
-func (c Clerk) Do(ctx context.Context, o panel.Order) error {
+// Do implements panel.Actions.
+func (c Clerk) Do(ctx context.Context, o panel.Touch) error {
 	return c.at(ctx, func(ctx context.Context) error { return c.touched(ctx, o) })
 }
 
-// Form implements panel.Clerk.
-func (c Clerk) Form(ctx context.Context, a panel.Ask) (f panel.Form, err error) {
+// Form implements panel.Actions.
+func (c Clerk) Form(ctx context.Context, a panel.FormRequest) (f panel.Form, err error) {
 	err = c.at(ctx, func(context.Context) error {
 		if a.Token != "" {
 			x, ok := c.opened(a.Token)
@@ -61,7 +61,7 @@ func (c Clerk) Form(ctx context.Context, a panel.Ask) (f panel.Form, err error) 
 	return f, err
 }
 
-// Write implements panel.Clerk.
+// Write implements panel.Actions.
 func (c Clerk) Write(ctx context.Context, token string, e panel.Entry) (waits policy.Text, err error) {
 	err = c.at(ctx, func(ctx context.Context) error {
 		waits, err = c.written(ctx, token, e)
@@ -153,14 +153,14 @@ func (m *Machine) mentors(but policy.MemberID) []string {
 }
 
 // touched carries out a touch.
-func (m *Machine) touched(ctx context.Context, o panel.Order) error {
+func (m *Machine) touched(ctx context.Context, o panel.Touch) error {
 	who, s := m.stands(), m.state
 	n := m.Journal.Len()
 	switch {
 	case !o.Here:
 		return panel.OnlyHere
 	case o.At != 0 && o.At != m.desk.nth:
-		return panel.NotYou
+		return panel.AnotherCardTapped
 	case o.Do == "extend": // a card would end the session: whoever stands there may
 		m.extend(ctx)
 		return ok(m.Journal.Len() > n)
@@ -174,12 +174,12 @@ func (m *Machine) touched(ctx context.Context, o panel.Order) error {
 	case "role":
 		var role policy.Role
 		if err := role.UnmarshalText([]byte(o.Arg)); err != nil || role == policy.NoRole {
-			return panel.NotWhat
+			return panel.ChooseFromList
 		}
 		return ok(who == s.Member && m.choose(ctx, role))
 	case "untag":
 		if strings.HasPrefix(o.Arg, duePrefix) { // that comes off by doing it
-			return panel.NotWhat
+			return panel.ChooseFromList
 		}
 		m.step(ctx, session.RemoveTag{ID: o.Arg, By: who})
 		err := m.saved(n)
@@ -198,13 +198,13 @@ func (m *Machine) touched(ctx context.Context, o panel.Order) error {
 	case "vouch":
 		mach, known := m.site()
 		if !known || len(o.Items) == 0 || slices.ContainsFunc(o.Items, func(s string) bool { return !has(mach.Vouch, s) }) {
-			return panel.NotWhat
+			return panel.ChooseFromList
 		}
 		slices.Sort(o.Items)
 		m.step(ctx, session.Vouch{By: who, Skills: slices.Compact(o.Items)})
 		return m.saved(n)
 	}
-	return panel.NotWhat
+	return panel.ChooseFromList
 }
 
 func ok(done bool) error {
@@ -307,7 +307,7 @@ func (m *Machine) language(id policy.MemberID) string {
 }
 
 // offers are the buttons of this moment, and what whoever stands there is asked.
-func (m *Machine) offers() ([]panel.Offer, *panel.Desk) {
+func (m *Machine) offers() ([]panel.Offer, *panel.Visitor) {
 	var out []panel.Offer
 	s, who := m.state, m.stands()
 	if s.Phase == session.EndingSoon && s.Limits.Extend > 0 {
@@ -320,25 +320,25 @@ func (m *Machine) offers() ([]panel.Offer, *panel.Desk) {
 		return out, nil
 	}
 	if u, waits := m.toConfirm(who); waits {
-		return append(out, u.confirmOffers()...), &panel.Desk{Name: m.name(who), Until: m.wall(m.desk.when.Add(session.ChooseFor)), At: m.desk.nth, Ask: "confirm", Line: panel.IsItYours(m.name(who))}
+		return append(out, u.confirmOffers()...), &panel.Visitor{Name: m.name(who), Until: m.wall(m.desk.when.Add(session.ChooseFor)), At: m.desk.nth, Question: "confirm", Line: panel.ConfirmQuestion(m.name(who))}
 	}
 	if a, waits := m.toAttest(who); waits {
-		return append(out, m.attestOffers(a)...), &panel.Desk{Name: m.name(who), Until: m.wall(m.desk.when.Add(session.ChooseFor)), At: m.desk.nth, Ask: "attest",
-			Line: panel.DidTheyDoIt(m.name(who), m.name(a.by))}
+		return append(out, m.attestOffers(a)...), &panel.Visitor{Name: m.name(who), Until: m.wall(m.desk.when.Add(session.ChooseFor)), At: m.desk.nth, Question: "attest",
+			Line: panel.EndorseQuestion(m.name(who), m.name(a.by))}
 	}
 	if who == s.Member {
 		for _, r := range s.Others {
 			out = append(out, panel.OfferRole(r))
 		}
 	}
-	d := &panel.Desk{Name: m.name(who), Until: m.wall(m.desk.when.Add(session.ChooseFor)), At: m.desk.nth}
+	d := &panel.Visitor{Name: m.name(who), Until: m.wall(m.desk.when.Add(session.ChooseFor)), At: m.desk.nth}
 	d.Report = m.reporter == m.desk.nth
 	mach, known := m.site()
 	if !known {
 		return out, d
 	}
 	if s.Praise.Open && s.Praise.Mentor == who && len(mach.Vouch) > 0 {
-		d.Ask, d.Line = "vouch", panel.WhatWentWell(m.name(who), m.name(s.Praise.Learner))
+		d.Question, d.Line = "vouch", panel.VouchQuestion(m.name(who), m.name(s.Praise.Learner))
 		for _, x := range mach.Vouch {
 			d.Items = append(d.Items, panel.Choice{ID: x.ID, Label: x.Name})
 		}
@@ -349,7 +349,7 @@ func (m *Machine) offers() ([]panel.Offer, *panel.Desk) {
 		case s.Phase == session.Maintenance:
 			out = append(out, panel.OfferLog())
 		default:
-			d.Ask, d.Line, d.Items = "log", panel.WhatWasDone(m.name(w.by)), m.kinds(mach)
+			d.Question, d.Line, d.Items = "log", panel.InterventionQuestion(m.name(w.by)), m.kinds(mach)
 		}
 		if w.endorser == who {
 			for _, t := range s.Tags {
@@ -369,7 +369,7 @@ func (m *Machine) offers() ([]panel.Offer, *panel.Desk) {
 func (m *Machine) reason(t session.Tag) policy.Text {
 	if kind, due := strings.CutPrefix(t.ID, duePrefix); due && t.By == "" {
 		if mach, known := m.site(); known {
-			return panel.Overdue(mach.KindName(kind))
+			return panel.MaintenanceTagReason(mach.KindName(kind))
 		}
 	}
 	if t.ID == "contactor" && t.By == "" {

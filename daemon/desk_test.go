@@ -16,7 +16,7 @@ import (
 )
 
 // touch is one at the screen of the machine: nothing, or a refusal in words.
-func (b *bench) touch(o panel.Order) error {
+func (b *bench) touch(o panel.Touch) error {
 	o.Here = true
 	return b.touched(b.t.Context(), o)
 }
@@ -25,10 +25,10 @@ func (b *bench) offered() string {
 	var out []string
 	v := b.Panel.Current()
 	for _, o := range v.Offers {
-		out = append(out, strings.TrimSuffix(o.Do+" "+o.Arg, " "))
+		out = append(out, strings.TrimSuffix(string(o.Do)+" "+o.Arg, " "))
 	}
-	if v.Desk != nil && v.Desk.Ask != "" {
-		out = append(out, "ask "+v.Desk.Ask)
+	if v.Visitor != nil && v.Visitor.Question != "" {
+		out = append(out, "ask "+string(v.Visitor.Question))
 	}
 	return strings.Join(out, ", ")
 }
@@ -36,7 +36,7 @@ func (b *bench) offered() string {
 // last is the body of the newest record.
 func (b *bench) since(n int) string { return strings.Join(b.notes.said[n:], " ") }
 
-func (b *bench) fills(a panel.Ask, e panel.Entry) error {
+func (b *bench) fills(a panel.FormRequest, e panel.Entry) error {
 	f, err := b.open(a)
 	if err != nil {
 		return err
@@ -54,40 +54,40 @@ func (b *bench) writes(token string, e panel.Entry) error {
 func TestNobodyWritesAnythingWithoutACardTappedInTheLastMinute(t *testing.T) {
 	b := newBench(t)
 	for do, want := range map[string]error{"report": panel.CardToReport, "log": panel.CardFirst, "tag": panel.CardFirst} {
-		if _, err := b.open(panel.Ask{Here: true, Do: do}); !errors.Is(err, want) {
+		if _, err := b.open(panel.FormRequest{Here: true, Do: panel.Action(do)}); !errors.Is(err, want) {
 			t.Errorf("%s: %v", do, err)
 		}
-		if _, err := b.open(panel.Ask{Do: do}); !errors.Is(err, panel.ScanCode) {
+		if _, err := b.open(panel.FormRequest{Do: panel.Action(do)}); !errors.Is(err, panel.ScanCode) {
 			t.Errorf("%s from elsewhere: %v", do, err)
 		}
 	}
 	b.asking = time.Time{}
 	for _, do := range []string{"untag", "vouch", "role"} {
-		if err := b.touch(panel.Order{Do: do}); !errors.Is(err, panel.CardFirst) {
+		if err := b.touch(panel.Touch{Do: panel.Action(do)}); !errors.Is(err, panel.CardFirst) {
 			t.Errorf("%s: %v", do, err)
 		}
 	}
 	for _, do := range []string{"untag", "vouch", "role", "extend", "power-off"} {
-		if err := b.touched(t.Context(), panel.Order{Do: do}); !errors.Is(err, panel.OnlyHere) {
+		if err := b.touched(t.Context(), panel.Touch{Do: panel.Action(do)}); !errors.Is(err, panel.OnlyHere) {
 			t.Errorf("%s from elsewhere: %v", do, err)
 		}
 	}
 	b.tap("DEADBEEF")
-	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReport) {
+	if _, err := b.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReport) {
 		t.Errorf("a stranger: %v", err)
 	}
 	b.tap(zoe) // refused, and still a member
-	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); err != nil {
+	if _, err := b.open(panel.FormRequest{Here: true, Do: "report"}); err != nil {
 		t.Error(err)
 	}
-	if _, err := b.open(panel.Ask{Here: true, Do: "log"}); !errors.Is(err, panel.NotNow) {
+	if _, err := b.open(panel.FormRequest{Here: true, Do: "log"}); !errors.Is(err, panel.NotNow) {
 		t.Errorf("a member logs: %v", err)
 	}
-	if _, err := b.open(panel.Ask{Here: true, Do: "tag"}); !errors.Is(err, panel.NotNow) {
+	if _, err := b.open(panel.FormRequest{Here: true, Do: "tag"}); !errors.Is(err, panel.NotNow) {
 		t.Errorf("a member tags: %v", err)
 	}
 	b.now = b.now.Add(session.ChooseFor)
-	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReport) {
+	if _, err := b.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReport) {
 		t.Errorf("a minute later: %v", err)
 	}
 }
@@ -95,7 +95,7 @@ func TestNobodyWritesAnythingWithoutACardTappedInTheLastMinute(t *testing.T) {
 func TestReportIsItsAuthorsThoughAnotherCardComes(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
-	f, err := b.open(panel.Ask{Here: true, Do: "report"})
+	f, err := b.open(panel.FormRequest{Here: true, Do: "report"})
 	if err != nil || !strings.HasPrefix(f.Title.FR, "Léa,") || len(f.Items) != 4 {
 		t.Fatalf("%+v %v", f, err)
 	}
@@ -109,14 +109,14 @@ func TestReportIsItsAuthorsThoughAnotherCardComes(t *testing.T) {
 		t.Errorf("%v %q by %s: another card was presented since", err, b.since(n), who)
 	}
 	b.tap(lea)
-	if err := b.touch(panel.Order{Do: "confirm", Arg: b.unsigned[0].id}); err != nil || b.since(n) != "problem problem" ||
+	if err := b.touch(panel.Touch{Do: "confirm", Arg: b.unsigned[0].id}); err != nil || b.since(n) != "problem problem" ||
 		who != "m-020dc2" {
 		t.Errorf("%v %q by %s", err, b.since(n), who)
 	}
 	if err := b.writes(f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.FormOver) {
 		t.Errorf("written twice: %v", err)
 	}
-	f, _ = b.open(panel.Ask{Here: true, Do: "report"})
+	f, _ = b.open(panel.FormRequest{Here: true, Do: "report"})
 	b.now = b.now.Add(formLife)
 	if err := b.writes(f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.FormOver) {
 		t.Errorf("after ten minutes: %v", err)
@@ -140,8 +140,8 @@ func (h hears) Append(r session.Record, f map[string][]byte) error {
 func TestFormIsNotUsedUpBeforeItIsOnRecord(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
-	f, _ := b.open(panel.Ask{Here: true, Do: "report"})
-	if err := b.writes(f.Token, panel.Entry{Item: "fire"}); !errors.Is(err, panel.NotWhat) {
+	f, _ := b.open(panel.FormRequest{Here: true, Do: "report"})
+	if err := b.writes(f.Token, panel.Entry{Item: "fire"}); !errors.Is(err, panel.ChooseFromList) {
 		t.Error(err)
 	}
 	b.notes.full = true
@@ -157,10 +157,10 @@ func TestFormIsNotUsedUpBeforeItIsOnRecord(t *testing.T) {
 func TestDangerTakesTheMachineOutAndSaysWhoSaidSo(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
-	if err := b.fills(panel.Ask{Here: true, Do: "report"}, panel.Entry{Item: "dangerous", Note: "fumée\nderrière"}); err != nil {
+	if err := b.fills(panel.FormRequest{Here: true, Do: "report"}, panel.Entry{Item: "dangerous", Note: "fumée\nderrière"}); err != nil {
 		t.Fatal(err)
 	}
-	b.Panel.Settle()
+	b.Panel.EndFlash()
 	if v := b.Panel.Current(); v.Sign != panel.SignTagged || !strings.Contains(v.Line.FR, "dangereux, fumée") ||
 		strings.Contains(v.Line.FR, "derrière") ||
 		!strings.Contains(v.Next.EN, "Reported by a member") {
@@ -171,10 +171,10 @@ func TestDangerTakesTheMachineOutAndSaysWhoSaidSo(t *testing.T) {
 	if got := b.offered(); !strings.HasPrefix(got, "power-off, log, untag danger-m-9d017e") {
 		t.Error(got)
 	}
-	if err := b.touch(panel.Order{Do: "untag", Arg: "no such"}); err == nil {
+	if err := b.touch(panel.Touch{Do: "untag", Arg: "no such"}); err == nil {
 		t.Error("untagged nothing")
 	}
-	if err := b.touch(panel.Order{Do: "untag", Arg: b.state.Tags[0].ID}); err != nil || len(b.state.Tags) != 0 {
+	if err := b.touch(panel.Touch{Do: "untag", Arg: b.state.Tags[0].ID}); err != nil || len(b.state.Tags) != 0 {
 		t.Error(err)
 	}
 	b.wants(b.tap(ines), "relay off session-end [cooling]")
@@ -190,12 +190,12 @@ func TestMaintainerLogsInTwoTouchesOnceTheMachineIsGivenBack(t *testing.T) {
 	if got := b.offered(); got != "tag, ask log" {
 		t.Fatal(got)
 	}
-	if v := b.Panel.Current(); v.Desk.Line.FR != "Léa, qu’est-ce qui a été fait ?" ||
-		v.Desk.Items[0].ID != "lens-cleaning" ||
-		len(v.Desk.Items) != 4 {
-		t.Errorf("%+v", v.Desk)
+	if v := b.Panel.Current(); v.Visitor.Line.FR != "Léa, qu’est-ce qui a été fait ?" ||
+		v.Visitor.Items[0].ID != "lens-cleaning" ||
+		len(v.Visitor.Items) != 4 {
+		t.Errorf("%+v", v.Visitor)
 	}
-	f, err := b.open(panel.Ask{Here: true, Do: "log", Item: "lens-cleaning"})
+	f, err := b.open(panel.FormRequest{Here: true, Do: "log", Item: "lens-cleaning"})
 	if err != nil || f.Minutes != 25 || !f.Parts {
 		t.Fatalf("%+v %v", f, err)
 	}
@@ -212,7 +212,7 @@ func TestMaintainerLogsInTwoTouchesOnceTheMachineIsGivenBack(t *testing.T) {
 		r.Session == "" {
 		t.Errorf("%+v", r)
 	}
-	if _, err := b.open(panel.Ask{Here: true, Do: "log"}); err == nil {
+	if _, err := b.open(panel.FormRequest{Here: true, Do: "log"}); err == nil {
 		t.Error("a form for whoever comes later")
 	}
 	if d := b.Done["lens-cleaning"]; d.At.IsZero() || len(b.notes.facts[FactDone+"lens-cleaning"]) == 0 {
@@ -223,18 +223,18 @@ func TestMaintainerLogsInTwoTouchesOnceTheMachineIsGivenBack(t *testing.T) {
 func TestPowerIsCutAtThePanelAndComesBackByCardAlone(t *testing.T) {
 	b := newBench(t)
 	b.tap(ines)
-	if err := b.touch(panel.Order{Do: "power-off"}); err != nil || b.relay {
+	if err := b.touch(panel.Touch{Do: "power-off"}); err != nil || b.relay {
 		t.Fatal(err, b.relay)
 	}
 	if v := b.Panel.Current(); !strings.Contains(v.Line.FR, "Débrancher avant d’ouvrir") || b.offered() != "log, tag" {
 		t.Errorf("%+v %s", v.Line, b.offered())
 	}
 	for _, do := range []string{"power-off", "extend", "power-on", "tap", ""} {
-		if err := b.touch(panel.Order{Do: do}); err == nil || b.relay {
+		if err := b.touch(panel.Touch{Do: panel.Action(do)}); err == nil || b.relay {
 			t.Errorf("%s: %v, relay %v", do, err, b.relay)
 		}
 	}
-	if b.touch(panel.Order{Do: "role", Arg: "user"}); b.relay {
+	if b.touch(panel.Touch{Do: "role", Arg: "user"}); b.relay {
 		t.Error("a role")
 	}
 	b.wants(b.tap(ines), "relay off session-end [cooling]")
@@ -245,7 +245,7 @@ func TestSessionIsExtendedByATouchWithinWhatThePolicyLeaves(t *testing.T) {
 	b := newBench(t)
 	b.now = time.Date(2026, 11, 23, 17, 0, 0, 0, time.UTC) // six in Paris; the laser closes at nine
 	b.tap(lea)
-	if err := b.touch(panel.Order{Do: "extend"}); !errors.Is(err, panel.NotNow) {
+	if err := b.touch(panel.Touch{Do: "extend"}); !errors.Is(err, panel.NotNow) {
 		t.Error(err)
 	}
 	b.now = b.state.Until.Add(-90 * time.Second)
@@ -254,7 +254,7 @@ func TestSessionIsExtendedByATouchWithinWhatThePolicyLeaves(t *testing.T) {
 		b.offered() != "extend" {
 		t.Fatalf("%+v %s", v, b.offered())
 	}
-	if err := b.touch(panel.Order{Do: "extend"}); err != nil {
+	if err := b.touch(panel.Touch{Do: "extend"}); err != nil {
 		t.Fatal(err)
 	}
 	if got := b.state.Until.Sub(b.now); got != 30*time.Minute+90*time.Second {
@@ -262,7 +262,7 @@ func TestSessionIsExtendedByATouchWithinWhatThePolicyLeaves(t *testing.T) {
 	}
 	b.now = b.state.Until.Add(-time.Minute) // half an hour before it closes
 	b.step(t.Context(), session.Tick{})
-	b.touch(panel.Order{Do: "extend"})
+	b.touch(panel.Touch{Do: "extend"})
 	if closes := time.Date(2026, 11, 23, 20, 0, 0, 0, time.UTC); b.state.Until.After(closes) {
 		t.Errorf("past closing time: %s", b.state.Until)
 	}
@@ -280,7 +280,7 @@ func TestExtensionIsBoundedByClosingTimeAndNotByTheSessionsMax(t *testing.T) {
 		b.tap(lea)
 		b.now = b.now.Add(8 * time.Minute)
 		b.step(t.Context(), session.Tick{})
-		if err := b.touch(panel.Order{Do: "extend"}); err != nil {
+		if err := b.touch(panel.Touch{Do: "extend"}); err != nil {
 			t.Error(err)
 		}
 		if got := b.state.Until.Sub(b.now).Round(time.Minute); got != c.want {
@@ -306,7 +306,7 @@ func TestSupervisedSessionIsExtendedByWhatTheMentorHasDoneHere(t *testing.T) {
 	b.wants(b.tap(karim), "session-start RELAY ON [supervised]")
 	b.now = b.state.Until.Add(-time.Minute)
 	b.step(t.Context(), session.Tick{})
-	if err := b.touch(panel.Order{Do: "extend"}); err != nil {
+	if err := b.touch(panel.Touch{Do: "extend"}); err != nil {
 		t.Errorf("with the mentor who was good enough at the tap: %v", err)
 	}
 }
@@ -342,7 +342,7 @@ func TestMentorAnswersForOneSessionHereAtMost(t *testing.T) {
 	b.wants(b.tap(zoe), "[occupied]") // the machine is taken
 	b.now = b.state.Until.Add(-time.Minute)
 	b.step(t.Context(), session.Tick{})
-	if err := b.touch(panel.Order{Do: "extend"}); err != nil {
+	if err := b.touch(panel.Touch{Do: "extend"}); err != nil {
 		t.Errorf("their own session keeps a mentor from extending it: %v", err)
 	}
 	b.tap(ines)
@@ -364,16 +364,16 @@ func TestMentorVouchesInTwoTouches(t *testing.T) {
 		t.Errorf("%+v", v.Next)
 	}
 	b.wants(b.tap(karim), "[cooling]")
-	if b.offered() != "ask vouch" || b.Panel.Current().Desk.Items[0].ID != "focus" {
+	if b.offered() != "ask vouch" || b.Panel.Current().Visitor.Items[0].ID != "focus" {
 		t.Fatal(b.offered())
 	}
 	for _, items := range [][]string{nil, {"juggling"}, {"focus", "juggling"}} {
-		if err := b.touch(panel.Order{Do: "vouch", Items: items}); !errors.Is(err, panel.NotWhat) {
+		if err := b.touch(panel.Touch{Do: "vouch", Items: items}); !errors.Is(err, panel.ChooseFromList) {
 			t.Errorf("%v: %v", items, err)
 		}
 	}
 	n := len(b.notes.said)
-	if err := b.touch(panel.Order{Do: "vouch", Items: []string{"settings", "focus", "focus"}}); err != nil ||
+	if err := b.touch(panel.Touch{Do: "vouch", Items: []string{"settings", "focus", "focus"}}); err != nil ||
 		b.since(n) != "vouched" {
 		t.Error(err, b.since(n))
 	}
@@ -410,7 +410,7 @@ func TestMentorOfTodayIsNamedToWhoIsRefused(t *testing.T) {
 		t.Errorf("%+v", v.Next)
 	}
 	b.tap(jules)
-	b.Panel.Settle()
+	b.Panel.EndFlash()
 	if v := b.Panel.Current(); !strings.Contains(v.Next.FR, "Karim") {
 		t.Errorf("%+v", v.Next)
 	}
@@ -454,7 +454,7 @@ func TestMaintenanceIsShownBeforeItIsDueAndBlocksAfter(t *testing.T) {
 	if got := b.offered(); strings.Contains(got, "untag") {
 		t.Errorf("what is due is taken off by doing it: %s", got)
 	}
-	if err := b.fills(panel.Ask{Here: true, Do: "log"}, panel.Entry{Item: "extraction", Minutes: 1}); err != nil ||
+	if err := b.fills(panel.FormRequest{Here: true, Do: "log"}, panel.Entry{Item: "extraction", Minutes: 1}); err != nil ||
 		len(b.state.Tags) != 0 {
 		t.Errorf("%v %+v", err, b.state.Tags)
 	}
@@ -483,12 +483,12 @@ func TestCardThatProvedLessThanTheMachineAsksForStandsNowhere(t *testing.T) {
 	b := strongBench(t)
 	b.state.ReaderDown = false
 	b.proves(ines, 0)
-	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReport) {
+	if _, err := b.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReport) {
 		t.Error(err)
 	}
 	b.proves(lea, rfid.AES)
 	b.proves(ines, 0)
-	if d := b.Panel.Current().Desk; d != nil {
+	if d := b.Panel.Current().Visitor; d != nil {
 		t.Errorf("and leaves %s standing there, who has gone", d.Name)
 	}
 }

@@ -28,13 +28,13 @@ type form struct {
 }
 
 // open opens a form for whoever stands there.
-func (m *Machine) open(a panel.Ask) (panel.Form, error) {
+func (m *Machine) open(a panel.FormRequest) (panel.Form, error) {
 	who := m.stands()
 	switch {
 	case !a.Here:
 		return panel.Form{}, panel.ScanCode
 	case a.At != 0 && a.At != m.desk.nth:
-		return panel.Form{}, panel.NotYou
+		return panel.Form{}, panel.AnotherCardTapped
 	case who == "" && a.Do == "report":
 		// the next card says who is there; it starts nothing, and ends no more than it would anyway
 		m.asking = m.Now().Add(identify)
@@ -53,25 +53,25 @@ func (m *Machine) open(a panel.Ask) (panel.Form, error) {
 	name := m.name(who)
 	switch a.Do {
 	case "report":
-		f.role, f.Stop, f.Title, f.Items = m.roleOf(who), string(wire.Dangerous), panel.WhatIsWrong(name), problems()
+		f.role, f.Stop, f.Title, f.Items = m.roleOf(who), string(wire.Dangerous), panel.ReportQuestion(name), problems()
 	case "tag":
 		if !m.maintains(who) {
 			return panel.Form{}, panel.NotNow
 		}
-		f.role, f.Stop, f.Title, f.Items = policy.Maintainer, "*", panel.WhyTag(name), problems()
+		f.role, f.Stop, f.Title, f.Items = policy.Maintainer, "*", panel.TagQuestion(name), problems()
 	case "log":
 		w := m.work(who)
 		if w.session == "" {
 			return panel.Form{}, panel.NotNow
 		}
 		f.by, f.endorser, f.session, f.since = w.by, w.endorser, w.session, w.since
-		f.Parts, f.Minutes, f.Title = true, w.minutes(m.Now()), panel.WhatWasDone(m.name(w.by))
+		f.Parts, f.Minutes, f.Title = true, w.minutes(m.Now()), panel.InterventionQuestion(m.name(w.by))
 		f.Items = m.kinds(mach)
 	default:
-		return panel.Form{}, panel.NotWhat
+		return panel.Form{}, panel.ChooseFromList
 	}
 	if a.Item != "" && !slices.ContainsFunc(f.Items, func(c panel.Choice) bool { return c.ID == a.Item }) {
-		return panel.Form{}, panel.NotWhat
+		return panel.Form{}, panel.ChooseFromList
 	}
 	b := make([]byte, 16)
 	rand.Read(b)
@@ -131,7 +131,7 @@ func (m *Machine) written(ctx context.Context, token string, e panel.Entry) (wai
 		return waits, panel.FormOver
 	}
 	if !slices.ContainsFunc(f.Items, func(c panel.Choice) bool { return c.ID == e.Item }) {
-		return waits, panel.NotWhat
+		return waits, panel.ChooseFromList
 	}
 	if most := m.longest(f); f.Do == "log" && e.Minutes > most {
 		return waits, panel.TooManyMinutes(most)

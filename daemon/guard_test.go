@@ -34,7 +34,7 @@ func TestContactorThatDiffersPutsTheMachineOutOfService(t *testing.T) {
 // member tries again.
 func TestContactorThatIsNotYetOpenIsNoFault(t *testing.T) {
 	b := newBench(t)
-	b.notes.dead = fmt.Errorf("relay: %w", relay.ErrMoment)
+	b.notes.dead = fmt.Errorf("relay: %w", relay.ErrContactorOpening)
 	b.wants(b.tap(lea), "session-start session-end [refused]")
 	if b.relay || b.state.Running() || len(b.state.Faults) > 0 {
 		t.Errorf("relay %v, %v, %v", b.relay, b.state.Phase, b.state.Faults)
@@ -47,7 +47,7 @@ func TestContactorThatIsNotYetOpenIsNoFault(t *testing.T) {
 }
 
 func TestGuardsRefusalIsTheFaultItNames(t *testing.T) {
-	for _, r := range []relay.Refusal{relay.ErrEStop, relay.ErrDoor, relay.ErrContactor, relay.ErrRuns} {
+	for _, r := range []relay.Refusal{relay.ErrEStop, relay.ErrDoor, relay.ErrContactor, relay.ErrMachineRuns} {
 		b := newBench(t)
 		b.notes.dead = fmt.Errorf("relay: %w", r)
 		b.tap(lea)

@@ -30,7 +30,7 @@ func (m *Machine) followHub() {
 	}
 	h, was := m.HubHealth(), m.hub
 	m.hub = h
-	m.Panel.Hub(h.Acknowledges)
+	m.Panel.SetHubOnline(h.Acknowledges)
 	switch {
 	case h.Overdue && (!was.Overdue || h.Why != was.Why):
 		m.Logger.Warn("hub does not acknowledge", "for", h.Owed.Round(time.Second), "why", h.Why, "detail", h.Detail)

@@ -300,7 +300,7 @@ func (m *Machine) take(ctx context.Context, r *roster.Roster) {
 	if m.state.Running() && m.state.Phase != session.Finishing && withdrawn {
 		m.Logger.Warn("the session ends: the new bundle lacks who answers for it, or blocks their card")
 		if m.step(ctx, session.Stop{Finish: true}); !m.state.Running() {
-			m.Panel.Flash(panel.Withdrawn(), flash)
+			m.Panel.Flash(panel.AccessWithdrawn(), flash)
 		}
 	}
 	m.show()
@@ -330,8 +330,8 @@ func (m *Machine) renamed() {
 		return
 	}
 	if mach, ok := m.Roster.Policy.Machine(m.Machine); ok {
-		m.Panel.Rename(mach.Name, m.Roster.Policy.Language, m.Roster.Policy.Zone, m.Roster.Policy.Look)
-		m.Panel.Plain(mach.Plain)
+		m.Panel.SetMachine(mach.Name, m.Roster.Policy.Language, m.Roster.Policy.Zone, m.Roster.Policy.Look)
+		m.Panel.SetWording(mach.Plain)
 	}
 }
 
@@ -354,7 +354,7 @@ func (m *Machine) signal(ctx context.Context, s Signal) {
 			name := m.name(m.state.Member)
 			m.step(ctx, session.Broke{What: "lease", Why: why(s.Why)})
 			m.step(ctx, session.Mended{What: "lease"})
-			m.Panel.Flash(panel.CutShort(name), time.Minute)
+			m.Panel.Flash(panel.StoppedForSafety(name), time.Minute)
 		}
 	default:
 		m.relay = false

@@ -90,7 +90,7 @@ func TestMembersReadTheDateOnTheirOwnSession(t *testing.T) {
 			t.Errorf("%s: %q, want %q", until, got, want)
 		}
 		b.tap(lea)
-		b.Panel.Settle()
+		b.Panel.EndFlash()
 		if n := b.Panel.Current().Note; strings.Contains(n.FR, "dhésion") {
 			t.Errorf("%s: after the session: %+v", until, n)
 		}
@@ -163,13 +163,13 @@ func TestLostCardTellsNothingAndAlerts(t *testing.T) {
 	if !b.relay || b.state.Member != "m-020dc2" {
 		t.Error("the lost card ended its member's session")
 	}
-	b.Panel.Settle()
+	b.Panel.EndFlash()
 	b.wants(b.tap("77777777"), "refused [refused]")
 	if log := b.log.String(); strings.Count(log, "refused card tapped") != 1 || strings.Contains(log, "62E3086CED") ||
 		strings.Contains(log, "Léa") {
 		t.Errorf("the log: %s", log)
 	}
-	b.Panel.Settle()
+	b.Panel.EndFlash()
 	b.wants(b.tap("AA00112233"), "relay off session-end [cooling]")
 	b.wants(b.tap(lea), "[refused]") // the alert is on record already
 }

@@ -128,17 +128,13 @@ func (m *Machine) orderTap(ctx context.Context, card string) control.Reply {
 		m.typedPart = c.Number
 		defer func() { m.typedPart = rfid.UID{} }()
 	}
-	m.Panel.Settle()
+	m.Panel.EndFlash()
 	m.tap(ctx, c.Number, policy.NumberOnly)
 	sign := m.Panel.Current().Sign
 	if sign == panel.SignReading { // the card was read before: the machine's state answers
 		sign = m.phase().Sign
 	}
-	switch sign {
-	case panel.SignRefused, panel.SignOccupied, panel.SignRecent, panel.SignUnknown, panel.SignFault, panel.SignTagged, panel.SignExpired, panel.SignHours, panel.SignClock:
-		return m.said(false)
-	}
-	return m.said(true)
+	return m.said(!sign.IsRefusal())
 }
 
 func (m *Machine) orderRole(ctx context.Context, name string) control.Reply {

@@ -199,7 +199,7 @@ func TestReassignedCardOfAFailedStartStartsNothing(t *testing.T) {
 		b.now = b.now.Add(10 * time.Second)
 		b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Slot: true}})
 	}
-	b.notes.dead = fmt.Errorf("relay: %w", relay.ErrMoment)
+	b.notes.dead = fmt.Errorf("relay: %w", relay.ErrContactorOpening)
 	says()
 	b.notes.dead = nil
 	b.take(
@@ -243,7 +243,7 @@ func TestSessionOfSomebodyWhoIsNoMemberAnyMoreEnds(t *testing.T) {
 		if b.relay == c.ends {
 			t.Errorf("%s: relay %v, %s", name, b.relay, b.since(n))
 		}
-		if v := b.Panel.Current(); (v.Line == panel.Withdrawn().Line) != c.ends {
+		if v := b.Panel.Current(); (v.Line == panel.AccessWithdrawn().Line) != c.ends {
 			t.Errorf("%s: the panel says %q", name, v.Line.EN)
 		}
 	}
@@ -304,7 +304,7 @@ func TestMachineFindsOutThatItsJournalTakesRecordsAgain(t *testing.T) {
 	b := newBench(t)
 	b.notes.full = true
 	b.wants(b.tap(lea), "relay off [fault]")
-	b.Panel.Settle()
+	b.Panel.EndFlash()
 	b.now = b.now.Add(time.Minute)
 	b.keep()
 	if !b.state.Broken {

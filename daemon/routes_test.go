@@ -18,9 +18,9 @@ import (
 // direct is the machine for a panel whose requests are served by the test's own goroutine.
 type direct struct{ b *bench }
 
-func (d direct) Do(ctx context.Context, o panel.Order) error { return d.b.touched(ctx, o) }
+func (d direct) Do(ctx context.Context, o panel.Touch) error { return d.b.touched(ctx, o) }
 
-func (d direct) Form(_ context.Context, a panel.Ask) (panel.Form, error) {
+func (d direct) Form(_ context.Context, a panel.FormRequest) (panel.Form, error) {
 	if a.Token == "" {
 		return d.b.open(a)
 	}
@@ -44,7 +44,7 @@ func (b *bench) served(screen bool) {
 		panel.Config{
 			Machine: "laser",
 			URL:     "http://laser.local:8037",
-			Clerk:   direct{b},
+			Actions: direct{b},
 			Now:     b.Machine.Now,
 			Photos:  &panel.Album{Dir: b.t.TempDir(), Max: 1 << 20, Most: 10},
 		},
@@ -115,7 +115,7 @@ func TestNothingIsWrittenInTheNameOfSomebodyWhoWasNotAsked(t *testing.T) {
 						}
 					}}
 					b.tap(lea) // she uses the laser
-					f, err := b.open(panel.Ask{Here: true, Do: "report"})
+					f, err := b.open(panel.FormRequest{Here: true, Do: "report"})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -227,7 +227,7 @@ func TestMachineWithoutAScreenTakesNoFormFromElsewhere(t *testing.T) {
 	b := newBench(t)
 	b.served(false)
 	b.tap(lea)
-	f, err := b.open(panel.Ask{Here: true, Do: "report"})
+	f, err := b.open(panel.FormRequest{Here: true, Do: "report"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ func (m *Machine) show() {
 	m.followHub()
 	m.expireAttests()
 	m.Panel.Show(m.view())
-	m.Panel.Note(m.footnote())
+	m.Panel.SetNote(m.footnote())
 	if m.Uplink != nil {
 		m.Uplink.SetState(m.wireState())
 	}
@@ -41,7 +41,7 @@ func (m *Machine) siteTime(t time.Time) time.Time {
 
 func (m *Machine) view() panel.View {
 	v := m.phase()
-	v.Offers, v.Desk = m.offers()
+	v.Offers, v.Visitor = m.offers()
 	if m.state.Session != "" && m.state.Role != policy.NoRole {
 		v.Role = panel.RoleName(m.state.Role)
 	}
@@ -71,7 +71,7 @@ func (m *Machine) phase() panel.View {
 		return panel.Awaiting(m.name(s.Member), s.Since, s.Until, m.mentors(s.Member))
 	case session.Maintenance:
 		if s.Dark {
-			return panel.Dark(m.name(s.Member))
+			return panel.PoweredOff(m.name(s.Member))
 		}
 		return panel.Maintenance(m.name(s.Member), m.name(s.Assistant))
 	case session.TaggedOut:
@@ -114,10 +114,10 @@ func (m *Machine) idle() panel.View {
 	case len(m.state.Pending) > 0 || m.state.Broken:
 		return panel.CannotRecord()
 	case m.state.ReaderDown:
-		return panel.Silent(false)
+		return panel.ReaderSilent(false)
 	case !m.Trusted():
 		mach, known := m.site()
-		return panel.Unsure(known && mach.Pass == 0)
+		return panel.ClockNotSet(known && mach.Pass == 0)
 	}
 	return panel.Ready()
 }
@@ -136,12 +136,12 @@ func (m *Machine) withoutList() panel.View {
 func (m *Machine) footnote() policy.Text {
 	switch {
 	case m.state.Running() && m.state.ReaderDown:
-		v := panel.Silent(true)
+		v := panel.ReaderSilent(true)
 		return policy.Text{FR: v.Line.FR + ". " + v.Next.FR, EN: v.Line.EN + ". " + v.Next.EN}
 	case m.state.Running() && (m.state.Broken || len(m.state.Pending) > 0):
 		return panel.CannotRecord().Line
 	case m.state.Running() && len(m.state.Tags) > 0:
-		return panel.OutAfter(m.reason(m.state.Tags[0]), m.state.Phase == session.Maintenance)
+		return panel.TagNote(m.reason(m.state.Tags[0]), m.state.Phase == session.Maintenance)
 	}
 	if t := m.unsignedNote(); t != (policy.Text{}) {
 		return t
@@ -160,7 +160,7 @@ func (m *Machine) footnote() policy.Text {
 	}
 	if due := m.due(); len(due) > 0 {
 		mach, _ := m.site()
-		return panel.Needs(mach.KindName(due[0].Kind), due[0].Over, due[0].ByHours, due[0].Remaining)
+		return panel.MaintenanceNote(mach.KindName(due[0].Kind), due[0].Over, due[0].ByHours, due[0].Remaining)
 	}
 	return m.hubNote()
 }
@@ -181,7 +181,7 @@ func (m *Machine) name(id policy.MemberID) string {
 func (m *Machine) tell(t session.Tell) {
 	switch t.Say {
 	case session.Welcome, session.Ended:
-		m.Panel.Settle()
+		m.Panel.EndFlash()
 	case session.Denied:
 		m.Panel.Flash(m.refusal(t), flash)
 	case session.CardRefused:
@@ -199,7 +199,7 @@ func (m *Machine) tell(t session.Tell) {
 	case session.Vouched:
 		m.Panel.Flash(panel.Vouched(m.name(t.Member)), flash/2)
 	case session.WaitOver:
-		m.Panel.Flash(panel.NobodyCame(m.name(t.Member)), flash/2)
+		m.Panel.Flash(panel.NoMentorCame(m.name(t.Member)), flash/2)
 	case session.AlreadyRead:
 		m.Panel.Flash(panel.AlreadyRead(), session.Flap)
 	case session.CannotRecord:
@@ -223,7 +223,7 @@ func (m *Machine) refusal(t session.Tell) panel.View {
 	}
 	switch why {
 	case policy.NoBadge, policy.NeedsSupervisor, policy.NotRecent, policy.NotEnoughHours, policy.BadgeExpired:
-		said.Next = panel.Today(said.Next, m.mentors(t.Member))
+		said.Next = panel.WithNames(said.Next, m.mentors(t.Member))
 	}
 	if why == policy.MembershipLapsed && !slices.Contains(t.Decision.Codes(), policy.TaggedOut) {
 		return panel.MembershipEnded(m.name(t.Member), said.Fact, said.Next)

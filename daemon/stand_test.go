@@ -18,7 +18,7 @@ import (
 func TestButtonsAreTheirsWhoseTheyAre(t *testing.T) {
 	b := newBench(t)
 	b.tap(karim)
-	shown := b.Panel.Current().Desk.At
+	shown := b.Panel.Current().Visitor.At
 	if b.offered() != "role mentor" {
 		t.Fatal(b.offered())
 	}
@@ -26,25 +26,25 @@ func TestButtonsAreTheirsWhoseTheyAre(t *testing.T) {
 	if v := b.Panel.Current(); len(v.Offers) != 0 {
 		t.Errorf("who is refused is offered %+v", v.Offers)
 	}
-	b.Panel.Settle()
+	b.Panel.EndFlash()
 	if got := b.offered(); got != "" {
 		t.Errorf("another member is offered %s", got)
 	}
-	if err := b.touch(panel.Order{Do: "role", Arg: "mentor"}); !errors.Is(err, panel.NotNow) ||
+	if err := b.touch(panel.Touch{Do: "role", Arg: "mentor"}); !errors.Is(err, panel.NotNow) ||
 		b.state.Role != policy.User {
 		t.Errorf("another member chose: %v, %v", err, b.state.Role)
 	}
-	if err := b.touch(panel.Order{Do: "role", Arg: "mentor", At: shown}); !errors.Is(err, panel.NotYou) {
+	if err := b.touch(panel.Touch{Do: "role", Arg: "mentor", At: shown}); !errors.Is(err, panel.AnotherCardTapped) {
 		t.Errorf("a touch on a button that is not there any more: %v", err)
 	}
-	if _, err := b.open(panel.Ask{Here: true, Do: "report", At: shown}); !errors.Is(err, panel.NotYou) {
+	if _, err := b.open(panel.FormRequest{Here: true, Do: "report", At: shown}); !errors.Is(err, panel.AnotherCardTapped) {
 		t.Errorf("a report would be the next one's: %v", err)
 	}
 	b.tap("DEADBEEF")
-	if d := b.Panel.Current().Desk; d != nil {
+	if d := b.Panel.Current().Visitor; d != nil {
 		t.Errorf("a stranger stands there as %s", d.Name)
 	}
-	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReportInUse) {
+	if _, err := b.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReportInUse) {
 		t.Errorf("a stranger reports: %v", err)
 	}
 }
@@ -52,7 +52,7 @@ func TestButtonsAreTheirsWhoseTheyAre(t *testing.T) {
 // The card that says who reports starts nothing. It ends its own session, as ever.
 func TestCardThatReportsAProblemStartsNothing(t *testing.T) {
 	b := newBench(t)
-	if _, err := b.open(panel.Ask{Do: "report"}); !errors.Is(err, panel.ScanCode) {
+	if _, err := b.open(panel.FormRequest{Do: "report"}); !errors.Is(err, panel.ScanCode) {
 		t.Error("a page elsewhere has the next card mean nothing: ", err)
 	}
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
@@ -63,20 +63,20 @@ func TestCardThatReportsAProblemStartsNothing(t *testing.T) {
 		// while she works, and while the machine is free
 		b.now = b.now.Add(5 * time.Minute)
 		b.step(t.Context(), session.Tick{})
-		if _, err := b.open(panel.Ask{Do: "report", Here: true}); !errors.Is(err, x.asked) {
+		if _, err := b.open(panel.FormRequest{Do: "report", Here: true}); !errors.Is(err, x.asked) {
 			t.Fatal(err)
 		}
 		b.wants(b.tap(lea), x.did)
-		d := b.Panel.Current().Desk
+		d := b.Panel.Current().Visitor
 		if d == nil || !d.Report {
 			t.Fatalf("the form is not opened: %+v", d)
 		}
-		if err := b.fills(panel.Ask{Do: "report", At: d.At, Here: true}, panel.Entry{Item: "noise"}); err != nil {
+		if err := b.fills(panel.FormRequest{Do: "report", At: d.At, Here: true}, panel.Entry{Item: "noise"}); err != nil {
 			t.Error(err)
 		}
 	}
 	b.now = b.now.Add(5 * time.Minute)
-	b.open(panel.Ask{Do: "report", Here: true})
+	b.open(panel.FormRequest{Do: "report", Here: true})
 	b.now = b.now.Add(identify)
 	b.wants(b.tap(lea), "session-start RELAY ON [on]") // nobody came to report: a card means the machine again
 }
@@ -85,7 +85,7 @@ func TestOneCardBuriesNoMachine(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
 	for n := range reportsMax + 3 {
-		err := b.fills(panel.Ask{Here: true, Do: "report"}, panel.Entry{Item: "dangerous"})
+		err := b.fills(panel.FormRequest{Here: true, Do: "report"}, panel.Entry{Item: "dangerous"})
 		if want := n < reportsMax; (err == nil) != want {
 			t.Errorf("report %d: %v", n+1, err)
 		}
@@ -94,10 +94,10 @@ func TestOneCardBuriesNoMachine(t *testing.T) {
 		t.Errorf("one member's danger is %d tags", len(b.state.Tags))
 	}
 	b.tap(lea)
-	f, _ := b.open(panel.Ask{Here: true, Do: "report"})
+	f, _ := b.open(panel.FormRequest{Here: true, Do: "report"})
 	b.tap(zoe)
 	for range 2 * formsEach {
-		b.open(panel.Ask{Here: true, Do: "report"})
+		b.open(panel.FormRequest{Here: true, Do: "report"})
 	}
 	if _, ok := b.opened(f.Token); !ok {
 		t.Error("one member's forms push another's out")
@@ -110,7 +110,7 @@ func TestOneCardBuriesNoMachine(t *testing.T) {
 func TestDangerThatIsSentAgainIsOneTag(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
-	f, _ := b.open(panel.Ask{Here: true, Do: "report"})
+	f, _ := b.open(panel.FormRequest{Here: true, Do: "report"})
 	b.notes.full = true
 	for range 3 {
 		if err := b.writes(f.Token, panel.Entry{Item: "dangerous", Now: true}); !errors.Is(err, panel.NotSaved) {
@@ -128,14 +128,14 @@ func TestMentorsMinuteMayPassBeforeTheyVouch(t *testing.T) {
 	b.tap(karim)
 	b.tap(karim)
 	b.now = b.now.Add(session.ChooseFor)
-	if err := b.touch(panel.Order{Do: "vouch", Items: []string{"focus"}}); !errors.Is(err, panel.CardFirst) {
+	if err := b.touch(panel.Touch{Do: "vouch", Items: []string{"focus"}}); !errors.Is(err, panel.CardFirst) {
 		t.Fatal(err)
 	}
 	b.tap(zoe)
 	if b.wants(b.tap(karim), "[cooling]"); b.relay || b.offered() != "ask vouch" {
 		t.Errorf("the card that was asked for: relay %v, %s", b.relay, b.offered())
 	}
-	if err := b.touch(panel.Order{Do: "vouch", Items: []string{"focus"}}); err != nil {
+	if err := b.touch(panel.Touch{Do: "vouch", Items: []string{"focus"}}); err != nil {
 		t.Error(err)
 	}
 }
@@ -166,7 +166,7 @@ func TestDueWorkIsNotTakenOffByATouch(t *testing.T) {
 	b.Done["extraction"] = policy.Done{At: b.now.Add(-91 * 24 * time.Hour)}
 	b.upkeep(t.Context())
 	b.tap(ines)
-	if err := b.touch(panel.Order{Do: "untag", Arg: "due:extraction"}); !errors.Is(err, panel.NotWhat) ||
+	if err := b.touch(panel.Touch{Do: "untag", Arg: "due:extraction"}); !errors.Is(err, panel.ChooseFromList) ||
 		len(b.state.Tags) != 1 {
 		t.Errorf("%v %+v", err, b.state.Tags)
 	}
@@ -184,7 +184,7 @@ func TestWorkDoneWithoutAClockCounts(t *testing.T) {
 		t.Fatalf("%+v", b.state.Tags)
 	}
 	b.tap(ines)
-	if err := b.fills(panel.Ask{Here: true, Do: "log"}, panel.Entry{Item: "extraction"}); err != nil ||
+	if err := b.fills(panel.FormRequest{Here: true, Do: "log"}, panel.Entry{Item: "extraction"}); err != nil ||
 		len(b.state.Tags) != 0 {
 		t.Errorf("%v: done, and %+v hangs on", err, b.state.Tags)
 	}
@@ -240,7 +240,7 @@ func TestSessionThatWasCutShortIsSaid(t *testing.T) {
 func TestTagsOfBothSidesAreOneSet(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
-	if err := b.fills(panel.Ask{Here: true, Do: "report"}, panel.Entry{Item: "dangerous", Now: true}); err != nil {
+	if err := b.fills(panel.FormRequest{Here: true, Do: "report"}, panel.Entry{Item: "dangerous", Now: true}); err != nil {
 		t.Fatal(err)
 	}
 	office := control.Request{Do: "tag", Tag: "0123456789abcdef", Reason: "courroie usée"}
@@ -257,7 +257,7 @@ func TestTagsOfBothSidesAreOneSet(t *testing.T) {
 	if got := b.offered(); strings.Count(got, "untag") != 2 {
 		t.Errorf("offered: %s", got)
 	}
-	if err := b.touch(panel.Order{Do: "untag", Arg: office.Tag}); err != nil || len(b.state.Tags) != 1 ||
+	if err := b.touch(panel.Touch{Do: "untag", Arg: office.Tag}); err != nil || len(b.state.Tags) != 1 ||
 		b.state.Tags[0].Reason != "Dangereux" {
 		t.Errorf("%v %+v", err, b.state.Tags)
 	}

@@ -239,7 +239,7 @@ func (m *Machine) step(ctx context.Context, e session.Event) {
 	}
 	if m.state.Phase != before {
 		m.Logger.Info("session", "from", before.String(), "to", m.state.Phase.String())
-		m.Panel.Settle() // an answer to somebody before says nothing of where the machine stands now
+		m.Panel.EndFlash() // an answer to somebody before says nothing of where the machine stands now
 	}
 	m.carry(ctx, effects)
 	m.show()
@@ -290,7 +290,7 @@ func (m *Machine) unswitched(ctx context.Context, err error) {
 	case ctx.Err() != nil: // the daemon is ending, and nothing is broken
 		m.step(context.WithoutCancel(ctx), session.Shutdown{})
 		return
-	case errors.Is(err, relay.ErrMoment): // no fault: nothing would ever take it back
+	case errors.Is(err, relay.ErrContactorOpening): // no fault: nothing would ever take it back
 		m.step(ctx, session.Stop{})
 		m.Panel.Flash(panel.StillStopping(), flash)
 		return

@@ -14,7 +14,7 @@ import (
 )
 
 // phones fills a form in from a phone.
-func (b *bench) phones(a panel.Ask, e panel.Entry) (policy.Text, error) {
+func (b *bench) phones(a panel.FormRequest, e panel.Entry) (policy.Text, error) {
 	b.t.Helper()
 	a.Here = true
 	f, err := b.open(a)
@@ -35,7 +35,7 @@ func TestInterventionFromAPhoneIsNoRecordBeforeItsMemberConfirmsIt(t *testing.T)
 	b := newBench(t)
 	b.tap(ines)
 	records := b.hear()
-	waits, err := b.phones(panel.Ask{Do: "log"}, panel.Entry{Item: "lens-cleaning", Minutes: 1, Note: "propre"})
+	waits, err := b.phones(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Minutes: 1, Note: "propre"})
 	if err != nil || waits != panel.FormWaits() || len(*records) != 0 {
 		t.Fatalf("%v %v, %d records", waits, err, len(*records))
 	}
@@ -46,13 +46,13 @@ func TestInterventionFromAPhoneIsNoRecordBeforeItsMemberConfirmsIt(t *testing.T)
 		t.Errorf("%q, offered %s", v.Note.FR, b.offered())
 	}
 	id := b.unsigned[0].id
-	for name, o := range map[string]panel.Order{"from elsewhere": {Do: "confirm", Arg: id}, "without a card": {Do: "confirm", Arg: id, Here: true}} {
+	for name, o := range map[string]panel.Touch{"from elsewhere": {Do: "confirm", Arg: id}, "without a card": {Do: "confirm", Arg: id, Here: true}} {
 		if err := b.touched(t.Context(), o); err == nil || len(*records) != 0 {
 			t.Errorf("%s: %v, %d records", name, err, len(*records))
 		}
 	}
 	b.tap(zoe)
-	if err := b.touch(panel.Order{Do: "confirm", Arg: id}); !errors.Is(err, panel.NotNow) ||
+	if err := b.touch(panel.Touch{Do: "confirm", Arg: id}); !errors.Is(err, panel.NotNow) ||
 		strings.Contains(b.offered(), "confirm") {
 		t.Errorf("another member: %v, offered %s", err, b.offered())
 	}
@@ -61,7 +61,7 @@ func TestInterventionFromAPhoneIsNoRecordBeforeItsMemberConfirmsIt(t *testing.T)
 		t.Fatalf("offered %s", got)
 	}
 	*records = nil
-	if err := b.touch(panel.Order{Do: "confirm", Arg: id}); err != nil || len(*records) != 1 {
+	if err := b.touch(panel.Touch{Do: "confirm", Arg: id}); err != nil || len(*records) != 1 {
 		t.Fatal(err, *records)
 	}
 	if x := (*records)[0].Body.(wire.InterventionBody); x.Minutes != 1 || x.Note != "propre" ||
@@ -69,7 +69,7 @@ func TestInterventionFromAPhoneIsNoRecordBeforeItsMemberConfirmsIt(t *testing.T)
 		(*records)[0].Member != x.Endorser {
 		t.Errorf("%+v", (*records)[0])
 	}
-	if err := b.touch(panel.Order{Do: "confirm", Arg: id}); !errors.Is(err, panel.NotNow) || len(*records) != 1 {
+	if err := b.touch(panel.Touch{Do: "confirm", Arg: id}); !errors.Is(err, panel.NotNow) || len(*records) != 1 {
 		t.Errorf("confirmed twice: %v, %d records", err, len(*records))
 	}
 }
@@ -83,14 +83,14 @@ func TestCardAfterAFormFromAPhoneAsksAndStartsNothing(t *testing.T) {
 		b.tap(lea)
 		b.tap(lea)
 		records := b.hear()
-		if _, err := b.phones(panel.Ask{Do: "report"}, panel.Entry{Item: "noise"}); err != nil {
+		if _, err := b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "noise"}); err != nil {
 			t.Fatal(err)
 		}
 		b.now = b.now.Add(5 * time.Minute) // it has cooled down
 		b.step(t.Context(), session.Tick{})
 		b.wants(b.tap(lea), "[ready]")
 		if do != "" {
-			if err := b.touch(panel.Order{Do: do, Arg: b.unsigned[0].id}); err != nil || len(b.unsigned) != 0 {
+			if err := b.touch(panel.Touch{Do: panel.Action(do), Arg: b.unsigned[0].id}); err != nil || len(b.unsigned) != 0 {
 				t.Error(err)
 			}
 		}
@@ -103,7 +103,7 @@ func TestCardAfterAFormFromAPhoneAsksAndStartsNothing(t *testing.T) {
 		if (signed == 1) != (do == "confirm") {
 			t.Errorf("%q: %d signed records", do, signed)
 		}
-		b.Panel.Settle()
+		b.Panel.EndFlash()
 		b.wants(b.tap(lea), "session-start RELAY ON [on]")
 	}
 }
@@ -113,7 +113,7 @@ func TestCardAfterAFormFromAPhoneAsksAndStartsNothing(t *testing.T) {
 func TestDangerFromAPhoneStopsNothingBeforeItIsConfirmed(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
-	f, _ := b.open(panel.Ask{Here: true, Do: "report"})
+	f, _ := b.open(panel.FormRequest{Here: true, Do: "report"})
 	b.tap(lea)
 	records := b.hear()
 	waits, err := b.written(t.Context(), f.Token, panel.Entry{Item: "dangerous", Note: "fumée", Now: true})
@@ -131,7 +131,7 @@ func TestDangerFromAPhoneStopsNothingBeforeItIsConfirmed(t *testing.T) {
 		t.Errorf("the next person reads %q", v.Note.FR)
 	}
 	b.tap(zoe)
-	if err := b.touch(panel.Order{Do: "confirm", Arg: b.unsigned[0].id}); err != nil || b.relay || !b.dangerAt.IsZero() ||
+	if err := b.touch(panel.Touch{Do: "confirm", Arg: b.unsigned[0].id}); err != nil || b.relay || !b.dangerAt.IsZero() ||
 		len(b.state.Tags) != 1 ||
 		b.state.Tags[0].By != "m-9d017e" {
 		t.Errorf("%v, relay %v, %+v", err, b.relay, b.state.Tags)
@@ -139,7 +139,7 @@ func TestDangerFromAPhoneStopsNothingBeforeItIsConfirmed(t *testing.T) {
 
 	b = newBench(t)
 	b.tap(zoe)
-	b.phones(panel.Ask{Do: "report"}, panel.Entry{Item: "dangerous"})
+	b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "dangerous"})
 	b.now = b.now.Add(formLife)
 	b.expireUnsigned()
 	b.tap(lea)
@@ -156,7 +156,7 @@ func TestDangerFromAPhoneStopsNothingBeforeItIsConfirmed(t *testing.T) {
 		t.Error("it is shown after the maintainer has been there")
 	}
 	b.tap(zoe)
-	b.phones(panel.Ask{Do: "report"}, panel.Entry{Item: "dangerous"})
+	b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "dangerous"})
 	b.now = b.now.Add(dangerNoted)
 	b.expireUnsigned()
 	b.show()
@@ -170,7 +170,7 @@ func TestMentorWhomALearnerWaitsForIsAskedLater(t *testing.T) {
 	b := newBench(t)
 	b.tap(karim)
 	b.tap(karim)
-	b.phones(panel.Ask{Do: "report"}, panel.Entry{Item: "noise"})
+	b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "noise"})
 	b.now = b.now.Add(5 * time.Minute)
 	b.step(t.Context(), session.Tick{})
 	b.tap(jules)
@@ -185,7 +185,7 @@ func TestPhotoOfAnUnsignedProblemStays(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	photo, dir := pictureIn(t)
-	b.phones(panel.Ask{Do: "report"}, panel.Entry{Item: "broken", Photo: photo})
+	b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "broken", Photo: photo})
 	b.dropUnsigned(func(unsignedForm) bool { return true })
 	if _, err := os.Stat(dir + "/" + photo.Name + ".jpg"); err != nil || !b.droppedAt.IsZero() {
 		t.Errorf("%v, dropped at %v", err, b.droppedAt)
@@ -207,7 +207,7 @@ func TestFormThatNobodyConfirmsIsDroppedWithItsPhotoAndSaid(t *testing.T) {
 			}
 		},
 		"denied": func(b *bench) {
-			if err := b.touch(panel.Order{Do: "deny", Arg: b.unsigned[0].id}); err != nil || !strings.Contains(b.log.String(), "form denied by its member") {
+			if err := b.touch(panel.Touch{Do: "deny", Arg: b.unsigned[0].id}); err != nil || !strings.Contains(b.log.String(), "form denied by its member") {
 				t.Errorf("%v, log:\n%s", err, b.log.String())
 			}
 		},
@@ -216,7 +216,7 @@ func TestFormThatNobodyConfirmsIsDroppedWithItsPhotoAndSaid(t *testing.T) {
 		b := newBench(t)
 		b.tap(ines)
 		photo, dir := pictureIn(t)
-		if _, err := b.phones(panel.Ask{Do: "log"}, panel.Entry{Item: "lens-cleaning", Photo: photo}); err != nil {
+		if _, err := b.phones(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Photo: photo}); err != nil {
 			t.Fatal(err)
 		}
 		records := b.hear()
@@ -228,8 +228,8 @@ func TestFormThatNobodyConfirmsIsDroppedWithItsPhotoAndSaid(t *testing.T) {
 	b := newBench(t)
 	b.tap(ines)
 	photo, dir := pictureIn(t)
-	b.phones(panel.Ask{Do: "log"}, panel.Entry{Item: "lens-cleaning", Photo: photo})
-	if err := b.touch(panel.Order{Do: "confirm", Arg: b.unsigned[0].id}); err != nil {
+	b.phones(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Photo: photo})
+	if err := b.touch(panel.Touch{Do: "confirm", Arg: b.unsigned[0].id}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(dir + "/" + photo.Name + ".jpg"); err != nil {
@@ -253,18 +253,18 @@ func pictureIn(t *testing.T) (panel.Picture, string) {
 func TestFormsFromPhonesAreCountedApart(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
-	mine, _ := b.open(panel.Ask{Here: true, Do: "report"})
+	mine, _ := b.open(panel.FormRequest{Here: true, Do: "report"})
 	b.tap(zoe)
 	sent := 0
 	for range 3 * reportsMax {
-		if _, err := b.phones(panel.Ask{Do: "report"}, panel.Entry{Item: "noise"}); err == nil {
+		if _, err := b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "noise"}); err == nil {
 			sent++
 		}
 	}
 	if sent != formsEach || len(b.unsigned) != formsEach {
 		t.Errorf("%d of one member's were taken, %d wait, want %d", sent, len(b.unsigned), formsEach)
 	}
-	if err := b.fills(panel.Ask{Here: true, Do: "report"}, panel.Entry{Item: "noise"}); err != nil {
+	if err := b.fills(panel.FormRequest{Here: true, Do: "report"}, panel.Entry{Item: "noise"}); err != nil {
 		t.Error("a member's own report is refused for what phones sent: ", err)
 	}
 	if _, ok := b.opened(mine.Token); !ok {
@@ -273,17 +273,17 @@ func TestFormsFromPhonesAreCountedApart(t *testing.T) {
 	b.tap(jules) // a danger is taken though no more forms can wait for him, as often as he may report
 	sent = 0
 	for range 3 * reportsMax {
-		if _, err := b.phones(panel.Ask{Do: "report"}, panel.Entry{Item: "dangerous"}); err == nil {
+		if _, err := b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "dangerous"}); err == nil {
 			sent++
 		}
 	}
 	if sent != reportsMax {
 		t.Errorf("%d dangers of one member's were taken, want %d", sent, reportsMax)
 	}
-	if err := b.fills(panel.Ask{Here: true, Do: "report"}, panel.Entry{Item: "noise"}); err != nil {
+	if err := b.fills(panel.FormRequest{Here: true, Do: "report"}, panel.Entry{Item: "noise"}); err != nil {
 		t.Error("a member's own report is refused for what phones sent: ", err)
 	}
-	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); err != nil {
+	if _, err := b.open(panel.FormRequest{Here: true, Do: "report"}); err != nil {
 		t.Fatal(err)
 	}
 	for i := range formsMost {
@@ -296,21 +296,21 @@ func TestFormsFromPhonesAreCountedApart(t *testing.T) {
 		)
 	}
 	n := len(b.forms)
-	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); err == nil || len(b.forms) != n-1 {
+	if _, err := b.open(panel.FormRequest{Here: true, Do: "report"}); err == nil || len(b.forms) != n-1 {
 		// more than the limit: his own oldest is gone, and still there is no room
 		t.Errorf("%v, %d forms of %d", err, len(b.forms), n)
 	}
 	b.forms = b.forms[len(b.forms)-formsMost+1:]
 	b.tap(ines)
-	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); err != nil {
+	if _, err := b.open(panel.FormRequest{Here: true, Do: "report"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); err != nil || len(b.forms) != formsMost {
+	if _, err := b.open(panel.FormRequest{Here: true, Do: "report"}); err != nil || len(b.forms) != formsMost {
 		t.Errorf("where all places are taken a member's new form replaces their own: %v, %d forms", err, len(b.forms))
 	}
 	n = len(b.forms)
 	b.tap(karim)
-	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); !errors.Is(err, panel.TooManyForms) || len(b.forms) != n {
+	if _, err := b.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.TooManyForms) || len(b.forms) != n {
 		t.Errorf("%v, %d forms of %d", err, len(b.forms), n)
 	}
 }

@@ -59,7 +59,7 @@ func (m *Machine) upkeep(ctx context.Context) {
 	}
 	for id, w := range want {
 		if !m.state.Running() && m.state.Phase != session.Awaiting && !slices.ContainsFunc(m.state.Tags, func(t session.Tag) bool { return t.ID == id }) {
-			m.step(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: m.speak(panel.Overdue(mach.KindName(w.Kind))), Since: m.Now()}})
+			m.step(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: m.speak(panel.MaintenanceTagReason(mach.KindName(w.Kind))), Since: m.Now()}})
 		}
 	}
 	for _, t := range slices.Clone(m.state.Tags) {

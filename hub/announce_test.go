@@ -20,9 +20,8 @@ func TestAnnouncementBearsAddressAndPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	h := &Hub{c: Config{Site: "biklab"}}
-	h.joined.listen = l
-	stop, err := h.announce(lo)
+	joined := &enrolments{core: &core{c: Config{Site: "biklab"}}, listener: l}
+	stop, err := joined.announce(lo)
 	if err != nil {
 		t.Fatal(err)
 	}

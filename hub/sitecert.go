@@ -108,17 +108,17 @@ func (s *siteCert) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 }
 
 // machinesCA is the authority that machines pin, DER.
-func (h *Hub) machinesCA() []byte {
-	if s := h.joined.site; s != nil {
+func (en *enrolments) machinesCA() []byte {
+	if s := en.siteCert; s != nil {
 		return s.ca.Raw
 	}
-	return h.joined.authority.Certificate()
+	return en.authority.Certificate()
 }
 
 // machinesCert gives the certificate that machines verify.
-func (h *Hub) machinesCert() func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if s := h.joined.site; s != nil {
+func (en *enrolments) machinesCert() func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if s := en.siteCert; s != nil {
 		return s.get
 	}
-	return h.joined.authority.Server(h.c.Join.Name)
+	return en.authority.Server(en.core.c.Join.Name)
 }

@@ -312,7 +312,7 @@ func csvText(t *testing.T, rows [][]string) string {
 
 func TestIssuerOfAValidBadgeHasItsNameInThePolicy(t *testing.T) {
 	p := &Pages{
-		Options: Options{IssuerName: func(as string) string { return map[string]string{"did:key:z1": "Notre lieu"}[as] }},
+		o: Options{IssuerName: func(as string) string { return map[string]string{"did:key:z1": "Notre lieu"}[as] }},
 	}
 	for _, c := range []struct{ issuer, verdict, want string }{
 		{"did:key:z1", "valid", "Notre lieu"}, {"did:key:z1", "invalid", "did:key:z1"}, {"did:key:z2", "valid", "did:key:z2"},

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 )
 
 // log is what a daemon says.
@@ -34,7 +34,7 @@ func (l *log) String() string {
 }
 
 // daemon runs portillond from what an enrolment wrote, as its unit would, below another root.
-func (e *Enrolment) daemon(t *testing.T, c machined.Config) *log {
+func (e *Enrolment) daemon(t *testing.T, c daemoncmd.Config) *log {
 	t.Helper()
 	file := e.path(filepath.Join(e.Dir, c.Machine+".yaml"))
 	text, err := os.ReadFile(file)

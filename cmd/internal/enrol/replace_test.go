@@ -8,7 +8,7 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"golang.org/x/mod/sumdb/note"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/hub/ledger/ledgertest"
 	"portillon/wire"
 )
@@ -19,7 +19,7 @@ const (
 )
 
 // journal is the journal of an enrolled machine, in memory.
-func (e *Enrolment) journal(t *testing.T, c machined.Config, g wire.Generation, records int) *ledgertest.Machine {
+func (e *Enrolment) journal(t *testing.T, c daemoncmd.Config, g wire.Generation, records int) *ledgertest.Machine {
 	t.Helper()
 	s, public, err := c.Signer(e.store())
 	if err != nil {
