@@ -52,7 +52,7 @@ var law = []struct {
 		"the directory that becomes a bundle; rfid reads card numbers",
 	},
 	{"daemon", []string{"rfid", "policy", "wire", "daemon/..."}, "the corridor opens every door of the machine"},
-	{"daemon/session", []string{"policy", "wire"}, "the session is pure"},
+	{"daemon/session", []string{"rfid", "policy", "wire"}, "the session is pure: of a reader it knows the numbers of cards"},
 	{"daemon/relay", []string{"daemon/relay/..."}, "the relay knows no member, no policy, no network"},
 	{"daemon/journal", []string{"policy", "wire", "dberror"}, "a room of its own"},
 	{

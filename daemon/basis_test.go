@@ -62,7 +62,7 @@ func TestRecordsSayWhatTheirDecisionRestedOn(t *testing.T) {
 	step(lea, wire.SessionStart)
 	step(lea, wire.SessionEnd)
 	step(karim, wire.SessionStart)
-	if rep := b.order(t.Context(), control.Request{Do: "role", Role: "mentor"}, ""); !rep.OK {
+	if rep := b.operator.order(t.Context(), control.Request{Do: "role", Role: "mentor"}, ""); !rep.OK {
 		t.Fatal(rep)
 	}
 	check(b.notes.last)
@@ -83,7 +83,7 @@ func TestRecordsSayWhatTheirDecisionRestedOn(t *testing.T) {
 
 func TestTheBasisSaysWhatTheCardProved(t *testing.T) {
 	b := strongBench(t)
-	b.state.ReaderDown = false
+	b.m.state.Holds.ReaderDown = false
 	for _, p := range []rfid.Proof{rfid.NumberOnly, rfid.AES} {
 		b.proves(lea, p)
 		text := string(mustJSON(b.notes.kept[0].Body))

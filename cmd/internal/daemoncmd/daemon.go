@@ -168,7 +168,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	}
 	d.panel = panel.New(panel.Config{Machine: policy.MachineID(d.c.Machine), Name: policy.Text{FR: d.c.Machine, EN: d.c.Machine}, Now: d.clock.now,
 		Framed: d.c.Panel.Framed, URL: d.c.Panel.URL, Screens: d.c.Panel.Screens, Actions: clerk{d}, Photos: d.album()})
-	p := daemon.Parts{Site: policy.SiteID(d.c.Site), Machine: policy.MachineID(d.c.Machine), Now: d.clock.now, Trusted: d.clock.trusted,
+	p := daemon.Config{Site: policy.SiteID(d.c.Site), Machine: policy.MachineID(d.c.Machine), Now: d.clock.now, Trusted: d.clock.trusted,
 		NewID: newID, Program: Version, HasBusy: d.c.Relay.Busy != "", Ignore: d.c.Relay.Ignore, Reader: d.c.Reader.Kind != noReader, Journal: records{d.journal}, Switch: d.guard, Panel: d.panel, Roster: first, Logger: d.log,
 		Taps: d.taps, Signals: signals, Tags: was.tags, RemovedTags: removed, Practice: was.practice, Done: was.done, Ran: was.ran, Owed: owed, RestartScreen: restartScreen(os.Getenv("RUNTIME_DIRECTORY"), d.c.Machine)}
 	p.LastTrusted, p.Keys = d.journal.LastTrusted, d.stateKeys
@@ -283,17 +283,17 @@ type clerk struct{ d *Daemon }
 
 // Do implements panel.Actions.
 func (c clerk) Do(ctx context.Context, o panel.Touch) error {
-	return daemon.Clerk{Machine: c.d.machine}.Do(ctx, o)
+	return c.d.machine.Actions().Do(ctx, o)
 }
 
 // Form implements panel.Actions.
 func (c clerk) Form(ctx context.Context, a panel.FormRequest) (panel.Form, error) {
-	return daemon.Clerk{Machine: c.d.machine}.Form(ctx, a)
+	return c.d.machine.Actions().Form(ctx, a)
 }
 
 // Write implements panel.Actions.
 func (c clerk) Write(ctx context.Context, token string, e panel.Entry) (policy.Text, error) {
-	return daemon.Clerk{Machine: c.d.machine}.Write(ctx, token, e)
+	return c.d.machine.Actions().Write(ctx, token, e)
 }
 
 // album keeps at most 200 MB of photos beside the journal: some 800 of those that a phone's page sends.
