@@ -19,7 +19,7 @@ const (
 	// least is the share of the generated mutants, in percent, that the tests must catch.
 	least = 90
 	// runTimeout bounds the run of one test without a mutant.
-	runTimeout = 4 * time.Minute
+	runTimeout = 10 * time.Minute
 )
 
 // Generated makes n mutants of the package under test. explained holds the reason for each of them, by its id, that no
