@@ -111,3 +111,57 @@ func TestHubThatAnswersIsAskedAgainAfterProbeOnly(t *testing.T) {
 	u.SetState(wire.State{Machine: "laser"})
 	within(t, "a wait of Probe", probed)
 }
+
+// A record of an earlier start may have a clock reading below the present one's: the boot id tells them apart.
+func TestRecordOfAnEarlierStartIsDatedByTheWallClock(t *testing.T) {
+	now := moment{boot: "b", mono: 5000, wall: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC), trusted: true}
+	r := wire.Record{Boot: "a", Mono: 3000, Wall: now.wall.Add(-time.Hour), Clock: wire.ClockTrusted}
+	if got, want := now.written(r), 5000-time.Hour.Milliseconds(); got != want {
+		t.Errorf("%d, want %d", got, want)
+	}
+}
+
+// statesSent runs set against an uplink, then has it publish a reply, and returns how many states were sent until then.
+func statesSent(t *testing.T, set func(u *Uplink, sent <-chan bool)) int64 {
+	var states atomic.Int64
+	sent, replied := make(chan bool, 1), make(chan bool, 1)
+	b := broker(t, func(b *brokertest.Broker) {
+		b.Decide = func(m brokertest.Message) brokertest.Fate {
+			switch {
+			case m.Topic == topics.State("laser"):
+				states.Add(1)
+				replaceOldest(sent, true)
+			case m.Topic == topics.Reply("laser") && len(m.Payload) > 0:
+				replaceOldest(replied, true)
+			}
+			return brokertest.Deliver
+		}
+	})
+	online := make(chan bool, 10)
+	u, _ := run(t, patient(t, b.URL()), memoryJournal(t), Handlers{
+		Online:  func(on bool) { online <- on },
+		Command: func(context.Context, []byte) []byte { return []byte("done") },
+	})
+	within(t, "the connection", online)
+	set(u, sent)
+	b.Publish(topics.Command("laser"), []byte("now"), false)
+	within(t, "the reply", replied)
+	return states.Load()
+}
+
+func TestNoStateIsSentBeforeThereIsOne(t *testing.T) {
+	if n := statesSent(t, func(*Uplink, <-chan bool) {}); n != 0 {
+		t.Errorf("%d states were sent", n)
+	}
+}
+
+func TestEqualStateIsNotSentAgain(t *testing.T) {
+	n := statesSent(t, func(u *Uplink, sent <-chan bool) {
+		u.SetState(wire.State{Machine: "laser", Journal: 1})
+		within(t, "the state", sent)
+		u.SetState(wire.State{Machine: "laser", Journal: 1})
+	})
+	if n != 1 {
+		t.Errorf("%d states were sent, want 1", n)
+	}
+}
