@@ -35,7 +35,7 @@ func (ms *messages) receive(l *link, m mqtt.Message) error {
 		ms.fleet.change(id, func(x *Machine) {
 			was := x.Online
 			if x.Online = string(m.Payload()) == wire.Online; x.Online && !was {
-				x.notes.appeared = time.Now()
+				x.notes.appeared = ms.core.now()
 			}
 		})
 	}

@@ -155,10 +155,10 @@ func (tk *tagKeeper) bringTag(ctx context.Context, t Tag, tried map[string]time.
 		tk.noteTag(t, "")
 		return os.Remove(filepath.Join(tk.core.c.tags(), t.ID+".json"))
 	case last == wire.Tagged && !lost,
-		time.Since(tried[t.ID]) < askAgain && (!m.Online || tried[t.ID].After(m.notes.appeared)):
+		tk.core.now().Sub(tried[t.ID]).Abs() < askAgain && (!m.Online || tried[t.ID].After(m.notes.appeared)):
 		return nil // what says that a machine is there may be lost, so one that seems away is told too, now and then
 	}
-	tried[t.ID] = time.Now()
+	tried[t.ID] = tk.core.now()
 	ctx, cancel := context.WithTimeoutCause(ctx, tagReply, ErrNoReply)
 	defer cancel()
 	r, err := tk.commands.command(ctx, t.Machine, wire.Command{Do: "tag", Tag: t.ID, Reason: t.Reason, Now: t.Now})
