@@ -15,6 +15,7 @@ import (
 	"portillon/hub/store"
 	"portillon/keykind"
 	"portillon/policy"
+	"portillon/wire"
 	"portillon/yamlfile"
 )
 
@@ -216,7 +217,7 @@ func (p parser) machines(n yamlfile.Node, site string) []MachineConfig {
 	var out []MachineConfig
 	for _, e := range n.Pairs() {
 		m := MachineConfig{ID: policy.MachineID(e.Key)}
-		if id := e.KeyNode.Slug(); id == "" || id == "ack" || id == "bundle" {
+		if id := e.KeyNode.Slug(); id == "" || wire.Reserved(policy.MachineID(id)) {
 			e.KeyNode.Fault("", "%q cannot be a machine's id", e.Key)
 		}
 		e.Value.Required().Only("key", "password-file")

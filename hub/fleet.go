@@ -7,13 +7,11 @@ import (
 	"sync"
 	"time"
 
-	mqtt "github.com/eclipse/paho.mqtt.golang"
-
 	"portillon/hub/enrol"
 	"portillon/hub/ledger"
 	"portillon/policy"
 	"portillon/wire"
-	"portillon/wire/mqttguard"
+	"portillon/wire/mqtt"
 )
 
 // Machine is how a machine stands, as far as the hub knows.
@@ -89,7 +87,7 @@ type messages struct {
 	cards      *cards
 	enrolments *enrolments
 
-	logDropped func(mqttguard.Dropped)
+	logDropped func(mqtt.Dropped)
 }
 
 // has reports whether there is such a machine.
@@ -123,15 +121,6 @@ func (fl *fleet) know(id policy.MachineID) error {
 		return err
 	}
 	return nil
-}
-
-// saw notes when a machine last said anything. What is retained may be old.
-func (fl *fleet) saw(m mqtt.Message) {
-	for _, what := range heard {
-		if id, ok := fl.core.topics.Machine(m.Topic(), what); ok && !m.Retained() && what != "availability" {
-			fl.change(id, func(x *Machine) { x.Seen = fl.core.now() })
-		}
-	}
 }
 
 // standing is how a machine stands, for the enrolment's list.

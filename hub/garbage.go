@@ -1,15 +1,12 @@
 package hub
 
 import (
-	"strings"
 	"time"
 
-	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"golang.org/x/mod/sumdb/note"
 
-	"portillon/policy"
 	"portillon/wire"
-	"portillon/wire/mqttguard"
+	"portillon/wire/mqtt"
 )
 
 // Dropped is the last message of a machine that was too large for this hub.
@@ -24,9 +21,9 @@ type Dropped struct {
 const maxCleanups = 64
 
 // dropped notes a message that the guard did not pass on. The library's reader calls it: it does not block.
-func (ms *messages) dropped(l *link, d mqttguard.Dropped) {
+func (ms *messages) dropped(l *link, d mqtt.Dropped) {
 	ms.logDropped(d)
-	if id, _ := ms.topicOwner(d.Topic); id != "" {
+	if _, id, _ := ms.core.topics.Parse(d.Topic); id != "" {
 		ms.fleet.change(id, func(m *Machine) {
 			n := 1
 			if m.Dropped != nil {
@@ -43,22 +40,6 @@ func (ms *messages) dropped(l *link, d mqttguard.Dropped) {
 	}
 }
 
-// topicOwner reads the machine and the kind of a topic that belongs to one machine.
-func (ms *messages) topicOwner(topic string) (policy.MachineID, string) {
-	rest, ok := strings.CutPrefix(topic, "portillon/"+string(ms.core.c.Site)+"/")
-	if !ok {
-		return "", ""
-	}
-	first, second, ok := strings.Cut(rest, "/")
-	switch {
-	case !ok || first == "" || second == "" || strings.ContainsAny(rest, "+#"):
-		return "", ""
-	case first == "ack":
-		return policy.MachineID(second), "ack"
-	}
-	return policy.MachineID(first), second
-}
-
 // tidy replaces what is retained on a topic of the hub, or of a machine that is not enrolled. An enrolled machine
 // clears its own topics when it connects.
 func (ms *messages) tidy(l *link, topic string) error {
@@ -68,29 +49,33 @@ func (ms *messages) tidy(l *link, topic string) error {
 		}
 		return l.publish(topic, true, nil)
 	}
-	id, kind := ms.topicOwner(topic)
+	name, id, _ := ms.core.topics.Parse(topic)
 	switch enrolled := ms.fleet.has(id); {
 	case id == "":
 		return nil
-	case !enrolled, kind == "command":
+	case !enrolled, hubNeverRetains(name):
 		ms.core.log.Info("retained message cleared", "topic", topic)
 		return l.publish(topic, true, nil)
-	case kind == "ack":
+	case name.Name == wire.TopicAck:
 		return ms.acknowledge(l, id)
 	}
 	return nil
 }
 
+// hubNeverRetains reports whether the hub publishes on a topic, and retains nothing there: what is retained is somebody
+// else's.
+func hubNeverRetains(t wire.Topic) bool { return t.Hub == wire.Publishes && !t.Retained }
+
 // isGarbage reports whether a retained message should not be there.
 func (ms *messages) isGarbage(m mqtt.Message) bool {
-	if !m.Retained() || len(m.Payload()) == 0 {
+	if !m.Retained || len(m.Payload) == 0 {
 		return false
 	}
-	if m.Topic() == ms.core.topics.Bundle() {
-		return ms.core.c.Bundle.Key == nil || !ms.isManifest(m.Payload())
+	if m.Topic == ms.core.topics.Bundle() {
+		return ms.core.c.Bundle.Key == nil || !ms.isManifest(m.Payload)
 	}
-	id, kind := ms.topicOwner(m.Topic())
-	return id != "" && (kind == "command" || !ms.fleet.has(id))
+	topic, id, _ := ms.core.topics.Parse(m.Topic)
+	return id != "" && (hubNeverRetains(topic) || !ms.fleet.has(id))
 }
 
 func (ms *messages) isManifest(data []byte) bool {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	mqtt "github.com/eclipse/paho.mqtt.golang"
-
 	"portillon/hub/ledger"
 	"portillon/hub/store"
 	"portillon/policy"
@@ -17,57 +15,6 @@ import (
 // askAgain is how soon a machine whose state shows that it lacks something is sent the same again: a machine that
 // refuses a bundle would otherwise be asked for ever.
 const askAgain = 30 * time.Second
-
-// receive handles one message that is no batch. An error ends the connection: it is the broker's, never the sender's or
-// the database's.
-func (ms *messages) receive(l *link, m mqtt.Message) error {
-	if ms.isGarbage(m) {
-		return ms.tidy(l, m.Topic())
-	}
-	if len(m.Payload()) == 0 { // a topic was cleared
-		return nil
-	}
-	ms.fleet.saw(m)
-	if id, ok := ms.core.topics.Machine(m.Topic(), "state"); ok {
-		return ms.state(l, id, m.Payload())
-	}
-	if id, ok := ms.core.topics.Machine(m.Topic(), "availability"); ok {
-		ms.fleet.change(id, func(x *Machine) {
-			was := x.Online
-			if x.Online = string(m.Payload()) == wire.Online; x.Online && !was {
-				x.notes.appeared = ms.core.now()
-			}
-		})
-	}
-	if id, ok := ms.core.topics.Machine(m.Topic(), "reply"); ok {
-		ms.commands.reply(id, m.Payload())
-	}
-	return nil
-}
-
-// maxTogether is how many batches that wait are kept in one transaction: a site that comes back after a power cut sends
-// many at once, and each commit waits for the disk.
-const maxTogether = 16
-
-// receiveWaiting handles a message, and with it the batches that wait behind it.
-func (ms *messages) receiveWaiting(l *link, m mqtt.Message) error {
-	var batches []ledger.Batch
-	for {
-		id, ok := ms.core.topics.Machine(m.Topic(), "records")
-		if !ok || len(m.Payload()) == 0 || ms.isGarbage(m) {
-			return errors.Join(ms.records(l, batches), ms.receive(l, m))
-		}
-		ms.fleet.saw(m)
-		if batches = append(batches, ledger.Batch{Machine: id, Data: m.Payload()}); len(batches) == maxTogether {
-			return ms.records(l, batches)
-		}
-		select {
-		case m = <-l.in:
-		default:
-			return ms.records(l, batches)
-		}
-	}
-}
 
 // took acknowledges a batch. A gap, and records that are held already, are acknowledged as far as they go: the machine
 // sends on from there. What cannot be true is not answered.

@@ -13,7 +13,7 @@ import (
 	"portillon/openbadge"
 	"portillon/policy"
 	"portillon/wire"
-	"portillon/wire/mqttguard"
+	"portillon/wire/mqtt"
 )
 
 // core is what every part of a hub needs. New sets it before any part works.
@@ -44,7 +44,7 @@ func newParts(k *core) *Hub {
 	joined := &enrolments{core: k, fleet: machines, commands: orders, services: site}
 	keys.enrolments, keys.services, bundles.services = joined, site, site
 	received := &messages{core: k, fleet: machines, bundles: bundles, commands: orders, health: database, cards: keys,
-		enrolments: joined, logDropped: mqttguard.Log(k.log, k.now)}
+		enrolments: joined, logDropped: mqtt.LogDropped(k.log, k.now)}
 	link := &connector{core: k, fleet: machines, bundles: bundles, commands: orders, messages: received,
 		heard: make(chan struct{})}
 	joined.connector = link

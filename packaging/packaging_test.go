@@ -188,7 +188,7 @@ func TestEveryFileOfTheWiringIsInThePackage(t *testing.T) {
 			}
 		}
 	}
-	for _, hint := range []string{"cmd/internal/machined/main.go", "packaging/man/portillond.8", "README.md"} {
+	for _, hint := range []string{"cmd/internal/daemoncmd/main.go", "packaging/man/portillond.8", "README.md"} {
 		if !strings.Contains(read(t, hint), "/"+page) {
 			t.Errorf("%s does not say that the wiring page is in /%s", hint, page)
 		}
@@ -311,7 +311,7 @@ func TestFrozenScreenIsRestartedByUnitsAlone(t *testing.T) {
 	if !slices.Contains(strings.Fields(all["portillon-panel.service"].one("Wants")), "portillon-panel-restart.path") {
 		t.Error("nothing starts the path unit with the screen's")
 	}
-	if source := read(t, "cmd/internal/machined/screen.go"); !strings.Contains(source, `".screen-stuck"`) ||
+	if source := read(t, "cmd/internal/daemoncmd/screen.go"); !strings.Contains(source, `".screen-stuck"`) ||
 		path.one("PathExistsGlob") != "/run/portillon/*.screen-stuck" {
 		t.Errorf("the path unit waits for %s, the daemon writes another file", path.one("PathExistsGlob"))
 	}
@@ -436,7 +436,7 @@ func TestManualNamesEveryVerbAndFlag(t *testing.T) {
 	if n := strings.Count(manual, "\n.It Ic "); n != len(verbs) {
 		t.Errorf("portillon.1 has %d verbs, the program %d", n, len(verbs))
 	}
-	for page, source := range map[string]string{"portillond.8": "cmd/internal/machined/main.go", "portillon-hub.8": "cmd/internal/hubd/main.go"} {
+	for page, source := range map[string]string{"portillond.8": "cmd/internal/daemoncmd/main.go", "portillon-hub.8": "cmd/internal/hubd/main.go"} {
 		text := read(t, "packaging/man/"+page)
 		for _, f := range regexp.MustCompile(`fs\.\w+\("([a-z-]+)"`).FindAllStringSubmatch(read(t, source), -1) {
 			if !strings.Contains(plain(text), "\n.It Fl "+f[1]) && f[1] != "demo-clock" {

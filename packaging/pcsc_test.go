@@ -28,7 +28,7 @@ func TestPolkitLetsOnlyTheDaemonsUserSpeakToPcscd(t *testing.T) {
 
 // What -check and doctor tell people to look at and to install is what the package ships and suggests.
 func TestCuresOfPCSCReadersNameWhatThePackageHas(t *testing.T) {
-	script, cures := read(t, "packaging/build-deb"), read(t, "cmd/internal/machined/pcsc.go")
+	script, cures := read(t, "packaging/build-deb"), read(t, "cmd/internal/daemoncmd/pcsc.go")
 	for _, file := range []string{
 		"/usr/share/polkit-1/rules.d/60-portillon.rules", "/usr/lib/modprobe.d/portillon.conf",
 	} {

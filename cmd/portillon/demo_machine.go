@@ -15,8 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/cmd/internal/enrol"
-	"portillon/cmd/internal/machined"
 	"portillon/cmd/internal/setup"
 	"portillon/daemon/control"
 	"portillon/daemon/relay/gpio/sim"
@@ -55,7 +55,7 @@ func (m *demoMachine) join(ctx context.Context, d *demo) error {
 		return err
 	}
 	var said bytes.Buffer
-	e := enrol.Enrolment{Host: demoHost{now: d.now}, Out: &said, Program: machined.Version,
+	e := enrol.Enrolment{Host: demoHost{now: d.now}, Out: &said, Program: daemoncmd.Version,
 		Options: enrol.Options{Address: d.hub.MachinesAddr(), Code: code.Text, Folder: m.dir, Lang: policy.English}}
 	if err := e.Run(ctx); err != nil {
 		return fmt.Errorf("%w\n%s", err, said.String())

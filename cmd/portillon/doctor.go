@@ -9,8 +9,8 @@ import (
 	"syscall"
 
 	"portillon/cmd/internal/acceptance"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/cmd/internal/doctor"
-	"portillon/cmd/internal/machined"
 	"portillon/cmd/internal/setup"
 	"portillon/policy"
 )
@@ -21,12 +21,12 @@ func firmwareRender(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	c, err := machined.ReadConfig(rest[0])
+	c, err := daemoncmd.ReadConfig(rest[0])
 	if err == nil {
 		err = c.CheckWires()
 	}
 	if err != nil {
-		return (&failure{code: 2, err: err}).hinted("%s", machined.Samples())
+		return (&failure{code: 2, err: err}).hinted("%s", daemoncmd.Samples())
 	}
 	if c.Simulated() {
 		return no("%s: its pins are simulated: there is nothing to render", rest[0]).hinted(`on a Pi: relay: { pin: "gpio:pinctrl-/17" }`)
@@ -49,12 +49,12 @@ func doctorVerb(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	c, err := machined.ReadConfig(rest[0])
+	c, err := daemoncmd.ReadConfig(rest[0])
 	if err == nil {
 		err = c.CheckWires()
 	}
 	if err != nil {
-		return (&failure{code: 2, err: err}).hinted("%s", machined.Samples())
+		return (&failure{code: 2, err: err}).hinted("%s", daemoncmd.Samples())
 	}
 	here := doctor.Here(c)
 	var found []doctor.Finding

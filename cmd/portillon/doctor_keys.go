@@ -6,15 +6,15 @@ import (
 	"os"
 	"path/filepath"
 
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/cmd/internal/doctor"
-	"portillon/cmd/internal/machined"
 	"portillon/hub"
 	"portillon/policy"
 )
 
 // hubBeside finds the hub.yaml whose keys a machine's are compared with: the one that is named, or one of the same site
 // beside the machine's file. nil: there is none.
-func hubBeside(c machined.Config, file, named string) func() (doctor.Pinned, error) {
+func hubBeside(c daemoncmd.Config, file, named string) func() (doctor.Pinned, error) {
 	path := named
 	if path == "" {
 		path = filepath.Join(filepath.Dir(file), "hub.yaml")
@@ -29,7 +29,7 @@ func hubBeside(c machined.Config, file, named string) func() (doctor.Pinned, err
 }
 
 // pinnedIn reads the keys that a hub.yaml names, and the machine's own from where it stands.
-func pinnedIn(c machined.Config, path, store string) (doctor.Pinned, error) {
+func pinnedIn(c daemoncmd.Config, path, store string) (doctor.Pinned, error) {
 	h, err := hub.ReadConfig(path)
 	if err != nil {
 		return doctor.Pinned{}, err

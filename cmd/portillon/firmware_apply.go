@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"portillon/cmd/internal/bootconfig"
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/policy"
 )
 
@@ -47,12 +47,12 @@ func firmwareApply(_ context.Context, w stdio, args []string) error {
 	if f.asJSON && !f.yes && !f.dry {
 		return wrong("firmware apply: --json asks nothing: it wants --yes or --dry-run")
 	}
-	c, err := machined.ReadConfig(rest[0])
+	c, err := daemoncmd.ReadConfig(rest[0])
 	if err == nil {
 		err = c.CheckWires()
 	}
 	if err != nil {
-		return (&failure{code: 2, err: err}).hinted("%s", machined.Samples())
+		return (&failure{code: 2, err: err}).hinted("%s", daemoncmd.Samples())
 	}
 	if c.Simulated() {
 		return no("%s: its pins are simulated: config.txt needs nothing for it",
@@ -72,7 +72,7 @@ func firmwareApply(_ context.Context, w stdio, args []string) error {
 }
 
 // finish shows the plan, asks, writes, and says what is left to do.
-func (f applyFlags) finish(w stdio, c machined.Config, root *os.Root, plan bootconfig.Plan) error {
+func (f applyFlags) finish(w stdio, c daemoncmd.Config, root *os.Root, plan bootconfig.Plan) error {
 	l, changed := *f.lang, len(plan.Changes) > 0
 	if !f.asJSON {
 		f.show(w, c, plan)
@@ -106,7 +106,7 @@ func (f applyFlags) finish(w stdio, c machined.Config, root *os.Root, plan bootc
 }
 
 // show prints the difference and what contradicts it.
-func (f applyFlags) show(w stdio, c machined.Config, plan bootconfig.Plan) {
+func (f applyFlags) show(w stdio, c daemoncmd.Config, plan bootconfig.Plan) {
 	l := *f.lang
 	if !plan.Board.Known() {
 		fmt.Fprintln(w.err, "portillon: warning: "+say(l,

@@ -35,7 +35,7 @@ func journalSalvage(ctx context.Context, w stdio, args []string) error {
 	if to == "" {
 		return wrong("journal salvage needs a file for the new journal").hinted("portillon journal salvage %[1]s -o %[1]s.salvaged", rest[0])
 	}
-	s, err := journal.Salvage(ctx, rest[0], to, origin, journal.Held{})
+	s, err := journal.Salvage(ctx, rest[0], to, origin, journal.HubCopy{})
 	switch {
 	case errors.Is(err, journal.ErrNothingLeft):
 		return (&failure{code: 1, err: err}).hinted("put back a copy, or move the file away to begin an empty journal: mv %[1]s %[1]s.damaged; rm -f %[1]s-wal %[1]s-shm", rest[0])
@@ -57,7 +57,7 @@ func journalSalvage(ctx context.Context, w stdio, args []string) error {
 	return err
 }
 
-func lostOf(s journal.Salvaged) (out []reason) {
+func lostOf(s journal.SalvageResult) (out []reason) {
 	for _, x := range []struct {
 		code, why string
 		spans     []journal.Span

@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/cmd/internal/setup"
 	"portillon/hub"
 	"portillon/openbadge"
@@ -166,11 +166,11 @@ relay: { pin: "sim:pin", e-stop: "sim:e-stop" }
 	if field == "policy-key" {
 		text += "policy-key: " + value + "\n"
 	}
-	c, err := machined.ReadConfig(b.write("laser.yaml", text))
+	c, err := daemoncmd.ReadConfig(b.write("laser.yaml", text))
 	if err != nil {
 		return err
 	}
-	return c.Check(machined.Computer{Now: time.Now(), Line: func(string, int) error { return nil }}).Err()
+	return c.Check(daemoncmd.Computer{Now: time.Now(), Line: func(string, int) error { return nil }}).Err()
 }
 
 func (b *keyBench) hub(field, value string) error {

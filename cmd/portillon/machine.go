@@ -219,7 +219,7 @@ func (o *order) tagFromOffice(w stdio, file string, m policy.MachineID, reason s
 	if o.json {
 		return printJSON(w.out, t)
 	}
-	said := panel.TagComes(m, t.ID)
+	said := panel.TagPending(m, t.ID)
 	fmt.Fprintln(w.out, said.In(o.language()))
 	return nil
 }

@@ -18,9 +18,9 @@ import (
 	"strings"
 	"syscall"
 
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/cmd/internal/enrol"
 	"portillon/cmd/internal/hubd"
-	"portillon/cmd/internal/machined"
 )
 
 func main() { start(openTalker) }
@@ -32,7 +32,7 @@ func start(open opener) {
 		if len(os.Args) > 1 && os.Args[1] == "enrol" {
 			os.Exit(enrol.Main(os.Args[2:]))
 		}
-		os.Exit(machined.Main(os.Args[1:]))
+		os.Exit(daemoncmd.Main(os.Args[1:]))
 	case "portillon-hub":
 		os.Exit(hubd.Main(os.Args[1:]))
 	}

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"portillon/cmd/internal/acceptance"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/cmd/internal/doctor"
-	"portillon/cmd/internal/machined"
 	"portillon/cmd/internal/setup"
 	"portillon/keykind"
 	"portillon/policy"
@@ -19,7 +19,7 @@ import (
 
 // setupVerb takes a Pi from the installed package to a machine that has passed its acceptance test.
 func setupVerb(ctx context.Context, w stdio, args []string) error {
-	o := setup.Options{Version: machined.Version}
+	o := setup.Options{Version: daemoncmd.Version}
 	var lang *policy.Language
 	var list, yes bool
 	var verify, pub string
@@ -45,7 +45,7 @@ func setupVerb(ctx context.Context, w stdio, args []string) error {
 		return verifyProtocol(w, *lang, verify, pub)
 	}
 	s := setup.Setup{Options: o, Term: setup.NewTerminal(ctx, w.in, w.out, *lang), Host: setup.Pi{},
-		Found: usbReaders(), Doctor: func(ctx context.Context, c machined.Config) int {
+		Found: usbReaders(), Doctor: func(ctx context.Context, c daemoncmd.Config) int {
 			found := doctor.Examine(ctx, c, doctor.Here(c))
 			printFindings(w, *lang, found)
 			ill := 0
@@ -70,7 +70,7 @@ func declareSetup(fs *flag.FlagSet, o *setup.Options) {
 		{&o.BundleKey, "bundle-key", "", "the site's public key: the line that bundle keygen printed"},
 		{&o.Broker, "broker", "", "the hub's broker, as tcp://hub.lan:1883, or none"},
 		{&o.HubKey, "hub-key", "", "the hub's public key; default: the site's"},
-		{&o.Reader, "reader", "", "usb, mfrc522, pn532-spi, pn532-usb, rdm6300, wiegand or none"},
+		{&o.Reader, "reader", "", setup.ReaderNames()},
 		{&o.Port, "port", "", "the reader's device file; machine ports lists them"},
 		{&o.Format, "format", "", "what a USB reader types: decimal or hex"},
 		{&o.Relay, "relay", "", "high (active-high board), transistor (active-low board behind one) or pump " +
@@ -109,9 +109,9 @@ func setupEnded(err error) error {
 func acceptanceList(w stdio, l policy.Language, files []string) error {
 	plan := acceptance.Steps()
 	if len(files) == 1 {
-		c, err := machined.ReadConfig(files[0])
+		c, err := daemoncmd.ReadConfig(files[0])
 		if err != nil {
-			return (&failure{code: 2, err: err}).hinted("%s", machined.Samples())
+			return (&failure{code: 2, err: err}).hinted("%s", daemoncmd.Samples())
 		}
 		plan = acceptance.Plan(setup.WiringOf(c))
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"flag"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/cmd/internal/sheet"
 )
 
@@ -25,12 +25,12 @@ func firmwareSheet(_ context.Context, w stdio, args []string) error {
 	if !ok {
 		return wrong("--lang: %.20q is not a language of the sheet", lang).hinted("fr, en or both")
 	}
-	c, err := machined.ReadConfig(rest[0])
+	c, err := daemoncmd.ReadConfig(rest[0])
 	if err == nil {
 		err = c.CheckWires()
 	}
 	if err != nil {
-		return (&failure{code: 2, err: err}).hinted("%s", machined.Samples())
+		return (&failure{code: 2, err: err}).hinted("%s", daemoncmd.Samples())
 	}
 	if c.Simulated() {
 		return no("%s: its pins are simulated: there is nothing for an electrician to wire", rest[0]).

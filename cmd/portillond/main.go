@@ -9,13 +9,13 @@ package main
 import (
 	"os"
 
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/cmd/internal/enrol"
-	"portillon/cmd/internal/machined"
 )
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "enrol" {
 		os.Exit(enrol.Main(os.Args[2:]))
 	}
-	os.Exit(machined.Main(os.Args[1:]))
+	os.Exit(daemoncmd.Main(os.Args[1:]))
 }

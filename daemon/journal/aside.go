@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// IsNone reports whether what lies at path can't be a journal, so that a new one may begin in its place: a folder, a
+// IsMissing reports whether what lies at path can't be a journal, so that a new one may begin in its place: a folder, a
 // file without the head of a journal, or a write-ahead log whose file is gone. Nothing at all, another machine's
 // journal, a later release's, and what can't be read for now are none of these.
-func IsNone(path string) bool {
+func IsMissing(path string) bool {
 	fi, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -41,16 +41,16 @@ func IsNone(path string) bool {
 
 // MendOrSetAside is Mend. Where nothing is left of the journal, it moves what lies in its place aside, so that a new
 // journal can begin there; begun says so, and Kept where it is now.
-func MendOrSetAside(ctx context.Context, path string, o Options, held Held, now time.Time) (out Mended, begun bool, err error) {
+func MendOrSetAside(ctx context.Context, path string, o Options, held HubCopy, now time.Time) (out MendResult, begun bool, err error) {
 	out, err = Mend(ctx, path, o, held, now)
-	if err == nil || ctx.Err() != nil || !errors.Is(err, ErrNothingLeft) && !IsNone(path) {
+	if err == nil || ctx.Err() != nil || !errors.Is(err, ErrNothingLeft) && !IsMissing(path) {
 		return out, false, err
 	}
 	kept, aerr := SetAside(path, now)
 	if aerr != nil {
 		return out, false, errors.Join(err, aerr)
 	}
-	return Mended{Kept: kept}, true, nil
+	return MendResult{Kept: kept}, true, nil
 }
 
 // SetAside moves the journal at path, whatever it is, and its log to another name, which it returns. No daemon may

@@ -29,13 +29,13 @@ func TestOnlyWhatCannotBeAJournalMakesRoomForANewOne(t *testing.T) {
 			if err := c.harm(path); err != nil {
 				t.Fatal(err)
 			}
-			if got := IsNone(path); got != c.none {
+			if got := IsMissing(path); got != c.none {
 				t.Fatalf("no journal: %t, want %t", got, c.none)
 			}
 			if !c.none {
 				return
 			}
-			m, begun, err := MendOrSetAside(t.Context(), path, options(t), Held{}, now)
+			m, begun, err := MendOrSetAside(t.Context(), path, options(t), HubCopy{}, now)
 			if err != nil || !begun {
 				t.Fatalf("%+v, %t, %v", m, begun, err)
 			}

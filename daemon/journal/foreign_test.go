@@ -20,7 +20,7 @@ func TestJournalOfAnotherMachineIsNotMended(t *testing.T) {
 		}
 	}
 	o.Machine = "vinyl"
-	m, err := Mend(t.Context(), path, o, Held{}, time.Now())
+	m, err := Mend(t.Context(), path, o, HubCopy{}, time.Now())
 	if err == nil || !bytes.Equal(bytesOf(t, path)[:pageSize], b[:pageSize]) {
 		t.Errorf("%v: %d records of the %s are the journal of the %s now", err, m.Records, origin, o.Machine)
 	}

@@ -12,15 +12,15 @@ import (
 	"portillon/wire"
 )
 
-// Mended is what Mend did.
-type Mended struct {
-	Salvaged
+// MendResult is what Mend did.
+type MendResult struct {
+	SalvageResult
 	Kept string // where the damaged file is now
 }
 
 // Mend puts what is left of a damaged journal in its place, and keeps the damaged file beside it under another name. No
 // daemon may have it open. Where nothing is left, or the file is another machine's journal, nothing is changed.
-func Mend(ctx context.Context, path string, o Options, held Held, now time.Time) (out Mended, err error) {
+func Mend(ctx context.Context, path string, o Options, held HubCopy, now time.Time) (out MendResult, err error) {
 	l, err := lock(path + ".lock")
 	if err != nil {
 		return out, fmt.Errorf("journal %s: %w", path, err)
@@ -30,7 +30,7 @@ func Mend(ctx context.Context, path string, o Options, held Held, now time.Time)
 	if err := os.RemoveAll(to); err != nil { // of a try that was cut off
 		return out, err
 	}
-	if out.Salvaged, err = Salvage(ctx, path, to, origin, held); err != nil {
+	if out.SalvageResult, err = Salvage(ctx, path, to, origin, held); err != nil {
 		return out, err
 	}
 	if base, _ := splitOrigin(out.Origin); base != wire.Origin(o.Site, o.Machine) {

@@ -27,7 +27,7 @@ func pagesOf(t *testing.T, file []byte) (out []int) {
 }
 
 // saved is a closed journal of n records with facts, of which the hub holds some, and what Root was at that point.
-func saved(t *testing.T, n int, held uint64) (path string, ack Held) {
+func saved(t *testing.T, n int, held uint64) (path string, ack HubCopy) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "journal.db")
 	j := open(t, path, options(t))
@@ -45,7 +45,7 @@ func saved(t *testing.T, n int, held uint64) (path string, ack Held) {
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return path, Held{Seq: held, Root: root, Generation: j.Generation()}
+	return path, HubCopy{Seq: held, Root: root, Generation: j.Generation()}
 }
 
 func bytesOf(t *testing.T, path string) []byte {
@@ -138,7 +138,7 @@ func rowsOf(t *testing.T, path string) map[uint64]row {
 }
 
 // goesOn checks that the new journal holds what was written, has the root that the hub holds, and takes records.
-func goesOn(t *testing.T, path string, s Salvaged, ack Held, whole map[uint64]row) {
+func goesOn(t *testing.T, path string, s SalvageResult, ack HubCopy, whole map[uint64]row) {
 	t.Helper()
 	j := open(t, path, options(t))
 	v := verified(t, j)
@@ -228,7 +228,7 @@ func TestWriteAheadLogIsSalvagedToo(t *testing.T) {
 	if fi, err := os.Stat(copied + "-wal"); err != nil || fi.Size() == 0 {
 		t.Fatalf("there is no log: %v", err)
 	}
-	s, err := Salvage(t.Context(), copied, filepath.Join(t.TempDir(), "new.db"), "", Held{})
+	s, err := Salvage(t.Context(), copied, filepath.Join(t.TempDir(), "new.db"), "", HubCopy{})
 	if err != nil || s.Records != 60 || !s.Whole() {
 		t.Errorf("%+v, %v", s, err)
 	}
@@ -241,7 +241,7 @@ func TestSalvageRefusesWhatItCannotUse(t *testing.T) {
 	if err := os.WriteFile(taken, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Salvage(t.Context(), path, taken, "", Held{}); err == nil || string(bytesOf(t, taken)) != "x" {
+	if _, err := Salvage(t.Context(), path, taken, "", HubCopy{}); err == nil || string(bytesOf(t, taken)) != "x" {
 		t.Errorf("a file that is there was overwritten: %v", err)
 	}
 	for name, content := range map[string][]byte{"empty": nil, "zeros": make([]byte, 10*pageSize), "text": bytes.Repeat([]byte("text "), 5000)} {
@@ -249,11 +249,11 @@ func TestSalvageRefusesWhatItCannotUse(t *testing.T) {
 		if err := os.WriteFile(bad, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Salvage(t.Context(), bad, bad+".new", "portillon/lab/laser", Held{}); !errors.Is(err, ErrNothingLeft) {
+		if _, err := Salvage(t.Context(), bad, bad+".new", "portillon/lab/laser", HubCopy{}); !errors.Is(err, ErrNothingLeft) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := Salvage(t.Context(), dir, filepath.Join(dir, "x"), "", Held{}); !errors.Is(err, ErrNothingLeft) {
+	if _, err := Salvage(t.Context(), dir, filepath.Join(dir, "x"), "", HubCopy{}); !errors.Is(err, ErrNothingLeft) {
 		t.Errorf("a folder: %v", err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, ".salvage-*")); len(left) > 0 {

@@ -16,8 +16,8 @@ import (
 // step is how many records are read while Append waits.
 const step = 200
 
-// Verified is what Verify found whole.
-type Verified struct {
+// VerifyResult is what Verify found whole.
+type VerifyResult struct {
 	Records uint64
 	Erased  uint64
 	Lost    uint64 // records that were lost to damage: Salvage kept the hashes that cover them
@@ -27,12 +27,12 @@ type Verified struct {
 
 // Verify reads everything: SQLite's own integrity, every leaf, every hash of the tree, numbers without gaps, time that
 // runs backwards only where it may. The journal may grow meanwhile: what was there at the beginning is verified.
-func (j *Journal) Verify(ctx context.Context) (_ Verified, err error) {
+func (j *Journal) Verify(ctx context.Context) (_ VerifyResult, err error) {
 	defer j.named(&err)
 	if err := j.integrity(ctx); err != nil {
-		return Verified{}, err
+		return VerifyResult{}, err
 	}
-	v := Verified{}
+	v := VerifyResult{}
 	var tree knownTree
 	var sure time.Time // of the newest record whose clock was trusted
 	doubtful := 0      // records since
@@ -86,12 +86,12 @@ func (j *Journal) integrity(ctx context.Context) error {
 	if j.closed {
 		return ErrClosed
 	}
-	var said string
-	if err := j.conn.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&said); err != nil {
+	found, err := j.db.says(ctx, "integrity_check")
+	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	if said != "ok" {
-		return fmt.Errorf("journal: the file is damaged: %s", said)
+	if found != "ok" {
+		return fmt.Errorf("journal: the file is damaged: %s", found)
 	}
 	return nil
 }
@@ -103,7 +103,7 @@ func (j *Journal) each(ctx context.Context, from uint64, f func(row) error) erro
 		j.mu.Lock()
 		rows, err := []row(nil), j.usable()
 		if err == nil {
-			rows, err = j.rows(from, int(min(step, end-from+1)))
+			rows, err = j.db.rows(from, int(min(step, end-from+1)))
 		}
 		j.mu.Unlock()
 		if err != nil {

@@ -14,8 +14,8 @@ func Attested(name string, kind policy.Text) View {
 		Line: policy.Text{FR: "Attesté par " + name + " : " + lower(kind.In(policy.French)), EN: "Endorsed by " + name + ": " + lower(kind.In(policy.English))}}
 }
 
-// DidTheyDoIt asks an endorser about an intervention that was logged in their session; the button below names it.
-func DidTheyDoIt(endorser, by string) policy.Text {
+// EndorseQuestion asks an endorser about an intervention that was logged in their session; the button below names it.
+func EndorseQuestion(endorser, by string) policy.Text {
 	return policy.Text{FR: endorser + ", attester ce que " + by + " a fait ?", EN: endorser + ", endorse what " + by + " did?"}
 }
 

@@ -8,17 +8,17 @@ import (
 	"portillon/policy"
 )
 
-// Clerk is the machine as people use it at its panel. Its methods block until the machine's loop has answered, and may
+// Actions is the machine as people use it at its panel. Its methods block until the machine's loop has answered, and may
 // be called at once. A Refusal says why something cannot be, in words for whoever asked; nothing of it switches a relay
 // on.
-type Clerk interface {
+type Actions interface {
 	// Do carries out what needs a touch and nothing more.
-	Do(ctx context.Context, o Order) error
+	Do(ctx context.Context, o Touch) error
 	// Form opens a form to write in, for whoever tapped in the last minute; or, with a token, the one that was opened
 	// before.
-	Form(ctx context.Context, a Ask) (Form, error)
+	Form(ctx context.Context, a FormRequest) (Form, error)
 	// Write fills the form in. It is used up once its record is on the disk, or once it waits for its member to confirm it
-	// at the machine: waits says then what is still to do, and is empty otherwise. The picture is the Clerk's from then
+	// at the machine: waits says then what is still to do, and is empty otherwise. The picture belongs to Actions from then
 	// on; on an error it stays the caller's.
 	Write(ctx context.Context, token string, e Entry) (waits policy.Text, err error)
 }
@@ -29,21 +29,21 @@ type Refusal policy.Text
 // Error implements error.
 func (r Refusal) Error() string { return r.EN }
 
-// Order is a touch.
-type Order struct {
-	Do    string   `json:"do"`              // role, extend, power-off, untag, vouch, confirm, deny, attest, decline
+// Touch is one touch of a button.
+type Touch struct {
+	Do    Action   `json:"do"`              // role, extend, power-off, untag, vouch, confirm, deny, attest, decline
 	Arg   string   `json:"arg,omitempty"`   // the role, the tag, the form, the intervention
 	Items []string `json:"items,omitempty"` // vouch: what the learner did well
-	At    uint64   `json:"at,omitempty"`    // Desk.At as it was shown; 0: whoever stands there
+	At    uint64   `json:"at,omitempty"`    // Visitor.At as it was shown; 0: whoever stands there
 	Here  bool     `json:"-"`               // from the screen at the machine
 }
 
-// Ask is for a form.
-type Ask struct {
-	Do    string `json:"do,omitempty"`   // log, report, tag
+// FormRequest asks for a form.
+type FormRequest struct {
+	Do    Action `json:"do,omitempty"`   // log, report, tag
 	Item  string `json:"item,omitempty"` // what was touched already
 	Token string `json:"token,omitempty"`
-	At    uint64 `json:"at,omitempty"` // as in Order
+	At    uint64 `json:"at,omitempty"` // as in Touch
 	Here  bool   `json:"-"`            // likewise
 }
 
@@ -51,7 +51,7 @@ type Ask struct {
 // its token.
 type Form struct {
 	Token string      `json:"token"`
-	Do    string      `json:"do"`
+	Do    Action      `json:"do"`
 	Title policy.Text `json:"title"`
 	Items []Choice    `json:"items"`
 	Item  string      `json:"item,omitempty"`
@@ -63,7 +63,7 @@ type Form struct {
 	URL     string    `json:"url,omitempty"` // where a phone finds it; empty: phones cannot reach this panel
 	QR      *QR       `json:"qr,omitempty"`
 	Lang    string    `json:"lang,omitempty"`
-	At      uint64    `json:"at,omitempty"` // Desk.At of who opened it
+	At      uint64    `json:"at,omitempty"` // Visitor.At of who opened it
 }
 
 // Entry is a form filled in.
@@ -107,7 +107,7 @@ type Choice struct {
 
 // Offer is a button that does what it says.
 type Offer struct {
-	Do    string      `json:"do"` // as in Order, or log, report, tag: it opens a form
+	Do    Action      `json:"do"` // as in Touch, or log, report, tag: it opens a form
 	Arg   string      `json:"arg,omitempty"`
 	Label policy.Text `json:"label"`
 }

@@ -43,13 +43,13 @@ var (
 var notHere = Refusal{FR: "Ce panneau n’a pas de machine derrière lui", EN: "No machine stands behind this panel"}
 
 // do is POST /do: a touch.
-func (p *Panel) do(w http.ResponseWriter, r *http.Request) {
-	var o Order
-	if !p.read(w, r, &o) {
+func (s *server) do(w http.ResponseWriter, r *http.Request) {
+	var o Touch
+	if !s.read(w, r, &o) {
 		return
 	}
-	o.Here = p.here(r)
-	if err := p.c.Clerk.Do(r.Context(), o); err != nil {
+	o.Here = s.here(r)
+	if err := s.c.Actions.Do(r.Context(), o); err != nil {
 		refuse(w, r, err)
 		return
 	}
@@ -57,23 +57,23 @@ func (p *Panel) do(w http.ResponseWriter, r *http.Request) {
 }
 
 // ask is POST /form: a form for whoever tapped.
-func (p *Panel) ask(w http.ResponseWriter, r *http.Request) {
-	var a Ask
-	if !p.read(w, r, &a) {
+func (s *server) ask(w http.ResponseWriter, r *http.Request) {
+	var a FormRequest
+	if !s.read(w, r, &a) {
 		return
 	}
-	a.Token, a.Here = "", p.here(r)
+	a.Token, a.Here = "", s.here(r)
 	if !a.Here {
-		refuse(w, r, p.elsewhere())
+		refuse(w, r, s.elsewhere())
 		return
 	}
-	f, err := p.c.Clerk.Form(r.Context(), a)
+	f, err := s.c.Actions.Form(r.Context(), a)
 	if err != nil {
 		refuse(w, r, err)
 		return
 	}
-	if p.c.URL != "" && p.hasScreen() {
-		f.URL = strings.TrimSuffix(p.c.URL, "/") + "/form/" + f.Token
+	if s.c.URL != "" && s.screens.exist() {
+		f.URL = strings.TrimSuffix(s.c.URL, "/") + "/form/" + f.Token
 		f.QR = newQR(f.URL)
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -82,22 +82,20 @@ func (p *Panel) ask(w http.ResponseWriter, r *http.Request) {
 
 // elsewhere is what a page that is not at the machine reads when it asks for a form: only the code at the machine's
 // screen opens one there.
-func (p *Panel) elsewhere() Refusal {
-	if !p.hasScreen() {
-		return p.noScreen()
+func (s *server) elsewhere() Refusal {
+	if !s.screens.exist() {
+		return s.noScreen()
 	}
 	return ScanCode
 }
 
 // noScreen is NoScreen in the words of this machine.
-func (p *Panel) noScreen() Refusal {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return Refusal(p.spoken(View{Line: policy.Text(NoScreen)}).Line)
+func (s *server) noScreen() Refusal {
+	return Refusal(s.display.face().say(View{Line: policy.Text(NoScreen)}).Line)
 }
 
 // read takes a small JSON body.
-func (p *Panel) read(w http.ResponseWriter, r *http.Request, into any) bool {
+func (s *server) read(w http.ResponseWriter, r *http.Request, into any) bool {
 	http.NewResponseController(w).SetReadDeadline(time.Now().Add(orderTime))
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrder))
 	d.DisallowUnknownFields()
@@ -105,7 +103,7 @@ func (p *Panel) read(w http.ResponseWriter, r *http.Request, into any) bool {
 		http.Error(w, "this is nothing that a panel sends: "+err.Error(), http.StatusBadRequest)
 		return false
 	}
-	if p.c.Clerk == nil {
+	if s.c.Actions == nil {
 		refuse(w, r, notHere)
 		return false
 	}
@@ -113,55 +111,53 @@ func (p *Panel) read(w http.ResponseWriter, r *http.Request, into any) bool {
 }
 
 // form is GET /form/TOKEN: the form on a phone.
-func (p *Panel) form(w http.ResponseWriter, r *http.Request) {
-	if p.c.Clerk == nil {
-		p.leaf(w, http.StatusNotFound, notHere, false)
+func (s *server) form(w http.ResponseWriter, r *http.Request) {
+	if s.c.Actions == nil {
+		s.leaf(w, http.StatusNotFound, notHere, false)
 		return
 	}
-	here := p.here(r)
-	if !here && !p.hasScreen() {
-		p.leaf(w, http.StatusForbidden, p.noScreen(), false)
+	here := s.here(r)
+	if !here && !s.screens.exist() {
+		s.leaf(w, http.StatusForbidden, s.noScreen(), false)
 		return
 	}
-	f, err := p.c.Clerk.Form(r.Context(), Ask{Token: r.PathValue("token"), Here: here})
+	f, err := s.c.Actions.Form(r.Context(), FormRequest{Token: r.PathValue("token"), Here: here})
 	if err != nil {
-		p.leaf(w, http.StatusGone, err, false)
+		s.leaf(w, http.StatusGone, err, false)
 		return
 	}
-	p.mu.Lock()
-	name := p.c.Name
-	p.mu.Unlock()
+	name := s.display.face().name
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	io.WriteString(w, phone(f, name))
 }
 
 // write is POST /form/TOKEN: a form filled in, by the panel's own page or by a phone.
-func (p *Panel) write(w http.ResponseWriter, r *http.Request) {
+func (s *server) write(w http.ResponseWriter, r *http.Request) {
 	asked := strings.Contains(r.Header.Get("Accept"), "application/json")
 	fail := func(err error) {
 		if asked {
 			refuse(w, r, err)
 		} else {
-			p.leaf(w, http.StatusConflict, err, true)
+			s.leaf(w, http.StatusConflict, err, true)
 		}
 	}
-	if p.c.Clerk == nil {
+	if s.c.Actions == nil {
 		fail(notHere)
 		return
 	}
-	token, here := r.PathValue("token"), p.here(r)
-	if !here && !p.hasScreen() {
-		fail(p.noScreen())
+	token, here := r.PathValue("token"), s.here(r)
+	if !here && !s.screens.exist() {
+		fail(s.noScreen())
 		return
 	}
-	f, err := p.c.Clerk.Form(r.Context(), Ask{Token: token, Here: here}) // before a picture is taken in
+	f, err := s.c.Actions.Form(r.Context(), FormRequest{Token: token, Here: here}) // before a picture is taken in
 	if err != nil {
 		fail(err)
 		return
 	}
-	taking := p.taking
+	taking := s.phoneForm
 	if here {
-		taking = p.takingHere
+		taking = s.screenForm
 	}
 	select { // one at a time: a picture is held in memory until it is on the disk
 	case taking <- struct{}{}:
@@ -173,14 +169,14 @@ func (p *Panel) write(w http.ResponseWriter, r *http.Request) {
 	http.NewResponseController(w).SetReadDeadline(time.Now().Add(formTime))
 	body := r.Body
 	r.Body = http.MaxBytesReader(w, body, maxForm)
-	e, err := p.entry(r)
+	e, err := s.entry(r)
 	e.Here = here
 	if err != nil { // a phone that is still sending reads no answer: it would see a connection reset
 		io.CopyN(io.Discard, body, maxUnread)
 	}
 	waits := policy.Text{}
 	if err == nil {
-		waits, err = p.c.Clerk.Write(r.Context(), token, e)
+		waits, err = s.c.Actions.Write(r.Context(), token, e)
 	}
 	if err != nil {
 		e.Photo.Drop()
@@ -194,17 +190,17 @@ func (p *Panel) write(w http.ResponseWriter, r *http.Request) {
 	case asked:
 		w.WriteHeader(http.StatusNoContent)
 	case waits != (policy.Text{}):
-		p.sentence(w, http.StatusOK, waits, false)
+		s.sentence(w, http.StatusOK, waits, false)
 	case f.Do == "tag":
-		p.sentence(w, http.StatusOK, Tagged(), false)
+		s.sentence(w, http.StatusOK, Tagged(), false)
 	default:
-		p.leaf(w, http.StatusOK, nil, false)
+		s.leaf(w, http.StatusOK, nil, false)
 	}
 }
 
 // entry reads what was filled in, part by part: a picture is never held twice, and there is one. On an error too, the
 // caller drops it.
-func (p *Panel) entry(r *http.Request) (e Entry, err error) {
+func (s *server) entry(r *http.Request) (e Entry, err error) {
 	parts, err := r.MultipartReader()
 	if err != nil {
 		return e, notOurs
@@ -221,10 +217,10 @@ func (p *Panel) entry(r *http.Request) (e Entry, err error) {
 		case part.FileName() == "":
 		case e.Photo.Name != "":
 			err = onePhoto
-		case p.c.Photos == nil:
+		case s.c.Photos == nil:
 			err = errFull
 		default:
-			e.Photo, err = p.c.Photos.Save(part)
+			e.Photo, err = s.c.Photos.Save(part)
 		}
 		if tooBig := (*http.MaxBytesError)(nil); errors.As(err, &tooBig) {
 			return e, errTooBig
@@ -241,7 +237,7 @@ func field(e *Entry, part *multipart.Part) error {
 	if err != nil {
 		return err
 	}
-	switch s := plain(string(b)); part.FormName() {
+	switch s := printable(string(b)); part.FormName() {
 	case "item":
 		e.Item = s
 	case "minutes":
@@ -286,21 +282,19 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 
 // leaf is a page of one sentence, on a phone. nil: it is done. again says that what was written stands on the page
 // before, to be sent again.
-func (p *Panel) leaf(w http.ResponseWriter, code int, err error, again bool) {
+func (s *server) leaf(w http.ResponseWriter, code int, err error, again bool) {
 	t := Refusal{FR: "Merci, c’est noté.", EN: "Thank you, it is written down."}
 	if err != nil && !errors.As(err, &t) {
 		t, code = notNow(err), http.StatusServiceUnavailable
 	}
-	p.sentence(w, code, policy.Text(t), again)
+	s.sentence(w, code, policy.Text(t), again)
 }
 
 // sentence is leaf for a text that is no error.
-func (p *Panel) sentence(w http.ResponseWriter, code int, t policy.Text, again bool) {
+func (s *server) sentence(w http.ResponseWriter, code int, t policy.Text, again bool) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(code)
-	p.mu.Lock()
-	name := p.c.Name
-	p.mu.Unlock()
+	name := s.display.face().name
 	back := ""
 	if again {
 		back = `<p>` + both(policy.Text{FR: "Revenir en arrière : ce qui était écrit y est encore.", EN: "Go back: what was written is still there."}) + `</p>`

@@ -22,26 +22,26 @@ import (
 
 // desk is a clerk with one form, which takes one entry.
 type desk struct {
-	did   []Order
+	did   []Touch
 	wrote []Entry
 	no    error
-	asked string // what its form is for, where the page does not say
+	asked Action // what its form is for, where the page does not say
 	waits policy.Text
 }
 
-func (d *desk) Do(_ context.Context, o Order) error {
+func (d *desk) Do(_ context.Context, o Touch) error {
 	d.did = append(d.did, o)
 	return d.no
 }
 
-func (d *desk) Form(_ context.Context, a Ask) (Form, error) {
+func (d *desk) Form(_ context.Context, a FormRequest) (Form, error) {
 	if a.Token != "" && a.Token != "t0ken" || len(d.wrote) > 0 && d.no == nil {
 		return Form{}, FormOver
 	}
 	return Form{
 		Token:   "t0ken",
 		Do:      a.Do + d.asked,
-		Title:   WhatIsWrong("<Léa>"),
+		Title:   ReportQuestion("<Léa>"),
 		Items:   []Choice{{"noise", ProblemName("noise")}, {"dangerous", ProblemName("dangerous")}},
 		Stop:    "dangerous",
 		Parts:   true,
@@ -91,7 +91,7 @@ func post(t *testing.T, p *Panel, path, kind string, body io.Reader, headers ...
 
 func TestTouchesComeFromThisPageAloneAndAreOnesItMakes(t *testing.T) {
 	d := &desk{}
-	p := New(Config{Screens: tablet, Clerk: d})
+	p := New(Config{Screens: tablet, Actions: d})
 	for _, c := range []struct {
 		body, site string
 		code       int
@@ -120,7 +120,7 @@ func TestFormIsOpenedWithItsCodeAndFilledInOnce(t *testing.T) {
 	p := New(
 		Config{
 			Screens: tablet,
-			Clerk:   d,
+			Actions: d,
 			URL:     "http://laser.local:8037/",
 			Photos:  &Album{Dir: t.TempDir(), Max: 1 << 20, Most: 10},
 		},
@@ -164,7 +164,7 @@ func TestFormIsOpenedWithItsCodeAndFilledInOnce(t *testing.T) {
 func TestPhoneSeesTheFormWithEveryWordEscaped(t *testing.T) {
 	w := httptest.NewRecorder()
 	New(
-		Config{Screens: tablet, Clerk: &desk{}, Name: policy.Text{FR: "Découpe <b>", EN: "Laser"}},
+		Config{Screens: tablet, Actions: &desk{}, Name: policy.Text{FR: "Découpe <b>", EN: "Laser"}},
 	).Handler().
 		ServeHTTP(w, httptest.NewRequest("GET", "http://laser/form/t0ken", nil))
 	s := w.Body.String()
@@ -175,7 +175,7 @@ func TestPhoneSeesTheFormWithEveryWordEscaped(t *testing.T) {
 	}
 	w = httptest.NewRecorder()
 	New(
-		Config{Screens: tablet, Clerk: &desk{}},
+		Config{Screens: tablet, Actions: &desk{}},
 	).Handler().
 		ServeHTTP(w, httptest.NewRequest("GET", "http://laser/form/other", nil))
 	if w.Code != http.StatusGone || !strings.Contains(w.Body.String(), "expiré") {
@@ -190,7 +190,7 @@ func TestFormThatWaitsIsSaidToWait(t *testing.T) {
 		kind, body := filled(part{name: "item", data: "noise"})
 		w := post(
 			t,
-			New(Config{Screens: tablet, Clerk: &desk{asked: "log", waits: FormWaits()}}),
+			New(Config{Screens: tablet, Actions: &desk{asked: "log", waits: FormWaits()}}),
 			"/form/t0ken",
 			kind,
 			body,
@@ -204,9 +204,9 @@ func TestFormThatWaitsIsSaidToWait(t *testing.T) {
 }
 
 func TestPhoneThatTagsAMachineOutReadsWhatATagDoesNotDo(t *testing.T) {
-	for do, want := range map[string]bool{"tag": true, "report": false} {
+	for do, want := range map[Action]bool{"tag": true, "report": false} {
 		kind, body := filled(part{name: "item", data: "noise"})
-		w := post(t, New(Config{Screens: tablet, Clerk: &desk{asked: do}}), "/form/t0ken", kind, body)
+		w := post(t, New(Config{Screens: tablet, Actions: &desk{asked: do}}), "/form/t0ken", kind, body)
 		if got := strings.Contains(w.Body.String(), "n’ouvre que le relais"); w.Code != http.StatusOK || got != want {
 			t.Errorf("%s: %d %s", do, w.Code, w.Body)
 		}
@@ -232,7 +232,7 @@ func TestBadEntriesSayWhyAndAreNotTaken(t *testing.T) {
 		kind, body := filled(part{name: "item", data: "noise"}, c.p)
 		w := post(
 			t,
-			New(Config{Screens: tablet, Clerk: d, Photos: &Album{Dir: t.TempDir(), Max: 64 << 20, Most: 10}}),
+			New(Config{Screens: tablet, Actions: d, Photos: &Album{Dir: t.TempDir(), Max: 64 << 20, Most: 10}}),
 			"/form/t0ken",
 			kind,
 			body,
@@ -242,13 +242,13 @@ func TestBadEntriesSayWhyAndAreNotTaken(t *testing.T) {
 		}
 	}
 	d := &desk{}
-	if w := post(t, New(Config{Screens: tablet, Clerk: d}), "/form/t0ken", "application/json", strings.NewReader("{}")); w.Code != http.StatusConflict ||
+	if w := post(t, New(Config{Screens: tablet, Actions: d}), "/form/t0ken", "application/json", strings.NewReader("{}")); w.Code != http.StatusConflict ||
 		len(d.wrote) != 0 {
 		t.Error(w.Code, w.Body)
 	}
 	d.no = errors.New("database is locked: /var/lib/portillon/secret")
 	kind, body := filled(part{name: "item", data: "noise"})
-	if w := post(t, New(Config{Screens: tablet, Clerk: d}), "/form/t0ken", kind, body); w.Code != http.StatusServiceUnavailable ||
+	if w := post(t, New(Config{Screens: tablet, Actions: d}), "/form/t0ken", kind, body); w.Code != http.StatusServiceUnavailable ||
 		strings.Contains(w.Body.String(), "secret") {
 		t.Error(w.Code, w.Body)
 	}
@@ -258,7 +258,7 @@ func TestBadEntriesSayWhyAndAreNotTaken(t *testing.T) {
 func TestFormThatComesToNothingLeavesNoPhoto(t *testing.T) {
 	a := &Album{Dir: t.TempDir(), Max: 64 << 20, Most: 10}
 	d := &desk{}
-	p := New(Config{Screens: tablet, Clerk: d, Photos: a})
+	p := New(Config{Screens: tablet, Actions: d, Photos: a})
 	kept := func() int { all, _ := os.ReadDir(a.Dir); return len(all) }
 	photo := part{"photo", "p.jpg", string(photograph(t))}
 	kind, body := filled(part{name: "item", data: "noise"}, photo, photo)
@@ -271,7 +271,7 @@ func TestFormThatComesToNothingLeavesNoPhoto(t *testing.T) {
 	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusConflict || kept() != 0 {
 		t.Errorf("a form that is refused: %d, %d kept", w.Code, kept())
 	}
-	d.no = NotWhat
+	d.no = ChooseFromList
 	kind, body = filled(part{name: "item", data: "nonsense"}, photo)
 	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusConflict || kept() != 0 {
 		t.Errorf("an entry that the machine refuses: %d, %d kept", w.Code, kept())
@@ -280,8 +280,8 @@ func TestFormThatComesToNothingLeavesNoPhoto(t *testing.T) {
 
 // A picture is held in memory until it is on the disk: one at a time.
 func TestFormsArriveOneAtATime(t *testing.T) {
-	p := New(Config{Screens: tablet, Clerk: &desk{}})
-	p.taking <- struct{}{}
+	p := New(Config{Screens: tablet, Actions: &desk{}})
+	p.server.phoneForm <- struct{}{}
 	kind, body := filled(part{name: "item", data: "noise"})
 	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusConflict ||
 		!strings.Contains(w.Body.String(), "réessayer dans un instant") {
@@ -295,10 +295,10 @@ func TestFormsArriveOneAtATime(t *testing.T) {
 	if p.Handler().ServeHTTP(w, r); w.Code != http.StatusOK {
 		t.Errorf("the machine's own screen waits for a phone: %d", w.Code)
 	}
-	p.c.Clerk = &desk{}
-	<-p.taking
+	p.server.c.Actions = &desk{}
+	<-p.server.phoneForm
 	kind, body = filled(part{name: "item", data: "noise"})
-	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusOK || len(p.taking) != 0 {
+	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusOK || len(p.server.phoneForm) != 0 {
 		t.Errorf("%d: the place is not given back", w.Code)
 	}
 }
@@ -306,7 +306,7 @@ func TestFormsArriveOneAtATime(t *testing.T) {
 // A touch counts at the screen of the machine, wherever the request says that it is.
 func TestOnlyTheScreenAtTheMachineIsHere(t *testing.T) {
 	d := &desk{}
-	p := New(Config{Screens: tablet, Clerk: d})
+	p := New(Config{Screens: tablet, Actions: d})
 	for from, want := range map[string]bool{"127.0.0.1:1": true, "[::1]:1": true, "[::ffff:127.0.0.1]:1": true, "192.168.1.40:1": true, "192.168.1.41:1": false, "@": false} {
 		r := httptest.NewRequest("POST", "http://laser/do", strings.NewReader(`{"do":"extend"}`))
 		r.RemoteAddr = from
@@ -456,7 +456,7 @@ func FuzzJPEG(f *testing.F) {
 
 // A phone that is still sending its photo must read why it was rejected, not see the connection reset.
 func TestPhoneReadsThatItsPhotoIsTooBig(t *testing.T) {
-	p := New(Config{Screens: tablet, Clerk: &desk{}, Photos: &Album{Dir: t.TempDir(), Max: 64 << 20, Most: 10}})
+	p := New(Config{Screens: tablet, Actions: &desk{}, Photos: &Album{Dir: t.TempDir(), Max: 64 << 20, Most: 10}})
 	s := httptest.NewServer(p.Handler())
 	defer s.Close()
 	kind, body := filled(

@@ -6,84 +6,190 @@ import (
 	"portillon/policy"
 )
 
-// Shown is a view with the name of what it is a picture of.
-type Shown struct {
+// Example is a view with the name of what it shows.
+type Example struct {
 	Name string
 	View View
 }
 
-// Gallery is every state of a panel once, for tests, pictures and whoever wants to see the words.
-func Gallery(now time.Time) []Shown {
+// Gallery is every state of a panel once, by the name of its sign, then what else a state may say: for tests, pictures
+// and whoever wants to see the words.
+func Gallery(now time.Time) []Example {
 	c := Clock{time.UTC}
-	badge := policy.Text{FR: "Il manque le badge « Découpe laser - Utilisateur autonome »", EN: "The badge “Découpe laser - Utilisateur autonome” is missing"}
-	ask := policy.Text{FR: "Prochaine étape : demander à un mentor", EN: "Next step: ask a mentor"}
-	user, maintainer := RoleName(policy.User), RoleName(policy.Maintainer)
-	desk := &Desk{Name: "Inès", Until: now.Add(time.Minute)}
-	with := func(v View, role policy.Text, offers ...Offer) View {
-		v.Role, v.Offers, v.Desk = role, offers, desk
+	var out []Example
+	for _, s := range states {
+		out = append(out, Example{s.sign.name(), s.example(c, now)})
+	}
+	out = append(out, sessionExamples(c, now)...)
+	out = append(out, refusalExamples()...)
+	out = append(out, questionExamples(c, now)...)
+	out = append(out, noteExamples()...)
+	out = append(out, thanksExamples()...)
+	return append(out, faultExamples()...)
+}
+
+var (
+	lensCleaning = policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaning"}
+	wornBelt     = policy.Text{FR: "courroie usée", EN: "worn belt"}
+	laserUser    = policy.Text{FR: "« Découpe laser - Utilisateur autonome »", EN: "“Découpe laser - Utilisateur autonome”"}
+	askMentor    = policy.Text{FR: "Prochaine étape : demander à un mentor", EN: "Next step: ask a mentor"}
+)
+
+// seen is a view with the visitor Inès, her role and her buttons.
+func seen(now time.Time, v View, role policy.Role, offers ...Offer) View {
+	v.Role, v.Offers = RoleName(role), offers
+	v.Visitor = &Visitor{Name: "Inès", Until: now.Add(time.Minute)}
+	return v
+}
+
+// noted is a view with a line at the foot.
+func noted(v View, note policy.Text) View {
+	v.Note = note
+	return v
+}
+
+func exampleRefused() View {
+	fact := policy.Text{FR: "Il manque le badge " + laserUser.FR, EN: "The badge " + laserUser.EN + " is missing"}
+	return Refused(policy.NoBadge, fact, WithNames(askMentor, []string{"Karim", "Nour"}))
+}
+
+func exampleExpired() View {
+	return Refused(policy.BadgeExpired,
+		policy.Text{FR: "Le badge " + laserUser.FR + " a expiré le 3 mars", EN: "The badge " + laserUser.EN + " expired on 3 March"},
+		policy.Text{FR: "Prochaine étape : une séance de remise à niveau", EN: "Next step: a refresher session"})
+}
+
+func exampleRecent() View {
+	next := policy.Text{
+		FR: "Prochaine étape : une séance avec un mentor suffit pour reprendre",
+		EN: "Next step: one session with a mentor is enough",
+	}
+	fact := policy.Text{FR: "Dernière utilisation il y a plus de 6 mois", EN: "Last used more than 6 months ago"}
+	return Refused(policy.NotRecent, fact, WithNames(next, []string{"Karim"}))
+}
+
+func exampleHours() View {
+	fact := policy.Text{FR: "La machine ouvre demain à 9 h 00", EN: "The machine opens tomorrow at 9:00"}
+	return Refused(policy.OutsideHours, fact, policy.Text{})
+}
+
+func exampleMaintenance(now time.Time) View {
+	return seen(now, Maintenance("Inès", ""), policy.Maintainer, OfferPowerOff(), OfferLog(), OfferTag())
+}
+
+func examplePoweredOff(now time.Time) View {
+	return seen(now, PoweredOff("Inès"), policy.Maintainer, OfferLog(), OfferUntag("t", wornBelt))
+}
+
+func sessionExamples(c Clock, now time.Time) []Example {
+	on := c.On("Léa", now, now.Add(2*time.Hour))
+	member := seen(now, on, policy.User)
+	return []Example{
+		{"already read", AlreadyRead()},
+		{"on, with a role", member},
+		{"on without end", seen(now, c.On("Léa", now, time.Time{}), policy.User)},
+		{"on, a name that ends in a stop", c.On("Léa M.", now, now.Add(2*time.Hour))},
+		{"on, other roles", seen(now, c.On("Inès", now, now.Add(2*time.Hour)), policy.User,
+			OfferRole(policy.Mentor), OfferRole(policy.Maintainer))},
+		{"ending, extend", seen(now, c.Ending(now, now.Add(2*time.Minute), true), policy.User, OfferExtend(30*time.Minute))},
+		{"maintenance with a helper", Maintenance("Inès", "Léa")},
+		{"membership ends soon", noted(member, c.MembershipUntil(now.AddDate(0, 0, 7)))},
+		{"membership over", noted(member, c.MembershipOver(now.AddDate(0, 0, -7), now.AddDate(0, 0, 7)))},
+		{"tagged by a member", c.TaggedOut(now, ProblemName("dangerous"), policy.User)},
+		{"tagged by the office", c.TaggedOut(time.Time{}, wornBelt, policy.NoRole)},
+		{"clock, passed over", ClockNotSet(false)},
+	}
+}
+
+func refusalExamples() []Example {
+	return []Example{
+		{"nobody came", NoMentorCame("Léa")},
+		{"membership ended", MembershipEnded("Léa",
+			policy.Text{FR: "L’adhésion s’est terminée le 30 septembre", EN: "The membership ended on 30 September"},
+			policy.Text{FR: "Prochaine étape : la renouveler à l’accueil", EN: "Next step: renew it at the desk"})},
+		{"card refused", Refused(policy.CardBlocked,
+			policy.Text{FR: "Cette carte est bloquée", EN: "This card is blocked"},
+			policy.Text{FR: "Prochaine étape : passer à l’accueil", EN: "Next step: see the desk"})},
+		{"unreadable", Unreadable(false)},
+		{"unreadable, phone", Unreadable(true)},
+		{"too slow", TooSlow()},
+		{"still stopping", StillStopping()},
+		{"withdrawn", AccessWithdrawn()},
+	}
+}
+
+// questionExamples are views in which whoever tapped last is asked something.
+func questionExamples(c Clock, now time.Time) []Example {
+	ask := func(v View, name string, about Action, line policy.Text, items []Choice, offers ...Offer) View {
+		v.Visitor = &Visitor{Name: name, Until: now.Add(time.Minute), Question: about, Line: line, Items: items}
+		v.Offers = offers
 		return v
 	}
-	praise, done := Ready(), c.Cooling(now, now.Add(3*time.Minute))
-	praise.Desk = &Desk{Name: "Karim", Until: now.Add(time.Minute), Ask: "vouch", Line: WhatWentWell("Karim", "Léa"), Items: []Choice{
-		{"focus", policy.Text{FR: "Mise au point", EN: "Focusing"}}, {"settings", policy.Text{FR: "Choix des réglages", EN: "Choosing settings"}},
-		{"fire-watch", policy.Text{FR: "Surveillance de la découpe", EN: "Watching the cut"}}, {"clean-up", policy.Text{FR: "Rangement et nettoyage", EN: "Tidying up"}}}}
-	done.Desk = &Desk{Name: "Inès", Until: now.Add(time.Minute), Ask: "log", Line: WhatWasDone("Inès"), Items: []Choice{
-		{"lens-cleaning", policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaning"}}, {"mirror-alignment", policy.Text{FR: "Alignement des miroirs", EN: "Mirror alignment"}},
-		{"extraction", policy.Text{FR: "Extraction et filtres", EN: "Extraction and filters"}}, {"belt-tension", policy.Text{FR: "Tension des courroies", EN: "Belt tensioning"}}}}
-	done.Offers = []Offer{OfferTag()}
+	cooling := c.Cooling(now, now.Add(3*time.Minute))
+	outcomes := []Choice{
+		{"focus", policy.Text{FR: "Mise au point", EN: "Focusing"}},
+		{"settings", policy.Text{FR: "Choix des réglages", EN: "Choosing settings"}},
+		{"fire-watch", policy.Text{FR: "Surveillance de la découpe", EN: "Watching the cut"}},
+		{"clean-up", policy.Text{FR: "Rangement et nettoyage", EN: "Tidying up"}},
+	}
+	work := []Choice{
+		{"lens-cleaning", lensCleaning},
+		{"mirror-alignment", policy.Text{FR: "Alignement des miroirs", EN: "Mirror alignment"}},
+		{"extraction", policy.Text{FR: "Extraction et filtres", EN: "Extraction and filters"}},
+		{"belt-tension", policy.Text{FR: "Tension des courroies", EN: "Belt tensioning"}},
+	}
 	called := Ready()
 	called.Next = CallMentor("Karim", "Léa")
-	soon := Ready()
-	soon.Note = Needs(policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaning"}, false, true, 2*time.Hour)
-	earlier := Ready()
-	earlier.Note = EarlierList()
-	kept := Ready()
-	kept.Note = RecordsKept()
-	damaged, older, begun := Ready(), Ready(), Ready()
-	damaged.Note, older.Note, begun.Note = DamagedJournal(), OlderJournal(), NewJournal()
-	waits, danger, confirm := Ready(), Ready(), Ready()
-	waits.Note, danger.Note = Unconfirmed("Inès"), DangerUnsigned()
-	confirm.Desk = &Desk{Name: "Inès", Until: now.Add(time.Minute), Ask: "confirm", Line: IsItYours("Inès")}
-	confirm.Offers = []Offer{OfferConfirm("f", policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaning"}, 25), OfferDeny("f")}
-	attest, attestNote := c.Cooling(now, now.Add(3*time.Minute)), Ready()
-	attest.Desk = &Desk{Name: "Inès", Until: now.Add(time.Minute), Ask: "attest", Line: DidTheyDoIt("Inès", "Léa")}
-	attest.Offers = []Offer{OfferAttest("i", policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaning"}, 25), OfferDecline("i")}
-	attestNote.Note = WaitsForEndorser("Inès", false)
-	belt := policy.Text{FR: "courroie usée", EN: "worn belt"}
-	member, late := with(c.On("Léa", now, now.Add(2*time.Hour)), user), with(c.On("Léa", now, now.Add(2*time.Hour)), user)
-	member.Note, late.Note = c.MembershipUntil(now.AddDate(0, 0, 7)), c.MembershipOver(now.AddDate(0, 0, -7), now.AddDate(0, 0, 7))
-	return []Shown{
-		{"ready", Ready()}, {"maintenance soon", soon}, {"reading", OneMoment()}, {"already read", AlreadyRead()},
-		{"on", with(c.On("Léa", now, now.Add(2*time.Hour)), user)}, {"on without end", with(c.On("Léa", now, time.Time{}), user)},
-		{"on, other roles", with(c.On("Inès", now, now.Add(2*time.Hour)), user, OfferRole(policy.Mentor), OfferRole(policy.Maintainer))},
-		{"supervised", c.Supervised("Léa", "Karim", now, now.Add(time.Hour))}, {"workshop", c.Workshop("Nour", now, now.Add(4*time.Hour))},
-		{"ending", c.Ending(now, now.Add(2*time.Minute), false)}, {"ending, extend", with(c.Ending(now, now.Add(2*time.Minute), true), user, OfferExtend(30*time.Minute))},
-		{"finishing", Finishing()}, {"cooling", c.Cooling(now, now.Add(3*time.Minute))},
-		{"awaiting", Awaiting("Léa", now, now.Add(time.Minute), []string{"Karim", "Nour"})}, {"nobody came", NobodyCame("Léa")},
-		{"refused", Refused(policy.NoBadge, badge, Today(ask, []string{"Karim", "Nour"}))},
-		{"expired", Refused(policy.BadgeExpired, policy.Text{FR: "Le badge « Découpe laser - Utilisateur autonome » a expiré le 3 mars", EN: "The badge “Découpe laser - Utilisateur autonome” expired on 3 March"},
-			policy.Text{FR: "Prochaine étape : une séance de remise à niveau", EN: "Next step: a refresher session"})},
-		{"not recent", Refused(policy.NotRecent, policy.Text{FR: "Dernière utilisation il y a plus de 6 mois", EN: "Last used more than 6 months ago"},
-			Today(policy.Text{FR: "Prochaine étape : une séance avec un mentor suffit pour reprendre", EN: "Next step: one session with a mentor is enough"}, []string{"Karim"}))},
-		{"outside hours", Refused(policy.OutsideHours, policy.Text{FR: "La machine ouvre demain à 9 h 00", EN: "The machine opens tomorrow at 9:00"}, policy.Text{})},
-		{"membership ends soon", member}, {"membership over", late},
-		{"membership ended", MembershipEnded("Léa", policy.Text{FR: "L’adhésion s’est terminée le 30 septembre", EN: "The membership ended on 30 September"},
-			policy.Text{FR: "Prochaine étape : la renouveler à l’accueil", EN: "Next step: renew it at the desk"})},
-		{"card refused", Refused(policy.CardBlocked, policy.Text{FR: "Cette carte est bloquée", EN: "This card is blocked"},
-			policy.Text{FR: "Prochaine étape : passer à l’accueil", EN: "Next step: see the desk"})},
-		{"unreadable", Unreadable(false)}, {"unreadable, phone", Unreadable(true)},
-		{"unknown", Unknown("7F3K9Q")}, {"occupied", Occupied("Léa")},
-		{"tagged", c.TaggedOut(now, belt, policy.Maintainer)}, {"tagged by a member", c.TaggedOut(now, ProblemName("dangerous"), policy.User)}, {"tagged by the office", c.TaggedOut(time.Time{}, belt, policy.NoRole)},
-		{"maintenance", with(Maintenance("Inès", ""), maintainer, OfferPowerOff(), OfferLog(), OfferTag())}, {"maintenance with a helper", Maintenance("Inès", "Léa")},
-		{"dark", with(Dark("Inès"), maintainer, OfferLog(), OfferUntag("t", belt))},
-		{"what was done", done}, {"what went well", praise}, {"a form waits", waits}, {"confirm a form", confirm}, {"danger, not confirmed", danger}, {"a mentor is called", called},
-		{"logged", Logged("Léa", policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaning"}, policy.Text{})},
-		{"logged, to be endorsed", Logged("Léa", policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaning"}, WaitsForEndorser("Inès", true))},
-		{"endorse", attest}, {"an endorser is called", attestNote}, {"endorsed", Attested("Inès", policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaning"})},
-		{"thanked", Thanked("Léa", false, false)}, {"thanked for danger", Thanked("Léa", true, false)}, {"thanked for danger, running", Thanked("Léa", true, true)}, {"returned", Returned("Inès")}, {"cut short", CutShort("Léa")}, {"vouched", Vouched("Léa")},
-		{"e-stop", Fault("e-stop")}, {"guard", Fault("guard-lost")}, {"door", Fault("door")}, {"contactor", Fault("contactor")}, {"runs", Fault("runs")}, {"other fault", Fault("?")},
-		{"silent", Silent(false)}, {"silent while on", Silent(true)}, {"clock", Unsure(true)}, {"clock, passed over", Unsure(false)},
-		{"no journal", CannotRecord()}, {"journal unusable", JournalUnusable()}, {"journal damaged", damaged}, {"journal older", older}, {"journal begun anew", begun}, {"too slow", TooSlow()},
-		{"still stopping", StillStopping()}, {"withdrawn", Withdrawn()}, {"no policy", NoPolicy()}, {"damaged list", DamagedList()}, {"verifying list", VerifyingList()}, {"earlier list", earlier}, {"records kept", kept},
+	return []Example{
+		{"what was done", ask(cooling, "Inès", OpenLog, InterventionQuestion("Inès"), work, OfferTag())},
+		{"what went well", ask(Ready(), "Karim", Vouch, VouchQuestion("Karim", "Léa"), outcomes)},
+		{"confirm a form", ask(Ready(), "Inès", Confirm, ConfirmQuestion("Inès"), nil,
+			OfferConfirm("f", lensCleaning, 25), OfferDeny("f"))},
+		{"endorse", ask(cooling, "Inès", Attest, EndorseQuestion("Inès", "Léa"), nil,
+			OfferAttest("i", lensCleaning, 25), OfferDecline("i"))},
+		{"a mentor is called", called},
+	}
+}
+
+func noteExamples() []Example {
+	return []Example{
+		{"maintenance soon", noted(Ready(), MaintenanceNote(lensCleaning, false, true, 2*time.Hour))},
+		{"a form waits", noted(Ready(), Unconfirmed("Inès"))},
+		{"danger, not confirmed", noted(Ready(), DangerUnsigned())},
+		{"an endorser is called", noted(Ready(), WaitsForEndorser("Inès", false))},
+		{"journal damaged", noted(Ready(), DamagedJournal())},
+		{"journal older", noted(Ready(), OlderJournal())},
+		{"journal begun anew", noted(Ready(), NewJournal())},
+		{"earlier list", noted(Ready(), EarlierList())},
+		{"records kept", noted(Ready(), RecordsKept())},
+	}
+}
+
+func thanksExamples() []Example {
+	return []Example{
+		{"logged", Logged("Léa", lensCleaning, policy.Text{})},
+		{"logged, to be endorsed", Logged("Léa", lensCleaning, WaitsForEndorser("Inès", true))},
+		{"endorsed", Attested("Inès", lensCleaning)},
+		{"thanked for danger", Thanked("Léa", true, false)},
+		{"thanked for danger, running", Thanked("Léa", true, true)},
+		{"returned", Returned("Inès")},
+		{"vouched", Vouched("Léa")},
+	}
+}
+
+func faultExamples() []Example {
+	return []Example{
+		{"guard", Fault("guard-lost")},
+		{"door", Fault("door")},
+		{"contactor", Fault("contactor")},
+		{"runs", Fault("runs")},
+		{"other fault", Fault("?")},
+		{"cut short", StoppedForSafety("Léa")},
+		{"silent while on", ReaderSilent(true)},
+		{"no journal", CannotRecord()},
+		{"journal unusable", JournalUnusable()},
+		{"no policy", NoPolicy()},
+		{"damaged list", DamagedList()},
+		{"verifying list", VerifyingList()},
 	}
 }

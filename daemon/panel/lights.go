@@ -8,18 +8,27 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// Lights are three lamps and a buzzer beside a machine, with or without a screen. A nil pin is not wired.
+// Lights are three lamps and a buzzer beside a machine, with or without a screen. A nil pin is not wired. The lamps stand
+// one above the other, red on top and green below: whoever cannot tell the colours apart reads which lamp is lit and its
+// rhythm.
 //
-// Each state has its own lamps and its own rhythm, so that nobody needs to tell red from green:
+// The table of states gives each state its lamps and its beeps. States that ask the same of whoever stands there share
+// their lamps; states that ask something else never do (TestStatesShareLampsOnlyIfTheyAskTheSame):
 //
-//	ready        green, a glimpse every 3 s      refused, unknown   red, quick; one long beep
-//	on           green, steady; a short beep     tagged out         red, steady
-//	ending soon  green steady, amber quick;      fault              red, quick, and amber, quick; three long beeps
-//	             two short beeps                 silent reader      amber, quick
-//	finishing    green and amber, steady         maintenance        amber, steady; a short beep
-//	awaiting     green and amber, slow           cooling            amber, a glimpse every 3 s
-//	thanks       green, quick; a short beep      unsure of the time amber, slow
-//	card read    green, quick
+//	lamps                        states
+//	green, a glimpse every 3 s   ready
+//	green, steady                on, supervised, workshop: one beep
+//	green, quick                 card read, thanks: thanks has one beep
+//	green steady, amber quick    ending soon: two beeps
+//	green and amber, steady      finishing
+//	green and amber, slow        awaiting a mentor: one beep
+//	amber, a glimpse every 3 s   cooling down
+//	amber, slow                  clock not set
+//	amber, quick                 the reader is silent
+//	amber, steady                maintenance, and maintenance with the machine off: one beep for the first
+//	red, quick                   every refusal: one long beep
+//	red, steady                  tagged out
+//	red quick, amber quick       fault: three long beeps
 //
 // While one of the machine's own screens does not report itself, amber glimpses too where it is dark otherwise, and two
 // long beeps say when that begins.
@@ -63,46 +72,49 @@ func (b beeps) on(t time.Duration) bool {
 	return false
 }
 
-// signal is what a Sign looks and sounds like.
+// lamps is how the three are lit in a state.
+type lamps struct{ red, amber, green rhythm }
+
+var (
+	lampsReady        = lamps{green: glimpse}
+	lampsReading      = lamps{green: quick}
+	lampsOn           = lamps{green: steady}
+	lampsEnding       = lamps{green: steady, amber: quick}
+	lampsFinishing    = lamps{green: steady, amber: steady}
+	lampsCooling      = lamps{amber: glimpse}
+	lampsAwaiting     = lamps{green: slow, amber: slow}
+	lampsRefused      = lamps{red: quick}
+	lampsClock        = lamps{amber: slow}
+	lampsTagged       = lamps{red: steady}
+	lampsMaintenance  = lamps{amber: steady}
+	lampsFault        = lamps{red: quick, amber: quick}
+	lampsReaderSilent = lamps{amber: quick}
+)
+
+// signal is what lamps and buzzer do at one state.
 type signal struct {
-	red, amber, green rhythm
-	sound             beeps
+	lit   lamps
+	sound beeps
 }
 
-var signals = map[Sign]signal{
-	SignSilent:     {amber: quick},
-	SignReady:      {green: glimpse},
-	SignOn:         {green: steady, sound: beeps{120}},
-	SignSupervised: {green: steady, sound: beeps{120}},
-	SignEnding:     {green: steady, amber: quick, sound: beeps{120, 120, 120}},
-	SignFinishing:  {green: steady, amber: steady},
-	SignCooling:    {amber: glimpse},
-	SignAwaiting:   {green: slow, amber: slow, sound: beeps{120}},
-	SignRefused:    {red: quick, sound: beeps{700}},
-	SignUnknown:    {red: quick, sound: beeps{700}},
-	SignExpired:    {red: quick, sound: beeps{700}},
-	SignHours:      {red: quick, sound: beeps{700}},
-	SignRecent:     {red: quick, sound: beeps{700}},
-	SignOccupied:   {red: quick, sound: beeps{700}},
-	SignWorkshop:   {green: steady, sound: beeps{120}},
-	SignClock:      {amber: slow},
-	SignReading:    {green: quick},
-	SignThanks:     {green: quick, sound: beeps{120}},
-	SignTagged:     {red: steady},
-	SignWrench:     {amber: steady, sound: beeps{120}},
-	SignDark:       {amber: steady},
-	SignFault:      {red: quick, amber: quick, sound: beeps{700, 300, 700, 300, 700}},
+// signal is what a Sign looks and sounds like.
+func (s Sign) signal() signal {
+	x, _ := s.row()
+	return signal{x.lamps, x.buzzer}
 }
 
 // frame is how often the lamps are looked at: half of the quickest rhythm's shortest part.
 const frame = 60 * time.Millisecond
 
-// Follow has the lights say what the panel says, until ctx ends; then they are dark. A lamp that cannot be set is said
-// once and stops nothing.
+// Follow sets lamps and buzzer as the panel's state asks, until ctx ends; then they are dark. A lamp that cannot be set
+// is logged once and left alone; the others go on.
 func (l Lights) Follow(ctx context.Context, p *Panel, log *slog.Logger) {
-	lamps := []*lamp{{name: "red", pin: l.Red}, {name: "amber", pin: l.Amber}, {name: "green", pin: l.Green}, {name: "buzzer", pin: l.Buzzer}}
+	outputs := []*lamp{
+		{name: "red", pin: l.Red}, {name: "amber", pin: l.Amber}, {name: "green", pin: l.Green},
+		{name: "buzzer", pin: l.Buzzer},
+	}
 	defer func() {
-		for _, x := range lamps {
+		for _, x := range outputs {
 			x.set(false, log)
 		}
 	}()
@@ -118,12 +130,12 @@ func (l Lights) Follow(ctx context.Context, p *Panel, log *slog.Logger) {
 		if isStuck != stuck {
 			stuck, stuckSince = isStuck, time.Now()
 		}
-		t, s := time.Since(since), signals[last]
+		t, s := time.Since(since), last.signal()
 		if stuck {
 			s = s.withStuckScreen(t, time.Since(stuckSince))
 		}
-		for i, on := range []bool{s.red.lit(t), s.amber.lit(t), s.green.lit(t), s.sound.on(t)} {
-			lamps[i].set(on, log)
+		for i, on := range []bool{s.lit.red.lit(t), s.lit.amber.lit(t), s.lit.green.lit(t), s.sound.on(t)} {
+			outputs[i].set(on, log)
 		}
 		select {
 		case <-ctx.Done():
@@ -139,23 +151,13 @@ var stuckBeeps = beeps{700, 300, 700}
 // withStuckScreen adds that a screen is silent, since stuck, to the signal of a state that began t ago. A state's own
 // lamps and beeps go first.
 func (s signal) withStuckScreen(t, stuck time.Duration) signal {
-	if s.amber == dark {
-		s.amber = glimpse
+	if s.lit.amber == dark {
+		s.lit.amber = glimpse
 	}
 	if !s.sound.on(t) && stuckBeeps.on(stuck) {
 		s.sound = beeps{int((t + frame) / time.Millisecond)} // on now
 	}
 	return s
-}
-
-// sign is what the panel shows at this moment, and whether one of the machine's own screens is silent.
-func (p *Panel) sign() (Sign, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.flash != nil {
-		return p.flash.Sign, p.stuck
-	}
-	return p.base.Sign, p.stuck
 }
 
 // lamp is a pin that is set only when it changes.

@@ -3,7 +3,6 @@ package panel
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -42,55 +41,6 @@ func (b *bulb) times() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.n
-}
-
-var everySign = []Sign{
-	SignSilent,
-	SignReady,
-	SignOn,
-	SignSupervised,
-	SignEnding,
-	SignFinishing,
-	SignCooling,
-	SignAwaiting,
-	SignRefused,
-	SignUnknown,
-	SignTagged,
-	SignWrench,
-	SignFault,
-}
-
-// film is what the lamps do in the first twelve seconds of a state, without their colours: L is a lamp that is lit.
-func film(s signal) string {
-	var b strings.Builder
-	for t := time.Duration(0); t < 12*time.Second; t += frame {
-		n := 0
-		for _, r := range []rhythm{s.red, s.amber, s.green} {
-			if r.lit(t) {
-				n++
-			}
-		}
-		fmt.Fprint(&b, n)
-	}
-	return b.String()
-}
-
-// Whoever cannot tell the colours apart still tells by lamp and rhythm whether the machine may be used.
-func TestEveryStateHasLightsOfItsOwn(t *testing.T) {
-	for _, s := range everySign {
-		x, ok := signals[s]
-		if !ok || film(x) == film(signal{}) {
-			t.Errorf("%q has no lights", s)
-		}
-		x.sound = nil
-		if fmt.Sprint(x) == fmt.Sprint(signals[SignOn]) && s != SignOn && s != SignSupervised && s != SignWorkshop {
-			t.Errorf("%q looks as if the machine were on", s)
-		}
-	}
-	if film(signals[SignOn]) == film(signals[SignRefused]) || film(signals[SignReady]) == film(signals[SignOn]) ||
-		film(signals[SignFault]) == film(signals[SignTagged]) {
-		t.Error("in grey, two states look alike that must not")
-	}
 }
 
 func TestLightsFollowThePanelAndGoDarkWithIt(t *testing.T) {

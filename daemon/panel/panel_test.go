@@ -50,7 +50,7 @@ func TestWordsAreThoseOfTheHouse(t *testing.T) {
 		{c.On("Léa", noon, noon.Add(3*time.Hour)).Line, policy.Text{FR: "Bonjour Léa. Machine en marche jusqu’à 16 h 00", EN: "Hello Léa. Machine on until 16:00"}},
 		{c.On("Léa", noon, noon.Add(-4*time.Hour)).Line, policy.Text{FR: "Bonjour Léa. Machine en marche jusqu’à 9 h 00", EN: "Hello Léa. Machine on until 9:00"}},
 		{Maintenance("Inès", "Léa").Line, policy.Text{FR: "Maintenance par Léa avec Inès. Machine sous tension", EN: "Maintenance by Léa, supervised by Inès. Machine powered"}},
-		{Dark("Inès").Line, policy.Text{FR: "Machine arrêtée. Débrancher avant d’ouvrir. Maintenance par Inès", EN: "Machine off. Unplug before opening. Maintenance by Inès"}},
+		{PoweredOff("Inès").Line, policy.Text{FR: "Machine arrêtée. Débrancher avant d’ouvrir. Maintenance par Inès", EN: "Machine off. Unplug before opening. Maintenance by Inès"}},
 		{OfferPowerOff().Label, policy.Text{FR: "Arrêter la machine", EN: "Stop the machine"}},
 		{c.Ending(noon, noon.Add(100*time.Second), false).Line, policy.Text{FR: "Encore 2 min", EN: "2 min left"}},
 		{c.Cooling(noon, noon.Add(3*time.Minute)).Line, policy.Text{FR: "Extraction en marche encore 3 min", EN: "Extraction running for 3 more min"}},
@@ -68,10 +68,10 @@ func TestStoppedMachineIsNotCalledSafeToWorkOn(t *testing.T) {
 	belt := policy.Text{FR: "courroie usée", EN: "worn belt"}
 	sentences := map[string]policy.Text{
 		"tag that waits":      TagWaits(),
-		"tag from the office": TagComes("laser", "t1"),
+		"tag from the office": TagPending("laser", "t1"),
 		"tag on a phone":      Tagged(),
 	}
-	for name, v := range map[string]View{"maintenance": Maintenance("Inès", ""), "maintenance with a helper": Maintenance("Inès", "Léa"), "dark": Dark("Inès"),
+	for name, v := range map[string]View{"maintenance": Maintenance("Inès", ""), "maintenance with a helper": Maintenance("Inès", "Léa"), "dark": PoweredOff("Inès"),
 		"tagged by the maintenance": Clock{}.TaggedOut(noon, belt, policy.Maintainer), "tagged by a member": Clock{}.TaggedOut(noon, belt, policy.User),
 		"tagged by the office": Clock{}.TaggedOut(noon, belt, policy.NoRole), "danger reported": Thanked("Léa", true, false)} {
 		sentences[name] = join(v.Line, v.Next)
@@ -91,25 +91,10 @@ func TestStoppedMachineIsNotCalledSafeToWorkOn(t *testing.T) {
 	}
 }
 
-func TestEverySignHasItsShapeOnThePage(t *testing.T) {
-	html, _ := web.ReadFile("web/page.html")
-	css, _ := web.ReadFile("web/panel.css")
-	for name, v := range every() {
-		sign := string(v.Sign)
-		if sign == "" {
-			sign = "silent"
-		}
-		if !strings.Contains(string(html), `class="s `+sign+`"`) ||
-			!strings.Contains(string(css), "[data-sign="+sign+"] ."+sign) {
-			t.Errorf("%s: the page has no shape for %q", name, sign)
-		}
-	}
-}
-
 func TestAnswerGivesWayToTheState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(Config{})
-		if p.Current().Sign != SignSilent {
+		if p.Current().Sign != SignReaderSilent {
 			t.Fatal("a panel that was told nothing shows more than nothing")
 		}
 		p.Show(Ready())
@@ -136,10 +121,10 @@ func TestPageHearsEachChange(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	lines := bufio.NewScanner(resp.Body)
-	next := func() View {
+	next := func() Frame {
 		for lines.Scan() {
 			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
-				var v View
+				var v Frame
 				if err := json.Unmarshal([]byte(data), &v); err != nil {
 					t.Fatal(err)
 				}
@@ -147,13 +132,13 @@ func TestPageHearsEachChange(t *testing.T) {
 			}
 		}
 		t.Fatal("the stream ended")
-		return View{}
+		return Frame{}
 	}
-	if next().Sign != SignSilent {
+	if next().Sign != SignReaderSilent {
 		t.Fatal("first view")
 	}
 	p.Show(Ready())
-	p.Hub(true)
+	p.SetHubOnline(true)
 	for v := next(); v.Sign != SignReady || !v.Hub; v = next() {
 	}
 }
@@ -188,11 +173,11 @@ func TestPagesAreCountedAndTheScreenAtTheMachineHasItsPlace(t *testing.T) {
 		return w.Code
 	}
 	for n := range viewers {
-		if _, ok := p.listen(netip.AddrFrom4([4]byte{10, 0, 0, byte(n / ofOne)})); !ok {
+		if _, ok := p.server.listen(netip.AddrFrom4([4]byte{10, 0, 0, byte(n / ofAddress)})); !ok {
 			t.Fatalf("page %d has no place", n)
 		}
 	}
-	if _, ok := New(Config{}).listen(netip.Addr{}); !ok {
+	if _, ok := New(Config{}).server.listen(netip.Addr{}); !ok {
 		t.Error("an address that is not known has no place at all")
 	}
 	if code := from("10.0.0.1"); code != http.StatusServiceUnavailable {
@@ -234,7 +219,7 @@ func FuzzHandler(f *testing.F) {
 	f.Add("GET", "/form/t", "")
 	f.Add("POST", "/form/t", "--x\r\n")
 	f.Add("GET", "/../../etc/passwd", "")
-	h := New(Config{Clerk: &desk{}}).Handler()
+	h := New(Config{Actions: &desk{}}).Handler()
 	f.Fuzz(func(t *testing.T, method, path, body string) {
 		if strings.Contains(path, "events") {
 			return // a stream does not end

@@ -215,8 +215,8 @@ func scan(b []byte, i int) int {
 	return i
 }
 
-// plain is a line or a text that somebody wrote, without control characters but for line ends.
-func plain(s string) string {
+// printable is a line or a text that somebody wrote, without control characters but for line ends.
+func printable(s string) string {
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
 		if r < ' ' && r != '\n' || r == 0x7f || r == '\ufeff' || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
 			return -1

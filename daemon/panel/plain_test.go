@@ -16,13 +16,13 @@ func TestPanelNamesNoRoleThatTheMachineGivesNobody(t *testing.T) {
 	theirs := map[string]bool{"maintenance": true, "maintenance with a helper": true, "dark": true}
 	m := &policy.Machine{Grants: []policy.Grant{{Role: policy.User}, {Role: policy.Learner}}}
 	p := New(Config{Now: func() time.Time { return noon }})
-	p.Plain(m.Plain)
+	p.SetWording(m.Plain)
 	for _, x := range Gallery(noon) {
 		if theirs[x.Name] {
 			continue
 		}
 		p.Show(x.View)
-		p.Note(x.View.Note)
+		p.SetNote(x.View.Note)
 		v := p.Current()
 		for _, s := range []policy.Text{v.Line, v.Next} {
 			if role.MatchString(s.FR) || role.MatchString(s.EN) {
@@ -30,12 +30,12 @@ func TestPanelNamesNoRoleThatTheMachineGivesNobody(t *testing.T) {
 			}
 		}
 	}
-	for _, r := range []Refusal{NotNow, CardFirst, NotYou, OnlyHere, TooMany, CardToReport, CardToReportInUse, FormOver, NotWhat, NotSaved, ScanCode, NoScreen, TooManyForms, TooManyWait, p.noScreen()} {
+	for _, r := range []Refusal{NotNow, CardFirst, AnotherCardTapped, OnlyHere, TooMany, CardToReport, CardToReportInUse, FormOver, ChooseFromList, NotSaved, ScanCode, NoScreen, TooManyForms, TooManyWait, p.server.noScreen()} {
 		if s := m.Plain(policy.Text(r)); role.MatchString(s.FR) || role.MatchString(s.EN) {
 			t.Errorf("%+v", s)
 		}
 	}
-	if role.MatchString(p.noScreen().FR) {
-		t.Errorf("%+v", p.noScreen())
+	if role.MatchString(p.server.noScreen().FR) {
+		t.Errorf("%+v", p.server.noScreen())
 	}
 }

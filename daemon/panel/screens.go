@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -55,32 +56,81 @@ func (s screen) judge(now time.Time, local bool) (screen, Screen) {
 	return s, out
 }
 
-// Screens judges every screen that has ever reported itself, at this moment. Fell, Back and Restart are answered once:
-// one caller acts on them.
-func (p *Panel) Screens() []Screen {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := p.c.Now()
+// screens are the machine's own screens, and what their pages report.
+type screens struct {
+	named []netip.Addr // Config.Screens
+	now   func() time.Time
+
+	mu       sync.Mutex
+	reported map[netip.Addr]screen
+	seen     bool // a page at one of them has opened or reported itself
+	stuck    bool // one was silent when judgeAll last looked
+}
+
+func newScreens(c Config) *screens {
+	return &screens{named: c.Screens, now: c.Now, reported: map[netip.Addr]screen{}}
+}
+
+// near reports whether an address is of a screen that stands at the machine.
+func (s *screens) near(a netip.Addr) bool { return a.IsLoopback() || slices.Contains(s.named, a) }
+
+// judgeAll is Panel.Screens.
+func (s *screens) judgeAll() []Screen {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
 	var out []Screen
-	p.stuck = false
-	for addr, s := range p.screens {
-		next, x := s.judge(now, addr.IsLoopback())
-		p.screens[addr] = next
+	s.stuck = false
+	for addr, one := range s.reported {
+		next, x := one.judge(now, addr.IsLoopback())
+		s.reported[addr] = next
 		if x.Addr = addr; !next.alive.IsZero() || x.Back {
 			out = append(out, x)
 		}
-		p.stuck = p.stuck || x.Silent > 0
+		s.stuck = s.stuck || x.Silent > 0
 	}
 	slices.SortFunc(out, func(a, b Screen) int { return a.Addr.Compare(b.Addr) })
 	return out
 }
 
-// hasScreen reports whether the machine has a screen of its own: one is configured, or a page on this computer has
-// reported itself.
-func (p *Panel) hasScreen() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.c.Screens) > 0 || p.screenSeen
+func (s *screens) isStuck() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stuck
+}
+
+func (s *screens) markSeen() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen = true
+}
+
+// exist reports whether the machine has a screen of its own: one is configured, or a page on this computer has reported
+// itself.
+func (s *screens) exist() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.named) > 0 || s.seen
+}
+
+// take notes what the page at an own screen reports of itself; shown and since are the display's revision. A page that
+// still shows a view which was replaced more than 15 s ago does not count: it runs, and what it shows is wrong.
+func (s *screens) take(a netip.Addr, r report, shown uint64, since time.Time) {
+	if a.IsLoopback() {
+		a = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	if r.Rev != 0 && r.Rev != shown && now.Sub(since) >= silentAfter {
+		return
+	}
+	one := s.reported[a]
+	one.alive = now
+	if r.Leaves {
+		one.alive = time.Time{}
+	}
+	s.reported[a], s.seen = one, true
 }
 
 // report is what a page sends of itself.
@@ -91,7 +141,7 @@ type report struct {
 
 // alive is POST /alive: a page says that it runs, and what it shows. A page that is not at one of the machine's own
 // screens is not watched.
-func (p *Panel) alive(w http.ResponseWriter, r *http.Request) {
+func (s *server) alive(w http.ResponseWriter, r *http.Request) {
 	http.NewResponseController(w).SetReadDeadline(time.Now().Add(orderTime))
 	var said report
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrder))
@@ -100,28 +150,9 @@ func (p *Panel) alive(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this is nothing that a panel sends: "+err.Error(), http.StatusBadRequest)
 		return
 	}
-	if a := address(r); p.near(a) {
-		p.reported(a, said)
+	if a := address(r); s.screens.near(a) {
+		rev, since := s.display.revision()
+		s.screens.take(a, said, rev, since)
 	}
 	w.WriteHeader(http.StatusNoContent)
-}
-
-// reported notes that the page at an own screen runs. A page that still shows a view which was replaced more than 15 s
-// ago does not count: it runs, and what it shows is wrong.
-func (p *Panel) reported(a netip.Addr, said report) {
-	if a.IsLoopback() {
-		a = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := p.c.Now()
-	if said.Rev != 0 && said.Rev != p.rev && now.Sub(p.revised) >= silentAfter {
-		return
-	}
-	s := p.screens[a]
-	s.alive = now
-	if said.Leaves {
-		s.alive = time.Time{}
-	}
-	p.screens[a], p.screenSeen = s, true
 }

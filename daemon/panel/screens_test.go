@@ -128,10 +128,10 @@ func TestLampsAndBuzzerSayThatAScreenIsSilent(t *testing.T) {
 		amber rhythm
 		sound bool
 	}{{SignReady, 0, glimpse, true}, {SignReady, 800 * time.Millisecond, glimpse, false}, {SignReady, 1100 * time.Millisecond, glimpse, true},
-		{SignReady, 2 * time.Second, glimpse, false}, {SignWrench, time.Hour, steady, false}, {SignFault, time.Hour, quick, false}} {
-		s := signals[c.sign].withStuckScreen(time.Hour, c.stuck)
-		if s.amber != c.amber || s.sound.on(time.Hour) != c.sound {
-			t.Errorf("%s, silent for %s: amber %d, sound %v", c.sign, c.stuck, s.amber, s.sound.on(time.Hour))
+		{SignReady, 2 * time.Second, glimpse, false}, {SignMaintenance, time.Hour, steady, false}, {SignFault, time.Hour, quick, false}} {
+		s := c.sign.signal().withStuckScreen(time.Hour, c.stuck)
+		if s.lit.amber != c.amber || s.sound.on(time.Hour) != c.sound {
+			t.Errorf("%s, silent for %s: amber %d, sound %v", c.sign, c.stuck, s.lit.amber, s.sound.on(time.Hour))
 		}
 	}
 }

@@ -4,21 +4,21 @@ import "sync"
 
 // Event is what the guard says by itself.
 type Event struct {
-	What Happening
+	What EventKind
 	On   bool   // EStop, Door: open; Contactor: it does not follow; Busy: works
 	Why  string // Dropped: lease, e-stop, door, contactor, job-done, job-late; Lost: a sentence for the operator
 }
 
-// Happening is the kind of an Event.
-type Happening string
+// EventKind is the kind of an Event.
+type EventKind string
 
 const (
-	EStop     Happening = "e-stop"     // at the start, and when it changes
-	Door      Happening = "door"       // likewise
-	Busy      Happening = "busy"       // likewise
-	Contactor Happening = "contactor"  // once it was first compared with the order, and when that changes
-	Dropped   Happening = "dropped"    // the guard opened the relay without being asked
-	Lost      Happening = "guard-lost" // the guard has ended, and the relay is open
+	EStop     EventKind = "e-stop"     // at the start, and when it changes
+	Door      EventKind = "door"       // likewise
+	Busy      EventKind = "busy"       // likewise
+	Contactor EventKind = "contactor"  // once it was first compared with the order, and when that changes
+	Dropped   EventKind = "dropped"    // the guard opened the relay without being asked
+	Lost      EventKind = "guard-lost" // the guard has ended, and the relay is open
 )
 
 // news holds events until they are taken. Telling never waits: of what was not taken, each input keeps its last change

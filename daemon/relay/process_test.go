@@ -208,7 +208,7 @@ func started(t *testing.T, alive func() bool) (*Switch, chan Event, string) {
 func yes() bool { return true }
 
 // next waits for an event of the kind.
-func next(t *testing.T, events <-chan Event, what Happening) Event {
+func next(t *testing.T, events <-chan Event, what EventKind) Event {
 	t.Helper()
 	for {
 		select {

@@ -14,7 +14,7 @@ import (
 // returnsWait is how many machines may wait while another one's return is read: a policy file may have many megabytes.
 const returnsWait = 1
 
-// A machine returns two documents a minute at most (machined: giveBack), so that none keeps the others from it.
+// A machine returns two documents a minute at most (daemoncmd: giveBack), so that none keeps the others from it.
 const eachReturnsASecond, eachReturnsBurst = 2. / 60, 4
 
 // mayReturn counts what a machine returns.

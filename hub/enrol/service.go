@@ -184,7 +184,7 @@ func (s *Service) Replaced(ctx context.Context, id policy.MachineID) error {
 var slug = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$`)
 
 func validID(id policy.MachineID) error {
-	if slug.MatchString(string(id)) && id != "ack" && id != "bundle" {
+	if slug.MatchString(string(id)) && !wire.Reserved(id) {
 		return nil
 	}
 	return &fault.Invalid{

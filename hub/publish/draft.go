@@ -11,6 +11,7 @@ import (
 	"portillon/hub/actor"
 	"portillon/hub/fault"
 	"portillon/policy"
+	"portillon/policy/analysis"
 	policyfile "portillon/policy/file"
 	"portillon/yamlfile"
 )
@@ -117,7 +118,7 @@ func (s *Service) check(ctx context.Context, text string) (c checked) {
 			wrong.at("", quoted(r.Test.Name, l)+r.Problem.In(l), "tests", i)
 		}
 	}
-	for _, b := range p.Breaches(now) {
+	for _, b := range analysis.Breaches(p, now) {
 		i := slices.IndexFunc(p.Never, func(v policy.Invariant) bool { return v.Name == b.Invariant.Name })
 		wrong.at(
 			policy.Text{
@@ -131,14 +132,14 @@ func (s *Service) check(ctx context.Context, text string) (c checked) {
 			i,
 		)
 	}
-	warnings, err := p.Warnings(now)
+	warnings, err := analysis.Warnings(p, now)
 	for _, w := range warnings {
 		odd.at("", w.Text.In(l), pathOf(w)...)
 	}
 	if err == nil {
-		err = p.Prove(now)
+		err = analysis.Prove(p, now)
 	}
-	var flaw *policy.Flaw
+	var flaw *analysis.Flaw
 	switch {
 	case errors.As(err, &flaw) && flaw.Broken:
 		wrong.at("", flaw.Text.In(l), "machines", string(flaw.Machine))
@@ -203,7 +204,7 @@ func (n notes) faults() []Fault {
 }
 
 // pathOf is where the rule of a warning stands.
-func pathOf(w policy.Warning) []any {
+func pathOf(w analysis.Warning) []any {
 	switch {
 	case w.Badge != "":
 		return []any{"badges", string(w.Badge), "accepts", w.Entry}
@@ -218,7 +219,7 @@ func quoted(name string, l policy.Language) string {
 }
 
 // breachInWords says how what must never be may happen.
-func breachInWords(b policy.Breach, l policy.Language) string {
+func breachInWords(b analysis.Breach, l policy.Language) string {
 	say := func(fr, en string) string { return policy.Text{FR: fr, EN: en}.In(l) }
 	holds := say("sans badge", "with no badge")
 	var all []string

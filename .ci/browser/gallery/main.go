@@ -28,9 +28,9 @@ func main() {
 	}
 	m := http.NewServeMux()
 	c := &clerk{}
-	p := panel.New(panel.Config{Machine: "laser", Name: policy.Text{FR: "Découpe laser", EN: "Laser cutter"}, URL: "http://" + l.Addr().String(), Clerk: c, Photos: &panel.Album{Dir: os.TempDir()}})
+	p := panel.New(panel.Config{Machine: "laser", Name: policy.Text{FR: "Découpe laser", EN: "Laser cutter"}, URL: "http://" + l.Addr().String(), Actions: c, Photos: &panel.Album{Dir: os.TempDir()}})
 	p.Show(panel.Ready())
-	p.Hub(true)
+	p.SetHubOnline(true)
 	var watched atomic.Int32
 	m.Handle("/", p.Handler())
 	m.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) { watched.Add(1); p.Handler().ServeHTTP(w, r) })
@@ -46,7 +46,7 @@ func main() {
 		for _, x := range panel.Gallery(time.Now()) {
 			if x.Name == r.URL.Query().Get("name") {
 				p.Show(x.View)
-				p.Note(x.View.Note)
+				p.SetNote(x.View.Note)
 				json.NewEncoder(w).Encode(x.View)
 				return
 			}
@@ -69,27 +69,27 @@ type clerk struct {
 	waits policy.Text
 }
 
-// Do implements panel.Clerk.
-func (c *clerk) Do(context.Context, panel.Order) error { return c.no }
+// Do implements panel.Actions.
+func (c *clerk) Do(context.Context, panel.Touch) error { return c.no }
 
-// Form implements panel.Clerk.
-func (c *clerk) Form(_ context.Context, a panel.Ask) (panel.Form, error) {
-	f := panel.Form{Token: "0123456789abcdef0123456789abcdef", Do: a.Do, Item: a.Item, Title: panel.WhatIsWrong("Léa"), Stop: "dangerous", Ends: time.Now().Add(10 * time.Minute)}
+// Form implements panel.Actions.
+func (c *clerk) Form(_ context.Context, a panel.FormRequest) (panel.Form, error) {
+	f := panel.Form{Token: "0123456789abcdef0123456789abcdef", Do: a.Do, Item: a.Item, Title: panel.ReportQuestion("Léa"), Stop: "dangerous", Ends: time.Now().Add(10 * time.Minute)}
 	for _, p := range []string{"noise", "poor-result", "broken", "dangerous"} {
 		f.Items = append(f.Items, panel.Choice{ID: p, Label: panel.ProblemName(p)})
 	}
 	if a.Do == "log" {
-		f.Title, f.Parts, f.Minutes, f.Stop = panel.WhatWasDone("Inès"), true, 25, ""
+		f.Title, f.Parts, f.Minutes, f.Stop = panel.InterventionQuestion("Inès"), true, 25, ""
 		for _, x := range panel.Gallery(time.Now()) {
 			if x.Name == "what was done" {
-				f.Items = x.View.Desk.Items
+				f.Items = x.View.Visitor.Items
 			}
 		}
 	}
 	return f, nil
 }
 
-// Write implements panel.Clerk.
+// Write implements panel.Actions.
 func (c *clerk) Write(context.Context, string, panel.Entry) (policy.Text, error) {
 	if c.no == nil {
 		c.wrote++

@@ -3,7 +3,7 @@ package doctor
 import (
 	"periph.io/x/conn/v3/gpio"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/daemon/relay"
 )
 
@@ -14,7 +14,7 @@ var _ PumpBench = pumpPins{}
 
 // OpenPump takes the lines that an edge test needs; the relay's line is low from then on. The function that it returns
 // lets them go.
-func OpenPump(c machined.Config) (PumpBench, func(), error) {
+func OpenPump(c daemoncmd.Config) (PumpBench, func(), error) {
 	p, err := relay.Wiring{Relay: c.Relay.Pin, EStop: c.Relay.EStop, Contactor: c.Relay.Feedback, Heartbeat: true}.Open()
 	if err != nil {
 		return nil, nil, err

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"portillon/cmd/internal/bootconfig"
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/daemon/control"
 	"portillon/policy"
 	"portillon/wire"
@@ -54,7 +54,7 @@ type System struct {
 	// writes a little and waits until it is on the disk
 	Disk  func(dir string) (free uint64, took time.Duration, err error)
 	Life  func(bundle string) (issued, until time.Time, err error) // a bundle file's own word
-	Check func() machined.Checked                                  // what portillond -check finds
+	Check func() daemoncmd.Checked                                 // what portillond -check finds
 	// systemctl show -p RuntimeWatchdogUSec --value
 	Watchdog func(context.Context) (string, error)
 	// a path without its symbolic links; nil: as it is
@@ -66,14 +66,14 @@ type System struct {
 
 // exam is a run of Examine.
 type exam struct {
-	c        machined.Config
+	c        daemoncmd.Config
 	s        System
 	out      []Finding
 	noBundle bool // the check has said so
 }
 
 // Examine looks at everything. It changes nothing.
-func Examine(ctx context.Context, c machined.Config, s System) []Finding {
+func Examine(ctx context.Context, c daemoncmd.Config, s System) []Finding {
 	x := &exam{c: c, s: s}
 	if !c.Simulated() { // nothing hangs on this computer's pins
 		x.boot()
@@ -139,7 +139,7 @@ func (x *exam) check() {
 	mend := t("Corriger, puis relancer « portillond -check »", "Mend it, then run “portillond -check” again")
 	for _, err := range found.Faults {
 		said = true
-		var of machined.PiFault
+		var of daemoncmd.PiFault
 		if errors.As(err, &of) && ill(of.Look) {
 			continue
 		}
@@ -149,7 +149,7 @@ func (x *exam) check() {
 	}
 	for _, w := range found.Warnings {
 		said = true
-		if !strings.HasPrefix(w, machined.KeptWarning) || !ill("persist") {
+		if !strings.HasPrefix(w, daemoncmd.KeptWarning) || !ill("persist") {
 			x.say("check", Ill, tf("portillond avertit : %s", "portillond warns: %s", w), mend)
 		}
 	}
@@ -321,7 +321,7 @@ func (x *exam) daemon(ctx context.Context) {
 			tf("Vérifier son câble USB ; journalctl -u portillond@%s dit pourquoi", "Check its USB cable; journalctl -u portillond@%s says why", x.c.Machine))
 	default:
 		x.say("reader", Ill, t("Le lecteur de cartes ne répond pas", "The card reader does not answer"),
-			tf("Vérifier son câble et %s ; journalctl -u portillond@%s dit ce qu’il répond", "Check its wires and %s; journalctl -u portillond@%s says what it answers", x.c.Reader.Port, x.c.Machine))
+			tf("Vérifier son câble et %s ; journalctl -u portillond@%s dit ce qu’il répond", "Check its wires and %s; journalctl -u portillond@%s says what it answers", x.c.Reader.Port(), x.c.Machine))
 	}
 }
 
@@ -335,7 +335,7 @@ func (x *exam) start() string {
 
 // port looks whether the reader's file is there, where no daemon can be asked.
 func (x *exam) port() {
-	p := x.c.Reader.Port
+	p := x.c.Reader.Port()
 	if bus, file, ok := strings.Cut(p, ":"); ok && (bus == "serial" || bus == "i2c" || bus == "spi") {
 		p = file
 	}

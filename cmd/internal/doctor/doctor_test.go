@@ -15,19 +15,20 @@ import (
 	"testing/fstest"
 	"time"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/cmd/internal/pitest"
 	"portillon/daemon/control"
 	"portillon/policy"
+	"portillon/rfid"
 	"portillon/wire"
 )
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // pi is a well Raspberry Pi 4 with the machine of a shipped file.
-func pi(t *testing.T) (machined.Config, System) {
+func pi(t *testing.T) (daemoncmd.Config, System) {
 	t.Helper()
-	c, err := machined.ReadConfig("../../../firmware-config/rdm6300-relay.yaml")
+	c, err := daemoncmd.ReadConfig("../../../firmware-config/rdm6300-relay.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +44,7 @@ func pi(t *testing.T) (machined.Config, System) {
 			return noon.AddDate(0, 0, -12), noon.AddDate(0, 0, 18), nil
 		},
 		Watchdog: func(context.Context) (string, error) { return "1min", nil },
-		Check:    func() machined.Checked { return machined.Checked{} }}
+		Check:    func() daemoncmd.Checked { return daemoncmd.Checked{} }}
 	for path, text := range map[string]string{
 		"boot/firmware/config.txt":           "# Raspberry Pi OS\narm_64bit=1\n" + c.Fragment("laser.yaml"),
 		"proc/cmdline":                       "console=tty1 root=PARTUUID=x rootwait\n",
@@ -155,12 +156,12 @@ func TestEachFaultIsFoundAndNoOther(t *testing.T) {
 			s.Disk = func(string) (uint64, time.Duration, error) { return 0, 0, fs.ErrNotExist }
 		}, "disk", "Start it once: sudo systemctl enable --now portillond@laser"},
 		"what portillond refuses": {func(s *System) {
-			s.Check = func() machined.Checked {
-				return machined.Checked{Faults: []error{errors.New("relay.pin: no GPIO chip")}, Warnings: []string{"card-key: everybody may read it"}, Unseen: []string{"machine-key: root's alone"}}
+			s.Check = func() daemoncmd.Checked {
+				return daemoncmd.Checked{Faults: []error{errors.New("relay.pin: no GPIO chip")}, Warnings: []string{"card-key: everybody may read it"}, Unseen: []string{"machine-key: root's alone"}}
 			}
 		}, "check check check", "relay.pin: no GPIO chip"},
 		"a bundle that portillond refuses": {func(s *System) {
-			s.Check = func() machined.Checked { return machined.Checked{Faults: []error{errors.New("bundle: file: none")}} }
+			s.Check = func() daemoncmd.Checked { return daemoncmd.Checked{Faults: []error{errors.New("bundle: file: none")}} }
 			s.Life = func(string) (time.Time, time.Time, error) { return time.Time{}, time.Time{}, fs.ErrNotExist }
 		}, "check", "bundle: file: none"},
 		"an include that is gone": {func(s *System) {
@@ -262,7 +263,7 @@ func TestBundleIsWellForMostOfItsLife(t *testing.T) {
 // Simulated pins on a PC: no watchdog, no config.txt, and nothing wrong with that.
 func TestComputerWithSimulatedPinsNeedsNoFirmware(t *testing.T) {
 	_, s := pi(t)
-	c, err := machined.ReadConfig("../../../firmware-config/bench.yaml")
+	c, err := daemoncmd.ReadConfig("../../../firmware-config/bench.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +278,7 @@ func TestReaderThatIsNotThereIsSaid(t *testing.T) {
 	for port, file := range map[string]string{"/dev/ttyAMA0": "/dev/ttyAMA0", "serial:/dev/ttyAMA0": "/dev/ttyAMA0", "i2c:/dev/i2c-1": "/dev/i2c-1", "spi:/dev/spidev0.0": "/dev/spidev0.0"} {
 		for _, there := range []bool{true, false} {
 			c, s := pi(t)
-			c.Reader.Port = port
+			c.Reader.Values["port"] = port
 			s.Status = func(context.Context) (control.Status, error) { return control.Status{}, errors.New("refused") }
 			if there {
 				s.put(t, strings.TrimPrefix(file, "/"), "")
@@ -295,18 +296,18 @@ func TestReaderThatIsNotThereIsSaid(t *testing.T) {
 // What keeps a PC/SC reader from working is said in both languages, and its name is not taken for a file.
 func TestPCSCReaderIsJudgedByPcscd(t *testing.T) {
 	c, s := pi(t)
-	c.Reader = machined.ReaderConfig{Kind: "pcsc", Port: "ACS ACR122U"}
+	c.Reader = daemoncmd.ReaderConfig{Kind: "pcsc", Values: rfid.Values{"port": "ACS ACR122U"}}
 	for _, answers := range []bool{true, false} {
 		if !answers {
 			s.Status = func(context.Context) (control.Status, error) { return control.Status{}, errors.New("refused") }
 		}
 		for _, unseen := range []bool{true, false} {
-			fault := &machined.PCSCFault{
+			fault := &daemoncmd.PCSCFault{
 				Fact:   policy.Text{FR: "pcscd manque", EN: "pcscd is missing"},
 				Cure:   policy.Text{FR: "l’installer", EN: "install it"},
 				Unseen: unseen,
 			}
-			s.Check = func() machined.Checked { return machined.Checked{PCSC: fault} }
+			s.Check = func() daemoncmd.Checked { return daemoncmd.Checked{PCSC: fault} }
 			var said []Finding
 			for _, f := range Examine(t.Context(), c, s) {
 				if f.Look == "reader" && f.State != Well {
@@ -319,7 +320,7 @@ func TestPCSCReaderIsJudgedByPcscd(t *testing.T) {
 			}
 		}
 	}
-	s.Check = func() machined.Checked { return machined.Checked{} }
+	s.Check = func() daemoncmd.Checked { return daemoncmd.Checked{} }
 	s.Status = func(context.Context) (control.Status, error) { return control.Status{}, nil }
 	if !slices.ContainsFunc(Examine(t.Context(), c, s), func(f Finding) bool {
 		return f.Look == "reader" && f.State == Ill && strings.Contains(f.Cure.FR, "câble USB")

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/daemon/control"
 	"portillon/wire"
 )
@@ -22,15 +22,18 @@ import (
 const patience = 5 * time.Second
 
 // Here is the computer this runs on, beside the machine of c.
-func Here(c machined.Config) System {
-	return System{Root: os.DirFS("/"), Real: machined.RealPath, Watchdog: runtimeWatchdog, Now: time.Now(),
-		Synchronised: machined.Synchronised, Disk: disk, Life: life,
+func Here(c daemoncmd.Config) System {
+	return System{Root: os.DirFS("/"), Real: daemoncmd.RealPath, Watchdog: runtimeWatchdog, Now: time.Now(),
+		Synchronised: daemoncmd.Synchronised, Disk: disk, Life: life,
 		Broker: func(ctx context.Context, address string) (time.Time, error) { return broker(ctx, address, c) },
-		Check:  func() machined.Checked { return c.Check(machined.Here(time.Now())) },
+		Check:  func() daemoncmd.Checked { return c.Check(daemoncmd.Here(time.Now())) },
 		Status: func(ctx context.Context) (control.Status, error) {
 			rep, err := control.Call(ctx, c.Control, control.Request{Do: "status"})
-			if err != nil || rep.Status == nil {
+			if err != nil {
 				return control.Status{}, fmt.Errorf("no answer: %w", err)
+			}
+			if rep.Status == nil {
+				return control.Status{}, fmt.Errorf("no answer: %s", rep.Error)
 			}
 			return *rep.Status, nil
 		}}
@@ -46,7 +49,7 @@ func runtimeWatchdog(ctx context.Context) (string, error) {
 
 // broker connects as the daemon of c does, and looks at the certificate where there is one. It says nothing, so no
 // password is needed.
-func broker(ctx context.Context, address string, c machined.Config) (time.Time, error) {
+func broker(ctx context.Context, address string, c daemoncmd.Config) (time.Time, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return time.Time{}, err
@@ -67,7 +70,7 @@ func broker(ctx context.Context, address string, c machined.Config) (time.Time, 
 		return time.Time{}, err
 	}
 	dialer := tls.Dialer{}
-	if c.Hub != (machined.HubConfig{}) { // the hub's own authority signs its certificate, and the hub may have moved
+	if c.Hub != (daemoncmd.HubConfig{}) { // the hub's own authority signs its certificate, and the hub may have moved
 		link, err := c.HubLink(nil, time.Now, func() bool { return true })
 		if err != nil {
 			return time.Time{}, err

@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 )
 
 // The hub's own authority signs the certificate of its broker: no system knows it, but a machine that joined does.
@@ -62,7 +62,7 @@ func TestBrokerOfTheHubIsVerifiedByItsAuthority(t *testing.T) {
 		}
 	}()
 
-	c := machined.Config{Site: "biklab", Machine: "laser", Data: t.TempDir()}
+	c := daemoncmd.Config{Site: "biklab", Machine: "laser", Data: t.TempDir()}
 	_, port, err := net.SplitHostPort(l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +71,7 @@ func TestBrokerOfTheHubIsVerifiedByItsAuthority(t *testing.T) {
 	if _, c.MQTT.HubKey, err = note.GenerateKey(rand.Reader, "portillon:site:biklab"); err != nil {
 		t.Fatal(err)
 	}
-	c.Hub = machined.HubConfig{Address: l.Addr().String(), Name: "hub.test"}
+	c.Hub = daemoncmd.HubConfig{Address: l.Addr().String(), Name: "hub.test"}
 	if _, err := Here(c).Broker(t.Context(), c.MQTT.Broker); err == nil {
 		t.Error("a broker is well although the machine has no authority to verify it by")
 	}

@@ -8,19 +8,19 @@ import (
 	"os"
 	"time"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/daemon/control"
 )
 
 var errElsewhere = errors.New("a machine is examined on its own Pi")
 
 // Here is a computer that no machine stands beside.
-func Here(machined.Config) System {
+func Here(daemoncmd.Config) System {
 	return System{Root: os.DirFS("/"), Now: time.Now(), Synchronised: func() bool { return false },
 		Status:   func(context.Context) (control.Status, error) { return control.Status{}, errElsewhere },
 		Broker:   func(context.Context, string) (time.Time, error) { return time.Time{}, errElsewhere },
 		Disk:     func(string) (uint64, time.Duration, error) { return 0, 0, errElsewhere },
 		Life:     func(string) (time.Time, time.Time, error) { return time.Time{}, time.Time{}, errElsewhere },
 		Watchdog: func(context.Context) (string, error) { return "", errElsewhere },
-		Check:    func() machined.Checked { return machined.Checked{} }}
+		Check:    func() daemoncmd.Checked { return daemoncmd.Checked{} }}
 }

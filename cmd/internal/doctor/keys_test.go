@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/daemon/control"
 	"portillon/policy"
 )
@@ -49,7 +49,7 @@ func TestKeysOfTheMachineAreComparedWithTheHubs(t *testing.T) {
 	checkKeys(t, "a hub.yaml that cannot be read", c, s, Unknown, []string{"damaged"})
 }
 
-func checkKeys(t *testing.T, name string, c machined.Config, s System, want State, names []string) {
+func checkKeys(t *testing.T, name string, c daemoncmd.Config, s System, want State, names []string) {
 	t.Helper()
 	said, state := "", State(255)
 	for _, f := range Examine(t.Context(), c, s) {

@@ -13,17 +13,17 @@ import (
 	"testing/fstest"
 
 	"portillon/cmd/internal/bootconfig"
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/cmd/internal/pitest"
 )
 
 // shipped are the wirings that ship, without the simulated one.
-func shipped(t *testing.T) map[string]machined.Config {
+func shipped(t *testing.T) map[string]daemoncmd.Config {
 	t.Helper()
 	paths, _ := filepath.Glob("../../../firmware-config/*.yaml")
-	out := map[string]machined.Config{}
+	out := map[string]daemoncmd.Config{}
 	for _, p := range paths {
-		c, err := machined.ReadConfig(p)
+		c, err := daemoncmd.ReadConfig(p)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +74,7 @@ func sortedKeys[V any](m map[string]V) (out []string) {
 }
 
 // wiring writes what becomes of one wiring on one Pi.
-func wiring(t *testing.T, b *strings.Builder, name string, c machined.Config) {
+func wiring(t *testing.T, b *strings.Builder, name string, c daemoncmd.Config) {
 	t.Helper()
 	root, err := pitest.Tree(name)
 	if err != nil {
@@ -135,10 +135,10 @@ func reboot(root fstest.MapFS, r bootconfig.Result, b bootconfig.Board) {
 
 // looks writes what the check and the doctor find, of what this computer shows: keys, bundle, daemon and broker are
 // other tests'.
-func looks(t *testing.T, b *strings.Builder, c machined.Config, root fstest.MapFS) {
+func looks(t *testing.T, b *strings.Builder, c daemoncmd.Config, root fstest.MapFS) {
 	t.Helper()
 	span := strings.TrimSpace(string(root[pitest.Watchdog].Data))
-	found := c.CheckPi(machined.Computer{Root: root})
+	found := c.CheckPi(daemoncmd.Computer{Root: root})
 	for _, err := range found.Faults {
 		fmt.Fprintf(b, "refuses   %v\n", err)
 	}
@@ -149,7 +149,7 @@ func looks(t *testing.T, b *strings.Builder, c machined.Config, root fstest.MapF
 		fmt.Fprintf(b, "unseen    %s\n", u)
 	}
 	_, s := pi(t)
-	s.Root, s.Check = root, func() machined.Checked { return found }
+	s.Root, s.Check = root, func() daemoncmd.Checked { return found }
 	s.Watchdog = func(context.Context) (string, error) { return span, nil }
 	for _, f := range Examine(t.Context(), c, s) {
 		if slices.Contains([]string{"boot", "console", "persist", "watchdog", "bus", "storage", "rtc"}, f.Look) {

@@ -12,8 +12,9 @@ import (
 	"time"
 
 	"portillon/cmd/internal/bootconfig"
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/cmd/internal/pitest"
+	"portillon/rfid"
 )
 
 // The forms are those that systemctl prints (systemd, format_timespan).
@@ -109,11 +110,11 @@ func TestFaultIsToldOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Reader = machined.ReaderConfig{Kind: "pn532", Port: "i2c:/dev/i2c-1"}
+	c.Reader = daemoncmd.ReaderConfig{Kind: "pn532", Values: rfid.Values{"port": "i2c:/dev/i2c-1"}}
 	root["proc/self/mountinfo"] = &fstest.MapFile{Data: []byte(overlaid)}
 	s.Root = root
-	s.Check = func() machined.Checked {
-		found := c.CheckPi(machined.Computer{Root: root})
+	s.Check = func() daemoncmd.Checked {
+		found := c.CheckPi(daemoncmd.Computer{Root: root})
 		found.Faults = append(found.Faults, errors.New("card-key: gone"))
 		return found
 	}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/policy"
 )
 
@@ -254,7 +254,7 @@ func JudgePump(r Reaction) []Finding {
 // Pump tests the charge pump of c's relay with open, which takes its line. It refuses, with a finding that says why,
 // where the file has no pump or no feedback, where a daemon runs, and where nobody has said that a lamp stands in the
 // machine's place.
-func Pump(ctx context.Context, c machined.Config, s System, lamp bool, open func(machined.Config) (PumpBench, func(),
+func Pump(ctx context.Context, c daemoncmd.Config, s System, lamp bool, open func(daemoncmd.Config) (PumpBench, func(),
 	error)) []Finding {
 	if why := refusePump(ctx, c, s, lamp); why != nil {
 		return []Finding{*why}
@@ -275,7 +275,7 @@ func Pump(ctx context.Context, c machined.Config, s System, lamp bool, open func
 }
 
 // refusePump is why the test must not run; nil where it may.
-func refusePump(ctx context.Context, c machined.Config, s System, lamp bool) *Finding {
+func refusePump(ctx context.Context, c daemoncmd.Config, s System, lamp bool) *Finding {
 	refuse := func(fact, cure policy.Text) *Finding { return &Finding{"pump", Unknown, fact, cure} }
 	switch {
 	case !c.Relay.Heartbeat:

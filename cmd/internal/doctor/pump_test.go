@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/daemon/control"
 	"portillon/daemon/relay/gpio/sim"
 	"portillon/firmware-config/circuit"
@@ -159,7 +159,7 @@ func TestPumpTestLeavesTheLineLowHoweverItEnds(t *testing.T) {
 				var err error
 				done := make(chan struct{})
 				go func() { defer close(done); r, err = RunPumpTest(ctx, o) }()
-				time.Sleep(after)
+				<-time.After(after)
 				synctest.Wait()
 				end(o, cancel)
 				<-done
@@ -181,20 +181,20 @@ func TestPumpTestIsRefusedWhereItCouldHarmOrSeesNothing(t *testing.T) {
 	c, s := pi(t)
 	c.Relay.Heartbeat, c.Relay.Feedback = true, "gpio:pinctrl-/23"
 	s.Status = func(context.Context) (control.Status, error) { return control.Status{}, errors.New("no daemon") }
-	none := func(machined.Config) (PumpBench, func(), error) {
+	none := func(daemoncmd.Config) (PumpBench, func(), error) {
 		t.Error("the line was taken")
 		return nil, nil, errors.New("taken")
 	}
 	for _, x := range []struct {
 		name   string
-		change func(*machined.Config, *System)
+		change func(*daemoncmd.Config, *System)
 		lamp   bool
 		want   string
 	}{
-		{"no pump", func(c *machined.Config, _ *System) { c.Relay.Heartbeat = false }, true, "mode: heartbeat"},
-		{"no feedback", func(c *machined.Config, _ *System) { c.Relay.Feedback = "" }, true, "no “feedback”"},
-		{"no lamp", func(*machined.Config, *System) {}, false, "the machine could start"},
-		{"a daemon runs", func(_ *machined.Config, s *System) {
+		{"no pump", func(c *daemoncmd.Config, _ *System) { c.Relay.Heartbeat = false }, true, "mode: heartbeat"},
+		{"no feedback", func(c *daemoncmd.Config, _ *System) { c.Relay.Feedback = "" }, true, "no “feedback”"},
+		{"no lamp", func(*daemoncmd.Config, *System) {}, false, "the machine could start"},
+		{"a daemon runs", func(_ *daemoncmd.Config, s *System) {
 			s.Status = func(context.Context) (control.Status, error) { return control.Status{}, nil }
 		}, true, "portillond runs for “laser”"},
 	} {
@@ -206,7 +206,7 @@ func TestPumpTestIsRefusedWhereItCouldHarmOrSeesNothing(t *testing.T) {
 			t.Errorf("%s: %+v, want %q", x.name, found, x.want)
 		}
 	}
-	found := Pump(t.Context(), c, s, true, func(machined.Config) (PumpBench, func(), error) {
+	found := Pump(t.Context(), c, s, true, func(daemoncmd.Config) (PumpBench, func(), error) {
 		return nil, nil,
 			errors.New("line 17 is busy")
 	})
@@ -219,7 +219,7 @@ func TestPumpTestIsRefusedWhereItCouldHarmOrSeesNothing(t *testing.T) {
 func TestPumpsPinsAreThoseOfTheFile(t *testing.T) {
 	dir := t.TempDir()
 	c, _ := pi(t)
-	c.Relay = machined.RelayConfig{Pin: "sim:" + dir + "/relay", Feedback: "sim:" + dir + "/mirror", EStop: "sim:" + dir +
+	c.Relay = daemoncmd.RelayConfig{Pin: "sim:" + dir + "/relay", Feedback: "sim:" + dir + "/mirror", EStop: "sim:" + dir +
 		"/stop", Heartbeat: true}
 	b, done, err := OpenPump(c)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/policy"
 )
 
@@ -16,14 +16,14 @@ func (x *exam) storage() {
 	if x.s.Real != nil {
 		dir = x.s.Real(dir)
 	}
-	where, m := machined.StorageOf(x.s.Root, dir)
+	where, m := daemoncmd.StorageOf(x.s.Root, dir)
 	cure := x.partition(where)
 	switch {
-	case where == machined.OnDisk:
-	case where == machined.Overlaid:
+	case where == daemoncmd.OnDisk:
+	case where == daemoncmd.Overlaid:
 		x.say("storage", Ill, tf("%s est sur un overlay en mémoire : le journal est perdu à chaque redémarrage",
 			"%s is on an overlay in memory: the journal is lost at each boot", x.c.Data), cure)
-	case where == machined.InMemory:
+	case where == daemoncmd.InMemory:
 		x.say("storage", Ill, tf("%s est en mémoire (%s) : le journal est perdu à chaque redémarrage",
 			"%s is in memory (%s): the journal is lost at each boot", x.c.Data, m.Point), cure)
 	default:
@@ -33,7 +33,7 @@ func (x *exam) storage() {
 }
 
 // partition is what would do for the journal: a partition that nothing is mounted from, or a new one.
-func (x *exam) partition(where machined.Storage) policy.Text {
+func (x *exam) partition(where daemoncmd.Storage) policy.Text {
 	device := x.spare()
 	fr, en := "Monter la partition libre "+device, "Mount the spare partition "+device
 	if device == "" {
@@ -44,7 +44,7 @@ func (x *exam) partition(where machined.Storage) policy.Text {
 	line := device + " /var/lib/portillon ext4 defaults,noatime,nofail 0 2"
 	fr += " sur /var/lib/portillon : dans /etc/fstab, « " + line + " »"
 	en += " at /var/lib/portillon: in /etc/fstab, “" + line + "”"
-	if where == machined.Overlaid { // overlayroot covers what fstab mounts too (overlayroot.conf, recurse)
+	if where == daemoncmd.Overlaid { // overlayroot covers what fstab mounts too (overlayroot.conf, recurse)
 		fr += " ; désactiver d’abord l’overlay (sudo raspi-config nonint disable_overlayfs, redémarrer), et au retour " +
 			"écrire overlayroot=tmpfs:recurse=0 dans cmdline.txt"
 		en += "; first take the overlay off (sudo raspi-config nonint disable_overlayfs, reboot), and afterwards write " +
@@ -60,7 +60,7 @@ func (x *exam) spare() string {
 		return ""
 	}
 	used := map[string]bool{}
-	for _, m := range machined.Mounts(info) {
+	for _, m := range daemoncmd.Mounts(info) {
 		used[m.Source] = true
 	}
 	paths, _ := fs.Glob(x.s.Root, "sys/class/block/*/partition")

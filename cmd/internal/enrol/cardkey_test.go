@@ -20,7 +20,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/cmd/internal/sitetest"
 	"portillon/daemon/control"
 	"portillon/daemon/roster"
@@ -359,7 +359,7 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 }
 
 // thiefOfAMachineReadsNothingNew tries the new bundle with what a stolen machine holds.
-func (w *world) thiefOfAMachineReadsNothingNew(c machined.Config, old []byte, cards ...string) {
+func (w *world) thiefOfAMachineReadsNothingNew(c daemoncmd.Config, old []byte, cards ...string) {
 	w.t.Helper()
 	m, s := w.inForce()
 	_, err := roster.Load(s, m, roster.Options{CardKey: old, Now: time.Now()})
@@ -384,9 +384,9 @@ func (w *world) thiefOfAMachineReadsNothingNew(c machined.Config, old []byte, ca
 
 // machineKeepsItsKeys looks at what the machine has on its disk: readable by it alone, and enough for a start without
 // the hub.
-func (w *world) machineKeepsItsKeys(said *log, e *Enrolment, c machined.Config, fresh []byte) {
+func (w *world) machineKeepsItsKeys(said *log, e *Enrolment, c daemoncmd.Config, fresh []byte) {
 	w.t.Helper()
-	path := filepath.Join(c.HubDir(), machined.CardKeysFile)
+	path := filepath.Join(c.HubDir(), daemoncmd.CardKeysFile)
 	fi, err := os.Stat(path)
 	if err != nil || fi.Mode().Perm() != 0o600 {
 		w.t.Errorf("%v %v", fi, err)

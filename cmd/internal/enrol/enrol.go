@@ -18,8 +18,8 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/cmd/internal/hublink"
-	"portillon/cmd/internal/machined"
 	"portillon/cmd/internal/setup"
 	"portillon/keykind"
 	"portillon/policy"
@@ -120,7 +120,7 @@ func (e *Enrolment) Run(ctx context.Context) error {
 
 // machine is what is made here for a machine that joins.
 type machine struct {
-	config machined.Config
+	config daemoncmd.Config
 	file   string // its machine.yaml
 	text   string
 	signer note.Signer
@@ -157,12 +157,12 @@ func (e *Enrolment) prepare(j *hublink.Joining, address string) (*machine, error
 }
 
 // sound reads the machine's file that m.text would be.
-func (e *Enrolment) sound(m *machine) (machined.Config, error) {
+func (e *Enrolment) sound(m *machine) (daemoncmd.Config, error) {
 	if e.Folder == "" {
 		return setup.Sound(filepath.Base(m.file), m.text)
 	}
 	if err := os.MkdirAll(e.Folder, 0o700); err != nil {
-		return machined.Config{}, err
+		return daemoncmd.Config{}, err
 	}
 	return setup.SoundIn(e.Folder, filepath.Base(m.file), m.text)
 }
@@ -191,13 +191,13 @@ func (e *Enrolment) wiring(file string) (string, error) {
 	}
 	if errors.Is(err, fs.ErrNotExist) && e.Wiring == "" {
 		return "", fmt.Errorf("how the machine is wired is not known: --wiring NAME or --wiring FILE; %s; to try a machine "+
-			"without hardware: --folder DIR", machined.Samples())
+			"without hardware: --folder DIR", daemoncmd.Samples())
 	}
 	return string(b), err
 }
 
 // rooted is the file with its paths below Root.
-func (e *Enrolment) rooted(c machined.Config) machined.Config {
+func (e *Enrolment) rooted(c daemoncmd.Config) daemoncmd.Config {
 	for _, p := range []*string{&c.Data, &c.Control} {
 		if e.Folder == "" && !e.live() && !strings.HasPrefix(*p, filepath.Clean(e.Root)+"/") {
 			*p = e.path(*p)
@@ -270,7 +270,7 @@ func (e *Enrolment) keep(m *machine, j *hublink.Joining, answer wire.JoinAnswer)
 		return err
 	}
 	// The card key of this answer counts, until the hub gives the daemon others.
-	if err := os.Remove(filepath.Join(m.config.HubDir(), machined.CardKeysFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(filepath.Join(m.config.HubDir(), daemoncmd.CardKeysFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(m.file), 0o755); err != nil {
@@ -358,12 +358,12 @@ func (e *Enrolment) start(ctx context.Context, m *machine) error {
 	if err := e.own(m); err != nil {
 		return err
 	}
-	c, err := machined.ReadConfig(m.file)
+	c, err := daemoncmd.ReadConfig(m.file)
 	if err != nil {
 		return err
 	}
 	m.config = e.rooted(c)
-	on := machined.Here(e.Host.Now())
+	on := daemoncmd.Here(e.Host.Now())
 	on.Unit, on.Credstore = "", e.store()
 	found := m.config.Check(on)
 	for _, n := range found.Notes() {
@@ -385,7 +385,7 @@ func (e *Enrolment) start(ctx context.Context, m *machine) error {
 	return e.restart(ctx, m.config)
 }
 
-func (e *Enrolment) restart(ctx context.Context, c machined.Config) error {
+func (e *Enrolment) restart(ctx context.Context, c daemoncmd.Config) error {
 	unit := "portillond@" + c.Machine
 	if err := e.Host.Systemctl(ctx, "enable", unit); err != nil {
 		return err

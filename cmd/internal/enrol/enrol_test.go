@@ -9,13 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/cmd/internal/hublink"
-	"portillon/cmd/internal/machined"
 	"portillon/hub/actor"
 	"portillon/wire"
 )
 
-func (e *Enrolment) link(t *testing.T, c machined.Config, trusted bool) *hublink.Link {
+func (e *Enrolment) link(t *testing.T, c daemoncmd.Config, trusted bool) *hublink.Link {
 	t.Helper()
 	signer, _, err := c.Signer(e.store())
 	if err != nil {

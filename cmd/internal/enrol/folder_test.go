@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 )
 
 // A machine is tried without root: everything stands in one folder, and nothing else of the computer is touched.
@@ -32,12 +32,12 @@ func TestMachineIsTriedInAFolder(t *testing.T) {
 	if left, err := filepath.Glob(filepath.Join(e.Folder, ".*")); err != nil || len(left) > 0 {
 		t.Error(left, err)
 	}
-	c, err := machined.ReadConfig(filepath.Join(e.Folder, "laser.yaml"))
+	c, err := daemoncmd.ReadConfig(filepath.Join(e.Folder, "laser.yaml"))
 	if err != nil || c.Data != filepath.Join(e.Folder, "laser") || c.Control != filepath.Join(e.Folder, "laser.sock") ||
 		c.Reader.Kind != "none" || !strings.HasPrefix(c.Relay.Pin, "sim:"+e.Folder) || c.Hub.Name != "hub.test" {
 		t.Errorf("%+v %v", c, err)
 	}
-	found := c.Check(machined.Here(w.clock.Now()))
+	found := c.Check(daemoncmd.Here(w.clock.Now()))
 	if err := found.Err(); err != nil {
 		t.Error(err)
 	}

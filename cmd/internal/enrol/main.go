@@ -11,8 +11,8 @@ import (
 	"strings"
 	"syscall"
 
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/cmd/internal/hublink"
-	"portillon/cmd/internal/machined"
 	"portillon/cmd/internal/setup"
 )
 
@@ -29,7 +29,7 @@ func Main(args []string) int {
 }
 
 func run(ctx context.Context, args []string, out, errs io.Writer, host setup.Host, env func(string) string) int {
-	e := Enrolment{Host: host, Out: out, Program: machined.Version}
+	e := Enrolment{Host: host, Out: out, Program: daemoncmd.Version}
 	fs := flag.NewFlagSet("portillond enrol", flag.ContinueOnError)
 	fs.SetOutput(errs)
 	fs.Usage = func() { fmt.Fprintln(errs, "usage: "+usage); fs.PrintDefaults() }
@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer, host setup.Hos
 	} else if err != nil {
 		return 2
 	}
-	if e.Lang, err = machined.LanguageOf(*lang, env); err != nil {
+	if e.Lang, err = daemoncmd.LanguageOf(*lang, env); err != nil {
 		return complain(errs, err)
 	}
 	switch {

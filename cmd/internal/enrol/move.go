@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/cmd/internal/hublink"
-	"portillon/cmd/internal/machined"
 )
 
 // Move has the machines of this computer find their hub at another address, without a new code: the hub must show the
@@ -33,8 +33,8 @@ func (e *Enrolment) Move(ctx context.Context, address string, finder hublink.Fin
 	moved := 0
 	var errs []error
 	for _, file := range files {
-		c, err := machined.ReadConfig(file)
-		if err != nil || c.Hub == (machined.HubConfig{}) || c.Machine+".yaml" != filepath.Base(file) {
+		c, err := daemoncmd.ReadConfig(file)
+		if err != nil || c.Hub == (daemoncmd.HubConfig{}) || c.Machine+".yaml" != filepath.Base(file) {
 			continue
 		}
 		if err := e.move(ctx, e.rooted(c), address, finder); err != nil {
@@ -49,7 +49,7 @@ func (e *Enrolment) Move(ctx context.Context, address string, finder hublink.Fin
 	return errors.Join(errs...)
 }
 
-func (e *Enrolment) move(ctx context.Context, c machined.Config, address string, finder hublink.Finder) error {
+func (e *Enrolment) move(ctx context.Context, c daemoncmd.Config, address string, finder hublink.Finder) error {
 	link, err := c.HubLinkBy(e.Dial, nil, e.Host.Now, func() bool { return false })
 	if err != nil {
 		return err

@@ -8,7 +8,7 @@ import (
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 )
 
 const soon = 15 * time.Second
@@ -20,7 +20,7 @@ type mqttClient struct {
 	lost chan struct{}
 }
 
-func (e *Enrolment) mqtt(t *testing.T, w *world, c machined.Config) *mqttClient {
+func (e *Enrolment) mqtt(t *testing.T, w *world, c daemoncmd.Config) *mqttClient {
 	t.Helper()
 	l := e.link(t, c, true)
 	path, err := c.KeyFile(e.store(), c.MQTT.PasswordFile)

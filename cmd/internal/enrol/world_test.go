@@ -16,7 +16,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"portillon/cmd/internal/acceptance"
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/cmd/internal/sitetest"
 	"portillon/daemon/control"
 	"portillon/hub"
@@ -31,7 +31,7 @@ import (
 // TestMain is also the daemon, and its guard, that tests start.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "guard" || os.Getenv("PORTILLON_TEST_DAEMON") != "" {
-		os.Exit(machined.Main(os.Args[1:]))
+		os.Exit(daemoncmd.Main(os.Args[1:]))
 	}
 	os.Exit(m.Run())
 }
@@ -194,7 +194,7 @@ func (p *pi) Systemctl(_ context.Context, args ...string) error {
 	return nil
 }
 func (p *pi) Status(context.Context, string) (control.Status, error) { return control.Status{}, nil }
-func (p *pi) Do(context.Context, machined.Config, acceptance.Deed) error {
+func (p *pi) Do(context.Context, daemoncmd.Config, acceptance.Deed) error {
 	return errors.New("not here")
 }
 func (p *pi) Own(...string) error                  { return nil }
@@ -234,7 +234,7 @@ func (w *world) enrolment(t *testing.T, code string) (*Enrolment, *bytes.Buffer)
 }
 
 // joined enrols a machine and returns its configuration.
-func (w *world) joined(t *testing.T, id policy.MachineID) (*Enrolment, machined.Config) {
+func (w *world) joined(t *testing.T, id policy.MachineID) (*Enrolment, daemoncmd.Config) {
 	t.Helper()
 	e, out := w.enrolment(t, w.code(id, false).Text)
 	if err := e.Run(t.Context()); err != nil {
@@ -243,9 +243,9 @@ func (w *world) joined(t *testing.T, id policy.MachineID) (*Enrolment, machined.
 	return e, e.read(t, id)
 }
 
-func (e *Enrolment) read(t *testing.T, id policy.MachineID) machined.Config {
+func (e *Enrolment) read(t *testing.T, id policy.MachineID) daemoncmd.Config {
 	t.Helper()
-	c, err := machined.ReadConfig(e.path(filepath.Join(e.Dir, string(id)+".yaml")))
+	c, err := daemoncmd.ReadConfig(e.path(filepath.Join(e.Dir, string(id)+".yaml")))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -262,7 +262,7 @@ func TestRestoredHubPublishesAboveWhatItsMachinesReturn(t *testing.T) {
 			if _, version := h.Manifest(); version >= highest.Version {
 				t.Fatalf("a lie has the hub publish %d", version)
 			}
-			// What a machine does (machined: giveBack).
+			// What a machine does (daemoncmd: giveBack).
 			var policy []byte
 			if apart {
 				policy = r.policyFile(highest)

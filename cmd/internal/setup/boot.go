@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 
 	"portillon/cmd/internal/bootconfig"
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/wire"
 )
 
@@ -15,7 +15,7 @@ import (
 const mark = "run/portillon-setup.reboot"
 
 // boot brings config.txt and cmdline.txt to what the wiring needs, as portillon firmware apply does.
-func (s *Setup) boot(ctx context.Context, c machined.Config) error {
+func (s *Setup) boot(ctx context.Context, c daemoncmd.Config) error {
 	if c.Simulated() {
 		return nil
 	}

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 )
 
 // HubAnswers are what a hub says to a machine that joins.
@@ -79,15 +79,15 @@ mqtt:
 }
 
 // SoundIn is Sound for a file that stands in the folder dir, whose relative paths count from there.
-func SoundIn(dir, name, text string) (machined.Config, error) {
+func SoundIn(dir, name, text string) (daemoncmd.Config, error) {
 	f, err := os.CreateTemp(dir, "."+name+"-*")
 	if err != nil {
-		return machined.Config{}, err
+		return daemoncmd.Config{}, err
 	}
 	defer os.Remove(f.Name())
 	_, err = f.WriteString(text)
 	if err = errors.Join(err, f.Close()); err != nil {
-		return machined.Config{}, err
+		return daemoncmd.Config{}, err
 	}
 	c, err := readWires(f.Name())
 	if err == nil {
@@ -97,15 +97,15 @@ func SoundIn(dir, name, text string) (machined.Config, error) {
 }
 
 // Sound reads a text as the machine's file that it would be, and says what is wrong with it.
-func Sound(name, text string) (machined.Config, error) {
+func Sound(name, text string) (daemoncmd.Config, error) {
 	dir, err := os.MkdirTemp("", "portillon-setup-")
 	if err != nil {
-		return machined.Config{}, err
+		return daemoncmd.Config{}, err
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, name)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		return machined.Config{}, err
+		return daemoncmd.Config{}, err
 	}
 	c, err := readWires(path)
 	if err == nil {

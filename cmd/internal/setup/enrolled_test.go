@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 )
 
 // Every wiring that is shipped, and a file that an enrolment wrote, make the file of a machine that joined.
@@ -17,7 +17,7 @@ func TestEveryWiringJoinsAHub(t *testing.T) {
 	a := Answers{Machine: "lathe", Site: "elsewhere", BundleKey: siteKey}
 	h := HubAnswers{Address: "192.168.1.9:8443", Name: "hub.local", BrokerPort: "8883", HubKey: siteKey}
 	for _, path := range samples {
-		was, err := machined.ReadConfig(path)
+		was, err := daemoncmd.ReadConfig(path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -31,7 +31,7 @@ func TestEveryWiringJoinsAHub(t *testing.T) {
 			t.Fatalf("%s: %v\n%s", path, err, first)
 		}
 		if c.Machine != "lathe" || c.Site != "elsewhere" || c.Bundle.Key != siteKey || c.Bundle.File != "" || c.Bundle.From != "" ||
-			c.Hub != (machined.HubConfig{Address: "192.168.1.9:8443", Name: "hub.local"}) || c.MQTT.Broker != "ssl://hub.local:8883" ||
+			c.Hub != (daemoncmd.HubConfig{Address: "192.168.1.9:8443", Name: "hub.local"}) || c.MQTT.Broker != "ssl://hub.local:8883" ||
 			c.MQTT.HubKey != siteKey || c.MachineKey != "credential:machine-key" || c.CardKey != "credential:card-key" ||
 			c.Reader.Kind != was.Reader.Kind || c.Relay.EStop != was.Relay.EStop ||
 			c.Relay.Heartbeat != was.Relay.Heartbeat {

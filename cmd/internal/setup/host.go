@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"portillon/cmd/internal/acceptance"
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/daemon/control"
 )
 
@@ -27,7 +27,7 @@ type Host interface {
 	// Status asks the daemon at a control socket. A daemon that does not answer is an error.
 	Status(ctx context.Context, socket string) (control.Status, error)
 	// Do carries out a deed of the acceptance test on a machine.
-	Do(ctx context.Context, c machined.Config, d acceptance.Deed) error
+	Do(ctx context.Context, c daemoncmd.Config, d acceptance.Deed) error
 	// Own gives files to the daemon's user, which the package makes.
 	Own(paths ...string) error
 	// Pause waits between two looks at the daemon.
@@ -38,7 +38,7 @@ type Host interface {
 type Pi struct{}
 
 // Now implements Host.
-func (Pi) Now() time.Time { return machined.WallNow() }
+func (Pi) Now() time.Time { return daemoncmd.WallNow() }
 
 // BootID implements Host.
 func (Pi) BootID() string {
@@ -98,7 +98,7 @@ func give(uid, gid int, paths ...string) error {
 }
 
 // Do implements Host.
-func (Pi) Do(ctx context.Context, c machined.Config, d acceptance.Deed) error {
+func (Pi) Do(ctx context.Context, c daemoncmd.Config, d acceptance.Deed) error {
 	switch d {
 	case acceptance.Rest:
 		_, err := control.Call(ctx, c.Control, control.Request{Do: "stop"})
@@ -119,7 +119,7 @@ func (Pi) Do(ctx context.Context, c machined.Config, d acceptance.Deed) error {
 	return fmt.Errorf("unknown deed %q", d)
 }
 
-func signal(ctx context.Context, c machined.Config, guard bool, s syscall.Signal) error {
+func signal(ctx context.Context, c daemoncmd.Config, guard bool, s syscall.Signal) error {
 	return signalWhere(func() (int, error) { return processOf(ctx, c, guard) }, s)
 }
 
@@ -148,7 +148,7 @@ func signalWhere(find func() (int, error), s syscall.Signal) error {
 }
 
 // processOf is the main process of a machine's unit, or its guard.
-func processOf(ctx context.Context, c machined.Config, guard bool) (int, error) {
+func processOf(ctx context.Context, c daemoncmd.Config, guard bool) (int, error) {
 	unit := "portillond@" + c.Machine
 	out, err := exec.CommandContext(ctx, "systemctl", "show", "-P", "MainPID", unit).Output()
 	pid, perr := strconv.Atoi(strings.TrimSpace(string(out)))

@@ -7,7 +7,7 @@ import (
 	"regexp"
 	"strings"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/policy"
 )
 
@@ -57,7 +57,7 @@ func (s *Setup) fromWiring(ctx context.Context) (string, error) {
 	}
 	text := string(b)
 	if own && s.Machine == "" { // its own machine
-		c, err := machined.ReadConfig(path)
+		c, err := daemoncmd.ReadConfig(path)
 		if err != nil {
 			return "", err
 		}

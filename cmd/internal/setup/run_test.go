@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/cmd/internal/sitetest"
 	"portillon/policy"
 	"portillon/site"
@@ -76,7 +76,7 @@ func run(t *testing.T, l *lab, o Options, typed string) (string, error) {
 	defer cancel()
 	var out bytes.Buffer
 	s := &Setup{Options: o, Host: l, Term: NewTerminal(ctx, strings.NewReader(typed), &out, policy.English),
-		Doctor: func(context.Context, machined.Config) int { return 0 }}
+		Doctor: func(context.Context, daemoncmd.Config) int { return 0 }}
 	err := s.Run(ctx)
 	return out.String(), err
 }
@@ -149,8 +149,8 @@ func TestABundleOfAnotherSiteIsNotPutInPlace(t *testing.T) {
 func TestTheTestAsksWhereTheDoctorFindsSomething(t *testing.T) {
 	for typed, want := range map[string]error{"n\n": ErrIncomplete, "": ErrEnded} {
 		s := &Setup{Host: &lab{}, Term: NewTerminal(t.Context(), strings.NewReader(typed), &bytes.Buffer{},
-			policy.French), Doctor: func(context.Context, machined.Config) int { return 2 }}
-		if err := s.examine(t.Context(), machined.Config{}); !errors.Is(err, want) {
+			policy.French), Doctor: func(context.Context, daemoncmd.Config) int { return 2 }}
+		if err := s.examine(t.Context(), daemoncmd.Config{}); !errors.Is(err, want) {
 			t.Errorf("%q: %v, want %v", typed, err, want)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/keykind"
 	"portillon/wire"
 )
@@ -45,8 +45,8 @@ type Setup struct {
 	Options
 	Term   *Terminal
 	Host   Host
-	Found  []string                                         // USB readers that are plugged in
-	Doctor func(context.Context, machined.Config) (ill int) // shows what the doctor finds
+	Found  []string                                          // USB readers that are plugged in
+	Doctor func(context.Context, daemoncmd.Config) (ill int) // shows what the doctor finds
 }
 
 // What a run that stops early says to its caller. The person has read why.
@@ -97,7 +97,7 @@ func (s *Setup) path(p string) string { return filepath.Join(s.Root, p) }
 func (s *Setup) store() string { return s.path("etc/credstore") }
 
 // rooted is a machine's file with its paths below Root.
-func (s *Setup) rooted(c machined.Config) machined.Config {
+func (s *Setup) rooted(c daemoncmd.Config) daemoncmd.Config {
 	if filepath.Clean(s.Root) == "/" {
 		return c
 	}
@@ -110,18 +110,18 @@ func (s *Setup) rooted(c machined.Config) machined.Config {
 }
 
 // file makes the machine's file, or takes the one that is there.
-func (s *Setup) file(ctx context.Context) (machined.Config, string, error) {
+func (s *Setup) file(ctx context.Context) (daemoncmd.Config, string, error) {
 	if err := s.Answers.Check(); err != nil {
-		return machined.Config{}, "", err
+		return daemoncmd.Config{}, "", err
 	}
 	if err := s.only(); err != nil {
-		return machined.Config{}, "", err
+		return daemoncmd.Config{}, "", err
 	}
 	path := s.path(filepath.Join(s.Dir, s.Machine+".yaml"))
 	_, err := os.Stat(path)
 	there := err == nil && s.Machine != ""
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return machined.Config{}, "", err
+		return daemoncmd.Config{}, "", err
 	}
 	given := s.Answers
 	given.Machine = ""
@@ -135,15 +135,15 @@ func (s *Setup) file(ctx context.Context) (machined.Config, string, error) {
 	}
 	text, err := s.text(ctx)
 	if err != nil {
-		return machined.Config{}, "", err
+		return daemoncmd.Config{}, "", err
 	}
 	path = s.path(filepath.Join(s.Dir, s.Machine+".yaml"))
 	was, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return machined.Config{}, "", err
+		return daemoncmd.Config{}, "", err
 	}
 	if err := s.write(ctx, path, string(was), text); err != nil {
-		return machined.Config{}, "", err
+		return daemoncmd.Config{}, "", err
 	}
 	c, err := readWires(path)
 	return s.rooted(c), path, err
@@ -245,15 +245,15 @@ func sound(name, text string) error {
 
 // isOf refuses a file whose name is not its machine's: the unit has the name of the file, and what setup starts and
 // what it sends signals to would be two machines.
-func isOf(name string, c machined.Config) error {
+func isOf(name string, c daemoncmd.Config) error {
 	if c.Machine+".yaml" == name {
 		return nil
 	}
 	return fmt.Errorf("the file %s is of machine %s, want %s", name, c.Machine, strings.TrimSuffix(name, ".yaml"))
 }
 
-func readWires(path string) (machined.Config, error) {
-	c, err := machined.ReadConfig(path)
+func readWires(path string) (daemoncmd.Config, error) {
+	c, err := daemoncmd.ReadConfig(path)
 	if err == nil {
 		err = c.CheckWires()
 	}
@@ -261,7 +261,7 @@ func readWires(path string) (machined.Config, error) {
 }
 
 // machineKey makes the machine's key where it is missing, and shows its public half.
-func (s *Setup) machineKey(c machined.Config) error {
+func (s *Setup) machineKey(c daemoncmd.Config) error {
 	path, err := c.KeyFile(s.store(), c.MachineKey)
 	if err != nil {
 		return err
@@ -300,7 +300,7 @@ func (s *Setup) machineKey(c machined.Config) error {
 }
 
 // put copies the card key and the bundle into their places, where they were given.
-func (s *Setup) put(c machined.Config) error {
+func (s *Setup) put(c daemoncmd.Config) error {
 	if s.CardKey != "" {
 		b, err := readSmall(s.CardKey)
 		if err != nil {
@@ -350,7 +350,7 @@ func (s *Setup) put(c machined.Config) error {
 }
 
 // ofSite reports why a bundle is not this site's.
-func (s *Setup) ofSite(b []byte, c machined.Config) error {
+func (s *Setup) ofSite(b []byte, c daemoncmd.Config) error {
 	v, err := note.NewVerifier(c.Bundle.Key)
 	if err != nil {
 		return err
@@ -395,8 +395,8 @@ func (s *Setup) own(paths ...string) error {
 }
 
 // check says what the daemon would refuse, and what must still be put in place.
-func (s *Setup) check(c machined.Config) error {
-	on := machined.Here(s.Host.Now())
+func (s *Setup) check(c daemoncmd.Config) error {
+	on := daemoncmd.Here(s.Host.Now())
 	on.Unit, on.Credstore = "", s.store()
 	found := c.Check(on)
 	for _, n := range found.Notes() {
@@ -420,7 +420,7 @@ func (s *Setup) check(c machined.Config) error {
 const patience = 70 * time.Second
 
 // start enables the unit and waits until the daemon answers.
-func (s *Setup) start(ctx context.Context, c machined.Config) error {
+func (s *Setup) start(ctx context.Context, c daemoncmd.Config) error {
 	unit := "portillond@" + strings.TrimSuffix(filepath.Base(s.Machine), ".yaml")
 	if err := s.Host.Systemctl(ctx, "enable", "--now", unit); err != nil {
 		return err
@@ -440,7 +440,7 @@ func (s *Setup) start(ctx context.Context, c machined.Config) error {
 }
 
 // examine shows what the doctor finds. What is wrong is for the person to weigh: the test may be done all the same.
-func (s *Setup) examine(ctx context.Context, c machined.Config) error {
+func (s *Setup) examine(ctx context.Context, c daemoncmd.Config) error {
 	ill := s.Doctor(ctx, c)
 	if ill == 0 || s.NoTest {
 		return nil

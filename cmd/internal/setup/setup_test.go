@@ -16,7 +16,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"portillon/cmd/internal/acceptance"
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/daemon/control"
 	"portillon/policy"
 )
@@ -36,7 +36,7 @@ func TestEveryAnswerMakesASoundFile(t *testing.T) {
 			for mask := range 1 << len(inputs) {
 				a := complete1()
 				a.Reader, a.Relay, a.Port = reader, relay, "/dev/input/by-id/usb-X-event-kbd"
-				if p := a.kind().port; p != "" {
+				if p := a.offer().Values["port"]; p != "" {
 					a.Port = p
 				}
 				var in []string
@@ -68,7 +68,7 @@ func TestEveryAnswerMakesASoundFile(t *testing.T) {
 						t.Errorf("%+v: %s is wired: %t", a, name, is)
 					}
 				}
-				if c.Reader.Kind != a.kind().kind || c.Relay.Heartbeat != (relay == "pump") || c.Relay.ActiveLow {
+				if c.Reader.Kind != a.offer().Spec.Kind || c.Relay.Heartbeat != (relay == "pump") || c.Relay.ActiveLow {
 					t.Errorf("%+v: %+v %+v", a, c.Reader, c.Relay)
 				}
 			}
@@ -85,7 +85,7 @@ func TestAWiringFileKeepsItsWiringAndTakesTheSite(t *testing.T) {
 		t.Fatal(samples, err)
 	}
 	for _, path := range samples {
-		was, err := machined.ReadConfig(path)
+		was, err := daemoncmd.ReadConfig(path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func TestAWiringFileKeepsItsWiringAndTakesTheSite(t *testing.T) {
 		if err := os.WriteFile(to, []byte(a.FromWiring(string(text))), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		is, err := machined.ReadConfig(to)
+		is, err := daemoncmd.ReadConfig(to)
 		if err != nil {
 			t.Fatalf("%s: %v", path, err)
 		}
@@ -182,7 +182,7 @@ func (l *lab) Status(context.Context, string) (control.Status, error) {
 	return control.Status{Relay: l.relay, Phase: phase, Faults: l.faults, Reader: !l.lost, Clock: "trusted"}, nil
 }
 
-func (l *lab) Do(_ context.Context, _ machined.Config, d acceptance.Deed) error {
+func (l *lab) Do(_ context.Context, _ daemoncmd.Config, d acceptance.Deed) error {
 	l.deeds = append(l.deeds, string(d))
 	l.relay, l.dead = false, d == acceptance.KillDaemon || d == acceptance.StopDaemon
 	return nil

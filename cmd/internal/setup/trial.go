@@ -15,7 +15,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"portillon/cmd/internal/acceptance"
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/policy"
 	"portillon/wire"
 )
@@ -27,7 +27,7 @@ const look = 200 * time.Millisecond
 const unfinished = "unfinished.json"
 
 // WiringOf is what of a machine decides which tests apply to it.
-func WiringOf(c machined.Config) acceptance.Wiring {
+func WiringOf(c daemoncmd.Config) acceptance.Wiring {
 	r := c.Relay
 	return acceptance.Wiring{EStop: r.EStop != "", Door: r.Door != "", Feedback: r.Feedback != "",
 		Busy: r.Busy != "", Exhaust: r.Exhaust != "",
@@ -43,7 +43,7 @@ func Fingerprint(path string) (string, error) {
 
 // Accepted is the last protocol of this machine, of a test that passed or failed, and the fingerprint of its file as it
 // is now.
-func Accepted(c machined.Config, file string) (acceptance.Protocol, string, error) {
+func Accepted(c daemoncmd.Config, file string) (acceptance.Protocol, string, error) {
 	_, public, err := c.Signer("/etc/credstore")
 	if err != nil {
 		return acceptance.Protocol{}, "", err
@@ -63,14 +63,14 @@ func Accepted(c machined.Config, file string) (acceptance.Protocol, string, erro
 // trial leads through the acceptance test.
 type trial struct {
 	*Setup
-	c      machined.Config
+	c      daemoncmd.Config
 	folder string
 	plan   []acceptance.Step
 	p      acceptance.Progress
 	signer note.Signer
 }
 
-func (s *Setup) trial(ctx context.Context, c machined.Config, path string) error {
+func (s *Setup) trial(ctx context.Context, c daemoncmd.Config, path string) error {
 	signer, public, err := c.Signer(s.store())
 	if err != nil {
 		return err

@@ -1,7 +1,7 @@
 package sheet
 
 import (
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/policy"
 )
 
@@ -13,7 +13,7 @@ type ask struct {
 
 // asks are what the electrician is asked for. Clause numbers that could not be read in the standard itself are marked
 // (check).
-func asks(c machined.Config) []ask {
+func asks(c daemoncmd.Config) []ask {
 	return []ask{
 		{t("Alimentation", "Supply"), supply()},
 		{t("Démarrage et arrêt", "Start and stop"), startStop()},
@@ -74,7 +74,7 @@ func startStop() []policy.Text {
 	}
 }
 
-func control(c machined.Config) []policy.Text {
+func control(c daemoncmd.Config) []policy.Text {
 	out := []policy.Text{
 		t("24 V TBTP, 0 V relié à la terre (PE) en un seul point, fusible 1 A sur le + en tête, coupure sur le + "+
 			"(EN 60204-1 §6.4 et §9.4.3 (à vérifier)).",

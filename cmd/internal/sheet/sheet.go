@@ -17,7 +17,7 @@ import (
 	"strconv"
 	"strings"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/policy"
 )
 
@@ -51,7 +51,7 @@ type Sheet struct {
 }
 
 // For is the sheet of a machine whose file is called file.
-func For(c machined.Config, file string, l policy.Language) Sheet {
+func For(c daemoncmd.Config, file string, l policy.Language) Sheet {
 	s := Sheet{Lang: l.String(), Machine: c.Machine, Site: c.Site, File: shorten(filepath.Base(file)), W: wordsIn(l)}
 	s.Rows = rows(c, l)
 	s.Relay = in(l, relay(c))
@@ -83,7 +83,7 @@ func unbroken(s string) string {
 }
 
 // HTML is the file, one page for each language.
-func HTML(c machined.Config, file string, langs ...policy.Language) ([]byte, error) {
+func HTML(c daemoncmd.Config, file string, langs ...policy.Language) ([]byte, error) {
 	t, err := template.New("sheet").Funcs(template.FuncMap{"whole": unbroken}).Parse(page)
 	if err != nil {
 		return nil, err
@@ -107,11 +107,11 @@ func shorten(s string) string {
 }
 
 // rows are the machine's terminals, in the order of the file; the lines of a bus share a row.
-func rows(c machined.Config, l policy.Language) (out []Row) {
+func rows(c daemoncmd.Config, l policy.Language) (out []Row) {
 	var pins, lines []string
 	for _, w := range c.Wires() {
 		pin := "–"
-		if n, ok := machined.HeaderPin(w.Line); ok {
+		if n, ok := daemoncmd.HeaderPin(w.Line); ok {
 			pin = strconv.Itoa(n)
 		}
 		if w.Use == "bus" {

@@ -11,16 +11,17 @@ import (
 	"strings"
 	"testing"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/policy"
+	"portillon/rfid"
 )
 
-func shipped(t *testing.T) map[string]machined.Config {
+func shipped(t *testing.T) map[string]daemoncmd.Config {
 	t.Helper()
 	paths, _ := filepath.Glob("../../../firmware-config/*.yaml")
-	out := map[string]machined.Config{}
+	out := map[string]daemoncmd.Config{}
 	for _, p := range paths {
-		c, err := machined.ReadConfig(p)
+		c, err := daemoncmd.ReadConfig(p)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,15 +36,15 @@ func shipped(t *testing.T) map[string]machined.Config {
 }
 
 // fullest has every wire that a machine may have, and the longest words about its relay.
-func fullest() machined.Config {
+func fullest() daemoncmd.Config {
 	pin := func(n int) string { return fmt.Sprintf("gpio:pinctrl-/%d", n) }
-	return machined.Config{Site: strings.Repeat("s", 20), Machine: strings.Repeat("m", 20),
-		Reader: machined.ReaderConfig{Kind: "wiegand", D0: pin(6), D1: pin(7), LED: pin(20), Beeper: pin(21),
-			IRQ: pin(25), Reset: pin(26)},
-		Relay: machined.RelayConfig{Pin: pin(17), EStop: pin(22), Door: pin(5), Feedback: pin(23), Busy: pin(24),
+	return daemoncmd.Config{Site: strings.Repeat("s", 20), Machine: strings.Repeat("m", 20),
+		Reader: daemoncmd.ReaderConfig{Kind: "wiegand",
+			Values: rfid.Values{"d0": pin(6), "d1": pin(7), "led": pin(20), "beeper": pin(21)}},
+		Relay: daemoncmd.RelayConfig{Pin: pin(17), EStop: pin(22), Door: pin(5), Feedback: pin(23), Busy: pin(24),
 			Exhaust: pin(27), ActiveLow: true,
 			PullUp: true, Supply: "3.3V"},
-		Lights: machined.LightsConfig{Red: pin(12), Amber: pin(13), Green: pin(19), Buzzer: pin(16)}}
+		Lights: daemoncmd.LightsConfig{Red: pin(12), Amber: pin(13), Green: pin(19), Buzzer: pin(16)}}
 }
 
 // text is what somebody reads on the page, its breakless spaces and hyphens as ordinary ones.
@@ -83,7 +84,7 @@ func TestEveryWireOfEveryShippedMachineIsOnItsSheet(t *testing.T) {
 	everyWireIsOn(t, "fullest", fullest(), For(fullest(), "full.yaml", policy.French))
 }
 
-func everyWireIsOn(t *testing.T, name string, c machined.Config, s Sheet) {
+func everyWireIsOn(t *testing.T, name string, c daemoncmd.Config, s Sheet) {
 	t.Helper()
 	seen := 0
 	for _, r := range s.Rows {
@@ -94,10 +95,10 @@ func everyWireIsOn(t *testing.T, name string, c machined.Config, s Sheet) {
 			if err != nil || len(pins) != len(lines) {
 				t.Fatalf("%s: %+v", name, r)
 			}
-			if pin, ok := machined.HeaderPin(n); !ok || strconv.Itoa(pin) != pins[i] {
+			if pin, ok := daemoncmd.HeaderPin(n); !ok || strconv.Itoa(pin) != pins[i] {
 				t.Errorf("%s: GPIO %d is on pin %s, want %d", name, n, pins[i], pin)
 			}
-			if !slices.ContainsFunc(c.Wires(), func(w machined.Wire) bool { return w.Line == n }) {
+			if !slices.ContainsFunc(c.Wires(), func(w daemoncmd.Wire) bool { return w.Line == n }) {
 				t.Errorf("%s: GPIO %d is on the sheet and not in the file", name, n)
 			}
 		}
@@ -139,12 +140,12 @@ func TestTerminalsSayTheirContact(t *testing.T) {
 }
 
 func TestSheetSaysHowTheRelayIsDriven(t *testing.T) {
-	plain := func(*machined.RelayConfig) {}
-	pump := func(r *machined.RelayConfig) { r.Heartbeat = true }
-	low := func(r *machined.RelayConfig) { r.ActiveLow = true }
-	extraction := func(r *machined.RelayConfig) { r.Exhaust = "gpio:pinctrl-/27" }
+	plain := func(*daemoncmd.RelayConfig) {}
+	pump := func(r *daemoncmd.RelayConfig) { r.Heartbeat = true }
+	low := func(r *daemoncmd.RelayConfig) { r.ActiveLow = true }
+	extraction := func(r *daemoncmd.RelayConfig) { r.Exhaust = "gpio:pinctrl-/27" }
 	for _, x := range []struct {
-		change func(*machined.RelayConfig)
+		change func(*daemoncmd.RelayConfig)
 		want   string
 	}{
 		{plain, "Active-high board on 5 V, 10 kΩ from the pin to ground"},
@@ -156,7 +157,7 @@ func TestSheetSaysHowTheRelayIsDriven(t *testing.T) {
 		{low, "Active-low board: VCC (optocouplers) on 3.3 V, JD-VCC jumper out, JD-VCC on 5 V"},
 		{extraction, "The extraction has a contactor of its own"},
 	} {
-		c := machined.Config{Machine: "laser", Relay: machined.RelayConfig{Pin: "gpio:pinctrl-/17"}}
+		c := daemoncmd.Config{Machine: "laser", Relay: daemoncmd.RelayConfig{Pin: "gpio:pinctrl-/17"}}
 		x.change(&c.Relay)
 		page, err := HTML(c, "laser.yaml", policy.English)
 		if err != nil || !strings.Contains(text(page), x.want) {
@@ -224,8 +225,8 @@ func TestConsignationIsTheElectriciansAlone(t *testing.T) {
 // says how).
 func TestFullestSheetIsAsShortAsOnePageBears(t *testing.T) {
 	bare := fullest()
-	bare.Relay = machined.RelayConfig{Pin: bare.Relay.Pin}
-	for _, c := range []machined.Config{fullest(), bare} {
+	bare.Relay = daemoncmd.RelayConfig{Pin: bare.Relay.Pin}
+	for _, c := range []daemoncmd.Config{fullest(), bare} {
 		for _, l := range []policy.Language{policy.French, policy.English} {
 			page, err := HTML(c, strings.Repeat("f", 300)+".yaml", l)
 			if err != nil {
@@ -241,8 +242,9 @@ func TestFullestSheetIsAsShortAsOnePageBears(t *testing.T) {
 // A machine.yaml may come from anywhere: nothing of it becomes markup, and the page fetches and runs nothing.
 func TestSheetHoldsNothingThatRunsOrIsFetched(t *testing.T) {
 	evil := `"><script>alert(1)</script><img src=x onerror=y>&lt;`
-	c := machined.Config{Site: evil, Machine: evil + "m", Reader: machined.ReaderConfig{Kind: evil, Port: "/dev/ttyAMA0"},
-		Relay: machined.RelayConfig{Pin: "gpio:pinctrl-/17"}}
+	c := daemoncmd.Config{Site: evil, Machine: evil + "m",
+		Reader: daemoncmd.ReaderConfig{Kind: evil, Values: rfid.Values{"port": "/dev/ttyAMA0"}},
+		Relay:  daemoncmd.RelayConfig{Pin: "gpio:pinctrl-/17"}}
 	page, err := HTML(c, "/tmp/"+evil+".yaml", policy.French, policy.English)
 	if err != nil {
 		t.Fatal(err)
@@ -264,7 +266,7 @@ func TestSheetHoldsNothingThatRunsOrIsFetched(t *testing.T) {
 }
 
 func TestLongFileNameIsShortened(t *testing.T) {
-	s := For(machined.Config{}, "/etc/"+strings.Repeat("é", 300)+".yaml", policy.English)
+	s := For(daemoncmd.Config{}, "/etc/"+strings.Repeat("é", 300)+".yaml", policy.English)
 	if s.File != strings.Repeat("é", maxFile)+"…" {
 		t.Error(s.File)
 	}
@@ -298,7 +300,7 @@ func FuzzSheet(f *testing.F) {
 	f.Add("laser", "biklab", "laser.yaml", 17)
 	f.Add("<script>", "{{.}}", "</style>", 99)
 	f.Fuzz(func(t *testing.T, machine, site, file string, line int) {
-		c := machined.Config{Machine: machine, Site: site, Relay: machined.RelayConfig{Pin: fmt.Sprintf("gpio:x/%d", line)}}
+		c := daemoncmd.Config{Machine: machine, Site: site, Relay: daemoncmd.RelayConfig{Pin: fmt.Sprintf("gpio:x/%d", line)}}
 		page, err := HTML(c, file, policy.French)
 		if err != nil {
 			t.Fatal(err)

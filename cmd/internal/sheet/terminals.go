@@ -3,7 +3,7 @@ package sheet
 import (
 	"strings"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/policy"
 )
 
@@ -19,7 +19,7 @@ func none() policy.Text     { return t("aucun", "none") }
 func dry() policy.Text      { return t("NO, libre de potentiel", "NO, dry") }
 
 // terminal is what is joined to one line.
-func terminal(w machined.Wire, c machined.Config) end {
+func terminal(w daemoncmd.Wire, c daemoncmd.Config) end {
 	if at, found := inputs()[w.Key]; found {
 		return at
 	}
@@ -70,12 +70,12 @@ func inputs() map[string]end {
 }
 
 // bus are the lines of the reader's bus, together.
-func bus(c machined.Config) end {
+func bus(c daemoncmd.Config) end {
 	return end{t("lecteur de cartes ("+c.Reader.Kind+")", "card reader ("+c.Reader.Kind+")"), none(), signal()}
 }
 
 // relay is how this machine's relay is driven.
-func relay(c machined.Config) []policy.Text {
+func relay(c daemoncmd.Config) []policy.Text {
 	contact := t("Son contact ne coupe que le 24 V de la bobine de K2, jamais le secteur.",
 		"Its contact switches the 24 V of K2's coil only, never mains.")
 	switch {

@@ -27,12 +27,16 @@ const now = () => made + performance.now() - heard, stale = () => !view || perfo
 const set = (id, s) => { if ($(id).textContent !== s) $(id).textContent = s };
 const button = (label, click, more = {}) => Object.assign(document.createElement('button'), { type: 'button', textContent: label, onclick: click }, more);
 
-const calm = ['ready', 'cooling', 'tagged', 'clock', 'silent', '']; // a question goes behind whatever else the machine has to say
+// What follows from a sign alone stands with its drawing, from the table of states (states.go). A sign that has no drawing is a refusal.
+const drawings = new Map([...document.querySelectorAll('#sign .s')].map(g => [g.dataset.sign, g]));
+const drawing = sign => drawings.get(sign || 'silent') || drawings.get('refused');
 function draw() {
-  const w = words[lang], gone = stale(), main = document.querySelector('main'), desk = !gone && view.desk, asks = desk && calm.includes(view.sign) && desk.ask;
+  const w = words[lang], gone = stale(), main = document.querySelector('main'), desk = !gone && view.desk;
+  const state = drawing(gone ? 'stale' : view.sign), has = state.dataset, asks = desk && 'calm' in has && desk.ask; // a question goes behind whatever else the machine has to say
   document.documentElement.lang = lang;
   if (view && view.look) document.documentElement.dataset.look = view.look;
-  main.dataset.sign = gone ? 'stale' : view.sign || 'silent';
+  main.dataset.sign = has.sign; main.dataset.colour = has.colour || '';
+  for (const g of drawings.values()) g.classList.toggle('shown', g === state);
   set('line', !view ? 'Portillon' : gone ? suspended ? '…' : w.stale : trouble ? text(trouble) : asks ? text(desk.line) : text(view.line));
   set('next', !view ? '' : gone ? suspended ? '' : w.staleNext : trouble ? '' : text(view.next));
   set('role', gone || trouble ? '' : text(view.role));
@@ -54,11 +58,11 @@ function draw() {
   if (!asks) picked.clear();
   main.classList.toggle('asks', !!asks && !trouble);
   main.classList.toggle('busy', offers.length > 0);
-  if (form && (performance.now() > form.ends || performance.now() - touched > idle || desk && desk.at !== (form.at || 0) || !gone && view.sign === 'fault')) shut();
-  if ($('sheet').open && !form && (gone || view.sign === 'fault')) $('sheet').close();
+  if (form && (performance.now() > form.ends || performance.now() - touched > idle || desk && desk.at !== (form.at || 0) || 'urgent' in has)) shut();
+  if ($('sheet').open && !form && (gone || 'urgent' in has)) $('sheet').close();
   if (form && gone) set('trouble', w.lost);
   if (desk && desk.report && desk.at !== told && here) { told = desk.at; open({ do: 'report' }) } // they were asked for their card to report
-  tick(main, gone);
+  tick(main, gone, 'saysTime' in has);
 }
 let told = 0;
 const shown = {};
@@ -70,7 +74,7 @@ function list(id, key, make) { // buttons are made anew only when they change: a
   if (at >= 0) $(id).children[at]?.focus();
 }
 
-function tick(main, gone) {
+function tick(main, gone, said) {
   let s = '';
   const until = !gone && view.until ? Date.parse(view.until) : 0;
   if (until) {
@@ -81,7 +85,7 @@ function tick(main, gone) {
     $('arc').style.strokeDasharray = `${all > 0 ? Math.min(100, 100 * left / all) : 0} 100`;
   }
   if (until) main.dataset.timed = ''; else delete main.dataset.timed;
-  set('left', ['cooling', 'ending'].includes(main.dataset.sign) ? '' : s); // their sentence has it
+  set('left', said ? '' : s);
 }
 
 // What people do. Every answer that is no is shown in the machine's words.
@@ -167,8 +171,7 @@ for (const b of document.querySelectorAll('[data-add]')) b.onclick = () => { con
 addEventListener('visibilitychange', () => { if (!document.hidden) { heard = -Infinity; draw() } }); // a phone that slept: what it knows is old, whatever its clock says
 $('lang').onclick = () => { lang = lang === 'en' ? 'fr' : 'en'; try { localStorage.setItem('lang', lang) } catch { /* as above */ } draw(); if (form) sheet() };
 
-// Sounds, where the screen has a loudspeaker and is not one of several: as many beeps as the buzzer gives.
-const beeps = { on: [80], supervised: [80], workshop: [80], maintenance: [80], thanks: [80], ending: [80, 80], refused: [500], unknown: [500], expired: [500], recent: [500], hours: [500], occupied: [500], tagged: [500], fault: [400, 400, 400] };
+// Sounds, where the screen has a loudspeaker and is not one of several: data-beeps has milliseconds on, off, on.
 let last = '', sound = null;
 function beep(sign) {
   if (sign === last || !last || self !== top) { last = sign; return }
@@ -176,11 +179,13 @@ function beep(sign) {
   try {
     sound ||= new AudioContext();
     let t = sound.currentTime;
-    for (const ms of beeps[sign] || []) {
-      const o = sound.createOscillator();
-      o.frequency.value = 880; o.connect(sound.destination); o.start(t); o.stop(t + ms / 1000);
-      t += ms / 1000 + .1;
-    }
+    (drawing(sign).dataset.beeps || '').split(' ').forEach((ms, i) => {
+      if (i % 2 === 0 && ms) {
+        const o = sound.createOscillator();
+        o.frequency.value = 880; o.connect(sound.destination); o.start(t); o.stop(t + ms / 1000);
+      }
+      t += ms / 1000;
+    });
   } catch { /* no sound here */ }
 }
 

@@ -1,0 +1,77 @@
+package daemoncmd
+
+import (
+	"fmt"
+
+	"portillon/cmd/internal/bootconfig"
+	"portillon/rfid"
+)
+
+// BootLine is a line of a Pi's config.txt, and why it is there.
+type BootLine = bootconfig.Line
+
+// Boot is what config.txt must hold for this wiring (raspberrypi/documentation, config_txt: gpio, dtparam,
+// conditional filters).
+func (c Config) Boot() []BootLine {
+	var out []BootLine
+	add := func(model, why, format string, a ...any) {
+		out = append(out, BootLine{Model: model, Text: fmt.Sprintf(format, a...), Why: why})
+	}
+	for _, w := range c.Wires() {
+		if way := map[string]string{"out": "op,dl,pd", "out-high": "op,dh,pu", "pull-up": "ip,pu", "pull-down": "ip,pd"}[w.Use]; way != "" {
+			add("all", w.Key, "gpio=%d=%s", w.Line, way)
+		}
+	}
+	add("all", "a program that ends lets its lines go, however it ends: the resistor opens the relay", "dtparam=strict_gpiod")
+	add("all", "a kernel that hangs is reset, and the relay opens", "dtparam=watchdog=on")
+	why := "the reader, " + c.Reader.Kind
+	switch c.Reader.wiring().Bus {
+	case rfid.SPI:
+		add("all", why, "dtparam=spi=on")
+	case rfid.I2C:
+		add("all", why, "dtparam=i2c_arm=on")
+	case rfid.Serial:
+		if !c.Reader.onboard() {
+			break
+		}
+		add("all", why, "enable_uart=1")
+		// [pi0] holds for the Zero 2 W too, [pi3] for the 3+, [pi4] for the 400 and the Compute Module 4: no board loads it
+		// twice.
+		for _, m := range [...]string{"pi0", "pi3", "pi4"} {
+			add(m, "Bluetooth gives the good serial port up", "dtoverlay=disable-bt")
+		}
+		// The 5, the 500 and the Compute Module 5, whose Bluetooth has a port of its own.
+		add("pi5", "the serial port of the header", "dtparam=uart0=on")
+	}
+	return out
+}
+
+// Fragment is Boot as it stands in config.txt.
+func (c Config) Fragment(file string) string {
+	out := fmt.Sprintf("# The machine %s, from: portillon firmware render %s\n", c.Machine, file) +
+		"# This belongs at the end of /boot/firmware/config.txt\n" + bootconfig.Fragment(c.Boot())
+	if c.Serial() {
+		out += "# The reader speaks on the serial port: take console=serial0,115200\n# out of /boot/firmware/cmdline.txt\n"
+	}
+	return out
+}
+
+// Missing are the lines of Boot that a config.txt does not hold for this board. On a board that is not known the
+// lines of every filter count. Where a setting is given twice the last counts.
+func (c Config) Missing(config string, b bootconfig.Board) []BootLine {
+	return bootconfig.Missing(config, c.Boot(), b)
+}
+
+// BootMachine is what this machine needs of the Pi that it runs on.
+func (c Config) BootMachine() bootconfig.Machine {
+	return bootconfig.Machine{Name: c.Machine, Lines: c.Boot(), Serial: c.Serial()}
+}
+
+// ApplyBoot brings the texts of config.txt and cmdline.txt to what this machine needs on this board. It writes
+// nothing: bootconfig.Edit does, for a whole Pi.
+func (c Config) ApplyBoot(config, cmdline string, b bootconfig.Board) (bootconfig.Result, error) {
+	return bootconfig.Apply(config, cmdline, c.BootMachine(), b)
+}
+
+// Serial reports whether the reader needs the Pi's own serial port.
+func (c Config) Serial() bool { return c.Reader.wiring().Bus == rfid.Serial && c.Reader.onboard() }

@@ -1,0 +1,113 @@
+package daemoncmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"portillon/daemon/control"
+	"portillon/daemon/journal"
+	"portillon/daemon/panel"
+	"portillon/policy"
+)
+
+// errReopen says that the journal can be opened now: the daemon begins again.
+var errReopen = errors.New("the journal can be opened now")
+
+// reopenEvery is how often a journal that cannot be opened is tried again.
+const reopenEvery = 5 * time.Second
+
+// openBroken serves the panel and the control socket of a machine whose journal cannot be opened: no card switches it
+// on, and whoever stands at it is told why. The relay stays open, for nobody starts its guard.
+func (d *Daemon) openBroken(why error) (err error) {
+	d.broken, d.brokenStamp = fmt.Errorf("%w; %s", why, d.c.cureJournal()), d.stamp()
+	d.log.Error("the journal cannot be opened: the machine stays off", "err", d.broken)
+	d.panel = panel.New(panel.Config{Machine: policy.MachineID(d.c.Machine), Name: policy.Text{FR: d.c.Machine, EN: d.c.Machine},
+		Now: d.clock.now, Framed: d.c.Panel.Framed, URL: d.c.Panel.URL, Screens: d.c.Panel.Screens, Actions: nobody{}, Photos: d.album()})
+	d.panel.Show(panel.JournalUnusable())
+	if d.web, err = d.c.Panel.listen(); err != nil {
+		return err
+	}
+	d.socket, err = control.Listen(d.c.Control)
+	return err
+}
+
+// nobody refuses everything.
+type nobody struct{}
+
+// Do implements panel.Actions.
+func (nobody) Do(context.Context, panel.Touch) error { return panel.NotSaved }
+
+// Form implements panel.Actions.
+func (nobody) Form(context.Context, panel.FormRequest) (panel.Form, error) {
+	return panel.Form{}, panel.NotSaved
+}
+
+// Write implements panel.Actions.
+func (nobody) Write(context.Context, string, panel.Entry) (policy.Text, error) {
+	return policy.Text{}, panel.NotSaved
+}
+
+// answer is what the control socket says.
+func (d *Daemon) answer(_ context.Context, r control.Request) control.Reply {
+	if r.Do == "status" {
+		return control.Reply{OK: true, Status: &control.Status{Site: d.c.Site, Machine: d.c.Machine, Phase: "fault",
+			Faults: []string{"journal"}, NoReader: d.c.Reader.Kind == noReader, Alone: d.c.MQTT.Broker == "", JournalDamage: d.broken.Error()}}
+	}
+	return control.Reply{Error: d.broken.Error(), Hint: d.c.cureJournal()}
+}
+
+// runBroken serves until ctx ends, or the journal can be opened.
+func (d *Daemon) runBroken(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var work sync.WaitGroup
+	defer work.Wait()
+	work.Go(func() { _ = control.Serve(ctx, d.socket, d.answer) })
+	web := limitConnections(d.web, d.c.Panel.Screens)
+	page := &http.Server{Handler: d.panel.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	work.Go(func() { _ = page.Serve(web) })
+	work.Go(func() { <-ctx.Done(); page.Close() })
+	d.lights(ctx, &work)
+	fmt.Printf("ready panel=http://%s/\n", d.web.Addr())
+	go tellSystemd(ctx, func() bool { return true })
+	t := time.NewTicker(reopenEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-t.C:
+			if d.canOpen(ctx) {
+				return errReopen
+			}
+		}
+	}
+}
+
+// canOpen tries the journal.
+func (d *Daemon) canOpen(ctx context.Context) bool {
+	k, errs := d.c.keys(d.c.secrets())
+	if len(errs) > 0 {
+		return false
+	}
+	j, err := openExamined(ctx, d.c.journalFile(), d.journalOptions(k.signer))
+	if err == nil {
+		return j.Close() == nil
+	}
+	return journal.IsDamaged(err) && d.stamp() != d.brokenStamp // another file, which the next life tries to salvage
+}
+
+// stamp changes when the journal's file does.
+func (d *Daemon) stamp() string {
+	fi, err := os.Stat(d.c.journalFile())
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprint(fi.Size(), fi.ModTime().UnixNano())
+}

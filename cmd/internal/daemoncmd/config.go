@@ -1,0 +1,191 @@
+package daemoncmd
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"portillon/keykind"
+	"portillon/yamlfile"
+)
+
+// Config is a machine.yaml: what this daemon stands beside, and how it is wired.
+type Config struct {
+	Site, Machine string
+	Data          string // the folder of the journal, the bundle and the verdicts
+	Control       string // the local socket
+	CardKey       string // a file with the site's card key; keys may be credential:NAME too
+	MachineKey    string // a file with the key that signs this machine's checkpoints
+	PolicyKey     string // the verifier key of whoever signs the policy; empty: the key of bundles stands for it
+	Bundle        BundleConfig
+	Reader        ReaderConfig
+	Relay         RelayConfig
+	Lights        LightsConfig
+	MQTT          MQTTConfig
+	Hub           HubConfig
+	Panel         PanelConfig
+	Clock         string // "ntp" or "trusted"
+
+	instance string // the %i of a unit that reads this file: its name without .yaml
+	path     string
+	lines    map[string]int // on which lines the file names its keys
+}
+
+// BundleConfig says where the machine's policy and roster come from.
+type BundleConfig struct {
+	Key  string // the verifier key of whoever signs bundles
+	File string // a bundle file, looked at again when it changes
+	From string // a folder or https URL that chunks are fetched from when a manifest arrives
+}
+
+// MQTTConfig is the broker. An empty Broker is a machine that stands alone.
+type MQTTConfig struct {
+	Broker, Username, PasswordFile string
+	HubKey                         string // the verifier key of the hub: it signs acknowledgements and commands
+}
+
+// PanelConfig is the page beside the machine.
+type PanelConfig struct {
+	Listen, Framed, URL string
+	Screens             []netip.Addr // addresses of screens that stand at the machine; this computer's own is one
+}
+
+// ReadConfig reads a machine.yaml. Relative paths in it stand beside the file. The error holds every fault.
+func ReadConfig(path string) (Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Config{}, err
+	}
+	d := yamlfile.Parse(path, data)
+	c := parse(d.Root(), filepath.Dir(path))
+	c.instance = strings.TrimSuffix(filepath.Base(path), ".yaml")
+	c.remember(path, d.Root())
+	return c, d.Err()
+}
+
+func parse(r yamlfile.Node, dir string) Config {
+	beside := func(n yamlfile.Node) string {
+		s := n.Str()
+		if s == "" || filepath.IsAbs(s) || strings.HasPrefix(s, credential) {
+			return s
+		}
+		return filepath.Join(dir, s)
+	}
+	r.Only("portillon", "site", "machine", "data", "control", "card-key", "machine-key", "policy-key", "bundle", "reader", "relay", "lights",
+		"mqtt", "hub", "panel", "clock")
+	r.Get("portillon").Required().Int(1, 1)
+	c := Config{
+		Site: r.Get("site").Required().Slug(), Machine: r.Get("machine").Required().Slug(),
+		Data: beside(r.Get("data").Required()), Control: beside(r.Get("control")),
+		CardKey: beside(r.Get("card-key").Required()), MachineKey: beside(r.Get("machine-key").Required()),
+		Clock: r.Get("clock").OneOf("ntp", "trusted"),
+	}
+	b := r.Get("bundle").Required().Only("key", "file", "from")
+	c.Bundle = BundleConfig{Key: b.Get("key").Required().Str(), File: beside(b.Get("file")), From: b.Get("from").Str()}
+	c.PolicyKey = r.Get("policy-key").Str()
+	rightKind(r.Get("policy-key"), keykind.Place{Kind: keykind.Policy, ID: c.Site})
+	rightKind(b.Get("key"), keykind.Place{Kind: c.bundleKind(), ID: c.Site})
+	c.Hub = parseHub(r.Get("hub"))
+	if b.Present() && c.Bundle.File == "" && c.Bundle.From == "" && !r.Get("hub").Present() {
+		b.Fault("file: for a bundle file, from: for a folder or an https URL", "names no source")
+	}
+	if f := c.Bundle.From; f != "" && !strings.Contains(f, "://") {
+		c.Bundle.From = beside(b.Get("from"))
+	}
+	c.Reader = parseReader(r.Get("reader").Required(), beside)
+	c.Relay = parseRelay(r.Get("relay").Required(), beside)
+	c.Lights = parseLights(r.Get("lights"), beside)
+	m := r.Get("mqtt").Only("broker", "username", "password-file", "hub-key")
+	c.MQTT = MQTTConfig{Broker: m.Get("broker").Str(), Username: m.Get("username").Str(), PasswordFile: beside(m.Get("password-file")), HubKey: m.Get("hub-key").Str()}
+	if m.Present() {
+		checkBroker(m.Get("broker").Required())
+		rightKind(m.Get("hub-key").Required(), keykind.Place{Kind: keykind.Hub, ID: c.Site})
+	}
+	p := r.Get("panel").Only("listen", "framed", "url", "screens")
+	checkListen(p.Get("listen"))
+	c.Panel = PanelConfig{Listen: p.Get("listen").Str(), Framed: p.Get("framed").Str(), URL: panelURL(p.Get("url")), Screens: screens(p.Get("screens"))}
+	return c.withDefaults()
+}
+
+// withDefaults fills in what a file may leave out.
+func (c Config) withDefaults() Config {
+	if c.Control == "" && c.Machine != "" {
+		c.Control = fmt.Sprintf("/run/portillon/%s.sock", c.Machine)
+	}
+	if c.Clock == "" {
+		c.Clock = "ntp"
+	}
+	if c.Panel.Listen == "" {
+		c.Panel.Listen = "127.0.0.1:8037"
+	}
+	return c
+}
+
+// Synchronised reports whether the kernel says that something vouches for the clock.
+func Synchronised() bool { return synchronised() }
+
+// The daemon's own times.
+const (
+	tick            = 500 * time.Millisecond // the session's sense of time
+	shutdownTimeout = 5 * time.Second        // shutdown's deadline after the relay is off
+)
+
+// screens are the addresses of screens that stand at the machine: what is touched there needs no card where the screen
+// beside it needs none.
+func screens(n yamlfile.Node) (out []netip.Addr) {
+	for _, x := range n.List() {
+		a, err := netip.ParseAddr(x.Str())
+		if err != nil {
+			x.Fault("as 192.168.1.40: the address of a screen that stands at the machine", "%q is no address", x.Str())
+			continue
+		}
+		out = append(out, a.Unmap())
+	}
+	return out
+}
+
+// checkBroker refuses what the uplink would.
+func checkBroker(n yamlfile.Node) {
+	u, err := url.Parse(n.Str())
+	if n.Present() && (err != nil || !has([]string{"tcp", "mqtt", "ssl", "tls", "mqtts"}, u.Scheme) || u.Hostname() == "" || u.Port() == "") {
+		n.Fault("tcp://hub.lan:1883, or with TLS ssl://hub.lan:8883", "%q is no address of a broker", n.Str())
+	}
+}
+
+// checkListen refuses what cannot be listened on.
+func checkListen(n yamlfile.Node) {
+	_, port, err := net.SplitHostPort(n.Str())
+	if number, perr := strconv.ParseUint(port, 10, 16); n.Present() && (err != nil || perr != nil || strconv.FormatUint(number, 10) != port) {
+		n.Fault("127.0.0.1:8037 for this computer, 0.0.0.0:8037 for all of its network", "%q is no address to listen on", n.Str())
+	}
+}
+
+// listen takes the panel's address.
+func (p PanelConfig) listen() (net.Listener, error) {
+	l, err := net.Listen("tcp", p.Listen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("panel: listen: %s is taken, perhaps by another machine on this computer; give this one its own: panel: { listen: 127.0.0.1:8039 }", p.Listen)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("panel: listen: %w", err)
+	}
+	return l, nil
+}
+
+// panelURL is where phones find the panel.
+func panelURL(n yamlfile.Node) string {
+	s := n.Str()
+	if u, err := url.Parse(s); n.Present() && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || len(s) > 100) {
+		n.Fault("as http://laser.local:8037, the address at which a phone on this network reaches the panel", "%q is no such address", s)
+		return ""
+	}
+	return s
+}

@@ -1,0 +1,86 @@
+package daemoncmd
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+)
+
+// How many connections a panel holds at once: each costs memory, and a stranger may open thousands.
+const (
+	maxPerAddress = 24  // of one other computer
+	maxOthers     = 160 // of all others; this computer's own screen, and the screens that the file names, are not counted
+)
+
+// limitConnections is a listener that closes connections beyond these limits. Each of the screens has places of its own, which
+// nobody else can take.
+func limitConnections(l net.Listener, screens []netip.Addr) net.Listener {
+	return &limitedListener{Listener: l, screens: screens, of: map[netip.Addr]int{}}
+}
+
+type limitedListener struct {
+	net.Listener
+	screens []netip.Addr
+	mu      sync.Mutex
+	of      map[netip.Addr]int
+	all     int
+}
+
+// Accept implements net.Listener.
+func (c *limitedListener) Accept() (net.Conn, error) {
+	for {
+		conn, err := c.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		at := netip.Addr{}
+		if a, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil {
+			at = a.Addr().Unmap()
+		}
+		if at.IsLoopback() {
+			return conn, nil
+		}
+		if c.enter(at) {
+			return &countedConn{Conn: conn, leave: sync.OnceFunc(func() { c.left(at) })}, nil
+		}
+		conn.Close()
+	}
+}
+
+func (c *limitedListener) enter(at netip.Addr) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	screen := slices.Contains(c.screens, at)
+	if c.of[at] >= maxPerAddress || !screen && c.all >= maxOthers {
+		return false
+	}
+	c.of[at]++
+	if !screen {
+		c.all++
+	}
+	return true
+}
+
+func (c *limitedListener) left(at netip.Addr) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !slices.Contains(c.screens, at) {
+		c.all--
+	}
+	if c.of[at]--; c.of[at] == 0 {
+		delete(c.of, at)
+	}
+}
+
+// countedConn is a connection that is counted until it closes.
+type countedConn struct {
+	net.Conn
+	leave func()
+}
+
+// Close implements net.Conn.
+func (g *countedConn) Close() error {
+	g.leave()
+	return g.Conn.Close()
+}

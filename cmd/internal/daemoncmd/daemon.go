@@ -1,0 +1,496 @@
+package daemoncmd
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"portillon/cmd/internal/hublink"
+	"portillon/daemon"
+	"portillon/daemon/control"
+	"portillon/daemon/journal"
+	"portillon/daemon/panel"
+	"portillon/daemon/roster"
+	"portillon/daemon/session"
+	"portillon/daemon/uplink"
+	"portillon/policy"
+	"portillon/rfid"
+	"portillon/wire"
+)
+
+// Daemon is a portillond that has been put together. Run it once, then Close it.
+type Daemon struct {
+	c       Config
+	clock   clock
+	log     *slog.Logger
+	journal *journal.Journal
+	guard   *guardClient
+	bundles *bundleUpdater
+	machine *daemon.Machine
+	// the same once it runs: until then nothing closes the relay, and a slow disk makes nobody dead
+	loop     atomic.Pointer[daemon.Machine]
+	uplink   *uplink.Uplink
+	panel    *panel.Panel
+	web      net.Listener
+	socket   net.Listener
+	taps     chan rfid.Event
+	orders   *wire.Commands
+	salvaged *salvage // the journal was damaged at this start; nil: it was not
+	broken   error    // the journal cannot be opened; nil: it is open
+	// brokenStamp is of the file that could not be opened.
+	brokenStamp string
+	older       *daemon.JournalMismatch
+	renewal     *renewal // the journal began anew at this start; nil: it did not
+	seal        sealKey
+	stateKeys   func() wire.StateKeys
+	hub         *hublink.Link // nil: the machine was not enrolled, or its files cannot be read
+	hubLost     chan struct{} // the broker is dialled
+}
+
+// store is where the bundle in force is kept.
+func (c Config) store(k keys) wire.Store {
+	return wire.Store{Dir: filepath.Join(c.Data, "bundle"), Site: policy.SiteID(c.Site), Keys: k.bundle, Policy: k.policy}
+}
+
+// rosterOptions are what this machine brings to a bundle, but for its files in the data folder.
+func (c Config) rosterOptions(k keys) roster.Options {
+	ring := k.ring()
+	return roster.Options{CardKey: ring[0], OtherCardKeys: ring[1:], ShortNumbers: c.Reader.GivesShortNumbers(), Policy: k.policy}
+}
+
+// Open puts the daemon together. The relay is off, and stays so until a card.
+func Open(ctx context.Context, c Config, clk clock, log *slog.Logger) (*Daemon, error) {
+	k, errs := c.keys(c.secrets())
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	d := &Daemon{c: c, clock: clk, log: log, taps: make(chan rfid.Event, 8), hubLost: make(chan struct{}, 1)}
+	if err := d.open(ctx, k); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+func (d *Daemon) open(ctx context.Context, k keys) (err error) {
+	if err := os.MkdirAll(d.c.Data, 0o700); err != nil {
+		return d.openBroken(err)
+	}
+	d.c.Reader.host.Prove = k.strong
+	d.c.Reader.host.Keypad = func() { d.log.Info("keypad pressed, keys are ignored") }
+	d.c.Reader.host.Unread = func(u rfid.Unread) {
+		select {
+		case d.taps <- rfid.Event{Unread: u}:
+		default: // the loop is busy, and a reader must not wait for what is no card
+		}
+	}
+	if err := d.openJournal(ctx, k); errors.Is(err, journal.ErrInUse) {
+		return err
+	} else if err != nil {
+		return d.openBroken(err)
+	}
+	if err := d.restoreFacts(ctx); err != nil {
+		return err
+	}
+	d.older = d.olderThanAcked(k)
+	if a, ok := d.lastAck(k); ok {
+		d.seal.set(a.Seal)
+	}
+	if v := d.clock.trust; v != nil {
+		if was, err := d.journal.Facts(factClockSync); err == nil {
+			v.restore(was[factClockSync], journal.BootID())
+		}
+	}
+	d.openHub(k)
+	d.stateKeys = d.c.stateKeys(k, diskFree)
+	if err := d.openUplink(k); err != nil {
+		return err
+	}
+	d.bundles = &bundleUpdater{machine: policy.MachineID(d.c.Machine), store: d.c.store(k), conf: d.c.Bundle, now: d.clock.now, log: d.log,
+		options: d.c.rosterOptions(k), manifests: make(chan []byte, 1), chunks: wire.Assembler{Source: d.chunksFromHub()}}
+	d.bundles.chunks.Store = d.bundles.store
+	d.bundles.keepCardKeys = func(given, held [][]byte) ([][]byte, error) { return d.c.keepCardKeys(given, held, d.bundles.store) }
+	if d.hub != nil {
+		d.bundles.askCardKeys, d.bundles.askAgain = d.hub.CardKeys, make(chan struct{}, 1)
+		d.bundles.back.to = d.hub
+	}
+	d.bundles.options.Memory = filepath.Join(d.c.Data, "verdicts")
+	d.bundles.options.Revoked = filepath.Join(d.c.Data, "revoked.json")
+	if d.web, err = d.c.Panel.listen(); err != nil {
+		return err
+	}
+	if d.socket, err = control.Listen(d.c.Control); err != nil {
+		return err
+	}
+	return d.assemble(ctx)
+}
+
+// assemble introduces the rooms to each other, and starts the guard.
+func (d *Daemon) assemble(ctx context.Context) error {
+	signals := make(chan daemon.Signal, 16)
+	d.guard = &guardClient{command: d.guardCommand, signals: signals, log: d.log, alive: func() bool { m := d.loop.Load(); return m == nil || m.Alive() }}
+	guarded := make(chan error, 1)
+	go func() { guarded <- d.guard.start(ctx) }() // while the bundle is loaded: each takes some of a start's time
+	first, refused := d.bundles.first()
+	zone := time.UTC
+	if first != nil {
+		zone = first.Policy.Zone
+	}
+	if err := <-guarded; err != nil {
+		// before the last session's end is recorded: a guard that lets its job finish holds the pin, and it is on
+		return err
+	}
+	owed, err := d.closeOpen(zone)
+	if err != nil {
+		return err
+	}
+	removed, err := d.journal.RemovedTags(daemon.FactRemoved)
+	if err != nil {
+		return err
+	}
+	was, unread := d.facts()
+	why, err := d.compareTags(&was, unread)
+	if err != nil {
+		return err
+	}
+	d.panel = panel.New(panel.Config{Machine: policy.MachineID(d.c.Machine), Name: policy.Text{FR: d.c.Machine, EN: d.c.Machine}, Now: d.clock.now,
+		Framed: d.c.Panel.Framed, URL: d.c.Panel.URL, Screens: d.c.Panel.Screens, Actions: clerk{d}, Photos: d.album()})
+	p := daemon.Config{Site: policy.SiteID(d.c.Site), Machine: policy.MachineID(d.c.Machine), Now: d.clock.now, Trusted: d.clock.trusted,
+		NewID: newID, Program: Version, HasBusy: d.c.Relay.Busy != "", Ignore: d.c.Relay.Ignore, Reader: d.c.Reader.Kind != noReader, Journal: records{d.journal}, Switch: d.guard, Panel: d.panel, Roster: first, Logger: d.log,
+		Taps: d.taps, Signals: signals, Tags: was.tags, RemovedTags: removed, Practice: was.practice, Done: was.done, Ran: was.ran, Owed: owed, RestartScreen: restartScreen(os.Getenv("RUNTIME_DIRECTORY"), d.c.Machine)}
+	p.LastTrusted, p.Keys = d.journal.LastTrusted, d.stateKeys
+	if d.uplink != nil {
+		p.Uplink, p.Acked, p.HubHealth, p.SealKey = d.uplink, d.uplink.Acked, d.hubHealth, d.seal.get
+	}
+	if p.Awaits, p.Restored, err = d.restoreFlags(); err != nil {
+		return err
+	}
+	d.machine = daemon.New(p)
+	d.bundles.onState = d.machine.SetBundleState
+	d.machine.SetBundleState(d.bundles.state)
+	if d.older != nil {
+		d.machine.SetJournalMismatch(*d.older)
+	}
+	return d.recordStart(first, refused, d.faultRecords(was, why))
+}
+
+// closeOpen records the end of a session that the last daemon left open, with what is known of how long it was. Where
+// the journal does not take it, the session's machine owes it.
+func (d *Daemon) closeOpen(zone *time.Location) ([]daemon.Owed, error) {
+	left, open, err := d.journal.OpenSession()
+	if err != nil || !open {
+		return nil, err
+	}
+	cause := wire.CausePowerLost
+	if left.SameBoot {
+		cause = wire.CauseDaemonLost
+	}
+	d.log.Warn("a session was left open", "cause", cause)
+	was, _ := d.facts() // tags that cannot be read are compareTags' business
+	e := journal.Entry{Kind: wire.SessionEnd, Session: left.Start.Session, Member: left.Start.Member, Body: wire.EndBody{Cause: cause}}
+	var p policy.Practice
+	if u := was.underWay; u.Session == e.Session {
+		if !u.At.IsZero() {
+			u.At = u.At.In(zone)
+		}
+		p = daemon.Practised(was.practice[e.Member], u.At, time.Duration(u.Seconds)*time.Second)
+		p.Machine = policy.MachineID(d.c.Machine)
+		e.Body = wire.EndBody{Cause: cause, Seconds: u.Seconds}
+		if b, err := json.Marshal(p); err == nil {
+			e.Facts = map[string][]byte{daemon.FactPractice + string(e.Member): b}
+		}
+	}
+	if _, err := d.journal.Append(e); err != nil {
+		d.log.Error("the journal did not take a record", "why", err)
+		return []daemon.Owed{{Record: session.Record{Kind: e.Kind, Session: e.Session, Member: e.Member, Body: e.Body}, Practice: p}}, nil
+	}
+	return nil, nil
+}
+
+// recordStart records the daemon's start.
+func (d *Daemon) recordStart(first *roster.Roster, refused error, mishaps []journal.Entry) error {
+	notes := append([]journal.Entry{{Kind: wire.Booted, Body: wire.BootBody{Version: Version}}}, mishaps...)
+	if refused != nil {
+		d.log.Warn("a bundle was refused", "why", refused)
+		notes = append(notes, journal.Entry{Kind: wire.BundleKept, Body: wire.BundleBody{Why: refused.Error()}})
+	}
+	if first != nil {
+		notes = append(notes, journal.Entry{Kind: wire.BundleTaken, Body: wire.BundleBody{Version: first.Version}})
+	}
+	for _, n := range notes {
+		if _, err := d.journal.Append(n); err != nil {
+			// a full disk: no session will start, and the panel says so
+			d.log.Error("the journal did not take a record", "why", err)
+		}
+	}
+	return nil
+}
+
+// facts are what outlived the last daemon.
+type facts struct {
+	tags     []session.Tag
+	practice map[policy.MemberID]policy.Practice
+	done     map[string]policy.Done
+	ran      session.Hours
+	underWay daemon.UnderWay
+}
+
+// facts reads them. Tags that cannot be read are an error, beside the rest; of the rest, what cannot be read is none.
+func (d *Daemon) facts() (facts, error) {
+	out := facts{practice: map[policy.MemberID]policy.Practice{}, done: map[string]policy.Done{}}
+	all, err := d.journal.Facts("")
+	if err != nil {
+		return out, err
+	}
+	for key, value := range all {
+		switch prefix, name, _ := strings.Cut(key, "/"); prefix + "/" {
+		case daemon.FactTags + "/":
+			if uerr := json.Unmarshal(value, &out.tags); uerr != nil {
+				out.tags, err = nil, uerr
+			}
+		case daemon.FactHours + "/":
+			json.Unmarshal(value, &out.ran)
+		case daemon.FactUnderWay + "/":
+			json.Unmarshal(value, &out.underWay)
+		case daemon.FactPractice:
+			if p := (policy.Practice{}); json.Unmarshal(value, &p) == nil { // rules that ask for it refuse without
+				out.practice[policy.MemberID(name)] = p
+			}
+		case daemon.FactDone:
+			if x := (policy.Done{}); json.Unmarshal(value, &x) == nil {
+				out.done[name] = x
+			}
+		}
+	}
+	return out, err
+}
+
+// clerk is the machine for the panel, which is made before it.
+type clerk struct{ d *Daemon }
+
+// Do implements panel.Actions.
+func (c clerk) Do(ctx context.Context, o panel.Touch) error {
+	return c.d.machine.Actions().Do(ctx, o)
+}
+
+// Form implements panel.Actions.
+func (c clerk) Form(ctx context.Context, a panel.FormRequest) (panel.Form, error) {
+	return c.d.machine.Actions().Form(ctx, a)
+}
+
+// Write implements panel.Actions.
+func (c clerk) Write(ctx context.Context, token string, e panel.Entry) (policy.Text, error) {
+	return c.d.machine.Actions().Write(ctx, token, e)
+}
+
+// album keeps at most 200 MB of photos beside the journal: some 800 of those that a phone's page sends.
+func (d *Daemon) album() *panel.Album {
+	a := &panel.Album{Dir: filepath.Join(d.c.Data, "photos"), Max: 200 << 20, Most: 2000}
+	a.Forget()
+	return a
+}
+
+// guardCommand is the command of the second process: this program, by the name that makes it portillond.
+func (d *Daemon) guardCommand() *exec.Cmd {
+	args := []string{"portillond", "guard"}
+	args = append(args, guardFlags(d.c.wiring())...)
+	return &exec.Cmd{Path: self(), Args: args, Stderr: os.Stderr}
+}
+
+// self is the program that runs: on Linux the file itself, though an upgrade has put another in its place. Daemon and
+// guard speak one version.
+func self() string {
+	const running = "/proc/self/exe"
+	if _, err := os.Stat(running); err == nil {
+		return running
+	}
+	if path, err := os.Executable(); err == nil {
+		return path
+	}
+	return os.Args[0]
+}
+
+func (d *Daemon) openUplink(k keys) error {
+	if d.c.MQTT.Broker == "" {
+		return nil
+	}
+	site, m := policy.SiteID(d.c.Site), policy.MachineID(d.c.Machine)
+	topic, doc := wire.Topics{Site: site}.Discovery(m, d.c.Machine, Version)
+	d.orders = &wire.Commands{Site: site, Machine: m, Keys: k.hub, Started: d.clock.now()}
+	password, err := d.c.secrets().path("mqtt: password-file", d.c.MQTT.PasswordFile)
+	if err != nil {
+		return err
+	}
+	tlsOfHub, resolve := d.wayToHub()
+	d.uplink, err = uplink.New(uplink.Config{TLS: tlsOfHub, Resolve: resolve, Broker: d.c.MQTT.Broker, Username: d.c.MQTT.Username, PasswordFile: password, Site: site, Machine: m,
+		Keys: k.hub, Discovery: uplink.Message{Topic: topic, Payload: doc}, Logger: d.log,
+		Now: d.clock.now, Trusted: d.clock.trusted}, d.journal, uplink.Handlers{
+		Bundle:  func(_ context.Context, m []byte) { d.bundles.offer(m) },
+		Command: d.command,
+		Acked:   func(signed []byte) { d.keepAck(signed); d.keepSeal(signed, k) },
+		Other: func(o uplink.Other) {
+			d.machine.SetJournalMismatch(daemon.JournalMismatch{Hub: o.Hub, Here: o.Here, New: o.New})
+		},
+		Fits:   func() { d.machine.JournalFits() },
+		Former: d.isFormer,
+	})
+	return err
+}
+
+// hubHealth is how the way to the hub stands, for the machine.
+func (d *Daemon) hubHealth() daemon.HubHealth {
+	h := d.uplink.Health()
+	return daemon.HubHealth{Acknowledges: h.Hub, Broker: h.Broker, Since: h.Since, Owed: h.Owed, Overdue: h.Overdue, Why: h.Code(), Detail: h.Detail}
+}
+
+// command carries out an order that came over MQTT, and returns the reply. A refusal names its reason, so that the hub
+// can show it; only a sender that is not the hub, or a command for another machine, gets no reply.
+func (d *Daemon) command(ctx context.Context, order []byte) []byte {
+	if wire.IsRestore(order) {
+		return d.restore(ctx, order)
+	}
+	c, err := d.orders.Open(order, d.clock.now(), d.clock.trusted())
+	if err == nil {
+		err = d.machine.Obey(ctx, c)
+	}
+	if err != nil {
+		d.log.Warn("a command was refused", "do", c.Do, "why", err)
+	}
+	return replyTo(c.ID, err)
+}
+
+// replyTo is the reply to a message of the hub; nil: it gets none.
+func replyTo(id string, err error) []byte {
+	if id == "" {
+		return nil
+	}
+	out := wire.Reply{ID: id, OK: err == nil}
+	if err != nil {
+		out.Why = err.Error()
+	}
+	b, err := json.Marshal(out)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// idleGCPercent is GOGC once the start is done: a Pi Zero has little memory and this daemon little to do, so half as much
+// garbage may wait. A start takes an eighth longer with it.
+const idleGCPercent = 50
+
+// Run works until ctx ends; then the relay is off, the session's end is recorded, and all goroutines have ended.
+func (d *Daemon) Run(ctx context.Context) error {
+	if d.broken != nil {
+		return d.runBroken(ctx)
+	}
+	rest, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var work sync.WaitGroup
+	d.serve(rest, &work)
+	fmt.Printf("ready panel=http://%s/\n", d.web.Addr())
+	go tellSystemd(ctx, d.machine.Alive)
+	d.loop.Store(d.machine)
+	work.Go(func() {
+		debug.SetGCPercent(idleGCPercent)
+		releaseMemory()
+	})
+	err := d.machine.Run(ctx, tick) // returns with the relay off and the end recorded
+	cancel()
+	done := make(chan struct{})
+	go func() { work.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(shutdownTimeout):
+		d.log.Error("something did not end in time")
+	}
+	return err
+}
+
+// serve starts everything that speaks to the machine's loop.
+func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
+	if open := d.c.Reader.opener(); open != nil {
+		work.Go(func() { rfid.Watch(ctx, open, d.taps) })
+	}
+	if d.uplink != nil {
+		work.Go(func() { d.uplink.Run(ctx) })
+	}
+	work.Go(func() {
+		d.bundles.run(ctx, func(r *roster.Roster) { d.machine.SetRoster(ctx, r) }, func(err error) { d.machine.Refuse(ctx, 0, err) })
+	})
+	work.Go(func() {
+		if err := control.Serve(ctx, d.socket, d.machine.Do); ctx.Err() == nil {
+			d.log.Error("control", "why", err)
+		}
+	})
+	if d.hub != nil {
+		work.Go(func() { d.watchHub(ctx) })
+	}
+	if v := d.clock.trust; v != nil {
+		work.Go(func() { v.listen(ctx, journal.BootID(), d.journal.Keep) })
+	}
+	web := limitConnections(d.web, d.c.Panel.Screens)
+	page := &http.Server{Handler: d.panel.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return ctx }}
+	work.Go(func() {
+		if err := page.Serve(web); ctx.Err() == nil {
+			d.log.Error("panel", "why", err)
+		}
+	})
+	work.Go(func() { <-ctx.Done(); page.Close() })
+	d.lights(ctx, work)
+}
+
+// Close ends the guard, relay first, and closes the journal.
+func (d *Daemon) Close() error {
+	var errs []error
+	if d.guard != nil {
+		errs = append(errs, d.guard.close())
+	}
+	if d.socket != nil {
+		d.socket.Close()
+	}
+	if d.web != nil {
+		d.web.Close()
+	}
+	if d.journal != nil {
+		errs = append(errs, d.journal.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// lights has the lamps follow the panel, where there are lamps.
+func (d *Daemon) lights(ctx context.Context, work *sync.WaitGroup) {
+	for _, set := range d.c.lamps() {
+		if l := set.open(outputPin, d.log); l != (panel.Lights{}) {
+			work.Go(func() { l.Follow(ctx, d.panel, d.log) })
+		}
+	}
+}
+
+// records is the journal as the corridor knows it.
+type records struct{ *journal.Journal }
+
+// Append implements daemon.Journal.
+func (r records) Append(e session.Record, facts map[string][]byte) error {
+	_, err := r.Journal.Append(journal.Entry{Kind: e.Kind, Session: e.Session, Member: e.Member, Body: e.Body, Facts: facts})
+	return err
+}
+
+// newID is a session's or a tag's id: random, so that it says nothing.
+func newID() string {
+	b := make([]byte, 8)
+	rand.Read(b)
+	return hex.EncodeToString(b)
+}

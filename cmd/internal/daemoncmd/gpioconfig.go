@@ -1,0 +1,189 @@
+package daemoncmd
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"portillon/daemon/relay"
+	pins "portillon/daemon/relay/gpio"
+	"portillon/rfid"
+	"portillon/yamlfile"
+)
+
+// RelayConfig is the wiring of the guard's pins.
+type RelayConfig struct {
+	Pin, EStop, Door, Feedback, Busy, Exhaust string
+
+	ActiveLow bool
+	PullUp    bool          // a resistor to 3.3 V holds the inputs of relay boards that close on a low level
+	Supply    string        // what feeds the optocouplers of the relay boards: 3.3V, 5V, or "" where the file does not say
+	Heartbeat bool          // a charge pump stands between the pin and the relay
+	Ignore    time.Duration // how long after a start the busy input means nothing
+}
+
+// maxIgnore is far more than any machine takes to find its home.
+const maxIgnore = 10 * time.Minute
+
+// LightsConfig are three lamps and a buzzer. An empty name is not wired.
+type LightsConfig struct{ Red, Amber, Green, Buzzer string }
+
+func parseRelay(n yamlfile.Node, beside func(yamlfile.Node) string) RelayConfig {
+	n.Only("pin", "active", "pull", "supply", "mode", "e-stop", "door", "feedback", "busy", "ignore", "exhaust")
+	pin := func(key string) string { return pinName(n.Get(key), beside) }
+	n.Get("pin").Required()
+	c := RelayConfig{Pin: pin("pin"), EStop: pin("e-stop"), Door: pin("door"), Feedback: pin("feedback"), Busy: pin("busy"), Exhaust: pin("exhaust"),
+		ActiveLow: n.Get("active").OneOf("high", "low") == "low", PullUp: n.Get("pull").OneOf("down", "up") == "up",
+		Supply:    n.Get("supply").OneOf(relay.Supply33, relay.Supply5),
+		Heartbeat: n.Get("mode").OneOf("level", "heartbeat") == "heartbeat"}
+	if f, bad := (Config{Relay: c}).wiring().LevelFault(); bad {
+		n.Get(f.Key).Fault(f.Cure, "%s", f.Problem)
+	}
+	if i := n.Get("ignore"); i.Present() {
+		if c.Ignore = i.Duration(); c.Busy == "" {
+			i.Fault("", "there is no busy input to ignore")
+		} else if c.Ignore > maxIgnore {
+			i.Fault("as long as the machine takes to find its home, at most 10m: 20s", "%s is too long: for all that time the machine's work would count as none", i.Str())
+		}
+	}
+	return c
+}
+
+func parseLights(n yamlfile.Node, beside func(yamlfile.Node) string) LightsConfig {
+	n.Only("red", "amber", "green", "buzzer")
+	pin := func(key string) string { return pinName(n.Get(key), beside) }
+	return LightsConfig{Red: pin("red"), Amber: pin("amber"), Green: pin("green"), Buzzer: pin("buzzer")}
+}
+
+// wiring is the guard's.
+func (c Config) wiring() relay.Wiring {
+	r := c.Relay
+	return relay.Wiring{Relay: r.Pin, Exhaust: r.Exhaust, EStop: r.EStop, Door: r.Door, Contactor: r.Feedback, Busy: r.Busy,
+		ActiveLow: r.ActiveLow, PullUp: r.PullUp, Supply: r.Supply, Heartbeat: r.Heartbeat}
+}
+
+// Wire is a line of the Pi that this machine uses.
+type Wire struct {
+	Key  string // where the file names it
+	Line int    // its GPIO number
+	// out: low, and pulled down, until the daemon runs and after it; out-high: likewise high and pulled up; pull-up,
+	// pull-down; bus
+	Use string
+}
+
+// Wires are all lines of the Pi's own chip that the file uses, those of its reader's bus among them.
+func (c Config) Wires() []Wire {
+	var out []Wire
+	for _, x := range c.pins() {
+		if _, line, err := gpioLine(x.pin); err == nil {
+			out = append(out, Wire{x.key, line, x.use})
+		}
+	}
+	for _, line := range c.Reader.lines() {
+		out = append(out, Wire{"reader.port", line, "bus"})
+	}
+	return out
+}
+
+// Simulated reports whether nothing hangs on pins of this computer.
+func (c Config) Simulated() bool {
+	return strings.HasPrefix(c.Relay.Pin, "sim:") && len(c.Wires()) == 0
+}
+
+// pinned is a pin that the file names, and its use as a Wire has it.
+type pinned struct{ key, pin, use string }
+
+// pins are all pins that the file may name.
+func (c Config) pins() []pinned {
+	off := "out"
+	if c.Relay.ActiveLow {
+		off = "out-high"
+	}
+	out := []pinned{
+		{"relay.pin", c.Relay.Pin, off},
+		{"relay.exhaust", c.Relay.Exhaust, off},
+		{"relay.e-stop", c.Relay.EStop, "pull-up"},
+		{"relay.door", c.Relay.Door, "pull-up"},
+		{"relay.feedback", c.Relay.Feedback, "pull-up"},
+		{"relay.busy", c.Relay.Busy, "pull-down"},
+	}
+	for _, k := range c.Reader.spec().Keys {
+		switch k.Type {
+		case rfid.InputPin:
+			out = append(out, pinned{"reader." + k.Name, c.Reader.Values[k.Name], "pull-up"})
+		case rfid.OutputPin:
+			out = append(out, pinned{"reader." + k.Name, c.Reader.Values[k.Name], "out"})
+		}
+	}
+	return append(out,
+		pinned{"lights.red", c.Lights.Red, "out"},
+		pinned{"lights.amber", c.Lights.Amber, "out"},
+		pinned{"lights.green", c.Lights.Green, "out"},
+		pinned{"lights.buzzer", c.Lights.Buzzer, "out"},
+	)
+}
+
+// lines are those of the reader's bus (BCM2835 ARM Peripherals, table 6-31, ALT0): SPI0 8 to 11, I2C1 2 and 3, the
+// serial port 14 and 15.
+func (c ReaderConfig) lines() []int {
+	switch bus := c.wiring().Bus; {
+	case bus == rfid.SPI:
+		return []int{8, 9, 10, 11}
+	case bus == rfid.I2C:
+		return []int{2, 3}
+	case bus == rfid.Serial && c.onboard():
+		return []int{14, 15}
+	}
+	return nil
+}
+
+// onboard reports whether the serial port is the Pi's own: not one on USB.
+func (c ReaderConfig) onboard() bool {
+	for _, own := range []string{"ttyAMA", "ttyS", "serial0", "serial1"} {
+		if strings.Contains(c.Port(), own) {
+			return true
+		}
+	}
+	return false
+}
+
+// CheckWires finds pins that make no sense, and lines that are used twice.
+func (c Config) CheckWires() error {
+	var errs []error
+	for _, p := range c.pins() {
+		if p.pin == "" || strings.HasPrefix(p.key, "relay.") { // the relay's are for relay.Wiring to check
+			continue
+		}
+		_, line, err := gpioLine(p.pin)
+		if err == nil && p.use == "out" {
+			err = pins.CheckRelay(line) // what drives a line refuses these
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", p.key, err))
+		}
+	}
+	taken := map[int]string{}
+	for _, w := range c.Wires() {
+		if other, ok := taken[w.Line]; ok {
+			errs = append(errs, fmt.Errorf("%s: GPIO %d is already taken by %s", w.Key, w.Line, other))
+		}
+		taken[w.Line] = w.Key
+	}
+	return errors.Join(append(errs, c.wiring().Check())...)
+}
+
+// gpioLine takes gpio:LABEL/LINE apart.
+func gpioLine(pin string) (label string, line int, err error) {
+	rest, ok := strings.CutPrefix(pin, "gpio:")
+	label, n, slash := strings.Cut(rest, "/")
+	line, err = strconv.Atoi(n)
+	if !ok || !slash || label == "" || err != nil || line < 0 || strconv.Itoa(line) != n {
+		return "", 0, fmt.Errorf("%q names no pin: gpio:pinctrl-/17 is line 17 of the Pi's own chip", pin)
+	}
+	return label, line, nil
+}
+
+func has(list []string, s string) bool { return slices.Contains(list, s) }

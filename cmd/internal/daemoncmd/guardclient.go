@@ -1,0 +1,182 @@
+package daemoncmd
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"periph.io/x/conn/v3/gpio"
+
+	"portillon/daemon"
+	"portillon/daemon/relay"
+	"portillon/daemon/session"
+)
+
+// guardMain is the guard's process. It ends when its input does; a Ctrl-C meant for the daemon is left to the daemon,
+// which ends the session in order and then closes the guard's input.
+func guardMain(args []string) int {
+	var w relay.Wiring
+	fs := flag.NewFlagSet("portillond guard", flag.ContinueOnError)
+	guardFlagSet(fs, &w)
+	if err := fs.Parse(args); err != nil {
+		return 2
+	}
+	signal.Ignore(os.Interrupt, syscall.SIGHUP, syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	pins, err := w.Open()
+	if err != nil {
+		fmt.Printf("fault %v\n", err)
+		return 1
+	}
+	releaseMemory()
+	if err := relay.Guard(ctx, os.Stdin, os.Stdout, pins); err != nil && !errors.Is(err, relay.ErrLost) && ctx.Err() == nil {
+		fmt.Fprintf(os.Stderr, "portillond guard: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// guardFlagSet are the guard's flags: its wiring.
+func guardFlagSet(fs *flag.FlagSet, w *relay.Wiring) {
+	fs.StringVar(&w.Relay, "pin", "", "the relay's pin")
+	fs.StringVar(&w.Exhaust, "exhaust", "", "the extraction's pin")
+	fs.StringVar(&w.EStop, "e-stop", "", "the emergency stop's contact: high is open")
+	fs.StringVar(&w.Door, "door", "", "the door's contact: high is open")
+	fs.StringVar(&w.Contactor, "contactor", "", "the contactor's mirror contact: high is closed")
+	fs.StringVar(&w.Busy, "busy", "", "high while the machine works")
+	fs.BoolVar(&w.ActiveLow, "active-low", false, "the relay closes on a low level")
+	fs.BoolVar(&w.PullUp, "pull-up", false, "a resistor holds the relay's line at 3.3 V when no program does")
+	fs.StringVar(&w.Supply, "supply", "", "what feeds the relay board's optocouplers: 3.3V or 5V")
+	fs.BoolVar(&w.Heartbeat, "heartbeat", false, "toggle the pin for a charge pump")
+}
+
+// guardFlags are the arguments that give a guard this wiring.
+func guardFlags(w relay.Wiring) []string {
+	var given relay.Wiring
+	fs := flag.NewFlagSet("", flag.ContinueOnError)
+	guardFlagSet(fs, &given)
+	given = w
+	var args []string
+	fs.VisitAll(func(f *flag.Flag) {
+		if v := f.Value.String(); v != "" && v != "false" {
+			args = append(args, "-"+f.Name+"="+v)
+		}
+	})
+	return args
+}
+
+// off opens the relay that the file names, whoever held it: systemd calls it when a daemon has ended
+// (ExecStopPost). It reads no key. A line that a dying guard still holds is asked for again for a second. A relay
+// board that a daemon refuses (relay.LevelFault) is opened all the same: off drives the line to the level that opens
+// the relay, whatever the file says of resistors, supply and charge pump.
+func (c Config) off() error {
+	w := c.wiring()
+	w.PullUp, w.Supply, w.Heartbeat = w.ActiveLow, relay.Supply33, false
+	p, err := w.Open()
+	for tries := 0; err != nil && tries < 20; tries++ {
+		time.Sleep(50 * time.Millisecond)
+		p, err = w.Open()
+	}
+	if err != nil {
+		return err
+	}
+	if p.Exhaust != nil {
+		err = p.Exhaust.Out(gpio.Low)
+	}
+	return errors.Join(p.Relay.Out(gpio.Low), err)
+}
+
+// again is how long after a guard that did not start the next one is tried.
+const again = 5 * time.Second
+
+// guardClient keeps a guard process running: when one ends, it starts another, with the relay off.
+type guardClient struct {
+	command func() *exec.Cmd
+	alive   func() bool
+	signals chan daemon.Signal
+	log     *slog.Logger
+
+	mu  sync.Mutex
+	now *relay.Switch
+}
+
+// start runs a guard, and from then on keeps one running until ctx ends.
+func (h *guardClient) start(ctx context.Context) error {
+	events := make(chan relay.Event, 64)
+	s, err := relay.Start(ctx, h.command(), h.alive, events)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	h.now = s
+	h.mu.Unlock()
+	go h.listen(ctx, s, events)
+	return nil
+}
+
+func (h *guardClient) listen(ctx context.Context, s *relay.Switch, events <-chan relay.Event) {
+	for e := range events {
+		if e.What == relay.Lost {
+			break
+		}
+		h.tell(ctx, daemon.Signal{What: string(e.What), On: e.On, Why: e.Why})
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	h.tell(ctx, daemon.Signal{What: string(relay.Lost), Why: "the guard has ended"})
+	for wait := time.Duration(0); ctx.Err() == nil; wait = again { // the first at once: a member stands there
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+		if err := h.start(ctx); err != nil {
+			h.log.Error("no guard", "why", err)
+			continue
+		}
+		h.tell(ctx, daemon.Signal{What: "guard-back"})
+		return
+	}
+}
+
+func (h *guardClient) tell(ctx context.Context, s daemon.Signal) {
+	select {
+	case h.signals <- s:
+	case <-ctx.Done():
+	}
+}
+
+// Set implements daemon.Switch.
+func (h *guardClient) Set(ctx context.Context, r session.Relay) error {
+	h.mu.Lock()
+	s := h.now
+	h.mu.Unlock()
+	if s == nil {
+		return errors.New("there is no guard")
+	}
+	finish := time.Duration(0)
+	if r.FinishJob {
+		finish = r.Finish
+	}
+	return s.Set(ctx, r.On, min(finish, relay.MaxFinish), min(r.Cool, relay.MaxFinish))
+}
+
+// close opens the relay and ends the guard.
+func (h *guardClient) close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.now == nil {
+		return nil
+	}
+	return h.now.Close()
+}

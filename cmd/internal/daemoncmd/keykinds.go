@@ -1,0 +1,135 @@
+package daemoncmd
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"portillon/keykind"
+	"portillon/wire"
+	"portillon/yamlfile"
+)
+
+// rightKind refuses a public half of a key that does not belong here.
+func rightKind(n yamlfile.Node, p keykind.Place) {
+	if !n.Present() || !n.IsScalar() {
+		return
+	}
+	if err := p.Check(n.Str()); err != nil {
+		n.Fault("", "%v", err)
+	}
+}
+
+// remember notes on which lines the file names its keys: their files are read later, and not by everybody.
+func (c *Config) remember(path string, root yamlfile.Node) {
+	c.path, c.lines = path, map[string]int{"card-key": root.Get("card-key").Line(),
+		"machine-key": root.Get("machine-key").Line(), "reader: aes-key": root.Get("reader").Get("aes-key").Line(),
+		"policy-key":  root.Get("policy-key").Line(),
+		"bundle: key": root.Get("bundle").Get("key").Line(), "mqtt: hub-key": root.Get("mqtt").Get("hub-key").Line()}
+}
+
+// at is where the file has a field: laser.yaml:7: card-key.
+func (c Config) at(field string) string {
+	if c.lines[field] == 0 {
+		return field
+	}
+	return fmt.Sprintf("%s:%d: %s", c.path, c.lines[field], field)
+}
+
+// places are the kinds of the key files that machine.yaml names.
+func (c Config) place(field string) keykind.Place {
+	switch field {
+	case "card-key":
+		return keykind.Place{Kind: keykind.Card, Private: true}
+	case "reader: aes-key":
+		return keykind.Place{Kind: keykind.AES, Private: true}
+	}
+	return keykind.Place{Kind: keykind.Machine, Private: true, ID: c.Machine + "." + c.Site}
+}
+
+// fits refuses the content of a key file that is a key of another kind.
+func (c Config) fits(field, named, text string) error {
+	if err := c.place(field).Check(text); err != nil {
+		return fmt.Errorf("%s: %s: %w", c.at(field), named, err)
+	}
+	return nil
+}
+
+// differ refuses keys that are one and the same and must not be: an older key does not say its kind. Each text may be
+// empty: a key that could not be read.
+func (c Config) differ(machine, card, aes string) (errs []error) {
+	if public, err := keykind.PublicHalf(machine); err == nil {
+		for _, x := range [...]struct{ field, what, key string }{
+			{"bundle: key", "site key", c.Bundle.Key}, {"mqtt: hub-key", "hub key", c.MQTT.HubKey},
+			{"policy-key", "policy key", c.PolicyKey}} {
+			if keykind.Same(public, x.key) {
+				errs = append(errs, fmt.Errorf("%s: %s: the machine key %q is the %s too (%s: %q), want a key that "+
+					"this machine alone has", c.at("machine-key"), c.MachineKey, keykind.NameOf(public), x.what, c.at(x.field),
+					keykind.NameOf(x.key)))
+				break
+			}
+		}
+	}
+	if a, err := hex.DecodeString(aes); err == nil && len(a) > 0 && strings.EqualFold(card, aes) {
+		errs = append(errs, fmt.Errorf("%s: %s: the card key (%s) and the AES key are one and the same, want two keys",
+			c.at("reader: aes-key"), c.Reader.AESKey(), c.CardKey))
+	}
+	return errs
+}
+
+// isWrongKey reports whether a bundle was refused because of a key: signed by another, built with another card key, or
+// with a policy that the policy key has not signed, or not as the newest.
+func isWrongKey(err error) bool {
+	var card *wire.OtherCardKey
+	var r *wire.Refusal
+	return errors.As(err, &card) || errors.As(err, &r) && r.Code == "bad-signature" || wire.IsPolicyRefusal(err)
+}
+
+// explain adds to a refused bundle which key was expected.
+func (c Config) explain(err error) error {
+	var r *wire.Refusal
+	if err == nil || !errors.As(err, &r) {
+		return err
+	}
+	if r.Code == wire.PolicyUnsigned {
+		return fmt.Errorf("%w, want %q (policy-key)", err, keykind.NameOf(c.PolicyKey))
+	}
+	if r.Code != "bad-signature" {
+		return err
+	}
+	return fmt.Errorf("%w, want %q (bundle: key)", err, keykind.NameOf(c.Bundle.Key))
+}
+
+// checkCardKey compares the card key with the bundle that the machine works from.
+func (c Config) checkCardKey(k keys) error {
+	m, err := c.store(k).Current()
+	if err != nil {
+		return nil // said elsewhere
+	}
+	if _, _, err := wire.ChooseCardKey(m, k.ring()...); err != nil {
+		return fmt.Errorf("%s: bundle version %d: %w", c.at("card-key"), m.Version, err)
+	}
+	return nil
+}
+
+// refusalOf is what an operator reads of a bundle that was refused because of a key; empty: it was not.
+func refusalOf(err error) string {
+	if err == nil || !isWrongKey(err) {
+		return ""
+	}
+	return err.Error()
+}
+
+// ReadCardKey is the card key, read by hand: outside of the unit; nil where it cannot be read.
+func (c Config) ReadCardKey(store string) []byte {
+	text, err := secrets{store: store, instance: c.instance}.read("card-key", c.CardKey)
+	if err != nil {
+		return nil
+	}
+	b, err := hex.DecodeString(text)
+	if err != nil {
+		return nil
+	}
+	return b
+}

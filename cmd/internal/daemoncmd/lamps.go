@@ -1,0 +1,45 @@
+package daemoncmd
+
+import (
+	"log/slog"
+	"slices"
+
+	"periph.io/x/conn/v3/gpio"
+
+	"portillon/daemon/panel"
+	"portillon/rfid"
+)
+
+// lamps are the sets of lamps that follow the panel: those beside the machine, and those of the reader. The
+// reader's LED does what the green lamp does and its beeper what the buzzer does. Both sets may exist.
+func (c Config) lamps() []LightsConfig {
+	return []LightsConfig{c.Lights, {Green: c.Reader.Values[rfid.KeyLED], Buzzer: c.Reader.Values[rfid.KeyBeeper]}}
+}
+
+// hasLamps reports whether any lamp or buzzer is wired.
+func (c Config) hasLamps() bool {
+	return slices.ContainsFunc(c.lamps(), func(l LightsConfig) bool { return l != LightsConfig{} })
+}
+
+// open takes the pins of a set. A lamp whose pin cannot be had is left out and logged: a machine without its lamps
+// still works.
+func (c LightsConfig) open(pin func(string) (gpio.PinOut, error), log *slog.Logger) (l panel.Lights) {
+	for _, x := range []struct {
+		name, pin string
+		to        *gpio.PinOut
+	}{
+		{"red", c.Red, &l.Red}, {"amber", c.Amber, &l.Amber},
+		{"green", c.Green, &l.Green}, {"buzzer", c.Buzzer, &l.Buzzer},
+	} {
+		if x.pin == "" {
+			continue
+		}
+		out, err := pin(x.pin)
+		if err != nil {
+			log.Error("a light is not there", "which", x.name, "pin", x.pin, "why", err)
+			continue
+		}
+		*x.to = out
+	}
+	return l
+}

@@ -1,0 +1,160 @@
+// Package daemoncmd assembles the packages of one machine into the program portillond.
+package daemoncmd
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"portillon/policy"
+)
+
+// Version is what a build calls itself; the linker may set it.
+var Version = "0.1"
+
+// Main runs portillond with its arguments and returns its exit code.
+func Main(args []string) int {
+	if len(args) > 0 && args[0] == "guard" {
+		return guardMain(args[1:])
+	}
+	fs := flag.NewFlagSet("portillond", flag.ContinueOnError)
+	config := fs.String("config", "/etc/portillon/machine.yaml", "the machine's file")
+	version := fs.Bool("version", false, "say which version this is, and end")
+	check := fs.Bool("check", false, "say what is wrong with the file and what it names, and end")
+	lang := fs.String("lang", "",
+		"with -check, the language of its summary: fr or en; default: fr where LC_ALL, LC_MESSAGES or LANG says so, else en")
+	off := fs.Bool("off", false, "open the relay that the file names, and end: for systemd, when the daemon has ended")
+	set := fs.Bool("set-clock", false, "set the computer's clock by the hub's where no time server did, and end: for systemd, as root")
+	start := fs.String("demo-clock", "", "pretend that it is this time (RFC 3339) now, and believe it: for demonstrations only")
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return 0
+	} else if err != nil {
+		return 2
+	}
+	if fs.NArg() > 0 {
+		return complain(fmt.Errorf("%q: portillond takes flags only", fs.Arg(0)), "portillond -config machine.yaml")
+	}
+	if *version {
+		fmt.Println("portillond", Version)
+		return 0
+	}
+	c, err := ReadConfig(*config)
+	if *off && c.Relay.Pin != "" { // whatever else is wrong with the file by now
+		err = errors.Join(err, c.off())
+	}
+	if err != nil {
+		return complain(err, Samples())
+	}
+	if *off {
+		return 0
+	}
+	if *set {
+		setClock(c)
+		return 0 // a hub that is away keeps no machine from starting
+	}
+	clock, err := newClock(c.Clock, *start)
+	if err != nil {
+		return complain(err, "")
+	}
+	if *check {
+		language, err := languageOf(*lang, os.Getenv)
+		if err != nil {
+			return complain(err, "")
+		}
+		return say(c, c.Check(Here(clock.now())), language)
+	}
+	return run(c, clock)
+}
+
+// run serves the machine until it is told to end.
+func run(c Config, clock clock) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil)).With("machine", c.Machine)
+	for {
+		if err := serve(ctx, c, clock, log); err == nil {
+			return 0
+		} else if !errors.Is(err, errReopen) {
+			return complain(err, "")
+		}
+	}
+}
+
+// serve is one life of the daemon.
+func serve(ctx context.Context, c Config, clock clock, log *slog.Logger) error {
+	d, err := Open(ctx, c, clock, log)
+	if err != nil {
+		return err
+	}
+	err = d.Run(ctx)
+	if cerr := d.Close(); err == nil || errors.Is(err, context.Canceled) || cerr != nil {
+		err = cerr
+	}
+	return err
+}
+
+// say prints what a check found, and of a file without faults what Portillon does with it.
+func say(c Config, found Checked, l policy.Language) int {
+	for _, n := range found.Notes() {
+		fmt.Fprintf(os.Stderr, "portillond: warning: %s\n", n)
+	}
+	if err := found.Err(); err != nil {
+		return complain(err, "")
+	}
+	fmt.Println(policy.Text{FR: "portillond : le fichier est en ordre", EN: "portillond: the file is sound"}.In(l))
+	fmt.Println(c.KeySituation().In(l))
+	writeSummary(os.Stdout, c, l)
+	return 0
+}
+
+// Samples says where a machine.yaml for each wiring is: the package's folder, or the repository's.
+func Samples() string {
+	const dir, page = "/usr/share/portillon", "/usr/share/doc/portillon/wiring/README.md"
+	if there(filepath.Join(dir, "usb-reader-relay.yaml")) {
+		return dir + " holds a machine.yaml for each wiring, and " + page + " says how each is wired"
+	}
+	return "firmware-config/ in Portillon's repository holds a machine.yaml for each wiring, and README.md there says how each is wired"
+}
+
+func complain(err error, hint string) int {
+	fmt.Fprintf(os.Stderr, "portillond: %v\n", err)
+	if hint != "" {
+		fmt.Fprintf(os.Stderr, "portillond: hint: %s\n", hint)
+	}
+	return 2
+}
+
+// clock is the machine's time, and whether it can be believed.
+type clock struct {
+	offset  time.Duration
+	trusted func() bool
+	trust   *clockTrust // nil: the file says so, or a demonstration does
+}
+
+func newClock(trust, start string) (clock, error) {
+	v := &clockTrust{asks: synchronised, now: readClocks}
+	c := clock{trusted: v.trusted, trust: v}
+	if trust == "trusted" {
+		c.trusted, c.trust = func() bool { return true }, nil
+	}
+	if start == "" {
+		return c, nil
+	}
+	t, err := time.Parse(time.RFC3339, start)
+	if err != nil {
+		return clock{}, fmt.Errorf("-demo-clock: %w", err)
+	}
+	c.offset = time.Until(t)
+	c.trusted, c.trust = func() bool { return true }, nil
+	return c, nil
+}
+
+// now keeps the monotonic reading: a session's length does not change when the wall clock is set.
+func (c clock) now() time.Time { return WallNow().Add(c.offset) }

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package daemoncmd
+
+import "runtime/debug"
+
+func releaseMemory() { debug.FreeOSMemory() }

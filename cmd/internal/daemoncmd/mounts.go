@@ -1,0 +1,130 @@
+package daemoncmd
+
+import (
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"portillon/cmd/internal/bootconfig"
+)
+
+// maxMounts bounds what is read of /proc/self/mountinfo: a Pi has some forty mounts of a hundred bytes.
+const maxMounts = 1 << 20
+
+// Mount is a line of /proc/self/mountinfo (proc_pid_mountinfo(5)).
+type Mount struct {
+	Point, Type, Source string
+	ReadOnly            bool
+
+	options []string // of the file system
+}
+
+// Mounts are the mounts that the kernel lists; a line that is not of its form is left out.
+func Mounts(mountinfo string) (out []Mount) {
+	for line := range strings.Lines(mountinfo) {
+		fields := strings.Fields(line)
+		dash := slices.Index(fields, "-")
+		if dash < 6 || len(fields) < dash+3 {
+			continue
+		}
+		m := Mount{Point: unescape(fields[4]), Type: fields[dash+1], Source: unescape(fields[dash+2])}
+		if len(fields) > dash+3 {
+			m.options = strings.Split(fields[dash+3], ",")
+		}
+		m.ReadOnly = slices.Contains(strings.Split(fields[5], ","), "ro") || slices.Contains(m.options, "ro")
+		out = append(out, m)
+	}
+	return out
+}
+
+// unescape replaces the kernel's octal escapes: \040 is a space.
+func unescape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+3 < len(s) {
+			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
+				b.WriteByte(byte(n))
+				i += 3
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// on is the mount that holds a path; of two at one point the later lies over the earlier.
+func on(mounts []Mount, file string) (best Mount, ok bool) {
+	for _, m := range mounts {
+		if under(m.Point, file) && (!ok || len(m.Point) >= len(best.Point)) {
+			best, ok = m, true
+		}
+	}
+	return best, ok
+}
+
+func under(dir, file string) bool {
+	return dir == "/" || file == dir || strings.HasPrefix(file, dir+"/")
+}
+
+// option is the value of an option of the file system: upperdir of an overlay.
+func (m Mount) option(name string) string {
+	for _, o := range m.options {
+		if v, ok := strings.CutPrefix(o, name+"="); ok {
+			return unescape(v)
+		}
+	}
+	return ""
+}
+
+// Storage is whether what is written in a folder is there after a reboot. The zero Storage is not known.
+type Storage uint8
+
+// Where a folder's files may be.
+const (
+	StorageUnknown Storage = iota
+	OnDisk
+	InMemory // a tmpfs
+	Overlaid // an overlay whose upper layer is in memory: raspi-config's overlay file system
+)
+
+// StorageOf says where the files of a folder are, and the mount that holds it.
+//
+// raspi-config puts the root under an overlay whose upper layer is a tmpfs: with the package overlayroot since
+// Bookworm (overlayroot=tmpfs on the kernel's command line, layers in /media/root-ro and /media/root-rw), before by
+// its own script (boot=overlay, layers that nobody sees once the root is mounted). overlayroot covers the other
+// mounts of /etc/fstab too, unless it is told overlayroot=tmpfs:recurse=0.
+func StorageOf(root fs.FS, dir string) (Storage, Mount) {
+	text, err := bootconfig.Read(root, "proc/self/mountinfo", maxMounts)
+	if err != nil {
+		return StorageUnknown, Mount{}
+	}
+	mounts := Mounts(text)
+	m, ok := on(mounts, path.Clean(dir))
+	switch {
+	case !ok:
+		return StorageUnknown, m
+	case m.Type == "tmpfs" || m.Type == "ramfs":
+		return InMemory, m
+	case m.Type != "overlay":
+		return OnDisk, m
+	}
+	upper, seen := on(mounts, m.option("upperdir"))
+	switch {
+	case m.option("upperdir") == "": // without an upper layer nothing can be written at all
+		return StorageUnknown, m
+	case seen && upper.Point != "/" && (upper.Type == "tmpfs" || upper.Type == "ramfs"):
+		return Overlaid, m
+	case seen && upper.Point != "/" && upper.Type != "overlay":
+		return OnDisk, m
+	}
+	cmdline, _ := bootconfig.Read(root, "proc/cmdline", maxMounts)
+	for word := range strings.FieldsSeq(cmdline) {
+		if word == "boot=overlay" || strings.HasPrefix(word, "overlayroot=tmpfs") {
+			return Overlaid, m
+		}
+	}
+	return StorageUnknown, m
+}

@@ -1,0 +1,53 @@
+package daemoncmd
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// A loop that does not turn feeds no watchdog, and systemd is told of the end.
+func TestWatchdogIsFedOnlyByALivingLoop(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	s, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	t.Setenv("NOTIFY_SOCKET", path)
+	t.Setenv("WATCHDOG_USEC", "30000")
+	t.Setenv("WATCHDOG_PID", strconv.Itoa(os.Getpid()))
+	var alive atomic.Bool
+	alive.Store(true)
+	ctx, cancel := context.WithCancel(t.Context())
+	go tellSystemd(ctx, alive.Load)
+	next := func(wait time.Duration) string {
+		b := make([]byte, 100)
+		s.SetReadDeadline(time.Now().Add(wait))
+		n, err := s.Read(b)
+		if err != nil {
+			return ""
+		}
+		return string(b[:n])
+	}
+	for _, want := range []string{"READY=1", "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1"} {
+		if got := next(5 * time.Second); got != want {
+			t.Fatalf("%q, want %q", got, want)
+		}
+	}
+	alive.Store(false)
+	for next(200*time.Millisecond) != "" { // what was under way
+	}
+	if got := next(300 * time.Millisecond); got != "" {
+		t.Errorf("a dead loop said %q", got)
+	}
+	cancel()
+	if got := next(5 * time.Second); got != "STOPPING=1" {
+		t.Errorf("at the end: %q", got)
+	}
+}

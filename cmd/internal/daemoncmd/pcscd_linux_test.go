@@ -1,0 +1,221 @@
+package daemoncmd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"portillon/rfid"
+	"portillon/rfid/pcsc"
+	"portillon/rfid/pcsc/pcsctest"
+	"portillon/rfid/strong"
+	"portillon/rfid/strong/strongtest"
+)
+
+// Debian's own pcscd and a virtual reader, in a network and with processes of their own.
+func TestTapsThroughDebiansPcscd(t *testing.T) {
+	const inside = "PORTILLON_TEST_PCSCD"
+	if os.Getenv(inside) == "" {
+		if why := pcsctest.Missing(); why != "" {
+			t.Skip(why)
+		}
+		cmd := exec.CommandContext(t.Context(), os.Args[0],
+			"-test.run=^TestTapsThroughDebiansPcscd$", "-test.v", "-test.timeout=2m")
+		cmd.Env = append(os.Environ(), inside+"=1")
+		pcsctest.Apart(cmd)
+		out, err := cmd.CombinedOutput()
+		if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSPC) {
+			t.Skip("no namespaces for this user: ", err)
+		}
+		if err != nil || !bytes.Contains(out, []byte("--- PASS")) {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	if err := pcsctest.Settle(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	x := &realPcscd{T: t, ctx: ctx, dir: t.TempDir(), out: make(chan rfid.Event)}
+	x.start()
+	card, key := x.personalise()
+	c := Config{Site: "biklab", Reader: ReaderConfig{Kind: "pcsc", Values: rfid.Values{"port": "ACS", "aes-key": key}}}
+	prove, err := c.strong(secrets{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Reader.host.Prove = prove
+	watched := make(chan struct{})
+	go func() { rfid.Watch(ctx, c.Reader.opener(), x.out); close(watched) }()
+	x.health(true, nil)
+
+	x.tap(card, rfid.AES, "04112233445566")
+	x.tap(pcsctest.Numbered("\xDE\xAD\xBE\xEF"), rfid.NumberOnly, "DEADBEEF")
+	x.noTap(pcsctest.Numbered("\x08\xAD\xBE\xEF"))
+	x.p.End()
+	x.health(false, nil)
+	x.start()
+	x.health(true, nil)
+	x.tap(card, rfid.AES, "04112233445566")
+	x.p.Process.Signal(syscall.SIGSTOP)
+	x.health(false, pcsc.ErrSilent)
+	x.p.Process.Signal(syscall.SIGCONT)
+	x.health(true, nil)
+	x.tap(pcsctest.Numbered("\xDE\xAD\xBE\xEF"), rfid.NumberOnly, "DEADBEEF")
+	cancel()
+	<-watched
+	x.p.End()
+}
+
+// realPcscd is the test inside its namespaces.
+type realPcscd struct {
+	*testing.T
+	ctx context.Context
+	dir string
+	p   *pcsctest.Pcscd
+	out chan rfid.Event
+}
+
+// start runs pcscd, and waits until it answers.
+func (x *realPcscd) start() {
+	x.Helper()
+	p, err := pcsctest.StartPcscd(x.dir, "ACS ACR122U")
+	if err != nil {
+		x.Fatal(err)
+	}
+	x.p = p
+	for names, err := []string(nil), error(nil); len(names) == 0; names, err = pcsc.Readers() {
+		select {
+		case <-x.ctx.Done():
+			log, _ := os.ReadFile(filepath.Join(x.dir, "pcscd.log"))
+			x.Fatalf("%q, %v\n%s", names, err, log)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// personalise makes a card of the site through the reader, as portillon card personalise does, and
+// says where the site's key is.
+func (x *realPcscd) personalise() (pcsctest.Card, string) {
+	x.Helper()
+	path, site := keyFile(x.T)
+	plastic := strongtest.New(strongtest.NTAG424, [7]byte{4, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66})
+	card := func(b []byte) ([]byte, error) {
+		switch {
+		case bytes.Equal(b, []byte{0xFF, 0xCA, 0, 0, 0}):
+			return append(plastic.Number().Bytes(), 0x90, 0), nil
+		case b[0] == 0xFF:
+			return []byte{0x90, 0}, nil
+		}
+		return plastic.Exchange(x.ctx, b)
+	}
+	d, err := pcsc.Open("ACS")
+	if err != nil {
+		x.Fatal(err)
+	}
+	defer d.Close()
+	remove, err := x.p.Insert(x.ctx, card)
+	if err != nil {
+		x.Fatal(err)
+	}
+	defer remove()
+	u, found := rfid.UID{}, false
+	for !found {
+		if u, found, err = d.Poll(x.ctx); err != nil || x.ctx.Err() != nil {
+			x.Fatal(err, x.ctx.Err())
+		}
+	}
+	if err := site.Personalise(x.ctx, d, u, strong.Key{}); err != nil {
+		x.Fatal(err)
+	}
+	return card, path
+}
+
+// event is the next one.
+func (x *realPcscd) event() rfid.Event {
+	x.Helper()
+	select {
+	case e := <-x.out:
+		return e
+	case <-x.ctx.Done():
+		x.Fatal("nothing happens")
+	}
+	return rfid.Event{}
+}
+
+// health waits until the reader comes up or goes down. On a computer that stalls it may do so more
+// often than it is told to.
+func (x *realPcscd) health(alive bool, why error) {
+	x.Helper()
+	for {
+		e := x.event()
+		if e.Tap.UID != (rfid.UID{}) {
+			x.Fatalf("a tap of nobody: %+v", e)
+		}
+		if e.Alive == alive && (why == nil || errors.Is(e.Err, why)) {
+			return
+		}
+	}
+}
+
+// tap puts a card onto the reader, expects one tap, and takes the card away. Where the reader goes
+// down meanwhile, the card comes again.
+func (x *realPcscd) tap(c pcsctest.Card, proof rfid.Proof, number string) {
+	x.Helper()
+	for {
+		remove, err := x.p.Insert(x.ctx, c)
+		if err != nil {
+			x.Fatal(err)
+		}
+		e := x.event()
+		remove()
+		if !e.Alive {
+			x.health(true, nil)
+			continue
+		}
+		if e.Tap.UID.Hex() != number {
+			x.Fatalf("%+v %s, want %s", e, e.Tap.UID.Hex(), number)
+		}
+		if e.Tap.Proof == proof && (e.Tap.Unproven == nil) == (proof == rfid.AES) {
+			return
+		}
+		if !errors.Is(e.Tap.Unproven, strong.ErrLeft) || proof != rfid.AES { // the proof was cut off
+			x.Fatalf("%+v, want proof %v", e, proof)
+		}
+	}
+}
+
+// noTap puts a card onto the reader that is asked for its number three times, and makes no tap.
+func (x *realPcscd) noTap(c pcsctest.Card) {
+	x.Helper()
+	asked := make(chan struct{}, 3)
+	remove, err := x.p.Insert(x.ctx, func(b []byte) ([]byte, error) {
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+		return c(b)
+	})
+	if err != nil {
+		x.Fatal(err)
+	}
+	defer remove()
+	for range cap(asked) {
+		select {
+		case <-asked:
+		case e := <-x.out:
+			if e.Tap.UID != (rfid.UID{}) {
+				x.Fatalf("%+v", e)
+			}
+		case <-x.ctx.Done():
+			x.Fatal("nobody asks the card")
+		}
+	}
+}

@@ -1,0 +1,59 @@
+package daemoncmd
+
+import (
+	"fmt"
+
+	"portillon/keykind"
+	"portillon/policy"
+)
+
+// PolicyApart reports whether this machine pins a policy key that is not the key of bundles. Where it does not, one key
+// stands for the policy and for the bundles.
+func (c Config) PolicyApart() bool {
+	return c.PolicyKey != "" && !keykind.Same(c.PolicyKey, c.Bundle.Key)
+}
+
+// bundleKind is the kind of the key of bundles. Only beside a policy key of its own may it be a hub key: the hub signs
+// bundles then, and can change no policy.
+func (c Config) bundleKind() keykind.Kind {
+	if c.PolicyApart() {
+		return keykind.Hub
+	}
+	return keykind.Site
+}
+
+// KeySituation says what the keys of this machine stand for.
+func (c Config) KeySituation() policy.Text {
+	bundle, own := keykind.NameOf(c.Bundle.Key), keykind.NameOf(c.PolicyKey)
+	if !c.PolicyApart() {
+		return policy.Text{
+			FR: fmt.Sprintf("Clés : une seule clé, « %s », signe les règles d’accès et les paquets d’accès : "+
+				"qui la détient peut tout", bundle),
+			EN: fmt.Sprintf("Keys: one key, “%s”, signs the policy and the bundles: "+
+				"whoever has it may do everything", bundle)}
+	}
+	return policy.Text{
+		FR: fmt.Sprintf("Clés : « %s » signe les règles d’accès, « %s » les paquets d’accès : "+
+			"qui ne détient que la seconde ne change pas les règles", own, bundle),
+		EN: fmt.Sprintf("Keys: “%s” signs the policy, “%s” the bundles: "+
+			"whoever has only the second cannot change the policy", own, bundle)}
+}
+
+// checkApart warns of a policy key that the hub holds all the same.
+func (c Config) checkApart() []string {
+	if c.PolicyApart() && keykind.Same(c.PolicyKey, c.MQTT.HubKey) {
+		return []string{c.at("policy-key") + ": is the hub key too (mqtt: hub-key): whoever breaks into the hub " +
+			"can change the policy; make a policy key that stays on another computer: portillon bundle keygen " + c.Site +
+			" --kind policy -o policy.key"}
+	}
+	return nil
+}
+
+// checkBindings warns of a policy that promises more than this machine's keys keep.
+func (c Config) checkBindings(p *policy.Policy) []string {
+	if p.SignedBindings && !c.PolicyApart() {
+		return []string{"policy-key: is missing, and the policy says «bindings: signed»: members' cards and addresses " +
+			"are signed by the key of bundles alone here; name the policy key"}
+	}
+	return nil
+}

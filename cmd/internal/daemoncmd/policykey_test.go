@@ -1,0 +1,121 @@
+package daemoncmd
+
+import (
+	"crypto/rand"
+	"strings"
+	"testing"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/daemon"
+	"portillon/keykind"
+	"portillon/policy"
+)
+
+func publicKey(t *testing.T, name string) string {
+	t.Helper()
+	_, public, err := note.GenerateKey(rand.Reader, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return public
+}
+
+func TestOneKeyStandsForBothUnlessAPolicyKeyIsPinnedApart(t *testing.T) {
+	site, pol := publicKey(t, "portillon:site:biklab"), publicKey(t, "portillon:policy:biklab")
+	for name, c := range map[string]struct {
+		policy, bundle string
+		apart          bool
+		bundleKind     keykind.Kind
+		said           string
+	}{
+		"one is named":        {"", site, false, keykind.Site, "one key, “portillon:site:biklab”"},
+		"both are the same":   {site, site, false, keykind.Site, "one key, “portillon:site:biklab”"},
+		"they are two of two": {pol, site, true, keykind.Hub, "“portillon:policy:biklab” signs the policy, “portillon:site:biklab” the bundles"},
+	} {
+		x := Config{PolicyKey: c.policy, Bundle: BundleConfig{Key: c.bundle}}
+		if x.PolicyApart() != c.apart || x.bundleKind() != c.bundleKind || !strings.Contains(x.KeySituation().EN, c.said) ||
+			x.KeySituation().FR == "" {
+			t.Errorf("%s: apart %v, %v, %q", name, x.PolicyApart(), x.bundleKind(), x.KeySituation().EN)
+		}
+		k, _ := x.keys(secrets{})
+		if (k.policy != nil) != c.apart {
+			t.Errorf("%s: keys: %v", name, k.policy)
+		}
+		if s := x.store(k); (s.Policy != nil) != c.apart || (x.rosterOptions(k).Policy != nil) != c.apart {
+			t.Errorf("%s: the store or the roster does not know the policy key", name)
+		}
+	}
+}
+
+func TestCheckWarnsOfAPolicyKeyThatIsNotApart(t *testing.T) {
+	hub, pol := publicKey(t, "portillon:hub:biklab"), publicKey(t, "portillon:policy:biklab")
+	c := Config{Site: "biklab", PolicyKey: pol, Bundle: BundleConfig{Key: hub}, MQTT: MQTTConfig{HubKey: hub}}
+	if w := c.checkApart(); w != nil {
+		t.Error(w)
+	}
+	c.MQTT.HubKey = c.PolicyKey
+	if w := c.checkApart(); len(w) != 1 || !strings.Contains(w[0], "whoever breaks into the hub can change the policy") {
+		t.Error(w)
+	}
+	bound := &policy.Policy{Model: policy.Model{SignedBindings: true}}
+	if w := c.checkBindings(bound); w != nil {
+		t.Error(w)
+	}
+	c.PolicyKey = ""
+	if w := c.checkBindings(bound); len(w) != 1 || !strings.Contains(w[0], "policy-key: is missing") {
+		t.Error(w)
+	}
+	if w := c.checkBindings(&policy.Policy{}); w != nil {
+		t.Error(w)
+	}
+}
+
+// A refused policy is shown as a refused key is: to the panel's status and to doctor, until a good bundle comes.
+func TestRefusedPolicyIsShownUntilAGoodOneComes(t *testing.T) {
+	s := newThiefSite(t, situations[1])
+	v := s.machine()
+	good := s.build(1, 5, "policy.yaml", thiefNow, nil)
+	v.genuine(good)
+	var told daemon.BundleState
+	v.k.onState = func(b daemon.BundleState) { told = b }
+	f := s.forge(good, thiefNow)
+	f.b.Manifest.SignedPolicy = ""
+	err := v.offer(f.sign(s))
+	v.k.refusedManifest = refusalOf(err)
+	v.k.setState(v.k.state)
+	if !isWrongKey(err) ||
+		!strings.Contains(told.Refused, "policy-unsigned: bundle version 2: no policy key has signed it") {
+		t.Errorf("%v, told %q", err, told.Refused)
+	}
+	if said := (Config{PolicyKey: publicKey(t, "portillon:policy:biklab")}).explain(err).Error(); !strings.HasSuffix(
+		said,
+		`want "portillon:policy:biklab" (policy-key)`,
+	) {
+		t.Error(said)
+	}
+	err = v.offer(s.build(3, 6, "policy.yaml", thiefNow, nil))
+	v.k.refusedManifest = refusalOf(err)
+	v.k.setState(v.k.state)
+	if err != nil || told.Refused != "" || v.r.Signed.Number != 6 {
+		t.Errorf("%v, told %q, policy number %d", err, told.Refused, v.r.Signed.Number)
+	}
+}
+
+// A machine that pins a policy key later works from no bundle that this key has not signed, and takes the next that it
+// has.
+func TestMachineThatPinsAPolicyKeyWaitsForASignedPolicy(t *testing.T) {
+	s := newThiefSite(t, situations[1])
+	keys := s.policyKeys
+	s.policyKeys, s.at.apart = nil, false
+	v := s.machine()
+	v.genuine(s.build(1, 1, "policy.yaml", thiefNow, nil))
+	s.policyKeys, s.at.apart = keys, true
+	v.r = nil
+	if v.restart(); v.r != nil || !strings.Contains(v.k.state.Refused, "policy-unsigned") {
+		t.Errorf("%v, %q", v.r, v.k.state.Refused)
+	}
+	if err := v.offer(s.build(2, 1, "policy.yaml", thiefNow, nil)); err != nil || !v.opens(victimCard) {
+		t.Error(err)
+	}
+}

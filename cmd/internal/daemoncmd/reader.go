@@ -1,0 +1,81 @@
+package daemoncmd
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"periph.io/x/conn/v3/gpio"
+
+	pins "portillon/daemon/relay/gpio"
+	"portillon/rfid"
+	"portillon/yamlfile"
+)
+
+// opener returns what opens the reader that the file names; nil: there is none.
+func (c ReaderConfig) opener() func() (rfid.Reader, error) {
+	s := c.spec()
+	if s.Open == nil {
+		return nil
+	}
+	h := c.host
+	h.Input, h.Output, h.Edges = inputPin, outputPin, fallingEdges
+	return func() (rfid.Reader, error) { return s.Open(c.Values, h) }
+}
+
+// pinName is a pin as relay.Wiring knows it. The file of a simulated pin is relative to machine.yaml.
+func pinName(n yamlfile.Node, beside func(yamlfile.Node) string) string {
+	s := n.Str()
+	if path, ok := strings.CutPrefix(s, "sim:"); ok && !filepath.IsAbs(path) {
+		return "sim:" + filepath.Join(filepath.Dir(beside(n)), path)
+	}
+	return s
+}
+
+// outputPin takes a line that is low from its first moment: a lamp, a reset.
+func outputPin(name string) (gpio.PinOut, error) {
+	label, line, err := gpioLine(name)
+	if err != nil {
+		return nil, err
+	}
+	return pins.OpenOut(label, line, false)
+}
+
+// inputPin takes a line that is pulled up.
+func inputPin(name string) (gpio.PinIn, error) {
+	label, line, err := gpioLine(name)
+	if err != nil {
+		return nil, err
+	}
+	return pins.OpenIn(label, line, gpio.PullUp)
+}
+
+// fallingEdges takes two lines of one chip: the kernel numbers the edges of a chip, so that none is lost unnoticed.
+func fallingEdges(pin0, pin1 string) (rfid.FallingEdges, error) {
+	label, line0, err := gpioLine(pin0)
+	if err != nil {
+		return nil, err
+	}
+	other, line1, err := gpioLine(pin1)
+	if err != nil {
+		return nil, err
+	}
+	if other != label {
+		return nil, fmt.Errorf("%q is a line of %q, want a line of %q like %q", pin1, other, label, pin0)
+	}
+	f, err := pins.OpenFalls(label, line0, line1)
+	if err != nil {
+		return nil, err
+	}
+	return edges{f}, nil
+}
+
+// edges are the falling edges of lines of this computer.
+type edges struct{ *pins.Falls }
+
+// Next implements rfid.FallingEdges.
+func (e edges) Next(timeout time.Duration) (rfid.Edge, bool, error) {
+	f, ok, err := e.Falls.Next(timeout)
+	return rfid.Edge{At: f.At, Line: f.Line, Lost: f.Lost}, ok, err
+}

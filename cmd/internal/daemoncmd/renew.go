@@ -1,0 +1,134 @@
+package daemoncmd
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"path/filepath"
+
+	"portillon/daemon"
+	"portillon/daemon/journal"
+	"portillon/daemon/session"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// renewal is why the journal began anew at a start, and where the file is that was in its place.
+type renewal struct {
+	why  error
+	kept string
+}
+
+// sentence is what the record says.
+func (r renewal) sentence() string {
+	return fmt.Sprintf("the journal began anew: %v; the file before is kept as %s", r.why, filepath.Base(r.kept))
+}
+
+// renew has the journal begin anew where the hub has acknowledged other records of this generation: it is an older
+// copy, or lacks records that were lost with damaged pages, and the hub would refuse whatever it says. The tags that
+// it shows go along. Where the journal began anew already, that is noted in it.
+func (d *Daemon) renew(k keys) error {
+	carried := map[string][]byte{}
+	var tags []session.Tag
+	if x := d.olderThanAcked(k); x != nil && !x.New && d.renewal == nil {
+		was, unread := d.facts()
+		if _, err := d.compareTags(&was, unread); err != nil {
+			return err
+		}
+		removed, err := d.journal.RemovedTags(daemon.FactRemoved)
+		if err != nil {
+			return err
+		}
+		for id := range removed {
+			carried[daemon.FactRemoved+id] = []byte("1")
+		}
+		tags = was.tags
+		if err := d.journal.Close(); err != nil {
+			return err
+		}
+		d.journal = nil
+		r := &renewal{why: fmt.Errorf("the hub has acknowledged %d records, of which this journal of %d is no continuation", x.Hub, x.Here)}
+		if r.kept, err = journal.SetAside(d.c.journalFile(), d.clock.now()); err != nil {
+			return err
+		}
+		d.log.Warn("a new journal begins", "why", r.why, "file before", r.kept)
+		if d.journal, err = journal.Open(d.c.journalFile(), d.journalOptions(k.signer)); err != nil {
+			return err
+		}
+		d.renewal = r
+	}
+	if d.renewal == nil {
+		return nil
+	}
+	maps.Copy(carried, map[string][]byte{daemon.FactAwaits: []byte("1")})
+	_, err := d.journal.Append(journal.Entry{Kind: wire.Faulted, Body: wire.FaultBody{What: "journal", Why: wire.OneLine(d.renewal.sentence(), 2000)}, Facts: carried})
+	if err != nil {
+		return err
+	}
+	return d.carryTags(tags)
+}
+
+// carryTags puts the tags of the journal before on the machine, each with its record. Those that say how the journals
+// differ are not among them: the new journal has its own.
+func (d *Daemon) carryTags(tags []session.Tag) error {
+	var on []session.Tag
+	for _, t := range tags {
+		if daemon.IsJournalTag(t.ID) {
+			continue
+		}
+		on = append(on, t)
+		b := wire.TagBody{Tag: t.ID, Reason: t.Reason}
+		if t.Role != policy.NoRole {
+			b.Role = t.Role.String()
+		}
+		e := journal.Entry{Kind: wire.Tagged, Member: t.By, Body: b}
+		data, err := json.Marshal(on)
+		if err != nil {
+			return err
+		}
+		e.Facts = map[string][]byte{daemon.FactTags: data}
+		if _, err := d.journal.Append(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// restoreFlags are whether the journal waits for the hub to give back what it knows, and whether that was done.
+func (d *Daemon) restoreFlags() (awaits, restored bool, err error) {
+	facts, err := d.journal.Facts("")
+	return facts[daemon.FactAwaits] != nil, facts[daemon.FactRestored] != nil, err
+}
+
+// isFormer reports whether the journal has taken the place of this machine's journal of that generation.
+func (d *Daemon) isFormer(g wire.Generation) bool {
+	facts, err := d.journal.Facts(daemon.FactRestored)
+	return err == nil && daemon.IsFormer(facts[daemon.FactRestored], g)
+}
+
+// restore takes what the hub gives back to a new journal, and returns the reply.
+func (d *Daemon) restore(ctx context.Context, signed []byte) []byte {
+	r, err := wire.OpenRestore(signed, d.orders.Keys, policy.SiteID(d.c.Site), policy.MachineID(d.c.Machine))
+	if err == nil {
+		var c daemon.Recount
+		if err = d.journal.Walk(ctx, c.Add, c.Gap); err == nil {
+			err = d.machine.Restore(ctx, r, wire.Hash(signed), c.Done())
+		}
+	}
+	if err != nil {
+		d.log.Warn("restore refused", "err", err)
+	}
+	return replyTo(r.ID, err)
+}
+
+// afterRenewal is what a machine says whose journal was found unusable by a check.
+func (c Config) afterRenewal() string {
+	return fmt.Sprintf("the daemon salvages what it can at its start; where nothing is left, it keeps the file under another name and begins a new "+
+		"journal; then at the hub: %s", daemon.ReplaceCommand(policy.MachineID(c.Machine)))
+}
+
+// isReplaceable reports whether a fault of the journal is one after which the daemon begins anew by itself.
+func (c Config) isReplaceable(err error) bool {
+	return err != nil && (journal.IsDamaged(err) || journal.IsMissing(c.journalFile()))
+}

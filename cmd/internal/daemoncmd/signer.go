@@ -1,0 +1,38 @@
+package daemoncmd
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/keykind"
+)
+
+// KeyFile is the file of a key that machine.yaml names, where store is the folder that systemd takes credentials from.
+func (c Config) KeyFile(store, named string) (string, error) {
+	return secrets{store: store, instance: c.instance}.path("key", named)
+}
+
+// Signer is the machine's own key and its public half, read from its file by hand: outside of the unit.
+func (c Config) Signer(store string) (note.Signer, string, error) {
+	path, err := c.KeyFile(store, c.MachineKey)
+	if err != nil {
+		return nil, "", err
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := c.fits("machine-key", path, string(b)); err != nil {
+		return nil, "", err
+	}
+	s, err := note.NewSigner(strings.TrimSpace(string(b)))
+	if err != nil {
+		return nil, "", fmt.Errorf("machine-key: %s is no signing key, want one line that begins with PRIVATE+KEY+",
+			path)
+	}
+	public, err := keykind.PublicHalf(string(b))
+	return s, public, err
+}

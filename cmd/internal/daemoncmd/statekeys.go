@@ -1,0 +1,49 @@
+package daemoncmd
+
+import (
+	"sync"
+	"time"
+
+	"portillon/keykind"
+	"portillon/wire"
+)
+
+// diskEvery is how often the free room of the disk is looked at.
+const diskEvery = time.Minute
+
+// stateKeys are the keys that the machine's state names, and how much room its disk has. The result may be called by
+// one goroutine.
+func (c Config) stateKeys(k keys, free func(dir string) (uint64, error)) func() wire.StateKeys {
+	public := ""
+	if text, err := c.secrets().read("machine-key", c.MachineKey); err == nil {
+		public, _ = keykind.PublicHalf(text) // it was read when the daemon started
+	}
+	out := wire.StateKeys{MachineKey: wire.Fingerprint(public), HubKey: wire.Fingerprint(c.MQTT.HubKey), BundleKey: wire.Fingerprint(c.Bundle.Key)}
+	if k.policy != nil {
+		out.PolicyKey = wire.Fingerprint(c.PolicyKey)
+	}
+	var mu sync.Mutex
+	var looked time.Time
+	return func() wire.StateKeys {
+		mu.Lock()
+		defer mu.Unlock()
+		if now := time.Now(); looked.IsZero() || now.Sub(looked) >= diskEvery {
+			looked = now
+			if bytes, err := free(c.Data); err == nil {
+				out.DiskFree = roundedMB(bytes)
+			}
+		}
+		return out
+	}
+}
+
+// roundedMB is a number of bytes in MB, in steps that keep a state from changing with every record: 10 MB below 1 GB,
+// 100 MB above. The least that is said is 1.
+func roundedMB(bytes uint64) int64 {
+	mb := int64(min(bytes/1e6, 1<<40))
+	step := int64(100)
+	if mb < 1000 {
+		step = 10
+	}
+	return max(1, mb/step*step)
+}

@@ -1,0 +1,232 @@
+package daemoncmd
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"portillon/policy"
+)
+
+// Point is one sentence about what Portillon does at a machine, or does not do.
+type Point struct {
+	Does   bool
+	Wiring bool // it says something to whoever wires the machine
+	Text   policy.Text
+}
+
+// points collects them in the order in which they are written down. Arguments that are a policy.Text are put into
+// each language's sentence in that language.
+type points []Point
+
+func (p *points) does(fr, en string, a ...any)    { p.add(true, fr, en, a) }
+func (p *points) doesNot(fr, en string, a ...any) { p.add(false, fr, en, a) }
+
+func (p *points) add(does bool, fr, en string, a []any) {
+	*p = append(*p, Point{Does: does, Text: policy.Text{
+		FR: spoken(policy.French, fr, a), EN: spoken(policy.English, en, a)}})
+}
+
+func spoken(l policy.Language, format string, a []any) string {
+	in := make([]any, len(a))
+	for i, x := range a {
+		in[i] = x
+		if t, ok := x.(policy.Text); ok {
+			in[i] = t.In(l)
+		}
+	}
+	return fmt.Sprintf(format, in...)
+}
+
+// Summary is what Portillon does at this machine and what it does not do, as the file has it. People who read it
+// decide what else the machine needs, so that each input that is not wired says what is missing without it.
+func (c Config) Summary() []Point {
+	var p points
+	p.doesNot("remplacer l’arrêt d’urgence, les protecteurs et leurs verrouillages : "+
+		"Portillon n’est pas une fonction de sécurité (EN ISO 13849-1)",
+		"replace the emergency stop, the guards or their interlocks: Portillon is not a safety function (EN ISO 13849-1)")
+	p.doesNot("isoler la machine : relais ouvert, elle peut rester sous tension. "+
+		"Verrouiller l’interrupteur principal avant d’y mettre les mains",
+		"isolate the machine: with the relay open it may still be live. Lock the main switch before you put your hands in")
+	p.doesNot("empêcher une machine dont l’interrupteur est resté sur marche de démarrer dès la carte présentée : "+
+		"il faut un démarreur à manque de tension (EN ISO 14118)",
+		"keep a machine whose own switch was left on from starting when a card is presented: fit a no-volt release "+
+			"(EN ISO 14118)")
+	c.relayPoints(&p)
+	c.inputPoints(&p)
+	wiring := len(p)
+	c.readerPoints(&p)
+	for i := range p {
+		p[i].Wiring = i < wiring
+	}
+	return p
+}
+
+// terminal is a pin as somebody with a screwdriver finds it.
+func terminal(pin string) policy.Text {
+	_, line, err := gpioLine(pin)
+	if err != nil {
+		return policy.Text{FR: "une broche simulée", EN: "a simulated pin"}
+	}
+	if n, ok := HeaderPin(line); ok {
+		return policy.Text{FR: fmt.Sprintf("broche %d, GPIO %d", n, line), EN: fmt.Sprintf("pin %d, GPIO %d", n, line)}
+	}
+	return policy.Text{FR: fmt.Sprintf("GPIO %d", line), EN: fmt.Sprintf("GPIO %d", line)}
+}
+
+func (c Config) relayPoints(p *points) {
+	if strings.HasPrefix(c.Relay.Pin, "sim:") {
+		p.doesNot("commander quoi que ce soit de réel : la broche du relais est simulée",
+			"switch anything real: the relay's pin is simulated")
+	} else {
+		at, how := terminal(c.Relay.Pin), c.relayMode()
+		p.does("commande le contacteur de la machine (%s) %s", "switches the machine's contactor (%s) %s", at, how)
+	}
+	if c.Relay.Exhaust == "" {
+		p.doesNot("commander une aspiration ni un extracteur", "switch an extraction fan")
+	} else {
+		p.does("commande l’aspiration (%s), et la laisse tourner après l’utilisation",
+			"switches the extraction (%s), and lets it run on after the session",
+			terminal(c.Relay.Exhaust))
+	}
+	if strings.HasPrefix(c.Relay.Pin, "gpio:") && !c.Relay.Heartbeat {
+		p.doesNot("ouvrir le relais quand le noyau se bloque, avant que le chien de garde n’agisse (15 s) ; "+
+			"« mode: heartbeat » le fait",
+			"open the relay when the kernel hangs, before the watchdog acts (15 s); mode: heartbeat does")
+	}
+}
+
+// relayMode is how the line drives the relay.
+func (c Config) relayMode() policy.Text {
+	switch {
+	case c.Relay.Heartbeat:
+		return policy.Text{FR: "par une pompe de charge : seul un signal qui bouge tient le relais fermé",
+			EN: "through a charge pump: only a moving signal keeps the relay closed"}
+	case c.Relay.ActiveLow:
+		return policy.Text{FR: "par une carte active à l’état bas, ses optocoupleurs alimentés en 3,3 V",
+			EN: "through an active-low board with 3.3 V on its optocouplers"}
+	}
+	return policy.Text{FR: "par une carte active à l’état haut", EN: "through an active-high board"}
+}
+
+func (c Config) inputPoints(p *points) {
+	r := c.Relay
+	if r.EStop != "" {
+		p.does("met fin à l’utilisation quand l’arrêt d’urgence est enfoncé (%s) : une fois relâché, il faut de "+
+			"nouveau une carte",
+			"ends the session when the emergency stop is pressed (%s): after its release a start needs a card "+
+				"again", terminal(r.EStop))
+	} else {
+		p.doesNot("voir l’arrêt d’urgence : le relâcher peut redémarrer la machine tant que l’utilisation dure",
+			"see the emergency stop: releasing it may restart the machine while the session lives")
+	}
+	if r.Feedback != "" {
+		p.does("finit l’utilisation et le signale quand le contacteur ne suit pas (%s) : un contact soudé interdit le "+
+			"démarrage suivant, mais Portillon ne peut pas couper un contacteur soudé",
+			"ends the session and says so when the contactor does not follow (%s): a welded contact prevents the "+
+				"next start, but Portillon cannot open a welded contactor", terminal(r.Feedback))
+	} else {
+		p.doesNot("voir si le contacteur suit : un contact soudé laisse la machine alimentée sans que personne "+
+			"ne le sache",
+			"see whether the contactor follows: a welded contact leaves the machine powered, and nobody knows")
+	}
+	if r.Busy != "" {
+		p.does("voit si la machine travaille (%s) : un travail peut se terminer, les heures sont celles du travail",
+			"sees whether the machine works (%s): a job may finish, and hours are those of work", terminal(r.Busy))
+	} else {
+		p.doesNot("voir si la machine travaille : la fin de l’utilisation coupe un travail en cours, et les heures "+
+			"sont celles de l’utilisation",
+			"see whether the machine works: the end of a session cuts a running job, and hours are those of the session")
+	}
+	if r.Door != "" {
+		p.does("ouvre le relais et met fin à l’utilisation quand la porte s’ouvre (%s)",
+			"opens the relay and ends the session when the door opens (%s)",
+			terminal(r.Door))
+		p.doesNot("servir de verrouillage de sécurité à la porte : son contact passe par un programme ; "+
+			"il en faut un autre, câblé (EN ISO 14119)",
+			"serve as the door's safety interlock: its contact goes through a program; "+
+				"a hard-wired one is needed too (EN ISO 14119)")
+	} else {
+		p.doesNot("voir une porte ou un capot", "see a door or a lid")
+	}
+}
+
+func (c Config) readerPoints(p *points) {
+	switch {
+	case c.Reader.Kind == noReader:
+		p.doesNot("lire de carte : aucun lecteur n’est nommé", "read cards: no reader is named")
+	case c.Reader.Values.Slot():
+		p.does("garde la machine alimentée tant que la carte est dans la fente du lecteur (%s)",
+			"keeps the machine powered while the card is in the reader's slot (%s)",
+			c.Reader.Kind)
+	default:
+		p.does("commence et termine une utilisation quand une carte est présentée au lecteur (%s)",
+			"starts and ends a session when a card is presented to the reader (%s)",
+			c.Reader.Kind)
+	}
+	if c.Reader.Kind != noReader && c.Reader.AESKey() == "" {
+		p.doesNot("reconnaître une carte copiée : seul le numéro compte, et un numéro se copie",
+			"recognise a copied card: its number alone counts, and a number can be copied")
+	}
+	if c.hasLamps() {
+		p.does("montre l’état par des voyants ou un avertisseur sonore", "shows its state with lamps or a buzzer")
+	}
+	if c.MQTT.Broker != "" {
+		p.does("envoie son journal au hub ; sans réseau, les cartes marchent",
+			"sends its journal to the hub; cards work without a network")
+	} else {
+		p.doesNot("envoyer son journal à un hub : aucun courtier n’est nommé",
+			"send its journal to a hub: no broker is named")
+	}
+}
+
+// writeSummary prints it in one language.
+func writeSummary(w io.Writer, c Config, l policy.Language) {
+	for _, part := range []struct {
+		does  bool
+		title policy.Text
+	}{
+		{true, policy.Text{FR: "Ce que Portillon fait sur la machine " + c.Machine + ", d’après son fichier :",
+			EN: "What Portillon does at the machine " + c.Machine + ", as its file has it:"}},
+		{false, policy.Text{FR: "Ce que Portillon ne fait pas ici :", EN: "What Portillon does not do here:"}},
+	} {
+		fmt.Fprintln(w, part.title.In(l))
+		for _, x := range c.Summary() {
+			if x.Does == part.does {
+				fmt.Fprintf(w, "  - %s\n", x.Text.In(l))
+			}
+		}
+	}
+}
+
+// checkEStop warns of a relay that switches a machine while nothing tells Portillon of the emergency stop.
+func (c Config) checkEStop(out *Checked) {
+	if strings.HasPrefix(c.Relay.Pin, "gpio:") && c.Relay.EStop == "" {
+		out.Warnings = append(out.Warnings, "relay.e-stop: is missing: releasing the emergency stop may restart "+
+			"the machine while the session lives; "+
+			`wire its second contact (normally closed, to ground) and name it, as e-stop: "gpio:pinctrl-/22"`)
+	}
+}
+
+// languageOf is the language of -check: the one that the flag names, or French where the environment speaks it, or
+// English.
+func languageOf(flag string, getenv func(string) string) (policy.Language, error) {
+	switch flag {
+	case "fr":
+		return policy.French, nil
+	case "en":
+		return policy.English, nil
+	case "":
+	default:
+		return policy.English, fmt.Errorf("-lang: %.20q is not a language of portillond, use fr or en", flag)
+	}
+	for _, name := range [...]string{"LC_ALL", "LC_MESSAGES", "LANG"} {
+		if s := getenv(name); s != "" {
+			if s == "fr" || strings.HasPrefix(s, "fr_") || strings.HasPrefix(s, "fr.") {
+				return policy.French, nil
+			}
+			return policy.English, nil
+		}
+	}
+	return policy.English, nil
+}

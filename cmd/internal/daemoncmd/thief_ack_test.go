@@ -1,0 +1,137 @@
+package daemoncmd
+
+import (
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/hub/broker"
+	"portillon/wire"
+)
+
+// The thief of the hub key at the site's broker: they read what the machine sends, and acknowledge it, though nobody
+// keeps it. An acknowledgement of other records than the machine's, of more than it wrote, of another machine, or of
+// another key is not believed. One with the machine's own root is ("open" in docs/security.md): the machine then owes
+// nothing, and all its records stay in its journal.
+func TestForgedAcknowledgementOverMQTTDeletesNoRecord(t *testing.T) {
+	const records = 5
+	w := newWay(t)
+	text, err := os.ReadFile(filepath.Join(w.dir, "hub.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	thief, err := note.NewSigner(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger, _ := w.key("biklab")
+	machine, err := note.NewVerifier(w.pinned)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := broker.Start(broker.Config{Addr: "127.0.0.1:0", Dir: t.TempDir(), Site: "biklab"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	url, topics := "tcp://"+b.Addr(), wire.Topics{Site: "biklab"}
+	batches := make(chan []byte, 16)
+	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(url).SetProtocolVersion(4).SetClientID(topics.HubClientID()))
+	wait := func(what string, tok mqtt.Token) {
+		t.Helper()
+		if !tok.WaitTimeout(wayDeadline) || tok.Error() != nil {
+			t.Fatal(what, ": ", tok.Error())
+		}
+	}
+	wait("connect", c.Connect())
+	t.Cleanup(func() { c.Disconnect(0) })
+	wait("subscribe", c.Subscribe(topics.Records("laser"), 1, func(_ mqtt.Client, m mqtt.Message) {
+		if len(m.Payload()) == 0 { // a topic was cleared
+			return
+		}
+		select {
+		case batches <- append([]byte(nil), m.Payload()...):
+		default:
+		}
+	}))
+	say := func(a wire.Ack, by note.Signer) {
+		t.Helper()
+		signed, err := wire.SignAck(a, by)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wait("publish", c.Publish(topics.Ack("laser"), 1, true, signed))
+	}
+	u, _ := w.uplink(url, records)
+	g := w.journal.Generation()
+	// the hub holds nothing: the machine sends all
+	say(wire.Ack{Site: "biklab", Machine: "laser", Root: emptyRoot, Generation: g}, thief)
+	var stolen wire.Checkpoint
+	w.until("all records at the thief", func() bool {
+		select {
+		case data := <-batches:
+			batch, all, err := wire.ParseBatch(data)
+			if err != nil || len(all) == 0 {
+				t.Fatal(err)
+			}
+			cp, err := wire.OpenCheckpoint([]byte(batch.Checkpoint), g.Origin("biklab", "laser"), note.VerifierList(machine))
+			if err != nil {
+				t.Fatal(err)
+			}
+			stolen = cp
+		case <-time.After(20 * time.Millisecond):
+		}
+		return stolen.Size == records
+	})
+	genuine := wire.Ack{
+		Site:       "biklab",
+		Machine:    "laser",
+		Seq:        records,
+		Root:       hex.EncodeToString(stolen.Root[:]),
+		Generation: g,
+	}
+	for name, x := range map[string]struct {
+		change func(*wire.Ack)
+		by     note.Signer
+	}{
+		"of other records":   {func(a *wire.Ack) { a.Root = strings.Repeat("00", 32) }, thief},
+		"of more records":    {func(a *wire.Ack) { a.Seq++ }, thief},
+		"of another machine": {func(a *wire.Ack) { a.Machine = "vinyl" }, thief},
+		"of another site":    {func(a *wire.Ack) { a.Site = "elsewhere" }, thief},
+		"of another key":     {func(*wire.Ack) {}, stranger},
+	} {
+		a := genuine
+		x.change(&a)
+		say(a, x.by)
+		// it is asked again: the one before was read
+		say(wire.Ack{Site: "biklab", Machine: "laser", Root: emptyRoot, Generation: g}, thief)
+		w.until("the next batch after an acknowledgement "+name, func() bool {
+			select {
+			case <-batches:
+				return true
+			case <-time.After(20 * time.Millisecond):
+				return false
+			}
+		})
+		if got := u.Acked(); got != 0 {
+			t.Errorf("an acknowledgement %s counts for %d records", name, got)
+		}
+	}
+	say(genuine, thief)
+	w.until("the machine believes that all is held", func() bool { return u.Acked() == records })
+	if n := w.journal.Len(); n != records {
+		t.Errorf("the journal has %d records, want %d", n, records)
+	}
+	if root, err := w.journal.Root(records); err != nil || root != stolen.Root {
+		t.Errorf("the records are others than before: %v", err)
+	}
+}
+
+// emptyRoot is the root of a tree without leaves: SHA-256 of nothing (RFC 6962 §2.1).
+const emptyRoot = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

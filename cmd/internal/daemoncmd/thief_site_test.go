@@ -1,0 +1,519 @@
+package daemoncmd
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/daemon/roster"
+	"portillon/openbadge"
+	"portillon/policy"
+	"portillon/rfid"
+	"portillon/site"
+	"portillon/wire"
+)
+
+// situation is how a site has its keys.
+type situation struct {
+	name     string
+	apart    bool // machines pin a policy key that the hub does not have
+	bindings bool // the policy says «bindings: signed»
+}
+
+var situations = []situation{{"one key", false, false}, {"keys apart", true, false}, {"bindings signed", true, true}}
+
+// Members of the thief's site, by their ids, and their cards.
+const (
+	victimCard, thiefCard, blockedCard, lapsedCard = "62E3086CED", "62E3000001", "62E3000002", "62E3000003"
+	lostCard, newCard, revokedCard, plainCard      = "62E3000004", "62E3000005", "62E3000006", "62E3000007"
+	freeCard                                       = "62E30000FF" // nobody's
+	listURL, plainListURL                          = "https://lab.example/status/1", "https://lab.example/status/plain"
+)
+
+// memberID is the pseudonym of a member of the thief's site. All are of one bucket: each chunk more is a file more to
+// wait for.
+func memberID(name string) string {
+	for i := 0; ; i++ {
+		if id := fmt.Sprintf("m-%s-%d", name, i); wire.Bucket(policy.MemberID(id)) == 0 {
+			return id
+		}
+	}
+}
+
+// thiefMembers is members.yaml.
+func thiefMembers() string {
+	var b strings.Builder
+	b.WriteString("portillon: 1\nmembers:\n")
+	for _, m := range []struct{ name, rest string }{
+		{"victim", `cards: ["62E3086CED"]`}, {"thief", `cards: ["62E3000001"]`}, {"blocked", `blocked: true, cards: ["62E3000002"]`},
+		{"lapsed", `until: 2026-01-31, cards: ["62E3000003"]`}, {"loser", `cards: [{ number: "62E3000004", state: lost }, "62E3000005"]`},
+		{"revoked", `cards: ["62E3000006"]`}, {"plain", `cards: ["62E3000007"]`}, {"web", `cards: ["62E3000009"]`},
+	} {
+		fmt.Fprintf(&b, "  - { id: %s, name: %s, email: %s@example.org, %s }\n", memberID(m.name), m.name, m.name, m.rest)
+	}
+	fmt.Fprintf(
+		&b,
+		"  - { id: %s, name: subject, subject: \"did:example:subject\", cards: [\"62E3000008\"] }\n",
+		memberID("subject"),
+	)
+	return b.String()
+}
+
+// thiefSite is a site whose issuers pin keys in each of the ways that a policy knows.
+type thiefSite struct {
+	t                  *testing.T
+	dir                string
+	at                 situation
+	hub, policy, thief note.Signer
+	keys, policyKeys   note.Verifiers
+	lab, rogue         *openbadge.Key
+	card               []byte
+	built              map[string]*site.Built // by what was ordered
+	installed          map[*site.Built]string // folders of machines whose first bundle it is
+}
+
+var thiefNow = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+
+func newThiefSite(t *testing.T, at situation) *thiefSite {
+	t.Helper()
+	s := &thiefSite{
+		t:         t,
+		dir:       t.TempDir(),
+		at:        at,
+		card:      []byte(strings.Repeat("c", 32)),
+		built:     map[string]*site.Built{},
+		installed: map[*site.Built]string{},
+	}
+	var hub, pol note.Verifier
+	s.hub, hub = signer(t, "portillon:hub:biklab")
+	s.policy, pol = signer(t, "portillon:policy:biklab")
+	s.thief, _ = signer(t, "portillon:policy:biklab")
+	s.keys = note.VerifierList(hub)
+	if at.apart {
+		s.policyKeys = note.VerifierList(pol)
+	}
+	s.lab, s.rogue = s.key("lab"), s.key("rogue")
+	s.write("policy.yaml", s.policyText(""))
+	s.write("warn.yaml", s.policyText("    mode: warn\n"))
+	s.write("members.yaml", thiefMembers())
+	s.ownBadges()
+	s.webBadges()
+	return s
+}
+
+func (s *thiefSite) key(name string) *openbadge.Key {
+	k, err := openbadge.GenerateKey(name)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return k
+}
+
+func (s *thiefSite) write(name string, v any) {
+	s.t.Helper()
+	b, ok := v.([]byte)
+	if text, is := v.(string); is {
+		b, ok = []byte(text), true
+	}
+	if !ok {
+		b, _ = json.Marshal(v)
+	}
+	path := filepath.Join(s.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *thiefSite) policyText(mode string) string {
+	bindings := ""
+	if s.at.bindings {
+		bindings = "bindings: signed\n"
+	}
+	return fmt.Sprintf(`portillon: 1
+site: biklab
+language: fr
+timezone: Europe/Paris
+%sissuers:
+  lab: { name: Lab, keys: [%q] }
+  school: { name: School, keys: ["did:web:school.example"] }
+  maker: { name: Maker, keys: ["https://maker.example/profile"] }
+  jwk: { name: JWK, id: "https://jwk.example/issuer", keys: ["https://jwk.example/keys.json"] }
+  old: { name: Old, keys: ["https://old.example/issuer"] }
+badges:
+  user: { name: { fr: U }, issuer: lab, achievement: "https://lab.example/user" }
+  school: { name: { fr: S }, issuer: school, achievement: "https://school.example/user" }
+  maker: { name: { fr: M }, issuer: maker, achievement: "https://maker.example/user" }
+  jwk: { name: { fr: J }, issuer: jwk, achievement: "https://jwk.example/user" }
+  old: { name: { fr: O }, issuer: old, achievement: "https://old.example/user" }
+machines:
+  laser:
+    name: { fr: Laser }
+%s    grants: [{ role: user, needs: { any: [user, school, maker, jwk, { badge: old, assurance: hosted }] } }]
+`, bindings, s.lab.DID(), mode)
+}
+
+// issue signs a badge of an issuer for an address.
+func (s *thiefSite) issue(k *openbadge.Key, issuer, achievement, email string, change func(*openbadge.Draft)) []byte {
+	s.t.Helper()
+	d := openbadge.Draft{IssuerID: issuer, Email: email, ValidFrom: thiefNow.AddDate(-1, 0, 0),
+		Achievement: openbadge.Achievement{ID: achievement, Name: "Usager", Criteria: "Avoir montré"}}
+	if change != nil {
+		change(&d)
+	}
+	sign := func() ([]byte, error) { return openbadge.IssueJSON(d, k, thiefNow.AddDate(-1, 0, 0)) }
+	if strings.Contains(issuer, "jwk.") {
+		sign = func() ([]byte, error) { return openbadge.IssueJWT(d, k) }
+	}
+	b, err := sign()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return b
+}
+
+func (s *thiefSite) ownBadges() {
+	for _, who := range []string{"victim", "blocked", "lapsed", "loser"} {
+		s.write("badges/"+who+".json", s.issue(s.lab, "", "https://lab.example/user", who+"@example.org", nil))
+	}
+	s.write(
+		"badges/subject.json",
+		s.issue(s.lab, "", "https://lab.example/user", "", func(d *openbadge.Draft) { d.Subject = "did:example:subject" }),
+	)
+	s.write(
+		"badges/revoked.json",
+		s.issue(s.lab, "", "https://lab.example/user", "revoked@example.org", func(d *openbadge.Draft) {
+			d.Statuses = []openbadge.StatusEntry{
+				{Type: openbadge.BitstringEntryType, List: listURL, Purpose: "revocation", Index: 7},
+			}
+		}),
+	)
+	s.write(
+		"badges/plain.json",
+		s.issue(s.lab, "", "https://lab.example/user", "plain@example.org", func(d *openbadge.Draft) {
+			d.ID, d.Status = "urn:x:plain", plainListURL
+		}),
+	)
+	s.write("status/1.json", s.list(thiefNow))
+	s.write("status/plain.json", plainList("urn:x:other"))
+}
+
+// list is the lab's signed status list, made at a time.
+func (s *thiefSite) list(made time.Time, revoked ...int) []byte {
+	s.t.Helper()
+	b, err := openbadge.IssueStatusList(openbadge.StatusListDraft{ID: listURL, Set: revoked}, s.lab, made)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return b
+}
+
+func plainList(id string) []byte {
+	return fmt.Appendf(
+		nil,
+		`{"id":%q,"issuer":"https://lab.example","revokedCredential":[{"id":%q,"revoked":true}]}`,
+		plainListURL,
+		id,
+	)
+}
+
+// hosted is a hosted badge of Open Badges 2.0.
+func hosted(id, email string) map[string]any {
+	return map[string]any{
+		"@context":     "https://w3id.org/openbadges/v2",
+		"type":         "Assertion",
+		"id":           id,
+		"badge":        "https://old.example/user",
+		"issuedOn":     "2026-01-01T00:00:00Z",
+		"verification": map[string]any{"type": "hosted"},
+		"recipient":    map[string]any{"type": "email", "hashed": false, "identity": email},
+	}
+}
+
+// webBadges are badges that rest on documents on the web, all of one member.
+func (s *thiefSite) webBadges() {
+	for name, b := range s.webKeys(s.key("web")) {
+		s.write(name, b)
+	}
+	const context = "https://w3id.org/openbadges/v2"
+	s.write("badges/hosted.json", hosted("https://old.example/badges/1", "web@example.org"))
+	s.write("documents/badge.json", hosted("https://old.example/badges/1", "web@example.org"))
+	s.write(
+		"documents/class.json",
+		map[string]any{"@context": context, "type": "BadgeClass", "id": "https://old.example/user", "name": "U",
+			"criteria": "https://old.example/c", "issuer": "https://old.example/issuer"},
+	)
+	s.write(
+		"documents/issuer.json",
+		map[string]any{"@context": context, "type": "Profile", "id": "https://old.example/issuer", "name": "Old"},
+	)
+}
+
+// webKeys publishes a key in each way, and issues a badge with each, by file names of the site.
+func (s *thiefSite) webKeys(k *openbadge.Key) map[string][]byte {
+	s.t.Helper()
+	must := func(b []byte, err error) []byte {
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return b
+	}
+	return map[string][]byte{
+		"documents/school.example/.well-known/did.json": must(openbadge.DIDDocument("did:web:school.example", k)),
+		"documents/maker.example/profile":               must(openbadge.Profile("https://maker.example/profile", "Maker", k)),
+		"documents/jwk.example/keys.json":               must(openbadge.JWKS("https://jwk.example/issuer", k)),
+		"badges/school.json": s.issue(
+			k,
+			"did:web:school.example",
+			"https://school.example/user",
+			"web@example.org",
+			nil,
+		),
+		"badges/maker.json": s.issue(
+			k,
+			"https://maker.example/profile",
+			"https://maker.example/user",
+			"web@example.org",
+			nil,
+		),
+		"badges/jwk.jwt": s.issue(
+			k,
+			"https://jwk.example/issuer",
+			"https://jwk.example/user",
+			"web@example.org",
+			nil,
+		),
+	}
+}
+
+// build makes the site's genuine bundle. status replaces files of status/. What was built before is not built again.
+func (s *thiefSite) build(
+	version, number uint64,
+	policyFile string,
+	issued time.Time,
+	status map[string][]byte,
+) *site.Built {
+	s.t.Helper()
+	order := fmt.Sprintf("%d %d %s %v %s", version, number, policyFile, issued, status)
+	if b := s.built[order]; b != nil {
+		return b
+	}
+	x, err := site.ReadUnder(s.dir, filepath.Join(s.dir, policyFile))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for i, f := range x.Status {
+		if b, ok := status[f.Name]; ok {
+			x.Status[i].Data = b
+		}
+	}
+	o := site.Order{Version: version, Issued: issued, Expires: issued.AddDate(0, 6, 0), Signer: s.hub, CardKey: s.card}
+	if s.at.apart {
+		o.Policy = site.PolicyOrder{Number: number, Signer: s.policy}
+	}
+	b, err := x.Build(o)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.built[order] = b
+	return b
+}
+
+// victim is a machine of the site, with its files.
+type victim struct {
+	s    *thiefSite
+	k    *bundleUpdater
+	dir  string
+	r    *roster.Roster // in force
+	now  time.Time
+	last *site.Built // the last bundle that was offered
+}
+
+func (s *thiefSite) machine() *victim {
+	s.t.Helper()
+	v := &victim{s: s, dir: s.t.TempDir(), now: thiefNow}
+	v.restart()
+	return v
+}
+
+// restart begins the machine's daemon anew: what it knows is on its disk.
+func (v *victim) restart() {
+	v.k = &bundleUpdater{
+		machine: "laser",
+		conf:    BundleConfig{From: filepath.Join(v.dir, "from")},
+		log:     slog.New(slog.DiscardHandler),
+		store:   wire.Store{Dir: filepath.Join(v.dir, "store"), Site: "biklab", Keys: v.s.keys, Policy: v.s.policyKeys},
+		options: roster.Options{CardKey: v.s.card, Memory: filepath.Join(v.dir, "verdicts"), Policy: v.s.policyKeys,
+			Revoked: filepath.Join(v.dir, "revoked.json")},
+		now:       func() time.Time { return v.now },
+		manifests: make(chan []byte, 1),
+	}
+	if r, err := v.k.first(); err == nil {
+		v.r = r
+	}
+}
+
+// offer has the machine fetch a bundle as from a hub.
+func (v *victim) offer(b *site.Built) error {
+	v.s.t.Helper()
+	for sha, data := range b.Chunks {
+		v.s.t.Helper()
+		path := filepath.Join(v.dir, "from", "chunks", sha)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			v.s.t.Fatal(err)
+		}
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			v.s.t.Fatal(err)
+		}
+	}
+	v.last = b
+	r, err := v.k.fromManifest(v.s.t.Context(), b.Signed)
+	if r != nil {
+		v.r = r
+	}
+	return err
+}
+
+// genuine offers a bundle that the machine must take. A machine's first one is installed once, and copied for the next
+// machine: the disk takes long for each file that must be safe on it.
+func (v *victim) genuine(b *site.Built) {
+	v.s.t.Helper()
+	copied := func(from, to string) {
+		if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+			v.s.t.Fatal(err)
+		}
+	}
+	if first := v.last == nil; first && v.s.installed[b] != "" {
+		copied(v.s.installed[b], v.dir)
+		v.last = b
+		v.restart()
+		return
+	} else if first {
+		defer func() {
+			v.s.installed[b] = filepath.Join(v.s.t.TempDir(), "machine")
+			copied(v.dir, v.s.installed[b])
+		}()
+	}
+	if err := v.offer(b); err != nil {
+		v.s.t.Fatalf("%s: a genuine bundle is refused: %v", v.s.at.name, err)
+	}
+}
+
+// opens reports whether a card switches the laser on.
+func (v *victim) opens(card string) bool {
+	v.s.t.Helper()
+	uid, err := rfid.ParseUID(card)
+	if err != nil {
+		v.s.t.Fatal(err)
+	}
+	if v.r == nil {
+		return false
+	}
+	p, ok := v.r.Lookup(uid)
+	if !ok {
+		return false
+	}
+	return v.r.Policy.Decide(
+		policy.Question{At: v.now, Clock: policy.Trusted, Machine: "laser", Member: p.Member, Issued: v.r.Issued},
+	).Verdict == policy.Allow
+}
+
+// forgery is a bundle that the thief of the hub key makes from a genuine one.
+type forgery struct {
+	t *testing.T
+	b *site.Built
+}
+
+// forge begins with a genuine bundle, one version on, and issued now.
+func (s *thiefSite) forge(from *site.Built, issued time.Time) forgery {
+	b := &site.Built{Manifest: from.Manifest, Chunks: maps.Clone(from.Chunks)}
+	b.Manifest.Chunks = slices.Clone(from.Manifest.Chunks)
+	b.Manifest.Version, b.Manifest.Issued = from.Manifest.Version+1, issued
+	return forgery{s.t, b}
+}
+
+// sign signs the bundle with the hub key.
+func (f forgery) sign(s *thiefSite) *site.Built {
+	f.t.Helper()
+	card, err := wire.CardSigner("biklab", s.card)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if f.b.Signed, err = wire.SignManifest(f.b.Manifest, s.hub, card); err != nil {
+		f.t.Fatal(err)
+	}
+	return f.b
+}
+
+// put replaces a chunk, or adds it.
+func (f forgery) put(name string, data []byte) {
+	c := wire.Chunk{Name: name, SHA256: wire.Hash(data), Size: int64(len(data))}
+	f.b.Chunks[c.SHA256] = data
+	if i := slices.IndexFunc(f.b.Manifest.Chunks, func(x wire.Chunk) bool { return x.Name == name }); i >= 0 {
+		f.b.Manifest.Chunks[i] = c
+		return
+	}
+	f.b.Manifest.Chunks = append(f.b.Manifest.Chunks, c)
+}
+
+func change[T any](f forgery, name string, do func(*T)) {
+	f.t.Helper()
+	var v T
+	if c, ok := f.b.Manifest.Chunk(name); ok {
+		if err := wire.DecodeChunk(f.b.Chunks[c.SHA256], &v); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	do(&v)
+	data, err := wire.EncodeChunk(v)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.put(name, data)
+}
+
+// member changes a member of the roster.
+func (f forgery) member(name string, do func(*wire.Member)) forgery {
+	f.t.Helper()
+	id := memberID(name)
+	change(f, wire.RosterChunk(wire.Bucket(policy.MemberID(id))), func(b *wire.RosterBucket) {
+		i := slices.IndexFunc(b.Members, func(m wire.Member) bool { return m.ID == id })
+		if i < 0 {
+			f.t.Fatalf("no member %s", id)
+		}
+		do(&b.Members[i])
+	})
+	return f
+}
+
+// badge gives a member a credential.
+func (f forgery) badge(name string, credential []byte) forgery {
+	f.t.Helper()
+	change(
+		f,
+		wire.BadgesChunk(wire.Bucket(policy.MemberID(memberID(name)))),
+		func(b *wire.BadgesBucket) { b.Credentials = append(b.Credentials, credential) },
+	)
+	return f.member(name, func(m *wire.Member) { m.Badges = append(m.Badges, wire.Hash(credential)) })
+}
+
+// stands replaces what stands at a URL, in the documents or the status lists.
+func (f forgery) stands(chunk, url string, body []byte) forgery {
+	f.t.Helper()
+	change(f, chunk, func(b *wire.StatusBucket) {
+		b.Lists = slices.DeleteFunc(b.Lists, func(l wire.StatusList) bool { return l.URL == url })
+		b.Lists = append(b.Lists, wire.StatusList{URL: url, Body: body})
+	})
+	return f
+}

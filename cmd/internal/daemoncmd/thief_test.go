@@ -1,0 +1,459 @@
+package daemoncmd
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/daemon"
+	"portillon/daemon/control"
+	"portillon/daemon/journal"
+	"portillon/daemon/panel"
+	"portillon/daemon/roster"
+	"portillon/policy"
+	"portillon/rfid"
+	"portillon/wire"
+)
+
+// route is a way that the thief of the hub key tries.
+type route struct {
+	name string
+	// wins plays it, and reports whether the thief reached what they wanted. err is why the machine refused their bundle.
+	wins func(v *victim) (won bool, err error)
+}
+
+// bundle plays a route that ends in one forged bundle made from the genuine one in force.
+func bundle(do func(f forgery, s *thiefSite), won func(*victim) bool) func(*victim) (bool, error) {
+	return func(v *victim) (bool, error) {
+		genuine := v.s.build(1, 1, "policy.yaml", thiefNow, nil)
+		v.genuine(genuine)
+		if won(v) {
+			v.s.t.Error("the thief has won before they did anything")
+		}
+		f := v.s.forge(genuine, thiefNow)
+		do(f, v.s)
+		err := v.offer(f.sign(v.s))
+		return won(v), err
+	}
+}
+
+func opened(card string) func(*victim) bool { return func(v *victim) bool { return v.opens(card) } }
+
+// cardOf is a card's entry in a bundle.
+func cardOf(s *thiefSite, number string) string {
+	uid, err := rfid.ParseUID(number)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return roster.Card(s.card, uid)
+}
+
+func routes() []route {
+	out := []route{
+		{name: "rebind-card", wins: bundle(func(f forgery, s *thiefSite) {
+			f.member("victim", func(m *wire.Member) { m.Cards = append(m.Cards, cardOf(s, freeCard)) })
+		}, opened(freeCard))},
+		{name: "rebind-address", wins: bundle(func(f forgery, s *thiefSite) {
+			f.takeOver("victim", func(m *wire.Member) { m.Emails = []string{"victim@example.org"} })
+		}, opened(thiefCard))},
+		{name: "rebind-subject", wins: bundle(func(f forgery, s *thiefSite) {
+			f.takeOver("subject", func(m *wire.Member) { m.Subjects = []string{"did:example:subject"} })
+		}, opened(thiefCard))},
+		{name: "lift-block", wins: bundle(func(f forgery, _ *thiefSite) {
+			f.member("blocked", func(m *wire.Member) { m.Blocked = false })
+		}, opened(blockedCard))},
+		{name: "lift-until", wins: bundle(func(f forgery, _ *thiefSite) {
+			f.member("lapsed", func(m *wire.Member) { m.Until, m.Critical = "", nil })
+		}, opened(lapsedCard))},
+		{name: "lift-lost", wins: bundle(func(f forgery, s *thiefSite) {
+			f.member("loser", func(m *wire.Member) { m.CardStates, m.Cards = nil, append(m.Cards, cardOf(s, lostCard)) })
+		}, opened(lostCard))},
+		{name: "old-policy", wins: oldPolicy},
+		{
+			name: "changed-policy",
+			wins: bundle(func(f forgery, s *thiefSite) { f.put(wire.PolicyChunk, []byte(s.policyText("    mode: warn\n"))) },
+				opened(thiefCard)),
+		},
+		{name: "own-policy-key", wins: bundle(func(f forgery, s *thiefSite) { f.ownPolicy(s) }, opened(thiefCard))},
+		{name: "old-status-list", wins: oldStatusList},
+		{name: "unrevoke", wins: unrevoke},
+		{name: "unsigned-status-list", wins: unsignedList},
+		{name: "invent-badge", wins: bundle(func(f forgery, s *thiefSite) {
+			f.badge("thief", s.issue(s.rogue, s.lab.DID(), "https://lab.example/user", "thief@example.org", nil))
+		}, opened(thiefCard))},
+		{name: "block-member", wins: bundle(func(f forgery, _ *thiefSite) {
+			f.member("victim", func(m *wire.Member) { m.Blocked = true })
+		}, func(v *victim) bool { return !v.opens(victimCard) })},
+		{name: "rename-member", wins: bundle(func(f forgery, _ *thiefSite) {
+			f.member("victim", func(m *wire.Member) { m.Name = "Another" })
+		}, func(v *victim) bool {
+			p, _ := v.r.Person(policy.MemberID(memberID("victim")))
+			return p.Name == "Another"
+		})},
+		{name: "untag", wins: untag},
+		{name: "old-command", wins: oldCommand},
+		{name: "stop-machine", wins: stopMachine},
+		{name: "acknowledge-other-records", wins: acknowledge(strings.Repeat("00", 32))},
+		{name: "forged-acknowledgement", wins: acknowledge("")},
+	}
+	return append(out, documentRoutes()...)
+}
+
+// takeOver gives the thief's member the badges of another, and what makes them the recipient. The other loses them.
+func (f forgery) takeOver(from string, recipient func(*wire.Member)) {
+	var badges []string
+	f.member(from, func(m *wire.Member) { badges, m.Badges = m.Badges, nil })
+	var credentials [][]byte
+	change(
+		f,
+		wire.BadgesChunk(wire.Bucket(policy.MemberID(memberID(from)))),
+		func(b *wire.BadgesBucket) { credentials = b.Credentials },
+	)
+	for _, c := range credentials {
+		if slices.Contains(badges, wire.Hash(c)) {
+			f.badge("thief", c)
+		}
+	}
+	f.member("thief", recipient)
+}
+
+// ownPolicy replaces the policy, and signs it with the thief's own policy key under a high number.
+func (f forgery) ownPolicy(s *thiefSite) {
+	text := []byte(s.policyText("    mode: warn\n"))
+	f.put(wire.PolicyChunk, text)
+	doc, _ := f.b.Manifest.Chunk(wire.DocumentsChunk)
+	signed, err := wire.SignPolicy(
+		wire.SignedPolicy{Site: "biklab", Number: 99, Policy: wire.Hash(text), Documents: doc.SHA256,
+			Bindings: f.b.Manifest.BindingsHash()},
+		s.thief,
+	)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.b.Manifest.SignedPolicy = string(signed)
+}
+
+// documentRoutes put a key of the thief into a document that badges rest on, and a badge of that key into the bundle.
+func documentRoutes() []route {
+	var out []route
+	for name, x := range map[string]struct{ issuer, achievement, url, file string }{
+		"forged-did-web": {"did:web:school.example", "https://school.example/user", "https://school.example/.well-known/did.json",
+			"documents/school.example/.well-known/did.json"},
+		"forged-profile": {"https://maker.example/profile", "https://maker.example/user", "https://maker.example/profile", "documents/maker.example/profile"},
+		"forged-jwks":    {"https://jwk.example/issuer", "https://jwk.example/user", "https://jwk.example/keys.json", "documents/jwk.example/keys.json"},
+	} {
+		out = append(out, route{name: name, wins: bundle(func(f forgery, s *thiefSite) {
+			f.stands(wire.DocumentsChunk, x.url, s.webKeys(s.rogue)[x.file])
+			f.badge("thief", s.issue(s.rogue, x.issuer, x.achievement, "thief@example.org", nil))
+		}, opened(thiefCard))})
+	}
+	return append(out, route{name: "forged-hosted-badge", wins: bundle(func(f forgery, _ *thiefSite) {
+		b, _ := json.Marshal(hosted("https://old.example/badges/9", "thief@example.org"))
+		f.stands(wire.DocumentsChunk, "https://old.example/badges/9", b).badge("thief", b)
+	}, opened(thiefCard))})
+}
+
+// oldPolicy: the policy that let everybody in was replaced; the thief brings it back with its genuine signature.
+func oldPolicy(v *victim) (bool, error) {
+	open := v.s.build(1, 1, "warn.yaml", thiefNow, nil)
+	v.genuine(open)
+	closed := v.s.build(2, 2, "policy.yaml", thiefNow, nil)
+	v.genuine(closed)
+	f := v.s.forge(closed, thiefNow)
+	text := open.Chunks[open.Manifest.Chunks[0].SHA256]
+	f.put(wire.PolicyChunk, text)
+	f.b.Manifest.SignedPolicy = open.Manifest.SignedPolicy
+	v.restart()
+	err := v.offer(f.sign(v.s))
+	return v.opens(thiefCard), err
+}
+
+// oldStatusList: the issuer has revoked a badge since; the machine has not seen that, and the thief hides it.
+func oldStatusList(v *victim) (bool, error) {
+	before := v.now.AddDate(0, 0, -20)
+	old := v.s.list(before)
+	v.now = before
+	genuine := v.s.build(1, 1, "policy.yaml", before, map[string][]byte{"status/1.json": old})
+	v.genuine(genuine)
+	if !v.opens(revokedCard) {
+		v.s.t.Error("the badge opens nothing while its list is new")
+	}
+	v.now = thiefNow
+	f := v.s.forge(genuine, thiefNow).stands(wire.StatusChunk, listURL, old)
+	err := v.offer(f.sign(v.s))
+	return v.opens(revokedCard), err
+}
+
+// unrevoke: the machine has seen the revocation; the thief brings the list back that was in force before, and writes
+// the credential in another way.
+func unrevoke(v *victim) (bool, error) {
+	genuine := v.s.build(1, 1, "policy.yaml", thiefNow, nil)
+	v.genuine(genuine)
+	if !v.opens(revokedCard) {
+		v.s.t.Error("the badge opens nothing before it is revoked")
+	}
+	revoked := v.s.build(2, 1, "policy.yaml", thiefNow, map[string][]byte{"status/1.json": v.s.list(thiefNow, 7)})
+	v.genuine(revoked)
+	if v.opens(revokedCard) {
+		v.s.t.Error("the badge opens though it is revoked")
+	}
+	v.restart()
+	f := v.s.forge(revoked, thiefNow).stands(wire.StatusChunk, listURL, v.s.list(thiefNow))
+	other, err := os.ReadFile(filepath.Join(v.s.dir, "badges", "revoked.json"))
+	if err != nil {
+		v.s.t.Fatal(err)
+	}
+	f.member("revoked", func(m *wire.Member) { m.Badges = nil }).badge("revoked", append(other, '\n'))
+	err = v.offer(f.sign(v.s))
+	return v.opens(revokedCard), err
+}
+
+// unsignedList: the badge was revoked on a list that nobody signs, and the machine has not seen that.
+func unsignedList(v *victim) (bool, error) {
+	genuine := v.s.build(1, 1, "policy.yaml", thiefNow, nil)
+	v.genuine(genuine)
+	v.now = thiefNow.AddDate(0, 0, 20)
+	f := v.s.forge(genuine, v.now).stands(wire.StatusChunk, plainListURL, plainList("urn:x:other"))
+	err := v.offer(f.sign(v.s))
+	return v.opens(plainCard), err
+}
+
+// running is the victim's machine at work, for orders of the hub.
+func (v *victim) running(do func(d *Daemon, hub note.Signer)) {
+	t := v.s.t
+	t.Helper()
+	v.genuine(v.s.build(1, 1, "policy.yaml", thiefNow, nil))
+	key, _ := signer(t, "laser.biklab")
+	j, err := journal.Open(
+		filepath.Join(v.dir, "journal.db"),
+		journal.Options{Site: "biklab", Machine: "laser", Signer: key, Trusted: func() bool { return true }},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	now := func() time.Time { return thiefNow }
+	log := slog.New(slog.DiscardHandler)
+	d := &Daemon{
+		c:       Config{Site: "biklab", Machine: "laser", Data: v.dir},
+		journal: j,
+		log:     log,
+		clock:   clock{trusted: func() bool { return true }},
+		orders:  &wire.Commands{Site: "biklab", Machine: "laser", Keys: v.s.keys},
+	}
+	d.clock.offset = time.Until(thiefNow)
+	d.machine = daemon.New(
+		daemon.Config{
+			Site:    "biklab",
+			Machine: "laser",
+			Now:     now,
+			Trusted: func() bool { return true },
+			NewID:   newID,
+			Logger:  log,
+			Journal: records{j},
+			Switch:  &stopwatch{},
+			Panel:   panel.New(panel.Config{}),
+			Roster:  v.r,
+		},
+	)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); d.machine.Run(ctx, time.Hour) }()
+	defer func() { cancel(); <-done }()
+	do(d, v.s.hub)
+}
+
+// command signs an order with the hub key, and reports whether the machine carried it out.
+func (v *victim) command(d *Daemon, hub note.Signer, do string, issued time.Time) bool {
+	v.s.t.Helper()
+	b, err := wire.SignCommand(
+		wire.Command{Site: "biklab", Machine: "laser", ID: do + "-1", Do: do, Tag: "t1", Reason: "r", Issued: issued,
+			Expires: issued.Add(wire.CommandLife)},
+		hub,
+	)
+	if err != nil {
+		v.s.t.Fatal(err)
+	}
+	var r wire.Reply
+	if err := json.Unmarshal(d.command(v.s.t.Context(), b), &r); err != nil {
+		v.s.t.Fatal(err)
+	}
+	return r.OK
+}
+
+func tags(v *victim, d *Daemon) int {
+	v.s.t.Helper()
+	rep := d.machine.Do(v.s.t.Context(), control.Request{Do: "status"})
+	if rep.Status == nil {
+		v.s.t.Fatalf("%+v", rep)
+	}
+	return len(rep.Status.Tags)
+}
+
+func untag(v *victim) (won bool, _ error) {
+	v.running(func(d *Daemon, hub note.Signer) {
+		if v.command(d, hub, "tag", d.clock.now()); tags(v, d) != 1 {
+			v.s.t.Error("no tag hangs")
+		}
+		v.command(d, hub, "untag", d.clock.now())
+		won = tags(v, d) == 0
+	})
+	return won, nil
+}
+
+func oldCommand(v *victim) (won bool, _ error) {
+	v.running(func(d *Daemon, hub note.Signer) { won = v.command(d, hub, "stop", d.clock.now().Add(-time.Minute)) })
+	return won, nil
+}
+
+func stopMachine(v *victim) (won bool, _ error) {
+	v.running(func(d *Daemon, hub note.Signer) { won = v.command(d, hub, "tag", d.clock.now()) && tags(v, d) == 1 })
+	return won, nil
+}
+
+// acknowledge plays an acknowledgement of all records with a root; empty: the true one.
+func acknowledge(root string) func(*victim) (bool, error) {
+	return func(v *victim) (won bool, _ error) {
+		v.running(func(d *Daemon, hub note.Signer) {
+			if _, err := d.journal.Append(journal.Entry{Kind: wire.Booted, Body: wire.BootBody{Version: "1"}}); err != nil {
+				v.s.t.Fatal(err)
+			}
+			n := d.journal.Len()
+			own, err := d.journal.Root(n)
+			if err != nil {
+				v.s.t.Fatal(err)
+			}
+			root := root
+			if root == "" {
+				root = hex.EncodeToString(own[:])
+			}
+			b, err := wire.SignAck(
+				wire.Ack{Site: "biklab", Machine: "laser", Seq: n, Root: root, Generation: d.journal.Generation()},
+				hub,
+			)
+			if err != nil {
+				v.s.t.Fatal(err)
+			}
+			d.keepAck(b)
+			won = d.olderThanAcked(keys{hub: v.s.keys}) == nil
+			if d.journal.Len() != n {
+				v.s.t.Error("records are gone")
+			}
+		})
+		return won, nil
+	}
+}
+
+// documented is a row of the table in docs/security.md: the answers in the three situations.
+type documented map[string]string
+
+var rowForm = regexp.MustCompile(
+	"(?m)^\\| `([a-z-]+)` \\|[^|]*\\| (open|stopped) \\| (open|stopped) \\| (open|stopped) \\|[^|]*\\|$",
+)
+
+func readDocumented(t *testing.T) map[string]documented {
+	t.Helper()
+	text, err := os.ReadFile("../../../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, ok := strings.Cut(string(text), "## The thief of the hub key")
+	table, _, _ = strings.Cut(table, "\n## ")
+	out := map[string]documented{}
+	for _, m := range rowForm.FindAllStringSubmatch(table, -1) {
+		if out[m[1]] != nil {
+			t.Errorf("docs/security.md has %s twice", m[1])
+		}
+		out[m[1]] = documented{}
+		for i, s := range situations {
+			out[m[1]][s.name] = m[2+i]
+		}
+	}
+	if rows := strings.Count(table, "\n| `"); !ok || rows != len(out) || rows < 20 {
+		t.Fatalf("docs/security.md: %d rows, %d of them can be read", rows, len(out))
+	}
+	return out
+}
+
+// refusedForThePolicy are routes whose bundle a machine with keys apart must refuse as a whole, with the reason.
+var refusedForThePolicy = map[string]string{
+	"rebind-card":         wire.BindingUnsigned,
+	"rebind-address":      wire.BindingUnsigned,
+	"rebind-subject":      wire.BindingUnsigned,
+	"lift-block":          wire.BindingUnsigned,
+	"lift-until":          wire.BindingUnsigned,
+	"lift-lost":           wire.BindingUnsigned,
+	"old-policy":          wire.OlderPolicy,
+	"changed-policy":      wire.PolicyUnsigned,
+	"own-policy-key":      wire.PolicyUnsigned,
+	"forged-did-web":      wire.PolicyUnsigned,
+	"forged-profile":      wire.PolicyUnsigned,
+	"forged-jwks":         wire.PolicyUnsigned,
+	"forged-hosted-badge": wire.PolicyUnsigned,
+}
+
+// The table in docs/security.md says for each route of a thief of the hub key whether it is stopped. This test plays
+// all of them, in each situation of a site, so that the table and the program cannot differ.
+func TestThiefOfTheHubKeyGetsWhatTheDocumentSays(t *testing.T) {
+	want := readDocumented(t)
+	all := routes()
+	for _, at := range situations {
+		t.Run(at.name, func(t *testing.T) {
+			t.Parallel()
+			s := newThiefSite(t, at)
+			for _, r := range all {
+				play(s, r, want[r.name])
+			}
+		})
+	}
+	if len(all) != len(want) {
+		t.Errorf("docs/security.md has %d routes, %d are played", len(want), len(all))
+	}
+}
+
+// play plays a route against a new machine, and compares the result with the document.
+func play(s *thiefSite, r route, want documented) {
+	s.t.Helper()
+	if want == nil {
+		s.t.Errorf("docs/security.md does not name %s", r.name)
+		return
+	}
+	won, err := r.wins(s.machine())
+	got := map[bool]string{true: "open", false: "stopped"}[won]
+	if got != want[s.at.name] {
+		s.t.Errorf("%s: %s, docs/security.md says %s (%v)", r.name, got, want[s.at.name], err)
+	}
+	if code := refusedForThePolicy[r.name]; code != "" && got == "stopped" &&
+		(err == nil || !strings.HasPrefix(err.Error(), code+": ")) {
+		s.t.Errorf("%s: stopped with %v, want the refusal %s", r.name, err, code)
+	}
+}
+
+// What is genuine passes in each situation: a machine that refuses everything would stop every thief.
+func TestMachineWithKeysApartTakesGenuineBundles(t *testing.T) {
+	for _, at := range situations {
+		s := newThiefSite(t, at)
+		v := s.machine()
+		v.genuine(s.build(1, 1, "policy.yaml", thiefNow, nil))
+		for card, want := range map[string]bool{victimCard: true, "62E3000008": true, thiefCard: false, blockedCard: false, lapsedCard: false, lostCard: false,
+			newCard: true, revokedCard: true, plainCard: true, "62E3000009": true, freeCard: false} {
+			if got := v.opens(card); got != want {
+				t.Errorf("%s: card %s opens: %v, want %v", at.name, card, got, want)
+			}
+		}
+		p, _ := v.r.Person(policy.MemberID(memberID("web")))
+		if n := len(p.Member.Holdings); n != 4 {
+			t.Errorf("%s: %d of the 4 badges that rest on documents count", at.name, n)
+		}
+	}
+}

@@ -1,7 +1,0 @@
-//go:build !linux
-
-package machined
-
-import "runtime/debug"
-
-func lean() { debug.FreeOSMemory() }

@@ -1,0 +1,191 @@
+package panel
+
+import (
+	"reflect"
+	"sync"
+	"time"
+
+	"portillon/policy"
+)
+
+// patience is how long a card may go unanswered before the panel says that it was read.
+const patience = 150 * time.Millisecond
+
+// Frame is what a page shows at a moment: the view, and what the panel itself adds to it.
+type Frame struct {
+	View
+	Look  string    `json:"look"`
+	Hub   bool      `json:"hub"`   // the hub acknowledges
+	Now   time.Time `json:"now"`   // the machine's time, so that a browser's clock does not matter
+	Zone  int       `json:"zone"`  // the site's offset from UTC at Now, in seconds
+	Build string    `json:"build"` // of this page: one that is older loads itself anew
+	Rev   uint64    `json:"rev"`   // the revision: a page reports which one it shows
+}
+
+// display holds what the panel shows. It tells open pages of each change.
+type display struct {
+	now     func() time.Time
+	changed func() // called with the lock held; it must not block
+
+	mu      sync.Mutex // guards all below
+	base    View       // what Show set last
+	flash   *View      // an answer that is shown over it; nil: none
+	timer   *time.Timer
+	hub     bool
+	note    policy.Text
+	machine machineFace
+	rev     uint64    // the revision of what is shown: it grows with each change
+	revised time.Time // when it last grew
+}
+
+// machineFace is how a machine calls itself and speaks, as its policy has it.
+type machineFace struct {
+	name     policy.Text
+	language policy.Language
+	zone     *time.Location
+	look     policy.Look
+	wording  func(policy.Text) policy.Text // what a sentence is for this machine's people; nil: as it is
+}
+
+// say is a view in the words of this machine.
+func (m machineFace) say(v View) View {
+	if m.wording == nil {
+		return v
+	}
+	v.Line, v.Next, v.Note = m.wording(v.Line), m.wording(v.Next), m.wording(v.Note)
+	return v
+}
+
+func newDisplay(c Config, changed func()) *display {
+	return &display{
+		now: c.Now, changed: changed, base: ReaderSilent(false), rev: 1, revised: c.Now(),
+		machine: machineFace{name: c.Name, language: c.Language, zone: c.Zone},
+	}
+}
+
+// change makes one change and tells the pages.
+func (d *display) change(do func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	do()
+	d.rev++
+	d.revised = d.now()
+	d.changed()
+}
+
+// changeIf makes a change unless what is shown is the same already: a tick alone tells no page anything.
+func (d *display) changeIf(differs func() bool, do func()) {
+	d.mu.Lock()
+	differ := differs()
+	d.mu.Unlock()
+	if differ {
+		d.change(do)
+	}
+}
+
+func (d *display) show(v View) {
+	d.changeIf(func() bool { return !reflect.DeepEqual(v, d.base) }, func() { d.base = v })
+}
+
+func (d *display) setHub(up bool) {
+	d.changeIf(func() bool { return up != d.hub }, func() { d.hub = up })
+}
+
+func (d *display) setNote(t policy.Text) {
+	d.changeIf(func() bool { return t != d.note }, func() { d.note = t })
+}
+
+func (d *display) setMachine(name policy.Text, l policy.Language, zone *time.Location, look policy.Look) {
+	d.change(func() {
+		d.machine.name, d.machine.language, d.machine.look = name, l, look
+		if zone != nil {
+			d.machine.zone = zone
+		}
+	})
+}
+
+func (d *display) showFor(v View, long time.Duration) {
+	d.change(func() {
+		d.endFlash()
+		d.flash = &v
+		d.timer = time.AfterFunc(long, func() { d.change(func() { d.flash, d.timer = nil, nil }) })
+	})
+}
+
+// endFlash ends an answer. The lock is held.
+func (d *display) endFlash() {
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+	d.flash, d.timer = nil, nil
+}
+
+func (d *display) reading() (done func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	shown := false
+	t := time.AfterFunc(patience, func() {
+		d.change(func() {
+			if d.flash == nil {
+				v := OneMoment()
+				d.flash, shown = &v, true
+			}
+		})
+	})
+	return func() {
+		t.Stop()
+		d.change(func() {
+			if shown && d.flash != nil && d.flash.Sign == SignReading {
+				d.flash = nil
+			}
+		})
+	}
+}
+
+// frame is what a page shows now.
+func (d *display) frame() Frame {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	v := d.base
+	if d.flash != nil {
+		v = *d.flash
+	}
+	v.Visitor, v.Offers, v.Note = d.base.Visitor, d.base.Offers, d.note
+	if d.flash != nil && v.Visitor != nil { // an answer goes before a question
+		x := *v.Visitor
+		x.Question, x.Line, x.Items = "", policy.Text{}, nil
+		v.Visitor = &x
+	}
+	v = v.known()
+	// Whose buttons these are has just been refused, or is not known yet.
+	if row, _ := v.Sign.row(); !row.offers {
+		v.Offers = nil
+	}
+	f := Frame{View: d.machine.say(v), Look: d.machine.look.String(), Hub: d.hub, Now: d.now(), Build: build(), Rev: d.rev}
+	_, f.Zone = f.Now.In(d.machine.zone).Zone()
+	return f
+}
+
+// sign is what lamps and buzzer follow.
+func (d *display) sign() Sign {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.flash != nil {
+		return d.flash.Sign
+	}
+	return d.base.Sign
+}
+
+// face is how the machine calls itself now.
+func (d *display) face() machineFace {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.machine
+}
+
+// revision is the revision that is shown, and since when.
+func (d *display) revision() (uint64, time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.rev, d.revised
+}

@@ -1,0 +1,262 @@
+package panel
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"portillon/policy"
+)
+
+// What is asked, offered and answered at the panel, beside the states of words.go.
+
+// Logged thanks for an intervention; next says whose card is wanted to endorse it, or nothing.
+func Logged(name string, kind, next policy.Text) View {
+	return View{Sign: SignThanks, Next: next,
+		Line: policy.Text{FR: "Intervention notée pour " + name + " : " + kind.In(policy.French), EN: "Intervention logged for " + name + ": " + kind.In(policy.English)}}
+}
+
+// Thanked thanks for a report, and says what became of the machine: danger takes it out of service, at once or, where
+// it still runs, once its session ends.
+func Thanked(name string, danger, runs bool) View {
+	v := View{Sign: SignThanks, Line: policy.Text{FR: "Merci " + name + ". Le problème est noté", EN: "Thank you, " + name + ". The problem is noted"},
+		Next: policy.Text{FR: "Un mainteneur le verra ; la machine reste disponible", EN: "A maintainer will see it; the machine stays available"}}
+	switch {
+	case danger && runs:
+		v.Line = policy.Text{FR: "Merci " + name + ". La machine s’arrête après la session en cours", EN: "Thank you, " + name + ". The machine stops after this session"}
+		v.Next = policy.Text{FR: "Ensuite elle est hors service, jusqu’à ce qu’un mainteneur l’ait vue", EN: "Then it is out of service until a maintainer has seen it"}
+	case danger:
+		v.Line = policy.Text{FR: "Merci " + name + ". La machine est arrêtée et hors service", EN: "Thank you, " + name + ". The machine is off and out of service"}
+		v.Next = OnlyRelay()
+	}
+	return v
+}
+
+// Vouched thanks a mentor.
+func Vouched(learner string) View {
+	return View{Sign: SignThanks, Line: policy.Text{FR: "C’est noté pour " + learner, EN: "Noted for " + learner},
+		Next: policy.Text{FR: "Gardé pour le prochain badge", EN: "Kept for the next badge"}}
+}
+
+// Returned says that a machine is in service again.
+func Returned(name string) View {
+	return View{Sign: SignThanks, Line: policy.Text{FR: "Machine remise en service par " + name, EN: "Machine returned to service by " + name}}
+}
+
+// StoppedForSafety says that a session was ended for safety by something that has passed.
+func StoppedForSafety(name string) View {
+	return View{Sign: SignFault, Line: policy.Text{FR: "La session " + of(name) + " a été arrêtée par sécurité", EN: name + "’s session was stopped for safety"},
+		Next: policy.Text{FR: "Vérifier la pièce, puis présenter la carte", EN: "Check the piece, then tap your card"}}
+}
+
+// TagNote says at the foot that a tag hangs on a machine where somebody works: it counts once they have gone, or, in
+// maintenance, already.
+func TagNote(reason policy.Text, maintained bool) policy.Text {
+	fr, en := lower(reason.In(policy.French)), lower(reason.In(policy.English))
+	if maintained {
+		return policy.Text{FR: "Hors service : " + fr, EN: "Out of service: " + en}
+	}
+	return policy.Text{FR: "Hors service après cette session : " + fr, EN: "Out of service after this session: " + en}
+}
+
+// TagWaits answers whoever tags a machine out while somebody works at it.
+func TagWaits() policy.Text {
+	return join(policy.Text{FR: "Noté : hors service dès la fin de la session en cours", EN: "Noted: out of service once the running session ends"}, noIsolation())
+}
+
+// Tagged answers, on a phone, whoever tagged a machine out.
+func Tagged() policy.Text {
+	return join(policy.Text{FR: "C’est noté", EN: "It is written down"}, noIsolation())
+}
+
+// TagPending answers whoever tags a machine out from the office.
+func TagPending(machine policy.MachineID, tag string) policy.Text {
+	return join(policy.Text{FR: fmt.Sprintf("Noté : la machine %s sera hors service dès que le hub l’aura jointe (étiquette %s)", machine, tag),
+		EN: fmt.Sprintf("Noted: %s will be out of service once the hub has reached it (tag %s)", machine, tag)}, noIsolation())
+}
+
+// noIsolation is OnlyRelay for a tag that waits: the relay may still be closed.
+func noIsolation() policy.Text {
+	return policy.Text{FR: "Une mise hors service n’ouvre que le relais : débrancher, ou cadenasser l’interrupteur principal, avant d’y mettre les mains",
+		EN: "A tag only opens the relay: unplug the machine, or lock its main switch, before putting hands in"}
+}
+
+// What a touch may be answered.
+var (
+	NotNow            = Refusal{FR: "Ce n’est plus possible : présenter la carte à nouveau", EN: "That is no longer possible: tap your card again"}
+	CardFirst         = Refusal{FR: "Présenter d’abord la carte, puis toucher à nouveau", EN: "Tap your card first, then touch again"}
+	AnotherCardTapped = Refusal{FR: "Une autre carte a été présentée entre-temps : présenter de nouveau sa propre carte", EN: "Another card was tapped meanwhile: tap yours again"}
+	OnlyHere          = Refusal{FR: "Cela se fait à l’écran de la machine", EN: "That is done at the machine’s own screen"}
+	TooMany           = Refusal{FR: "Cinq problèmes viennent d’être notés : en parler à un mainteneur", EN: "Five problems were noted just now: talk to a maintainer"}
+	CardToReport      = Refusal{FR: "Présentez votre carte pour signaler un problème. La machine ne change pas d’état", EN: "Tap your card to report a problem. The machine stays as it is"}
+	// CardToReportInUse is the same while somebody uses the machine: their own card ends their session, as ever.
+	CardToReportInUse = Refusal{FR: "Présentez votre carte pour signaler un problème. La carte de la personne qui utilise la machine l’arrête",
+		EN: "Tap your card to report a problem. The card of whoever uses the machine stops it"}
+	FormOver       = Refusal{FR: "Ce formulaire a déjà servi, ou a expiré : présenter la carte à nouveau", EN: "This form has been used, or is too old: tap your card again"}
+	ChooseFromList = Refusal{FR: "Choisir une réponse de la liste", EN: "Choose an answer from the list"}
+	NotSaved       = Refusal{FR: "Impossible d’écrire dans le journal de la machine : rien n’est noté. Prévenir un mainteneur", EN: "The machine’s journal cannot be written: nothing is written down. Tell a maintainer"}
+)
+
+// What is answered to pages and phones that are not at the machine.
+var (
+	ScanCode = Refusal{FR: "Les formulaires s’ouvrent à l’écran de la machine : y présenter la carte, puis lire avec ce téléphone le code affiché",
+		EN: "Forms open at the machine’s own screen: tap your card there, then read the code that it shows with this phone"}
+	NoScreen = Refusal{FR: "Cette machine n’a pas d’écran, et ne prend pas de formulaire d’ailleurs : prévenir la maintenance",
+		EN: "This machine has no screen, and takes no form from elsewhere: tell a maintainer"}
+	TooManyForms = Refusal{FR: "Trop de formulaires sont ouverts sur cette machine : réessayer dans dix minutes", EN: "Too many forms are open at this machine: try again in ten minutes"}
+	TooManyWait  = Refusal{FR: "D’autres formulaires attendent déjà une carte : les confirmer d’abord à la machine", EN: "Other forms wait for a card already: confirm them at the machine first"}
+)
+
+// FormWaits answers a phone: what it sent counts for nothing until its member confirms it.
+func FormWaits() policy.Text {
+	return policy.Text{FR: "C’est reçu, pas encore noté. Pour le confirmer dans les dix minutes : présenter la carte à la machine, puis toucher « Confirmer » à son écran",
+		EN: "Received, not written down yet. To confirm it within ten minutes: tap your card at the machine, then touch “Confirm” at its screen"}
+}
+
+// ReportWaits answers a phone that reported a problem: it is written down, nobody has signed it, and the machine was
+// not stopped for it.
+func ReportWaits(danger bool) policy.Text {
+	if danger {
+		return policy.Text{FR: "C’est noté, sans signature, et la machine n’est pas arrêtée. Pour l’arrêter : l’arrêt d’urgence, ou présenter la carte à la machine, puis toucher « Confirmer » à son écran",
+			EN: "Written down, unsigned, and the machine is not stopped. To stop it: the emergency stop, or tap your card at the machine, then touch “Confirm” at its screen"}
+	}
+	return policy.Text{FR: "Merci, c’est noté, sans signature. Pour le signer dans les dix minutes : présenter la carte à la machine, puis toucher « Confirmer » à son écran",
+		EN: "Thank you, it is written down, unsigned. To sign it within ten minutes: tap your card at the machine, then touch “Confirm” at its screen"}
+}
+
+// Unconfirmed is the note while a form from a phone waits for its member's card.
+func Unconfirmed(name string) policy.Text {
+	return policy.Text{FR: "Formulaire envoyé d’un téléphone. " + name + " : présentez votre carte pour le confirmer", EN: "Form sent from a phone. " + name + ": tap your card to confirm it"}
+}
+
+// NotConfirmed is the note once it has waited for too long.
+func NotConfirmed() policy.Text {
+	return policy.Text{FR: "Un formulaire envoyé d’un téléphone n’a pas été confirmé : il n’est pas noté", EN: "A form sent from a phone was not confirmed: it is not written down"}
+}
+
+// DangerUnsigned is the note of a danger that was reported from a phone and that nobody has signed.
+func DangerUnsigned() policy.Text {
+	return policy.Text{FR: "Danger signalé d’un téléphone, non confirmé : vérifier la machine avant de l’utiliser", EN: "Danger reported from a phone, not confirmed: check the machine before you use it"}
+}
+
+// ConfirmQuestion asks a member about the form that was sent from a phone.
+func ConfirmQuestion(name string) policy.Text {
+	return policy.Text{FR: name + ", confirmer ce qui a été envoyé d’un téléphone ?", EN: name + ", confirm what was sent from a phone?"}
+}
+
+// OfferConfirm signs the form id, which says what; minutes as the form has them, 0: it has none.
+func OfferConfirm(id string, what policy.Text, minutes int) Offer {
+	long := ""
+	if minutes > 0 {
+		long = fmt.Sprintf(" (%d min)", minutes)
+	}
+	return Offer{Do: "confirm", Arg: id, Label: policy.Text{FR: "Confirmer : " + lower(what.FR) + long, EN: "Confirm: " + lower(what.EN) + long}}
+}
+
+// OfferDeny drops it.
+func OfferDeny(id string) Offer {
+	return Offer{Do: "deny", Arg: id, Label: policy.Text{FR: "Ce n’est pas de moi", EN: "Not mine"}}
+}
+
+// CallMentor asks for the card of the mentor whose learner has ended the session.
+func CallMentor(mentor, learner string) policy.Text {
+	return policy.Text{FR: mentor + " : présenter sa carte pour dire ce que " + learner + " a réussi", EN: mentor + ": tap your card to say what " + learner + " did well"}
+}
+
+// VouchQuestion asks a mentor.
+func VouchQuestion(mentor, learner string) policy.Text {
+	return policy.Text{FR: mentor + ", qu’est-ce que " + learner + " a réussi ?", EN: mentor + ", what did " + learner + " do well?"}
+}
+
+// InterventionQuestion asks a maintainer, or the member who worked under their hand.
+func InterventionQuestion(name string) policy.Text {
+	return policy.Text{FR: name + ", qu’est-ce qui a été fait ?", EN: name + ", what was done?"}
+}
+
+// ReportQuestion asks a member.
+func ReportQuestion(name string) policy.Text {
+	return policy.Text{FR: name + ", quel est le problème ?", EN: name + ", what is wrong?"}
+}
+
+// TagQuestion asks a maintainer.
+func TagQuestion(name string) policy.Text {
+	return policy.Text{FR: name + ", pourquoi mettre hors service ?", EN: name + ", why take it out of service?"}
+}
+
+// ProblemName is a problem as people read it. An unknown one is its own name.
+func ProblemName(what string) policy.Text {
+	switch what {
+	case "noise":
+		return policy.Text{FR: "Bruit inhabituel", EN: "Unusual noise"}
+	case "poor-result":
+		return policy.Text{FR: "Mauvais résultat", EN: "Poor result"}
+	case "broken":
+		return policy.Text{FR: "En panne", EN: "Broken"}
+	case "dangerous":
+		return policy.Text{FR: "Dangereux", EN: "Dangerous"}
+	}
+	return policy.Text{FR: what, EN: what}
+}
+
+// MaintenanceNote says that maintenance is due, or will be: hours says whether what is left is running time.
+func MaintenanceNote(kind policy.Text, over, hours bool, left time.Duration) policy.Text {
+	fr, en := lower(kind.In(policy.French)), lower(kind.In(policy.English))
+	if over {
+		return policy.Text{FR: "Entretien à faire : " + fr, EN: "Maintenance due: " + en}
+	}
+	n, unit := ceil(left, 24*time.Hour), policy.Text{FR: "j", EN: "d"}
+	if hours {
+		n, unit = ceil(left, time.Hour), policy.Text{FR: "h de marche", EN: "h of running"}
+	}
+	return policy.Text{FR: fmt.Sprintf("Entretien bientôt : %s (%d %s)", fr, n, unit.FR), EN: fmt.Sprintf("Maintenance soon: %s (%d %s)", en, n, unit.EN)}
+}
+
+// MaintenanceTagReason is why a machine took itself out of service.
+func MaintenanceTagReason(kind policy.Text) policy.Text {
+	return policy.Text{FR: "Entretien à faire (" + lower(kind.In(policy.French)) + ")", EN: "Maintenance due (" + lower(kind.In(policy.English)) + ")"}
+}
+
+func ceil(d, unit time.Duration) int { return int((d + unit - 1) / unit) }
+
+// lower makes a name's first letter small, as in the middle of a sentence, unless the word is an abbreviation.
+func lower(s string) string {
+	r := []rune(s)
+	if len(r) == 0 || len(r) > 1 && unicode.IsUpper(r[1]) {
+		return s
+	}
+	return strings.ToLower(string(r[0])) + string(r[1:])
+}
+
+// OfferExtend makes the session longer.
+func OfferExtend(by time.Duration) Offer {
+	n := int(by / time.Minute)
+	return Offer{Do: "extend", Label: policy.Text{FR: fmt.Sprintf("Prolonger de %d min", n), EN: fmt.Sprintf("%d more minutes", n)}}
+}
+
+// OfferRole takes another role.
+func OfferRole(r policy.Role) Offer {
+	n := RoleName(r)
+	return Offer{Do: "role", Arg: r.String(), Label: policy.Text{FR: "Passer à : " + lower(n.FR), EN: "Switch to: " + lower(n.EN)}}
+}
+
+// OfferPowerOff opens the relay during a maintenance. The machine's supply stays live: the view above the button says
+// so.
+func OfferPowerOff() Offer {
+	return Offer{Do: "power-off", Label: policy.Text{FR: "Arrêter la machine", EN: "Stop the machine"}}
+}
+
+// OfferLog opens the form of an intervention.
+func OfferLog() Offer {
+	return Offer{Do: "log", Label: policy.Text{FR: "Noter une intervention", EN: "Log an intervention"}}
+}
+
+// OfferTag opens the form that puts the machine out of service.
+func OfferTag() Offer {
+	return Offer{Do: "tag", Label: policy.Text{FR: "Mettre hors service", EN: "Take out of service"}}
+}
+
+// OfferUntag takes one tag off, by its name.
+func OfferUntag(id string, reason policy.Text) Offer {
+	return Offer{Do: "untag", Arg: id, Label: policy.Text{FR: "Remettre en service (réglé : " + lower(reason.In(policy.French)) + ")", EN: "Return to service (settled: " + lower(reason.In(policy.English)) + ")"}}
+}

@@ -1,0 +1,185 @@
+package panel
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"html"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"portillon/policy"
+)
+
+//go:embed web
+var web embed.FS
+
+// heartbeat is how often a page hears something at least: one that hears nothing for 5 s says so (panel.js: old).
+const heartbeat = 2 * time.Second
+
+// server answers pages and phones.
+type server struct {
+	c       Config
+	display *display
+	screens *screens
+	pages   *pages
+	// Each holds one while a form is read: screenForm is for the machine's own screens, which wait for no phone.
+	phoneForm, screenForm chan struct{}
+}
+
+// build names the page's parts as this program holds them: after an upgrade, a page that was left open is not of it any
+// more.
+var build = sync.OnceValue(func() string {
+	sum := sha256.New()
+	for _, part := range []string{"page.html", "panel.css", "panel.js"} {
+		b, err := web.ReadFile("web/" + part)
+		if err != nil {
+			return ""
+		}
+		sum.Write(b)
+	}
+	sum.Write([]byte(shapes()))
+	return hex.EncodeToString(sum.Sum(nil)[:6])
+})
+
+// here reports whether a request comes from a screen that stands at the machine.
+func (s *server) here(r *http.Request) bool { return s.screens.near(address(r)) }
+
+// address is where a request comes from; the zero Addr where that cannot be known, which is nowhere near.
+func address(r *http.Request) netip.Addr {
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Addr().Unmap()
+}
+
+// listen has a page told of changes.
+func (s *server) listen(a netip.Addr) (chan struct{}, bool) {
+	near := s.screens.near(a)
+	wake, ok := s.pages.add(a, near)
+	if ok && near {
+		s.screens.markSeen()
+	}
+	return wake, ok
+}
+
+// handler routes the page at /, its parts, /events, and what is touched and written.
+func (s *server) handler() http.Handler {
+	static, err := fs.Sub(web, "web")
+	if err != nil {
+		panic(err) // the folder is in the binary
+	}
+	m := http.NewServeMux()
+	m.HandleFunc("GET /{$}", s.page)
+	for _, part := range []string{"panel.css", "panel.js", "phone.js"} {
+		m.Handle("GET /"+part, http.FileServerFS(static))
+	}
+	m.HandleFunc("GET /events", s.events)
+	m.HandleFunc("POST /alive", s.alive)
+	m.HandleFunc("POST /do", s.do)
+	m.HandleFunc("POST /form", s.ask)
+	m.HandleFunc("GET /form/{token}", s.form)
+	m.HandleFunc("POST /form/{token}", s.write)
+	return s.guarded(http.NewCrossOriginProtection().Handler(m))
+}
+
+// guarded sends the headers that keep a page to itself.
+func (s *server) guarded(h http.Handler) http.Handler {
+	frame := "'none'"
+	if s.c.Framed != "" {
+		frame = s.c.Framed
+	}
+	csp := "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors " + frame
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", csp)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		w.Header().Set("Cache-Control", "no-cache")
+		if !s.local(r.Host) {
+			http.Error(w, "this panel is not known by that name: panel: url: in machine.yaml gives it one", http.StatusMisdirectedRequest)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// local reports whether a Host is an address, or a name that only a local network gives, or the panel's own.
+func (s *server) local(host string) bool {
+	if u, err := url.Parse(s.c.URL); err == nil && u.Host != "" && strings.EqualFold(u.Host, host) {
+		return true
+	}
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	name = strings.ToLower(strings.TrimSuffix(strings.Trim(name, "[]"), "."))
+	if net.ParseIP(name) != nil || !strings.Contains(name, ".") {
+		return true
+	}
+	return slices.ContainsFunc([]string{".local", ".lan", ".internal", ".home.arpa"}, func(s string) bool { return strings.HasSuffix(name, s) })
+}
+
+// page fills in the one page. It is no template: text/template alone would add a megabyte to the daemon.
+func (s *server) page(w http.ResponseWriter, r *http.Request) {
+	text, err := web.ReadFile("web/page.html")
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	c, face := s.c, s.display.face()
+	lang, code := "fr", ""
+	if face.language == policy.English {
+		lang = "en"
+	}
+	if q := newQR(c.URL); c.URL != "" && q != nil {
+		code = fmt.Sprintf(`<svg viewBox="0 0 %d %d" role="img" aria-label="%s"><path d="%s"/></svg>`, q.Size, q.Size, html.EscapeString(c.URL), q.Path)
+	}
+	fill := strings.NewReplacer("{{shapes}}", shapes(), "{{machine}}", html.EscapeString(string(c.Machine)), "{{fr}}", html.EscapeString(face.name.In(policy.French)),
+		"{{en}}", html.EscapeString(face.name.In(policy.English)), "{{lang}}", lang, "{{look}}", face.look.String(), "{{build}}", build(), "{{here}}", strconv.FormatBool(s.here(r)), "{{qr}}", code, "{{url}}", html.EscapeString(c.URL))
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	fill.WriteString(w, string(text))
+}
+
+func (s *server) events(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet { // HEAD too is a GET to a ServeMux
+		return
+	}
+	wake, ok := s.listen(address(r))
+	if !ok {
+		http.Error(w, fmt.Sprintf("too many pages are open already: %d in all, %d of one computer", viewers, ofAddress), http.StatusServiceUnavailable)
+		return
+	}
+	defer s.pages.remove(wake)
+	w.Header().Set("Content-Type", "text/event-stream")
+	out := http.NewResponseController(w)
+	out.SetReadDeadline(time.Time{}) // a stream outlives the time that a request may take
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		b, err := json.Marshal(s.display.frame())
+		if err != nil {
+			return
+		}
+		out.SetWriteDeadline(time.Now().Add(2 * heartbeat))
+		if _, err := fmt.Fprintf(w, "data: %s\n\n", b); err != nil || out.Flush() != nil {
+			return
+		}
+		select {
+		case <-r.Context().Done():
+			return
+		case <-wake:
+		case <-beat.C:
+		}
+	}
+}
