@@ -17,7 +17,8 @@ import (
 	"portillon/wire"
 )
 
-// Tag is a lock that an administrator puts on a machine. It waits in a file of its own until the machine has it, however long
+// Tag is a lock that an administrator puts on a machine. It waits in a file of its own until the machine has it,
+// however long
 // the machine, the broker or the hub are away, and is kept until the machine's journal says that somebody took it off:
 // what hangs on a machine is the union of what was put on there and here, and who removes a tag there, by name, has the
 // last word on it.
@@ -66,7 +67,8 @@ func (c Config) TagOut(m policy.MachineID, reason string, now bool, at time.Time
 	return t, nil
 }
 
-// Tags are those that administrators put on, and that nobody has taken off as far as the hub knows. A file that cannot be
+// Tags are those that administrators put on, and that nobody has taken off as far as the hub knows. A file that cannot
+// be
 // read is in the error.
 func (c Config) Tags() (out []Tag, err error) {
 	all, e := os.ReadDir(c.tags())
@@ -197,7 +199,8 @@ type TagStatus struct {
 	Why       string `json:"why,omitempty"` // why it is not, by the last try of the hub
 }
 
-// TagStatuses are the tags that administrators put on. The hub need not run. A tag whose file cannot be read is in the error.
+// TagStatuses are the tags that administrators put on. The hub need not run. A tag whose file cannot be read is in the
+// error.
 func (c Config) TagStatuses(ctx context.Context) ([]TagStatus, error) {
 	tags, err := c.Tags()
 	if len(tags) == 0 {
