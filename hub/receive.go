@@ -14,8 +14,8 @@ import (
 const maxTogether = 16
 
 // handlers are for the topics of machines that the hub subscribes to (wire.Subscribes), but records: receiveWaiting
-// takes those together. A message of a machine that the hub does not know changes nothing. An error ends the connection:
-// it is the broker's, never the sender's or the database's.
+// takes those together. A message of a machine that the hub does not know changes nothing. An error ends the
+// connection: it is the broker's, never the sender's or the database's.
 var handlers = map[wire.TopicName]func(*messages, *link, policy.MachineID, []byte) error{
 	wire.TopicState:        (*messages).state,
 	wire.TopicAvailability: (*messages).availability,

@@ -18,10 +18,9 @@ import (
 )
 
 // Tag is a lock that an administrator puts on a machine. It waits in a file of its own until the machine has it,
-// however long
-// the machine, the broker or the hub are away, and is kept until the machine's journal says that somebody took it off:
-// what hangs on a machine is the union of what was put on there and here, and who removes a tag there, by name, has the
-// last word on it.
+// however long the machine, the broker or the hub are away, and is kept until the machine's journal says that somebody
+// took it off: what hangs on a machine is the union of what was put on there and here, and who removes a tag there, by
+// name, has the last word on it.
 type Tag struct {
 	Machine policy.MachineID `json:"machine"`
 	ID      string           `json:"tag"`
@@ -68,8 +67,7 @@ func (c Config) TagOut(m policy.MachineID, reason string, now bool, at time.Time
 }
 
 // Tags are those that administrators put on, and that nobody has taken off as far as the hub knows. A file that cannot
-// be
-// read is in the error.
+// be read is in the error.
 func (c Config) Tags() (out []Tag, err error) {
 	all, e := os.ReadDir(c.tags())
 	if errors.Is(e, os.ErrNotExist) {

@@ -147,8 +147,8 @@ type matching struct {
 	taken map[policy.MemberID]bool
 }
 
-// pass matches by one sign: rows and members that have the same key. A key of two members matches none; unique: nor does
-// a key of two rows.
+// pass matches by one sign: rows and members that have the same key. A key of two members matches none; unique: nor
+// does a key of two rows.
 func (m *matching) pass(ofRow func(*listed) []string, ofEntry func(*entry) []string, unique bool) {
 	byKey := m.free(ofEntry)
 	inRows := map[string]int{}

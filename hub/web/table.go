@@ -27,9 +27,7 @@ type family struct {
 // table is every family of pages, in the order of the navigation. To add one: a file with its type, its routes, its
 // handlers and what its template shows; its template; its line here; its sentences in messages.txt, in both languages;
 // and what each role is answered, in hub/testdata/authorisation-pages.txt; testdata/recipes/hub-page.patch is an
-// example.
-// The permission is asked by the service that
-// the handlers call.
+// example. The permission is asked by the service that the handlers call.
 func (p *Pages) table() []family {
 	o := p.o
 	machines := &machinePages{directory: o.Directory, machines: o.Machines, machineName: p.machineName,
