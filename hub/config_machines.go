@@ -35,17 +35,7 @@ func (p parser) join(r yamlfile.Node) JoinConfig {
 		Cert: p.file(
 			r.Get("machines-cert"),
 		), CertKey: p.file(r.Get("machines-cert-key")), Authority: p.file(r.Get("machines-authority"))}
-	certs := []string{"machines-cert", "machines-cert-key", "machines-authority"}
-	for _, given := range certs {
-		for _, needed := range certs {
-			if r.Get(given).Present() && !r.Get(needed).Present() {
-				r.Get(given).Fault("machines-cert, machines-cert-key and machines-authority", "%s is missing beside it", needed)
-			}
-		}
-		if r.Get(given).Present() && !n.Present() {
-			r.Get(given).Fault("machines-listen: \":8443\"", "no machine joins: machines-listen is missing")
-		}
-	}
+	checkSiteCert(r)
 	if c.Name != "" && (!dnsName.MatchString(c.Name) || len(c.Name) > 253 || net.ParseIP(c.Name) != nil) {
 		r.Get("name").Fault("a name in lower case, as hub.local", "%.100q cannot be in a certificate", c.Name)
 	}
@@ -68,4 +58,20 @@ func (p parser) join(r yamlfile.Node) JoinConfig {
 		m.Get("cert").Fault("leave it out", "machines that join verify the broker by the hub's own authority")
 	}
 	return c
+}
+
+// checkSiteCert has the three keys of a certificate of the site's own stand together, beside machines-listen.
+func checkSiteCert(r yamlfile.Node) {
+	n := r.Get("machines-listen")
+	certs := []string{"machines-cert", "machines-cert-key", "machines-authority"}
+	for _, given := range certs {
+		for _, needed := range certs {
+			if r.Get(given).Present() && !r.Get(needed).Present() {
+				r.Get(given).Fault("machines-cert, machines-cert-key and machines-authority", "%s is missing beside it", needed)
+			}
+		}
+		if r.Get(given).Present() && !n.Present() {
+			r.Get(given).Fault("machines-listen: \":8443\"", "no machine joins: machines-listen is missing")
+		}
+	}
 }

@@ -1,12 +1,12 @@
-// Package hub is the office of a site: it takes in what the machines recorded, hands out the bundle they work from, and
-// gives orders.
+// Package hub is the hub of a site: it stores the records of the machines, serves the bundle that they work from, and
+// sends them commands.
 //
 //	hub.yaml ─▶ Config ─▶ New ─▶ Run(ctx) ─▶ Close
 //
 //	records ─▶ ledger (commit) ─▶ acknowledgement, signed, retained
 //	bundle file ─▶ store ─▶ manifest, retained; chunks by hash over HTTP, on loopback
 //	Command ─▶ signed order ─▶ reply
-//	tag in a file ─▶ Command, until the machine's journal says that it hangs
+//	tag in a file ─▶ Command, until the machine's journal has it
 //	ledger + policy ─▶ evidence, signed
 //
 // It trusts nobody on the broker: records count only as the ledger judges them, by the machines' own keys; a state is a

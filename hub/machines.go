@@ -38,7 +38,7 @@ type enrolments struct {
 	replacing map[policy.MachineID]string // who let the machine's next journal in
 }
 
-// maxJoined is for how many machines the broker inside has room.
+// maxJoined is the largest number of machines that the broker inside accepts.
 const maxJoined = 1000
 
 // Authority is the hub's certificate authority; nil where no machine joins over the network.

@@ -16,14 +16,14 @@ func (ms *messages) offer(l *link) error {
 	if manifest == nil {
 		return nil
 	}
-	l.offered = time.Now()
+	l.offered = ms.core.now()
 	return l.publish(ms.core.topics.Bundle(), true, manifest)
 }
 
 // offerAgain publishes the manifest again where a machine has said that it works from an older bundle: the broker may
 // have lost what was published. A machine that has just been sent it may be fetching still.
 func (ms *messages) offerAgain(l *link) error {
-	if time.Since(l.offered) < offerEvery || !ms.fleet.takeLagging() {
+	if ms.core.now().Sub(l.offered).Abs() < offerEvery || !ms.fleet.takeLagging() {
 		return nil
 	}
 	return ms.offer(l)

@@ -2,7 +2,6 @@ package hub
 
 import (
 	"errors"
-	"time"
 
 	"portillon/hub/ledger"
 	"portillon/policy"
@@ -15,8 +14,8 @@ import (
 const maxTogether = 16
 
 // handlers are for the topics of machines that the hub subscribes to (wire.Subscribes), but records: receiveWaiting
-// takes those together. A message of a machine that the hub does not know changes nothing. An error ends the connection:
-// it is the broker's, never the sender's or the database's.
+// takes those together. A message of a machine that the hub does not know changes nothing. An error ends the
+// connection: it is the broker's, never the sender's or the database's.
 var handlers = map[wire.TopicName]func(*messages, *link, policy.MachineID, []byte) error{
 	wire.TopicState:        (*messages).state,
 	wire.TopicAvailability: (*messages).availability,
@@ -75,7 +74,7 @@ func (ms *messages) availability(_ *link, id policy.MachineID, data []byte) erro
 	ms.fleet.change(id, func(x *Machine) {
 		was := x.Online
 		if x.Online = string(data) == wire.Online; x.Online && !was {
-			x.notes.appeared = time.Now()
+			x.notes.appeared = ms.core.now()
 		}
 	})
 	return nil

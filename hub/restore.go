@@ -49,12 +49,7 @@ func newPast() *past {
 
 // add takes the next record. A body that cannot be read says nothing.
 func (p *past) add(r wire.Record) {
-	if r.Epoch != p.epoch { // hours count anew in each journal
-		for by, s := range p.ran {
-			p.before[by] += s
-		}
-		p.epoch, p.ran = r.Epoch, map[wire.RanBy]int64{}
-	}
+	p.enter(r.Epoch)
 	switch r.Kind {
 	case wire.Tagged, wire.Untagged:
 		if b, ok := bodyOf[wire.TagBody](r); ok {
@@ -66,12 +61,7 @@ func (p *past) add(r wire.Record) {
 		}
 	case wire.Intervened:
 		if b, ok := bodyOf[wire.InterventionBody](r); ok {
-			p.hours(b.Ran)
-			d := wire.RestoredDone{Kind: b.What, At: p.done[b.What].At, Ran: p.before[b.RanBy] + b.RanSeconds}
-			if r.Clock.Believed() {
-				d.At = r.Wall
-			}
-			p.done[b.What] = d
+			p.intervened(r, b)
 		}
 	case wire.Reported:
 		if b, ok := bodyOf[wire.ReportBody](r); ok {
@@ -84,6 +74,27 @@ func (p *past) add(r wire.Record) {
 			p.hours(wire.Ran{RanBy: wire.RanByBusy, RanSeconds: b.Busy})
 		}
 	}
+}
+
+// enter goes on with the journal of an epoch: hours count anew in each.
+func (p *past) enter(epoch int) {
+	if epoch == p.epoch {
+		return
+	}
+	for by, s := range p.ran {
+		p.before[by] += s
+	}
+	p.epoch, p.ran = epoch, map[wire.RanBy]int64{}
+}
+
+// intervened notes when a kind of work was last done, by the clock where it was trusted, and by the machine's hours.
+func (p *past) intervened(r wire.Record, b wire.InterventionBody) {
+	p.hours(b.Ran)
+	d := wire.RestoredDone{Kind: b.What, At: p.done[b.What].At, Ran: p.before[b.RanBy] + b.RanSeconds}
+	if r.Clock.Believed() {
+		d.At = r.Wall
+	}
+	p.done[b.What] = d
 }
 
 func bodyOf[T any](r wire.Record) (b T, ok bool) { return b, json.Unmarshal(r.Body, &b) == nil }
@@ -256,10 +267,10 @@ func (rs *restores) bringRestores(ctx context.Context, tried map[string]time.Tim
 			continue // its first records, and with them the acknowledgement, come first
 		}
 		key := "restore/" + string(m.ID) + "/" + string(m.State.Generation)
-		if last, again := tried[key]; again && time.Since(last) < askAgain && last.After(m.notes.appeared) {
+		if last, again := tried[key]; again && rs.core.now().Sub(last).Abs() < askAgain && last.After(m.notes.appeared) {
 			continue
 		}
-		tried[key] = time.Now()
+		tried[key] = rs.core.now()
 		if err := rs.bringRestore(ctx, m.ID); err != nil && ctx.Err() == nil {
 			rs.core.log.Warn("machine not restored", "machine", m.ID, "err", err)
 		}

@@ -17,10 +17,10 @@ import (
 	"portillon/wire"
 )
 
-// Tag is a lock that the office puts on a machine. It waits in a file of its own until the machine has it, however long
-// the machine, the broker or the hub are away, and is kept until the machine's journal says that somebody took it off:
-// what hangs on a machine is the union of what was put on there and here, and who removes a tag there, by name, has the
-// last word on it.
+// Tag is a lock that an administrator puts on a machine. It waits in a file of its own until the machine has it,
+// however long the machine, the broker or the hub are away, and is kept until the machine's journal says that somebody
+// took it off: what hangs on a machine is the union of what was put on there and here, and who removes a tag there, by
+// name, has the last word on it.
 type Tag struct {
 	Machine policy.MachineID `json:"machine"`
 	ID      string           `json:"tag"`
@@ -66,8 +66,8 @@ func (c Config) TagOut(m policy.MachineID, reason string, now bool, at time.Time
 	return t, nil
 }
 
-// Tags are those that the office put on, and that nobody has taken off as far as the hub knows. A file that cannot be
-// read is in the error.
+// Tags are those that administrators put on, and that nobody has taken off as far as the hub knows. A file that cannot
+// be read is in the error.
 func (c Config) Tags() (out []Tag, err error) {
 	all, e := os.ReadDir(c.tags())
 	if errors.Is(e, os.ErrNotExist) {
@@ -114,7 +114,7 @@ type tagKeeper struct {
 	restores *restores
 }
 
-// bringTags sees to it that each tag of the office hangs on its machine, until ctx ends.
+// bringTags sends each tag to its machine until the machine has it, and until ctx ends.
 func (tk *tagKeeper) bringTags(ctx context.Context) error {
 	clock := time.NewTicker(tagsEvery)
 	defer clock.Stop()
@@ -155,10 +155,10 @@ func (tk *tagKeeper) bringTag(ctx context.Context, t Tag, tried map[string]time.
 		tk.noteTag(t, "")
 		return os.Remove(filepath.Join(tk.core.c.tags(), t.ID+".json"))
 	case last == wire.Tagged && !lost,
-		time.Since(tried[t.ID]) < askAgain && (!m.Online || tried[t.ID].After(m.notes.appeared)):
+		tk.core.now().Sub(tried[t.ID]).Abs() < askAgain && (!m.Online || tried[t.ID].After(m.notes.appeared)):
 		return nil // what says that a machine is there may be lost, so one that seems away is told too, now and then
 	}
-	tried[t.ID] = time.Now()
+	tried[t.ID] = tk.core.now()
 	ctx, cancel := context.WithTimeoutCause(ctx, tagReply, ErrNoReply)
 	defer cancel()
 	r, err := tk.commands.command(ctx, t.Machine, wire.Command{Do: "tag", Tag: t.ID, Reason: t.Reason, Now: t.Now})
@@ -190,14 +190,15 @@ func (tk *tagKeeper) noteTag(t Tag, why string) {
 
 func (c Config) tagNote(id string) string { return filepath.Join(c.tags(), id+".why") }
 
-// TagStatus is a tag of the office, and where it stands.
+// TagStatus is a tag that an administrator put on, and whether its machine has it.
 type TagStatus struct {
 	Tag
 	OnMachine bool   `json:"on_machine"`    // its machine's journal says so
 	Why       string `json:"why,omitempty"` // why it is not, by the last try of the hub
 }
 
-// TagStatuses are the tags of the office. The hub need not run. A tag whose file cannot be read is in the error.
+// TagStatuses are the tags that administrators put on. The hub need not run. A tag whose file cannot be read is in the
+// error.
 func (c Config) TagStatuses(ctx context.Context) ([]TagStatus, error) {
 	tags, err := c.Tags()
 	if len(tags) == 0 {

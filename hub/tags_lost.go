@@ -43,10 +43,10 @@ func (tk *tagKeeper) returnTags(ctx context.Context, tried map[string]time.Time)
 		}
 		for _, t := range tags {
 			key := string(m.ID) + "/" + t.Tag
-			if last, again := tried[key]; again && time.Since(last) < askAgain {
+			if last, again := tried[key]; again && tk.core.now().Sub(last).Abs() < askAgain {
 				continue
 			}
-			tried[key] = time.Now()
+			tried[key] = tk.core.now()
 			tk.returnTag(ctx, m.ID, t)
 		}
 	}

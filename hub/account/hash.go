@@ -52,34 +52,40 @@ func parseHash(s string) (hashed, error) {
 		parts[2] != "v="+strconv.Itoa(argon2.Version) {
 		return hashed{}, bad
 	}
-	var kib uint64
-	var h hashed
-	for i, f := range strings.Split(parts[3], ",") {
-		if i > 2 || !strings.HasPrefix(f, [3]string{"m=", "t=", "p="}[i]) {
-			return hashed{}, bad
-		}
-		n, err := strconv.ParseUint(f[2:], 10, 32)
-		if err != nil || n == 0 {
-			return hashed{}, bad
-		}
-		switch i {
-		case 0:
-			kib = n
-		case 1:
-			h.Passes = uint32(min(n, 100))
-		case 2:
-			h.Lanes = uint8(min(n, 100))
-		}
+	h, ok := parseArgon(parts[3])
+	if !ok {
+		return hashed{}, bad
 	}
-	h.MiB = uint32(kib >> 10)
 	var err1, err2 error
 	h.salt, err1 = base64.RawStdEncoding.Strict().DecodeString(parts[4])
 	h.hash, err2 = base64.RawStdEncoding.Strict().DecodeString(parts[5])
-	if err1 != nil || err2 != nil || len(h.salt) != saltSize || len(h.hash) != hashSize || h.MiB == 0 || h.MiB > 64 ||
-		h.Passes > 10 || h.Lanes > 4 || h.String() != s {
+	if err1 != nil || err2 != nil || !h.isBounded() || h.String() != s {
 		return hashed{}, bad
 	}
 	return h, nil
+}
+
+// isBounded reports whether checking a password against h costs no more than this program's own hashes may.
+func (h hashed) isBounded() bool {
+	return len(h.salt) == saltSize && len(h.hash) == hashSize && h.MiB > 0 && h.MiB <= 64 && h.Passes <= 10 && h.Lanes <= 4
+}
+
+// parseArgon reads the parameters, as in m=19456,t=2,p=1: memory in KiB, passes, lanes. Values above their bounds stay
+// above them.
+func parseArgon(s string) (h hashed, ok bool) {
+	var values [3]uint64
+	for i, f := range strings.Split(s, ",") {
+		if i >= len(values) || !strings.HasPrefix(f, [3]string{"m=", "t=", "p="}[i]) {
+			return h, false
+		}
+		n, err := strconv.ParseUint(f[2:], 10, 32)
+		if err != nil || n == 0 {
+			return h, false
+		}
+		values[i] = n
+	}
+	h.MiB, h.Passes, h.Lanes = uint32(values[0]>>10), uint32(min(values[1], 100)), uint8(min(values[2], 100))
+	return h, true
 }
 
 // Queue bounds: two hashes at a time take 38 MiB, and so many may wait for them.

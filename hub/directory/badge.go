@@ -275,14 +275,28 @@ func (c *change) keepBadge(ctx context.Context, v *verified, data []byte, named 
 			NOTHING`, v.ID, data); err != nil {
 		return err
 	}
-	if named && len(r.Emails) > 0 && !slices.Contains(r.files, v.File) {
-		if shared, err := c.shared(ctx, r); err != nil {
+	if named {
+		if err := c.nameFile(ctx, r, v); err != nil {
 			return err
-		} else if shared && !v.badge.IsFor(openbadge.Recipient{Subjects: r.Subjects}) {
-			r.files = append(r.files, v.File)
 		}
 	}
 	return c.save(ctx, r)
+}
+
+// nameFile notes the file of a badge at its member, where the badge alone does not tell whose it is: it is for an
+// address that another member has too.
+func (c *change) nameFile(ctx context.Context, r *record, v *verified) error {
+	if len(r.Emails) == 0 || slices.Contains(r.files, v.File) {
+		return nil
+	}
+	shared, err := c.shared(ctx, r)
+	if err != nil {
+		return err
+	}
+	if shared && !v.badge.IsFor(openbadge.Recipient{Subjects: r.Subjects}) {
+		r.files = append(r.files, v.File)
+	}
+	return nil
 }
 
 // shared reports whether another member has one of a member's addresses.

@@ -92,32 +92,42 @@ func (x *index) cardAfter(after string) (entry, skip int, err error) {
 	return entry + 1, 0, nil
 }
 
+// check refuses a filter that is too long, or of a state that no card has.
+func (f CardFilter) check() error {
+	if len(f.Text) > maxSearch {
+		return &fault.Invalid{Faults: []fault.Field{{Field: "text", Wrong: "the text has more than 200 bytes",
+			Right: "a few words"}}}
+	}
+	if f.State == "" {
+		return nil
+	}
+	if wrong, ok := checkState(f.State); !ok {
+		return &fault.Invalid{Faults: []fault.Field{wrong}}
+	}
+	return nil
+}
+
 // cardFilter makes a test of a CardFilter.
 func (s *Service) cardFilter(a actor.Actor, x *index, p *policy.Policy,
 	f CardFilter) (keeps func(e *entry, card int) bool, err error) {
-	if len(f.Text) > maxSearch {
-		return nil, &fault.Invalid{Faults: []fault.Field{{Field: "text", Wrong: "the text has more than 200 bytes",
-			Right: "a few words"}}}
-	}
-	if f.State != "" {
-		if wrong, ok := checkState(f.State); !ok {
-			return nil, &fault.Invalid{Faults: []fault.Field{wrong}}
-		}
+	if err := f.check(); err != nil {
+		return nil, err
 	}
 	words := strings.Fields(fold(f.Text))
 	notes, numbers := a.May(actor.ReadNotes, about("")) == nil, a.May(actor.WriteCards, about("")) == nil
+	says := func(e *entry, i int, w string) bool {
+		text := e.cards[i]
+		return strings.Contains(e.text, w) || strings.HasSuffix(text.last, w) ||
+			numbers && len(w) >= 4 && strings.Contains(text.number, w) || notes && strings.Contains(text.note, w)
+	}
 	var busy map[policy.MemberID]bool
 	if f.Idle {
 		busy = x.allowedSomewhere(p, s.o.Now())
 	}
 	return func(e *entry, i int) bool {
-		c, text := e.Cards[i], e.cards[i]
-		for _, w := range words {
-			found := strings.Contains(e.text, w) || strings.HasSuffix(text.last, w) ||
-				numbers && len(w) >= 4 && strings.Contains(text.number, w) || notes && strings.Contains(text.note, w)
-			if !found {
-				return false
-			}
+		c := e.Cards[i]
+		if slices.ContainsFunc(words, func(w string) bool { return !says(e, i, w) }) {
+			return false
 		}
 		return (f.State == "" || c.State == f.State) && (!f.Idle || c.State == Active && !busy[e.ID])
 	}, nil

@@ -95,6 +95,24 @@ func (t *table) columnsOf(mapping map[string]string) (cols []column, ignored []s
 				Wrong: "this field is not known", Right: strings.Join(Fields(), ", ") + ", or - for none"})
 		}
 	}
+	cols, ignored, twice := readHeader(head, mapping, seen)
+	faults = append(faults, twice...)
+	cols = familyNames(cols, seen)
+	if seen["name"] == "" && seen["last"] == "" && seen["first"] == "" && seen["id"] == "" && seen["external_id"] == "" {
+		faults = append(faults, fault.Field{Row: head.number, Field: "header", Given: clip(strings.Join(head.cells,
+			" | "), 300),
+			Wrong: "no column is a name", Right: "a first row of column names: name or nom, email or courriel, card or carte, " +
+				"until or échéance"})
+	}
+	if len(faults) > 0 {
+		return nil, nil, &fault.Invalid{Faults: faults}
+	}
+	return cols, ignored, nil
+}
+
+// readHeader reads the cells of the header, and notes in seen which header is of each field.
+func readHeader(head tableRow, mapping, seen map[string]string) (cols []column, ignored []string,
+	faults []fault.Field) {
 	for i, h := range head.cells {
 		if h = strings.TrimSpace(h); h == "" {
 			continue
@@ -113,24 +131,21 @@ func (t *table) columnsOf(mapping map[string]string) (cols []column, ignored []s
 		seen[f] = h
 		cols = append(cols, column{i, h, f})
 	}
-	if _, first := seen["first"]; first { // then "Nom" is the family name
-		for i := range cols {
-			if _, last := seen["last"]; cols[i].field == "name" && !last {
-				cols[i].field, seen["last"] = "last", cols[i].header
-				delete(seen, "name")
-			}
+	return cols, ignored, faults
+}
+
+// familyNames reads a column "Nom" beside one of first names as the family name.
+func familyNames(cols []column, seen map[string]string) []column {
+	if _, first := seen["first"]; !first {
+		return cols
+	}
+	for i := range cols {
+		if _, last := seen["last"]; cols[i].field == "name" && !last {
+			cols[i].field, seen["last"] = "last", cols[i].header
+			delete(seen, "name")
 		}
 	}
-	if seen["name"] == "" && seen["last"] == "" && seen["first"] == "" && seen["id"] == "" && seen["external_id"] == "" {
-		faults = append(faults, fault.Field{Row: head.number, Field: "header", Given: clip(strings.Join(head.cells,
-			" | "), 300),
-			Wrong: "no column is a name", Right: "a first row of column names: name or nom, email or courriel, card or carte, " +
-				"until or échéance"})
-	}
-	if len(faults) > 0 {
-		return nil, nil, &fault.Invalid{Faults: faults}
-	}
-	return cols, ignored, nil
+	return cols
 }
 
 // members reads the rows.
@@ -195,31 +210,40 @@ func (t *table) member(row tableRow, cols []column) (*listed, []fault.Field) {
 		case "last":
 			last = cell
 		default:
-			if wrong, right := r.set(c.field, cell, t.dates); wrong != "" {
-				f := fault.Field{Row: row.number, Field: c.header, Wrong: wrong, Right: right}
-				if c.field != "card" { // a card's number is quoted nowhere
-					f.Given = clip(cell, 100)
-				}
-				faults = append(faults, f)
-			}
+			faults = append(faults, r.read(c, cell, t.dates)...)
 		}
 	}
 	if first != "" || last != "" {
 		r.Name, r.has["name"] = strings.TrimSpace(first+" "+last), true
 	}
-	header := func(field string) string {
-		for _, c := range cols {
-			if c.field == field || c.field == strings.TrimSuffix(field, "s") || field == "name" && c.field == "last" {
-				return c.header
-			}
-		}
-		return field
-	}
 	for _, f := range tidyMember(&r.Member) {
-		f.Row, f.Field = row.number, header(f.Field)
+		f.Row, f.Field = row.number, headerOf(cols, f.Field)
 		faults = append(faults, f)
 	}
 	return r, faults
+}
+
+// headerOf is the header under which a member's field was read.
+func headerOf(cols []column, field string) string {
+	for _, c := range cols {
+		if c.field == field || c.field == strings.TrimSuffix(field, "s") || field == "name" && c.field == "last" {
+			return c.header
+		}
+	}
+	return field
+}
+
+// read reads a cell into the member, and returns what is wrong with it.
+func (r *listed) read(c column, cell string, dates func(float64) (time.Time, bool)) []fault.Field {
+	wrong, right := r.set(c.field, cell, dates)
+	if wrong == "" {
+		return nil
+	}
+	f := fault.Field{Row: r.row, Field: c.header, Wrong: wrong, Right: right}
+	if c.field != "card" { // a card's number is quoted nowhere
+		f.Given = clip(cell, 100)
+	}
+	return []fault.Field{f}
 }
 
 // unquoted is a cell without what Export puts before a formula.
@@ -255,17 +279,23 @@ func (r *listed) set(field, cell string, dates func(float64) (time.Time, bool)) 
 	case "until":
 		return r.setUntil(cell, dates)
 	case "blocked", "active":
-		yes, ok := truth(cell)
-		if !ok && cell != "" {
-			return "this is neither yes nor no", "yes, no, oui, non, 1 or 0"
-		}
-		if cell == "" {
-			r.has[field] = false
-			return "", ""
-		}
-		r.has["blocked"], r.Blocked = true, r.Blocked || yes == (field == "blocked")
+		return r.setBlocked(field, cell)
 	case "card":
 		return r.setCards(cell)
+	}
+	return "", ""
+}
+
+// setBlocked reads a cell of "blocked", or of "active", which says the opposite. An empty cell says nothing.
+func (r *listed) setBlocked(field, cell string) (wrong, right string) {
+	yes, ok := truth(cell)
+	switch {
+	case cell == "":
+		r.has[field] = false
+	case !ok:
+		return "this is neither yes nor no", "yes, no, oui, non, 1 or 0"
+	default:
+		r.has["blocked"], r.Blocked = true, r.Blocked || yes == (field == "blocked")
 	}
 	return "", ""
 }

@@ -101,36 +101,8 @@ func copyOf(r *record) *record {
 // one row's: id, external id, address and name, card, address alone, name alone. The last two count where they are one
 // row's and one member's.
 func match(x *index, rows []*listed) []*entry {
-	found := make([]*entry, len(rows))
-	taken := map[policy.MemberID]bool{}
-	pass := func(ofRow func(*listed) []string, ofEntry func(*entry) []string, unique bool) {
-		byKey, twice := map[string]*entry{}, map[string]bool{}
-		for _, e := range x.entries {
-			if taken[e.ID] {
-				continue
-			}
-			for _, k := range ofEntry(e) {
-				twice[k] = twice[k] || byKey[k] != nil && byKey[k] != e
-				byKey[k] = e
-			}
-		}
-		inRows := map[string]int{}
-		for i, r := range rows {
-			if found[i] == nil {
-				for _, k := range ofRow(r) {
-					inRows[k]++
-				}
-			}
-		}
-		for i, r := range rows {
-			for _, k := range ofRow(r) {
-				e := byKey[k]
-				if found[i] == nil && e != nil && !taken[e.ID] && !twice[k] && (!unique || inRows[k] == 1) {
-					found[i], taken[e.ID] = e, true
-				}
-			}
-		}
-	}
+	m := &matching{x: x, rows: rows, found: make([]*entry, len(rows)), taken: map[policy.MemberID]bool{}}
+	pass := m.pass
 	one := func(s string) []string {
 		if s == "" {
 			return nil
@@ -164,7 +136,55 @@ func match(x *index, rows []*listed) []*entry {
 		}
 		return free(r, fold(r.Name))
 	}, func(e *entry) []string { return one(e.key) }, true)
-	return found
+	return m.found
+}
+
+// matching is which member each row was found to be, and which members are taken by a row.
+type matching struct {
+	x     *index
+	rows  []*listed
+	found []*entry // nil: none yet
+	taken map[policy.MemberID]bool
+}
+
+// pass matches by one sign: rows and members that have the same key. A key of two members matches none; unique: nor
+// does a key of two rows.
+func (m *matching) pass(ofRow func(*listed) []string, ofEntry func(*entry) []string, unique bool) {
+	byKey := m.free(ofEntry)
+	inRows := map[string]int{}
+	for i, r := range m.rows {
+		if m.found[i] == nil {
+			for _, k := range ofRow(r) {
+				inRows[k]++
+			}
+		}
+	}
+	for i, r := range m.rows {
+		for _, k := range ofRow(r) {
+			e := byKey[k]
+			if m.found[i] == nil && e != nil && !m.taken[e.ID] && (!unique || inRows[k] == 1) {
+				m.found[i], m.taken[e.ID] = e, true
+			}
+		}
+	}
+}
+
+// free are the members that no row has taken, by the keys that only one of them has.
+func (m *matching) free(ofEntry func(*entry) []string) map[string]*entry {
+	byKey := map[string]*entry{} // nil: two members have the key
+	for _, e := range m.x.entries {
+		if m.taken[e.ID] {
+			continue
+		}
+		for _, k := range ofEntry(e) {
+			if other, seen := byKey[k]; seen && other != e {
+				byKey[k] = nil
+				continue
+			}
+			byKey[k] = e
+		}
+	}
+	return byKey
 }
 
 func addressed(name string, emails []string) (out []string) {
@@ -191,24 +211,7 @@ func lowerAll(all []string) (out []string) {
 // checkRows finds what cannot be as the list says: ids that are taken, cards that somebody else has.
 func checkRows(x *index, rows []*listed, found []*entry, former map[policy.MemberID]bool,
 	hashes []cardHash) (faults []fault.Field) {
-	owner := map[string]*entry{}
-	for _, e := range x.entries {
-		for _, c := range e.Cards {
-			for _, key := range cardKeys(c.Number, hashes) {
-				owner[key] = e
-			}
-		}
-	}
-	removed := map[string]bool{} // cards that a whole list takes from a member
-	for i, r := range rows {
-		if e := found[i]; e != nil && r.whole {
-			for _, c := range e.Cards {
-				for _, key := range cardKeys(c.Number, hashes) {
-					removed[key] = true
-				}
-			}
-		}
-	}
+	owner, removed := cardOwners(x, hashes), removedCards(rows, found, hashes)
 	for i, r := range rows {
 		if former[r.ID] {
 			faults = append(faults, fault.Field{Row: r.row, Field: "id", Given: string(r.ID),
@@ -231,6 +234,34 @@ func checkRows(x *index, rows []*listed, found []*entry, former map[policy.Membe
 		}
 	}
 	return faults
+}
+
+// cardOwners are the members by the keys of their cards.
+func cardOwners(x *index, hashes []cardHash) map[string]*entry {
+	owner := map[string]*entry{}
+	for _, e := range x.entries {
+		for _, c := range e.Cards {
+			for _, key := range cardKeys(c.Number, hashes) {
+				owner[key] = e
+			}
+		}
+	}
+	return owner
+}
+
+// removedCards are the keys of the cards that a whole list takes from a member.
+func removedCards(rows []*listed, found []*entry, hashes []cardHash) map[string]bool {
+	removed := map[string]bool{}
+	for i, r := range rows {
+		if e := found[i]; e != nil && r.whole {
+			for _, c := range e.Cards {
+				for _, key := range cardKeys(c.Number, hashes) {
+					removed[key] = true
+				}
+			}
+		}
+	}
+	return removed
 }
 
 // cardHash is the HMAC of a card's number, as the directory keeps it.

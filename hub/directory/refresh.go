@@ -89,7 +89,7 @@ func (s *Service) verifyAll(ctx context.Context, x *index, p *policy.Policy, src
 
 // rest spreads work that nobody waits for over time: verifying 10,000 badges uses a processor for some seconds, during
 // which 1,000 machines may fetch a changed card.
-type rest struct{ began time.Time }
+type rest struct{ began time.Time } // of a stopwatch: it measures work, and is no moment of the hub's clock
 
 const (
 	workTime = 10 * time.Millisecond // of work at a time

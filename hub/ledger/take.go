@@ -309,7 +309,13 @@ func judge(ctx context.Context, q queryer, m policy.MachineID, j journal, b open
 			differs = seq
 		}
 	}
-	root, err := out.root()
+	return out.verdict(m, b, size, differs)
+}
+
+// verdict compares the root with the one that the machine signed. differs is the first record that is not the one held;
+// 0: none. nil, nil: nothing is new.
+func (g *growth) verdict(m policy.MachineID, b opened, size, differs uint64) (*growth, error) {
+	root, err := g.root()
 	switch {
 	case err != nil:
 		return nil, err
@@ -334,7 +340,7 @@ func judge(ctx context.Context, q queryer, m policy.MachineID, j journal, b open
 	case b.c.Size <= size:
 		return nil, nil
 	}
-	return &out, nil
+	return g, nil
 }
 
 // stored is a record as it is stored.

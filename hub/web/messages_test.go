@@ -76,8 +76,10 @@ func composed() (keys []string) {
 	for _, s := range (cardsPage{}).States() {
 		keys = append(keys, "card.state."+string(s))
 	}
-	for _, s := range []string{"today", "me", "members", "machines", "cards", "policy", "reports", "settings"} {
-		keys = append(keys, "nav."+s)
+	for _, f := range (&Pages{}).table() {
+		for _, e := range f.entries {
+			keys = append(keys, "nav."+e.Key)
+		}
 	}
 	for _, s := range []actor.Role{actor.Owner, actor.Administrator, actor.Maintainer, actor.Mentor, actor.Member,
 		"learner", "user", "host"} {

@@ -26,9 +26,9 @@ type family struct {
 
 // table is every family of pages, in the order of the navigation. To add one: a file with its type, its routes, its
 // handlers and what its template shows; its template; its line here; its sentences in messages.txt, in both languages;
-// and what each role is answered, in hub/testdata/authorisation-pages.txt. The permission is asked by the service that
-// the handlers call.
-func (p *Pages) table() (out []family) {
+// and what each role is answered, in hub/testdata/authorisation-pages.txt; testdata/recipes/hub-page.patch is an
+// example. The permission is asked by the service that the handlers call.
+func (p *Pages) table() []family {
 	o := p.o
 	machines := &machinePages{directory: o.Directory, machines: o.Machines, machineName: p.machineName,
 		policyMachines: o.PolicyMachines}
@@ -44,7 +44,7 @@ func (p *Pages) table() (out []family) {
 	settings := &settingPages{accounts: o.Accounts, now: o.Now, zone: p.zone, version: o.Version}
 	accounts := &accountPages{accounts: o.Accounts, machines: o.Machines, now: o.Now}
 	sign := &signPages{accounts: o.Accounts, address: o.Address}
-	all := []family{
+	return []family{
 		{true, today.routes(), []entry{{"today", "/today", anybody}}},
 		{o.Directory != nil, members.routes(), []entry{
 			{"me", "/me", isMember}, {"members", "/members", may(actor.ReadMembers)}}},
@@ -59,12 +59,6 @@ func (p *Pages) table() (out []family) {
 		{o.Accounts != nil, accounts.routes(), nil},
 		{o.Accounts != nil, sign.routes(), nil},
 	}
-	for _, f := range all {
-		if f.on {
-			out = append(out, f)
-		}
-	}
-	return out
 }
 
 func anybody(actor.Actor) bool { return true }

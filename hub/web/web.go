@@ -21,6 +21,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"portillon/hub/actor"
@@ -96,7 +97,7 @@ func New(o Options) (*Pages, error) {
 			return nil, err
 		}
 	}
-	p.families = p.table()
+	p.families = slices.DeleteFunc(p.table(), func(f family) bool { return !f.on })
 	return p, nil
 }
 
