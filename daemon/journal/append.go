@@ -4,11 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
-	"portillon/policy"
 	"portillon/wire"
 )
 
@@ -35,10 +33,10 @@ func (j *Journal) Keep(facts map[string][]byte) (err error) {
 		err = j.usable()
 	}
 	if err == nil {
-		err = j.strict()
+		err = j.db.strict()
 	}
 	if err == nil {
-		if err = j.transact(func() error { return j.setFacts(facts) }); err != nil {
+		if err = j.db.transact(func() error { return j.db.setFacts(facts) }); err != nil {
 			j.stale = true
 		}
 	}
@@ -63,7 +61,7 @@ func (j *Journal) append(e Entry) (wire.Record, error) {
 	if _, err := io.ReadFull(j.o.Salt, salt[:]); err != nil {
 		return wire.Record{}, fmt.Errorf("no salt: %w", err)
 	}
-	hashes, err := tlog.StoredHashesForRecordHash(int64(r.Seq-1), wire.Leaf(salt, text), j.edgeReader())
+	hashes, err := tlog.StoredHashesForRecordHash(int64(r.Seq-1), wire.Leaf(salt, text), j.tree.edgeReader())
 	if err != nil {
 		return wire.Record{}, err
 	}
@@ -71,15 +69,17 @@ func (j *Journal) append(e Entry) (wire.Record, error) {
 		j.stale = true
 		return wire.Record{}, err
 	}
-	j.advance(r, hashes)
+	j.clock.saw(r)
+	j.db.commits++
+	j.tree.advance(r.Seq, hashes)
 	return r, nil
 }
 
 // compose makes the record and its canonical bytes.
 func (j *Journal) compose(e Entry) (wire.Record, []byte, error) {
-	r := wire.Record{Site: j.o.Site, Machine: j.o.Machine, Seq: j.length.Load() + 1, Boot: j.o.Boot, Mono: j.o.Mono(),
+	r := wire.Record{Site: j.o.Site, Machine: j.o.Machine, Seq: j.tree.length.Load() + 1, Boot: j.o.Boot, Mono: j.o.Mono(),
 		Kind: e.Kind, Session: e.Session, Member: e.Member}
-	r.Wall, r.Clock = j.time()
+	r.Wall, r.Clock = j.clock.time()
 	if e.Body != nil {
 		b, err := json.Marshal(e.Body)
 		if err != nil {
@@ -99,113 +99,18 @@ func (j *Journal) compose(e Entry) (wire.Record, []byte, error) {
 	return r, text, nil
 }
 
-// time is the record's wall time, and how far it can be believed. A trusted clock that lies further back than two
-// clocks may differ was corrected: the earlier time was wrong, and the new one counts. An untrusted clock is never
-// before a time that was trusted.
-func (j *Journal) time() (time.Time, wire.Clock) {
-	now := j.o.Now().UTC().Truncate(time.Millisecond)
-	switch {
-	case !j.o.Trusted():
-		return later(now, j.sure), wire.ClockUntrusted
-	case j.sure.Sub(now) > wire.Skew:
-		return now, wire.ClockCorrected
-	}
-	return later(now, j.sure), wire.ClockTrusted
-}
-
-func later(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return b
-	}
-	return a
-}
-
 // write is one transaction. A record alone is one statement, which is a transaction by itself.
 func (j *Journal) write(facts map[string][]byte, r wire.Record, salt wire.Salt, text []byte, hashes []tlog.Hash) error {
-	if err := j.strict(); err != nil {
+	if err := j.db.strict(); err != nil {
 		return err
 	}
 	if len(facts) == 0 {
-		return j.insert(r, salt, text, hashes)
+		return j.db.insert(r, salt, text, hashes)
 	}
-	return j.transact(func() error {
-		if err := j.insert(r, salt, text, hashes); err != nil {
+	return j.db.transact(func() error {
+		if err := j.db.insert(r, salt, text, hashes); err != nil {
 			return err
 		}
-		return j.setFacts(facts)
+		return j.db.setFacts(facts)
 	})
-}
-
-// strict has every commit wait for the disk.
-func (j *Journal) strict() error {
-	if !j.relaxed {
-		return nil
-	}
-	if err := j.pragma("synchronous", "FULL"); err != nil {
-		return err
-	}
-	j.relaxed = false
-	return nil
-}
-
-// transact does all of it or nothing.
-func (j *Journal) transact(do func() error) error {
-	if _, err := j.st.begin.Exec(); err != nil {
-		return err
-	}
-	err := do()
-	if err == nil {
-		_, err = j.st.commit.Exec()
-	}
-	if err != nil {
-		_, _ = j.st.rollback.Exec() // it says no where SQLite has rolled back already
-	}
-	return err
-}
-
-func (j *Journal) insert(r wire.Record, salt wire.Salt, text []byte, hashes []tlog.Hash) error {
-	flat := make([]byte, 0, len(hashes)*tlog.HashSize)
-	for _, h := range hashes {
-		flat = append(flat, h[:]...)
-	}
-	_, err := j.st.insert.Exec(int64(r.Seq), string(r.Kind), null(r.Session), null(r.Member), salt[:], text, flat)
-	return err
-}
-
-func null[T string | policy.MemberID](s T) any {
-	if s == "" {
-		return nil
-	}
-	return string(s)
-}
-
-func (j *Journal) setFacts(facts map[string][]byte) error {
-	for k, v := range facts {
-		var err error
-		if v == nil {
-			_, err = j.st.dropFact.Exec(k)
-		} else {
-			_, err = j.st.setFact.Exec(k, v)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// saw takes note of a record's time.
-func (j *Journal) saw(r wire.Record) {
-	if r.Clock.Believed() {
-		j.believe(r.Wall)
-	}
-}
-
-// advance takes note of what is on the disk now.
-func (j *Journal) advance(r wire.Record, hashes []tlog.Hash) {
-	top := len(hashes) - 1
-	j.edge[top] = hashes[top]
-	j.saw(r)
-	j.commits++
-	j.length.Store(r.Seq)
 }

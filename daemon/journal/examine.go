@@ -59,12 +59,12 @@ func (j *Journal) quickCheck(ctx context.Context) error {
 	if err := j.usable(); err != nil {
 		return err
 	}
-	var said string
-	if err := j.conn.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&said); err != nil {
+	found, err := j.db.says(ctx, "quick_check")
+	if err != nil {
 		return torn(err)
 	}
-	if said != "ok" {
-		return fmt.Errorf("%w: %s", ErrDamaged, said)
+	if found != "ok" {
+		return fmt.Errorf("%w: %s", ErrDamaged, found)
 	}
 	return nil
 }

@@ -141,39 +141,16 @@ func inspect(path, origin string) (err error) {
 	if err := checkHeader(path); err != nil {
 		return err
 	}
-	j := &Journal{path: path, readOnly: true}
+	j := newJournal(path, Options{})
+	j.readOnly = true
 	defer func() { err = errors.Join(err, j.release()) }()
 	if err := j.attach("ro"); err != nil {
 		return err
 	}
 	if base := strings.TrimSuffix(j.origin, "/"+string(j.generation)); base != origin {
-		return fmt.Errorf("it is the journal of %q, and this machine is %q; it was left as it is", j.origin, origin)
+		return fmt.Errorf("the journal is of %q, and this machine is %q; it was left as it is", j.origin, origin)
 	}
 	return j.load()
-}
-
-// readOrigin reads whose journal this is, and of which generation.
-func (j *Journal) readOrigin() error {
-	form, err := readHeader(j.path)
-	if err != nil {
-		return err
-	}
-	q := "SELECT origin, '' FROM journal"
-	if form >= withGeneration {
-		q = "SELECT origin, generation FROM journal"
-	}
-	var origin, g string
-	if err := j.conn.QueryRowContext(background, q).Scan(&origin, &g); err != nil {
-		return torn(err)
-	}
-	j.origin, j.generation = origin, wire.Generation(g)
-	if err := j.generation.Check(); err != nil {
-		return torn(err)
-	}
-	if g != "" {
-		j.origin += "/" + g
-	}
-	return nil
 }
 
 // torn says of an error that comes from reading whether the file is damaged, or something else keeps it from being
@@ -186,57 +163,8 @@ func torn(err error) error {
 	return fmt.Errorf("%w, and was left as it is: %w", ErrDamaged, err)
 }
 
-// connect opens the one connection; mode is ro or rw, as SQLite's URIs have it. 256 KiB of cache hold the tail; memory
-// beyond that is the operating system's to lend.
-func (j *Journal) connect(mode string) (err error) {
-	pragmas := []string{"busy_timeout(2000)", "cache_size(-256)", "mmap_size(0)", "trusted_schema(0)"}
-	if mode == "rw" {
-		pragmas = append(pragmas, "journal_mode(WAL)", "synchronous(FULL)", "journal_size_limit(4194304)")
-	}
-	if j.db, err = sql.Open("sqlite", dsn(j.path, mode, pragmas...)); err != nil {
-		return err
-	}
-	j.db.SetMaxOpenConns(1)
-	if j.conn, err = j.db.Conn(background); err != nil {
-		return torn(err)
-	}
-	return nil
-}
-
 func dsn(path, mode string, pragmas ...string) string {
 	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(),
 		RawQuery: "mode=" + mode + "&" + url.Values{"_pragma": pragmas}.Encode()}
 	return u.String()
-}
-
-func (j *Journal) prepare() error {
-	for text, st := range map[string]**sql.Stmt{
-		"INSERT INTO records (seq, kind, session, member, salt, record, hashes) VALUES (?, ?, ?, ?, ?, ?, ?)": &j.st.insert,
-		"INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value": &j.st.setFact,
-		"DELETE FROM facts WHERE key = ?": &j.st.dropFact,
-		"INSERT INTO cursors (sink, seq) VALUES (?, ?) ON CONFLICT (sink) DO UPDATE SET seq = excluded.seq": &j.st.setCursor,
-		"BEGIN IMMEDIATE": &j.st.begin, "COMMIT": &j.st.commit, "ROLLBACK": &j.st.rollback,
-	} {
-		s, err := j.conn.PrepareContext(background, text)
-		if err != nil {
-			return torn(err)
-		}
-		*st = s
-	}
-	return nil
-}
-
-func (s statements) close() error {
-	var errs []error
-	for _, st := range []*sql.Stmt{s.insert, s.setFact, s.dropFact, s.setCursor, s.begin, s.commit, s.rollback} {
-		if st != nil {
-			errs = append(errs, st.Close())
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (j *Journal) pragma(name string, value any) error {
-	_, err := j.conn.ExecContext(background, "PRAGMA "+name+"="+fmt.Sprint(value))
-	return err
 }

@@ -3,18 +3,15 @@ package journal
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
-	"golang.org/x/mod/sumdb/tlog"
 
 	"portillon/policy"
 	"portillon/wire"
@@ -59,7 +56,7 @@ var (
 	ErrDamaged = errors.New("the file is damaged")
 )
 
-// Journal is an open journal.
+// Journal is an open journal. Its methods may be called at once.
 type Journal struct {
 	o          Options
 	path       string
@@ -68,26 +65,18 @@ type Journal struct {
 	generation wire.Generation
 	lock       *os.File
 
-	length  atomic.Uint64 // records on the disk
-	trusted atomic.Int64  // sure in milliseconds since 1970, for those who must not wait; 0: none
-
-	mu   sync.Mutex // guards all below, and the connection
-	db   *sql.DB
-	conn *sql.Conn
-	st   statements
-	// the roots of the complete subtrees that make up the tree, by level; those whose bit of length is set
-	edge    [63]tlog.Hash
-	sure    time.Time // of the newest one whose clock was trusted; zero: none, as far as load looks back
-	stale   bool      // a write failed: what is on the disk must be looked up before the next
-	relaxed bool      // the connection is not at synchronous=FULL
-	commits int       // since the write-ahead log was last folded into the file
-	closed  bool
+	mu     sync.Mutex // guards all below but for what is atomic in them
+	db     *database
+	tree   *tree
+	clock  *clock
+	stale  bool // a write failed: what is on the disk must be looked up before the next
+	closed bool
 }
 
-// statements are prepared once: nothing is parsed while a member waits.
-type statements struct {
-	insert, setFact, dropFact, setCursor *sql.Stmt
-	begin, commit, rollback              *sql.Stmt
+// newJournal is a journal that is not open yet.
+func newJournal(path string, o Options) *Journal {
+	db := &database{path: path}
+	return &Journal{o: o, path: path, db: db, tree: &tree{db: db}, clock: &clock{now: o.Now, isTrusted: o.Trusted}}
 }
 
 // Open opens the journal at path, or creates it where nothing is there.
@@ -95,7 +84,7 @@ func Open(path string, o Options) (*Journal, error) {
 	if o.Site == "" || o.Machine == "" || o.Signer == nil {
 		return nil, fmt.Errorf("journal %s: site, machine and the machine's key are required", path)
 	}
-	j := &Journal{o: defaults(o), path: path}
+	j := newJournal(path, defaults(o))
 	if err := j.open(); err != nil {
 		return nil, refused(path, err)
 	}
@@ -104,7 +93,8 @@ func Open(path string, o Options) (*Journal, error) {
 
 // OpenReadOnly opens a journal that is there, for Verify and Export; a daemon may be writing to it meanwhile.
 func OpenReadOnly(path string) (*Journal, error) {
-	j := &Journal{path: path, readOnly: true}
+	j := newJournal(path, Options{})
+	j.readOnly = true
 	if err := j.openReading(); err != nil {
 		return nil, refused(path, err)
 	}
@@ -166,7 +156,7 @@ func (j *Journal) open() (err error) {
 	if err := j.attach("rw"); err != nil {
 		return err
 	}
-	if err := j.prepare(); err != nil {
+	if err := j.db.prepare(); err != nil {
 		return err
 	}
 	return j.load()
@@ -181,7 +171,7 @@ func (j *Journal) openReading() (err error) {
 			j.release()
 		}
 	}()
-	if err = j.attach("ro"); err != nil && j.atRest() {
+	if err = j.attach("ro"); err != nil && atRest(j.path) {
 		// A disk that cannot be written has no room for the log's index; without a log none is needed.
 		err = errors.Join(j.release(), j.attach("ro&immutable=1"))
 	}
@@ -192,15 +182,16 @@ func (j *Journal) openReading() (err error) {
 }
 
 func (j *Journal) attach(mode string) (err error) {
-	if err := j.connect(mode); err != nil {
+	if err := j.db.connect(mode); err != nil {
 		return err
 	}
-	return j.readOrigin()
+	j.origin, j.generation, err = j.db.readOrigin()
+	return err
 }
 
 // atRest reports that no write-ahead log is there: nobody writes.
-func (j *Journal) atRest() bool {
-	_, err := os.Lstat(j.path + "-wal")
+func atRest(path string) bool {
+	_, err := os.Lstat(path + "-wal")
 	return errors.Is(err, fs.ErrNotExist)
 }
 
@@ -216,22 +207,16 @@ func (j *Journal) Close() error {
 }
 
 func (j *Journal) release() error {
-	var errs []error
-	if j.conn != nil {
-		errs = append(errs, j.st.close(), j.conn.Close())
-	}
-	if j.db != nil {
-		errs = append(errs, j.db.Close())
-	}
+	errs := []error{j.db.close()}
 	if j.lock != nil {
 		errs = append(errs, j.lock.Close())
 	}
-	j.conn, j.db, j.lock = nil, nil, nil
+	j.lock = nil
 	return errors.Join(errs...)
 }
 
 // Len is the number of records, which is the last one's seq. It never waits.
-func (j *Journal) Len() uint64 { return j.length.Load() }
+func (j *Journal) Len() uint64 { return j.tree.length.Load() }
 
 // Origin is the journal's name in its checkpoints: portillon/<site>/<machine>, and /<generation> where it has one.
 func (j *Journal) Origin() string { return j.origin }

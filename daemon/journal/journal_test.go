@@ -197,7 +197,7 @@ func TestClockThatRanAheadSpoilsNoTimeButItsOwn(t *testing.T) {
 	wants(now, wire.ClockCorrected, "set back behind what was trusted")
 	wants(now, wire.ClockTrusted, "and from then on")
 	verified(t, j)
-	if _, err := j.conn.ExecContext(t.Context(), `UPDATE records SET record = NULL, salt = NULL, member = NULL WHERE seq > 1 AND CAST(record AS TEXT) LIKE '%"trusted"%'`); err != nil {
+	if _, err := j.db.conn.ExecContext(t.Context(), `UPDATE records SET record = NULL, salt = NULL, member = NULL WHERE seq > 1 AND CAST(record AS TEXT) LIKE '%"trusted"%'`); err != nil {
 		t.Fatal(err)
 	}
 	if v := verified(t, j); v.Erased != 3 {
@@ -322,7 +322,7 @@ func TestCursorStaysWithinTheJournal(t *testing.T) {
 	}
 	fill(t, j, 2) // after a cursor, synchronous=FULL is back
 	var sync int
-	if err := j.conn.QueryRowContext(t.Context(), "PRAGMA synchronous").Scan(&sync); err != nil || sync != 2 {
+	if err := j.db.conn.QueryRowContext(t.Context(), "PRAGMA synchronous").Scan(&sync); err != nil || sync != 2 {
 		t.Errorf("synchronous is %d, want 2 (FULL): %v", sync, err)
 	}
 	if err := j.Close(); err != nil {
@@ -343,7 +343,7 @@ func TestVerifyRejectsATrustedTimeBeforeAnEarlierOne(t *testing.T) {
 	o.Now = func() time.Time { return now }
 	j := open(t, filepath.Join(t.TempDir(), "journal.db"), o)
 	fill(t, j, 1)
-	j.sure, now = time.Time{}, now.Add(-time.Hour) // as a writer without this rule would have it
+	j.clock.sure, now = time.Time{}, now.Add(-time.Hour) // as a writer without this rule would have it
 	fill(t, j, 1)
 	if _, err := j.Verify(t.Context()); err == nil ||
 		!strings.Contains(err.Error(), "record 2 has the time 2026-05-04T09:00:00Z, before 2026-05-04T10:00:00Z") {
@@ -358,7 +358,7 @@ func TestDamagedRecordDoesNotStopTheSearchForATrustedTime(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal.db")
 	j := open(t, path, o)
 	fill(t, j, 2*tail+step)
-	if _, err := j.conn.ExecContext(t.Context(), "UPDATE records SET hashes = zeroblob(1) WHERE seq = 7"); err != nil {
+	if _, err := j.db.conn.ExecContext(t.Context(), "UPDATE records SET hashes = zeroblob(1) WHERE seq = 7"); err != nil {
 		t.Fatal(err)
 	}
 	if err := j.Close(); err != nil {

@@ -37,9 +37,9 @@ func (j *Journal) WalkTags(seen func(wire.Record), gap func()) (err error) {
 	}
 	in := fmt.Sprintf("kind IN ('%s', '%s', '%s')", wire.Tagged, wire.Untagged, kindLost)
 	if !j.readOnly { // a full disk has no room for it: then all records are read
-		_, _ = j.conn.ExecContext(background, "CREATE INDEX IF NOT EXISTS tags ON records (seq) WHERE "+in)
+		_, _ = j.db.conn.ExecContext(background, "CREATE INDEX IF NOT EXISTS tags ON records (seq) WHERE "+in)
 	}
-	rows, err := j.conn.QueryContext(background, "SELECT record FROM records WHERE "+in+" ORDER BY seq")
+	rows, err := j.db.conn.QueryContext(background, "SELECT record FROM records WHERE "+in+" ORDER BY seq")
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (j *Journal) Cursors() (_ map[string]uint64, err error) {
 	if err := j.usable(); err != nil {
 		return nil, err
 	}
-	rows, err := j.conn.QueryContext(background, "SELECT sink, seq FROM cursors")
+	rows, err := j.db.conn.QueryContext(background, "SELECT sink, seq FROM cursors")
 	if err != nil {
 		return nil, err
 	}

@@ -47,10 +47,10 @@ func (j *Journal) take(from uint64, n int) ([]row, tlog.Hash, error) {
 	if err := j.usable(); err != nil {
 		return nil, tlog.Hash{}, err
 	}
-	if from == 0 || from > j.length.Load() {
+	if from == 0 || from > j.tree.length.Load() {
 		return nil, tlog.Hash{}, nil
 	}
-	rows, err := j.rows(from, n)
+	rows, err := j.db.rows(from, n)
 	if err != nil || len(rows) == 0 {
 		return nil, tlog.Hash{}, err
 	}
@@ -65,7 +65,7 @@ func (j *Journal) take(from uint64, n int) ([]row, tlog.Hash, error) {
 			return nil, tlog.Hash{}, fmt.Errorf("%w: %w; %s", ErrDamaged, err, cureDamage(j.path))
 		}
 	}
-	root, err := j.root(rows[keep-1].seq)
+	root, err := j.tree.root(rows[keep-1].seq)
 	return rows, root, err
 }
 
@@ -78,7 +78,7 @@ func (j *Journal) Cursor(sink string) (_ uint64, err error) {
 		return 0, err
 	}
 	var n int64
-	err = j.conn.QueryRowContext(background, "SELECT seq FROM cursors WHERE sink = ?", sink).Scan(&n)
+	err = j.db.conn.QueryRowContext(background, "SELECT seq FROM cursors WHERE sink = ?", sink).Scan(&n)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}
@@ -97,28 +97,16 @@ func (j *Journal) SetCursor(sink string, seq uint64) (err error) {
 	if err := j.usable(); err != nil {
 		return err
 	}
-	if n := j.length.Load(); seq > n {
+	if n := j.tree.length.Load(); seq > n {
 		return fmt.Errorf("journal: a cursor at %d, past the end at %d", seq, n)
 	}
-	if !j.relaxed {
-		if err := j.pragma("synchronous", "NORMAL"); err != nil {
-			return err
-		}
-		j.relaxed = true
+	if err := j.db.relax(); err != nil {
+		return err
 	}
-	if _, err := j.st.setCursor.Exec(sink, int64(seq)); err != nil {
+	if _, err := j.db.st.setCursor.Exec(sink, int64(seq)); err != nil {
 		return fmt.Errorf("journal: the cursor of %s: %w", sink, err)
 	}
-	return j.fold()
-}
-
-func (j *Journal) fold() error {
-	if j.commits < foldAfter {
-		return nil
-	}
-	j.commits = 0
-	_, err := j.conn.ExecContext(background, "PRAGMA wal_checkpoint(PASSIVE)")
-	return err
+	return j.db.fold()
 }
 
 // Facts are the facts whose key begins with prefix, as the last records left them.
@@ -129,7 +117,7 @@ func (j *Journal) Facts(prefix string) (_ map[string][]byte, err error) {
 	if err := j.usable(); err != nil {
 		return nil, err
 	}
-	rs, err := j.conn.QueryContext(background, "SELECT key, value FROM facts WHERE substr(key, 1, length(?1)) = ?1", prefix)
+	rs, err := j.db.conn.QueryContext(background, "SELECT key, value FROM facts WHERE substr(key, 1, length(?1)) = ?1", prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +152,7 @@ func (j *Journal) OpenSession() (_ UnfinishedSession, _ bool, err error) {
 	var kind string
 	var text []byte
 	q := "SELECT kind, record FROM records INDEXED BY lives WHERE kind IN ('session-start', 'session-end') ORDER BY seq DESC LIMIT 1"
-	err = j.conn.QueryRowContext(background, q).Scan(&kind, &text)
+	err = j.db.conn.QueryRowContext(background, q).Scan(&kind, &text)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && wire.Kind(kind) == wire.SessionEnd {
 		return UnfinishedSession{}, false, nil
 	}
@@ -175,15 +163,8 @@ func (j *Journal) OpenSession() (_ UnfinishedSession, _ bool, err error) {
 	if err != nil {
 		return UnfinishedSession{}, false, torn(err)
 	}
-	if lost, err := j.lostAfter(r.Seq); err != nil || lost {
+	if lost, err := j.db.lostAfter(r.Seq); err != nil || lost {
 		return UnfinishedSession{}, false, err // its end may be among the lost records
 	}
 	return UnfinishedSession{Start: r, SameBoot: r.Boot == j.o.Boot}, true, nil
-}
-
-// lostAfter reports whether Salvage could not read a record after seq. The lock is held.
-func (j *Journal) lostAfter(seq uint64) (lost bool, err error) {
-	q := "SELECT EXISTS (SELECT 1 FROM records WHERE seq > ? AND kind = ?)"
-	err = j.conn.QueryRowContext(background, q, int64(seq), kindLost).Scan(&lost)
-	return lost, err
 }

@@ -175,23 +175,24 @@ func writeSalvaged(ctx context.Context, to, origin string, kept prefix, left *re
 	if err := build(to, base, g); err != nil {
 		return errors.Join(err, os.Remove(to))
 	}
-	j := &Journal{path: to, origin: origin, generation: g}
+	j := newJournal(to, Options{})
+	j.origin, j.generation = origin, g
 	defer func() {
 		if err = errors.Join(err, j.release()); err != nil {
 			os.Remove(to)
 		}
 	}()
-	if err := j.connect("rw"); err != nil {
+	if err := j.db.connect("rw"); err != nil {
 		return err
 	}
-	if err := errors.Join(j.pragma("journal_mode", "DELETE"), j.pragma("synchronous", "OFF")); err != nil {
+	if err := errors.Join(j.db.pragma("journal_mode", "DELETE"), j.db.pragma("synchronous", "OFF")); err != nil {
 		// one file, synced below
 		return err
 	}
-	if err := j.prepare(); err != nil {
+	if err := j.db.prepare(); err != nil {
 		return err
 	}
-	if err := j.transact(func() error { return j.refill(ctx, kept, left) }); err != nil {
+	if err := j.db.transact(func() error { return j.db.refill(ctx, kept, left) }); err != nil {
 		return err
 	}
 	if err := j.load(); err != nil {
@@ -212,14 +213,14 @@ func syncFile(path string) error {
 }
 
 // refill inserts what is kept.
-func (j *Journal) refill(ctx context.Context, kept prefix, left *remains) error {
+func (d *database) refill(ctx context.Context, kept prefix, left *remains) error {
 	for seq := uint64(1); seq <= kept.n; seq++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		r, there := left.rows[seq]
 		if !there || kept.isLost(seq) {
-			if _, err := j.st.insert.Exec(int64(seq), kindLost, nil, nil, nil, nil, []byte{}); err != nil {
+			if _, err := d.st.insert.Exec(int64(seq), kindLost, nil, nil, nil, nil, []byte{}); err != nil {
 				return err
 			}
 			continue
@@ -237,15 +238,15 @@ func (j *Journal) refill(ctx context.Context, kept prefix, left *remains) error 
 		for _, h := range r.hashes {
 			flat = append(flat, h[:]...)
 		}
-		if _, err := j.st.insert.Exec(int64(seq), kind, session, member, r.salt, r.record, flat); err != nil {
+		if _, err := d.st.insert.Exec(int64(seq), kind, session, member, r.salt, r.record, flat); err != nil {
 			return err
 		}
 	}
-	if err := j.setFacts(left.facts); err != nil {
+	if err := d.setFacts(left.facts); err != nil {
 		return err
 	}
 	for sink, seq := range left.cursors {
-		if _, err := j.st.setCursor.Exec(sink, int64(min(seq, kept.n))); err != nil {
+		if _, err := d.st.setCursor.Exec(sink, int64(min(seq, kept.n))); err != nil {
 			return err
 		}
 	}
@@ -376,53 +377,56 @@ func readDamaged(ctx context.Context, from, dir string) (*remains, error) {
 			return nil, err
 		}
 	}
-	j := &Journal{path: copied}
-	defer j.release()
-	if err := j.connect("rw"); err != nil {
+	d := &database{path: copied}
+	defer d.close()
+	if err := d.connect("rw"); err != nil {
 		return out, nil // what the pages hold is what is left
 	}
-	j.readTables(ctx, out)
+	salvager{d}.readTables(ctx, out)
 	return out, ctx.Err()
 }
 
+// salvager reads a damaged database.
+type salvager struct{ db *database }
+
 // readTables reads with SQLite whatever it still reads. What it reads is newer than what a scan of the pages found.
-func (j *Journal) readTables(ctx context.Context, out *remains) {
-	if err := j.readOrigin(); err == nil {
-		out.origin = j.origin
+func (d salvager) readTables(ctx context.Context, out *remains) {
+	if origin, _, err := d.db.readOrigin(); err == nil {
+		out.origin = origin
 	}
 	var last sql.NullInt64
-	if err := j.conn.QueryRowContext(ctx, "SELECT max(seq) FROM records").Scan(&last); err == nil && last.Int64 > 0 {
+	if err := d.db.conn.QueryRowContext(ctx, "SELECT max(seq) FROM records").Scan(&last); err == nil && last.Int64 > 0 {
 		out.top = max(out.top, uint64(last.Int64))
 	}
 	for from := uint64(1); from <= out.top && ctx.Err() == nil; from += step {
-		if rows, err := j.rows(from, step); err == nil && uint64(len(rows)) == min(step, out.top-from+1) {
+		if rows, err := d.db.rows(from, step); err == nil && uint64(len(rows)) == min(step, out.top-from+1) {
 			for _, r := range rows {
 				out.add(r)
 			}
 			continue
 		}
 		for seq := from; seq < from+step && seq <= out.top; seq++ { // around the damage, one by one
-			if rows, err := j.rows(seq, 1); err == nil && len(rows) == 1 {
+			if rows, err := d.db.rows(seq, 1); err == nil && len(rows) == 1 {
 				out.add(rows[0])
 			}
 		}
 	}
-	j.nameKinds(ctx, out)
-	up, down := j.readFacts(ctx, "ASC", out), true
+	d.nameKinds(ctx, out)
+	up, down := d.readFacts(ctx, "ASC", out), true
 	if !up {
-		down = j.readFacts(ctx, "DESC", out)
+		down = d.readFacts(ctx, "DESC", out)
 	}
 	out.factsWhole = up && down
-	j.readCursors(ctx, out)
+	d.readCursors(ctx, out)
 }
 
 // nameKinds finds the kinds of erased records, which no body says.
-func (j *Journal) nameKinds(ctx context.Context, out *remains) {
+func (d salvager) nameKinds(ctx context.Context, out *remains) {
 	for seq, r := range out.rows {
 		if r.record != nil || r.kind != "" {
 			continue
 		}
-		if err := j.conn.QueryRowContext(ctx, "SELECT kind FROM records WHERE seq = ?", int64(seq)).Scan(&r.kind); err != nil {
+		if err := d.db.conn.QueryRowContext(ctx, "SELECT kind FROM records WHERE seq = ?", int64(seq)).Scan(&r.kind); err != nil {
 			r.kind = "erased"
 		}
 		out.rows[seq] = r
@@ -430,8 +434,8 @@ func (j *Journal) nameKinds(ctx context.Context, out *remains) {
 }
 
 // readFacts reads facts in the order of their keys until SQLite refuses, and reports whether it reached the end.
-func (j *Journal) readFacts(ctx context.Context, order string, out *remains) bool {
-	rs, err := j.conn.QueryContext(ctx, "SELECT key, value FROM facts ORDER BY key "+order)
+func (d salvager) readFacts(ctx context.Context, order string, out *remains) bool {
+	rs, err := d.db.conn.QueryContext(ctx, "SELECT key, value FROM facts ORDER BY key "+order)
 	if err != nil {
 		return false
 	}
@@ -447,8 +451,8 @@ func (j *Journal) readFacts(ctx context.Context, order string, out *remains) boo
 	return rs.Err() == nil
 }
 
-func (j *Journal) readCursors(ctx context.Context, out *remains) {
-	rs, err := j.conn.QueryContext(ctx, "SELECT sink, seq FROM cursors")
+func (d salvager) readCursors(ctx context.Context, out *remains) {
+	rs, err := d.db.conn.QueryContext(ctx, "SELECT sink, seq FROM cursors")
 	if err != nil {
 		return
 	}

@@ -86,12 +86,12 @@ func (j *Journal) integrity(ctx context.Context) error {
 	if j.closed {
 		return ErrClosed
 	}
-	var said string
-	if err := j.conn.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&said); err != nil {
+	found, err := j.db.says(ctx, "integrity_check")
+	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	if said != "ok" {
-		return fmt.Errorf("journal: the file is damaged: %s", said)
+	if found != "ok" {
+		return fmt.Errorf("journal: the file is damaged: %s", found)
 	}
 	return nil
 }
@@ -103,7 +103,7 @@ func (j *Journal) each(ctx context.Context, from uint64, f func(row) error) erro
 		j.mu.Lock()
 		rows, err := []row(nil), j.usable()
 		if err == nil {
-			rows, err = j.rows(from, int(min(step, end-from+1)))
+			rows, err = j.db.rows(from, int(min(step, end-from+1)))
 		}
 		j.mu.Unlock()
 		if err != nil {

@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -59,28 +58,15 @@ func followTime(heartbeat bool) time.Duration {
 
 // guard is a run of Guard. One goroutine owns it.
 type guard struct {
-	pins   Pins
-	out    chan<- word
-	deaf   bool // a word could not be said
-	on     bool
-	stops  map[string]bool // e-stop and door: open
-	busy   bool
-	finish time.Duration // how long a job may finish without the daemon
-	cool   time.Duration // how long the extraction runs on
-	lease  *time.Timer
-	orphan *time.Timer  // the end of a job that finishes without the daemon
-	fan    *time.Timer  // the end of the extraction
-	check  *time.Timer  // when the contactor must agree
-	beat   *time.Ticker // of the heartbeat
-	level  gpio.Level   // of a heartbeat's line
-
-	closed   bool // the contactor's own word
-	checking bool // check runs
-	lies     bool // the contactor does not agree with the relay
-	compared bool // the daemon has been told whether it does
-
-	orphaned bool // such a job is under way
-	gone     bool // the daemon's pipe has ended
+	pins      Pins
+	words     *speaker
+	relay     *relayLine
+	exhaust   *exhaust
+	contactor *mirror
+	job       *job
+	lease     *time.Timer     // the end of the daemon's last word
+	stops     map[string]bool // e-stop and door: open
+	gone      bool            // the daemon's pipe has ended
 }
 
 // Guard holds the pins until in ends, ctx is done, or something is wrong; then the relay is open. It blocks.
@@ -91,7 +77,7 @@ func Guard(ctx context.Context, in io.Reader, out io.Writer, p Pins) error {
 	g := newGuard(p.wired(), words)
 	err := g.hold(ctx, in)
 	if err != nil && !errors.Is(err, ErrLost) && ctx.Err() == nil {
-		g.say(fault(err))
+		g.words.say(fault(err))
 	}
 	close(words)
 	select {
@@ -102,9 +88,11 @@ func Guard(ctx context.Context, in io.Reader, out io.Writer, p Pins) error {
 }
 
 func newGuard(p Pins, words chan<- word) *guard {
-	g := &guard{pins: p, out: words, stops: map[string]bool{}, lease: stopped(), orphan: stopped(), fan: stopped(), check: stopped(), beat: time.NewTicker(pulse)}
-	g.beat.Stop()
-	return g
+	return &guard{
+		pins: p, words: &speaker{out: words}, relay: newRelayLine(p), exhaust: &exhaust{pin: p.Exhaust, off: stopped()},
+		contactor: &mirror{pin: p.Contactor, check: stopped()}, job: &job{late: stopped()},
+		lease: stopped(), stops: map[string]bool{},
+	}
 }
 
 func stopped() *time.Timer {
@@ -122,9 +110,9 @@ func (g *guard) hold(ctx context.Context, in io.Reader) error {
 	var watchers sync.WaitGroup
 	defer watchers.Wait() // a look at an input is bounded; the relay is open by now
 	defer cancel()
-	defer g.pins.Exhaust.Out(gpio.Low)
+	defer g.exhaust.pin.Out(gpio.Low)
 	defer g.open() // before anything else, whatever ends the guard
-	g.say(word{say: "guard", id: version})
+	g.words.say(word{say: "guard", id: version})
 	inputs := make(chan input)
 	for _, w := range []watched{{"e-stop", g.pins.EStop}, {"door", g.pins.Door}, {"contactor", g.pins.Contactor}, {"busy", g.pins.Busy}} {
 		if w.pin == gpio.INVALID {
@@ -152,28 +140,29 @@ func (g *guard) run(ctx context.Context, lines <-chan heard, inputs <-chan input
 			}
 		case <-g.lease.C:
 			err = g.lost()
-		case <-g.orphan.C:
+		case <-g.job.late.C:
 			err = g.drop("job-late")
-		case <-g.beat.C:
-			err = g.toggle()
-		case <-g.check.C:
+		case <-g.relay.beat.C:
+			err = g.relay.toggle()
+		case <-g.contactor.check.C:
 			err = g.compare()
-		case <-g.fan.C:
-			err = g.extract(false)
+		case <-g.exhaust.off.C:
+			err = g.exhaust.set(false)
 		case in := <-inputs:
 			err = g.input(in)
 		}
 		switch {
 		case err != nil:
 			return err
-		case g.gone && !g.on:
+		case g.gone && !g.relay.on:
 			return ErrLost
-		case g.deaf:
+		case g.words.deaf:
 			return errDeaf
 		}
 	}
 }
 
+// hear carries out a line of the daemon's; ok is false once its pipe has ended.
 func (g *guard) hear(l heard, ok bool) error {
 	if !ok {
 		g.gone = true
@@ -189,11 +178,10 @@ func (g *guard) hear(l heard, ok bool) error {
 	return g.obey(o)
 }
 
-// obey carries out an order. Whatever it says, it is a word: the lease begins anew, and a job that went on
+// obey carries out an order. Any order proves that the daemon lives: the lease begins anew, and a job that went on
 // without the daemon has it back.
 func (g *guard) obey(o order) error {
-	g.orphaned = false
-	g.orphan.Stop()
+	g.job.reclaim()
 	g.lease.Stop()
 	switch o.do {
 	case "on":
@@ -204,174 +192,136 @@ func (g *guard) obey(o order) error {
 		if err := g.open(); err != nil {
 			return err
 		}
-		g.say(word{say: "done", id: o.id})
+		g.words.say(word{say: "done", id: o.id})
 	case "keep":
-		g.say(word{say: "alive"})
+		g.words.say(word{say: "alive"})
 	}
-	if g.on {
+	if g.relay.on {
 		g.lease.Reset(Lease)
 	}
 	return nil
 }
 
-// close closes the relay unless something holds it open at this moment.
+// close closes the relay unless something forbids it at this moment.
 func (g *guard) close(o order) error {
 	if why := g.obstacle(); why != "" {
-		err := g.open()
-		switch { // what holds the relay is said, so that it can be taken back
-		case why == "contactor" && g.checking && !g.lies:
-			why = string(ErrContactorOpening)
-		case why == "contactor" && !g.lies:
-			g.lies, g.closed = true, true
-			g.say(word{say: "contactor", on: true})
-			g.expect(flutter)
-		case (why == "e-stop" || why == "door") && !g.stops[why]:
-			// the pin said so once, and nobody heard an edge: a press will say so again
-			g.say(word{say: why, on: true})
-			defer g.say(word{say: why})
-		}
-		g.say(word{say: "deny", id: o.id, why: why})
+		return g.deny(o, why)
+	}
+	if err := g.exhaust.set(true); err != nil {
 		return err
 	}
-	if err := g.extract(true); err != nil {
+	wasOn := g.relay.on
+	if err := g.relay.close(); err != nil {
 		return err
 	}
-	if err := g.pins.Relay.Out(gpio.High); err != nil {
-		return fmt.Errorf("the relay's pin: %w", err)
+	if !wasOn {
+		g.contactor.expect(g.followTime())
 	}
-	if !g.on {
-		g.expect(followTime(g.pins.Heartbeat))
-		g.pulsate()
-	}
-	g.on, g.finish, g.cool = true, o.finish, o.cool
-	g.say(word{say: "done", id: o.id, on: true})
+	g.job.finish, g.exhaust.after = o.finish, o.cool
+	g.words.say(word{say: "done", id: o.id, on: true})
 	return nil
 }
 
-// obstacle is why the relay must not close now. A machine that works though its relay is open is fed from elsewhere.
+// deny opens the relay and says why it does not close. What forbids it is said as an event first, so that the daemon
+// knows of it and hears when it has passed.
+func (g *guard) deny(o order, why string) error {
+	err := g.open()
+	switch {
+	case why == "contactor" && g.contactor.checking && !g.contactor.disagrees:
+		why = string(ErrContactorOpening)
+	case why == "contactor" && !g.contactor.disagrees:
+		g.contactor.disagrees, g.contactor.closed = true, true
+		g.words.say(word{say: "contactor", on: true})
+		g.contactor.expect(flutter)
+	case (why == "e-stop" || why == "door") && !g.stops[why]:
+		// The pin was read high once, without an edge: a press will be announced again.
+		g.words.say(word{say: why, on: true})
+		defer g.words.say(word{say: why})
+	}
+	g.words.say(word{say: "deny", id: o.id, why: why})
+	return err
+}
+
+// obstacle is why the relay must not close now; empty: it may. A machine that works although its relay is open is fed
+// from elsewhere.
 func (g *guard) obstacle() string {
 	switch {
 	case g.stops["e-stop"] || g.pins.EStop.Read() == gpio.High:
 		return "e-stop"
 	case g.stops["door"] || g.pins.Door.Read() == gpio.High:
 		return "door"
-	case g.on:
+	case g.relay.on:
 		return ""
-	case g.lies || g.pins.Contactor.Read() == gpio.High:
+	case g.contactor.disagrees || g.contactor.pin.Read() == gpio.High:
 		return "contactor"
-	case g.busy:
+	case g.job.busy:
 		return "runs"
 	}
 	return ""
 }
 
-// pulsate starts a heartbeat where the relay wants one. The first level is high.
-func (g *guard) pulsate() {
-	if g.pins.Heartbeat {
-		g.level = gpio.High
-		g.beat.Reset(pulse)
-	}
-}
-
-func (g *guard) toggle() error {
-	if !g.on {
-		return nil
-	}
-	g.level = !g.level
-	if err := g.pins.Relay.Out(g.level); err != nil {
-		return fmt.Errorf("the relay's pin: %w", err)
-	}
-	return nil
-}
-
-// open opens the relay.
+// open opens the relay. The extraction runs on for as long as the last order said.
 func (g *guard) open() error {
-	g.beat.Stop()
-	err := g.pins.Relay.Out(gpio.Low)
-	if g.on {
-		g.expect(followTime(g.pins.Heartbeat))
-		g.fan.Reset(g.cool)
+	wasOn := g.relay.on
+	err := g.relay.open()
+	if wasOn {
+		g.contactor.expect(g.followTime())
+		g.exhaust.offLater()
 	}
-	g.on, g.orphaned = false, false
+	g.job.reclaim()
 	g.lease.Stop()
-	g.orphan.Stop()
-	if err != nil {
-		return fmt.Errorf("the relay's pin: %w", err)
-	}
-	return nil
+	return err
 }
 
-// extract switches the extraction, which runs with the relay and on after it.
-func (g *guard) extract(on bool) error {
-	g.fan.Stop()
-	if g.pins.Exhaust == gpio.INVALID {
-		return nil
-	}
-	if err := g.pins.Exhaust.Out(gpio.Level(on)); err != nil {
-		return fmt.Errorf("the extraction's pin: %w", err)
-	}
-	return nil
-}
+func (g *guard) followTime() time.Duration { return followTime(g.relay.heartbeat) }
 
-// expect has the contactor's word compared with the relay in d from now, where there is a contactor that speaks.
-func (g *guard) expect(d time.Duration) {
-	if g.pins.Contactor == gpio.INVALID {
-		return
-	}
-	g.checking = true
-	g.check.Reset(d)
-}
-
-// compare opens the relay when the contactor has not followed: it is welded, or its coil or its wire is broken. The
-// first comparison speaks whatever it finds: the daemon may hold what a guard before this one said of the contactor.
+// compare opens the relay when the contactor has not followed.
 func (g *guard) compare() error {
-	g.checking, g.closed = false, bool(g.pins.Contactor.Read())
-	if lies := g.closed != g.on; lies != g.lies || !g.compared {
-		g.lies, g.compared = lies, true
-		g.say(word{say: "contactor", on: lies})
+	if report := g.contactor.compare(g.relay.on); report {
+		g.words.say(word{say: "contactor", on: g.contactor.disagrees})
 	}
-	if g.lies {
+	if g.contactor.disagrees {
 		return g.drop("contactor")
 	}
 	return nil
 }
 
-// drop opens the relay unasked.
+// drop opens the relay without an order.
 func (g *guard) drop(why string) error {
-	if !g.on {
+	if !g.relay.on {
 		return nil
 	}
 	err := g.open()
-	g.say(word{say: "drop", why: why})
+	g.words.say(word{say: "drop", why: why})
 	return err
 }
 
 // lost opens the relay, or lets the job finish where the daemon's last order allowed it.
 func (g *guard) lost() error {
 	g.lease.Stop()
-	if g.orphaned {
-		return nil // the lease was missed first, and now the pipe has ended too
-	}
-	if g.on && g.finish > 0 && g.busy {
-		g.orphaned = true
-		g.orphan.Reset(g.finish)
+	switch {
+	case g.job.orphaned: // the lease was missed first, and now the pipe has ended too
+		return nil
+	case g.relay.on && g.job.mayFinish():
+		g.job.orphan()
 		return nil
 	}
 	return g.drop("lease")
 }
 
+// input takes an input's change.
 func (g *guard) input(in input) error {
 	switch in.name {
 	case "contactor":
-		g.closed = in.high
-		if !g.checking {
-			g.expect(flutter)
+		g.contactor.closed = in.high
+		if !g.contactor.checking {
+			g.contactor.expect(flutter)
 		}
 		return nil
 	case "busy":
-		g.busy = in.high
-		g.say(word{say: "busy", on: in.high})
-		if !in.high && g.orphaned {
+		g.job.busy = in.high
+		g.words.say(word{say: "busy", on: in.high})
+		if !in.high && g.job.orphaned {
 			return g.drop("job-done")
 		}
 		return nil
@@ -379,24 +329,15 @@ func (g *guard) input(in input) error {
 	return g.stop(in)
 }
 
-// stop is the e-stop's or the door's change: the relay opens before any word about it.
+// stop takes a change of the e-stop or the door: the relay opens before any word about it.
 func (g *guard) stop(in input) (err error) {
-	was := g.on
+	was := g.relay.on
 	if g.stops[in.name] = in.high; in.high && was {
 		err = g.open()
 	}
-	g.say(word{say: in.name, on: in.high})
+	g.words.say(word{say: in.name, on: in.high})
 	if in.high && was {
-		g.say(word{say: "drop", why: in.name})
+		g.words.say(word{say: "drop", why: in.name})
 	}
 	return err
-}
-
-// say tells the daemon without waiting for it.
-func (g *guard) say(w word) {
-	select {
-	case g.out <- w:
-	default:
-		g.deaf = true
-	}
 }

@@ -61,29 +61,50 @@ type command struct{ *exec.Cmd }
 
 func (c command) Kill() error { return c.Process.Kill() }
 
-// Switch is the daemon's hand on the guard. The zero Switch refuses to switch on. Its methods may be called at once.
+// Switch switches the relay through the guard. The zero Switch refuses to switch on. Its methods may be called at once.
 type Switch struct {
 	in    io.WriteCloser
 	guard process
 	pid   int
 	alive func() bool
 
-	news    *news
-	ready   chan struct{} // closed by the guard's first line
-	answers chan word
-	ended   chan struct{} // closed when the process has ended
-	closing chan struct{} // from now on nobody is waited for
-	told    chan struct{} // closed when the last event was taken, or thrown away
+	news   *news
+	orders *orders
+	reason firstReason
+	life   life
+	turn   sync.Mutex // one order at a time
+}
 
-	turn  sync.Mutex // one order at a time
-	leave sync.Once
+// life is how far a guard has come, by channels that are closed.
+type life struct {
+	ready     chan struct{} // the guard's first line has come
+	ended     chan struct{} // the process has ended
+	closing   chan struct{} // nobody is waited for any more
+	delivered chan struct{} // the last event was taken, or thrown away
+	once      sync.Once     // closes closing
+}
 
-	mu         sync.Mutex
-	order      uint64
-	awaited    uint64 // the order whose answer is awaited
-	hungUp     bool   // the guard was told to end
-	unanswered int    // keeps
-	why        string
+// firstReason keeps the first reason why a guard ended.
+type firstReason struct {
+	mu  sync.Mutex
+	why string
+}
+
+func (r *firstReason) set(why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.why == "" {
+		r.why = why
+	}
+}
+
+func (r *firstReason) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.why == "" {
+		return "it ended"
+	}
+	return r.why
 }
 
 // Start runs the guard's command and waits until it holds the pin, open, for at most five seconds. alive is asked
@@ -113,23 +134,28 @@ func Start(ctx context.Context, cmd *exec.Cmd, alive func() bool, events chan<- 
 }
 
 func newSwitch(in io.WriteCloser, guard process, alive func() bool) *Switch {
-	return &Switch{in: in, guard: guard, alive: alive, news: newNews(), answers: make(chan word, 1),
-		ready: make(chan struct{}), ended: make(chan struct{}), closing: make(chan struct{}), told: make(chan struct{})}
+	return &Switch{
+		in: in, guard: guard, alive: alive, news: newNews(), orders: newOrders(),
+		life: life{
+			ready: make(chan struct{}), ended: make(chan struct{}), closing: make(chan struct{}),
+			delivered: make(chan struct{}),
+		},
+	}
 }
 
 // begin waits for the guard's first line.
 func (s *Switch) begin(ctx context.Context, out io.Reader, events chan<- Event) (*Switch, error) {
 	go s.attend(out)
-	go func() { defer close(s.told); s.news.deliver(events, s.closing) }()
+	go func() { defer close(s.life.delivered); s.news.deliver(events, s.life.closing) }()
 	late := time.NewTimer(hello)
 	defer late.Stop()
 	var err error
 	select {
-	case <-s.ready:
+	case <-s.life.ready:
 		go s.renew()
 		return s, nil
-	case <-s.ended:
-		err = errors.New(s.reason())
+	case <-s.life.ended:
+		err = errors.New(s.reason.String())
 	case <-late.C:
 		err = fmt.Errorf("it said nothing for %v", hello)
 	case <-ctx.Done():
@@ -142,17 +168,17 @@ func (s *Switch) begin(ctx context.Context, out io.Reader, events chan<- Event) 
 // attend listens until the guard ends or makes no sense, and sees it to its end.
 func (s *Switch) attend(out io.Reader) {
 	if err := s.listen(lineReader(out)); !errors.Is(err, io.EOF) {
-		s.fail(err.Error())
+		s.reason.set(err.Error())
 	}
 	late := time.AfterFunc(grace, func() { s.guard.Kill() })
 	s.hangUp()
 	err := s.guard.Wait()
 	late.Stop()
 	if err != nil {
-		s.fail(err.Error())
+		s.reason.set(err.Error())
 	}
-	s.news.tell(Event{What: Lost, Why: s.reason()})
-	close(s.ended)
+	s.news.tell(Event{What: Lost, Why: s.reason.String()})
+	close(s.life.ended)
 }
 
 // listen returns why there is nothing more to hear: io.EOF where the guard has ended.
@@ -166,15 +192,15 @@ func (s *Switch) listen(r *bufio.Reader) error {
 		if err != nil {
 			return err
 		}
-		s.heard()
+		s.orders.heard()
 		switch {
 		case w.say == "fault":
-			s.fail(w.why)
+			s.reason.set(w.why)
 		case !greeted && (w.say != "guard" || w.id != version || w.on):
 			return fmt.Errorf("the guard said %.40q, not guard %d 0: is it of the same version as the daemon?", line, version)
 		case !greeted:
 			greeted = true
-			close(s.ready)
+			close(s.life.ready)
 		case !s.take(w):
 			return fmt.Errorf("the guard said %.40q, which nobody had asked", line)
 		}
@@ -187,7 +213,7 @@ func (s *Switch) take(w word) bool {
 	case "alive":
 		return true
 	case "done", "deny":
-		return s.answer(w)
+		return s.orders.answer(w)
 	case "drop":
 		s.news.tell(Event{What: Dropped, Why: w.why})
 		return true
@@ -196,44 +222,6 @@ func (s *Switch) take(w word) bool {
 		return true
 	}
 	return false
-}
-
-func (s *Switch) answer(w word) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.hungUp {
-		return true
-	}
-	if w.id == 0 || w.id != s.awaited {
-		return false
-	}
-	s.awaited = 0
-	s.answers <- w // room for one, and only one is awaited
-	return true
-}
-
-func (s *Switch) heard() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.unanswered = 0
-}
-
-// fail keeps the first reason.
-func (s *Switch) fail(why string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.why == "" {
-		s.why = why
-	}
-}
-
-func (s *Switch) reason() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.why == "" {
-		return "it ended"
-	}
-	return s.why
 }
 
 // Set closes or opens the relay and returns once the guard has confirmed, within a second; twice that where a contactor
@@ -261,11 +249,11 @@ func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) e
 // give gives one order and waits for its answer.
 func (s *Switch) give(ctx context.Context, on bool, finish, cool time.Duration) error {
 	if err := ctx.Err(); on && err != nil { // the relay must not close for the moment until the guard is ended
-		s.fail(err.Error())
+		s.reason.set(err.Error())
 		s.end(grace)
 		return fmt.Errorf("the guard was ended: %w", err)
 	}
-	o := s.next(on, finish, cool)
+	o := s.orders.next(on, finish, cool)
 	if err := s.say(o); err != nil {
 		s.end(grace)
 		return fmt.Errorf("%w: %w", ErrNoGuard, err)
@@ -274,29 +262,18 @@ func (s *Switch) give(ctx context.Context, on bool, finish, cool time.Duration) 
 	defer late.Stop()
 	var err error
 	select {
-	case w := <-s.answers:
+	case w := <-s.orders.answers:
 		return s.judge(o, w)
-	case <-s.ended:
-		return fmt.Errorf("%w: %s", ErrNoGuard, s.reason())
+	case <-s.life.ended:
+		return fmt.Errorf("%w: %s", ErrNoGuard, s.reason.String())
 	case <-late.C:
 		err = fmt.Errorf("it did not confirm %q within %v", o.do, confirmation)
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
-	s.fail(err.Error())
+	s.reason.set(err.Error())
 	s.end(grace)
 	return fmt.Errorf("the guard was ended: %w", err)
-}
-
-func (s *Switch) next(on bool, finish, cool time.Duration) order {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.order++
-	s.awaited = s.order
-	if !on {
-		return order{do: "off", id: s.order}
-	}
-	return order{do: "on", id: s.order, finish: finish, cool: cool}
 }
 
 func (s *Switch) judge(o order, w word) error {
@@ -307,11 +284,11 @@ func (s *Switch) judge(o order, w word) error {
 	case w.say == "deny" && o.do == "on" && refusals[why] != "":
 		return fmt.Errorf("the guard did not close the relay: %w", why)
 	case o.do == "on":
-		s.fail("it did not close the relay")
+		s.reason.set("it did not close the relay")
 		s.end(grace)
 		return errors.New("the guard was ended: it did not close the relay, and did not say why")
 	}
-	s.fail("it did not open the relay")
+	s.reason.set("it did not open the relay")
 	s.end(grace)
 	return errors.New("the guard was ended: it did not open the relay")
 }
@@ -331,9 +308,9 @@ func (s *Switch) renew() {
 	defer t.Stop()
 	for {
 		select {
-		case <-s.ended:
+		case <-s.life.ended:
 			return
-		case <-s.closing:
+		case <-s.life.closing:
 			return
 		case <-t.C:
 		}
@@ -347,16 +324,14 @@ func (s *Switch) renew() {
 	}
 }
 
+// keep renews the lease; false: the guard no longer answers.
 func (s *Switch) keep() bool {
-	s.mu.Lock()
-	s.unanswered++
-	silent, ending := s.unanswered > silence, s.hungUp
-	s.mu.Unlock()
+	silent, ending := s.orders.renewal()
 	if ending {
 		return true
 	}
 	if silent {
-		s.fail("it no longer answers")
+		s.reason.set("it no longer answers")
 		return false
 	}
 	return s.say(order{do: "keep"}) == nil
@@ -364,12 +339,7 @@ func (s *Switch) keep() bool {
 
 // hangUp tells the guard to open the relay, even if a job was allowed to finish, and closes its input, which ends it.
 func (s *Switch) hangUp() {
-	s.mu.Lock()
-	s.order++
-	o := order{do: "off", id: s.order}
-	s.hungUp = true
-	s.mu.Unlock()
-	s.say(o)
+	s.say(s.orders.last())
 	s.in.Close()
 }
 
@@ -380,7 +350,7 @@ func (s *Switch) end(d time.Duration) (killed bool) {
 	gone := time.NewTimer(d)
 	defer gone.Stop()
 	select {
-	case <-s.ended:
+	case <-s.life.ended:
 		return !late.Stop()
 	case <-gone.C: // the other timer may be about to fire; stopping it would leave the guard as it is
 		s.guard.Kill()
@@ -395,13 +365,13 @@ func (s *Switch) Close() error {
 		return nil
 	}
 	killed := s.end(farewell)
-	s.leave.Do(func() { close(s.closing) })
+	s.life.once.Do(func() { close(s.life.closing) })
 	select {
-	case <-s.ended:
+	case <-s.life.ended:
 	case <-time.After(farewell):
 		return fmt.Errorf("the guard %d did not end, although it was killed", s.pid)
 	}
-	<-s.told
+	<-s.life.delivered
 	if killed {
 		return errors.New("the guard did not end by itself, and was killed")
 	}

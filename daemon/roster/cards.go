@@ -91,14 +91,14 @@ func (l *loader) addCards(m wire.Member, at int32) {
 		if err != nil || state == policy.ActiveCard { // a state of a later version, or one that does not belong here
 			state = policy.BlockedCard
 		}
-		l.r.refusals = append(l.r.refusals, refusal{at, state, c.Since})
-		place := int32(len(l.r.refusals) - 1)
+		l.r.cards.refusals = append(l.r.cards.refusals, refusal{at, state, c.Since})
+		place := int32(len(l.r.cards.refusals) - 1)
 		if wire.IsCardForm(c.Card) {
-			l.r.refused.addForm(c.Card, place)
+			l.r.cards.refused.addForm(c.Card, place)
 			continue
 		}
-		delete(l.r.cards.exact, newCardEntry(c.Card))
-		l.r.refused.exact[newCardEntry(c.Card)] = place
+		delete(l.r.cards.active.exact, newCardEntry(c.Card))
+		l.r.cards.refused.exact[newCardEntry(c.Card)] = place
 	}
 	for _, c := range m.Cards {
 		l.addCard(c, at)
@@ -107,16 +107,16 @@ func (l *loader) addCards(m wire.Member, at int32) {
 
 func (l *loader) addCard(entry string, at int32) {
 	if wire.IsCardForm(entry) {
-		l.r.cards.addForm(entry, at)
+		l.r.cards.active.addForm(entry, at)
 		return
 	}
 	e := newCardEntry(entry)
-	if other, twice := l.r.cards.exact[e]; twice {
+	if other, twice := l.r.cards.active.exact[e]; twice {
 		// Nobody can tell whose card this is: it opens nothing.
-		l.r.people[other].blocked, l.r.people[at].blocked = true, true
+		l.r.members.people[other].blocked, l.r.members.people[at].blocked = true, true
 	}
-	if _, refused := l.r.refused.exact[e]; !refused {
-		l.r.cards.exact[e] = at
+	if _, refused := l.r.cards.refused.exact[e]; !refused {
+		l.r.cards.active.exact[e] = at
 	}
 }
 
@@ -128,20 +128,20 @@ type refusal struct {
 }
 
 // Refused finds a card that the site refuses, by the number itself or a form of it. Lookup does not find it.
-func (r *Roster) Refused(uid rfid.UID) (RefusedCard, bool) { return r.findRefused(uid, r.short) }
+func (r *Roster) Refused(uid rfid.UID) (RefusedCard, bool) { return r.findRefused(uid, r.cards.short) }
 
 func (r *Roster) findRefused(uid rfid.UID, short bool) (RefusedCard, bool) {
-	i, ok := r.refused.byNumber(uid)
-	if _, active := r.cards.byNumber(uid); !ok && !active {
+	i, ok := r.cards.refused.byNumber(uid)
+	if _, active := r.cards.active.byNumber(uid); !ok && !active {
 		// A card that was written down as lost in two formats has two places: each of them refuses it.
-		if places := r.refused.placesByForm(uid, short); len(places) > 0 && places[len(places)-1] != nobody {
+		if places := r.cards.refused.placesByForm(uid, short); len(places) > 0 && places[len(places)-1] != nobody {
 			i, ok = places[len(places)-1], true
 		}
 	}
 	if !ok {
 		return RefusedCard{}, false
 	}
-	c := r.refusals[i]
+	c := r.cards.refusals[i]
 	return RefusedCard{Person: r.person(c.at), State: c.state, Since: c.since}, true
 }
 
@@ -152,7 +152,7 @@ func (r *Roster) findRefused(uid rfid.UID, short bool) (RefusedCard, bool) {
 //   - it ends in a part that members.yaml names as printed on a member's card (dec:, wiegand26:, wiegand34:);
 //   - it is a short form of a member's card, and this machine's reader may give short numbers (Options.ShortNumbers). At other machines a
 //     whole number is never taken for the short form of another.
-func (r *Roster) Lookup(uid rfid.UID) (Person, bool) { return r.find(uid, r.short) }
+func (r *Roster) Lookup(uid rfid.UID) (Person, bool) { return r.find(uid, r.cards.short) }
 
 // LookupPart finds who a card belongs to by a number that may be a part of it, as somebody reads it from the card.
 func (r *Roster) LookupPart(uid rfid.UID) (Person, bool) { return r.find(uid, true) }
@@ -161,9 +161,9 @@ func (r *Roster) find(uid rfid.UID, short bool) (Person, bool) {
 	if _, refused := r.findRefused(uid, short); refused {
 		return Person{}, false
 	}
-	i, ok := r.cards.byNumber(uid)
+	i, ok := r.cards.active.byNumber(uid)
 	if !ok {
-		i, ok = r.cards.byForm(uid, short)
+		i, ok = r.cards.active.byForm(uid, short)
 	}
 	if !ok {
 		return Person{}, false

@@ -126,11 +126,14 @@ func TestACardIsFoundByTheNumberThatAnyReaderGives(t *testing.T) {
 
 // Whatever a bundle says, a form that stands at two members is nobody's.
 func TestAFormOfTwoMembersInABundleBlocksNobody(t *testing.T) {
-	r := &Roster{cards: newCardIndex(cardKey), refused: newCardIndex(cardKey), key: cardKey, people: make([]person, 2)}
+	r := &Roster{
+		cards:   cards{active: newCardIndex(cardKey), refused: newCardIndex(cardKey), key: cardKey},
+		members: members{people: make([]person, 2)},
+	}
 	uid, _ := rfid.ParseUID("161DD6")
-	for i := range r.people {
-		r.people[i].name = fmt.Sprint(i)
-		r.cards.addForm(wire.CardFormHash(cardKey, wire.ShortForm, uid.Bytes()), int32(i))
+	for i := range r.members.people {
+		r.members.people[i].name = fmt.Sprint(i)
+		r.cards.active.addForm(wire.CardFormHash(cardKey, wire.ShortForm, uid.Bytes()), int32(i))
 		if p, ok := r.LookupPart(uid); ok != (i == 0) || ok && p.Name != "0" {
 			t.Errorf("after %d members: %v %v", i+1, p, ok)
 		}

@@ -11,7 +11,7 @@ import (
 
 // verify judges a credential's proof. Dates and status are not judged here: they change, a proof does not.
 func (l *loader) verify(credential []byte) verdict {
-	v := openbadge.Verify(credential, openbadge.Options{Trust: l.trust, Documents: l.web})
+	v := openbadge.Verify(credential, openbadge.Options{Trust: l.trust.issuers, Documents: l.trust.documents})
 	if v.State != openbadge.Valid || v.Badge == nil {
 		return verdict{}
 	}
@@ -27,16 +27,16 @@ func (l *loader) verify(credential []byte) verdict {
 func (l *loader) holdings(m wire.Member, badges []int, at int32) {
 	for _, place := range badges {
 		v, ok := l.memory.get(place)
-		l.list(place, at)
-		if !ok || !v.Valid || l.shared[place] {
+		l.claims.list(place, len(l.memory.used), at)
+		if !ok || !v.Valid || l.claims.shared[place] {
 			continue
 		}
-		matches := l.r.Policy.Matches(l.issuer[v.Issuer], v.Achievement)
+		matches := l.r.Policy.Matches(l.trust.ids[v.Issuer], v.Achievement)
 		mine := openbadge.Badge{Subject: v.Subject, Identifiers: v.Identifiers}
 		if len(matches) == 0 || !mine.IsFor(openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}) {
 			continue
 		}
-		l.claim(place, at)
+		l.claims.claim(place, at)
 		h := policy.Holding{Standing: policy.Verified, From: v.From, Until: v.Until}
 		if v.Hosted {
 			h.Assurance = policy.Hosted
@@ -51,27 +51,26 @@ func (l *loader) holdings(m wire.Member, badges []int, at int32) {
 	}
 }
 
-// list notes that the member whose place among the people is at lists the credential at place.
-func (l *loader) list(place int, at int32) {
-	for place >= len(l.listed) {
-		l.listed = append(l.listed, make([]int32, len(l.memory.used)-len(l.listed))...)
+// list notes that the member whose place among the people is at lists the credential at place, of so many in all.
+func (c *claims) list(place, all int, at int32) {
+	if place >= len(c.listed) {
+		c.listed = append(c.listed, make([]int32, all-len(c.listed))...)
 	}
-	if other := l.listed[place]; other != 0 && other != 1+at {
-		l.twice[place] = true
+	if other := c.listed[place]; other != 0 && other != 1+at {
+		c.twice[place] = true
 	}
-	l.listed[place] = 1 + at
+	c.listed[place] = 1 + at
 }
 
-// claim notes who is the recipient of a credential that two members list. Where both are, it counts for neither: a
-// badge has one recipient.
-func (l *loader) claim(place int, at int32) {
-	if !l.twice[place] {
+// claim notes who is the recipient of a credential that two members list. Where both are, it counts for neither.
+func (c *claims) claim(place int, at int32) {
+	if !c.twice[place] {
 		return
 	}
-	if other := l.owner[place]; other != 0 && other != 1+at {
-		l.shared[place] = true
+	if other := c.owner[place]; other != 0 && other != 1+at {
+		c.shared[place] = true
 	}
-	l.owner[place] = 1 + at
+	c.owner[place] = 1 + at
 }
 
 // standing reads the status lists that the bundle carries. A badge was never checked if the bundle lacks one of its
@@ -84,7 +83,7 @@ func (l *loader) standing(v verdict) (policy.Standing, time.Time) {
 			return policy.Revoked, l.m.Issued
 		}
 		var f *openbadge.Fault
-		list := l.lists[e.List]
+		list := l.trust.lists[e.List]
 		err := list.Judge(&openbadge.Badge{ID: v.ID, UID: v.UID, IssuerID: v.Issuer}, e)
 		switch {
 		case err == nil && !checked.IsZero():

@@ -31,11 +31,11 @@ func (o *Options) chooseCardKey(m wire.Manifest) ([]oldKey, error) {
 
 // CardKeys are the check values of the card key that the bundle was built with, and of the one before; empty: none.
 func (r *Roster) CardKeys() (inForce, before string) {
-	if len(r.key) > 0 {
-		inForce = wire.MarkOf(r.key)
+	if len(r.cards.key) > 0 {
+		inForce = wire.MarkOf(r.cards.key)
 	}
-	if len(r.old) > 0 {
-		before = r.old[0].mark
+	if len(r.cards.old) > 0 {
+		before = r.cards.old[0].mark
 	}
 	return inForce, before
 }
@@ -60,11 +60,11 @@ func (x cardIndex) byOldKey(uid rfid.UID) (int32, bool) {
 // UnderOldKey reports whether the bundle knows a card under a card key of before alone, and gives the number by which
 // it does: the one that was read, or its bytes reversed. The hub is told, so that it can bind the card to the new key.
 func (r *Roster) UnderOldKey(uid rfid.UID) (rfid.UID, bool) {
-	if len(r.old) == 0 {
+	if len(r.cards.old) == 0 {
 		return rfid.UID{}, false
 	}
-	for _, x := range []cardIndex{r.refused, r.cards} {
-		if _, ok := x.exact[newCardEntry(Card(r.key, uid))]; ok {
+	for _, x := range []cardIndex{r.cards.refused, r.cards.active} {
+		if _, ok := x.exact[newCardEntry(Card(r.cards.key, uid))]; ok {
 			return rfid.UID{}, false
 		}
 	}
@@ -72,7 +72,7 @@ func (r *Roster) UnderOldKey(uid rfid.UID) (rfid.UID, bool) {
 		if f.Kind.Short() {
 			continue
 		}
-		for _, x := range []cardIndex{r.refused, r.cards} {
+		for _, x := range []cardIndex{r.cards.refused, r.cards.active} {
 			if _, ok := x.byOldKey(f.Number); ok {
 				return f.Number, true
 			}

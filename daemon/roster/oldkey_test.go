@@ -21,14 +21,18 @@ func TestCardOfTheOldKeyIsFoundUntilItIsBoundToTheNewOne(t *testing.T) {
 	known, hmac, lost, both := uid("01020304"), uid("11020304"), uid("21020304"), uid("31020304")
 	x := oldKey{wire.MarkOf(old), old}
 	marked := func(u rfid.UID) string { return wire.MarkCard(x.mark, Card(old, u)) }
-	r := &Roster{key: fresh, old: []oldKey{x}, cards: newCardIndex(fresh, x), refused: newCardIndex(fresh, x),
-		people:   []person{{id: "a"}, {id: "b"}},
-		refusals: []refusal{{1, policy.LostCard, ""}}}
-	r.cards.exact[newCardEntry(Card(fresh, known))] = 0
-	r.cards.exact[newCardEntry(marked(hmac))] = 1
-	r.refused.exact[newCardEntry(marked(lost))] = 0
-	r.cards.exact[newCardEntry(marked(lost))] = 1 // a card that is refused for anybody opens nothing for anybody
-	r.cards.exact[newCardEntry(Card(fresh, both))], r.cards.exact[newCardEntry(marked(both))] = 0, 1
+	r := &Roster{
+		cards: cards{
+			key: fresh, old: []oldKey{x}, active: newCardIndex(fresh, x), refused: newCardIndex(fresh, x),
+			refusals: []refusal{{1, policy.LostCard, ""}},
+		},
+		members: members{people: []person{{id: "a"}, {id: "b"}}},
+	}
+	r.cards.active.exact[newCardEntry(Card(fresh, known))] = 0
+	r.cards.active.exact[newCardEntry(marked(hmac))] = 1
+	r.cards.refused.exact[newCardEntry(marked(lost))] = 0
+	r.cards.active.exact[newCardEntry(marked(lost))] = 1 // a card that is refused for anybody opens nothing for anybody
+	r.cards.active.exact[newCardEntry(Card(fresh, both))], r.cards.active.exact[newCardEntry(marked(both))] = 0, 1
 	for name, c := range map[string]struct {
 		uid    rfid.UID
 		member policy.MemberID // empty: unknown, or refused
@@ -54,7 +58,7 @@ func TestCardOfTheOldKeyIsFoundUntilItIsBoundToTheNewOne(t *testing.T) {
 		t.Error("a lost card of the old key is not refused")
 	}
 	// Without the old key, as a machine of the release before: unknown, and nothing opens.
-	r.old, r.cards.old, r.refused.old = nil, nil, nil
+	r.cards.old, r.cards.active.old, r.cards.refused.old = nil, nil, nil
 	if _, ok := r.Lookup(hmac); ok {
 		t.Error("a marked entry counts without its key")
 	}

@@ -37,22 +37,22 @@ func (l *loader) addHolding(h policy.Holding) {
 	h.From, h.Until = time.Time{}, time.Time{}
 	kind, ok := l.kinds[h]
 	if !ok {
-		kind = int32(len(l.r.kinds))
-		l.kinds[h], l.r.kinds = kind, append(l.r.kinds, h)
+		kind = int32(len(l.r.members.kinds))
+		l.kinds[h], l.r.members.kinds = kind, append(l.r.members.kinds, h)
 	}
 	kept.kind = kind
-	l.r.holdings = append(l.r.holdings, kept)
+	l.r.members.holdings = append(l.r.members.holdings, kept)
 }
 
 // person makes the Person at a place.
 func (r *Roster) person(at int32) Person {
-	p := r.people[at]
+	p := r.members.people[at]
 	m := policy.Member{ID: p.id, Blocked: p.blocked, Until: p.until}
 	if n := int(p.last - p.first); n > 0 {
 		m.Holdings = make([]policy.Holding, n)
 	}
-	for i, kept := range r.holdings[p.first:p.last] {
-		h := r.kinds[kept.kind]
+	for i, kept := range r.members.holdings[p.first:p.last] {
+		h := r.members.kinds[kept.kind]
 		h.From, h.Until = time.Unix(kept.from, 0).UTC(), time.Unix(kept.until, 0).UTC()
 		m.Holdings[i] = h
 	}
@@ -61,7 +61,7 @@ func (r *Roster) person(at int32) Person {
 
 // Person finds a member by pseudonym. What it gives is the caller's own.
 func (r *Roster) Person(id policy.MemberID) (Person, bool) {
-	i, ok := r.ids[id]
+	i, ok := r.members.ids[id]
 	if !ok {
 		return Person{}, false
 	}
@@ -71,7 +71,7 @@ func (r *Roster) Person(id policy.MemberID) (Person, bool) {
 // Everyone yields every member, in the bundle's order.
 func (r *Roster) Everyone() iter.Seq[Person] {
 	return func(yield func(Person) bool) {
-		for at := range r.people {
+		for at := range r.members.people {
 			if !yield(r.person(int32(at))) {
 				return
 			}
@@ -80,4 +80,4 @@ func (r *Roster) Everyone() iter.Seq[Person] {
 }
 
 // Size is the number of members.
-func (r *Roster) Size() int { return len(r.people) }
+func (r *Roster) Size() int { return len(r.members.people) }

@@ -42,15 +42,25 @@ type Roster struct {
 	MemoryError error
 	// Denied are the members that the bundle says something of that this program does not know, and must: they are blocked
 	// here.
-	Denied   []Denied
+	Denied  []Denied
+	members members
+	cards   cards
+}
+
+// members are the members of a bundle, as places in people.
+type members struct {
 	people   []person
 	holdings []holding
 	kinds    []policy.Holding
-	cards    cardIndex // places in people
+	ids      map[policy.MemberID]int32
+}
+
+// cards are the cards of a bundle.
+type cards struct {
+	active   cardIndex // places in members.people
 	refused  cardIndex // places in refusals
 	refusals []refusal
 	short    bool // short forms count: Options.ShortNumbers
-	ids      map[policy.MemberID]int32
 	key      []byte
 	old      []oldKey
 }
@@ -103,7 +113,7 @@ func Card(key []byte, uid rfid.UID) string {
 
 // Unknown is what an unknown card can be enrolled by: its code, and its entry in a bundle.
 func (r *Roster) Unknown(uid rfid.UID) wire.EnrolCard {
-	return wire.EnrolCard{Code: wire.EnrolCode(r.key, uid.Bytes()), Card: Card(r.key, uid), Key: wire.MarkOf(r.key)}
+	return wire.EnrolCard{Code: wire.EnrolCode(r.cards.key, uid.Bytes()), Card: Card(r.cards.key, uid), Key: wire.MarkOf(r.cards.key)}
 }
 
 // Load makes a roster of the bundle m in s. A bundle whose policy cannot be read is an error; a credential that does
@@ -120,9 +130,9 @@ func Load(s wire.Store, m wire.Manifest, o Options) (*Roster, error) {
 	}
 	// A credential that two members list is looked at again once all verdicts are known: first to see whether both are its
 	// recipient, then to load the roster without it. A sound bundle has none.
-	for pass := 0; pass < 2 && (len(l.twice) > 0 && pass == 0 || len(l.shared) > 0); pass++ {
+	for pass := 0; pass < 2 && (len(l.claims.twice) > 0 && pass == 0 || len(l.claims.shared) > 0); pass++ {
 		verified := l.r.Verified
-		l.r, l.owner, l.kinds = l.empty(), map[int]int32{}, map[policy.Holding]int32{}
+		l.r, l.claims.owner, l.kinds = l.empty(), map[int]int32{}, map[policy.Holding]int32{}
 		ahead = readAhead(s, m)
 		if err := l.buckets(ahead); err != nil {
 			return nil, err
@@ -140,16 +150,25 @@ type loader struct {
 	o      Options
 	old    []oldKey
 	r      *Roster
-	trust  []openbadge.Issuer
-	issuer map[string]policy.IssuerID       // by profile
-	lists  map[string]*openbadge.StatusList // by their addresses
-	web    documents
+	trust  trust
 	memory *memory
 	signed wire.SignedPolicy
 	// revoked are the badges that were seen revoked; nil: the machine pins no policy key apart, and asks the lists alone.
 	revoked *revoked
 	kinds   map[policy.Holding]int32 // places in the roster's kinds
-	// The following are by the places of credentials in the memory.
+	claims  claims
+}
+
+// trust is what verdicts on credentials rest on.
+type trust struct {
+	issuers   []openbadge.Issuer
+	ids       map[string]policy.IssuerID       // by profile
+	lists     map[string]*openbadge.StatusList // by their addresses
+	documents documents
+}
+
+// claims say which members list a credential, by its place in the memory. A badge has one recipient.
+type claims struct {
 	listed []int32       // who lists each credential: 1 + their place among the people; 0: nobody yet
 	twice  map[int]bool  // credentials that two members list
 	owner  map[int]int32 // who is the recipient of a credential that two members list, as in listed
@@ -158,8 +177,14 @@ type loader struct {
 
 // empty is a roster with the policy alone.
 func (l *loader) empty() *Roster {
-	return &Roster{Policy: l.r.Policy, PolicyNumber: l.r.PolicyNumber, Signed: l.signed, Version: l.m.Version, Issued: l.m.Issued, cards: newCardIndex(l.o.CardKey, l.old...),
-		refused: newCardIndex(l.o.CardKey, l.old...), ids: map[policy.MemberID]int32{}, key: l.o.CardKey, old: l.old, short: l.o.ShortNumbers}
+	return &Roster{
+		Policy: l.r.Policy, PolicyNumber: l.r.PolicyNumber, Signed: l.signed, Version: l.m.Version, Issued: l.m.Issued,
+		members: members{ids: map[policy.MemberID]int32{}},
+		cards: cards{
+			active: newCardIndex(l.o.CardKey, l.old...), refused: newCardIndex(l.o.CardKey, l.old...),
+			key: l.o.CardKey, old: l.old, short: l.o.ShortNumbers,
+		},
+	}
 }
 
 // buckets takes in the roster's buckets in order.
@@ -206,23 +231,33 @@ func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
 		return nil, &wire.Refusal{Code: wire.PolicyUnsigned,
 			Detail: fmt.Sprintf("policy number %d says «bindings: signed», and was signed without bindings", signed.Number)}
 	}
-	l := &loader{store: s, m: m, o: o, old: old, signed: signed, issuer: map[string]policy.IssuerID{}, lists: map[string]*openbadge.StatusList{},
-		r:     &Roster{Policy: p, PolicyNumber: wire.PolicyNumber(text)},
-		kinds: map[policy.Holding]int32{}, twice: map[int]bool{}, owner: map[int]int32{}, shared: map[int]bool{}}
-	l.r = l.empty()
-	l.trust = trustOf(p.Issuers)
-	for _, i := range p.Issuers {
-		l.issuer[i.Profile] = i.ID
+	l := &loader{
+		store: s, m: m, o: o, old: old, signed: signed, trust: newTrust(p.Issuers),
+		r:      &Roster{Policy: p, PolicyNumber: wire.PolicyNumber(text)},
+		kinds:  map[policy.Holding]int32{},
+		claims: claims{twice: map[int]bool{}, owner: map[int]int32{}, shared: map[int]bool{}},
 	}
+	l.r = l.empty()
 	seen, err := l.documents()
 	if err != nil {
 		return nil, err
 	}
-	l.memory = remember(o.Memory, l.trust, seen)
+	l.memory = remember(o.Memory, l.trust.issuers, seen)
 	if o.Policy != nil {
 		l.revoked = readRevoked(o.Revoked)
 	}
 	return l, l.status()
+}
+
+// newTrust trusts the policy's issuers, without any document yet.
+func newTrust(issuers []policy.Issuer) trust {
+	out := trust{
+		issuers: trustOf(issuers), ids: map[string]policy.IssuerID{}, lists: map[string]*openbadge.StatusList{},
+	}
+	for _, i := range issuers {
+		out.ids[i.Profile] = i.ID
+	}
+	return out
 }
 
 // trustOf is whose signatures a policy believes, and of what.
@@ -256,9 +291,9 @@ func (l *loader) documents() (seen string, err error) {
 	if err := wire.DecodeChunk(b, &all); err != nil {
 		return "", fmt.Errorf("documents: %w", err)
 	}
-	l.web = documents{}
+	l.trust.documents = documents{}
 	for _, d := range all.Lists {
-		l.web[d.URL] = d.Body
+		l.trust.documents[d.URL] = d.Body
 	}
 	return wire.Hash(b), nil
 }
@@ -281,8 +316,8 @@ func (l *loader) status() error {
 // take keeps a status list as it stood when the bundle was issued: how old that may be is the policy's status-grace.
 // One that cannot be believed is out of reach.
 func (l *loader) take(url string, body []byte) {
-	if list, err := openbadge.ReadStatusList(body, openbadge.Options{Trust: l.trust, At: l.m.Issued, Documents: l.web}); err == nil {
-		l.lists[url] = list
+	if list, err := openbadge.ReadStatusList(body, openbadge.Options{Trust: l.trust.issuers, At: l.m.Issued, Documents: l.trust.documents}); err == nil {
+		l.trust.lists[url] = list
 	}
 }
 
@@ -365,13 +400,13 @@ func (l *loader) learn(b int, places [][]int) error {
 
 func (l *loader) add(m wire.Member, badges []int) error {
 	id := policy.MemberID(m.ID)
-	if _, twice := l.r.ids[id]; twice || id == "" {
+	if _, twice := l.r.members.ids[id]; twice || id == "" {
 		return fmt.Errorf("the member %q stands twice, or has no id", m.ID)
 	}
-	at := int32(len(l.r.people))
-	p := person{id: id, blocked: m.Blocked, name: m.Name, language: l.r.Policy.Language, first: int32(len(l.r.holdings))}
+	at := int32(len(l.r.members.people))
+	p := person{id: id, blocked: m.Blocked, name: m.Name, language: l.r.Policy.Language, first: int32(len(l.r.members.holdings))}
 	l.holdings(m, badges, at)
-	p.last = int32(len(l.r.holdings))
+	p.last = int32(len(l.r.members.holdings))
 	var err error
 	if p.until, err = m.LastDay(); err != nil {
 		p.blocked = true // what cannot be read denies this member, and nobody else
@@ -386,8 +421,8 @@ func (l *loader) add(m wire.Member, badges []int) error {
 		p.blocked = true
 		l.r.Denied = append(l.r.Denied, Denied{id, why})
 	}
-	l.r.people = append(l.r.people, p)
-	l.r.ids[id] = at
+	l.r.members.people = append(l.r.members.people, p)
+	l.r.members.ids[id] = at
 	l.addCards(m, at)
 	return nil
 }

@@ -68,12 +68,14 @@ func (i issuer) list(t *testing.T, until time.Time) []byte {
 // nothing.
 func TestBadgeStandsAsItsStatusListsSay(t *testing.T) {
 	us, others, named := newIssuer(t), newIssuer(t), newIssuer(t)
-	l := &loader{m: wire.Manifest{Issued: monday}, lists: map[string]*openbadge.StatusList{},
-		trust: []openbadge.Issuer{
+	l := &loader{m: wire.Manifest{Issued: monday}, trust: trust{
+		lists: map[string]*openbadge.StatusList{},
+		issuers: []openbadge.Issuer{
 			{ID: us.did, Keys: []string{us.did}, StatusIssuers: []string{named.did}},
 			{ID: others.did, Keys: []string{others.did}},
 			{ID: named.did, Keys: []string{named.did}},
-		}}
+		},
+	}}
 	for url, body := range map[string][]byte{
 		"good": us.list(t, monday.AddDate(0, 0, 1)), "ended": us.list(t, monday.AddDate(0, 0, -1)), "theirs": others.list(t, monday.AddDate(0, 0, 1)),
 		"plain": []byte(`{"id":"plain","revokedCredential":[{"id":"urn:x:gone"}]}`), "named": named.list(t, monday.AddDate(0, 0, 1)), "old": []byte(`{"@context":"https://w3id.org/openbadges/v2","type":"RevocationList","id":"old","revokedAssertions":[{"uid":"u-7"}]}`),

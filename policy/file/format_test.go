@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"portillon/policy"
+	"portillon/policy/analysis"
 )
 
 func TestTheCanonicalFormIsTheSamePolicyWithItsComments(t *testing.T) {
@@ -29,7 +29,7 @@ func TestTheCanonicalFormIsTheSamePolicyWithItsComments(t *testing.T) {
 			}
 		}
 		before, after := mustParse(t, string(b)), mustParse(t, string(once))
-		changes, err := policy.Compare(before, after, time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC))
+		changes, err := analysis.Compare(before, after, time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC))
 		if err != nil || len(changes) > 0 || len(before.Tests) != len(after.Tests) || len(before.Never) != len(after.Never) ||
 			len(before.Evidence) != len(after.Evidence) {
 			t.Errorf("%s: %v %v", path, changes, err)

@@ -164,15 +164,15 @@ func (l *line) Next(timeout time.Duration) (rfid.Edge, bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.edges) == 0 {
-		time.Sleep(timeout)
+		<-time.After(timeout)
 		return rfid.Edge{}, false, l.err
 	}
 	e := l.edges[0]
 	if until := e.At - time.Since(l.began); until > timeout {
-		time.Sleep(timeout)
+		<-time.After(timeout)
 		return rfid.Edge{}, false, nil
 	} else if until > 0 {
-		time.Sleep(until)
+		<-time.After(until)
 	}
 	l.edges = l.edges[1:]
 	return e, true, nil
@@ -230,7 +230,7 @@ func TestExchangedWiresAreSuspectedAndOldEdgesMeanNothing(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		r.Read(ctx)
-		time.Sleep(deaf + time.Second)
+		<-time.After(deaf + time.Second)
 		if _, err := r.Read(t.Context()); !errors.Is(err, errDeaf) {
 			t.Error(err)
 		}

@@ -68,7 +68,7 @@ func (d *Daemon) runBroken(ctx context.Context) error {
 	var work sync.WaitGroup
 	defer work.Wait()
 	work.Go(func() { _ = control.Serve(ctx, d.socket, d.answer) })
-	web := crowd(d.web, d.c.Panel.Screens)
+	web := limitConnections(d.web, d.c.Panel.Screens)
 	page := &http.Server{Handler: d.panel.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	work.Go(func() { _ = page.Serve(web) })

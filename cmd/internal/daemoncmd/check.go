@@ -117,7 +117,7 @@ func (c Config) checkBundle(k keys, now time.Time, out *Checked) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	keep := keeper{machine: policy.MachineID(c.Machine), store: wire.Store{Dir: dir, Site: policy.SiteID(c.Site), Keys: k.bundle, Policy: k.policy}, conf: c.Bundle, options: c.rosterOptions(k),
+	keep := bundleUpdater{machine: policy.MachineID(c.Machine), store: wire.Store{Dir: dir, Site: policy.SiteID(c.Site), Keys: k.bundle, Policy: k.policy}, conf: c.Bundle, options: c.rosterOptions(k),
 		now: func() time.Time { return now }, log: slog.New(slog.DiscardHandler)}
 	r, err := keep.fromFile()
 	if err != nil {

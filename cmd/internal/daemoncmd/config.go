@@ -134,8 +134,8 @@ func Synchronised() bool { return synchronised() }
 
 // The daemon's own times.
 const (
-	tick    = 500 * time.Millisecond // the session's sense of time
-	goodbye = 5 * time.Second        // shutdown's deadline after the relay is off
+	tick            = 500 * time.Millisecond // the session's sense of time
+	shutdownTimeout = 5 * time.Second        // shutdown's deadline after the relay is off
 )
 
 // screens are the addresses of screens that stand at the machine: what is touched there needs no card where the screen

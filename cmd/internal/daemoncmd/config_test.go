@@ -148,7 +148,7 @@ func TestOffOpensTheRelayWhoeverHeldIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	held.Relay.Out(gpio.High)
-	go func() { time.Sleep(100 * time.Millisecond); held.Relay.Halt(); held.Exhaust.Halt() }()
+	time.AfterFunc(100*time.Millisecond, func() { held.Relay.Halt(); held.Exhaust.Halt() }) // while off tries again
 	if err := c.off(); err != nil {
 		t.Fatal(err)
 	}

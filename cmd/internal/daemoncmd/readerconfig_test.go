@@ -5,6 +5,7 @@ package daemoncmd
 import (
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -135,4 +136,49 @@ func TestOnlyReadersThatGivePartsMatchShortForms(t *testing.T) {
 			t.Errorf("%s: short numbers: %v, want %v", s.Kind, got, want)
 		}
 	}
+}
+
+// What "portillon reader test" prints for machine.yaml is read back as the same reader, whatever kind it is.
+func TestEachReaderIsNamedOnACommandLineAsItsExampleSays(t *testing.T) {
+	for _, s := range readerSpecs() {
+		c, err := ReaderArgument(s.Example, nil)
+		if err != nil || c.Kind != s.Kind {
+			t.Errorf("%s: kind %q, %v", s.Example, c.Kind, err)
+			continue
+		}
+		section, _ := strings.CutPrefix(c.Line(), "reader: ")
+		if again, err := parsedReader(section); err != nil || !maps.Equal(again.Values, c.Values) {
+			t.Errorf("%s: %s is read as %v, %v", s.Example, section, again.Values, err)
+		}
+		for _, o := range s.Offers {
+			if c, err := parsedReader(ReaderOffer{o, s}.Section(rfid.Values{rfid.KeyPort: o.Values[rfid.KeyPort]})); err != nil &&
+				o.Values != nil || o.FR == "" || o.EN == "" {
+				t.Errorf("setup offers %s of kind %s: %v, %q, %q", o.Name, c.Kind, err, o.FR, o.EN)
+			}
+		}
+	}
+}
+
+// No section of a machine.yaml makes the check panic, and no value passes the check that a spec refuses.
+func FuzzReaderSection(f *testing.F) {
+	for _, s := range readerSpecs() {
+		if c, err := ReaderArgument(s.Example, nil); err == nil {
+			f.Add(strings.TrimPrefix(c.Line(), "reader: "))
+		}
+	}
+	f.Add("{kind: wiegand, d0: gpio:a/1, d1: gpio:b/2, bits: 32}")
+	f.Add("{kind: pn532, port: 'i2c:/dev/i2c-01', mode: slot, aes-key: k}")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := parsedReader(text)
+		if err != nil || c.spec().Parse == nil {
+			return
+		}
+		if _, faults := c.spec().Parse(c.Values); len(faults) > 0 {
+			t.Errorf("%s: %v", text, faults)
+		}
+		section, _ := strings.CutPrefix(c.Line(), "reader: ")
+		if again, err := parsedReader(section); err != nil || again.Kind != c.Kind {
+			t.Errorf("%q is written as %q: %v", text, section, err)
+		}
+	})
 }
