@@ -92,17 +92,22 @@ func (f applyFlags) finish(w stdio, c daemoncmd.Config, root *os.Root, plan boot
 			return err
 		}
 	} else if changed && !f.dry {
-		for _, ch := range plan.Changes {
-			fmt.Fprintf(w.out, say(l, "écrit : %s ; l’ancien fichier est gardé : %s\n",
-				"written: %s; the file as it was is kept: %s\n"), ch.Path, ch.Copy)
-		}
-		fmt.Fprintln(w.out, say(l, "redémarrer maintenant : sudo reboot. Avant le redémarrage, rien de cela ne compte",
-			"reboot now: sudo reboot. Nothing of this counts before the reboot"))
+		printWritten(w, plan, l)
 	}
 	if f.dry && changed {
 		return errNo
 	}
 	return nil
+}
+
+// printWritten lists the files that were written, each with the copy of the old one.
+func printWritten(w stdio, plan bootconfig.Plan, l policy.Language) {
+	for _, ch := range plan.Changes {
+		fmt.Fprintf(w.out, say(l, "écrit : %s ; l’ancien fichier est gardé : %s\n",
+			"written: %s; the file as it was is kept: %s\n"), ch.Path, ch.Copy)
+	}
+	fmt.Fprintln(w.out, say(l, "redémarrer maintenant : sudo reboot. Avant le redémarrage, rien de cela ne compte",
+		"reboot now: sudo reboot. Nothing of this counts before the reboot"))
 }
 
 // show prints the difference and what contradicts it.
