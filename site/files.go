@@ -77,8 +77,8 @@ func readFolder(dir, sub string, endings ...string) (folder, error) {
 	return out, err
 }
 
-// folderRoot is the folder that a path leads to, by a link too: WalkDir does not follow a link that it begins with. It is
-// empty where the path does not exist.
+// folderRoot is the folder that a path leads to, by a link too: WalkDir does not follow a link that it begins with. It
+// is empty where the path does not exist.
 func folderRoot(path string) (string, error) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return "", nil

@@ -33,8 +33,8 @@ func (d *diagnosis) place(column int, dash bool) {
 	}
 }
 
-// closeBlocks ends the blocks that are further in than an entry that begins at column, and returns the last of them: the
-// zero level where none ends.
+// closeBlocks ends the blocks that are further in than an entry that begins at column, and returns the last of them:
+// the zero level where none ends.
 func (d *diagnosis) closeBlocks(column int, dash bool) (left level) {
 	n := len(d.levels)
 	for ; n > 0 && d.levels[n-1].column > column; n-- {

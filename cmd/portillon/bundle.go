@@ -293,24 +293,9 @@ func bundleVerify(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	if pub == "" {
-		return wrong("--pub is missing").hinted("the line that bundle keygen printed: portillon:site:SITE+…")
-	}
-	if strings.HasPrefix(pub, "PRIVATE+KEY+") && keykind.Look(pub) == (keykind.Found{}) {
-		return wrong("--pub: this is the private half of a key").
-			hinted("the public half is the line that bundle keygen printed; whoever saw this line should not sign bundles " +
-				"with it")
-	}
-	kind := keykind.Site
-	if policyPub != "" {
-		kind = keykind.Hub
-	}
-	if err := keyFits("--pub", "", pub, keykind.Place{Kind: kind}); err != nil {
-		return err
-	}
-	v, err := note.NewVerifier(pub)
+	v, err := bundleVerifier(pub, policyPub != "")
 	if err != nil {
-		return wrong("--pub: %.80q is not a verifier key", pub)
+		return err
 	}
 	var card []byte
 	if cardKey != "" {
@@ -348,6 +333,30 @@ func bundleVerify(_ context.Context, w stdio, args []string) error {
 		return errNo
 	}
 	return nil
+}
+
+// bundleVerifier reads --pub: the site's key, or the hub's where machines pin a policy key apart.
+func bundleVerifier(pub string, policyApart bool) (note.Verifier, error) {
+	if pub == "" {
+		return nil, wrong("--pub is missing").hinted("the line that bundle keygen printed: portillon:site:SITE+…")
+	}
+	if strings.HasPrefix(pub, "PRIVATE+KEY+") && keykind.Look(pub) == (keykind.Found{}) {
+		return nil, wrong("--pub: this is the private half of a key").
+			hinted("the public half is the line that bundle keygen printed; whoever saw this line should not sign bundles " +
+				"with it")
+	}
+	kind := keykind.Site
+	if policyApart {
+		kind = keykind.Hub
+	}
+	if err := keyFits("--pub", "", pub, keykind.Place{Kind: kind}); err != nil {
+		return nil, err
+	}
+	v, err := note.NewVerifier(pub)
+	if err != nil {
+		return nil, wrong("--pub: %.80q is not a verifier key", pub)
+	}
+	return v, nil
 }
 
 // inspect reads a bundle file to its end.

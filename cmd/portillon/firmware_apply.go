@@ -74,35 +74,42 @@ func firmwareApply(_ context.Context, w stdio, args []string) error {
 // finish shows the plan, asks, writes, and says what is left to do.
 func (f applyFlags) finish(w stdio, c daemoncmd.Config, root *os.Root, plan bootconfig.Plan) error {
 	l, changed := *f.lang, len(plan.Changes) > 0
+	writes := changed && !f.dry
+	// Ask only a person who reads the plan: --json answers a program.
 	if !f.asJSON {
 		f.show(w, c, plan)
-		if changed && !f.dry && !f.yes && !agreed(w, l) {
+		if writes && !f.yes && !agreed(w, l) {
 			return no("%s", say(l, "rien n’a été écrit", "nothing was written"))
 		}
 	}
-	if changed && !f.dry {
+	if writes {
 		if err := plan.Write(root, time.Now()); err != nil {
 			return &failure{code: 2, err: err, hint: "run it again with sudo; what was written so far is whole"}
 		}
 	}
 	if f.asJSON {
-		out := applied{Machine: c.Machine, Model: plan.Board.Model, Changed: changed, Reboot: changed && !f.dry,
+		out := applied{Machine: c.Machine, Model: plan.Board.Model, Changed: changed, Reboot: writes,
 			Files: append([]bootconfig.Change{}, plan.Changes...), Conflicts: append([]string{}, plan.Conflicts...)}
 		if err := printJSON(w.out, out); err != nil {
 			return err
 		}
-	} else if changed && !f.dry {
-		for _, ch := range plan.Changes {
-			fmt.Fprintf(w.out, say(l, "écrit : %s ; l’ancien fichier est gardé : %s\n",
-				"written: %s; the file as it was is kept: %s\n"), ch.Path, ch.Copy)
-		}
-		fmt.Fprintln(w.out, say(l, "redémarrer maintenant : sudo reboot. Avant le redémarrage, rien de cela ne compte",
-			"reboot now: sudo reboot. Nothing of this counts before the reboot"))
+	} else if writes {
+		printWritten(w, plan, l)
 	}
 	if f.dry && changed {
 		return errNo
 	}
 	return nil
+}
+
+// printWritten lists the files that were written, each with the copy of the old one.
+func printWritten(w stdio, plan bootconfig.Plan, l policy.Language) {
+	for _, ch := range plan.Changes {
+		fmt.Fprintf(w.out, say(l, "écrit : %s ; l’ancien fichier est gardé : %s\n",
+			"written: %s; the file as it was is kept: %s\n"), ch.Path, ch.Copy)
+	}
+	fmt.Fprintln(w.out, say(l, "redémarrer maintenant : sudo reboot. Avant le redémarrage, rien de cela ne compte",
+		"reboot now: sudo reboot. Nothing of this counts before the reboot"))
 }
 
 // show prints the difference and what contradicts it.
