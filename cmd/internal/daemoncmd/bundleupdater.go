@@ -129,6 +129,8 @@ func (k *bundleUpdater) verifyInForce(ctx context.Context, refuse func(error)) *
 	return r
 }
 
+// load reads a bundle of the store into a roster. It refuses one whose policy does not know this machine. Members who
+// cannot be read are denied and logged; the others work.
 func (k *bundleUpdater) load(m wire.Manifest) (*roster.Roster, error) {
 	o := k.options
 	o.Now = k.now()
@@ -195,6 +197,7 @@ func once(last *string, mark string, err error) error {
 	return err
 }
 
+// current is the signed manifest of the bundle in the store; nil: there is none.
 func (k *bundleUpdater) current() []byte {
 	b, err := k.store.Signed()
 	if err != nil {

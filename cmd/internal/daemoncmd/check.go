@@ -81,6 +81,7 @@ type checker struct {
 	out Checked
 }
 
+// warn adds what should be mended and stops nobody.
 func (f *Checked) warn(warnings ...string) { f.Warnings = append(f.Warnings, warnings...) }
 
 // fault takes an error. A file that only the daemon's user may read is no fault: it could not be looked at.

@@ -53,6 +53,7 @@ func readClocks() (wall time.Time, mono time.Duration) {
 	return wall, mono
 }
 
+// trusted reports whether the wall clock can be believed now, and remembers when the kernel last vouched for it.
 func (v *clockTrust) trusted() bool {
 	now := v.asks()
 	v.mu.Lock()

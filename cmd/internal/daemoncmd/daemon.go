@@ -87,6 +87,8 @@ func Open(ctx context.Context, c Config, clk clock, log *slog.Logger) (*Daemon, 
 	return d, nil
 }
 
+// open opens the journal, the way to the hub, the bundle and the sockets, in this order: each needs the ones before. A
+// journal that cannot be opened leaves a machine that stays off and says so (openBroken).
 func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	if err := os.MkdirAll(d.c.Data, 0o700); err != nil {
 		return d.openBroken(err)
@@ -294,6 +296,7 @@ func self() string {
 	return os.Args[0]
 }
 
+// openUplink prepares the connection to the broker. It dials only once it runs; without a broker there is none.
 func (d *Daemon) openUplink(k keys) error {
 	if d.c.MQTT.Broker == "" {
 		return nil

@@ -131,10 +131,12 @@ func (a Answers) Check() error {
 	return errors.Join(errs...)
 }
 
+// invalid is the error for an answer that is none of the valid ones.
 func invalid(flag, given, want string) error {
 	return fmt.Errorf("--%s: %q is not valid, want %s", flag, given, want)
 }
 
+// checkIDs refuses ids that a policy cannot name.
 func (a Answers) checkIDs() (errs []error) {
 	for _, x := range [...]struct{ flag, given string }{{"machine", a.Machine}, {"site", a.Site}} {
 		if x.given != "" && !slug.MatchString(x.given) {

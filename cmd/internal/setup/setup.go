@@ -252,6 +252,7 @@ func isOf(name string, c daemoncmd.Config) error {
 	return fmt.Errorf("the file %s is of machine %s, want %s", name, c.Machine, strings.TrimSuffix(name, ".yaml"))
 }
 
+// readWires reads a machine.yaml and checks its pins. Keys and folders are not looked at: setup is still to make them.
 func readWires(path string) (daemoncmd.Config, error) {
 	c, err := daemoncmd.ReadConfig(path)
 	if err == nil {
@@ -334,6 +335,7 @@ func (s *Setup) putCardKey(c daemoncmd.Config) error {
 	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), wire.WriteFile(path, b, 0o600))
 }
 
+// putBundle refuses a bundle of another site: the machine would refuse it at each start.
 func (s *Setup) putBundle(c daemoncmd.Config) error {
 	if s.Bundle == "" {
 		return nil
@@ -378,6 +380,7 @@ func (s *Setup) ofSite(b []byte, c daemoncmd.Config) error {
 // maxFile bounds a file that is put in place: a bundle of a thousand members has some megabytes.
 const maxFile = 64 << 20
 
+// readSmall reads a file that a person names, and refuses one of more than maxFile bytes.
 func readSmall(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
