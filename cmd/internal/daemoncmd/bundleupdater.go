@@ -284,12 +284,14 @@ func (k *bundleUpdater) run(ctx context.Context, take func(*roster.Roster), refu
 		if again { // the refusal was recorded before
 			continue
 		}
+		// Both may come: the file was refused, and a repair found a bundle.
 		if err != nil {
 			k.log.Warn("bundle refused", "err", err)
 			if k.worthARecord(err, time.Now()) {
 				refuse(err)
 			}
 		}
+		// Put the bundle in force before its chunks are compared with their hashes: members wait.
 		if r != nil {
 			k.log.Info("bundle", "version", r.Version, "members", r.Size(), "verified", r.Verified)
 			take(r)

@@ -110,6 +110,7 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	if err := d.local.restoreFacts(ctx); err != nil {
 		return err
 	}
+	// Take up what outlived the last daemon: the hub's acknowledgement, its seal key, and when the clock was right.
 	d.older = d.local.olderThanAcked(k)
 	if a, ok := d.local.lastAck(k); ok {
 		d.seal.set(a.Seal)
@@ -119,12 +120,14 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 			v.restore(was[factClockSync], journal.BootID())
 		}
 	}
+	// Prepare the way to the hub, and the bundle that it keeps up to date. Nothing is dialled yet.
 	d.openHub(k)
 	d.stateKeys = d.c.stateKeys(k, diskFree)
 	if err := d.openUplink(k); err != nil {
 		return err
 	}
 	d.openBundles(k)
+	// Take the sockets last: whoever connects is answered by a machine that is whole.
 	if d.web, err = d.c.Panel.listen(); err != nil {
 		return err
 	}
@@ -188,6 +191,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// Compare the tags that the facts name with those of the records: a tag that only the records show hangs too.
 	was, unread := d.local.facts()
 	why, err := d.local.compareTags(&was, unread)
 	if err != nil {

@@ -198,6 +198,7 @@ func (a Answers) Render() string {
 	if a.Relay == "pump" {
 		line("  mode: heartbeat")
 	}
+	// Inputs are keys of the relay, lamps and the buzzer a section of their own.
 	var lights []string
 	for _, in := range inputs {
 		switch {
@@ -216,6 +217,7 @@ func (a Answers) Render() string {
 	if len(lights) > 0 {
 		line("lights: { %s }", strings.Join(lights, ", "))
 	}
+	// Without a key of its own the hub signs with the site's key.
 	if a.Broker != "none" && a.Broker != "" {
 		key := a.HubKey
 		if key == "" {

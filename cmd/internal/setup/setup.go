@@ -117,6 +117,7 @@ func (s *Setup) file(ctx context.Context) (daemoncmd.Config, string, error) {
 	if err := s.only(); err != nil {
 		return daemoncmd.Config{}, "", err
 	}
+	// Keep a file that is there, unless an answer or a wiring says that it is to change.
 	path := s.path(filepath.Join(s.Dir, s.Machine+".yaml"))
 	_, err := os.Stat(path)
 	there := err == nil && s.Machine != ""
@@ -133,6 +134,7 @@ func (s *Setup) file(ctx context.Context) (daemoncmd.Config, string, error) {
 		}
 		return s.rooted(c), path, err
 	}
+	// Make the text, from the answers or from a wiring. The questions may have given the machine's id: the path follows.
 	text, err := s.text(ctx)
 	if err != nil {
 		return daemoncmd.Config{}, "", err
@@ -193,7 +195,7 @@ func (s *Setup) write(ctx context.Context, path, was, text string) error {
 
 // replace writes a file whose old text is known. Without a yes nothing is written.
 func (s *Setup) replace(ctx context.Context, path, was, text string, mode os.FileMode) error {
-	if was != "" {
+	if was != "" { // show what changes, ask, and keep a copy
 		fmt.Fprint(s.Term.out, printable(Diff(was, text)))
 		yes, err := s.Term.Confirm(ctx, tf("Changer %s ainsi ?", "Change %s so?", path))
 		if err != nil {
