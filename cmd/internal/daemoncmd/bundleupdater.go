@@ -49,7 +49,7 @@ type bundleUpdater struct {
 	unverified bool
 
 	state                  daemon.BundleState       // how the bundle stands on the disk
-	onState                func(daemon.BundleState) // told when that changes; nil: nobody
+	onState                func(daemon.BundleState) // told when that changes; may be nil
 	repairedAt, verifiedAt time.Time                // when damage was last repaired, and looked for
 
 	askCardKeys  func(context.Context) ([][]byte, error)               // the hub's; nil: the machine was not enrolled
@@ -365,7 +365,7 @@ func (k *bundleUpdater) fromNetwork(ctx context.Context, m []byte) (r *roster.Ro
 	return nil, again, err
 }
 
-// refusalEvery is how often a refusal of the same kind is recorded: whoever may publish manifests cannot fill the disk.
+// refusalEvery is how often a refusal of the same kind is recorded: a flood of forged manifests cannot fill the disk.
 const refusalEvery = time.Minute
 
 // worthARecord reports whether a refusal is the first of its kind for a while.

@@ -40,7 +40,8 @@ type Daemon struct {
 	guard   *guardClient
 	bundles *bundleUpdater
 	machine *daemon.Machine
-	// the same once it runs: until then nothing closes the relay, and a slow disk makes nobody dead
+	// machine, once its loop runs: only then does the guard ask whether the loop is alive. Until then nothing closes the
+	// relay, and a slow disk is no dead daemon
 	loop   atomic.Pointer[daemon.Machine]
 	uplink *uplink.Uplink
 	panel  *panel.Panel
@@ -197,7 +198,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.panel = d.newPanel(clerk{d})
+	d.panel = d.newPanel(machineActions{d})
 	p := d.machineConfig(was)
 	p.Roster, p.Signals, p.RemovedTags, p.Owed = first, signals, removed, owed
 	p.LastTrusted, p.Keys = d.journal.LastTrusted, d.stateKeys
@@ -255,21 +256,21 @@ func (d *Daemon) machineConfig(was facts) daemon.Config {
 	}
 }
 
-// clerk is the machine for the panel, which is made before it.
-type clerk struct{ d *Daemon }
+// machineActions carries out what somebody does at the panel. The panel is made before the machine that it acts on.
+type machineActions struct{ d *Daemon }
 
 // Do implements panel.Actions.
-func (c clerk) Do(ctx context.Context, o panel.Touch) error {
+func (c machineActions) Do(ctx context.Context, o panel.Touch) error {
 	return c.d.machine.Actions().Do(ctx, o)
 }
 
 // Form implements panel.Actions.
-func (c clerk) Form(ctx context.Context, a panel.FormRequest) (panel.Form, error) {
+func (c machineActions) Form(ctx context.Context, a panel.FormRequest) (panel.Form, error) {
 	return c.d.machine.Actions().Form(ctx, a)
 }
 
 // Write implements panel.Actions.
-func (c clerk) Write(ctx context.Context, token string, e panel.Entry) (policy.Text, error) {
+func (c machineActions) Write(ctx context.Context, token string, e panel.Entry) (policy.Text, error) {
 	return c.d.machine.Actions().Write(ctx, token, e)
 }
 
@@ -488,7 +489,7 @@ func (d *Daemon) lights(ctx context.Context, work *sync.WaitGroup) {
 	}
 }
 
-// records is the journal as the corridor knows it.
+// records implements daemon.Journal with the journal on the disk.
 type records struct{ *journal.Journal }
 
 // Append implements daemon.Journal.
