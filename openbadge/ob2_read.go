@@ -90,11 +90,8 @@ func extension(name string, v any) error {
 			func(t any) bool { s, _ := t.(string); return strings.HasPrefix(s, "extensions:") },
 		)
 		if !ok || o["@context"] == nil || !has(o["type"], "Extension") || !known {
-			return fault(
-				"malformed",
-				"%.60q is no extension: it wants a context, and the types Extension and extensions:…",
-				name,
-			)
+			return fault("malformed", "%.60q is no extension: it wants a context, and the types Extension and extensions:…",
+				name)
 		}
 	}
 	return nil
@@ -263,11 +260,8 @@ func profile2(doc object) error {
 // so counts only where it was read at an address that is pinned to the issuer.
 func (w *issuer2) hosts(id string) error {
 	if !w.pinned {
-		return fault(
-			"key-not-pinned",
-			"its issuer's profile, at %.200q, is not pinned: a hosted badge is what its issuer's own pages say",
-			w.at,
-		)
+		return fault("key-not-pinned",
+			"its issuer's profile, at %.200q, is not pinned: a hosted badge is what its issuer's own pages say", w.at)
 	}
 	return w.owns(id)
 }

@@ -341,22 +341,13 @@ func (l *StatusList) Judge(b *Badge, e StatusEntry) error {
 	case l.revoked != nil:
 		return fault("status-unusable", "%s: it is a %s", e.List, RevocationListType)
 	case l.Issuer != b.IssuerID && !l.speaksFor[b.IssuerID]:
-		return fault(
-			"status-unusable",
-			"%s: it is signed by %.100q, whom the badge's issuer's status-issuers do not name",
-			e.List,
-			l.Issuer,
-		)
+		return fault("status-unusable", "%s: it is signed by %.100q, whom the badge's issuer's status-issuers do not name",
+			e.List, l.Issuer)
 	case !slices.Contains(l.purpose, e.Purpose):
 		return fault("status-mismatch", "%s: it is no list for %s", e.List, e.Purpose)
 	case e.Index < 0 || e.Index >= l.bits.len():
-		return fault(
-			"status-mismatch",
-			"%s: it has %d entries, and the badge's would be the entry %d",
-			e.List,
-			l.bits.len(),
-			e.Index,
-		)
+		return fault("status-mismatch", "%s: it has %d entries, and the badge's would be the entry %d", e.List, l.bits.len(),
+			e.Index)
 	case !l.bits.at(e.Index):
 		return nil
 	case e.Purpose == "suspension":

@@ -181,21 +181,26 @@ func pickText(first bool, a, b string) string {
 	return b
 }
 
+// quotedEnd is the place of the quote that closes the one at i; the length of the text where none does.
+func quotedEnd(text string, i int) int {
+	quote := text[i]
+	for i++; i < len(text) && text[i] != quote; i++ {
+		if quote == '"' && text[i] == '\\' {
+			i++ // the escaped character closes nothing
+		}
+	}
+	return i
+}
+
 // closing finds the bracket that closes the one at open, and the last character before it that is no blank and in no
 // comment.
 func closing(text string, open int) (end, last int, ok bool) {
-	depth, quote, last := 0, byte(0), open
+	depth, last := 0, open
 	for i := open; i < len(text); i++ {
 		c := text[i]
 		switch {
-		case quote == '"' && c == '\\':
-			i++
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			}
-		case (c == '"' || c == '\'') && strings.ContainsRune(" \t\n[{,:", rune(text[i-1])):
-			quote = c
+		case strings.IndexByte(`"'`, c) >= 0 && strings.ContainsRune(" \t\n[{,:", rune(text[i-1])):
+			i = quotedEnd(text, i)
 		case c == '#' && strings.ContainsRune(" \t\n", rune(text[i-1])):
 			j := strings.IndexByte(text[i:], '\n')
 			if j < 0 {

@@ -36,10 +36,8 @@ func (s *Site) sameCards(key *cardHasher) error {
 			h := heldCard{member: i, card: k}
 			hash := key.card(card)
 			if other, twice := seen[hash]; twice {
-				errs = append(
-					errs,
-					fmt.Errorf("members.yaml: %s is the same card as %s: remove one of them", s.cardName(h), s.cardName(other)),
-				)
+				errs = append(errs,
+					fmt.Errorf("members.yaml: %s is the same card as %s: remove one of them", s.cardName(h), s.cardName(other)))
 			}
 			seen[hash] = h
 		}

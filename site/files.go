@@ -32,16 +32,9 @@ type folder struct {
 // be read, is too large or has another ending is skipped. A folder that is not there is empty.
 func readFolder(dir, sub string, endings ...string) (folder, error) {
 	var out folder
-	root := filepath.Join(dir, sub)
-	if _, err := os.Lstat(root); errors.Is(err, fs.ErrNotExist) {
-		return folder{}, nil
-	}
-	root, err := filepath.EvalSymlinks(root) // WalkDir does not follow a link that it begins with
-	if err != nil {
+	root, err := folderRoot(filepath.Join(dir, sub))
+	if root == "" || err != nil {
 		return folder{}, err
-	}
-	if fi, err := os.Stat(root); err != nil || !fi.IsDir() {
-		return folder{}, errors.Join(fmt.Errorf("%s is no folder", filepath.Join(dir, sub)), err)
 	}
 	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		rel, rerr := filepath.Rel(root, path)
@@ -58,8 +51,7 @@ func readFolder(dir, sub string, endings ...string) (folder, error) {
 		case err != nil:
 			skip("cannot be read: %v", err)
 			return nil
-		case d.IsDir() && rel != "." && strings.HasPrefix(d.Name(), "."),
-			d.IsDir() && strings.Count(filepath.ToSlash(rel), "/") >= maxDepth:
+		case d.IsDir() && isHiddenOrDeep(rel, d.Name()):
 			skip("folders that are hidden, or deeper than %d, are not read", maxDepth)
 			return fs.SkipDir
 		case d.IsDir():
@@ -70,11 +62,11 @@ func readFolder(dir, sub string, endings ...string) (folder, error) {
 		if strings.HasSuffix(d.Name(), placesEnding) { // the issuer's own, beside a status list
 			return nil
 		}
-		if why := unfit(d.Name(), endings); why != "" {
-			skip("%s", why)
-			return nil
+		why := unfit(d.Name(), endings)
+		var b []byte
+		if why == "" {
+			b, why = readSmall(path)
 		}
-		b, why := readSmall(path)
 		if why != "" {
 			skip("%s", why)
 			return nil
@@ -83,6 +75,27 @@ func readFolder(dir, sub string, endings ...string) (folder, error) {
 		return nil
 	})
 	return out, err
+}
+
+// folderRoot is the folder that a path leads to, by a link too: WalkDir does not follow a link that it begins with. It is
+// empty where the path does not exist.
+func folderRoot(path string) (string, error) {
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	root, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", err
+	}
+	if fi, err := os.Stat(root); err != nil || !fi.IsDir() {
+		return "", errors.Join(fmt.Errorf("%s is not a folder", path), err)
+	}
+	return root, nil
+}
+
+// isHiddenOrDeep reports whether a folder, at rel from the folder that is read, is left out.
+func isHiddenOrDeep(rel, name string) bool {
+	return rel != "." && strings.HasPrefix(name, ".") || strings.Count(filepath.ToSlash(rel), "/") >= maxDepth
 }
 
 // unfit says why a file of this name is not read; empty: it is.

@@ -10,16 +10,16 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// suspect is a place where a text stops being YAML, in the words of somebody who has seen beginners write it.
+// suspect is a place where a text stops being YAML, with the mistake that beginners usually make there.
 type suspect struct {
 	line, column  int // from 1
 	problem, hint string
 	sure          bool // it is a slip even where YAML takes it for a word
 }
 
-// diagnose looks through a text that the YAML library has refused, for its own errors name the line where it gave up,
-// and that is often the line where the block began. It knows the usual slips and nothing else, and finds none in a text
-// that is YAML.
+// diagnose looks for the mistake in a text that the YAML library has refused. The library's own errors name the line
+// where it gave up, which is often the line where the block began. diagnose knows the usual mistakes and no others, and
+// finds none in a text that is YAML.
 func diagnose(data []byte) (suspect, bool) {
 	d := &diagnosis{}
 	for i, l := range splitLines(data) {
@@ -53,8 +53,8 @@ const (
 	maxTriedEntries = 6000
 )
 
-// trusted makes sure of a diagnosis: the text above the line is YAML, and with the line it is none, nor with some that
-// follow.
+// trusted checks a diagnosis with the YAML library: the text above the line must be YAML, and must not be YAML any more
+// with the line, nor with up to seven lines that follow.
 func trusted(data []byte, s suspect) bool {
 	if len(data) > maxTried || Entries(data) > maxTriedEntries {
 		return true
@@ -74,7 +74,7 @@ func trusted(data []byte, s suspect) bool {
 	return true
 }
 
-// diagnosis reads a text line by line, as YAML would, and stops at the first slip.
+// diagnosis reads a text line by line, as YAML would, and stops at the first mistake.
 type diagnosis struct {
 	at       int // the line, from 1
 	levels   []level
@@ -126,6 +126,7 @@ func isSpace(r rune) bool { return unicode.IsSpace(r) || r == '\u200b' || r == '
 // entryLike is the beginning of a line in a block: a dash, or a key of our files.
 var entryLike = regexp.MustCompile(`^(- |-$|["']?[A-Za-z][\w-]*["']?:( |$))`)
 
+// read reads one line.
 func (d *diagnosis) read(l []rune) {
 	in := 0
 	for in < len(l) && isSpace(l[in]) {
@@ -135,27 +136,48 @@ func (d *diagnosis) read(l []rune) {
 	switch {
 	case in == len(l):
 		return
-	case d.block > 0 && in >= d.block:
+	case d.block > 0 && in >= d.block: // a further line of a value written with | or >
 		return
 	case d.quote.rune != 0 || len(d.brackets) > 0:
 		d.goOn(l, in, rest)
 		return
 	}
 	d.block = 0
+	// Comments, document markers and directives (%YAML) hold no entry.
 	if rest[0] == '#' || strings.HasPrefix(rest, "---") || strings.HasPrefix(rest, "...") || rest[0] == '%' {
 		return
 	}
-	for i, r := range l[:in] {
-		if r != ' ' && (r != '\t' || entryLike.MatchString(rest)) {
-			d.space(i, r, "where the line begins")
-			return
-		}
+	if !d.isIndentedBySpaces(l[:in], rest) {
+		return
 	}
+	// Our files use no complex keys, anchors, tags and aliases: the text cannot be followed further.
 	d.lost = strings.ContainsRune("?:&!*", l[in])
 	if !d.lost {
 		d.entry(l, in)
 	}
 }
+
+// isIndentedBySpaces reports the first character of an indentation that is no ordinary space. A tab is one only before
+// an entry of a block.
+func (d *diagnosis) isIndentedBySpaces(indentation []rune, rest string) bool {
+	for i, r := range indentation {
+		if r != ' ' && (r != '\t' || entryLike.MatchString(rest)) {
+			d.space(i, r, "where the line begins")
+			return false
+		}
+	}
+	return true
+}
+
+// skipBlanks is the next place from i on that holds no space or tab.
+func skipBlanks(l []rune, i int) int {
+	for i < len(l) && isBlank(l[i]) {
+		i++
+	}
+	return i
+}
+
+func isBlank(r rune) bool { return r == ' ' || r == '\t' }
 
 // goOn reads a line inside brackets or quotes, unless it is plainly the next entry: then they were never closed.
 func (d *diagnosis) goOn(l []rune, in int, rest string) {
@@ -174,7 +196,7 @@ func (d *diagnosis) goOn(l []rune, in int, rest string) {
 	}
 }
 
-// unclosed blames the innermost that is open.
+// unclosed reports the innermost quote or bracket that is still open.
 func (d *diagnosis) unclosed() {
 	if q := d.quote; q.rune != 0 {
 		d.suspect(q.line, q.column, fmt.Sprintf("add %c behind the words that it quotes", q.rune),
@@ -195,34 +217,36 @@ func (d *diagnosis) end() {
 // entry reads what stands at place i of a line in a block: dashes, a key, a value.
 func (d *diagnosis) entry(l []rune, i int) {
 	first := i
+	// Dashes: each opens an entry of a list.
 	for i < len(l) && l[i] == '-' {
-		if i+1 < len(l) && l[i+1] != ' ' && l[i+1] != '\t' {
+		if !ends(l, i+1) {
 			d.tight(l, i)
 			break
 		}
-		if d.place(i, true); d.found != nil || d.lost {
+		if d.place(i, true); d.stopped() {
 			return
 		}
-		for i++; i < len(l) && (l[i] == ' ' || l[i] == '\t'); i++ {
-		}
+		i = skipBlanks(l, i+1)
 	}
-	if d.found != nil || d.lost {
+	if d.stopped() {
 		return
 	}
+	// The key, if there is one, and what follows its colon.
 	colon := keyEnd(l, i)
 	if colon < 0 {
 		d.bare(l, i, i > first)
 		return
 	}
-	if d.place(i, false); d.found != nil || d.lost {
+	if d.place(i, false); d.stopped() {
 		return
 	}
-	for i = colon + 1; i < len(l) && (l[i] == ' ' || l[i] == '\t'); i++ {
-	}
-	d.value(l, i)
+	d.value(l, skipBlanks(l, colon+1))
 }
 
-// tight is a dash without a space.
+// stopped reports whether a slip was found, or the text uses what our files do not.
+func (d *diagnosis) stopped() bool { return d.found != nil || d.lost }
+
+// tight reports a dash that touches what follows it, where an entry of a list was probably meant.
 func (d *diagnosis) tight(l []rune, i int) {
 	next := l[i+1]
 	inList := len(d.levels) > 0 &&
@@ -240,26 +264,32 @@ func keyEnd(l []rune, i int) int {
 	if i >= len(l) || strings.ContainsRune("#{[|>&*!%@`,]}", l[i]) {
 		return -1
 	}
-	if q := l[i]; q == '"' || q == '\'' {
-		for i++; i < len(l) && l[i] != q; i++ {
-		}
-		for i++; i < len(l) && l[i] == ' '; i++ {
-		}
-		if i < len(l) && l[i] == ':' && ends(l, i+1) {
-			return i
-		}
-		return -1
+	if l[i] == '"' || l[i] == '\'' {
+		return quotedKeyEnd(l, i)
 	}
 	for ; i < len(l); i++ {
 		switch {
 		case l[i] == ':' && ends(l, i+1):
 			return i
-		case l[i] == '#' && (l[i-1] == ' ' || l[i-1] == '\t'):
+		case l[i] == '#' && isBlank(l[i-1]):
 			return -1
 		}
 	}
 	return -1
 }
 
+// quotedKeyEnd is keyEnd for a key in quotes, which open at place i.
+func quotedKeyEnd(l []rune, i int) int {
+	quote := l[i]
+	for i++; i < len(l) && l[i] != quote; i++ {
+	}
+	for i++; i < len(l) && l[i] == ' '; i++ {
+	}
+	if i < len(l) && l[i] == ':' && ends(l, i+1) {
+		return i
+	}
+	return -1
+}
+
 // ends reports whether a word ends before place i.
-func ends(l []rune, i int) bool { return i >= len(l) || l[i] == ' ' || l[i] == '\t' }
+func ends(l []rune, i int) bool { return i >= len(l) || isBlank(l[i]) }

@@ -7,16 +7,9 @@ import (
 
 // place judges where an entry begins, and opens and closes blocks.
 func (d *diagnosis) place(column int, dash bool) {
-	var left level // the last block that ends here
+	left := d.closeBlocks(column, dash)
 	n := len(d.levels)
-	for ; n > 0 && d.levels[n-1].column > column; n-- {
-		left = d.levels[n-1]
-	}
-	if n > 1 && d.levels[n-1].column == column && d.levels[n-1].dash && !dash && d.levels[n-2].column == column {
-		n-- // a list that was as far in as its key
-	}
-	d.levels = d.levels[:n]
-	if n > 4*MaxDepth { // nobody's
+	if n > 4*MaxDepth { // no file of ours is nested as deep
 		d.lost = true
 		return
 	}
@@ -38,6 +31,21 @@ func (d *diagnosis) place(column int, dash bool) {
 	default:
 		d.misplaced(column, dash, *top, left)
 	}
+}
+
+// closeBlocks ends the blocks that are further in than an entry that begins at column, and returns the last of them: the
+// zero level where none ends.
+func (d *diagnosis) closeBlocks(column int, dash bool) (left level) {
+	n := len(d.levels)
+	for ; n > 0 && d.levels[n-1].column > column; n-- {
+		left = d.levels[n-1]
+	}
+	// A list may begin in the same column as its key: the next key of that column ends the list.
+	if n > 1 && d.levels[n-1].column == column && d.levels[n-1].dash && !dash && d.levels[n-2].column == column {
+		n--
+	}
+	d.levels = d.levels[:n]
+	return left
 }
 
 // misplaced is an entry that fits neither the block that it stands in nor the one that has ended above it.
@@ -78,20 +86,20 @@ func (d *diagnosis) value(l []rune, i int) {
 	if n := len(d.levels); n > 0 {
 		d.levels[n-1].open = false
 	}
-	switch r := l[i]; {
-	case r == '|' || r == '>':
+	switch r := l[i]; r {
+	case '|', '>':
 		d.block = 1
 		if n := len(d.levels); n > 0 {
 			d.block = d.levels[n-1].column + 1
 		}
-	case r == '&' || r == '!':
+	case '&', '!':
 		d.lost = true
-	case r == '{' || r == '[':
+	case '{', '[':
 		d.flow(l, i)
-	case r == '"' || r == '\'':
+	case '"', '\'':
 		d.open(l, i)
 		d.quoted(l, i+1)
-	case r == '@' || r == '`' || r == '%':
+	case '@', '`', '%':
 		d.here(i, "put the value in quotes", "%c begins no value", r)
 	default:
 		d.plain = true
@@ -104,7 +112,7 @@ func (d *diagnosis) words(l []rune, i int) {
 	from := i
 	for ; i < len(l); i++ {
 		switch {
-		case l[i] == '#' && i > 0 && (l[i-1] == ' ' || l[i-1] == '\t'):
+		case l[i] == '#' && i > 0 && isBlank(l[i-1]):
 			return
 		case l[i] == ':' && ends(l, i+1):
 			d.colon(l, from, i)
@@ -199,9 +207,7 @@ func (d *diagnosis) quoted(l []rune, i int) {
 
 // behind reads what stands behind a quotation.
 func (d *diagnosis) behind(l []rune, i int, quote rune) {
-	for i < len(l) && (l[i] == ' ' || l[i] == '\t') {
-		i++
-	}
+	i = skipBlanks(l, i)
 	switch {
 	case i >= len(l) || l[i] == '#' && l[i-1] == ' ':
 	case len(d.brackets) > 0 && strings.ContainsRune(",:]}", l[i]):
@@ -221,30 +227,28 @@ func (d *diagnosis) behind(l []rune, i int, quote rune) {
 // flow reads what stands in brackets, from place i; an opening bracket may stand there.
 func (d *diagnosis) flow(l []rune, i int) {
 	for i < len(l) && d.found == nil {
-		switch r := l[i]; {
-		case r == ' ' || r == '\t':
-			i++
-		case r == '#' && (i == 0 || l[i-1] == ' ' || l[i-1] == '\t'):
+		if l[i] == '#' && (i == 0 || isBlank(l[i-1])) { // a comment
 			return
-		case r == '{' || r == '[':
+		}
+		switch r := l[i]; r {
+		case ' ', '\t':
+			i++
+		case '{', '[':
 			d.brackets = append(d.brackets, bracket{rune: r, line: d.at, column: i + 1, indent: d.indent(l)})
 			i++
-		case r == '}' || r == ']':
+		case '}', ']':
 			if i++; !d.close(l, i-1) {
 				return
 			}
-		case r == '"' || r == '\'':
+		case '"', '\'':
 			d.open(l, i)
-			d.quoted(l, i+1) // which comes back here
+			d.quoted(l, i+1) // behind reads on with flow
 			return
-		case r == '&' || r == '!' || r == '?':
+		case '&', '!', '?':
 			d.lost = true
 			return
-		case r == ',':
-			d.brackets[len(d.brackets)-1].colon = false
-			i++
-		case r == ':':
-			d.brackets[len(d.brackets)-1].colon = true
+		case ',', ':':
+			d.brackets[len(d.brackets)-1].colon = r == ':'
 			i++
 		default:
 			i = d.flowWords(l, i)
@@ -257,7 +261,7 @@ func (d *diagnosis) flowWords(l []rune, i int) int {
 	from, top := i, &d.brackets[len(d.brackets)-1]
 	for ; i < len(l) && !strings.ContainsRune(",[]{}", l[i]); i++ {
 		switch {
-		case l[i] == '#' && (l[i-1] == ' ' || l[i-1] == '\t'):
+		case l[i] == '#' && isBlank(l[i-1]):
 			return len(l)
 		case l[i] == ':' && (ends(l, i+1) || strings.ContainsRune(",[]{}", l[i+1])):
 			if top.colon {
@@ -286,8 +290,7 @@ func (d *diagnosis) close(l []rune, i int) bool {
 	if n > 1 {
 		return true
 	}
-	for i++; i < len(l) && (l[i] == ' ' || l[i] == '\t'); i++ {
-	}
+	i = skipBlanks(l, i+1)
 	switch {
 	case i >= len(l) || l[i] == '#' || l[i] == ':':
 	case l[i] == '}' || l[i] == ']':

@@ -33,7 +33,8 @@ func (i *issuing) declare(fs *flag.FlagSet) {
 	fs.StringVar(&i.key, "key", "", "the issuer's key (badge keygen); an RSA key signs a VC-JWT with RS256")
 	fs.StringVar(&i.policy, "policy", "", "a policy.yaml that names the badge")
 	fs.StringVar(&i.badge, "badge", "", "with a policy: the badge, as the policy names it")
-	fs.StringVar(&i.draft.IssuerID, "issuer", "", "the issuer's id: a did:web or an https address; default: the policy's, or the key's did:key")
+	fs.StringVar(&i.draft.IssuerID, "issuer", "",
+		"the issuer's id: a did:web or an https address; default: the policy's, or the key's did:key")
 	fs.StringVar(&i.issuerName, "issuer-name", "", "the issuer's name; default: as in the policy")
 	fs.StringVar(&i.draft.Achievement.ID, "achievement", "", "without a policy: the achievement's id (a URL)")
 	fs.StringVar(&i.draft.Achievement.Name, "name", "", "without a policy: the badge's name")
@@ -45,8 +46,11 @@ func (i *issuing) declare(fs *flag.FlagSet) {
 	fs.StringVar(&i.until, "until", "", "valid until (RFC 3339), or how long, as in 365d; default: no end")
 	fs.StringVar(&i.draft.Status, "status", "", "the URL of the issuer's 1EdTech revocation list")
 	i.place.declare(fs)
-	fs.StringVar(&i.members, "members", "", "a site's directory: issue to members of its members.yaml, under its policy; with --all-who")
-	fs.Func("all-who", "with --members: all, hold:BADGE or lack:BADGE; may be repeated, and all must hold. Who has the badge already is passed over", i.choose)
+	fs.StringVar(&i.members, "members", "",
+		"a site's directory: issue to members of its members.yaml, under its policy; with --all-who")
+	fs.Func("all-who",
+		"with --members: all, hold:BADGE or lack:BADGE; may be repeated, and all must hold. Who has the badge already "+
+			"is passed over", i.choose)
 	fs.StringVar(&i.draft.ID, "id", "", "the badge's id; default: a fresh urn:uuid")
 	fs.StringVar(&i.evidence, "evidence", "", "an evidence file (evidence export) that the badge is earned by")
 	fs.StringVar(&i.hub, "hub", "", "with --evidence: the hub.yaml whose hub and machines signed it")
@@ -54,7 +58,8 @@ func (i *issuing) declare(fs *flag.FlagSet) {
 	fs.StringVar(&i.form, "form", "", "json (eddsa-rdfc-2022) or jwt (VC-JWT); default: json, and jwt with an RSA key")
 	fs.BoolVar(&i.jwt, "jwt", false, "the same as --form jwt")
 	fs.BoolVar(&i.draft.HeaderKey, "header-key", false, "the JWT's header holds the public key too, as some wallets want")
-	fs.StringVar(&i.out, "o", "", "the file; default: standard output. With --members: the folder; default: the site's badges/")
+	fs.StringVar(&i.out, "o", "",
+		"the file; default: standard output. With --members: the folder; default: the site's badges/")
 	fs.BoolVar(&i.force, "force", false, "write over a file that exists")
 }
 
@@ -114,7 +119,11 @@ func (i *issuing) complete() error {
 	if err := i.consistent(); err != nil {
 		return err
 	}
-	needs := []need{{"--key", i.key != ""}, {"--recipient", i.members != "" || i.draft.Email != "" || i.draft.Subject != ""}, {"--criteria", strings.TrimSpace(a.Criteria) != ""}}
+	needs := []need{
+		{"--key", i.key != ""},
+		{"--recipient", i.members != "" || i.draft.Email != "" || i.draft.Subject != ""},
+		{"--criteria", strings.TrimSpace(a.Criteria) != ""},
+	}
 	if i.members != "" {
 		needs = append(needs, need{"--all-who", len(i.who) > 0})
 	}
@@ -126,7 +135,9 @@ func (i *issuing) complete() error {
 		needs = append(needs, need{"--achievement", a.ID != ""}, need{"--name", a.Name != ""})
 	}
 	needs = append(needs, need{"--hub", i.evidence == "" || i.hub != ""})
-	return missing("--recipient may be a --subject; --policy with --badge names the achievement; portillon badge keygen makes a key", needs...)
+	return missing(
+		"--recipient may be a --subject; --policy with --badge names the achievement; portillon badge keygen makes a key",
+		needs...)
 }
 
 // consistent refuses flags that contradict each other.
@@ -202,7 +213,8 @@ func (i *issuing) named(k *openbadge.Key) error {
 	}
 	is, _ := p.Issuer(b.Issuer)
 	if !pinned(is.Keys, k) {
-		return wrong("the key %s is none of the keys of the issuer %s in %s", k.Name(), is.ID, i.policy).hinted("a badge that it signs would count nowhere")
+		return wrong("the key %s is none of the keys of the issuer %s in %s", k.Name(), is.ID, i.policy).
+			hinted("a badge that it signs would count nowhere")
 	}
 	if i.draft.IssuerID != "" && i.draft.IssuerID != is.Profile {
 		return wrong("--issuer: the policy knows the issuer %s as %s", is.ID, is.Profile)
@@ -220,7 +232,8 @@ func (i *issuing) named(k *openbadge.Key) error {
 // asked here.
 func pinned(keys []string, k *openbadge.Key) bool {
 	return slices.ContainsFunc(keys, func(s string) bool {
-		return s == k.Name() || s == k.DID() && s != "" || strings.HasPrefix(s, "did:web:") || strings.HasPrefix(s, "https://")
+		return s == k.Name() || s == k.DID() && s != "" || strings.HasPrefix(s, "did:web:") ||
+			strings.HasPrefix(s, "https://")
 	})
 }
 
@@ -262,7 +275,9 @@ func (i *issuing) earnedBy(id policy.MemberID) error {
 	path := filepath.Join(filepath.Dir(i.policy), "members.yaml")
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return (&failure{code: 3, err: fmt.Errorf("it cannot be said whose evidence this is: %s is not there", path)}).hinted("--policy names a site's policy.yaml; members.yaml stands beside it")
+		return (&failure{code: 3, err: fmt.Errorf("it cannot be said whose evidence this is: %s is not there", path)}).hinted(
+			"--policy names a site's policy.yaml; members.yaml stands beside it",
+		)
 	}
 	members, err := site.ParseMembers(path, data)
 	if err != nil {
@@ -298,7 +313,15 @@ func evidenceOf(f evidence.File, p evidence.Progress) []openbadge.Evidence {
 		if c.What.Note != "" {
 			narrative += ": " + c.What.Note
 		}
-		out = append(out, openbadge.Evidence{ID: fmt.Sprintf("urn:portillon:%s:%s:%d", f.Site, r.Machine, r.Seq), Name: c.What.What, Narrative: narrative, Genre: "maintenance"})
+		out = append(
+			out,
+			openbadge.Evidence{
+				ID:        fmt.Sprintf("urn:portillon:%s:%s:%d", f.Site, r.Machine, r.Seq),
+				Name:      c.What.What,
+				Narrative: narrative,
+				Genre:     "maintenance",
+			},
+		)
 	}
 	return out
 }

@@ -21,7 +21,8 @@ func badgeKeygen(_ context.Context, w stdio, args []string) error {
 	}); err != nil {
 		return err
 	}
-	if err := missing("-o issuer.key; --document did.json goes with --did-web", need{"-o", out != ""}, need{"--document", web == "" || document != ""}); err != nil {
+	if err := missing("-o issuer.key; --document did.json goes with --did-web", need{"-o", out != ""},
+		need{"--document", web == "" || document != ""}); err != nil {
 		return err
 	}
 	did, address, err := webDID(web)
@@ -97,7 +98,8 @@ func badgePublish(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := missing("--issuer did:web:lab.example --key issuer.key", need{"--key", len(keys) > 0}, need{"--issuer", issuer != ""}); err != nil {
+	if err := missing("--issuer did:web:lab.example --key issuer.key", need{"--key", len(keys) > 0},
+		need{"--issuer", issuer != ""}); err != nil {
 		return err
 	}
 	if form == "" {

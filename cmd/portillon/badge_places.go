@@ -40,10 +40,12 @@ type place struct {
 }
 
 func (p *place) declare(fs *flag.FlagSet) {
-	fs.StringVar(&p.list, "status-list", "", "the issuer's status list: a file (badge status-list), in which the badge gets a place that FILE.places remembers; "+
-		"or a URL; default with --policy: status/ISSUER.json beside the policy, which is made where it is missing")
+	fs.StringVar(&p.list, "status-list", "",
+		"the issuer's status list: a file (badge status-list), in which the badge gets a place that FILE.places remembers; "+
+			"or a URL; default with --policy: status/ISSUER.json beside the policy, which is made where it is missing")
 	fs.IntVar(&p.index, "status-index", -1, "with --status-list: the place; default: one of those that are free")
-	fs.StringVar(&p.url, "status-url", "", "where the list will stand, if it is made now; default: /status/ISSUER at the issuer's or the badges' host")
+	fs.StringVar(&p.url, "status-url", "",
+		"where the list will stand, if it is made now; default: /status/ISSUER at the issuer's or the badges' host")
 	fs.BoolVar(&p.none, "no-status", false, "issue a badge without a status list, which can never be revoked")
 }
 
@@ -80,7 +82,8 @@ func (p *place) byPolicy(policyFile string, is *policy.Issuer, achievement strin
 			return nil
 		}
 	}
-	return wrong("the first %d lists of %s are full, or another key's", maxLists, is.ID).hinted("--status-list names another")
+	return wrong("the first %d lists of %s are full, or another key's", maxLists, is.ID).
+		hinted("--status-list names another")
 }
 
 // make signs the list that does not exist yet. It is written with its first badge.
@@ -88,11 +91,19 @@ func (p *place) make(is *policy.Issuer, achievement, name string, k *openbadge.K
 	at := p.url
 	if at == "" {
 		if at = statusURL(name, is.Profile, achievement); at == "" {
-			return wrong("--status-url is missing: neither the issuer's id nor the achievement's names a host at which its status list could stand").
+			return wrong(
+				"--status-url is missing: neither the issuer's id nor the achievement's names a host at which its status list "+
+					"could stand",
+			).
 				hinted("--status-url https://lab.example/status/%s, or --no-status for a badge that can never be revoked", name)
 		}
 	}
-	p.draft = openbadge.StatusListDraft{ID: at, IssuerID: is.Profile, Purpose: "revocation", Size: openbadge.MinStatusEntries}
+	p.draft = openbadge.StatusListDraft{
+		ID:       at,
+		IssuerID: is.Profile,
+		Purpose:  "revocation",
+		Size:     openbadge.MinStatusEntries,
+	}
 	begins := ""
 	if !p.since.IsZero() && p.since.Before(time.Now()) {
 		begins = p.since.UTC().Format(time.RFC3339)
@@ -108,7 +119,8 @@ func statusURL(name string, ids ...string) string {
 			host, _, _ := strings.Cut(rest, ":")
 			id = "https://" + strings.NewReplacer("%3A", ":", "%3a", ":").Replace(host)
 		}
-		if u, err := url.Parse(id); err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil {
+		if u, err := url.Parse(id); err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" &&
+			u.User == nil {
 			return "https://" + u.Host + "/status/" + name
 		}
 	}
@@ -158,8 +170,9 @@ func (p *place) write(w stdio) error {
 	if err := wire.WriteFile(p.list, p.fresh, 0o644); err != nil {
 		return err
 	}
-	fmt.Fprintf(w.err, "portillon: made the status list %s: badge revoke takes badges back in it, bundle build carries it; for others, publish it at %s\n",
-		p.list, p.draft.ID)
+	fmt.Fprintf(w.err,
+		"portillon: made the status list %s: badge revoke takes badges back in it, bundle build carries it; for others, "+
+			"publish it at %s\n", p.list, p.draft.ID)
 	p.fresh = nil
 	return nil
 }
@@ -249,7 +262,8 @@ func eachBadge(dir string, do func(*openbadge.Badge)) error {
 	}
 	for _, f := range files {
 		i, err := f.Info()
-		if err != nil || !i.Mode().IsRegular() || i.Size() > bake.MaxBytes || !slices.Contains([]string{".json", ".jwt", ".png", ".svg"}, filepath.Ext(f.Name())) {
+		if err != nil || !i.Mode().IsRegular() || i.Size() > bake.MaxBytes ||
+			!slices.Contains([]string{".json", ".jwt", ".png", ".svg"}, filepath.Ext(f.Name())) {
 			continue
 		}
 		data, err := os.ReadFile(filepath.Join(dir, f.Name()))
@@ -287,5 +301,6 @@ func pinOf(k *openbadge.Key) string {
 
 // warnOfNoStatus says what a badge without a status list cannot do.
 func (w stdio) warnOfNoStatus() {
-	fmt.Fprintln(w.err, "portillon: warning: without a status list this badge can never be revoked: it counts until it ends")
+	fmt.Fprintln(w.err,
+		"portillon: warning: without a status list this badge can never be revoked: it counts until it ends")
 }

@@ -53,6 +53,9 @@ type page struct {
 	at   time.Time
 }
 
+// labelWidth is that of the widest label, in runes: modèle de badge.
+const labelWidth = 15
+
 // line prints a label and a text. A long text goes on below itself.
 func (p page) line(fr, en, text string) {
 	if text = strings.TrimSpace(plain(text)); text == "" {
@@ -63,7 +66,7 @@ func (p page) line(fr, en, text string) {
 		if i > 0 {
 			label = ""
 		}
-		fmt.Fprintf(p.out, "%s%s %s\n", label, strings.Repeat(" ", max(0, 13-len([]rune(label)))), part)
+		fmt.Fprintf(p.out, "%s%s %s\n", label, strings.Repeat(" ", max(0, labelWidth-len([]rune(label)))), part)
 	}
 }
 
@@ -105,9 +108,9 @@ func (p page) badge(v openbadge.Verdict) {
 		p.line("statut", "status", p.status(e))
 		p.line("", "", e.List)
 	}
-	p.line("classe", "achievement", b.AchievementID)
+	p.line("modèle de badge", "achievement", b.AchievementID)
 	p.line("numéro", "id", b.ID)
-	p.line("forme", "form", p.form(v))
+	p.line("format", "format", p.form(v))
 }
 
 // joined puts together what is there.
@@ -131,7 +134,7 @@ func (p page) dates(b *openbadge.Badge) {
 	}
 	p.line("depuis", "from", from)
 	if b.ValidUntil.IsZero() {
-		p.line("jusqu’au", "until", say(p.lang, "sans fin", "no end"))
+		p.line("valable", "until", say(p.lang, "sans date de fin", "no end date"))
 		return
 	}
 	p.line("jusqu’au", "until", day(p.lang, b.ValidUntil)+p.left(b.ValidUntil))

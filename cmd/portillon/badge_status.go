@@ -36,14 +36,16 @@ func badgeStatusList(_ context.Context, w stdio, args []string) error {
 		fs.StringVar(&d.IssuerID, "issuer", "", "the issuer's id, as in the badges; default: the key's did:key")
 		fs.StringVar(&d.Purpose, "purpose", "revocation", "revocation, or suspension")
 		fs.IntVar(&d.Size, "size", openbadge.MinStatusEntries, "places in the list")
-		spanFlag(fs, &life, "life", 0, "how long the list is good, as in 30d: sign it anew before (badge revoke --renew); default: no end")
+		spanFlag(fs, &life, "life", 0,
+			"how long the list is good, as in 30d: sign it anew before (badge revoke --renew); default: no end")
 		spanFlag(fs, &d.TTL, "ttl", 0, "how long others may keep it, as in 12h; default: not said")
 		fs.StringVar(&at, "at", "", "the time of issue (RFC 3339); default: now")
 		fs.StringVar(&out, "o", "", "the file")
 	}); err != nil {
 		return err
 	}
-	if err := missing("--key issuer.key --id https://lab.example/status/1 -o status-1.json", need{"--key", key != ""}, need{"--id", d.ID != ""}, need{"-o", out != ""}); err != nil {
+	if err := missing("--key issuer.key --id https://lab.example/status/1 -o status-1.json", need{"--key", key != ""},
+		need{"--id", d.ID != ""}, need{"-o", out != ""}); err != nil {
 		return err
 	}
 	k, err := readIssuerKey(key)
@@ -82,7 +84,8 @@ type revoking struct {
 
 func (r *revoking) declare(fs *flag.FlagSet) {
 	fs.StringVar(&r.key, "key", "", "the key that signed the list")
-	fs.Func("badge", "the badge, a file, which says its place; may be repeated", func(s string) error { r.badges = append(r.badges, s); return nil })
+	fs.Func("badge", "the badge, a file, which says its place; may be repeated",
+		func(s string) error { r.badges = append(r.badges, s); return nil })
 	fs.Func("index", "the place; may be repeated", func(s string) error {
 		n, err := strconv.Atoi(s)
 		r.indices = append(r.indices, n)
@@ -101,7 +104,8 @@ func badgeRevoke(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := missing("--badge FILE, or --index N; --renew changes nothing but the dates", need{"--key", r.key != ""}, need{"--badge", r.renew || len(r.badges)+len(r.indices) > 0}); err != nil {
+	if err := missing("--badge FILE, or --index N; --renew changes nothing but the dates", need{"--key", r.key != ""},
+		need{"--badge", r.renew || len(r.badges)+len(r.indices) > 0}); err != nil {
 		return err
 	}
 	k, err := readIssuerKey(r.key)
@@ -156,7 +160,8 @@ func (r *revoking) find(list string, d openbadge.StatusListDraft, k *openbadge.K
 			index = own
 		}
 		if index < 0 {
-			return wrong("%s does not know the badge %s, and this key has not signed a badge with a place in %s", placesOf(list), v.Badge.ID, d.ID).
+			return wrong("%s does not know the badge %s, and this key has not signed a badge with a place in %s", placesOf(list),
+				v.Badge.ID, d.ID).
 				hinted("--index names its place")
 		}
 		r.indices = append(r.indices, index)

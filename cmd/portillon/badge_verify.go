@@ -25,12 +25,16 @@ type verifying struct {
 
 func (x *verifying) declare(fs *flag.FlagSet) {
 	fs.StringVar(&x.trust, "trust", "", "any YAML with issuers: (a policy.yaml does)")
-	fs.StringVar(&x.status, "status", "", "a folder with the issuers' status lists; default: status/ beside the trust file, where it is")
-	fs.StringVar(&x.documents, "documents", "", "a folder with what stands on the web: DID documents, profiles, hosted badges; default: documents/ beside the trust file, where it is")
+	fs.StringVar(&x.status, "status", "",
+		"a folder with the issuers' status lists; default: status/ beside the trust file, where it is")
+	fs.StringVar(&x.documents, "documents", "",
+		"a folder with what stands on the web: DID documents, profiles, hosted badges; default: documents/ beside the "+
+			"trust file, where it is")
 	fs.BoolVar(&x.online, "online", false, "ask the web for what no folder is named for")
 	fs.StringVar(&x.at, "at", "", "the time (RFC 3339); default: now")
 	fs.StringVar(&x.recipient, "recipient", "", "the e-mail address or id that the badge must be for")
-	fs.BoolVar(&x.short, "allow-short-lists", false, "take status lists of fewer than 131072 entries, as some platforms publish")
+	fs.BoolVar(&x.short, "allow-short-lists", false,
+		"take status lists of fewer than 131072 entries, as some platforms publish")
 	fs.BoolVar(&x.strict, "strict", false, "refuse a badge that lacks what Open Badges 3.0 requires; default: warn of it")
 	fs.BoolVar(&x.checks, "checks", false, "print every check and its outcome")
 	fs.BoolVar(&x.checks, "v", false, "the same as --checks")
@@ -148,7 +152,8 @@ func (x *verifying) print(w stdio, v openbadge.Verdict, at time.Time) {
 	}
 	if !x.strict { // else they are the reasons
 		for _, n := range v.Warnings {
-			fmt.Fprintf(w.out, "  %s: %s: %s (%s)\n", say(l, "avertissement", "warning"), n.Code, say(l, n.FR, n.EN), plain(n.Path))
+			fmt.Fprintf(w.out, "  %s: %s: %s (%s)\n", say(l, "avertissement", "warning"), n.Code, say(l, n.FR, n.EN),
+				plain(n.Path))
 		}
 	}
 	if x.checks {
@@ -174,7 +179,8 @@ func stateWord(l policy.Language, s openbadge.State) string {
 
 func readTrust(path string) ([]openbadge.Issuer, error) {
 	if path == "" {
-		return nil, wrong("--trust is missing").hinted("a signature proves nothing about who: name the file that says whose keys count")
+		return nil, wrong("--trust is missing").
+			hinted("a signature proves nothing about who: name the file that says whose keys count")
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {

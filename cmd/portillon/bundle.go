@@ -31,8 +31,9 @@ func bundleKeygen(_ context.Context, w stdio, args []string) error {
 	var out, name, kind string
 	rest, err := flags(w, "bundle keygen", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&out, "o", "", "the file for the signing key (mode 0600)")
-		fs.StringVar(&kind, "kind", "site", "what the key is for: site, policy or hub (where they are not the site's key) or machine; a "+
-			"machine is named as MACHINE.SITE")
+		fs.StringVar(&kind, "kind", "site",
+			"what the key is for: site, policy or hub (where they are not the site's key) or machine; a "+
+				"machine is named as MACHINE.SITE")
 		fs.StringVar(&name, "name", "", "what the key is called; default: portillon:KIND:SITE, which says its kind")
 	})
 	if err != nil {
@@ -90,7 +91,8 @@ func readSigner(path string, kind keykind.Kind) (note.Signer, error) {
 // readCardKey reads the site's card key: at least 16 bytes in hexadecimal.
 func readCardKey(path string) ([]byte, error) {
 	if path == "" {
-		return nil, wrong("--card-key is missing").hinted("the site's key for card numbers, the same file as on its machines; `openssl rand -hex 32` makes one")
+		return nil, wrong("--card-key is missing").
+			hinted("the site's key for card numbers, the same file as on its machines; `openssl rand -hex 32` makes one")
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -185,7 +187,8 @@ func (w stdio) bundle(dir, out string, o site.Order, strict bool, checks func(*s
 	if err := wire.WriteFile(out, file.Bytes(), 0o600); err != nil {
 		return err
 	}
-	fmt.Fprintf(w.out, "%s: site %s, version %d, %d members, %d badges\n", out, b.Manifest.Site, b.Manifest.Version, b.Members, b.Counted)
+	fmt.Fprintf(w.out, "%s: site %s, version %d, %d members, %d badges\n", out, b.Manifest.Site, b.Manifest.Version,
+		b.Members, b.Counted)
 	fmt.Fprintf(w.out, "signed by %s, card key with the check value %s\n", o.Signer.Name(), b.Manifest.CardCheck)
 	if b.Policy.Number > 0 {
 		fmt.Fprintln(w.out, policyWords(b.Policy, wire.PolicyKeyName(b.Manifest.SignedPolicy)))
@@ -204,7 +207,8 @@ func keptPromises(p *policy.Policy, dir string, at time.Time) error {
 		}
 	}
 	if failed > 0 {
-		return no("%s: %d of the policy's examples and rules under never: do not hold", dir, failed).hinted("portillon policy test %s says which", filepath.Join(dir, "policy.yaml"))
+		return no("%s: %d of the policy's examples and rules under never: do not hold", dir, failed).
+			hinted("portillon policy test %s says which", filepath.Join(dir, "policy.yaml"))
 	}
 	return nil
 }
@@ -248,7 +252,8 @@ func siteTime(name, given string, zone *time.Location, absent time.Time) (time.T
 	}
 	t, err := timeFlag(name, given, absent)
 	if err != nil {
-		return t, wrong("%s: %q is not a time", name, given).hinted("2026-11-23T10:00 at the site, or with its offset: 2026-11-23T10:00:00+01:00")
+		return t, wrong("%s: %q is not a time", name, given).
+			hinted("2026-11-23T10:00 at the site, or with its offset: 2026-11-23T10:00:00+01:00")
 	}
 	return t, nil
 }
@@ -279,7 +284,8 @@ func bundleVerify(_ context.Context, w stdio, args []string) error {
 	var pub, cardKey, policyPub string
 	var asJSON bool
 	rest, err := flags(w, "bundle verify", args, 1, func(fs *flag.FlagSet) {
-		fs.StringVar(&cardKey, "card-key", "", "also compare the site's key for card numbers with the one that the bundle was built with")
+		fs.StringVar(&cardKey, "card-key", "",
+			"also compare the site's key for card numbers with the one that the bundle was built with")
 		fs.StringVar(&pub, "pub", "", "the verifier key that bundle keygen printed")
 		fs.StringVar(&policyPub, "policy-pub", "", "the policy key's, where machines pin one apart")
 		fs.BoolVar(&asJSON, "json", false, "print the verdict as JSON")
@@ -291,7 +297,9 @@ func bundleVerify(_ context.Context, w stdio, args []string) error {
 		return wrong("--pub is missing").hinted("the line that bundle keygen printed: portillon:site:SITE+…")
 	}
 	if strings.HasPrefix(pub, "PRIVATE+KEY+") && keykind.Look(pub) == (keykind.Found{}) {
-		return wrong("--pub: this is the private half of a key").hinted("the public half is the line that bundle keygen printed; whoever saw this line should not sign bundles with it")
+		return wrong("--pub: this is the private half of a key").
+			hinted("the public half is the line that bundle keygen printed; whoever saw this line should not sign bundles " +
+				"with it")
 	}
 	kind := keykind.Site
 	if policyPub != "" {
@@ -330,7 +338,8 @@ func bundleVerify(_ context.Context, w stdio, args []string) error {
 	} else if r != nil {
 		fmt.Fprintf(w.out, "invalid: %s\n", r)
 	} else {
-		fmt.Fprintf(w.out, "valid: site %s, version %d, %d chunks%s\n", m.Site, m.Version, len(m.Chunks), cardCheckOf(*m, ", card key with the check value "))
+		fmt.Fprintf(w.out, "valid: site %s, version %d, %d chunks%s\n", m.Site, m.Version, len(m.Chunks),
+			cardCheckOf(*m, ", card key with the check value "))
 		if words != "" {
 			fmt.Fprintln(w.out, words)
 		}
@@ -372,7 +381,8 @@ func bundleShow(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return wrong("%s: %w", filepath.Base(rest[0]), err)
 	}
-	fmt.Fprintf(w.out, "site      %s\nversion   %d\nissued    %s\nexpires   %s\n", m.Site, m.Version, m.Issued.Format(time.RFC3339), m.Expires.Format(time.RFC3339))
+	fmt.Fprintf(w.out, "site      %s\nversion   %d\nissued    %s\nexpires   %s\n", m.Site, m.Version,
+		m.Issued.Format(time.RFC3339), m.Expires.Format(time.RFC3339))
 	for _, line := range strings.Split(text, "\n") {
 		if name, ok := strings.CutPrefix(line, "— "); ok && !strings.HasPrefix(name, "card."+string(m.Site)+" ") {
 			fmt.Fprintf(w.out, "signed by %s (not verified: portillon bundle verify)\n", strings.Fields(name + " ?")[0])
@@ -383,7 +393,8 @@ func bundleShow(_ context.Context, w stdio, args []string) error {
 	} else if words != "" {
 		fmt.Fprintf(w.out, "policy    %s\n", strings.TrimPrefix(words, "policy "))
 	}
-	fmt.Fprint(w.out, cardCheckOf(m, "card key  check value "), pick(m.CardCheck == "", "card key  no check value: an older program built it\n", "\n"))
+	fmt.Fprint(w.out, cardCheckOf(m, "card key  check value "),
+		pick(m.CardCheck == "", "card key  no check value: an older program built it\n", "\n"))
 	for _, c := range m.Chunks {
 		fmt.Fprintf(w.out, "%9d  %s  %s\n", c.Size, c.SHA256[:16], c.Name)
 	}

@@ -22,13 +22,15 @@ import (
 func keyName(id, kind, name string) (string, error) {
 	k, ok := keykind.NoteKind(kind)
 	if !ok {
-		return "", wrong("--kind: %q is no kind of a signing key", kind).hinted("site, policy, hub or machine; an issuer's key: portillon badge " +
-			"keygen; the AES key of cards: portillon card keygen; the card key: openssl rand -hex 32")
+		return "", wrong("--kind: %q is no kind of a signing key", kind).
+			hinted("site, policy, hub or machine; an issuer's key: portillon badge " +
+				"keygen; the AES key of cards: portillon card keygen; the card key: openssl rand -hex 32")
 	}
 	if name == "" {
 		made, err := keykind.Name(k, id)
 		if err != nil && k != keykind.Machine {
-			return "", wrong("%q is no site's id", id).hinted("as policy.yaml has it under site: lower-case letters, digits and hyphens")
+			return "", wrong("%q is no site's id", id).
+				hinted("as policy.yaml has it under site: lower-case letters, digits and hyphens")
 		}
 		if err != nil {
 			return "", wrong("%w", err).hinted("portillon bundle keygen laser.biklab --kind machine -o laser.key")
@@ -36,7 +38,8 @@ func keyName(id, kind, name string) (string, error) {
 		return made, nil
 	}
 	if !slug.MatchString(id) {
-		return "", wrong("%q is no site's id", id).hinted("as policy.yaml has it under site: lower-case letters, digits and hyphens")
+		return "", wrong("%q is no site's id", id).
+			hinted("as policy.yaml has it under site: lower-case letters, digits and hyphens")
 	}
 	if strings.ContainsAny(name, "+ \t\n") {
 		return "", wrong("%q is not a key's name", name).hinted("no spaces, no plus")
@@ -82,7 +85,8 @@ func checkedSigner(path, hubFile string, kind keykind.Kind) func(*site.Site) err
 		}
 		if m, ok := strings.CutSuffix(keykind.NameOf(public), "."+id); ok {
 			if _, known := s.Policy.Machine(policy.MachineID(m)); known {
-				return wrong("--key: %s: %q is the name of the key of the machine %s, want the site key, as %q", path, keykind.NameOf(public), m, want).
+				return wrong("--key: %s: %q is the name of the key of the machine %s, want the site key, as %q", path,
+					keykind.NameOf(public), m, want).
 					hinted("no machine takes a bundle that is not signed by the key under bundle: in its file")
 			}
 		}
@@ -138,8 +142,9 @@ func sameKeys(out string, o site.Order) error {
 		return wrong("--key: the bundle %s is signed by %s, this key is %s", out, by, this).hinted(hint)
 	}
 	if err := wire.CheckCardKey(m, o.CardKey); err != nil {
-		return wrong("--card-key: the bundle %s was built with the card key with the check value %s, this one has %s", out, m.CardCheck,
-			keykind.CheckValue(o.CardKey)).hinted(hint)
+		return wrong("--card-key: the bundle %s was built with the card key with the check value %s, this one has %s", out,
+			m.CardCheck, keykind.CheckValue(o.CardKey)).
+			hinted(hint)
 	}
 	return nil
 }

@@ -35,7 +35,8 @@ func openTalker(spec string) (talker, error) {
 	}
 	port, ok := strings.CutPrefix(spec, "pn532:")
 	if !ok || port == "" {
-		return nil, wrong("--reader: %q is no reader that speaks to cards", spec).hinted("pn532:/dev/ttyUSB0, pn532:i2c:/dev/i2c-1, pn532:spi:/dev/spidev0.0 or pcsc:NAME")
+		return nil, wrong("--reader: %q is no reader that speaks to cards", spec).
+			hinted("pn532:/dev/ttyUSB0, pn532:i2c:/dev/i2c-1, pn532:spi:/dev/spidev0.0 or pcsc:NAME")
 	}
 	if !strings.Contains(port, ":") {
 		port = "serial:" + port
@@ -96,7 +97,8 @@ func cardPersonalise(ctx context.Context, w stdio, args []string) error {
 	var x carding
 	if _, err := flags(w, "card personalise", args, 0, func(fs *flag.FlagSet) {
 		x.declare(fs)
-		fs.StringVar(&x.old, "old-key", "", "the AES key that all of the card's keys are now; default: the factory's, which is zero")
+		fs.StringVar(&x.old, "old-key", "",
+			"the AES key that all of the card's keys are now; default: the factory's, which is zero")
 	}); err != nil {
 		return err
 	}
@@ -119,7 +121,8 @@ func cardPersonalise(ctx context.Context, w stdio, args []string) error {
 
 // with reads the key, opens the reader and waits for a card.
 func (x *carding) with(ctx context.Context, w stdio, do func(strong.Site, talker, rfid.UID) error) error {
-	if err := missing("--reader pn532:/dev/ttyUSB0 --key strong.key", need{"--reader", x.reader != ""}, need{"--key", x.key != ""}); err != nil {
+	if err := missing("--reader pn532:/dev/ttyUSB0 --key strong.key", need{"--reader", x.reader != ""},
+		need{"--key", x.key != ""}); err != nil {
 		return err
 	}
 	k, err := readStrongKey(x.key)
@@ -134,7 +137,8 @@ func (x *carding) with(ctx context.Context, w stdio, do func(strong.Site, talker
 		return err
 	}
 	defer t.Close()
-	fmt.Fprintln(w.err, say(*x.lang, "posez la carte sur le lecteur et laissez-l’y", "put the card on the reader and leave it there"))
+	fmt.Fprintln(w.err,
+		say(*x.lang, "posez la carte sur le lecteur et laissez-l’y", "put the card on the reader and leave it there"))
 	u, err := await(ctx, t, x.wait)
 	if err != nil {
 		return &failure{code: 3, err: err}
@@ -197,13 +201,38 @@ type refusal struct {
 
 func refusals() []refusal {
 	return []refusal{
-		{strong.ErrCloned, "cloned-number", "Le numéro affiché n’est pas celui de la carte : il a été copié.", "The number shown is not the card’s own: it was copied."},
+		{
+			strong.ErrCloned,
+			"cloned-number",
+			"Le numéro affiché n’est pas celui de la carte : il a été copié.",
+			"The number shown is not the card’s own: it was copied.",
+		},
 		{strong.ErrWrongKey, "wrong-key", "La carte n’a pas la clé de ce lieu.", "The card does not hold this site’s key."},
-		{strong.ErrLocked, "delayed", "Trop de mauvaises clés : laissez la carte sur le lecteur et recommencez.", "Too many wrong keys: leave the card on the reader and try again."},
-		{strong.ErrForbidden, "forbidden", "La carte est verrouillée par son propriétaire.", "The card is locked by its owner."},
-		{strong.ErrNotStrong, "not-strong", "Cette carte ne sait rien prouver : il faut une NTAG 424 DNA ou une DESFire.", "This card cannot prove anything: it takes an NTAG 424 DNA or a DESFire."},
+		{
+			strong.ErrLocked,
+			"delayed",
+			"Trop de mauvaises clés : laissez la carte sur le lecteur et recommencez.",
+			"Too many wrong keys: leave the card on the reader and try again.",
+		},
+		{
+			strong.ErrForbidden,
+			"forbidden",
+			"La carte est verrouillée par son propriétaire.",
+			"The card is locked by its owner.",
+		},
+		{
+			strong.ErrNotStrong,
+			"not-strong",
+			"Cette carte ne sait rien prouver : il faut une NTAG 424 DNA ou une DESFire.",
+			"This card cannot prove anything: it takes an NTAG 424 DNA or a DESFire.",
+		},
 		{strong.ErrLeft, "left", "La carte est partie trop tôt ; recommencez.", "The card left too early; try again."},
-		{strong.ErrAnswer, "odd-answer", "La réponse ne vient pas de la clé : rejouée, abîmée ou inventée.", "The answer is not one that the key makes: replayed, damaged or made up."},
+		{
+			strong.ErrAnswer,
+			"odd-answer",
+			"La réponse ne vient pas de la clé : rejouée, abîmée ou inventée.",
+			"The answer is not one that the key makes: replayed, damaged or made up.",
+		},
 	}
 }
 
@@ -216,7 +245,8 @@ func (x *carding) answer(r strong.Report, u rfid.UID, err error) cardAnswer {
 		a.Number = u.Hex()
 	}
 	if err == nil {
-		a.said = say(*x.lang, "La carte prouve la clé de ce lieu et son propre numéro.", "The card proves this site's key and its own number.")
+		a.said = say(*x.lang, "La carte prouve la clé de ce lieu et son propre numéro.",
+			"The card proves this site's key and its own number.")
 		return a
 	}
 	a.Verdict, a.Detail, a.exit = "refused", err.Error(), errNo
@@ -230,7 +260,8 @@ func (x *carding) answer(r strong.Report, u rfid.UID, err error) cardAnswer {
 		a.Verdict, a.exit = "unknown", errCannotSay
 	}
 	if r.Factory {
-		a.said += say(*x.lang, " Elle est neuve : portillon card personalise la prépare.", " It is new: portillon card personalise prepares it.")
+		a.said += say(*x.lang, " Elle est neuve : portillon card personalise la prépare.",
+			" It is new: portillon card personalise prepares it.")
 	}
 	return a
 }

@@ -77,7 +77,8 @@ func (d *demo) welcome(w stdio, a net.Addr) {
 
   1. click Léa's card: the laser comes on. Click again: it stops
   2. click Jules: first steps only. The machine waits for a mentor: click Karim
-  3. click Inès (maintainer), then Léa who helps her, then each "Log" once; Inès ends, and they begin again until five count
+  3. click Inès (maintainer), then Léa who helps her, then each "Log" once;
+     Inès ends, and they begin again until five count
   4. issue the badge; from then on Léa may choose "Maintain"
   5. click the unknown card, then open the hub as Olivia, its owner, and give that card to a member
 

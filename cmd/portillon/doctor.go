@@ -29,7 +29,8 @@ func firmwareRender(_ context.Context, w stdio, args []string) error {
 		return (&failure{code: 2, err: err}).hinted("%s", daemoncmd.Samples())
 	}
 	if c.Simulated() {
-		return no("%s: its pins are simulated: there is nothing to render", rest[0]).hinted(`on a Pi: relay: { pin: "gpio:pinctrl-/17" }`)
+		return no("%s: its pins are simulated: there is nothing to render", rest[0]).
+			hinted(`on a Pi: relay: { pin: "gpio:pinctrl-/17" }`)
 	}
 	fmt.Fprint(w.out, c.Fragment(filepath.Base(rest[0])))
 	return nil
@@ -42,8 +43,10 @@ func doctorVerb(ctx context.Context, w stdio, args []string) error {
 	rest, err := flags(w, "doctor", args, 1, func(fs *flag.FlagSet) {
 		fs.BoolVar(&asJSON, "json", false, "print the findings as JSON")
 		fs.BoolVar(&pump, "pump", false, "test the charge pump with stray edges, a level and the heartbeat; some 25 s")
-		fs.BoolVar(&lamp, "yes-lamp", false, "the machine is unplugged and a lamp stands in its place: --pump may close the contactor")
-		fs.StringVar(&hubFile, "hub", "", "a hub.yaml to compare the keys with; default: the one beside MACHINE.yaml, where there is one")
+		fs.BoolVar(&lamp, "yes-lamp", false,
+			"the machine is unplugged and a lamp stands in its place: --pump may close the contactor")
+		fs.StringVar(&hubFile, "hub", "",
+			"a hub.yaml to compare the keys with; default: the one beside MACHINE.yaml, where there is one")
 		lang = langFlag(fs)
 	})
 	if err != nil {
@@ -91,11 +94,12 @@ func untilLineIsLow(ctx context.Context) (_ context.Context, stop func()) {
 }
 
 func printFindings(w stdio, l policy.Language, found []doctor.Finding) {
-	mark := map[doctor.State]string{doctor.Well: say(l, "ok", "well"), doctor.Ill: say(l, "À CORRIGER", "ILL"), doctor.Unknown: "?"}
-	width := 5 // of the marks, in letters
-	if l == policy.French {
-		width = 10
+	mark := map[doctor.State]string{
+		doctor.Well:    "ok",
+		doctor.Ill:     say(l, "À CORRIGER", "TO FIX"),
+		doctor.Unknown: "?",
 	}
+	width := len([]rune(mark[doctor.Ill])) // of the widest mark
 	for _, f := range found {
 		fmt.Fprintf(w.out, "%-*s %-12s %s\n", width, mark[f.State], f.Look, plain(f.Fact.In(l)))
 		if c := f.Cure.In(l); c != "" {

@@ -36,7 +36,8 @@ type enrolling struct {
 }
 
 func (x *enrolling) declare(fs *flag.FlagSet) {
-	fs.StringVar(&x.socket, "socket", "", "ask the machine's daemon beside you: its control socket (machine.yaml: control)")
+	fs.StringVar(&x.socket, "socket", "",
+		"ask the machine's daemon beside you: its control socket (machine.yaml: control)")
 	fs.StringVar(&x.hub, "hub", "", "look into the hub's ledger, on its computer: its hub.yaml. The hub need not run")
 	x.lang = langFlag(fs)
 }
@@ -49,7 +50,8 @@ func (x *enrolling) declareSite(fs *flag.FlagSet) {
 // where says what is missing or too much.
 func (x *enrolling) where() error {
 	if (x.socket == "") == (x.hub == "") {
-		return wrong("one of --hub and --socket is needed").hinted("--hub hub.yaml at the hub, --socket /run/portillon/MACHINE.sock beside the machine")
+		return wrong("one of --hub and --socket is needed").
+			hinted("--hub hub.yaml at the hub, --socket /run/portillon/MACHINE.sock beside the machine")
 	}
 	return nil
 }
@@ -63,7 +65,8 @@ func (x *enrolling) seen(ctx context.Context) ([]seenCard, error) {
 	if err != nil {
 		return nil, err
 	}
-	if x.machine != "" && !slices.ContainsFunc(c.Machines, func(m hub.MachineConfig) bool { return string(m.ID) == x.machine }) {
+	if x.machine != "" &&
+		!slices.ContainsFunc(c.Machines, func(m hub.MachineConfig) bool { return string(m.ID) == x.machine }) {
 		return nil, wrong("this hub knows no machine %.64q", x.machine)
 	}
 	now := time.Now
@@ -72,12 +75,23 @@ func (x *enrolling) seen(ctx context.Context) ([]seenCard, error) {
 	}
 	taps, err := c.UnknownTaps(ctx, now())
 	if err != nil {
-		return nil, (&failure{code: 3, err: err}).hinted("--hub reads the hub's data folder: as root, or as the account of portillon-hub")
+		return nil, (&failure{code: 3, err: err}).hinted(
+			"--hub reads the hub's data folder: as root, or as the account of portillon-hub",
+		)
 	}
 	var out []seenCard
 	for _, t := range taps {
 		if x.machine == "" || x.machine == string(t.Machine) {
-			out = append(out, seenCard{t.EnrolCard, string(t.Machine), t.At.Local(), t.Believed, fmt.Sprintf("%s/%s/%d", t.Machine, t.Generation, t.Seq)})
+			out = append(
+				out,
+				seenCard{
+					t.EnrolCard,
+					string(t.Machine),
+					t.At.Local(),
+					t.Believed,
+					fmt.Sprintf("%s/%s/%d", t.Machine, t.Generation, t.Seq),
+				},
+			)
 		}
 	}
 	return out, nil
@@ -94,7 +108,8 @@ func seenBySocket(ctx context.Context, path string) ([]seenCard, error) {
 	}
 	var out []seenCard
 	for _, c := range rep.Unknown.Cards {
-		out = append(out, seenCard{c.EnrolCard, rep.Unknown.Machine, c.At, true, fmt.Sprintf("%d@%d", c.Tap, c.At.UnixNano())})
+		out = append(out,
+			seenCard{c.EnrolCard, rep.Unknown.Machine, c.At, true, fmt.Sprintf("%d@%d", c.Tap, c.At.UnixNano())})
 	}
 	return out, nil
 }
@@ -140,10 +155,16 @@ func (x *enrolling) withCode(all []seenCard, code string) ([]seenCard, error) {
 	}
 	switch {
 	case two:
-		return nil, no(say(*x.lang, "deux cartes inconnues ont le code %s :\n%s", "two unknown cards have the code %s:\n%s"), code, x.taps(found)).
-			hinted("portillon card learn MEMBER --site SITE --socket … %s", say(*x.lang, "prend la prochaine carte présentée", "takes the next card that is tapped"))
+		return nil, no(say(*x.lang, "deux cartes inconnues ont le code %s :\n%s", "two unknown cards have the code %s:\n%s"),
+			code, x.taps(found)).
+			hinted("portillon card learn MEMBER --site SITE --socket … %s",
+				say(*x.lang, "prend la prochaine carte présentée", "takes the next card that is tapped"))
 	case len(found) == 0:
-		return nil, no(say(*x.lang, "aucune carte inconnue des dernières 24 h n’a le code %s", "no unknown card of the last 24 hours has the code %s"), code).
+		return nil, no(
+			say(*x.lang, "aucune carte inconnue des dernières 24 h n’a le code %s",
+				"no unknown card of the last 24 hours has the code %s"),
+			code,
+		).
 			hinted("%s", x.notFound())
 	}
 	return found, nil
@@ -229,8 +250,11 @@ func (x *enrolling) add(w stdio, found []seenCard, who site.Member) error {
 	if err := rewrite(path, after); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	fmt.Fprintf(w.out, say(*x.lang, "%s : la carte %s est à %s (%s)\n%s\nElle comptera avec le prochain paquet : %s\n",
-		"%s: the card %s is %s's (%s)\n%s\nIt counts from the next bundle on: %s\n"), path, found[0].Code, plain(who.Name), who.ID,
+	fmt.Fprintf(w.out, say(
+		*x.lang,
+		"%s : la carte %s est à %s (%s)\n%s\nElle comptera avec le prochain paquet : %s\n",
+		"%s: the card %s is %s's (%s)\n%s\nIt counts from the next bundle on: %s\n",
+	), path, found[0].Code, plain(who.Name), who.ID,
 		harmless(x.taps(found)),
 		plain("portillon bundle build "+x.site+" --key hub.key --card-key card.key -o site.bundle"))
 	return nil
@@ -311,7 +335,13 @@ func (x *enrolling) next(ctx context.Context, before []seenCard) ([]seenCard, er
 	for {
 		select {
 		case <-ctx.Done():
-			return nil, &failure{code: 3, err: fmt.Errorf(say(*x.lang, "aucune carte inconnue n’a été présentée en %s", "no unknown card was tapped within %s"), x.wait)}
+			return nil, &failure{
+				code: 3,
+				err: fmt.Errorf(
+					say(*x.lang, "aucune carte inconnue n’a été présentée en %s", "no unknown card was tapped within %s"),
+					x.wait,
+				),
+			}
 		case <-clock.C:
 		}
 		now, err := x.seen(ctx)

@@ -22,9 +22,19 @@ func TestTwoUnknownCardsWithOneCodeAreRefusedWithBothMachines(t *testing.T) {
 		all  []seenCard
 		want []string // of the error; none: found
 	}{
-		"one card at two machines": {[]seenCard{seen("7F3K9Q", one, "laser", 0), seen("7F3K9Q", one, "vinyl", time.Hour)}, nil},
-		"another code":             {[]seenCard{seen("7F3K9R", one, "laser", 0)}, []string{"no unknown card of the last 24 hours has the code 7F3K9Q"}},
-		"two cards": {[]seenCard{seen("7F3K9Q", one, "vinyl", time.Hour), seen("000000", one, "laser", 0), seen("7F3K9Q", other, "laser", 0)},
+		"one card at two machines": {
+			[]seenCard{seen("7F3K9Q", one, "laser", 0), seen("7F3K9Q", one, "vinyl", time.Hour)},
+			nil,
+		},
+		"another code": {
+			[]seenCard{seen("7F3K9R", one, "laser", 0)},
+			[]string{"no unknown card of the last 24 hours has the code 7F3K9Q"},
+		},
+		"two cards": {[]seenCard{
+			seen("7F3K9Q", one, "vinyl", time.Hour),
+			seen("000000", one, "laser", 0),
+			seen("7F3K9Q", other, "laser", 0),
+		},
 			[]string{"two unknown cards have the code 7F3K9Q", "laser  2026-11-30 09:00:00", "vinyl  2026-11-30 10:00:00"}},
 	} {
 		english := policy.English

@@ -89,7 +89,11 @@ func evidenceList(ctx context.Context, w stdio, args []string) error {
 func (d *desk) holders(w stdio, all []evidence.Progress) {
 	r, _, err := believed(d.site, filepath.Join(d.site, "policy.yaml"), d.now)
 	if err != nil {
-		w.warn([]string{say(*d.lang, "qui a déjà le badge n’est pas connu : ", "who holds the badge already is not known: ") + err.Error()})
+		w.warn(
+			[]string{
+				say(*d.lang, "qui a déjà le badge n’est pas connu : ", "who holds the badge already is not known: ") + err.Error(),
+			},
+		)
 		return
 	}
 	for i, p := range all {
@@ -151,7 +155,8 @@ func (d *desk) print(w stdio, p evidence.Progress) {
 		for _, y := range r.Why {
 			whys = append(whys, say(l, y.Text().FR, fmt.Sprintf("%s: %s", y, y.Text().EN)))
 		}
-		fmt.Fprintf(w.out, "%-11s %s\n            %s\n", say(l, "ne compte pas", "does not"), describe(r.Record, r.What, r.What.Minutes, l), strings.Join(whys, " "))
+		fmt.Fprintf(w.out, "%-11s %s\n            %s\n", say(l, "ne compte pas", "does not"),
+			describe(r.Record, r.What, r.What.Minutes, l), strings.Join(whys, " "))
 	}
 	fmt.Fprintf(w.out, say(l, "%s, manque %d", "%s, %d missing"), progressWords(p, l), p.Missing())
 	if n := p.MissingDays(); n > 0 {
@@ -161,7 +166,8 @@ func (d *desk) print(w stdio, p evidence.Progress) {
 }
 
 func describe(r wire.Record, b wire.InterventionBody, minutes int, l policy.Language) string {
-	return fmt.Sprintf(say(l, "%s  %s %d  %s, %d min, carte de %s", "%s  %s %d  %s, %d min, under %s"), r.Wall.Format(time.DateTime), r.Machine, r.Seq, b.What, minutes, b.Endorser)
+	return fmt.Sprintf(say(l, "%s  %s %d  %s, %d min, carte de %s", "%s  %s %d  %s, %d min, under %s"),
+		r.Wall.Format(time.DateTime), r.Machine, r.Seq, b.What, minutes, b.Endorser)
 }
 
 func evidenceExport(ctx context.Context, w stdio, args []string) error {
@@ -192,7 +198,14 @@ func evidenceExport(ctx context.Context, w stdio, args []string) error {
 		return err
 	}
 	var p evidence.Progress
-	if p, err = hub.ProgressOf(ctx, d.ledger, d.policy, policy.MemberID(d.member), policy.BadgeID(d.badge), d.now); err != nil {
+	if p, err = hub.ProgressOf(
+		ctx,
+		d.ledger,
+		d.policy,
+		policy.MemberID(d.member),
+		policy.BadgeID(d.badge),
+		d.now,
+	); err != nil {
 		return err
 	}
 	fmt.Fprintf(w.out, "%s: %s, %d of %d interventions count\n", d.out, d.badge, len(p.Counted), p.Needed)

@@ -25,7 +25,10 @@ func TestEvidenceSaysWhoHoldsTheBadgeAlready(t *testing.T) {
 	}
 	fr, en := policy.French, policy.English
 	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
-	for lang, words := range map[*policy.Language][3]string{&en: {", already holds it", ", complete", ""}, &fr: {", a déjà le badge", ", complet", ""}} {
+	for lang, words := range map[*policy.Language][3]string{
+		&en: {", already holds it", ", complete", ""},
+		&fr: {", a déjà le badge", ", complet", ""},
+	} {
 		var errs bytes.Buffer
 		got := all()
 		d := desk{site: "../../site-example", lang: lang, now: now}

@@ -32,7 +32,9 @@ type whole struct {
 func openJournal(path string) (*journal.Journal, error) {
 	j, err := journal.OpenReadOnly(path)
 	if errors.Is(err, journal.ErrUnread) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return nil, wrong("%w", err).hinted("a machine's journal is journal.db in the folder that its file names under data: sudo portillon journal verify /var/lib/portillon/laser/journal.db")
+		return nil, wrong("%w", err).
+			hinted("a machine's journal is journal.db in the folder that its file names under data: sudo portillon " +
+				"journal verify /var/lib/portillon/laser/journal.db")
 	}
 	return j, err
 }
@@ -40,7 +42,13 @@ func openJournal(path string) (*journal.Journal, error) {
 // journalVerify reads all of a journal, and compares every record with the tree.
 func journalVerify(ctx context.Context, w stdio, args []string) error {
 	asJSON := false
-	rest, err := flags(w, "journal verify", args, 1, func(fs *flag.FlagSet) { fs.BoolVar(&asJSON, "json", false, "print the verdict as JSON") })
+	rest, err := flags(
+		w,
+		"journal verify",
+		args,
+		1,
+		func(fs *flag.FlagSet) { fs.BoolVar(&asJSON, "json", false, "print the verdict as JSON") },
+	)
 	if err != nil {
 		return err
 	}
@@ -132,7 +140,13 @@ func printWhole(w io.Writer, x whole) {
 // is not whole it prints what is there, and says no.
 func journalExport(ctx context.Context, w stdio, args []string) error {
 	var from uint64
-	rest, err := flags(w, "journal export", args, 1, func(fs *flag.FlagSet) { fs.Uint64Var(&from, "from", 1, "the first record's number") })
+	rest, err := flags(
+		w,
+		"journal export",
+		args,
+		1,
+		func(fs *flag.FlagSet) { fs.Uint64Var(&from, "from", 1, "the first record's number") },
+	)
 	if err != nil {
 		return err
 	}

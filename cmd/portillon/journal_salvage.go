@@ -26,23 +26,37 @@ func journalSalvage(ctx context.Context, w stdio, args []string) error {
 	asJSON, to, origin := false, "", ""
 	rest, err := flags(w, "journal salvage", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&to, "o", "", "the new journal's file")
-		fs.StringVar(&origin, "journal", "", "the journal's name, portillon/SITE/MACHINE, where the damaged file no longer says it")
+		fs.StringVar(&origin, "journal", "",
+			"the journal's name, portillon/SITE/MACHINE, where the damaged file no longer says it")
 		fs.BoolVar(&asJSON, "json", false, "print the result as JSON")
 	})
 	if err != nil {
 		return err
 	}
 	if to == "" {
-		return wrong("journal salvage needs a file for the new journal").hinted("portillon journal salvage %[1]s -o %[1]s.salvaged", rest[0])
+		return wrong("journal salvage needs a file for the new journal").
+			hinted("portillon journal salvage %[1]s -o %[1]s.salvaged", rest[0])
 	}
 	s, err := journal.Salvage(ctx, rest[0], to, origin, journal.HubCopy{})
 	switch {
 	case errors.Is(err, journal.ErrNothingLeft):
-		return (&failure{code: 1, err: err}).hinted("put back a copy, or move the file away to begin an empty journal: mv %[1]s %[1]s.damaged; rm -f %[1]s-wal %[1]s-shm", rest[0])
+		return (&failure{code: 1, err: err}).hinted(
+			"put back a copy, or move the file away to begin an empty journal: mv %[1]s %[1]s.damaged; rm -f %[1]s-wal "+
+				"%[1]s-shm",
+			rest[0],
+		)
 	case err != nil:
 		return wrong("%w", err)
 	}
-	out := salvaged{Verdict: "valid", Reasons: []reason{}, Journal: s.Origin, To: to, Read: s.Read, Records: s.Records, Held: s.Cursor}
+	out := salvaged{
+		Verdict: "valid",
+		Reasons: []reason{},
+		Journal: s.Origin,
+		To:      to,
+		Read:    s.Read,
+		Records: s.Records,
+		Held:    s.Cursor,
+	}
 	for _, r := range lostOf(s) {
 		out.Verdict, out.Reasons = "invalid", append(out.Reasons, r)
 	}

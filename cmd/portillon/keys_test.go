@@ -60,7 +60,12 @@ func allKeys(t *testing.T) (out []givenKey) {
 		out = append(out, givenKey{name + "/private", private, shown, strings.SplitN(private, "+", 5)[4]},
 			givenKey{name + "/public", public, shown, ""})
 	}
-	for kind, id := range map[string]string{"site": "biklab", "policy": "biklab", "hub": "biklab", "machine": "laser.biklab"} {
+	for kind, id := range map[string]string{
+		"site":    "biklab",
+		"policy":  "biklab",
+		"hub":     "biklab",
+		"machine": "laser.biklab",
+	} {
 		private, public := keyPair(t, "portillon:"+kind+":"+id)
 		add(kind+"/new", private, public, "portillon:"+kind+":"+id)
 	}
@@ -191,7 +196,8 @@ bundle:
   file: site.bundle
   key: %s
 mqtt: { listen: "127.0.0.1:1883" }
-`, line("key", "site.key"), line("laser", quoted(oldKey(b.t, "laser.pub"))), line("bundle", quoted(oldKey(b.t, "site.pub"))))
+`, line("key", "site.key"), line("laser", quoted(oldKey(b.t, "laser.pub"))),
+		line("bundle", quoted(oldKey(b.t, "site.pub"))))
 	if field == "policy-key" {
 		text = strings.Replace(text, "mqtt:", "  policy-key: "+value+"\nmqtt:", 1)
 	}
@@ -277,7 +283,16 @@ func toolPlaces() []keyPlace {
 		return func(b *keyBench, s string) error {
 			all := slices.Clone(args)
 			for i, a := range all {
-				all[i] = strings.NewReplacer("FILE", b.path("given.key"), "KEY", s, "DIR", b.dir, "SITEPUB", oldKey(b.t, "site.pub")).
+				all[i] = strings.NewReplacer(
+					"FILE",
+					b.path("given.key"),
+					"KEY",
+					s,
+					"DIR",
+					b.dir,
+					"SITEPUB",
+					oldKey(b.t, "site.pub"),
+				).
 					Replace(a)
 			}
 			b.given(s)
@@ -454,7 +469,15 @@ func checkPlace(t *testing.T, b *keyBench, p keyPlace, k givenKey) {
 // Names of existing keys stay valid.
 func TestTheBundleOfAnOlderProgramIsTaken(t *testing.T) {
 	b := newKeyBench(t)
-	if err := b.tool("bundle", "verify", b.path("site.bundle"), "--pub", oldKey(t, "site.pub"), "--card-key", b.path("card.key")); err != nil {
+	if err := b.tool(
+		"bundle",
+		"verify",
+		b.path("site.bundle"),
+		"--pub",
+		oldKey(t, "site.pub"),
+		"--card-key",
+		b.path("card.key"),
+	); err != nil {
 		t.Error(err)
 	}
 	if err := b.machine("", ""); err != nil {

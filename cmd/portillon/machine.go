@@ -32,7 +32,8 @@ func (o *order) declare(fs *flag.FlagSet) {
 // give sends req and prints the answer. The daemon's no is exit 1.
 func (o *order) give(ctx context.Context, w stdio, req control.Request) error {
 	if o.socket == "" {
-		return wrong("--socket is missing").hinted("it is the line control: of the machine's machine.yaml, by default /run/portillon/MACHINE.sock")
+		return wrong("--socket is missing").
+			hinted("it is the line control: of the machine's machine.yaml, by default /run/portillon/MACHINE.sock")
 	}
 	rep, err := control.Call(ctx, o.socket, req)
 	if err != nil {
@@ -120,7 +121,11 @@ func printStatus(w io.Writer, s control.Status) {
 	for _, l := range unackedLines(s.Unacked, policy.English) {
 		line("", "%s", l)
 	}
-	line("clock", "%s", pick(s.Clock == "untrusted", "untrusted: rules on hours and dates refuse until it is set", s.Clock))
+	line(
+		"clock",
+		"%s",
+		pick(s.Clock == "untrusted", "untrusted: rules on hours and dates refuse until it is set", s.Clock),
+	)
 	line("bundle", "%s", pick(s.Bundle == 0, "none yet: nobody can start", fmt.Sprintf("version %d", s.Bundle)))
 	if s.BundleDamage != "" {
 		line("", "%s", plain(s.BundleDamage))
@@ -136,7 +141,16 @@ func printStatus(w io.Writer, s control.Status) {
 		line("", "%s", plain(s.JournalDamage))
 	}
 	for _, x := range s.Screens {
-		line("screen", "%s %s", x.Address, pick(x.SilentSeconds > 0, fmt.Sprintf("silent for %d s: what it shows may be wrong", x.SilentSeconds), "reports itself"))
+		line(
+			"screen",
+			"%s %s",
+			x.Address,
+			pick(
+				x.SilentSeconds > 0,
+				fmt.Sprintf("silent for %d s: what it shows may be wrong", x.SilentSeconds),
+				"reports itself",
+			),
+		)
 	}
 }
 
@@ -184,7 +198,8 @@ func machineTag(ctx context.Context, w stdio, args []string) error {
 		o.declare(fs)
 		x.declareToken(fs)
 		fs.BoolVar(&now, "now", false, "end a running session at once instead of waiting for its end")
-		fs.StringVar(&office, "hub", "", "tag from the office: the hub's hub.yaml or its URL, in place of --socket. The tag waits until the machine has it")
+		fs.StringVar(&office, "hub", "",
+			"tag from the office: the hub's hub.yaml or its URL, in place of --socket. The tag waits until the machine has it")
 		fs.StringVar(&machine, "machine", "", "with --hub: which machine")
 	})
 	if err != nil {
@@ -192,7 +207,8 @@ func machineTag(ctx context.Context, w stdio, args []string) error {
 	}
 	if isURL(office) {
 		if now || o.socket != "" {
-			return wrong("--hub URL goes without --now and --socket").hinted("portillon machine stop --hub %s --machine %s ends the session", office, machine)
+			return wrong("--hub URL goes without --now and --socket").
+				hinted("portillon machine stop --hub %s --machine %s ends the session", office, machine)
 		}
 		x.hub, x.json, x.lang = office, o.json, o.lang
 		return x.tagRemotely(ctx, w, machine, rest[0])
@@ -206,7 +222,8 @@ func machineTag(ctx context.Context, w stdio, args []string) error {
 // tagFromOffice leaves a tag for the hub to bring to its machine.
 func (o *order) tagFromOffice(w stdio, file string, m policy.MachineID, reason string, now bool) error {
 	if o.socket != "" || m == "" {
-		return wrong("--hub goes with --machine, and without --socket").hinted("portillon machine tag --hub hub.yaml --machine laser REASON")
+		return wrong("--hub goes with --machine, and without --socket").
+			hinted("portillon machine tag --hub hub.yaml --machine laser REASON")
 	}
 	c, err := hub.ReadConfig(file)
 	if err != nil {

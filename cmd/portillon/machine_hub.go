@@ -134,8 +134,10 @@ func seenByHub(m hub.Machine, l policy.Language) (lines []string, trouble bool) 
 		add("enregistrements refusés depuis le %s, la dernière fois le %s", "records refused since %s, last at %s",
 			when(m.TroubleSince), when(m.TroubleAt))
 		lines = append(lines, reasonLines(string(uplink.HubRefuses)+"/"+code, detail, l)...)
-		if s := m.State; s != nil && s.Generation != "" && s.Generation.Check() == nil && code == string(ledger.OtherGeneration) {
-			lines = append(lines, "  portillon machine replace "+string(m.ID)+" --hub hub.yaml --generation "+string(s.Generation))
+		if s := m.State; s != nil && s.Generation != "" && s.Generation.Check() == nil &&
+			code == string(ledger.OtherGeneration) {
+			lines = append(lines,
+				"  portillon machine replace "+string(m.ID)+" --hub hub.yaml --generation "+string(s.Generation))
 		}
 	}
 	if s := m.State; s != nil && !s.UnackedSince.IsZero() {
@@ -148,8 +150,11 @@ func seenByHub(m hub.Machine, l policy.Language) (lines []string, trouble bool) 
 	}
 	if s := m.State; s != nil && s.SilentScreen != "" {
 		trouble = true
-		add("l’écran %s ne répond plus : ce qu’il affiche est peut-être faux", "the screen %s is silent: what it shows may be wrong",
-			s.SilentScreen)
+		add(
+			"l’écran %s ne répond plus : ce qu’il affiche est peut-être faux",
+			"the screen %s is silent: what it shows may be wrong",
+			s.SilentScreen,
+		)
 	}
 	lines = append(lines, journalLines(m, l)...)
 	if d := m.Dropped; d != nil {

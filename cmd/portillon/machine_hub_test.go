@@ -25,14 +25,53 @@ func TestStatusNamesSinceWhenAndWhyTheHubDoesNotAcknowledge(t *testing.T) {
 		want     []string
 		unwanted string
 	}{
-		"no hub":         {control.Status{Alone: true}, []string{"none is configured"}, "acknowledge"},
-		"well":           {control.Status{Hub: true, Broker: true, Unacked: &control.Unacked{Since: since, Seconds: 1}}, []string{"hub          acknowledges"}, "no acknowledgement"},
-		"not yet":        {control.Status{Broker: true}, []string{"has not answered yet"}, "no acknowledgement"},
-		"broker away":    {control.Status{Unacked: &control.Unacked{Since: since, Why: "broker-away", Detail: "connection refused"}}, []string{"the broker is away", "no acknowledgement since 2026-11-23 10:00:00", "(connection refused)", "→ Check the network"}, ""},
-		"refused":        {control.Status{Broker: true, Unacked: &control.Unacked{Since: since, Overdue: true, Why: "hub-refuses/bad-checkpoint", Detail: "no trusted key"}}, []string{"does not acknowledge", "the hub pins another key for this machine (no trusted key)", "→ Compare the machine’s key"}, ""},
-		"no reason":      {control.Status{Broker: true, Unacked: &control.Unacked{Since: since, Overdue: true}}, []string{"the reason is not known"}, ""},
-		"a newer daemon": {control.Status{Broker: true, Unacked: &control.Unacked{Since: since, Overdue: true, Why: "moon-phase"}}, []string{"“moon-phase”"}, ""},
-		"terminal codes": {control.Status{Broker: true, Unacked: &control.Unacked{Since: since, Overdue: true, Why: "no-answer", Detail: "\x1b[2J"}}, []string{"the hub does not answer"}, "\x1b"},
+		"no hub": {control.Status{Alone: true}, []string{"none is configured"}, "acknowledge"},
+		"well": {
+			control.Status{Hub: true, Broker: true, Unacked: &control.Unacked{Since: since, Seconds: 1}},
+			[]string{"hub          acknowledges"},
+			"no acknowledgement",
+		},
+		"not yet": {control.Status{Broker: true}, []string{"has not answered yet"}, "no acknowledgement"},
+		"broker away": {
+			control.Status{Unacked: &control.Unacked{Since: since, Why: "broker-away", Detail: "connection refused"}},
+			[]string{
+				"the broker is away",
+				"no acknowledgement since 2026-11-23 10:00:00",
+				"(connection refused)",
+				"→ Check the network",
+			},
+			"",
+		},
+		"refused": {
+			control.Status{
+				Broker:  true,
+				Unacked: &control.Unacked{Since: since, Overdue: true, Why: "hub-refuses/bad-checkpoint", Detail: "no trusted key"},
+			},
+			[]string{
+				"does not acknowledge",
+				"the hub pins another key for this machine (no trusted key)",
+				"→ Compare the machine’s key",
+			},
+			"",
+		},
+		"no reason": {
+			control.Status{Broker: true, Unacked: &control.Unacked{Since: since, Overdue: true}},
+			[]string{"the reason is not known"},
+			"",
+		},
+		"a newer daemon": {
+			control.Status{Broker: true, Unacked: &control.Unacked{Since: since, Overdue: true, Why: "moon-phase"}},
+			[]string{"“moon-phase”"},
+			"",
+		},
+		"terminal codes": {
+			control.Status{
+				Broker:  true,
+				Unacked: &control.Unacked{Since: since, Overdue: true, Why: "no-answer", Detail: "\x1b[2J"},
+			},
+			[]string{"the hub does not answer"},
+			"\x1b",
+		},
 	} {
 		var out bytes.Buffer
 		printStatus(&out, c.s)
@@ -52,7 +91,8 @@ func hubFile(t *testing.T, http string) string {
 	t.Helper()
 	dir := t.TempDir()
 	m := ledgertest.New(t, "biklab", "laser")
-	text := "portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmachines:\n  laser: { key: \"" + m.VKey + "\" }\nmqtt: { listen: \"127.0.0.1:0\" }\n"
+	text := "portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmachines:\n" +
+		"  laser: { key: \"" + m.VKey + "\" }\nmqtt: { listen: \"127.0.0.1:0\" }\n"
 	if http != "" {
 		text += "http: " + http + "\n"
 	}
@@ -92,10 +132,29 @@ func TestHubsStatusNamesEachMachinesRefusal(t *testing.T) {
 		code int
 		want []string
 	}{
-		{[]string{"--lang", "en"}, 1, []string{"laser        online, 7 records held", "refused since 2026-11-23 10:00:00, last at 2026-11-23 11:00:00", "the hub pins another key for this machine (no trusted key has signed this)",
-			"the screen 127.0.0.1 is silent", "vinyl        offline, 12 records held", "the machine says: no acknowledgement since 2026-11-23 10:00:00", "the records do not reach it", "fdm          online, 3 records held"}},
-		{nil, 1, []string{"enregistrements refusés depuis le", "le hub attend une autre clé pour cette machine", "l’écran 127.0.0.1 ne répond plus"}},
-		{[]string{"--machine", "fdm", "--lang", "en"}, 0, []string{"fdm          online", "lost card tapped on 2026-11-23 10:00 (member m-9d017e)", "blocked card tapped on 2026-11-23 10:01 (member m-020dc2)"}},
+		{[]string{"--lang", "en"}, 1, []string{"laser        online, 7 records held", "refused since 2026-11-23 " +
+			"10:00:00, last at 2026-11-23 11:00:00",
+			"the hub pins another key for this machine (no trusted key has signed this)",
+			"the screen 127.0.0.1 is silent", "vinyl        offline, 12 records held", "the machine says: no " +
+				"acknowledgement since 2026-11-23 10:00:00", "the records do not reach it", "fdm          online, 3 records held"}},
+		{
+			nil,
+			1,
+			[]string{
+				"enregistrements refusés depuis le",
+				"le hub attend une autre clé pour cette machine",
+				"l’écran 127.0.0.1 ne répond plus",
+			},
+		},
+		{
+			[]string{"--machine", "fdm", "--lang", "en"},
+			0,
+			[]string{
+				"fdm          online",
+				"lost card tapped on 2026-11-23 10:00 (member m-9d017e)",
+				"blocked card tapped on 2026-11-23 10:01 (member m-020dc2)",
+			},
+		},
 		{[]string{"--machine", "fdm"}, 0, []string{"carte perdue présentée le 2026-11-23 10:00 (membre m-9d017e)"}},
 		{[]string{"--machine", "lathe"}, 2, nil},
 		{[]string{"--socket", "x"}, 2, nil},
@@ -122,7 +181,10 @@ func TestHubThatDoesNotRunIsNoAnswer(t *testing.T) {
 	gone.Close()
 	for file, code := range map[string]int{hubFile(t, strings.TrimPrefix(gone.URL, "http://")): 3, hubFile(t, ""): 2} {
 		var out, errs bytes.Buffer
-		if got := run([]string{"machine", "status", "--hub", file}, stdio{strings.NewReader(""), &out, &errs, nil}); got != code ||
+		if got := run(
+			[]string{"machine", "status", "--hub", file},
+			stdio{strings.NewReader(""), &out, &errs, nil},
+		); got != code ||
 			!strings.Contains(errs.String(), "hint:") {
 			t.Errorf("exit %d, want %d: %s", got, code, errs.String())
 		}

@@ -32,7 +32,8 @@ func machineReplace(ctx context.Context, w stdio, args []string) error {
 	var r replacement
 	rest, err := flags(w, "machine replace", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&r.hub, "hub", "", "the hub's hub.yaml")
-		fs.StringVar(&r.generation, "generation", "", "the generation of the new journal (without: as the machine told the running hub)")
+		fs.StringVar(&r.generation, "generation", "",
+			"the generation of the new journal (without: as the machine told the running hub)")
 		fs.StringVar(&r.why, "why", "", "why, for the record: new memory card")
 		fs.StringVar(&r.by, "by", "", "who does it, for the record (without: the user of this computer)")
 		o.lang = langFlag(fs)
@@ -62,8 +63,10 @@ func machineReplace(ctx context.Context, w stdio, args []string) error {
 		return err
 	}
 	fmt.Fprintf(w.out, say(o.language(),
-		"%s : le journal %s prend la place de %s, dont %d enregistrements restent. Le hub rend à la machine ses étiquettes, heures et pratiques.\n",
-		"%s: the journal %s takes the place of %s, of which %d records stay. The hub sends the machine its tags, hours and practice.\n"),
+		"%s : le journal %s prend la place de %s, dont %d enregistrements restent. Le hub rend à la machine ses "+
+			"étiquettes, heures et pratiques.\n",
+		"%s: the journal %s takes the place of %s, of which %d records stay. The hub sends the machine its tags, hours "+
+			"and practice.\n"),
 		r.machine, next, nameOf(old.Generation), old.Records)
 	return nil
 }
@@ -79,7 +82,9 @@ func toldGeneration(ctx context.Context, file string, m policy.MachineID) (strin
 	}
 	i := slices.IndexFunc(machines, func(x hub.Machine) bool { return x.ID == m })
 	if i < 0 || machines[i].State == nil || machines[i].State.Generation == "" {
-		return "", hintGeneration(&failure{code: 1, err: fmt.Errorf("the machine %.64q has not told the hub the generation of its journal", m)})
+		return "", hintGeneration(
+			&failure{code: 1, err: fmt.Errorf("the machine %.64q has not told the hub the generation of its journal", m)},
+		)
 	}
 	return string(machines[i].State.Generation), nil
 }
@@ -120,7 +125,15 @@ func (r replacement) act(ctx context.Context, c hub.Config) (old ledger.Generati
 	if u, uerr := user.Current(); by == "" && uerr == nil {
 		by = u.Username
 	}
-	err = l.Replace(ledger.Replacement{Machine: r.machine, Generation: next, By: cmp.Or(by, "?"), Why: r.why, At: time.Now().UTC().Truncate(time.Millisecond)})
+	err = l.Replace(
+		ledger.Replacement{
+			Machine:    r.machine,
+			Generation: next,
+			By:         cmp.Or(by, "?"),
+			Why:        r.why,
+			At:         time.Now().UTC().Truncate(time.Millisecond),
+		},
+	)
 	if err != nil {
 		return old, next, &failure{code: 1, err: err}
 	}
@@ -131,14 +144,23 @@ func (r replacement) act(ctx context.Context, c hub.Config) (old ledger.Generati
 func journalLines(m hub.Machine, l policy.Language) (out []string) {
 	for i := 1; i < len(m.Journals); i++ {
 		old, next := m.Journals[i-1], m.Journals[i]
-		line := fmt.Sprintf(say(l, "journal remplacé le %s par %s", "journal replaced on %s by %s"), next.At.Local().Format("2006-01-02 15:04:05"), next.By)
+		line := fmt.Sprintf(say(l, "journal remplacé le %s par %s", "journal replaced on %s by %s"),
+			next.At.Local().Format("2006-01-02 15:04:05"), next.By)
 		if next.Why != "" {
 			line += " (" + next.Why + ")"
 		}
-		out = append(out, line, fmt.Sprintf(say(l, "  %s : %d enregistrements, racine %.16s → %s", "  %s: %d records, root %.16s → %s"),
-			nameOf(old.Generation), old.Records, old.Root, next.Generation))
+		out = append(
+			out,
+			line,
+			fmt.Sprintf(say(l, "  %s : %d enregistrements, racine %.16s → %s", "  %s: %d records, root %.16s → %s"),
+				nameOf(old.Generation), old.Records, old.Root, next.Generation),
+		)
 		if i == len(m.Journals)-1 && !next.Restored {
-			out = append(out, "  "+say(l, "étiquettes, heures et pratiques pas encore rendues à la machine", "tags, hours and practice are not given back to the machine yet"))
+			out = append(
+				out,
+				"  "+say(l, "étiquettes, heures et pratiques pas encore rendues à la machine",
+					"tags, hours and practice are not given back to the machine yet"),
+			)
 		}
 	}
 	return out

@@ -33,11 +33,15 @@ func replaced(t *testing.T, told wire.Generation) (file string, l *ledger.Ledger
 	m.Fill(5)
 	file = filepath.Join(dir, "hub.yaml")
 	text := fmt.Sprintf(
-		"portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmachines:\n  laser: { key: %q }\nmqtt: { listen: \"127.0.0.1:0\" }\nhttp: %s\n",
+		"portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmachines:\n  laser: { key: %q }\nmqtt: { listen: "+
+			"\"127.0.0.1:0\" }\nhttp: %s\n",
 		m.VKey,
 		strings.TrimPrefix(s.URL, "http://"),
 	)
-	if err := errors.Join(os.WriteFile(file, []byte(text), 0o600), os.Mkdir(filepath.Join(dir, "data"), 0o700)); err != nil {
+	if err := errors.Join(
+		os.WriteFile(file, []byte(text), 0o600),
+		os.Mkdir(filepath.Join(dir, "data"), 0o700),
+	); err != nil {
 		t.Fatal(err)
 	}
 	c, err := hub.ReadConfig(file)
@@ -68,7 +72,8 @@ func TestMachineReplaceAcceptsTheJournalThatTheMachineTellsTheHub(t *testing.T) 
 		t.Error(out.String())
 	}
 	all, err := l.Generations(t.Context(), "laser")
-	if err != nil || len(all) != 2 || all[1].Generation != "1111111111111111" || all[1].By != "ines" || all[1].Why != "new memory card" ||
+	if err != nil || len(all) != 2 || all[1].Generation != "1111111111111111" || all[1].By != "ines" ||
+		all[1].Why != "new memory card" ||
 		time.Since(all[1].At) > time.Hour ||
 		all[0].Records != 5 ||
 		all[0].Root != m.Root(5) {
@@ -143,7 +148,8 @@ func TestHubsStatusShowsReplacementsAndNamesTheCommand(t *testing.T) {
 	}
 	lines, ill := seenByHub(m, policy.English)
 	all := strings.Join(lines, "\n")
-	for _, want := range []string{"portillon machine replace laser --hub hub.yaml --generation 3333333333333333", "journal replaced on 2026-11-23 10:00:00 by ines (new card",
+	for _, want := range []string{"portillon machine replace laser --hub hub.yaml --generation 3333333333333333",
+		"journal replaced on 2026-11-23 10:00:00 by ines (new card",
 		"—: 92 records, root abababababababab → 1111111111111111", "are not given back to the machine yet"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("lacks %q:\n%s", want, all)

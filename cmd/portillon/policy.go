@@ -88,8 +88,9 @@ func policyCheck(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w.out, say(*lang, "%s : site %s, %s, %s, %s\n", "%s: site %s, %s, %s, %s\n"), rest[0], p.Site, several(len(p.Badges), "badge"),
-		several(len(p.Machines), "machine"), several(len(p.Tests), say(*lang, "exemple", "example")))
+	fmt.Fprintf(w.out, say(*lang, "%s : site %s, %s, %s, %s\n", "%s: site %s, %s, %s, %s\n"), rest[0], p.Site,
+		several(len(p.Badges), "badge"), several(len(p.Machines), "machine"),
+		several(len(p.Tests), say(*lang, "exemple", "example")))
 	at := placesIn(rest[0])
 	warnings, err := analysis.Warnings(p, time.Now())
 	for _, x := range warnings {
@@ -102,11 +103,14 @@ func policyCheck(_ context.Context, w stdio, args []string) error {
 		return flawed(err, at, *lang)
 	}
 	if !slices.ContainsFunc(p.Machines, func(m policy.Machine) bool { return m.Gives(policy.Maintainer) }) {
-		fmt.Fprintln(w.out, say(*lang, "prouvé : un badge de plus n’enlève jamais d’accès, et une mise hors service arrête tout le monde",
+		fmt.Fprintln(w.out, say(*lang,
+			"prouvé : un badge de plus n’enlève jamais d’accès, et une mise hors service arrête tout le monde",
 			"proven: another badge never takes access away, and a tag stops everybody"))
 		return nil
 	}
-	fmt.Fprintln(w.out, say(*lang, "prouvé : un badge de plus n’enlève jamais d’accès, et une mise hors service arrête tout le monde sauf les mainteneurs",
+	fmt.Fprintln(w.out, say(*lang,
+		"prouvé : un badge de plus n’enlève jamais d’accès, et une mise hors service arrête tout le monde "+
+			"sauf la maintenance",
 		"proven: another badge never takes access away, and a tag stops all but maintainers"))
 	return nil
 }
@@ -118,10 +122,13 @@ func flawed(err error, at places, l policy.Language) error {
 		return err // nil, most of the time
 	}
 	out := &failure{code: 3, err: fmt.Errorf(say(l, "%s : %s", "%s: %s"), at.ofGrant(f.Machine, -1), f.Text.In(l)),
-		hint: say(l, "moins de durées, de quotas ou de badges différents dans les règles d’un même rôle ; rien d’autre n’est faux dans ce fichier",
+		hint: say(l, "moins de durées, de quotas ou de badges différents dans les règles d’un même rôle ; "+
+			"rien d’autre n’est faux dans ce fichier",
 			"fewer different ages, quotas or badges among the grants of one role; nothing else is wrong with the file")}
 	if f.Broken {
-		out.code, out.hint = 1, say(l, "l’erreur vient de portillon, pas du fichier : merci de la signaler avec ce fichier", "this is a fault of portillon, not of the file: please report it, with the file")
+		out.code = 1
+		out.hint = say(l, "l’erreur vient de portillon, pas du fichier : merci de la signaler avec ce fichier",
+			"this is a fault of portillon, not of the file: please report it, with the file")
 	}
 	return out
 }
@@ -144,23 +151,30 @@ func policyTest(_ context.Context, w stdio, args []string) error {
 		failed++
 		fmt.Fprintf(w.out, say(*lang, "%s : %s\n", "%s: %s\n"), named(at.line("tests", i), r.Test.Name), r.Problem.In(*lang))
 	}
-	held := len(p.Tests) - failed
-	fmt.Fprintln(w.out, say(*lang, fmt.Sprintf("%d %s, %d non", held, either(held < 2, "exemple tient", "exemples tiennent"), failed),
-		fmt.Sprintf("%d %s, %d %s", held, either(held == 1, "example holds", "examples hold"), failed, either(failed == 1, "does not", "do not"))))
+	passed := len(p.Tests) - failed
+	fmt.Fprintln(w.out, say(*lang,
+		fmt.Sprintf("%d %s, %s", passed, either(passed < 2, "exemple vérifié", "exemples vérifiés"),
+			several(failed, "échec")),
+		fmt.Sprintf("%d %s passed, %d failed", passed, either(passed == 1, "example", "examples"), failed)))
 	breaches := analysis.Breaches(p, time.Now())
 	for _, b := range breaches {
 		fmt.Fprintln(w.out, breach(p, at, b, *lang))
 	}
 	if n, c := len(p.Never), len(breaches); n > 0 {
-		fmt.Fprintln(w.out, say(*lang, fmt.Sprintf("%s sous never:, %d cas contre %s", several(n, "règle"), c, either(n == 1, "elle", "elles")),
-			fmt.Sprintf("%s under never:, %d %s against %s", several(n, "rule"), c, either(c == 1, "case", "cases"), either(n == 1, "it", "them"))))
+		fmt.Fprintln(w.out, say(*lang,
+			fmt.Sprintf("%s never:, %s", several(n, "règle"),
+				either(c == 0, "aucun contre-exemple", several(c, "contre-exemple"))),
+			fmt.Sprintf("%s under never:, %s", several(n, "rule"),
+				either(c == 0, "no counterexample", several(c, "counterexample")))))
 	}
 	switch {
 	case failed+len(breaches) > 0:
 		return errNo
 	case len(p.Tests)+len(p.Never) == 0:
-		return (&failure{code: 3, err: fmt.Errorf(say(*lang, "%s : rien à essayer", "%s: nothing to try"), rest[0])}).hinted("%s",
-			say(*lang, "les exemples vont sous tests:, ce qui ne doit jamais être sous never:", "examples stand under tests:, what must never be under never:"))
+		err := fmt.Errorf(say(*lang, "%s : rien à essayer", "%s: nothing to try"), rest[0])
+		return (&failure{code: 3, err: err}).hinted("%s",
+			say(*lang, "les exemples vont sous tests:, ce qui ne doit jamais être sous never:",
+				"examples stand under tests:, what must never be under never:"))
 	}
 	return nil
 }
@@ -208,5 +222,7 @@ func breach(p *policy.Policy, at places, b analysis.Breach, l policy.Language) s
 	if b.Grant < 0 {
 		because += ", mode: warn"
 	}
-	return fmt.Sprintf(say(l, "%s : sur %s, %s : %s, %s (%s)", "%s: at %s, %s: %s, %s (%s)"), named(at.line("never", i), b.Invariant.Name), b.Machine, holds, role, b.When, filepath.Base(because))
+	rule := named(at.line("never", i), b.Invariant.Name)
+	return fmt.Sprintf(say(l, "%s : sur %s, %s : %s, %s (%s)", "%s: at %s, %s: %s, %s (%s)"),
+		rule, b.Machine, holds, role, b.When, filepath.Base(because))
 }

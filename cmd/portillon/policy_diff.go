@@ -35,8 +35,10 @@ func policyDiff(_ context.Context, w stdio, args []string) error {
 	var l *policy.Language
 	var asJSON bool
 	rest, err := flags(w, "policy diff", args, 2, func(fs *flag.FlagSet) {
-		fs.StringVar(&dir, "site", "", "a site directory: each policy verifies its badges, and its members are named who gain or lose")
-		fs.StringVar(&at, "at", "", "the year that is looked at begins here: a time at the site (2026-11-23) or with its offset; default: now")
+		fs.StringVar(&dir, "site", "",
+			"a site directory: each policy verifies its badges, and its members are named who gain or lose")
+		fs.StringVar(&at, "at", "",
+			"the year that is looked at begins here: a time at the site (2026-11-23) or with its offset; default: now")
 		l = langFlag(fs)
 		fs.BoolVar(&asJSON, "json", false, "print the answer as JSON")
 	})
@@ -52,7 +54,8 @@ func policyDiff(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	out := differences{Verdict: "same", Reasons: []reason{}, Changes: []analysis.Change{}, Settings: analysis.Uncompared(before, after), site: dir != ""}
+	out := differences{Verdict: "same", Reasons: []reason{}, Changes: []analysis.Change{}, site: dir != ""}
+	out.Settings = analysis.Uncompared(before, after)
 	changes, err := analysis.Compare(before, after, when)
 	if err != nil {
 		return flawed(err, placesIn(rest[1]), *l)
@@ -108,13 +111,15 @@ func (w stdio) differs(d differences, l policy.Language, asJSON bool) error {
 func (w stdio) tellDifferences(d differences, l policy.Language) {
 	switch zoned := slices.ContainsFunc(d.Settings, func(s analysis.Setting) bool { return s.Path == "timezone" }); {
 	case zoned: // hours of two zones have no times of day in common
-		fmt.Fprintln(w.out, say(l, "les deux fichiers lisent leurs heures dans deux fuseaux : les cas ne sont pas comparés à la minute près", "the two files read their hours in two time zones: cases are not compared to the minute"))
+		fmt.Fprintln(w.out, say(l,
+			"les deux fichiers ont des fuseaux horaires différents : les accès ne sont pas comparés à la minute près",
+			"the two files have different time zones: access is not compared to the minute"))
 	case d.Verdict == "same":
 		fmt.Fprintln(w.out, say(l, "aucune différence pour personne", "no difference for anybody"))
 	case len(d.Changes)+len(d.Members) == 0 && d.site:
-		fmt.Fprintln(w.out, say(l, "aucun cas et aucun membre ne reçoit une autre réponse", "no case and no member is answered otherwise"))
+		fmt.Fprintln(w.out, say(l, "aucun accès ne change", "no access changes"))
 	case len(d.Changes) == 0:
-		fmt.Fprintln(w.out, say(l, "aucun cas ne reçoit une autre réponse, à badges égaux", "no case is answered otherwise, of the same badges"))
+		fmt.Fprintln(w.out, say(l, "à badges égaux, aucun accès ne change", "with the same badges, no access changes"))
 	}
 	for _, c := range d.Changes {
 		fmt.Fprintln(w.out, c.In(l))
@@ -125,7 +130,7 @@ func (w stdio) tellDifferences(d differences, l policy.Language) {
 	for _, s := range d.Settings {
 		intro := say(l, "aussi : ", "also: ")
 		if s.Badges && !d.site {
-			intro = say(l, "impossible à évaluer sans --site : ", "this cannot be weighed without --site: ")
+			intro = say(l, "impossible à évaluer sans --site : ", "cannot be evaluated without --site: ")
 		}
 		fmt.Fprintln(w.out, intro+settingInWords(s, l))
 	}
@@ -137,11 +142,13 @@ func (a affected) in(l policy.Language) string {
 	if !a.Alone {
 		role += say(l, " avec un mentor", " with a mentor")
 	}
-	out := fmt.Sprintf(say(l, "%s %s (%s) : %s, %s", "%s %s (%s): %s, %s"), either(a.Gained, "+", "-"), a.Name, a.Member, a.Machine, role)
+	out := fmt.Sprintf(say(l, "%s %s (%s) : %s, %s", "%s %s (%s): %s, %s"),
+		either(a.Gained, "+", "-"), a.Name, a.Member, a.Machine, role)
 	if len(a.When)+len(a.Except) == 0 {
 		return out + say(l, ", à toute heure", ", at any time")
 	}
-	return out + analysis.WhenInWords(a.When, a.Except, l) + fmt.Sprintf(say(l, " (%d des 168 heures de la semaine)", " (%d of the week's 168 hours)"), a.Hours)
+	hours := say(l, " (%d des 168 heures de la semaine)", " (%d of the week's 168 hours)")
+	return out + analysis.WhenInWords(a.When, a.Except, l) + fmt.Sprintf(hours, a.Hours)
 }
 
 func settingInWords(s analysis.Setting, l policy.Language) string {

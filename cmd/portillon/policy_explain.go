@@ -30,8 +30,11 @@ type asked struct {
 
 func (a *asked) declare(fs *flag.FlagSet) {
 	fs.StringVar(&a.machine, "machine", "", "the machine")
-	fs.StringVar(&a.member, "member", "member", "the member's id, as bookings have it; of a site's folder: a member's name or id")
-	fs.StringVar(&a.holds, "holds", "", "the member's badges, with commas; issued a year ago, unless it says otherwise: laser-user/issued=2025-01-31/expires=2027-01-31/revoked; laser-user/issuer=ID is the badge of that issuer that laser-user accepts")
+	fs.StringVar(&a.member, "member", "member",
+		"the member's id, as bookings have it; of a site's folder: a member's name or id")
+	fs.StringVar(&a.holds, "holds", "", "the member's badges, with commas; issued a year ago, unless it says otherwise: "+
+		"laser-user/issued=2025-01-31/expires=2027-01-31/revoked; laser-user/issuer=ID is the badge of that issuer "+
+		"that laser-user accepts")
 	fs.StringVar(&a.supervisor, "supervisor-holds", "", "the badges of the supervisor who taps, likewise")
 	fs.StringVar(&a.at, "at", "", "the time, at the site (2026-11-23T10:00) or with its offset; default: now")
 	fs.StringVar(&a.clock, "clock", "trusted", "the machine's clock: trusted or untrusted")
@@ -76,7 +79,13 @@ func policyExplain(_ context.Context, w stdio, args []string) error {
 }
 
 func (a *asked) question(p *policy.Policy) (q policy.Question, err error) {
-	q = policy.Question{Clock: policy.Trusted, Machine: policy.MachineID(a.machine), Tagged: a.tagged, Fault: a.fault, Answering: a.answering}
+	q = policy.Question{
+		Clock:     policy.Trusted,
+		Machine:   policy.MachineID(a.machine),
+		Tagged:    a.tagged,
+		Fault:     a.fault,
+		Answering: a.answering,
+	}
 	if _, ok := p.Machine(q.Machine); !ok {
 		return q, wrong("--machine: the policy has no machine %q", a.machine).hinted("one of: %s", machineList(p))
 	}
@@ -238,7 +247,8 @@ func ruleOf(p *policy.Policy, r policy.Reason, l policy.Language) string {
 	case policy.OfWeek:
 		return say(l, "semaine", "week")
 	case policy.Booked:
-		return say(l, "réservée par quelqu’un d’autre jusqu’au ", "booked by somebody else until ") + r.At.In(p.Zone).Format("2006-01-02 15:04")
+		return say(l, "réservée par quelqu’un d’autre jusqu’au ", "booked by somebody else until ") +
+			r.At.In(p.Zone).Format("2006-01-02 15:04")
 	case policy.NotBooked:
 		return say(l, "sans réservation à son nom", "no booking of their own")
 	case policy.Besides:
@@ -274,7 +284,8 @@ func holder(p *policy.Policy, flag, id, badges string, at time.Time) (*policy.Me
 			case "issuer":
 				other, err = acceptedOf(p, flag, h.Badge, policy.IssuerID(value))
 			default:
-				err = wrong("%s: %q says nothing of a badge", flag, x).hinted("%s/issued=2025-01-31/expires=2027-01-31/revoked/issuer=ID", h.Badge)
+				err = wrong("%s: %q says nothing of a badge", flag, x).
+					hinted("%s/issued=2025-01-31/expires=2027-01-31/revoked/issuer=ID", h.Badge)
 			}
 			if err != nil {
 				return nil, err
@@ -301,7 +312,12 @@ func machineList(p *policy.Policy) string {
 }
 
 // acceptedOf is the first badge of an issuer that a badge of the policy accepts.
-func acceptedOf(p *policy.Policy, flag string, badge policy.BadgeID, issuer policy.IssuerID) (*policy.OtherBadge, error) {
+func acceptedOf(
+	p *policy.Policy,
+	flag string,
+	badge policy.BadgeID,
+	issuer policy.IssuerID,
+) (*policy.OtherBadge, error) {
 	b, _ := p.Badge(badge)
 	var known []string
 	for i := range b.Accepts {
@@ -311,7 +327,9 @@ func acceptedOf(p *policy.Policy, flag string, badge policy.BadgeID, issuer poli
 		known = append(known, string(b.Accepts[i].Issuer))
 	}
 	if len(known) == 0 {
-		return nil, wrong("%s: %s accepts no badge of another issuer", flag, badge).hinted("accepts: under the badge in the policy")
+		return nil, wrong("%s: %s accepts no badge of another issuer", flag, badge).
+			hinted("accepts: under the badge in the policy")
 	}
-	return nil, wrong("%s: %s accepts no badge of the issuer %q", flag, badge, issuer).hinted("one of: %s", strings.Join(known, ", "))
+	return nil, wrong("%s: %s accepts no badge of the issuer %q", flag, badge, issuer).
+		hinted("one of: %s", strings.Join(known, ", "))
 }

@@ -20,7 +20,8 @@ func isSite(path string) bool {
 // explainMember answers for a real member of a site: badge by badge, then as policy explain does.
 func (a *asked) explainMember(w stdio, dir string, l policy.Language, asJSON bool) error {
 	if a.holds != "" {
-		return wrong("--holds goes with a policy file; a site's folder says what its members hold").hinted("portillon policy explain SITE --member NAME --machine M")
+		return wrong("--holds goes with a policy file; a site's folder says what its members hold").
+			hinted("portillon policy explain SITE --member NAME --machine M")
 	}
 	file := filepath.Join(dir, "policy.yaml")
 	p, err := readPolicy(file)
@@ -86,7 +87,8 @@ func findMember(r *roster.Roster, given string) (roster.Person, error) {
 	for _, p := range found[:min(len(found), 8)] {
 		names = append(names, fmt.Sprintf("%s (%s)", plain(p.Name), p.Member.ID))
 	}
-	return roster.Person{}, wrong("--member: %q is %d members", given, len(found)).hinted("one of: %s", strings.Join(names, ", "))
+	return roster.Person{}, wrong("--member: %q is %d members", given, len(found)).
+		hinted("one of: %s", strings.Join(names, ", "))
 }
 
 // holdings prints what a member holds, badge by badge, and what the site's build says of their badges that do not
@@ -118,12 +120,20 @@ func (w stdio) holdings(p *policy.Policy, who roster.Person, warnings []string, 
 			fmt.Fprintf(w.out, "  ! %s\n", plain(x))
 		}
 	}
-	fmt.Fprintln(w.out, say(l, "  utilisation inconnue ici : --last-used, --logged et --used la donnent", "  practice is not known here: --last-used, --logged and --used give it"))
+	fmt.Fprintln(
+		w.out,
+		say(l, "  utilisation inconnue ici : --last-used, --logged et --used la donnent",
+			"  practice is not known here: --last-used, --logged and --used give it"),
+	)
 }
 
 // standing is a badge's verdict and its dates, in words.
 func standing(h policy.Holding, l policy.Language) string {
-	out := [...]string{say(l, "non vérifié", "unverified"), say(l, "vérifié", "verified"), say(l, "retiré", "revoked")}[min(h.Standing, policy.Revoked)]
+	out := [...]string{
+		say(l, "non vérifié", "unverified"),
+		say(l, "vérifié", "verified"),
+		say(l, "retiré", "revoked"),
+	}[min(h.Standing, policy.Revoked)]
 	if !h.From.IsZero() {
 		out += say(l, ", depuis le ", ", since ") + day(l, h.From)
 	}

@@ -48,7 +48,11 @@ func membershipLine(p *policy.Policy, who roster.Person, at time.Time, l policy.
 		return ""
 	case policy.InGrace:
 		use := p.Membership.LastUse(last)
-		return fmt.Sprintf(say(l, "adhésion terminée le %s, sans refus jusqu’au %s", "membership ended on %s, nothing is refused until %s"), last, use)
+		return fmt.Sprintf(
+			say(l, "adhésion terminée le %s, sans refus jusqu’au %s", "membership ended on %s, nothing is refused until %s"),
+			last,
+			use,
+		)
 	case policy.HasLapsed:
 		return fmt.Sprintf(say(l, "adhésion terminée le %s", "membership ended on %s"), last)
 	}

@@ -197,6 +197,11 @@ func policyOf(m wire.Manifest, key string) (*policyInfo, string, error) {
 	if key == "" {
 		by += " (not verified: portillon bundle verify --policy-pub)"
 	}
-	info := policyInfo{Number: p.Number, Key: wire.PolicyKeyName(m.SignedPolicy), Verified: key != "", Bindings: p.Bindings != ""}
+	info := policyInfo{
+		Number:   p.Number,
+		Key:      wire.PolicyKeyName(m.SignedPolicy),
+		Verified: key != "",
+		Bindings: p.Bindings != "",
+	}
 	return &info, policyWords(p, by), nil
 }

@@ -138,7 +138,14 @@ func who(r *roster.Roster, only policy.MachineID, at time.Time) []may {
 		for i, s := range analysis.Who(r.Policy, m.ID, members, at) {
 			x := may{Member: s.Member.ID, Name: names[i], Machine: m.ID, Alone: s.Alone.Roles(), With: s.Supervised.Roles()}
 			if s.Alone|s.Supervised == 0 {
-				x.Missing = r.Policy.Decide(policy.Question{At: at, Clock: policy.Trusted, Machine: m.ID, Member: s.Member, Card: policy.AES, Issued: at}).Codes()
+				x.Missing = r.Policy.Decide(policy.Question{
+					At:      at,
+					Clock:   policy.Trusted,
+					Machine: m.ID,
+					Member:  s.Member,
+					Card:    policy.AES,
+					Issued:  at,
+				}).Codes()
 			}
 			for _, y := range rights[i] {
 				w := mayWhen{Role: y.Role, With: y.Supervised, Booked: y.Booked, Now: y.Now}

@@ -21,7 +21,8 @@ func readerTest(ctx context.Context, w stdio, args []string) error {
 	var wait time.Duration
 	var lang *policy.Language
 	rest, err := flags(w, "reader test", args, 1, func(fs *flag.FlagSet) {
-		fs.StringVar(&format, "format", "", "of a reader that types: decimal or hex; default: decimal, and hex is recognised by its letters")
+		fs.StringVar(&format, "format", "",
+			"of a reader that types: decimal or hex; default: decimal, and hex is recognised by its letters")
 		fs.StringVar(&bits, "bits", "", "of a Wiegand reader: 26, 34 or 37; default: all three")
 		fs.IntVar(&cards, "cards", 1, "after how many cards to end")
 		spanFlag(fs, &wait, "wait", 30*time.Second, "how long to wait for them; default: 30s")
@@ -39,11 +40,16 @@ func readerTest(ctx context.Context, w stdio, args []string) error {
 	t := &readerTrial{w: w, lang: *lang, config: c, left: max(1, cards), stop: stop}
 	r, err := c.OpenFor(t.hear, t.sayUnread)
 	if err != nil {
-		return (&failure{code: 3, err: err}).hinted("portillon machine ports lists what this computer has; a running portillond holds its reader: stop it first")
+		return (&failure{code: 3, err: err}).hinted(
+			"portillon machine ports lists what this computer has; a running portillond holds its reader: stop it first",
+		)
 	}
 	defer r.Close()
-	fmt.Fprintln(w.err, say(*lang, "présentez une carte au lecteur ; son numéro va s’afficher ici, ne le montrez à personne",
-		"tap a card; its number will be shown here, show it to nobody"))
+	fmt.Fprintln(
+		w.err,
+		say(*lang, "présentez une carte au lecteur ; son numéro va s’afficher ici, ne le montrez à personne",
+			"tap a card; its number will be shown here, show it to nobody"),
+	)
 	for t.left > 0 {
 		tap, err := r.Read(ctx)
 		switch {
@@ -127,8 +133,12 @@ func cardForms(_ context.Context, w stdio, args []string) error {
 	t := &readerTrial{w: w, lang: *lang}
 	t.forms(c.Number)
 	if c.Part {
-		t.row("", "%s", say(*lang, "c’est peut-être une partie du numéro : tout numéro entier qui finit ainsi compte pour cette carte",
-			"this may be a part of the number: every whole number that ends so counts for this card"))
+		t.row(
+			"",
+			"%s",
+			say(*lang, "c’est peut-être une partie du numéro : tout numéro entier qui finit ainsi compte pour cette carte",
+				"this may be a part of the number: every whole number that ends so counts for this card"),
+		)
 	}
 	return nil
 }
@@ -153,25 +163,40 @@ func memberCard(u rfid.UID) string {
 }
 
 func (t *readerTrial) formName(k rfid.FormKind) string {
-	names := map[rfid.FormKind]string{rfid.Reversed: "octets inversés", rfid.Low32: "32 derniers bits", rfid.Low24: "24 derniers bits",
-		rfid.Low24Reversed: "24 derniers bits, octets inversés"}
+	names := map[rfid.FormKind]string{
+		rfid.Reversed:      "octets inversés",
+		rfid.Low32:         "32 derniers bits",
+		rfid.Low24:         "24 derniers bits",
+		rfid.Low24Reversed: "24 derniers bits, octets inversés",
+	}
 	return say(t.lang, names[k], k.String())
 }
 
 // warnings are what a number says of the reader or the card.
 func (t *readerTrial) warnings(u rfid.UID) (out []string) {
 	b := u.Bytes()
-	if t.config.Kind == "keyboard" && t.config.Values["format"] == "hex" && len(b) == 5 && strings.Trim(u.Hex(), "0123456789") == "" {
-		out = append(out, say(t.lang, "dix chiffres sans lettre : si d’autres cartes n’en ont jamais, le lecteur écrit en décimal (format: decimal)",
-			"ten digits without a letter: if no other card has letters either, the reader types decimal (format: decimal)"))
+	if t.config.Kind == "keyboard" && t.config.Values["format"] == "hex" && len(b) == 5 &&
+		strings.Trim(u.Hex(), "0123456789") == "" {
+		out = append(
+			out,
+			say(t.lang,
+				"dix chiffres sans lettre : si d’autres cartes n’en ont jamais, le lecteur écrit en décimal (format: decimal)",
+				"ten digits without a letter: if no other card has letters either, the reader types decimal (format: decimal)"),
+		)
 	}
 	if len(b) == 4 && (b[0] == 0x88 || b[3] == 0x88) {
-		out = append(out, say(t.lang, "le lecteur ne donne que le début d’un numéro de 7 octets (88) : beaucoup de cartes ont ce même numéro",
-			"the reader gives only the beginning of a number of 7 bytes (88): many cards have the same number here"))
+		out = append(
+			out,
+			say(t.lang, "le lecteur ne donne que le début d’un numéro de 7 octets (88) : beaucoup de cartes ont ce même numéro",
+				"the reader gives only the beginning of a number of 7 bytes (88): many cards have the same number here"),
+		)
 	}
 	if t.config.GivesShortNumbers() && (rfid.Random(u) || len(b) == 4 && b[3] == 0x08) {
-		out = append(out, say(t.lang, "08 : un téléphone donne un autre numéro à chaque fois ; présentez deux fois pour vérifier",
-			"08: a phone gives another number each time; tap twice to see"))
+		out = append(
+			out,
+			say(t.lang, "08 : un téléphone donne un autre numéro à chaque fois ; présentez deux fois pour vérifier",
+				"08: a phone gives another number each time; tap twice to see"),
+		)
 	}
 	if len(b) == 3 {
 		out = append(out, say(t.lang, "ce lecteur ne donne que 24 bits : une carte sur 16,7 millions a le même numéro",

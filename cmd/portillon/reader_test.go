@@ -103,8 +103,14 @@ func TestReaderTestEndsWithoutACardAndRefusesWhatMachineYamlWould(t *testing.T) 
 		t.Errorf("code %d: %s", code, got)
 	}
 	for spec, want := range map[string]string{
-		"rdm6300": "names no reader", "none:x": "names no reader", "nfc:/dev/x": "names no reader", "wiegand:gpio:pinctrl-/23": "two lines",
-		"rdm6300:serial:PORT": "begins with a bus", "pn532:usb:/dev/x": "which bus", "mfrc522:/dev/ttyAMA0": "SPI", "none.yaml": "no such file",
+		"rdm6300":                  "names no reader",
+		"none:x":                   "names no reader",
+		"nfc:/dev/x":               "names no reader",
+		"wiegand:gpio:pinctrl-/23": "two lines",
+		"rdm6300:serial:PORT":      "begins with a bus",
+		"pn532:usb:/dev/x":         "which bus",
+		"mfrc522:/dev/ttyAMA0":     "SPI",
+		"none.yaml":                "no such file",
 	} {
 		if got, code := trial(t, "", spec); code != 2 || !strings.Contains(got, want) {
 			t.Errorf("%s: code %d: %s", spec, code, got)
@@ -140,8 +146,16 @@ func TestReaderTestRecognisesHexadecimalByItsLetters(t *testing.T) {
 
 func TestReaderTestWarnsOfNumbersThatManyCardsHave(t *testing.T) {
 	for spec, cases := range map[string]map[string]string{
-		"keyboard:/dev/input/x": {"3BC40488": "7 bytes", "8804C43B": "7 bytes", "08112233": "phone", "33221108": "phone", "6303E7": "24 bits", "62E308": "24 bits", "62E3086C": ""},
-		"pn532:/dev/ttyAMA0":    {"62E3086C": "", "04A224BA115E80": ""},
+		"keyboard:/dev/input/x": {
+			"3BC40488": "7 bytes",
+			"8804C43B": "7 bytes",
+			"08112233": "phone",
+			"33221108": "phone",
+			"6303E7":   "24 bits",
+			"62E308":   "24 bits",
+			"62E3086C": "",
+		},
+		"pn532:/dev/ttyAMA0": {"62E3086C": "", "04A224BA115E80": ""},
 	} {
 		c, err := daemoncmd.ReaderArgument(spec, nil)
 		if err != nil {

@@ -58,7 +58,8 @@ func (k apiCardKey) print(w stdio, l policy.Language) {
 	if k.Before == "" {
 		fmt.Fprint(w.out, say(l, "aucun changement en cours\n", "no change-over is under way\n"))
 	} else {
-		fmt.Fprintf(w.out, say(l, "clé d’avant : %s, changement commencé le %s par %s\n", "key before: %s, change-over begun %s by %s\n"),
+		fmt.Fprintf(w.out, say(l, "clé d’avant : %s, changement commencé le %s par %s\n",
+			"key before: %s, change-over begun %s by %s\n"),
 			plain(k.Before), moment(k.Began), plain(k.Who))
 	}
 	for _, m := range k.Machines {
@@ -78,7 +79,8 @@ func machineKeyWords(has bool, why string, changing bool, l policy.Language) str
 	case has:
 		return say(l, "a la clé", "has the key")
 	case why == "by-hand":
-		return say(l, "fichiers posés à la main : lui donner la clé et un paquet à la main", "files put there by hand: give it the key and a bundle by hand")
+		return say(l, "fichiers posés à la main : lui donner la clé et un paquet à la main",
+			"files put there by hand: give it the key and a bundle by hand")
 	case why == "program":
 		return say(l, "programme trop ancien : le mettre à jour", "its program is too old: upgrade it")
 	case why == "away":
@@ -115,7 +117,8 @@ func cardKeyEnd(ctx context.Context, w stdio, args []string) error {
 		fs.BoolVar(&yes, "yes", false, "cards that still hang on the old key stop working")
 	})
 	if err == nil && !yes {
-		err = wrong("--yes is missing").hinted("\"portillon key show card\" lists the cards that stop working; they have to be assigned anew")
+		err = wrong("--yes is missing").
+			hinted("\"portillon key show card\" lists the cards that stop working; they have to be assigned anew")
 	}
 	if err != nil {
 		return err

@@ -93,10 +93,14 @@ func (h *hubAnswers) portillon(lang string, args ...string) (code int, out, prob
 const (
 	leaJSON = `{"id": "m-lea", "version": 7, "name": "Léa\u001b[31m", "emails": ["lea@example.org"], "until": "2027-09-30",
 		"cards": [{"id": "c1", "last": "0001", "state": "active", "since": "2026-09-30T12:00:00Z"}],
-		"badges": [{"id": "b1", "name": "Laser", "badge": "laser", "issuer": "https://a.example", "verdict": "valid"}], "note": "left-handed"}`
-	policyJSON  = `{"number": 3, "text": "portillon: 1\n", "comment": "first", "by": "owner", "at": "2026-09-30T12:00:00Z", "in_force": true}`
-	previewJSON = `{"id": "i1", "added": [{"row": 2, "name": "Zoé"}], "changed": [{"member": "m-lea", "name": "Léa", "fields": ["until"]}], "gone": [],
-		"unchanged": 38, "gains": [{"name": "Zoé", "machine": "laser", "role": "user"}], "loses": [{"member": "m-k", "machine": "saw", "role": "user", "why": "alone"}], "warnings": ["row 4"], "confirm": true}`
+		"badges": [{"id": "b1", "name": "Laser", "badge": "laser", "issuer": "https://a.example", "verdict": "valid"}],
+			"note": "left-handed"}`
+	policyJSON = `{"number": 3, "text": "portillon: 1\n", "comment": "first", "by": "owner", "at": ` +
+		`"2026-09-30T12:00:00Z", "in_force": true}`
+	previewJSON = `{"id": "i1", "added": [{"row": 2, "name": "Zoé"}], "changed": [{"member": "m-lea", "name": "Léa",
+			"fields": ["until"]}], "gone": [],
+		"unchanged": 38, "gains": [{"name": "Zoé", "machine": "laser", "role": "user"}], "loses": [{"member": "m-k",
+			"machine": "saw", "role": "user", "why": "alone"}], "warnings": ["row 4"], "confirm": true}`
 )
 
 func TestVerbsAtAHub(t *testing.T) {
@@ -109,35 +113,55 @@ func TestVerbsAtAHub(t *testing.T) {
 		}
 	}
 	days := "from=2026-09-01&to=2026-09-30"
-	machine := `{"id": "laser", "enrolled": "2026-09-01T00:00:00Z", "standing": {"online": true, "bundle": 4, "wanted_bundle": 5, "records": 9, "held": 8,
+	machine := `{"id": "laser", "enrolled": "2026-09-01T00:00:00Z", "standing": {"online": true, "bundle": 4,
+			"wanted_bundle": 5, "records": 9, "held": 8,
 		"program": "0.7", "tags": [{"reason": "belt"}]}}`
 	h := newHubAnswers(t, map[string]string{
 		"GET /members?limit=500&text=l": `{"items": [` + leaJSON + `], "next": "/api/v1/members?cursor=x"}`,
 		"GET /members?cursor=x":         `{"items": [{"id": "m-k", "name": "Karim", "blocked": true}]}`,
-		"GET /members/m-lea":            leaJSON, "POST /members": leaJSON, "PATCH /members/m-lea": leaJSON, "DELETE /members/m-lea": "",
-		"POST /imports?source=galette": previewJSON, "POST /imports": previewJSON, "POST /imports/i1/confirm": previewJSON, "POST /imports/i1/apply": previewJSON,
-		"GET /export?format=csv": "id,name\r\n",
-		"GET /taps?limit=500":    `{"items": [{"id": "t1", "code": "ABC-DEF", "machine": "laser", "at": "2026-09-30T12:00:00Z", "times": 2, "assignable": true}]}`,
-		"POST /taps/t1/assign":   `{"id": "c2", "last": "0002", "state": "active"}`, "POST /members/m-lea/cards": `{"id": "c2", "number": "04A2", "state": "active"}`,
-		"PUT /members/m-lea/cards/c1":    "",
-		"POST /badges":                   `{"items": [{"name": "Laser", "verdict": "valid", "member": "m-lea"}, {"from": "x.png", "refused": "no badge"}]}`,
+		"GET /members/m-lea":            leaJSON,
+		"POST /members":                 leaJSON,
+		"PATCH /members/m-lea":          leaJSON,
+		"DELETE /members/m-lea":         "",
+		"POST /imports?source=galette":  previewJSON,
+		"POST /imports":                 previewJSON,
+		"POST /imports/i1/confirm":      previewJSON,
+		"POST /imports/i1/apply":        previewJSON,
+		"GET /export?format=csv":        "id,name\r\n",
+		"GET /taps?limit=500": `{"items": [{"id": "t1", "code": "ABC-DEF", "machine": "laser", "at": ` +
+			`"2026-09-30T12:00:00Z", "times": 2, "assignable": true}]}`,
+		"POST /taps/t1/assign":        `{"id": "c2", "last": "0002", "state": "active"}`,
+		"POST /members/m-lea/cards":   `{"id": "c2", "number": "04A2", "state": "active"}`,
+		"PUT /members/m-lea/cards/c1": "",
+		"POST /badges": `{"items": [{"name": "Laser", "verdict": "valid", "member": "m-lea"}, ` +
+			`{"from": "x.png", "refused": "no badge"}]}`,
 		"POST /members/m-lea/badges":     `{"items": [{"name": "Laser", "verdict": "valid", "member": "m-lea"}]}`,
 		"POST /members/m-lea/badges/url": `{"name": "Laser", "verdict": "indeterminate"}`,
 		"GET /machines":                  `{"items": [` + machine + `]}`, "GET /machines/laser": machine,
-		"POST /machines/laser/code":   `{"machine": "laser", "code": "AAAA", "command": "portillond enrol https://hub.local:8443 AAAA", "expires": "2026-09-30T13:00:00Z", "qr_svg": "<svg/>"}`,
+		"POST /machines/laser/code": `{"machine": "laser", "code": "AAAA", "command": "portillond enrol ` +
+			`https://hub.local:8443 AAAA", "expires": "2026-09-30T13:00:00Z", "qr_svg": "<svg/>"}`,
 		"POST /machines/laser/revoke": "", "POST /machines/laser/tag": "", "POST /machines/laser/stop": "",
-		"GET /card-key": `{"version": 7, "in_force": "1a2b3c4d", "before": "99887766", "began": "2026-11-30T08:00:00Z", "who": "Ada", "cards_left": 1,
+		"GET /card-key": `{"version": 7, "in_force": "1a2b3c4d", "before": "99887766", "began": "2026-11-30T08:00:00Z",
+			"who": "Ada", "cards_left": 1,
 			"cards": [{"id": "c1", "member": "m-lea", "name": "Léa", "last": "0001", "state": "active"}],
-			"machines": [{"machine": "laser", "has_key": true}, {"machine": "saw", "has_key": false, "why": "program"}, {"machine": "fdm", "has_key": false}]}`,
+			"machines": [{"machine": "laser", "has_key": true}, {"machine": "saw", "has_key": false, "why": "program"},
+			{"machine": "fdm", "has_key": false}]}`,
 		"POST /card-key/rotate": "", "POST /card-key/end": "",
-		"GET /policy": policyJSON, "POST /policy": policyJSON, "POST /policy/back": policyJSON, "GET /policy/versions/2": policyJSON,
-		"GET /policy/versions?limit=500":           `{"items": [` + policyJSON + `]}`,
-		"POST /policy/draft":                       `{"faults": [], "effect": {"gains": [{"name": "Zoé", "machine": "laser", "role": "user"}], "loses": [], "lines": ["laser: needs less"]}}`,
+		"GET /policy":                    policyJSON,
+		"POST /policy":                   policyJSON,
+		"POST /policy/back":              policyJSON,
+		"GET /policy/versions/2":         policyJSON,
+		"GET /policy/versions?limit=500": `{"items": [` + policyJSON + `]}`,
+		"POST /policy/draft": `{"faults": [], "effect": {"gains": [{"name": "Zoé", "machine": ` +
+			`"laser", "role": "user"}], "loses": [], "lines": ["laser: needs less"]}}`,
 		"GET /reports/uses?" + days + "&limit=500": "", "GET /reports/uses?" + strings.Replace(days, "&", "&limit=500&",
-			1): `{"items": [{"machine": "laser", "name": "Léa", "role": "user", "from": "2026-09-30T12:00:00Z", "seconds": 3720, "end": "tap"}]}`,
+			1): `{"items": [{"machine": "laser", "name": "Léa", "role": "user", "from": "2026-09-30T12:00:00Z", "seconds": ` +
+			`3720, "end": "tap"}]}`,
 		"GET /reports/uses.csv?" + days: "machine,member\r\n",
-		"GET /reports/weeks?" + days:    `{"items": [{"machine": "laser", "week": "2026-09-28", "sessions": 3, "members": 2, "seconds": 36000}]}`,
-		"GET /reports/refusals?" + days: `{"items": [{"machine": "laser", "reason": "badge-missing", "times": 4, "members": 2}]}`,
+		"GET /reports/weeks?" + days: `{"items": [{"machine": "laser", "week": "2026-09-28", "sessions": 3, ` +
+			`"members": 2, "seconds": 36000}]}`,
+		"GET /reports/refusals?" + days: `{"items": [{"machine": "laser", "reason": "badge-missing", "times": 4, ` +
+			`"members": 2}]}`,
 	})
 	for _, c := range []struct {
 		args []string
@@ -160,13 +184,25 @@ func TestVerbsAtAHub(t *testing.T) {
 		{[]string{"member", "add"}, 2, "", ""},
 		{[]string{"member", "show", "m-nobody"}, 1, "", "GET /members/m-nobody"},
 		{[]string{"member", "import", list, "--source", "galette"}, 1,
-			"1 added, 1 changed, 0 gone from the list, 38 unchanged + - Zoé ~ m-lea Léa until gains Zoé laser user loses m-k saw user alone ! row 4",
+			"1 added, 1 changed, 0 gone from the list, 38 unchanged + - Zoé ~ m-lea Léa until gains Zoé laser user loses " +
+				"m-k saw user alone ! row 4",
 			"POST /imports?source=galette  form liste.csv"},
 		{[]string{"member", "import", list, "--apply", "--confirm"}, 0, "1 added", "POST /imports/i1/apply"},
 		{[]string{"member", "import", filepath.Join(dir, "none")}, 2, "", ""},
 		{[]string{"member", "export"}, 0, "id,name", "GET /export?format=csv"},
-		{[]string{"key", "show", "card"}, 0, "in force: 1a2b3c4d key before: 99887766 laser has the key saw its program is too old fdm does not have the key yet still on the old key: 1 m-lea …0001 active Léa", "GET /card-key"},
-		{[]string{"key", "rotate", "card", "--reason", "stolen"}, 0, "a new card key is in force", `POST /card-key/rotate "7" {"reason":"stolen"}`},
+		{
+			[]string{"key", "show", "card"},
+			0,
+			"in force: 1a2b3c4d key before: 99887766 laser has the key saw its program is too old fdm does not have the " +
+				"key yet still on the old key: 1 m-lea …0001 active Léa",
+			"GET /card-key",
+		},
+		{
+			[]string{"key", "rotate", "card", "--reason", "stolen"},
+			0,
+			"a new card key is in force",
+			`POST /card-key/rotate "7" {"reason":"stolen"}`,
+		},
 		{[]string{"key", "rotate", "card"}, 2, "", ""},
 		{[]string{"key", "end", "card", "--yes"}, 0, "the old card key is deleted", `POST /card-key/end "7"`},
 		{[]string{"key", "end", "card"}, 2, "", ""},
@@ -251,7 +287,8 @@ func TestVerbsAtAHub(t *testing.T) {
 func TestVerbsAtAHubPrintJSON(t *testing.T) {
 	h := newHubAnswers(t, map[string]string{"GET /machines": `{"items": []}`, "GET /members/m-lea": leaJSON,
 		"POST /machines/laser/stop": "",
-		"POST /policy/draft":        `{"faults": [{"line": 3, "column": 1, "message": "no machine"}]}`, "GET /policy": policyJSON})
+		"POST /policy/draft":        `{"faults": [{"line": 3, "column": 1, "message": "no machine"}]}`,
+		"GET /policy":               policyJSON})
 	text := filepath.Join(t.TempDir(), "policy.yaml")
 	if err := os.WriteFile(text, []byte("x"), 0o644); err != nil {
 		t.Fatal(err)

@@ -14,7 +14,8 @@ import (
 
 // tokenScopes are the acts that the verbs of this tool ask for. A token may do of them what its owner may.
 const tokenScopes = "members.read members.write members.erase cards.write badges.write taps.read policy.read " +
-	"policy.publish machines.read sessions.read machines.enrol machines.tag machines.stop reports.read reports.names audit.read"
+	"policy.publish machines.read sessions.read machines.enrol machines.tag machines.stop reports.read reports.names " +
+	"audit.read"
 
 // hubToken signs in with a name and a password, and writes an API token for the other verbs.
 func hubToken(ctx context.Context, w stdio, args []string) error {

@@ -46,7 +46,9 @@ func writeJournal() {
 	j, err := journal.Open(
 		os.Args[1],
 		journal.Options{Site: "biklab", Machine: "laser", Signer: signer, Boot: "b1", Trusted: func() bool { return true },
-			Now: func() time.Time { at = at.Add(time.Minute); return at }, Mono: func() int64 { return at.UnixMilli() }, Salt: bytes.NewReader(make([]byte, 4096)),
+			Now:    func() time.Time { at = at.Add(time.Minute); return at },
+			Mono:   func() int64 { return at.UnixMilli() },
+			Salt:   bytes.NewReader(make([]byte, 4096)),
 			Random: bytes.NewReader(make([]byte, 8))},
 	)
 	if err != nil {
@@ -54,11 +56,9 @@ func writeJournal() {
 	}
 	all := []journal.Entry{{Kind: wire.Booted, Body: wire.BootBody{Version: "0.1"}}}
 	for range 5 {
-		all = append(
-			all,
+		all = append(all,
 			journal.Entry{Kind: wire.SessionStart, Session: "s1", Member: "m-7k2f9q", Body: wire.StartBody{Bundle: 1}},
-			journal.Entry{Kind: wire.SessionEnd, Session: "s1", Member: "m-7k2f9q", Body: wire.EndBody{Cause: wire.CauseTap}},
-		)
+			journal.Entry{Kind: wire.SessionEnd, Session: "s1", Member: "m-7k2f9q", Body: wire.EndBody{Cause: wire.CauseTap}})
 	}
 	for _, e := range all {
 		if _, err := j.Append(e); err != nil {
@@ -120,16 +120,13 @@ func TestASignalEndsAPolicyCheckAtOnce(t *testing.T) {
 		fmt.Fprintf(&any, "b%d, ", i)
 	}
 	for i := range 200 { // a minute's work and more
-		fmt.Fprintf(
-			&machines,
-			"  m%d: { name: M%d, grants: [{ role: user, needs: { any: [%s] } }] }\n",
-			i,
-			i,
-			strings.TrimSuffix(any.String(), ", "),
-		)
+		fmt.Fprintf(&machines, "  m%d: { name: M%d, grants: [{ role: user, needs: { any: [%s] } }] }\n", i, i,
+			strings.TrimSuffix(any.String(), ", "))
 	}
 	path := filepath.Join(t.TempDir(), "policy.yaml")
-	text := "portillon: 1\nsite: s\ntimezone: Europe/Paris\nissuers:\n  i: { name: I, keys: [\"did:key:z6MkeYkP3XG1tBSuGo99iPN2xT3A2kMc1h88v3iVo1qdmrTy\"] }\nbadges:\n" + badges.String() + "machines:\n" + machines.String()
+	text := "portillon: 1\nsite: s\ntimezone: Europe/Paris\nissuers:\n  i: { name: I, keys: " +
+		"[\"did:key:z6MkeYkP3XG1tBSuGo99iPN2xT3A2kMc1h88v3iVo1qdmrTy\"] }\nbadges:\n" +
+		badges.String() + "machines:\n" + machines.String()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

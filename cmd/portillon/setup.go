@@ -27,7 +27,8 @@ func setupVerb(ctx context.Context, w stdio, args []string) error {
 		lang = langFlag(fs)
 		declareSetup(fs, &o)
 		fs.BoolVar(&yes, "yes", false, "answer each confirmation with yes, but not that a lamp is in place")
-		fs.BoolVar(&o.LampInPlace, "yes-lamp", false, "a lamp is in the machine's place: the acceptance test closes the relay")
+		fs.BoolVar(&o.LampInPlace, "yes-lamp", false,
+			"a lamp is in the machine's place: the acceptance test closes the relay")
 		fs.BoolVar(&list, "list", false, "print the acceptance list as Markdown: of MACHINE.yaml, or all of it")
 		fs.StringVar(&verify, "verify", "", "verify a signed protocol; with --pub")
 		fs.StringVar(&pub, "pub", "", "with --verify: the machine's public key, which setup printed")

@@ -14,7 +14,8 @@ func firmwareSheet(_ context.Context, w stdio, args []string) error {
 	var force bool
 	lang := environment().String()
 	rest, err := flags(w, "firmware sheet", args, 1, func(fs *flag.FlagSet) {
-		fs.StringVar(&lang, "lang", lang, "fr, en or both: a page each; default: as LC_ALL, LC_MESSAGES or LANG say, else fr")
+		fs.StringVar(&lang, "lang", lang, "fr, en or both: a page each; default: fr where LC_ALL, "+
+			"LC_MESSAGES or LANG says so or none is set, else en")
 		fs.StringVar(&out, "o", "", "write the page to this file, to be printed from a browser; default: standard output")
 		fs.BoolVar(&force, "force", false, "write over the file")
 	})

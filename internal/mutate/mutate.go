@@ -24,6 +24,7 @@ var (
 	try   = flag.Bool("mutants", false, "try the mutants: each must be caught by a test (minutes)")
 	every = flag.Int("every", 1, "with -mutants: try every n-th only")
 	from  = flag.Int("from", 0, "with -every: begin with this one")
+	only  = flag.String("mutants-only", "", "with -mutants: only the generated ones whose id matches this expression")
 	keep  = flag.String("mutants-log", "", "with -mutants: append one line for each generated mutant to this file")
 )
 

@@ -206,13 +206,8 @@ var inText = strings.NewReplacer("]]>", "]]]]><![CDATA[>", "\r", "]]>&#13;<![CDA
 
 func appendElement(out, payload []byte, name xml.Name) []byte {
 	if isJSON(payload) {
-		return fmt.Appendf(
-			out,
-			`<openbadges:%s xmlns:openbadges="%s"><![CDATA[%s]]></openbadges:%[1]s>`,
-			name.Local,
-			name.Space,
-			inText.Replace(string(payload)),
-		)
+		return fmt.Appendf(out, `<openbadges:%s xmlns:openbadges="%s"><![CDATA[%s]]></openbadges:%[1]s>`, name.Local,
+			name.Space, inText.Replace(string(payload)))
 	}
 	return fmt.Appendf(out, `<openbadges:%s xmlns:openbadges="%s" verify="%s"/>`, name.Local, name.Space, payload)
 }

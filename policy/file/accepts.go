@@ -27,7 +27,7 @@ func (r *reader) accept(n yamlfile.Node, own *policy.Badge) (a policy.Accept) {
 	switch known := a.Issuer != "" && a.Achievement != ""; {
 	case known && a.Same(policy.OtherBadge{Issuer: own.Issuer, Achievement: own.Achievement}):
 		n.Get("achievement").Fault("remove the entry", "this is the badge %q itself", own.ID)
-	case known && twice(own, &a):
+	case known && acceptsAlready(own, &a):
 		n.Get("achievement").Fault("once is enough; entries of one badge differ in their roles",
 			"this badge stands above, for a role of these")
 	}
@@ -37,8 +37,8 @@ func (r *reader) accept(n yamlfile.Node, own *policy.Badge) (a policy.Accept) {
 // acceptRoles are those in which an accepted badge counts.
 func (r *reader) acceptRoles(n yamlfile.Node) (out []policy.Role) {
 	seen := map[policy.Role]bool{}
-	const hint = "name at least one role, or remove the key for learner, user and host"
-	for _, x := range some(n, len(r.siteRoles()), hint, "an empty list") {
+	for _, x := range listOrOne(n, len(r.siteRoles()),
+		"name at least one role, or remove the key for learner, user and host", "an empty list") {
 		role := r.siteRole(x)
 		if seen[role] && role != policy.NoRole {
 			x.Fault("once is enough", "the role %q stands twice", role)
@@ -50,8 +50,8 @@ func (r *reader) acceptRoles(n yamlfile.Node) (out []policy.Role) {
 	return out
 }
 
-// twice reports whether the badge accepts the same for a role of the entry already.
-func twice(own *policy.Badge, a *policy.Accept) bool {
+// acceptsAlready reports whether the badge already accepts the same badge for one of the entry's roles.
+func acceptsAlready(own *policy.Badge, a *policy.Accept) bool {
 	for i := range own.Accepts {
 		x := &own.Accepts[i]
 		for _, r := range policy.Roles() {

@@ -7,8 +7,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// page is a file as the formatter sees it: runes, since the YAML library counts columns in them, and what is a word of
-// it or a comment.
+// page is a file as the formatter sees it: its runes (the YAML library counts columns in runes), which of them belong
+// to scalars, and its comments.
 type page struct {
 	src      []rune
 	lines    []int  // where each line begins
@@ -25,8 +25,8 @@ type comment struct {
 	before, after    bool // a blank line stands there
 }
 
-// newPage finds the comments. The library's own finding loses some of them, and moves others. data is what the library
-// has read as doc.
+// newPage finds the comments of data, which the YAML library has parsed into doc. It does not use the library's own
+// comments, because the library loses some of them and moves others.
 func newPage(data []byte, doc *yaml.Node) *page {
 	g := &page{src: []rune(string(data)), lines: []int{0}}
 	for i, r := range g.src {
@@ -46,7 +46,7 @@ func isBreak(r rune) bool { return r == '\n' || r == '\u0085' || r == '\u2028' |
 
 func isSpace(r rune) bool { return r == ' ' || r == '\t' || isBreak(r) || r == '\ufeff' }
 
-// offset is where a node begins. It is within src, whatever the library says.
+// offset is where a node begins, in runes from the start of src. A position outside src is moved inside.
 func (g *page) offset(n *yaml.Node) int {
 	line := min(max(n.Line-1, 0), len(g.lines)-1)
 	return min(g.lines[line]+max(n.Column-1, 0), len(g.src))
@@ -134,7 +134,7 @@ func (g *page) quoteEnd(at int, quote, escape rune) int {
 	return len(g.src)
 }
 
-// blockEnd is the end of a scalar written with | or >: the last line that is as far in as its first.
+// blockEnd is the end of a scalar written with | or >: the end of the last line that is indented as far as its first.
 func (g *page) blockEnd(at, column int) int {
 	end := g.lineEnd(at)
 	deep := -1
@@ -163,7 +163,7 @@ func (g *page) blockEnd(at, column int) int {
 	return end
 }
 
-// find collects the comments, and blanks them.
+// find collects the comments, and overwrites them with spaces in blank.
 func (g *page) find() {
 	for i, from := range g.lines {
 		to := g.lineEnd(from)

@@ -135,12 +135,12 @@ func TestALostCommentIsRefusedWithItsPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := bytes.Replace(in, []byte(" # the fan"), nil, 1)
-	err = kept("policy.yaml", newPage(in, doc), doc, out)
+	err = checkKept("policy.yaml", newPage(in, doc), doc, out)
 	if err == nil || !strings.Contains(err.Error(), "policy.yaml:") ||
 		!strings.Contains(err.Error(), "this comment would be lost, so nothing is written (put it on a line of its own") {
 		t.Errorf("got %v", err)
 	}
-	if err := kept(
+	if err := checkKept(
 		"policy.yaml",
 		newPage(in, doc),
 		doc,

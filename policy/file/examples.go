@@ -18,12 +18,12 @@ func (r *reader) tests(n yamlfile.Node, m *policy.Model) {
 		if n.Enough() {
 			break
 		}
-		bare(x)
+		refuseEmpty(x)
 		m.Tests = append(m.Tests, r.test(x))
 	}
 }
 
-// test reads one example. Without bundle-age: the bundle is of that moment.
+// test reads one example. Without bundle-age the bundle is as new as the question.
 func (r *reader) test(x yamlfile.Node) policy.Test {
 	t := policy.Test{Name: x.Path()}
 	q := &t.Question
@@ -88,8 +88,8 @@ func (r *reader) holds(n yamlfile.Node, at time.Time) []policy.Holding {
 	return out
 }
 
-// momentForm and minuteForm are how a moment is written, as the schema says it too; that a month has so many days they
-// do not say.
+// momentForm and minuteForm are patterns of times that reader and schema share. They do not check how many days a month
+// has: the reader does.
 const (
 	momentForm = `^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})?)?)?$`
 	minuteForm = `^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})?)?$`
@@ -97,7 +97,7 @@ const (
 
 var momentIs, minuteIs = regexp.MustCompile(momentForm), regexp.MustCompile(minuteForm)
 
-// moment is a day or a minute on the wall of the site, or a time that names its offset.
+// moment reads a day or a minute in the site's time zone, or a time with its own offset.
 func (r *reader) moment(n yamlfile.Node) time.Time {
 	s := n.Str()
 	if !n.IsScalar() {
@@ -113,7 +113,7 @@ func (r *reader) moment(n yamlfile.Node) time.Time {
 	return time.Time{}
 }
 
-// minute is a moment that says more than the day: a booking to a day would leave open whether that day is part of it.
+// minute reads a moment that has a time of day. "Until a day" would leave open whether the booking includes that day.
 func (r *reader) minute(n yamlfile.Node) time.Time {
 	t := r.moment(n)
 	if s := n.Str(); !t.IsZero() && !minuteIs.MatchString(s) {
@@ -123,7 +123,7 @@ func (r *reader) minute(n yamlfile.Node) time.Time {
 	return t
 }
 
-// Result is what became of an example.
+// Result is the outcome of an example.
 type Result struct {
 	Test     policy.Test
 	Decision policy.Decision
@@ -143,7 +143,7 @@ func RunTests(p *policy.Policy) []Result {
 func problem(t policy.Test, d policy.Decision) policy.Text {
 	switch {
 	case d.Verdict != t.Expect:
-		fr, en := also(d)
+		fr, en := outcomeInWords(d)
 		return policy.Text{
 			FR: fmt.Sprintf("attendu %v, obtenu %v%s", t.Expect, d.Verdict, fr),
 			EN: fmt.Sprintf("expected %v, got %v%s", t.Expect, d.Verdict, en),
@@ -162,8 +162,8 @@ func problem(t policy.Test, d policy.Decision) policy.Text {
 	return policy.Text{}
 }
 
-// also is what a verdict came with.
-func also(d policy.Decision) (fr, en string) {
+// outcomeInWords is the role or the reasons of a decision.
+func outcomeInWords(d policy.Decision) (fr, en string) {
 	if d.Verdict == policy.Allow {
 		return fmt.Sprintf(" comme %v", d.Role), fmt.Sprintf(" as %v", d.Role)
 	}

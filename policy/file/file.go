@@ -16,14 +16,14 @@ import (
 	"slices"
 	"strings"
 	"time"
-	_ "time/tzdata" // a minimal image may come without time zones, and hours cannot be judged without
 
 	"portillon/policy"
+	"portillon/timezone"
 	"portillon/yamlfile"
 )
 
-// MaxBytes, MaxLines and MaxEntries bound a policy file: what is longer would take longer than 100 ms to refuse. 10,000
-// lines are about 0.5 MB and 45,000 to 55,000 entries.
+// MaxBytes, MaxLines and MaxEntries bound a policy file, so that a file at the bounds is refused within 100 ms. A
+// policy of 10,000 lines has about 0.5 MB and 45,000 to 55,000 entries.
 const (
 	MaxBytes   = 1 << 20
 	MaxLines   = 12_000
@@ -47,8 +47,8 @@ func bounded(name string, data []byte) error {
 	return nil
 }
 
-// Parse reads a policy. name stands in the errors, of which there is one for each fault: errors.As finds
-// yamlfile.Faults.
+// Parse reads a policy. Errors begin with name. The error of a file with faults is a yamlfile.Faults, which lists all
+// of them.
 func Parse(name string, data []byte) (*policy.Policy, error) {
 	if err := bounded(name, data); err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func Parse(name string, data []byte) (*policy.Policy, error) {
 	r := newReader(d.Root())
 	r.file()
 	if d.Err() == nil {
-		r.unhush()
+		r.reportExplained()
 	}
 	if err := d.Err(); err != nil {
 		return nil, err
@@ -72,10 +72,10 @@ func Parse(name string, data []byte) (*policy.Policy, error) {
 	return p, nil
 }
 
-// ParseTrust reads the issuers of any YAML file that has the key issuers; its other keys are not looked at. In a file
-// that is no policy, since it has no key portillon, an issuer that does not say who may sign its status lists
-// (status-issuers) lets every issuer of the file: whoever names two issuers to verify one badge means both. In a policy
-// nobody but the issuer itself may.
+// ParseTrust reads the issuers of any YAML file that has the key issuers, and ignores its other keys. Where an issuer
+// has no status-issuers, the default depends on the file. In a policy (a file with the key portillon), only the issuer
+// itself may sign its status lists. In any other file every listed issuer may: whoever lists two issuers to verify one
+// badge trusts both.
 func ParseTrust(name string, data []byte) ([]policy.Issuer, error) {
 	if err := bounded(name, data); err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func ParseTrust(name string, data []byte) ([]policy.Issuer, error) {
 		return nil, err
 	}
 	root := d.Root()
-	root.Pairs() // reports a root that is no mapping
+	root.Pairs() // reports a root that is not a mapping
 	r := newReader(root)
 	r.bareTrust = !root.Get("portillon").Present()
 	issuers := root.Get("issuers").Required()
@@ -153,8 +153,8 @@ func (r *reader) sections() []kind {
 	return []kind{{"issuers", &r.issuerIDs}, {"badges", &r.badgeIDs}, {"machines", &r.machineIDs}}
 }
 
-// consequences are told from faults: where a section is missing, or an entry stands at the top since it is not far
-// enough in, each id that is named elsewhere would be unknown.
+// consequences finds sections that are missing, and entries that stand at the top level because they are not indented
+// enough. Every id that is named elsewhere would then be reported as unknown: one fault explains them all.
 func (r *reader) consequences(root yamlfile.Node) {
 	pairs := root.Pairs()
 	for _, k := range r.sections() {
@@ -167,10 +167,11 @@ func (r *reader) consequences(root yamlfile.Node) {
 	}
 }
 
-// unhush makes sure that nothing unknown passes: what would have been told of a file in which nothing else is wrong.
-func (r *reader) unhush() {
+// reportExplained reports the unknown ids that another fault was thought to explain, if no other fault was found: an
+// unknown id must never be accepted.
+func (r *reader) reportExplained() {
 	for _, k := range r.sections() {
-		if u := k.names.hushed; u != nil {
+		if u := k.names.explained; u != nil {
 			u.at.Fault("", "unknown %s %.80q", u.kind, u.id)
 		}
 	}
@@ -178,7 +179,7 @@ func (r *reader) unhush() {
 
 func zone(_ *reader, n yamlfile.Node) *time.Location {
 	s := n.Str()
-	z, err := time.LoadLocation(s)
+	z, err := timezone.Load(s)
 	if n.IsScalar() && (err != nil || s == "" || s == "Local") {
 		n.Fault(`a name of the IANA list, as "Europe/Paris"`, "%.80q is not a time zone", s)
 	}
@@ -355,7 +356,7 @@ func (r *reader) evidence(n yamlfile.Node, m *policy.Model) {
 	}
 }
 
-// kinds are the interventions that count.
+// kinds reads the kinds of interventions that count; each may be listed once.
 func kinds(_ *reader, n yamlfile.Node) []string {
 	var out []string
 	seen := map[string]bool{}

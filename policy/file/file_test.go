@@ -572,7 +572,7 @@ func TestAnUnknownNameIsAFaultWhateverElseStandsThere(t *testing.T) {
 	if d.Err() != nil {
 		t.Fatal(d.Err())
 	}
-	if r.unhush(); d.Err() == nil {
+	if r.reportExplained(); d.Err() == nil {
 		t.Error("what was not told is not told at the end")
 	}
 }

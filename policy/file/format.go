@@ -11,13 +11,13 @@ import (
 	"portillon/yamlfile"
 )
 
-// Format writes a policy file in its canonical form: keys in one order, two spaces a level, a blank line around each
-// section, and what is written on one line in braces stays so. The policy is the same; a file that Parse refuses is
-// refused.
+// Format writes a policy file in its canonical form: keys in the order of the tables, two spaces a level, a blank line
+// around each section; mappings written on one line in braces stay so. The policy does not change. Format refuses a
+// file that Parse refuses.
 //
-// Comments stay: those above a key or an entry of a list, and those beside it, go where it goes; those at the end of a
-// block, at the top of the file or at its end stay there. What has comments inside its brackets is written without
-// brackets, over several lines. Should a comment be lost all the same, or the policy be another, Format refuses.
+// Comments are kept. Those above or beside a key or an entry of a list move with it; those at the end of a block, at
+// the top of the file or at its end stay there. A collection with comments inside its brackets is written without
+// brackets, over several lines. Format checks its own output, and fails if a comment were lost or the policy changed.
 func Format(name string, data []byte) ([]byte, error) {
 	if _, err := Parse(name, data); err != nil {
 		return nil, err
@@ -33,17 +33,17 @@ func Format(name string, data []byte) ([]byte, error) {
 	p := &printer{g: g}
 	p.file(root)
 	out := []byte(p.String())
-	return out, kept(name, g, doc, out)
+	return out, checkKept(name, g, doc, out)
 }
 
-// lineFeeds ends lines in one way, and leaves out the byte order mark of some editors.
+// lineFeeds ends all lines with a line feed, and removes the byte order mark that some editors write.
 func lineFeeds(data []byte) []byte {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
 	return bytes.ReplaceAll(data, []byte("\r"), []byte("\n"))
 }
 
-// tree is a document that holds something.
+// tree parses a document that is not empty.
 func tree(data []byte) (*yaml.Node, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(data, &doc); err != nil {
@@ -55,10 +55,10 @@ func tree(data []byte) (*yaml.Node, error) {
 	return &doc, nil
 }
 
-// kept refuses an output that says less than the input.
-func kept(name string, before *page, doc *yaml.Node, out []byte) error {
+// checkKept refuses an output that is another policy or has lost a comment.
+func checkKept(name string, before *page, doc *yaml.Node, out []byte) error {
 	again, err := tree(out)
-	if err != nil || !same(doc, again) {
+	if err != nil || !sameMeaning(doc, again) {
 		return fmt.Errorf("%s: the canonical form would not be the same policy: nothing is written", name)
 	}
 	left := newPage(out, again).comments
@@ -79,8 +79,8 @@ func kept(name string, before *page, doc *yaml.Node, out []byte) error {
 	return nil
 }
 
-// same compares what two trees say. Keys may follow each other in another order.
-func same(a, b *yaml.Node) bool {
+// sameMeaning reports whether two trees hold the same values. The order of keys does not count.
+func sameMeaning(a, b *yaml.Node) bool {
 	if a.Kind != b.Kind || a.ShortTag() != b.ShortTag() || len(a.Content) != len(b.Content) {
 		return false
 	}
@@ -88,14 +88,14 @@ func same(a, b *yaml.Node) bool {
 		return a.Value == b.Value || a.ShortTag() == "!!null"
 	}
 	if a.Kind != yaml.MappingNode {
-		return slices.EqualFunc(a.Content, b.Content, same)
+		return slices.EqualFunc(a.Content, b.Content, sameMeaning)
 	}
 	values := map[string]*yaml.Node{}
 	for i := 0; i+1 < len(b.Content); i += 2 {
 		values[b.Content[i].Value] = b.Content[i+1]
 	}
 	for i := 0; i+1 < len(a.Content); i += 2 {
-		if v := values[a.Content[i].Value]; v == nil || !same(a.Content[i+1], v) {
+		if v := values[a.Content[i].Value]; v == nil || !sameMeaning(a.Content[i+1], v) {
 			return false
 		}
 	}

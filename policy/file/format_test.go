@@ -100,7 +100,7 @@ func TestATextOfSeveralLinesStaysWhatItIs(t *testing.T) {
 		root.arrange(top())
 		p := &printer{g: doc}
 		p.file(root)
-		if err := kept("policy.yaml", doc, before, []byte(p.String())); err != nil {
+		if err := checkKept("policy.yaml", doc, before, []byte(p.String())); err != nil {
 			t.Errorf("%q: %v", text, err)
 		}
 	}

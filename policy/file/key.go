@@ -36,7 +36,7 @@ const maxKeys = 500
 func (r *reader) keyList(n yamlfile.Node) []yamlfile.Node {
 	out, before := n.List(), r.keys
 	if r.keys += len(out); before > maxKeys {
-		return nil // told once
+		return nil // reported before
 	}
 	if r.keys > maxKeys {
 		n.Fault(fmt.Sprintf("at most %d", maxKeys), "with these, the file has %d keys", r.keys)
@@ -50,8 +50,9 @@ func (r *reader) keyList(n yamlfile.Node) []yamlfile.Node {
 // section 2.2.3), a did:web, the https address of a document that lists keys, a public key in PEM. Whether a document
 // is there is seen when a badge is verified.
 //
-// A multikey has no checksum. What is no point of its curve is refused, which is about half of all slips of a letter;
-// the other half is a key that nobody has, and that is seen only when a badge of this issuer does not verify.
+// A multikey has no checksum. checkKey refuses a key that is not a point of its curve, which catches about half of all
+// mistyped letters. The other half are valid keys that nobody has; they show when a badge of this issuer does not
+// verify.
 func checkKey(n yamlfile.Node) bool {
 	if !n.IsScalar() {
 		n.Fault(keyKinds, "a key must be one value")
@@ -89,6 +90,11 @@ func known(s string) (ok, onCurve bool) {
 		block, _ := pem.Decode([]byte(s))
 		return block != nil && strings.HasSuffix(block.Type, "PUBLIC KEY"), true
 	}
+	return knownMultikey(s)
+}
+
+// knownMultikey is known for a multikey: the first two bytes are the multicodec prefix of the kind of key.
+func knownMultikey(s string) (ok, onCurve bool) {
 	raw, ok := multikey(s)
 	if !ok || len(raw) < 3 {
 		return false, false

@@ -131,7 +131,7 @@ func oneOrMore[V any](one value[V], hint string) value[[]V] {
 	return value[[]V]{
 		oneOrList(one.form, maxNamed),
 		func(r *reader, n yamlfile.Node) (out []V) {
-			for _, x := range some(n, maxNamed, hint, "an empty list") {
+			for _, x := range listOrOne(n, maxNamed, hint, "an empty list") {
 				out = append(out, one.read(r, x))
 			}
 			return out

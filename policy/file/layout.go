@@ -29,23 +29,23 @@ func (e *entry) collection() bool {
 // column is where the entries of a block begin.
 func (e *entry) column() int { return e.value.Column - 1 }
 
-// layout makes entries of a tree, and gives each comment its place.
+// layout turns the tree of a document into entries, and attaches each comment to one of them.
 func (g *page) layout(doc *yaml.Node) *entry {
 	root := g.entry(nil, doc.Content[0], g.offset(doc.Content[0]), 0)
 	var last *entry // before which entry the comment above stood, and how far in
 	limit := 0
 	for _, c := range g.comments {
-		if !c.alone && g.besides(root, c) {
+		if !c.alone && g.attachBeside(root, c) {
 			continue
 		}
-		next := g.above(root, c, last, &limit)
+		next := g.attachAbove(root, c, last, &limit)
 		last = next
 	}
-	atTop(root)
+	attachAtTop(root)
 	return root
 }
 
-// entry measures what stands at start, in a block at column.
+// entry makes the entry for a value that begins at start, in a block whose entries begin at column.
 func (g *page) entry(key, value *yaml.Node, start, column int) *entry {
 	e := &entry{key: key, value: value, start: start, from: g.offset(value)}
 	switch {
@@ -112,10 +112,10 @@ func (g *page) fill(e *entry, column int) {
 	}
 }
 
-// deepest is the smallest entry that holds a place.
-func deepest(e *entry, at int) *entry {
+// innermost is the smallest entry that holds a place.
+func innermost(e *entry, at int) *entry {
 	if i := e.after(at); i > 0 && at < e.entries[i-1].to {
-		return deepest(e.entries[i-1], at)
+		return innermost(e.entries[i-1], at)
 	}
 	return e
 }
@@ -125,13 +125,14 @@ func (e *entry) after(at int) int {
 	return sort.Search(len(e.entries), func(i int) bool { return e.entries[i].start > at })
 }
 
-// besides gives a comment to what stands before it on its line, and says whether that is possible.
-func (g *page) besides(root *entry, c *comment) bool {
+// attachBeside attaches a comment to what stands before it on its line. It returns false where nothing there can take
+// it.
+func (g *page) attachBeside(root *entry, c *comment) bool {
 	at := c.at - 1
 	for at > 0 && isSpace(g.blank[at]) {
 		at--
 	}
-	e := deepest(root, at)
+	e := innermost(root, at)
 	switch {
 	case at < e.start || at >= e.to:
 		return false
@@ -143,23 +144,29 @@ func (g *page) besides(root *entry, c *comment) bool {
 		e.beside = append(e.beside, c)
 	case e.flow && at == e.to-1:
 		e.closing = append(e.closing, c)
-	case e.flow: // a comma
-		if i := e.after(at); i > 0 {
-			e.entries[i-1].beside = append(e.entries[i-1].beside, c)
-		} else {
-			e.opening = append(e.opening, c)
-		}
+	case e.flow:
+		e.besideComma(c, at)
 	default:
 		return false
 	}
 	return true
 }
 
-// above gives a comment on a line of its own to what follows, or to the end of a block that has ended there and is not
-// deeper in than the comment. It returns what follows. After a comment that is less deep none is taken for deeper: they
+// besideComma gives a comment behind a comma to the entry before the comma.
+func (e *entry) besideComma(c *comment, at int) {
+	if i := e.after(at); i > 0 {
+		e.entries[i-1].beside = append(e.entries[i-1].beside, c)
+	} else {
+		e.opening = append(e.opening, c)
+	}
+}
+
+// attachAbove attaches a comment on a line of its own: to the entry that follows, or to the end of a block that ends
+// above it and is not indented further than the comment. It returns the entry that follows. limit is the indentation of
+// the comment before, if the same entry follows both: a comment counts as indented no further than that, or the two
 // would change places.
-func (g *page) above(root *entry, c *comment, last *entry, limit *int) *entry {
-	e := deepest(root, c.at)
+func (g *page) attachAbove(root *entry, c *comment, last *entry, limit *int) *entry {
+	e := innermost(root, c.at)
 	if e.value.Kind == yaml.ScalarNode || e.flow && c.at < e.from || e.flow && len(e.entries) == 0 && e != root {
 		e.opening = append(e.opening, c)
 		return e
@@ -185,7 +192,7 @@ func (g *page) above(root *entry, c *comment, last *entry, limit *int) *entry {
 		column = min(column, *limit)
 	}
 	*limit = column
-	end := ended(before, column, e, next)
+	end := lastEnded(before, column, e, next)
 	switch {
 	case end != nil:
 		end.foot = append(end.foot, c)
@@ -197,9 +204,9 @@ func (g *page) above(root *entry, c *comment, last *entry, limit *int) *entry {
 	return follows
 }
 
-// ended is the deepest block that ends with before, in the block e, and begins at column or less, but deeper than what
-// follows.
-func ended(before *entry, column int, e, next *entry) *entry {
+// lastEnded is the innermost block that ends with the entry before, in the block e, and that begins at column or less
+// but further in than the entry that follows.
+func lastEnded(before *entry, column int, e, next *entry) *entry {
 	var out *entry
 	least := -1
 	if next != nil && !e.flow {
@@ -213,9 +220,9 @@ func ended(before *entry, column int, e, next *entry) *entry {
 	return out
 }
 
-// atTop moves the comments that stand above the first key, and apart from it, to the file: another key may become the
-// first.
-func atTop(root *entry) {
+// attachAtTop moves the comments that stand above the first key, and apart from it, to the file: another key may become
+// the first.
+func attachAtTop(root *entry) {
 	if len(root.entries) == 0 {
 		return
 	}

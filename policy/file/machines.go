@@ -58,7 +58,7 @@ func clockPass(_ *reader, n yamlfile.Node) (out policy.ClockPass) {
 func (r *reader) bookings(n yamlfile.Node, m *policy.Machine) {
 	out := m.Bookings
 	for _, x := range n.List() {
-		bare(x)
+		refuseEmpty(x)
 		var b policy.Booking
 		fill(r, x, r.tables.booking, &b)
 		switch before := len(out) - 1; {
@@ -93,7 +93,7 @@ const holidayForm = `^([0-9]{4}-)?(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$`
 var dateForm = regexp.MustCompile(holidayForm)
 
 func (r *reader) grant(n yamlfile.Node) policy.Grant {
-	bare(n)
+	refuseEmpty(n)
 	g := policy.Grant{Session: r.session}
 	fill(r, n, r.tables.grant, &g)
 	switch l := n.Get("learners"); {
@@ -176,7 +176,7 @@ func (r *reader) need(n yamlfile.Node) (out policy.Need) {
 	case n.IsMap():
 		fill(r, n, r.tables.badgeNeed, &out)
 	default:
-		bare(n)
+		refuseEmpty(n)
 	}
 	return out
 }

@@ -11,7 +11,7 @@ func (r *reader) never(n yamlfile.Node, m *policy.Model) {
 		if n.Enough() {
 			break
 		}
-		bare(x)
+		refuseEmpty(x)
 		v := policy.Invariant{Name: x.Path()}
 		sound := fill(r, x, r.tables.never, &v)
 		if len(v.Roles) == 1 && v.Roles[0] == policy.Learner && v.Alone {
@@ -27,7 +27,7 @@ func (r *reader) never(n yamlfile.Node, m *policy.Model) {
 // neverRoles reads one role or several. A list of none would find nothing.
 func neverRoles(_ *reader, n yamlfile.Node) (out []policy.Role) {
 	all := roleWords(policy.Roles())
-	for _, y := range some(n, len(all), "name at least one role", "no role: this rule can never find anything") {
+	for _, y := range listOrOne(n, len(all), "name at least one role", "no role: this rule can never find anything") {
 		if role, _ := policy.ParseRole(y.OneOf(all...)); role != policy.NoRole {
 			out = append(out, role)
 		}

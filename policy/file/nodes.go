@@ -12,9 +12,9 @@ import (
 	"portillon/yamlfile"
 )
 
-// only refuses other keys, and keys without a value: "hours:" left empty must not mean "at any hour". It says whether
-// it refused none: what is missing may be what was misspelt.
-func only(n yamlfile.Node, keys ...string) bool {
+// onlyKeys refuses all keys but these, and keys without a value: "hours:" left empty must not mean "at any hour". It
+// returns false if it refused a key; then a key that seems to be missing may only be misspelt.
+func onlyKeys(n yamlfile.Node, keys ...string) bool {
 	n.Only(keys...)
 	sound := true
 	for _, p := range n.Pairs() {
@@ -26,14 +26,15 @@ func only(n yamlfile.Node, keys ...string) bool {
 	return sound
 }
 
-// bare refuses an entry of a list that is empty; as a key's value, only has refused it.
-func bare(n yamlfile.Node) {
+// refuseEmpty reports an empty entry of a list. onlyKeys has already reported an empty value of a key.
+func refuseEmpty(n yamlfile.Node) {
 	if !n.Present() && strings.HasSuffix(n.Path(), "]") {
 		n.Fault("", "an empty entry")
 	}
 }
 
-// How many entries a list of a policy may have. No policy needs as many, and a hostile file has more.
+// How many entries a list of a policy may have: more than any real policy needs, few enough that a hostile file costs
+// little.
 const (
 	maxHolidays = 1000
 	maxHolds    = 200
@@ -52,7 +53,8 @@ const (
 	maxLine          = 200 // bytes of a name
 )
 
-// entries are those of a list, without the empty ones, which are reported; none where there are more than most.
+// entries returns the entries of a list that are not empty, and reports those that are. A list of more than most
+// entries is reported, and read as empty.
 func entries(n yamlfile.Node, most int) []yamlfile.Node {
 	all := n.List()
 	if len(all) > most {
@@ -61,15 +63,16 @@ func entries(n yamlfile.Node, most int) []yamlfile.Node {
 	}
 	var out []yamlfile.Node
 	for _, x := range all {
-		if bare(x); x.Present() {
+		if refuseEmpty(x); x.Present() {
 			out = append(out, x)
 		}
 	}
 	return out
 }
 
-// some are the entries of a list that must not be empty, or one value that stands alone.
-func some(n yamlfile.Node, most int, hint, problem string) []yamlfile.Node {
+// listOrOne returns the entries of a list, or the one value that stands in its place. It reports a list without
+// entries.
+func listOrOne(n yamlfile.Node, most int, hint, problem string) []yamlfile.Node {
 	if !n.IsList() {
 		if !n.Present() {
 			return nil
@@ -84,13 +87,13 @@ func some(n yamlfile.Node, most int, hint, problem string) []yamlfile.Node {
 
 // names are the ids of one kind that the file defines.
 type names struct {
-	set     map[string]bool
-	order   []string
-	stray   map[string]bool // ids that stand where they name nothing, in small letters: that has been reported
-	absent  bool            // nothing defines ids: that has been reported
-	unknown []*unknown
-	asked   map[string]*unknown
-	hushed  *unknown // one that is not told, since a fault elsewhere explains it
+	set       map[string]bool
+	order     []string
+	stray     map[string]bool // ids, in lower case, that were defined in the wrong place; that has been reported
+	absent    bool            // the section is missing; that has been reported
+	unknown   []*unknown
+	asked     map[string]*unknown
+	explained *unknown // the last one that was not reported, because a fault elsewhere explains it
 }
 
 // unknown is an id that nothing defines, wherever it stands.
@@ -101,7 +104,7 @@ type unknown struct {
 	lines []string // the others
 }
 
-// What a hint may cost is bounded: a hostile file is wrong in thousands of places.
+// The cost of hints is bounded, because a hostile file can be wrong in thousands of places.
 const (
 	maxHints     = 20
 	maxHintWords = 1000
@@ -169,7 +172,7 @@ func (s *names) key(e yamlfile.Pair, kind string) string {
 // miss remembers an id that nothing defines. It is one fault, wherever else it stands.
 func (s *names) miss(n yamlfile.Node, id, kind string) {
 	if s.absent || s.stray[strings.ToLower(id)] {
-		s.hushed = &unknown{at: n, id: id, kind: kind}
+		s.explained = &unknown{at: n, id: id, kind: kind}
 		return
 	}
 	if u := s.asked[id]; u != nil {
@@ -177,7 +180,7 @@ func (s *names) miss(n yamlfile.Node, id, kind string) {
 		return
 	}
 	if len(s.unknown) > maxUnknown {
-		s.report() // more than are told: nothing more is read
+		s.report() // enough faults for one answer: this ends the reading
 		return
 	}
 	if s.asked == nil {
@@ -187,7 +190,7 @@ func (s *names) miss(n yamlfile.Node, id, kind string) {
 	s.unknown = append(s.unknown, s.asked[id])
 }
 
-// report tells what is unknown, once all has been read.
+// report reports the unknown ids, once the whole file has been read.
 func (s *names) report() {
 	for i, u := range s.unknown {
 		also := ""
@@ -208,7 +211,7 @@ func (s *names) hint(i int, u *unknown) string {
 	return "name it under " + u.kind + "s:"
 }
 
-// positive is a length of time above zero: zero would read as "no limit".
+// positive reads a length of time above zero. Zero is refused, because the model takes it for "no limit".
 func positive(n yamlfile.Node) time.Duration {
 	d := n.Duration()
 	if !n.IsScalar() || d > 0 {
@@ -220,7 +223,7 @@ func positive(n yamlfile.Node) time.Duration {
 	return 0
 }
 
-// line is a name, on one line.
+// line reads a name: one line of at most maxLine bytes.
 func line(n yamlfile.Node) string {
 	s := n.Str()
 	if n.IsScalar() && (strings.TrimSpace(s) == "" || strings.ContainsAny(s, "\n\r\t") || len(s) > maxLine) {
@@ -242,7 +245,7 @@ func (r *reader) words(n yamlfile.Node) (t policy.Text) {
 	return t
 }
 
-// absolute is a URL, a DID or a URN as credentials name things.
+// absolute reads an id as credentials have it: a URL, a DID or a URN.
 func absolute(n yamlfile.Node) string {
 	s := n.Str()
 	if !n.IsScalar() {

@@ -9,7 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// arrange sorts the keys of every mapping by their order, and settles where each comment is written.
+// arrange sorts the keys of every mapping into the canonical order, and decides where each comment is written.
 func (e *entry) arrange(s shape) {
 	for _, x := range e.entries {
 		below := s // a list has the shape of its entries
@@ -26,17 +26,17 @@ func (e *entry) arrange(s shape) {
 	}
 	e.flow = e.flow && !e.commented() // what has comments inside cannot stand on one line
 	if block := e.collection() && !e.flow; block {
-		e.foot = append(e.foot, plainly(e.closing)...)
+		e.foot = append(e.foot, onOwnLines(e.closing)...)
 	} else {
 		e.beside = append(e.beside, e.closing...)
 	}
 	if block := e.collection() && !e.flow; block && e.key != nil {
 		e.beside = append(e.opening, e.beside...)
 	} else {
-		e.head = append(e.head, plainly(e.opening)...)
+		e.head = append(e.head, onOwnLines(e.opening)...)
 	}
 	if n := len(e.beside); n > 1 { // one fits on the line
-		e.head, e.beside = append(e.head, plainly(e.beside[:n-1])...), e.beside[n-1:]
+		e.head, e.beside = append(e.head, onOwnLines(e.beside[:n-1])...), e.beside[n-1:]
 	}
 }
 
@@ -49,8 +49,8 @@ func (e *entry) commented() bool {
 	return len(e.foot) > 0
 }
 
-// plainly are comments that get a line of their own.
-func plainly(cs []*comment) []*comment {
+// onOwnLines marks comments that get a line of their own, without blank lines around them.
+func onOwnLines(cs []*comment) []*comment {
 	for _, c := range cs {
 		c.before, c.after = false, false
 	}
@@ -72,7 +72,7 @@ func (p *printer) add(indent int, text string) {
 	p.rows = append(p.rows, row{text: strings.TrimRight(strings.Repeat(" ", indent)+text, " ")})
 }
 
-// blank parts what follows from what stands above, if anything does.
+// blank adds a blank line, unless the output is empty or already ends with one.
 func (p *printer) blank() {
 	if n := len(p.rows); n > 0 && p.rows[n-1].text != "" {
 		p.rows = append(p.rows, row{})
@@ -91,7 +91,8 @@ func (p *printer) comments(cs []*comment, indent int) {
 	}
 }
 
-// file writes the whole: at the top, a blank line stands around what takes more than one.
+// file writes the whole file. At the top level, a blank line separates entries that take more than one line from their
+// neighbours.
 func (p *printer) file(root *entry) {
 	p.comments(root.head, 0)
 	if root.flow {
@@ -154,7 +155,7 @@ func (g *page) scalar(e *entry) []string {
 	case e.value.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0:
 		return []string{g.word(e.value)}
 	}
-	value := alone(e.value)
+	value := withoutComments(e.value)
 	for _, style := range []yaml.Style{e.value.Style, yaml.LiteralStyle, yaml.DoubleQuotedStyle} {
 		value.Style = style
 		in := encode(&yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{{Kind: yaml.ScalarNode, Value: "k"}, value}})
@@ -209,7 +210,7 @@ func (g *page) word(n *yaml.Node) string {
 	if !slices.ContainsFunc(raw, isBreak) {
 		return string(raw)
 	}
-	one := alone(n)
+	one := withoutComments(n)
 	if strings.Contains(n.Value, "\n") {
 		one.Style = yaml.DoubleQuotedStyle
 	}
@@ -218,12 +219,12 @@ func (g *page) word(n *yaml.Node) string {
 	return strings.TrimSuffix(strings.TrimPrefix(list, "["), "]")
 }
 
-// alone is a scalar without the comments that the library saw beside it.
-func alone(n *yaml.Node) *yaml.Node {
+// withoutComments is a scalar without the comments that the library saw beside it.
+func withoutComments(n *yaml.Node) *yaml.Node {
 	return &yaml.Node{Kind: n.Kind, Style: n.Style, Tag: n.Tag, Value: n.Value}
 }
 
-// encode is how the library writes a value. What it cannot write is missed when the whole is read again.
+// encode is a value as the YAML library writes it; "" where the library fails, which checkKept then notices.
 func encode(n *yaml.Node) string {
 	var b bytes.Buffer
 	e := yaml.NewEncoder(&b)

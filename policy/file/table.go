@@ -80,7 +80,7 @@ func (t table[T]) mapping() mapping {
 // fill reads the mapping n into to, key by key in the table's order. It reports whether no key was refused: what seems
 // to be missing may be what was misspelt.
 func fill[T any](r *reader, n yamlfile.Node, t table[T], to *T) (sound bool) {
-	sound = only(n, t.names...)
+	sound = onlyKeys(n, t.names...)
 	for _, k := range t.keys {
 		v := n.Get(k.name)
 		if k.required {

@@ -18,7 +18,15 @@ import (
 func TestAKeyCountsByItselfOrByADocumentOfItsIssuer(t *testing.T) {
 	k, _ := openbadge.GenerateKey("a test's")
 	other, _ := openbadge.GenerateKey("a test's")
-	for pin, want := range map[string]bool{k.DID(): true, k.Multikey(): true, "did:web:lab.example": true, "https://lab.example/issuer": true, other.DID(): false, "": false, "http://lab.example": false} {
+	for pin, want := range map[string]bool{
+		k.DID():                      true,
+		k.Multikey():                 true,
+		"did:web:lab.example":        true,
+		"https://lab.example/issuer": true,
+		other.DID():                  false,
+		"":                           false,
+		"http://lab.example":         false,
+	} {
 		if pinned([]string{pin}, k) != want {
 			t.Errorf("%q: %v", pin, !want)
 		}
@@ -71,7 +79,12 @@ func TestErrorsWarningsAndStatusSteerNoTerminal(t *testing.T) {
 }
 
 func TestALengthOfTimeMayBeInDays(t *testing.T) {
-	for in, want := range map[string]time.Duration{"30d": 720 * time.Hour, "12h": 12 * time.Hour, "1h30m": 90 * time.Minute, "0d": 0} {
+	for in, want := range map[string]time.Duration{
+		"30d":   720 * time.Hour,
+		"12h":   12 * time.Hour,
+		"1h30m": 90 * time.Minute,
+		"0d":    0,
+	} {
 		if got, err := span(in); err != nil || got != want {
 			t.Errorf("%q: %v %v", in, got, err)
 		}
@@ -106,8 +119,16 @@ func TestALongTextIsBrokenBetweenItsWords(t *testing.T) {
 
 func TestWhatIsLeftOfABadgeIsSaid(t *testing.T) {
 	at := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
-	for days, want := range map[float64]string{10: " (10 days left)", 1: " (1 day left)", 0.5: " (less than a day)", -0.5: ": expired today", -1: ": expired 1 day ago", -40: ": expired 40 days ago"} {
-		if got := (page{lang: policy.English, at: at}).left(at.Add(time.Duration(days * 24 * float64(time.Hour)))); got != want {
+	for days, want := range map[float64]string{
+		10:   " (10 days left)",
+		1:    " (1 day left)",
+		0.5:  " (less than a day)",
+		-0.5: ": expired today",
+		-1:   ": expired 1 day ago",
+		-40:  ": expired 40 days ago",
+	} {
+		if got := (page{lang: policy.English,
+			at: at}).left(at.Add(time.Duration(days * 24 * float64(time.Hour)))); got != want {
 			t.Errorf("%v: %q, want %q", days, got, want)
 		}
 	}

@@ -12,24 +12,29 @@ import (
 	"portillon/policy"
 )
 
-// langFlag declares --lang. Its default is the environment's: English where that is what it speaks, and French
-// otherwise.
+// langFlag declares --lang. Its default is the environment's.
 func langFlag(fs *flag.FlagSet) *policy.Language {
 	lang := environment()
-	fs.Func("lang", "fr or en; default: as LC_ALL, LC_MESSAGES or LANG say, else fr", func(s string) (err error) {
-		lang, err = policy.ParseLanguage(s)
-		return err
-	})
+	fs.Func(
+		"lang",
+		"fr or en; default: fr where LC_ALL, LC_MESSAGES or LANG says so or none is set, else en",
+		func(s string) (err error) {
+			lang, err = policy.ParseLanguage(s)
+			return err
+		},
+	)
 	return &lang
 }
 
+// environment is the language of whoever reads the terminal: the first of LC_ALL, LC_MESSAGES and LANG that is set
+// decides (POSIX, Base Definitions, section 8.2). Every language but French is answered in English, C and de_DE too.
 func environment() policy.Language {
 	for _, name := range [...]string{"LC_ALL", "LC_MESSAGES", "LANG"} {
 		if s := os.Getenv(name); s != "" {
-			if strings.HasPrefix(s, "en") {
-				return policy.English
+			if strings.HasPrefix(s, "fr") {
+				return policy.French
 			}
-			return policy.French
+			return policy.English
 		}
 	}
 	return policy.French
@@ -43,9 +48,22 @@ func say(l policy.Language, fr, en string) string {
 	return fr
 }
 
-var mois = [...]string{"janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre"}
+var monthsInFrench = [...]string{
+	"janvier",
+	"février",
+	"mars",
+	"avril",
+	"mai",
+	"juin",
+	"juillet",
+	"août",
+	"septembre",
+	"octobre",
+	"novembre",
+	"décembre",
+}
 
-// day is a date in words, in UTC.
+// day is a date in words, as "1er mars 2026", in UTC.
 func day(l policy.Language, t time.Time) string {
 	t = t.UTC()
 	if l == policy.English {
@@ -55,10 +73,11 @@ func day(l policy.Language, t time.Time) string {
 	if t.Day() == 1 {
 		first = "er"
 	}
-	return fmt.Sprintf("%d%s %s %d", t.Day(), first, mois[t.Month()-1], t.Year())
+	return fmt.Sprintf("%d%s %s %d", t.Day(), first, monthsInFrench[t.Month()-1], t.Year())
 }
 
-// plain is a text from outside as a terminal may show it: on one line, and without what would steer the terminal.
+// plain is a text from outside as a terminal may show it: on one line, and without control and formatting characters,
+// which could move the cursor, change the window's title or hide text.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -71,7 +90,7 @@ func plain(s string) string {
 	}, s)
 }
 
-// harmless is a text of several lines without what would steer the terminal.
+// harmless is plain for a text of several lines.
 func harmless(s string) string {
 	lines := strings.Split(s, "\n")
 	for i := range lines {
@@ -80,7 +99,7 @@ func harmless(s string) string {
 	return strings.Join(lines, "\n")
 }
 
-// spanFlag declares a length of time: as Go writes them, or in days, as in 30d.
+// spanFlag declares a flag for a length of time: as Go writes them (12h), or in days (30d).
 func spanFlag(fs *flag.FlagSet, into *time.Duration, name string, absent time.Duration, usage string) {
 	*into = absent
 	fs.Func(name, usage, func(s string) (err error) {
@@ -94,13 +113,13 @@ func span(s string) (time.Duration, error) {
 	if !isDays {
 		d, err := time.ParseDuration(s)
 		if err != nil || d < 0 {
-			return 0, fmt.Errorf("%q is no length of time: 30d or 12h", s)
+			return 0, fmt.Errorf("%q is not a length of time, want for example 30d or 12h", s)
 		}
 		return d, nil
 	}
 	n, err := strconv.Atoi(days)
 	if err != nil || n < 0 || n > 36500 {
-		return 0, fmt.Errorf("%q is no number of days: 30d", s)
+		return 0, fmt.Errorf("%q is not a number of days, want for example 30d", s)
 	}
 	return time.Duration(n) * 24 * time.Hour, nil
 }
@@ -112,33 +131,34 @@ func endFlag(name, given string, from time.Time) (time.Time, error) {
 	}
 	t, err := timeFlag(name, given, time.Time{})
 	if err != nil {
-		return t, wrong("%s: %q is no time and no length of time", name, given).hinted("2028-01-01T00:00:00Z, or 365d after the beginning")
+		return t, wrong("%s: %q is neither a time nor a length of time", name, given).
+			hinted("2028-01-01T00:00:00Z, or 365d after the beginning")
 	}
 	return t, nil
 }
 
-// missing says all at once which flags a verb lacks: pairs of a flag and whether it is there.
+// missing is one error for all required flags that were not given; nil where none is missing.
 func missing(hint string, needs ...need) error {
-	var said []string
+	var problems []string
 	for _, n := range needs {
 		if !n.given {
-			said = append(said, n.flag+" is missing")
+			problems = append(problems, n.flag+" is missing")
 		}
 	}
-	if said == nil {
+	if problems == nil {
 		return nil
 	}
-	return wrong("%s", strings.Join(said, ", ")).hinted("%s", hint)
+	return wrong("%s", strings.Join(problems, ", ")).hinted("%s", hint)
 }
 
-// need is a flag that a verb cannot do without.
+// need is a required flag.
 type need struct {
 	flag  string
 	given bool
 }
 
-// writeOut writes a file that is no secret, says so, and leaves what stands there alone unless forced. Without a name
-// it prints.
+// writeOut writes a file that is not secret and prints its name and size. It refuses to overwrite a file unless forced.
+// Without a path it prints the content.
 func (w stdio) writeOut(path string, b []byte, force bool) error {
 	if path == "" {
 		_, err := w.out.Write(b)
@@ -150,7 +170,7 @@ func (w stdio) writeOut(path string, b []byte, force bool) error {
 	return w.write(path, b)
 }
 
-// writeNewOut is writeOut of what is never written over, since somebody may rest on it.
+// writeNewOut is writeOut for files that must never be overwritten, because others may already use them.
 func (w stdio) writeNewOut(path string, b []byte) error {
 	if _, err := os.Lstat(path); err == nil {
 		return wrong("%s exists already", path).hinted("name another file, or move this one away first")
