@@ -78,7 +78,7 @@ func (p *polled) Read(ctx context.Context) (Tap, error) {
 		if t, ok := p.look(u, found, time.Now()); ok {
 			if !t.Away {
 				t.Proof, t.Unproven = p.prove(ctx, u)
-				p.last = time.Now() // nobody looked meanwhile, and the card may lie there still
+				p.last = time.Now() // the proof took time in which the chip was not polled; the card may still be there
 				p.once.Tap(u, p.last)
 			}
 			return t, nil
@@ -89,7 +89,7 @@ func (p *polled) Read(ctx context.Context) (Tap, error) {
 
 // look says what a look means: a card came, the card in the slot has left, or nothing new.
 func (p *polled) look(u UID, found bool, now time.Time) (Tap, bool) {
-	// the process stood still: whether the card left meanwhile nobody knows, and what is not known is no tap
+	// The process stood still. The card may have left meanwhile and come back: that is no tap.
 	unseen := now.Sub(p.last).Abs() >= Gone
 	p.last = now
 	if !p.Slot {
@@ -113,7 +113,7 @@ func (p *polled) look(u UID, found bool, now time.Time) (Tap, bool) {
 	return Tap{}, false
 }
 
-var errMute = errors.New("this reader hears a card's number alone")
+var errMute = errors.New("reader cannot speak to a card, it reads the number only")
 
 // stands is the card in the slot.
 func (p *polled) stands() UID { return p.in }

@@ -13,10 +13,10 @@ type Tap struct {
 
 	Proof    Proof // what the card proved beyond its number
 	Unproven error // why it proved nothing, where the reader asked it to
-	// the card was taken out of its slot, or without a UID the slot is empty: only readers with a slot say so
+	// The card was taken out of its slot. Without a UID: the slot is empty. Only readers with a slot report this.
 	Away bool
-	Slot bool // the reader has a slot, and this card stands in it: no other does
-	// it stood there when the reader was opened: no tap, but whoever thinks that another card stands there is wrong
+	Slot bool // the reader has a slot, and this is the card in it
+	// The card already stood in the slot when the reader was opened. That is no tap: it says which card is there.
 	Lies bool
 }
 

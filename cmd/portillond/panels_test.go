@@ -31,8 +31,8 @@ const (
 // the test runs for a tenth of that, which shows a leak of a kilobyte a tap.
 var hour = flag.Bool("hour", false, "tap for an hour of a busy machine: 1,800 taps, not 180")
 
-// Sessions begin and end, strangers tap in between, problems are reported, and twenty panels are open all the while. The
-// daemon's memory must not grow with it.
+// Sessions begin and end, strangers tap in between, problems are reported, and twenty panels are open all the while.
+// The daemon's memory must not grow with it.
 func TestTwentyPanelsAndManyTapsLeaveMemoryFlat(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: runs a daemon through some hundred sessions")

@@ -79,7 +79,7 @@ func (o Options) gainBits() byte { return gains[o.Gain] }
 
 // Device is a chip that was started. Poll and Close may run at once; Close ends a Poll.
 type Device struct {
-	turn    chan struct{} // whoever is at the bus has put something in
+	turn    chan struct{} // a lock of the bus: it holds a value while somebody uses the bus
 	bus     bus
 	port    io.Closer // nil: the caller's
 	version byte

@@ -32,7 +32,7 @@ const (
 	digits = 12
 	// patience is how long one read of the line waits before it looks whether it should end.
 	patience = 200 * time.Millisecond
-	// deaf is how long nobody may read before what waits on the line is too old to act on.
+	// deaf is how long Read may not be called before the bytes that wait are too old to act on.
 	deaf = 2 * time.Second
 )
 

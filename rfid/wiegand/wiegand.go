@@ -28,7 +28,7 @@ const (
 	nearest = 100 * time.Microsecond // two bits closer than this are noise
 	gap     = 25 * time.Millisecond  // silence that ends a frame
 	longest = 37
-	// deaf is how long nobody may look before what waits is too old to act on.
+	// deaf is how long Read may not be called before the edges that wait are too old to act on.
 	deaf = 2 * time.Second
 	// patience is how long one look waits before it sees whether it should end.
 	patience = 200 * time.Millisecond

@@ -22,11 +22,11 @@ var errReopen = errors.New("the journal can be opened now")
 const reopenEvery = 5 * time.Second
 
 // openBroken serves the panel and the control socket of a machine whose journal cannot be opened: no card switches it
-// on, and whoever stands at it is told why. The relay stays open, for nobody starts its guard.
+// on, and the panel says why. The relay stays open: no guard is started.
 func (d *Daemon) openBroken(why error) (err error) {
 	d.broken, d.brokenStamp = fmt.Errorf("%w; %s", why, d.c.cureJournal()), d.stamp()
 	d.log.Error("the journal cannot be opened: the machine stays off", "err", d.broken)
-	d.panel = d.newPanel(nobody{})
+	d.panel = d.newPanel(refuseAll{})
 	d.panel.Show(panel.JournalUnusable())
 	if d.web, err = d.c.Panel.listen(); err != nil {
 		return err
@@ -35,19 +35,19 @@ func (d *Daemon) openBroken(why error) (err error) {
 	return err
 }
 
-// nobody refuses everything.
-type nobody struct{}
+// refuseAll is a panel without a machine: it refuses every action.
+type refuseAll struct{}
 
 // Do implements panel.Actions.
-func (nobody) Do(context.Context, panel.Touch) error { return panel.NotSaved }
+func (refuseAll) Do(context.Context, panel.Touch) error { return panel.NotSaved }
 
 // Form implements panel.Actions.
-func (nobody) Form(context.Context, panel.FormRequest) (panel.Form, error) {
+func (refuseAll) Form(context.Context, panel.FormRequest) (panel.Form, error) {
 	return panel.Form{}, panel.NotSaved
 }
 
 // Write implements panel.Actions.
-func (nobody) Write(context.Context, string, panel.Entry) (policy.Text, error) {
+func (refuseAll) Write(context.Context, string, panel.Entry) (policy.Text, error) {
 	return policy.Text{}, panel.NotSaved
 }
 

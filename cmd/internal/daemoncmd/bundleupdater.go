@@ -49,7 +49,7 @@ type bundleUpdater struct {
 	unverified bool
 
 	state                  daemon.BundleState       // how the bundle stands on the disk
-	onState                func(daemon.BundleState) // told when that changes; nil: nobody
+	onState                func(daemon.BundleState) // told when that changes; may be nil
 	repairedAt, verifiedAt time.Time                // when damage was last repaired, and looked for
 
 	askCardKeys  func(context.Context) ([][]byte, error)               // the hub's; nil: the machine was not enrolled
@@ -129,6 +129,8 @@ func (k *bundleUpdater) verifyInForce(ctx context.Context, refuse func(error)) *
 	return r
 }
 
+// load reads a bundle of the store into a roster. It refuses one whose policy does not know this machine. Members who
+// cannot be read are denied and logged; the others work.
 func (k *bundleUpdater) load(m wire.Manifest) (*roster.Roster, error) {
 	o := k.options
 	o.Now = k.now()
@@ -195,6 +197,7 @@ func once(last *string, mark string, err error) error {
 	return err
 }
 
+// current is the signed manifest of the bundle in the store; nil: there is none.
 func (k *bundleUpdater) current() []byte {
 	b, err := k.store.Signed()
 	if err != nil {
@@ -281,12 +284,14 @@ func (k *bundleUpdater) run(ctx context.Context, take func(*roster.Roster), refu
 		if again { // the refusal was recorded before
 			continue
 		}
+		// Both may come: the file was refused, and a repair found a bundle.
 		if err != nil {
 			k.log.Warn("bundle refused", "err", err)
 			if k.worthARecord(err, time.Now()) {
 				refuse(err)
 			}
 		}
+		// Put the bundle in force before its chunks are compared with their hashes: members wait.
 		if r != nil {
 			k.log.Info("bundle", "version", r.Version, "members", r.Size(), "verified", r.Verified)
 			take(r)
@@ -360,7 +365,7 @@ func (k *bundleUpdater) fromNetwork(ctx context.Context, m []byte) (r *roster.Ro
 	return nil, again, err
 }
 
-// refusalEvery is how often a refusal of the same kind is recorded: whoever may publish manifests cannot fill the disk.
+// refusalEvery is how often a refusal of the same kind is recorded: a flood of forged manifests cannot fill the disk.
 const refusalEvery = time.Minute
 
 // worthARecord reports whether a refusal is the first of its kind for a while.

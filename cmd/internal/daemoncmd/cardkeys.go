@@ -102,6 +102,7 @@ func (k *bundleUpdater) setCardKeys(ring [][]byte) {
 	}
 }
 
+// cardKeys are the card keys that bundles are tried with, the one in force first.
 func (k *bundleUpdater) cardKeys() (out [][]byte) {
 	if k.options.CardKey != nil {
 		out = append(out, k.options.CardKey)

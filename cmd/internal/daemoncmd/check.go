@@ -24,7 +24,7 @@ type Computer struct {
 	Line      func(label string, line int) error // nil: a chip with this label has this line
 	Root      fs.FS                              // its files; nil: they cannot be seen
 	Real      func(path string) string           // a path without its symbolic links; nil: as it is
-	PCSC      func() ([]string, error)           // the readers that pcscd has; nil: nobody asks
+	PCSC      func() ([]string, error)           // the readers that pcscd has; nil: pcscd is not asked
 }
 
 // Here is the computer that this runs on.
@@ -35,11 +35,12 @@ func Here(now time.Time) Computer {
 
 // Checked is what a check found.
 type Checked struct {
-	Faults   []error  // what a daemon would refuse, or what leaves a machine that lets nobody in
-	Warnings []string // what should be mended, and stops nobody
+	Faults   []error  // what a daemon would refuse, or what has the machine refuse every card
+	Warnings []string // what should be mended; the machine works
 	Unseen   []string // what could not be looked at from here
 
-	// what keeps the PC/SC reader from being used; stops nobody, for readers come and go; nil: nothing, or there is none
+	// what keeps the PC/SC reader from being used; the machine works, for readers come and go; nil: nothing, or there is
+	// none
 	PCSC *PCSCFault
 }
 
@@ -81,6 +82,7 @@ type checker struct {
 	out Checked
 }
 
+// warn adds what should be mended though the machine works.
 func (f *Checked) warn(warnings ...string) { f.Warnings = append(f.Warnings, warnings...) }
 
 // fault takes an error. A file that only the daemon's user may read is no fault: it could not be looked at.
@@ -239,7 +241,7 @@ func (x *checker) modes() {
 // Err is the faults as one error.
 func (c Checked) Err() error { return errors.Join(c.Faults...) }
 
-// Notes are what should be said and stops nobody.
+// Notes are the warnings, and what could not be looked at.
 func (c Checked) Notes() []string {
 	out := slices.Concat(c.Warnings, c.Unseen)
 	if c.PCSC != nil {

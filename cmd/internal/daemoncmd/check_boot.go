@@ -94,6 +94,7 @@ func (x *checker) bus(b bootconfig.Board) {
 	}
 }
 
+// refuse adds a fault of the computer. look names the doctor's look that explains it.
 func (f *Checked) refuse(look string, err error) { f.Faults = append(f.Faults, PiFault{look, err}) }
 
 // storage refuses a journal that is lost at each boot.

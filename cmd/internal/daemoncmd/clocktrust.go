@@ -53,6 +53,7 @@ func readClocks() (wall time.Time, mono time.Duration) {
 	return wall, mono
 }
 
+// trusted reports whether the wall clock can be believed now, and remembers when the kernel last vouched for it.
 func (v *clockTrust) trusted() bool {
 	now := v.asks()
 	v.mu.Lock()
@@ -97,8 +98,8 @@ func (v *clockTrust) restore(fact []byte, boot string) {
 	}
 }
 
-// listen asks each minute, for on a night when nobody taps a time server may come and go, and keeps the kernel's word
-// until ctx ends.
+// listen asks each minute, because on a night when nobody taps a time server may come and go, and keeps the kernel's
+// word until ctx ends.
 func (v *clockTrust) listen(ctx context.Context, boot string, keep func(map[string][]byte) error) {
 	t := time.NewTicker(time.Minute)
 	defer t.Stop()

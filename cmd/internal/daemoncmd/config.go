@@ -71,6 +71,7 @@ func ReadConfig(path string) (Config, error) {
 	return c, d.Err()
 }
 
+// parse reads a machine.yaml whose relative paths are relative to dir. All faults go to the document of r.
 func parse(r yamlfile.Node, dir string) Config {
 	beside := func(n yamlfile.Node) string {
 		s := n.Str()
@@ -108,6 +109,7 @@ func parse(r yamlfile.Node, dir string) Config {
 	return c.withDefaults()
 }
 
+// parseMQTT reads the broker. Without the section the machine stands alone.
 func parseMQTT(n yamlfile.Node, beside func(yamlfile.Node) string, site string) MQTTConfig {
 	n.Only("broker", "username", "password-file", "hub-key")
 	c := MQTTConfig{
@@ -123,6 +125,7 @@ func parseMQTT(n yamlfile.Node, beside func(yamlfile.Node) string, site string) 
 	return c
 }
 
+// parsePanel reads the page beside the machine. Every key has a default (withDefaults).
 func parsePanel(n yamlfile.Node) PanelConfig {
 	n.Only("listen", "framed", "url", "screens")
 	checkListen(n.Get("listen"))

@@ -48,6 +48,8 @@ func (c *limitedListener) Accept() (net.Conn, error) {
 	}
 }
 
+// enter counts a connection from an address. It returns false where the limit is reached: the caller closes the
+// connection.
 func (c *limitedListener) enter(at netip.Addr) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -62,6 +64,7 @@ func (c *limitedListener) enter(at netip.Addr) bool {
 	return true
 }
 
+// left takes back what enter counted.
 func (c *limitedListener) left(at netip.Addr) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

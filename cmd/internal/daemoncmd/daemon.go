@@ -40,7 +40,8 @@ type Daemon struct {
 	guard   *guardClient
 	bundles *bundleUpdater
 	machine *daemon.Machine
-	// the same once it runs: until then nothing closes the relay, and a slow disk makes nobody dead
+	// machine, once its loop runs: only then does the guard ask whether the loop is alive. Until then nothing closes the
+	// relay, and a slow disk is no dead daemon
 	loop   atomic.Pointer[daemon.Machine]
 	uplink *uplink.Uplink
 	panel  *panel.Panel
@@ -87,6 +88,8 @@ func Open(ctx context.Context, c Config, clk clock, log *slog.Logger) (*Daemon, 
 	return d, nil
 }
 
+// open opens the journal, the way to the hub, the bundle and the sockets, in this order: each needs the ones before. A
+// journal that cannot be opened leaves a machine that stays off and says so (openBroken).
 func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	if err := os.MkdirAll(d.c.Data, 0o700); err != nil {
 		return d.openBroken(err)
@@ -108,6 +111,7 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	if err := d.local.restoreFacts(ctx); err != nil {
 		return err
 	}
+	// Take up what outlived the last daemon: the hub's acknowledgement, its seal key, and when the clock was right.
 	d.older = d.local.olderThanAcked(k)
 	if a, ok := d.local.lastAck(k); ok {
 		d.seal.set(a.Seal)
@@ -117,12 +121,14 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 			v.restore(was[factClockSync], journal.BootID())
 		}
 	}
+	// Prepare the way to the hub, and the bundle that it keeps up to date. Nothing is dialled yet.
 	d.openHub(k)
 	d.stateKeys = d.c.stateKeys(k, diskFree)
 	if err := d.openUplink(k); err != nil {
 		return err
 	}
 	d.openBundles(k)
+	// Take the sockets last: whoever connects is answered by a machine that is whole.
 	if d.web, err = d.c.Panel.listen(); err != nil {
 		return err
 	}
@@ -186,12 +192,13 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// Compare the tags that the facts name with those of the records: a tag that only the records show hangs too.
 	was, unread := d.local.facts()
 	why, err := d.local.compareTags(&was, unread)
 	if err != nil {
 		return err
 	}
-	d.panel = d.newPanel(clerk{d})
+	d.panel = d.newPanel(machineActions{d})
 	p := d.machineConfig(was)
 	p.Roster, p.Signals, p.RemovedTags, p.Owed = first, signals, removed, owed
 	p.LastTrusted, p.Keys = d.journal.LastTrusted, d.stateKeys
@@ -249,21 +256,21 @@ func (d *Daemon) machineConfig(was facts) daemon.Config {
 	}
 }
 
-// clerk is the machine for the panel, which is made before it.
-type clerk struct{ d *Daemon }
+// machineActions carries out what somebody does at the panel. The panel is made before the machine that it acts on.
+type machineActions struct{ d *Daemon }
 
 // Do implements panel.Actions.
-func (c clerk) Do(ctx context.Context, o panel.Touch) error {
+func (c machineActions) Do(ctx context.Context, o panel.Touch) error {
 	return c.d.machine.Actions().Do(ctx, o)
 }
 
 // Form implements panel.Actions.
-func (c clerk) Form(ctx context.Context, a panel.FormRequest) (panel.Form, error) {
+func (c machineActions) Form(ctx context.Context, a panel.FormRequest) (panel.Form, error) {
 	return c.d.machine.Actions().Form(ctx, a)
 }
 
 // Write implements panel.Actions.
-func (c clerk) Write(ctx context.Context, token string, e panel.Entry) (policy.Text, error) {
+func (c machineActions) Write(ctx context.Context, token string, e panel.Entry) (policy.Text, error) {
 	return c.d.machine.Actions().Write(ctx, token, e)
 }
 
@@ -294,6 +301,7 @@ func self() string {
 	return os.Args[0]
 }
 
+// openUplink prepares the connection to the broker. It dials only once it runs; without a broker there is none.
 func (d *Daemon) openUplink(k keys) error {
 	if d.c.MQTT.Broker == "" {
 		return nil
@@ -481,7 +489,7 @@ func (d *Daemon) lights(ctx context.Context, work *sync.WaitGroup) {
 	}
 }
 
-// records is the journal as the corridor knows it.
+// records implements daemon.Journal with the journal on the disk.
 type records struct{ *journal.Journal }
 
 // Append implements daemon.Journal.

@@ -31,6 +31,8 @@ const maxIgnore = 10 * time.Minute
 // LightsConfig are three lamps and a buzzer. An empty name is not wired.
 type LightsConfig struct{ Red, Amber, Green, Buzzer string }
 
+// parseRelay reads the wiring of the guard's pins. A relay board that its own line would close at power-on is refused
+// here.
 func parseRelay(n yamlfile.Node, beside func(yamlfile.Node) string) RelayConfig {
 	n.Only("pin", "active", "pull", "supply", "mode", "e-stop", "door", "feedback", "busy", "ignore", "exhaust")
 	pin := func(key string) string { return pinName(n.Get(key), beside) }
@@ -61,6 +63,7 @@ func parseRelay(n yamlfile.Node, beside func(yamlfile.Node) string) RelayConfig 
 	return c
 }
 
+// parseLights reads the lamps beside the machine.
 func parseLights(n yamlfile.Node, beside func(yamlfile.Node) string) LightsConfig {
 	n.Only("red", "amber", "green", "buzzer")
 	pin := func(key string) string { return pinName(n.Get(key), beside) }

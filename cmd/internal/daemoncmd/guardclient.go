@@ -124,6 +124,7 @@ func (h *guardClient) start(ctx context.Context) error {
 	return nil
 }
 
+// listen passes on what a guard reports. When the guard ends, it starts the next one: at once, then every few seconds.
 func (h *guardClient) listen(ctx context.Context, s *relay.Switch, events <-chan relay.Event) {
 	for e := range events {
 		if e.What == relay.Lost {
@@ -150,6 +151,7 @@ func (h *guardClient) listen(ctx context.Context, s *relay.Switch, events <-chan
 	}
 }
 
+// tell waits for the machine's loop to take a signal: none may be lost.
 func (h *guardClient) tell(ctx context.Context, s daemon.Signal) {
 	select {
 	case h.signals <- s:

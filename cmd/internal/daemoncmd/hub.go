@@ -26,6 +26,7 @@ type HubConfig struct {
 	Name    string // in the hub's certificate
 }
 
+// parseHub reads what the enrolment wrote about the hub.
 func parseHub(n yamlfile.Node) HubConfig {
 	n.Only("address", "name")
 	if !n.Present() {

@@ -81,6 +81,8 @@ func (l *localJournal) open(ctx context.Context, k keys) error {
 	return l.renew(k)
 }
 
+// openExamined opens a journal and proves each of its pages and records. It returns an error that journal.IsDamaged
+// recognises where one is damaged.
 func openExamined(ctx context.Context, path string, o journal.Options) (*journal.Journal, error) {
 	j, err := journal.Open(path, o)
 	if err != nil {

@@ -25,6 +25,7 @@ func (l *localJournal) endOpenSession(zone *time.Location) ([]daemon.Owed, error
 		cause = wire.CauseDaemonLost
 	}
 	l.log.Warn("session left open by the last daemon", "cause", cause)
+	// The session lasted until the last time that its state was written down (UnderWay): count that much as practice.
 	was, _ := l.facts() // tags that cannot be read are compareTags' business
 	e := journal.Entry{
 		Kind:    wire.SessionEnd,

@@ -126,6 +126,7 @@ func Samples() string {
 		"how each is wired"
 }
 
+// complain prints an error and a hint, and returns the exit code of a wrong use.
 func complain(err error, hint string) int {
 	fmt.Fprintf(os.Stderr, "portillond: %v\n", err)
 	if hint != "" {
@@ -141,6 +142,8 @@ type clock struct {
 	trust   *clockTrust // nil: the file says so, or a demonstration does
 }
 
+// newClock is the machine's clock. start pretends that it is another time, for demonstrations; trust is machine.yaml's
+// clock.
 func newClock(trust, start string) (clock, error) {
 	v := &clockTrust{asks: synchronised, now: readClocks}
 	c := clock{trusted: v.trusted, trust: v}

@@ -15,7 +15,7 @@ import (
 // after the machine.
 type PCSCFault struct {
 	Fact, Cure policy.Text
-	Unseen     bool // it keeps whoever looks from looking, and perhaps not the daemon
+	Unseen     bool // this user cannot look; the daemon perhaps can
 }
 
 // pcscLook is what was seen of pcscd and its readers.

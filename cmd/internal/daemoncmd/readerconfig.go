@@ -54,6 +54,7 @@ func (c ReaderConfig) StretchesClock() bool { return c.wiring().ClockStretching 
 // parseReader reads the reader section. It refuses whatever opening the reader would refuse on any computer: a value
 // that this check lets through leaves a machine without a reader.
 func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfig {
+	// Collect all kinds, and all keys of all kinds: a key that only another kind takes gets an error of its own.
 	kinds, keys := []string{noReader}, []string{"kind"}
 	for _, s := range readerSpecs() {
 		kinds = append(kinds, s.Kind)
@@ -69,6 +70,7 @@ func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfi
 	if c.Kind == "" {
 		return c
 	}
+	// Read each key as its type says, then let the kind check the values together.
 	spec := c.spec()
 	for _, k := range spec.Keys {
 		if v, ok := readKey(n.Get(k.Name), k, beside); ok {
@@ -81,6 +83,7 @@ func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfi
 			n.Get(f.Key).Fault(f.Hint, "%s", f.Problem)
 		}
 	}
+	// Refuse keys of other kinds. "mode: tap" is true of every reader.
 	for _, key := range keys[1:] {
 		x := n.Get(key)
 		if x.Present() && !slices.ContainsFunc(spec.Keys, func(k rfid.Key) bool { return k.Name == key }) &&

@@ -29,7 +29,7 @@ func (r renewal) sentence() string {
 // copy, or lacks records that were lost with damaged pages, and the hub would refuse whatever it says. The tags that
 // it shows go along. Where the journal began anew already, that is noted in it.
 func (l *localJournal) renew(k keys) error {
-	carried := map[string][]byte{}
+	carried := map[string][]byte{} // facts that the new journal takes along
 	var tags []session.Tag
 	if x := l.olderThanAcked(k); x != nil && !x.New && l.renewal == nil {
 		was, unread := l.facts()
@@ -44,6 +44,7 @@ func (l *localJournal) renew(k keys) error {
 			carried[daemon.FactRemoved+id] = []byte("1")
 		}
 		tags = was.tags
+		// Set the file aside and open an empty one in its place.
 		if err := l.journal.Close(); err != nil {
 			return err
 		}

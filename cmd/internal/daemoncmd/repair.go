@@ -23,7 +23,7 @@ const (
 	verifyEvery = time.Hour
 )
 
-// setState notes how the bundle stands on the disk, and tells whoever shows it.
+// setState notes how the bundle stands on the disk, and tells onState.
 func (k *bundleUpdater) setState(s daemon.BundleState) {
 	s.Refused = cmp.Or(k.refusedWhole, k.refusedFile, k.refusedManifest)
 	if s == k.state {

@@ -164,6 +164,7 @@ func (c Config) machineKey(s secrets) (signer note.Signer, text string, err erro
 	return signer, text, nil
 }
 
+// verifier is the public half of a key as machine.yaml has it.
 func verifier(field, key string) (note.Verifiers, error) {
 	v, err := note.NewVerifier(key)
 	if err != nil {

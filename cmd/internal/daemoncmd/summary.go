@@ -27,6 +27,7 @@ func (p *points) add(does bool, fr, en string, a []any) {
 		FR: spoken(policy.French, fr, a), EN: spoken(policy.English, en, a)}})
 }
 
+// spoken fills in a sentence; arguments that have two languages are put in that of the sentence.
 func spoken(l policy.Language, format string, a []any) string {
 	in := make([]any, len(a))
 	for i, x := range a {
@@ -74,6 +75,7 @@ func terminal(pin string) policy.Text {
 	return policy.Text{FR: fmt.Sprintf("GPIO %d", line), EN: fmt.Sprintf("GPIO %d", line)}
 }
 
+// relayPoints say what is switched, and by which kind of output.
 func (c Config) relayPoints(p *points) {
 	if strings.HasPrefix(c.Relay.Pin, "sim:") {
 		p.doesNot("commander quoi que ce soit de réel : la broche du relais est simulée",
@@ -109,6 +111,7 @@ func (c Config) relayMode() policy.Text {
 	return policy.Text{FR: "par une carte active à l’état haut", EN: "through an active-high board"}
 }
 
+// inputPoints say of each input what is seen through it, or what stays unseen without it.
 func (c Config) inputPoints(p *points) {
 	r := c.Relay
 	if r.EStop != "" {
@@ -151,6 +154,7 @@ func (c Config) inputPoints(p *points) {
 	}
 }
 
+// readerPoints say how cards are read, what proves them, and where records go.
 func (c Config) readerPoints(p *points) {
 	switch {
 	case c.Reader.Kind == noReader:

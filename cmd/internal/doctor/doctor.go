@@ -23,9 +23,9 @@ import (
 type State uint8
 
 const (
-	Unknown State = iota
-	Well
-	Ill
+	Unknown State = iota // could not be looked at, for example without sudo
+	Well                 // as it should be
+	Ill                  // the cure says what to do
 )
 
 // MarshalText implements encoding.TextMarshaler.
@@ -33,7 +33,7 @@ func (s State) MarshalText() ([]byte, error) {
 	return []byte([...]string{"unknown", "well", "ill"}[s]), nil
 }
 
-// Finding is what one look found.
+// Finding is what one look found. Its JSON is printed by portillon doctor --json; names of looks stay as they are.
 type Finding struct {
 	// check, boot, persist, watchdog, clock, disk, wear, reader, screen, hub, broker, certificate, daemon, bundle, pump,
 	// acceptance, policy-key
@@ -75,7 +75,9 @@ type exam struct {
 // Examine looks at everything. It changes nothing.
 func Examine(ctx context.Context, c daemoncmd.Config, s System) []Finding {
 	x := &exam{c: c, s: s}
-	if !c.Simulated() { // nothing hangs on this computer's pins
+	// The Pi itself: its boot files, kernel parameters, watchdog, buses, storage and clock chip. A machine with simulated
+	// pins may be examined on any computer, where these mean nothing.
+	if !c.Simulated() {
 		x.boot()
 		x.persist()
 		x.watchdog(ctx)
@@ -83,11 +85,14 @@ func Examine(ctx context.Context, c daemoncmd.Config, s System) []Finding {
 		x.storage()
 		x.rtc()
 	}
+	// The file, and whether its keys are those of the hub.
 	x.check()
 	x.keys()
+	// What the daemon depends on while it runs.
 	x.clock(ctx)
 	x.disk()
 	x.wear()
+	// The daemon, the broker, and what runs out.
 	x.daemon(ctx)
 	x.broker(ctx)
 	x.bundle()
@@ -95,6 +100,7 @@ func Examine(ctx context.Context, c daemoncmd.Config, s System) []Finding {
 	return x.out
 }
 
+// say adds a finding. What is well needs no cure.
 func (x *exam) say(look string, s State, fact, cure policy.Text) {
 	if s == Well {
 		cure = policy.Text{}
@@ -106,6 +112,8 @@ func t(fr, en string) policy.Text { return policy.Text{FR: fr, EN: en} }
 
 func tf(fr, en string, a ...any) policy.Text { return t(fmt.Sprintf(fr, a...), fmt.Sprintf(en, a...)) }
 
+// read returns a file of the computer under examination, without the newline or zero byte that the kernel's own files
+// end with.
 func (x *exam) read(path string) (string, error) {
 	text, err := bootconfig.Read(x.s.Root, path, maxFile)
 	return strings.TrimRight(text, "\n\x00"), err
@@ -169,6 +177,8 @@ func (x *exam) check() {
 	x.out = append(x.out, pi...)
 }
 
+// boot compares config.txt and cmdline.txt with what the machine's wiring needs. A line that is missing shows its
+// effect only at the next boot, so it is ill even where the machine works now.
 func (x *exam) boot() {
 	config, path, err := x.first("boot/firmware/config.txt", "boot/config.txt")
 	if err != nil {
@@ -228,6 +238,7 @@ func (x *exam) believed(ctx context.Context) bool {
 	return err == nil && st.Clock == string(wire.ClockTrusted)
 }
 
+// clock says whether anything vouches for the time: rules with opening hours and expiry dates refuse without it.
 func (x *exam) clock(ctx context.Context) {
 	switch {
 	case x.c.Clock == "trusted":
@@ -253,6 +264,7 @@ const (
 	slow  = time.Second
 )
 
+// disk writes a little into the machine's data folder: a session starts only once its record is on the disk.
 func (x *exam) disk() {
 	free, took, err := x.s.Disk(x.c.Data)
 	switch {
@@ -296,6 +308,8 @@ func (x *exam) wear() {
 	}
 }
 
+// daemon asks the running daemon for its state, and passes on what it reports of the bundle, the journal, the screens,
+// the hub and the reader.
 func (x *exam) daemon(ctx context.Context) {
 	st, err := x.s.Status(ctx)
 	if err != nil {
@@ -404,6 +418,7 @@ const soon = 14 * 24 * time.Hour
 // never be well.
 func soonFor(issued, until time.Time) time.Duration { return min(until.Sub(issued)/3, 7*24*time.Hour) }
 
+// broker dials the hub's broker as the daemon would, and looks at the certificate that it shows.
 func (x *exam) broker(ctx context.Context) {
 	if x.c.MQTT.Broker == "" {
 		return
@@ -423,6 +438,7 @@ func (x *exam) broker(ctx context.Context) {
 	}
 }
 
+// bundle says how long the bundle file is still valid. It warns some days before the end (soonFor).
 func (x *exam) bundle() {
 	if x.c.Bundle.File == "" {
 		return

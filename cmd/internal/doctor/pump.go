@@ -89,6 +89,7 @@ func (x *edgeTest) watch(ctx context.Context, d time.Duration) (ever, last bool,
 	}
 }
 
+// pass waits. It returns early, with an error, when ctx ends.
 func pass(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -142,6 +143,7 @@ func (x *edgeTest) empty(ctx context.Context) error {
 	return err
 }
 
+// level holds the line high without edges, and notes when the contactor was last closed: behind a charge pump it opens.
 func (x *edgeTest) level(ctx context.Context) error {
 	if err := x.b.Drive(true); err != nil {
 		return err

@@ -131,10 +131,12 @@ func (a Answers) Check() error {
 	return errors.Join(errs...)
 }
 
+// invalid is the error for an answer that is none of the valid ones.
 func invalid(flag, given, want string) error {
 	return fmt.Errorf("--%s: %q is not valid, want %s", flag, given, want)
 }
 
+// checkIDs refuses ids that a policy cannot name.
 func (a Answers) checkIDs() (errs []error) {
 	for _, x := range [...]struct{ flag, given string }{{"machine", a.Machine}, {"site", a.Site}} {
 		if x.given != "" && !slug.MatchString(x.given) {
@@ -196,6 +198,7 @@ func (a Answers) Render() string {
 	if a.Relay == "pump" {
 		line("  mode: heartbeat")
 	}
+	// Inputs are keys of the relay, lamps and the buzzer a section of their own.
 	var lights []string
 	for _, in := range inputs {
 		switch {
@@ -214,6 +217,7 @@ func (a Answers) Render() string {
 	if len(lights) > 0 {
 		line("lights: { %s }", strings.Join(lights, ", "))
 	}
+	// Without a key of its own the hub signs with the site's key.
 	if a.Broker != "none" && a.Broker != "" {
 		key := a.HubKey
 		if key == "" {

@@ -64,6 +64,7 @@ mqtt:
 `, a.Machine, a.BundleKey, h.Address, h.Name, h.BrokerPort, h.HubKey)
 }
 
+// enrolledBeside is a machine.yaml with the wiring of text and with what the hub said at the enrolment.
 func (a Answers) enrolledBeside(text string, h HubAnswers) string {
 	return text + fmt.Sprintf(`# Written by portillond enrol.
 data: %[1]s

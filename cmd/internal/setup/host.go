@@ -119,6 +119,8 @@ func (Pi) Do(ctx context.Context, c daemoncmd.Config, d acceptance.Deed) error {
 	return fmt.Errorf("unknown action %q", d)
 }
 
+// signal sends a signal to a machine's daemon, or to its guard. It finds the process anew, because the one of the step
+// before may have ended.
 func signal(ctx context.Context, c daemoncmd.Config, guard bool, s syscall.Signal) error {
 	return signalWhere(func() (int, error) { return processOf(ctx, c, guard) }, s)
 }

@@ -35,6 +35,7 @@ func questions(found []string) []question {
 
 func always(Answers) bool { return true }
 
+// siteQuestions ask where the machine belongs.
 func siteQuestions() []question {
 	id := t("Minuscules, chiffres et tirets, comme laser-2", "Lower-case letters, digits and hyphens, as laser-2")
 	return []question{
@@ -56,6 +57,8 @@ func siteQuestions() []question {
 	}
 }
 
+// readerQuestions ask which reader is connected. A USB reader is found by its device file; found lists those plugged
+// in.
 func readerQuestions(found []string) []question {
 	usb := func(a Answers) bool { return a.Reader == "usb" }
 	return []question{
@@ -73,6 +76,7 @@ func readerQuestions(found []string) []question {
 	}
 }
 
+// relayQuestions ask what is wired to the Pi besides the reader.
 func relayQuestions() []question {
 	return []question{
 		{flag: "relay", into: func(a *Answers) *string { return &a.Relay }, when: always,
@@ -213,6 +217,7 @@ func (q question) read(line string) (value string, ok bool) {
 	return strings.Join(out, ","), len(out) > 0
 }
 
+// pick is a choice by its number or its word.
 func (q question) pick(word string) (string, bool) {
 	for i, c := range q.choices {
 		if word == strconv.Itoa(i+1) || word == c.value {

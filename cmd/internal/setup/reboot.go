@@ -35,6 +35,7 @@ func (s *Setup) reboot(ctx context.Context) error {
 	return ErrReboot
 }
 
+// asker asks at the terminal until ctx ends.
 func (s *Setup) asker(ctx context.Context) func(policy.Text) (string, error) {
 	return func(x policy.Text) (string, error) { return s.Term.Ask(ctx, x) }
 }

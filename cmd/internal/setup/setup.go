@@ -117,6 +117,7 @@ func (s *Setup) file(ctx context.Context) (daemoncmd.Config, string, error) {
 	if err := s.only(); err != nil {
 		return daemoncmd.Config{}, "", err
 	}
+	// Keep a file that is there, unless an answer or a wiring says that it is to change.
 	path := s.path(filepath.Join(s.Dir, s.Machine+".yaml"))
 	_, err := os.Stat(path)
 	there := err == nil && s.Machine != ""
@@ -133,6 +134,7 @@ func (s *Setup) file(ctx context.Context) (daemoncmd.Config, string, error) {
 		}
 		return s.rooted(c), path, err
 	}
+	// Make the text, from the answers or from a wiring. The questions may have given the machine's id: the path follows.
 	text, err := s.text(ctx)
 	if err != nil {
 		return daemoncmd.Config{}, "", err
@@ -193,7 +195,7 @@ func (s *Setup) write(ctx context.Context, path, was, text string) error {
 
 // replace writes a file whose old text is known. Without a yes nothing is written.
 func (s *Setup) replace(ctx context.Context, path, was, text string, mode os.FileMode) error {
-	if was != "" {
+	if was != "" { // show what changes, ask, and keep a copy
 		fmt.Fprint(s.Term.out, printable(Diff(was, text)))
 		yes, err := s.Term.Confirm(ctx, tf("Changer %s ainsi ?", "Change %s so?", path))
 		if err != nil {
@@ -252,6 +254,7 @@ func isOf(name string, c daemoncmd.Config) error {
 	return fmt.Errorf("the file %s is of machine %s, want %s", name, c.Machine, strings.TrimSuffix(name, ".yaml"))
 }
 
+// readWires reads a machine.yaml and checks its pins. Keys and folders are not looked at: setup is still to make them.
 func readWires(path string) (daemoncmd.Config, error) {
 	c, err := daemoncmd.ReadConfig(path)
 	if err == nil {
@@ -334,6 +337,7 @@ func (s *Setup) putCardKey(c daemoncmd.Config) error {
 	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), wire.WriteFile(path, b, 0o600))
 }
 
+// putBundle refuses a bundle of another site: the machine would refuse it at each start.
 func (s *Setup) putBundle(c daemoncmd.Config) error {
 	if s.Bundle == "" {
 		return nil
@@ -378,6 +382,7 @@ func (s *Setup) ofSite(b []byte, c daemoncmd.Config) error {
 // maxFile bounds a file that is put in place: a bundle of a thousand members has some megabytes.
 const maxFile = 64 << 20
 
+// readSmall reads a file that a person names, and refuses one of more than maxFile bytes.
 func readSmall(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -70,6 +70,7 @@ type trial struct {
 	signer note.Signer
 }
 
+// trial runs the acceptance test, from where a reboot or a power cut interrupted it.
 func (s *Setup) trial(ctx context.Context, c daemoncmd.Config, path string) error {
 	signer, public, err := c.Signer(s.store())
 	if err != nil {

@@ -22,6 +22,7 @@ func asks(c daemoncmd.Config) []ask {
 	}
 }
 
+// supply is what comes before the contactor.
 func supply() []policy.Text {
 	return []policy.Text{
 		t("Pôles : le contacteur coupe L et N, ou les trois phases (et N s’il est utilisé), jamais le conducteur de "+
@@ -51,6 +52,7 @@ func supply() []policy.Text {
 	}
 }
 
+// startStop is what the machine's own start and stop must do, whatever Portillon does.
 func startStop() []policy.Text {
 	return []policy.Text{
 		t("Déclenchement à manque de tension : ni la fermeture du contact de Portillon ni le retour du courant ne "+
@@ -74,6 +76,7 @@ func startStop() []policy.Text {
 	}
 }
 
+// control is the circuit that Portillon's contact is in.
 func control(c daemoncmd.Config) []policy.Text {
 	out := []policy.Text{
 		t("24 V TBTP, 0 V relié à la terre (PE) en un seul point, fusible 1 A sur le + en tête, coupure sur le + "+

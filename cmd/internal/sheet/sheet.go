@@ -66,6 +66,7 @@ func For(c daemoncmd.Config, file string, l policy.Language) Sheet {
 	return s
 }
 
+// in returns the texts in one language.
 func in(l policy.Language, texts []policy.Text) (out []string) {
 	for _, t := range texts {
 		out = append(out, t.In(l))
@@ -99,6 +100,7 @@ func HTML(c daemoncmd.Config, file string, langs ...policy.Language) ([]byte, er
 	return out.Bytes(), nil
 }
 
+// shorten cuts a file name that would break the layout of the page.
 func shorten(s string) string {
 	if r := []rune(s); len(r) > maxFile {
 		return string(r[:maxFile]) + "…"
