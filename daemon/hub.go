@@ -62,7 +62,12 @@ func (m *views) hubStatus(s *control.Status) {
 	h := m.model.links.hub
 	s.Hub, s.Broker = h.Acknowledges, h.Broker
 	if h.Owed > 0 {
-		s.Unacked = &control.Unacked{Since: m.model.rules.siteTime(h.Since), Seconds: int64(h.Owed / time.Second), Overdue: h.Overdue,
-			Why: h.Why, Detail: h.Detail}
+		s.Unacked = &control.Unacked{
+			Since:   m.model.rules.siteTime(h.Since),
+			Seconds: int64(h.Owed / time.Second),
+			Overdue: h.Overdue,
+			Why:     h.Why,
+			Detail:  h.Detail,
+		}
 	}
 }

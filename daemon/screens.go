@@ -9,8 +9,8 @@ import (
 // watchScreens looks at the machine's own screens, says in the log which of them fell silent, and asks for the restart
 // of this computer's.
 func (m *periodic) watchScreens() {
-	m.engine.model.links.screens = m.cfg.Panel.Screens()
-	for _, s := range m.engine.model.links.screens {
+	m.model.links.screens = m.cfg.Panel.Screens()
+	for _, s := range m.model.links.screens {
 		switch {
 		case s.Fell:
 			m.cfg.Logger.Warn("screen silent", "screen", s.Addr, "for", s.Silent.Round(time.Second))

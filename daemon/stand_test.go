@@ -37,7 +37,10 @@ func TestButtonsAreTheirsWhoseTheyAre(t *testing.T) {
 	if err := b.touch(panel.Touch{Do: "role", Arg: "mentor", At: shown}); !errors.Is(err, panel.AnotherCardTapped) {
 		t.Errorf("a touch on a button that is not there any more: %v", err)
 	}
-	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report", At: shown}); !errors.Is(err, panel.AnotherCardTapped) {
+	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report", At: shown}); !errors.Is(
+		err,
+		panel.AnotherCardTapped,
+	) {
 		t.Errorf("a report would be the next one's: %v", err)
 	}
 	b.tap("DEADBEEF")

@@ -71,36 +71,40 @@ func happened(k wire.Kind) bool {
 // apply takes back what is not on record, and keeps what must still come on record: of the record that
 // failed and of those after it, which the corridor dropped.
 func (e RecordFailed) apply(t *step) {
-	r := e.Record
+	r, l := e.Record, &t.state.Ledger
+	lost, ours := l.after(r)
+	// Keep what has happened, and repeat what is true all the same.
 	var owed []Record
-	back, refusal := false, r.Kind == wire.Refused || r.Kind == wire.CardAlert // whoever is refused hears why all the same
-	lost, ours := t.state.Ledger.after(r)
-	for _, e := range lost {
-		switch e := e.(type) {
+	mustUndo := false
+	for _, effect := range lost {
+		switch x := effect.(type) {
 		case Record:
-			back = back || asked(e.Kind)
-			if happened(e.Kind) {
-				owed = append(owed, e)
+			mustUndo = mustUndo || asked(x.Kind)
+			if happened(x.Kind) {
+				owed = append(owed, x)
 			}
 		case Notify:
-			if e.Notice == Denied || e.Notice == CardRefused || e.Notice == Ended { // still true
-				t.notify(e)
+			if x.Notice == Denied || x.Notice == CardRefused || x.Notice == Ended {
+				t.notify(x)
 			}
 		}
 	}
-	owed = append(owed, t.state.Ledger.Pending...)
-	if !t.state.Ledger.quiet && !refusal {
+	owed = append(owed, l.Pending...)
+	isRefusal := r.Kind == wire.Refused || r.Kind == wire.CardAlert // whoever is refused hears why all the same
+	if !l.quiet && !isRefusal {
 		t.notify(Notify{Notice: CannotRecord})
 	}
+	// Take back what was only asked for.
+	isLateStart := r.Kind == wire.SessionStart && r.Session != "" && r.Session == t.state.Current.Session
 	switch {
-	case back && ours:
+	case mustUndo && ours:
 		t.takeBack()
-	case r.Kind == wire.SessionStart && r.Session != "" && r.Session == t.state.Current.Session: // late; its relay was never to be on
+	case isLateStart: // its relay was never to be on
 		t.state.Cards.leave(t.state.Holder(), false)
 		t.rest()
 	}
-	t.state.Ledger.sent, t.state.Ledger.undo, t.state.Ledger.quiet = nil, nil, false
-	t.state.Ledger.Pending, t.state.Ledger.Broken, t.state.Ledger.retry = trim(owed), true, t.in.Now.Add(RetryEvery)
+	l.sent, l.undo, l.quiet = nil, nil, false
+	l.Pending, l.Broken, l.retry = trim(owed), true, t.in.Now.Add(RetryEvery)
 	if !t.state.Energised() {
 		t.do(Relay{}) // an order to switch off is never lost with a record
 	}

@@ -214,7 +214,7 @@ func (d *Daemon) closeOpen(zone *time.Location) ([]daemon.Owed, error) {
 		}
 	}
 	if _, err := d.journal.Append(e); err != nil {
-		d.log.Error("the journal did not take a record", "why", err)
+		d.log.Error("journal append failed", "err", err)
 		return []daemon.Owed{{Record: session.Record{Kind: e.Kind, Session: e.Session, Member: e.Member, Body: e.Body}, Practice: p}}, nil
 	}
 	return nil, nil
@@ -233,7 +233,7 @@ func (d *Daemon) recordStart(first *roster.Roster, refused error, mishaps []jour
 	for _, n := range notes {
 		if _, err := d.journal.Append(n); err != nil {
 			// a full disk: no session will start, and the panel says so
-			d.log.Error("the journal did not take a record", "why", err)
+			d.log.Error("journal append failed", "err", err)
 		}
 	}
 	return nil
