@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -500,4 +501,13 @@ func TestCardTakenOutOfItsSlotEndsItsSession(t *testing.T) {
 	if b.m.state.Running() {
 		t.Error("an empty slot keeps a session")
 	}
+}
+
+// mustJSON marshals what a test made.
+func mustJSON(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return b
 }

@@ -1,6 +1,10 @@
 package daemon
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+)
 
 // The names of the facts that outlive the daemon, in the journal.
 const (
@@ -12,11 +16,26 @@ const (
 	FactPractice = "practice/" // and the member's pseudonym: policy.Practice
 )
 
-// mustJSON marshals our own types, which always can be.
-func mustJSON(v any) []byte {
+// factSet collects facts for one commit. The zero factSet is empty.
+type factSet struct {
+	values map[string][]byte // by the names above; nil removes a fact
+	err    error             // the first fact that could not be written: nothing may be committed without it
+}
+
+// put adds a fact as JSON.
+func (f *factSet) put(name string, v any) {
 	b, err := json.Marshal(v)
 	if err != nil {
-		return nil
+		f.err = errors.Join(f.err, fmt.Errorf("fact %s: %w", name, err))
+		return
 	}
-	return b
+	f.set(name, b)
+}
+
+// set adds a fact as it is; nil removes it.
+func (f *factSet) set(name string, value []byte) {
+	if f.values == nil {
+		f.values = map[string][]byte{}
+	}
+	f.values[name] = value
 }

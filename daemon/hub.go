@@ -58,7 +58,7 @@ func (m *views) silentScreen() string {
 }
 
 // hubStatus adds to a status how the way to the hub stands.
-func (m *views) hubStatus(s *control.Status) {
+func (m *operator) hubStatus(s *control.Status) {
 	h := m.model.links.hub
 	s.Hub, s.Broker = h.Acknowledges, h.Broker
 	if h.Owed > 0 {

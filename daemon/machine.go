@@ -165,7 +165,7 @@ func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 			m.model.forms.expire()
 			m.engine.apply(ctx, session.Tick{})
 			m.periodic.upkeep(ctx)
-			m.periodic.keep()
+			m.periodic.keepHours()
 			m.periodic.watchScreens()
 			m.periodic.tagMismatch(ctx)
 		}

@@ -86,7 +86,7 @@ func (m *operator) order(ctx context.Context, r control.Request, id string) cont
 	switch r.Do {
 	case "status":
 		m.engine.followHub()
-		s := m.engine.views.status()
+		s := m.status()
 		return control.Reply{OK: true, Status: &s}
 	case "tap":
 		return m.orderTap(ctx, r.Card)
@@ -281,7 +281,7 @@ func tagLines(tags []session.Tag) []string {
 	return out
 }
 
-func (m *views) status() control.Status {
+func (m *operator) status() control.Status {
 	s := m.model.state
 	out := control.Status{
 		Site:       string(m.cfg.Site),
@@ -316,7 +316,7 @@ func (m *views) status() control.Status {
 			out.Denied = append(out.Denied, fmt.Sprintf("%s: %v", d.Member, d.Why))
 		}
 	}
-	if out.JournalDamage = m.journalTrouble(); m.model.journal.awaits {
+	if out.JournalDamage = m.engine.views.journalTrouble(); m.model.journal.awaits {
 		out.NewJournal = string(m.cfg.Journal.Generation())
 	}
 	out.BundleDamage, out.Screens = m.model.links.damagedBundle(), m.screenStatus()

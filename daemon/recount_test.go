@@ -98,7 +98,10 @@ func TestFactsThatSayLessThanTheRecordsAreNamed(t *testing.T) {
 // What the records restore is what they say, so that a second comparison finds nothing.
 func TestRestoredFactsDoNotDifferFromTheRecords(t *testing.T) {
 	r, _ := story(t)
-	restored := r.Restored("laser")
+	restored, err := r.Restored("laser")
+	if err != nil {
+		t.Fatal(err)
+	}
 	if d := r.Compare(restored); len(d) > 0 {
 		t.Errorf("%q", d)
 	}

@@ -308,17 +308,17 @@ func TestMachineFindsOutThatItsJournalTakesRecordsAgain(t *testing.T) {
 	b.wants(b.tap(lea), "relay off [fault]")
 	b.cfg.Panel.EndFlash()
 	b.now = b.now.Add(time.Minute)
-	b.periodic.keep()
+	b.periodic.keepHours()
 	if !b.m.state.Ledger.Broken {
 		t.Error("the disk is still full")
 	}
 	b.notes.full = false
-	b.periodic.keep()
+	b.periodic.keepHours()
 	if !b.m.state.Ledger.Broken {
 		t.Error("asked again at once")
 	}
 	b.now = b.now.Add(session.RetryEvery)
-	b.periodic.keep()
+	b.periodic.keepHours()
 	if b.m.state.Ledger.Broken {
 		t.Error("there is room, and the machine does not know")
 	}

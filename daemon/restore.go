@@ -131,7 +131,11 @@ func (m *restorer) restore(ctx context.Context, r wire.Restore, sha string, done
 		Busy:   int64((m.model.state.Runtime.Ran.Busy + seconds(r.Busy)) / time.Second),
 		SHA256: sha,
 	}
-	if err := m.cfg.Journal.Append(session.Record{Kind: wire.Restored, Body: b}, after.facts(r.From)); err != nil {
+	facts := after.facts(r.From)
+	if facts.err != nil {
+		return facts.err
+	}
+	if err := m.cfg.Journal.Append(session.Record{Kind: wire.Restored, Body: b}, facts.values); err != nil {
 		return err
 	}
 	after.applyTo(m.model)
@@ -237,18 +241,19 @@ func (m *restorer) restored(r wire.Restore, done map[string]bool) afterRestore {
 }
 
 // facts are what the journal keeps of it.
-func (a afterRestore) facts(from []wire.ReplacedJournal) map[string][]byte {
-	facts := map[string][]byte{
-		FactRestored: mustJSON(generationsOf(from)), FactAwaits: nil, FactHours: mustJSON(a.ran),
-	}
+func (a afterRestore) facts(from []wire.ReplacedJournal) factSet {
+	var facts factSet
+	facts.put(FactRestored, generationsOf(from))
+	facts.set(FactAwaits, nil)
+	facts.put(FactHours, a.ran)
 	for id, p := range a.practice {
-		facts[FactPractice+string(id)] = mustJSON(p)
+		facts.put(FactPractice+string(id), p)
 	}
 	for kind, d := range a.done {
-		facts[FactDone+kind] = mustJSON(d)
+		facts.put(FactDone+kind, d)
 	}
 	for _, id := range a.removed {
-		facts[FactRemoved+id] = []byte("1")
+		facts.set(FactRemoved+id, []byte("1"))
 	}
 	return facts
 }

@@ -29,7 +29,7 @@ func (m *periodic) watchScreens() {
 }
 
 // screenStatus is what an operator reads of the screens.
-func (m *views) screenStatus() (out []control.Screen) {
+func (m *operator) screenStatus() (out []control.Screen) {
 	for _, s := range m.model.links.screens {
 		out = append(out, control.Screen{Address: s.Addr.String(), SilentSeconds: int64(s.Silent / time.Second)})
 	}

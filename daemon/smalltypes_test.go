@@ -114,3 +114,13 @@ func TestLivenessAllowsTheDiskTenTimesTheLoop(t *testing.T) {
 		}
 	})
 }
+
+// A fact that cannot be written must not be taken for one that is gone.
+func TestFactThatCannotBeWrittenStopsTheCommit(t *testing.T) {
+	var f factSet
+	f.put(FactHours, session.Hours{Relay: time.Hour})
+	f.put(FactTags, []session.Tag{{ID: "t", Since: time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)}})
+	if _, there := f.values[FactTags]; f.err == nil || there || len(f.values) != 1 {
+		t.Errorf("%v, %v", f.err, f.values)
+	}
+}

@@ -207,7 +207,7 @@ func TestHoursOfASessionAreKeptWhileItRuns(t *testing.T) {
 	for range 50 {
 		b.now = b.now.Add(30 * time.Second)
 		b.e.apply(t.Context(), session.Tick{})
-		b.periodic.keep()
+		b.periodic.keepHours()
 	}
 	var ran session.Hours
 	var u UnderWay

@@ -230,9 +230,12 @@ func (e *engine) record(r session.Record) error {
 	facts := e.model.facts(r)
 	practice, practised := e.model.practice.after(r, e.cfg.Machine, e.model.believedTime())
 	if practised {
-		facts[FactPractice+string(r.Member)] = mustJSON(practice)
+		facts.put(FactPractice+string(r.Member), practice)
 	}
-	if err := e.live.duringCommit(func() error { return e.cfg.Journal.Append(r, facts) }); err != nil {
+	if facts.err != nil {
+		return facts.err
+	}
+	if err := e.live.duringCommit(func() error { return e.cfg.Journal.Append(r, facts.values) }); err != nil {
 		return err
 	}
 	if practised {

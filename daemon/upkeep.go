@@ -92,25 +92,25 @@ func (m *model) doneNow() policy.Done {
 }
 
 // facts are what must outlive the daemon with a record.
-func (m *model) facts(r session.Record) map[string][]byte {
-	facts := map[string][]byte{}
+func (m *model) facts(r session.Record) factSet {
+	var facts factSet
 	for _, kind := range m.upkeep.begun {
-		facts[FactDone+kind] = mustJSON(m.upkeep.done[kind])
+		facts.put(FactDone+kind, m.upkeep.done[kind])
 	}
 	switch b := r.Body.(type) {
 	case wire.TagBody:
-		facts[FactTags] = mustJSON(m.state.Holds.Tags)
+		facts.put(FactTags, m.state.Holds.Tags)
 		if r.Kind == wire.Untagged {
-			facts[FactRemoved+b.Tag] = []byte("1")
+			facts.set(FactRemoved+b.Tag, []byte("1"))
 			if m.alone(b.Tag) {
-				facts[FactAwaits] = nil
+				facts.set(FactAwaits, nil)
 			}
 		}
 	case wire.StartBody, wire.FaultBody, wire.EndBody, wire.ReportBody, wire.PowerBody:
-		facts[FactHours] = mustJSON(m.state.Runtime.Ran)
+		facts.put(FactHours, m.state.Runtime.Ran)
 	case wire.InterventionBody:
-		facts[FactHours] = mustJSON(m.state.Runtime.Ran)
-		facts[FactDone+b.What] = mustJSON(m.doneNow())
+		facts.put(FactHours, m.state.Runtime.Ran)
+		facts.put(FactDone+b.What, m.doneNow())
 	}
 	return facts
 }
@@ -131,10 +131,12 @@ func (m *model) hours() float64 {
 // keepEvery is how much of a session's hours a power cut may take.
 const keepEvery = time.Minute
 
-// keep writes down how far the session under way has come: should nobody live to record its end, the next daemon knows.
+// keepHours writes down how far the session under way has come: should nobody live to record its end, the next daemon knows.
 // It also finds out that a journal which refused a start takes records again.
-func (m *periodic) keep() {
-	now, facts := m.cfg.Now(), map[string][]byte{FactHours: mustJSON(m.model.state.Runtime.Ran)}
+func (m *periodic) keepHours() {
+	now := m.cfg.Now()
+	var facts factSet
+	facts.put(FactHours, m.model.state.Runtime.Ran)
 	ledger := &m.model.state.Ledger
 	switch {
 	case m.model.state.Running() && now.Sub(m.model.journal.counted) >= keepEvery:
@@ -145,16 +147,19 @@ func (m *periodic) keep() {
 		if m.cfg.Trusted() {
 			u.At = now
 		}
-		facts[FactUnderWay] = mustJSON(u)
+		facts.put(FactUnderWay, u)
 	case ledger.Broken && len(ledger.Pending) == 0 && now.Sub(m.model.journal.counted) >= session.RetryEvery:
 		// a start was refused for it, and nothing else waits
 	default:
 		return
 	}
 	m.model.journal.counted = now
-	err := m.engine.live.duringCommit(func() error { return m.cfg.Journal.Keep(facts) })
+	err := facts.err
+	if err == nil {
+		err = m.engine.live.duringCommit(func() error { return m.cfg.Journal.Keep(facts.values) })
+	}
 	if err != nil {
-		m.cfg.Logger.Warn("hours were not kept", "why", err)
+		m.cfg.Logger.Warn("running hours not kept", "err", err)
 		return
 	}
 	m.engine.markJournalHealthy()

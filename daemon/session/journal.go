@@ -29,24 +29,24 @@ func (t *step) offerAgain() {
 }
 
 // remember keeps what recordFailed needs if the journal refuses one of this step's records.
-func (t *step) remember(before State) {
-	t.state.Ledger.sent, t.state.Ledger.undo = nil, nil
+func (l *Ledger) remember(before State, out []Effect) {
+	l.sent, l.undo = nil, nil
 	recorded := false
-	for i, e := range t.out {
+	for i, e := range out {
 		r, ok := e.(Record)
 		if !ok {
 			continue
 		}
 		r.place = i + 1
-		t.out[i] = r
+		out[i] = r
 		recorded = true
 		if asked(r.Kind) {
 			before.Ledger.sent, before.Ledger.undo = nil, nil
-			t.state.Ledger.undo = &before
+			l.undo = &before
 		}
 	}
 	if recorded {
-		t.state.Ledger.sent = slices.Clone(t.out)
+		l.sent = slices.Clone(out)
 	}
 }
 
@@ -73,22 +73,7 @@ func happened(k wire.Kind) bool {
 func (e RecordFailed) apply(t *step) {
 	r, l := e.Record, &t.state.Ledger
 	lost, ours := l.after(r)
-	// Keep what has happened, and repeat what is true all the same.
-	var owed []Record
-	mustUndo := false
-	for _, effect := range lost {
-		switch x := effect.(type) {
-		case Record:
-			mustUndo = mustUndo || asked(x.Kind)
-			if happened(x.Kind) {
-				owed = append(owed, x)
-			}
-		case Notify:
-			if x.Notice == Denied || x.Notice == CardRefused || x.Notice == Ended {
-				t.notify(x)
-			}
-		}
-	}
+	owed, mustUndo := t.salvage(lost)
 	owed = append(owed, l.Pending...)
 	isRefusal := r.Kind == wire.Refused || r.Kind == wire.CardAlert // whoever is refused hears why all the same
 	if !l.quiet && !isRefusal {
@@ -108,6 +93,25 @@ func (e RecordFailed) apply(t *step) {
 	if !t.state.Energised() {
 		t.do(Relay{}) // an order to switch off is never lost with a record
 	}
+}
+
+// salvage goes through the effects that were dropped: it repeats the notices that are true all the same, and returns
+// the records of what has happened anyway. MustUndo says that something is among them that was only asked for.
+func (t *step) salvage(lost []Effect) (owed []Record, mustUndo bool) {
+	for _, effect := range lost {
+		switch x := effect.(type) {
+		case Record:
+			mustUndo = mustUndo || asked(x.Kind)
+			if happened(x.Kind) {
+				owed = append(owed, x)
+			}
+		case Notify:
+			if x.Notice == Denied || x.Notice == CardRefused || x.Notice == Ended {
+				t.notify(x)
+			}
+		}
+	}
+	return owed, mustUndo
 }
 
 // after are r and what the last step asked for after it; r alone where it is not ours: not of the last step.

@@ -37,7 +37,7 @@ func Next(s State, in Input) (State, []Effect) {
 		in.Event.apply(t)
 	}
 	t.out = append(t.out, t.notices...)
-	t.remember(before)
+	t.state.Ledger.remember(before, t.out)
 	return t.state, t.out
 }
 

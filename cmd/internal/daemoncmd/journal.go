@@ -212,8 +212,12 @@ func (d *Daemon) restoreFacts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	restored, err := c.Restored(policy.MachineID(d.c.Machine))
+	if err != nil {
+		return err
+	}
 	lost := map[string][]byte{}
-	for key, value := range c.Restored(policy.MachineID(d.c.Machine)) {
+	for key, value := range restored {
 		if have[key] == nil && key != daemon.FactTags {
 			lost[key] = value
 		}
