@@ -31,10 +31,11 @@ var law = []struct {
 	{"policy/policytest", []string{"policy"}, "models for the tests of policy and of its analysis"},
 	{
 		"policy/file",
-		[]string{"policy", "yamlfile", "keykind"},
+		[]string{"policy", "yamlfile", "keykind", "timezone"},
 		"the file is one way to write the model; a key of another kind is refused by its name",
 	},
 	{"yamlfile", nil, "how any of our YAML files is read and its faults are shown"},
+	{"timezone", nil, "zones are data, and nothing of ours"},
 	{"keykind", nil, "each place that names a key asks what kind it is: hub, machine, policy and tool alike"},
 	{
 		"wire",

@@ -70,8 +70,8 @@ func TestEndorserConfirmsWithTheirCardAndOneTouch(t *testing.T) {
 		t.Errorf("%+v", work)
 	}
 	if v := b.cfg.Panel.Current(); v.Line.FR != "Intervention notée pour Léa : Nettoyage de la lentille" ||
-		v.Next.FR != "À la fin : carte d’Inès, puis attester l’intervention ici" ||
-		v.Next.EN != "At the end: Inès’s card, then endorse the intervention here" {
+		v.Next.FR != "À la fin, Inès présente sa carte et atteste l’intervention ici" ||
+		v.Next.EN != "At the end, Inès taps their card and endorses the intervention here" {
 		t.Errorf("%+v %+v", v.Line, v.Next)
 	}
 	order := panel.Touch{Do: "attest", Arg: work.ID}

@@ -186,7 +186,7 @@ func TestLearnerWaitsForAMentorsCard(t *testing.T) {
 	b.wants(b.tap(jules), "[awaiting]")
 	b.wants(b.tap(zoe), "refused [refused]")
 	b.wants(b.tap(karim), "session-start RELAY ON [supervised]")
-	if v := b.cfg.Panel.Current(); !strings.Contains(v.Line.FR, "Jules, sous la responsabilité de Karim") {
+	if v := b.cfg.Panel.Current(); !strings.Contains(v.Line.FR, "Jules avec Karim (mentor)") {
 		t.Errorf("%q", v.Line.FR)
 	}
 	b.wants(b.tap(karim), "relay off session-end [cooling]")
@@ -253,7 +253,7 @@ func TestFullDiskStartsNothingAndLosesNoEnd(t *testing.T) {
 	if got := b.tap(karim); strings.Contains(got, "ON") || !strings.HasSuffix(got, "[fault]") {
 		t.Errorf("a start on a full disk: %q", got)
 	}
-	if v := b.cfg.Panel.Current(); !strings.Contains(v.Line.FR, "journal") {
+	if v := b.cfg.Panel.Current(); !strings.Contains(v.Line.FR, "ne peut plus rien enregistrer") {
 		t.Errorf("the panel says %q", v.Line.FR)
 	}
 	b.notes.full = false

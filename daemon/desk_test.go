@@ -163,7 +163,7 @@ func TestDangerTakesTheMachineOutAndSaysWhoSaidSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.cfg.Panel.EndFlash()
-	if v := b.cfg.Panel.Current(); v.Sign != panel.SignTagged || !strings.Contains(v.Line.FR, "dangereux, fumée") ||
+	if v := b.cfg.Panel.Current(); v.Sign != panel.SignTagged || !strings.Contains(v.Line.FR, "danger, fumée") ||
 		strings.Contains(v.Line.FR, "derrière") ||
 		!strings.Contains(v.Next.EN, "Reported by a member") {
 		t.Errorf("%+v", v)
@@ -255,7 +255,7 @@ func TestSessionIsExtendedByATouchWithinWhatThePolicyLeaves(t *testing.T) {
 	}
 	b.now = b.m.state.Current.Until.Add(-90 * time.Second)
 	b.e.apply(t.Context(), session.Tick{})
-	if v := b.cfg.Panel.Current(); v.Sign != panel.SignEnding || v.Next.FR != "Pour prolonger : toucher ci-dessous" ||
+	if v := b.cfg.Panel.Current(); v.Sign != panel.SignEnding || v.Next.FR != "Pour prolonger : touchez ci-dessous" ||
 		b.offered() != "extend" {
 		t.Fatalf("%+v %s", v, b.offered())
 	}
@@ -365,7 +365,7 @@ func TestMentorVouchesInTwoTouches(t *testing.T) {
 	b.tap(jules)
 	b.tap(karim)
 	b.tap(jules)
-	if v := b.cfg.Panel.Current(); v.Next.FR != "Karim : présenter sa carte pour dire ce que Jules a réussi" {
+	if v := b.cfg.Panel.Current(); v.Next.FR != "Karim : présentez votre carte pour dire ce que Jules a réussi" {
 		t.Errorf("%+v", v.Next)
 	}
 	b.wants(b.tap(karim), "[cooling]")

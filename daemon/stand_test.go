@@ -159,7 +159,7 @@ func TestTagThatWaitsIsSaidAtTheFoot(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	b.e.apply(t.Context(), session.AddTag{Tag: session.Tag{ID: "t", Reason: "Courroie usée"}})
-	if v := b.cfg.Panel.Current(); v.Note.FR != "Hors service après cette session : courroie usée" {
+	if v := b.cfg.Panel.Current(); v.Note.FR != "Hors service après cette session : Courroie usée" {
 		t.Errorf("%q", v.Note.FR)
 	}
 }
@@ -234,7 +234,7 @@ func TestSessionThatWasCutShortIsSaid(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	b.signal(t.Context(), Signal{What: "dropped", Why: "lease"})
-	if v := b.cfg.Panel.Current(); !strings.Contains(v.Line.FR, "La session de Léa a été arrêtée par sécurité") {
+	if v := b.cfg.Panel.Current(); !strings.Contains(v.Line.FR, "Session arrêtée par sécurité : Léa") {
 		t.Errorf("%+v", v.Line)
 	}
 }
@@ -261,7 +261,7 @@ func TestTagsOfBothSidesAreOneSet(t *testing.T) {
 		t.Errorf("offered: %s", got)
 	}
 	if err := b.touch(panel.Touch{Do: "untag", Arg: office.Tag}); err != nil || len(b.m.state.Holds.Tags) != 1 ||
-		b.m.state.Holds.Tags[0].Reason != "Dangereux" {
+		b.m.state.Holds.Tags[0].Reason != "Danger" {
 		t.Errorf("%v %+v", err, b.m.state.Holds.Tags)
 	}
 	b.tap(ines)

@@ -29,7 +29,8 @@ func (en *enrolments) announce(iface *net.Interface) (stop func() error, err err
 		if err != nil {
 			return nil, err
 		}
-		return mdns.NewMDNSService(string(en.core.c.Site), machineService, "local.", string(en.core.c.Site)+"-portillon.local.", number,
+		return mdns.NewMDNSService(string(en.core.c.Site), machineService, "local.",
+			string(en.core.c.Site)+"-portillon.local.", number,
 			ips,
 			[]string{"site=" + string(en.core.c.Site)})
 	}}

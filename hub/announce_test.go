@@ -29,7 +29,8 @@ func TestAnnouncementBearsAddressAndPort(t *testing.T) {
 	entries := make(chan *mdns.ServiceEntry, 8)
 	done := make(chan error, 1)
 	go func() {
-		done <- mdns.Query(&mdns.QueryParam{Service: machineService, Domain: "local", Timeout: 2 * time.Second, Interface: lo, Entries: entries,
+		done <- mdns.Query(&mdns.QueryParam{Service: machineService, Domain: "local", Timeout: 2 * time.Second,
+			Interface: lo, Entries: entries,
 			DisableIPv6: true, Logger: log.New(io.Discard, "", 0)})
 	}()
 	select {

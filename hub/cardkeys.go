@@ -20,9 +20,13 @@ import (
 
 // openCardKey opens the card key of a hub that keeps the site itself, which alone can change it: it builds the bundles.
 func (op *opening) openCardKey() (err error) {
-	op.hub.services.cardKey, err = cardkey.New(context.Background(), cardkey.Options{Site: op.hub.core.db.Site(op.hub.core.c.Site), Path: op.hub.core.c.Join.CardKey,
-		Now: op.hub.core.now, Log: op.hub.core.log, SetAside: op.hub.cards.setAsideCards, End: op.hub.cards.endOldCards, Cards: op.hub.cards.oldCards, Machines: op.hub.cards.cardKeyMachines,
-		Refuse: op.hub.cards.refuseCardKey})
+	op.hub.services.cardKey, err = cardkey.New(
+		context.Background(),
+		cardkey.Options{Site: op.hub.core.db.Site(op.hub.core.c.Site), Path: op.hub.core.c.Join.CardKey,
+			Now: op.hub.core.now, Log: op.hub.core.log, SetAside: op.hub.cards.setAsideCards, End: op.hub.cards.endOldCards,
+			Cards: op.hub.cards.oldCards, Machines: op.hub.cards.cardKeyMachines,
+			Refuse: op.hub.cards.refuseCardKey},
+	)
 	return err
 }
 
@@ -69,11 +73,21 @@ func (cs *cards) oldCardHash(number []byte) string {
 	return wire.MarkCard(ring.OldMark(), hashOf(ring.Before, number))
 }
 
-func (cs *cards) setAsideCards(ctx context.Context, a actor.Actor, mark string, with func(*store.Tx) (string, error)) error {
+func (cs *cards) setAsideCards(
+	ctx context.Context,
+	a actor.Actor,
+	mark string,
+	with func(*store.Tx) (string, error),
+) error {
 	return cs.services.directory.SetAsideCards(ctx, a, mark, with)
 }
 
-func (cs *cards) endOldCards(ctx context.Context, a actor.Actor, mark string, with func(*store.Tx) (string, error)) error {
+func (cs *cards) endOldCards(
+	ctx context.Context,
+	a actor.Actor,
+	mark string,
+	with func(*store.Tx) (string, error),
+) error {
 	return cs.services.directory.EndOldCards(ctx, a, mark, with)
 }
 
@@ -92,9 +106,13 @@ func (cs *cards) refuseCardKey(ctx context.Context) error {
 	if err != nil || p == nil || !p.SignedBindings {
 		return err
 	}
-	return &fault.Invalid{Faults: []fault.Field{{Field: "card-key", Wrong: "the policy says «bindings: signed»: the policy key has signed the " +
-		"cards under the card key in force, and machines would refuse all of them under another one",
-		Right: "publish a policy without «bindings: signed», change the card key, and sign the bindings again"}}}
+	return &fault.Invalid{
+		Faults: []fault.Field{
+			{Field: "card-key", Wrong: "the policy says «bindings: signed»: the policy key has signed the " +
+				"cards under the card key in force, and machines would refuse all of them under another one",
+				Right: "publish a policy without «bindings: signed», change the card key, and sign the bindings again"},
+		},
+	}
 }
 
 // cardKeyMachines are the machines with the card key that each works with.

@@ -24,8 +24,16 @@ func (h *Hub) PageRoutes() []string   { return h.pagesServer.pages.Routes() }
 // Asked are all that pages and API ask, by package.
 func (h *Hub) Asked() map[string]any {
 	m := h
-	return map[string]any{"directory": m.services.directory, "enrol": h.enrolments.service, "publish": m.services.publish, "account": m.services.accounts,
-		"report": m.services.report, "cardkey": m.services.cardKey, "audit": m.services.audit, "hub": siteAdmin{h}}
+	return map[string]any{
+		"directory": m.services.directory,
+		"enrol":     h.enrolments.service,
+		"publish":   m.services.publish,
+		"account":   m.services.accounts,
+		"report":    m.services.report,
+		"cardkey":   m.services.cardKey,
+		"audit":     m.services.audit,
+		"hub":       siteAdmin{h},
+	}
 }
 
 // WebPort is the port of the listener for people.

@@ -137,8 +137,12 @@ func (op *opening) open() (err error) {
 
 // openStore opens the folder of the bundle in force.
 func (op *opening) openStore() {
-	op.hub.bundles.store = wire.Store{Dir: filepath.Join(op.hub.core.c.Data, "bundle"), Site: op.hub.core.c.Site, Keys: note.VerifierList(op.hub.core.c.Bundle.Key),
-		Policy: op.hub.core.c.Bundle.policyKeys()}
+	op.hub.bundles.store = wire.Store{
+		Dir:    filepath.Join(op.hub.core.c.Data, "bundle"),
+		Site:   op.hub.core.c.Site,
+		Keys:   note.VerifierList(op.hub.core.c.Bundle.Key),
+		Policy: op.hub.core.c.Bundle.policyKeys(),
+	}
 	op.hub.bundles.readStore()
 }
 
@@ -159,8 +163,14 @@ func (op *opening) reach() error {
 		return err
 	}
 	// Machines wait until the accounts of those that joined are known (openJoin).
-	c := broker.Config{Addr: m.Listen, Dir: filepath.Join(op.hub.core.c.Data, "broker"), Site: op.hub.core.c.Site, Accounts: accounts,
-		Wait: true, Log: op.hub.core.log}
+	c := broker.Config{
+		Addr:     m.Listen,
+		Dir:      filepath.Join(op.hub.core.c.Data, "broker"),
+		Site:     op.hub.core.c.Site,
+		Accounts: accounts,
+		Wait:     true,
+		Log:      op.hub.core.log,
+	}
 	scheme := "tcp"
 	if m.Cert != "" {
 		cert, err := tls.LoadX509KeyPair(m.Cert, m.CertKey)
@@ -203,7 +213,10 @@ func (op *opening) brokerAccounts() ([]broker.Account, error) {
 		out = append(out, broker.Account{User: "+watcher", Password: p, As: broker.AsWatcher})
 	}
 	op.hub.connector.dial.username, op.hub.connector.dial.password = "+hub", random(16) // no machine's id holds a plus
-	return append(out, broker.Account{User: op.hub.connector.dial.username, Password: op.hub.connector.dial.password, As: broker.AsHub}), nil
+	return append(
+		out,
+		broker.Account{User: op.hub.connector.dial.username, Password: op.hub.connector.dial.password, As: broker.AsHub},
+	), nil
 }
 
 // Run works until ctx ends. It returns ctx's error, or what made work impossible.

@@ -67,11 +67,16 @@ func (op *opening) prepareJoin() (err error) {
 		return errors.New("machines-listen: bundle: key: is missing: machines that join pin it")
 	}
 	if op.hub.core.c.Join.Cert != "" {
-		if op.hub.enrolments.siteCert, err = openSiteCert(op.hub.core.c.Join, op.hub.core.now, op.hub.core.log.Error); err != nil {
+		if op.hub.enrolments.siteCert, err = openSiteCert(op.hub.core.c.Join, op.hub.core.now,
+			op.hub.core.log.Error); err != nil {
 			return err
 		}
 	}
-	op.hub.enrolments.authority, err = enrol.OpenAuthority(filepath.Join(op.hub.core.c.Data, "authority"), op.hub.core.c.Site, op.hub.core.now)
+	op.hub.enrolments.authority, err = enrol.OpenAuthority(
+		filepath.Join(op.hub.core.c.Data, "authority"),
+		op.hub.core.c.Site,
+		op.hub.core.now,
+	)
 	return err
 }
 
@@ -95,10 +100,22 @@ func (op *opening) openJoin() (err error) {
 	_, port, _ := net.SplitHostPort(op.hub.enrolments.listener.Addr().String())
 	_, mqttPort, _ := net.SplitHostPort(op.hub.connector.broker.Addr())
 	o := enrol.Options{
-		Site: op.hub.core.db.Site(op.hub.core.c.Site), Now: op.hub.core.now, Log: op.hub.core.log, Authority: a, Server: op.hub.enrolments.machinesCert(), Signer: op.hub.core.signer, Name: op.hub.core.c.Join.Name,
-		Pins:    wire.Pins{Site: op.hub.core.c.Site, CA: op.hub.enrolments.machinesCA(), PolicyKey: op.hub.core.c.Bundle.Public, HubKey: hubKey},
-		Address: "https://" + net.JoinHostPort(op.hub.core.c.Join.Name, port), Broker: "ssl://" + net.JoinHostPort(op.hub.core.c.Join.Name, mqttPort),
-		CardKeys: op.hub.cards.cardKeys, Fixed: op.hub.enrolments.fixedMachines, Bundle: op.hub.bundles.bundleHandler(), Members: op.hub.bundles.bundleMembers, Credential: op.hub.bundles.credential,
+		Site: op.hub.core.db.Site(
+			op.hub.core.c.Site,
+		), Now: op.hub.core.now, Log: op.hub.core.log, Authority: a, Server: op.hub.enrolments.machinesCert(),
+		Signer: op.hub.core.signer, Name: op.hub.core.c.Join.Name,
+		Pins: wire.Pins{
+			Site:      op.hub.core.c.Site,
+			CA:        op.hub.enrolments.machinesCA(),
+			PolicyKey: op.hub.core.c.Bundle.Public,
+			HubKey:    hubKey,
+		},
+		Address: "https://" + net.JoinHostPort(
+			op.hub.core.c.Join.Name,
+			port,
+		), Broker: "ssl://" + net.JoinHostPort(op.hub.core.c.Join.Name, mqttPort),
+		CardKeys: op.hub.cards.cardKeys, Fixed: op.hub.enrolments.fixedMachines, Bundle: op.hub.bundles.bundleHandler(),
+		Members: op.hub.bundles.bundleMembers, Credential: op.hub.bundles.credential,
 		Version:  func() uint64 { _, v := op.hub.bundles.current(); return v },
 		Standing: op.hub.fleet.standing, Command: op.hub.enrolments.orderMachine, Apply: op.hub.enrolments.applyMachines}
 	if op.hub.services.audit != nil {
@@ -127,10 +144,13 @@ func (op *opening) openFixed() (err error) {
 		return err
 	}
 	op.hub.enrolments.service, err = enrol.New(context.Background(), enrol.Options{
-		Site: op.hub.core.db.Site(op.hub.core.c.Site), Now: op.hub.core.now, Log: op.hub.core.log, Authority: a, Signer: op.hub.core.signer, Name: "localhost",
+		Site: op.hub.core.db.Site(
+			op.hub.core.c.Site,
+		), Now: op.hub.core.now, Log: op.hub.core.log, Authority: a, Signer: op.hub.core.signer, Name: "localhost",
 		Pins: wire.Pins{Site: op.hub.core.c.Site, CA: a.Certificate(), PolicyKey: cmp.Or(op.hub.core.c.Bundle.PolicyPublic,
 			op.hub.core.c.Bundle.Public), HubKey: hubKey},
-		CardKeys: op.hub.cards.cardKeys, Fixed: op.hub.enrolments.fixedMachines, Members: op.hub.bundles.bundleMembers, Audit: op.hub.services.audit.Append,
+		CardKeys: op.hub.cards.cardKeys, Fixed: op.hub.enrolments.fixedMachines, Members: op.hub.bundles.bundleMembers,
+		Audit:    op.hub.services.audit.Append,
 		Version:  func() uint64 { _, v := op.hub.bundles.current(); return v },
 		Standing: op.hub.fleet.standing, Command: op.hub.commands.command, Apply: op.hub.enrolments.applyMachines})
 	return err
@@ -222,7 +242,12 @@ func (en *enrolments) applyMachines(_ context.Context, all []enrol.Enrolled) err
 			errs = append(errs, en.fleet.know(e.ID))
 		}
 		if en.connector.broker != nil && e.Password != ([sha256.Size]byte{}) {
-			errs = append(errs, en.connector.broker.Set(broker.Account{User: string(e.ID), PasswordHash: e.Password, As: broker.AsMachine, Machine: e.ID}))
+			errs = append(
+				errs,
+				en.connector.broker.Set(
+					broker.Account{User: string(e.ID), PasswordHash: e.Password, As: broker.AsMachine, Machine: e.ID},
+				),
+			)
 		}
 	}
 	en.mu.Lock()

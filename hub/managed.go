@@ -47,7 +47,14 @@ func (op *opening) ownBundleKey() (err error) {
 // openAudit opens the log of what administrators do.
 func (op *opening) openAudit() (err error) {
 	if op.hub.core.c.Managed() {
-		op.hub.services.audit, err = audit.New(audit.Options{Site: op.hub.core.db.Site(op.hub.core.c.Site), Signer: op.hub.core.signer, Key: op.hub.core.c.Bundle.Key, Now: op.hub.core.now})
+		op.hub.services.audit, err = audit.New(
+			audit.Options{
+				Site:   op.hub.core.db.Site(op.hub.core.c.Site),
+				Signer: op.hub.core.signer,
+				Key:    op.hub.core.c.Bundle.Key,
+				Now:    op.hub.core.now,
+			},
+		)
 	}
 	return err
 }
@@ -70,7 +77,9 @@ func (op *opening) openManaged() error {
 	if err := op.openServices(); err != nil {
 		return err
 	}
-	if op.hub.services.report, err = report.New(report.Options{Site: site, Records: ReportRecords{op.hub.core.ledger, op.hub.enrolments.ledgerMachines}, Zone: op.hub.services.zone, Names: op.hub.services.names, Now: op.hub.core.now, Log: op.hub.core.log}); err != nil {
+	if op.hub.services.report, err = report.New(report.Options{Site: site,
+		Records: ReportRecords{op.hub.core.ledger, op.hub.enrolments.ledgerMachines}, Zone: op.hub.services.zone,
+		Names: op.hub.services.names, Now: op.hub.core.now, Log: op.hub.core.log}); err != nil {
 		return err
 	}
 	if err := op.firstPolicy(); err != nil {
@@ -90,11 +99,23 @@ func (op *opening) openServices() error {
 		documents = fetch.New(fetch.Options{AllowHosts: op.hub.core.c.Issuers}).For
 	}
 	var err error
-	op.hub.services.directory, err = directory.New(directory.Options{Site: site, Now: op.hub.core.now, Log: op.hub.core.log, Policy: op.hub.services.policies.current, Audit: op.hub.services.audit.Append,
-		Taps:     op.hub.services.unknownTaps,
-		Practice: op.hub.services.practice,
-		CardHash: op.hub.cards.cardHash, OldCardKey: op.hub.cards.oldCardKey, OldCardHash: op.hub.cards.oldCardHash,
-		Fetch: documents, Forget: op.hub.services.forgetMember, Merged: op.hub.services.mergeMember})
+	op.hub.services.directory, err = directory.New(
+		directory.Options{
+			Site:        site,
+			Now:         op.hub.core.now,
+			Log:         op.hub.core.log,
+			Policy:      op.hub.services.policies.current,
+			Audit:       op.hub.services.audit.Append,
+			Taps:        op.hub.services.unknownTaps,
+			Practice:    op.hub.services.practice,
+			CardHash:    op.hub.cards.cardHash,
+			OldCardKey:  op.hub.cards.oldCardKey,
+			OldCardHash: op.hub.cards.oldCardHash,
+			Fetch:       documents,
+			Forget:      op.hub.services.forgetMember,
+			Merged:      op.hub.services.mergeMember,
+		},
+	)
 	if err != nil {
 		return err
 	}
@@ -106,16 +127,39 @@ func (op *opening) openServices() error {
 		}
 		sender = smtp.Sender()
 	}
-	op.hub.services.accounts, err = account.New(account.Options{Site: site, Folder: op.hub.core.c.Data, Log: op.hub.core.log, Audit: op.hub.services.audit, People: op.hub.services.people(),
-		URL: op.hub.core.c.Web.URL, Mail: sender, Now: op.hub.core.now, Request: requestOf, Refuse: op.hub.pagesServer.refuseSignIn, Settings: op.hub.services.siteNow})
+	op.hub.services.accounts, err = account.New(
+		account.Options{
+			Site:     site,
+			Folder:   op.hub.core.c.Data,
+			Log:      op.hub.core.log,
+			Audit:    op.hub.services.audit,
+			People:   op.hub.services.people(),
+			URL:      op.hub.core.c.Web.URL,
+			Mail:     sender,
+			Now:      op.hub.core.now,
+			Request:  requestOf,
+			Refuse:   op.hub.pagesServer.refuseSignIn,
+			Settings: op.hub.services.siteNow,
+		},
+	)
 	if err != nil {
 		return err
 	}
 	if op.hub.services.ownerCode, _, err = op.hub.services.accounts.FirstOwner(); err != nil {
 		return err
 	}
-	o := publish.Options{Site: site, Now: op.hub.core.now, Log: op.hub.core.log, Audit: op.hub.services.audit.Append, Holders: op.hub.services.holders,
-		Build: op.hub.services.builder(), Language: httpd.LanguageOf, Install: op.hub.Bundles(), Keys: note.VerifierList(op.hub.core.c.Bundle.Key), States: op.hub.services.taken}
+	o := publish.Options{
+		Site:     site,
+		Now:      op.hub.core.now,
+		Log:      op.hub.core.log,
+		Audit:    op.hub.services.audit.Append,
+		Holders:  op.hub.services.holders,
+		Build:    op.hub.services.builder(),
+		Language: httpd.LanguageOf,
+		Install:  op.hub.Bundles(),
+		Keys:     note.VerifierList(op.hub.core.c.Bundle.Key),
+		States:   op.hub.services.taken,
+	}
 	if op.hub.core.c.Bundle.Policy == nil {
 		o.Signer, o.SignedBy = oneKey{op.hub.core.signer}, op.hub.core.signer.Name()
 	} else {
@@ -131,7 +175,8 @@ func (op *opening) openServices() error {
 }
 
 // starter is the policy of a new site: it opens nothing.
-const starter = `# Qui peut quoi. Rien n’est ouvert : aucune machine n’est nommée ici. docs/site.md (en anglais) explique les mots.
+const starter = `# Qui peut quoi.` +
+	` Rien n’est ouvert : aucune machine n’est nommée ici. docs/site.md (en anglais) explique les mots.
 # Who may do what. Nothing is open yet: this policy names no machine. docs/site.md explains the keys.
 portillon: 1
 site: %s
@@ -187,27 +232,68 @@ func (p *pagesServer) refuseSignIn(w http.ResponseWriter, r *http.Request, err e
 // openPages opens the listener for people: the pages, and the API below /api/v1.
 func (op *opening) openPages() error {
 	var err error
-	op.hub.pagesServer.api, err = api.New(api.Options{Directory: op.hub.services.directory, Machines: op.hub.enrolments.service, CardKeys: op.hub.services.cardKey, Policies: op.hub.services.publish, Accounts: op.hub.services.accounts,
-		Reports: op.hub.services.report, Hub: siteAdmin{op.hub}, Version: op.hub.core.program, Events: op.hub.core.db.Site(op.hub.core.c.Site), Status: account.Status, RetryAfter: account.RetryAfter, Log: op.hub.core.log, Now: op.hub.core.now,
-		Session: func(r *http.Request) (actor.Actor, error) { return op.hub.services.accounts.Actor(r), nil }, SessionNow: op.hub.services.accounts.ActorNow})
+	op.hub.pagesServer.api, err = api.New(
+		api.Options{
+			Directory:  op.hub.services.directory,
+			Machines:   op.hub.enrolments.service,
+			CardKeys:   op.hub.services.cardKey,
+			Policies:   op.hub.services.publish,
+			Accounts:   op.hub.services.accounts,
+			Reports:    op.hub.services.report,
+			Hub:        siteAdmin{op.hub},
+			Version:    op.hub.core.program,
+			Events:     op.hub.core.db.Site(op.hub.core.c.Site),
+			Status:     account.Status,
+			RetryAfter: account.RetryAfter,
+			Log:        op.hub.core.log,
+			Now:        op.hub.core.now,
+			Session:    func(r *http.Request) (actor.Actor, error) { return op.hub.services.accounts.Actor(r), nil },
+			SessionNow: op.hub.services.accounts.ActorNow,
+		},
+	)
 	if err != nil {
 		return err
 	}
-	op.hub.pagesServer.pages, err = web.New(web.Options{Site: string(op.hub.core.c.Site), Now: op.hub.core.now, Log: op.hub.core.log, Directory: op.hub.services.directory, Machines: op.hub.enrolments.service,
-		CardKeys: op.hub.services.cardKey, Policies: op.hub.services.publish, Accounts: op.hub.services.accounts, Reports: op.hub.services.report, Version: op.hub.core.program, Live: op.hub.pagesServer.livePage,
-		Who:         func(r *http.Request) (actor.Actor, error) { return op.hub.services.accounts.Actor(r), nil },
-		Address:     func(r *http.Request) string { return httpd.Address(r.Context()).String() },
-		RequestID:   func(r *http.Request) string { return httpd.ID(r.Context()) },
-		MachineName: op.hub.services.policies.machineName, BadgeName: op.hub.services.policies.badgeName, IssuerName: op.hub.services.policies.issuerName, ZoneNow: op.hub.services.policies.zone,
-		PolicyMachines: op.hub.services.policies.machineIDs, Trouble: op.hub.health.databaseReason})
+	op.hub.pagesServer.pages, err = web.New(
+		web.Options{
+			Site:           string(op.hub.core.c.Site),
+			Now:            op.hub.core.now,
+			Log:            op.hub.core.log,
+			Directory:      op.hub.services.directory,
+			Machines:       op.hub.enrolments.service,
+			CardKeys:       op.hub.services.cardKey,
+			Policies:       op.hub.services.publish,
+			Accounts:       op.hub.services.accounts,
+			Reports:        op.hub.services.report,
+			Version:        op.hub.core.program,
+			Live:           op.hub.pagesServer.livePage,
+			Who:            func(r *http.Request) (actor.Actor, error) { return op.hub.services.accounts.Actor(r), nil },
+			Address:        func(r *http.Request) string { return httpd.Address(r.Context()).String() },
+			RequestID:      func(r *http.Request) string { return httpd.ID(r.Context()) },
+			MachineName:    op.hub.services.policies.machineName,
+			BadgeName:      op.hub.services.policies.badgeName,
+			IssuerName:     op.hub.services.policies.issuerName,
+			ZoneNow:        op.hub.services.policies.zone,
+			PolicyMachines: op.hub.services.policies.machineIDs,
+			Trouble:        op.hub.health.databaseReason,
+		},
+	)
 	if err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
 	mux.Handle(api.Prefix+"/", op.hub.pagesServer.api)
 	mux.Handle("/", op.hub.pagesServer.pages.Handler())
-	handler, err := httpd.Handler(httpd.Options{Hosts: op.webHosts(), Proxies: op.hub.core.c.Web.Proxies, Origins: op.webOrigins(), Log: op.hub.core.log, Now: op.hub.core.now},
-		httpd.Health(op.hub.health.ready, op.hub.core.log, op.hub.services.accounts.Handler(mux)))
+	handler, err := httpd.Handler(
+		httpd.Options{
+			Hosts:   op.webHosts(),
+			Proxies: op.hub.core.c.Web.Proxies,
+			Origins: op.webOrigins(),
+			Log:     op.hub.core.log,
+			Now:     op.hub.core.now,
+		},
+		httpd.Health(op.hub.health.ready, op.hub.core.log, op.hub.services.accounts.Handler(mux)),
+	)
 	if err != nil {
 		return err
 	}

@@ -130,7 +130,8 @@ func (p *policies) issuerName(as string) string {
 	return ""
 }
 
-// services are what a hub has that keeps the site itself: its directory, its policy, and those who sign in. All nil: a hub beside a site of files.
+// services are what a hub has that keeps the site itself: its directory, its policy, and those who sign in. All nil: a
+// hub beside a site of files.
 type services struct {
 	core  *core
 	fleet *fleet
@@ -210,7 +211,13 @@ func (sv *services) people() account.People {
 }
 
 // forgetMember removes what accounts, the audit log and bundles' warnings keep of a member who is erased.
-func (sv *services) forgetMember(ctx context.Context, tx *store.Tx, a actor.Actor, id policy.MemberID, addresses []string) error {
+func (sv *services) forgetMember(
+	ctx context.Context,
+	tx *store.Tx,
+	a actor.Actor,
+	id policy.MemberID,
+	addresses []string,
+) error {
 	if err := sv.publish.Forget(ctx, tx, a); err != nil {
 		return err
 	}
@@ -290,7 +297,14 @@ func (sv *services) builder() func(context.Context, publish.Snapshot, publish.Or
 			return nil, err
 		}
 		s.Load = d.Load
-		order := site.Order{Memory: memory, Version: o.Version, Issued: o.Issued, Expires: o.Expires, Signer: sv.core.signer, CardKey: ring.InForce}
+		order := site.Order{
+			Memory:  memory,
+			Version: o.Version,
+			Issued:  o.Issued,
+			Expires: o.Expires,
+			Signer:  sv.core.signer,
+			CardKey: ring.InForce,
+		}
 		if sv.core.c.Bundle.Policy != nil {
 			order.Policy = site.PolicyOrder{Signed: p.Signed, Keys: sv.core.c.Bundle.policyKeys()}
 		}
@@ -322,7 +336,11 @@ func (sv *services) verifyPolicy(signed []byte) (publish.SignedPolicy, error) {
 		return publish.SignedPolicy{}, err
 	}
 	if f.Policy.Site != sv.core.c.Site {
-		return publish.SignedPolicy{}, fmt.Errorf("the policy was signed for the site %q, want %q", f.Policy.Site, sv.core.c.Site)
+		return publish.SignedPolicy{}, fmt.Errorf(
+			"the policy was signed for the site %q, want %q",
+			f.Policy.Site,
+			sv.core.c.Site,
+		)
 	}
 	return publish.SignedPolicy{Number: int64(f.Policy.Number), Text: f.Chunks[wire.PolicyChunk],
 		Documents: f.Chunks[wire.DocumentsChunk], By: sv.core.c.Bundle.Policy.Name()}, nil
@@ -346,20 +364,27 @@ func (sv *services) unknownTaps(ctx context.Context, since time.Time) (out []dir
 	if err != nil || len(keys) == 0 {
 		return nil, err
 	}
-	err = sv.core.ledger.Records(ctx, ledger.Query{Kinds: []wire.Kind{wire.Refused}, Since: since}, func(e ledger.Entry) error {
-		if e.Wall.Before(since) || e.Member != "" {
+	err = sv.core.ledger.Records(
+		ctx,
+		ledger.Query{Kinds: []wire.Kind{wire.Refused}, Since: since},
+		func(e ledger.Entry) error {
+			if e.Wall.Before(since) || e.Member != "" {
+				return nil
+			}
+			var body wire.RefusedBody
+			if json.Unmarshal(e.Body, &body) != nil || body.Sealed == "" {
+				return nil
+			}
+			if card, err := wire.OpenCard(body.Sealed, sv.core.c.Site, e.Machine, keys); err == nil {
+				sv.cards.markTap(&card, e.Machine)
+				out = append(
+					out,
+					directory.UnknownTap{EnrolCard: card, Machine: e.Machine, Generation: e.Generation, Seq: e.Seq, At: e.Wall},
+				)
+			}
 			return nil
-		}
-		var body wire.RefusedBody
-		if json.Unmarshal(e.Body, &body) != nil || body.Sealed == "" {
-			return nil
-		}
-		if card, err := wire.OpenCard(body.Sealed, sv.core.c.Site, e.Machine, keys); err == nil {
-			sv.cards.markTap(&card, e.Machine)
-			out = append(out, directory.UnknownTap{EnrolCard: card, Machine: e.Machine, Generation: e.Generation, Seq: e.Seq, At: e.Wall})
-		}
-		return nil
-	})
+		},
+	)
 	return out, err
 }
 

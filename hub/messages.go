@@ -75,8 +75,11 @@ func (ms *messages) signAck(id policy.MachineID) ([]byte, error) {
 			head.Generation = m.notes.generation
 		}
 	})
-	ack, err := wire.SignAck(wire.Ack{Site: ms.core.c.Site, Machine: id, Seq: head.Seq, Root: hex.EncodeToString(head.Root[:]),
-		Generation: head.Generation, Refused: refused, Seal: seal}, ms.core.signer)
+	ack, err := wire.SignAck(
+		wire.Ack{Site: ms.core.c.Site, Machine: id, Seq: head.Seq, Root: hex.EncodeToString(head.Root[:]),
+			Generation: head.Generation, Refused: refused, Seal: seal},
+		ms.core.signer,
+	)
 	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
 	}

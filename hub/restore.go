@@ -39,8 +39,12 @@ type past struct {
 }
 
 func newPast() *past {
-	return &past{practice: map[policy.MemberID]*wire.RestoredPractice{}, done: map[string]wire.RestoredDone{}, ran: map[wire.RanBy]int64{},
-		before: map[wire.RanBy]int64{}}
+	return &past{
+		practice: map[policy.MemberID]*wire.RestoredPractice{},
+		done:     map[string]wire.RestoredDone{},
+		ran:      map[wire.RanBy]int64{},
+		before:   map[wire.RanBy]int64{},
+	}
 }
 
 // add takes the next record. A body that cannot be read says nothing.
@@ -103,7 +107,10 @@ func (p *past) tag(r wire.Record, b wire.TagBody) {
 	if slices.ContainsFunc(journalTags, func(x string) bool { return strings.HasPrefix(b.Tag, x) }) {
 		return
 	}
-	p.tags = append(p.tags, wire.RestoredTag{ID: b.Tag, Reason: cmp.Or(b.Reason, "?"), By: r.Member, Role: b.Role, Since: r.Wall})
+	p.tags = append(
+		p.tags,
+		wire.RestoredTag{ID: b.Tag, Reason: cmp.Or(b.Reason, "?"), By: r.Member, Role: b.Role, Since: r.Wall},
+	)
 }
 
 func (p *past) ended(r wire.Record, b wire.EndBody) {
@@ -135,7 +142,12 @@ const removedMost = 1000
 // document is the restore.
 func (p *past) document() wire.Restore {
 	sum := func(by wire.RanBy) int64 { return p.before[by] + p.ran[by] }
-	r := wire.Restore{Tags: p.tags, Removed: p.removed[max(0, len(p.removed)-removedMost):], Relay: sum(wire.RanByRelay), Busy: sum(wire.RanByBusy)}
+	r := wire.Restore{
+		Tags:    p.tags,
+		Removed: p.removed[max(0, len(p.removed)-removedMost):],
+		Relay:   sum(wire.RanByRelay),
+		Busy:    sum(wire.RanByBusy),
+	}
 	for _, kind := range slices.Sorted(maps.Keys(p.done)) {
 		r.Done = append(r.Done, p.done[kind])
 	}
@@ -239,7 +251,8 @@ func (rs *restores) bringRestores(ctx context.Context, tried map[string]time.Tim
 		}
 		rs.noteJournals(ctx, m.ID, journals)
 		n := len(journals)
-		if n < 2 || journals[n-1].Restored || journals[n-1].Records == 0 || !m.Online || m.State == nil || m.State.Generation != journals[n-1].Generation {
+		if n < 2 || journals[n-1].Restored || journals[n-1].Records == 0 || !m.Online || m.State == nil ||
+			m.State.Generation != journals[n-1].Generation {
 			continue // its first records, and with them the acknowledgement, come first
 		}
 		key := "restore/" + string(m.ID) + "/" + string(m.State.Generation)
@@ -258,7 +271,13 @@ func (rs *restores) noteJournals(ctx context.Context, id policy.MachineID, journ
 	replaced := false
 	rs.fleet.change(id, func(m *Machine) {
 		if len(journals) < len(m.Journals) {
-			rs.core.log.Warn("journal replacement taken back", "machine", id, "generation", m.Journals[len(m.Journals)-1].Generation)
+			rs.core.log.Warn(
+				"journal replacement taken back",
+				"machine",
+				id,
+				"generation",
+				m.Journals[len(m.Journals)-1].Generation,
+			)
 		}
 		replaced = len(journals) > len(m.Journals)
 		m.Journals = journals
@@ -271,8 +290,23 @@ func (rs *restores) noteJournals(ctx context.Context, id policy.MachineID, journ
 		return
 	}
 	old, next := journals[len(journals)-2], journals[len(journals)-1]
-	rs.core.log.Warn("journal replaced", "machine", id, "by", next.By, "why", next.Why, "old", old.Generation, "records", old.Records, "root", old.Root,
-		"new", next.Generation)
+	rs.core.log.Warn(
+		"journal replaced",
+		"machine",
+		id,
+		"by",
+		next.By,
+		"why",
+		next.Why,
+		"old",
+		old.Generation,
+		"records",
+		old.Records,
+		"root",
+		old.Root,
+		"new",
+		next.Generation,
+	)
 	// A machine that has been refused for days sends its records again only every five minutes. The first
 	// acknowledgement tells it that its journal is the one that is taken, a second one that records are missing
 	// (daemon/uplink: flow).
@@ -311,6 +345,16 @@ func (rs *restores) bringRestore(ctx context.Context, m policy.MachineID) error 
 	case !reply.OK:
 		return fmt.Errorf("%s answers: %s", m, reply.Why)
 	}
-	rs.core.log.Info("machine restored", "machine", m, "tags", len(r.Tags), "members", len(r.Practice), "kinds", len(r.Done))
+	rs.core.log.Info(
+		"machine restored",
+		"machine",
+		m,
+		"tags",
+		len(r.Tags),
+		"members",
+		len(r.Practice),
+		"kinds",
+		len(r.Done),
+	)
 	return nil
 }

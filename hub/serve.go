@@ -24,8 +24,14 @@ type loopback struct {
 
 // serve answers HTTP on loopback until ctx ends.
 func (lo *loopback) serve(ctx context.Context) error {
-	s := &http.Server{Handler: lo.handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute,
-		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	s := &http.Server{
+		Handler:           lo.handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      time.Minute,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- s.Serve(lo.http) }()
 	select {

@@ -32,8 +32,10 @@ const (
 func (sv *services) readSettings(ctx context.Context) error {
 	s := api.Settings{Site: sv.core.c.Site, Name: string(sv.core.c.Site), Language: "fr", MailLinks: true}
 	var links int64
-	err := sv.core.db.Site(sv.core.c.Site).QueryRow(ctx, `SELECT version, name, language, contact, mail_links FROM hub_settings
-		WHERE site = $1`).Scan(&s.Version, &s.Name, &s.Language, &s.Contact, &links)
+	err := sv.core.db.Site(sv.core.c.Site).
+		QueryRow(ctx, `SELECT version, name, language, contact, mail_links FROM hub_settings
+		WHERE site = $1`).
+		Scan(&s.Version, &s.Name, &s.Language, &s.Contact, &links)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 	case err != nil:

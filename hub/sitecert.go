@@ -71,8 +71,14 @@ func (s *siteCert) read() (*tls.Certificate, error) {
 		chain = append(chain, c)
 	}
 	if err := wire.VerifyHub(chain, s.ca, s.name, s.now(), true); err != nil {
-		return nil, fmt.Errorf("machines-cert: %s: machines would refuse it: %w; want a certificate for %q (name:) that machines-authority signed, "+
-			"followed by those between", s.cert, err, s.name)
+		return nil, fmt.Errorf(
+			"machines-cert: %s: machines would refuse it: %w; want a certificate for %q (name:) that machines-authority "+
+				"signed, "+
+				"followed by those between",
+			s.cert,
+			err,
+			s.name,
+		)
 	}
 	return &pair, nil
 }

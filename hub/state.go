@@ -27,9 +27,18 @@ func (o siteAdmin) State(ctx context.Context, a actor.Actor) (api.State, error) 
 		return api.State{}, err
 	}
 	h := o.h
-	s := api.State{Program: h.core.program, Site: h.core.c.Site, Started: h.core.started.UTC(), Broker: h.connector.linked.Load(),
-		Disk: diskFree(h.core.c.Data), Database: fileSizes(h.core.c.Database(), h.core.c.Database()+"-wal"), Backup: lastBackup(h.core.c.Data),
-		Listens: api.Listens{Web: h.pagesServer.listener.Addr().String(), Machines: h.MachinesAddr(), Broker: h.Broker()}}
+	s := api.State{
+		Program: h.core.program,
+		Site:    h.core.c.Site,
+		Started: h.core.started.UTC(),
+		Broker:  h.connector.linked.Load(),
+		Disk: diskFree(
+			h.core.c.Data,
+		),
+		Database: fileSizes(h.core.c.Database(), h.core.c.Database()+"-wal"),
+		Backup:   lastBackup(h.core.c.Data),
+		Listens:  api.Listens{Web: h.pagesServer.listener.Addr().String(), Machines: h.MachinesAddr(), Broker: h.Broker()},
+	}
 	_, s.Bundle = h.bundles.current()
 	by := actor.System("state")
 	current, err := h.services.publish.Current(ctx, by)
@@ -50,7 +59,8 @@ func (o siteAdmin) State(ctx context.Context, a actor.Actor) (api.State, error) 
 			}
 		}
 	}
-	err = h.core.db.Site(h.core.c.Site).QueryRow(ctx, `SELECT coalesce(sum(size), 0) FROM ledger_journals WHERE site = $1`).
+	err = h.core.db.Site(h.core.c.Site).
+		QueryRow(ctx, `SELECT coalesce(sum(size), 0) FROM ledger_journals WHERE site = $1`).
 		Scan(&s.Records)
 	if err != nil {
 		return api.State{}, err

@@ -27,8 +27,10 @@ const (
 func (fl *fleet) recall(ctx context.Context, m *Machine) error {
 	var seen, troubleAt, troubleSince int64
 	var text string
-	err := fl.core.db.Site(fl.core.c.Site).QueryRow(ctx, `SELECT seen, state, trouble, trouble_at, trouble_since FROM machine_state
-		WHERE site = $1 AND machine = $2`, string(m.ID)).Scan(&seen, &text, &m.Trouble, &troubleAt, &troubleSince)
+	err := fl.core.db.Site(fl.core.c.Site).
+		QueryRow(ctx, `SELECT seen, state, trouble, trouble_at, trouble_since FROM machine_state
+		WHERE site = $1 AND machine = $2`, string(m.ID)).
+		Scan(&seen, &text, &m.Trouble, &troubleAt, &troubleSince)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
@@ -93,7 +95,12 @@ func (fl *fleet) writeStates(ctx context.Context) {
 	changed := map[policy.MachineID]keptState{}
 	fl.mu.Lock()
 	for id, m := range fl.machines {
-		k := keptState{seen: millisOf(m.Seen), trouble: m.Trouble, troubleAt: millisOf(m.TroubleAt), troubleSince: millisOf(m.TroubleSince)}
+		k := keptState{
+			seen:         millisOf(m.Seen),
+			trouble:      m.Trouble,
+			troubleAt:    millisOf(m.TroubleAt),
+			troubleSince: millisOf(m.TroubleSince),
+		}
 		if s := m.newest(); s != nil {
 			if b, err := json.Marshal(s); err == nil {
 				k.state = string(b)

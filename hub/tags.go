@@ -89,7 +89,16 @@ func (c Config) Tags() (out []Tag, err error) {
 		}
 		if e != nil {
 			path := filepath.Join(c.tags(), f.Name())
-			err = errors.Join(err, fmt.Errorf("tag %s: %w; put the tag on again (portillon machine tag --hub HUB.yaml --machine ID REASON) and remove this one: rm -r %s", path, e, path))
+			err = errors.Join(
+				err,
+				fmt.Errorf(
+					"tag %s: %w; put the tag on again (portillon machine tag --hub HUB.yaml --machine ID REASON) and remove this "+
+						"one: rm -r %s",
+					path,
+					e,
+					path,
+				),
+			)
 			continue
 		}
 		out = append(out, t)
@@ -145,7 +154,8 @@ func (tk *tagKeeper) bringTag(ctx context.Context, t Tag, tried map[string]time.
 	case last == wire.Untagged:
 		tk.noteTag(t, "")
 		return os.Remove(filepath.Join(tk.core.c.tags(), t.ID+".json"))
-	case last == wire.Tagged && !lost, time.Since(tried[t.ID]) < askAgain && (!m.Online || tried[t.ID].After(m.notes.appeared)):
+	case last == wire.Tagged && !lost,
+		time.Since(tried[t.ID]) < askAgain && (!m.Online || tried[t.ID].After(m.notes.appeared)):
 		return nil // what says that a machine is there may be lost, so one that seems away is told too, now and then
 	}
 	tried[t.ID] = time.Now()

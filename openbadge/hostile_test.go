@@ -106,19 +106,18 @@ func keys(n int) string {
 	return strings.TrimSuffix(b.String(), ",")
 }
 
-// Nothing a presenter sends costs more than hostileMost sound badges or memoryMost megabytes, and none of it is valid.
+// Nothing a presenter sends costs more than allocationsMost or memoryMost megabytes, and none of it is valid.
 func TestNothingAnAttackerSendsTakesLong(t *testing.T) {
 	all := hostile()
 	maps.Copy(all, hostileChains(t))
 	maps.Copy(all, hostilePictures())
-	unit := sound(t)
 	for name, in := range all {
 		var v Verdict
-		c := judgeCost(t, name, unit, func() { v = Verify(in, Options{Trust: []Issuer{example}, At: today}) })
+		c := judgeCost(t, name, func() { v = Verify(in, Options{Trust: []Issuer{example}, At: today}) })
 		if v.State != Invalid {
 			t.Errorf("%s: %s", name, v.State)
 		}
-		t.Logf("%-34s %s  %.120s", name, c.beside(unit), v.Why())
+		t.Logf("%-34s %s  %.120s", name, c, v.Why())
 	}
 }
 

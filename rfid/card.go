@@ -17,15 +17,16 @@ type Card struct {
 }
 
 // CardFormats says how a card's number can be written, for hints.
-const CardFormats = `"04A1B2C3D4" or "hex:…" as readers give it, "dec:0012345678" and "wiegand26:188,24910" as printed on cards, ` +
-	`"wiegand34:1234,56789"`
+const CardFormats = `"04A1B2C3D4" or "hex:…" as readers give it, "dec:0012345678" and "wiegand26:188,24910" ` +
+	`as printed on cards, "wiegand34:1234,56789"`
 
 // maxCardText is longer than any number in any format with separators between its digits.
 const maxCardText = 64
 
 // ParseCard reads a card's number in one of these formats:
 //
-//	62E3086CED            hexadecimal, two digits a byte, 1 to 10 bytes; colons, spaces and hyphens between the digits do not count
+//	62E3086CED            hexadecimal, two digits a byte, 1 to 10 bytes; colons, spaces and hyphens between the digits do
+//	                      not count
 //	hex:0012345678        the same; needed where all ten characters are digits
 //	dec:0012345678        decimal: printed on cards, typed by USB readers. Four bytes, or as many as the number needs
 //	wiegand26:188,24910   facility of 8 bits, number of 16 (HID H10301): printed on EM4100 cards after the ten digits
@@ -53,7 +54,8 @@ func ParseCard(s string) (Card, error) {
 		}
 	}
 	if strings.Contains(s, ",") {
-		return Card{}, errors.New("two numbers with a comma need their format: wiegand26: for a facility of 8 bits, wiegand34: for one of 16")
+		return Card{}, errors.New("two numbers with a comma need their format: wiegand26: for a facility of 8 bits, " +
+			"wiegand34: for one of 16")
 	}
 	if len(s) == 10 && isDigits(s) {
 		return Card{}, ambiguous(s)
@@ -69,8 +71,9 @@ func ambiguous(s string) error {
 	if err := errors.Join(errDec, errHex); err != nil {
 		return err
 	}
-	return fmt.Errorf("ten digits have two readings: write %q for the decimal number (bytes %s), as printed on cards and typed by most USB "+
-		"readers, or %q for the hexadecimal one (bytes %s)", "dec:"+s, dec.Number.Hex(), "hex:"+s, hex.Hex())
+	return fmt.Errorf("ten digits have two readings: write %q for the decimal number (bytes %s), as printed on cards and "+
+		"typed by most "+"USB "+"readers, or %q for the hexadecimal one (bytes %s)", "dec:"+s, dec.Number.Hex(), "hex:"+s,
+		hex.Hex())
 }
 
 func isDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
@@ -78,7 +81,8 @@ func isDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") =
 func parseDecimal(s string) (Card, error) {
 	n, ok := new(big.Int).SetString(s, 10)
 	if !ok || !isDigits(s) || n.BitLen() > 8*MaxUID {
-		return Card{}, fmt.Errorf("dec: is followed by %d characters, want decimal digits of a number of at most %d bytes", len(s), MaxUID)
+		return Card{}, fmt.Errorf("dec: is followed by %d characters, want decimal digits of a number of at most %d bytes",
+			len(s), MaxUID)
 	}
 	u, err := UIDOf(n.FillBytes(make([]byte, max(4, (n.BitLen()+7)/8))))
 	return Card{Number: u, Part: len(u.Bytes()) == 4}, err
@@ -91,8 +95,8 @@ func parseFacility(s string, bits int) (Card, error) {
 	facility, errF := strconv.ParseUint(f, 10, bits)
 	number, errN := strconv.ParseUint(n, 10, 16)
 	if !ok || errF != nil || errN != nil || !isDigits(f) || !isDigits(n) {
-		return Card{}, fmt.Errorf("wiegand%d: wants facility,number in decimal, as wiegand26:188,24910: a facility of at most %d and a number "+
-			"of at most 65535", bits+18, 1<<bits-1)
+		return Card{}, fmt.Errorf("wiegand%d: wants facility,number in decimal, as wiegand26:188,24910: a facility of at "+
+			"most %d and a number "+"of at most 65535", bits+18, 1<<bits-1)
 	}
 	b := []byte{byte(facility), byte(number >> 8), byte(number)}
 	if bits == 16 {

@@ -50,15 +50,18 @@ type Form struct {
 //
 // Where the forms come from, each with a card that others published (form_test.go holds these):
 //
-//   - Four bytes (ISO 14443 single-size UID) are sent in either order. Wiegand 34 gives 7186A61E where an MFRC522 gives 1EA68671
-//     (stackoverflow.com/q/70022011); a USB reader types 0563537489, 2196E651, for 51E69621 (github.com/OCA/hr issue 619).
-//   - Five bytes (EM4100: 8 bits of version or customer, 32 bits of number) are sent whole by an RDM6300. A USB reader types the last
-//     four as ten digits, and 26-bit Wiegand carries the last three as facility (8 bits) and number (16 bits): 0801161DD6 is 0018226646
-//     and 022,07638 (Nitgen eNCard-i user guide, page 56). Both are what is printed on such cards.
-//   - Of four bytes, 26-bit Wiegand carries the last three, in either order: 23F51B of 1BF52327 (stackoverflow.com/q/35491151).
-//   - Seven and ten bytes are sent whole, in either order. Readers of four bytes send 88 and the first three bytes of a longer number
-//     (github.com/geeksoflondon/hamster, wiki RFID-Scanners), of which the first is the manufacturer's: 16 bits are left, too few to tell
-//     cards apart. That is no form here.
+//   - Four bytes (ISO 14443 single-size UID) are sent in either order. Wiegand 34 gives 7186A61E where an MFRC522 gives
+//     1EA68671 (stackoverflow.com/q/70022011); a USB reader types 0563537489, 2196E651, for 51E69621
+//     (github.com/OCA/hr issue 619).
+//   - Five bytes (EM4100: 8 bits of version or customer, 32 bits of number) are sent whole by an RDM6300. A USB reader
+//     types the last four as ten digits, and 26-bit Wiegand carries the last three as facility (8 bits) and number
+//     (16 bits): 0801161DD6 is 0018226646 and 022,07638 (Nitgen eNCard-i user guide, page 56). Both are what is printed
+//     on such cards.
+//   - Of four bytes, 26-bit Wiegand carries the last three, in either order: 23F51B of 1BF52327
+//     (stackoverflow.com/q/35491151).
+//   - Seven and ten bytes are sent whole, in either order. Readers of four bytes send 88 and the first three bytes of a
+//     longer number (github.com/geeksoflondon/hamster, wiki RFID-Scanners), of which the first is the manufacturer's:
+//     16 bits are left, too few to tell cards apart. That is no form here.
 //   - Three bytes are a facility and a number, whose order H10301 sets: they are not reversed.
 func Forms(u UID) []Form {
 	if u == (UID{}) {

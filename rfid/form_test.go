@@ -83,18 +83,37 @@ func TestFormsAreExactFirstThenLosslessThenShort(t *testing.T) {
 
 func TestACardIsWrittenInNamedFormats(t *testing.T) {
 	for in, want := range map[string]string{
-		"62E3086CED": "62E3086CED", "62:e3:08 6c-ed": "62E3086CED", "hex:62e3086ced": "62E3086CED", "hex: 0012345678": "0012345678",
-		"00:12:34:56:78": "0012345678", // with separators it is no decimal number
-		"12345678":       "12345678",   // eight digits stay four bytes, as they were
-		"dec:0012345678": "00BC614E part", "dec:7616768": "00743900 part", "dec:322126887957": "4B00423C15",
+		"62E3086CED": "62E3086CED", "62:e3:08 6c-ed": "62E3086CED", "hex:62e3086ced": "62E3086CED",
+		"hex: 0012345678": "0012345678",
+		"00:12:34:56:78":  "0012345678", // with separators it is no decimal number
+		"12345678":        "12345678",   // eight digits stay four bytes, as they were
+		"dec:0012345678":  "00BC614E part", "dec:7616768": "00743900 part", "dec:322126887957": "4B00423C15",
 		"wiegand26:188,24910": "BC614E part", "wiegand26:123, 45678": "7BB26E part", "wiegand34:1234,56789": "04D2DDD5 part",
 		"wiegand26:0,0": "000000 part", "wiegand26:255,65535": "FFFFFF part",
 		"dec:1208925819614629174706175": "FFFFFFFFFFFFFFFFFFFF",
 
-		"0012345678": "", "": "", "dec:": "", "hex:": "", "dec:-5": "", "dec:+5": "", "dec:1_000": "", "dec:12AB": "", "dec:1208925819614629174706176": "",
-		"188,24910": "", "wiegand26:256,1": "", "wiegand26:1,65536": "", "wiegand26:12324910": "", "wiegand26:+1,2": "", "wiegand26:1,2,3": "",
-		"wiegand34:65536,1": "", "wiegand37:1,2": "", "decimal:12": "", "62E3086CE": "", "0102030405060708090A0B": "", "card": "",
-		strings.Repeat("0", 65): "",
+		"0012345678":                    "",
+		"":                              "",
+		"dec:":                          "",
+		"hex:":                          "",
+		"dec:-5":                        "",
+		"dec:+5":                        "",
+		"dec:1_000":                     "",
+		"dec:12AB":                      "",
+		"dec:1208925819614629174706176": "",
+		"188,24910":                     "",
+		"wiegand26:256,1":               "",
+		"wiegand26:1,65536":             "",
+		"wiegand26:12324910":            "",
+		"wiegand26:+1,2":                "",
+		"wiegand26:1,2,3":               "",
+		"wiegand34:65536,1":             "",
+		"wiegand37:1,2":                 "",
+		"decimal:12":                    "",
+		"62E3086CE":                     "",
+		"0102030405060708090A0B":        "",
+		"card":                          "",
+		strings.Repeat("0", 65):         "",
 	} {
 		c, err := ParseCard(in)
 		got := c.Number.Hex()
@@ -118,7 +137,8 @@ func TestTenDigitsWithoutAFormatShowBothReadings(t *testing.T) {
 
 // What no format reads is not repeated: it may be a number with a slip in it.
 func TestErrorsAboutCardsDoNotQuoteTheNumber(t *testing.T) {
-	for in, secret := range map[string]string{"62E3086CEX": "3086", "dec:12345678X": "5678", "wiegand26:188,249100": "249100", "77,30211": "30211"} {
+	for in, secret := range map[string]string{"62E3086CEX": "3086", "dec:12345678X": "5678",
+		"wiegand26:188,249100": "249100", "77,30211": "30211"} {
 		if _, err := ParseCard(in); err == nil || strings.Contains(err.Error(), secret) {
 			t.Errorf("%s: %v", in, err)
 		}
@@ -127,7 +147,8 @@ func TestErrorsAboutCardsDoNotQuoteTheNumber(t *testing.T) {
 
 func TestNumbersAreWrittenAsReadersTypeThem(t *testing.T) {
 	for in, want := range map[string]string{
-		"00BC614E": "0012345678 188,24910", "4B00423C15": "322126887957 ", "6303E7": "0006489063 99,00999", "04D2DDD5": "0080928213 1234,56789",
+		"00BC614E": "0012345678 188,24910", "4B00423C15": "322126887957 ", "6303E7": "0006489063 99,00999",
+		"04D2DDD5": "0080928213 1234,56789",
 	} {
 		u := uid(t, in)
 		fn, _ := u.FacilityNumber()
@@ -135,7 +156,8 @@ func TestNumbersAreWrittenAsReadersTypeThem(t *testing.T) {
 			t.Errorf("%s: %q, want %q", in, got, want)
 		}
 	}
-	for in, want := range map[string]bool{"08112233": true, "0811223344": false, "18112233": false, "33221108": false, "081122": false} {
+	for in, want := range map[string]bool{"08112233": true, "0811223344": false, "18112233": false, "33221108": false,
+		"081122": false} {
 		if Random(uid(t, in)) != want {
 			t.Errorf("%s: random is %v", in, !want)
 		}
@@ -143,7 +165,8 @@ func TestNumbersAreWrittenAsReadersTypeThem(t *testing.T) {
 }
 
 func FuzzParseCard(f *testing.F) {
-	for _, s := range []string{"62E3086CED", "dec:0012345678", "wiegand26:188,24910", "wiegand34:1234,56789", "hex:00", "0012345678", "1,2"} {
+	for _, s := range []string{"62E3086CED", "dec:0012345678", "wiegand26:188,24910", "wiegand34:1234,56789", "hex:00",
+		"0012345678", "1,2"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -19,7 +19,8 @@ func TestNumberIsHiddenUnlessAskedFor(t *testing.T) {
 	}
 	var log bytes.Buffer
 	slog.New(slog.NewTextHandler(&log, nil)).Info("tap", "uid", u, "tap", Tap{UID: u})
-	for _, s := range []string{u.String(), fmt.Sprintf("%v %+v %#v %s %x %q", u, u, u, u, u, u), fmt.Sprintf("%v %+v", Tap{UID: u}, &Tap{UID: u}), log.String()} {
+	for _, s := range []string{u.String(), fmt.Sprintf("%v %+v %#v %s %x %q", u, u, u, u, u, u),
+		fmt.Sprintf("%v %+v", Tap{UID: u}, &Tap{UID: u}), log.String()} {
 		if low := strings.ToLower(s); strings.Contains(low, "62e3") || strings.Contains(low, "98 227") {
 			t.Errorf("the number shows in %q", s)
 		}
@@ -48,13 +49,15 @@ func TestCardThatStaysIsOneTap(t *testing.T) {
 		who  []UID
 		want string // T: a tap, .: the same one
 	}{
-		{"repeats for ten seconds", []int{0, 65, 130, 900, 1800, 2700, 3600, 10000 - 6000}, []UID{a, a, a, a, a, a, a, a}, "T......."},
+		{"repeats for ten seconds", []int{0, 65, 130, 900, 1800, 2700, 3600, 10000 - 6000}, []UID{a, a, a, a, a, a, a, a},
+			"T......."},
 		{"a glitch of the field", []int{0, 65, 1000}, []UID{a, a, a}, "T.."},
 		{"gone for a second", []int{0, 65, 1065}, []UID{a, a, a}, "T.T"},
 		{"another card at once", []int{0, 65, 130}, []UID{a, b, b}, "TT."},
 		{"two cards that lie together", []int{0, 65, 130, 195, 900, 1100}, []UID{a, b, a, b, a, b}, "TT...."},
 		{"one of two taken away and back", []int{0, 65, 600, 1064, 1065}, []UID{a, b, a, a, b}, "TT..T"},
-		{"more cards than are told apart: the one longest unseen is forgotten", []int{0, 1, 2, 3, 4, 5, 6}, []UID{a, b, c, d, e, b, a}, "TTTTT.T"},
+		{"more cards than are told apart: the one longest unseen is forgotten", []int{0, 1, 2, 3, 4, 5, 6},
+			[]UID{a, b, c, d, e, b, a}, "TTTTT.T"},
 		{"the clock is set back an hour", []int{3600_000, 3600_065, 0, 65}, []UID{a, a, a, a}, "T.T."},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -203,11 +206,10 @@ func TestReaderIsAliveOnlyOnceItHasSettled(t *testing.T) {
 func TestReaderThatDiesWhileSettlingIsLostAndNeverAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		closed := 0
-		got := follow(
-			t,
-			time.Minute,
-			func() (Reader, error) { return &scripted{err: errors.New("gone"), atOnce: true, closed: &closed}, nil },
-		)
+		got := follow(t, time.Minute, func() (Reader, error) {
+			return &scripted{err: errors.New("gone"), atOnce: true,
+				closed: &closed}, nil
+		})
 		if len(got) != 1 || got[0].Alive || got[0].Err == nil {
 			t.Errorf("events %+v", got)
 		}

@@ -44,9 +44,9 @@ try {
   await step('problem', async () => {
     await panel.locator('#report').click();
     await panel.locator('dialog h2').filter({ hasText: 'Zoé, quel est le problème' }).waitFor();
-    await panel.locator('#choices button').filter({ hasText: 'Dangereux' }).click();
+    await panel.locator('#choices button').filter({ hasText: 'Danger' }).click();
     await panel.locator('#save').click();
-    await says(/Hors service depuis le .*dangereux/);
+    await says(/Hors service depuis le .*danger/);
     await card('Léa'); await panel.locator('main[data-sign=tagged]').waitFor(); await lit(false);
   });
   await step('returned', async () => {
@@ -99,7 +99,7 @@ try {
     await card('Inès'); await lit(false);
     await page.waitForTimeout(2300);
     await card('Léa'); await lit(true);
-    await panel.locator('#offers button').filter({ hasText: 'Passer à : maintenance' }).click({ timeout: 20000 });
+    await panel.locator('#offers button').filter({ hasText: 'Faire la maintenance' }).click({ timeout: 20000 });
     await says(/Maintenance par Léa/);
   });
   await step('unknown', async () => { await page.waitForTimeout(2300); await page.locator('#m-fdm [data-id=choose]').click(); await page.locator('[data-id=card-stranger]').click(); await page.locator('#answer').filter({ hasText: 'Carte inconnue : code' }).waitFor() });

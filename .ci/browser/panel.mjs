@@ -101,7 +101,7 @@ try {
     await show('on');
     await page.locator('#report').tap();
     await page.locator('dialog[open]').waitFor();
-    await page.locator('#choices button').filter({ hasText: 'Dangereux' }).tap();
+    await page.locator('#choices button').filter({ hasText: 'Danger' }).tap();
     assert.equal(await page.locator('#stop').isVisible(), true, 'it does not ask whether to stop at once');
     const s = await page.evaluate(shape);
     if (s.small.length || s.wide > 1) failures.push('form: ' + JSON.stringify(s));
@@ -112,7 +112,7 @@ try {
     await fetch(url + 'refuse', { method: 'POST' });
     await page.locator('#save').tap();
     await page.locator('#trouble').filter({ hasText: 'rien n’est noté' }).waitFor();
-    assert.equal(await page.locator('[aria-checked=true]').textContent(), 'Dangereux', 'what was chosen is lost');
+    assert.equal(await page.locator('[aria-checked=true]').textContent(), 'Danger', 'what was chosen is lost');
     await fetch(url + 'accept', { method: 'POST' });
     await page.locator('#save').tap();
     await page.locator('dialog[open]').waitFor({ state: 'detached' }).catch(() => {});

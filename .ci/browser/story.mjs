@@ -63,7 +63,7 @@ try {
   // A maintainer takes it out of service, and gives it back.
   await tap('laser', 'Inès'); await says('laser', /Maintenance par Inès|Bonjour Inès/);
   await panels.laser.locator('#offers button').filter({ hasText: 'Mettre hors service' }).tap();
-  await panels.laser.locator('#choices button').filter({ hasText: 'En panne' }).tap();
+  await panels.laser.locator('#choices button').filter({ hasText: 'Panne' }).tap();
   await shot('laser', 'tags-out');
   await panels.laser.locator('#save').tap();
   await panels.laser.waitForFunction(() => !document.querySelector('dialog[open]'));

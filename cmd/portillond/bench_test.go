@@ -65,13 +65,7 @@ func benchmarkStart(b *testing.B, members int) {
 // taps.
 func (l *lab) verified() {
 	l.t.Helper()
-	again := time.NewTicker(50 * time.Millisecond) // the daemon is another process
-	defer again.Stop()
-	for end := time.Now().Add(2 * time.Minute); l.status().Bundle == 0; <-again.C {
-		if time.Now().After(end) {
-			l.t.Fatalf("no bundle is in force\n%s", l.log)
-		}
-	}
+	l.within(2*time.Minute, "a bundle in force", func() bool { return l.status().Bundle != 0 })
 }
 
 // processor is what a process has used of the processors, in user and kernel mode: a busy machine does not change it

@@ -15,11 +15,15 @@ func TestCheckFindsWhatWouldStopTheDaemon(t *testing.T) {
 		change func(string) string
 		want   string
 	}{
-		"as it is":          {func(s string) string { return s }, "the file is sound"},
-		"another machine":   {func(s string) string { return strings.Replace(s, "machine: laser", "machine: lathe", 1) }, `knows no machine "lathe"`},
-		"another site":      {func(s string) string { return strings.Replace(s, "site: test", "site: other", 1) }, "bundle: file:"},
-		"no bundle there":   {func(s string) string { return strings.Replace(s, "site.bundle", "none.bundle", 1) }, "no such file"},
-		"a file of no kind": {func(s string) string { return strings.Replace(s, "site.bundle", "card.key", 1) }, "bundle: file:"},
+		"as it is": {func(s string) string { return s }, "the file is sound"},
+		"another machine": {func(s string) string { return strings.Replace(s, "machine: laser", "machine: lathe", 1) },
+			`knows no machine "lathe"`},
+		"another site": {func(s string) string { return strings.Replace(s, "site: test", "site: other", 1) },
+			"bundle: file:"},
+		"no bundle there": {func(s string) string { return strings.Replace(s, "site.bundle", "none.bundle", 1) },
+			"no such file"},
+		"a file of no kind": {func(s string) string { return strings.Replace(s, "site.bundle", "card.key", 1) },
+			"bundle: file:"},
 	} {
 		l.write("machine.yaml", []byte(x.change(l.config())))
 		c := exec.Command(program(t, "portillond"), "-config", l.path("machine.yaml"), "-check")
@@ -31,7 +35,8 @@ func TestCheckFindsWhatWouldStopTheDaemon(t *testing.T) {
 	}
 	l.write("machine.yaml", []byte(l.config()))
 	for lang, want := range map[string]string{
-		"fr": "le fichier est en ordre\nClés : une seule clé, « portillon-test », signe les règles d’accès et les paquets d’accès",
+		"fr": "le fichier est en ordre\nClés : une seule clé, « portillon-test », signe les règles d’accès et les paquets " +
+			"d’accès",
 		"en": "What Portillon does not do here:\n  - ",
 		"de": `-lang: "de" is not a language`,
 	} {

@@ -36,6 +36,9 @@ var bin struct {
 // program builds the programs once and returns the path of one.
 func program(t testing.TB, name string) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("short: builds the programs and runs them as processes")
+	}
 	bin.once.Do(func() {
 		if bin.dir, bin.err = os.MkdirTemp("", "portillond-test"); bin.err != nil {
 			return
@@ -140,7 +143,8 @@ func (l *lab) key(file, name string) string {
 func (l *lab) bundle(version int) {
 	l.t.Helper()
 	next := l.path("next.bundle") // bundle build writes over no bundle of another key
-	out, err := exec.Command(program(l.t, "portillon"), "bundle", "build", l.path("site"), "--key", l.path("hub.key"), "--card-key", l.path("card.key"),
+	out, err := exec.Command(program(l.t, "portillon"), "bundle", "build", l.path("site"), "--key", l.path("hub.key"),
+		"--card-key", l.path("card.key"),
 		"--version", fmt.Sprint(version), "-o", next).
 		CombinedOutput()
 	if err != nil {
@@ -319,16 +323,17 @@ func mosquitto(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	again := time.NewTicker(10 * time.Millisecond) // mosquitto is another process: it says nothing when it listens
-	defer again.Stop()
-	for end := time.Now().Add(10 * time.Second); ; <-again.C {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
+	end, tick := time.After(10*time.Second), time.NewTicker(10*time.Millisecond)
+	defer tick.Stop()
+	for { // polled: the broker does not say when it listens
+		if c, err := net.Dial("tcp", addr); err == nil {
 			c.Close()
 			return "tcp://" + addr
 		}
-		if time.Now().After(end) {
+		select {
+		case <-end:
 			t.Fatal("mosquitto does not answer")
+		case <-tick.C:
 		}
 	}
 }

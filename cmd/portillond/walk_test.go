@@ -19,7 +19,8 @@ import (
 )
 
 // The badge and its key are others': 1EdTech's fixtures, whose key is pinned here.
-const inspector = "../../../shared/openbadges/1EdTech+digital-credentials-public-validator/inspector-vc/src/test/resources/ob30"
+const inspector = "../../../shared/openbadges/1EdTech+digital-credentials-public-validator/inspector-vc/src/test/" +
+	"resources/ob30"
 
 func fixture(t *testing.T, name string) []byte {
 	t.Helper()
@@ -38,7 +39,9 @@ site: test
 language: fr
 timezone: Europe/Paris
 issuers:
-  example: { name: Example Corp, id: "https://example.com/issuers/876543", keys: [z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi] }
+  example:
+    { name: Example Corp, id: "https://example.com/issuers/876543",
+      keys: [z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi] }
 badges:
   teamwork:
     name: { fr: Teamwork, en: Teamwork }
@@ -152,7 +155,8 @@ func TestFrameOnTheLineSwitchesTheRelayAndItsRecordsReachTheBroker(t *testing.T)
 	if got := kindsOf(all); !slices.Equal(got, want) {
 		t.Errorf("records %v, want %v", kindsOf(all), want)
 	}
-	for _, secret := range []string{"62E3086CED", "62e3086ced", "Léa", "Martin", "did:example", strings.Repeat("5a", 8), "PRIVATE"} {
+	for _, secret := range []string{"62E3086CED", "62e3086ced", "Léa", "Martin", "did:example", strings.Repeat("5a", 8),
+		"PRIVATE"} {
 		if strings.Contains(heard.everything(), secret) {
 			t.Errorf("%q went over MQTT", secret)
 		}

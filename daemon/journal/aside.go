@@ -41,7 +41,13 @@ func IsMissing(path string) bool {
 
 // MendOrSetAside is Mend. Where nothing is left of the journal, it moves what lies in its place aside, so that a new
 // journal can begin there; begun says so, and Kept where it is now.
-func MendOrSetAside(ctx context.Context, path string, o Options, held HubCopy, now time.Time) (out MendResult, begun bool, err error) {
+func MendOrSetAside(
+	ctx context.Context,
+	path string,
+	o Options,
+	held HubCopy,
+	now time.Time,
+) (out MendResult, begun bool, err error) {
 	out, err = Mend(ctx, path, o, held, now)
 	if err == nil || ctx.Err() != nil || !errors.Is(err, ErrNothingLeft) && !IsMissing(path) {
 		return out, false, err

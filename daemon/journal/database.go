@@ -208,7 +208,8 @@ type row struct {
 
 // rows reads at most n rows from seq on, which must be there without a gap.
 func (d *database) rows(from uint64, n int) ([]row, error) {
-	rs, err := d.conn.QueryContext(background, "SELECT seq, salt, record, hashes FROM records WHERE seq >= ? ORDER BY seq LIMIT ?", int64(from), n)
+	rs, err := d.conn.QueryContext(background, "SELECT seq, salt, record, hashes FROM records WHERE seq >= ? ORDER "+
+		"BY seq LIMIT ?", int64(from), n)
 	if err != nil {
 		return nil, err
 	}

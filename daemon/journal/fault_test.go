@@ -70,7 +70,8 @@ func TestFullDiskRefusesRecordsAndLaterTakesThem(t *testing.T) {
 func TestFactsOfARefusedRecordAreNotKept(t *testing.T) {
 	j := fresh(t)
 	fill(t, j, 1)
-	if _, err := j.db.conn.ExecContext(t.Context(), "CREATE TEMP TRIGGER no BEFORE INSERT ON main.facts WHEN new.key = 'b' BEGIN SELECT raise(FAIL, 'injected'); END"); err != nil {
+	if _, err := j.db.conn.ExecContext(t.Context(), "CREATE TEMP TRIGGER no BEFORE INSERT ON main.facts WHEN "+
+		"new.key = 'b' BEGIN SELECT raise(FAIL, 'injected'); END"); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 20 {
@@ -204,7 +205,8 @@ func TestDamagedJournalIsLeftAsItIsWithItsLog(t *testing.T) {
 	if at < 0 {
 		t.Fatal("the last record is not in the log")
 	}
-	if _, err := j.db.conn.ExecContext(t.Context(), "UPDATE records SET record = CAST(replace(record, 'm-7k2f9q', 'm-aaaaaa') AS BLOB) WHERE seq = 30"); err != nil {
+	if _, err := j.db.conn.ExecContext(t.Context(), "UPDATE records SET record = CAST(replace(record, 'm-7k2f9q', "+
+		"'m-aaaaaa') AS BLOB) WHERE seq = 30"); err != nil {
 		t.Fatal(err)
 	}
 	if files["-wal"], _ = os.ReadFile(live + "-wal"); len(files["-wal"]) <= len(wal) {
@@ -284,7 +286,8 @@ func TestVerifyFindsWhatWasChanged(t *testing.T) {
 		"UPDATE records SET hashes = CAST(hashes || zeroblob(32) AS BLOB) WHERE seq = 8",
 		"DELETE FROM records WHERE seq = 7",
 		"DELETE FROM records WHERE seq = 1",
-		"UPDATE records SET record = (SELECT record FROM records WHERE seq = 6), salt = (SELECT salt FROM records WHERE seq = 6) WHERE seq = 7",
+		"UPDATE records SET record = (SELECT record FROM records WHERE seq = 6), salt = (SELECT salt FROM records " +
+			"WHERE seq = 6) WHERE seq = 7",
 	} {
 		t.Run(change, func(t *testing.T) {
 			path := made(t, 40)
@@ -335,7 +338,10 @@ func TestBatchIsBoundedAndEndsWithItsCheckpoint(t *testing.T) {
 	j := fresh(t)
 	_, keys := signer(t)
 	for i := range 60 {
-		if _, err := j.Append(Entry{Kind: wire.Faulted, Body: wire.FaultBody{What: "e-stop", Why: strings.Repeat("é", 10+i*20)}}); err != nil {
+		if _, err := j.Append(Entry{
+			Kind: wire.Faulted,
+			Body: wire.FaultBody{What: "e-stop", Why: strings.Repeat("é", 10+i*20)},
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -56,7 +56,8 @@ func create(path, origin string, g wire.Generation) error {
 		return err
 	}
 	if _, err := os.Lstat(path + "-wal"); err == nil {
-		return fmt.Errorf("the file is gone, but %s-wal is there: put the file back, or move that one away too, to begin an empty journal", filepath.Base(path))
+		return fmt.Errorf("the file is gone, but %s-wal is there: put the file back, or move that one away too, to "+
+			"begin an empty journal", filepath.Base(path))
 	}
 	aside := path + ".new"
 	for _, left := range []string{aside, aside + "-journal"} { // of an earlier try
@@ -81,7 +82,16 @@ func build(path, origin string, g wire.Generation) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	db, err := sql.Open("sqlite", dsn(path, "rw", "synchronous(FULL)", fmt.Sprintf("application_id(%d)", appID), fmt.Sprintf("user_version(%d)", version)))
+	db, err := sql.Open(
+		"sqlite",
+		dsn(
+			path,
+			"rw",
+			"synchronous(FULL)",
+			fmt.Sprintf("application_id(%d)", appID),
+			fmt.Sprintf("user_version(%d)", version),
+		),
+	)
 	if err != nil {
 		return err
 	}
@@ -120,13 +130,15 @@ func readHeader(path string) (form uint32, err error) {
 	var h [100]byte
 	n, err := io.ReadFull(f, h[:])
 	if n == 0 && errors.Is(err, io.EOF) {
-		return 0, errors.New("the file is empty, which a journal never is; it was left as it is: move it away to begin an empty journal")
+		return 0, errors.New("the file is empty, which a journal never is; it was left as it is: move it away to " +
+			"begin an empty journal")
 	}
 	if err != nil || !isHead(h[:]) {
 		return 0, fmt.Errorf("%w: this is no journal of Portillon; it was left as it is", ErrUnread)
 	}
 	if form = binary.BigEndian.Uint32(h[60:]); form < 1 || form > version {
-		return 0, fmt.Errorf("%w: its form is version %d, this program knows versions 1 to %d; it was left as it is", ErrUnread, form, version)
+		return 0, fmt.Errorf("%w: its form is version %d, this program knows versions 1 to %d; it was left as it "+
+			"is", ErrUnread, form, version)
 	}
 	return form, nil
 }

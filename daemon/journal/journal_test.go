@@ -197,7 +197,9 @@ func TestClockThatRanAheadSpoilsNoTimeButItsOwn(t *testing.T) {
 	wants(now, wire.ClockCorrected, "set back behind what was trusted")
 	wants(now, wire.ClockTrusted, "and from then on")
 	verified(t, j)
-	if _, err := j.db.conn.ExecContext(t.Context(), `UPDATE records SET record = NULL, salt = NULL, member = NULL WHERE seq > 1 AND CAST(record AS TEXT) LIKE '%"trusted"%'`); err != nil {
+	erase := `UPDATE records SET record = NULL, salt = NULL, member = NULL
+		WHERE seq > 1 AND CAST(record AS TEXT) LIKE '%"trusted"%'`
+	if _, err := j.db.conn.ExecContext(t.Context(), erase); err != nil {
 		t.Fatal(err)
 	}
 	if v := verified(t, j); v.Erased != 3 {
@@ -210,7 +212,10 @@ func TestClockThatRanAheadSpoilsNoTimeButItsOwn(t *testing.T) {
 func TestRecordsAfterACorrectedClockCarryTheCorrectedTime(t *testing.T) {
 	right := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
 	for _, trusted := range []bool{true, false} {
-		for _, off := range []time.Duration{-10 * 365 * 24 * time.Hour, -time.Hour, -8 * time.Second, -time.Second, time.Second, 40 * time.Second, time.Hour, 10 * 365 * 24 * time.Hour} {
+		for _, off := range []time.Duration{
+			-10 * 365 * 24 * time.Hour, -time.Hour, -8 * time.Second, -time.Second, time.Second, 40 * time.Second,
+			time.Hour, 10 * 365 * 24 * time.Hour,
+		} {
 			for _, restart := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%v off, trusted %t, restart %t", off, trusted, restart), func(t *testing.T) {
 					correctedAfter(t, right, off, trusted, restart)
@@ -255,7 +260,11 @@ func TestOpenSessionSaysWhetherTheDaemonOrThePowerWasLost(t *testing.T) {
 		{"nothing ever happened", "boot-1", nil, "", true},
 		{"the daemon was lost", "boot-1", []Entry{start(0), end(0), start(1)}, "s-000001", true},
 		{"the power was lost", "boot-2", []Entry{start(0), end(0), start(1)}, "s-000001", false},
-		{"others were refused since", "boot-2", []Entry{start(1), {Kind: wire.Refused, Body: wire.RefusedBody{}}, {Kind: wire.Booted}}, "s-000001", false},
+		{"others were refused since", "boot-2", []Entry{
+			start(1),
+			{Kind: wire.Refused, Body: wire.RefusedBody{}},
+			{Kind: wire.Booted},
+		}, "s-000001", false},
 		{"all had ended", "boot-1", []Entry{start(0), end(0), start(1), end(1), {Kind: wire.Refused}}, "", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -287,7 +296,11 @@ func TestFactsChangeWithTheirRecordOrNotAtAll(t *testing.T) {
 		_, err := j.Append(e)
 		return err
 	}
-	if err := put(start(0), map[string][]byte{"tags": []byte("a"), "practice/m-1": []byte("x"), "practice/m-2": []byte("y")}); err != nil {
+	if err := put(start(0), map[string][]byte{
+		"tags":         []byte("a"),
+		"practice/m-1": []byte("x"),
+		"practice/m-2": []byte("y"),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if err := put(end(0), map[string][]byte{"tags": nil, "practice/m-2": []byte("z")}); err != nil {

@@ -34,7 +34,8 @@ func Mend(ctx context.Context, path string, o Options, held HubCopy, now time.Ti
 		return out, err
 	}
 	if base, _ := splitOrigin(out.Origin); base != wire.Origin(o.Site, o.Machine) {
-		err := fmt.Errorf("journal %s: the file is the journal of %q, and this machine is %q", path, out.Origin, wire.Origin(o.Site, o.Machine))
+		err := fmt.Errorf("journal %s: the file is the journal of %q, and this machine is "+
+			"%q", path, out.Origin, wire.Origin(o.Site, o.Machine))
 		return out, errors.Join(err, os.Remove(to))
 	}
 	if out.Kept, err = freeName(path, now); err != nil {

@@ -117,7 +117,8 @@ func (j *Journal) Facts(prefix string) (_ map[string][]byte, err error) {
 	if err := j.usable(); err != nil {
 		return nil, err
 	}
-	rs, err := j.db.conn.QueryContext(background, "SELECT key, value FROM facts WHERE substr(key, 1, length(?1)) = ?1", prefix)
+	q := "SELECT key, value FROM facts WHERE substr(key, 1, length(?1)) = ?1"
+	rs, err := j.db.conn.QueryContext(background, q, prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +152,8 @@ func (j *Journal) OpenSession() (_ UnfinishedSession, _ bool, err error) {
 	}
 	var kind string
 	var text []byte
-	q := "SELECT kind, record FROM records INDEXED BY lives WHERE kind IN ('session-start', 'session-end') ORDER BY seq DESC LIMIT 1"
+	q := "SELECT kind, record FROM records INDEXED BY lives WHERE kind IN ('session-start', 'session-end') ORDER " +
+		"BY seq DESC LIMIT 1"
 	err = j.db.conn.QueryRowContext(background, q).Scan(&kind, &text)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && wire.Kind(kind) == wire.SessionEnd {
 		return UnfinishedSession{}, false, nil

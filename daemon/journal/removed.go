@@ -45,7 +45,8 @@ func (j *Journal) removedTags(found func(id string)) error {
 	if err := j.usable(); err != nil {
 		return err
 	}
-	rows, err := j.db.conn.QueryContext(background, "SELECT record FROM records WHERE kind = ? AND record IS NOT NULL", string(wire.Untagged))
+	rows, err := j.db.conn.QueryContext(background, "SELECT record FROM records WHERE kind = ? AND record IS NOT "+
+		"NULL", string(wire.Untagged))
 	if err != nil {
 		return err
 	}

@@ -18,8 +18,8 @@ import (
 	"portillon/wire"
 )
 
-// HubCopy is what the hub has acknowledged of a journal's generation: all records up to Seq, with this root. The zero HubCopy
-// is nothing.
+// HubCopy is what the hub has acknowledged of a journal's generation: all records up to Seq, with this root. The zero
+// HubCopy is nothing.
 type HubCopy struct {
 	Seq        uint64
 	Root       tlog.Hash
@@ -83,7 +83,8 @@ func Salvage(ctx context.Context, from, to, origin string, held HubCopy) (Salvag
 		kept = longest(left.rows, left.last(), 0) // the hashes that cover the lost records are not those that the hub holds
 	}
 	if kept.n == 0 {
-		return out, fmt.Errorf("journal %s: salvage: %w: record 1 is lost, and no hash proves the others", from, ErrNothingLeft)
+		return out, fmt.Errorf("journal %s: salvage: %w: record 1 is lost, and no hash proves the "+
+			"others", from, ErrNothingLeft)
 	}
 	out.Records, out.Lost = kept.n, kept.lost
 	out.Read, out.Dropped, out.Unread = left.beyond(kept.n, out.Cursor)
@@ -426,7 +427,8 @@ func (d salvager) nameKinds(ctx context.Context, out *remains) {
 		if r.record != nil || r.kind != "" {
 			continue
 		}
-		if err := d.db.conn.QueryRowContext(ctx, "SELECT kind FROM records WHERE seq = ?", int64(seq)).Scan(&r.kind); err != nil {
+		if err := d.db.conn.QueryRowContext(ctx, "SELECT kind FROM records WHERE seq = "+
+			"?", int64(seq)).Scan(&r.kind); err != nil {
 			r.kind = "erased"
 		}
 		out.rows[seq] = r

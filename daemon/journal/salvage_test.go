@@ -32,7 +32,11 @@ func saved(t *testing.T, n int, held uint64) (path string, ack HubCopy) {
 	path = filepath.Join(t.TempDir(), "journal.db")
 	j := open(t, path, options(t))
 	fill(t, j, n-1)
-	if _, err := j.Append(Entry{Kind: wire.Tagged, Body: wire.TagBody{Tag: "t1"}, Facts: map[string][]byte{"tags": []byte(`["t1"]`)}}); err != nil {
+	if _, err := j.Append(Entry{
+		Kind:  wire.Tagged,
+		Body:  wire.TagBody{Tag: "t1"},
+		Facts: map[string][]byte{"tags": []byte(`["t1"]`)},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if err := j.SetCursor("hub", held); err != nil {
@@ -244,12 +248,19 @@ func TestSalvageRefusesWhatItCannotUse(t *testing.T) {
 	if _, err := Salvage(t.Context(), path, taken, "", HubCopy{}); err == nil || string(bytesOf(t, taken)) != "x" {
 		t.Errorf("a file that is there was overwritten: %v", err)
 	}
-	for name, content := range map[string][]byte{"empty": nil, "zeros": make([]byte, 10*pageSize), "text": bytes.Repeat([]byte("text "), 5000)} {
+	for name, content := range map[string][]byte{
+		"empty": nil,
+		"zeros": make([]byte, 10*pageSize),
+		"text":  bytes.Repeat([]byte("text "), 5000),
+	} {
 		bad := filepath.Join(dir, name)
 		if err := os.WriteFile(bad, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Salvage(t.Context(), bad, bad+".new", "portillon/lab/laser", HubCopy{}); !errors.Is(err, ErrNothingLeft) {
+		if _, err := Salvage(t.Context(), bad, bad+".new", "portillon/lab/laser", HubCopy{}); !errors.Is(
+			err,
+			ErrNothingLeft,
+		) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -8,18 +8,18 @@ import (
 	"portillon/policy"
 )
 
-// Actions is the machine as people use it at its panel. Its methods block until the machine's loop has answered, and may
-// be called at once. A Refusal says why something cannot be, in words for whoever asked; nothing of it switches a relay
-// on.
+// Actions is the machine as people use it at its panel. Its methods block until the machine's loop has answered, and
+// may be called at once. A Refusal says why something cannot be, in words for whoever asked; nothing of it switches a
+// relay on.
 type Actions interface {
 	// Do carries out what needs a touch and nothing more.
 	Do(ctx context.Context, o Touch) error
 	// Form opens a form to write in, for whoever tapped in the last minute; or, with a token, the one that was opened
 	// before.
 	Form(ctx context.Context, a FormRequest) (Form, error)
-	// Write fills the form in. It is used up once its record is on the disk, or once it waits for its member to confirm it
-	// at the machine: waits says then what is still to do, and is empty otherwise. The picture belongs to Actions from then
-	// on; on an error it stays the caller's.
+	// Write fills the form in. It is used up once its record is on the disk, or once it waits for its member to
+	// confirm it at the machine: waits says then what is still to do, and is empty otherwise. The picture belongs to
+	// Actions from then on; on an error it stays the caller's.
 	Write(ctx context.Context, token string, e Entry) (waits policy.Text, err error)
 }
 

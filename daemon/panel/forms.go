@@ -35,9 +35,15 @@ const (
 )
 
 var (
-	busyNow  = Refusal{FR: "Un autre formulaire est en train d’arriver : réessayer dans un instant", EN: "Another form is arriving: try again in a moment"}
+	busyNow = Refusal{
+		FR: "Un autre formulaire est en train d’arriver : réessayez dans un instant",
+		EN: "Another form is arriving: try again in a moment",
+	}
 	onePhoto = Refusal{FR: "Une seule photo par formulaire", EN: "One photo for each form"}
-	notOurs  = Refusal{FR: "Ce formulaire n’est pas lisible : présenter la carte et recommencer", EN: "This form cannot be read: tap your card and begin again"}
+	notOurs  = Refusal{
+		FR: "Ce formulaire n’est pas lisible : présentez à nouveau votre carte",
+		EN: "This form cannot be read: tap your card again",
+	}
 )
 
 var notHere = Refusal{FR: "Ce panneau n’a pas de machine derrière lui", EN: "No machine stands behind this panel"}
@@ -133,69 +139,74 @@ func (s *server) form(w http.ResponseWriter, r *http.Request) {
 
 // write is POST /form/TOKEN: a form filled in, by the panel's own page or by a phone.
 func (s *server) write(w http.ResponseWriter, r *http.Request) {
-	asked := strings.Contains(r.Header.Get("Accept"), "application/json")
-	fail := func(err error) {
-		if asked {
-			refuse(w, r, err)
-		} else {
-			s.leaf(w, http.StatusConflict, err, true)
-		}
+	script := strings.Contains(r.Header.Get("Accept"), "application/json")
+	done, err := s.submit(w, r)
+	switch {
+	case err != nil && script:
+		refuse(w, r, err)
+	case err != nil:
+		s.leaf(w, http.StatusConflict, err, true)
+	case script && done.waits != (policy.Text{}):
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(done.waits)
+	case script:
+		w.WriteHeader(http.StatusNoContent)
+	case done.waits != (policy.Text{}):
+		s.sentence(w, http.StatusOK, done.waits, false)
+	case done.form.Do == OpenTag:
+		s.sentence(w, http.StatusOK, Tagged(), false)
+	default:
+		s.leaf(w, http.StatusOK, nil, false)
 	}
+}
+
+// submitted is a form that was taken, and what is still to do; an empty text: nothing.
+type submitted struct {
+	form  Form
+	waits policy.Text
+}
+
+// submit takes a form in.
+func (s *server) submit(w http.ResponseWriter, r *http.Request) (submitted, error) {
 	if s.c.Actions == nil {
-		fail(notHere)
-		return
+		return submitted{}, notHere
 	}
 	token, here := r.PathValue("token"), s.here(r)
 	if !here && !s.screens.exist() {
-		fail(s.noScreen())
-		return
+		return submitted{}, s.noScreen()
 	}
-	f, err := s.c.Actions.Form(r.Context(), FormRequest{Token: token, Here: here}) // before a picture is taken in
+	// The form is looked up before a picture is read.
+	f, err := s.c.Actions.Form(r.Context(), FormRequest{Token: token, Here: here})
 	if err != nil {
-		fail(err)
-		return
+		return submitted{}, err
 	}
-	taking := s.phoneForm
+	turn := s.phoneForm
 	if here {
-		taking = s.screenForm
+		turn = s.screenForm
 	}
 	select { // one at a time: a picture is held in memory until it is on the disk
-	case taking <- struct{}{}:
-		defer func() { <-taking }()
+	case turn <- struct{}{}:
+		defer func() { <-turn }()
 	default:
-		fail(busyNow)
-		return
+		return submitted{}, busyNow
 	}
 	http.NewResponseController(w).SetReadDeadline(time.Now().Add(formTime))
 	body := r.Body
 	r.Body = http.MaxBytesReader(w, body, maxForm)
 	e, err := s.entry(r)
 	e.Here = here
-	if err != nil { // a phone that is still sending reads no answer: it would see a connection reset
+	if err != nil {
+		// A phone that is still sending reads no answer: it would see a connection reset.
 		io.CopyN(io.Discard, body, maxUnread)
+		e.Photo.Drop()
+		return submitted{}, err
 	}
-	waits := policy.Text{}
-	if err == nil {
-		waits, err = s.c.Actions.Write(r.Context(), token, e)
-	}
+	waits, err := s.c.Actions.Write(r.Context(), token, e)
 	if err != nil {
 		e.Photo.Drop()
+		return submitted{}, err
 	}
-	switch {
-	case err != nil:
-		fail(err)
-	case asked && waits != (policy.Text{}):
-		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(waits)
-	case asked:
-		w.WriteHeader(http.StatusNoContent)
-	case waits != (policy.Text{}):
-		s.sentence(w, http.StatusOK, waits, false)
-	case f.Do == "tag":
-		s.sentence(w, http.StatusOK, Tagged(), false)
-	default:
-		s.leaf(w, http.StatusOK, nil, false)
-	}
+	return submitted{form: f, waits: waits}, nil
 }
 
 // entry reads what was filled in, part by part: a picture is never held twice, and there is one. On an error too, the
@@ -266,7 +277,10 @@ func bounded(s string, most int) error {
 // notNow says that it is our own fault, and tells the log why.
 func notNow(err error) Refusal {
 	slog.Warn("the panel could not write something down", "why", err)
-	return Refusal{FR: "La machine n’a pas pu le noter : réessayer dans un moment", EN: "The machine could not write it down: try again in a moment"}
+	return Refusal{
+		FR: "La machine n’a pas pu le noter : réessayez dans un moment",
+		EN: "The machine could not write it down: try again in a moment",
+	}
 }
 
 // refuse answers a page: a Refusal in both languages, anything else as our own fault.
@@ -297,17 +311,22 @@ func (s *server) sentence(w http.ResponseWriter, code int, t policy.Text, again 
 	name := s.display.face().name
 	back := ""
 	if again {
-		back = `<p>` + both(policy.Text{FR: "Revenir en arrière : ce qui était écrit y est encore.", EN: "Go back: what was written is still there."}) + `</p>`
+		back = `<p>` + both(policy.Text{
+			FR: "Revenez en arrière : ce qui était écrit y est encore.",
+			EN: "Go back: what was written is still there.",
+		}) + `</p>`
 	}
 	fmt.Fprintf(w, phoneHead+`<p>%s</p><h1>%s</h1>%s</main></html>`, "Portillon", both(name), both(t), back)
 }
 
-const phoneHead = `<!doctype html><html lang="fr" translate="no"><meta charset="utf-8"><meta name="google" content="notranslate"><meta name="viewport" content="width=device-width, initial-scale=1"><title>%s</title>` +
-	`<link rel="stylesheet" href="/panel.css"><main class="phone">`
+const phoneHead = `<!doctype html><html lang="fr" translate="no"><meta charset="utf-8">` +
+	`<meta name="google" content="notranslate"><meta name="viewport" content="width=device-width, initial-scale=1">` +
+	`<title>%s</title><link rel="stylesheet" href="/panel.css"><main class="phone">`
 
 // ties are where a line must not break, as panel.js has them: French sets a space before : ; ? ! » and after «; a
-// number and its unit are one word.
-var ties = regexp.MustCompile(`« | [:;?!»]|\d (?:h|min|s|j|d|Mo|MB)\b(?: \d)?`)
+// number and its unit are one word, and so are a day and its month.
+var ties = regexp.MustCompile(`(?i)« | [:;?!»]|\d (?:h|min|s|j|d|Mo|MB)\b(?: \d)?` +
+	`|\d(?:er)? (?:jan|fév|feb|mar|avr|apr|mai|may|jui|jun|jul|aoû|aug|sep|oct|nov|déc|dec)`)
 
 func tie(s string) string {
 	return ties.ReplaceAllStringFunc(s, func(m string) string { return strings.ReplaceAll(m, " ", "\u00a0") })
@@ -317,7 +336,9 @@ func tie(s string) string {
 func both(t policy.Text) string {
 	fr, en := html.EscapeString(tie(t.FR)), html.EscapeString(tie(t.EN))
 	switch {
-	case t.FR == "" || t.FR == t.EN:
+	case t.FR == "" && en != "":
+		return `<span lang="en">` + en + `</span>`
+	case t.FR == t.EN:
 		return en
 	case t.EN == "":
 		return fr
@@ -334,28 +355,48 @@ func phone(f Form, machine policy.Text) string {
 	}
 	fmt.Fprintf(&b, phoneHead, html.EscapeString(title))
 	fmt.Fprintf(&b, `<p>%s</p><h1>%s</h1><form method="post" enctype="multipart/form-data"><fieldset><legend>%s</legend>`,
-		both(machine), both(f.Title), both(policy.Text{FR: "Quoi ?", EN: "What?"}))
+		both(machine), both(f.Title), both(policy.Text{FR: "Choix", EN: "Choice"}))
 	for _, c := range f.Items {
 		checked := ""
 		if c.ID == f.Item {
 			checked = " checked"
 		}
-		fmt.Fprintf(&b, `<label><input type="radio" name="item" required value="%s"%s> <span>%s</span></label>`, html.EscapeString(c.ID), checked, both(c.Label))
+		fmt.Fprintf(
+			&b,
+			`<label><input type="radio" name="item" required value="%s"%s> <span>%s</span></label>`,
+			html.EscapeString(c.ID),
+			checked,
+			both(c.Label),
+		)
 	}
 	b.WriteString(`</fieldset>`)
 	ask := func(name, attributes string, t policy.Text) {
 		fmt.Fprintf(&b, `<label>%s<input name="%s" %s></label>`, both(t), name, attributes)
 	}
 	if f.Parts {
-		ask("minutes", fmt.Sprintf(`type="number" min="0" max="1440" value="%d"`, f.Minutes), policy.Text{FR: "Minutes", EN: "Minutes"})
-		ask("parts", `maxlength="200"`, policy.Text{FR: "Pièces", EN: "Parts"})
+		ask(
+			"minutes",
+			fmt.Sprintf(`type="number" min="0" max="1440" value="%d"`, f.Minutes),
+			policy.Text{FR: "Minutes", EN: "Minutes"},
+		)
+		ask("parts", `maxlength="200"`, policy.Text{FR: "Pièces remplacées", EN: "Parts replaced"})
 	}
-	fmt.Fprintf(&b, `<label>%s<textarea name="note" maxlength="500" rows="3"></textarea></label>`, both(policy.Text{FR: "Une phrase", EN: "A sentence"}))
+	fmt.Fprintf(&b, `<label>%s<textarea name="note" maxlength="500" rows="3"></textarea></label>`, both(policy.Text{
+		FR: "Précisions (une phrase suffit)",
+		EN: "Details (one sentence is enough)",
+	}))
 	ask("photo", `type="file" accept="image/jpeg" data-small`, policy.Text{FR: "Photo", EN: "Photo"})
 	if f.Stop != "" {
 		fmt.Fprintf(&b, `<label class="row"><input type="checkbox" name="now"> <span>%s</span></label>`,
-			both(policy.Text{FR: "Si dangereux : arrêter tout de suite, sans attendre la fin du travail", EN: "If dangerous: stop at once, do not wait for the job to end"}))
+			both(policy.Text{
+				FR: "En cas de danger : arrêter tout de suite, sans attendre la fin du travail",
+				EN: "In danger: stop at once, do not wait for the job to end",
+			}))
 	}
-	fmt.Fprintf(&b, `<button>%s</button></form></main><script src="/phone.js"></script></html>`, both(policy.Text{FR: "Noter", EN: "Save"}))
+	fmt.Fprintf(
+		&b,
+		`<button>%s</button></form></main><script src="/phone.js"></script></html>`,
+		both(policy.Text{FR: "Envoyer", EN: "Send"}),
+	)
 	return b.String()
 }

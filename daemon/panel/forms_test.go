@@ -95,7 +95,11 @@ func TestTouchesComeFromThisPageAloneAndAreOnesItMakes(t *testing.T) {
 	for _, c := range []struct {
 		body, site string
 		code       int
-	}{{`{"do":"untag","arg":"t1"}`, "same-origin", 204}, {`{"do":"untag","arg":"t1"}`, "cross-site", 403}, {`{"do":"untag","relay":true}`, "", 400}, {``, "", 400},
+	}{{
+		`{"do":"untag","arg":"t1"}`,
+		"same-origin",
+		204,
+	}, {`{"do":"untag","arg":"t1"}`, "cross-site", 403}, {`{"do":"untag","relay":true}`, "", 400}, {``, "", 400},
 		{`{"do":"` + strings.Repeat("x", maxOrder) + `"}`, "", 400}} {
 		if w := post(t, p, "/do", "application/json", strings.NewReader(c.body), "Sec-Fetch-Site", c.site); w.Code != c.code {
 			t.Errorf("%.40s from %q: %d %s", c.body, c.site, w.Code, w.Body)
@@ -186,7 +190,10 @@ func TestPhoneSeesTheFormWithEveryWordEscaped(t *testing.T) {
 // What waits for its member's confirmation is said: to a phone on a page, to the machine's own page as a text that it
 // shows.
 func TestFormThatWaitsIsSaidToWait(t *testing.T) {
-	for accept, want := range map[string]string{"application/json": `{"FR":"C’est reçu, pas encore noté`, "text/html": "<h1>C’est reçu, pas encore noté"} {
+	for accept, want := range map[string]string{
+		"application/json": `{"FR":"C’est reçu, pas encore noté`,
+		"text/html":        "<h1>C’est reçu, pas encore noté",
+	} {
 		kind, body := filled(part{name: "item", data: "noise"})
 		w := post(
 			t,
@@ -219,7 +226,10 @@ func TestBadEntriesSayWhyAndAreNotTaken(t *testing.T) {
 		p    part
 		want string
 	}{
-		"a photo of 50 MB":     {part{"photo", "p.jpg", string(photograph(t)) + strings.Repeat("x", 50<<20)}, "4\u00a0Mo au plus"},
+		"a photo of 50 MB": {
+			part{"photo", "p.jpg", string(photograph(t)) + strings.Repeat("x", 50<<20)},
+			"4\u00a0Mo au plus",
+		},
 		"a photo just too big": {part{"photo", "p.jpg", strings.Repeat("x", MaxPhoto+1)}, "4\u00a0Mo au plus"},
 		"a text as a photo":    {part{"photo", "p.jpg", "MZ\x90"}, "pas une photo JPEG"},
 		"a picture of SVG":     {part{"photo", "p.svg", "<svg onload=alert(1)>"}, "pas une photo JPEG"},
@@ -242,14 +252,15 @@ func TestBadEntriesSayWhyAndAreNotTaken(t *testing.T) {
 		}
 	}
 	d := &desk{}
-	if w := post(t, New(Config{Screens: tablet, Actions: d}), "/form/t0ken", "application/json", strings.NewReader("{}")); w.Code != http.StatusConflict ||
-		len(d.wrote) != 0 {
+	panel := New(Config{Screens: tablet, Actions: d})
+	w := post(t, panel, "/form/t0ken", "application/json", strings.NewReader("{}"))
+	if w.Code != http.StatusConflict || len(d.wrote) != 0 {
 		t.Error(w.Code, w.Body)
 	}
 	d.no = errors.New("database is locked: /var/lib/portillon/secret")
 	kind, body := filled(part{name: "item", data: "noise"})
-	if w := post(t, New(Config{Screens: tablet, Actions: d}), "/form/t0ken", kind, body); w.Code != http.StatusServiceUnavailable ||
-		strings.Contains(w.Body.String(), "secret") {
+	w = post(t, panel, "/form/t0ken", kind, body)
+	if w.Code != http.StatusServiceUnavailable || strings.Contains(w.Body.String(), "secret") {
 		t.Error(w.Code, w.Body)
 	}
 }
@@ -284,7 +295,7 @@ func TestFormsArriveOneAtATime(t *testing.T) {
 	p.server.phoneForm <- struct{}{}
 	kind, body := filled(part{name: "item", data: "noise"})
 	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusConflict ||
-		!strings.Contains(w.Body.String(), "réessayer dans un instant") {
+		!strings.Contains(w.Body.String(), "réessayez dans un instant") {
 		t.Errorf("%d %.200s", w.Code, w.Body)
 	}
 	kind, body = filled(part{name: "item", data: "noise"})
@@ -307,7 +318,10 @@ func TestFormsArriveOneAtATime(t *testing.T) {
 func TestOnlyTheScreenAtTheMachineIsHere(t *testing.T) {
 	d := &desk{}
 	p := New(Config{Screens: tablet, Actions: d})
-	for from, want := range map[string]bool{"127.0.0.1:1": true, "[::1]:1": true, "[::ffff:127.0.0.1]:1": true, "192.168.1.40:1": true, "192.168.1.41:1": false, "@": false} {
+	for from, want := range map[string]bool{
+		"127.0.0.1:1": true, "[::1]:1": true, "[::ffff:127.0.0.1]:1": true, "192.168.1.40:1": true,
+		"192.168.1.41:1": false, "@": false,
+	} {
 		r := httptest.NewRequest("POST", "http://laser/do", strings.NewReader(`{"do":"extend"}`))
 		r.RemoteAddr = from
 		r.Header.Set("X-Forwarded-For", "127.0.0.1")
@@ -330,8 +344,11 @@ func TestOnlyTheScreenAtTheMachineIsHere(t *testing.T) {
 
 func TestOnlyNamesOfTheLocalNetworkReachThePanel(t *testing.T) {
 	p := New(Config{URL: "http://atelier.example.org:8037"})
-	for host, want := range map[string]int{"127.0.0.1:8037": 200, "[::1]:8037": 200, "laser": 200, "laser.local:80": 200, "192.168.1.7": 200, "atelier.example.org:8037": 200,
-		"evil.example.com": 421, "127.0.0.1.evil.example": 421, "laser.local.evil.example": 421, "": 200} {
+	for host, want := range map[string]int{
+		"127.0.0.1:8037": 200, "[::1]:8037": 200, "laser": 200, "laser.local:80": 200, "192.168.1.7": 200,
+		"atelier.example.org:8037": 200, "": 200,
+		"evil.example.com": 421, "127.0.0.1.evil.example": 421, "laser.local.evil.example": 421,
+	} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Host = host
 		w := httptest.NewRecorder()

@@ -31,8 +31,11 @@ func Gallery(now time.Time) []Example {
 var (
 	lensCleaning = policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaning"}
 	wornBelt     = policy.Text{FR: "courroie usée", EN: "worn belt"}
-	laserUser    = policy.Text{FR: "« Découpe laser - Utilisateur autonome »", EN: "“Découpe laser - Utilisateur autonome”"}
-	askMentor    = policy.Text{FR: "Prochaine étape : demander à un mentor", EN: "Next step: ask a mentor"}
+	laserUser    = policy.Text{
+		FR: "« Découpe laser - Utilisateur autonome »",
+		EN: "“Découpe laser - Utilisateur autonome”",
+	}
+	askMentor = policy.Text{FR: "Prochaine étape : demander à un mentor", EN: "Next step: ask a mentor"}
 )
 
 // seen is a view with the visitor Inès, her role and her buttons.
@@ -55,7 +58,10 @@ func exampleRefused() View {
 
 func exampleExpired() View {
 	return Refused(policy.BadgeExpired,
-		policy.Text{FR: "Le badge " + laserUser.FR + " a expiré le 3 mars", EN: "The badge " + laserUser.EN + " expired on 3 March"},
+		policy.Text{
+			FR: "Le badge " + laserUser.FR + " a expiré le 3 mars",
+			EN: "The badge " + laserUser.EN + " expired on 3 March",
+		},
 		policy.Text{FR: "Prochaine étape : une séance de remise à niveau", EN: "Next step: a refresher session"})
 }
 

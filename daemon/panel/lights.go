@@ -8,9 +8,9 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// Lights are three lamps and a buzzer beside a machine, with or without a screen. A nil pin is not wired. The lamps stand
-// one above the other, red on top and green below: whoever cannot tell the colours apart reads which lamp is lit and its
-// rhythm.
+// Lights are three lamps and a buzzer beside a machine, with or without a screen. A nil pin is not wired. The lamps
+// stand one above the other, red on top and green below: whoever cannot tell the colours apart reads which lamp is
+// lit and its rhythm.
 //
 // The table of states gives each state its lamps and its beeps. States that ask the same of whoever stands there share
 // their lamps; states that ask something else never do (TestStatesShareLampsOnlyIfTheyAskTheSame):

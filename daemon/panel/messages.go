@@ -14,20 +14,38 @@ import (
 // Logged thanks for an intervention; next says whose card is wanted to endorse it, or nothing.
 func Logged(name string, kind, next policy.Text) View {
 	return View{Sign: SignThanks, Next: next,
-		Line: policy.Text{FR: "Intervention notée pour " + name + " : " + kind.In(policy.French), EN: "Intervention logged for " + name + ": " + kind.In(policy.English)}}
+		Line: policy.Text{
+			FR: "Intervention notée pour " + name + " : " + kind.In(policy.French),
+			EN: "Intervention logged for " + name + ": " + kind.In(policy.English),
+		}}
 }
 
 // Thanked thanks for a report, and says what became of the machine: danger takes it out of service, at once or, where
 // it still runs, once its session ends.
 func Thanked(name string, danger, runs bool) View {
-	v := View{Sign: SignThanks, Line: policy.Text{FR: "Merci " + name + ". Le problème est noté", EN: "Thank you, " + name + ". The problem is noted"},
-		Next: policy.Text{FR: "Un mainteneur le verra ; la machine reste disponible", EN: "A maintainer will see it; the machine stays available"}}
+	v := View{Sign: SignThanks, Line: policy.Text{
+		FR: "Merci " + stop(name) + " Le problème est noté",
+		EN: "Thank you, " + stop(name) + " The problem is noted",
+	},
+		Next: policy.Text{
+			FR: "Un mainteneur le verra ; la machine reste disponible",
+			EN: "A maintainer will see it; the machine stays available",
+		}}
 	switch {
 	case danger && runs:
-		v.Line = policy.Text{FR: "Merci " + name + ". La machine s’arrête après la session en cours", EN: "Thank you, " + name + ". The machine stops after this session"}
-		v.Next = policy.Text{FR: "Ensuite elle est hors service, jusqu’à ce qu’un mainteneur l’ait vue", EN: "Then it is out of service until a maintainer has seen it"}
+		v.Line = policy.Text{
+			FR: "Merci " + stop(name) + " La machine s’arrête après la session en cours",
+			EN: "Thank you, " + stop(name) + " The machine stops after this session",
+		}
+		v.Next = policy.Text{
+			FR: "Ensuite elle est hors service, jusqu’à ce qu’un mainteneur l’ait vue",
+			EN: "Then it is out of service until a maintainer has seen it",
+		}
 	case danger:
-		v.Line = policy.Text{FR: "Merci " + name + ". La machine est arrêtée et hors service", EN: "Thank you, " + name + ". The machine is off and out of service"}
+		v.Line = policy.Text{
+			FR: "Merci " + stop(name) + " La machine est arrêtée et hors service",
+			EN: "Thank you, " + stop(name) + " The machine is off and out of service",
+		}
 		v.Next = OnlyRelay()
 	}
 	return v
@@ -36,24 +54,30 @@ func Thanked(name string, danger, runs bool) View {
 // Vouched thanks a mentor.
 func Vouched(learner string) View {
 	return View{Sign: SignThanks, Line: policy.Text{FR: "C’est noté pour " + learner, EN: "Noted for " + learner},
-		Next: policy.Text{FR: "Gardé pour le prochain badge", EN: "Kept for the next badge"}}
+		Next: policy.Text{FR: "C’est gardé pour son prochain badge", EN: "Kept for their next badge"}}
 }
 
 // Returned says that a machine is in service again.
 func Returned(name string) View {
-	return View{Sign: SignThanks, Line: policy.Text{FR: "Machine remise en service par " + name, EN: "Machine returned to service by " + name}}
+	return View{
+		Sign: SignThanks,
+		Line: policy.Text{FR: "Machine remise en service par " + name, EN: "Machine returned to service by " + name},
+	}
 }
 
 // StoppedForSafety says that a session was ended for safety by something that has passed.
 func StoppedForSafety(name string) View {
-	return View{Sign: SignFault, Line: policy.Text{FR: "La session " + of(name) + " a été arrêtée par sécurité", EN: name + "’s session was stopped for safety"},
-		Next: policy.Text{FR: "Vérifier la pièce, puis présenter la carte", EN: "Check the piece, then tap your card"}}
+	return View{Sign: SignFault, Line: policy.Text{
+		FR: "Session arrêtée par sécurité : " + name,
+		EN: name + "’s session was stopped for safety",
+	},
+		Next: policy.Text{FR: "Vérifiez la pièce, puis présentez votre carte", EN: "Check the piece, then tap your card"}}
 }
 
 // TagNote says at the foot that a tag hangs on a machine where somebody works: it counts once they have gone, or, in
 // maintenance, already.
 func TagNote(reason policy.Text, maintained bool) policy.Text {
-	fr, en := lower(reason.In(policy.French)), lower(reason.In(policy.English))
+	fr, en := inSentence(reason.In(policy.French)), inSentence(reason.In(policy.English))
 	if maintained {
 		return policy.Text{FR: "Hors service : " + fr, EN: "Out of service: " + en}
 	}
@@ -62,7 +86,10 @@ func TagNote(reason policy.Text, maintained bool) policy.Text {
 
 // TagWaits answers whoever tags a machine out while somebody works at it.
 func TagWaits() policy.Text {
-	return join(policy.Text{FR: "Noté : hors service dès la fin de la session en cours", EN: "Noted: out of service once the running session ends"}, noIsolation())
+	return join(policy.Text{
+		FR: "Noté : hors service dès la fin de la session en cours",
+		EN: "Noted: out of service once the running session ends",
+	}, noIsolation())
 }
 
 // Tagged answers, on a phone, whoever tagged a machine out.
@@ -72,77 +99,128 @@ func Tagged() policy.Text {
 
 // TagPending answers whoever tags a machine out from the office.
 func TagPending(machine policy.MachineID, tag string) policy.Text {
-	return join(policy.Text{FR: fmt.Sprintf("Noté : la machine %s sera hors service dès que le hub l’aura jointe (étiquette %s)", machine, tag),
-		EN: fmt.Sprintf("Noted: %s will be out of service once the hub has reached it (tag %s)", machine, tag)}, noIsolation())
+	return join(policy.Text{FR: fmt.Sprintf("Noté : la machine %s sera hors service dès que le hub l’aura jointe "+
+		"(étiquette %s)", machine, tag),
+		EN: fmt.Sprintf("Noted: %s will be out of service once the hub has reached it (tag "+
+			"%s)", machine, tag)}, noIsolation())
 }
 
 // noIsolation is OnlyRelay for a tag that waits: the relay may still be closed.
 func noIsolation() policy.Text {
-	return policy.Text{FR: "Une mise hors service n’ouvre que le relais : débrancher, ou cadenasser l’interrupteur principal, avant d’y mettre les mains",
+	return policy.Text{FR: "Une mise hors service n’ouvre que le relais : débrancher, ou cadenasser l’interrupteur " +
+		"principal, avant d’y mettre les mains",
 		EN: "A tag only opens the relay: unplug the machine, or lock its main switch, before putting hands in"}
 }
 
 // What a touch may be answered.
 var (
-	NotNow            = Refusal{FR: "Ce n’est plus possible : présenter la carte à nouveau", EN: "That is no longer possible: tap your card again"}
-	CardFirst         = Refusal{FR: "Présenter d’abord la carte, puis toucher à nouveau", EN: "Tap your card first, then touch again"}
-	AnotherCardTapped = Refusal{FR: "Une autre carte a été présentée entre-temps : présenter de nouveau sa propre carte", EN: "Another card was tapped meanwhile: tap yours again"}
-	OnlyHere          = Refusal{FR: "Cela se fait à l’écran de la machine", EN: "That is done at the machine’s own screen"}
-	TooMany           = Refusal{FR: "Cinq problèmes viennent d’être notés : en parler à un mainteneur", EN: "Five problems were noted just now: talk to a maintainer"}
-	CardToReport      = Refusal{FR: "Présentez votre carte pour signaler un problème. La machine ne change pas d’état", EN: "Tap your card to report a problem. The machine stays as it is"}
+	NotNow = Refusal{
+		FR: "Ce n’est plus possible : présentez à nouveau votre carte",
+		EN: "That is no longer possible: tap your card again",
+	}
+	CardFirst = Refusal{
+		FR: "Présentez d’abord votre carte, puis touchez à nouveau",
+		EN: "Tap your card first, then touch again",
+	}
+	AnotherCardTapped = Refusal{
+		FR: "Une autre carte a été présentée entre-temps : présentez à nouveau votre carte",
+		EN: "Another card was tapped meanwhile: tap your card again",
+	}
+	OnlyHere = Refusal{FR: "Cela se fait à l’écran de la machine", EN: "That is done at the machine’s own screen"}
+	TooMany  = Refusal{
+		FR: "Cinq problèmes viennent d’être notés : parlez-en à un mainteneur",
+		EN: "Five problems were noted just now: talk to a maintainer",
+	}
+	CardToReport = Refusal{
+		FR: "Présentez votre carte pour signaler un problème. La machine ne change pas d’état",
+		EN: "Tap your card to report a problem. The machine stays as it is",
+	}
 	// CardToReportInUse is the same while somebody uses the machine: their own card ends their session, as ever.
-	CardToReportInUse = Refusal{FR: "Présentez votre carte pour signaler un problème. La carte de la personne qui utilise la machine l’arrête",
+	CardToReportInUse = Refusal{FR: "Présentez votre carte pour signaler un problème. La carte de la personne qui " +
+		"utilise la machine l’arrête",
 		EN: "Tap your card to report a problem. The card of whoever uses the machine stops it"}
-	FormOver       = Refusal{FR: "Ce formulaire a déjà servi, ou a expiré : présenter la carte à nouveau", EN: "This form has been used, or is too old: tap your card again"}
-	ChooseFromList = Refusal{FR: "Choisir une réponse de la liste", EN: "Choose an answer from the list"}
-	NotSaved       = Refusal{FR: "Impossible d’écrire dans le journal de la machine : rien n’est noté. Prévenir un mainteneur", EN: "The machine’s journal cannot be written: nothing is written down. Tell a maintainer"}
+	FormOver = Refusal{
+		FR: "Ce formulaire a déjà servi, ou a expiré : présentez à nouveau votre carte",
+		EN: "This form has been used, or is too old: tap your card again",
+	}
+	ChooseFromList = Refusal{FR: "Choisissez une réponse de la liste", EN: "Choose an answer from the list"}
+	NotSaved       = Refusal{
+		FR: "La machine ne peut plus rien enregistrer : rien n’est noté. Prévenir la maintenance",
+		EN: "The machine can no longer record anything: nothing is written down. Tell a maintainer",
+	}
 )
 
 // What is answered to pages and phones that are not at the machine.
 var (
-	ScanCode = Refusal{FR: "Les formulaires s’ouvrent à l’écran de la machine : y présenter la carte, puis lire avec ce téléphone le code affiché",
+	ScanCode = Refusal{FR: "Les formulaires s’ouvrent à l’écran de la machine : présentez-y votre carte, puis " +
+		"lisez le code affiché avec ce téléphone",
 		EN: "Forms open at the machine’s own screen: tap your card there, then read the code that it shows with this phone"}
-	NoScreen = Refusal{FR: "Cette machine n’a pas d’écran, et ne prend pas de formulaire d’ailleurs : prévenir la maintenance",
+	NoScreen = Refusal{FR: "Cette machine n’a pas d’écran, et ne prend pas de formulaire d’ailleurs : prévenir la " +
+		"maintenance",
 		EN: "This machine has no screen, and takes no form from elsewhere: tell a maintainer"}
-	TooManyForms = Refusal{FR: "Trop de formulaires sont ouverts sur cette machine : réessayer dans dix minutes", EN: "Too many forms are open at this machine: try again in ten minutes"}
-	TooManyWait  = Refusal{FR: "D’autres formulaires attendent déjà une carte : les confirmer d’abord à la machine", EN: "Other forms wait for a card already: confirm them at the machine first"}
+	TooManyForms = Refusal{
+		FR: "Trop de formulaires sont ouverts sur cette machine : réessayez dans dix minutes",
+		EN: "Too many forms are open at this machine: try again in ten minutes",
+	}
+	TooManyWait = Refusal{
+		FR: "D’autres formulaires attendent déjà une carte : confirmez-les d’abord à la machine",
+		EN: "Other forms wait for a card already: confirm them at the machine first",
+	}
 )
 
 // FormWaits answers a phone: what it sent counts for nothing until its member confirms it.
 func FormWaits() policy.Text {
-	return policy.Text{FR: "C’est reçu, pas encore noté. Pour le confirmer dans les dix minutes : présenter la carte à la machine, puis toucher « Confirmer » à son écran",
-		EN: "Received, not written down yet. To confirm it within ten minutes: tap your card at the machine, then touch “Confirm” at its screen"}
+	return policy.Text{FR: "C’est reçu, pas encore noté. Pour le confirmer dans les dix minutes : présentez votre " +
+		"carte à la machine, puis touchez « Confirmer » à son écran",
+		EN: "Received, not written down yet. To confirm it within ten minutes: tap your card at the machine, then " +
+			"touch “Confirm” at its screen"}
 }
 
 // ReportWaits answers a phone that reported a problem: it is written down, nobody has signed it, and the machine was
 // not stopped for it.
 func ReportWaits(danger bool) policy.Text {
 	if danger {
-		return policy.Text{FR: "C’est noté, sans signature, et la machine n’est pas arrêtée. Pour l’arrêter : l’arrêt d’urgence, ou présenter la carte à la machine, puis toucher « Confirmer » à son écran",
-			EN: "Written down, unsigned, and the machine is not stopped. To stop it: the emergency stop, or tap your card at the machine, then touch “Confirm” at its screen"}
+		return policy.Text{FR: "C’est noté, sans signature, et la machine n’est pas arrêtée. Pour l’arrêter : l’arrêt " +
+			"d’urgence, ou présentez votre carte à la machine, puis touchez « Confirmer » à son écran",
+			EN: "Written down, unsigned, and the machine is not stopped. To stop it: the emergency stop, or tap your " +
+				"card at the machine, then touch “Confirm” at its screen"}
 	}
-	return policy.Text{FR: "Merci, c’est noté, sans signature. Pour le signer dans les dix minutes : présenter la carte à la machine, puis toucher « Confirmer » à son écran",
-		EN: "Thank you, it is written down, unsigned. To sign it within ten minutes: tap your card at the machine, then touch “Confirm” at its screen"}
+	return policy.Text{FR: "Merci, c’est noté, sans signature. Pour le signer dans les dix minutes : présentez " +
+		"votre carte à la machine, puis touchez « Confirmer » à son écran",
+		EN: "Thank you, it is written down, unsigned. To sign it within ten minutes: tap your card at the machine, " +
+			"then touch “Confirm” at its screen"}
 }
 
 // Unconfirmed is the note while a form from a phone waits for its member's card.
 func Unconfirmed(name string) policy.Text {
-	return policy.Text{FR: "Formulaire envoyé d’un téléphone. " + name + " : présentez votre carte pour le confirmer", EN: "Form sent from a phone. " + name + ": tap your card to confirm it"}
+	return policy.Text{
+		FR: "Formulaire envoyé d’un téléphone. " + name + " : présentez votre carte pour le confirmer",
+		EN: "Form sent from a phone. " + name + ": tap your card to confirm it",
+	}
 }
 
 // NotConfirmed is the note once it has waited for too long.
 func NotConfirmed() policy.Text {
-	return policy.Text{FR: "Un formulaire envoyé d’un téléphone n’a pas été confirmé : il n’est pas noté", EN: "A form sent from a phone was not confirmed: it is not written down"}
+	return policy.Text{
+		FR: "Un formulaire envoyé d’un téléphone n’a pas été confirmé : il n’est pas noté",
+		EN: "A form sent from a phone was not confirmed: it is not written down",
+	}
 }
 
 // DangerUnsigned is the note of a danger that was reported from a phone and that nobody has signed.
 func DangerUnsigned() policy.Text {
-	return policy.Text{FR: "Danger signalé d’un téléphone, non confirmé : vérifier la machine avant de l’utiliser", EN: "Danger reported from a phone, not confirmed: check the machine before you use it"}
+	return policy.Text{
+		FR: "Danger signalé d’un téléphone, non confirmé : vérifiez la machine avant de l’utiliser",
+		EN: "Danger reported from a phone, not confirmed: check the machine before you use it",
+	}
 }
 
 // ConfirmQuestion asks a member about the form that was sent from a phone.
 func ConfirmQuestion(name string) policy.Text {
-	return policy.Text{FR: name + ", confirmer ce qui a été envoyé d’un téléphone ?", EN: name + ", confirm what was sent from a phone?"}
+	return policy.Text{
+		FR: name + ", confirmer ce qui a été envoyé d’un téléphone ?",
+		EN: name + ", confirm what was sent from a phone?",
+	}
 }
 
 // OfferConfirm signs the form id, which says what; minutes as the form has them, 0: it has none.
@@ -151,7 +229,11 @@ func OfferConfirm(id string, what policy.Text, minutes int) Offer {
 	if minutes > 0 {
 		long = fmt.Sprintf(" (%d min)", minutes)
 	}
-	return Offer{Do: "confirm", Arg: id, Label: policy.Text{FR: "Confirmer : " + lower(what.FR) + long, EN: "Confirm: " + lower(what.EN) + long}}
+	return Offer{
+		Do:    "confirm",
+		Arg:   id,
+		Label: policy.Text{FR: "Confirmer : " + lower(what.FR) + long, EN: "Confirm: " + lower(what.EN) + long},
+	}
 }
 
 // OfferDeny drops it.
@@ -161,12 +243,18 @@ func OfferDeny(id string) Offer {
 
 // CallMentor asks for the card of the mentor whose learner has ended the session.
 func CallMentor(mentor, learner string) policy.Text {
-	return policy.Text{FR: mentor + " : présenter sa carte pour dire ce que " + learner + " a réussi", EN: mentor + ": tap your card to say what " + learner + " did well"}
+	return policy.Text{
+		FR: mentor + " : présentez votre carte pour dire ce que " + learner + " a réussi",
+		EN: mentor + ": tap your card to say what " + learner + " did well",
+	}
 }
 
 // VouchQuestion asks a mentor.
 func VouchQuestion(mentor, learner string) policy.Text {
-	return policy.Text{FR: mentor + ", qu’est-ce que " + learner + " a réussi ?", EN: mentor + ", what did " + learner + " do well?"}
+	return policy.Text{
+		FR: mentor + ", qu’est-ce que " + learner + " a réussi ?",
+		EN: mentor + ", what did " + learner + " do well?",
+	}
 }
 
 // InterventionQuestion asks a maintainer, or the member who worked under their hand.
@@ -192,9 +280,9 @@ func ProblemName(what string) policy.Text {
 	case "poor-result":
 		return policy.Text{FR: "Mauvais résultat", EN: "Poor result"}
 	case "broken":
-		return policy.Text{FR: "En panne", EN: "Broken"}
+		return policy.Text{FR: "Panne", EN: "Breakdown"}
 	case "dangerous":
-		return policy.Text{FR: "Dangereux", EN: "Dangerous"}
+		return policy.Text{FR: "Danger", EN: "Danger"}
 	}
 	return policy.Text{FR: what, EN: what}
 }
@@ -209,15 +297,43 @@ func MaintenanceNote(kind policy.Text, over, hours bool, left time.Duration) pol
 	if hours {
 		n, unit = ceil(left, time.Hour), policy.Text{FR: "h de marche", EN: "h of running"}
 	}
-	return policy.Text{FR: fmt.Sprintf("Entretien bientôt : %s (%d %s)", fr, n, unit.FR), EN: fmt.Sprintf("Maintenance soon: %s (%d %s)", en, n, unit.EN)}
+	return policy.Text{
+		FR: fmt.Sprintf("Entretien bientôt : %s (%d %s)", fr, n, unit.FR),
+		EN: fmt.Sprintf("Maintenance soon: %s (%d %s)", en, n, unit.EN),
+	}
 }
 
 // MaintenanceTagReason is why a machine took itself out of service.
 func MaintenanceTagReason(kind policy.Text) policy.Text {
-	return policy.Text{FR: "Entretien à faire (" + lower(kind.In(policy.French)) + ")", EN: "Maintenance due (" + lower(kind.In(policy.English)) + ")"}
+	return policy.Text{
+		FR: "Entretien à faire (" + lower(kind.In(policy.French)) + ")",
+		EN: "Maintenance due (" + lower(kind.In(policy.English)) + ")",
+	}
 }
 
 func ceil(d, unit time.Duration) int { return int((d + unit - 1) / unit) }
+
+// labels are the beginnings of reasons that are ours or the policy's, not somebody's own words.
+func labels() []policy.Text {
+	out := []policy.Text{MaintenanceTagReason(policy.Text{})}
+	for _, what := range []string{"noise", "poor-result", "broken", "dangerous"} {
+		out = append(out, ProblemName(what))
+	}
+	return out
+}
+
+// inSentence is a reason as in the middle of a sentence: one that begins with a label begins small. What somebody typed
+// stays as it is, for it may begin with a name.
+func inSentence(reason string) string {
+	for _, l := range labels() {
+		for _, s := range []string{l.FR, l.EN} {
+			if s, _, _ = strings.Cut(s, " ("); strings.HasPrefix(reason, s) {
+				return lower(reason)
+			}
+		}
+	}
+	return reason
+}
 
 // lower makes a name's first letter small, as in the middle of a sentence, unless the word is an abbreviation.
 func lower(s string) string {
@@ -231,13 +347,26 @@ func lower(s string) string {
 // OfferExtend makes the session longer.
 func OfferExtend(by time.Duration) Offer {
 	n := int(by / time.Minute)
-	return Offer{Do: "extend", Label: policy.Text{FR: fmt.Sprintf("Prolonger de %d min", n), EN: fmt.Sprintf("%d more minutes", n)}}
+	return Offer{
+		Do:    "extend",
+		Label: policy.Text{FR: fmt.Sprintf("Prolonger de %d min", n), EN: fmt.Sprintf("%d more minutes", n)},
+	}
 }
 
 // OfferRole takes another role.
 func OfferRole(r policy.Role) Offer {
-	n := RoleName(r)
-	return Offer{Do: "role", Arg: r.String(), Label: policy.Text{FR: "Passer à : " + lower(n.FR), EN: "Switch to: " + lower(n.EN)}}
+	label := policy.Text{FR: "Utiliser la machine", EN: "Use the machine"}
+	switch r {
+	case policy.Learner:
+		label = policy.Text{FR: "Apprendre", EN: "Learn"}
+	case policy.Host:
+		label = policy.Text{FR: "Animer un atelier", EN: "Lead a workshop"}
+	case policy.Mentor:
+		label = policy.Text{FR: "Encadrer quelqu’un", EN: "Supervise someone"}
+	case policy.Maintainer:
+		label = policy.Text{FR: "Faire la maintenance", EN: "Do maintenance"}
+	}
+	return Offer{Do: TakeRole, Arg: r.String(), Label: label}
 }
 
 // OfferPowerOff opens the relay during a maintenance. The machine's supply stays live: the view above the button says
@@ -258,5 +387,12 @@ func OfferTag() Offer {
 
 // OfferUntag takes one tag off, by its name.
 func OfferUntag(id string, reason policy.Text) Offer {
-	return Offer{Do: "untag", Arg: id, Label: policy.Text{FR: "Remettre en service (réglé : " + lower(reason.In(policy.French)) + ")", EN: "Return to service (settled: " + lower(reason.In(policy.English)) + ")"}}
+	return Offer{
+		Do:  "untag",
+		Arg: id,
+		Label: policy.Text{
+			FR: "Remettre en service (réglé : " + inSentence(reason.In(policy.French)) + ")",
+			EN: "Return to service (settled: " + inSentence(reason.In(policy.English)) + ")",
+		},
+	}
 }

@@ -6,57 +6,74 @@ import "portillon/policy"
 func AlreadyRead() View {
 	v := OneMoment()
 	v.Line = policy.Text{FR: "Carte déjà lue", EN: "Card already read"}
-	v.Next = policy.Text{FR: "Attendre deux secondes avant de la présenter à nouveau", EN: "Wait two seconds before you tap it again"}
+	v.Next = policy.Text{
+		FR: "Attendez deux secondes, puis présentez-la à nouveau",
+		EN: "Wait two seconds before you tap it again",
+	}
 	return v
 }
 
 // JournalUnusable says that the machine's journal cannot be opened: nobody can use the machine.
 func JournalUnusable() View {
 	return View{Sign: SignFault,
-		Line: policy.Text{FR: "Le journal de cette machine est illisible : la machine reste arrêtée", EN: "This machine’s journal cannot be read: the machine stays off"},
-		Next: policy.Text{FR: "Prévenir un mainteneur", EN: "Tell a maintainer"}}
+		Line: policy.Text{
+			FR: "Les enregistrements de cette machine sont illisibles : elle reste arrêtée",
+			EN: "This machine’s records cannot be read: the machine stays off",
+		},
+		Next: policy.Text{FR: "Prévenir la maintenance", EN: "Tell a maintainer"}}
 }
 
 // DamagedJournal is the note of a machine that works while a part of its journal cannot be read.
 func DamagedJournal() policy.Text {
-	return policy.Text{FR: "Une partie du journal de cette machine est illisible. Prévenir un mainteneur",
-		EN: "A part of this machine’s journal cannot be read. Tell a maintainer"}
+	return policy.Text{FR: "Une partie des enregistrements de cette machine est illisible. Prévenir la maintenance",
+		EN: "A part of this machine’s records cannot be read. Tell a maintainer"}
 }
 
 // OlderJournal is the note of a machine whose journal is not the one that the hub holds.
 func OlderJournal() policy.Text {
-	return policy.Text{FR: "Journal différent de celui du hub : il peut manquer des étiquettes. Prévenir un mainteneur",
-		EN: "Journal differs from the hub’s: tags may be missing. Tell a maintainer"}
+	return policy.Text{FR: "Enregistrements plus anciens que prévu : une mise hors service manque peut-être. " +
+		"Prévenir la maintenance",
+		EN: "Records are older than expected: an out-of-service tag may be missing. Tell a maintainer"}
 }
 
 // OlderJournalTag is the reason of the tag that such a machine puts on itself.
 func OlderJournalTag() policy.Text {
-	return policy.Text{FR: "journal plus ancien que celui du hub, à vérifier", EN: "journal older than the hub’s, to be checked"}
+	return policy.Text{
+		FR: "enregistrements plus anciens que prévu, à vérifier",
+		EN: "records older than expected, to be checked",
+	}
 }
 
 // NewJournal is the note of a machine whose journal began anew, until it has been compared with what the hub holds of
 // the one before.
 func NewJournal() policy.Text {
-	return policy.Text{FR: "Journal recommencé : il peut manquer des étiquettes et des heures. Prévenir un mainteneur",
-		EN: "The journal began anew: tags and hours may be missing. Tell a maintainer"}
+	return policy.Text{FR: "Enregistrements recommencés : une mise hors service ou des heures manquent peut-être. " +
+		"Prévenir la maintenance",
+		EN: "The records began anew: an out-of-service tag or hours may be missing. Tell a maintainer"}
 }
 
 // NewJournalTag is the reason of the tag that such a machine puts on itself.
 func NewJournalTag() policy.Text {
-	return policy.Text{FR: "journal recommencé, à vérifier", EN: "the journal began anew, to be checked"}
+	return policy.Text{FR: "enregistrements recommencés, à vérifier", EN: "the records began anew, to be checked"}
 }
 
 // VerifyingList says that the machine verifies the badges of a members' list for the first time.
 func VerifyingList() View {
 	return View{Sign: SignFault,
-		Line: policy.Text{FR: "La machine vérifie les badges de la liste des membres", EN: "The machine is verifying the badges of the members’ list"},
-		Next: policy.Text{FR: "Réessayer dans quelques minutes", EN: "Try again in a few minutes"}}
+		Line: policy.Text{
+			FR: "La machine vérifie les badges de la liste des membres",
+			EN: "The machine is verifying the badges of the members’ list",
+		},
+		Next: policy.Text{FR: "Réessayez dans quelques minutes", EN: "Try again in a few minutes"}}
 }
 
 // DamagedList says that the members' list on the machine is damaged and that no earlier one can be used.
 func DamagedList() View {
 	return View{Sign: SignFault,
-		Line: policy.Text{FR: "La liste des membres est endommagée sur cette machine", EN: "The members’ list on this machine is damaged"},
+		Line: policy.Text{
+			FR: "La liste des membres est endommagée sur cette machine",
+			EN: "The members’ list on this machine is damaged",
+		},
 		Next: policy.Text{FR: "Prévenir l’accueil", EN: "Tell the desk"}}
 }
 

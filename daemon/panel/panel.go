@@ -7,11 +7,11 @@
 // It accepts touches (POST /do) from the screen at the machine alone (this computer's own, and the addresses of
 // Config.Screens), and forms: POST /form opens one, at that screen alone, for whoever tapped in the last minute, and
 // gives a token that is good for one entry and for ten minutes, at the panel itself or on a phone that reads its QR
-// code. What a phone sends is unsigned until its member confirms it at the machine. A machine without a screen takes no
-// form from elsewhere. What may be done is the machine's to say (Actions); nothing that comes through a panel switches a
-// relay on, and no panel ever sees a card number. Bodies are small, pictures at most 4 MB; a request whose Host is no
-// address or name of the local network is refused, so that no page of the Internet can reach a panel by a name of its
-// own (DNS rebinding).
+// code. What a phone sends is unsigned until its member confirms it at the machine. A machine without a screen takes
+// no form from elsewhere. What may be done is the machine's to say (Actions); nothing that comes through a panel
+// switches a relay on, and no panel ever sees a card number. Bodies are small, pictures at most 4 MB; a request whose
+// Host is no address or name of the local network is refused, so that no page of the Internet can reach a panel by a
+// name of its own (DNS rebinding).
 package panel
 
 import (

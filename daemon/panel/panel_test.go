@@ -47,14 +47,32 @@ func TestEveryViewSpeaksBothLanguages(t *testing.T) {
 func TestWordsAreThoseOfTheHouse(t *testing.T) {
 	c := Clock{time.FixedZone("Paris", 3600)}
 	for _, x := range []struct{ got, want policy.Text }{
-		{c.On("Léa", noon, noon.Add(3*time.Hour)).Line, policy.Text{FR: "Bonjour Léa. Machine en marche jusqu’à 16 h 00", EN: "Hello Léa. Machine on until 16:00"}},
-		{c.On("Léa", noon, noon.Add(-4*time.Hour)).Line, policy.Text{FR: "Bonjour Léa. Machine en marche jusqu’à 9 h 00", EN: "Hello Léa. Machine on until 9:00"}},
-		{Maintenance("Inès", "Léa").Line, policy.Text{FR: "Maintenance par Léa avec Inès. Machine sous tension", EN: "Maintenance by Léa, supervised by Inès. Machine powered"}},
-		{PoweredOff("Inès").Line, policy.Text{FR: "Machine arrêtée. Débrancher avant d’ouvrir. Maintenance par Inès", EN: "Machine off. Unplug before opening. Maintenance by Inès"}},
+		{c.On("Léa", noon, noon.Add(3*time.Hour)).Line, policy.Text{
+			FR: "Bonjour Léa. Machine en marche jusqu’à 16 h 00",
+			EN: "Hello Léa. Machine on until 16:00",
+		}},
+		{c.On("Léa", noon, noon.Add(-4*time.Hour)).Line, policy.Text{
+			FR: "Bonjour Léa. Machine en marche jusqu’à 9 h 00",
+			EN: "Hello Léa. Machine on until 9:00",
+		}},
+		{Maintenance("Inès", "Léa").Line, policy.Text{
+			FR: "Maintenance par Léa avec Inès. Machine sous tension",
+			EN: "Maintenance by Léa, supervised by Inès. Machine powered",
+		}},
+		{PoweredOff("Inès").Line, policy.Text{
+			FR: "Machine arrêtée. Débrancher avant d’ouvrir. Maintenance par Inès",
+			EN: "Machine off. Unplug before opening. Maintenance by Inès",
+		}},
 		{OfferPowerOff().Label, policy.Text{FR: "Arrêter la machine", EN: "Stop the machine"}},
 		{c.Ending(noon, noon.Add(100*time.Second), false).Line, policy.Text{FR: "Encore 2 min", EN: "2 min left"}},
-		{c.Cooling(noon, noon.Add(3*time.Minute)).Line, policy.Text{FR: "Extraction en marche encore 3 min", EN: "Extraction running for 3 more min"}},
-		{c.TaggedOut(noon.AddDate(0, 0, -2), policy.Text{FR: "courroie usée"}, 0).Line, policy.Text{FR: "Hors service depuis le 21 nov. : courroie usée", EN: "Out of service since 21 Nov: courroie usée"}},
+		{c.Cooling(noon, noon.Add(3*time.Minute)).Line, policy.Text{
+			FR: "Extraction en marche encore 3 min",
+			EN: "Extraction running for 3 more min",
+		}},
+		{c.TaggedOut(noon.AddDate(0, 0, -2), policy.Text{FR: "courroie usée"}, 0).Line, policy.Text{
+			FR: "Hors service depuis le 21 nov. : courroie usée",
+			EN: "Out of service since 21 Nov: courroie usée",
+		}},
 	} {
 		if x.got != x.want {
 			t.Errorf("got %+v, want %+v", x.got, x.want)
@@ -71,9 +89,12 @@ func TestStoppedMachineIsNotCalledSafeToWorkOn(t *testing.T) {
 		"tag from the office": TagPending("laser", "t1"),
 		"tag on a phone":      Tagged(),
 	}
-	for name, v := range map[string]View{"maintenance": Maintenance("Inès", ""), "maintenance with a helper": Maintenance("Inès", "Léa"), "dark": PoweredOff("Inès"),
-		"tagged by the maintenance": Clock{}.TaggedOut(noon, belt, policy.Maintainer), "tagged by a member": Clock{}.TaggedOut(noon, belt, policy.User),
-		"tagged by the office": Clock{}.TaggedOut(noon, belt, policy.NoRole), "danger reported": Thanked("Léa", true, false)} {
+	for name, v := range map[string]View{"maintenance": Maintenance("Inès", ""),
+		"maintenance with a helper": Maintenance("Inès", "Léa"), "dark": PoweredOff("Inès"),
+		"tagged by the maintenance": Clock{}.TaggedOut(noon, belt, policy.Maintainer),
+		"tagged by a member":        Clock{}.TaggedOut(noon, belt, policy.User),
+		"tagged by the office":      Clock{}.TaggedOut(noon, belt, policy.NoRole),
+		"danger reported":           Thanked("Léa", true, false)} {
 		sentences[name] = join(v.Line, v.Next)
 	}
 	for name, s := range sentences {

@@ -5,13 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
-
-	"portillon/policy"
 )
 
 // MaxPhoto bounds a picture. The phone's page makes it smaller before it is sent.
@@ -32,7 +31,10 @@ type Album struct {
 var (
 	errTooBig = Refusal{FR: "La photo est trop grande : 4 Mo au plus", EN: "The photo is too big: 4 MB at most"}
 	errNoJPEG = Refusal{FR: "Ce fichier n’est pas une photo JPEG", EN: "This file is not a JPEG photo"}
-	errFull   = Refusal{FR: "La machine n’a plus de place pour des photos : envoyer sans photo", EN: "The machine has no room left for photos: send without one"}
+	errFull   = Refusal{
+		FR: "La machine n’a plus de place pour des photos : envoyez sans photo",
+		EN: "The machine has no room left for photos: send without one",
+	}
 )
 
 // held is how the name of a picture begins that no record has kept yet.
@@ -150,6 +152,47 @@ const (
 	app15, com    = 0xef, 0xfe
 )
 
+// segment is a part of a JPEG from one marker to the next: b[from:end].
+type segment struct {
+	marker    byte
+	from, end int
+}
+
+// nextSegment reads the segment that begins at i, after any fill bytes (B.1.1.2). An EOI has no length.
+func nextSegment(b []byte, i int) (segment, error) {
+	for i+1 < len(b) && b[i] == 0xff && b[i+1] == 0xff {
+		i++
+	}
+	if i+1 >= len(b) || b[i] != 0xff {
+		return segment{}, errJPEG
+	}
+	s := segment{marker: b[i+1], from: i, end: i + 2}
+	if s.marker == eoi {
+		return s, nil
+	}
+	if i+3 >= len(b) || s.marker < 0xc0 || s.marker == soi || s.marker >= rst0 && s.marker <= rst7 {
+		return segment{}, errJPEG
+	}
+	s.end += int(b[i+2])<<8 + int(b[i+3]) // the length counts its own two bytes (B.1.1.4)
+	if s.end < i+4 || s.end > len(b) {
+		return segment{}, errJPEG
+	}
+	return s, nil
+}
+
+// isPicture reports whether a segment is a part of the picture, not something that an application or a camera added.
+func (s segment) isPicture(b []byte) bool {
+	switch {
+	case s.marker == com:
+		return false
+	case s.marker == app0:
+		return jfif(b[s.from+4 : s.end])
+	case s.marker == app14:
+		return s.end-s.from == 16
+	}
+	return s.marker < app0 || s.marker > app15
+}
+
 // bare is a JPEG's picture: from SOI to EOI, without the segments that applications and cameras add.
 func bare(b []byte) ([]byte, error) {
 	if len(b) < 4 || b[0] != 0xff || b[1] != soi {
@@ -157,37 +200,25 @@ func bare(b []byte) ([]byte, error) {
 	}
 	out, framed := b[:2], false // in place: what is kept is never longer than what was read
 	for i := 2; ; {
-		for i+1 < len(b) && b[i] == 0xff && b[i+1] == 0xff { // fill bytes (B.1.1.2)
-			i++
+		s, err := nextSegment(b, i)
+		if err != nil {
+			return nil, err
 		}
-		if i+1 >= len(b) || b[i] != 0xff {
-			return nil, errJPEG
-		}
-		m := b[i+1]
-		if m == eoi {
+		if s.marker == eoi {
 			if !framed || len(out) < smallest {
 				return nil, errJPEG
 			}
 			return append(out, 0xff, eoi), nil
 		}
-		if i+3 >= len(b) || m < 0xc0 || m == soi || m >= rst0 && m <= rst7 {
-			return nil, errJPEG
+		if s.isPicture(b) {
+			out = append(out, b[s.from:s.end]...)
 		}
-		end := i + 2 + int(b[i+2])<<8 + int(b[i+3])
-		if end < i+4 || end > len(b) {
-			return nil, errJPEG
-		}
-		keep := m != com && (m < app0 || m > app15 || m == app14 && end-i == 16 || m == app0 && jfif(b[i+4:end]))
-		if keep {
-			out = append(out, b[i:end]...)
-		}
-		if m == sos {
+		i = s.end
+		if s.marker == sos {
 			framed = true
-			coded := end
-			end = scan(b, coded)
-			out = append(out, b[coded:end]...)
+			i = scan(b, s.end)
+			out = append(out, b[s.end:i]...)
 		}
-		i = end
 	}
 }
 
@@ -227,6 +258,8 @@ func printable(s string) string {
 
 // tooLong says how long a text may be.
 func tooLong(most int) Refusal {
-	n := map[int]string{200: "200", 500: "500"}[most]
-	return Refusal(policy.Text{FR: "Le texte est trop long : " + n + " caractères au plus", EN: "The text is too long: " + n + " characters at most"})
+	return Refusal{
+		FR: fmt.Sprintf("Le texte est trop long : %d caractères au plus", most),
+		EN: fmt.Sprintf("The text is too long: %d characters at most", most),
+	}
 }

@@ -12,8 +12,8 @@ import (
 // is.
 func TestPanelNamesNoRoleThatTheMachineGivesNobody(t *testing.T) {
 	role := regexp.MustCompile(`(?i)mentor|mainten`)
-	// only a maintainer's session has these
-	theirs := map[string]bool{"maintenance": true, "maintenance with a helper": true, "dark": true}
+	// only a session with a maintainer or a mentor has these
+	theirs := map[string]bool{"supervised": true, "maintenance": true, "maintenance with a helper": true, "dark": true}
 	m := &policy.Machine{Grants: []policy.Grant{{Role: policy.User}, {Role: policy.Learner}}}
 	p := New(Config{Now: func() time.Time { return noon }})
 	p.SetWording(m.Plain)
@@ -30,7 +30,10 @@ func TestPanelNamesNoRoleThatTheMachineGivesNobody(t *testing.T) {
 			}
 		}
 	}
-	for _, r := range []Refusal{NotNow, CardFirst, AnotherCardTapped, OnlyHere, TooMany, CardToReport, CardToReportInUse, FormOver, ChooseFromList, NotSaved, ScanCode, NoScreen, TooManyForms, TooManyWait, p.server.noScreen()} {
+	for _, r := range []Refusal{
+		NotNow, CardFirst, AnotherCardTapped, OnlyHere, TooMany, CardToReport, CardToReportInUse, FormOver,
+		ChooseFromList, NotSaved, ScanCode, NoScreen, TooManyForms, TooManyWait, p.server.noScreen(),
+	} {
 		if s := m.Plain(policy.Text(r)); role.MatchString(s.FR) || role.MatchString(s.EN) {
 			t.Errorf("%+v", s)
 		}

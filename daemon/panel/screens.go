@@ -48,7 +48,10 @@ func (s screen) judge(now time.Time, local bool) (screen, Screen) {
 	}
 	out.Fell, out.Back = out.Silent > 0 && !s.fell, out.Silent == 0 && s.fell
 	s.fell = out.Silent > 0
-	s.restarts = slices.DeleteFunc(slices.Clone(s.restarts), func(at time.Time) bool { return now.Sub(at) >= restartWindow })
+	s.restarts = slices.DeleteFunc(
+		slices.Clone(s.restarts),
+		func(at time.Time) bool { return now.Sub(at) >= restartWindow },
+	)
 	n := len(s.restarts)
 	if local && out.Silent > 0 && n < restartMost && (n == 0 || now.Sub(s.restarts[n-1]) >= restartGap) {
 		s.restarts, out.Restart = append(s.restarts, now), true

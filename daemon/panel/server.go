@@ -100,14 +100,16 @@ func (s *server) guarded(h http.Handler) http.Handler {
 	if s.c.Framed != "" {
 		frame = s.c.Framed
 	}
-	csp := "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors " + frame
+	csp := "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; " +
+		"base-uri 'none'; frame-ancestors " + frame
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", csp)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Referrer-Policy", "no-referrer")
 		w.Header().Set("Cache-Control", "no-cache")
 		if !s.local(r.Host) {
-			http.Error(w, "this panel is not known by that name: panel: url: in machine.yaml gives it one", http.StatusMisdirectedRequest)
+			http.Error(w, "this panel is not known by that name: panel: url: in machine.yaml gives it "+
+				"one", http.StatusMisdirectedRequest)
 			return
 		}
 		h.ServeHTTP(w, r)
@@ -127,7 +129,10 @@ func (s *server) local(host string) bool {
 	if net.ParseIP(name) != nil || !strings.Contains(name, ".") {
 		return true
 	}
-	return slices.ContainsFunc([]string{".local", ".lan", ".internal", ".home.arpa"}, func(s string) bool { return strings.HasSuffix(name, s) })
+	return slices.ContainsFunc(
+		[]string{".local", ".lan", ".internal", ".home.arpa"},
+		func(s string) bool { return strings.HasSuffix(name, s) },
+	)
 }
 
 // page fills in the one page. It is no template: text/template alone would add a megabyte to the daemon.
@@ -143,10 +148,30 @@ func (s *server) page(w http.ResponseWriter, r *http.Request) {
 		lang = "en"
 	}
 	if q := newQR(c.URL); c.URL != "" && q != nil {
-		code = fmt.Sprintf(`<svg viewBox="0 0 %d %d" role="img" aria-label="%s"><path d="%s"/></svg>`, q.Size, q.Size, html.EscapeString(c.URL), q.Path)
+		code = fmt.Sprintf(`<svg viewBox="0 0 %d %d" aria-hidden="true"><path d="%s"/></svg>`, q.Size, q.Size, q.Path)
 	}
-	fill := strings.NewReplacer("{{shapes}}", shapes(), "{{machine}}", html.EscapeString(string(c.Machine)), "{{fr}}", html.EscapeString(face.name.In(policy.French)),
-		"{{en}}", html.EscapeString(face.name.In(policy.English)), "{{lang}}", lang, "{{look}}", face.look.String(), "{{build}}", build(), "{{here}}", strconv.FormatBool(s.here(r)), "{{qr}}", code, "{{url}}", html.EscapeString(c.URL))
+	fill := strings.NewReplacer(
+		"{{shapes}}",
+		shapes(),
+		"{{machine}}",
+		html.EscapeString(string(c.Machine)),
+		"{{fr}}",
+		html.EscapeString(face.name.In(policy.French)),
+		"{{en}}",
+		html.EscapeString(face.name.In(policy.English)),
+		"{{lang}}",
+		lang,
+		"{{look}}",
+		face.look.String(),
+		"{{build}}",
+		build(),
+		"{{here}}",
+		strconv.FormatBool(s.here(r)),
+		"{{qr}}",
+		code,
+		"{{url}}",
+		html.EscapeString(c.URL),
+	)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	fill.WriteString(w, string(text))
 }
@@ -157,7 +182,8 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 	}
 	wake, ok := s.listen(address(r))
 	if !ok {
-		http.Error(w, fmt.Sprintf("too many pages are open already: %d in all, %d of one computer", viewers, ofAddress), http.StatusServiceUnavailable)
+		http.Error(w, fmt.Sprintf("too many pages are open already: %d in all, %d of one "+
+			"computer", viewers, ofAddress), http.StatusServiceUnavailable)
 		return
 	}
 	defer s.pages.remove(wake)

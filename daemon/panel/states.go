@@ -54,8 +54,8 @@ var (
 	speakerAlarm = beeps{400, 100, 400, 100, 400}
 )
 
-// states has one row for each Sign. To add a state, give its sign, its view and its row a file of their own, and name the
-// row here; testdata/recipes/panel-state.patch shows it.
+// states has one row for each Sign. To add a state, give its sign, its view and its row a file of their own, and name
+// the row here; testdata/recipes/panel-state.patch shows it.
 var states = []state{
 	{
 		sign: SignReady, colour: ink, lamps: lampsReady,

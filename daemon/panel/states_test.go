@@ -94,7 +94,11 @@ func TestASignWithoutARowIsARefusal(t *testing.T) {
 		t.Errorf("lamps %+v", forgotten.signal())
 	}
 	p := New(Config{})
-	p.Show(View{Sign: forgotten, Line: policy.Text{FR: "Machine en marche", EN: "Machine on"}, Offers: []Offer{OfferLog()}})
+	p.Show(View{
+		Sign:   forgotten,
+		Line:   policy.Text{FR: "Machine en marche", EN: "Machine on"},
+		Offers: []Offer{OfferLog()},
+	})
 	v := p.Current()
 	if v.Sign != SignRefused || strings.Contains(v.Line.FR, "marche") || len(v.Offers) != 0 {
 		t.Errorf("the page shows %+v", v.View)

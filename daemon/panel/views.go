@@ -2,7 +2,6 @@ package panel
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -71,14 +70,30 @@ func (c Clock) hour(t time.Time) policy.Text {
 	if c.Zone != nil {
 		t = t.In(c.Zone)
 	}
-	return policy.Text{FR: fmt.Sprintf("%d h %02d", t.Hour(), t.Minute()), EN: fmt.Sprintf("%d:%02d", t.Hour(), t.Minute())}
+	return policy.Text{
+		FR: fmt.Sprintf("%d h %02d", t.Hour(), t.Minute()),
+		EN: fmt.Sprintf("%d:%02d", t.Hour(), t.Minute()),
+	}
 }
 
 func (c Clock) day(t time.Time) policy.Text {
 	if c.Zone != nil {
 		t = t.In(c.Zone)
 	}
-	months := [...]string{"janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."}
+	months := [...]string{
+		"janv.",
+		"févr.",
+		"mars",
+		"avr.",
+		"mai",
+		"juin",
+		"juil.",
+		"août",
+		"sept.",
+		"oct.",
+		"nov.",
+		"déc.",
+	}
 	d := strconv.Itoa(t.Day())
 	if t.Day() == 1 {
 		d = "1er"
@@ -86,16 +101,12 @@ func (c Clock) day(t time.Time) policy.Text {
 	return policy.Text{FR: d + " " + months[t.Month()-1], EN: t.Format("2 Jan")}
 }
 
-// elided are the beginnings of names before which «de» loses its e: vowels, the h of Hélène and Henri (not Hugo's), the
-// y of Yves (not Yanis's).
-var elided = regexp.MustCompile(`(?i)^([aeiouàáâäéèêëíîïóôöúùûüœæ]|h[eéè]|y[^aeiouéè])`)
-
-// of is «de» before a name.
-func of(name string) string {
-	if elided.MatchString(name) {
-		return "d’" + name
+// stop ends a sentence in a name. A name that ends in a stop, as «Léa M.» does, has it already.
+func stop(name string) string {
+	if strings.HasSuffix(name, ".") {
+		return name
 	}
-	return "de " + name
+	return name + "."
 }
 
 // Ready waits for a card.
@@ -110,8 +121,14 @@ func OneMoment() View {
 
 // ClockNotSet says that the time is not certain; only says that maintainers alone can start until it is.
 func ClockNotSet(only bool) View {
-	v := View{Sign: SignClockNotSet, Line: policy.Text{FR: "L’heure n’est pas encore sûre", EN: "The time is not certain yet"},
-		Next: policy.Text{FR: "Certains badges ne peuvent pas être vérifiés : présenter la carte", EN: "Some badges cannot be checked: tap your card"}}
+	v := View{Sign: SignClockNotSet, Line: policy.Text{
+		FR: "L’horloge de la machine n’est pas encore réglée",
+		EN: "The clock is not set yet",
+	},
+		Next: policy.Text{
+			FR: "Présentez votre carte : certains badges seront peut-être refusés",
+			EN: "Tap your card: some badges may be refused",
+		}}
 	if only {
 		v.Next = policy.Text{FR: "Seuls les mainteneurs peuvent démarrer", EN: "Only maintainers can start"}
 	}
@@ -129,22 +146,25 @@ func (c Clock) Workshop(name string, since, until time.Time) View {
 // On greets the member whose session runs. A zero until says that no limit is set.
 func (c Clock) On(name string, since, until time.Time) View {
 	v := View{Sign: SignOn, Since: since, Until: until,
-		Line: policy.Text{FR: "Bonjour " + name + ". Machine en marche", EN: "Hello " + name + ". Machine on"},
+		Line: policy.Text{FR: "Bonjour " + stop(name) + " Machine en marche", EN: "Hello " + stop(name) + " Machine on"},
 		Next: tapAgain}
 	v.Line = c.upTo(v.Line, until)
 	return v
 }
 
-// Supervised names the member and the mentor who answers for the session.
+// Supervised names the member and the mentor who supervises the session.
 func (c Clock) Supervised(name, mentor string, since, until time.Time) View {
 	v := View{Sign: SignSupervised, Since: since, Until: until,
-		Line: policy.Text{FR: name + ", sous la responsabilité " + of(mentor), EN: name + ", with " + mentor + " answering for the session"},
-		Next: policy.Text{FR: "Pour terminer : carte " + of(name) + " ou " + of(mentor), EN: "To end: " + name + "’s or " + mentor + "’s card"}}
+		Line: policy.Text{FR: name + " avec " + mentor + " (mentor)", EN: name + ", supervised by " + mentor},
+		Next: policy.Text{
+			FR: "Pour terminer, carte : " + name + " ou " + mentor,
+			EN: "To end: " + name + "’s or " + mentor + "’s card",
+		}}
 	v.Line = c.upTo(v.Line, until)
 	return v
 }
 
-var tapAgain = policy.Text{FR: "Pour terminer : présenter la même carte", EN: "To end: tap the same card"}
+var tapAgain = policy.Text{FR: "Pour terminer : présentez la même carte", EN: "To end: tap the same card"}
 
 func (c Clock) upTo(line policy.Text, until time.Time) policy.Text {
 	if until.IsZero() {
@@ -159,30 +179,45 @@ func (c Clock) Ending(now, until time.Time, more bool) View {
 	left := max(int(until.Sub(now).Round(time.Minute)/time.Minute), 1)
 	v := View{Sign: SignEnding, Until: until,
 		Line: policy.Text{FR: fmt.Sprintf("Encore %d min", left), EN: fmt.Sprintf("%d min left", left)},
-		Next: policy.Text{FR: "Terminer le travail : la machine s’arrête ensuite", EN: "Finish the work: the machine stops then"}}
+		Next: policy.Text{
+			FR: "Terminez le travail : la machine s’arrête ensuite",
+			EN: "Finish the work: the machine stops then",
+		}}
 	if more {
-		v.Next = policy.Text{FR: "Pour prolonger : toucher ci-dessous", EN: "For more time: touch below"}
+		v.Next = policy.Text{FR: "Pour prolonger : touchez ci-dessous", EN: "For more time: touch below"}
 	}
 	return v
 }
 
 // Finishing lets the work under way come to its end.
 func Finishing() View {
-	return View{Sign: SignFinishing, Line: policy.Text{FR: "Le travail en cours se termine, puis la machine s’arrête", EN: "The job will finish, then the machine stops"}}
+	return View{
+		Sign: SignFinishing,
+		Line: policy.Text{
+			FR: "Le travail en cours se termine, puis la machine s’arrête",
+			EN: "The job will finish, then the machine stops",
+		},
+	}
 }
 
 // Cooling says how long the extraction keeps running.
 func (c Clock) Cooling(now, until time.Time) View {
 	left := max(int((until.Sub(now)+time.Minute-1)/time.Minute), 1)
 	return View{Sign: SignCooling, Until: until, Since: now,
-		Line: policy.Text{FR: fmt.Sprintf("Extraction en marche encore %d min", left), EN: fmt.Sprintf("Extraction running for %d more min", left)},
-		Next: policy.Text{FR: "La machine peut servir : présenter une carte", EN: "The machine is free: tap a card"}}
+		Line: policy.Text{
+			FR: fmt.Sprintf("Extraction en marche encore %d min", left),
+			EN: fmt.Sprintf("Extraction running for %d more min", left),
+		},
+		Next: policy.Text{FR: "La machine est libre : présentez une carte", EN: "The machine is free: tap a card"}}
 }
 
 // Awaiting asks for the card of a mentor; today are those who were here today.
 func Awaiting(name string, since, until time.Time, today []string) View {
 	v := View{Sign: SignAwaiting, Since: since, Until: until,
-		Line: policy.Text{FR: name + " peut utiliser la machine avec un mentor", EN: name + " can use the machine with a mentor"},
+		Line: policy.Text{
+			FR: name + " peut utiliser la machine avec un mentor",
+			EN: name + " can use the machine with a mentor",
+		},
 		Next: policy.Text{FR: "Mentor : présentez votre carte", EN: "Mentor: tap your card"}}
 	v.Next = WithNames(v.Next, today)
 	return v
@@ -201,7 +236,10 @@ func WithNames(next policy.Text, names []string) policy.Text {
 func NoMentorCame(name string) View {
 	return View{Sign: SignRefused,
 		Line: policy.Text{FR: "Aucun mentor n’a répondu pour " + name, EN: "No mentor has answered for " + name},
-		Next: policy.Text{FR: "Prochaine étape : revenir avec un mentor, puis présenter les deux cartes", EN: "Next step: come back with a mentor, and tap both cards"}}
+		Next: policy.Text{
+			FR: "Prochaine étape : revenir avec un mentor, puis présenter les deux cartes",
+			EN: "Next step: come back with a mentor, and tap both cards",
+		}}
 }
 
 // Refused says what is missing and what to do; both sentences come from the policy, and why is its reason.
@@ -228,9 +266,16 @@ func Refused(why policy.Code, fact, next policy.Text) View {
 // Unknown shows the code by which an administrator finds the card; it is not the card's number.
 func Unknown(code string) View {
 	if code == "" {
-		return View{Sign: SignUnknown, Line: policy.Text{FR: "Carte inconnue", EN: "Unknown card"}, Next: policy.Text{FR: "Prochaine étape : l’accueil", EN: "Next step: the desk"}}
+		return View{
+			Sign: SignUnknown,
+			Line: policy.Text{FR: "Carte inconnue", EN: "Unknown card"},
+			Next: policy.Text{FR: "Prochaine étape : l’accueil", EN: "Next step: the desk"},
+		}
 	}
-	return View{Sign: SignUnknown, Line: policy.Text{FR: "Carte inconnue : code " + code, EN: "Unknown card: code " + code},
+	return View{Sign: SignUnknown, Line: policy.Text{
+		FR: "Carte inconnue : code " + code,
+		EN: "Unknown card: code " + code,
+	},
 		Next: policy.Text{FR: "Prochaine étape : donner ce code à l’accueil", EN: "Next step: give this code to the desk"}}
 }
 
@@ -240,7 +285,10 @@ func Unreadable(random bool) View {
 	v := View{Sign: SignUnknown, Line: policy.Text{FR: "Carte illisible ici", EN: "Card not readable here"},
 		Next: policy.Text{FR: "Prochaine étape : une autre carte, ou l’accueil", EN: "Next step: another card, or the desk"}}
 	if random {
-		v.Next = policy.Text{FR: "Le numéro d’un téléphone change à chaque fois : présentez une carte", EN: "A phone’s number changes each time: tap a card"}
+		v.Next = policy.Text{
+			FR: "Le numéro d’un téléphone change à chaque fois : présentez une carte",
+			EN: "A phone’s number changes each time: tap a card",
+		}
 	}
 	return v
 }
@@ -249,7 +297,10 @@ func Unreadable(random bool) View {
 func Occupied(name string) View {
 	return View{Sign: SignOccupied,
 		Line: policy.Text{FR: "La machine est occupée par " + name, EN: "The machine is in use by " + name},
-		Next: policy.Text{FR: "Prochaine étape : attendre la fin de la session", EN: "Next step: wait for the session to end"}}
+		Next: policy.Text{
+			FR: "Prochaine étape : attendre la fin de la session",
+			EN: "Next step: wait for the session to end",
+		}}
 }
 
 // TaggedOut says why nobody may use the machine, and as whom somebody said so. A zero since leaves the day out; NoRole
@@ -261,13 +312,19 @@ func (c Clock) TaggedOut(since time.Time, reason policy.Text, by policy.Role) Vi
 		line = policy.Text{FR: line.FR + " depuis le " + d.FR, EN: line.EN + " since " + d.EN}
 	}
 	if reason != (policy.Text{}) {
-		line = policy.Text{FR: line.FR + " : " + lower(reason.In(policy.French)), EN: line.EN + ": " + lower(reason.In(policy.English))}
+		line = policy.Text{
+			FR: line.FR + " : " + inSentence(reason.In(policy.French)),
+			EN: line.EN + ": " + inSentence(reason.In(policy.English)),
+		}
 	}
 	v := View{Sign: SignTagged, Since: since, Line: line,
 		Next: join(policy.Text{FR: "Attendre la remise en service", EN: "Wait until it is returned to service"}, OnlyRelay())}
 	switch {
 	case by == policy.Maintainer:
-		v.Next = join(policy.Text{FR: "Mise hors service par la maintenance", EN: "Taken out of service by maintenance"}, OnlyRelay())
+		v.Next = join(policy.Text{
+			FR: "Mise hors service par la maintenance",
+			EN: "Taken out of service by maintenance",
+		}, OnlyRelay())
 	case by != policy.NoRole:
 		v.Next = join(policy.Text{FR: "Signalé par un membre", EN: "Reported by a member"}, OnlyRelay())
 	}
@@ -277,7 +334,8 @@ func (c Clock) TaggedOut(since time.Time, reason policy.Text, by policy.Role) Vi
 // OnlyRelay says what an open relay does not do. The terminals before the relay stay live: what makes a machine safe to
 // work on is its plug pulled out, or its main switch off and padlocked (EN 60204-1, 5.3 and 5.4).
 func OnlyRelay() policy.Text {
-	return policy.Text{FR: "Seul le relais est ouvert : débrancher, ou cadenasser l’interrupteur principal, avant d’y mettre les mains",
+	return policy.Text{FR: "Seul le relais est ouvert : débrancher, ou cadenasser l’interrupteur principal, avant " +
+		"d’y mettre les mains",
 		EN: "Only the relay is open: unplug the machine, or lock its main switch, before putting hands in"}
 }
 
@@ -290,49 +348,82 @@ func join(a, b policy.Text) policy.Text {
 // step says what the button below it, OfferPowerOff, does not do.
 func Maintenance(name, helper string) View {
 	v := View{Sign: SignMaintenance,
-		Line: policy.Text{FR: "Maintenance par " + name + ". Machine sous tension", EN: "Maintenance by " + name + ". Machine powered"},
-		Next: join(stopOpens(), policy.Text{FR: "Pour aider : présentez votre carte. Pour terminer : carte " + of(name), EN: "To help: tap your card. To end: " + name + "’s card"})}
+		Line: policy.Text{
+			FR: "Maintenance par " + stop(name) + " Machine sous tension",
+			EN: "Maintenance by " + stop(name) + " Machine powered",
+		},
+		Next: join(stopOpens(), policy.Text{
+			FR: "Pour aider : présentez votre carte. Pour terminer, carte : " + name,
+			EN: "To help: tap your card. To end: " + name + "’s card",
+		})}
 	if helper != "" {
-		v.Line = policy.Text{FR: "Maintenance par " + helper + " avec " + name + ". Machine sous tension", EN: "Maintenance by " + helper + ", supervised by " + name + ". Machine powered"}
-		v.Next = join(stopOpens(), policy.Text{FR: "Pour terminer : carte " + of(name), EN: "To end: " + name + "’s card"})
+		v.Line = policy.Text{
+			FR: "Maintenance par " + helper + " avec " + stop(name) + " Machine sous tension",
+			EN: "Maintenance by " + helper + ", supervised by " + stop(name) + " Machine powered",
+		}
+		v.Next = join(stopOpens(), policy.Text{FR: "Pour terminer, carte : " + name, EN: "To end: " + name + "’s card"})
 	}
 	return v
 }
 
 // stopOpens is OnlyRelay for a machine that is still powered.
 func stopOpens() policy.Text {
-	return policy.Text{FR: "L’arrêt n’ouvre que le relais : débrancher, ou cadenasser l’interrupteur principal, avant d’y mettre les mains",
+	return policy.Text{FR: "L’arrêt n’ouvre que le relais : débrancher, ou cadenasser l’interrupteur principal, " +
+		"avant d’y mettre les mains",
 		EN: "Stopping only opens the relay: unplug the machine, or lock its main switch, before putting hands in"}
 }
 
 // PoweredOff is a maintenance with the relay open.
 func PoweredOff(name string) View {
 	return View{Sign: SignPoweredOff,
-		Line: policy.Text{FR: "Machine arrêtée. Débrancher avant d’ouvrir. Maintenance par " + name, EN: "Machine off. Unplug before opening. Maintenance by " + name},
-		Next: policy.Text{FR: "Seul le relais est ouvert. Sans prise : cadenasser l’interrupteur principal. Pour rendre la machine : carte " + of(name),
+		Line: policy.Text{
+			FR: "Machine arrêtée. Débrancher avant d’ouvrir. Maintenance par " + name,
+			EN: "Machine off. Unplug before opening. Maintenance by " + name,
+		},
+		Next: policy.Text{FR: "Seul le relais est ouvert. Sans prise : cadenasser l’interrupteur principal. Pour " +
+			"rendre la machine, carte : " + name,
 			EN: "Only the relay is open. No plug: lock the main switch. To give the machine back: " + name + "’s card"}}
 }
 
 // Fault says that the machine was stopped, and what to do.
 func Fault(what string) View {
-	v := View{Sign: SignFault, Next: policy.Text{FR: "Prévenir un mainteneur", EN: "Tell a maintainer"}}
+	v := View{Sign: SignFault, Next: policy.Text{FR: "Prévenir la maintenance", EN: "Tell a maintainer"}}
 	switch what {
 	case "e-stop":
-		v.Line = policy.Text{FR: "Arrêt d’urgence enclenché : la machine est arrêtée", EN: "Emergency stop pressed: the machine is off"}
-		v.Next = policy.Text{FR: "Écarter le danger, puis déverrouiller l’arrêt d’urgence", EN: "Clear the danger, then release the emergency stop"}
+		v.Line = policy.Text{
+			FR: "Arrêt d’urgence enclenché : la machine est arrêtée",
+			EN: "Emergency stop pressed: the machine is off",
+		}
+		v.Next = policy.Text{
+			FR: "Écartez le danger, puis déverrouillez l’arrêt d’urgence",
+			EN: "Clear the danger, then release the emergency stop",
+		}
 	case "guard-lost":
-		v.Line = policy.Text{FR: "Arrêt de sécurité : la commande de la machine ne répond plus", EN: "Stopped for safety: the machine’s control does not answer"}
+		v.Line = policy.Text{
+			FR: "Arrêt de sécurité : la commande de la machine ne répond plus",
+			EN: "Stopped for safety: the machine’s control does not answer",
+		}
 	case "door":
 		v.Line = policy.Text{FR: "La porte est ouverte : la machine est arrêtée", EN: "The door is open: the machine is off"}
-		v.Next = policy.Text{FR: "Fermer la porte, puis présenter la carte", EN: "Close the door, then tap your card"}
+		v.Next = policy.Text{FR: "Fermez la porte, puis présentez votre carte", EN: "Close the door, then tap your card"}
 	case "contactor":
 		// A welded contactor keeps its power, whatever the relay does.
-		v.Line = policy.Text{FR: "Défaut électrique détecté : la machine peut être encore sous tension", EN: "Electrical fault: the machine may still be live"}
-		v.Next = policy.Text{FR: "Rester à distance. Débrancher la machine ou couper son interrupteur principal, puis prévenir la maintenance",
+		v.Line = policy.Text{
+			FR: "Défaut électrique détecté : la machine peut être encore sous tension",
+			EN: "Electrical fault: the machine may still be live",
+		}
+		v.Next = policy.Text{FR: "Restez à distance. Débranchez la machine ou coupez son interrupteur principal, puis " +
+			"prévenez la maintenance",
 			EN: "Keep away. Unplug the machine or switch its main switch off, then tell a maintainer"}
 	case "runs":
-		v.Line = policy.Text{FR: "La machine tourne sans autorisation : personne ne peut démarrer", EN: "The machine runs though nobody may use it: nobody can start"}
-		v.Next = policy.Text{FR: "Arrêter la machine, puis prévenir un mainteneur", EN: "Stop the machine, then tell a maintainer"}
+		v.Line = policy.Text{
+			FR: "La machine tourne sans autorisation : personne ne peut démarrer",
+			EN: "The machine runs though nobody may use it: nobody can start",
+		}
+		v.Next = policy.Text{
+			FR: "Arrêtez la machine, puis prévenez la maintenance",
+			EN: "Stop the machine, then tell a maintainer",
+		}
 	default:
 		v.Line = policy.Text{FR: "La machine est arrêtée par sécurité", EN: "The machine is stopped for safety"}
 	}
@@ -342,7 +433,7 @@ func Fault(what string) View {
 // ReaderSilent says that the reader does not answer; the zero View means the same.
 func ReaderSilent(running bool) View {
 	v := View{Line: policy.Text{FR: "Le lecteur de cartes ne répond pas", EN: "The card reader does not answer"},
-		Next: policy.Text{FR: "Prévenir un mainteneur", EN: "Tell a maintainer"}}
+		Next: policy.Text{FR: "Prévenir la maintenance", EN: "Tell a maintainer"}}
 	if running {
 		v.Next = policy.Text{FR: "La session en cours continue", EN: "The running session goes on"}
 	}
@@ -352,36 +443,51 @@ func ReaderSilent(running bool) View {
 // CannotRecord says that no session can start because the journal cannot be written.
 func CannotRecord() View {
 	return View{Sign: SignFault,
-		Line: policy.Text{FR: "La machine ne peut pas démarrer : impossible d’écrire dans son journal", EN: "The machine cannot start: its journal cannot be written"},
-		Next: policy.Text{FR: "Prévenir un mainteneur", EN: "Tell a maintainer"}}
+		Line: policy.Text{
+			FR: "La machine ne peut plus rien enregistrer : elle ne démarre pas",
+			EN: "The machine can no longer record anything: it does not start",
+		},
+		Next: policy.Text{FR: "Prévenir la maintenance", EN: "Tell a maintainer"}}
 }
 
 // TooSlow says that a start was on record only when its member could have walked away.
 func TooSlow() View {
 	return View{Sign: SignRefused,
-		Line: policy.Text{FR: "La machine a mis trop de temps à enregistrer le démarrage", EN: "The machine took too long to write the start down"},
-		Next: policy.Text{FR: "Présenter la carte à nouveau", EN: "Tap your card again"}}
+		Line: policy.Text{
+			FR: "La machine a mis trop de temps à enregistrer le démarrage",
+			EN: "The machine took too long to write the start down",
+		},
+		Next: policy.Text{FR: "Présentez à nouveau votre carte", EN: "Tap your card again"}}
 }
 
 // StillStopping says that a start came before the machine's contactor was known to be open.
 func StillStopping() View {
 	return View{Sign: SignRefused,
 		Line: policy.Text{FR: "La machine n’a pas fini de s’arrêter", EN: "The machine has not quite stopped yet"},
-		Next: policy.Text{FR: "Présenter la carte à nouveau, ou prévenir un mainteneur", EN: "Tap your card again, or tell a maintainer"}}
+		Next: policy.Text{
+			FR: "Présentez à nouveau votre carte, ou voyez un mainteneur",
+			EN: "Tap your card again, or see a maintainer",
+		}}
 }
 
-// AccessWithdrawn says why a session ended under somebody's hands: the site's new list lacks who answers for it, or blocks
-// their card.
+// AccessWithdrawn says why a session ended under somebody's hands: the site's new list lacks who answers for it, or
+// blocks their card.
 func AccessWithdrawn() View {
 	return View{Sign: SignRefused,
-		Line: policy.Text{FR: "La session s’arrête : l’accès vient d’être retiré par le lieu", EN: "The session ends: the site has just withdrawn access"},
-		Next: policy.Text{FR: "En parler à l’accueil", EN: "Talk to the desk"}}
+		Line: policy.Text{
+			FR: "La session s’arrête : l’accès vient d’être retiré par le lieu",
+			EN: "The session ends: the site has just withdrawn access",
+		},
+		Next: policy.Text{FR: "Parlez-en à l’accueil", EN: "Talk to the desk"}}
 }
 
 // NoPolicy says that the machine has no bundle to work from.
 func NoPolicy() View {
 	return View{Sign: SignFault,
-		Line: policy.Text{FR: "La machine n’a pas encore reçu la liste des membres", EN: "The machine has not received the members’ list yet"},
+		Line: policy.Text{
+			FR: "La machine n’a pas encore reçu la liste des membres",
+			EN: "The machine has not received the members’ list yet",
+		},
 		Next: policy.Text{FR: "Prévenir l’accueil", EN: "Tell the desk"}}
 }
 

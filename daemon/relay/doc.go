@@ -3,8 +3,8 @@
 // Two processes share the work. The guard (portillond guard) alone holds the pin. The daemon's Switch speaks to it
 // over its standard input and output, in lines of at most 255 bytes that end in a line feed:
 //
-//	daemon → guard   on ID MS C  close the relay; if the daemon is lost, a job may finish for MS milliseconds, 0: not at all;
-//	                             once the relay is open the extraction runs on for C milliseconds
+//	daemon → guard   on ID MS C  close the relay; if the daemon is lost, a job may finish for MS milliseconds,
+//	                             0: not at all; once the relay is open the extraction runs on for C milliseconds
 //	                 off ID      open it
 //	                 keep        the daemon lives: the lease runs for another Lease
 //	guard → daemon   guard V L   the first line: the version of these lines, and the relay's level, 0

@@ -114,7 +114,12 @@ func (g *guard) hold(ctx context.Context, in io.Reader) error {
 	defer g.open() // before anything else, whatever ends the guard
 	g.words.say(word{say: "guard", id: version})
 	inputs := make(chan input)
-	for _, w := range []watched{{"e-stop", g.pins.EStop}, {"door", g.pins.Door}, {"contactor", g.pins.Contactor}, {"busy", g.pins.Busy}} {
+	for _, w := range []watched{
+		{"e-stop", g.pins.EStop},
+		{"door", g.pins.Door},
+		{"contactor", g.pins.Contactor},
+		{"busy", g.pins.Busy},
+	} {
 		if w.pin == gpio.INVALID {
 			continue // what is not wired never trips
 		}

@@ -239,7 +239,11 @@ func TestNothingFinishesAloneUnlessAllowedAndBusy(t *testing.T) {
 	for _, c := range []struct {
 		name, order string
 		busy        bool
-	}{{"idle", "on 1 3600000 0\n", false}, {"not allowed", "on 1 0 0\n", true}, {"no longer allowed", "on 1 3600000 0\non 2 0 0\n", true}} {
+	}{{"idle", "on 1 3600000 0\n", false}, {"not allowed", "on 1 0 0\n", true}, {
+		"no longer allowed",
+		"on 1 3600000 0\non 2 0 0\n",
+		true,
+	}} {
 		rigged(t, nil, func(r *rig) {
 			r.say(c.order).set(&r.busy, c.busy).wait(sample).is(true, c.name)
 			r.in.Close()
@@ -347,8 +351,10 @@ func TestGuardWithoutARelayRefuses(t *testing.T) {
 }
 
 func TestNonsenseEndsTheGuard(t *testing.T) {
-	for _, line := range []string{"", "on", "on 1", "on 1 -1", "on 1 0 ", " on 1 0 0", "on 1 0\r", "on +1 0", "on 01 0 0", "on 1 1e3", "on 1 604800001 0",
-		"on 1 99999999999999999999 0", "on 18446744073709551616 0 0", "ON 1 0", "off", "off x", "keep keep", "toggle", "\x00\xff", strings.Repeat("k", 4096)} {
+	for _, line := range []string{"", "on", "on 1", "on 1 -1", "on 1 0 ", " on 1 0 0", "on 1 0\r", "on +1 0",
+		"on 01 0 0", "on 1 1e3", "on 1 604800001 0",
+		"on 1 99999999999999999999 0", "on 18446744073709551616 0 0", "ON 1 0", "off", "off x",
+		"keep keep", "toggle", "\x00\xff", strings.Repeat("k", 4096)} {
 		rigged(t, nil, func(r *rig) {
 			r.say("on 1 3600000 0\n").set(&r.busy, true).wait(sample).is(true, "before")
 			go io.WriteString(r.in, line+"\n")
@@ -425,7 +431,10 @@ func TestDaemonThatDoesNotListenLosesTheRelay(t *testing.T) {
 }
 
 func FuzzGuard(f *testing.F) {
-	for _, s := range []string{"on 1 0 0\nkeep\noff 2\n", "on 1 1000 0\nkeep", "\n\non 1 99999999999999999999 0\n", "keep\nkeep\n", "on 1 0 0\non 2 5 0", "on 1 0 0\n" + strings.Repeat("x", 300)} {
+	for _, s := range []string{
+		"on 1 0 0\nkeep\noff 2\n", "on 1 1000 0\nkeep", "\n\non 1 99999999999999999999 0\n", "keep\nkeep\n",
+		"on 1 0 0\non 2 5 0", "on 1 0 0\n" + strings.Repeat("x", 300),
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -443,7 +452,10 @@ func FuzzGuard(f *testing.F) {
 }
 
 func FuzzLines(f *testing.F) {
-	for _, s := range []string{"on 1 0 0", "on 2 604800000 0", "off 3", "keep", "guard 3 0", "done 1 1", "deny 1 runs", "door 1", "contactor 0", "alive", "drop lease", "e-stop 1", "busy 0", "fault x", "done 1 2", "guard", "busy 256"} {
+	for _, s := range []string{
+		"on 1 0 0", "on 2 604800000 0", "off 3", "keep", "guard 3 0", "done 1 1", "deny 1 runs", "door 1",
+		"contactor 0", "alive", "drop lease", "e-stop 1", "busy 0", "fault x", "done 1 2", "guard", "busy 256",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -6,7 +6,10 @@ import (
 )
 
 func FuzzSwitchHears(f *testing.F) {
-	for _, s := range []string{"guard 3 0\n", "guard 3 0\nbusy 1\ne-stop 1\ndrop e-stop\n", "guard 3 0\ndone 1 1\n", "guard 3 0\nalive\nalive\n", "fault x\n", "\n", "guard 3 0\nfault x"} {
+	for _, s := range []string{
+		"guard 3 0\n", "guard 3 0\nbusy 1\ne-stop 1\ndrop e-stop\n", "guard 3 0\ndone 1 1\n",
+		"guard 3 0\nalive\nalive\n", "fault x\n", "\n", "guard 3 0\nfault x",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, said string) {

@@ -115,8 +115,8 @@ func (c *mirror) expect(d time.Duration) {
 }
 
 // compare looks whether the contactor has followed the relay. One that has not is welded, or its coil or its wire is
-// broken. The daemon is told of a change, and of the first comparison whatever it finds: it may hold what a guard before
-// this one said.
+// broken. The daemon is told of a change, and of the first comparison whatever it finds: it may hold what a guard
+// before this one said.
 func (c *mirror) compare(on bool) (report bool) {
 	c.checking, c.closed = false, bool(c.pin.Read())
 	disagrees := c.closed != on

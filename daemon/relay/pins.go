@@ -166,7 +166,8 @@ func parsePin(s string) (spec, error) {
 			return spec{label: label, line: int(line)}, nil
 		}
 	}
-	return spec{}, fmt.Errorf("%q names no pin: gpio:pinctrl-/17 is line 17 of the Pi's own chip, sim:/path a simulated one", s)
+	return spec{}, fmt.Errorf("%q names no pin: gpio:pinctrl-/17 is line 17 of the Pi's own chip, sim:/path a "+
+		"simulated one", s)
 }
 
 func openRelay(s string, activeLow bool) (gpio.PinOut, error) {

@@ -48,7 +48,9 @@ func TestWiringIsChecked(t *testing.T) {
 // Who solders mends all at once.
 func TestAllFaultsOfAWiringAreSaidAtOnce(t *testing.T) {
 	err := Wiring{Relay: "gpio:pinctrl-/4", Exhaust: "gpio:pinctrl-/14", EStop: "22", ActiveLow: true}.Check()
-	for _, want := range []string{"relay: pin: GPIO 4", "relay: exhaust: GPIO 14", `relay: e-stop: "22"`, "relay: active: low"} {
+	for _, want := range []string{
+		"relay: pin: GPIO 4", "relay: exhaust: GPIO 14", `relay: e-stop: "22"`, "relay: active: low",
+	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in\n%v", want, err)
 		}

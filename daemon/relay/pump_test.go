@@ -25,7 +25,10 @@ func TestHeartbeatIsTheOneThatThePumpIsDrawnFor(t *testing.T) {
 		t.Errorf("the drawing's line is toggled every %v s, the guard's every %v", beat.Value, pulse)
 	}
 	hertz := fmt.Sprintf("%.0f Hz", 1/pulse.Seconds()/2)
-	for _, file := range []string{"doc.go", "../../firmware-config/charge-pump.svg", "../../firmware-config/README.md", "../../firmware-config/LISEZMOI.md", "../../firmware-config/mfrc522-contactor.yaml"} {
+	for _, file := range []string{
+		"doc.go", "../../firmware-config/charge-pump.svg", "../../firmware-config/README.md",
+		"../../firmware-config/LISEZMOI.md", "../../firmware-config/mfrc522-contactor.yaml",
+	} {
 		b, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

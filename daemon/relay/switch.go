@@ -45,7 +45,8 @@ const (
 )
 
 var refusals = map[Refusal]string{ErrEStop: "the emergency stop is open", ErrDoor: "the door is open",
-	ErrContactor: "the contactor does not say that it is open", ErrMachineRuns: "the machine works although its relay is open",
+	ErrContactor: "the contactor does not say that it is open", ErrMachineRuns: "the machine works although its " +
+		"relay is open",
 	ErrContactorOpening: "the contactor is still opening"}
 
 // Error implements error.
@@ -234,7 +235,8 @@ func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) e
 		return ErrNoGuard
 	}
 	if !bounded(finish) || !bounded(cool) {
-		return fmt.Errorf("a job cannot go on alone for %v, nor the extraction for %v: the most is %v", finish, cool, MaxFinish)
+		return fmt.Errorf("a job cannot go on alone for %v, nor the extraction for %v: the most is "+
+			"%v", finish, cool, MaxFinish)
 	}
 	s.turn.Lock()
 	defer s.turn.Unlock()

@@ -433,7 +433,9 @@ func TestEventsThatNobodyReadsHoldNothingUp(t *testing.T) {
 		for range 4 {
 			got = append(got, <-events)
 		}
-		if want := []Event{{EStop, true, ""}, {Dropped, false, "e-stop"}, {EStop, false, ""}, {Busy, true, ""}}; !slices.Equal(
+		if want := []Event{
+			{EStop, true, ""}, {Dropped, false, "e-stop"}, {EStop, false, ""}, {Busy, true, ""},
+		}; !slices.Equal(
 			got,
 			want,
 		) {

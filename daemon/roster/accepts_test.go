@@ -18,13 +18,20 @@ language: fr
 timezone: Europe/Paris
 issuers:
   lab: { name: Lab, keys: ["LAB"] }
-  example: { name: Example Corp, id: "https://example.com/issuers/876543", keys: ["z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi"] }
+  example: {
+	name: Example Corp,
+	id: "https://example.com/issuers/876543",
+	keys: ["z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi"],
+}
 badges:
   user:
     name: { fr: Usager }
     issuer: lab
     achievement: "https://lab.example/user"
-    accepts: [{ issuer: example, achievement: "https://example.com/achievements/21st-century-skills/teamwork", with: induction }]
+    accepts:
+      - issuer: example
+        achievement: "https://example.com/achievements/21st-century-skills/teamwork"
+        with: induction
   induction: { name: { fr: Accueil }, issuer: lab, achievement: "https://lab.example/induction" }
   maintainer:
     name: { fr: Mainteneur }
@@ -81,7 +88,10 @@ func TestABadgeOfAnotherIssuerCountsAsOursAtTheMachine(t *testing.T) {
 		}
 		return b
 	}
-	const own, another = "z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi", "z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"
+	const (
+		own     = "z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi"
+		another = "z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"
+	)
 	for name, c := range map[string]struct {
 		files   map[string][]byte
 		policy  *strings.Replacer
@@ -91,13 +101,31 @@ func TestABadgeOfAnotherIssuerCountsAsOursAtTheMachine(t *testing.T) {
 		code    policy.Code
 		warning string
 	}{
-		"without the induction": {files: map[string][]byte{"theirs.json": theirs}, holds: "user/example maintainer/example", code: policy.NoBadge,
+		"without the induction": {files: map[string][]byte{"theirs.json": theirs}, holds: "user/example " +
+			"maintainer/example", code: policy.NoBadge,
 			warning: "badges/theirs.json: counts as user only with induction, which m-1 does not have"},
-		"with it":                   {files: map[string][]byte{"theirs.json": theirs, "induction.json": issue("https://lab.example/induction")}, holds: "induction user/example maintainer/example", verdict: policy.Allow},
-		"under another key":         {files: map[string][]byte{"theirs.json": theirs}, policy: strings.NewReplacer(own, another), code: policy.NoBadge, warning: "does not verify"},
-		"of another member":         {files: map[string][]byte{"theirs.json": theirs}, member: "did:example:1", code: policy.NoBadge, warning: "is no member's"},
-		"no longer accepted":        {files: map[string][]byte{"theirs.json": theirs}, policy: strings.NewReplacer("/teamwork", "/other"), code: policy.NoBadge, warning: "is a badge that policy.yaml does not name"},
-		"by the lab with their URL": {files: map[string][]byte{"forged.json": issue("https://example.com/achievements/21st-century-skills/teamwork")}, code: policy.NoBadge, warning: "is a badge that policy.yaml does not name"},
+		"with it": {
+			files:   map[string][]byte{"theirs.json": theirs, "induction.json": issue("https://lab.example/induction")},
+			holds:   "induction user/example maintainer/example",
+			verdict: policy.Allow,
+		},
+		"under another key": {
+			files: map[string][]byte{"theirs.json": theirs}, policy: strings.NewReplacer(own, another),
+			code: policy.NoBadge, warning: "does not verify",
+		},
+		"of another member": {
+			files: map[string][]byte{"theirs.json": theirs}, member: "did:example:1", code: policy.NoBadge,
+			warning: "is no member's",
+		},
+		"no longer accepted": {
+			files: map[string][]byte{"theirs.json": theirs}, policy: strings.NewReplacer("/teamwork", "/other"),
+			code: policy.NoBadge, warning: "is a badge that policy.yaml does not name",
+		},
+		"by the lab with their URL": {
+			files:   map[string][]byte{"forged.json": issue("https://example.com/achievements/21st-century-skills/teamwork")},
+			code:    policy.NoBadge,
+			warning: "is a badge that policy.yaml does not name",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
@@ -130,7 +158,8 @@ func TestABadgeOfAnotherIssuerCountsAsOursAtTheMachine(t *testing.T) {
 				t.Errorf("%v %v, want %v %v", d.Verdict, d.Codes(), c.verdict, c.code)
 			}
 			if d.Verdict == policy.Allow &&
-				(len(d.Others) > 0 || len(d.Accepted) != 1 || d.Accepted[0].Issuer != "example" || d.Accepted[0].With != "induction") {
+				(len(d.Others) > 0 || len(d.Accepted) != 1 ||
+					d.Accepted[0].Issuer != "example" || d.Accepted[0].With != "induction") {
 				t.Errorf("rests on %+v, others %v", d.Accepted, d.Others)
 			}
 			if got := strings.Join(warnings, "\n"); (c.warning == "") != (got == "") || !strings.Contains(got, c.warning) {

@@ -85,12 +85,28 @@ func TestWhatABundleSaysWronglyOfAMemberDeniesThatMemberAlone(t *testing.T) {
 		blocked bool
 		found   bool
 	}{
-		"a last day that is none":     {func(m *wire.Member) { m.Until = "tomorrow" }, true, true},
-		"a last day of every year":    {func(m *wire.Member) { m.Until = "09-30" }, true, true},
-		"a card both in use and lost": {func(m *wire.Member) { m.CardStates = []wire.CardState{{Card: m.Cards[0], State: "lost"}} }, false, false},
-		"a state of a later version":  {func(m *wire.Member) { m.CardStates = []wire.CardState{{Card: m.Cards[0], State: "stolen"}} }, false, false},
-		"an active card as a refused": {func(m *wire.Member) { m.CardStates = []wire.CardState{{Card: m.Cards[0], State: "active"}} }, false, false},
-		"a state that is not written": {func(m *wire.Member) { m.CardStates = []wire.CardState{{Card: m.Cards[0]}} }, false, false},
+		"a last day that is none":  {func(m *wire.Member) { m.Until = "tomorrow" }, true, true},
+		"a last day of every year": {func(m *wire.Member) { m.Until = "09-30" }, true, true},
+		"a card both in use and lost": {
+			func(m *wire.Member) { m.CardStates = []wire.CardState{{Card: m.Cards[0], State: "lost"}} },
+			false,
+			false,
+		},
+		"a state of a later version": {
+			func(m *wire.Member) { m.CardStates = []wire.CardState{{Card: m.Cards[0], State: "stolen"}} },
+			false,
+			false,
+		},
+		"an active card as a refused": {
+			func(m *wire.Member) { m.CardStates = []wire.CardState{{Card: m.Cards[0], State: "active"}} },
+			false,
+			false,
+		},
+		"a state that is not written": {
+			func(m *wire.Member) { m.CardStates = []wire.CardState{{Card: m.Cards[0]}} },
+			false,
+			false,
+		},
 		"another's card is lost, twice": {func(m *wire.Member) {
 			m.CardStates = []wire.CardState{{Card: "x", State: "lost"}, {Card: "x", State: "lost"}}
 		}, false, true},

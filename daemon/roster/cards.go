@@ -150,8 +150,8 @@ func (r *Roster) findRefused(uid rfid.UID, short bool) (RefusedCard, bool) {
 //
 //   - its bytes reversed are a member's card;
 //   - it ends in a part that members.yaml names as printed on a member's card (dec:, wiegand26:, wiegand34:);
-//   - it is a short form of a member's card, and this machine's reader may give short numbers (Options.ShortNumbers). At other machines a
-//     whole number is never taken for the short form of another.
+//   - it is a short form of a member's card, and this machine's reader may give short numbers
+//     (Options.ShortNumbers). At other machines a whole number is never taken for the short form of another.
 func (r *Roster) Lookup(uid rfid.UID) (Person, bool) { return r.find(uid, r.cards.short) }
 
 // LookupPart finds who a card belongs to by a number that may be a part of it, as somebody reads it from the card.

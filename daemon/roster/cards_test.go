@@ -157,8 +157,14 @@ func TestARefusedCardIsFoundByItsForms(t *testing.T) {
 		{`{ number: "0801161DD6", state: lost }`, ``, "161DD6", true, "Léa", ""},
 		{`{ number: "0801161DD6", state: lost }`, ``, "161DD6", false, "", ""},
 		{`{ number: "dec:0018226646", state: lost }`, ``, "0801161DD6", false, "Léa", ""},
-		{`{ number: "dec:0018226646", state: lost }, { number: "wiegand26:022,07638", state: lost }`, ``, "0801161DD6", false, "Léa", ""},
-		{`{ number: "dec:0018226646", state: lost }, { number: "wiegand26:022,07638", state: lost }`, `"D61D160108"`, "0801161DD6", false, "Léa", ""},
+		{`{ number: "dec:0018226646", state: lost }, {
+			number: "wiegand26:022,07638",
+			state: lost,
+		}`, ``, "0801161DD6", false, "Léa", ""},
+		{`{ number: "dec:0018226646", state: lost }, {
+			number: "wiegand26:022,07638",
+			state: lost,
+		}`, `"D61D160108"`, "0801161DD6", false, "Léa", ""},
 		{`{ number: "0801161DD6", state: lost }`, `"01161DD6"`, "01161DD6", true, "", "Zoé"},
 		{`{ number: "0801161DD6", state: lost }`, `"0901161DD6"`, "161DD6", true, "", ""},
 		{`"0801161DD6", { number: "0901161DD6", state: lost }`, ``, "161DD6", true, "Léa", ""},

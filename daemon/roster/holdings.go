@@ -16,8 +16,19 @@ func (l *loader) verify(credential []byte) verdict {
 		return verdict{}
 	}
 	b := v.Badge
-	return verdict{Valid: true, ID: b.ID, UID: b.UID, Issuer: b.IssuerID, Achievement: b.AchievementID, From: b.ValidFrom, Until: b.ValidUntil,
-		Subject: b.Subject, Identifiers: b.Identifiers, Status: b.Status, Hosted: v.Assurance == openbadge.Hosted}
+	return verdict{
+		Valid:       true,
+		ID:          b.ID,
+		UID:         b.UID,
+		Issuer:      b.IssuerID,
+		Achievement: b.AchievementID,
+		From:        b.ValidFrom,
+		Until:       b.ValidUntil,
+		Subject:     b.Subject,
+		Identifiers: b.Identifiers,
+		Status:      b.Status,
+		Hosted:      v.Assurance == openbadge.Hosted,
+	}
 }
 
 // holdings adds the badges of a member that count for them: verified under the keys of their own issuer, of a badge

@@ -84,7 +84,8 @@ func (m *memory) takeJSON(path string) {
 		Verdicts map[string]verdict `json:"verdicts"`
 	}
 	data, err := os.ReadFile(path)
-	if err != nil || json.Unmarshal(data, &old) != nil || old.Trust != hex.EncodeToString(m.trust[:]) || old.Version != memoryVersion {
+	if err != nil || json.Unmarshal(data, &old) != nil || old.Trust != hex.EncodeToString(m.trust[:]) ||
+		old.Version != memoryVersion {
 		return
 	}
 	for sha, v := range old.Verdicts {

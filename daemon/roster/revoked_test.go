@@ -19,14 +19,18 @@ func TestPlaceOfARevokedBadgeHasOneHashForEver(t *testing.T) {
 		Purpose: "revocation",
 		Index:   7,
 	}
-	if got, want := placeOf(v, e), wire.Hash([]byte(`["did:x:lab","urn:x:1","u-1","BitstringStatusListEntry","https://lab.example/1","revocation",7]`)); got != want {
+	place := `["did:x:lab","urn:x:1","u-1","BitstringStatusListEntry","https://lab.example/1","revocation",7]`
+	if got, want := placeOf(v, e), wire.Hash([]byte(place)); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	seen := map[string]bool{placeOf(v, e): true}
 	for name, change := range map[string]func(*verdict, *openbadge.StatusEntry){
-		"issuer": func(v *verdict, _ *openbadge.StatusEntry) { v.Issuer = "x" }, "id": func(v *verdict, _ *openbadge.StatusEntry) { v.ID = "x" },
-		"uid": func(v *verdict, _ *openbadge.StatusEntry) { v.UID = "x" }, "list": func(_ *verdict, e *openbadge.StatusEntry) { e.List = "x" },
-		"index": func(_ *verdict, e *openbadge.StatusEntry) { e.Index = 8 }, "purpose": func(_ *verdict, e *openbadge.StatusEntry) { e.Purpose = "x" },
+		"issuer":  func(v *verdict, _ *openbadge.StatusEntry) { v.Issuer = "x" },
+		"id":      func(v *verdict, _ *openbadge.StatusEntry) { v.ID = "x" },
+		"uid":     func(v *verdict, _ *openbadge.StatusEntry) { v.UID = "x" },
+		"list":    func(_ *verdict, e *openbadge.StatusEntry) { e.List = "x" },
+		"index":   func(_ *verdict, e *openbadge.StatusEntry) { e.Index = 8 },
+		"purpose": func(_ *verdict, e *openbadge.StatusEntry) { e.Purpose = "x" },
 	} {
 		v2, e2 := v, e
 		if change(&v2, &e2); seen[placeOf(v2, e2)] {
@@ -51,7 +55,11 @@ func TestRevokedBadgesOutliveTheDaemon(t *testing.T) {
 	if err := r.save(path); err != nil || !readRevoked(path).has(v, e) || !readRevoked(path).has(v, other) {
 		t.Error("the first is forgotten with the second", err)
 	}
-	for name, text := range map[string]string{"cut": `{"format":1,"revo`, "of another format": `{"format":2,"revoked":[]}`, "empty": ""} {
+	for name, text := range map[string]string{
+		"cut":               `{"format":1,"revo`,
+		"of another format": `{"format":2,"revoked":[]}`,
+		"empty":             "",
+	} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

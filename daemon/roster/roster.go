@@ -113,7 +113,11 @@ func Card(key []byte, uid rfid.UID) string {
 
 // Unknown is what an unknown card can be enrolled by: its code, and its entry in a bundle.
 func (r *Roster) Unknown(uid rfid.UID) wire.EnrolCard {
-	return wire.EnrolCard{Code: wire.EnrolCode(r.cards.key, uid.Bytes()), Card: Card(r.cards.key, uid), Key: wire.MarkOf(r.cards.key)}
+	return wire.EnrolCard{
+		Code: wire.EnrolCode(r.cards.key, uid.Bytes()),
+		Card: Card(r.cards.key, uid),
+		Key:  wire.MarkOf(r.cards.key),
+	}
 }
 
 // Load makes a roster of the bundle m in s. A bundle whose policy cannot be read is an error; a credential that does
@@ -316,7 +320,11 @@ func (l *loader) status() error {
 // take keeps a status list as it stood when the bundle was issued: how old that may be is the policy's status-grace.
 // One that cannot be believed is out of reach.
 func (l *loader) take(url string, body []byte) {
-	if list, err := openbadge.ReadStatusList(body, openbadge.Options{Trust: l.trust.issuers, At: l.m.Issued, Documents: l.trust.documents}); err == nil {
+	if list, err := openbadge.ReadStatusList(body, openbadge.Options{
+		Trust:     l.trust.issuers,
+		At:        l.m.Issued,
+		Documents: l.trust.documents,
+	}); err == nil {
 		l.trust.lists[url] = list
 	}
 }
@@ -404,7 +412,13 @@ func (l *loader) add(m wire.Member, badges []int) error {
 		return fmt.Errorf("the member %q stands twice, or has no id", m.ID)
 	}
 	at := int32(len(l.r.members.people))
-	p := person{id: id, blocked: m.Blocked, name: m.Name, language: l.r.Policy.Language, first: int32(len(l.r.members.holdings))}
+	p := person{
+		id:       id,
+		blocked:  m.Blocked,
+		name:     m.Name,
+		language: l.r.Policy.Language,
+		first:    int32(len(l.r.members.holdings)),
+	}
 	l.holdings(m, badges, at)
 	p.last = int32(len(l.r.members.holdings))
 	var err error

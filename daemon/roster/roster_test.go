@@ -110,7 +110,10 @@ const (
 
 func TestCardsBecomeMembersWithTheBadgesTheyWereIssued(t *testing.T) {
 	r := newBench(t).load()
-	for card, want := range map[string]string{lea: "laser-user vinyl-first-steps", malik: "laser-user", camille: "fdm-user!", zoe: "", ines: "laser-maintainer"} {
+	for card, want := range map[string]string{
+		lea: "laser-user vinyl-first-steps", malik: "laser-user", camille: "fdm-user!", zoe: "",
+		ines: "laser-maintainer",
+	} {
 		if got := held(lookup(t, r, card)); got != want {
 			t.Errorf("%s holds %q, want %q", card, got, want)
 		}

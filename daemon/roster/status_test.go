@@ -77,9 +77,15 @@ func TestBadgeStandsAsItsStatusListsSay(t *testing.T) {
 		},
 	}}
 	for url, body := range map[string][]byte{
-		"good": us.list(t, monday.AddDate(0, 0, 1)), "ended": us.list(t, monday.AddDate(0, 0, -1)), "theirs": others.list(t, monday.AddDate(0, 0, 1)),
-		"plain": []byte(`{"id":"plain","revokedCredential":[{"id":"urn:x:gone"}]}`), "named": named.list(t, monday.AddDate(0, 0, 1)), "old": []byte(`{"@context":"https://w3id.org/openbadges/v2","type":"RevocationList","id":"old","revokedAssertions":[{"uid":"u-7"}]}`),
-		"strange": newIssuer(t).list(t, monday.AddDate(0, 0, 1)), "page": []byte("<html>"),
+		"good":    us.list(t, monday.AddDate(0, 0, 1)),
+		"ended":   us.list(t, monday.AddDate(0, 0, -1)),
+		"theirs":  others.list(t, monday.AddDate(0, 0, 1)),
+		"named":   named.list(t, monday.AddDate(0, 0, 1)),
+		"strange": newIssuer(t).list(t, monday.AddDate(0, 0, 1)),
+		"page":    []byte("<html>"),
+		"plain":   []byte(`{"id":"plain","revokedCredential":[{"id":"urn:x:gone"}]}`),
+		"old": []byte(`{"@context":"https://w3id.org/openbadges/v2","type":"RevocationList","id":"old",` +
+			`"revokedAssertions":[{"uid":"u-7"}]}`),
 	} {
 		l.take(url, body)
 	}
@@ -92,24 +98,76 @@ func TestBadgeStandsAsItsStatusListsSay(t *testing.T) {
 		on   []openbadge.StatusEntry
 		want policy.Standing
 	}{
-		"clean":                           {"urn:x:1", []openbadge.StatusEntry{at("good", "revocation", 6)}, policy.Verified},
-		"clean on two lists":              {"urn:x:1", []openbadge.StatusEntry{plain, at("good", "suspension", 6)}, policy.Verified},
-		"revoked":                         {"urn:x:1", []openbadge.StatusEntry{at("good", "revocation", 7)}, policy.Revoked},
-		"suspended":                       {"urn:x:1", []openbadge.StatusEntry{at("good", "suspension", 7)}, policy.Revoked},
-		"revoked on the second":           {"urn:x:1", []openbadge.StatusEntry{plain, at("good", "revocation", 7)}, policy.Revoked},
-		"revoked, the first out of reach": {"urn:x:1", []openbadge.StatusEntry{at("nowhere", "revocation", 7), at("good", "revocation", 7)}, policy.Revoked},
-		"revoked by its id":               {"urn:x:gone", []openbadge.StatusEntry{plain}, policy.Revoked},
-		"beyond the list":                 {"urn:x:1", []openbadge.StatusEntry{at("good", "revocation", 131072)}, policy.Unverified},
-		"one out of reach":                {"urn:x:1", []openbadge.StatusEntry{plain, at("nowhere", "revocation", 6)}, policy.Unverified},
-		"on a list that has ended":        {"urn:x:1", []openbadge.StatusEntry{at("ended", "revocation", 6)}, policy.Unverified},
-		"on another issuer's list":        {"urn:x:1", []openbadge.StatusEntry{at("theirs", "revocation", 6)}, policy.Unverified},
-		"on a list of one who is named":   {"urn:x:1", []openbadge.StatusEntry{at("named", "revocation", 6)}, policy.Verified},
-		"revoked by one who is named":     {"urn:x:1", []openbadge.StatusEntry{at("named", "revocation", 7)}, policy.Revoked},
-		"revoked by its uid":              {"urn:x:1", []openbadge.StatusEntry{{Type: openbadge.RevocationList2Type, List: "old"}}, policy.Revoked},
-		"on a stranger's list":            {"urn:x:1", []openbadge.StatusEntry{at("strange", "revocation", 6)}, policy.Unverified},
-		"on a page":                       {"urn:x:1", []openbadge.StatusEntry{at("page", "revocation", 6)}, policy.Unverified},
-		"on a list of the other kind":     {"urn:x:1", []openbadge.StatusEntry{at("plain", "revocation", 6)}, policy.Unverified},
-		"of a kind that nobody knows":     {"urn:x:1", []openbadge.StatusEntry{{Type: "StatusList2021Entry", List: "good"}}, policy.Unverified},
+		"clean": {"urn:x:1", []openbadge.StatusEntry{at("good", "revocation", 6)}, policy.Verified},
+		"clean on two lists": {
+			"urn:x:1",
+			[]openbadge.StatusEntry{plain, at("good", "suspension", 6)},
+			policy.Verified,
+		},
+		"revoked":   {"urn:x:1", []openbadge.StatusEntry{at("good", "revocation", 7)}, policy.Revoked},
+		"suspended": {"urn:x:1", []openbadge.StatusEntry{at("good", "suspension", 7)}, policy.Revoked},
+		"revoked on the second": {
+			"urn:x:1",
+			[]openbadge.StatusEntry{plain, at("good", "revocation", 7)},
+			policy.Revoked,
+		},
+		"revoked, the first out of reach": {
+			"urn:x:1",
+			[]openbadge.StatusEntry{at("nowhere", "revocation", 7), at("good", "revocation", 7)},
+			policy.Revoked,
+		},
+		"revoked by its id": {"urn:x:gone", []openbadge.StatusEntry{plain}, policy.Revoked},
+		"beyond the list": {
+			"urn:x:1",
+			[]openbadge.StatusEntry{at("good", "revocation", 131072)},
+			policy.Unverified,
+		},
+		"one out of reach": {
+			"urn:x:1",
+			[]openbadge.StatusEntry{plain, at("nowhere", "revocation", 6)},
+			policy.Unverified,
+		},
+		"on a list that has ended": {
+			"urn:x:1",
+			[]openbadge.StatusEntry{at("ended", "revocation", 6)},
+			policy.Unverified,
+		},
+		"on another issuer's list": {
+			"urn:x:1",
+			[]openbadge.StatusEntry{at("theirs", "revocation", 6)},
+			policy.Unverified,
+		},
+		"on a list of one who is named": {
+			"urn:x:1",
+			[]openbadge.StatusEntry{at("named", "revocation", 6)},
+			policy.Verified,
+		},
+		"revoked by one who is named": {"urn:x:1", []openbadge.StatusEntry{at("named", "revocation", 7)}, policy.Revoked},
+		"revoked by its uid": {
+			"urn:x:1",
+			[]openbadge.StatusEntry{{Type: openbadge.RevocationList2Type, List: "old"}},
+			policy.Revoked,
+		},
+		"on a stranger's list": {
+			"urn:x:1",
+			[]openbadge.StatusEntry{at("strange", "revocation", 6)},
+			policy.Unverified,
+		},
+		"on a page": {
+			"urn:x:1",
+			[]openbadge.StatusEntry{at("page", "revocation", 6)},
+			policy.Unverified,
+		},
+		"on a list of the other kind": {
+			"urn:x:1",
+			[]openbadge.StatusEntry{at("plain", "revocation", 6)},
+			policy.Unverified,
+		},
+		"of a kind that nobody knows": {
+			"urn:x:1",
+			[]openbadge.StatusEntry{{Type: "StatusList2021Entry", List: "good"}},
+			policy.Unverified,
+		},
 	} {
 		got, checked := l.standing(verdict{Valid: true, ID: c.id, UID: "u-7", Issuer: us.did, Status: c.on})
 		if got != c.want || checked.Equal(monday) != (got != policy.Unverified) {

@@ -18,7 +18,8 @@ import (
 // the order of their credentials' hashes, and each is decoded only when a member lists its credential.
 //
 //	magic, trust (32 bytes), rules (string), names (count, strings),
-//	count (uint32), count × (SHA-256 of the credential (32 bytes), end of its verdict (uint32)), verdicts, CRC-32C of all before
+//	count (uint32), count × (SHA-256 of the credential (32 bytes), end of its verdict (uint32)),
+//	verdicts, CRC-32C of all before
 //
 // Fixed numbers are big endian, others are varints (encoding/binary). A string is its length and its bytes. What many
 // verdicts repeat (issuers, achievements, status lists) is a place among the names.
@@ -355,7 +356,13 @@ func (d *decoder) verdict() (v verdict) {
 		v.Status = make([]openbadge.StatusEntry, n)
 	}
 	for i := range v.Status {
-		v.Status[i] = openbadge.StatusEntry{Type: d.name(), List: d.name(), Purpose: d.name(), Index: d.signed(), Size: d.signed()}
+		v.Status[i] = openbadge.StatusEntry{
+			Type:    d.name(),
+			List:    d.name(),
+			Purpose: d.name(),
+			Index:   d.signed(),
+			Size:    d.signed(),
+		}
 	}
 	if d.failed {
 		return verdict{}

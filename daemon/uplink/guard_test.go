@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"slices"
 	"testing"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
@@ -40,38 +41,15 @@ func surviveLibrary(t testing.TB, raw []byte) (passed []packets.ControlPacket) {
 }
 
 func TestGuardPassesWhatABrokerMaySend(t *testing.T) {
-	good := []byte{
-		0x20,
-		2,
-		0,
-		0,
-		0x90,
-		5,
-		0,
-		1,
-		1,
-		1,
-		1,
-		0x32,
-		6,
-		0,
-		1,
-		'a',
-		0,
-		1,
-		'x',
-		0x31,
-		3,
-		0,
-		1,
-		'a',
-		0x40,
-		2,
-		0,
-		1,
-		0xd0,
-		0,
-	}
+	suback := append([]byte{0x90, byte(2 + subscriptions), 0, 1}, bytes.Repeat([]byte{1}, subscriptions)...)
+	good := slices.Concat(
+		[]byte{0x20, 2, 0, 0}, // CONNACK
+		suback,
+		[]byte{0x32, 6, 0, 1, 'a', 0, 1, 'x'}, // PUBLISH, QoS 1
+		[]byte{0x31, 3, 0, 1, 'a'},            // PUBLISH, QoS 0, retained, empty
+		[]byte{0x40, 2, 0, 1},                 // PUBACK
+		[]byte{0xd0, 0},                       // PINGRESP
+	)
 	if got := surviveLibrary(t, good); len(got) != 6 {
 		t.Errorf("%d packets have passed, want 6: %v", len(got), got)
 	}

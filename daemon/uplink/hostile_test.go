@@ -237,7 +237,7 @@ func wrong() map[string][]byte {
 		"zeros":                          make([]byte, 64),
 		"a length without end":           {0x30, 0x80, 0x80, 0x80, 0x80, 0x80},
 		"a huge message":                 long,
-		"a SUBACK of too many":           {0x90, 7, 0, 1, 0, 0, 0, 0, 0},
+		"a SUBACK of too many":           append([]byte{0x90, byte(3 + subscriptions), 0, 1}, make([]byte, subscriptions+1)...),
 		"a SUBACK of none":               {0x90, 2, 0, 1},
 		"a topic longer than its packet": {0x30, 4, 0xff, 0xff, 'a', 'b'},
 		"a PUBLISH without topic":        {0x30, 2, 0, 0},

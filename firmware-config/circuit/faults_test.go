@@ -265,8 +265,9 @@ const preface = `# Single faults
 
 What each circuit of the wiring page does when one of its parts is broken: open (a broken wire or joint) or shorted.
 Calculated from the drawings at the ends of all tolerances; not measured on a board.
-"feedback" below is a machine that has this input. **Without it nobody is told**: a relay or a contactor that is stuck is
-seen when somebody finds that the machine does not stop. "K1 starts no machine" holds with the start circuit of wiring.svg.
+"feedback" below is a machine that has this input. **Without it nobody is told**: a relay or a contactor that is
+stuck is seen when somebody finds that the machine does not stop. "K1 starts no machine" holds with the start circuit of
+wiring.svg.
 ` + "`UPDATE=1 go test ./firmware-config/circuit -run Faults -v`" + ` writes this file.
 `
 

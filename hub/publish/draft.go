@@ -120,8 +120,17 @@ func (s *Service) check(ctx context.Context, text string) (c checked) {
 	}
 	for _, b := range analysis.Breaches(p, now) {
 		i := slices.IndexFunc(p.Never, func(v policy.Invariant) bool { return v.Name == b.Invariant.Name })
-		wrong.at(policy.Text{FR: "changer la règle qui le permet, ou cet interdit", EN: "change the grant that allows it, or this rule"}.In(l),
-			breachInWords(b, l), "never", i)
+		wrong.at(
+			policy.Text{
+				FR: "changer la règle qui le permet, ou cet interdit",
+				EN: "change the grant that allows it, or this rule",
+			}.In(
+				l,
+			),
+			breachInWords(b, l),
+			"never",
+			i,
+		)
 	}
 	warnings, err := analysis.Warnings(p, now)
 	for _, w := range warnings {
@@ -234,5 +243,15 @@ func breachInWords(b analysis.Breach, l policy.Language) string {
 	if b.Grant < 0 {
 		grant = fmt.Sprintf("machines.%s: mode: warn", b.Machine)
 	}
-	return quoted(b.Invariant.Name, l) + fmt.Sprintf(say("sur %s, %s : %s, %s (%s)", "at %s, %s: %s, %s (%s)"), b.Machine, holds, role, b.When, grant)
+	return quoted(
+		b.Invariant.Name,
+		l,
+	) + fmt.Sprintf(
+		say("sur %s, %s : %s, %s (%s)", "at %s, %s: %s, %s (%s)"),
+		b.Machine,
+		holds,
+		role,
+		b.When,
+		grant,
+	)
 }

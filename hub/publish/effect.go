@@ -19,7 +19,11 @@ const (
 )
 
 // effect compares two policies. same says that neither anybody's rights nor any setting differ.
-func (s *Service) effect(ctx context.Context, a actor.Actor, before, after *policy.Policy) (out Effect, same bool, err error) {
+func (s *Service) effect(
+	ctx context.Context,
+	a actor.Actor,
+	before, after *policy.Policy,
+) (out Effect, same bool, err error) {
 	out = Effect{Gains: []Change{}, Loses: []Change{}, Lines: []string{}}
 	l, now := s.language(ctx, after), s.o.Now()
 	changes, err := analysis.Compare(before, after, now)
@@ -111,7 +115,10 @@ func whyInWords(c analysis.MemberChange, l policy.Language) string {
 	if out == "" {
 		when = when[len(", "):]
 	}
-	return out + when + fmt.Sprintf(policy.Text{FR: " (%d des 168 heures de la semaine)", EN: " (%d of the week’s 168 hours)"}.In(l), c.Hours)
+	return out + when + fmt.Sprintf(
+		policy.Text{FR: " (%d des 168 heures de la semaine)", EN: " (%d of the week’s 168 hours)"}.In(l),
+		c.Hours,
+	)
 }
 
 // longSetting is how long the values of a setting may be to be shown, in bytes; longer ones are keys.

@@ -61,8 +61,10 @@ type standing struct {
 // Attention reports whether somebody has to look at the machine.
 func (s standing) Attention() bool {
 	st := s.Standing
-	return len(st.Tags) > 0 || len(st.Faults) > 0 || st.Phase == "fault" || !s.Revoked.IsZero() || !s.Enrolled.IsZero() && !st.Online ||
-		st.Refused != "" || st.RefuseOf != "" ||
+	return len(st.Tags) > 0 || len(st.Faults) > 0 || st.Phase == "fault" || !s.Revoked.IsZero() || !s.Enrolled.IsZero() &&
+		!st.Online ||
+		st.Refused != "" ||
+		st.RefuseOf != "" ||
 		st.Clock == "untrusted"
 }
 

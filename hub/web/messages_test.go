@@ -152,7 +152,8 @@ func keysUsed(t *testing.T) map[string]string {
 
 // words that templates may hold outside of messages: names of formats, and commands to type.
 var literals = regexp.MustCompile(
-	`CSV|Excel|members\.yaml|portillon policy sign policy\.yaml --key policy\.key --number|-o site\.policy|portillon-hub backup portillon-backup\.tar`,
+	`CSV|Excel|members\.yaml|portillon policy sign policy\.yaml --key policy\.key --number|-o site\.policy|` +
+		`portillon-hub backup portillon-backup\.tar`,
 )
 
 // No template holds a sentence of its own, in text or in an attribute that people read or hear.

@@ -23,14 +23,14 @@ const (
 )
 
 // Generated makes n mutants of the package under test. explained holds the reason for each of them, by its id, that no
-// test catches. Without -mutants it only checks that the generator still makes those in explained.
+// test catches. Without -mutants it does nothing, so that an edit of the package is not held up by the list.
 //
 // With -every, only the short form of the tests decides first, and all of the tests run for what it lets by: a sample
 // for every commit. With -every 1, each mutant runs every test that reaches it.
 func Generated(t *testing.T, n int, explained map[string]string) {
 	t.Helper()
-	if testing.Short() && !*try {
-		t.Skip("type-checks the package")
+	if !*try {
+		return
 	}
 	s, err := load(packageDir(t))
 	if err != nil {
@@ -42,9 +42,6 @@ func Generated(t *testing.T, n int, explained map[string]string) {
 			t.Errorf("explained names a mutant that is not made any more: %s", id)
 		}
 	}
-	if !*try || t.Failed() {
-		return
-	}
 	picked, err := s.choose(all, seed, n)
 	if err != nil || len(picked) < n {
 		t.Fatalf("%d of %d mutants compile: %v", len(picked), n, err)
@@ -55,7 +52,7 @@ func Generated(t *testing.T, n int, explained map[string]string) {
 			mutants = append(mutants, m)
 		}
 	}
-	c := campaign{source: s, short: *every > 1, patience: time.Minute, log: t.Logf}
+	c := campaign{source: s, short: *every > 1, patience: time.Minute, log: t.Logf, keep: *keep}
 	results, err := c.run(t.Context(), t.TempDir(), mutants)
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +80,6 @@ func judge(t *testing.T, results []result, explained map[string]string) {
 		if r.by == hangs {
 			hung++
 		}
-		record(t, r)
 	}
 	t.Logf("%d of %d mutants are caught, %d of them by a timeout", caught, len(results), hung)
 	if *every <= 1 && caught*100 < least*len(results) {
@@ -92,13 +88,14 @@ func judge(t *testing.T, results []result, explained map[string]string) {
 }
 
 // record appends the result to the file of -mutants-log.
-func record(t *testing.T, r result) {
-	if *keep == "" {
+func (c *campaign) record(r result) {
+	if c.keep == "" {
 		return
 	}
-	f, err := os.OpenFile(*keep, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	f, err := os.OpenFile(c.keep, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
-		t.Fatal(err)
+		c.log("%v", err)
+		return
 	}
 	defer f.Close()
 	fmt.Fprintf(f, "%v\t%d\t%s\t%s\n", r.caught, r.tests, r.by, r.id)
@@ -121,6 +118,7 @@ type campaign struct {
 	short    bool
 	patience time.Duration // what a run of tests may take beyond ten times its duration without a mutant
 	log      func(format string, args ...any)
+	keep     string         // a file for the results; "" is none
 	tests    []reachingTest // in the order of their duration
 }
 
@@ -128,6 +126,7 @@ type campaign struct {
 type reachingTest struct {
 	name    string
 	took    time.Duration
+	cpu     time.Duration
 	mutants map[int]bool
 }
 
@@ -151,6 +150,7 @@ func (c *campaign) run(ctx context.Context, tmp string, mutants []mutant) ([]res
 	parallel(len(mutants), func(i int) {
 		results[i] = c.attempt(ctx, b, i+1)
 		results[i].mutant = mutants[i]
+		c.record(results[i])
 		if i%20 == 19 {
 			c.log("%d mutants tried after %v", i+1, time.Since(start).Round(time.Second))
 		}
@@ -188,7 +188,7 @@ func (c *campaign) reach(ctx context.Context, b *binary, tmp, name string) reach
 	if err != nil {
 		c.log("%v", err)
 	}
-	r := reachingTest{name: name, took: o.took, mutants: map[int]bool{}}
+	r := reachingTest{name: name, took: o.took, cpu: o.cpu, mutants: map[int]bool{}}
 	for line := range strings.Lines(string(text)) {
 		if i, err := strconv.Atoi(strings.TrimSpace(line)); err == nil {
 			r.mutants[i] = true
@@ -197,51 +197,58 @@ func (c *campaign) reach(ctx context.Context, b *binary, tmp, name string) reach
 	return r
 }
 
-// attempt runs the tests that reach a mutant, the fast ones first.
-func (c *campaign) attempt(ctx context.Context, b *binary, number int) result {
-	var r result
-	var batches [][]string
-	var allowed []time.Duration // what the tests of each batch took without a mutant
+// batch is a group of tests that run in one process, and what they took without a mutant.
+type batch struct {
+	names     []string
+	took, cpu time.Duration
+}
+
+// batches groups the tests that reach a mutant, the fast ones first. Each batch may take four times as long as the one
+// before it.
+func (c *campaign) batches(number int) (all []batch) {
 	limit := time.Second
 	for _, t := range c.tests {
 		if !t.mutants[number] {
 			continue
 		}
-		r.tests++
-		// Each batch may take four times as long as the one before it.
-		if last := len(batches) - 1; last < 0 || allowed[last]+t.took > limit && len(batches[last]) > 0 {
-			batches, allowed = append(batches, nil), append(allowed, 0)
+		if last := len(all) - 1; last < 0 || all[last].took+t.took > limit {
+			all = append(all, batch{})
 			limit *= 4
 		}
-		last := len(batches) - 1
-		batches[last], allowed[last] = append(batches[last], t.name), allowed[last]+t.took
+		b := &all[len(all)-1]
+		b.names, b.took, b.cpu = append(b.names, t.name), b.took+t.took, b.cpu+t.cpu
 	}
-	for i, names := range batches {
-		// On a busy machine a run may be slow; a mutant that hangs is slower.
-		o := b.run(ctx, process{tests: names, short: c.short, mutant: number, timeout: c.patience + 10*allowed[i]})
-		if r.note(o) {
-			return r
+	return all
+}
+
+// attempt runs the tests that reach a mutant.
+func (c *campaign) attempt(ctx context.Context, b *binary, number int) result {
+	var r result
+	for _, x := range c.batches(number) {
+		r.tests += len(x.names)
+		if r.by != "" {
+			continue
 		}
+		r.note(b.run(ctx, process{tests: x.names, short: c.short, mutant: number,
+			timeout: c.patience + 10*x.took, cpu: 2*time.Second + 5*x.cpu}))
 	}
-	if c.short {
+	if c.short && r.by == "" {
 		r.note(b.run(ctx, process{mutant: number, timeout: listTimeout}))
 	}
 	return r
 }
 
-// note takes the outcome of a test process into the result and reports whether it decides.
-func (r *result) note(o outcome) bool {
-	switch o.end {
-	case testsPassed:
-		return false
-	case timedOut:
+// note takes the outcome of a test process into the result.
+func (r *result) note(o outcome) {
+	switch {
+	case o.end == testsPassed:
+		return
+	case o.end == timedOut:
 		r.by = hangs
+	case o.test == "":
+		r.by = "a crash"
 	default:
 		r.by = o.test
-		if r.by == "" {
-			r.by = "a crash"
-		}
 	}
 	r.caught = true
-	return true
 }

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// workers is how many test processes run at once.
-	workers = 2
+	// workers is how many test processes run at once. Many tests mostly wait, for a broker or for a deadline.
+	workers = 4
 	// grace is how long a test process may take to end by itself after its timeout.
 	grace = 10 * time.Second
 	// memoryKB bounds the address space of a test process, since a mutant may allocate without end.
@@ -67,6 +67,9 @@ type process struct {
 	mutant  int    // the switch that is on; 0 is none
 	reached string // a file to which the numbers of reached mutants are appended
 	timeout time.Duration
+	// cpu bounds the processor time of each process of the tests; 0 is no bound. It ends a mutant that loops, and does
+	// so no earlier on a busy machine.
+	cpu time.Duration
 }
 
 // end says how a test process ended.
@@ -82,6 +85,7 @@ type outcome struct {
 	end    end
 	test   string // the first that failed, if the output names it
 	took   time.Duration
+	cpu    time.Duration // processor time, in user and kernel mode
 	output string
 }
 
@@ -93,7 +97,11 @@ func (b *binary) run(ctx context.Context, p process) outcome {
 		return outcome{end: testsPassed, output: err.Error()}
 	}
 	defer os.RemoveAll(tmp)
-	args := []string{"-c", "ulimit -v " + strconv.Itoa(memoryKB) + ` 2>/dev/null; exec "$@"`, "sh", b.path,
+	limits := "ulimit -v " + strconv.Itoa(memoryKB) + " 2>/dev/null; "
+	if p.cpu > 0 {
+		limits += "ulimit -t " + strconv.Itoa(int(p.cpu/time.Second)) + "; "
+	}
+	args := []string{"-c", limits + `exec "$@"`, "sh", b.path,
 		"-test.failfast", "-test.timeout", p.timeout.String()}
 	if p.short {
 		args = append(args, "-test.short")
@@ -115,13 +123,16 @@ func (b *binary) run(ctx context.Context, p process) outcome {
 	start := time.Now()
 	err = cmd.Run()
 	o := outcome{took: time.Since(start), output: out.String()}
+	if s := cmd.ProcessState; s != nil {
+		o.cpu = s.UserTime() + s.SystemTime()
+	}
 	if cmd.Process != nil {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what a failed test left behind; most leave nothing
 	}
 	switch {
 	case err == nil || errors.Is(err, exec.ErrWaitDelay):
 		o.end = testsPassed
-	case ctx.Err() != nil || strings.Contains(o.output, "panic: test timed out"):
+	case ctx.Err() != nil || p.cpu > 0 && o.cpu >= p.cpu || strings.Contains(o.output, "panic: test timed out"):
 		o.end = timedOut
 	default:
 		o.end = testsFailed

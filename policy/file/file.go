@@ -16,9 +16,9 @@ import (
 	"slices"
 	"strings"
 	"time"
-	_ "time/tzdata" // a minimal image may come without time zones, and hours cannot be judged without
 
 	"portillon/policy"
+	"portillon/timezone"
 	"portillon/yamlfile"
 )
 
@@ -178,7 +178,7 @@ func (r *reader) unhush() {
 
 func zone(_ *reader, n yamlfile.Node) *time.Location {
 	s := n.Str()
-	z, err := time.LoadLocation(s)
+	z, err := timezone.Load(s)
 	if n.IsScalar() && (err != nil || s == "" || s == "Local") {
 		n.Fault(`a name of the IANA list, as "Europe/Paris"`, "%.80q is not a time zone", s)
 	}

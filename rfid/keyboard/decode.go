@@ -34,6 +34,11 @@ func digitOf(code uint16) byte {
 	case code >= 79 && code <= 81:
 		return byte('1' + code - 79)
 	}
+	return letterOf(code)
+}
+
+// letterOf is the character of a key that is no digit; 0: no number holds it.
+func letterOf(code uint16) byte {
 	switch code {
 	case 30, 16: // KEY_A, KEY_Q
 		return 'A'
@@ -72,7 +77,15 @@ func events(b []byte, size int) []Event {
 	var out []Event
 	for ; len(b) >= size; b = b[size:] {
 		e := b[size-8 : size]
-		out = append(out, Event{binary.NativeEndian.Uint16(e), binary.NativeEndian.Uint16(e[2:]), int32(binary.NativeEndian.Uint32(e[4:])), at(b, size)})
+		out = append(
+			out,
+			Event{
+				binary.NativeEndian.Uint16(e),
+				binary.NativeEndian.Uint16(e[2:]),
+				int32(binary.NativeEndian.Uint32(e[4:])),
+				at(b, size),
+			},
+		)
 	}
 	return out
 }

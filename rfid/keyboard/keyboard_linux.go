@@ -58,10 +58,10 @@ func Open(path string, format Format) (*Reader, error) {
 // take asks for times that no clock's setting changes, and for the device alone.
 func take(fd int) error {
 	if err := unix.IoctlSetPointerInt(fd, eviocsclocki, unix.CLOCK_MONOTONIC); err != nil {
-		return fmt.Errorf("it is no input device: %w", err)
+		return fmt.Errorf("not an input device: %w", err)
 	}
 	if err := unix.IoctlSetInt(fd, eviocgrab, 1); err != nil {
-		return fmt.Errorf("it cannot be taken from the console, or another program has taken it: %w", err)
+		return fmt.Errorf("cannot take the device for this program alone, another program may hold it: %w", err)
 	}
 	return nil
 }

@@ -94,7 +94,8 @@ func (d *Decoder) press(e Event) (rfid.UID, bool) {
 		defer d.clear()
 		switch {
 		case d.strange:
-			d.say("a key is pressed that no number has: set the reader's keyboard layout to US English, and no text before the number")
+			d.say("a key is pressed that no number has: set the reader's keyboard layout to US English, " +
+				"and no text before the number")
 		case d.spoiled && len(d.line) >= maxLine:
 			d.say(fmt.Sprintf("line is longer than %d characters", maxLine))
 		case !d.spoiled:
@@ -147,7 +148,8 @@ func (d *Decoder) parse(line string) (rfid.UID, error) {
 	letters := strings.ContainsAny(line, "ABCDEF")
 	switch {
 	case pair && d.Format == Hex:
-		return rfid.UID{}, fmt.Errorf("two decimal numbers with a comma come where hexadecimal is configured: format: decimal in machine.yaml")
+		return rfid.UID{}, fmt.Errorf("two decimal numbers with a comma come where hexadecimal is configured: format: " +
+			"decimal in machine.yaml")
 	case pair:
 		format := "wiegand26:" // 3 and 5 digits
 		if len(facility) == 5 {
@@ -156,12 +158,13 @@ func (d *Decoder) parse(line string) (rfid.UID, error) {
 		c, err := rfid.ParseCard(format + line)
 		return c.Number, err
 	case d.Format == Hex && len(line)%2 != 0:
-		return rfid.UID{}, fmt.Errorf("odd number of digits (%d) where hexadecimal is configured: if the reader types decimal, format: decimal in "+
-			"machine.yaml", len(line))
+		return rfid.UID{}, fmt.Errorf("odd number of digits (%d) where hexadecimal is configured: if the reader types "+
+			"decimal, format: decimal in "+"machine.yaml", len(line))
 	case d.Format == Hex:
 		return rfid.ParseUID(line)
 	case letters:
-		return rfid.UID{}, fmt.Errorf("letters come where decimal is configured: the reader types hexadecimal, format: hex in machine.yaml")
+		return rfid.UID{}, fmt.Errorf("letters come where decimal is configured: the reader types hexadecimal, format: hex " +
+			"in machine.yaml")
 	}
 	n, err := strconv.ParseUint(line, 10, 64)
 	if err != nil {

@@ -77,9 +77,9 @@ const (
 
 // What a transfer or an exchange ends with, beside an error of the bus itself.
 var (
-	errNothing = errors.New("no card answered, or not as a card does")
+	errNothing = errors.New("no card answered, or its answer is invalid")
 	errRandom  = fmt.Errorf("%w: number is made up for one tap (ISO 14443-3, §6.5.4)", errNothing)
-	errStuck   = errors.New("the chip does not end what it was told to do")
+	errStuck   = errors.New("the chip did not finish a command in time")
 	errLate    = errors.New("the bus or this program was too slow")
 	errClosed  = errors.New("closed")
 )
@@ -173,13 +173,15 @@ func (b *bus) pause(believe bool) bool {
 // exchange sends a frame (§10.3.1.8), whose last byte has bits valid bits (0: eight), and gives the answer, which must
 // have want whole bytes. errNothing is the answer of an empty field, of noise and of cards that collide.
 func (b *bus) exchange(frame []byte, bits byte, want int) ([]byte, error) {
-	if err := b.writeAll(setting{regCommand, cmdIdle}, setting{regComIrq, irqClear}, setting{regFIFOLevel, flushFIFO}); err != nil {
+	if err := b.writeAll(setting{regCommand, cmdIdle}, setting{regComIrq, irqClear},
+		setting{regFIFOLevel, flushFIFO}); err != nil {
 		return nil, err
 	}
 	if err := b.write(regFIFOData, frame...); err != nil {
 		return nil, err
 	}
-	if err := b.writeAll(setting{regBitFraming, bits}, setting{regCommand, cmdTransceive}, setting{regBitFraming, startSend | bits}); err != nil {
+	if err := b.writeAll(setting{regBitFraming, bits}, setting{regCommand, cmdTransceive},
+		setting{regBitFraming, startSend | bits}); err != nil {
 		return nil, err
 	}
 	irq, err := b.until(regComIrq, commandTime, func(irq byte) bool { return irq&(irqRx|irqErr|irqTimer) != 0 })

@@ -62,7 +62,7 @@ func (o Options) check() (Options, error) {
 		return o, err
 	}
 	if o.Speed < physic.MegaHertz || o.Speed > 10*physic.MegaHertz {
-		return o, fmt.Errorf("speed %s: 1 to 10 MHz", o.Speed)
+		return o, fmt.Errorf("SPI speed is %s, want 1 to 10 MHz", o.Speed)
 	}
 	return o, nil
 }
@@ -70,7 +70,7 @@ func (o Options) check() (Options, error) {
 // CheckGain says which gains, in dB, Open takes; 0 is the chip's own.
 func CheckGain(gain int) error {
 	if _, ok := gains[gain]; !ok && gain != 0 {
-		return fmt.Errorf("gain %d dB: the chip knows 18, 23, 33, 38, 43 and 48", gain)
+		return fmt.Errorf("gain is %d dB, want 18, 23, 33, 38, 43 or 48", gain)
 	}
 	return nil
 }

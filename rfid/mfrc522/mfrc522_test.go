@@ -341,18 +341,20 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 		o     Options
 		want  string
 	}{
-		"all zero":         {func(c *mfrc522test.Chip) { c.Faults.Silent = true }, Options{}, "wiring"},
-		"all one":          {func(c *mfrc522test.Chip) { c.Faults.Silent, c.Faults.Rest = true, 0xFF }, Options{}, "wiring"},
-		"reset hangs":      {func(c *mfrc522test.Chip) { c.Faults.ResetHangs = true }, Options{}, "does not come out of its reset"},
+		"all zero": {func(c *mfrc522test.Chip) { c.Faults.Silent = true }, Options{}, "wiring"},
+		"all one":  {func(c *mfrc522test.Chip) { c.Faults.Silent, c.Faults.Rest = true, 0xFF }, Options{}, "wiring"},
+		"reset hangs": {func(c *mfrc522test.Chip) { c.Faults.ResetHangs = true }, Options{},
+			"does not come out of its reset"},
 		"self-test hangs":  {func(c *mfrc522test.Chip) { c.Faults.SelfTestHangs = true }, Options{}, "self-test"},
 		"imitation":        {imitation, Options{}, "imitation"},
 		"imitation, known": {imitation, Options{SkipSelfTest: true}, ""},
 		"slow bus":         {func(c *mfrc522test.Chip) { c.Faults.Slow = 300 * time.Millisecond }, Options{}, "too slow"},
 		"cut":              {func(c *mfrc522test.Chip) { c.Faults.Broken = errors.New("cut") }, Options{}, "cut"},
-		"deaf to writing":  {func(c *mfrc522test.Chip) { c.Faults.Wire = func(_, b []byte) { clear(b[2:]) } }, Options{SkipSelfTest: true}, "settings"},
-		"gain":             {nil, Options{Gain: 20}, "gain 20 dB"},
-		"too fast":         {nil, Options{Speed: 11 * physic.MegaHertz}, "1 to 10 MHz"},
-		"too slow":         {nil, Options{Speed: 999 * physic.KiloHertz}, "1 to 10 MHz"},
+		"deaf to writing": {func(c *mfrc522test.Chip) { c.Faults.Wire = func(_, b []byte) { clear(b[2:]) } },
+			Options{SkipSelfTest: true}, "settings"},
+		"gain":     {nil, Options{Gain: 20}, "gain is 20 dB"},
+		"too fast": {nil, Options{Speed: 11 * physic.MegaHertz}, "1 to 10 MHz"},
+		"too slow": {nil, Options{Speed: 999 * physic.KiloHertz}, "1 to 10 MHz"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

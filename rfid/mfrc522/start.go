@@ -76,7 +76,8 @@ func (d *Device) reset() error {
 		return err
 	}
 	if v[0] == 0x00 || v[0] == 0xFF {
-		return fmt.Errorf("the chip does not answer (its version reads %#02x): look at the wiring, the 3.3 V supply and the name of the SPI port", v[0])
+		return fmt.Errorf("the chip does not answer (its version reads %#02x): look at the wiring, the 3.3 V supply and the "+
+			"name of the SPI "+"port", v[0])
 	}
 	if stuck != nil {
 		return fmt.Errorf("the chip does not come out of its reset: %w", stuck)
@@ -147,11 +148,12 @@ func (d *Device) well() (err error) {
 
 func (d *Device) judge(got []byte) error {
 	if v := got[0]; v != d.version {
-		return fmt.Errorf("the chip has gone: its version was %#02x and reads %#02x", d.version, v)
+		return fmt.Errorf("the chip has gone: version was %#02x and reads %#02x", d.version, v)
 	}
 	for i, k := range d.kept {
 		if g := got[i+1]; (g^k.value)&k.mask != 0 {
-			return fmt.Errorf("the chip has lost its settings (register %#02x is %#02x, was set to %#02x): its supply broke down, or the wiring is bad", byte(k.reg), g, k.value)
+			return fmt.Errorf("the chip has lost its settings (register %#02x is %#02x, was set to %#02x): its supply broke "+
+				"down, or the wiring "+"is bad", byte(k.reg), g, k.value)
 		}
 	}
 	return nil
@@ -169,7 +171,8 @@ func (d *Device) selfTest() error {
 		return fmt.Errorf("self-test: %w", err)
 	}
 	if !bytes.Equal(got, want) {
-		return fmt.Errorf("self-test: version %#02x answers other bytes than its data sheet: the chip or its wiring is damaged, or it is an imitation", d.version)
+		return fmt.Errorf("self-test: version %#02x answers other bytes than its data sheet: the chip or its wiring is "+
+			"damaged, or it is an "+"imitation", d.version)
 	}
 	return nil
 }
@@ -186,10 +189,12 @@ func (d *Device) runSelfTest() ([]byte, error) {
 		return nil, err
 	}
 	// Mem ends by itself; should it not, the bytes will tell.
-	if _, err := b.until(regCommand, commandTime, func(c byte) bool { return c&0x0F == cmdIdle }); err != nil && !errors.Is(err, errStuck) {
+	if _, err := b.until(regCommand, commandTime, func(c byte) bool { return c&0x0F == cmdIdle }); err != nil &&
+		!errors.Is(err, errStuck) {
 		return nil, err
 	}
-	if err := b.writeAll(setting{regAutoTest, 0x09}, setting{regFIFOData, 0x00}, setting{regCommand, cmdCalcCRC}); err != nil {
+	if err := b.writeAll(setting{regAutoTest, 0x09}, setting{regFIFOData, 0x00},
+		setting{regCommand, cmdCalcCRC}); err != nil {
 		return nil, err
 	}
 	if _, err := b.until(regFIFOLevel, testTime, func(n byte) bool { return n == fifoSize }); err != nil {

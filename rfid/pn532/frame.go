@@ -35,7 +35,7 @@ var (
 // encode makes a normal frame of a command.
 func encode(command byte, args []byte) ([]byte, error) {
 	if len(args) > maxSent+1 {
-		return nil, fmt.Errorf("a command of %d bytes is too long: at most %d", len(args), maxSent+1)
+		return nil, fmt.Errorf("command has %d bytes, want at most %d", len(args), maxSent+1)
 	}
 	n := byte(len(args) + 2)
 	sum := byte(toChip) + command
@@ -52,7 +52,7 @@ type packet struct {
 	body []byte // of data: the answer's code and what follows, without TFI
 }
 
-var errBad = errors.New("a frame is damaged")
+var errBad = errors.New("corrupt frame")
 
 // next takes the first packet out of what was read, and returns what is left. What is no packet before it is thrown
 // away. none: more is needed, and rest is what may be its beginning. A damaged frame is an error, and left out of rest.
@@ -73,7 +73,7 @@ func next(in []byte) (p packet, rest []byte, err error) {
 	case head[0] == 0xFF && head[1] == 0xFF:
 		return extended(in[at:], head[2:])
 	case head[0]+head[1] != 0:
-		return packet{}, head, fmt.Errorf("%w: its length does not match", errBad)
+		return packet{}, head, fmt.Errorf("%w: length does not match", errBad)
 	}
 	return body(in[at:], head[2:], int(head[0]))
 }
@@ -84,7 +84,7 @@ func extended(whole, head []byte) (packet, []byte, error) {
 	}
 	n := int(head[0])<<8 | int(head[1])
 	if head[0]+head[1]+head[2] != 0 || n > maxData {
-		return packet{}, head, fmt.Errorf("%w: its length does not match", errBad)
+		return packet{}, head, fmt.Errorf("%w: length does not match", errBad)
 	}
 	return body(whole, head[3:], n)
 }
@@ -101,11 +101,11 @@ func body(whole, b []byte, n int) (packet, []byte, error) {
 	content, rest := b[:n], b[n+1:]
 	switch {
 	case sum != 0:
-		return packet{}, b, fmt.Errorf("%w: its checksum does not match", errBad)
+		return packet{}, b, fmt.Errorf("%w: checksum does not match", errBad)
 	case n == 1 && content[0] == 0x7F:
 		return packet{kind: fault}, rest, nil
 	case n < 2 || content[0] != fromChip:
-		return packet{}, rest, fmt.Errorf("%w: it is not the chip's", errBad)
+		return packet{}, rest, fmt.Errorf("%w: not a frame from the chip", errBad)
 	}
 	return packet{data, bytes.Clone(content[1:])}, rest, nil
 }

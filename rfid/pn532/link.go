@@ -45,13 +45,14 @@ type hsu struct{ port }
 // wake: a sleeping chip wakes at the first 55 and needs some bytes' time (§7.2.11: 2 ms at most); the zeros are no
 // frame.
 func (h hsu) wake() error {
-	return h.send([]byte{0x55, 0x55, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
+	return h.send([]byte{0x55, 0x55, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+		0, 0})
 }
 
 func (h hsu) send(frame []byte) error {
 	n, err := h.Write(frame)
 	if err == nil && n < len(frame) {
-		err = errors.New("the line took a part of it")
+		err = errors.New("the serial line accepted only a part of the frame")
 	}
 	return err
 }
@@ -160,7 +161,8 @@ func wait(ctx context.Context, d time.Duration) {
 
 // OpenSerial starts the chip on a serial port, as in /dev/ttyAMA0.
 func OpenSerial(name string) (*Device, error) {
-	p, err := serial.Open(name, &serial.Mode{BaudRate: 115200, DataBits: 8, Parity: serial.NoParity, StopBits: serial.OneStopBit})
+	p, err := serial.Open(name, &serial.Mode{BaudRate: 115200, DataBits: 8, Parity: serial.NoParity,
+		StopBits: serial.OneStopBit})
 	if err != nil {
 		return nil, fmt.Errorf("reader %s: %w", name, err)
 	}

@@ -212,9 +212,20 @@ func parseTarget(b []byte) target {
 }
 
 // cardErrors are InDataExchange's (§7.1, table 15).
-var cardErrors = map[byte]string{0x01: "the card does not answer", 0x02: "a CRC does not match", 0x03: "a parity does not match", 0x05: "a frame is damaged",
-	0x06: "two cards answer at once", 0x0A: "the field is not on", 0x0B: "the card breaks its protocol", 0x0D: "the chip is too hot", 0x27: "the command does not fit the card",
-	0x29: "the card was released", 0x2B: "the card has left", 0x2C: "another card is there"}
+var cardErrors = map[byte]string{
+	0x01: "the card does not answer",
+	0x02: "a CRC does not match",
+	0x03: "a parity does not match",
+	0x05: "corrupt frame",
+	0x06: "two cards answer at once",
+	0x0A: "the field is not on",
+	0x0B: "the card breaks its protocol",
+	0x0D: "the chip is too hot",
+	0x27: "the command does not fit the card",
+	0x29: "the card was released",
+	0x2B: "the card has left",
+	0x2C: "another card is there",
+}
 
 // Exchange implements rfid.Channel.
 func (d *Device) Exchange(ctx context.Context, command []byte) ([]byte, error) {
@@ -226,9 +237,9 @@ func (d *Device) Exchange(ctx context.Context, command []byte) ([]byte, error) {
 	case !d.card.found:
 		return nil, errors.New("no card was found")
 	case !d.card.speaks:
-		return nil, errors.New("this card has a number and nothing to say")
+		return nil, errors.New("card does not support ISO 14443-4")
 	case len(command) == 0 || len(command) > maxSent:
-		return nil, fmt.Errorf("a command of %d bytes: 1 to %d", len(command), maxSent)
+		return nil, fmt.Errorf("command has %d bytes, want 1 to %d", len(command), maxSent)
 	}
 	ctx, cancel := context.WithTimeout(ctx, rfid.MaxPoll)
 	defer cancel()
@@ -248,7 +259,7 @@ func (d *Device) Exchange(ctx context.Context, command []byte) ([]byte, error) {
 			return answer, nil
 		}
 		if len(answer) > maxAnswer || len(b) == 1 {
-			return nil, errors.New("the card does not come to an end")
+			return nil, errors.New("the card's answer is too long")
 		}
 	}
 }
@@ -257,7 +268,7 @@ func said(e byte) error {
 	if s := cardErrors[e]; s != "" {
 		return errors.New(s)
 	}
-	return fmt.Errorf("the card could not be spoken to (the chip's error %02X)", e)
+	return fmt.Errorf("communication with the card failed (chip error %02X)", e)
 }
 
 // Close implements rfid.Poller.

@@ -83,5 +83,5 @@ func Open(port string) (*Device, error) {
 	case rfid.SPI:
 		return OpenSPI(file)
 	}
-	return nil, fmt.Errorf("reader %s: serial:FILE, i2c:FILE or spi:FILE", port)
+	return nil, fmt.Errorf("reader %q has no bus, want serial:FILE, i2c:FILE or spi:FILE", port)
 }

@@ -126,7 +126,8 @@ var _ rfid.Reader = (*Reader)(nil)
 // Open opens the serial port, as in /dev/ttyAMA0 or /dev/serial/by-id/…, for itself alone. What came before is thrown
 // away.
 func Open(port string) (*Reader, error) {
-	p, err := serial.Open(port, &serial.Mode{BaudRate: 9600, DataBits: 8, Parity: serial.NoParity, StopBits: serial.OneStopBit})
+	p, err := serial.Open(port, &serial.Mode{BaudRate: 9600, DataBits: 8, Parity: serial.NoParity,
+		StopBits: serial.OneStopBit})
 	if err != nil {
 		return nil, fmt.Errorf("reader %s: %w", port, err)
 	}
@@ -201,7 +202,7 @@ func (r *Reader) fill(ctx context.Context) error {
 // fresh says whether what waits on the line may still be acted on.
 func (r *Reader) fresh(now time.Time) error {
 	if late := now.Sub(r.last); late > deaf {
-		return fmt.Errorf("nobody read it for %v: what it said since is too old to act on", late.Round(time.Second))
+		return fmt.Errorf("reader data is stale (%v)", late.Round(time.Second))
 	}
 	return nil
 }

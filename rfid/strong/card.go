@@ -99,7 +99,7 @@ func (c *card) native(ctx context.Context, ins byte, data ...byte) ([]byte, stat
 	return c.send(ctx, append(command, 0))
 }
 
-var errBlank = errors.New("no application of this site is on it")
+var errBlank = errors.New("card has no application of this site")
 
 // meet selects the application, and so finds out what the card is. DESFire is asked first: one that also holds an NFC
 // Forum tag has an application of the NTAG's name. A DESFire without ours is errBlank.
@@ -155,7 +155,7 @@ func (c *card) authenticate(ctx context.Context, no byte, key block) (session, e
 }
 
 // errUnknownCommand is a card that knows no AuthenticateEV2First.
-var errUnknownCommand = fmt.Errorf("it knows no AuthenticateEV2First: %w", ErrNotStrong)
+var errUnknownCommand = fmt.Errorf("card does not support AuthenticateEV2First: %w", ErrNotStrong)
 
 // random is RndA.
 func (c *card) random() (block, error) {

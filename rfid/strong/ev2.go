@@ -56,7 +56,7 @@ func part1(a []byte, s status) error {
 	case s != swMore && s != swOK:
 		return s.err("authenticate")
 	case s == swMore && len(a) == aes.BlockSize+1: // LRP's AuthMode stands before RndB, §9.2.5
-		return fmt.Errorf("authenticate: %w: it is in LRP mode", ErrNotStrong)
+		return fmt.Errorf("authenticate: %w: card is in LRP mode", ErrNotStrong)
 	case s != swMore || len(a) != aes.BlockSize:
 		return fmt.Errorf("authenticate: %d bytes, status %04X: %w", len(a), uint16(s), ErrAnswer)
 	}

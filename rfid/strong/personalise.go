@@ -60,7 +60,7 @@ func (c *card) create(ctx context.Context) error {
 	case err != nil:
 		return err
 	case s == swAuth || s == swPermission:
-		return fmt.Errorf("create the application: %w: it wants the card's master key", ErrForbidden)
+		return fmt.Errorf("create the application: %w: card requires its master key", ErrForbidden)
 	case s != swOK:
 		return s.err("create the application")
 	}

@@ -17,7 +17,8 @@
 //
 // Each card has its own keys, made from the site's by AN10922 §2.2 (AES-128): CMAC(site's key, 01 ‖ M), where M is
 //
-//	number (7 bytes, as ISO 14443-3 gives it) ‖ application ‖ number of the key (1 byte: 00 to 04) ‖ "portillon" (9 bytes ASCII)
+//	number (7 bytes, as ISO 14443-3 gives it) ‖ application ‖ number of the key (1 byte: 00 to 04) ‖
+//	"portillon" (9 bytes ASCII)
 //
 // and application is D2760000850101 (NTAG 424 DNA: its DF name) or 504F52 (DESFire: the application's id as it is sent,
 // least significant byte first). Whoever opens one card has that card's keys and no other's. Whoever has the site's key
@@ -51,12 +52,14 @@ import (
 // Why a card has proven nothing. Errors of this package wrap one of them.
 var (
 	ErrNoKey     = errors.New("there is no site key to prove cards with")
-	ErrNotStrong = errors.New("this card cannot prove what it is: it is no NTAG 424 DNA and no DESFire with its own number")
-	ErrWrongKey  = errors.New("the card does not hold this site's key")
-	ErrCloned    = errors.New("the card's own number is not the number that it shows")
-	ErrAnswer    = errors.New("the card's answer is not one that its key makes: replayed, damaged or made up")
-	ErrLeft      = errors.New("the card left before it had answered")
-	ErrLocked    = errors.New("the card answers slowly after too many wrong keys: leave it on the reader until it takes one again")
+	ErrNotStrong = errors.New("this card cannot prove what it is: it is no NTAG 424 DNA and no DESFire with its own " +
+		"number")
+	ErrWrongKey = errors.New("the card does not hold this site's key")
+	ErrCloned   = errors.New("the card's own number is not the number that it shows")
+	ErrAnswer   = errors.New("the card's answer is not one that its key makes: replayed, damaged or made up")
+	ErrLeft     = errors.New("the card left before it had answered")
+	ErrLocked   = errors.New("the card answers slowly after too many wrong keys: leave it on the reader until it takes " +
+		"one again")
 	ErrForbidden = errors.New("the card's owner does not let this be changed")
 )
 
@@ -94,7 +97,9 @@ const uidLen = 7
 func number(uid rfid.UID) ([]byte, error) {
 	b := uid.Bytes()
 	if len(b) != uidLen {
-		return nil, errors.Join(ErrNotStrong, errors.New("these cards have a number of 7 bytes; one of 4 that begins with 08 is made up anew each time (random ID)"))
+		return nil, errors.Join(ErrNotStrong,
+			errors.New("these cards have a number of 7 bytes; one of 4 that begins with 08 is made up anew each time (random "+
+				"ID)"))
 	}
 	return b, nil
 }

@@ -250,7 +250,8 @@ func TestDowngradeOpensNothing(t *testing.T) {
 func TestStatusSaysWhy(t *testing.T) {
 	for s, why := range map[status]error{
 		swAuth: ErrWrongKey, swNoSuchKey: ErrWrongKey, swNoApp: ErrWrongKey, swIntegrity: ErrWrongKey, swDelay: ErrLocked,
-		swIllegal: ErrNotStrong, swNoINS: ErrNotStrong, swPermission: ErrForbidden, 0x91BE: ErrAnswer, 0x9000: ErrAnswer, 0: ErrAnswer,
+		swIllegal: ErrNotStrong, swNoINS: ErrNotStrong, swPermission: ErrForbidden, 0x91BE: ErrAnswer, 0x9000: ErrAnswer,
+		0: ErrAnswer,
 	} {
 		if err := s.err("x"); !errors.Is(err, why) {
 			t.Errorf("%04X: %v, want %v", uint16(s), err, why)
@@ -282,7 +283,9 @@ func TestSignedNonsenseIsRefused(t *testing.T) {
 	good := pad(number7[:])
 	for what, plain := range map[string][]byte{
 		"no padding": make([]byte, 16), "a byte after the padding": append(append([]byte{}, good[:15]...), 1),
-		"a number of 4": pad(number7[:4]), "a number of 10": pad(make([]byte, 10)), "another mark than 80": append(append([]byte{}, number7[:]...), 0x55, 0, 0, 0, 0, 0, 0, 0, 0), "two blocks": append(make([]byte, 16), good...), "nothing": {},
+		"a number of 4": pad(number7[:4]), "a number of 10": pad(make([]byte, 10)),
+		"another mark than 80": append(append([]byte{}, number7[:]...), 0x55, 0, 0, 0, 0, 0, 0, 0, 0),
+		"two blocks":           append(make([]byte, 16), good...), "nothing": {},
 	} {
 		n.c = signed(sealed(plain))
 		if _, err := n.cardUID(t.Context()); !errors.Is(err, ErrAnswer) {

@@ -55,7 +55,7 @@ func chip(pin string) string {
 func argument(pins string) (rfid.Values, error) {
 	d0, d1, both := strings.Cut(pins, ",")
 	if !both {
-		return nil, errors.New("wiegand: names two lines: wiegand:gpio:pinctrl-/23,gpio:pinctrl-/24")
+		return nil, errors.New("wiegand: a reader needs two lines: wiegand:gpio:pinctrl-/23,gpio:pinctrl-/24")
 	}
 	return rfid.Values{"d0": d0, "d1": d1}, nil
 }

@@ -159,14 +159,15 @@ func CheckBits(bits int) error {
 	case 0, 26, 34, 37:
 		return nil
 	case 32:
-		return errors.New("wiegand: frames of 32 bits have no parity, so a lost or added bit would be another card: set the reader to 34 bits")
+		return errors.New("wiegand: frames of 32 bits have no parity, so a lost or added bit would be another card: " +
+			"set the reader to 34 bits")
 	}
 	return fmt.Errorf("wiegand: frames of %d bits are not known, want 26, 34 or 37", bits)
 }
 
 var (
-	errDeaf  = errors.New("wiegand: nobody looked for too long: what waits is old")
-	errWires = errors.New("wiegand: frames come with wrong parities only: are D0 and D1 exchanged?")
+	errDeaf  = errors.New("wiegand: reader data is stale")
+	errWires = errors.New("wiegand: every frame fails its parity check: are D0 and D1 exchanged?")
 )
 
 // Read implements rfid.Reader. A card that is held up to the reader is read again and again by some, once by most: it

@@ -105,8 +105,11 @@ func TestSpoiltFramesAreThrownAway(t *testing.T) {
 			}
 			return e
 		},
-		"two frames in one": func(e []rfid.Edge) []rfid.Edge { return append(e, edges(good, e[25].At+2*time.Millisecond)...) },
-		"one bit more":      func(e []rfid.Edge) []rfid.Edge { return append(e, rfid.Edge{At: e[25].At + time.Millisecond}) },
+		"two frames in one": func(e []rfid.Edge) []rfid.Edge {
+			return append(e,
+				edges(good, e[25].At+2*time.Millisecond)...)
+		},
+		"one bit more": func(e []rfid.Edge) []rfid.Edge { return append(e, rfid.Edge{At: e[25].At + time.Millisecond}) },
 	} {
 		if got := decode(0, spoil(append([]rfid.Edge(nil), whole...))); len(got) > 0 {
 			t.Errorf("%s: %q", name, got)

@@ -28,12 +28,21 @@ func main() {
 	}
 	m := http.NewServeMux()
 	c := &clerk{}
-	p := panel.New(panel.Config{Machine: "laser", Name: policy.Text{FR: "Découpe laser", EN: "Laser cutter"}, URL: "http://" + l.Addr().String(), Actions: c, Photos: &panel.Album{Dir: os.TempDir()}})
+	p := panel.New(panel.Config{
+		Machine: "laser",
+		Name:    policy.Text{FR: "Découpe laser", EN: "Laser cutter"},
+		URL:     "http://" + l.Addr().String(),
+		Actions: c,
+		Photos:  &panel.Album{Dir: os.TempDir()},
+	})
 	p.Show(panel.Ready())
 	p.SetHubOnline(true)
 	var watched atomic.Int32
 	m.Handle("/", p.Handler())
-	m.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) { watched.Add(1); p.Handler().ServeHTTP(w, r) })
+	m.HandleFunc(
+		"GET /events",
+		func(w http.ResponseWriter, r *http.Request) { watched.Add(1); p.Handler().ServeHTTP(w, r) },
+	)
 	m.HandleFunc("GET /watched", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, watched.Load()) })
 	m.HandleFunc("GET /names", func(w http.ResponseWriter, r *http.Request) {
 		var names []string
@@ -54,9 +63,15 @@ func main() {
 		http.Error(w, "no such state", http.StatusNotFound)
 	})
 	m.HandleFunc("POST /refuse", func(w http.ResponseWriter, r *http.Request) { c.no = panel.NotSaved })
-	m.HandleFunc("POST /accept", func(w http.ResponseWriter, r *http.Request) { c.no, c.wrote, c.waits = nil, 0, policy.Text{} })
+	m.HandleFunc(
+		"POST /accept",
+		func(w http.ResponseWriter, r *http.Request) { c.no, c.wrote, c.waits = nil, 0, policy.Text{} },
+	)
 	m.HandleFunc("POST /wait", func(w http.ResponseWriter, r *http.Request) { c.no, c.waits = nil, panel.FormWaits() })
-	m.HandleFunc("GET /elsewhere", func(w http.ResponseWriter, r *http.Request) { json.NewEncoder(w).Encode(policy.Text(panel.ScanCode)) })
+	m.HandleFunc(
+		"GET /elsewhere",
+		func(w http.ResponseWriter, r *http.Request) { json.NewEncoder(w).Encode(policy.Text(panel.ScanCode)) },
+	)
 	m.HandleFunc("GET /screens", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, len(p.Screens())) })
 	m.HandleFunc("GET /wrote", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, c.wrote) })
 	fmt.Printf("gallery http://%s/\n", l.Addr())
@@ -74,7 +89,14 @@ func (c *clerk) Do(context.Context, panel.Touch) error { return c.no }
 
 // Form implements panel.Actions.
 func (c *clerk) Form(_ context.Context, a panel.FormRequest) (panel.Form, error) {
-	f := panel.Form{Token: "0123456789abcdef0123456789abcdef", Do: a.Do, Item: a.Item, Title: panel.ReportQuestion("Léa"), Stop: "dangerous", Ends: time.Now().Add(10 * time.Minute)}
+	f := panel.Form{
+		Token: "0123456789abcdef0123456789abcdef",
+		Do:    a.Do,
+		Item:  a.Item,
+		Title: panel.ReportQuestion("Léa"),
+		Stop:  "dangerous",
+		Ends:  time.Now().Add(10 * time.Minute),
+	}
 	for _, p := range []string{"noise", "poor-result", "broken", "dangerous"} {
 		f.Items = append(f.Items, panel.Choice{ID: p, Label: panel.ProblemName(p)})
 	}

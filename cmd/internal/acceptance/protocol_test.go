@@ -84,7 +84,8 @@ func TestResultLineNamesTheNumberOfSkippedSteps(t *testing.T) {
 	failed.Results[0].Verdict = Failed
 	none := sample()
 	none.Results = none.Results[:1]
-	for want, p := range map[string]Protocol{"passed, 1 skipped": sample(), "passed": none, "not passed, 1 skipped": failed} {
+	for want, p := range map[string]Protocol{"passed, 1 skipped": sample(), "passed": none,
+		"not passed, 1 skipped": failed} {
 		if !strings.Contains(p.Text(), "\nresult: "+want+"\n") {
 			t.Errorf("no result %q in\n%s", want, p.Text())
 		}

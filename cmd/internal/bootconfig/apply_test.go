@@ -208,15 +208,16 @@ func TestContradictionsAreNamed(t *testing.T) {
 
 func TestSerialConsolesAreTakenOutOfTheOneLine(t *testing.T) {
 	for was, want := range map[string]string{
-		"console=serial0,115200 console=tty1 root=x\n":             "console=tty1 root=x\n",
-		"console=tty1 root=x console=serial0,115200":               "console=tty1 root=x",
-		"console=tty1 console=serial0,115200 root=x  quiet\n":      "console=tty1 root=x  quiet\n",
-		"console=ttyAMA0,115200 console=ttyS0 root=x\n":            "root=x\n",
-		"console=ttyAMA10,115200 console=tty1\n":                   "console=ttyAMA10,115200 console=tty1\n",
-		"console=tty1 root=x\n":                                    "console=tty1 root=x\n",
-		"console=tty1 root=x\n\n":                                  "console=tty1 root=x\n\n",
-		"console=serial0,115200 console=tty1\r\n":                  "console=tty1\r\n",
-		"fconsole=serial0,115200 foo=console=serial0,115200 a=b\n": "fconsole=serial0,115200 foo=console=serial0,115200 a=b\n",
+		"console=serial0,115200 console=tty1 root=x\n":        "console=tty1 root=x\n",
+		"console=tty1 root=x console=serial0,115200":          "console=tty1 root=x",
+		"console=tty1 console=serial0,115200 root=x  quiet\n": "console=tty1 root=x  quiet\n",
+		"console=ttyAMA0,115200 console=ttyS0 root=x\n":       "root=x\n",
+		"console=ttyAMA10,115200 console=tty1\n":              "console=ttyAMA10,115200 console=tty1\n",
+		"console=tty1 root=x\n":                               "console=tty1 root=x\n",
+		"console=tty1 root=x\n\n":                             "console=tty1 root=x\n\n",
+		"console=serial0,115200 console=tty1\r\n":             "console=tty1\r\n",
+		"fconsole=serial0,115200 foo=console=serial0,115200 a=b\n": "fconsole=serial0,115200 foo=console=serial0,115200 " +
+			"a=b\n",
 		"": "",
 	} {
 		if r := applied(t, stock, was, laser(), pi4); r.Cmdline != want {

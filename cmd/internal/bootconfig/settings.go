@@ -81,16 +81,20 @@ func (f filters) next(filter string, b Board) filters {
 			f.board = maybe
 		}
 	default: // EDID=…, gpio4=1, HDMI:0, tryboot, partition=…, and filters of a later firmware
-		kind := strings.TrimRight(strings.SplitN(key, ":", 2)[0], "0123456789")
-		other := map[string]truth{kind: maybe}
-		for k, v := range f.other {
-			if k != kind {
-				other[k] = v
-			}
-		}
-		f.other = other
+		f.other = f.otherAnd(strings.TrimRight(strings.SplitN(key, ":", 2)[0], "0123456789"))
 	}
 	return f
+}
+
+// otherAnd is a copy of f.other with one more kind of filter of which this program cannot say whether it matches.
+func (f filters) otherAnd(kind string) map[string]truth {
+	other := map[string]truth{kind: maybe}
+	for k, v := range f.other {
+		if k != kind {
+			other[k] = v
+		}
+	}
+	return other
 }
 
 // modelFilters are those of conditional.adoc.

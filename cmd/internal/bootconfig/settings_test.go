@@ -13,7 +13,8 @@ func TestConditionalFiltersMatchAsTheFirmwareHasThem(t *testing.T) {
 		config, yes, maybe string // the models, of those below, on which x=1 stands and may stand
 	}{
 		{"x=1",
-			"Zero W, Zero 2 W, 3 Model B, 3 Model B Plus, 4 Model B, 400, Compute Module 4, 5 Model B, 500, Compute Module 5", ""},
+			"Zero W, Zero 2 W, 3 Model B, 3 Model B Plus, 4 Model B, 400, Compute Module 4, 5 Model B, 500, Compute Module 5",
+			""},
 		{"[pi0]\nx=1", "Zero W, Zero 2 W", ""},
 		{"[pi0w]\nx=1", "Zero W, Zero 2 W", ""},
 		{"[pi02]\nx=1", "Zero 2 W", ""},
@@ -38,7 +39,8 @@ func TestConditionalFiltersMatchAsTheFirmwareHasThem(t *testing.T) {
 		{"[EDID=VSC-TD2220]\n[pi02]\nx=1", "", "Zero 2 W"},
 		{"[pi02]\n[gpio4=1]\nx=1", "", "Zero 2 W"},
 		{"[gpio4=1]\n[all]\nx=1",
-			"Zero W, Zero 2 W, 3 Model B, 3 Model B Plus, 4 Model B, 400, Compute Module 4, 5 Model B, 500, Compute Module 5", ""},
+			"Zero W, Zero 2 W, 3 Model B, 3 Model B Plus, 4 Model B, 400, Compute Module 4, 5 Model B, 500, Compute Module 5",
+			""},
 		{"[board-type=0x12]\nx=1", "Zero 2 W", ""},
 		{"[board-type=0x14]\nx=1", "Compute Module 4", ""},
 		{"[board-type=0x18]\nx=1", "", "Compute Module 5"}, // or its Lite, where the revision is not known

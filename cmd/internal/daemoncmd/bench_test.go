@@ -63,9 +63,8 @@ func loaded(b testing.TB, members int) *roster.Roster {
 	}
 	key, v := signer(b, "hub")
 	card := bytes.Repeat([]byte{7}, 32)
-	built, err := s.Build(
-		site.Order{Version: 1, Issued: time.Now(), Expires: time.Now().AddDate(1, 0, 0), Signer: key, CardKey: card},
-	)
+	built, err := s.Build(site.Order{Version: 1, Issued: time.Now(), Expires: time.Now().AddDate(1, 0, 0), Signer: key,
+		CardKey: card})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -88,10 +87,8 @@ func loaded(b testing.TB, members int) *roster.Roster {
 func BenchmarkTap(b *testing.B) {
 	dir := b.TempDir()
 	key, _ := signer(b, "laser")
-	j, err := journal.Open(
-		filepath.Join(dir, "journal.db"),
-		journal.Options{Site: "big", Machine: "laser", Signer: key, Trusted: func() bool { return true }},
-	)
+	j, err := journal.Open(filepath.Join(dir, "journal.db"), journal.Options{Site: "big", Machine: "laser", Signer: key,
+		Trusted: func() bool { return true }})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -147,7 +144,8 @@ func bareDatabase(b *testing.B, path string) *sql.Stmt {
 	}
 	b.Cleanup(func() { db.Close() })
 	db.SetMaxOpenConns(1)
-	for _, q := range []string{"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "CREATE TABLE r (seq INTEGER PRIMARY KEY, kind INTEGER, body BLOB)"} {
+	for _, q := range []string{"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL",
+		"CREATE TABLE r (seq INTEGER PRIMARY KEY, kind INTEGER, body BLOB)"} {
 		if _, err := db.Exec(q); err != nil {
 			b.Fatal(err)
 		}

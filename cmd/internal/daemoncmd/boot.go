@@ -18,11 +18,13 @@ func (c Config) Boot() []BootLine {
 		out = append(out, BootLine{Model: model, Text: fmt.Sprintf(format, a...), Why: why})
 	}
 	for _, w := range c.Wires() {
-		if way := map[string]string{"out": "op,dl,pd", "out-high": "op,dh,pu", "pull-up": "ip,pu", "pull-down": "ip,pd"}[w.Use]; way != "" {
+		if way := map[string]string{"out": "op,dl,pd", "out-high": "op,dh,pu", "pull-up": "ip,pu",
+			"pull-down": "ip,pd"}[w.Use]; way != "" {
 			add("all", w.Key, "gpio=%d=%s", w.Line, way)
 		}
 	}
-	add("all", "a program that ends lets its lines go, however it ends: the resistor opens the relay", "dtparam=strict_gpiod")
+	add("all", "a program that ends lets its lines go, however it ends: the resistor opens the relay",
+		"dtparam=strict_gpiod")
 	add("all", "a kernel that hangs is reset, and the relay opens", "dtparam=watchdog=on")
 	why := "the reader, " + c.Reader.Kind
 	switch c.Reader.wiring().Bus {

@@ -105,7 +105,8 @@ func TestConfigTxtIsReadAsTheFirmwareReadsIt(t *testing.T) {
 			"gpio=17=op,dl,pd dtparam=strict_gpiod dtparam=watchdog=on enable_uart=1 dtparam=uart0=on"},
 		"after another's filter": {"[pi5]\n" +
 			strings.TrimPrefix(strings.SplitN(whole, "[pi0]", 2)[0][strings.Index(whole, "gpio=17"):],
-				"[all]"), "Raspberry Pi 3 Model B", "gpio=17=op,dl,pd dtparam=strict_gpiod dtparam=watchdog=on enable_uart=1 dtoverlay=disable-bt"},
+				"[all]"), "Raspberry Pi 3 Model B",
+			"gpio=17=op,dl,pd dtparam=strict_gpiod dtparam=watchdog=on enable_uart=1 dtoverlay=disable-bt"},
 		"taken back": {whole + "gpio=17=op,dh\nenable_uart=0\n", "Raspberry Pi 4 Model B",
 			"gpio=17=op,dl,pd enable_uart=1"},
 		"commented out": {strings.ReplaceAll(whole, "gpio=17", "#gpio=17"), "Raspberry Pi 4 Model B",

@@ -26,8 +26,7 @@ const reopenEvery = 5 * time.Second
 func (d *Daemon) openBroken(why error) (err error) {
 	d.broken, d.brokenStamp = fmt.Errorf("%w; %s", why, d.c.cureJournal()), d.stamp()
 	d.log.Error("the journal cannot be opened: the machine stays off", "err", d.broken)
-	d.panel = panel.New(panel.Config{Machine: policy.MachineID(d.c.Machine), Name: policy.Text{FR: d.c.Machine, EN: d.c.Machine},
-		Now: d.clock.now, Framed: d.c.Panel.Framed, URL: d.c.Panel.URL, Screens: d.c.Panel.Screens, Actions: nobody{}, Photos: d.album()})
+	d.panel = d.newPanel(nobody{})
 	d.panel.Show(panel.JournalUnusable())
 	if d.web, err = d.c.Panel.listen(); err != nil {
 		return err
@@ -56,7 +55,9 @@ func (nobody) Write(context.Context, string, panel.Entry) (policy.Text, error) {
 func (d *Daemon) answer(_ context.Context, r control.Request) control.Reply {
 	if r.Do == "status" {
 		return control.Reply{OK: true, Status: &control.Status{Site: d.c.Site, Machine: d.c.Machine, Phase: "fault",
-			Faults: []string{"journal"}, NoReader: d.c.Reader.Kind == noReader, Alone: d.c.MQTT.Broker == "", JournalDamage: d.broken.Error()}}
+			Faults: []string{
+				"journal",
+			}, NoReader: d.c.Reader.Kind == noReader, Alone: d.c.MQTT.Broker == "", JournalDamage: d.broken.Error()}}
 	}
 	return control.Reply{Error: d.broken.Error(), Hint: d.c.cureJournal()}
 }
@@ -96,7 +97,7 @@ func (d *Daemon) canOpen(ctx context.Context) bool {
 	if len(errs) > 0 {
 		return false
 	}
-	j, err := openExamined(ctx, d.c.journalFile(), d.journalOptions(k.signer))
+	j, err := openExamined(ctx, d.c.journalFile(), d.local.options(k.signer))
 	if err == nil {
 		return j.Close() == nil
 	}

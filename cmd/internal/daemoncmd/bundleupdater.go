@@ -22,9 +22,9 @@ import (
 	"portillon/wire"
 )
 
-// bundleUpdater keeps the bundle that the machine works from: it takes a better one from the bundle file or from a manifest
-// that came over MQTT, and refuses all others with their reason. What is in force stays in force until the next is
-// whole.
+// bundleUpdater keeps the bundle that the machine works from: it takes a better one from the bundle file or from a
+// manifest that came over MQTT, and refuses all others with their reason. What is in force stays in force until the
+// next is whole.
 type bundleUpdater struct {
 	store     wire.Store
 	conf      BundleConfig
@@ -95,8 +95,8 @@ func (k *bundleUpdater) first() (*roster.Roster, error) {
 	return r, errors.Join(err, why)
 }
 
-// loadStored loads the bundle in force and reads the chunks that this needs: where all verdicts are known, no badges, which
-// are nine tenths of it. Upkeep compares all chunks with their hashes, beside the taps.
+// loadStored loads the bundle in force and reads the chunks that this needs: where all verdicts are known, no badges,
+// which are nine tenths of it. Upkeep compares all chunks with their hashes, beside the taps.
 func (k *bundleUpdater) loadStored() (*roster.Roster, error) {
 	m, err := k.store.Current()
 	if err != nil {
@@ -123,7 +123,7 @@ func (k *bundleUpdater) verifyInForce(ctx context.Context, refuse func(error)) *
 	r, err := k.inForce(ctx, false)
 	k.setState(k.state)
 	if err != nil {
-		k.log.Warn("a bundle was refused", "why", err)
+		k.log.Warn("bundle refused", "err", err)
 		refuse(err)
 	}
 	return r
@@ -137,10 +137,10 @@ func (k *bundleUpdater) load(m wire.Manifest) (*roster.Roster, error) {
 		return nil, err
 	}
 	if r.MemoryError != nil {
-		k.log.Warn("verdicts on badges were not written", "err", r.MemoryError)
+		k.log.Warn("badge verdicts not stored", "err", r.MemoryError)
 	}
 	for _, d := range r.Denied {
-		k.log.Error("a member is denied", "member", d.Member, "bundle", r.Version, "why", d.Why)
+		k.log.Error("member denied", "member", d.Member, "bundle", r.Version, "why", d.Why)
 	}
 	if _, known := r.Policy.Machine(k.machine); !known {
 		return nil, fmt.Errorf("its policy knows no machine %q", k.machine)
@@ -214,7 +214,7 @@ func (k *bundleUpdater) fromManifest(ctx context.Context, manifest []byte) (*ros
 	}
 	if k.needsCardKeys(manifest) {
 		if _, err := k.refreshCardKeys(ctx); err != nil {
-			k.log.Warn("the hub's card keys are not known", "err", err) // the bundle is refused, with both check values
+			k.log.Warn("card keys of the hub unavailable", "err", err) // the bundle is refused, with both check values
 		}
 	}
 	var r *roster.Roster
@@ -253,7 +253,8 @@ func (k *bundleUpdater) offer(manifest []byte) {
 	}
 }
 
-// run looks for better bundles until ctx ends.
+// run looks for better bundles until ctx ends. It gives each bundle that the machine is to work from to take, and each
+// refusal that is worth a record to refuse.
 func (k *bundleUpdater) run(ctx context.Context, take func(*roster.Roster), refuse func(error)) {
 	t := time.NewTicker(look)
 	defer t.Stop()
@@ -263,38 +264,25 @@ func (k *bundleUpdater) run(ctx context.Context, take func(*roster.Roster), refu
 	}
 	for {
 		var r *roster.Roster
+		var again bool
 		var err error
 		select {
 		case <-ctx.Done():
 			return
 		case m := <-k.manifests:
-			var again bool
 			if r, again, err = k.fromNetwork(ctx, m); again {
-				k.log.Info("a bundle was refused again", "why", err)
-				continue
+				k.log.Info("bundle refused again", "err", err)
 			}
 		case <-k.askAgain:
-			var changed bool
-			if changed, err = k.refreshCardKeys(ctx); changed {
-				r, err = k.inForce(ctx, false)
-			} else if err != nil {
-				k.log.Warn("the hub's card keys are not known", "err", err)
-				err = nil
-			}
+			r, err = k.withNewCardKeys(ctx)
 		case <-t.C:
-			if m := k.dueAgain(); m != nil {
-				var again bool
-				if r, again, err = k.fromNetwork(ctx, m); again {
-					continue
-				}
-			} else if r, err = k.fromFile(); r == nil {
-				if better := k.upkeep(ctx); better != nil {
-					r = better
-				}
-			}
+			r, again, err = k.periodic(ctx)
+		}
+		if again { // the refusal was recorded before
+			continue
 		}
 		if err != nil {
-			k.log.Warn("a bundle was refused", "why", err)
+			k.log.Warn("bundle refused", "err", err)
 			if k.worthARecord(err, time.Now()) {
 				refuse(err)
 			}
@@ -302,13 +290,45 @@ func (k *bundleUpdater) run(ctx context.Context, take func(*roster.Roster), refu
 		if r != nil {
 			k.log.Info("bundle", "version", r.Version, "members", r.Size(), "verified", r.Verified)
 			take(r)
-			if m, err := k.store.Current(); err == nil { // once the bundle is in force: this reads all of its chunks
-				k.refusedWhole = ""
-				k.setState(daemon.BundleState{Version: m.Version, Damage: damageOf(m, k.store.Damaged(m), nil)})
-			}
+			k.checkStored()
 		}
 		k.setState(k.state)
 	}
+}
+
+// withNewCardKeys asks the hub for its card keys, and loads the bundle again where they changed.
+func (k *bundleUpdater) withNewCardKeys(ctx context.Context) (*roster.Roster, error) {
+	changed, err := k.refreshCardKeys(ctx)
+	if changed {
+		return k.inForce(ctx, false)
+	}
+	if err != nil { // the hub is away: the card keys that are known stay
+		k.log.Warn("card keys of the hub unavailable", "err", err)
+	}
+	return nil, nil
+}
+
+// periodic fetches again what could not be fetched, or looks at the bundle file, or repairs the bundle on the disk.
+// again says that the same manifest was refused before.
+func (k *bundleUpdater) periodic(ctx context.Context) (r *roster.Roster, again bool, err error) {
+	if m := k.dueAgain(); m != nil {
+		return k.fromNetwork(ctx, m)
+	}
+	if r, err = k.fromFile(); r == nil {
+		r = k.upkeep(ctx)
+	}
+	return r, false, err
+}
+
+// checkStored compares the chunks on the disk with their hashes. It runs once the bundle is in force, because it reads
+// all of them.
+func (k *bundleUpdater) checkStored() {
+	m, err := k.store.Current()
+	if err != nil {
+		return
+	}
+	k.refusedWhole = ""
+	k.setState(daemon.BundleState{Version: m.Version, Damage: damageOf(m, k.store.Damaged(m), nil)})
 }
 
 // fetchAgain is after how long a bundle is fetched again whose chunks could not be had: the way to the hub was lost

@@ -49,82 +49,134 @@ const maxSocket = 107
 
 // Check looks at all that the file names: keys, pins, folders, and the bundle's file where there is one. It changes
 // nothing.
-func (c Config) Check(on Computer) (out Checked) {
-	fault := func(err error) {
-		switch {
-		case err == nil:
-		case errors.Is(err, errUnseen), on.Unit == "" && os.Geteuid() > 0 && errors.Is(err, fs.ErrPermission):
-			// not ours, and perhaps the daemon's
-			out.Unseen = append(out.Unseen, err.Error())
-		default:
-			out.Faults = append(out.Faults, err)
-		}
-	}
+func (c Config) Check(on Computer) Checked {
+	x := checker{c: c, on: on}
 	s := secrets{unit: on.Unit, store: on.Credstore, instance: c.instance}
 	k, errs := c.keys(s)
 	for _, err := range errs {
-		fault(err)
+		x.fault(err)
 	}
-	if c.MQTT.PasswordFile != "" {
-		if _, err := s.read("mqtt: password-file", c.MQTT.PasswordFile); errors.Is(err, errUnseen) {
-			fault(err)
-		} else if err != nil { // it is read at each connection: a machine works without its broker
-			out.Warnings = append(out.Warnings, err.Error()+": cards work, and nothing is reported")
-		}
-	}
-	if c.Bundle.File != "" && k.bundle != nil {
-		if err := c.checkBundle(k, on.Now, &out); err != nil {
-			if _, whole := c.store(k).Current(); whole == nil && !isWrongKey(err) {
-				// what is in force stays in force: a bad file on a stick keeps no machine from starting
-				out.Warnings = append(out.Warnings, err.Error()+": the bundle that the machine has stays in force")
-			} else {
-				fault(err)
-			}
-		}
-	}
+	x.password(s)
 	if k.bundle != nil {
-		if damage := c.checkStore(c.store(k)); damage != "" {
-			out.Warnings = append(out.Warnings, damage)
-		}
-		fault(c.checkCardKey(k))
+		x.bundleFile(k)
+		x.store(k)
 	}
-	out.Warnings = append(out.Warnings, c.checkApart()...)
-	if err := c.checkJournal(); errors.Is(err, fs.ErrPermission) {
-		fault(err)
-	} else if c.isReplaceable(err) {
-		out.Warnings = append(out.Warnings, fmt.Sprintf("data: %v; %s", err, c.afterRenewal()))
-	} else if err != nil {
-		out.Warnings = append(out.Warnings, fmt.Sprintf("data: %v; or %s", err, c.cureJournal()))
-	}
-	fault(c.CheckWires())
-	fault(c.checkData())
-	if len(c.Control) > maxSocket {
-		fault(fmt.Errorf("control: %s has %d bytes, and a socket's path has at most %d: /run/portillon/%s.sock", c.Control, len(c.Control), maxSocket, c.Machine))
-	}
-	c.checkLines(on, fault, &out)
-	c.checkModes(&out)
-	c.checkEStop(&out)
-	out.PCSC = c.checkPCSC(on)
-	c.checkPi(on, &out)
-	return out
+	x.out.warn(c.checkApart()...)
+	x.journal()
+	x.fault(c.CheckWires())
+	x.fault(c.checkData())
+	x.control()
+	x.lines()
+	x.modes()
+	x.eStop()
+	x.out.PCSC = c.checkPCSC(on)
+	x.pi()
+	return x.out
 }
 
-// checkBundle takes the bundle as a daemon would, in a folder of its own: its site, its key, its members, and this
+// checker collects what is found on one computer.
+type checker struct {
+	c   Config
+	on  Computer
+	out Checked
+}
+
+func (f *Checked) warn(warnings ...string) { f.Warnings = append(f.Warnings, warnings...) }
+
+// fault takes an error. A file that only the daemon's user may read is no fault: it could not be looked at.
+func (x *checker) fault(err error) {
+	switch {
+	case err == nil:
+	case errors.Is(err, errUnseen), x.on.Unit == "" && os.Geteuid() > 0 && errors.Is(err, fs.ErrPermission):
+		x.out.Unseen = append(x.out.Unseen, err.Error())
+	default:
+		x.out.Faults = append(x.out.Faults, err)
+	}
+}
+
+// password looks at the broker's password. A missing one is a warning: the daemon reads it at each connection, and a
+// machine works without its broker.
+func (x *checker) password(s secrets) {
+	if x.c.MQTT.PasswordFile == "" {
+		return
+	}
+	if _, err := s.read("mqtt: password-file", x.c.MQTT.PasswordFile); errors.Is(err, errUnseen) {
+		x.fault(err)
+	} else if err != nil {
+		x.out.warn(err.Error() + ": cards work, and nothing is reported")
+	}
+}
+
+// bundleFile looks at the bundle's file. Where the machine has a bundle, that one stays in force: a bad file on a stick
+// keeps no machine from starting.
+func (x *checker) bundleFile(k keys) {
+	if x.c.Bundle.File == "" {
+		return
+	}
+	err := x.takeBundle(k)
+	if err == nil {
+		return
+	}
+	if _, stored := x.c.store(k).Current(); stored == nil && !isWrongKey(err) {
+		x.out.warn(err.Error() + ": the bundle that the machine has stays in force")
+		return
+	}
+	x.fault(err)
+}
+
+// store looks at the bundle that the machine works from.
+func (x *checker) store(k keys) {
+	if damage := x.c.checkStore(x.c.store(k)); damage != "" {
+		x.out.warn(damage)
+	}
+	x.fault(x.c.checkCardKey(k))
+}
+
+// journal looks at the journal. A damaged one is a warning: a daemon starts all the same, and salvages it or says why
+// it cannot.
+func (x *checker) journal() {
+	err := x.c.checkJournal()
+	switch {
+	case err == nil:
+	case errors.Is(err, fs.ErrPermission):
+		x.fault(err)
+	case x.c.isReplaceable(err):
+		x.out.warn(fmt.Sprintf("data: %v; %s", err, x.c.afterRenewal()))
+	default:
+		x.out.warn(fmt.Sprintf("data: %v; or %s", err, x.c.cureJournal()))
+	}
+}
+
+// control refuses a path that no socket can have.
+func (x *checker) control() {
+	if path := x.c.Control; len(path) > maxSocket {
+		x.fault(fmt.Errorf("control: %s has %d bytes, and a socket's path has at most %d: /run/portillon/%s.sock",
+			path, len(path), maxSocket, x.c.Machine))
+	}
+}
+
+// takeBundle takes the bundle as a daemon would, in a folder of its own: its site, its key, its members, and this
 // machine.
-func (c Config) checkBundle(k keys, now time.Time, out *Checked) error {
+func (x *checker) takeBundle(k keys) error {
 	dir, err := os.MkdirTemp("", "portillond-check-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	keep := bundleUpdater{machine: policy.MachineID(c.Machine), store: wire.Store{Dir: dir, Site: policy.SiteID(c.Site), Keys: k.bundle, Policy: k.policy}, conf: c.Bundle, options: c.rosterOptions(k),
-		now: func() time.Time { return now }, log: slog.New(slog.DiscardHandler)}
+	keep := bundleUpdater{
+		machine: policy.MachineID(x.c.Machine),
+		store:   wire.Store{Dir: dir, Site: policy.SiteID(x.c.Site), Keys: k.bundle, Policy: k.policy},
+		conf:    x.c.Bundle,
+		options: x.c.rosterOptions(k),
+		now:     func() time.Time { return x.on.Now },
+		log:     slog.New(slog.DiscardHandler),
+	}
 	r, err := keep.fromFile()
 	if err != nil {
-		return fmt.Errorf("bundle: file: %w", c.explain(err))
+		return fmt.Errorf("bundle: file: %w", x.c.explain(err))
 	}
 	if r != nil {
-		out.Warnings = append(out.Warnings, c.checkBindings(r.Policy)...)
+		x.out.warn(x.c.checkBindings(r.Policy)...)
 	}
 	return nil
 }
@@ -148,32 +200,38 @@ func (c Config) checkData() error {
 	}
 }
 
-// checkLines asks the computer's GPIO chips whether they have the lines that the file names.
-func (c Config) checkLines(on Computer, fault func(error), out *Checked) {
-	for _, p := range c.pins() {
+// lines asks the computer's GPIO chips whether they have the lines that the file names.
+func (x *checker) lines() {
+	for _, p := range x.c.pins() {
 		label, line, err := gpioLine(p.pin)
 		if err != nil {
 			continue // simulated, or a fault of CheckWires
 		}
-		if err = on.Line(label, line); errors.Is(err, pins.ErrNoChip) {
-			out.Unseen = append(out.Unseen, "there is no GPIO chip on this computer: whether its chip has these lines shows on the Pi")
+		switch err = x.on.Line(label, line); {
+		case errors.Is(err, pins.ErrNoChip):
+			x.out.Unseen = append(x.out.Unseen,
+				"there is no GPIO chip on this computer: whether its chip has these lines shows on the Pi")
 			return
+		case err != nil:
+			x.fault(fmt.Errorf("%s: %w", p.key, err))
 		}
 		if errors.Is(err, fs.ErrPermission) {
-			fault(fmt.Errorf("%s: %w", p.key, err))
 			return // the others are no better
-		}
-		if err != nil {
-			fault(fmt.Errorf("%s: %w", p.key, err))
 		}
 	}
 }
 
-// checkModes looks for keys that everybody on this computer may read.
-func (c Config) checkModes(out *Checked) {
-	for _, x := range []struct{ field, path string }{{"card-key", c.CardKey}, {"machine-key", c.MachineKey}, {"reader: aes-key", c.Reader.AESKey()}, {"mqtt: password-file", c.MQTT.PasswordFile}} {
-		if fi, err := os.Stat(x.path); err == nil && fi.Mode().Perm()&0o007 != 0 {
-			out.Warnings = append(out.Warnings, fmt.Sprintf("%s: everybody on this computer may read %s (mode %04o): chmod 640, or 600", x.field, x.path, fi.Mode().Perm()))
+// modes looks for keys that everybody on this computer may read.
+func (x *checker) modes() {
+	for _, f := range []struct{ field, path string }{
+		{"card-key", x.c.CardKey},
+		{"machine-key", x.c.MachineKey},
+		{"reader: aes-key", x.c.Reader.AESKey()},
+		{"mqtt: password-file", x.c.MQTT.PasswordFile},
+	} {
+		if fi, err := os.Stat(f.path); err == nil && fi.Mode().Perm()&0o007 != 0 {
+			x.out.warn(fmt.Sprintf("%s: everybody on this computer may read %s (mode %04o): chmod 640, or 600",
+				f.field, f.path, fi.Mode().Perm()))
 		}
 	}
 }

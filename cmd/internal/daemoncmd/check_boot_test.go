@@ -44,13 +44,13 @@ func piCheck(root fstest.MapFS, change func(*Config)) (out Checked) {
 	if root != nil {
 		on.Root = root
 	}
-	c.checkPi(on, &out)
-	return out
+	return c.CheckPi(on)
 }
 
 // On a Pi 5 both drivers are loaded, and the header's lines are pinctrl_rp1's.
 func TestLevelModeIsRefusedWhereOutputsOutliveTheirProgram(t *testing.T) {
-	const bcm, rp1 = "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs", "sys/module/pinctrl_rp1/parameters/persist_gpio_outputs"
+	const bcm, rp1 = "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs",
+		"sys/module/pinctrl_rp1/parameters/persist_gpio_outputs"
 	for name, x := range map[string]struct {
 		tree, path, value string
 		fault             string
@@ -157,7 +157,8 @@ func TestPN532OnI2CWorksOnAPi5Only(t *testing.T) {
 	for model, state := range want {
 		for port, state := range map[string]string{"i2c:/dev/i2c-1": state, "spi:/dev/spidev0.0": "well",
 			"serial:/dev/ttyUSB0": "well"} {
-			found := piCheck(wellPi(t, model+"-trixie"), func(c *Config) { c.Reader = ReaderConfig{Kind: "pn532", Values: rfid.Values{"port": port}} })
+			found := piCheck(wellPi(t, model+"-trixie"),
+				func(c *Config) { c.Reader = ReaderConfig{Kind: "pn532", Values: rfid.Values{"port": port}} })
 			if got := verdict(found); got != state || state == "fault" &&
 				!strings.Contains(found.Err().Error(), "clock stretching") {
 				t.Errorf("%s on %s: %s (%v), want %s", port, model, got, found.Err(), state)
@@ -167,7 +168,10 @@ func TestPN532OnI2CWorksOnAPi5Only(t *testing.T) {
 	root := wellPi(t, "4-trixie")
 	put(root, "proc/device-tree/model", "Some Board")
 	delete(root, "proc/device-tree/compatible")
-	found := piCheck(root, func(c *Config) { c.Reader = ReaderConfig{Kind: "pn532", Values: rfid.Values{"port": "i2c:/dev/i2c-1"}} })
+	found := piCheck(root, func(c *Config) {
+		c.Reader = ReaderConfig{Kind: "pn532",
+			Values: rfid.Values{"port": "i2c:/dev/i2c-1"}}
+	})
 	if got := strings.Join(found.Unseen, "\n"); found.Err() != nil ||
 		!strings.Contains(got, "which model this is shows on the Pi") {
 		t.Errorf("a model that is not known: %v %q", found.Err(), got)
@@ -177,7 +181,8 @@ func TestPN532OnI2CWorksOnAPi5Only(t *testing.T) {
 // overlay is a root under overlayroot, as the kernel lists it; recurse adds what fstab mounts.
 const overlay = `30 1 179:2 / /media/root-ro ro,relatime - ext4 /dev/mmcblk0p2 ro
 31 1 0:25 / /media/root-rw rw,relatime - tmpfs tmpfs-root rw
-32 1 0:26 / / rw,relatime - overlay overlayroot rw,lowerdir=/media/root-ro,upperdir=/media/root-rw/overlay,workdir=/media/root-rw/overlay-workdir/_
+32 1 0:26 / / rw,relatime - overlay overlayroot ` +
+	`rw,lowerdir=/media/root-ro,upperdir=/media/root-rw/overlay,workdir=/media/root-rw/overlay-workdir/_
 40 32 179:1 / /boot/firmware ro,relatime - vfat /dev/mmcblk0p1 ro
 `
 
@@ -190,7 +195,8 @@ func TestJournalThatAnyBootLosesIsRefused(t *testing.T) {
 		"a partition of its own": {overlay +
 			"41 32 179:3 / /var/lib/portillon rw - ext4 /dev/mmcblk0p3 rw\n", "", "pi", "well"},
 		"a partition overlayroot covers": {overlay +
-			"41 32 0:27 / /var/lib/portillon rw - overlay /var rw,lowerdir=/media/root-ro/var/lib/portillon,upperdir=/media/root-rw/overlay/var/lib/portillon,workdir=/w\n", "", "pi", "fault"},
+			"41 32 0:27 / /var/lib/portillon rw - overlay /var rw,lowerdir=/media/root-ro/var/lib/portillon,upperdir=/media/" +
+			"root-rw/overlay/var/lib/portillon,workdir=/w\n", "", "pi", "fault"},
 		"the unit's own folder, bound to a disk": {overlay +
 			"41 32 179:3 /laser /var/lib/portillon/laser rw - ext4 /dev/mmcblk0p3 rw\n", "", "pi", "well"},
 		"an upper layer on a disk": {strings.Replace(overlay, "tmpfs tmpfs-root", "ext4 /dev/sda1", 1),
@@ -199,12 +205,16 @@ func TestJournalThatAnyBootLosesIsRefused(t *testing.T) {
 		"an upper layer that nobody sees":   {hidden, "", "pi", "fault"},
 		"the same in a container":           {hidden, "", "", "unseen"},
 		"overlayroot in a container's view": {hidden, "overlayroot=tmpfs:recurse=0", "", "fault"},
-		"an overlay on a disk, its layer unseen": {"1 0 179:2 / / rw - ext4 /dev/mmcblk0p2 rw\n50 1 0:40 / /var/lib rw - overlay o rw,lowerdir=/a,upperdir=/gone/up,workdir=/w\n",
+		"an overlay on a disk, its layer unseen": {"1 0 179:2 / / rw - ext4 /dev/mmcblk0p2 rw\n50 1 0:40 / /var/lib rw - " +
+			"overlay o rw,lowerdir=/a,upperdir=/gone/up,workdir=/w\n",
 			"", "pi", "fault"},
-		"a tmpfs":                         {"1 0 179:2 / / rw - ext4 /dev/mmcblk0p2 rw\n50 1 0:40 / /var rw - tmpfs tmpfs rw\n", "", "pi", "fault"},
-		"a tmpfs with a neighbour's name": {"1 0 179:2 / / rw - ext4 /dev/mmcblk0p2 rw\n50 1 0:40 / /var/lib/port rw - tmpfs tmpfs rw\n", "", "pi", "well"},
-		"a tmpfs under a later disk":      {"1 0 179:2 / / rw - ext4 /dev/mmcblk0p2 rw\n50 1 0:40 / /var/lib rw - tmpfs tmpfs rw\n51 1 8:1 / /var/lib rw - ext4 /dev/sda1 rw\n", "", "pi", "well"},
-		"no mounts":                       {"", "", "pi", "unseen"},
+		"a tmpfs": {"1 0 179:2 / / rw - ext4 /dev/mmcblk0p2 rw\n50 1 0:40 / /var rw - tmpfs tmpfs " +
+			"rw\n", "", "pi", "fault"},
+		"a tmpfs with a neighbour's name": {"1 0 179:2 / / rw - ext4 /dev/mmcblk0p2 rw\n50 1 0:40 / /var/lib/port rw - " +
+			"tmpfs tmpfs rw\n", "", "pi", "well"},
+		"a tmpfs under a later disk": {"1 0 179:2 / / rw - ext4 /dev/mmcblk0p2 rw\n50 1 0:40 / /var/lib rw - tmpfs " +
+			"tmpfs rw\n51 1 8:1 / /var/lib rw - ext4 /dev/sda1 rw\n", "", "pi", "well"},
+		"no mounts": {"", "", "pi", "unseen"},
 	} {
 		root := put(put(wellPi(t, "4-trixie"), "proc/self/mountinfo", x.mounts), "proc/cmdline", x.cmdline)
 		if x.model == "" {

@@ -13,8 +13,8 @@ import (
 // kernel itself calls a clock unsynchronised 8 h 53 min after it was last corrected: it adds 500 µs a second to what
 // may be wrong (MAXFREQ) and gives up at 16 s (NTP_PHASE_LIMIT; kernel/time/ntp.c, second_overflow). A machine would
 // lock its members out the morning after the network failed, though a Pi's crystal is off by some seconds a day at
-// worst. So the last time that the kernel vouched is kept, for the next daemon of this boot too. A step of the wall clock ends it: the
-// time since boot, which is slewed alike, does not step.
+// worst. So the last time that the kernel vouched is kept, for the next daemon of this boot too. A step of the wall
+// clock ends it: the time since boot, which is slewed alike, does not step.
 type clockTrust struct {
 	asks func() bool                                 // whether the kernel vouches for the clock now
 	now  func() (wall time.Time, mono time.Duration) // mono: since boot
@@ -71,8 +71,8 @@ func (v *clockTrust) trusted() bool {
 // off after a month (keeps) is of the same size.
 const hubTolerance = time.Minute
 
-// trustHub has the hub vouch for the clock in place of the kernel, for a site without a time server: ahead is how far the hub's
-// clock is ahead of this one, within a bound.
+// trustHub has the hub vouch for the clock in place of the kernel, for a site without a time server: ahead is how far
+// the hub's clock is ahead of this one, within a bound.
 func (v *clockTrust) trustHub(ahead, within time.Duration) bool {
 	if ahead.Abs() > hubTolerance+within {
 		return false

@@ -79,8 +79,8 @@ func parse(r yamlfile.Node, dir string) Config {
 		}
 		return filepath.Join(dir, s)
 	}
-	r.Only("portillon", "site", "machine", "data", "control", "card-key", "machine-key", "policy-key", "bundle", "reader", "relay", "lights",
-		"mqtt", "hub", "panel", "clock")
+	r.Only("portillon", "site", "machine", "data", "control", "card-key", "machine-key", "policy-key", "bundle", "reader",
+		"relay", "lights", "mqtt", "hub", "panel", "clock")
 	r.Get("portillon").Required().Int(1, 1)
 	c := Config{
 		Site: r.Get("site").Required().Slug(), Machine: r.Get("machine").Required().Slug(),
@@ -103,16 +103,35 @@ func parse(r yamlfile.Node, dir string) Config {
 	c.Reader = parseReader(r.Get("reader").Required(), beside)
 	c.Relay = parseRelay(r.Get("relay").Required(), beside)
 	c.Lights = parseLights(r.Get("lights"), beside)
-	m := r.Get("mqtt").Only("broker", "username", "password-file", "hub-key")
-	c.MQTT = MQTTConfig{Broker: m.Get("broker").Str(), Username: m.Get("username").Str(), PasswordFile: beside(m.Get("password-file")), HubKey: m.Get("hub-key").Str()}
-	if m.Present() {
-		checkBroker(m.Get("broker").Required())
-		rightKind(m.Get("hub-key").Required(), keykind.Place{Kind: keykind.Hub, ID: c.Site})
-	}
-	p := r.Get("panel").Only("listen", "framed", "url", "screens")
-	checkListen(p.Get("listen"))
-	c.Panel = PanelConfig{Listen: p.Get("listen").Str(), Framed: p.Get("framed").Str(), URL: panelURL(p.Get("url")), Screens: screens(p.Get("screens"))}
+	c.MQTT = parseMQTT(r.Get("mqtt"), beside, c.Site)
+	c.Panel = parsePanel(r.Get("panel"))
 	return c.withDefaults()
+}
+
+func parseMQTT(n yamlfile.Node, beside func(yamlfile.Node) string, site string) MQTTConfig {
+	n.Only("broker", "username", "password-file", "hub-key")
+	c := MQTTConfig{
+		Broker:       n.Get("broker").Str(),
+		Username:     n.Get("username").Str(),
+		PasswordFile: beside(n.Get("password-file")),
+		HubKey:       n.Get("hub-key").Str(),
+	}
+	if n.Present() {
+		checkBroker(n.Get("broker").Required())
+		rightKind(n.Get("hub-key").Required(), keykind.Place{Kind: keykind.Hub, ID: site})
+	}
+	return c
+}
+
+func parsePanel(n yamlfile.Node) PanelConfig {
+	n.Only("listen", "framed", "url", "screens")
+	checkListen(n.Get("listen"))
+	return PanelConfig{
+		Listen:  n.Get("listen").Str(),
+		Framed:  n.Get("framed").Str(),
+		URL:     panelURL(n.Get("url")),
+		Screens: screens(n.Get("screens")),
+	}
 }
 
 // withDefaults fills in what a file may leave out.
@@ -155,7 +174,9 @@ func screens(n yamlfile.Node) (out []netip.Addr) {
 // checkBroker refuses what the uplink would.
 func checkBroker(n yamlfile.Node) {
 	u, err := url.Parse(n.Str())
-	if n.Present() && (err != nil || !has([]string{"tcp", "mqtt", "ssl", "tls", "mqtts"}, u.Scheme) || u.Hostname() == "" || u.Port() == "") {
+	if n.Present() &&
+		(err != nil || !has([]string{"tcp", "mqtt", "ssl", "tls", "mqtts"}, u.Scheme) || u.Hostname() == "" ||
+			u.Port() == "") {
 		n.Fault("tcp://hub.lan:1883, or with TLS ssl://hub.lan:8883", "%q is no address of a broker", n.Str())
 	}
 }
@@ -163,8 +184,10 @@ func checkBroker(n yamlfile.Node) {
 // checkListen refuses what cannot be listened on.
 func checkListen(n yamlfile.Node) {
 	_, port, err := net.SplitHostPort(n.Str())
-	if number, perr := strconv.ParseUint(port, 10, 16); n.Present() && (err != nil || perr != nil || strconv.FormatUint(number, 10) != port) {
-		n.Fault("127.0.0.1:8037 for this computer, 0.0.0.0:8037 for all of its network", "%q is no address to listen on", n.Str())
+	if number, perr := strconv.ParseUint(port, 10, 16); n.Present() &&
+		(err != nil || perr != nil || strconv.FormatUint(number, 10) != port) {
+		n.Fault("127.0.0.1:8037 for this computer, 0.0.0.0:8037 for all of its network", "%q is no address to listen on",
+			n.Str())
 	}
 }
 
@@ -172,7 +195,8 @@ func checkListen(n yamlfile.Node) {
 func (p PanelConfig) listen() (net.Listener, error) {
 	l, err := net.Listen("tcp", p.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("panel: listen: %s is taken, perhaps by another machine on this computer; give this one its own: panel: { listen: 127.0.0.1:8039 }", p.Listen)
+		return nil, fmt.Errorf("panel: listen: %s is taken, perhaps by another machine on this computer; give this one its "+
+			"own: panel: { listen: "+"127.0.0.1:8039 }", p.Listen)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("panel: listen: %w", err)
@@ -183,8 +207,10 @@ func (p PanelConfig) listen() (net.Listener, error) {
 // panelURL is where phones find the panel.
 func panelURL(n yamlfile.Node) string {
 	s := n.Str()
-	if u, err := url.Parse(s); n.Present() && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || len(s) > 100) {
-		n.Fault("as http://laser.local:8037, the address at which a phone on this network reaches the panel", "%q is no such address", s)
+	if u, err := url.Parse(s); n.Present() &&
+		(err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || len(s) > 100) {
+		n.Fault("as http://laser.local:8037, the address at which a phone on this network reaches the panel",
+			"%q is no such address", s)
 		return ""
 	}
 	return s

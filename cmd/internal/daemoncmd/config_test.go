@@ -44,8 +44,10 @@ mqtt: { broker: "tcp://x:1" }
 clok: ntp
 `), 0o600)
 	_, err := ReadConfig(path)
-	for _, want := range []string{`:2:7: site: "Bik Lab" is not an id`, "bundle: names no source", `reader.kind: "rmd6300" is not known here (did you mean "rdm6300"?)`,
-		`relay: unknown key "pins" (did you mean "pin"?)`, "relay.pin: is missing", "mqtt.hub-key: is missing", `unknown key "clok" (did you mean "clock"?)`} {
+	for _, want := range []string{`:2:7: site: "Bik Lab" is not an id`, "bundle: names no source",
+		`reader.kind: "rmd6300" is not known here (did you mean "rdm6300"?)`,
+		`relay: unknown key "pins" (did you mean "pin"?)`, "relay.pin: is missing", "mqtt.hub-key: is missing",
+		`unknown key "clok" (did you mean "clock"?)`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in\n%v", want, err)
 		}
@@ -62,19 +64,15 @@ func TestWiringThatWouldCloseAtPowerOnIsRefused(t *testing.T) {
 func config(t *testing.T, more string) (Config, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "machine.yaml")
-	os.WriteFile(
-		path,
-		[]byte(
-			"portillon: 1\nsite: biklab\nmachine: laser\ndata: data\ncard-key: credential:card-key\nmachine-key: k\nbundle: { key: k, file: f }\n"+more,
-		),
-		0o600,
-	)
+	os.WriteFile(path, []byte("portillon: 1\nsite: biklab\nmachine: laser\ndata: data\ncard-key: "+
+		"credential:card-key\nmachine-key: k\nbundle: { "+"key: k, file: f }\n"+more), 0o600)
 	return ReadConfig(path)
 }
 
 func TestWholeWiringReachesTheGuard(t *testing.T) {
 	c, err := config(t, `reader: { kind: mfrc522, port: /dev/spidev0.0, mode: slot, gain: 38, irq: "gpio:pinctrl-/25" }
-relay: { pin: "gpio:pinctrl-/17", mode: heartbeat, e-stop: "gpio:pinctrl-/22", door: "gpio:pinctrl-/5", feedback: "gpio:pinctrl-/23", busy: "gpio:pinctrl-/24", ignore: 20s, exhaust: "gpio:pinctrl-/27" }
+relay: { pin: "gpio:pinctrl-/17", mode: heartbeat, e-stop: "gpio:pinctrl-/22", door: "gpio:pinctrl-/5",
+  feedback: "gpio:pinctrl-/23", busy: "gpio:pinctrl-/24", ignore: 20s, exhaust: "gpio:pinctrl-/27" }
 lights: { red: "gpio:pinctrl-/12", green: "gpio:pinctrl-/13", buzzer: "gpio:pinctrl-/16" }
 `)
 	if err != nil {
@@ -83,7 +81,8 @@ lights: { red: "gpio:pinctrl-/12", green: "gpio:pinctrl-/13", buzzer: "gpio:pinc
 	if err := c.CheckWires(); err != nil {
 		t.Error(err)
 	}
-	want := "-busy=gpio:pinctrl-/24 -contactor=gpio:pinctrl-/23 -door=gpio:pinctrl-/5 -e-stop=gpio:pinctrl-/22 -exhaust=gpio:pinctrl-/27 -heartbeat=true -pin=gpio:pinctrl-/17"
+	want := "-busy=gpio:pinctrl-/24 -contactor=gpio:pinctrl-/23 -door=gpio:pinctrl-/5 -e-stop=gpio:pinctrl-/22 " +
+		"-exhaust=gpio:pinctrl-/27 -heartbeat=true -pin=gpio:pinctrl-/17"
 	if got := strings.Join(guardFlags(c.wiring()), " "); got != want {
 		t.Errorf("the guard is told\n%s\nwant\n%s", got, want)
 	}
@@ -97,14 +96,24 @@ lights: { red: "gpio:pinctrl-/12", green: "gpio:pinctrl-/13", buzzer: "gpio:pinc
 
 func TestWiringThatCannotWorkIsRefusedInWords(t *testing.T) {
 	for more, want := range map[string]string{
-		`reader: { kind: mfrc522, port: /dev/spidev0.0 }` + "\n" + `relay: { pin: "gpio:pinctrl-/10" }`:                       "relay.pin: GPIO 10 is already taken by reader.port|reader.port: GPIO 10 is already taken by relay.pin",
-		`reader: { kind: none }` + "\n" + `relay: { pin: "gpio:pinctrl-/17" }` + "\n" + `lights: { red: "gpio:pinctrl-/17" }`: "lights.red: GPIO 17 is already taken by relay.pin",
-		`reader: { kind: none }` + "\n" + `relay: { pin: "gpio:pinctrl-/17", exhaust: "gpio:pinctrl-/4" }`:                    "exhaust: GPIO 4 is pulled up",
-		`reader: { kind: none }` + "\n" + `relay: { pin: "gpio:pinctrl-/17" }` + "\n" + `lights: { red: "17" }`:               `lights.red: "17" names no pin`,
-		`reader: { kind: rdm6300, port: /dev/ttyAMA0, mode: slot }` + "\n" + `relay: { pin: "gpio:pinctrl-/17" }`:             "a reader of kind rdm6300 has none",
-		`reader: { kind: rdm6300, port: /dev/ttyAMA0 }` + "\n" + `relay: { pin: "gpio:pinctrl-/15" }`:                         "GPIO 15 is already taken",
-		`reader: { kind: none }` + "\n" + `relay: { pin: "gpio:pinctrl-/17", ignore: 3s }`:                                    "there is no busy input to ignore",
-		`reader: { kind: none }` + "\n" + `relay: { pin: "gpio:pinctrl-/17", feedback: "gpio:pinctrl-/17" }`:                  "is already",
+		`reader: { kind: mfrc522, port: /dev/spidev0.0 }` + "\n" +
+			`relay: { pin: "gpio:pinctrl-/10" }`: "relay.pin: GPIO 10 is already taken by " +
+			"reader.port|reader.port: GPIO 10 is already taken by relay.pin",
+		`reader: { kind: none }` + "\n" + `relay: { pin: "gpio:pinctrl-/17" }` + "\n" +
+			`lights: { red: "gpio:pinctrl-/17" }`: "lights.red: GPIO 17 is already taken by relay.pin",
+		`reader: { kind: none }` + "\n" +
+			`relay: { pin: "gpio:pinctrl-/17", exhaust: "gpio:pinctrl-/4" }`: "exhaust: GPIO 4 is pulled up",
+		`reader: { kind: none }` + "\n" + `relay: { pin: "gpio:pinctrl-/17" }` + "\n" +
+			`lights: { red: "17" }`: `lights.red: "17" names no pin`,
+		`reader: { kind: rdm6300, port: /dev/ttyAMA0, mode: slot }` + "\n" +
+			`relay: { pin: "gpio:pinctrl-/17" }`: "a reader of kind rdm6300 has none",
+		`reader: { kind: rdm6300, port: /dev/ttyAMA0 }` + "\n" +
+			`relay: { pin: "gpio:pinctrl-/15" }`: "GPIO 15 is already taken",
+		`reader: { kind: none }` + "\n" +
+			`relay: { pin: "gpio:pinctrl-/17", ignore: 3s }`: "there is no busy input to " +
+			"ignore",
+		`reader: { kind: none }` + "\n" +
+			`relay: { pin: "gpio:pinctrl-/17", feedback: "gpio:pinctrl-/17" }`: "is already",
 	} {
 		c, err := config(t, more)
 		if err == nil {
@@ -130,8 +139,10 @@ func TestSecretsMayComeFromSystemd(t *testing.T) {
 	if s, err := c.secrets().read("card-key", "credential:card-key"); s != "00112233" || err != nil {
 		t.Error(s, err)
 	}
-	for bad, want := range map[string]string{"credential:../card-key": "names no credential", "credential:": "names no credential",
-		"credential:aes-key": "/etc/credstore/portillon.aes-key", "credential:machine-key": "/etc/credstore/portillon.laser.machine-key"} {
+	for bad, want := range map[string]string{"credential:../card-key": "names no credential",
+		"credential:":            "names no credential",
+		"credential:aes-key":     "/etc/credstore/portillon.aes-key",
+		"credential:machine-key": "/etc/credstore/portillon.laser.machine-key"} {
 		if _, err := c.secrets().read("x", bad); err == nil || !strings.Contains(err.Error(), want) ||
 			strings.Contains(err.Error(), dir) {
 			t.Errorf("%s: %v, want %q", bad, err, want)

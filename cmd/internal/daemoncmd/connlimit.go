@@ -13,8 +13,8 @@ const (
 	maxOthers     = 160 // of all others; this computer's own screen, and the screens that the file names, are not counted
 )
 
-// limitConnections is a listener that closes connections beyond these limits. Each of the screens has places of its own, which
-// nobody else can take.
+// limitConnections is a listener that closes connections beyond these limits. Each of the screens has places of its
+// own, which nobody else can take.
 func limitConnections(l net.Listener, screens []netip.Addr) net.Listener {
 	return &limitedListener{Listener: l, screens: screens, of: map[netip.Addr]int{}}
 }

@@ -14,12 +14,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"portillon/cmd/internal/hublink"
 	"portillon/daemon"
 	"portillon/daemon/control"
 	"portillon/daemon/journal"
@@ -37,28 +35,26 @@ type Daemon struct {
 	c       Config
 	clock   clock
 	log     *slog.Logger
-	journal *journal.Journal
+	local   *localJournal    // opens the journal
+	journal *journal.Journal // nil: it is not open
 	guard   *guardClient
 	bundles *bundleUpdater
 	machine *daemon.Machine
 	// the same once it runs: until then nothing closes the relay, and a slow disk makes nobody dead
-	loop     atomic.Pointer[daemon.Machine]
-	uplink   *uplink.Uplink
-	panel    *panel.Panel
-	web      net.Listener
-	socket   net.Listener
-	taps     chan rfid.Event
-	orders   *wire.Commands
-	salvaged *salvage // the journal was damaged at this start; nil: it was not
-	broken   error    // the journal cannot be opened; nil: it is open
+	loop   atomic.Pointer[daemon.Machine]
+	uplink *uplink.Uplink
+	panel  *panel.Panel
+	web    net.Listener
+	socket net.Listener
+	taps   chan rfid.Event
+	orders *wire.Commands
+	broken error // the journal cannot be opened; nil: it is open
 	// brokenStamp is of the file that could not be opened.
 	brokenStamp string
 	older       *daemon.JournalMismatch
-	renewal     *renewal // the journal began anew at this start; nil: it did not
 	seal        sealKey
 	stateKeys   func() wire.StateKeys
-	hub         *hublink.Link // nil: the machine was not enrolled, or its files cannot be read
-	hubLost     chan struct{} // the broker is dialled
+	hub         *hubWatch // nil: the machine was not enrolled, or its files cannot be read
 }
 
 // store is where the bundle in force is kept.
@@ -69,7 +65,12 @@ func (c Config) store(k keys) wire.Store {
 // rosterOptions are what this machine brings to a bundle, but for its files in the data folder.
 func (c Config) rosterOptions(k keys) roster.Options {
 	ring := k.ring()
-	return roster.Options{CardKey: ring[0], OtherCardKeys: ring[1:], ShortNumbers: c.Reader.GivesShortNumbers(), Policy: k.policy}
+	return roster.Options{
+		CardKey:       ring[0],
+		OtherCardKeys: ring[1:],
+		ShortNumbers:  c.Reader.GivesShortNumbers(),
+		Policy:        k.policy,
+	}
 }
 
 // Open puts the daemon together. The relay is off, and stays so until a card.
@@ -78,7 +79,8 @@ func Open(ctx context.Context, c Config, clk clock, log *slog.Logger) (*Daemon, 
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	d := &Daemon{c: c, clock: clk, log: log, taps: make(chan rfid.Event, 8), hubLost: make(chan struct{}, 1)}
+	d := &Daemon{c: c, clock: clk, log: log, taps: make(chan rfid.Event, 8)}
+	d.local = &localJournal{c: c, clock: clk, log: log, onDamage: d.damaged}
 	if err := d.open(ctx, k); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -97,16 +99,17 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 		default: // the loop is busy, and a reader must not wait for what is no card
 		}
 	}
-	if err := d.openJournal(ctx, k); errors.Is(err, journal.ErrInUse) {
+	err = d.local.open(ctx, k)
+	if d.journal = d.local.journal; errors.Is(err, journal.ErrInUse) {
 		return err
 	} else if err != nil {
 		return d.openBroken(err)
 	}
-	if err := d.restoreFacts(ctx); err != nil {
+	if err := d.local.restoreFacts(ctx); err != nil {
 		return err
 	}
-	d.older = d.olderThanAcked(k)
-	if a, ok := d.lastAck(k); ok {
+	d.older = d.local.olderThanAcked(k)
+	if a, ok := d.local.lastAck(k); ok {
 		d.seal.set(a.Seal)
 	}
 	if v := d.clock.trust; v != nil {
@@ -119,16 +122,7 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	if err := d.openUplink(k); err != nil {
 		return err
 	}
-	d.bundles = &bundleUpdater{machine: policy.MachineID(d.c.Machine), store: d.c.store(k), conf: d.c.Bundle, now: d.clock.now, log: d.log,
-		options: d.c.rosterOptions(k), manifests: make(chan []byte, 1), chunks: wire.Assembler{Source: d.chunksFromHub()}}
-	d.bundles.chunks.Store = d.bundles.store
-	d.bundles.keepCardKeys = func(given, held [][]byte) ([][]byte, error) { return d.c.keepCardKeys(given, held, d.bundles.store) }
-	if d.hub != nil {
-		d.bundles.askCardKeys, d.bundles.askAgain = d.hub.CardKeys, make(chan struct{}, 1)
-		d.bundles.back.to = d.hub
-	}
-	d.bundles.options.Memory = filepath.Join(d.c.Data, "verdicts")
-	d.bundles.options.Revoked = filepath.Join(d.c.Data, "revoked.json")
+	d.openBundles(k)
 	if d.web, err = d.c.Panel.listen(); err != nil {
 		return err
 	}
@@ -138,13 +132,44 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	return d.assemble(ctx)
 }
 
-// assemble introduces the rooms to each other, and starts the guard.
+// openBundles prepares the updater of the bundle that the machine works from.
+func (d *Daemon) openBundles(k keys) {
+	d.bundles = &bundleUpdater{
+		machine:   policy.MachineID(d.c.Machine),
+		store:     d.c.store(k),
+		conf:      d.c.Bundle,
+		now:       d.clock.now,
+		log:       d.log,
+		options:   d.c.rosterOptions(k),
+		manifests: make(chan []byte, 1),
+		chunks:    wire.Assembler{Source: d.hub.chunks()},
+	}
+	d.bundles.chunks.Store = d.bundles.store
+	d.bundles.keepCardKeys = func(given, held [][]byte) ([][]byte, error) {
+		return d.c.keepCardKeys(given, held, d.bundles.store)
+	}
+	if d.hub != nil {
+		d.hub.bundles = d.bundles
+		d.bundles.askCardKeys, d.bundles.askAgain = d.hub.link.CardKeys, make(chan struct{}, 1)
+		d.bundles.back.to = d.hub.link
+	}
+	d.bundles.options.Memory = filepath.Join(d.c.Data, "verdicts")
+	d.bundles.options.Revoked = filepath.Join(d.c.Data, "revoked.json")
+}
+
+// assemble starts the guard, loads the bundle, closes what the last daemon left open, and makes the machine of it all.
 func (d *Daemon) assemble(ctx context.Context) error {
 	signals := make(chan daemon.Signal, 16)
-	d.guard = &guardClient{command: d.guardCommand, signals: signals, log: d.log, alive: func() bool { m := d.loop.Load(); return m == nil || m.Alive() }}
+	d.guard = &guardClient{
+		command: d.guardCommand,
+		signals: signals,
+		log:     d.log,
+		alive:   func() bool { m := d.loop.Load(); return m == nil || m.Alive() },
+	}
 	guarded := make(chan error, 1)
 	go func() { guarded <- d.guard.start(ctx) }() // while the bundle is loaded: each takes some of a start's time
 	first, refused := d.bundles.first()
+	// Sessions are counted in days of the site's time zone.
 	zone := time.UTC
 	if first != nil {
 		zone = first.Policy.Zone
@@ -153,7 +178,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 		// before the last session's end is recorded: a guard that lets its job finish holds the pin, and it is on
 		return err
 	}
-	owed, err := d.closeOpen(zone)
+	owed, err := d.local.endOpenSession(zone)
 	if err != nil {
 		return err
 	}
@@ -161,21 +186,19 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	was, unread := d.facts()
-	why, err := d.compareTags(&was, unread)
+	was, unread := d.local.facts()
+	why, err := d.local.compareTags(&was, unread)
 	if err != nil {
 		return err
 	}
-	d.panel = panel.New(panel.Config{Machine: policy.MachineID(d.c.Machine), Name: policy.Text{FR: d.c.Machine, EN: d.c.Machine}, Now: d.clock.now,
-		Framed: d.c.Panel.Framed, URL: d.c.Panel.URL, Screens: d.c.Panel.Screens, Actions: clerk{d}, Photos: d.album()})
-	p := daemon.Config{Site: policy.SiteID(d.c.Site), Machine: policy.MachineID(d.c.Machine), Now: d.clock.now, Trusted: d.clock.trusted,
-		NewID: newID, Program: Version, HasBusy: d.c.Relay.Busy != "", Ignore: d.c.Relay.Ignore, Reader: d.c.Reader.Kind != noReader, Journal: records{d.journal}, Switch: d.guard, Panel: d.panel, Roster: first, Logger: d.log,
-		Taps: d.taps, Signals: signals, Tags: was.tags, RemovedTags: removed, Practice: was.practice, Done: was.done, Ran: was.ran, Owed: owed, RestartScreen: restartScreen(os.Getenv("RUNTIME_DIRECTORY"), d.c.Machine)}
+	d.panel = d.newPanel(clerk{d})
+	p := d.machineConfig(was)
+	p.Roster, p.Signals, p.RemovedTags, p.Owed = first, signals, removed, owed
 	p.LastTrusted, p.Keys = d.journal.LastTrusted, d.stateKeys
 	if d.uplink != nil {
 		p.Uplink, p.Acked, p.HubHealth, p.SealKey = d.uplink, d.uplink.Acked, d.hubHealth, d.seal.get
 	}
-	if p.Awaits, p.Restored, err = d.restoreFlags(); err != nil {
+	if p.Awaits, p.Restored, err = d.local.restoreFlags(); err != nil {
 		return err
 	}
 	d.machine = daemon.New(p)
@@ -184,98 +207,46 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	if d.older != nil {
 		d.machine.SetJournalMismatch(*d.older)
 	}
-	return d.recordStart(first, refused, d.faultRecords(was, why))
+	return d.local.recordStart(first, refused, d.local.faultRecords(was, why))
 }
 
-// closeOpen records the end of a session that the last daemon left open, with what is known of how long it was. Where
-// the journal does not take it, the session's machine owes it.
-func (d *Daemon) closeOpen(zone *time.Location) ([]daemon.Owed, error) {
-	left, open, err := d.journal.OpenSession()
-	if err != nil || !open {
-		return nil, err
-	}
-	cause := wire.CausePowerLost
-	if left.SameBoot {
-		cause = wire.CauseDaemonLost
-	}
-	d.log.Warn("a session was left open", "cause", cause)
-	was, _ := d.facts() // tags that cannot be read are compareTags' business
-	e := journal.Entry{Kind: wire.SessionEnd, Session: left.Start.Session, Member: left.Start.Member, Body: wire.EndBody{Cause: cause}}
-	var p policy.Practice
-	if u := was.underWay; u.Session == e.Session {
-		if !u.At.IsZero() {
-			u.At = u.At.In(zone)
-		}
-		p = daemon.Practised(was.practice[e.Member], u.At, time.Duration(u.Seconds)*time.Second)
-		p.Machine = policy.MachineID(d.c.Machine)
-		e.Body = wire.EndBody{Cause: cause, Seconds: u.Seconds}
-		if b, err := json.Marshal(p); err == nil {
-			e.Facts = map[string][]byte{daemon.FactPractice + string(e.Member): b}
-		}
-	}
-	if _, err := d.journal.Append(e); err != nil {
-		d.log.Error("journal append failed", "err", err)
-		return []daemon.Owed{{Record: session.Record{Kind: e.Kind, Session: e.Session, Member: e.Member, Body: e.Body}, Practice: p}}, nil
-	}
-	return nil, nil
+// newPanel is the page beside the machine. actions is what it calls when somebody touches it.
+func (d *Daemon) newPanel(actions panel.Actions) *panel.Panel {
+	return panel.New(panel.Config{
+		Machine: policy.MachineID(d.c.Machine),
+		Name:    policy.Text{FR: d.c.Machine, EN: d.c.Machine},
+		Now:     d.clock.now,
+		Framed:  d.c.Panel.Framed,
+		URL:     d.c.Panel.URL,
+		Screens: d.c.Panel.Screens,
+		Actions: actions,
+		Photos:  d.album(),
+	})
 }
 
-// recordStart records the daemon's start.
-func (d *Daemon) recordStart(first *roster.Roster, refused error, mishaps []journal.Entry) error {
-	notes := append([]journal.Entry{{Kind: wire.Booted, Body: wire.BootBody{Version: Version}}}, mishaps...)
-	if refused != nil {
-		d.log.Warn("a bundle was refused", "why", refused)
-		notes = append(notes, journal.Entry{Kind: wire.BundleKept, Body: wire.BundleBody{Why: refused.Error()}})
+// machineConfig is what the machine is made of, as far as the file and what outlived the last daemon say.
+func (d *Daemon) machineConfig(was facts) daemon.Config {
+	return daemon.Config{
+		Site:          policy.SiteID(d.c.Site),
+		Machine:       policy.MachineID(d.c.Machine),
+		Now:           d.clock.now,
+		Trusted:       d.clock.trusted,
+		NewID:         newID,
+		Program:       Version,
+		HasBusy:       d.c.Relay.Busy != "",
+		Ignore:        d.c.Relay.Ignore,
+		Reader:        d.c.Reader.Kind != noReader,
+		Journal:       records{d.journal},
+		Switch:        d.guard,
+		Panel:         d.panel,
+		Logger:        d.log,
+		Taps:          d.taps,
+		Tags:          was.tags,
+		Practice:      was.practice,
+		Done:          was.done,
+		Ran:           was.ran,
+		RestartScreen: restartScreen(os.Getenv("RUNTIME_DIRECTORY"), d.c.Machine),
 	}
-	if first != nil {
-		notes = append(notes, journal.Entry{Kind: wire.BundleTaken, Body: wire.BundleBody{Version: first.Version}})
-	}
-	for _, n := range notes {
-		if _, err := d.journal.Append(n); err != nil {
-			// a full disk: no session will start, and the panel says so
-			d.log.Error("journal append failed", "err", err)
-		}
-	}
-	return nil
-}
-
-// facts are what outlived the last daemon.
-type facts struct {
-	tags     []session.Tag
-	practice map[policy.MemberID]policy.Practice
-	done     map[string]policy.Done
-	ran      session.Hours
-	underWay daemon.UnderWay
-}
-
-// facts reads them. Tags that cannot be read are an error, beside the rest; of the rest, what cannot be read is none.
-func (d *Daemon) facts() (facts, error) {
-	out := facts{practice: map[policy.MemberID]policy.Practice{}, done: map[string]policy.Done{}}
-	all, err := d.journal.Facts("")
-	if err != nil {
-		return out, err
-	}
-	for key, value := range all {
-		switch prefix, name, _ := strings.Cut(key, "/"); prefix + "/" {
-		case daemon.FactTags + "/":
-			if uerr := json.Unmarshal(value, &out.tags); uerr != nil {
-				out.tags, err = nil, uerr
-			}
-		case daemon.FactHours + "/":
-			json.Unmarshal(value, &out.ran)
-		case daemon.FactUnderWay + "/":
-			json.Unmarshal(value, &out.underWay)
-		case daemon.FactPractice:
-			if p := (policy.Practice{}); json.Unmarshal(value, &p) == nil { // rules that ask for it refuse without
-				out.practice[policy.MemberID(name)] = p
-			}
-		case daemon.FactDone:
-			if x := (policy.Done{}); json.Unmarshal(value, &x) == nil {
-				out.done[name] = x
-			}
-		}
-	}
-	return out, err
 }
 
 // clerk is the machine for the panel, which is made before it.
@@ -334,26 +305,49 @@ func (d *Daemon) openUplink(k keys) error {
 	if err != nil {
 		return err
 	}
-	tlsOfHub, resolve := d.wayToHub()
-	d.uplink, err = uplink.New(uplink.Config{TLS: tlsOfHub, Resolve: resolve, Broker: d.c.MQTT.Broker, Username: d.c.MQTT.Username, PasswordFile: password, Site: site, Machine: m,
-		Keys: k.hub, Discovery: uplink.Message{Topic: topic, Payload: doc}, Logger: d.log,
-		Now: d.clock.now, Trusted: d.clock.trusted}, d.journal, uplink.Handlers{
-		Bundle:  func(_ context.Context, m []byte) { d.bundles.offer(m) },
-		Command: d.command,
-		Acked:   func(signed []byte) { d.keepAck(signed); d.keepSeal(signed, k) },
-		Other: func(o uplink.Other) {
-			d.machine.SetJournalMismatch(daemon.JournalMismatch{Hub: o.Hub, Here: o.Here, New: o.New})
+	tlsOfHub, resolve := d.hub.way()
+	d.uplink, err = uplink.New(
+		uplink.Config{
+			TLS:          tlsOfHub,
+			Resolve:      resolve,
+			Broker:       d.c.MQTT.Broker,
+			Username:     d.c.MQTT.Username,
+			PasswordFile: password,
+			Site:         site,
+			Machine:      m,
+			Keys:         k.hub,
+			Discovery:    uplink.Message{Topic: topic, Payload: doc},
+			Logger:       d.log,
+			Now:          d.clock.now,
+			Trusted:      d.clock.trusted,
 		},
-		Fits:   func() { d.machine.JournalFits() },
-		Former: d.isFormer,
-	})
+		d.journal,
+		uplink.Handlers{
+			Bundle:  func(_ context.Context, m []byte) { d.bundles.offer(m) },
+			Command: d.command,
+			Acked:   func(signed []byte) { d.local.keepAck(signed); d.keepSeal(signed, k) },
+			Other: func(o uplink.Other) {
+				d.machine.SetJournalMismatch(daemon.JournalMismatch{Hub: o.Hub, Here: o.Here, New: o.New})
+			},
+			Fits:   func() { d.machine.JournalFits() },
+			Former: d.local.isFormer,
+		},
+	)
 	return err
 }
 
 // hubHealth is how the way to the hub stands, for the machine.
 func (d *Daemon) hubHealth() daemon.HubHealth {
 	h := d.uplink.Health()
-	return daemon.HubHealth{Acknowledges: h.Hub, Broker: h.Broker, Since: h.Since, Owed: h.Owed, Overdue: h.Overdue, Why: h.Code(), Detail: h.Detail}
+	return daemon.HubHealth{
+		Acknowledges: h.Hub,
+		Broker:       h.Broker,
+		Since:        h.Since,
+		Owed:         h.Owed,
+		Overdue:      h.Overdue,
+		Why:          h.Code(),
+		Detail:       h.Detail,
+	}
 }
 
 // command carries out an order that came over MQTT, and returns the reply. A refusal names its reason, so that the hub
@@ -367,7 +361,7 @@ func (d *Daemon) command(ctx context.Context, order []byte) []byte {
 		err = d.machine.Obey(ctx, c)
 	}
 	if err != nil {
-		d.log.Warn("a command was refused", "do", c.Do, "why", err)
+		d.log.Warn("command refused", "do", c.Do, "why", err)
 	}
 	return replyTo(c.ID, err)
 }
@@ -388,8 +382,8 @@ func replyTo(id string, err error) []byte {
 	return b
 }
 
-// idleGCPercent is GOGC once the start is done: a Pi Zero has little memory and this daemon little to do, so half as much
-// garbage may wait. A start takes an eighth longer with it.
+// idleGCPercent is GOGC once the start is done: a Pi Zero has little memory and this daemon little to do, so half as
+// much garbage may wait. A start takes an eighth longer with it.
 const idleGCPercent = 50
 
 // Run works until ctx ends; then the relay is off, the session's end is recorded, and all goroutines have ended.
@@ -414,7 +408,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	select {
 	case <-done:
 	case <-time.After(shutdownTimeout):
-		d.log.Error("something did not end in time")
+		d.log.Error("shutdown timed out")
 	}
 	return err
 }
@@ -428,7 +422,8 @@ func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
 		work.Go(func() { d.uplink.Run(ctx) })
 	}
 	work.Go(func() {
-		d.bundles.run(ctx, func(r *roster.Roster) { d.machine.SetRoster(ctx, r) }, func(err error) { d.machine.Refuse(ctx, 0, err) })
+		d.bundles.run(ctx, func(r *roster.Roster) { d.machine.SetRoster(ctx, r) },
+			func(err error) { d.machine.Refuse(ctx, 0, err) })
 	})
 	work.Go(func() {
 		if err := control.Serve(ctx, d.socket, d.machine.Do); ctx.Err() == nil {
@@ -436,13 +431,20 @@ func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
 		}
 	})
 	if d.hub != nil {
-		work.Go(func() { d.watchHub(ctx) })
+		work.Go(func() { d.hub.run(ctx) })
 	}
 	if v := d.clock.trust; v != nil {
 		work.Go(func() { v.listen(ctx, journal.BootID(), d.journal.Keep) })
 	}
 	web := limitConnections(d.web, d.c.Panel.Screens)
-	page := &http.Server{Handler: d.panel.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return ctx }}
+	page := &http.Server{
+		Handler:           d.panel.Handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       time.Minute,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
 	work.Go(func() {
 		if err := page.Serve(web); ctx.Err() == nil {
 			d.log.Error("panel", "why", err)
@@ -484,7 +486,8 @@ type records struct{ *journal.Journal }
 
 // Append implements daemon.Journal.
 func (r records) Append(e session.Record, facts map[string][]byte) error {
-	_, err := r.Journal.Append(journal.Entry{Kind: e.Kind, Session: e.Session, Member: e.Member, Body: e.Body, Facts: facts})
+	_, err := r.Journal.Append(journal.Entry{Kind: e.Kind, Session: e.Session, Member: e.Member, Body: e.Body,
+		Facts: facts})
 	return err
 }
 

@@ -55,6 +55,7 @@ const (
 )
 
 func newMachineFolder(t *testing.T) *machineFolder {
+	skipIfShort(t, "starts a daemon with its guard again and again")
 	t.Helper()
 	f := &machineFolder{dir: t.TempDir(), data: t.TempDir(), early: t.TempDir()}
 	key := func(name string) (string, string) {
@@ -122,7 +123,8 @@ func (f *machineFolder) live(t *testing.T) {
 	t.Helper()
 	refusedTaps := func(d *Daemon, n int) {
 		for i := range n {
-			if _, err := d.journal.Append(journal.Entry{Kind: wire.Refused, Member: "m-9d017e", Body: wire.RefusedBody{Reasons: []policy.Code{policy.NoBadge}}}); err != nil {
+			if _, err := d.journal.Append(journal.Entry{Kind: wire.Refused, Member: "m-9d017e",
+				Body: wire.RefusedBody{Reasons: []policy.Code{policy.NoBadge}}}); err != nil {
 				t.Fatal(i, err)
 			}
 		}
@@ -147,14 +149,15 @@ func (f *machineFolder) live(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d.keepAck(ack)
+		d.local.keepAck(ack)
 		if err := d.journal.SetCursor("hub", f.length); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.MkdirAll(filepath.Join(f.config.Data, "photos"), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(f.config.Data, "photos", strings.Repeat("a", 64)+".jpg"), []byte("a photo"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(f.config.Data, "photos", strings.Repeat("a", 64)+".jpg"), []byte("a photo"),
+			0o600); err != nil {
 			t.Fatal(err)
 		}
 		f.copy(t, f.config.Data, f.data)
@@ -250,13 +253,17 @@ func (f *machineFolder) copyOf(t *testing.T) Config {
 func TestEachDamagedFileOfAMachineIsSurvivedOrSaid(t *testing.T) {
 	f := newMachineFolder(t)
 	names := f.files(t)
-	for _, must := range []string{"journal.db", "journal.db-wal", "journal.db-shm", "journal.db.lock", "acknowledged", "verdicts", "bundle/manifest", "photos/" + strings.Repeat("a", 64) + ".jpg"} {
+	for _, must := range []string{"journal.db", "journal.db-wal", "journal.db-shm", "journal.db.lock", "acknowledged",
+		"verdicts", "bundle/manifest", "photos/" + strings.Repeat("a", 64) + ".jpg"} {
 		if !slices.Contains(names, must) {
 			t.Fatalf("%s is not among %q", must, names)
 		}
 	}
 	for _, name := range names {
 		for how, damage := range damages {
+			if !tried(how) {
+				continue
+			}
 			if how == "one byte changed" && len(read(t, filepath.Join(f.data, name))) == 0 {
 				continue // it has none
 			}
@@ -306,11 +313,11 @@ func wantJournal(name, how string) []string {
 // journalFate is what became of the journal at this start.
 func (d *Daemon) journalFate() string {
 	switch {
-	case d.renewal != nil && d.salvaged != nil:
+	case d.local.renewal != nil && d.local.salvaged != nil:
 		return remnant
-	case d.renewal != nil:
+	case d.local.renewal != nil:
 		return anew
-	case d.salvaged != nil:
+	case d.local.salvaged != nil:
 		return salvaged
 	}
 	return asItWas
@@ -335,7 +342,7 @@ func TestOlderCopyOfTheWholeJournalBeginsAnew(t *testing.T) {
 	for start := range 2 {
 		f.run(t, c, func(d *Daemon) {
 			f.judge(t, d, errors.New("checked"))
-			if begun := d.renewal != nil; begun != (start == 0) || start > 0 && d.journal.Generation() != g {
+			if begun := d.local.renewal != nil; begun != (start == 0) || start > 0 && d.journal.Generation() != g {
 				t.Errorf("start %d: began anew %t, generation %s, was %s", start, begun, d.journal.Generation(), g)
 			}
 			g = d.journal.Generation()
@@ -351,7 +358,8 @@ func TestOlderCopyOfTheWholeJournalBeginsAnew(t *testing.T) {
 // back a release.
 func TestJournalThatIsNotThisMachinesIsLeftAsItIs(t *testing.T) {
 	f := newMachineFolder(t)
-	for name, harm := range map[string]string{"another machine": "UPDATE journal SET origin = 'portillon/biklab/vinyl'", "a later release": "PRAGMA user_version = 99"} {
+	for name, harm := range map[string]string{"another machine": "UPDATE journal SET origin = 'portillon/biklab/vinyl'",
+		"a later release": "PRAGMA user_version = 99"} {
 		c := f.copyOf(t)
 		db, err := sql.Open("sqlite", c.journalFile())
 		if err != nil {
@@ -377,7 +385,8 @@ func TestJournalThatIsNotThisMachinesIsLeftAsItIs(t *testing.T) {
 // show it. A record says so.
 func TestTagThatTheFactsLackIsTakenFromTheRecords(t *testing.T) {
 	f := newMachineFolder(t)
-	for _, harm := range []string{"DELETE FROM facts WHERE key = 'tags'", "UPDATE facts SET value = X'7b' WHERE key = 'tags'", "DELETE FROM facts"} {
+	for _, harm := range []string{"DELETE FROM facts WHERE key = 'tags'",
+		"UPDATE facts SET value = X'7b' WHERE key = 'tags'", "DELETE FROM facts"} {
 		t.Run(harm, func(t *testing.T) {
 			c := f.copyOf(t)
 			db, err := sql.Open("sqlite", c.journalFile())
@@ -415,40 +424,29 @@ func (f *machineFolder) judge(t *testing.T, d *Daemon, checked error) {
 	if r.Status == nil {
 		t.Fatalf("no status: %+v", r)
 	}
-	t.Logf(
-		"began anew %v, salvaged %v, tags %q, journal %d of %d, said %q",
-		d.renewal != nil,
-		d.salvaged != nil,
-		r.Status.Tags,
-		r.Status.Journal,
-		f.length,
-		r.Status.JournalDamage,
-	)
+	t.Logf("began anew %v, salvaged %v, tags %q, journal %d of %d, said %q", d.local.renewal != nil,
+		d.local.salvaged != nil, r.Status.Tags, r.Status.Journal, f.length, r.Status.JournalDamage)
 	if d.broken != nil {
 		t.Fatalf("the machine stays off: %v", d.broken)
 	}
-	if begun := d.renewal != nil || d.older != nil; begun != (r.Status.NewJournal != "") {
+	if begun := d.local.renewal != nil || d.older != nil; begun != (r.Status.NewJournal != "") {
 		t.Errorf("the journal began anew: %t, and the status says %q", begun, r.Status.JournalDamage)
 	}
 	if r.Status.NewJournal != "" &&
 		!strings.Contains(r.Status.JournalDamage, "portillon machine replace laser --hub hub.yaml") {
 		t.Errorf("the status names no command: %q", r.Status.JournalDamage)
 	}
-	if d.salvaged != nil && checked == nil {
+	if d.local.salvaged != nil && checked == nil {
 		t.Error("the check did not see what the start salvaged")
 	}
 	hangs := func(id string) bool {
 		return slices.ContainsFunc(r.Status.Tags, func(x string) bool { return strings.HasPrefix(x, id) })
 	}
 	if !hangs("t1") && !hangs("journal-new") && !hangs(daemon.TagSalvaged) {
-		t.Errorf(
-			"the tag is lost, and nothing stands in its place: %q, journal %d of %d",
-			r.Status.Tags,
-			d.journal.Len(),
-			f.length,
-		)
+		t.Errorf("the tag is lost, and nothing stands in its place: %q, journal %d of %d", r.Status.Tags, d.journal.Len(),
+			f.length)
 	}
-	if d.journal.Len() < f.length && r.Status.JournalDamage == "" && d.salvaged == nil {
+	if d.journal.Len() < f.length && r.Status.JournalDamage == "" && d.local.salvaged == nil {
 		t.Errorf("the journal has %d records, had %d, and nobody says so", d.journal.Len(), f.length)
 	}
 	if v := d.panel.Current(); hangs("journal-new") && v.Note != panel.NewJournal() {

@@ -25,9 +25,9 @@ const (
 	returnWithin = 30 * time.Second
 )
 
-// returnToHub returns the bundle's manifest, and the signed policy where that is newer too, to a hub that offered an older
-// one: it was restored from a backup, and goes on above them. Whatever the hub makes of it, this machine works from
-// what it has.
+// returnToHub returns the bundle's manifest, and the signed policy where that is newer too, to a hub that offered an
+// older one: it was restored from a backup, and goes on above them. Whatever the hub makes of it, this machine works
+// from what it has.
 func (k *bundleUpdater) returnToHub(ctx context.Context, offered []byte, why error) {
 	var r *wire.Refusal
 	if k.back.to == nil || !errors.As(why, &r) || r.Code != "older-version" && r.Code != wire.OlderPolicy {

@@ -35,10 +35,18 @@ func parseRelay(n yamlfile.Node, beside func(yamlfile.Node) string) RelayConfig 
 	n.Only("pin", "active", "pull", "supply", "mode", "e-stop", "door", "feedback", "busy", "ignore", "exhaust")
 	pin := func(key string) string { return pinName(n.Get(key), beside) }
 	n.Get("pin").Required()
-	c := RelayConfig{Pin: pin("pin"), EStop: pin("e-stop"), Door: pin("door"), Feedback: pin("feedback"), Busy: pin("busy"), Exhaust: pin("exhaust"),
-		ActiveLow: n.Get("active").OneOf("high", "low") == "low", PullUp: n.Get("pull").OneOf("down", "up") == "up",
+	c := RelayConfig{
+		Pin:       pin("pin"),
+		EStop:     pin("e-stop"),
+		Door:      pin("door"),
+		Feedback:  pin("feedback"),
+		Busy:      pin("busy"),
+		Exhaust:   pin("exhaust"),
+		ActiveLow: n.Get("active").OneOf("high", "low") == "low",
+		PullUp:    n.Get("pull").OneOf("down", "up") == "up",
 		Supply:    n.Get("supply").OneOf(relay.Supply33, relay.Supply5),
-		Heartbeat: n.Get("mode").OneOf("level", "heartbeat") == "heartbeat"}
+		Heartbeat: n.Get("mode").OneOf("level", "heartbeat") == "heartbeat",
+	}
 	if f, bad := (Config{Relay: c}).wiring().LevelFault(); bad {
 		n.Get(f.Key).Fault(f.Cure, "%s", f.Problem)
 	}
@@ -46,7 +54,8 @@ func parseRelay(n yamlfile.Node, beside func(yamlfile.Node) string) RelayConfig 
 		if c.Ignore = i.Duration(); c.Busy == "" {
 			i.Fault("", "there is no busy input to ignore")
 		} else if c.Ignore > maxIgnore {
-			i.Fault("as long as the machine takes to find its home, at most 10m: 20s", "%s is too long: for all that time the machine's work would count as none", i.Str())
+			i.Fault("as long as the machine takes to find its home, at most 10m: 20s",
+				"%s is too long: for all that time the machine's work would count as none", i.Str())
 		}
 	}
 	return c
@@ -61,8 +70,18 @@ func parseLights(n yamlfile.Node, beside func(yamlfile.Node) string) LightsConfi
 // wiring is the guard's.
 func (c Config) wiring() relay.Wiring {
 	r := c.Relay
-	return relay.Wiring{Relay: r.Pin, Exhaust: r.Exhaust, EStop: r.EStop, Door: r.Door, Contactor: r.Feedback, Busy: r.Busy,
-		ActiveLow: r.ActiveLow, PullUp: r.PullUp, Supply: r.Supply, Heartbeat: r.Heartbeat}
+	return relay.Wiring{
+		Relay:     r.Pin,
+		Exhaust:   r.Exhaust,
+		EStop:     r.EStop,
+		Door:      r.Door,
+		Contactor: r.Feedback,
+		Busy:      r.Busy,
+		ActiveLow: r.ActiveLow,
+		PullUp:    r.PullUp,
+		Supply:    r.Supply,
+		Heartbeat: r.Heartbeat,
+	}
 }
 
 // Wire is a line of the Pi that this machine uses.

@@ -38,7 +38,8 @@ func guardMain(args []string) int {
 		return 1
 	}
 	releaseMemory()
-	if err := relay.Guard(ctx, os.Stdin, os.Stdout, pins); err != nil && !errors.Is(err, relay.ErrLost) && ctx.Err() == nil {
+	if err := relay.Guard(ctx, os.Stdin, os.Stdout, pins); err != nil && !errors.Is(err, relay.ErrLost) &&
+		ctx.Err() == nil {
 		fmt.Fprintf(os.Stderr, "portillond guard: %v\n", err)
 		return 1
 	}
@@ -141,7 +142,7 @@ func (h *guardClient) listen(ctx context.Context, s *relay.Switch, events <-chan
 			return
 		}
 		if err := h.start(ctx); err != nil {
-			h.log.Error("no guard", "why", err)
+			h.log.Error("guard did not start", "err", err)
 			continue
 		}
 		h.tell(ctx, daemon.Signal{What: daemon.GuardBack})
@@ -162,7 +163,7 @@ func (h *guardClient) Set(ctx context.Context, r session.Relay) error {
 	s := h.now
 	h.mu.Unlock()
 	if s == nil {
-		return errors.New("there is no guard")
+		return errors.New("guard is not running")
 	}
 	finish := time.Duration(0)
 	if r.FinishJob {

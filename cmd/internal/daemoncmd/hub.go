@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -49,7 +50,12 @@ func (c Config) HubLink(signer note.Signer, now func() time.Time, trusted func()
 }
 
 // HubLinkBy is HubLink over another network; a nil dial is this computer's.
-func (c Config) HubLinkBy(dial hublink.Dial, signer note.Signer, now func() time.Time, trusted func() bool) (*hublink.Link, error) {
+func (c Config) HubLinkBy(
+	dial hublink.Dial,
+	signer note.Signer,
+	now func() time.Time,
+	trusted func() bool,
+) (*hublink.Link, error) {
 	if c.Hub == (HubConfig{}) {
 		return nil, errors.New("hub: the machine was not enrolled at a hub: portillond enrol https://HUB:8443 CODE")
 	}
@@ -57,8 +63,9 @@ func (c Config) HubLinkBy(dial hublink.Dial, signer note.Signer, now func() time
 	if err != nil {
 		return nil, fmt.Errorf("hub: mqtt: hub-key: %w", err)
 	}
-	return hublink.Open(hublink.Config{Dir: c.HubDir(), Site: policy.SiteID(c.Site), Machine: policy.MachineID(c.Machine), Name: c.Hub.Name,
-		Address: c.Hub.Address, HubKey: note.VerifierList(v), Signer: signer, Now: now, Trusted: trusted, Dial: dial, Finder: hublink.MDNS{}})
+	return hublink.Open(hublink.Config{Dir: c.HubDir(), Site: policy.SiteID(c.Site),
+		Machine: policy.MachineID(c.Machine), Name: c.Hub.Name, Address: c.Hub.Address, HubKey: note.VerifierList(v),
+		Signer: signer, Now: now, Trusted: trusted, Dial: dial, Finder: hublink.MDNS{}})
 }
 
 // LanguageOf is the language that a flag names, or the environment.
@@ -73,31 +80,40 @@ func (d *Daemon) openHub(k keys) {
 	}
 	link, err := d.c.HubLink(k.signer, d.clock.now, d.clock.trusted)
 	if err != nil {
-		d.log.Error("no way to the hub", "err", err)
+		d.log.Error("hub connection unavailable", "err", err)
 		return
 	}
-	d.hub = link
+	d.hub = &hubWatch{link: link, lost: make(chan struct{}, 1), clock: d.clock, log: d.log}
 }
 
-// chunksFromHub is where chunks are fetched; nil: not from the hub.
-func (d *Daemon) chunksFromHub() wire.PartSource {
-	if d.hub == nil {
+// hubWatch looks after the machine's way to the hub. A nil *hubWatch is a machine that was not enrolled.
+type hubWatch struct {
+	link    *hublink.Link
+	lost    chan struct{} // the broker is dialled: the connection to it was lost. Holds one
+	clock   clock
+	log     *slog.Logger
+	bundles *bundleUpdater // is offered the hub's manifests; set before run
+}
+
+// chunks is where chunks are fetched; nil: not from the hub.
+func (h *hubWatch) chunks() wire.PartSource {
+	if h == nil {
 		return nil
 	}
-	return d.hub.Chunks(context.Background()) // each request has a bound of its own
+	return h.link.Chunks(context.Background()) // each request has a bound of its own
 }
 
-// wayToHub is how the hub's broker is verified and where it is dialled; nil: as mqtt: broker says.
-func (d *Daemon) wayToHub() (*tls.Config, func(string) string) {
-	if d.hub == nil {
+// way is how the hub's broker is verified and where it is dialled; nil: as mqtt: broker says.
+func (h *hubWatch) way() (*tls.Config, func(string) string) {
+	if h == nil {
 		return nil, nil
 	}
-	return d.hub.TLS(), func(hostport string) string {
+	return h.link.TLS(), func(hostport string) string {
 		select {
-		case d.hubLost <- struct{}{}: // the broker is dialled again: perhaps the hub moved
+		case h.lost <- struct{}{}: // the broker is dialled again: perhaps the hub moved
 		default:
 		}
-		return d.hub.Resolve(hostport)
+		return h.link.Resolve(hostport)
 	}
 }
 
@@ -110,35 +126,35 @@ const (
 	hubSoonest = 10 * time.Second
 )
 
-// watchHub looks after the way to the hub until ctx ends.
-func (d *Daemon) watchHub(ctx context.Context) {
+// run looks after the way to the hub until ctx ends.
+func (h *hubWatch) run(ctx context.Context) {
 	var fetched time.Time // by the monotonic clock
 	failed := false
 	for {
 		select {
-		case <-d.hubLost: // this look is the answer
+		case <-h.lost: // this look is the answer
 		default:
 		}
-		err := d.checkHub(ctx, &fetched)
+		err := h.check(ctx, &fetched)
 		if err != nil && ctx.Err() == nil && !failed {
-			d.log.Warn("the hub is away", "err", err)
+			h.log.Warn("hub unreachable", "err", err)
 		} else if err == nil && failed {
-			d.log.Info("the hub is back", "address", d.hub.Address())
+			h.log.Info("hub reachable again", "address", h.link.Address())
 		}
 		failed = err != nil
 		pause := hubEvery
 		if failed {
 			pause = hubAgain
 		}
-		if !d.waitForHub(ctx, pause/2+rand.N(pause)) { // machines of a site do not ask in step
+		if !h.wait(ctx, pause/2+rand.N(pause)) { // machines of a site do not ask in step
 			return
 		}
 	}
 }
 
-// waitForHub waits until the hub is looked after again: after a pause, or when the broker is dialled, which a
+// wait waits until the hub is looked after again: after a pause, or when the broker is dialled, which a
 // connection that was lost is the reason of. It returns false once ctx ends.
-func (d *Daemon) waitForHub(ctx context.Context, pause time.Duration) bool {
+func (h *hubWatch) wait(ctx context.Context, pause time.Duration) bool {
 	soonest, late := time.NewTimer(hubSoonest/2+rand.N(hubSoonest)), time.NewTimer(pause)
 	defer soonest.Stop()
 	defer late.Stop()
@@ -151,36 +167,36 @@ func (d *Daemon) waitForHub(ctx context.Context, pause time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	case <-late.C:
-	case <-d.hubLost:
+	case <-h.lost:
 	}
 	return true
 }
 
-// checkHub finds the hub, renews the certificate when it is due, asks the time where nothing vouches for the clock,
+// check finds the hub, renews the certificate when it is due, asks the time where nothing vouches for the clock,
 // and fetches the manifest.
-func (d *Daemon) checkHub(ctx context.Context, fetched *time.Time) error {
-	if err := d.hub.Find(ctx); err != nil {
+func (h *hubWatch) check(ctx context.Context, fetched *time.Time) error {
+	if err := h.link.Find(ctx); err != nil {
 		return err
 	}
-	if d.hub.Due() {
-		if err := d.hub.Renew(ctx); err != nil {
+	if h.link.Due() {
+		if err := h.link.Renew(ctx); err != nil {
 			return err
 		}
-		d.log.Info("certificate renewed")
+		h.log.Info("certificate renewed")
 	}
-	if v := d.clock.trust; v != nil && !v.asks() {
-		ahead, within, err := d.hub.Time(ctx)
+	if v := h.clock.trust; v != nil && !v.asks() {
+		ahead, within, err := h.link.Time(ctx)
 		if err != nil {
 			return err
 		}
 		if !v.trustHub(ahead, within) {
-			d.log.Warn("clock differs from the hub's", "hub_ahead", ahead.Round(time.Second))
+			h.log.Warn("clock differs from the hub's", "hub_ahead", ahead.Round(time.Second))
 		}
 	}
 	if !fetched.IsZero() && time.Since(*fetched) < manifestEvery {
 		return nil
 	}
-	m, err := d.hub.Manifest(ctx)
+	m, err := h.link.Manifest(ctx)
 	if r := (*hublink.Refused)(nil); errors.As(err, &r) && r.Code == "" { // there is no bundle yet
 		return nil
 	}
@@ -189,10 +205,10 @@ func (d *Daemon) checkHub(ctx context.Context, fetched *time.Time) error {
 	}
 	*fetched = time.Now()
 	select {
-	case d.bundles.askAgain <- struct{}{}:
+	case h.bundles.askAgain <- struct{}{}:
 	default: // it will be asked for
 	}
-	d.bundles.offer(m)
+	h.bundles.offer(m)
 	return nil
 }
 

@@ -15,7 +15,8 @@ func TestHubVouchesForAClockNearItsOwn(t *testing.T) {
 		want          bool
 	}{
 		{0, 0, true}, {time.Minute, 0, true}, {-time.Minute, 0, true}, {time.Minute + time.Second, time.Second, true},
-		{time.Minute + time.Second, 0, false}, {-time.Hour, time.Second, false}, {56 * 365 * 24 * time.Hour, time.Second, false},
+		{time.Minute + time.Second, 0, false}, {-time.Hour, time.Second, false},
+		{56 * 365 * 24 * time.Hour, time.Second, false},
 	} {
 		wall, mono := time.Unix(1_800_000_000, 0), time.Hour
 		v := &clockTrust{asks: func() bool { return false }, now: func() (time.Time, time.Duration) { return wall, mono }}
@@ -42,7 +43,8 @@ func TestHubOfAMachineNamesAddressAndName(t *testing.T) {
 	}
 	read := func(add string) (Config, error) {
 		path := filepath.Join(t.TempDir(), "vinyl.yaml")
-		if err := os.WriteFile(path, []byte(strings.Replace(string(text), ", file: /var/lib/portillon/site.bundle", "", 1)+add), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(strings.Replace(string(text), ", file: /var/lib/portillon/site.bundle", "",
+			1)+add), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return ReadConfig(path)

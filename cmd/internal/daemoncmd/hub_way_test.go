@@ -41,6 +41,7 @@ type way struct {
 }
 
 func newWay(t *testing.T) *way {
+	skipIfShort(t, "starts a hub, a broker and a daemon")
 	w := &way{t: t, dir: t.TempDir()}
 	w.machine, w.pinned = w.key("laser.biklab")
 	skey, vkey, err := note.GenerateKey(rand.Reader, "biklab")
@@ -158,10 +159,8 @@ func (w *way) until(what string, is func() bool) {
 // hub starts a hub; its clock runs ten seconds each time that it is read, so that nothing waits for its limits.
 func (w *way) hub() *hub.Hub {
 	w.t.Helper()
-	text := fmt.Sprintf(
-		"portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmachines:\n  laser: { key: %q, password-file: laser.password }\n",
-		w.pinned,
-	)
+	text := fmt.Sprintf("portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmachines:\n  laser: { key: %q, "+
+		"password-file: laser.password "+"}\n", w.pinned)
 	w.write("laser.password", "l\n")
 	w.write("hub.password", "h\n")
 	if w.broker == "" {
@@ -176,10 +175,12 @@ func (w *way) hub() *hub.Hub {
 	}
 	var mu sync.Mutex
 	now := time.Now()
-	h, err := hub.New(
-		c,
-		hub.Options{Now: func() time.Time { mu.Lock(); defer mu.Unlock(); now = now.Add(10 * time.Second); return now }},
-	)
+	h, err := hub.New(c, hub.Options{Now: func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		now = now.Add(10 * time.Second)
+		return now
+	}})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -198,10 +199,8 @@ func (w *way) background(f func(context.Context), after func()) {
 // uplink starts a machine's, with some records, and gives its clock.
 func (w *way) uplink(url string, records int) (*uplink.Uplink, *atomic.Int64) {
 	w.t.Helper()
-	j, err := journal.Open(
-		filepath.Join(w.dir, "journal.db"),
-		journal.Options{Site: "biklab", Machine: "laser", Signer: w.machine},
-	)
+	j, err := journal.Open(filepath.Join(w.dir, "journal.db"), journal.Options{Site: "biklab", Machine: "laser",
+		Signer: w.machine})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -266,10 +265,14 @@ func TestTypoInMosquittosAccessListIsToldByItsKind(t *testing.T) {
 		code    string
 	}{
 		{"none", [2]string{}, 3, ""},
-		{"the machine may not publish records", [2]string{"topic write portillon/biklab/laser/records", "topic write portillon/biklab/laser/record"}, 3, "records-dropped"},
-		{"the machine may not read acknowledgements", [2]string{"topic read portillon/biklab/ack/laser", "topic read portillon/biklab/ack/lasr"}, 3, "no-answer"},
-		{"the same, and nobody uses the machine", [2]string{"topic read portillon/biklab/ack/laser", "topic read portillon/biklab/ack/lasr"}, 0, "no-answer"},
-		{"the hub's account", [2]string{"topic readwrite portillon/biklab/#", "topic readwrite portillon/biklap/#"}, 3, "no-answer"},
+		{"the machine may not publish records", [2]string{"topic write portillon/biklab/laser/records",
+			"topic write portillon/biklab/laser/record"}, 3, "records-dropped"},
+		{"the machine may not read acknowledgements", [2]string{"topic read portillon/biklab/ack/laser",
+			"topic read portillon/biklab/ack/lasr"}, 3, "no-answer"},
+		{"the same, and nobody uses the machine", [2]string{"topic read portillon/biklab/ack/laser",
+			"topic read portillon/biklab/ack/lasr"}, 0, "no-answer"},
+		{"the hub's account", [2]string{"topic readwrite portillon/biklab/#", "topic readwrite portillon/biklap/#"}, 3,
+			"no-answer"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWay(t)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,13 +26,24 @@ import (
 // journalFile is where the machine's journal is.
 func (c Config) journalFile() string { return filepath.Join(c.Data, "journal.db") }
 
-// ackFile is where the hub's last acknowledgement is kept, beside the journal. It shows that a journal is older than what
-// the hub has acknowledged.
+// ackFile is where the hub's last acknowledgement is kept, beside the journal. It shows that a journal is older than
+// what the hub has acknowledged.
 func (c Config) ackFile() string { return filepath.Join(c.Data, "acknowledged") }
 
-func (d *Daemon) journalOptions(signer note.Signer) journal.Options {
-	return journal.Options{Site: policy.SiteID(d.c.Site), Machine: policy.MachineID(d.c.Machine), Signer: signer,
-		Now: d.clock.now, Trusted: d.clock.trusted, Damaged: d.damaged}
+// localJournal is the machine's journal, and what this start found out about it.
+type localJournal struct {
+	c        Config
+	clock    clock
+	log      *slog.Logger
+	journal  *journal.Journal // nil: it is not open
+	onDamage func(error)      // told of damage that shows while the journal is in use
+	salvaged *salvage         // the journal was damaged at this start; nil: it was not
+	renewal  *renewal         // the journal began anew at this start; nil: it did not
+}
+
+func (l *localJournal) options(signer note.Signer) journal.Options {
+	return journal.Options{Site: policy.SiteID(l.c.Site), Machine: policy.MachineID(l.c.Machine), Signer: signer,
+		Now: l.clock.now, Trusted: l.clock.trusted, Damaged: l.onDamage}
 }
 
 // damaged tells the machine of damage that shows while the journal is in use.
@@ -41,32 +53,32 @@ func (d *Daemon) damaged(err error) {
 	}
 }
 
-// openJournal opens the journal. A damaged one is salvaged first, and what is left takes its place. Where nothing is
+// open opens the journal. A damaged one is salvaged first, and what is left takes its place. Where nothing is
 // left, or the journal is not the one that the hub has acknowledged, a new journal begins (renewal).
-func (d *Daemon) openJournal(ctx context.Context, k keys) error {
-	path, o := d.c.journalFile(), d.journalOptions(k.signer)
+func (l *localJournal) open(ctx context.Context, k keys) error {
+	path, o := l.c.journalFile(), l.options(k.signer)
 	j, err := openExamined(ctx, path, o)
 	if journal.IsDamaged(err) || err != nil && journal.IsMissing(path) {
-		d.log.Error("the journal is damaged", "file", path, "err", err)
-		m, begun, merr := journal.MendOrSetAside(ctx, path, o, d.held(k), d.clock.now())
+		l.log.Error("the journal is damaged", "file", path, "err", err)
+		m, begun, merr := journal.MendOrSetAside(ctx, path, o, l.hubCopy(k), l.clock.now())
 		if merr != nil {
 			return errors.Join(err, merr)
 		}
 		if begun {
-			d.renewal = &renewal{why: err, kept: m.Kept}
-			d.log.Warn("nothing of the journal can be used: a new one begins", "damaged file", m.Kept)
+			l.renewal = &renewal{why: err, kept: m.Kept}
+			l.log.Warn("journal unusable, a new one begins", "damaged file", m.Kept)
 		} else {
-			d.salvaged = &salvage{MendResult: m, why: err}
-			d.log.Warn("the journal was salvaged", "records", m.Records, "damaged file", m.Kept)
+			l.salvaged = &salvage{MendResult: m, why: err}
+			l.log.Warn("journal salvaged", "records", m.Records, "damaged file", m.Kept)
 		}
 		if j, err = journal.Open(path, o); err != nil { // what was salvaged is proven: it is not examined again
 			return err
 		}
 	}
-	if d.journal = j; err != nil {
+	if l.journal = j; err != nil {
 		return err
 	}
-	return d.renew(k)
+	return l.renew(k)
 }
 
 func openExamined(ctx context.Context, path string, o journal.Options) (*journal.Journal, error) {
@@ -88,8 +100,10 @@ type salvage struct {
 
 // sentence is what the record says.
 func (m salvage) sentence() string {
-	parts := []string{fmt.Sprintf("the journal was damaged: %d records are kept, %d could be read; the damaged file is kept as %s",
-		m.Records, m.Read, filepath.Base(m.Kept))}
+	parts := []string{
+		fmt.Sprintf("the journal was damaged: %d records are kept, %d could be read; the damaged file is kept as %s",
+			m.Records, m.Read, filepath.Base(m.Kept)),
+	}
 	for _, x := range []struct {
 		what  string
 		spans []journal.Span
@@ -108,9 +122,9 @@ func (m salvage) sentence() string {
 	return strings.Join(parts, "; ")
 }
 
-// held is what the hub has acknowledged, by the last acknowledgement that is kept beside the journal.
-func (d *Daemon) held(k keys) journal.HubCopy {
-	a, ok := d.lastAck(k)
+// hubCopy is what the hub has acknowledged, by the last acknowledgement that is kept beside the journal.
+func (l *localJournal) hubCopy(k keys) journal.HubCopy {
+	a, ok := l.lastAck(k)
 	root, err := hex.DecodeString(a.Root)
 	if !ok || err != nil || len(root) != tlog.HashSize {
 		return journal.HubCopy{}
@@ -119,22 +133,22 @@ func (d *Daemon) held(k keys) journal.HubCopy {
 }
 
 // lastAck is the acknowledgement that is kept beside the journal. One that is damaged is none: the hub sends it again.
-func (d *Daemon) lastAck(k keys) (wire.Ack, bool) {
+func (l *localJournal) lastAck(k keys) (wire.Ack, bool) {
 	if k.hub == nil {
 		return wire.Ack{}, false
 	}
-	data, err := os.ReadFile(d.c.ackFile())
+	data, err := os.ReadFile(l.c.ackFile())
 	if err != nil {
 		return wire.Ack{}, false
 	}
-	a, err := wire.OpenAck(data, k.hub, policy.SiteID(d.c.Site), policy.MachineID(d.c.Machine))
+	a, err := wire.OpenAck(data, k.hub, policy.SiteID(l.c.Site), policy.MachineID(l.c.Machine))
 	return a, err == nil
 }
 
 // keepAck keeps an acknowledgement that the hub signed. It is a hint, which the hub repeats at each connection: nobody
 // waits for the disk.
-func (d *Daemon) keepAck(signed []byte) {
-	path := d.c.ackFile()
+func (l *localJournal) keepAck(signed []byte) {
+	path := l.c.ackFile()
 	write := func() error {
 		if err := os.WriteFile(path+".new", signed, 0o600); err != nil {
 			return err
@@ -148,34 +162,34 @@ func (d *Daemon) keepAck(signed []byte) {
 		err = write()
 	}
 	if err != nil {
-		d.log.Warn("the hub's acknowledgement was not kept", "err", err)
+		l.log.Warn("acknowledgement not stored", "err", err)
 	}
 }
 
 // olderThanAcked says why the journal is not the one that the hub acknowledged, by the acknowledgement that is kept;
 // nil: nothing shows that.
-func (d *Daemon) olderThanAcked(k keys) *daemon.JournalMismatch {
-	a, ok := d.lastAck(k)
-	switch n := d.journal.Len(); {
-	case !ok || a.Seq == 0 || d.isFormer(a.Generation):
+func (l *localJournal) olderThanAcked(k keys) *daemon.JournalMismatch {
+	a, ok := l.lastAck(k)
+	switch n := l.journal.Len(); {
+	case !ok || a.Seq == 0 || l.isFormer(a.Generation):
 		return nil
-	case a.Seq > n || a.Generation != d.journal.Generation():
-		return &daemon.JournalMismatch{Hub: a.Seq, Here: n, New: a.Generation != d.journal.Generation()}
+	case a.Seq > n || a.Generation != l.journal.Generation():
+		return &daemon.JournalMismatch{Hub: a.Seq, Here: n, New: a.Generation != l.journal.Generation()}
 	}
-	root, err := d.journal.Root(a.Seq)
+	root, err := l.journal.Root(a.Seq)
 	if err != nil || hex.EncodeToString(root[:]) == a.Root {
 		// a root that a lost record hides is compared when the hub answers
 		return nil
 	}
-	return &daemon.JournalMismatch{Hub: a.Seq, Here: d.journal.Len()}
+	return &daemon.JournalMismatch{Hub: a.Seq, Here: l.journal.Len()}
 }
 
 // compareTags adds the tags that the records show on the machine and that the facts lack, and returns why they were
 // added; empty: none was.
-func (d *Daemon) compareTags(was *facts, unread error) (why []string, err error) {
+func (l *localJournal) compareTags(was *facts, unread error) (why []string, err error) {
 	var c daemon.Recount
 	gap := false
-	if err := d.journal.WalkTags(c.Add, func() { gap = true; c.Gap() }); err != nil {
+	if err := l.journal.WalkTags(c.Add, func() { gap = true; c.Gap() }); err != nil {
 		return nil, err
 	}
 	if unread != nil {
@@ -188,10 +202,10 @@ func (d *Daemon) compareTags(was *facts, unread error) (why []string, err error)
 				"the tag is on the machine again", t.ID))
 		}
 	}
-	factsLost := unread != nil || d.salvaged != nil && !d.salvaged.Facts
-	recordsLost := gap || d.salvaged != nil && len(d.salvaged.Unread)+len(d.salvaged.Dropped) > 0
+	factsLost := unread != nil || l.salvaged != nil && !l.salvaged.Facts
+	recordsLost := gap || l.salvaged != nil && len(l.salvaged.Unread)+len(l.salvaged.Dropped) > 0
 	if factsLost && recordsLost { // neither the facts nor the records say for certain which tags were on the machine
-		t := session.Tag{ID: daemon.TagSalvaged, Since: d.clock.now(),
+		t := session.Tag{ID: daemon.TagSalvaged, Since: l.clock.now(),
 			Reason: "journal endommagé : vérifier la machine / damaged journal: check the machine"}
 		was.tags = append(was.tags, t)
 		why = append(why, "tags may be lost with the damaged records: a maintainer must look at the machine")
@@ -200,19 +214,19 @@ func (d *Daemon) compareTags(was *facts, unread error) (why []string, err error)
 }
 
 // restoreFacts takes facts that were lost with damaged pages from the records.
-func (d *Daemon) restoreFacts(ctx context.Context) error {
-	if d.salvaged == nil || d.salvaged.Facts {
+func (l *localJournal) restoreFacts(ctx context.Context) error {
+	if l.salvaged == nil || l.salvaged.Facts {
 		return nil
 	}
 	var c daemon.Recount
-	if err := d.journal.Walk(ctx, c.Add, c.Gap); err != nil {
+	if err := l.journal.Walk(ctx, c.Add, c.Gap); err != nil {
 		return err
 	}
-	have, err := d.journal.Facts("")
+	have, err := l.journal.Facts("")
 	if err != nil {
 		return err
 	}
-	restored, err := c.Restored(policy.MachineID(d.c.Machine))
+	restored, err := c.Restored(policy.MachineID(l.c.Machine))
 	if err != nil {
 		return err
 	}
@@ -222,13 +236,14 @@ func (d *Daemon) restoreFacts(ctx context.Context) error {
 			lost[key] = value
 		}
 	}
-	return d.journal.Keep(lost)
+	return l.journal.Keep(lost)
 }
 
 // faultRecords are the records of what the start found wrong with the journal. The tags go to disk with them.
-func (d *Daemon) faultRecords(was facts, why []string) (out []journal.Entry) {
-	if d.salvaged != nil {
-		out = append(out, journal.Entry{Kind: wire.Faulted, Body: wire.FaultBody{What: "journal", Why: d.salvaged.sentence()}})
+func (l *localJournal) faultRecords(was facts, why []string) (out []journal.Entry) {
+	if l.salvaged != nil {
+		out = append(out, journal.Entry{Kind: wire.Faulted, Body: wire.FaultBody{What: "journal",
+			Why: l.salvaged.sentence()}})
 	}
 	if len(why) > 0 {
 		e := journal.Entry{Kind: wire.Faulted, Body: wire.FaultBody{What: "tags", Why: strings.Join(why, "; ")}}
@@ -258,6 +273,6 @@ func (c Config) checkJournal() error {
 
 // cureJournal is the command for a journal of which nothing can be used.
 func (c Config) cureJournal() string {
-	return fmt.Sprintf("put back a copy, or begin an empty journal: sudo mv %[1]s %[1]s.damaged; sudo rm -f %[1]s-wal %[1]s-shm",
-		c.journalFile())
+	return fmt.Sprintf("put back a copy, or begin an empty journal: sudo mv %[1]s %[1]s.damaged; sudo rm -f %[1]s-wal "+
+		"%[1]s-shm", c.journalFile())
 }

@@ -160,7 +160,8 @@ func TestCheckRefusesAWrongCardKeyThoughABundleIsInForce(t *testing.T) {
 	for _, err := range b.c.Check(b.on).Faults {
 		said += err.Error() + "\n"
 	}
-	for _, want := range []string{"laser.yaml:6: card-key: bundle version 1: ", "bundle: file: unusable: the bundle was built with the card key",
+	for _, want := range []string{"laser.yaml:6: card-key: bundle version 1: ",
+		"bundle: file: unusable: the bundle was built with the card key",
 		keykind.CheckValue(bytes.Repeat([]byte{0x77}, 32)), keykind.CheckValue(bytes.Repeat([]byte("k"), 16))} {
 		if !strings.Contains(said, want) {
 			t.Errorf("%s\nwant %q", said, want)

@@ -36,7 +36,7 @@ func (c LightsConfig) open(pin func(string) (gpio.PinOut, error), log *slog.Logg
 		}
 		out, err := pin(x.pin)
 		if err != nil {
-			log.Error("a light is not there", "which", x.name, "pin", x.pin, "why", err)
+			log.Error("light unavailable", "which", x.name, "pin", x.pin, "why", err)
 			continue
 		}
 		*x.to = out

@@ -31,8 +31,10 @@ func Main(args []string) int {
 	lang := fs.String("lang", "",
 		"with -check, the language of its summary: fr or en; default: fr where LC_ALL, LC_MESSAGES or LANG says so, else en")
 	off := fs.Bool("off", false, "open the relay that the file names, and end: for systemd, when the daemon has ended")
-	set := fs.Bool("set-clock", false, "set the computer's clock by the hub's where no time server did, and end: for systemd, as root")
-	start := fs.String("demo-clock", "", "pretend that it is this time (RFC 3339) now, and believe it: for demonstrations only")
+	set := fs.Bool("set-clock", false,
+		"set the computer's clock by the hub's where no time server did, and end: for systemd, as root")
+	start := fs.String("demo-clock", "",
+		"pretend that it is this time (RFC 3339) now, and believe it: for demonstrations only")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return 0
 	} else if err != nil {
@@ -120,7 +122,8 @@ func Samples() string {
 	if there(filepath.Join(dir, "usb-reader-relay.yaml")) {
 		return dir + " holds a machine.yaml for each wiring, and " + page + " says how each is wired"
 	}
-	return "firmware-config/ in Portillon's repository holds a machine.yaml for each wiring, and README.md there says how each is wired"
+	return "firmware-config/ in Portillon's repository holds a machine.yaml for each wiring, and README.md there says " +
+		"how each is wired"
 }
 
 func complain(err error, hint string) int {

@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// releaseMemory returns what starting took: the heap's garbage, and the pages of the program itself that only its beginning
-// needed. The kernel reads those from the file again where they are needed after all (madvise(2), MADV_DONTNEED on a
-// private mapping of a file that nobody wrote to). A Pi Zero has 512 MB for everything, and the guard, which is the
-// same program, runs a thousandth of it.
+// releaseMemory returns what starting took: the heap's garbage, and the pages of the program itself that only its
+// beginning needed. The kernel reads those from the file again where they are needed after all (madvise(2),
+// MADV_DONTNEED on a private mapping of a file that nobody wrote to). A Pi Zero has 512 MB for everything, and the
+// guard, which is the same program, runs a thousandth of it.
 func releaseMemory() {
 	debug.FreeOSMemory()
 	f, err := os.Open("/proc/self/maps")
@@ -30,7 +30,8 @@ func releaseMemory() {
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		var from, to uintptr
 		var perms string
-		if n, _ := fmt.Sscanf(lines.Text(), "%x-%x %s", &from, &to, &perms); n < 3 || !strings.HasSuffix(lines.Text(), " "+exe) {
+		if n, _ := fmt.Sscanf(lines.Text(), "%x-%x %s", &from, &to, &perms); n < 3 ||
+			!strings.HasSuffix(lines.Text(), " "+exe) {
 			continue
 		}
 		if perms == "r-xp" || perms == "r--p" {
@@ -39,8 +40,8 @@ func releaseMemory() {
 	}
 }
 
-// hasPristinePages reports whether the program's read-only pages are the file's own: in a position-independent one the loader
-// has written to them.
+// hasPristinePages reports whether the program's read-only pages are the file's own: in a position-independent one the
+// loader has written to them.
 func hasPristinePages() bool {
 	f, err := os.Open("/proc/self/exe")
 	if err != nil {

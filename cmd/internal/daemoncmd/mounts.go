@@ -120,11 +120,19 @@ func StorageOf(root fs.FS, dir string) (Storage, Mount) {
 	case seen && upper.Point != "/" && upper.Type != "overlay":
 		return OnDisk, m
 	}
+	if bootsOverlaid(root) {
+		return Overlaid, m
+	}
+	return StorageUnknown, m
+}
+
+// bootsOverlaid reports whether the kernel's command line asks for an overlay in memory.
+func bootsOverlaid(root fs.FS) bool {
 	cmdline, _ := bootconfig.Read(root, "proc/cmdline", maxMounts)
 	for word := range strings.FieldsSeq(cmdline) {
 		if word == "boot=overlay" || strings.HasPrefix(word, "overlayroot=tmpfs") {
-			return Overlaid, m
+			return true
 		}
 	}
-	return StorageUnknown, m
+	return false
 }

@@ -24,13 +24,8 @@ func TestOffOpensTheRelayOfAFileWithAFaultElsewhere(t *testing.T) {
 	pin := filepath.Join(dir, "pin")
 	os.WriteFile(pin, []byte("1\n"), 0o644) // as a killed guard leaves a line on a kernel without strict_gpiod
 	path := filepath.Join(dir, "machine.yaml")
-	os.WriteFile(
-		path,
-		[]byte(
-			"portillon: 1\nsite: biklab\nmachine: laser\ndata: data\ncard-key: k\nmachine-key: k\nbundle: { key: k, file: f }\nreader: { kind: none }\nrelay: { pin: \"sim:pin\" }\nclok: ntp\n",
-		),
-		0o600,
-	)
+	os.WriteFile(path, []byte("portillon: 1\nsite: biklab\nmachine: laser\ndata: data\ncard-key: k\nmachine-key: "+
+		"k\nbundle: { key: k, file: f "+"}\nreader: { kind: none }\nrelay: { pin: \"sim:pin\" }\nclok: ntp\n"), 0o600)
 	Main([]string{"-config", path, "-off"})
 	if b, _ := os.ReadFile(pin); string(b) != "0\n" {
 		t.Errorf("the pin was left at %q", b)

@@ -124,8 +124,10 @@ func TestWiringPagesAgreeInBothLanguages(t *testing.T) {
 		what   string
 		en, fr []string
 		least  int
-	}{{"headings", en.headings, fr.headings, 30}, {"drawings", en.drawings, fr.drawings, 8}, {"commands", en.commands, fr.commands, 9}, {"code", en.code, fr.code, 70},
-		{"acceptance steps", en.acceptance, fr.acceptance, 20}, {"marked figures", en.figures, fr.figures, 5}, {"numbers", en.numbers(), fr.numbers(), 30}} {
+	}{{"headings", en.headings, fr.headings, 30}, {"drawings", en.drawings, fr.drawings, 8},
+		{"commands", en.commands, fr.commands, 9}, {"code", en.code, fr.code, 70},
+		{"acceptance steps", en.acceptance, fr.acceptance, 20}, {"marked figures", en.figures, fr.figures, 5},
+		{"numbers", en.numbers(), fr.numbers(), 30}} {
 		if len(x.en) < x.least {
 			t.Errorf("README.md has only %d %s", len(x.en), x.what)
 		}
@@ -246,7 +248,8 @@ func TestDrawingsOfTheWiringPagesExistAndAreShown(t *testing.T) {
 func TestAcceptanceListIsWhole(t *testing.T) {
 	en, _ := bothWiringPages(t)
 	want := strings.Fields(
-		"supply-without-pi boot switch-left-on tap tap-again e-stop e-stop-wire daemon-killed daemon-stopped guard-killed pi-unplugged " +
+		"supply-without-pi boot switch-left-on tap tap-again e-stop e-stop-wire daemon-killed daemon-stopped guard-killed " +
+			"pi-unplugged " +
 			"pi-halted reader-unplugged door lid-without-portillon feedback-wire contactor-held busy exhaust isolation",
 	)
 	if !slices.Equal(en.acceptance, want) {

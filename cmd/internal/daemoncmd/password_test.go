@@ -16,7 +16,8 @@ import (
 // name that is none.
 func TestBrokersPasswordMayBeACredential(t *testing.T) {
 	b := newBench(t)
-	for unit, file := range map[string]string{"card-key": "portillon.card-key", "machine-key": "portillon.laser.machine-key"} {
+	for unit, file := range map[string]string{"card-key": "portillon.card-key",
+		"machine-key": "portillon.laser.machine-key"} {
 		text, err := secrets{}.read(unit, filepath.Join(b.dir, "credstore", file))
 		if err != nil {
 			t.Fatal(err)
@@ -36,7 +37,8 @@ func TestBrokersPasswordMayBeACredential(t *testing.T) {
 		t.Fatal(errs)
 	}
 	d := &Daemon{c: b.c, clock: clock{trusted: func() bool { return true }}, log: slog.New(slog.DiscardHandler)}
-	if d.journal, err = journal.Open(filepath.Join(b.dir, "journal.db"), journal.Options{Site: "biklab", Machine: "laser", Signer: k.signer}); err != nil {
+	if d.journal, err = journal.Open(filepath.Join(b.dir, "journal.db"), journal.Options{Site: "biklab",
+		Machine: "laser", Signer: k.signer}); err != nil {
 		t.Fatal(err)
 	}
 	defer d.journal.Close()

@@ -94,10 +94,8 @@ func TestCheckWarnsOfAPCSCReaderAndRefusesNothing(t *testing.T) {
 	}
 	b.c.Reader = ReaderConfig{Kind: "pcsc"}
 	notes := func() string { // of the reader: this root is no Pi's
-		return strings.Join(
-			slices.DeleteFunc(b.c.Check(b.on).Notes(), func(n string) bool { return !strings.HasPrefix(n, "reader:") }),
-			"\n",
-		)
+		return strings.Join(slices.DeleteFunc(b.c.Check(b.on).Notes(),
+			func(n string) bool { return !strings.HasPrefix(n, "reader:") }), "\n")
 	}
 	want := "reader: pcscd is not installed: no PC/SC reader can work: sudo apt install pcscd libccid"
 	if found := b.c.Check(b.on); found.Err() != nil || notes() != want {
@@ -158,7 +156,8 @@ func readerOf(t *testing.T, reader string) (Config, error) {
 
 // A PC/SC reader that is unplugged is an error of Poll (ErrNoReader), so the acceptance test watches for it.
 func TestReadersWhoseLossTheDaemonNotices(t *testing.T) {
-	for kind, want := range map[string]bool{"keyboard": true, "pn532": true, "mfrc522": true, "pcsc": true, "wiegand": false, "rdm6300": false, "none": false} {
+	for kind, want := range map[string]bool{"keyboard": true, "pn532": true, "mfrc522": true, "pcsc": true,
+		"wiegand": false, "rdm6300": false, "none": false} {
 		if got := (ReaderConfig{Kind: kind}).ReaderTells(); got != want {
 			t.Errorf("%s: %t, want %t", kind, got, want)
 		}

@@ -20,6 +20,7 @@ import (
 
 // Debian's own pcscd and a virtual reader, in a network and with processes of their own.
 func TestTapsThroughDebiansPcscd(t *testing.T) {
+	skipIfShort(t, "starts pcscd")
 	const inside = "PORTILLON_TEST_PCSCD"
 	if os.Getenv(inside) == "" {
 		if why := pcsctest.Missing(); why != "" {

@@ -29,9 +29,10 @@ func TestOneKeyStandsForBothUnlessAPolicyKeyIsPinnedApart(t *testing.T) {
 		bundleKind     keykind.Kind
 		said           string
 	}{
-		"one is named":        {"", site, false, keykind.Site, "one key, “portillon:site:biklab”"},
-		"both are the same":   {site, site, false, keykind.Site, "one key, “portillon:site:biklab”"},
-		"they are two of two": {pol, site, true, keykind.Hub, "“portillon:policy:biklab” signs the policy, “portillon:site:biklab” the bundles"},
+		"one is named":      {"", site, false, keykind.Site, "one key, “portillon:site:biklab”"},
+		"both are the same": {site, site, false, keykind.Site, "one key, “portillon:site:biklab”"},
+		"they are two of two": {pol, site, true, keykind.Hub,
+			"“portillon:policy:biklab” signs the policy, “portillon:site:biklab” the bundles"},
 	} {
 		x := Config{PolicyKey: c.policy, Bundle: BundleConfig{Key: c.bundle}}
 		if x.PolicyApart() != c.apart || x.bundleKind() != c.bundleKind || !strings.Contains(x.KeySituation().EN, c.said) ||

@@ -52,8 +52,8 @@ type ReaderOffer struct {
 	Spec rfid.Spec
 }
 
-// Section is the reader section of a machine.yaml with this wiring, in flow style. given are values that a person chose;
-// they replace the usual ones. An empty value is no choice.
+// Section is the reader section of a machine.yaml with this wiring, in flow style. given are values that a person
+// chose; they replace the usual ones. An empty value is no choice.
 func (o ReaderOffer) Section(given rfid.Values) string {
 	values := rfid.Values{}
 	for _, from := range []rfid.Values{o.Values, given} {

@@ -112,11 +112,10 @@ func TestCardProvesTheSitesKeyThroughTheWholeReader(t *testing.T) {
 }
 
 func TestPN532NamesItsBus(t *testing.T) {
-	for port, ok := range map[string]bool{"serial:/dev/ttyAMA0": true, "i2c:/dev/i2c-1": true, "spi:/dev/spidev0.0": true, "/dev/ttyAMA0": false, "usb:x": false} {
-		_, err := config(
-			t,
-			"reader: { kind: pn532, port: \""+port+"\", aes-key: credential:aes-key }\nrelay: { pin: \"gpio:pinctrl-/17\" }\n",
-		)
+	for port, ok := range map[string]bool{"serial:/dev/ttyAMA0": true, "i2c:/dev/i2c-1": true,
+		"spi:/dev/spidev0.0": true, "/dev/ttyAMA0": false, "usb:x": false} {
+		_, err := config(t, "reader: { kind: pn532, port: \""+port+"\", aes-key: credential:aes-key }\nrelay: { pin: "+
+			"\"gpio:pinctrl-/17\" }\n")
 		if (err == nil) != ok {
 			t.Errorf("%s: %v", port, err)
 		}

@@ -56,10 +56,8 @@ func TestTheCheckRefusesWhateverOpeningWould(t *testing.T) {
 		}
 	}
 	for bits := 1; bits <= 64; bits++ {
-		try(
-			fmt.Sprintf("{kind: wiegand, d0: gpio:none-/23, d1: gpio:none-/24, bits: %d}", bits),
-			bits == 26 || bits == 34 || bits == 37,
-		)
+		try(fmt.Sprintf("{kind: wiegand, d0: gpio:none-/23, d1: gpio:none-/24, bits: %d}", bits), bits == 26 ||
+			bits == 34 || bits == 37)
 	}
 	for gain := 1; gain <= 48; gain++ {
 		good := gain == 18 || gain == 23 || gain == 33 || gain == 38 || gain == 43 || gain == 48
@@ -151,8 +149,10 @@ func TestEachReaderIsNamedOnACommandLineAsItsExampleSays(t *testing.T) {
 			t.Errorf("%s: %s is read as %v, %v", s.Example, section, again.Values, err)
 		}
 		for _, o := range s.Offers {
-			if c, err := parsedReader(ReaderOffer{o, s}.Section(rfid.Values{rfid.KeyPort: o.Values[rfid.KeyPort]})); err != nil &&
-				o.Values != nil || o.FR == "" || o.EN == "" {
+			if c, err := parsedReader(ReaderOffer{o,
+				s}.Section(rfid.Values{rfid.KeyPort: o.Values[rfid.KeyPort]})); err != nil &&
+				o.Values != nil || o.FR == "" ||
+				o.EN == "" {
 				t.Errorf("setup offers %s of kind %s: %v, %q, %q", o.Name, c.Kind, err, o.FR, o.EN)
 			}
 		}

@@ -28,15 +28,15 @@ func (r renewal) sentence() string {
 // renew has the journal begin anew where the hub has acknowledged other records of this generation: it is an older
 // copy, or lacks records that were lost with damaged pages, and the hub would refuse whatever it says. The tags that
 // it shows go along. Where the journal began anew already, that is noted in it.
-func (d *Daemon) renew(k keys) error {
+func (l *localJournal) renew(k keys) error {
 	carried := map[string][]byte{}
 	var tags []session.Tag
-	if x := d.olderThanAcked(k); x != nil && !x.New && d.renewal == nil {
-		was, unread := d.facts()
-		if _, err := d.compareTags(&was, unread); err != nil {
+	if x := l.olderThanAcked(k); x != nil && !x.New && l.renewal == nil {
+		was, unread := l.facts()
+		if _, err := l.compareTags(&was, unread); err != nil {
 			return err
 		}
-		removed, err := d.journal.RemovedTags(daemon.FactRemoved)
+		removed, err := l.journal.RemovedTags(daemon.FactRemoved)
 		if err != nil {
 			return err
 		}
@@ -44,34 +44,43 @@ func (d *Daemon) renew(k keys) error {
 			carried[daemon.FactRemoved+id] = []byte("1")
 		}
 		tags = was.tags
-		if err := d.journal.Close(); err != nil {
+		if err := l.journal.Close(); err != nil {
 			return err
 		}
-		d.journal = nil
-		r := &renewal{why: fmt.Errorf("the hub has acknowledged %d records, of which this journal of %d is no continuation", x.Hub, x.Here)}
-		if r.kept, err = journal.SetAside(d.c.journalFile(), d.clock.now()); err != nil {
+		l.journal = nil
+		r := &renewal{
+			why: fmt.Errorf("the hub has acknowledged %d records, of which this journal of %d is no continuation", x.Hub,
+				x.Here),
+		}
+		if r.kept, err = journal.SetAside(l.c.journalFile(), l.clock.now()); err != nil {
 			return err
 		}
-		d.log.Warn("a new journal begins", "why", r.why, "file before", r.kept)
-		if d.journal, err = journal.Open(d.c.journalFile(), d.journalOptions(k.signer)); err != nil {
+		l.log.Warn("new journal begins", "why", r.why, "file before", r.kept)
+		if l.journal, err = journal.Open(l.c.journalFile(), l.options(k.signer)); err != nil {
 			return err
 		}
-		d.renewal = r
+		l.renewal = r
 	}
-	if d.renewal == nil {
+	if l.renewal == nil {
 		return nil
 	}
 	maps.Copy(carried, map[string][]byte{daemon.FactAwaits: []byte("1")})
-	_, err := d.journal.Append(journal.Entry{Kind: wire.Faulted, Body: wire.FaultBody{What: "journal", Why: wire.OneLine(d.renewal.sentence(), 2000)}, Facts: carried})
+	_, err := l.journal.Append(
+		journal.Entry{
+			Kind:  wire.Faulted,
+			Body:  wire.FaultBody{What: "journal", Why: wire.OneLine(l.renewal.sentence(), 2000)},
+			Facts: carried,
+		},
+	)
 	if err != nil {
 		return err
 	}
-	return d.carryTags(tags)
+	return l.carryTags(tags)
 }
 
 // carryTags puts the tags of the journal before on the machine, each with its record. Those that say how the journals
 // differ are not among them: the new journal has its own.
-func (d *Daemon) carryTags(tags []session.Tag) error {
+func (l *localJournal) carryTags(tags []session.Tag) error {
 	var on []session.Tag
 	for _, t := range tags {
 		if daemon.IsJournalTag(t.ID) {
@@ -88,7 +97,7 @@ func (d *Daemon) carryTags(tags []session.Tag) error {
 			return err
 		}
 		e.Facts = map[string][]byte{daemon.FactTags: data}
-		if _, err := d.journal.Append(e); err != nil {
+		if _, err := l.journal.Append(e); err != nil {
 			return err
 		}
 	}
@@ -96,14 +105,14 @@ func (d *Daemon) carryTags(tags []session.Tag) error {
 }
 
 // restoreFlags are whether the journal waits for the hub to give back what it knows, and whether that was done.
-func (d *Daemon) restoreFlags() (awaits, restored bool, err error) {
-	facts, err := d.journal.Facts("")
+func (l *localJournal) restoreFlags() (awaits, restored bool, err error) {
+	facts, err := l.journal.Facts("")
 	return facts[daemon.FactAwaits] != nil, facts[daemon.FactRestored] != nil, err
 }
 
 // isFormer reports whether the journal has taken the place of this machine's journal of that generation.
-func (d *Daemon) isFormer(g wire.Generation) bool {
-	facts, err := d.journal.Facts(daemon.FactRestored)
+func (l *localJournal) isFormer(g wire.Generation) bool {
+	facts, err := l.journal.Facts(daemon.FactRestored)
 	return err == nil && daemon.IsFormer(facts[daemon.FactRestored], g)
 }
 
@@ -124,8 +133,9 @@ func (d *Daemon) restore(ctx context.Context, signed []byte) []byte {
 
 // afterRenewal is what a machine says whose journal was found unusable by a check.
 func (c Config) afterRenewal() string {
-	return fmt.Sprintf("the daemon salvages what it can at its start; where nothing is left, it keeps the file under another name and begins a new "+
-		"journal; then at the hub: %s", daemon.ReplaceCommand(policy.MachineID(c.Machine)))
+	return fmt.Sprintf("the daemon salvages what it can at its start; where nothing is left, it keeps the file under "+
+		"another name and "+"begins a new "+"journal; then at the hub: %s",
+		daemon.ReplaceCommand(policy.MachineID(c.Machine)))
 }
 
 // isReplaceable reports whether a fault of the journal is one after which the daemon begins anew by itself.

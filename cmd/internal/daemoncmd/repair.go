@@ -31,7 +31,7 @@ func (k *bundleUpdater) setState(s daemon.BundleState) {
 	}
 	k.state = s
 	if s.Damage != "" {
-		k.log.Error("the bundle on the disk is damaged", "damage", s.Damage)
+		k.log.Error("bundle on the disk damaged", "damage", s.Damage)
 	}
 	if k.onState != nil {
 		k.onState(s)
@@ -73,7 +73,7 @@ func (k *bundleUpdater) inForce(ctx context.Context, network bool) (*roster.Rost
 	if k.state.Version == 0 {
 		k.setState(daemon.BundleState{Version: before.Version + 1, Damage: k.state.Damage})
 	}
-	k.log.Warn("the bundle before is in use", "version", before.Version)
+	k.log.Warn("previous bundle in use", "version", before.Version)
 	return r, nil
 }
 
@@ -176,10 +176,12 @@ func (c Config) checkStore(s wire.Store) string {
 		return ""
 	}
 	if err != nil {
-		return fmt.Sprintf("data: %s/manifest is damaged: %v; the daemon repairs it from the bundle file or the hub, or copy the bundle file again", s.Dir, err)
+		return fmt.Sprintf("data: %s/manifest is damaged: %v; the daemon repairs it from the bundle file or the hub, or "+
+			"copy the bundle file "+"again", s.Dir, err)
 	}
 	if d := damageOf(m, s.Damaged(m), nil); d != "" {
-		return fmt.Sprintf("data: %s; the daemon repairs it from the bundle file or the hub, or copy the bundle file again", d)
+		return fmt.Sprintf("data: %s; the daemon repairs it from the bundle file or the hub, or copy the bundle file again",
+			d)
 	}
 	return ""
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +19,23 @@ import (
 	"portillon/site"
 	"portillon/wire"
 )
+
+// everyDamage has each file damaged in each of the six ways. Without it three are tried: those that readers of the file
+// meet as wrong content, as no file, and as an older file.
+var everyDamage = flag.Bool("damages", false, "damage each file in all six ways, not in three")
+
+// tried reports whether this run damages files in this way.
+func tried(how string) bool {
+	return *everyDamage || how == "one byte changed" || how == "deleted" || how == "older copy"
+}
+
+// skipIfShort skips a test that takes seconds.
+func skipIfShort(t *testing.T, why string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("short: " + why)
+	}
+}
 
 // damages are what a worn card or a power cut does to a file. older is what the file held in the version before, nil
 // where it is new.
@@ -76,7 +94,11 @@ func stop(t *testing.T) *stopped {
 	for version := uint64(1); version <= 2; version++ {
 		b := build(version)
 		s.file = bundleOf(t, b)
-		if _, err := k.store.InstallFile(bytes.NewReader(s.file), func(m wire.Manifest) error { _, err := k.load(m); return err }); err != nil {
+		if _, err := k.store.InstallFile(bytes.NewReader(s.file), func(m wire.Manifest) error {
+			_,
+				err := k.load(m)
+			return err
+		}); err != nil {
 			t.Fatal(err)
 		}
 		for sha, chunk := range b.Chunks {
@@ -169,16 +191,17 @@ func (s *stopped) restart(
 // Whatever happens to one file at a stop, taps work at the next start, or the machine says why not; what has a source
 // is repaired.
 func TestEachDamagedFileIsRepairedOrNamed(t *testing.T) {
+	skipIfShort(t, "damages each file of a bundle store")
 	s := stop(t)
 	for _, source := range []string{"file", "folder", "none"} {
 		for _, name := range s.files(t) {
 			for how, damage := range damages {
+				if !tried(how) {
+					continue
+				}
 				t.Run(source+"/"+filepath.Base(name)+"/"+how, func(t *testing.T) {
-					k, r, err := s.restart(
-						t,
-						source,
-						func(data string) error { return damage(filepath.Join(data, name), s.older[name]) },
-					)
+					k, r, err := s.restart(t, source,
+						func(data string) error { return damage(filepath.Join(data, name), s.older[name]) })
 					m, cerr := k.store.Current()
 					whole := cerr == nil && len(k.store.Damaged(m)) == 0
 					if !whole && k.state.Damage == "" && err == nil {
@@ -221,11 +244,8 @@ func TestDamageIsRepairedWhileTheMachineRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	policy, _ := m.Chunk(wire.PolicyChunk)
-	k, r, err := s.restart(
-		t,
-		"none",
-		func(data string) error { return os.Remove(filepath.Join(data, "bundle/chunks", policy.SHA256)) },
-	)
+	k, r, err := s.restart(t, "none",
+		func(data string) error { return os.Remove(filepath.Join(data, "bundle/chunks", policy.SHA256)) })
 	if r != nil || err == nil || !strings.Contains(k.state.Damage, "policy.yaml") {
 		t.Fatalf("both versions share the policy: %v, %v, %q", r != nil, err, k.state.Damage)
 	}

@@ -24,11 +24,8 @@ import (
 // withHub starts the hub of the machine's site, and ends it with the test.
 func (f *machineFolder) withHub(t *testing.T) (*hub.Hub, hub.Config) {
 	t.Helper()
-	text := fmt.Sprintf(
-		"portillon: 1\nsite: biklab\ndata: %q\nkey: hub.key\nmachines:\n  laser: { key: %q }\nmqtt: { listen: \"127.0.0.1:0\" }\n",
-		t.TempDir(),
-		f.public,
-	)
+	text := fmt.Sprintf("portillon: 1\nsite: biklab\ndata: %q\nkey: hub.key\nmachines:\n  laser: { key: %q }\nmqtt: { "+
+		"listen: "+"\"127.0.0.1:0\" }\n", t.TempDir(), f.public)
 	path := filepath.Join(f.dir, "hub.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -78,10 +75,8 @@ func TestMachineWithANewMemoryCardIsReplacedByOneAct(t *testing.T) {
 			return s.NewJournal == string(d.journal.Generation()) &&
 				slices.ContainsFunc(s.Tags, func(x string) bool { return strings.HasPrefix(x, "journal-new-") })
 		})
-		w.until(
-			"the refusal at the hub",
-			func() bool { m := h.Machines()[0]; return strings.HasPrefix(m.Trouble, "other-generation") },
-		)
+		w.until("the refusal at the hub",
+			func() bool { m := h.Machines()[0]; return strings.HasPrefix(m.Trouble, "other-generation") })
 		l, err := ledger.Open(hc.Ledger(), hc.Site, hc.Keys())
 		if err != nil {
 			t.Fatal(err)
@@ -109,7 +104,7 @@ func TestMachineWithANewMemoryCardIsReplacedByOneAct(t *testing.T) {
 		if s := d.status(t); len(s.Tags) != 1 || s.Tags[0] != "t1 belt" || s.JournalDamage != "" {
 			t.Errorf("after a restart: tags %q, %q", s.Tags, s.JournalDamage)
 		}
-		was, err := d.facts()
+		was, err := d.local.facts()
 		if err != nil || was.practice["m-020dc2"].Logged != 10*time.Minute || was.ran.Relay != time.Hour {
 			t.Errorf("practice %+v, hours %+v, %v", was.practice["m-020dc2"], was.ran, err)
 		}
@@ -135,7 +130,8 @@ func appendAll(t *testing.T, d *Daemon, m policy.MemberID) {
 	for _, x := range []struct {
 		kind wire.Kind
 		body any
-	}{{wire.SessionEnd, wire.EndBody{Cause: wire.CauseTap, Seconds: 600}}, {wire.Reported, wire.ReportBody{What: wire.Noise, Ran: wire.Ran{RanSeconds: 3600, RanBy: wire.RanByRelay}}}} {
+	}{{wire.SessionEnd, wire.EndBody{Cause: wire.CauseTap, Seconds: 600}},
+		{wire.Reported, wire.ReportBody{What: wire.Noise, Ran: wire.Ran{RanSeconds: 3600, RanBy: wire.RanByRelay}}}} {
 		if err := r.Append(session.Record{Kind: x.kind, Member: m, Body: x.body}, nil); err != nil {
 			t.Fatal(err)
 		}

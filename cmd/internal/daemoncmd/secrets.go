@@ -52,13 +52,15 @@ func (s secrets) path(field, named string) (string, error) {
 	case !ok:
 		return named, nil
 	case name == "" || name == "." || name == ".." || name != filepath.Base(name):
-		return "", fmt.Errorf("%s: %q names no credential: the units know credential:card-key, machine-key, mqtt-password and aes-key", field, named)
+		return "", fmt.Errorf("%s: %q names no credential: the units know credential:card-key, machine-key, mqtt-password "+
+			"and aes-key", field, named)
 	case s.unit != "":
 		return filepath.Join(s.unit, name), nil
 	case s.store != "":
 		return filepath.Join(s.store, s.file(name)), nil
 	}
-	return "", fmt.Errorf("%s: %s is for a daemon that systemd starts (LoadCredential= in its unit): systemctl start portillond@%s", field, named, s.instance)
+	return "", fmt.Errorf("%s: %s is for a daemon that systemd starts (LoadCredential= in its unit): systemctl start "+
+		"portillond@%s", field, named, s.instance)
 }
 
 // read reads a secret. What systemd would have handed over, were it there, is named as the file to put.
@@ -77,7 +79,8 @@ func (s secrets) read(field, named string) (string, error) {
 	case s.unit == "" && (errors.Is(err, fs.ErrPermission) || !there(s.store)):
 		return "", fmt.Errorf("%s: %s: %w", field, filepath.Join(credstore, s.file(name)), errUnseen)
 	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("%s: %s is not there: put it into %s, owner root, mode 0600", field, named, filepath.Join(credstore, s.file(name)))
+		return "", fmt.Errorf("%s: %s is not there: put it into %s, owner root, mode 0600", field, named,
+			filepath.Join(credstore, s.file(name)))
 	}
 	return "", fmt.Errorf("%s: %s: %w", field, named, err)
 }
@@ -100,47 +103,65 @@ type keys struct {
 
 // keys reads them all, and says of each what is wrong.
 func (c Config) keys(s secrets) (k keys, errs []error) {
-	fail := func(err error) { errs = append(errs, err) }
-	card, err := s.read("card-key", c.CardKey)
-	if err != nil {
-		fail(err)
-	} else if err := c.fits("card-key", c.CardKey, card); err != nil {
-		fail(err)
-	} else if k.card, err = hex.DecodeString(card); err != nil || len(k.card) < 16 {
-		fail(fmt.Errorf("card-key: %s is no card key: at least 32 hexadecimal digits on one line", c.CardKey))
+	fail := func(err error) {
+		if err != nil {
+			errs = append(errs, err)
+		}
 	}
+	var card, machine, aes string
+	var err error
+	k.card, card, err = c.cardKey(s)
+	fail(err)
 	if k.given, err = c.givenCardKeys(); err != nil {
 		k.given = nil // the hub gives them again
 	}
-	machine, err := s.read("machine-key", c.MachineKey)
-	if err != nil {
-		fail(err)
-	} else if err := c.fits("machine-key", c.MachineKey, machine); err != nil {
-		fail(err)
-	} else if k.signer, err = note.NewSigner(machine); err != nil {
-		fail(fmt.Errorf("machine-key: %s is no signing key: one line that begins with PRIVATE+KEY+", c.MachineKey))
-	}
-	if k.bundle, err = verifier("bundle: key", c.Bundle.Key); err != nil {
-		fail(err)
-	}
+	k.signer, machine, err = c.machineKey(s)
+	fail(err)
+	k.bundle, err = verifier("bundle: key", c.Bundle.Key)
+	fail(err)
 	if c.PolicyApart() {
-		if k.policy, err = verifier("policy-key", c.PolicyKey); err != nil {
-			fail(err)
-		}
+		k.policy, err = verifier("policy-key", c.PolicyKey)
+		fail(err)
 	}
-	aes := ""
 	if c.Reader.AESKey() != "" {
-		if k.strong, err = c.strong(s); err != nil {
-			fail(err)
-		}
+		k.strong, err = c.strong(s)
+		fail(err)
 		aes, _ = s.read("reader: aes-key", c.Reader.AESKey())
 	}
 	if c.MQTT.Broker != "" {
-		if k.hub, err = verifier("mqtt: hub-key", c.MQTT.HubKey); err != nil {
-			fail(err)
-		}
+		k.hub, err = verifier("mqtt: hub-key", c.MQTT.HubKey)
+		fail(err)
 	}
 	return k, append(errs, c.differ(machine, card, aes)...)
+}
+
+// cardKey reads the site's card key. The text is empty where the file cannot be read.
+func (c Config) cardKey(s secrets) (key []byte, text string, err error) {
+	if text, err = s.read("card-key", c.CardKey); err != nil {
+		return nil, text, err
+	}
+	if err = c.fits("card-key", c.CardKey, text); err != nil {
+		return nil, text, err
+	}
+	if key, err = hex.DecodeString(text); err != nil || len(key) < 16 {
+		return key, text, fmt.Errorf("card-key: %s is no card key: at least 32 hexadecimal digits on one line", c.CardKey)
+	}
+	return key, text, nil
+}
+
+// machineKey reads the machine's own key. The text is empty where the file cannot be read.
+func (c Config) machineKey(s secrets) (signer note.Signer, text string, err error) {
+	if text, err = s.read("machine-key", c.MachineKey); err != nil {
+		return nil, text, err
+	}
+	if err = c.fits("machine-key", c.MachineKey, text); err != nil {
+		return nil, text, err
+	}
+	if signer, err = note.NewSigner(text); err != nil {
+		return nil, text, fmt.Errorf("machine-key: %s is no signing key: one line that begins with PRIVATE+KEY+",
+			c.MachineKey)
+	}
+	return signer, text, nil
 }
 
 func verifier(field, key string) (note.Verifiers, error) {

@@ -18,7 +18,11 @@ func (c Config) stateKeys(k keys, free func(dir string) (uint64, error)) func() 
 	if text, err := c.secrets().read("machine-key", c.MachineKey); err == nil {
 		public, _ = keykind.PublicHalf(text) // it was read when the daemon started
 	}
-	out := wire.StateKeys{MachineKey: wire.Fingerprint(public), HubKey: wire.Fingerprint(c.MQTT.HubKey), BundleKey: wire.Fingerprint(c.Bundle.Key)}
+	out := wire.StateKeys{
+		MachineKey: wire.Fingerprint(public),
+		HubKey:     wire.Fingerprint(c.MQTT.HubKey),
+		BundleKey:  wire.Fingerprint(c.Bundle.Key),
+	}
 	if k.policy != nil {
 		out.PolicyKey = wire.Fingerprint(c.PolicyKey)
 	}

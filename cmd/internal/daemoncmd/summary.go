@@ -199,11 +199,11 @@ func writeSummary(w io.Writer, c Config, l policy.Language) {
 	}
 }
 
-// checkEStop warns of a relay that switches a machine while nothing tells Portillon of the emergency stop.
-func (c Config) checkEStop(out *Checked) {
-	if strings.HasPrefix(c.Relay.Pin, "gpio:") && c.Relay.EStop == "" {
-		out.Warnings = append(out.Warnings, "relay.e-stop: is missing: releasing the emergency stop may restart "+
-			"the machine while the session lives; "+
+// eStop warns of a relay that switches a machine while nothing tells Portillon of the emergency stop.
+func (x *checker) eStop() {
+	if strings.HasPrefix(x.c.Relay.Pin, "gpio:") && x.c.Relay.EStop == "" {
+		x.out.warn("relay.e-stop: is missing: releasing the emergency stop may restart " +
+			"the machine while the session lives; " +
 			`wire its second contact (normally closed, to ground) and name it, as e-stop: "gpio:pinctrl-/22"`)
 	}
 }

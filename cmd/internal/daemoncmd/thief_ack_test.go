@@ -20,6 +20,7 @@ import (
 // another key is not believed. One with the machine's own root is ("open" in docs/security.md): the machine then owes
 // nothing, and all its records stay in its journal.
 func TestForgedAcknowledgementOverMQTTDeletesNoRecord(t *testing.T) {
+	skipIfShort(t, "waits for a broker and a daemon")
 	const records = 5
 	w := newWay(t)
 	text, err := os.ReadFile(filepath.Join(w.dir, "hub.key"))

@@ -54,17 +54,16 @@ func thiefMembers() string {
 	var b strings.Builder
 	b.WriteString("portillon: 1\nmembers:\n")
 	for _, m := range []struct{ name, rest string }{
-		{"victim", `cards: ["62E3086CED"]`}, {"thief", `cards: ["62E3000001"]`}, {"blocked", `blocked: true, cards: ["62E3000002"]`},
-		{"lapsed", `until: 2026-01-31, cards: ["62E3000003"]`}, {"loser", `cards: [{ number: "62E3000004", state: lost }, "62E3000005"]`},
+		{"victim", `cards: ["62E3086CED"]`}, {"thief", `cards: ["62E3000001"]`},
+		{"blocked", `blocked: true, cards: ["62E3000002"]`},
+		{"lapsed", `until: 2026-01-31, cards: ["62E3000003"]`}, {"loser",
+			`cards: [{ number: "62E3000004", state: lost }, "62E3000005"]`},
 		{"revoked", `cards: ["62E3000006"]`}, {"plain", `cards: ["62E3000007"]`}, {"web", `cards: ["62E3000009"]`},
 	} {
 		fmt.Fprintf(&b, "  - { id: %s, name: %s, email: %s@example.org, %s }\n", memberID(m.name), m.name, m.name, m.rest)
 	}
-	fmt.Fprintf(
-		&b,
-		"  - { id: %s, name: subject, subject: \"did:example:subject\", cards: [\"62E3000008\"] }\n",
-		memberID("subject"),
-	)
+	fmt.Fprintf(&b, "  - { id: %s, name: subject, subject: \"did:example:subject\", cards: [\"62E3000008\"] }\n",
+		memberID("subject"))
 	return b.String()
 }
 
@@ -187,10 +186,8 @@ func (s *thiefSite) ownBadges() {
 	for _, who := range []string{"victim", "blocked", "lapsed", "loser"} {
 		s.write("badges/"+who+".json", s.issue(s.lab, "", "https://lab.example/user", who+"@example.org", nil))
 	}
-	s.write(
-		"badges/subject.json",
-		s.issue(s.lab, "", "https://lab.example/user", "", func(d *openbadge.Draft) { d.Subject = "did:example:subject" }),
-	)
+	s.write("badges/subject.json", s.issue(s.lab, "", "https://lab.example/user", "",
+		func(d *openbadge.Draft) { d.Subject = "did:example:subject" }))
 	s.write(
 		"badges/revoked.json",
 		s.issue(s.lab, "", "https://lab.example/user", "revoked@example.org", func(d *openbadge.Draft) {
@@ -249,15 +246,11 @@ func (s *thiefSite) webBadges() {
 	const context = "https://w3id.org/openbadges/v2"
 	s.write("badges/hosted.json", hosted("https://old.example/badges/1", "web@example.org"))
 	s.write("documents/badge.json", hosted("https://old.example/badges/1", "web@example.org"))
-	s.write(
-		"documents/class.json",
-		map[string]any{"@context": context, "type": "BadgeClass", "id": "https://old.example/user", "name": "U",
-			"criteria": "https://old.example/c", "issuer": "https://old.example/issuer"},
-	)
-	s.write(
-		"documents/issuer.json",
-		map[string]any{"@context": context, "type": "Profile", "id": "https://old.example/issuer", "name": "Old"},
-	)
+	s.write("documents/class.json", map[string]any{"@context": context, "type": "BadgeClass",
+		"id": "https://old.example/user", "name": "U", "criteria": "https://old.example/c",
+		"issuer": "https://old.example/issuer"})
+	s.write("documents/issuer.json", map[string]any{"@context": context, "type": "Profile",
+		"id": "https://old.example/issuer", "name": "Old"})
 }
 
 // webKeys publishes a key in each way, and issues a badge with each, by file names of the site.
@@ -273,27 +266,11 @@ func (s *thiefSite) webKeys(k *openbadge.Key) map[string][]byte {
 		"documents/school.example/.well-known/did.json": must(openbadge.DIDDocument("did:web:school.example", k)),
 		"documents/maker.example/profile":               must(openbadge.Profile("https://maker.example/profile", "Maker", k)),
 		"documents/jwk.example/keys.json":               must(openbadge.JWKS("https://jwk.example/issuer", k)),
-		"badges/school.json": s.issue(
-			k,
-			"did:web:school.example",
-			"https://school.example/user",
-			"web@example.org",
-			nil,
-		),
-		"badges/maker.json": s.issue(
-			k,
-			"https://maker.example/profile",
-			"https://maker.example/user",
-			"web@example.org",
-			nil,
-		),
-		"badges/jwk.jwt": s.issue(
-			k,
-			"https://jwk.example/issuer",
-			"https://jwk.example/user",
-			"web@example.org",
-			nil,
-		),
+		"badges/school.json": s.issue(k, "did:web:school.example", "https://school.example/user",
+			"web@example.org", nil),
+		"badges/maker.json": s.issue(k, "https://maker.example/profile", "https://maker.example/user", "web@example.org",
+			nil),
+		"badges/jwk.jwt": s.issue(k, "https://jwk.example/issuer", "https://jwk.example/user", "web@example.org", nil),
 	}
 }
 
@@ -424,9 +401,8 @@ func (v *victim) opens(card string) bool {
 	if !ok {
 		return false
 	}
-	return v.r.Policy.Decide(
-		policy.Question{At: v.now, Clock: policy.Trusted, Machine: "laser", Member: p.Member, Issued: v.r.Issued},
-	).Verdict == policy.Allow
+	return v.r.Policy.Decide(policy.Question{At: v.now, Clock: policy.Trusted, Machine: "laser", Member: p.Member,
+		Issued: v.r.Issued}).Verdict == policy.Allow
 }
 
 // forgery is a bundle that the thief of the hub key makes from a genuine one.
@@ -500,11 +476,8 @@ func (f forgery) member(name string, do func(*wire.Member)) forgery {
 // badge gives a member a credential.
 func (f forgery) badge(name string, credential []byte) forgery {
 	f.t.Helper()
-	change(
-		f,
-		wire.BadgesChunk(wire.Bucket(policy.MemberID(memberID(name)))),
-		func(b *wire.BadgesBucket) { b.Credentials = append(b.Credentials, credential) },
-	)
+	change(f, wire.BadgesChunk(wire.Bucket(policy.MemberID(memberID(name)))),
+		func(b *wire.BadgesBucket) { b.Credentials = append(b.Credentials, credential) })
 	return f.member(name, func(m *wire.Member) { m.Badges = append(m.Badges, wire.Hash(credential)) })
 }
 

@@ -23,6 +23,7 @@ import (
 // largeSite is a site with more credentials than a start verifies, and what builds its bundles with some of the
 // members.
 func largeSite(t *testing.T) (k *bundleUpdater, build func(version uint64, members int) *site.Built) {
+	skipIfShort(t, "signs hundreds of badges")
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(rand.Reader, "portillon-big")
 	if err != nil {
@@ -43,17 +44,21 @@ func largeSite(t *testing.T) (k *bundleUpdater, build func(version uint64, membe
 	card, all := bytes.Repeat([]byte{1}, 32), s.Members
 	build = func(version uint64, n int) *site.Built {
 		s.Members = all[:min(n, len(all))]
-		b, err := s.Build(
-			site.Order{Version: version, Issued: now, Expires: now.AddDate(0, 1, 0), Signer: signer, CardKey: card},
-		)
+		b, err := s.Build(site.Order{Version: version, Issued: now, Expires: now.AddDate(0, 1, 0), Signer: signer,
+			CardKey: card})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return b
 	}
-	return &bundleUpdater{machine: "laser", store: wire.Store{Dir: t.TempDir(), Site: "big", Keys: note.VerifierList(verifier)},
-		options: roster.Options{CardKey: card, Memory: filepath.Join(t.TempDir(), "verdicts")},
-		now:     func() time.Time { return now }, log: slog.New(slog.DiscardHandler), manifests: make(chan []byte, 1)}, build
+	return &bundleUpdater{
+		machine:   "laser",
+		store:     wire.Store{Dir: t.TempDir(), Site: "big", Keys: note.VerifierList(verifier)},
+		options:   roster.Options{CardKey: card, Memory: filepath.Join(t.TempDir(), "verdicts")},
+		now:       func() time.Time { return now },
+		log:       slog.New(slog.DiscardHandler),
+		manifests: make(chan []byte, 1),
+	}, build
 }
 
 // knows reports whether a roster has a member's card.

@@ -155,14 +155,16 @@ func (x *exam) check() {
 	}
 	for _, w := range found.Unseen {
 		said = true
-		x.say("check", Unknown, tf("Pas visible d’ici : %s", "Not to be seen from here: %s", w), t("Relancer sur le Pi, avec sudo", "Run again on the Pi, with sudo"))
+		x.say("check", Unknown, tf("Pas visible d’ici : %s", "Not to be seen from here: %s", w),
+			t("Relancer sur le Pi, avec sudo", "Run again on the Pi, with sudo"))
 	}
 	if f := found.PCSC; f != nil {
 		said = true
 		x.say("reader", map[bool]State{false: Ill, true: Unknown}[f.Unseen], f.Fact, f.Cure)
 	}
 	if !said {
-		x.say("check", Well, t("portillond trouve le fichier, les clés et les broches en ordre", "portillond finds the file, the keys and the pins sound"), policy.Text{})
+		x.say("check", Well, t("portillond trouve le fichier, les clés et les broches en ordre",
+			"portillond finds the file, the keys and the pins sound"), policy.Text{})
 	}
 	x.out = append(x.out, pi...)
 }
@@ -170,8 +172,9 @@ func (x *exam) check() {
 func (x *exam) boot() {
 	config, path, err := x.first("boot/firmware/config.txt", "boot/config.txt")
 	if err != nil {
-		x.say("boot", Unknown, t("Pas de config.txt : ce n’est pas un Raspberry Pi OS, ou il n’est pas lisible", "No config.txt: this is no Raspberry Pi OS, or it cannot be read"),
-			t("Sur un Pi : relancer avec sudo", "On a Pi: run again with sudo"))
+		x.say("boot", Unknown, t("Pas de config.txt : ce n’est pas un Raspberry Pi OS, ou il n’est pas lisible",
+			"No config.txt: this is no Raspberry Pi OS, or it cannot be read"), t("Sur un Pi : relancer avec sudo",
+			"On a Pi: run again with sudo"))
 		return
 	}
 	text, errs := bootconfig.Expand(x.s.Root, path, config)
@@ -210,8 +213,9 @@ func (x *exam) console() {
 	}
 	for word := range strings.FieldsSeq(line) {
 		if bootconfig.SerialConsole(word) {
-			x.say("console", Ill, tf("Linux parle sur le port série du lecteur (%s)", "Linux speaks on the reader’s serial port (%s)", word),
-				tf("sudo portillon firmware apply %s, puis redémarrer", "sudo portillon firmware apply %s, and reboot", x.file()))
+			x.say("console", Ill, tf("Linux parle sur le port série du lecteur (%s)",
+				"Linux speaks on the reader’s serial port (%s)", word), tf("sudo portillon firmware apply %s, puis redémarrer",
+				"sudo portillon firmware apply %s, and reboot", x.file()))
 			return
 		}
 	}
@@ -227,14 +231,19 @@ func (x *exam) believed(ctx context.Context) bool {
 func (x *exam) clock(ctx context.Context) {
 	switch {
 	case x.c.Clock == "trusted":
-		x.say("clock", Well, t("L’heure est tenue pour juste (clock: trusted)", "The clock is taken at its word (clock: trusted)"), policy.Text{})
+		x.say("clock", Well, t("L’heure est tenue pour juste (clock: trusted)",
+			"The clock is taken at its word (clock: trusted)"), policy.Text{})
 	case x.s.Synchronised():
 		x.say("clock", Well, t("L’horloge est synchronisée", "The clock is synchronised"), policy.Text{})
 	case x.believed(ctx):
-		x.say("clock", Well, t("L’horloge a été synchronisée et ne l’est plus : elle est crue un mois, si personne ne la change", "The clock was synchronised and no longer is: it is believed for a month, unless somebody sets it"), policy.Text{})
+		x.say("clock", Well, t("L’horloge a été synchronisée et ne l’est plus : elle est crue un mois, si personne ne la "+
+			"change", "The clock was synchronised and no longer is: it is believed for a month, unless somebody sets it"),
+			policy.Text{})
 	default:
-		x.say("clock", Ill, t("L’horloge n’est pas synchronisée : les règles d’horaires et de dates refusent", "The clock is not synchronised: rules on hours and dates refuse"),
-			t("Donner accès à un serveur de temps (timedatectl), ou monter une horloge RTC", "Give access to a time server (timedatectl), or fit a real-time clock"))
+		x.say("clock", Ill, t("L’horloge n’est pas synchronisée : les règles d’horaires et de dates refusent",
+			"The clock is not synchronised: rules on hours and dates refuse"),
+			t("Donner accès à un serveur de temps (timedatectl), ou monter une horloge RTC",
+				"Give access to a time server (timedatectl), or fit a real-time clock"))
 	}
 }
 
@@ -248,20 +257,28 @@ func (x *exam) disk() {
 	free, took, err := x.s.Disk(x.c.Data)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		x.say("disk", Unknown, tf("%s n’existe pas encore : portillond n’a jamais démarré ici", "%s is not there yet: portillond has never started here", x.c.Data),
+		x.say("disk", Unknown, tf("%s n’existe pas encore : portillond n’a jamais démarré ici",
+			"%s is not there yet: portillond has never started here", x.c.Data),
 			tf("Le démarrer une fois : %s", "Start it once: %[1]s", x.start()))
 	case errors.Is(err, fs.ErrPermission):
-		x.say("disk", Unknown, tf("%s n’est pas à vous", "%s is not yours", x.c.Data), t("Relancer avec sudo", "Run again with sudo"))
+		x.say("disk", Unknown, tf("%s n’est pas à vous", "%s is not yours", x.c.Data),
+			t("Relancer avec sudo", "Run again with sudo"))
 	case err != nil:
-		x.say("disk", Ill, tf("On ne peut pas écrire dans %s : %v. Aucune session ne démarre", "%s cannot be written: %v. No session starts", x.c.Data, err),
-			t("Libérer de la place, remonter en écriture, ou changer la carte mémoire", "Free some room, mount it writable, or replace the memory card"))
+		x.say("disk", Ill, tf("On ne peut pas écrire dans %s : %v. Aucune session ne démarre",
+			"%s cannot be written: %v. No session starts", x.c.Data,
+			err), t("Libérer de la place, remonter en écriture, ou changer la carte mémoire",
+			"Free some room, mount it writable, or replace the memory card"))
 	case free < roomy:
-		x.say("disk", Ill, tf("Il reste %d Mo pour le journal", "%d MB are left for the journal", free>>20), t("Libérer de la place", "Free some room"))
+		x.say("disk", Ill, tf("Il reste %d Mo pour le journal", "%d MB are left for the journal", free>>20),
+			t("Libérer de la place", "Free some room"))
 	case took > slow:
-		x.say("disk", Ill, tf("La carte mémoire met %v pour écrire une ligne : elle s’use", "The memory card takes %v to write a line: it is wearing out", took.Round(10*time.Millisecond)),
-			t("La remplacer par une carte « industrial » ou « endurance » ; le journal se copie avec /var/lib/portillon", "Replace it by an “industrial” or “endurance” card; the journal is copied with /var/lib/portillon"))
+		x.say("disk", Ill, tf("La carte mémoire met %v pour écrire une ligne : elle s’use",
+			"The memory card takes %v to write a line: it is wearing out", took.Round(10*time.Millisecond)),
+			t("La remplacer par une carte « industrial » ou « endurance » ; le journal se copie avec /var/lib/portillon",
+				"Replace it by an “industrial” or “endurance” card; the journal is copied with /var/lib/portillon"))
 	default:
-		x.say("disk", Well, tf("Le journal s’écrit en %v, %d Mo sont libres", "The journal is written in %v, %d MB are free", took.Round(time.Millisecond), free>>20), policy.Text{})
+		x.say("disk", Well, tf("Le journal s’écrit en %v, %d Mo sont libres",
+			"The journal is written in %v, %d MB are free", took.Round(time.Millisecond), free>>20), policy.Text{})
 	}
 }
 
@@ -272,7 +289,8 @@ func (x *exam) wear() {
 	for _, p := range paths {
 		v, err := x.read(p)
 		if v = strings.TrimSpace(v); err == nil && (v == "0x02" || v == "0x03") {
-			x.say("wear", Ill, t("La mémoire dit elle-même qu’elle est presque usée", "The memory says itself that it is nearly worn out"), t("La remplacer bientôt", "Replace it soon"))
+			x.say("wear", Ill, t("La mémoire dit elle-même qu’elle est presque usée",
+				"The memory says itself that it is nearly worn out"), t("La remplacer bientôt", "Replace it soon"))
 			return
 		}
 	}
@@ -283,45 +301,75 @@ func (x *exam) daemon(ctx context.Context) {
 	if err != nil {
 		x.say("daemon", Ill, tf("portillond ne répond pas pour « %s »", "portillond does not answer for “%s”", x.c.Machine),
 			tf("Le démarrer (%s) ; systemctl status portillond@%s dit pourquoi ; avec sudo si le socket %s ne s’ouvre pas",
-				"Start it (%s); systemctl status portillond@%s says why not; with sudo if the socket %s does not open", x.start(), x.c.Machine, x.c.Control))
+				"Start it (%s); systemctl status portillond@%s says why not; with sudo if the socket %s does not open", x.start(),
+				x.c.Machine, x.c.Control))
 		x.port()
 		return
 	}
 	if len(st.Faults) > 0 {
-		x.say("daemon", Ill, tf("La machine est arrêtée : %s", "The machine is held off: %s", strings.Join(st.Faults, ", ")), t("Voir le panneau de la machine", "See the machine’s panel"))
+		x.say("daemon", Ill, tf("La machine est arrêtée : %s", "The machine is held off: %s",
+			strings.Join(st.Faults, ", ")), t("Voir le panneau de la machine", "See the machine’s panel"))
 	} else {
 		x.say("daemon", Well, t("portillond répond", "portillond answers"), policy.Text{})
 	}
 	if st.BundleRefused != "" {
-		x.say("bundle", Ill, tf("La machine refuse un bundle à cause d’une clé : %s", "The machine refuses a bundle because of a key: %s", st.BundleRefused),
-			t("Refaire le bundle avec les clés du lieu (portillon bundle build --key --card-key, et --policy-key ou --policy) ; « portillon bundle show » dit avec "+
-				"lesquelles il est fait", "Build the bundle again with the site’s keys (portillon bundle build --key --card-key, and --policy-key or --policy); "+
-				"“portillon bundle show” says with which it was made"))
+		x.say(
+			"bundle",
+			Ill,
+			tf("La machine refuse un bundle à cause d’une clé : %s", "The machine refuses a bundle because of a key: %s",
+				st.BundleRefused),
+			t("Refaire le bundle avec les clés du lieu (portillon bundle build --key --card-key, et --policy-key ou --policy) "+
+				"; "+"« portillon bundle show » dit avec "+"lesquelles il est fait",
+				"Build the bundle again with the site’s keys (portillon bundle build --key --card-key, and --policy-key or "+
+					""+"--policy); "+"“portillon bundle show” says with which it was made"),
+		)
 	}
-	switch {
-	case st.NewJournal != "" && st.Alone:
-		x.say("journal", Ill, tf("Le journal a recommencé (%s) et aucun hub n’est configuré", "The journal began anew (%s), and no hub is configured", st.NewJournal),
-			tf("Vérifier la machine, puis : portillon machine untag --socket %s", "Check the machine, then: portillon machine untag --socket %s", x.c.Control))
-	case st.NewJournal != "":
-		x.say("journal", Ill, tf("Le journal a recommencé (%s) : étiquettes, heures et pratiques sont au hub", "The journal began anew (%s): tags, hours and practice are at the hub", st.NewJournal),
-			tf("Au hub : portillon machine replace %s --hub hub.yaml", "At the hub: portillon machine replace %s --hub hub.yaml", x.c.Machine))
-	case st.JournalDamage != "":
-		x.say("journal", Ill, tf("Le journal : %s", "The journal: %s", st.JournalDamage),
-			tf("« portillon journal verify %[1]s » dit ce qui manque ; redémarrer la machine sauve ce qui est lisible : sudo systemctl restart portillond@%[2]s",
-				"“portillon journal verify %[1]s” says what is missing; a restart salvages what can be read: sudo systemctl restart portillond@%[2]s", path.Join(x.c.Data, "journal.db"), x.c.Machine))
-	}
+	x.journalState(st)
 	x.screens(st)
 	x.hub(st)
+	x.readerState(st)
+}
+
+// journalState says when the journal began anew or is damaged.
+func (x *exam) journalState(st control.Status) {
+	switch {
+	case st.NewJournal != "" && st.Alone:
+		x.say("journal", Ill, tf("Le journal a recommencé (%s) et aucun hub n’est configuré",
+			"The journal began anew (%s), and no hub is configured", st.NewJournal),
+			tf("Vérifier la machine, puis : portillon machine untag --socket %s",
+				"Check the machine, then: portillon machine untag --socket %s", x.c.Control))
+	case st.NewJournal != "":
+		x.say("journal", Ill, tf("Le journal a recommencé (%s) : étiquettes, heures et pratiques sont au hub",
+			"The journal began anew (%s): tags, hours and practice are at the hub", st.NewJournal),
+			tf("Au hub : portillon machine replace %s --hub hub.yaml",
+				"At the hub: portillon machine replace %s --hub hub.yaml", x.c.Machine))
+	case st.JournalDamage != "":
+		x.say(
+			"journal",
+			Ill,
+			tf("Le journal : %s", "The journal: %s", st.JournalDamage),
+			tf("« portillon journal verify %[1]s » dit ce qui manque ; redémarrer la machine sauve ce qui est lisible : sudo "+
+				""+"systemctl restart portillond@%[2]s",
+				"“portillon journal verify %[1]s” says what is missing; a restart salvages what can be read: sudo systemctl "+
+					""+"restart portillond@%[2]s", path.Join(x.c.Data, "journal.db"), x.c.Machine),
+		)
+	}
+}
+
+// readerState says whether the reader answers the daemon.
+func (x *exam) readerState(st control.Status) {
 	switch {
 	case st.NoReader:
 	case st.Reader:
 		x.say("reader", Well, t("Le lecteur répond", "The reader answers"), policy.Text{})
 	case x.c.Reader.Kind == "pcsc":
 		x.say("reader", Ill, t("Le lecteur de cartes ne répond pas", "The card reader does not answer"),
-			tf("Vérifier son câble USB ; journalctl -u portillond@%s dit pourquoi", "Check its USB cable; journalctl -u portillond@%s says why", x.c.Machine))
+			tf("Vérifier son câble USB ; journalctl -u portillond@%s dit pourquoi",
+				"Check its USB cable; journalctl -u portillond@%s says why", x.c.Machine))
 	default:
 		x.say("reader", Ill, t("Le lecteur de cartes ne répond pas", "The card reader does not answer"),
-			tf("Vérifier son câble et %s ; journalctl -u portillond@%s dit ce qu’il répond", "Check its wires and %s; journalctl -u portillond@%s says what it answers", x.c.Reader.Port(), x.c.Machine))
+			tf("Vérifier son câble et %s ; journalctl -u portillond@%s dit ce qu’il répond",
+				"Check its wires and %s; journalctl -u portillond@%s says what it answers", x.c.Reader.Port(), x.c.Machine))
 	}
 }
 
@@ -343,7 +391,9 @@ func (x *exam) port() {
 		return
 	}
 	if _, err := fs.Stat(x.s.Root, strings.TrimPrefix(path.Clean(p), "/")); err != nil {
-		x.say("reader", Ill, tf("Le lecteur n’est pas là : %s", "The reader is not there: %s", p), t("Vérifier son câble ; « portillon machine ports » liste ce qui est branché", "Check its wires; “portillon machine ports” lists what is plugged in"))
+		x.say("reader", Ill, tf("Le lecteur n’est pas là : %s", "The reader is not there: %s", p),
+			t("Vérifier son câble ; « portillon machine ports » liste ce qui est branché",
+				"Check its wires; “portillon machine ports” lists what is plugged in"))
 	}
 }
 
@@ -360,13 +410,16 @@ func (x *exam) broker(ctx context.Context) {
 	}
 	until, err := x.s.Broker(ctx, x.c.MQTT.Broker)
 	if err != nil {
-		x.say("broker", Ill, tf("Le courtier %s n’est pas joignable : %v. Les cartes marchent, rien ne remonte", "The broker %s cannot be reached: %v. Cards work, nothing is reported", x.c.MQTT.Broker, err),
-			t("Vérifier le réseau, le nom et le port dans mqtt: broker:", "Check the network, and the name and port in mqtt: broker:"))
+		x.say("broker", Ill, tf("Le courtier %s n’est pas joignable : %v. Les cartes marchent, rien ne remonte",
+			"The broker %s cannot be reached: %v. Cards work, nothing is reported", x.c.MQTT.Broker, err),
+			t("Vérifier le réseau, le nom et le port dans mqtt: broker:",
+				"Check the network, and the name and port in mqtt: broker:"))
 		return
 	}
 	x.say("broker", Well, tf("Le courtier %s répond", "The broker %s answers", x.c.MQTT.Broker), policy.Text{})
 	if !until.IsZero() && until.Sub(x.s.Now) < soon {
-		x.say("certificate", Ill, tf("Le certificat du courtier expire le %s", "The broker’s certificate ends on %s", until.Format(time.DateOnly)), t("Le renouveler", "Renew it"))
+		x.say("certificate", Ill, tf("Le certificat du courtier expire le %s", "The broker’s certificate ends on %s",
+			until.Format(time.DateOnly)), t("Le renouveler", "Renew it"))
 	}
 }
 
@@ -378,14 +431,19 @@ func (x *exam) bundle() {
 	switch {
 	case err != nil && x.noBundle:
 	case errors.Is(err, fs.ErrPermission):
-		x.say("bundle", Unknown, tf("%s n’est pas lisible", "%s cannot be read", x.c.Bundle.File), t("Relancer avec sudo", "Run again with sudo"))
+		x.say("bundle", Unknown, tf("%s n’est pas lisible", "%s cannot be read", x.c.Bundle.File),
+			t("Relancer avec sudo", "Run again with sudo"))
 	case err != nil:
-		x.say("bundle", Ill, tf("Le bundle ne se lit pas : %v", "The bundle cannot be read: %v", err), t("Le refaire : portillon bundle build", "Make it again: portillon bundle build"))
+		x.say("bundle", Ill, tf("Le bundle ne se lit pas : %v", "The bundle cannot be read: %v", err),
+			t("Le refaire : portillon bundle build", "Make it again: portillon bundle build"))
 	case until.Before(x.s.Now):
-		x.say("bundle", Ill, tf("Le bundle est périmé depuis le %s", "The bundle ended on %s", until.Format(time.DateOnly)), t("Le refaire : portillon bundle build", "Make it again: portillon bundle build"))
+		x.say("bundle", Ill, tf("Le bundle est périmé depuis le %s", "The bundle ended on %s", until.Format(time.DateOnly)),
+			t("Le refaire : portillon bundle build", "Make it again: portillon bundle build"))
 	case until.Sub(x.s.Now) < soonFor(issued, until):
-		x.say("bundle", Ill, tf("Le bundle expire le %s", "The bundle ends on %s", until.Format(time.DateOnly)), t("Le refaire : portillon bundle build", "Make it again: portillon bundle build"))
+		x.say("bundle", Ill, tf("Le bundle expire le %s", "The bundle ends on %s", until.Format(time.DateOnly)),
+			t("Le refaire : portillon bundle build", "Make it again: portillon bundle build"))
 	default:
-		x.say("bundle", Well, tf("Le bundle vaut jusqu’au %s", "The bundle is good until %s", until.Format(time.DateOnly)), policy.Text{})
+		x.say("bundle", Well, tf("Le bundle vaut jusqu’au %s", "The bundle is good until %s", until.Format(time.DateOnly)),
+			policy.Text{})
 	}
 }

@@ -78,8 +78,10 @@ func (s *System) says(span string) {
 }
 
 // overlaid are the mounts of a root under overlayroot, which keeps its layers where they can be seen.
-const overlaid = "30 1 179:2 / /media/root-ro ro - ext4 /dev/mmcblk0p2 ro\n31 1 0:25 / /media/root-rw rw - tmpfs tmpfs-root rw\n" +
-	"32 1 0:26 / / rw - overlay overlayroot rw,lowerdir=/media/root-ro,upperdir=/media/root-rw/overlay,workdir=/media/root-rw/overlay-workdir\n"
+const overlaid = "30 1 179:2 / /media/root-ro ro - ext4 /dev/mmcblk0p2 ro\n31 1 0:25 / /media/root-rw rw - tmpfs " +
+	"tmpfs-root rw\n" +
+	"32 1 0:26 / / rw - overlay overlayroot rw,lowerdir=/media/root-ro,upperdir=/media/root-rw/overlay,workdir=/media/" +
+	"root-rw/overlay-workdir\n"
 
 // ills are the looks that found something wrong, or nothing at all.
 func ills(found []Finding) (out []string) {
@@ -109,14 +111,19 @@ func TestEachFaultIsFoundAndNoOther(t *testing.T) {
 		want  string
 		words string
 	}{
-		"fragment missing": {func(s *System) { s.put(t, "boot/firmware/config.txt", "arm_64bit=1\n") }, "boot", "gpio=17=op,dl"},
+		"fragment missing": {func(s *System) { s.put(t, "boot/firmware/config.txt", "arm_64bit=1\n") }, "boot",
+			"gpio=17=op,dl"},
 		"one line taken back": {func(s *System) {
 			b := s.text("boot/firmware/config.txt")
 			s.put(t, "boot/firmware/config.txt", b+"gpio=17=op,dh\n")
 		}, "boot", "gpio=17=op,dl"},
-		"no config.txt":         {func(s *System) { s.remove("boot/firmware/config.txt") }, "boot", "sudo"},
-		"a console on the port": {func(s *System) { s.put(t, "proc/cmdline", "console=serial0,115200 console=tty1\n") }, "console", "serial0,115200"},
-		"outputs outlive":       {func(s *System) { s.put(t, "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs", "Y\n") }, "persist", "strict_gpiod"},
+		"no config.txt": {func(s *System) { s.remove("boot/firmware/config.txt") }, "boot", "sudo"},
+		"a console on the port": {func(s *System) { s.put(t, "proc/cmdline", "console=serial0,115200 console=tty1\n") },
+			"console", "serial0,115200"},
+		"outputs outlive": {func(s *System) {
+			s.put(t, "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs",
+				"Y\n")
+		}, "persist", "strict_gpiod"},
 		"a driver that is mute": {func(s *System) {
 			s.remove("sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs")
 		}, "persist", "unplugged"},
@@ -148,7 +155,8 @@ func TestEachFaultIsFoundAndNoOther(t *testing.T) {
 		"read-only": {func(s *System) {
 			s.Disk = func(string) (uint64, time.Duration, error) { return 0, 0, errors.New("read-only file system") }
 		}, "disk", "No session starts"},
-		"full": {func(s *System) { s.Disk = func(string) (uint64, time.Duration, error) { return 9 << 20, 0, nil } }, "disk", "9 MB"},
+		"full": {func(s *System) { s.Disk = func(string) (uint64, time.Duration, error) { return 9 << 20, 0, nil } },
+			"disk", "9 MB"},
 		"a worn card": {func(s *System) {
 			s.Disk = func(string) (uint64, time.Duration, error) { return 4 << 30, 3 * time.Second, nil }
 		}, "disk", "wearing out"},
@@ -157,7 +165,8 @@ func TestEachFaultIsFoundAndNoOther(t *testing.T) {
 		}, "disk", "Start it once: sudo systemctl enable --now portillond@laser"},
 		"what portillond refuses": {func(s *System) {
 			s.Check = func() daemoncmd.Checked {
-				return daemoncmd.Checked{Faults: []error{errors.New("relay.pin: no GPIO chip")}, Warnings: []string{"card-key: everybody may read it"}, Unseen: []string{"machine-key: root's alone"}}
+				return daemoncmd.Checked{Faults: []error{errors.New("relay.pin: no GPIO chip")},
+					Warnings: []string{"card-key: everybody may read it"}, Unseen: []string{"machine-key: root's alone"}}
 			}
 		}, "check check check", "relay.pin: no GPIO chip"},
 		"a bundle that portillond refuses": {func(s *System) {
@@ -176,7 +185,8 @@ func TestEachFaultIsFoundAndNoOther(t *testing.T) {
 		"not yours": {func(s *System) {
 			s.Disk = func(string) (uint64, time.Duration, error) { return 0, 0, fs.ErrPermission }
 		}, "disk", "sudo"},
-		"worn by its own word": {func(s *System) { s.put(t, "sys/block/mmcblk0/device/pre_eol_info", "0x03\n") }, "wear", "Replace"},
+		"worn by its own word": {func(s *System) { s.put(t, "sys/block/mmcblk0/device/pre_eol_info", "0x03\n") }, "wear",
+			"Replace"},
 		"daemon and reader": {func(s *System) {
 			s.Status = func(context.Context) (control.Status, error) { return control.Status{}, gone }
 		}, "daemon reader", "systemctl status portillond@laser"},
@@ -249,7 +259,8 @@ func TestIncludedLinesCount(t *testing.T) {
 
 // A bundle of the usual 30 days is well for 23 of them, one of a week for two thirds of it.
 func TestBundleIsWellForMostOfItsLife(t *testing.T) {
-	for _, x := range []struct{ life, left, want int }{{30, 29, 0}, {30, 8, 0}, {30, 6, 1}, {6, 3, 0}, {6, 1, 1}, {365, 8, 0}, {365, 6, 1}} {
+	for _, x := range []struct{ life, left, want int }{{30, 29, 0}, {30, 8, 0}, {30, 6, 1}, {6, 3, 0}, {6, 1, 1},
+		{365, 8, 0}, {365, 6, 1}} {
 		c, s := pi(t)
 		s.Life = func(string) (time.Time, time.Time, error) {
 			return noon.AddDate(0, 0, x.left-x.life), noon.AddDate(0, 0, x.left), nil
@@ -275,7 +286,8 @@ func TestComputerWithSimulatedPinsNeedsNoFirmware(t *testing.T) {
 
 // A reader is looked for where its port says, whatever bus stands before it.
 func TestReaderThatIsNotThereIsSaid(t *testing.T) {
-	for port, file := range map[string]string{"/dev/ttyAMA0": "/dev/ttyAMA0", "serial:/dev/ttyAMA0": "/dev/ttyAMA0", "i2c:/dev/i2c-1": "/dev/i2c-1", "spi:/dev/spidev0.0": "/dev/spidev0.0"} {
+	for port, file := range map[string]string{"/dev/ttyAMA0": "/dev/ttyAMA0", "serial:/dev/ttyAMA0": "/dev/ttyAMA0",
+		"i2c:/dev/i2c-1": "/dev/i2c-1", "spi:/dev/spidev0.0": "/dev/spidev0.0"} {
 		for _, there := range []bool{true, false} {
 			c, s := pi(t)
 			c.Reader.Values["port"] = port

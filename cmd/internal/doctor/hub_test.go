@@ -23,11 +23,13 @@ func TestHubThatDoesNotAcknowledgeIsFoundThoughTheBrokerAnswers(t *testing.T) {
 		want  string
 		words string
 	}{
-		"acknowledges":   {control.Status{Reader: true, Hub: true, Broker: true}, "well", "The hub acknowledges"},
-		"no hub":         {control.Status{Reader: true, Alone: true}, "", ""},
-		"just started":   {owes(control.Unacked{Seconds: 1}), "unknown", "has not answered yet"},
-		"drops":          {owes(control.Unacked{Seconds: 300, Overdue: true, Why: "records-dropped"}), "ill", "since 2026-11-23 11:00: the hub answers, but the records do not reach it"},
-		"refuses":        {owes(control.Unacked{Seconds: 5, Why: "hub-refuses/bad-checkpoint", Detail: "no trusted key"}), "ill", "the hub pins another key for this machine (no trusted key)"},
+		"acknowledges": {control.Status{Reader: true, Hub: true, Broker: true}, "well", "The hub acknowledges"},
+		"no hub":       {control.Status{Reader: true, Alone: true}, "", ""},
+		"just started": {owes(control.Unacked{Seconds: 1}), "unknown", "has not answered yet"},
+		"drops": {owes(control.Unacked{Seconds: 300, Overdue: true, Why: "records-dropped"}), "ill",
+			"since 2026-11-23 11:00: the hub answers, but the records do not reach it"},
+		"refuses": {owes(control.Unacked{Seconds: 5, Why: "hub-refuses/bad-checkpoint", Detail: "no trusted key"}),
+			"ill", "the hub pins another key for this machine (no trusted key)"},
 		"no reason":      {owes(control.Unacked{Seconds: 300, Overdue: true}), "ill", "the reason is not known"},
 		"broker is away": {owes(control.Unacked{Seconds: 5, Why: "broker-away"}), "unknown", "not answered yet"},
 	} {

@@ -48,7 +48,8 @@ func (x *exam) keys() {
 		"machine-key is the key “%s”, %s wants “%s”: the hub refuses all records", short(p.Own), p.File, short(p.Machine)),
 		tf("Mettre sous machines: %s: key: « %s »", "Put under machines: %s: key: “%s”", x.c.Machine, p.Own))
 	differ(x.c.Bundle.Key, p.Bundle, tf("bundle: key est « %s », %s signe avec « %s » : la machine refuse ses bundles",
-		"bundle: key is “%s”, %s has “%s”: the machine refuses the hub’s bundles", short(x.c.Bundle.Key), p.File, short(p.Bundle)),
+		"bundle: key is “%s”, %s has “%s”: the machine refuses the hub’s bundles", short(x.c.Bundle.Key), p.File,
+		short(p.Bundle)),
 		tf("Mettre sous bundle: key: « %s »", "Put under bundle: key: “%s”", p.Bundle))
 	if x.c.PolicyApart() && p.Bundle != "" && p.Policy == "" {
 		ill = true
@@ -69,9 +70,9 @@ func (x *exam) keys() {
 		"policy-key is “%s”, %s has “%s”: the machine refuses the hub’s bundles",
 		short(x.c.PolicyKey), p.File, short(p.Policy)),
 		tf("Mettre sous policy-key: « %s »", "Put under policy-key: “%s”", p.Policy))
-	differ(x.c.MQTT.HubKey, p.Hub, tf("mqtt: hub-key est « %s », la clé du hub est « %s » (%s) : la machine refuse ses accusés et ses ordres",
-		"mqtt: hub-key is “%s”, the hub’s key is “%s” (%s): the machine refuses its acknowledgements and commands",
-		short(x.c.MQTT.HubKey), short(p.Hub), p.File),
+	differ(x.c.MQTT.HubKey, p.Hub, tf("mqtt: hub-key est « %s », la clé du hub est « %s » (%s) : la machine refuse ses "+
+		"accusés et ses ordres", "mqtt: hub-key is “%s”, the hub’s key is “%s” (%s): the machine refuses its "+
+		"acknowledgements and commands", short(x.c.MQTT.HubKey), short(p.Hub), p.File),
 		tf("Mettre sous mqtt: hub-key: « %s »", "Put under mqtt: hub-key: “%s”", p.Hub))
 	if !ill && p.Own != "" {
 		x.say("keys", Well, tf("Les clés sont celles de %s", "The keys are those of %s", p.File), policy.Text{})

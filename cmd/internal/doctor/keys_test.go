@@ -35,8 +35,10 @@ func TestKeysOfTheMachineAreComparedWithTheHubs(t *testing.T) {
 		names  []string
 	}{
 		{"all as they should be", func(*Pinned) {}, Well, nil},
-		{"another machine key", func(p *Pinned) { p.Machine = public("vinyl.biklab") }, Ill, []string{"laser.biklab+", "vinyl.biklab+"}},
-		{"another site key", func(p *Pinned) { p.Bundle = public("portillon-other") }, Ill, []string{"portillon-biklab+", "portillon-other+"}},
+		{"another machine key", func(p *Pinned) { p.Machine = public("vinyl.biklab") }, Ill,
+			[]string{"laser.biklab+", "vinyl.biklab+"}},
+		{"another site key", func(p *Pinned) { p.Bundle = public("portillon-other") }, Ill,
+			[]string{"portillon-biklab+", "portillon-other+"}},
 		{"another hub key", func(p *Pinned) { p.Hub = public("the-hub") }, Ill, []string{"portillon-biklab+", "the-hub+"}},
 		{"a hub that does not know the machine", func(p *Pinned) { p.Machine = "" }, Ill, []string{own}},
 	} {

@@ -21,7 +21,8 @@ import (
 func TestSpansAreReadAsSystemctlPrintsThem(t *testing.T) {
 	for text, want := range map[string]time.Duration{"0": 0, "1min": time.Minute, "15s": 15 * time.Second,
 		"1min 30s": 90 * time.Second, "infinity": longest,
-		"1.500s": 1500 * time.Millisecond, "2h": 2 * time.Hour, "500ms": 500 * time.Millisecond, "1min\n": time.Minute, "1w": 7 * 24 * time.Hour} {
+		"1.500s": 1500 * time.Millisecond, "2h": 2 * time.Hour, "500ms": 500 * time.Millisecond, "1min\n": time.Minute,
+		"1w": 7 * 24 * time.Hour} {
 		if got, err := parseSpan(text); err != nil || got != want {
 			t.Errorf("%q is %v (%v), want %v", text, got, err, want)
 		}

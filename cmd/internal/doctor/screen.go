@@ -18,14 +18,23 @@ func (x *exam) screens(st control.Status) {
 			continue
 		}
 		silent := (time.Duration(s.SilentSeconds) * time.Second).String()
-		x.say("screen", Ill, tf("L’écran %s ne répond plus depuis %s : ce qu’il affiche est peut-être faux", "The screen %s has been silent for %s: what it shows may be wrong", s.Address, silent),
-			t("Redémarrer son navigateur ; celui de cet ordinateur : sudo systemctl restart portillon-panel", "Restart its browser; this computer’s own: sudo systemctl restart portillon-panel"))
+		x.say("screen", Ill, tf("L’écran %s ne répond plus depuis %s : ce qu’il affiche est peut-être faux",
+			"The screen %s has been silent for %s: what it shows may be wrong", s.Address, silent),
+			t("Redémarrer son navigateur ; celui de cet ordinateur : sudo systemctl restart portillon-panel",
+				"Restart its browser; this computer’s own: sudo systemctl restart portillon-panel"))
 	}
 	// The unit removes the file as soon as it acts on it. A file that stays was seen by nobody.
 	stuck := path.Join("run/portillon", x.c.Machine+".screen-stuck")
 	if fi, err := fs.Stat(x.s.Root, stuck); err == nil && x.s.Now.Sub(fi.ModTime()) > time.Minute {
-		x.say("screen", Ill, tf("Rien n’a redémarré l’écran figé (/%s est encore là)", "Nothing has restarted the frozen screen (/%s is still there)", stuck),
-			t("sudo systemctl reset-failed portillon-panel-restart.path portillon-panel-restart.service ; sudo systemctl start portillon-panel-restart.path",
-				"sudo systemctl reset-failed portillon-panel-restart.path portillon-panel-restart.service; sudo systemctl start portillon-panel-restart.path"))
+		x.say(
+			"screen",
+			Ill,
+			tf("Rien n’a redémarré l’écran figé (/%s est encore là)",
+				"Nothing has restarted the frozen screen (/%s is still there)", stuck),
+			t("sudo systemctl reset-failed portillon-panel-restart.path portillon-panel-restart.service ; sudo systemctl start "+
+				""+"portillon-panel-restart.path",
+				"sudo systemctl reset-failed portillon-panel-restart.path portillon-panel-restart.service; sudo systemctl start "+
+					""+"portillon-panel-restart.path"),
+		)
 	}
 }

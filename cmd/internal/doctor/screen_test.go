@@ -20,11 +20,13 @@ func TestSilentScreenAndAnUnansweredRestartAreFound(t *testing.T) {
 		want    string
 		words   string
 	}{
-		"no screen":                          {nil, 0, "[]", ""},
-		"a screen that reports itself":       {[]control.Screen{{Address: "127.0.0.1"}}, 0, "[]", ""},
-		"a silent one of two":                {[]control.Screen{{Address: "127.0.0.1", SilentSeconds: 95}, {Address: "192.168.1.40"}}, 0, "[screen]", "127.0.0.1 has been silent for 1m35s"},
+		"no screen":                    {nil, 0, "[]", ""},
+		"a screen that reports itself": {[]control.Screen{{Address: "127.0.0.1"}}, 0, "[]", ""},
+		"a silent one of two": {[]control.Screen{{Address: "127.0.0.1", SilentSeconds: 95},
+			{Address: "192.168.1.40"}}, 0, "[screen]", "127.0.0.1 has been silent for 1m35s"},
 		"a restart that has just been asked": {nil, 10 * time.Second, "[]", ""},
-		"a restart that nobody carries out":  {nil, 2 * time.Minute, "[screen]", "/run/portillon/vinyl.screen-stuck is still there"},
+		"a restart that nobody carries out": {nil, 2 * time.Minute, "[screen]",
+			"/run/portillon/vinyl.screen-stuck is still there"},
 	} {
 		c, s := pi(t)
 		c.Machine = "vinyl"

@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+	_ "time/tzdata" // a computer may have no zone files
 
 	"portillon/hub"
 	"portillon/policy"

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/net/dns/dnsmessage"
 )
 
 // Service is the DNS-SD name of a hub's listener for machines (RFC 6763 §7).
@@ -23,8 +21,6 @@ const (
 	maxFound = 8
 	// maxPacket is the largest message of multicast DNS, in bytes (RFC 6762 §17).
 	maxPacket = 9000
-	// unicastAnswer asks for an answer to this socket alone (RFC 6762 §5.4).
-	unicastAnswer = dnsmessage.Class(1 << 15)
 )
 
 // mdnsGroup is where queries go (RFC 6762 §3).
@@ -40,10 +36,7 @@ func (m MDNS) Find(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	query, err := mdnsQuery()
-	if err != nil {
-		return nil, err
-	}
+	query := pointerQuery(Service + ".local.")
 	ctx, cancel := context.WithTimeout(ctx, mdnsTime)
 	defer cancel()
 	var all sync.WaitGroup
@@ -87,16 +80,6 @@ func (m MDNS) addresses() (out []net.IP, err error) {
 	return out, nil
 }
 
-func mdnsQuery() ([]byte, error) {
-	name, err := dnsmessage.NewName(Service + ".local.")
-	if err != nil {
-		return nil, err
-	}
-	m := dnsmessage.Message{Questions: []dnsmessage.Question{
-		{Name: name, Type: dnsmessage.TypePTR, Class: dnsmessage.ClassINET | unicastAnswer}}}
-	return m.Pack()
-}
-
 // ask asks from one address, and collects what comes until ctx ends.
 func ask(ctx context.Context, from net.IP, query []byte) (out []string, err error) {
 	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: from})
@@ -122,24 +105,22 @@ func ask(ctx context.Context, from net.IP, query []byte) (out []string, err erro
 
 // hubsIn are the hubs that an answer names, as host:port. A packet that cannot be read names none.
 func hubsIn(packet []byte) (out []string) {
-	var m dnsmessage.Message
-	if m.Unpack(packet) != nil || !m.Response {
+	records, err := parseAnswer(packet)
+	if err != nil {
 		return nil
 	}
 	hosts := map[string]netip.Addr{}
-	records := append(m.Answers, m.Additionals...)
 	for _, r := range records {
-		if a, ok := r.Body.(*dnsmessage.AResource); ok {
-			hosts[strings.ToLower(r.Header.Name.String())] = netip.AddrFrom4(a.A)
+		if r.kind == typeA {
+			hosts[r.name] = r.address
 		}
 	}
 	for _, r := range records {
-		s, ok := r.Body.(*dnsmessage.SRVResource)
-		if !ok || !strings.HasSuffix(strings.ToLower(r.Header.Name.String()), "."+Service+".local.") {
+		if r.kind != typeSRV || !strings.HasSuffix(r.name, "."+Service+".local.") {
 			continue
 		}
-		if ip, known := hosts[strings.ToLower(s.Target.String())]; known && s.Port > 0 && len(out) < maxFound {
-			out = append(out, netip.AddrPortFrom(ip, s.Port).String())
+		if ip, known := hosts[r.target]; known && r.port > 0 && len(out) < maxFound {
+			out = append(out, netip.AddrPortFrom(ip, r.port).String())
 		}
 	}
 	return out

@@ -2,7 +2,9 @@ package hublink
 
 import (
 	"net"
+	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/mdns"
@@ -65,6 +67,7 @@ func FuzzAnswersNameAtMostAFewHubs(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, packet []byte) {
 		got := hubsIn(packet)
+		sameAsLibrary(t, packet)
 		if len(got) > maxFound {
 			t.Errorf("%d hubs", len(got))
 		}
@@ -74,4 +77,60 @@ func FuzzAnswersNameAtMostAFewHubs(f *testing.F) {
 			}
 		}
 	})
+}
+
+// sameAsLibrary compares what two readers find in a message that both accept.
+func sameAsLibrary(t *testing.T, packet []byte) {
+	t.Helper()
+	var m dnsmessage.Message
+	records, err := parseAnswer(packet)
+	if err != nil || m.Unpack(packet) != nil {
+		return
+	}
+	var want []record
+	for _, r := range slices.Concat(m.Answers, m.Authorities, m.Additionals) {
+		name := strings.ToLower(r.Header.Name.String())
+		switch b := r.Body.(type) {
+		case *dnsmessage.AResource:
+			want = append(want, record{name: name, kind: typeA, address: netip.AddrFrom4(b.A)})
+		case *dnsmessage.SRVResource:
+			want = append(want, record{name: name, kind: typeSRV, port: b.Port, target: strings.ToLower(b.Target.String())})
+		}
+	}
+	got := slices.DeleteFunc(records, func(r record) bool { return r.kind != typeA && r.kind != typeSRV })
+	if !slices.Equal(got, want) {
+		t.Errorf("%x: %+v, another library reads %+v", packet, got, want)
+	}
+}
+
+func TestQueryIsReadByAnotherLibrary(t *testing.T) {
+	var m dnsmessage.Message
+	if err := m.Unpack(pointerQuery(Service + ".local.")); err != nil {
+		t.Fatal(err)
+	}
+	if len(m.Questions) != 1 || m.Response || m.Questions[0].Name.String() != Service+".local." ||
+		m.Questions[0].Type != dnsmessage.TypePTR || m.Questions[0].Class != dnsmessage.ClassINET|1<<15 {
+		t.Errorf("%+v", m)
+	}
+}
+
+func TestMalformedAnswersNameNoHub(t *testing.T) {
+	head := "\x00\x00\x84\x00\x00\x00\x00\x01\x00\x00\x00\x00" // a response with one answer
+	for name, packet := range map[string]string{
+		"empty":                       "",
+		"a query":                     "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+		"no record after the header":  head,
+		"a pointer to itself":         head + "\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x00\x00\x04\x01\x02\x03\x04",
+		"a pointer forward":           head + "\xc0\x20\x00\x01\x00\x01\x00\x00\x00\x00\x00\x04\x01\x02\x03\x04",
+		"a label of 64 bytes":         head + "\x40" + strings.Repeat("x", 64) + "\x00\x00\x01\x00\x01\x00\x00\x00\x00\x00\x00",
+		"an address of 5 bytes":       head + "\x01x\x00\x00\x01\x00\x01\x00\x00\x00\x00\x00\x05\x01\x02\x03\x04\x05",
+		"a record longer than itself": head + "\x01x\x00\x00\x10\x00\x01\x00\x00\x00\x00\x00\x09x",
+		"65535 records":               "\x00\x00\x84\x00\x00\x00\xff\xff\x00\x00\x00\x00",
+		"a name of 320 bytes": head + strings.Repeat("\x3f"+strings.Repeat("x", 63), 5) +
+			"\x00\x00\x01\x00\x01\x00\x00\x00\x00\x00\x04\x01\x02\x03\x04",
+	} {
+		if records, err := parseAnswer([]byte(packet)); err == nil {
+			t.Errorf("%s: %+v", name, records)
+		}
+	}
 }

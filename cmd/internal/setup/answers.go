@@ -105,15 +105,47 @@ func (a Answers) offer() daemoncmd.ReaderOffer {
 
 // Check says what is wrong with an answer that was given. An empty answer is none yet.
 func (a Answers) Check() error {
-	var errs []error
-	bad := func(flag, given, want string) {
-		errs = append(errs, fmt.Errorf("--%s: %q is not valid, want %s", flag, given, want))
-	}
-	for _, x := range [...]struct{ flag, given string }{{"machine", a.Machine}, {"site", a.Site}} {
-		if x.given != "" && !slug.MatchString(x.given) {
-			bad(x.flag, x.given, "lower-case letters, digits and hyphens")
+	errs := append(a.checkIDs(), a.checkKeys()...)
+	for _, x := range [...]struct {
+		flag, given string
+		valid       bool
+		want        string
+	}{
+		{"broker", a.Broker, a.Broker == "none" || brokerAddress.MatchString(a.Broker),
+			"an address with its port, as tcp://hub.lan:1883, or none"},
+		{"reader", a.Reader, a.offer().Name != "", "one of " + strings.Join(readerNames(), ", ")},
+		{"port", a.Port, validPort(a.Port), "a device file, as in /dev/input/by-id/…-event-kbd"},
+		{"format", a.Format, a.Format == "decimal" || a.Format == "hex", "decimal or hex"},
+		{"relay", a.Relay, slices.Contains(relays, a.Relay),
+			"one of " + strings.Join(relays, ", ") + "; an active-low board needs a transistor before it"},
+	} {
+		if x.given != "" && !x.valid {
+			errs = append(errs, invalid(x.flag, x.given, x.want))
 		}
 	}
+	for _, w := range a.wired() {
+		if !slices.Contains(inputNames(), w) {
+			errs = append(errs, invalid("inputs", w, "none, or some of "+strings.Join(inputNames(), ", ")))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func invalid(flag, given, want string) error {
+	return fmt.Errorf("--%s: %q is not valid, want %s", flag, given, want)
+}
+
+func (a Answers) checkIDs() (errs []error) {
+	for _, x := range [...]struct{ flag, given string }{{"machine", a.Machine}, {"site", a.Site}} {
+		if x.given != "" && !slug.MatchString(x.given) {
+			errs = append(errs, invalid(x.flag, x.given, "lower-case letters, digits and hyphens"))
+		}
+	}
+	return errs
+}
+
+// checkKeys refuses a key of another kind, and the machine's own.
+func (a Answers) checkKeys() (errs []error) {
 	for _, x := range [...]struct {
 		flag, given string
 		kind        keykind.Kind
@@ -129,30 +161,10 @@ func (a Answers) Check() error {
 			continue
 		}
 		if _, err := note.NewVerifier(x.given); x.given != "" && err != nil {
-			bad(x.flag, x.given, "the line that portillon bundle keygen printed for the site")
+			errs = append(errs, invalid(x.flag, x.given, "the line that portillon bundle keygen printed for the site"))
 		}
 	}
-	if a.Broker != "" && a.Broker != "none" && !brokerAddress.MatchString(a.Broker) {
-		bad("broker", a.Broker, "an address with its port, as tcp://hub.lan:1883, or none")
-	}
-	if a.Reader != "" && a.offer().Name == "" {
-		bad("reader", a.Reader, "one of "+strings.Join(readerNames(), ", "))
-	}
-	if a.Port != "" && !validPort(a.Port) {
-		bad("port", a.Port, "a device file, as in /dev/input/by-id/…-event-kbd")
-	}
-	if a.Format != "" && a.Format != "decimal" && a.Format != "hex" {
-		bad("format", a.Format, "decimal or hex")
-	}
-	if a.Relay != "" && !slices.Contains(relays, a.Relay) {
-		bad("relay", a.Relay, "one of "+strings.Join(relays, ", ")+"; an active-low board needs a transistor before it")
-	}
-	for _, w := range a.wired() {
-		if !slices.Contains(inputNames(), w) {
-			bad("inputs", w, "none, or some of "+strings.Join(inputNames(), ", "))
-		}
-	}
-	return errors.Join(errs...)
+	return errs
 }
 
 // validPort reports whether a device file may stand in a machine.yaml.

@@ -17,18 +17,7 @@ func Diff(was, is string) string {
 		}
 		return out.String()
 	}
-	common := make([][]int, len(a)+1) // common[i][j]: how many lines a[i:] and b[j:] share, in order
-	for i := range common {
-		common[i] = make([]int, len(b)+1)
-	}
-	for i := len(a) - 1; i >= 0; i-- {
-		for j := len(b) - 1; j >= 0; j-- {
-			common[i][j] = max(common[i+1][j], common[i][j+1])
-			if a[i] == b[j] {
-				common[i][j] = common[i+1][j+1] + 1
-			}
-		}
-	}
+	common := commonLines(a, b)
 	i, j := 0, 0
 	for i < len(a) || j < len(b) {
 		switch {
@@ -43,6 +32,23 @@ func Diff(was, is string) string {
 		}
 	}
 	return out.String()
+}
+
+// commonLines tells, at [i][j], how many lines a[i:] and b[j:] share, in order (the longest common subsequence).
+func commonLines(a, b []string) [][]int {
+	common := make([][]int, len(a)+1)
+	for i := range common {
+		common[i] = make([]int, len(b)+1)
+	}
+	for i := len(a) - 1; i >= 0; i-- {
+		for j := len(b) - 1; j >= 0; j-- {
+			common[i][j] = max(common[i+1][j], common[i][j+1])
+			if a[i] == b[j] {
+				common[i][j] = common[i+1][j+1] + 1
+			}
+		}
+	}
+	return common
 }
 
 func lines(s string) []string {

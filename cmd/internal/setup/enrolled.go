@@ -23,7 +23,9 @@ type HubAnswers struct {
 }
 
 // hubLines are the parts of a machine's file that the hub decides, with the comment lines between their lines.
-var hubLines = regexp.MustCompile(`(?m)^(?:(?:bundle|mqtt|hub|machine-key|card-key):.*\n(?:[ \t]+.*\n)*|# Written by portillond enrol\.\n)`)
+var hubLines = regexp.MustCompile(
+	`(?m)^(?:(?:bundle|mqtt|hub|machine-key|card-key):.*\n(?:[ \t]+.*\n)*|# Written by portillond enrol\.\n)`,
+)
 
 // placeLines say where a machine's data and its socket are.
 var placeLines = regexp.MustCompile(`(?m)^(?:data|control):.*\n`)

@@ -30,10 +30,13 @@ func TestEveryWiringJoinsAHub(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", path, err, first)
 		}
-		if c.Machine != "lathe" || c.Site != "elsewhere" || c.Bundle.Key != siteKey || c.Bundle.File != "" || c.Bundle.From != "" ||
-			c.Hub != (daemoncmd.HubConfig{Address: "192.168.1.9:8443", Name: "hub.local"}) || c.MQTT.Broker != "ssl://hub.local:8883" ||
+		if c.Machine != "lathe" || c.Site != "elsewhere" || c.Bundle.Key != siteKey || c.Bundle.File != "" ||
+			c.Bundle.From != "" ||
+			c.Hub != (daemoncmd.HubConfig{Address: "192.168.1.9:8443", Name: "hub.local"}) ||
+			c.MQTT.Broker != "ssl://hub.local:8883" ||
 			c.MQTT.HubKey != siteKey || c.MachineKey != "credential:machine-key" || c.CardKey != "credential:card-key" ||
-			c.Reader.Kind != was.Reader.Kind || c.Relay.EStop != was.Relay.EStop ||
+			c.Reader.Kind != was.Reader.Kind ||
+			c.Relay.EStop != was.Relay.EStop ||
 			c.Relay.Heartbeat != was.Relay.Heartbeat {
 			t.Errorf("%s: %+v\n%s", path, c, first)
 		}

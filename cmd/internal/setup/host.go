@@ -116,7 +116,7 @@ func (Pi) Do(ctx context.Context, c daemoncmd.Config, d acceptance.Deed) error {
 	case acceptance.KillGuard:
 		return signal(ctx, c, true, syscall.SIGKILL)
 	}
-	return fmt.Errorf("unknown deed %q", d)
+	return fmt.Errorf("unknown action %q", d)
 }
 
 func signal(ctx context.Context, c daemoncmd.Config, guard bool, s syscall.Signal) error {

@@ -45,6 +45,17 @@ const samples = "usr/share/portillon"
 // sampleReader is the USB reader that a sample names.
 var sampleReader = regexp.MustCompile(`/dev/input/by-id/[^\s,}"]+`)
 
+// sampleAsks reports whether a sample leaves this answer to the person at the terminal.
+func sampleAsks(flag, sample string) bool {
+	switch flag {
+	case "machine", "site", "bundle-key":
+		return true
+	case "port":
+		return sampleReader.MatchString(sample)
+	}
+	return false
+}
+
 // fromWiring is a machine's file with the wiring of a sample, or of a file that is its own.
 func (s *Setup) fromWiring(ctx context.Context) (string, error) {
 	path, own := s.Wiring, true
@@ -65,9 +76,7 @@ func (s *Setup) fromWiring(ctx context.Context) (string, error) {
 	}
 	for _, q := range questions(s.Found) {
 		missing := *q.into(&s.Answers) == ""
-		sample := !own && (q.flag == "machine" || q.flag == "site" || q.flag == "bundle-key") || !own &&
-			q.flag == "port" && sampleReader.MatchString(text)
-		if missing && sample {
+		if missing && !own && sampleAsks(q.flag, text) {
 			if err := q.put(&s.Answers, s.asker(ctx), s.Term.Say); err != nil {
 				return "", err
 			}

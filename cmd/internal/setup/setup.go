@@ -301,30 +301,40 @@ func (s *Setup) machineKey(c daemoncmd.Config) error {
 
 // put copies the card key and the bundle into their places, where they were given.
 func (s *Setup) put(c daemoncmd.Config) error {
-	if s.CardKey != "" {
-		b, err := readSmall(s.CardKey)
-		if err != nil {
-			return err
-		}
-		if err := (keykind.Place{Kind: keykind.Card, Private: true}).Check(string(b)); err != nil {
-			return fmt.Errorf("--card-key: %s: %w", s.CardKey, err)
-		}
-		if key, err := hex.DecodeString(strings.TrimSpace(string(b))); err != nil || len(key) < 16 {
-			return fmt.Errorf("--card-key: %s is no card key, want at least 32 hexadecimal digits on one line",
-				s.CardKey)
-		}
-		path, err := c.KeyFile(s.store(), c.CardKey)
-		if err != nil {
-			return err
-		}
-		if was, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(was)) != strings.TrimSpace(string(b)) {
-			return fmt.Errorf("--card-key: %s holds another key: with a new key every card of the site is "+
-				"unknown; move the old one away first", path)
-		}
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), wire.WriteFile(path, b, 0o600)); err != nil {
-			return err
-		}
+	if err := s.putCardKey(c); err != nil {
+		return err
 	}
+	return s.putBundle(c)
+}
+
+// putCardKey refuses to replace another key: every card of the site would be unknown.
+func (s *Setup) putCardKey(c daemoncmd.Config) error {
+	if s.CardKey == "" {
+		return nil
+	}
+	b, err := readSmall(s.CardKey)
+	if err != nil {
+		return err
+	}
+	if err := (keykind.Place{Kind: keykind.Card, Private: true}).Check(string(b)); err != nil {
+		return fmt.Errorf("--card-key: %s: %w", s.CardKey, err)
+	}
+	if key, err := hex.DecodeString(strings.TrimSpace(string(b))); err != nil || len(key) < 16 {
+		return fmt.Errorf("--card-key: %s is no card key, want at least 32 hexadecimal digits on one line",
+			s.CardKey)
+	}
+	path, err := c.KeyFile(s.store(), c.CardKey)
+	if err != nil {
+		return err
+	}
+	if was, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(was)) != strings.TrimSpace(string(b)) {
+		return fmt.Errorf("--card-key: %s holds another key: with a new key every card of the site is "+
+			"unknown; move the old one away first", path)
+	}
+	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), wire.WriteFile(path, b, 0o600))
+}
+
+func (s *Setup) putBundle(c daemoncmd.Config) error {
 	if s.Bundle == "" {
 		return nil
 	}

@@ -88,7 +88,8 @@ func (s *Setup) trial(ctx context.Context, c daemoncmd.Config, path string) erro
 		if err != nil {
 			return err
 		}
-		if last, err := acceptance.Last(r.folder, note.VerifierList(v)); err == nil && last.Passed() && last.Wiring == sum && !s.Again {
+		if last, err := acceptance.Last(r.folder, note.VerifierList(v)); err == nil && last.Passed() && last.Wiring == sum &&
+			!s.Again {
 			s.Term.Say(tf("Essai de réception déjà réussi le %s par %s, %d étape(s) laissée(s) de côté. Recommencer : "+
 				"portillon setup --again",
 				"The acceptance test was passed on %s by %s, %d step(s) skipped. To repeat it: portillon setup --again",
@@ -128,13 +129,17 @@ func (r *trial) load(sum string) error {
 
 // begin says what the test needs, and asks who answers.
 func (r *trial) begin(ctx context.Context, sum string) error {
-	yes, err := r.Term.ConfirmDanger(ctx, r.LampInPlace, tf("\nEssai de réception, %d étapes. Débranchez la machine et mettez une "+
-		"lampe à sa place. Si elle n’a pas de fiche, ou une fiche triphasée, un électricien la débranche et raccorde "+
-		"la lampe ; personne n’ouvre le coffret pendant les essais. C’est fait ?",
-		"\nAcceptance test, %d steps. Pull the machine’s plug and put a lamp in its place. Where it has no "+
-			"plug, or a three-phase one, an electrician disconnects it and connects the lamp; nobody opens the "+
-			"box during the test. Is that done?",
-		len(r.plan)))
+	yes, err := r.Term.ConfirmDanger(
+		ctx,
+		r.LampInPlace,
+		tf("\nEssai de réception, %d étapes. Débranchez la machine et mettez une "+
+			"lampe à sa place. Si elle n’a pas de fiche, ou une fiche triphasée, un électricien la débranche et raccorde "+
+			"la lampe ; personne n’ouvre le coffret pendant les essais. C’est fait ?",
+			"\nAcceptance test, %d steps. Pull the machine’s plug and put a lamp in its place. Where it has no "+
+				"plug, or a three-phase one, an electrician disconnects it and connects the lamp; nobody opens the "+
+				"box during the test. Is that done?",
+			len(r.plan)),
+	)
 	if err != nil {
 		return err
 	}

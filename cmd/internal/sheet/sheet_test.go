@@ -192,7 +192,8 @@ func TestSheetAsksForEverything(t *testing.T) {
 			"en amont de ce contacteur", "isolation renforcée", "TVS bidirectionnelle ou varistance", "pas une simple diode",
 			"2006/42/CE jusqu’au 19 janvier 2027, puis règlement (UE) 2023/1230", "NF C 15-100",
 			"habilitées selon NF C 18-510", "Continuité PE (Ω)",
-			"Déclenchement du différentiel à 30 mA (ms)", "Isolement, 500 V DC, électronique débranchée (MΩ)", "Nom de l’électricien",
+			"Déclenchement du différentiel à 30 mA (ms)", "Isolement, 500 V DC, électronique débranchée (MΩ)",
+			"Nom de l’électricien",
 			"Date", "Signature"},
 	} {
 		page, err := HTML(fullest(), "full.yaml", l)

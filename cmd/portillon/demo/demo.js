@@ -16,7 +16,7 @@ const words = {
     try: ['Cliquer sur la carte de Léa : elle est autonome à la découpe laser, la machine démarre. Cliquer encore : elle s’arrête.',
       'Cliquer sur Jules : 1er pas. La machine attend un mentor : cliquer sur Karim. Encore Karim : le panneau lui demande ce que Jules a réussi.',
       'Cliquer sur Inès (mainteneuse), puis sur Léa qui vient l’aider, puis une fois sur chaque « Noter » ; Inès termine, et on recommence jusqu’à cinq. Sur le panneau : arrêter la machine, mettre hors service, signaler un problème.',
-      'La preuve est complète : émettre le badge. Terminer avec la carte d’Inès, puis Léa peut choisir « Passer à : maintenance ».',
+      'La preuve est complète : émettre le badge. Terminer avec la carte d’Inès, puis Léa peut choisir « Faire la maintenance ».',
       'Cliquer sur la carte inconnue, ouvrir le hub comme Olivia : la carte est sous « Aujourd’hui ». L’attribuer à Tom, puis cliquer ici sur Tom.'],
   },
   en: {
@@ -33,7 +33,7 @@ const words = {
     try: ['Click Léa’s card: she may use the laser alone, the machine comes on. Click again: it stops.',
       'Click Jules: first steps only. The machine waits for a mentor: click Karim. Karim again: the panel asks him what Jules did well.',
       'Click Inès (maintainer), then Léa who comes to help, then each “Log” once; Inès ends, and they begin again until five count. At the panel: stop the machine, take out of service, report a problem.',
-      'The evidence is complete: issue the badge. End with Inès’s card; now Léa can choose “Switch to: maintenance”.',
+      'The evidence is complete: issue the badge. End with Inès’s card; now Léa can choose “Do maintenance”.',
       'Click the unknown card, open the hub as Olivia: the card is under “Today”. Give it to Tom, then click Tom here.'],
   },
 };

@@ -2,10 +2,10 @@
 // One view in, one screen out. The machine's clock counts, not the browser's: a view says when it was made, and performance.now how long ago.
 const $ = id => document.getElementById(id);
 const words = {
-  fr: { stale: 'Le panneau ne reçoit plus de nouvelles de la machine', staleNext: 'Se fier aux voyants de la machine', hub: 'En ligne', away: 'Hors ligne, sans effet ici',
+  fr: { stale: 'Le panneau ne reçoit plus de nouvelles de la machine', staleNext: 'Se fier aux voyants de la machine', hub: 'En ligne', away: 'Hors ligne : la machine marche quand même',
     other: 'English', report: 'Signaler un problème', phone: 'Téléphone', save: 'Envoyer', well: 'Valider', cancel: 'Annuler', close: 'Fermer', minutes: 'Minutes', now: 'Arrêter tout de suite, sans attendre la fin du travail',
     code: 'Une photo, une phrase : lire ce code avec un téléphone, puis confirmer ici. Il sert une fois, pendant dix minutes.', panel: 'Ce panneau sur un téléphone', lost: 'La machine ne répond pas. Ce qui est choisi reste ici : réessayer' },
-  en: { stale: 'The panel has lost touch with the machine', staleNext: 'Trust the machine’s own lights', hub: 'Online', away: 'Offline, no effect here',
+  en: { stale: 'The panel has lost touch with the machine', staleNext: 'Trust the machine’s own lights', hub: 'Online', away: 'Offline: the machine works all the same',
     other: 'Français', report: 'Report a problem', phone: 'Phone', save: 'Send', well: 'Confirm', cancel: 'Cancel', close: 'Close', minutes: 'Minutes', now: 'Stop at once, do not wait for the job to end',
     code: 'A photo, a sentence: read this code with a phone, then confirm here. It works once, for ten minutes.', panel: 'This panel on a phone', lost: 'The machine does not answer. What is chosen stays here: try again' },
 };
@@ -15,8 +15,8 @@ const old = 5000, idle = 90000, patience = 6000, aliveEvery = 5000, frozen = 120
 const here = document.documentElement.dataset.here === 'true', forms = ['log', 'tag', 'report']; // a screen at the machine; what opens a form
 let view = null, heard = -Infinity, made = 0, lang = document.documentElement.lang, trouble = null, form = null, touched = 0, picked = new Set();
 try { lang = localStorage.getItem('lang') || lang } catch { /* a kiosk may forbid it */ }
-// French sets a space before : ; ? ! » and after «, at which no line may break; nor between a number and its unit.
-const tie = s => s.replace(/« | [:;?!»]|\d (?:h|min|s|j|d|Mo|MB)\b(?: \d)?/g, m => m.replaceAll(' ', '\u00a0'));
+// French sets a space before : ; ? ! » and after «, at which no line may break; nor between a number and its unit, a day and its month.
+const tie = s => s.replace(/« | [:;?!»]|\d (?:h|min|s|j|d|Mo|MB)\b(?: \d)?|\d(?:er)? (?:jan|fév|feb|mar|avr|apr|mai|may|jui|jun|jul|aoû|aug|sep|oct|nov|déc|dec)/gi, m => m.replaceAll(' ', '\u00a0'));
 for (const l of Object.values(words)) for (const k in l) l[k] = tie(l[k]);
 const text = t => t ? tie((lang === 'en' ? t.EN || t.FR : t.FR || t.EN) || '') : '';
 // A page that shows this one in a frame may ask for a language: #en.
@@ -134,7 +134,7 @@ function sheet() {
 }
 function code(qr, what) {
   const ns = 'http://www.w3.org/2000/svg', svg = document.createElementNS(ns, 'svg'), path = document.createElementNS(ns, 'path');
-  svg.setAttribute('viewBox', `0 0 ${qr.size} ${qr.size}`); svg.setAttribute('role', 'img'); svg.setAttribute('aria-label', what); path.setAttribute('d', qr.path);
+  svg.setAttribute('viewBox', `0 0 ${qr.size} ${qr.size}`); svg.setAttribute('aria-hidden', 'true'); path.setAttribute('d', qr.path);
   svg.append(path);
   return [svg, Object.assign(document.createElement('p'), { textContent: what, className: 'url' })];
 }

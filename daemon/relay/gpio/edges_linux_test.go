@@ -23,7 +23,11 @@ func TestFallsOfTwoLinesComeInOrderAndTellWhatWasLost(t *testing.T) {
 		r.config.attrs != 0 {
 		t.Errorf("asked for %+v", r)
 	}
-	for _, want := range []Fall{{5 * time.Second, 1, 0}, {5001 * time.Millisecond, 0, 0}, {5002 * time.Millisecond, 1, 2}} {
+	for _, want := range []Fall{
+		{5 * time.Second, 1, 0},
+		{5001 * time.Millisecond, 0, 0},
+		{5002 * time.Millisecond, 1, 2},
+	} {
 		if got, ok, err := f.Next(-1); got != want || !ok || err != nil {
 			t.Errorf("%+v, %v, %v; want %+v", got, ok, err, want)
 		}

@@ -29,11 +29,13 @@ import (
 func CheckRelay(line int) error {
 	switch {
 	case line >= 0 && line <= 8:
-		return fmt.Errorf("GPIO %d is pulled up from power-on until Linux runs: what a high level switches on is on at each start; use GPIO 9 to 27, but not 14", line)
+		return fmt.Errorf("GPIO %d is pulled up from power-on until Linux runs: what a high level switches on is on "+
+			"at each start; use GPIO 9 to 27, but not 14", line)
 	case line > 27:
 		return fmt.Errorf("GPIO %d is not on the Pi's header: the board itself uses it; use GPIO 9 to 27, but not 14", line)
 	case line == 14:
-		return errors.New("GPIO 14 is the serial port's output, which idles high: what a high level switches on is on at each start; use GPIO 9 to 27, but not 14")
+		return errors.New("GPIO 14 is the serial port's output, which idles high: what a high level switches on is on " +
+			"at each start; use GPIO 9 to 27, but not 14")
 	}
 	return nil
 }

@@ -282,7 +282,10 @@ func TestEdgesThatAreNoneAreErrors(t *testing.T) {
 
 // poll(2) takes milliseconds: -1 is for ever, and periph's own pins take it for none.
 func TestWaitsAreNeitherCutToNothingNorMadeEndless(t *testing.T) {
-	for d, want := range map[time.Duration]int{-1: -1, -time.Hour: -1, 0: 0, 1: 1, time.Microsecond: 1, time.Millisecond: 1, 1001 * time.Microsecond: 2, time.Second: 1000} {
+	for d, want := range map[time.Duration]int{
+		-1: -1, -time.Hour: -1, 0: 0, 1: 1, time.Microsecond: 1, time.Millisecond: 1, 1001 * time.Microsecond: 2,
+		time.Second: 1000,
+	} {
 		if got := milliseconds(d); got != want {
 			t.Errorf("%v: %d, want %d", d, got, want)
 		}

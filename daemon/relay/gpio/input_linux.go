@@ -96,7 +96,11 @@ func (i *In) fill() error {
 	}
 	i.queue = i.queue[:0]
 	for _, e := range raw[:n/size] {
-		i.queue = append(i.queue, Edge{At: time.Duration(e.timestamp), Rising: e.id == eventRising, Lost: int(e.lineSeqno - i.seq - 1)})
+		i.queue = append(i.queue, Edge{
+			At:     time.Duration(e.timestamp),
+			Rising: e.id == eventRising,
+			Lost:   int(e.lineSeqno - i.seq - 1),
+		})
 		i.seq = e.lineSeqno
 	}
 	return nil

@@ -91,7 +91,10 @@ func TestFakeKeepsTheSwitchsPromises(t *testing.T) {
 			set(false, nil)
 			set(true, nil)
 			b.estop(true)
-			if got, want := []relay.Event{b.next(t), b.next(t)}, []relay.Event{{What: relay.EStop, On: true}, {What: relay.Dropped, Why: "e-stop"}}; !slices.Equal(
+			if got, want := []relay.Event{b.next(t), b.next(t)}, []relay.Event{
+				{What: relay.EStop, On: true},
+				{What: relay.Dropped, Why: "e-stop"},
+			}; !slices.Equal(
 				got,
 				want,
 			) {

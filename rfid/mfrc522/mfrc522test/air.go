@@ -44,7 +44,8 @@ func (c *Chip) timer() time.Duration {
 
 // listens reports whether cards hear and are heard: a field, 100 % modulation, 106 kBd, the receiver on.
 func (c *Chip) listens() bool {
-	return c.AntennaOn() && c.reg[txASK]&0x40 != 0 && c.reg[txMode]&0x70 == 0 && c.reg[rxMode]&0x70 == 0 && c.reg[command]&0x20 == 0
+	return c.AntennaOn() && c.reg[txASK]&0x40 != 0 && c.reg[txMode]&0x70 == 0 && c.reg[rxMode]&0x70 == 0 &&
+		c.reg[command]&0x20 == 0
 }
 
 // answers lays the cards' answers over each other. Where two differ there is a collision, and what follows is a

@@ -127,7 +127,8 @@ func TestACardIsHeardOnlyWithEverySettingMade(t *testing.T) {
 	settings := []struct {
 		reg, value byte
 		needed     bool
-	}{{txASK, 0x40, true}, {txControl, 0x83, true}, {tMode, 0x80, false}, {tPrescaler, 169, true}, {tReloadLo, 80, true}, {bitFraming, 7, true}}
+	}{{txASK, 0x40, true}, {txControl, 0x83, true}, {tMode, 0x80, false}, {tPrescaler, 169, true}, {tReloadLo, 80, true},
+		{bitFraming, 7, true}}
 	for skip := -1; skip < len(settings); skip++ {
 		synctest.Test(t, func(t *testing.T) {
 			w := connect(t, New(&Card{UID: []byte{1, 2, 3, 4}}))

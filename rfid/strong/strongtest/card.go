@@ -146,6 +146,13 @@ func (c *Card) native(ins byte, data []byte) []byte {
 		return c.selects(data)
 	case ins == 0xCA && c.Kind != NTAG424:
 		return c.creates(data)
+	}
+	return c.authenticated(ins, data)
+}
+
+// authenticated answers the commands that need a session.
+func (c *Card) authenticated(ins byte, data []byte) []byte {
+	switch {
 	case c.mode == 0x71 && (ins == 0x51 || ins == 0x64 || ins == 0xC4):
 		return c.secured(ins, data)
 	case c.mode == 0xAA && ins == 0x51 && len(data) == 0:

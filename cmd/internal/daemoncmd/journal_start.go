@@ -1,0 +1,112 @@
+package daemoncmd
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"portillon/daemon"
+	"portillon/daemon/journal"
+	"portillon/daemon/roster"
+	"portillon/daemon/session"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// endOpenSession records the end of a session that the last daemon left open, with what is known of how long it was.
+// Where the journal does not take the record, the machine owes it.
+func (l *localJournal) endOpenSession(zone *time.Location) ([]daemon.Owed, error) {
+	left, open, err := l.journal.OpenSession()
+	if err != nil || !open {
+		return nil, err
+	}
+	cause := wire.CausePowerLost
+	if left.SameBoot {
+		cause = wire.CauseDaemonLost
+	}
+	l.log.Warn("session left open by the last daemon", "cause", cause)
+	was, _ := l.facts() // tags that cannot be read are compareTags' business
+	e := journal.Entry{
+		Kind:    wire.SessionEnd,
+		Session: left.Start.Session,
+		Member:  left.Start.Member,
+		Body:    wire.EndBody{Cause: cause},
+	}
+	var p policy.Practice
+	if u := was.underWay; u.Session == e.Session {
+		if !u.At.IsZero() {
+			u.At = u.At.In(zone)
+		}
+		p = daemon.Practised(was.practice[e.Member], u.At, time.Duration(u.Seconds)*time.Second)
+		p.Machine = policy.MachineID(l.c.Machine)
+		e.Body = wire.EndBody{Cause: cause, Seconds: u.Seconds}
+		if b, err := json.Marshal(p); err == nil {
+			e.Facts = map[string][]byte{daemon.FactPractice + string(e.Member): b}
+		}
+	}
+	if _, err := l.journal.Append(e); err != nil {
+		l.log.Error("journal append failed", "err", err)
+		return []daemon.Owed{
+			{Record: session.Record{Kind: e.Kind, Session: e.Session, Member: e.Member, Body: e.Body}, Practice: p},
+		}, nil
+	}
+	return nil, nil
+}
+
+// recordStart records the daemon's start.
+func (l *localJournal) recordStart(first *roster.Roster, refused error, mishaps []journal.Entry) error {
+	notes := append([]journal.Entry{{Kind: wire.Booted, Body: wire.BootBody{Version: Version}}}, mishaps...)
+	if refused != nil {
+		l.log.Warn("bundle refused", "err", refused)
+		notes = append(notes, journal.Entry{Kind: wire.BundleKept, Body: wire.BundleBody{Why: refused.Error()}})
+	}
+	if first != nil {
+		notes = append(notes, journal.Entry{Kind: wire.BundleTaken, Body: wire.BundleBody{Version: first.Version}})
+	}
+	for _, n := range notes {
+		if _, err := l.journal.Append(n); err != nil {
+			// a full disk: no session will start, and the panel says so
+			l.log.Error("journal append failed", "err", err)
+		}
+	}
+	return nil
+}
+
+// facts are what outlived the last daemon.
+type facts struct {
+	tags     []session.Tag
+	practice map[policy.MemberID]policy.Practice
+	done     map[string]policy.Done
+	ran      session.Hours
+	underWay daemon.UnderWay
+}
+
+// facts reads them. Tags that cannot be read are an error, beside the rest; of the rest, what cannot be read is none.
+func (l *localJournal) facts() (facts, error) {
+	out := facts{practice: map[policy.MemberID]policy.Practice{}, done: map[string]policy.Done{}}
+	all, err := l.journal.Facts("")
+	if err != nil {
+		return out, err
+	}
+	for key, value := range all {
+		switch prefix, name, _ := strings.Cut(key, "/"); prefix + "/" {
+		case daemon.FactTags + "/":
+			if uerr := json.Unmarshal(value, &out.tags); uerr != nil {
+				out.tags, err = nil, uerr
+			}
+		case daemon.FactHours + "/":
+			json.Unmarshal(value, &out.ran)
+		case daemon.FactUnderWay + "/":
+			json.Unmarshal(value, &out.underWay)
+		case daemon.FactPractice:
+			if p := (policy.Practice{}); json.Unmarshal(value, &p) == nil { // rules that ask for it refuse without
+				out.practice[policy.MemberID(name)] = p
+			}
+		case daemon.FactDone:
+			if x := (policy.Done{}); json.Unmarshal(value, &x) == nil {
+				out.done[name] = x
+			}
+		}
+	}
+	return out, err
+}

@@ -1,0 +1,146 @@
+package hublink
+
+import (
+	"encoding/binary"
+	"errors"
+	"net/netip"
+	"strings"
+)
+
+// What multicast DNS needs of DNS messages (RFC 1035 §4): one question, and answers with A and SRV records. A library
+// for all of DNS would add 80 KB to the program.
+
+// Record types (RFC 1035 §3.2.2, RFC 2782).
+const (
+	typeA   = 1
+	typePTR = 12
+	typeSRV = 33
+)
+
+const (
+	classInternet = 1
+	// unicastAnswer asks for an answer to the sender's socket alone (RFC 6762 §5.4).
+	unicastAnswer = 1 << 15
+	// responseFlag is QR, the highest bit of the header's flags (RFC 1035 §4.1.1).
+	responseFlag = 1 << 15
+	// maxName is the longest name, in bytes (RFC 1035 §2.3.4).
+	maxName = 255
+	// maxRecords bounds the questions and records of one message.
+	maxRecords = 256
+)
+
+// record is a resource record: kind says which of the fields are set.
+type record struct {
+	name    string // in lower case, with a dot at its end
+	kind    uint16
+	address netip.Addr // typeA
+	port    uint16     // typeSRV
+	target  string     // typeSRV
+}
+
+// pointerQuery asks for the PTR records of a name.
+func pointerQuery(name string) []byte {
+	q := []byte{0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0} // id 0 (RFC 6762 §18.1), no flags, one question
+	for label := range strings.SplitSeq(strings.TrimSuffix(name, "."), ".") {
+		q = append(append(q, byte(len(label))), label...)
+	}
+	q = append(q, 0)
+	q = binary.BigEndian.AppendUint16(q, typePTR)
+	return binary.BigEndian.AppendUint16(q, classInternet|unicastAnswer)
+}
+
+var errMessage = errors.New("malformed DNS message")
+
+// dnsReader reads a message from its beginning to its end. After the first fault all that it gives is empty.
+type dnsReader struct {
+	message []byte
+	at      int
+	bad     bool
+}
+
+func (r *dnsReader) take(n int) []byte {
+	if r.bad || len(r.message)-r.at < n {
+		r.bad = true
+		return make([]byte, n)
+	}
+	r.at += n
+	return r.message[r.at-n : r.at]
+}
+
+func (r *dnsReader) uint16() uint16 { return binary.BigEndian.Uint16(r.take(2)) }
+
+// name reads a name, in lower case with a dot at its end. A pointer (RFC 1035 §4.1.4) leads to an earlier place, so that
+// following pointers ends.
+func (r *dnsReader) name() string {
+	var b strings.Builder
+	end, before := -1, r.at // where reading goes on after a pointer; where the next pointer must lead before
+	for !r.bad {
+		length := int(r.take(1)[0])
+		switch {
+		case length == 0:
+			if end >= 0 {
+				r.at = end
+			}
+			return strings.ToLower(b.String()) + map[bool]string{true: "."}[b.Len() == 0]
+		case length >= 0xc0: // a pointer
+			to := (length&0x3f)<<8 | int(r.take(1)[0])
+			if end < 0 {
+				end = r.at
+			}
+			r.bad = r.bad || to >= before
+			r.at, before = to, to
+		case length > 63:
+			r.bad = true
+		default:
+			b.Write(r.take(length))
+			b.WriteByte('.')
+			r.bad = r.bad || b.Len() > maxName
+		}
+	}
+	return ""
+}
+
+// record reads one resource record (RFC 1035 §4.1.3).
+func (r *dnsReader) record() record {
+	out := record{name: r.name(), kind: r.uint16()}
+	r.take(6) // class and time to live: what is found is verified by its certificate, and used at once
+	length := int(r.uint16())
+	end := r.at + length
+	switch {
+	case out.kind == typeA && length == 4:
+		out.address = netip.AddrFrom4([4]byte(r.take(4)))
+	case out.kind == typeSRV && length > 6:
+		r.take(4) // priority and weight
+		out.port, out.target = r.uint16(), r.name()
+	case out.kind == typeA, out.kind == typeSRV:
+		r.bad = true
+	default:
+		r.take(length)
+	}
+	r.bad = r.bad || r.at != end
+	return out
+}
+
+// parseAnswer reads all records of a response.
+func parseAnswer(message []byte) ([]record, error) {
+	r := &dnsReader{message: message}
+	r.take(2) // id
+	flags := r.uint16()
+	questions, records := int(r.uint16()), int(r.uint16())+int(r.uint16())+int(r.uint16())
+	if r.bad || flags&responseFlag == 0 || questions > maxRecords || records > maxRecords {
+		return nil, errMessage
+	}
+	for range questions {
+		r.name()
+		r.take(4) // type and class
+	}
+	var out []record
+	for range records {
+		x := r.record()
+		if r.bad {
+			return nil, errMessage
+		}
+		out = append(out, x)
+	}
+	return out, nil
+}
