@@ -131,8 +131,8 @@ func (m *model) hours() float64 {
 // keepEvery is how much of a session's hours a power cut may take.
 const keepEvery = time.Minute
 
-// keepHours writes down how far the session under way has come: should nobody live to record its end, the next daemon knows.
-// It also finds out that a journal which refused a start takes records again.
+// keepHours writes down how far the session under way has come: should power fail before its end is recorded, the next
+// daemon knows. It also finds out that a journal which refused a start takes records again.
 func (m *periodic) keepHours() {
 	now := m.cfg.Now()
 	var facts factSet
