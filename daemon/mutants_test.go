@@ -24,10 +24,9 @@ var mutants = []mutate.Edit{
 	{"tap.go", "!x.At.IsZero() && age > staleTap {", "!x.At.IsZero() && age < 0 {"},
 	{"tap.go", "if !e.model.state.Cards.AsksPolicy() {", "if false {"},
 	{"tap.go", "weaker := min(card, s.Cards.Strength)", "weaker := max(card, s.Cards.Strength)"},
-	{"tap.go", "if isRefused && !known {", "if false {"},
+	{"tap.go", "if isRefused && !known {", "if isRefused && known {"},
 	{"tap.go", "if m.currentMember() != id {", "if false {"},
 	{"presence.go", "now.Sub(p.since) >= session.ChooseFor", "now.Sub(p.since) > session.ChooseFor"},
-	{"presence.go", "p.last, p.since = \"\", time.Time{}\n", "p.since = time.Time{}\n"},
 	{"liveness.go", "return age-time.Duration(began) < diskHang", "return true"},
 	{
 		"liveness.go",
