@@ -25,8 +25,8 @@ func (m *model) attestID(kind string) string {
 
 // attest writes down that an endorser, who stands at the machine and touched "endorse", confirms an intervention.
 func (m *PanelActions) attest(ctx context.Context, id string, who policy.MemberID) error {
-	m.engine.model.expireAttests()
-	a, ok := m.engine.model.attests.find(id, who)
+	m.model.expireAttests()
+	a, ok := m.model.attests.find(id, who)
 	if !ok {
 		return panel.NotNow
 	}
@@ -35,19 +35,19 @@ func (m *PanelActions) attest(ctx context.Context, id string, who policy.MemberI
 	if err := m.engine.writtenSince(n); err != nil {
 		return err
 	}
-	m.engine.model.attests.remove(id)
+	m.model.attests.remove(id)
 	m.engine.show()
 	return nil
 }
 
 // decline drops the question: the intervention stays on record, unconfirmed.
 func (m *PanelActions) decline(id string, who policy.MemberID) error {
-	m.engine.model.expireAttests()
-	a, ok := m.engine.model.attests.find(id, who)
+	m.model.expireAttests()
+	a, ok := m.model.attests.find(id, who)
 	if !ok {
 		return panel.NotNow
 	}
-	m.engine.model.attests.remove(id)
+	m.model.attests.remove(id)
 	m.cfg.Logger.Warn("endorser declined an intervention", "kind", a.kind, "member", a.by, "endorser", who)
 	m.engine.show()
 	return nil
@@ -59,7 +59,10 @@ func (m *views) attestNext() policy.Text {
 		return policy.Text{}
 	}
 	a := m.model.attests.waiting[0]
-	return panel.WaitsForEndorser(m.model.rules.name(a.endorser), m.model.state.Running() && m.model.state.Current.Session == a.session)
+	return panel.WaitsForEndorser(
+		m.model.rules.name(a.endorser),
+		m.model.state.Running() && m.model.state.Current.Session == a.session,
+	)
 }
 
 // attestOffers are the two buttons of an intervention that waits.

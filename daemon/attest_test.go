@@ -50,7 +50,8 @@ func helped(t *testing.T, r *roster.Roster) (*bench, *[]session.Record) {
 	b.tap(ines)
 	b.tap(lea)
 	records := b.hear()
-	if err := b.fills(panel.FormRequest{Here: true, Do: "log"}, panel.Entry{Item: "lens-cleaning", Minutes: 1}); err != nil {
+	if err := b.fills(panel.FormRequest{Here: true, Do: "log"}, panel.Entry{Item: "lens-cleaning",
+		Minutes: 1}); err != nil {
 		t.Fatal(err)
 	}
 	return b, records
@@ -83,8 +84,10 @@ func TestEndorserConfirmsWithTheirCardAndOneTouch(t *testing.T) {
 		t.Fatalf("offered %s", got)
 	}
 	v := b.cfg.Panel.Current()
-	if v.Visitor.Line.FR != "Inès, attester ce que Léa a fait ?" || v.Visitor.Line.EN != "Inès, endorse what Léa did?" ||
-		v.Offers[0].Label.FR != "Attester : nettoyage de la lentille (1 min)" || v.Offers[0].Label.EN != "Endorse: lens cleaning (1 min)" {
+	if v.Visitor.Line.FR != "Inès, attester ce que Léa a fait ?" ||
+		v.Visitor.Line.EN != "Inès, endorse what Léa did?" ||
+		v.Offers[0].Label.FR != "Attester : nettoyage de la lentille (1 min)" ||
+		v.Offers[0].Label.EN != "Endorse: lens cleaning (1 min)" {
 		t.Errorf("%+v %+v", v.Visitor.Line, v.Offers)
 	}
 	if err := b.actions.touch(t.Context(), order); !errors.Is(err, panel.OnlyHere) {
@@ -114,7 +117,8 @@ func TestNobodyButTheEndorserAtTheMachineConfirms(t *testing.T) {
 	id := b.m.attests.waiting[0].id
 	b.tap(ines)
 	b.now = b.now.Add(session.ChooseFor)
-	for name, card := range map[string]string{"nobody": "", "another member": zoe, "another maintainer's learner": jules, "a stranger": "DEADBEEF"} {
+	for name, card := range map[string]string{"nobody": "", "another member": zoe, "another maintainer's learner": jules,
+		"a stranger": "DEADBEEF"} {
 		if card != "" {
 			b.tap(card)
 		}
@@ -209,7 +213,8 @@ func TestEndorserIsAskedForTenMinutesAfterTheSession(t *testing.T) {
 		b.wants(b.tap(ines), "[ready]")
 		*records = nil
 		if do != "" {
-			if err := b.touch(panel.Touch{Do: panel.Action(do), Arg: b.m.attests.waiting[0].id}); err != nil || len(b.m.attests.waiting) != 0 {
+			if err := b.touch(panel.Touch{Do: panel.Action(do), Arg: b.m.attests.waiting[0].id}); err != nil ||
+				len(b.m.attests.waiting) != 0 {
 				t.Error(do, err)
 			}
 		}
@@ -238,7 +243,8 @@ func TestDiskThatTakesNoConfirmationSaysSoAndAsksAgain(t *testing.T) {
 		t.Error(err, b.m.attests.waiting)
 	}
 	b.notes.full = false
-	if err := b.touch(panel.Touch{Do: "attest", Arg: b.m.attests.waiting[0].id}); err != nil || len(b.m.attests.waiting) != 0 {
+	if err := b.touch(panel.Touch{Do: "attest", Arg: b.m.attests.waiting[0].id}); err != nil ||
+		len(b.m.attests.waiting) != 0 {
 		t.Error(err, b.m.attests.waiting)
 	}
 }
@@ -252,7 +258,8 @@ func TestNothingIsAskedWhereThePolicyAsksForNothing(t *testing.T) {
 	b = benchOf(t, r)
 	b.tap(ines)
 	records = b.hear()
-	if err := b.fills(panel.FormRequest{Here: true, Do: "log"}, panel.Entry{Item: "lens-cleaning", Minutes: 1}); err != nil {
+	if err := b.fills(panel.FormRequest{Here: true, Do: "log"}, panel.Entry{Item: "lens-cleaning",
+		Minutes: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if w := (*records)[0].Body.(wire.InterventionBody); w.ID != "" || w.Attested || len(b.m.attests.waiting) != 0 {

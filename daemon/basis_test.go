@@ -87,7 +87,8 @@ func TestTheBasisSaysWhatTheCardProved(t *testing.T) {
 	for _, p := range []rfid.Proof{rfid.NumberOnly, rfid.AES} {
 		b.proves(lea, p)
 		text := string(mustJSON(b.notes.kept[0].Body))
-		if got := strings.Contains(text, `"card":"aes"`) && strings.Contains(text, `"verdict":"allow"`); got != (p == rfid.AES) {
+		if got := strings.Contains(text, `"card":"aes"`) && strings.Contains(text,
+			`"verdict":"allow"`); got != (p == rfid.AES) {
 			t.Errorf("%v: %s", p, text)
 		}
 		b.notes.kept = nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,7 +29,14 @@ import (
 	"portillon/wire"
 )
 
-const lea, jules, karim, ines, zoe, malik = "62E3086CED", "01000734E0", "2A00B1C4D7", "04A224BA115E80", "4400C81D93", "1700E45B22"
+const (
+	lea   = "62E3086CED"
+	jules = "01000734E0"
+	karim = "2A00B1C4D7"
+	ines  = "04A224BA115E80"
+	zoe   = "4400C81D93"
+	malik = "1700E45B22"
+)
 
 // notebook is a journal and a relay that note what happens in one list, in order: that order is the point.
 type notebook struct {
@@ -133,7 +141,8 @@ func benchOf(t *testing.T, r *roster.Roster) *bench {
 	ids := 0
 	b.Machine = New(
 		Config{Site: "biklab", Machine: "laser", Now: func() time.Time { return b.now }, Trusted: func() bool { return true },
-			NewID: func() string { ids++; return fmt.Sprint("id", ids) }, Journal: b.notes, Switch: b.notes, Panel: panel.New(panel.Config{Now: func() time.Time { return b.now }}),
+			NewID: func() string { ids++; return fmt.Sprint("id", ids) }, Journal: b.notes, Switch: b.notes,
+			Panel:  panel.New(panel.Config{Now: func() time.Time { return b.now }}),
 			Roster: r, Logger: slog.New(slog.NewTextHandler(&b.log, nil))},
 	)
 	b.e, b.m = b.engine, b.engine.model
@@ -204,7 +213,8 @@ func TestRefusalsSayWhatToDoNext(t *testing.T) {
 
 func TestMaintenanceWithAHelperIsLoggedUnderTheMaintainersTap(t *testing.T) {
 	b := newBench(t)
-	if rep := b.operator.order(t.Context(), control.Request{Do: "log", Kind: "lens-cleaning"}, ""); rep.OK || rep.Hint == "" {
+	if rep := b.operator.order(t.Context(), control.Request{Do: "log", Kind: "lens-cleaning"}, ""); rep.OK ||
+		rep.Hint == "" {
 		t.Errorf("an intervention without a maintainer: %+v", rep)
 	}
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
@@ -406,7 +416,7 @@ func TestATapThatComesLateMeansNothing(t *testing.T) {
 		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: card, At: at}})
 		return strings.Join(b.notes.said[before:], " ")
 	}
-	b.wants(read(time.Now().Add(-stale-time.Second)), "")
+	b.wants(read(time.Now().Add(-staleTap-time.Second)), "")
 	b.wants(read(time.Now()), "session-start RELAY ON")
 }
 
@@ -484,8 +494,20 @@ func TestCardTakenOutOfItsSlotEndsItsSession(t *testing.T) {
 		t.Errorf("%v, %v", b.m.state.Phase, b.notes.said)
 	}
 	b.wants(b.proves(lea, 0), "session-start RELAY ON [on]")
-	b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{Away: true}}) // the reader came back to an empty slot
+	b.e.readerEvent(
+		t.Context(),
+		rfid.Event{Alive: true, Tap: rfid.Tap{Away: true}},
+	) // the reader came back to an empty slot
 	if b.m.state.Running() {
 		t.Error("an empty slot keeps a session")
 	}
+}
+
+// mustJSON marshals what a test made.
+func mustJSON(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return b
 }

@@ -15,8 +15,8 @@ import (
 
 // The desk is what people do at the panel. Whoever tapped last may, for a minute; a form that they opened is theirs for
 // ten, whoever taps meanwhile. What needs a touch, and the opening of a form, is for the screen at the machine
-// (panel.Touch.Here, panel.FormRequest.Here): a page elsewhere on the network shows. What is sent from there, with a form's
-// code, is unsigned (unsigned.go).
+// (panel.Touch.Here, panel.FormRequest.Here): a page elsewhere on the network shows. What is sent from there, with a
+// form's // code, is unsigned (unsigned.go).
 
 // identify is how long a card that was asked for only says who is there.
 const identify = 15 * time.Second
@@ -24,6 +24,7 @@ const identify = 15 * time.Second
 // PanelActions is what people do at the panel. It implements panel.Actions.
 type PanelActions struct {
 	cfg      *Config
+	model    *model
 	engine   *engine
 	periodic *periodic
 	loop     loop
@@ -40,7 +41,7 @@ func (c *PanelActions) Do(ctx context.Context, o panel.Touch) error {
 func (c *PanelActions) Form(ctx context.Context, a panel.FormRequest) (f panel.Form, err error) {
 	err = c.at(ctx, func(context.Context) error {
 		if a.Token != "" {
-			x, ok := c.engine.model.forms.find(a.Token)
+			x, ok := c.model.forms.find(a.Token)
 			if !ok {
 				return panel.FormOver
 			}
@@ -78,7 +79,7 @@ func (c *PanelActions) at(ctx context.Context, do func(context.Context) error) e
 // plainly is a refusal in the words of this machine; any other error is as it was.
 func (m *PanelActions) plainly(err error) error {
 	no := panel.Refusal{}
-	if mach, known := m.engine.model.rules.machine(); known && errors.As(err, &no) {
+	if mach, known := m.model.rules.machine(); known && errors.As(err, &no) {
 		return panel.Refusal(mach.Plain(policy.Text(no)))
 	}
 	return err
@@ -108,57 +109,76 @@ func (m *rules) machine() (*policy.Machine, bool) {
 
 // touch carries out a touch.
 func (m *PanelActions) touch(ctx context.Context, o panel.Touch) error {
-	who, s := m.engine.model.currentMember(), m.engine.model.state
+	model := m.model
+	who := model.currentMember()
 	n := m.cfg.Journal.Len()
 	switch {
 	case !o.Here:
 		return panel.OnlyHere
-	case o.At != 0 && o.At != m.engine.model.presence.generation:
+	case o.At != 0 && o.At != model.presence.generation:
 		return panel.AnotherCardTapped
-	case o.Do == "extend": // a card would end the session: whoever stands there may
+	case o.Do == panel.Extend: // a card would end the session: whoever stands there may
 		m.extend(ctx)
 		return ok(m.cfg.Journal.Len() > n)
-	case o.Do == "power-off": // it only makes things safer
-		m.engine.apply(ctx, session.PowerOff{By: s.Current.Member})
+	case o.Do == panel.PowerOff: // it only makes things safer
+		m.engine.apply(ctx, session.PowerOff{By: model.state.Current.Member})
 		return m.engine.writtenSince(n)
 	case who == "":
 		return panel.CardFirst
 	}
+	return m.touchBy(ctx, who, o)
+}
+
+// touchBy carries out a touch of the member who stands at the machine.
+func (m *PanelActions) touchBy(ctx context.Context, who policy.MemberID, o panel.Touch) error {
 	switch o.Do {
-	case "role":
+	case panel.TakeRole:
 		var role policy.Role
 		if err := role.UnmarshalText([]byte(o.Arg)); err != nil || role == policy.NoRole {
 			return panel.ChooseFromList
 		}
-		return ok(who == s.Current.Member && m.engine.chooseRole(ctx, role))
-	case "untag":
-		if strings.HasPrefix(o.Arg, duePrefix) { // that comes off by doing it
-			return panel.ChooseFromList
-		}
-		m.engine.apply(ctx, session.RemoveTag{ID: o.Arg, By: who})
-		err := m.engine.writtenSince(n)
-		if err == nil && len(m.engine.model.state.Holds.Tags) == 0 {
-			m.cfg.Panel.Flash(panel.Returned(m.engine.model.rules.name(who)), flash/2)
-		}
-		return err
-	case "confirm":
+		return ok(who == m.model.state.Current.Member && m.engine.chooseRole(ctx, role))
+	case panel.Untag:
+		return m.untag(ctx, who, o.Arg)
+	case panel.Confirm:
 		return m.confirm(ctx, o.Arg, who)
-	case "deny":
+	case panel.Deny:
 		return m.deny(o.Arg, who)
-	case "attest":
+	case panel.Attest:
 		return m.attest(ctx, o.Arg, who)
-	case "decline":
+	case panel.Decline:
 		return m.decline(o.Arg, who)
-	case "vouch":
-		mach, known := m.engine.model.rules.machine()
-		if !known || len(o.Items) == 0 || slices.ContainsFunc(o.Items, func(s string) bool { return !has(mach.Vouch, s) }) {
-			return panel.ChooseFromList
-		}
-		slices.Sort(o.Items)
-		m.engine.apply(ctx, session.Vouch{By: who, Skills: slices.Compact(o.Items)})
-		return m.engine.writtenSince(n)
+	case panel.Vouch:
+		return m.vouch(ctx, who, o.Items)
 	}
 	return panel.ChooseFromList
+}
+
+// untag takes a tag off. A tag for maintenance that is due comes off by doing that maintenance.
+func (m *PanelActions) untag(ctx context.Context, who policy.MemberID, id string) error {
+	if OriginOf(id) == TagFromMaintenance {
+		return panel.ChooseFromList
+	}
+	n := m.cfg.Journal.Len()
+	m.engine.apply(ctx, session.RemoveTag{ID: id, By: who})
+	err := m.engine.writtenSince(n)
+	if err == nil && len(m.model.state.Holds.Tags) == 0 {
+		m.cfg.Panel.Flash(panel.Returned(m.model.rules.name(who)), flash/2)
+	}
+	return err
+}
+
+// vouch writes down what a learner did well, of what the policy names.
+func (m *PanelActions) vouch(ctx context.Context, who policy.MemberID, skills []string) error {
+	mach, known := m.model.rules.machine()
+	isUnknown := func(s string) bool { return !has(mach.Vouch, s) }
+	if !known || len(skills) == 0 || slices.ContainsFunc(skills, isUnknown) {
+		return panel.ChooseFromList
+	}
+	n := m.cfg.Journal.Len()
+	slices.Sort(skills)
+	m.engine.apply(ctx, session.Vouch{By: who, Skills: slices.Compact(skills)})
+	return m.engine.writtenSince(n)
 }
 
 func ok(done bool) error {
@@ -185,23 +205,24 @@ func has(items []policy.Item, id string) bool {
 
 // extend asks the policy anew, with what the session under way has used already.
 func (m *PanelActions) extend(ctx context.Context) {
-	p, known := m.engine.model.rules.person(m.engine.model.state.Current.Member)
+	p, known := m.model.rules.person(m.model.state.Current.Member)
 	if !known {
 		return
 	}
-	member := *m.engine.model.practice.with(p.Member)
+	member := *m.model.practice.with(p.Member)
 	used := policy.Practice{Machine: m.cfg.Machine}
 	if len(member.Practice) > 0 && member.Practice[0].Machine == m.cfg.Machine {
 		used = member.Practice[0]
 		member.Practice = slices.Clone(member.Practice[1:])
 	}
-	now := m.cfg.Now().In(m.engine.model.rules.roster.Policy.Zone)
-	member.Practice = append([]policy.Practice{used.Used(now, now.Sub(m.engine.model.state.Current.Since))}, member.Practice...)
+	now := m.cfg.Now().In(m.model.rules.roster.Policy.Zone)
+	member.Practice = append([]policy.Practice{used.Used(now, now.Sub(m.model.state.Current.Since))}, member.Practice...)
 	var supervisor *policy.Member
-	if s, known := m.engine.model.rules.person(m.engine.model.state.Current.Supervisor); known {
-		supervisor = m.engine.model.practice.with(s.Member)
+	if s, known := m.model.rules.person(m.model.state.Current.Supervisor); known {
+		supervisor = m.model.practice.with(s.Member)
 	}
-	m.engine.apply(ctx, session.Extend{Decision: m.engine.model.rules.roster.Policy.Decide(m.engine.decider.question(&member, supervisor, m.engine.model.state.Current.Role))})
+	q := m.engine.decider.question(&member, supervisor, m.model.state.Current.Role)
+	m.engine.apply(ctx, session.Extend{Decision: m.model.rules.roster.Policy.Decide(q)})
 }
 
 // minutesOf are how long a maintenance took so far; at least one.
@@ -243,7 +264,8 @@ func (m *rules) language(id policy.MemberID) string {
 // offers are the buttons of this moment, and what whoever stands there is asked.
 func (m *views) offers() ([]panel.Offer, *panel.Visitor) {
 	var out []panel.Offer
-	s, who := m.model.state, m.model.currentMember()
+	s, who := &m.model.state, m.model.currentMember()
+	// What anybody may touch.
 	if s.Phase == session.EndingSoon && s.Current.Limits.Extend > 0 {
 		out = append(out, panel.OfferExtend(s.Current.Limits.Extend))
 	}
@@ -253,50 +275,66 @@ func (m *views) offers() ([]panel.Offer, *panel.Visitor) {
 	if who == "" {
 		return out, nil
 	}
+	v := &panel.Visitor{
+		Name: m.model.rules.name(who), At: m.model.presence.generation,
+		Until: m.model.wall(m.model.presence.since.Add(session.ChooseFor)),
+	}
+	// A question about what waits for this member comes before all else.
 	if u, waits := m.model.forms.oldestOf(who); waits {
-		return append(out, u.confirmOffers()...), &panel.Visitor{Name: m.model.rules.name(who), Until: m.model.wall(m.model.presence.since.Add(session.ChooseFor)), At: m.model.presence.generation, Question: "confirm", Line: panel.ConfirmQuestion(m.model.rules.name(who))}
+		v.Question, v.Line = "confirm", panel.ConfirmQuestion(v.Name)
+		return append(out, u.confirmOffers()...), v
 	}
 	if a, waits := m.model.attests.oldestOf(who); waits {
-		return append(out, m.attestOffers(a)...), &panel.Visitor{Name: m.model.rules.name(who), Until: m.model.wall(m.model.presence.since.Add(session.ChooseFor)), At: m.model.presence.generation, Question: "attest",
-			Line: panel.EndorseQuestion(m.model.rules.name(who), m.model.rules.name(a.by))}
+		v.Question, v.Line = "attest", panel.EndorseQuestion(v.Name, m.model.rules.name(a.by))
+		return append(out, m.attestOffers(a)...), v
 	}
 	if who == s.Current.Member {
 		for _, r := range s.Current.Others {
 			out = append(out, panel.OfferRole(r))
 		}
 	}
-	d := &panel.Visitor{Name: m.model.rules.name(who), Until: m.model.wall(m.model.presence.since.Add(session.ChooseFor)), At: m.model.presence.generation}
-	d.Report = m.model.presence.reporter == m.model.presence.generation
+	v.Report = m.model.presence.reporter == m.model.presence.generation
 	mach, known := m.model.rules.machine()
 	if !known {
-		return out, d
+		return out, v
 	}
 	if s.VouchRequest.Open && s.VouchRequest.Mentor == who && len(mach.Vouch) > 0 {
-		d.Question, d.Line = "vouch", panel.VouchQuestion(m.model.rules.name(who), m.model.rules.name(s.VouchRequest.Learner))
+		v.Question, v.Line = "vouch", panel.VouchQuestion(v.Name, m.model.rules.name(s.VouchRequest.Learner))
 		for _, x := range mach.Vouch {
-			d.Items = append(d.Items, panel.Choice{ID: x.ID, Label: x.Name})
+			v.Items = append(v.Items, panel.Choice{ID: x.ID, Label: x.Name})
 		}
-		return out, d
+		return out, v
 	}
-	if w := m.model.work(who); w.Session != "" {
-		switch {
-		case s.Phase == session.Maintenance:
-			out = append(out, panel.OfferLog())
-		default:
-			d.Question, d.Line, d.Items = "log", panel.InterventionQuestion(m.model.rules.name(w.By)), m.model.rules.interventionKinds(mach)
-		}
-		if w.Endorser == who {
-			for _, t := range s.Holds.Tags {
-				if !strings.HasPrefix(t.ID, duePrefix) {
-					out = append(out, panel.OfferUntag(t.ID, m.reason(t)))
-				}
-			}
-			if len(s.Holds.Tags) == 0 {
-				out = append(out, panel.OfferTag())
-			}
+	return append(out, m.workOffers(who, mach, v)...), v
+}
+
+// workOffers are the buttons of whoever works at a maintenance, or has just ended one. Once it is over, v asks what was
+// done.
+func (m *views) workOffers(who policy.MemberID, mach *policy.Machine, v *panel.Visitor) []panel.Offer {
+	w := m.model.work(who)
+	if w.Session == "" {
+		return nil
+	}
+	var out []panel.Offer
+	if m.model.state.Phase == session.Maintenance {
+		out = append(out, panel.OfferLog())
+	} else {
+		v.Question, v.Line = "log", panel.InterventionQuestion(m.model.rules.name(w.By))
+		v.Items = m.model.rules.interventionKinds(mach)
+	}
+	if w.Endorser != who {
+		return out
+	}
+	tags := m.model.state.Holds.Tags
+	for _, t := range tags {
+		if OriginOf(t.ID) != TagFromMaintenance {
+			out = append(out, panel.OfferUntag(t.ID, m.reason(t)))
 		}
 	}
-	return out, d
+	if len(tags) == 0 {
+		out = append(out, panel.OfferTag())
+	}
+	return out
 }
 
 // reason is why a tag hangs, in both languages where the machine put it on itself.
@@ -306,7 +344,7 @@ func (m *views) reason(t session.Tag) policy.Text {
 			return panel.MaintenanceTagReason(mach.KindName(kind))
 		}
 	}
-	if t.ID == "contactor" && t.By == "" {
+	if t.ID == contactorTag && t.By == "" {
 		return disagree
 	}
 	return policy.Text{FR: t.Reason, EN: t.Reason}

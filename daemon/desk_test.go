@@ -109,7 +109,8 @@ func TestReportIsItsAuthorsThoughAnotherCardComes(t *testing.T) {
 		t.Errorf("%v %q by %s: another card was presented since", err, b.since(n), who)
 	}
 	b.tap(lea)
-	if err := b.touch(panel.Touch{Do: "confirm", Arg: b.m.forms.waiting[0].id}); err != nil || b.since(n) != "problem problem" ||
+	if err := b.touch(panel.Touch{Do: "confirm", Arg: b.m.forms.waiting[0].id}); err != nil ||
+		b.since(n) != "problem problem" ||
 		who != "m-020dc2" {
 		t.Errorf("%v %q by %s", err, b.since(n), who)
 	}
@@ -157,7 +158,8 @@ func TestFormIsNotUsedUpBeforeItIsOnRecord(t *testing.T) {
 func TestDangerTakesTheMachineOutAndSaysWhoSaidSo(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
-	if err := b.fills(panel.FormRequest{Here: true, Do: "report"}, panel.Entry{Item: "dangerous", Note: "fumée\nderrière"}); err != nil {
+	if err := b.fills(panel.FormRequest{Here: true, Do: "report"}, panel.Entry{Item: "dangerous",
+		Note: "fumée\nderrière"}); err != nil {
 		t.Fatal(err)
 	}
 	b.cfg.Panel.EndFlash()
@@ -174,7 +176,8 @@ func TestDangerTakesTheMachineOutAndSaysWhoSaidSo(t *testing.T) {
 	if err := b.touch(panel.Touch{Do: "untag", Arg: "no such"}); err == nil {
 		t.Error("untagged nothing")
 	}
-	if err := b.touch(panel.Touch{Do: "untag", Arg: b.m.state.Holds.Tags[0].ID}); err != nil || len(b.m.state.Holds.Tags) != 0 {
+	if err := b.touch(panel.Touch{Do: "untag", Arg: b.m.state.Holds.Tags[0].ID}); err != nil ||
+		len(b.m.state.Holds.Tags) != 0 {
 		t.Error(err)
 	}
 	b.wants(b.tap(ines), "relay off session-end [cooling]")
@@ -202,7 +205,8 @@ func TestMaintainerLogsInTwoTouchesOnceTheMachineIsGivenBack(t *testing.T) {
 	var r session.Record
 	b.cfg.Journal = hears{b.notes, func(x session.Record) { r = x }}
 	b.now = b.now.Add(5 * time.Minute) // slow fingers
-	if err := b.writes(f.Token, panel.Entry{Item: "lens-cleaning", Minutes: 20, Photo: panel.Picture{Name: "ab"}}); err != nil {
+	if err := b.writes(f.Token, panel.Entry{Item: "lens-cleaning", Minutes: 20,
+		Photo: panel.Picture{Name: "ab"}}); err != nil {
 		t.Fatal(err)
 	}
 	if x := r.Body.(wire.InterventionBody); r.Member != "m-020dc2" || x.Endorser == "" || x.Endorser == r.Member ||
@@ -226,7 +230,8 @@ func TestPowerIsCutAtThePanelAndComesBackByCardAlone(t *testing.T) {
 	if err := b.touch(panel.Touch{Do: "power-off"}); err != nil || b.m.relay {
 		t.Fatal(err, b.m.relay)
 	}
-	if v := b.cfg.Panel.Current(); !strings.Contains(v.Line.FR, "Débrancher avant d’ouvrir") || b.offered() != "log, tag" {
+	if v := b.cfg.Panel.Current(); !strings.Contains(v.Line.FR, "Débrancher avant d’ouvrir") ||
+		b.offered() != "log, tag" {
 		t.Errorf("%+v %s", v.Line, b.offered())
 	}
 	for _, do := range []string{"power-off", "extend", "power-on", "tap", ""} {

@@ -1,15 +1,31 @@
-// Package daemon is the corridor: it walks a tap through the rooms of one machine.
+// Package daemon is the core of one machine: it takes a tap from the reader to the relay and the journal.
 //
-//  1. A reader delivers a Tap (rfid).
-//  2. The card becomes a member, with badges verified ahead of time (daemon/roster).
-//  3. The policy decides, with reasons (policy); where a learner waits, it decides on the learner with this card as supervisor.
-//  4. The session says what follows (daemon/session), as a list of effects.
+//	tap → decide → apply → execute → record → show
+//
+// The steps, as tap.go has them:
+//
+//  1. The reader delivers a card (rfid).
+//  2. The card becomes a member, whose badges were verified ahead of time (daemon/roster).
+//  3. The policy decides, with reasons (policy). Where a learner waits, it decides on the learner, with this card's
+//     owner as supervisor.
+//  4. The session says what follows, as a list of effects (daemon/session).
 //  5. The record is committed (daemon/journal).
 //  6. The relay is switched, and the guard confirms it (daemon/relay).
-//  7. The panel speaks (daemon/panel).
-//  8. Later, when the network is there, the record travels (daemon/uplink).
+//  7. The panel and the hub are told (daemon/panel).
+//  8. Later, when the network is there, the record travels to the hub (daemon/uplink).
 //
-// One goroutine owns the session's state and carries out effects one by one; everything else reaches it through
-// channels. It accepts taps, what the guard reports, what an operator asks on the control socket, signed commands,
-// new rosters, and the passing of time. It refuses whatever it cannot judge, and says so.
+// One goroutine, the loop of Machine.Run, owns the state and carries out effects one by one; everything else reaches it
+// through channels. It accepts taps, what the guard reports, what an operator asks on the control socket, signed
+// commands, new members' lists, and the passing of time. It refuses whatever it cannot judge, and says so.
+//
+// The types, from the bottom up; each calls only those above it in this list:
+//
+//   - liveness, presence, forms, attestations, upkeep, practice, rules: one fact each, with its own rules.
+//   - model: all that is known of the machine.
+//   - decider: asks the policy.
+//   - views: what the panel, the hub and an operator read.
+//   - engine: applies events and carries out effects (steps 1 to 7).
+//   - periodic: what the machine does by itself as time passes.
+//   - PanelActions, operator, restorer: what people and the hub ask for.
+//   - Machine: the loop, and what other packages call.
 package daemon

@@ -56,10 +56,10 @@ func (u *unknownCards) note(c wire.EnrolCard, now time.Time) {
 
 // orderUnknown lists the unknown cards that were tapped within the life of their codes.
 func (m *operator) orderUnknown() control.Reply {
-	out := control.UnknownCards{Machine: string(m.cfg.Machine), Taps: m.engine.model.unknown.taps, Cards: []control.UnknownCard{}}
-	for _, c := range m.engine.model.unknown.cards {
+	out := control.UnknownCards{Machine: string(m.cfg.Machine), Taps: m.model.unknown.taps, Cards: []control.UnknownCard{}}
+	for _, c := range m.model.unknown.cards {
 		if m.cfg.Now().Sub(c.At).Abs() < wire.CodeLife {
-			c.At = m.engine.model.rules.siteTime(c.At)
+			c.At = m.model.rules.siteTime(c.At)
 			out.Cards = append(out.Cards, c)
 		}
 	}

@@ -33,7 +33,8 @@ func TestUnknownCardIsListedForTheLifeOfItsCode(t *testing.T) {
 	m := New(Config{})
 	m.cfg.Now = func() time.Time { return at }
 	m.engine.model.unknown.note(wire.EnrolCard{Code: "7F3K9Q"}, at)
-	for after, want := range map[time.Duration]int{0: 1, wire.CodeLife - time.Second: 1, wire.CodeLife: 0, -wire.CodeLife: 0} {
+	for after, want := range map[time.Duration]int{0: 1, wire.CodeLife - time.Second: 1, wire.CodeLife: 0,
+		-wire.CodeLife: 0} {
 		m.cfg.Now = func() time.Time { return at.Add(after) }
 		if got := m.operator.orderUnknown(); !got.OK || len(got.Unknown.Cards) != want || got.Unknown.Taps != 1 {
 			t.Errorf("after %v: %+v", after, got.Unknown)

@@ -58,11 +58,16 @@ func (m *views) silentScreen() string {
 }
 
 // hubStatus adds to a status how the way to the hub stands.
-func (m *views) hubStatus(s *control.Status) {
+func (m *operator) hubStatus(s *control.Status) {
 	h := m.model.links.hub
 	s.Hub, s.Broker = h.Acknowledges, h.Broker
 	if h.Owed > 0 {
-		s.Unacked = &control.Unacked{Since: m.model.rules.siteTime(h.Since), Seconds: int64(h.Owed / time.Second), Overdue: h.Overdue,
-			Why: h.Why, Detail: h.Detail}
+		s.Unacked = &control.Unacked{
+			Since:   m.model.rules.siteTime(h.Since),
+			Seconds: int64(h.Owed / time.Second),
+			Overdue: h.Overdue,
+			Why:     h.Why,
+			Detail:  h.Detail,
+		}
 	}
 }

@@ -32,8 +32,10 @@ func TestOverdueAcknowledgementIsSaidOnPanelStatusAndMQTT(t *testing.T) {
 		owed  bool
 	}{
 		{"well", HubHealth{Acknowledges: true, Broker: true}, "", "", time.Time{}, false},
-		{"owed for a minute", HubHealth{Acknowledges: true, Broker: true, Since: since, Owed: time.Minute, Why: "no-answer"}, "", "", time.Time{}, true},
-		{"overdue", HubHealth{Broker: true, Since: since, Owed: 3 * time.Minute, Overdue: true, Why: "hub-refuses/bad-checkpoint", Detail: "no trusted key"},
+		{"owed for a minute", HubHealth{Acknowledges: true, Broker: true, Since: since, Owed: time.Minute, Why: "no-answer"},
+			"", "", time.Time{}, true},
+		{"overdue", HubHealth{Broker: true, Since: since, Owed: 3 * time.Minute, Overdue: true,
+			Why: "hub-refuses/bad-checkpoint", Detail: "no trusted key"},
 			panel.RecordsKept().EN, "hub-refuses/bad-checkpoint", since, true},
 		{"well again", HubHealth{Acknowledges: true, Broker: true}, "", "", time.Time{}, false},
 	} {
@@ -69,7 +71,8 @@ func TestStateNamesTheScreenThatIsSilent(t *testing.T) {
 		want    string
 	}{
 		{nil, ""}, {[]panel.Screen{{Addr: near}}, ""},
-		{[]panel.Screen{{Addr: near}, {Addr: far, Silent: time.Minute}}, "192.168.1.40"}, {[]panel.Screen{{Addr: near}, {Addr: far}}, ""},
+		{[]panel.Screen{{Addr: near}, {Addr: far, Silent: time.Minute}}, "192.168.1.40"}, {[]panel.Screen{{Addr: near},
+			{Addr: far}}, ""},
 	} {
 		b.m.links.screens = c.screens
 		b.e.show()

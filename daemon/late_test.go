@@ -22,7 +22,7 @@ func TestCardThatLeftItsSlotWhileTheLoopWasHeldUpEndsItsSession(t *testing.T) {
 		b.wants(b.proves(lea, 0), "session-start RELAY ON [on]")
 		u, _ := rfid.ParseUID(lea)
 		before, left := time.Now().Add(-time.Second), time.Now().Add(time.Second)
-		time.Sleep(2 * stale)
+		time.Sleep(2 * staleTap)
 		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true, At: before}})
 		if !b.m.relay {
 			t.Error("a card that left before the session began ended it")
@@ -40,7 +40,8 @@ func TestAnotherCardInTheSlotEndsTheSession(t *testing.T) {
 		card string
 		lies bool
 		want bool
-	}{"the same, seen anew": {lea, false, true}, "the same, there all the time": {lea, true, true}, "another, there all the time": {zoe, true, false},
+	}{"the same, seen anew": {lea, false, true}, "the same, there all the time": {lea, true,
+		true}, "another, there all the time": {zoe, true, false},
 		"a stranger's, there all the time": {"DEADBEEF", true, false}, "another, put in": {zoe, false, false}} {
 		b := newBench(t)
 		b.m.state.Holds.ReaderDown = false
@@ -78,9 +79,9 @@ func TestStartThatTookTooLongToRecordClosesNoRelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.m.state.Holds.ReaderDown = false
-		b.cfg.Journal = slow{b.notes, stale + 500*time.Millisecond}
+		b.cfg.Journal = slow{b.notes, staleTap + 500*time.Millisecond}
 		b.wants(b.proves(lea, 0), "session-start relay off session-end [refused]")
-		b.cfg.Journal = slow{b.notes, stale - 500*time.Millisecond}
+		b.cfg.Journal = slow{b.notes, staleTap - 500*time.Millisecond}
 		b.now = b.now.Add(time.Hour)
 		b.proves(lea, 0)
 		if !b.m.relay {
@@ -121,7 +122,8 @@ func TestStrengthOfACardDoesNotOutliveItsWait(t *testing.T) {
 // A tag whose record could never be written would wait for ever, and nothing could start.
 func TestTagWithALongNameIsNoPoison(t *testing.T) {
 	b := newBench(t)
-	if rep := b.operator.order(t.Context(), control.Request{Do: "tag", Tag: strings.Repeat("x", 9000), Reason: "courroie"}, ""); rep.OK ||
+	if rep := b.operator.order(t.Context(), control.Request{Do: "tag", Tag: strings.Repeat("x", 9000),
+		Reason: "courroie"}, ""); rep.OK ||
 		!rep.Wrong ||
 		len(b.m.state.Holds.Tags) > 0 {
 		t.Errorf("%+v", rep)

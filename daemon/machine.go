@@ -8,6 +8,7 @@ import (
 
 	"portillon/daemon/control"
 	"portillon/daemon/panel"
+	"portillon/daemon/relay"
 	"portillon/daemon/roster"
 	"portillon/daemon/session"
 	"portillon/policy"
@@ -38,10 +39,13 @@ type Uplink interface {
 
 // Signal is what the guard reports by itself: what the machine's inputs say, and its own end.
 type Signal struct {
-	What string // busy, e-stop, door, contactor, dropped, guard-lost, guard-back
-	On   bool   // busy: it works; e-stop, door: it is open; contactor: it does not follow
+	What relay.EventKind
+	On   bool // busy: it works; e-stop, door: it is open; contactor: it does not follow
 	Why  string
 }
+
+// GuardBack is the signal that there is a guard again.
+const GuardBack relay.EventKind = "guard-back"
 
 // Config is what one machine works with. All but Uplink, Roster and Logger are required.
 type Config struct {
@@ -95,6 +99,7 @@ type Config struct {
 // Machine is one machine of the site. Make one with New, and Run it once.
 type Machine struct {
 	cfg      *Config
+	model    *model
 	engine   *engine
 	periodic *periodic
 	actions  *PanelActions
@@ -118,13 +123,13 @@ func New(c Config) *Machine {
 	}
 	cfg := &c
 	e := newEngine(cfg)
-	p := &periodic{cfg: cfg, engine: e}
+	p := &periodic{cfg: cfg, model: e.model, engine: e}
 	l := loop{asks: make(chan ask)}
 	return &Machine{
-		cfg: cfg, engine: e, periodic: p, loop: l, rosters: make(chan *roster.Roster),
-		actions:  &PanelActions{cfg: cfg, engine: e, periodic: p, loop: l},
-		operator: &operator{cfg: cfg, engine: e, periodic: p, refusals: map[string]time.Time{}},
-		restorer: &restorer{cfg: cfg, engine: e},
+		cfg: cfg, model: e.model, engine: e, periodic: p, loop: l, rosters: make(chan *roster.Roster),
+		actions:  &PanelActions{cfg: cfg, model: e.model, engine: e, periodic: p, loop: l},
+		operator: &operator{cfg: cfg, model: e.model, engine: e, periodic: p, refusals: map[string]time.Time{}},
+		restorer: &restorer{cfg: cfg, model: e.model, engine: e},
 	}
 }
 
@@ -146,21 +151,21 @@ func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 		select {
 		case <-ctx.Done():
 			m.engine.apply(context.WithoutCancel(ctx), session.Shutdown{})
-			m.engine.model.forms.drop(func(unsignedForm) bool { return true })
+			m.model.forms.drop(func(unsignedForm) bool { return true })
 			return ctx.Err()
 		case e := <-m.cfg.Taps:
 			m.engine.readerEvent(ctx, e)
 		case s := <-m.cfg.Signals:
 			m.signal(ctx, s)
 		case r := <-m.rosters:
-			m.take(ctx, r)
+			m.setRoster(ctx, r)
 		case a := <-m.loop.asks:
 			a.done <- a.do(ctx)
 		case <-clock.C:
-			m.engine.model.forms.expire()
+			m.model.forms.expire()
 			m.engine.apply(ctx, session.Tick{})
 			m.periodic.upkeep(ctx)
-			m.periodic.keep()
+			m.periodic.keepHours()
 			m.periodic.watchScreens()
 			m.periodic.tagMismatch(ctx)
 		}
@@ -181,7 +186,7 @@ type BundleState struct {
 }
 
 // SetBundleState says how the bundle stands on the disk. It does not block.
-func (m *Machine) SetBundleState(s BundleState) { m.engine.model.links.bundle.Store(&s) }
+func (m *Machine) SetBundleState(s BundleState) { m.model.links.bundle.Store(&s) }
 
 // verifiesBundle reports whether the first members' list is being verified.
 func (l *links) verifiesBundle() bool {
@@ -205,19 +210,29 @@ func (l *links) refusedBundle() string {
 	return ""
 }
 
-func (m *Machine) take(ctx context.Context, r *roster.Roster) {
-	m.engine.model.rules.roster, m.engine.reported = r, nil
-	m.engine.applyPolicyToPanel()
-	m.engine.apply(ctx, session.Tick{})
-	m.engine.recordAlone(ctx, wire.BundleTaken, wire.BundleBody{Version: r.Version})
-	withdrawn := !m.engine.model.isStillAuthorized(m.engine.model.state.Current.Member) || !m.engine.model.isStillAuthorized(m.engine.model.state.Holder()) || m.engine.model.usesRefusedCard()
-	if m.engine.model.state.Running() && m.engine.model.state.Phase != session.Finishing && withdrawn {
-		m.cfg.Logger.Warn("the session ends: the new bundle lacks who answers for it, or blocks their card")
-		if m.engine.apply(ctx, session.Stop{Finish: true}); !m.engine.model.state.Running() {
-			m.cfg.Panel.Flash(panel.AccessWithdrawn(), flash)
-		}
+// setRoster takes a new bundle. It ends the session of whoever it withdraws, and of a card that it refuses.
+func (m *Machine) setRoster(ctx context.Context, r *roster.Roster) {
+	e := m.engine
+	e.model.rules.roster, e.reported = r, nil
+	e.applyPolicyToPanel()
+	e.apply(ctx, session.Tick{})
+	e.recordAlone(ctx, wire.BundleTaken, wire.BundleBody{Version: r.Version})
+	s := &e.model.state
+	if !s.Running() || s.Phase == session.Finishing || e.model.isSessionAuthorized() {
+		e.show()
+		return
 	}
-	m.engine.show()
+	m.cfg.Logger.Warn("session ended by the new bundle", "member", s.Current.Member)
+	if e.apply(ctx, session.Stop{Finish: true}); !s.Running() {
+		m.cfg.Panel.Flash(panel.AccessWithdrawn(), flash)
+	}
+	e.show()
+}
+
+// isSessionAuthorized reports whether the bundle in force still knows everyone whom the session under way rests on, and
+// refuses none of their cards.
+func (m *model) isSessionAuthorized() bool {
+	return m.isStillAuthorized(m.state.Current.Member) && m.isStillAuthorized(m.state.Holder()) && !m.usesRefusedCard()
 }
 
 // isStillAuthorized reports whether the bundle in force knows a member whose cards it does not refuse.
@@ -244,35 +259,48 @@ func (m *engine) applyPolicyToPanel() {
 		return
 	}
 	if mach, ok := m.model.rules.roster.Policy.Machine(m.cfg.Machine); ok {
-		m.cfg.Panel.SetMachine(mach.Name, m.model.rules.roster.Policy.Language, m.model.rules.roster.Policy.Zone, m.model.rules.roster.Policy.Look)
+		m.cfg.Panel.SetMachine(
+			mach.Name,
+			m.model.rules.roster.Policy.Language,
+			m.model.rules.roster.Policy.Zone,
+			m.model.rules.roster.Policy.Look,
+		)
 		m.cfg.Panel.SetWording(mach.Plain)
 	}
 }
 
+// signal takes what the guard reports.
 func (m *Machine) signal(ctx context.Context, s Signal) {
+	e, fault := m.engine, session.FaultKind(s.What)
 	switch {
-	case s.What == "busy":
-		m.engine.apply(ctx, session.Busy{Working: s.On})
-	case !s.On && slices.Contains(holds, session.FaultKind(s.What)):
-		m.engine.apply(ctx, session.FaultCleared{What: session.FaultKind(s.What)})
-	case s.What == "contactor":
-		m.engine.model.relay = false
-		m.engine.apply(ctx, session.FaultRaised{What: session.Contactor, Why: "command and contactor disagree"})
-		// a contactor that lied once is not believed again before a maintainer has looked
-		m.engine.apply(ctx, session.AddTag{Tag: session.Tag{ID: "contactor", Reason: m.engine.model.rules.inSiteLanguage(disagree)}, Now: true})
-	case s.What == "guard-back":
-		m.engine.apply(ctx, session.FaultCleared{What: session.GuardLost})
-	case s.What == "dropped": // the lease was missed: the session is over, the machine is not broken
-		m.engine.model.relay = false
-		if m.engine.model.state.Running() {
-			name := m.engine.model.rules.name(m.engine.model.state.Current.Member)
-			m.engine.apply(ctx, session.FaultRaised{What: session.Lease, Why: why(s.Why)})
-			m.engine.apply(ctx, session.FaultCleared{What: session.Lease})
-			m.cfg.Panel.Flash(panel.StoppedForSafety(name), time.Minute)
+	case s.What == relay.Busy:
+		e.apply(ctx, session.Busy{Working: s.On})
+		return
+	case s.What == GuardBack:
+		e.apply(ctx, session.FaultCleared{What: session.GuardLost})
+		return
+	case !s.On && slices.Contains(holds, fault):
+		e.apply(ctx, session.FaultCleared{What: fault})
+		return
+	}
+	// All other signals say that the relay is open.
+	e.model.relay = false
+	switch s.What {
+	case relay.Contactor:
+		e.apply(ctx, session.FaultRaised{What: session.Contactor, Why: "command and contactor disagree"})
+		// A contactor that did not follow once is not trusted again before a maintainer has looked.
+		tag := session.Tag{ID: contactorTag, Reason: e.model.rules.inSiteLanguage(disagree)}
+		e.apply(ctx, session.AddTag{Tag: tag, Now: true})
+	case relay.Dropped: // the lease was missed: the session is over, the machine is not broken
+		if !e.model.state.Running() {
+			return
 		}
+		name := e.model.rules.name(e.model.state.Current.Member)
+		e.apply(ctx, session.FaultRaised{What: session.Lease, Why: why(s.Why)})
+		e.apply(ctx, session.FaultCleared{What: session.Lease})
+		m.cfg.Panel.Flash(panel.StoppedForSafety(name), time.Minute)
 	default:
-		m.engine.model.relay = false
-		m.engine.apply(ctx, session.FaultRaised{What: session.FaultKind(s.What), Why: s.Why})
+		e.apply(ctx, session.FaultRaised{What: fault, Why: s.Why})
 	}
 }
 
@@ -294,57 +322,4 @@ func why(reason string) string {
 		return "the daemon was silent for too long"
 	}
 	return "the guard opened the relay: " + reason
-}
-
-// stale is how old a tap may be that still means something: a member whose card did nothing for so long has walked
-// away, or tapped again.
-const stale = 3 * time.Second
-
-func (m *engine) readerEvent(ctx context.Context, e rfid.Event) {
-	switch {
-	case e.Unread.Why != "":
-		m.unreadInput(e.Unread)
-	case e.Err != nil:
-		m.cfg.Logger.Warn("the reader does not answer", "why", e.Err)
-		m.apply(ctx, session.Reader{Why: e.Err.Error()})
-	case !e.Alive:
-		m.apply(ctx, session.Reader{})
-	default:
-		m.apply(ctx, session.Reader{Alive: true})
-		m.cardEvent(ctx, e.Tap)
-	}
-}
-
-// cardEvent takes what a reader says of a card: it was presented, put into the reader's slot, or taken out of it.
-func (m *engine) cardEvent(ctx context.Context, x rfid.Tap) {
-	if late := time.Since(x.At); !x.Away && !x.At.IsZero() && late > stale {
-		m.cfg.Logger.Warn("a tap came too late to mean anything", "after", late.Round(time.Millisecond))
-		return
-	}
-	if x.Unproven != nil {
-		m.cfg.Logger.Warn("a card did not prove itself", "why", x.Unproven)
-	}
-	if x.Away { // a reader says so once: however late, an empty slot is empty
-		m.apply(ctx, session.Removed{Card: x.UID, Member: m.model.rules.memberOf(x.UID), At: x.At})
-		return
-	}
-	if x.UID == (rfid.UID{}) {
-		return
-	}
-	if x.Slot || x.Lies {
-		m.apply(ctx, session.Inserted{Card: x.UID, Member: m.model.rules.memberOf(x.UID), At: x.At, WasThere: x.Lies})
-		if !m.model.state.Cards.AsksPolicy() {
-			return
-		}
-	}
-	m.tap(ctx, x)
-}
-
-// memberOf is whose card this is by the bundle in force; empty: nobody's.
-func (m *rules) memberOf(card rfid.UID) policy.MemberID {
-	p, _ := m.lookup(card)
-	if p.Member == nil {
-		return ""
-	}
-	return p.Member.ID
 }

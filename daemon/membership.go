@@ -27,7 +27,10 @@ func (m *engine) refuseCard(ctx context.Context, c roster.RefusedCard, card poli
 	m.model.presence.leave()
 	before := m.cfg.Journal.Len()
 	d, basis := m.decider.judge(q)
-	m.apply(ctx, session.RefusedCard{Member: c.Person.Member.ID, State: c.State, Since: c.Since, Decision: d, Basis: basis})
+	m.apply(
+		ctx,
+		session.RefusedCard{Member: c.Person.Member.ID, State: c.State, Since: c.Since, Decision: d, Basis: basis},
+	)
 	if c.State.Alerts() && m.cfg.Journal.Len() > before {
 		m.cfg.Logger.Warn("refused card tapped", "state", c.State.String(), "member", c.Person.Member.ID)
 	}
@@ -62,7 +65,8 @@ func (m *views) membershipNote() policy.Text {
 		return policy.Text{}
 	}
 	rule, zone, c := m.model.rules.roster.Policy.Membership, m.model.rules.roster.Policy.Zone, m.model.rules.clock()
-	switch state, last := m.model.rules.roster.Policy.MembershipOf(m.decider.question(p.Member, nil, policy.NoRole)); state {
+	q := m.decider.question(p.Member, nil, policy.NoRole)
+	switch state, last := m.model.rules.roster.Policy.MembershipOf(q); state {
 	case policy.EndsSoon:
 		return c.MembershipUntil(last.Noon(zone))
 	case policy.InGrace:

@@ -78,7 +78,8 @@ func TestMembersReadTheDateOnTheirOwnSession(t *testing.T) {
 		"2026-12-04": "",
 		"2026-12-03": "Adhésion jusqu’au 3 déc. / Membership until 3 Dec",
 		"2026-11-23": "Adhésion jusqu’au 23 nov. / Membership until 23 Nov",
-		"2026-11-21": "Adhésion terminée le 21 nov. ; machines utilisables jusqu’au 23 nov. / Membership ended on 21 Nov; machines can be used until 23 Nov",
+		"2026-11-21": "Adhésion terminée le 21 nov. ; machines utilisables jusqu’au 23 nov. / " +
+			"Membership ended on 21 Nov; machines can be used until 23 Nov",
 	} {
 		b := benchOf(t, clubOf(t, rule, leasLine, leasLine+" until: "+until+","))
 		if n := b.cfg.Panel.Current().Note; n.FR != "" {
@@ -115,7 +116,7 @@ func TestLapseNeverCutsARunningSessionButBlockingDoes(t *testing.T) {
 			b := benchOf(t, current)
 			b.wants(b.tap(lea), "session-start RELAY ON [on]")
 			b.now = b.now.Add(time.Minute)
-			b.take(t.Context(), clubOf(t, rule, c.edit, c.by))
+			b.setRoster(t.Context(), clubOf(t, rule, c.edit, c.by))
 			if b.m.relay != c.runs || b.m.state.Running() != c.runs {
 				t.Fatalf("the relay is on: %v, want %v; phase %v", b.m.relay, c.runs, b.m.state.Phase)
 			}
@@ -143,7 +144,8 @@ func TestLostCardTellsNothingAndAlerts(t *testing.T) {
 		t,
 		rule,
 		leasCard,
-		`cards: ["AA00112233", { number: "62E3086CED", state: lost, since: 2026-11-01 }, { number: "77777777", state: replaced }]`,
+		`cards: ["AA00112233", { number: "62E3086CED", state: lost, since: 2026-11-01 }, `+
+			`{ number: "77777777", state: replaced }]`,
 	)
 	b := benchOf(t, r)
 	b.wants(b.tap("AA00112233"), "session-start RELAY ON [on]")
@@ -181,10 +183,12 @@ func TestUntrustedClockJudgesMembershipsByWhatIsKnownToHavePassed(t *testing.T) 
 		last time.Time
 		want string
 	}{
-		"no record yet":                  {time.Time{}, "session-start RELAY ON [maintenance]"},
-		"a record before the end":        {time.Date(2026, 11, 23, 22, 59, 59, 0, time.UTC), "session-start RELAY ON [maintenance]"},
-		"a record after the end":         {time.Date(2026, 11, 23, 23, 0, 0, 0, time.UTC), "refused [expired]"},
-		"a record older than the bundle": {time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), "session-start RELAY ON [maintenance]"},
+		"no record yet": {time.Time{}, "session-start RELAY ON [maintenance]"},
+		"a record before the end": {time.Date(2026, 11, 23, 22, 59, 59, 0, time.UTC),
+			"session-start RELAY ON [maintenance]"},
+		"a record after the end": {time.Date(2026, 11, 23, 23, 0, 0, 0, time.UTC), "refused [expired]"},
+		"a record older than the bundle": {time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC),
+			"session-start RELAY ON [maintenance]"},
 	} {
 		b := benchOf(t, r)
 		b.now = time.Date(2036, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -5,18 +5,8 @@ import (
 	"time"
 
 	"portillon/daemon/panel"
-	"portillon/daemon/roster"
 	"portillon/daemon/session"
-	"portillon/rfid"
 )
-
-// rules are the policy and the members' list in force, as this machine sees them.
-type rules struct {
-	cfg    *Config
-	roster *roster.Roster // nil until the first bundle
-	// typedPart is the number that «machine tap» gives at this moment, where it may be a part of a card's number.
-	typedPart rfid.UID
-}
 
 // model is all that is known of the machine. The loop alone uses it, but for the atomic fields below it.
 type model struct {
@@ -100,32 +90,17 @@ type views struct {
 	decider *decider
 }
 
-// engine applies events to the machine, and carries out what follows.
-type engine struct {
-	cfg      *Config
-	model    *model
-	decider  *decider
-	views    *views
-	live     *liveness
-	unread   unreadInput       // what the reader sent that is no card's number
-	reported map[rfid.UID]bool // cards of the old card key that the hub was told of, since the bundle in force came
-}
-
-func newEngine(c *Config) *engine {
-	m := newModel(c)
-	d := &decider{cfg: c, model: m}
-	return &engine{cfg: c, model: m, decider: d, views: &views{cfg: c, model: m, decider: d}, live: newLiveness()}
-}
-
 // periodic is what the machine does by itself as time passes.
 type periodic struct {
 	cfg    *Config
+	model  *model
 	engine *engine
 }
 
 // operator answers the control socket, and carries out the hub's commands.
 type operator struct {
 	cfg      *Config
+	model    *model
 	engine   *engine
 	periodic *periodic
 	refusals map[string]time.Time // when each refusal of a command was last recorded
@@ -134,5 +109,6 @@ type operator struct {
 // restorer takes what the hub knows from the journals before this one.
 type restorer struct {
 	cfg    *Config
+	model  *model
 	engine *engine
 }

@@ -11,6 +11,7 @@ import (
 
 	"portillon/daemon/control"
 	"portillon/daemon/panel"
+	"portillon/daemon/relay"
 	"portillon/daemon/session"
 	"portillon/policy"
 	"portillon/rfid"
@@ -24,11 +25,12 @@ func TestInputsThatHoldTheRelayClearTheirFault(t *testing.T) {
 	for _, input := range []string{"e-stop", "door"} {
 		b := benchOf(t, members)
 		b.tap(lea)
-		b.signal(t.Context(), Signal{What: input, On: true})
-		if b.m.state.Phase != session.Fault || b.m.relay || !slices.Equal(faultNames(b.m.state.Holds.Faults), []string{input}) {
+		b.signal(t.Context(), Signal{What: relay.EventKind(input), On: true})
+		if b.m.state.Phase != session.Fault || b.m.relay ||
+			!slices.Equal(faultNames(b.m.state.Holds.Faults), []string{input}) {
 			t.Errorf("%s: phase %v, relay %v, faults %v", input, b.m.state.Phase, b.m.relay, b.m.state.Holds.Faults)
 		}
-		b.signal(t.Context(), Signal{What: input})
+		b.signal(t.Context(), Signal{What: relay.EventKind(input)})
 		if len(b.m.state.Holds.Faults) != 0 || b.m.relay || b.m.state.Running() {
 			t.Errorf("%s released: faults %v, relay %v", input, b.m.state.Holds.Faults, b.m.relay)
 		}
@@ -41,7 +43,8 @@ func TestContactorThatFollowsAgainLeavesItsTag(t *testing.T) {
 	b.tap(lea)
 	b.signal(t.Context(), Signal{What: "contactor", On: true})
 	b.signal(t.Context(), Signal{What: "contactor"})
-	if len(b.m.state.Holds.Faults) != 0 || len(b.m.state.Holds.Tags) != 1 || b.m.state.Holds.Tags[0].ID != "contactor" || b.m.relay {
+	if len(b.m.state.Holds.Faults) != 0 || len(b.m.state.Holds.Tags) != 1 || b.m.state.Holds.Tags[0].ID != "contactor" ||
+		b.m.relay {
 		t.Errorf("faults %v, tags %+v, relay %v", b.m.state.Holds.Faults, b.m.state.Holds.Tags, b.m.relay)
 	}
 }
@@ -101,7 +104,10 @@ func TestFormsThatWaitForTheirMembersAreBounded(t *testing.T) {
 			form: form{opener: policy.MemberID(fmt.Sprint("m-", i))}, id: fmt.Sprint(i), ends: b.now.Add(formLife),
 		})
 	}
-	if _, err := b.phones(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Minutes: 1}); !errors.Is(err, panel.TooManyWait) {
+	if _, err := b.phones(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Minutes: 1}); !errors.Is(
+		err,
+		panel.TooManyWait,
+	) {
 		t.Errorf("form %d that waits: %v", formsMost+1, err)
 	}
 	if len(b.m.forms.waiting) != formsMost {
@@ -154,8 +160,8 @@ func TestOrderToKeepTheRelayClosedIsNeverTooLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.tap(lea)
-		time.Sleep(2 * stale)
-		b.e.execute(t.Context(), []session.Effect{session.Relay{On: true}}, time.Now().Add(-2*stale))
+		time.Sleep(2 * staleTap)
+		b.e.execute(t.Context(), []session.Effect{session.Relay{On: true}}, time.Now().Add(-2*staleTap))
 		if !b.m.relay || !b.m.state.Running() {
 			t.Errorf("relay %v, phase %v", b.m.relay, b.m.state.Phase)
 		}

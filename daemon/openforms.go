@@ -176,7 +176,7 @@ func (f *forms) drop(which func(unsignedForm) bool) {
 		}
 		u.dropPhoto()
 		f.cfg.Logger.Warn("form dropped: its member did not confirm it", "do", u.Do, "member", u.opener)
-		if u.Do != formReport { // a problem is on record, unsigned
+		if u.Do != panel.OpenReport { // a problem is on record, unsigned
 			f.droppedAt = f.cfg.Now()
 		}
 	}
@@ -185,7 +185,7 @@ func (f *forms) drop(which func(unsignedForm) bool) {
 
 // dropPhoto deletes the photo of a form that came to nothing. A problem's is its record's.
 func (u unsignedForm) dropPhoto() {
-	if u.Do != formReport {
+	if u.Do != panel.OpenReport {
 		u.entry.Photo.Drop()
 	}
 }

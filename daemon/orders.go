@@ -36,10 +36,12 @@ func (m *Machine) Obey(ctx context.Context, c wire.Command) error {
 // obey runs in the loop.
 func (m *operator) obey(ctx context.Context, c wire.Command) (rep control.Reply) {
 	switch {
-	case c.Do == "tag" && m.engine.model.isTagged(c.TagID()):
+	case c.Do == "tag" && m.model.isTagged(c.TagID()):
 		return control.Reply{OK: true}
-	case c.Do == "tag" && m.engine.model.journal.removedTags[c.TagID()]:
-		return control.Reply{Error: fmt.Sprintf("the tag %.64s was taken off at the machine; a new tag needs a new id", c.TagID())}
+	case c.Do == "tag" && m.model.journal.removedTags[c.TagID()]:
+		return control.Reply{
+			Error: fmt.Sprintf("the tag %.64s was taken off at the machine; a new tag needs a new id", c.TagID()),
+		}
 	case c.Do == "untag":
 		rep = control.Reply{Error: "a tag cannot be taken off from the hub; a maintainer takes it off at the machine"}
 	case c.Do == "tag", c.Do == "stop":
@@ -84,7 +86,7 @@ func (m *operator) order(ctx context.Context, r control.Request, id string) cont
 	switch r.Do {
 	case "status":
 		m.engine.followHub()
-		s := m.engine.views.status()
+		s := m.status()
 		return control.Reply{OK: true, Status: &s}
 	case "tap":
 		return m.orderTap(ctx, r.Card)
@@ -95,7 +97,7 @@ func (m *operator) order(ctx context.Context, r control.Request, id string) cont
 	case "untag":
 		return m.orderUntag(ctx, r.Tag)
 	case "stop":
-		if m.engine.model.state.Current.Session == "" {
+		if m.model.state.Current.Session == "" {
 			return control.Reply{OK: true, FR: "Aucune session n’est en cours", EN: "No session is running"}
 		}
 		m.engine.apply(ctx, session.Stop{})
@@ -105,7 +107,11 @@ func (m *operator) order(ctx context.Context, r control.Request, id string) cont
 	case "unknown":
 		return m.orderUnknown()
 	}
-	return control.Reply{Wrong: true, Error: fmt.Sprintf("%q is not an order this daemon knows", r.Do), Hint: "status, tap, role, tag, untag, stop, log or unknown"}
+	return control.Reply{
+		Wrong: true,
+		Error: fmt.Sprintf("%q is not an order this daemon knows", r.Do),
+		Hint:  "status, tap, role, tag, untag, stop, log or unknown",
+	}
 }
 
 // panelReply is the panel's sentence as the answer.
@@ -126,8 +132,8 @@ func (m *operator) orderTap(ctx context.Context, card string) control.Reply {
 		return control.Reply{Wrong: true, Error: err.Error(), Hint: rfid.CardFormats}
 	}
 	if c.Part {
-		m.engine.model.rules.typedPart = c.Number
-		defer func() { m.engine.model.rules.typedPart = rfid.UID{} }()
+		m.model.rules.typedPart = c.Number
+		defer func() { m.model.rules.typedPart = rfid.UID{} }()
 	}
 	m.cfg.Panel.EndFlash()
 	m.engine.tap(ctx, rfid.Tap{UID: c.Number})
@@ -141,10 +147,17 @@ func (m *operator) orderTap(ctx context.Context, card string) control.Reply {
 func (m *operator) orderRole(ctx context.Context, name string) control.Reply {
 	var role policy.Role
 	if err := role.UnmarshalText([]byte(name)); err != nil || role == policy.NoRole {
-		return control.Reply{Wrong: true, Error: fmt.Sprintf("%q is no role", name), Hint: "learner, user, host, mentor or maintainer"}
+		return control.Reply{
+			Wrong: true,
+			Error: fmt.Sprintf("%q is no role", name),
+			Hint:  "learner, user, host, mentor or maintainer",
+		}
 	}
 	if !m.engine.chooseRole(ctx, role) {
-		return control.Reply{Error: fmt.Sprintf("the role %s cannot be taken now", role), Hint: "it is offered for a minute after the tap, to members whose badges give it"}
+		return control.Reply{
+			Error: fmt.Sprintf("the role %s cannot be taken now", role),
+			Hint:  "it is offered for a minute after the tap, to members whose badges give it",
+		}
 	}
 	return m.panelReply(true)
 }
@@ -173,7 +186,10 @@ func (m *operator) orderTag(ctx context.Context, r control.Request, id string) c
 		return control.Reply{Wrong: true, Error: fmt.Sprintf("a tag that begins with %q is the machine's own", duePrefix)}
 	}
 	if id == "" && IsJournalTag(r.Tag) { // a restore takes these off; the hub sends back those that were on the machine
-		return control.Reply{Wrong: true, Error: fmt.Sprintf("a tag that begins with %q or %q is the machine's own", tagNew, tagOlder)}
+		return control.Reply{
+			Wrong: true,
+			Error: fmt.Sprintf("a tag that begins with %q or %q is the machine's own", tagNew, tagOlder),
+		}
 	}
 	if r.Tag != "" {
 		id = r.Tag
@@ -182,10 +198,13 @@ func (m *operator) orderTag(ctx context.Context, r control.Request, id string) c
 		id = m.cfg.NewID()
 	}
 	m.engine.apply(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: r.Reason, Since: m.cfg.Now()}, Now: r.Now})
-	if !m.engine.model.isTagged(id) {
-		return control.Reply{Error: fmt.Sprintf("too many tags hang on this machine: %d", len(m.engine.model.state.Holds.Tags)), Hint: "take one off first"}
+	if !m.model.isTagged(id) {
+		return control.Reply{
+			Error: fmt.Sprintf("too many tags hang on this machine: %d", len(m.model.state.Holds.Tags)),
+			Hint:  "take one off first",
+		}
 	}
-	if m.engine.model.state.Running() {
+	if m.model.state.Running() {
 		t := panel.TagWaits()
 		return control.Reply{OK: true, FR: t.FR, EN: t.EN}
 	}
@@ -193,18 +212,24 @@ func (m *operator) orderTag(ctx context.Context, r control.Request, id string) c
 }
 
 func (m *operator) orderUntag(ctx context.Context, id string) control.Reply {
-	tags := m.engine.model.state.Holds.Tags
+	tags := m.model.state.Holds.Tags
 	if id == "" && len(tags) == 1 {
 		id = tags[0].ID
 	}
 	if len(tags) == 0 {
 		return control.Reply{Error: "no tag hangs on this machine"}
 	}
-	if !m.engine.model.isTagged(id) {
-		return control.Reply{Error: fmt.Sprintf("no tag %q hangs here", id), Hint: "machine status lists the tags: " + strings.Join(tagLines(tags), "; ")}
+	if !m.model.isTagged(id) {
+		return control.Reply{
+			Error: fmt.Sprintf("no tag %q hangs here", id),
+			Hint:  "machine status lists the tags: " + strings.Join(tagLines(tags), "; "),
+		}
 	}
-	if m.engine.apply(ctx, session.RemoveTag{ID: id}); m.engine.model.isTagged(id) {
-		return control.Reply{Error: "the journal does not take it, so the tag stays", Hint: "see the machine's panel, then try again"}
+	if m.engine.apply(ctx, session.RemoveTag{ID: id}); m.model.isTagged(id) {
+		return control.Reply{
+			Error: "the journal does not take it, so the tag stays",
+			Hint:  "see the machine's panel, then try again",
+		}
 	}
 	return m.panelReply(true)
 }
@@ -215,17 +240,24 @@ func (m *model) isTagged(id string) bool {
 }
 
 func (m *operator) orderLog(ctx context.Context, r control.Request) control.Reply {
-	if m.engine.model.state.Phase != session.Maintenance {
-		return control.Reply{Error: "no maintainer is at work here", Hint: "an intervention is logged under a maintainer's tap"}
+	if m.model.state.Phase != session.Maintenance {
+		return control.Reply{
+			Error: "no maintainer is at work here",
+			Hint:  "an intervention is logged under a maintainer's tap",
+		}
 	}
-	if kinds := m.engine.model.rules.roster.Policy.InterventionKinds(m.cfg.Machine); !slices.Contains(kinds, r.Kind) {
-		return control.Reply{Wrong: true, Error: fmt.Sprintf("the kind %q is not one of this machine's", r.Kind), Hint: "one of: " + strings.Join(kinds, ", ")}
+	if kinds := m.model.rules.roster.Policy.InterventionKinds(m.cfg.Machine); !slices.Contains(kinds, r.Kind) {
+		return control.Reply{
+			Wrong: true,
+			Error: fmt.Sprintf("the kind %q is not one of this machine's", r.Kind),
+			Hint:  "one of: " + strings.Join(kinds, ", "),
+		}
 	}
 	if r.Minute < 0 || r.Minute > 24*60 || len(r.Note) > 500 {
 		return control.Reply{Wrong: true, Error: "minutes go from 0 to 1440, a note has at most 500 bytes"}
 	}
 	before := m.cfg.Journal.Len()
-	m.engine.apply(ctx, session.Log{What: r.Kind, Minutes: r.Minute, Note: r.Note, ID: m.engine.model.attestID(r.Kind)})
+	m.engine.apply(ctx, session.Log{What: r.Kind, Minutes: r.Minute, Note: r.Note, ID: m.model.attestID(r.Kind)})
 	if m.cfg.Journal.Len() == before {
 		return control.Reply{Error: "the journal did not take the intervention"}
 	}
@@ -249,12 +281,29 @@ func tagLines(tags []session.Tag) []string {
 	return out
 }
 
-func (m *views) status() control.Status {
+func (m *operator) status() control.Status {
 	s := m.model.state
-	out := control.Status{Site: string(m.cfg.Site), Machine: string(m.cfg.Machine), Phase: s.Phase.String(), Relay: m.model.relay,
-		Session: s.Current.Session, Member: string(s.Current.Member), Supervisor: string(s.Current.Supervisor), Assistant: string(s.Current.Assistant),
-		Since: m.model.rules.siteTime(m.model.wall(s.Current.Since)), Until: m.model.rules.siteTime(m.model.wall(s.Current.Until)), Tags: tagLines(s.Holds.Tags), Faults: faultNames(s.Holds.Faults), Reader: m.cfg.Reader && !s.Holds.ReaderDown, NoReader: !m.cfg.Reader, Alone: m.cfg.Uplink == nil,
-		Clock: string(wire.ClockUntrusted), Journal: m.cfg.Journal.Len()}
+	out := control.Status{
+		Site:       string(m.cfg.Site),
+		Machine:    string(m.cfg.Machine),
+		Phase:      s.Phase.String(),
+		Relay:      m.model.relay,
+		Session:    s.Current.Session,
+		Member:     string(s.Current.Member),
+		Supervisor: string(s.Current.Supervisor),
+		Assistant:  string(s.Current.Assistant),
+		Since: m.model.rules.siteTime(
+			m.model.wall(s.Current.Since),
+		),
+		Until:    m.model.rules.siteTime(m.model.wall(s.Current.Until)),
+		Tags:     tagLines(s.Holds.Tags),
+		Faults:   faultNames(s.Holds.Faults),
+		Reader:   m.cfg.Reader && !s.Holds.ReaderDown,
+		NoReader: !m.cfg.Reader,
+		Alone:    m.cfg.Uplink == nil,
+		Clock:    string(wire.ClockUntrusted),
+		Journal:  m.cfg.Journal.Len(),
+	}
 	if s.Current.Role != policy.NoRole {
 		out.Role = s.Current.Role.String()
 	}
@@ -267,7 +316,7 @@ func (m *views) status() control.Status {
 			out.Denied = append(out.Denied, fmt.Sprintf("%s: %v", d.Member, d.Why))
 		}
 	}
-	if out.JournalDamage = m.journalTrouble(); m.model.journal.awaits {
+	if out.JournalDamage = m.engine.views.journalTrouble(); m.model.journal.awaits {
 		out.NewJournal = string(m.cfg.Journal.Generation())
 	}
 	out.BundleDamage, out.Screens = m.model.links.damagedBundle(), m.screenStatus()

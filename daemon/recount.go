@@ -230,22 +230,22 @@ func stamp(t time.Time) string {
 
 // Restored are the facts that the records give, for a journal whose own are lost. Days and weeks of practice, and
 // running hours beyond the last record that names them, are in no record.
-func (c *Recount) Restored(machine policy.MachineID) map[string][]byte {
-	out := map[string][]byte{}
+func (c *Recount) Restored(machine policy.MachineID) (map[string][]byte, error) {
+	var facts factSet
 	if len(c.tagged) > 0 {
-		out[FactTags] = mustJSON(c.tags)
+		facts.put(FactTags, c.tags)
 	}
 	for id := range c.untagged {
-		out[FactRemoved+id] = []byte("1")
+		facts.set(FactRemoved+id, []byte("1"))
 	}
 	for id, p := range c.practice {
-		out[FactPractice+string(id)] = mustJSON(policy.Practice{Machine: machine, Last: p.last, Logged: p.logged})
+		facts.put(FactPractice+string(id), policy.Practice{Machine: machine, Last: p.last, Logged: p.logged})
 	}
 	for kind, at := range c.done {
-		out[FactDone+kind] = mustJSON(policy.Done{At: at})
+		facts.put(FactDone+kind, policy.Done{At: at})
 	}
 	if len(c.ran) > 0 {
-		out[FactHours] = mustJSON(session.Hours{Busy: c.ran[wire.RanByBusy], Relay: c.ran[wire.RanByRelay]})
+		facts.put(FactHours, session.Hours{Busy: c.ran[wire.RanByBusy], Relay: c.ran[wire.RanByRelay]})
 	}
-	return out
+	return facts.values, facts.err
 }

@@ -51,13 +51,14 @@ const leasCard, other = `cards: ["62E3086CED"]`, `cards: ["AA00112233"]`
 func TestCardThatWasReplacedDuringItsSessionStillEndsIt(t *testing.T) {
 	for name, r := range map[string]*roster.Roster{
 		"nobody's": renewed(t, leasCard, other),
-		"Zoé's":    renewed(t, leasCard+" }", other+" }\n  - { id: m-000001, name: \"Zed\", language: fr, email: zed@example.org, cards: [\"62E3086CED\"] }"),
+		"Zoé's": renewed(t, leasCard+" }", other+" }\n"+
+			"  - { id: m-000001, name: \"Zed\", language: fr, email: zed@example.org, cards: [\"62E3086CED\"] }"),
 	} {
 		u, _ := rfid.ParseUID(lea)
 		b := newBench(t)
 		b.m.state.Holds.ReaderDown = false
 		b.wants(b.proves(lea, 0), "session-start RELAY ON [on]")
-		b.take(t.Context(), r)
+		b.setRoster(t.Context(), r)
 		if !b.m.relay {
 			t.Fatalf("%s: a new card ended the session", name)
 		}
@@ -67,7 +68,7 @@ func TestCardThatWasReplacedDuringItsSessionStillEndsIt(t *testing.T) {
 		b = newBench(t)
 		b.m.state.Holds.ReaderDown = false
 		b.proves(lea, 0)
-		b.take(t.Context(), r)
+		b.setRoster(t.Context(), r)
 		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
 		if b.m.relay {
 			t.Errorf("%s: the slot is empty, and the relay is on", name)
@@ -82,7 +83,7 @@ func TestMentorsReplacedCardStillEndsTheSession(t *testing.T) {
 		b := newBench(t)
 		b.tap(jules)
 		b.wants(b.tap(karim), "session-start RELAY ON [supervised]")
-		b.take(t.Context(), r)
+		b.setRoster(t.Context(), r)
 		if b.tap(card); b.m.relay {
 			t.Errorf("%s ends nothing", card)
 		}
@@ -91,7 +92,7 @@ func TestMentorsReplacedCardStillEndsTheSession(t *testing.T) {
 	b.m.state.Holds.ReaderDown = false
 	b.proves(jules, 0)
 	b.proves(karim, 0)
-	b.take(t.Context(), r)
+	b.setRoster(t.Context(), r)
 	out := func(card string) bool {
 		u, _ := rfid.ParseUID(card)
 		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
@@ -115,7 +116,7 @@ func TestLearnerWhoWaitedEndsNobodysSession(t *testing.T) {
 	b = newBench(t)
 	b.tap(jules)
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
-	b.take(t.Context(), renewed(t, `cards: ["01000734E0"]`, other, `cards: ["4400C81D93"]`, `cards: ["01000734E0"]`))
+	b.setRoster(t.Context(), renewed(t, `cards: ["01000734E0"]`, other, `cards: ["4400C81D93"]`, `cards: ["01000734E0"]`))
 	if b.wants(b.tap(jules), "assisted [maintenance]"); b.m.state.Current.Assistant != "m-9d017e" {
 		t.Errorf("Zoé has Jules's old card now, and helps as %s", b.m.state.Current.Assistant)
 	}
@@ -136,11 +137,11 @@ func TestCardsOfAHandOver(t *testing.T) {
 	if b.m.state.Current.Supervisor != "m-2dc899" {
 		t.Fatalf("%s answers", b.m.state.Current.Supervisor)
 	}
-	b.take(t.Context(), renewed(t, `cards: ["2A00B1C4D7"]`, other))
+	b.setRoster(t.Context(), renewed(t, `cards: ["2A00B1C4D7"]`, other))
 	if b.tap(karim); !b.m.relay {
 		t.Error("the first mentor's old card ended the session")
 	}
-	b.take(t.Context(), renewed(t, `cards: ["04A224BA115E80"]`, other))
+	b.setRoster(t.Context(), renewed(t, `cards: ["04A224BA115E80"]`, other))
 	if b.tap(ines); b.m.relay {
 		t.Error("the second mentor's old card ends nothing")
 	}
@@ -150,7 +151,7 @@ func TestCardsOfAHandOver(t *testing.T) {
 func TestMaintainersReplacedCardStillEndsTheirWork(t *testing.T) {
 	b := newBench(t)
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
-	b.take(t.Context(), renewed(t, `cards: ["04A224BA115E80"]`, other))
+	b.setRoster(t.Context(), renewed(t, `cards: ["04A224BA115E80"]`, other))
 	if b.tap(ines); b.m.relay || b.m.state.Running() {
 		t.Errorf("relay %v, %v", b.m.relay, b.m.state.Phase)
 	}
@@ -161,7 +162,7 @@ func TestReplacedCardEndsAJobThatIsBeingFinished(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	b.m.state.Phase = session.Finishing
-	b.take(t.Context(), renewed(t, leasCard, other))
+	b.setRoster(t.Context(), renewed(t, leasCard, other))
 	if b.tap(lea); b.m.relay || b.m.state.Running() {
 		t.Errorf("relay %v, %v", b.m.relay, b.m.state.Phase)
 	}
@@ -180,7 +181,7 @@ func TestReassignedCardInItsSlotStartsNothing(t *testing.T) {
 	}
 	says(rfid.Tap{Slot: true})
 	s := strings.Replace(leasCard+" }", leasCard, other, 1)
-	b.take(t.Context(), renewed(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7", "62E3086CED"]`, leasCard+" }", s))
+	b.setRoster(t.Context(), renewed(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7", "62E3086CED"]`, leasCard+" }", s))
 	if says(rfid.Tap{Slot: true}); !b.m.relay || b.m.state.Current.Member != "m-020dc2" {
 		t.Errorf("seen anew: relay %v, %s", b.m.relay, b.m.state.Current.Member)
 	}
@@ -202,7 +203,7 @@ func TestReassignedCardOfAFailedStartStartsNothing(t *testing.T) {
 	b.notes.dead = fmt.Errorf("relay: %w", relay.ErrContactorOpening)
 	says()
 	b.notes.dead = nil
-	b.take(
+	b.setRoster(
 		t.Context(),
 		renewed(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7", "62E3086CED"]`, leasCard+" }", other+" }"),
 	)
@@ -217,7 +218,7 @@ func TestCardOfTheSessionBeforeEndsNothing(t *testing.T) {
 	b.tap(lea)
 	b.tap(lea)
 	b.tap(karim)
-	b.take(t.Context(), renewed(t, leasCard, other))
+	b.setRoster(t.Context(), renewed(t, leasCard, other))
 	if b.tap(lea); !b.m.relay || b.m.state.Current.Member != "m-be879f" {
 		t.Errorf("%v %s", b.m.relay, b.m.state.Current.Member)
 	}
@@ -232,14 +233,15 @@ func TestSessionOfSomebodyWhoIsNoMemberAnyMoreEnds(t *testing.T) {
 		old, with string
 		ends      bool
 	}{
-		"blocked":          {leasCard, leasCard + ", blocked: true", true},
-		"removed":          {`  - { id: m-020dc2, name: "Léa Martin", language: fr, email: lea@example.org, cards: ["62E3086CED"] }`, "", true},
+		"blocked": {leasCard, leasCard + ", blocked: true", true},
+		"removed": {
+			`  - { id: m-020dc2, name: "Léa Martin", language: fr, email: lea@example.org, cards: ["62E3086CED"] }`, "", true},
 		"another, blocked": {`cards: ["4400C81D93"]`, `cards: ["4400C81D93"], blocked: true`, false},
 	} {
 		b := newBench(t)
 		b.tap(lea)
 		n := len(b.notes.said)
-		b.take(t.Context(), renewed(t, c.old, c.with))
+		b.setRoster(t.Context(), renewed(t, c.old, c.with))
 		if b.m.relay == c.ends {
 			t.Errorf("%s: relay %v, %s", name, b.m.relay, b.since(n))
 		}
@@ -250,7 +252,7 @@ func TestSessionOfSomebodyWhoIsNoMemberAnyMoreEnds(t *testing.T) {
 	b := newBench(t)
 	b.tap(jules)
 	b.tap(karim)
-	if b.take(t.Context(), renewed(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7"], blocked: true`)); b.m.relay {
+	if b.setRoster(t.Context(), renewed(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7"], blocked: true`)); b.m.relay {
 		t.Error("a mentor who is blocked still answers")
 	}
 }
@@ -262,7 +264,7 @@ func TestCardPulledBeforeItsTapWasLookedAtKeepsNoMachineOn(t *testing.T) {
 		b.m.state.Holds.ReaderDown = false
 		u, _ := rfid.ParseUID(lea)
 		put := time.Now()
-		time.Sleep(stale - time.Second/2)
+		time.Sleep(staleTap - time.Second/2)
 		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Slot: true, At: put}})
 		if !b.m.relay {
 			t.Fatal("the tap is young enough, and started nothing")
@@ -306,17 +308,17 @@ func TestMachineFindsOutThatItsJournalTakesRecordsAgain(t *testing.T) {
 	b.wants(b.tap(lea), "relay off [fault]")
 	b.cfg.Panel.EndFlash()
 	b.now = b.now.Add(time.Minute)
-	b.periodic.keep()
+	b.periodic.keepHours()
 	if !b.m.state.Ledger.Broken {
 		t.Error("the disk is still full")
 	}
 	b.notes.full = false
-	b.periodic.keep()
+	b.periodic.keepHours()
 	if !b.m.state.Ledger.Broken {
 		t.Error("asked again at once")
 	}
 	b.now = b.now.Add(session.RetryEvery)
-	b.periodic.keep()
+	b.periodic.keepHours()
 	if b.m.state.Ledger.Broken {
 		t.Error("there is room, and the machine does not know")
 	}

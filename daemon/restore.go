@@ -25,17 +25,9 @@ const (
 	// FactRestored marks a journal that was given back what the hub knew: that happens once. It holds the generations of
 	// the journals before, []wire.Generation.
 	FactRestored = "restored"
-	// tagNew begins the name of the tag of such a machine. The beginning of the journal's generation follows, so that
-	// each new journal has a tag of its own.
-	tagNew = "journal-new-"
 	// tagNewDigits of a generation tell a machine's journals apart.
 	tagNewDigits = 8
 )
-
-// IsJournalTag reports whether a tag only says that the machine's journal is not the one that the hub holds.
-func IsJournalTag(id string) bool {
-	return strings.HasPrefix(id, tagNew) || strings.HasPrefix(id, tagOlder)
-}
 
 // newJournalTag is the id of the tag of a machine with a journal that began anew.
 func (m *model) newJournalTag() string {
@@ -45,11 +37,17 @@ func (m *model) newJournalTag() string {
 
 // tagNewJournal tags the machine out while its journal waits for the hub. A maintainer may take the tag off before.
 func (m *periodic) tagNewJournal(ctx context.Context) {
-	id := m.engine.model.newJournalTag()
-	if !m.engine.model.journal.awaits || m.engine.model.isTagged(id) || m.engine.model.journal.removedTags[id] || len(m.engine.model.state.Ledger.Pending) > 0 {
+	id := m.model.newJournalTag()
+	j := &m.model.journal
+	if !j.awaits || j.removedTags[id] || m.model.isTagged(id) || len(m.model.state.Ledger.Pending) > 0 {
 		return
 	}
-	m.engine.apply(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: m.engine.model.rules.inSiteLanguage(panel.NewJournalTag()), Since: m.cfg.Now()}})
+	m.engine.apply(
+		ctx,
+		session.AddTag{
+			Tag: session.Tag{ID: id, Reason: m.model.rules.inSiteLanguage(panel.NewJournalTag()), Since: m.cfg.Now()},
+		},
+	)
 }
 
 // ReplaceCommand is what an administrator runs at the hub for a machine whose journal began anew.
@@ -60,11 +58,19 @@ func ReplaceCommand(m policy.MachineID) string {
 // newJournalTrouble says what to do about a journal that began anew, for an operator.
 func (m *views) newJournalTrouble() string {
 	if m.cfg.Uplink == nil {
-		return fmt.Sprintf("the journal began anew (generation %s), and no hub is configured that knows the one before: tags and running hours may be missing; "+
-			"check the machine, then: portillon machine untag --socket SOCKET %s", m.cfg.Journal.Generation(), m.model.newJournalTag())
+		return fmt.Sprintf(
+			"the journal began anew (generation %s), and no hub is configured that knows the one before: "+
+				"tags and running hours may be missing; "+
+				"check the machine, then: portillon machine untag --socket SOCKET %s",
+			m.cfg.Journal.Generation(),
+			m.model.newJournalTag(),
+		)
 	}
-	return fmt.Sprintf("the journal began anew (generation %s): tags, running hours and practice are at the hub; there: %s",
-		m.cfg.Journal.Generation(), ReplaceCommand(m.cfg.Machine))
+	return fmt.Sprintf(
+		"the journal began anew (generation %s): tags, running hours and practice are at the hub; there: %s",
+		m.cfg.Journal.Generation(),
+		ReplaceCommand(m.cfg.Machine),
+	)
 }
 
 // alone reports whether a tag that is taken off says that the journal is new, and there is no hub to compare it with.
@@ -74,14 +80,14 @@ func (m *model) alone(tag string) bool {
 
 // awaitRestore notes that the hub holds another generation of this machine's journal. It runs in the loop.
 func (m *periodic) awaitRestore() {
-	if m.engine.model.journal.awaits || m.engine.model.journal.restored {
+	if m.model.journal.awaits || m.model.journal.restored {
 		return
 	}
 	if err := m.cfg.Journal.Keep(map[string][]byte{FactAwaits: []byte("1")}); err != nil {
 		m.cfg.Logger.Warn("facts were not kept", "err", err)
 		return // the next turn tries again
 	}
-	m.engine.model.journal.awaits = true
+	m.model.journal.awaits = true
 }
 
 // Restore takes what the hub knows from the journals before this one. done holds the kinds of maintenance that a
@@ -104,27 +110,41 @@ func (m *restorer) restore(ctx context.Context, r wire.Restore, sha string, done
 	switch own := m.cfg.Journal.Generation(); {
 	case r.Generation != own || own == "":
 		return fmt.Errorf("the document is for the generation %q of this machine's journal, this is %q", r.Generation, own)
-	case m.engine.model.journal.restored:
+	case m.model.journal.restored:
 		return nil
-	case len(m.engine.model.state.Ledger.Pending) > 0 || m.engine.model.state.Ledger.Broken:
+	case len(m.model.state.Ledger.Pending) > 0 || m.model.state.Ledger.Broken:
 		return errors.New("the journal does not take records")
 	}
 	if err := m.restoreTags(ctx, r); err != nil {
 		return err
 	}
-	facts, apply := m.restored(r, done)
-	b := wire.RestoredBody{From: r.From[max(0, len(r.From)-restoredFromMost):], Tags: len(r.Tags), Members: len(r.Practice), Left: r.Left, Kinds: len(r.Done),
-		Relay: int64((m.engine.model.state.Runtime.Ran.Relay + seconds(r.Relay)) / time.Second), Busy: int64((m.engine.model.state.Runtime.Ran.Busy + seconds(r.Busy)) / time.Second), SHA256: sha}
-	if err := m.cfg.Journal.Append(session.Record{Kind: wire.Restored, Body: b}, facts); err != nil {
+	after := m.restored(r, done)
+	b := wire.RestoredBody{
+		From:    r.From[max(0, len(r.From)-restoredFromMost):],
+		Tags:    len(r.Tags),
+		Members: len(r.Practice),
+		Left:    r.Left,
+		Kinds:   len(r.Done),
+		Relay: int64(
+			(m.model.state.Runtime.Ran.Relay + seconds(r.Relay)) / time.Second,
+		),
+		Busy:   int64((m.model.state.Runtime.Ran.Busy + seconds(r.Busy)) / time.Second),
+		SHA256: sha,
+	}
+	facts := after.facts(r.From)
+	if facts.err != nil {
+		return facts.err
+	}
+	if err := m.cfg.Journal.Append(session.Record{Kind: wire.Restored, Body: b}, facts.values); err != nil {
 		return err
 	}
-	apply()
-	m.engine.model.journal.restored, m.engine.model.journal.awaits = true, false
-	m.engine.model.journal.mismatch.Store(nil)
+	after.applyTo(m.model)
+	m.model.journal.restored, m.model.journal.awaits = true, false
+	m.model.journal.mismatch.Store(nil)
 	if m.cfg.Uplink != nil {
 		m.cfg.Uplink.Kick()
 	}
-	for _, t := range append([]session.Tag(nil), m.engine.model.state.Holds.Tags...) {
+	for _, t := range append([]session.Tag(nil), m.model.state.Holds.Tags...) {
 		if t.By == "" && IsJournalTag(t.ID) {
 			m.engine.apply(ctx, session.RemoveTag{ID: t.ID})
 		}
@@ -154,13 +174,17 @@ const restoredFromMost = 16
 // restoreTags puts on the tags that the hub knows. Each is recorded. The error says that one is not on the machine.
 func (m *restorer) restoreTags(ctx context.Context, r wire.Restore) error {
 	for _, t := range r.Tags {
-		if m.engine.model.isTagged(t.ID) || m.engine.model.journal.removedTags[t.ID] || strings.HasPrefix(t.ID, duePrefix) {
+		if m.model.isTagged(t.ID) || m.model.journal.removedTags[t.ID] || strings.HasPrefix(t.ID, duePrefix) {
 			continue
 		}
 		tag := session.Tag{ID: t.ID, By: t.By, Reason: t.Reason, Since: t.Since}
 		_ = tag.Role.UnmarshalText([]byte(t.Role)) // empty, or a role of a later release: none is known
-		if m.engine.apply(ctx, session.AddTag{Tag: tag}); !m.engine.model.isTagged(t.ID) || len(m.engine.model.state.Ledger.Pending) > 0 {
-			return fmt.Errorf("the tag %.64q is not on the machine: it has %d tags, or the disk is full", t.ID, len(m.engine.model.state.Holds.Tags))
+		if m.engine.apply(ctx, session.AddTag{Tag: tag}); !m.model.isTagged(t.ID) || len(m.model.state.Ledger.Pending) > 0 {
+			return fmt.Errorf(
+				"the tag %.64q is not on the machine: it has %d tags, or the disk is full",
+				t.ID,
+				len(m.model.state.Holds.Tags),
+			)
 		}
 	}
 	return nil
@@ -168,52 +192,80 @@ func (m *restorer) restoreTags(ctx context.Context, r wire.Restore) error {
 
 func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }
 
-// restored are the facts as they are after a restore, and what makes the machine know them too.
-func (m *restorer) restored(r wire.Restore, done map[string]bool) (facts map[string][]byte, apply func()) {
+// afterRestore is what the machine knows once it has taken what the hub knew.
+type afterRestore struct {
+	ran      session.Hours
+	practice map[policy.MemberID]policy.Practice
+	done     map[string]policy.Done
+	removed  []string // ids of tags that were taken off before
+}
+
+// restored adds what the hub knows to what this journal has counted since it began. Done holds the kinds of
+// maintenance that a record of this journal shows as done.
+func (m *restorer) restored(r wire.Restore, done map[string]bool) afterRestore {
+	model := m.model
 	zone := time.UTC
-	if m.engine.model.rules.roster != nil {
-		zone = m.engine.model.rules.roster.Policy.Zone
+	if model.rules.roster != nil {
+		zone = model.rules.roster.Policy.Zone
 	}
-	ran := session.Hours{Relay: m.engine.model.state.Runtime.Ran.Relay + seconds(r.Relay), Busy: m.engine.model.state.Runtime.Ran.Busy + seconds(r.Busy)}
-	facts = map[string][]byte{FactRestored: mustJSON(generationsOf(r.From)), FactAwaits: nil, FactHours: mustJSON(ran)}
-	practice := map[policy.MemberID]policy.Practice{}
+	ran := model.state.Runtime.Ran
+	out := afterRestore{
+		ran:      session.Hours{Relay: ran.Relay + seconds(r.Relay), Busy: ran.Busy + seconds(r.Busy)},
+		practice: map[policy.MemberID]policy.Practice{}, done: map[string]policy.Done{},
+	}
 	for _, p := range r.Practice {
-		if now := restoredPractice(p, m.engine.model.practice.of[p.Member], zone); now.Logged > 0 || !now.Last.IsZero() {
+		if now := restoredPractice(p, model.practice.of[p.Member], zone); now.Logged > 0 || !now.Last.IsZero() {
 			now.Machine = m.cfg.Machine
-			practice[p.Member], facts[FactPractice+string(p.Member)] = now, mustJSON(now)
+			out.practice[p.Member] = now
 		}
 	}
 	before := r.Busy
 	if !m.cfg.HasBusy {
 		before = r.Relay
 	}
-	work := map[string]policy.Done{}
-	for kind, d := range m.engine.model.upkeep.done { // counted from the new journal's first hour
+	for kind, d := range model.upkeep.done { // counted from the new journal's first hour
 		d.Ran += seconds(before)
-		work[kind] = d
+		out.done[kind] = d
 	}
 	for _, d := range r.Done {
 		if !done[d.Kind] { // what stands there is when the policy first named this kind to the new journal
-			work[d.Kind] = policy.Done{At: d.At, Ran: seconds(d.Ran)}
+			out.done[d.Kind] = policy.Done{At: d.At, Ran: seconds(d.Ran)}
 		}
 	}
-	for kind, d := range work {
-		facts[FactDone+kind] = mustJSON(d)
-	}
-	var removed []string
 	for _, id := range r.Removed {
-		if id != "" && len(id) <= 64 && !m.engine.model.isTagged(id) {
-			removed, facts[FactRemoved+id] = append(removed, id), []byte("1")
+		if id != "" && len(id) <= 64 && !model.isTagged(id) {
+			out.removed = append(out.removed, id)
 		}
 	}
-	return facts, func() {
-		m.engine.model.state.Runtime.Ran, m.engine.model.upkeep.done = ran, work
-		for id, p := range practice {
-			m.engine.model.practice.of[id] = p
-		}
-		for _, id := range removed {
-			m.engine.model.journal.removedTags[id] = true
-		}
+	return out
+}
+
+// facts are what the journal keeps of it.
+func (a afterRestore) facts(from []wire.ReplacedJournal) factSet {
+	var facts factSet
+	facts.put(FactRestored, generationsOf(from))
+	facts.set(FactAwaits, nil)
+	facts.put(FactHours, a.ran)
+	for id, p := range a.practice {
+		facts.put(FactPractice+string(id), p)
+	}
+	for kind, d := range a.done {
+		facts.put(FactDone+kind, d)
+	}
+	for _, id := range a.removed {
+		facts.set(FactRemoved+id, []byte("1"))
+	}
+	return facts
+}
+
+// applyTo makes the machine know it.
+func (a afterRestore) applyTo(m *model) {
+	m.state.Runtime.Ran, m.upkeep.done = a.ran, a.done
+	for id, p := range a.practice {
+		m.practice.of[id] = p
+	}
+	for _, id := range a.removed {
+		m.journal.removedTags[id] = true
 	}
 }
 

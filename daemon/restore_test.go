@@ -45,7 +45,7 @@ func TestRestoreGivesBackTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
 		b.notes.facts[FactAwaits] == nil {
 		t.Fatalf("tags %+v, note %+v", b.m.state.Holds.Tags, b.cfg.Panel.Current().Note)
 	}
-	if s := b.e.views.status(); !strings.Contains(s.JournalDamage, "portillon machine replace laser --hub hub.yaml") ||
+	if s := b.operator.status(); !strings.Contains(s.JournalDamage, "portillon machine replace laser --hub hub.yaml") ||
 		s.NewJournal != "0123456789abcdef" {
 		t.Errorf("%q", s.JournalDamage)
 	}
@@ -104,7 +104,8 @@ func TestRestoreOfAnotherGenerationIsRefused(t *testing.T) {
 	b := newBench(t)
 	r := given()
 	r.Generation = "fedcba9876543210"
-	if err := b.restorer.restore(t.Context(), r, "5a", nil); err == nil || len(b.m.state.Holds.Tags) > 0 || b.m.journal.restored {
+	if err := b.restorer.restore(t.Context(), r, "5a", nil); err == nil || len(b.m.state.Holds.Tags) > 0 ||
+		b.m.journal.restored {
 		t.Errorf("%v, %+v", err, b.m.state.Holds.Tags)
 	}
 }
@@ -118,13 +119,15 @@ func TestRestoreTakesNoTagOffAndLeavesTheSessionRunning(t *testing.T) {
 	r := given()
 	r.Removed = append(r.Removed, "t9")
 	r.Tags = append(r.Tags, wire.RestoredTag{ID: "t0", Reason: "lens"}) // and that one was taken off here since
-	if err := b.restorer.restore(t.Context(), r, "5a", nil); err != nil || !b.m.isTagged("t9") || !b.m.isTagged("t1") || b.m.isTagged("t0") ||
+	if err := b.restorer.restore(t.Context(), r, "5a", nil); err != nil || !b.m.isTagged("t9") || !b.m.isTagged("t1") ||
+		b.m.isTagged("t0") ||
 		b.m.journal.removedTags["t9"] {
 		t.Errorf("%v, %+v", err, b.m.state.Holds.Tags)
 	}
 	b = newBench(t)
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
-	if err := b.restorer.restore(t.Context(), given(), "5a", nil); err != nil || !b.m.state.Running() || !b.m.isTagged("t1") {
+	if err := b.restorer.restore(t.Context(), given(), "5a", nil); err != nil || !b.m.state.Running() ||
+		!b.m.isTagged("t1") {
 		t.Errorf("%v, %v, %+v", err, b.m.state.Phase, b.m.state.Holds.Tags)
 	}
 }
@@ -145,13 +148,15 @@ func TestRestoreKeepsMaintenanceOfThisJournal(t *testing.T) {
 func TestRestoreIsRefusedWhileTheDiskIsFullAndWorksAfterwards(t *testing.T) {
 	b := newBench(t)
 	b.notes.full = true
-	if err := b.restorer.restore(t.Context(), given(), "5a", nil); err == nil || b.m.journal.restored || b.m.state.Runtime.Ran != (session.Hours{}) {
+	if err := b.restorer.restore(t.Context(), given(), "5a", nil); err == nil || b.m.journal.restored ||
+		b.m.state.Runtime.Ran != (session.Hours{}) {
 		t.Errorf("%v, %+v", err, b.m.state.Runtime.Ran)
 	}
 	b.notes.full = false
 	b.now = b.now.Add(time.Minute)
 	b.e.apply(t.Context(), session.Tick{})
-	if err := b.restorer.restore(t.Context(), given(), "5a", nil); err != nil || !b.m.isTagged("t1") || !b.m.journal.restored {
+	if err := b.restorer.restore(t.Context(), given(), "5a", nil); err != nil || !b.m.isTagged("t1") ||
+		!b.m.journal.restored {
 		t.Errorf("%v, %+v", err, b.m.state.Holds.Tags)
 	}
 }
@@ -162,14 +167,15 @@ func TestMachineWithoutAHubLeavesTheNewJournalsNoteWithItsTag(t *testing.T) {
 	b.m.journal.awaits = true
 	b.periodic.tagMismatch(t.Context())
 	b.e.show()
-	if s := b.e.views.status(); !strings.Contains(s.JournalDamage, "portillon machine untag") {
+	if s := b.operator.status(); !strings.Contains(s.JournalDamage, "portillon machine untag") {
 		t.Errorf("%q", s.JournalDamage)
 	}
 	if r := b.operator.order(t.Context(), control.Request{Do: "untag", Tag: "journal-new-01234567"}, ""); !r.OK {
 		t.Fatalf("%+v", r)
 	}
-	if b.periodic.tagMismatch(t.Context()); b.m.journal.awaits || len(b.m.state.Holds.Tags) > 0 || b.cfg.Panel.Current().Note == panel.NewJournal() ||
-		b.e.views.status().JournalDamage != "" {
-		t.Errorf("%+v, %q", b.m.state.Holds.Tags, b.e.views.status().JournalDamage)
+	if b.periodic.tagMismatch(t.Context()); b.m.journal.awaits || len(b.m.state.Holds.Tags) > 0 ||
+		b.cfg.Panel.Current().Note == panel.NewJournal() ||
+		b.operator.status().JournalDamage != "" {
+		t.Errorf("%+v, %q", b.m.state.Holds.Tags, b.operator.status().JournalDamage)
 	}
 }

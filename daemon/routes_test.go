@@ -96,12 +96,13 @@ func outcome(w *httptest.ResponseRecorder) string {
 }
 
 // Every route of the panel, from an own screen and from elsewhere, with a form's code, without one, with one that has
-// expired and with one of another machine, before and after another member's card. Léa opened the form; what is written
-// in her name while she was not asked is a fault.
+// expired and with one of another machine, before and after another member's card. Léa opened the form; what is
+// written in her name while she was not asked is a fault.
 func TestNothingIsWrittenInTheNameOfSomebodyWhoWasNotAsked(t *testing.T) {
 	const foreign = "00000000000000000000000000000000"
 	rows, members := 0, exampleRoster(t)
-	for _, route := range []string{"GET /", "GET /events", "POST /alive", "POST /do power-off", "POST /do confirm", "POST /form report", "POST /form log", "GET /form", "POST /form noise", "POST /form dangerous"} {
+	for _, route := range []string{"GET /", "GET /events", "POST /alive", "POST /do power-off", "POST /do confirm",
+		"POST /form report", "POST /form log", "GET /form", "POST /form noise", "POST /form dangerous"} {
 		for _, from := range []string{ownScreen, elsewhere} {
 			for _, code := range []string{"with the code", "without", "expired", "foreign"} {
 				for _, other := range []bool{false, true} {
@@ -232,7 +233,9 @@ func TestMachineWithoutAScreenTakesNoFormFromElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := b.notes.n
-	for _, w := range []*httptest.ResponseRecorder{b.asks("POST", "/form", elsewhere, "application/json", []byte(`{"do":"report"}`)), b.sends(f.Token, elsewhere, "item", "noise"), b.asks("GET", "/form/"+f.Token, elsewhere, "", nil)} {
+	for _, w := range []*httptest.ResponseRecorder{b.asks("POST", "/form", elsewhere, "application/json",
+		[]byte(`{"do":"report"}`)), b.sends(f.Token, elsewhere, "item", "noise"),
+		b.asks("GET", "/form/"+f.Token, elsewhere, "", nil)} {
 		if w.Code < 400 || !strings.Contains(w.Body.String(), "pas d’écran") {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}

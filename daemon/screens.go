@@ -9,8 +9,8 @@ import (
 // watchScreens looks at the machine's own screens, says in the log which of them fell silent, and asks for the restart
 // of this computer's.
 func (m *periodic) watchScreens() {
-	m.engine.model.links.screens = m.cfg.Panel.Screens()
-	for _, s := range m.engine.model.links.screens {
+	m.model.links.screens = m.cfg.Panel.Screens()
+	for _, s := range m.model.links.screens {
 		switch {
 		case s.Fell:
 			m.cfg.Logger.Warn("screen silent", "screen", s.Addr, "for", s.Silent.Round(time.Second))
@@ -29,7 +29,7 @@ func (m *periodic) watchScreens() {
 }
 
 // screenStatus is what an operator reads of the screens.
-func (m *views) screenStatus() (out []control.Screen) {
+func (m *operator) screenStatus() (out []control.Screen) {
 	for _, s := range m.model.links.screens {
 		out = append(out, control.Screen{Address: s.Addr.String(), SilentSeconds: int64(s.Silent / time.Second)})
 	}

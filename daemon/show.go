@@ -13,17 +13,6 @@ import (
 // flash is how long an answer stays before the panel shows the machine's state again.
 const flash = 9 * time.Second
 
-// show tells the panel and the hub where the machine stands.
-func (m *engine) show() {
-	m.followHub()
-	m.model.expireAttests()
-	m.cfg.Panel.Show(m.views.view())
-	m.cfg.Panel.SetNote(m.views.footnote())
-	if m.cfg.Uplink != nil {
-		m.cfg.Uplink.SetState(m.views.wireState())
-	}
-}
-
 func (m *rules) clock() panel.Clock {
 	if m.roster == nil {
 		return panel.Clock{Zone: time.UTC}
@@ -56,7 +45,12 @@ func (m *views) phaseView() panel.View {
 	case session.On:
 		switch {
 		case s.Current.Supervisor != "":
-			return c.Supervised(m.model.rules.name(s.Current.Member), m.model.rules.name(s.Current.Supervisor), s.Current.Since, s.Current.Until)
+			return c.Supervised(
+				m.model.rules.name(s.Current.Member),
+				m.model.rules.name(s.Current.Supervisor),
+				s.Current.Since,
+				s.Current.Until,
+			)
 		case s.Current.Role == policy.Host:
 			return c.Workshop(m.model.rules.name(s.Current.Member), s.Current.Since, s.Current.Until)
 		}
@@ -68,7 +62,12 @@ func (m *views) phaseView() panel.View {
 	case session.Cooling:
 		return m.withVouchCall(c.Cooling(now, s.Current.Until))
 	case session.Awaiting:
-		return panel.Awaiting(m.model.rules.name(s.Current.Member), s.Current.Since, s.Current.Until, m.decider.mentors(s.Current.Member))
+		return panel.Awaiting(
+			m.model.rules.name(s.Current.Member),
+			s.Current.Since,
+			s.Current.Until,
+			m.decider.mentors(s.Current.Member),
+		)
 	case session.Maintenance:
 		if s.Power.PoweredOff {
 			return panel.PoweredOff(m.model.rules.name(s.Current.Member))
@@ -134,35 +133,49 @@ func (m *views) withoutList() panel.View {
 }
 
 func (m *views) footnote() policy.Text {
-	switch {
-	case m.model.state.Running() && m.model.state.Holds.ReaderDown:
-		v := panel.ReaderSilent(true)
-		return policy.Text{FR: v.Line.FR + ". " + v.Next.FR, EN: v.Line.EN + ". " + v.Next.EN}
-	case m.model.state.Running() && (m.model.state.Ledger.Broken || len(m.model.state.Ledger.Pending) > 0):
-		return panel.CannotRecord().Line
-	case m.model.state.Running() && len(m.model.state.Holds.Tags) > 0:
-		return panel.TagNote(m.reason(m.model.state.Holds.Tags[0]), m.model.state.Phase == session.Maintenance)
-	}
-	if t := m.unsignedNote(); t != (policy.Text{}) {
-		return t
-	}
-	if t := m.journalNote(); t != (policy.Text{}) {
-		return t
-	}
-	if m.model.links.damagedBundle() != "" && m.model.rules.roster != nil && m.model.rules.roster.Version < m.model.links.bundle.Load().Version {
-		return panel.EarlierList()
-	}
-	if next := m.attestNext(); next != (policy.Text{}) {
-		return next
-	}
-	if t := m.membershipNote(); t != (policy.Text{}) {
-		return t
-	}
-	if due := m.model.due(); len(due) > 0 {
-		mach, _ := m.model.rules.machine()
-		return panel.MaintenanceNote(mach.KindName(due[0].Kind), due[0].Over, due[0].ByHours, due[0].Remaining)
+	for _, note := range []func() policy.Text{ // the first that says something, the most urgent first
+		m.sessionNote, m.unsignedNote, m.journalNote, m.bundleNote, m.attestNext, m.membershipNote, m.maintenanceNote,
+	} {
+		if t := note(); t != (policy.Text{}) {
+			return t
+		}
 	}
 	return m.hubNote()
+}
+
+// sessionNote is what the member at work must know of the machine.
+func (m *views) sessionNote() policy.Text {
+	s := &m.model.state
+	switch {
+	case !s.Running():
+	case s.Holds.ReaderDown:
+		v := panel.ReaderSilent(true)
+		return policy.Text{FR: v.Line.FR + ". " + v.Next.FR, EN: v.Line.EN + ". " + v.Next.EN}
+	case s.Ledger.Broken || len(s.Ledger.Pending) > 0:
+		return panel.CannotRecord().Line
+	case len(s.Holds.Tags) > 0:
+		return panel.TagNote(m.reason(s.Holds.Tags[0]), s.Phase == session.Maintenance)
+	}
+	return policy.Text{}
+}
+
+// bundleNote says that a damaged members' list was replaced by an earlier one.
+func (m *views) bundleNote() policy.Text {
+	members := m.model.rules.roster
+	if m.model.links.damagedBundle() == "" || members == nil || members.Version >= m.model.links.bundle.Load().Version {
+		return policy.Text{}
+	}
+	return panel.EarlierList()
+}
+
+// maintenanceNote is the maintenance that is due, or will be soon.
+func (m *views) maintenanceNote() policy.Text {
+	due := m.model.due()
+	if len(due) == 0 {
+		return policy.Text{}
+	}
+	mach, _ := m.model.rules.machine()
+	return panel.MaintenanceNote(mach.KindName(due[0].Kind), due[0].Over, due[0].ByHours, due[0].Remaining)
 }
 
 // name is what the panel calls a member, as short as the site chose; or nothing.
@@ -200,7 +213,10 @@ func (m *engine) flashResult(t session.Notify) {
 		mach, _ := m.model.rules.machine()
 		m.cfg.Panel.Flash(panel.Attested(m.model.rules.name(t.Member), mach.KindName(t.What)), flash/2)
 	case session.Thanked:
-		m.cfg.Panel.Flash(panel.Thanked(m.model.rules.name(t.Member), wire.Problem(t.What) == wire.Dangerous, m.model.state.Running()), flash/2)
+		m.cfg.Panel.Flash(
+			panel.Thanked(m.model.rules.name(t.Member), wire.Problem(t.What) == wire.Dangerous, m.model.state.Running()),
+			flash/2,
+		)
 	case session.Vouched:
 		m.cfg.Panel.Flash(panel.Vouched(m.model.rules.name(t.Member)), flash/2)
 	case session.WaitOver:
@@ -223,7 +239,8 @@ func (m *views) refusal(t session.Notify) panel.View {
 	if codes := t.Decision.Codes(); len(codes) > 0 {
 		why = codes[0]
 	}
-	if why == policy.TaggedOut && m.model.state.Phase == session.TaggedOut || why == policy.MachineFault && m.model.state.Phase == session.Fault {
+	if why == policy.TaggedOut && m.model.state.Phase == session.TaggedOut ||
+		why == policy.MachineFault && m.model.state.Phase == session.Fault {
 		return m.phaseView() // what the panel says anyway, with its reason and what to do
 	}
 	switch why {
@@ -238,9 +255,19 @@ func (m *views) refusal(t session.Notify) panel.View {
 
 // wireState is the machine as MQTT may know it: nothing of a person.
 func (m *views) wireState() wire.State {
-	s := wire.State{Machine: m.cfg.Machine, Phase: m.model.state.Phase.String(), Relay: m.model.relay, Tagged: len(m.model.state.Holds.Tags) > 0,
-		Left: m.model.remaining(), Hours: m.model.hours(), Journal: m.cfg.Journal.Len(), SilentScreen: m.silentScreen(),
-		Format: wire.Format, Program: m.cfg.Program, Generation: m.cfg.Journal.Generation()}
+	s := wire.State{
+		Machine:      m.cfg.Machine,
+		Phase:        m.model.state.Phase.String(),
+		Relay:        m.model.relay,
+		Tagged:       len(m.model.state.Holds.Tags) > 0,
+		Left:         m.model.remaining(),
+		Hours:        m.model.hours(),
+		Journal:      m.cfg.Journal.Len(),
+		SilentScreen: m.silentScreen(),
+		Format:       wire.Format,
+		Program:      m.cfg.Program,
+		Generation:   m.cfg.Journal.Generation(),
+	}
 	if s.Clock = "untrusted"; m.cfg.Trusted() {
 		s.Clock = "trusted"
 	}

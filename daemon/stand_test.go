@@ -37,7 +37,10 @@ func TestButtonsAreTheirsWhoseTheyAre(t *testing.T) {
 	if err := b.touch(panel.Touch{Do: "role", Arg: "mentor", At: shown}); !errors.Is(err, panel.AnotherCardTapped) {
 		t.Errorf("a touch on a button that is not there any more: %v", err)
 	}
-	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report", At: shown}); !errors.Is(err, panel.AnotherCardTapped) {
+	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report", At: shown}); !errors.Is(
+		err,
+		panel.AnotherCardTapped,
+	) {
 		t.Errorf("a report would be the next one's: %v", err)
 	}
 	b.tap("DEADBEEF")
@@ -204,7 +207,7 @@ func TestHoursOfASessionAreKeptWhileItRuns(t *testing.T) {
 	for range 50 {
 		b.now = b.now.Add(30 * time.Second)
 		b.e.apply(t.Context(), session.Tick{})
-		b.periodic.keep()
+		b.periodic.keepHours()
 	}
 	var ran session.Hours
 	var u UnderWay

@@ -18,7 +18,11 @@ func TestStatusGivesTimesInTheZoneOfTheSite(t *testing.T) {
 	b.m.unknown.note(wire.EnrolCard{Code: "7F3K9Q"}, b.now)
 	s := b.operator.order(t.Context(), control.Request{Do: "status"}, "").Status
 	unknown := b.operator.orderUnknown().Unknown.Cards
-	times := map[string]time.Time{"since": s.Since, "tap of an unknown card": unknown[0].At, "now": b.m.rules.siteTime(b.now)}
+	times := map[string]time.Time{
+		"since":                  s.Since,
+		"tap of an unknown card": unknown[0].At,
+		"now":                    b.m.rules.siteTime(b.now),
+	}
 	for what, at := range times {
 		if got := at.Format("15:04 MST"); got != "10:00 CET" {
 			t.Errorf("%s: %s, want 10:00 CET", what, got)
@@ -27,7 +31,7 @@ func TestStatusGivesTimesInTheZoneOfTheSite(t *testing.T) {
 	if got := s.Until.Format("15:04 MST"); got != "12:00 CET" {
 		t.Errorf("until: %s, want 12:00 CET", got)
 	}
-	if free := newBench(t).engine.views.status(); !free.Since.IsZero() || !free.Until.IsZero() {
+	if free := newBench(t).operator.status(); !free.Since.IsZero() || !free.Until.IsZero() {
 		t.Errorf("without a session: %v, %v", free.Since, free.Until)
 	}
 	b.m.rules.roster = nil

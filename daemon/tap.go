@@ -2,100 +2,135 @@ package daemon
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
 	"portillon/daemon/panel"
 	"portillon/daemon/relay"
-	"portillon/daemon/roster"
 	"portillon/daemon/session"
 	"portillon/policy"
 	"portillon/rfid"
+	"portillon/wire"
 )
 
-// tap is steps 2 to 4 of the walk.
-func (m *engine) tap(ctx context.Context, x rfid.Tap) {
-	defer m.reportOldKey(ctx, x.UID)
-	defer m.cfg.Panel.Reading()()
+// The path of a tap, in the order of the steps of the package comment:
+//
+//	tap → decide → apply → execute → record → show
+//
+// Only the loop of Machine.Run calls what is here.
+
+// staleTap is how old a tap may be that still means something: a member whose card did nothing for so long has walked
+// away, or tapped again.
+const staleTap = 3 * time.Second
+
+// engine applies events to the machine, and carries out what follows.
+type engine struct {
+	cfg      *Config
+	model    *model
+	decider  *decider
+	views    *views
+	live     *liveness
+	unread   unreadInput       // what the reader sent that is no card's number
+	reported map[rfid.UID]bool // cards of the old card key that the hub was told of, since the bundle in force came
+}
+
+func newEngine(c *Config) *engine {
+	m := newModel(c)
+	d := &decider{cfg: c, model: m}
+	return &engine{cfg: c, model: m, decider: d, views: &views{cfg: c, model: m, decider: d}, live: newLiveness()}
+}
+
+// Step 1: the reader says something.
+
+// readerEvent takes what the reader says: of itself, of a card, or that it could not read one.
+func (e *engine) readerEvent(ctx context.Context, x rfid.Event) {
+	switch {
+	case x.Unread.Why != "":
+		e.unreadInput(x.Unread)
+	case x.Err != nil:
+		e.cfg.Logger.Warn("reader does not answer", "err", x.Err)
+		e.apply(ctx, session.Reader{Why: x.Err.Error()})
+	case !x.Alive:
+		e.apply(ctx, session.Reader{})
+	default:
+		e.apply(ctx, session.Reader{Alive: true})
+		e.cardEvent(ctx, x.Tap)
+	}
+}
+
+// cardEvent takes what the reader says of a card: it was presented, put into the reader's slot, or taken out of it.
+func (e *engine) cardEvent(ctx context.Context, x rfid.Tap) {
+	// A removal is never stale: a reader reports it once, and however late, an empty slot is empty.
+	if age := time.Since(x.At); !x.Away && !x.At.IsZero() && age > staleTap {
+		e.cfg.Logger.Warn("ignored stale tap", "age", age.Round(time.Millisecond))
+		return
+	}
+	if x.Unproven != nil {
+		e.cfg.Logger.Warn("card did not prove itself", "err", x.Unproven)
+	}
+	if x.Away {
+		e.apply(ctx, session.Removed{Card: x.UID, Member: e.model.rules.memberOf(x.UID), At: x.At})
+		return
+	}
+	if x.UID == (rfid.UID{}) {
+		return // only the health of the reader has changed
+	}
+	if x.Slot || x.Lies {
+		inserted := session.Inserted{Card: x.UID, Member: e.model.rules.memberOf(x.UID), At: x.At, WasThere: x.Lies}
+		e.apply(ctx, inserted)
+		if !e.model.state.Cards.AsksPolicy() {
+			return
+		}
+	}
+	e.tap(ctx, x)
+}
+
+// tap takes a card that was presented: it finds out whose it is (step 2), asks the policy (step 3), and hands the
+// answer to the session (step 4).
+func (e *engine) tap(ctx context.Context, x rfid.Tap) {
+	defer e.reportOldKey(ctx, x.UID) // after the tap was answered: nobody waits for it
+	defer e.cfg.Panel.Reading()()
 	if x.At.IsZero() {
 		x.At = time.Now()
 	}
-	card := strength(x.Proof)
-	p, known := m.model.rules.lookup(x.UID)
-	if owner := m.model.state.Owner(x.UID); owner != "" && (!known || p.Member.ID != owner) {
-		// a new bundle knows the card no more, or as somebody else's
-		m.model.presence.leave()
-		m.apply(ctx, session.SessionCard{Card: x.UID})
+	m, card := e.model, strength(x.Proof)
+	person, known := m.rules.lookup(x.UID)
+
+	// A card that began the session under way ends it, whatever a newer bundle says of that card.
+	if owner := m.state.Owner(x.UID); owner != "" && (!known || person.Member.ID != owner) {
+		m.presence.leave()
+		e.apply(ctx, session.SessionCard{Card: x.UID})
 		return
 	}
-	if c, refused := m.model.rules.refused(x.UID); refused && !known {
-		m.refuseCard(ctx, c, card)
+	// A card that the site refuses, and a card that nobody has, are told so. Whoever holds it is nobody here.
+	refused, isRefused := m.rules.refused(x.UID)
+	if isRefused && !known {
+		e.refuseCard(ctx, refused, card)
 		return
 	}
 	if !known {
-		sealed := m.noteUnknown(x.UID)
-		m.model.presence.leave()
-		d, basis := m.decider.decide(nil, nil, card)
-		m.apply(ctx, session.Stranger{Decision: d, Basis: basis, Sealed: sealed})
+		sealed := e.noteUnknown(x.UID)
+		m.presence.leave()
+		d, basis := e.decider.decide(nil, nil, card)
+		e.apply(ctx, session.Stranger{Decision: d, Basis: basis, Sealed: sealed})
 		return
 	}
-	member := m.model.practice.with(p.Member)
-	e := session.Tap{Member: member.ID, Card: x.UID, Strength: card, At: x.At}
-	e.Decision, e.Basis = m.decider.decide(member, nil, card)
-	request := m.model.state.VouchRequest
-	e.Asked = m.model.currentMember() == member.ID && request.Open && request.Mentor == member.ID
-	m.model.arrived(member.ID, card, e.Decision)
-	if m.onlyIdentifies(member.ID) {
-		m.show()
+	// A member: the policy decides on them, and where a learner waits, on the learner with them as supervisor.
+	member := m.practice.with(person.Member)
+	tap := session.Tap{Member: member.ID, Card: x.UID, Strength: card, At: x.At}
+	tap.Decision, tap.Basis = e.decider.decide(member, nil, card)
+	request := m.state.VouchRequest
+	tap.Asked = m.currentMember() == member.ID && request.Open && request.Mentor == member.ID
+	m.arrived(member.ID, card, tap.Decision)
+	if e.onlyIdentifies(member.ID) {
+		e.show()
 		return
 	}
-	if m.model.state.Current.Member != member.ID && (m.model.state.Phase == session.Awaiting || m.model.state.Current.Supervisor != "") {
-		if learner, ok := m.model.rules.roster.Person(m.model.state.Current.Member); ok {
-			// of the two cards the weaker counts: a mentor's number can be copied too
-			weaker := min(card, m.model.state.Cards.Strength)
-			e.Supervising, e.SupervisingBasis = m.decider.decide(m.model.practice.with(learner.Member), member, weaker)
-		}
-	}
-	m.apply(ctx, e)
+	tap.Supervising, tap.SupervisingBasis = e.decideSupervised(member, card)
+	e.apply(ctx, tap)
 }
 
-// onlyIdentifies reports whether this tap only says who is there, because the panel asked: to confirm what a phone
-// sent, to endorse what was done, or to write down a problem. A tap that would end a session ends it all the same:
-// whoever taps out must be able to rely on it.
-func (m *engine) onlyIdentifies(id policy.MemberID) bool {
-	if m.model.currentMember() != id {
-		return false
-	}
-	waits := m.model.state.Phase == session.Awaiting // whoever waits for a mentor has a minute
-	confirms := m.model.forms.ask(id) && !waits
-	endorses := !confirms && m.model.attests.ask(id) && !waits // one question at a time
-	reports := m.model.presence.answers(m.cfg.Now())
-	if !confirms && !endorses && !reports {
-		return false
-	}
-	m.model.presence.askedUntil = time.Time{}
-	return !m.model.state.Running() || id != m.model.state.Current.Member && id != m.model.state.Current.Supervisor
-}
-
-func (m *rules) person(id policy.MemberID) (roster.Person, bool) {
-	if m.roster == nil {
-		return roster.Person{}, false
-	}
-	return m.roster.Person(id)
-}
-
-func (m *rules) lookup(uid rfid.UID) (roster.Person, bool) {
-	if m.roster == nil {
-		return roster.Person{}, false
-	}
-	if uid == m.typedPart && uid != (rfid.UID{}) {
-		return m.roster.LookupPart(uid)
-	}
-	return m.roster.Lookup(uid)
-}
-
-// strength is the reader's word as the policy has it.
+// strength is what the reader says that a card proved, as the policy has it.
 func strength(p rfid.Proof) policy.CardStrength {
 	if p == rfid.AES {
 		return policy.AES
@@ -103,129 +138,182 @@ func strength(p rfid.Proof) policy.CardStrength {
 	return policy.NumberOnly
 }
 
-// apply is one turn of the session: what it becomes, and what it asks for.
-func (m *engine) apply(ctx context.Context, e session.Event) {
-	in := session.Input{Now: m.cfg.Now(), Settings: m.model.rules.settings(), Session: m.cfg.NewID(), Event: e}
-	if m.model.rules.roster != nil {
-		in.Bundle = m.model.rules.roster.Version
+// decideSupervised asks the policy about the learner who waits, or works under a supervisor, with this member as the
+// supervisor. The zero Decision: nobody does, or it is this member.
+func (e *engine) decideSupervised(member *policy.Member, card policy.CardStrength) (policy.Decision, *policy.Basis) {
+	s := &e.model.state
+	supervised := s.Phase == session.Awaiting || s.Current.Supervisor != ""
+	if !supervised || s.Current.Member == member.ID {
+		return policy.Decision{}, nil
 	}
-	began, before := time.Now(), m.model.state.Phase
+	learner, known := e.model.rules.person(s.Current.Member)
+	if !known {
+		return policy.Decision{}, nil
+	}
+	// Of the two cards the weaker counts: a mentor's number can be copied too.
+	weaker := min(card, s.Cards.Strength)
+	return e.decider.decide(e.model.practice.with(learner.Member), member, weaker)
+}
+
+// onlyIdentifies reports whether this tap only says who is there, because the panel asked: to confirm what a phone
+// sent, to endorse what was done, or to write down a problem. A tap that would end a session ends it all the same:
+// whoever taps out must be able to rely on it.
+func (e *engine) onlyIdentifies(id policy.MemberID) bool {
+	m := e.model
+	if m.currentMember() != id {
+		return false
+	}
+	waits := m.state.Phase == session.Awaiting // a learner has a minute to find a mentor, and is asked later
+	confirms := m.forms.ask(id) && !waits
+	endorses := !confirms && m.attests.ask(id) && !waits // one question at a time
+	reports := m.presence.answers(e.cfg.Now())
+	if !confirms && !endorses && !reports {
+		return false
+	}
+	m.presence.askedUntil = time.Time{}
+	return !m.state.Running() || id != m.state.Current.Member && id != m.state.Current.Supervisor
+}
+
+// Step 4: the session says what follows.
+
+// apply hands an event to the session, takes over its new state, and carries out what it asks for.
+func (e *engine) apply(ctx context.Context, event session.Event) {
+	m := e.model
+	in := session.Input{Now: e.cfg.Now(), Settings: m.rules.settings(), Session: e.cfg.NewID(), Event: event}
+	if m.rules.roster != nil {
+		in.Bundle = m.rules.roster.Version
+	}
+	began, before := time.Now(), m.state
 	var effects []session.Effect
-	m.model.state, effects = session.Next(m.model.state, in)
-	if m.model.state.Phase != before {
-		m.cfg.Logger.Info("session", "from", before.String(), "to", m.model.state.Phase.String())
-		m.cfg.Panel.EndFlash() // an answer to somebody before says nothing of where the machine stands now
+	m.state, effects = session.Next(m.state, in)
+	if session.Change(before, m.state) != "" {
+		e.cfg.Logger.Info("session", "from", before.String(), "to", m.state.String())
+		e.cfg.Panel.EndFlash() // an answer to somebody before says nothing of where the machine stands now
 	}
-	m.execute(ctx, effects, began)
-	m.show()
+	e.execute(ctx, effects, began)
+	e.show()
 }
 
-func (m *rules) settings() session.Settings {
-	s := session.Settings{HasBusy: m.cfg.HasBusy, Ignore: m.cfg.Ignore}
-	if m.roster == nil {
-		return s
-	}
-	if mach, ok := m.roster.Policy.Machine(m.cfg.Machine); ok {
-		s.Cooldown, s.FinishJob, s.Vouch = mach.Cooldown, mach.WhenIdle == policy.FinishJob, len(mach.Vouch) > 0
-	}
-	return s
-}
+// Steps 5 and 6: record, then switch.
 
-// execute does what the session asks, in order: steps 5 to 7. What follows a failure is dropped, and the session hears of
-// it.
-func (m *engine) execute(ctx context.Context, effects []session.Effect, began time.Time) {
-	for _, e := range effects {
-		switch e := e.(type) {
+// execute carries out effects in order. What follows a failure is dropped, and the session hears of it: that is why no
+// relay closes without a committed record. Began is when the event came that asked for the effects.
+func (e *engine) execute(ctx context.Context, effects []session.Effect, began time.Time) {
+	for _, effect := range effects {
+		switch x := effect.(type) {
 		case session.Record:
-			if err := m.commit(e); err != nil {
-				m.cfg.Logger.Error("the journal did not take a record", "kind", e.Kind, "why", err)
-				m.apply(ctx, session.RecordFailed{Record: e})
+			if err := e.record(x); err != nil {
+				e.cfg.Logger.Error("journal append failed", "kind", x.Kind, "err", err)
+				e.apply(ctx, session.RecordFailed{Record: x})
 				return
 			}
 		case session.Relay:
-			if e.On && time.Since(began) > stale && !m.model.relay { // the disk took so long that whoever tapped has walked away
-				m.cfg.Logger.Warn("the start was on record too late to close the relay", "after", time.Since(began).Round(time.Millisecond))
-				m.apply(ctx, session.Stop{})
-				m.cfg.Panel.Flash(panel.TooSlow(), flash)
+			// The disk may take so long that whoever tapped has walked away.
+			if age := time.Since(began); x.On && age > staleTap && !e.model.relay {
+				e.cfg.Logger.Warn("start recorded too late, relay stays open", "age", age.Round(time.Millisecond))
+				e.apply(ctx, session.Stop{})
+				e.cfg.Panel.Flash(panel.TooSlow(), flash)
 				return
 			}
-			if err := m.switchRelay(ctx, e); err != nil {
-				m.switchFailed(ctx, err)
+			if err := e.switchRelay(ctx, x); err != nil {
+				e.switchFailed(ctx, err)
 				return
 			}
 		case session.Notify:
-			m.flashResult(e)
+			e.flashResult(x)
 		}
 	}
 }
 
-// switchFailed is a start whose relay did not close.
-func (m *engine) switchFailed(ctx context.Context, err error) {
-	switch {
-	case ctx.Err() != nil: // the daemon is ending, and nothing is broken
-		m.apply(context.WithoutCancel(ctx), session.Shutdown{})
-		return
-	case errors.Is(err, relay.ErrContactorOpening): // no fault: nothing would ever take it back
-		m.apply(ctx, session.Stop{})
-		m.cfg.Panel.Flash(panel.StillStopping(), flash)
-		return
+// record commits a record, with the facts that must outlive the daemon in the same transaction.
+func (e *engine) record(r session.Record) error {
+	facts := e.model.facts(r)
+	practice, practised := e.model.practice.after(r, e.cfg.Machine, e.model.believedTime())
+	if practised {
+		facts.put(FactPractice+string(r.Member), practice)
 	}
-	what := session.GuardLost
-	if r := relay.Refusal(""); errors.As(err, &r) { // pressed in this moment: the guard knows before we do
-		what = session.FaultKind(r)
+	if facts.err != nil {
+		return facts.err
 	}
-	m.apply(ctx, session.FaultRaised{What: what, Why: err.Error()})
+	if err := e.live.duringCommit(func() error { return e.cfg.Journal.Append(r, facts.values) }); err != nil {
+		return err
+	}
+	if practised {
+		e.model.practice.of[r.Member] = practice
+	}
+	e.afterCommit(r)
+	return nil
 }
 
-func (m *engine) switchRelay(ctx context.Context, r session.Relay) error {
-	err := m.cfg.Switch.Set(ctx, r)
-	m.model.relay = r.On && err == nil
+// afterCommit notes what a record that is on the disk now has changed, and tells the uplink of it.
+func (e *engine) afterCommit(r session.Record) {
+	m := e.model
+	m.upkeep.begun = nil
+	switch b := r.Body.(type) {
+	case wire.InterventionBody:
+		m.upkeep.done[b.What] = m.doneNow()
+		m.expireAttests()
+		m.attests.add(r, b)
+	case wire.TagBody:
+		if r.Kind == wire.Untagged {
+			m.journal.removedTags[b.Tag] = true
+			m.journal.awaits = m.journal.awaits && !m.alone(b.Tag)
+		}
+	}
+	if e.cfg.Uplink != nil {
+		e.cfg.Uplink.Kick()
+	}
+	e.markJournalHealthy()
+}
+
+// markJournalHealthy tells the session that the journal takes records again.
+func (e *engine) markJournalHealthy() {
+	if e.model.state.Ledger.Broken {
+		e.model.state, _ = session.Next(e.model.state, session.Input{Now: e.cfg.Now(), Event: session.Recorded{}})
+	}
+}
+
+// switchRelay has the guard switch the relay. An order to open it never fails: without a guard nobody holds the pin,
+// and the relay is open.
+func (e *engine) switchRelay(ctx context.Context, r session.Relay) error {
+	err := e.cfg.Switch.Set(ctx, r)
+	e.model.relay = r.On && err == nil
 	if err != nil {
-		m.cfg.Logger.Warn("the guard did not confirm", "on", r.On, "why", err)
-		if !r.On { // off without a guard is off: nobody holds the pin
+		e.cfg.Logger.Warn("guard did not confirm", "on", r.On, "err", err)
+		if !r.On {
 			return nil
 		}
 	}
 	return err
 }
 
-// commit writes the record with the facts that must outlive the daemon in the same transaction.
-func (m *engine) commit(r session.Record) error {
-	facts := m.model.facts(r)
-	practice, practised := m.model.practice.after(r, m.cfg.Machine, m.model.believedTime())
-	if practised {
-		facts[FactPractice+string(r.Member)] = mustJSON(practice)
+// switchFailed ends a start whose relay did not close.
+func (e *engine) switchFailed(ctx context.Context, err error) {
+	switch {
+	case ctx.Err() != nil: // the daemon is ending, and nothing is broken
+		e.apply(context.WithoutCancel(ctx), session.Shutdown{})
+		return
+	case errors.Is(err, relay.ErrContactorOpening): // no fault: nothing would ever take it back
+		e.apply(ctx, session.Stop{})
+		e.cfg.Panel.Flash(panel.StillStopping(), flash)
+		return
 	}
-	err := m.live.duringCommit(func() error { return m.cfg.Journal.Append(r, facts) })
-	if err != nil {
-		return err
+	what := session.GuardLost
+	if r := relay.Refusal(""); errors.As(err, &r) { // an input opened in this moment: the guard knows before we do
+		what = session.FaultKind(r)
 	}
-	m.afterCommit(r)
-	if practised {
-		m.model.practice.of[r.Member] = practice
-	}
-	if m.cfg.Uplink != nil {
-		m.cfg.Uplink.Kick()
-	}
-	m.markJournalHealthy()
-	return nil
+	e.apply(ctx, session.FaultRaised{What: what, Why: err.Error()})
 }
 
-// The names of the facts that outlive the daemon, in the journal.
-const (
-	FactTags     = "tags"      // []session.Tag
-	FactRemoved  = "removed/"  // and the id of a tag that was taken off; the hub cannot add it again
-	FactHours    = "hours"     // session.Hours
-	FactUnderWay = "under-way" // UnderWay
-	FactDone     = "done/"     // and the kind of maintenance: policy.Done
-	FactPractice = "practice/" // and the member's pseudonym: policy.Practice
-)
+// Step 7: the panel and the hub are told.
 
-// mustJSON marshals our own types, which always can be.
-func mustJSON(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return nil
+// show tells the panel and the hub where the machine stands.
+func (e *engine) show() {
+	e.followHub()
+	e.model.expireAttests()
+	e.cfg.Panel.Show(e.views.view())
+	e.cfg.Panel.SetNote(e.views.footnote())
+	if e.cfg.Uplink != nil {
+		e.cfg.Uplink.SetState(e.views.wireState())
 	}
-	return b
 }

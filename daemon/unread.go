@@ -21,8 +21,8 @@ type unreadInput struct {
 	count        int // since it was logged
 }
 
-// unreadInput tells whoever holds the card that it cannot be read here, and the log why. What came is not logged: it may
-// hold a number. While a machine runs its panel keeps showing how long.
+// unreadInput tells whoever holds the card that it cannot be read here, and the log why. What came is not logged: it
+// may hold a number. While a machine runs its panel keeps showing how long.
 func (m *engine) unreadInput(u rfid.Unread) {
 	now, x := time.Now(), &m.unread
 	x.count++

@@ -85,7 +85,8 @@ func TestUnreadInputHidesNoRunningMachine(t *testing.T) {
 func TestMachineTapTakesTheFormatsOfMembersYaml(t *testing.T) {
 	r := exampleRoster(t)
 	for card, want := range map[string]string{
-		"62E3086CED": "on", "hex:62e3086ced": "on", "dec:424715775213": "on", "dec:3808980205": "on", "wiegand26:8,27885": "on", "ED6C08E362": "on",
+		"62E3086CED": "on", "hex:62e3086ced": "on", "dec:424715775213": "on", "dec:3808980205": "on",
+		"wiegand26:8,27885": "on", "ED6C08E362": "on",
 		"dec:3808980206": "unknown", "hex:E3086CED": "unknown", "086CED": "unknown",
 		"0012345678": "wrong", "8,27885": "wrong", "62E3086CE": "wrong", "dec:": "wrong",
 	} {

@@ -28,21 +28,24 @@ func (m *model) isStillTheirs(f form) bool {
 // holdUnsigned keeps what was sent until its member confirms it.
 func (m *PanelActions) holdUnsigned(ctx context.Context, f form, e panel.Entry) (policy.Text, error) {
 	waits, danger := panel.FormWaits(), e.Item == string(wire.Dangerous)
-	room := m.engine.model.forms.roomFor(f.opener)
-	if f.Do == formReport && (room || danger) {
+	room := m.model.forms.roomFor(f.opener)
+	if f.Do == panel.OpenReport && (room || danger) {
 		if err := m.recordUnsigned(ctx, f, e); err != nil {
 			return policy.Text{}, err
 		}
 		waits = panel.ReportWaits(danger)
 		if danger {
-			m.engine.model.forms.dangerAt = m.cfg.Now()
+			m.model.forms.dangerAt = m.cfg.Now()
 		}
 	} else if !room {
 		return policy.Text{}, panel.TooManyWait
 	}
-	m.engine.model.forms.useUp(f.Token)
+	m.model.forms.useUp(f.Token)
 	if room {
-		m.engine.model.forms.waiting = append(m.engine.model.forms.waiting, unsignedForm{form: f, id: m.cfg.NewID(), entry: e, ends: m.cfg.Now().Add(formLife)})
+		m.model.forms.waiting = append(
+			m.model.forms.waiting,
+			unsignedForm{form: f, id: m.cfg.NewID(), entry: e, ends: m.cfg.Now().Add(formLife)},
+		)
 	}
 	m.cfg.Logger.Info("form waits for its member", "do", f.Do, "member", f.opener)
 	m.engine.show()
@@ -51,29 +54,34 @@ func (m *PanelActions) holdUnsigned(ctx context.Context, f form, e panel.Entry) 
 
 // recordUnsigned writes a problem down in nobody's name.
 func (m *PanelActions) recordUnsigned(ctx context.Context, f form, e panel.Entry) error {
-	if !m.engine.model.forms.mayReport(reportKey{f.opener, true}) {
+	if !m.model.forms.mayReport(reportKey{f.opener, true}) {
 		return panel.TooMany
 	}
 	if err := m.engine.keepPhoto(e); err != nil {
 		return err
 	}
 	n := m.cfg.Journal.Len()
-	m.engine.apply(ctx, session.Report{Body: wire.ReportBody{What: wire.Problem(e.Item), Note: e.Note, Photo: e.Photo.Name, Claimed: f.opener}})
+	m.engine.apply(
+		ctx,
+		session.Report{
+			Body: wire.ReportBody{What: wire.Problem(e.Item), Note: e.Note, Photo: e.Photo.Name, Claimed: f.opener},
+		},
+	)
 	return m.engine.writtenSince(n)
 }
 
 // confirm writes a form down in the name of its member, who stands at the machine and touched "confirm".
 func (m *PanelActions) confirm(ctx context.Context, id string, who policy.MemberID) error {
-	u, ok := m.engine.model.forms.waitingFor(id, who)
+	u, ok := m.model.forms.waitingFor(id, who)
 	if !ok {
 		return panel.NotNow
 	}
 	if err := m.recordForm(ctx, u.form, u.entry); err != nil {
 		return err
 	}
-	m.engine.model.forms.remove(id)
-	if u.Do == formReport && u.entry.Item == string(wire.Dangerous) { // the tag says it now
-		m.engine.model.forms.dangerAt = time.Time{}
+	m.model.forms.remove(id)
+	if u.Do == panel.OpenReport && u.entry.Item == string(wire.Dangerous) { // the tag says it now
+		m.model.forms.dangerAt = time.Time{}
 	}
 	m.cfg.Logger.Info("form confirmed", "do", u.Do, "member", who)
 	m.engine.show()
@@ -82,11 +90,11 @@ func (m *PanelActions) confirm(ctx context.Context, id string, who policy.Member
 
 // deny drops a form whose member says that it is not theirs.
 func (m *PanelActions) deny(id string, who policy.MemberID) error {
-	u, ok := m.engine.model.forms.waitingFor(id, who)
+	u, ok := m.model.forms.waitingFor(id, who)
 	if !ok {
 		return panel.NotNow
 	}
-	m.engine.model.forms.remove(id)
+	m.model.forms.remove(id)
 	u.dropPhoto()
 	m.cfg.Logger.Warn("form denied by its member", "do", u.Do, "member", who)
 	m.engine.show()
@@ -126,7 +134,7 @@ func (u unsignedForm) itemName() policy.Text {
 // confirmOffers are the two buttons of a form that waits.
 func (u unsignedForm) confirmOffers() []panel.Offer {
 	minutes := 0
-	if u.Do == formLog {
+	if u.Do == panel.OpenLog {
 		minutes = u.entry.Minutes
 	}
 	return []panel.Offer{panel.OfferConfirm(u.id, u.itemName(), minutes), panel.OfferDeny(u.id)}

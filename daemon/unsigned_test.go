@@ -41,12 +41,14 @@ func TestInterventionFromAPhoneIsNoRecordBeforeItsMemberConfirmsIt(t *testing.T)
 	}
 	b.now = b.now.Add(2 * session.ChooseFor)
 	b.e.apply(t.Context(), session.Tick{})
-	if v := b.cfg.Panel.Current(); v.Note.FR != "Formulaire envoyé d’un téléphone. Inès : présentez votre carte pour le confirmer" ||
+	const footnote = "Formulaire envoyé d’un téléphone. Inès : présentez votre carte pour le confirmer"
+	if v := b.cfg.Panel.Current(); v.Note.FR != footnote ||
 		strings.Contains(b.offered(), "confirm") {
 		t.Errorf("%q, offered %s", v.Note.FR, b.offered())
 	}
 	id := b.m.forms.waiting[0].id
-	for name, o := range map[string]panel.Touch{"from elsewhere": {Do: "confirm", Arg: id}, "without a card": {Do: "confirm", Arg: id, Here: true}} {
+	for name, o := range map[string]panel.Touch{"from elsewhere": {Do: "confirm", Arg: id},
+		"without a card": {Do: "confirm", Arg: id, Here: true}} {
 		if err := b.actions.touch(t.Context(), o); err == nil || len(*records) != 0 {
 			t.Errorf("%s: %v, %d records", name, err, len(*records))
 		}
@@ -90,7 +92,8 @@ func TestCardAfterAFormFromAPhoneAsksAndStartsNothing(t *testing.T) {
 		b.e.apply(t.Context(), session.Tick{})
 		b.wants(b.tap(lea), "[ready]")
 		if do != "" {
-			if err := b.touch(panel.Touch{Do: panel.Action(do), Arg: b.m.forms.waiting[0].id}); err != nil || len(b.m.forms.waiting) != 0 {
+			if err := b.touch(panel.Touch{Do: panel.Action(do), Arg: b.m.forms.waiting[0].id}); err != nil ||
+				len(b.m.forms.waiting) != 0 {
 				t.Error(err)
 			}
 		}
@@ -131,7 +134,8 @@ func TestDangerFromAPhoneStopsNothingBeforeItIsConfirmed(t *testing.T) {
 		t.Errorf("the next person reads %q", v.Note.FR)
 	}
 	b.tap(zoe)
-	if err := b.touch(panel.Touch{Do: "confirm", Arg: b.m.forms.waiting[0].id}); err != nil || b.m.relay || !b.m.forms.dangerAt.IsZero() ||
+	if err := b.touch(panel.Touch{Do: "confirm", Arg: b.m.forms.waiting[0].id}); err != nil || b.m.relay ||
+		!b.m.forms.dangerAt.IsZero() ||
 		len(b.m.state.Holds.Tags) != 1 ||
 		b.m.state.Holds.Tags[0].By != "m-9d017e" {
 		t.Errorf("%v, relay %v, %+v", err, b.m.relay, b.m.state.Holds.Tags)
@@ -198,7 +202,8 @@ func TestFormThatNobodyConfirmsIsDroppedWithItsPhotoAndSaid(t *testing.T) {
 			b.now = b.now.Add(formLife)
 			b.m.forms.expire()
 			b.e.apply(t.Context(), session.Tick{})
-			if v := b.cfg.Panel.Current(); v.Note != panel.NotConfirmed() || !strings.Contains(b.log.String(), "form dropped: its member did not confirm it") {
+			if v := b.cfg.Panel.Current(); v.Note != panel.NotConfirmed() || !strings.Contains(b.log.String(),
+				"form dropped: its member did not confirm it") {
 				t.Errorf("%q, log:\n%s", v.Note.FR, b.log.String())
 			}
 			b.now = b.now.Add(session.ChooseFor)
@@ -207,7 +212,8 @@ func TestFormThatNobodyConfirmsIsDroppedWithItsPhotoAndSaid(t *testing.T) {
 			}
 		},
 		"denied": func(b *bench) {
-			if err := b.touch(panel.Touch{Do: "deny", Arg: b.m.forms.waiting[0].id}); err != nil || !strings.Contains(b.log.String(), "form denied by its member") {
+			if err := b.touch(panel.Touch{Do: "deny", Arg: b.m.forms.waiting[0].id}); err != nil ||
+				!strings.Contains(b.log.String(), "form denied by its member") {
 				t.Errorf("%v, log:\n%s", err, b.log.String())
 			}
 		},
@@ -305,12 +311,14 @@ func TestFormsFromPhonesAreCountedApart(t *testing.T) {
 	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); err != nil || len(b.m.forms.open) != formsMost {
+	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); err != nil ||
+		len(b.m.forms.open) != formsMost {
 		t.Errorf("where all places are taken a member's new form replaces their own: %v, %d forms", err, len(b.m.forms.open))
 	}
 	n = len(b.m.forms.open)
 	b.tap(karim)
-	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.TooManyForms) || len(b.m.forms.open) != n {
+	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.TooManyForms) ||
+		len(b.m.forms.open) != n {
 		t.Errorf("%v, %d forms of %d", err, len(b.m.forms.open), n)
 	}
 }

@@ -14,9 +14,6 @@ import (
 
 // What the machine needs, and how long it has run.
 
-// duePrefix begins the names of tags that the machine puts on itself for maintenance which is due.
-const duePrefix = "due:"
-
 // wearNow is what the machine has been through.
 func (m *model) wearNow() policy.Wear {
 	w := policy.Wear{Now: m.cfg.Now(), Ran: m.ran(), Done: m.upkeep.done}
@@ -46,27 +43,39 @@ func (m *model) due() []policy.Work {
 // upkeep tags the machine out for what is due and blocks, once nobody is at work, and takes such tags off once it is
 // done. What is new to the policy counts from now.
 func (m *periodic) upkeep(ctx context.Context) {
-	mach, known := m.engine.model.rules.machine()
+	model := m.model
+	mach, known := model.rules.machine()
 	if !known {
 		return
 	}
 	if m.cfg.Trusted() {
-		m.engine.model.upkeep.begin(mach, m.engine.model.ran(), m.cfg.Now())
+		model.upkeep.begin(mach, model.ran(), m.cfg.Now())
 	}
-	want := map[string]policy.Work{}
-	for _, w := range m.engine.model.due() {
-		if w.Over && w.Block {
-			want[duePrefix+w.Kind] = w
+	want := map[string]bool{}
+	for _, w := range model.due() {
+		if !w.Over || !w.Block {
+			continue
+		}
+		id := duePrefix + w.Kind
+		want[id] = true
+		inUse := model.state.Running() || model.state.Phase == session.Awaiting
+		if !inUse && !model.isTagged(id) {
+			reason := model.rules.inSiteLanguage(panel.MaintenanceTagReason(mach.KindName(w.Kind)))
+			m.engine.apply(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: reason, Since: m.cfg.Now()}})
 		}
 	}
-	for id, w := range want {
-		if !m.engine.model.state.Running() && m.engine.model.state.Phase != session.Awaiting && !slices.ContainsFunc(m.engine.model.state.Holds.Tags, func(t session.Tag) bool { return t.ID == id }) {
-			m.engine.apply(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: m.engine.model.rules.inSiteLanguage(panel.MaintenanceTagReason(mach.KindName(w.Kind))), Since: m.cfg.Now()}})
+	m.removeDone(ctx, mach, want)
+}
+
+// removeDone takes off the tags of maintenance that has been done. Want are the tags that must hang.
+func (m *periodic) removeDone(ctx context.Context, mach *policy.Machine, want map[string]bool) {
+	model := m.model
+	for _, t := range slices.Clone(model.state.Holds.Tags) {
+		kind, isDue := strings.CutPrefix(t.ID, duePrefix)
+		if !isDue || want[t.ID] || t.By != "" || len(model.state.Ledger.Pending) > 0 {
+			continue
 		}
-	}
-	for _, t := range slices.Clone(m.engine.model.state.Holds.Tags) {
-		kind, due := strings.CutPrefix(t.ID, duePrefix)
-		if _, still := want[t.ID]; due && !still && t.By == "" && len(m.engine.model.state.Ledger.Pending) == 0 && (m.cfg.Trusted() || m.engine.model.upkeep.isSettled(mach, kind)) {
+		if m.cfg.Trusted() || model.upkeep.isSettled(mach, kind) { // without a clock, only what no date makes due
 			m.engine.apply(ctx, session.RemoveTag{ID: t.ID})
 		}
 	}
@@ -83,43 +92,27 @@ func (m *model) doneNow() policy.Done {
 }
 
 // facts are what must outlive the daemon with a record.
-func (m *model) facts(r session.Record) map[string][]byte {
-	facts := map[string][]byte{}
+func (m *model) facts(r session.Record) factSet {
+	var facts factSet
 	for _, kind := range m.upkeep.begun {
-		facts[FactDone+kind] = mustJSON(m.upkeep.done[kind])
+		facts.put(FactDone+kind, m.upkeep.done[kind])
 	}
 	switch b := r.Body.(type) {
 	case wire.TagBody:
-		facts[FactTags] = mustJSON(m.state.Holds.Tags)
+		facts.put(FactTags, m.state.Holds.Tags)
 		if r.Kind == wire.Untagged {
-			facts[FactRemoved+b.Tag] = []byte("1")
+			facts.set(FactRemoved+b.Tag, []byte("1"))
 			if m.alone(b.Tag) {
-				facts[FactAwaits] = nil
+				facts.set(FactAwaits, nil)
 			}
 		}
 	case wire.StartBody, wire.FaultBody, wire.EndBody, wire.ReportBody, wire.PowerBody:
-		facts[FactHours] = mustJSON(m.state.Runtime.Ran)
+		facts.put(FactHours, m.state.Runtime.Ran)
 	case wire.InterventionBody:
-		facts[FactHours] = mustJSON(m.state.Runtime.Ran)
-		facts[FactDone+b.What] = mustJSON(m.doneNow())
+		facts.put(FactHours, m.state.Runtime.Ran)
+		facts.put(FactDone+b.What, m.doneNow())
 	}
 	return facts
-}
-
-// afterCommit notes what a record that is on the disk now has changed.
-func (m *engine) afterCommit(r session.Record) {
-	m.model.upkeep.begun = nil
-	switch b := r.Body.(type) {
-	case wire.InterventionBody:
-		m.model.upkeep.done[b.What] = m.model.doneNow()
-		m.model.expireAttests()
-		m.model.attests.add(r, b)
-	case wire.TagBody:
-		if r.Kind == wire.Untagged {
-			m.model.journal.removedTags[b.Tag] = true
-			m.model.journal.awaits = m.model.journal.awaits && !m.model.alone(b.Tag)
-		}
-	}
 }
 
 // remaining are the minutes of the session under way until its end, rounded up; 0: there is none, or it has no end.
@@ -138,36 +131,38 @@ func (m *model) hours() float64 {
 // keepEvery is how much of a session's hours a power cut may take.
 const keepEvery = time.Minute
 
-// keep writes down how far the session under way has come: should nobody live to record its end, the next daemon knows.
-// It also finds out that a journal which refused a start takes records again.
-func (m *periodic) keep() {
-	now, facts := m.cfg.Now(), map[string][]byte{FactHours: mustJSON(m.engine.model.state.Runtime.Ran)}
+// keepHours writes down how far the session under way has come: should power fail before its end is recorded, the next
+// daemon knows. It also finds out that a journal which refused a start takes records again.
+func (m *periodic) keepHours() {
+	now := m.cfg.Now()
+	var facts factSet
+	facts.put(FactHours, m.model.state.Runtime.Ran)
+	ledger := &m.model.state.Ledger
 	switch {
-	case m.engine.model.state.Running() && now.Sub(m.engine.model.journal.counted) >= keepEvery:
-		u := UnderWay{Session: m.engine.model.state.Current.Session, Seconds: int64(now.Sub(m.engine.model.state.Current.Since) / time.Second)}
+	case m.model.state.Running() && now.Sub(m.model.journal.counted) >= keepEvery:
+		u := UnderWay{
+			Session: m.model.state.Current.Session,
+			Seconds: int64(now.Sub(m.model.state.Current.Since) / time.Second),
+		}
 		if m.cfg.Trusted() {
 			u.At = now
 		}
-		facts[FactUnderWay] = mustJSON(u)
-	case m.engine.model.state.Ledger.Broken && len(m.engine.model.state.Ledger.Pending) == 0 && now.Sub(m.engine.model.journal.counted) >= session.RetryEvery:
+		facts.put(FactUnderWay, u)
+	case ledger.Broken && len(ledger.Pending) == 0 && now.Sub(m.model.journal.counted) >= session.RetryEvery:
 		// a start was refused for it, and nothing else waits
 	default:
 		return
 	}
-	m.engine.model.journal.counted = now
-	err := m.engine.live.duringCommit(func() error { return m.cfg.Journal.Keep(facts) })
+	m.model.journal.counted = now
+	err := facts.err
+	if err == nil {
+		err = m.engine.live.duringCommit(func() error { return m.cfg.Journal.Keep(facts.values) })
+	}
 	if err != nil {
-		m.cfg.Logger.Warn("hours were not kept", "why", err)
+		m.cfg.Logger.Warn("running hours not kept", "err", err)
 		return
 	}
 	m.engine.markJournalHealthy()
-}
-
-// markJournalHealthy notes that the journal takes what it is given.
-func (m *engine) markJournalHealthy() {
-	if m.model.state.Ledger.Broken {
-		m.model.state, _ = session.Next(m.model.state, session.Input{Now: m.cfg.Now(), Event: session.Recorded{}})
-	}
 }
 
 // UnderWay is how far a session had come when it was last looked at.

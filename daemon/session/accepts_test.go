@@ -45,7 +45,9 @@ func TestRecordsNameTheBadgesOfOtherIssuersThatADecisionRestedOn(t *testing.T) {
 		t.Errorf("%v %s, want %s", err, b, want)
 	}
 	b, err = json.Marshal(theirs)
-	if want := `[{"badge":"laser-user","issuer":"autre-lab","achievement":"https://autre.example/laser","with":"induction"}]`; err != nil ||
+	const want = `[{"badge":"laser-user","issuer":"autre-lab",` +
+		`"achievement":"https://autre.example/laser","with":"induction"}]`
+	if err != nil ||
 		string(b) != want {
 		t.Errorf("%v %s, want %s", err, b, want)
 	}

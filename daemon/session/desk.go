@@ -43,7 +43,15 @@ func (e Log) apply(t *step) {
 		t.notify(Notify{Notice: NotLogged})
 		return
 	}
-	body := wire.InterventionBody{What: e.What, Endorser: endorser, Minutes: e.Minutes, Note: e.Note, Parts: e.Parts, Photo: e.Photo, Ran: t.state.Runtime.said(t.in.Settings)}
+	body := wire.InterventionBody{
+		What:     e.What,
+		Endorser: endorser,
+		Minutes:  e.Minutes,
+		Note:     e.Note,
+		Parts:    e.Parts,
+		Photo:    e.Photo,
+		Ran:      t.state.Runtime.said(t.in.Settings),
+	}
 	switch {
 	case by == endorser: // nobody confirms their own work
 	case e.Attested:
@@ -61,7 +69,9 @@ func (e Attest) apply(t *step) {
 		t.notify(Notify{Notice: NotNow, Member: e.By})
 		return
 	}
-	t.record(Record{Kind: wire.Attested, Session: e.Session, Member: e.By, Body: wire.AttestBody{Intervention: e.Intervention}})
+	t.record(
+		Record{Kind: wire.Attested, Session: e.Session, Member: e.By, Body: wire.AttestBody{Intervention: e.Intervention}},
+	)
 	t.notify(Notify{Notice: Attested, Member: e.By, What: e.What})
 }
 
@@ -71,20 +81,29 @@ func (e Extend) apply(t *step) {
 	d := e.Decision
 	before, worked, limit := t.state.Current.Until, t.state.Activity.Worked, t.state.Current.limit
 	now := t.in.Now
-	if ok := t.state.Phase == EndingSoon && t.state.Current.Limits.Extend > 0 && d.Verdict == policy.Allow && d.Role == t.state.Current.Role; ok {
+	mayExtend := t.state.Phase == EndingSoon && t.state.Current.Limits.Extend > 0
+	if mayExtend && d.Verdict == policy.Allow && d.Role == t.state.Current.Role {
 		t.state.Activity.Worked = now
 		if left := t.state.Current.limit.Sub(now); !t.state.Current.limit.IsZero() && left <= t.state.Current.Limits.Warn {
 			t.state.Current.limit = now.Add(t.state.Current.Limits.Extended(left, d.Limits.Most))
 		}
 	}
 	at, _ := t.deadline()
-	if !at.IsZero() && !at.After(before) || t.state.Phase != EndingSoon || t.state.Current.limit == limit && t.state.Activity.Worked == worked {
+	isUnchanged := t.state.Current.limit == limit && t.state.Activity.Worked == worked
+	if !at.IsZero() && !at.After(before) || t.state.Phase != EndingSoon || isUnchanged {
 		t.state.Activity.Worked, t.state.Current.limit = worked, limit
 		t.notify(Notify{Notice: NotNow, Member: t.state.Current.Member})
 		return
 	}
 	t.state.Phase, t.state.Current.Until = On, t.state.Current.limit
-	t.record(Record{Kind: wire.Extended, Session: t.state.Current.Session, Member: t.state.Current.Member, Body: wire.ExtendBody{Seconds: int64(at.Sub(now) / time.Second)}})
+	t.record(
+		Record{
+			Kind:    wire.Extended,
+			Session: t.state.Current.Session,
+			Member:  t.state.Current.Member,
+			Body:    wire.ExtendBody{Seconds: int64(at.Sub(now) / time.Second)},
+		},
+	)
 	t.notify(Notify{Notice: Welcome, Member: t.state.Current.Member})
 }
 
@@ -120,21 +139,26 @@ func (e Report) apply(t *step) {
 	t.notify(Notify{Notice: Thanked, Member: e.By, What: string(e.Body.What)})
 }
 
-// askVouch has the mentor of the session under way asked what the learner did well, where the policy names what that may
-// be.
+// askVouch has the mentor of the session under way asked what the learner did well, where the policy names what that
+// may be.
 func (t *step) askVouch(open bool) {
-	if !t.in.Settings.Vouch || t.state.Current.Supervisor == "" || t.state.VouchRequest.Session == t.state.Current.Session {
+	if !t.in.Settings.Vouch || t.state.Current.Supervisor == "" ||
+		t.state.VouchRequest.Session == t.state.Current.Session {
 		return
 	}
-	t.state.VouchRequest = VouchRequest{Session: t.state.Current.Session, Learner: t.state.Current.Member, Mentor: t.state.Current.Supervisor, Until: t.in.Now.Add(VouchFor), Open: open}
+	c := &t.state.Current
+	t.state.VouchRequest = VouchRequest{
+		Session: c.Session, Learner: c.Member, Mentor: c.Supervisor, Until: t.in.Now.Add(VouchFor), Open: open,
+	}
 }
 
-// answersVouchRequest takes the mentor's card, which was waited for, and reports whether it was that. It opens the choice again for
-// a mentor whose minute at the panel has passed, and is no tap at the machine: only who is being asked, and taps all
-// the same, means that.
+// answersVouchRequest takes the mentor's card, which was waited for, and reports whether it was that. It opens the
+// choice again for a mentor whose minute at the panel has passed, and is no tap at the machine: only a mentor who is
+// being asked, and taps all the same, means the machine.
 func (e Tap) answersVouchRequest(t *step) bool {
 	p := t.state.VouchRequest
-	if !t.in.Settings.Vouch || p.Mentor != e.Member || p.Mentor == "" || !t.in.Now.Before(p.Until) || slices.Contains(e.Decision.Codes(), policy.CardBlocked) {
+	isMentor := p.Mentor != "" && p.Mentor == e.Member && !slices.Contains(e.Decision.Codes(), policy.CardBlocked)
+	if !t.in.Settings.Vouch || !isMentor || !t.in.Now.Before(p.Until) {
 		return false
 	}
 	if p.Open && e.Asked {
@@ -156,6 +180,13 @@ func (e Vouch) apply(t *step) {
 		return
 	}
 	t.state.VouchRequest = VouchRequest{}
-	t.record(Record{Kind: wire.Vouched, Session: p.Session, Member: p.Learner, Body: wire.VouchBody{Mentor: p.Mentor, Skills: e.Skills}})
+	t.record(
+		Record{
+			Kind:    wire.Vouched,
+			Session: p.Session,
+			Member:  p.Learner,
+			Body:    wire.VouchBody{Mentor: p.Mentor, Skills: e.Skills},
+		},
+	)
 	t.notify(Notify{Notice: Vouched, Member: p.Learner})
 }

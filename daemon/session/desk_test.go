@@ -136,7 +136,8 @@ func TestReportIsRecordedAndDangerTagsTheMachineOut(t *testing.T) {
 		t.Errorf("%+v %s", b, w.Phase)
 	}
 	w.tap(nour).
-		do(Busy{true}, Report{By: nour, Body: wire.ReportBody{What: wire.Dangerous}, Tag: Tag{ID: "t", Role: policy.User, Reason: "fumée"}})
+		do(Busy{true}, Report{By: nour, Body: wire.ReportBody{What: wire.Dangerous}, Tag: Tag{ID: "t", Role: policy.User,
+			Reason: "fumée"}})
 	if w.Phase != Finishing || !w.relay || len(w.Holds.Tags) != 1 {
 		t.Error("it does not wait for the machine to be idle: ", w.Phase)
 	}

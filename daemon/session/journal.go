@@ -29,24 +29,24 @@ func (t *step) offerAgain() {
 }
 
 // remember keeps what recordFailed needs if the journal refuses one of this step's records.
-func (t *step) remember(before State) {
-	t.state.Ledger.sent, t.state.Ledger.undo = nil, nil
+func (l *Ledger) remember(before State, out []Effect) {
+	l.sent, l.undo = nil, nil
 	recorded := false
-	for i, e := range t.out {
+	for i, e := range out {
 		r, ok := e.(Record)
 		if !ok {
 			continue
 		}
 		r.place = i + 1
-		t.out[i] = r
+		out[i] = r
 		recorded = true
 		if asked(r.Kind) {
 			before.Ledger.sent, before.Ledger.undo = nil, nil
-			t.state.Ledger.undo = &before
+			l.undo = &before
 		}
 	}
 	if recorded {
-		t.state.Ledger.sent = slices.Clone(t.out)
+		l.sent = slices.Clone(out)
 	}
 }
 
@@ -71,39 +71,47 @@ func happened(k wire.Kind) bool {
 // apply takes back what is not on record, and keeps what must still come on record: of the record that
 // failed and of those after it, which the corridor dropped.
 func (e RecordFailed) apply(t *step) {
-	r := e.Record
-	var owed []Record
-	back, refusal := false, r.Kind == wire.Refused || r.Kind == wire.CardAlert // whoever is refused hears why all the same
-	lost, ours := t.state.Ledger.after(r)
-	for _, e := range lost {
-		switch e := e.(type) {
-		case Record:
-			back = back || asked(e.Kind)
-			if happened(e.Kind) {
-				owed = append(owed, e)
-			}
-		case Notify:
-			if e.Notice == Denied || e.Notice == CardRefused || e.Notice == Ended { // still true
-				t.notify(e)
-			}
-		}
-	}
-	owed = append(owed, t.state.Ledger.Pending...)
-	if !t.state.Ledger.quiet && !refusal {
+	r, l := e.Record, &t.state.Ledger
+	lost, ours := l.after(r)
+	owed, mustUndo := t.salvage(lost)
+	owed = append(owed, l.Pending...)
+	isRefusal := r.Kind == wire.Refused || r.Kind == wire.CardAlert // whoever is refused hears why all the same
+	if !l.quiet && !isRefusal {
 		t.notify(Notify{Notice: CannotRecord})
 	}
+	// Take back what was only asked for.
+	isLateStart := r.Kind == wire.SessionStart && r.Session != "" && r.Session == t.state.Current.Session
 	switch {
-	case back && ours:
+	case mustUndo && ours:
 		t.takeBack()
-	case r.Kind == wire.SessionStart && r.Session != "" && r.Session == t.state.Current.Session: // late; its relay was never to be on
+	case isLateStart: // its relay was never to be on
 		t.state.Cards.leave(t.state.Holder(), false)
 		t.rest()
 	}
-	t.state.Ledger.sent, t.state.Ledger.undo, t.state.Ledger.quiet = nil, nil, false
-	t.state.Ledger.Pending, t.state.Ledger.Broken, t.state.Ledger.retry = trim(owed), true, t.in.Now.Add(RetryEvery)
+	l.sent, l.undo, l.quiet = nil, nil, false
+	l.Pending, l.Broken, l.retry = trim(owed), true, t.in.Now.Add(RetryEvery)
 	if !t.state.Energised() {
 		t.do(Relay{}) // an order to switch off is never lost with a record
 	}
+}
+
+// salvage goes through the effects that were dropped: it repeats the notices that are true all the same, and returns
+// the records of what has happened anyway. MustUndo says that something is among them that was only asked for.
+func (t *step) salvage(lost []Effect) (owed []Record, mustUndo bool) {
+	for _, effect := range lost {
+		switch x := effect.(type) {
+		case Record:
+			mustUndo = mustUndo || asked(x.Kind)
+			if happened(x.Kind) {
+				owed = append(owed, x)
+			}
+		case Notify:
+			if x.Notice == Denied || x.Notice == CardRefused || x.Notice == Ended {
+				t.notify(x)
+			}
+		}
+	}
+	return owed, mustUndo
 }
 
 // after are r and what the last step asked for after it; r alone where it is not ours: not of the last step.

@@ -120,10 +120,20 @@ func TestWhatIsNotRecordedDoesNotHold(t *testing.T) {
 		event Event
 		holds func(State) bool
 	}{
-		{"another role", []Event{tapOf(paul)}, ChooseRole{Decision: allow(5)}, func(s State) bool { return s.Phase == On && s.Current.Role == 2 }},
-		{"a helper", []Event{tapOf(ines)}, tapOf(nour), func(s State) bool { return s.Phase == Maintenance && s.Current.Assistant == "" }},
-		{"a tag taken off", []Event{AddTag{Tag: Tag{ID: "a"}}}, RemoveTag{ID: "a"}, func(s State) bool { return s.Phase == TaggedOut && len(s.Holds.Tags) == 1 }},
-		{"an intervention", []Event{tapOf(ines)}, Log{What: "x"}, func(s State) bool { return s.Phase == Maintenance && len(s.Ledger.Pending) == 0 }},
+		{"another role", []Event{tapOf(paul)}, ChooseRole{Decision: allow(5)}, func(s State) bool {
+			return s.Phase == On &&
+				s.Current.Role == 2
+		}},
+		{"a helper", []Event{tapOf(ines)}, tapOf(nour), func(s State) bool {
+			return s.Phase == Maintenance &&
+				s.Current.Assistant == ""
+		}},
+		{"a tag taken off", []Event{AddTag{Tag: Tag{ID: "a"}}}, RemoveTag{ID: "a"},
+			func(s State) bool { return s.Phase == TaggedOut && len(s.Holds.Tags) == 1 }},
+		{"an intervention", []Event{tapOf(ines)}, Log{What: "x"}, func(s State) bool {
+			return s.Phase == Maintenance &&
+				len(s.Ledger.Pending) == 0
+		}},
 		{"a refusal", nil, tapOf(zoe), func(s State) bool { return s.Phase == Off && len(s.Ledger.Pending) == 0 }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -181,7 +191,8 @@ func TestForeignRecordThatFailsChangesNothing(t *testing.T) {
 		}
 	}
 	w := newWorld().tap(nour).do(Tick{})
-	if w.do(RecordFailed{Record: Record{Kind: wire.SessionStart, Session: w.Current.Session}}).at(t, Off, "a start that is late to fail"); w.relay {
+	if w.do(RecordFailed{Record: Record{Kind: wire.SessionStart, Session: w.Current.Session}}).at(t, Off,
+		"a start that is late to fail"); w.relay {
 		t.Error("the relay stays on")
 	}
 }

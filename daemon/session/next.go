@@ -19,7 +19,9 @@ type step struct {
 // Next is the whole session: what the machine becomes, and what is to be done, in order.
 func Next(s State, in Input) (State, []Effect) {
 	before := s
-	s.Holds.Tags, s.Holds.Faults, s.Ledger.Pending = slices.Clone(s.Holds.Tags), slices.Clone(s.Holds.Faults), slices.Clone(s.Ledger.Pending)
+	// The caller keeps the state that it passed: what is changed in place is copied first.
+	s.Holds.Tags, s.Holds.Faults = slices.Clone(s.Holds.Tags), slices.Clone(s.Holds.Faults)
+	s.Ledger.Pending = slices.Clone(s.Ledger.Pending)
 	t := &step{state: s, in: in}
 	switch e := in.Event.(type) {
 	case Recorded: // may come between two effects of one step, which goes on
@@ -35,7 +37,7 @@ func Next(s State, in Input) (State, []Effect) {
 		in.Event.apply(t)
 	}
 	t.out = append(t.out, t.notices...)
-	t.remember(before)
+	t.state.Ledger.remember(before, t.out)
 	return t.state, t.out
 }
 
@@ -59,7 +61,8 @@ func (e Tap) apply(t *step) {
 func (e Tap) handle(t *step) {
 	if t.state.recent.flaps(e.Member, t.in.Now) {
 		// A fault, a tag or a full disk matters more, and is on the panel already.
-		if t.state.Phase != Fault && t.state.Phase != TaggedOut && !t.state.Ledger.Broken && len(t.state.Ledger.Pending) == 0 {
+		isHeld := t.state.Phase == Fault || t.state.Phase == TaggedOut
+		if !isHeld && !t.state.Ledger.Broken && len(t.state.Ledger.Pending) == 0 {
 			t.notify(Notify{Notice: AlreadyRead, Member: e.Member})
 		}
 		return
@@ -100,7 +103,8 @@ func (t *step) answer(e Tap) {
 	case d.Verdict == policy.Await && t.mayStart(d.Role):
 		t.state.recent.acted(e.Member, t.in.Now)
 		t.state.Cards.Strength, t.state.Cards.tappedAt = e.Strength, e.At
-		t.state.Phase, t.state.Current.Member, t.state.Current.Since, t.state.Current.Until = Awaiting, e.Member, t.in.Now, t.in.Now.Add(AwaitFor)
+		c := &t.state.Current
+		t.state.Phase, c.Member, c.Since, c.Until = Awaiting, e.Member, t.in.Now, t.in.Now.Add(AwaitFor)
 	default:
 		t.deny(e.Member, d, e.Basis)
 	}
@@ -149,13 +153,17 @@ func (t *step) start(m, supervisor policy.MemberID, d policy.Decision, basis *po
 	if supervisor != "" {
 		t.state.recent.acted(supervisor, t.in.Now)
 	}
-	t.state.Current.Session, t.state.Current.Member, t.state.Current.Supervisor, t.state.Current.Assistant, t.state.Current.Others = t.in.Session, m, supervisor, "", d.Others
-	t.state.Current.Since, t.state.Activity.Worked, t.state.Power.PoweredOff, t.state.VouchRequest = t.in.Now, t.in.Now, false, VouchRequest{}
+	c := &t.state.Current
+	c.Session, c.Member, c.Supervisor, c.Assistant = t.in.Session, m, supervisor, ""
+	c.Since, c.Others = t.in.Now, d.Others
+	t.state.Activity.Worked, t.state.Power.PoweredOff, t.state.VouchRequest = t.in.Now, false, VouchRequest{}
 	t.state.Handed = Handed{Last: t.state.Handed.Last}
 	t.take(d)
 	body := wire.StartBody{
 		Role: d.Role, Grant: d.Grant, Badges: d.Badges, Accepted: fitAccepted(d.Accepted), Supervisor: supervisor,
-		MaxSeconds: int64(d.Limits.Max / time.Second), Bundle: t.in.Bundle, Would: would(d), Card: proof(t.state.Cards.Strength),
+		MaxSeconds: int64(
+			d.Limits.Max / time.Second,
+		), Bundle: t.in.Bundle, Would: would(d), Card: proof(t.state.Cards.Strength),
 	}
 	body.Basis = fit(basis, body)
 	// The record comes before the order to the relay: a session that is not on record never runs.
@@ -292,9 +300,10 @@ func (e Tap) handOver(t *step) {
 
 func (e ChooseRole) apply(t *step) {
 	d := e.Decision
-	inUse := t.state.Phase == On || t.state.Phase == EndingSoon || t.state.Phase == Maintenance && !t.state.Power.PoweredOff
-	offered := t.in.Now.Sub(t.state.Current.Since) < ChooseFor && d.Role != t.state.Current.Role && slices.Contains(t.state.Current.Others, d.Role)
-	if !inUse || !offered || t.state.Current.Supervisor != "" || d.Verdict != policy.Allow || !t.mayStart(d.Role) {
+	phase, c := t.state.Phase, &t.state.Current
+	inUse := phase == On || phase == EndingSoon || phase == Maintenance && !t.state.Power.PoweredOff
+	offered := t.in.Now.Sub(c.Since) < ChooseFor && d.Role != c.Role && slices.Contains(c.Others, d.Role)
+	if !inUse || !offered || c.Supervisor != "" || d.Verdict != policy.Allow || !t.mayStart(d.Role) {
 		t.notify(Notify{Notice: NotNow, Member: t.state.Current.Member})
 		return
 	}

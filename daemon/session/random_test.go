@@ -194,7 +194,13 @@ func snapshot(s State, pure bool) func(testing.TB, Event) {
 }
 
 func deep(s State) State {
-	s.Holds.Tags, s.Holds.Faults, s.Current.Others = slices.Clone(s.Holds.Tags), slices.Clone(s.Holds.Faults), slices.Clone(s.Current.Others)
+	s.Holds.Tags, s.Holds.Faults, s.Current.Others = slices.Clone(
+		s.Holds.Tags,
+	), slices.Clone(
+		s.Holds.Faults,
+	), slices.Clone(
+		s.Current.Others,
+	)
 	s.Ledger.Pending, s.Ledger.sent = slices.Clone(s.Ledger.Pending), slices.Clone(s.Ledger.sent)
 	if s.Ledger.undo != nil {
 		u := deep(*s.Ledger.undo)
@@ -367,7 +373,8 @@ func TestInvariantsHoldOverRandomHistories(t *testing.T) {
 		failed += w.n
 	}
 	t.Logf("%d histories, %d steps, %d sessions, ends %v, at rest in %v", n, failed, starts, ends, seen)
-	for _, c := range []wire.Cause{wire.CauseTap, wire.CauseSupervisor, wire.CauseLimit, wire.CauseIdle, wire.CauseStop, wire.CauseTag,
+	for _, c := range []wire.Cause{wire.CauseTap, wire.CauseSupervisor, wire.CauseLimit, wire.CauseIdle, wire.CauseStop,
+		wire.CauseTag,
 		wire.CauseFault, wire.CauseShutdown} {
 		if ends[c] < n/1000 {
 			t.Errorf("only %d sessions ended by %s: the histories prove little of it", ends[c], c)

@@ -52,7 +52,9 @@ const (
 	Fault                    // the e-stop, the guard or the relay
 )
 
-var phaseNames = [...]string{"off", "awaiting", "on", "ending-soon", "finishing", "cooling", "maintenance", "tagged-out", "fault"}
+var phaseNames = [...]string{
+	"off", "awaiting", "on", "ending-soon", "finishing", "cooling", "maintenance", "tagged-out", "fault",
+}
 
 // String is the phase as logs, the control socket and MQTT name it.
 func (p Phase) String() string {
@@ -219,8 +221,8 @@ func (s State) WorkOf(m policy.MemberID, now time.Time) Work {
 	return Work{}
 }
 
-// VouchRequest is a session that a mentor answered for, and may say of what the learner did well. It waits for the mentor's
-// card, unless that card ended the session; then, Open, for a choice at the panel.
+// VouchRequest is a session that a mentor answered for, and may say of what the learner did well. It waits for the
+// mentor's card, unless that card ended the session; then, Open, for a choice at the panel.
 type VouchRequest struct {
 	Session         string
 	Learner, Mentor policy.MemberID

@@ -52,7 +52,8 @@ func TestStartIsRecordedWithAllThatItRestsOn(t *testing.T) {
 	if r.Member != lea || r.Session != w.Current.Session || !reflect.DeepEqual(r.Body, want) {
 		t.Errorf("recorded %+v\nwant %+v for %s", r, want, lea)
 	}
-	if w.Current.Supervisor != karim || w.Current.Member != lea || !w.Current.Until.Equal(w.Current.Since.Add(2*time.Hour)) {
+	if w.Current.Supervisor != karim || w.Current.Member != lea ||
+		!w.Current.Until.Equal(w.Current.Since.Add(2*time.Hour)) {
 		t.Errorf("the panel would see %s with %s until %s", w.Current.Member, w.Current.Supervisor, w.Current.Until)
 	}
 }
@@ -112,7 +113,10 @@ func TestSupervisedSession(t *testing.T) {
 	}{
 		{"no mentor comes", func(w *world) { w.wait(time.Minute) }, Off, "", 0},
 		{"the learner goes", func(w *world) { w.tap(lea) }, Off, "", 0},
-		{"the mentor comes late, before the tick", func(w *world) { w.now = w.now.Add(time.Minute); w.atOnce(supervising(zoe)) }, Off, "", 0},
+		{"the mentor comes late, before the tick", func(w *world) {
+			w.now = w.now.Add(time.Minute)
+			w.atOnce(supervising(zoe))
+		}, Off, "", 0},
 		{"a card that cannot answer for her", func(w *world) { w.tap(zoe) }, Awaiting, "", 0},
 		{"her mentor ends it", func(w *world) { w.tap(karim).tap(karim) }, Cooling, wire.CauseSupervisor, 1},
 		{"she ends it", func(w *world) { w.tap(karim).tap(lea) }, Cooling, wire.CauseTap, 1},
@@ -211,7 +215,8 @@ func TestMemberTakesAnotherRoleForAMinute(t *testing.T) {
 	if got := words(w.effects); strings.Contains(strings.ToLower(got), "relay") {
 		t.Errorf("a role touches the relay: %s", got)
 	}
-	if r, _ := w.last(wire.RoleChanged); r.Body.(wire.RoleBody).Role != policy.Maintainer || r.Session != w.Current.Session {
+	if r, _ := w.last(wire.RoleChanged); r.Body.(wire.RoleBody).Role != policy.Maintainer ||
+		r.Session != w.Current.Session {
 		t.Errorf("recorded %+v", r)
 	}
 	w.do(toUser).at(t, On, "and back")
@@ -247,7 +252,8 @@ func TestRoleThatIsNotTheirsIsNotTaken(t *testing.T) {
 		"the one in hand": {Decision: allow(policy.User)},
 		"no role":         {Decision: allow(policy.NoRole)},
 	} {
-		if w := newWorld().tap(paul).do(e); w.Current.Role != policy.User || w.count(wire.RoleChanged) != 0 || !w.told(NotNow) {
+		if w := newWorld().tap(paul).do(e); w.Current.Role != policy.User || w.count(wire.RoleChanged) != 0 ||
+			!w.told(NotNow) {
 			t.Errorf("%s: %s as %s", name, w.State, w.Current.Role)
 		}
 	}
@@ -261,7 +267,8 @@ func TestRoleThatIsNotTheirsIsNotTaken(t *testing.T) {
 func TestInterventionIsTheAssistantsUnderTheMaintainersTap(t *testing.T) {
 	w := newWorld().tap(ines).do(Log{What: "lens-cleaning", Minutes: 10, Note: "a scratch"})
 	r, _ := w.last(wire.Intervened)
-	if b := (wire.InterventionBody{What: "lens-cleaning", Minutes: 10, Note: "a scratch", Endorser: ines, Ran: wire.Ran{RanBy: wire.RanByBusy}}); r.Member != ines ||
+	if b := (wire.InterventionBody{What: "lens-cleaning", Minutes: 10, Note: "a scratch", Endorser: ines,
+		Ran: wire.Ran{RanBy: wire.RanByBusy}}); r.Member != ines ||
 		r.Body != any(b) {
 		t.Errorf("alone: %+v", r)
 	}
@@ -298,18 +305,23 @@ func TestTags(t *testing.T) {
 		{"each goes by itself", []Event{tag("a", "", false), tag("b", "", false), untag("a", "")}, TaggedOut, "", 2},
 		{"the last one opens", []Event{tag("a", "", false), tag("b", "", false), untag("a", ""), untag("b", "")}, Off, "", 2},
 		{"one that does not hang", []Event{tag("a", "", false), untag("x", "")}, TaggedOut, "", 1},
-		{"at work: when idle", []Event{tapOf(nour), Busy{true}, tag("a", "", false), Busy{false}}, TaggedOut, wire.CauseTag, 1},
+		{"at work: when idle", []Event{tapOf(nour), Busy{true}, tag("a", "", false), Busy{false}}, TaggedOut, wire.CauseTag,
+			1},
 		{"idle: at once", []Event{tapOf(nour), tag("a", "", false)}, TaggedOut, wire.CauseTag, 1},
 		{"at work, now", []Event{tapOf(nour), Busy{true}, tag("a", "", true)}, TaggedOut, wire.CauseTag, 1},
-		{"at work, then now after all", []Event{tapOf(nour), Busy{true}, tag("a", "", false), tag("a", "", true)}, TaggedOut, wire.CauseTag, 1},
+		{"at work, then now after all", []Event{tapOf(nour), Busy{true}, tag("a", "", false), tag("a", "", true)}, TaggedOut,
+			wire.CauseTag, 1},
 		{"a user stays out", []Event{tag("a", "", false), tapOf(nour)}, TaggedOut, "", 1},
 		{"a maintainer comes in", []Event{tag("a", "", false), tapOf(ines)}, Maintenance, "", 1},
 		{"and leaves it tagged", []Event{tag("a", "", false), tapOf(ines), tapOf(ines)}, TaggedOut, wire.CauseTap, 1},
-		{"or returns it", []Event{tag("a", "", false), tapOf(ines), untag("a", ines), tapOf(ines)}, Cooling, wire.CauseTap, 1},
+		{"or returns it", []Event{tag("a", "", false), tapOf(ines), untag("a", ines), tapOf(ines)}, Cooling, wire.CauseTap,
+			1},
 		{"a maintainer tags and works on", []Event{tapOf(ines), tag("a", ines, true)}, Maintenance, "", 1},
-		{"another's, now, ends the maintainer's session", []Event{tapOf(ines), tag("a", "", true)}, TaggedOut, wire.CauseTag, 1},
+		{"another's, now, ends the maintainer's session", []Event{tapOf(ines), tag("a", "", true)}, TaggedOut, wire.CauseTag,
+			1},
 		{"a member who is not at work here", []Event{tag("a", "", false), untag("a", ines)}, TaggedOut, "", 1},
-		{"a member who only helps", []Event{tag("a", "", false), tapOf(ines), tapOf(nour), untag("a", nour)}, Maintenance, "", 1},
+		{"a member who only helps", []Event{tag("a", "", false), tapOf(ines), tapOf(nour), untag("a", nour)}, Maintenance,
+			"", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld().do(c.events...).at(t, c.phase, "then")
@@ -362,8 +374,12 @@ func TestFaults(t *testing.T) {
 	if got := words(w.effects); !strings.HasPrefix(got, "relay off, ") {
 		t.Errorf("the relay is not first: %s", got)
 	}
-	w.do(FaultRaised{What: "e-stop"}, FaultRaised{What: "guard-lost"}, FaultCleared{What: "e-stop"}).at(t, Fault, "the guard is still lost")
-	w.do(FaultCleared{What: "guard-lost"}).at(t, Cooling, "all mended").wait(3*time.Minute).at(t, Off, "and never on by itself")
+	w.do(FaultRaised{What: "e-stop"}, FaultRaised{What: "guard-lost"}, FaultCleared{What: "e-stop"}).
+		at(t, Fault, "the guard is still lost")
+	w.do(FaultCleared{What: "guard-lost"}).
+		at(t, Cooling, "all mended").
+		wait(3*time.Minute).
+		at(t, Off, "and never on by itself")
 	if w.count(wire.Faulted) != 2 || w.count(wire.FaultCleared) != 2 {
 		t.Errorf("%d faults, %d cleared on record", w.count(wire.Faulted), w.count(wire.FaultCleared))
 	}
@@ -379,7 +395,8 @@ func TestGuardThatDoesNotAnswerEndsTheSessionItWasAskedFor(t *testing.T) {
 // An emulator knows five numbers that are refused, and makes up as many as it likes: it fills no journal, and is
 // answered each time.
 func TestRefusalsAreSaidEachTimeAndWrittenDownNowAndThen(t *testing.T) {
-	for name, c := range map[string]struct{ members, most int }{"one member": {1, 6}, "as many as are kept": {RefusedMax, 6 * RefusedMax}, "more": {2*RefusedMax + 1, 6 * RefusedMax}} {
+	for name, c := range map[string]struct{ members, most int }{"one member": {1, 6}, "as many as are kept": {RefusedMax,
+		6 * RefusedMax}, "more": {2*RefusedMax + 1, 6 * RefusedMax}} {
 		w := newWorld()
 		for n := range 100 { // ten seconds
 			e := tapOf(zoe)
@@ -420,7 +437,8 @@ func TestNothingStartsAfterShutdown(t *testing.T) {
 func TestZeroMeansNo(t *testing.T) {
 	roleless := tapOf(zoe)
 	roleless.Decision = policy.Decision{Verdict: policy.Allow}
-	for name, e := range map[string]Event{"zero tap": Tap{}, "zero decision": Tap{Member: nour}, "no role": roleless, "nothing": nil} {
+	for name, e := range map[string]Event{"zero tap": Tap{}, "zero decision": Tap{Member: nour}, "no role": roleless,
+		"nothing": nil} {
 		if w := newWorld().do(e); w.Running() || w.relay {
 			t.Errorf("%s: %s", name, w.State)
 		}
@@ -470,7 +488,11 @@ func TestMachineThatFindsItsHomeDoesNotWork(t *testing.T) {
 }
 
 func TestCardOutOfItsSlotEndsTheSessionThatItHolds(t *testing.T) {
-	w := newWorld().tap(nour).do(Removed{Member: karim}).at(t, On, "another card").do(Removed{Member: nour}).at(t, Cooling, "the card itself")
+	w := newWorld().tap(nour).
+		do(Removed{Member: karim}).
+		at(t, On, "another card").
+		do(Removed{Member: nour}).
+		at(t, Cooling, "the card itself")
 	w.ended(t, wire.CauseTap, 1)
 	w.atOnce(tapOf(nour)).at(t, On, "put back at once")
 	w.do(Removed{}).at(t, Cooling, "the reader came back to an empty slot")
@@ -480,7 +502,10 @@ func TestCardOutOfItsSlotEndsTheSessionThatItHolds(t *testing.T) {
 		at(t, Awaiting, "the mentor's card needs the slot").
 		tap(karim).
 		at(t, On, "it is in")
-	w.do(Removed{Member: lea}).at(t, On, "the learner's has left long ago").do(Removed{Member: karim}).at(t, Cooling, "the mentor's leaves")
+	w.do(Removed{Member: lea}).
+		at(t, On, "the learner's has left long ago").
+		do(Removed{Member: karim}).
+		at(t, Cooling, "the mentor's leaves")
 	w.ended(t, wire.CauseSupervisor, 1)
 }
 

@@ -15,7 +15,8 @@ func (e AddTag) apply(t *step) {
 	if e.Tag.ID == "" {
 		return
 	}
-	hang := len(t.state.Holds.Tags) < TagsMax && !slices.ContainsFunc(t.state.Holds.Tags, func(x Tag) bool { return x.ID == e.Tag.ID })
+	tags := t.state.Holds.Tags
+	hang := len(tags) < TagsMax && !slices.ContainsFunc(tags, func(x Tag) bool { return x.ID == e.Tag.ID })
 	if hang {
 		if e.Tag.Since.IsZero() {
 			e.Tag.Since = t.in.Now
@@ -23,14 +24,16 @@ func (e AddTag) apply(t *step) {
 		t.state.Holds.Tags = append(t.state.Holds.Tags, e.Tag)
 	}
 	switch {
-	case e.Now && t.state.Phase == Maintenance && e.Tag.By != t.state.Current.Member, e.Now && t.state.Phase != Maintenance:
+	case e.Now && t.state.Phase == Maintenance && e.Tag.By != t.state.Current.Member,
+		e.Now && t.state.Phase != Maintenance:
 		t.end(wire.CauseTag)
 	case t.state.Phase == On || t.state.Phase == EndingSoon:
 		e.endAtIdle(t)
 	}
 	t.resettle()
 	if hang {
-		t.record(Record{Kind: wire.Tagged, Member: e.Tag.By, Body: wire.TagBody{Tag: e.Tag.ID, Reason: e.Tag.Reason, Now: e.Now, Role: roleWord(e.Tag.Role)}})
+		body := wire.TagBody{Tag: e.Tag.ID, Reason: e.Tag.Reason, Now: e.Now, Role: roleWord(e.Tag.Role)}
+		t.record(Record{Kind: wire.Tagged, Member: e.Tag.By, Body: body})
 	}
 }
 

@@ -130,12 +130,12 @@ func (h *guardClient) listen(ctx context.Context, s *relay.Switch, events <-chan
 		if e.What == relay.Lost {
 			break
 		}
-		h.tell(ctx, daemon.Signal{What: string(e.What), On: e.On, Why: e.Why})
+		h.tell(ctx, daemon.Signal{What: e.What, On: e.On, Why: e.Why})
 	}
 	if ctx.Err() != nil {
 		return
 	}
-	h.tell(ctx, daemon.Signal{What: string(relay.Lost), Why: "the guard has ended"})
+	h.tell(ctx, daemon.Signal{What: relay.Lost, Why: "the guard has ended"})
 	for wait := time.Duration(0); ctx.Err() == nil; wait = again { // the first at once: a member stands there
 		select {
 		case <-time.After(wait):
@@ -146,7 +146,7 @@ func (h *guardClient) listen(ctx context.Context, s *relay.Switch, events <-chan
 			h.log.Error("guard did not start", "err", err)
 			continue
 		}
-		h.tell(ctx, daemon.Signal{What: "guard-back"})
+		h.tell(ctx, daemon.Signal{What: daemon.GuardBack})
 		return
 	}
 }

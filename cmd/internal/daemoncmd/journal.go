@@ -228,8 +228,12 @@ func (l *localJournal) restoreFacts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	restored, err := c.Restored(policy.MachineID(l.c.Machine))
+	if err != nil {
+		return err
+	}
 	lost := map[string][]byte{}
-	for key, value := range c.Restored(policy.MachineID(l.c.Machine)) {
+	for key, value := range restored {
 		if have[key] == nil && key != daemon.FactTags {
 			lost[key] = value
 		}
