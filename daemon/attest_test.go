@@ -68,7 +68,7 @@ func TestEndorserConfirmsWithTheirCardAndOneTouch(t *testing.T) {
 	if work.ID == "" || work.Attested || work.Endorser == did.Member {
 		t.Errorf("%+v", work)
 	}
-	if v := b.Panel.Current(); v.Line.FR != "Intervention notée pour Léa : Nettoyage de la lentille" ||
+	if v := b.cfg.Panel.Current(); v.Line.FR != "Intervention notée pour Léa : Nettoyage de la lentille" ||
 		v.Next.FR != "À la fin, Inès présente sa carte et atteste l’intervention ici" ||
 		v.Next.EN != "At the end, Inès taps their card and endorses the intervention here" {
 		t.Errorf("%+v %+v", v.Line, v.Next)
@@ -77,17 +77,17 @@ func TestEndorserConfirmsWithTheirCardAndOneTouch(t *testing.T) {
 	if err := b.touch(order); !errors.Is(err, panel.NotNow) || strings.Contains(b.offered(), "attest") {
 		t.Errorf("the member who did it: %v, offered %s", err, b.offered())
 	}
-	b.Panel.EndFlash()
+	b.cfg.Panel.EndFlash()
 	b.wants(b.tap(ines), "relay off session-end [cooling]")
 	if got := b.offered(); got != "attest "+work.ID+", decline "+work.ID+", ask attest" {
 		t.Fatalf("offered %s", got)
 	}
-	v := b.Panel.Current()
+	v := b.cfg.Panel.Current()
 	if v.Visitor.Line.FR != "Inès, attester ce que Léa a fait ?" || v.Visitor.Line.EN != "Inès, endorse what Léa did?" ||
 		v.Offers[0].Label.FR != "Attester : nettoyage de la lentille (1 min)" || v.Offers[0].Label.EN != "Endorse: lens cleaning (1 min)" {
 		t.Errorf("%+v %+v", v.Visitor.Line, v.Offers)
 	}
-	if err := b.touched(t.Context(), order); !errors.Is(err, panel.OnlyHere) {
+	if err := b.actions.touch(t.Context(), order); !errors.Is(err, panel.OnlyHere) {
 		t.Errorf("from elsewhere: %v", err)
 	}
 	*records = nil
@@ -99,7 +99,7 @@ func TestEndorserConfirmsWithTheirCardAndOneTouch(t *testing.T) {
 		x.Body != (wire.AttestBody{Intervention: work.ID}) {
 		t.Errorf("%+v", x)
 	}
-	if v := b.Panel.Current(); v.Line.FR != "Attesté par Inès : nettoyage de la lentille" ||
+	if v := b.cfg.Panel.Current(); v.Line.FR != "Attesté par Inès : nettoyage de la lentille" ||
 		strings.Contains(b.offered(), "attest ") {
 		t.Errorf("%q, offered %s", v.Line.FR, b.offered())
 	}
@@ -111,16 +111,16 @@ func TestEndorserConfirmsWithTheirCardAndOneTouch(t *testing.T) {
 func TestNobodyButTheEndorserAtTheMachineConfirms(t *testing.T) {
 	r := attestedRoster(t)
 	b, records := helped(t, r)
-	id := b.attests[0].id
+	id := b.m.attests.waiting[0].id
 	b.tap(ines)
 	b.now = b.now.Add(session.ChooseFor)
 	for name, card := range map[string]string{"nobody": "", "another member": zoe, "another maintainer's learner": jules, "a stranger": "DEADBEEF"} {
 		if card != "" {
 			b.tap(card)
 		}
-		before := len(b.attests)
+		before := len(b.m.attests.waiting)
 		for _, do := range []string{"attest", "decline"} {
-			if err := b.touch(panel.Touch{Do: panel.Action(do), Arg: id}); err == nil || len(b.attests) != before {
+			if err := b.touch(panel.Touch{Do: panel.Action(do), Arg: id}); err == nil || len(b.m.attests.waiting) != before {
 				t.Errorf("%s may %s", name, do)
 			}
 		}
@@ -145,13 +145,13 @@ func TestEndorserWhoWritesItThemselfHasConfirmedIt(t *testing.T) {
 	}
 	if err := b.fills(panel.FormRequest{Here: true, Do: "log"}, panel.Entry{Item: "extraction", Minutes: 1}); err != nil ||
 		len(*records) != 1 ||
-		len(b.attests) != 0 {
+		len(b.m.attests.waiting) != 0 {
 		t.Fatal(err, *records)
 	}
 	if w := (*records)[0].Body.(wire.InterventionBody); !w.Attested || w.ID != "" || (*records)[0].Member == w.Endorser {
 		t.Errorf("%+v", w)
 	}
-	if v := b.Panel.Current(); v.Next != (policy.Text{}) {
+	if v := b.cfg.Panel.Current(); v.Next != (policy.Text{}) {
 		t.Errorf("%+v", v.Next)
 	}
 }
@@ -171,7 +171,7 @@ func TestFormFromElsewhereIsNoConfirmation(t *testing.T) {
 	}
 	b.now = b.now.Add(2 * session.ChooseFor)
 	b.tap(ines)
-	if err := b.touch(panel.Touch{Do: "confirm", Arg: b.unsigned[0].id}); err != nil || len(*records) != 1 ||
+	if err := b.touch(panel.Touch{Do: "confirm", Arg: b.m.forms.waiting[0].id}); err != nil || len(*records) != 1 ||
 		!(*records)[0].Body.(wire.InterventionBody).Attested {
 		t.Error("the maintainer, at the machine", err, *records)
 	}
@@ -183,11 +183,11 @@ func TestFormFromElsewhereIsNoConfirmation(t *testing.T) {
 	records = b.hear()
 	b.now = b.now.Add(session.ChooseFor)
 	b.tap(lea)
-	if err := b.touch(panel.Touch{Do: "confirm", Arg: b.unsigned[0].id}); err != nil || len(*records) != 1 {
+	if err := b.touch(panel.Touch{Do: "confirm", Arg: b.m.forms.waiting[0].id}); err != nil || len(*records) != 1 {
 		t.Fatal(err, *records)
 	}
-	if w := (*records)[0].Body.(wire.InterventionBody); w.Attested || w.ID == "" || len(b.attests) != 1 {
-		t.Errorf("%+v, %d wait", w, len(b.attests))
+	if w := (*records)[0].Body.(wire.InterventionBody); w.Attested || w.ID == "" || len(b.m.attests.waiting) != 1 {
+		t.Errorf("%+v, %d wait", w, len(b.m.attests.waiting))
 	}
 }
 
@@ -197,35 +197,35 @@ func TestEndorserIsAskedForTenMinutesAfterTheSession(t *testing.T) {
 	for _, do := range []string{"attest", "decline", ""} {
 		b, records := helped(t, r)
 		b.now = b.now.Add(2 * formLife) // the session runs on
-		b.step(t.Context(), session.Tick{})
-		b.step(t.Context(), session.Stop{})
+		b.e.apply(t.Context(), session.Tick{})
+		b.e.apply(t.Context(), session.Stop{})
 		b.now = b.now.Add(formLife - time.Minute)
-		b.step(t.Context(), session.Tick{})
-		b.Panel.EndFlash()
-		if v := b.Panel.Current(); v.Note.FR != "Inès : présentez votre carte pour attester une intervention" ||
+		b.e.apply(t.Context(), session.Tick{})
+		b.cfg.Panel.EndFlash()
+		if v := b.cfg.Panel.Current(); v.Note.FR != "Inès : présentez votre carte pour attester une intervention" ||
 			v.Note.EN != "Inès: tap your card to endorse an intervention" {
 			t.Errorf("%q %q", v.Note.FR, v.Note.EN)
 		}
 		b.wants(b.tap(ines), "[ready]")
 		*records = nil
 		if do != "" {
-			if err := b.touch(panel.Touch{Do: panel.Action(do), Arg: b.attests[0].id}); err != nil || len(b.attests) != 0 {
+			if err := b.touch(panel.Touch{Do: panel.Action(do), Arg: b.m.attests.waiting[0].id}); err != nil || len(b.m.attests.waiting) != 0 {
 				t.Error(do, err)
 			}
 		}
 		if (len(*records) == 1) != (do == "attest") {
 			t.Errorf("%q: %+v", do, *records)
 		}
-		b.Panel.EndFlash()
+		b.cfg.Panel.EndFlash()
 		b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
 	}
 	b, _ := helped(t, r)
-	b.step(t.Context(), session.Stop{})
+	b.e.apply(t.Context(), session.Stop{})
 	b.now = b.now.Add(formLife)
-	b.step(t.Context(), session.Tick{})
-	if len(b.attests) != 0 || b.Panel.Current().Note != (policy.Text{}) ||
+	b.e.apply(t.Context(), session.Tick{})
+	if len(b.m.attests.waiting) != 0 || b.cfg.Panel.Current().Note != (policy.Text{}) ||
 		!strings.Contains(b.log.String(), "intervention was not endorsed in time") {
-		t.Errorf("%+v", b.attests)
+		t.Errorf("%+v", b.m.attests.waiting)
 	}
 }
 
@@ -233,19 +233,19 @@ func TestDiskThatTakesNoConfirmationSaysSoAndAsksAgain(t *testing.T) {
 	b, _ := helped(t, attestedRoster(t))
 	b.tap(ines)
 	b.notes.full = true
-	if err := b.touch(panel.Touch{Do: "attest", Arg: b.attests[0].id}); !errors.Is(err, panel.NotSaved) ||
-		len(b.attests) != 1 {
-		t.Error(err, b.attests)
+	if err := b.touch(panel.Touch{Do: "attest", Arg: b.m.attests.waiting[0].id}); !errors.Is(err, panel.NotSaved) ||
+		len(b.m.attests.waiting) != 1 {
+		t.Error(err, b.m.attests.waiting)
 	}
 	b.notes.full = false
-	if err := b.touch(panel.Touch{Do: "attest", Arg: b.attests[0].id}); err != nil || len(b.attests) != 0 {
-		t.Error(err, b.attests)
+	if err := b.touch(panel.Touch{Do: "attest", Arg: b.m.attests.waiting[0].id}); err != nil || len(b.m.attests.waiting) != 0 {
+		t.Error(err, b.m.attests.waiting)
 	}
 }
 
 func TestNothingIsAskedWhereThePolicyAsksForNothing(t *testing.T) {
 	b, records := helped(t, exampleRoster(t))
-	if w := (*records)[0].Body.(wire.InterventionBody); w.ID != "" || w.Attested || len(b.attests) != 0 {
+	if w := (*records)[0].Body.(wire.InterventionBody); w.ID != "" || w.Attested || len(b.m.attests.waiting) != 0 {
 		t.Errorf("%+v", w)
 	}
 	r := attestedRoster(t)
@@ -255,7 +255,7 @@ func TestNothingIsAskedWhereThePolicyAsksForNothing(t *testing.T) {
 	if err := b.fills(panel.FormRequest{Here: true, Do: "log"}, panel.Entry{Item: "lens-cleaning", Minutes: 1}); err != nil {
 		t.Fatal(err)
 	}
-	if w := (*records)[0].Body.(wire.InterventionBody); w.ID != "" || w.Attested || len(b.attests) != 0 {
+	if w := (*records)[0].Body.(wire.InterventionBody); w.ID != "" || w.Attested || len(b.m.attests.waiting) != 0 {
 		t.Errorf("one's own work: %+v", w)
 	}
 }
@@ -263,10 +263,10 @@ func TestNothingIsAskedWhereThePolicyAsksForNothing(t *testing.T) {
 func TestWaitingConfirmationsAreBounded(t *testing.T) {
 	b, _ := helped(t, attestedRoster(t))
 	for range 2 * attestsMost {
-		b.step(t.Context(), session.Log{What: "lens-cleaning", ID: b.NewID()})
+		b.e.apply(t.Context(), session.Log{What: "lens-cleaning", ID: b.cfg.NewID()})
 	}
-	if len(b.attests) != attestsMost || !strings.Contains(b.log.String(), "too many interventions wait") {
-		t.Errorf("%d wait", len(b.attests))
+	if len(b.m.attests.waiting) != attestsMost || !strings.Contains(b.log.String(), "too many interventions wait") {
+		t.Errorf("%d wait", len(b.m.attests.waiting))
 	}
 }
 
@@ -277,7 +277,7 @@ func TestMinutesOfAFormAreAtMostItsSessions(t *testing.T) {
 	b.tap(lea)
 	b.tap(ines) // 12 min and 3 s
 	b.now = b.now.Add(30 * time.Second)
-	f, err := b.open(panel.FormRequest{Here: true, Do: "log"})
+	f, err := b.actions.open(panel.FormRequest{Here: true, Do: "log"})
 	if err != nil {
 		t.Fatal(err)
 	}

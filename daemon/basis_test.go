@@ -11,6 +11,7 @@ import (
 	"portillon/policy"
 	"portillon/rfid"
 	"portillon/wire"
+	"portillon/wire/replay"
 )
 
 // Each record of a decision can be asked again: of the policy that decided, with the same answer.
@@ -23,7 +24,7 @@ func TestRecordsSayWhatTheirDecisionRestedOn(t *testing.T) {
 	check := func(tapped session.Record) {
 		t.Helper()
 		text := mustJSON(tapped.Body)
-		got, ok := wire.Replay(wire.Record{Machine: "laser", Kind: tapped.Kind, Body: text}, r.Policy, before)
+		got, ok := replay.Record(wire.Record{Machine: "laser", Kind: tapped.Kind, Body: text}, r.Policy, before)
 		if !ok || got.Why != "" || got.Changed() {
 			t.Errorf("%s: %+v %v\n%s", tapped.Kind, got, ok, text)
 		}
@@ -61,7 +62,7 @@ func TestRecordsSayWhatTheirDecisionRestedOn(t *testing.T) {
 	step(lea, wire.SessionStart)
 	step(lea, wire.SessionEnd)
 	step(karim, wire.SessionStart)
-	if rep := b.order(t.Context(), control.Request{Do: "role", Role: "mentor"}, ""); !rep.OK {
+	if rep := b.operator.order(t.Context(), control.Request{Do: "role", Role: "mentor"}, ""); !rep.OK {
 		t.Fatal(rep)
 	}
 	check(b.notes.last)
@@ -82,7 +83,7 @@ func TestRecordsSayWhatTheirDecisionRestedOn(t *testing.T) {
 
 func TestTheBasisSaysWhatTheCardProved(t *testing.T) {
 	b := strongBench(t)
-	b.state.ReaderDown = false
+	b.m.state.Holds.ReaderDown = false
 	for _, p := range []rfid.Proof{rfid.NumberOnly, rfid.AES} {
 		b.proves(lea, p)
 		text := string(mustJSON(b.notes.kept[0].Body))

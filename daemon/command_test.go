@@ -14,8 +14,8 @@ import (
 
 func (b *bench) command(c wire.Command) (control.Reply, string) {
 	before := len(b.notes.said)
-	rep := b.obey(b.t.Context(), c)
-	return rep, strings.Join(append(slices.Clone(b.notes.said[before:]), "["+string(b.Panel.Current().Sign)+"]"), " ")
+	rep := b.operator.obey(b.t.Context(), c)
+	return rep, strings.Join(append(slices.Clone(b.notes.said[before:]), "["+string(b.cfg.Panel.Current().Sign)+"]"), " ")
 }
 
 func TestTagThatWasTakenOffIsNotAddedAgainByACommand(t *testing.T) {
@@ -52,8 +52,8 @@ func TestHubCannotTakeATagOff(t *testing.T) {
 	b.do(control.Request{Do: "tag", Reason: "courroie usée"})
 	rep, did := b.command(wire.Command{ID: "c2", Do: "untag"})
 	b.wants(did, "command [tagged]")
-	if rep.OK || !strings.Contains(rep.Error, "at the machine") || len(b.state.Tags) != 1 {
-		t.Errorf("%+v, %d tags", rep, len(b.state.Tags))
+	if rep.OK || !strings.Contains(rep.Error, "at the machine") || len(b.m.state.Holds.Tags) != 1 {
+		t.Errorf("%+v, %d tags", rep, len(b.m.state.Holds.Tags))
 	}
 }
 
@@ -90,7 +90,7 @@ func TestTapAfterReportIsTouchedStillEndsASession(t *testing.T) {
 	b := newBench(t)
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
 	b.now = b.now.Add(2 * time.Minute) // nobody has tapped within the last minute
-	if _, err := b.open(panel.FormRequest{Do: "report", Here: true}); !errors.Is(err, panel.CardToReportInUse) {
+	if _, err := b.actions.open(panel.FormRequest{Do: "report", Here: true}); !errors.Is(err, panel.CardToReportInUse) {
 		t.Fatal(err)
 	}
 	if got := b.tap(lea); !strings.HasPrefix(got, "relay off session-end") {
@@ -98,7 +98,7 @@ func TestTapAfterReportIsTouchedStillEndsASession(t *testing.T) {
 	}
 	// Who has no session only says who reports.
 	b.now = b.now.Add(2 * time.Minute)
-	if _, err := b.open(panel.FormRequest{Do: "report", Here: true}); !errors.Is(err, panel.CardToReport) {
+	if _, err := b.actions.open(panel.FormRequest{Do: "report", Here: true}); !errors.Is(err, panel.CardToReport) {
 		t.Fatal(err)
 	}
 	if got := b.tap(lea); strings.Contains(got, "session-start") {

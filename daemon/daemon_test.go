@@ -83,6 +83,8 @@ func (n *notebook) Set(ctx context.Context, r session.Relay) error {
 // bench is a laser of the example site with fakes for what it touches.
 type bench struct {
 	*Machine
+	e     *engine
+	m     *model
 	t     *testing.T
 	notes *notebook
 	now   time.Time
@@ -130,10 +132,11 @@ func benchOf(t *testing.T, r *roster.Roster) *bench {
 	b := &bench{t: t, notes: &notebook{facts: map[string][]byte{}}, now: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)}
 	ids := 0
 	b.Machine = New(
-		Parts{Site: "biklab", Machine: "laser", Now: func() time.Time { return b.now }, Trusted: func() bool { return true },
+		Config{Site: "biklab", Machine: "laser", Now: func() time.Time { return b.now }, Trusted: func() bool { return true },
 			NewID: func() string { ids++; return fmt.Sprint("id", ids) }, Journal: b.notes, Switch: b.notes, Panel: panel.New(panel.Config{Now: func() time.Time { return b.now }}),
 			Roster: r, Logger: slog.New(slog.NewTextHandler(&b.log, nil))},
 	)
+	b.e, b.m = b.engine, b.engine.model
 	return b
 }
 
@@ -147,8 +150,8 @@ func (b *bench) tap(card string) string {
 func (b *bench) do(r control.Request) string {
 	b.t.Helper()
 	before := len(b.notes.said)
-	b.order(b.t.Context(), r, "")
-	return strings.Join(append(slices.Clone(b.notes.said[before:]), "["+string(b.Panel.Current().Sign)+"]"), " ")
+	b.operator.order(b.t.Context(), r, "")
+	return strings.Join(append(slices.Clone(b.notes.said[before:]), "["+string(b.cfg.Panel.Current().Sign)+"]"), " ")
 }
 
 func (b *bench) wants(got, want string) {
@@ -163,7 +166,7 @@ func TestRecordComesBeforeTheRelayAndTheRelayBeforeTheEnd(t *testing.T) {
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
 	b.wants(b.tap(zoe), "[occupied]")
 	b.wants(b.tap(lea), "relay off session-end [cooling]")
-	if p := b.practice["m-020dc2"]; p.Logged != 6*time.Second || p.Machine != "laser" ||
+	if p := b.m.practice.of["m-020dc2"]; p.Logged != 6*time.Second || p.Machine != "laser" ||
 		len(b.notes.facts[FactPractice+"m-020dc2"]) == 0 {
 		t.Errorf("practice %+v", p)
 	}
@@ -174,7 +177,7 @@ func TestLearnerWaitsForAMentorsCard(t *testing.T) {
 	b.wants(b.tap(jules), "[awaiting]")
 	b.wants(b.tap(zoe), "refused [refused]")
 	b.wants(b.tap(karim), "session-start RELAY ON [supervised]")
-	if v := b.Panel.Current(); !strings.Contains(v.Line.FR, "Jules avec Karim (mentor)") {
+	if v := b.cfg.Panel.Current(); !strings.Contains(v.Line.FR, "Jules avec Karim (mentor)") {
 		t.Errorf("%q", v.Line.FR)
 	}
 	b.wants(b.tap(karim), "relay off session-end [cooling]")
@@ -188,10 +191,10 @@ func TestRefusalsSayWhatToDoNext(t *testing.T) {
 		"DEADBEEF": {"refused [unknown]", "Carte inconnue"},
 	} {
 		b.wants(b.tap(card), want[0])
-		if v := b.Panel.Current(); !strings.Contains(v.Line.FR, want[1]) || v.Next.FR == "" || v.Next.EN == "" {
+		if v := b.cfg.Panel.Current(); !strings.Contains(v.Line.FR, want[1]) || v.Next.FR == "" || v.Next.EN == "" {
 			t.Errorf("%s reads %+v %+v", card, v.Line, v.Next)
 		}
-		b.Panel.EndFlash()
+		b.cfg.Panel.EndFlash()
 	}
 	if strings.Contains(b.log.String(), "DEADBEEF") || strings.Contains(b.log.String(), "deadbeef") ||
 		strings.Contains(b.log.String(), "Zoé") {
@@ -201,12 +204,12 @@ func TestRefusalsSayWhatToDoNext(t *testing.T) {
 
 func TestMaintenanceWithAHelperIsLoggedUnderTheMaintainersTap(t *testing.T) {
 	b := newBench(t)
-	if rep := b.order(t.Context(), control.Request{Do: "log", Kind: "lens-cleaning"}, ""); rep.OK || rep.Hint == "" {
+	if rep := b.operator.order(t.Context(), control.Request{Do: "log", Kind: "lens-cleaning"}, ""); rep.OK || rep.Hint == "" {
 		t.Errorf("an intervention without a maintainer: %+v", rep)
 	}
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
 	b.wants(b.tap(lea), "assisted [maintenance]")
-	if rep := b.order(t.Context(), control.Request{Do: "log", Kind: "lens-claening"}, ""); rep.OK ||
+	if rep := b.operator.order(t.Context(), control.Request{Do: "log", Kind: "lens-claening"}, ""); rep.OK ||
 		!strings.Contains(rep.Hint, "lens-cleaning") {
 		t.Errorf("a kind that is none: %+v", rep)
 	}
@@ -224,7 +227,7 @@ func TestTagHoldsAllButMaintainersAndOutlivesTheDaemon(t *testing.T) {
 		t.Errorf("facts %s", b.notes.facts[FactTags])
 	}
 	b.wants(b.do(control.Request{Do: "untag"}), "untagged [cooling]") // the extraction of Inès's session still runs
-	if rep := b.order(t.Context(), control.Request{Do: "untag"}, ""); rep.OK {
+	if rep := b.operator.order(t.Context(), control.Request{Do: "untag"}, ""); rep.OK {
 		t.Error("a tag that is not there was removed")
 	}
 }
@@ -236,17 +239,17 @@ func TestFullDiskStartsNothingAndLosesNoEnd(t *testing.T) {
 	if got := b.tap(lea); !strings.HasPrefix(got, "relay off") || !strings.HasSuffix(got, "[fault]") {
 		t.Errorf("the end: %q", got)
 	}
-	b.Panel.EndFlash()
+	b.cfg.Panel.EndFlash()
 	if got := b.tap(karim); strings.Contains(got, "ON") || !strings.HasSuffix(got, "[fault]") {
 		t.Errorf("a start on a full disk: %q", got)
 	}
-	if v := b.Panel.Current(); !strings.Contains(v.Line.FR, "ne peut plus rien enregistrer") {
+	if v := b.cfg.Panel.Current(); !strings.Contains(v.Line.FR, "ne peut plus rien enregistrer") {
 		t.Errorf("the panel says %q", v.Line.FR)
 	}
 	b.notes.full = false
 	b.now = b.now.Add(time.Minute)
 	before := len(b.notes.said)
-	b.step(t.Context(), session.Tick{})
+	b.e.apply(t.Context(), session.Tick{})
 	if got := strings.Join(b.notes.said[before:], " "); !strings.Contains(got, "session-end") {
 		t.Errorf("once there is room: %q", got)
 	}
@@ -256,13 +259,13 @@ func TestGuardThatDoesNotConfirmPutsTheMachineInFault(t *testing.T) {
 	b := newBench(t)
 	b.notes.dead = errors.New("the guard is gone")
 	b.tap(lea)
-	if b.state.Phase != session.Fault || b.relay {
-		t.Errorf("phase %v, relay %v", b.state.Phase, b.relay)
+	if b.m.state.Phase != session.Fault || b.m.relay {
+		t.Errorf("phase %v, relay %v", b.m.state.Phase, b.m.relay)
 	}
 	b.notes.dead = nil
 	b.signal(t.Context(), Signal{What: "guard-back"})
-	if b.state.Phase == session.Fault || b.state.Running() {
-		t.Errorf("with a guard again: %v", b.state.Phase)
+	if b.m.state.Phase == session.Fault || b.m.state.Running() {
+		t.Errorf("with a guard again: %v", b.m.state.Phase)
 	}
 }
 
@@ -271,14 +274,14 @@ func TestEStopThatTheGuardKnowsFirstClearsLikeAnyOther(t *testing.T) {
 	b := newBench(t)
 	b.notes.dead = fmt.Errorf("relay: %w", relay.ErrEStop)
 	b.tap(lea)
-	if b.state.Phase != session.Fault || !slices.Equal(b.state.Faults, []string{"e-stop"}) {
-		t.Fatalf("%v %v", b.state.Phase, b.state.Faults)
+	if b.m.state.Phase != session.Fault || !slices.Equal(b.m.state.Holds.Faults, []session.FaultKind{session.EStop}) {
+		t.Fatalf("%v %v", b.m.state.Phase, b.m.state.Holds.Faults)
 	}
 	b.notes.dead = nil
 	b.signal(t.Context(), Signal{What: "e-stop", On: true})
 	b.signal(t.Context(), Signal{What: "e-stop"})
-	if b.state.Phase == session.Fault || b.state.Running() {
-		t.Errorf("with the stop released: %v", b.state.Phase)
+	if b.m.state.Phase == session.Fault || b.m.state.Running() {
+		t.Errorf("with the stop released: %v", b.m.state.Phase)
 	}
 }
 
@@ -286,28 +289,28 @@ func TestEStopAndReaderAreHeard(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	b.signal(t.Context(), Signal{What: "e-stop", On: true})
-	if b.state.Phase != session.Fault || b.Panel.Current().Sign != panel.SignFault {
-		t.Errorf("phase %v", b.state.Phase)
+	if b.m.state.Phase != session.Fault || b.cfg.Panel.Current().Sign != panel.SignFault {
+		t.Errorf("phase %v", b.m.state.Phase)
 	}
 	b.signal(t.Context(), Signal{What: "e-stop"})
-	if b.state.Running() {
+	if b.m.state.Running() {
 		t.Error("it runs again by itself")
 	}
-	b.readerSays(t.Context(), rfid.Event{Err: errors.New("unplugged")})
-	if !b.state.ReaderDown {
+	b.e.readerEvent(t.Context(), rfid.Event{Err: errors.New("unplugged")})
+	if !b.m.state.Holds.ReaderDown {
 		t.Error("the reader is thought to answer")
 	}
-	b.readerSays(t.Context(), rfid.Event{Alive: true})
-	if b.state.ReaderDown {
+	b.e.readerEvent(t.Context(), rfid.Event{Alive: true})
+	if b.m.state.Holds.ReaderDown {
 		t.Error("the reader is thought to be silent")
 	}
 }
 
 func TestMachineWithoutABundleRefusesEverybody(t *testing.T) {
 	b := newBench(t)
-	b.Roster = nil
+	b.m.rules.roster = nil
 	b.wants(b.tap(lea), "refused [fault]")
-	if b.do(control.Request{Do: "log", Kind: "lens-cleaning"}); b.state.Running() {
+	if b.do(control.Request{Do: "log", Kind: "lens-cleaning"}); b.m.state.Running() {
 		t.Error("it runs")
 	}
 }
@@ -344,7 +347,7 @@ func TestTapInTheMomentOfTheEndClosesNoRelay(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	card, _ := rfid.ParseUID(lea)
-	b.readerSays(ctx, rfid.Event{Alive: true, Tap: rfid.Tap{UID: card, At: time.Now()}})
+	b.e.readerEvent(ctx, rfid.Event{Alive: true, Tap: rfid.Tap{UID: card, At: time.Now()}})
 	if err := b.Run(ctx, time.Hour); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
@@ -357,17 +360,17 @@ func TestTapInTheMomentOfTheEndClosesNoRelay(t *testing.T) {
 func TestRoleIsChosenOnlyFromWhatTheBadgesGive(t *testing.T) {
 	b := newBench(t)
 	b.tap(karim) // user and mentor
-	if b.state.Role != policy.User {
-		t.Fatalf("Karim starts as %v", b.state.Role)
+	if b.m.state.Current.Role != policy.User {
+		t.Fatalf("Karim starts as %v", b.m.state.Current.Role)
 	}
-	if rep := b.order(t.Context(), control.Request{Do: "role", Role: "maintainer"}, ""); rep.OK {
+	if rep := b.operator.order(t.Context(), control.Request{Do: "role", Role: "maintainer"}, ""); rep.OK {
 		t.Error("Karim became a maintainer")
 	}
-	if rep := b.order(t.Context(), control.Request{Do: "role", Role: "mentor"}, ""); !rep.OK ||
-		b.state.Role != policy.Mentor {
-		t.Errorf("%+v, now %v", rep, b.state.Role)
+	if rep := b.operator.order(t.Context(), control.Request{Do: "role", Role: "mentor"}, ""); !rep.OK ||
+		b.m.state.Current.Role != policy.Mentor {
+		t.Errorf("%+v, now %v", rep, b.m.state.Current.Role)
 	}
-	if rep := b.order(t.Context(), control.Request{Do: "role", Role: "king"}, ""); rep.OK || rep.Hint == "" {
+	if rep := b.operator.order(t.Context(), control.Request{Do: "role", Role: "king"}, ""); rep.OK || rep.Hint == "" {
 		t.Errorf("%+v", rep)
 	}
 }
@@ -375,7 +378,7 @@ func TestRoleIsChosenOnlyFromWhatTheBadgesGive(t *testing.T) {
 // A loop that hangs loses its lease on the relay within a second; a disk that stalls may take ten.
 func TestALoopThatHangsIsDeadAndADiskThatStallsIsNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := New(Parts{})
+		m := New(Config{})
 		check := func(after time.Duration, want bool) {
 			t.Helper()
 			time.Sleep(after)
@@ -385,7 +388,7 @@ func TestALoopThatHangsIsDeadAndADiskThatStallsIsNot(t *testing.T) {
 		}
 		check(900*time.Millisecond, true)
 		check(200*time.Millisecond, false)
-		m.disk.Store(int64(time.Since(m.born)))
+		m.engine.live.disk.Store(int64(time.Since(m.engine.live.born)))
 		check(9*time.Second, true)
 		check(time.Second+1, false)
 	})
@@ -400,7 +403,7 @@ func TestATapThatComesLateMeansNothing(t *testing.T) {
 	}
 	read := func(at time.Time) string {
 		before := len(b.notes.said)
-		b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: card, At: at}})
+		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: card, At: at}})
 		return strings.Join(b.notes.said[before:], " ")
 	}
 	b.wants(read(time.Now().Add(-stale-time.Second)), "")
@@ -430,7 +433,7 @@ func otherBench(t *testing.T, was, is string) *bench {
 	}
 	os.WriteFile(path, []byte(out), 0o644)
 	b := newBench(t)
-	b.Roster = rosterOf(t, dir)
+	b.m.rules.roster = rosterOf(t, dir)
 	return b
 }
 
@@ -440,13 +443,13 @@ func (b *bench) proves(card string, p rfid.Proof) string {
 	b.now = b.now.Add(3 * time.Second)
 	before := len(b.notes.said)
 	u, _ := rfid.ParseUID(card)
-	b.readerSays(b.t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Proof: p}})
-	return strings.Join(append(slices.Clone(b.notes.said[before:]), "["+string(b.Panel.Current().Sign)+"]"), " ")
+	b.e.readerEvent(b.t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Proof: p}})
+	return strings.Join(append(slices.Clone(b.notes.said[before:]), "["+string(b.cfg.Panel.Current().Sign)+"]"), " ")
 }
 
 func TestMachineThatWantsAESTakesNoCopiedNumber(t *testing.T) {
 	b := strongBench(t)
-	b.state.ReaderDown = false
+	b.m.state.Holds.ReaderDown = false
 	b.wants(b.proves(lea, rfid.NumberOnly), "refused [refused]")
 	b.wants(b.tap(lea), "refused [refused]") // nor an operator's word
 	b.wants(b.proves(lea, rfid.AES), "session-start RELAY ON [on]")
@@ -456,33 +459,33 @@ func TestMachineThatWantsAESTakesNoCopiedNumber(t *testing.T) {
 // A mentor's number can be copied as a learner's can: both cards must prove themselves.
 func TestMentorsCardMustProveItselfToo(t *testing.T) {
 	b := strongBench(t)
-	b.state.ReaderDown = false
+	b.m.state.Holds.ReaderDown = false
 	b.wants(b.proves(jules, rfid.NumberOnly), "refused [refused]")
 	b.wants(b.proves(jules, rfid.AES), "[awaiting]")
 	b.wants(b.proves(karim, rfid.NumberOnly), "refused [refused]")
-	if b.state.Phase != session.Awaiting {
-		t.Errorf("the learner no longer waits: %v", b.state.Phase)
+	if b.m.state.Phase != session.Awaiting {
+		t.Errorf("the learner no longer waits: %v", b.m.state.Phase)
 	}
 	b.wants(b.proves(karim, rfid.AES), "session-start RELAY ON [supervised]")
 }
 
 func TestCardTakenOutOfItsSlotEndsItsSession(t *testing.T) {
 	b := newBench(t)
-	b.state.ReaderDown = false
+	b.m.state.Holds.ReaderDown = false
 	b.wants(b.proves(lea, 0), "session-start RELAY ON [on]")
 	u, _ := rfid.ParseUID(zoe)
-	b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
-	if !b.state.Running() {
+	b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
+	if !b.m.state.Running() {
 		t.Error("another card's leaving ended the session")
 	}
 	u, _ = rfid.ParseUID(lea)
-	b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
-	if b.state.Running() || b.notes.said[len(b.notes.said)-1] != "session-end" {
-		t.Errorf("%v, %v", b.state.Phase, b.notes.said)
+	b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
+	if b.m.state.Running() || b.notes.said[len(b.notes.said)-1] != "session-end" {
+		t.Errorf("%v, %v", b.m.state.Phase, b.notes.said)
 	}
 	b.wants(b.proves(lea, 0), "session-start RELAY ON [on]")
-	b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{Away: true}}) // the reader came back to an empty slot
-	if b.state.Running() {
+	b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{Away: true}}) // the reader came back to an empty slot
+	if b.m.state.Running() {
 		t.Error("an empty slot keeps a session")
 	}
 }

@@ -18,37 +18,29 @@ import (
 // (panel.Touch.Here, panel.FormRequest.Here): a page elsewhere on the network shows. What is sent from there, with a form's
 // code, is unsigned (unsigned.go).
 
-const (
-	formLife   = 10 * time.Minute
-	formsMost  = 32               // open at once; more are refused
-	formsEach  = 4                // of one member; their own oldest goes first
-	reportsMax = 5                // that one member may write within reportsIn
-	reportsIn  = 10 * time.Minute // and no card buries a machine in reports
-	identify   = 15 * time.Second // how long a card that was asked for only says who is there
-)
+// identify is how long a card that was asked for only says who is there.
+const identify = 15 * time.Second
 
-// at is who stands at the machine.
-type at struct {
-	who  policy.MemberID
-	when time.Time
-	nth  uint64 // which arrival: another card, and it is another
+// PanelActions is what people do at the panel. It implements panel.Actions.
+type PanelActions struct {
+	cfg      *Config
+	engine   *engine
+	periodic *periodic
+	loop     loop
 }
 
-// Clerk is the machine as its panel's people use it. It implements panel.Actions.
-type Clerk struct{ *Machine }
-
-var _ panel.Actions = Clerk{}
+var _ panel.Actions = (*PanelActions)(nil)
 
 // Do implements panel.Actions.
-func (c Clerk) Do(ctx context.Context, o panel.Touch) error {
-	return c.at(ctx, func(ctx context.Context) error { return c.touched(ctx, o) })
+func (c *PanelActions) Do(ctx context.Context, o panel.Touch) error {
+	return c.at(ctx, func(ctx context.Context) error { return c.touch(ctx, o) })
 }
 
 // Form implements panel.Actions.
-func (c Clerk) Form(ctx context.Context, a panel.FormRequest) (f panel.Form, err error) {
+func (c *PanelActions) Form(ctx context.Context, a panel.FormRequest) (f panel.Form, err error) {
 	err = c.at(ctx, func(context.Context) error {
 		if a.Token != "" {
-			x, ok := c.opened(a.Token)
+			x, ok := c.engine.model.forms.find(a.Token)
 			if !ok {
 				return panel.FormOver
 			}
@@ -62,18 +54,18 @@ func (c Clerk) Form(ctx context.Context, a panel.FormRequest) (f panel.Form, err
 }
 
 // Write implements panel.Actions.
-func (c Clerk) Write(ctx context.Context, token string, e panel.Entry) (waits policy.Text, err error) {
+func (c *PanelActions) Write(ctx context.Context, token string, e panel.Entry) (waits policy.Text, err error) {
 	err = c.at(ctx, func(ctx context.Context) error {
-		waits, err = c.written(ctx, token, e)
+		waits, err = c.fillIn(ctx, token, e)
 		return err
 	})
 	return waits, err
 }
 
 // at runs do in the machine's loop.
-func (c Clerk) at(ctx context.Context, do func(context.Context) error) error {
+func (c *PanelActions) at(ctx context.Context, do func(context.Context) error) error {
 	var err error
-	rep := c.within(ctx, func(ctx context.Context) control.Reply {
+	rep := c.loop.within(ctx, func(ctx context.Context) control.Reply {
 		err = c.plainly(do(ctx))
 		return control.Reply{OK: true}
 	})
@@ -84,89 +76,51 @@ func (c Clerk) at(ctx context.Context, do func(context.Context) error) error {
 }
 
 // plainly is a refusal in the words of this machine; any other error is as it was.
-func (m *Machine) plainly(err error) error {
+func (m *PanelActions) plainly(err error) error {
 	no := panel.Refusal{}
-	if mach, known := m.site(); known && errors.As(err, &no) {
+	if mach, known := m.engine.model.rules.machine(); known && errors.As(err, &no) {
 		return panel.Refusal(mach.Plain(policy.Text(no)))
 	}
 	return err
 }
 
-// stands is who tapped within the last minute; empty: nobody.
-func (m *Machine) stands() policy.MemberID {
-	if m.desk.who == "" || m.Now().Sub(m.desk.when) >= session.ChooseFor {
-		return ""
-	}
-	return m.desk.who
-}
+// currentMember is who stands at the machine; empty: nobody.
+func (m *model) currentMember() policy.MemberID { return m.presence.member(m.cfg.Now()) }
 
 // arrived notes who stands there now. Whose card is blocked, or proved less than this machine asks for, is nobody; and
 // whoever stood there before does not any more.
-func (m *Machine) arrived(id policy.MemberID, card policy.CardStrength, d policy.Decision) {
-	mach, ok := m.site()
+func (m *model) arrived(id policy.MemberID, card policy.CardStrength, d policy.Decision) {
+	mach, ok := m.rules.machine()
 	if !ok || card < mach.Card || slices.Contains(d.Codes(), policy.CardBlocked) {
-		m.left()
+		m.presence.leave()
 		return
 	}
-	now := m.Now()
-	if m.desk.who != id || m.stands() == "" {
-		m.desk.nth++
-	}
-	m.desk.who, m.desk.when = id, now
-	if m.today == nil || !sameDay(m.day, now, m.Roster.Policy.Zone) {
-		m.today, m.day = map[policy.MemberID]bool{}, now
-	}
-	m.today[id] = true
+	m.presence.arrive(id, m.cfg.Now(), m.rules.roster.Policy.Zone)
 }
 
-// left notes that a card nobody knows was presented: whoever stood there does not any more.
-func (m *Machine) left() { m.desk = at{nth: m.desk.nth + 1} }
-
-func sameDay(a, b time.Time, zone *time.Location) bool {
-	return a.In(zone).Format(time.DateOnly) == b.In(zone).Format(time.DateOnly)
-}
-
-// site is this machine in the policy.
-func (m *Machine) site() (*policy.Machine, bool) {
-	if m.Roster == nil {
+// machine is this machine in the policy.
+func (m *rules) machine() (*policy.Machine, bool) {
+	if m.roster == nil {
 		return nil, false
 	}
-	return m.Roster.Policy.Machine(m.Machine)
+	return m.roster.Policy.Machine(m.cfg.Machine)
 }
 
-// mentors are the names of those who were here today and may answer for a learner, but the one who asks.
-func (m *Machine) mentors(but policy.MemberID) []string {
-	var out []string
-	for id := range m.today {
-		p, ok := m.Roster.Person(id)
-		if !ok || id == but {
-			continue
-		}
-		q := m.question(m.withPractice(p.Member), nil, policy.Mentor)
-		q.Tagged, q.Fault, q.Card = false, false, policy.AES
-		if d := m.Roster.Policy.Decide(q); d.Verdict == policy.Allow && d.Role == policy.Mentor {
-			out = append(out, m.name(id))
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
-// touched carries out a touch.
-func (m *Machine) touched(ctx context.Context, o panel.Touch) error {
-	who, s := m.stands(), m.state
-	n := m.Journal.Len()
+// touch carries out a touch.
+func (m *PanelActions) touch(ctx context.Context, o panel.Touch) error {
+	who, s := m.engine.model.currentMember(), m.engine.model.state
+	n := m.cfg.Journal.Len()
 	switch {
 	case !o.Here:
 		return panel.OnlyHere
-	case o.At != 0 && o.At != m.desk.nth:
+	case o.At != 0 && o.At != m.engine.model.presence.generation:
 		return panel.AnotherCardTapped
 	case o.Do == "extend": // a card would end the session: whoever stands there may
 		m.extend(ctx)
-		return ok(m.Journal.Len() > n)
+		return ok(m.cfg.Journal.Len() > n)
 	case o.Do == "power-off": // it only makes things safer
-		m.step(ctx, session.PowerOff{By: s.Member})
-		return m.saved(n)
+		m.engine.apply(ctx, session.PowerOff{By: s.Current.Member})
+		return m.engine.writtenSince(n)
 	case who == "":
 		return panel.CardFirst
 	}
@@ -176,15 +130,15 @@ func (m *Machine) touched(ctx context.Context, o panel.Touch) error {
 		if err := role.UnmarshalText([]byte(o.Arg)); err != nil || role == policy.NoRole {
 			return panel.ChooseFromList
 		}
-		return ok(who == s.Member && m.choose(ctx, role))
+		return ok(who == s.Current.Member && m.engine.chooseRole(ctx, role))
 	case "untag":
 		if strings.HasPrefix(o.Arg, duePrefix) { // that comes off by doing it
 			return panel.ChooseFromList
 		}
-		m.step(ctx, session.RemoveTag{ID: o.Arg, By: who})
-		err := m.saved(n)
-		if err == nil && len(m.state.Tags) == 0 {
-			m.Panel.Flash(panel.Returned(m.name(who)), flash/2)
+		m.engine.apply(ctx, session.RemoveTag{ID: o.Arg, By: who})
+		err := m.engine.writtenSince(n)
+		if err == nil && len(m.engine.model.state.Holds.Tags) == 0 {
+			m.cfg.Panel.Flash(panel.Returned(m.engine.model.rules.name(who)), flash/2)
 		}
 		return err
 	case "confirm":
@@ -196,13 +150,13 @@ func (m *Machine) touched(ctx context.Context, o panel.Touch) error {
 	case "decline":
 		return m.decline(o.Arg, who)
 	case "vouch":
-		mach, known := m.site()
+		mach, known := m.engine.model.rules.machine()
 		if !known || len(o.Items) == 0 || slices.ContainsFunc(o.Items, func(s string) bool { return !has(mach.Vouch, s) }) {
 			return panel.ChooseFromList
 		}
 		slices.Sort(o.Items)
-		m.step(ctx, session.Vouch{By: who, Skills: slices.Compact(o.Items)})
-		return m.saved(n)
+		m.engine.apply(ctx, session.Vouch{By: who, Skills: slices.Compact(o.Items)})
+		return m.engine.writtenSince(n)
 	}
 	return panel.ChooseFromList
 }
@@ -214,12 +168,12 @@ func ok(done bool) error {
 	return nil
 }
 
-// saved says whether a record was written since there were n.
-func (m *Machine) saved(n uint64) error {
+// writtenSince says whether a record was written since there were n.
+func (m *engine) writtenSince(n uint64) error {
 	switch {
-	case m.Journal.Len() > n && !m.state.Broken:
+	case m.cfg.Journal.Len() > n && !m.model.state.Ledger.Broken:
 		return nil
-	case m.state.Broken:
+	case m.model.state.Ledger.Broken:
 		return panel.NotSaved
 	}
 	return panel.NotNow
@@ -230,68 +184,48 @@ func has(items []policy.Item, id string) bool {
 }
 
 // extend asks the policy anew, with what the session under way has used already.
-func (m *Machine) extend(ctx context.Context) {
-	p, known := m.person(m.state.Member)
+func (m *PanelActions) extend(ctx context.Context) {
+	p, known := m.engine.model.rules.person(m.engine.model.state.Current.Member)
 	if !known {
 		return
 	}
-	member := *m.withPractice(p.Member)
-	used := policy.Practice{Machine: m.Machine}
-	if len(member.Practice) > 0 && member.Practice[0].Machine == m.Machine {
+	member := *m.engine.model.practice.with(p.Member)
+	used := policy.Practice{Machine: m.cfg.Machine}
+	if len(member.Practice) > 0 && member.Practice[0].Machine == m.cfg.Machine {
 		used = member.Practice[0]
 		member.Practice = slices.Clone(member.Practice[1:])
 	}
-	now := m.Now().In(m.Roster.Policy.Zone)
-	member.Practice = append([]policy.Practice{used.Used(now, now.Sub(m.state.Since))}, member.Practice...)
+	now := m.cfg.Now().In(m.engine.model.rules.roster.Policy.Zone)
+	member.Practice = append([]policy.Practice{used.Used(now, now.Sub(m.engine.model.state.Current.Since))}, member.Practice...)
 	var supervisor *policy.Member
-	if s, known := m.person(m.state.Supervisor); known {
-		supervisor = m.withPractice(s.Member)
+	if s, known := m.engine.model.rules.person(m.engine.model.state.Current.Supervisor); known {
+		supervisor = m.engine.model.practice.with(s.Member)
 	}
-	m.step(ctx, session.Extend{Decision: m.Roster.Policy.Decide(m.question(&member, supervisor, m.state.Role))})
+	m.engine.apply(ctx, session.Extend{Decision: m.engine.model.rules.roster.Policy.Decide(m.engine.decider.question(&member, supervisor, m.engine.model.state.Current.Role))})
 }
 
-// work is a maintenance that somebody may log in: the one under way, or the one that they have just ended.
-type work struct {
-	session      string
-	by, endorser policy.MemberID
-	since, until time.Time
+// minutesOf are how long a maintenance took so far; at least one.
+func minutesOf(w session.Work, now time.Time) int {
+	if w.Ended.IsZero() {
+		w.Ended = now
+	}
+	return max(1, int(w.Ended.Sub(w.Since).Round(time.Minute)/time.Minute))
 }
 
-// minutes are how long it took so far; at least one.
-func (w work) minutes(now time.Time) int {
-	if w.until.IsZero() {
-		w.until = now
-	}
-	return max(1, int(w.until.Sub(w.since).Round(time.Minute)/time.Minute))
-}
-
-func (m *Machine) work(who policy.MemberID) work {
-	s := m.state
-	if s.Phase == session.Maintenance && (who == s.Member || who == s.Assistant) {
-		w := work{session: s.Session, by: s.Member, endorser: s.Member, since: s.Since}
-		if s.Assistant != "" {
-			w.by = s.Assistant
-		}
-		return w
-	}
-	if s.Handed.By == who && m.Now().Before(s.Handed.Until) {
-		return m.done
-	}
-	return work{}
-}
+func (m *model) work(who policy.MemberID) session.Work { return m.state.WorkOf(who, m.cfg.Now()) }
 
 // maintains reports whether somebody is at work here as a maintainer, or was a moment ago.
-func (m *Machine) maintains(who policy.MemberID) bool {
+func (m *model) maintains(who policy.MemberID) bool {
 	w := m.work(who)
-	return w.session != "" && w.endorser == who
+	return w.Session != "" && w.Endorser == who
 }
 
 // roleOf is in which role a member speaks of the machine: the one of their session, else none that matters.
-func (m *Machine) roleOf(who policy.MemberID) policy.Role {
+func (m *model) roleOf(who policy.MemberID) policy.Role {
 	switch {
-	case who == m.state.Member && m.state.Role != policy.NoRole:
-		return m.state.Role
-	case who == m.state.Supervisor:
+	case who == m.state.Current.Member && m.state.Current.Role != policy.NoRole:
+		return m.state.Current.Role
+	case who == m.state.Current.Supervisor:
 		return policy.Mentor
 	case m.maintains(who):
 		return policy.Maintainer
@@ -299,7 +233,7 @@ func (m *Machine) roleOf(who policy.MemberID) policy.Role {
 	return policy.Learner
 }
 
-func (m *Machine) language(id policy.MemberID) string {
+func (m *rules) language(id policy.MemberID) string {
 	if p, known := m.person(id); known && p.Language == policy.English {
 		return "en"
 	}
@@ -307,57 +241,57 @@ func (m *Machine) language(id policy.MemberID) string {
 }
 
 // offers are the buttons of this moment, and what whoever stands there is asked.
-func (m *Machine) offers() ([]panel.Offer, *panel.Visitor) {
+func (m *views) offers() ([]panel.Offer, *panel.Visitor) {
 	var out []panel.Offer
-	s, who := m.state, m.stands()
-	if s.Phase == session.EndingSoon && s.Limits.Extend > 0 {
-		out = append(out, panel.OfferExtend(s.Limits.Extend))
+	s, who := m.model.state, m.model.currentMember()
+	if s.Phase == session.EndingSoon && s.Current.Limits.Extend > 0 {
+		out = append(out, panel.OfferExtend(s.Current.Limits.Extend))
 	}
-	if s.Phase == session.Maintenance && !s.Dark {
+	if s.Phase == session.Maintenance && !s.Power.PoweredOff {
 		out = append(out, panel.OfferPowerOff())
 	}
 	if who == "" {
 		return out, nil
 	}
-	if u, waits := m.toConfirm(who); waits {
-		return append(out, u.confirmOffers()...), &panel.Visitor{Name: m.name(who), Until: m.wall(m.desk.when.Add(session.ChooseFor)), At: m.desk.nth, Question: "confirm", Line: panel.ConfirmQuestion(m.name(who))}
+	if u, waits := m.model.forms.oldestOf(who); waits {
+		return append(out, u.confirmOffers()...), &panel.Visitor{Name: m.model.rules.name(who), Until: m.model.wall(m.model.presence.since.Add(session.ChooseFor)), At: m.model.presence.generation, Question: "confirm", Line: panel.ConfirmQuestion(m.model.rules.name(who))}
 	}
-	if a, waits := m.toAttest(who); waits {
-		return append(out, m.attestOffers(a)...), &panel.Visitor{Name: m.name(who), Until: m.wall(m.desk.when.Add(session.ChooseFor)), At: m.desk.nth, Question: "attest",
-			Line: panel.EndorseQuestion(m.name(who), m.name(a.by))}
+	if a, waits := m.model.attests.oldestOf(who); waits {
+		return append(out, m.attestOffers(a)...), &panel.Visitor{Name: m.model.rules.name(who), Until: m.model.wall(m.model.presence.since.Add(session.ChooseFor)), At: m.model.presence.generation, Question: "attest",
+			Line: panel.EndorseQuestion(m.model.rules.name(who), m.model.rules.name(a.by))}
 	}
-	if who == s.Member {
-		for _, r := range s.Others {
+	if who == s.Current.Member {
+		for _, r := range s.Current.Others {
 			out = append(out, panel.OfferRole(r))
 		}
 	}
-	d := &panel.Visitor{Name: m.name(who), Until: m.wall(m.desk.when.Add(session.ChooseFor)), At: m.desk.nth}
-	d.Report = m.reporter == m.desk.nth
-	mach, known := m.site()
+	d := &panel.Visitor{Name: m.model.rules.name(who), Until: m.model.wall(m.model.presence.since.Add(session.ChooseFor)), At: m.model.presence.generation}
+	d.Report = m.model.presence.reporter == m.model.presence.generation
+	mach, known := m.model.rules.machine()
 	if !known {
 		return out, d
 	}
-	if s.Praise.Open && s.Praise.Mentor == who && len(mach.Vouch) > 0 {
-		d.Question, d.Line = "vouch", panel.VouchQuestion(m.name(who), m.name(s.Praise.Learner))
+	if s.VouchRequest.Open && s.VouchRequest.Mentor == who && len(mach.Vouch) > 0 {
+		d.Question, d.Line = "vouch", panel.VouchQuestion(m.model.rules.name(who), m.model.rules.name(s.VouchRequest.Learner))
 		for _, x := range mach.Vouch {
 			d.Items = append(d.Items, panel.Choice{ID: x.ID, Label: x.Name})
 		}
 		return out, d
 	}
-	if w := m.work(who); w.session != "" {
+	if w := m.model.work(who); w.Session != "" {
 		switch {
 		case s.Phase == session.Maintenance:
 			out = append(out, panel.OfferLog())
 		default:
-			d.Question, d.Line, d.Items = "log", panel.InterventionQuestion(m.name(w.by)), m.kinds(mach)
+			d.Question, d.Line, d.Items = "log", panel.InterventionQuestion(m.model.rules.name(w.By)), m.model.rules.interventionKinds(mach)
 		}
-		if w.endorser == who {
-			for _, t := range s.Tags {
+		if w.Endorser == who {
+			for _, t := range s.Holds.Tags {
 				if !strings.HasPrefix(t.ID, duePrefix) {
 					out = append(out, panel.OfferUntag(t.ID, m.reason(t)))
 				}
 			}
-			if len(s.Tags) == 0 {
+			if len(s.Holds.Tags) == 0 {
 				out = append(out, panel.OfferTag())
 			}
 		}
@@ -366,9 +300,9 @@ func (m *Machine) offers() ([]panel.Offer, *panel.Visitor) {
 }
 
 // reason is why a tag hangs, in both languages where the machine put it on itself.
-func (m *Machine) reason(t session.Tag) policy.Text {
+func (m *views) reason(t session.Tag) policy.Text {
 	if kind, due := strings.CutPrefix(t.ID, duePrefix); due && t.By == "" {
-		if mach, known := m.site(); known {
+		if mach, known := m.model.rules.machine(); known {
 			return panel.MaintenanceTagReason(mach.KindName(kind))
 		}
 	}

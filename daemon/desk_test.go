@@ -18,12 +18,12 @@ import (
 // touch is one at the screen of the machine: nothing, or a refusal in words.
 func (b *bench) touch(o panel.Touch) error {
 	o.Here = true
-	return b.touched(b.t.Context(), o)
+	return b.actions.touch(b.t.Context(), o)
 }
 
 func (b *bench) offered() string {
 	var out []string
-	v := b.Panel.Current()
+	v := b.cfg.Panel.Current()
 	for _, o := range v.Offers {
 		out = append(out, strings.TrimSuffix(string(o.Do)+" "+o.Arg, " "))
 	}
@@ -37,7 +37,7 @@ func (b *bench) offered() string {
 func (b *bench) since(n int) string { return strings.Join(b.notes.said[n:], " ") }
 
 func (b *bench) fills(a panel.FormRequest, e panel.Entry) error {
-	f, err := b.open(a)
+	f, err := b.actions.open(a)
 	if err != nil {
 		return err
 	}
@@ -47,47 +47,47 @@ func (b *bench) fills(a panel.FormRequest, e panel.Entry) error {
 // writes fills a form in at the screen of the machine.
 func (b *bench) writes(token string, e panel.Entry) error {
 	e.Here = true
-	_, err := b.written(b.t.Context(), token, e)
+	_, err := b.actions.fillIn(b.t.Context(), token, e)
 	return err
 }
 
 func TestNobodyWritesAnythingWithoutACardTappedInTheLastMinute(t *testing.T) {
 	b := newBench(t)
 	for do, want := range map[string]error{"report": panel.CardToReport, "log": panel.CardFirst, "tag": panel.CardFirst} {
-		if _, err := b.open(panel.FormRequest{Here: true, Do: panel.Action(do)}); !errors.Is(err, want) {
+		if _, err := b.actions.open(panel.FormRequest{Here: true, Do: panel.Action(do)}); !errors.Is(err, want) {
 			t.Errorf("%s: %v", do, err)
 		}
-		if _, err := b.open(panel.FormRequest{Do: panel.Action(do)}); !errors.Is(err, panel.ScanCode) {
+		if _, err := b.actions.open(panel.FormRequest{Do: panel.Action(do)}); !errors.Is(err, panel.ScanCode) {
 			t.Errorf("%s from elsewhere: %v", do, err)
 		}
 	}
-	b.asking = time.Time{}
+	b.m.presence.askedUntil = time.Time{}
 	for _, do := range []string{"untag", "vouch", "role"} {
 		if err := b.touch(panel.Touch{Do: panel.Action(do)}); !errors.Is(err, panel.CardFirst) {
 			t.Errorf("%s: %v", do, err)
 		}
 	}
 	for _, do := range []string{"untag", "vouch", "role", "extend", "power-off"} {
-		if err := b.touched(t.Context(), panel.Touch{Do: panel.Action(do)}); !errors.Is(err, panel.OnlyHere) {
+		if err := b.actions.touch(t.Context(), panel.Touch{Do: panel.Action(do)}); !errors.Is(err, panel.OnlyHere) {
 			t.Errorf("%s from elsewhere: %v", do, err)
 		}
 	}
 	b.tap("DEADBEEF")
-	if _, err := b.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReport) {
+	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReport) {
 		t.Errorf("a stranger: %v", err)
 	}
 	b.tap(zoe) // refused, and still a member
-	if _, err := b.open(panel.FormRequest{Here: true, Do: "report"}); err != nil {
+	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); err != nil {
 		t.Error(err)
 	}
-	if _, err := b.open(panel.FormRequest{Here: true, Do: "log"}); !errors.Is(err, panel.NotNow) {
+	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "log"}); !errors.Is(err, panel.NotNow) {
 		t.Errorf("a member logs: %v", err)
 	}
-	if _, err := b.open(panel.FormRequest{Here: true, Do: "tag"}); !errors.Is(err, panel.NotNow) {
+	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "tag"}); !errors.Is(err, panel.NotNow) {
 		t.Errorf("a member tags: %v", err)
 	}
 	b.now = b.now.Add(session.ChooseFor)
-	if _, err := b.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReport) {
+	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReport) {
 		t.Errorf("a minute later: %v", err)
 	}
 }
@@ -95,28 +95,28 @@ func TestNobodyWritesAnythingWithoutACardTappedInTheLastMinute(t *testing.T) {
 func TestReportIsItsAuthorsThoughAnotherCardComes(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
-	f, err := b.open(panel.FormRequest{Here: true, Do: "report"})
+	f, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
 	if err != nil || !strings.HasPrefix(f.Title.FR, "Léa,") || len(f.Items) != 4 {
 		t.Fatalf("%+v %v", f, err)
 	}
 	b.tap(lea)
 	b.tap(karim)
 	var who policy.MemberID
-	b.Journal = hears{b.notes, func(r session.Record) { who = r.Member }}
+	b.cfg.Journal = hears{b.notes, func(r session.Record) { who = r.Member }}
 	n := len(b.notes.said)
 	if err := b.writes(f.Token, panel.Entry{Item: "noise", Note: "grince"}); err != nil || b.since(n) != "problem" ||
 		who != "" {
 		t.Errorf("%v %q by %s: another card was presented since", err, b.since(n), who)
 	}
 	b.tap(lea)
-	if err := b.touch(panel.Touch{Do: "confirm", Arg: b.unsigned[0].id}); err != nil || b.since(n) != "problem problem" ||
+	if err := b.touch(panel.Touch{Do: "confirm", Arg: b.m.forms.waiting[0].id}); err != nil || b.since(n) != "problem problem" ||
 		who != "m-020dc2" {
 		t.Errorf("%v %q by %s", err, b.since(n), who)
 	}
 	if err := b.writes(f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.FormOver) {
 		t.Errorf("written twice: %v", err)
 	}
-	f, _ = b.open(panel.FormRequest{Here: true, Do: "report"})
+	f, _ = b.actions.open(panel.FormRequest{Here: true, Do: "report"})
 	b.now = b.now.Add(formLife)
 	if err := b.writes(f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.FormOver) {
 		t.Errorf("after ten minutes: %v", err)
@@ -140,7 +140,7 @@ func (h hears) Append(r session.Record, f map[string][]byte) error {
 func TestFormIsNotUsedUpBeforeItIsOnRecord(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
-	f, _ := b.open(panel.FormRequest{Here: true, Do: "report"})
+	f, _ := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
 	if err := b.writes(f.Token, panel.Entry{Item: "fire"}); !errors.Is(err, panel.ChooseFromList) {
 		t.Error(err)
 	}
@@ -160,8 +160,8 @@ func TestDangerTakesTheMachineOutAndSaysWhoSaidSo(t *testing.T) {
 	if err := b.fills(panel.FormRequest{Here: true, Do: "report"}, panel.Entry{Item: "dangerous", Note: "fumée\nderrière"}); err != nil {
 		t.Fatal(err)
 	}
-	b.Panel.EndFlash()
-	if v := b.Panel.Current(); v.Sign != panel.SignTagged || !strings.Contains(v.Line.FR, "danger, fumée") ||
+	b.cfg.Panel.EndFlash()
+	if v := b.cfg.Panel.Current(); v.Sign != panel.SignTagged || !strings.Contains(v.Line.FR, "danger, fumée") ||
 		strings.Contains(v.Line.FR, "derrière") ||
 		!strings.Contains(v.Next.EN, "Reported by a member") {
 		t.Errorf("%+v", v)
@@ -174,7 +174,7 @@ func TestDangerTakesTheMachineOutAndSaysWhoSaidSo(t *testing.T) {
 	if err := b.touch(panel.Touch{Do: "untag", Arg: "no such"}); err == nil {
 		t.Error("untagged nothing")
 	}
-	if err := b.touch(panel.Touch{Do: "untag", Arg: b.state.Tags[0].ID}); err != nil || len(b.state.Tags) != 0 {
+	if err := b.touch(panel.Touch{Do: "untag", Arg: b.m.state.Holds.Tags[0].ID}); err != nil || len(b.m.state.Holds.Tags) != 0 {
 		t.Error(err)
 	}
 	b.wants(b.tap(ines), "relay off session-end [cooling]")
@@ -190,17 +190,17 @@ func TestMaintainerLogsInTwoTouchesOnceTheMachineIsGivenBack(t *testing.T) {
 	if got := b.offered(); got != "tag, ask log" {
 		t.Fatal(got)
 	}
-	if v := b.Panel.Current(); v.Visitor.Line.FR != "Léa, qu’est-ce qui a été fait ?" ||
+	if v := b.cfg.Panel.Current(); v.Visitor.Line.FR != "Léa, qu’est-ce qui a été fait ?" ||
 		v.Visitor.Items[0].ID != "lens-cleaning" ||
 		len(v.Visitor.Items) != 4 {
 		t.Errorf("%+v", v.Visitor)
 	}
-	f, err := b.open(panel.FormRequest{Here: true, Do: "log", Item: "lens-cleaning"})
+	f, err := b.actions.open(panel.FormRequest{Here: true, Do: "log", Item: "lens-cleaning"})
 	if err != nil || f.Minutes != 25 || !f.Parts {
 		t.Fatalf("%+v %v", f, err)
 	}
 	var r session.Record
-	b.Journal = hears{b.notes, func(x session.Record) { r = x }}
+	b.cfg.Journal = hears{b.notes, func(x session.Record) { r = x }}
 	b.now = b.now.Add(5 * time.Minute) // slow fingers
 	if err := b.writes(f.Token, panel.Entry{Item: "lens-cleaning", Minutes: 20, Photo: panel.Picture{Name: "ab"}}); err != nil {
 		t.Fatal(err)
@@ -212,10 +212,10 @@ func TestMaintainerLogsInTwoTouchesOnceTheMachineIsGivenBack(t *testing.T) {
 		r.Session == "" {
 		t.Errorf("%+v", r)
 	}
-	if _, err := b.open(panel.FormRequest{Here: true, Do: "log"}); err == nil {
+	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "log"}); err == nil {
 		t.Error("a form for whoever comes later")
 	}
-	if d := b.Done["lens-cleaning"]; d.At.IsZero() || len(b.notes.facts[FactDone+"lens-cleaning"]) == 0 {
+	if d := b.m.upkeep.done["lens-cleaning"]; d.At.IsZero() || len(b.notes.facts[FactDone+"lens-cleaning"]) == 0 {
 		t.Errorf("%+v", d)
 	}
 }
@@ -223,18 +223,18 @@ func TestMaintainerLogsInTwoTouchesOnceTheMachineIsGivenBack(t *testing.T) {
 func TestPowerIsCutAtThePanelAndComesBackByCardAlone(t *testing.T) {
 	b := newBench(t)
 	b.tap(ines)
-	if err := b.touch(panel.Touch{Do: "power-off"}); err != nil || b.relay {
-		t.Fatal(err, b.relay)
+	if err := b.touch(panel.Touch{Do: "power-off"}); err != nil || b.m.relay {
+		t.Fatal(err, b.m.relay)
 	}
-	if v := b.Panel.Current(); !strings.Contains(v.Line.FR, "Débrancher avant d’ouvrir") || b.offered() != "log, tag" {
+	if v := b.cfg.Panel.Current(); !strings.Contains(v.Line.FR, "Débrancher avant d’ouvrir") || b.offered() != "log, tag" {
 		t.Errorf("%+v %s", v.Line, b.offered())
 	}
 	for _, do := range []string{"power-off", "extend", "power-on", "tap", ""} {
-		if err := b.touch(panel.Touch{Do: panel.Action(do)}); err == nil || b.relay {
-			t.Errorf("%s: %v, relay %v", do, err, b.relay)
+		if err := b.touch(panel.Touch{Do: panel.Action(do)}); err == nil || b.m.relay {
+			t.Errorf("%s: %v, relay %v", do, err, b.m.relay)
 		}
 	}
-	if b.touch(panel.Touch{Do: "role", Arg: "user"}); b.relay {
+	if b.touch(panel.Touch{Do: "role", Arg: "user"}); b.m.relay {
 		t.Error("a role")
 	}
 	b.wants(b.tap(ines), "relay off session-end [cooling]")
@@ -248,23 +248,23 @@ func TestSessionIsExtendedByATouchWithinWhatThePolicyLeaves(t *testing.T) {
 	if err := b.touch(panel.Touch{Do: "extend"}); !errors.Is(err, panel.NotNow) {
 		t.Error(err)
 	}
-	b.now = b.state.Until.Add(-90 * time.Second)
-	b.step(t.Context(), session.Tick{})
-	if v := b.Panel.Current(); v.Sign != panel.SignEnding || v.Next.FR != "Pour prolonger : touchez ci-dessous" ||
+	b.now = b.m.state.Current.Until.Add(-90 * time.Second)
+	b.e.apply(t.Context(), session.Tick{})
+	if v := b.cfg.Panel.Current(); v.Sign != panel.SignEnding || v.Next.FR != "Pour prolonger : touchez ci-dessous" ||
 		b.offered() != "extend" {
 		t.Fatalf("%+v %s", v, b.offered())
 	}
 	if err := b.touch(panel.Touch{Do: "extend"}); err != nil {
 		t.Fatal(err)
 	}
-	if got := b.state.Until.Sub(b.now); got != 30*time.Minute+90*time.Second {
+	if got := b.m.state.Current.Until.Sub(b.now); got != 30*time.Minute+90*time.Second {
 		t.Errorf("%s left", got)
 	}
-	b.now = b.state.Until.Add(-time.Minute) // half an hour before it closes
-	b.step(t.Context(), session.Tick{})
+	b.now = b.m.state.Current.Until.Add(-time.Minute) // half an hour before it closes
+	b.e.apply(t.Context(), session.Tick{})
 	b.touch(panel.Touch{Do: "extend"})
-	if closes := time.Date(2026, 11, 23, 20, 0, 0, 0, time.UTC); b.state.Until.After(closes) {
-		t.Errorf("past closing time: %s", b.state.Until)
+	if closes := time.Date(2026, 11, 23, 20, 0, 0, 0, time.UTC); b.m.state.Current.Until.After(closes) {
+		t.Errorf("past closing time: %s", b.m.state.Current.Until)
 	}
 }
 
@@ -279,11 +279,11 @@ func TestExtensionIsBoundedByClosingTimeAndNotByTheSessionsMax(t *testing.T) {
 		b.now, _ = time.Parse(time.RFC3339, c.start)
 		b.tap(lea)
 		b.now = b.now.Add(8 * time.Minute)
-		b.step(t.Context(), session.Tick{})
+		b.e.apply(t.Context(), session.Tick{})
 		if err := b.touch(panel.Touch{Do: "extend"}); err != nil {
 			t.Error(err)
 		}
-		if got := b.state.Until.Sub(b.now).Round(time.Minute); got != c.want {
+		if got := b.m.state.Current.Until.Sub(b.now).Round(time.Minute); got != c.want {
 			t.Errorf("from %s: %s left, want %s", c.start, got, c.want)
 		}
 		b.tap(lea)
@@ -299,13 +299,13 @@ func TestSupervisedSessionIsExtendedByWhatTheMentorHasDoneHere(t *testing.T) {
 	)
 	b.tap(jules)
 	b.wants(b.tap(karim), "session-start RELAY ON [on]") // his own: ten hours are asked for, and he has none
-	mentor := b.state.Member
+	mentor := b.m.state.Current.Member
 	b.tap(karim)
-	b.practice[mentor] = policy.Practice{Machine: "laser", Last: b.now, Logged: 10 * time.Hour}
+	b.m.practice.of[mentor] = policy.Practice{Machine: "laser", Last: b.now, Logged: 10 * time.Hour}
 	b.wants(b.tap(jules), "[awaiting]")
 	b.wants(b.tap(karim), "session-start RELAY ON [supervised]")
-	b.now = b.state.Until.Add(-time.Minute)
-	b.step(t.Context(), session.Tick{})
+	b.now = b.m.state.Current.Until.Add(-time.Minute)
+	b.e.apply(t.Context(), session.Tick{})
 	if err := b.touch(panel.Touch{Do: "extend"}); err != nil {
 		t.Errorf("with the mentor who was good enough at the tap: %v", err)
 	}
@@ -321,12 +321,12 @@ func TestMentorAnswersForOneSessionHereAtMost(t *testing.T) {
 	)
 	person := func(card string) *policy.Member {
 		u, _ := rfid.ParseUID(card)
-		p, _ := b.lookup(u)
+		p, _ := b.m.rules.lookup(u)
 		return p.Member
 	}
 	answers := func(learner, mentor string, want int) {
 		t.Helper()
-		if got := b.question(person(learner), person(mentor), policy.NoRole).Answering; got != want {
+		if got := b.e.decider.question(person(learner), person(mentor), policy.NoRole).Answering; got != want {
 			t.Errorf("answers for %d sessions already, want %d", got, want)
 		}
 	}
@@ -336,17 +336,17 @@ func TestMentorAnswersForOneSessionHereAtMost(t *testing.T) {
 	answers(jules, karim, 0)
 	answers(zoe, karim, 1)
 	answers(zoe, ines, 0)
-	if q := b.question(person(zoe), nil, policy.NoRole); q.Answering != 0 {
+	if q := b.e.decider.question(person(zoe), nil, policy.NoRole); q.Answering != 0 {
 		t.Error("nobody answers for sessions")
 	}
 	b.wants(b.tap(zoe), "[occupied]") // the machine is taken
-	b.now = b.state.Until.Add(-time.Minute)
-	b.step(t.Context(), session.Tick{})
+	b.now = b.m.state.Current.Until.Add(-time.Minute)
+	b.e.apply(t.Context(), session.Tick{})
 	if err := b.touch(panel.Touch{Do: "extend"}); err != nil {
 		t.Errorf("their own session keeps a mentor from extending it: %v", err)
 	}
 	b.tap(ines)
-	if b.state.Supervisor != person(ines).ID {
+	if b.m.state.Current.Supervisor != person(ines).ID {
 		t.Error("another mentor cannot take over")
 	}
 	answers(zoe, karim, 0)
@@ -360,11 +360,11 @@ func TestMentorVouchesInTwoTouches(t *testing.T) {
 	b.tap(jules)
 	b.tap(karim)
 	b.tap(jules)
-	if v := b.Panel.Current(); v.Next.FR != "Karim : présentez votre carte pour dire ce que Jules a réussi" {
+	if v := b.cfg.Panel.Current(); v.Next.FR != "Karim : présentez votre carte pour dire ce que Jules a réussi" {
 		t.Errorf("%+v", v.Next)
 	}
 	b.wants(b.tap(karim), "[cooling]")
-	if b.offered() != "ask vouch" || b.Panel.Current().Visitor.Items[0].ID != "focus" {
+	if b.offered() != "ask vouch" || b.cfg.Panel.Current().Visitor.Items[0].ID != "focus" {
 		t.Fatal(b.offered())
 	}
 	for _, items := range [][]string{nil, {"juggling"}, {"focus", "juggling"}} {
@@ -377,7 +377,7 @@ func TestMentorVouchesInTwoTouches(t *testing.T) {
 		b.since(n) != "vouched" {
 		t.Error(err, b.since(n))
 	}
-	if v := b.Panel.Current(); v.Sign != panel.SignThanks || !strings.Contains(v.Line.FR, "Jules") {
+	if v := b.cfg.Panel.Current(); v.Sign != panel.SignThanks || !strings.Contains(v.Line.FR, "Jules") {
 		t.Errorf("%+v", v)
 	}
 }
@@ -385,8 +385,8 @@ func TestMentorVouchesInTwoTouches(t *testing.T) {
 // A mentor who is asked nothing taps to work.
 func TestMentorsCardMeansTheMachineWhereNothingCanBeVouchedFor(t *testing.T) {
 	b := newBench(t)
-	for i := range b.Roster.Policy.Machines {
-		b.Roster.Policy.Machines[i].Vouch = nil
+	for i := range b.m.rules.roster.Policy.Machines {
+		b.m.rules.roster.Policy.Machines[i].Vouch = nil
 	}
 	b.tap(jules)
 	b.tap(karim)
@@ -397,7 +397,7 @@ func TestMentorsCardMeansTheMachineWhereNothingCanBeVouchedFor(t *testing.T) {
 func TestMentorOfTodayIsNamedToWhoIsRefused(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
-	if v := b.Panel.Current(); strings.Contains(v.Next.FR, "aujourd’hui") {
+	if v := b.cfg.Panel.Current(); strings.Contains(v.Next.FR, "aujourd’hui") {
 		t.Errorf("nobody was here: %q", v.Next.FR)
 	}
 	b.tap(karim)
@@ -405,49 +405,49 @@ func TestMentorOfTodayIsNamedToWhoIsRefused(t *testing.T) {
 	b.tap(lea) // no mentor
 	b.tap(lea)
 	b.tap(zoe)
-	if v := b.Panel.Current(); !strings.Contains(v.Next.FR, "(aujourd’hui : Karim)") ||
+	if v := b.cfg.Panel.Current(); !strings.Contains(v.Next.FR, "(aujourd’hui : Karim)") ||
 		!strings.Contains(v.Next.EN, "(today: Karim)") {
 		t.Errorf("%+v", v.Next)
 	}
 	b.tap(jules)
-	b.Panel.EndFlash()
-	if v := b.Panel.Current(); !strings.Contains(v.Next.FR, "Karim") {
+	b.cfg.Panel.EndFlash()
+	if v := b.cfg.Panel.Current(); !strings.Contains(v.Next.FR, "Karim") {
 		t.Errorf("%+v", v.Next)
 	}
 	b.tap(jules)
 	b.now = b.now.Add(24 * time.Hour)
 	b.tap(zoe)
-	if v := b.Panel.Current(); strings.Contains(v.Next.FR, "Karim") {
+	if v := b.cfg.Panel.Current(); strings.Contains(v.Next.FR, "Karim") {
 		t.Errorf("of yesterday: %q", v.Next.FR)
 	}
 }
 
 func TestMaintenanceIsShownBeforeItIsDueAndBlocksAfter(t *testing.T) {
 	b := newBench(t)
-	b.upkeep(t.Context())
+	b.periodic.upkeep(t.Context())
 	b.tap(lea)
 	b.tap(lea)
 	if len(b.notes.facts[FactDone+"extraction"]) == 0 {
 		t.Error("when it began to count is not kept")
 	}
-	b.state.Ran.Relay = 18*time.Hour + time.Minute
-	b.step(t.Context(), session.Tick{})
-	if v := b.Panel.Current(); v.Note.FR != "Entretien bientôt : nettoyage de la lentille (2 h de marche)" {
+	b.m.state.Runtime.Ran.Relay = 18*time.Hour + time.Minute
+	b.e.apply(t.Context(), session.Tick{})
+	if v := b.cfg.Panel.Current(); v.Note.FR != "Entretien bientôt : nettoyage de la lentille (2 h de marche)" {
 		t.Errorf("%q", v.Note.FR)
 	}
-	b.Done["extraction"] = policy.Done{At: b.now.Add(-91 * 24 * time.Hour), Ran: b.ran()}
+	b.m.upkeep.done["extraction"] = policy.Done{At: b.now.Add(-91 * 24 * time.Hour), Ran: b.m.ran()}
 	b.tap(ines)
-	b.upkeep(t.Context())
-	if len(b.state.Tags) != 0 {
+	b.periodic.upkeep(t.Context())
+	if len(b.m.state.Holds.Tags) != 0 {
 		t.Error("somebody at work is sent away")
 	}
 	b.tap(ines)
-	b.upkeep(t.Context())
-	b.upkeep(t.Context())
-	if v := b.Panel.Current(); len(b.state.Tags) != 1 ||
+	b.periodic.upkeep(t.Context())
+	b.periodic.upkeep(t.Context())
+	if v := b.cfg.Panel.Current(); len(b.m.state.Holds.Tags) != 1 ||
 		!strings.Contains(v.Line.FR, "entretien à faire (extraction et filtres)") ||
 		!strings.Contains(v.Line.EN, "extraction and filters") {
-		t.Fatalf("%+v %+v", b.state.Tags, v.Line)
+		t.Fatalf("%+v %+v", b.m.state.Holds.Tags, v.Line)
 	}
 	b.wants(b.tap(lea), "refused [tagged]")
 	b.tap(ines)
@@ -455,8 +455,8 @@ func TestMaintenanceIsShownBeforeItIsDueAndBlocksAfter(t *testing.T) {
 		t.Errorf("what is due is taken off by doing it: %s", got)
 	}
 	if err := b.fills(panel.FormRequest{Here: true, Do: "log"}, panel.Entry{Item: "extraction", Minutes: 1}); err != nil ||
-		len(b.state.Tags) != 0 {
-		t.Errorf("%v %+v", err, b.state.Tags)
+		len(b.m.state.Holds.Tags) != 0 {
+		t.Errorf("%v %+v", err, b.m.state.Holds.Tags)
 	}
 	b.tap(ines)
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
@@ -469,33 +469,33 @@ func TestHoursOutliveTheDaemon(t *testing.T) {
 	b.tap(lea)
 	var kept session.Hours
 	if err := json.Unmarshal(b.notes.facts[FactHours], &kept); err != nil || kept.Relay < 90*time.Minute ||
-		b.hours() != 1.5 {
-		t.Errorf("%v %+v %v", err, kept, b.hours())
+		b.m.hours() != 1.5 {
+		t.Errorf("%v %+v %v", err, kept, b.m.hours())
 	}
-	p := b.Parts
+	p := *b.cfg
 	p.Ran = kept
-	if m := New(p); m.ran() != kept.Relay {
-		t.Error(m.ran())
+	if m := New(p); m.engine.model.ran() != kept.Relay {
+		t.Error(m.engine.model.ran())
 	}
 }
 
 func TestCardThatProvedLessThanTheMachineAsksForStandsNowhere(t *testing.T) {
 	b := strongBench(t)
-	b.state.ReaderDown = false
+	b.m.state.Holds.ReaderDown = false
 	b.proves(ines, 0)
-	if _, err := b.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReport) {
+	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReport) {
 		t.Error(err)
 	}
 	b.proves(lea, rfid.AES)
 	b.proves(ines, 0)
-	if d := b.Panel.Current().Visitor; d != nil {
+	if d := b.cfg.Panel.Current().Visitor; d != nil {
 		t.Errorf("and leaves %s standing there, who has gone", d.Name)
 	}
 }
 
 func TestOperatorsTagsAreNotTheMachinesOwn(t *testing.T) {
 	b := newBench(t)
-	if rep := b.order(t.Context(), control.Request{Do: "tag", Tag: "due:lens", Reason: "x"}, ""); !rep.Wrong {
+	if rep := b.operator.order(t.Context(), control.Request{Do: "tag", Tag: "due:lens", Reason: "x"}, ""); !rep.Wrong {
 		t.Errorf("%+v", rep)
 	}
 }
@@ -503,21 +503,21 @@ func TestOperatorsTagsAreNotTheMachinesOwn(t *testing.T) {
 // What Home Assistant shows, and nothing of a person.
 func TestStateOnMQTTCountsAndNamesNobody(t *testing.T) {
 	b := newBench(t)
-	if s := b.wireState(); s.Format != 2 || s.Generation != "0123456789abcdef" {
+	if s := b.e.views.wireState(); s.Format != 2 || s.Generation != "0123456789abcdef" {
 		t.Errorf("format %d, generation %q", s.Format, s.Generation)
 	}
-	if s := b.wireState(); s.Left != 0 || s.Hours != 0 || s.Due != "" || s.Tagged {
+	if s := b.e.views.wireState(); s.Left != 0 || s.Hours != 0 || s.Due != "" || s.Tagged {
 		t.Errorf("%+v", s)
 	}
 	b.tap(lea)
-	b.now = b.state.Until.Add(-61 * time.Second)
-	b.step(t.Context(), session.Tick{})
-	if s := b.wireState(); s.Left != 2 || s.Hours != 1.9 || !s.Relay {
+	b.now = b.m.state.Current.Until.Add(-61 * time.Second)
+	b.e.apply(t.Context(), session.Tick{})
+	if s := b.e.views.wireState(); s.Left != 2 || s.Hours != 1.9 || !s.Relay {
 		t.Errorf("%+v", s)
 	}
-	b.state.Ran.Relay = 20 * time.Hour
-	b.order(t.Context(), control.Request{Do: "tag", Reason: "Léa Martin l’a dit"}, "")
-	s := b.wireState()
+	b.m.state.Runtime.Ran.Relay = 20 * time.Hour
+	b.operator.order(t.Context(), control.Request{Do: "tag", Reason: "Léa Martin l’a dit"}, "")
+	s := b.e.views.wireState()
 	if s.Due != "lens-cleaning" {
 		t.Errorf("%+v", s)
 	}

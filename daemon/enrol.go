@@ -22,23 +22,23 @@ type unknownCards struct {
 }
 
 // noteUnknown remembers an unknown card, and seals it for the hub; empty: the hub's key is not known.
-func (m *Machine) noteUnknown(uid rfid.UID) string {
-	m.unknown.shown = ""
-	if m.Roster == nil {
+func (m *engine) noteUnknown(uid rfid.UID) string {
+	m.model.unknown.shown = ""
+	if m.model.rules.roster == nil {
 		return ""
 	}
-	c := m.Roster.Unknown(uid)
-	m.unknown.note(c, m.Now())
-	if m.SealKey == nil {
+	c := m.model.rules.roster.Unknown(uid)
+	m.model.unknown.note(c, m.cfg.Now())
+	if m.cfg.SealKey == nil {
 		return ""
 	}
-	key := m.SealKey()
+	key := m.cfg.SealKey()
 	if key == "" {
 		return ""
 	}
-	sealed, err := wire.SealCard(key, m.Site, m.Machine, c)
+	sealed, err := wire.SealCard(key, m.cfg.Site, m.cfg.Machine, c)
 	if err != nil {
-		m.Logger.Warn("unknown card not sealed for the hub", "err", err)
+		m.cfg.Logger.Warn("unknown card not sealed for the hub", "err", err)
 		return ""
 	}
 	return sealed
@@ -55,11 +55,11 @@ func (u *unknownCards) note(c wire.EnrolCard, now time.Time) {
 }
 
 // orderUnknown lists the unknown cards that were tapped within the life of their codes.
-func (m *Machine) orderUnknown() control.Reply {
-	out := control.UnknownCards{Machine: string(m.Machine), Taps: m.unknown.taps, Cards: []control.UnknownCard{}}
-	for _, c := range m.unknown.cards {
-		if m.Now().Sub(c.At).Abs() < wire.CodeLife {
-			c.At = m.siteTime(c.At)
+func (m *operator) orderUnknown() control.Reply {
+	out := control.UnknownCards{Machine: string(m.cfg.Machine), Taps: m.engine.model.unknown.taps, Cards: []control.UnknownCard{}}
+	for _, c := range m.engine.model.unknown.cards {
+		if m.cfg.Now().Sub(c.At).Abs() < wire.CodeLife {
+			c.At = m.engine.model.rules.siteTime(c.At)
 			out.Cards = append(out.Cards, c)
 		}
 	}

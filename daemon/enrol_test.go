@@ -30,12 +30,12 @@ func TestUnknownCardsAreRememberedOnceEachAndBounded(t *testing.T) {
 
 func TestUnknownCardIsListedForTheLifeOfItsCode(t *testing.T) {
 	at := time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
-	m := &Machine{}
-	m.Now = func() time.Time { return at }
-	m.unknown.note(wire.EnrolCard{Code: "7F3K9Q"}, at)
+	m := New(Config{})
+	m.cfg.Now = func() time.Time { return at }
+	m.engine.model.unknown.note(wire.EnrolCard{Code: "7F3K9Q"}, at)
 	for after, want := range map[time.Duration]int{0: 1, wire.CodeLife - time.Second: 1, wire.CodeLife: 0, -wire.CodeLife: 0} {
-		m.Now = func() time.Time { return at.Add(after) }
-		if got := m.orderUnknown(); !got.OK || len(got.Unknown.Cards) != want || got.Unknown.Taps != 1 {
+		m.cfg.Now = func() time.Time { return at.Add(after) }
+		if got := m.operator.orderUnknown(); !got.OK || len(got.Unknown.Cards) != want || got.Unknown.Taps != 1 {
 			t.Errorf("after %v: %+v", after, got.Unknown)
 		}
 	}

@@ -24,8 +24,8 @@ func TestContactorThatDiffersPutsTheMachineOutOfService(t *testing.T) {
 	b.wants(b.tap(lea), "refused [fault]") // the panel goes on saying what is wrong
 	b.signal(t.Context(), Signal{What: "contactor"})
 	b.wants(b.tap(lea), "refused [tagged]")
-	if b.state.Phase != session.TaggedOut || b.state.Tags[0].Reason == "" {
-		t.Errorf("%v, %+v", b.state.Phase, b.state.Tags)
+	if b.m.state.Phase != session.TaggedOut || b.m.state.Holds.Tags[0].Reason == "" {
+		t.Errorf("%v, %+v", b.m.state.Phase, b.m.state.Holds.Tags)
 	}
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
 }
@@ -36,10 +36,10 @@ func TestContactorThatIsNotYetOpenIsNoFault(t *testing.T) {
 	b := newBench(t)
 	b.notes.dead = fmt.Errorf("relay: %w", relay.ErrContactorOpening)
 	b.wants(b.tap(lea), "session-start session-end [refused]")
-	if b.relay || b.state.Running() || len(b.state.Faults) > 0 {
-		t.Errorf("relay %v, %v, %v", b.relay, b.state.Phase, b.state.Faults)
+	if b.m.relay || b.m.state.Running() || len(b.m.state.Holds.Faults) > 0 {
+		t.Errorf("relay %v, %v, %v", b.m.relay, b.m.state.Phase, b.m.state.Holds.Faults)
 	}
-	if v := b.Panel.Current(); v.Line != panel.StillStopping().Line {
+	if v := b.cfg.Panel.Current(); v.Line != panel.StillStopping().Line {
 		t.Errorf("the panel says %q", v.Line.EN)
 	}
 	b.notes.dead = nil
@@ -51,10 +51,10 @@ func TestGuardsRefusalIsTheFaultItNames(t *testing.T) {
 		b := newBench(t)
 		b.notes.dead = fmt.Errorf("relay: %w", r)
 		b.tap(lea)
-		if !slices.Equal(b.state.Faults, []string{string(r)}) || b.state.Running() {
-			t.Errorf("%s: %v, %v", r, b.state.Faults, b.state.Phase)
+		if !slices.Equal(b.m.state.Holds.Faults, []session.FaultKind{session.FaultKind(r)}) || b.m.state.Running() {
+			t.Errorf("%s: %v, %v", r, b.m.state.Holds.Faults, b.m.state.Phase)
 		}
-		if v := b.Panel.Current(); v.Sign != panel.SignFault || v.Line == panel.Fault("").Line {
+		if v := b.cfg.Panel.Current(); v.Sign != panel.SignFault || v.Line == panel.Fault("").Line {
 			t.Errorf("%s: the panel says %q", r, v.Line.EN)
 		}
 	}

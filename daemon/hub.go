@@ -24,32 +24,32 @@ type HubHealth struct {
 
 // followHub looks at the way to the hub, and logs when an acknowledgement becomes overdue, for another reason, and
 // when it comes.
-func (m *Machine) followHub() {
-	if m.HubHealth == nil {
+func (m *engine) followHub() {
+	if m.cfg.HubHealth == nil {
 		return
 	}
-	h, was := m.HubHealth(), m.hub
-	m.hub = h
-	m.Panel.SetHubOnline(h.Acknowledges)
+	h, was := m.cfg.HubHealth(), m.model.links.hub
+	m.model.links.hub = h
+	m.cfg.Panel.SetHubOnline(h.Acknowledges)
 	switch {
 	case h.Overdue && (!was.Overdue || h.Why != was.Why):
-		m.Logger.Warn("hub does not acknowledge", "for", h.Owed.Round(time.Second), "why", h.Why, "detail", h.Detail)
+		m.cfg.Logger.Warn("hub does not acknowledge", "for", h.Owed.Round(time.Second), "why", h.Why, "detail", h.Detail)
 	case was.Overdue && !h.Overdue:
-		m.Logger.Info("hub acknowledges again")
+		m.cfg.Logger.Info("hub acknowledges again")
 	}
 }
 
 // hubNote is what a member reads while the hub acknowledges nothing; empty where it does. They need to do nothing.
-func (m *Machine) hubNote() policy.Text {
-	if m.hub.Overdue {
+func (m *views) hubNote() policy.Text {
+	if m.model.links.hub.Overdue {
 		return panel.RecordsKept()
 	}
 	return policy.Text{}
 }
 
 // silentScreen is the first of the machine's own screens that does not report itself; empty: all of them do.
-func (m *Machine) silentScreen() string {
-	for _, s := range m.screens {
+func (m *views) silentScreen() string {
+	for _, s := range m.model.links.screens {
 		if s.Silent > 0 {
 			return s.Addr.String()
 		}
@@ -58,12 +58,11 @@ func (m *Machine) silentScreen() string {
 }
 
 // hubStatus adds to a status how the way to the hub stands.
-func (m *Machine) hubStatus(s *control.Status) {
-	m.followHub()
-	h := m.hub
+func (m *views) hubStatus(s *control.Status) {
+	h := m.model.links.hub
 	s.Hub, s.Broker = h.Acknowledges, h.Broker
 	if h.Owed > 0 {
-		s.Unacked = &control.Unacked{Since: m.siteTime(h.Since), Seconds: int64(h.Owed / time.Second), Overdue: h.Overdue,
+		s.Unacked = &control.Unacked{Since: m.model.rules.siteTime(h.Since), Seconds: int64(h.Owed / time.Second), Overdue: h.Overdue,
 			Why: h.Why, Detail: h.Detail}
 	}
 }

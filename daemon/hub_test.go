@@ -21,7 +21,7 @@ func TestOverdueAcknowledgementIsSaidOnPanelStatusAndMQTT(t *testing.T) {
 	b := newBench(t)
 	var h HubHealth
 	p := &post{}
-	b.HubHealth, b.Uplink = func() HubHealth { return h }, p
+	b.cfg.HubHealth, b.cfg.Uplink = func() HubHealth { return h }, p
 	since := b.now.Add(-time.Minute)
 	for _, c := range []struct {
 		name  string
@@ -38,15 +38,15 @@ func TestOverdueAcknowledgementIsSaidOnPanelStatusAndMQTT(t *testing.T) {
 		{"well again", HubHealth{Acknowledges: true, Broker: true}, "", "", time.Time{}, false},
 	} {
 		h = c.h
-		b.show()
-		v := b.Panel.Current()
+		b.e.show()
+		v := b.cfg.Panel.Current()
 		if v.Hub != c.h.Acknowledges || v.Note.EN != c.note {
 			t.Errorf("%s: panel says hub %t, note %q", c.name, v.Hub, v.Note.EN)
 		}
 		if p.state.UnackedWhy != c.why || !p.state.UnackedSince.Equal(c.since) || p.state.Format != 2 {
 			t.Errorf("%s: state %+v", c.name, p.state)
 		}
-		s := b.order(t.Context(), control.Request{Do: "status"}, "").Status
+		s := b.operator.order(t.Context(), control.Request{Do: "status"}, "").Status
 		if s.Hub != c.h.Acknowledges || s.Broker != c.h.Broker || (s.Unacked != nil) != c.owed ||
 			c.owed && (s.Unacked.Why != c.h.Why || s.Unacked.Detail != c.h.Detail || s.Unacked.Overdue != c.h.Overdue) {
 			t.Errorf("%s: status %+v, %+v", c.name, s, s.Unacked)
@@ -62,7 +62,7 @@ func TestOverdueAcknowledgementIsSaidOnPanelStatusAndMQTT(t *testing.T) {
 func TestStateNamesTheScreenThatIsSilent(t *testing.T) {
 	b := newBench(t)
 	p := &post{}
-	b.Uplink = p
+	b.cfg.Uplink = p
 	near, far := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.168.1.40")
 	for _, c := range []struct {
 		screens []panel.Screen
@@ -71,8 +71,8 @@ func TestStateNamesTheScreenThatIsSilent(t *testing.T) {
 		{nil, ""}, {[]panel.Screen{{Addr: near}}, ""},
 		{[]panel.Screen{{Addr: near}, {Addr: far, Silent: time.Minute}}, "192.168.1.40"}, {[]panel.Screen{{Addr: near}, {Addr: far}}, ""},
 	} {
-		b.screens = c.screens
-		b.show()
+		b.m.links.screens = c.screens
+		b.e.show()
 		if p.state.SilentScreen != c.want {
 			t.Errorf("%+v: %q, want %q", c.screens, p.state.SilentScreen, c.want)
 		}

@@ -18,18 +18,18 @@ import (
 func TestCardThatLeftItsSlotWhileTheLoopWasHeldUpEndsItsSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		b.state.ReaderDown = false
+		b.m.state.Holds.ReaderDown = false
 		b.wants(b.proves(lea, 0), "session-start RELAY ON [on]")
 		u, _ := rfid.ParseUID(lea)
 		before, left := time.Now().Add(-time.Second), time.Now().Add(time.Second)
 		time.Sleep(2 * stale)
-		b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true, At: before}})
-		if !b.relay {
+		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true, At: before}})
+		if !b.m.relay {
 			t.Error("a card that left before the session began ended it")
 		}
-		b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true, At: left}})
-		if b.state.Running() || b.relay {
-			t.Errorf("the slot is empty, nobody will say so again, and the relay is on: %v", b.state.Phase)
+		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true, At: left}})
+		if b.m.state.Running() || b.m.relay {
+			t.Errorf("the slot is empty, nobody will say so again, and the relay is on: %v", b.m.state.Phase)
 		}
 	})
 }
@@ -43,20 +43,20 @@ func TestAnotherCardInTheSlotEndsTheSession(t *testing.T) {
 	}{"the same, seen anew": {lea, false, true}, "the same, there all the time": {lea, true, true}, "another, there all the time": {zoe, true, false},
 		"a stranger's, there all the time": {"DEADBEEF", true, false}, "another, put in": {zoe, false, false}} {
 		b := newBench(t)
-		b.state.ReaderDown = false
+		b.m.state.Holds.ReaderDown = false
 		b.proves(lea, 0)
 		b.now = b.now.Add(10 * time.Second)
 		u, _ := rfid.ParseUID(x.card)
-		b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Slot: true, Lies: x.lies, At: time.Now()}})
-		if b.relay != x.want {
-			t.Errorf("%s: relay %v", name, b.relay)
+		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Slot: true, Lies: x.lies, At: time.Now()}})
+		if b.m.relay != x.want {
+			t.Errorf("%s: relay %v", name, b.m.relay)
 		}
 	}
 	b := newBench(t)
-	b.state.ReaderDown = false
+	b.m.state.Holds.ReaderDown = false
 	u, _ := rfid.ParseUID(lea)
-	b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Slot: true, Lies: true, At: time.Now()}})
-	if b.relay {
+	b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Slot: true, Lies: true, At: time.Now()}})
+	if b.m.relay {
 		t.Error("a card that was left lying started the machine")
 	}
 }
@@ -77,13 +77,13 @@ func (s slow) Append(r session.Record, f map[string][]byte) error {
 func TestStartThatTookTooLongToRecordClosesNoRelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		b.state.ReaderDown = false
-		b.Journal = slow{b.notes, stale + 500*time.Millisecond}
+		b.m.state.Holds.ReaderDown = false
+		b.cfg.Journal = slow{b.notes, stale + 500*time.Millisecond}
 		b.wants(b.proves(lea, 0), "session-start relay off session-end [refused]")
-		b.Journal = slow{b.notes, stale - 500*time.Millisecond}
+		b.cfg.Journal = slow{b.notes, stale - 500*time.Millisecond}
 		b.now = b.now.Add(time.Hour)
 		b.proves(lea, 0)
-		if !b.relay {
+		if !b.m.relay {
 			t.Error("a disk that is merely slow keeps a member out")
 		}
 	})
@@ -91,39 +91,39 @@ func TestStartThatTookTooLongToRecordClosesNoRelay(t *testing.T) {
 
 // The wall clock may be set back by hours while the loop hangs: what counts is time that passed.
 func TestDeadLoopIsNotAliveByTheWallClock(t *testing.T) {
-	m := New(Parts{})
-	m.born = m.born.Add(-2 * hang) // the monotonic reading goes along
+	m := New(Config{})
+	m.engine.live.born = m.engine.live.born.Add(-2 * hang) // the monotonic reading goes along
 	if m.Alive() {
 		t.Error("the loop has not turned for two seconds")
 	}
-	m.turned()
+	m.engine.live.turned()
 	if !m.Alive() {
 		t.Error("it has just turned")
 	}
-	m.born = m.born.Round(0).Add(-hang) // without one it would be the wall's
-	if m.born.String() == "" || m.beat.Load() > int64(time.Hour) {
-		t.Errorf("the beat is no length of time: %d", m.beat.Load())
+	m.engine.live.born = m.engine.live.born.Round(0).Add(-hang) // without one it would be the wall's
+	if m.engine.live.born.String() == "" || m.engine.live.beat.Load() > int64(time.Hour) {
+		t.Errorf("the beat is no length of time: %d", m.engine.live.beat.Load())
 	}
 }
 
 // The wait has run out and the tick has not said so: the second tap's card is another one than the first's.
 func TestStrengthOfACardDoesNotOutliveItsWait(t *testing.T) {
 	b := newBench(t)
-	b.state.ReaderDown = false
+	b.m.state.Holds.ReaderDown = false
 	b.wants(b.proves(jules, rfid.AES), "[awaiting]")
 	b.now = b.now.Add(session.AwaitFor) // no tick yet
 	b.proves(jules, rfid.NumberOnly)    // a copy of Jules' number
-	if b.state.Phase != session.Awaiting || b.card != strength(rfid.NumberOnly) {
-		t.Errorf("the wait began with a number alone, and counts as %v", b.card)
+	if b.m.state.Phase != session.Awaiting || b.m.state.Cards.Strength != strength(rfid.NumberOnly) {
+		t.Errorf("the wait began with a number alone, and counts as %v", b.m.state.Cards.Strength)
 	}
 }
 
 // A tag whose record could never be written would wait for ever, and nothing could start.
 func TestTagWithALongNameIsNoPoison(t *testing.T) {
 	b := newBench(t)
-	if rep := b.order(t.Context(), control.Request{Do: "tag", Tag: strings.Repeat("x", 9000), Reason: "courroie"}, ""); rep.OK ||
+	if rep := b.operator.order(t.Context(), control.Request{Do: "tag", Tag: strings.Repeat("x", 9000), Reason: "courroie"}, ""); rep.OK ||
 		!rep.Wrong ||
-		len(b.state.Tags) > 0 {
+		len(b.m.state.Holds.Tags) > 0 {
 		t.Errorf("%+v", rep)
 	}
 }
@@ -133,32 +133,32 @@ func TestTagWithALongNameIsNoPoison(t *testing.T) {
 func TestCardLeftInItsSlotStartsNothingByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		b.state.ReaderDown = false
+		b.m.state.Holds.ReaderDown = false
 		u, _ := rfid.ParseUID(lea)
 		says := func(x rfid.Tap) {
 			time.Sleep(2 * time.Second)
 			b.now = b.now.Add(2 * time.Second)
 			x.At, x.UID = time.Now(), u
-			b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: x})
+			b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: x})
 		}
-		if says(rfid.Tap{Slot: true}); !b.relay {
+		if says(rfid.Tap{Slot: true}); !b.m.relay {
 			t.Fatal("no start")
 		}
 		b.signal(t.Context(), Signal{What: "e-stop", On: true})
 		b.signal(t.Context(), Signal{What: "e-stop"})
 		for range 3 { // glitches
 			says(rfid.Tap{Away: true})
-			if says(rfid.Tap{Slot: true}); b.relay {
+			if says(rfid.Tap{Slot: true}); b.m.relay {
 				t.Fatal("the machine started by itself")
 			}
 		}
 		says(rfid.Tap{Away: true})
-		time.Sleep(takenOut)
-		if says(rfid.Tap{Slot: true}); !b.relay {
+		time.Sleep(session.TakenOut)
+		if says(rfid.Tap{Slot: true}); !b.m.relay {
 			t.Error("a card that was taken out and put in starts nothing")
 		}
 		says(rfid.Tap{Away: true})
-		if says(rfid.Tap{Slot: true}); !b.relay {
+		if says(rfid.Tap{Slot: true}); !b.m.relay {
 			t.Error("nor one that ended its own session by leaving")
 		}
 	})
@@ -168,10 +168,10 @@ func TestCardLeftInItsSlotStartsNothingByItself(t *testing.T) {
 // ends, nothing is on in between, strangers fill no journal, and the next member finds a machine that works.
 func TestThousandTapsAMinuteLeaveTheMachineInOrder(t *testing.T) {
 	b := newBench(t)
-	b.state.ReaderDown = false
+	b.m.state.Holds.ReaderDown = false
 	cards := []string{lea, zoe, "DEADBEEF", malik, lea, "DEADBEEF", jules, karim}
 	before, strangers, noted := len(b.notes.said), 0, 0
-	b.Journal = hears{b.notes, func(r session.Record) {
+	b.cfg.Journal = hears{b.notes, func(r session.Record) {
 		if r.Kind == wire.Refused && r.Member == "" {
 			noted++
 		}
@@ -179,8 +179,8 @@ func TestThousandTapsAMinuteLeaveTheMachineInOrder(t *testing.T) {
 	for n := range 1000 {
 		b.now = b.now.Add(60 * time.Millisecond)
 		u, _ := rfid.ParseUID(cards[n%len(cards)])
-		b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u}})
-		if v := b.Panel.Current(); v.Sign == panel.SignUnknown {
+		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u}})
+		if v := b.cfg.Panel.Current(); v.Sign == panel.SignUnknown {
 			strangers++
 		}
 	}
@@ -193,7 +193,7 @@ func TestThousandTapsAMinuteLeaveTheMachineInOrder(t *testing.T) {
 		}
 		on = (on || s == "RELAY ON") && s != "relay off"
 	}
-	if on || b.relay || records["session-start"] == 0 || records["session-start"] != records["session-end"] ||
+	if on || b.m.relay || records["session-start"] == 0 || records["session-start"] != records["session-end"] ||
 		records["session-start"] != records["RELAY ON"] {
 		t.Errorf("on %v, %v", on, records)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"portillon/daemon/control"
@@ -44,8 +43,8 @@ type Signal struct {
 	Why  string
 }
 
-// Parts are the rooms and the facts of one machine. All but Uplink, Roster and Logger are required.
-type Parts struct {
+// Config is what one machine works with. All but Uplink, Roster and Logger are required.
+type Config struct {
 	Site    policy.SiteID
 	Machine policy.MachineID
 	Now     func() time.Time
@@ -93,56 +92,16 @@ type Parts struct {
 	RestartScreen func() error
 }
 
-// Machine walks taps through the rooms. Make one with New, and Run it once.
+// Machine is one machine of the site. Make one with New, and Run it once.
 type Machine struct {
-	Parts
-	state    session.State
-	relay    bool
-	hub      HubHealth // as followHub saw it last
-	bundle   atomic.Pointer[BundleState]
-	damage   atomic.Pointer[string]          // what of the journal is damaged; nil: nothing is known to be
-	mismatch atomic.Pointer[JournalMismatch] // how the journal differs from what the hub holds; nil: nothing shows that
-	unknown  unknownCards                    // that were tapped
-	card     policy.CardStrength             // what the card of the state's member proved
+	cfg      *Config
+	engine   *engine
+	periodic *periodic
+	actions  *PanelActions
+	operator *operator
+	restorer *restorer
+	loop     loop
 	rosters  chan *roster.Roster
-	asks     chan ask
-	// its monotonic reading is what the next two count from: a clock that is set back feeds no dead loop
-	born     time.Time
-	beat     atomic.Int64 // nanoseconds from born to the loop's last turn
-	disk     atomic.Int64 // and to when a commit began; 0: none is under way
-	began    time.Time    // when the step began in which the session under way, or the wait, started
-	came     time.Time    // and when the card came that it began with, as its reader says
-	hands    []presented  // the cards of those who have the session under way, or wait
-	practice map[policy.MemberID]policy.Practice
-	owed     map[string]policy.Practice // of sessions that the last daemon left open
-	desk     at                         // who tapped last
-	slot     bool                       // the session under way began with a card in a slot
-	lain     lying                      // the card that is in the slot though its session ended
-	forms    []form
-	done     work                     // the maintenance that ended last
-	begun    []string                 // kinds of maintenance that count from now, and are not on record yet
-	today    map[policy.MemberID]bool // who was here
-	day      time.Time
-	asking   time.Time                 // until then the next card says who reports a problem, and nothing else
-	reports  map[reportKey][]time.Time // when each member's last ones were written
-	reporter uint64                    // whose card was asked for that, as desk.nth
-	counted  time.Time                 // when hours were last kept
-	unsigned []unsignedForm            // sent from phones; they wait for their members
-	attests  []toAttest                // interventions that wait for their endorsers
-	// dangerAt is when a danger was last reported unsigned, droppedAt when a form was dropped that nobody confirmed; zero:
-	// never.
-	dangerAt, droppedAt time.Time
-
-	screens []panel.Screen // the machine's own screens, as they were last judged
-
-	unread unreadInput // what the reader sent that is no card's number
-	// typedPart is the number that «machine tap» gives at this moment, where it may be a part of a card's number.
-	typedPart rfid.UID
-
-	// refusals holds when each refusal of a command was last recorded.
-	refusals map[string]time.Time
-
-	reported map[rfid.UID]bool // cards of the old card key that the hub was told of, since the bundle in force came
 }
 
 // Owed is the end of a session that the last daemon left open, and its member's practice with it; the zero Practice,
@@ -152,85 +111,58 @@ type Owed struct {
 	Practice policy.Practice
 }
 
-// ask is something that must be done by the loop, and answered.
-type ask struct {
-	do   func(context.Context) control.Reply
-	done chan control.Reply
-}
-
 // New makes a machine that is off.
-func New(p Parts) *Machine {
-	if p.Logger == nil {
-		p.Logger = slog.New(slog.DiscardHandler)
+func New(c Config) *Machine {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	if p.Practice == nil {
-		p.Practice = map[policy.MemberID]policy.Practice{}
+	cfg := &c
+	e := newEngine(cfg)
+	p := &periodic{cfg: cfg, engine: e}
+	l := loop{asks: make(chan ask)}
+	return &Machine{
+		cfg: cfg, engine: e, periodic: p, loop: l, rosters: make(chan *roster.Roster),
+		actions:  &PanelActions{cfg: cfg, engine: e, periodic: p, loop: l},
+		operator: &operator{cfg: cfg, engine: e, periodic: p, refusals: map[string]time.Time{}},
+		restorer: &restorer{cfg: cfg, engine: e},
 	}
-	if p.RemovedTags == nil {
-		p.RemovedTags = map[string]bool{}
-	}
-	m := &Machine{Parts: p, born: time.Now(), practice: p.Practice, owed: map[string]policy.Practice{},
-		rosters: make(chan *roster.Roster), asks: make(chan ask)}
-	if p.Done == nil {
-		m.Done = map[string]policy.Done{}
-	}
-	var owed []session.Record
-	for _, o := range p.Owed {
-		owed, m.owed[o.Record.Session] = append(owed, o.Record), o.Practice
-	}
-	m.state = session.Restore(p.Tags, owed...)
-	m.state.ReaderDown, m.state.Ran = p.Reader, p.Ran
-	return m
 }
-
-// turned notes that the loop turns.
-func (m *Machine) turned() { m.beat.Store(int64(time.Since(m.born))) }
-
-// How long the loop may be silent before it is dead, and how long the disk may take over a commit: SD cards stop for
-// seconds while they move blocks, and a job is not cut for that.
-const (
-	hang     = time.Second
-	diskHang = 10 * time.Second
-)
 
 // Alive reports whether the loop turns, or waits for the disk alone: the lease on the relay is renewed only then.
-func (m *Machine) Alive() bool {
-	age := time.Since(m.born)
-	if began := m.disk.Load(); began != 0 {
-		return age-time.Duration(began) < diskHang
-	}
-	return age-time.Duration(m.beat.Load()) < hang
-}
+func (m *Machine) Alive() bool { return m.engine.live.alive() }
+
+// Actions are what people at the panel may do. It implements panel.Actions.
+func (m *Machine) Actions() *PanelActions { return m.actions }
 
 // Run owns the state until ctx ends; then the relay is off and the session's end is recorded.
 func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 	clock := time.NewTicker(tick)
 	defer clock.Stop()
-	m.renamed()
-	m.tagMismatch(ctx)
-	m.show()
+	m.engine.applyPolicyToPanel()
+	m.periodic.tagMismatch(ctx)
+	m.engine.show()
 	for {
-		m.turned()
+		m.engine.live.turned()
 		select {
 		case <-ctx.Done():
-			m.step(context.WithoutCancel(ctx), session.Shutdown{})
-			m.dropUnsigned(func(unsignedForm) bool { return true })
+			m.engine.apply(context.WithoutCancel(ctx), session.Shutdown{})
+			m.engine.model.forms.drop(func(unsignedForm) bool { return true })
 			return ctx.Err()
-		case e := <-m.Taps:
-			m.readerSays(ctx, e)
-		case s := <-m.Signals:
+		case e := <-m.cfg.Taps:
+			m.engine.readerEvent(ctx, e)
+		case s := <-m.cfg.Signals:
 			m.signal(ctx, s)
 		case r := <-m.rosters:
 			m.take(ctx, r)
-		case a := <-m.asks:
+		case a := <-m.loop.asks:
 			a.done <- a.do(ctx)
 		case <-clock.C:
-			m.expireUnsigned()
-			m.step(ctx, session.Tick{})
-			m.upkeep(ctx)
-			m.keep()
-			m.watchScreens()
-			m.tagMismatch(ctx)
+			m.engine.model.forms.expire()
+			m.engine.apply(ctx, session.Tick{})
+			m.periodic.upkeep(ctx)
+			m.periodic.keep()
+			m.periodic.watchScreens()
+			m.periodic.tagMismatch(ctx)
 		}
 	}
 }
@@ -249,128 +181,110 @@ type BundleState struct {
 }
 
 // SetBundleState says how the bundle stands on the disk. It does not block.
-func (m *Machine) SetBundleState(s BundleState) { m.bundle.Store(&s) }
+func (m *Machine) SetBundleState(s BundleState) { m.engine.model.links.bundle.Store(&s) }
 
 // verifiesBundle reports whether the first members' list is being verified.
-func (m *Machine) verifiesBundle() bool {
-	s := m.bundle.Load()
+func (l *links) verifiesBundle() bool {
+	s := l.bundle.Load()
 	return s != nil && s.Verifying
 }
 
 // damagedBundle is what is damaged; empty: nothing is.
-func (m *Machine) damagedBundle() string {
-	if s := m.bundle.Load(); s != nil {
+func (l *links) damagedBundle() string {
+	if s := l.bundle.Load(); s != nil {
 		return s.Damage
 	}
 	return ""
 }
 
 // refusedBundle is why a bundle is refused because of its keys; empty: none is.
-func (m *Machine) refusedBundle() string {
-	if s := m.bundle.Load(); s != nil {
+func (l *links) refusedBundle() string {
+	if s := l.bundle.Load(); s != nil {
 		return s.Refused
 	}
 	return ""
 }
 
-func send[T any](ctx context.Context, c chan<- T, v T) {
-	select {
-	case c <- v:
-	case <-ctx.Done():
-	}
-}
-
-// within runs do in the loop and waits for its answer.
-func (m *Machine) within(ctx context.Context, do func(context.Context) control.Reply) control.Reply {
-	a := ask{do, make(chan control.Reply, 1)}
-	select {
-	case m.asks <- a:
-		return <-a.done
-	case <-ctx.Done():
-		return control.Reply{Error: "the daemon is ending"}
-	}
-}
-
 func (m *Machine) take(ctx context.Context, r *roster.Roster) {
-	m.Roster, m.reported = r, nil
-	m.renamed()
-	m.step(ctx, session.Tick{})
-	m.note(ctx, wire.BundleTaken, wire.BundleBody{Version: r.Version})
-	withdrawn := !m.welcome(m.state.Member) || !m.welcome(m.state.Holder()) || m.usesRefusedCard()
-	if m.state.Running() && m.state.Phase != session.Finishing && withdrawn {
-		m.Logger.Warn("the session ends: the new bundle lacks who answers for it, or blocks their card")
-		if m.step(ctx, session.Stop{Finish: true}); !m.state.Running() {
-			m.Panel.Flash(panel.AccessWithdrawn(), flash)
+	m.engine.model.rules.roster, m.engine.reported = r, nil
+	m.engine.applyPolicyToPanel()
+	m.engine.apply(ctx, session.Tick{})
+	m.engine.recordAlone(ctx, wire.BundleTaken, wire.BundleBody{Version: r.Version})
+	withdrawn := !m.engine.model.isStillAuthorized(m.engine.model.state.Current.Member) || !m.engine.model.isStillAuthorized(m.engine.model.state.Holder()) || m.engine.model.usesRefusedCard()
+	if m.engine.model.state.Running() && m.engine.model.state.Phase != session.Finishing && withdrawn {
+		m.cfg.Logger.Warn("the session ends: the new bundle lacks who answers for it, or blocks their card")
+		if m.engine.apply(ctx, session.Stop{Finish: true}); !m.engine.model.state.Running() {
+			m.cfg.Panel.Flash(panel.AccessWithdrawn(), flash)
 		}
 	}
-	m.show()
+	m.engine.show()
 }
 
-// welcome reports whether the bundle in force knows a member whose cards it does not refuse.
-func (m *Machine) welcome(id policy.MemberID) bool {
-	p, known := m.person(id)
+// isStillAuthorized reports whether the bundle in force knows a member whose cards it does not refuse.
+func (m *model) isStillAuthorized(id policy.MemberID) bool {
+	p, known := m.rules.person(id)
 	return known && !p.Member.Blocked
 }
 
 // Refuse writes down that an offered bundle changed nothing.
 func (m *Machine) Refuse(ctx context.Context, version uint64, why error) {
-	m.within(ctx, func(ctx context.Context) control.Reply {
-		m.note(ctx, wire.BundleKept, wire.BundleBody{Version: version, Why: why.Error()})
+	m.loop.within(ctx, func(ctx context.Context) control.Reply {
+		m.engine.recordAlone(ctx, wire.BundleKept, wire.BundleBody{Version: version, Why: why.Error()})
 		return control.Reply{OK: true}
 	})
 }
 
-// note records what is no step of the session.
-func (m *Machine) note(ctx context.Context, kind wire.Kind, body any) {
-	m.carry(ctx, []session.Effect{session.Record{Kind: kind, Body: body}})
+// recordAlone records what is no step of the session.
+func (m *engine) recordAlone(ctx context.Context, kind wire.Kind, body any) {
+	m.execute(ctx, []session.Effect{session.Record{Kind: kind, Body: body}}, time.Now())
 }
 
-func (m *Machine) renamed() {
-	if m.Roster == nil {
+func (m *engine) applyPolicyToPanel() {
+	if m.model.rules.roster == nil {
 		return
 	}
-	if mach, ok := m.Roster.Policy.Machine(m.Machine); ok {
-		m.Panel.SetMachine(mach.Name, m.Roster.Policy.Language, m.Roster.Policy.Zone, m.Roster.Policy.Look)
-		m.Panel.SetWording(mach.Plain)
+	if mach, ok := m.model.rules.roster.Policy.Machine(m.cfg.Machine); ok {
+		m.cfg.Panel.SetMachine(mach.Name, m.model.rules.roster.Policy.Language, m.model.rules.roster.Policy.Zone, m.model.rules.roster.Policy.Look)
+		m.cfg.Panel.SetWording(mach.Plain)
 	}
 }
 
 func (m *Machine) signal(ctx context.Context, s Signal) {
 	switch {
 	case s.What == "busy":
-		m.step(ctx, session.Busy{Working: s.On})
-	case !s.On && slices.Contains(holds, s.What):
-		m.step(ctx, session.Mended{What: s.What})
+		m.engine.apply(ctx, session.Busy{Working: s.On})
+	case !s.On && slices.Contains(holds, session.FaultKind(s.What)):
+		m.engine.apply(ctx, session.FaultCleared{What: session.FaultKind(s.What)})
 	case s.What == "contactor":
-		m.relay = false
-		m.step(ctx, session.Broke{What: s.What, Why: "command and contactor disagree"})
+		m.engine.model.relay = false
+		m.engine.apply(ctx, session.FaultRaised{What: session.Contactor, Why: "command and contactor disagree"})
 		// a contactor that lied once is not believed again before a maintainer has looked
-		m.step(ctx, session.AddTag{Tag: session.Tag{ID: "contactor", Reason: m.speak(disagree)}, Now: true})
+		m.engine.apply(ctx, session.AddTag{Tag: session.Tag{ID: "contactor", Reason: m.engine.model.rules.inSiteLanguage(disagree)}, Now: true})
 	case s.What == "guard-back":
-		m.step(ctx, session.Mended{What: "guard-lost"})
+		m.engine.apply(ctx, session.FaultCleared{What: session.GuardLost})
 	case s.What == "dropped": // the lease was missed: the session is over, the machine is not broken
-		m.relay = false
-		if m.state.Running() {
-			name := m.name(m.state.Member)
-			m.step(ctx, session.Broke{What: "lease", Why: why(s.Why)})
-			m.step(ctx, session.Mended{What: "lease"})
-			m.Panel.Flash(panel.StoppedForSafety(name), time.Minute)
+		m.engine.model.relay = false
+		if m.engine.model.state.Running() {
+			name := m.engine.model.rules.name(m.engine.model.state.Current.Member)
+			m.engine.apply(ctx, session.FaultRaised{What: session.Lease, Why: why(s.Why)})
+			m.engine.apply(ctx, session.FaultCleared{What: session.Lease})
+			m.cfg.Panel.Flash(panel.StoppedForSafety(name), time.Minute)
 		}
 	default:
-		m.relay = false
-		m.step(ctx, session.Broke{What: s.What, Why: s.Why})
+		m.engine.model.relay = false
+		m.engine.apply(ctx, session.FaultRaised{What: session.FaultKind(s.What), Why: s.Why})
 	}
 }
 
 // holds are the inputs that hold the relay open.
-var holds = []string{"e-stop", "door", "contactor"}
+var holds = []session.FaultKind{session.EStop, session.Door, session.Contactor}
 
-// speak is a text in the site's language.
-func (m *Machine) speak(t policy.Text) string {
-	if m.Roster == nil {
+// inSiteLanguage is a text in the site's language.
+func (m *rules) inSiteLanguage(t policy.Text) string {
+	if m.roster == nil {
 		return t.FR
 	}
-	return t.In(m.Roster.Policy.Language)
+	return t.In(m.roster.Policy.Language)
 }
 
 // why is an unasked opening in words: what the guard said is its reason's name.
@@ -382,77 +296,55 @@ func why(reason string) string {
 	return "the guard opened the relay: " + reason
 }
 
-// holds reports whether it is this card that the session under way hangs on.
-func (m *Machine) holds(uid rfid.UID) bool {
-	p, known := m.lookup(uid)
-	return known && p.Member.ID == m.state.Holder() || m.state.Running() && m.whose(uid) == m.state.Holder()
-}
-
-// rests reports whether a card stands in its slot since its session was ended by something else: the machine must not
-// start by itself because the reader lost sight of it for a moment.
-func (m *Machine) rests(uid rfid.UID) bool {
-	p, known := m.lookup(uid)
-	if uid != m.lain.card && (!known || p.Member.ID != m.lain.who) {
-		m.lain = lying{}
-		return false
-	}
-	if m.lain.when.IsZero() || time.Since(m.lain.when) < takenOut {
-		m.lain.when = time.Time{}
-		return true
-	}
-	m.lain = lying{}
-	return false
-}
-
-// takenOut is how long a card must have left its slot after its session was ended by something else; longer than a
-// reader's glitch.
-const takenOut = 3 * time.Second
-
 // stale is how old a tap may be that still means something: a member whose card did nothing for so long has walked
 // away, or tapped again.
 const stale = 3 * time.Second
 
-func (m *Machine) readerSays(ctx context.Context, e rfid.Event) {
+func (m *engine) readerEvent(ctx context.Context, e rfid.Event) {
 	switch {
 	case e.Unread.Why != "":
-		m.sawUnread(e.Unread)
+		m.unreadInput(e.Unread)
 	case e.Err != nil:
-		m.Logger.Warn("the reader does not answer", "why", e.Err)
-		m.step(ctx, session.Reader{Why: e.Err.Error()})
+		m.cfg.Logger.Warn("the reader does not answer", "why", e.Err)
+		m.apply(ctx, session.Reader{Why: e.Err.Error()})
 	case !e.Alive:
-		m.step(ctx, session.Reader{})
+		m.apply(ctx, session.Reader{})
 	default:
-		m.step(ctx, session.Reader{Alive: true})
-		if late := time.Since(e.Tap.At); !e.Tap.Away && !e.Tap.At.IsZero() && late > stale {
-			m.Logger.Warn("a tap came too late to mean anything", "after", late.Round(time.Millisecond))
+		m.apply(ctx, session.Reader{Alive: true})
+		m.cardEvent(ctx, e.Tap)
+	}
+}
+
+// cardEvent takes what a reader says of a card: it was presented, put into the reader's slot, or taken out of it.
+func (m *engine) cardEvent(ctx context.Context, x rfid.Tap) {
+	if late := time.Since(x.At); !x.Away && !x.At.IsZero() && late > stale {
+		m.cfg.Logger.Warn("a tap came too late to mean anything", "after", late.Round(time.Millisecond))
+		return
+	}
+	if x.Unproven != nil {
+		m.cfg.Logger.Warn("a card did not prove itself", "why", x.Unproven)
+	}
+	if x.Away { // a reader says so once: however late, an empty slot is empty
+		m.apply(ctx, session.Removed{Card: x.UID, Member: m.model.rules.memberOf(x.UID), At: x.At})
+		return
+	}
+	if x.UID == (rfid.UID{}) {
+		return
+	}
+	if x.Slot || x.Lies {
+		m.apply(ctx, session.Inserted{Card: x.UID, Member: m.model.rules.memberOf(x.UID), At: x.At, WasThere: x.Lies})
+		if !m.model.state.Cards.AsksPolicy() {
 			return
 		}
-		if e.Tap.Unproven != nil {
-			m.Logger.Warn("a card did not prove itself", "why", e.Tap.Unproven)
-		}
-		switch {
-		case e.Tap.Away:
-			if e.Tap.At.IsZero() || !e.Tap.At.Before(m.came) { // a reader says so once: however late, an empty slot is empty
-				m.away(ctx, e.Tap.UID)
-			}
-		case e.Tap.Slot && m.state.Running() && m.holds(e.Tap.UID):
-			// it stood there all the time, and the reader did not see it for a moment
-		case e.Tap.Lies && m.state.Running():
-			m.away(ctx, rfid.UID{})
-		case e.Tap.Lies:
-		case e.Tap.UID != (rfid.UID{}):
-			if e.Tap.Slot && m.state.Running() {
-				m.away(ctx, rfid.UID{})
-			}
-			if e.Tap.Slot && m.rests(e.Tap.UID) {
-				m.Logger.Info("a card that was left in its slot starts nothing: it must leave it first")
-				return
-			}
-			m.slot = e.Tap.Slot
-			before := m.began
-			if m.tap(ctx, e.Tap.UID, strength(e.Tap.Proof)); m.began != before && !e.Tap.At.IsZero() {
-				m.came = e.Tap.At // the loop may have been late: what the reader said after the tap is news all the same
-			}
-		}
 	}
+	m.tap(ctx, x)
+}
+
+// memberOf is whose card this is by the bundle in force; empty: nobody's.
+func (m *rules) memberOf(card rfid.UID) policy.MemberID {
+	p, _ := m.lookup(card)
+	if p.Member == nil {
+		return ""
+	}
+	return p.Member.ID
 }

@@ -12,57 +12,57 @@ import (
 )
 
 // refused finds a card that the site refuses.
-func (m *Machine) refused(uid rfid.UID) (roster.RefusedCard, bool) {
-	if m.Roster == nil {
+func (m *rules) refused(uid rfid.UID) (roster.RefusedCard, bool) {
+	if m.roster == nil {
 		return roster.RefusedCard{}, false
 	}
-	return m.Roster.Refused(uid)
+	return m.roster.Refused(uid)
 }
 
 // refuseCard answers a card that the site refuses. Whoever holds it learns nothing but that, and stands at the
 // machine as nobody.
-func (m *Machine) refuseCard(ctx context.Context, c roster.RefusedCard, card policy.CardStrength) {
-	q := m.question(c.Person.Member, nil, policy.NoRole)
+func (m *engine) refuseCard(ctx context.Context, c roster.RefusedCard, card policy.CardStrength) {
+	q := m.decider.question(c.Person.Member, nil, policy.NoRole)
 	q.Card, q.CardState = card, c.State
-	m.left()
-	before := m.Journal.Len()
-	d, basis := m.judge(q)
-	m.step(ctx, session.RefusedCard{Member: c.Person.Member.ID, State: c.State, Since: c.Since, Decision: d, Basis: basis})
-	if c.State.Alerts() && m.Journal.Len() > before {
-		m.Logger.Warn("refused card tapped", "state", c.State.String(), "member", c.Person.Member.ID)
+	m.model.presence.leave()
+	before := m.cfg.Journal.Len()
+	d, basis := m.decider.judge(q)
+	m.apply(ctx, session.RefusedCard{Member: c.Person.Member.ID, State: c.State, Since: c.Since, Decision: d, Basis: basis})
+	if c.State.Alerts() && m.cfg.Journal.Len() > before {
+		m.cfg.Logger.Warn("refused card tapped", "state", c.State.String(), "member", c.Person.Member.ID)
 	}
 }
 
 // cardRefused is what the panel says of it.
-func (m *Machine) cardRefused(d policy.Decision) panel.View {
-	if m.Roster == nil {
+func (m *views) cardRefused(d policy.Decision) panel.View {
+	if m.model.rules.roster == nil {
 		return m.withoutList()
 	}
-	said := policy.Explain(m.Roster.Policy, m.question(nil, nil, policy.NoRole), d)
+	said := policy.Explain(m.model.rules.roster.Policy, m.decider.question(nil, nil, policy.NoRole), d)
 	return panel.Refused(policy.CardBlocked, said.Fact, said.Next)
 }
 
 // usesRefusedCard reports whether one of the cards that the session under way rests on has been lost or blocked
 // since.
-func (m *Machine) usesRefusedCard() bool {
-	return slices.ContainsFunc(m.hands, func(p presented) bool {
-		c, refused := m.refused(p.uid)
+func (m *model) usesRefusedCard() bool {
+	return slices.ContainsFunc(m.state.CardsInUse(), func(card rfid.UID) bool {
+		c, refused := m.rules.refused(card)
 		return refused && c.State.Alerts()
 	})
 }
 
 // membershipNote tells the member whose session runs that their membership ends soon, or has ended. Empty: there
 // is nothing to tell.
-func (m *Machine) membershipNote() policy.Text {
-	if !m.state.Running() {
+func (m *views) membershipNote() policy.Text {
+	if !m.model.state.Running() {
 		return policy.Text{}
 	}
-	p, known := m.person(m.state.Member)
+	p, known := m.model.rules.person(m.model.state.Current.Member)
 	if !known {
 		return policy.Text{}
 	}
-	rule, zone, c := m.Roster.Policy.Membership, m.Roster.Policy.Zone, m.clock()
-	switch state, last := m.Roster.Policy.MembershipOf(m.question(p.Member, nil, policy.NoRole)); state {
+	rule, zone, c := m.model.rules.roster.Policy.Membership, m.model.rules.roster.Policy.Zone, m.model.rules.clock()
+	switch state, last := m.model.rules.roster.Policy.MembershipOf(m.decider.question(p.Member, nil, policy.NoRole)); state {
 	case policy.EndsSoon:
 		return c.MembershipUntil(last.Noon(zone))
 	case policy.InGrace:

@@ -54,7 +54,7 @@ const (
 func TestLapsedMembersAreRefusedByNameAndDate(t *testing.T) {
 	b := benchOf(t, clubOf(t, rule, leasLine, leasLine+" until: 2026-11-20,", inesLine, inesLine+" until: 2026-11-20,"))
 	b.wants(b.tap(lea), "refused [expired]")
-	v := b.Panel.Current()
+	v := b.cfg.Panel.Current()
 	if v.Line.FR != "Léa : l’adhésion s’est terminée le 20 novembre" ||
 		v.Line.EN != "Léa: the membership ended on 20 November" ||
 		v.Next.FR != "Prochaine étape : la renouveler à l’accueil" {
@@ -68,7 +68,7 @@ func TestLapsedMembersAreRefusedByNameAndDate(t *testing.T) {
 		t.Errorf("%s %s", b.notes.last.Kind, got)
 	}
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
-	if n := b.Panel.Current().Note; n.FR != "Adhésion terminée le 20 nov." || n.EN != "Membership ended on 20 Nov" {
+	if n := b.cfg.Panel.Current().Note; n.FR != "Adhésion terminée le 20 nov." || n.EN != "Membership ended on 20 Nov" {
 		t.Errorf("%+v", n)
 	}
 }
@@ -81,17 +81,17 @@ func TestMembersReadTheDateOnTheirOwnSession(t *testing.T) {
 		"2026-11-21": "Adhésion terminée le 21 nov. ; machines utilisables jusqu’au 23 nov. / Membership ended on 21 Nov; machines can be used until 23 Nov",
 	} {
 		b := benchOf(t, clubOf(t, rule, leasLine, leasLine+" until: "+until+","))
-		if n := b.Panel.Current().Note; n.FR != "" {
+		if n := b.cfg.Panel.Current().Note; n.FR != "" {
 			t.Errorf("%s: before the tap: %+v", until, n)
 		}
 		b.wants(b.tap(lea), "session-start RELAY ON [on]")
-		n := b.Panel.Current().Note
+		n := b.cfg.Panel.Current().Note
 		if got := strings.TrimPrefix(n.FR+" / "+n.EN, " / "); got != want {
 			t.Errorf("%s: %q, want %q", until, got, want)
 		}
 		b.tap(lea)
-		b.Panel.EndFlash()
-		if n := b.Panel.Current().Note; strings.Contains(n.FR, "dhésion") {
+		b.cfg.Panel.EndFlash()
+		if n := b.cfg.Panel.Current().Note; strings.Contains(n.FR, "dhésion") {
 			t.Errorf("%s: after the session: %+v", until, n)
 		}
 	}
@@ -116,8 +116,8 @@ func TestLapseNeverCutsARunningSessionButBlockingDoes(t *testing.T) {
 			b.wants(b.tap(lea), "session-start RELAY ON [on]")
 			b.now = b.now.Add(time.Minute)
 			b.take(t.Context(), clubOf(t, rule, c.edit, c.by))
-			if b.relay != c.runs || b.state.Running() != c.runs {
-				t.Fatalf("the relay is on: %v, want %v; phase %v", b.relay, c.runs, b.state.Phase)
+			if b.m.relay != c.runs || b.m.state.Running() != c.runs {
+				t.Fatalf("the relay is on: %v, want %v; phase %v", b.m.relay, c.runs, b.m.state.Phase)
 			}
 			if c.runs {
 				b.wants(b.tap(lea), "relay off session-end [cooling]")
@@ -129,9 +129,9 @@ func TestLapseNeverCutsARunningSessionButBlockingDoes(t *testing.T) {
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
 	for range 3 {
 		b.now = b.now.Add(time.Minute)
-		b.step(t.Context(), session.Tick{})
+		b.e.apply(t.Context(), session.Tick{})
 	}
-	if !b.relay {
+	if !b.m.relay {
 		t.Error("midnight cut the session")
 	}
 	b.wants(b.tap(ines), "relay off session-end [cooling]")
@@ -152,24 +152,24 @@ func TestLostCardTellsNothingAndAlerts(t *testing.T) {
 		b.notes.last.Member != "m-020dc2" {
 		t.Errorf("%s of %s", got, b.notes.last.Member)
 	}
-	v := b.Panel.Current()
+	v := b.cfg.Panel.Current()
 	if v.Line.FR != "Cette carte est bloquée" || v.Next.FR != "Prochaine étape : passer à l’accueil" ||
 		v.Line.EN != "This card is blocked" {
 		t.Errorf("%+v %+v", v.Line, v.Next)
 	}
-	if b.stands() != "" {
-		t.Errorf("whoever found the card stands there as %s", b.stands())
+	if b.m.currentMember() != "" {
+		t.Errorf("whoever found the card stands there as %s", b.m.currentMember())
 	}
-	if !b.relay || b.state.Member != "m-020dc2" {
+	if !b.m.relay || b.m.state.Current.Member != "m-020dc2" {
 		t.Error("the lost card ended its member's session")
 	}
-	b.Panel.EndFlash()
+	b.cfg.Panel.EndFlash()
 	b.wants(b.tap("77777777"), "refused [refused]")
 	if log := b.log.String(); strings.Count(log, "refused card tapped") != 1 || strings.Contains(log, "62E3086CED") ||
 		strings.Contains(log, "Léa") {
 		t.Errorf("the log: %s", log)
 	}
-	b.Panel.EndFlash()
+	b.cfg.Panel.EndFlash()
 	b.wants(b.tap("AA00112233"), "relay off session-end [cooling]")
 	b.wants(b.tap(lea), "[refused]") // the alert is on record already
 }
@@ -188,8 +188,8 @@ func TestUntrustedClockJudgesMembershipsByWhatIsKnownToHavePassed(t *testing.T) 
 	} {
 		b := benchOf(t, r)
 		b.now = time.Date(2036, 1, 1, 0, 0, 0, 0, time.UTC)
-		b.Trusted = func() bool { return false }
-		b.LastTrusted = func() time.Time { return c.last }
+		b.cfg.Trusted = func() bool { return false }
+		b.cfg.LastTrusted = func() time.Time { return c.last }
 		if got := b.tap(ines); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}

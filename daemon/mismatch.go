@@ -25,40 +25,40 @@ type JournalMismatch struct {
 
 // SetJournalMismatch says how the journal differs from what the hub holds. It does not block.
 func (m *Machine) SetJournalMismatch(x JournalMismatch) {
-	if old := m.mismatch.Load(); old == nil || old.Hub != x.Hub || old.New != x.New {
-		m.mismatch.Store(&x)
+	if old := m.engine.model.journal.mismatch.Load(); old == nil || old.Hub != x.Hub || old.New != x.New {
+		m.engine.model.journal.mismatch.Store(&x)
 	}
 }
 
 // JournalFits says that the hub holds the first records of this journal. It does not block.
-func (m *Machine) JournalFits() { m.mismatch.Store(nil) }
+func (m *Machine) JournalFits() { m.engine.model.journal.mismatch.Store(nil) }
 
 // SetJournalDamage says what of the journal is damaged. It does not block.
-func (m *Machine) SetJournalDamage(what string) { m.damage.Store(&what) }
+func (m *Machine) SetJournalDamage(what string) { m.engine.model.journal.damage.Store(&what) }
 
 // journalTrouble is what is wrong with the journal, for an operator; empty: nothing is known to be.
-func (m *Machine) journalTrouble() string {
-	if d := m.damage.Load(); d != nil {
+func (m *views) journalTrouble() string {
+	if d := m.model.journal.damage.Load(); d != nil {
 		return *d
 	}
-	if m.Awaits {
+	if m.model.journal.awaits {
 		return m.newJournalTrouble()
 	}
-	if x := m.mismatch.Load(); x != nil {
+	if x := m.model.journal.mismatch.Load(); x != nil {
 		return fmt.Sprintf("the hub holds %d records of another state of this journal, which has %d: tags may be missing; "+
 			"restart the daemon (sudo systemctl restart portillond@%s): it keeps this journal under another name and begins a new one; then at the hub: %s",
-			x.Hub, x.Here, m.Machine, ReplaceCommand(m.Machine))
+			x.Hub, x.Here, m.cfg.Machine, ReplaceCommand(m.cfg.Machine))
 	}
 	return ""
 }
 
-func (m *Machine) journalNote() policy.Text {
+func (m *views) journalNote() policy.Text {
 	switch {
-	case m.damage.Load() != nil:
+	case m.model.journal.damage.Load() != nil:
 		return panel.DamagedJournal()
-	case m.Awaits:
+	case m.model.journal.awaits:
 		return panel.NewJournal()
-	case m.mismatch.Load() != nil:
+	case m.model.journal.mismatch.Load() != nil:
 		return panel.OlderJournal()
 	}
 	return policy.Text{}
@@ -66,18 +66,18 @@ func (m *Machine) journalNote() policy.Text {
 
 // tagMismatch tags a machine out whose journal is not the one that the hub holds, until a maintainer has looked at it.
 // The hub sends the tags that it knows meanwhile.
-func (m *Machine) tagMismatch(ctx context.Context) {
-	x := m.mismatch.Load()
+func (m *periodic) tagMismatch(ctx context.Context) {
+	x := m.engine.model.journal.mismatch.Load()
 	if x != nil && x.New {
 		m.awaitRestore()
 	}
 	m.tagNewJournal(ctx)
-	if x == nil || x.New && !m.Restored {
+	if x == nil || x.New && !m.engine.model.journal.restored {
 		return
 	}
 	id := fmt.Sprint(tagOlder, x.Hub)
-	if m.hangs(id) || m.RemovedTags[id] {
+	if m.engine.model.isTagged(id) || m.engine.model.journal.removedTags[id] {
 		return
 	}
-	m.step(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: m.speak(panel.OlderJournalTag()), Since: m.Now()}})
+	m.engine.apply(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: m.engine.model.rules.inSiteLanguage(panel.OlderJournalTag()), Since: m.cfg.Now()}})
 }

@@ -14,24 +14,24 @@ func TestOlderJournalTagsTheMachineOutUntilAMaintainerTakesItOff(t *testing.T) {
 	b := newBench(t)
 	turn := func(hub uint64) {
 		b.SetJournalMismatch(JournalMismatch{Hub: hub, Here: 3})
-		b.tagMismatch(t.Context())
-		b.show()
+		b.periodic.tagMismatch(t.Context())
+		b.e.show()
 	}
 	turn(92)
 	b.wants(b.tap(lea), "refused [tagged]")
-	if !b.hangs("journal-older-92") || b.Panel.Current().Note != panel.OlderJournal() {
-		t.Errorf("tags %+v, note %+v", b.state.Tags, b.Panel.Current().Note)
+	if !b.m.isTagged("journal-older-92") || b.cfg.Panel.Current().Note != panel.OlderJournal() {
+		t.Errorf("tags %+v, note %+v", b.m.state.Holds.Tags, b.cfg.Panel.Current().Note)
 	}
-	if s := b.status(); !strings.Contains(s.JournalDamage, "the hub holds 92 records") {
+	if s := b.e.views.status(); !strings.Contains(s.JournalDamage, "the hub holds 92 records") {
 		t.Errorf("%q", s.JournalDamage)
 	}
-	if r := b.order(t.Context(), control.Request{Do: "untag", Tag: "journal-older-92"}, ""); !r.OK {
+	if r := b.operator.order(t.Context(), control.Request{Do: "untag", Tag: "journal-older-92"}, ""); !r.OK {
 		t.Fatalf("%+v", r)
 	}
-	if turn(92); b.hangs("journal-older-92") {
+	if turn(92); b.m.isTagged("journal-older-92") {
 		t.Error("the tag is back after a maintainer took it off")
 	}
-	if turn(95); !b.hangs("journal-older-95") {
+	if turn(95); !b.m.isTagged("journal-older-95") {
 		t.Error("the hub holds more now, and nothing says so")
 	}
 }
@@ -40,10 +40,10 @@ func TestOlderJournalTagsTheMachineOutUntilAMaintainerTakesItOff(t *testing.T) {
 func TestDamageOfTheJournalIsSaidWhileTheMachineWorks(t *testing.T) {
 	b := newBench(t)
 	b.SetJournalDamage("page 7")
-	b.show()
-	if b.Panel.Current().Note != panel.DamagedJournal() || b.status().JournalDamage != "page 7" {
-		t.Errorf("%+v, %q", b.Panel.Current().Note, b.status().JournalDamage)
+	b.e.show()
+	if b.cfg.Panel.Current().Note != panel.DamagedJournal() || b.e.views.status().JournalDamage != "page 7" {
+		t.Errorf("%+v, %q", b.cfg.Panel.Current().Note, b.e.views.status().JournalDamage)
 	}
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
-	b.step(t.Context(), session.Stop{})
+	b.e.apply(t.Context(), session.Stop{})
 }

@@ -9,20 +9,22 @@ import (
 // mutants are changes to this package that would let someone in, keep someone out, or say the wrong thing. Each must
 // be caught by a test of the package.
 var mutants = []struct{ file, old, new string }{
-	{"machine.go", `{"e-stop", "door", "contactor"}`, `{"e-stop", "contactor"}`},
-	{"machine.go", `{"e-stop", "door", "contactor"}`, `{"e-stop", "door"}`},
+	{"machine.go", "{session.EStop, session.Door, session.Contactor}", "{session.EStop, session.Contactor}"},
+	{"machine.go", "{session.EStop, session.Door, session.Contactor}", "{session.EStop, session.Door}"},
 	{"desk.go", "if !ok || card < mach.Card ||", "if !ok || mach == nil ||"},
-	{"forms.go", "if len(m.forms) >= formsMost {\n\t\treturn false", "if false {\n\t\treturn false"},
-	{"unsigned.go", "own < formsEach && len(m.unsigned) < formsMost", "own < formsEach"},
+	{"openforms.go", "if len(f.open) >= formsMost {\n\t\treturn false", "if false {\n\t\treturn false"},
+	{"openforms.go", "own < formsEach && len(f.waiting) < formsMost", "own < formsEach"},
 	{"show.go", "policy.NotEnoughHours, policy.BadgeExpired:", "policy.NotEnoughHours:"},
 	{"orders.go", "len(r.Note) > 500 {", "len(r.Note) > 5000 {"},
-	{"desk.go", "if !ok || id == but {", "if !ok {"},
-	{"tap.go", "time.Since(m.began) > stale && !m.relay {", "time.Since(m.began) > stale {"},
-	{"tap.go", "time.Since(m.began) > stale && !m.relay {", "false && !m.relay {"},
-	{"machine.go", "!e.Tap.At.IsZero() && late > stale {", "!e.Tap.At.IsZero() && false {"},
-	{"machine.go", "if e.Tap.At.IsZero() || !e.Tap.At.Before(m.came) {", "if true {"},
-	{"machine.go", "if e.Tap.Slot && m.rests(e.Tap.UID) {", "if false {"},
-	{"tap.go", "member, min(card, m.card))", "member, max(card, m.card))"},
+	{"decide.go", "if !ok || id == but {", "if !ok {"},
+	{"tap.go", "time.Since(began) > stale && !m.model.relay {", "time.Since(began) > stale {"},
+	{"tap.go", "time.Since(began) > stale && !m.model.relay {", "false && !m.model.relay {"},
+	{"machine.go", "!x.At.IsZero() && late > stale {", "!x.At.IsZero() && false {"},
+	{"machine.go", "if !m.model.state.Cards.AsksPolicy() {", "if false {"},
+	{"tap.go", "weaker := min(card, m.model.state.Cards.Strength)", "weaker := max(card, m.model.state.Cards.Strength)"},
+	{"session/slot.go", "if !e.At.IsZero() && e.At.Before(t.state.Cards.tappedAt) {", "if false {"},
+	{"session/slot.go", "e.WasThere || t.state.Cards.slot.isLeft(e, t.in.Now)", "e.WasThere"},
+	{"session/slot.go", "e.WasThere || t.state.Cards.slot.isLeft(e, t.in.Now)", "t.state.Cards.slot.isLeft(e, t.in.Now)"},
 }
 
 func TestMutantsOfTheListApplyOnce(t *testing.T) {

@@ -25,12 +25,12 @@ func TestInputsThatHoldTheRelayClearTheirFault(t *testing.T) {
 		b := benchOf(t, members)
 		b.tap(lea)
 		b.signal(t.Context(), Signal{What: input, On: true})
-		if b.state.Phase != session.Fault || b.relay || !slices.Equal(b.state.Faults, []string{input}) {
-			t.Errorf("%s: phase %v, relay %v, faults %v", input, b.state.Phase, b.relay, b.state.Faults)
+		if b.m.state.Phase != session.Fault || b.m.relay || !slices.Equal(faultNames(b.m.state.Holds.Faults), []string{input}) {
+			t.Errorf("%s: phase %v, relay %v, faults %v", input, b.m.state.Phase, b.m.relay, b.m.state.Holds.Faults)
 		}
 		b.signal(t.Context(), Signal{What: input})
-		if len(b.state.Faults) != 0 || b.relay || b.state.Running() {
-			t.Errorf("%s released: faults %v, relay %v", input, b.state.Faults, b.relay)
+		if len(b.m.state.Holds.Faults) != 0 || b.m.relay || b.m.state.Running() {
+			t.Errorf("%s released: faults %v, relay %v", input, b.m.state.Holds.Faults, b.m.relay)
 		}
 	}
 }
@@ -41,31 +41,31 @@ func TestContactorThatFollowsAgainLeavesItsTag(t *testing.T) {
 	b.tap(lea)
 	b.signal(t.Context(), Signal{What: "contactor", On: true})
 	b.signal(t.Context(), Signal{What: "contactor"})
-	if len(b.state.Faults) != 0 || len(b.state.Tags) != 1 || b.state.Tags[0].ID != "contactor" || b.relay {
-		t.Errorf("faults %v, tags %+v, relay %v", b.state.Faults, b.state.Tags, b.relay)
+	if len(b.m.state.Holds.Faults) != 0 || len(b.m.state.Holds.Tags) != 1 || b.m.state.Holds.Tags[0].ID != "contactor" || b.m.relay {
+		t.Errorf("faults %v, tags %+v, relay %v", b.m.state.Holds.Faults, b.m.state.Holds.Tags, b.m.relay)
 	}
 }
 
 // A number can be copied. Where the machine asks for more, a number alone opens no form and takes no visitor's name.
 func TestCardThatProvesTooLittleLeavesNobodyAtTheMachine(t *testing.T) {
 	b := strongBench(t)
-	b.state.ReaderDown = false
+	b.m.state.Holds.ReaderDown = false
 	b.proves(karim, rfid.NumberOnly)
-	if d := b.Panel.Current().Visitor; d != nil {
+	if d := b.cfg.Panel.Current().Visitor; d != nil {
 		t.Errorf("the panel greets %q after a number alone", d.Name)
 	}
-	if _, err := b.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReport) {
+	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReport) {
 		t.Errorf("report after a number alone: %v", err)
 	}
-	if got := b.mentors(""); len(got) != 0 {
+	if got := b.e.decider.mentors(""); len(got) != 0 {
 		t.Errorf("mentors here today after a number alone: %v", got)
 	}
-	b.arrived("m-be879f", policy.NumberOnly, policy.Decision{}) // a decision that names no reason changes nothing of it
-	if who := b.stands(); who != "" {
+	b.m.arrived("m-be879f", policy.NumberOnly, policy.Decision{}) // a decision that names no reason changes nothing of it
+	if who := b.m.currentMember(); who != "" {
 		t.Errorf("%s stands at the machine after a number alone", who)
 	}
 	b.proves(karim, rfid.AES)
-	if d := b.Panel.Current().Visitor; d == nil || d.Name != "Karim" {
+	if d := b.cfg.Panel.Current().Visitor; d == nil || d.Name != "Karim" {
 		t.Errorf("after a proven card: %+v", d)
 	}
 }
@@ -75,20 +75,20 @@ func TestFormsOpenAtOnceAreBounded(t *testing.T) {
 	b.tap(zoe)
 	for i := range formsMost {
 		f := form{opener: policy.MemberID(fmt.Sprint("m-", i)), Form: panel.Form{Ends: b.now.Add(formLife)}}
-		if !b.keepForm(f) {
+		if !b.m.forms.keep(f) {
 			t.Fatalf("form %d of %d was refused", i+1, formsMost)
 		}
 	}
-	if _, err := b.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.TooManyForms) {
+	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.TooManyForms) {
 		t.Errorf("form %d: %v", formsMost+1, err)
 	}
-	if len(b.forms) != formsMost {
-		t.Errorf("%d forms are open, want %d", len(b.forms), formsMost)
+	if len(b.m.forms.open) != formsMost {
+		t.Errorf("%d forms are open, want %d", len(b.m.forms.open), formsMost)
 	}
 	b.now = b.now.Add(formLife - time.Second)
 	b.tap(zoe)
 	b.now = b.now.Add(time.Second)
-	if _, err := b.open(panel.FormRequest{Here: true, Do: "report"}); err != nil {
+	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); err != nil {
 		t.Errorf("once the others' time is over: %v", err)
 	}
 }
@@ -97,15 +97,15 @@ func TestFormsThatWaitForTheirMembersAreBounded(t *testing.T) {
 	b := newBench(t)
 	b.tap(ines)
 	for i := range formsMost {
-		b.unsigned = append(b.unsigned, unsignedForm{
+		b.m.forms.waiting = append(b.m.forms.waiting, unsignedForm{
 			form: form{opener: policy.MemberID(fmt.Sprint("m-", i))}, id: fmt.Sprint(i), ends: b.now.Add(formLife),
 		})
 	}
 	if _, err := b.phones(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Minutes: 1}); !errors.Is(err, panel.TooManyWait) {
 		t.Errorf("form %d that waits: %v", formsMost+1, err)
 	}
-	if len(b.unsigned) != formsMost {
-		t.Errorf("%d forms wait, want %d", len(b.unsigned), formsMost)
+	if len(b.m.forms.waiting) != formsMost {
+		t.Errorf("%d forms wait, want %d", len(b.m.forms.waiting), formsMost)
 	}
 }
 
@@ -117,20 +117,20 @@ func TestExpiredBadgeIsToldWhoCanHelpToday(t *testing.T) {
 	b.now = b.now.Add(5 * time.Minute)
 	for card, sign := range map[string]string{malik: "refused [expired]", zoe: "refused [refused]"} {
 		b.wants(b.tap(card), sign)
-		if v := b.Panel.Current(); !strings.Contains(v.Next.FR, "Karim") {
+		if v := b.cfg.Panel.Current(); !strings.Contains(v.Next.FR, "Karim") {
 			t.Errorf("%s is told %q", card, v.Next.FR)
 		}
-		b.Panel.EndFlash()
+		b.cfg.Panel.EndFlash()
 	}
 }
 
 func TestMentorsHereTodayLeaveOutWhoAsks(t *testing.T) {
 	b := newBench(t)
 	b.tap(karim)
-	if got := b.mentors(""); !slices.Equal(got, []string{"Karim"}) {
+	if got := b.e.decider.mentors(""); !slices.Equal(got, []string{"Karim"}) {
 		t.Errorf("mentors here today: %v", got)
 	}
-	if got := b.mentors("m-be879f"); len(got) != 0 {
+	if got := b.e.decider.mentors("m-be879f"); len(got) != 0 {
 		t.Errorf("Karim is offered %v as his mentor", got)
 	}
 }
@@ -143,7 +143,7 @@ func TestNoteOfAnOrderIsAtMost500Bytes(t *testing.T) {
 		want           bool
 	}{{501, 10, false}, {500, 10, true}, {0, 1441, false}, {0, -1, false}, {0, 1440, true}} {
 		r := control.Request{Do: "log", Kind: "lens-cleaning", Minute: x.minutes, Note: strings.Repeat("x", x.bytes)}
-		if rep := b.order(t.Context(), r, ""); rep.OK != x.want || rep.Wrong == x.want {
+		if rep := b.operator.order(t.Context(), r, ""); rep.OK != x.want || rep.Wrong == x.want {
 			t.Errorf("note of %d bytes, %d minutes: %+v", x.bytes, x.minutes, rep)
 		}
 	}
@@ -155,9 +155,9 @@ func TestOrderToKeepTheRelayClosedIsNeverTooLate(t *testing.T) {
 		b := newBench(t)
 		b.tap(lea)
 		time.Sleep(2 * stale)
-		b.carry(t.Context(), []session.Effect{session.Relay{On: true}})
-		if !b.relay || !b.state.Running() {
-			t.Errorf("relay %v, phase %v", b.relay, b.state.Phase)
+		b.e.execute(t.Context(), []session.Effect{session.Relay{On: true}}, time.Now().Add(-2*stale))
+		if !b.m.relay || !b.m.state.Running() {
+			t.Errorf("relay %v, phase %v", b.m.relay, b.m.state.Phase)
 		}
 	})
 }

@@ -55,21 +55,21 @@ func TestCardThatWasReplacedDuringItsSessionStillEndsIt(t *testing.T) {
 	} {
 		u, _ := rfid.ParseUID(lea)
 		b := newBench(t)
-		b.state.ReaderDown = false
+		b.m.state.Holds.ReaderDown = false
 		b.wants(b.proves(lea, 0), "session-start RELAY ON [on]")
 		b.take(t.Context(), r)
-		if !b.relay {
+		if !b.m.relay {
 			t.Fatalf("%s: a new card ended the session", name)
 		}
 		b.wants(b.proves(lea, 0), "relay off session-end [cooling]")
 		b.wants(b.proves(lea, 0), map[string]string{"nobody's": "refused [unknown]", "Zoé's": "refused [refused]"}[name])
 
 		b = newBench(t)
-		b.state.ReaderDown = false
+		b.m.state.Holds.ReaderDown = false
 		b.proves(lea, 0)
 		b.take(t.Context(), r)
-		b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
-		if b.relay {
+		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
+		if b.m.relay {
 			t.Errorf("%s: the slot is empty, and the relay is on", name)
 		}
 	}
@@ -83,19 +83,19 @@ func TestMentorsReplacedCardStillEndsTheSession(t *testing.T) {
 		b.tap(jules)
 		b.wants(b.tap(karim), "session-start RELAY ON [supervised]")
 		b.take(t.Context(), r)
-		if b.tap(card); b.relay {
+		if b.tap(card); b.m.relay {
 			t.Errorf("%s ends nothing", card)
 		}
 	}
 	b := newBench(t)
-	b.state.ReaderDown = false
+	b.m.state.Holds.ReaderDown = false
 	b.proves(jules, 0)
 	b.proves(karim, 0)
 	b.take(t.Context(), r)
 	out := func(card string) bool {
 		u, _ := rfid.ParseUID(card)
-		b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
-		return !b.relay
+		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
+		return !b.m.relay
 	}
 	if out(jules) {
 		t.Error("the learner's card, which had to leave, ended the session")
@@ -116,8 +116,8 @@ func TestLearnerWhoWaitedEndsNobodysSession(t *testing.T) {
 	b.tap(jules)
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
 	b.take(t.Context(), renewed(t, `cards: ["01000734E0"]`, other, `cards: ["4400C81D93"]`, `cards: ["01000734E0"]`))
-	if b.wants(b.tap(jules), "assisted [maintenance]"); b.state.Assistant != "m-9d017e" {
-		t.Errorf("Zoé has Jules's old card now, and helps as %s", b.state.Assistant)
+	if b.wants(b.tap(jules), "assisted [maintenance]"); b.m.state.Current.Assistant != "m-9d017e" {
+		t.Errorf("Zoé has Jules's old card now, and helps as %s", b.m.state.Current.Assistant)
 	}
 
 	b = newBench(t)
@@ -133,15 +133,15 @@ func TestCardsOfAHandOver(t *testing.T) {
 	b.tap(jules)
 	b.tap(karim)
 	b.tap(ines)
-	if b.state.Supervisor != "m-2dc899" {
-		t.Fatalf("%s answers", b.state.Supervisor)
+	if b.m.state.Current.Supervisor != "m-2dc899" {
+		t.Fatalf("%s answers", b.m.state.Current.Supervisor)
 	}
 	b.take(t.Context(), renewed(t, `cards: ["2A00B1C4D7"]`, other))
-	if b.tap(karim); !b.relay {
+	if b.tap(karim); !b.m.relay {
 		t.Error("the first mentor's old card ended the session")
 	}
 	b.take(t.Context(), renewed(t, `cards: ["04A224BA115E80"]`, other))
-	if b.tap(ines); b.relay {
+	if b.tap(ines); b.m.relay {
 		t.Error("the second mentor's old card ends nothing")
 	}
 }
@@ -151,8 +151,8 @@ func TestMaintainersReplacedCardStillEndsTheirWork(t *testing.T) {
 	b := newBench(t)
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
 	b.take(t.Context(), renewed(t, `cards: ["04A224BA115E80"]`, other))
-	if b.tap(ines); b.relay || b.state.Running() {
-		t.Errorf("relay %v, %v", b.relay, b.state.Phase)
+	if b.tap(ines); b.m.relay || b.m.state.Running() {
+		t.Errorf("relay %v, %v", b.m.relay, b.m.state.Phase)
 	}
 }
 
@@ -160,10 +160,10 @@ func TestMaintainersReplacedCardStillEndsTheirWork(t *testing.T) {
 func TestReplacedCardEndsAJobThatIsBeingFinished(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
-	b.state.Phase = session.Finishing
+	b.m.state.Phase = session.Finishing
 	b.take(t.Context(), renewed(t, leasCard, other))
-	if b.tap(lea); b.relay || b.state.Running() {
-		t.Errorf("relay %v, %v", b.relay, b.state.Phase)
+	if b.tap(lea); b.m.relay || b.m.state.Running() {
+		t.Errorf("relay %v, %v", b.m.relay, b.m.state.Phase)
 	}
 }
 
@@ -171,33 +171,33 @@ func TestReplacedCardEndsAJobThatIsBeingFinished(t *testing.T) {
 // card, and its session goes on; once that is ended from elsewhere, the card starts nothing in its new member's name.
 func TestReassignedCardInItsSlotStartsNothing(t *testing.T) {
 	b := newBench(t)
-	b.state.ReaderDown = false
+	b.m.state.Holds.ReaderDown = false
 	u, _ := rfid.ParseUID(lea)
 	says := func(x rfid.Tap) {
 		b.now = b.now.Add(10 * time.Second)
 		x.UID = u
-		b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: x})
+		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: x})
 	}
 	says(rfid.Tap{Slot: true})
 	s := strings.Replace(leasCard+" }", leasCard, other, 1)
 	b.take(t.Context(), renewed(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7", "62E3086CED"]`, leasCard+" }", s))
-	if says(rfid.Tap{Slot: true}); !b.relay || b.state.Member != "m-020dc2" {
-		t.Errorf("seen anew: relay %v, %s", b.relay, b.state.Member)
+	if says(rfid.Tap{Slot: true}); !b.m.relay || b.m.state.Current.Member != "m-020dc2" {
+		t.Errorf("seen anew: relay %v, %s", b.m.relay, b.m.state.Current.Member)
 	}
 	b.do(control.Request{Do: "stop"})
-	if says(rfid.Tap{Slot: true}); b.relay {
-		t.Errorf("nobody tapped, and the session of %s runs", b.state.Member)
+	if says(rfid.Tap{Slot: true}); b.m.relay {
+		t.Errorf("nobody tapped, and the session of %s runs", b.m.state.Current.Member)
 	}
 }
 
 // Nor does one whose own start came to nothing, for the contactor was not yet open.
 func TestReassignedCardOfAFailedStartStartsNothing(t *testing.T) {
 	b := newBench(t)
-	b.state.ReaderDown = false
+	b.m.state.Holds.ReaderDown = false
 	u, _ := rfid.ParseUID(lea)
 	says := func() {
 		b.now = b.now.Add(10 * time.Second)
-		b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Slot: true}})
+		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Slot: true}})
 	}
 	b.notes.dead = fmt.Errorf("relay: %w", relay.ErrContactorOpening)
 	says()
@@ -206,8 +206,8 @@ func TestReassignedCardOfAFailedStartStartsNothing(t *testing.T) {
 		t.Context(),
 		renewed(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7", "62E3086CED"]`, leasCard+" }", other+" }"),
 	)
-	if says(); b.relay {
-		t.Errorf("nobody tapped, and the session of %s runs", b.state.Member)
+	if says(); b.m.relay {
+		t.Errorf("nobody tapped, and the session of %s runs", b.m.state.Current.Member)
 	}
 }
 
@@ -218,10 +218,10 @@ func TestCardOfTheSessionBeforeEndsNothing(t *testing.T) {
 	b.tap(lea)
 	b.tap(karim)
 	b.take(t.Context(), renewed(t, leasCard, other))
-	if b.tap(lea); !b.relay || b.state.Member != "m-be879f" {
-		t.Errorf("%v %s", b.relay, b.state.Member)
+	if b.tap(lea); !b.m.relay || b.m.state.Current.Member != "m-be879f" {
+		t.Errorf("%v %s", b.m.relay, b.m.state.Current.Member)
 	}
-	if b.tap(karim); b.hands != nil {
+	if b.tap(karim); b.m.state.CardsInUse() != nil {
 		t.Error("a card's number is kept for nothing")
 	}
 }
@@ -240,17 +240,17 @@ func TestSessionOfSomebodyWhoIsNoMemberAnyMoreEnds(t *testing.T) {
 		b.tap(lea)
 		n := len(b.notes.said)
 		b.take(t.Context(), renewed(t, c.old, c.with))
-		if b.relay == c.ends {
-			t.Errorf("%s: relay %v, %s", name, b.relay, b.since(n))
+		if b.m.relay == c.ends {
+			t.Errorf("%s: relay %v, %s", name, b.m.relay, b.since(n))
 		}
-		if v := b.Panel.Current(); (v.Line == panel.AccessWithdrawn().Line) != c.ends {
+		if v := b.cfg.Panel.Current(); (v.Line == panel.AccessWithdrawn().Line) != c.ends {
 			t.Errorf("%s: the panel says %q", name, v.Line.EN)
 		}
 	}
 	b := newBench(t)
 	b.tap(jules)
 	b.tap(karim)
-	if b.take(t.Context(), renewed(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7"], blocked: true`)); b.relay {
+	if b.take(t.Context(), renewed(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7"], blocked: true`)); b.m.relay {
 		t.Error("a mentor who is blocked still answers")
 	}
 }
@@ -259,19 +259,19 @@ func TestSessionOfSomebodyWhoIsNoMemberAnyMoreEnds(t *testing.T) {
 func TestCardPulledBeforeItsTapWasLookedAtKeepsNoMachineOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		b.state.ReaderDown = false
+		b.m.state.Holds.ReaderDown = false
 		u, _ := rfid.ParseUID(lea)
 		put := time.Now()
 		time.Sleep(stale - time.Second/2)
-		b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Slot: true, At: put}})
-		if !b.relay {
+		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Slot: true, At: put}})
+		if !b.m.relay {
 			t.Fatal("the tap is young enough, and started nothing")
 		}
-		b.readerSays(
+		b.e.readerEvent(
 			t.Context(),
 			rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true, At: put.Add(1800 * time.Millisecond)}},
 		)
-		if b.relay {
+		if b.m.relay {
 			t.Error("the slot is empty, nobody will say so again, and the relay is on")
 		}
 	})
@@ -283,13 +283,13 @@ func TestPracticeByAClockThatNobodyVouchesFor(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	b.tap(lea)
-	was := b.practice["m-020dc2"]
+	was := b.m.practice.of["m-020dc2"]
 	trusted := false
-	b.Trusted = func() bool { return trusted }
+	b.cfg.Trusted = func() bool { return trusted }
 	b.now = time.Date(2099, 1, 1, 12, 0, 0, 0, time.UTC)
 	b.tap(karim)
 	b.tap(karim)
-	if p := b.practice["m-be879f"]; !p.Last.IsZero() || p.Logged != 3*time.Second {
+	if p := b.m.practice.of["m-be879f"]; !p.Last.IsZero() || p.Logged != 3*time.Second {
 		t.Errorf("the first practice of all is dated %s, logged %v", p.Last, p.Logged)
 	}
 	got := Practised(was, time.Time{}, time.Hour)
@@ -304,20 +304,20 @@ func TestMachineFindsOutThatItsJournalTakesRecordsAgain(t *testing.T) {
 	b := newBench(t)
 	b.notes.full = true
 	b.wants(b.tap(lea), "relay off [fault]")
-	b.Panel.EndFlash()
+	b.cfg.Panel.EndFlash()
 	b.now = b.now.Add(time.Minute)
-	b.keep()
-	if !b.state.Broken {
+	b.periodic.keep()
+	if !b.m.state.Ledger.Broken {
 		t.Error("the disk is still full")
 	}
 	b.notes.full = false
-	b.keep()
-	if !b.state.Broken {
+	b.periodic.keep()
+	if !b.m.state.Ledger.Broken {
 		t.Error("asked again at once")
 	}
 	b.now = b.now.Add(session.RetryEvery)
-	b.keep()
-	if b.state.Broken {
+	b.periodic.keep()
+	if b.m.state.Ledger.Broken {
 		t.Error("there is room, and the machine does not know")
 	}
 }
@@ -331,15 +331,16 @@ func TestWhatTheJournalIsOwedComesBeforeAnyStart(t *testing.T) {
 		Member:  "m-be879f",
 		Body:    wire.EndBody{Cause: wire.CausePowerLost, Seconds: 90},
 	}
-	p := b.Parts
+	p := *b.cfg
 	friday := time.Date(2026, 11, 20, 18, 0, 0, 0, time.UTC)
 	p.Owed = []Owed{{Record: end, Practice: policy.Practice{Machine: "laser", Last: friday, Logged: 90 * time.Second}}}
 	b.Machine = New(p)
+	b.e, b.m = b.engine, b.engine.model
 	b.notes.full = true
 	b.wants(b.tap(lea), "relay off [fault]")
 	b.notes.full = false
 	b.wants(b.tap(lea), "session-end session-start RELAY ON [on]")
-	if got := b.practice["m-be879f"]; got.Logged != 90*time.Second || !got.Last.Equal(friday) {
+	if got := b.m.practice.of["m-be879f"]; got.Logged != 90*time.Second || !got.Last.Equal(friday) {
 		t.Errorf("what was known of it when it ended, not when it was written: %+v", got)
 	}
 }
@@ -350,16 +351,16 @@ func TestOrdersOfTagsAreAnsweredAsTheyWentOut(t *testing.T) {
 	for n := range session.TagsMax {
 		b.do(control.Request{Do: "tag", Reason: "one more", Tag: fmt.Sprintf("t-%c", 'A'+n)})
 	}
-	if rep := b.order(t.Context(), control.Request{Do: "tag", Reason: "too many", Tag: "t-last"}, ""); rep.OK ||
+	if rep := b.operator.order(t.Context(), control.Request{Do: "tag", Reason: "too many", Tag: "t-last"}, ""); rep.OK ||
 		rep.Error == "" {
-		t.Errorf("%d tags hang: %+v", len(b.state.Tags), rep)
+		t.Errorf("%d tags hang: %+v", len(b.m.state.Holds.Tags), rep)
 	}
 	b.notes.full = true
-	if rep := b.order(t.Context(), control.Request{Do: "untag", Tag: "t-A"}, ""); rep.OK || rep.Error == "" {
+	if rep := b.operator.order(t.Context(), control.Request{Do: "untag", Tag: "t-A"}, ""); rep.OK || rep.Error == "" {
 		t.Errorf("the disk is full: %+v", rep)
 	}
 	b.notes.full = false
-	if rep := b.order(t.Context(), control.Request{Do: "untag", Tag: "t-A"}, ""); !rep.OK {
+	if rep := b.operator.order(t.Context(), control.Request{Do: "untag", Tag: "t-A"}, ""); !rep.OK {
 		t.Errorf("%+v", rep)
 	}
 }

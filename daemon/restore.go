@@ -38,18 +38,18 @@ func IsJournalTag(id string) bool {
 }
 
 // newJournalTag is the id of the tag of a machine with a journal that began anew.
-func (m *Machine) newJournalTag() string {
-	g := string(m.Journal.Generation())
+func (m *model) newJournalTag() string {
+	g := string(m.cfg.Journal.Generation())
 	return tagNew + g[:min(len(g), tagNewDigits)]
 }
 
 // tagNewJournal tags the machine out while its journal waits for the hub. A maintainer may take the tag off before.
-func (m *Machine) tagNewJournal(ctx context.Context) {
-	id := m.newJournalTag()
-	if !m.Awaits || m.hangs(id) || m.RemovedTags[id] || len(m.state.Pending) > 0 {
+func (m *periodic) tagNewJournal(ctx context.Context) {
+	id := m.engine.model.newJournalTag()
+	if !m.engine.model.journal.awaits || m.engine.model.isTagged(id) || m.engine.model.journal.removedTags[id] || len(m.engine.model.state.Ledger.Pending) > 0 {
 		return
 	}
-	m.step(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: m.speak(panel.NewJournalTag()), Since: m.Now()}})
+	m.engine.apply(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: m.engine.model.rules.inSiteLanguage(panel.NewJournalTag()), Since: m.cfg.Now()}})
 }
 
 // ReplaceCommand is what an administrator runs at the hub for a machine whose journal began anew.
@@ -58,38 +58,38 @@ func ReplaceCommand(m policy.MachineID) string {
 }
 
 // newJournalTrouble says what to do about a journal that began anew, for an operator.
-func (m *Machine) newJournalTrouble() string {
-	if m.Uplink == nil {
+func (m *views) newJournalTrouble() string {
+	if m.cfg.Uplink == nil {
 		return fmt.Sprintf("the journal began anew (generation %s), and no hub is configured that knows the one before: tags and running hours may be missing; "+
-			"check the machine, then: portillon machine untag --socket SOCKET %s", m.Journal.Generation(), m.newJournalTag())
+			"check the machine, then: portillon machine untag --socket SOCKET %s", m.cfg.Journal.Generation(), m.model.newJournalTag())
 	}
 	return fmt.Sprintf("the journal began anew (generation %s): tags, running hours and practice are at the hub; there: %s",
-		m.Journal.Generation(), ReplaceCommand(m.Machine))
+		m.cfg.Journal.Generation(), ReplaceCommand(m.cfg.Machine))
 }
 
 // alone reports whether a tag that is taken off says that the journal is new, and there is no hub to compare it with.
-func (m *Machine) alone(tag string) bool {
-	return m.Uplink == nil && m.Awaits && tag == m.newJournalTag()
+func (m *model) alone(tag string) bool {
+	return m.cfg.Uplink == nil && m.journal.awaits && tag == m.newJournalTag()
 }
 
 // awaitRestore notes that the hub holds another generation of this machine's journal. It runs in the loop.
-func (m *Machine) awaitRestore() {
-	if m.Awaits || m.Restored {
+func (m *periodic) awaitRestore() {
+	if m.engine.model.journal.awaits || m.engine.model.journal.restored {
 		return
 	}
-	if err := m.Journal.Keep(map[string][]byte{FactAwaits: []byte("1")}); err != nil {
-		m.Logger.Warn("facts were not kept", "err", err)
+	if err := m.cfg.Journal.Keep(map[string][]byte{FactAwaits: []byte("1")}); err != nil {
+		m.cfg.Logger.Warn("facts were not kept", "err", err)
 		return // the next turn tries again
 	}
-	m.Awaits = true
+	m.engine.model.journal.awaits = true
 }
 
 // Restore takes what the hub knows from the journals before this one. done holds the kinds of maintenance that a
 // record of this journal shows as done. A journal takes it once; a second time nothing happens. It takes no tag off
 // but the one that says that the journal is new, and leaves a running session as it is.
 func (m *Machine) Restore(ctx context.Context, r wire.Restore, sha string, done map[string]bool) error {
-	rep := m.within(ctx, func(ctx context.Context) control.Reply {
-		if err := m.restore(ctx, r, sha, done); err != nil {
+	rep := m.loop.within(ctx, func(ctx context.Context) control.Reply {
+		if err := m.restorer.restore(ctx, r, sha, done); err != nil {
 			return control.Reply{Error: err.Error()}
 		}
 		return control.Reply{OK: true}
@@ -100,13 +100,13 @@ func (m *Machine) Restore(ctx context.Context, r wire.Restore, sha string, done 
 	return nil
 }
 
-func (m *Machine) restore(ctx context.Context, r wire.Restore, sha string, done map[string]bool) error {
-	switch own := m.Journal.Generation(); {
+func (m *restorer) restore(ctx context.Context, r wire.Restore, sha string, done map[string]bool) error {
+	switch own := m.cfg.Journal.Generation(); {
 	case r.Generation != own || own == "":
 		return fmt.Errorf("the document is for the generation %q of this machine's journal, this is %q", r.Generation, own)
-	case m.Restored:
+	case m.engine.model.journal.restored:
 		return nil
-	case len(m.state.Pending) > 0 || m.state.Broken:
+	case len(m.engine.model.state.Ledger.Pending) > 0 || m.engine.model.state.Ledger.Broken:
 		return errors.New("the journal does not take records")
 	}
 	if err := m.restoreTags(ctx, r); err != nil {
@@ -114,23 +114,23 @@ func (m *Machine) restore(ctx context.Context, r wire.Restore, sha string, done 
 	}
 	facts, apply := m.restored(r, done)
 	b := wire.RestoredBody{From: r.From[max(0, len(r.From)-restoredFromMost):], Tags: len(r.Tags), Members: len(r.Practice), Left: r.Left, Kinds: len(r.Done),
-		Relay: int64((m.state.Ran.Relay + seconds(r.Relay)) / time.Second), Busy: int64((m.state.Ran.Busy + seconds(r.Busy)) / time.Second), SHA256: sha}
-	if err := m.Journal.Append(session.Record{Kind: wire.Restored, Body: b}, facts); err != nil {
+		Relay: int64((m.engine.model.state.Runtime.Ran.Relay + seconds(r.Relay)) / time.Second), Busy: int64((m.engine.model.state.Runtime.Ran.Busy + seconds(r.Busy)) / time.Second), SHA256: sha}
+	if err := m.cfg.Journal.Append(session.Record{Kind: wire.Restored, Body: b}, facts); err != nil {
 		return err
 	}
 	apply()
-	m.Restored, m.Awaits = true, false
-	m.mismatch.Store(nil)
-	if m.Uplink != nil {
-		m.Uplink.Kick()
+	m.engine.model.journal.restored, m.engine.model.journal.awaits = true, false
+	m.engine.model.journal.mismatch.Store(nil)
+	if m.cfg.Uplink != nil {
+		m.cfg.Uplink.Kick()
 	}
-	for _, t := range append([]session.Tag(nil), m.state.Tags...) {
+	for _, t := range append([]session.Tag(nil), m.engine.model.state.Holds.Tags...) {
 		if t.By == "" && IsJournalTag(t.ID) {
-			m.step(ctx, session.RemoveTag{ID: t.ID})
+			m.engine.apply(ctx, session.RemoveTag{ID: t.ID})
 		}
 	}
-	m.Logger.Info("restored from the hub", "tags", b.Tags, "members", b.Members, "kinds", b.Kinds)
-	m.show()
+	m.cfg.Logger.Info("restored from the hub", "tags", b.Tags, "members", b.Members, "kinds", b.Kinds)
+	m.engine.show()
 	return nil
 }
 
@@ -152,15 +152,15 @@ func IsFormer(fact []byte, g wire.Generation) bool {
 const restoredFromMost = 16
 
 // restoreTags puts on the tags that the hub knows. Each is recorded. The error says that one is not on the machine.
-func (m *Machine) restoreTags(ctx context.Context, r wire.Restore) error {
+func (m *restorer) restoreTags(ctx context.Context, r wire.Restore) error {
 	for _, t := range r.Tags {
-		if m.hangs(t.ID) || m.RemovedTags[t.ID] || strings.HasPrefix(t.ID, duePrefix) {
+		if m.engine.model.isTagged(t.ID) || m.engine.model.journal.removedTags[t.ID] || strings.HasPrefix(t.ID, duePrefix) {
 			continue
 		}
 		tag := session.Tag{ID: t.ID, By: t.By, Reason: t.Reason, Since: t.Since}
 		_ = tag.Role.UnmarshalText([]byte(t.Role)) // empty, or a role of a later release: none is known
-		if m.step(ctx, session.AddTag{Tag: tag}); !m.hangs(t.ID) || len(m.state.Pending) > 0 {
-			return fmt.Errorf("the tag %.64q is not on the machine: it has %d tags, or the disk is full", t.ID, len(m.state.Tags))
+		if m.engine.apply(ctx, session.AddTag{Tag: tag}); !m.engine.model.isTagged(t.ID) || len(m.engine.model.state.Ledger.Pending) > 0 {
+			return fmt.Errorf("the tag %.64q is not on the machine: it has %d tags, or the disk is full", t.ID, len(m.engine.model.state.Holds.Tags))
 		}
 	}
 	return nil
@@ -169,26 +169,26 @@ func (m *Machine) restoreTags(ctx context.Context, r wire.Restore) error {
 func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }
 
 // restored are the facts as they are after a restore, and what makes the machine know them too.
-func (m *Machine) restored(r wire.Restore, done map[string]bool) (facts map[string][]byte, apply func()) {
+func (m *restorer) restored(r wire.Restore, done map[string]bool) (facts map[string][]byte, apply func()) {
 	zone := time.UTC
-	if m.Roster != nil {
-		zone = m.Roster.Policy.Zone
+	if m.engine.model.rules.roster != nil {
+		zone = m.engine.model.rules.roster.Policy.Zone
 	}
-	ran := session.Hours{Relay: m.state.Ran.Relay + seconds(r.Relay), Busy: m.state.Ran.Busy + seconds(r.Busy)}
+	ran := session.Hours{Relay: m.engine.model.state.Runtime.Ran.Relay + seconds(r.Relay), Busy: m.engine.model.state.Runtime.Ran.Busy + seconds(r.Busy)}
 	facts = map[string][]byte{FactRestored: mustJSON(generationsOf(r.From)), FactAwaits: nil, FactHours: mustJSON(ran)}
 	practice := map[policy.MemberID]policy.Practice{}
 	for _, p := range r.Practice {
-		if now := restoredPractice(p, m.practice[p.Member], zone); now.Logged > 0 || !now.Last.IsZero() {
-			now.Machine = m.Machine
+		if now := restoredPractice(p, m.engine.model.practice.of[p.Member], zone); now.Logged > 0 || !now.Last.IsZero() {
+			now.Machine = m.cfg.Machine
 			practice[p.Member], facts[FactPractice+string(p.Member)] = now, mustJSON(now)
 		}
 	}
 	before := r.Busy
-	if !m.HasBusy {
+	if !m.cfg.HasBusy {
 		before = r.Relay
 	}
 	work := map[string]policy.Done{}
-	for kind, d := range m.Done { // counted from the new journal's first hour
+	for kind, d := range m.engine.model.upkeep.done { // counted from the new journal's first hour
 		d.Ran += seconds(before)
 		work[kind] = d
 	}
@@ -202,17 +202,17 @@ func (m *Machine) restored(r wire.Restore, done map[string]bool) (facts map[stri
 	}
 	var removed []string
 	for _, id := range r.Removed {
-		if id != "" && len(id) <= 64 && !m.hangs(id) {
+		if id != "" && len(id) <= 64 && !m.engine.model.isTagged(id) {
 			removed, facts[FactRemoved+id] = append(removed, id), []byte("1")
 		}
 	}
 	return facts, func() {
-		m.state.Ran, m.Done = ran, work
+		m.engine.model.state.Runtime.Ran, m.engine.model.upkeep.done = ran, work
 		for id, p := range practice {
-			m.practice[id] = p
+			m.engine.model.practice.of[id] = p
 		}
 		for _, id := range removed {
-			m.RemovedTags[id] = true
+			m.engine.model.journal.removedTags[id] = true
 		}
 	}
 }

@@ -33,58 +33,58 @@ func (*kicks) Kick()                   {}
 
 func TestRestoreGivesBackTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
 	b := newBench(t)
-	b.Uplink = &kicks{}
+	b.cfg.Uplink = &kicks{}
 	b.tap(lea)
 	b.now = b.now.Add(10 * time.Minute)
 	b.tap(lea) // ten minutes in the new journal
-	here, ran := b.practice["m-020dc2"], b.state.Ran
+	here, ran := b.m.practice.of["m-020dc2"], b.m.state.Runtime.Ran
 	b.SetJournalMismatch(JournalMismatch{Hub: 92, Here: 3, New: true})
-	b.tagMismatch(t.Context())
-	b.show()
-	if !b.hangs("journal-new-01234567") || b.Panel.Current().Note != panel.NewJournal() ||
+	b.periodic.tagMismatch(t.Context())
+	b.e.show()
+	if !b.m.isTagged("journal-new-01234567") || b.cfg.Panel.Current().Note != panel.NewJournal() ||
 		b.notes.facts[FactAwaits] == nil {
-		t.Fatalf("tags %+v, note %+v", b.state.Tags, b.Panel.Current().Note)
+		t.Fatalf("tags %+v, note %+v", b.m.state.Holds.Tags, b.cfg.Panel.Current().Note)
 	}
-	if s := b.status(); !strings.Contains(s.JournalDamage, "portillon machine replace laser --hub hub.yaml") ||
+	if s := b.e.views.status(); !strings.Contains(s.JournalDamage, "portillon machine replace laser --hub hub.yaml") ||
 		s.NewJournal != "0123456789abcdef" {
 		t.Errorf("%q", s.JournalDamage)
 	}
 	for range 2 { // the second time nothing happens
-		if err := b.restore(t.Context(), given(), "5a", nil); err != nil {
+		if err := b.restorer.restore(t.Context(), given(), "5a", nil); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if len(b.state.Tags) != 1 || b.state.Tags[0].ID != "t1" || b.state.Tags[0].By != "m-3b21aa" ||
-		b.state.Tags[0].Role != policy.Maintainer {
-		t.Errorf("tags %+v", b.state.Tags)
+	if len(b.m.state.Holds.Tags) != 1 || b.m.state.Holds.Tags[0].ID != "t1" || b.m.state.Holds.Tags[0].By != "m-3b21aa" ||
+		b.m.state.Holds.Tags[0].Role != policy.Maintainer {
+		t.Errorf("tags %+v", b.m.state.Holds.Tags)
 	}
-	if !b.RemovedTags["t0"] || !b.RemovedTags["t2"] || b.notes.facts[FactRemoved+"t0"] == nil {
-		t.Errorf("removed %v", b.RemovedTags)
+	if !b.m.journal.removedTags["t0"] || !b.m.journal.removedTags["t2"] || b.notes.facts[FactRemoved+"t0"] == nil {
+		t.Errorf("removed %v", b.m.journal.removedTags)
 	}
-	p := b.practice["m-020dc2"]
+	p := b.m.practice.of["m-020dc2"]
 	if want := here.Logged + 2*time.Hour; p.Logged != want || p.Day != here.Day+10*time.Minute ||
 		!p.Last.Equal(here.Last) {
 		t.Errorf("practice %+v, here it was %+v", p, here)
 	}
-	if b.state.Ran.Relay != ran.Relay+10*time.Hour || b.state.Ran.Busy != ran.Busy+5*time.Hour {
-		t.Errorf("hours %+v, were %+v", b.state.Ran, ran)
+	if b.m.state.Runtime.Ran.Relay != ran.Relay+10*time.Hour || b.m.state.Runtime.Ran.Busy != ran.Busy+5*time.Hour {
+		t.Errorf("hours %+v, were %+v", b.m.state.Runtime.Ran, ran)
 	}
-	if d := b.Done["lens-cleaning"]; d.Ran != time.Hour || !d.At.Equal(given().Issued) {
+	if d := b.m.upkeep.done["lens-cleaning"]; d.Ran != time.Hour || !d.At.Equal(given().Issued) {
 		t.Errorf("done %+v", d)
 	}
 	if b.notes.facts[FactAwaits] != nil || b.notes.facts[FactRestored] == nil ||
-		b.Panel.Current().Note == panel.NewJournal() {
+		b.cfg.Panel.Current().Note == panel.NewJournal() {
 		t.Error("the machine still waits")
 	}
 	var kept session.Hours
-	if err := json.Unmarshal(b.notes.facts[FactHours], &kept); err != nil || kept != b.state.Ran {
-		t.Errorf("%+v kept of %+v, %v", kept, b.state.Ran, err)
+	if err := json.Unmarshal(b.notes.facts[FactHours], &kept); err != nil || kept != b.m.state.Runtime.Ran {
+		t.Errorf("%+v kept of %+v, %v", kept, b.m.state.Runtime.Ran, err)
 	}
 	if n := strings.Count(strings.Join(b.notes.said, " "), "restored"); n != 1 {
 		t.Errorf("%d records, want 1", n)
 	}
-	b.tagMismatch(t.Context())
-	if b.hangs("journal-new-01234567") {
+	b.periodic.tagMismatch(t.Context())
+	if b.m.isTagged("journal-new-01234567") {
 		t.Error("the tag is back")
 	}
 }
@@ -93,8 +93,8 @@ func TestRestoreGivesBackTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
 func TestTagOfAPersonIsNotNamedLikeThatOfAJournal(t *testing.T) {
 	b := newBench(t)
 	for _, id := range []string{"journal-new-belt", "journal-older-9"} {
-		if r := b.order(t.Context(), control.Request{Do: "tag", Tag: id, Reason: "belt"}, ""); r.OK || !r.Wrong ||
-			b.hangs(id) {
+		if r := b.operator.order(t.Context(), control.Request{Do: "tag", Tag: id, Reason: "belt"}, ""); r.OK || !r.Wrong ||
+			b.m.isTagged(id) {
 			t.Errorf("%s: %+v", id, r)
 		}
 	}
@@ -104,8 +104,8 @@ func TestRestoreOfAnotherGenerationIsRefused(t *testing.T) {
 	b := newBench(t)
 	r := given()
 	r.Generation = "fedcba9876543210"
-	if err := b.restore(t.Context(), r, "5a", nil); err == nil || len(b.state.Tags) > 0 || b.Restored {
-		t.Errorf("%v, %+v", err, b.state.Tags)
+	if err := b.restorer.restore(t.Context(), r, "5a", nil); err == nil || len(b.m.state.Holds.Tags) > 0 || b.m.journal.restored {
+		t.Errorf("%v, %+v", err, b.m.state.Holds.Tags)
 	}
 }
 
@@ -118,26 +118,26 @@ func TestRestoreTakesNoTagOffAndLeavesTheSessionRunning(t *testing.T) {
 	r := given()
 	r.Removed = append(r.Removed, "t9")
 	r.Tags = append(r.Tags, wire.RestoredTag{ID: "t0", Reason: "lens"}) // and that one was taken off here since
-	if err := b.restore(t.Context(), r, "5a", nil); err != nil || !b.hangs("t9") || !b.hangs("t1") || b.hangs("t0") ||
-		b.RemovedTags["t9"] {
-		t.Errorf("%v, %+v", err, b.state.Tags)
+	if err := b.restorer.restore(t.Context(), r, "5a", nil); err != nil || !b.m.isTagged("t9") || !b.m.isTagged("t1") || b.m.isTagged("t0") ||
+		b.m.journal.removedTags["t9"] {
+		t.Errorf("%v, %+v", err, b.m.state.Holds.Tags)
 	}
 	b = newBench(t)
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
-	if err := b.restore(t.Context(), given(), "5a", nil); err != nil || !b.state.Running() || !b.hangs("t1") {
-		t.Errorf("%v, %v, %+v", err, b.state.Phase, b.state.Tags)
+	if err := b.restorer.restore(t.Context(), given(), "5a", nil); err != nil || !b.m.state.Running() || !b.m.isTagged("t1") {
+		t.Errorf("%v, %v, %+v", err, b.m.state.Phase, b.m.state.Holds.Tags)
 	}
 }
 
 // Maintenance that this journal shows as done is newer than what the hub knows; its hours are counted on.
 func TestRestoreKeepsMaintenanceOfThisJournal(t *testing.T) {
 	b := newBench(t)
-	b.Done["lens-cleaning"] = policy.Done{At: b.now, Ran: time.Minute}
-	if err := b.restore(t.Context(), given(), "5a", map[string]bool{"lens-cleaning": true}); err != nil {
+	b.m.upkeep.done["lens-cleaning"] = policy.Done{At: b.now, Ran: time.Minute}
+	if err := b.restorer.restore(t.Context(), given(), "5a", map[string]bool{"lens-cleaning": true}); err != nil {
 		t.Fatal(err)
 	}
 	want := time.Minute + 10*time.Hour
-	if d := b.Done["lens-cleaning"]; !d.At.Equal(b.now) || d.Ran != want {
+	if d := b.m.upkeep.done["lens-cleaning"]; !d.At.Equal(b.now) || d.Ran != want {
 		t.Errorf("%+v, want %v", d, want)
 	}
 }
@@ -145,31 +145,31 @@ func TestRestoreKeepsMaintenanceOfThisJournal(t *testing.T) {
 func TestRestoreIsRefusedWhileTheDiskIsFullAndWorksAfterwards(t *testing.T) {
 	b := newBench(t)
 	b.notes.full = true
-	if err := b.restore(t.Context(), given(), "5a", nil); err == nil || b.Restored || b.state.Ran != (session.Hours{}) {
-		t.Errorf("%v, %+v", err, b.state.Ran)
+	if err := b.restorer.restore(t.Context(), given(), "5a", nil); err == nil || b.m.journal.restored || b.m.state.Runtime.Ran != (session.Hours{}) {
+		t.Errorf("%v, %+v", err, b.m.state.Runtime.Ran)
 	}
 	b.notes.full = false
 	b.now = b.now.Add(time.Minute)
-	b.step(t.Context(), session.Tick{})
-	if err := b.restore(t.Context(), given(), "5a", nil); err != nil || !b.hangs("t1") || !b.Restored {
-		t.Errorf("%v, %+v", err, b.state.Tags)
+	b.e.apply(t.Context(), session.Tick{})
+	if err := b.restorer.restore(t.Context(), given(), "5a", nil); err != nil || !b.m.isTagged("t1") || !b.m.journal.restored {
+		t.Errorf("%v, %+v", err, b.m.state.Holds.Tags)
 	}
 }
 
 // Without a hub nothing will be compared: whoever takes the tag off has looked at the machine.
 func TestMachineWithoutAHubLeavesTheNewJournalsNoteWithItsTag(t *testing.T) {
 	b := newBench(t)
-	b.Awaits = true
-	b.tagMismatch(t.Context())
-	b.show()
-	if s := b.status(); !strings.Contains(s.JournalDamage, "portillon machine untag") {
+	b.m.journal.awaits = true
+	b.periodic.tagMismatch(t.Context())
+	b.e.show()
+	if s := b.e.views.status(); !strings.Contains(s.JournalDamage, "portillon machine untag") {
 		t.Errorf("%q", s.JournalDamage)
 	}
-	if r := b.order(t.Context(), control.Request{Do: "untag", Tag: "journal-new-01234567"}, ""); !r.OK {
+	if r := b.operator.order(t.Context(), control.Request{Do: "untag", Tag: "journal-new-01234567"}, ""); !r.OK {
 		t.Fatalf("%+v", r)
 	}
-	if b.tagMismatch(t.Context()); b.Awaits || len(b.state.Tags) > 0 || b.Panel.Current().Note == panel.NewJournal() ||
-		b.status().JournalDamage != "" {
-		t.Errorf("%+v, %q", b.state.Tags, b.status().JournalDamage)
+	if b.periodic.tagMismatch(t.Context()); b.m.journal.awaits || len(b.m.state.Holds.Tags) > 0 || b.cfg.Panel.Current().Note == panel.NewJournal() ||
+		b.e.views.status().JournalDamage != "" {
+		t.Errorf("%+v, %q", b.m.state.Holds.Tags, b.e.views.status().JournalDamage)
 	}
 }

@@ -18,13 +18,13 @@ import (
 // direct is the machine for a panel whose requests are served by the test's own goroutine.
 type direct struct{ b *bench }
 
-func (d direct) Do(ctx context.Context, o panel.Touch) error { return d.b.touched(ctx, o) }
+func (d direct) Do(ctx context.Context, o panel.Touch) error { return d.b.actions.touch(ctx, o) }
 
 func (d direct) Form(_ context.Context, a panel.FormRequest) (panel.Form, error) {
 	if a.Token == "" {
-		return d.b.open(a)
+		return d.b.actions.open(a)
 	}
-	f, ok := d.b.opened(a.Token)
+	f, ok := d.b.m.forms.find(a.Token)
 	if !ok {
 		return panel.Form{}, panel.FormOver
 	}
@@ -32,7 +32,7 @@ func (d direct) Form(_ context.Context, a panel.FormRequest) (panel.Form, error)
 }
 
 func (d direct) Write(ctx context.Context, token string, e panel.Entry) (policy.Text, error) {
-	return d.b.written(ctx, token, e)
+	return d.b.actions.fillIn(ctx, token, e)
 }
 
 // Where requests come from.
@@ -40,16 +40,16 @@ const ownScreen, elsewhere = "127.0.0.1:4711", "192.168.1.66:4711"
 
 // served gives the machine's panel a Handler that reaches the machine, and a screen that reports itself.
 func (b *bench) served(screen bool) {
-	b.Panel = panel.New(
+	b.cfg.Panel = panel.New(
 		panel.Config{
 			Machine: "laser",
 			URL:     "http://laser.local:8037",
 			Actions: direct{b},
-			Now:     b.Machine.Now,
+			Now:     b.cfg.Now,
 			Photos:  &panel.Album{Dir: b.t.TempDir(), Max: 1 << 20, Most: 10},
 		},
 	)
-	b.show()
+	b.e.show()
 	if screen {
 		b.screenReports()
 	}
@@ -67,7 +67,7 @@ func (b *bench) asks(method, path, from, kind string, body []byte) *httptest.Res
 	r.Header.Set("Content-Type", kind)
 	r.Header.Set("Accept", "application/json")
 	w := httptest.NewRecorder()
-	b.Panel.Handler().ServeHTTP(w, r.WithContext(ctx))
+	b.cfg.Panel.Handler().ServeHTTP(w, r.WithContext(ctx))
 	return w
 }
 
@@ -109,13 +109,13 @@ func TestNothingIsWrittenInTheNameOfSomebodyWhoWasNotAsked(t *testing.T) {
 					b := benchOf(t, members)
 					b.served(true)
 					var signed []policy.MemberID
-					b.Journal = hears{b.notes, func(r session.Record) {
+					b.cfg.Journal = hears{b.notes, func(r session.Record) {
 						if r.Kind == wire.Reported || r.Kind == wire.Intervened || r.Kind == wire.Tagged {
 							signed = append(signed, r.Member)
 						}
 					}}
 					b.tap(lea) // she uses the laser
-					f, err := b.open(panel.FormRequest{Here: true, Do: "report"})
+					f, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -126,12 +126,12 @@ func TestNothingIsWrittenInTheNameOfSomebodyWhoWasNotAsked(t *testing.T) {
 					}
 					if route == "POST /do confirm" && code == "with the code" {
 						b.sends(token, elsewhere, "item", "noise")
-						token = b.unsigned[0].id
+						token = b.m.forms.waiting[0].id
 					}
 					if other {
 						b.tap(karim)
 					}
-					signed, b.relay = nil, true
+					signed, b.m.relay = nil, true
 					got := outcome(b.route(route, from, token))
 					if want := allowed(route, from, code, other); got != want {
 						t.Errorf("%s, %s, %s, after another's tap %v: %s, want %s", route, from, code, other, got, want)
@@ -144,7 +144,7 @@ func TestNothingIsWrittenInTheNameOfSomebodyWhoWasNotAsked(t *testing.T) {
 							t.Errorf("%s, %s, %s, after another's tap %v: written in the name of %s", route, from, code, other, who)
 						}
 					}
-					if off := !b.relay || len(b.state.Tags) > 0; off && !mayBeHers && route != "POST /do power-off" {
+					if off := !b.m.relay || len(b.m.state.Holds.Tags) > 0; off && !mayBeHers && route != "POST /do power-off" {
 						t.Errorf("%s, %s, %s, after another's tap %v: it switched the machine", route, from, code, other)
 					}
 					t.Logf(
@@ -227,7 +227,7 @@ func TestMachineWithoutAScreenTakesNoFormFromElsewhere(t *testing.T) {
 	b := newBench(t)
 	b.served(false)
 	b.tap(lea)
-	f, err := b.open(panel.FormRequest{Here: true, Do: "report"})
+	f, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,8 +243,8 @@ func TestMachineWithoutAScreenTakesNoFormFromElsewhere(t *testing.T) {
 	) {
 		t.Error("it offers a code for phones")
 	}
-	if b.notes.n != n || len(b.unsigned) != 0 {
-		t.Errorf("%d records, %d forms wait", b.notes.n-n, len(b.unsigned))
+	if b.notes.n != n || len(b.m.forms.waiting) != 0 {
+		t.Errorf("%d records, %d forms wait", b.notes.n-n, len(b.m.forms.waiting))
 	}
 	b.screenReports()
 	if w := b.asks("POST", "/form", ownScreen, "application/json", []byte(`{"do":"report"}`)); !strings.Contains(

@@ -17,19 +17,21 @@ func (b *bench) screenReports() {
 	r := httptest.NewRequest("POST", "http://laser/alive", strings.NewReader(`{"rev":0}`))
 	r.RemoteAddr = "127.0.0.1:4711"
 	w := httptest.NewRecorder()
-	if b.Panel.Handler().ServeHTTP(w, r); w.Code != http.StatusNoContent {
+	if b.cfg.Panel.Handler().ServeHTTP(w, r); w.Code != http.StatusNoContent {
 		b.t.Fatal(w.Code, w.Body)
 	}
-	b.watchScreens()
+	b.periodic.watchScreens()
 }
 
 // A screen that stops reporting itself is said in the log and in the status, and its restart is asked for.
 func TestSilentScreenIsLoggedShownAndItsRestartRequested(t *testing.T) {
 	b := newBench(t)
 	restarts, fails := 0, error(nil)
-	b.RestartScreen = func() error { restarts++; return fails }
-	status := func() []control.Screen { return b.order(t.Context(), control.Request{Do: "status"}, "").Status.Screens }
-	b.watchScreens()
+	b.cfg.RestartScreen = func() error { restarts++; return fails }
+	status := func() []control.Screen {
+		return b.operator.order(t.Context(), control.Request{Do: "status"}, "").Status.Screens
+	}
+	b.periodic.watchScreens()
 	if got := status(); len(got) != 0 {
 		t.Errorf("a machine without a screen has %+v", got)
 	}
@@ -39,7 +41,7 @@ func TestSilentScreenIsLoggedShownAndItsRestartRequested(t *testing.T) {
 	}
 	for range 20 { // looks every second
 		b.now = b.now.Add(time.Second)
-		b.watchScreens()
+		b.periodic.watchScreens()
 	}
 	if got := status(); len(got) != 1 || got[0].SilentSeconds != 20 || restarts != 1 ||
 		strings.Count(b.log.String(), `msg="screen silent" screen=127.0.0.1 for=15s`) != 1 {
@@ -51,10 +53,10 @@ func TestSilentScreenIsLoggedShownAndItsRestartRequested(t *testing.T) {
 	}
 	fails = errors.New("no such folder")
 	b.now = b.now.Add(time.Minute)
-	b.watchScreens()
-	b.RestartScreen = nil
+	b.periodic.watchScreens()
+	b.cfg.RestartScreen = nil
 	b.now = b.now.Add(time.Minute)
-	b.watchScreens()
+	b.periodic.watchScreens()
 	if !strings.Contains(b.log.String(), "no such folder") ||
 		strings.Count(b.log.String(), "screen restart requested") != 1 {
 		t.Errorf("log:\n%s", b.log.String())

@@ -14,79 +14,79 @@ import (
 const flash = 9 * time.Second
 
 // show tells the panel and the hub where the machine stands.
-func (m *Machine) show() {
+func (m *engine) show() {
 	m.followHub()
-	m.expireAttests()
-	m.Panel.Show(m.view())
-	m.Panel.SetNote(m.footnote())
-	if m.Uplink != nil {
-		m.Uplink.SetState(m.wireState())
+	m.model.expireAttests()
+	m.cfg.Panel.Show(m.views.view())
+	m.cfg.Panel.SetNote(m.views.footnote())
+	if m.cfg.Uplink != nil {
+		m.cfg.Uplink.SetState(m.views.wireState())
 	}
 }
 
-func (m *Machine) clock() panel.Clock {
-	if m.Roster == nil {
+func (m *rules) clock() panel.Clock {
+	if m.roster == nil {
 		return panel.Clock{Zone: time.UTC}
 	}
-	return panel.Clock{Zone: m.Roster.Policy.Zone}
+	return panel.Clock{Zone: m.roster.Policy.Zone}
 }
 
 // siteTime is a moment in the site's time zone, as the panel shows it; before the first bundle, in this computer's.
-func (m *Machine) siteTime(t time.Time) time.Time {
-	if zone := m.clock().Zone; m.Roster != nil && zone != nil {
+func (m *rules) siteTime(t time.Time) time.Time {
+	if zone := m.clock().Zone; m.roster != nil && zone != nil {
 		return t.In(zone)
 	}
 	return t.Local()
 }
 
-func (m *Machine) view() panel.View {
-	v := m.phase()
+func (m *views) view() panel.View {
+	v := m.phaseView()
 	v.Offers, v.Visitor = m.offers()
-	if m.state.Session != "" && m.state.Role != policy.NoRole {
-		v.Role = panel.RoleName(m.state.Role)
+	if m.model.state.Current.Session != "" && m.model.state.Current.Role != policy.NoRole {
+		v.Role = panel.RoleName(m.model.state.Current.Role)
 	}
 	return v
 }
 
-// phase is the machine's state as a sign and a sentence.
-func (m *Machine) phase() panel.View {
-	s, c, now := m.state, m.clock(), m.Now()
-	s.Since, s.Until = m.wall(s.Since), m.wall(s.Until)
+// phaseView is the machine's state as a sign and a sentence.
+func (m *views) phaseView() panel.View {
+	s, c, now := m.model.state, m.model.rules.clock(), m.cfg.Now()
+	s.Current.Since, s.Current.Until = m.model.wall(s.Current.Since), m.model.wall(s.Current.Until)
 	switch s.Phase {
 	case session.On:
 		switch {
-		case s.Supervisor != "":
-			return c.Supervised(m.name(s.Member), m.name(s.Supervisor), s.Since, s.Until)
-		case s.Role == policy.Host:
-			return c.Workshop(m.name(s.Member), s.Since, s.Until)
+		case s.Current.Supervisor != "":
+			return c.Supervised(m.model.rules.name(s.Current.Member), m.model.rules.name(s.Current.Supervisor), s.Current.Since, s.Current.Until)
+		case s.Current.Role == policy.Host:
+			return c.Workshop(m.model.rules.name(s.Current.Member), s.Current.Since, s.Current.Until)
 		}
-		return c.On(m.name(s.Member), s.Since, s.Until)
+		return c.On(m.model.rules.name(s.Current.Member), s.Current.Since, s.Current.Until)
 	case session.EndingSoon:
-		return c.Ending(now, s.Until, s.Limits.Extend > 0)
+		return c.Ending(now, s.Current.Until, s.Current.Limits.Extend > 0)
 	case session.Finishing:
 		return panel.Finishing()
 	case session.Cooling:
-		return m.calls(c.Cooling(now, s.Until))
+		return m.withVouchCall(c.Cooling(now, s.Current.Until))
 	case session.Awaiting:
-		return panel.Awaiting(m.name(s.Member), s.Since, s.Until, m.mentors(s.Member))
+		return panel.Awaiting(m.model.rules.name(s.Current.Member), s.Current.Since, s.Current.Until, m.decider.mentors(s.Current.Member))
 	case session.Maintenance:
-		if s.Dark {
-			return panel.PoweredOff(m.name(s.Member))
+		if s.Power.PoweredOff {
+			return panel.PoweredOff(m.model.rules.name(s.Current.Member))
 		}
-		return panel.Maintenance(m.name(s.Member), m.name(s.Assistant))
+		return panel.Maintenance(m.model.rules.name(s.Current.Member), m.model.rules.name(s.Current.Assistant))
 	case session.TaggedOut:
-		return c.TaggedOut(m.wall(s.Tags[0].Since), m.reason(s.Tags[0]), s.Tags[0].Role)
+		return c.TaggedOut(m.model.wall(s.Holds.Tags[0].Since), m.reason(s.Holds.Tags[0]), s.Holds.Tags[0].Role)
 	case session.Fault:
-		return panel.Fault(s.Faults[0])
+		return panel.Fault(string(s.Holds.Faults[0]))
 	}
-	return m.calls(m.idle())
+	return m.withVouchCall(m.idleView())
 }
 
 // wall is a moment as the machine's clock has it now. Moments of this life carry the time that passes (session),
 // whatever the clock is set to; where it was set since, what is shown must be counted anew. Less than a second is no
 // clock that was set.
-func (m *Machine) wall(t time.Time) time.Time {
-	now := m.Now()
+func (m *model) wall(t time.Time) time.Time {
+	now := m.cfg.Now()
 	if t.IsZero() {
 		return t
 	}
@@ -96,52 +96,52 @@ func (m *Machine) wall(t time.Time) time.Time {
 	return t
 }
 
-// calls adds that a mentor's card is waited for.
-func (m *Machine) calls(v panel.View) panel.View {
-	if p := m.state.Praise; p.Session != "" && !p.Open {
-		if mach, known := m.site(); known && len(mach.Vouch) > 0 {
-			v.Next = panel.CallMentor(m.name(p.Mentor), m.name(p.Learner))
+// withVouchCall adds that a mentor's card is waited for.
+func (m *views) withVouchCall(v panel.View) panel.View {
+	if p := m.model.state.VouchRequest; p.Session != "" && !p.Open {
+		if mach, known := m.model.rules.machine(); known && len(mach.Vouch) > 0 {
+			v.Next = panel.CallMentor(m.model.rules.name(p.Mentor), m.model.rules.name(p.Learner))
 		}
 	}
 	return v
 }
 
-// idle is the view of a machine that nobody has: something may keep it from being ready.
-func (m *Machine) idle() panel.View {
+// idleView is the view of a machine that nobody has: something may keep it from being ready.
+func (m *views) idleView() panel.View {
 	switch {
-	case m.Roster == nil:
+	case m.model.rules.roster == nil:
 		return m.withoutList()
-	case len(m.state.Pending) > 0 || m.state.Broken:
+	case len(m.model.state.Ledger.Pending) > 0 || m.model.state.Ledger.Broken:
 		return panel.CannotRecord()
-	case m.state.ReaderDown:
+	case m.model.state.Holds.ReaderDown:
 		return panel.ReaderSilent(false)
-	case !m.Trusted():
-		mach, known := m.site()
+	case !m.cfg.Trusted():
+		mach, known := m.model.rules.machine()
 		return panel.ClockNotSet(known && mach.Pass == 0)
 	}
 	return panel.Ready()
 }
 
 // withoutList says why the machine has no members' list.
-func (m *Machine) withoutList() panel.View {
+func (m *views) withoutList() panel.View {
 	switch {
-	case m.damagedBundle() != "":
+	case m.model.links.damagedBundle() != "":
 		return panel.DamagedList()
-	case m.verifiesBundle():
+	case m.model.links.verifiesBundle():
 		return panel.VerifyingList()
 	}
 	return panel.NoPolicy()
 }
 
-func (m *Machine) footnote() policy.Text {
+func (m *views) footnote() policy.Text {
 	switch {
-	case m.state.Running() && m.state.ReaderDown:
+	case m.model.state.Running() && m.model.state.Holds.ReaderDown:
 		v := panel.ReaderSilent(true)
 		return policy.Text{FR: v.Line.FR + ". " + v.Next.FR, EN: v.Line.EN + ". " + v.Next.EN}
-	case m.state.Running() && (m.state.Broken || len(m.state.Pending) > 0):
+	case m.model.state.Running() && (m.model.state.Ledger.Broken || len(m.model.state.Ledger.Pending) > 0):
 		return panel.CannotRecord().Line
-	case m.state.Running() && len(m.state.Tags) > 0:
-		return panel.TagNote(m.reason(m.state.Tags[0]), m.state.Phase == session.Maintenance)
+	case m.model.state.Running() && len(m.model.state.Holds.Tags) > 0:
+		return panel.TagNote(m.reason(m.model.state.Holds.Tags[0]), m.model.state.Phase == session.Maintenance)
 	}
 	if t := m.unsignedNote(); t != (policy.Text{}) {
 		return t
@@ -149,7 +149,7 @@ func (m *Machine) footnote() policy.Text {
 	if t := m.journalNote(); t != (policy.Text{}) {
 		return t
 	}
-	if m.damagedBundle() != "" && m.Roster != nil && m.Roster.Version < m.bundle.Load().Version {
+	if m.model.links.damagedBundle() != "" && m.model.rules.roster != nil && m.model.rules.roster.Version < m.model.links.bundle.Load().Version {
 		return panel.EarlierList()
 	}
 	if next := m.attestNext(); next != (policy.Text{}) {
@@ -158,111 +158,108 @@ func (m *Machine) footnote() policy.Text {
 	if t := m.membershipNote(); t != (policy.Text{}) {
 		return t
 	}
-	if due := m.due(); len(due) > 0 {
-		mach, _ := m.site()
+	if due := m.model.due(); len(due) > 0 {
+		mach, _ := m.model.rules.machine()
 		return panel.MaintenanceNote(mach.KindName(due[0].Kind), due[0].Over, due[0].ByHours, due[0].Remaining)
 	}
 	return m.hubNote()
 }
 
 // name is what the panel calls a member, as short as the site chose; or nothing.
-func (m *Machine) name(id policy.MemberID) string {
-	if id == "" || m.Roster == nil {
+func (m *rules) name(id policy.MemberID) string {
+	if id == "" || m.roster == nil {
 		return ""
 	}
-	p, ok := m.Roster.Person(id)
+	p, ok := m.roster.Person(id)
 	if !ok {
 		return string(id)
 	}
-	return m.Roster.Policy.Names.Of(p.Name)
+	return m.roster.Policy.Names.Of(p.Name)
 }
 
 // tell answers whoever stands at the machine; the state shows again after a while.
-func (m *Machine) tell(t session.Tell) {
-	switch t.Say {
-	case session.Welcome, session.Ended:
-		m.Panel.EndFlash()
+func (m *engine) flashResult(t session.Notify) {
+	switch t.Notice {
+	case session.Ended:
+		if t.Role == policy.Maintainer { // who has read of the danger that was reported unsigned
+			m.model.forms.dangerAt = time.Time{}
+		}
+		m.cfg.Panel.EndFlash()
+	case session.Welcome:
+		m.cfg.Panel.EndFlash()
 	case session.Denied:
-		m.Panel.Flash(m.refusal(t), flash)
+		m.cfg.Panel.Flash(m.views.refusal(t), flash)
 	case session.CardRefused:
-		m.Panel.Flash(m.cardRefused(t.Decision), flash)
+		m.cfg.Panel.Flash(m.views.cardRefused(t.Decision), flash)
 	case session.Occupied:
-		m.Panel.Flash(panel.Occupied(m.name(t.Member)), flash/2)
+		m.cfg.Panel.Flash(panel.Occupied(m.model.rules.name(t.Member)), flash/2)
 	case session.Logged:
-		mach, _ := m.site()
-		m.Panel.Flash(panel.Logged(m.name(t.Member), mach.KindName(t.What), m.attestNext()), flash/2)
+		mach, _ := m.model.rules.machine()
+		m.cfg.Panel.Flash(panel.Logged(m.model.rules.name(t.Member), mach.KindName(t.What), m.views.attestNext()), flash/2)
 	case session.Attested:
-		mach, _ := m.site()
-		m.Panel.Flash(panel.Attested(m.name(t.Member), mach.KindName(t.What)), flash/2)
+		mach, _ := m.model.rules.machine()
+		m.cfg.Panel.Flash(panel.Attested(m.model.rules.name(t.Member), mach.KindName(t.What)), flash/2)
 	case session.Thanked:
-		m.Panel.Flash(panel.Thanked(m.name(t.Member), wire.Problem(t.What) == wire.Dangerous, m.state.Running()), flash/2)
+		m.cfg.Panel.Flash(panel.Thanked(m.model.rules.name(t.Member), wire.Problem(t.What) == wire.Dangerous, m.model.state.Running()), flash/2)
 	case session.Vouched:
-		m.Panel.Flash(panel.Vouched(m.name(t.Member)), flash/2)
+		m.cfg.Panel.Flash(panel.Vouched(m.model.rules.name(t.Member)), flash/2)
 	case session.WaitOver:
-		m.Panel.Flash(panel.NoMentorCame(m.name(t.Member)), flash/2)
+		m.cfg.Panel.Flash(panel.NoMentorCame(m.model.rules.name(t.Member)), flash/2)
 	case session.AlreadyRead:
-		m.Panel.Flash(panel.AlreadyRead(), session.Flap)
+		m.cfg.Panel.Flash(panel.AlreadyRead(), session.Flap)
 	case session.CannotRecord:
-		m.Panel.Flash(panel.CannotRecord(), flash)
+		m.cfg.Panel.Flash(panel.CannotRecord(), flash)
 	}
 }
 
-func (m *Machine) refusal(t session.Tell) panel.View {
-	if m.Roster == nil {
+func (m *views) refusal(t session.Notify) panel.View {
+	if m.model.rules.roster == nil {
 		return m.withoutList()
 	}
 	if t.Member == "" {
-		return panel.Unknown(m.unknown.shown)
+		return panel.Unknown(m.model.unknown.shown)
 	}
-	said, why := m.explain(t.Member, t.Decision), policy.Code("")
+	said, why := m.decider.explain(t.Member, t.Decision), policy.Code("")
 	if codes := t.Decision.Codes(); len(codes) > 0 {
 		why = codes[0]
 	}
-	if why == policy.TaggedOut && m.state.Phase == session.TaggedOut || why == policy.MachineFault && m.state.Phase == session.Fault {
-		return m.phase() // what the panel says anyway, with its reason and what to do
+	if why == policy.TaggedOut && m.model.state.Phase == session.TaggedOut || why == policy.MachineFault && m.model.state.Phase == session.Fault {
+		return m.phaseView() // what the panel says anyway, with its reason and what to do
 	}
 	switch why {
 	case policy.NoBadge, policy.NeedsSupervisor, policy.NotRecent, policy.NotEnoughHours, policy.BadgeExpired:
-		said.Next = panel.WithNames(said.Next, m.mentors(t.Member))
+		said.Next = panel.WithNames(said.Next, m.decider.mentors(t.Member))
 	}
 	if why == policy.MembershipLapsed && !slices.Contains(t.Decision.Codes(), policy.TaggedOut) {
-		return panel.MembershipEnded(m.name(t.Member), said.Fact, said.Next)
+		return panel.MembershipEnded(m.model.rules.name(t.Member), said.Fact, said.Next)
 	}
 	return panel.Refused(why, said.Fact, said.Next)
 }
 
-func (m *Machine) explain(id policy.MemberID, d policy.Decision) policy.Sentence {
-	q := m.question(nil, nil, policy.NoRole)
-	if p, ok := m.Roster.Person(id); ok {
-		q.Member = p.Member
-	}
-	return policy.Explain(m.Roster.Policy, q, d)
-}
-
 // wireState is the machine as MQTT may know it: nothing of a person.
-func (m *Machine) wireState() wire.State {
-	s := wire.State{Machine: m.Machine, Phase: m.state.Phase.String(), Relay: m.relay, Tagged: len(m.state.Tags) > 0,
-		Left: m.remaining(), Hours: m.hours(), Journal: m.Journal.Len(), SilentScreen: m.silentScreen(),
-		Format: wire.Format, Program: m.Program, Generation: m.Journal.Generation()}
-	if s.Clock = "untrusted"; m.Trusted() {
+func (m *views) wireState() wire.State {
+	s := wire.State{Machine: m.cfg.Machine, Phase: m.model.state.Phase.String(), Relay: m.model.relay, Tagged: len(m.model.state.Holds.Tags) > 0,
+		Left: m.model.remaining(), Hours: m.model.hours(), Journal: m.cfg.Journal.Len(), SilentScreen: m.silentScreen(),
+		Format: wire.Format, Program: m.cfg.Program, Generation: m.cfg.Journal.Generation()}
+	if s.Clock = "untrusted"; m.cfg.Trusted() {
 		s.Clock = "trusted"
 	}
-	if b := m.bundle.Load(); b != nil {
+	if b := m.model.links.bundle.Load(); b != nil {
 		s.Disk = wire.OneLine(b.Damage, 200)
-		s.BundleRefused = wire.OneLine(m.refusedBundle(), 200)
+		s.BundleRefused = wire.OneLine(m.model.links.refusedBundle(), 200)
 	}
-	if m.hub.Overdue {
-		s.UnackedSince, s.UnackedWhy = m.hub.Since, m.hub.Why
+	if m.model.links.hub.Overdue {
+		s.UnackedSince, s.UnackedWhy = m.model.links.hub.Since, m.model.links.hub.Why
 	}
-	if due := m.due(); len(due) > 0 && due[0].Over {
+	if due := m.model.due(); len(due) > 0 && due[0].Over {
 		s.Due = due[0].Kind
 	}
-	if m.Keys != nil {
-		s.StateKeys = m.Keys()
+	if m.cfg.Keys != nil {
+		s.StateKeys = m.cfg.Keys()
 	}
-	if m.Roster != nil {
-		s.Bundle = m.Roster.Version
-		s.CardKey, s.OldCardKey = m.Roster.CardKeys()
+	if m.model.rules.roster != nil {
+		s.Bundle = m.model.rules.roster.Version
+		s.CardKey, s.OldCardKey = m.model.rules.roster.CardKeys()
 	}
 	return s
 }

@@ -18,33 +18,33 @@ import (
 func TestButtonsAreTheirsWhoseTheyAre(t *testing.T) {
 	b := newBench(t)
 	b.tap(karim)
-	shown := b.Panel.Current().Visitor.At
+	shown := b.cfg.Panel.Current().Visitor.At
 	if b.offered() != "role mentor" {
 		t.Fatal(b.offered())
 	}
 	b.tap(zoe)
-	if v := b.Panel.Current(); len(v.Offers) != 0 {
+	if v := b.cfg.Panel.Current(); len(v.Offers) != 0 {
 		t.Errorf("who is refused is offered %+v", v.Offers)
 	}
-	b.Panel.EndFlash()
+	b.cfg.Panel.EndFlash()
 	if got := b.offered(); got != "" {
 		t.Errorf("another member is offered %s", got)
 	}
 	if err := b.touch(panel.Touch{Do: "role", Arg: "mentor"}); !errors.Is(err, panel.NotNow) ||
-		b.state.Role != policy.User {
-		t.Errorf("another member chose: %v, %v", err, b.state.Role)
+		b.m.state.Current.Role != policy.User {
+		t.Errorf("another member chose: %v, %v", err, b.m.state.Current.Role)
 	}
 	if err := b.touch(panel.Touch{Do: "role", Arg: "mentor", At: shown}); !errors.Is(err, panel.AnotherCardTapped) {
 		t.Errorf("a touch on a button that is not there any more: %v", err)
 	}
-	if _, err := b.open(panel.FormRequest{Here: true, Do: "report", At: shown}); !errors.Is(err, panel.AnotherCardTapped) {
+	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report", At: shown}); !errors.Is(err, panel.AnotherCardTapped) {
 		t.Errorf("a report would be the next one's: %v", err)
 	}
 	b.tap("DEADBEEF")
-	if d := b.Panel.Current().Visitor; d != nil {
+	if d := b.cfg.Panel.Current().Visitor; d != nil {
 		t.Errorf("a stranger stands there as %s", d.Name)
 	}
-	if _, err := b.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReportInUse) {
+	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReportInUse) {
 		t.Errorf("a stranger reports: %v", err)
 	}
 }
@@ -52,7 +52,7 @@ func TestButtonsAreTheirsWhoseTheyAre(t *testing.T) {
 // The card that says who reports starts nothing. It ends its own session, as ever.
 func TestCardThatReportsAProblemStartsNothing(t *testing.T) {
 	b := newBench(t)
-	if _, err := b.open(panel.FormRequest{Do: "report"}); !errors.Is(err, panel.ScanCode) {
+	if _, err := b.actions.open(panel.FormRequest{Do: "report"}); !errors.Is(err, panel.ScanCode) {
 		t.Error("a page elsewhere has the next card mean nothing: ", err)
 	}
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
@@ -62,12 +62,12 @@ func TestCardThatReportsAProblemStartsNothing(t *testing.T) {
 	}{{panel.CardToReportInUse, "relay off session-end [cooling]"}, {panel.CardToReport, "[ready]"}} {
 		// while she works, and while the machine is free
 		b.now = b.now.Add(5 * time.Minute)
-		b.step(t.Context(), session.Tick{})
-		if _, err := b.open(panel.FormRequest{Do: "report", Here: true}); !errors.Is(err, x.asked) {
+		b.e.apply(t.Context(), session.Tick{})
+		if _, err := b.actions.open(panel.FormRequest{Do: "report", Here: true}); !errors.Is(err, x.asked) {
 			t.Fatal(err)
 		}
 		b.wants(b.tap(lea), x.did)
-		d := b.Panel.Current().Visitor
+		d := b.cfg.Panel.Current().Visitor
 		if d == nil || !d.Report {
 			t.Fatalf("the form is not opened: %+v", d)
 		}
@@ -76,7 +76,7 @@ func TestCardThatReportsAProblemStartsNothing(t *testing.T) {
 		}
 	}
 	b.now = b.now.Add(5 * time.Minute)
-	b.open(panel.FormRequest{Do: "report", Here: true})
+	b.actions.open(panel.FormRequest{Do: "report", Here: true})
 	b.now = b.now.Add(identify)
 	b.wants(b.tap(lea), "session-start RELAY ON [on]") // nobody came to report: a card means the machine again
 }
@@ -90,16 +90,16 @@ func TestOneCardBuriesNoMachine(t *testing.T) {
 			t.Errorf("report %d: %v", n+1, err)
 		}
 	}
-	if len(b.state.Tags) != 1 {
-		t.Errorf("one member's danger is %d tags", len(b.state.Tags))
+	if len(b.m.state.Holds.Tags) != 1 {
+		t.Errorf("one member's danger is %d tags", len(b.m.state.Holds.Tags))
 	}
 	b.tap(lea)
-	f, _ := b.open(panel.FormRequest{Here: true, Do: "report"})
+	f, _ := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
 	b.tap(zoe)
 	for range 2 * formsEach {
-		b.open(panel.FormRequest{Here: true, Do: "report"})
+		b.actions.open(panel.FormRequest{Here: true, Do: "report"})
 	}
-	if _, ok := b.opened(f.Token); !ok {
+	if _, ok := b.m.forms.find(f.Token); !ok {
 		t.Error("one member's forms push another's out")
 	}
 	if err := b.writes(f.Token, panel.Entry{Item: "noise"}); err != nil {
@@ -110,15 +110,15 @@ func TestOneCardBuriesNoMachine(t *testing.T) {
 func TestDangerThatIsSentAgainIsOneTag(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
-	f, _ := b.open(panel.FormRequest{Here: true, Do: "report"})
+	f, _ := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
 	b.notes.full = true
 	for range 3 {
 		if err := b.writes(f.Token, panel.Entry{Item: "dangerous", Now: true}); !errors.Is(err, panel.NotSaved) {
 			t.Error(err)
 		}
 	}
-	if len(b.state.Tags) != 1 || b.relay {
-		t.Errorf("%+v, relay %v", b.state.Tags, b.relay)
+	if len(b.m.state.Holds.Tags) != 1 || b.m.relay {
+		t.Errorf("%+v, relay %v", b.m.state.Holds.Tags, b.m.relay)
 	}
 }
 
@@ -132,8 +132,8 @@ func TestMentorsMinuteMayPassBeforeTheyVouch(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.tap(zoe)
-	if b.wants(b.tap(karim), "[cooling]"); b.relay || b.offered() != "ask vouch" {
-		t.Errorf("the card that was asked for: relay %v, %s", b.relay, b.offered())
+	if b.wants(b.tap(karim), "[cooling]"); b.m.relay || b.offered() != "ask vouch" {
+		t.Errorf("the card that was asked for: relay %v, %s", b.m.relay, b.offered())
 	}
 	if err := b.touch(panel.Touch{Do: "vouch", Items: []string{"focus"}}); err != nil {
 		t.Error(err)
@@ -145,7 +145,7 @@ func TestMentorMayVouchThoughTheMachineIsOut(t *testing.T) {
 	b.tap(jules)
 	b.tap(karim)
 	b.tap(jules)
-	b.step(t.Context(), session.AddTag{Tag: session.Tag{ID: "t", Reason: "x"}})
+	b.e.apply(t.Context(), session.AddTag{Tag: session.Tag{ID: "t", Reason: "x"}})
 	b.tap(karim)
 	if b.offered() != "ask vouch" {
 		t.Errorf("offered: %q", b.offered())
@@ -155,20 +155,20 @@ func TestMentorMayVouchThoughTheMachineIsOut(t *testing.T) {
 func TestTagThatWaitsIsSaidAtTheFoot(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
-	b.step(t.Context(), session.AddTag{Tag: session.Tag{ID: "t", Reason: "Courroie usée"}})
-	if v := b.Panel.Current(); v.Note.FR != "Hors service après cette session : Courroie usée" {
+	b.e.apply(t.Context(), session.AddTag{Tag: session.Tag{ID: "t", Reason: "Courroie usée"}})
+	if v := b.cfg.Panel.Current(); v.Note.FR != "Hors service après cette session : Courroie usée" {
 		t.Errorf("%q", v.Note.FR)
 	}
 }
 
 func TestDueWorkIsNotTakenOffByATouch(t *testing.T) {
 	b := newBench(t)
-	b.Done["extraction"] = policy.Done{At: b.now.Add(-91 * 24 * time.Hour)}
-	b.upkeep(t.Context())
+	b.m.upkeep.done["extraction"] = policy.Done{At: b.now.Add(-91 * 24 * time.Hour)}
+	b.periodic.upkeep(t.Context())
 	b.tap(ines)
 	if err := b.touch(panel.Touch{Do: "untag", Arg: "due:extraction"}); !errors.Is(err, panel.ChooseFromList) ||
-		len(b.state.Tags) != 1 {
-		t.Errorf("%v %+v", err, b.state.Tags)
+		len(b.m.state.Holds.Tags) != 1 {
+		t.Errorf("%v %+v", err, b.m.state.Holds.Tags)
 	}
 }
 
@@ -176,25 +176,25 @@ func TestDueWorkIsNotTakenOffByATouch(t *testing.T) {
 func TestWorkDoneWithoutAClockCounts(t *testing.T) {
 	b := newBench(t)
 	trusted := false
-	b.Trusted = func() bool { return trusted }
+	b.cfg.Trusted = func() bool { return trusted }
 	b.now = b.now.AddDate(11, 0, 0)
-	b.state.Ran.Relay = 101 * time.Hour
-	b.upkeep(t.Context())
-	if len(b.state.Tags) != 1 {
-		t.Fatalf("%+v", b.state.Tags)
+	b.m.state.Runtime.Ran.Relay = 101 * time.Hour
+	b.periodic.upkeep(t.Context())
+	if len(b.m.state.Holds.Tags) != 1 {
+		t.Fatalf("%+v", b.m.state.Holds.Tags)
 	}
 	b.tap(ines)
 	if err := b.fills(panel.FormRequest{Here: true, Do: "log"}, panel.Entry{Item: "extraction"}); err != nil ||
-		len(b.state.Tags) != 0 {
-		t.Errorf("%v: done, and %+v hangs on", err, b.state.Tags)
+		len(b.m.state.Holds.Tags) != 0 {
+		t.Errorf("%v: done, and %+v hangs on", err, b.m.state.Holds.Tags)
 	}
-	if !b.Done["extraction"].At.IsZero() {
+	if !b.m.upkeep.done["extraction"].At.IsZero() {
 		t.Error("a wrong clock says when")
 	}
 	b.now, trusted = b.now.AddDate(-11, 0, 0), true
-	b.upkeep(t.Context())
-	if at := b.Done["extraction"].At; !at.Equal(b.now) || b.Done["extraction"].Ran < 100*time.Hour {
-		t.Errorf("%+v", b.Done["extraction"])
+	b.periodic.upkeep(t.Context())
+	if at := b.m.upkeep.done["extraction"].At; !at.Equal(b.now) || b.m.upkeep.done["extraction"].Ran < 100*time.Hour {
+		t.Errorf("%+v", b.m.upkeep.done["extraction"])
 	}
 }
 
@@ -203,15 +203,15 @@ func TestHoursOfASessionAreKeptWhileItRuns(t *testing.T) {
 	b.tap(lea)
 	for range 50 {
 		b.now = b.now.Add(30 * time.Second)
-		b.step(t.Context(), session.Tick{})
-		b.keep()
+		b.e.apply(t.Context(), session.Tick{})
+		b.periodic.keep()
 	}
 	var ran session.Hours
 	var u UnderWay
 	if json.Unmarshal(b.notes.facts[FactHours], &ran) != nil || json.Unmarshal(b.notes.facts[FactUnderWay], &u) != nil {
 		t.Fatal(b.notes.facts)
 	}
-	if ran.Relay < 24*time.Minute || u.Seconds < 24*60 || u.Session != b.state.Session || b.notes.n != 1 {
+	if ran.Relay < 24*time.Minute || u.Seconds < 24*60 || u.Session != b.m.state.Current.Session || b.notes.n != 1 {
 		t.Errorf("%+v %+v, %d records", ran, u, b.notes.n)
 	}
 }
@@ -220,9 +220,9 @@ func TestHoursOfASessionAreKeptWhileItRuns(t *testing.T) {
 // machine does).
 func TestMomentsAreShownAsTheyAreWhileNoClockIsSet(t *testing.T) {
 	b := newBench(t)
-	b.Machine.Now = time.Now
+	b.cfg.Now = time.Now
 	at := time.Now()
-	if got := b.wall(at.Add(time.Hour)); !got.Equal(at.Add(time.Hour)) || !b.wall(time.Time{}).IsZero() {
+	if got := b.m.wall(at.Add(time.Hour)); !got.Equal(at.Add(time.Hour)) || !b.m.wall(time.Time{}).IsZero() {
 		t.Errorf("%s is shown as %s", at.Add(time.Hour), got)
 	}
 }
@@ -231,7 +231,7 @@ func TestSessionThatWasCutShortIsSaid(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	b.signal(t.Context(), Signal{What: "dropped", Why: "lease"})
-	if v := b.Panel.Current(); !strings.Contains(v.Line.FR, "Session arrêtée par sécurité : Léa") {
+	if v := b.cfg.Panel.Current(); !strings.Contains(v.Line.FR, "Session arrêtée par sécurité : Léa") {
 		t.Errorf("%+v", v.Line)
 	}
 }
@@ -244,10 +244,10 @@ func TestTagsOfBothSidesAreOneSet(t *testing.T) {
 		t.Fatal(err)
 	}
 	office := control.Request{Do: "tag", Tag: "0123456789abcdef", Reason: "courroie usée"}
-	b.order(t.Context(), office, "order-1")
-	b.order(t.Context(), office, "order-2") // the hub was not sure
-	if len(b.state.Tags) != 2 {
-		t.Fatalf("%+v", b.state.Tags)
+	b.operator.order(t.Context(), office, "order-1")
+	b.operator.order(t.Context(), office, "order-2") // the hub was not sure
+	if len(b.m.state.Holds.Tags) != 2 {
+		t.Fatalf("%+v", b.m.state.Holds.Tags)
 	}
 	var kept []session.Tag
 	if err := json.Unmarshal(b.notes.facts[FactTags], &kept); err != nil || len(kept) != 2 {
@@ -257,9 +257,9 @@ func TestTagsOfBothSidesAreOneSet(t *testing.T) {
 	if got := b.offered(); strings.Count(got, "untag") != 2 {
 		t.Errorf("offered: %s", got)
 	}
-	if err := b.touch(panel.Touch{Do: "untag", Arg: office.Tag}); err != nil || len(b.state.Tags) != 1 ||
-		b.state.Tags[0].Reason != "Danger" {
-		t.Errorf("%v %+v", err, b.state.Tags)
+	if err := b.touch(panel.Touch{Do: "untag", Arg: office.Tag}); err != nil || len(b.m.state.Holds.Tags) != 1 ||
+		b.m.state.Holds.Tags[0].Reason != "Danger" {
+		t.Errorf("%v %+v", err, b.m.state.Holds.Tags)
 	}
 	b.tap(ines)
 	b.wants(b.tap(lea), "refused [tagged]")

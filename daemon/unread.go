@@ -21,18 +21,18 @@ type unreadInput struct {
 	count        int // since it was logged
 }
 
-// sawUnread tells whoever holds the card that it cannot be read here, and the log why. What came is not logged: it may
+// unreadInput tells whoever holds the card that it cannot be read here, and the log why. What came is not logged: it may
 // hold a number. While a machine runs its panel keeps showing how long.
-func (m *Machine) sawUnread(u rfid.Unread) {
+func (m *engine) unreadInput(u rfid.Unread) {
 	now, x := time.Now(), &m.unread
 	x.count++
 	if x.logged.IsZero() || now.Sub(x.logged) >= unreadLog {
-		m.Logger.Warn("reader input ignored", "why", u.Why, "times", x.count)
+		m.cfg.Logger.Warn("reader input ignored", "why", u.Why, "times", x.count)
 		x.logged, x.count = now, 0
 	}
 	again := !x.last.IsZero() && now.Sub(x.last) < unreadPause
 	x.last = now
-	if !again && !m.state.Running() {
-		m.Panel.Flash(panel.Unreadable(u.Random), flash)
+	if !again && !m.model.state.Running() {
+		m.cfg.Panel.Flash(panel.Unreadable(u.Random), flash)
 	}
 }

@@ -11,15 +11,15 @@ import (
 	"portillon/wire"
 )
 
-func (b *bench) unreadInput(u rfid.Unread) { b.readerSays(b.t.Context(), rfid.Event{Unread: u}) }
+func (b *bench) unreadInput(u rfid.Unread) { b.e.readerEvent(b.t.Context(), rfid.Event{Unread: u}) }
 
-func (b *bench) line() string { return b.Panel.Current().Line.EN }
+func (b *bench) line() string { return b.cfg.Panel.Current().Line.EN }
 
 func TestInputThatIsNoNumberIsSaidOnThePanelAndLoggedOnceAMinute(t *testing.T) {
 	r := exampleRoster(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := benchOf(t, r)
-		b.readerSays(t.Context(), rfid.Event{Alive: true})
+		b.e.readerEvent(t.Context(), rfid.Event{Alive: true})
 		logged := func(times int) {
 			t.Helper()
 			if n := strings.Count(b.log.String(), "reader input ignored"); n != times {
@@ -27,7 +27,7 @@ func TestInputThatIsNoNumberIsSaidOnThePanelAndLoggedOnceAMinute(t *testing.T) {
 			}
 		}
 		b.unreadInput(rfid.Unread{Raw: "62E3086CED", Why: "letters"})
-		if v := b.Panel.Current(); v.Line.EN != "Card not readable here" || v.Line.FR != "Carte illisible ici" ||
+		if v := b.cfg.Panel.Current(); v.Line.EN != "Card not readable here" || v.Line.FR != "Carte illisible ici" ||
 			!strings.Contains(v.Next.EN, "desk") {
 			t.Errorf("the panel says %q, %q", v.Line, v.Next)
 		}
@@ -54,7 +54,7 @@ func TestInputThatIsNoNumberIsSaidOnThePanelAndLoggedOnceAMinute(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		b.unreadInput(rfid.RandomNumber())
-		if v := b.Panel.Current(); !strings.Contains(v.Next.EN, "phone") || !strings.Contains(v.Next.FR, "téléphone") {
+		if v := b.cfg.Panel.Current(); !strings.Contains(v.Next.EN, "phone") || !strings.Contains(v.Next.FR, "téléphone") {
 			t.Errorf("a telephone is answered with %q", v.Next)
 		}
 		if len(b.notes.said) > 0 {
@@ -68,14 +68,14 @@ func TestUnreadInputHidesNoRunningMachine(t *testing.T) {
 	r := exampleRoster(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := benchOf(t, r)
-		b.readerSays(t.Context(), rfid.Event{Alive: true})
-		b.order(t.Context(), control.Request{Do: "tap", Card: lea}, "")
+		b.e.readerEvent(t.Context(), rfid.Event{Alive: true})
+		b.operator.order(t.Context(), control.Request{Do: "tap", Card: lea}, "")
 		before := b.line()
 		b.unreadInput(rfid.Unread{Why: "noise"})
-		if b.line() != before || !b.state.Running() {
+		if b.line() != before || !b.m.state.Running() {
 			t.Errorf("%q became %q", before, b.line())
 		}
-		b.order(t.Context(), control.Request{Do: "stop"}, "")
+		b.operator.order(t.Context(), control.Request{Do: "stop"}, "")
 		time.Sleep(time.Minute)
 	})
 }
@@ -90,13 +90,13 @@ func TestMachineTapTakesTheFormatsOfMembersYaml(t *testing.T) {
 		"0012345678": "wrong", "8,27885": "wrong", "62E3086CE": "wrong", "dec:": "wrong",
 	} {
 		b := benchOf(t, r)
-		b.readerSays(t.Context(), rfid.Event{Alive: true})
-		rep := b.order(t.Context(), control.Request{Do: "tap", Card: card}, "")
+		b.e.readerEvent(t.Context(), rfid.Event{Alive: true})
+		rep := b.operator.order(t.Context(), control.Request{Do: "tap", Card: card}, "")
 		got := "unknown"
 		switch {
 		case rep.Wrong:
 			got = "wrong"
-		case b.state.Running() && strings.Contains(rep.EN, "Léa"):
+		case b.m.state.Running() && strings.Contains(rep.EN, "Léa"):
 			got = "on"
 		case !strings.Contains(rep.EN, "Unknown card"):
 			got = rep.EN
@@ -113,13 +113,13 @@ func TestMachineTapTakesTheFormatsOfMembersYaml(t *testing.T) {
 // A number that was typed as a part does not make the reader's numbers parts.
 func TestAPartTypedAtTheSocketCountsForThatTapAlone(t *testing.T) {
 	b := newBench(t)
-	b.readerSays(t.Context(), rfid.Event{Alive: true})
-	b.order(t.Context(), control.Request{Do: "tap", Card: "dec:3808980205"}, "")
-	b.order(t.Context(), control.Request{Do: "stop"}, "")
+	b.e.readerEvent(t.Context(), rfid.Event{Alive: true})
+	b.operator.order(t.Context(), control.Request{Do: "tap", Card: "dec:3808980205"}, "")
+	b.operator.order(t.Context(), control.Request{Do: "stop"}, "")
 	b.notes.said = nil
 	u, _ := rfid.ParseUID("E3086CED")
-	b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, At: time.Now()}})
-	if b.state.Running() || strings.Contains(strings.Join(b.notes.said, " "), string(wire.SessionStart)) {
+	b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, At: time.Now()}})
+	if b.m.state.Running() || strings.Contains(strings.Join(b.notes.said, " "), string(wire.SessionStart)) {
 		t.Errorf("a reader of whole numbers read a part: %q", b.notes.said)
 	}
 }

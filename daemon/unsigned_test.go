@@ -17,17 +17,17 @@ import (
 func (b *bench) phones(a panel.FormRequest, e panel.Entry) (policy.Text, error) {
 	b.t.Helper()
 	a.Here = true
-	f, err := b.open(a)
+	f, err := b.actions.open(a)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return b.written(b.t.Context(), f.Token, e)
+	return b.actions.fillIn(b.t.Context(), f.Token, e)
 }
 
 // hear collects what is recorded from now on.
 func (b *bench) hear() *[]session.Record {
 	out := &[]session.Record{}
-	b.Journal = hears{b.notes, func(r session.Record) { *out = append(*out, r) }}
+	b.cfg.Journal = hears{b.notes, func(r session.Record) { *out = append(*out, r) }}
 	return out
 }
 
@@ -40,14 +40,14 @@ func TestInterventionFromAPhoneIsNoRecordBeforeItsMemberConfirmsIt(t *testing.T)
 		t.Fatalf("%v %v, %d records", waits, err, len(*records))
 	}
 	b.now = b.now.Add(2 * session.ChooseFor)
-	b.step(t.Context(), session.Tick{})
-	if v := b.Panel.Current(); v.Note.FR != "Formulaire envoyé d’un téléphone. Inès : présentez votre carte pour le confirmer" ||
+	b.e.apply(t.Context(), session.Tick{})
+	if v := b.cfg.Panel.Current(); v.Note.FR != "Formulaire envoyé d’un téléphone. Inès : présentez votre carte pour le confirmer" ||
 		strings.Contains(b.offered(), "confirm") {
 		t.Errorf("%q, offered %s", v.Note.FR, b.offered())
 	}
-	id := b.unsigned[0].id
+	id := b.m.forms.waiting[0].id
 	for name, o := range map[string]panel.Touch{"from elsewhere": {Do: "confirm", Arg: id}, "without a card": {Do: "confirm", Arg: id, Here: true}} {
-		if err := b.touched(t.Context(), o); err == nil || len(*records) != 0 {
+		if err := b.actions.touch(t.Context(), o); err == nil || len(*records) != 0 {
 			t.Errorf("%s: %v, %d records", name, err, len(*records))
 		}
 	}
@@ -87,10 +87,10 @@ func TestCardAfterAFormFromAPhoneAsksAndStartsNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.now = b.now.Add(5 * time.Minute) // it has cooled down
-		b.step(t.Context(), session.Tick{})
+		b.e.apply(t.Context(), session.Tick{})
 		b.wants(b.tap(lea), "[ready]")
 		if do != "" {
-			if err := b.touch(panel.Touch{Do: panel.Action(do), Arg: b.unsigned[0].id}); err != nil || len(b.unsigned) != 0 {
+			if err := b.touch(panel.Touch{Do: panel.Action(do), Arg: b.m.forms.waiting[0].id}); err != nil || len(b.m.forms.waiting) != 0 {
 				t.Error(err)
 			}
 		}
@@ -103,7 +103,7 @@ func TestCardAfterAFormFromAPhoneAsksAndStartsNothing(t *testing.T) {
 		if (signed == 1) != (do == "confirm") {
 			t.Errorf("%q: %d signed records", do, signed)
 		}
-		b.Panel.EndFlash()
+		b.cfg.Panel.EndFlash()
 		b.wants(b.tap(lea), "session-start RELAY ON [on]")
 	}
 }
@@ -113,12 +113,12 @@ func TestCardAfterAFormFromAPhoneAsksAndStartsNothing(t *testing.T) {
 func TestDangerFromAPhoneStopsNothingBeforeItIsConfirmed(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
-	f, _ := b.open(panel.FormRequest{Here: true, Do: "report"})
+	f, _ := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
 	b.tap(lea)
 	records := b.hear()
-	waits, err := b.written(t.Context(), f.Token, panel.Entry{Item: "dangerous", Note: "fumée", Now: true})
-	if err != nil || waits != panel.ReportWaits(true) || !b.relay || len(b.state.Tags) != 0 {
-		t.Fatalf("%v %v, relay %v, %+v", waits, err, b.relay, b.state.Tags)
+	waits, err := b.actions.fillIn(t.Context(), f.Token, panel.Entry{Item: "dangerous", Note: "fumée", Now: true})
+	if err != nil || waits != panel.ReportWaits(true) || !b.m.relay || len(b.m.state.Holds.Tags) != 0 {
+		t.Fatalf("%v %v, relay %v, %+v", waits, err, b.m.relay, b.m.state.Holds.Tags)
 	}
 	if len(*records) != 1 || (*records)[0].Kind != wire.Reported || (*records)[0].Member != "" {
 		t.Fatalf("%+v", *records)
@@ -127,40 +127,40 @@ func TestDangerFromAPhoneStopsNothingBeforeItIsConfirmed(t *testing.T) {
 		x.Note != "fumée" {
 		t.Errorf("%+v", x)
 	}
-	if v := b.Panel.Current(); v.Note != panel.DangerUnsigned() {
+	if v := b.cfg.Panel.Current(); v.Note != panel.DangerUnsigned() {
 		t.Errorf("the next person reads %q", v.Note.FR)
 	}
 	b.tap(zoe)
-	if err := b.touch(panel.Touch{Do: "confirm", Arg: b.unsigned[0].id}); err != nil || b.relay || !b.dangerAt.IsZero() ||
-		len(b.state.Tags) != 1 ||
-		b.state.Tags[0].By != "m-9d017e" {
-		t.Errorf("%v, relay %v, %+v", err, b.relay, b.state.Tags)
+	if err := b.touch(panel.Touch{Do: "confirm", Arg: b.m.forms.waiting[0].id}); err != nil || b.m.relay || !b.m.forms.dangerAt.IsZero() ||
+		len(b.m.state.Holds.Tags) != 1 ||
+		b.m.state.Holds.Tags[0].By != "m-9d017e" {
+		t.Errorf("%v, relay %v, %+v", err, b.m.relay, b.m.state.Holds.Tags)
 	}
 
 	b = newBench(t)
 	b.tap(zoe)
 	b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "dangerous"})
 	b.now = b.now.Add(formLife)
-	b.expireUnsigned()
+	b.m.forms.expire()
 	b.tap(lea)
-	if v := b.Panel.Current(); v.Note != panel.DangerUnsigned() {
+	if v := b.cfg.Panel.Current(); v.Note != panel.DangerUnsigned() {
 		t.Errorf("who comes after the ten minutes reads %q", v.Note.FR)
 	}
 	b.tap(lea)
 	b.tap(ines)
-	if v := b.Panel.Current(); v.Note != panel.DangerUnsigned() {
+	if v := b.cfg.Panel.Current(); v.Note != panel.DangerUnsigned() {
 		t.Errorf("the maintainer reads %q", v.Note.FR)
 	}
 	b.tap(ines)
-	if v := b.Panel.Current(); v.Note == panel.DangerUnsigned() {
+	if v := b.cfg.Panel.Current(); v.Note == panel.DangerUnsigned() {
 		t.Error("it is shown after the maintainer has been there")
 	}
 	b.tap(zoe)
 	b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "dangerous"})
 	b.now = b.now.Add(dangerNoted)
-	b.expireUnsigned()
-	b.show()
-	if v := b.Panel.Current(); v.Note == panel.DangerUnsigned() {
+	b.m.forms.expire()
+	b.e.show()
+	if v := b.cfg.Panel.Current(); v.Note == panel.DangerUnsigned() {
 		t.Error("it is shown for more than a day")
 	}
 }
@@ -172,7 +172,7 @@ func TestMentorWhomALearnerWaitsForIsAskedLater(t *testing.T) {
 	b.tap(karim)
 	b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "noise"})
 	b.now = b.now.Add(5 * time.Minute)
-	b.step(t.Context(), session.Tick{})
+	b.e.apply(t.Context(), session.Tick{})
 	b.tap(jules)
 	b.wants(b.tap(karim), "session-start RELAY ON [supervised]")
 	if got := b.offered(); !strings.Contains(got, "confirm") {
@@ -186,9 +186,9 @@ func TestPhotoOfAnUnsignedProblemStays(t *testing.T) {
 	b.tap(lea)
 	photo, dir := pictureIn(t)
 	b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "broken", Photo: photo})
-	b.dropUnsigned(func(unsignedForm) bool { return true })
-	if _, err := os.Stat(dir + "/" + photo.Name + ".jpg"); err != nil || !b.droppedAt.IsZero() {
-		t.Errorf("%v, dropped at %v", err, b.droppedAt)
+	b.m.forms.drop(func(unsignedForm) bool { return true })
+	if _, err := os.Stat(dir + "/" + photo.Name + ".jpg"); err != nil || !b.m.forms.droppedAt.IsZero() {
+		t.Errorf("%v, dropped at %v", err, b.m.forms.droppedAt)
 	}
 }
 
@@ -196,22 +196,22 @@ func TestFormThatNobodyConfirmsIsDroppedWithItsPhotoAndSaid(t *testing.T) {
 	for name, end := range map[string]func(b *bench){
 		"after ten minutes": func(b *bench) {
 			b.now = b.now.Add(formLife)
-			b.expireUnsigned()
-			b.step(t.Context(), session.Tick{})
-			if v := b.Panel.Current(); v.Note != panel.NotConfirmed() || !strings.Contains(b.log.String(), "form dropped: its member did not confirm it") {
+			b.m.forms.expire()
+			b.e.apply(t.Context(), session.Tick{})
+			if v := b.cfg.Panel.Current(); v.Note != panel.NotConfirmed() || !strings.Contains(b.log.String(), "form dropped: its member did not confirm it") {
 				t.Errorf("%q, log:\n%s", v.Note.FR, b.log.String())
 			}
 			b.now = b.now.Add(session.ChooseFor)
-			if b.show(); b.Panel.Current().Note == panel.NotConfirmed() {
+			if b.e.show(); b.cfg.Panel.Current().Note == panel.NotConfirmed() {
 				t.Error("it is said for more than a minute")
 			}
 		},
 		"denied": func(b *bench) {
-			if err := b.touch(panel.Touch{Do: "deny", Arg: b.unsigned[0].id}); err != nil || !strings.Contains(b.log.String(), "form denied by its member") {
+			if err := b.touch(panel.Touch{Do: "deny", Arg: b.m.forms.waiting[0].id}); err != nil || !strings.Contains(b.log.String(), "form denied by its member") {
 				t.Errorf("%v, log:\n%s", err, b.log.String())
 			}
 		},
-		"at the daemon's end": func(b *bench) { b.dropUnsigned(func(unsignedForm) bool { return true }) },
+		"at the daemon's end": func(b *bench) { b.m.forms.drop(func(unsignedForm) bool { return true }) },
 	} {
 		b := newBench(t)
 		b.tap(ines)
@@ -221,15 +221,15 @@ func TestFormThatNobodyConfirmsIsDroppedWithItsPhotoAndSaid(t *testing.T) {
 		}
 		records := b.hear()
 		end(b)
-		if left, _ := os.ReadDir(dir); len(left) != 0 || len(*records) != 0 || len(b.unsigned) != 0 {
-			t.Errorf("%s: %d photos, %d records, %d forms wait", name, len(left), len(*records), len(b.unsigned))
+		if left, _ := os.ReadDir(dir); len(left) != 0 || len(*records) != 0 || len(b.m.forms.waiting) != 0 {
+			t.Errorf("%s: %d photos, %d records, %d forms wait", name, len(left), len(*records), len(b.m.forms.waiting))
 		}
 	}
 	b := newBench(t)
 	b.tap(ines)
 	photo, dir := pictureIn(t)
 	b.phones(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Photo: photo})
-	if err := b.touch(panel.Touch{Do: "confirm", Arg: b.unsigned[0].id}); err != nil {
+	if err := b.touch(panel.Touch{Do: "confirm", Arg: b.m.forms.waiting[0].id}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(dir + "/" + photo.Name + ".jpg"); err != nil {
@@ -253,7 +253,7 @@ func pictureIn(t *testing.T) (panel.Picture, string) {
 func TestFormsFromPhonesAreCountedApart(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
-	mine, _ := b.open(panel.FormRequest{Here: true, Do: "report"})
+	mine, _ := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
 	b.tap(zoe)
 	sent := 0
 	for range 3 * reportsMax {
@@ -261,13 +261,13 @@ func TestFormsFromPhonesAreCountedApart(t *testing.T) {
 			sent++
 		}
 	}
-	if sent != formsEach || len(b.unsigned) != formsEach {
-		t.Errorf("%d of one member's were taken, %d wait, want %d", sent, len(b.unsigned), formsEach)
+	if sent != formsEach || len(b.m.forms.waiting) != formsEach {
+		t.Errorf("%d of one member's were taken, %d wait, want %d", sent, len(b.m.forms.waiting), formsEach)
 	}
 	if err := b.fills(panel.FormRequest{Here: true, Do: "report"}, panel.Entry{Item: "noise"}); err != nil {
 		t.Error("a member's own report is refused for what phones sent: ", err)
 	}
-	if _, ok := b.opened(mine.Token); !ok {
+	if _, ok := b.m.forms.find(mine.Token); !ok {
 		t.Error("another member's form is gone")
 	}
 	b.tap(jules) // a danger is taken though no more forms can wait for him, as often as he may report
@@ -283,34 +283,34 @@ func TestFormsFromPhonesAreCountedApart(t *testing.T) {
 	if err := b.fills(panel.FormRequest{Here: true, Do: "report"}, panel.Entry{Item: "noise"}); err != nil {
 		t.Error("a member's own report is refused for what phones sent: ", err)
 	}
-	if _, err := b.open(panel.FormRequest{Here: true, Do: "report"}); err != nil {
+	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); err != nil {
 		t.Fatal(err)
 	}
 	for i := range formsMost {
-		b.forms = append(
-			b.forms,
+		b.m.forms.open = append(
+			b.m.forms.open,
 			form{
 				opener: policy.MemberID(rune('a' + i)),
 				Form:   panel.Form{Token: string(rune('a' + i)), Ends: b.now.Add(formLife)},
 			},
 		)
 	}
-	n := len(b.forms)
-	if _, err := b.open(panel.FormRequest{Here: true, Do: "report"}); err == nil || len(b.forms) != n-1 {
+	n := len(b.m.forms.open)
+	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); err == nil || len(b.m.forms.open) != n-1 {
 		// more than the limit: his own oldest is gone, and still there is no room
-		t.Errorf("%v, %d forms of %d", err, len(b.forms), n)
+		t.Errorf("%v, %d forms of %d", err, len(b.m.forms.open), n)
 	}
-	b.forms = b.forms[len(b.forms)-formsMost+1:]
+	b.m.forms.open = b.m.forms.open[len(b.m.forms.open)-formsMost+1:]
 	b.tap(ines)
-	if _, err := b.open(panel.FormRequest{Here: true, Do: "report"}); err != nil {
+	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.open(panel.FormRequest{Here: true, Do: "report"}); err != nil || len(b.forms) != formsMost {
-		t.Errorf("where all places are taken a member's new form replaces their own: %v, %d forms", err, len(b.forms))
+	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); err != nil || len(b.m.forms.open) != formsMost {
+		t.Errorf("where all places are taken a member's new form replaces their own: %v, %d forms", err, len(b.m.forms.open))
 	}
-	n = len(b.forms)
+	n = len(b.m.forms.open)
 	b.tap(karim)
-	if _, err := b.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.TooManyForms) || len(b.forms) != n {
-		t.Errorf("%v, %d forms of %d", err, len(b.forms), n)
+	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.TooManyForms) || len(b.m.forms.open) != n {
+		t.Errorf("%v, %d forms of %d", err, len(b.m.forms.open), n)
 	}
 }

@@ -38,7 +38,12 @@ func TestEachResultCodeHasASentenceAndACommand(t *testing.T) {
 		if k == Other {
 			continue
 		}
-		said := (&Error{Path: "/data/x.db", Kind: k, Cure: cure(k, "/data/x.db", "mend it"), Err: errors.New("sqlite's words")}).Error()
+		said := (&Error{
+			Path: "/data/x.db",
+			Kind: k,
+			Cure: cure(k, "/data/x.db", "mend it"),
+			Err:  errors.New("sqlite's words"),
+		}).Error()
 		for _, part := range []string{"/data/x.db: ", want.cure, "sqlite's words", k.String()} {
 			if !strings.Contains(said, part) {
 				t.Errorf("code %d: %q lacks %q", code, said, part)

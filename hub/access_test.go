@@ -50,7 +50,8 @@ func TestHubWithPasswordsKnowsItsMachinesAndNobodyElse(t *testing.T) {
 	laser.Fill(3)
 	vinyl.Fill(1)
 	o := run(t, configure(t, []*ledgertest.Machine{laser, vinyl}, withPasswords(t)))
-	for _, who := range [][2]string{{"", ""}, {"laser", ""}, {"laser", "secret-vinyl"}, {"+hub", ""}, {"+hub", "+hub"}, {"+watcher", "secret-laser"}} {
+	for _, who := range [][2]string{{"", ""}, {"laser", ""}, {"laser", "secret-vinyl"}, {"+hub", ""}, {"+hub", "+hub"},
+		{"+watcher", "secret-laser"}} {
 		c := mqtt.NewClient(
 			mqtt.NewClientOptions().AddBroker(o.Broker()).SetUsername(who[0]).SetPassword(who[1]).SetProtocolVersion(4),
 		)

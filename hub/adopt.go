@@ -31,9 +31,9 @@ type Adopted struct {
 // hub's folder holds the bundle in force; c is the hub's new hub.yaml, and no process may have the hub open.
 func Adopt(ctx context.Context, c Config, s *site.Site, o Options) (out Adopted, err error) {
 	h := newHub(c, o)
-	h.fetchDocuments = func(context.Context) openbadge.Resolver { return s.Web }
+	h.core.fetchDocuments = func(context.Context) openbadge.Resolver { return s.Web }
 	defer func() { err = errors.Join(err, h.Close()) }()
-	if err := h.openToAdopt(); err != nil {
+	if err := (&opening{hub: h}).openToAdopt(); err != nil {
 		return out, err
 	}
 	a := adopter{h: h, site: s, by: actor.Local("adopt"), out: &out}
@@ -45,29 +45,34 @@ func Adopt(ctx context.Context, c Config, s *site.Site, o Options) (out Adopted,
 	return out, nil
 }
 
+// opening opens the parts of a hub, one after the other.
+type opening struct {
+	hub *Hub
+}
+
 // openToAdopt opens what a hub keeps a site with, and no listener.
-func (h *Hub) openToAdopt() (err error) {
-	if !h.c.Managed() {
+func (op *opening) openToAdopt() (err error) {
+	if !op.hub.core.c.Managed() {
 		return errors.New("hub.yaml has no web:, and only such a hub keeps the site itself")
 	}
-	if h.signer, err = h.c.Signer(); err != nil {
+	if op.hub.core.signer, err = op.hub.core.c.Signer(); err != nil {
 		return err
 	}
-	if err := h.openDatabase(); err != nil {
+	if err := op.openDatabase(); err != nil {
 		return err
 	}
-	if err := h.ownBundleKey(); err != nil {
+	if err := op.ownBundleKey(); err != nil {
 		return err
 	}
-	h.openStore()
-	if err := h.openAudit(); err != nil {
+	op.openStore()
+	if err := op.openAudit(); err != nil {
 		return err
 	}
-	h.policies.read, h.rebinds.wake = h.policyText, make(chan struct{}, 1)
-	if err := h.openCardKey(); err != nil {
+	op.hub.services.policies.read, op.hub.cards.rebinds.wake = op.hub.services.policyText, make(chan struct{}, 1)
+	if err := op.openCardKey(); err != nil {
 		return err
 	}
-	return h.openServices()
+	return op.openServices()
 }
 
 // adopter takes over one site.
@@ -85,8 +90,8 @@ func (a *adopter) left(format string, args ...any) {
 // policy makes policy.yaml the first version. Where a policy key of its own signs, the policy that it signed for the
 // bundle in force goes on under its number: this computer cannot sign another.
 func (a *adopter) policy(ctx context.Context) error {
-	p := a.h.publish
-	if a.h.c.Bundle.Policy == nil {
+	p := a.h.services.publish
+	if a.h.core.c.Bundle.Policy == nil {
 		v, err := p.Publish(ctx, a.by, string(a.site.Text()), "adopted from policy.yaml", 0, nil)
 		a.out.Policy = v.Number
 		return err
@@ -111,7 +116,7 @@ func (a *adopter) policy(ctx context.Context) error {
 
 // signedPolicy is what the policy key signed for the bundle in force.
 func (a *adopter) signedPolicy() (signed, text []byte, err error) {
-	store := a.h.store
+	store := a.h.bundles.store
 	m, err := store.Current()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil,
@@ -120,7 +125,7 @@ func (a *adopter) signedPolicy() (signed, text []byte, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if _, err := m.CheckPolicy(a.h.c.Bundle.policyKeys()); err != nil {
+	if _, err := m.CheckPolicy(a.h.core.c.Bundle.policyKeys()); err != nil {
 		return nil, nil, err
 	}
 	f := wire.PolicyFile{Signed: []byte(m.SignedPolicy), Chunks: map[string][]byte{}}
@@ -139,14 +144,14 @@ func (a *adopter) signedPolicy() (signed, text []byte, err error) {
 
 // floor has the next bundle have a higher version than every one that is known of.
 func (a *adopter) floor(ctx context.Context) error {
-	signed, err := a.h.store.Signed()
+	signed, err := a.h.bundles.store.Signed()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return a.h.publish.Adopt(ctx, signed)
+	return a.h.services.publish.Adopt(ctx, signed)
 }
 
 // members imports members.yaml.
@@ -161,7 +166,7 @@ func (a *adopter) members(ctx context.Context) error {
 			}
 		}
 	}
-	d := a.h.directory
+	d := a.h.services.directory
 	preview, err := d.Preview(ctx, a.by, directory.Import{Name: "members.yaml", Data: site.FormatMembers(all),
 		Source: "members.yaml"})
 	if err != nil {
@@ -179,11 +184,11 @@ func (a *adopter) files(ctx context.Context) error {
 	for _, skipped := range a.site.Skipped {
 		a.left("%s", skipped)
 	}
-	status, err := a.h.directory.AddFiles(ctx, a.by, a.site.Status)
+	status, err := a.h.services.directory.AddFiles(ctx, a.by, a.site.Status)
 	if err != nil {
 		return fmt.Errorf("status: %w", err)
 	}
-	badges, err := a.h.directory.AddFiles(ctx, a.by, a.site.Badges)
+	badges, err := a.h.services.directory.AddFiles(ctx, a.by, a.site.Badges)
 	if err != nil {
 		return fmt.Errorf("badges: %w", err)
 	}
@@ -203,7 +208,7 @@ func (a *adopter) files(ctx context.Context) error {
 // machines makes those of hub.yaml enrolled ones, with their keys and accounts.
 func (a *adopter) machines(ctx context.Context) error {
 	var all []enrol.Enrolled
-	for _, m := range a.h.c.Machines {
+	for _, m := range a.h.core.c.Machines {
 		e := enrol.Enrolled{ID: m.ID, Public: m.Public}
 		if m.PasswordFile != "" {
 			p, err := readPassword(m.PasswordFile)
@@ -214,15 +219,15 @@ func (a *adopter) machines(ctx context.Context) error {
 		}
 		all, a.out.Machines = append(all, e), append(a.out.Machines, m.ID)
 	}
-	return enrol.Adopt(ctx, a.h.db.Site(a.h.c.Site), a.h.now(), all)
+	return enrol.Adopt(ctx, a.h.core.db.Site(a.h.core.c.Site), a.h.core.now(), all)
 }
 
 // bundle builds the first bundle over the one in force, as the machines take it.
 func (a *adopter) bundle(ctx context.Context) error {
-	if err := a.h.publish.Once(ctx); err != nil {
+	if err := a.h.services.publish.Once(ctx); err != nil {
 		return err
 	}
-	m, err := a.h.store.Current()
+	m, err := a.h.bundles.store.Current()
 	a.out.Version = m.Version
 	return err
 }

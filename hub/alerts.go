@@ -41,9 +41,9 @@ const (
 
 // takeAlerts reads the card alerts of a machine that came after a record, keeps the newest, and gives those that
 // are new.
-func (h *Hub) takeAlerts(id policy.MachineID, after uint64) (fresh []CardAlert, err error) {
+func (fl *fleet) takeAlerts(id policy.MachineID, after uint64) (fresh []CardAlert, err error) {
 	q := ledger.Query{Machine: id, Kinds: []wire.Kind{wire.CardAlert}, After: after}
-	err = h.ledger.Records(context.Background(), q, func(e ledger.Entry) error {
+	err = fl.core.ledger.Records(context.Background(), q, func(e ledger.Entry) error {
 		var b wire.CardAlertBody
 		if json.Unmarshal(e.Body, &b) != nil {
 			b.State = "" // the record counts, whatever a later version writes in it
@@ -51,9 +51,9 @@ func (h *Hub) takeAlerts(id policy.MachineID, after uint64) (fresh []CardAlert, 
 		fresh = append(fresh, CardAlert{Seq: e.Seq, At: e.Wall, Member: e.Member, State: b.State, Since: b.Since})
 		return nil
 	})
-	h.change(id, func(m *Machine) {
+	fl.change(id, func(m *Machine) {
 		all := append(slices.Clone(m.Alerts), fresh...)
-		old := h.now().Add(-alertsLast)
+		old := fl.core.now().Add(-alertsLast)
 		all = slices.DeleteFunc(all, func(a CardAlert) bool { return a.At.Before(old) })
 		m.Alerts = all[max(0, len(all)-alertsMost):]
 	})
@@ -61,12 +61,12 @@ func (h *Hub) takeAlerts(id policy.MachineID, after uint64) (fresh []CardAlert, 
 }
 
 // warnOfAlerts logs the card alerts among records that have just arrived.
-func (h *Hub) warnOfAlerts(id policy.MachineID, after uint64) {
-	fresh, err := h.takeAlerts(id, after)
+func (fl *fleet) warnOfAlerts(id policy.MachineID, after uint64) {
+	fresh, err := fl.takeAlerts(id, after)
 	if err != nil {
-		h.log.Error("card alerts cannot be read", "machine", id, "err", err)
+		fl.core.log.Error("card alerts cannot be read", "machine", id, "err", err)
 	}
 	for _, a := range fresh {
-		h.log.Warn("refused card tapped", "machine", id, "state", a.State, "member", a.Member, "at", a.At)
+		fl.core.log.Warn("refused card tapped", "machine", id, "state", a.State, "member", a.Member, "at", a.At)
 	}
 }

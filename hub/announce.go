@@ -15,8 +15,8 @@ const machineService = "_portillon._tcp"
 // announce tells the network by multicast DNS (RFC 6762) where the machines' listener is, until stop. Machines
 // whose hub
 // moved look for it. What they find they believe only by its certificate, so that an announcement may be anybody's.
-func (h *Hub) announce(iface *net.Interface) (stop func() error, err error) {
-	host, port, err := net.SplitHostPort(h.MachinesAddr())
+func (en *enrolments) announce(iface *net.Interface) (stop func() error, err error) {
+	host, port, err := net.SplitHostPort(en.addr())
 	if err != nil {
 		return nil, err
 	}
@@ -29,9 +29,10 @@ func (h *Hub) announce(iface *net.Interface) (stop func() error, err error) {
 		if err != nil {
 			return nil, err
 		}
-		return mdns.NewMDNSService(string(h.c.Site), machineService, "local.", string(h.c.Site)+"-portillon.local.", number,
+		return mdns.NewMDNSService(string(en.core.c.Site), machineService, "local.",
+			string(en.core.c.Site)+"-portillon.local.", number,
 			ips,
-			[]string{"site=" + string(h.c.Site)})
+			[]string{"site=" + string(en.core.c.Site)})
 	}}
 	if _, err := zone.now(); err != nil {
 		return nil, fmt.Errorf("mdns: %w", err)

@@ -13,7 +13,7 @@ const announceEvery = time.Minute
 // announceAll announces the machines' listener on every network of this computer until ctx ends. Each interface has a
 // responder of its own: a computer without a default route joins a multicast group on a named interface alone
 // (ip(7), IP_ADD_MEMBERSHIP).
-func (h *Hub) announceAll(ctx context.Context) {
+func (en *enrolments) announceAll(ctx context.Context) {
 	stops := map[int]func() error{} // by the interface's index
 	defer func() {
 		for _, stop := range stops {
@@ -23,9 +23,9 @@ func (h *Hub) announceAll(ctx context.Context) {
 	t := time.NewTicker(announceEvery)
 	defer t.Stop()
 	for said := false; ; {
-		err := h.announceNew(stops)
+		err := en.announceNew(stops)
 		if err != nil && !said { // machines that know the address find the hub all the same
-			h.log.Warn("hub not announced on the network", "err", err)
+			en.core.log.Warn("hub not announced on the network", "err", err)
 		}
 		said = err != nil
 		select {
@@ -37,7 +37,7 @@ func (h *Hub) announceAll(ctx context.Context) {
 }
 
 // announceNew announces on the interfaces that have none of stops, and adds theirs.
-func (h *Hub) announceNew(stops map[int]func() error) error {
+func (en *enrolments) announceNew(stops map[int]func() error) error {
 	all, err := net.Interfaces()
 	if err != nil {
 		return err
@@ -47,7 +47,7 @@ func (h *Hub) announceNew(stops map[int]func() error) error {
 		if stops[i.Index] != nil || i.Flags&need != need || i.Flags&net.FlagLoopback != 0 {
 			continue
 		}
-		if stop, aerr := h.announce(&i); aerr != nil {
+		if stop, aerr := en.announce(&i); aerr != nil {
 			err = errors.Join(err, aerr)
 		} else {
 			stops[i.Index] = stop

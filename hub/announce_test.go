@@ -20,9 +20,8 @@ func TestAnnouncementBearsAddressAndPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	h := &Hub{c: Config{Site: "biklab"}}
-	h.machinesListener = l
-	stop, err := h.announce(lo)
+	joined := &enrolments{core: &core{c: Config{Site: "biklab"}}, listener: l}
+	stop, err := joined.announce(lo)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +29,8 @@ func TestAnnouncementBearsAddressAndPort(t *testing.T) {
 	entries := make(chan *mdns.ServiceEntry, 8)
 	done := make(chan error, 1)
 	go func() {
-		done <- mdns.Query(&mdns.QueryParam{Service: machineService, Domain: "local", Timeout: 2 * time.Second, Interface: lo, Entries: entries,
+		done <- mdns.Query(&mdns.QueryParam{Service: machineService, Domain: "local", Timeout: 2 * time.Second,
+			Interface: lo, Entries: entries,
 			DisableIPv6: true, Logger: log.New(io.Discard, "", 0)})
 	}()
 	select {

@@ -461,7 +461,8 @@ func badgeURL(t *testing.T, r *rig) {
 		"224.0.0.1"} {
 		for _, scheme := range []string{"https", "http", "file", "gopher"} {
 			q := request{method: "POST", path: "/api/v1/members/" + string(r.victim.member) + "/badges/url",
-				kind: "application/json", body: mustJSON(map[string]string{"url": scheme + "://" + host + ":" + port + "/badge.json"})}
+				kind: "application/json", body: mustJSON(map[string]string{"url": scheme + "://" + host + ":" +
+					port + "/badge.json"})}
 			if got := r.ask(r.readers["owner"], q); got.status != 422 {
 				t.Errorf("%s://%s: %d, want 422: %.200s", scheme, host, got.status, got.body)
 			}

@@ -11,7 +11,7 @@ import (
 
 // startBroker starts the broker inside. A folder that it cannot start from is moved away: it holds only what hub and
 // machines publish again at each connection.
-func (h *Hub) startBroker(c broker.Config) (*broker.Broker, error) {
+func (op *opening) startBroker(c broker.Config) (*broker.Broker, error) {
 	b, err := broker.Start(c)
 	if err == nil || errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EACCES) {
 		return b, err
@@ -20,6 +20,6 @@ func (h *Hub) startBroker(c broker.Config) (*broker.Broker, error) {
 	if rerr := errors.Join(os.RemoveAll(kept), os.Rename(c.Dir, kept)); rerr != nil {
 		return nil, fmt.Errorf("%w; move its folder away: mv %s %s (%w)", err, c.Dir, kept, rerr)
 	}
-	h.log.Warn("the broker's folder was damaged; the broker begins a new one", "kept", kept, "err", err)
+	op.hub.core.log.Warn("the broker's folder was damaged; the broker begins a new one", "kept", kept, "err", err)
 	return broker.Start(c)
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"portillon/hub/chunks"
@@ -17,33 +18,50 @@ import (
 // look is how often the bundle file is looked at.
 const look = time.Second
 
+// bundleStore is the bundle in force and the one before, as machines fetch them.
+type bundleStore struct {
+	core     *core
+	services *services
+
+	store    wire.Store
+	seen     stamp         // of the bundle file, when it was last taken in; the watcher's own
+	renewed  chan struct{} // the bundle is another one; holds one
+	chunks   *chunks.Server
+	mu       sync.Mutex // guards what follows
+	manifest []byte     // signed; nil: none yet
+	version  uint64
+	inForce  wire.Manifest   // the same, read
+	served   map[string]bool // the chunks that may be handed out, by their hashes
+	readAll  time.Time       // when Bundles.Install last read all chunks; zero: the next one does
+}
+
 // current is the signed manifest in force, and its version; nil and 0 where there is none.
-func (h *Hub) current() ([]byte, uint64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.manifest, h.version
+func (bs *bundleStore) current() ([]byte, uint64) {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	return bs.manifest, bs.version
 }
 
 // readStore takes up the bundle that was in force before.
-func (h *Hub) readStore() {
-	h.noteServed() // before a machine can hear of the manifest
-	m, err := h.store.Current()
+func (bs *bundleStore) readStore() {
+	bs.noteServed() // before a machine can hear of the manifest
+	m, err := bs.store.Current()
 	if errors.Is(err, os.ErrNotExist) {
 		return
 	}
 	var data []byte
 	if err == nil {
-		data, err = h.store.Signed()
+		data, err = bs.store.Signed()
 	}
 	if err != nil {
-		h.log.Warn("the bundle that was in force cannot be read", "why", err)
+		bs.core.log.Warn("the bundle that was in force cannot be read", "why", err)
 		return
 	}
-	h.mu.Lock()
-	h.manifest, h.version = data, m.Version
-	h.mu.Unlock()
-	if err := h.repair(m); err != nil {
-		h.log.Error("the bundle on the disk is damaged", "version", m.Version, "err", err)
+	bs.mu.Lock()
+	bs.manifest, bs.version = data, m.Version
+	bs.mu.Unlock()
+	if err := bs.repair(m); err != nil {
+		bs.core.log.Error("the bundle on the disk is damaged", "version", m.Version, "err", err)
 	}
 }
 
@@ -51,35 +69,35 @@ func (h *Hub) readStore() {
 var errNotServed = fmt.Errorf("not a chunk of the bundle in force: %w", fs.ErrNotExist)
 
 // noteServed takes down which chunks may be handed out: those of the bundle in force and of the one before.
-func (h *Hub) noteServed() {
+func (bs *bundleStore) noteServed() {
 	served := map[string]bool{}
 	var now wire.Manifest
-	if m, err := h.store.Current(); err == nil {
+	if m, err := bs.store.Current(); err == nil {
 		now = m
 	}
-	before, _ := h.store.Previous()
+	before, _ := bs.store.Previous()
 	for _, m := range []wire.Manifest{now, before} {
 		for _, c := range m.Chunks {
 			served[c.SHA256] = true
 		}
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.served, h.inForce = served, now
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	bs.served, bs.inForce = served, now
 }
 
 // isServed reports whether a chunk may be handed out.
-func (h *Hub) isServed(sha string) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.served[sha]
+func (bs *bundleStore) isServed(sha string) bool {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	return bs.served[sha]
 }
 
 // credential gives a credential of the bundle in force by the hash of its bytes; fs.ErrNotExist: it has none such.
-func (h *Hub) credential(_ context.Context, sha string) ([]byte, error) {
-	h.mu.Lock()
-	m := h.inForce
-	h.mu.Unlock()
+func (bs *bundleStore) credential(_ context.Context, sha string) ([]byte, error) {
+	bs.mu.Lock()
+	m := bs.inForce
+	bs.mu.Unlock()
 	var buckets []chunks.Bucket
 	for i := range wire.Buckets {
 		roster, ok1 := m.Chunk(wire.RosterChunk(i))
@@ -88,13 +106,13 @@ func (h *Hub) credential(_ context.Context, sha string) ([]byte, error) {
 			buckets = append(buckets, chunks.Bucket{Roster: roster.SHA256, Badges: badges.SHA256})
 		}
 	}
-	return h.chunks.Credential(sha, buckets)
+	return bs.chunks.Credential(sha, buckets)
 }
 
 // chunk reads a chunk of the bundle in force, or of the one before, which a machine may be fetching still. What the
 // disk has damaged is repaired from the bundle file first: no machine is handed bytes that it must refuse.
-func (h *Hub) chunk(sha string) ([]byte, error) {
-	for _, manifest := range []func() (wire.Manifest, error){h.store.Current, h.store.Previous} {
+func (bs *bundleStore) chunk(sha string) ([]byte, error) {
+	for _, manifest := range []func() (wire.Manifest, error){bs.store.Current, bs.store.Previous} {
 		m, err := manifest()
 		if err != nil {
 			continue
@@ -103,15 +121,15 @@ func (h *Hub) chunk(sha string) ([]byte, error) {
 		if i < 0 {
 			continue
 		}
-		b, err := h.store.Chunk(m, m.Chunks[i].Name)
+		b, err := bs.store.Chunk(m, m.Chunks[i].Name)
 		if err == nil {
 			return b, nil
 		}
-		if rerr := h.repair(m); rerr != nil {
-			h.log.Error("a chunk of the bundle is damaged", "chunk", m.Chunks[i].Name, "err", errors.Join(err, rerr))
+		if rerr := bs.repair(m); rerr != nil {
+			bs.core.log.Error("a chunk of the bundle is damaged", "chunk", m.Chunks[i].Name, "err", errors.Join(err, rerr))
 			return nil, err
 		}
-		return h.store.Chunk(m, m.Chunks[i].Name)
+		return bs.store.Chunk(m, m.Chunks[i].Name)
 	}
 	return nil, errNotServed
 }
@@ -120,40 +138,40 @@ func (h *Hub) chunk(sha string) ([]byte, error) {
 var errRebuilt = errors.New("chunks are damaged on the disk; the bundle is built again")
 
 // repair takes the damaged chunks of m from the bundle file. A hub that keeps the site itself builds the bundle again.
-func (h *Hub) repair(m wire.Manifest) error {
-	damaged := h.store.Damaged(m)
+func (bs *bundleStore) repair(m wire.Manifest) error {
+	damaged := bs.store.Damaged(m)
 	if len(damaged) == 0 {
 		return nil
 	}
-	if h.c.Managed() { // there is no file to take them from
-		h.mu.Lock()
-		h.readAll = time.Time{}
-		h.mu.Unlock()
-		if h.publish != nil {
-			h.publish.Rebuild()
+	if bs.core.c.Managed() { // there is no file to take them from
+		bs.mu.Lock()
+		bs.readAll = time.Time{}
+		bs.mu.Unlock()
+		if bs.services.publish != nil {
+			bs.services.publish.Rebuild()
 		}
 		return errRebuilt
 	}
-	f, err := os.Open(h.c.Bundle.File)
+	f, err := os.Open(bs.core.c.Bundle.File)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	n, err := h.store.RepairFrom(f, m)
+	n, err := bs.store.RepairFrom(f, m)
 	if n > 0 {
-		h.log.Warn("damaged chunks of the bundle were repaired", "version", m.Version, "chunks", n)
+		bs.core.log.Warn("damaged chunks of the bundle were repaired", "version", m.Version, "chunks", n)
 	}
 	return err
 }
 
 // watchBundle takes in the bundle file whenever it changes.
-func (h *Hub) watchBundle(ctx context.Context) error {
+func (bs *bundleStore) watchBundle(ctx context.Context) error {
 	tick := time.NewTicker(look)
 	defer tick.Stop()
 	for {
-		if now := stampOf(h.c.Bundle.File); now != h.seen {
-			h.seen = now
-			h.takeBundle(now)
+		if now := stampOf(bs.core.c.Bundle.File); now != bs.seen {
+			bs.seen = now
+			bs.takeBundle(now)
 		}
 		select {
 		case <-ctx.Done():
@@ -177,13 +195,13 @@ func stampOf(path string) stamp {
 	return stamp{i.Size(), i.ModTime()}
 }
 
-func (h *Hub) takeBundle(s stamp) {
-	log := h.log.With("file", h.c.Bundle.File)
+func (bs *bundleStore) takeBundle(s stamp) {
+	log := bs.core.log.With("file", bs.core.c.Bundle.File)
 	if s == (stamp{}) {
 		log.Warn("there is no bundle file")
 		return
 	}
-	m, err := h.install()
+	m, err := bs.install()
 	if err != nil {
 		log.Warn("the bundle changes nothing", "why", err)
 		return
@@ -191,30 +209,30 @@ func (h *Hub) takeBundle(s stamp) {
 	if m.Version == 0 {
 		return // the one in force
 	}
-	h.readStore()
+	bs.readStore()
 	log.Info("bundle in force", "version", m.Version)
 	select {
-	case h.renewed <- struct{}{}:
+	case bs.renewed <- struct{}{}:
 	default:
 	}
 }
 
 // install unpacks the file into the store. The zero Manifest: it is the one in force.
-func (h *Hub) install() (wire.Manifest, error) {
-	f, err := os.Open(h.c.Bundle.File)
+func (bs *bundleStore) install() (wire.Manifest, error) {
+	f, err := os.Open(bs.core.c.Bundle.File)
 	if err != nil {
 		return wire.Manifest{}, err
 	}
 	defer f.Close()
 	text, _, err := wire.Peek(f)
 	if err == nil {
-		if now, _ := h.current(); bytes.Equal(now, []byte(text)) {
+		if now, _ := bs.current(); bytes.Equal(now, []byte(text)) {
 			return wire.Manifest{}, nil
 		}
 	}
 	if _, err := f.Seek(0, 0); err != nil {
 		return wire.Manifest{}, err
 	}
-	m, err := h.store.InstallFile(f, nil)
-	return m, h.c.bySigner(err, []byte(text))
+	m, err := bs.store.InstallFile(f, nil)
+	return m, bs.core.c.bySigner(err, []byte(text))
 }

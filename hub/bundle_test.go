@@ -161,8 +161,10 @@ func TestChunksAreServedByTheirHashAndNothingElseIs(t *testing.T) {
 	}
 	hash := wire.Hash([]byte("the policy"))
 	write(t, filepath.Join(o.config.Data, "bundle", "chunks", ".new-1"), "half written")
-	for _, path := range []string{"/", "/chunks/", "/chunks/" + hash[:63], "/chunks/" + strings.ToUpper(hash), "/chunks/" + wire.Hash(nil), "/chunks/..%2fmanifest",
-		"/chunks/..%2f..%2fledger.db", "/ledger.db", "/chunks/" + hash + "/", "/chunks/%00", "/chunks/.new-1", "/chunks//" + hash[:1]} {
+	for _, path := range []string{"/", "/chunks/", "/chunks/" + hash[:63], "/chunks/" + strings.ToUpper(hash), "/chunks/" +
+		wire.Hash(nil), "/chunks/..%2fmanifest",
+		"/chunks/..%2f..%2fledger.db", "/ledger.db", "/chunks/" + hash + "/", "/chunks/%00", "/chunks/.new-1", "/chunks//" +
+			hash[:1]} {
 		if got := get(t, o.HTTP()+path, "", func(r *http.Request) { r.URL.Opaque = "" }); got.code != 404 {
 			t.Errorf("%s: %d", path, got.code)
 		}

@@ -19,22 +19,36 @@ import (
 )
 
 // openCardKey opens the card key of a hub that keeps the site itself, which alone can change it: it builds the bundles.
-func (h *Hub) openCardKey() (err error) {
-	h.cardKey, err = cardkey.New(context.Background(), cardkey.Options{Site: h.db.Site(h.c.Site), Path: h.c.Join.CardKey,
-		Now: h.now, Log: h.log, SetAside: h.setAsideCards, End: h.endOldCards, Cards: h.oldCards, Machines: h.cardKeyMachines,
-		Refuse: h.refuseCardKey})
+func (op *opening) openCardKey() (err error) {
+	op.hub.services.cardKey, err = cardkey.New(
+		context.Background(),
+		cardkey.Options{Site: op.hub.core.db.Site(op.hub.core.c.Site), Path: op.hub.core.c.Join.CardKey,
+			Now: op.hub.core.now, Log: op.hub.core.log, SetAside: op.hub.cards.setAsideCards, End: op.hub.cards.endOldCards,
+			Cards: op.hub.cards.oldCards, Machines: op.hub.cards.cardKeyMachines,
+			Refuse: op.hub.cards.refuseCardKey},
+	)
 	return err
 }
 
 // CardKey changes the card key; nil where the site is a folder of files.
-func (h *Hub) CardKey() *cardkey.Service { return h.cardKey }
+func (h *Hub) CardKey() *cardkey.Service { return h.services.cardKey }
+
+// cards knows the site's card keys and seal keys, and binds cards to a new card key.
+type cards struct {
+	core       *core
+	enrolments *enrolments
+	services   *services
+
+	seal    sealKeys
+	rebinds rebinds
+}
 
 // cardKeys are the site's card keys, for machines.
-func (h *Hub) cardKeys() (wire.CardKeys, error) {
-	if s := h.cardKey; s != nil {
+func (cs *cards) cardKeys() (wire.CardKeys, error) {
+	if s := cs.services.cardKey; s != nil {
 		return s.Ring().Wire(), nil
 	}
-	key, err := cardkey.Read(h.c.Join.CardKey)
+	key, err := cardkey.Read(cs.core.c.Join.CardKey)
 	if err != nil {
 		return wire.CardKeys{}, err
 	}
@@ -48,25 +62,37 @@ func hashOf(key, number []byte) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-func (h *Hub) cardHash(number []byte) string { return hashOf(h.cardKey.Ring().InForce, number) }
+func (cs *cards) cardHash(number []byte) string {
+	return hashOf(cs.services.cardKey.Ring().InForce, number)
+}
 
-func (h *Hub) oldCardKey() string { return h.cardKey.Ring().OldMark() }
+func (cs *cards) oldCardKey() string { return cs.services.cardKey.Ring().OldMark() }
 
-func (h *Hub) oldCardHash(number []byte) string {
-	ring := h.cardKey.Ring()
+func (cs *cards) oldCardHash(number []byte) string {
+	ring := cs.services.cardKey.Ring()
 	return wire.MarkCard(ring.OldMark(), hashOf(ring.Before, number))
 }
 
-func (h *Hub) setAsideCards(ctx context.Context, a actor.Actor, mark string, with func(*store.Tx) (string, error)) error {
-	return h.directory.SetAsideCards(ctx, a, mark, with)
+func (cs *cards) setAsideCards(
+	ctx context.Context,
+	a actor.Actor,
+	mark string,
+	with func(*store.Tx) (string, error),
+) error {
+	return cs.services.directory.SetAsideCards(ctx, a, mark, with)
 }
 
-func (h *Hub) endOldCards(ctx context.Context, a actor.Actor, mark string, with func(*store.Tx) (string, error)) error {
-	return h.directory.EndOldCards(ctx, a, mark, with)
+func (cs *cards) endOldCards(
+	ctx context.Context,
+	a actor.Actor,
+	mark string,
+	with func(*store.Tx) (string, error),
+) error {
+	return cs.services.directory.EndOldCards(ctx, a, mark, with)
 }
 
-func (h *Hub) oldCards(ctx context.Context, a actor.Actor) (out []cardkey.Card, err error) {
-	all, err := h.directory.OldCards(ctx, a)
+func (cs *cards) oldCards(ctx context.Context, a actor.Actor) (out []cardkey.Card, err error) {
+	all, err := cs.services.directory.OldCards(ctx, a)
 	for _, c := range all {
 		out = append(out, cardkey.Card{ID: c.ID, Member: c.Member, Name: c.Name, Last: c.Last, State: string(c.State)})
 	}
@@ -75,26 +101,30 @@ func (h *Hub) oldCards(ctx context.Context, a actor.Actor) (out []cardkey.Card, 
 
 // refuseCardKey refuses to change the card key where the policy key signs the cards: their HMACs change all at once,
 // and no machine would take one before somebody has signed them again.
-func (h *Hub) refuseCardKey(ctx context.Context) error {
-	p, err := h.policies.current(ctx)
+func (cs *cards) refuseCardKey(ctx context.Context) error {
+	p, err := cs.services.policies.current(ctx)
 	if err != nil || p == nil || !p.SignedBindings {
 		return err
 	}
-	return &fault.Invalid{Faults: []fault.Field{{Field: "card-key", Wrong: "the policy says «bindings: signed»: the policy key has signed the " +
-		"cards under the card key in force, and machines would refuse all of them under another one",
-		Right: "publish a policy without «bindings: signed», change the card key, and sign the bindings again"}}}
+	return &fault.Invalid{
+		Faults: []fault.Field{
+			{Field: "card-key", Wrong: "the policy says «bindings: signed»: the policy key has signed the " +
+				"cards under the card key in force, and machines would refuse all of them under another one",
+				Right: "publish a policy without «bindings: signed», change the card key, and sign the bindings again"},
+		},
+	}
 }
 
 // cardKeyMachines are the machines with the card key that each works with.
-func (h *Hub) cardKeyMachines(ctx context.Context, a actor.Actor) (out []cardkey.Machine, err error) {
-	if h.enrolment == nil {
+func (cs *cards) cardKeyMachines(ctx context.Context, a actor.Actor) (out []cardkey.Machine, err error) {
+	if cs.enrolments.service == nil {
 		return nil, nil
 	}
-	all, err := h.enrolment.Machines(ctx, a)
+	all, err := cs.enrolments.service.Machines(ctx, a)
 	if err != nil {
 		return nil, err
 	}
-	given, err := h.enrolment.GivenCardKeys(ctx)
+	given, err := cs.enrolments.service.GivenCardKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -119,12 +149,12 @@ func (h *Hub) cardKeyMachines(ctx context.Context, a actor.Actor) (out []cardkey
 // markTap marks an unknown card whose HMAC was made with the card key before. One of a key that is not held any more
 // can be assigned to nobody: it is tapped again. A machine with an older program does not say its key: it has the one
 // that it was given when it joined.
-func (h *Hub) markTap(c *wire.EnrolCard, of policy.MachineID) {
-	ring := h.cardKey.Ring()
+func (cs *cards) markTap(c *wire.EnrolCard, of policy.MachineID) {
+	ring := cs.services.cardKey.Ring()
 	check := c.Key
 	if check == "" && ring.Before != nil {
 		check = ring.OldMark()
-		if given, err := h.enrolment.GivenCardKeys(context.Background()); err == nil && given[of] != "" {
+		if given, err := cs.enrolments.service.GivenCardKeys(context.Background()); err == nil && given[of] != "" {
 			check = given[of]
 		}
 	}
@@ -171,24 +201,24 @@ func (r *rebinds) take() map[policy.MachineID]uint64 {
 
 // rebindCards binds cards that were tapped to the new card key, until ctx ends. It begins with all records that are
 // held: a hub that ended may have committed records and bound nothing yet.
-func (h *Hub) rebindCards(ctx context.Context) error {
+func (cs *cards) rebindCards(ctx context.Context) error {
 	queries := []ledger.Query{{}}
 	for {
 		for _, q := range queries {
-			if h.oldCardKey() == "" {
+			if cs.oldCardKey() == "" {
 				continue
 			}
-			if err := h.rebind(ctx, q); err != nil && ctx.Err() == nil {
-				h.log.Warn("cards not bound to the new card key", "machine", q.Machine, "err", err)
+			if err := cs.rebind(ctx, q); err != nil && ctx.Err() == nil {
+				cs.core.log.Warn("cards not bound to the new card key", "machine", q.Machine, "err", err)
 			}
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-h.rebinds.wake:
+		case <-cs.rebinds.wake:
 		}
 		queries = nil
-		for id, after := range h.rebinds.take() {
+		for id, after := range cs.rebinds.take() {
 			queries = append(queries, ledger.Query{Machine: id, After: after})
 		}
 	}
@@ -196,14 +226,14 @@ func (h *Hub) rebindCards(ctx context.Context) error {
 
 // rebind binds the cards of some records. A record that cannot be used now is not looked at again: the machine writes
 // another one.
-func (h *Hub) rebind(ctx context.Context, q ledger.Query) error {
-	keys, err := h.c.SealKeys(h.now())
+func (cs *cards) rebind(ctx context.Context, q ledger.Query) error {
+	keys, err := cs.core.c.SealKeys(cs.core.now())
 	if err != nil || len(keys) == 0 {
 		return err
 	}
 	q.Kinds = []wire.Kind{wire.CardRebound}
 	var found []ledger.Entry
-	err = h.ledger.Records(ctx, q, func(e ledger.Entry) error {
+	err = cs.core.ledger.Records(ctx, q, func(e ledger.Entry) error {
 		found = append(found, e)
 		return nil
 	})
@@ -212,12 +242,12 @@ func (h *Hub) rebind(ctx context.Context, q ledger.Query) error {
 		if json.Unmarshal(e.Body, &body) != nil || ctx.Err() != nil {
 			continue
 		}
-		number, err := wire.OpenNumber(body.Sealed, h.c.Site, e.Machine, keys)
+		number, err := wire.OpenNumber(body.Sealed, cs.core.c.Site, e.Machine, keys)
 		if err == nil {
-			_, err = h.directory.Rebind(ctx, actor.System("machine "+string(e.Machine)), number)
+			_, err = cs.services.directory.Rebind(ctx, actor.System("machine "+string(e.Machine)), number)
 		}
 		if err != nil && !errors.Is(err, wire.ErrNoSealKey) && ctx.Err() == nil {
-			h.log.Warn("card not bound to the new card key", "machine", e.Machine, "record", e.Seq, "err", err)
+			cs.core.log.Warn("card not bound to the new card key", "machine", e.Machine, "record", e.Seq, "err", err)
 		}
 	}
 	return err

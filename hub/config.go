@@ -15,6 +15,7 @@ import (
 	"portillon/hub/store"
 	"portillon/keykind"
 	"portillon/policy"
+	"portillon/wire"
 	"portillon/yamlfile"
 )
 
@@ -171,8 +172,26 @@ func (p parser) file(n yamlfile.Node) string {
 }
 
 func (p parser) hub(r yamlfile.Node) Config {
-	r.Only("portillon", "site", "data", "key", "machines", "mqtt", "http", "bundle", "machines-listen", "machines-cert", "machines-cert-key",
-		"machines-authority", "name", "card-key", "web", "policy-key", "mail", "lan-issuers")
+	r.Only(
+		"portillon",
+		"site",
+		"data",
+		"key",
+		"machines",
+		"mqtt",
+		"http",
+		"bundle",
+		"machines-listen",
+		"machines-cert",
+		"machines-cert-key",
+		"machines-authority",
+		"name",
+		"card-key",
+		"web",
+		"policy-key",
+		"mail",
+		"lan-issuers",
+	)
 	r.Get("portillon").Required().Int(1, 1)
 	c := Config{
 		Site: policy.SiteID(r.Get("site").Required().Slug()),
@@ -182,7 +201,9 @@ func (p parser) hub(r yamlfile.Node) Config {
 		HTTP:     loopbackAddr(r.Get("http")),
 		Bundle:   p.bundle(r.Get("bundle"), r.Get("site").Str()),
 		Join:     p.join(r),
-		Web:      p.web(r.Get("web")), PolicyKey: policyKey(r.Get("policy-key"), r.Get("site").Str()), Mail: p.file(r.Get("mail")),
+		Web: p.web(
+			r.Get("web"),
+		), PolicyKey: policyKey(r.Get("policy-key"), r.Get("site").Str()), Mail: p.file(r.Get("mail")),
 		Issuers: hostsOf(r.Get("lan-issuers")),
 	}
 	p.together(r, c)
@@ -196,7 +217,7 @@ func (p parser) machines(n yamlfile.Node, site string) []MachineConfig {
 	var out []MachineConfig
 	for _, e := range n.Pairs() {
 		m := MachineConfig{ID: policy.MachineID(e.Key)}
-		if id := e.KeyNode.Slug(); id == "" || id == "ack" || id == "bundle" {
+		if id := e.KeyNode.Slug(); id == "" || wire.Reserved(policy.MachineID(id)) {
 			e.KeyNode.Fault("", "%q cannot be a machine's id", e.Key)
 		}
 		e.Value.Required().Only("key", "password-file")
@@ -233,7 +254,9 @@ func verifier(n yamlfile.Node, p keykind.Place) note.Verifier {
 func (p parser) mqtt(n yamlfile.Node) MQTTConfig {
 	n.Only("listen", "cert", "cert-key", "watcher", "broker", "username", "password-file")
 	c := MQTTConfig{
-		Listen: addr(n.Get("listen")), Cert: p.file(n.Get("cert")), CertKey: p.file(n.Get("cert-key")), Watcher: p.file(n.Get("watcher")),
+		Listen: addr(
+			n.Get("listen"),
+		), Cert: p.file(n.Get("cert")), CertKey: p.file(n.Get("cert-key")), Watcher: p.file(n.Get("watcher")),
 		Broker: n.Get("broker").Str(), Username: n.Get("username").Str(), PasswordFile: p.file(n.Get("password-file")),
 	}
 	if !n.Present() {
@@ -241,7 +264,10 @@ func (p parser) mqtt(n yamlfile.Node) MQTTConfig {
 	}
 	inside, outside := n.Get("listen").Present(), n.Get("broker").Present()
 	if inside == outside {
-		n.Fault("listen: for the broker inside, broker: for one outside", "one of listen and broker must stand here, and one only")
+		n.Fault(
+			"listen: for the broker inside, broker: for one outside",
+			"one of listen and broker must stand here, and one only",
+		)
 		return c
 	}
 	for _, k := range []string{"cert", "cert-key", "watcher"} {
@@ -287,19 +313,27 @@ func (p parser) accounts(r yamlfile.Node, c Config) {
 		}
 	}
 	if with > 0 && c.MQTT.Broker != "" {
-		r.Get("machines").Fault("set passwords at that broker", "password-file is for the broker inside, and mqtt names one outside")
+		r.Get("machines").
+			Fault("set passwords at that broker", "password-file is for the broker inside, and mqtt names one outside")
 	} else if with > 0 && with < len(c.Machines) {
-		r.Get("machines").Fault("a password-file for each, or for none", "%d of %d machines have a password-file", with, len(c.Machines))
+		r.Get("machines").Fault("a password-file for each, or for none", "%d of %d machines have a password-file", with,
+			len(c.Machines))
 	}
 	listen := r.Get("mqtt").Get("listen")
 	if c.Join.Listen != "" { // the broker knows everybody who connects
 		return
 	}
 	if with == 0 && c.MQTT.Listen != "" && !onLoopback(c.MQTT.Listen) {
-		listen.Fault("give each machine a password-file, or listen on 127.0.0.1", "%q can be reached from the network, and the broker would know nobody", c.MQTT.Listen)
+		listen.Fault(
+			"give each machine a password-file, or listen on 127.0.0.1",
+			"%q can be reached from the network, and the broker would know nobody",
+			c.MQTT.Listen,
+		)
 	}
 	if with == 0 && c.MQTT.Watcher != "" {
-		r.Get("mqtt").Get("watcher").Fault("give each machine a password-file", "a watcher's account makes sense only where machines have accounts")
+		r.Get("mqtt").
+			Get("watcher").
+			Fault("give each machine a password-file", "a watcher's account makes sense only where machines have accounts")
 	}
 }
 
@@ -318,7 +352,11 @@ func addr(n yamlfile.Node) string {
 func loopbackAddr(n yamlfile.Node) string {
 	s := addr(n)
 	if s != "" && !onLoopback(s) {
-		n.Fault("listen on 127.0.0.1, and let a proxy that asks for client certificates stand before it", "%q can be reached from the network, and chunks hold members' names", s)
+		n.Fault(
+			"listen on 127.0.0.1, and let a proxy that asks for client certificates stand before it",
+			"%q can be reached from the network, and chunks hold members' names",
+			s,
+		)
 		return ""
 	}
 	return s

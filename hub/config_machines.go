@@ -10,10 +10,12 @@ import (
 // JoinConfig is how machines come into the site over the network. The zero JoinConfig is a hub whose machines stand in
 // hub.yaml alone.
 //
-//	machines-listen: ":8443"            # machines join, renew and fetch bundles here, with certificates of the hub's authority
+//	machines-listen: ":8443"            # machines join, renew and fetch bundles here, with certificates of the
+//	                                    # hub's authority
 //	name: hub.local                     # the hub's, in its certificate; machines verify it, and never an address
 //	card-key: card.key                  # a machine that joins gets it
-//	machines-cert: hub.pem              # all three, or none: a certificate of the site's own for machines, with those between;
+//	machines-cert: hub.pem              # all three, or none: a certificate of the site's own for machines, with those
+//	                                    # between;
 //	machines-cert-key: hub.key          # its key;
 //	machines-authority: ca.pem          # and the authority that machines pin
 type JoinConfig struct {
@@ -30,7 +32,9 @@ var dnsName = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z
 func (p parser) join(r yamlfile.Node) JoinConfig {
 	n := r.Get("machines-listen")
 	c := JoinConfig{Listen: addr(n), Name: r.Get("name").Str(), CardKey: p.file(r.Get("card-key")),
-		Cert: p.file(r.Get("machines-cert")), CertKey: p.file(r.Get("machines-cert-key")), Authority: p.file(r.Get("machines-authority"))}
+		Cert: p.file(
+			r.Get("machines-cert"),
+		), CertKey: p.file(r.Get("machines-cert-key")), Authority: p.file(r.Get("machines-authority"))}
 	certs := []string{"machines-cert", "machines-cert-key", "machines-authority"}
 	for _, given := range certs {
 		for _, needed := range certs {
@@ -56,7 +60,9 @@ func (p parser) join(r yamlfile.Node) JoinConfig {
 	}
 	m := r.Get("mqtt")
 	if m.Get("broker").Present() {
-		m.Get("broker").Fault("listen: for the broker inside", "machines that join get accounts at the broker inside, and mqtt names one outside")
+		m.Get("broker").
+			Fault("listen: for the broker inside", "machines that join get accounts at the broker inside, and mqtt names one "+
+				"outside")
 	}
 	if m.Get("cert").Present() {
 		m.Get("cert").Fault("leave it out", "machines that join verify the broker by the hub's own authority")

@@ -40,8 +40,10 @@ func TestHubFileIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Site != "biklab" || c.Data != "/var/lib/portillon-hub" || c.Key != "/etc/portillon/hub.key" || c.Bundle.File != "/etc/portillon/site.bundle" ||
-		len(c.Machines) != 2 || c.Machines[0].ID != "laser" || c.HTTP != "127.0.0.1:8038" ||
+	if c.Site != "biklab" || c.Data != "/var/lib/portillon-hub" || c.Key != "/etc/portillon/hub.key" ||
+		c.Bundle.File != "/etc/portillon/site.bundle" ||
+		len(c.Machines) != 2 || c.Machines[0].ID != "laser" ||
+		c.HTTP != "127.0.0.1:8038" ||
 		c.MQTT.Listen != "127.0.0.1:1883" {
 		t.Errorf("%+v", c)
 	}
@@ -59,20 +61,28 @@ func TestFaultsOfTheHubFileNamePlaceFieldAndCure(t *testing.T) {
 		{"a machine called ack", "  laser:", "  ack:", `"ack" cannot be a machine's id`},
 		{"a machine without a key", "  laser: { key:", "  laser: { kye:", `did you mean "key"?`},
 		{"a key that is none", `laser: { key: "portillon`, `laser: { key: "!portillon`, "machines.laser.key: "},
-		{"a private key", `bundle: { file: site.bundle, key: "`, `bundle: { file: site.bundle, key: "PRIVATE+KEY+`, "this is the private half of a key"},
-		{"the network without passwords", `listen: "127.0.0.1:1883"`, `listen: "0.0.0.0:1883"`, "hub.yaml:8:17: mqtt.listen: \"0.0.0.0:1883\" can be reached from the network"},
+		{"a private key", `bundle: { file: site.bundle, key: "`, `bundle: { file: site.bundle, key: "PRIVATE+KEY+`,
+			"this is the private half of a key"},
+		{"the network without passwords", `listen: "127.0.0.1:1883"`, `listen: "0.0.0.0:1883"`,
+			"hub.yaml:8:17: mqtt.listen: \"0.0.0.0:1883\" can be reached from the network"},
 		{"no port", `listen: "127.0.0.1:1883"`, `listen: "127.0.0.1"`, "is no address (host:port"},
 		{"no broker at all", `{ listen: "127.0.0.1:1883" }`, `{ username: x }`, "one of listen and broker must stand here"},
-		{"both brokers", `{ listen: "127.0.0.1:1883" }`, `{ listen: "127.0.0.1:1883", broker: "tcp://x:1" }`, "one of listen and broker must stand here"},
-		{"a broker that is none", `{ listen: "127.0.0.1:1883" }`, `{ broker: "mosquitto" }`, `mqtt.broker: "mosquitto" is no broker's address (tcp://host:1883`},
-		{"a name for the broker inside", `"127.0.0.1:1883" }`, `"127.0.0.1:1883", username: x }`, "mqtt.username: it is for a broker outside"},
-		{"a watcher outside", `{ listen: "127.0.0.1:1883" }`, `{ broker: "tcp://x:1", watcher: w }`, "mqtt.watcher: it is for the broker inside"},
-		{"a watcher without machines' passwords", `"127.0.0.1:1883" }`, `"127.0.0.1:1883", watcher: w }`, "mqtt.watcher: a watcher's account"},
+		{"both brokers", `{ listen: "127.0.0.1:1883" }`, `{ listen: "127.0.0.1:1883", broker: "tcp://x:1" }`,
+			"one of listen and broker must stand here"},
+		{"a broker that is none", `{ listen: "127.0.0.1:1883" }`, `{ broker: "mosquitto" }`,
+			`mqtt.broker: "mosquitto" is no broker's address (tcp://host:1883`},
+		{"a name for the broker inside", `"127.0.0.1:1883" }`, `"127.0.0.1:1883", username: x }`,
+			"mqtt.username: it is for a broker outside"},
+		{"a watcher outside", `{ listen: "127.0.0.1:1883" }`, `{ broker: "tcp://x:1", watcher: w }`,
+			"mqtt.watcher: it is for the broker inside"},
+		{"a watcher without machines' passwords", `"127.0.0.1:1883" }`, `"127.0.0.1:1883", watcher: w }`,
+			"mqtt.watcher: a watcher's account"},
 		{"half a certificate", `"127.0.0.1:1883" }`, `"127.0.0.1:1883", cert: c.pem }`, "cert and cert-key go together"},
 		{"a password for one only", `  laser: { `, `  laser: { password-file: p, `, "1 of 2 machines have a password-file"},
 		{"passwords at a broker outside", "  laser: { ", "  laser: { password-file: p, ", "1 of 2"},
 		{"chunks for the network", "http: 127.0.0.1:8038", "http: 0.0.0.0:8038", "chunks hold members' names"},
-		{"a bundle without a key", "bundle: { file: site.bundle, key:", "bundle: { file: site.bundle } #", "bundle.key: is missing"},
+		{"a bundle without a key", "bundle: { file: site.bundle, key:", "bundle: { file: site.bundle } #",
+			"bundle.key: is missing"},
 		{"two of one machine", "  vinyl:", "  laser:", `the key "laser" stands twice`},
 		{"not YAML", "site: biklab", "site: [", "hub.yaml:"},
 		{"a later form", "portillon: 1", "portillon: 2", `portillon: "2" does not do`},
@@ -104,12 +114,14 @@ func TestHubSaysWhatItCannotOpen(t *testing.T) {
 			os.MkdirAll(c.Data, 0o700)
 			os.WriteFile(c.Ledger(), []byte(strings.Repeat("x", 5000)), 0o600)
 		}, "cannot be read"},
-		{"a password file that is absent", func(c *hub.Config) { c.Machines[0].PasswordFile = "/nowhere/at/all" }, "machines.laser.password-file"},
+		{"a password file that is absent", func(c *hub.Config) { c.Machines[0].PasswordFile = "/nowhere/at/all" },
+			"machines.laser.password-file"},
 		{"a password file that is empty", func(c *hub.Config) {
 			c.Machines[0].PasswordFile = filepath.Join(filepath.Dir(c.Key), "p")
 			os.WriteFile(c.Machines[0].PasswordFile, []byte("\n"), 0o600)
 		}, "first line is empty"},
-		{"a certificate that is absent", func(c *hub.Config) { c.MQTT.Cert, c.MQTT.CertKey = "/nowhere/a", "/nowhere/b" }, "mqtt: cert"},
+		{"a certificate that is absent", func(c *hub.Config) { c.MQTT.Cert, c.MQTT.CertKey = "/nowhere/a", "/nowhere/b" },
+			"mqtt: cert"},
 		{"an address that cannot be had", func(c *hub.Config) { c.HTTP = "127.0.0.1:99999" }, "http"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -89,7 +89,8 @@ func (n NewHub) config() string {
 
 // newConfig takes the site's id, the address for people, a line on its certificate, the address for machines, the
 // computer's name, and the broker's address.
-const newConfig = `# The hub of a site. Relative paths stand beside this file. portillon-hub -check says what is wrong with it.
+const newConfig = `# The hub of a site.` +
+	` Relative paths stand beside this file. portillon-hub -check says what is wrong with it.
 portillon: 1
 site: %s
 data: data                                # the database, and what the broker inside keeps

@@ -76,15 +76,19 @@ func TestFaultsOfTheManagedHubsFileNameTheCure(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ name, from, to, says string }{
-		{"pages in the clear on the network", "listen: 127.0.0.1:8040", "listen: 0.0.0.0:8040", "passwords would travel in the clear"},
-		{"a certificate without its key", "web: ", "web: { listen: \"127.0.0.1:1\", cert: a.pem }\n# ", "cert and cert-key go together"},
+		{"pages in the clear on the network", "listen: 127.0.0.1:8040", "listen: 0.0.0.0:8040",
+			"passwords would travel in the clear"},
+		{"a certificate without its key", "web: ", "web: { listen: \"127.0.0.1:1\", cert: a.pem }\n# ",
+			"cert and cert-key go together"},
 		{"an address as the hub's name", "name: pi", "name: 192.168.1.4", "cannot be in a certificate"},
 		{"no card key", "card-key: keys/card.key", "# ", "card-key: is missing"},
-		{"a bundle from elsewhere", "mqtt:", "bundle: { file: site.bundle, key: \"" + made.Key + "\" }\nmqtt:", "builds the bundle itself"},
+		{"a bundle from elsewhere", "mqtt:", "bundle: { file: site.bundle, key: \"" + made.Key + "\" }\nmqtt:",
+			"builds the bundle itself"},
 		{"a proxy that is none", "web: ", "web: { listen: \"127.0.0.1:1\", proxies: [next] }\n# ", "is no address"},
 		{"an issuer with a port", "mqtt:", "lan-issuers: [\"badges.lab.lan:443\"]\nmqtt:", "no name of a host"},
 		{"issuers of the site's network", "mqtt:", "lan-issuers: [badges.lab.lan, 10.0.0.7]\nmqtt:", ""},
-		{"a URL below a path", "web: ", "web: { listen: \"127.0.0.1:1\", url: \"https://lab.example/hub\" }\n# ", "of the form https://HOST"},
+		{"a URL below a path", "web: ", "web: { listen: \"127.0.0.1:1\", url: \"https://lab.example/hub\" }\n# ",
+			"of the form https://HOST"},
 	} {
 		_, err := hub.ParseConfig(made.Config, []byte(cutBlock(strings.Replace(string(text), c.from, c.to, 1), c.to)))
 		if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)) {

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"portillon/hub/ledger"
@@ -10,24 +11,24 @@ import (
 )
 
 // openDatabase opens the database and the ledger in it. The records of a ledger.db of a hub of before are taken over.
-func (h *Hub) openDatabase() (err error) {
+func (op *opening) openDatabase() (err error) {
 	ctx := context.Background()
-	if h.db, err = store.Open(ctx, h.c.Database()); err != nil {
+	if op.hub.core.db, err = store.Open(ctx, op.hub.core.c.Database()); err != nil {
 		return err
 	}
-	h.db.Watch(h.noteWrite)
-	keys, err := h.c.machineKeys(ctx, h.db)
+	op.hub.core.db.Watch(op.hub.health.noteWrite)
+	keys, err := op.hub.core.c.machineKeys(ctx, op.hub.core.db)
 	if err != nil {
 		return err
 	}
-	h.ledger = ledger.New(h.db.Site(h.c.Site), keys.InForce())
-	old := ledger.OldPath(h.c.Database())
-	n, err := h.ledger.TakeOver(ctx, old)
+	op.hub.core.ledger = ledger.New(op.hub.core.db.Site(op.hub.core.c.Site), keys.InForce())
+	old := ledger.OldPath(op.hub.core.c.Database())
+	n, err := op.hub.core.ledger.TakeOver(ctx, old)
 	if err != nil {
 		return err
 	}
 	if n > 0 {
-		h.log.Info("ledger taken over", "from", old, "records", n)
+		op.hub.core.log.Info("ledger taken over", "from", old, "records", n)
 	}
 	return nil
 }
@@ -41,39 +42,49 @@ type databaseTrouble struct {
 	logged time.Time
 }
 
+// health is whether the database takes records and changes.
+type health struct {
+	core *core
+
+	mu      sync.Mutex
+	trouble databaseTrouble
+	// unwritten is why the last transaction of any service was not written; nil: it was.
+	unwritten error
+}
+
 // noteDatabase notes an error of the database, or that it works. A database that is full, slow or broken stops
 // acknowledgements, and nothing else: machines keep their records and send them again, and the bundle, commands and
 // tags are files.
-func (h *Hub) noteDatabase(err error) {
+func (h *health) noteDatabase(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	was, now := h.trouble.err, h.now()
+	was, now := h.trouble.err, h.core.now()
 	h.trouble.err = err
 	switch {
 	case err == nil && was != nil:
-		h.log.Info("database works again")
+		h.core.log.Info("database works again")
 	case err != nil && (was == nil || was.Error() != err.Error() || now.Sub(h.trouble.logged).Abs() >= troubleEvery):
 		h.trouble.logged = now
-		h.log.Error("records not taken", "err", err)
+		h.core.log.Error("records not taken", "err", err)
 	}
 }
 
 // noteWrite notes how a transaction of any service ended, where the file or its disk is at fault.
-func (h *Hub) noteWrite(err error) {
+func (h *health) noteWrite(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	was := h.unwritten
 	h.unwritten = err
 	switch {
 	case err == nil && was != nil:
-		h.log.Info("database takes changes again")
+		h.core.log.Info("database takes changes again")
 	case err != nil && (was == nil || was.Error() != err.Error()):
-		h.log.Error("database takes no changes", "err", err)
+		h.core.log.Error("database takes no changes", "err", err)
 	}
 }
 
 // failure is why the database does not take records, or changes; nil: it does, as far as the hub knows.
-func (h *Hub) failure() error {
+func (h *health) failure() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.trouble.err != nil {
@@ -83,7 +94,7 @@ func (h *Hub) failure() error {
 }
 
 // databaseReason is what is wrong with the database, in a few words; empty: it works, as far as the hub knows.
-func (h *Hub) databaseReason() string {
+func (h *health) databaseReason() string {
 	switch err := h.failure(); {
 	case err == nil:
 		return ""
@@ -107,9 +118,9 @@ func (n notReady) Unwrap() error { return n.error }
 
 // ready reports whether the hub can serve: its database answers, and takes changes. After an error it is asked to take
 // one, so that the hub is ready again as soon as the disk is.
-func (h *Hub) ready(ctx context.Context) error {
+func (h *health) ready(ctx context.Context) error {
 	var one int
-	site := h.db.Site(h.c.Site)
+	site := h.core.db.Site(h.core.c.Site)
 	if err := site.QueryRow(ctx, `SELECT count(*) FROM site WHERE site = $1`).Scan(&one); err != nil {
 		return notReady{err, store.Reason(err)}
 	}
@@ -119,7 +130,7 @@ func (h *Hub) ready(ctx context.Context) error {
 	err := site.Write(ctx, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx,
 			`INSERT INTO site (site, made) VALUES ($1, $2) ON CONFLICT (site) DO UPDATE SET made = site.made`,
-			h.now().UnixMilli())
+			h.core.now().UnixMilli())
 		return err
 	})
 	if err != nil {

@@ -53,7 +53,8 @@ func (o *office) replace(g wire.Generation) {
 		o.t.Fatal(err)
 	}
 	defer l.Close()
-	if err := l.Replace(ledger.Replacement{Machine: "laser", Generation: g, By: "ines", Why: "new SD card", At: ledgertest.Start()}); err != nil {
+	if err := l.Replace(ledger.Replacement{Machine: "laser", Generation: g, By: "ines", Why: "new SD card",
+		At: ledgertest.Start()}); err != nil {
 		o.t.Fatal(err)
 	}
 }
@@ -98,7 +99,8 @@ func TestStatesOfNewerMachinesAreKept(t *testing.T) {
 	c.publish(
 		c.topics.State("laser"),
 		[]byte(
-			`{"critical":["novel"],"format":9,"generation":"1111111111111111","machine":"laser","novel":[1],"phase":"on","program":"9.0"}`,
+			`{"critical":["novel"],"format":9,"generation":"1111111111111111","machine":"laser","novel":[1],"phase":"on",`+
+				`"program":"9.0"}`,
 		),
 	)
 	o.machineIs("laser", "on", func(m hub.Machine) bool {

@@ -26,103 +26,31 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
 
-	"portillon/hub/account"
-	"portillon/hub/api"
-	"portillon/hub/audit"
 	"portillon/hub/broker"
-	"portillon/hub/cardkey"
-	"portillon/hub/chunks"
-	"portillon/hub/directory"
-	"portillon/hub/enrol"
 	"portillon/hub/ledger"
-	"portillon/hub/publish"
-	"portillon/hub/report"
-	"portillon/hub/store"
-	"portillon/hub/web"
-	"portillon/openbadge"
-	"portillon/policy"
 	"portillon/wire"
-	"portillon/wire/mqttguard"
 )
 
-// Hub is an office that is open until Close.
+// Hub is the hub of a site, from New until Close. Its parts do the work: each is a type with its own file.
 type Hub struct {
-	c       Config
-	log     *slog.Logger
-	now     func() time.Time
-	started time.Time
-	program string      // the version
-	linked  atomic.Bool // connected to the broker
-	signer  note.Signer
-	topics  wire.Topics
-	db      *store.DB
-	ledger  *ledger.Ledger
-	seal    sealKeys
-	broker  *broker.Broker // nil: outside
-	dial    dialing
-	store   wire.Store
-	http    net.Listener // nil: chunks are not served
-
-	// Machines that join over the network. All nil: a hub where none does.
-	authority        *enrol.Authority // signs the machines' certificates
-	siteCert         *siteCert        // the hub's certificate; nil: authority signs it
-	enrolment        *enrol.Service
-	machinesListener net.Listener
-	replacing        map[policy.MachineID]string // who let the machine's next journal in
-
-	// What a hub has that keeps the site itself: its directory, its policy, and those who sign in. All nil: a hub
-	// beside a site of files.
-	audit       *audit.Log
-	accounts    *account.Service
-	directory   *directory.Service
-	publish     *publish.Service
-	report      *report.Service
-	policies    policies
-	cardKey     *cardkey.Service
-	rebinds     rebinds
-	settings    settings
-	returned    returnedPolicies
-	api         *api.API
-	pages       *web.Pages
-	webServer   *http.Server
-	webListener net.Listener
-	// fetchDocuments finds documents on the web; nil: a client of the hub's own.
-	fetchDocuments func(context.Context) openbadge.Resolver
-	ownerCode      string // of the first owner; empty: there is an owner
-
-	offline bool
-	logs    struct { // what the newest journals say of now
-		mu sync.Mutex
-		of map[policy.MachineID]machineLog
-	}
-	orders  chan order
-	seen    stamp         // of the bundle file, when it was last taken in; the watcher's own
-	renewed chan struct{} // the bundle is another one; holds one
-	heard   chan struct{} // closed at the first subscription
-	first   sync.Once
-
-	logDropped func(mqttguard.Dropped)
-	chunks     *chunks.Server
-
-	mu       sync.Mutex // guards what follows
-	manifest []byte     // signed; nil: none yet
-	version  uint64
-	inForce  wire.Manifest   // the same, read
-	served   map[string]bool // the chunks that may be handed out, by their hashes
-	readAll  time.Time       // when Bundles.Install last read all chunks; zero: the next one does
-	machines map[policy.MachineID]*Machine
-	waiting  map[string]chan wire.Reply // by the id of the command
-	trouble  databaseTrouble
-	// unwritten is why the last transaction of any service was not written; nil: it was.
-	unwritten error
+	core        *core
+	fleet       *fleet
+	connector   *connector
+	commands    *commands
+	tags        *tagKeeper
+	bundles     *bundleStore
+	loopback    *loopback
+	health      *health
+	cards       *cards
+	enrolments  *enrolments
+	services    *services
+	pagesServer *pagesServer
 }
 
 // dialing is how the broker is reached.
@@ -141,7 +69,7 @@ type Options struct {
 // New opens the ledger, starts the broker inside if there is to be one, and listens. Close undoes all of it.
 func New(c Config, o Options) (*Hub, error) {
 	h := newHub(c, o)
-	if err := h.open(); err != nil {
+	if err := (&opening{hub: h}).open(); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
 	return h, nil
@@ -149,93 +77,100 @@ func New(c Config, o Options) (*Hub, error) {
 
 // newHub is a hub that has nothing open yet.
 func newHub(c Config, o Options) *Hub {
-	h := &Hub{c: c, log: o.Log, now: o.Now, topics: wire.Topics{Site: c.Site}, orders: make(chan order), renewed: make(chan struct{}, 1), heard: make(chan struct{}),
-		machines: map[policy.MachineID]*Machine{}, waiting: map[string]chan wire.Reply{}}
-	if h.log == nil {
-		h.log = slog.New(slog.DiscardHandler)
+	k := &core{c: c, log: o.Log, now: o.Now, topics: wire.Topics{Site: c.Site}, program: o.Version, offline: o.Offline}
+	if k.log == nil {
+		k.log = slog.New(slog.DiscardHandler)
 	}
-	if h.now == nil {
-		h.now = time.Now
+	if k.now == nil {
+		k.now = time.Now
 	}
-	if h.program = o.Version; h.program == "" {
-		h.program = buildVersion()
+	if k.program == "" {
+		k.program = buildVersion()
 	}
-	h.started = h.now()
-	h.logDropped, h.offline = mqttguard.Log(h.log, h.now), o.Offline
-	h.chunks = chunks.New(chunks.Options{Served: h.isServed, Read: h.chunk})
-	return h
+	k.started = k.now()
+	return newParts(k)
 }
 
-func (h *Hub) open() (err error) {
-	if h.signer, err = h.c.Signer(); err != nil {
+func (op *opening) open() (err error) {
+	if op.hub.core.signer, err = op.hub.core.c.Signer(); err != nil {
 		return err
 	}
-	if err := h.openDatabase(); err != nil {
+	if err := op.openDatabase(); err != nil {
 		return err
 	}
-	h.seal = sealKeys{dir: h.c.sealDir()}
-	h.renewSeal()
-	for _, m := range h.c.Machines {
-		if err := h.know(m.ID); err != nil {
+	op.hub.cards.seal = sealKeys{dir: op.hub.core.c.sealDir()}
+	op.hub.cards.renewSeal()
+	for _, m := range op.hub.core.c.Machines {
+		if err := op.hub.fleet.know(m.ID); err != nil {
 			return err
 		}
 	}
-	if err := h.ownBundleKey(); err != nil {
+	if err := op.ownBundleKey(); err != nil {
 		return err
 	}
-	if h.c.Bundle.Key != nil {
-		h.openStore()
-		if h.c.Bundle.File != "" {
-			h.seen = stampOf(h.c.Bundle.File)
-			h.takeBundle(h.seen)
+	if op.hub.core.c.Bundle.Key != nil {
+		op.openStore()
+		if op.hub.core.c.Bundle.File != "" {
+			op.hub.bundles.seen = stampOf(op.hub.core.c.Bundle.File)
+			op.hub.bundles.takeBundle(op.hub.bundles.seen)
 		}
 	}
-	if h.c.HTTP != "" {
-		if h.http, err = net.Listen("tcp", h.c.HTTP); err != nil {
+	if op.hub.core.c.HTTP != "" {
+		if op.hub.loopback.http, err = net.Listen("tcp", op.hub.core.c.HTTP); err != nil {
 			return fmt.Errorf("http: %w", err)
 		}
 	}
-	if err := h.prepareJoin(); err != nil {
+	if err := op.prepareJoin(); err != nil {
 		return err
 	}
-	if err := h.reach(); err != nil {
+	if err := op.reach(); err != nil {
 		return err
 	}
-	if err := h.openAudit(); err != nil {
+	if err := op.openAudit(); err != nil {
 		return err
 	}
-	if err := h.openJoin(); err != nil {
+	if err := op.openJoin(); err != nil {
 		return err
 	}
-	return h.openManaged()
+	return op.openManaged()
 }
 
 // openStore opens the folder of the bundle in force.
-func (h *Hub) openStore() {
-	h.store = wire.Store{Dir: filepath.Join(h.c.Data, "bundle"), Site: h.c.Site, Keys: note.VerifierList(h.c.Bundle.Key),
-		Policy: h.c.Bundle.policyKeys()}
-	h.readStore()
+func (op *opening) openStore() {
+	op.hub.bundles.store = wire.Store{
+		Dir:    filepath.Join(op.hub.core.c.Data, "bundle"),
+		Site:   op.hub.core.c.Site,
+		Keys:   note.VerifierList(op.hub.core.c.Bundle.Key),
+		Policy: op.hub.core.c.Bundle.policyKeys(),
+	}
+	op.hub.bundles.readStore()
 }
 
 // reach starts the broker inside, or notes how the one outside is reached.
-func (h *Hub) reach() error {
-	m := h.c.MQTT
+func (op *opening) reach() error {
+	m := op.hub.core.c.MQTT
 	if m.Broker != "" {
-		h.dial = dialing{url: m.Broker, username: m.Username}
+		op.hub.connector.dial = dialing{url: m.Broker, username: m.Username}
 		if m.PasswordFile == "" {
 			return nil
 		}
 		var err error
-		h.dial.password, err = readPassword(m.PasswordFile)
+		op.hub.connector.dial.password, err = readPassword(m.PasswordFile)
 		return err
 	}
-	accounts, err := h.brokerAccounts()
+	accounts, err := op.brokerAccounts()
 	if err != nil {
 		return err
 	}
 	// Machines wait until the accounts of those that joined are known (openJoin).
-	c := broker.Config{Addr: m.Listen, Dir: filepath.Join(h.c.Data, "broker"), Site: h.c.Site, Accounts: accounts,
-		Wait: true, Log: h.log}
+	c := broker.Config{
+		Addr:     m.Listen,
+		Dir:      filepath.Join(op.hub.core.c.Data, "broker"),
+		Site:     op.hub.core.c.Site,
+		Accounts: accounts,
+		Wait:     true,
+		Log:      op.hub.core.log,
+	}
 	scheme := "tcp"
 	if m.Cert != "" {
 		cert, err := tls.LoadX509KeyPair(m.Cert, m.CertKey)
@@ -244,20 +179,20 @@ func (h *Hub) reach() error {
 		}
 		c.TLS, scheme = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, "ssl"
 	}
-	if h.authority != nil {
-		c.TLS, scheme, c.Room = h.brokerTLS(), "ssl", maxJoined
+	if op.hub.enrolments.authority != nil {
+		c.TLS, scheme, c.Room = op.hub.enrolments.brokerTLS(), "ssl", maxJoined
 	}
-	if h.broker, err = h.startBroker(c); err != nil {
+	if op.hub.connector.broker, err = op.startBroker(c); err != nil {
 		return err
 	}
-	h.dial.url = scheme + "://" + h.broker.Addr()
+	op.hub.connector.dial.url = scheme + "://" + op.hub.connector.broker.Addr()
 	return nil
 }
 
 // brokerAccounts are those at the broker inside. The hub's own has a password that nobody ever sees.
-func (h *Hub) brokerAccounts() ([]broker.Account, error) {
+func (op *opening) brokerAccounts() ([]broker.Account, error) {
 	var out []broker.Account
-	for _, m := range h.c.Machines {
+	for _, m := range op.hub.core.c.Machines {
 		if m.PasswordFile == "" {
 			continue
 		}
@@ -267,18 +202,21 @@ func (h *Hub) brokerAccounts() ([]broker.Account, error) {
 		}
 		out = append(out, broker.Account{User: string(m.ID), Password: p, As: broker.AsMachine, Machine: m.ID})
 	}
-	if len(out) == 0 && h.authority == nil {
+	if len(out) == 0 && op.hub.enrolments.authority == nil {
 		return nil, nil
 	}
-	if h.c.MQTT.Watcher != "" {
-		p, err := readPassword(h.c.MQTT.Watcher)
+	if op.hub.core.c.MQTT.Watcher != "" {
+		p, err := readPassword(op.hub.core.c.MQTT.Watcher)
 		if err != nil {
 			return nil, fmt.Errorf("mqtt.watcher: %w", err)
 		}
 		out = append(out, broker.Account{User: "+watcher", Password: p, As: broker.AsWatcher})
 	}
-	h.dial.username, h.dial.password = "+hub", random(16) // no machine's id holds a plus
-	return append(out, broker.Account{User: h.dial.username, Password: h.dial.password, As: broker.AsHub}), nil
+	op.hub.connector.dial.username, op.hub.connector.dial.password = "+hub", random(16) // no machine's id holds a plus
+	return append(
+		out,
+		broker.Account{User: op.hub.connector.dial.username, Password: op.hub.connector.dial.password, As: broker.AsHub},
+	), nil
 }
 
 // Run works until ctx ends. It returns ctx's error, or what made work impossible.
@@ -293,21 +231,21 @@ func (h *Hub) Run(ctx context.Context) error {
 			}
 		})
 	}
-	start(h.stayConnected)
-	start(h.bringTags)
+	start(h.connector.stayConnected)
+	start(h.tags.bringTags)
 	start(h.releaseMemory)
-	start(h.keepSealFresh)
-	start(h.keepStates)
-	if h.c.Bundle.File != "" {
-		start(h.watchBundle)
+	start(h.cards.keepSealFresh)
+	start(h.fleet.keepStates)
+	if h.core.c.Bundle.File != "" {
+		start(h.bundles.watchBundle)
 	}
-	if h.http != nil {
-		start(h.serve)
+	if h.loopback.http != nil {
+		start(h.loopback.serve)
 	}
-	if h.machinesListener != nil {
-		start(h.serveJoin)
+	if h.enrolments.listener != nil {
+		start(h.enrolments.serveJoin)
 	}
-	h.runManaged(start)
+	(&opening{hub: h}).runManaged(start)
 	<-ctx.Done()
 	all.Wait()
 	return context.Cause(ctx)
@@ -316,34 +254,34 @@ func (h *Hub) Run(ctx context.Context) error {
 // Close closes what New opened, last in, first out.
 func (h *Hub) Close() error {
 	var errs []error
-	if h.broker != nil {
-		errs = append(errs, h.broker.Close())
+	if h.connector.broker != nil {
+		errs = append(errs, h.connector.broker.Close())
 	}
-	if h.http != nil {
-		if err := h.http.Close(); !errors.Is(err, net.ErrClosed) {
+	if h.loopback.http != nil {
+		if err := h.loopback.http.Close(); !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
 	}
-	errs = append(errs, h.closeManaged(), h.closeJoin())
-	if h.db != nil {
-		errs = append(errs, h.db.Close())
+	errs = append(errs, (&opening{hub: h}).closeManaged(), (&opening{hub: h}).closeJoin())
+	if h.core.db != nil {
+		errs = append(errs, h.core.db.Close())
 	}
 	return errors.Join(errs...)
 }
 
 // Broker is the URL of the broker that the hub uses.
-func (h *Hub) Broker() string { return h.dial.url }
+func (h *Hub) Broker() string { return h.connector.dial.url }
 
 // HTTP is the URL below which the manifest and chunks are served; empty: nowhere.
 func (h *Hub) HTTP() string {
-	if h.http == nil {
+	if h.loopback.http == nil {
 		return ""
 	}
-	return "http://" + h.http.Addr().String()
+	return "http://" + h.loopback.http.Addr().String()
 }
 
 // Ledger is the hub's ledger, for reading.
-func (h *Hub) Ledger() *ledger.Ledger { return h.ledger }
+func (h *Hub) Ledger() *ledger.Ledger { return h.core.ledger }
 
 // Run opens a hub, works until ctx ends, and closes it.
 func Run(ctx context.Context, c Config, o Options) error {

@@ -17,10 +17,10 @@ func (h *Hub) Bundles() Bundles { return Bundles{h} }
 
 // Current is the manifest in force; fs.ErrNotExist where there is none.
 func (b Bundles) Current() (wire.Manifest, error) {
-	if b.h.store.Dir == "" {
+	if b.h.bundles.store.Dir == "" {
 		return wire.Manifest{}, fs.ErrNotExist
 	}
-	return b.h.store.Current()
+	return b.h.bundles.store.Current()
 }
 
 // readEvery is how often all chunks on the disk are compared with their hashes.
@@ -29,12 +29,12 @@ const readEvery = time.Hour
 // isDue reports whether all chunks are to be read: the first time, after readEvery, and after damage was found.
 func (b Bundles) isDue() bool {
 	h := b.h
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	now := h.now()
-	due := h.readAll.IsZero() || now.Sub(h.readAll).Abs() >= readEvery
+	h.bundles.mu.Lock()
+	defer h.bundles.mu.Unlock()
+	now := h.core.now()
+	due := h.bundles.readAll.IsZero() || now.Sub(h.bundles.readAll).Abs() >= readEvery
 	if due {
-		h.readAll = now
+		h.bundles.readAll = now
 	}
 	return due
 }
@@ -43,24 +43,24 @@ func (b Bundles) isDue() bool {
 // damaged, as far as they are read (isDue). On an error, the bundle that was in force stays.
 func (b Bundles) Install(signed []byte, chunk wire.Fetch) (wire.Manifest, error) {
 	h := b.h
-	if h.store.Dir == "" {
+	if h.bundles.store.Dir == "" {
 		return wire.Manifest{}, errors.New("hub: no key of bundles is configured (bundle: key)")
 	}
-	install := h.store.InstallChanged
+	install := h.bundles.store.InstallChanged
 	if b.isDue() {
-		install = h.store.Install
+		install = h.bundles.store.Install
 	}
 	m, err := install(signed, chunk, nil)
 	if err != nil {
-		return wire.Manifest{}, h.c.bySigner(err, signed)
+		return wire.Manifest{}, h.core.c.bySigner(err, signed)
 	}
-	h.noteServed() // before a machine can hear of the manifest
-	h.mu.Lock()
-	h.manifest, h.version = signed, m.Version
-	h.mu.Unlock()
-	h.log.Info("bundle in force", "version", m.Version)
+	h.bundles.noteServed() // before a machine can hear of the manifest
+	h.bundles.mu.Lock()
+	h.bundles.manifest, h.bundles.version = signed, m.Version
+	h.bundles.mu.Unlock()
+	h.core.log.Info("bundle in force", "version", m.Version)
 	select {
-	case h.renewed <- struct{}{}:
+	case h.bundles.renewed <- struct{}{}:
 	default: // the machines are about to be told
 	}
 	return m, nil

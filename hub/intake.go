@@ -33,7 +33,7 @@ type outcome struct {
 
 // records keeps batches, then acknowledges each. A database that is slow holds up acknowledgements, and nothing else
 // that comes over the connection.
-func (h *Hub) records(l *link, batches []ledger.Batch) error {
+func (ms *messages) records(l *link, batches []ledger.Batch) error {
 	if len(batches) == 0 {
 		return nil
 	}
@@ -48,28 +48,28 @@ func (h *Hub) records(l *link, batches []ledger.Batch) error {
 	}
 	go func() {
 		in.taken <- outcome{batches,
-			h.ledger.TakeAll(batches)}
+			ms.core.ledger.TakeAll(batches)}
 	}() // ends at the latest with the lock's timeout (store)
 	t := time.NewTimer(slowAfter)
 	defer t.Stop()
 	select {
 	case o := <-in.taken:
-		return h.tookAll(l, o)
+		return ms.tookAll(l, o)
 	case <-t.C:
-		h.noteDatabase(errSlow)
+		ms.health.noteDatabase(errSlow)
 		return nil
 	}
 }
 
 // tookAll acknowledges batches, and goes on with those that wait.
-func (h *Hub) tookAll(l *link, o outcome) (err error) {
+func (ms *messages) tookAll(l *link, o outcome) (err error) {
 	l.intake.busy = false
 	for i, r := range o.results {
-		err = errors.Join(err, h.took(l, o.batches[i].Machine, r.Taken, r.Err))
+		err = errors.Join(err, ms.took(l, o.batches[i].Machine, r.Taken, r.Err))
 	}
 	waiting := l.intake.waiting
 	l.intake.waiting = nil
-	return errors.Join(err, h.records(l, waiting))
+	return errors.Join(err, ms.records(l, waiting))
 }
 
 // finish waits until the database has answered: the next connection, or Close, comes after it.

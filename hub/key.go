@@ -121,7 +121,12 @@ func (c Config) bySigner(err error, manifest []byte) error {
 	}
 	for _, m := range c.Machines {
 		if _, merr := wire.OpenManifest(manifest, note.VerifierList(m.Key)); merr == nil {
-			return fmt.Errorf("%w, the key of the machine %s; want the site key %q (bundle: key)", err, m.ID, c.Bundle.Key.Name())
+			return fmt.Errorf(
+				"%w, the key of the machine %s; want the site key %q (bundle: key)",
+				err,
+				m.ID,
+				c.Bundle.Key.Name(),
+			)
 		}
 	}
 	return fmt.Errorf("%w; want the site key %q (bundle: key)", err, c.Bundle.Key.Name())

@@ -26,112 +26,157 @@ import (
 )
 
 // ownBundleKey has a hub that keeps the site itself sign the bundles that it hands out.
-func (h *Hub) ownBundleKey() (err error) {
-	if !h.c.Managed() {
+func (op *opening) ownBundleKey() (err error) {
+	if !op.hub.core.c.Managed() {
 		return nil
 	}
-	b := &h.c.Bundle
-	if b.Public, err = h.c.PublicKey(); err != nil {
+	b := &op.hub.core.c.Bundle
+	if b.Public, err = op.hub.core.c.PublicKey(); err != nil {
 		return err
 	}
 	if b.Key, err = note.NewVerifier(b.Public); err != nil {
 		return err
 	}
-	if h.c.PolicyKey != "" {
-		b.PolicyPublic = h.c.PolicyKey
-		b.Policy, err = note.NewVerifier(h.c.PolicyKey)
+	if op.hub.core.c.PolicyKey != "" {
+		b.PolicyPublic = op.hub.core.c.PolicyKey
+		b.Policy, err = note.NewVerifier(op.hub.core.c.PolicyKey)
 	}
 	return err
 }
 
 // openAudit opens the log of what administrators do.
-func (h *Hub) openAudit() (err error) {
-	if h.c.Managed() {
-		h.audit, err = audit.New(audit.Options{Site: h.db.Site(h.c.Site), Signer: h.signer, Key: h.c.Bundle.Key, Now: h.now})
+func (op *opening) openAudit() (err error) {
+	if op.hub.core.c.Managed() {
+		op.hub.services.audit, err = audit.New(
+			audit.Options{
+				Site:   op.hub.core.db.Site(op.hub.core.c.Site),
+				Signer: op.hub.core.signer,
+				Key:    op.hub.core.c.Bundle.Key,
+				Now:    op.hub.core.now,
+			},
+		)
 	}
 	return err
 }
 
 // openManaged opens the services and their listener.
-func (h *Hub) openManaged() error {
-	if !h.c.Managed() {
+func (op *opening) openManaged() error {
+	if !op.hub.core.c.Managed() {
 		return nil
 	}
-	site := h.db.Site(h.c.Site)
+	site := op.hub.core.db.Site(op.hub.core.c.Site)
 	var err error
-	h.policies.read, h.rebinds.wake = h.policyText, make(chan struct{}, 1)
-	h.policies.changes, _ = site.Subscribe(store.Policy) // for as long as the hub runs
-	if err := h.openCardKey(); err != nil {
+	op.hub.services.policies.read, op.hub.cards.rebinds.wake = op.hub.services.policyText, make(chan struct{}, 1)
+	op.hub.services.policies.changes, _ = site.Subscribe(store.Policy) // for as long as the hub runs
+	if err := op.openCardKey(); err != nil {
 		return err
 	}
-	if err := h.readSettings(context.Background()); err != nil {
+	if err := op.hub.services.readSettings(context.Background()); err != nil {
 		return err
 	}
-	if err := h.openServices(); err != nil {
+	if err := op.openServices(); err != nil {
 		return err
 	}
-	if h.report, err = report.New(report.Options{Site: site, Records: ReportRecords{h.ledger, h.ledgerMachines}, Zone: h.zone, Names: h.names, Now: h.now, Log: h.log}); err != nil {
+	if op.hub.services.report, err = report.New(report.Options{Site: site,
+		Records: ReportRecords{op.hub.core.ledger, op.hub.enrolments.ledgerMachines}, Zone: op.hub.services.zone,
+		Names: op.hub.services.names, Now: op.hub.core.now, Log: op.hub.core.log}); err != nil {
 		return err
 	}
-	if err := h.firstPolicy(); err != nil {
+	if err := op.firstPolicy(); err != nil {
 		return err
 	}
-	return h.openPages()
+	return op.openPages()
 }
 
 // openServices opens directory, accounts and publishing, which ask each other through this hub.
-func (h *Hub) openServices() error {
-	site := h.db.Site(h.c.Site)
-	documents := h.fetchDocuments
+func (op *opening) openServices() error {
+	site := op.hub.core.db.Site(op.hub.core.c.Site)
+	documents := op.hub.core.fetchDocuments
 	switch {
-	case h.offline:
+	case op.hub.core.offline:
 		documents = nil
 	case documents == nil:
-		documents = fetch.New(fetch.Options{AllowHosts: h.c.Issuers}).For
+		documents = fetch.New(fetch.Options{AllowHosts: op.hub.core.c.Issuers}).For
 	}
 	var err error
-	h.directory, err = directory.New(directory.Options{Site: site, Now: h.now, Log: h.log, Policy: h.policies.current, Audit: h.audit.Append,
-		Taps:     h.unknownTaps,
-		Practice: h.practice,
-		CardHash: h.cardHash, OldCardKey: h.oldCardKey, OldCardHash: h.oldCardHash,
-		Fetch: documents, Forget: h.forgetMember, Merged: h.mergeMember})
+	op.hub.services.directory, err = directory.New(
+		directory.Options{
+			Site:        site,
+			Now:         op.hub.core.now,
+			Log:         op.hub.core.log,
+			Policy:      op.hub.services.policies.current,
+			Audit:       op.hub.services.audit.Append,
+			Taps:        op.hub.services.unknownTaps,
+			Practice:    op.hub.services.practice,
+			CardHash:    op.hub.cards.cardHash,
+			OldCardKey:  op.hub.cards.oldCardKey,
+			OldCardHash: op.hub.cards.oldCardHash,
+			Fetch:       documents,
+			Forget:      op.hub.services.forgetMember,
+			Merged:      op.hub.services.mergeMember,
+		},
+	)
 	if err != nil {
 		return err
 	}
 	var sender account.Sender
-	if h.c.Mail != "" {
-		smtp, err := account.ReadSMTP(h.c.Mail)
+	if op.hub.core.c.Mail != "" {
+		smtp, err := account.ReadSMTP(op.hub.core.c.Mail)
 		if err != nil {
 			return fmt.Errorf("mail: %w", err)
 		}
 		sender = smtp.Sender()
 	}
-	h.accounts, err = account.New(account.Options{Site: site, Folder: h.c.Data, Log: h.log, Audit: h.audit, People: h.people(),
-		URL: h.c.Web.URL, Mail: sender, Now: h.now, Request: requestOf, Refuse: h.refuseSignIn, Settings: h.siteNow})
+	op.hub.services.accounts, err = account.New(
+		account.Options{
+			Site:     site,
+			Folder:   op.hub.core.c.Data,
+			Log:      op.hub.core.log,
+			Audit:    op.hub.services.audit,
+			People:   op.hub.services.people(),
+			URL:      op.hub.core.c.Web.URL,
+			Mail:     sender,
+			Now:      op.hub.core.now,
+			Request:  requestOf,
+			Refuse:   op.hub.pagesServer.refuseSignIn,
+			Settings: op.hub.services.siteNow,
+		},
+	)
 	if err != nil {
 		return err
 	}
-	if h.ownerCode, _, err = h.accounts.FirstOwner(); err != nil {
+	if op.hub.services.ownerCode, _, err = op.hub.services.accounts.FirstOwner(); err != nil {
 		return err
 	}
-	o := publish.Options{Site: site, Now: h.now, Log: h.log, Audit: h.audit.Append, Holders: h.holders,
-		Build: h.builder(), Language: httpd.LanguageOf, Install: h.Bundles(), Keys: note.VerifierList(h.c.Bundle.Key), States: h.taken}
-	if h.c.Bundle.Policy == nil {
-		o.Signer, o.SignedBy = oneKey{h.signer}, h.signer.Name()
+	o := publish.Options{
+		Site:     site,
+		Now:      op.hub.core.now,
+		Log:      op.hub.core.log,
+		Audit:    op.hub.services.audit.Append,
+		Holders:  op.hub.services.holders,
+		Build:    op.hub.services.builder(),
+		Language: httpd.LanguageOf,
+		Install:  op.hub.Bundles(),
+		Keys:     note.VerifierList(op.hub.core.c.Bundle.Key),
+		States:   op.hub.services.taken,
+	}
+	if op.hub.core.c.Bundle.Policy == nil {
+		o.Signer, o.SignedBy = oneKey{op.hub.core.signer}, op.hub.core.signer.Name()
 	} else {
-		o.Verify = h.verifyPolicy
+		o.Verify = op.hub.services.verifyPolicy
 	}
-	if h.publish, err = publish.New(o); err != nil {
+	if op.hub.services.publish, err = publish.New(o); err != nil {
 		return err
 	}
-	if now, err := h.store.Current(); err == nil && len(h.store.Damaged(now)) > 0 {
-		h.publish.Rebuild()
+	if now, err := op.hub.bundles.store.Current(); err == nil && len(op.hub.bundles.store.Damaged(now)) > 0 {
+		op.hub.services.publish.Rebuild()
 	}
 	return nil
 }
 
 // starter is the policy of a new site: it opens nothing.
-const starter = `# Qui peut quoi. Rien n’est ouvert : aucune machine n’est nommée ici. docs/site.md (en anglais) explique les mots.
+const starter = `# Qui peut quoi.` +
+	` Rien n’est ouvert : aucune machine n’est nommée ici. docs/site.md (en anglais) explique les mots.
 # Who may do what. Nothing is open yet: this policy names no machine. docs/site.md explains the keys.
 portillon: 1
 site: %s
@@ -144,23 +189,34 @@ machines: {}
 `
 
 // firstPolicy publishes the starter where there is no policy. A policy key on a laptop signs the first one itself.
-func (h *Hub) firstPolicy() error {
-	if h.c.Bundle.Policy != nil {
+func (op *opening) firstPolicy() error {
+	if op.hub.core.c.Bundle.Policy != nil {
 		return nil
 	}
 	ctx, by := context.Background(), actor.System("new site")
 	var none *fault.NotFound
-	if _, err := h.publish.Current(ctx, by); !errors.As(err, &none) {
+	if _, err := op.hub.services.publish.Current(ctx, by); !errors.As(err, &none) {
 		return err
 	}
-	_, err := h.publish.Publish(ctx, by, fmt.Sprintf(starter, h.c.Site), "new site", 0, nil)
+	_, err := op.hub.services.publish.Publish(ctx, by, fmt.Sprintf(starter, op.hub.core.c.Site), "new site", 0, nil)
 	return err
 }
 
+// pagesServer answers people: pages and API.
+type pagesServer struct {
+	core     *core
+	services *services
+
+	api      *api.API
+	pages    *web.Pages
+	server   *http.Server
+	listener net.Listener
+}
+
 // livePage is what pages show of the settings at this moment.
-func (h *Hub) livePage() (name string, mail bool) {
-	s := h.siteNow()
-	return s.Title, s.Links && h.c.Mail != ""
+func (p *pagesServer) livePage() (name string, mail bool) {
+	s := p.services.siteNow()
+	return s.Title, s.Links && p.core.c.Mail != ""
 }
 
 // requestOf is a request's id and address, which the outermost handler found out for all others.
@@ -169,55 +225,96 @@ func requestOf(r *http.Request) (id, address string) {
 }
 
 // refuseSignIn answers a request whose token or session the accounts refuse.
-func (h *Hub) refuseSignIn(w http.ResponseWriter, r *http.Request, err error) {
-	h.api.Refuse(w, r, err)
+func (p *pagesServer) refuseSignIn(w http.ResponseWriter, r *http.Request, err error) {
+	p.api.Refuse(w, r, err)
 }
 
 // openPages opens the listener for people: the pages, and the API below /api/v1.
-func (h *Hub) openPages() error {
+func (op *opening) openPages() error {
 	var err error
-	h.api, err = api.New(api.Options{Directory: h.directory, Machines: h.enrolment, CardKeys: h.cardKey, Policies: h.publish, Accounts: h.accounts,
-		Reports: h.report, Hub: siteAdmin{h}, Version: h.program, Events: h.db.Site(h.c.Site), Status: account.Status, RetryAfter: account.RetryAfter, Log: h.log, Now: h.now,
-		Session: func(r *http.Request) (actor.Actor, error) { return h.accounts.Actor(r), nil }, SessionNow: h.accounts.ActorNow})
+	op.hub.pagesServer.api, err = api.New(
+		api.Options{
+			Directory:  op.hub.services.directory,
+			Machines:   op.hub.enrolments.service,
+			CardKeys:   op.hub.services.cardKey,
+			Policies:   op.hub.services.publish,
+			Accounts:   op.hub.services.accounts,
+			Reports:    op.hub.services.report,
+			Hub:        siteAdmin{op.hub},
+			Version:    op.hub.core.program,
+			Events:     op.hub.core.db.Site(op.hub.core.c.Site),
+			Status:     account.Status,
+			RetryAfter: account.RetryAfter,
+			Log:        op.hub.core.log,
+			Now:        op.hub.core.now,
+			Session:    func(r *http.Request) (actor.Actor, error) { return op.hub.services.accounts.Actor(r), nil },
+			SessionNow: op.hub.services.accounts.ActorNow,
+		},
+	)
 	if err != nil {
 		return err
 	}
-	h.pages, err = web.New(web.Options{Site: string(h.c.Site), Now: h.now, Log: h.log, Directory: h.directory, Machines: h.enrolment,
-		CardKeys: h.cardKey, Policies: h.publish, Accounts: h.accounts, Reports: h.report, Version: h.program, Live: h.livePage,
-		Who:         func(r *http.Request) (actor.Actor, error) { return h.accounts.Actor(r), nil },
-		Address:     func(r *http.Request) string { return httpd.Address(r.Context()).String() },
-		RequestID:   func(r *http.Request) string { return httpd.ID(r.Context()) },
-		MachineName: h.policies.machineName, BadgeName: h.policies.badgeName, IssuerName: h.policies.issuerName, ZoneNow: h.policies.zone,
-		PolicyMachines: h.policies.machineIDs, Trouble: h.databaseReason})
+	op.hub.pagesServer.pages, err = web.New(
+		web.Options{
+			Site:           string(op.hub.core.c.Site),
+			Now:            op.hub.core.now,
+			Log:            op.hub.core.log,
+			Directory:      op.hub.services.directory,
+			Machines:       op.hub.enrolments.service,
+			CardKeys:       op.hub.services.cardKey,
+			Policies:       op.hub.services.publish,
+			Accounts:       op.hub.services.accounts,
+			Reports:        op.hub.services.report,
+			Version:        op.hub.core.program,
+			Live:           op.hub.pagesServer.livePage,
+			Who:            func(r *http.Request) (actor.Actor, error) { return op.hub.services.accounts.Actor(r), nil },
+			Address:        func(r *http.Request) string { return httpd.Address(r.Context()).String() },
+			RequestID:      func(r *http.Request) string { return httpd.ID(r.Context()) },
+			MachineName:    op.hub.services.policies.machineName,
+			BadgeName:      op.hub.services.policies.badgeName,
+			IssuerName:     op.hub.services.policies.issuerName,
+			ZoneNow:        op.hub.services.policies.zone,
+			PolicyMachines: op.hub.services.policies.machineIDs,
+			Trouble:        op.hub.health.databaseReason,
+		},
+	)
 	if err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.Handle(api.Prefix+"/", h.api)
-	mux.Handle("/", h.pages.Handler())
-	handler, err := httpd.Handler(httpd.Options{Hosts: h.webHosts(), Proxies: h.c.Web.Proxies, Origins: h.webOrigins(), Log: h.log, Now: h.now},
-		httpd.Health(h.ready, h.log, h.accounts.Handler(mux)))
+	mux.Handle(api.Prefix+"/", op.hub.pagesServer.api)
+	mux.Handle("/", op.hub.pagesServer.pages.Handler())
+	handler, err := httpd.Handler(
+		httpd.Options{
+			Hosts:   op.webHosts(),
+			Proxies: op.hub.core.c.Web.Proxies,
+			Origins: op.webOrigins(),
+			Log:     op.hub.core.log,
+			Now:     op.hub.core.now,
+		},
+		httpd.Health(op.hub.health.ready, op.hub.core.log, op.hub.services.accounts.Handler(mux)),
+	)
 	if err != nil {
 		return err
 	}
-	h.webServer = httpd.Server(handler, h.log)
-	if h.webListener, err = net.Listen("tcp", h.c.Web.Listen); err != nil {
+	op.hub.pagesServer.server = httpd.Server(handler, op.hub.core.log)
+	if op.hub.pagesServer.listener, err = net.Listen("tcp", op.hub.core.c.Web.Listen); err != nil {
 		return fmt.Errorf("web: listen: %w", err)
 	}
-	return h.webTLS()
+	return op.webTLS()
 }
 
 // webTLS puts the certificate for people in force: the site's, or one of the hub's own authority.
-func (h *Hub) webTLS() error {
-	w := h.c.Web
+func (op *opening) webTLS() error {
+	w := op.hub.core.c.Web
 	c := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
 	switch {
 	case w.Cert == "":
 		return nil
-	case w.Cert == OwnCert && h.authority == nil:
+	case w.Cert == OwnCert && op.hub.enrolments.authority == nil:
 		return errors.New("web: cert: own: the hub has no authority, want the keys machines-listen and name")
 	case w.Cert == OwnCert:
-		c.GetCertificate = h.authority.Server(h.c.Join.Name)
+		c.GetCertificate = op.hub.enrolments.authority.Server(op.hub.core.c.Join.Name)
 	default:
 		cert, err := tls.LoadX509KeyPair(w.Cert, w.CertKey)
 		if err != nil {
@@ -225,44 +322,44 @@ func (h *Hub) webTLS() error {
 		}
 		c.Certificates = []tls.Certificate{cert}
 	}
-	h.webListener = tls.NewListener(h.webListener, c)
+	op.hub.pagesServer.listener = tls.NewListener(op.hub.pagesServer.listener, c)
 	return nil
 }
 
 // webHosts are the names that browsers may use for this hub.
-func (h *Hub) webHosts() []string {
+func (op *opening) webHosts() []string {
 	out := []string{"localhost", "127.0.0.1", "::1"}
-	if h.c.Web.URL != nil {
-		out = append(out, h.c.Web.URL.Hostname())
+	if op.hub.core.c.Web.URL != nil {
+		out = append(out, op.hub.core.c.Web.URL.Hostname())
 	}
-	if h.c.Join.Name != "" {
-		out = append(out, h.c.Join.Name)
+	if op.hub.core.c.Join.Name != "" {
+		out = append(out, op.hub.core.c.Join.Name)
 	}
 	return out
 }
 
-func (h *Hub) webOrigins() []string {
-	if h.c.Web.URL == nil {
+func (op *opening) webOrigins() []string {
+	if op.hub.core.c.Web.URL == nil {
 		return nil
 	}
-	return []string{h.c.Web.URL.String()}
+	return []string{op.hub.core.c.Web.URL.String()}
 }
 
 // webURL is where people reach the hub; empty: nowhere.
-func (h *Hub) webURL() string {
-	switch l := h.webListener; {
+func (p *pagesServer) webURL() string {
+	switch l := p.listener; {
 	case l == nil:
 		return ""
-	case h.c.Web.URL != nil:
-		return h.c.Web.URL.String()
+	case p.core.c.Web.URL != nil:
+		return p.core.c.Web.URL.String()
 	default:
 		host, port, _ := net.SplitHostPort(l.Addr().String())
 		scheme := "http"
-		if h.c.Web.Cert != "" {
+		if p.core.c.Web.Cert != "" {
 			scheme = "https"
 		}
 		if ip := net.ParseIP(host); scheme == "https" || ip != nil && ip.IsUnspecified() {
-			host = h.c.Join.Name
+			host = p.core.c.Join.Name
 		} else if ip != nil && ip.IsLoopback() {
 			host = "localhost"
 		}
@@ -271,24 +368,24 @@ func (h *Hub) webURL() string {
 }
 
 // OwnerCode is the one-time code that makes the first owner; empty: there is an owner.
-func (h *Hub) OwnerCode() string { return h.ownerCode }
+func (h *Hub) OwnerCode() string { return h.services.ownerCode }
 
 // runManaged starts what a hub that keeps the site itself does until ctx ends.
-func (h *Hub) runManaged(start func(func(context.Context) error)) {
-	if h.webServer == nil {
+func (op *opening) runManaged(start func(func(context.Context) error)) {
+	if op.hub.pagesServer.server == nil {
 		return
 	}
-	start(h.publish.Run)
-	start(h.report.Run)
-	start(h.accounts.RunMail)
-	start(h.refreshBadges)
-	start(h.rebindCards)
-	start(h.servePages)
+	start(op.hub.services.publish.Run)
+	start(op.hub.services.report.Run)
+	start(op.hub.services.accounts.RunMail)
+	start(op.hub.services.refreshBadges)
+	start(op.hub.cards.rebindCards)
+	start(op.hub.pagesServer.servePages)
 }
 
-func (h *Hub) servePages(ctx context.Context) error {
+func (p *pagesServer) servePages(ctx context.Context) error {
 	failed := make(chan error, 1)
-	go func() { failed <- h.webServer.Serve(h.webListener) }()
+	go func() { failed <- p.server.Serve(p.listener) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("web: %w", err)
@@ -296,18 +393,18 @@ func (h *Hub) servePages(ctx context.Context) error {
 	}
 	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	if h.webServer.Shutdown(bye) != nil {
-		h.webServer.Close()
+	if p.server.Shutdown(bye) != nil {
+		p.server.Close()
 	}
 	<-failed
 	return nil
 }
 
-func (h *Hub) closeManaged() error {
-	if h.webListener == nil {
+func (op *opening) closeManaged() error {
+	if op.hub.pagesServer.listener == nil {
 		return nil
 	}
-	if err := h.webListener.Close(); !errors.Is(err, net.ErrClosed) {
+	if err := op.hub.pagesServer.listener.Close(); !errors.Is(err, net.ErrClosed) {
 		return err
 	}
 	return nil

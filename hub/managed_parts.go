@@ -14,10 +14,13 @@ import (
 
 	"portillon/hub/account"
 	"portillon/hub/actor"
+	"portillon/hub/audit"
+	"portillon/hub/cardkey"
 	"portillon/hub/directory"
 	"portillon/hub/fault"
 	"portillon/hub/ledger"
 	"portillon/hub/publish"
+	"portillon/hub/report"
 	"portillon/hub/store"
 	"portillon/policy"
 	"portillon/policy/file"
@@ -127,9 +130,29 @@ func (p *policies) issuerName(as string) string {
 	return ""
 }
 
+// services are what a hub has that keeps the site itself: its directory, its policy, and those who sign in. All nil: a
+// hub beside a site of files.
+type services struct {
+	core  *core
+	fleet *fleet
+	cards *cards
+
+	// What a hub has that keeps the site itself: its directory, its policy, and those who sign in. All nil: a hub
+	// beside a site of files.
+	audit     *audit.Log
+	accounts  *account.Service
+	directory *directory.Service
+	publish   *publish.Service
+	report    *report.Service
+	policies  policies
+	cardKey   *cardkey.Service
+	settings  settings
+	ownerCode string // of the first owner; empty: there is an owner
+}
+
 // policyText is the policy in force; number 0: there is none.
-func (h *Hub) policyText(ctx context.Context) (int64, string, error) {
-	v, err := h.publish.Current(ctx, actor.System("directory"))
+func (sv *services) policyText(ctx context.Context) (int64, string, error) {
+	v, err := sv.publish.Current(ctx, actor.System("directory"))
 	var none *fault.NotFound
 	if errors.As(err, &none) {
 		return 0, "", nil
@@ -137,8 +160,8 @@ func (h *Hub) policyText(ctx context.Context) (int64, string, error) {
 	return v.Number, v.Text, err
 }
 
-func (h *Hub) zone(ctx context.Context) (*time.Location, error) {
-	p, err := h.policies.current(ctx)
+func (sv *services) zone(ctx context.Context) (*time.Location, error) {
+	p, err := sv.policies.current(ctx)
 	if err != nil || p == nil || p.Zone == nil {
 		return time.UTC, err
 	}
@@ -146,13 +169,13 @@ func (h *Hub) zone(ctx context.Context) (*time.Location, error) {
 }
 
 // names are the names of members, for reports.
-func (h *Hub) names(ctx context.Context, of []policy.MemberID) (map[policy.MemberID]string, error) {
-	return h.directory.Names(ctx, of)
+func (sv *services) names(ctx context.Context, of []policy.MemberID) (map[policy.MemberID]string, error) {
+	return sv.directory.Names(ctx, of)
 }
 
 // people is what accounts ask the directory.
-func (h *Hub) people() account.People {
-	d := h.directory
+func (sv *services) people() account.People {
+	d := sv.directory
 	person := func(m directory.Member) account.Person {
 		return account.Person{ID: m.ID, Name: m.Name, Language: m.Language}
 	}
@@ -188,16 +211,22 @@ func (h *Hub) people() account.People {
 }
 
 // forgetMember removes what accounts, the audit log and bundles' warnings keep of a member who is erased.
-func (h *Hub) forgetMember(ctx context.Context, tx *store.Tx, a actor.Actor, id policy.MemberID, addresses []string) error {
-	if err := h.publish.Forget(ctx, tx, a); err != nil {
+func (sv *services) forgetMember(
+	ctx context.Context,
+	tx *store.Tx,
+	a actor.Actor,
+	id policy.MemberID,
+	addresses []string,
+) error {
+	if err := sv.publish.Forget(ctx, tx, a); err != nil {
 		return err
 	}
-	return h.accounts.Forget(ctx, tx, a, id, addresses)
+	return sv.accounts.Forget(ctx, tx, a, id, addresses)
 }
 
 // mergeMember brings the account of a member who is merged to the one who stays.
-func (h *Hub) mergeMember(ctx context.Context, tx *store.Tx, a actor.Actor, keep, drop policy.MemberID) error {
-	return h.accounts.Merge(ctx, tx, a, keep, drop)
+func (sv *services) mergeMember(ctx context.Context, tx *store.Tx, a actor.Actor, keep, drop policy.MemberID) error {
+	return sv.accounts.Merge(ctx, tx, a, keep, drop)
 }
 
 // refreshEvery is how often the hub asks issuers for status lists and keys: several times within the shortest
@@ -205,12 +234,12 @@ func (h *Hub) mergeMember(ctx context.Context, tx *store.Tx, a actor.Actor, keep
 const refreshEvery = 6 * time.Hour
 
 // refreshBadges asks issuers again what became of the badges, until ctx ends.
-func (h *Hub) refreshBadges(ctx context.Context) error {
+func (sv *services) refreshBadges(ctx context.Context) error {
 	t := time.NewTicker(refreshEvery)
 	defer t.Stop()
 	for {
-		if err := h.directory.Verify(ctx, true); err != nil && ctx.Err() == nil {
-			h.log.Warn("badges not refreshed", "err", err)
+		if err := sv.directory.Verify(ctx, true); err != nil && ctx.Err() == nil {
+			sv.core.log.Warn("badges not refreshed", "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -221,9 +250,9 @@ func (h *Hub) refreshBadges(ctx context.Context) error {
 }
 
 // holders are all members with what they hold under two policies.
-func (h *Hub) holders(ctx context.Context, before, after *policy.Policy) (out []publish.Holder, unknown []string,
+func (sv *services) holders(ctx context.Context, before, after *policy.Policy) (out []publish.Holder, unknown []string,
 	err error) {
-	all, unknown, err := h.directory.Holders(ctx, before, after)
+	all, unknown, err := sv.directory.Holders(ctx, before, after)
 	for _, m := range all {
 		out = append(out, publish.Holder{Name: m.Name, Before: m.Before, After: m.After})
 	}
@@ -231,18 +260,18 @@ func (h *Hub) holders(ctx context.Context, before, after *policy.Policy) (out []
 }
 
 // practice is what members did at machines, from the records that reports count.
-func (h *Hub) practice(ctx context.Context, machines []policy.MachineID) (out directory.Practised, err error) {
-	out.Of, out.Known, err = h.report.Practice(ctx, machines)
+func (sv *services) practice(ctx context.Context, machines []policy.MachineID) (out directory.Practised, err error) {
+	out.Of, out.Known, err = sv.report.Practice(ctx, machines)
 	return out, err
 }
 
 // builder makes bundles of a policy and of the directory as it is then.
-func (h *Hub) builder() func(context.Context, publish.Snapshot, publish.Order) (*site.Built, error) {
+func (sv *services) builder() func(context.Context, publish.Snapshot, publish.Order) (*site.Built, error) {
 	memory := &site.Memory{}
 	var trusted string // the issuers of the build before; empty: there was none
 	var text []byte    // the policy of the build before: of 1,000 machines it takes some ten milliseconds to read
 	return func(ctx context.Context, p publish.Snapshot, o publish.Order) (*site.Built, error) {
-		ring, release := h.cardKey.Hold()
+		ring, release := sv.cardKey.Hold()
 		defer release()
 		trust := trusted
 		if trusted == "" || !bytes.Equal(text, p.Text) {
@@ -254,12 +283,12 @@ func (h *Hub) builder() func(context.Context, publish.Snapshot, publish.Order) (
 		// A badge is verified when it is added, and all are at each start (refreshBadges): what they rest on changes
 		// otherwise only with the issuers. Verifying 10,000 badges takes seconds, for which a blocked card would wait.
 		if trusted != "" && trusted != trust {
-			if err := h.directory.Verify(ctx, false); err != nil {
+			if err := sv.directory.Verify(ctx, false); err != nil {
 				return nil, err
 			}
 		}
 		trusted, text = trust, p.Text
-		d, err := h.directory.Snapshot(ctx)
+		d, err := sv.directory.Snapshot(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -268,9 +297,16 @@ func (h *Hub) builder() func(context.Context, publish.Snapshot, publish.Order) (
 			return nil, err
 		}
 		s.Load = d.Load
-		order := site.Order{Memory: memory, Version: o.Version, Issued: o.Issued, Expires: o.Expires, Signer: h.signer, CardKey: ring.InForce}
-		if h.c.Bundle.Policy != nil {
-			order.Policy = site.PolicyOrder{Signed: p.Signed, Keys: h.c.Bundle.policyKeys()}
+		order := site.Order{
+			Memory:  memory,
+			Version: o.Version,
+			Issued:  o.Issued,
+			Expires: o.Expires,
+			Signer:  sv.core.signer,
+			CardKey: ring.InForce,
+		}
+		if sv.core.c.Bundle.Policy != nil {
+			order.Policy = site.PolicyOrder{Signed: p.Signed, Keys: sv.core.c.Bundle.policyKeys()}
 		}
 		return s.Build(order)
 	}
@@ -294,21 +330,25 @@ func (k oneKey) SignPolicy(number int64, text, _ []byte) ([]byte, error) {
 }
 
 // verifyPolicy opens what "portillon policy sign" wrote.
-func (h *Hub) verifyPolicy(signed []byte) (publish.SignedPolicy, error) {
-	f, err := wire.ReadPolicyFile(bytes.NewReader(signed), h.c.Bundle.policyKeys())
+func (sv *services) verifyPolicy(signed []byte) (publish.SignedPolicy, error) {
+	f, err := wire.ReadPolicyFile(bytes.NewReader(signed), sv.core.c.Bundle.policyKeys())
 	if err != nil {
 		return publish.SignedPolicy{}, err
 	}
-	if f.Policy.Site != h.c.Site {
-		return publish.SignedPolicy{}, fmt.Errorf("the policy was signed for the site %q, want %q", f.Policy.Site, h.c.Site)
+	if f.Policy.Site != sv.core.c.Site {
+		return publish.SignedPolicy{}, fmt.Errorf(
+			"the policy was signed for the site %q, want %q",
+			f.Policy.Site,
+			sv.core.c.Site,
+		)
 	}
 	return publish.SignedPolicy{Number: int64(f.Policy.Number), Text: f.Chunks[wire.PolicyChunk],
-		Documents: f.Chunks[wire.DocumentsChunk], By: h.c.Bundle.Policy.Name()}, nil
+		Documents: f.Chunks[wire.DocumentsChunk], By: sv.core.c.Bundle.Policy.Name()}, nil
 }
 
 // taken says which bundle each machine works from.
-func (h *Hub) taken(context.Context) (out []publish.Taken, err error) {
-	for _, m := range h.list() {
+func (sv *services) taken(context.Context) (out []publish.Taken, err error) {
+	for _, m := range sv.fleet.list() {
 		t := publish.Taken{Machine: m.ID}
 		if m.State != nil {
 			t.Version, t.Refused = m.State.Bundle, m.State.BundleRefused
@@ -319,37 +359,44 @@ func (h *Hub) taken(context.Context) (out []publish.Taken, err error) {
 }
 
 // unknownTaps are the unknown cards that were tapped since a moment, as far as their seals can be opened.
-func (h *Hub) unknownTaps(ctx context.Context, since time.Time) (out []directory.UnknownTap, err error) {
-	keys, err := h.c.SealKeys(h.now())
+func (sv *services) unknownTaps(ctx context.Context, since time.Time) (out []directory.UnknownTap, err error) {
+	keys, err := sv.core.c.SealKeys(sv.core.now())
 	if err != nil || len(keys) == 0 {
 		return nil, err
 	}
-	err = h.ledger.Records(ctx, ledger.Query{Kinds: []wire.Kind{wire.Refused}, Since: since}, func(e ledger.Entry) error {
-		if e.Wall.Before(since) || e.Member != "" {
+	err = sv.core.ledger.Records(
+		ctx,
+		ledger.Query{Kinds: []wire.Kind{wire.Refused}, Since: since},
+		func(e ledger.Entry) error {
+			if e.Wall.Before(since) || e.Member != "" {
+				return nil
+			}
+			var body wire.RefusedBody
+			if json.Unmarshal(e.Body, &body) != nil || body.Sealed == "" {
+				return nil
+			}
+			if card, err := wire.OpenCard(body.Sealed, sv.core.c.Site, e.Machine, keys); err == nil {
+				sv.cards.markTap(&card, e.Machine)
+				out = append(
+					out,
+					directory.UnknownTap{EnrolCard: card, Machine: e.Machine, Generation: e.Generation, Seq: e.Seq, At: e.Wall},
+				)
+			}
 			return nil
-		}
-		var body wire.RefusedBody
-		if json.Unmarshal(e.Body, &body) != nil || body.Sealed == "" {
-			return nil
-		}
-		if card, err := wire.OpenCard(body.Sealed, h.c.Site, e.Machine, keys); err == nil {
-			h.markTap(&card, e.Machine)
-			out = append(out, directory.UnknownTap{EnrolCard: card, Machine: e.Machine, Generation: e.Generation, Seq: e.Seq, At: e.Wall})
-		}
-		return nil
-	})
+		},
+	)
 	return out, err
 }
 
 // ledgerMachines are all machines of which the ledger may hold records, those that were revoked among them.
-func (h *Hub) ledgerMachines(ctx context.Context) (out []policy.MachineID, err error) {
-	for _, m := range h.c.Machines {
+func (en *enrolments) ledgerMachines(ctx context.Context) (out []policy.MachineID, err error) {
+	for _, m := range en.core.c.Machines {
 		out = append(out, m.ID)
 	}
-	if h.enrolment == nil {
+	if en.service == nil {
 		return out, nil
 	}
-	all, err := h.enrolment.Enrolled(ctx)
+	all, err := en.service.Enrolled(ctx)
 	for _, m := range all {
 		if !slices.Contains(out, m.ID) {
 			out = append(out, m.ID)

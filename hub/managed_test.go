@@ -194,7 +194,8 @@ func TestNewHubIsWorkedFromItsPagesAndItsAPI(t *testing.T) {
 	}
 
 	// Every page answers; a machine gets a code; what was done is in the audit log; erasing takes all of a person.
-	for _, page := range []string{"/today", "/members", "/members/m-020dc2", "/machines", "/policy", "/cards", "/reports", "/settings", "/settings/audit"} {
+	for _, page := range []string{"/today", "/members", "/members/m-020dc2", "/machines", "/policy", "/cards", "/reports",
+		"/settings", "/settings/audit"} {
 		if status, _ := b.do("GET", page, "", nil); status != 200 {
 			t.Errorf("%s: %d", page, status)
 		}

@@ -11,31 +11,31 @@ const (
 )
 
 // offer publishes the manifest in force.
-func (h *Hub) offer(l *link) error {
-	manifest, _ := h.current()
+func (ms *messages) offer(l *link) error {
+	manifest, _ := ms.bundles.current()
 	if manifest == nil {
 		return nil
 	}
 	l.offered = time.Now()
-	return l.publish(h.topics.Bundle(), true, manifest)
+	return l.publish(ms.core.topics.Bundle(), true, manifest)
 }
 
 // offerAgain publishes the manifest again where a machine has said that it works from an older bundle: the broker may
 // have lost what was published. A machine that has just been sent it may be fetching still.
-func (h *Hub) offerAgain(l *link) error {
-	if time.Since(l.offered) < offerEvery || !h.takeLagging() {
+func (ms *messages) offerAgain(l *link) error {
+	if time.Since(l.offered) < offerEvery || !ms.fleet.takeLagging() {
 		return nil
 	}
-	return h.offer(l)
+	return ms.offer(l)
 }
 
 // takeLagging reports whether a machine lags, and notes that all that do are offered the manifest now.
-func (h *Hub) takeLagging() (some bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, m := range h.machines {
-		if m.lags {
-			m.lags, m.offered, some = false, h.now(), true
+func (fl *fleet) takeLagging() (some bool) {
+	fl.mu.Lock()
+	defer fl.mu.Unlock()
+	for _, m := range fl.machines {
+		if m.notes.lags {
+			m.notes.lags, m.notes.offered, some = false, fl.core.now(), true
 		}
 	}
 	return some

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"log/slog"
 	"testing"
 	"time"
 
@@ -10,30 +11,29 @@ import (
 // All machines that lag are offered the manifest by one publication, and not again before they have said so again.
 func TestMachinesThatLagAreOfferedTheManifestTogether(t *testing.T) {
 	now := time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
-	h := &Hub{now: func() time.Time { return now }, machines: map[policy.MachineID]*Machine{
-		"a": {ID: "a", lags: true}, "b": {ID: "b"}, "c": {ID: "c", lags: true}}}
-	if !h.takeLagging() {
+	h := newParts(&core{now: func() time.Time { return now }, log: slog.New(slog.DiscardHandler)})
+	h.fleet.machines = map[policy.MachineID]*Machine{
+		"a": {ID: "a", notes: machineNotes{lags: true}}, "b": {ID: "b"}, "c": {ID: "c", notes: machineNotes{lags: true}}}
+	if !h.fleet.takeLagging() {
 		t.Error("two machines lag, and nothing is published")
 	}
-	for id, m := range h.machines {
-		if offered := !m.offered.IsZero(); m.lags || offered != (id != "b") {
-			t.Errorf("%s: lags %v, offered %v", id, m.lags, m.offered)
+	for id, m := range h.fleet.machines {
+		if offered := !m.notes.offered.IsZero(); m.notes.lags || offered != (id != "b") {
+			t.Errorf("%s: lags %v, offered %v", id, m.notes.lags, m.notes.offered)
 		}
 	}
-	if h.takeLagging() {
+	if h.fleet.takeLagging() {
 		t.Error("the manifest is published again for the same states")
 	}
 }
 
 // A machine that has just been sent the manifest may be fetching still.
 func TestManifestIsNotPublishedAgainAtOnce(t *testing.T) {
-	h := &Hub{
-		now:      time.Now,
-		manifest: []byte("signed"),
-		machines: map[policy.MachineID]*Machine{"a": {ID: "a", lags: true}},
-	}
+	h := newParts(&core{now: time.Now, log: slog.New(slog.DiscardHandler)})
+	h.bundles.manifest = []byte("signed")
+	h.fleet.machines = map[policy.MachineID]*Machine{"a": {ID: "a", notes: machineNotes{lags: true}}}
 	l := &link{offered: time.Now()} // without a client: a publication would fail
-	if err := h.offerAgain(l); err != nil || !h.machines["a"].lags {
-		t.Errorf("%v; the machine lags: %v", err, h.machines["a"].lags)
+	if err := h.connector.messages.offerAgain(l); err != nil || !h.fleet.machines["a"].notes.lags {
+		t.Errorf("%v; the machine lags: %v", err, h.fleet.machines["a"].notes.lags)
 	}
 }

@@ -36,7 +36,11 @@ func (p parser) web(n yamlfile.Node) PeopleConfig {
 		return PeopleConfig{}
 	}
 	n.Only("listen", "url", "cert", "cert-key", "proxies")
-	c := PeopleConfig{Listen: addr(n.Get("listen").Required()), Cert: n.Get("cert").Str(), CertKey: p.file(n.Get("cert-key"))}
+	c := PeopleConfig{
+		Listen:  addr(n.Get("listen").Required()),
+		Cert:    n.Get("cert").Str(),
+		CertKey: p.file(n.Get("cert-key")),
+	}
 	if c.Cert != OwnCert {
 		c.Cert = p.file(n.Get("cert"))
 	}
@@ -110,7 +114,8 @@ func (p parser) together(r yamlfile.Node, c Config) {
 	if !c.Managed() {
 		for _, key := range []string{"policy-key", "mail", "lan-issuers"} {
 			if r.Get(key).Present() {
-				r.Get(key).Fault("web: { listen: \"127.0.0.1:8040\" }", "it is for a hub that keeps the site itself, and there is no web:")
+				r.Get(key).
+					Fault("web: { listen: \"127.0.0.1:8040\" }", "it is for a hub that keeps the site itself, and there is no web:")
 			}
 		}
 		return

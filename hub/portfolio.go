@@ -36,7 +36,14 @@ func Progress(ctx context.Context, l *ledger.Ledger, p *policy.Policy, now time.
 }
 
 // ProgressOf judges one member towards one badge.
-func ProgressOf(ctx context.Context, l *ledger.Ledger, p *policy.Policy, m policy.MemberID, b policy.BadgeID, now time.Time) (evidence.Progress, error) {
+func ProgressOf(
+	ctx context.Context,
+	l *ledger.Ledger,
+	p *policy.Policy,
+	m policy.MemberID,
+	b policy.BadgeID,
+	now time.Time,
+) (evidence.Progress, error) {
 	rule, ok := evidence.RuleOf(p, b)
 	if !ok {
 		return evidence.Progress{}, fmt.Errorf("the policy has no evidence rule for the badge %.64q", b)
@@ -49,7 +56,15 @@ func ProgressOf(ctx context.Context, l *ledger.Ledger, p *policy.Policy, m polic
 }
 
 // Export makes the signed evidence file of one member for one badge, complete or not.
-func Export(ctx context.Context, l *ledger.Ledger, p *policy.Policy, m policy.MemberID, b policy.BadgeID, now time.Time, key note.Signer) ([]byte, error) {
+func Export(
+	ctx context.Context,
+	l *ledger.Ledger,
+	p *policy.Policy,
+	m policy.MemberID,
+	b policy.BadgeID,
+	now time.Time,
+	key note.Signer,
+) ([]byte, error) {
 	progress, err := ProgressOf(ctx, l, p, m, b, now)
 	if err != nil {
 		return nil, err
@@ -71,7 +86,14 @@ func Export(ctx context.Context, l *ledger.Ledger, p *policy.Policy, m policy.Me
 	return evidence.Make(f, key)
 }
 
-func prove(ctx context.Context, l *ledger.Ledger, m policy.MachineID, g wire.Generation, seqs []uint64, f *evidence.File) error {
+func prove(
+	ctx context.Context,
+	l *ledger.Ledger,
+	m policy.MachineID,
+	g wire.Generation,
+	seqs []uint64,
+	f *evidence.File,
+) error {
 	proof, err := l.Prove(ctx, m, g, seqs)
 	if err != nil {
 		return err

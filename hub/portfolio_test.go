@@ -26,12 +26,14 @@ timezone: Europe/Paris
 issuers:
   biklab: { name: BIK'LAB, keys: ["did:key:z6MkrJVnaZkeFzdQyMZu1cgjg7k1pZZ6pvBQ7XJPt4swbTQ2"] }
 badges:
-  laser-maintainer: { name: { fr: "Découpe laser - Mainteneur", en: "Laser cutting - maintainer" }, issuer: biklab, achievement: "https://example.org/laser-maintainer" }
+  laser-maintainer: { name: { fr: "Découpe laser - Mainteneur", en: "Laser cutting - maintainer" }, issuer: ` +
+	`biklab, achievement: "https://example.org/laser-maintainer" }
 machines:
   laser: { name: { fr: Découpe laser, en: Laser cutter }, grants: [ { role: maintainer, needs: laser-maintainer } ] }
   laser-2: { name: { fr: Seconde, en: Second }, grants: [ { role: maintainer, needs: laser-maintainer } ] }
 evidence:
-  laser-maintainer: { interventions: 5, kinds: [lens-cleaning, mirror-alignment], within: 180d, endorsed-by: laser-maintainer }
+  laser-maintainer: { interventions: 5, kinds: [lens-cleaning, mirror-alignment], within: 180d, endorsed-by: ` +
+	`laser-maintainer }
 `
 
 // works lets lea do n interventions under ines's tap, each in a session of its own.

@@ -132,7 +132,8 @@ func TestGapIsAskedForAgain(t *testing.T) {
 		}
 	}
 	told(0)
-	for _, s := range []struct{ first, last, told uint64 }{{1, 10, 10}, {21, 30, 10}, {21, 30, 10}, {11, 20, 20}, {21, 30, 30}, {5, 9, 30}} {
+	for _, s := range []struct{ first, last, told uint64 }{{1, 10, 10}, {21, 30, 10}, {21, 30, 10}, {11, 20, 20},
+		{21, 30, 30}, {5, 9, 30}} {
 		c.publish(c.topics.Records("laser"), m.Data(s.first, s.last))
 		told(s.told) // that is: send from the next one on
 	}

@@ -30,55 +30,55 @@ type refusal struct {
 func (m *Machine) reads() bool { return m.State != nil && m.State.Format >= wire.AckRefusedFormat }
 
 // refuse notes that a machine's batch was refused, and tells the machine.
-func (h *Hub) refuse(l *link, id policy.MachineID, why *ledger.Refusal) error {
+func (ms *messages) refuse(l *link, id policy.MachineID, why *ledger.Refusal) error {
 	tell := false
-	h.change(id, func(m *Machine) {
-		now := h.now()
-		if m.Trouble != why.Error() || now.Sub(m.troubleLogged).Abs() >= time.Minute {
-			h.log.Warn("records refused", "machine", id, "code", why.Code, "why", why.Detail)
-			m.troubleLogged = now
+	ms.fleet.change(id, func(m *Machine) {
+		now := ms.core.now()
+		if m.Trouble != why.Error() || now.Sub(m.notes.troubleLogged).Abs() >= time.Minute {
+			ms.core.log.Warn("records refused", "machine", id, "code", why.Code, "why", why.Detail)
+			m.notes.troubleLogged = now
 		}
-		if m.refusal.code != why.Code {
+		if m.notes.refusal.code != why.Code {
 			m.TroubleSince = now
 		}
-		m.refusal.code, m.refusal.detail = why.Code, why.Detail
+		m.notes.refusal.code, m.notes.refusal.detail = why.Code, why.Detail
 		m.Trouble, m.TroubleAt = why.Error(), now
 		tell = m.mayTell(now)
 	})
 	if tell {
-		return h.acknowledge(l, id)
+		return ms.acknowledge(l, id)
 	}
 	return nil
 }
 
 // mayTell reports whether the machine is to be told why its records are refused, and was not told of late.
 func (m *Machine) mayTell(now time.Time) bool {
-	last, ok := m.refusal.told[m.refusal.code]
-	return m.reads() && m.refusal.code != "" && (!ok || now.Sub(last).Abs() >= tellAgain)
+	last, ok := m.notes.refusal.told[m.notes.refusal.code]
+	return m.reads() && m.notes.refusal.code != "" && (!ok || now.Sub(last).Abs() >= tellAgain)
 }
 
 // tellRefusal is what the next acknowledgement says of a refusal; nil: nothing. It notes that it is said.
 func (m *Machine) tellRefusal(now time.Time) *wire.AckRefused {
-	m.refusal.shown = m.reads() && m.refusal.code != ""
-	if !m.refusal.shown {
+	m.notes.refusal.shown = m.reads() && m.notes.refusal.code != ""
+	if !m.notes.refusal.shown {
 		return nil
 	}
-	if m.refusal.told == nil {
-		m.refusal.told = map[ledger.Code]time.Time{}
+	if m.notes.refusal.told == nil {
+		m.notes.refusal.told = map[ledger.Code]time.Time{}
 	}
-	m.refusal.told[m.refusal.code] = now
-	return wire.NewAckRefused(string(m.refusal.code), m.refusal.detail)
+	m.notes.refusal.told[m.notes.refusal.code] = now
+	return wire.NewAckRefused(string(m.notes.refusal.code), m.notes.refusal.detail)
 }
 
 // wantsAck reports whether a machine that has just published its state is sent an acknowledgement: it lacks records
 // here, it wants to know that the hub lives, or the acknowledgement that the broker retains is not one that it can
 // read.
 func (m *Machine) wantsAck(now time.Time) bool {
-	since := now.Sub(m.acked).Abs()
+	since := now.Sub(m.notes.acked).Abs()
 	switch {
-	case m.refusal.shown && !m.reads():
+	case m.notes.refusal.shown && !m.reads():
 		return true
-	case m.reads() && m.refusal.code != "":
+	case m.reads() && m.notes.refusal.code != "":
 		return m.mayTell(now)
 	}
 	return m.State.Journal > m.Held && since >= askAgain || m.reads() && since >= answerAgain
@@ -95,16 +95,16 @@ type screenNote struct {
 const screenEvery = 10 * time.Second
 
 // noteScreen logs that a machine's own screen fell silent, or reports itself again.
-func (h *Hub) noteScreen(m *Machine, silent string, now time.Time) {
-	if silent == m.screen.silent || now.Sub(m.screen.at).Abs() < screenEvery {
+func (fl *fleet) noteScreen(m *Machine, silent string, now time.Time) {
+	if silent == m.notes.screen.silent || now.Sub(m.notes.screen.at).Abs() < screenEvery {
 		return
 	}
 	if silent != "" {
-		h.log.Warn("screen silent", "machine", m.ID, "screen", silent)
+		fl.core.log.Warn("screen silent", "machine", m.ID, "screen", silent)
 	} else {
-		h.log.Info("screen reports again", "machine", m.ID, "screen", m.screen.silent)
+		fl.core.log.Info("screen reports again", "machine", m.ID, "screen", m.notes.screen.silent)
 	}
-	m.screen = screenNote{silent, now}
+	m.notes.screen = screenNote{silent, now}
 }
 
 // Refusal is the code and the sentence of Trouble; empty: the machine's last records were not refused.

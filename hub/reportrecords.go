@@ -37,7 +37,14 @@ func (r ReportRecords) Journals(ctx context.Context) (out []report.Journal, _ er
 }
 
 // Read implements report.Records.
-func (r ReportRecords) Read(ctx context.Context, j report.Journal, after uint64, kinds []wire.Kind, limit int, yield func(wire.Record) error) error {
+func (r ReportRecords) Read(
+	ctx context.Context,
+	j report.Journal,
+	after uint64,
+	kinds []wire.Kind,
+	limit int,
+	yield func(wire.Record) error,
+) error {
 	q := ledger.Query{Machine: j.Machine, Generation: &j.Generation, Kinds: kinds, After: after, Limit: limit}
 	return r.Ledger.Records(ctx, q, func(e ledger.Entry) error { return yield(e.Record) })
 }

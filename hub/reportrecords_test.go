@@ -63,7 +63,8 @@ func TestReportsCountTheLedgersRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	next := m.Replaced("00000000000000aa")
-	if err := l.Replace(ledger.Replacement{Machine: "laser", Generation: next.Generation, By: "Rosa", Why: "new SD card", At: ledgertest.Start()}); err != nil {
+	if err := l.Replace(ledger.Replacement{Machine: "laser", Generation: next.Generation, By: "Rosa", Why: "new SD card",
+		At: ledgertest.Start()}); err != nil {
 		t.Fatal(err)
 	}
 	use(next, 7)

@@ -39,8 +39,12 @@ type past struct {
 }
 
 func newPast() *past {
-	return &past{practice: map[policy.MemberID]*wire.RestoredPractice{}, done: map[string]wire.RestoredDone{}, ran: map[wire.RanBy]int64{},
-		before: map[wire.RanBy]int64{}}
+	return &past{
+		practice: map[policy.MemberID]*wire.RestoredPractice{},
+		done:     map[string]wire.RestoredDone{},
+		ran:      map[wire.RanBy]int64{},
+		before:   map[wire.RanBy]int64{},
+	}
 }
 
 // add takes the next record. A body that cannot be read says nothing.
@@ -103,7 +107,10 @@ func (p *past) tag(r wire.Record, b wire.TagBody) {
 	if slices.ContainsFunc(journalTags, func(x string) bool { return strings.HasPrefix(b.Tag, x) }) {
 		return
 	}
-	p.tags = append(p.tags, wire.RestoredTag{ID: b.Tag, Reason: cmp.Or(b.Reason, "?"), By: r.Member, Role: b.Role, Since: r.Wall})
+	p.tags = append(
+		p.tags,
+		wire.RestoredTag{ID: b.Tag, Reason: cmp.Or(b.Reason, "?"), By: r.Member, Role: b.Role, Since: r.Wall},
+	)
 }
 
 func (p *past) ended(r wire.Record, b wire.EndBody) {
@@ -135,7 +142,12 @@ const removedMost = 1000
 // document is the restore.
 func (p *past) document() wire.Restore {
 	sum := func(by wire.RanBy) int64 { return p.before[by] + p.ran[by] }
-	r := wire.Restore{Tags: p.tags, Removed: p.removed[max(0, len(p.removed)-removedMost):], Relay: sum(wire.RanByRelay), Busy: sum(wire.RanByBusy)}
+	r := wire.Restore{
+		Tags:    p.tags,
+		Removed: p.removed[max(0, len(p.removed)-removedMost):],
+		Relay:   sum(wire.RanByRelay),
+		Busy:    sum(wire.RanByBusy),
+	}
 	for _, kind := range slices.Sorted(maps.Keys(p.done)) {
 		r.Done = append(r.Done, p.done[kind])
 	}
@@ -217,92 +229,132 @@ func wasRestored(ctx context.Context, l *ledger.Ledger, m policy.MachineID, g wi
 	return yes, err
 }
 
+// restores sends a machine whose journal was replaced what the ledger knows of it.
+type restores struct {
+	core     *core
+	fleet    *fleet
+	messages *messages
+	commands *commands
+}
+
 // bringRestores sends each machine whose journal was replaced what the ledger knows of the ones before, until the
 // machine's records say that it has it. An administrator's tool writes the replacement into the ledger beside this
 // process.
-func (h *Hub) bringRestores(ctx context.Context, tried map[string]time.Time) {
-	for _, m := range h.list() {
-		journals, err := JournalsOf(ctx, h.ledger, m.ID)
+func (rs *restores) bringRestores(ctx context.Context, tried map[string]time.Time) {
+	for _, m := range rs.fleet.list() {
+		journals, err := JournalsOf(ctx, rs.core.ledger, m.ID)
 		if err != nil {
 			if ctx.Err() == nil {
-				h.log.Error("the journals of a machine cannot be read", "machine", m.ID, "err", err)
+				rs.core.log.Error("the journals of a machine cannot be read", "machine", m.ID, "err", err)
 			}
 			continue
 		}
-		h.noteJournals(ctx, m.ID, journals)
+		rs.noteJournals(ctx, m.ID, journals)
 		n := len(journals)
-		if n < 2 || journals[n-1].Restored || journals[n-1].Records == 0 || !m.Online || m.State == nil || m.State.Generation != journals[n-1].Generation {
+		if n < 2 || journals[n-1].Restored || journals[n-1].Records == 0 || !m.Online || m.State == nil ||
+			m.State.Generation != journals[n-1].Generation {
 			continue // its first records, and with them the acknowledgement, come first
 		}
 		key := "restore/" + string(m.ID) + "/" + string(m.State.Generation)
-		if last, again := tried[key]; again && time.Since(last) < askAgain && last.After(m.appeared) {
+		if last, again := tried[key]; again && time.Since(last) < askAgain && last.After(m.notes.appeared) {
 			continue
 		}
 		tried[key] = time.Now()
-		if err := h.bringRestore(ctx, m.ID); err != nil && ctx.Err() == nil {
-			h.log.Warn("machine not restored", "machine", m.ID, "err", err)
+		if err := rs.bringRestore(ctx, m.ID); err != nil && ctx.Err() == nil {
+			rs.core.log.Warn("machine not restored", "machine", m.ID, "err", err)
 		}
 	}
 }
 
 // noteJournals notes a machine's journals, and logs a replacement that is new.
-func (h *Hub) noteJournals(ctx context.Context, id policy.MachineID, journals []Journal) {
+func (rs *restores) noteJournals(ctx context.Context, id policy.MachineID, journals []Journal) {
 	replaced := false
-	h.change(id, func(m *Machine) {
+	rs.fleet.change(id, func(m *Machine) {
 		if len(journals) < len(m.Journals) {
-			h.log.Warn("journal replacement taken back", "machine", id, "generation", m.Journals[len(m.Journals)-1].Generation)
+			rs.core.log.Warn(
+				"journal replacement taken back",
+				"machine",
+				id,
+				"generation",
+				m.Journals[len(m.Journals)-1].Generation,
+			)
 		}
 		replaced = len(journals) > len(m.Journals)
 		m.Journals = journals
 		if replaced { // what was refused until now is taken
 			m.Held = journals[len(journals)-1].Records
-			m.Trouble, m.TroubleAt, m.TroubleSince, m.refusal.code = "", time.Time{}, time.Time{}, ""
+			m.Trouble, m.TroubleAt, m.TroubleSince, m.notes.refusal.code = "", time.Time{}, time.Time{}, ""
 		}
 	})
 	if !replaced {
 		return
 	}
 	old, next := journals[len(journals)-2], journals[len(journals)-1]
-	h.log.Warn("journal replaced", "machine", id, "by", next.By, "why", next.Why, "old", old.Generation, "records", old.Records, "root", old.Root,
-		"new", next.Generation)
+	rs.core.log.Warn(
+		"journal replaced",
+		"machine",
+		id,
+		"by",
+		next.By,
+		"why",
+		next.Why,
+		"old",
+		old.Generation,
+		"records",
+		old.Records,
+		"root",
+		old.Root,
+		"new",
+		next.Generation,
+	)
 	// A machine that has been refused for days sends its records again only every five minutes. The first
 	// acknowledgement tells it that its journal is the one that is taken, a second one that records are missing
 	// (daemon/uplink: flow).
 	ctx, cancel := context.WithTimeout(ctx, tagReply)
 	defer cancel()
 	for range 2 {
-		ack, err := h.signAck(id)
+		ack, err := rs.messages.signAck(id)
 		if err != nil {
-			h.log.Error("acknowledgement failed", "machine", id, "err", err)
+			rs.core.log.Error("acknowledgement failed", "machine", id, "err", err)
 			return
 		}
 		select {
-		case h.orders <- order{topic: h.topics.Ack(id), data: ack, retained: true}:
+		case rs.commands.orders <- order{topic: rs.core.topics.Ack(id), data: ack, retained: true}:
 		case <-ctx.Done(): // the broker is away: the next connection begins with one
 			return
 		}
 	}
 }
 
-func (h *Hub) bringRestore(ctx context.Context, m policy.MachineID) error {
-	r, err := RestoreOf(ctx, h.ledger, m)
+func (rs *restores) bringRestore(ctx context.Context, m policy.MachineID) error {
+	r, err := RestoreOf(ctx, rs.core.ledger, m)
 	if err != nil {
 		return err
 	}
-	r.Site, r.ID, r.Issued = h.c.Site, random(16), h.now().UTC().Truncate(time.Second)
-	data, err := wire.SignRestore(r, h.signer)
+	r.Site, r.ID, r.Issued = rs.core.c.Site, random(16), rs.core.now().UTC().Truncate(time.Second)
+	data, err := wire.SignRestore(r, rs.core.signer)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, tagReply, ErrNoReply)
 	defer cancel()
-	reply, err := h.deliver(ctx, m, r.ID, data)
+	reply, err := rs.commands.deliver(ctx, m, r.ID, data)
 	switch {
 	case err != nil:
 		return err
 	case !reply.OK:
 		return fmt.Errorf("%s answers: %s", m, reply.Why)
 	}
-	h.log.Info("machine restored", "machine", m, "tags", len(r.Tags), "members", len(r.Practice), "kinds", len(r.Done))
+	rs.core.log.Info(
+		"machine restored",
+		"machine",
+		m,
+		"tags",
+		len(r.Tags),
+		"members",
+		len(r.Practice),
+		"kinds",
+		len(r.Done),
+	)
 	return nil
 }

@@ -82,7 +82,8 @@ func TestRestoreIsWhatTheLedgerShowsOfTheJournalsBefore(t *testing.T) {
 			next[len(next)-1].Append(wire.Tagged, "", "", wire.TagBody{Tag: "t9", Reason: "of the new journal"})
 			for i, j := range next {
 				if i > 0 {
-					if err := l.Replace(ledger.Replacement{Machine: "laser", Generation: j.Generation, By: "ines", At: m.Now}); err != nil {
+					if err := l.Replace(ledger.Replacement{Machine: "laser", Generation: j.Generation, By: "ines",
+						At: m.Now}); err != nil {
 						t.Fatal(err)
 					}
 				}

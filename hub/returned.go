@@ -44,39 +44,39 @@ func (p *returnedPolicies) has(signed []byte) bool {
 }
 
 // takeManifest takes note of the manifest that a machine works from: after a restore, the next bundle is above it.
-func (h *Hub) takeManifest(ctx context.Context, id policy.MachineID, signed []byte) error {
-	p := h.publish
+func (en *enrolments) takeManifest(ctx context.Context, id policy.MachineID, signed []byte) error {
+	p := en.services.publish
 	if p == nil {
 		return errNotYet
 	}
-	h.log.Info("manifest returned", "machine", id, "bytes", len(signed))
+	en.core.log.Info("manifest returned", "machine", id, "bytes", len(signed))
 	if err := p.Adopt(ctx, signed); err != nil {
 		return err
 	}
-	m, err := wire.OpenManifest(signed, note.VerifierList(h.c.Bundle.Key))
+	m, err := wire.OpenManifest(signed, note.VerifierList(en.core.c.Bundle.Key))
 	if err == nil && m.SignedPolicy != "" {
-		h.returned.add(m.SignedPolicy)
+		en.returned.add(m.SignedPolicy)
 	}
 	return err
 }
 
 // takePolicy takes back a signed policy that a machine works from, where it has a higher number than the one in force,
 // and where a bundle of this hub had it.
-func (h *Hub) takePolicy(ctx context.Context, id policy.MachineID, file []byte) error {
-	p := h.publish
+func (en *enrolments) takePolicy(ctx context.Context, id policy.MachineID, file []byte) error {
+	p := en.services.publish
 	switch {
 	case p == nil:
 		return errNotYet
-	case h.c.Bundle.Policy == nil:
+	case en.core.c.Bundle.Policy == nil:
 		return errors.New("this site has no policy key apart: its policies have no number at the machines")
 	}
-	f, err := wire.ReadPolicyFile(bytes.NewReader(file), h.c.Bundle.policyKeys())
+	f, err := wire.ReadPolicyFile(bytes.NewReader(file), en.core.c.Bundle.policyKeys())
 	if err != nil {
 		return err
 	}
-	if !h.returned.has(f.Signed) {
+	if !en.returned.has(f.Signed) {
 		return errOtherPolicy
 	}
-	h.log.Info("policy returned", "machine", id, "bytes", len(file))
+	en.core.log.Info("policy returned", "machine", id, "bytes", len(file))
 	return p.AdoptPolicy(ctx, file)
 }

@@ -45,26 +45,26 @@ const (
 
 // renewSeal is the public half of the key of the day, which it makes if there is none. A folder that takes no key is
 // logged, and stops nothing but the enrolment of cards.
-func (h *Hub) renewSeal() string {
-	public, err := h.seal.today(h.now())
-	h.seal.mu.Lock()
-	defer h.seal.mu.Unlock()
+func (cs *cards) renewSeal() string {
+	public, err := cs.seal.today(cs.core.now())
+	cs.seal.mu.Lock()
+	defer cs.seal.mu.Unlock()
 	switch {
 	case err == nil:
-		h.seal.failed = ""
-	case err.Error() != h.seal.failed:
-		h.seal.failed = err.Error()
-		h.log.Error("seal key not made", "err", err)
+		cs.seal.failed = ""
+	case err.Error() != cs.seal.failed:
+		cs.seal.failed = err.Error()
+		cs.core.log.Error("seal key not made", "err", err)
 	}
 	return public
 }
 
 // keepSealFresh deletes old keys, until ctx ends.
-func (h *Hub) keepSealFresh(ctx context.Context) error {
+func (cs *cards) keepSealFresh(ctx context.Context) error {
 	clock := time.NewTicker(sealEvery)
 	defer clock.Stop()
 	for {
-		h.renewSeal()
+		cs.renewSeal()
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -186,5 +186,5 @@ func (c Config) SealKeys(now time.Time) ([]wire.SealKey, error) {
 // wantsSeal reports whether a machine that has just published its state is sent an acknowledgement for its seal key:
 // the one that it has is of a day before.
 func (m *Machine) wantsSeal(today string) bool {
-	return m.State.Format >= wire.SealFormat && today != "" && m.sealed != today
+	return m.State.Format >= wire.SealFormat && today != "" && m.notes.sealed != today
 }

@@ -138,7 +138,8 @@ func TestSealedCardsCannotBeReadAfterThirtyDays(t *testing.T) {
 	if _, err := wire.OpenCard(sealed, "biklab", "laser", keys); !errors.Is(err, wire.ErrNoSealKey) {
 		t.Errorf("after 31 days: %v", err)
 	}
-	if _, err := os.Stat(filepath.Join(o.config.Data, "seal", ledgertest.Start().Format(time.DateOnly)+".key")); !errors.Is(
+	if _, err := os.Stat(filepath.Join(o.config.Data, "seal",
+		ledgertest.Start().Format(time.DateOnly)+".key")); !errors.Is(
 		err,
 		fs.ErrNotExist,
 	) {

@@ -13,12 +13,27 @@ import (
 	"portillon/wire"
 )
 
+// loopback answers HTTP on loopback.
+type loopback struct {
+	fleet     *fleet
+	connector *connector
+	bundles   *bundleStore
+
+	http net.Listener // nil: chunks are not served
+}
+
 // serve answers HTTP on loopback until ctx ends.
-func (h *Hub) serve(ctx context.Context) error {
-	s := &http.Server{Handler: h.handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute,
-		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+func (lo *loopback) serve(ctx context.Context) error {
+	s := &http.Server{
+		Handler:           lo.handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      time.Minute,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+	}
 	failed := make(chan error, 1)
-	go func() { failed <- s.Serve(h.http) }()
+	go func() { failed <- s.Serve(lo.http) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("http: %w", err)
@@ -36,15 +51,15 @@ func (h *Hub) serve(ctx context.Context) error {
 // handler serves GET /manifest, GET /chunks/<sha256> and its parts (package chunks), GET /machines (how each machine
 // stands, as JSON) and GET /broker (what the broker inside stores, and what it refused to each account). It answers
 // only requests addressed to loopback by name, so that no page in a browser can have its own name resolve to it.
-func (h *Hub) handler() http.Handler {
+func (lo *loopback) handler() http.Handler {
 	mux := http.NewServeMux()
-	h.serveBundle(mux)
+	lo.bundles.serveBundle(mux)
 	mux.HandleFunc("GET /machines", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
-		json.NewEncoder(w).Encode(h.list()) // the reader may be gone
+		json.NewEncoder(w).Encode(lo.fleet.list()) // the reader may be gone
 	})
-	mux.HandleFunc("GET /broker", h.getBroker)
+	mux.HandleFunc("GET /broker", lo.getBroker)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if !addressed(r.Host) {
@@ -56,11 +71,11 @@ func (h *Hub) handler() http.Handler {
 }
 
 // serveBundle adds what machines fetch.
-func (h *Hub) serveBundle(mux *http.ServeMux) {
-	mux.HandleFunc("GET /manifest", h.getManifest)
-	mux.HandleFunc("GET /chunks/{sha}", h.chunks.GetChunk)
-	mux.HandleFunc("GET /chunks/{sha}/parts", h.chunks.GetOutline)
-	mux.HandleFunc("POST /chunks/{sha}/parts", h.chunks.PostParts)
+func (bs *bundleStore) serveBundle(mux *http.ServeMux) {
+	mux.HandleFunc("GET /manifest", bs.getManifest)
+	mux.HandleFunc("GET /chunks/{sha}", bs.chunks.GetChunk)
+	mux.HandleFunc("GET /chunks/{sha}/parts", bs.chunks.GetOutline)
+	mux.HandleFunc("POST /chunks/{sha}/parts", bs.chunks.PostParts)
 }
 
 func addressed(host string) bool {
@@ -71,8 +86,8 @@ func addressed(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-func (h *Hub) getManifest(w http.ResponseWriter, r *http.Request) {
-	manifest, _ := h.current()
+func (bs *bundleStore) getManifest(w http.ResponseWriter, r *http.Request) {
+	manifest, _ := bs.current()
 	if manifest == nil {
 		http.Error(w, "there is no bundle yet", http.StatusNotFound)
 		return
@@ -89,17 +104,17 @@ type BrokerStatus struct {
 	Accounts []broker.AccountStatus `json:"accounts"`
 }
 
-func (h *Hub) getBroker(w http.ResponseWriter, _ *http.Request) {
-	if h.broker == nil {
+func (lo *loopback) getBroker(w http.ResponseWriter, _ *http.Request) {
+	if lo.connector.broker == nil {
 		http.Error(w, "the broker is outside", http.StatusNotFound)
 		return
 	}
-	stored, err := h.broker.Stored()
+	stored, err := lo.connector.broker.Stored()
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	json.NewEncoder(w).Encode(BrokerStatus{stored, h.broker.Accounts()}) // the reader may be gone
+	json.NewEncoder(w).Encode(BrokerStatus{stored, lo.connector.broker.Accounts()}) // the reader may be gone
 }

@@ -29,11 +29,13 @@ const (
 )
 
 // readSettings takes the settings of the database into force; without any, those of a new site.
-func (h *Hub) readSettings(ctx context.Context) error {
-	s := api.Settings{Site: h.c.Site, Name: string(h.c.Site), Language: "fr", MailLinks: true}
+func (sv *services) readSettings(ctx context.Context) error {
+	s := api.Settings{Site: sv.core.c.Site, Name: string(sv.core.c.Site), Language: "fr", MailLinks: true}
 	var links int64
-	err := h.db.Site(h.c.Site).QueryRow(ctx, `SELECT version, name, language, contact, mail_links FROM hub_settings
-		WHERE site = $1`).Scan(&s.Version, &s.Name, &s.Language, &s.Contact, &links)
+	err := sv.core.db.Site(sv.core.c.Site).
+		QueryRow(ctx, `SELECT version, name, language, contact, mail_links FROM hub_settings
+		WHERE site = $1`).
+		Scan(&s.Version, &s.Name, &s.Language, &s.Contact, &links)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 	case err != nil:
@@ -41,13 +43,13 @@ func (h *Hub) readSettings(ctx context.Context) error {
 	default:
 		s.MailLinks = links == 1
 	}
-	h.settings.now.Store(&s)
+	sv.settings.now.Store(&s)
 	return nil
 }
 
 // siteNow is what pages and mails show of the settings.
-func (h *Hub) siteNow() account.Settings {
-	s := h.settings.now.Load()
+func (sv *services) siteNow() account.Settings {
+	s := sv.settings.now.Load()
 	return account.Settings{Title: s.Name, Language: s.Language, Contact: s.Contact, Links: s.MailLinks}
 }
 
@@ -65,12 +67,12 @@ func (o siteAdmin) Settings(ctx context.Context, a actor.Actor) (api.Settings, e
 }
 
 func (o siteAdmin) settings(ctx context.Context) (api.Settings, error) {
-	s := *o.h.settings.now.Load()
-	zone, err := o.h.zone(ctx)
+	s := *o.h.services.settings.now.Load()
+	zone, err := o.h.services.zone(ctx)
 	if err != nil {
 		return api.Settings{}, err
 	}
-	s.Zone, s.URL, s.Mail = zone.String(), o.h.webURL(), o.h.c.Mail != ""
+	s.Zone, s.URL, s.Mail = zone.String(), o.h.pagesServer.webURL(), o.h.core.c.Mail != ""
 	return s, nil
 }
 
@@ -82,13 +84,13 @@ func (o siteAdmin) ChangeSettings(ctx context.Context, a actor.Actor, version in
 		return api.Settings{}, err
 	}
 	h := o.h
-	h.settings.changing.Lock()
-	defer h.settings.changing.Unlock()
+	h.services.settings.changing.Lock()
+	defer h.services.settings.changing.Unlock()
 	var after api.Settings
-	err := h.db.Site(h.c.Site).Write(ctx, func(tx *store.Tx) error {
-		before := *h.settings.now.Load()
+	err := h.core.db.Site(h.core.c.Site).Write(ctx, func(tx *store.Tx) error {
+		before := *h.services.settings.now.Load()
 		if before.Version != version {
-			return &fault.Conflict{What: "settings", ID: string(h.c.Site), Have: before.Version, Got: version}
+			return &fault.Conflict{What: "settings", ID: string(h.core.c.Site), Have: before.Version, Got: version}
 		}
 		given := before
 		if err := change(&given); err != nil {
@@ -112,12 +114,12 @@ func (o siteAdmin) ChangeSettings(ctx context.Context, a actor.Actor, version in
 		if err != nil {
 			return err
 		}
-		return h.audit.Append(ctx, tx, a, actor.WriteSettings, "settings", changedSettings(before, after))
+		return h.services.audit.Append(ctx, tx, a, actor.WriteSettings, "settings", changedSettings(before, after))
 	})
 	if err != nil {
 		return api.Settings{}, err
 	}
-	h.settings.now.Store(&after)
+	h.services.settings.now.Store(&after)
 	return o.settings(ctx)
 }
 

@@ -71,8 +71,14 @@ func (s *siteCert) read() (*tls.Certificate, error) {
 		chain = append(chain, c)
 	}
 	if err := wire.VerifyHub(chain, s.ca, s.name, s.now(), true); err != nil {
-		return nil, fmt.Errorf("machines-cert: %s: machines would refuse it: %w; want a certificate for %q (name:) that machines-authority signed, "+
-			"followed by those between", s.cert, err, s.name)
+		return nil, fmt.Errorf(
+			"machines-cert: %s: machines would refuse it: %w; want a certificate for %q (name:) that machines-authority "+
+				"signed, "+
+				"followed by those between",
+			s.cert,
+			err,
+			s.name,
+		)
 	}
 	return &pair, nil
 }
@@ -108,17 +114,17 @@ func (s *siteCert) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 }
 
 // machinesCA is the authority that machines pin, DER.
-func (h *Hub) machinesCA() []byte {
-	if s := h.siteCert; s != nil {
+func (en *enrolments) machinesCA() []byte {
+	if s := en.siteCert; s != nil {
 		return s.ca.Raw
 	}
-	return h.authority.Certificate()
+	return en.authority.Certificate()
 }
 
 // machinesCert gives the certificate that machines verify.
-func (h *Hub) machinesCert() func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if s := h.siteCert; s != nil {
+func (en *enrolments) machinesCert() func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if s := en.siteCert; s != nil {
 		return s.get
 	}
-	return h.authority.Server(h.c.Join.Name)
+	return en.authority.Server(en.core.c.Join.Name)
 }

@@ -26,16 +26,16 @@ var logKinds = []wire.Kind{wire.SessionStart, wire.SessionEnd, wire.RoleChanged,
 
 // logOf reads on in the newest journal of a machine from where it was read before. Where the ledger cannot be read,
 // nothing newer is known.
-func (h *Hub) logOf(id policy.MachineID) machineLog {
-	h.logs.mu.Lock()
-	defer h.logs.mu.Unlock()
-	if h.logs.of == nil {
-		h.logs.of = map[policy.MachineID]machineLog{}
+func (fl *fleet) logOf(id policy.MachineID) machineLog {
+	fl.logs.mu.Lock()
+	defer fl.logs.mu.Unlock()
+	if fl.logs.of == nil {
+		fl.logs.of = map[policy.MachineID]machineLog{}
 	}
-	l := h.logs.of[id]
-	head, err := h.ledger.Head(id)
+	l := fl.logs.of[id]
+	head, err := fl.core.ledger.Head(id)
 	if err != nil {
-		h.log.Warn("ledger not read", "machine", id, "err", err)
+		fl.core.log.Warn("ledger not read", "machine", id, "err", err)
 		return l
 	}
 	if l.generation != head.Generation {
@@ -44,18 +44,18 @@ func (h *Hub) logOf(id policy.MachineID) machineLog {
 	if l.held == head.Seq {
 		return l
 	}
-	if err := h.readLog(&l, id, head); err != nil {
-		h.log.Warn("ledger not read", "machine", id, "err", err)
-		return h.logs.of[id]
+	if err := fl.readLog(&l, id, head); err != nil {
+		fl.core.log.Warn("ledger not read", "machine", id, "err", err)
+		return fl.logs.of[id]
 	}
 	l.held = head.Seq
-	h.logs.of[id] = l
+	fl.logs.of[id] = l
 	return l
 }
 
 // readLog reads on in a journal up to its head. Of a journal that was never read, the records of tags are few, and of
 // the sessions the last one says all: a journal of years is not read whole.
-func (h *Hub) readLog(l *machineLog, id policy.MachineID, head ledger.Head) error {
+func (fl *fleet) readLog(l *machineLog, id policy.MachineID, head ledger.Head) error {
 	ctx := context.Background()
 	take := func(e ledger.Entry) error {
 		if e.Seq <= head.Seq { // what came since is read the next time
@@ -66,10 +66,10 @@ func (h *Hub) readLog(l *machineLog, id policy.MachineID, head ledger.Head) erro
 	q := ledger.Query{Machine: id, Generation: &head.Generation, Kinds: logKinds, After: l.held, Limit: math.MaxInt32}
 	if l.held == 0 {
 		tags := ledger.Query{Machine: id, Generation: &head.Generation, Kinds: []wire.Kind{wire.Tagged, wire.Untagged}}
-		if err := h.ledger.Records(ctx, tags, take); err != nil {
+		if err := fl.core.ledger.Records(ctx, tags, take); err != nil {
 			return err
 		}
-		last, ok, err := h.ledger.Last(ctx, id, head.Generation, wire.SessionStart, wire.SessionEnd)
+		last, ok, err := fl.core.ledger.Last(ctx, id, head.Generation, wire.SessionStart, wire.SessionEnd)
 		if err != nil || !ok {
 			return err
 		}
@@ -78,7 +78,7 @@ func (h *Hub) readLog(l *machineLog, id policy.MachineID, head ledger.Head) erro
 		}
 		q.Kinds, q.After = []wire.Kind{wire.RoleChanged}, last.Seq
 	}
-	return h.ledger.Records(ctx, q, take)
+	return fl.core.ledger.Records(ctx, q, take)
 }
 
 // take takes a record into account. A body that cannot be read says nothing.

@@ -67,12 +67,12 @@ func TestJournalReadLateSaysTheSameAsOneReadAlong(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	along := &Hub{ledger: l}
+	along := &fleet{core: &core{ledger: l}}
 	for n := uint64(1); n <= m.Len(); n++ {
 		if _, err := l.Take(m.ID, m.Data(n, n)); err != nil {
 			t.Fatal(err)
 		}
-		got, want := (&Hub{ledger: l}).logOf(m.ID), along.logOf(m.ID)
+		got, want := (&fleet{core: &core{ledger: l}}).logOf(m.ID), along.logOf(m.ID)
 		if !reflect.DeepEqual(got.session, want.session) ||
 			len(got.tags) != len(want.tags) || len(got.tags) > 0 && !reflect.DeepEqual(got.tags, want.tags) || got.held != n {
 			t.Errorf(

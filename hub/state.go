@@ -27,19 +27,28 @@ func (o siteAdmin) State(ctx context.Context, a actor.Actor) (api.State, error) 
 		return api.State{}, err
 	}
 	h := o.h
-	s := api.State{Program: h.program, Site: h.c.Site, Started: h.started.UTC(), Broker: h.linked.Load(),
-		Disk: diskFree(h.c.Data), Database: fileSizes(h.c.Database(), h.c.Database()+"-wal"), Backup: lastBackup(h.c.Data),
-		Listens: api.Listens{Web: h.webListener.Addr().String(), Machines: h.MachinesAddr(), Broker: h.Broker()}}
-	_, s.Bundle = h.current()
+	s := api.State{
+		Program: h.core.program,
+		Site:    h.core.c.Site,
+		Started: h.core.started.UTC(),
+		Broker:  h.connector.linked.Load(),
+		Disk: diskFree(
+			h.core.c.Data,
+		),
+		Database: fileSizes(h.core.c.Database(), h.core.c.Database()+"-wal"),
+		Backup:   lastBackup(h.core.c.Data),
+		Listens:  api.Listens{Web: h.pagesServer.listener.Addr().String(), Machines: h.MachinesAddr(), Broker: h.Broker()},
+	}
+	_, s.Bundle = h.bundles.current()
 	by := actor.System("state")
-	current, err := h.publish.Current(ctx, by)
+	current, err := h.services.publish.Current(ctx, by)
 	var none *fault.NotFound
 	if err != nil && !errors.As(err, &none) {
 		return api.State{}, err
 	}
 	s.Policy = current.Number
-	if h.enrolment != nil {
-		all, err := h.enrolment.Machines(ctx, by)
+	if h.enrolments.service != nil {
+		all, err := h.enrolments.service.Machines(ctx, by)
 		if err != nil {
 			return api.State{}, err
 		}
@@ -50,28 +59,29 @@ func (o siteAdmin) State(ctx context.Context, a actor.Actor) (api.State, error) 
 			}
 		}
 	}
-	err = h.db.Site(h.c.Site).QueryRow(ctx, `SELECT coalesce(sum(size), 0) FROM ledger_journals WHERE site = $1`).
+	err = h.core.db.Site(h.core.c.Site).
+		QueryRow(ctx, `SELECT coalesce(sum(size), 0) FROM ledger_journals WHERE site = $1`).
 		Scan(&s.Records)
 	if err != nil {
 		return api.State{}, err
 	}
-	s.Warnings = h.warnings(s)
-	s.Ready = h.ready(ctx) == nil
+	s.Warnings = (&opening{hub: h}).warnings(s)
+	s.Ready = h.health.ready(ctx) == nil
 	return s, nil
 }
 
 // warnings are what an administrator should look at, by names that openapi.yaml explains.
-func (h *Hub) warnings(s api.State) (out []string) {
-	now := h.now()
+func (op *opening) warnings(s api.State) (out []string) {
+	now := op.hub.core.now()
 	for _, w := range []struct {
 		name string
 		on   bool
 	}{
 		{"no-broker", !s.Broker},
 		{"no-bundle", s.Bundle == 0},
-		{"database", h.failure() != nil},
+		{"database", op.hub.health.failure() != nil},
 		{"disk", s.Disk >= 0 && s.Disk < leastDisk},
-		{"no-backup", now.Sub(h.started) > backupEvery && now.Sub(s.Backup) > backupEvery},
+		{"no-backup", now.Sub(op.hub.core.started) > backupEvery && now.Sub(s.Backup) > backupEvery},
 	} {
 		if w.on {
 			out = append(out, w.name)

@@ -24,11 +24,13 @@ const (
 )
 
 // recall reads what a machine last said. What cannot be read is not known.
-func (h *Hub) recall(ctx context.Context, m *Machine) error {
+func (fl *fleet) recall(ctx context.Context, m *Machine) error {
 	var seen, troubleAt, troubleSince int64
 	var text string
-	err := h.db.Site(h.c.Site).QueryRow(ctx, `SELECT seen, state, trouble, trouble_at, trouble_since FROM machine_state
-		WHERE site = $1 AND machine = $2`, string(m.ID)).Scan(&seen, &text, &m.Trouble, &troubleAt, &troubleSince)
+	err := fl.core.db.Site(fl.core.c.Site).
+		QueryRow(ctx, `SELECT seen, state, trouble, trouble_at, trouble_since FROM machine_state
+		WHERE site = $1 AND machine = $2`, string(m.ID)).
+		Scan(&seen, &text, &m.Trouble, &troubleAt, &troubleSince)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
@@ -37,7 +39,7 @@ func (h *Hub) recall(ctx context.Context, m *Machine) error {
 	}
 	m.Seen, m.TroubleAt, m.TroubleSince = momentOf(seen), momentOf(troubleAt), momentOf(troubleSince)
 	if s, err := wire.ParseState([]byte(text)); err == nil && s.Machine == m.ID {
-		m.last = &s
+		m.notes.last = &s
 	}
 	return nil
 }
@@ -47,7 +49,7 @@ func (m *Machine) newest() *wire.State {
 	if m.State != nil {
 		return m.State
 	}
-	return m.last
+	return m.notes.last
 }
 
 func momentOf(millis int64) time.Time {
@@ -65,7 +67,7 @@ func millisOf(t time.Time) int64 {
 }
 
 // keepStates writes what machines said, until ctx ends, and once more then.
-func (h *Hub) keepStates(ctx context.Context) error {
+func (fl *fleet) keepStates(ctx context.Context) error {
 	clock := time.NewTicker(statesEvery)
 	defer clock.Stop()
 	for {
@@ -73,10 +75,10 @@ func (h *Hub) keepStates(ctx context.Context) error {
 		case <-ctx.Done():
 			bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), statesBye)
 			defer cancel()
-			h.writeStates(bye)
+			fl.writeStates(bye)
 			return ctx.Err()
 		case <-clock.C:
-			h.writeStates(ctx)
+			fl.writeStates(ctx)
 		}
 	}
 }
@@ -89,25 +91,30 @@ type keptState struct {
 
 // writeStates writes the states that changed in one transaction. A database that does not take them is tried again: the
 // records tell whoever looks why.
-func (h *Hub) writeStates(ctx context.Context) {
+func (fl *fleet) writeStates(ctx context.Context) {
 	changed := map[policy.MachineID]keptState{}
-	h.mu.Lock()
-	for id, m := range h.machines {
-		k := keptState{seen: millisOf(m.Seen), trouble: m.Trouble, troubleAt: millisOf(m.TroubleAt), troubleSince: millisOf(m.TroubleSince)}
+	fl.mu.Lock()
+	for id, m := range fl.machines {
+		k := keptState{
+			seen:         millisOf(m.Seen),
+			trouble:      m.Trouble,
+			troubleAt:    millisOf(m.TroubleAt),
+			troubleSince: millisOf(m.TroubleSince),
+		}
 		if s := m.newest(); s != nil {
 			if b, err := json.Marshal(s); err == nil {
 				k.state = string(b)
 			}
 		}
-		if k != m.kept {
+		if k != m.notes.kept {
 			changed[id] = k
 		}
 	}
-	h.mu.Unlock()
+	fl.mu.Unlock()
 	if len(changed) == 0 {
 		return
 	}
-	err := h.db.Site(h.c.Site).Write(ctx, func(tx *store.Tx) error {
+	err := fl.core.db.Site(fl.core.c.Site).Write(ctx, func(tx *store.Tx) error {
 		for id, k := range changed {
 			_, err := tx.Exec(ctx, `INSERT INTO machine_state (site, machine, seen, state, trouble, trouble_at, trouble_since)
 				VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (site, machine) DO UPDATE SET seen = $3, state = $4, trouble = $5,
@@ -120,10 +127,10 @@ func (h *Hub) writeStates(ctx context.Context) {
 		return nil
 	})
 	if err != nil {
-		h.log.Warn("states of machines not kept", "err", err)
+		fl.core.log.Warn("states of machines not kept", "err", err)
 		return
 	}
 	for id, k := range changed {
-		h.change(id, func(m *Machine) { m.kept = k })
+		fl.change(id, func(m *Machine) { m.notes.kept = k })
 	}
 }

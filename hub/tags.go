@@ -89,7 +89,16 @@ func (c Config) Tags() (out []Tag, err error) {
 		}
 		if e != nil {
 			path := filepath.Join(c.tags(), f.Name())
-			err = errors.Join(err, fmt.Errorf("tag %s: %w; put the tag on again (portillon machine tag --hub HUB.yaml --machine ID REASON) and remove this one: rm -r %s", path, e, path))
+			err = errors.Join(
+				err,
+				fmt.Errorf(
+					"tag %s: %w; put the tag on again (portillon machine tag --hub HUB.yaml --machine ID REASON) and remove this "+
+						"one: rm -r %s",
+					path,
+					e,
+					path,
+				),
+			)
 			continue
 		}
 		out = append(out, t)
@@ -97,25 +106,33 @@ func (c Config) Tags() (out []Tag, err error) {
 	return out, err
 }
 
+// tagKeeper sends machines the tags that an administrator put on them.
+type tagKeeper struct {
+	core     *core
+	fleet    *fleet
+	commands *commands
+	restores *restores
+}
+
 // bringTags sees to it that each tag of the office hangs on its machine, until ctx ends.
-func (h *Hub) bringTags(ctx context.Context) error {
+func (tk *tagKeeper) bringTags(ctx context.Context) error {
 	clock := time.NewTicker(tagsEvery)
 	defer clock.Stop()
 	tried, said := map[string]time.Time{}, ""
 	for {
-		tags, err := h.c.Tags()
+		tags, err := tk.core.c.Tags()
 		if err != nil && err.Error() != said {
 			said = err.Error()
-			h.log.Error("a tag cannot be read", "why", err)
+			tk.core.log.Error("a tag cannot be read", "why", err)
 		}
 		for _, t := range tags {
-			if err := h.bringTag(ctx, t, tried); err != nil && ctx.Err() == nil {
-				h.log.Info("a tag is not on its machine yet", "machine", t.Machine, "tag", t.ID, "why", err)
-				h.noteTag(t, err.Error())
+			if err := tk.bringTag(ctx, t, tried); err != nil && ctx.Err() == nil {
+				tk.core.log.Info("a tag is not on its machine yet", "machine", t.Machine, "tag", t.ID, "why", err)
+				tk.noteTag(t, err.Error())
 			}
 		}
-		h.returnTags(ctx, tried)
-		h.bringRestores(ctx, tried)
+		tk.returnTags(ctx, tried)
+		tk.restores.bringRestores(ctx, tried)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -124,31 +141,32 @@ func (h *Hub) bringTags(ctx context.Context) error {
 	}
 }
 
-func (h *Hub) bringTag(ctx context.Context, t Tag, tried map[string]time.Time) error {
-	last, err := lastOf(ctx, h.ledger, t)
+func (tk *tagKeeper) bringTag(ctx context.Context, t Tag, tried map[string]time.Time) error {
+	last, err := lastOf(ctx, tk.core.ledger, t)
 	if err != nil {
 		return err
 	}
 	var m Machine
-	h.change(t.Machine, func(x *Machine) { m = *x })
+	tk.fleet.change(t.Machine, func(x *Machine) { m = *x })
 	// A machine that has lost its tags, and of whose records none is missing here, is told again.
 	lost := m.State != nil && !m.State.Tagged && m.State.Journal <= m.Held || m.lostJournal()
 	switch {
 	case last == wire.Untagged:
-		h.noteTag(t, "")
-		return os.Remove(filepath.Join(h.c.tags(), t.ID+".json"))
-	case last == wire.Tagged && !lost, time.Since(tried[t.ID]) < askAgain && (!m.Online || tried[t.ID].After(m.appeared)):
+		tk.noteTag(t, "")
+		return os.Remove(filepath.Join(tk.core.c.tags(), t.ID+".json"))
+	case last == wire.Tagged && !lost,
+		time.Since(tried[t.ID]) < askAgain && (!m.Online || tried[t.ID].After(m.notes.appeared)):
 		return nil // what says that a machine is there may be lost, so one that seems away is told too, now and then
 	}
 	tried[t.ID] = time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, tagReply, ErrNoReply)
 	defer cancel()
-	r, err := h.command(ctx, t.Machine, wire.Command{Do: "tag", Tag: t.ID, Reason: t.Reason, Now: t.Now})
+	r, err := tk.commands.command(ctx, t.Machine, wire.Command{Do: "tag", Tag: t.ID, Reason: t.Reason, Now: t.Now})
 	if err == nil && !r.OK {
 		return fmt.Errorf("%s answers: %s", t.Machine, r.Why)
 	}
 	if err == nil {
-		h.noteTag(t, "")
+		tk.noteTag(t, "")
 	}
 	return err
 }
@@ -158,8 +176,8 @@ const maxNote = 500
 
 // noteTag keeps why a tag is not on its machine yet, for the tool to show; the empty reason removes the note. A note
 // that cannot be written is left out: the log has it too.
-func (h *Hub) noteTag(t Tag, why string) {
-	path := h.c.tagNote(t.ID)
+func (tk *tagKeeper) noteTag(t Tag, why string) {
+	path := tk.core.c.tagNote(t.ID)
 	if why == "" {
 		os.Remove(path)
 		return

@@ -31,14 +31,14 @@ func (m *Machine) lostJournal() bool {
 }
 
 // returnTags sends each machine whose journal is not the one held all tags that the ledger shows on it.
-func (h *Hub) returnTags(ctx context.Context, tried map[string]time.Time) {
-	for _, m := range h.list() {
+func (tk *tagKeeper) returnTags(ctx context.Context, tried map[string]time.Time) {
+	for _, m := range tk.fleet.list() {
 		if !m.Online || !m.lostJournal() {
 			continue
 		}
-		tags, err := tagsOn(ctx, h.ledger, m.ID)
+		tags, err := tagsOn(ctx, tk.core.ledger, m.ID)
 		if err != nil {
-			h.log.Error("the tags of a machine cannot be read", "machine", m.ID, "err", err)
+			tk.core.log.Error("the tags of a machine cannot be read", "machine", m.ID, "err", err)
 			continue
 		}
 		for _, t := range tags {
@@ -47,22 +47,22 @@ func (h *Hub) returnTags(ctx context.Context, tried map[string]time.Time) {
 				continue
 			}
 			tried[key] = time.Now()
-			h.returnTag(ctx, m.ID, t)
+			tk.returnTag(ctx, m.ID, t)
 		}
 	}
 }
 
-func (h *Hub) returnTag(ctx context.Context, m policy.MachineID, t wire.TagBody) {
+func (tk *tagKeeper) returnTag(ctx context.Context, m policy.MachineID, t wire.TagBody) {
 	ctx, cancel := context.WithTimeoutCause(ctx, tagReply, ErrNoReply)
 	defer cancel()
-	r, err := h.command(ctx, m, wire.Command{Do: "tag", Tag: t.Tag, Reason: t.Reason})
+	r, err := tk.commands.command(ctx, m, wire.Command{Do: "tag", Tag: t.Tag, Reason: t.Reason})
 	switch {
 	case err != nil:
-		h.log.Warn("tag not returned", "machine", m, "tag", t.Tag, "err", err)
+		tk.core.log.Warn("tag not returned", "machine", m, "tag", t.Tag, "err", err)
 	case !r.OK: // it was taken off there since
-		h.log.Info("tag not returned", "machine", m, "tag", t.Tag, "why", r.Why)
+		tk.core.log.Info("tag not returned", "machine", m, "tag", t.Tag, "why", r.Why)
 	default:
-		h.log.Info("tag returned to a machine whose journal is not the one held", "machine", m, "tag", t.Tag)
+		tk.core.log.Info("tag returned to a machine whose journal is not the one held", "machine", m, "tag", t.Tag)
 	}
 }
 

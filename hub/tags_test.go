@@ -152,7 +152,8 @@ func TestTagsOfTheOfficeAreRefusedInWords(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	c := configure(t, []*ledgertest.Machine{m})
 	for _, x := range []struct{ machine, reason, want string }{
-		{"press", "smoke", `no machine "press"`}, {"laser", " ", "1 to 200 bytes"}, {"laser", strings.Repeat("é", 101), "1 to 200 bytes"},
+		{"press", "smoke", `no machine "press"`}, {"laser", " ", "1 to 200 bytes"},
+		{"laser", strings.Repeat("é", 101), "1 to 200 bytes"},
 	} {
 		_, err := c.TagOut(policy.MachineID(x.machine), x.reason, false, time.Now())
 		if err == nil || !strings.Contains(err.Error(), x.want) {

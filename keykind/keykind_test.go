@@ -15,8 +15,18 @@ func TestNameSaysTheKind(t *testing.T) {
 		id   string
 		want string
 	}{
-		{Site, "biklab", "portillon:site:biklab"}, {Hub, "biklab", "portillon:hub:biklab"}, {Machine, "laser.biklab", "portillon:machine:laser.biklab"},
-		{Policy, "biklab", "portillon:policy:biklab"}, {Policy, "laser.biklab", ""}, {Machine, "laser", ""}, {Site, "laser.biklab", ""}, {Site, "", ""}, {Site, "a b", ""}, {Site, "a+b", ""}, {Card, "biklab", ""}, {Unknown, "biklab", ""},
+		{Site, "biklab", "portillon:site:biklab"},
+		{Hub, "biklab", "portillon:hub:biklab"},
+		{Machine, "laser.biklab", "portillon:machine:laser.biklab"},
+		{Policy, "biklab", "portillon:policy:biklab"},
+		{Policy, "laser.biklab", ""},
+		{Machine, "laser", ""},
+		{Site, "laser.biklab", ""},
+		{Site, "", ""},
+		{Site, "a b", ""},
+		{Site, "a+b", ""},
+		{Card, "biklab", ""},
+		{Unknown, "biklab", ""},
 	} {
 		name, err := Name(c.kind, c.id)
 		if name != c.want || (err == nil) != (c.want != "") {
@@ -30,8 +40,10 @@ func TestNameSaysTheKind(t *testing.T) {
 
 // Names were free before they said the kind.
 func TestOlderNameSaysNoKind(t *testing.T) {
-	for _, name := range []string{"", "portillon-biklab", "laser.biklab", "site.biklab", "portillon:", "portillon:site", "portillon:site:", "portillon:issuer:biklab",
-		"portillon:machine:laser", "portillon:site:a:b", "portillon:site:A"} {
+	for _, name := range []string{
+		"", "portillon-biklab", "laser.biklab", "site.biklab", "portillon:", "portillon:site", "portillon:site:",
+		"portillon:issuer:biklab", "portillon:machine:laser", "portillon:site:a:b", "portillon:site:A",
+	} {
 		if k, id := KindOf(name); k != Unknown || id != "" {
 			t.Errorf("%q: %s %q", name, k, id)
 		}
@@ -97,8 +109,10 @@ func TestSameKeyUnderAnotherNameIsTheSame(t *testing.T) {
 
 func FuzzLook(f *testing.F) {
 	private, public, _ := note.GenerateKey(rand.Reader, "portillon:site:biklab")
-	for _, s := range []string{private, public, `{"type":"Multikey","publicKeyMultibase":"z"}`, `{"kty":"OKP","d":"x"}`, "did:web:x", strings.Repeat("5a", 32),
-		"-----BEGIN PUBLIC KEY-----", "PRIVATE+KEY+++AX000000000000000000000000000000000000000000"} {
+	for _, s := range []string{
+		private, public, `{"type":"Multikey","publicKeyMultibase":"z"}`, `{"kty":"OKP","d":"x"}`, "did:web:x",
+		strings.Repeat("5a", 32), "-----BEGIN PUBLIC KEY-----", "PRIVATE+KEY+++AX000000000000000000000000000000000000000000",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -38,7 +38,9 @@ const (
 	Policy
 )
 
-var kindNames = [...]string{"key", "site key", "hub key", "machine key", "issuer key", "card key", "AES key", "policy key"}
+var kindNames = [...]string{
+	"key", "site key", "hub key", "machine key", "issuer key", "card key", "AES key", "policy key",
+}
 
 // String is the kind as a sentence names it: "site key".
 func (k Kind) String() string {

@@ -50,7 +50,12 @@ func Look(text string) Found {
 	case strings.HasPrefix(text, "{"):
 		return lookJSON(text)
 	case strings.HasPrefix(text, "-----BEGIN "):
-		return Found{Kind: Issuer, Name: "a key in PEM", Private: strings.Contains(text, "PRIVATE KEY-----"), form: formIssuer}
+		return Found{
+			Kind:    Issuer,
+			Name:    "a key in PEM",
+			Private: strings.Contains(text, "PRIVATE KEY-----"),
+			form:    formIssuer,
+		}
 	case strings.HasPrefix(text, "did:"), strings.HasPrefix(text, "https://"), strings.HasPrefix(text, "z6Mk"),
 		strings.HasPrefix(text, "zDna"), strings.HasPrefix(text, "z82L"):
 		return Found{Kind: Issuer, Name: fmt.Sprintf("%.80s", oneLine(text)), form: formIssuer}

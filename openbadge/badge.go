@@ -318,14 +318,27 @@ func (b *Badge) readRecipients(subject object) {
 		if o["hashed"] != nil && !isBool {
 			continue
 		}
-		b.Identifiers = append(b.Identifiers, Identity{ld.Str(o, "identityType"), ld.Str(o, "identityHash"), hashed, ld.Str(o, "salt")})
+		b.Identifiers = append(b.Identifiers,
+			Identity{ld.Str(o, "identityType"), ld.Str(o, "identityHash"), hashed, ld.Str(o, "salt")})
+	}
+}
+
+// evidenceOf reads a node of evidence, whose keys are the same in Open Badges 2.0 and 3.0.
+func evidenceOf(o object) Evidence {
+	return Evidence{
+		ld.Str(o, "id"),
+		ld.Str(o, "name"),
+		ld.Str(o, "description"),
+		ld.Str(o, "narrative"),
+		ld.Str(o, "genre"),
+		ld.Str(o, "audience"),
 	}
 }
 
 func (b *Badge) readEvidence(doc object) {
 	for _, v := range ld.List(doc["evidence"]) {
 		if o, ok := v.(object); ok {
-			b.Evidence = append(b.Evidence, Evidence{ld.Str(o, "id"), ld.Str(o, "name"), ld.Str(o, "description"), ld.Str(o, "narrative"), ld.Str(o, "genre"), ld.Str(o, "audience")})
+			b.Evidence = append(b.Evidence, evidenceOf(o))
 		}
 	}
 }

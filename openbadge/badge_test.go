@@ -13,8 +13,10 @@ func minimal(t testing.TB, more string) object {
 	t.Helper()
 	d, err := ld.Parse(
 		[]byte(
-			`{"@context":["` + ContextVC + `"],"id":"urn:x:1","type":["VerifiableCredential","OpenBadgeCredential"],"issuer":"did:x:i",
-		"validFrom":"2026-01-01T00:00:00Z","credentialSubject":{"type":["AchievementSubject"],"achievement":{"id":"urn:x:a","type":["Achievement"],"name":"A"}}}`,
+			`{"@context":["` + ContextVC + `"],"id":"urn:x:1","type":["VerifiableCredential","OpenBadgeCredential"],
+		"issuer":"did:x:i",
+		"validFrom":"2026-01-01T00:00:00Z","credentialSubject":{"type":["AchievementSubject"],"achievement":{"id":"urn:x:a",
+		"type":["Achievement"],"name":"A"}}}`,
 		),
 	)
 	if err != nil {
@@ -36,13 +38,16 @@ func TestDatesOfBothDataModelsAreRead(t *testing.T) {
 		``:                                    "2026-01-01 –",
 		`"validUntil":"2027-01-01T00:00:00Z"`: "2026-01-01 – 2027-01-01",
 		`"validUntil":null`:                   "2026-01-01 –",
-		`"validFrom":"2026-01-01T02:00:00.5+02:00"`:                                                                               "2026-01-01 –",
-		one + `"validFrom":null,"issuanceDate":"2026-02-01T00:00:00Z"`:                                                            "2026-02-01 –",
-		one + `"validFrom":null,"issuanceDate":"2026-02-01T00:00:00Z","expirationDate":"2027-02-01T00:00:00Z"`:                    "2026-02-01 – 2027-02-01",
-		one + `"issuanceDate":"2026-02-01T00:00:00Z"`:                                                                             "2026-02-01 –",
-		one + `"issuanceDate":"2025-02-01T00:00:00Z"`:                                                                             "2026-01-01 –",
-		one + `"issuanceDate":"2025-02-01T00:00:00Z","expirationDate":"2027-02-01T00:00:00Z","validUntil":"2027-01-01T00:00:00Z"`: "2026-01-01 – 2027-01-01",
-		one + `"issuanceDate":"2025-02-01T00:00:00Z","expirationDate":"2027-02-01T00:00:00Z","validUntil":"2027-03-01T00:00:00Z"`: "2026-01-01 – 2027-02-01",
+		`"validFrom":"2026-01-01T02:00:00.5+02:00"`:                    "2026-01-01 –",
+		one + `"validFrom":null,"issuanceDate":"2026-02-01T00:00:00Z"`: "2026-02-01 –",
+		one + `"validFrom":null,"issuanceDate":"2026-02-01T00:00:00Z",` +
+			`"expirationDate":"2027-02-01T00:00:00Z"`: "2026-02-01 – 2027-02-01",
+		one + `"issuanceDate":"2026-02-01T00:00:00Z"`: "2026-02-01 –",
+		one + `"issuanceDate":"2025-02-01T00:00:00Z"`: "2026-01-01 –",
+		one + `"issuanceDate":"2025-02-01T00:00:00Z","expirationDate":"2027-02-01T00:00:00Z",` +
+			`"validUntil":"2027-01-01T00:00:00Z"`: "2026-01-01 – 2027-01-01",
+		one + `"issuanceDate":"2025-02-01T00:00:00Z","expirationDate":"2027-02-01T00:00:00Z",` +
+			`"validUntil":"2027-03-01T00:00:00Z"`: "2026-01-01 – 2027-02-01",
 		`"validFrom":null`: "not-an-open-badge",
 		// 1.1 has no badge without issuanceDate
 		one + `"validUntil":null`:               "not-an-open-badge",
@@ -140,7 +145,10 @@ func TestDatesAreJudgedToTheSecond(t *testing.T) {
 		from: "valid", from.Add(-Skew): "valid", from.Add(-Skew - time.Second): "invalid not-yet-valid",
 		until: "valid", until.Add(time.Second): "invalid expired",
 	} {
-		if got := codes(Verify(b, Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: at})); got != want {
+		if got := codes(Verify(
+			b,
+			Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: at},
+		)); got != want {
 			t.Errorf("at %s: %s, want %s", at, got, want)
 		}
 	}
@@ -153,8 +161,16 @@ func TestRecipientsAreFoundByEverySpellingOfTheirHash(t *testing.T) {
 		email string
 		want  bool
 	}{
-		{Identity{"emailAddress", "sha256$b5809d8a92f8858436d7e6b87c12ebc0ae1eac4baecc2c0b913aee2c922ef399", true, "Kosher"}, "a@example.com", true},
-		{Identity{"emailAddress", "sha256$b5809d8a92f8858436d7e6b87c12ebc0ae1eac4baecc2c0b913aee2c922ef399", true, "kosher"}, "a@example.com", false},
+		{
+			Identity{"emailAddress", "sha256$b5809d8a92f8858436d7e6b87c12ebc0ae1eac4baecc2c0b913aee2c922ef399", true, "Kosher"},
+			"a@example.com",
+			true,
+		},
+		{
+			Identity{"emailAddress", "sha256$b5809d8a92f8858436d7e6b87c12ebc0ae1eac4baecc2c0b913aee2c922ef399", true, "kosher"},
+			"a@example.com",
+			false,
+		},
 		{Identity{"emailAddress", "md5$" + "c160f8cc69a4f0bf2b0362752353d060", true, ""}, "alice@example.com", true},
 		{Identity{"emailAddress", "MD5$c160f8cc69a4f0bf2b0362752353d060", true, ""}, "alice@example.com", false},
 		{Identity{"email", "md5$C160F8CC69A4F0BF2B0362752353D060", true, ""}, "Alice@Example.com", true},
@@ -197,7 +213,8 @@ func FuzzRead(f *testing.F) {
 			f,
 			minimal(
 				f,
-				`"credentialStatus":[{"type":"BitstringStatusListEntry","statusPurpose":"revocation","statusListIndex":"1","statusListCredential":"urn:x:y"}]`,
+				`"credentialStatus":[{"type":"BitstringStatusListEntry","statusPurpose":"revocation","statusListIndex":"1",`+
+					`"statusListCredential":"urn:x:y"}]`,
 			),
 		),
 	)
@@ -206,7 +223,8 @@ func FuzzRead(f *testing.F) {
 			f,
 			minimal(
 				f,
-				`"@context":"`+modelOne+`","issuanceDate":"2026-02-01T00:00:00Z","evidence":{"id":"urn:x:e"},"image":{"id":"urn:x:i"}`,
+				`"@context":"`+modelOne+`","issuanceDate":"2026-02-01T00:00:00Z","evidence":{"id":"urn:x:e"},`+
+					`"image":{"id":"urn:x:i"}`,
 			),
 		),
 	)

@@ -155,7 +155,8 @@ func TestAllNinetySevenCasesOfOthers(t *testing.T) {
 		byKind[strings.Fields(c.Kind)[0]]++
 	}
 	t.Logf(
-		"%d of %d cases: our verdict is theirs, for the stated reason; 1 is of ecdsa-sd-2023, which is named as unsupported (%v)",
+		"%d of %d cases: our verdict is theirs, for the stated reason; 1 is of ecdsa-sd-2023, which is named as "+
+			"unsupported (%v)",
 		right,
 		len(cases),
 		byKind,

@@ -34,7 +34,10 @@ func hostileChains(t testing.TB) map[string][]byte {
 	}
 	d := parse(t, out["a chain of eddsa-jcs-2022 on a tree of twins"])
 	every := ld.List(ld.List(d["proof"])[7].(object)["previousProof"])
-	for name, names := range map[string][]any{"eight proofs, each after all eight": append(every, "urn:proof:7"), "eight proofs, each after 2,100": slices.Repeat(every, 300)} {
+	for name, names := range map[string][]any{
+		"eight proofs, each after all eight": append(every, "urn:proof:7"),
+		"eight proofs, each after 2,100":     slices.Repeat(every, 300),
+	} {
 		for _, p := range ld.List(d["proof"]) {
 			p.(object)["previousProof"] = names
 		}
@@ -47,7 +50,8 @@ func hostileChain(t testing.TB, suites []string, inside object) []byte {
 	d := parse(
 		t,
 		[]byte(
-			`{"@context":["`+ContextVC+`","`+ContextOB+`"],"id":"urn:x:1","type":["VerifiableCredential","OpenBadgeCredential"],`+
+			`{"@context":["`+ContextVC+`","`+ContextOB+`"],"id":"urn:x:1","type":["VerifiableCredential",`+
+				`"OpenBadgeCredential"],`+
 				`"issuer":"https://example.com/issuers/876543","validFrom":"2020-01-01T00:00:00Z",`+
 				`"credentialSubject":{"type":"AchievementSubject","achievement":{"id":"urn:x:a","type":"Achievement","name":"a"}}}`,
 		),

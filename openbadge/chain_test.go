@@ -168,12 +168,18 @@ func TestAChainHoldsFromItsFirstProof(t *testing.T) {
 		"after none": {func(d object) {
 			proveWith(t, d, issuer, "eddsa-jcs-2022", func(p object) { p["previousProof"] = []any{} })
 		}, "invalid malformed"},
-		"after a number": {func(d object) { proveWith(t, d, issuer, suite); proof(d, 0)["previousProof"] = json.Number("1") }, "invalid malformed"},
+		"after a number": {
+			func(d object) { proveWith(t, d, issuer, suite); proof(d, 0)["previousProof"] = json.Number("1") },
+			"invalid malformed",
+		},
 		"after an object": {func(d object) {
 			proveWith(t, d, issuer, suite)
 			proof(d, 0)["previousProof"] = object{"id": "urn:proof:a"}
 		}, "invalid malformed"},
-		"after \"\"": {func(d object) { proveWith(t, d, issuer, suite); proof(d, 0)["previousProof"] = "" }, "invalid malformed"},
+		"after \"\"": {
+			func(d object) { proveWith(t, d, issuer, suite); proof(d, 0)["previousProof"] = "" },
+			"invalid malformed",
+		},
 		"a list with a null": {func(d object) {
 			proveWith(t, d, witness, suite, chained("a"))
 			proveWith(t, d, issuer, suite, chained("", "a"))
@@ -239,9 +245,15 @@ func TestOneGoodProofSufficesAmongOthers(t *testing.T) {
 		}, "valid"},
 		"one in pieces first": {func(d object) {
 			proveWith(t, d, issuer, suite)
-			d["proof"] = []any{object{"type": "DataIntegrityProof", "cryptosuite": suite, "proofPurpose": []any{}, "id": nil}, proof(d, 0)}
+			d["proof"] = []any{
+				object{"type": "DataIntegrityProof", "cryptosuite": suite, "proofPurpose": []any{}, "id": nil},
+				proof(d, 0),
+			}
 		}, "valid"},
-		"unknown ones alone": {func(d object) { d["proof"] = []any{object{"type": "Unheard"}, object{}} }, "invalid unsupported-proof"},
+		"unknown ones alone": {
+			func(d object) { d["proof"] = []any{object{"type": "Unheard"}, object{}} },
+			"invalid unsupported-proof",
+		},
 		"the first unknown, the second forged": {func(d object) {
 			proveWith(t, d, issuer, suite)
 			proof(d, 0)["created"] = "2024-01-01T00:00:00Z"
@@ -252,7 +264,10 @@ func TestOneGoodProofSufficesAmongOthers(t *testing.T) {
 				proveWith(t, d, issuer, suite)
 			}
 		}, "invalid too-complex"},
-		"a text":         {func(d object) { proveWith(t, d, issuer, suite); d["proof"] = []any{proof(d, 0), "signed"} }, "invalid malformed"},
+		"a text": {
+			func(d object) { proveWith(t, d, issuer, suite); d["proof"] = []any{proof(d, 0), "signed"} },
+			"invalid malformed",
+		},
 		"a list of none": {func(d object) { d["proof"] = []any{} }, "invalid no-proof"},
 		"null":           {func(d object) { d["proof"] = nil }, "invalid no-proof"},
 		"a suite's name as a type": {func(d object) {
@@ -272,7 +287,10 @@ func TestOneGoodProofSufficesAmongOthers(t *testing.T) {
 		delete(d, "proof")
 		c.make(d)
 		b, _ := json.Marshal(d)
-		if got := codes(Verify(b, Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.DID()}}}, At: today})); got != c.want {
+		if got := codes(Verify(
+			b,
+			Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.DID()}}}, At: today},
+		)); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}
@@ -295,12 +313,14 @@ func FuzzProofs(f *testing.F) {
 	}
 	f.Add(
 		[]byte(
-			`[{"type":"Ed25519Signature2020","proofPurpose":"assertionMethod","verificationMethod":"x:y","proofValue":"z1","previousProof":["urn:proof:a",""]}]`,
+			`[{"type":"Ed25519Signature2020","proofPurpose":"assertionMethod","verificationMethod":"x:y","proofValue":"z1",` +
+				`"previousProof":["urn:proof:a",""]}]`,
 		),
 	)
 	f.Add(
 		[]byte(
-			`[{"type":"DataIntegrityProof","cryptosuite":"ecdsa-jcs-2019","@context":["https://www.w3.org/ns/credentials/v2"],"proofValue":"z1"}]`,
+			`[{"type":"DataIntegrityProof","cryptosuite":"ecdsa-jcs-2019","@context":["https://www.w3.org/ns/credentials/` +
+				`v2"],"proofValue":"z1"}]`,
 		),
 	)
 	rest, _ := json.Marshal(ld.Without(d, "proof"))

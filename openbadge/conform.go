@@ -20,8 +20,16 @@ type Warning struct {
 var warnings = [...]said{
 	{"missing-property", "il manque une propriété obligatoire", "a required property is missing"},
 	{"missing-type", "il manque le type obligatoire", "the required type is missing"},
-	{"wrong-form", "la valeur n’a pas la forme que demande la norme", "the value does not have the form that the standard asks for"},
-	{"no-recipient", "le badge ne dit pas à qui il est : ni id, ni identifier", "the badge does not say whose it is: neither id nor identifier"},
+	{
+		"wrong-form",
+		"la valeur n’a pas la forme que demande la norme",
+		"the value does not have the form that the standard asks for",
+	},
+	{
+		"no-recipient",
+		"le badge ne dit pas à qui il est : ni id, ni identifier",
+		"the badge does not say whose it is: neither id nor identifier",
+	},
 }
 
 // WarningCodes are the codes of every kind of Warning.
@@ -74,7 +82,8 @@ func (c *conformance) warn(code, path string) {
 // node compares an object with its class.
 func (c *conformance) node(path, name string, o object) {
 	class := classNamed(name)
-	if typed := class.typ; typed != "" && !has(o["type"], typed) || typed == "" && class.typed && len(ld.List(o["type"])) == 0 {
+	if typed := class.typ; typed != "" && !has(o["type"], typed) ||
+		typed == "" && class.typed && len(ld.List(o["type"])) == 0 {
 		c.warn("missing-type", below(path, "type"))
 	}
 	for _, p := range class.properties {

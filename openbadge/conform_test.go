@@ -25,10 +25,13 @@ func conformant(t testing.TB, k *Key) object {
 	}
 	doc["@context"] = []any{ContextVC, ContextOB, ContextExtensions}
 	achievement := doc["credentialSubject"].(object)["achievement"].(object)
-	for key, v := range parse(t, []byte(`{"image":{"id":"https://lab.example/a.png","type":"Image","caption":"c"},"tag":["laser"],"creditsAvailable":1.5,
+	for key, v := range parse(t, []byte(`{"image":{"id":"https://lab.example/a.png","type":"Image","caption":"c"},
+		"tag":["laser"],"creditsAvailable":1.5,
 		"alignment":[{"type":["Alignment"],"targetName":"n","targetUrl":"https://x.example/t"}],
-		"creator":{"id":"https://lab.example/issuer","type":["Profile"],"name":"Lab","otherIdentifier":[{"type":"IdentifierEntry","identifier":"1","identifierType":"systemId"}]},
-		"resultDescription":[{"id":"urn:x:r","type":["ResultDescription"],"name":"n","resultType":"Status","rubricCriterionLevel":[{"id":"urn:x:l","type":["RubricCriterionLevel"],"name":"n"}]}]}`)) {
+		"creator":{"id":"https://lab.example/issuer","type":["Profile"],"name":"Lab",
+		"otherIdentifier":[{"type":"IdentifierEntry","identifier":"1","identifierType":"systemId"}]},
+		"resultDescription":[{"id":"urn:x:r","type":["ResultDescription"],"name":"n","resultType":"Status",
+		"rubricCriterionLevel":[{"id":"urn:x:l","type":["RubricCriterionLevel"],"name":"n"}]}]}`)) {
 		achievement[key] = v
 	}
 	return doc
@@ -52,34 +55,68 @@ func TestWhatTheStandardRequiresIsWarnedOf(t *testing.T) {
 		change func(d object)
 		want   string
 	}{
-		"all there":               {func(d object) {}, ""},
-		"neither id nor identity": {func(d object) { delete(subject(d), "id"); delete(subject(d), "identifier") }, "no-recipient credentialSubject"},
-		"an empty identity":       {func(d object) { delete(subject(d), "id"); subject(d)["identifier"] = []any{} }, "no-recipient credentialSubject"},
-		"an id alone":             {func(d object) { delete(subject(d), "identifier") }, ""},
-		"evidence of no type":     {func(d object) { delete(d["evidence"].([]any)[0].(object), "type") }, "missing-type evidence[0].type"},
-		"evidence alone":          {func(d object) { d["evidence"] = d["evidence"].([]any)[0] }, "wrong-form evidence"},
-		"no criteria":             {func(d object) { delete(achievement(d), "criteria") }, "missing-property credentialSubject.achievement.criteria"},
-		"criteria as an address":  {func(d object) { achievement(d)["criteria"] = "https://lab.example/c" }, "wrong-form credentialSubject.achievement.criteria"},
-		"no description":          {func(d object) { delete(achievement(d), "description") }, "missing-property credentialSubject.achievement.description"},
-		"no name of its own":      {func(d object) { delete(d, "name") }, "missing-property name"},
-		"a name with a language":  {func(d object) { d["name"] = object{"@value": "Laser", "@language": "fr"} }, ""},
+		"all there": {func(d object) {}, ""},
+		"neither id nor identity": {
+			func(d object) { delete(subject(d), "id"); delete(subject(d), "identifier") },
+			"no-recipient credentialSubject",
+		},
+		"an empty identity": {
+			func(d object) { delete(subject(d), "id"); subject(d)["identifier"] = []any{} },
+			"no-recipient credentialSubject",
+		},
+		"an id alone": {func(d object) { delete(subject(d), "identifier") }, ""},
+		"evidence of no type": {
+			func(d object) { delete(d["evidence"].([]any)[0].(object), "type") },
+			"missing-type evidence[0].type",
+		},
+		"evidence alone": {func(d object) { d["evidence"] = d["evidence"].([]any)[0] }, "wrong-form evidence"},
+		"no criteria": {
+			func(d object) { delete(achievement(d), "criteria") },
+			"missing-property credentialSubject.achievement.criteria",
+		},
+		"criteria as an address": {
+			func(d object) { achievement(d)["criteria"] = "https://lab.example/c" },
+			"wrong-form credentialSubject.achievement.criteria",
+		},
+		"no description": {
+			func(d object) { delete(achievement(d), "description") },
+			"missing-property credentialSubject.achievement.description",
+		},
+		"no name of its own":     {func(d object) { delete(d, "name") }, "missing-property name"},
+		"a name with a language": {func(d object) { d["name"] = object{"@value": "Laser", "@language": "fr"} }, ""},
 		"identity of no hashed": {func(d object) {
 			delete(subject(d)["identifier"].([]any)[0].(object), "hashed")
 		}, "missing-property credentialSubject.identifier[0].hashed"},
 		"identity of no type": {func(d object) {
 			delete(subject(d)["identifier"].([]any)[0].(object), "identityType")
 		}, "missing-property credentialSubject.identifier[0].identityType"},
-		"an image as an address":  {func(d object) { achievement(d)["image"] = "https://lab.example/a.png" }, "wrong-form credentialSubject.achievement.image"},
-		"an image of no type":     {func(d object) { delete(d["image"].(object), "type") }, "missing-type image.type"},
-		"a refresh of no type":    {func(d object) { delete(d["refreshService"].(object), "type") }, "missing-type refreshService.type"},
-		"a refresh of no address": {func(d object) { delete(d["refreshService"].(object), "id") }, "missing-property refreshService.id"},
+		"an image as an address": {
+			func(d object) { achievement(d)["image"] = "https://lab.example/a.png" },
+			"wrong-form credentialSubject.achievement.image",
+		},
+		"an image of no type": {func(d object) { delete(d["image"].(object), "type") }, "missing-type image.type"},
+		"a refresh of no type": {
+			func(d object) { delete(d["refreshService"].(object), "type") },
+			"missing-type refreshService.type",
+		},
+		"a refresh of no address": {
+			func(d object) { delete(d["refreshService"].(object), "id") },
+			"missing-property refreshService.id",
+		},
 		"an issuer as an address": {func(d object) { d["issuer"] = k.DID() }, ""},
 		"an issuer of no type":    {func(d object) { delete(d["issuer"].(object), "type") }, "missing-type issuer.type"},
-		"tags alone":              {func(d object) { achievement(d)["tag"] = "laser" }, "wrong-form credentialSubject.achievement.tag"},
-		"credits as a text":       {func(d object) { achievement(d)["creditsAvailable"] = "1.5" }, "wrong-form credentialSubject.achievement.creditsAvailable"},
+		"tags alone": {
+			func(d object) { achievement(d)["tag"] = "laser" },
+			"wrong-form credentialSubject.achievement.tag",
+		},
+		"credits as a text": {
+			func(d object) { achievement(d)["creditsAvailable"] = "1.5" },
+			"wrong-form credentialSubject.achievement.creditsAvailable",
+		},
 		"an alignment of nothing": {func(d object) {
 			achievement(d)["alignment"] = []any{object{"type": "Alignment"}}
-		}, "missing-property credentialSubject.achievement.alignment[0].targetName; missing-property credentialSubject.achievement.alignment[0].targetUrl"},
+		}, "missing-property credentialSubject.achievement.alignment[0].targetName; missing-property " +
+			"credentialSubject.achievement.alignment[0].targetUrl"},
 		"an awarded date of none": {func(d object) { d["awardedDate"] = "yesterday" }, "wrong-form awardedDate"},
 		"deep within": {func(d object) {
 			r := achievement(d)["resultDescription"].([]any)[0].(object)
@@ -146,7 +183,12 @@ func TestWarningsAreBounded(t *testing.T) {
 
 // Whatever is signed is compared with the data model, and no place is named twice for the same fault.
 func FuzzConforms(f *testing.F) {
-	for _, d := range []object{conformant(f, key(f)), {"evidence": []any{object{}, "x", nil, []any{}}}, {"credentialSubject": []any{}}, {"issuer": json.Number("1")}} {
+	for _, d := range []object{
+		conformant(f, key(f)),
+		{"evidence": []any{object{}, "x", nil, []any{}}},
+		{"credentialSubject": []any{}},
+		{"issuer": json.Number("1")},
+	} {
 		b, _ := json.Marshal(d)
 		f.Add(b)
 	}

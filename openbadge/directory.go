@@ -18,10 +18,10 @@ import (
 // Directory is a Resolver with nobody online: a folder in which somebody has laid the documents that badges rest on.
 // The document of a URL is, in this order,
 //
-//   - what index.json, in the folder, says: {"https://lab.example/keys": "keys.json", "https://lab.example/badge/1": {"gone": true}}.
-//     A file is named by its path in the folder; what is gone is ErrGone;
-//   - the file at host/path: https://lab.example/.well-known/did.json is lab.example/.well-known/did.json. A URL with a query, a
-//     fragment or escapes has no such file;
+//   - what index.json, in the folder, says: {"https://lab.example/keys": "keys.json", "https://lab.example/badge/1":
+//     {"gone": true}}. A file is named by its path in the folder; what is gone is ErrGone;
+//   - the file at host/path: https://lab.example/.well-known/did.json is lab.example/.well-known/did.json. A URL with a
+//     query, a fragment or escapes has no such file;
 //   - a *.json or *.jwt of the folder itself whose id is the URL.
 //
 // Anything else is out of reach, and not ErrNotFound: a folder is only a part of what stands in the world. No path

@@ -37,14 +37,17 @@ func TestADirectoryFindsDocuments(t *testing.T) {
 		`{"iss":"x","vc":{"id":"https://lab.example/4"}}`,
 	)
 	dir := folder(t, map[string]string{
-		"index.json": `{"https://lab.example/keys":"keys.json","https://lab.example/gone":{"gone":true},"http://old.example/?a=1#b":"deep/er/old","https://lab.example/both":"deep/both"}`,
-		"keys.json":  `{"keys":[]}`, "deep/er/old": "any bytes", "deep/both": "the index", "lab.example/both": "the path",
+		"index.json": `{"https://lab.example/keys":"keys.json","https://lab.example/gone":{"gone":true},"http://` +
+			`old.example/?a=1#b":"deep/er/old","https://lab.example/both":"deep/both"}`,
+		"keys.json": `{"keys":[]}`, "deep/er/old": "any bytes", "deep/both": "the index", "lab.example/both": "the path",
 		"lab.example/.well-known/did.json": `{"id":"did:web:lab.example"}`,
 		"lab.example:8443/1":               "port",
 		"lab.example/2":                    "path",
-		"two.json":                         `{"id":"https://lab.example/2"}`, "five.json": `{"id":"https://lab.example/5?a=1"}`, "list.json": `{"id":"https://lab.example/deep"}`,
-		"lab.example/deep/6": "six",
-		"three.jwt":          inPlain, "four.jwt": vc,
+		"two.json":                         `{"id":"https://lab.example/2"}`,
+		"five.json":                        `{"id":"https://lab.example/5?a=1"}`,
+		"list.json":                        `{"id":"https://lab.example/deep"}`,
+		"lab.example/deep/6":               "six",
+		"three.jwt":                        inPlain, "four.jwt": vc,
 		"notes.txt": "nobody reads this", "sub/broken.json": "{",
 	})
 	d, err := OpenDirectory(dir)
@@ -77,7 +80,12 @@ func TestADirectoryFindsDocuments(t *testing.T) {
 func TestADirectoryHoldsNothingElse(t *testing.T) {
 	dir := folder(t, map[string]string{"lab.example/1": "one", "lab.example/a b": "b", "x/y": "z", "secret": "s"})
 	outside := folder(t, map[string]string{"secret": "not yours"})
-	for name, to := range map[string]string{"away": filepath.Join(outside, "secret"), "up": "../../" + filepath.Base(outside) + "/secret", "folder": outside, "nowhere": "nowhere"} {
+	for name, to := range map[string]string{
+		"away":    filepath.Join(outside, "secret"),
+		"up":      "../../" + filepath.Base(outside) + "/secret",
+		"folder":  outside,
+		"nowhere": "nowhere",
+	} {
 		if err := os.Symlink(to, filepath.Join(dir, "lab.example", name)); err != nil {
 			t.Fatal(err)
 		}
@@ -87,10 +95,25 @@ func TestADirectoryHoldsNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	var zero Directory
-	for _, url := range []string{"https://lab.example/2", "https://lab.example", "https://lab.example/", "https://lab.example/1/", "https://lab.example//1",
-		"https://lab.example/../secret", "https://lab.example/./1", "https://lab.example/%2e%2e/secret", "https://lab.example/a%20b", "https://lab.example/1?a", "https://lab.example/1#a",
-		"https://../secret", "https://x/../secret", "https://lab.example/..\\secret", "https://me@lab.example/1", "http://lab.example/1", "file:///etc/passwd", "lab.example/1", "secret", "",
-		"https://lab.example/away", "https://lab.example/up", "https://lab.example/folder/secret", "https://lab.example/nowhere", "https://lab.example/\x00", "https://lab.example/" + strings.Repeat("a", 5000)} {
+	for _, url := range []string{"https://lab.example/2", "https://lab.example", "https://lab.example/",
+		"https://lab.example/1/", "https://lab.example//1",
+		"https://lab.example/../secret",
+		"https://lab.example/./1",
+		"https://lab.example/%2e%2e/secret",
+		"https://lab.example/a%20b",
+		"https://lab.example/1?a",
+		"https://lab.example/1#a",
+		"https://../secret",
+		"https://x/../secret",
+		"https://lab.example/..\\secret",
+		"https://me@lab.example/1",
+		"http://lab.example/1",
+		"file:///etc/passwd",
+		"lab.example/1",
+		"secret",
+		"",
+		"https://lab.example/away", "https://lab.example/up", "https://lab.example/folder/secret",
+		"https://lab.example/nowhere", "https://lab.example/\x00", "https://lab.example/" + strings.Repeat("a", 5000)} {
 		for _, r := range []Resolver{d, &zero} {
 			if b, err := r.Resolve(url); err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrGone) || b != nil {
 				t.Errorf("%.60q: %q %v", url, b, err)
@@ -110,18 +133,33 @@ func TestAFolderThatCannotBeReadNamesTheFile(t *testing.T) {
 		files map[string]string
 		want  string
 	}{
-		"no JSON":            {map[string]string{"a.json": "{"}, "a.json: malformed"},
-		"no id":              {map[string]string{"a.json": `{"keys":[]}`}, "a.json: it has no id"},
-		"one id twice":       {map[string]string{"a.json": `{"id":"x:1"}`, "b.json": `{"id":"x:1"}`}, "b.json: a.json has the id"},
-		"no token":           {map[string]string{"a.jwt": "a.!.c"}, "a.jwt: it is no JWT"},
-		"too large":          {map[string]string{"a.json": strings.Repeat(" ", MaxListBytes+1)}, "a.json: more than"},
-		"an index of none":   {map[string]string{"index.json": `[]`}, "index.json: malformed"},
-		"an index of words":  {map[string]string{"index.json": `{"laser":"x"}`}, `index.json: "laser": this is no URL`},
-		"a file not there":   {map[string]string{"index.json": `{"https://lab.example/1":"x"}`}, `index.json: "https://lab.example/1": statat x`},
-		"a file outside":     {map[string]string{"index.json": `{"https://lab.example/1":"../x"}`}, `index.json: "https://lab.example/1": want the path`},
-		"a folder":           {map[string]string{"index.json": `{"https://lab.example/1":"x"}`, "x/y": ""}, `index.json: "https://lab.example/1": it is no file`},
-		"gone, or nearly":    {map[string]string{"index.json": `{"https://lab.example/1":{"gone":false}}`}, `want the path`},
-		"gone and something": {map[string]string{"index.json": `{"https://lab.example/1":{"gone":true,"file":"x"}}`}, `want the path`},
+		"no JSON": {map[string]string{"a.json": "{"}, "a.json: malformed"},
+		"no id":   {map[string]string{"a.json": `{"keys":[]}`}, "a.json: it has no id"},
+		"one id twice": {
+			map[string]string{"a.json": `{"id":"x:1"}`, "b.json": `{"id":"x:1"}`},
+			"b.json: a.json has the id",
+		},
+		"no token":          {map[string]string{"a.jwt": "a.!.c"}, "a.jwt: it is no JWT"},
+		"too large":         {map[string]string{"a.json": strings.Repeat(" ", MaxListBytes+1)}, "a.json: more than"},
+		"an index of none":  {map[string]string{"index.json": `[]`}, "index.json: malformed"},
+		"an index of words": {map[string]string{"index.json": `{"laser":"x"}`}, `index.json: "laser": this is no URL`},
+		"a file not there": {
+			map[string]string{"index.json": `{"https://lab.example/1":"x"}`},
+			`index.json: "https://lab.example/1": statat x`,
+		},
+		"a file outside": {
+			map[string]string{"index.json": `{"https://lab.example/1":"../x"}`},
+			`index.json: "https://lab.example/1": want the path`,
+		},
+		"a folder": {
+			map[string]string{"index.json": `{"https://lab.example/1":"x"}`, "x/y": ""},
+			`index.json: "https://lab.example/1": it is no file`,
+		},
+		"gone, or nearly": {map[string]string{"index.json": `{"https://lab.example/1":{"gone":false}}`}, `want the path`},
+		"gone and something": {
+			map[string]string{"index.json": `{"https://lab.example/1":{"gone":true,"file":"x"}}`},
+			`want the path`,
+		},
 	} {
 		d, err := OpenDirectory(folder(t, c.files))
 		if d != nil || !strings.Contains(errText(err), c.want) {

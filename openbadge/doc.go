@@ -49,14 +49,14 @@
 //
 // # What it insists on
 //
-//   - @context is not covered by the signatures of statements: only known addresses, exactly, the data model's own first; a nested one may
-//     only repeat them; no word that is not defined, no relative id or type, no other word for what is read. Statements have no place
-//     either: a second node with the credential's id may say nothing, or it could take away what the issuer said. In Open Badges 2.0
-//     no key may say in another way what is read.
-//   - JSON that two readers could read as two documents is refused: a key that stands twice, half a surrogate pair, a whole number that
-//     no double can hold.
-//   - More than 1 MiB (4 MiB of a status list), 32 levels, 20,000 values or 5,000 statements, and blank nodes that cost too much to name, are refused: nothing that
-//     an attacker sends takes 100 ms or 64 MB.
+//   - @context is not covered by the signatures of statements: only known addresses, exactly, the data model's own
+//     first; a nested one may only repeat them; no word that is not defined, no relative id or type, no other word for
+//     what is read. Statements have no place either: a second node with the credential's id may say nothing, or it
+//     could take away what the issuer said. In Open Badges 2.0 no key may say in another way what is read.
+//   - JSON that two readers could read as two documents is refused: a key that stands twice, half a surrogate pair, a
+//     whole number that no double can hold.
+//   - More than 1 MiB (4 MiB of a status list), 32 levels, 20,000 values or 5,000 statements, and blank nodes that cost
+//     too much to name, are refused: nothing that an attacker sends takes 100 ms or 64 MB.
 //
 // A value of null is an absent value. The contexts are Go tables, compiled from published packages that NOTICE names.
 //

@@ -20,11 +20,17 @@ func foreign(doc object) error {
 	}
 	switch {
 	case has(types, "ClrCredential"), has(types, "CLR"), has(types, "Clr"):
-		return fault("not-an-open-badge", "a Comprehensive Learner Record (CLR), which holds badges: verify each of them by itself")
+		return fault(
+			"not-an-open-badge",
+			"a Comprehensive Learner Record (CLR), which holds badges: verify each of them by itself",
+		)
 	case has(types, "VerifiablePresentation"):
 		return fault("not-an-open-badge", "a presentation, which holds badges: verify each of them by itself")
 	case isOpenBadges1(doc):
-		return fault("unsupported-form", "an assertion of Open Badges 1: ask its issuer for the badge as Open Badges 2.0 or 3.0")
+		return fault(
+			"unsupported-form",
+			"an assertion of Open Badges 1: ask its issuer for the badge as Open Badges 2.0 or 3.0",
+		)
 	case doc["_sd"] != nil || doc["_sd_alg"] != nil:
 		return fault("unsupported-form", "a token of selective disclosure (SD-JWT, RFC 9901) is not read: ask for a VC-JWT")
 	}
@@ -53,7 +59,9 @@ func isWebPage(data []byte) bool {
 // isAddress reports whether a text is the address of something on the web, and nothing else.
 func isAddress(data []byte) bool {
 	s := string(data[:min(len(data), 16)])
-	return (strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")) && !bytes.ContainsAny(data, " \t\r\n<>\"") && len(data) <= maxAddress
+	return (strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")) &&
+		!bytes.ContainsAny(data, " \t\r\n<>\"") &&
+		len(data) <= maxAddress
 }
 
 // maxAddress bounds the address of a document, in bytes.

@@ -30,7 +30,11 @@ func (q *inquiry) unbake(image []byte) (object, *jwt, error) {
 // presents the picture: nobody is asked where no hosted badge could count.
 func (q *inquiry) baked(at string) ([]byte, error) {
 	if q.o.Documents == nil {
-		return nil, fault("hosted-unreachable", "the picture holds no badge but its address, %.200s, and nobody is there to ask", at)
+		return nil, fault(
+			"hosted-unreachable",
+			"the picture holds no badge but its address, %.200s, and nobody is there to ask",
+			at,
+		)
 	}
 	if err := q.mayHost(); err != nil {
 		return nil, err

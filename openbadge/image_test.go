@@ -32,7 +32,10 @@ func TestWhatWeIssueIsReadOutOfAnyPicture(t *testing.T) {
 			if v := Verify(picture, o); v.State != Valid || v.Baked != bake.Format(picture) {
 				t.Errorf("%s in %s: %s %q %s", form, path, v.State, v.Baked, v.Why())
 			}
-			if v := Verify(bytes.Replace(picture, []byte("openbadges:credential"), []byte("openbadges:assertion"), -1), o); v.State == Valid &&
+			if v := Verify(
+				bytes.Replace(picture, []byte("openbadges:credential"), []byte("openbadges:assertion"), -1),
+				o,
+			); v.State == Valid &&
 				v.Baked == bake.SVG {
 				t.Errorf("%s in %s: read under a name that is no badge's", form, path)
 			}
@@ -48,11 +51,17 @@ func TestPicturesThatAreRefused(t *testing.T) {
 		data []byte
 		want string
 	}{
-		"without a badge":       {svg(""), "invalid not-an-open-badge"},
-		"with two":              {svg(`<o:credential verify="a.b.c"/><o:credential verify="a.b.c"/>`), "invalid ambiguous"},
-		"with entities":         {append([]byte(`<!DOCTYPE svg [<!ENTITY a "b">]>`), svg(`<o:credential>&a;</o:credential>`)...), "invalid malformed"},
-		"a page":                {[]byte("<html></html>"), "invalid malformed"},
-		"within a picture":      {svg(`<o:credential><![CDATA[` + string(svg(`<o:credential>{}</o:credential>`)) + `]]></o:credential>`), "invalid malformed"},
+		"without a badge": {svg(""), "invalid not-an-open-badge"},
+		"with two":        {svg(`<o:credential verify="a.b.c"/><o:credential verify="a.b.c"/>`), "invalid ambiguous"},
+		"with entities": {
+			append([]byte(`<!DOCTYPE svg [<!ENTITY a "b">]>`), svg(`<o:credential>&a;</o:credential>`)...),
+			"invalid malformed",
+		},
+		"a page": {[]byte("<html></html>"), "invalid malformed"},
+		"within a picture": {
+			svg(`<o:credential><![CDATA[` + string(svg(`<o:credential>{}</o:credential>`)) + `]]></o:credential>`),
+			"invalid malformed",
+		},
 		"with something else":   {svg(`<o:credential>GIF89a</o:credential>`), "invalid malformed"},
 		"half a PNG":            {[]byte("\x89PNG\r\n\x1a\n\x00\x00"), "invalid malformed"},
 		"larger than a picture": {append([]byte("\x89PNG"), make([]byte, bake.MaxBytes)...), "invalid too-complex"},

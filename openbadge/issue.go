@@ -121,24 +121,41 @@ func (d Draft) document(k *Key) (object, error) {
 	if err := d.check(k); err != nil {
 		return nil, err
 	}
-	subject := object{"type": []any{"AchievementSubject"}, "achievement": object{"id": d.Achievement.ID, "type": []any{"Achievement"},
-		"name": d.Achievement.Name, "description": d.Achievement.Description, "criteria": object{"narrative": d.Achievement.Criteria}}}
+	subject := object{
+		"type": []any{"AchievementSubject"},
+		"achievement": object{"id": d.Achievement.ID, "type": []any{"Achievement"},
+			"name": d.Achievement.Name, "description": d.Achievement.Description, "criteria": object{
+				"narrative": d.Achievement.Criteria,
+			}},
+	}
 	if d.Subject != "" {
 		subject["id"] = d.Subject
 	}
 	if d.Email != "" {
 		salt := random(8)
 		h := sha256.Sum256([]byte(strings.ToLower(d.Email) + salt))
-		subject["identifier"] = []any{object{"type": "IdentityObject", "hashed": true, "identityHash": "sha256$" + hex.EncodeToString(h[:]),
-			"identityType": "emailAddress", "salt": salt}}
+		subject["identifier"] = []any{
+			object{"type": "IdentityObject", "hashed": true, "identityHash": "sha256$" + hex.EncodeToString(h[:]),
+				"identityType": "emailAddress", "salt": salt},
+		}
 	}
 	id := d.ID
 	if id == "" {
 		id = uuid()
 	}
-	doc := object{"@context": []any{ContextVC, ContextOB}, "id": id, "type": []any{"VerifiableCredential", "OpenBadgeCredential"},
-		"issuer": object{"id": d.issuer(k), "type": []any{"Profile"}, "name": d.IssuerName}, "validFrom": d.ValidFrom.UTC().Format(time.RFC3339),
-		"name": d.Achievement.Name, "credentialSubject": subject}
+	doc := object{
+		"@context": []any{ContextVC, ContextOB},
+		"id":       id,
+		"type":     []any{"VerifiableCredential", "OpenBadgeCredential"},
+		"issuer": object{
+			"id":   d.issuer(k),
+			"type": []any{"Profile"},
+			"name": d.IssuerName,
+		},
+		"validFrom":         d.ValidFrom.UTC().Format(time.RFC3339),
+		"name":              d.Achievement.Name,
+		"credentialSubject": subject,
+	}
 	if !d.ValidUntil.IsZero() {
 		doc["validUntil"] = d.ValidUntil.UTC().Format(time.RFC3339)
 	}
@@ -182,7 +199,14 @@ func evidence(all []Evidence) []any {
 	var out []any
 	for _, e := range all {
 		o := object{"type": []any{"Evidence"}}
-		for key, s := range map[string]string{"id": e.ID, "name": e.Name, "description": e.Description, "narrative": e.Narrative, "genre": e.Genre, "audience": e.Audience} {
+		for key, s := range map[string]string{
+			"id":          e.ID,
+			"name":        e.Name,
+			"description": e.Description,
+			"narrative":   e.Narrative,
+			"genre":       e.Genre,
+			"audience":    e.Audience,
+		} {
 			if s != "" {
 				o[key] = s
 			}

@@ -19,7 +19,25 @@ import (
 )
 
 // rsaKey is a key of the tests alone, as its file holds it: to make one takes a second.
-const rsaKey = `{"note":"a test's","type":"JsonWebKey","secretKeyJwk":{"kty":"RSA","n":"vYL0rWxOKYLxopdVkgzjXoL81AiISkPfGUHaVXpkT8TsyjPnpj3u4JYfpwAGYySwBOdGJJx4x7qenRHOBHB2CmdVDsv9HMjE870x4_kS5EqJG5w5PNY_wkQyVtJJrNtnOZpAFi1g5URC9XqekGBvRwnZ3zudsvIlYAUmeUjn41ZuFqJON6LbVozKp4BG3UjwZALhO2GhfZj5c6t_ZIdrPnXC9liXuJTh4kbcFbvfGCWdggiiDIJjVhvp5H52UXO-6GGfoy1KtkLo3sfuW_4QvhbKw1atowsl-IIZMADGfUBdBBRlmwKcnSi_IQySwvIMRcZurCWb231wM9AtuvGqOw","e":"AQAB","d":"3UyPM4LiNQkz6WKytMwCtr6Um3dbPgiR_Yj3CS9_nsNlFPMyZG61PThKTDl0H4sbjxARPFomsGqDlTzR1ut8szeiDbOZXvVMz4yCxDR6k_9Zjg8Kx9Vou2PnnZedcS79FHGL1pLRvj2UnhP13PgU-bTqxO4gDnND-OruSbMgMvOMnVUXgHsazj-YKJ_OQgL8aqeu5Nm-h6vxrXH36rQK-jIvk-sLprPqL7MLTpd8rTJr-321xjqhRY-lfcp5yCqPLpR2xdufuUqaqCPOd5rxXabUoB43je8oK6cC9oTB_Nikup8_uKeIDPg5WfJMb0dEqYWZGuluQzT7UqiiS4WN","p":"zisF291DQuqcut8fhDjh2LjHFcnIuTrHvN1pSfFnPmbSqZ08tmVLxTsOFCGAiWB4ZxNSzpK1pwC1vIf9L_enfxRH1lhasyHhqryRbAvfQdqKYRiYJruZQkUQD6iNNiP10jdVovMYxjvz1IDi0-Pzm5eawCBNoIwIBjLFQFcG34U","q":"61FI3w-GCipc2w3jSdsIQeGuXVBQSPCuGeQvk8QX-q_BT99Go7RErbVlfopneGhaxsN30GTfFhtKFT5ZPrlZZaND0Af9ZxQYdTjXAqArTV4RW97uJDqebcS8Vfpp9H0GosK3pKCrcNJ7PBWTCv9TkWpFVvKMl66iEWTstOk7Lr8","dp":"q2WxFTw5suQBMIpWVUJE4Dudp0t-CCAJ9cXMxqBeyM4KzN_fnXNRLsMNzUac6Zi-AFNcQEhPpGs-q2IS51HoegmOP3Bs1weP6LWj4ENuc_0PlfEwbOMBYsqvs5TY8O2sa_t8wl9_dS5aY4xTBv03hV7gVGGGp7ZC5YRH4Fl5aVE","dq":"opyBJuOrVMsBb76hGiBqDFzQCVu-nyjypqGw3wPbLjjV9UPtpKKl8wQvJsqtxd8XG9NnsHKEVtp0z0lOkrGyvTGdYtyil-CjJh4pNn9IbSZcCIh9ODvpzyDspN1u6qybMU4taW4-CrDoyBSAkFDwhsRRNkxWK1taU3rSuBGT_DE","qi":"IkpxEm-DSdJFJwEhamXMPbBtK1hG-9S6_T2I9NvBg-aaqkTD7fvyvKr-8ImrbONex0eNjcPQA_OfWJN-pd7GIGXf8f_trKlmcEUyn3eOfy-iU5LuVEFZpwYuJ-sWh4AtJ-7ufUDd2Z8fCpJPTWWgbKjnv_2oScyNptel7rbquRY"}}`
+const rsaKey = `{"note":"a test's","type":"JsonWebKey","secretKeyJwk":{"kty":"RSA",` +
+	`"n":"vYL0rWxOKYLxopdVkgzjXoL81AiISkPfGUHaVXpkT8TsyjPnpj3u4JYfpwAGYySwBOdGJJx4x7qenRHOBHB2CmdVDsv9H` +
+	`MjE870x4_kS5EqJG5w5PNY_wkQyVtJJrNtnOZpAFi1g5URC9XqekGBvRwnZ3zudsvIlYAUmeUjn41ZuFqJON6LbVozKp4BG3Uj` +
+	`wZALhO2GhfZj5c6t_ZIdrPnXC9liXuJTh4kbcFbvfGCWdggiiDIJjVhvp5H52UXO-6GGfoy1KtkLo3sfuW_4QvhbKw1atowsl-` +
+	`IIZMADGfUBdBBRlmwKcnSi_IQySwvIMRcZurCWb231wM9AtuvGqOw","e":"AQAB",` +
+	`"d":"3UyPM4LiNQkz6WKytMwCtr6Um3dbPgiR_Yj3CS9_nsNlFPMyZG61PThKTDl0H4sbjxARPFomsGqDlTzR1ut8szeiDbOZX` +
+	`vVMz4yCxDR6k_9Zjg8Kx9Vou2PnnZedcS79FHGL1pLRvj2UnhP13PgU-bTqxO4gDnND-OruSbMgMvOMnVUXgHsazj-YKJ_OQgL` +
+	`8aqeu5Nm-h6vxrXH36rQK-jIvk-sLprPqL7MLTpd8rTJr-321xjqhRY-lfcp5yCqPLpR2xdufuUqaqCPOd5rxXabUoB43je8oK` +
+	`6cC9oTB_Nikup8_uKeIDPg5WfJMb0dEqYWZGuluQzT7UqiiS4WN",` +
+	`"p":"zisF291DQuqcut8fhDjh2LjHFcnIuTrHvN1pSfFnPmbSqZ08tmVLxTsOFCGAiWB4ZxNSzpK1pwC1vIf9L_enfxRH1lhas` +
+	`yHhqryRbAvfQdqKYRiYJruZQkUQD6iNNiP10jdVovMYxjvz1IDi0-Pzm5eawCBNoIwIBjLFQFcG34U",` +
+	`"q":"61FI3w-GCipc2w3jSdsIQeGuXVBQSPCuGeQvk8QX-q_BT99Go7RErbVlfopneGhaxsN30GTfFhtKFT5ZPrlZZaND0Af9Z` +
+	`xQYdTjXAqArTV4RW97uJDqebcS8Vfpp9H0GosK3pKCrcNJ7PBWTCv9TkWpFVvKMl66iEWTstOk7Lr8",` +
+	`"dp":"q2WxFTw5suQBMIpWVUJE4Dudp0t-CCAJ9cXMxqBeyM4KzN_fnXNRLsMNzUac6Zi-AFNcQEhPpGs-q2IS51HoegmOP3Bs` +
+	`1weP6LWj4ENuc_0PlfEwbOMBYsqvs5TY8O2sa_t8wl9_dS5aY4xTBv03hV7gVGGGp7ZC5YRH4Fl5aVE",` +
+	`"dq":"opyBJuOrVMsBb76hGiBqDFzQCVu-nyjypqGw3wPbLjjV9UPtpKKl8wQvJsqtxd8XG9NnsHKEVtp0z0lOkrGyvTGdYtyi` +
+	`l-CjJh4pNn9IbSZcCIh9ODvpzyDspN1u6qybMU4taW4-CrDoyBSAkFDwhsRRNkxWK1taU3rSuBGT_DE",` +
+	`"qi":"IkpxEm-DSdJFJwEhamXMPbBtK1hG-9S6_T2I9NvBg-aaqkTD7fvyvKr-8ImrbONex0eNjcPQA_OfWJN-pd7GIGXf8f_t` +
+	`rKlmcEUyn3eOfy-iU5LuVEFZpwYuJ-sWh4AtJ-7ufUDd2Z8fCpJPTWWgbKjnv_2oScyNptel7rbquRY"}}`
 
 func testRSA(t testing.TB) *Key {
 	t.Helper()
@@ -179,7 +197,8 @@ func TestAStatusListIsReadAsItWasIssued(t *testing.T) {
 		}
 		d, err := OpenStatusList(b, k)
 		want := listDraft()
-		if err != nil || !slices.Equal(d.Set, want.Set) || d.ID != want.ID || d.IssuerID != want.IssuerID || d.purpose() != "revocation" ||
+		if err != nil || !slices.Equal(d.Set, want.Set) || d.ID != want.ID || d.IssuerID != want.IssuerID ||
+			d.purpose() != "revocation" ||
 			!d.ValidFrom.Equal(today) ||
 			!d.ValidUntil.Equal(want.ValidUntil) ||
 			d.TTL != time.Hour ||
@@ -196,7 +215,12 @@ func TestAStatusListIsReadAsItWasIssued(t *testing.T) {
 			t.Error("another key")
 		}
 		middle := len(b) / 2
-		for _, bad := range [][]byte{nil, []byte("{}"), []byte("."), []byte(".."), bytes.Replace(b, []byte("revocation"), []byte("suspension"), 1), bytes.ToUpper(b),
+		for _, bad := range [][]byte{nil, []byte("{}"), []byte("."), []byte(".."), bytes.Replace(
+			b,
+			[]byte("revocation"),
+			[]byte("suspension"),
+			1,
+		), bytes.ToUpper(b),
 			append(append(bytes.Clone(b[:middle]), b[middle]^1), b[middle+1:]...), b[:middle]} {
 			if _, err := OpenStatusList(bad, k); err == nil && !bytes.Equal(bad, b) {
 				t.Errorf("%.60q is taken", bad)
@@ -295,7 +319,13 @@ func TestABadgeNamesItsPlacesInStatusLists(t *testing.T) {
 			t.Errorf("%+v", all)
 		}
 	}
-	for _, bad := range []StatusEntry{{}, {Type: "StatusList2021Entry", List: l.ID, Purpose: "revocation"}, {List: "urn:x", Purpose: "revocation"}, {List: l.ID, Purpose: "revocation", Index: -1}, {List: l.ID}} {
+	for _, bad := range []StatusEntry{
+		{},
+		{Type: "StatusList2021Entry", List: l.ID, Purpose: "revocation"},
+		{List: "urn:x", Purpose: "revocation"},
+		{List: l.ID, Purpose: "revocation", Index: -1},
+		{List: l.ID},
+	} {
 		d.Statuses = []StatusEntry{bad}
 		if _, err := IssueJSON(d, k, today); err == nil {
 			t.Errorf("%+v: issued", bad)
@@ -316,7 +346,12 @@ func TestABadgeIsJudgedByAListOfOurs(t *testing.T) {
 		set  []int
 		k    *Key
 		want string
-	}{{nil, k, "valid"}, {[]int{94566, 94568}, k, "valid"}, {[]int{94567}, k, "invalid revoked"}, {nil, key(t), "indeterminate status-unusable"}} {
+	}{
+		{nil, k, "valid"},
+		{[]int{94566, 94568}, k, "valid"},
+		{[]int{94567}, k, "invalid revoked"},
+		{nil, key(t), "indeterminate status-unusable"},
+	} {
 		l.Set = c.set
 		list, err := IssueStatusList(l, c.k, today)
 		if err != nil {

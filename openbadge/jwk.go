@@ -60,7 +60,11 @@ func parseJWK(j object) (crypto.PublicKey, error) {
 	case kty == "RSA":
 		return checkRSA(new(big.Int).SetBytes(member(j, "n", 0)), new(big.Int).SetBytes(member(j, "e", 0)))
 	default:
-		return nil, fmt.Errorf("a JWK of type %.20q, curve %.20q: RSA, EC on P-256 or P-384, and OKP with Ed25519 are read", kty, crv)
+		return nil, fmt.Errorf(
+			"a JWK of type %.20q, curve %.20q: RSA, EC on P-256 or P-384, and OKP with Ed25519 are read",
+			kty,
+			crv,
+		)
 	}
 	return nil, errors.New("a JWK without what its type needs")
 }

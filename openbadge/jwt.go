@@ -62,7 +62,14 @@ func parseJWT(b []byte, most int) (*jwt, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &jwt{ld.Str(h, "alg"), ld.Str(h, "kid"), ld.Obj(h, "jwk"), payload, b[:len(parts[0])+1+len(parts[1])], raw[2]}, nil
+	return &jwt{
+		ld.Str(h, "alg"),
+		ld.Str(h, "kid"),
+		ld.Obj(h, "jwk"),
+		payload,
+		b[:len(parts[0])+1+len(parts[1])],
+		raw[2],
+	}, nil
 }
 
 // checkTokenType judges the header's typ, a media type: in any case, and with application/ or without (RFC 7515,
@@ -196,7 +203,10 @@ func (t *jwt) verifies(k crypto.PublicKey) bool {
 		return t.alg == "RS256" && rsa.VerifyPKCS1v15(k, crypto.SHA256, sum(crypto.SHA256, t.signed), t.sig) == nil
 	case *ecdsa.PublicKey:
 		s, ok := nist(k)
-		return ok && t.alg == map[crypto.Hash]string{crypto.SHA256: "ES256", crypto.SHA384: "ES384"}[s.hash] && s.verify(t.signed, t.sig)
+		return ok && t.alg == map[crypto.Hash]string{
+			crypto.SHA256: "ES256",
+			crypto.SHA384: "ES384",
+		}[s.hash] && s.verify(t.signed, t.sig)
 	}
 	return false
 }

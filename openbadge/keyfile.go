@@ -63,7 +63,17 @@ func (k *Key) MarshalText() ([]byte, error) {
 
 func secretOf(k *rsa.PrivateKey) *secretJWK {
 	c := k.Precomputed
-	return &secretJWK{"RSA", number{k.N}, number{big.NewInt(int64(k.E))}, number{k.D}, number{k.Primes[0]}, number{k.Primes[1]}, number{c.Dp}, number{c.Dq}, number{c.Qinv}}
+	return &secretJWK{
+		"RSA",
+		number{k.N},
+		number{big.NewInt(int64(k.E))},
+		number{k.D},
+		number{k.Primes[0]},
+		number{k.Primes[1]},
+		number{c.Dp},
+		number{c.Dq},
+		number{c.Qinv},
+	}
 }
 
 // ParseKey reads what MarshalText wrote. Its errors do not quote it.
@@ -109,7 +119,11 @@ func (f keyFile) rsa() (*Key, error) {
 	if bits := s.N.int.BitLen(); bits < minRSABits || s.E.int.BitLen() > 31 {
 		return nil, fmt.Errorf("an RSA key of %d bits: at least %d are needed", bits, minRSABits)
 	}
-	k := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: s.N.int, E: int(s.E.int.Int64())}, D: s.D.int, Primes: []*big.Int{s.P.int, s.Q.int}}
+	k := &rsa.PrivateKey{
+		PublicKey: rsa.PublicKey{N: s.N.int, E: int(s.E.int.Int64())},
+		D:         s.D.int,
+		Primes:    []*big.Int{s.P.int, s.Q.int},
+	}
 	if k.Validate() != nil {
 		return nil, errors.New("the numbers of its secretKeyJwk do not belong together")
 	}

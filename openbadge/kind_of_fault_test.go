@@ -25,9 +25,18 @@ func TestOnlyAbsentOrFalseIsNotRevoked(t *testing.T) {
 		want    string
 	}{
 		{nil, "valid"}, {false, "valid"},
-		{true, "invalid revoked"}, {"true", "invalid revoked"}, {json.Number("1"), "invalid revoked"}, {"1", "invalid revoked"},
-		{"false", "invalid malformed"}, {json.Number("0"), "invalid malformed"}, {"", "invalid malformed"}, {"True", "invalid malformed"},
-		{json.Number("1.0"), "invalid malformed"}, {object{}, "invalid malformed"}, {[]any{}, "invalid malformed"}, {[]any{false}, "invalid malformed"},
+		{true, "invalid revoked"},
+		{"true", "invalid revoked"},
+		{json.Number("1"), "invalid revoked"},
+		{"1", "invalid revoked"},
+		{"false", "invalid malformed"},
+		{json.Number("0"), "invalid malformed"},
+		{"", "invalid malformed"},
+		{"True", "invalid malformed"},
+		{json.Number("1.0"), "invalid malformed"},
+		{object{}, "invalid malformed"},
+		{[]any{}, "invalid malformed"},
+		{[]any{false}, "invalid malformed"},
 		{object{"@value": true}, "invalid malformed"}, {"2026-01-01T00:00:00Z", "invalid malformed"},
 	} {
 		w := lab2()
@@ -125,7 +134,8 @@ func pictureOf(t testing.TB, kind, data string) []byte {
 
 func svgOf(address string) []byte {
 	return []byte(
-		`<svg xmlns="http://www.w3.org/2000/svg" xmlns:openbadges="http://openbadges.org"><openbadges:assertion verify="` + address + `"/></svg>`,
+		`<svg xmlns="http://www.w3.org/2000/svg" xmlns:openbadges="http://` +
+			`openbadges.org"><openbadges:assertion verify="` + address + `"/></svg>`,
 	)
 }
 
@@ -137,16 +147,28 @@ func TestAnAddressInAPictureIsFollowed(t *testing.T) {
 		at        string
 		want, why string
 	}{
-		"in reach":         {lab2(), trust2(), labBadge, "valid", ""},
-		"without TLS":      {lab2(), trust2(), "http" + strings.TrimPrefix(labBadge, "https"), "valid", ""},
-		"out of reach":     {web{}, trust2(), labBadge, "indeterminate hosted-unreachable", "holds no badge but its address, " + labBadge},
-		"nobody to ask":    {nil, nil, labBadge, "indeterminate hosted-unreachable", "nobody is there to ask"},
-		"gone":             {gone{lab2(), labBadge, ErrGone}, trust2(), labBadge, "invalid revoked", "is gone"},
-		"not there":        {gone{lab2(), labBadge, ErrNotFound}, trust2(), labBadge, "invalid not-hosted", "nothing at"},
-		"a web page":       {everywhere("<!DOCTYPE html><html>"), trust2(), labBadge, "invalid malformed", "HTML"},
-		"another address":  {everywhere(labBadge), trust2(), labBadge, "invalid malformed", "the address"},
-		"a class":          {lab2(), trust2(), labClass, "invalid not-an-open-badge", ""},
-		"nobody could":     {lab2(), []Issuer{{ID: labIssuer, Keys: []string{"z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi"}}}, labBadge, "invalid issuer-not-trusted", ""},
+		"in reach":    {lab2(), trust2(), labBadge, "valid", ""},
+		"without TLS": {lab2(), trust2(), "http" + strings.TrimPrefix(labBadge, "https"), "valid", ""},
+		"out of reach": {
+			web{},
+			trust2(),
+			labBadge,
+			"indeterminate hosted-unreachable",
+			"holds no badge but its address, " + labBadge,
+		},
+		"nobody to ask":   {nil, nil, labBadge, "indeterminate hosted-unreachable", "nobody is there to ask"},
+		"gone":            {gone{lab2(), labBadge, ErrGone}, trust2(), labBadge, "invalid revoked", "is gone"},
+		"not there":       {gone{lab2(), labBadge, ErrNotFound}, trust2(), labBadge, "invalid not-hosted", "nothing at"},
+		"a web page":      {everywhere("<!DOCTYPE html><html>"), trust2(), labBadge, "invalid malformed", "HTML"},
+		"another address": {everywhere(labBadge), trust2(), labBadge, "invalid malformed", "the address"},
+		"a class":         {lab2(), trust2(), labClass, "invalid not-an-open-badge", ""},
+		"nobody could": {
+			lab2(),
+			[]Issuer{{ID: labIssuer, Keys: []string{"z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi"}}},
+			labBadge,
+			"invalid issuer-not-trusted",
+			"",
+		},
 		"a picture within": {everywhere(svgOf(labBadge)), trust2(), labBadge, "invalid malformed", "picture"},
 	} {
 		for kind, picture := range map[string][]byte{"png": pictureOf(t, "tEXt", "openbadges\x00"+c.at), "svg": svgOf(c.at)} {
@@ -172,10 +194,15 @@ func TestWhatIsNoBadgeIsCalledByItsName(t *testing.T) {
 		"<!DOCTYPE html>\n<html>": "malformed: a web page (HTML)",
 		"\ufeff <HTML lang='fr'>": "malformed: a web page (HTML)",
 		labBadge:                  `malformed: the address "` + labBadge,
-		`{"uid":"1","recipient":"sha256$00","badge":"https://lab.example/b","verify":{"type":"hosted","url":"https://lab.example/a"},"issuedOn":1}`:                           "unsupported-form: an assertion of Open Badges 1",
-		`{"@context":"https://w3id.org/openbadges/v1","type":"Assertion","id":"https://lab.example/a","badge":"https://lab.example/b"}`:                                       "unsupported-form: an assertion of Open Badges 1",
-		`{"@context":["https://www.w3.org/ns/credentials/v2","https://purl.imsglobal.org/spec/clr/v2p0/context-2.0.1.json"],"type":["VerifiableCredential","ClrCredential"]}`: "not-an-open-badge: a Comprehensive Learner Record",
-		`{"@context":["https://www.w3.org/ns/credentials/v2"],"type":"VerifiablePresentation"}`:                                                                               "not-an-open-badge: a presentation",
+		`{"uid":"1","recipient":"sha256$00","badge":"https://lab.example/b","verify":{"type":"hosted",` +
+			`"url":"https://lab.example/a"},"issuedOn":1}`: "unsupported-form: an assertion of Open Badges 1",
+		`{"@context":"https://w3id.org/openbadges/v1","type":"Assertion","id":"https://lab.example/a",` +
+			`"badge":"https://lab.example/b"}`: "unsupported-form: an assertion of Open Badges 1",
+		`{"@context":["https://www.w3.org/ns/credentials/v2",` +
+			`"https://purl.imsglobal.org/spec/clr/v2p0/context-2.0.1.json"],` +
+			`"type":["VerifiableCredential","ClrCredential"]}`: "not-an-open-badge: a Comprehensive Learner Record",
+		`{"@context":["https://www.w3.org/ns/credentials/v2"],` +
+			`"type":"VerifiablePresentation"}`: "not-an-open-badge: a presentation",
 		"a.b": "malformed: it is neither JSON nor a JWT",
 	} {
 		if v := Verify([]byte(in), Options{Trust: trust2(), At: today}); !strings.HasPrefix(v.Why(), want) ||
@@ -192,14 +219,20 @@ func TestABadgeHasOneSubject(t *testing.T) {
 		change func(d object)
 		want   string
 	}{
-		"one":             {func(d object) {}, "valid"},
-		"one in a list":   {func(d object) { d["credentialSubject"] = []any{d["credentialSubject"]} }, "valid"},
-		"none":            {func(d object) { delete(d, "credentialSubject") }, "has no credentialSubject"},
-		"an empty list":   {func(d object) { d["credentialSubject"] = []any{} }, "has no credentialSubject"},
-		"two":             {func(d object) { d["credentialSubject"] = []any{d["credentialSubject"], object{"id": "urn:x:2"}} }, "has 2 subjects, want one"},
-		"an address":      {func(d object) { d["credentialSubject"] = "urn:x:2" }, "is no object"},
-		"no achievement":  {func(d object) { delete(d["credentialSubject"].(object), "achievement") }, "has 0 achievements"},
-		"another subject": {func(d object) { d["credentialSubject"] = object{"id": "urn:x:2", "type": "Profile"} }, "no AchievementSubject"},
+		"one":           {func(d object) {}, "valid"},
+		"one in a list": {func(d object) { d["credentialSubject"] = []any{d["credentialSubject"]} }, "valid"},
+		"none":          {func(d object) { delete(d, "credentialSubject") }, "has no credentialSubject"},
+		"an empty list": {func(d object) { d["credentialSubject"] = []any{} }, "has no credentialSubject"},
+		"two": {
+			func(d object) { d["credentialSubject"] = []any{d["credentialSubject"], object{"id": "urn:x:2"}} },
+			"has 2 subjects, want one",
+		},
+		"an address":     {func(d object) { d["credentialSubject"] = "urn:x:2" }, "is no object"},
+		"no achievement": {func(d object) { delete(d["credentialSubject"].(object), "achievement") }, "has 0 achievements"},
+		"another subject": {
+			func(d object) { d["credentialSubject"] = object{"id": "urn:x:2", "type": "Profile"} },
+			"no AchievementSubject",
+		},
 		"two achievements": {func(d object) {
 			s := d["credentialSubject"].(object)
 			s["achievement"] = []any{s["achievement"], object{"id": "urn:x:b", "type": "Achievement"}}
@@ -247,19 +280,40 @@ func TestClaimsSetWhatTheCredentialDoesNotSay(t *testing.T) {
 		change func(p object)
 		want   string
 	}{
-		"no claims":                    {func(p object) {}, "valid"},
-		"exp sets the end":             {func(p object) { delete(p, "validUntil"); p["exp"] = later }, "valid"},
-		"exp that has passed":          {func(p object) { delete(p, "validUntil"); p["exp"] = earlier }, "invalid expired"},
-		"exp of the year 1970":         {func(p object) { delete(p, "validUntil"); p["exp"] = json.Number("0") }, "invalid expired"},
-		"exp before the beginning":     {func(p object) { delete(p, "validUntil"); p["exp"] = json.Number("1") }, "invalid expired"},
-		"exp as a text":                {func(p object) { delete(p, "validUntil"); p["exp"] = string(later) }, "invalid claims-mismatch"},
-		"exp beyond all years":         {func(p object) { delete(p, "validUntil"); p["exp"] = json.Number("1e300") }, "invalid claims-mismatch"},
-		"exp that says another end":    {func(p object) { p["exp"] = later }, "invalid claims-mismatch"},
-		"exp null":                     {func(p object) { p["exp"] = nil }, "valid"},
-		"nbf sets the beginning":       {func(p object) { delete(p, "validFrom"); p["nbf"] = earlier }, "valid"},
-		"nbf that has not come":        {func(p object) { delete(p, "validFrom"); p["nbf"] = later }, "invalid not-yet-valid"},
-		"nbf with an exponent":         {func(p object) { delete(p, "validFrom"); p["nbf"] = json.Number("1.7408196e9") }, "valid"},
-		"nbf and iat":                  {func(p object) { delete(p, "validFrom"); p["nbf"] = later; p["iat"] = earlier }, "invalid not-yet-valid"},
+		"no claims":           {func(p object) {}, "valid"},
+		"exp sets the end":    {func(p object) { delete(p, "validUntil"); p["exp"] = later }, "valid"},
+		"exp that has passed": {func(p object) { delete(p, "validUntil"); p["exp"] = earlier }, "invalid expired"},
+		"exp of the year 1970": {
+			func(p object) { delete(p, "validUntil"); p["exp"] = json.Number("0") },
+			"invalid expired",
+		},
+		"exp before the beginning": {
+			func(p object) { delete(p, "validUntil"); p["exp"] = json.Number("1") },
+			"invalid expired",
+		},
+		"exp as a text": {
+			func(p object) { delete(p, "validUntil"); p["exp"] = string(later) },
+			"invalid claims-mismatch",
+		},
+		"exp beyond all years": {
+			func(p object) { delete(p, "validUntil"); p["exp"] = json.Number("1e300") },
+			"invalid claims-mismatch",
+		},
+		"exp that says another end": {func(p object) { p["exp"] = later }, "invalid claims-mismatch"},
+		"exp null":                  {func(p object) { p["exp"] = nil }, "valid"},
+		"nbf sets the beginning":    {func(p object) { delete(p, "validFrom"); p["nbf"] = earlier }, "valid"},
+		"nbf that has not come": {
+			func(p object) { delete(p, "validFrom"); p["nbf"] = later },
+			"invalid not-yet-valid",
+		},
+		"nbf with an exponent": {
+			func(p object) { delete(p, "validFrom"); p["nbf"] = json.Number("1.7408196e9") },
+			"valid",
+		},
+		"nbf and iat": {
+			func(p object) { delete(p, "validFrom"); p["nbf"] = later; p["iat"] = earlier },
+			"invalid not-yet-valid",
+		},
 		"iat alone":                    {func(p object) { delete(p, "validFrom"); p["iat"] = earlier }, "valid"},
 		"iat beside another beginning": {func(p object) { p["iat"] = earlier }, "valid"},
 		"iat that is no time":          {func(p object) { p["iat"] = "today" }, "invalid claims-mismatch"},
@@ -269,10 +323,13 @@ func TestClaimsSetWhatTheCredentialDoesNotSay(t *testing.T) {
 		"iss sets the issuer":          {func(p object) { p["iss"] = k.DID(); delete(p, "issuer") }, "valid"},
 		"iss sets the issuer's id":     {func(p object) { p["iss"] = k.DID(); delete(p["issuer"].(object), "id") }, "valid"},
 		"iss of another":               {func(p object) { p["iss"] = "did:x:evil" }, "invalid claims-mismatch"},
-		"sub sets the subject":         {func(p object) { delete(p["credentialSubject"].(object), "id"); p["sub"] = "did:x:lea" }, "valid"},
-		"sub of another":               {func(p object) { p["sub"] = "did:x:evil" }, "invalid claims-mismatch"},
-		"cnf":                          {func(p object) { p["cnf"] = object{"kid": "did:x:lea#1"} }, "valid"},
-		"a claim that is a word":       {func(p object) { p["scope"] = "x" }, "invalid unknown-term"},
+		"sub sets the subject": {
+			func(p object) { delete(p["credentialSubject"].(object), "id"); p["sub"] = "did:x:lea" },
+			"valid",
+		},
+		"sub of another":         {func(p object) { p["sub"] = "did:x:evil" }, "invalid claims-mismatch"},
+		"cnf":                    {func(p object) { p["cnf"] = object{"kid": "did:x:lea#1"} }, "valid"},
+		"a claim that is a word": {func(p object) { p["scope"] = "x" }, "invalid unknown-term"},
 	} {
 		v := Verify(aToken(t, k, `{"alg":"EdDSA","typ":"JWT"}`, c.change), o)
 		if codes(v) != c.want {
@@ -291,11 +348,18 @@ func TestATokensTypeIsAMediaType(t *testing.T) {
 	k := key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
 	for typ, want := range map[string]string{
-		`"JWT"`: "valid", `"jwt"`: "valid", `"application/jwt"`: "valid", `"vc+jwt"`: "valid", `"application/vc+jwt"`: "valid", `"Application/VC+JWT"`: "valid",
-		`"vc+ld+jwt"`: "valid", `"JOSE"`: "valid", `null`: "valid",
-		`"application/"`: "valid", // the prefix of nothing
-		`"text/vc+jwt"`:  "invalid unsupported-form", `"application/application/jwt"`: "invalid unsupported-form", `"vp+jwt"`: "invalid unsupported-form",
-		`"JWT "`: "invalid unsupported-form", `5`: "invalid malformed", `["JWT"]`: "invalid malformed",
+		`"JWT"`:                "valid",
+		`"jwt"`:                "valid",
+		`"application/jwt"`:    "valid",
+		`"vc+jwt"`:             "valid",
+		`"application/vc+jwt"`: "valid",
+		`"Application/VC+JWT"`: "valid",
+		`"vc+ld+jwt"`:          "valid", `"JOSE"`: "valid", `null`: "valid",
+		`"application/"`:                "valid", // the prefix of nothing
+		`"text/vc+jwt"`:                 "invalid unsupported-form",
+		`"application/application/jwt"`: "invalid unsupported-form",
+		`"vp+jwt"`:                      "invalid unsupported-form",
+		`"JWT "`:                        "invalid unsupported-form", `5`: "invalid malformed", `["JWT"]`: "invalid malformed",
 	} {
 		if got := codes(Verify(aToken(t, k, `{"alg":"EdDSA","typ":`+typ+`}`, func(object) {}), o)); got != want {
 			t.Errorf("typ %s: %s, want %s", typ, got, want)
@@ -322,8 +386,20 @@ func TestAnotherIssuersListCountsWhereTheSettingsSaySo(t *testing.T) {
 		{"of one who is named", []Issuer{pin(k, other.DID()), pin(other)}, other, nil, "valid"},
 		{"of one who is named, revoked", []Issuer{pin(k, other.DID()), pin(other)}, other, []int64{5}, "invalid revoked"},
 		{"of one who is not named", []Issuer{pin(k), pin(other)}, other, nil, "indeterminate status-unusable"},
-		{"of one who names the badge's issuer", []Issuer{pin(k), pin(other, k.DID())}, other, nil, "indeterminate status-unusable"},
-		{"of one whom another issuer names", []Issuer{pin(k), pin(third, other.DID()), pin(other)}, other, nil, "indeterminate status-unusable"},
+		{
+			"of one who names the badge's issuer",
+			[]Issuer{pin(k), pin(other, k.DID())},
+			other,
+			nil,
+			"indeterminate status-unusable",
+		},
+		{
+			"of one whom another issuer names",
+			[]Issuer{pin(k), pin(third, other.DID()), pin(other)},
+			other,
+			nil,
+			"indeterminate status-unusable",
+		},
 		{"of one who is named and not trusted", []Issuer{pin(k, other.DID())}, other, nil, "indeterminate status-unusable"},
 	} {
 		list := sign(
@@ -351,7 +427,11 @@ func TestListsOfFourMebibytesAreRead(t *testing.T) {
 	bare := aList(k, minEntries)
 	bare["credentialSubject"].(object)["encodedList"] = encodeBits(full)
 	delete(bare["credentialSubject"].(object), "id")
-	for name, list := range map[string][]byte{"JSON": sign(t, d, k), "a JWT": signJWT(t, d, k), "a subject without an id": sign(t, bare, k)} {
+	for name, list := range map[string][]byte{
+		"JSON":                    sign(t, d, k),
+		"a JWT":                   signJWT(t, d, k),
+		"a subject without an id": sign(t, bare, k),
+	} {
 		if len(list) < 2<<20 {
 			t.Fatalf("%s: %d bytes", name, len(list))
 		}
@@ -375,7 +455,15 @@ func TestListsOfFourMebibytesAreRead(t *testing.T) {
 // Whatever a picture's text is, it is judged or refused with a reason, and never asked for where no hosted badge could
 // count.
 func FuzzBakedAddress(f *testing.F) {
-	for _, s := range []string{labBadge, "http://lab.example/a", "https://", "HTTPS://lab.example", labBadge + " " + labBadge, "{}", "a.b.c"} {
+	for _, s := range []string{
+		labBadge,
+		"http://lab.example/a",
+		"https://",
+		"HTTPS://lab.example",
+		labBadge + " " + labBadge,
+		"{}",
+		"a.b.c",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -51,14 +51,44 @@ func TestEveryKindIsJudgedAndOnlyABadgeIsABadge(t *testing.T) {
 		want string
 	}{
 		{"an endorsement", endorsement(k), EndorsementKind, "valid"},
-		{"an endorsement without a comment", with(endorsement(k), func(d object) { delete(d["credentialSubject"].(object), "endorsementComment") }), EndorsementKind, "valid"},
-		{"an endorsement of nobody", with(endorsement(k), func(d object) { delete(d["credentialSubject"].(object), "id") }), EndorsementKind, "invalid malformed"},
-		{"an endorsement without a date", with(endorsement(k), func(d object) { delete(d, "validFrom") }), "", "invalid not-an-open-badge"},
-		{"an endorsement that has ended", with(endorsement(k), func(d object) { d["validUntil"] = "2026-02-01T00:00:00Z" }), EndorsementKind, "invalid expired"},
-		{"an endorsement that says a list", with(endorsement(k), func(d object) { d["credentialSubject"].(object)["endorsementComment"] = []any{"a", "b"} }), EndorsementKind, "invalid malformed"},
+		{
+			"an endorsement without a comment",
+			with(endorsement(k), func(d object) { delete(d["credentialSubject"].(object), "endorsementComment") }),
+			EndorsementKind,
+			"valid",
+		},
+		{
+			"an endorsement of nobody",
+			with(endorsement(k), func(d object) { delete(d["credentialSubject"].(object), "id") }),
+			EndorsementKind,
+			"invalid malformed",
+		},
+		{
+			"an endorsement without a date",
+			with(endorsement(k), func(d object) { delete(d, "validFrom") }),
+			"",
+			"invalid not-an-open-badge",
+		},
+		{
+			"an endorsement that has ended",
+			with(endorsement(k), func(d object) { d["validUntil"] = "2026-02-01T00:00:00Z" }),
+			EndorsementKind,
+			"invalid expired",
+		},
+		{
+			"an endorsement that says a list",
+			with(endorsement(k), func(d object) { d["credentialSubject"].(object)["endorsementComment"] = []any{"a", "b"} }),
+			EndorsementKind,
+			"invalid malformed",
+		},
 		{"a status list", aList(k, minEntries, 1), StatusListKind, "valid"},
 		{"a short status list", aList(k, 8000), StatusListKind, "invalid malformed"},
-		{"a status list of nothing", with(aList(k, minEntries), func(d object) { d["credentialSubject"].(object)["encodedList"] = "u" }), StatusListKind, "invalid malformed"},
+		{
+			"a status list of nothing",
+			with(aList(k, minEntries), func(d object) { d["credentialSubject"].(object)["encodedList"] = "u" }),
+			StatusListKind,
+			"invalid malformed",
+		},
 		{"a plain credential", plain(), CredentialKind, "valid"},
 		{"a plain credential, revoked", with(plain(), func(d object) {
 			d["@context"], d["id"], d["credentialStatus"] = []any{ContextVC, ContextOB, ContextExtensions}, "urn:x:gone", revoked
@@ -66,8 +96,18 @@ func TestEveryKindIsJudgedAndOnlyABadgeIsABadge(t *testing.T) {
 		{"a plain credential whose list is out of reach", with(plain(), func(d object) {
 			d["credentialStatus"] = object{"id": "https://lab.example/lost", "type": RevocationListType}
 		}), CredentialKind, "indeterminate status-unreachable"},
-		{"a plain credential about nobody", with(plain(), func(d object) { delete(d, "credentialSubject") }), CredentialKind, "invalid malformed"},
-		{"a plain credential of nobody", with(plain(), func(d object) { delete(d, "issuer") }), "", "invalid not-an-open-badge"},
+		{
+			"a plain credential about nobody",
+			with(plain(), func(d object) { delete(d, "credentialSubject") }),
+			CredentialKind,
+			"invalid malformed",
+		},
+		{
+			"a plain credential of nobody",
+			with(plain(), func(d object) { delete(d, "issuer") }),
+			"",
+			"invalid not-an-open-badge",
+		},
 	} {
 		for form, data := range map[string][]byte{"JSON": sign(t, c.d, k), "JWT": signJWT(t, ld.Without(c.d, "proof"), k)} {
 			v := VerifyDocument(data, o)
@@ -109,7 +149,10 @@ func TestBadgeThatIsAListIsABadge(t *testing.T) {
 }
 
 func TestOthersKindsAreJudged(t *testing.T) {
-	for name, want := range map[string]Kind{"endorsement-valid.json": EndorsementKind, "bit-string-list/testlist": StatusListKind} {
+	for name, want := range map[string]Kind{
+		"endorsement-valid.json":   EndorsementKind,
+		"bit-string-list/testlist": StatusListKind,
+	} {
 		data := file(t, shared(t, inspector, name))
 		o := Options{Trust: pinItsOwn(data), At: today}
 		if v := VerifyDocument(data, o); v.State != Valid || v.Kind != want || v.Badge != nil {

@@ -98,7 +98,8 @@ func agreesOnForm(doc object, hosted bool) error {
 	if !ok {
 		return fault("not-an-open-badge", "it has no verification")
 	}
-	isHosted, isSigned := has(v["type"], "hosted") || has(v["type"], "HostedBadge"), has(v["type"], "signed") || has(v["type"], "SignedBadge")
+	isHosted := has(v["type"], "hosted") || has(v["type"], "HostedBadge")
+	isSigned := has(v["type"], "signed") || has(v["type"], "SignedBadge")
 	switch {
 	case isHosted == isSigned:
 		return fault("malformed", "verification: neither hosted nor signed, or both")
@@ -269,7 +270,10 @@ func (w *issuer2) match(trust []Issuer, name string) {
 			continue
 		}
 		w.id = i.ID
-		w.pinned = slices.ContainsFunc(i.Keys, func(k string) bool { return strings.HasPrefix(k, "https://") && k == secure(w.at) })
+		w.pinned = slices.ContainsFunc(
+			i.Keys,
+			func(k string) bool { return strings.HasPrefix(k, "https://") && k == secure(w.at) },
+		)
 	}
 }
 
@@ -289,7 +293,8 @@ func (q *inquiry) signed2(doc object, token *jwt, who *issuer2) error {
 		return err
 	}
 	creator := ld.Str(ld.Obj(doc, "verification"), "creator")
-	if listed := slices.DeleteFunc(slices.Clone(pins), func(p pin) bool { return p.id != creator || creator == "" }); len(listed) > 0 {
+	other := func(p pin) bool { return p.id != creator || creator == "" }
+	if listed := slices.DeleteFunc(slices.Clone(pins), other); len(listed) > 0 {
 		pins = listed
 	} else if creator != "" && slices.ContainsFunc(pins, func(p pin) bool { return p.id != "" }) {
 		return fault("key-not-pinned", "the issuer does not list the key %.200q", creator)

@@ -25,8 +25,12 @@ func inFull(context any) bool {
 }
 
 // ob2Keys are the words of Open Badges 2.0 that are read. Another spelling of one of them would pass unread.
-var ob2Keys = [...]string{"allowedorigins", "badge", "claim", "criteria", "description", "email", "endorsement", "evidence", "expires", "hashed", "id", "identity", "image", "issuedon",
-	"issuer", "name", "narrative", "publickey", "recipient", "revocationlist", "revocationreason", "revoked", "revokedassertions", "salt", "startswith", "type", "uid", "url", "verification", "verify"}
+var ob2Keys = [...]string{
+	"allowedorigins", "badge", "claim", "criteria", "description", "email", "endorsement", "evidence", "expires",
+	"hashed", "id", "identity", "image", "issuedon", "issuer", "name", "narrative", "publickey", "recipient",
+	"revocationlist", "revocationreason", "revoked", "revokedassertions", "salt", "startswith", "type", "uid",
+	"url", "verification", "verify",
+}
 
 // ob2Words judges the words of a document: its context, and that no word that is read is written in a way that would
 // not be. Other words are an issuer's own affair, and extensions stand under names of their own.
@@ -65,7 +69,15 @@ func spelling(lower string) string {
 }
 
 // camel are those of ob2Keys that have capitals.
-var camel = [...]string{"allowedOrigins", "issuedOn", "publicKey", "revocationList", "revocationReason", "revokedAssertions", "startsWith"}
+var camel = [...]string{
+	"allowedOrigins",
+	"issuedOn",
+	"publicKey",
+	"revocationList",
+	"revocationReason",
+	"revokedAssertions",
+	"startsWith",
+}
 
 // extension checks the form of an extension (Open Badges 2.0, Extensions): a node with a context of its own and a type
 // beside Extension. What it says is not read.
@@ -73,12 +85,37 @@ func extension(name string, v any) error {
 	for _, x := range ld.List(v) {
 		o, ok := x.(object)
 		types := ld.List(o["type"])
-		known := slices.ContainsFunc(types, func(t any) bool { s, _ := t.(string); return strings.HasPrefix(s, "extensions:") })
+		known := slices.ContainsFunc(
+			types,
+			func(t any) bool { s, _ := t.(string); return strings.HasPrefix(s, "extensions:") },
+		)
 		if !ok || o["@context"] == nil || !has(o["type"], "Extension") || !known {
-			return fault("malformed", "%.60q is no extension: it wants a context, and the types Extension and extensions:…", name)
+			return fault(
+				"malformed",
+				"%.60q is no extension: it wants a context, and the types Extension and extensions:…",
+				name,
+			)
 		}
 	}
 	return nil
+}
+
+// ob2Types are the types of Open Badges 2.0 and of its predecessors' vocabulary.
+var ob2Types = map[string]Kind{
+	"Assertion":          BadgeKind,
+	"BadgeClass":         ClassKind,
+	"Issuer":             ProfileKind,
+	"Profile":            ProfileKind,
+	"Endorsement":        EndorsementKind,
+	"AlignmentObject":    DocumentKind,
+	"Criteria":           DocumentKind,
+	"Evidence":           DocumentKind,
+	"Image":              DocumentKind,
+	"IdentityObject":     DocumentKind,
+	"CryptographicKey":   DocumentKind,
+	"RevocationList":     DocumentKind,
+	"VerificationObject": DocumentKind,
+	"Extension":          DocumentKind,
 }
 
 // ob2Kind is what a document is. Each of its types must be known, or somebody's own by an absolute name.
@@ -90,9 +127,7 @@ func ob2Kind(doc object) (Kind, error) {
 	}
 	for _, x := range types {
 		t, _ := x.(string)
-		k, known := map[string]Kind{"Assertion": BadgeKind, "BadgeClass": ClassKind, "Issuer": ProfileKind, "Profile": ProfileKind, "Endorsement": EndorsementKind,
-			"AlignmentObject": DocumentKind, "Criteria": DocumentKind, "Evidence": DocumentKind, "Image": DocumentKind, "IdentityObject": DocumentKind,
-			"CryptographicKey": DocumentKind, "RevocationList": DocumentKind, "VerificationObject": DocumentKind, "Extension": DocumentKind}[t]
+		k, known := ob2Types[t]
 		u, err := url.Parse(t)
 		switch {
 		case !known && (err != nil || !u.IsAbs() || u.Host == ""):
@@ -163,7 +198,7 @@ func (b *Badge) readEvidence2(doc object) {
 		case string:
 			b.Evidence = append(b.Evidence, Evidence{ID: x})
 		case object:
-			b.Evidence = append(b.Evidence, Evidence{ld.Str(x, "id"), ld.Str(x, "name"), ld.Str(x, "description"), ld.Str(x, "narrative"), ld.Str(x, "genre"), ld.Str(x, "audience")})
+			b.Evidence = append(b.Evidence, evidenceOf(x))
 		}
 	}
 	if s := ld.Str(doc, "narrative"); s != "" {
@@ -179,7 +214,8 @@ func (b *Badge) readClass(class object, at string) error {
 	if err := class2(class); err != nil {
 		return err
 	}
-	b.AchievementID, b.AchievementName, b.Description = ld.Str(class, "id"), ld.Str(class, "name"), ld.Str(class, "description")
+	b.AchievementID, b.AchievementName = ld.Str(class, "id"), ld.Str(class, "name")
+	b.Description = ld.Str(class, "description")
 	if b.AchievementID == "" {
 		b.AchievementID = at
 	}
@@ -227,7 +263,11 @@ func profile2(doc object) error {
 // so counts only where it was read at an address that is pinned to the issuer.
 func (w *issuer2) hosts(id string) error {
 	if !w.pinned {
-		return fault("key-not-pinned", "its issuer's profile, at %.200q, is not pinned: a hosted badge is what its issuer's own pages say", w.at)
+		return fault(
+			"key-not-pinned",
+			"its issuer's profile, at %.200q, is not pinned: a hosted badge is what its issuer's own pages say",
+			w.at,
+		)
 	}
 	return w.owns(id)
 }
@@ -265,7 +305,8 @@ func (w *issuer2) owns(address string) error {
 // With TLS or without is the same place, for it is asked for with it.
 func place(s string) (*url.URL, bool) {
 	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.Fragment != "" || u.Opaque != "" || u.RawPath != "" || strings.ContainsAny(s, "\\%") {
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil ||
+		u.Fragment != "" || u.Opaque != "" || u.RawPath != "" || strings.ContainsAny(s, "\\%") {
 		return nil, false
 	}
 	if clean := path.Clean("/" + u.Path); u.Path != "" && clean != strings.TrimSuffix(u.Path, "/") && clean != u.Path {

@@ -80,28 +80,82 @@ func TestAHostedBadgeIsWhatItsOwnAddressSays(t *testing.T) {
 		"the copy is another's": {func(w web, p object) {
 			p["recipient"] = object{"type": "email", "hashed": false, "identity": "evil@lab.example"}
 		}, "valid"},
-		"the copy is of another class":      {func(w web, p object) { p["badge"] = "https://lab.example/classes/all" }, "valid"},
-		"the copy is not the hosted one":    {func(w web, p object) { w[labBadge].(object)["id"] = "https://lab.example/badges/2" }, "invalid not-hosted"},
-		"revoked in place":                  {func(w web, p object) { w[labBadge].(object)["revoked"] = true }, "invalid revoked"},
-		"out of reach":                      {func(w web, p object) { delete(w, labBadge) }, "indeterminate hosted-unreachable"},
-		"its class is out of reach":         {func(w web, p object) { delete(w, labClass) }, "indeterminate hosted-unreachable"},
-		"its issuer is out of reach":        {func(w web, p object) { delete(w, labIssuer) }, "indeterminate hosted-unreachable"},
-		"no page but a page":                {func(w web, p object) { w[labBadge] = "<html>" }, "invalid malformed"},
-		"no address":                        {func(w web, p object) { p["id"] = "urn:uuid:1" }, "invalid not-hosted"},
-		"no id":                             {func(w web, p object) { delete(p, "id") }, "invalid not-hosted"},
-		"without a verification":            {func(w web, p object) { delete(p, "verification") }, "invalid not-an-open-badge"},
-		"says that it is signed":            {func(w web, p object) { p["verification"] = object{"type": "signed"} }, "invalid no-proof"},
-		"hosted, it says that it is signed": {func(w web, p object) { w[labBadge].(object)["verification"] = object{"type": "SignedBadge"} }, "invalid no-proof"},
-		"says both":                         {func(w web, p object) { p["verification"] = object{"type": []any{"hosted", "signed"}} }, "invalid malformed"},
-		"no recipient":                      {func(w web, p object) { delete(w[labBadge].(object), "recipient") }, "invalid not-an-open-badge"},
-		"hashed neither way":                {func(w web, p object) { w[labBadge].(object)["recipient"].(object)["hashed"] = "false" }, "invalid not-an-open-badge"},
-		"of no date":                        {func(w web, p object) { delete(w[labBadge].(object), "issuedOn") }, "invalid not-an-open-badge"},
-		"of tomorrow":                       {func(w web, p object) { w[labBadge].(object)["issuedOn"] = "2027-01-01T00:00:00Z" }, "invalid not-yet-valid"},
-		"a date without a zone":             {func(w web, p object) { w[labBadge].(object)["issuedOn"] = "2026-01-01" }, "invalid malformed"},
-		"its class is no class":             {func(w web, p object) { w[labClass].(object)["type"] = "Profile" }, "invalid not-an-open-badge"},
-		"its class has no issuer":           {func(w web, p object) { delete(w[labClass].(object), "issuer") }, "invalid not-an-open-badge"},
-		"its class is within it":            {func(w web, p object) { w[labBadge].(object)["badge"] = w[labClass] }, "valid"},
-		"its class's issuer is within it":   {func(w web, p object) { w[labClass].(object)["issuer"] = w[labIssuer] }, "valid"},
+		"the copy is of another class": {
+			func(w web, p object) { p["badge"] = "https://lab.example/classes/all" },
+			"valid",
+		},
+		"the copy is not the hosted one": {
+			func(w web, p object) { w[labBadge].(object)["id"] = "https://lab.example/badges/2" },
+			"invalid not-hosted",
+		},
+		"revoked in place": {
+			func(w web, p object) { w[labBadge].(object)["revoked"] = true },
+			"invalid revoked",
+		},
+		"out of reach": {
+			func(w web, p object) { delete(w, labBadge) },
+			"indeterminate hosted-unreachable",
+		},
+		"its class is out of reach": {
+			func(w web, p object) { delete(w, labClass) },
+			"indeterminate hosted-unreachable",
+		},
+		"its issuer is out of reach": {
+			func(w web, p object) { delete(w, labIssuer) },
+			"indeterminate hosted-unreachable",
+		},
+		"no page but a page": {func(w web, p object) { w[labBadge] = "<html>" }, "invalid malformed"},
+		"no address":         {func(w web, p object) { p["id"] = "urn:uuid:1" }, "invalid not-hosted"},
+		"no id":              {func(w web, p object) { delete(p, "id") }, "invalid not-hosted"},
+		"without a verification": {
+			func(w web, p object) { delete(p, "verification") },
+			"invalid not-an-open-badge",
+		},
+		"says that it is signed": {
+			func(w web, p object) { p["verification"] = object{"type": "signed"} },
+			"invalid no-proof",
+		},
+		"hosted, it says that it is signed": {
+			func(w web, p object) { w[labBadge].(object)["verification"] = object{"type": "SignedBadge"} },
+			"invalid no-proof",
+		},
+		"says both": {
+			func(w web, p object) { p["verification"] = object{"type": []any{"hosted", "signed"}} },
+			"invalid malformed",
+		},
+		"no recipient": {
+			func(w web, p object) { delete(w[labBadge].(object), "recipient") },
+			"invalid not-an-open-badge",
+		},
+		"hashed neither way": {
+			func(w web, p object) { w[labBadge].(object)["recipient"].(object)["hashed"] = "false" },
+			"invalid not-an-open-badge",
+		},
+		"of no date": {
+			func(w web, p object) { delete(w[labBadge].(object), "issuedOn") },
+			"invalid not-an-open-badge",
+		},
+		"of tomorrow": {
+			func(w web, p object) { w[labBadge].(object)["issuedOn"] = "2027-01-01T00:00:00Z" },
+			"invalid not-yet-valid",
+		},
+		"a date without a zone": {
+			func(w web, p object) { w[labBadge].(object)["issuedOn"] = "2026-01-01" },
+			"invalid malformed",
+		},
+		"its class is no class": {
+			func(w web, p object) { w[labClass].(object)["type"] = "Profile" },
+			"invalid not-an-open-badge",
+		},
+		"its class has no issuer": {
+			func(w web, p object) { delete(w[labClass].(object), "issuer") },
+			"invalid not-an-open-badge",
+		},
+		"its class is within it": {func(w web, p object) { w[labBadge].(object)["badge"] = w[labClass] }, "valid"},
+		"its class's issuer is within it": {
+			func(w web, p object) { w[labClass].(object)["issuer"] = w[labIssuer] },
+			"valid",
+		},
 		"an issuer within that trusts itself": {func(w web, p object) {
 			w[labClass].(object)["issuer"] = object{"type": "Profile", "id": "https://evil.example/i", "name": "x"}
 		}, "indeterminate hosted-unreachable"},
@@ -116,13 +170,22 @@ func TestAHostedBadgeIsWhatItsOwnAddressSays(t *testing.T) {
 			t.Errorf("%s: %s, want %s (%s)", name, got, c.want, v.Why())
 		}
 		if v.State == Valid &&
-			(v.Assurance != Hosted || v.Kind != BadgeKind || v.Badge.AchievementID != labClass || !v.Badge.IsFor(Recipient{Emails: []string{"Lea@lab.example"}}) || v.Badge.IssuerID != labIssuer) {
+			(v.Assurance != Hosted || v.Kind != BadgeKind || v.Badge.AchievementID != labClass || !v.Badge.IsFor(Recipient{
+				Emails: []string{"Lea@lab.example"},
+			}) || v.Badge.IssuerID != labIssuer) {
 			t.Errorf("%s: %+v", name, v.Badge)
 		}
 	}
 	data, _ := json.Marshal(lab2()[labBadge])
-	for err, want := range map[error]string{ErrGone: "invalid revoked", ErrNotFound: "invalid not-hosted", errors.New("timeout"): "indeterminate hosted-unreachable"} {
-		if got := codes(Verify(data, Options{Trust: trust2(), At: today, Documents: gone{lab2(), labBadge, err}})); got != want {
+	for err, want := range map[error]string{
+		ErrGone:               "invalid revoked",
+		ErrNotFound:           "invalid not-hosted",
+		errors.New("timeout"): "indeterminate hosted-unreachable",
+	} {
+		if got := codes(Verify(
+			data,
+			Options{Trust: trust2(), At: today, Documents: gone{lab2(), labBadge, err}},
+		)); got != want {
 			t.Errorf("%v: %s, want %s", err, got, want)
 		}
 	}
@@ -138,10 +201,13 @@ func TestAHostedBadgeNeedsAPinnedProfile(t *testing.T) {
 		trust []Issuer
 		want  string
 	}{
-		"nobody":           {nil, "invalid issuer-not-trusted"},
-		"another issuer":   {[]Issuer{{ID: labIssuer + "2", Keys: []string{labIssuer}}}, "invalid issuer-not-trusted"},
-		"a key alone":      {[]Issuer{{ID: labIssuer, Keys: []string{key(t).DID()}}}, "invalid issuer-not-trusted"},
-		"another address":  {[]Issuer{{ID: labIssuer, Keys: []string{"https://lab.example/issuer2"}}}, "invalid key-not-pinned"},
+		"nobody":         {nil, "invalid issuer-not-trusted"},
+		"another issuer": {[]Issuer{{ID: labIssuer + "2", Keys: []string{labIssuer}}}, "invalid issuer-not-trusted"},
+		"a key alone":    {[]Issuer{{ID: labIssuer, Keys: []string{key(t).DID()}}}, "invalid issuer-not-trusted"},
+		"another address": {
+			[]Issuer{{ID: labIssuer, Keys: []string{"https://lab.example/issuer2"}}},
+			"invalid key-not-pinned",
+		},
 		"no key":           {[]Issuer{{ID: labIssuer, Keys: nil}}, "invalid issuer-not-trusted"},
 		"the second entry": {[]Issuer{{ID: labIssuer, Keys: nil}, {ID: labIssuer, Keys: []string{labIssuer}}}, "valid"},
 	} {
@@ -175,29 +241,69 @@ func TestAddressesThatLookAlikeAreElsewhere(t *testing.T) {
 		address      string
 		want         bool
 	}{
-		"its own host":              {nil, "https://lab.example/badges/1", true},
-		"without TLS":               {nil, "http://lab.example/badges/1", true},
-		"in capitals":               {nil, "https://LAB.example/badges/1", true},
-		"another host":              {nil, "https://evil.example/badges/1", false},
-		"a longer host":             {nil, "https://lab.example.evil.example/badges/1", false},
-		"a subdomain":               {nil, "https://evil.lab.example/badges/1", false},
-		"a user":                    {nil, "https://lab.example@evil.example/badges/1", false},
-		"another port":              {nil, "https://lab.example:444/badges/1", false},
-		"another scheme":            {nil, "ftp://lab.example/badges/1", false},
-		"a fragment":                {nil, "https://lab.example/badges/1#x", false},
-		"startsWith":                {object{"startsWith": "https://lab.example/badges/"}, "https://lab.example/badges/1", true},
-		"startsWith, another":       {object{"startsWith": "https://lab.example/badges/"}, "https://lab.example/other/1", false},
-		"startsWith, climbing":      {object{"startsWith": "https://lab.example/badges/"}, "https://lab.example/badges/../other/1", false},
-		"startsWith, escaped":       {object{"startsWith": "https://lab.example/badges/"}, "https://lab.example/badges/%2e%2e/other", false},
-		"startsWith, a bare host":   {object{"startsWith": "https://lab.example"}, "https://lab.example.evil.example/1", false},
-		"startsWith, a list":        {object{"startsWith": []any{"https://a.example/", "https://lab.example/"}}, "https://lab.example/1", true},
-		"startsWith, no text":       {object{"startsWith": []any{1, nil, object{}}}, "https://lab.example/1", false},
-		"allowedOrigins":            {object{"allowedOrigins": "badges.example"}, "https://badges.example/1", true},
-		"allowedOrigins, an origin": {object{"allowedOrigins": []any{"https://badges.example"}}, "https://badges.example/1", true},
-		"allowedOrigins, another":   {object{"allowedOrigins": "badges.example"}, "https://lab.example/1", false},
-		"allowedOrigins, longer":    {object{"allowedOrigins": "badges.example"}, "https://badges.example.evil.example/1", false},
-		"both, one kept":            {object{"allowedOrigins": "lab.example", "startsWith": "https://lab.example/x"}, "https://lab.example/y", false},
-		"both kept":                 {object{"allowedOrigins": "lab.example", "startsWith": "https://lab.example/x"}, "https://lab.example/x1", true},
+		"its own host":   {nil, "https://lab.example/badges/1", true},
+		"without TLS":    {nil, "http://lab.example/badges/1", true},
+		"in capitals":    {nil, "https://LAB.example/badges/1", true},
+		"another host":   {nil, "https://evil.example/badges/1", false},
+		"a longer host":  {nil, "https://lab.example.evil.example/badges/1", false},
+		"a subdomain":    {nil, "https://evil.lab.example/badges/1", false},
+		"a user":         {nil, "https://lab.example@evil.example/badges/1", false},
+		"another port":   {nil, "https://lab.example:444/badges/1", false},
+		"another scheme": {nil, "ftp://lab.example/badges/1", false},
+		"a fragment":     {nil, "https://lab.example/badges/1#x", false},
+		"startsWith": {
+			object{"startsWith": "https://lab.example/badges/"},
+			"https://lab.example/badges/1",
+			true,
+		},
+		"startsWith, another": {
+			object{"startsWith": "https://lab.example/badges/"},
+			"https://lab.example/other/1",
+			false,
+		},
+		"startsWith, climbing": {
+			object{"startsWith": "https://lab.example/badges/"},
+			"https://lab.example/badges/../other/1",
+			false,
+		},
+		"startsWith, escaped": {
+			object{"startsWith": "https://lab.example/badges/"},
+			"https://lab.example/badges/%2e%2e/other",
+			false,
+		},
+		"startsWith, a bare host": {
+			object{"startsWith": "https://lab.example"},
+			"https://lab.example.evil.example/1",
+			false,
+		},
+		"startsWith, a list": {
+			object{"startsWith": []any{"https://a.example/", "https://lab.example/"}},
+			"https://lab.example/1",
+			true,
+		},
+		"startsWith, no text": {object{"startsWith": []any{1, nil, object{}}}, "https://lab.example/1", false},
+		"allowedOrigins":      {object{"allowedOrigins": "badges.example"}, "https://badges.example/1", true},
+		"allowedOrigins, an origin": {
+			object{"allowedOrigins": []any{"https://badges.example"}},
+			"https://badges.example/1",
+			true,
+		},
+		"allowedOrigins, another": {object{"allowedOrigins": "badges.example"}, "https://lab.example/1", false},
+		"allowedOrigins, longer": {
+			object{"allowedOrigins": "badges.example"},
+			"https://badges.example.evil.example/1",
+			false,
+		},
+		"both, one kept": {
+			object{"allowedOrigins": "lab.example", "startsWith": "https://lab.example/x"},
+			"https://lab.example/y",
+			false,
+		},
+		"both kept": {
+			object{"allowedOrigins": "lab.example", "startsWith": "https://lab.example/x"},
+			"https://lab.example/x1",
+			true,
+		},
 	} {
 		w := &issuer2{at: labIssuer, pinned: true, profile: object{}}
 		if c.verification != nil {
@@ -225,23 +331,41 @@ func TestWordsOfOpenBadges2AreNotSaidInOtherWays(t *testing.T) {
 		change func(object)
 		want   string
 	}{
-		"an issuer's own word":    {func(d object) { d["level"] = "2" }, "valid"},
-		"the context in full":     {func(d object) { d["@context"] = published }, "valid"},
-		"its other address":       {func(d object) { d["@context"] = []any{"https://openbadgespec.org/v2/context.json"} }, "valid"},
-		"a context with one more": {func(d object) { d["@context"] = []any{"https://w3id.org/openbadges/v2", object{"end": "obi:expires"}} }, "invalid unknown-context"},
-		"a context that differs":  {func(d object) { d["@context"] = []any{"https://w3id.org/openbadges/v2", changed} }, "invalid unknown-context"},
-		"a context of elsewhere":  {func(d object) { d["@context"] = []any{"https://w3id.org/openbadges/v2", "https://evil.example/c"} }, "invalid unknown-context"},
-		"Expires":                 {func(d object) { d["Expires"] = "2026-01-02T00:00:00Z" }, "invalid unknown-term"},
-		"issuedon":                {func(d object) { d["issuedon"] = "2026-01-02T00:00:00Z" }, "invalid unknown-term"},
-		"obi:expires":             {func(d object) { d["obi:expires"] = "2026-01-02T00:00:00Z" }, "invalid unknown-term"},
-		"the full name":           {func(d object) { d["https://w3id.org/openbadges#expires"] = "2026-01-02T00:00:00Z" }, "invalid unknown-term"},
-		"@id beside id":           {func(d object) { d["@id"] = labBadge }, "invalid ambiguous"},
-		"@id in its place":        {func(d object) { d["@id"] = d["id"]; delete(d, "id") }, "valid"},
-		"@type in its place":      {func(d object) { d["@type"] = d["type"]; delete(d, "type") }, "valid"},
-		"verify in its place":     {func(d object) { d["verify"] = d["verification"]; delete(d, "verification") }, "valid"},
-		"verify beside null":      {func(d object) { d["verify"], d["verification"] = d["verification"], nil }, "valid"},
-		"verify beside it":        {func(d object) { d["verify"] = d["verification"] }, "invalid ambiguous"},
-		"Verify":                  {func(d object) { d["Verify"] = d["verification"]; delete(d, "verification") }, "invalid unknown-term"},
+		"an issuer's own word": {func(d object) { d["level"] = "2" }, "valid"},
+		"the context in full":  {func(d object) { d["@context"] = published }, "valid"},
+		"its other address": {
+			func(d object) { d["@context"] = []any{"https://openbadgespec.org/v2/context.json"} },
+			"valid",
+		},
+		"a context with one more": {
+			func(d object) { d["@context"] = []any{"https://w3id.org/openbadges/v2", object{"end": "obi:expires"}} },
+			"invalid unknown-context",
+		},
+		"a context that differs": {
+			func(d object) { d["@context"] = []any{"https://w3id.org/openbadges/v2", changed} },
+			"invalid unknown-context",
+		},
+		"a context of elsewhere": {
+			func(d object) { d["@context"] = []any{"https://w3id.org/openbadges/v2", "https://evil.example/c"} },
+			"invalid unknown-context",
+		},
+		"Expires":     {func(d object) { d["Expires"] = "2026-01-02T00:00:00Z" }, "invalid unknown-term"},
+		"issuedon":    {func(d object) { d["issuedon"] = "2026-01-02T00:00:00Z" }, "invalid unknown-term"},
+		"obi:expires": {func(d object) { d["obi:expires"] = "2026-01-02T00:00:00Z" }, "invalid unknown-term"},
+		"the full name": {
+			func(d object) { d["https://w3id.org/openbadges#expires"] = "2026-01-02T00:00:00Z" },
+			"invalid unknown-term",
+		},
+		"@id beside id":       {func(d object) { d["@id"] = labBadge }, "invalid ambiguous"},
+		"@id in its place":    {func(d object) { d["@id"] = d["id"]; delete(d, "id") }, "valid"},
+		"@type in its place":  {func(d object) { d["@type"] = d["type"]; delete(d, "type") }, "valid"},
+		"verify in its place": {func(d object) { d["verify"] = d["verification"]; delete(d, "verification") }, "valid"},
+		"verify beside null":  {func(d object) { d["verify"], d["verification"] = d["verification"], nil }, "valid"},
+		"verify beside it":    {func(d object) { d["verify"] = d["verification"] }, "invalid ambiguous"},
+		"Verify": {
+			func(d object) { d["Verify"] = d["verification"]; delete(d, "verification") },
+			"invalid unknown-term",
+		},
 		"@type of its recipient": {func(d object) {
 			r := d["recipient"].(object)
 			r["@type"] = r["type"]
@@ -284,19 +408,47 @@ func TestASignedBadgeNeedsTheKeyItNames(t *testing.T) {
 		"another creator": {func(w web, p object) {
 			p["verification"] = object{"type": "signed", "creator": "https://evil.example/key"}
 		}, nil, "invalid key-not-pinned"},
-		"another's key":        {func(w web, p object) { w[at].(object)["owner"] = "https://evil.example" }, nil, "indeterminate trust-unusable"},
+		"another's key": {
+			func(w web, p object) { w[at].(object)["owner"] = "https://evil.example" },
+			nil,
+			"indeterminate trust-unusable",
+		},
 		"a key in PEM, pinned": {func(w web, p object) {}, []string{inPEM(&rsaPrivate(t).PublicKey)}, "valid"},
-		"hosted, it says":      {func(w web, p object) { p["verification"] = object{"type": "hosted"} }, nil, "invalid claims-mismatch"},
-		"revoked by its id":    {func(w web, p object) { w[labIssuer+"/revoked"] = revoked2(labBadge) }, nil, "invalid revoked"},
+		"hosted, it says": {
+			func(w web, p object) { p["verification"] = object{"type": "hosted"} },
+			nil,
+			"invalid claims-mismatch",
+		},
+		"revoked by its id": {
+			func(w web, p object) { w[labIssuer+"/revoked"] = revoked2(labBadge) },
+			nil,
+			"invalid revoked",
+		},
 		"revoked by a uid": {func(w web, p object) {
 			w[labIssuer+"/revoked"] = revoked2(object{"uid": labBadge, "revocationReason": "lost"})
 		}, nil, "invalid revoked"},
-		"another is revoked":       {func(w web, p object) { w[labIssuer+"/revoked"] = revoked2("urn:x:1", object{"id": "urn:x:2"}) }, nil, "valid"},
-		"a list of nothing":        {func(w web, p object) { w[labIssuer+"/revoked"] = revoked2(1) }, nil, "indeterminate status-unusable"},
-		"a list of another kind":   {func(w web, p object) { w[labIssuer+"/revoked"] = object{"id": "x", "revokedCredential": []any{}} }, nil, "indeterminate status-unusable"},
-		"the list is out of reach": {func(w web, p object) { delete(w, labIssuer+"/revoked") }, nil, "indeterminate status-unreachable"},
-		"expired":                  {func(w web, p object) { p["expires"] = "2026-02-01T00:00:00Z" }, nil, "invalid expired"},
-		"its class in it":          {func(w web, p object) { p["badge"] = w[labClass] }, nil, "valid"},
+		"another is revoked": {
+			func(w web, p object) { w[labIssuer+"/revoked"] = revoked2("urn:x:1", object{"id": "urn:x:2"}) },
+			nil,
+			"valid",
+		},
+		"a list of nothing": {
+			func(w web, p object) { w[labIssuer+"/revoked"] = revoked2(1) },
+			nil,
+			"indeterminate status-unusable",
+		},
+		"a list of another kind": {
+			func(w web, p object) { w[labIssuer+"/revoked"] = object{"id": "x", "revokedCredential": []any{}} },
+			nil,
+			"indeterminate status-unusable",
+		},
+		"the list is out of reach": {
+			func(w web, p object) { delete(w, labIssuer+"/revoked") },
+			nil,
+			"indeterminate status-unreachable",
+		},
+		"expired":         {func(w web, p object) { p["expires"] = "2026-02-01T00:00:00Z" }, nil, "invalid expired"},
+		"its class in it": {func(w web, p object) { p["badge"] = w[labClass] }, nil, "valid"},
 	} {
 		w := lab2()
 		profile := w[labIssuer].(object)

@@ -61,7 +61,8 @@ var wantOf = map[string]string{
 }
 
 // testList is where the badges of 1EdTech's tests say that their status list stands.
-const testList = "https://raw.githubusercontent.com/1EdTech/digital-credentials-public-validator/refs/heads/main/inspector-vc/src/test/resources/ob30/bit-string-list/testlist"
+const testList = "https://raw.githubusercontent.com/1EdTech/digital-credentials-public-validator/refs/heads/main/" +
+	"inspector-vc/src/test/resources/ob30/bit-string-list/testlist"
 
 func TestOthersCasesOneByOne(t *testing.T) {
 	var cases []struct{ Path, Kind, Verdict, Reason string }

@@ -80,7 +80,12 @@ func TestWhatWeIssueVerifies(t *testing.T) {
 		if v.State != Valid || len(v.Checks) != 7 {
 			t.Fatalf("%s: %s %+v", form, v.Why(), v.Checks)
 		}
-		for who, want := range map[string]bool{"lea@example.org": true, "LEA@EXAMPLE.ORG": true, "lea@example.com": false, "": false} {
+		for who, want := range map[string]bool{
+			"lea@example.org": true,
+			"LEA@EXAMPLE.ORG": true,
+			"lea@example.com": false,
+			"":                false,
+		} {
 			if v.Badge.IsFor(Recipient{Emails: []string{who}}) != want {
 				t.Errorf("%s: for %q: %v", form, who, !want)
 			}
@@ -114,16 +119,36 @@ func TestTrustTimeAndStatusAreJudged(t *testing.T) {
 			{"all well", Options{Trust: trust, At: today, Status: clean}, "valid"},
 			{"dates and status left to the caller", Options{Trust: trust, At: time.Time{}, Status: nil}, "valid"},
 			{"nobody trusted", Options{Trust: nil, At: today, Status: clean}, "invalid issuer-not-trusted"},
-			{"another key pinned", Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{other.Multikey()}}}, At: today, Status: clean}, "invalid key-not-pinned"},
-			{"no key pinned", Options{Trust: []Issuer{{ID: k.DID(), Keys: nil}}, At: today, Status: clean}, "invalid key-not-pinned"},
-			{"another issuer's key", Options{Trust: []Issuer{{ID: other.DID(), Keys: []string{k.Multikey()}}}, At: today, Status: clean}, "invalid issuer-not-trusted"},
-			{"too early", Options{Trust: trust, At: today.AddDate(-2, 0, 0), Status: clean}, "invalid " + map[string]string{"JSON": "not-yet-valid not-yet-valid", "JWT": "not-yet-valid"}[form]},
+			{
+				"another key pinned",
+				Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{other.Multikey()}}}, At: today, Status: clean},
+				"invalid key-not-pinned",
+			},
+			{
+				"no key pinned",
+				Options{Trust: []Issuer{{ID: k.DID(), Keys: nil}}, At: today, Status: clean},
+				"invalid key-not-pinned",
+			},
+			{
+				"another issuer's key",
+				Options{Trust: []Issuer{{ID: other.DID(), Keys: []string{k.Multikey()}}}, At: today, Status: clean},
+				"invalid issuer-not-trusted",
+			},
+			{
+				"too early",
+				Options{Trust: trust, At: today.AddDate(-2, 0, 0), Status: clean},
+				"invalid " + map[string]string{"JSON": "not-yet-valid not-yet-valid", "JWT": "not-yet-valid"}[form],
+			},
 			{"too late", Options{Trust: trust, At: today.AddDate(2, 0, 0), Status: clean}, "invalid expired"},
 			{"revoked", Options{Trust: trust, At: today, Status: revoked}, "invalid revoked"},
 			{"revoked and back", Options{Trust: trust, At: today, Status: restored}, "valid"},
 			{"late and revoked", Options{Trust: trust, At: today.AddDate(2, 0, 0), Status: revoked}, "invalid expired revoked"},
 			{"list out of reach", Options{Trust: trust, At: today, Status: lists{}}, "indeterminate status-unreachable"},
-			{"list that is none", Options{Trust: trust, At: today, Status: lists{"https://lab.example/revoked/1": "<html>"}}, "indeterminate status-unusable"},
+			{
+				"list that is none",
+				Options{Trust: trust, At: today, Status: lists{"https://lab.example/revoked/1": "<html>"}},
+				"indeterminate status-unusable",
+			},
 			{"forged and list out of reach", Options{Trust: nil, At: today, Status: lists{}}, "invalid issuer-not-trusted"},
 		} {
 			if got := codes(Verify(b, c.o)); got != c.want {
@@ -187,20 +212,38 @@ func TestAttacksOnTheDocument(t *testing.T) {
 			d["https://www.w3.org/2018/credentials#validUntil"] = d["validUntil"]
 			delete(d, "validUntil")
 		}), "invalid unknown-term"},
-		"a context inside":        {change(func(d object) { d["credentialSubject"].(object)["@context"] = vu }), "invalid unknown-context"},
-		"the end removed":         {change(func(d object) { delete(d, "validUntil") }), "invalid bad-signature"},
-		"the end is null":         {change(func(d object) { d["validUntil"] = nil }), "invalid bad-signature"},
-		"a word nobody knows":     {change(func(d object) { d["role"] = "maintainer" }), "invalid unknown-term"},
-		"@id beside id":           {change(func(d object) { d["@id"] = "urn:x:y" }), "invalid unknown-term"},
-		"a relative id":           {change(func(d object) { d["id"] = "../x" }), "invalid relative-iri"},
-		"two subjects":            {change(func(d object) { d["credentialSubject"] = []any{d["credentialSubject"], d["credentialSubject"]} }), "invalid bad-signature expired not-an-open-badge"},
-		"a key twice":             {bytes.Replace(b, []byte(`"name"`), []byte(`"id": "urn:x:y", "id"`), 1), "invalid malformed"},
-		"a proof for another use": {change(func(d object) { d["proof"].([]any)[0].(object)["proofPurpose"] = "authentication" }), "invalid bad-signature expired"},
-		"another suite":           {change(func(d object) { d["proof"].([]any)[0].(object)["cryptosuite"] = "eddsa-jcs-2022" }), "invalid bad-signature expired"},
-		"a suite of no name":      {change(func(d object) { delete(d["proof"].([]any)[0].(object), "cryptosuite") }), "invalid unsupported-proof expired"},
-		"no proof":                {change(func(d object) { delete(d, "proof") }), "invalid no-proof expired"},
-		"nested for ever":         {[]byte(strings.Repeat(`{"a":`, 100000)), "invalid too-complex"},
-		"a megabyte and more":     {append([]byte(`{"a":"`), bytes.Repeat([]byte("a"), MaxBytes)...), "invalid too-complex"},
+		"a context inside": {
+			change(func(d object) { d["credentialSubject"].(object)["@context"] = vu }),
+			"invalid unknown-context",
+		},
+		"the end removed":     {change(func(d object) { delete(d, "validUntil") }), "invalid bad-signature"},
+		"the end is null":     {change(func(d object) { d["validUntil"] = nil }), "invalid bad-signature"},
+		"a word nobody knows": {change(func(d object) { d["role"] = "maintainer" }), "invalid unknown-term"},
+		"@id beside id":       {change(func(d object) { d["@id"] = "urn:x:y" }), "invalid unknown-term"},
+		"a relative id":       {change(func(d object) { d["id"] = "../x" }), "invalid relative-iri"},
+		"two subjects": {
+			change(func(d object) { d["credentialSubject"] = []any{d["credentialSubject"], d["credentialSubject"]} }),
+			"invalid bad-signature expired not-an-open-badge",
+		},
+		"a key twice": {
+			bytes.Replace(b, []byte(`"name"`), []byte(`"id": "urn:x:y", "id"`), 1),
+			"invalid malformed",
+		},
+		"a proof for another use": {
+			change(func(d object) { d["proof"].([]any)[0].(object)["proofPurpose"] = "authentication" }),
+			"invalid bad-signature expired",
+		},
+		"another suite": {
+			change(func(d object) { d["proof"].([]any)[0].(object)["cryptosuite"] = "eddsa-jcs-2022" }),
+			"invalid bad-signature expired",
+		},
+		"a suite of no name": {
+			change(func(d object) { delete(d["proof"].([]any)[0].(object), "cryptosuite") }),
+			"invalid unsupported-proof expired",
+		},
+		"no proof":            {change(func(d object) { delete(d, "proof") }), "invalid no-proof expired"},
+		"nested for ever":     {[]byte(strings.Repeat(`{"a":`, 100000)), "invalid too-complex"},
+		"a megabyte and more": {append([]byte(`{"a":"`), bytes.Repeat([]byte("a"), MaxBytes)...), "invalid too-complex"},
 	} {
 		got := codes(Verify(c.in, o))
 		if name == "the end removed" || name == "the end is null" {
@@ -226,17 +269,40 @@ func TestAttacksOnTheToken(t *testing.T) {
 		in   []byte
 		want string
 	}{
-		"alg none":              {[]byte(base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + parts[1] + "."), "invalid unsupported-proof"},
-		"a key in the header":   {make(evil, `{"alg":"EdDSA","jwk":{"kty":"OKP","crv":"Ed25519","x":"`+base64.RawURLEncoding.EncodeToString(evil.private.Public().(ed25519.PublicKey))+`"}}`, payload), "invalid key-not-pinned"},
-		"a kid of one's own":    {make(evil, `{"alg":"EdDSA","kid":"`+evil.DID()+`"}`, payload), "invalid key-not-pinned"},
-		"the issuer's kid":      {make(evil, `{"alg":"EdDSA","kid":"`+k.DID()+`"}`, payload), "invalid bad-signature"},
-		"critical extensions":   {make(k, `{"alg":"EdDSA","crit":["b64"]}`, payload), "invalid unsupported-form"},
-		"a later end outside":   {make(k, `{"alg":"EdDSA"}`, bytes.Replace(payload, []byte(`"exp":`), []byte(`"exp":9`), 1)), "invalid claims-mismatch"},
-		"an id of another kind": {make(k, `{"alg":"EdDSA"}`, bytes.Replace(payload, []byte(`"jti":"`), []byte(`"jti":"x`), 1)), "invalid claims-mismatch"},
-		"b64 without crit":      {make(k, `{"alg":"EdDSA","b64":false}`, payload), "invalid unsupported-form"},
-		"a line end within":     {[]byte(strings.Replace(strings.TrimSpace(string(token)), ".", "\n.", 1)), "invalid malformed"},
-		"a line end at its end": {[]byte(parts[0] + "." + parts[1] + "." + parts[2][:40] + "\n" + parts[2][40:]), "invalid malformed"},
-		"as issued":             {token, "valid"},
+		"alg none": {
+			[]byte(base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + parts[1] + "."),
+			"invalid unsupported-proof",
+		},
+		"a key in the header": {
+			make(
+				evil,
+				`{"alg":"EdDSA","jwk":{"kty":"OKP","crv":"Ed25519",`+
+					`"x":"`+base64.RawURLEncoding.EncodeToString(evil.private.Public().(ed25519.PublicKey))+`"}}`,
+				payload,
+			),
+			"invalid key-not-pinned",
+		},
+		"a kid of one's own":  {make(evil, `{"alg":"EdDSA","kid":"`+evil.DID()+`"}`, payload), "invalid key-not-pinned"},
+		"the issuer's kid":    {make(evil, `{"alg":"EdDSA","kid":"`+k.DID()+`"}`, payload), "invalid bad-signature"},
+		"critical extensions": {make(k, `{"alg":"EdDSA","crit":["b64"]}`, payload), "invalid unsupported-form"},
+		"a later end outside": {
+			make(k, `{"alg":"EdDSA"}`, bytes.Replace(payload, []byte(`"exp":`), []byte(`"exp":9`), 1)),
+			"invalid claims-mismatch",
+		},
+		"an id of another kind": {
+			make(k, `{"alg":"EdDSA"}`, bytes.Replace(payload, []byte(`"jti":"`), []byte(`"jti":"x`), 1)),
+			"invalid claims-mismatch",
+		},
+		"b64 without crit": {make(k, `{"alg":"EdDSA","b64":false}`, payload), "invalid unsupported-form"},
+		"a line end within": {
+			[]byte(strings.Replace(strings.TrimSpace(string(token)), ".", "\n.", 1)),
+			"invalid malformed",
+		},
+		"a line end at its end": {
+			[]byte(parts[0] + "." + parts[1] + "." + parts[2][:40] + "\n" + parts[2][40:]),
+			"invalid malformed",
+		},
+		"as issued": {token, "valid"},
 	} {
 		if got := codes(Verify(c.in, o)); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
@@ -250,9 +316,21 @@ func TestRecipientHashes(t *testing.T) {
 		email string
 		want  bool
 	}{
-		{Identity{"emailAddress", "sha256$ecf5409f3f4b91ab60cc5ef4c02aef7032354375e70cf4d8e43f6a1d29891942", true, "deadsea"}, "nobody@example.org", true},
-		{Identity{"emailAddress", "sha256$ECF5409F3F4B91AB60CC5EF4C02AEF7032354375E70CF4D8E43F6A1D29891942", true, "deadsea"}, "Nobody@Example.org", true},
-		{Identity{"emailAddress", "sha256$ecf5409f3f4b91ab60cc5ef4c02aef7032354375e70cf4d8e43f6a1d29891942", true, ""}, "nobody@example.org", false},
+		{
+			Identity{"emailAddress", "sha256$ecf5409f3f4b91ab60cc5ef4c02aef7032354375e70cf4d8e43f6a1d29891942", true, "deadsea"},
+			"nobody@example.org",
+			true,
+		},
+		{
+			Identity{"emailAddress", "sha256$ECF5409F3F4B91AB60CC5EF4C02AEF7032354375E70CF4D8E43F6A1D29891942", true, "deadsea"},
+			"Nobody@Example.org",
+			true,
+		},
+		{
+			Identity{"emailAddress", "sha256$ecf5409f3f4b91ab60cc5ef4c02aef7032354375e70cf4d8e43f6a1d29891942", true, ""},
+			"nobody@example.org",
+			false,
+		},
 		{Identity{"emailAddress", "sha1$00", true, ""}, "nobody@example.org", false},
 		{Identity{"emailAddress", "nobody@example.org", false, ""}, "NOBODY@example.org", true},
 		{Identity{"telephone", "nobody@example.org", false, ""}, "nobody@example.org", false},
@@ -273,7 +351,12 @@ func TestKeyFiles(t *testing.T) {
 	if err != nil || again.DID() != k.DID() || !strings.HasPrefix(k.DID(), "did:key:z6Mk") {
 		t.Fatal(err, k.DID())
 	}
-	for _, bad := range []string{"", "{}", strings.Replace(string(b), k.Multikey(), key(t).Multikey(), 1), strings.Replace(string(b), `"z3`, `"z4`, 1)} {
+	for _, bad := range []string{
+		"",
+		"{}",
+		strings.Replace(string(b), k.Multikey(), key(t).Multikey(), 1),
+		strings.Replace(string(b), `"z3`, `"z4`, 1),
+	} {
 		if _, err := ParseKey([]byte(bad)); err == nil || len(bad) > 60 && strings.Contains(err.Error(), bad[50:60]) {
 			t.Errorf("%.40q: %v", bad, err)
 		}
@@ -289,8 +372,27 @@ func TestEveryReasonSpeaksBothLanguages(t *testing.T) {
 		seen[w.code] = true
 	}
 	// Every code that the source says has words.
-	for _, name := range []string{"badge", "image", "jwk", "jwt", "ob2", "ob2_read", "order", "proof", "refresh", "status", "suite", "trust", "verify", "internal/ld/context", "internal/ld/json", "internal/ld/rdf", "internal/ld/rdfc"} {
-		for _, m := range regexp.MustCompile(`(?:fault|Faultf)\("([a-z-]+)"|Invalid, "([a-z-]+)"|Indeterminate, "([a-z-]+)"`).FindAllStringSubmatch(string(file(t, name+".go")), -1) {
+	for _, name := range []string{
+		"badge",
+		"image",
+		"jwk",
+		"jwt",
+		"ob2",
+		"ob2_read",
+		"order",
+		"proof",
+		"refresh",
+		"status",
+		"suite",
+		"trust",
+		"verify",
+		"internal/ld/context",
+		"internal/ld/json",
+		"internal/ld/rdf",
+		"internal/ld/rdfc",
+	} {
+		for _, m := range regexp.MustCompile(`(?:fault|Faultf)\("([a-z-]+)"|Invalid, "([a-z-]+)"|Indeterminate, `+
+			`"([a-z-]+)"`).FindAllStringSubmatch(string(file(t, name+".go")), -1) {
 			if code := m[1] + m[2] + m[3]; !seen[code] {
 				t.Errorf("%s.go says %q, which has no words", name, code)
 			}
@@ -335,7 +437,8 @@ func FuzzKey(f *testing.F) {
 }
 
 // testKey is a key of the tests alone.
-const testKey = `{"type":"Multikey","publicKeyMultibase":"z6MkkmuJmes4bvBp7SE38vz8jbXorXnWU1Q5VVKSHAv3brK8","secretKeyMultibase":"z3u2V1vEjTtURqSuV23EABYRadkQ3CH4v9dN1ymFcXigPX5g"}`
+const testKey = `{"type":"Multikey","publicKeyMultibase":"z6MkkmuJmes4bvBp7SE38vz8jbXorXnWU1Q5VVKSHAv3brK8",` +
+	`"secretKeyMultibase":"z3u2V1vEjTtURqSuV23EABYRadkQ3CH4v9dN1ymFcXigPX5g"}`
 
 // Tokens of any header and payload, signed as they stand by the issuer's key: nothing panics, and what is valid is
 // EdDSA, ours and whole.

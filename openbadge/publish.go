@@ -22,7 +22,8 @@ const (
 func WebDID(place string) (did, address string, err error) {
 	host, path, _ := strings.Cut(strings.TrimSuffix(place, "/"), "/")
 	u, err := url.Parse("https://" + host)
-	if err != nil || u.Hostname() == "" || u.Host != host || strings.ContainsAny(place, "#?@% \\") || strings.Contains(u.Host, "[") {
+	if err != nil || u.Hostname() == "" || u.Host != host || strings.ContainsAny(place, "#?@% \\") ||
+		strings.Contains(u.Host, "[") {
 		return "", "", fmt.Errorf("%.100q is no host, and no host with a path", place)
 	}
 	did, address = "did:web:"+strings.ReplaceAll(host, ":", "%3A"), "https://"+host+"/.well-known/did.json"

@@ -15,8 +15,15 @@ func TestAHostAndAPathMakeADIDAndAnAddress(t *testing.T) {
 		"lab.example/":          "did:web:lab.example https://lab.example/.well-known/did.json",
 		"lab.example:8443":      "did:web:lab.example%3A8443 https://lab.example:8443/.well-known/did.json",
 		"lab.example/badges/fr": "did:web:lab.example:badges:fr https://lab.example/badges/fr/did.json",
-		"":                      "", "/x": "", "lab.example//x": "", "lab.example/../x": "", "lab.example/a:b": "", "user@lab.example": "", "lab.example?x": "", "lab.example#x": "",
-		"lab example": "", "https://lab.example": "", "lab.example/é": "", "lab.example/%2e": "", "[::1]": "",
+		"":                      "",
+		"/x":                    "",
+		"lab.example//x":        "",
+		"lab.example/../x":      "",
+		"lab.example/a:b":       "",
+		"user@lab.example":      "",
+		"lab.example?x":         "",
+		"lab.example#x":         "",
+		"lab example":           "", "https://lab.example": "", "lab.example/é": "", "lab.example/%2e": "", "[::1]": "",
 	} {
 		did, address, err := WebDID(place)
 		if got := strings.TrimSpace(did + " " + address); got != want || (err == nil) != (want != "") {
@@ -29,8 +36,14 @@ func TestAHostAndAPathMakeADIDAndAnAddress(t *testing.T) {
 func TestPublishedKeysHaveTheNamesThatSignaturesGiveThem(t *testing.T) {
 	ed, rs := key(t), testRSA(t)
 	for issuer, publish := range map[string]func(...*Key) ([]byte, error){
-		"did:web:lab.example":        func(k ...*Key) ([]byte, error) { return DIDDocument("did:web:lab.example", k...) },
-		"https://lab.example/issuer": func(k ...*Key) ([]byte, error) { return Profile("https://lab.example/issuer", "Lab", k...) },
+		"did:web:lab.example": func(k ...*Key) ([]byte, error) { return DIDDocument("did:web:lab.example", k...) },
+		"https://lab.example/issuer": func(k ...*Key) ([]byte, error) {
+			return Profile(
+				"https://lab.example/issuer",
+				"Lab",
+				k...,
+			)
+		},
 	} {
 		b, err := publish(ed, rs)
 		if err != nil {
@@ -49,8 +62,11 @@ func TestPublishedKeysHaveTheNamesThatSignaturesGiveThem(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := doc.VerificationMethod
-		if doc.ID != issuer || len(m) != 2 || m[0].ID != ed.method(issuer) || m[0].PublicKeyMultibase != ed.Multikey() || m[0].Type != "Multikey" || m[0].Controller != issuer ||
-			m[1].ID != rs.method(issuer) || m[1].Type != "JsonWebKey" || m[1].PublicKeyJwk["alg"] != "RS256" || m[1].PublicKeyJwk["d"] != "" ||
+		if doc.ID != issuer || len(m) != 2 || m[0].ID != ed.method(issuer) || m[0].PublicKeyMultibase != ed.Multikey() ||
+			m[0].Type != "Multikey" || m[0].Controller != issuer ||
+			m[1].ID != rs.method(issuer) || m[1].Type != "JsonWebKey" ||
+			m[1].PublicKeyJwk["alg"] != "RS256" ||
+			m[1].PublicKeyJwk["d"] != "" ||
 			len(doc.AssertionMethod) != 2 ||
 			doc.AssertionMethod[0] != m[0].ID ||
 			doc.AssertionMethod[1] != m[1].ID {
@@ -71,7 +87,10 @@ func TestPublishedKeysHaveTheNamesThatSignaturesGiveThem(t *testing.T) {
 
 // RFC 7638, section 3.1, names the thumbprint of its own key.
 func TestAThumbprintIsTheOneOfRFC7638(t *testing.T) {
-	const n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"
+	const n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJ" +
+		"ECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW" +
+		"2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQ" +
+		"Fh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"
 	var m number
 	if err := m.UnmarshalText([]byte(n)); err != nil {
 		t.Fatal(err)

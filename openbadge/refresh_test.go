@@ -51,11 +51,36 @@ func TestRefreshedBadgeTakesThePlaceOfTheOldOne(t *testing.T) {
 			longer(d)
 			d["credentialStatus"] = entryAt("1", "revocation")
 		})), "indeterminate status-unreachable", "ok"},
-		{"another badge of the issuer's", string(refreshable(t, k, func(d object) { longer(d); d["id"] = "urn:x:another" })), "invalid expired", "not used"},
-		{"of another issuer", string(refreshable(t, other, func(d object) { longer(d); d["issuer"] = other.DID() })), "invalid expired", "not used"},
-		{"signed by another", strings.Replace(string(refreshable(t, k, longer)), "2030-01-01", "2031-01-01", 1), "invalid expired", "not used"},
-		{"an older one", string(refreshable(t, k, func(d object) { longer(d); d["validFrom"] = "2020-01-01T00:00:00Z" })), "invalid expired", "not used"},
-		{"another kind", string(sign(t, func() object { e := endorsement(k); e["id"] = "urn:x:badge"; return e }(), k)), "invalid expired", "not used"},
+		{
+			"another badge of the issuer's",
+			string(refreshable(t, k, func(d object) { longer(d); d["id"] = "urn:x:another" })),
+			"invalid expired",
+			"not used",
+		},
+		{
+			"of another issuer",
+			string(refreshable(t, other, func(d object) { longer(d); d["issuer"] = other.DID() })),
+			"invalid expired",
+			"not used",
+		},
+		{
+			"signed by another",
+			strings.Replace(string(refreshable(t, k, longer)), "2030-01-01", "2031-01-01", 1),
+			"invalid expired",
+			"not used",
+		},
+		{
+			"an older one",
+			string(refreshable(t, k, func(d object) { longer(d); d["validFrom"] = "2020-01-01T00:00:00Z" })),
+			"invalid expired",
+			"not used",
+		},
+		{
+			"another kind",
+			string(sign(t, func() object { e := endorsement(k); e["id"] = "urn:x:badge"; return e }(), k)),
+			"invalid expired",
+			"not used",
+		},
 		{"a page", "<html>", "invalid expired", "not used"},
 		{"nothing", "", "invalid expired", "not used"},
 	} {

@@ -26,7 +26,8 @@ func parseStamp(s string) (time.Time, bool) {
 	if !ok || !good {
 		return time.Time{}, false
 	}
-	t := time.Date(date.Year(), date.Month(), date.Day(), 0, 0, 0, 0, time.FixedZone("", int(offset/time.Second))).Add(since)
+	t := time.Date(date.Year(), date.Month(), date.Day(), 0, 0, 0, 0, time.FixedZone("", int(offset/time.Second))).
+		Add(since)
 	if offset == 0 {
 		t = t.UTC()
 	}
@@ -50,7 +51,8 @@ func cutZone(s string) (clock, zone string, ok bool) {
 func sinceMidnight(s string) (time.Duration, bool) {
 	whole, fraction, hasPoint := strings.Cut(s, ".")
 	parts := strings.Split(whole, ":")
-	if len(parts) != 3 || hasPoint && (fraction == "" || len(fraction) > 60 || strings.Trim(fraction, "0123456789") != "") {
+	if len(parts) != 3 ||
+		hasPoint && (fraction == "" || len(fraction) > 60 || strings.Trim(fraction, "0123456789") != "") {
 		return 0, false
 	}
 	h, ok1 := twoDigits(parts[0], 24)

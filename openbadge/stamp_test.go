@@ -63,7 +63,12 @@ func TestDatesAreReadAsDateTimeStamps(t *testing.T) {
 
 // Whatever is read can be written as RFC 3339 and read again as the same time.
 func FuzzStamp(f *testing.F) {
-	for _, s := range []string{"2025-03-01T24:00:00Z", "2025-03-01T09:00:00.5+14:00", "0001-01-01T00:00:00-00:01", "9999-12-31T23:59:59.999999999Z"} {
+	for _, s := range []string{
+		"2025-03-01T24:00:00Z",
+		"2025-03-01T09:00:00.5+14:00",
+		"0001-01-01T00:00:00-00:01",
+		"9999-12-31T23:59:59.999999999Z",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -264,7 +264,13 @@ func (q *inquiry) statusList(data []byte) (*StatusList, error) {
 	case len(n.Badge.Status) > 0:
 		return nil, fault("status-unusable", "the list has a status of its own, which is not asked for")
 	}
-	l := &StatusList{ID: n.Badge.ID, Issuer: n.Badge.IssuerID, From: n.Badge.ValidFrom, Until: n.Badge.ValidUntil, speaksFor: mayName(q.o.Trust, n.Badge.IssuerID)}
+	l := &StatusList{
+		ID:        n.Badge.ID,
+		Issuer:    n.Badge.IssuerID,
+		From:      n.Badge.ValidFrom,
+		Until:     n.Badge.ValidUntil,
+		speaksFor: mayName(q.o.Trust, n.Badge.IssuerID),
+	}
 	if err := l.read(doc, n.o.Allow); err != nil {
 		return nil, unusable(err)
 	}
@@ -335,11 +341,22 @@ func (l *StatusList) Judge(b *Badge, e StatusEntry) error {
 	case l.revoked != nil:
 		return fault("status-unusable", "%s: it is a %s", e.List, RevocationListType)
 	case l.Issuer != b.IssuerID && !l.speaksFor[b.IssuerID]:
-		return fault("status-unusable", "%s: it is signed by %.100q, whom the badge's issuer's status-issuers do not name", e.List, l.Issuer)
+		return fault(
+			"status-unusable",
+			"%s: it is signed by %.100q, whom the badge's issuer's status-issuers do not name",
+			e.List,
+			l.Issuer,
+		)
 	case !slices.Contains(l.purpose, e.Purpose):
 		return fault("status-mismatch", "%s: it is no list for %s", e.List, e.Purpose)
 	case e.Index < 0 || e.Index >= l.bits.len():
-		return fault("status-mismatch", "%s: it has %d entries, and the badge's would be the entry %d", e.List, l.bits.len(), e.Index)
+		return fault(
+			"status-mismatch",
+			"%s: it has %d entries, and the badge's would be the entry %d",
+			e.List,
+			l.bits.len(),
+			e.Index,
+		)
 	case !l.bits.at(e.Index):
 		return nil
 	case e.Purpose == "suspension":
@@ -376,7 +393,13 @@ func revocationList2(doc object) (*StatusList, error) {
 	if !has(doc["type"], "RevocationList") || ld.Str(doc, "id") == "" {
 		return nil, none
 	}
-	l := &StatusList{ID: ld.Str(doc, "id"), revoked: map[string]bool{}, ob2: true, uids: map[string]bool{}, why: map[string]string{}}
+	l := &StatusList{
+		ID:      ld.Str(doc, "id"),
+		revoked: map[string]bool{},
+		ob2:     true,
+		uids:    map[string]bool{},
+		why:     map[string]string{},
+	}
 	for i, x := range ld.List(doc["revokedAssertions"]) {
 		o, _ := x.(object)
 		id, isText := x.(string)
@@ -428,7 +451,10 @@ func revocationList(doc object) (RevocationList, error) {
 		entry, ok := x.(object)
 		revoked, isBool := entry["revoked"].(bool)
 		if !ok || ld.Str(entry, "id") == "" || entry["revoked"] != nil && !isBool {
-			return RevocationList{}, fmt.Errorf("this is no revocation list: entry %d has no id, or a revoked that is not true or false", i+1)
+			return RevocationList{}, fmt.Errorf(
+				"this is no revocation list: entry %d has no id, or a revoked that is not true or false",
+				i+1,
+			)
 		}
 		if entry["revoked"] == nil || revoked {
 			l.revoked[ld.Str(entry, "id")] = true

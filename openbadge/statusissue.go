@@ -93,7 +93,12 @@ func (d StatusListDraft) document() object {
 	for _, i := range d.Set {
 		b.set(int64(i), true)
 	}
-	subject := object{"id": d.ID + "#list", "type": bitstringListType, "statusPurpose": d.purpose(), "encodedList": encodeBits(b)}
+	subject := object{
+		"id":            d.ID + "#list",
+		"type":          bitstringListType,
+		"statusPurpose": d.purpose(),
+		"encodedList":   encodeBits(b),
+	}
 	if d.TTL > 0 {
 		subject["ttl"] = json.Number(strconv.FormatInt(d.TTL.Milliseconds(), 10))
 	}
@@ -152,7 +157,13 @@ func OpenStatusList(data []byte, k *Key) (StatusListDraft, error) {
 	if err != nil {
 		return StatusListDraft{}, err
 	}
-	d := StatusListDraft{ID: ld.Str(doc, "id"), IssuerID: ld.Str(doc, "issuer"), Purpose: ld.Str(subject, "statusPurpose"), Size: 8 * len(b), Set: b.places()}
+	d := StatusListDraft{
+		ID:       ld.Str(doc, "id"),
+		IssuerID: ld.Str(doc, "issuer"),
+		Purpose:  ld.Str(subject, "statusPurpose"),
+		Size:     8 * len(b),
+		Set:      b.places(),
+	}
 	if n, ok := subject["ttl"].(json.Number); ok {
 		ms, _ := n.Int64()
 		d.TTL = time.Duration(ms) * time.Millisecond
@@ -224,11 +235,18 @@ func (b bits) places() (set []int) {
 // object is the entry as a badge holds it (section 2.1). The index is text there.
 func (e StatusEntry) object() object {
 	index := strconv.FormatInt(e.Index, 10)
-	return object{"id": e.List + "#" + index, "type": BitstringEntryType, "statusPurpose": e.Purpose, "statusListIndex": index, "statusListCredential": e.List}
+	return object{
+		"id":                   e.List + "#" + index,
+		"type":                 BitstringEntryType,
+		"statusPurpose":        e.Purpose,
+		"statusListIndex":      index,
+		"statusListCredential": e.List,
+	}
 }
 
 func (e StatusEntry) check() error {
-	if e.Type != BitstringEntryType && e.Type != "" || !strings.HasPrefix(e.List, "https://") || e.Index < 0 || e.Purpose == "" {
+	if e.Type != BitstringEntryType && e.Type != "" || !strings.HasPrefix(e.List, "https://") || e.Index < 0 ||
+		e.Purpose == "" {
 		return fmt.Errorf("a badge's place in a status list has the list's https address, a purpose and an index: %+v", e)
 	}
 	return nil

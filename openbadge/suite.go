@@ -117,7 +117,12 @@ func (c *cryptosuite) message(d *ld.Document, p object, previous []object, h cry
 
 // texts are a proof's options and its document as the suite signs them. The words of both are known either way: who
 // reads the JSON and who reads the statements must see the same badge.
-func (c *cryptosuite) texts(d *ld.Document, p object, previous []object, h crypto.Hash) (options, doc []byte, err error) {
+func (c *cryptosuite) texts(
+	d *ld.Document,
+	p object,
+	previous []object,
+	h crypto.Hash,
+) (options, doc []byte, err error) {
 	if err := c.checkContext(d, p); err != nil {
 		return nil, nil, err
 	}

@@ -163,19 +163,22 @@ func TestECDSASignaturesAreTwoNumbersOfTheCurve(t *testing.T) {
 		}{
 			"r and s": {fill(r, s), true},
 			// low s is not asked for (ECDSA Cryptosuites 1.0, section 3)
-			"r and -s":           {fill(r, new(big.Int).Sub(order, s)), true},
-			"no r":               {fill(new(big.Int), s), false},
-			"no s":               {fill(r, new(big.Int)), false},
-			"neither":            {make([]byte, 2*n), false},
-			"r of the order":     {fill(order, s), false},
-			"s of the order":     {fill(r, order), false},
-			"a zero before":      {append([]byte{0}, fill(r, s)...), false},
-			"a zero after":       {append(fill(r, s), 0), false},
-			"a zero before each": {append(append([]byte{0}, r.FillBytes(make([]byte, n))...), append([]byte{0}, s.FillBytes(make([]byte, n))...)...), false},
-			"a zero before s":    {append(append(r.FillBytes(make([]byte, n)), 0), s.FillBytes(make([]byte, n))...), false},
-			"a byte less":        {fill(r, s)[1:], false},
-			"ASN.1":              {der, false},
-			"nothing":            {nil, false},
+			"r and -s":       {fill(r, new(big.Int).Sub(order, s)), true},
+			"no r":           {fill(new(big.Int), s), false},
+			"no s":           {fill(r, new(big.Int)), false},
+			"neither":        {make([]byte, 2*n), false},
+			"r of the order": {fill(order, s), false},
+			"s of the order": {fill(r, order), false},
+			"a zero before":  {append([]byte{0}, fill(r, s)...), false},
+			"a zero after":   {append(fill(r, s), 0), false},
+			"a zero before each": {
+				append(append([]byte{0}, r.FillBytes(make([]byte, n))...), append([]byte{0}, s.FillBytes(make([]byte, n))...)...),
+				false,
+			},
+			"a zero before s": {append(append(r.FillBytes(make([]byte, n)), 0), s.FillBytes(make([]byte, n))...), false},
+			"a byte less":     {fill(r, s)[1:], false},
+			"ASN.1":           {der, false},
+			"nothing":         {nil, false},
 		} {
 			if verifyECDSA(&k.PublicKey, hash, c.sig) != c.want {
 				t.Errorf("%s, %s: %v", curve.Params().Name, name, !c.want)
@@ -195,22 +198,58 @@ func TestProofsOverJSON(t *testing.T) {
 		after  func(d object)
 		want   string
 	}{
-		"as it is":                        {want: "valid"},
-		"a context of its own":            {proof: contexts(ContextVC, ContextOB, ContextExtensions), want: "valid"},
-		"the first contexts":              {proof: contexts(ContextVC, ContextOB), want: "valid"},
-		"the first context alone":         {proof: func(p object) { p["@context"] = ContextVC }, want: "valid"},
-		"a context added afterwards":      {before: func(d object) { d["@context"] = []any{ContextVC, ContextOB}; delete(d, "credentialStatus") }, proof: contexts(ContextVC, ContextOB), after: func(d object) { d["@context"] = []any{ContextVC, ContextOB, ContextExtensions} }, want: "valid"},
-		"added, and the proof names none": {before: func(d object) { d["@context"] = []any{ContextVC, ContextOB}; delete(d, "credentialStatus") }, after: func(d object) { d["@context"] = []any{ContextVC, ContextOB, ContextExtensions} }, want: "invalid bad-signature"},
-		"a context taken away":            {proof: contexts(ContextVC, ContextOB), before: func(d object) { delete(d, "credentialStatus") }, after: func(d object) { d["@context"] = []any{ContextVC} }, want: "invalid unknown-term"},
-		"a list that is none":             {after: func(d object) { d["type"] = []any{"OpenBadgeCredential", "VerifiableCredential"} }, want: "invalid bad-signature"},
-		"a null that was not there":       {after: func(d object) { d["evidence"] = nil }, want: "invalid bad-signature"},
-		"one text instead of a list":      {after: func(d object) { d["issuer"].(object)["type"] = "Profile" }, want: "invalid bad-signature"},
-		"a word nobody knows":             {after: func(d object) { d["role"] = "maintainer" }, want: "invalid unknown-term"},
-		"another's proof beside it":       {after: func(d object) { d["proof"] = append(ld.List(d["proof"]), object{"type": "Unheard"}) }, want: "valid"},
-		"a changed option":                {after: func(d object) { ld.List(d["proof"])[0].(object)["created"] = "2024-01-01T00:00:00Z" }, want: "invalid bad-signature"},
-		"an option more":                  {after: func(d object) { ld.List(d["proof"])[0].(object)["nonce"] = "1" }, want: "invalid bad-signature"},
-		"an end that was taken away":      {proof: func(p object) { p["expires"] = today.Add(-time.Hour).Format(time.RFC3339) }, after: func(d object) { delete(ld.List(d["proof"])[0].(object), "expires") }, want: "invalid bad-signature"},
-		"domains and a challenge":         {proof: func(p object) { p["domain"] = []any{"a.example", "b.example"}; p["challenge"] = "c" }, want: "valid"},
+		"as it is":                {want: "valid"},
+		"a context of its own":    {proof: contexts(ContextVC, ContextOB, ContextExtensions), want: "valid"},
+		"the first contexts":      {proof: contexts(ContextVC, ContextOB), want: "valid"},
+		"the first context alone": {proof: func(p object) { p["@context"] = ContextVC }, want: "valid"},
+		"a context added afterwards": {
+			before: func(d object) { d["@context"] = []any{ContextVC, ContextOB}; delete(d, "credentialStatus") },
+			proof:  contexts(ContextVC, ContextOB),
+			after:  func(d object) { d["@context"] = []any{ContextVC, ContextOB, ContextExtensions} },
+			want:   "valid",
+		},
+		"added, and the proof names none": {
+			before: func(d object) { d["@context"] = []any{ContextVC, ContextOB}; delete(d, "credentialStatus") },
+			after:  func(d object) { d["@context"] = []any{ContextVC, ContextOB, ContextExtensions} },
+			want:   "invalid bad-signature",
+		},
+		"a context taken away": {
+			proof:  contexts(ContextVC, ContextOB),
+			before: func(d object) { delete(d, "credentialStatus") },
+			after:  func(d object) { d["@context"] = []any{ContextVC} },
+			want:   "invalid unknown-term",
+		},
+		"a list that is none": {
+			after: func(d object) { d["type"] = []any{"OpenBadgeCredential", "VerifiableCredential"} },
+			want:  "invalid bad-signature",
+		},
+		"a null that was not there": {after: func(d object) { d["evidence"] = nil }, want: "invalid bad-signature"},
+		"one text instead of a list": {
+			after: func(d object) { d["issuer"].(object)["type"] = "Profile" },
+			want:  "invalid bad-signature",
+		},
+		"a word nobody knows": {after: func(d object) { d["role"] = "maintainer" }, want: "invalid unknown-term"},
+		"another's proof beside it": {
+			after: func(d object) { d["proof"] = append(ld.List(d["proof"]), object{"type": "Unheard"}) },
+			want:  "valid",
+		},
+		"a changed option": {
+			after: func(d object) { ld.List(d["proof"])[0].(object)["created"] = "2024-01-01T00:00:00Z" },
+			want:  "invalid bad-signature",
+		},
+		"an option more": {
+			after: func(d object) { ld.List(d["proof"])[0].(object)["nonce"] = "1" },
+			want:  "invalid bad-signature",
+		},
+		"an end that was taken away": {
+			proof: func(p object) { p["expires"] = today.Add(-time.Hour).Format(time.RFC3339) },
+			after: func(d object) { delete(ld.List(d["proof"])[0].(object), "expires") },
+			want:  "invalid bad-signature",
+		},
+		"domains and a challenge": {
+			proof: func(p object) { p["domain"] = []any{"a.example", "b.example"}; p["challenge"] = "c" },
+			want:  "valid",
+		},
 	} {
 		d := parse(t, issued(t, k)["JSON"])
 		delete(d, "proof")
@@ -223,7 +262,10 @@ func TestProofsOverJSON(t *testing.T) {
 		proveWith(t, d, by, "eddsa-jcs-2022", func(p object) { change(c.proof, p) })
 		change(c.after, d)
 		b, _ := json.Marshal(d)
-		if got := codes(Verify(b, Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.DID()}}}, At: today})); got != c.want {
+		if got := codes(Verify(
+			b,
+			Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.DID()}}}, At: today},
+		)); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}
@@ -309,13 +351,33 @@ func TestAllFormsOfADocumentAreUnderOneLimit(t *testing.T) {
 		forms []func(*ld.Document) error
 		last  string
 	}{
-		"the same form again":     {wide(), []func(*ld.Document) error{statements(crypto.SHA256), statements(crypto.SHA256), statements(crypto.SHA256)}, ""},
-		"another hash":            {wide(), []func(*ld.Document) error{statements(crypto.SHA256), statements(crypto.SHA384)}, "too-complex"},
-		"after a proof":           {wide(), []func(*ld.Document) error{statements(crypto.SHA256), after}, "too-complex"},
-		"a long text, twice":      {long(), []func(*ld.Document) error{statements(crypto.SHA256), statements(crypto.SHA384)}, ""},
-		"a long text, four times": {long(), []func(*ld.Document) error{statements(crypto.SHA256), statements(crypto.SHA384), after, after}, "too-complex"},
-		"JSON, four times":        {long(), []func(*ld.Document) error{asJSON, asJSON, asJSON, asJSON}, "too-complex"},
-		"JSON and statements":     {long(), []func(*ld.Document) error{asJSON, asJSON, asJSON, statements(crypto.SHA256)}, "too-complex"},
+		"the same form again": {
+			wide(),
+			[]func(*ld.Document) error{statements(crypto.SHA256), statements(crypto.SHA256), statements(crypto.SHA256)},
+			"",
+		},
+		"another hash": {
+			wide(),
+			[]func(*ld.Document) error{statements(crypto.SHA256), statements(crypto.SHA384)},
+			"too-complex",
+		},
+		"after a proof": {wide(), []func(*ld.Document) error{statements(crypto.SHA256), after}, "too-complex"},
+		"a long text, twice": {
+			long(),
+			[]func(*ld.Document) error{statements(crypto.SHA256), statements(crypto.SHA384)},
+			"",
+		},
+		"a long text, four times": {
+			long(),
+			[]func(*ld.Document) error{statements(crypto.SHA256), statements(crypto.SHA384), after, after},
+			"too-complex",
+		},
+		"JSON, four times": {long(), []func(*ld.Document) error{asJSON, asJSON, asJSON, asJSON}, "too-complex"},
+		"JSON and statements": {
+			long(),
+			[]func(*ld.Document) error{asJSON, asJSON, asJSON, statements(crypto.SHA256)},
+			"too-complex",
+		},
 	} {
 		for i, form := range c.forms {
 			want := ""

@@ -18,7 +18,8 @@ type Issuer struct {
 	//
 	//	z6Mk…, did:key:z6Mk…         a multikey: Ed25519, P-256 or P-384
 	//	did:web:lab.example          every key that its DID document lists under assertionMethod
-	//	https://lab.example/…        what stands there: a JWKS, a DID document, or an Open Badges profile, with the keys that it lists.
+	//	https://lab.example/…        what stands there: a JWKS, a DID document, or an Open Badges profile, with the keys
+	//	                             that it lists.
 	//	                             Where it is the profile that ID names, badges that it hosts count too
 	//	-----BEGIN PUBLIC KEY-----…  a key in PEM: Ed25519, P-256, P-384, RSA of 2,048 to 8,192 bits
 	//
@@ -52,7 +53,10 @@ func CheckKey(s string) error {
 		return nil
 	}
 	if _, ok := parseMultikey(s); !ok {
-		return fmt.Errorf("%q is no key: did:key:z6Mk…, z6Mk…, did:web:host, https://… of a profile or JWKS, or a PEM public key", s)
+		return fmt.Errorf(
+			"%q is no key: did:key:z6Mk…, z6Mk…, did:web:host, https://… of a profile or JWKS, or a PEM public key",
+			s,
+		)
 	}
 	return nil
 }
@@ -291,7 +295,13 @@ func checkSignature(method string, pins []pin, verifies func(crypto.PublicKey) b
 	return checkNamed(method, named, hasNamed, pins, verifies)
 }
 
-func checkNamed(method string, named crypto.PublicKey, hasNamed bool, pins []pin, verifies func(crypto.PublicKey) bool) error {
+func checkNamed(
+	method string,
+	named crypto.PublicKey,
+	hasNamed bool,
+	pins []pin,
+	verifies func(crypto.PublicKey) bool,
+) error {
 	exact := false
 	for _, p := range pins {
 		exact = exact || p.id != "" && p.id == method

@@ -138,18 +138,75 @@ func TestEveryKindOfPinCounts(t *testing.T) {
 		docs        web
 		token       []byte
 	}{
-		"did:key":                     {ed.DID(), ed.DID(), nil, token(t, ed.DID(), object{"alg": "EdDSA"}, edSign)},
-		"PEM, RSA":                    {site, inPEM(&rsaPrivate(t).PublicKey), nil, token(t, site, object{"alg": "RS256"}, signRS256(t))},
-		"PEM, P-256":                  {site, inPEM(&p256.PublicKey), nil, token(t, site, object{"alg": "ES256"}, signES(t, p256, crypto.SHA256))},
-		"PEM, P-384":                  {site, inPEM(&p384.PublicKey), nil, token(t, site, object{"alg": "ES384"}, signES(t, p384, crypto.SHA384))},
-		"PEM, Ed25519":                {site, inPEM(edPublic), nil, token(t, site, object{"alg": "Ed25519"}, edSign)},
-		"JWKS":                        {site, site + "/keys", web{site + "/keys": object{"keys": []any{object{"kty": "oct"}, jwkOf(t, &rsaPrivate(t).PublicKey, "1")}}}, token(t, site, object{"alg": "RS256", "kid": site + "/keys#1"}, signRS256(t))},
-		"did:web, JWK":                {did, did, web{"https://lab.example/badges/did.json": didDoc(method(&p256.PublicKey))}, token(t, did, object{"alg": "ES256", "kid": did + "#key-1"}, signES(t, p256, crypto.SHA256))},
-		"did:web, a multikey":         {did, did, web{"https://lab.example/badges/did.json": didDoc(object{"id": "#" + ed.Multikey(), "type": "Multikey", "controller": did, "publicKeyMultibase": ed.Multikey()})}, token(t, did, object{"alg": "EdDSA", "kid": did + "#" + ed.Multikey()}, edSign)},
-		"did:web, within its purpose": {did, did, web{"https://lab.example/badges/did.json": object{"id": did, "assertionMethod": method(&p384.PublicKey)}}, token(t, did, object{"alg": "ES384"}, signES(t, p384, crypto.SHA384))},
-		"profile, key elsewhere":      {site, site, web{site: profile, site + "/key": pemKey}, token(t, site, object{"alg": "RS256", "kid": site + "/key"}, signRS256(t))},
-		"profile, key within":         {site, site, web{site: object{"id": site, "publicKey": pemKey}}, token(t, site, object{"alg": "RS256"}, signRS256(t))},
-		"a header's own key, pinned":  {site, inPEM(&rsaPrivate(t).PublicKey), nil, token(t, site, object{"alg": "RS256", "jwk": jwkOf(t, &rsaPrivate(t).PublicKey, "")}, signRS256(t))},
+		"did:key": {ed.DID(), ed.DID(), nil, token(t, ed.DID(), object{"alg": "EdDSA"}, edSign)},
+		"PEM, RSA": {
+			site,
+			inPEM(&rsaPrivate(t).PublicKey),
+			nil,
+			token(t, site, object{"alg": "RS256"}, signRS256(t)),
+		},
+		"PEM, P-256": {
+			site,
+			inPEM(&p256.PublicKey),
+			nil,
+			token(t, site, object{"alg": "ES256"}, signES(t, p256, crypto.SHA256)),
+		},
+		"PEM, P-384": {
+			site,
+			inPEM(&p384.PublicKey),
+			nil,
+			token(t, site, object{"alg": "ES384"}, signES(t, p384, crypto.SHA384)),
+		},
+		"PEM, Ed25519": {site, inPEM(edPublic), nil, token(t, site, object{"alg": "Ed25519"}, edSign)},
+		"JWKS": {
+			site,
+			site + "/keys",
+			web{site + "/keys": object{"keys": []any{object{"kty": "oct"}, jwkOf(t, &rsaPrivate(t).PublicKey, "1")}}},
+			token(t, site, object{"alg": "RS256", "kid": site + "/keys#1"}, signRS256(t)),
+		},
+		"did:web, JWK": {
+			did,
+			did,
+			web{"https://lab.example/badges/did.json": didDoc(method(&p256.PublicKey))},
+			token(t, did, object{"alg": "ES256", "kid": did + "#key-1"}, signES(t, p256, crypto.SHA256)),
+		},
+		"did:web, a multikey": {
+			did,
+			did,
+			web{
+				"https://lab.example/badges/did.json": didDoc(object{
+					"id":                 "#" + ed.Multikey(),
+					"type":               "Multikey",
+					"controller":         did,
+					"publicKeyMultibase": ed.Multikey(),
+				}),
+			},
+			token(t, did, object{"alg": "EdDSA", "kid": did + "#" + ed.Multikey()}, edSign),
+		},
+		"did:web, within its purpose": {
+			did,
+			did,
+			web{"https://lab.example/badges/did.json": object{"id": did, "assertionMethod": method(&p384.PublicKey)}},
+			token(t, did, object{"alg": "ES384"}, signES(t, p384, crypto.SHA384)),
+		},
+		"profile, key elsewhere": {
+			site,
+			site,
+			web{site: profile, site + "/key": pemKey},
+			token(t, site, object{"alg": "RS256", "kid": site + "/key"}, signRS256(t)),
+		},
+		"profile, key within": {
+			site,
+			site,
+			web{site: object{"id": site, "publicKey": pemKey}},
+			token(t, site, object{"alg": "RS256"}, signRS256(t)),
+		},
+		"a header's own key, pinned": {
+			site,
+			inPEM(&rsaPrivate(t).PublicKey),
+			nil,
+			token(t, site, object{"alg": "RS256", "jwk": jwkOf(t, &rsaPrivate(t).PublicKey, "")}, signRS256(t)),
+		},
 	} {
 		o := Options{Trust: []Issuer{{ID: c.issuer, Keys: []string{c.pin}}}, At: today, Documents: c.docs}
 		if v := Verify(c.token, o); v.State != Valid || v.Form != "ob3 jwt" || v.Assurance != Signed {
@@ -200,23 +257,95 @@ func TestKeysThatTheirDocumentDoesNotVouchForDoNotCount(t *testing.T) {
 		docs web
 		want string
 	}{
-		"as it should be":             {did, web{at: doc(method())}, "valid"},
-		"in the future revoked":       {did, web{at: doc(method(set("revoked", "2027-01-01T00:00:00Z")))}, "valid"},
-		"revoked":                     {did, web{at: doc(method(set("revoked", "2026-01-01T00:00:00Z")))}, "indeterminate trust-unusable"},
-		"expired":                     {did, web{at: doc(method(set("expires", "2026-01-01T00:00:00Z")))}, "indeterminate trust-unusable"},
-		"revoked at no time":          {did, web{at: doc(method(set("revoked", true)))}, "indeterminate trust-unusable"},
-		"another's method":            {did, web{at: doc(method(set("controller", "did:web:evil.example")))}, "indeterminate trust-unusable"},
-		"not for assertions":          {did, web{at: object{"id": did, "verificationMethod": []any{method()}, "authentication": []any{did + "#1"}}}, "indeterminate trust-unusable"},
-		"another document":            {did, web{at: object{"id": "did:web:evil.example", "verificationMethod": []any{method()}, "assertionMethod": []any{did + "#1"}}}, "indeterminate trust-unusable"},
-		"no document":                 {did, web{at: "<html>"}, "indeterminate trust-unusable"},
-		"a document of lists":         {did, web{at: `{"id":"did:web:lab.example","verificationMethod":[[],1,"x",null],"assertionMethod":[[],{}]}`}, "indeterminate trust-unusable"},
-		"a private key, published":    {"https://lab.example/jwks", web{"https://lab.example/jwks": object{"keys": []any{object{"kty": "OKP", "crv": "Ed25519", "x": b64(k.private.Public().(ed25519.PublicKey)), "d": "AA"}}}}, "indeterminate trust-unusable"},
-		"a key for encryption":        {"https://lab.example/jwks", web{"https://lab.example/jwks": object{"keys": []any{object{"kty": "OKP", "crv": "Ed25519", "x": b64(k.private.Public().(ed25519.PublicKey)), "use": "enc"}}}}, "indeterminate trust-unusable"},
-		"a profile's key":             {site, web{site: pemKey()}, "valid"},
-		"a profile's key of another":  {site, web{site: pemKey(set("owner", "https://evil.example"))}, "indeterminate trust-unusable"},
-		"a profile by another name":   {site, web{site: object{"id": "https://evil.example", "publicKey": object{"owner": "https://evil.example", "publicKeyPem": inPEM(k.private.Public())}}}, "indeterminate trust-unusable"},
-		"a key by another name":       {site, web{site: object{"id": site, "publicKey": site + "/key"}, site + "/key": object{"id": site, "owner": site, "publicKeyPem": inPEM(k.private.Public())}}, "indeterminate trust-unusable"},
-		"a set of keys under did:web": {did, web{at: object{"keys": []any{jwkOf(t, k.private.Public(), "")}}}, "indeterminate trust-unusable"},
+		"as it should be":       {did, web{at: doc(method())}, "valid"},
+		"in the future revoked": {did, web{at: doc(method(set("revoked", "2027-01-01T00:00:00Z")))}, "valid"},
+		"revoked": {
+			did,
+			web{at: doc(method(set("revoked", "2026-01-01T00:00:00Z")))},
+			"indeterminate trust-unusable",
+		},
+		"expired": {
+			did,
+			web{at: doc(method(set("expires", "2026-01-01T00:00:00Z")))},
+			"indeterminate trust-unusable",
+		},
+		"revoked at no time": {did, web{at: doc(method(set("revoked", true)))}, "indeterminate trust-unusable"},
+		"another's method": {
+			did,
+			web{at: doc(method(set("controller", "did:web:evil.example")))},
+			"indeterminate trust-unusable",
+		},
+		"not for assertions": {
+			did,
+			web{at: object{"id": did, "verificationMethod": []any{method()}, "authentication": []any{did + "#1"}}},
+			"indeterminate trust-unusable",
+		},
+		"another document": {
+			did,
+			web{
+				at: object{
+					"id":                 "did:web:evil.example",
+					"verificationMethod": []any{method()},
+					"assertionMethod":    []any{did + "#1"},
+				},
+			},
+			"indeterminate trust-unusable",
+		},
+		"no document": {did, web{at: "<html>"}, "indeterminate trust-unusable"},
+		"a document of lists": {
+			did,
+			web{at: `{"id":"did:web:lab.example","verificationMethod":[[],1,"x",null],"assertionMethod":[[],{}]}`},
+			"indeterminate trust-unusable",
+		},
+		"a private key, published": {
+			"https://lab.example/jwks",
+			web{
+				"https://lab.example/jwks": object{
+					"keys": []any{object{"kty": "OKP", "crv": "Ed25519", "x": b64(k.private.Public().(ed25519.PublicKey)), "d": "AA"}},
+				},
+			},
+			"indeterminate trust-unusable",
+		},
+		"a key for encryption": {
+			"https://lab.example/jwks",
+			web{
+				"https://lab.example/jwks": object{
+					"keys": []any{
+						object{"kty": "OKP", "crv": "Ed25519", "x": b64(k.private.Public().(ed25519.PublicKey)), "use": "enc"},
+					},
+				},
+			},
+			"indeterminate trust-unusable",
+		},
+		"a profile's key": {site, web{site: pemKey()}, "valid"},
+		"a profile's key of another": {
+			site,
+			web{site: pemKey(set("owner", "https://evil.example"))},
+			"indeterminate trust-unusable",
+		},
+		"a profile by another name": {
+			site,
+			web{
+				site: object{
+					"id":        "https://evil.example",
+					"publicKey": object{"owner": "https://evil.example", "publicKeyPem": inPEM(k.private.Public())},
+				},
+			},
+			"indeterminate trust-unusable",
+		},
+		"a key by another name": {
+			site,
+			web{
+				site:          object{"id": site, "publicKey": site + "/key"},
+				site + "/key": object{"id": site, "owner": site, "publicKeyPem": inPEM(k.private.Public())},
+			},
+			"indeterminate trust-unusable",
+		},
+		"a set of keys under did:web": {
+			did,
+			web{at: object{"keys": []any{jwkOf(t, k.private.Public(), "")}}},
+			"indeterminate trust-unusable",
+		},
 	} {
 		data := token(
 			t,
@@ -267,7 +396,10 @@ func TestAPinOutOfReachLeavesOpenOnlyWhatItCouldDecide(t *testing.T) {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}
-	if got := codes(Verify(by(far, "", false), Options{Trust: trust[:0], At: today})); got != "invalid issuer-not-trusted" {
+	if got := codes(Verify(
+		by(far, "", false),
+		Options{Trust: trust[:0], At: today},
+	)); got != "invalid issuer-not-trusted" {
 		t.Errorf("a forger names an issuer that nobody trusts: %s", got)
 	}
 }
@@ -342,14 +474,26 @@ func TestClaimsAndCredentialSayTheSame(t *testing.T) {
 		change func(claims, vc object)
 		want   string
 	}{
-		"all in the claims":      {func(p, vc object) {}, "valid"},
-		"in both, alike":         {func(p, vc object) { vc["id"], vc["issuer"] = "urn:x:1", object{"id": site, "type": "Profile"} }, "valid"},
-		"another issuer":         {func(p, vc object) { vc["issuer"] = "https://evil.example" }, "invalid issuer-not-trusted"},
-		"another issuer outside": {func(p, vc object) { vc["issuer"], p["iss"] = site, "https://evil.example" }, "invalid claims-mismatch"},
-		"another id":             {func(p, vc object) { vc["id"] = "urn:x:2" }, "invalid claims-mismatch"},
-		"another subject":        {func(p, vc object) { p["sub"] = "urn:x:2" }, "invalid claims-mismatch"},
-		"no subject outside":     {func(p, vc object) { delete(p, "sub") }, "valid"},
-		"a later end outside":    {func(p, vc object) { vc["expirationDate"] = "2026-12-01T00:00:00Z" }, "invalid claims-mismatch"},
+		"all in the claims": {func(p, vc object) {}, "valid"},
+		"in both, alike": {
+			func(p, vc object) { vc["id"], vc["issuer"] = "urn:x:1", object{"id": site, "type": "Profile"} },
+			"valid",
+		},
+		"another issuer": {
+			func(p, vc object) { vc["issuer"] = "https://evil.example" },
+			"invalid issuer-not-trusted",
+		},
+		"another issuer outside": {
+			func(p, vc object) { vc["issuer"], p["iss"] = site, "https://evil.example" },
+			"invalid claims-mismatch",
+		},
+		"another id":         {func(p, vc object) { vc["id"] = "urn:x:2" }, "invalid claims-mismatch"},
+		"another subject":    {func(p, vc object) { p["sub"] = "urn:x:2" }, "invalid claims-mismatch"},
+		"no subject outside": {func(p, vc object) { delete(p, "sub") }, "valid"},
+		"a later end outside": {
+			func(p, vc object) { vc["expirationDate"] = "2026-12-01T00:00:00Z" },
+			"invalid claims-mismatch",
+		},
 		"an end that is no time": {func(p, vc object) { p["exp"] = "never" }, "invalid claims-mismatch"},
 		"no beginning":           {func(p, vc object) { delete(p, "nbf") }, "invalid not-an-open-badge"},
 		"vc that is no object":   {func(p, vc object) { p["vc"] = []any{vc} }, "invalid malformed"},
@@ -370,8 +514,14 @@ func TestClaimsAndCredentialSayTheSame(t *testing.T) {
 
 func TestPinsThatAreNoKeysAreRefused(t *testing.T) {
 	small, _ := rsa.GenerateKey(rand.Reader, 1024)
-	for _, s := range []string{"", "z6Mk", "did:key:", "zDnaekGZTbQBerwcehBSXLqAg6s55hVEBms1zFy89VHXtJSa", "did:web:", "did:web:lab.example:..", "did:web:lab example", "did:web:lab.example:a%2Fb", "did:web:a@lab.example",
-		"https://", "http://lab.example/keys", "https://a:b@lab.example", "https://lab.example/keys#1", "-----BEGIN PUBLIC KEY-----", inPEM(key(t).private.Public()) + "more",
+	for _, s := range []string{"", "z6Mk", "did:key:", "zDnaekGZTbQBerwcehBSXLqAg6s55hVEBms1zFy89VHXtJSa", "did:web:",
+		"did:web:lab.example:..", "did:web:lab example", "did:web:lab.example:a%2Fb", "did:web:a@lab.example",
+		"https://",
+		"http://lab.example/keys",
+		"https://a:b@lab.example",
+		"https://lab.example/keys#1",
+		"-----BEGIN PUBLIC KEY-----",
+		inPEM(key(t).private.Public()) + "more",
 		strings.Replace(inPEM(key(t).private.Public()), "PUBLIC", "PRIVATE", 2)} {
 		if err := CheckKey(s); err == nil {
 			t.Errorf("%.60q is taken for a key", s)
@@ -382,19 +532,38 @@ func TestPinsThatAreNoKeysAreRefused(t *testing.T) {
 			t.Error("an RSA key of 1,024 bits is taken")
 		}
 	}
-	for want, in := range map[string]string{"https://lab.example/.well-known/did.json": "did:web:lab.example", "https://lab.example:8443/a/b/did.json": "did:web:lab.example%3A8443:a:b"} {
+	for want, in := range map[string]string{
+		"https://lab.example/.well-known/did.json": "did:web:lab.example",
+		"https://lab.example:8443/a/b/did.json":    "did:web:lab.example%3A8443:a:b",
+	} {
 		if got, err := webDID(in); got != want || err != nil {
 			t.Errorf("%s: %s %v", in, got, err)
 		}
 	}
-	for _, did := range []string{"did:web:ɐɐɐ%3A1", "did:web:ɐ%3a", "did:web:lab.example%3", "did:web:lab.example%", "did:web:lab.example%2F"} {
+	for _, did := range []string{
+		"did:web:ɐɐɐ%3A1",
+		"did:web:ɐ%3a",
+		"did:web:lab.example%3",
+		"did:web:lab.example%",
+		"did:web:lab.example%2F",
+	} {
 		if got, err := webDID(did); err == nil {
 			t.Errorf("%s: accepted as %s", did, got)
 		}
 	}
-	for name, j := range map[string]object{"no point": {"kty": "EC", "crv": "P-256", "x": b64(make([]byte, 32)), "y": b64(make([]byte, 32))}, "another curve": {"kty": "EC", "crv": "secp256k1"},
-		"short": {"kty": "OKP", "crv": "Ed25519", "x": "AA"}, "even": {"kty": "RSA", "n": b64(append([]byte{255}, make([]byte, 255)...)), "e": "AQAB"},
-		"an exponent of one": {"kty": "RSA", "n": b64(rsaPrivate(t).N.Bytes()), "e": "AQ"}, "huge": {"kty": "RSA", "n": strings.Repeat("_", 100000), "e": "AQAB"}, "a huge exponent": {"kty": "RSA", "n": b64(rsaPrivate(t).N.Bytes()), "e": b64(make([]byte, 9))}} {
+	for name, j := range map[string]object{"no point": {
+		"kty": "EC",
+		"crv": "P-256",
+		"x":   b64(make([]byte, 32)),
+		"y":   b64(make([]byte, 32)),
+	}, "another curve": {"kty": "EC", "crv": "secp256k1"},
+		"short":              {"kty": "OKP", "crv": "Ed25519", "x": "AA"},
+		"even":               {"kty": "RSA", "n": b64(append([]byte{255}, make([]byte, 255)...)), "e": "AQAB"},
+		"an exponent of one": {"kty": "RSA", "n": b64(rsaPrivate(t).N.Bytes()), "e": "AQ"}, "huge": {
+			"kty": "RSA",
+			"n":   strings.Repeat("_", 100000),
+			"e":   "AQAB",
+		}, "a huge exponent": {"kty": "RSA", "n": b64(rsaPrivate(t).N.Bytes()), "e": b64(make([]byte, 9))}} {
 		if _, err := parseJWK(j); err == nil {
 			t.Errorf("%s: taken", name)
 		}
@@ -403,8 +572,13 @@ func TestPinsThatAreNoKeysAreRefused(t *testing.T) {
 
 // The keys of RFC 7517, appendix A.1, and of RFC 8037, appendix A.2.
 func TestPublishedJWKsAreRead(t *testing.T) {
-	const set = `{"keys":[{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM","use":"enc","kid":"1"},
-		{"kty":"RSA","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw","e":"AQAB","alg":"RS256","kid":"2011-04-29"},
+	const set = `{"keys":[{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+		"y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM","use":"enc","kid":"1"},
+		{"kty":"RSA","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWK` +
+		`RXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMic` +
+		`AtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3` +
+		`XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
+		"e":"AQAB","alg":"RS256","kid":"2011-04-29"},
 		{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`
 	doc, err := ld.Parse([]byte(set))
 	if err != nil {
@@ -423,11 +597,13 @@ func FuzzPins(f *testing.F) {
 		"https://lab.example/keys",
 	)
 	f.Add(
-		`{"id":"did:web:lab.example","verificationMethod":[{"id":"#1","controller":"did:web:lab.example","publicKeyMultibase":"z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi"}],"assertionMethod":["#1"]}`,
+		`{"id":"did:web:lab.example","verificationMethod":[{"id":"#1","controller":"did:web:lab.example",`+
+			`"publicKeyMultibase":"z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi"}],"assertionMethod":["#1"]}`,
 		"did:web:lab.example",
 	)
 	f.Add(
-		`{"id":"https://lab.example/i","publicKey":{"owner":"https://lab.example/i","publicKeyPem":"-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----"}}`,
+		`{"id":"https://lab.example/i","publicKey":{"owner":"https://lab.example/i","publicKeyPem":"-----BEGIN PUBLIC `+
+			`KEY-----\n-----END PUBLIC KEY-----"}}`,
 		"https://lab.example/i",
 	)
 	f.Fuzz(func(t *testing.T, doc, at string) {
@@ -473,7 +649,12 @@ func ExampleIssuer() {
 }
 
 func FuzzWebDID(f *testing.F) {
-	for _, s := range []string{"did:web:lab.example%3A8443:a", "did:web:ɐɐɐ%3A1", "did:web:evil.example%2F..", "did:web:"} {
+	for _, s := range []string{
+		"did:web:lab.example%3A8443:a",
+		"did:web:ɐɐɐ%3A1",
+		"did:web:evil.example%2F..",
+		"did:web:",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, did string) {

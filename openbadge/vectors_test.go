@@ -185,7 +185,10 @@ func TestW3CProofSetsAndChainsHold(t *testing.T) {
 
 // Proofs of 1EdTech's samples under the names and types that came before the standard.
 func TestOldProofsHold(t *testing.T) {
-	for name, want := range map[string]string{"simple_v1.json": "Ed25519Signature2020", "simple-eddsa-2022.json": "eddsa-2022"} {
+	for name, want := range map[string]string{
+		"simple_v1.json":         "Ed25519Signature2020",
+		"simple-eddsa-2022.json": "eddsa-2022",
+	} {
 		t.Run(want, func(t *testing.T) {
 			d := open(t, parse(t, otherstest.File(t, inspector, name)))
 			p := ld.List(d.Words["proof"])[0].(object)
@@ -206,7 +209,11 @@ func TestOldProofsHold(t *testing.T) {
 
 // ecdsa-sd-2023 is for documents of which a part is shown. It is told by its name.
 func TestSelectiveDisclosureIsUnsupportedByName(t *testing.T) {
-	for _, path := range []string{inspector + "/sd/derivedcredential.json", "w3c+vc-di-ecdsa/TestVectors/ecdsa-sd-2023/employ/derivedRevealDocument.json", "w3c+vc-di-ecdsa/TestVectors/ecdsa-sd-2023/employ/addSignedSDBase.json"} {
+	for _, path := range []string{
+		inspector + "/sd/derivedcredential.json",
+		"w3c+vc-di-ecdsa/TestVectors/ecdsa-sd-2023/employ/derivedRevealDocument.json",
+		"w3c+vc-di-ecdsa/TestVectors/ecdsa-sd-2023/employ/addSignedSDBase.json",
+	} {
 		_, _, err := readProofs(parse(t, otherstest.File(t, path)))
 		if codeOf(err) != "unsupported-proof" && codeOf(err) != "no-proof" ||
 			codeOf(err) == "unsupported-proof" && !strings.Contains(err.Error(), "ecdsa-sd-2023") {

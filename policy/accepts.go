@@ -171,14 +171,6 @@ func (j *judge) accepted(l lack, n *need, h *Holding, who *person) (out lack, kn
 	return l, true
 }
 
-// acceptsOf are the entries of a badge that the policy names.
-func (p *Policy) acceptsOf(id BadgeID) []Accept {
-	if b := p.badges[id]; b != nil {
-		return b.Accepts
-	}
-	return nil
-}
-
 // lent collects the badges of other issuers by which a met need is met: those in whose place the member holds no
 // badge that does as well.
 func (j *judge) lent(out []Accepted, n *need) []Accepted {

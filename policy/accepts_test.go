@@ -1,4 +1,4 @@
-package policy
+package policy_test
 
 import (
 	"fmt"
@@ -6,30 +6,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	. "portillon/policy"
 )
-
-const (
-	theirUser = "https://other.example/a/user"
-	theirAll  = "https://other.example/a/all"
-)
-
-// accepting is the model of ruled, with a badge «induction», and what a badge accepts of the issuer «other».
-func accepts(t *testing.T, of BadgeID, with BadgeID, roles ...Role) Model {
-	t.Helper()
-	m := ruled(t, func(*Machine) {}).Model
-	m.Issuers = append(m.Issuers, Issuer{ID: "other", Name: "Autre Lab", Profile: "did:y", Keys: []string{"k2"}})
-	m.Badges = append(
-		m.Badges,
-		Badge{ID: "induction", Name: Text{FR: "Accueil"}, Issuer: "i", Achievement: "urn:induction"},
-	)
-	return accept(m, of, Accept{OtherBadge{"other", theirUser + "?cid=1"}, with, roles})
-}
-
-func accept(m Model, of BadgeID, a ...Accept) Model {
-	i := slices.IndexFunc(m.Badges, func(b Badge) bool { return b.ID == of })
-	m.Badges[i].Accepts = append(m.Badges[i].Accepts, a...)
-	return m
-}
 
 // theirs gives somebody a badge of the other issuer besides, as the policy counts it.
 func theirs(p *Policy, m *Member, url string) *Member {
@@ -112,12 +91,13 @@ func change(b BadgeID, to func(*Holding)) func(*Question) {
 func ended(b BadgeID) func(*Question) {
 	return change(b, func(h *Holding) { h.Until = monday.Add(-time.Hour) })
 }
+
 func standing(b BadgeID, s Standing) func(*Question) {
 	return change(b, func(h *Holding) { h.Standing = s })
 }
 
 func heldAs(issuer IssuerID, url string) func(*Question) {
-	return func(q *Question) { q.Member.Holdings[0].Other = &OtherBadge{issuer, url} }
+	return func(q *Question) { q.Member.Holdings[0].Other = &OtherBadge{Issuer: issuer, Achievement: url} }
 }
 
 func supervisedBy(b ...BadgeID) func(*Question) {
@@ -156,7 +136,7 @@ func TestASupervisorsAcceptedBadgeCountsOnlyWhereMentorIsNamed(t *testing.T) {
 // What an accepted badge's issuer accepts does not count, nor does a badge that the one asked for besides accepts.
 func TestAcceptsIsNotTransitive(t *testing.T) {
 	m := accepts(t, "user", "induction")
-	m = accept(m, "induction", Accept{OtherBadge: OtherBadge{"other", theirAll}})
+	m = accept(m, "induction", Accept{OtherBadge: OtherBadge{Issuer: "other", Achievement: theirAll}})
 	p := mustNew(t, m)
 	q := Question{
 		At:      monday,
@@ -175,7 +155,7 @@ func TestAcceptsIsNotTransitive(t *testing.T) {
 			Name:        Text{FR: "t"},
 			Issuer:      "other",
 			Achievement: theirUser,
-			Accepts:     []Accept{{OtherBadge: OtherBadge{"other", theirAll}}},
+			Accepts:     []Accept{{OtherBadge: OtherBadge{Issuer: "other", Achievement: theirAll}}},
 		},
 	)
 	p = mustNew(t, m)
@@ -188,7 +168,7 @@ func TestAcceptsIsNotTransitive(t *testing.T) {
 // An entry may say for whom another entry of the same badge does not.
 func TestTwoEntriesOfOneBadgeDifferInTheirRoles(t *testing.T) {
 	m := accepts(t, "user", "")
-	m = accept(m, "user", Accept{OtherBadge{"other", theirUser}, "induction", []Role{Mentor}})
+	m = accept(m, "user", Accept{OtherBadge: OtherBadge{Issuer: "other", Achievement: theirUser}, With: "induction", Roles: []Role{Mentor}})
 	m.Machines[0].Grants = append(m.Machines[0].Grants, Grant{Role: Mentor, Needs: Need{Badge: "user"}})
 	p := mustNew(t, m)
 	if got := p.Matches("other", theirUser); len(got) != 1 || got[0].Badge != "user" {
@@ -222,96 +202,19 @@ func TestTheBadgeAskedForBesidesIsAsStrongAsTheGrantAsks(t *testing.T) {
 }
 
 func TestAcceptsThatCannotBeKeptIsRefused(t *testing.T) {
-	same := OtherBadge{"other", theirUser}
+	same := OtherBadge{Issuer: "other", Achievement: theirUser}
 	for want, a := range map[string][]Accept{
-		`the issuer "stranger", who is not listed`: {{OtherBadge: OtherBadge{"stranger", theirAll}}},
-		"without an achievement":                   {{OtherBadge: OtherBadge{"other", "?x"}}},
-		"accepts itself":                           {{OtherBadge: OtherBadge{"i", "urn:user?x=1"}}},
-		`with "nothing", which is not listed`:      {{OtherBadge{"other", theirAll}, "nothing", nil}},
-		"with the badge itself":                    {{OtherBadge{"other", theirAll}, "user", nil}},
-		"no role":                                  {{OtherBadge{"other", theirAll}, "", []Role{NoRole}}},
-		"twice for one role":                       {{same, "induction", []Role{Mentor, Host}}},
+		`the issuer "stranger", who is not listed`: {{OtherBadge: OtherBadge{Issuer: "stranger", Achievement: theirAll}}},
+		"without an achievement":                   {{OtherBadge: OtherBadge{Issuer: "other", Achievement: "?x"}}},
+		"accepts itself":                           {{OtherBadge: OtherBadge{Issuer: "i", Achievement: "urn:user?x=1"}}},
+		`with "nothing", which is not listed`:      {{OtherBadge: OtherBadge{Issuer: "other", Achievement: theirAll}, With: "nothing", Roles: nil}},
+		"with the badge itself":                    {{OtherBadge: OtherBadge{Issuer: "other", Achievement: theirAll}, With: "user", Roles: nil}},
+		"no role":                                  {{OtherBadge: OtherBadge{Issuer: "other", Achievement: theirAll}, With: "", Roles: []Role{NoRole}}},
+		"twice for one role":                       {{OtherBadge: same, With: "induction", Roles: []Role{Mentor, Host}}},
 	} {
 		if _, err := New(accept(accepts(t, "user", ""), "user", a...)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}
-	}
-}
-
-func TestNeverCountsAnAcceptedBadgeAsOursWhereItCounts(t *testing.T) {
-	alone := Invariant{Roles: []Role{User}, Without: []BadgeID{"user"}}
-	for name, c := range map[string]struct {
-		model func() Model
-		never Invariant
-		want  string
-	}{
-		"accepted":                {func() Model { return accepts(t, "user", "") }, alone, ""},
-		"accepted with the badge": {func() Model { return accepts(t, "user", "induction") }, alone, ""},
-		"without the induction":   {func() Model { return accepts(t, "user", "") }, Invariant{Roles: []Role{User}, Without: []BadgeID{"induction"}}, "[user] []"},
-		"by ours alone":           {func() Model { return accepts(t, "first", "") }, Invariant{Roles: []Role{Learner}, Without: []BadgeID{"user"}}, "[first] []"},
-		// The other issuer's counts as first and as mentor, which together give user: one badge does it.
-		"two of ours by one of theirs": {func() Model { return both(t, Accept{}) }, alone, "[] [{other " + theirUser + "}]"},
-		// It counts as user as well: whoever holds it is not without user.
-		"three of ours by one of theirs": {func() Model { return both(t, Accept{OtherBadge: OtherBadge{"other", theirUser}}) }, alone, "[first mentor] []"},
-		// Without the induction it does not count as user.
-		"without the induction that it needs": {func() Model { return both(t, Accept{OtherBadge: OtherBadge{"other", theirUser}, With: "induction"}) }, alone,
-			"[] [{other " + theirUser + "}]"},
-		// Where the role takes the induction too, whoever holds theirs and the induction is not without user.
-		"with the induction that it needs": {func() Model {
-			return both(t, Accept{OtherBadge: OtherBadge{"other", theirUser}, With: "induction"}, "induction")
-		}, alone, "[first induction mentor] []"},
-		"with the induction, which is excepted": {func() Model {
-			return both(t, Accept{OtherBadge: OtherBadge{"other", theirUser}, With: "induction"}, "induction")
-		}, Invariant{Roles: []Role{User}, Without: []BadgeID{"user", "induction"}}, ""},
-		// With the induction, theirs counts as first, mentor and maintainer: two badges do what three of ours do.
-		"three of ours by one of theirs with an induction": {func() Model {
-			m := accept(accepts(t, "first", "induction"), "mentor", Accept{OtherBadge{"other", theirUser + "?cid=1"}, "induction", nil})
-			m = accept(m, "maintainer", Accept{OtherBadge{"other", theirUser}, "induction", nil})
-			m.Machines[0].Grants = append(m.Machines[0].Grants,
-				Grant{Role: User, Needs: Need{All: []Need{{Badge: "first"}, {Badge: "mentor"}, {Badge: "maintainer"}}}})
-			return m
-		}, alone, "[induction] [{other " + theirUser + "?cid=1}]"},
-		// It counts as user for mentors only: a user who holds it is without user.
-		"in another role": {func() Model {
-			return both(t, Accept{OtherBadge: OtherBadge{"other", theirUser}, Roles: []Role{Mentor}})
-		}, alone, "[] [{other " + theirUser + "}]"},
-	} {
-		m := c.model()
-		m.Never = []Invariant{c.never}
-		got := ""
-		for _, b := range mustNew(t, m).Breaches(monday) {
-			got = fmt.Sprint(b.Holds, " ", b.Accepted)
-		}
-		if got != c.want {
-			t.Errorf("%s: %q, want %q", name, got, c.want)
-		}
-	}
-}
-
-// both has another issuer's badge count as first and as mentor, and as user as the entry says; whoever holds first,
-// mentor and what is named besides may be a user.
-func both(t *testing.T, a Accept, besides ...BadgeID) Model {
-	t.Helper()
-	m := accept(accepts(t, "first", ""), "mentor", Accept{OtherBadge: OtherBadge{"other", theirUser}})
-	if a.Issuer != "" {
-		m = accept(m, "user", a)
-	}
-	needs := []Need{{Badge: "first"}, {Badge: "mentor"}}
-	for _, b := range besides {
-		needs = append(needs, Need{Badge: b})
-	}
-	for i := range m.Badges[:4] {
-		for k := range m.Badges[i].Accepts {
-			m.Badges[i].Accepts[k].Achievement = theirUser
-		}
-	}
-	m.Machines[0].Grants = append(m.Machines[0].Grants, Grant{Role: User, Needs: Need{All: needs}})
-	return m
-}
-
-func TestABadgeThatThePolicyDoesNotNameAcceptsNothing(t *testing.T) {
-	if got := (&Policy{}).acceptsOf("x"); got != nil {
-		t.Errorf("%v", got)
 	}
 }
 
@@ -320,5 +223,51 @@ func TestWaysToEndorseAreReadAsTheyAreWritten(t *testing.T) {
 		if got, err := ParseEndorsed(e.String()); err != nil || got != e {
 			t.Errorf("%q: %v, %v", e, got, err)
 		}
+	}
+}
+
+// A member whose badge of another lab has ended must not look for it among those that they hold of this one.
+func TestReasonsAndSentencesSayWhoseBadgeItIs(t *testing.T) {
+	m := gen{}.PlainModel()
+	m.Badges[0].Accepts = []Accept{{OtherBadge: OtherBadge{Issuer: "other", Achievement: "urn:f0"}}}
+	m.Machines = []Machine{{ID: "m", Grants: []Grant{{Role: User, Needs: Need{Badge: "a", Within: 400 * days}}}}}
+	p := mustNew(t, m)
+	for name, c := range map[string]struct {
+		h      Holding
+		fr, en string
+	}{
+		"ended":     {Holding{Standing: Verified, Until: monday.AddDate(0, -1, 0)}, "a expiré le 23 octobre", "expired on 23 October"},
+		"withdrawn": {Holding{Standing: Revoked}, "a été retiré par son émetteur", "was withdrawn by its issuer"},
+		"unproven":  {Holding{}, "n’a pas pu être vérifié", "could not be verified"},
+		"too old":   {Holding{Standing: Verified, From: monday.AddDate(-2, 0, 0)}, "a été émis il y a plus de 400 jours", "was issued more than 400 days ago"},
+	} {
+		for _, other := range []*OtherBadge{nil, {Issuer: "other", Achievement: "urn:f0"}} {
+			c.h.Badge, c.h.Other = "a", other
+			q := Question{At: monday, Clock: Trusted, Machine: "m", Member: &Member{ID: "m-1", Holdings: []Holding{c.h}}}
+			d := p.Decide(q)
+			fr, en := "Le badge « a » "+c.fr, "The badge “a” "+c.en
+			if other != nil {
+				fr = "Le badge de « Le Labo d’à côté », accepté comme « a », " + c.fr
+				en = "The badge of “Le Labo d’à côté”, accepted as “a”, " + c.en
+			}
+			o, _ := d.Nearest()
+			if s := Explain(p, q, d); s.Fact.FR != fr || s.Fact.EN != en {
+				t.Errorf("%s: %+v", name, s.Fact)
+			}
+			if r := o.Missing[0]; (r.Other == nil) != (other == nil) || other != nil && *r.Other != *other || r.Badge != "a" {
+				t.Errorf("%s: %+v", name, r)
+			}
+		}
+	}
+}
+
+func TestABadgeOfAnotherIssuerMatchesTheBadgesThatAcceptIt(t *testing.T) {
+	p := mustNew(t, accepts(t, "user", ""))
+	got := p.MatchesOf(OtherBadge{Issuer: "other", Achievement: theirUser + "?lang=fr"})
+	if len(got) != 1 || got[0].Badge != "user" || got[0].Other == nil {
+		t.Errorf("%+v", got)
+	}
+	if got := p.MatchesOf(OtherBadge{Issuer: "i", Achievement: "urn:user"}); len(got) != 1 || got[0].Other != nil {
+		t.Errorf("%+v", got)
 	}
 }

@@ -1,14 +1,15 @@
-package policy
+package policy_test
 
 import (
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	. "portillon/policy"
 )
 
 // inUTC is a decision as text, its moments in UTC.
@@ -38,39 +39,14 @@ func kept(t *testing.T, b Basis) Basis {
 	return out
 }
 
-// circumstances fills what gen.question leaves empty.
-func (g gen) circumstances(q Question) Question {
-	q.Card, q.CardState = CardStrength(g.IntN(2)), CardState(max(0, g.IntN(12)-8))
-	q.As, q.Answering = Role(max(0, g.IntN(10)-4)), g.IntN(3)
-	q.Issued, q.LastTrusted = q.At.Add(-time.Duration(g.IntN(50))*days/2), q.At.Add(-time.Duration(g.IntN(50))*days/3)
-	for _, m := range []*Member{q.Member, q.Supervisor} {
-		if m == nil {
-			continue
-		}
-		if g.IntN(3) == 0 {
-			m.Until = DateOf(q.At.AddDate(0, 0, g.IntN(60)-40), time.UTC)
-		}
-		for i := range m.Practice { // told twice, and of another machine
-			m.Practice[i].Day, m.Practice[i].Week = time.Duration(g.IntN(9))*time.Minute+1, time.Duration(g.IntN(9))*time.Hour
-			m.Practice[i].Last = q.At.Add(-time.Duration(g.IntN(80))*time.Hour + 1)
-		}
-		m.Practice = append(m.Practice, m.Practice...)
-		for i := range m.Practice {
-			m.Practice[i].Logged += time.Duration(i) * time.Nanosecond
-		}
-		m.Practice = append(m.Practice, Practice{Machine: "other", Last: q.At, Logged: 9999 * time.Hour})
-	}
-	return q
-}
-
 func TestTheBasisOfADecisionGetsTheSameDecision(t *testing.T) {
 	seen := map[Verdict]int{}
 	codes := map[Code]int{}
-	g := gen{rand.New(rand.NewPCG(21, 22))}
+	g := newGen(21, 22)
 	for range 400 {
-		m := g.accepting()
+		m := g.Accepting()
 		x := &m.Machines[0]
-		x.Card, x.Pass, x.Bookings = CardStrength(g.IntN(2)), ClockPass(g.IntN(8)), g.bookings()
+		x.Card, x.Pass, x.Bookings = CardStrength(g.IntN(2)), ClockPass(g.IntN(8)), g.Bookings()
 		if g.IntN(3) == 0 {
 			x.Fresh = time.Duration(1+g.IntN(20)) * days
 		}
@@ -81,7 +57,7 @@ func TestTheBasisOfADecisionGetsTheSameDecision(t *testing.T) {
 		}
 		p := mustNew(t, m)
 		for range 25 {
-			q := g.circumstances(g.withForeign(g.question(), p))
+			q := g.WithCircumstances(g.WithForeign(g.Question(), p))
 			d := p.Decide(q)
 			b := kept(t, BasisOf(q, d))
 			again, err := b.Question(q.Machine)
@@ -91,16 +67,13 @@ func TestTheBasisOfADecisionGetsTheSameDecision(t *testing.T) {
 			if got, want := inUTC(p.Decide(again)), inUTC(d); got != want || b.Verdict != d.Verdict {
 				t.Fatalf("the decision was\n%s\nits basis gets\n%s\nbasis %+v", want, got, b)
 			}
-			if r := b.Replay(q.Machine, p, p); r.Changed() || r.Why != "" || r.Was != d.Verdict {
-				t.Fatalf("under the same policy: %+v", r)
-			}
 			seen[d.Verdict]++
 			for _, c := range d.Codes() {
 				codes[c]++
 			}
 		}
 	}
-	if len(seen) != 3 || seen[Allow] < 200 || len(codes) < len(codeList) {
+	if len(seen) != 3 || seen[Allow] < 200 || len(codes) < len(Codes()) {
 		t.Errorf("little was compared: %v %v", seen, codes)
 	}
 }
@@ -127,7 +100,7 @@ func fill(t *testing.T, v reflect.Value) {
 		v.Set(reflect.ValueOf(time.Date(2026, 11, 23, 9, 0, 0, 123456789, time.UTC)))
 		return
 	case Date:
-		v.Set(reflect.ValueOf(Date{2026, 12, 31}))
+		v.Set(reflect.ValueOf(Date{Year: 2026, Month: 12, Day: 31}))
 		return
 	case time.Duration:
 		v.SetInt(int64(2600*time.Hour + 7)) // more than 2^53 nanoseconds
@@ -185,10 +158,6 @@ func TestABasisWithTooManyBadgesSaysSo(t *testing.T) {
 	if _, err := b.Question("m"); err == nil {
 		t.Error("a question was made of what is left")
 	}
-	p := mustNew(t, gen{rand.New(rand.NewPCG(1, 1))}.model())
-	if r := b.Replay("m", p, p); r.Why == "" || r.Changed() {
-		t.Errorf("%+v", r)
-	}
 	if b := whole.Fit(100); !b.Truncated || b.Member != nil || b.Supervisor != nil {
 		t.Errorf("%+v", b)
 	}
@@ -223,5 +192,12 @@ func TestABasisThatSaysWhatIsNotKnownMakesNoQuestion(t *testing.T) {
 		if q, err := b.Question("m"); err == nil {
 			t.Errorf("%s: %+v", text, q)
 		}
+	}
+}
+
+func TestABasisOfAStrangerFitsWithoutPeople(t *testing.T) {
+	b := Basis{Policy: strings.Repeat("x", 100)}.Fit(10)
+	if !b.Truncated || b.Member != nil || b.Supervisor != nil {
+		t.Errorf("%+v", b)
 	}
 }

@@ -58,23 +58,3 @@ func (j *judge) bookedUntil(g *Grant) (end time.Time, ok bool) {
 	}
 	return end, false
 }
-
-func sameBooking(a, b Booking) bool {
-	return a.From.Equal(b.From) && a.To.Equal(b.To) && a.For == b.For
-}
-
-// underWay is the booking of a moment, or nil.
-func underWay(all []Booking, at time.Time) *Booking {
-	i := slices.IndexFunc(all, func(b Booking) bool { return !b.From.After(at) && b.To.After(at) })
-	if i < 0 {
-		return nil
-	}
-	return &all[i]
-}
-
-func bookingsOf(m *Machine) []Booking {
-	if m == nil {
-		return nil
-	}
-	return m.Bookings
-}

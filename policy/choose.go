@@ -55,7 +55,7 @@ func (j *judge) give(d *Decision, m *machine, v Verdict, r Role, alone bool, bad
 		if d.Outcomes[i].Verdict != v || g.Role != r || (g.Supervisor == nil) != alone {
 			continue
 		}
-		if l := j.limits(g); d.Grant < 0 || longer(l, d.Limits) {
+		if l := j.limits(g); d.Grant < 0 || l.LongerThan(d.Limits) {
 			d.Grant, d.Limits = i, l
 		}
 	}
@@ -73,7 +73,7 @@ func (j *judge) limits(g *Grant) Limits {
 		return l
 	}
 	l.Most = j.leaves(g)
-	if outlasts(l.Max, l.Most) {
+	if Outlasts(l.Max, l.Most) {
 		l.Max = l.Most
 	}
 	return l
@@ -82,7 +82,7 @@ func (j *judge) limits(g *Grant) Limits {
 // leaves is how long what counts by the clock lets a session last; zero: no limit.
 func (j *judge) leaves(g *Grant) (most time.Duration) {
 	atMost := func(left time.Duration) {
-		if outlasts(most, left) {
+		if Outlasts(most, left) {
 			most = left
 		}
 	}
@@ -107,18 +107,20 @@ func (j *judge) leaves(g *Grant) (most time.Duration) {
 	return most
 }
 
-func longer(a, b Limits) bool {
-	if a.Max != b.Max {
-		return outlasts(a.Max, b.Max)
+// LongerThan reports whether a session with these limits lasts longer than one with the others: first by Max, then by
+// Idle, then by Most. No limit is the longest.
+func (l Limits) LongerThan(other Limits) bool {
+	if l.Max != other.Max {
+		return Outlasts(l.Max, other.Max)
 	}
-	if a.Idle != b.Idle {
-		return outlasts(a.Idle, b.Idle)
+	if l.Idle != other.Idle {
+		return Outlasts(l.Idle, other.Idle)
 	}
-	return outlasts(a.Most, b.Most)
+	return Outlasts(l.Most, other.Most)
 }
 
-// outlasts compares limits, of which zero is none.
-func outlasts(a, b time.Duration) bool { return b != 0 && (a == 0 || a > b) }
+// Outlasts reports whether the limit a is longer than the limit b. Zero is no limit, and longer than any.
+func Outlasts(a, b time.Duration) bool { return b != 0 && (a == 0 || a > b) }
 
 // rests collects the member's badges by which a met need is met.
 func (j *judge) rests(out []BadgeID, n *need) []BadgeID {
@@ -174,7 +176,7 @@ func (j *judge) warn(d *Decision, m *machine) {
 	first := true
 	d.Limits = Limits{}
 	for i := range m.Grants {
-		if g := &m.Grants[i]; g.Role == User && (first || longer(g.Session, d.Limits)) {
+		if g := &m.Grants[i]; g.Role == User && (first || g.Session.LongerThan(d.Limits)) {
 			d.Limits, first = g.Session, false
 		}
 	}

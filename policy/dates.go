@@ -44,13 +44,26 @@ func (d Date) String() string {
 	return fmt.Sprintf("%04d-%02d-%02d", d.Year, d.Month, d.Day)
 }
 
-// plus is so many days later.
-func (d Date) plus(days int) Date {
+// AddDays returns the day that comes so many days later, or earlier where days is negative.
+func (d Date) AddDays(days int) Date {
 	if at := d.Day + days; at >= 1 && at <= 28 {
 		return Date{d.Year, d.Month, at}
 	}
 	y, m, dd := time.Date(d.Year, d.Month, d.Day+days, 0, 0, 0, 0, time.UTC).Date()
 	return Date{y, m, dd}
+}
+
+// Number counts days since 1970-01-01, which is day 0. DateOfNumber is its reverse.
+func (d Date) Number() int {
+	return int(time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC).Unix() / (24 * 60 * 60))
+}
+
+// DateOfNumber returns the day that comes so many days after 1970-01-01.
+func DateOfNumber(number int) Date { return Date{1970, time.January, 1}.AddDays(number) }
+
+// Weekday returns the day of the week. The date must have a year.
+func (d Date) Weekday() time.Weekday {
+	return time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC).Weekday()
 }
 
 // inYear orders the days of a year.

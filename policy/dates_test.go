@@ -1,12 +1,12 @@
-package policy
+package policy_test
 
 import (
 	"strings"
 	"testing"
 	"time"
-)
 
-var french = NewHolidays(Date{0, 1, 1}, Date{0, 5, 1}, Date{0, 12, 25}, Date{2026, 4, 6}) // Easter Monday moves
+	. "portillon/policy"
+)
 
 func TestDatesAndHolidaysOpenAndClose(t *testing.T) {
 	for _, c := range []struct {
@@ -120,10 +120,10 @@ func TestDatesAreWrittenAndRead(t *testing.T) {
 			t.Errorf("%s is read as %v", s, d)
 		}
 	}
-	if (*Holidays)(nil).Has(Date{2026, 12, 25}) {
+	if (*Holidays)(nil).Has(Date{Year: 2026, Month: 12, Day: 25}) {
 		t.Error("a holiday of none")
 	}
-	if d := (Date{2026, time.December, 31}).plus(1); d != (Date{2027, 1, 1}) {
+	if d := (Date{Year: 2026, Month: time.December, Day: 31}).AddDays(1); d != (Date{Year: 2027, Month: 1, Day: 1}) {
 		t.Error(d)
 	}
 }

@@ -177,7 +177,7 @@ func (j *judge) everyone(r Role) {
 	if j.q.Fault {
 		j.miss(machineFault)
 	}
-	if j.lapsed && !j.membership.keeps(r) {
+	if j.lapsed && !j.membership.Keeps(r) {
 		j.miss(membershipLapsed)
 	}
 	if j.q.Card < j.m.Card {
@@ -261,7 +261,7 @@ func (j *judge) supervised(g *grant) bool {
 	l := lack{code: needsSupervisor, grant: j.at}
 	switch {
 	case s == nil || s.Blocked || s.ID == "" || s.ID == j.q.Member.ID || !j.quietly(&g.supervisor, &j.supervisor):
-	case !j.membership.keeps(Mentor) && j.hasLapsed(s): // answering for a session is what mentors do
+	case !j.membership.Keeps(Mentor) && j.hasLapsed(s): // answering for a session is what mentors do
 		l.kind = OfLapsed
 	case g.Learners > 0 && j.q.Answering >= g.Learners:
 		l.kind = BusySupervisor

@@ -1,9 +1,11 @@
-package policy
+package policy_test
 
 import (
 	"strings"
 	"testing"
 	"time"
+
+	. "portillon/policy"
 )
 
 func TestSentencesSayFactThenNextStepInBothLanguages(t *testing.T) {
@@ -154,26 +156,19 @@ func TestHoursThatNeverOpenHaveASentence(t *testing.T) {
 }
 
 func TestSentenceWithoutANextStepIsItsFact(t *testing.T) {
-	if got := (Sentence{Fact: Text{"fait", "fact"}}).In(English); got != "fact" {
+	if got := (Sentence{Fact: Text{FR: "fait", EN: "fact"}}).In(English); got != "fact" {
 		t.Error(got)
 	}
 }
 
-func TestLengthsOfTime(t *testing.T) {
-	for d, want := range map[time.Duration]Text{
-		365 * days: {"1 an", "1 year"}, 730 * days: {"2 ans", "2 years"}, 30 * days: {"1 mois", "1 month"}, 180 * days: {"6 mois", "6 months"},
-		14 * days: {"2 semaines", "2 weeks"}, 7 * days: {"1 semaine", "1 week"}, days: {"1 jour", "1 day"}, 100 * days: {"100 jours", "100 days"},
-		36 * time.Hour: {"36 h", "36 h"}, 90 * time.Minute: {"1 h 30", "1 h 30 min"}, 20 * time.Minute: {"20 min", "20 min"},
-	} {
-		if got := lengthOf(d); got != want {
-			t.Errorf("%v: %v", d, got)
-		}
-	}
-	w := wording{zone: time.UTC, now: monday}
-	if got := w.moment(monday.AddDate(0, 0, 7)); got != (Text{"le 30 novembre à 9 h 00", "on 30 November at 9:00"}) {
-		t.Error(got)
-	}
-	if got := w.moment(monday.AddDate(0, 0, 1)); got != (Text{"demain à 9 h 00", "tomorrow at 9:00"}) {
-		t.Error(got)
+func TestAWeeksQuotaIsExplainedByItself(t *testing.T) {
+	p := ruled(t, func(m *Machine) { m.Grants[0].Quota = Quota{Day: 5 * time.Hour, Week: 6 * time.Hour} })
+	q := Question{At: monday, Clock: Trusted, Machine: "m", Member: bearer("user")}
+	q.Member.Practice = []Practice{{Machine: "m", Last: monday, Day: time.Hour, Week: 6 * time.Hour}}
+	if got := Explain(p, q, p.Decide(q)); got.In(
+		French,
+	) != "Le temps prévu pour la semaine (6 h) est épuisé. Prochaine étape : revenir lundi" ||
+		got.In(English) != "The week’s time (6 h) is used up. Next step: come back on Monday" {
+		t.Errorf("%q", got)
 	}
 }

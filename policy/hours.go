@@ -12,7 +12,7 @@ import (
 // Hours are times of the week and of the year, read on the clock on the wall of the site's zone: when that clock is put
 // back, the hour that comes twice is open both times or not at all. The zero Hours never open.
 type Hours struct {
-	week     [7][]span // by time.Weekday: what holds on days that no date and no holiday names
+	week     [7][]Span // by time.Weekday: what holds on days that no date and no holiday names
 	rules    []rule    // all of them, where any names dates or holidays; else none
 	holidays *Holidays
 	text     string
@@ -23,11 +23,11 @@ type rule struct {
 	weekdays [7]bool
 	holidays bool    // and public holidays
 	dates    []dates // none: on any date
-	spans    []span  // none: closed
+	spans    []Span  // none: closed
 }
 
-// span is minutes of a day, the last not included; past 24 h it reaches into the next day.
-type span struct{ from, to int }
+// Span is minutes of a day, counted from midnight, To not included. Past 24 h it reaches into the next day.
+type Span struct{ From, To int }
 
 const (
 	day      = 24 * 60
@@ -86,7 +86,7 @@ func (h *Hours) settle() {
 }
 
 func (h *Hours) never() bool {
-	return !slices.ContainsFunc(h.week[:], func(d []span) bool { return len(d) > 0 }) &&
+	return !slices.ContainsFunc(h.week[:], func(d []Span) bool { return len(d) > 0 }) &&
 		!slices.ContainsFunc(h.rules, func(r rule) bool { return len(r.spans) > 0 && (len(r.dates) > 0 || r.holidays) })
 }
 
@@ -96,7 +96,7 @@ func parseRule(text string) (r rule, err error) {
 		return r, errors.New("an empty rule")
 	}
 	if text == "24/7" {
-		return rule{weekdays: everyDay, spans: []span{{0, day}}}, nil
+		return rule{weekdays: everyDay, spans: []Span{{0, day}}}, nil
 	}
 	rest := text
 	if r.dates, rest, err = parseDates(text); err != nil {
@@ -146,11 +146,11 @@ func parseDays(s string) (on [7]bool, holidays bool, err error) {
 	return on, holidays, nil
 }
 
-func parseTimes(s string) ([]span, error) {
+func parseTimes(s string) ([]Span, error) {
 	if s == "off" || s == "closed" {
 		return nil, nil
 	}
-	var out []span
+	var out []Span
 	for _, part := range strings.Split(s, ",") {
 		a, b, isRange := strings.Cut(part, "-")
 		from, err := minuteOf(a)
@@ -164,7 +164,7 @@ func parseTimes(s string) ([]span, error) {
 		if to < from {
 			to += day
 		}
-		out = append(out, span{from, to})
+		out = append(out, Span{from, to})
 	}
 	return out, nil
 }
@@ -196,13 +196,16 @@ func onWall(at time.Time) moment {
 	return moment{Date{y, m, d}, at.Weekday(), hh*60 + mm}
 }
 
+// midnight returns the moment at which a day begins.
+func midnight(d Date) moment { return moment{Date: d, weekday: d.Weekday()} }
+
 // plus is so many days later, at the same minute.
 func (w moment) plus(days int) moment {
-	return moment{w.Date.plus(days), time.Weekday(((int(w.weekday)+days)%7 + 7) % 7), w.minute}
+	return moment{w.Date.AddDays(days), time.Weekday(((int(w.weekday)+days)%7 + 7) % 7), w.minute}
 }
 
 // on are the spans that begin on w's day.
-func (h *Hours) on(w moment) []span {
+func (h *Hours) on(w moment) []Span {
 	if h.rules == nil {
 		return h.week[w.weekday]
 	}
@@ -235,13 +238,13 @@ func (r *rule) speaksOf(w moment, holidays *Holidays) bool {
 // open reports whether the moment lies in h, and how many minutes on the wall remain of the span that ends last.
 func (h *Hours) open(w moment) (left int, ok bool) {
 	for _, s := range h.on(w) {
-		if s.from <= w.minute && w.minute < s.to {
-			left, ok = max(left, s.to-w.minute), true
+		if s.From <= w.minute && w.minute < s.To {
+			left, ok = max(left, s.To-w.minute), true
 		}
 	}
 	for _, s := range h.on(w.plus(-1)) { // what began yesterday
-		if w.minute < s.to-day {
-			left, ok = max(left, s.to-day-w.minute), true
+		if w.minute < s.To-day {
+			left, ok = max(left, s.To-day-w.minute), true
 		}
 	}
 	return left, ok
@@ -291,7 +294,7 @@ func (h *Hours) Opens(at time.Time) (start time.Time, ok bool) {
 	w := onWall(at)
 	for ahead := range h.horizon() + 1 {
 		for _, s := range h.on(w.plus(ahead)) {
-			t := onDay(at, ahead, s.from)
+			t := onDay(at, ahead, s.From)
 			if t.After(at) && (!ok || t.Before(start)) {
 				start, ok = t, true
 			}
@@ -301,6 +304,49 @@ func (h *Hours) Opens(at time.Time) (start time.Time, ok bool) {
 		}
 	}
 	return time.Time{}, false
+}
+
+// Equal reports whether both say the same of every moment, as far as their texts and their holidays tell.
+func (h *Hours) Equal(o *Hours) bool { return h.text == o.text && h.holidays == o.holidays }
+
+// NamesDates reports whether any rule names dates or public holidays. Where none does, every week is like the other.
+func (h *Hours) NamesDates() bool { return h.rules != nil }
+
+// RuleOn tells days apart by what h says of them: days with the same number have the same spans that begin on them.
+// It is -1 for a day of which no rule speaks.
+func (h *Hours) RuleOn(d Date) int { return h.speaking(midnight(d)) }
+
+// SpansTouching returns the spans that lie in a day, in part or whole, also those that began the day before. Their
+// minutes are counted from the day's own midnight.
+func (h *Hours) SpansTouching(d Date) []Span {
+	w := midnight(d)
+	spans := slices.Clone(h.on(w))
+	for _, s := range h.on(w.plus(-1)) {
+		if s.To > day {
+			spans = append(spans, Span{max(s.From-day, 0), s.To - day})
+		}
+	}
+	return spans
+}
+
+// DatesOfOneYear returns the first and last days of the dates that h names with a year, and the public holidays of one
+// year where h asks for holidays. What h says of other days comes again every year.
+func (h *Hours) DatesOfOneYear() (out []Date) {
+	for _, r := range h.rules {
+		for _, x := range r.dates {
+			if x.from.Year != 0 {
+				out = append(out, x.from, x.to)
+			}
+		}
+	}
+	if h.rules != nil && h.holidays != nil {
+		for d := range h.holidays.days {
+			if d.Year != 0 {
+				out = append(out, d)
+			}
+		}
+	}
+	return out
 }
 
 // onDay is a minute on the wall, so many days after the day of at.

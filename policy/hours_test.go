@@ -1,4 +1,4 @@
-package policy
+package policy_test
 
 import (
 	"fmt"
@@ -6,16 +6,9 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-func wall(t testing.TB, s string) time.Time {
-	t.Helper()
-	out, err := time.ParseInLocation("2006-01-02 15:04", s, paris())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
+	. "portillon/policy"
+)
 
 func TestHoursOpen(t *testing.T) {
 	// 2026-11-23 is a Monday.

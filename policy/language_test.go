@@ -1,41 +1,12 @@
-package policy
+package policy_test
 
 import (
-	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	. "portillon/policy"
 )
-
-// The rules that a machine or a grant may add, one after the other, on a machine whose user needs one badge.
-func ruled(t *testing.T, change func(*Machine)) *Policy {
-	t.Helper()
-	m := Model{
-		Site:     "s",
-		Zone:     paris(),
-		Issuers:  []Issuer{{ID: "i", Profile: "did:x", Keys: []string{"k"}}},
-		Machines: []Machine{{ID: "m", Name: Text{FR: "m"}}},
-	}
-	for _, id := range []BadgeID{"user", "mentor", "first", "maintainer"} {
-		m.Badges = append(m.Badges, Badge{ID: id, Name: Text{FR: string(id)}, Issuer: "i", Achievement: "urn:" + string(id)})
-	}
-	m.Machines[0].Grants = []Grant{{Role: User, Needs: Need{Badge: "user"}, Session: Limits{Max: 2 * time.Hour}},
-		{
-			Role:       Learner,
-			Needs:      Need{Badge: "first"},
-			Supervisor: &Need{Badge: "mentor"},
-		}, {Role: Maintainer, Needs: Need{Badge: "maintainer"}}}
-	change(&m.Machines[0])
-	return mustNew(t, m)
-}
-
-func bearer(b ...BadgeID) *Member {
-	m := &Member{ID: "m-1"}
-	for _, id := range b {
-		m.Holdings = append(m.Holdings, Holding{Badge: id, Standing: Verified, From: monday.AddDate(-1, 0, 0)})
-	}
-	return m
-}
 
 func why(d Decision) string {
 	o, _ := d.Nearest()
@@ -72,13 +43,13 @@ func TestEveryRuleOfTheLanguage(t *testing.T) {
 		return func(m *Machine) { m.Grants[0].Booked, m.Bookings = own, b }
 	}
 	other, mine := Booking{
-		monday.Add(-time.Hour),
-		monday.Add(time.Hour),
-		"m-9",
+		From: monday.Add(-time.Hour),
+		To:   monday.Add(time.Hour),
+		For:  "m-9",
 	}, Booking{
-		monday.Add(-time.Hour),
-		monday.Add(time.Hour),
-		"m-1",
+		From: monday.Add(-time.Hour),
+		To:   monday.Add(time.Hour),
+		For:  "m-1",
 	}
 	untrusted := func(f func(*Question)) func(*Question) {
 		return func(q *Question) { f(q); q.Clock = Untrusted }
@@ -116,11 +87,11 @@ func TestEveryRuleOfTheLanguage(t *testing.T) {
 		}, "deny no-badge quota-used/day", 0},
 		"learners: and no badge": {func(m *Machine) { m.Grants[1].Learners = 2; m.Grants = m.Grants[1:2] }, func(q *Question) { learner(2)(q); q.Member = bearer() }, "deny no-badge needs-supervisor/learners", 0},
 		"booking: and no badge": {func(m *Machine) {
-			m.Bookings = []Booking{{monday.Add(-time.Hour), monday.Add(time.Hour), "m-9"}}
+			m.Bookings = []Booking{{From: monday.Add(-time.Hour), To: monday.Add(time.Hour), For: "m-9"}}
 			m.Grants = m.Grants[1:2]
 		}, func(q *Question) { learner(0)(q); q.Member = bearer() }, "deny no-badge outside-hours/booked", 0},
 		"booking: another's, mentor": {func(m *Machine) {
-			m.Bookings = []Booking{{monday.Add(-time.Hour), monday.Add(time.Hour), "m-9"}}
+			m.Bookings = []Booking{{From: monday.Add(-time.Hour), To: monday.Add(time.Hour), For: "m-9"}}
 			m.Grants = append(m.Grants, Grant{Role: Mentor, Needs: Need{Badge: "mentor"}})
 		}, func(q *Question) { q.Member = bearer("mentor") }, "deny outside-hours/booked", 0},
 		"card: a number":                 {aes, user, "deny card-blocked/card", 0},
@@ -143,10 +114,10 @@ func TestEveryRuleOfTheLanguage(t *testing.T) {
 		"booking: one's own":             {booked(true, mine), user, "allow ", time.Hour},
 		"booking: none, none needed":     {booked(false), user, "allow ", 2 * time.Hour},
 		"booking: none, one needed":      {booked(true), user, "deny outside-hours/not-booked", 0},
-		"booking: over":                  {booked(true, Booking{monday.Add(-time.Hour), monday, "m-1"}), user, "deny outside-hours/not-booked", 0},
-		"booking: another's is next":     {booked(false, Booking{monday.Add(time.Minute), monday.Add(time.Hour), "m-9"}), user, "allow ", time.Minute},
-		"booking: begins now":            {booked(false, Booking{monday, monday.Add(time.Hour), "m-9"}), user, "deny outside-hours/booked", 0},
-		"booking: one's own is next":     {booked(false, Booking{monday.Add(time.Minute), monday.Add(time.Hour), "m-1"}), user, "allow ", 2 * time.Hour},
+		"booking: over":                  {booked(true, Booking{From: monday.Add(-time.Hour), To: monday, For: "m-1"}), user, "deny outside-hours/not-booked", 0},
+		"booking: another's is next":     {booked(false, Booking{From: monday.Add(time.Minute), To: monday.Add(time.Hour), For: "m-9"}), user, "allow ", time.Minute},
+		"booking: begins now":            {booked(false, Booking{From: monday, To: monday.Add(time.Hour), For: "m-9"}), user, "deny outside-hours/booked", 0},
+		"booking: one's own is next":     {booked(false, Booking{From: monday.Add(time.Minute), To: monday.Add(time.Hour), For: "m-1"}), user, "allow ", 2 * time.Hour},
 		"booking: no clock":              {booked(false, mine), untrusted(user), "deny clock-untrusted", 0},
 		"booking: no clock, passed":      {pass(PassHours, booked(false, other)), untrusted(user), "allow ", 2 * time.Hour},
 		"learners: one more":             {func(m *Machine) { m.Grants[1].Learners = 2 }, learner(1), "allow ", 0},
@@ -176,10 +147,10 @@ func TestEveryRuleOfTheLanguage(t *testing.T) {
 
 func TestRulesThatMeanNothingAreRefused(t *testing.T) {
 	for want, change := range map[string]func(*Machine){
-		"is nobody's":           func(m *Machine) { m.Bookings = []Booking{{monday, monday.Add(1), ""}} },
-		"ends before it begins": func(m *Machine) { m.Bookings = []Booking{{monday, monday, "m-1"}} },
+		"is nobody's":           func(m *Machine) { m.Bookings = []Booking{{From: monday, To: monday.Add(1), For: ""}} },
+		"ends before it begins": func(m *Machine) { m.Bookings = []Booking{{From: monday, To: monday, For: "m-1"}} },
 		"begins before another has end": func(m *Machine) {
-			m.Bookings = []Booking{{monday, monday.Add(2), "m-1"}, {monday.Add(1), monday.Add(3), "m-1"}}
+			m.Bookings = []Booking{{From: monday, To: monday.Add(2), For: "m-1"}, {From: monday.Add(1), To: monday.Add(3), For: "m-1"}}
 		},
 		"a limit is negative":           func(m *Machine) { m.Grants[0].Session.Extend = -1 },
 		"a quota is negative":           func(m *Machine) { m.Grants[0].Quota.Week = -1 },
@@ -190,17 +161,6 @@ func TestRulesThatMeanNothingAreRefused(t *testing.T) {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
-}
-
-func ruledModel(change func(*Machine)) Model {
-	m := Model{
-		Site:     "s",
-		Issuers:  []Issuer{{ID: "i", Profile: "did:x", Keys: []string{"k"}}},
-		Badges:   []Badge{{ID: "user", Name: Text{FR: "u"}, Issuer: "i", Achievement: "urn:u"}},
-		Machines: []Machine{{ID: "m", Grants: []Grant{{Role: User, Needs: Need{Badge: "user"}}}}},
-	}
-	change(&m.Machines[0])
-	return m
 }
 
 // Thirty minutes, and thirty more where twenty-two are left, are fifty-two: not sixty.
@@ -233,8 +193,10 @@ func TestWhatHoursQuotasAndBookingsLeaveIsToldApartFromTheSessionsMax(t *testing
 		"hours without an end": {func(m *Machine) { m.Grants[0].Hours = mustHours("24/7") }, 30 * time.Minute, 0, 52 * time.Minute},
 		"a day's quota":        {func(m *Machine) { m.Grants[0].Quota = Quota{Day: 95 * time.Minute} }, 30 * time.Minute, 35 * time.Minute, 35 * time.Minute},
 		"a week's quota":       {func(m *Machine) { m.Grants[0].Quota = Quota{Week: 95 * time.Minute} }, 30 * time.Minute, 35 * time.Minute, 35 * time.Minute},
-		"another's booking":    {func(m *Machine) { m.Bookings = []Booking{{monday.Add(45 * time.Minute), monday.Add(time.Hour), "m-9"}} }, 30 * time.Minute, 45 * time.Minute, 45 * time.Minute},
-		"no max, but hours":    {func(m *Machine) { m.Grants[0].Session.Max, m.Grants[0].Hours = 0, mustHours("Mo-Su 09:00-10:40") }, 40 * time.Minute, 40 * time.Minute, 40 * time.Minute},
+		"another's booking": {func(m *Machine) {
+			m.Bookings = []Booking{{From: monday.Add(45 * time.Minute), To: monday.Add(time.Hour), For: "m-9"}}
+		}, 30 * time.Minute, 45 * time.Minute, 45 * time.Minute},
+		"no max, but hours": {func(m *Machine) { m.Grants[0].Session.Max, m.Grants[0].Hours = 0, mustHours("Mo-Su 09:00-10:40") }, 40 * time.Minute, 40 * time.Minute, 40 * time.Minute},
 		"the nearest of all": {func(m *Machine) {
 			m.Grants[0].Quota = Quota{Day: 95 * time.Minute}
 			m.Grants[0].Hours = mustHours("Mo-Su 09:00-10:33")
@@ -265,22 +227,6 @@ func TestWhatHoursQuotasAndBookingsLeaveIsToldApartFromTheSessionsMax(t *testing
 				c.extended,
 			)
 		}
-	}
-}
-
-func TestWordsOfTheLanguageAreReadAndWritten(t *testing.T) {
-	for a := range Assurance(3) {
-		b, _ := a.MarshalText()
-		var back Assurance
-		if err := back.UnmarshalText(b); err != nil || back != a || string(b) != a.String() {
-			t.Errorf("%v: %s %v", a, b, err)
-		}
-	}
-	if c, err := ParseCardStrength("aes"); err != nil || c != AES || c.String() != "aes" {
-		t.Error(c, err)
-	}
-	if !slices.Contains(kindWords[:], "learners") || new(Assurance).UnmarshalText([]byte("sure")) == nil {
-		t.Error("an unknown word is taken")
 	}
 }
 
@@ -324,26 +270,52 @@ func TestSessionPastMidnightCountsForBothDays(t *testing.T) {
 	}
 }
 
-// A day begins where the wall first says its date, though the clock is changed in it, at midnight too.
-func TestDaysBeginAtTheirFirstMoment(t *testing.T) {
-	for _, zone := range []string{"Europe/Paris", "America/Havana", "America/Asuncion", "Africa/Casablanca", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Beirut", "UTC"} {
-		z, err := time.LoadLocation(zone)
-		if err != nil {
-			t.Fatal(err)
+// While the clock is not trusted it is not known who has booked the machine, but what had ended when the bundle was
+// made is over.
+func TestABookingOfThePastClosesNoMachineWithoutAClock(t *testing.T) {
+	issued := monday
+	for name, c := range map[string]struct {
+		bookings []Booking
+		booked   bool
+		issued   time.Time
+		clock    Clock
+		want     string
+	}{
+		"none":                          {nil, false, issued, Untrusted, "allow"},
+		"over before the bundle":        {[]Booking{{From: issued.Add(-2 * time.Hour), To: issued, For: "m-9"}}, false, issued, Untrusted, "allow"},
+		"over, but not for a bundle":    {[]Booking{{From: issued.Add(-2 * time.Hour), To: issued.Add(1), For: "m-9"}}, false, issued, Untrusted, "deny clock-untrusted"},
+		"one over, one to come":         {[]Booking{{From: issued.Add(-2 * time.Hour), To: issued.Add(-time.Hour), For: "m-9"}, {From: issued.Add(time.Hour), To: issued.Add(2 * time.Hour), For: "m-9"}}, false, issued, Untrusted, "deny clock-untrusted"},
+		"nobody knows how old it is":    {[]Booking{{From: issued.Add(-2 * time.Hour), To: issued, For: "m-9"}}, false, time.Time{}, Untrusted, "deny clock-untrusted"},
+		"over, but only by booking":     {[]Booking{{From: issued.Add(-2 * time.Hour), To: issued, For: "m-1"}}, true, issued, Untrusted, "deny clock-untrusted"},
+		"a clock tells":                 {[]Booking{{From: issued.Add(-2 * time.Hour), To: issued.Add(time.Hour), For: "m-9"}}, false, issued.Add(9 * time.Hour), Trusted, "deny outside-hours"},
+		"a clock tells that it is over": {[]Booking{{From: issued.Add(-2 * time.Hour), To: issued, For: "m-9"}}, false, time.Time{}, Trusted, "allow"},
+	} {
+		p := ruled(t, func(m *Machine) { m.Bookings, m.Grants[0].Booked = c.bookings, c.booked })
+		d := p.Decide(Question{At: monday, Clock: c.clock, Machine: "m", Member: bearer("user"), As: User, Issued: c.issued})
+		got := d.Verdict.String()
+		for _, code := range d.Codes() {
+			got += " " + string(code)
 		}
-		for year := 2010; year < 2027; year++ {
-			for at := time.Date(year, 1, 1, 13, 0, 0, 0, z); at.Year() == year; at = at.Add(11*time.Hour + 17*time.Minute) {
-				began := dayBegan(at)
-				if began.After(at) || !sameDay(began, at) || sameDay(began.Add(-1), at) {
-					t.Fatalf("%s: the day of %v began %v", zone, at, began)
-				}
-			}
+		if got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}
-	for _, at := range []string{"2026-11-23 10:00", "2026-11-29 23:59", "2026-10-25 10:00", "2027-01-03 00:00"} {
-		began := weekBegan(wall(t, at))
-		if began.Weekday() != time.Monday || !sameWeek(began, wall(t, at)) || sameWeek(began.Add(-1), wall(t, at)) {
-			t.Errorf("the week of %s began %v", at, began)
+}
+
+// A journal that began anew counts on with what was practised before, and days and weeks that are over do not come
+// back.
+func TestPracticeGoesOnAfterANewJournal(t *testing.T) {
+	monday := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+	hour := time.Hour
+	for name, c := range map[string]struct{ now, before, want Practice }{
+		"nothing since":    {Practice{}, Practice{Last: monday, Logged: 5 * hour, Day: hour, Week: 2 * hour}, Practice{Last: monday, Logged: 5 * hour, Day: hour, Week: 2 * hour}},
+		"the same day":     {Practice{Last: monday.Add(hour), Logged: hour, Day: hour, Week: hour}, Practice{Last: monday, Logged: 5 * hour, Day: hour, Week: 2 * hour}, Practice{Last: monday.Add(hour), Logged: 6 * hour, Day: 2 * hour, Week: 3 * hour}},
+		"another day":      {Practice{Last: monday.AddDate(0, 0, 1), Logged: hour, Day: hour, Week: hour}, Practice{Last: monday, Logged: 5 * hour, Day: hour, Week: 2 * hour}, Practice{Last: monday.AddDate(0, 0, 1), Logged: 6 * hour, Day: hour, Week: 3 * hour}},
+		"another week":     {Practice{Last: monday.AddDate(0, 0, 8), Logged: hour, Day: hour, Week: hour}, Practice{Last: monday, Logged: 5 * hour, Day: hour, Week: 2 * hour}, Practice{Last: monday.AddDate(0, 0, 8), Logged: 6 * hour, Day: hour, Week: hour}},
+		"a clock that ran": {Practice{Last: monday, Logged: hour, Day: hour, Week: hour}, Practice{Last: monday.AddDate(0, 0, 8), Logged: 5 * hour, Day: 2 * hour, Week: 2 * hour}, Practice{Last: monday.AddDate(0, 0, 8), Logged: 6 * hour, Day: 2 * hour, Week: 2 * hour}},
+	} {
+		if got := c.now.After(c.before); got != c.want {
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
 	}
 }

@@ -15,7 +15,7 @@ type Membership struct {
 }
 
 func (x Membership) String() string {
-	out := []string{"grace " + short24(x.Grace), "warn " + short24(x.Warn)}
+	out := []string{"grace " + FormatDuration(x.Grace), "warn " + FormatDuration(x.Warn)}
 	if x.Grace == 0 {
 		out[0] = "grace 0d"
 	}
@@ -28,8 +28,8 @@ func (x Membership) String() string {
 	return strings.Join(out, ", ")
 }
 
-// keeps reports whether a lapsed member keeps the role.
-func (x Membership) keeps(r Role) bool { return slices.Contains(x.After, r) }
+// Keeps reports whether a lapsed member keeps the role.
+func (x Membership) Keeps(r Role) bool { return slices.Contains(x.After, r) }
 
 // MembershipState is where a membership stands on a day. The zero state is a membership without an end.
 type MembershipState uint8
@@ -47,7 +47,7 @@ func (x Membership) On(today, last Date) MembershipState {
 	if last == (Date{}) {
 		return Endless
 	}
-	switch over := today.number() - last.number(); {
+	switch over := today.Number() - last.Number(); {
 	case over > days24(x.Grace):
 		return HasLapsed
 	case over > 0:
@@ -59,7 +59,7 @@ func (x Membership) On(today, last Date) MembershipState {
 }
 
 // LastUse is the last day on which a member may use machines: the last day of the membership, and the grace.
-func (x Membership) LastUse(last Date) Date { return last.plus(days24(x.Grace)) }
+func (x Membership) LastUse(last Date) Date { return last.AddDays(days24(x.Grace)) }
 
 func days24(d time.Duration) int { return int(d / (24 * time.Hour)) }
 
@@ -142,32 +142,4 @@ func (c CardState) kind() ReasonKind {
 		return OfReplacedCard
 	}
 	return OfBlockedCard
-}
-
-// memberships adds a chain for members whose membership has ended, where two policies judge it differently. A
-// policy alone tells no case apart by it: whoever has lapsed keeps some roles as they are, and loses the others.
-func (s *space) memberships(before, after *Policy) {
-	a, b := before.Membership, after.Membership
-	same := a.Grace == b.Grace
-	for _, r := range Roles() {
-		same = same && a.keeps(r) == b.keeps(r)
-	}
-	if same {
-		return
-	}
-	graces := []time.Duration{a.Grace, b.Grace}
-	slices.Sort(graces)
-	c := chain{}
-	c.add(Text{}, nothing)
-	for _, g := range slices.Compact(graces) {
-		word := Text{"une adhésion terminée", "a membership that has ended"}
-		if g > 0 {
-			word = Text{word.FR + " depuis plus de " + short24(g), "a membership that ended more than " + short24(g) + " ago"}
-		}
-		c.add(word, func(q *Question) {
-			q.LastTrusted = q.At // while the clock is not trusted, it is judged at the same moment
-			q.Member.Until = DateOf(q.At, after.Zone).plus(-days24(g) - 1)
-		})
-	}
-	s.chains = append(s.chains, c)
 }

@@ -1,24 +1,13 @@
-package policy
+package policy_test
 
 import (
-	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	. "portillon/policy"
 )
-
-var fortnight = Membership{Grace: 14 * days, Warn: 30 * days, After: []Role{Maintainer}}
-
-func date(t *testing.T, s string) Date {
-	t.Helper()
-	d, err := ParseDate(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
-}
 
 // Monday is 2026-11-23, 10:00 in Paris.
 func TestMembershipIsJudgedByItsLastDayAndTheGrace(t *testing.T) {
@@ -209,181 +198,12 @@ func TestModeWarnLetsLapsedMembersIn(t *testing.T) {
 	}
 }
 
-// What Decide says of random policies and members, lapsed ones among them, Who says too, and the laws hold.
-func TestLawsHoldForMemberships(t *testing.T) {
-	g := gen{rand.New(rand.NewPCG(21, 22))}
-	lapsed, kept, late := 0, 0, 0
-	for range 3000 {
-		m := g.model()
-		m.Membership = Membership{Grace: time.Duration(g.IntN(3)) * 7 * days}
-		for _, r := range Roles() {
-			if g.IntN(4) == 0 {
-				m.Membership.After = append(m.Membership.After, r)
-			}
-		}
-		p := mustNew(t, m)
-		q := g.question()
-		if q.Member == nil {
-			continue
-		}
-		q.Clock, q.Tagged, q.Fault, q.Supervisor, q.Card, q.Issued = Trusted, false, false, nil, AES, q.At
-		current := p.Decide(q)
-		x := *q.Member
-		x.Until = DateOf(q.At, paris()).plus(10 - g.IntN(40))
-		q.Member = &x
-		d := p.Decide(q)
-		state, _ := p.MembershipOf(q)
-		var alone, supervised RoleSet
-		for i, o := range d.Outcomes {
-			keeps := state != HasLapsed || slices.Contains(m.Membership.After, o.Role)
-			want := Deny
-			if keeps {
-				want = current.Outcomes[i].Verdict
-			}
-			if o.Verdict != want {
-				t.Fatalf("%v %v: %v, want %v", state, o.Role, o.Verdict, want)
-			}
-			if lapsedSaid := slices.ContainsFunc(o.Missing, func(r Reason) bool { return r.Code == MembershipLapsed }); lapsedSaid == keeps {
-				t.Fatalf("%v %v: %v", state, o.Role, o.Missing)
-			}
-			switch o.Verdict {
-			case Allow:
-				alone |= 1 << o.Role
-			case Await:
-				supervised |= 1 << o.Role
-			}
-			if state == HasLapsed && o.Verdict != Deny {
-				kept++
-			}
-			if state == InGrace && o.Verdict != Deny {
-				late++
-			}
-		}
-		if state == HasLapsed {
-			lapsed++
-		}
-		if p.Machines[0].Mode == Warn && !x.Blocked {
-			alone |= 1 << User
-		}
-		if got := p.Who("m", []*Member{&x}, q.At)[0]; got.Alone != alone || got.Supervised != supervised {
-			t.Fatalf(
-				"who says %v %v, Decide %v %v",
-				got.Alone.Roles(),
-				got.Supervised.Roles(),
-				alone.Roles(),
-				supervised.Roles(),
-			)
-		}
-		if d.Verdict == Deny && len(d.Codes()) == 0 && d.Grant >= 0 {
-			t.Fatalf("a refusal without a reason: %+v", d)
-		}
-	}
-	if lapsed < 300 || kept < 50 || late < 50 {
-		t.Errorf("%d lapsed, %d kept a role, %d in the grace: little was tried", lapsed, kept, late)
-	}
-}
-
-func TestChangesOfTheMembershipRuleAreWeighed(t *testing.T) {
-	model := func(x Membership) Model {
-		m := ruled(t, func(*Machine) {}).Model
-		m.Membership = x
-		return m
-	}
-	for name, c := range map[string]struct {
-		before, after Membership
-		want          string
-	}{
-		"nothing":       {fortnight, fortnight, ""},
-		"only warn":     {fortnight, Membership{Grace: 14 * days, After: []Role{Maintainer}}, ""},
-		"another order": {Membership{After: []Role{User, Maintainer}}, Membership{After: []Role{Maintainer, User}}, ""},
-		"less grace": {fortnight, Membership{After: []Role{Maintainer}}, "loses learner alone=false with first+a supervisor with mentor+a membership that has ended; " +
-			"loses user alone=true with user+a membership that has ended"},
-		"more grace": {fortnight, Membership{Grace: 30 * days, After: []Role{Maintainer}}, "gains learner alone=false with first+a supervisor with mentor+a membership that ended more than 14d ago; " +
-			"gains user alone=true with user+a membership that ended more than 14d ago"},
-		"a role is kept": {fortnight, Membership{Grace: 14 * days, After: []Role{User, Maintainer}}, "gains user alone=true with user+a membership that ended more than 14d ago"},
-		"a role is lost": {fortnight, Membership{Grace: 14 * days}, "loses maintainer alone=true with maintainer+a membership that ended more than 14d ago"},
-	} {
-		before, after := mustNew(t, model(c.before)), mustNew(t, model(c.after))
-		changes, err := Compare(before, after, monday)
-		if got := say(changes); got != c.want || err != nil {
-			t.Errorf("%s:\n got %s\nwant %s\n%v", name, got, c.want, err)
-		}
-	}
-	// Without a clock the hours are passed over: the lapse counts at night too.
-	passing := func(x Membership) *Policy {
-		m := ruled(t, func(m *Machine) {
-			m.Grants, m.Pass = m.Grants[:1], PassHours
-			m.Grants[0].Hours = mustHours("Mo-Fr 09:00-21:00")
-		}).Model
-		m.Membership = x
-		return mustNew(t, m)
-	}
-	changes, err := Compare(passing(Membership{Grace: 7 * days}), passing(Membership{}), monday)
-	if got := say(changes); err != nil ||
-		got != "loses user alone=true with user+a membership that has ended when Mo-Fr 09:00-21:00; loses user alone=true with user+a membership that has ended clock untrusted" {
-		t.Errorf("%s %v", got, err)
-	}
-	s := Settings(mustNew(t, model(fortnight)), mustNew(t, model(Membership{})))
-	if got := fmt.Sprint(s); got != "[{membership grace 14d, warn 30d, after maintainer grace 0d, warn 0d false}]" {
-		t.Error(got)
-	}
-}
-
-func TestMembersAreComparedByTheirMembershipOnTheFirstDay(t *testing.T) {
-	m := ruled(t, func(m *Machine) { m.Grants[0].Hours = mustHours("Mo-Fr 09:00-21:00; Jul 14 10:00-12:00") }).Model
-	m.Membership = fortnight
-	before := mustNew(t, m)
-	m.Membership = Membership{}
-	after := mustNew(t, m)
-	var twins []Twin
-	for _, until := range []string{"2026-11-23", "2026-11-22", "2026-11-09", "2026-11-08", "2026-12-24", "2027-07-10"} {
-		x := bearer("user")
-		x.Until = date(t, until)
-		twins = append(twins, Twin{x, x})
-	}
-	var out []string
-	for _, c := range CompareMembers(before, after, twins, monday) {
-		out = append(out, fmt.Sprintf("%d %v %v %v", c.Member, c.Role, c.Gained, c.When))
-	}
-	if got := strings.Join(out, "; "); got != "1 user false [Mo-Fr 09:00-21:00 2027-07-14 10:00-12:00]; 2 user false [Mo-Fr 09:00-21:00 2027-07-14 10:00-12:00]" {
-		t.Error(got)
-	}
-}
-
 func TestModelsWhoseMembershipIsNoWholeDaysAreRefused(t *testing.T) {
 	for _, x := range []Membership{{Grace: time.Hour}, {Warn: -days}, {Grace: days + 1}} {
 		m := lab()
 		m.Membership = x
 		if _, err := New(m); err == nil || !strings.Contains(err.Error(), "whole days") {
 			t.Errorf("%+v: %v", x, err)
-		}
-	}
-}
-
-// A badge that was issued this morning is worth as much as one of last month.
-func TestMembersAreComparedWithBadgesThatBeganToday(t *testing.T) {
-	before := ruled(t, func(m *Machine) {
-		m.Grants = m.Grants[:1]
-		m.Grants[0].Needs = Need{Badge: "mentor"}
-	})
-	after := ruled(t, func(m *Machine) {
-		m.Grants = m.Grants[:1]
-		m.Grants[0].Needs.Within = 300 * days
-	})
-	for name, c := range map[string]struct {
-		from time.Time
-		want int
-	}{
-		"last month": {monday.AddDate(0, -1, 0), 1}, "now": {monday, 1}, "this hour": {monday.Add(-time.Minute), 1},
-		"later today": {monday.Add(time.Hour), 0}, "too old": {monday.AddDate(-1, 0, 0), 0},
-	} {
-		m := bearer("user")
-		m.Holdings[0].From = c.from
-		if got := CompareMembers(before, after, []Twin{{m, m}}, monday); len(got) != c.want {
-			t.Errorf("%s: %d changes, want %d", name, len(got), c.want)
-		}
-		if !m.Holdings[0].From.Equal(c.from) {
-			t.Errorf("%s: the member was changed", name)
 		}
 	}
 }

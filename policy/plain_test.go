@@ -1,9 +1,11 @@
-package policy
+package policy_test
 
 import (
 	"regexp"
 	"testing"
 	"time"
+
+	. "portillon/policy"
 )
 
 var aRole = regexp.MustCompile(`(?i)mentor|mainten`)
@@ -71,8 +73,8 @@ func TestNoSentenceNamesARoleThatTheMachineGivesNobody(t *testing.T) {
 
 func TestPlainLeavesWhatIsQuotedAndWhatTheMachineGives(t *testing.T) {
 	m := &Machine{}
-	in := Text{"« Aide avec un mentor » : demander à un mentor", "“Help with a mentor”: ask a mentor"}
-	if got := m.Plain(in); got != (Text{"« Aide avec un mentor » : en parler à l’accueil", "“Help with a mentor”: talk to the desk"}) {
+	in := Text{FR: "« Aide avec un mentor » : demander à un mentor", EN: "“Help with a mentor”: ask a mentor"}
+	if got := m.Plain(in); got != (Text{FR: "« Aide avec un mentor » : en parler à l’accueil", EN: "“Help with a mentor”: talk to the desk"}) {
 		t.Errorf("%+v", got)
 	}
 	m.Grants = []Grant{{Role: Mentor}, {Role: Maintainer}}
@@ -80,7 +82,7 @@ func TestPlainLeavesWhatIsQuotedAndWhatTheMachineGives(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	m.Grants = nil
-	if got := m.Plain(Text{"« sans fin", ""}); got != (Text{"« sans fin", ""}) {
+	if got := m.Plain(Text{FR: "« sans fin", EN: ""}); got != (Text{FR: "« sans fin", EN: ""}) {
 		t.Errorf("%+v", got)
 	}
 }

@@ -199,7 +199,7 @@ type Test struct {
 	Because  Code // empty: any
 }
 
-// Invariant is something that the policy must never allow: see Policy.Breaches.
+// Invariant is something that the policy must never allow: package policy/analysis looks for cases against it.
 type Invariant struct {
 	Name    string      // where it stands, for messages
 	Roles   []Role      // that nobody may have
@@ -268,15 +268,15 @@ func path(url string) string {
 func (p *Policy) MachinesOf(b BadgeID) []MachineID {
 	var out []MachineID
 	for i := range p.Machines {
-		if slices.ContainsFunc(p.Machines[i].Grants, func(g Grant) bool { return g.Needs.names(b) }) {
+		if slices.ContainsFunc(p.Machines[i].Grants, func(g Grant) bool { return g.Needs.Names(b) }) {
 			out = append(out, p.Machines[i].ID)
 		}
 	}
 	return out
 }
 
-// names reports whether the badge stands anywhere in n.
-func (n Need) names(b BadgeID) bool {
-	in := func(n Need) bool { return n.names(b) }
+// Names reports whether the badge stands anywhere in n.
+func (n Need) Names(b BadgeID) bool {
+	in := func(n Need) bool { return n.Names(b) }
 	return n.Badge == b && b != "" || slices.ContainsFunc(n.All, in) || slices.ContainsFunc(n.Any, in)
 }

@@ -1,33 +1,13 @@
-package policy
+package policy_test
 
 import (
 	"slices"
 	"strings"
 	"testing"
 	"time"
-	_ "time/tzdata"
+
+	. "portillon/policy"
 )
-
-const days = 24 * time.Hour
-
-// A Monday at ten.
-var monday = time.Date(2026, 11, 23, 10, 0, 0, 0, paris())
-
-func paris() *time.Location {
-	z, err := time.LoadLocation("Europe/Paris")
-	if err != nil {
-		panic(err)
-	}
-	return z
-}
-
-func mustHours(s string) *Hours {
-	h, err := ParseHours(s, nil)
-	if err != nil {
-		panic(err)
-	}
-	return h
-}
 
 // lab is the laser of the first site, with one grant for each rule.
 func lab() Model {
@@ -85,15 +65,6 @@ func lab() Model {
 			"host":       {Interventions: 1, Kinds: []string{"blade"}},
 		},
 	}
-}
-
-func mustNew(t testing.TB, m Model) *Policy {
-	t.Helper()
-	p, err := New(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
 }
 
 // holding is five months old and has no end.
@@ -258,71 +229,12 @@ func TestAMaintainerAttestsOnlyWhatARuleOfTheMachineAsksFor(t *testing.T) {
 	}
 }
 
-func TestWordsGoThereAndBack(t *testing.T) {
-	for _, r := range append(Roles(), NoRole) {
-		b, err := r.MarshalText()
-		var back Role
-		if err2 := back.UnmarshalText(b); err != nil || err2 != nil || back != r || string(b) != r.String() {
-			t.Error(r, err, err2)
-		}
-	}
-	for _, v := range []Verdict{Deny, Await, Allow} {
-		b, err := v.MarshalText()
-		var back Verdict
-		if err2 := back.UnmarshalText(b); err != nil || err2 != nil || back != v || string(b) != v.String() {
-			t.Error(v, err, err2)
-		}
-	}
-	for k := range ReasonKind(len(kindWords)) {
-		b, err := k.MarshalText()
-		var back ReasonKind
-		if err2 := back.UnmarshalText(b); err != nil || err2 != nil || back != k || string(b) != k.String() {
-			t.Error(k, err, err2)
-		}
-	}
-	for _, l := range []Language{French, English} {
-		b, err := l.MarshalText()
-		var back Language
-		if err2 := back.UnmarshalText(b); err != nil || err2 != nil || back != l || string(b) != l.String() {
-			t.Error(l, err, err2)
-		}
-	}
-}
-
-func TestUnknownWordsAreRefused(t *testing.T) {
-	if _, err := ParseRole("User"); err == nil || !strings.Contains(err.Error(), `"User" is no role`) {
-		t.Error(err)
-	}
-	if _, err := Role(9).MarshalText(); err == nil || Role(9).String() != "none" {
-		t.Error("a role that is none has a word")
-	}
-	if _, err := ParseVerdict("yes"); err == nil {
-		t.Error("yes")
-	}
-	if _, err := ParseLanguage("de"); err == nil {
-		t.Error("de")
-	}
-	for place, code := range map[uint8]Code{unknownCard: UnknownCard, cardBlocked: CardBlocked, machineFault: MachineFault, membershipLapsed: MembershipLapsed, noBadge: NoBadge,
-		badgeRevoked: BadgeRevoked, badgeUnverified: BadgeUnverified, badgeExpired: BadgeExpired, notEnoughHours: NotEnoughHours, notRecent: NotRecent,
-		clockUntrusted: ClockUntrusted, taggedOut: TaggedOut, outsideHours: OutsideHours, needsSupervisor: NeedsSupervisor} {
-		if codeList[place] != code {
-			t.Errorf("place %d is %s, not %s", place, codeList[place], code)
-		}
-	}
-	if v, err := ParseVerdict(""); v != Deny || err != nil {
-		t.Error("no word must deny")
-	}
-	if Code("").Known() || !NoBadge.Known() || len(Codes()) != 16 {
-		t.Error("the list of codes is closed, and has the 16 of the design")
-	}
-}
-
 func TestTextFallsBackToTheOtherLanguage(t *testing.T) {
 	for _, c := range []struct {
 		t    Text
 		l    Language
 		want string
-	}{{Text{"f", "e"}, French, "f"}, {Text{"f", "e"}, English, "e"}, {Text{"f", ""}, English, "f"}, {Text{"", "e"}, French, "e"}} {
+	}{{Text{FR: "f", EN: "e"}, French, "f"}, {Text{FR: "f", EN: "e"}, English, "e"}, {Text{FR: "f", EN: ""}, English, "f"}, {Text{FR: "", EN: "e"}, French, "e"}} {
 		if got := c.t.In(c.l); got != c.want {
 			t.Errorf("%+v in %v: %q", c.t, c.l, got)
 		}

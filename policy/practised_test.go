@@ -1,8 +1,10 @@
-package policy
+package policy_test
 
 import (
 	"slices"
 	"testing"
+
+	. "portillon/policy"
 )
 
 func TestMachinesWhoseGrantsAskForPracticeAreNamed(t *testing.T) {

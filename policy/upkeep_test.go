@@ -1,10 +1,12 @@
-package policy
+package policy_test
 
 import (
 	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	. "portillon/policy"
 )
 
 func TestWorkIsShownBeforeItIsDueAndSaysWhatIsLeft(t *testing.T) {
@@ -66,9 +68,9 @@ func TestKindsAreThoseListedThoseDueAndThoseThatCount(t *testing.T) {
 	m := lab()
 	for i := range m.Machines {
 		if m.Machines[i].ID == "laser" {
-			m.Machines[i].Interventions = []Item{{"belts", Text{"Courroies", "Belts"}}}
+			m.Machines[i].Interventions = []Item{{ID: "belts", Name: Text{FR: "Courroies", EN: "Belts"}}}
 			m.Machines[i].Maintenance = []Upkeep{{Kind: "oil", Hours: time.Hour}}
-			m.Machines[i].Vouch = []Item{{"focus", Text{"Mise au point", "Focus"}}}
+			m.Machines[i].Vouch = []Item{{ID: "focus", Name: Text{FR: "Mise au point", EN: "Focus"}}}
 		}
 	}
 	p := mustNew(t, m)

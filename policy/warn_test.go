@@ -1,10 +1,12 @@
-package policy
+package policy_test
 
 import (
 	"fmt"
 	"slices"
 	"testing"
 	"time"
+
+	. "portillon/policy"
 )
 
 func TestModeWarnLetsMembersInAndSaysWhatEnforcementWould(t *testing.T) {

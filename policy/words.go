@@ -120,3 +120,18 @@ func hoursOf(d time.Duration) Text {
 		return Text{fmt.Sprintf("%d h %02d", h, m), fmt.Sprintf("%d h %d min", h, m)}
 	}
 }
+
+// FormatDuration writes a length of time as a policy file does: 180d, 1h30m. It drops what is shorter than a second.
+func FormatDuration(d time.Duration) string {
+	out := ""
+	for _, unit := range []struct {
+		name string
+		is   time.Duration
+	}{{"d", 24 * time.Hour}, {"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}} {
+		if n := d / unit.is; n > 0 {
+			out += fmt.Sprint(int64(n), unit.name)
+			d %= unit.is
+		}
+	}
+	return out
+}

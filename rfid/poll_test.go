@@ -69,7 +69,7 @@ func slotted(t *testing.T, slot bool, story func(f *field), want ...Tap) {
 			}
 		}()
 		story(f)
-		time.Sleep(3 * time.Second)
+		<-time.After(3 * time.Second)
 		cancel()
 		<-done
 		if len(got) != len(want) {
@@ -86,7 +86,7 @@ func slotted(t *testing.T, slot bool, story func(f *field), want ...Tap) {
 // lies puts a card in the field for a while.
 func (f *field) lies(u UID, d time.Duration) {
 	f.put(u)
-	time.Sleep(d)
+	<-time.After(d)
 	f.put(UID{})
 }
 
@@ -94,7 +94,7 @@ func TestCardThatIsLookedAtTenTimesIsOneTap(t *testing.T) {
 	slotted(
 		t,
 		false,
-		func(f *field) { f.lies(léa, time.Minute); time.Sleep(2 * time.Second); f.lies(léa, time.Second) },
+		func(f *field) { f.lies(léa, time.Minute); <-time.After(2 * time.Second); f.lies(léa, time.Second) },
 		Tap{UID: léa},
 		Tap{UID: léa},
 	)
@@ -109,7 +109,7 @@ func TestGlitchShorterThanTheToleranceIsNoLeaving(t *testing.T) {
 	slotted(t, true, func(f *field) {
 		f.lies(léa, time.Second)
 		for range 20 { // a contactor's sparks
-			time.Sleep(Tolerance - 2*pace)
+			<-time.After(Tolerance - 2*pace)
 			f.lies(léa, 2*pace)
 		}
 		f.lies(léa, time.Second)
@@ -125,7 +125,7 @@ func TestSlotThatIsEmptyWhenTheReaderIsOpenedSaysSoOnce(t *testing.T) {
 	slotted(
 		t,
 		true,
-		func(f *field) { time.Sleep(time.Minute); f.lies(léa, time.Second) },
+		func(f *field) { <-time.After(time.Minute); f.lies(léa, time.Second) },
 		Tap{Away: true},
 		Tap{UID: léa, Slot: true},
 		Tap{UID: léa, Away: true},

@@ -20,18 +20,18 @@ func TestCardExchangedWhileTheReaderWasDown(t *testing.T) {
 			defer close(done)
 			Watch(ctx, func() (Reader, error) { return Polling{Chip: f, Slot: true}.Reader(), nil }, out)
 		}()
-		time.Sleep(3 * time.Second)
+		<-time.After(3 * time.Second)
 		f.put(léa)
-		time.Sleep(20 * time.Second)
+		<-time.After(20 * time.Second)
 		f.mu.Lock()
 		f.err = errors.New("a loose wire")
 		f.mu.Unlock()
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		f.put(nour)
 		f.mu.Lock()
 		f.err = nil
 		f.mu.Unlock()
-		time.Sleep(5 * time.Minute)
+		<-time.After(5 * time.Minute)
 		cancel()
 		<-done
 		close(out)
@@ -53,7 +53,7 @@ func TestCardThatIsSlowToProveItselfIsOneTap(t *testing.T) {
 		defer cancel()
 		chip := strongField{&field{card: léa}}
 		slow := func(ctx context.Context, c Channel, u UID) (Proof, error) {
-			time.Sleep(1100 * time.Millisecond)
+			<-time.After(1100 * time.Millisecond)
 			return AES, nil
 		}
 		taps := 0
@@ -79,7 +79,7 @@ type held struct {
 
 func (h *held) Poll(ctx context.Context) (UID, bool, error) {
 	if h.looks++; h.looks == 50 {
-		time.Sleep(1200 * time.Millisecond)
+		<-time.After(1200 * time.Millisecond)
 	}
 	return h.field.Poll(ctx)
 }

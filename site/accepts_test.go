@@ -50,7 +50,8 @@ machines:
 	}
 	dir := t.TempDir()
 	for name, b := range map[string][]byte{"policy.yaml": []byte(text), "badges/theirs.json": badge,
-		"members.yaml": []byte("portillon: 1\nmembers: [{ id: m-1, name: Léa, subject: \"did:example:lea\", cards: [\"62E3086CED\"] }]\n")} {
+		"members.yaml": []byte("portillon: 1\nmembers: [{ id: m-1, name: Léa, subject: \"did:example:lea\", cards: " +
+			"[\"62E3086CED\"] }]\n")} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)

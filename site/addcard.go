@@ -44,7 +44,8 @@ func AddCard(name string, data []byte, member policy.MemberID, hmac string) ([]b
 			return []byte(out), nil
 		}
 	}
-	return nil, fmt.Errorf("%s is written in a form that this program does not change: add %q to the cards: of %s by hand", name, entry, member)
+	return nil, fmt.Errorf("%s is written in a form that this program does not change: add %q to the cards: of %s by hand",
+		name, entry, member)
 }
 
 // isOneCardMore reports whether after is before with the entry among the cards of the member at that place.

@@ -14,18 +14,41 @@ var enrolled = strings.Repeat("0123456789abcdef", 4)
 func TestAddCardKeepsTheTextAndItsComments(t *testing.T) {
 	const e = `"hmac:` + "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" + `"`
 	for name, c := range map[string]struct{ before, after string }{
-		"a list in brackets": {`  - { id: m-1, name: "Léa [x", cards: ["62E3086CED"] } # hers`, `  - { id: m-1, name: "Léa [x", cards: ["62E3086CED", ` + e + `] } # hers`},
-		"an empty list":      {`  - { id: m-1, name: Tom, cards: [] }   # no card yet`, `  - { id: m-1, name: Tom, cards: [` + e + `] }   # no card yet`},
-		"no cards":           {`  - {id: m-1, name: D'Arcy}`, `  - {id: m-1, name: D'Arcy, cards: [` + e + `]}`},
-		"one card":           {`  - { id: m-1, name: Tom, card: "62E3086CED" }`, `  - { id: m-1, name: Tom, card: "62E3086CED", cards: [` + e + `] }`},
-		"one card as cards":  {`  - { id: m-1, name: Tom, cards: "62E3086CED" }`, `  - { id: m-1, name: Tom, cards: "62E3086CED", card: [` + e + `] }`},
+		"a list in brackets": {
+			`  - { id: m-1, name: "Léa [x", cards: ["62E3086CED"] } # hers`,
+			`  - { id: m-1, name: "Léa [x", cards: ["62E3086CED", ` + e + `] } # hers`,
+		},
+		"an empty list": {
+			`  - { id: m-1, name: Tom, cards: [] }   # no card yet`,
+			`  - { id: m-1, name: Tom, cards: [` + e + `] }   # no card yet`,
+		},
+		"no cards": {`  - {id: m-1, name: D'Arcy}`, `  - {id: m-1, name: D'Arcy, cards: [` + e + `]}`},
+		"one card": {
+			`  - { id: m-1, name: Tom, card: "62E3086CED" }`,
+			`  - { id: m-1, name: Tom, card: "62E3086CED", cards: [` + e + `] }`,
+		},
+		"one card as cards": {
+			`  - { id: m-1, name: Tom, cards: "62E3086CED" }`,
+			`  - { id: m-1, name: Tom, cards: "62E3086CED", card: [` + e + `] }`,
+		},
 		"a lost one": {`  - { id: m-1, name: Tom, cards: [{ number: "AA00112233", state: lost }] }`,
 			`  - { id: m-1, name: Tom, cards: [{ number: "AA00112233", state: lost }, ` + e + `] }`},
-		"over lines":      {"  - { id: m-1, name: Tom, cards: [\n    \"62E3086CED\", # old ]\n    ] }", "  - { id: m-1, name: Tom, cards: [\n    \"62E3086CED\", " + e + " # old ]\n    ] }"},
-		"a block":         {"  - id: m-1\n    name: Tom # hello\n    language: fr", "  - id: m-1\n    cards: [" + e + "]\n    name: Tom # hello\n    language: fr"},
-		"a block of list": {"  - id: m-1\n    name: Tom\n    cards:\n      # two\n      - \"62E3086CED\"\n      - \"AA00112233\"", "  - id: m-1\n    name: Tom\n    cards:\n      # two\n      - " + e + "\n      - \"62E3086CED\"\n      - \"AA00112233\""},
+		"over lines": {
+			"  - { id: m-1, name: Tom, cards: [\n    \"62E3086CED\", # old ]\n    ] }",
+			"  - { id: m-1, name: Tom, cards: [\n    \"62E3086CED\", " + e + " # old ]\n    ] }",
+		},
+		"a block": {
+			"  - id: m-1\n    name: Tom # hello\n    language: fr",
+			"  - id: m-1\n    cards: [" + e + "]\n    name: Tom # hello\n    language: fr",
+		},
+		"a block of list": {
+			"  - id: m-1\n    name: Tom\n    cards:\n      # two\n      - \"62E3086CED\"\n      - \"AA00112233\"",
+			"  - id: m-1\n    name: Tom\n    cards:\n      # two\n      - " + e + "\n      - \"62E3086CED\"\n      - " +
+				"\"AA00112233\"",
+		},
 	} {
-		head, tail := "# é\nportillon: 1\nmembers:\n  - { id: m-0, name: Zoé, cards: [\"1700E45B22\"] }\n", "\n  - { id: m-2, name: Ada, cards: [\"1700E45B23\"] }\n"
+		head := "# é\nportillon: 1\nmembers:\n  - { id: m-0, name: Zoé, cards: [\"1700E45B22\"] }\n"
+		tail := "\n  - { id: m-2, name: Ada, cards: [\"1700E45B23\"] }\n"
 		got, err := AddCard("members.yaml", []byte(head+c.before+tail), "m-1", enrolled)
 		if err != nil || string(got) != head+c.after+tail {
 			t.Errorf("%s: %v\n%s\nwant\n%s", name, err, got, head+c.after+tail)
@@ -34,11 +57,14 @@ func TestAddCardKeepsTheTextAndItsComments(t *testing.T) {
 }
 
 func TestAddCardRefusesWhatWouldBeWrong(t *testing.T) {
-	text := `{portillon: 1, members: [{id: m-1, name: Léa, cards: ["hmac:` + enrolled + `"]}, {id: m-2, name: Tom, card: "62E3086CED", cards: "AA00112233"}]}`
+	text := `{portillon: 1, members: [{id: m-1, name: Léa, cards: ["hmac:` + enrolled + `"]}, {id: m-2, name: Tom, ` +
+		`card: "62E3086CED", cards: "AA00112233"}]}`
 	for _, c := range []struct {
 		text, member, hmac, want string
 	}{
-		{text, "m-9", enrolled, "no member"}, {text, "m-2", enrolled, "Léa's (m-1) already"}, {text, "m-2", "04A1B2C3", "want 64"},
+		{text, "m-9", enrolled, "no member"},
+		{text, "m-2", enrolled, "Léa's (m-1) already"},
+		{text, "m-2", "04A1B2C3", "want 64"},
 		{text, "m-2", strings.Repeat("ab", 32), "by hand"}, {"portillon: 1", "m-1", enrolled, "members"},
 	} {
 		got, err := AddCard("members.yaml", []byte(c.text), policy.MemberID(c.member), c.hmac)

@@ -96,8 +96,18 @@ func (s *Site) assembleWhole(o Order) (*Built, error) {
 
 // assemble makes all of the bundle but the signature of its manifest.
 func (s *Site) assemble(o Order) (*Built, error) {
-	b := &Built{Chunks: map[string][]byte{}, lists: map[string]*openbadge.StatusList{}, web: &used{from: s.Web, found: map[string][]byte{}, newer: map[string]bool{}}, Members: len(s.Members),
-		Manifest: wire.Manifest{Site: s.Policy.Site, Version: o.Version, Issued: o.Issued.UTC().Truncate(time.Second), Expires: o.Expires.UTC().Truncate(time.Second)}}
+	b := &Built{
+		Chunks:  map[string][]byte{},
+		lists:   map[string]*openbadge.StatusList{},
+		web:     &used{from: s.Web, found: map[string][]byte{}, newer: map[string]bool{}},
+		Members: len(s.Members),
+		Manifest: wire.Manifest{
+			Site:    s.Policy.Site,
+			Version: o.Version,
+			Issued:  o.Issued.UTC().Truncate(time.Second),
+			Expires: o.Expires.UTC().Truncate(time.Second),
+		},
+	}
 	defer b.remember(o.Memory, o.CardKey)()
 	if err := s.sameCards(b.cards); err != nil {
 		return nil, err
@@ -150,7 +160,7 @@ func (b *Built) missingBadges(s *Site) {
 	for _, m := range s.Members {
 		for _, name := range m.Badges {
 			if !there[name] {
-				b.Warnings = append(b.Warnings, fmt.Sprintf("members.yaml: %s: badges: there is no file %s", m.ID, name))
+				b.warnf("members.yaml: %s: badges: there is no file %s", m.ID, name)
 			}
 		}
 	}
@@ -161,7 +171,8 @@ func (b *Built) bookings(s *Site, at time.Time) {
 	for _, m := range s.Policy.Machines {
 		for i, x := range m.Bookings {
 			if x.To.After(at) && !slices.ContainsFunc(s.Members, func(m Member) bool { return m.ID == x.For }) {
-				b.Warnings = append(b.Warnings, fmt.Sprintf("policy.yaml: machines.%s.bookings[%d]: there is no member %s: nobody could use the machine then", m.ID, i, x.For))
+				b.warnf("policy.yaml: machines.%s.bookings[%d]: there is no member %s: nobody could use the machine then",
+					m.ID, i, x.For)
 			}
 		}
 	}
@@ -183,7 +194,14 @@ func (s *Site) buckets(b *Built, o Order) ([]bucket, error) {
 	out := make([]bucket, wire.Buckets)
 	for i, m := range s.Members {
 		at := &out[wire.Bucket(m.ID)]
-		w := wire.Member{ID: string(m.ID), Name: m.Name, Language: m.Language, Emails: m.Emails, Subjects: m.Subjects, Blocked: m.Blocked}
+		w := wire.Member{
+			ID:       string(m.ID),
+			Name:     m.Name,
+			Language: m.Language,
+			Emails:   m.Emails,
+			Subjects: m.Subjects,
+			Blocked:  m.Blocked,
+		}
 		for _, c := range m.Cards {
 			if forms.unclear[c] {
 				continue
@@ -271,8 +289,9 @@ func (s *Site) match(b *Built, at time.Time) ([][]heldFile, error) {
 			counted[i] = append(counted[i], counts{f, matches})
 			b.Counted++
 		case len(conflict) > 0:
-			b.Errors = append(b.Errors, fmt.Sprintf("%s: names an address that is shared by %s; it counts for none of them until the "+
-				"member who holds it has a line «badges: [%s]» or a subject: of their own", f.Name, strings.Join(conflict, " and "), f.Name))
+			b.Errors = append(b.Errors, fmt.Sprintf("%s: names an address that is shared by %s; it counts for none of them "+
+				"until the member who holds it has a line «badges: [%s]» or a subject: of their own",
+				f.Name, strings.Join(conflict, " and "), f.Name))
 		default:
 			b.warn(f, "is no member's: no address or subject of members.yaml is its recipient")
 		}
@@ -313,7 +332,11 @@ func BadgeOf(p *policy.Policy, b *openbadge.Badge) (policy.BadgeID, bool) {
 }
 
 func (b *Built) warn(f File, format string, a ...any) {
-	b.Warnings = append(b.Warnings, f.Name+": "+fmt.Sprintf(format, a...))
+	b.warnf("%s: %s", f.Name, fmt.Sprintf(format, a...))
+}
+
+func (b *Built) warnf(format string, a ...any) {
+	b.Warnings = append(b.Warnings, fmt.Sprintf(format, a...))
 }
 
 // status takes in the status lists. A list stands at the address that is its id. One that cannot be believed, because
@@ -336,8 +359,9 @@ func (b *Built) status(s *Site, at time.Time) error {
 		lists.Lists = append(lists.Lists, wire.StatusList{URL: l.ID, Body: f.Data})
 		b.lists[l.ID] = l
 		if grace := s.Policy.StatusGrace; b.apart && !l.From.IsZero() && at.Sub(l.From) > grace {
-			b.warn(f, "was signed by its issuer on %s, more than status-grace (%v) ago: machines that pin a policy "+
-				"key count the age of a list from then, and its badges open nothing; get a newer one (of your own: portillon badge revoke --renew)",
+			b.warn(f, "was signed by its issuer on %s, more than status-grace (%v) ago: machines that pin a policy key "+
+				"count the age of a list from then, and its badges open nothing; get a newer one "+
+				"(of your own: portillon badge revoke --renew)",
 				l.From.Format(time.DateOnly), grace)
 		}
 	}

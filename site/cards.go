@@ -36,7 +36,10 @@ func (s *Site) sameCards(key *cardHasher) error {
 			h := heldCard{member: i, card: k}
 			hash := key.card(card)
 			if other, twice := seen[hash]; twice {
-				errs = append(errs, fmt.Errorf("members.yaml: %s is the same card as %s: remove one of them", s.cardName(h), s.cardName(other)))
+				errs = append(
+					errs,
+					fmt.Errorf("members.yaml: %s is the same card as %s: remove one of them", s.cardName(h), s.cardName(other)),
+				)
 			}
 			seen[hash] = h
 		}
@@ -176,8 +179,8 @@ func (b *Built) warnTaken(s *Site, owner heldCard, holders []heldCard) {
 			continue
 		}
 		if h.member != owner.member {
-			b.Warnings = append(b.Warnings, fmt.Sprintf("members.yaml: %s, read as %q, is %s: that form counts for %s alone",
-				s.cardName(h), h.kind.String(), s.cardName(owner), s.memberName(owner)))
+			b.warnf("members.yaml: %s, read as %q, is %s: that form counts for %s alone",
+				s.cardName(h), h.kind.String(), s.cardName(owner), s.memberName(owner))
 		}
 	}
 }
@@ -186,8 +189,8 @@ func (b *Built) warnTaken(s *Site, owner heldCard, holders []heldCard) {
 func (b *Built) warnShared(s *Site, holders []heldCard) {
 	for _, h := range holders[1:] {
 		if first := holders[0]; h.member != first.member {
-			b.Warnings = append(b.Warnings, fmt.Sprintf("members.yaml: %s (%s) and %s (%s) have the same form: that form counts for neither, "+
-				"the numbers themselves count as before", s.cardName(first), first.kind, s.cardName(h), h.kind))
+			b.warnf("members.yaml: %s (%s) and %s (%s) have the same form: that form counts for neither, "+
+				"the numbers themselves count as before", s.cardName(first), first.kind, s.cardName(h), h.kind)
 		}
 	}
 }
@@ -197,8 +200,9 @@ func (b *Built) warnStillInUse(s *Site, active, refused heldCard) {
 	if active.refused != nil {
 		active, refused = refused, active
 	}
-	w := fmt.Sprintf("members.yaml: %s is %s, and may be the same card as %s, which is in use: where they are one card, it still "+
-		"opens machines; give both the state %s", s.cardName(refused), refused.refused.State, s.cardName(active), refused.refused.State)
+	w := fmt.Sprintf("members.yaml: %s is %s, and may be the same card as %s, which is in use: where they are one card, "+
+		"it still opens machines; give both the state %s",
+		s.cardName(refused), refused.refused.State, s.cardName(active), refused.refused.State)
 	if !slices.Contains(b.Warnings, w) { // of two numbers that are each other's bytes reversed
 		b.Warnings = append(b.Warnings, w)
 	}
@@ -232,9 +236,9 @@ func (b *Built) warnEnrolled(s *Site, owner heldCard, holders []heldCard, unclea
 			b.warnStillInUse(s, owner, h)
 		case owner.refused == nil && (h.member != owner.member || h.refused != nil):
 			unclear[s.Members[owner.member].Cards[owner.card]] = true
-			b.Warnings = append(b.Warnings, fmt.Sprintf("members.yaml: %s, which was enrolled by its code, is what a reader gives for %s (%s): "+
-				"the entry is left out; list the card by the number that is printed on it, or enrol it at a reader of whole numbers",
-				s.cardName(owner), s.cardName(h), h.kind))
+			b.warnf("members.yaml: %s, which was enrolled by its code, is what a reader gives for %s (%s): "+
+				"the entry is left out; list the card by the number that is printed on it, "+
+				"or enrol it at a reader of whole numbers", s.cardName(owner), s.cardName(h), h.kind)
 		}
 	}
 }

@@ -34,20 +34,31 @@ func TestTheBuildNamesBothMembersWhoseCardsShareAForm(t *testing.T) {
 		{`"0801161DD6", "dec:0018226646"`, ``, ``}, // one member's card in two forms
 		{`"0801161DD6", "0901161DD6"`, ``, ``},
 		{`"0801161DD6"`, `"62E3086CED", "0901161DD6"`,
-			`card 1 of Léa (m-1) (last 32 bits) and card 2 of Zoé (m-2) (last 32 bits) have the same form: that form counts for neither`},
+			`card 1 of Léa (m-1) (last 32 bits) and card 2 of Zoé (m-2) (last 32 bits) have the same form: that form ` +
+				`counts for neither`},
 		{`"0801161DD6"`, `"0902161DD6"`, `card 1 of Léa (m-1) (last 24 bits) and card 1 of Zoé (m-2) (last 24 bits)`},
 		{`"0801161DD6"`, `"dec:0018226646"`,
 			`card 1 of Léa (m-1), read as "last 32 bits", is card 1 of Zoé (m-2): that form counts for Zoé (m-2) alone`},
 		{`"529D06E3"`, `"E3069D52"`, `card 1 of Léa (m-1), read as "bytes reversed", is card 1 of Zoé (m-2)`},
 		// One member's card, in use by one number and refused by another, still opens machines.
 		{`"0801161DD6", { number: "dec:0018226646", state: lost }`, ``,
-			`card 2 of Léa (m-1) is lost, and may be the same card as card 1 of Léa (m-1), which is in use: where they are one card, it still opens`},
-		{`"dec:0018226646", { number: "0801161DD6", state: blocked }`, ``, `card 2 of Léa (m-1) is blocked, and may be the same card as card 1`},
+			`card 2 of Léa (m-1) is lost, and may be the same card as card 1 of Léa (m-1), which is in use: where they are ` +
+				`one card, it still opens`},
+		{
+			`"dec:0018226646", { number: "0801161DD6", state: blocked }`,
+			``,
+			`card 2 of Léa (m-1) is blocked, and may be the same card as card 1`,
+		},
 		{`"hmac:` + cardHash(order(t, 1).CardKey, "161DD6") + `", { number: "0801161DD6", state: lost }`, ``,
-			`card 1 of Léa (m-1), which was enrolled by its code, is what a reader gives for card 2 of Léa (m-1) (last 24 bits): the entry is left out`},
+			`card 1 of Léa (m-1), which was enrolled by its code, is what a reader gives for card 2 of Léa (m-1) (last 24 ` +
+				`bits): the entry is left out`},
 		{`"0801161DD6", { number: "hmac:` + cardHash(order(t, 1).CardKey, "161DD6") + `", state: lost }`, ``,
 			`card 2 of Léa (m-1) is lost, and may be the same card as card 1 of Léa (m-1), which is in use`},
-		{`"529D06E3", { number: "E3069D52", state: lost }`, ``, `card 2 of Léa (m-1) is lost, and may be the same card as card 1`},
+		{
+			`"529D06E3", { number: "E3069D52", state: lost }`,
+			``,
+			`card 2 of Léa (m-1) is lost, and may be the same card as card 1`,
+		},
 		{`"D61D1601"`, `"0801161DD6"`, `card 1 of Léa (m-1) (bytes reversed) and card 1 of Zoé (m-2) (last 32 bits)`},
 	} {
 		b, err := members(t, c.lea, c.zoe).Build(order(t, 1))
@@ -70,8 +81,12 @@ func TestTheBuildNamesBothMembersWhoseCardsShareAForm(t *testing.T) {
 // stands twice.
 func TestNoEntryOfCardsStandsTwiceInABundle(t *testing.T) {
 	for _, c := range [][2]string{
-		{`"0801161DD6"`, `"0901161DD6"`}, {`"0801161DD6", "dec:0018226646"`, `"0901161DD6"`}, {`"0801161DD6"`, `"wiegand26:022,07638"`},
-		{`"D61D1601"`, `"0801161DD6", "0901161DD6"`}, {`"0801161DD6", "0901161DD6"`, ``}, {`"0801161DD6"`, `"dec:0018226646", "0901161DD6"`},
+		{`"0801161DD6"`, `"0901161DD6"`},
+		{`"0801161DD6", "dec:0018226646"`, `"0901161DD6"`},
+		{`"0801161DD6"`, `"wiegand26:022,07638"`},
+		{`"D61D1601"`, `"0801161DD6", "0901161DD6"`},
+		{`"0801161DD6", "0901161DD6"`, ``},
+		{`"0801161DD6"`, `"dec:0018226646", "0901161DD6"`},
 	} {
 		s := members(t, c[0], c[1])
 		o := order(t, 1)

@@ -43,7 +43,9 @@ func TestDigestTellsEveryFieldOfAMemberApart(t *testing.T) {
 	all := variants(reflect.TypeFor[wire.Member]())
 	for _, m := range all {
 		for _, bucket := range []wire.RosterBucket{{Members: []wire.Member{m.Interface().(wire.Member)}},
-			{Members: []wire.Member{m.Interface().(wire.Member), {}}}, {Members: []wire.Member{{}, m.Interface().(wire.Member)}}} {
+			{
+				Members: []wire.Member{m.Interface().(wire.Member), {}},
+			}, {Members: []wire.Member{{}, m.Interface().(wire.Member)}}} {
 			d, err := digest(bucket)
 			if err != nil {
 				t.Fatal(err)

@@ -58,7 +58,8 @@ func readFolder(dir, sub string, endings ...string) (folder, error) {
 		case err != nil:
 			skip("cannot be read: %v", err)
 			return nil
-		case d.IsDir() && rel != "." && strings.HasPrefix(d.Name(), "."), d.IsDir() && strings.Count(filepath.ToSlash(rel), "/") >= maxDepth:
+		case d.IsDir() && rel != "." && strings.HasPrefix(d.Name(), "."),
+			d.IsDir() && strings.Count(filepath.ToSlash(rel), "/") >= maxDepth:
 			skip("folders that are hidden, or deeper than %d, are not read", maxDepth)
 			return fs.SkipDir
 		case d.IsDir():
@@ -112,7 +113,8 @@ func readSmall(path string) (b []byte, why string) {
 	case !fi.Mode().IsRegular():
 		return nil, "not a regular file"
 	case fi.Size() > maxFile:
-		return nil, fmt.Sprintf("%d bytes, at most %d; a baked picture gets smaller when the picture is scaled down before it is baked", fi.Size(), maxFile)
+		return nil, fmt.Sprintf("%d bytes, at most %d; "+
+			"a baked picture gets smaller when the picture is scaled down before it is baked", fi.Size(), maxFile)
 	}
 	if b, err = os.ReadFile(path); err != nil {
 		return nil, fmt.Sprintf("cannot be read: %v", err)

@@ -26,14 +26,16 @@ func parseLine(t *testing.T, line string) ([]Member, error) {
 func TestMembersHaveALastDayAndCardsHaveStates(t *testing.T) {
 	all, err := parseLine(
 		t,
-		`until: 2026-09-30, cards: ["01 02", { number: "dec:0000000772", state: lost, since: 2026-11-01 }, { number: "0506" }, { number: "0708", state: replaced }, { number: "090A", state: active }]`,
+		`until: 2026-09-30, cards: ["01 02", { number: "dec:0000000772", state: lost, since: 2026-11-01 }, { number: `+
+			`"0506" }, { number: "0708", state: replaced }, { number: "090A", state: active }]`,
 	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := all[0]
 	lost := InactiveCard{"00000304", true, policy.LostCard, policy.Date{Year: 2026, Month: time.November, Day: 1}}
-	if m.Until != (policy.Date{Year: 2026, Month: time.September, Day: 30}) || strings.Join(m.Cards, " ") != "0102 0506 090A" ||
+	if m.Until != (policy.Date{Year: 2026, Month: time.September, Day: 30}) ||
+		strings.Join(m.Cards, " ") != "0102 0506 090A" ||
 		len(m.Inactive) != 2 ||
 		m.Inactive[0] != lost ||
 		m.Inactive[1] != (InactiveCard{Number: "0708", State: policy.ReplacedCard}) {
@@ -75,7 +77,8 @@ func TestBundleCarriesTheLastDayAsCriticalAndNoRefusedCardAmongTheOthers(t *test
 		t,
 		dir,
 		`email: zoe@example.org, cards: ["4400C81D93"]`,
-		`email: zoe@example.org, until: 2027-09-30, cards: ["4400C81D93", { number: "AABBCCDD", state: lost, since: 2026-11-01 }]`,
+		`email: zoe@example.org, until: 2027-09-30, cards: ["4400C81D93", { number: "AABBCCDD", state: lost, since: `+
+			`2026-11-01 }]`,
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +119,14 @@ func TestBundleCarriesTheLastDayAsCriticalAndNoRefusedCardAmongTheOthers(t *test
 func TestBuildListsWhatEndsWithinThirtyDays(t *testing.T) {
 	_, dir := example(t)
 	var pairs []string
-	for name, until := range map[string]string{"zoe": "2026-12-23", "tom": "2026-12-24", "aicha": "2026-11-22", "yann": "2026-11-23", "rosa": "2026-11-01", "nour": "2026-12-01"} {
+	for name, until := range map[string]string{
+		"zoe":   "2026-12-23",
+		"tom":   "2026-12-24",
+		"aicha": "2026-11-22",
+		"yann":  "2026-11-23",
+		"rosa":  "2026-11-01",
+		"nour":  "2026-12-01",
+	} {
 		more := ""
 		if name == "nour" {
 			more = "blocked: true, "
@@ -143,7 +153,8 @@ func TestBuildListsWhatEndsWithinThirtyDays(t *testing.T) {
 	for _, e := range b.Ending {
 		fr, en = append(fr, e.In(policy.French, s.Policy)), append(en, e.In(policy.English, s.Policy))
 	}
-	want := "2026-11-22  Aïcha Benali (m-cf53f1), membership; 2026-11-23  Yann Le Goff (m-a10415), membership; 2026-12-23  Zoé Girard (m-9d017e), membership"
+	want := "2026-11-22  Aïcha Benali (m-cf53f1), membership; 2026-11-23  Yann Le Goff (m-a10415), membership; " +
+		"2026-12-23  Zoé Girard (m-9d017e), membership"
 	if got := strings.Join(en, "; "); got != want || !strings.HasSuffix(fr[0], ", adhésion") {
 		t.Errorf("got %s\nwant %s\n%q", got, want, fr)
 	}
@@ -152,10 +163,28 @@ func TestBuildListsWhatEndsWithinThirtyDays(t *testing.T) {
 func TestBuildListsBadgesThatEndWithinThirtyDays(t *testing.T) {
 	s, _ := example(t)
 	for at, want := range map[time.Time]string{
-		time.Date(2026, 2, 20, 10, 0, 0, 0, time.UTC): "2026-03-03  Malik Petit (m-2063d1), badge “Découpe laser - Utilisateur autonome”",
-		time.Date(2026, 2, 1, 8, 0, 0, 0, time.UTC):   "2026-03-03  Malik Petit (m-2063d1), badge “Découpe laser - Utilisateur autonome”",
-		time.Date(2026, 1, 31, 8, 0, 0, 0, time.UTC):  "",
-		time.Date(2026, 3, 3, 9, 0, 1, 0, time.UTC):   "",
+		time.Date(
+			2026,
+			2,
+			20,
+			10,
+			0,
+			0,
+			0,
+			time.UTC,
+		): "2026-03-03  Malik Petit (m-2063d1), badge “Découpe laser - Utilisateur autonome”",
+		time.Date(
+			2026,
+			2,
+			1,
+			8,
+			0,
+			0,
+			0,
+			time.UTC,
+		): "2026-03-03  Malik Petit (m-2063d1), badge “Découpe laser - Utilisateur autonome”",
+		time.Date(2026, 1, 31, 8, 0, 0, 0, time.UTC): "",
+		time.Date(2026, 3, 3, 9, 0, 1, 0, time.UTC):  "",
 	} {
 		o := order(t, 1)
 		o.Issued = at

@@ -134,7 +134,8 @@ func (c *crowd) change(t *testing.T) string {
 // same requires that two builds say the same, byte for byte.
 func same(t *testing.T, what string, got, want *Built) {
 	t.Helper()
-	if !slices.Equal(got.Manifest.Chunks, want.Manifest.Chunks) || got.Counted != want.Counted || !slices.Equal(got.Warnings, want.Warnings) ||
+	if !slices.Equal(got.Manifest.Chunks, want.Manifest.Chunks) || got.Counted != want.Counted ||
+		!slices.Equal(got.Warnings, want.Warnings) ||
 		!slices.Equal(got.Errors, want.Errors) ||
 		!slices.Equal(got.Ending, want.Ending) ||
 		!bytes.Equal(got.Signed, want.Signed) {
@@ -184,7 +185,8 @@ func TestADocumentThatChangesIsNotRemembered(t *testing.T) {
 	did := "did:web:lab.example"
 	doc := func(key string) string {
 		return fmt.Sprintf(
-			`{"id":%q,"verificationMethod":[{"id":"%[1]s#k","type":"Multikey","controller":%[1]q,"publicKeyMultibase":%q}],"assertionMethod":["%[1]s#k"]}`,
+			`{"id":%q,"verificationMethod":[{"id":"%[1]s#k","type":"Multikey","controller":%[1]q,"publicKeyMultibase":%q}],`+
+				`"assertionMethod":["%[1]s#k"]}`,
 			did,
 			strings.TrimPrefix(key, "did:key:"),
 		)
@@ -303,7 +305,11 @@ func FuzzRecipientsAreFoundByTheIndex(f *testing.F) {
 		}
 		for _, b := range []*openbadge.Badge{{Subject: subject}, {Subject: "mailto:" + other}, {Subject: other},
 			{Identifiers: []openbadge.Identity{{Type: "emailAddress", Hash: other, Hashed: hashed}}},
-			{Identifiers: []openbadge.Identity{{Type: "email", Hash: fmt.Sprintf("sha256$%x", sha256.Sum256([]byte(address))), Hashed: true}}}} {
+			{
+				Identifiers: []openbadge.Identity{
+					{Type: "email", Hash: fmt.Sprintf("sha256$%x", sha256.Sum256([]byte(address))), Hashed: true},
+				},
+			}} {
 			among := newRecipients(members).among(b)
 			for i, m := range members {
 				if b.IsFor(openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}) && !slices.Contains(among, i) {

@@ -65,12 +65,34 @@ func TestBadgeForASharedAddressCountsForOneMemberAtMost(t *testing.T) {
 		want   []string
 		errors int
 	}{
-		"nobody shares":                   {nil, []string{"Léa Martin"}, 0},
-		"shared":                          {[]string{zoe, `email: lea@example.org`}, nil, 1},
-		"shared in another case":          {[]string{zoe, `email: "LEA@Example.org "`}, nil, 1},
-		"shared, and a line decides":      {[]string{zoe, `email: lea@example.org`, `name: "Léa Martin"`, `name: "Léa Martin", badges: [badges/lea-laser-user.json]`}, []string{"Léa Martin"}, 0},
-		"shared, and two lines decide":    {[]string{zoe, `email: lea@example.org, badges: [badges/lea-laser-user.json]`, `name: "Léa Martin"`, `name: "Léa Martin", badges: [badges/lea-laser-user.json]`}, nil, 1},
-		"a line of who is no recipient":   {[]string{zoe, `email: zoe@example.org, badges: [badges/lea-laser-user.json]`}, []string{"Léa Martin"}, 0},
+		"nobody shares":          {nil, []string{"Léa Martin"}, 0},
+		"shared":                 {[]string{zoe, `email: lea@example.org`}, nil, 1},
+		"shared in another case": {[]string{zoe, `email: "LEA@Example.org "`}, nil, 1},
+		"shared, and a line decides": {
+			[]string{
+				zoe,
+				`email: lea@example.org`,
+				`name: "Léa Martin"`,
+				`name: "Léa Martin", badges: [badges/lea-laser-user.json]`,
+			},
+			[]string{"Léa Martin"},
+			0,
+		},
+		"shared, and two lines decide": {
+			[]string{
+				zoe,
+				`email: lea@example.org, badges: [badges/lea-laser-user.json]`,
+				`name: "Léa Martin"`,
+				`name: "Léa Martin", badges: [badges/lea-laser-user.json]`,
+			},
+			nil,
+			1,
+		},
+		"a line of who is no recipient": {
+			[]string{zoe, `email: zoe@example.org, badges: [badges/lea-laser-user.json]`},
+			[]string{"Léa Martin"},
+			0,
+		},
 		"a line that names another badge": {[]string{zoe, `email: lea@example.org, badges: [badges/none.json]`}, nil, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -157,8 +179,14 @@ func TestEachFileIsTakenOrSkippedWithItsReason(t *testing.T) {
 			t.Errorf("%s is not taken", name)
 		}
 	}
-	for name, why := range map[string]string{"big.png": "at most 4194304", "._lea.json": "a Mac's own file", ".DS_Store": "hidden", "lea.json.txt": "rename it so that it ends in .json",
-		"notes.odt": `ends in ".odt"`, "gone.json": "cannot be read"} {
+	for name, why := range map[string]string{
+		"big.png":      "at most 4194304",
+		"._lea.json":   "a Mac's own file",
+		".DS_Store":    "hidden",
+		"lea.json.txt": "rename it so that it ends in .json",
+		"notes.odt":    `ends in ".odt"`,
+		"gone.json":    "cannot be read",
+	} {
 		if !slices.ContainsFunc(s.Skipped, func(x string) bool {
 			return strings.HasPrefix(x, "badges/"+name+": skipped: ") && strings.Contains(x, why)
 		}) {
@@ -185,7 +213,10 @@ func TestBadgesMayBeALinkToAFolder(t *testing.T) {
 	if err != nil || len(got.files) != 1 || got.files[0].Name != "badges/anna.json" || len(got.skipped) > 0 {
 		t.Errorf("a link to a folder: %+v %v", got, err)
 	}
-	for name, target := range map[string]string{"nothing": filepath.Join(other, "none"), "a file": filepath.Join(other, "anna.json")} {
+	for name, target := range map[string]string{
+		"nothing": filepath.Join(other, "none"),
+		"a file":  filepath.Join(other, "anna.json"),
+	} {
 		os.Remove(link)
 		if err := os.Symlink(target, link); err != nil {
 			t.Fatal(err)

@@ -92,8 +92,8 @@ func (b *Built) unsignedDocuments() {
 			continue
 		}
 		b.Unsigned.Documents = append(b.Unsigned.Documents, url)
-		b.Warnings = append(b.Warnings, fmt.Sprintf("documents: %s: there is a newer copy, which does not count "+
-			"until somebody signs the policy again (portillon policy sign)", url))
+		b.warnf("documents: %s: there is a newer copy, which does not count "+
+			"until somebody signs the policy again (portillon policy sign)", url)
 	}
 }
 
@@ -146,8 +146,7 @@ func (b *Built) limit(m Member, w wire.Member) (wire.Member, bool) {
 	binding, ok := b.bound[w.ID]
 	if !ok {
 		b.Unsigned.Members = append(b.Unsigned.Members, m.ID)
-		b.Warnings = append(b.Warnings, fmt.Sprintf("members.yaml: %s (%s) is new: no machine knows this member %s",
-			m.Name, m.ID, sign))
+		b.warnf("members.yaml: %s (%s) is new: no machine knows this member %s", m.Name, m.ID, sign)
 		return w, false
 	}
 	limited, over := binding.Limit(w)
@@ -155,8 +154,8 @@ func (b *Built) limit(m Member, w wire.Member) (wire.Member, bool) {
 		b.Unsigned.Members = append(b.Unsigned.Members, m.ID)
 	}
 	for _, e := range over {
-		b.Warnings = append(b.Warnings, fmt.Sprintf("members.yaml: %s (%s): the change of %s does not count %s", m.Name, m.ID,
-			strings.ReplaceAll(e.Field, "card_states", "lost and blocked cards"), sign))
+		b.warnf("members.yaml: %s (%s): the change of %s does not count %s", m.Name, m.ID,
+			strings.ReplaceAll(e.Field, "card_states", "lost and blocked cards"), sign)
 	}
 	return limited, true
 }

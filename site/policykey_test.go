@@ -89,7 +89,10 @@ func TestBundleKeepsToWhatWasSignedElsewhere(t *testing.T) {
 	if p, err := b.Manifest.CheckPolicy(keys); err != nil || p.Number != 3 || b.Policy != p {
 		t.Errorf("%+v %v", p, err)
 	}
-	for _, want := range []string{"the change of cards does not count until somebody signs the policy again", "m-new) is new"} {
+	for _, want := range []string{
+		"the change of cards does not count until somebody signs the policy again",
+		"m-new) is new",
+	} {
 		if !slices.ContainsFunc(b.Warnings, func(w string) bool { return strings.Contains(w, want) }) {
 			t.Errorf("no warning says %q: %q", want, b.Warnings)
 		}
@@ -148,7 +151,10 @@ func TestPolicyOrdersThatCannotBeAreRefused(t *testing.T) {
 		"another key":        {plain, PolicyOrder{Signed: signed, Keys: others}, "no trusted key"},
 		"another site's key": {plain, PolicyOrder{Number: 1, Signer: elsewhere}, "is of another site"},
 		"a text":             {plain, PolicyOrder{Signed: []byte("x")}, "policy file"},
-		"a policy that changed": {exampleWith(t, map[string]func(string) string{"policy.yaml": func(s string) string { return s + "# later\n" }}),
+		"a policy that changed": {exampleWith(
+			t,
+			map[string]func(string) string{"policy.yaml": func(s string) string { return s + "# later\n" }},
+		),
 			PolicyOrder{Signed: signed}, "is not the one that was signed as policy number 1"},
 	} {
 		o.Policy = c.order
@@ -174,7 +180,11 @@ func TestBundleHasNewChunksOnlyWithSignedBindings(t *testing.T) {
 		edit map[string]func(string) string
 		key  note.Signer
 		want bool
-	}{"one key": {nil, nil, false}, "keys apart": {nil, policy, false}, "bindings signed": {map[string]func(string) string{"policy.yaml": boundPolicy}, policy, true},
+	}{"one key": {nil, nil, false}, "keys apart": {nil, policy, false}, "bindings signed": {
+		map[string]func(string) string{"policy.yaml": boundPolicy},
+		policy,
+		true,
+	},
 		"one key, and the policy says signed": {map[string]func(string) string{"policy.yaml": boundPolicy}, nil, false}} {
 		o := policyOrder(t)
 		if c.key != nil {

@@ -8,14 +8,16 @@
 // A card is written in members.yaml as rfid.ParseCard reads it. A machine finds it by the number itself, which always
 // wins, and by the forms that other readers give of it (rfid.Forms), if they lead to one member alone:
 //
-//   - Bytes reversed: everywhere. Nothing is lost, so this lets in nobody else but the card whose number is the mirror image.
-//   - Short forms of a whole number (the last 24 or 32 bits): only at a machine whose reader gives short numbers by itself, 26-bit Wiegand
-//     or a USB reader. There a stranger's card opens with a member's rights if it has the same last 24 bits: 1 in 16,777,216 for each
-//     card of the list, twice that for a card of four bytes, whose order is not known; with 300 cards, up to 1 in 28,000 strangers.
-//     Nothing that Portillon does can tell such cards apart. Where that is too much, use a reader that gives the whole number, or cards
-//     that prove a key («card: aes» in the policy).
-//   - Parts that members.yaml names (dec:, wiegand26:, wiegand34:): everywhere, for every whole number that ends in the part, because
-//     whoever wrote the part said that no more is known of the card. For wiegand26: that is one card in 16,777,216 again, at every reader.
+//   - Bytes reversed: everywhere. No bit is lost, so the only other card that this admits is the one whose number has
+//     the same bytes in reverse.
+//   - Short forms of a whole number (the last 24 or 32 bits): only at a machine whose reader gives short numbers by
+//     itself, 26-bit Wiegand or a USB reader. There a stranger's card opens with a member's rights if it has the same
+//     last 24 bits: 1 in 16,777,216 for each card of the list, twice that for a card of four bytes, whose order is not
+//     known; with 300 cards, up to 1 in 28,000 strangers. Portillon cannot tell such cards apart. Where that risk is
+//     too high, use a reader that gives the whole number, or cards that prove a key («card: aes» in the policy).
+//   - Parts that members.yaml names (dec:, wiegand26:, wiegand34:): everywhere, for every whole number that ends in the
+//     part, because whoever wrote the part said that no more is known of the card. For wiegand26: that is again one
+//     card in 16,777,216, at every reader.
 //
 // A card that was enrolled by its code stands as hmac: and 64 hexadecimal digits: its number is not known to the site.
 // The machine finds it by the number itself and by its bytes reversed; it has no short forms, so that each kind of
@@ -187,11 +189,18 @@ func ParseMembers(name string, data []byte) ([]Member, error) {
 }
 
 func parseMember(n yamlfile.Node) Member {
-	n.Only("id", "name", "language", "email", "emails", "subject", "subjects", "card", "cards", "badges", "blocked", "until")
-	m := Member{Badges: n.Get("badges").Strs(), ID: policy.MemberID(n.Get("id").Required().Slug()), Name: n.Get("name").Required().Str(),
-		Language: n.Get("language").OneOf("fr", "en"), Blocked: n.Get("blocked").Bool(), Until: day(n.Get("until")),
+	n.Only("id", "name", "language", "email", "emails", "subject", "subjects", "card", "cards", "badges", "blocked",
+		"until")
+	m := Member{
+		Badges:   n.Get("badges").Strs(),
+		ID:       policy.MemberID(n.Get("id").Required().Slug()),
+		Name:     n.Get("name").Required().Str(),
+		Language: n.Get("language").OneOf("fr", "en"),
+		Blocked:  n.Get("blocked").Bool(),
+		Until:    day(n.Get("until")),
 		Emails:   append(n.Get("email").Strs(), n.Get("emails").Strs()...),
-		Subjects: append(n.Get("subject").Strs(), n.Get("subjects").Strs()...)}
+		Subjects: append(n.Get("subject").Strs(), n.Get("subjects").Strs()...),
+	}
 	if name, err := tidy(m.Name); err != nil {
 		n.Get("name").Fault("", "the name cannot be used: %v", err)
 	} else {

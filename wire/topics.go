@@ -2,42 +2,331 @@ package wire
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"portillon/policy"
 )
 
+// MaxPacket bounds an MQTT packet everywhere: the remaining length (MQTT 3.1.1 §2.2.3), in bytes, that machine, hub and
+// broker send and accept. A packet of MaxPacket holds the largest signed text, a topic of 1,000 bytes and a packet
+// identifier.
+const MaxPacket = MaxSigned + 1<<10
+
+// Party is a kind of account at the broker. The zero Party is nobody's.
+type Party uint8
+
+// The parties at a site's broker.
+const (
+	NoParty      Party = iota
+	HubParty           // the hub of the site
+	MachineParty       // one machine
+	WatcherParty       // Home Assistant
+)
+
+// Use is what a party does with a topic. The zero Use is nothing, and is not permitted.
+type Use uint8
+
+// The uses of a topic.
+const (
+	Unused       Use = iota
+	Publishes        // publishes on it; the hub also subscribes to it with QoS 0, to find what others left there
+	Subscribes       // subscribes at each connection, with the topic's QoS
+	Inspects         // subscribes with QoS 0, only to find retained messages of machines that are gone
+	MaySubscribe     // is permitted to subscribe, and does not need to
+)
+
+// TopicName names a topic of the protocol.
+type TopicName string
+
+// The topics of the protocol.
+const (
+	TopicAvailability TopicName = "availability"
+	TopicState        TopicName = "state"
+	TopicRecords      TopicName = "records"
+	TopicCheckpoint   TopicName = "checkpoint"
+	TopicReply        TopicName = "reply"
+	TopicDiscovery    TopicName = "discovery"
+	TopicCommand      TopicName = "command"
+	TopicAck          TopicName = "ack"
+	TopicBundle       TopicName = "bundle"
+	TopicBirth        TopicName = "birth"
+)
+
+// Topic is one row of the table of topics.
+type Topic struct {
+	Name    TopicName
+	Pattern string // portillon/{site}/{machine}/records
+	// Retained says that the publisher sets the retain flag. On a topic that is not retained, publisher and hub remove
+	// what somebody else retained there.
+	Retained              bool
+	QoS                   byte // of each publish, and of the subscription of a party that Subscribes
+	Hub, Machine, Watcher Use
+	Content               string // what a message holds
+}
+
+// TopicTable lists every topic of the protocol. The subscriptions of hub and machines (Topics.Subscriptions), the
+// permissions at the broker and in mosquitto's access list (Topics.Permissions), and the table for administrators at
+// the head of that list are made from it. A new topic is a row here and a handler where it is received.
+func TopicTable() []Topic { return slices.Clone(topicTable[:]) }
+
+const own = "portillon/{site}/{machine}/"
+
+var topicTable = [...]Topic{
+	{TopicAvailability, own + "availability", true, 1, Subscribes, Publishes, MaySubscribe, "online, or offline (also the will)"},
+	{TopicState, own + "state", true, 1, Subscribes, Publishes, MaySubscribe, "how the machine stands"},
+	{TopicRecords, own + "records", false, 1, Subscribes, Publishes, Unused, "records of the journal, in order"},
+	{TopicCheckpoint, own + "checkpoint", true, 1, Inspects, Publishes, Unused, "the journal's signed checkpoint"},
+	{TopicReply, own + "reply", false, 1, Subscribes, Publishes, Unused, "the answer to a command"},
+	{TopicDiscovery, "homeassistant/device/portillon_{site}_{machine}/config", true, 1, Unused, Publishes, MaySubscribe,
+		"how Home Assistant shows the machine"},
+	{TopicCommand, own + "command", false, 1, Publishes, Subscribes, Unused, "a signed command, valid for seconds"},
+	{TopicAck, "portillon/{site}/ack/{machine}", true, 1, Publishes, Subscribes, Unused, "which records the hub holds, signed"},
+	{TopicBundle, "portillon/{site}/bundle", true, 1, Publishes, Subscribes, Unused, "the signed manifest of the bundle in force"},
+	{TopicBirth, "homeassistant/status", false, 1, Unused, MaySubscribe, Publishes, "Home Assistant has started"},
+}
+
+// wideGrants are filters that a party may use besides its topics.
+func wideGrants() []Permission {
+	return []Permission{
+		{Party: HubParty, Filter: "portillon/{site}/#", Publish: true, Subscribe: true}, // it clears topics of machines that are gone
+		{Party: WatcherParty, Filter: "homeassistant/#", Subscribe: true},
+	}
+}
+
+// Use is what a party does with the topic.
+func (t Topic) Use(p Party) Use {
+	switch p {
+	case HubParty:
+		return t.Hub
+	case MachineParty:
+		return t.Machine
+	case WatcherParty:
+		return t.Watcher
+	}
+	return Unused
+}
+
+// Publishes reports whether p may publish on the topic.
+func (t Topic) Publishes(p Party) bool { return t.Use(p) == Publishes }
+
+// MaySubscribe reports whether p may subscribe to the topic.
+func (t Topic) MaySubscribe(p Party) bool {
+	u := t.Use(p)
+	return u == Subscribes || u == Inspects || u == MaySubscribe
+}
+
+// OfMachine reports whether each machine has a topic of this name.
+func (t Topic) OfMachine() bool { return strings.Contains(t.Pattern, "{machine}") }
+
+// Of fills in site and machine; machine may be "+" for all of them.
+func (t Topic) Of(site policy.SiteID, machine policy.MachineID) string {
+	return fill(t.Pattern, site, machine)
+}
+
+func fill(pattern string, site policy.SiteID, machine policy.MachineID) string {
+	return strings.NewReplacer("{site}", string(site), "{machine}", string(machine)).Replace(pattern)
+}
+
 // Topics names the topics of one site.
 type Topics struct{ Site policy.SiteID }
 
-func (t Topics) of(m policy.MachineID, what string) string {
-	return fmt.Sprintf("portillon/%s/%s/%s", t.Site, m, what)
+// Of is the topic of this name, for a machine where each has one. An unknown name gives the empty topic, on which no
+// broker lets anybody publish.
+func (t Topics) Of(name TopicName, m policy.MachineID) string {
+	for _, x := range topicTable {
+		if x.Name == name {
+			return x.Of(t.Site, m)
+		}
+	}
+	return ""
 }
 
-// Of a machine: availability and state and checkpoint are retained; records go with QoS 1; a command is never retained.
-func (t Topics) Availability(m policy.MachineID) string { return t.of(m, "availability") }
-func (t Topics) State(m policy.MachineID) string        { return t.of(m, "state") }
-func (t Topics) Records(m policy.MachineID) string      { return t.of(m, "records") }
-func (t Topics) Checkpoint(m policy.MachineID) string   { return t.of(m, "checkpoint") }
-func (t Topics) Command(m policy.MachineID) string      { return t.of(m, "command") }
-func (t Topics) Reply(m policy.MachineID) string        { return t.of(m, "reply") }
+// Topics that machines publish on.
+func (t Topics) Availability(m policy.MachineID) string { return t.Of(TopicAvailability, m) }
+func (t Topics) State(m policy.MachineID) string        { return t.Of(TopicState, m) }
+func (t Topics) Records(m policy.MachineID) string      { return t.Of(TopicRecords, m) }
+func (t Topics) Checkpoint(m policy.MachineID) string   { return t.Of(TopicCheckpoint, m) }
+func (t Topics) Reply(m policy.MachineID) string        { return t.Of(TopicReply, m) }
 
-// Of the hub, retained: the manifest in force, and how much of a machine's journal it holds.
-func (t Topics) Bundle() string                { return fmt.Sprintf("portillon/%s/bundle", t.Site) }
-func (t Topics) Ack(m policy.MachineID) string { return fmt.Sprintf("portillon/%s/ack/%s", t.Site, m) }
+// Topics that the hub publishes on.
+func (t Topics) Command(m policy.MachineID) string { return t.Of(TopicCommand, m) }
+func (t Topics) Bundle() string                    { return t.Of(TopicBundle, "") }
+func (t Topics) Ack(m policy.MachineID) string     { return t.Of(TopicAck, m) }
 
-// All matches what every machine says of one kind: "records", "state".
-func (t Topics) All(what string) string { return fmt.Sprintf("portillon/%s/+/%s", t.Site, what) }
+// Subscriptions are the topic filters that a party subscribes to at each connection, with their QoS. m is the machine,
+// or "+" for the hub.
+func (t Topics) Subscriptions(p Party, m policy.MachineID) map[string]byte {
+	out := map[string]byte{}
+	for _, x := range topicTable {
+		switch u := x.Use(p); {
+		case u == Subscribes:
+			out[x.Of(t.Site, m)] = x.QoS
+		case u == Inspects, u == Publishes && p == HubParty:
+			out[x.Of(t.Site, m)] = 0
+		}
+	}
+	return out
+}
 
-// Machine reads who speaks on a topic that All matched.
-func (t Topics) Machine(topic, what string) (policy.MachineID, bool) {
-	rest, ok := strings.CutPrefix(topic, fmt.Sprintf("portillon/%s/", t.Site))
-	m, ok2 := strings.CutSuffix(rest, "/"+what)
-	if !ok || !ok2 || m == "" || m == "ack" || strings.ContainsAny(m, "/+#. *") {
+// NeverRetained are the topics of a machine that it publishes on without the retain flag. At each connection it clears
+// what somebody else retained there.
+func (t Topics) NeverRetained(m policy.MachineID) (out []string) {
+	for _, x := range topicTable {
+		if x.Machine == Publishes && !x.Retained {
+			out = append(out, x.Of(t.Site, m))
+		}
+	}
+	return out
+}
+
+// Permission is a topic filter that an account may use.
+type Permission struct {
+	Party              Party
+	Filter             string
+	Publish, Subscribe bool
+}
+
+// Permissions are what an account may do: all else is denied. m is the machine, or "+" for the watcher. A topic that a
+// wider filter covers is not listed.
+func (t Topics) Permissions(p Party, m policy.MachineID) (out []Permission) {
+	var wide []Permission
+	for _, g := range wideGrants() {
+		if g.Party == p {
+			g.Filter = fill(g.Filter, t.Site, m)
+			wide = append(wide, g)
+		}
+	}
+	for _, x := range topicTable {
+		g := Permission{p, x.Of(t.Site, m), x.Publishes(p), x.MaySubscribe(p)}
+		for _, w := range wide {
+			if Covers(w.Filter, g.Filter) {
+				g.Publish, g.Subscribe = g.Publish && !w.Publish, g.Subscribe && !w.Subscribe
+			}
+		}
+		if g.Publish || g.Subscribe {
+			out = append(out, g)
+		}
+	}
+	return append(out, wide...)
+}
+
+// Covers reports whether a topic filter matches every topic that another filter, or a topic, matches (MQTT 3.1.1 §4.7).
+func Covers(filter, other string) bool {
+	for {
+		level, rest, more := strings.Cut(filter, "/")
+		if level == "#" {
+			return true
+		}
+		otherLevel, otherRest, otherMore := strings.Cut(other, "/")
+		if otherLevel == "#" || level != "+" && level != otherLevel {
+			return false
+		}
+		if !otherMore {
+			return !more || rest == "#" // "a/#" also matches "a" (§4.7.1.2)
+		}
+		if !more {
+			return false
+		}
+		filter, other = rest, otherRest
+	}
+}
+
+// Parse finds the topic of the table that a topic is, and the machine that it belongs to: empty where the topic is one
+// for the whole site. The machine is what stands in the topic, and need not be an id.
+func (t Topics) Parse(topic string) (found Topic, machine policy.MachineID, ok bool) {
+	for _, x := range topicTable {
+		m, matches := match(x.Pattern, string(t.Site), topic)
+		if !matches || ok && Reserved(policy.MachineID(m)) {
+			continue
+		}
+		found, machine, ok = x, policy.MachineID(m), true
+		if !Reserved(machine) {
+			break // portillon/SITE/ack/records is an acknowledgement for «records», not a record of «ack»
+		}
+	}
+	return found, machine, ok
+}
+
+// match compares the levels of a topic with those of a pattern, and returns the one that stands for {machine}. A pattern
+// in which {machine} is part of a level matches nothing: nobody of ours subscribes to it.
+func match(pattern, site, topic string) (machine string, ok bool) {
+	if strings.ContainsAny(topic, "+#") {
 		return "", false
 	}
-	return policy.MachineID(m), true
+	for {
+		want, restPattern, morePattern := strings.Cut(pattern, "/")
+		got, restTopic, moreTopic := strings.Cut(topic, "/")
+		switch {
+		case morePattern != moreTopic:
+			return "", false
+		case want == "{machine}":
+			if machine = got; got == "" {
+				return "", false
+			}
+		case want == "{site}":
+			if got != site {
+				return "", false
+			}
+		case want != got:
+			return "", false
+		}
+		if !morePattern {
+			return machine, true
+		}
+		pattern, topic = restPattern, restTopic
+	}
 }
+
+// Reserved reports whether an id cannot be a machine's: topics of the site stand where a machine's id would.
+func Reserved(m policy.MachineID) bool { return m == "ack" || m == "bundle" }
+
+// All matches the topics of this name of all machines.
+func (t Topics) All(name TopicName) string { return t.Of(name, "+") }
+
+// Machine reads which machine a topic of this name belongs to. It refuses what cannot be an id.
+func (t Topics) Machine(topic string, name TopicName) (policy.MachineID, bool) {
+	x, m, ok := t.Parse(topic)
+	if !ok || x.Name != name || m == "" || Reserved(m) || strings.ContainsAny(string(m), ". *") {
+		return "", false
+	}
+	return m, true
+}
+
+// Document lists the topics of the site in Markdown: who publishes and who may subscribe, for whoever sets up a broker.
+func (t Topics) Document() string {
+	var b strings.Builder
+	b.WriteString("| topic | retained | QoS | publisher | subscribers | content |\n|---|---|---|---|---|---|\n")
+	for _, x := range topicTable {
+		var from, to []string
+		for _, p := range []struct {
+			name  string
+			party Party
+		}{{"hub", HubParty}, {"machine", MachineParty}, {"watcher", WatcherParty}} {
+			if x.Publishes(p.party) {
+				from = append(from, p.name)
+			} else if x.MaySubscribe(p.party) {
+				to = append(to, p.name)
+			}
+		}
+		retained := "no"
+		if x.Retained {
+			retained = "yes"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %d | %s | %s | %s |\n", fill(x.Pattern, t.Site, "<machine>"), retained, x.QoS,
+			strings.Join(from, ", "), strings.Join(to, ", "), x.Content)
+	}
+	return b.String()
+}
+
+// ClientID is a machine's MQTT client id. It never changes, so that a connection that hangs is replaced by the next
+// one.
+func (t Topics) ClientID(m policy.MachineID) string {
+	return "portillon-" + string(t.Site) + "-" + string(m)
+}
+
+// HubClientID is the hub's. No id of a machine holds an underscore.
+func (t Topics) HubClientID() string { return "portillon-" + string(t.Site) + "_hub" }
 
 // Online and Offline are the payloads of availability; Offline is the will.
 const (

@@ -177,11 +177,13 @@ func (d *diagnosis) goOn(l []rune, in int, rest string) {
 // unclosed blames the innermost that is open.
 func (d *diagnosis) unclosed() {
 	if q := d.quote; q.rune != 0 {
-		d.suspect(q.line, q.column, fmt.Sprintf("add %c behind the words that it quotes", q.rune), "%c opens a quotation here, and nothing closes it", q.rune)
+		d.suspect(q.line, q.column, fmt.Sprintf("add %c behind the words that it quotes", q.rune),
+			"%c opens a quotation here, and nothing closes it", q.rune)
 		return
 	}
 	b := d.brackets[len(d.brackets)-1]
-	d.suspect(b.line, b.column, fmt.Sprintf("add %c at the end of what it holds", closer(b.rune)), "%c is opened here, and never closed", b.rune)
+	d.suspect(b.line, b.column, fmt.Sprintf("add %c at the end of what it holds", closer(b.rune)),
+		"%c is opened here, and never closed", b.rune)
 }
 
 func (d *diagnosis) end() {
@@ -223,7 +225,8 @@ func (d *diagnosis) entry(l []rune, i int) {
 // tight is a dash without a space.
 func (d *diagnosis) tight(l []rune, i int) {
 	next := l[i+1]
-	inList := len(d.levels) > 0 && (d.levels[len(d.levels)-1].open || d.levels[len(d.levels)-1].dash && d.levels[len(d.levels)-1].column == i)
+	inList := len(d.levels) > 0 &&
+		(d.levels[len(d.levels)-1].open || d.levels[len(d.levels)-1].dash && d.levels[len(d.levels)-1].column == i)
 	switch {
 	case strings.ContainsRune(`{["'`, next), inList && unicode.IsLetter(next):
 		d.here(i, "write a space behind it", "a dash that touches what follows begins no entry")

@@ -48,7 +48,8 @@ func (d *diagnosis) misplaced(column int, dash bool, top, left level) {
 		if !left.many {
 			hint += fmt.Sprintf("; or mend line %d, where its block begins", left.first)
 		}
-		d.here(column, hint, "this line begins in column %d, those around it in column %d or %d", column+1, top.column+1, left.column+1)
+		d.here(column, hint, "this line begins in column %d, those around it in column %d or %d",
+			column+1, top.column+1, left.column+1)
 	case top.column < column:
 		d.here(column, beginIn(top), "this line is further in than the one above it, which has its value already")
 	case dash && left.first > 0:
@@ -119,7 +120,8 @@ func (d *diagnosis) colon(l []rune, from, i int) {
 		return
 	}
 	if len(d.brackets) > 0 {
-		d.here(i, `put the value in quotes, as "a: b"; or write a comma before a new key`, "a second colon, with a space behind it, in one entry")
+		d.here(i, `put the value in quotes, as "a: b"; or write a comma before a new key`,
+			"a second colon, with a space behind it, in one entry")
 		return
 	}
 	hint := `put the value in quotes, as "a: b"`
@@ -305,7 +307,11 @@ func closer(r rune) rune {
 
 // nameOf is what people may call a space that is none.
 func nameOf(r rune) string {
-	name := map[rune]string{'\u00a0': "a non-breaking space", '\u202f': "a narrow non-breaking space", '\u200b': "a space without width"}[r]
+	name := map[rune]string{
+		'\u00a0': "a non-breaking space",
+		'\u202f': "a narrow non-breaking space",
+		'\u200b': "a space without width",
+	}[r]
 	switch {
 	case r == '\t':
 		return "a tab (U+0009)"

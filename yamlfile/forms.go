@@ -37,7 +37,8 @@ func (x Node) Duration() time.Duration {
 	}
 	d, err := ParseDuration(s)
 	if err != nil {
-		x.Fault("whole numbers of up to five digits and d, h, m or s, in this order: 45s, 10m, 1h30m, 180d", "%.80q is not a length of time", s)
+		x.Fault("whole numbers of up to five digits and d, h, m or s, in this order: 45s, 10m, 1h30m, 180d",
+			"%.80q is not a length of time", s)
 	}
 	return d
 }

@@ -39,10 +39,16 @@ func Entries(data []byte) int {
 // tooMuch refuses what would cost much to read, before the YAML library does anything: its own work grows with it.
 func tooMuch(data []byte) (Fault, bool) {
 	if len(data) > MaxBytes {
-		return Fault{Problem: fmt.Sprintf("the file has %d bytes", len(data)), Hint: fmt.Sprintf("at most %d", MaxBytes)}, true
+		return Fault{
+			Problem: fmt.Sprintf("the file has %d bytes", len(data)),
+			Hint:    fmt.Sprintf("at most %d", MaxBytes),
+		}, true
 	}
 	if n := Entries(data); n > MaxEntries {
-		return Fault{Problem: fmt.Sprintf("the file has about %d entries", n), Hint: fmt.Sprintf("at most %d", MaxEntries)}, true
+		return Fault{
+			Problem: fmt.Sprintf("the file has about %d entries", n),
+			Hint:    fmt.Sprintf("at most %d", MaxEntries),
+		}, true
 	}
 	if tooDeep(data) {
 		return Fault{Problem: "brackets are nested too deep", Hint: fmt.Sprintf("at most %d deep", MaxDepth)}, true

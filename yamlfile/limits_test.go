@@ -14,12 +14,20 @@ func TestALetterThatNoFileMayHoldIsFoundWhereItStands(t *testing.T) {
 		{"delete", "level: 3\r\nwait: 3m\x7f\r\n", "f.yaml:2:9: this is not YAML: U+007F is a control character"},
 		{"of Latin-1", "level: 3\nwait: \u0080\n", "f.yaml:2:7: this is not YAML: U+0080 is a control character"},
 		{"no letter", "level: 3\nwait: \uffff\n", "f.yaml:2:7: this is not YAML: U+FFFF is a control character"},
-		{"Latin-1", "level: 3\n\nwait: \xe9\n", "f.yaml:3:7: this is not YAML: byte 0xe9 is no letter in UTF-8 (save the file as UTF-8)"},
+		{
+			"Latin-1",
+			"level: 3\n\nwait: \xe9\n",
+			"f.yaml:3:7: this is not YAML: byte 0xe9 is no letter in UTF-8 (save the file as UTF-8)",
+		},
 		{"Latin-1 behind CR", "level: 3\rwait: \xe9\r", "f.yaml:2:7: this is not YAML: byte 0xe9"},
 		{"half a letter at the end", "level: 3\nwait: \xc3", "f.yaml:2:7: this is not YAML: byte 0xc3"},
 		{"in the second document", "level: 3\n---\nlevel: \x01\n", "f.yaml:3:8: this is not YAML: U+0001"},
 		{"UTF-16", "\xff\xfel\x00:\x00 \x003\x00", "f.yaml: this is not YAML: the file is UTF-16 (save the file as UTF-8)"},
-		{"a line separator in quotes", "level: 3\nwait: \"3\u2028m\"\nx: 1\n", "f.yaml:2:9: U+2028 ends a line for YAML, and not in an editor (remove it)"},
+		{
+			"a line separator in quotes",
+			"level: 3\nwait: \"3\u2028m\"\nx: 1\n",
+			"f.yaml:2:9: U+2028 ends a line for YAML, and not in an editor (remove it)",
+		},
 		{"a key behind a comment", "# nothing here\u2029level: 3\n", "f.yaml:1:15: U+2029 ends a line for YAML"},
 		{"next line", "level: 3 # \u0085wait: 3m\n", "f.yaml:1:12: U+0085 ends a line for YAML"},
 	} {
@@ -27,7 +35,12 @@ func TestALetterThatNoFileMayHoldIsFoundWhereItStands(t *testing.T) {
 			t.Errorf("%s: got\n%v\nwant\n%s", c.name, err, c.want)
 		}
 	}
-	for _, in := range []string{"level: 3 # é 🦊 \ufffd \u00a0\n", "\ufefflevel: 3\n", "level: 3\r\n", "level: 3\t# tab\n"} {
+	for _, in := range []string{
+		"level: 3 # é 🦊 \ufffd \u00a0\n",
+		"\ufefflevel: 3\n",
+		"level: 3\r\n",
+		"level: 3\t# tab\n",
+	} {
 		if err := read(in); err != nil {
 			t.Errorf("%q: %v", in, err)
 		}
@@ -54,7 +67,10 @@ func TestAnExcerptHoldsNoControlCharacter(t *testing.T) {
 }
 
 func TestAnEmptyKeyIsRefused(t *testing.T) {
-	for in, want := range map[string]string{"level: 3\n~: 4\n": "f.yaml:2:1: an empty key (put it in quotes if it is meant as a word)", "level: 3\nnull: 4\n": "f.yaml:2:1: an empty key"} {
+	for in, want := range map[string]string{
+		"level: 3\n~: 4\n":    "f.yaml:2:1: an empty key (put it in quotes if it is meant as a word)",
+		"level: 3\nnull: 4\n": "f.yaml:2:1: an empty key",
+	} {
 		if err := read(in); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %s", in, err, want)
 		}
@@ -67,7 +83,19 @@ func TestAnEmptyKeyIsRefused(t *testing.T) {
 // Entries never says less than a third of what is there: a key, its value, and the mapping that they may make.
 func TestEntriesIsABoundOfWhatIsRead(t *testing.T) {
 	texts := shipped(t)
-	for i, s := range []string{"[a: b, c: d]", "{a, b, c}", "- - - a", "? a\n? b", "a:\n- b\n- c: d\n  e: [f]", "{a: {b: {c: d}}}", "[[[[a]]]]", "a: b", "[]", "- {}\n- []\n-\n- a", "a:\tb\rc: d"} {
+	for i, s := range []string{
+		"[a: b, c: d]",
+		"{a, b, c}",
+		"- - - a",
+		"? a\n? b",
+		"a:\n- b\n- c: d\n  e: [f]",
+		"{a: {b: {c: d}}}",
+		"[[[[a]]]]",
+		"a: b",
+		"[]",
+		"- {}\n- []\n-\n- a",
+		"a:\tb\rc: d",
+	} {
 		texts[string(rune('a'+i))] = s
 	}
 	for name, s := range texts {
@@ -102,12 +130,40 @@ func count(x Node) int {
 }
 
 func TestALengthOfTimeIsWrittenInOneWay(t *testing.T) {
-	for in, want := range map[string]time.Duration{"0s": 0, "45s": 45 * time.Second, "1h30m": 90 * time.Minute, "1d12h": 36 * time.Hour, "99999d": 99999 * 24 * time.Hour, "1d2h3m4s": 26*time.Hour + 184*time.Second, "007m": 7 * time.Minute} {
+	for in, want := range map[string]time.Duration{
+		"0s":       0,
+		"45s":      45 * time.Second,
+		"1h30m":    90 * time.Minute,
+		"1d12h":    36 * time.Hour,
+		"99999d":   99999 * 24 * time.Hour,
+		"1d2h3m4s": 26*time.Hour + 184*time.Second,
+		"007m":     7 * time.Minute,
+	} {
 		if d, err := ParseDuration(in); err != nil || d != want {
 			t.Errorf("%s: %v %v", in, d, err)
 		}
 	}
-	for _, in := range []string{"", "0", "3", "d", "1.5h", "1ns", "1ms", "1us", "+5d", "-5d", "1h1d", "1h1h", "1 h", "1h\n", "100000d", "2562047h", "1H", "١h", "1d-1h"} {
+	for _, in := range []string{
+		"",
+		"0",
+		"3",
+		"d",
+		"1.5h",
+		"1ns",
+		"1ms",
+		"1us",
+		"+5d",
+		"-5d",
+		"1h1d",
+		"1h1h",
+		"1 h",
+		"1h\n",
+		"100000d",
+		"2562047h",
+		"1H",
+		"١h",
+		"1d-1h",
+	} {
 		if d, err := ParseDuration(in); err == nil {
 			t.Errorf("%q is taken for %v", in, d)
 		}

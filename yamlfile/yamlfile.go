@@ -75,7 +75,10 @@ func (d *Doc) more(data []byte, document bool, line int) {
 		d.add(s.fault())
 		return
 	}
-	f := Fault{Problem: "the file holds more than one document, or what follows the first is not YAML", Hint: "one document a file"}
+	f := Fault{
+		Problem: "the file holds more than one document, or what follows the first is not YAML",
+		Hint:    "one document a file",
+	}
 	if line > 0 {
 		f.Line, f.Column = line, 1
 	}

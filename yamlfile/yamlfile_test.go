@@ -55,7 +55,11 @@ func TestGoodFileHasNoFault(t *testing.T) {
 }
 
 func TestKeyFileGivenByMistakeIsNotShown(t *testing.T) {
-	for _, in := range []string{`{"secretKeyMultibase": "z3u2SECRET"}`, "key: PRIVATE+KEY+x+SECRET\n", `{"kty":"RSA", "d" : "` + strings.Repeat("SECRET", 99) + `"}`} {
+	for _, in := range []string{
+		`{"secretKeyMultibase": "z3u2SECRET"}`,
+		"key: PRIVATE+KEY+x+SECRET\n",
+		`{"kty":"RSA", "d" : "` + strings.Repeat("SECRET", 99) + `"}`,
+	} {
 		if err := read(in); err == nil || strings.Contains(err.Error(), "SECRET") {
 			t.Errorf("%v", err)
 		}
@@ -79,7 +83,10 @@ func TestAFaultIsToldOnce(t *testing.T) {
 }
 
 func TestAKeyWithALookalikeSaysWhichLetterItIs(t *testing.T) {
-	for in, want := range map[string]string{"\u00a0level: 3\n": "a non-breaking space (U+00A0) is a letter of it: write ordinary spaces", "“level”: 3\n": "“ is a letter of it: write straight quotation marks"} {
+	for in, want := range map[string]string{
+		"\u00a0level: 3\n": "a non-breaking space (U+00A0) is a letter of it: write ordinary spaces",
+		"“level”: 3\n":     "“ is a letter of it: write straight quotation marks",
+	} {
 		if err := read(in); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
@@ -90,8 +97,16 @@ func TestAKeyWithALookalikeSaysWhichLetterItIs(t *testing.T) {
 func TestALongLineIsShownAroundTheFault(t *testing.T) {
 	words := strings.Repeat("é, ", 100)
 	for _, c := range []struct{ name, in, want string }{
-		{"middle", "wait: 3m\nx: [" + words + "{ levle: 3 }, " + words + "]\nlevel: 3", "f.yaml:2:307: x[100]: unknown key \"levle\" (did you mean \"level\"?)\n     2 | … "},
-		{"beginning", "levle: [" + words + "]\nlevel: 3", "unknown key \"levle\" (did you mean \"level\"?)\n     1 | levle: [é, "},
+		{
+			"middle",
+			"wait: 3m\nx: [" + words + "{ levle: 3 }, " + words + "]\nlevel: 3",
+			"f.yaml:2:307: x[100]: unknown key \"levle\" (did you mean \"level\"?)\n     2 | … ",
+		},
+		{
+			"beginning",
+			"levle: [" + words + "]\nlevel: 3",
+			"unknown key \"levle\" (did you mean \"level\"?)\n     1 | levle: [é, ",
+		},
 		{"end", "x: [" + words + "{ levle: 3 }]\nlevel: 3", ", é, { levle: 3 }]\n"},
 	} {
 		d := Parse("f.yaml", []byte(c.in))
@@ -120,7 +135,18 @@ func TestALongLineIsShownAroundTheFault(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"level: 3", "a: {b: [c, d]}", "- &x 1\n- *x", "? [a]\n: b", "{", "\t", "level: !!int x", "<<: {a: b}", "a: [\"b\n\"c", "x: {y: 'z\n'w"} {
+	for _, s := range []string{
+		"level: 3",
+		"a: {b: [c, d]}",
+		"- &x 1\n- *x",
+		"? [a]\n: b",
+		"{",
+		"\t",
+		"level: !!int x",
+		"<<: {a: b}",
+		"a: [\"b\n\"c",
+		"x: {y: 'z\n'w",
+	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

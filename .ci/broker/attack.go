@@ -139,7 +139,7 @@ func (a *attacker) packets(ctx context.Context) {
 // watcher.
 func (a *attacker) everyTopic(ctx context.Context) {
 	for _, user := range []string{string(laser), a.watcher()} {
-		for _, x := range wire.AccessTable() {
+		for _, x := range wire.TopicTable() {
 			for _, size := range []int{10 << 20, wire.MaxSigned} {
 				c, err := a.dial(ctx, user, map[bool]string{true: a.id(), false: "home"}[user == string(laser)])
 				if err != nil {

@@ -61,7 +61,14 @@ func changeRow(ctx context.Context, o options) error {
 	if err := c.fill(ctx, o.records); err != nil {
 		return err
 	}
-	o.out(fmt.Sprintf("  %d members, %d badges, filled through the API in %v", o.records, c.n, time.Since(began).Round(time.Second)))
+	o.out(
+		fmt.Sprintf(
+			"  %d members, %d badges, filled through the API in %v",
+			o.records,
+			c.n,
+			time.Since(began).Round(time.Second),
+		),
+	)
 	bare, err := bareBundle(c.hub, dir)
 	if err != nil {
 		return err
@@ -73,7 +80,8 @@ func changeRow(ctx context.Context, o options) error {
 	}{
 		{"one new badge", func(i int) error { return c.award(ctx, i+1, 1) }},
 		{"one new card", func(i int) error {
-			return c.json(ctx, "POST", fmt.Sprintf("/members/m-%05d/cards", i), map[string]string{"number": fmt.Sprintf("hex:05%012X", i)})
+			return c.json(ctx, "POST", fmt.Sprintf("/members/m-%05d/cards", i),
+				map[string]string{"number": fmt.Sprintf("hex:05%012X", i)})
 		}},
 		{"one policy line", func(i int) error {
 			return c.publish(ctx, append(bytes.Clone(c.text), fmt.Sprintf("# %d\n", i)...))
@@ -94,8 +102,17 @@ func changeRow(ctx context.Context, o options) error {
 		}
 		slices.Sort(wall)
 		slices.Sort(busy)
-		o.out(fmt.Sprintf("  %-16s from the request until the bundle is in force: median %v, longest %v; processor %v (median)", x.name,
-			wall[len(wall)/2].Round(time.Millisecond), wall[len(wall)-1].Round(time.Millisecond), busy[len(busy)/2].Round(time.Millisecond)))
+		o.out(
+			fmt.Sprintf(
+				"  %-16s from the request until the bundle is in force: median %v, longest %v; processor %v (median)",
+				x.name,
+				wall[len(wall)/2].Round(
+					time.Millisecond,
+				),
+				wall[len(wall)-1].Round(time.Millisecond),
+				busy[len(busy)/2].Round(time.Millisecond),
+			),
+		)
 	}
 	return nil
 }
@@ -149,9 +166,13 @@ func startChanged(ctx context.Context, dir string) (*changed, func(), error) {
 	stop := func() { cancel(); <-done; h.Close() }
 	jar, err := cookiejar.New(nil)
 	if err == nil {
-		c := &changed{hub: h, base: h.WebURL(), http: &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error {
-			return http.ErrUseLastResponse
-		}}}
+		c := &changed{
+			hub:  h,
+			base: h.WebURL(),
+			http: &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error {
+				return http.ErrUseLastResponse
+			}},
+		}
 		if err = c.signIn(ctx); err == nil {
 			return c, stop, nil
 		}
@@ -249,7 +270,11 @@ func (c *changed) fill(ctx context.Context, members int) error {
 		return err
 	}
 	c.text, c.from = text, p.Issuers[0].Profile
-	c.kind = openbadge.Achievement{ID: p.Badges[0].Achievement, Name: p.Badges[0].Name.FR, Criteria: "as the lab teaches it"}
+	c.kind = openbadge.Achievement{
+		ID:       p.Badges[0].Achievement,
+		Name:     p.Badges[0].Name.FR,
+		Criteria: "as the lab teaches it",
+	}
 	if err := c.publish(ctx, text); err != nil {
 		return err
 	}
@@ -259,7 +284,8 @@ func (c *changed) fill(ctx context.Context, members int) error {
 		fmt.Fprintf(&list, "m-%05d;Prénom%d Nom%d;m%d@example.org;hex:04%012X\n", i, i, i*7919%members, i, i)
 	}
 	var preview struct{ ID string }
-	if err := c.api(ctx, "POST", "/imports?name=members.csv", "text/csv", []byte(list.String()), "", &preview); err != nil {
+	if err := c.api(ctx, "POST", "/imports?name=members.csv", "text/csv", []byte(list.String()), "",
+		&preview); err != nil {
 		return err
 	}
 	if err := c.api(ctx, "POST", "/imports/"+preview.ID+"/apply", "", nil, "", nil); err != nil {
@@ -276,7 +302,10 @@ func (c *changed) fill(ctx context.Context, members int) error {
 // settle waits until no more bundles are built.
 func (c *changed) settle(ctx context.Context) error {
 	for last, since := version(c.hub), time.Now(); time.Since(since) < 5*time.Second; {
-		if err := c.await(ctx, func() bool { return version(c.hub) != last || time.Since(since) >= 5*time.Second }); err != nil {
+		if err := c.await(ctx, func() bool {
+			return version(c.hub) != last ||
+				time.Since(since) >= 5*time.Second
+		}); err != nil {
 			return err
 		}
 		if v := version(c.hub); v != last {
@@ -292,8 +321,17 @@ func (c *changed) award(ctx context.Context, from, n int) error {
 	z := zip.NewWriter(&b)
 	for i := range n {
 		at := time.Date(2026, 1, 1, 0, 0, c.n%60, 0, time.UTC)
-		data, err := openbadge.IssueJSON(openbadge.Draft{IssuerID: c.from, IssuerName: "Lab", Subject: fmt.Sprintf("mailto:m%d@example.org", from+i/changeBadges),
-			ValidFrom: at, Achievement: c.kind}, c.key, at)
+		data, err := openbadge.IssueJSON(
+			openbadge.Draft{
+				IssuerID:    c.from,
+				IssuerName:  "Lab",
+				Subject:     fmt.Sprintf("mailto:m%d@example.org", from+i/changeBadges),
+				ValidFrom:   at,
+				Achievement: c.kind,
+			},
+			c.key,
+			at,
+		)
 		if err != nil {
 			return err
 		}

@@ -88,8 +88,10 @@ func ingest(_ context.Context, o options) error {
 		return err
 	}
 	n := float64(len(b.taken) * ingestBatch)
-	o.out(fmt.Sprintf("  %.0f records of %d machines, %d bytes each, batches of %d; medians of %d rounds, each way in turn",
-		n, ingestMachines, b.bytes/int(n), ingestBatch, ingestRounds))
+	o.out(
+		fmt.Sprintf("  %.0f records of %d machines, %d bytes each, batches of %d; medians of %d rounds, each way in turn",
+			n, ingestMachines, b.bytes/int(n), ingestBatch, ingestRounds),
+	)
 	var failed error
 	for _, group := range []int{1, ingestTogether} {
 		failed = errors.Join(failed, b.compare(o, group, n))
@@ -124,10 +126,16 @@ func (b batches) compare(o options, group int, n float64) error {
 		counts, by = bare.cpu, "by processor time, as the machine is busy"
 	}
 	o.out(fmt.Sprintf("  %2d batches to a commit: ledger is %.2f × the same bytes (processor %.2f), %.2f × the same rows "+
-		"(processor %.2f); must be ≥ %.2f × the same bytes, %s", group, bare.wall, bare.cpu, rows.wall, rows.cpu, ingestMust, by))
+		"(processor %.2f); must be ≥ %.2f × the same bytes, %s", group, bare.wall, bare.cpu, rows.wall, rows.cpu, ingestMust,
+		by))
 	if counts < ingestMust {
-		return fmt.Errorf("ingest with %d batches to a commit is %.2f × a bare insert of the same bytes %s, want at least %.2f",
-			group, counts, by, ingestMust)
+		return fmt.Errorf(
+			"ingest with %d batches to a commit is %.2f × a bare insert of the same bytes %s, want at least %.2f",
+			group,
+			counts,
+			by,
+			ingestMust,
+		)
 	}
 	return nil
 }
@@ -227,8 +235,10 @@ type bareTable struct {
 
 // bareBytes keeps salts and records.
 var bareBytes = bareTable{
-	make: []string{"CREATE TABLE records (machine TEXT NOT NULL, seq BIGINT NOT NULL, salt BLOB NOT NULL, record BLOB NOT NULL, " +
-		"PRIMARY KEY (machine, seq)) WITHOUT ROWID"},
+	make: []string{
+		"CREATE TABLE records (machine TEXT NOT NULL, seq BIGINT NOT NULL, salt BLOB NOT NULL, record BLOB NOT NULL, " +
+			"PRIMARY KEY (machine, seq)) WITHOUT ROWID",
+	},
 	insert: "INSERT INTO records (machine, seq, salt, record) VALUES ($1, $2, $3, $4)",
 	values: func(m policy.MachineID, seq int64, l wire.Leafed, _ *wire.Record, _ []byte) []any {
 		return []any{string(m), seq, l.Salt[:], []byte(l.Record)}
@@ -237,23 +247,38 @@ var bareBytes = bareTable{
 
 // bareRows keeps the rows and the index of the ledger's table (hub/store/migrations/00010_ledger.sql).
 var bareRows = bareTable{
-	make: []string{"CREATE TABLE records (site TEXT NOT NULL, journal BIGINT NOT NULL, seq BIGINT NOT NULL, kind TEXT NOT NULL, " +
-		"member TEXT NOT NULL, session TEXT NOT NULL, wall BIGINT NOT NULL, salt BLOB NOT NULL, leaf BLOB NOT NULL, " +
-		"record BLOB NOT NULL, PRIMARY KEY (site, journal, seq)) WITHOUT ROWID",
-		"CREATE INDEX records_kind ON records (site, kind, journal, wall)"},
+	make: []string{
+		"CREATE TABLE records (site TEXT NOT NULL, journal BIGINT NOT NULL, seq BIGINT NOT NULL, kind TEXT NOT NULL, " +
+			"member TEXT NOT NULL, session TEXT NOT NULL, wall BIGINT NOT NULL, salt BLOB NOT NULL, leaf BLOB NOT NULL, " +
+			"record BLOB NOT NULL, PRIMARY KEY (site, journal, seq)) WITHOUT ROWID",
+		"CREATE INDEX records_kind ON records (site, kind, journal, wall)",
+	},
 	insert: "INSERT INTO records (site, journal, seq, kind, member, session, wall, salt, leaf, record) " +
 		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
 	values: func(m policy.MachineID, seq int64, l wire.Leafed, r *wire.Record, leaf []byte) []any {
 		journal, _ := strconv.ParseInt(strings.TrimPrefix(string(m), "machine-"), 10, 64)
-		return []any{string(site), journal, seq, string(r.Kind), string(r.Member), r.Session, r.Wall.UnixMilli(), l.Salt[:], leaf,
-			[]byte(l.Record)}
+		return []any{
+			string(site),
+			journal,
+			seq,
+			string(r.Kind),
+			string(r.Member),
+			r.Session,
+			r.Wall.UnixMilli(),
+			l.Salt[:],
+			leaf,
+			[]byte(l.Record),
+		}
 	},
 }
 
 // bare inserts rows, so many batches in each transaction.
 func (b batches) bare(group int, t bareTable) func(path string) (run, end func() error, err error) {
 	return func(path string) (run, end func() error, err error) {
-		q := url.Values{"_txlock": {"immediate"}, "_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)"}}
+		q := url.Values{
+			"_txlock": {"immediate"},
+			"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)"},
+		}
 		db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String())
 		if err != nil {
 			return nil, nil, err

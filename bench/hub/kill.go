@@ -80,11 +80,25 @@ func kill(ctx context.Context, o options) error {
 			return err
 		}
 	}
-	o.out(fmt.Sprintf("  killed %d times: %d acknowledged records and %d changes of two tables are there, once, and none is half",
-		o.times, records, changes))
-	o.out(fmt.Sprintf("  of what services made, all is there with its audit entry: %d members, %d cards, %d machines with codes, "+
-		"%d accounts, %d policies", services["member"], services["card"], services["machine_code"], services["account"],
-		services["policy"]))
+	o.out(
+		fmt.Sprintf(
+			"  killed %d times: %d acknowledged records and %d changes of two tables are there, once, and none is half",
+			o.times,
+			records,
+			changes,
+		),
+	)
+	o.out(
+		fmt.Sprintf(
+			"  of what services made, all is there with its audit entry: %d members, %d cards, %d machines with codes, "+
+				"%d accounts, %d policies",
+			services["member"],
+			services["card"],
+			services["machine_code"],
+			services["account"],
+			services["policy"],
+		),
+	)
 	return nil
 }
 
@@ -136,7 +150,10 @@ func (k *killed) makeTables() error {
 	if err != nil {
 		return err
 	}
-	_, err = raw.Exec("CREATE TABLE bench_left (site TEXT PRIMARY KEY, n BIGINT NOT NULL); CREATE TABLE bench_right (site TEXT PRIMARY KEY, n BIGINT NOT NULL)")
+	_, err = raw.Exec(
+		"CREATE TABLE bench_left (site TEXT PRIMARY KEY, n BIGINT NOT NULL); CREATE TABLE bench_right (site TEXT PRIMARY " +
+			"KEY, n BIGINT NOT NULL)",
+	)
 	return errors.Join(err, raw.Close())
 }
 
@@ -293,7 +310,8 @@ func changes(path string) (left, right int64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	err = db.QueryRow("SELECT coalesce((SELECT n FROM bench_left), 0), coalesce((SELECT n FROM bench_right), 0)").Scan(&left, &right)
+	err = db.QueryRow("SELECT coalesce((SELECT n FROM bench_left), 0), coalesce((SELECT n FROM bench_right), 0)").
+		Scan(&left, &right)
 	return left, right, errors.Join(err, db.Close())
 }
 
@@ -375,11 +393,16 @@ func (k *killed) takeBatches(ctx context.Context, s *store.Site, keys ledger.Key
 func change(ctx context.Context, s *store.Site, out io.Writer) error {
 	var n int64
 	err := s.Write(ctx, func(tx *store.Tx) error {
-		err := tx.QueryRow(ctx, "INSERT INTO bench_left (site, n) VALUES ($1, 1) ON CONFLICT (site) DO UPDATE SET n = bench_left.n + 1 RETURNING n").Scan(&n)
+		err := tx.QueryRow(ctx, "INSERT INTO bench_left (site, n) VALUES ($1, 1) ON CONFLICT (site) DO UPDATE SET n = "+
+			"bench_left.n + 1 RETURNING n").
+			Scan(&n)
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, "INSERT INTO bench_right (site, n) VALUES ($1, 1) ON CONFLICT (site) DO UPDATE SET n = bench_right.n + 1")
+		_, err = tx.Exec(
+			ctx,
+			"INSERT INTO bench_right (site, n) VALUES ($1, 1) ON CONFLICT (site) DO UPDATE SET n = bench_right.n + 1",
+		)
 		return err
 	})
 	if err == nil {

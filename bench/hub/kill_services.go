@@ -134,7 +134,11 @@ func (c *clerk) one(ctx context.Context) (kind, id string, err error) {
 	switch mrand.IntN(5) {
 	case 0:
 		id = "m-" + someHex(4)
-		m := directory.Member{ID: policy.MemberID(id), Name: "Member " + id, Emails: []string{id + "@one.example", id + "@two.example"}}
+		m := directory.Member{
+			ID:     policy.MemberID(id),
+			Name:   "Member " + id,
+			Emails: []string{id + "@one.example", id + "@two.example"},
+		}
 		if _, err = c.directory.Add(ctx, by, m); err == nil {
 			c.last = m.ID
 		}
@@ -152,7 +156,12 @@ func (c *clerk) one(ctx context.Context) (kind, id string, err error) {
 		}
 		return "machine_code", id, err
 	case 3:
-		x, err := c.accounts.Add(ctx, by, account.Account{Name: "a" + someHex(4) + "@example.org", Site: actor.Administrator}, "")
+		x, err := c.accounts.Add(
+			ctx,
+			by,
+			account.Account{Name: "a" + someHex(4) + "@example.org", Site: actor.Administrator},
+			"",
+		)
 		return "account", x.ID, err
 	}
 	text := fmt.Sprintf("# %s\nportillon: 1\nsite: %s\nlanguage: en\ntimezone: Europe/Paris\nissuers: {}\nbadges: {}\n"+

@@ -50,9 +50,17 @@ func (m *machine) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 // next is the record that comes next: sessions of many members, of the size that real ones have.
 func (m *machine) next() wire.Record {
 	n := m.n
-	r := wire.Record{Site: site, Machine: m.id, Seq: uint64(n + 1), Boot: "5f0c9a52-6c1e-4f0e-9a53-3d1f6a1f2b7d", Mono: n * 1000,
-		Wall: time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC).Add(time.Duration(n) * time.Minute), Clock: wire.ClockTrusted,
-		Session: fmt.Sprintf("%016x", n/2), Member: policy.MemberID(fmt.Sprintf("m-%06x", n/2*7919%10000))}
+	r := wire.Record{
+		Site:    site,
+		Machine: m.id,
+		Seq:     uint64(n + 1),
+		Boot:    "5f0c9a52-6c1e-4f0e-9a53-3d1f6a1f2b7d",
+		Mono:    n * 1000,
+		Wall:    time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC).Add(time.Duration(n) * time.Minute),
+		Clock:   wire.ClockTrusted,
+		Session: fmt.Sprintf("%016x", n/2),
+		Member:  policy.MemberID(fmt.Sprintf("m-%06x", n/2*7919%10000)),
+	}
 	if n%2 == 0 {
 		r.Kind = wire.SessionStart
 		r.Body = json.RawMessage(`{"badges":["laser-autonome"],"grant":2,"role":"user"}`)
@@ -83,7 +91,10 @@ func (m *machine) batch(n int) ([]byte, wire.Batch, error) {
 	if err != nil {
 		return nil, b, err
 	}
-	signed, err := wire.SignCheckpoint(wire.Checkpoint{Origin: wire.Origin(site, m.id), Size: uint64(m.n), Root: root}, m.signer)
+	signed, err := wire.SignCheckpoint(
+		wire.Checkpoint{Origin: wire.Origin(site, m.id), Size: uint64(m.n), Root: root},
+		m.signer,
+	)
 	if err != nil {
 		return nil, b, err
 	}

@@ -100,8 +100,15 @@ func (r *machinesRun) prepare(ctx context.Context) (err error) {
 	if err := r.fleet.give(r.store(), m); err != nil {
 		return err
 	}
-	r.o.out(fmt.Sprintf("  %d members with a card and a badge each, %d machines, made in %.0f s; a bundle of %d chunks", r.o.members,
-		r.o.machines, time.Since(began).Seconds(), len(m.Chunks)))
+	r.o.out(
+		fmt.Sprintf(
+			"  %d members with a card and a badge each, %d machines, made in %.0f s; a bundle of %d chunks",
+			r.o.members,
+			r.o.machines,
+			time.Since(began).Seconds(),
+			len(m.Chunks),
+		),
+	)
 	args := []string{childOfMachines, r.site.config}
 	if r.o.profile != "" {
 		args = append(args, r.o.profile)
@@ -152,10 +159,17 @@ func (r *machinesRun) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.fleet.await(ctx, machinesWait, "first connection", func() bool { return r.everyone(m.Version) }); err != nil {
+	if err := r.fleet.await(ctx, machinesWait, "first connection",
+		func() bool { return r.everyone(m.Version) }); err != nil {
 		return err
 	}
-	r.o.out(fmt.Sprintf("  all connected for the first time, the bundle in force: %.1f s; %s", time.Since(began).Seconds(), r.hubUsage()))
+	r.o.out(
+		fmt.Sprintf(
+			"  all connected for the first time, the bundle in force: %.1f s; %s",
+			time.Since(began).Seconds(),
+			r.hubUsage(),
+		),
+	)
 	if err := r.quiet(ctx); err != nil {
 		return err
 	}
@@ -234,7 +248,12 @@ func (r *machinesRun) hubUsage() string {
 	if err != nil {
 		return err.Error()
 	}
-	return fmt.Sprintf("hub with broker: %d MB resident, %d at most, %.1f s of processor", u.resident>>20, u.peak>>20, u.cpu.Seconds())
+	return fmt.Sprintf(
+		"hub with broker: %d MB resident, %d at most, %.1f s of processor",
+		u.resident>>20,
+		u.peak>>20,
+		u.cpu.Seconds(),
+	)
 }
 
 // siteChange is something that an administrator does.
@@ -302,7 +321,13 @@ func (r *machinesRun) change(ctx context.Context, c siteChange) error {
 			times[len(times)-1].Milliseconds(), float64(most)/1024, (now.cpu - used.cpu).Seconds(), (cpuTime() - own).Seconds(),
 			load()))
 		r.must(p99 <= machinesP99, "%s: in force p99 after %v, want %v", c.name, p99.Round(time.Millisecond), machinesP99)
-		r.must(!c.member || most <= machinesBytes, "%s: %d bytes came to a machine, want at most %d", c.name, most, machinesBytes)
+		r.must(
+			!c.member || most <= machinesBytes,
+			"%s: %d bytes came to a machine, want at most %d",
+			c.name,
+			most,
+			machinesBytes,
+		)
 	}
 	r.sizes = append(r.sizes, slices.Max(sizes))
 	for _, note := range r.fleet.takeNotes() {
@@ -343,11 +368,26 @@ func (r *machinesRun) restart(ctx context.Context) error {
 		return err
 	}
 	took := time.Since(began)
-	r.o.out(fmt.Sprintf("  hub killed (-9) and started: ready after %.1f s, all %d back, %d records of each acknowledged after %.1f s; %s; load %s",
-		ready.Seconds(), len(r.fleet.all), restartBatch, took.Seconds(), r.hubUsage(), load()))
+	r.o.out(
+		fmt.Sprintf(
+			"  hub killed (-9) and started: ready after %.1f s, all %d back, %d records of each acknowledged after %.1f s; %s; "+
+				"load %s",
+			ready.Seconds(),
+			len(r.fleet.all),
+			restartBatch,
+			took.Seconds(),
+			r.hubUsage(),
+			load(),
+		),
+	)
 	for _, note := range r.fleet.takeNotes() {
 		r.o.out("    met: " + note)
 	}
-	r.must(took <= machinesRestart, "after a restart all are back after %v, want %v", took.Round(time.Millisecond), machinesRestart)
+	r.must(
+		took <= machinesRestart,
+		"after a restart all are back after %v, want %v",
+		took.Round(time.Millisecond),
+		machinesRestart,
+	)
 	return nil
 }

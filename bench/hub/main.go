@@ -43,7 +43,11 @@ func rows() []row {
 		{"ingest", "records a second, batches of 100, beside a bare insert of the same bytes", ingest},
 		{"machines", "many simulated machines at one hub, with a large directory", machines},
 		{"pages", "each page and paged read, at 10,000 members and a million records", pages},
-		{"change", "from a change of one member until the next bundle is in force; -records says how many members", changeRow},
+		{
+			"change",
+			"from a change of one member until the next bundle is in force; -records says how many members",
+			changeRow,
+		},
 		{"kill", "a process that takes records and makes changes is killed (-9)", kill},
 	}
 }

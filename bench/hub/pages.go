@@ -49,8 +49,19 @@ func pages(ctx context.Context, o options) (err error) {
 	if err := errors.Join(b.counted(ctx, o), quiet(ctx)); err != nil {
 		return err
 	}
-	o.out(fmt.Sprintf("  %d members, %d badges each, %d records, at most %d answers an address; read: p99 ≤ %v, page: p99 ≤ %v and ≤ %d bytes",
-		s.members, pagesBadges, s.records, pagesTimes, readMost, pageMost, pageBytes))
+	o.out(
+		fmt.Sprintf(
+			"  %d members, %d badges each, %d records, at most %d answers an address; read: p99 ≤ %v, page: p99 ≤ %v and ≤ "+
+				"%d bytes",
+			s.members,
+			pagesBadges,
+			s.records,
+			pagesTimes,
+			readMost,
+			pageMost,
+			pageBytes,
+		),
+	)
 	bare, err := s.bare(ctx)
 	if err != nil {
 		return err
@@ -86,7 +97,8 @@ func pagesAddresses() []string {
 		"/api/v1/reports/weeks?" + month, "/api/v1/reports/weeks?" + year, "/api/v1/reports/refusals?" + month,
 		"/api/v1/reports/refusals?" + year, "/api/v1/hub",
 		"/today", "/members", "/members?q=nom-compose99", "/members?state=lapsed", "/members?machine=machine-07",
-		"/members/m-005000", "/members/m-005000/merge", "/members/m-005000/erase", "/members/new", "/members/import", "/cards",
+		"/members/m-005000", "/members/m-005000/merge", "/members/m-005000/erase", "/members/new", "/members/import",
+		"/cards",
 		"/cards?state=lost", "/cards?q=compose99", "/cards?state=idle", "/machines", "/machines/machine-07", "/policy",
 		"/policy/versions/2", "/reports", "/reports?" + year, "/reports?machine=machine-07&" + year, "/settings",
 		"/settings/tokens", "/settings/accounts", "/settings/audit", "/about",
@@ -129,7 +141,11 @@ func (s *pagesSite) make(ctx context.Context, o options) error {
 		return err
 	}
 	b := &pagesBrowser{base: h.WebURL()}
-	err = b.post(ctx, "/code/owner", url.Values{"code": {h.OwnerCode()}, "name": {pagesAccount}, "password": {pagesPassword}})
+	err = b.post(
+		ctx,
+		"/code/owner",
+		url.Values{"code": {h.OwnerCode()}, "name": {pagesAccount}, "password": {pagesPassword}},
+	)
 	if err == nil {
 		err = b.post(ctx, "/policy/publish", url.Values{"text": {s.policyText()}, "comment": {"bench"}, "of": {"1"}})
 	}
@@ -161,7 +177,10 @@ func (b *pagesBrowser) post(ctx context.Context, path string, v url.Values) erro
 		if err != nil {
 			return err
 		}
-		b.c = http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		b.c = http.Client{
+			Jar:           jar,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, b.base+path, strings.NewReader(v.Encode()))
 	if err != nil {
@@ -349,7 +368,8 @@ func (s *pagesSite) bare(ctx context.Context) (*bareServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	page, err := template.New("").Parse(`<!doctype html><title>bare</title><table>{{range .}}<tr>{{range .}}<td>{{.}}</td>{{end}}</tr>{{end}}</table>`)
+	page, err := template.New("").
+		Parse(`<!doctype html><title>bare</title><table>{{range .}}<tr>{{range .}}<td>{{.}}</td>{{end}}</tr>{{end}}</table>`)
 	if err != nil {
 		return nil, err
 	}

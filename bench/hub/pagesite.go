@@ -175,8 +175,23 @@ func (s *pagesSite) fillMembers(b *bulk) error {
 	for i := range s.members {
 		id, mail := pagesMember(i), fmt.Sprintf("member%d@bench.example", i)
 		until := now.AddDate(0, 0, i*7919%800-60).Format(time.DateOnly)
-		b.row("member", "site id version place name language until_day blocked gone note external source changed", string(site),
-			id, 1, i+1, fmt.Sprintf("Prénom%d Nom-Composé%d", i*7919%s.members, i), "fr", until, 0, 0, "", "", "list", now.UnixMilli())
+		b.row(
+			"member",
+			"site id version place name language until_day blocked gone note external source changed",
+			string(site),
+			id,
+			1,
+			i+1,
+			fmt.Sprintf("Prénom%d Nom-Composé%d", i*7919%s.members, i),
+			"fr",
+			until,
+			0,
+			0,
+			"",
+			"",
+			"list",
+			now.UnixMilli(),
+		)
 		b.row("member_value", "site member kind place value", string(site), id, "email", 1, mail)
 		state := "active"
 		if i%97 == 0 {
@@ -203,11 +218,30 @@ func (s *pagesSite) fillBadge(b *bulk, i, k int, mail string, checks []byte, now
 	}
 	sum := sha256.Sum256(data)
 	id := hex.EncodeToString(sum[:])
-	b.row("badge", `site id member place file name issuer achievement verdict proved hosted_at standing checked recipient checks
-		issued expires origin verified`, string(site), id, pagesMember(i), k+1, fmt.Sprintf("badges/%d-%d.jwt", i, k),
-		fmt.Sprintf("Badge numéro %d", k), s.issuer.DID(), pagesAchievement(k), "valid", 1, "", "verified", 0,
-		fmt.Sprintf(`{"Subject":"mailto:%s"}`, mail), string(checks), now.AddDate(-1, 0, 0).UnixMilli(),
-		now.AddDate(0, 0, 10+i*31%900).UnixMilli(), "badges.zip", now.UnixMilli())
+	b.row(
+		"badge",
+		`site id member place file name issuer achievement verdict proved hosted_at standing checked recipient checks
+		issued expires origin verified`,
+		string(site),
+		id,
+		pagesMember(i),
+		k+1,
+		fmt.Sprintf("badges/%d-%d.jwt", i, k),
+		fmt.Sprintf("Badge numéro %d", k),
+		s.issuer.DID(),
+		pagesAchievement(k),
+		"valid",
+		1,
+		"",
+		"verified",
+		0,
+		fmt.Sprintf(`{"Subject":"mailto:%s"}`, mail),
+		string(checks),
+		now.AddDate(-1, 0, 0).UnixMilli(),
+		now.AddDate(0, 0, 10+i*31%900).UnixMilli(),
+		"badges.zip",
+		now.UnixMilli(),
+	)
 	b.row("badge_data", "site id data", string(site), id, data)
 	return nil
 }
@@ -259,7 +293,21 @@ func (s *pagesSite) fillJournal(b *bulk, machine int) error {
 			string(r.Kind), string(r.Member), r.Session, r.Wall.UnixMilli(), l.Salt[:], leaf[:], []byte(text))
 	}
 	root := make([]byte, 32)
-	b.row("ledger_journals", "site journal machine epoch generation who why at size root edge note", string(site), machine+1,
-		string(id), 1, "", "", "", 0, n, root, []byte{}, []byte("-"))
+	b.row(
+		"ledger_journals",
+		"site journal machine epoch generation who why at size root edge note",
+		string(site),
+		machine+1,
+		string(id),
+		1,
+		"",
+		"",
+		"",
+		0,
+		n,
+		root,
+		[]byte{},
+		[]byte("-"),
+	)
 	return nil
 }

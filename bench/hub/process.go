@@ -137,7 +137,10 @@ func beHub(ctx context.Context, args []string, out, errs io.Writer) int {
 			}
 			defer pprof.StopCPUProfile()
 		}
-		h, err := hub.New(c, hub.Options{Log: slog.New(slog.NewTextHandler(errs, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+		h, err := hub.New(
+			c,
+			hub.Options{Log: slog.New(slog.NewTextHandler(errs, &slog.HandlerOptions{Level: slog.LevelWarn}))},
+		)
 		if err != nil {
 			return err
 		}

@@ -186,8 +186,10 @@ func (m *simulated) show(q *mqttConn) error {
 	m.mu.Lock()
 	journal := uint64(m.n)
 	m.mu.Unlock()
-	data, err := json.Marshal(wire.State{Machine: m.id, Phase: "idle", Bundle: m.version.Load(), Journal: journal, Format: 2,
-		Program: "simulated", Clock: "trusted"})
+	data, err := json.Marshal(
+		wire.State{Machine: m.id, Phase: "idle", Bundle: m.version.Load(), Journal: journal, Format: 2,
+			Program: "simulated", Clock: "trusted"},
+	)
 	if err != nil {
 		return err
 	}

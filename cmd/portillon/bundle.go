@@ -18,6 +18,7 @@ import (
 
 	"portillon/keykind"
 	"portillon/policy"
+	"portillon/policy/analysis"
 	policyfile "portillon/policy/file"
 	"portillon/site"
 	"portillon/wire"
@@ -196,7 +197,7 @@ func (w stdio) bundle(dir, out string, o site.Order, strict bool, checks func(*s
 // keptPromises refuses a policy whose examples do not hold, or that lets happen what it says must never be: no machine
 // gets it.
 func keptPromises(p *policy.Policy, dir string, at time.Time) error {
-	failed := len(p.Breaches(at))
+	failed := len(analysis.Breaches(p, at))
 	for _, r := range policyfile.RunTests(p) {
 		if r.Problem != (policy.Text{}) {
 			failed++
@@ -212,14 +213,14 @@ func keptPromises(p *policy.Policy, dir string, at time.Time) error {
 // is wrong with them.
 func (w stdio) sound(p *policy.Policy, path string, at time.Time) error {
 	where, l := placesIn(path), environment()
-	warnings, err := p.Warnings(at)
+	warnings, err := analysis.Warnings(p, at)
 	for _, x := range warnings {
 		w.warn([]string{where.ofGrant(x.Machine, x.Grant) + say(l, " : ", ": ") + x.Text.In(l)})
 	}
 	if err == nil {
-		err = p.Prove(at)
+		err = analysis.Prove(p, at)
 	}
-	var f *policy.Flaw
+	var f *analysis.Flaw
 	if errors.As(err, &f) && !f.Broken {
 		w.warn([]string{flawed(err, where, l).Error()})
 		return nil

@@ -10,11 +10,11 @@ import (
 	"strings"
 	"time"
 
-	"portillon/cmd/internal/daemoncmd"
 	"portillon/keykind"
 	"portillon/policy"
 	"portillon/rfid"
 	"portillon/rfid/pcsc"
+	"portillon/rfid/pn532"
 	"portillon/rfid/strong"
 )
 
@@ -40,7 +40,7 @@ func openTalker(spec string) (talker, error) {
 	if !strings.Contains(port, ":") {
 		port = "serial:" + port
 	}
-	return daemoncmd.OpenPN532(port)
+	return pn532.Open(port)
 }
 
 func cardKeygen(_ context.Context, w stdio, args []string) error {

@@ -13,6 +13,7 @@ import (
 	_ "time/tzdata" // a Pi may have no zone files
 
 	"portillon/policy"
+	"portillon/policy/analysis"
 	"portillon/policy/file"
 	"portillon/yamlfile"
 )
@@ -70,7 +71,7 @@ func (p places) ofGrant(m policy.MachineID, grant int) string {
 }
 
 // ofWarning is where what a warning is about stands.
-func (p places) ofWarning(w policy.Warning) string {
+func (p places) ofWarning(w analysis.Warning) string {
 	if w.Badge != "" {
 		return p.line("badges", string(w.Badge), "accepts", w.Entry)
 	}
@@ -90,12 +91,12 @@ func policyCheck(_ context.Context, w stdio, args []string) error {
 	fmt.Fprintf(w.out, say(*lang, "%s : site %s, %s, %s, %s\n", "%s: site %s, %s, %s, %s\n"), rest[0], p.Site, several(len(p.Badges), "badge"),
 		several(len(p.Machines), "machine"), several(len(p.Tests), say(*lang, "exemple", "example")))
 	at := placesIn(rest[0])
-	warnings, err := p.Warnings(time.Now())
+	warnings, err := analysis.Warnings(p, time.Now())
 	for _, x := range warnings {
 		fmt.Fprintf(w.out, say(*lang, "attention : %s : %s\n", "warning: %s: %s\n"), at.ofWarning(x), x.Text.In(*lang))
 	}
 	if err == nil {
-		err = p.Prove(time.Now())
+		err = analysis.Prove(p, time.Now())
 	}
 	if err != nil {
 		return flawed(err, at, *lang)
@@ -112,7 +113,7 @@ func policyCheck(_ context.Context, w stdio, args []string) error {
 
 // flawed says what an analysis came upon, where, and what would do.
 func flawed(err error, at places, l policy.Language) error {
-	var f *policy.Flaw
+	var f *analysis.Flaw
 	if !errors.As(err, &f) {
 		return err // nil, most of the time
 	}
@@ -146,7 +147,7 @@ func policyTest(_ context.Context, w stdio, args []string) error {
 	held := len(p.Tests) - failed
 	fmt.Fprintln(w.out, say(*lang, fmt.Sprintf("%d %s, %d non", held, either(held < 2, "exemple tient", "exemples tiennent"), failed),
 		fmt.Sprintf("%d %s, %d %s", held, either(held == 1, "example holds", "examples hold"), failed, either(failed == 1, "does not", "do not"))))
-	breaches := p.Breaches(time.Now())
+	breaches := analysis.Breaches(p, time.Now())
 	for _, b := range breaches {
 		fmt.Fprintln(w.out, breach(p, at, b, *lang))
 	}
@@ -180,7 +181,7 @@ func named(place, name string) string {
 }
 
 // breach is a case against an invariant, for an operator.
-func breach(p *policy.Policy, at places, b policy.Breach, l policy.Language) string {
+func breach(p *policy.Policy, at places, b analysis.Breach, l policy.Language) string {
 	holds := say(l, "sans badge", "with no badge")
 	var all []string
 	for _, h := range b.Holds {

@@ -9,15 +9,16 @@ import (
 	"time"
 
 	"portillon/policy"
+	"portillon/policy/analysis"
 )
 
 // differences is what policy diff --json prints.
 type differences struct {
-	Verdict  string           `json:"verdict"` // same, differs
-	Reasons  []reason         `json:"reasons"`
-	Changes  []policy.Change  `json:"changes"`
-	Settings []policy.Setting `json:"settings,omitempty"` // what else differs
-	Members  []affected       `json:"members,omitempty"`
+	Verdict  string             `json:"verdict"` // same, differs
+	Reasons  []reason           `json:"reasons"`
+	Changes  []analysis.Change  `json:"changes"`
+	Settings []analysis.Setting `json:"settings,omitempty"` // what else differs
+	Members  []affected         `json:"members,omitempty"`
 
 	site bool // members were compared
 }
@@ -26,7 +27,7 @@ type differences struct {
 type affected struct {
 	Member policy.MemberID `json:"member"`
 	Name   string          `json:"name"`
-	policy.MemberChange
+	analysis.MemberChange
 }
 
 func policyDiff(_ context.Context, w stdio, args []string) error {
@@ -51,8 +52,8 @@ func policyDiff(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	out := differences{Verdict: "same", Reasons: []reason{}, Changes: []policy.Change{}, Settings: policy.Settings(before, after), site: dir != ""}
-	changes, err := policy.Compare(before, after, when)
+	out := differences{Verdict: "same", Reasons: []reason{}, Changes: []analysis.Change{}, Settings: analysis.Uncompared(before, after), site: dir != ""}
+	changes, err := analysis.Compare(before, after, when)
 	if err != nil {
 		return flawed(err, placesIn(rest[1]), *l)
 	}
@@ -76,15 +77,15 @@ func (w stdio) affected(dir, old, young string, at time.Time) ([]affected, error
 		return nil, err
 	}
 	w.warn(slices.DeleteFunc(warnings, func(x string) bool { return slices.Contains(known, x) }))
-	var all []policy.Twin
+	var all []analysis.Twin
 	var names []string
 	for p := range after.Everyone() {
 		if same, ok := before.Person(p.Member.ID); ok { // one file says who they are
-			all, names = append(all, policy.Twin{Before: same.Member, After: p.Member}), append(names, p.Name)
+			all, names = append(all, analysis.Twin{Before: same.Member, After: p.Member}), append(names, p.Name)
 		}
 	}
 	var out []affected
-	for _, c := range policy.CompareMembers(before.Policy, after.Policy, all, at) {
+	for _, c := range analysis.CompareMembers(before.Policy, after.Policy, all, at) {
 		out = append(out, affected{all[c.Member].After.ID, names[c.Member], c})
 	}
 	return out, nil
@@ -105,7 +106,7 @@ func (w stdio) differs(d differences, l policy.Language, asJSON bool) error {
 }
 
 func (w stdio) tellDifferences(d differences, l policy.Language) {
-	switch zoned := slices.ContainsFunc(d.Settings, func(s policy.Setting) bool { return s.Path == "timezone" }); {
+	switch zoned := slices.ContainsFunc(d.Settings, func(s analysis.Setting) bool { return s.Path == "timezone" }); {
 	case zoned: // hours of two zones have no times of day in common
 		fmt.Fprintln(w.out, say(l, "les deux fichiers lisent leurs heures dans deux fuseaux : les cas ne sont pas comparés à la minute près", "the two files read their hours in two time zones: cases are not compared to the minute"))
 	case d.Verdict == "same":
@@ -140,10 +141,10 @@ func (a affected) in(l policy.Language) string {
 	if len(a.When)+len(a.Except) == 0 {
 		return out + say(l, ", à toute heure", ", at any time")
 	}
-	return out + policy.WhenInWords(a.When, a.Except, l) + fmt.Sprintf(say(l, " (%d des 168 heures de la semaine)", " (%d of the week's 168 hours)"), a.Hours)
+	return out + analysis.WhenInWords(a.When, a.Except, l) + fmt.Sprintf(say(l, " (%d des 168 heures de la semaine)", " (%d of the week's 168 hours)"), a.Hours)
 }
 
-func settingInWords(s policy.Setting, l policy.Language) string {
+func settingInWords(s analysis.Setting, l policy.Language) string {
 	switch {
 	case s.Before != "" && s.After != "" && len(s.Before)+len(s.After) < 300: // long ones are PEM keys
 		return s.Path + say(l, " : ", ": ") + plain(s.Before) + " → " + plain(s.After)

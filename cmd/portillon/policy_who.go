@@ -17,6 +17,7 @@ import (
 
 	"portillon/daemon/roster"
 	"portillon/policy"
+	"portillon/policy/analysis"
 	"portillon/site"
 	"portillon/wire"
 )
@@ -133,8 +134,8 @@ func who(r *roster.Roster, only policy.MachineID, at time.Time) []may {
 		if only != "" && m.ID != only {
 			continue
 		}
-		rights := r.Policy.Rights(m.ID, members, at)
-		for i, s := range r.Policy.Who(m.ID, members, at) {
+		rights := analysis.Rights(r.Policy, m.ID, members, at)
+		for i, s := range analysis.Who(r.Policy, m.ID, members, at) {
 			x := may{Member: s.Member.ID, Name: names[i], Machine: m.ID, Alone: s.Alone.Roles(), With: s.Supervised.Roles()}
 			if s.Alone|s.Supervised == 0 {
 				x.Missing = r.Policy.Decide(policy.Question{At: at, Clock: policy.Trusted, Machine: m.ID, Member: s.Member, Card: policy.AES, Issued: at}).Codes()

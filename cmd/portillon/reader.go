@@ -30,9 +30,9 @@ func readerTest(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	c, err := daemoncmd.ReaderSpec(rest[0], format, bits)
+	c, err := daemoncmd.ReaderArgument(rest[0], rfid.Values{"format": format, "bits": bits})
 	if err != nil {
-		return wrong("%w", err).hinted("%s", daemoncmd.SpecHint)
+		return wrong("%w", err).hinted("%s", daemoncmd.ReaderHint())
 	}
 	ctx, stop := context.WithTimeout(ctx, wait)
 	defer stop()
@@ -77,9 +77,9 @@ func (t *readerTrial) hear(raw string) { t.row(say(t.lang, "reçu", "received"),
 
 // sayUnread says what is wrong, and shows hexadecimal that came where decimal was expected.
 func (t *readerTrial) sayUnread(u rfid.Unread) {
-	if t.config.Kind == "keyboard" && t.config.Format == "decimal" && strings.ContainsAny(u.Raw, "ABCDEF") {
+	if t.config.Kind == "keyboard" && t.config.Values["format"] == "decimal" && strings.ContainsAny(u.Raw, "ABCDEF") {
 		if c, err := rfid.ParseUID(u.Raw); err == nil {
-			t.config.Format = "hex"
+			t.config.Values["format"] = "hex"
 			t.tapped(c)
 			return
 		}
@@ -161,7 +161,7 @@ func (t *readerTrial) formName(k rfid.FormKind) string {
 // warnings are what a number says of the reader or the card.
 func (t *readerTrial) warnings(u rfid.UID) (out []string) {
 	b := u.Bytes()
-	if t.config.Kind == "keyboard" && t.config.Format == "hex" && len(b) == 5 && strings.Trim(u.Hex(), "0123456789") == "" {
+	if t.config.Kind == "keyboard" && t.config.Values["format"] == "hex" && len(b) == 5 && strings.Trim(u.Hex(), "0123456789") == "" {
 		out = append(out, say(t.lang, "dix chiffres sans lettre : si d’autres cartes n’en ont jamais, le lecteur écrit en décimal (format: decimal)",
 			"ten digits without a letter: if no other card has letters either, the reader types decimal (format: decimal)"))
 	}
@@ -169,7 +169,7 @@ func (t *readerTrial) warnings(u rfid.UID) (out []string) {
 		out = append(out, say(t.lang, "le lecteur ne donne que le début d’un numéro de 7 octets (88) : beaucoup de cartes ont ce même numéro",
 			"the reader gives only the beginning of a number of 7 bytes (88): many cards have the same number here"))
 	}
-	if t.config.Short() && (rfid.Random(u) || len(b) == 4 && b[3] == 0x08) {
+	if t.config.GivesShortNumbers() && (rfid.Random(u) || len(b) == 4 && b[3] == 0x08) {
 		out = append(out, say(t.lang, "08 : un téléphone donne un autre numéro à chaque fois ; présentez deux fois pour vérifier",
 			"08: a phone gives another number each time; tap twice to see"))
 	}

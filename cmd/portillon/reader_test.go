@@ -119,7 +119,7 @@ func TestReaderTestEndsWithoutACardAndRefusesWhatMachineYamlWould(t *testing.T) 
 // A reader that types hexadecimal where decimal was expected is recognised by its letters, and the line for
 // machine.yaml says so.
 func TestReaderTestRecognisesHexadecimalByItsLetters(t *testing.T) {
-	c, err := daemoncmd.ReaderSpec("keyboard:/dev/input/by-id/reader-event-kbd", "", "")
+	c, err := daemoncmd.ReaderArgument("keyboard:/dev/input/by-id/reader-event-kbd", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestReaderTestRecognisesHexadecimalByItsLetters(t *testing.T) {
 	x := &readerTrial{w: stdio{out: &out}, lang: policy.English, config: c, left: 1, stop: func() { ended = true }}
 	x.hear("62E3086CED")
 	x.sayUnread(rfid.Unread{Raw: "62E3086CED", Why: "letters"})
-	for _, want := range []string{"received      62E3086CED", "format: 'hex'", `cards: ["62E3086CED"]`, "dec:3808980205"} {
+	for _, want := range []string{"received      62E3086CED", "format: hex", `cards: ["62E3086CED"]`, "dec:3808980205"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%s is not in\n%s", want, out.String())
 		}
@@ -143,7 +143,7 @@ func TestReaderTestWarnsOfNumbersThatManyCardsHave(t *testing.T) {
 		"keyboard:/dev/input/x": {"3BC40488": "7 bytes", "8804C43B": "7 bytes", "08112233": "phone", "33221108": "phone", "6303E7": "24 bits", "62E308": "24 bits", "62E3086C": ""},
 		"pn532:/dev/ttyAMA0":    {"62E3086C": "", "04A224BA115E80": ""},
 	} {
-		c, err := daemoncmd.ReaderSpec(spec, "", "")
+		c, err := daemoncmd.ReaderArgument(spec, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -155,7 +155,7 @@ func TestReaderTestWarnsOfNumbersThatManyCardsHave(t *testing.T) {
 			}
 		}
 	}
-	c, _ := daemoncmd.ReaderSpec("keyboard:/dev/input/x", "hex", "")
+	c, _ := daemoncmd.ReaderArgument("keyboard:/dev/input/x", rfid.Values{"format": "hex"})
 	u, _ := rfid.ParseUID("0012345678")
 	if got := (&readerTrial{lang: policy.English, config: c}).warnings(u); len(got) != 1 ||
 		!strings.Contains(got[0], "decimal") {

@@ -70,7 +70,7 @@ func declareSetup(fs *flag.FlagSet, o *setup.Options) {
 		{&o.BundleKey, "bundle-key", "", "the site's public key: the line that bundle keygen printed"},
 		{&o.Broker, "broker", "", "the hub's broker, as tcp://hub.lan:1883, or none"},
 		{&o.HubKey, "hub-key", "", "the hub's public key; default: the site's"},
-		{&o.Reader, "reader", "", "usb, mfrc522, pn532-spi, pn532-usb, rdm6300, wiegand or none"},
+		{&o.Reader, "reader", "", setup.ReaderNames()},
 		{&o.Port, "port", "", "the reader's device file; machine ports lists them"},
 		{&o.Format, "format", "", "what a USB reader types: decimal or hex"},
 		{&o.Relay, "relay", "", "high (active-high board), transistor (active-low board behind one) or pump " +

@@ -65,11 +65,7 @@ func benchmarkStart(b *testing.B, members int) {
 // taps.
 func (l *lab) verified() {
 	l.t.Helper()
-	for end := time.Now().Add(2 * time.Minute); l.status().Bundle == 0; time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
-			l.t.Fatalf("no bundle is in force\n%s", l.log)
-		}
-	}
+	l.within(2*time.Minute, "a bundle in force", func() bool { return l.status().Bundle != 0 })
 }
 
 // processor is what a process has used of the processors, in user and kernel mode: a busy machine does not change it
@@ -91,7 +87,7 @@ func processor(b *testing.B, pid int) time.Duration {
 
 // resident is the process's resident memory in kB, five seconds after it became ready: it stands idle.
 func resident(b *testing.B, pid int) int {
-	time.Sleep(5 * time.Second)
+	<-time.After(5 * time.Second)
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		b.Skip(err)

@@ -25,6 +25,10 @@ import (
 	"portillon/wire"
 )
 
+// atLast bounds the wait for what a real process does at once. How soon it does is tested in daemon/relay, where the
+// clock is the test's own: here a busy machine would decide.
+const atLast = 20 * time.Second
+
 // guardOf finds the guard's process: a child of the daemon.
 func guardOf(t *testing.T, l *lab) int {
 	t.Helper()
@@ -65,7 +69,7 @@ func causes(t *testing.T, l *lab) []wire.Cause {
 func TestKilledDaemonDropsTheRelayAndItsSessionIsClosedWithTheCause(t *testing.T) {
 	l := tapped(t)
 	l.signal(syscall.SIGKILL)
-	l.within(time.Second, "the relay off", func() bool { return !l.lit() })
+	l.within(atLast, "the relay off", func() bool { return !l.lit() })
 	l.ended()
 	l.start()
 	if l.lit() || l.status().Phase != "off" {
@@ -127,7 +131,7 @@ func TestSessionThatPowerCutCountsForAsLongAsItIsKnown(t *testing.T) {
 func TestStoppedDaemonDropsTheRelay(t *testing.T) {
 	l := tapped(t)
 	l.signal(syscall.SIGSTOP)
-	l.within(time.Second, "the relay off", func() bool { return !l.lit() })
+	l.within(atLast, "the relay off", func() bool { return !l.lit() })
 	l.signal(syscall.SIGCONT)
 	l.within(5*time.Second, "the session over", func() bool { return l.status().Phase == "off" })
 	if l.lit() {
@@ -141,8 +145,11 @@ func TestStoppedDaemonDropsTheRelay(t *testing.T) {
 func TestKilledGuardPutsTheMachineInFault(t *testing.T) {
 	l := tapped(t)
 	syscall.Kill(guardOf(t, l), syscall.SIGKILL)
-	l.within(time.Second, "the relay off", func() bool { return !l.lit() })
-	l.within(2*time.Second, "the machine in fault", func() bool { return l.status().Phase == "fault" })
+	l.within(atLast, "the relay off", func() bool { return !l.lit() })
+	// The next guard may be there after 20 ms, which clears the fault before status is asked for: the journal keeps it.
+	l.within(atLast, "the session ended by a fault", func() bool {
+		return slices.Equal(causes(t, l), []wire.Cause{wire.CauseFault})
+	})
 	// What the tap is answered depends on whether the next guard is there already: within 2 s of the last tap it is no
 	// start either way.
 	if rep := l.ask(control.Request{Do: "tap", Card: "62E3086CED"}); l.lit() {
@@ -175,10 +182,10 @@ func TestEStopOpensTheRelayAtOnceAndHoldsTheMachine(t *testing.T) {
 	if err := sim.Drive(l.path("estop"), true); err != nil {
 		t.Fatal(err)
 	}
-	l.within(time.Second, "the relay off", func() bool { return !l.lit() })
-	l.within(time.Second, "the machine in fault", func() bool { return l.status().Phase == "fault" })
+	l.within(atLast, "the relay off", func() bool { return !l.lit() })
+	l.within(atLast, "the machine in fault", func() bool { return l.status().Phase == "fault" })
 	sim.Drive(l.path("estop"), false)
-	l.within(2*time.Second, "the fault cleared", func() bool { return l.status().Phase == "off" })
+	l.within(atLast, "the fault cleared", func() bool { return l.status().Phase == "off" })
 	if l.lit() {
 		t.Error("the relay closed again by itself")
 	}

@@ -319,16 +319,18 @@ func mosquitto(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	for end := time.Now().Add(10 * time.Second); ; {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
+	end, tick := time.After(10*time.Second), time.NewTicker(10*time.Millisecond)
+	defer tick.Stop()
+	for { // polled: the broker does not say when it listens
+		if c, err := net.Dial("tcp", addr); err == nil {
 			c.Close()
 			return "tcp://" + addr
 		}
-		if time.Now().After(end) {
+		select {
+		case <-end:
 			t.Fatal("mosquitto does not answer")
+		case <-tick.C:
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 }
 

@@ -11,39 +11,39 @@ import (
 // What people do at the panel. None of it switches a relay on.
 
 // count adds the time since the last step to the machine's hours.
-func (t *step) count() {
-	if took := t.in.Now.Sub(t.counted); took > 0 && !t.counted.IsZero() {
-		if t.Energised() {
-			t.Ran.Relay += took
+func (r *Runtime) count(now time.Time, energised, busy bool) {
+	if took := now.Sub(r.counted); took > 0 && !r.counted.IsZero() {
+		if energised {
+			r.Ran.Relay += took
 		}
-		if t.Busy {
-			t.Ran.Busy += took
+		if busy {
+			r.Ran.Busy += took
 		}
 	}
-	t.counted = t.in.Now
+	r.counted = now
 }
 
-// ran is what a record says of the machine's hours.
-func (t *step) ran() wire.Ran {
-	if t.in.Settings.HasBusy {
-		return wire.Ran{RanSeconds: int64(t.Ran.Busy / time.Second), RanBy: wire.RanByBusy}
+// said is what a record says of the machine's hours.
+func (r *Runtime) said(s Settings) wire.Ran {
+	if s.HasBusy {
+		return wire.Ran{RanSeconds: int64(r.Ran.Busy / time.Second), RanBy: wire.RanByBusy}
 	}
-	return wire.Ran{RanSeconds: int64(t.Ran.Relay / time.Second), RanBy: wire.RanByRelay}
+	return wire.Ran{RanSeconds: int64(r.Ran.Relay / time.Second), RanBy: wire.RanByRelay}
 }
 
-func (t *step) log(e Log) {
+func (e Log) apply(t *step) {
 	by, endorser, session := e.By, e.Endorser, e.Session
 	if session == "" {
-		by, endorser, session = t.Member, t.Member, t.Session
-		if t.Assistant != "" {
-			by = t.Assistant
+		by, endorser, session = t.state.Current.Member, t.state.Current.Member, t.state.Current.Session
+		if t.state.Current.Assistant != "" {
+			by = t.state.Current.Assistant
 		}
 	}
-	if e.What == "" || by == "" || e.Session == "" && t.Phase != Maintenance {
-		t.tell(Tell{Say: NotLogged})
+	if e.What == "" || by == "" || e.Session == "" && t.state.Phase != Maintenance {
+		t.notify(Notify{Notice: NotLogged})
 		return
 	}
-	body := wire.InterventionBody{What: e.What, Endorser: endorser, Minutes: e.Minutes, Note: e.Note, Parts: e.Parts, Photo: e.Photo, Ran: t.ran()}
+	body := wire.InterventionBody{What: e.What, Endorser: endorser, Minutes: e.Minutes, Note: e.Note, Parts: e.Parts, Photo: e.Photo, Ran: t.state.Runtime.said(t.in.Settings)}
 	switch {
 	case by == endorser: // nobody confirms their own work
 	case e.Attested:
@@ -52,119 +52,110 @@ func (t *step) log(e Log) {
 		body.ID = e.ID
 	}
 	t.record(Record{Kind: wire.Intervened, Session: session, Member: by, Body: body})
-	t.tell(Tell{Say: Logged, Member: by, What: e.What})
+	t.notify(Notify{Notice: Logged, Member: by, What: e.What})
 }
 
 // attest writes the endorser's word down. Whose it is, and that they stand at the machine, the corridor has judged.
-func (t *step) attest(e Attest) {
+func (e Attest) apply(t *step) {
 	if e.By == "" || e.Session == "" || e.Intervention == "" {
-		t.tell(Tell{Say: NotNow, Member: e.By})
+		t.notify(Notify{Notice: NotNow, Member: e.By})
 		return
 	}
 	t.record(Record{Kind: wire.Attested, Session: e.Session, Member: e.By, Body: wire.AttestBody{Intervention: e.Intervention}})
-	t.tell(Tell{Say: Attested, Member: e.By, What: e.What})
+	t.notify(Notify{Notice: Attested, Member: e.By, What: e.What})
 }
 
 // extend makes a session that is about to end longer: by what its limits allow on top of what is left, and never past
 // what a fresh decision leaves. Where it is idleness that ends it, the member is there: it counts anew.
-func (t *step) extend(d policy.Decision) {
-	before, worked, limit := t.Until, t.Worked, t.limit
+func (e Extend) apply(t *step) {
+	d := e.Decision
+	before, worked, limit := t.state.Current.Until, t.state.Activity.Worked, t.state.Current.limit
 	now := t.in.Now
-	if ok := t.Phase == EndingSoon && t.Limits.Extend > 0 && d.Verdict == policy.Allow && d.Role == t.Role; ok {
-		t.Worked = now
-		if left := t.limit.Sub(now); !t.limit.IsZero() && left <= t.Limits.Warn {
-			t.limit = now.Add(t.Limits.Extended(left, d.Limits.Most))
+	if ok := t.state.Phase == EndingSoon && t.state.Current.Limits.Extend > 0 && d.Verdict == policy.Allow && d.Role == t.state.Current.Role; ok {
+		t.state.Activity.Worked = now
+		if left := t.state.Current.limit.Sub(now); !t.state.Current.limit.IsZero() && left <= t.state.Current.Limits.Warn {
+			t.state.Current.limit = now.Add(t.state.Current.Limits.Extended(left, d.Limits.Most))
 		}
 	}
 	at, _ := t.deadline()
-	if !at.IsZero() && !at.After(before) || t.Phase != EndingSoon || t.limit == limit && t.Worked == worked {
-		t.Worked, t.limit = worked, limit
-		t.tell(Tell{Say: NotNow, Member: t.Member})
+	if !at.IsZero() && !at.After(before) || t.state.Phase != EndingSoon || t.state.Current.limit == limit && t.state.Activity.Worked == worked {
+		t.state.Activity.Worked, t.state.Current.limit = worked, limit
+		t.notify(Notify{Notice: NotNow, Member: t.state.Current.Member})
 		return
 	}
-	t.Phase, t.Until = On, t.limit
-	t.record(Record{Kind: wire.Extended, Session: t.Session, Member: t.Member, Body: wire.ExtendBody{Seconds: int64(at.Sub(now) / time.Second)}})
-	t.tell(Tell{Say: Welcome, Member: t.Member})
+	t.state.Phase, t.state.Current.Until = On, t.state.Current.limit
+	t.record(Record{Kind: wire.Extended, Session: t.state.Current.Session, Member: t.state.Current.Member, Body: wire.ExtendBody{Seconds: int64(at.Sub(now) / time.Second)}})
+	t.notify(Notify{Notice: Welcome, Member: t.state.Current.Member})
 }
 
 // powerOff opens the relay under the maintainer's hand; their card ends the session, and the next one begins with the
 // relay on.
-func (t *step) powerOff(by policy.MemberID) {
-	if t.Phase != Maintenance || t.Dark || by != t.Member {
-		t.tell(Tell{Say: NotNow, Member: by})
+func (e PowerOff) apply(t *step) {
+	by := e.By
+	if t.state.Phase != Maintenance || t.state.Power.PoweredOff || by != t.state.Current.Member {
+		t.notify(Notify{Notice: NotNow, Member: by})
 		return
 	}
-	t.Dark, t.Others, t.opened = true, nil, t.in.Now
+	t.state.Power.PoweredOff, t.state.Current.Others, t.state.Power.opened = true, nil, t.in.Now
 	t.do(Relay{})
-	t.record(Record{Kind: wire.Powered, Session: t.Session, Member: by, Body: wire.PowerBody{}})
-	t.tell(Tell{Say: Welcome, Member: by})
+	t.record(Record{Kind: wire.Powered, Session: t.state.Current.Session, Member: by, Body: wire.PowerBody{}})
+	t.notify(Notify{Notice: Welcome, Member: by})
 }
 
-func (t *step) report(e Report) {
+func (e Report) apply(t *step) {
 	if e.By == "" && e.Body.Claimed == "" || e.Body.What == "" {
 		return
 	}
-	e.Body.Ran = t.ran()
+	e.Body.Ran = t.state.Runtime.said(t.in.Settings)
 	if e.By == "" { // unsigned: it is written down, it switches nothing, and nobody is thanked by name
 		e.Body.Tag = ""
-		t.record(Record{Kind: wire.Reported, Session: t.Session, Body: e.Body})
+		t.record(Record{Kind: wire.Reported, Session: t.state.Current.Session, Body: e.Body})
 		return
 	}
 	if e.Tag.ID != "" {
 		e.Body.Tag, e.Tag.By = e.Tag.ID, e.By
-		t.addTag(AddTag{Tag: e.Tag, Now: e.Now})
+		AddTag{Tag: e.Tag, Now: e.Now}.apply(t)
 	}
-	t.record(Record{Kind: wire.Reported, Session: t.Session, Member: e.By, Body: e.Body})
-	t.tell(Tell{Say: Thanked, Member: e.By, What: string(e.Body.What)})
+	t.record(Record{Kind: wire.Reported, Session: t.state.Current.Session, Member: e.By, Body: e.Body})
+	t.notify(Notify{Notice: Thanked, Member: e.By, What: string(e.Body.What)})
 }
 
-// handOver has another mentor answer for the learner from now on; the first one may go.
-func (t *step) handOver(e Tap) {
-	t.acted(e.Member)
-	from := t.Supervisor
-	t.Supervisor = e.Member
-	body := wire.HandOverBody{From: from, To: e.Member, Badges: e.Supervising.Badges, Accepted: fitAccepted(e.Supervising.Accepted)}
-	body.Basis = fit(e.SupervisingBasis, body)
-	t.record(Record{Kind: wire.HandedOver, Session: t.Session, Member: t.Member, Body: body})
-	t.tell(Tell{Say: Welcome, Member: t.Member})
-}
-
-// praise has the mentor of the session under way asked what the learner did well, where the policy names what that may
+// askVouch has the mentor of the session under way asked what the learner did well, where the policy names what that may
 // be.
-func (t *step) praise(open bool) {
-	if !t.in.Settings.Vouch || t.Supervisor == "" || t.Praise.Session == t.Session {
+func (t *step) askVouch(open bool) {
+	if !t.in.Settings.Vouch || t.state.Current.Supervisor == "" || t.state.VouchRequest.Session == t.state.Current.Session {
 		return
 	}
-	t.Praise = Praise{Session: t.Session, Learner: t.Member, Mentor: t.Supervisor, Until: t.in.Now.Add(VouchFor), Open: open}
+	t.state.VouchRequest = VouchRequest{Session: t.state.Current.Session, Learner: t.state.Current.Member, Mentor: t.state.Current.Supervisor, Until: t.in.Now.Add(VouchFor), Open: open}
 }
 
-// praised takes the mentor's card, which was waited for, and reports whether it was that. It opens the choice again for
+// answersVouchRequest takes the mentor's card, which was waited for, and reports whether it was that. It opens the choice again for
 // a mentor whose minute at the panel has passed, and is no tap at the machine: only who is being asked, and taps all
 // the same, means that.
-func (t *step) praised(e Tap) bool {
-	p := t.Praise
+func (e Tap) answersVouchRequest(t *step) bool {
+	p := t.state.VouchRequest
 	if !t.in.Settings.Vouch || p.Mentor != e.Member || p.Mentor == "" || !t.in.Now.Before(p.Until) || slices.Contains(e.Decision.Codes(), policy.CardBlocked) {
 		return false
 	}
 	if p.Open && e.Asked {
-		t.Praise = Praise{}
+		t.state.VouchRequest = VouchRequest{}
 		return false
 	}
-	t.acted(e.Member)
+	t.state.recent.acted(e.Member, t.in.Now)
 	if !p.Open {
-		t.Praise.Open, t.Praise.Until = true, t.in.Now.Add(VouchFor)
+		t.state.VouchRequest.Open, t.state.VouchRequest.Until = true, t.in.Now.Add(VouchFor)
 	}
-	t.tell(Tell{Say: Welcome, Member: e.Member})
+	t.notify(Notify{Notice: Welcome, Member: e.Member})
 	return true
 }
 
-func (t *step) vouch(e Vouch) {
-	p := t.Praise
+func (e Vouch) apply(t *step) {
+	p := t.state.VouchRequest
 	if !p.Open || e.By != p.Mentor || !t.in.Now.Before(p.Until) || len(e.Skills) == 0 {
-		t.tell(Tell{Say: NotNow, Member: e.By})
+		t.notify(Notify{Notice: NotNow, Member: e.By})
 		return
 	}
-	t.Praise = Praise{}
+	t.state.VouchRequest = VouchRequest{}
 	t.record(Record{Kind: wire.Vouched, Session: p.Session, Member: p.Learner, Body: wire.VouchBody{Mentor: p.Mentor, Skills: e.Skills}})
-	t.tell(Tell{Say: Vouched, Member: p.Learner})
+	t.notify(Notify{Notice: Vouched, Member: p.Learner})
 }

@@ -28,9 +28,9 @@ func TestExtensionAddsToWhatIsLeftAndNeverPassesWhatAFreshDecisionLeaves(t *test
 	if w.Phase != EndingSoon {
 		t.Fatal(w.Phase)
 	}
-	left := w.Until.Sub(w.now) - Flap
+	left := w.Current.Until.Sub(w.now) - Flap
 	w.do(ask(2 * time.Hour))
-	if got := w.Until.Sub(w.now); w.Phase != On || got != left+30*time.Minute {
+	if got := w.Current.Until.Sub(w.now); w.Phase != On || got != left+30*time.Minute {
 		t.Errorf("%s, %s left, want %s", w.Phase, got, left+30*time.Minute)
 	}
 	if b := body[wire.ExtendBody](t, w, wire.Extended); b.Seconds != int64((left+30*time.Minute)/time.Second) {
@@ -40,8 +40,8 @@ func TestExtensionAddsToWhatIsLeftAndNeverPassesWhatAFreshDecisionLeaves(t *test
 		t.Error("extended although nothing ends soon")
 	}
 	w.wait(30 * time.Minute)
-	if w.do(ask(4 * time.Minute)); w.Until.Sub(w.now) != 4*time.Minute {
-		t.Errorf("%s left where 4 min are", w.Until.Sub(w.now))
+	if w.do(ask(4 * time.Minute)); w.Current.Until.Sub(w.now) != 4*time.Minute {
+		t.Errorf("%s left where 4 min are", w.Current.Until.Sub(w.now))
 	}
 	w.wait(2*time.Minute + Flap)
 	if w.do(ask(30 * time.Second)); w.count(wire.Extended) != 2 || w.Phase != EndingSoon {
@@ -66,8 +66,8 @@ func TestExtensionMayLeaveMoreThanASessionStartsWith(t *testing.T) {
 		d := allow(policy.User)
 		d.Limits = short
 		d.Limits.Most = most
-		if w.do(Extend{d}); w.Until.Sub(w.now) != want || w.Phase != On || w.count(wire.Extended) != 1 {
-			t.Errorf("%s, %s left where at most %s may be, want %s", w.Phase, w.Until.Sub(w.now), most, want)
+		if w.do(Extend{d}); w.Current.Until.Sub(w.now) != want || w.Phase != On || w.count(wire.Extended) != 1 {
+			t.Errorf("%s, %s left where at most %s may be, want %s", w.Phase, w.Current.Until.Sub(w.now), most, want)
 		}
 	}
 }
@@ -77,9 +77,9 @@ func TestExtensionOfAnIdleSessionSaysThatTheMemberIsThere(t *testing.T) {
 	if w.Phase != EndingSoon {
 		t.Fatal(w.Phase)
 	}
-	limit := w.limit
-	if w.do(Extend{allow(policy.User)}); w.Phase != On || w.limit != limit {
-		t.Errorf("%s, limit moved %s", w.Phase, w.limit.Sub(limit))
+	limit := w.Current.limit
+	if w.do(Extend{allow(policy.User)}); w.Phase != On || w.Current.limit != limit {
+		t.Errorf("%s, limit moved %s", w.Phase, w.Current.limit.Sub(limit))
 	}
 	if w.wait(9 * time.Minute); w.Phase != EndingSoon {
 		t.Error(w.Phase)
@@ -91,10 +91,10 @@ func TestExtensionOfAnIdleSessionSaysThatTheMemberIsThere(t *testing.T) {
 
 func TestExtensionThatIsNotRecordedIsNone(t *testing.T) {
 	w := newWorld().tap(nour).do(Busy{true}).wait(119 * time.Minute)
-	was := w.Until
+	was := w.Current.Until
 	w.full = func() bool { return true }
-	if w.do(Extend{allow(policy.User)}); w.Until != was || w.Phase != EndingSoon {
-		t.Error(w.Phase, w.Until)
+	if w.do(Extend{allow(policy.User)}); w.Current.Until != was || w.Phase != EndingSoon {
+		t.Error(w.Phase, w.Current.Until)
 	}
 }
 
@@ -103,13 +103,13 @@ func TestPowerIsOffUnderTheMaintainersHandAndOnlyACardBringsItBack(t *testing.T)
 	if w.do(PowerOff{nour}); !w.relay {
 		t.Error("another member's hand")
 	}
-	if w.do(PowerOff{ines}); w.relay || w.Phase != Maintenance || !w.Dark {
+	if w.do(PowerOff{ines}); w.relay || w.Phase != Maintenance || !w.Power.PoweredOff {
 		t.Error("the relay stays on, or the machine is free")
 	}
 	if w.do(ChooseRole{Decision: allow(policy.User)}); w.relay {
 		t.Error("a role brings it back")
 	}
-	if w.tap(nour); w.Assistant != nour || w.relay {
+	if w.tap(nour); w.Current.Assistant != nour || w.relay {
 		t.Error("a helper cannot join, or brings it back")
 	}
 	if w.do(Log{What: "lens-cleaning"}); w.count(wire.Intervened) != 1 {
@@ -118,7 +118,7 @@ func TestPowerIsOffUnderTheMaintainersHandAndOnlyACardBringsItBack(t *testing.T)
 	if w.tap(ines); w.Phase == Maintenance || w.relay {
 		t.Error("her card does not end it")
 	}
-	if w.tap(ines); !w.relay || w.Dark {
+	if w.tap(ines); !w.relay || w.Power.PoweredOff {
 		t.Error("her next card does not bring it back")
 	}
 }
@@ -137,7 +137,7 @@ func TestReportIsRecordedAndDangerTagsTheMachineOut(t *testing.T) {
 	}
 	w.tap(nour).
 		do(Busy{true}, Report{By: nour, Body: wire.ReportBody{What: wire.Dangerous}, Tag: Tag{ID: "t", Role: policy.User, Reason: "fumée"}})
-	if w.Phase != Finishing || !w.relay || len(w.Tags) != 1 {
+	if w.Phase != Finishing || !w.relay || len(w.Holds.Tags) != 1 {
 		t.Error("it does not wait for the machine to be idle: ", w.Phase)
 	}
 	if b := body[wire.TagBody](t, w, wire.Tagged); b.Role != "user" || b.Reason != "fumée" {
@@ -160,7 +160,7 @@ func TestDangerTagsTheMachineOutThoughTheJournalIsFull(t *testing.T) {
 	w := newWorld().tap(nour)
 	w.full = func() bool { return true }
 	w.do(Report{By: nour, Body: wire.ReportBody{What: wire.Dangerous}, Tag: Tag{ID: "t"}, Now: true})
-	if w.relay || len(w.Tags) != 1 {
+	if w.relay || len(w.Holds.Tags) != 1 {
 		t.Error("not tagged")
 	}
 	w.full = func() bool { return false }
@@ -171,16 +171,16 @@ func TestDangerTagsTheMachineOutThoughTheJournalIsFull(t *testing.T) {
 
 func TestAnotherMentorTakesOver(t *testing.T) {
 	w := newWorld().tap(lea).tap(karim).tap(sami)
-	if w.Supervisor != sami || !w.relay || w.Phase != On {
-		t.Fatal(w.Supervisor, w.Phase)
+	if w.Current.Supervisor != sami || !w.relay || w.Phase != On {
+		t.Fatal(w.Current.Supervisor, w.Phase)
 	}
 	if b := body[wire.HandOverBody](t, w, wire.HandedOver); b.From != karim || b.To != sami || len(b.Badges) == 0 {
 		t.Errorf("%+v", b)
 	}
-	if w.tap(nour); w.Supervisor != sami || !w.relay {
+	if w.tap(nour); w.Current.Supervisor != sami || !w.relay {
 		t.Error("a member without the badge took over")
 	}
-	if w.tap(karim); w.Supervisor != karim {
+	if w.tap(karim); w.Current.Supervisor != karim {
 		t.Error("the first mentor cannot come back")
 	}
 	if w.tap(sami).tap(sami); w.relay || w.cause() != wire.CauseSupervisor {
@@ -188,15 +188,15 @@ func TestAnotherMentorTakesOver(t *testing.T) {
 	}
 	w = newWorld().tap(lea).tap(karim)
 	w.full = func() bool { return true }
-	if w.tap(sami); w.Supervisor != karim || !w.relay {
+	if w.tap(sami); w.Current.Supervisor != karim || !w.relay {
 		t.Error("who answers is not who is on record")
 	}
 }
 
 func TestMentorWhoEndsASessionMayVouchForIt(t *testing.T) {
 	w := newWorld().tap(lea).tap(karim).tap(karim)
-	if !w.Praise.Open || w.Praise.Learner != lea {
-		t.Fatalf("%+v", w.Praise)
+	if !w.VouchRequest.Open || w.VouchRequest.Learner != lea {
+		t.Fatalf("%+v", w.VouchRequest)
 	}
 	if w.do(Vouch{By: sami, Skills: []string{"focus"}}, Vouch{By: karim}); w.count(wire.Vouched) != 0 {
 		t.Error("vouched by another, or for nothing")
@@ -217,21 +217,21 @@ func TestMentorIsAskedForTheirCardWhereTheLearnerEndedIt(t *testing.T) {
 	w := newWorld()
 	w.settings.Cooldown = 0
 	w.tap(lea).tap(karim).tap(lea)
-	if w.Praise.Open || w.Praise.Mentor != karim {
-		t.Fatalf("%+v", w.Praise)
+	if w.VouchRequest.Open || w.VouchRequest.Mentor != karim {
+		t.Fatalf("%+v", w.VouchRequest)
 	}
 	if w.do(Vouch{By: karim, Skills: []string{"focus"}}); w.count(wire.Vouched) != 0 {
 		t.Error("vouched without a card")
 	}
-	if w.tap(karim); w.relay || !w.Praise.Open {
+	if w.tap(karim); w.relay || !w.VouchRequest.Open {
 		t.Error("the card that was asked for starts the machine, or opens nothing")
 	}
-	if w.tap(karim); w.relay || !w.Praise.Open {
+	if w.tap(karim); w.relay || !w.VouchRequest.Open {
 		t.Error("a mentor whose buttons have gone is not asked again, and the machine starts")
 	}
 	asked := tapOf(karim)
 	asked.Asked = true
-	if w.do(asked); !w.relay || w.Praise != (Praise{}) {
+	if w.do(asked); !w.relay || w.VouchRequest != (VouchRequest{}) {
 		t.Error("who is asked and taps all the same means the machine")
 	}
 	w = newWorld()
@@ -255,8 +255,8 @@ func TestMentorIsNotAskedWhereThePolicyHasNothingToVouchFor(t *testing.T) {
 	for name, last := range map[string]policy.MemberID{"the learner ended it": lea, "the mentor ended it": karim} {
 		w := newWorld()
 		w.settings.Cooldown, w.settings.Vouch = 0, false
-		if w.tap(lea).tap(karim).tap(last); w.Praise != (Praise{}) {
-			t.Errorf("%s: %+v", name, w.Praise)
+		if w.tap(lea).tap(karim).tap(last); w.VouchRequest != (VouchRequest{}) {
+			t.Errorf("%s: %+v", name, w.VouchRequest)
 		}
 		if w.tap(karim); !w.relay {
 			t.Errorf("%s: the mentor's card does not start the machine: %s", name, words(w.effects))
@@ -273,13 +273,13 @@ func TestMentorIsNotAskedWhereThePolicyHasNothingToVouchFor(t *testing.T) {
 
 func TestTagsComeOffForAWhileAfterTheMachineWasGivenBack(t *testing.T) {
 	w := newWorld().do(AddTag{Tag: Tag{ID: "t1"}}, AddTag{Tag: Tag{ID: "t2"}}).tap(ines).tap(ines)
-	if w.do(RemoveTag{ID: "t1", By: nour}); len(w.Tags) != 2 {
+	if w.do(RemoveTag{ID: "t1", By: nour}); len(w.Holds.Tags) != 2 {
 		t.Error("by another")
 	}
-	if w.do(RemoveTag{ID: "t1", By: ines}); len(w.Tags) != 1 {
+	if w.do(RemoveTag{ID: "t1", By: ines}); len(w.Holds.Tags) != 1 {
 		t.Error("not by her who gave it back")
 	}
-	if w.wait(ChooseFor).do(RemoveTag{ID: "t2", By: ines}); len(w.Tags) != 1 {
+	if w.wait(ChooseFor).do(RemoveTag{ID: "t2", By: ines}); len(w.Holds.Tags) != 1 {
 		t.Error("for ever")
 	}
 }
@@ -323,14 +323,14 @@ func TestInterventionMayBeLoggedAfterItsSession(t *testing.T) {
 // is.
 func TestUnsignedReportIsNobodysAndSwitchesNothing(t *testing.T) {
 	w := newWorld().tap(nour).do(Busy{true})
-	phase, tags := w.Phase, len(w.Tags)
+	phase, tags := w.Phase, len(w.Holds.Tags)
 	w.do(Report{Body: wire.ReportBody{What: wire.Dangerous, Claimed: zoe, Tag: "t"}, Tag: Tag{ID: "t"}, Now: true})
-	if w.Phase != phase || len(w.Tags) != tags || w.count(wire.Reported) != 1 || w.count(wire.Tagged) != 0 ||
+	if w.Phase != phase || len(w.Holds.Tags) != tags || w.count(wire.Reported) != 1 || w.count(wire.Tagged) != 0 ||
 		body[wire.ReportBody](t, w, wire.Reported).Tag != "" {
-		t.Errorf("%v, %d tags, %d reports", w.Phase, len(w.Tags), w.count(wire.Reported))
+		t.Errorf("%v, %d tags, %d reports", w.Phase, len(w.Holds.Tags), w.count(wire.Reported))
 	}
 	w.do(Report{Body: wire.ReportBody{What: wire.Dangerous}, Tag: Tag{ID: "t"}})
-	if w.count(wire.Reported) != 1 || len(w.Tags) != tags {
+	if w.count(wire.Reported) != 1 || len(w.Holds.Tags) != tags {
 		t.Error("a report of nobody at all is taken")
 	}
 }

@@ -3,13 +3,12 @@ package session
 import (
 	"time"
 
-	"portillon/policy"
 	"portillon/wire"
 )
 
 // endOrFinish ends the session, after the job under way where the policy says so.
 func (t *step) endOrFinish(c wire.Cause) {
-	if t.in.Settings.FinishJob && t.working() && t.Phase != Maintenance {
+	if t.in.Settings.FinishJob && t.working() && t.state.Phase != Maintenance {
 		t.finishing(c, t.in.Now.Add(FinishMax))
 		return
 	}
@@ -18,85 +17,90 @@ func (t *step) endOrFinish(c wire.Cause) {
 
 // finishing leaves the machine to its job, until it is idle, or at the latest until then.
 func (t *step) finishing(c wire.Cause, until time.Time) {
-	t.Phase, t.ending, t.Until, t.Others = Finishing, c, until, nil
+	t.state.Phase, t.state.Current.ending, t.state.Current.Until, t.state.Current.Others = Finishing, c, until, nil
 }
 
 // working reports whether the machine is known to work. At a start it moves without working.
-func (t *step) working() bool { return t.in.Settings.HasBusy && t.Busy && !t.starting() }
+func (t *step) working() bool { return t.in.Settings.HasBusy && t.state.Activity.Busy && !t.starting() }
 
 // starting reports whether a session is so young that the busy input means nothing.
 func (t *step) starting() bool {
-	return t.Session != "" && t.in.Now.Sub(t.Since) < t.in.Settings.Ignore
+	return t.state.Current.Session != "" && t.in.Now.Sub(t.state.Current.Since) < t.in.Settings.Ignore
 }
 
 // end switches off, then records. It does nothing where no session runs.
 func (t *step) end(c wire.Cause) {
-	if t.Session == "" {
+	if t.state.Current.Session == "" {
 		return
 	}
-	if t.Phase == Maintenance && c == wire.CauseTap {
-		t.Handed = Handed{By: t.Member, Until: t.in.Now.Add(ChooseFor)}
+	if t.state.Phase == Maintenance {
+		t.state.Handed.Last = t.state.Current.work()
+		t.state.Handed.Last.Ended = t.in.Now
+		if c == wire.CauseTap {
+			t.state.Handed.By, t.state.Handed.Until = t.state.Current.Member, t.in.Now.Add(ChooseFor)
+		}
 	}
-	t.praise(false)
+	t.askVouch(false)
+	// The relay opens before anything is recorded: a journal that refuses never keeps it closed.
 	t.do(Relay{})
-	lasted := max(0, t.in.Now.Sub(t.Since))
-	t.record(Record{Kind: wire.SessionEnd, Session: t.Session, Member: t.Member,
+	lasted := max(0, t.in.Now.Sub(t.state.Current.Since))
+	t.record(Record{Kind: wire.SessionEnd, Session: t.state.Current.Session, Member: t.state.Current.Member,
 		Body: wire.EndBody{Cause: c, Seconds: int64(lasted / time.Second)}})
-	t.tell(Tell{Say: Ended, Member: t.Member, What: string(c)})
-	t.opened = t.in.Now
-	t.cooled = t.in.Now.Add(t.in.Settings.Cooldown)
+	t.notify(Notify{Notice: Ended, Member: t.state.Current.Member, Role: t.state.Current.Role, What: string(c)})
+	t.state.Power.opened = t.in.Now
+	t.state.Power.cooled = t.in.Now.Add(t.in.Settings.Cooldown)
+	t.state.Cards.leave(t.state.Holder(), t.endsByRemoval())
 	t.rest()
 }
 
 // rest is where the machine stands when nobody has it. What holds it goes before what it still has to do.
 func (t *step) rest() {
-	t.Session, t.Member, t.Supervisor, t.Assistant, t.Role, t.Others, t.Limits, t.ending = "", "", "", "", policy.NoRole, nil, policy.Limits{}, ""
-	t.Since, t.Until, t.limit, t.Dark = time.Time{}, time.Time{}, time.Time{}, false
+	t.state.Current, t.state.Power.PoweredOff, t.state.Cards.session = Current{}, false, nil
 	switch {
-	case len(t.Faults) > 0:
-		t.Phase = Fault
-	case len(t.Tags) > 0:
-		t.Phase = TaggedOut
-	case t.in.Now.Before(t.cooled) && !t.down:
-		t.Phase, t.Since, t.Until = Cooling, t.in.Now, t.cooled
+	case len(t.state.Holds.Faults) > 0:
+		t.state.Phase = Fault
+	case len(t.state.Holds.Tags) > 0:
+		t.state.Phase = TaggedOut
+	case t.in.Now.Before(t.state.Power.cooled) && !t.state.down:
+		t.state.Phase, t.state.Current.Since, t.state.Current.Until = Cooling, t.in.Now, t.state.Power.cooled
 	default:
-		t.Phase = Off
+		t.state.Phase = Off
 	}
 }
 
 // resettle moves a machine that nobody has to where its tags and faults put it.
 func (t *step) resettle() {
-	if t.Session == "" {
+	if t.state.Current.Session == "" {
 		t.rest()
 	}
 }
 
-func (t *step) tick() {
-	switch t.Phase {
+func (Tick) apply(t *step) {
+	switch t.state.Phase {
 	case On, EndingSoon, Maintenance:
 		t.limits()
 	case Finishing:
-		if !t.working() || !t.in.Now.Before(t.Until) {
-			t.end(t.ending)
+		if !t.working() || !t.in.Now.Before(t.state.Current.Until) {
+			t.end(t.state.Current.ending)
 		}
 	case Cooling:
-		if !t.in.Now.Before(t.Until) {
+		if !t.in.Now.Before(t.state.Current.Until) {
 			t.rest()
 		}
 	case Awaiting:
-		if !t.in.Now.Before(t.Until) {
-			t.tell(Tell{Say: WaitOver, Member: t.Member})
+		if !t.in.Now.Before(t.state.Current.Until) {
+			t.notify(Notify{Notice: WaitOver, Member: t.state.Current.Member})
 			t.rest()
 		}
 	}
-	if t.Busy && t.in.Now.Sub(t.opened) >= Coast {
+	if t.state.Activity.Busy && t.in.Now.Sub(t.state.Power.opened) >= Coast {
 		t.runs()
 	}
-	if t.Praise.Session != "" && !t.in.Now.Before(t.Praise.Until) {
-		t.Praise = Praise{}
+	if t.state.VouchRequest.Session != "" && !t.in.Now.Before(t.state.VouchRequest.Until) {
+		t.state.VouchRequest = VouchRequest{}
 	}
-	if len(t.Others) > 0 && t.in.Now.Sub(t.Since) >= ChooseFor {
-		t.Others = nil
+	if len(t.state.Current.Others) > 0 && t.in.Now.Sub(t.state.Current.Since) >= ChooseFor {
+		t.state.Current.Others = nil
 	}
 	t.offerAgain()
 }
@@ -109,35 +113,35 @@ func (t *step) limits() {
 	switch {
 	case !at.IsZero() && !now.Before(at):
 		t.endOrFinish(why)
-	case t.Phase == Maintenance:
-	case !at.IsZero() && t.Limits.Warn > 0 && !now.Before(at.Add(-t.Limits.Warn)):
-		t.Phase, t.Until = EndingSoon, at
+	case t.state.Phase == Maintenance:
+	case !at.IsZero() && t.state.Current.Limits.Warn > 0 && !now.Before(at.Add(-t.state.Current.Limits.Warn)):
+		t.state.Phase, t.state.Current.Until = EndingSoon, at
 	default:
-		t.Phase, t.Until = On, t.limit
+		t.state.Phase, t.state.Current.Until = On, t.state.Current.limit
 	}
 }
 
 // deadline is when the session ends if nothing happens, and why: at its limit, or when the machine has been idle for
 // too long, where an input says whether it works. Zero: never.
 func (t *step) deadline() (time.Time, wire.Cause) {
-	at, why := t.limit, wire.CauseLimit
-	if t.Limits.Idle <= 0 || !t.in.Settings.HasBusy || t.working() {
+	at, why := t.state.Current.limit, wire.CauseLimit
+	if t.state.Current.Limits.Idle <= 0 || !t.in.Settings.HasBusy || t.working() {
 		return at, why
 	}
-	if idle := t.Worked.Add(t.Limits.Idle); at.IsZero() || idle.Before(at) {
+	if idle := t.state.Activity.Worked.Add(t.state.Current.Limits.Idle); at.IsZero() || idle.Before(at) {
 		return idle, wire.CauseIdle
 	}
 	return at, why
 }
 
-func (t *step) stop(e Stop) {
+func (e Stop) apply(t *step) {
 	switch {
-	case t.Session == "":
+	case t.state.Current.Session == "":
 		t.do(Relay{})
-		if t.Phase == Awaiting {
+		if t.state.Phase == Awaiting {
 			t.rest()
 		}
-	case e.Finish && t.Phase == Finishing:
+	case e.Finish && t.state.Phase == Finishing:
 	case e.Finish:
 		t.endOrFinish(wire.CauseStop)
 	default:
@@ -145,37 +149,35 @@ func (t *step) stop(e Stop) {
 	}
 }
 
-func (t *step) busy(working bool) {
-	if (t.Busy || working) && !t.starting() {
-		t.Worked = t.in.Now
+func (e Busy) apply(t *step) {
+	working := e.Working
+	if (t.state.Activity.Busy || working) && !t.starting() {
+		t.state.Activity.Worked = t.in.Now
 	}
-	began := working && !t.Busy
-	t.Busy = working
+	began := working && !t.state.Activity.Busy
+	t.state.Activity.Busy = working
 	switch {
-	case t.Phase == Finishing && !working:
-		t.end(t.ending)
-	case t.Phase == EndingSoon && working:
+	case t.state.Phase == Finishing && !working:
+		t.end(t.state.Current.ending)
+	case t.state.Phase == EndingSoon && working:
 		t.limits()
-	case began && t.in.Now.Sub(t.opened) >= Coast:
+	case began && t.in.Now.Sub(t.state.Power.opened) >= Coast:
 		t.runs()
 	}
 	if !working {
-		t.mended(Mended{What: Runs})
+		FaultCleared{What: Runs}.apply(t)
 	}
 }
-
-// Runs is the fault of a machine that works although its relay is open: something feeds it past the relay.
-const Runs = "runs"
 
 func (t *step) runs() {
-	if !t.Energised() && !t.down {
-		t.broke(Broke{What: Runs, Why: "it works although its relay is open"})
+	if !t.state.Energised() && !t.state.down {
+		FaultRaised{What: Runs, Why: "it works although its relay is open"}.apply(t)
 	}
 }
 
-func (t *step) shutdown() {
-	t.down = true
-	if t.Session == "" {
+func (Shutdown) apply(t *step) {
+	t.state.down = true
+	if t.state.Current.Session == "" {
 		t.do(Relay{})
 		t.rest()
 		t.flush()

@@ -13,24 +13,24 @@ func (t *step) record(r Record) {
 }
 
 func (t *step) flush() {
-	for _, p := range t.Pending {
+	for _, p := range t.state.Ledger.Pending {
 		t.do(p)
 	}
-	t.Pending = nil
+	t.state.Ledger.Pending = nil
 }
 
 // offerAgain offers what is pending with nothing else, now and then. A step that records something does so anyway.
 func (t *step) offerAgain() {
-	if len(t.Pending) == 0 || t.in.Now.Before(t.retry) {
+	if len(t.state.Ledger.Pending) == 0 || t.in.Now.Before(t.state.Ledger.retry) {
 		return
 	}
-	t.quiet = len(t.out)+len(t.told) == 0
+	t.state.Ledger.quiet = len(t.out)+len(t.notices) == 0
 	t.flush()
 }
 
 // remember keeps what recordFailed needs if the journal refuses one of this step's records.
 func (t *step) remember(before State) {
-	t.sent, t.undo = nil, nil
+	t.state.Ledger.sent, t.state.Ledger.undo = nil, nil
 	recorded := false
 	for i, e := range t.out {
 		r, ok := e.(Record)
@@ -41,12 +41,12 @@ func (t *step) remember(before State) {
 		t.out[i] = r
 		recorded = true
 		if asked(r.Kind) {
-			before.sent, before.undo = nil, nil
-			t.undo = &before
+			before.Ledger.sent, before.Ledger.undo = nil, nil
+			t.state.Ledger.undo = &before
 		}
 	}
 	if recorded {
-		t.sent = slices.Clone(t.out)
+		t.state.Ledger.sent = slices.Clone(t.out)
 	}
 }
 
@@ -68,12 +68,13 @@ func happened(k wire.Kind) bool {
 	return false
 }
 
-// recordFailed takes back what is not on record, and keeps what must still come on record: of the record that
+// apply takes back what is not on record, and keeps what must still come on record: of the record that
 // failed and of those after it, which the corridor dropped.
-func (t *step) recordFailed(r Record) {
+func (e RecordFailed) apply(t *step) {
+	r := e.Record
 	var owed []Record
 	back, refusal := false, r.Kind == wire.Refused || r.Kind == wire.CardAlert // whoever is refused hears why all the same
-	lost, ours := t.after(r)
+	lost, ours := t.state.Ledger.after(r)
 	for _, e := range lost {
 		switch e := e.(type) {
 		case Record:
@@ -81,45 +82,52 @@ func (t *step) recordFailed(r Record) {
 			if happened(e.Kind) {
 				owed = append(owed, e)
 			}
-		case Tell:
-			if e.Say == Denied || e.Say == CardRefused || e.Say == Ended { // still true
-				t.tell(e)
+		case Notify:
+			if e.Notice == Denied || e.Notice == CardRefused || e.Notice == Ended { // still true
+				t.notify(e)
 			}
 		}
 	}
-	owed = append(owed, t.Pending...)
-	if !t.quiet && !refusal {
-		t.tell(Tell{Say: CannotRecord})
+	owed = append(owed, t.state.Ledger.Pending...)
+	if !t.state.Ledger.quiet && !refusal {
+		t.notify(Notify{Notice: CannotRecord})
 	}
 	switch {
 	case back && ours:
 		t.takeBack()
-	case r.Kind == wire.SessionStart && r.Session != "" && r.Session == t.Session: // late; its relay was never to be on
+	case r.Kind == wire.SessionStart && r.Session != "" && r.Session == t.state.Current.Session: // late; its relay was never to be on
+		t.state.Cards.leave(t.state.Holder(), false)
 		t.rest()
 	}
-	t.sent, t.undo, t.quiet = nil, nil, false
-	t.Pending, t.Broken, t.retry = trim(owed), true, t.in.Now.Add(RetryEvery)
-	if !t.Energised() {
+	t.state.Ledger.sent, t.state.Ledger.undo, t.state.Ledger.quiet = nil, nil, false
+	t.state.Ledger.Pending, t.state.Ledger.Broken, t.state.Ledger.retry = trim(owed), true, t.in.Now.Add(RetryEvery)
+	if !t.state.Energised() {
 		t.do(Relay{}) // an order to switch off is never lost with a record
 	}
 }
 
 // after are r and what the last step asked for after it; r alone where it is not ours: not of the last step.
-func (t *step) after(r Record) (lost []Effect, ours bool) {
+func (l *Ledger) after(r Record) (lost []Effect, ours bool) {
 	i := r.place - 1
-	if i < 0 || i >= len(t.sent) {
+	if i < 0 || i >= len(l.sent) {
 		return []Effect{r}, false
 	}
-	if x, ok := t.sent[i].(Record); !ok || x.Kind != r.Kind || x.Session != r.Session {
+	if x, ok := l.sent[i].(Record); !ok || x.Kind != r.Kind || x.Session != r.Session {
 		return []Effect{r}, false
 	}
-	return t.sent[i:], true
+	return l.sent[i:], true
 }
 
-// takeBack makes the State what it was before the last step.
+// takeBack makes the State what it was before the last step. Where that step began a session, the card stands in its
+// slot all the same.
 func (t *step) takeBack() {
-	t.State = *t.undo
-	t.Tags, t.Faults = slices.Clone(t.Tags), slices.Clone(t.Faults)
+	cards, holder, ran := t.state.Cards, t.state.Holder(), t.state.Running()
+	t.state = *t.state.Ledger.undo
+	t.state.Holds.Tags, t.state.Holds.Faults = slices.Clone(t.state.Holds.Tags), slices.Clone(t.state.Holds.Faults)
+	if ran && !t.state.Running() {
+		cards.leave(holder, false)
+		t.state.Cards.slot = cards.slot
+	}
 }
 
 // trim bounds what waits. Ends and tags are few, since nothing starts meanwhile; faults may come and go all night.
@@ -133,3 +141,6 @@ func trim(rs []Record) []Record {
 	}
 	return rs
 }
+
+// apply notes that the journal takes records.
+func (Recorded) apply(t *step) { t.state.Ledger.Broken = len(t.state.Ledger.Pending) > 0 }

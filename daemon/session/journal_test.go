@@ -28,13 +28,13 @@ func TestStartThatCannotBeRecordedDoesNotHappen(t *testing.T) {
 			c.reach(w)
 			starts := w.count(wire.SessionStart)
 			w.disk(true).tap(ines).at(t, c.phase, "the disk is full")
-			if !w.told(CannotRecord) || !w.Broken {
+			if !w.told(CannotRecord) || !w.Ledger.Broken {
 				t.Errorf("nobody is told: %s", words(w.effects))
 			}
 			w.disk(false).do(Tick{}, Reader{}).at(t, c.phase, "not by itself")
 			w.tap(ines).at(t, Maintenance, "with a new tap")
-			if w.count(wire.SessionStart) != starts+1 || w.Broken {
-				t.Errorf("%d starts, broken %v", w.count(wire.SessionStart), w.Broken)
+			if w.count(wire.SessionStart) != starts+1 || w.Ledger.Broken {
+				t.Errorf("%d starts, broken %v", w.count(wire.SessionStart), w.Ledger.Broken)
 			}
 		})
 	}
@@ -47,12 +47,12 @@ func TestMentorTapsAgainWhenTheStartWasNotRecorded(t *testing.T) {
 
 func TestEndThatCannotBeRecordedWaits(t *testing.T) {
 	w := newWorld().tap(nour).disk(true).tap(nour).at(t, Cooling, "the disk is full")
-	if len(w.Pending) != 1 || !w.told(CannotRecord) || !w.told(Ended) {
-		t.Fatalf("%d records wait: %s", len(w.Pending), words(w.effects))
+	if len(w.Ledger.Pending) != 1 || !w.told(CannotRecord) || !w.told(Ended) {
+		t.Fatalf("%d records wait: %s", len(w.Ledger.Pending), words(w.effects))
 	}
 	w.tap(karim).at(t, Cooling, "nobody starts")
-	if len(w.Pending) != 1 {
-		t.Fatalf("%d records wait", len(w.Pending))
+	if len(w.Ledger.Pending) != 1 {
+		t.Fatalf("%d records wait", len(w.Ledger.Pending))
 	}
 	w.disk(false).tap(karim).at(t, On, "the disk has room")
 	want := []wire.Kind{wire.SessionStart, wire.SessionEnd, wire.SessionStart}
@@ -72,8 +72,8 @@ func TestPendingIsOfferedAgainEveryFiveSecondsAndTellsNobody(t *testing.T) {
 			t.Fatal("a member is told of what nobody did")
 		}
 	}
-	if offers != 2 || len(w.Pending) != 1 {
-		t.Errorf("offered %d times in 10 s, %d wait", offers, len(w.Pending))
+	if offers != 2 || len(w.Ledger.Pending) != 1 {
+		t.Errorf("offered %d times in 10 s, %d wait", offers, len(w.Ledger.Pending))
 	}
 	w.disk(false).wait(RetryEvery)
 	w.ended(t, wire.CauseTap, 1)
@@ -96,8 +96,8 @@ func TestTagThatWaitsForTheDiskIsNotTakenOffBeforeItIsThere(t *testing.T) {
 	n := 0
 	w.full = func() bool { n++; return n == 2 }
 	w.do(RemoveTag{ID: "a"}).at(t, TaggedOut, "untagged too soon")
-	if len(w.kept) != len(w.Tags) || !w.told(CannotRecord) {
-		t.Errorf("the disk holds %v of %v", w.kept, w.Tags)
+	if len(w.kept) != len(w.Holds.Tags) || !w.told(CannotRecord) {
+		t.Errorf("the disk holds %v of %v", w.kept, w.Holds.Tags)
 	}
 	w.disk(false).do(RemoveTag{ID: "a"}).at(t, Off, "untagged")
 }
@@ -120,15 +120,15 @@ func TestWhatIsNotRecordedDoesNotHold(t *testing.T) {
 		event Event
 		holds func(State) bool
 	}{
-		{"another role", []Event{tapOf(paul)}, ChooseRole{Decision: allow(5)}, func(s State) bool { return s.Phase == On && s.Role == 2 }},
-		{"a helper", []Event{tapOf(ines)}, tapOf(nour), func(s State) bool { return s.Phase == Maintenance && s.Assistant == "" }},
-		{"a tag taken off", []Event{AddTag{Tag: Tag{ID: "a"}}}, RemoveTag{ID: "a"}, func(s State) bool { return s.Phase == TaggedOut && len(s.Tags) == 1 }},
-		{"an intervention", []Event{tapOf(ines)}, Log{What: "x"}, func(s State) bool { return s.Phase == Maintenance && len(s.Pending) == 0 }},
-		{"a refusal", nil, tapOf(zoe), func(s State) bool { return s.Phase == Off && len(s.Pending) == 0 }},
+		{"another role", []Event{tapOf(paul)}, ChooseRole{Decision: allow(5)}, func(s State) bool { return s.Phase == On && s.Current.Role == 2 }},
+		{"a helper", []Event{tapOf(ines)}, tapOf(nour), func(s State) bool { return s.Phase == Maintenance && s.Current.Assistant == "" }},
+		{"a tag taken off", []Event{AddTag{Tag: Tag{ID: "a"}}}, RemoveTag{ID: "a"}, func(s State) bool { return s.Phase == TaggedOut && len(s.Holds.Tags) == 1 }},
+		{"an intervention", []Event{tapOf(ines)}, Log{What: "x"}, func(s State) bool { return s.Phase == Maintenance && len(s.Ledger.Pending) == 0 }},
+		{"a refusal", nil, tapOf(zoe), func(s State) bool { return s.Phase == Off && len(s.Ledger.Pending) == 0 }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld().do(c.reach...).disk(true).do(c.event)
-			if !c.holds(w.State) || !w.Broken || w.relay != w.Running() {
+			if !c.holds(w.State) || !w.Ledger.Broken || w.relay != w.Running() {
 				t.Errorf("%s: %+v", w.State, w.State)
 			}
 		})
@@ -146,9 +146,9 @@ func TestRunningSessionGoesOnAndEndsOnAFullDisk(t *testing.T) {
 		disk(true).
 		do(stranger(), Reader{}).
 		at(t, On, "refusals are lost").
-		do(Broke{What: "e-stop"}).
+		do(FaultRaised{What: "e-stop"}).
 		at(t, Fault, "e-stop")
-	w.disk(false).do(Mended{What: "e-stop"})
+	w.disk(false).do(FaultCleared{What: "e-stop"})
 	w.ended(t, wire.CauseFault, 1)
 	if w.count(wire.Faulted) != 1 || w.count(wire.FaultCleared) != 1 {
 		t.Errorf("on record: %v", w.journal)
@@ -158,10 +158,10 @@ func TestRunningSessionGoesOnAndEndsOnAFullDisk(t *testing.T) {
 func TestFaultsThatComeAndGoAllNightDoNotPileUp(t *testing.T) {
 	w := newWorld().tap(nour).disk(true)
 	for range 500 {
-		w.do(Broke{What: "e-stop"}, Mended{What: "e-stop"})
+		w.do(FaultRaised{What: "e-stop"}, FaultCleared{What: "e-stop"})
 	}
-	if len(w.Pending) > PendingMax {
-		t.Errorf("%d records wait", len(w.Pending))
+	if len(w.Ledger.Pending) > PendingMax {
+		t.Errorf("%d records wait", len(w.Ledger.Pending))
 	}
 	w.disk(false).wait(RetryEvery)
 	w.ended(t, wire.CauseFault, 1)
@@ -175,13 +175,13 @@ func TestForeignRecordThatFailsChangesNothing(t *testing.T) {
 		"one that says place": {Kind: wire.SessionStart, Session: "s1", place: 99},
 	} {
 		w := newWorld().tap(nour)
-		w.Session = "s9"
-		if w.do(RecordFailed{Record: r}); !w.Running() || !w.Broken {
+		w.Current.Session = "s9"
+		if w.do(RecordFailed{Record: r}); !w.Running() || !w.Ledger.Broken {
 			t.Errorf("%s: %s", name, w.State)
 		}
 	}
 	w := newWorld().tap(nour).do(Tick{})
-	if w.do(RecordFailed{Record: Record{Kind: wire.SessionStart, Session: w.Session}}).at(t, Off, "a start that is late to fail"); w.relay {
+	if w.do(RecordFailed{Record: Record{Kind: wire.SessionStart, Session: w.Current.Session}}).at(t, Off, "a start that is late to fail"); w.relay {
 		t.Error("the relay stays on")
 	}
 }

@@ -10,167 +10,97 @@ import (
 
 // step is one call of Next being worked out.
 type step struct {
-	State
-	in   Input
-	out  []Effect
-	told []Effect // announcing comes last
+	state   State
+	in      Input
+	out     []Effect
+	notices []Effect // announcing comes last
 }
 
 // Next is the whole session: what the machine becomes, and what is to be done, in order.
 func Next(s State, in Input) (State, []Effect) {
 	before := s
-	s.Tags, s.Faults, s.Pending = slices.Clone(s.Tags), slices.Clone(s.Faults), slices.Clone(s.Pending)
-	t := &step{State: s, in: in}
+	s.Holds.Tags, s.Holds.Faults, s.Ledger.Pending = slices.Clone(s.Holds.Tags), slices.Clone(s.Holds.Faults), slices.Clone(s.Ledger.Pending)
+	t := &step{state: s, in: in}
 	switch e := in.Event.(type) {
-	case Recorded: // the corridor may say so between two effects of one step, which goes on
-		t.Broken = len(t.Pending) > 0
-		return t.State, nil
+	case Recorded: // may come between two effects of one step, which goes on
+		e.apply(t)
+		return t.state, nil
 	case RecordFailed:
-		t.recordFailed(e.Record)
-		return t.State, append(t.out, t.told...)
+		e.apply(t)
+		return t.state, append(t.out, t.notices...)
 	}
-	t.quiet = false
-	t.count()
-	t.event()
-	t.out = append(t.out, t.told...)
+	t.state.Ledger.quiet, t.state.Cards.slot.asks = false, false
+	t.state.Runtime.count(in.Now, t.state.Energised(), t.state.Activity.Busy)
+	if in.Event != nil {
+		in.Event.apply(t)
+	}
+	t.out = append(t.out, t.notices...)
 	t.remember(before)
-	return t.State, t.out
-}
-
-func (t *step) event() {
-	switch e := t.in.Event.(type) {
-	case Tap:
-		t.tap(e)
-	case Away:
-		t.away(e.Member)
-	case Stranger:
-		t.stranger(e)
-	case RefusedCard:
-		t.refuseCard(e)
-	case ChooseRole:
-		t.chooseRole(e)
-	case Log:
-		t.log(e)
-	case Attest:
-		t.attest(e)
-	case Extend:
-		t.extend(e.Decision)
-	case PowerOff:
-		t.powerOff(e.By)
-	case Report:
-		t.report(e)
-	case Vouch:
-		t.vouch(e)
-	case AddTag:
-		t.addTag(e)
-	case RemoveTag:
-		t.removeTag(e)
-	case Stop:
-		t.stop(e)
-	case Busy:
-		t.busy(e.Working)
-	case Broke:
-		t.broke(e)
-	case Mended:
-		t.mended(e)
-	case Reader:
-		t.reader(e)
-	case Tick:
-		t.tick()
-	case Shutdown:
-		t.shutdown()
-	}
+	return t.state, t.out
 }
 
 func (t *step) do(e ...Effect) { t.out = append(t.out, e...) }
 
-func (t *step) tell(x Tell) { t.told = append(t.told, x) }
+func (t *step) notify(x Notify) { t.notices = append(t.notices, x) }
 
-func (t *step) tap(e Tap) {
+func (e Tap) apply(t *step) {
 	if e.Member == "" {
-		t.stranger(Stranger{Decision: e.Decision, Basis: e.Basis})
+		Stranger{Decision: e.Decision, Basis: e.Basis}.apply(t)
 		return
 	}
-	if t.down {
+	if t.state.down {
 		return
 	}
-	if t.flaps(e.Member) {
+	e.handle(t)
+	e.keepCard(t)
+}
+
+// handle does what a member's tap means in this phase.
+func (e Tap) handle(t *step) {
+	if t.state.recent.flaps(e.Member, t.in.Now) {
 		// A fault, a tag or a full disk matters more, and is on the panel already.
-		if t.Phase != Fault && t.Phase != TaggedOut && !t.Broken && len(t.Pending) == 0 {
-			t.tell(Tell{Say: AlreadyRead, Member: e.Member})
+		if t.state.Phase != Fault && t.state.Phase != TaggedOut && !t.state.Ledger.Broken && len(t.state.Ledger.Pending) == 0 {
+			t.notify(Notify{Notice: AlreadyRead, Member: e.Member})
 		}
 		return
 	}
-	switch t.Phase {
+	switch t.state.Phase {
 	case On, EndingSoon, Finishing:
-		t.tapWhileOn(e)
+		e.whileOn(t)
 	case Maintenance:
-		t.tapInMaintenance(e)
+		e.inMaintenance(t)
 	case Awaiting:
-		t.tapWhileAwaiting(e)
+		e.whileAwaiting(t)
 	default:
-		if !t.praised(e) {
+		if !e.answersVouchRequest(t) {
 			t.answer(e)
 		}
 	}
 }
 
-// away ends the session whose card stood in the slot.
-func (t *step) away(m policy.MemberID) {
-	c := wire.CauseTap
-	if t.Supervisor != "" {
-		c = wire.CauseSupervisor
-	}
-	if !t.Running() || t.Phase == Finishing || m != "" && m != t.Holder() {
+// apply changes nothing, whatever runs: a card that nobody has is refused.
+func (e Stranger) apply(t *step) {
+	if t.state.down {
 		return
 	}
-	t.taps = [3]tapped{} // whoever puts a card back at once means it
-	t.endOrFinish(c)
-}
-
-// stranger changes nothing, whatever runs: a card that nobody has is refused.
-func (t *step) stranger(e Stranger) {
-	if t.down {
-		return
-	}
-	if t.refusedAnew("") {
-		body := wire.RefusedBody{Reasons: t.reasons(e.Decision), Role: nearestRole(e.Decision), Sealed: e.Sealed}
+	if t.state.recent.isFirstRefusal("", t.in.Now) {
+		body := wire.RefusedBody{Reasons: t.state.Holds.reasons(e.Decision), Role: nearestRole(e.Decision), Sealed: e.Sealed}
 		body.Basis = fit(e.Basis, body)
 		t.record(Record{Kind: wire.Refused, Body: body})
 	}
-	t.tell(Tell{Say: Denied, Decision: e.Decision})
+	t.notify(Notify{Notice: Denied, Decision: e.Decision})
 }
 
-// acted notes whose tap was acted on. The last few are kept: a learner's card and the mentor's may flap together.
-func (t *step) acted(m policy.MemberID) {
-	old := t.taps
-	t.taps[0] = tapped{m, t.in.Now}
-	for i, n := 0, 1; i < len(old) && n < len(t.taps); i++ {
-		if old[i].by != m {
-			t.taps[n] = old[i]
-			n++
-		}
-	}
-}
-
-func (t *step) flaps(m policy.MemberID) bool {
-	for _, x := range t.taps {
-		if x.by == m && t.in.Now.Sub(x.at) < Flap {
-			return true
-		}
-	}
-	return false
-}
-
+// answer begins a session, or a wait for the supervisor, where the decision and the session's own rules allow it.
 func (t *step) answer(e Tap) {
 	switch d := e.Decision; {
 	case d.Verdict == policy.Allow && t.mayStart(d.Role):
-		t.card = e.Card
+		t.state.Cards.Strength, t.state.Cards.tappedAt = e.Strength, e.At
 		t.start(e.Member, "", d, e.Basis)
 	case d.Verdict == policy.Await && t.mayStart(d.Role):
-		t.acted(e.Member)
-		t.card = e.Card
-		t.Phase, t.Member, t.Since, t.Until = Awaiting, e.Member, t.in.Now, t.in.Now.Add(AwaitFor)
+		t.state.recent.acted(e.Member, t.in.Now)
+		t.state.Cards.Strength, t.state.Cards.tappedAt = e.Strength, e.At
+		t.state.Phase, t.state.Current.Member, t.state.Current.Since, t.state.Current.Until = Awaiting, e.Member, t.in.Now, t.in.Now.Add(AwaitFor)
 	default:
 		t.deny(e.Member, d, e.Basis)
 	}
@@ -179,18 +109,18 @@ func (t *step) answer(e Tap) {
 // mayStart is the session's own refusal, whatever the decision says: a fault holds everyone, a tag all but maintainers,
 // and a start without a role or an id is none.
 func (t *step) mayStart(r policy.Role) bool {
-	return !t.down && r != policy.NoRole && t.in.Session != "" &&
-		len(t.Faults) == 0 && (len(t.Tags) == 0 || r == policy.Maintainer)
+	return !t.state.down && r != policy.NoRole && t.in.Session != "" &&
+		len(t.state.Holds.Faults) == 0 && (len(t.state.Holds.Tags) == 0 || r == policy.Maintainer)
 }
 
 // deny tells a member why not, each time; it is written down now and then.
 func (t *step) deny(m policy.MemberID, d policy.Decision, basis *policy.Basis) {
-	if t.refusedAnew(m) {
-		body := wire.RefusedBody{Reasons: t.reasons(d), Role: nearestRole(d)}
+	if t.state.recent.isFirstRefusal(m, t.in.Now) {
+		body := wire.RefusedBody{Reasons: t.state.Holds.reasons(d), Role: nearestRole(d)}
 		body.Basis = fit(basis, body)
 		t.record(Record{Kind: wire.Refused, Member: m, Body: body})
 	}
-	t.tell(Tell{Say: Denied, Member: m, Decision: d})
+	t.notify(Notify{Notice: Denied, Member: m, Decision: d})
 }
 
 // nearestRole is the role of a refused decision, or the one that came nearest.
@@ -201,45 +131,43 @@ func nearestRole(d policy.Decision) policy.Role {
 	return d.Role
 }
 
-// refusedAnew reports whether a refusal of m is to be written down, and notes that it is: not one just after another of
-// the same member, nor one for whom there is no room.
-func (t *step) refusedAnew(m policy.MemberID) bool {
-	return t.anew(t.refused[:], RefusedEvery, m)
-}
-
 // reasons are the decision's, with those of the session's own refusal where the decision did not know of them.
-func (t *step) reasons(d policy.Decision) []policy.Code {
+func (h *Holds) reasons(d policy.Decision) []policy.Code {
 	out := append([]policy.Code{}, d.Codes()...)
 	add := func(held bool, c policy.Code) {
 		if held && !slices.Contains(out, c) {
 			out = append(out, c)
 		}
 	}
-	add(d.Verdict != policy.Deny && len(t.Faults) > 0, policy.MachineFault)
-	add(d.Verdict != policy.Deny && len(t.Tags) > 0 && d.Role != policy.Maintainer, policy.TaggedOut)
+	add(d.Verdict != policy.Deny && len(h.Faults) > 0, policy.MachineFault)
+	add(d.Verdict != policy.Deny && len(h.Tags) > 0 && d.Role != policy.Maintainer, policy.TaggedOut)
 	return out
 }
 
 func (t *step) start(m, supervisor policy.MemberID, d policy.Decision, basis *policy.Basis) {
-	t.acted(m)
+	t.state.recent.acted(m, t.in.Now)
 	if supervisor != "" {
-		t.acted(supervisor)
+		t.state.recent.acted(supervisor, t.in.Now)
 	}
-	t.Session, t.Member, t.Supervisor, t.Assistant, t.Others = t.in.Session, m, supervisor, "", d.Others
-	t.Since, t.Worked, t.Dark, t.Handed, t.Praise = t.in.Now, t.in.Now, false, Handed{}, Praise{}
+	t.state.Current.Session, t.state.Current.Member, t.state.Current.Supervisor, t.state.Current.Assistant, t.state.Current.Others = t.in.Session, m, supervisor, "", d.Others
+	t.state.Current.Since, t.state.Activity.Worked, t.state.Power.PoweredOff, t.state.VouchRequest = t.in.Now, t.in.Now, false, VouchRequest{}
+	t.state.Handed = Handed{Last: t.state.Handed.Last}
 	t.take(d)
-	body := wire.StartBody{Role: d.Role, Grant: d.Grant, Badges: d.Badges, Accepted: fitAccepted(d.Accepted), Supervisor: supervisor,
-		MaxSeconds: int64(d.Limits.Max / time.Second), Bundle: t.in.Bundle, Would: would(d), Card: t.proof()}
+	body := wire.StartBody{
+		Role: d.Role, Grant: d.Grant, Badges: d.Badges, Accepted: fitAccepted(d.Accepted), Supervisor: supervisor,
+		MaxSeconds: int64(d.Limits.Max / time.Second), Bundle: t.in.Bundle, Would: would(d), Card: proof(t.state.Cards.Strength),
+	}
 	body.Basis = fit(basis, body)
-	t.record(Record{Kind: wire.SessionStart, Session: t.Session, Member: m, Body: body})
-	t.do(t.on())
-	t.tell(Tell{Say: Welcome, Member: m})
+	// The record comes before the order to the relay: a session that is not on record never runs.
+	t.record(Record{Kind: wire.SessionStart, Session: t.state.Current.Session, Member: m, Body: body})
+	t.do(t.state.Current.relayOn(t.in.Settings))
+	t.notify(Notify{Notice: Welcome, Member: m})
 }
 
 // proof is what the card proved, as records name it.
-func (t *step) proof() string {
-	if t.card == "aes" {
-		return t.card
+func proof(s policy.CardStrength) string {
+	if s == policy.AES {
+		return "aes"
 	}
 	return "uid"
 }
@@ -247,14 +175,14 @@ func (t *step) proof() string {
 // take makes the decision's role and limits those of the session. Limits count from its start, whichever role it began
 // in.
 func (t *step) take(d policy.Decision) {
-	t.Role, t.Limits, t.limit, t.Phase = d.Role, d.Limits, time.Time{}, On
+	t.state.Current.Role, t.state.Current.Limits, t.state.Current.limit, t.state.Phase = d.Role, d.Limits, time.Time{}, On
 	if d.Role == policy.Maintainer {
-		t.Phase = Maintenance
+		t.state.Phase = Maintenance
 	}
 	if d.Limits.Max > 0 {
-		t.limit = t.Since.Add(d.Limits.Max)
+		t.state.Current.limit = t.state.Current.Since.Add(d.Limits.Max)
 	}
-	t.Until = t.limit
+	t.state.Current.Until = t.state.Current.limit
 }
 
 // would is what enforcement would have answered where the machine's mode lets members in regardless; else it is empty.
@@ -269,73 +197,77 @@ func would(d policy.Decision) string {
 	return s
 }
 
-func (t *step) on() Relay {
-	// The guard keeps what it is told here for the whole session: nothing may finish its job alone under hands that became
-	// a maintainer's.
-	maintains := t.Role == policy.Maintainer || slices.Contains(t.Others, policy.Maintainer)
-	r := Relay{On: true, Cool: t.in.Settings.Cooldown, FinishJob: t.in.Settings.FinishJob && !maintains}
+// relayOn is the order that closes the relay for this session.
+func (c *Current) relayOn(s Settings) Relay {
+	// The guard keeps what it is told here for the whole session: a job must not go on alone while the member may have
+	// become a maintainer, whose hands are in the machine.
+	maintains := c.Role == policy.Maintainer || slices.Contains(c.Others, policy.Maintainer)
+	r := Relay{On: true, Cool: s.Cooldown, FinishJob: s.FinishJob && !maintains}
 	if r.FinishJob {
 		r.Finish = FinishMax
 	}
 	return r
 }
 
-// tapWhileOn ends the session for those whose it is. Where the job under way is to be finished, that is the first tap;
+// whileOn ends the session for those whose it is. Where the job under way is to be finished, that is the first tap;
 // a second one, in Finishing, ends it there and then.
-func (t *step) tapWhileOn(e Tap) {
+func (e Tap) whileOn(t *step) {
 	c := wire.CauseTap
 	switch e.Member {
-	case t.Member:
-	case t.Supervisor:
+	case t.state.Current.Member:
+	case t.state.Current.Supervisor:
 		c = wire.CauseSupervisor
 	default:
-		if t.Supervisor == "" || t.Phase == Finishing || e.Supervising.Verdict != policy.Allow || e.Supervising.Role != t.Role {
-			t.tell(Tell{Say: Occupied, Member: t.Member})
+		if t.state.Current.Supervisor == "" || t.state.Phase == Finishing ||
+			e.Supervising.Verdict != policy.Allow || e.Supervising.Role != t.state.Current.Role {
+			t.notify(Notify{Notice: Occupied, Member: t.state.Current.Member})
 			return
 		}
-		t.handOver(e)
+		e.handOver(t)
 		return
 	}
-	t.acted(e.Member)
+	t.state.recent.acted(e.Member, t.in.Now)
 	if c == wire.CauseSupervisor {
-		t.praise(true)
+		t.askVouch(true)
 	}
-	if t.Phase == Finishing {
+	if t.state.Phase == Finishing {
 		t.end(c)
 		return
 	}
 	t.endOrFinish(c)
 }
 
-func (t *step) tapInMaintenance(e Tap) {
+func (e Tap) inMaintenance(t *step) {
 	switch {
-	case e.Member == t.Member:
-		t.acted(e.Member)
+	case e.Member == t.state.Current.Member:
+		t.state.recent.acted(e.Member, t.in.Now)
 		t.end(wire.CauseTap)
 	case slices.Contains(e.Decision.Codes(), policy.CardBlocked):
 		t.deny(e.Member, e.Decision, e.Basis)
-	case e.Member == t.Assistant:
-		t.acted(e.Member)
-		t.Assistant = ""
-		t.tell(Tell{Say: Welcome, Member: t.Member})
+	case e.Member == t.state.Current.Assistant:
+		t.state.recent.acted(e.Member, t.in.Now)
+		t.state.Current.Assistant = ""
+		t.notify(Notify{Notice: Welcome, Member: t.state.Current.Member})
 	default:
-		t.acted(e.Member)
-		t.Assistant = e.Member
-		t.record(Record{Kind: wire.Assisted, Session: t.Session, Member: e.Member, Body: wire.AssistBody{With: t.Member}})
-		t.tell(Tell{Say: Welcome, Member: e.Member})
+		t.state.recent.acted(e.Member, t.in.Now)
+		t.state.Current.Assistant = e.Member
+		body := wire.AssistBody{With: t.state.Current.Member}
+		t.record(Record{Kind: wire.Assisted, Session: t.state.Current.Session, Member: e.Member, Body: body})
+		t.notify(Notify{Notice: Welcome, Member: e.Member})
 	}
 }
 
-func (t *step) tapWhileAwaiting(e Tap) {
-	learner := t.Member
+func (e Tap) whileAwaiting(t *step) {
+	learner := t.state.Current.Member
 	switch s := e.Supervising; {
-	case !t.in.Now.Before(t.Until): // the wait was over before the tick that says so
+	case !t.in.Now.Before(t.state.Current.Until): // the wait was over before the tick that says so
 		t.rest()
 		t.answer(e)
 	case e.Member == learner:
-		t.acted(e.Member)
+		t.state.recent.acted(e.Member, t.in.Now)
 		t.rest()
 	case s.Verdict == policy.Allow && t.mayStart(s.Role):
+		t.state.Cards.tappedAt = e.At
 		t.start(learner, e.Member, s, e.SupervisingBasis)
 	case e.Decision.Verdict == policy.Allow:
 		t.rest()
@@ -345,20 +277,33 @@ func (t *step) tapWhileAwaiting(e Tap) {
 	}
 }
 
-func (t *step) chooseRole(e ChooseRole) {
+// handOver has another mentor answer for the learner from now on; the first one may go.
+func (e Tap) handOver(t *step) {
+	t.state.recent.acted(e.Member, t.in.Now)
+	from := t.state.Current.Supervisor
+	t.state.Current.Supervisor = e.Member
+	body := wire.HandOverBody{
+		From: from, To: e.Member, Badges: e.Supervising.Badges, Accepted: fitAccepted(e.Supervising.Accepted),
+	}
+	body.Basis = fit(e.SupervisingBasis, body)
+	t.record(Record{Kind: wire.HandedOver, Session: t.state.Current.Session, Member: t.state.Current.Member, Body: body})
+	t.notify(Notify{Notice: Welcome, Member: t.state.Current.Member})
+}
+
+func (e ChooseRole) apply(t *step) {
 	d := e.Decision
-	ok := (t.Phase == On || t.Phase == EndingSoon || t.Phase == Maintenance && !t.Dark) && t.Supervisor == "" &&
-		t.in.Now.Sub(t.Since) < ChooseFor && d.Verdict == policy.Allow && d.Role != t.Role && slices.Contains(t.Others, d.Role) && t.mayStart(d.Role)
-	if !ok {
-		t.tell(Tell{Say: NotNow, Member: t.Member})
+	inUse := t.state.Phase == On || t.state.Phase == EndingSoon || t.state.Phase == Maintenance && !t.state.Power.PoweredOff
+	offered := t.in.Now.Sub(t.state.Current.Since) < ChooseFor && d.Role != t.state.Current.Role && slices.Contains(t.state.Current.Others, d.Role)
+	if !inUse || !offered || t.state.Current.Supervisor != "" || d.Verdict != policy.Allow || !t.mayStart(d.Role) {
+		t.notify(Notify{Notice: NotNow, Member: t.state.Current.Member})
 		return
 	}
-	others := append([]policy.Role{t.Role}, t.Others...)
-	t.Others = slices.DeleteFunc(others, func(r policy.Role) bool { return r == d.Role })
-	t.Assistant = ""
+	others := append([]policy.Role{t.state.Current.Role}, t.state.Current.Others...)
+	t.state.Current.Others = slices.DeleteFunc(others, func(r policy.Role) bool { return r == d.Role })
+	t.state.Current.Assistant = ""
 	t.take(d)
 	body := wire.RoleBody{Role: d.Role, Badges: d.Badges, Accepted: fitAccepted(d.Accepted)}
 	body.Basis = fit(e.Basis, body)
-	t.record(Record{Kind: wire.RoleChanged, Session: t.Session, Member: t.Member, Body: body})
-	t.tell(Tell{Say: Welcome, Member: t.Member})
+	t.record(Record{Kind: wire.RoleChanged, Session: t.state.Current.Session, Member: t.state.Current.Member, Body: body})
+	t.notify(Notify{Notice: Welcome, Member: t.state.Current.Member})
 }

@@ -51,13 +51,13 @@ func acts() []Event {
 		stranger(),
 		refusedCard(nour, policy.LostCard),
 		refusedCard(zoe, policy.ReplacedCard),
-		Broke{
+		FaultRaised{
 			What: "e-stop",
 		},
-		Mended{What: "e-stop"},
-		Broke{What: "relay", Why: "feedback"},
-		Mended{What: "relay"},
-		Mended{What: "guard-lost"},
+		FaultCleared{What: "e-stop"},
+		FaultRaised{What: "relay", Why: "feedback"},
+		FaultCleared{What: "relay"},
+		FaultCleared{What: "guard-lost"},
 		Reader{},
 		Reader{Alive: true},
 		Shutdown{},
@@ -103,12 +103,18 @@ func acts() []Event {
 		RemoveTag{ID: "t4", By: ines},
 		Vouch{By: karim, Skills: []string{"focus"}},
 		Vouch{By: nour, Skills: []string{"focus"}},
-		Away{
-			nour,
-		},
-		Away{karim},
-		Away{lea},
-		Away{},
+		Removed{Member: nour},
+		Removed{Member: karim},
+		Removed{Member: lea},
+		Removed{},
+		Inserted{Member: zoe, Card: cardOf(zoe)},
+		Inserted{Member: nour, Card: cardOf(nour)},
+		Inserted{Member: paul, Card: cardOf(paul)},
+		Removed{Member: paul, Card: cardOf(paul)},
+		Inserted{WasThere: true},
+		SessionCard{},
+		SessionCard{Card: cardOf(nour)},
+		SessionCard{Card: cardOf(ines)},
 		Recorded{},
 		Tap{},
 		Tap{Member: zoe, Decision: policy.Decision{Verdict: policy.Allow}},
@@ -188,11 +194,11 @@ func snapshot(s State, pure bool) func(testing.TB, Event) {
 }
 
 func deep(s State) State {
-	s.Tags, s.Faults, s.Others = slices.Clone(s.Tags), slices.Clone(s.Faults), slices.Clone(s.Others)
-	s.Pending, s.sent = slices.Clone(s.Pending), slices.Clone(s.sent)
-	if s.undo != nil {
-		u := deep(*s.undo)
-		s.undo = &u
+	s.Holds.Tags, s.Holds.Faults, s.Current.Others = slices.Clone(s.Holds.Tags), slices.Clone(s.Holds.Faults), slices.Clone(s.Current.Others)
+	s.Ledger.Pending, s.Ledger.sent = slices.Clone(s.Ledger.Pending), slices.Clone(s.Ledger.sent)
+	if s.Ledger.undo != nil {
+		u := deep(*s.Ledger.undo)
+		s.Ledger.undo = &u
 	}
 	return s
 }
@@ -204,20 +210,20 @@ func checkStep(t testing.TB, w *world, before State, e Event, effects []Effect) 
 		switch x := x.(type) {
 		case Record:
 			records++
-			if b, ok := x.Body.(wire.RoleBody); ok && len(before.Tags) > 0 && b.Role != policy.Maintainer {
+			if b, ok := x.Body.(wire.RoleBody); ok && len(before.Holds.Tags) > 0 && b.Role != policy.Maintainer {
 				t.Errorf("%s under a tag", b.Role)
 			}
 			if told {
 				t.Errorf("%T: told before it is recorded: %s", e, words(effects))
 			}
-		case Tell:
+		case Notify:
 			told = true
 		case Relay:
 			if !x.On && records > 0 {
 				t.Errorf("%T: the relay goes off only after a record: %s", e, words(effects))
 			}
 			if x.On {
-				if x.FinishJob && (w.Role == policy.Maintainer || slices.Contains(w.Others, policy.Maintainer)) {
+				if x.FinishJob && (w.Current.Role == policy.Maintainer || slices.Contains(w.Current.Others, policy.Maintainer)) {
 					t.Error("a job would go on alone under a maintainer's hand")
 				}
 				checkStart(t, w, before, e, effects[:i])
@@ -236,53 +242,53 @@ func checkStart(t testing.TB, w *world, before State, e Event, done []Effect) {
 	if len(done) > 0 {
 		r, _ = done[len(done)-1].(Record)
 	}
-	if r.Kind != wire.SessionStart || r.Session != w.Session || r.Member != w.Member {
+	if r.Kind != wire.SessionStart || r.Session != w.Current.Session || r.Member != w.Current.Member {
 		fail("without its start recorded just before")
 	}
-	if before.Running() || before.down || len(w.Faults) > 0 {
+	if before.Running() || before.down || len(w.Holds.Faults) > 0 {
 		fail("while in use, at fault or ending")
 	}
-	if b, _ := r.Body.(wire.StartBody); b.Role == policy.NoRole || len(w.Tags) > 0 && b.Role != policy.Maintainer {
+	if b, _ := r.Body.(wire.StartBody); b.Role == policy.NoRole || len(w.Holds.Tags) > 0 && b.Role != policy.Maintainer {
 		fail("for the role " + b.Role.String())
 	}
 }
 
 // checkWorld holds whenever the corridor has carried out all effects.
 func checkWorld(t testing.TB, w *world) {
-	fail := func(why string) { t.Errorf("in %s (session %q): %s", w.State, w.Session, why) }
+	fail := func(why string) { t.Errorf("in %s (session %q): %s", w.State, w.Current.Session, why) }
 	if w.relay != w.Energised() {
 		fail("relay and state disagree")
 	}
-	if (w.Session != "") != w.Running() || (w.Role != policy.NoRole) != w.Running() {
+	if (w.Current.Session != "") != w.Running() || (w.Current.Role != policy.NoRole) != w.Running() {
 		fail("a session without a phase for it")
 	}
-	if w.Dark && w.Phase != Maintenance || w.Praise.Session != "" && w.Praise.Mentor == "" {
+	if w.Power.PoweredOff && w.Phase != Maintenance || w.VouchRequest.Session != "" && w.VouchRequest.Mentor == "" {
 		fail("what only a maintainer or a mentor has")
 	}
-	if w.Phase == Awaiting && w.Member == "" || w.Phase == Off && w.Member != "" {
+	if w.Phase == Awaiting && w.Current.Member == "" || w.Phase == Off && w.Current.Member != "" {
 		fail("the member is not of this phase")
 	}
-	if w.Running() && (w.down || len(w.Faults) > 0) || w.Phase == Awaiting && len(w.Tags) > 0 {
+	if w.Running() && (w.down || len(w.Holds.Faults) > 0) || w.Phase == Awaiting && len(w.Holds.Tags) > 0 {
 		fail("held, and yet not stopped")
 	}
-	if (w.Phase == Fault) != (len(w.Faults) > 0) || w.Phase == TaggedOut && len(w.Tags) == 0 {
+	if (w.Phase == Fault) != (len(w.Holds.Faults) > 0) || w.Phase == TaggedOut && len(w.Holds.Tags) == 0 {
 		fail("the phase hides what holds the machine")
 	}
-	if w.Running() != (open(t, w.journal) != "") && len(w.Pending) == 0 {
+	if w.Running() != (open(t, w.journal) != "") && len(w.Ledger.Pending) == 0 {
 		fail("the journal says otherwise of a session that runs")
 	}
-	if len(w.Pending) > PendingMax+8 {
+	if len(w.Ledger.Pending) > PendingMax+8 {
 		fail("what waits has no bound")
 	}
 }
 
 // checkTime holds after every tick: nothing goes on past its time.
 func checkTime(t testing.TB, w *world) {
-	late := !w.Until.IsZero() && !w.now.Before(w.Until)
-	if late || w.Phase != Finishing && !w.limit.IsZero() && !w.now.Before(w.limit) {
-		t.Errorf("%s goes on at %s, until %s, limit %s", w.State, w.now, w.Until, w.limit)
+	late := !w.Current.Until.IsZero() && !w.now.Before(w.Current.Until)
+	if late || w.Phase != Finishing && !w.Current.limit.IsZero() && !w.now.Before(w.Current.limit) {
+		t.Errorf("%s goes on at %s, until %s, limit %s", w.State, w.now, w.Current.Until, w.Current.limit)
 	}
-	if w.Phase == Finishing && !(w.settings.HasBusy && w.Busy) {
+	if w.Phase == Finishing && !(w.settings.HasBusy && w.Activity.Busy) {
 		t.Errorf("an idle machine finishes a job")
 	}
 }
@@ -316,11 +322,11 @@ func checkAfterwards(t testing.TB, w *world) {
 	if w.relay || w.Running() {
 		t.Errorf("after the end the machine is %s, relay %v", w.State, w.relay)
 	}
-	if s := open(t, w.journal); s != "" || len(w.Pending) > 0 {
-		t.Errorf("session %q has no end on record; %d records wait", s, len(w.Pending))
+	if s := open(t, w.journal); s != "" || len(w.Ledger.Pending) > 0 {
+		t.Errorf("session %q has no end on record; %d records wait", s, len(w.Ledger.Pending))
 	}
-	if len(w.kept) != len(w.Tags) {
-		t.Errorf("the journal keeps %v where %v hang", w.kept, w.Tags)
+	if len(w.kept) != len(w.Holds.Tags) {
+		t.Errorf("the journal keeps %v where %v hang", w.kept, w.Holds.Tags)
 	}
 	if w.tap(ines).tap(paul); w.relay || w.Running() {
 		t.Errorf("a card switched the relay on after the end")

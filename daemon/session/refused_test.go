@@ -21,8 +21,8 @@ func TestLostCardIsAnAlertAndChangesNothing(t *testing.T) {
 	before := w.State
 	w.journal = nil
 	w.do(refusedCard(nour, policy.LostCard))
-	if w.Phase != On || w.Session != before.Session || w.Member != nour || !w.relay {
-		t.Errorf("the member's session did not go on: %v %q", w.Phase, w.Session)
+	if w.Phase != On || w.Current.Session != before.Current.Session || w.Current.Member != nour || !w.relay {
+		t.Errorf("the member's session did not go on: %v %q", w.Phase, w.Current.Session)
 	}
 	want := Record{Kind: wire.CardAlert, Member: nour, Body: wire.CardAlertBody{State: "lost", Since: "2026-11-01"}}
 	if len(w.journal) != 1 || w.journal[0].Kind != want.Kind || w.journal[0].Member != want.Member ||
@@ -34,7 +34,7 @@ func TestLostCardIsAnAlertAndChangesNothing(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 	for _, e := range w.effects {
-		if x, ok := e.(Tell); ok && x.Member != "" {
+		if x, ok := e.(Notify); ok && x.Member != "" {
 			t.Errorf("whoever holds the card is told whose it is: %+v", x)
 		}
 	}
@@ -88,11 +88,11 @@ func TestRefusedCardIsToldThoughTheJournalIsFull(t *testing.T) {
 	w.do(refusedCard(nour, policy.LostCard))
 	told := false
 	for _, e := range w.effects {
-		x, ok := e.(Tell)
-		told = told || ok && x.Say == CardRefused
+		x, ok := e.(Notify)
+		told = told || ok && x.Notice == CardRefused
 	}
-	if !told || len(w.Pending) != 0 {
-		t.Errorf("%s; %d records wait", words(w.effects), len(w.Pending))
+	if !told || len(w.Ledger.Pending) != 0 {
+		t.Errorf("%s; %d records wait", words(w.effects), len(w.Ledger.Pending))
 	}
 	w = newWorld().do(Shutdown{})
 	if w.do(refusedCard(nour, policy.LostCard)); len(w.effects) != 0 {

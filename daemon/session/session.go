@@ -3,7 +3,7 @@
 //	Next(State, Input) (State, []Effect)
 //
 // It reads no clock, touches no disk and no pin: time comes in with each Input, and what must be done goes out as
-// Effects, which the corridor carries out one by one, in order. Three rules hold in every state and are tested on
+// Effects, which the daemon carries out one by one, in order. Three rules hold in every state and are tested on
 // random histories:
 //
 //   - A start is recorded before the relay is switched on. If the record fails, the corridor drops what follows,
@@ -33,6 +33,7 @@ import (
 	"time"
 
 	"portillon/policy"
+	"portillon/rfid"
 	"portillon/wire"
 )
 
@@ -109,7 +110,22 @@ type Tag struct {
 
 // State is all that the next step depends on. The zero State is off, with no tag and no fault.
 type State struct {
-	Phase      Phase
+	Phase        Phase
+	Current      Current  // who has the machine, or waits for a supervisor
+	Power        Power    // what became of the relay
+	Activity     Activity // what the busy input says
+	Runtime      Runtime  // how long the machine has run in all
+	Holds        Holds    // what keeps the machine off
+	Handed       Handed
+	VouchRequest VouchRequest
+	Cards        Cards // what was presented to the reader
+	recent             // whose taps were handled lately
+	Ledger             // what the journal has not taken yet
+	down         bool  // Shutdown came: nothing starts any more
+}
+
+// Current is the session under way, or in Awaiting the learner who waits. The zero Current: nobody has the machine.
+type Current struct {
 	Session    string // empty: none runs
 	Member     policy.MemberID
 	Role       policy.Role
@@ -118,34 +134,44 @@ type State struct {
 	Others     []policy.Role   // roles the member may take instead, until ChooseFor is over
 	Limits     policy.Limits
 
-	Since  time.Time // the session's start, or the start of the wait or of the cooling
-	Until  time.Time // the end if nothing happens: in On and Maintenance the session's limit, else the phase's; zero: none
-	limit  time.Time // the session's limit; zero: none
-	card   string    // what the card that began the session, or the wait, proved
-	opened time.Time // when the relay last opened
-	cooled time.Time // until then a machine at rest is cooling
-	taps   [3]tapped // the last taps that were acted on, newest first
-
-	Dark    bool // in Maintenance: the relay is off, and the machine still reserved
-	Handed  Handed
-	Praise  Praise
-	Ran     Hours     // what the machine has run in all
-	counted time.Time // until when
-
-	alerted [RefusedMax]tapped // whose cards' alerts were last written down, in no order
-	refused [RefusedMax]tapped // whose refusals were last written down, in no order; with no name a stranger's
-
-	Busy   bool
-	Worked time.Time  // when the busy input last said so
+	Since time.Time // the session's start, or the start of the wait or of the cooling
+	// Until is the end if nothing happens: in On and Maintenance the session's limit, else the phase's; zero: none.
+	Until  time.Time
+	limit  time.Time  // the session's limit; zero: none
 	ending wire.Cause // why Finishing ends
+}
 
+// Power is the relay as the session orders it.
+type Power struct {
+	PoweredOff bool      // in Maintenance: the relay is off, and the machine still reserved
+	opened     time.Time // when the relay last opened
+	cooled     time.Time // until then a machine at rest is cooling
+}
+
+// Activity is what the busy input says.
+type Activity struct {
+	Busy   bool
+	Worked time.Time // when the input last said so
+}
+
+// Runtime is how long the machine has run in all.
+type Runtime struct {
+	Ran     Hours
+	counted time.Time // until when
+}
+
+// Holds are what keeps a machine from being used.
+type Holds struct {
 	Tags       []Tag
-	Faults     []string // what is wrong, e-stop among them
-	ReaderDown bool
-	Broken     bool     // the journal refused a record; cleared when it takes one again
-	Pending    []Record // what has happened and the journal has not taken yet, oldest first
-	retry      time.Time
-	down       bool // Shutdown came: nothing starts any more
+	Faults     []FaultKind // what is wrong, e-stop among them
+	ReaderDown bool        // the reader does not answer: nobody can tap
+}
+
+// Ledger is what the session owes the journal.
+type Ledger struct {
+	Broken  bool     // the journal refused a record; cleared when it takes one again
+	Pending []Record // what has happened and the journal has not taken yet, oldest first
+	retry   time.Time
 
 	sent  []Effect // of the last step: where a record of them fails, those after it were dropped
 	undo  *State   // what the last step began from, where it may have to be taken back
@@ -158,24 +184,48 @@ type Hours struct {
 	Busy  time.Duration `json:"busy"`  // while its busy input said that it works
 }
 
-// Handed is a machine that a maintainer has just given back: until then they may still take tags off.
+// Handed is a machine that a maintainer has just given back: until then they may still take tags off, and log what
+// they did.
 type Handed struct {
 	By    policy.MemberID
 	Until time.Time
+	Last  Work // the last maintenance that ended here, however it ended
 }
 
-// Praise is a session that a mentor answered for, and may say of what the learner did well. It waits for the mentor's
+// Work is a maintenance, under way or over. The zero Work is none.
+type Work struct {
+	Session      string
+	By, Endorser policy.MemberID // who works, and the maintainer who answers for it
+	Since, Ended time.Time       // Ended is zero while it is under way
+}
+
+// work is the maintenance under way.
+func (c *Current) work() Work {
+	w := Work{Session: c.Session, By: c.Member, Endorser: c.Member, Since: c.Since}
+	if c.Assistant != "" {
+		w.By = c.Assistant
+	}
+	return w
+}
+
+// WorkOf is the maintenance that a member may log: the one under way, or the one that they have just ended.
+func (s State) WorkOf(m policy.MemberID, now time.Time) Work {
+	switch {
+	case s.Phase == Maintenance && (m == s.Current.Member || m == s.Current.Assistant):
+		return s.Current.work()
+	case s.Handed.By == m && now.Before(s.Handed.Until):
+		return s.Handed.Last
+	}
+	return Work{}
+}
+
+// VouchRequest is a session that a mentor answered for, and may say of what the learner did well. It waits for the mentor's
 // card, unless that card ended the session; then, Open, for a choice at the panel.
-type Praise struct {
+type VouchRequest struct {
 	Session         string
 	Learner, Mentor policy.MemberID
 	Until           time.Time
 	Open            bool
-}
-
-type tapped struct {
-	by policy.MemberID
-	at time.Time
 }
 
 // String is the phase.
@@ -192,14 +242,14 @@ func Change(from, to State) string {
 // Holder is whose card a session with a slot hangs on: the supervisor's, where there is one, for the learner's had to
 // leave it.
 func (s State) Holder() policy.MemberID {
-	if s.Supervisor != "" {
-		return s.Supervisor
+	if s.Current.Supervisor != "" {
+		return s.Current.Supervisor
 	}
-	return s.Member
+	return s.Current.Member
 }
 
 // Energised reports whether the relay is meant to be on.
-func (s State) Energised() bool { return s.Running() && !s.Dark }
+func (s State) Energised() bool { return s.Running() && !s.Power.PoweredOff }
 
 // Running reports whether somebody has the machine. In Maintenance its relay may be off all the same.
 func (s State) Running() bool {
@@ -213,7 +263,7 @@ func (s State) Running() bool {
 // Restore is the state in which a daemon begins: off, with the tags that outlived the last one, and what it owes the
 // journal.
 func Restore(tags []Tag, owed ...Record) State {
-	s := State{Tags: slices.Clone(tags), Pending: owed, Broken: len(owed) > 0}
+	s := State{Holds: Holds{Tags: slices.Clone(tags)}, Ledger: Ledger{Pending: owed, Broken: len(owed) > 0}}
 	if len(tags) > 0 {
 		s.Phase = TaggedOut
 	}
@@ -229,8 +279,8 @@ type Input struct {
 	Event    Event
 }
 
-// Event is one of the types below.
-type Event interface{ event() }
+// Event is one of the types below. Each changes the step that it is handled in.
+type Event interface{ apply(*step) }
 
 type (
 	// Tap is a member's card with the decision on it. Supervising is the decision on the learner who waits, or who works
@@ -238,15 +288,15 @@ type (
 	// well, and that their tap is no answer to that: it means the machine.
 	Tap struct {
 		Member      policy.MemberID
-		Card        string // what it proved: "aes", else only its number is known
+		Card        rfid.UID            // zero: not known
+		Strength    policy.CardStrength // what the card proved
+		At          time.Time           // as the reader says; zero: not known
 		Decision    policy.Decision
 		Supervising policy.Decision
 		Asked       bool
 
 		Basis, SupervisingBasis *policy.Basis // what the decisions rested on, for the record; nil: nobody knows
 	}
-	// Away is a card taken out of its slot, or without a member an empty slot. The session of whose card stood there ends.
-	Away struct{ Member policy.MemberID }
 	// Stranger is a card that belongs to nobody.
 	Stranger struct {
 		Decision policy.Decision
@@ -312,11 +362,13 @@ type (
 	Stop struct{ Finish bool }
 	// Busy is the input that says whether the machine works.
 	Busy struct{ Working bool }
-	// Broke says that something holds the machine off: "e-stop", "door", "contactor", "guard-lost". The session says
-	// "runs" by itself: the machine works although its relay is open.
-	Broke struct{ What, Why string }
-	// Mended takes a Broke back. The machine stays off until the next card.
-	Mended struct{ What string }
+	// FaultRaised says that something holds the machine off. The session raises Runs by itself.
+	FaultRaised struct {
+		What FaultKind
+		Why  string
+	}
+	// FaultCleared takes a FaultRaised back. The machine stays off until the next card.
+	FaultCleared struct{ What FaultKind }
 	// Reader says whether the reader answers.
 	Reader struct {
 		Alive bool
@@ -332,27 +384,17 @@ type (
 	Shutdown struct{}
 )
 
-func (Tap) event()          {}
-func (Away) event()         {}
-func (Stranger) event()     {}
-func (ChooseRole) event()   {}
-func (Log) event()          {}
-func (Attest) event()       {}
-func (Extend) event()       {}
-func (PowerOff) event()     {}
-func (Report) event()       {}
-func (Vouch) event()        {}
-func (AddTag) event()       {}
-func (RemoveTag) event()    {}
-func (Stop) event()         {}
-func (Busy) event()         {}
-func (Broke) event()        {}
-func (Mended) event()       {}
-func (Reader) event()       {}
-func (RecordFailed) event() {}
-func (Recorded) event()     {}
-func (Tick) event()         {}
-func (Shutdown) event()     {}
+// FaultKind is what holds a machine off, as records name it.
+type FaultKind string
+
+const (
+	EStop     FaultKind = "e-stop"
+	Door      FaultKind = "door"
+	Contactor FaultKind = "contactor"  // it does not follow the relay
+	GuardLost FaultKind = "guard-lost" // nobody holds the pin of the relay
+	Lease     FaultKind = "lease"      // the daemon was silent for so long that the guard opened the relay
+	Runs      FaultKind = "runs"       // the machine works although its relay is open: something feeds it past the relay
+)
 
 // Effect is one of Record, Relay and Tell.
 type Effect interface{ effect() }
@@ -374,10 +416,11 @@ type (
 		Finish    time.Duration
 		Cool      time.Duration
 	}
-	// Tell is an answer for whoever stands at the machine; what lasts is in the State.
-	Tell struct {
-		Say      Say
+	// Notify is an answer for whoever stands at the machine; what lasts is in the State.
+	Notify struct {
+		Notice   Notice
 		Member   policy.MemberID
+		Role     policy.Role     // with Ended: the role of the session
 		Decision policy.Decision // with Denied
 		What     string          // with Logged the kind of intervention, with Ended the cause, with Thanked the problem
 	}
@@ -385,23 +428,23 @@ type (
 
 func (Record) effect() {}
 func (Relay) effect()  {}
-func (Tell) effect()   {}
+func (Notify) effect() {}
 
-// Say is what a Tell is about.
-type Say string
+// Notice is what a Tell is about.
+type Notice string
 
 const (
-	Ended        Say = "ended"         // a session is over, What is the cause: show the state at once
-	Denied       Say = "denied"        // the decision says why
-	Occupied     Say = "occupied"      // another member works
-	Logged       Say = "logged"        // the intervention is recorded
-	NotLogged    Say = "not-logged"    // no maintainer is at work here
-	NotNow       Say = "not-now"       // the role cannot be taken
-	CannotRecord Say = "cannot-record" // the journal refuses
-	WaitOver     Say = "wait-over"     // no supervisor came
-	Thanked      Say = "thanked"       // a problem is on record
-	Vouched      Say = "vouched"       // what the learner did well is on record
-	Attested     Say = "attested"      // the endorser's word is on record, What is the kind of intervention
-	AlreadyRead  Say = "already-read"  // the same card within Flap: nothing changes
-	Welcome      Say = "welcome"       // a session began, or a role or helper changed: show the state at once
+	Ended        Notice = "ended"         // a session is over, What is the cause: show the state at once
+	Denied       Notice = "denied"        // the decision says why
+	Occupied     Notice = "occupied"      // another member works
+	Logged       Notice = "logged"        // the intervention is recorded
+	NotLogged    Notice = "not-logged"    // no maintainer is at work here
+	NotNow       Notice = "not-now"       // the role cannot be taken
+	CannotRecord Notice = "cannot-record" // the journal refuses
+	WaitOver     Notice = "wait-over"     // no supervisor came
+	Thanked      Notice = "thanked"       // a problem is on record
+	Vouched      Notice = "vouched"       // what the learner did well is on record
+	Attested     Notice = "attested"      // the endorser's word is on record, What is the kind of intervention
+	AlreadyRead  Notice = "already-read"  // the same card within Flap: nothing changes
+	Welcome      Notice = "welcome"       // a session began, or a role or helper changed: show the state at once
 )

@@ -27,9 +27,9 @@ func (w *world) ended(t *testing.T, c wire.Cause, n int) {
 	}
 }
 
-func (w *world) told(s Say) bool {
+func (w *world) told(s Notice) bool {
 	for _, e := range w.effects {
-		if x, ok := e.(Tell); ok && x.Say == s {
+		if x, ok := e.(Notify); ok && x.Notice == s {
 			return true
 		}
 	}
@@ -49,11 +49,11 @@ func TestStartIsRecordedWithAllThatItRestsOn(t *testing.T) {
 		Bundle:     7,
 		Card:       "uid",
 	}
-	if r.Member != lea || r.Session != w.Session || !reflect.DeepEqual(r.Body, want) {
+	if r.Member != lea || r.Session != w.Current.Session || !reflect.DeepEqual(r.Body, want) {
 		t.Errorf("recorded %+v\nwant %+v for %s", r, want, lea)
 	}
-	if w.Supervisor != karim || w.Member != lea || !w.Until.Equal(w.Since.Add(2*time.Hour)) {
-		t.Errorf("the panel would see %s with %s until %s", w.Member, w.Supervisor, w.Until)
+	if w.Current.Supervisor != karim || w.Current.Member != lea || !w.Current.Until.Equal(w.Current.Since.Add(2*time.Hour)) {
+		t.Errorf("the panel would see %s with %s until %s", w.Current.Member, w.Current.Supervisor, w.Current.Until)
 	}
 }
 
@@ -151,8 +151,8 @@ func TestSessionEndsAtItsLimit(t *testing.T) {
 			w := newWorld()
 			w.settings.FinishJob = c.finish
 			w.tap(nour).do(Busy{true}).wait(118*time.Minute-Flap).at(t, EndingSoon, "2 min before")
-			if !w.Until.Equal(w.Since.Add(2 * time.Hour)) {
-				t.Errorf("it says it ends at %s", w.Until)
+			if !w.Current.Until.Equal(w.Current.Since.Add(2 * time.Hour)) {
+				t.Errorf("it says it ends at %s", w.Current.Until)
 			}
 			w.do(Busy{c.working})
 			w.wait(2*time.Minute-Flap).at(t, c.phase, "at the limit")
@@ -211,12 +211,12 @@ func TestMemberTakesAnotherRoleForAMinute(t *testing.T) {
 	if got := words(w.effects); strings.Contains(strings.ToLower(got), "relay") {
 		t.Errorf("a role touches the relay: %s", got)
 	}
-	if r, _ := w.last(wire.RoleChanged); r.Body.(wire.RoleBody).Role != policy.Maintainer || r.Session != w.Session {
+	if r, _ := w.last(wire.RoleChanged); r.Body.(wire.RoleBody).Role != policy.Maintainer || r.Session != w.Current.Session {
 		t.Errorf("recorded %+v", r)
 	}
 	w.do(toUser).at(t, On, "and back")
 	w.wait(time.Minute).do(toMaint).at(t, On, "after the minute")
-	if !w.told(NotNow) || w.count(wire.RoleChanged) != 2 || w.Others != nil {
+	if !w.told(NotNow) || w.count(wire.RoleChanged) != 2 || w.Current.Others != nil {
 		t.Errorf("late choice: %s", words(w.effects))
 	}
 	if w.tap(paul).ended(t, wire.CauseTap, 1); w.count(wire.SessionStart) != 1 {
@@ -235,8 +235,8 @@ func TestChoiceIsLateEvenWhereNoTickSaidSo(t *testing.T) {
 func TestSupervisedMemberTakesNoOtherRole(t *testing.T) {
 	mentor := tapOf(karim)
 	mentor.Supervising = allow(policy.Learner, policy.User)
-	if w := newWorld().tap(lea).do(mentor, ChooseRole{Decision: allow(policy.User)}); w.Role != policy.Learner {
-		t.Errorf("taken: %s with %s still answering", w.Role, w.Supervisor)
+	if w := newWorld().tap(lea).do(mentor, ChooseRole{Decision: allow(policy.User)}); w.Current.Role != policy.Learner {
+		t.Errorf("taken: %s with %s still answering", w.Current.Role, w.Current.Supervisor)
 	}
 }
 
@@ -247,12 +247,12 @@ func TestRoleThatIsNotTheirsIsNotTaken(t *testing.T) {
 		"the one in hand": {Decision: allow(policy.User)},
 		"no role":         {Decision: allow(policy.NoRole)},
 	} {
-		if w := newWorld().tap(paul).do(e); w.Role != policy.User || w.count(wire.RoleChanged) != 0 || !w.told(NotNow) {
-			t.Errorf("%s: %s as %s", name, w.State, w.Role)
+		if w := newWorld().tap(paul).do(e); w.Current.Role != policy.User || w.count(wire.RoleChanged) != 0 || !w.told(NotNow) {
+			t.Errorf("%s: %s as %s", name, w.State, w.Current.Role)
 		}
 	}
 	w := newWorld().tap(ines).do(AddTag{Tag: Tag{ID: "t1", By: ines}})
-	w.Others = []policy.Role{policy.User}
+	w.Current.Others = []policy.Role{policy.User}
 	if w.do(ChooseRole{Decision: allow(policy.User)}); w.Phase != Maintenance {
 		t.Errorf("under a tag: %s", w.State)
 	}
@@ -267,7 +267,7 @@ func TestInterventionIsTheAssistantsUnderTheMaintainersTap(t *testing.T) {
 	}
 	w.tap(nour).do(Log{What: "extraction"})
 	r, _ = w.last(wire.Intervened)
-	if r.Member != nour || r.Body.(wire.InterventionBody).Endorser != ines || r.Session != w.Session {
+	if r.Member != nour || r.Body.(wire.InterventionBody).Endorser != ines || r.Session != w.Current.Session {
 		t.Errorf("with an assistant: %+v", r)
 	}
 	if a, _ := w.last(wire.Assisted); a.Member != nour || a.Body != any(wire.AssistBody{With: ines}) {
@@ -313,8 +313,8 @@ func TestTags(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld().do(c.events...).at(t, c.phase, "then")
-			if w.cause() != c.cause || w.count(wire.Tagged) != c.tagged || !reflect.DeepEqual(w.kept, w.Tags) {
-				t.Errorf("ended by %q, %d tags recorded, %v kept of %v", w.cause(), w.count(wire.Tagged), w.kept, w.Tags)
+			if w.cause() != c.cause || w.count(wire.Tagged) != c.tagged || !reflect.DeepEqual(w.kept, w.Holds.Tags) {
+				t.Errorf("ended by %q, %d tags recorded, %v kept of %v", w.cause(), w.count(wire.Tagged), w.kept, w.Holds.Tags)
 			}
 		})
 	}
@@ -326,13 +326,13 @@ func TestTagThatFindsNoRoomEndsTheSessionAllTheSame(t *testing.T) {
 		for n := range TagsMax + 3 {
 			w.do(AddTag{Tag: Tag{ID: fmt.Sprint("t", n)}})
 		}
-		if !w.relay || len(w.Tags) != TagsMax {
-			t.Fatalf("%s: %s with %d tags", name, w.State, len(w.Tags))
+		if !w.relay || len(w.Holds.Tags) != TagsMax {
+			t.Fatalf("%s: %s with %d tags", name, w.State, len(w.Holds.Tags))
 		}
 		w.do(AddTag{Tag: Tag{ID: "smoke"}, Now: true}).at(t, TaggedOut, name)
 		w.ended(t, wire.CauseTag, 1)
-		if len(w.Tags) != TagsMax || w.count(wire.Tagged) != TagsMax || !reflect.DeepEqual(w.kept, w.Tags) {
-			t.Errorf("%s: %d hang, %d on record", name, len(w.Tags), w.count(wire.Tagged))
+		if len(w.Holds.Tags) != TagsMax || w.count(wire.Tagged) != TagsMax || !reflect.DeepEqual(w.kept, w.Holds.Tags) {
+			t.Errorf("%s: %d hang, %d on record", name, len(w.Holds.Tags), w.count(wire.Tagged))
 		}
 	}
 }
@@ -357,13 +357,13 @@ func TestTagDuringCoolingLeavesTheCoolingToRun(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
-	w := newWorld().tap(nour).do(Broke{What: "e-stop"}).at(t, Fault, "e-stop open")
+	w := newWorld().tap(nour).do(FaultRaised{What: "e-stop"}).at(t, Fault, "e-stop open")
 	w.ended(t, wire.CauseFault, 1)
 	if got := words(w.effects); !strings.HasPrefix(got, "relay off, ") {
 		t.Errorf("the relay is not first: %s", got)
 	}
-	w.do(Broke{What: "e-stop"}, Broke{What: "guard-lost"}, Mended{What: "e-stop"}).at(t, Fault, "the guard is still lost")
-	w.do(Mended{What: "guard-lost"}).at(t, Cooling, "all mended").wait(3*time.Minute).at(t, Off, "and never on by itself")
+	w.do(FaultRaised{What: "e-stop"}, FaultRaised{What: "guard-lost"}, FaultCleared{What: "e-stop"}).at(t, Fault, "the guard is still lost")
+	w.do(FaultCleared{What: "guard-lost"}).at(t, Cooling, "all mended").wait(3*time.Minute).at(t, Off, "and never on by itself")
 	if w.count(wire.Faulted) != 2 || w.count(wire.FaultCleared) != 2 {
 		t.Errorf("%d faults, %d cleared on record", w.count(wire.Faulted), w.count(wire.FaultCleared))
 	}
@@ -404,7 +404,7 @@ func TestRefusalsAreSaidEachTimeAndWrittenDownNowAndThen(t *testing.T) {
 
 func TestReaderThatGoesLeavesTheSession(t *testing.T) {
 	w := newWorld().tap(nour).do(Reader{Why: "unplugged"}, Reader{}).at(t, On, "unplugged").do(Reader{Alive: true})
-	if w.count(wire.ReaderLost) != 1 || w.count(wire.ReaderBack) != 1 || w.ReaderDown {
+	if w.count(wire.ReaderLost) != 1 || w.count(wire.ReaderBack) != 1 || w.Holds.ReaderDown {
 		t.Errorf("%d lost, %d back", w.count(wire.ReaderLost), w.count(wire.ReaderBack))
 	}
 }
@@ -470,29 +470,29 @@ func TestMachineThatFindsItsHomeDoesNotWork(t *testing.T) {
 }
 
 func TestCardOutOfItsSlotEndsTheSessionThatItHolds(t *testing.T) {
-	w := newWorld().tap(nour).do(Away{karim}).at(t, On, "another card").do(Away{nour}).at(t, Cooling, "the card itself")
+	w := newWorld().tap(nour).do(Removed{Member: karim}).at(t, On, "another card").do(Removed{Member: nour}).at(t, Cooling, "the card itself")
 	w.ended(t, wire.CauseTap, 1)
 	w.atOnce(tapOf(nour)).at(t, On, "put back at once")
-	w.do(Away{}).at(t, Cooling, "the reader came back to an empty slot")
+	w.do(Removed{}).at(t, Cooling, "the reader came back to an empty slot")
 
 	w = newWorld().tap(lea).
-		do(Away{lea}).
+		do(Removed{Member: lea}).
 		at(t, Awaiting, "the mentor's card needs the slot").
 		tap(karim).
 		at(t, On, "it is in")
-	w.do(Away{lea}).at(t, On, "the learner's has left long ago").do(Away{karim}).at(t, Cooling, "the mentor's leaves")
+	w.do(Removed{Member: lea}).at(t, On, "the learner's has left long ago").do(Removed{Member: karim}).at(t, Cooling, "the mentor's leaves")
 	w.ended(t, wire.CauseSupervisor, 1)
 }
 
 func TestRecordSaysWhatTheCardProved(t *testing.T) {
 	e := tapOf(nour)
-	e.Card = "aes"
+	e.Strength = policy.AES
 	w := newWorld().do(e)
 	if r, _ := w.last(wire.SessionStart); r.Body.(wire.StartBody).Card != "aes" {
 		t.Errorf("%+v", r.Body)
 	}
-	if w.tap(nour).tap(paul); w.Member != paul {
-		t.Fatal(w.Member)
+	if w.tap(nour).tap(paul); w.Current.Member != paul {
+		t.Fatal(w.Current.Member)
 	}
 	if r, _ := w.last(wire.SessionStart); r.Body.(wire.StartBody).Card != "uid" {
 		t.Errorf("%+v", r.Body)

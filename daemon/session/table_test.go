@@ -23,8 +23,8 @@ func happenings() []struct {
 	}{
 		{"tap learner", tapOf(lea), Flap},
 		{"tap user", tapOf(nour), Flap},
-		{"card away", Away{nour}, Flap},
-		{"slot empty", Away{}, Flap},
+		{"card away", Removed{Member: nour}, Flap},
+		{"slot empty", Removed{}, Flap},
 		{"tap mentor", tapOf(karim), Flap},
 		{"tap maintainer", tapOf(ines), Flap},
 		{"tap user+maintainer", tapOf(paul), Flap},
@@ -47,9 +47,9 @@ func happenings() []struct {
 		{"stop", Stop{}, Flap},
 		{"busy", Busy{true}, Flap},
 		{"idle", Busy{false}, Flap},
-		{"e-stop", Broke{What: "e-stop"}, Flap},
-		{"guard lost", Broke{What: "guard-lost"}, Flap},
-		{"e-stop closed", Mended{What: "e-stop"}, Flap},
+		{"e-stop", FaultRaised{What: "e-stop"}, Flap},
+		{"guard lost", FaultRaised{What: "guard-lost"}, Flap},
+		{"e-stop closed", FaultCleared{What: "e-stop"}, Flap},
 		{"reader lost", Reader{}, Flap},
 		{"reader back", Reader{Alive: true}, Flap},
 		{"record failed", RecordFailed{}, Flap},
@@ -86,7 +86,7 @@ func places() []struct {
 		{"off, mentor asked", Off, func(w *world) { w.settings.Cooldown = 0; w.tap(lea).tap(karim).tap(lea) }},
 		{"off, mentor chooses", Off, func(w *world) { w.settings.Cooldown = 0; w.tap(lea).tap(karim).tap(karim) }},
 		{"tagged-out", TaggedOut, func(w *world) { w.do(AddTag{Tag: Tag{ID: "t1"}}) }},
-		{"fault", Fault, func(w *world) { w.do(Broke{What: "e-stop"}) }},
+		{"fault", Fault, func(w *world) { w.do(FaultRaised{What: "e-stop"}) }},
 	}
 }
 

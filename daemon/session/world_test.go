@@ -1,11 +1,13 @@
 package session
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"strings"
 	"time"
 
 	"portillon/policy"
+	"portillon/rfid"
 	"portillon/wire"
 )
 
@@ -45,9 +47,16 @@ func denied(v policy.Verdict, r policy.Role, codes ...policy.Code) policy.Decisi
 	return d
 }
 
+// cardOf is a member's card.
+func cardOf(m policy.MemberID) rfid.UID {
+	sum := sha256.Sum256([]byte(m))
+	card, _ := rfid.UIDOf(sum[:4])
+	return card
+}
+
 // tapOf is a member's tap. The decisions know of no tag and no fault: the session must refuse by itself.
 func tapOf(m policy.MemberID) Tap {
-	e := Tap{Member: m, Supervising: denied(policy.Await, policy.Learner, policy.NeedsSupervisor)}
+	e := Tap{Member: m, Card: cardOf(m), Supervising: denied(policy.Await, policy.Learner, policy.NeedsSupervisor)}
 	switch m {
 	case lea:
 		e.Decision = denied(policy.Await, policy.Learner, policy.NeedsSupervisor)
@@ -141,12 +150,12 @@ func (w *world) carry(effects []Effect) {
 			w.effects = append(w.effects, e)
 		case Relay:
 			if e.On && w.guardless {
-				w.step(Broke{What: "guard-lost", Why: "no answer"})
+				w.step(FaultRaised{What: "guard-lost", Why: "no answer"})
 				return
 			}
 			w.relay = e.On
 			w.effects = append(w.effects, e)
-		case Tell:
+		case Notify:
 			w.effects = append(w.effects, e)
 		}
 	}
@@ -155,9 +164,9 @@ func (w *world) carry(effects []Effect) {
 func (w *world) commit(r Record) {
 	w.journal = append(w.journal, r)
 	if r.Kind == wire.Tagged || r.Kind == wire.Untagged {
-		w.kept = w.Tags
+		w.kept = w.Holds.Tags
 	}
-	if w.Broken {
+	if w.Ledger.Broken {
 		w.step(Recorded{})
 	}
 }
@@ -203,8 +212,8 @@ func word(e Effect) string {
 			return "relay off"
 		}
 		return "RELAY ON"
-	case Tell:
-		return "tell " + string(e.Say)
+	case Notify:
+		return "tell " + string(e.Notice)
 	case Record:
 		s := "record " + string(e.Kind)
 		switch b := e.Body.(type) {

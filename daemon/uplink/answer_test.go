@@ -143,9 +143,9 @@ func TestMachineSaysWhyTheHubRefusesAndForgetsItWithTheNextGoodAcknowledgement(t
 		switch {
 		case isRecords(m):
 			batches.Add(1)
-			put(first, true)
+			replaceOldest(first, true)
 		case strings.Contains(string(m.Payload), `"phase":"later"`):
-			put(later, true)
+			replaceOldest(later, true)
 		}
 		return brokertest.Deliver
 	}

@@ -9,8 +9,11 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"portillon/wire"
-	"portillon/wire/mqttguard"
+	"portillon/wire/mqtt"
 )
+
+// subscriptions is how many topic filters a machine's one SUBSCRIBE has.
+var subscriptions = len(topics.Subscriptions(wire.MachineParty, "laser"))
 
 // conn is a connection of which only reading is of interest.
 type conn struct {
@@ -23,7 +26,7 @@ func (c conn) Read(p []byte) (int, error) { return c.in.Read(p) }
 // surviveLibrary reads all packets that pass, as the library does, and returns them.
 func surviveLibrary(t testing.TB, raw []byte) (passed []packets.ControlPacket) {
 	t.Helper()
-	g := mqttguard.Conn(conn{in: bytes.NewReader(raw)}, mqttguard.Limits{Filters: subscriptions, Packet: wire.MaxPacket})
+	g := mqtt.Guard(conn{in: bytes.NewReader(raw)}, mqtt.Limits{Filters: subscriptions, Packet: wire.MaxPacket})
 	for {
 		p, err := packets.ReadPacket(g)
 		if err != nil {

@@ -62,11 +62,7 @@ func (h Health) Code() string {
 // vitals are what the uplink has seen of the way to the hub. Times are milliseconds of the clock that counts from
 // the computer's start (journal.Uptime), so that a wall clock that is set changes nothing. 0 is: never.
 type vitals struct {
-	connected bool
-	changed   int64  // when the connection was last made or lost; before the first: when the uplink was made
-	lost      string // why there is no connection
-	cuts      int    // connections in a row that ended while records were under way, without progress
-	cutBy     string // why the last of them ended
+	broker connection
 
 	owes   bool  // there is a record that the hub does not hold
 	oldest int64 // when the oldest of those was written; before the computer's start it is negative
@@ -81,9 +77,18 @@ type vitals struct {
 	detail  string
 }
 
+// connection is what the uplink has seen of its connections to the broker.
+type connection struct {
+	connected bool
+	changed   int64  // when the connection was last made or lost; before the first: when the uplink was made
+	lost      string // why there is no connection
+	cuts      int    // connections in a row that ended while records were under way, without progress
+	cutBy     string // why the last of them ended
+}
+
 // judge says how the way to the hub stands at now.
 func (v vitals) judge(now int64) Health {
-	h := Health{Broker: v.connected}
+	h := Health{Broker: v.broker.connected}
 	since, owed := v.since()
 	if owed {
 		h.Owed = max(time.Duration(now-since)*time.Millisecond, time.Millisecond)
@@ -93,7 +98,7 @@ func (v vitals) judge(now int64) Health {
 			h.Refused = v.refused.Code
 		}
 	}
-	h.Hub = v.connected && v.heard != 0 && !h.Overdue
+	h.Hub = v.broker.connected && v.heard != 0 && !h.Overdue
 	return h
 }
 
@@ -107,7 +112,7 @@ func (v vitals) since() (since int64, owed bool) {
 	}
 	first(v.oldest, v.owes)
 	first(v.asked, v.asked != 0)
-	first(v.changed, !v.connected)
+	first(v.broker.changed, !v.broker.connected)
 	return since, owed
 }
 
@@ -116,10 +121,10 @@ func (v vitals) why(now int64) (Why, string) {
 	switch {
 	case v.fault == JournalUnread:
 		return v.fault, v.detail
-	case v.cuts >= cutsMost && (!v.connected || passed(now, v.changed) < answerTime):
-		return BrokerCuts, v.cutBy
-	case !v.connected:
-		return BrokerAway, v.lost
+	case v.broker.cuts >= cutsMost && (!v.broker.connected || passed(now, v.broker.changed) < answerTime):
+		return BrokerCuts, v.broker.cutBy
+	case !v.broker.connected:
+		return BrokerAway, v.broker.lost
 	case v.refused != nil:
 		return HubRefuses, v.refused.Detail
 	case v.fault != "":

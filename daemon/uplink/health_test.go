@@ -11,7 +11,7 @@ const second = int64(1000) // of the clock, which counts milliseconds
 
 func TestHealthNamesAgeAndReason(t *testing.T) {
 	const now = 1000 * second
-	well := vitals{connected: true, changed: 100 * second, heard: 900 * second, progress: 900 * second}
+	well := vitals{broker: connection{connected: true, changed: 100 * second}, heard: 900 * second, progress: 900 * second}
 	with := func(change func(*vitals)) vitals {
 		v := well
 		change(&v)
@@ -43,23 +43,23 @@ func TestHealthNamesAgeAndReason(t *testing.T) {
 		{"an answer too soon to tell", with(func(v *vitals) { v.owes, v.oldest, v.sent, v.heard = true, now-20*second, now-20*second, now-11*second }), true, 20 * time.Second, false, ""},
 		{"idle, asked", with(func(v *vitals) { v.asked = now - 29*second }), true, 29 * time.Second, false, ""},
 		{"idle, no answer", with(func(v *vitals) { v.asked, v.progress = now-200*second, 0 }), false, 200 * time.Second, true, "no-answer"},
-		{"broker away", with(func(v *vitals) { v.connected, v.changed, v.lost = false, now-5*second, "EOF" }), false, 5 * time.Second, false, "broker-away"},
-		{"broker long away", with(func(v *vitals) { v.connected, v.changed, v.progress = false, now-500*second, 0 }), false, 500 * time.Second, true, "broker-away"},
+		{"broker away", with(func(v *vitals) { v.broker.connected, v.broker.changed, v.broker.lost = false, now-5*second, "EOF" }), false, 5 * time.Second, false, "broker-away"},
+		{"broker long away", with(func(v *vitals) { v.broker.connected, v.broker.changed, v.progress = false, now-500*second, 0 }), false, 500 * time.Second, true, "broker-away"},
 		{"refused", with(func(v *vitals) { v.owes, v.oldest, v.refused, v.progress = true, now-130*second, refused, 0 }), false, 130 * time.Second, true, "hub-refuses/bad-checkpoint"},
 		{"refused, and nothing is owed", with(func(v *vitals) { v.refused = refused }), true, 0, false, ""},
 		{"refused, and the broker away", with(func(v *vitals) {
-			v.owes, v.oldest, v.refused, v.connected, v.changed = true, now-60*second, refused, false, now-5*second
+			v.owes, v.oldest, v.refused, v.broker.connected, v.broker.changed = true, now-60*second, refused, false, now-5*second
 		}), false, time.Minute, false, "broker-away"},
 		{"the broker cuts", with(func(v *vitals) {
-			v.owes, v.oldest, v.cuts, v.connected, v.changed = true, now-60*second, 3, false, now-second
+			v.owes, v.oldest, v.broker.cuts, v.broker.connected, v.broker.changed = true, now-60*second, 3, false, now-second
 		}), false, time.Minute, false, "broker-cuts"},
 		{"the broker did cut, and no longer does", with(func(v *vitals) {
-			v.owes, v.oldest, v.sent, v.cuts, v.changed = true, now-60*second, now-40*second, 3, now-40*second
+			v.owes, v.oldest, v.sent, v.broker.cuts, v.broker.changed = true, now-60*second, now-40*second, 3, now-40*second
 			v.heard = now - 50*second
 		}), true, time.Minute, false, "no-answer"},
 		{"another journal", with(func(v *vitals) { v.owes, v.oldest, v.fault = true, now-60*second, OtherJournal }), true, time.Minute, false, "other-journal"},
 		{"a journal that cannot be read", with(func(v *vitals) {
-			v.owes, v.oldest, v.fault, v.connected = true, now-60*second, JournalUnread, false
+			v.owes, v.oldest, v.fault, v.broker.connected = true, now-60*second, JournalUnread, false
 		}), false, 900 * time.Second, false, "journal-unread"},
 	} {
 		h := c.v.judge(now)

@@ -63,16 +63,16 @@ func TestCursorMovesOnlyByTheHubsWordOnThisJournal(t *testing.T) {
 		"no root":                signed(t, j, func(a *wire.Ack) { a.Root = "" }, s),
 		"changed after signing":  bytes.Replace(signed(t, j, nil, s), []byte(`"seq":3`), []byte(`"seq":5`), 1),
 	} {
-		l := &link{Uplink: u, flow: newFlow(0), told: map[string]bool{}}
-		if l.believe(ack{data, true}) || u.Acked() != 0 || l.flow.held != 0 {
+		l := &link{u: u, flow: newFlow(0), logged: map[string]bool{}}
+		if l.handleAck(signedAck{data, true}) || u.Acked() != 0 || l.flow.held != 0 {
 			t.Errorf("%s: it was believed", name)
 		}
 		if n, err := j.Cursor(Sink); n != 0 || err != nil {
 			t.Errorf("%s: the cursor is at %d, %v", name, n, err)
 		}
 	}
-	l := &link{Uplink: u, flow: newFlow(0), told: map[string]bool{}}
-	if !l.believe(ack{signed(t, j, nil, s), true}) || u.Acked() != 3 {
+	l := &link{u: u, flow: newFlow(0), logged: map[string]bool{}}
+	if !l.handleAck(signedAck{signed(t, j, nil, s), true}) || u.Acked() != 3 {
 		t.Error("the hub's own word was not believed")
 	}
 	if n, err := j.Cursor(Sink); n != 3 || err != nil {
@@ -80,7 +80,7 @@ func TestCursorMovesOnlyByTheHubsWordOnThisJournal(t *testing.T) {
 	}
 	// An old word, replayed: what is sent goes back, what is kept does not.
 	old := signed(t, j, func(a *wire.Ack) { a.Seq, a.Root = 0, "" }, s)
-	if l.believe(ack{old, true}) || l.flow.held != 0 {
+	if l.handleAck(signedAck{old, true}) || l.flow.held != 0 {
 		t.Errorf("after an old word the flow is at %d", l.flow.held)
 	}
 	if n, err := j.Cursor(Sink); n != 3 || err != nil {
@@ -177,7 +177,7 @@ func TestMachineClearsWhatItNeverRetains(t *testing.T) {
 	cleared := make(chan string, 20)
 	watch(t, b.URL(), "portillon/lab/laser/+", func(topic string, retained bool, p []byte) {
 		if !retained && len(p) == 0 {
-			put(cleared, topic)
+			replaceOldest(cleared, topic)
 		}
 	})
 	run(t, config(t, b.URL()), memoryJournal(t), Handlers{})
@@ -210,9 +210,9 @@ func TestSlowHandlersHoldNothingUp(t *testing.T) {
 	h := startHub(t, b.URL())
 	begun := make(chan bool, 100)
 	online := make(chan bool, 10)
-	slow := func(ctx context.Context) { put(begun, true); <-ctx.Done() }
+	slow := func(ctx context.Context) { replaceOldest(begun, true); <-ctx.Done() }
 	u, stop := run(t, config(t, b.URL()), j, Handlers{
-		Online:  func(on bool) { put(online, on) },
+		Online:  func(on bool) { replaceOldest(online, on) },
 		Command: func(ctx context.Context, _ []byte) []byte { slow(ctx); return []byte("late") },
 		Bundle:  func(ctx context.Context, _ []byte) { slow(ctx) },
 	})
@@ -287,7 +287,7 @@ func TestHostilePayloadsOnEveryTopicChangeNothing(t *testing.T) {
 	var commands, bundles atomic.Int64
 	online := make(chan bool, 10)
 	u, _ := run(t, config(t, b.URL()), j, Handlers{
-		Online:  func(on bool) { put(online, on) },
+		Online:  func(on bool) { replaceOldest(online, on) },
 		Command: func(_ context.Context, o []byte) []byte { commands.Add(1); return nil },
 		Bundle:  func(_ context.Context, m []byte) { bundles.Add(1) },
 	})
@@ -312,7 +312,7 @@ func TestBrokerThatRefusesOrIsSilentIsTriedAgain(t *testing.T) {
 			tries := make(chan string, 10)
 			b := broker(t, func(b *brokertest.Broker) {
 				set(b)
-				b.Joined = func(client string) { put(tries, client) }
+				b.Joined = func(client string) { replaceOldest(tries, client) }
 			})
 			conf := config(t, b.URL())
 			conf.Timeout = conf.Stall

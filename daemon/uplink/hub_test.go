@@ -83,7 +83,7 @@ func startHub(t testing.TB, url string) *hub {
 				case <-h.done:
 				}
 			}).WaitTimeout(deadline)
-			put(subscribed, struct{}{})
+			replaceOldest(subscribed, struct{}{})
 		})
 	h.client = mqtt.NewClient(o)
 	h.client.Connect()
@@ -116,7 +116,7 @@ func (h *hub) run() {
 				return
 			}
 			h.client.Publish(topics.Ack("laser"), 1, true, h.ack(s))
-			put(h.grown, struct{}{})
+			replaceOldest(h.grown, struct{}{})
 		}
 	}
 }

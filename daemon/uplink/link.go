@@ -9,85 +9,92 @@ import (
 	"strings"
 	"time"
 
-	mqtt "github.com/eclipse/paho.mqtt.golang"
-
 	"portillon/wire"
+	"portillon/wire/mqtt"
 )
 
 const (
-	// maxUnacked is how many publishes the broker may owe a PUBACK for before no more are sent.
+	// maxUnacked is how many publishes may wait for the broker's PUBACK before no more are sent.
 	maxUnacked = 2 * maxWindow
 	keepAlive  = 30 * time.Second
-	// farewell is how long an ending daemon waits for its goodbye to be sent; without it the broker publishes the will.
-	farewell = time.Second
+	// goodbyeTime is how long an ending daemon waits until its last message is sent; without it the broker publishes the
+	// will.
+	goodbyeTime = time.Second
 )
 
-// link is one connection, from CONNECT to its end.
+// link is the work over one connection, from CONNECT to its end. Its methods run on the goroutine of Run, but receive.
 type link struct {
-	*Uplink
-	client  mqtt.Client
-	cut     context.CancelFunc // closes the socket, even one that is still being opened
-	lost    chan error
-	flow    flow
-	tokens  []mqtt.Token // of records, oldest first
-	shown   *wire.State  // the state that was last published
-	showing mqtt.Token   // and what the broker said to it
-	told    map[string]bool
+	u      *Uplink
+	conn   *mqtt.Connection
+	flow   flow
+	tokens []mqtt.Token // of publishes without a PUBACK yet, oldest first
+	state  statePublisher
+	hub    hubProbe
+	logged map[string]bool // complaints that this connection has logged
+}
 
-	ask    bool          // the state is to be published anew, for the hub to answer
+// statePublisher publishes the machine's state, one message at a time.
+type statePublisher struct {
+	published *wire.State // the state that was published last
+	token     mqtt.Token  // of that publish; nil: the broker has acknowledged it
+}
+
+// hubProbe decides when the hub is asked whether it is there.
+type hubProbe struct {
+	ask    bool          // the state is to be published again, for the hub to answer
 	live   bool          // the hub has answered since it was last asked
 	repeat time.Duration // after how long an unanswered question is repeated
 }
 
-// session is the life of one connection. It reports whether the hub acknowledged anything new.
-func (u *Uplink) session(ctx context.Context) (progress bool, err error) {
-	l := &link{Uplink: u, lost: make(chan error, 1), flow: newFlow(u.held.Load()), told: map[string]bool{},
-		ask: true, repeat: u.c.Stall}
+// runConnection connects and works until the connection or ctx ends. It reports whether the hub acknowledged anything
+// new.
+func (u *Uplink) runConnection(ctx context.Context) (progress bool, err error) {
+	l := &link{u: u, flow: newFlow(u.hub.held.Load()), logged: map[string]bool{},
+		hub: hubProbe{ask: true, repeat: u.c.Stall}}
+	// Discard an acknowledgement that arrived over the connection before.
 	select {
-	case <-u.acks: // of the connection before
+	case <-u.queues.acks:
 	default:
 	}
-	socket, cut := context.WithCancel(context.WithoutCancel(ctx)) // it outlives ctx by the goodbye
-	l.cut = cut
-	defer cut()
-	if err := l.connect(ctx, socket); err != nil {
+	if l.conn, err = u.connect(ctx, l.receive); err != nil {
 		return false, err
 	}
-	defer l.hangUp()
-	if err := l.greet(ctx); err != nil {
+	defer l.conn.HangUp()
+	if err := l.subscribe(ctx); err != nil {
 		return false, err
 	}
-	u.online()
+	if err := l.publishRetained(ctx); err != nil {
+		return false, err
+	}
+	u.noteConnected()
 	if u.h.Online != nil {
 		u.h.Online(true)
 		defer u.h.Online(false)
 	}
-	u.log.Info("connected to the broker", "broker", u.broker.Redacted(), "hub holds", l.flow.held, "journal", u.j.Len())
+	u.c.Logger.Info("connected to the broker", "broker", u.broker.Redacted(), "hub holds", l.flow.held, "journal", u.j.Len())
 	return l.serve(ctx)
 }
 
-func (l *link) connect(ctx, socket context.Context) error {
-	o := mqtt.NewClientOptions().AddBroker(l.broker.String()).
-		SetClientID(l.topics.ClientID(l.c.Machine)).
-		SetProtocolVersion(4). // MQTT 3.1.1, and no second try with 3.1
-		SetAutoReconnect(false).SetConnectRetry(false).SetCleanSession(true).
-		SetWriteTimeout(l.c.Timeout).SetConnectTimeout(l.c.Timeout).SetKeepAlive(keepAlive).SetPingTimeout(l.c.Timeout).
-		SetWill(l.topics.Availability(l.c.Machine), wire.Offline, 1, true).
-		SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) { l.receive(m.Topic(), m.Retained(), m.Payload()) }).
-		SetConnectionLostHandler(func(_ mqtt.Client, err error) { put(l.lost, err) }).
-		SetCustomOpenConnectionFn(l.open(socket))
-	if l.c.Username != "" {
-		pw, err := password(l.c.PasswordFile)
-		if err != nil {
-			return err
-		}
-		o.SetUsername(l.c.Username).SetPassword(pw)
+// connect opens a connection to the broker under the machine's account.
+func (u *Uplink) connect(ctx context.Context, receive func(mqtt.Message)) (*mqtt.Connection, error) {
+	o := mqtt.Options{
+		Broker: u.broker, Resolve: u.c.Resolve, TLS: u.c.TLS,
+		ClientID: u.topics.ClientID(u.c.Machine), Username: u.c.Username,
+		Will:          &mqtt.Message{Topic: u.topics.Availability(u.c.Machine), Retained: true, Payload: []byte(wire.Offline)},
+		Subscriptions: u.topics.Subscriptions(wire.MachineParty, u.c.Machine), MaxPacket: wire.MaxPacket,
+		Timeout: u.c.Timeout, KeepAlive: keepAlive, After: u.c.After,
+		Receive: receive, Dropped: u.noteDropped,
 	}
-	l.client = mqtt.NewClient(o)
-	return l.await(ctx, l.client.Connect(), "connect")
+	if u.c.Username != "" {
+		var err error
+		if o.Password, err = readPassword(u.c.PasswordFile); err != nil {
+			return nil, err
+		}
+	}
+	return mqtt.Connect(ctx, o)
 }
 
-func password(file string) (string, error) {
+func readPassword(file string) (string, error) {
 	if file == "" {
 		return "", nil
 	}
@@ -98,102 +105,101 @@ func password(file string) (string, error) {
 	return strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r"), nil
 }
 
-// await waits for the broker's answer, within Timeout. Without one the connection is cut, which ends the token too.
-func (l *link) await(ctx context.Context, t mqtt.Token, what string) error {
-	select {
-	case <-t.Done():
-		if err := t.Error(); err != nil {
-			return fmt.Errorf("%s: %w", what, err)
-		}
-		return nil
-	case err := <-l.lost:
-		return fmt.Errorf("%s: %w", what, err)
-	case <-l.c.After(2 * l.c.Timeout): // the dial has one, the handshake another
-		l.hangUp()
-		return fmt.Errorf("%s: the broker did not answer", what)
-	case <-ctx.Done():
-		l.hangUp()
-		return ctx.Err()
-	}
-}
-
-// hangUp ends the connection at once: the socket first, so that nothing in the library waits for it.
-func (l *link) hangUp() {
-	l.cut()
-	l.client.Disconnect(0)
-}
-
-// greet subscribes, and publishes what is retained: after a broker's restart none of it may be there any more.
-func (l *link) greet(ctx context.Context) error {
-	m := l.c.Machine
-	want := map[string]byte{l.topics.Ack(m): 1, l.topics.Command(m): 1, l.topics.Bundle(): 1}
-	t := l.client.SubscribeMultiple(want, nil)
-	if err := l.await(ctx, t, "subscribe"); err != nil {
-		return err
-	}
-	if s, ok := t.(*mqtt.SubscribeToken); ok {
-		for topic, qos := range s.Result() {
-			if qos > 2 { // MQTT 3.1.1 §3.9.3: 0x80 is failure
-				return fmt.Errorf("subscribe: the broker refuses the topic %s: its access list must allow it", topic)
-			}
-		}
-	}
-	if err := l.await(ctx, l.client.Publish(l.topics.Availability(m), 1, true, wire.Online), "availability"); err != nil {
-		return err
-	}
-	if d := l.c.Discovery; d.Topic != "" {
-		if err := l.await(ctx, l.client.Publish(d.Topic, 1, true, d.Payload), "discovery"); err != nil {
-			return err
-		}
-	}
-	cp, err := l.j.Checkpoint()
+// subscribe fails where the broker denies a topic: without it the machine would wait for ever.
+func (l *link) subscribe(ctx context.Context) error {
+	denied, err := l.conn.Subscribe(ctx)
 	if err != nil {
 		return err
 	}
-	// Nothing is ever retained on these two by a machine: an empty message clears what somebody else left there.
-	for _, topic := range []string{l.topics.Records(m), l.topics.Reply(m)} {
-		l.tokens = append(l.tokens, l.client.Publish(topic, 1, true, []byte{}))
+	if len(denied) > 0 {
+		return fmt.Errorf("subscribe: the broker refuses the topic %s: its access list must allow it",
+			strings.Join(denied, ", "))
 	}
-	return l.await(ctx, l.client.Publish(l.topics.Checkpoint(m), 1, true, cp), "checkpoint")
+	return nil
 }
+
+// publish sends a message on a topic of this machine.
+func (l *link) publish(name wire.TopicName, retained bool, payload []byte) mqtt.Token {
+	return l.conn.Publish(mqtt.Message{Topic: l.u.topics.Of(name, l.u.c.Machine), Retained: retained, Payload: payload})
+}
+
+// publishRetained publishes what is retained: after a broker's restart none of it may be there any more.
+func (l *link) publishRetained(ctx context.Context) error {
+	online := l.publish(wire.TopicAvailability, true, []byte(wire.Online))
+	if err := l.conn.Await(ctx, online, "availability"); err != nil {
+		return err
+	}
+	if d := l.u.c.Discovery; d.Topic != "" {
+		t := l.conn.Publish(mqtt.Message{Topic: d.Topic, Retained: true, Payload: d.Payload})
+		if err := l.conn.Await(ctx, t, "discovery"); err != nil {
+			return err
+		}
+	}
+	checkpoint, err := l.u.j.Checkpoint()
+	if err != nil {
+		return err
+	}
+	// An empty message clears what somebody else retained on a topic where nothing is retained.
+	for _, topic := range l.u.topics.NeverRetained(l.u.c.Machine) {
+		l.tokens = append(l.tokens, l.conn.Publish(mqtt.Message{Topic: topic, Retained: true, Payload: []byte{}}))
+	}
+	return l.conn.Await(ctx, l.publish(wire.TopicCheckpoint, true, []byte(checkpoint)), "checkpoint")
+}
+
+// stallTimer says when a hub or a broker has been silent for too long while it owes an answer.
+type stallTimer struct {
+	after             func(time.Duration) <-chan time.Time
+	c                 <-chan time.Time // nil: nothing is owed
+	wait              time.Duration    // how long an answer is waited for
+	shortest, longest time.Duration
+}
+
+// update starts the timer when something is owed, and stops it when nothing is.
+func (t *stallTimer) update(owed bool) {
+	if !owed {
+		t.c = nil
+	} else if t.c == nil {
+		t.c = t.after(t.wait)
+	}
+}
+
+func (t *stallTimer) reset()   { t.c, t.wait = nil, t.shortest }
+func (t *stallTimer) elapsed() { t.c, t.wait = nil, min(2*t.wait, t.longest) }
 
 // serve sends and listens until the connection or ctx ends.
 func (l *link) serve(ctx context.Context) (progress bool, err error) {
-	patience := l.c.Stall
-	var stall <-chan time.Time
-	probe := l.c.After(l.c.Stall)
+	u := l.u
+	stall := &stallTimer{after: u.c.After, wait: u.c.Stall, shortest: u.c.Stall, longest: u.c.StallMax}
+	probe := u.c.After(u.c.Stall)
 	for {
 		// Records go first: a hub that has them does not answer the state that names them by asking for them.
-		if err := errors.Join(l.send(), l.show()); err != nil {
+		if err := errors.Join(l.sendBatches(), l.publishState()); err != nil {
 			return progress, err
 		}
-		if !l.flow.waiting() && len(l.tokens) == 0 {
-			stall = nil
-		} else if stall == nil {
-			stall = l.c.After(patience)
-		}
+		stall.update(l.flow.waiting() || len(l.tokens) > 0)
 		select {
 		case <-ctx.Done():
-			l.leave()
+			l.disconnect()
 			return progress, ctx.Err()
-		case err := <-l.lost:
+		case err := <-l.conn.Lost():
 			return progress, fmt.Errorf("lost: %w", err)
-		case a := <-l.acks:
-			if l.believe(a) {
-				progress, patience, stall = true, l.c.Stall, nil
+		case a := <-u.queues.acks:
+			if l.handleAck(a) {
+				progress = true
+				stall.reset()
 			}
 		case <-probe:
-			probe = l.c.After(l.probe())
-		case <-l.kick:
-		case <-done(l.showing):
-		case <-l.owed():
-		case reply := <-l.replies:
-			l.tokens = append(l.tokens, l.client.Publish(l.topics.Reply(l.c.Machine), 1, false, reply))
-		case <-stall:
-			if err := l.stalled(patience); err != nil {
+			probe = u.c.After(l.nextProbe())
+		case <-u.kick:
+		case <-done(l.state.token):
+		case <-l.oldestUnacked():
+		case reply := <-u.queues.replies:
+			l.tokens = append(l.tokens, l.publish(wire.TopicReply, false, reply))
+		case <-stall.c:
+			if err := l.handleStall(stall.wait); err != nil {
 				return progress, err
 			}
-			stall, patience = nil, min(2*patience, l.c.StallMax)
+			stall.elapsed()
 		}
 	}
 }
@@ -205,9 +211,9 @@ func done(t mqtt.Token) <-chan struct{} {
 	return t.Done()
 }
 
-// stalled is called when the hub, or the broker, has not answered in time.
-func (l *link) stalled(after time.Duration) error {
-	if err := l.settle(); err != nil {
+// handleStall is called when the hub, or the broker, has not answered in time.
+func (l *link) handleStall(after time.Duration) error {
+	if err := l.removeAcknowledged(); err != nil {
 		return err
 	}
 	if len(l.tokens) > 0 {
@@ -216,65 +222,65 @@ func (l *link) stalled(after time.Duration) error {
 	if !l.flow.waiting() {
 		return nil
 	}
-	l.log.Warn("the hub does not acknowledge; sending again", "from", l.flow.held+1, "after", after)
+	l.u.c.Logger.Warn("the hub does not acknowledge; sending again", "from", l.flow.held+1, "after", after)
 	l.flow.rewind()
-	l.ask = true // whether the hub answers a state tells a hub that is away from a broker that drops records
+	l.hub.ask = true // whether the hub answers a state tells a hub that is away from a broker that drops records
 	return nil
 }
 
-// probe asks the hub whether it is there, unless it has answered of late. It returns when to look again.
-func (l *link) probe() time.Duration {
-	if l.live {
-		l.live, l.repeat = false, l.c.Stall
-		return l.c.Probe
+// nextProbe asks the hub whether it is there, unless it has answered of late. It returns when to look again.
+func (l *link) nextProbe() time.Duration {
+	if l.hub.live {
+		l.hub.live, l.hub.repeat = false, l.u.c.Stall
+		return l.u.c.Probe
 	}
-	l.ask = true
-	wait := l.repeat
-	l.repeat = min(2*l.repeat, l.c.ProbeMax)
+	l.hub.ask = true
+	wait := l.hub.repeat
+	l.hub.repeat = min(2*l.hub.repeat, l.u.c.ProbeMax)
 	return wait
 }
 
-// show publishes the newest state, one at a time.
-func (l *link) show() error {
-	if l.showing != nil {
+// publishState publishes the newest state, once the broker has acknowledged the one before.
+func (l *link) publishState() error {
+	if t := l.state.token; t != nil {
 		select {
-		case <-l.showing.Done():
-			if err := l.showing.Error(); err != nil {
+		case <-t.Done():
+			if err := t.Error(); err != nil {
 				return fmt.Errorf("state: %w", err)
 			}
-			l.showing = nil
+			l.state.token = nil
 		default:
-			return nil // its Done will call again
+			return nil // serve calls again when it is done
 		}
 	}
-	s := l.state.Load()
-	if s == nil || !l.ask && (s == l.shown || l.shown != nil && *s == *l.shown) {
+	s, last := l.u.state.Load(), l.state.published
+	if s == nil || !l.hub.ask && (s == last || last != nil && *s == *last) {
 		return nil
 	}
 	data, err := json.Marshal(s)
 	if err != nil {
-		return err
+		return fmt.Errorf("state: %w", err)
 	}
-	if l.ask {
-		l.ask = false
-		l.asks()
+	if l.hub.ask {
+		l.hub.ask = false
+		l.u.noteAsked()
 	}
-	l.shown = s
-	l.showing = l.client.Publish(l.topics.State(l.c.Machine), 1, true, data)
+	l.state.published = s
+	l.state.token = l.publish(wire.TopicState, true, data)
 	return nil
 }
 
-// owed is the oldest PUBACK that is missing, where so many are that nothing more is sent before it.
-func (l *link) owed() <-chan struct{} {
+// oldestUnacked is the oldest missing PUBACK, when so many are missing that nothing more is sent before it.
+func (l *link) oldestUnacked() <-chan struct{} {
 	if len(l.tokens) < maxUnacked {
 		return nil
 	}
 	return l.tokens[0].Done()
 }
 
-// settle forgets the publishes that the broker has acknowledged.
-func (l *link) settle() error {
-	keep := l.tokens[:0]
+// removeAcknowledged removes the tokens of publishes that the broker has acknowledged.
+func (l *link) removeAcknowledged() error {
+	pending := l.tokens[:0]
 	for _, t := range l.tokens {
 		select {
 		case <-t.Done():
@@ -282,38 +288,38 @@ func (l *link) settle() error {
 				return fmt.Errorf("publish: %w", err)
 			}
 		default:
-			keep = append(keep, t)
+			pending = append(pending, t)
 		}
 	}
-	clear(l.tokens[len(keep):])
-	l.tokens = keep
+	clear(l.tokens[len(pending):])
+	l.tokens = pending
 	return nil
 }
 
-// send hands batches to the broker while the window is open.
-func (l *link) send() error {
-	if err := l.settle(); err != nil {
+// sendBatches hands batches to the broker while the window is open.
+func (l *link) sendBatches() error {
+	if err := l.removeAcknowledged(); err != nil {
 		return err
 	}
 	for len(l.tokens) < maxUnacked {
-		from, ok := l.flow.next(l.j.Len())
+		from, ok := l.flow.next(l.u.j.Len())
 		if !ok {
 			return nil
 		}
 		b, data, err := l.batch(from)
 		if err != nil {
-			l.found(JournalUnread, err.Error())
+			l.u.noteFault(JournalUnread, err.Error())
 			return err
 		}
 		if data == nil {
 			return nil
 		}
-		l.sends()
-		l.tokens = append(l.tokens, l.client.Publish(l.topics.Records(l.c.Machine), 1, false, data))
+		l.u.noteSent()
+		l.tokens = append(l.tokens, l.publish(wire.TopicRecords, false, data))
 		last := from + uint64(len(b.Records)) - 1
 		l.flow.published(last)
-		if last == l.j.Len() {
-			l.tokens = append(l.tokens, l.client.Publish(l.topics.Checkpoint(l.c.Machine), 1, true, b.Checkpoint))
+		if last == l.u.j.Len() {
+			l.tokens = append(l.tokens, l.publish(wire.TopicCheckpoint, true, []byte(b.Checkpoint)))
 		}
 	}
 	return nil
@@ -322,27 +328,28 @@ func (l *link) send() error {
 // batch is what is sent from a record on: as many records as a message may hold. Without a message there is nothing to
 // send, or the one record is larger than a message may be.
 func (l *link) batch(from uint64) (b wire.Batch, data []byte, err error) {
-	for n := l.c.Batch; ; n = len(b.Records) / 2 {
-		if b, err = l.j.Batch(from, n); err != nil || len(b.Records) == 0 {
+	limit := l.u.c.BatchBytes
+	for n := l.u.c.Batch; ; n = len(b.Records) / 2 {
+		if b, err = l.u.j.Batch(from, n); err != nil || len(b.Records) == 0 {
 			return b, nil, err
 		}
-		if data, err = json.Marshal(b); err != nil || len(data) <= l.c.BatchBytes {
+		if data, err = json.Marshal(b); err != nil || len(data) <= limit {
 			return b, data, err
 		}
 		if len(b.Records) == 1 {
-			l.found(TooLarge, fmt.Sprintf("record %d makes a message of %d bytes, at most %d", from, len(data), l.c.BatchBytes))
+			l.u.noteFault(TooLarge, fmt.Sprintf("record %d makes a message of %d bytes, at most %d", from, len(data), limit))
 			return b, nil, nil
 		}
 	}
 }
 
-// leave says goodbye: after a DISCONNECT the broker does not publish the will.
-func (l *link) leave() {
-	t := l.client.Publish(l.topics.Availability(l.c.Machine), 1, true, wire.Offline)
+// disconnect publishes that the machine is offline, and sends a DISCONNECT: the broker does not publish the will then.
+func (l *link) disconnect() {
+	t := l.publish(wire.TopicAvailability, true, []byte(wire.Offline))
 	select {
 	case <-t.Done():
-	case <-l.lost:
-	case <-l.c.After(farewell):
+	case <-l.conn.Lost():
+	case <-l.u.c.After(goodbyeTime):
 	}
-	l.client.Disconnect(uint(farewell / time.Millisecond))
+	l.conn.Close(goodbyeTime)
 }

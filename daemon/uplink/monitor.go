@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"portillon/wire"
-	"portillon/wire/mqttguard"
+	"portillon/wire/mqtt"
 )
 
 // monitor keeps the uplink's vitals. Its methods may be called at once.
@@ -18,11 +18,11 @@ type monitor struct {
 	since time.Time // as Health gave it last
 }
 
-// at changes the vitals; the function is given the time.
-func (w *monitor) at(change func(v *vitals, now int64)) {
+// change changes the vitals; the function is given the time.
+func (w *monitor) change(apply func(v *vitals, now int64)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	change(&w.v, max(w.mono(), 1))
+	apply(&w.v, max(w.mono(), 1))
 }
 
 // Health is how the way to the hub stands now. It never waits.
@@ -40,19 +40,19 @@ func (u *Uplink) Health() Health {
 	return h
 }
 
-// grew notes that the journal may have grown: the first record that the hub does not hold was written now.
-func (u *Uplink) grew() {
-	u.monitor.at(func(v *vitals, now int64) {
-		if !v.owes && u.j.Len() > u.held.Load() {
+// noteGrowth notes that the journal may have grown: the first record that the hub does not hold was written now.
+func (u *Uplink) noteGrowth() {
+	u.monitor.change(func(v *vitals, now int64) {
+		if !v.owes && u.j.Len() > u.hub.held.Load() {
 			v.owes, v.oldest = true, now
 		}
 	})
 }
 
-// owe looks up the oldest record that the hub does not hold. A member never waits for it: the uplink's own
+// findOldestOwed looks up the oldest record that the hub does not hold. A member never waits for it: the uplink's own
 // goroutine calls it.
-func (u *Uplink) owe() {
-	held := u.held.Load()
+func (u *Uplink) findOldestOwed() {
+	held := u.hub.held.Load()
 	oldest, found := int64(0), false
 	if b, err := u.j.Batch(held+1, 1); err == nil && len(b.Records) == 1 {
 		if r, err := wire.ParseRecord(b.Records[0].Record); err == nil {
@@ -60,7 +60,7 @@ func (u *Uplink) owe() {
 			oldest, found = now.written(r), true
 		}
 	}
-	u.monitor.at(func(v *vitals, now int64) {
+	u.monitor.change(func(v *vitals, now int64) {
 		switch {
 		case u.j.Len() <= held:
 			v.owes = false
@@ -72,16 +72,16 @@ func (u *Uplink) owe() {
 	})
 }
 
-// answered notes a genuine acknowledgement. live says that the hub sent it now: a retained one is the broker's, and
+// noteAnswer notes a genuine acknowledgement. live says that the hub sent it now: a retained one is the broker's, and
 // the hub may be gone.
-func (u *Uplink) answered(refused *wire.AckRefused, live, progress bool) {
-	u.monitor.at(func(v *vitals, now int64) {
+func (u *Uplink) noteAnswer(refused *wire.AckRefused, live, progress bool) {
+	u.monitor.change(func(v *vitals, now int64) {
 		v.refused = refused
 		if live {
 			v.heard, v.asked = now, 0
 		}
 		if progress {
-			v.progress, v.cuts, v.sent = now, 0, 0
+			v.progress, v.broker.cuts, v.sent = now, 0, 0
 		}
 		if refused == nil {
 			v.fault, v.detail = "", ""
@@ -89,54 +89,55 @@ func (u *Uplink) answered(refused *wire.AckRefused, live, progress bool) {
 	})
 }
 
-// found notes what keeps the hub from acknowledging.
-func (u *Uplink) found(fault Why, detail string) {
-	u.monitor.at(func(v *vitals, _ int64) { v.fault, v.detail = fault, wire.OneLine(detail, maxDetail) })
+// noteFault notes what keeps the hub from acknowledging.
+func (u *Uplink) noteFault(fault Why, detail string) {
+	u.monitor.change(func(v *vitals, _ int64) { v.fault, v.detail = fault, wire.OneLine(detail, maxDetail) })
 }
 
-// asks notes that the hub was sent a state that it answers.
-func (u *Uplink) asks() {
-	u.monitor.at(func(v *vitals, now int64) {
+// noteAsked notes that the hub was sent a state that it answers.
+func (u *Uplink) noteAsked() {
+	u.monitor.change(func(v *vitals, now int64) {
 		if v.asked == 0 {
 			v.asked = now
 		}
 	})
 }
 
-// sends notes that records were handed to the broker.
-func (u *Uplink) sends() {
-	u.monitor.at(func(v *vitals, now int64) {
+// noteSent notes that records were handed to the broker.
+func (u *Uplink) noteSent() {
+	u.monitor.change(func(v *vitals, now int64) {
 		if v.sent == 0 {
 			v.sent = now
 		}
 	})
 }
 
-// online notes that the connection was made.
-func (u *Uplink) online() {
-	u.monitor.at(func(v *vitals, now int64) { v.connected, v.changed, v.lost = true, now, "" })
+// noteConnected notes that the connection was made.
+func (u *Uplink) noteConnected() {
+	u.monitor.change(func(v *vitals, now int64) { v.broker.connected, v.broker.changed, v.broker.lost = true, now, "" })
 }
 
-// offline notes that the connection was lost, or was not made, and why.
-func (u *Uplink) offline(err error) {
-	u.monitor.at(func(v *vitals, now int64) {
-		if v.connected {
-			v.changed = now
+// noteDisconnected notes that the connection was lost, or was not made, and why.
+func (u *Uplink) noteDisconnected(err error) {
+	u.monitor.change(func(v *vitals, now int64) {
+		b := &v.broker
+		if b.connected {
+			b.changed = now
 			if v.sent != 0 {
-				v.cuts, v.cutBy = v.cuts+1, wire.OneLine(err.Error(), maxDetail)
+				b.cuts, b.cutBy = b.cuts+1, wire.OneLine(err.Error(), maxDetail)
 			}
 		}
-		v.connected, v.lost, v.sent = false, wire.OneLine(err.Error(), maxDetail), 0
+		b.connected, b.lost, v.sent = false, wire.OneLine(err.Error(), maxDetail), 0
 	})
 }
 
 // maxDetail bounds what is kept of an error's text, in bytes.
 const maxDetail = 300
 
-// dropped notes a message that was too large. An acknowledgement among them is why none arrives.
-func (u *Uplink) dropped(d mqttguard.Dropped) {
+// noteDropped notes a message that was too large. An acknowledgement among them is why none arrives.
+func (u *Uplink) noteDropped(d mqtt.Dropped) {
 	u.logDropped(d)
 	if d.Topic == u.topics.Ack(u.c.Machine) {
-		u.found(TooLarge, fmt.Sprintf("a message of %d bytes on %s, at most %d", d.Bytes, d.Topic, wire.MaxPacket))
+		u.noteFault(TooLarge, fmt.Sprintf("a message of %d bytes on %s, at most %d", d.Bytes, d.Topic, wire.MaxPacket))
 	}
 }

@@ -43,10 +43,10 @@ func mosquitto(t *testing.T, port int) *exec.Cmd {
 	go func() {
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			if strings.HasSuffix(lines.Text(), "running") {
-				put(running, true)
+				replaceOldest(running, true)
 			}
 		}
-		put(running, false)
+		replaceOldest(running, false)
 	}()
 	if !within(t, "mosquitto", running) {
 		t.Fatal("mosquitto has ended at once")
@@ -114,7 +114,7 @@ func TestMosquittoThatRestartsForgetsAndIsToldAgain(t *testing.T) {
 	grow(t, j, 100)
 	mosquitto(t, port) // it has kept nothing
 	retained := make(chan string, 20)
-	watch(t, url, "#", func(topic string, _ bool, p []byte) { put(retained, topic+" "+string(p)) })
+	watch(t, url, "#", func(topic string, _ bool, p []byte) { replaceOldest(retained, topic+" "+string(p)) })
 	whole(t, h, j)
 	want := topics.Availability("laser") + " " + wire.Online
 	for within(t, want, retained) != want {

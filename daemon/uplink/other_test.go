@@ -36,7 +36,7 @@ func TestAcknowledgementOfAnotherJournalIsReported(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &link{Uplink: u, flow: newFlow(0), told: map[string]bool{}}
+	l := &link{u: u, flow: newFlow(0), logged: map[string]bool{}}
 	root, err := j.Root(2)
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func TestAcknowledgementOfAnotherJournalIsReported(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.believe(ack{data: data})
+		l.handleAck(signedAck{data: data})
 	}
 	right := hex.EncodeToString(root[:])
 	say(2, right, j.Generation())

@@ -6,132 +6,174 @@ import (
 	"fmt"
 
 	"portillon/wire"
+	"portillon/wire/mqtt"
 )
 
-// ack is an acknowledgement as it arrived.
-type ack struct {
+// signedAck is an acknowledgement as it arrived.
+type signedAck struct {
 	data []byte
 	live bool // the hub sent it now; a retained one is the broker's
 }
 
-// receive is called by the library, which must not be kept waiting: it sorts, and others judge.
-func (l *link) receive(topic string, retained bool, payload []byte) {
-	if len(payload) == 0 { // the hub has cleared the topic
+// queues hold what has arrived until a goroutine takes it. The client library must not be kept waiting.
+type queues struct {
+	acks    chan signedAck // the newest
+	bundles chan []byte    // the newest
+	orders  chan []byte
+	replies chan []byte
+}
+
+func newQueues() queues {
+	return queues{acks: make(chan signedAck, 1), bundles: make(chan []byte, 1),
+		orders: make(chan []byte, 8), replies: make(chan []byte, 8)}
+}
+
+// handlers are for the topics that a machine subscribes to (wire.Subscribes). Each is called by the client library,
+// which must not be kept waiting: it queues the message, and other goroutines check and use it.
+var handlers = map[wire.TopicName]func(*Uplink, mqtt.Message){
+	wire.TopicAck:     func(u *Uplink, m mqtt.Message) { replaceOldest(u.queues.acks, signedAck{m.Payload, !m.Retained}) },
+	wire.TopicBundle:  func(u *Uplink, m mqtt.Message) { replaceOldest(u.queues.bundles, m.Payload) },
+	wire.TopicCommand: (*Uplink).queueCommand,
+}
+
+// receive gives a message to the handler of its topic.
+func (l *link) receive(m mqtt.Message) {
+	if len(m.Payload) == 0 { // the hub has cleared the topic
 		return
 	}
-	m := l.c.Machine
-	switch topic {
-	case l.topics.Ack(m):
-		put(l.acks, ack{payload, !retained})
-	case l.topics.Bundle():
-		put(l.bundles, payload)
-	case l.topics.Command(m):
-		if retained {
-			l.log.Warn("a retained command is refused: a broker has kept it, it is not for now")
-			return
-		}
-		select {
-		case l.orders <- payload:
-		default:
-			l.log.Warn("a command is dropped: too many are waiting")
-		}
+	topic, machine, known := l.u.topics.Parse(m.Topic)
+	handle := handlers[topic.Name]
+	if !known || handle == nil || topic.OfMachine() && machine != l.u.c.Machine {
+		l.u.c.Logger.Debug("a message on a topic that was not asked for", "topic", m.Topic)
+		return
+	}
+	handle(l.u, m)
+}
+
+func (u *Uplink) queueCommand(m mqtt.Message) {
+	if m.Retained {
+		u.c.Logger.Warn("a retained command is refused: a broker has kept it, it is not for now")
+		return
+	}
+	select {
+	case u.queues.orders <- m.Payload:
 	default:
-		l.log.Debug("a message on a topic that was not asked for", "topic", topic)
+		u.c.Logger.Warn("a command is dropped: too many are waiting")
 	}
 }
 
-// believe takes an acknowledgement if it is the hub's and fits this journal, and reports whether it is progress.
-func (l *link) believe(m ack) (progress bool) {
-	a, err := wire.OpenAck(m.data, l.c.Keys, l.c.Site, l.c.Machine)
+// handleAck checks that an acknowledgement is the hub's and fits this journal, then moves the cursor. It reports
+// whether the hub holds more than before.
+func (l *link) handleAck(m signedAck) (progress bool) {
+	u := l.u
+	a, err := wire.OpenAck(m.data, u.c.Keys, u.c.Site, u.c.Machine)
 	if err != nil {
-		l.once("an acknowledgement is not believed", "why", err)
+		l.logOnce("an acknowledgement is not believed", "why", err)
 		if errors.Is(err, wire.ErrBadSignature) {
-			l.found(OtherHubKey, err.Error())
+			u.noteFault(OtherHubKey, err.Error())
 		}
 		return false
 	}
-	l.live = l.live || m.live
-	l.answered(a.Refused, m.live, false)
+	l.hub.live = l.hub.live || m.live
+	u.noteAnswer(a.Refused, m.live, false)
 	if a.Refused != nil {
-		l.once("the hub refuses the records", "code", a.Refused.Code, "why", a.Refused.Detail)
+		l.logOnce("the hub refuses the records", "code", a.Refused.Code, "why", a.Refused.Detail)
 	}
-	if own := l.j.Generation(); a.Generation != own {
-		l.otherGeneration(m.data, a, own)
+	if !l.fits(m.data, a) {
 		return false
 	}
-	if n := l.j.Len(); a.Seq > n {
-		l.found(OtherJournal, fmt.Sprintf("the hub holds %d records, this journal has %d", a.Seq, n))
-		l.once("the hub holds more records than this journal has: it is not the journal that the hub knows", "hub", a.Seq, "journal", n)
-		l.other(m.data, Other{Hub: a.Seq, Here: n})
-		return false
-	}
-	if a.Seq > 0 {
-		root, err := l.j.Root(a.Seq)
-		if err != nil {
-			l.once("the journal cannot be read", "why", err)
-			return false
-		}
-		if hex.EncodeToString(root[:]) != a.Root {
-			l.found(OtherJournal, fmt.Sprintf("the first %d records of the hub are not those of this journal", a.Seq))
-			l.once("the hub holds other records than this journal: it is not the journal that the hub knows", "up to", a.Seq)
-			l.other(m.data, Other{Hub: a.Seq, Here: l.j.Len()})
-			return false
-		}
-		if l.h.Fits != nil {
-			l.h.Fits()
-		}
-	}
-	if a.Seq > l.held.Load() {
-		if err := l.j.SetCursor(Sink, a.Seq); err != nil {
-			l.once("the cursor cannot be kept: some records will travel again", "why", err)
-		}
-	}
-	before := l.held.Swap(a.Seq)
-	if a.Seq != before {
-		l.owe()
-	}
-	if (a.Seq != before || a.Seal != l.seal) && l.h.Acked != nil {
-		l.h.Acked(m.data)
-	}
-	l.seal = a.Seal
+	l.moveCursor(m.data, a)
 	if a.Refused != nil && a.Seq == l.flow.held {
 		return false // to send the same again at once would be refused again
 	}
 	if progress = l.flow.acked(a.Seq); progress {
-		l.answered(a.Refused, m.live, true)
+		u.noteAnswer(a.Refused, m.live, true)
 	}
 	return progress
 }
 
-// otherGeneration judges an acknowledgement of another generation of this machine's journal.
+// fits reports whether an acknowledgement is about this journal: its generation, at most its length, and its root.
+func (l *link) fits(signed []byte, a wire.Ack) bool {
+	u := l.u
+	if own := u.j.Generation(); a.Generation != own {
+		l.otherGeneration(signed, a, own)
+		return false
+	}
+	if n := u.j.Len(); a.Seq > n {
+		u.noteFault(OtherJournal, fmt.Sprintf("the hub holds %d records, this journal has %d", a.Seq, n))
+		l.logOnce("the hub holds more records than this journal has: it is not the journal that the hub knows",
+			"hub", a.Seq, "journal", n)
+		u.tellOther(signed, Other{Hub: a.Seq, Here: n})
+		return false
+	}
+	if a.Seq == 0 { // the hub holds nothing: any journal fits
+		return true
+	}
+	root, err := u.j.Root(a.Seq)
+	if err != nil {
+		l.logOnce("the journal cannot be read", "why", err)
+		return false
+	}
+	if hex.EncodeToString(root[:]) != a.Root {
+		u.noteFault(OtherJournal, fmt.Sprintf("the first %d records of the hub are not those of this journal", a.Seq))
+		l.logOnce("the hub holds other records than this journal: it is not the journal that the hub knows", "up to", a.Seq)
+		u.tellOther(signed, Other{Hub: a.Seq, Here: u.j.Len()})
+		return false
+	}
+	if u.h.Fits != nil {
+		u.h.Fits()
+	}
+	return true
+}
+
+// moveCursor notes what the hub holds, and tells Handlers.Acked what is new in an acknowledgement that fits.
+func (l *link) moveCursor(signed []byte, a wire.Ack) {
+	u := l.u
+	if a.Seq > u.hub.held.Load() {
+		if err := u.j.SetCursor(Sink, a.Seq); err != nil {
+			l.logOnce("the cursor cannot be kept: some records will travel again", "why", err)
+		}
+	}
+	before := u.hub.held.Swap(a.Seq)
+	if a.Seq != before {
+		u.findOldestOwed()
+	}
+	if (a.Seq != before || a.Seal != u.hub.seal) && u.h.Acked != nil {
+		u.h.Acked(signed)
+	}
+	u.hub.seal = a.Seal
+}
+
+// otherGeneration handles an acknowledgement of another generation of this machine's journal.
 func (l *link) otherGeneration(signed []byte, a wire.Ack, own wire.Generation) {
 	if a.Seq == 0 { // a hub that holds nothing does not know the generation yet
 		return
 	}
-	l.found(OtherJournal, fmt.Sprintf("the hub holds the generation %q of this machine's journal, this is %q", a.Generation, own))
-	l.once("the hub acknowledges another generation of this machine's journal", "hub", a.Generation, "journal", own)
-	if l.h.Former == nil || !l.h.Former(a.Generation) {
-		l.other(signed, Other{Hub: a.Seq, Here: l.j.Len(), New: true})
+	l.u.noteFault(OtherJournal, fmt.Sprintf("the hub holds the generation %q of this machine's journal, this is %q",
+		a.Generation, own))
+	l.logOnce("the hub acknowledges another generation of this machine's journal", "hub", a.Generation, "journal", own)
+	if l.u.h.Former == nil || !l.u.h.Former(a.Generation) {
+		l.u.tellOther(signed, Other{Hub: a.Seq, Here: l.u.j.Len(), New: true})
 	}
 }
 
-// other says that the hub's word is about another journal. The acknowledgement is kept: it shows that at the next start
-// too.
-func (l *link) other(signed []byte, o Other) {
-	if l.h.Acked != nil {
-		l.h.Acked(signed)
+// tellOther says that the hub's acknowledgement is about another journal. The acknowledgement is kept: it shows that at
+// the next start too.
+func (u *Uplink) tellOther(signed []byte, o Other) {
+	if u.h.Acked != nil {
+		u.h.Acked(signed)
 	}
-	if l.h.Other != nil {
-		l.h.Other(o)
+	if u.h.Other != nil {
+		u.h.Other(o)
 	}
 }
 
-// once logs a complaint once for each connection: a broker can repeat without end what is wrong.
-func (l *link) once(what string, more ...any) {
-	if l.told[what] {
-		l.log.Debug(what, more...)
+// logOnce logs a complaint once for each connection: a broker can repeat without end what is wrong.
+func (l *link) logOnce(what string, more ...any) {
+	if l.logged[what] {
+		l.u.c.Logger.Debug(what, more...)
 		return
 	}
-	l.told[what] = true
-	l.log.Error(what, more...)
+	l.logged[what] = true
+	l.u.c.Logger.Error(what, more...)
 }

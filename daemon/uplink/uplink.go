@@ -17,7 +17,7 @@ import (
 	"portillon/daemon/journal"
 	"portillon/policy"
 	"portillon/wire"
-	"portillon/wire/mqttguard"
+	"portillon/wire/mqtt"
 )
 
 // Sink is the name of the hub's cursor in the journal.
@@ -101,26 +101,27 @@ type Uplink struct {
 	j      *journal.Journal
 	topics wire.Topics
 	broker *url.URL
-	log    *slog.Logger
-	seal   string // the seal key of the last acknowledgement that fitted; believe's own
 
-	logDropped func(mqttguard.Dropped)
+	logDropped func(mqtt.Dropped)
 	monitor    monitor
 
-	held    atomic.Uint64 // records that the hub has, by its own last word
-	state   atomic.Pointer[wire.State]
-	kick    chan struct{}
-	acks    chan ack    // the newest
-	bundles chan []byte // the newest
-	orders  chan []byte
-	replies chan []byte
+	hub    acknowledged
+	state  atomic.Pointer[wire.State]
+	kick   chan struct{} // holds one: there is something new to send
+	queues queues
+}
+
+// acknowledged is what the hub's last acknowledgement that fitted the journal said.
+type acknowledged struct {
+	held atomic.Uint64 // records that the hub has
+	seal string        // its seal key; the goroutine of Run alone uses it
 }
 
 // New checks the configuration and finds the cursor; it does not connect.
 func New(c Config, j *journal.Journal, h Handlers) (*Uplink, error) {
-	u, err := url.Parse(c.Broker)
-	if err != nil || u.Host == "" || u.Port() == "" || !secure(u) && u.Scheme != "tcp" && u.Scheme != "mqtt" {
-		return nil, fmt.Errorf("uplink: the broker %q is no address of the form tcp://host:1883 or ssl://host:8883", c.Broker)
+	broker, err := mqtt.ParseBroker(c.Broker)
+	if err != nil {
+		return nil, fmt.Errorf("uplink: %w", err)
 	}
 	if c.Site == "" || c.Machine == "" || c.Keys == nil {
 		return nil, errors.New("uplink: site, machine and the hub's key are required")
@@ -129,20 +130,14 @@ func New(c Config, j *journal.Journal, h Handlers) (*Uplink, error) {
 	if err != nil {
 		return nil, fmt.Errorf("uplink: %w", err)
 	}
-	l := &Uplink{c: defaults(c), h: h, j: j, topics: wire.Topics{Site: c.Site}, broker: u,
-		kick: make(chan struct{}, 1), acks: make(chan ack, 1), bundles: make(chan []byte, 1),
-		orders: make(chan []byte, 8), replies: make(chan []byte, 8)}
-	l.log = l.c.Logger
-	l.logDropped = mqttguard.Log(l.log, time.Now)
-	l.held.Store(held)
-	l.monitor.mono = l.c.Mono
-	l.monitor.at(func(v *vitals, now int64) { v.changed = now })
-	l.owe()
-	return l, nil
-}
-
-func secure(u *url.URL) bool {
-	return u.Scheme == "ssl" || u.Scheme == "tls" || u.Scheme == "mqtts"
+	u := &Uplink{c: defaults(c), h: h, j: j, topics: wire.Topics{Site: c.Site}, broker: broker,
+		kick: make(chan struct{}, 1), queues: newQueues()}
+	u.logDropped = mqtt.LogDropped(u.c.Logger, time.Now)
+	u.hub.held.Store(held)
+	u.monitor.mono = u.c.Mono
+	u.monitor.change(func(v *vitals, now int64) { v.broker.changed = now })
+	u.findOldestOwed()
+	return u, nil
 }
 
 func defaults(c Config) Config {
@@ -196,7 +191,7 @@ func (u *Uplink) SetState(s wire.State) {
 
 // Kick says that there is something new in the journal. It never blocks.
 func (u *Uplink) Kick() {
-	u.grew()
+	u.noteGrowth()
 	select {
 	case u.kick <- struct{}{}:
 	default: // one is pending: it will see this too
@@ -204,7 +199,7 @@ func (u *Uplink) Kick() {
 }
 
 // Acked is how many records the hub holds, by its own last word.
-func (u *Uplink) Acked() uint64 { return u.held.Load() }
+func (u *Uplink) Acked() uint64 { return u.hub.held.Load() }
 
 // Run keeps a connection until ctx ends, then says goodbye. It returns when all that it started has ended.
 func (u *Uplink) Run(ctx context.Context) error {
@@ -212,21 +207,21 @@ func (u *Uplink) Run(ctx context.Context) error {
 	defer workers.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	workers.Go(func() { u.obey(ctx) })
-	workers.Go(func() { u.install(ctx) })
+	workers.Go(func() { u.runCommands(ctx) })
+	workers.Go(func() { u.runInstalls(ctx) })
 	wait := u.c.Backoff
 	for {
 		began := u.c.Mono()
-		progress, err := u.session(ctx)
+		progress, err := u.runConnection(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		u.offline(err)
+		u.noteDisconnected(err)
 		if firstWait(progress, time.Duration(u.c.Mono()-began)*time.Millisecond) {
 			wait = u.c.Backoff
 		}
 		pause := time.Duration(float64(wait) * (0.5 + 0.5*u.c.Random()))
-		u.log.Info("no connection to the broker", "broker", u.broker.Redacted(), "why", err, "next try in", pause)
+		u.c.Logger.Info("no connection to the broker", "broker", u.broker.Redacted(), "why", err, "next try in", pause)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -236,30 +231,30 @@ func (u *Uplink) Run(ctx context.Context) error {
 	}
 }
 
-// obey hands commands to their handler.
-func (u *Uplink) obey(ctx context.Context) {
+// runCommands hands commands to their handler, one after the other.
+func (u *Uplink) runCommands(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case order := <-u.orders:
+		case order := <-u.queues.orders:
 			if u.h.Command == nil {
 				continue
 			}
 			if reply := u.h.Command(ctx, order); reply != nil {
-				put(u.replies, reply)
+				replaceOldest(u.queues.replies, reply)
 			}
 		}
 	}
 }
 
-// install hands manifests to their handler.
-func (u *Uplink) install(ctx context.Context) {
+// runInstalls hands manifests to their handler, one after the other.
+func (u *Uplink) runInstalls(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case m := <-u.bundles:
+		case m := <-u.queues.bundles:
 			if u.h.Bundle != nil {
 				u.h.Bundle(ctx, m)
 			}
@@ -267,8 +262,8 @@ func (u *Uplink) install(ctx context.Context) {
 	}
 }
 
-// put is a send that never blocks: what waited longest makes room.
-func put[T any](c chan T, v T) {
+// replaceOldest is a send that never blocks: a full channel drops what has waited longest.
+func replaceOldest[T any](c chan T, v T) {
 	for {
 		select {
 		case c <- v:

@@ -180,7 +180,7 @@ func TestAppendGoesOnWhileTheBrokerReadsNothing(t *testing.T) {
 	grow(t, j, 2000)
 	conf := config(t, b.URL())
 	online := make(chan bool, 100)
-	u, _ := run(t, conf, j, Handlers{Online: func(on bool) { put(online, on) }})
+	u, _ := run(t, conf, j, Handlers{Online: func(on bool) { replaceOldest(online, on) }})
 	within(t, "the connection", online)
 	for i := range 1000 {
 		grow(t, j, 1)

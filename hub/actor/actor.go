@@ -153,7 +153,27 @@ var anyMachine = map[Act][]Role{
 
 // Acts are all acts.
 func Acts() []Act {
-	return []Act{ReadMembers, WriteMembers, EraseMembers, ReadNotes, ReadOwn, WriteCards, WriteBadges, ReadTaps, ReadPolicy,
-		PublishPolicy, ReadMachines, ReadSessions, EnrolMachines, TagMachine, StopMachine, ReadReports, ReadNames,
-		ReadAudit, WriteAccounts, WriteSettings, Backup}
+	return []Act{
+		ReadMembers,
+		WriteMembers,
+		EraseMembers,
+		ReadNotes,
+		ReadOwn,
+		WriteCards,
+		WriteBadges,
+		ReadTaps,
+		ReadPolicy,
+		PublishPolicy,
+		ReadMachines,
+		ReadSessions,
+		EnrolMachines,
+		TagMachine,
+		StopMachine,
+		ReadReports,
+		ReadNames,
+		ReadAudit,
+		WriteAccounts,
+		WriteSettings,
+		Backup,
+	}
 }

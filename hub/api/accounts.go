@@ -51,7 +51,13 @@ type me struct {
 	Token    string                          `json:"token,omitempty"`  // its id
 }
 
-func (s *API) accountRoutes() []Route {
+// accountAPI answers for accounts and the audit log.
+type accountAPI struct {
+	accounts Accounts
+	now      func() time.Time
+}
+
+func (s *accountAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/accounts", Act: actor.WriteAccounts, Query: []string{"cursor", "limit"},
 			Answer: list[account.Account]{},
@@ -81,7 +87,7 @@ func (s *API) accountRoutes() []Route {
 }
 
 // ownRoutes are of whoever is signed in, about themselves.
-func (s *API) ownRoutes() []Route {
+func (s *accountAPI) ownRoutes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/me", Answer: me{}, handle: s.whoAmI},
 		{Method: "GET", Path: "/me/sessions", Answer: list[account.Session]{}, handle: s.sessions},
@@ -90,18 +96,17 @@ func (s *API) ownRoutes() []Route {
 		{Method: "GET", Path: "/me/tokens", Answer: list[account.Token]{}, handle: s.tokens},
 		{Method: "POST", Path: "/me/tokens", Body: newToken{}, Answer: account.Token{}, handle: s.newToken},
 		{Method: "DELETE", Path: "/me/tokens/{token}", handle: s.revokeToken},
-		{Method: "GET", Path: "/openapi.json", Answer: map[string]any{}, handle: s.description},
 	}
 }
 
 const auditType = "application/octet-stream"
 
-func (s *API) listAccounts(c *call) (answer, error) {
+func (s *accountAPI) listAccounts(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
 		return answer{}, err
 	}
-	found, next, err := s.o.Accounts.Accounts(c.ctx(), c.actor, account.Page{After: after, Limit: limit})
+	found, next, err := s.accounts.Accounts(c.ctx(), c.actor, account.Page{After: after, Limit: limit})
 	if err != nil {
 		return answer{}, err
 	}
@@ -110,14 +115,14 @@ func (s *API) listAccounts(c *call) (answer, error) {
 
 func oneAccount(a account.Account) answer { return answer{body: a, version: a.Version} }
 
-func (s *API) addAccount(c *call) (answer, error) {
+func (s *accountAPI) addAccount(c *call) (answer, error) {
 	var in accountEdit
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
 	var a account.Account
 	in.apply(&a)
-	a, err := s.o.Accounts.Add(c.ctx(), c.actor, a, "") // its owner sets a password with a code of /reset
+	a, err := s.accounts.Add(c.ctx(), c.actor, a, "") // its owner sets a password with a code of /reset
 	if err != nil {
 		return answer{}, err
 	}
@@ -126,15 +131,15 @@ func (s *API) addAccount(c *call) (answer, error) {
 	return out, nil
 }
 
-func (s *API) getAccount(c *call) (answer, error) {
-	a, err := s.o.Accounts.Account(c.ctx(), c.actor, c.id("account"))
+func (s *accountAPI) getAccount(c *call) (answer, error) {
+	a, err := s.accounts.Account(c.ctx(), c.actor, c.id("account"))
 	if err != nil {
 		return answer{}, err
 	}
 	return oneAccount(a), nil
 }
 
-func (s *API) patchAccount(c *call) (answer, error) {
+func (s *accountAPI) patchAccount(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
 		return answer{}, err
@@ -143,7 +148,7 @@ func (s *API) patchAccount(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	a, err := s.o.Accounts.Change(c.ctx(), c.actor, c.id("account"), version, func(a *account.Account) error {
+	a, err := s.accounts.Change(c.ctx(), c.actor, c.id("account"), version, func(a *account.Account) error {
 		edit, err := patched(accountEdit{a.Name, a.Member, a.Site, maps.Clone(a.Machines), a.Disabled}, patch, c.lang)
 		if err != nil {
 			return err
@@ -157,35 +162,35 @@ func (s *API) patchAccount(c *call) (answer, error) {
 	return oneAccount(a), nil
 }
 
-func (s *API) resetAccount(c *call) (answer, error) {
-	text, err := s.o.Accounts.ResetCode(c.ctx(), c.actor, c.id("account"))
+func (s *accountAPI) resetAccount(c *call) (answer, error) {
+	text, err := s.accounts.ResetCode(c.ctx(), c.actor, c.id("account"))
 	if err != nil {
 		return answer{}, err
 	}
 	return answer{status: http.StatusCreated, body: resetCode{text}}, nil
 }
 
-func (s *API) auditLog(c *call) (answer, error) {
+func (s *accountAPI) auditLog(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
 		return answer{}, err
 	}
-	found, next, err := s.o.Accounts.AuditLog(c.ctx(), c.actor, account.Page{After: after, Limit: limit})
+	found, next, err := s.accounts.AuditLog(c.ctx(), c.actor, account.Page{After: after, Limit: limit})
 	if err != nil {
 		return answer{}, err
 	}
 	return paged(c, found, next), nil
 }
 
-func (s *API) exportAudit(c *call) (answer, error) {
-	name := fmt.Sprintf("audit-%s.log", s.o.Now().UTC().Format(time.DateOnly))
+func (s *accountAPI) exportAudit(c *call) (answer, error) {
+	name := fmt.Sprintf("audit-%s.log", s.now().UTC().Format(time.DateOnly))
 	return answer{mime: auditType, file: name, stream: func(w io.Writer) error {
-		return s.o.Accounts.ExportAudit(c.ctx(), c.actor, w)
+		return s.accounts.ExportAudit(c.ctx(), c.actor, w)
 	}}, nil
 }
 
 // whoAmI needs no right but to be somebody.
-func (s *API) whoAmI(c *call) (answer, error) {
+func (s *accountAPI) whoAmI(c *call) (answer, error) {
 	a := c.actor
 	if a.Account == "" {
 		return answer{}, &actor.Denied{Act: actor.ReadOwn, Actor: a}
@@ -202,25 +207,25 @@ func (c *call) account() string {
 	return c.actor.Account
 }
 
-func (s *API) removeAccount(c *call) (answer, error) {
+func (s *accountAPI) removeAccount(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{}, s.o.Accounts.Remove(c.ctx(), c.actor, c.id("account"), version)
+	return answer{}, s.accounts.Remove(c.ctx(), c.actor, c.id("account"), version)
 }
 
-func (s *API) endSession(c *call) (answer, error) {
-	return answer{}, s.o.Accounts.EndSession(c.ctx(), c.actor, c.account(), c.id("session"))
+func (s *accountAPI) endSession(c *call) (answer, error) {
+	return answer{}, s.accounts.EndSession(c.ctx(), c.actor, c.account(), c.id("session"))
 }
 
 // printCodes makes codes on paper, each of which signs a member in once.
-func (s *API) printCodes(c *call) (answer, error) {
+func (s *accountAPI) printCodes(c *call) (answer, error) {
 	in := printInput{Each: 1}
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	codes, err := s.o.Accounts.PrintedCodes(c.ctx(), c.actor, in.Members, in.Each)
+	codes, err := s.accounts.PrintedCodes(c.ctx(), c.actor, in.Members, in.Each)
 	if err != nil {
 		return answer{}, err
 	}
@@ -229,38 +234,38 @@ func (s *API) printCodes(c *call) (answer, error) {
 	return out, nil
 }
 
-func (s *API) sessions(c *call) (answer, error) {
-	found, err := s.o.Accounts.Sessions(c.ctx(), c.actor, c.account())
+func (s *accountAPI) sessions(c *call) (answer, error) {
+	found, err := s.accounts.Sessions(c.ctx(), c.actor, c.account())
 	if err != nil {
 		return answer{}, err
 	}
 	return listOf(found), nil
 }
 
-func (s *API) signOutEverywhere(c *call) (answer, error) {
-	return answer{}, s.o.Accounts.SignOutEverywhere(c.ctx(), c.actor, c.account())
+func (s *accountAPI) signOutEverywhere(c *call) (answer, error) {
+	return answer{}, s.accounts.SignOutEverywhere(c.ctx(), c.actor, c.account())
 }
 
-func (s *API) tokens(c *call) (answer, error) {
-	found, err := s.o.Accounts.Tokens(c.ctx(), c.actor, c.account())
+func (s *accountAPI) tokens(c *call) (answer, error) {
+	found, err := s.accounts.Tokens(c.ctx(), c.actor, c.account())
 	if err != nil {
 		return answer{}, err
 	}
 	return listOf(found), nil
 }
 
-func (s *API) newToken(c *call) (answer, error) {
+func (s *accountAPI) newToken(c *call) (answer, error) {
 	var in newToken
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	t, err := s.o.Accounts.NewToken(c.ctx(), c.actor, in.Name, in.Scopes, in.Expires)
+	t, err := s.accounts.NewToken(c.ctx(), c.actor, in.Name, in.Scopes, in.Expires)
 	if err != nil {
 		return answer{}, err
 	}
 	return answer{status: http.StatusCreated, body: t}, nil
 }
 
-func (s *API) revokeToken(c *call) (answer, error) {
-	return answer{}, s.o.Accounts.RevokeToken(c.ctx(), c.actor, c.account(), c.id("token"))
+func (s *accountAPI) revokeToken(c *call) (answer, error) {
+	return answer{}, s.accounts.RevokeToken(c.ctx(), c.actor, c.account(), c.id("token"))
 }

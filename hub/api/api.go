@@ -93,12 +93,11 @@ type Settings struct {
 
 // API is the handler. Make one with New.
 type API struct {
-	o       Options
-	mux     *http.ServeMux
-	routes  []Route
-	spec    []byte
-	streams *streams
-	words   *fault.Words
+	o      Options
+	mux    *http.ServeMux
+	routes []Route
+	spec   []byte
+	texts  *texts
 }
 
 // New makes the handler of /api/v1.
@@ -123,7 +122,8 @@ func New(o Options) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &API{o: o, mux: http.NewServeMux(), spec: spec, streams: newStreams(), words: words}
+	s := &API{o: o, mux: http.NewServeMux(), spec: spec,
+		texts: &texts{words: words, log: o.Log, status: o.Status, retryAfter: o.RetryAfter}}
 	s.routes = s.table()
 	byPath := map[string]map[string]*Route{}
 	for i := range s.routes {
@@ -136,7 +136,7 @@ func New(o Options) (*API, error) {
 	for path, methods := range byPath {
 		s.mux.HandleFunc(Prefix+path, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, methods) })
 	}
-	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, noRoute()) })
+	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.texts.fail(w, r, noRoute()) })
 	return s, nil
 }
 
@@ -146,24 +146,28 @@ func (s *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTT
 // Routes is the table of all routes.
 func (s *API) Routes() []Route { return append([]Route(nil), s.routes...) }
 
-// table is every route of the API.
+// table is every route of the API. A resource without its service answers 501.
 func (s *API) table() (all []Route) {
+	o := s.o
+	accounts := &accountAPI{accounts: o.Accounts, now: o.Now}
+	events := &eventAPI{events: o.Events, streams: newStreams(), authenticate: s.authenticate, sessionNow: o.SessionNow}
 	for _, part := range []struct {
 		on     bool
 		routes []Route
 	}{
-		{s.o.Directory != nil, s.memberRoutes()},
-		{s.o.Directory != nil, s.cardRoutes()},
-		{s.o.Directory != nil, s.badgeRoutes()},
-		{s.o.Directory != nil, s.importRoutes()},
-		{s.o.Machines != nil, s.machineRoutes()},
-		{s.o.CardKeys != nil, s.cardKeyRoutes()},
-		{s.o.Policies != nil, s.policyRoutes()},
-		{true, s.accountRoutes()},
-		{s.o.Reports != nil, s.reportRoutes()},
-		{s.o.Hub != nil, s.hubRoutes()},
-		{s.o.Events != nil, s.eventRoutes()},
-		{true, s.ownRoutes()},
+		{o.Directory != nil, (&memberAPI{directory: o.Directory}).routes()},
+		{o.Directory != nil, (&cardAPI{directory: o.Directory}).routes()},
+		{o.Directory != nil, (&badgeAPI{directory: o.Directory, texts: s.texts}).routes()},
+		{o.Directory != nil, (&importAPI{directory: o.Directory, texts: s.texts}).routes()},
+		{o.Machines != nil, (&machineAPI{machines: o.Machines}).routes()},
+		{o.CardKeys != nil, (&cardKeyAPI{keys: o.CardKeys}).routes()},
+		{o.Policies != nil, (&policyAPI{policies: o.Policies, texts: s.texts}).routes()},
+		{true, accounts.routes()},
+		{o.Reports != nil, (&reportAPI{reports: o.Reports}).routes()},
+		{o.Hub != nil, (&hubAPI{hub: o.Hub}).routes()},
+		{o.Events != nil, events.routes()},
+		{true, accounts.ownRoutes()},
+		{true, []Route{{Method: "GET", Path: "/openapi.json", Answer: map[string]any{}, handle: s.description}}},
 	} {
 		for _, r := range part.routes {
 			if !part.on {

@@ -454,7 +454,8 @@ func FuzzDecode(f *testing.F) {
 
 func TestANoteNeedsItsOwnRightBesideTheMembers(t *testing.T) {
 	s := newSite(t)
-	for scopes, want := range map[string]int{"members.read": 403, "members.notes": 403, "members.read members.notes": 200} {
+	for scopes, want := range map[string]int{"members.read": 403, "members.notes": 403,
+		"members.read members.notes": 200} {
 		a := s.tokens["owner"]
 		for scope := range strings.FieldsSeq(scopes) {
 			a.Scopes = append(a.Scopes, actor.Act(scope))

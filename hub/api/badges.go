@@ -20,7 +20,13 @@ func badgeTypes() []string {
 		"image/png", "image/svg+xml", "application/zip", "text/plain", "application/octet-stream"}
 }
 
-func (s *API) badgeRoutes() []Route {
+// badgeAPI answers for members' badges.
+type badgeAPI struct {
+	texts     *texts
+	directory Directory
+}
+
+func (s *badgeAPI) routes() []Route {
 	return []Route{
 		{Method: "POST", Path: "/members/{member}/badges", Act: actor.WriteBadges, Query: []string{"name"},
 			Types:   badgeTypes(),
@@ -36,7 +42,7 @@ func (s *API) badgeRoutes() []Route {
 }
 
 // addBadges takes the badges of one member, or (at /badges) of whomever they name.
-func (s *API) addBadges(c *call) (answer, error) {
+func (s *badgeAPI) addBadges(c *call) (answer, error) {
 	if err := c.mayUpload(actor.WriteBadges); err != nil {
 		return answer{}, err
 	}
@@ -44,11 +50,11 @@ func (s *API) addBadges(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	added, err := s.o.Directory.AddBadges(c.ctx(), c.actor, c.member(), name, data)
+	added, err := s.directory.AddBadges(c.ctx(), c.actor, c.member(), name, data)
 	if err != nil {
 		return answer{}, err
 	}
-	out := listOf(s.saidBadges(c.lang, added))
+	out := listOf(s.texts.saidBadges(c.lang, added))
 	out.status = http.StatusCreated
 	return out, nil
 }
@@ -56,12 +62,12 @@ func (s *API) addBadges(c *call) (answer, error) {
 // mayUpload refuses before megabytes are read into memory for somebody whom the service will refuse anyway.
 func (c *call) mayUpload(act actor.Act) error { return c.actor.May(act, c.ofMember()) }
 
-func (s *API) addBadgeURL(c *call) (answer, error) {
+func (s *badgeAPI) addBadgeURL(c *call) (answer, error) {
 	var in badgeURL
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	b, err := s.o.Directory.AddBadgeURL(c.ctx(), c.actor, c.member(), in.URL)
+	b, err := s.directory.AddBadgeURL(c.ctx(), c.actor, c.member(), in.URL)
 	if err != nil {
 		return answer{}, err
 	}
@@ -71,8 +77,8 @@ func (s *API) addBadgeURL(c *call) (answer, error) {
 const fileType = "application/octet-stream"
 
 // badgeFile is the badge as it was added. It comes from outside: as bytes to save, and never as a page.
-func (s *API) badgeFile(c *call) (answer, error) {
-	name, data, err := s.o.Directory.BadgeData(c.ctx(), c.actor, c.member(), c.id("badge"))
+func (s *badgeAPI) badgeFile(c *call) (answer, error) {
+	name, data, err := s.directory.BadgeData(c.ctx(), c.actor, c.member(), c.id("badge"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -96,6 +102,6 @@ func fileName(s string) string {
 	return clip(s)
 }
 
-func (s *API) removeBadge(c *call) (answer, error) {
-	return answer{}, s.o.Directory.RemoveBadge(c.ctx(), c.actor, c.member(), c.id("badge"))
+func (s *badgeAPI) removeBadge(c *call) (answer, error) {
+	return answer{}, s.directory.RemoveBadge(c.ctx(), c.actor, c.member(), c.id("badge"))
 }

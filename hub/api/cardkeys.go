@@ -5,7 +5,12 @@ import (
 	"portillon/hub/cardkey"
 )
 
-func (s *API) cardKeyRoutes() []Route {
+// cardKeyAPI answers for the site's card key.
+type cardKeyAPI struct {
+	keys CardKeys
+}
+
+func (s *cardKeyAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/card-key", Act: actor.EnrolMachines, Answer: cardkey.Status{}, handle: s.getCardKey},
 		{Method: "POST", Path: "/card-key/rotate", Act: actor.EnrolMachines, Body: reasonInput{}, IfMatch: true,
@@ -15,15 +20,15 @@ func (s *API) cardKeyRoutes() []Route {
 }
 
 // getCardKey says which cards and machines still hang on the card key before. The key itself is never in an answer.
-func (s *API) getCardKey(c *call) (answer, error) {
-	k, err := s.o.CardKeys.Status(c.ctx(), c.actor)
+func (s *cardKeyAPI) getCardKey(c *call) (answer, error) {
+	k, err := s.keys.Status(c.ctx(), c.actor)
 	if err != nil {
 		return answer{}, err
 	}
 	return answer{body: k, version: k.Version}, nil
 }
 
-func (s *API) rotateCardKey(c *call) (answer, error) {
+func (s *cardKeyAPI) rotateCardKey(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
 		return answer{}, err
@@ -32,13 +37,13 @@ func (s *API) rotateCardKey(c *call) (answer, error) {
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	return answer{}, s.o.CardKeys.Rotate(c.ctx(), c.actor, version, in.Reason)
+	return answer{}, s.keys.Rotate(c.ctx(), c.actor, version, in.Reason)
 }
 
-func (s *API) endCardKey(c *call) (answer, error) {
+func (s *cardKeyAPI) endCardKey(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{}, s.o.CardKeys.End(c.ctx(), c.actor, version)
+	return answer{}, s.keys.End(c.ctx(), c.actor, version)
 }

@@ -22,7 +22,12 @@ type assignInput struct {
 	Member policy.MemberID `json:"member"`
 }
 
-func (s *API) cardRoutes() []Route {
+// cardAPI answers for cards, and for unknown cards that were tapped.
+type cardAPI struct {
+	directory Directory
+}
+
+func (s *cardAPI) routes() []Route {
 	return []Route{
 		{Method: "POST", Path: "/members/{member}/cards", Act: actor.WriteCards, Body: newCard{}, Answer: directory.Card{},
 			handle: s.addCard},
@@ -35,12 +40,12 @@ func (s *API) cardRoutes() []Route {
 	}
 }
 
-func (s *API) addCard(c *call) (answer, error) {
+func (s *cardAPI) addCard(c *call) (answer, error) {
 	var in newCard
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	card, err := s.o.Directory.AddCard(c.ctx(), c.actor, c.member(),
+	card, err := s.directory.AddCard(c.ctx(), c.actor, c.member(),
 		directory.Card{Number: in.Number, Note: in.Note, State: directory.Active})
 	if err != nil {
 		return answer{}, err
@@ -48,36 +53,36 @@ func (s *API) addCard(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: card}, nil
 }
 
-func (s *API) setCard(c *call) (answer, error) {
+func (s *cardAPI) setCard(c *call) (answer, error) {
 	var in cardState
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	return answer{}, s.o.Directory.SetCard(c.ctx(), c.actor, c.member(), c.id("card"), in.State, in.Note)
+	return answer{}, s.directory.SetCard(c.ctx(), c.actor, c.member(), c.id("card"), in.State, in.Note)
 }
 
-func (s *API) removeCard(c *call) (answer, error) {
-	return answer{}, s.o.Directory.RemoveCard(c.ctx(), c.actor, c.member(), c.id("card"))
+func (s *cardAPI) removeCard(c *call) (answer, error) {
+	return answer{}, s.directory.RemoveCard(c.ctx(), c.actor, c.member(), c.id("card"))
 }
 
-func (s *API) taps(c *call) (answer, error) {
+func (s *cardAPI) taps(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
 		return answer{}, err
 	}
-	found, next, err := s.o.Directory.Taps(c.ctx(), c.actor, directory.Page{After: after, Limit: limit})
+	found, next, err := s.directory.Taps(c.ctx(), c.actor, directory.Page{After: after, Limit: limit})
 	if err != nil {
 		return answer{}, err
 	}
 	return paged(c, found, next), nil
 }
 
-func (s *API) assign(c *call) (answer, error) {
+func (s *cardAPI) assign(c *call) (answer, error) {
 	var in assignInput
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	card, err := s.o.Directory.Assign(c.ctx(), c.actor, c.id("tap"), in.Member)
+	card, err := s.directory.Assign(c.ctx(), c.actor, c.id("tap"), in.Member)
 	if err != nil {
 		return answer{}, err
 	}

@@ -40,9 +40,18 @@ func topicActs() map[store.Topic]actor.Act {
 	}
 }
 
-func (s *API) eventRoutes() []Route {
+// eventAPI tells what changed, as a stream.
+type eventAPI struct {
+	authenticate func(*http.Request, func(*http.Request) (actor.Actor, error)) (actor.Actor, error)
+	events       Events
+	sessionNow   func(*http.Request) (actor.Actor, error)
+
+	streams *streams
+}
+
+func (s *eventAPI) routes() []Route {
 	return []Route{
-		{Method: "GET", Path: "/events", Query: []string{"topic"}, Produces: []string{eventType}, handle: s.events},
+		{Method: "GET", Path: "/events", Query: []string{"topic"}, Produces: []string{eventType}, handle: s.stream},
 	}
 }
 
@@ -65,9 +74,9 @@ func mayHear(a actor.Actor, topic store.Topic) bool {
 	return false
 }
 
-// events answers with a stream of topics that changed (HTML Living Standard, server-sent events). It ends when the
+// stream answers with a stream of topics that changed (HTML Living Standard, server-sent events). It ends when the
 // session or token ends, and when the client goes.
-func (s *API) events(c *call) (answer, error) {
+func (s *eventAPI) stream(c *call) (answer, error) {
 	if c.actor.Account == "" {
 		return answer{}, &actor.Denied{Act: actor.ReadOwn, Actor: c.actor}
 	}
@@ -107,8 +116,8 @@ func (c *call) topics() ([]store.Topic, error) {
 // standing of members, and what badges give.
 func whoMayHear() []store.Topic { return []store.Topic{store.Accounts, store.Directory, store.Policy} }
 
-func (s *API) follow(c *call, w http.ResponseWriter, topics []store.Topic) {
-	sub, cancel := s.o.Events.Subscribe(append(whoMayHear(), topics...)...)
+func (s *eventAPI) follow(c *call, w http.ResponseWriter, topics []store.Topic) {
+	sub, cancel := s.events.Subscribe(append(whoMayHear(), topics...)...)
 	defer cancel()
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
@@ -145,8 +154,8 @@ func (s *API) follow(c *call, w http.ResponseWriter, topics []store.Topic) {
 }
 
 // still says who the stream's reader is now: their roles may have changed, and their session may have ended.
-func (s *API) still(c *call, was actor.Actor) (actor.Actor, bool) {
-	a, err := s.authenticate(c.r, s.o.SessionNow)
+func (s *eventAPI) still(c *call, was actor.Actor) (actor.Actor, bool) {
+	a, err := s.authenticate(c.r, s.sessionNow)
 	return a, err == nil && a.Account == was.Account
 }
 

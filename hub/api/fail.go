@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -69,16 +70,25 @@ func badToken() error {
 		EN: "the token is unknown, has ended or was revoked"}}
 }
 
+// texts puts what services say into the language of the answer.
+type texts struct {
+	log        *slog.Logger
+	retryAfter func(error) int
+	status     func(error) int
+
+	words *fault.Words
+}
+
 // fail answers with an error.
-func (s *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+func (s *texts) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := s.problem(w, r, err)
 	if p.Status >= 500 && p.Status != http.StatusNotImplemented {
-		s.o.Log.Error("request failed", "request", p.Instance, "err", err)
+		s.log.Error("request failed", "request", p.Instance, "err", err)
 	}
 	httpd.WriteProblem(w, r, p)
 }
 
-func (s *API) problem(w http.ResponseWriter, r *http.Request, err error) httpd.Problem {
+func (s *texts) problem(w http.ResponseWriter, r *http.Request, err error) httpd.Problem {
 	var (
 		denied   *actor.Denied
 		missing  *fault.NotFound
@@ -148,16 +158,16 @@ func ofMachines(r *http.Request, err error) (httpd.Problem, bool) {
 }
 
 // ofAccounts is the problem of an error of the accounts.
-func (s *API) ofAccounts(w http.ResponseWriter, r *http.Request, err error) (httpd.Problem, bool) {
-	if s.o.Status == nil {
+func (s *texts) ofAccounts(w http.ResponseWriter, r *http.Request, err error) (httpd.Problem, bool) {
+	if s.status == nil {
 		return httpd.Problem{}, false
 	}
-	if s.o.RetryAfter != nil {
-		if after := s.o.RetryAfter(err); after > 0 {
+	if s.retryAfter != nil {
+		if after := s.retryAfter(err); after > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(after))
 		}
 	}
-	switch status := s.o.Status(err); status {
+	switch status := s.status(err); status {
 	case 0:
 		return httpd.Problem{}, false
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
@@ -193,7 +203,7 @@ func clip(s string) string {
 }
 
 // Refuse answers a request that is refused before it comes here.
-func (s *API) Refuse(w http.ResponseWriter, r *http.Request, err error) { s.fail(w, r, err) }
+func (s *API) Refuse(w http.ResponseWriter, r *http.Request, err error) { s.texts.fail(w, r, err) }
 
 // authenticate says who asks, by a token or by session. Neither: the zero Actor, whom every service refuses.
 func (s *API) authenticate(r *http.Request, session func(*http.Request) (actor.Actor, error)) (a actor.Actor,

@@ -17,7 +17,12 @@ type settingsEdit struct {
 	MailLinks bool `json:"mail_links"`
 }
 
-func (s *API) hubRoutes() []Route {
+// hubAPI answers for the hub itself: its settings, and how it runs.
+type hubAPI struct {
+	hub Hub
+}
+
+func (s *hubAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/hub", Act: actor.WriteSettings, Answer: State{}, handle: s.state},
 		{Method: "GET", Path: "/settings", Act: actor.WriteSettings, Answer: Settings{}, handle: s.settings},
@@ -27,23 +32,23 @@ func (s *API) hubRoutes() []Route {
 	}
 }
 
-func (s *API) state(c *call) (answer, error) {
-	st, err := s.o.Hub.State(c.ctx(), c.actor)
+func (s *hubAPI) state(c *call) (answer, error) {
+	st, err := s.hub.State(c.ctx(), c.actor)
 	if err != nil {
 		return answer{}, err
 	}
 	return answer{body: st}, nil
 }
 
-func (s *API) settings(c *call) (answer, error) {
-	v, err := s.o.Hub.Settings(c.ctx(), c.actor)
+func (s *hubAPI) settings(c *call) (answer, error) {
+	v, err := s.hub.Settings(c.ctx(), c.actor)
 	if err != nil {
 		return answer{}, err
 	}
 	return answer{body: v, version: v.Version}, nil
 }
 
-func (s *API) patchSettings(c *call) (answer, error) {
+func (s *hubAPI) patchSettings(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
 		return answer{}, err
@@ -52,7 +57,7 @@ func (s *API) patchSettings(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	v, err := s.o.Hub.ChangeSettings(c.ctx(), c.actor, version, func(v *Settings) error {
+	v, err := s.hub.ChangeSettings(c.ctx(), c.actor, version, func(v *Settings) error {
 		edit, err := patched(settingsEdit{v.Name, v.Language, v.Contact, v.MailLinks}, patch, c.lang)
 		if err != nil {
 			return err

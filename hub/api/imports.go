@@ -12,7 +12,13 @@ import (
 
 const xlsxType = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
-func (s *API) importRoutes() []Route {
+// importAPI answers for lists of members that come and go as files.
+type importAPI struct {
+	texts     *texts
+	directory Directory
+}
+
+func (s *importAPI) routes() []Route {
 	return []Route{
 		{Method: "POST", Path: "/imports", Act: actor.WriteMembers, Query: []string{"name", "source"}, MaxBody: uploadBody,
 			Answer: directory.Preview{},
@@ -33,7 +39,7 @@ func exportTypes() []string {
 
 // previewImport reads a list of members and answers what it would change. Nothing is changed before it is applied.
 // A form may have a field mapping: a JSON object from the file's headers to our fields.
-func (s *API) previewImport(c *call) (answer, error) {
+func (s *importAPI) previewImport(c *call) (answer, error) {
 	if err := c.mayUpload(actor.WriteMembers); err != nil {
 		return answer{}, err
 	}
@@ -47,30 +53,30 @@ func (s *API) previewImport(c *call) (answer, error) {
 			return answer{}, err
 		}
 	}
-	p, err := s.o.Directory.Preview(c.ctx(), c.actor, in)
+	p, err := s.directory.Preview(c.ctx(), c.actor, in)
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: http.StatusCreated, body: s.saidPreview(c.lang, p)}, nil
+	return answer{status: http.StatusCreated, body: s.texts.saidPreview(c.lang, p)}, nil
 }
 
-func (s *API) confirmImport(c *call) (answer, error) {
-	p, err := s.o.Directory.Confirm(c.ctx(), c.actor, c.id("import"))
+func (s *importAPI) confirmImport(c *call) (answer, error) {
+	p, err := s.directory.Confirm(c.ctx(), c.actor, c.id("import"))
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{body: s.saidPreview(c.lang, p)}, nil
+	return answer{body: s.texts.saidPreview(c.lang, p)}, nil
 }
 
-func (s *API) applyImport(c *call) (answer, error) {
-	p, err := s.o.Directory.Apply(c.ctx(), c.actor, c.id("import"))
+func (s *importAPI) applyImport(c *call) (answer, error) {
+	p, err := s.directory.Apply(c.ctx(), c.actor, c.id("import"))
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{body: s.saidPreview(c.lang, p)}, nil
+	return answer{body: s.texts.saidPreview(c.lang, p)}, nil
 }
 
-func (s *API) export(c *call) (answer, error) {
+func (s *importAPI) export(c *call) (answer, error) {
 	formats := []string{"csv", "xlsx", "yaml"}
 	format := c.query.Get("format")
 	if format == "" {
@@ -82,6 +88,6 @@ func (s *API) export(c *call) (answer, error) {
 	}
 	name := "members." + format
 	return answer{mime: exportTypes()[i], file: name, stream: func(w io.Writer) error {
-		return s.o.Directory.Export(c.ctx(), c.actor, format, w)
+		return s.directory.Export(c.ctx(), c.actor, format, w)
 	}}, nil
 }

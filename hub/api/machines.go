@@ -33,7 +33,12 @@ type code struct {
 
 const svgType = "image/svg+xml"
 
-func (s *API) machineRoutes() []Route {
+// machineAPI answers for machines.
+type machineAPI struct {
+	machines Machines
+}
+
+func (s *machineAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/machines", Act: actor.ReadMachines, Answer: list[enrol.Machine]{}, handle: s.listMachines},
 		{Method: "POST", Path: "/machines", Act: actor.EnrolMachines, Body: newMachine{}, Answer: enrol.Machine{},
@@ -50,8 +55,8 @@ func (s *API) machineRoutes() []Route {
 	}
 }
 
-func (s *API) listMachines(c *call) (answer, error) {
-	found, err := s.o.Machines.Machines(c.ctx(), c.actor)
+func (s *machineAPI) listMachines(c *call) (answer, error) {
+	found, err := s.machines.Machines(c.ctx(), c.actor)
 	if err != nil {
 		return answer{}, err
 	}
@@ -60,12 +65,12 @@ func (s *API) listMachines(c *call) (answer, error) {
 
 func oneMachine(m enrol.Machine) answer { return answer{body: m, version: m.Version} }
 
-func (s *API) addMachine(c *call) (answer, error) {
+func (s *machineAPI) addMachine(c *call) (answer, error) {
 	var in newMachine
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	m, err := s.o.Machines.Add(c.ctx(), c.actor, in.ID)
+	m, err := s.machines.Add(c.ctx(), c.actor, in.ID)
 	if err != nil {
 		return answer{}, err
 	}
@@ -74,8 +79,8 @@ func (s *API) addMachine(c *call) (answer, error) {
 	return out, nil
 }
 
-func (s *API) getMachine(c *call) (answer, error) {
-	m, err := s.o.Machines.Machine(c.ctx(), c.actor, c.machine())
+func (s *machineAPI) getMachine(c *call) (answer, error) {
+	m, err := s.machines.Machine(c.ctx(), c.actor, c.machine())
 	if err != nil {
 		return answer{}, err
 	}
@@ -83,12 +88,12 @@ func (s *API) getMachine(c *call) (answer, error) {
 }
 
 // newCode makes a one-time code. As image/svg+xml it is only the picture, and the code's text cannot be read again.
-func (s *API) newCode(c *call) (answer, error) {
+func (s *machineAPI) newCode(c *call) (answer, error) {
 	var in codeInput
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	made, err := s.o.Machines.NewCode(c.ctx(), c.actor, c.machine(), in.Replace)
+	made, err := s.machines.NewCode(c.ctx(), c.actor, c.machine(), in.Replace)
 	if err != nil {
 		return answer{}, err
 	}
@@ -109,7 +114,7 @@ func (s *API) newCode(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: code{made, picture}}, nil
 }
 
-func (s *API) revoke(c *call) (answer, error) {
+func (s *machineAPI) revoke(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
 		return answer{}, err
@@ -118,28 +123,28 @@ func (s *API) revoke(c *call) (answer, error) {
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	return answer{}, s.o.Machines.Revoke(c.ctx(), c.actor, c.machine(), version, in.Reason)
+	return answer{}, s.machines.Revoke(c.ctx(), c.actor, c.machine(), version, in.Reason)
 }
 
 // held is whose data a machine has: for the decision whether the card key must change.
-func (s *API) held(c *call) (answer, error) {
-	h, err := s.o.Machines.Held(c.ctx(), c.actor, c.machine())
+func (s *machineAPI) held(c *call) (answer, error) {
+	h, err := s.machines.Held(c.ctx(), c.actor, c.machine())
 	if err != nil {
 		return answer{}, err
 	}
 	return answer{body: h}, nil
 }
 
-func (s *API) tag(c *call) (answer, error) {
+func (s *machineAPI) tag(c *call) (answer, error) {
 	var in reasonInput
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	return answer{}, s.o.Machines.Tag(c.ctx(), c.actor, c.machine(), in.Reason)
+	return answer{}, s.machines.Tag(c.ctx(), c.actor, c.machine(), in.Reason)
 }
 
-func (s *API) stop(c *call) (answer, error) {
-	return answer{}, s.o.Machines.Stop(c.ctx(), c.actor, c.machine())
+func (s *machineAPI) stop(c *call) (answer, error) {
+	return answer{}, s.machines.Stop(c.ctx(), c.actor, c.machine())
 }
 
 // QR is a QR code (ISO/IEC 18004) as an SVG, with error correction M (15 %) and the quiet zone of four modules that the

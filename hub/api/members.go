@@ -55,7 +55,12 @@ type note struct {
 	Note string `json:"note"`
 }
 
-func (s *API) memberRoutes() []Route {
+// memberAPI answers for members and the own record.
+type memberAPI struct {
+	directory Directory
+}
+
+func (s *memberAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/members", Act: actor.ReadMembers, Query: []string{"text", "machine", "badge", "state",
 			"cursor", "limit"},
@@ -78,14 +83,14 @@ func (s *API) memberRoutes() []Route {
 
 const mergePatchType = "application/merge-patch+json" // RFC 7396 §4
 
-func (s *API) listMembers(c *call) (answer, error) {
+func (s *memberAPI) listMembers(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
 		return answer{}, err
 	}
 	filter := directory.Filter{Text: c.query.Get("text"), Machine: policy.MachineID(c.query.Get("machine")),
 		Badge: policy.BadgeID(c.query.Get("badge")), State: c.query.Get("state")}
-	found, next, err := s.o.Directory.Members(c.ctx(), c.actor, filter, directory.Page{After: after, Limit: limit})
+	found, next, err := s.directory.Members(c.ctx(), c.actor, filter, directory.Page{After: after, Limit: limit})
 	if err != nil {
 		return answer{}, err
 	}
@@ -96,7 +101,7 @@ func (s *API) listMembers(c *call) (answer, error) {
 	return paged(c, items, next), nil
 }
 
-func (s *API) addMember(c *call) (answer, error) {
+func (s *memberAPI) addMember(c *call) (answer, error) {
 	var in newMember
 	if err := c.body(&in); err != nil {
 		return answer{}, err
@@ -105,7 +110,7 @@ func (s *API) addMember(c *call) (answer, error) {
 	if err := in.apply(c, &m); err != nil {
 		return answer{}, err
 	}
-	m, err := s.o.Directory.Add(c.ctx(), c.actor, m)
+	m, err := s.directory.Add(c.ctx(), c.actor, m)
 	if err != nil {
 		return answer{}, err
 	}
@@ -114,15 +119,15 @@ func (s *API) addMember(c *call) (answer, error) {
 	return out, nil
 }
 
-func (s *API) getMember(c *call) (answer, error) {
-	m, err := s.o.Directory.Member(c.ctx(), c.actor, c.member())
+func (s *memberAPI) getMember(c *call) (answer, error) {
+	m, err := s.directory.Member(c.ctx(), c.actor, c.member())
 	if err != nil {
 		return answer{}, err
 	}
 	return oneMember(m), nil
 }
 
-func (s *API) patchMember(c *call) (answer, error) {
+func (s *memberAPI) patchMember(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
 		return answer{}, err
@@ -131,7 +136,7 @@ func (s *API) patchMember(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	m, err := s.o.Directory.Change(c.ctx(), c.actor, c.member(), version, func(m *directory.Member) error {
+	m, err := s.directory.Change(c.ctx(), c.actor, c.member(), version, func(m *directory.Member) error {
 		edit, err := patched(editOf(*m), patch, c.lang)
 		if err != nil {
 			return err
@@ -169,20 +174,20 @@ func notADay() httpd.Text {
 	return httpd.Text{FR: "ce n’est pas une date", EN: "not a date"}
 }
 
-func (s *API) eraseMember(c *call) (answer, error) {
+func (s *memberAPI) eraseMember(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{}, s.o.Directory.Erase(c.ctx(), c.actor, c.member(), version)
+	return answer{}, s.directory.Erase(c.ctx(), c.actor, c.member(), version)
 }
 
-func (s *API) mergeMember(c *call) (answer, error) {
+func (s *memberAPI) mergeMember(c *call) (answer, error) {
 	var in mergeInput
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	m, err := s.o.Directory.Merge(c.ctx(), c.actor, c.member(), in.Drop)
+	m, err := s.directory.Merge(c.ctx(), c.actor, c.member(), in.Drop)
 	if err != nil {
 		return answer{}, err
 	}
@@ -191,18 +196,18 @@ func (s *API) mergeMember(c *call) (answer, error) {
 
 // getNote asks for the right by itself: the service leaves a note out where the right is missing, which would look like
 // an empty note.
-func (s *API) getNote(c *call) (answer, error) {
+func (s *memberAPI) getNote(c *call) (answer, error) {
 	if err := c.actor.May(actor.ReadNotes, c.ofMember()); err != nil {
 		return answer{}, err
 	}
-	m, err := s.o.Directory.Member(c.ctx(), c.actor, c.member())
+	m, err := s.directory.Member(c.ctx(), c.actor, c.member())
 	if err != nil {
 		return answer{}, err
 	}
 	return answer{body: note{m.Note}, version: m.Version}, nil
 }
 
-func (s *API) putNote(c *call) (answer, error) {
+func (s *memberAPI) putNote(c *call) (answer, error) {
 	if err := c.actor.May(actor.ReadNotes, c.ofMember()); err != nil {
 		return answer{}, err
 	}
@@ -214,7 +219,7 @@ func (s *API) putNote(c *call) (answer, error) {
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	m, err := s.o.Directory.Change(c.ctx(), c.actor, c.member(), version, func(m *directory.Member) error {
+	m, err := s.directory.Change(c.ctx(), c.actor, c.member(), version, func(m *directory.Member) error {
 		m.Note = in.Note
 		return nil
 	})
@@ -224,16 +229,16 @@ func (s *API) putNote(c *call) (answer, error) {
 	return answer{body: note{m.Note}, version: m.Version}, nil
 }
 
-func (s *API) ownRecord(c *call) (answer, error) {
-	m, err := s.o.Directory.Own(c.ctx(), c.actor)
+func (s *memberAPI) ownRecord(c *call) (answer, error) {
+	m, err := s.directory.Own(c.ctx(), c.actor)
 	if err != nil {
 		return answer{}, err
 	}
 	return oneMember(m), nil
 }
 
-func (s *API) endings(c *call) (answer, error) {
-	ends, err := s.o.Directory.Endings(c.ctx(), c.actor)
+func (s *memberAPI) endings(c *call) (answer, error) {
+	ends, err := s.directory.Endings(c.ctx(), c.actor)
 	if err != nil {
 		return answer{}, err
 	}

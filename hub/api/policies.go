@@ -28,7 +28,13 @@ type backInput struct {
 
 const yamlType = "application/yaml" // RFC 9512
 
-func (s *API) policyRoutes() []Route {
+// policyAPI answers for the access policy and the bundles.
+type policyAPI struct {
+	texts    *texts
+	policies Policies
+}
+
+func (s *policyAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/policy", Act: actor.ReadPolicy, Answer: publish.Policy{}, Produces: []string{yamlType},
 			handle: s.currentPolicy},
@@ -50,8 +56,8 @@ func (s *API) policyRoutes() []Route {
 }
 
 // currentPolicy is the policy in force, or its text alone for whoever asks for YAML.
-func (s *API) currentPolicy(c *call) (answer, error) {
-	p, err := s.o.Policies.Current(c.ctx(), c.actor)
+func (s *policyAPI) currentPolicy(c *call) (answer, error) {
+	p, err := s.policies.Current(c.ctx(), c.actor)
 	if err != nil {
 		return answer{}, err
 	}
@@ -65,24 +71,24 @@ func (s *API) currentPolicy(c *call) (answer, error) {
 	return out, nil
 }
 
-func (s *API) policyVersions(c *call) (answer, error) {
+func (s *policyAPI) policyVersions(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
 		return answer{}, err
 	}
-	found, next, err := s.o.Policies.Versions(c.ctx(), c.actor, publish.Page{After: after, Limit: limit})
+	found, next, err := s.policies.Versions(c.ctx(), c.actor, publish.Page{After: after, Limit: limit})
 	if err != nil {
 		return answer{}, err
 	}
 	return paged(c, found, next), nil
 }
 
-func (s *API) policyVersion(c *call) (answer, error) {
+func (s *policyAPI) policyVersion(c *call) (answer, error) {
 	number, err := strconv.ParseInt(c.id("number"), 10, 64)
 	if err != nil || number < 1 {
 		return answer{}, &fault.NotFound{What: "policy", ID: clip(c.id("number"))}
 	}
-	p, err := s.o.Policies.Version(c.ctx(), c.actor, number)
+	p, err := s.policies.Version(c.ctx(), c.actor, number)
 	if err != nil {
 		return answer{}, err
 	}
@@ -90,7 +96,7 @@ func (s *API) policyVersion(c *call) (answer, error) {
 }
 
 // draftPolicy says what is wrong with a policy text, and who would gain and lose what. It changes nothing.
-func (s *API) draftPolicy(c *call) (answer, error) {
+func (s *policyAPI) draftPolicy(c *call) (answer, error) {
 	var in draftInput
 	if isJSON(c.r) {
 		if err := c.body(&in); err != nil {
@@ -103,22 +109,22 @@ func (s *API) draftPolicy(c *call) (answer, error) {
 		}
 		in.Text = string(b)
 	}
-	d, err := s.o.Policies.Draft(c.ctx(), c.actor, in.Text)
+	d, err := s.policies.Draft(c.ctx(), c.actor, in.Text)
 	if err != nil {
 		return answer{}, err
 	}
 	if d.Faults == nil {
 		d.Faults = []publish.Fault{}
 	}
-	d.Faults, d.Warnings = s.saidFaults(c.lang, d.Faults), s.saidFaults(c.lang, d.Warnings)
+	d.Faults, d.Warnings = s.texts.saidFaults(c.lang, d.Faults), s.texts.saidFaults(c.lang, d.Warnings)
 	if d.Effect != nil {
 		effect := *d.Effect
-		effect.Faults, d.Effect = s.said(c.lang, effect.Faults), &effect
+		effect.Faults, d.Effect = s.texts.said(c.lang, effect.Faults), &effect
 	}
 	return answer{body: d}, nil
 }
 
-func (s *API) publishPolicy(c *call) (answer, error) {
+func (s *policyAPI) publishPolicy(c *call) (answer, error) {
 	of, err := c.version()
 	if err != nil {
 		return answer{}, err
@@ -127,29 +133,29 @@ func (s *API) publishPolicy(c *call) (answer, error) {
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	p, err := s.o.Policies.Publish(c.ctx(), c.actor, in.Text, in.Comment, of, in.Signature)
+	p, err := s.policies.Publish(c.ctx(), c.actor, in.Text, in.Comment, of, in.Signature)
 	if err != nil {
 		return answer{}, err
 	}
 	return answer{status: http.StatusCreated, body: p, version: p.Number}, nil
 }
 
-func (s *API) policyBack(c *call) (answer, error) {
+func (s *policyAPI) policyBack(c *call) (answer, error) {
 	var in backInput
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	p, err := s.o.Policies.Back(c.ctx(), c.actor, in.Comment)
+	p, err := s.policies.Back(c.ctx(), c.actor, in.Comment)
 	if err != nil {
 		return answer{}, err
 	}
 	return answer{status: http.StatusCreated, body: p, version: p.Number}, nil
 }
 
-func (s *API) bundle(c *call) (answer, error) {
-	b, err := s.o.Policies.Bundle(c.ctx(), c.actor)
+func (s *policyAPI) bundle(c *call) (answer, error) {
+	b, err := s.policies.Bundle(c.ctx(), c.actor)
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{body: s.saidBundle(c.lang, b)}, nil
+	return answer{body: s.texts.saidBundle(c.lang, b)}, nil
 }

@@ -19,7 +19,12 @@ type week struct {
 
 const csvType = "text/csv; charset=utf-8"
 
-func (s *API) reportRoutes() []Route {
+// reportAPI answers for reports.
+type reportAPI struct {
+	reports Reports
+}
+
+func (s *reportAPI) routes() []Route {
 	between := []string{"from", "to", "machine"}
 	paged := append([]string{"cursor", "limit"}, between...)
 	return []Route{
@@ -57,7 +62,7 @@ func (c *call) wantsCSV() bool {
 	return strings.HasSuffix(c.route.Path, ".csv") || prefers(c.r, "text/csv")
 }
 
-func (s *API) uses(c *call) (answer, error) {
+func (s *reportAPI) uses(c *call) (answer, error) {
 	if c.wantsCSV() {
 		return s.usesCSV(c)
 	}
@@ -69,29 +74,29 @@ func (s *API) uses(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	found, next, err := s.o.Reports.Uses(c.ctx(), c.actor, between, report.Page{After: after, Limit: limit})
+	found, next, err := s.reports.Uses(c.ctx(), c.actor, between, report.Page{After: after, Limit: limit})
 	if err != nil {
 		return answer{}, err
 	}
 	return paged(c, found, next), nil
 }
 
-func (s *API) usesCSV(c *call) (answer, error) {
+func (s *reportAPI) usesCSV(c *call) (answer, error) {
 	between, err := c.between()
 	if err != nil {
 		return answer{}, err
 	}
 	return answer{mime: csvType, file: "uses.csv", stream: func(w io.Writer) error {
-		return s.o.Reports.UsesCSV(c.ctx(), c.actor, between, w)
+		return s.reports.UsesCSV(c.ctx(), c.actor, between, w)
 	}}, nil
 }
 
-func (s *API) weeks(c *call) (answer, error) {
+func (s *reportAPI) weeks(c *call) (answer, error) {
 	between, err := c.between()
 	if err != nil {
 		return answer{}, err
 	}
-	found, err := s.o.Reports.Weeks(c.ctx(), c.actor, between)
+	found, err := s.reports.Weeks(c.ctx(), c.actor, between)
 	if err != nil {
 		return answer{}, err
 	}
@@ -110,12 +115,12 @@ func (s *API) weeks(c *call) (answer, error) {
 	return listOf(items), nil
 }
 
-func (s *API) refusals(c *call) (answer, error) {
+func (s *reportAPI) refusals(c *call) (answer, error) {
 	between, err := c.between()
 	if err != nil {
 		return answer{}, err
 	}
-	found, err := s.o.Reports.Refusals(c.ctx(), c.actor, between)
+	found, err := s.reports.Refusals(c.ctx(), c.actor, between)
 	if err != nil {
 		return answer{}, err
 	}

@@ -80,7 +80,7 @@ func (s *API) serve(w http.ResponseWriter, r *http.Request, methods map[string]*
 	route := methods[method]
 	if route == nil {
 		w.Header().Set("Allow", allow)
-		s.fail(w, r, notAllowed(allow))
+		s.texts.fail(w, r, notAllowed(allow))
 		return
 	}
 	httpd.SetRoute(r.Context(), route.Method+" "+Prefix+route.Path)
@@ -91,7 +91,7 @@ func (s *API) serve(w http.ResponseWriter, r *http.Request, methods map[string]*
 		err = s.answer(c, out)
 	}
 	if err != nil {
-		s.fail(w, r, err)
+		s.texts.fail(w, r, err)
 	}
 }
 

@@ -141,11 +141,13 @@ func sample(r Route) ask {
 		"POST /policy/draft":                 `{"text": "portillon: 1\n"}`,
 		"POST /policy":                       `{"text": "portillon: 1\n", "comment": "first", "signature": "c2ln"}`,
 		"POST /policy/back":                  `{"comment": "too strict"}`,
-		"POST /accounts":                     `{"name": "zoe@example.org", "role": "administrator", "machine_roles": {"laser": "mentor"}}`,
-		"PATCH /accounts/{account}":          `{"role": null, "machine_roles": {"laser": "maintainer", "saw": null}}`,
-		"PATCH /settings":                    `{"contact": null, "name": "BikLab"}`,
-		"POST /me/tokens":                    `{"name": "script", "scopes": ["members.read"], "expires": "2027-01-01T00:00:00Z"}`,
-		"POST /printed-codes":                `{"members": ["m-lea"], "each": 2}`,
+		"POST /accounts": `{"name": "zoe@example.org", "role": "administrator", "machine_roles": ` +
+			`{"laser": "mentor"}}`,
+		"PATCH /accounts/{account}": `{"role": null, "machine_roles": {"laser": "maintainer", "saw": null}}`,
+		"PATCH /settings":           `{"contact": null, "name": "BikLab"}`,
+		"POST /me/tokens": `{"name": "script", "scopes": ["members.read"], "expires": ` +
+			`"2027-01-01T00:00:00Z"}`,
+		"POST /printed-codes": `{"members": ["m-lea"], "each": 2}`,
 	}[r.Method+" "+r.Path]
 	switch {
 	case r.Method == "PATCH":

@@ -17,7 +17,7 @@ func langOf(l policy.Language) string {
 }
 
 // said puts sentences of services into the language of the request.
-func (s *API) said(l policy.Language, sentences []string) []string {
+func (s *texts) said(l policy.Language, sentences []string) []string {
 	out := slices.Clone(sentences)
 	for i := range out {
 		out[i] = s.words.In(langOf(l), out[i])
@@ -25,7 +25,7 @@ func (s *API) said(l policy.Language, sentences []string) []string {
 	return out
 }
 
-func (s *API) saidFaults(l policy.Language, faults []publish.Fault) []publish.Fault {
+func (s *texts) saidFaults(l policy.Language, faults []publish.Fault) []publish.Fault {
 	out := slices.Clone(faults)
 	for i := range out {
 		out[i].Message, out[i].Hint = s.words.In(langOf(l), out[i].Message), s.words.In(langOf(l), out[i].Hint)
@@ -33,12 +33,12 @@ func (s *API) saidFaults(l policy.Language, faults []publish.Fault) []publish.Fa
 	return out
 }
 
-func (s *API) saidPreview(l policy.Language, p directory.Preview) directory.Preview {
+func (s *texts) saidPreview(l policy.Language, p directory.Preview) directory.Preview {
 	p.Warnings = s.said(l, p.Warnings)
 	return p
 }
 
-func (s *API) saidBadges(l policy.Language, list []directory.Badge) []directory.Badge {
+func (s *texts) saidBadges(l policy.Language, list []directory.Badge) []directory.Badge {
 	out := slices.Clone(list)
 	for i := range out {
 		out[i].Refused = s.words.In(langOf(l), out[i].Refused)
@@ -46,7 +46,7 @@ func (s *API) saidBadges(l policy.Language, list []directory.Badge) []directory.
 	return out
 }
 
-func (s *API) saidBundle(l policy.Language, b publish.Bundle) publish.Bundle {
+func (s *texts) saidBundle(l policy.Language, b publish.Bundle) publish.Bundle {
 	b.Warnings, b.Problem = s.said(l, b.Warnings), s.words.In(langOf(l), b.Problem)
 	return b
 }

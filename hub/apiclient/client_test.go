@@ -30,9 +30,12 @@ func tokenFile(t *testing.T, text string, mode os.FileMode) string {
 func TestTokensGoToNamedHubsOverTLSAlone(t *testing.T) {
 	token := tokenFile(t, "s3cret\n", 0o600)
 	for given, ok := range map[string]bool{
-		"https://hub.local:8443": true, "https://hub.local/": true, "http://127.0.0.1:8038": true, "http://localhost": true, "http://[::1]:80": true,
-		"http://hub.local": false, "http://127.0.0.1.evil.example": false, "http://localhost.evil.example": false, "hub.local": false, "": false,
-		"ftp://localhost": false, "https://user:pw@hub.local": false, "https://hub.local/api": false, "https://hub.local?x=1": false, "file:///etc": false,
+		"https://hub.local:8443": true, "https://hub.local/": true, "http://127.0.0.1:8038": true, "http://localhost": true,
+		"http://[::1]:80":  true,
+		"http://hub.local": false, "http://127.0.0.1.evil.example": false, "http://localhost.evil.example": false,
+		"hub.local": false, "": false,
+		"ftp://localhost": false, "https://user:pw@hub.local": false, "https://hub.local/api": false,
+		"https://hub.local?x=1": false, "file:///etc": false,
 		"http://0.0.0.0": false, "http://10.0.0.1": false,
 	} {
 		if _, err := New(Options{URL: given, TokenFile: token}); (err == nil) != ok {
@@ -142,7 +145,8 @@ func TestRefusalsAreProblems(t *testing.T) {
 			Match: `"7"`})
 		return err
 	}
-	answer, status, kind = `{"type":"x","title":"données refusées","status":200,"detail":"1 champ","instance":"R","faults":[{"row":2,"field":"name","given":"x","wrong":"vide","right":"un nom"}]}`,
+	answer, status, kind = `{"type":"x","title":"données refusées","status":200,"detail":"1 champ","instance":"R",`+
+		`"faults":[{"row":2,"field":"name","given":"x","wrong":"vide","right":"un nom"}]}`,
 		422, "application/problem+json"
 	var p *Problem
 	if err := ask(); !errors.As(err, &p) || p.Status != 422 ||

@@ -63,7 +63,8 @@ func NewToken(ctx context.Context, o Options, in SignIn, name string, scopes []s
 func refusedSignIn(language string, first bool) string {
 	switch {
 	case language == "fr" && first:
-		return "le hub refuse : le code du premier propriétaire a servi ou n’est pas le bon, ou le mot de passe a moins de 10 caractères"
+		return "le hub refuse : le code du premier propriétaire a servi ou n’est pas le bon, ou le mot de passe a moins de " +
+			"10 caractères"
 	case language == "fr":
 		return "le hub refuse ce nom ou ce mot de passe"
 	case first:

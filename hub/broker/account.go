@@ -20,7 +20,8 @@ type account struct {
 	Account
 	limits
 	site                     policy.SiteID
-	innerUser, innerPassword string // at the embedded server; the password is new at each start and stays in this process
+	granted                  []wire.Permission // what the embedded server allows
+	innerUser, innerPassword string            // at the embedded server; the password is new at each start and stays in this process
 	connects                 *bucket
 	bytes                    *bucket // nil: no limit
 
@@ -38,7 +39,8 @@ type refusal struct {
 }
 
 func newAccount(site policy.SiteID, a Account, now time.Time) *account {
-	x := &account{Account: a, limits: limitsOf(a.As), site: site, innerUser: a.User, innerPassword: rand.Text(),
+	x := &account{Account: a, limits: limitsOf(a.As), site: site, granted: a.permissions(site),
+		innerUser: a.User, innerPassword: rand.Text(),
 		refused: map[string]*refusal{}, conns: map[net.Conn]bool{}}
 	if x.innerUser == "" {
 		x.innerUser = anyone
@@ -119,7 +121,7 @@ func (p *proxy) refuse(a *account, reason, detail string) {
 	r.count++
 	if now := p.now(); r.logged.IsZero() || now.Sub(r.logged) >= time.Minute {
 		r.logged = now
-		p.log.Warn("broker: connection refused", "account", a.User, "why", reason, "detail", detail, "count", r.count)
+		p.log.Warn("broker: refused", "account", a.User, "why", reason, "detail", detail, "count", r.count)
 	}
 }
 

@@ -47,43 +47,62 @@ func user(site policy.SiteID, a *account) (*server.User, error) {
 	return u, nil
 }
 
+// permissions are those of the table of topics, for the embedded server.
 func permissions(site policy.SiteID, a Account) (*server.Permissions, error) {
-	base := "portillon." + string(site) + "."
+	if a.As == AsMachine && (!slug.MatchString(string(a.Machine)) || wire.Reserved(a.Machine)) {
+		return nil, fmt.Errorf("the account %q speaks for %q, which is no machine's id", a.User, a.Machine)
+	}
+	granted := a.permissions(site)
+	if len(granted) == 0 {
+		return nil, fmt.Errorf("the account %q may do nothing: say whether it is the hub, a machine or a watcher", a.User)
+	}
+	// Neither list may be empty: the embedded server would then allow everything.
+	out := &server.Permissions{
+		Publish:   &server.SubjectPermission{Allow: []string{}},
+		Subscribe: &server.SubjectPermission{Allow: []string{}},
+	}
+	for _, p := range granted {
+		subject, parent := subjectOf(p.Filter)
+		if p.Publish {
+			out.Publish.Allow = append(out.Publish.Allow, subject)
+		}
+		if p.Subscribe && parent != "" {
+			out.Subscribe.Allow = append(out.Subscribe.Allow, parent)
+		}
+		if p.Subscribe {
+			out.Subscribe.Allow = append(out.Subscribe.Allow, subject)
+		}
+	}
+	if a.As == AsMachine {
+		subject, _ := subjectOf(silent(&account{Account: a, site: site}))
+		out.Subscribe.Allow = append(out.Subscribe.Allow, subject)
+	}
+	if len(out.Publish.Allow) == 0 || len(out.Subscribe.Allow) == 0 {
+		return nil, fmt.Errorf("account %q: the table of topics lets it publish or subscribe to nothing", a.User)
+	}
+	return out, nil
+}
+
+// permissions are what the table of topics allows the account.
+func (a Account) permissions(site policy.SiteID) []wire.Permission {
+	topics := wire.Topics{Site: site}
 	switch a.As {
 	case AsHub:
-		// The filter portillon/<site>/# also covers portillon/<site>, which «>» alone would not.
-		return allow([]string{base + ">"}, []string{strings.TrimSuffix(base, "."), base + ">"}), nil
+		return topics.Permissions(wire.HubParty, "+")
 	case AsMachine:
-		if !slug.MatchString(string(a.Machine)) || a.Machine == "ack" || a.Machine == "bundle" {
-			return nil, fmt.Errorf("the account %q speaks for %q, which is no machine's id", a.User, a.Machine)
-		}
-		pub, sub := subjects(site, a.Machine, wire.MachineParty)
-		return allow(pub, append(sub, strings.ReplaceAll(silent(&account{Account: a, site: site}), "/", "."))), nil
+		return topics.Permissions(wire.MachineParty, a.Machine)
 	case AsWatcher:
-		pub, sub := subjects(site, "+", wire.WatcherParty)
-		return allow(pub, append(sub, "homeassistant", "homeassistant.>")), nil
+		return topics.Permissions(wire.WatcherParty, "+")
 	}
-	return nil, fmt.Errorf("the account %q may do nothing: say whether it is the hub, a machine or a watcher", a.User)
+	return nil
 }
 
-// subjects are what a party publishes and receives. In NATS an MQTT topic's slashes are dots, and + is a star.
-func subjects(site policy.SiteID, m policy.MachineID, p wire.Party) (pub, sub []string) {
-	for _, a := range wire.AccessTable() {
-		if strings.HasPrefix(a.Topic, "homeassistant/device/") && p == wire.WatcherParty {
-			continue // one of homeassistant.>
-		}
-		subject := strings.NewReplacer("/", ".", "+", "*").Replace(a.Of(site, m))
-		if a.Publishes(p) {
-			pub = append(pub, subject)
-		}
-		if a.Receives(p) {
-			sub = append(sub, subject)
-		}
+// subjectOf is a topic filter as the embedded server has it: slashes are dots, + is a star, and # is «>», which does
+// not match the parent level as # does (MQTT 3.1.1 §4.7.1.2); parent is that one, or empty.
+func subjectOf(filter string) (subject, parent string) {
+	subject = strings.NewReplacer("/", ".", "+", "*").Replace(filter)
+	if parent, deep := strings.CutSuffix(subject, ".#"); deep {
+		return parent + ".>", parent
 	}
-	return pub, sub
-}
-
-// allow denies all else. Neither list may be empty: NATS would then allow everything.
-func allow(pub, sub []string) *server.Permissions {
-	return &server.Permissions{Publish: &server.SubjectPermission{Allow: pub}, Subscribe: &server.SubjectPermission{Allow: sub}}
+	return subject, ""
 }

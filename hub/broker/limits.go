@@ -43,8 +43,8 @@ func limitsOf(as Part) limits {
 func MaxStored() int64 {
 	l := limitsOf(AsMachine)
 	topics := 0
-	for _, a := range wire.AccessTable() {
-		if a.Publishes(wire.MachineParty) {
+	for _, t := range wire.TopicTable() {
+		if t.Publishes(wire.MachineParty) {
 			topics++
 		}
 	}

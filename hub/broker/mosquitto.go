@@ -70,29 +70,32 @@ func (m Mosquitto) ACL() (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Access list of the site %s, made by portillon hub mosquitto-conf. What is not listed is denied.\n",
 		m.Site)
-	fmt.Fprintf(&b, "\nuser %s\ntopic readwrite portillon/%s/#\n", m.Hub, m.Site)
-	fmt.Fprintf(&b, "\nuser %s\n", m.Watcher)
-	b.WriteString(lines(m.Site, "+", wire.WatcherParty))
-	b.WriteString("topic read homeassistant/#\n")
+	b.WriteString("#\n# The topics, with who publishes and who may subscribe:\n#\n")
+	topics := wire.Topics{Site: m.Site}
+	for line := range strings.Lines(topics.Document()) {
+		b.WriteString("# " + line)
+	}
+	writeUser(&b, m.Hub, topics.Permissions(wire.HubParty, "+"))
+	writeUser(&b, m.Watcher, topics.Permissions(wire.WatcherParty, "+"))
 	for _, id := range m.Machines {
-		fmt.Fprintf(&b, "\nuser %s\n", id)
-		b.WriteString(lines(m.Site, id, wire.MachineParty))
+		writeUser(&b, string(id), topics.Permissions(wire.MachineParty, id))
 	}
 	return b.String(), nil
 }
 
-func lines(site policy.SiteID, id policy.MachineID, p wire.Party) string {
-	var b strings.Builder
-	for _, a := range wire.AccessTable() {
-		topic := a.Of(site, id)
+// writeUser writes what an account may do (mosquitto.conf(5), acl_file). «topic read» is permission to subscribe.
+func writeUser(b *strings.Builder, user string, permissions []wire.Permission) {
+	fmt.Fprintf(b, "\nuser %s\n", user)
+	for _, p := range permissions {
+		verb := "write"
 		switch {
-		case a.Publishes(p):
-			fmt.Fprintf(&b, "topic write %s\n", topic)
-		case a.Receives(p) && !strings.HasPrefix(topic, "homeassistant/device/"): // mosquitto knows no + within a level
-			fmt.Fprintf(&b, "topic read %s\n", topic)
+		case p.Publish && p.Subscribe:
+			verb = "readwrite"
+		case p.Subscribe:
+			verb = "read"
 		}
+		fmt.Fprintf(b, "topic %s %s\n", verb, p.Filter)
 	}
-	return b.String()
 }
 
 // Conf is mosquitto.conf. It needs mosquitto 2.0 (use_username_as_clientid and max_packet_size as there).

@@ -281,6 +281,27 @@ func (u *upward) next(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := u.checkSize(first, length); err != nil {
+		return err
+	}
+	if err := u.waitForRate(ctx, max(float64(length), u.a.perPacket)); err != nil {
+		return err
+	}
+	switch kind := first >> 4; {
+	case kind == typeSubscribe, kind == typeUnsubscribe:
+		return u.subscription(ctx, first, length)
+	case u.isManifest(kind, length):
+		return u.manifest(first, length)
+	case kind == typePublish:
+		if err := u.reportPublish(length); err != nil {
+			return err
+		}
+	}
+	return u.copyPacket(first, length)
+}
+
+// checkSize ends a connection that sends a packet beyond the limits, before it is read.
+func (u *upward) checkSize(first byte, length int) error {
 	kind := first >> 4
 	if kind == typePublish && (length > wire.MaxPacket || first&0x06 > 0x02) {
 		return u.tooLarge(first, length)
@@ -288,19 +309,23 @@ func (u *upward) next(ctx context.Context) error {
 	if kind != typePublish && length > maxOther {
 		return &limitError{"packet too large", fmt.Sprintf("type %d, %d bytes", kind, length)}
 	}
-	if u.a.bytes != nil {
-		if d := u.a.bytes.take(max(float64(length), u.a.perPacket), u.now()); d > 0 {
-			if err := errors.Join(u.flush(), wait(ctx, d)); err != nil {
-				return err
-			}
-		}
+	return nil
+}
+
+// waitForRate takes bytes from the account's rate, and waits while there are none.
+func (u *upward) waitForRate(ctx context.Context, bytes float64) error {
+	if u.a.bytes == nil {
+		return nil
 	}
-	if kind == typeSubscribe || kind == typeUnsubscribe {
-		return u.subscription(ctx, first, length)
+	d := u.a.bytes.take(bytes, u.now())
+	if d <= 0 {
+		return nil
 	}
-	if u.isManifest(kind, length) {
-		return u.manifest(first, length)
-	}
+	return errors.Join(u.flush(), wait(ctx, d))
+}
+
+// copyPacket passes the packet whose header was read.
+func (u *upward) copyPacket(first byte, length int) error {
 	if _, err := u.out.Write(appendHeader(nil, first, length)); err != nil {
 		return err
 	}
@@ -309,7 +334,7 @@ func (u *upward) next(ctx context.Context) error {
 			return err
 		}
 	}
-	_, err = io.CopyN(u.out, u.in, int64(length))
+	_, err := io.CopyN(u.out, u.in, int64(length))
 	return err
 }
 
@@ -353,13 +378,11 @@ func (u *upward) subscription(ctx context.Context, first byte, length int) error
 				len(u.filters), u.a.filters)}
 		}
 	}
-	if u.a.bytes != nil {
-		d := u.a.bytes.take(float64(len(filters))*u.a.perFilter, u.now())
-		if err := errors.Join(u.flush(), wait(ctx, d)); err != nil {
-			return err
-		}
+	if err := u.waitForRate(ctx, float64(len(filters))*u.a.perFilter); err != nil {
+		return err
 	}
 	if first>>4 == typeSubscribe {
+		u.reportFilters(filters)
 		u.a.lowerQoS(body)
 		body = u.divert(body)
 	}

@@ -48,8 +48,8 @@ func removeLeftovers(dir string) error {
 // and each account may publish on a known number of topics, with room for machines that are gone.
 func maxRetained(machines int) int64 {
 	perMachine := 0
-	for _, a := range wire.AccessTable() {
-		if a.Publishes(wire.MachineParty) || strings.Contains(a.Topic, "{machine}") {
+	for _, t := range wire.TopicTable() {
+		if t.Publishes(wire.MachineParty) || t.OfMachine() {
 			perMachine++
 		}
 	}

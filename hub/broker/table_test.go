@@ -17,11 +17,11 @@ func may(a broker.Account, topic string) (publishes, hears bool) {
 	if a.As == broker.AsHub {
 		return len(topic) > 17 && topic[:17] == "portillon/biklab/", len(topic) > 17 && topic[:17] == "portillon/biklab/"
 	}
-	for _, x := range wire.AccessTable() {
+	for _, x := range wire.TopicTable() {
 		for _, m := range []policy.MachineID{"laser", "vinyl"} {
 			if x.Of("biklab", m) == topic && (a.As == broker.AsWatcher || m == a.Machine || x.Of("biklab", "") == topic) {
 				publishes = publishes || x.Publishes(party)
-				hears = hears || x.Receives(party)
+				hears = hears || x.MaySubscribe(party)
 			}
 		}
 	}
@@ -35,7 +35,7 @@ func table(t *testing.T, start start) {
 	addr, _ := start(t, t.TempDir(), all)
 	topics := map[string]bool{"portillon/other/laser/state": true, "portillon/biklab/laser/more": true,
 		"homeassistant/other": true, "else": true}
-	for _, x := range wire.AccessTable() {
+	for _, x := range wire.TopicTable() {
 		topics[x.Of("biklab", "laser")], topics[x.Of("biklab", "vinyl")] = true, true
 	}
 	names := slices.Sorted(maps.Keys(topics))

@@ -145,7 +145,15 @@ func (s *Service) settle(r row) (Ring, error) {
 		before = nil
 	}
 	if checkOf(now) != r.inForce {
-		s.o.Log.Error("the card key is not the one of the change-over", "file", s.o.Path, "check", checkOf(now), "want", r.inForce)
+		s.o.Log.Error(
+			"the card key is not the one of the change-over",
+			"file",
+			s.o.Path,
+			"check",
+			checkOf(now),
+			"want",
+			r.inForce,
+		)
 	}
 	return Ring{InForce: now, Before: before}, nil
 }

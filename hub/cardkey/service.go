@@ -140,7 +140,8 @@ func (s *Service) Hold() (ring Ring, release func()) {
 }
 
 func (s *Service) row(ctx context.Context) (r row, err error) {
-	err = s.o.Site.QueryRow(ctx, `SELECT version, in_force, before, began, ended, who, reason FROM card_key WHERE site = $1`).
+	err = s.o.Site.QueryRow(ctx, `SELECT version, in_force, before, began, ended, who, reason FROM card_key WHERE
+		site = $1`).
 		Scan(&r.version, &r.inForce, &r.before, &r.began, &r.ended, &r.who, &r.reason)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return r, fmt.Errorf("card key: %w", err)
@@ -158,8 +159,15 @@ func (s *Service) Status(ctx context.Context, a actor.Actor) (Status, error) {
 		return Status{}, err
 	}
 	ring := s.Ring()
-	out := Status{Version: r.version + 1, InForce: checkOf(ring.InForce), Before: checkOf(ring.Before), Began: timeOf(r.began),
-		Ended: timeOf(r.ended), Who: r.who, Reason: r.reason}
+	out := Status{
+		Version: r.version + 1,
+		InForce: checkOf(ring.InForce),
+		Before:  checkOf(ring.Before),
+		Began:   timeOf(r.began),
+		Ended:   timeOf(r.ended),
+		Who:     r.who,
+		Reason:  r.reason,
+	}
 	if s.o.Machines != nil {
 		if out.Machines, err = s.o.Machines(ctx, a); err != nil {
 			return Status{}, err
@@ -187,7 +195,12 @@ func (s *Service) Rotate(ctx context.Context, a actor.Actor, version int64, reas
 		return err
 	}
 	if reason == "" || len(reason) > maxReason || wire.OneLine(reason, maxReason) != reason {
-		return invalid("reason", fmt.Sprintf("%.40s", reason), "a reason is needed, on one line", fmt.Sprintf("1 to %d bytes", maxReason))
+		return invalid(
+			"reason",
+			fmt.Sprintf("%.40s", reason),
+			"a reason is needed, on one line",
+			fmt.Sprintf("1 to %d bytes", maxReason),
+		)
 	}
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -241,7 +254,12 @@ func (s *Service) End(ctx context.Context, a actor.Actor, version int64) error {
 		return err
 	}
 	if r.before == "" {
-		return invalid("card-key", checkOf(ring.InForce), "no change-over is under way", "begin one: the card key is changed by it")
+		return invalid(
+			"card-key",
+			checkOf(ring.InForce),
+			"no change-over is under way",
+			"begin one: the card key is changed by it",
+		)
 	}
 	if err := s.place(ring); err != nil { // else the only file of the new key would be taken for one of no use
 		return fmt.Errorf("the card key's file is not in place yet: %w", err)
@@ -250,7 +268,11 @@ func (s *Service) End(ctx context.Context, a actor.Actor, version int64) error {
 		if err := s.expect(ctx, tx, version); err != nil {
 			return "", err
 		}
-		_, err := tx.Exec(ctx, `UPDATE card_key SET version = version + 1, before = '', ended = $2 WHERE site = $1`, s.o.Now().UnixMilli())
+		_, err := tx.Exec(
+			ctx,
+			`UPDATE card_key SET version = version + 1, before = '', ended = $2 WHERE site = $1`,
+			s.o.Now().UnixMilli(),
+		)
 		tx.Changed(store.Machines)
 		s.ring.Store(&Ring{InForce: ring.InForce})
 		return fmt.Sprintf("card key %s dropped", r.before), err

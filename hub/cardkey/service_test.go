@@ -134,8 +134,12 @@ func TestPowerCutWhileTheCardKeyChangesIsMended(t *testing.T) {
 			b.write(".next", strings.TrimSpace(string(next)))
 			os.Remove(b.path + ".before")
 		},
-		"before the last": func() { b.write("", strings.TrimSpace(string(old))); b.write(".next", strings.TrimSpace(string(next))) },
-		"after all":       func() {},
+		"before the last": func() {
+			b.write("", strings.TrimSpace(string(old)))
+			b.write(".next",
+				strings.TrimSpace(string(next)))
+		},
+		"after all": func() {},
 	} {
 		cut()
 		if r := b.open().Ring(); !r.Same(want) || r.OldMark() != wire.MarkOf(want.Before) {

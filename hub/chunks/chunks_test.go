@@ -114,7 +114,8 @@ func TestChunksAreCompressedForThoseWhoReadThat(t *testing.T) {
 	s, _, h := newShelf()
 	roster, _ := rosterOf(t, 50)
 	at := "/chunks/" + s.put(roster)
-	for accept, zipped := range map[string]bool{"": false, "gzip": true, "deflate, gzip;q=0.5": true, "gzip;q=0": false, "br": false, "GZIP": true,
+	for accept, zipped := range map[string]bool{"": false, "gzip": true, "deflate, gzip;q=0.5": true, "gzip;q=0": false,
+		"br": false, "GZIP": true,
 		"gzip;q=x": false} {
 		w := ask(h, "GET", at, "", "Accept-Encoding", accept)
 		if got := w.Header().Get("Content-Encoding") == "gzip"; got != zipped || w.Header().Get("Vary") != "Accept-Encoding" {

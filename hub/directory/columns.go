@@ -124,7 +124,8 @@ func (t *table) columnsOf(mapping map[string]string) (cols []column, ignored []s
 	if seen["name"] == "" && seen["last"] == "" && seen["first"] == "" && seen["id"] == "" && seen["external_id"] == "" {
 		faults = append(faults, fault.Field{Row: head.number, Field: "header", Given: clip(strings.Join(head.cells,
 			" | "), 300),
-			Wrong: "no column is a name", Right: "a first row of column names: name or nom, email or courriel, card or carte, until or échéance"})
+			Wrong: "no column is a name", Right: "a first row of column names: name or nom, email or courriel, card or carte, " +
+				"until or échéance"})
 	}
 	if len(faults) > 0 {
 		return nil, nil, &fault.Invalid{Faults: faults}

@@ -267,9 +267,11 @@ func sharedSite(t testing.TB) string {
 	for _, pair := range [][2]string{
 		{`email: jules@example.org, cards: ["01000734E0"]`,
 			`email: lea@example.org, until: 2027-09-30, blocked: true, subject: "did:key:z6MkJules", ` +
-				`cards: ["wiegand26:188,24910", "dec:0012345678", "hex:0012345678", { number: "AA00112233", state: lost, since: 2026-11-01 }, { number: "BB00112233", state: replaced }], badges: badges/jules-laser-first-steps.json`},
+				`cards: ["wiegand26:188,24910", "dec:0012345678", "hex:0012345678", { number: "AA00112233", state: lost, ` +
+				`since: 2026-11-01 }, { number: "BB00112233", state: replaced }], badges: badges/jules-laser-first-steps.json`},
 		{`email: lea@example.org, cards: ["62E3086CED"]`,
-			`emails: [lea@example.org, jules@example.org], cards: ["62E3086CED"], badges: [badges/lea-laser-user.json, badges/lea-vinyl-first-steps.json]`},
+			`emails: [lea@example.org, jules@example.org], cards: ["62E3086CED"], badges: [badges/lea-laser-user.json, ` +
+				`badges/lea-vinyl-first-steps.json]`},
 		{`cards: ["2A00B1C4D7"]`, `cards: ["hmac:` + strings.Repeat("5a", 32) + `"]`},
 	} {
 		if !strings.Contains(text, pair[0]) {

@@ -61,9 +61,11 @@ func book(t testing.TB, rows ...[]any) []byte {
 
 func TestListsOfEveryKindAreReadAlike(t *testing.T) {
 	english := "First Name\tLast name\tE-mail\tExpiry date\tCard number\tLanguage\tMember number\n" +
-		"Noël\tLefèvre\tnoel@example.org\t2027-09-30T00:00:00\t04:A2:24:BA:11:5E:80\tfr_FR\t12\nRosa \"\"Rosie\"\"\tDa Silva\trosa@example.org\t2027-01-01\t\ten\t13\n"
+		"Noël\tLefèvre\tnoel@example.org\t2027-09-30T00:00:00\t04:A2:24:BA:11:5E:80\tfr_FR\t12\nRosa \"\"Rosie\"\"\tDa " +
+		"Silva\trosa@example.org\t2027-01-01\t\ten\t13\n"
 	english = strings.Replace(english, `Rosa ""Rosie""`, `"Rosa ""Rosie"""`, 1)
-	commas := "name,mél,until,uid,langue,id externe\n\"Noël Lefèvre\",noel@example.org,30-09-2027,04a224ba115e80,fr,12\n\n" +
+	commas := "name,mél,until,uid,langue,id externe\n\"Noël " +
+		"Lefèvre\",noel@example.org,30-09-2027,04a224ba115e80,fr,12\n\n" +
 		"\"Rosa \"\"Rosie\"\" Da Silva\",rosa@example.org,01.01.2027,,en,13\n"
 	for name, in := range map[string]Import{
 		"French Excel, CP1252":  {Name: "membres.csv", Data: cp1252(t, french)},
@@ -194,7 +196,8 @@ func TestHexadecimalWithAnEIsACardNumber(t *testing.T) {
 func TestRowsFindTheirMembers(t *testing.T) {
 	w := newWorld(t)
 	w.bring(Import{Name: "a.csv", Data: []byte("name;email;external id;card\n" +
-		"Léa Martin;lea@example.org;1;AABBCCDD\nTom Martin;parent@example.org;;\nZoé Martin;parent@example.org;;\nPaul Petit;paul@example.org;;11AABBCC\nNobody Else;;;\n")})
+		"Léa Martin;lea@example.org;1;AABBCCDD\nTom Martin;parent@example.org;;\nZoé Martin;parent@example.org;;\nPaul " +
+		"Petit;paul@example.org;;11AABBCC\nNobody Else;;;\n")})
 	p := must[Preview](t)(w.Preview(t.Context(), owner, Import{Name: "a.csv",
 		Data: []byte("name;email;external id;card;until\n" +
 			"Léa Dupont;new@example.org;1;;2027-01-01\n" + // by the external id, though she married

@@ -17,6 +17,7 @@ import (
 
 	"portillon/openbadge"
 	"portillon/policy"
+	"portillon/policy/analysis"
 )
 
 // index is every member as of one generation. It is never changed; a newer one shares the entries that are the same.
@@ -282,7 +283,7 @@ func (x *index) allowed(p *policy.Policy, machine policy.MachineID, at time.Time
 		people[i] = e.as(p)
 	}
 	out := map[policy.MemberID]bool{}
-	for i, rights := range p.Rights(machine, people, at) {
+	for i, rights := range analysis.Rights(p, machine, people, at) {
 		if len(rights) > 0 {
 			out[people[i].ID] = true
 		}

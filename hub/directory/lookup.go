@@ -8,6 +8,7 @@ import (
 
 	"portillon/hub/actor"
 	"portillon/policy"
+	"portillon/policy/analysis"
 )
 
 // The methods below are for the hub itself, which asks on nobody's behalf.
@@ -106,7 +107,7 @@ func (e *entry) rolesOf(p *policy.Policy, now time.Time) map[policy.MachineID]ac
 	out := map[policy.MachineID]actor.Role{}
 	for i := range p.Machines {
 		machine := p.Machines[i].ID
-		for _, r := range p.Rights(machine, []*policy.Member{&m}, now)[0] {
+		for _, r := range analysis.Rights(p, machine, []*policy.Member{&m}, now)[0] {
 			switch {
 			case r.Role == policy.Maintainer && !r.Supervised:
 				out[machine] = actor.Maintainer

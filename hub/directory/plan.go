@@ -11,6 +11,7 @@ import (
 
 	"portillon/hub/fault"
 	"portillon/policy"
+	"portillon/policy/analysis"
 )
 
 // formers are the pseudonyms of erased and merged members.
@@ -383,7 +384,7 @@ func (pl *plan) effects(x *index, p *policy.Policy, practised Practised, at time
 		after[i] = practised.with(w.record.as(p))
 	}
 	for _, m := range p.Machines {
-		had, has := p.Rights(m.ID, before, at), p.Rights(m.ID, after, at)
+		had, has := analysis.Rights(p, m.ID, before, at), analysis.Rights(p, m.ID, after, at)
 		for i, w := range pl.writes {
 			pl.Gains = append(pl.Gains, besides(w, m.ID, has[i], had[i])...)
 			pl.Loses = append(pl.Loses, besides(w, m.ID, had[i], has[i])...)
@@ -392,10 +393,10 @@ func (pl *plan) effects(x *index, p *policy.Policy, practised Practised, at time
 }
 
 // besides are the roles of some rights that are not among the others.
-func besides(w write, m policy.MachineID, some, others []policy.Right) (out []Right) {
+func besides(w write, m policy.MachineID, some, others []analysis.Right) (out []Right) {
 	for _, r := range some {
 		x := Right{Member: w.ID, Name: w.Name, Machine: m, Role: r.Role.String(), Supervised: r.Supervised}
-		same := func(o policy.Right) bool { return o.Role == r.Role && o.Supervised == r.Supervised }
+		same := func(o analysis.Right) bool { return o.Role == r.Role && o.Supervised == r.Supervised }
 		if !slices.ContainsFunc(others, same) && !slices.Contains(out, x) {
 			out = append(out, x)
 		}

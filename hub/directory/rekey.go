@@ -56,7 +56,12 @@ func (s *Service) isDead(c Card) bool {
 
 // SetAsideCards marks the cards that are known by their HMAC alone as made with the card key that has this check value,
 // because another key takes its place. with runs in the same transaction; its result stands in the audit log.
-func (s *Service) SetAsideCards(ctx context.Context, a actor.Actor, mark string, with func(*store.Tx) (string, error)) error {
+func (s *Service) SetAsideCards(
+	ctx context.Context,
+	a actor.Actor,
+	mark string,
+	with func(*store.Tx) (string, error),
+) error {
 	if err := a.May(actor.EnrolMachines, actor.Target{}); err != nil {
 		return err
 	}
@@ -73,13 +78,19 @@ func (s *Service) SetAsideCards(ctx context.Context, a actor.Actor, mark string,
 
 // EndOldCards ends what still hangs on the card key with this check value: an active card is replaced, and has to be
 // assigned anew.
-func (s *Service) EndOldCards(ctx context.Context, a actor.Actor, mark string, with func(*store.Tx) (string, error)) error {
+func (s *Service) EndOldCards(
+	ctx context.Context,
+	a actor.Actor,
+	mark string,
+	with func(*store.Tx) (string, error),
+) error {
 	if err := a.May(actor.EnrolMachines, actor.Target{}); err != nil {
 		return err
 	}
 	return s.write(ctx, a, actor.EnrolMachines, func(c *change) (string, string, error) {
 		rows, err := c.Query(ctx, `UPDATE card SET state = 'replaced', since = $3
-			WHERE site = $1 AND substr(number, 1, 14) = 'hmac:' || $2 || ':' AND state = 'active' RETURNING member`, mark, millis(c.now))
+			WHERE site = $1 AND substr(number, 1, 14) = 'hmac:' || $2 || ':' AND state = 'active' RETURNING member`, mark,
+			millis(c.now))
 		if err := c.touchAll(rows, err); err != nil {
 			return "", "", err
 		}

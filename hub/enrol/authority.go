@@ -72,8 +72,11 @@ func (a *Authority) read(dir string) error {
 	}
 	keys, err := os.ReadFile(filepath.Join(dir, caKeyFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s is there and %s is missing: restore it; with another authority every machine must be enrolled again",
-			filepath.Join(dir, caFile), caKeyFile) // no new authority is made in the place of this one
+		return fmt.Errorf(
+			"%s is there and %s is missing: restore it; with another authority every machine must be enrolled again",
+			filepath.Join(dir, caFile),
+			caKeyFile,
+		) // no new authority is made in the place of this one
 	} else if err != nil {
 		return err
 	}
@@ -114,9 +117,15 @@ func (a *Authority) make(dir string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(os.MkdirAll(dir, 0o700),
-		wire.WriteFile(filepath.Join(dir, caKeyFile), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600),
-		wire.WriteFile(filepath.Join(dir, caFile), a.PEM(), 0o600))
+	return errors.Join(
+		os.MkdirAll(dir, 0o700),
+		wire.WriteFile(
+			filepath.Join(dir, caKeyFile),
+			pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
+			0o600,
+		),
+		wire.WriteFile(filepath.Join(dir, caFile), a.PEM(), 0o600),
+	)
 }
 
 func newSerial() (*big.Int, error) {

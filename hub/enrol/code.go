@@ -56,7 +56,8 @@ func (s *Service) NewCode(ctx context.Context, a actor.Actor, id policy.MachineI
 			return err
 		}
 		_, err := tx.Exec(ctx, `INSERT INTO machine_code (site, machine, hash, made, expires, replaces, maker)
-			VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (site, machine) DO UPDATE SET hash = excluded.hash, made = excluded.made,
+			VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (site, machine) DO UPDATE SET hash = excluded.hash, made =
+			excluded.made,
 			expires = excluded.expires, replaces = excluded.replaces, maker = excluded.maker, attempts = 0, used = 0`,
 			string(id), hash, s.millis(), until.UnixMilli(), boolOf(replace), wire.OneLine(a.Name, maxWords))
 		tx.Changed(store.Machines)
@@ -86,22 +87,34 @@ func (s *Service) mayJoin(ctx context.Context, tx *store.Tx, id policy.MachineID
 		return err
 	}
 	if r.enrolled > 0 && r.revoked == 0 && !replace {
-		return &fault.Invalid{Faults: []fault.Field{{Field: "replace", Given: "false", Wrong: "the machine is enrolled and not revoked",
-			Right: "true, if its computer or SD card is replaced"}}}
+		return &fault.Invalid{
+			Faults: []fault.Field{{Field: "replace", Given: "false", Wrong: "the machine is enrolled and not revoked",
+				Right: "true, if its computer or SD card is replaced"}},
+		}
 	}
 	var open int
-	err = tx.QueryRow(ctx, `SELECT count(*) FROM machine_code WHERE site = $1 AND used = 0 AND expires > $2 AND machine <> $3`,
-		s.millis(), string(id)).Scan(&open)
+	err = tx.QueryRow(ctx, `SELECT count(*) FROM machine_code WHERE site = $1 AND used = 0 AND expires > $2 AND
+		machine <> $3`,
+		s.millis(), string(id)).
+		Scan(&open)
 	if err == nil && open >= maxOpen {
-		err = &fault.Invalid{Faults: []fault.Field{{Field: "machine", Given: string(id), Wrong: fmt.Sprintf("%d codes are open", open),
-			Right: fmt.Sprintf("at most %d at once: they end within an hour", maxOpen)}}}
+		err = &fault.Invalid{
+			Faults: []fault.Field{{Field: "machine", Given: string(id), Wrong: fmt.Sprintf("%d codes are open", open),
+				Right: fmt.Sprintf("at most %d at once: they end within an hour", maxOpen)}},
+		}
 	}
 	return errors.Join(err, s.put(ctx, tx, r))
 }
 
 // hash is what is stored of a secret. Its salt is the site's, so that a code is found by its hash.
 func (s *Service) hash(secret string) ([]byte, error) {
-	return pbkdf2.Key(sha256.New, secret, fmt.Appendf(nil, "portillon code %s %x", s.o.Site.ID(), s.o.Pins.Hash()), hashRounds, sha256.Size)
+	return pbkdf2.Key(
+		sha256.New,
+		secret,
+		fmt.Appendf(nil, "portillon code %s %x", s.o.Site.ID(), s.o.Pins.Hash()),
+		hashRounds,
+		sha256.Size,
+	)
 }
 
 // Why a code is refused. A machine that is refused learns no more.
@@ -134,11 +147,16 @@ func (s *Service) openCode(ctx context.Context, secret string) (opened, error) {
 	err = s.o.Site.Write(ctx, func(tx *store.Tx) error {
 		var attempts, used, replace int64
 		err := tx.QueryRow(ctx, `SELECT machine, attempts, used, replaces, maker FROM machine_code
-			WHERE site = $1 AND hash = $2 AND expires > $3`, hash, s.millis()).Scan(&o.machine, &attempts, &used, &replace, &o.maker)
+			WHERE site = $1 AND hash = $2 AND expires > $3`, hash, s.millis()).Scan(&o.machine, &attempts, &used, &replace,
+			&o.maker)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			refused = errNoCode
-			_, err = tx.Exec(ctx, `UPDATE machine_code SET attempts = attempts + 1 WHERE site = $1 AND used = 0 AND expires > $2`, s.millis())
+			_, err = tx.Exec(
+				ctx,
+				`UPDATE machine_code SET attempts = attempts + 1 WHERE site = $1 AND used = 0 AND expires > $2`,
+				s.millis(),
+			)
 			return err
 		case err == nil && attempts >= maxAttempts:
 			refused = errWorn

@@ -38,8 +38,12 @@ func (s *Service) join(ctx context.Context, ask wire.JoinAsk, channel []byte) (w
 		return wire.JoinAnswer{}, err
 	}
 	if j.Replace != code.replace {
-		return wire.JoinAnswer{}, bad("this code is %sto replace the machine %s: call portillond enrol %s--replace",
-			map[bool]string{false: "not "}[code.replace], code.machine, map[bool]string{true: "with ", false: "without "}[code.replace])
+		return wire.JoinAnswer{}, bad(
+			"this code is %sto replace the machine %s: call portillond enrol %s--replace",
+			map[bool]string{false: "not "}[code.replace],
+			code.machine,
+			map[bool]string{true: "with ", false: "without "}[code.replace],
+		)
 	}
 	card, err := s.cardKeys()
 	if err != nil {
@@ -64,8 +68,16 @@ func (s *Service) join(ctx context.Context, ask wire.JoinAsk, channel []byte) (w
 	if !bytes.Equal(s.o.Pins.CA, s.o.Authority.Certificate()) {
 		signedBy = s.o.Authority.Certificate()
 	}
-	return wire.JoinAnswer{Site: s.o.Site.ID(), Machine: code.machine, Certificate: cert.Raw, Authority: signedBy, Broker: s.o.Broker,
-		Username: string(code.machine), Password: password, CardKey: card.Keys[0]}, nil
+	return wire.JoinAnswer{
+		Site:        s.o.Site.ID(),
+		Machine:     code.machine,
+		Certificate: cert.Raw,
+		Authority:   signedBy,
+		Broker:      s.o.Broker,
+		Username:    string(code.machine),
+		Password:    password,
+		CardKey:     card.Keys[0],
+	}, nil
 }
 
 // proven checks that the asker holds the private half of the machine's key, on this connection.
@@ -89,15 +101,27 @@ func (s *Service) proven(id policy.MachineID, ask wire.JoinAsk, channel []byte) 
 }
 
 // enter writes a machine that joins. The code is used once; the same computer may ask again until the code expires.
-func (s *Service) enter(ctx context.Context, code opened, public, password string, cert *x509.Certificate, j wire.Join, cardKey string) error {
+func (s *Service) enter(
+	ctx context.Context,
+	code opened,
+	public, password string,
+	cert *x509.Certificate,
+	j wire.Join,
+	cardKey string,
+) error {
 	hash := sha256.Sum256([]byte(password))
 	return s.o.Site.Write(ctx, func(tx *store.Tx) error {
 		r, err := s.rowOf(ctx, tx, code.machine)
 		if err != nil {
 			return err
 		}
-		done, err := tx.Exec(ctx, `UPDATE machine_code SET used = $3 WHERE site = $1 AND machine = $2 AND (used = 0 OR $4 = 1) AND expires > $3`,
-			string(code.machine), s.millis(), boolOf(r.public == public && r.revoked == 0))
+		done, err := tx.Exec(
+			ctx,
+			`UPDATE machine_code SET used = $3 WHERE site = $1 AND machine = $2 AND (used = 0 OR $4 = 1) AND expires > $3`,
+			string(code.machine),
+			s.millis(),
+			boolOf(r.public == public && r.revoked == 0),
+		)
 		if err != nil {
 			return err
 		}
@@ -111,27 +135,46 @@ func (s *Service) enter(ctx context.Context, code opened, public, password strin
 				replacing = "?"
 			}
 		}
-		if _, err := tx.Exec(ctx, `UPDATE machine SET version = version + 1, enrolled = $3, revoked = 0, reason = '', public = $4,
-			password = $5, program = $6, replacing = $7, card_key = $8, authority = $9 WHERE site = $1 AND machine = $2`, string(code.machine),
-			s.millis(), public, hash[:], wire.OneLine(j.Program, 64), replacing, checkOf(cardKey), authorityOf(s.o.Pins.CA)); err != nil {
+		if _, err := tx.Exec(ctx, `UPDATE machine SET version = version + 1, enrolled = $3, revoked = 0, reason = '',
+			public = $4,
+			password = $5, program = $6, replacing = $7, card_key = $8, authority = $9 WHERE site = $1 AND machine = $2`,
+			string(code.machine),
+			s.millis(), public, hash[:], wire.OneLine(j.Program, 64), replacing, checkOf(cardKey),
+			authorityOf(s.o.Pins.CA)); err != nil {
 			return err
 		}
 		if err := s.changeKey(ctx, tx, code.machine, r.public, public); err != nil {
 			return err
 		}
 		// Certificates of the computer before are worth nothing from now on.
-		if _, err := tx.Exec(ctx, `DELETE FROM machine_certificate WHERE site = $1 AND machine = $2`, string(code.machine)); err != nil {
+		if _, err := tx.Exec(ctx, `DELETE FROM machine_certificate WHERE site = $1 AND machine = $2`,
+			string(code.machine)); err != nil {
 			return err
 		}
 		tx.Changed(store.Machines)
-		return errors.Join(s.certified(ctx, tx, code.machine, cert),
-			s.audit(ctx, tx, actor.System("machine "+string(code.machine)), actor.EnrolMachines, code.machine, "joined: key "+fingerprint(public)))
+		return errors.Join(
+			s.certified(ctx, tx, code.machine, cert),
+			s.audit(
+				ctx,
+				tx,
+				actor.System("machine "+string(code.machine)),
+				actor.EnrolMachines,
+				code.machine,
+				"joined: key "+fingerprint(public),
+			),
+		)
 	})
 }
 
 func (s *Service) certified(ctx context.Context, tx *store.Tx, id policy.MachineID, cert *x509.Certificate) error {
-	_, err := tx.Exec(ctx, `INSERT INTO machine_certificate (site, serial, machine, issued, expires) VALUES ($1, $2, $3, $4, $5)`,
-		serialOf(cert), string(id), s.millis(), cert.NotAfter.UnixMilli())
+	_, err := tx.Exec(
+		ctx,
+		`INSERT INTO machine_certificate (site, serial, machine, issued, expires) VALUES ($1, $2, $3, $4, $5)`,
+		serialOf(cert),
+		string(id),
+		s.millis(),
+		cert.NotAfter.UnixMilli(),
+	)
 	return err
 }
 
@@ -167,7 +210,8 @@ func (s *Service) renew(ctx context.Context, ask wire.RenewAsk, channel []byte) 
 			return err
 		}
 		_, err = tx.Exec(ctx, `DELETE FROM machine_certificate WHERE site = $1 AND machine = $2 AND serial NOT IN
-			(SELECT c.serial FROM machine_certificate AS c WHERE c.site = $1 AND c.machine = $2 ORDER BY c.issued DESC, c.serial LIMIT $3)`,
+			(SELECT c.serial FROM machine_certificate AS c WHERE c.site = $1 AND c.machine = $2 ORDER BY c.issued DESC,
+			c.serial LIMIT $3)`,
 			string(ask.Machine), int64(keepCertificates))
 		tx.Changed(store.Machines)
 		return err
@@ -199,7 +243,10 @@ func (s *Service) keyOf(ctx context.Context, id policy.MachineID) (key note.Veri
 
 // certificateOf is the machine of a certificate that this authority signed; expired says that only a renewal may
 // follow.
-func (s *Service) certificateOf(ctx context.Context, c *x509.Certificate) (id policy.MachineID, expired bool, err error) {
+func (s *Service) certificateOf(
+	ctx context.Context,
+	c *x509.Certificate,
+) (id policy.MachineID, expired bool, err error) {
 	id, known, generation := s.known.find(c)
 	if known {
 		return id, s.o.Now().After(c.NotAfter), nil
@@ -207,8 +254,10 @@ func (s *Service) certificateOf(ctx context.Context, c *x509.Certificate) (id po
 	if !s.o.Authority.isMachine(c) {
 		return "", false, errNotMachine
 	}
-	err = s.o.Site.QueryRow(ctx, `SELECT c.machine FROM machine_certificate AS c JOIN machine AS m ON m.site = $1 AND m.machine = c.machine
-		WHERE c.site = $1 AND c.serial = $2 AND m.enrolled > 0 AND m.revoked = 0`, serialOf(c)).Scan(&id)
+	err = s.o.Site.QueryRow(ctx, `SELECT c.machine FROM machine_certificate AS c JOIN machine AS m ON m.site = $1 AND
+		m.machine = c.machine
+		WHERE c.site = $1 AND c.serial = $2 AND m.enrolled > 0 AND m.revoked = 0`, serialOf(c)).
+		Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", false, errNotMachine
 	}

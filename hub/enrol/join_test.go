@@ -93,7 +93,11 @@ func TestJoinRefusesWhatDoesNotFitItsCode(t *testing.T) {
 		"another connection":               func(j *joiner) { j.channel[0]++ },
 		"no TLS key":                       func(j *joiner) { j.join.TLSKey = nil },
 		"no secret":                        func(j *joiner) { j.secret = "" },
-		"a key that did not sign":          func(j *joiner) { was := j.signer; j.named("portillon:machine:laser.biklab"); j.signer = was },
+		"a key that did not sign": func(j *joiner) {
+			was := j.signer
+			j.named("portillon:machine:laser.biklab")
+			j.signer = was
+		},
 	} {
 		j := b.joiner(false)
 		change(j)

@@ -118,7 +118,12 @@ func (s *Service) changeKey(ctx context.Context, tx *store.Tx, id policy.Machine
 	if err := s.addKey(ctx, tx, id, now); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, `UPDATE machine_key SET until = 0 WHERE site = $1 AND machine = $2 AND public = $3`, string(id), now)
+	_, err := tx.Exec(
+		ctx,
+		`UPDATE machine_key SET until = 0 WHERE site = $1 AND machine = $2 AND public = $3`,
+		string(id),
+		now,
+	)
 	return err
 }
 
@@ -130,7 +135,12 @@ func (s *Service) addKey(ctx context.Context, tx *store.Tx, id policy.MachineID,
 
 // endKeys notes that no key of a machine is in force any more.
 func (s *Service) endKeys(ctx context.Context, tx *store.Tx, id policy.MachineID) error {
-	_, err := tx.Exec(ctx, `UPDATE machine_key SET until = $3 WHERE site = $1 AND machine = $2 AND until = 0`, string(id), s.millis())
+	_, err := tx.Exec(
+		ctx,
+		`UPDATE machine_key SET until = $3 WHERE site = $1 AND machine = $2 AND until = 0`,
+		string(id),
+		s.millis(),
+	)
 	return err
 }
 
@@ -145,7 +155,10 @@ type MachineKey struct {
 // Keys are all keys of the site's enrolled machines, those of the past among them. It only reads, so that it can be
 // asked beside a running hub.
 func Keys(ctx context.Context, site *store.Site) (out []MachineKey, err error) {
-	rows, err := site.Query(ctx, `SELECT machine, public, until FROM machine_key WHERE site = $1 ORDER BY machine, until = 0 DESC, until DESC`)
+	rows, err := site.Query(
+		ctx,
+		`SELECT machine, public, until FROM machine_key WHERE site = $1 ORDER BY machine, until = 0 DESC, until DESC`,
+	)
 	if err != nil {
 		return nil, fmt.Errorf("enrol: keys of machines: %w", err)
 	}

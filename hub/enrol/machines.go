@@ -78,9 +78,12 @@ func (s *Service) stand(a actor.Actor, m *Machine, keys wire.StateKeys) {
 
 // machines reads the list, sorted by id. A site has some dozens.
 func (s *Service) machines(ctx context.Context) (out []Machine, err error) {
-	rows, err := s.o.Site.Query(ctx, `SELECT m.machine, m.version, m.enrolled, m.revoked, m.reason, m.public, m.bundle, m.fetched,
+	rows, err := s.o.Site.Query(
+		ctx,
+		`SELECT m.machine, m.version, m.enrolled, m.revoked, m.reason, m.public, m.bundle, m.fetched,
 		coalesce((SELECT max(c.expires) FROM machine_certificate AS c WHERE c.site = $1 AND c.machine = m.machine), 0)
-		FROM machine AS m WHERE m.site = $1 ORDER BY m.machine`)
+		FROM machine AS m WHERE m.site = $1 ORDER BY m.machine`,
+	)
 	if err != nil {
 		return nil, fmt.Errorf("enrol: %w", err)
 	}
@@ -88,7 +91,8 @@ func (s *Service) machines(ctx context.Context) (out []Machine, err error) {
 	for rows.Next() {
 		var m Machine
 		var enrolled, revoked, fetched, expires int64
-		if err := rows.Scan(&m.ID, &m.Version, &enrolled, &revoked, &m.Reason, &m.Key, &m.Fetched, &fetched, &expires); err != nil {
+		if err := rows.Scan(&m.ID, &m.Version, &enrolled, &revoked, &m.Reason, &m.Key, &m.Fetched, &fetched,
+			&expires); err != nil {
 			return nil, fmt.Errorf("enrol: %w", err)
 		}
 		m.Enrolled, m.Revoked, m.Expires = timeOf(enrolled), timeOf(revoked), timeOf(expires)
@@ -133,13 +137,20 @@ func (s *Service) Add(ctx context.Context, a actor.Actor, id policy.MachineID) (
 	err := s.o.Site.Write(ctx, func(tx *store.Tx) error {
 		_, err := s.rowOf(ctx, tx, id)
 		if err == nil {
-			return &fault.Invalid{Faults: []fault.Field{{Field: "machine", Given: string(id), Wrong: "a machine with this id is there already"}}}
+			return &fault.Invalid{
+				Faults: []fault.Field{{Field: "machine", Given: string(id), Wrong: "a machine with this id is there already"}},
+			}
 		}
 		if gone := (*fault.NotFound)(nil); !errors.As(err, &gone) {
 			return err
 		}
 		tx.Changed(store.Machines)
-		_, err = tx.Exec(ctx, `INSERT INTO machine (site, machine, version, added) VALUES ($1, $2, 1, $3)`, string(id), s.millis())
+		_, err = tx.Exec(
+			ctx,
+			`INSERT INTO machine (site, machine, version, added) VALUES ($1, $2, 1, $3)`,
+			string(id),
+			s.millis(),
+		)
 		return errors.Join(err, s.audit(ctx, tx, a, actor.EnrolMachines, id, "added"))
 	})
 	if err != nil {
@@ -172,8 +183,14 @@ func (s *Service) Revoke(ctx context.Context, a actor.Actor, id policy.MachineID
 		if err := s.put(ctx, tx, r); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `UPDATE machine SET version = version + 1, revoked = $3, reason = $4, password = NULL, replacing = ''
-			WHERE site = $1 AND machine = $2`, string(id), s.millis(), reason)
+		_, err = tx.Exec(
+			ctx,
+			`UPDATE machine SET version = version + 1, revoked = $3, reason = $4, password = NULL, replacing = ''
+			WHERE site = $1 AND machine = $2`,
+			string(id),
+			s.millis(),
+			reason,
+		)
 		if err != nil {
 			return err
 		}
@@ -201,12 +218,17 @@ const maxWords = 300
 
 func words(field, text string) error {
 	// Marks that turn the direction of what follows (UAX #9, 2.1 to 2.4) would let a reason show what it is not.
-	turns := strings.ContainsFunc(text, func(r rune) bool { return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 })
+	turns := strings.ContainsFunc(
+		text,
+		func(r rune) bool { return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 },
+	)
 	if text != "" && len(text) <= maxWords && wire.OneLine(text, maxWords) == text && !turns {
 		return nil
 	}
-	return &fault.Invalid{Faults: []fault.Field{{Field: field, Given: fmt.Sprintf("%.40s", text), Wrong: "a reason is needed, on one line",
-		Right: fmt.Sprintf("1 to %d bytes", maxWords)}}}
+	return &fault.Invalid{
+		Faults: []fault.Field{{Field: field, Given: fmt.Sprintf("%.40s", text), Wrong: "a reason is needed, on one line",
+			Right: fmt.Sprintf("1 to %d bytes", maxWords)}},
+	}
 }
 
 // Held is whose data a machine has, as far as the hub knows: every machine holds the bundle, and a bundle is of all

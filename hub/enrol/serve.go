@@ -198,7 +198,17 @@ func (s *Service) answer(w http.ResponseWriter, r *http.Request, v any, err erro
 	if code != "" {
 		why = err.Error()
 		w.Header().Set(CodeHeader, code)
-		s.o.Log.Warn("machine request refused", "path", r.URL.Path, "from", r.RemoteAddr, "code", code, "why", wire.OneLine(why, 300))
+		s.o.Log.Warn(
+			"machine request refused",
+			"path",
+			r.URL.Path,
+			"from",
+			r.RemoteAddr,
+			"code",
+			code,
+			"why",
+			wire.OneLine(why, 300),
+		)
 	} else {
 		s.o.Log.Error("machine request failed", "path", r.URL.Path, "err", err)
 	}

@@ -166,7 +166,11 @@ func (s *Service) Enrolled(ctx context.Context) (out []Enrolled, err error) {
 // Replaced notes that the machine's new journal has taken the place of the one held.
 func (s *Service) Replaced(ctx context.Context, id policy.MachineID) error {
 	err := s.o.Site.Write(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE machine SET replacing = '', version = version + 1 WHERE site = $1 AND machine = $2`, string(id))
+		_, err := tx.Exec(
+			ctx,
+			`UPDATE machine SET replacing = '', version = version + 1 WHERE site = $1 AND machine = $2`,
+			string(id),
+		)
 		tx.Changed(store.Machines)
 		return err
 	})
@@ -180,11 +184,13 @@ func (s *Service) Replaced(ctx context.Context, id policy.MachineID) error {
 var slug = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$`)
 
 func validID(id policy.MachineID) error {
-	if slug.MatchString(string(id)) && id != "ack" && id != "bundle" {
+	if slug.MatchString(string(id)) && !wire.Reserved(id) {
 		return nil
 	}
-	return &fault.Invalid{Faults: []fault.Field{{Field: "machine", Given: fmt.Sprintf("%.80s", id), Wrong: "this cannot be a machine's id",
-		Right: "lower-case letters, digits and hyphens, as in the policy; not ack, not bundle"}}}
+	return &fault.Invalid{
+		Faults: []fault.Field{{Field: "machine", Given: fmt.Sprintf("%.80s", id), Wrong: "this cannot be a machine's id",
+			Right: "lower-case letters, digits and hyphens, as in the policy; not ack, not bundle"}},
+	}
 }
 
 // row is a machine's row.
@@ -204,7 +210,8 @@ func (s *Service) fixed() []Fixed {
 // rowOf reads a machine in a transaction. A machine of hub.yaml without a row has version 0.
 func (s *Service) rowOf(ctx context.Context, tx *store.Tx, id policy.MachineID) (r row, err error) {
 	r.id = id
-	err = tx.QueryRow(ctx, `SELECT version, added, enrolled, revoked, public, replacing FROM machine WHERE site = $1 AND machine = $2`, string(id)).
+	err = tx.QueryRow(ctx, `SELECT version, added, enrolled, revoked, public, replacing FROM machine WHERE site = $1 AND
+		machine = $2`, string(id)).
 		Scan(&r.version, &r.added, &r.enrolled, &r.revoked, &r.public, &r.replacing)
 	if errors.Is(err, sql.ErrNoRows) {
 		for _, f := range s.fixed() {
@@ -227,7 +234,14 @@ func (s *Service) put(ctx context.Context, tx *store.Tx, r row) error {
 
 func (s *Service) millis() int64 { return s.o.Now().UnixMilli() }
 
-func (s *Service) audit(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, on policy.MachineID, detail string) error {
+func (s *Service) audit(
+	ctx context.Context,
+	tx *store.Tx,
+	a actor.Actor,
+	act actor.Act,
+	on policy.MachineID,
+	detail string,
+) error {
 	if s.o.Audit == nil {
 		return nil
 	}

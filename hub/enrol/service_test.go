@@ -182,7 +182,8 @@ func TestWhoIsOnAMachineIsForThoseWhoMayKnow(t *testing.T) {
 		may bool
 	}{{actor.Actor{Account: "x", Site: actor.Member}, false}, {admin, true},
 		{actor.Actor{Account: "x", Machines: map[policy.MachineID]actor.Role{"vinyl": actor.Mentor}}, true},
-		{actor.Actor{Account: "x", Site: actor.Member, Machines: map[policy.MachineID]actor.Role{"laser": actor.Mentor}}, false}} {
+		{actor.Actor{Account: "x", Site: actor.Member, Machines: map[policy.MachineID]actor.Role{"laser": actor.Mentor}},
+			false}} {
 		all, err := b.Machines(t.Context(), c.a)
 		if err != nil || len(all) != 1 {
 			t.Fatal(all, err)
@@ -206,7 +207,8 @@ func TestListHasTheMachinesThatTheActorMayRead(t *testing.T) {
 		want string
 	}{
 		"administrator": {admin, "[laser vinyl]"}, "member": {actor.Actor{Account: "x", Site: actor.Member}, "[laser vinyl]"},
-		"member and maintainer": {at("laser", actor.Member), "[laser vinyl]"}, "maintainer of one": {at("laser", ""), "[laser]"},
+		"member and maintainer": {at("laser", actor.Member), "[laser vinyl]"},
+		"maintainer of one":     {at("laser", ""), "[laser]"},
 		"maintainer of another": {at("vinyl", ""), "[vinyl]"}, "maintainer of none here": {at("saw", ""), "[]"},
 	} {
 		all, err := b.Machines(t.Context(), c.a)
@@ -246,7 +248,8 @@ func TestMachinesAreOfTheirSiteAlone(t *testing.T) {
 func TestWhatIsNoMachineIsRefused(t *testing.T) {
 	b := newBench(t)
 	var invalid *fault.Invalid
-	for _, id := range []policy.MachineID{"", "ack", "bundle", "Laser", "a b", "a/b", "a+b", "../x", policy.MachineID(strings.Repeat("a", 65)), "vinyl"} {
+	for _, id := range []policy.MachineID{"", "ack", "bundle", "Laser", "a b", "a/b", "a+b", "../x",
+		policy.MachineID(strings.Repeat("a", 65)), "vinyl"} {
 		if _, err := b.Add(t.Context(), admin, id); !errors.As(err, &invalid) {
 			t.Errorf("%q: %v", id, err)
 		}

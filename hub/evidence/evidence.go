@@ -49,7 +49,9 @@ func RuleOf(p *policy.Policy, b policy.BadgeID) (Rule, bool) {
 		return Rule{}, false
 	}
 	out := Rule{Badge: b, Machines: p.MachinesOf(b), Interventions: r.Interventions, Kinds: r.Kinds,
-		Within: int64(r.Within / time.Second), EndorsedBy: r.EndorsedBy, AtTheTime: r.Endorsed == policy.AtTheTime, Spread: r.Spread}
+		Within: int64(
+			r.Within / time.Second,
+		), EndorsedBy: r.EndorsedBy, AtTheTime: r.Endorsed == policy.AtTheTime, Spread: r.Spread}
 	if r.Spread > 0 {
 		out.Zone = p.Zone.String() // a nil *time.Location is UTC
 	}
@@ -225,7 +227,8 @@ type ended struct {
 func (m *machine) next(r wire.Record) {
 	was := m.running
 	m.running = was.next(r)
-	if was != nil && (r.Kind == wire.SessionEnd || r.Kind == wire.SessionStart) && (m.running == nil || m.running.id != was.id) {
+	if was != nil && (r.Kind == wire.SessionEnd || r.Kind == wire.SessionStart) &&
+		(m.running == nil || m.running.id != was.id) {
 		m.ended[was.id] = ended{was, r}
 	}
 }
@@ -274,7 +277,10 @@ func (s *session) next(r wire.Record) *session {
 		return &n
 	case r.Kind == wire.Assisted:
 		n := *s
-		n.came = append(slices.DeleteFunc(slices.Clone(s.came), func(a arrival) bool { return a.member == r.Member }), arrival{r.Member, at})
+		n.came = append(
+			slices.DeleteFunc(slices.Clone(s.came), func(a arrival) bool { return a.member == r.Member }),
+			arrival{r.Member, at},
+		)
 		return &n
 	}
 	return s

@@ -179,7 +179,12 @@ func VerifyBy(data []byte, hub note.Verifiers, machines func(policy.MachineID) [
 	}
 	p := Judge(f.Rule, f.Member, records, f.Made)
 	if p.Complete != f.Complete || len(p.Rejected) > 0 {
-		return File{}, Progress{}, fmt.Errorf("evidence: judged again, %d interventions count, %d do not, and complete is %t: the file says otherwise", len(p.Counted), len(p.Rejected), p.Complete)
+		return File{}, Progress{}, fmt.Errorf(
+			"evidence: judged again, %d interventions count, %d do not, and complete is %t: the file says otherwise",
+			len(p.Counted),
+			len(p.Rejected),
+			p.Complete,
+		)
 	}
 	return f, p, nil
 }
@@ -215,7 +220,8 @@ func (f File) roots(machines func(policy.MachineID) []Key) (map[place]root, erro
 		var err error
 		for _, k := range keys {
 			var c wire.Checkpoint
-			if c, err = wire.OpenCheckpoint([]byte(j.Checkpoint), j.Generation.Origin(f.Site, j.Machine), note.VerifierList(k.Verifier)); err == nil {
+			if c, err = wire.OpenCheckpoint([]byte(j.Checkpoint), j.Generation.Origin(f.Site, j.Machine),
+				note.VerifierList(k.Verifier)); err == nil {
 				out[at] = root{c, k.Until}
 				break
 			}
@@ -233,11 +239,22 @@ func (p Proven) check(r wire.Record, site policy.SiteID, roots map[place]root) e
 		return fmt.Errorf("evidence: record %d of %.64s/%.64s: no checkpoint covers it", r.Seq, r.Site, r.Machine)
 	}
 	if !c.until.IsZero() && r.Clock.Believed() && r.Wall.After(c.until.Add(wire.Skew)) {
-		return fmt.Errorf("evidence: record %d of %s is of %s, its machine's key ended on %s", r.Seq, r.Machine, r.Wall.Format(time.RFC3339),
-			c.until.Format(time.RFC3339))
+		return fmt.Errorf(
+			"evidence: record %d of %s is of %s, its machine's key ended on %s",
+			r.Seq,
+			r.Machine,
+			r.Wall.Format(time.RFC3339),
+			c.until.Format(time.RFC3339),
+		)
 	}
-	if err := tlog.CheckRecord(tlog.RecordProof(p.Path), int64(c.Size), c.Root, int64(r.Seq-1), wire.Leaf(p.Salt, p.Record)); err != nil {
-		return fmt.Errorf("evidence: record %d of %s is not in the journal that the machine signed: %w", r.Seq, r.Machine, err)
+	if err := tlog.CheckRecord(tlog.RecordProof(p.Path), int64(c.Size), c.Root, int64(r.Seq-1),
+		wire.Leaf(p.Salt, p.Record)); err != nil {
+		return fmt.Errorf(
+			"evidence: record %d of %s is not in the journal that the machine signed: %w",
+			r.Seq,
+			r.Machine,
+			err,
+		)
 	}
 	return nil
 }

@@ -268,7 +268,8 @@ func TestEvidenceFileOfAnotherHubOrAnotherKindIsRefused(t *testing.T) {
 		"an acknowledgement": "portillon ack\n{}\n", "JSON that is not canonical": "portillon evidence\n{ }\n",
 		"a file that calls itself something else": "portillon ack" + strings.TrimPrefix(genuine, "portillon evidence"),
 		"a file that says it is not complete":     strings.Replace(genuine, `"complete":true`, `"complete":false`, 1),
-		"nothing that is known":                   "portillon evidence\n{\"x\":1}\n", "nothing": "\n", "more than one value": "portillon evidence\n{} {}\n",
+		"nothing that is known":                   "portillon evidence\n{\"x\":1}\n", "nothing": "\n",
+		"more than one value": "portillon evidence\n{} {}\n",
 	} {
 		n, err := note.Sign(&note.Note{Text: text}, d.hub)
 		if err != nil {

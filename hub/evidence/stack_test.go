@@ -37,13 +37,18 @@ func TestAKindCountsOnceInASession(t *testing.T) {
 		counted int
 		why     string
 	}{
-		{"five times the same", maintained(slices.Repeat([]line{did("s", "lea", "lens-cleaning", "ines")}, 5)...), 1, "[same-session same-session same-session same-session]"},
-		{"of two kinds", maintained(did("s", "lea", "lens-cleaning", "ines"), did("s", "lea", "mirror-alignment", "ines")), 2, "[]"},
+		{"five times the same", maintained(slices.Repeat([]line{did("s", "lea", "lens-cleaning", "ines")}, 5)...), 1,
+			"[same-session same-session same-session same-session]"},
+		{"of two kinds", maintained(did("s", "lea", "lens-cleaning", "ines"), did("s", "lea", "mirror-alignment", "ines")), 2,
+			"[]"},
 		{"after one that does not count", maintained(refused, did("s", "lea", "lens-cleaning", "ines")), 1, "[not-endorsed]"},
-		{"once more after the end", maintained(did("s", "lea", "lens-cleaning", "ines"), end("s", "ines"), did("s", "lea", "lens-cleaning", "ines")), 1, "[same-session]"},
-		{"in the next session", maintained(did("s", "lea", "lens-cleaning", "ines"), end("s", "ines"), start("r", "ines", policy.Maintainer, "laser-maintainer"),
+		{"once more after the end", maintained(did("s", "lea", "lens-cleaning", "ines"), end("s", "ines"),
+			did("s", "lea", "lens-cleaning", "ines")), 1, "[same-session]"},
+		{"in the next session", maintained(did("s", "lea", "lens-cleaning", "ines"), end("s", "ines"),
+			start("r", "ines", policy.Maintainer, "laser-maintainer"),
 			assisted("r", "lea"), did("r", "lea", "lens-cleaning", "ines")), 2, "[]"},
-		{"what is wrong besides is said alone", maintained(did("s", "lea", "painting", "ines"), did("s", "lea", "painting", "ines")), 0, "[wrong-kind wrong-kind]"},
+		{"what is wrong besides is said alone", maintained(did("s", "lea", "painting", "ines"),
+			did("s", "lea", "painting", "ines")), 0, "[wrong-kind wrong-kind]"},
 	} {
 		p := evidence.Judge(rule, "lea", records(t, "laser", c.lines...), now)
 		if got := fmt.Sprint(whys(p)); len(p.Counted) != c.counted || got != c.why {
@@ -69,14 +74,23 @@ func TestMinutesAreNeverMoreThanTheSessionHad(t *testing.T) {
 		lines []line
 		want  string
 	}{
-		{"less than the session", []line{began, assisted("s", "lea"), lasting("s", "lens-cleaning", 12).with(before(0))}, "[12]"},
-		{"more than the session so far", []line{began, assisted("s", "lea"), lasting("s", "lens-cleaning", 1440).with(before(10 * time.Minute))}, "[20]"},
-		{"two kinds share it", []line{began, assisted("s", "lea"), lasting("s", "lens-cleaning", 25).with(before(0)), lasting("s", "mirror-alignment", 25).with(before(0))}, "[25 5]"},
-		{"a part of a minute is one", []line{began, assisted("s", "lea"), lasting("s", "lens-cleaning", 99).with(before(19*time.Minute + 59*time.Second))}, "[11]"},
-		{"after the end, its length", []line{began, assisted("s", "lea"), ended("s", 600).with(before(5 * time.Minute)), lasting("s", "lens-cleaning", 99).with(before(0))}, "[10]"},
-		{"after an end of unknown length, its records", []line{began, assisted("s", "lea"), ended("s", 0).with(before(5 * time.Minute)), lasting("s", "lens-cleaning", 99).with(before(0))}, "[25]"},
-		{"an absurd length", []line{began, assisted("s", "lea"), ended("s", 1<<62).with(before(5 * time.Minute)), lasting("s", "lens-cleaning", 99).with(before(0))}, "[99]"},
-		{"a clock that was set back", []line{began, assisted("s", "lea"), lasting("s", "lens-cleaning", 9).with(before(time.Hour))}, "[0]"},
+		{"less than the session", []line{began, assisted("s", "lea"), lasting("s", "lens-cleaning", 12).with(before(0))},
+			"[12]"},
+		{"more than the session so far", []line{began, assisted("s", "lea"),
+			lasting("s", "lens-cleaning", 1440).with(before(10 * time.Minute))}, "[20]"},
+		{"two kinds share it", []line{began, assisted("s", "lea"), lasting("s", "lens-cleaning", 25).with(before(0)),
+			lasting("s", "mirror-alignment", 25).with(before(0))}, "[25 5]"},
+		{"a part of a minute is one", []line{began, assisted("s", "lea"),
+			lasting("s", "lens-cleaning", 99).with(before(19*time.Minute + 59*time.Second))}, "[11]"},
+		{"after the end, its length", []line{began, assisted("s", "lea"), ended("s", 600).with(before(5 * time.Minute)),
+			lasting("s", "lens-cleaning", 99).with(before(0))}, "[10]"},
+		{"after an end of unknown length, its records",
+			[]line{began, assisted("s", "lea"), ended("s", 0).with(before(5 * time.Minute)),
+				lasting("s", "lens-cleaning", 99).with(before(0))}, "[25]"},
+		{"an absurd length", []line{began, assisted("s", "lea"), ended("s", 1<<62).with(before(5 * time.Minute)),
+			lasting("s", "lens-cleaning", 99).with(before(0))}, "[99]"},
+		{"a clock that was set back", []line{began, assisted("s", "lea"),
+			lasting("s", "lens-cleaning", 9).with(before(time.Hour))}, "[0]"},
 		{"negative minutes", []line{began, assisted("s", "lea"), lasting("s", "lens-cleaning", -5).with(before(0))}, "[0]"},
 	} {
 		p := evidence.Judge(rule, "lea", records(t, "laser", c.lines...), now)
@@ -116,8 +130,10 @@ func TestSpreadAsksForDifferentDaysOfTheSite(t *testing.T) {
 		{"midnight is the site's", r, []time.Time{paris(20, 23, 50), paris(21, 0, 10)}, 2, true},
 		{"and not Greenwich's", r, []time.Time{paris(21, 0, 30), paris(21, 1, 30)}, 1, false},
 		{"days enough, too few interventions", r, []time.Time{paris(20, 9, 0)}, 1, false},
-		{"a zone that nobody knows", func() evidence.Rule { x := r; x.Zone = "Mars/Olympus"; return x }(), []time.Time{paris(20, 9, 0), paris(21, 9, 0)}, 0, false},
-		{"the zone of whoever reads", func() evidence.Rule { x := r; x.Zone = "Local"; return x }(), []time.Time{paris(20, 9, 0), paris(21, 9, 0)}, 0, false},
+		{"a zone that nobody knows", func() evidence.Rule { x := r; x.Zone = "Mars/Olympus"; return x }(),
+			[]time.Time{paris(20, 9, 0), paris(21, 9, 0)}, 0, false},
+		{"the zone of whoever reads", func() evidence.Rule { x := r; x.Zone = "Local"; return x }(),
+			[]time.Time{paris(20, 9, 0), paris(21, 9, 0)}, 0, false},
 	} {
 		var lines []line
 		for i, at := range c.at {
@@ -175,17 +191,21 @@ func TestAtTheTimeCountsWhatTheEndorserConfirmed(t *testing.T) {
 		{"nobody confirmed it yet", maintained(named), "[not-attested]"},
 		{"the endorser", maintained(named, attested("s", "ines", "i")), "[]"},
 		{"the endorser, after the end", maintained(named, end("s", "ines"), attested("s", "ines", "i")), "[]"},
-		{"the endorser, too late", maintained(named, end("s", "ines").with(before(evidence.Late+time.Second)), attested("s", "ines", "i")), "[not-attested]"},
+		{"the endorser, too late", maintained(named, end("s", "ines").with(before(evidence.Late+time.Second)),
+			attested("s", "ines", "i")), "[not-attested]"},
 		{"the endorser, who wrote it", maintained(themself), "[]"},
 		{"the member", maintained(named, attested("s", "lea", "i")), "[not-attested]"},
 		{"somebody else", maintained(named, attested("s", "zoe", "i")), "[not-attested]"},
 		{"somebody else, then the endorser", maintained(named, attested("s", "zoe", "i"), attested("s", "ines", "i")), "[]"},
 		{"another intervention", maintained(named, attested("s", "ines", "j")), "[not-attested]"},
-		{"no intervention by name", maintained(did("s", "lea", "lens-cleaning", "ines"), attested("s", "ines", "")), "[not-attested]"},
+		{"no intervention by name", maintained(did("s", "lea", "lens-cleaning", "ines"), attested("s", "ines", "")),
+			"[not-attested]"},
 		{"before it was logged", maintained(attested("s", "ines", "i"), named), "[not-attested]"},
-		{"in another session", maintained(named, end("s", "ines"), start("r", "ines", policy.Maintainer, "laser-maintainer"), attested("r", "ines", "i")), "[not-attested]"},
+		{"in another session", maintained(named, end("s", "ines"), start("r", "ines", policy.Maintainer, "laser-maintainer"),
+			attested("r", "ines", "i")), "[not-attested]"},
 		{"what cannot be read", maintained(named, line{wire.Attested, "s", "ines", []int{1}, nil}), "[not-attested]"},
-		{"who is no maintainer", []line{start("s", "ines", policy.User, "laser-user"), assisted("s", "lea"), named, attested("s", "ines", "i")}, "[endorser-not-maintainer]"},
+		{"who is no maintainer", []line{start("s", "ines", policy.User, "laser-user"), assisted("s", "lea"), named,
+			attested("s", "ines", "i")}, "[endorser-not-maintainer]"},
 		{"twice", maintained(named, attested("s", "ines", "i"), attested("s", "ines", "i")), "[]"},
 	} {
 		p := evidence.Judge(r, "lea", records(t, "laser", c.lines...), now)

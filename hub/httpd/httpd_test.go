@@ -113,8 +113,9 @@ func TestForwardedAddressesAreBelievedFromNamedProxiesAlone(t *testing.T) {
 func TestPathsThatTwoReadersReadDifferentlyAreRefused(t *testing.T) {
 	for path, want := range map[string]int{
 		"/": 200, "/api/v1/members/m-lea": 200, "/a/": 200, "/a/..b": 200, "/%C3%A9": 200,
-		"/a/../b": 400, "/..": 400, "/a//b": 400, "//evil.example": 400, "/a/./b": 400, "/a%2fb": 400, "/a%2F..%2Fb": 400, "/a%5Cb": 400,
-		"/a%00": 400, "/a%0d%0aX:y": 400, "/%2e%2e/b": 400, "/%ff": 400, "/" + strings.Repeat("a", maxPath): 400,
+		"/a/../b": 400, "/..": 400, "/a//b": 400, "//evil.example": 400, "/a/./b": 400, "/a%2fb": 400, "/a%2F..%2Fb": 400,
+		"/a%5Cb": 400,
+		"/a%00":  400, "/a%0d%0aX:y": 400, "/%2e%2e/b": 400, "/%ff": 400, "/" + strings.Repeat("a", maxPath): 400,
 	} {
 		if w, _ := serve(t, Options{}, get("http://localhost"+path), ok); w.Code != want {
 			t.Errorf("%q: %d, want %d", path, w.Code, want)
@@ -149,7 +150,8 @@ func TestEveryAnswerHasSecurityHeaders(t *testing.T) {
 		w, _ := serve(t, Options{}, r, h)
 		for header, want := range map[string]string{
 			"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer",
-			"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": "no-store",
+			"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
+			"Cache-Control": "no-store",
 		} {
 			if got := w.Header().Get(header); got != want {
 				t.Errorf("%s: %s is %q, want %q", name, header, got, want)

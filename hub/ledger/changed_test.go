@@ -50,7 +50,8 @@ func TestRecordChangedOnTheDiskIsNamedWhenItIsRead(t *testing.T) {
 			!strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %d records read, %v", change, n, err)
 		}
-		if err := l.Records(context.Background(), ledger.Query{After: 7}, func(ledger.Entry) error { return nil }); err != nil {
+		if err := l.Records(context.Background(), ledger.Query{After: 7},
+			func(ledger.Entry) error { return nil }); err != nil {
 			t.Error(err)
 		}
 		m.Fill(1)

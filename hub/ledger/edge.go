@@ -28,7 +28,12 @@ type edge struct {
 // parseEdge reads what edge.bytes wrote.
 func parseEdge(size int64, b []byte) (edge, error) {
 	if n := bits.OnesCount64(uint64(size)); len(b) != n*tlog.HashSize {
-		return edge{}, fmt.Errorf("the tree's edge has %d bytes, want %d for %d records: the ledger is torn", len(b), n*tlog.HashSize, size)
+		return edge{}, fmt.Errorf(
+			"the tree's edge has %d bytes, want %d for %d records: the ledger is torn",
+			len(b),
+			n*tlog.HashSize,
+			size,
+		)
 	}
 	e := edge{size: size}
 	for ; len(b) > 0; b = b[tlog.HashSize:] {

@@ -66,7 +66,12 @@ func (l *Ledger) ReplaceIn(ctx context.Context, tx *store.Tx, r Replacement) err
 	}
 	tx.Changed(store.Records)
 	if n := len(all); n > 1 && all[n-1].Records == 0 && all[n-2].Generation == r.Generation {
-		_, err = tx.Exec(ctx, "DELETE FROM ledger_journals WHERE site = $1 AND machine = $2 AND epoch = $3", string(r.Machine), all[n-1].Epoch)
+		_, err = tx.Exec(
+			ctx,
+			"DELETE FROM ledger_journals WHERE site = $1 AND machine = $2 AND epoch = $3",
+			string(r.Machine),
+			all[n-1].Epoch,
+		)
 		return err
 	}
 	return r.follow(ctx, tx, all)
@@ -76,11 +81,20 @@ func (l *Ledger) ReplaceIn(ctx context.Context, tx *store.Tx, r Replacement) err
 func (r Replacement) follow(ctx context.Context, tx *store.Tx, all []Generation) error {
 	for _, g := range all {
 		if g.Generation == r.Generation {
-			return fmt.Errorf("generation %q of %.64q was taken before, want one that is new: at the machine, stop portillond, move its "+
-				"journal.db and journal.db-wal to another name, and start it: it begins a new journal", string(r.Generation), r.Machine)
+			return fmt.Errorf(
+				"generation %q of %.64q was taken before, want one that is new: at the machine, stop portillond, move its "+
+					"journal.db and journal.db-wal to another name, and start it: it begins a new journal",
+				string(r.Generation),
+				r.Machine,
+			)
 		}
 	}
-	_, err := begin(ctx, tx, r.Machine, Generation{Generation: r.Generation, Epoch: len(all), By: r.By, Why: r.Why, At: r.At})
+	_, err := begin(
+		ctx,
+		tx,
+		r.Machine,
+		Generation{Generation: r.Generation, Epoch: len(all), By: r.By, Why: r.Why, At: r.At},
+	)
 	return err
 }
 
@@ -89,7 +103,13 @@ func (r Replacement) check() error {
 	case r.Machine == "":
 		return errors.New("the machine is missing")
 	case r.By == "" || len(r.By) > maxWords || len(r.Why) > maxWords:
-		return fmt.Errorf("who does it has %d bytes, want 1 to %d; why has %d, want at most %d", len(r.By), maxWords, len(r.Why), maxWords)
+		return fmt.Errorf(
+			"who does it has %d bytes, want 1 to %d; why has %d, want at most %d",
+			len(r.By),
+			maxWords,
+			len(r.Why),
+			maxWords,
+		)
 	case r.At.IsZero():
 		return errors.New("the time is missing")
 	}
@@ -108,20 +128,38 @@ func (l *Ledger) Generations(ctx context.Context, m policy.MachineID) (_ []Gener
 
 // begin notes that a machine's journal g is taken from now on, and returns its number.
 func begin(ctx context.Context, tx *store.Tx, m policy.MachineID, g Generation) (id int64, err error) {
-	if err := tx.QueryRow(ctx, "SELECT coalesce(max(journal), 0) + 1 FROM ledger_journals WHERE site = $1").Scan(&id); err != nil {
+	err = tx.QueryRow(ctx, "SELECT coalesce(max(journal), 0) + 1 FROM ledger_journals WHERE site = $1").
+		Scan(&id)
+	if err != nil {
 		return 0, err
 	}
 	at := int64(0)
 	if !g.At.IsZero() {
 		at = g.At.UnixMilli()
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO ledger_journals (site, journal, machine, epoch, generation, who, why, at, size, root, edge, note)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $9, $9)`, id, string(m), g.Epoch, string(g.Generation), g.By, g.Why, at, []byte{})
+	_, err = tx.Exec(
+		ctx,
+		`INSERT INTO ledger_journals (site, journal, machine, epoch, generation, who, why, at, size, root, edge, note)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $9, $9)`,
+		id,
+		string(m),
+		g.Epoch,
+		string(g.Generation),
+		g.By,
+		g.Why,
+		at,
+		[]byte{},
+	)
 	return id, err
 }
 
 func generationsOf(ctx context.Context, q queryer, m policy.MachineID) (out []Generation, err error) {
-	rows, err := q.Query(ctx, "SELECT generation, epoch, who, why, at, size, root FROM ledger_journals WHERE site = $1 AND machine = $2 ORDER BY epoch", string(m))
+	rows, err := q.Query(
+		ctx,
+		"SELECT generation, epoch, who, why, at, size, root FROM ledger_journals WHERE site = $1 AND machine = $2 ORDER "+
+			"BY epoch",
+		string(m),
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +222,12 @@ func (j journal) head() (h Head, err error) {
 		return h, nil
 	}
 	if len(j.root) != tlog.HashSize {
-		return Head{}, fmt.Errorf("the root of the journal %d has %d bytes, want %d: the ledger is torn", j.id, len(j.root), tlog.HashSize)
+		return Head{}, fmt.Errorf(
+			"the root of the journal %d has %d bytes, want %d: the ledger is torn",
+			j.id,
+			len(j.root),
+			tlog.HashSize,
+		)
 	}
 	h.Root = tlog.Hash(j.root)
 	return h, nil

@@ -110,7 +110,8 @@ func TestReplacedJournalStaysReadableAndProvenBesideTheNext(t *testing.T) {
 		t.Errorf("records %v, want %v, %v", got, want, err)
 	}
 	g := second
-	for name, q := range map[string]ledger.Query{"by journal": {Generation: &g, After: 2}, "by kind": {Generation: &g, After: 2, Kinds: []wire.Kind{wire.Booted}}} {
+	for name, q := range map[string]ledger.Query{"by journal": {Generation: &g, After: 2},
+		"by kind": {Generation: &g, After: 2, Kinds: []wire.Kind{wire.Booted}}} {
 		if got := seqs(t, l, q); !slices.Equal(got, []string{"laser/3"}) {
 			t.Errorf("%s: %v", name, got)
 		}

@@ -130,8 +130,12 @@ func TestLedgerRefusesWithItsReasonAndNothingChanges(t *testing.T) {
 		{"no bytes", nil, ledger.Malformed},
 		{"not JSON", []byte("{"), ledger.Malformed},
 		{"no records", batch(func(b *wire.Batch) { b.Records = nil }), ledger.Malformed},
-		{"a hole inside", batch(func(b *wire.Batch) { b.Records = append(b.Records[:1], b.Records[2:]...) }), ledger.Malformed},
-		{"bytes that are not canonical", batch(func(b *wire.Batch) { b.Records[0].Record = []byte(`{"seq":11, "kind":"x"}`) }), ledger.Malformed},
+		{"a hole inside", batch(func(b *wire.Batch) { b.Records = append(b.Records[:1], b.Records[2:]...) }),
+			ledger.Malformed},
+		{"bytes that are not canonical", batch(func(b *wire.Batch) {
+			b.Records[0].Record = []byte(`{"seq":11, ` +
+				`"kind":"x"}`)
+		}), ledger.Malformed},
 		{"another site's records", elsewhere.Data(16, 16), ledger.OtherMachine},
 		{"another machine's records", other2(t, other), ledger.OtherMachine},
 		{"no checkpoint", batch(func(b *wire.Batch) { b.Checkpoint = "" }), ledger.BadCheckpoint},
@@ -317,7 +321,8 @@ func TestLedgerChoosesRecords(t *testing.T) {
 			t.Errorf("%+v: %s, want %s", c.q, got, c.want)
 		}
 	}
-	for want, kinds := range map[uint64][]wire.Kind{3: {wire.SessionStart, wire.SessionEnd}, 1: {wire.SessionStart}, 0: {wire.Tagged}} {
+	for want, kinds := range map[uint64][]wire.Kind{3: {wire.SessionStart, wire.SessionEnd}, 1: {wire.SessionStart},
+		0: {wire.Tagged}} {
 		e, ok, err := l.Last(context.Background(), "laser", "", kinds...)
 		if err != nil || ok != (want > 0) || e.Seq != want || ok && e.Machine != "laser" {
 			t.Errorf("the last of %v: %s/%d, %v", kinds, e.Machine, e.Seq, err)

@@ -42,7 +42,12 @@ func isOld(path string) (bool, error) {
 	} else if err != nil {
 		return false, err
 	}
-	id := []byte{oldApplicationID >> 24, oldApplicationID >> 16 & 0xff, oldApplicationID >> 8 & 0xff, oldApplicationID & 0xff}
+	id := []byte{
+		oldApplicationID >> 24,
+		oldApplicationID >> 16 & 0xff,
+		oldApplicationID >> 8 & 0xff,
+		oldApplicationID & 0xff,
+	}
 	return bytes.HasPrefix(b[:], []byte("SQLite format 3\x00")) && bytes.Equal(b[68:], id), nil
 }
 
@@ -99,20 +104,43 @@ func oldViews(site policy.SiteID, form int) []string {
 	}
 	id := "'" + strings.ReplaceAll(string(site), "'", "''") + "'"
 	hash := func(level int) string {
-		return fmt.Sprintf("(SELECT h.hash FROM main.hashes AS h WHERE %s AND h.idx = %s + %d)", by("h", "r"), oldLeafIndex(), level)
+		return fmt.Sprintf(
+			"(SELECT h.hash FROM main.hashes AS h WHERE %s AND h.idx = %s + %d)",
+			by("h", "r"),
+			oldLeafIndex(),
+			level,
+		)
 	}
 	records = "old_journals AS g CROSS JOIN " + records + " AS r ON r.machine = g.machine AND r.generation = g.generation"
 	inner := func(level int) string {
-		return fmt.Sprintf("SELECT %s AS site, g.journal, %d AS level, r.seq / %d - 1 AS place, %s AS hash FROM %s WHERE r.seq %% %d = 0",
-			id, level, 1<<level, hash(level), records, 1<<level)
+		return fmt.Sprintf(
+			"SELECT %s AS site, g.journal, %d AS level, r.seq / %d - 1 AS place, %s AS hash FROM %s WHERE r.seq %% %d = 0",
+			id,
+			level,
+			1<<level,
+			hash(level),
+			records,
+			1<<level,
+		)
 	}
 	return []string{
 		fmt.Sprintf(`CREATE TEMP VIEW old_journals AS SELECT g.*, (SELECT count(*) FROM %s AS f
-			WHERE f.machine < g.machine OR f.machine = g.machine AND f.epoch <= g.epoch) AS journal FROM %s AS g`, generations, generations),
-		fmt.Sprintf(`CREATE TEMP VIEW ledger_journals AS SELECT %s AS site, g.*, coalesce(c.size, 0) AS size, coalesce(c.root, x'') AS root,
-			x'' AS edge, coalesce(c.note, x'') AS note FROM old_journals AS g LEFT JOIN main.checkpoints AS c ON %s`, id, by("c", "g")),
-		fmt.Sprintf(`CREATE TEMP VIEW ledger_records AS SELECT %s AS site, g.journal, r.seq, r.kind, r.member, r.session, r.wall, r.salt,
-			%s AS leaf, r.record FROM %s`, id, hash(0), records),
+			WHERE f.machine < g.machine OR f.machine = g.machine AND f.epoch <= g.epoch) AS journal FROM %s AS g`, generations,
+			generations),
+		fmt.Sprintf(
+			`CREATE TEMP VIEW ledger_journals AS SELECT %s AS site, g.*, coalesce(c.size, 0) AS size, coalesce(c.root, x'')
+				AS root,
+			x'' AS edge, coalesce(c.note, x'') AS note FROM old_journals AS g LEFT JOIN main.checkpoints AS c ON %s`,
+			id,
+			by("c", "g"),
+		),
+		fmt.Sprintf(
+			`CREATE TEMP VIEW ledger_records AS SELECT %s AS site, g.journal, r.seq, r.kind, r.member, r.session, r.wall, r.salt,
+			%s AS leaf, r.record FROM %s`,
+			id,
+			hash(0),
+			records,
+		),
 		"CREATE TEMP VIEW ledger_hashes AS " + strings.Join([]string{inner(8), inner(16), inner(24)}, " UNION ALL "),
 	}
 }
@@ -137,15 +165,19 @@ type oldJournal struct {
 }
 
 func oldJournals(ctx context.Context, old *store.Site) (out []oldJournal, err error) {
-	rows, err := old.Query(ctx, `SELECT journal, machine, epoch, generation, who, why, at, size, root, note FROM ledger_journals
-		WHERE site = $1 ORDER BY machine, epoch`)
+	rows, err := old.Query(
+		ctx,
+		`SELECT journal, machine, epoch, generation, who, why, at, size, root, note FROM ledger_journals
+		WHERE site = $1 ORDER BY machine, epoch`,
+	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var j oldJournal
-		if err := rows.Scan(&j.id, &j.machine, &j.Epoch, &j.Generation.Generation, &j.who, &j.why, &j.at, &j.Records, &j.root, &j.note); err != nil {
+		if err := rows.Scan(&j.id, &j.machine, &j.Epoch, &j.Generation.Generation, &j.who, &j.why, &j.at, &j.Records, &j.root,
+			&j.note); err != nil {
 			return nil, err
 		}
 		out = append(out, j)

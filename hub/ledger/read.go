@@ -157,7 +157,15 @@ var ErrChanged = errors.New("the record was changed after it was taken")
 // changed is ErrChanged with the record's name and what to do.
 func (l *Ledger) changed(m string, g string, seq int64) error {
 	path := l.site.Path()
-	return fmt.Errorf("ledger %s: record %d of %s, generation %q: %w; %s", path, seq, m, g, ErrChanged, store.CureDamage(path))
+	return fmt.Errorf(
+		"ledger %s: record %d of %s, generation %q: %w; %s",
+		path,
+		seq,
+		m,
+		g,
+		ErrChanged,
+		store.CureDamage(path),
+	)
 }
 
 func (l *Ledger) scan(into func(...any) error) (Entry, error) {
@@ -168,7 +176,8 @@ func (l *Ledger) scan(into func(...any) error) (Entry, error) {
 	if err := into(&salt, &record, &g, &epoch, &leaf, &m, &seq); err != nil {
 		return Entry{}, err
 	}
-	if len(salt) != len(wire.Salt{}) || len(leaf) != tlog.HashSize || wire.Leaf(wire.Salt(salt), record) != tlog.Hash(leaf) {
+	if len(salt) != len(wire.Salt{}) || len(leaf) != tlog.HashSize ||
+		wire.Leaf(wire.Salt(salt), record) != tlog.Hash(leaf) {
 		return Entry{}, l.changed(m, g, seq)
 	}
 	r, err := wire.ParseRecord(record)
@@ -185,7 +194,12 @@ func (l *Ledger) scan(into func(...any) error) (Entry, error) {
 }
 
 // Last is the newest record of one of the kinds in m's journal of generation g; false: there is none.
-func (l *Ledger) Last(ctx context.Context, m policy.MachineID, g wire.Generation, kinds ...wire.Kind) (last Entry, ok bool,
+func (l *Ledger) Last(
+	ctx context.Context,
+	m policy.MachineID,
+	g wire.Generation,
+	kinds ...wire.Kind,
+) (last Entry, ok bool,
 	err error) {
 	defer l.named(&err)
 	args, err := kindArgs(kinds, string(m), string(g))
@@ -225,13 +239,20 @@ type Proof struct {
 }
 
 // Prove proves records of m's journal of generation g by their seqs.
-func (l *Ledger) Prove(ctx context.Context, m policy.MachineID, g wire.Generation, seqs []uint64) (out Proof, err error) {
+func (l *Ledger) Prove(
+	ctx context.Context,
+	m policy.MachineID,
+	g wire.Generation,
+	seqs []uint64,
+) (out Proof, err error) {
 	defer l.named(&err)
 	err = l.site.Read(ctx, func(tx *store.Tx) error { // one state of the ledger for checkpoint and paths
 		var journal, size int64
 		var signed []byte
-		err := tx.QueryRow(ctx, "SELECT journal, size, note FROM ledger_journals WHERE site = $1 AND machine = $2 AND generation = $3 AND size > 0",
-			string(m), string(g)).Scan(&journal, &size, &signed)
+		err := tx.QueryRow(ctx, "SELECT journal, size, note FROM ledger_journals WHERE site = $1 AND machine = $2 AND "+
+			"generation = $3 AND size > 0",
+			string(m), string(g)).
+			Scan(&journal, &size, &signed)
 		if err != nil {
 			return fmt.Errorf("no checkpoint of %s: %w", m, err)
 		}

@@ -54,11 +54,12 @@ func TestNoQueryOfKindsReadsTheWholeSite(t *testing.T) {
 	defer l.Close()
 	g := wire.Generation("")
 	for name, q := range map[string]Query{
-		"one kind":          {Kinds: []wire.Kind{wire.Refused}},
-		"of a machine":      {Kinds: []wire.Kind{wire.CardAlert}, Machine: "laser", After: 7},
-		"two kinds":         {Kinds: []wire.Kind{wire.Tagged, wire.Untagged}, Machine: "laser", Generation: &g},
-		"of a time":         {Kinds: []wire.Kind{wire.Refused}, Since: time.UnixMilli(5)},
-		"a part":            {Kinds: []wire.Kind{wire.Refused, wire.Tagged}, Machine: "laser", Generation: &g, Limit: 10, After: 5},
+		"one kind":     {Kinds: []wire.Kind{wire.Refused}},
+		"of a machine": {Kinds: []wire.Kind{wire.CardAlert}, Machine: "laser", After: 7},
+		"two kinds":    {Kinds: []wire.Kind{wire.Tagged, wire.Untagged}, Machine: "laser", Generation: &g},
+		"of a time":    {Kinds: []wire.Kind{wire.Refused}, Since: time.UnixMilli(5)},
+		"a part": {Kinds: []wire.Kind{wire.Refused, wire.Tagged}, Machine: "laser", Generation: &g, Limit: 10,
+			After: 5},
 		"all of one member": {Kinds: []wire.Kind{wire.Intervened}, Member: "m-1"},
 	} {
 		x := &explained{Site: l.site}

@@ -174,8 +174,13 @@ func judgeOther(ctx context.Context, tx *store.Tx, m policy.MachineID, head Head
 	case again:
 		return nil
 	}
-	return refuse(OtherGeneration, "%s signed records of the journal's generation %q, want %q: the journal began anew, or an old one came back",
-		m, string(b.Generation), string(head.Generation))
+	return refuse(
+		OtherGeneration,
+		"%s signed records of the journal's generation %q, want %q: the journal began anew, or an old one came back",
+		m,
+		string(b.Generation),
+		string(head.Generation),
+	)
 }
 
 // isHeldBefore reports whether a batch of a journal that another one took the place of holds nothing new: somebody
@@ -226,7 +231,15 @@ func (l *Ledger) open(m policy.MachineID, data []byte) (o opened, err error) {
 	}
 	for i := range records {
 		if r := &records[i]; r.Site != site || r.Machine != m {
-			return o, refuse(OtherMachine, "record %d is %.64s/%.64s's, on the topic of %s/%s", r.Seq, r.Site, r.Machine, site, m)
+			return o, refuse(
+				OtherMachine,
+				"record %d is %.64s/%.64s's, on the topic of %s/%s",
+				r.Seq,
+				r.Site,
+				r.Machine,
+				site,
+				m,
+			)
 		}
 	}
 	c, err := wire.OpenCheckpoint([]byte(b.Checkpoint), b.Generation.Origin(site, m), note.VerifierList(key))
@@ -301,9 +314,21 @@ func judge(ctx context.Context, q queryer, m policy.MachineID, j journal, b open
 	case err != nil:
 		return nil, err
 	case root != b.c.Root:
-		return nil, refuse(WrongRoot, "with what is held, the records up to %d do not give the root that %s signed", b.c.Size, m)
+		return nil, refuse(
+			WrongRoot,
+			"with what is held, the records up to %d do not give the root that %s signed",
+			b.c.Size,
+			m,
+		)
 	case differs > 0 && b.c.Size <= size:
-		return nil, refuse(RolledBack, "%s signed a journal of %d records whose record %d is not the one held; %d are held", m, b.c.Size, differs, size)
+		return nil, refuse(
+			RolledBack,
+			"%s signed a journal of %d records whose record %d is not the one held; %d are held",
+			m,
+			b.c.Size,
+			differs,
+			size,
+		)
 	case differs > 0:
 		return nil, refuse(Forked, "%s signed a journal whose record %d is not the one held", m, differs)
 	case b.c.Size <= size:
@@ -320,7 +345,17 @@ type stored struct {
 }
 
 func (s *stored) values(to []any) []any {
-	return append(to, int64(s.Seq), string(s.Kind), string(s.Member), s.Session, s.Wall.UnixMilli(), s.Salt[:], s.leaf[:], []byte(s.Leafed.Record))
+	return append(
+		to,
+		int64(s.Seq),
+		string(s.Kind),
+		string(s.Member),
+		s.Session,
+		s.Wall.UnixMilli(),
+		s.Salt[:],
+		s.leaf[:],
+		[]byte(s.Leafed.Record),
+	)
 }
 
 // keep stores the records of a batch from the skipped ones on.
@@ -344,7 +379,9 @@ func keepRecords(ctx context.Context, tx *store.Tx, journal int64, all []stored)
 		for i := range all[:insertMany] {
 			args = all[i].values(args)
 		}
-		_, err := tx.Exec(ctx, `INSERT INTO ledger_records (site, journal, seq, kind, member, session, wall, salt, leaf, record) VALUES
+		_, err := tx.Exec(
+			ctx,
+			`INSERT INTO ledger_records (site, journal, seq, kind, member, session, wall, salt, leaf, record) VALUES
 			($1, $2, $3, $4, $5, $6, $7, $8, $9, $10),
 			($1, $2, $11, $12, $13, $14, $15, $16, $17, $18),
 			($1, $2, $19, $20, $21, $22, $23, $24, $25, $26),
@@ -354,14 +391,18 @@ func keepRecords(ctx context.Context, tx *store.Tx, journal int64, all []stored)
 			($1, $2, $51, $52, $53, $54, $55, $56, $57, $58),
 			($1, $2, $59, $60, $61, $62, $63, $64, $65, $66),
 			($1, $2, $67, $68, $69, $70, $71, $72, $73, $74),
-			($1, $2, $75, $76, $77, $78, $79, $80, $81, $82)`, args...)
+			($1, $2, $75, $76, $77, $78, $79, $80, $81, $82)`,
+			args...)
 		if err != nil {
 			return fmt.Errorf("records from %d on: %w", all[0].Seq, err)
 		}
 	}
 	for i := range all {
-		_, err := tx.Exec(ctx, `INSERT INTO ledger_records (site, journal, seq, kind, member, session, wall, salt, leaf, record)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, all[i].values(args[:1])...)
+		_, err := tx.Exec(
+			ctx,
+			`INSERT INTO ledger_records (site, journal, seq, kind, member, session, wall, salt, leaf, record)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+			all[i].values(args[:1])...)
 		if err != nil {
 			return fmt.Errorf("record %d: %w", all[i].Seq, err)
 		}
@@ -372,12 +413,26 @@ func keepRecords(ctx context.Context, tx *store.Tx, journal int64, all []stored)
 // keep stores the tree as it has grown, and the machine's word on it.
 func (g *growth) keep(ctx context.Context, tx *store.Tx, journal int64, root tlog.Hash, signed string) error {
 	for _, n := range g.nodes {
-		_, err := tx.Exec(ctx, "INSERT INTO ledger_hashes (site, journal, level, place, hash) VALUES ($1, $2, $3, $4, $5)", journal, n.level, n.place, n.hash[:])
+		_, err := tx.Exec(
+			ctx,
+			"INSERT INTO ledger_hashes (site, journal, level, place, hash) VALUES ($1, $2, $3, $4, $5)",
+			journal,
+			n.level,
+			n.place,
+			n.hash[:],
+		)
 		if err != nil {
 			return fmt.Errorf("hash %d of level %d: %w", n.place, n.level, err)
 		}
 	}
-	_, err := tx.Exec(ctx, "UPDATE ledger_journals SET size = $3, root = $4, edge = $5, note = $6 WHERE site = $1 AND journal = $2",
-		journal, g.size, root[:], g.bytes(), []byte(signed))
+	_, err := tx.Exec(
+		ctx,
+		"UPDATE ledger_journals SET size = $3, root = $4, edge = $5, note = $6 WHERE site = $1 AND journal = $2",
+		journal,
+		g.size,
+		root[:],
+		g.bytes(),
+		[]byte(signed),
+	)
 	return err
 }

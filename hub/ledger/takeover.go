@@ -38,8 +38,12 @@ func (l *Ledger) TakeOver(ctx context.Context, path string) (records uint64, err
 		err = errors.Join(err, old.Close())
 	}
 	if err != nil {
-		return 0, fmt.Errorf("take over %s: %w; move the file away to start without its records, which the machines send again as far "+
-			"as they still have them: mv %[1]s %[1]s.damaged", path, err)
+		return 0, fmt.Errorf(
+			"take over %s: %w; move the file away to start without its records, which the machines send again as far "+
+				"as they still have them: mv %[1]s %[1]s.damaged",
+			path,
+			err,
+		)
 	}
 	if old == nil {
 		return 0, nil
@@ -139,8 +143,14 @@ func wantRoot(e edge, j oldJournal) error {
 
 // copyRecords copies the records of j behind those that are held, and grows the tree by them.
 func (g *growth) copyRecords(ctx context.Context, tx *store.Tx, old *store.Site, held journal, j oldJournal) error {
-	rows, err := old.Query(ctx, "SELECT seq, salt, record FROM ledger_records WHERE site = $1 AND journal = $2 AND seq > $3 AND seq <= $4 ORDER BY seq",
-		j.id, int64(held.Records), int64(j.Records))
+	rows, err := old.Query(
+		ctx,
+		"SELECT seq, salt, record FROM ledger_records WHERE site = $1 AND journal = $2 AND seq > $3 AND seq <= $4 "+
+			"ORDER BY seq",
+		j.id,
+		int64(held.Records),
+		int64(j.Records),
+	)
 	if err != nil {
 		return err
 	}

@@ -182,15 +182,16 @@ func TestOldLedgersAreTakenOverOnceAndGoOn(t *testing.T) {
 func TestOldLedgersThatWereChangedAreNotTakenOver(t *testing.T) {
 	o := oldLedgers()[1]
 	for change, says := range map[string]string{
-		"UPDATE records SET salt = zeroblob(16) WHERE machine = 'vinyl' AND seq = 2":                                           "do not give the root",
-		"DELETE FROM records WHERE machine = 'vinyl' AND seq = 3":                                                              "checkpoint covers 3",
-		"DELETE FROM records WHERE machine = 'vinyl' AND seq = 2":                                                              "in the place of record 2",
-		"UPDATE checkpoints SET size = 269 WHERE size = 270":                                                                   "checkpoint covers 270",
-		"UPDATE checkpoints SET note = (SELECT note FROM checkpoints WHERE machine = 'laser' LIMIT 1) WHERE machine = 'vinyl'": "checkpoint",
-		"UPDATE site SET id = 'elsewhere'":                                                                                     `"elsewhere"`,
-		"PRAGMA user_version = 3":                                                                                              "form 3",
-		"PRAGMA application_id = 7":                                                                                            "no ledger",
-		"DROP TABLE hashes; DROP TABLE checkpoints":                                                                            "no such table",
+		"UPDATE records SET salt = zeroblob(16) WHERE machine = 'vinyl' AND seq = 2": "do not give the root",
+		"DELETE FROM records WHERE machine = 'vinyl' AND seq = 3":                    "checkpoint covers 3",
+		"DELETE FROM records WHERE machine = 'vinyl' AND seq = 2":                    "in the place of record 2",
+		"UPDATE checkpoints SET size = 269 WHERE size = 270":                         "checkpoint covers 270",
+		"UPDATE checkpoints SET note = (SELECT note FROM checkpoints WHERE machine = 'laser' LIMIT 1) WHERE machine = " +
+			"'vinyl'": "checkpoint",
+		"UPDATE site SET id = 'elsewhere'":          `"elsewhere"`,
+		"PRAGMA user_version = 3":                   "form 3",
+		"PRAGMA application_id = 7":                 "no ledger",
+		"DROP TABLE hashes; DROP TABLE checkpoints": "no such table",
 	} {
 		path, keys := o.copyTo(t)
 		exec(t, path, change)

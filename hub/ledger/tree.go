@@ -41,10 +41,16 @@ func (t *tree) load(id tile) ([]tlog.Hash, error) {
 	var rows *sql.Rows
 	var err error
 	if id.level == 0 {
-		rows, err = t.q.Query(t.ctx, "SELECT seq - 1, leaf FROM ledger_records WHERE site = $1 AND journal = $2 AND seq > $3 AND seq <= $4 ORDER BY seq",
-			t.journal, first, first+1<<tileLevels)
+		rows, err = t.q.Query(
+			t.ctx,
+			"SELECT seq - 1, leaf FROM ledger_records WHERE site = $1 AND journal = $2 AND seq > $3 AND seq <= $4 ORDER BY seq",
+			t.journal,
+			first,
+			first+1<<tileLevels,
+		)
 	} else {
-		rows, err = t.q.Query(t.ctx, "SELECT place, hash FROM ledger_hashes WHERE site = $1 AND journal = $2 AND level = $3 AND place >= $4 AND place < $5 ORDER BY place",
+		rows, err = t.q.Query(t.ctx, "SELECT place, hash FROM ledger_hashes WHERE site = $1 AND journal = $2 AND level = $3 "+
+			"AND place >= $4 AND place < $5 ORDER BY place",
 			t.journal, id.level, first, first+1<<tileLevels)
 	}
 	if err != nil {

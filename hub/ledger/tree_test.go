@@ -81,7 +81,8 @@ func TestBatchesTakenTogetherAreJudgedInTurn(t *testing.T) {
 		seq  uint64
 		new  int
 		code ledger.Code
-	}{{10, 10, ""}, {0, 0, ledger.Gap}, {20, 10, ""}, {0, 0, ledger.UnknownMachine}, {10, 10, ""}, {30, 10, ""}, {30, 0, ledger.Malformed}}
+	}{{10, 10, ""}, {0, 0, ledger.Gap}, {20, 10, ""}, {0, 0, ledger.UnknownMachine}, {10, 10, ""}, {30, 10, ""},
+		{30, 0, ledger.Malformed}}
 	for i, w := range want {
 		if r := got[i]; r.Seq != w.seq || r.New != w.new || r.Want != w.seq+1 ||
 			(r.Err != nil || w.code != "") && code(r.Err) != w.code {
@@ -131,7 +132,9 @@ func FuzzTakeNeverKeepsWhatIsNotSigned(f *testing.F) {
 	f.Add([]byte(`{"records":[],"checkpoint":""}`))
 	f.Add(
 		[]byte(
-			`{"records":[{"salt":"00000000000000000000000000000000","record":{"boot":"b","clock":"trusted","kind":"booted","machine":"laser","mono":0,"seq":1,"site":"biklab","wall":"2026-11-02T09:00:00Z"}}],"checkpoint":"portillon/biklab/laser\n1\nAAAA\n\n— x AAAA\n"}`,
+			`{"records":[{"salt":"00000000000000000000000000000000","record":{"boot":"b","clock":"trusted",` +
+				`"kind":"booted","machine":"laser","mono":0,"seq":1,"site":"biklab","wall":"2026-11-02T09:00:00Z"}}],` +
+				`"checkpoint":"portillon/biklab/laser\n1\nAAAA\n\n— x AAAA\n"}`,
 		),
 	)
 	f.Add([]byte(`[[[[`))

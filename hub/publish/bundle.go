@@ -60,8 +60,10 @@ func (s *Service) Bundle(ctx context.Context, a actor.Actor) (Bundle, error) {
 func (s *Service) row(ctx context.Context, m wire.Manifest) (out Bundle, err error) {
 	out = Bundle{Version: m.Version, At: m.Issued, Expires: m.Expires, Changed: []string{}}
 	var changed, warnings string
-	err = s.o.Site.QueryRow(ctx, "SELECT policy, members, changed, bytes, warnings FROM bundles WHERE site = $1 AND version = $2",
-		int64(m.Version)).Scan(&out.Policy, &out.Members, &changed, &out.Bytes, &warnings)
+	err = s.o.Site.QueryRow(ctx, "SELECT policy, members, changed, bytes, warnings FROM bundles WHERE site = $1 AND "+
+		"version = $2",
+		int64(m.Version)).
+		Scan(&out.Policy, &out.Members, &changed, &out.Bytes, &warnings)
 	if errors.Is(err, sql.ErrNoRows) { // the bundle was made elsewhere, or is not noted yet
 		return out, nil
 	}
@@ -103,7 +105,8 @@ func (s *Service) remember(ctx context.Context, policy int64, before wire.Manife
 	version := int64(b.Manifest.Version)
 	return s.o.Site.Write(ctx, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `INSERT INTO bundles (site, version, made, policy, members, changed, bytes, warnings)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, version, b.Manifest.Issued.UnixMilli(), policy, b.Members, string(changed), bytes, string(warnings))
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, version, b.Manifest.Issued.UnixMilli(), policy, b.Members, string(changed),
+			bytes, string(warnings))
 		if err != nil {
 			return err
 		}

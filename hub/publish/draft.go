@@ -11,6 +11,7 @@ import (
 	"portillon/hub/actor"
 	"portillon/hub/fault"
 	"portillon/policy"
+	"portillon/policy/analysis"
 	policyfile "portillon/policy/file"
 	"portillon/yamlfile"
 )
@@ -117,19 +118,28 @@ func (s *Service) check(ctx context.Context, text string) (c checked) {
 			wrong.at("", quoted(r.Test.Name, l)+r.Problem.In(l), "tests", i)
 		}
 	}
-	for _, b := range p.Breaches(now) {
+	for _, b := range analysis.Breaches(p, now) {
 		i := slices.IndexFunc(p.Never, func(v policy.Invariant) bool { return v.Name == b.Invariant.Name })
-		wrong.at(policy.Text{FR: "changer la règle qui le permet, ou cet interdit", EN: "change the grant that allows it, or this rule"}.In(l),
-			breachInWords(b, l), "never", i)
+		wrong.at(
+			policy.Text{
+				FR: "changer la règle qui le permet, ou cet interdit",
+				EN: "change the grant that allows it, or this rule",
+			}.In(
+				l,
+			),
+			breachInWords(b, l),
+			"never",
+			i,
+		)
 	}
-	warnings, err := p.Warnings(now)
+	warnings, err := analysis.Warnings(p, now)
 	for _, w := range warnings {
 		odd.at("", w.Text.In(l), pathOf(w)...)
 	}
 	if err == nil {
-		err = p.Prove(now)
+		err = analysis.Prove(p, now)
 	}
-	var flaw *policy.Flaw
+	var flaw *analysis.Flaw
 	switch {
 	case errors.As(err, &flaw) && flaw.Broken:
 		wrong.at("", flaw.Text.In(l), "machines", string(flaw.Machine))
@@ -194,7 +204,7 @@ func (n notes) faults() []Fault {
 }
 
 // pathOf is where the rule of a warning stands.
-func pathOf(w policy.Warning) []any {
+func pathOf(w analysis.Warning) []any {
 	switch {
 	case w.Badge != "":
 		return []any{"badges", string(w.Badge), "accepts", w.Entry}
@@ -209,7 +219,7 @@ func quoted(name string, l policy.Language) string {
 }
 
 // breachInWords says how what must never be may happen.
-func breachInWords(b policy.Breach, l policy.Language) string {
+func breachInWords(b analysis.Breach, l policy.Language) string {
 	say := func(fr, en string) string { return policy.Text{FR: fr, EN: en}.In(l) }
 	holds := say("sans badge", "with no badge")
 	var all []string
@@ -233,5 +243,15 @@ func breachInWords(b policy.Breach, l policy.Language) string {
 	if b.Grant < 0 {
 		grant = fmt.Sprintf("machines.%s: mode: warn", b.Machine)
 	}
-	return quoted(b.Invariant.Name, l) + fmt.Sprintf(say("sur %s, %s : %s, %s (%s)", "at %s, %s: %s, %s (%s)"), b.Machine, holds, role, b.When, grant)
+	return quoted(
+		b.Invariant.Name,
+		l,
+	) + fmt.Sprintf(
+		say("sur %s, %s : %s, %s (%s)", "at %s, %s: %s, %s (%s)"),
+		b.Machine,
+		holds,
+		role,
+		b.When,
+		grant,
+	)
 }

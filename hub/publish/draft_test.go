@@ -62,10 +62,12 @@ func TestADraftsFaultsHaveTheirPlaces(t *testing.T) {
 		message string
 		hint    string
 	}{
-		"no YAML":        {"a: [", 1, 0, "", ""},
-		"a wrong value":  {b.edited("status-grace: 7d", "status-grace: often"), lineOf(b.text, "status-grace"), 15, "status-grace: ", "d"},
+		"no YAML": {"a: [", 1, 0, "", ""},
+		"a wrong value": {b.edited("status-grace: 7d", "status-grace: often"), lineOf(b.text, "status-grace"), 15,
+			"status-grace: ", "d"},
 		"an unknown key": {b.text + "\nneever: []\n", strings.Count(b.text, "\n") + 2, 1, "neever", "never"},
-		"another site":   {b.edited("site: biklab", "site: other"), lineOf(b.text, "site: biklab"), 7, `site: this policy is of the site "other"`, "site: biklab"},
+		"another site": {b.edited("site: biklab", "site: other"), lineOf(b.text, "site: biklab"), 7,
+			`site: this policy is of the site "other"`, "site: biklab"},
 		"a rule of never": {b.edited("never:\n", never), lineOf(b.text, "never:\n") + 1, 5,
 			"never[0]: “nobody without a badge”: at laser, with", "change the grant"},
 	} {

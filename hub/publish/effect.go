@@ -8,6 +8,7 @@ import (
 
 	"portillon/hub/actor"
 	"portillon/policy"
+	"portillon/policy/analysis"
 )
 
 // maxChanges bounds each list of an Effect, and maxLines the lines of the comparison: a policy that changes everything
@@ -18,11 +19,15 @@ const (
 )
 
 // effect compares two policies. same says that neither anybody's rights nor any setting differ.
-func (s *Service) effect(ctx context.Context, a actor.Actor, before, after *policy.Policy) (out Effect, same bool, err error) {
+func (s *Service) effect(
+	ctx context.Context,
+	a actor.Actor,
+	before, after *policy.Policy,
+) (out Effect, same bool, err error) {
 	out = Effect{Gains: []Change{}, Loses: []Change{}, Lines: []string{}}
 	l, now := s.language(ctx, after), s.o.Now()
-	changes, err := policy.Compare(before, after, now)
-	var flaw *policy.Flaw
+	changes, err := analysis.Compare(before, after, now)
+	var flaw *analysis.Flaw
 	if errors.As(err, &flaw) {
 		out.Faults = append(out.Faults, fmt.Sprintf("%s: %s", flaw.Machine, flaw.Text.In(l)))
 	} else if err != nil {
@@ -31,7 +36,7 @@ func (s *Service) effect(ctx context.Context, a actor.Actor, before, after *poli
 	for _, c := range changes {
 		out.line(c.In(l))
 	}
-	settings := policy.Settings(before, after)
+	settings := analysis.Uncompared(before, after)
 	for _, x := range settings {
 		out.line(settingInWords(x, l))
 	}
@@ -58,15 +63,15 @@ func (e *Effect) line(text string) {
 
 // members notes who of the holders gains and loses what.
 func (e *Effect) members(before, after *policy.Policy, holders []Holder, now time.Time, l policy.Language) {
-	twins := make([]policy.Twin, 0, len(holders))
+	twins := make([]analysis.Twin, 0, len(holders))
 	for _, h := range holders {
 		if h.Before == nil || h.After == nil { // whoever is unknown to either holds nothing there
 			h = h.whole()
 		}
-		twins = append(twins, policy.Twin{Before: h.Before, After: h.After})
+		twins = append(twins, analysis.Twin{Before: h.Before, After: h.After})
 	}
 	gaining, losing := map[int]bool{}, map[int]bool{}
-	for _, c := range policy.CompareMembers(before, after, twins, now) {
+	for _, c := range analysis.CompareMembers(before, after, twins, now) {
 		list, of := &e.Loses, losing
 		if c.Gained {
 			list, of = &e.Gains, gaining
@@ -98,25 +103,28 @@ func (h Holder) whole() Holder {
 }
 
 // whyInWords is how and when the right of a change holds; empty: alone, at any time.
-func whyInWords(c policy.MemberChange, l policy.Language) string {
+func whyInWords(c analysis.MemberChange, l policy.Language) string {
 	out := ""
 	if !c.Alone {
 		out = policy.Text{FR: "avec un mentor", EN: "with a mentor"}.In(l)
 	}
-	when := policy.WhenInWords(c.When, c.Except, l)
+	when := analysis.WhenInWords(c.When, c.Except, l)
 	if when == "" {
 		return out
 	}
 	if out == "" {
 		when = when[len(", "):]
 	}
-	return out + when + fmt.Sprintf(policy.Text{FR: " (%d des 168 heures de la semaine)", EN: " (%d of the week’s 168 hours)"}.In(l), c.Hours)
+	return out + when + fmt.Sprintf(
+		policy.Text{FR: " (%d des 168 heures de la semaine)", EN: " (%d of the week’s 168 hours)"}.In(l),
+		c.Hours,
+	)
 }
 
 // longSetting is how long the values of a setting may be to be shown, in bytes; longer ones are keys.
 const longSetting = 300
 
-func settingInWords(s policy.Setting, l policy.Language) string {
+func settingInWords(s analysis.Setting, l policy.Language) string {
 	say := func(fr, en string) string { return policy.Text{FR: fr, EN: en}.In(l) }
 	switch {
 	case s.Before != "" && s.After != "" && len(s.Before)+len(s.After) < longSetting:

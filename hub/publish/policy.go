@@ -50,8 +50,10 @@ func (s *Service) Version(ctx context.Context, a actor.Actor, number int64) (Pol
 	if err != nil {
 		return Policy{}, err
 	}
-	v, err := scan(s.o.Site.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
-		FROM policies WHERE site = $1 AND number = $2`, number).Scan)
+	v, err := scan(
+		s.o.Site.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
+		FROM policies WHERE site = $1 AND number = $2`, number).Scan,
+	)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Policy{}, &fault.NotFound{What: "policy", ID: strconv.FormatInt(number, 10)}
 	}
@@ -112,14 +114,18 @@ func scan(into func(...any) error) (v version, err error) {
 
 // inForce is the policy in force; the zero version: there is none.
 func (s *Service) inForce(ctx context.Context) (version, error) {
-	return newest(s.o.Site.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
-		FROM policies WHERE site = $1 AND forced > 0 ORDER BY number DESC LIMIT 1`))
+	return newest(
+		s.o.Site.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
+		FROM policies WHERE site = $1 AND forced > 0 ORDER BY number DESC LIMIT 1`),
+	)
 }
 
 // inForceOf is the same as a transaction sees it.
 func inForceOf(ctx context.Context, tx *store.Tx) (version, error) {
-	return newest(tx.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
-		FROM policies WHERE site = $1 AND forced > 0 ORDER BY number DESC LIMIT 1`))
+	return newest(
+		tx.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
+		FROM policies WHERE site = $1 AND forced > 0 ORDER BY number DESC LIMIT 1`),
+	)
 }
 
 func newest(row *sql.Row) (version, error) {
@@ -150,7 +156,13 @@ type proposal struct {
 //
 // Without a Signer, the new version is Unsigned and changes nothing. It comes into force when Publish is called again
 // with the document that the policy key signed for its number and text.
-func (s *Service) Publish(ctx context.Context, a actor.Actor, text, comment string, ofNumber int64, signature []byte) (Policy, error) {
+func (s *Service) Publish(
+	ctx context.Context,
+	a actor.Actor,
+	text, comment string,
+	ofNumber int64,
+	signature []byte,
+) (Policy, error) {
 	if err := a.May(actor.PublishPolicy, actor.Target{}); err != nil {
 		return Policy{}, err
 	}
@@ -190,8 +202,10 @@ func (s *Service) Back(ctx context.Context, a actor.Actor, comment string) (Poli
 	if err != nil {
 		return Policy{}, err
 	}
-	before, err := newest(s.o.Site.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
-		FROM policies WHERE site = $1 AND forced > 0 AND number < $2 ORDER BY number DESC LIMIT 1`, current.Number))
+	before, err := newest(
+		s.o.Site.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
+		FROM policies WHERE site = $1 AND forced > 0 AND number < $2 ORDER BY number DESC LIMIT 1`, current.Number),
+	)
 	if err != nil {
 		return Policy{}, err
 	}
@@ -232,7 +246,9 @@ func checkComment(comment string) (string, error) {
 	default:
 		return comment, nil
 	}
-	return "", &fault.Invalid{Faults: []fault.Field{{Field: "comment", Wrong: wrong, Right: fmt.Sprintf("text of at most %d bytes", maxComment)}}}
+	return "", &fault.Invalid{
+		Faults: []fault.Field{{Field: "comment", Wrong: wrong, Right: fmt.Sprintf("text of at most %d bytes", maxComment)}},
+	}
 }
 
 // verify opens a signature that was made on another computer, for this text.
@@ -262,7 +278,11 @@ func (s *Service) verify(signature []byte, text string) (*SignedPolicy, error) {
 // write stores a proposal, in force where it is signed.
 func (s *Service) write(ctx context.Context, p proposal) (out Policy, err error) {
 	if len(p.documents) > maxDocuments {
-		return Policy{}, fmt.Errorf("publish: the issuers' documents have %d bytes, at most %d can be signed", len(p.documents), maxDocuments)
+		return Policy{}, fmt.Errorf(
+			"publish: the issuers' documents have %d bytes, at most %d can be signed",
+			len(p.documents),
+			maxDocuments,
+		)
 	}
 	err = s.o.Site.Write(ctx, func(tx *store.Tx) error {
 		current, err := inForceOf(ctx, tx)
@@ -305,10 +325,15 @@ func describe(v version) string {
 // next writes the row of a proposal. A signature that was made for a version that waits completes that version.
 func (s *Service) next(ctx context.Context, tx *store.Tx, current version, p proposal) (v version, err error) {
 	now := s.o.Now().UnixMilli()
-	v = version{documents: p.documents, Policy: Policy{Text: p.text, Comment: p.comment, By: p.actor.Name, At: time.UnixMilli(now).UTC(),
-		BackTo: p.backTo, Unsigned: true}}
+	v = version{
+		documents: p.documents,
+		Policy: Policy{Text: p.text, Comment: p.comment, By: p.actor.Name, At: time.UnixMilli(now).UTC(),
+			BackTo: p.backTo, Unsigned: true},
+	}
 	var highest int64
-	if err := tx.QueryRow(ctx, "SELECT COALESCE(MAX(number), 0) FROM policies WHERE site = $1").Scan(&highest); err != nil {
+	err = tx.QueryRow(ctx, "SELECT COALESCE(MAX(number), 0) FROM policies WHERE site = $1").
+		Scan(&highest)
+	if err != nil {
 		return v, err
 	}
 	switch {
@@ -328,17 +353,35 @@ func (s *Service) next(ctx context.Context, tx *store.Tx, current version, p pro
 	if len(v.signed) > 0 {
 		v.forced, v.Unsigned = max(now, 1), false
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO policies (site, number, text, comment, author, made, documents, signed, signed_by, back_to, forced)
+	_, err = tx.Exec(
+		ctx,
+		`INSERT INTO policies (site, number, text, comment, author, made, documents, signed, signed_by, back_to, forced)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 		ON CONFLICT (site, number) DO UPDATE SET text = $3, comment = $4, author = $5, made = $6, documents = $7, signed = $8,
 		signed_by = $9, back_to = $10, forced = $11`,
-		v.Number, v.Text, v.Comment, v.By, v.At.UnixMilli(), blob(v.documents), blob(v.signed), v.SignedBy, v.BackTo, v.forced)
+		v.Number,
+		v.Text,
+		v.Comment,
+		v.By,
+		v.At.UnixMilli(),
+		blob(v.documents),
+		blob(v.signed),
+		v.SignedBy,
+		v.BackTo,
+		v.forced,
+	)
 	return v, err
 }
 
 // signedElsewhere is the version that a signature from another computer makes. Where a version of its number waits,
 // author and comment of that version stay, and its text must be the one that was signed.
-func (s *Service) signedElsewhere(ctx context.Context, tx *store.Tx, current version, p proposal, v version) (version, error) {
+func (s *Service) signedElsewhere(
+	ctx context.Context,
+	tx *store.Tx,
+	current version,
+	p proposal,
+	v version,
+) (version, error) {
 	refuse := func(format string, args ...any) (version, error) {
 		return v, &fault.Invalid{Faults: []fault.Field{{Field: "signature", Wrong: fmt.Sprintf(format, args...),
 			Right: fmt.Sprintf("a number above %d, the policy in force", current.Number)}}}
@@ -347,8 +390,10 @@ func (s *Service) signedElsewhere(ctx context.Context, tx *store.Tx, current ver
 	if n <= current.Number {
 		return refuse("the number %d was signed, and the policy %d is in force", n, current.Number)
 	}
-	waiting, err := newest(tx.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
-		FROM policies WHERE site = $1 AND number = $2`, n))
+	waiting, err := newest(
+		tx.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
+		FROM policies WHERE site = $1 AND number = $2`, n),
+	)
 	if err != nil {
 		return v, err
 	}
@@ -393,8 +438,14 @@ func (s *Service) AdoptPolicy(ctx context.Context, signed []byte) error {
 	if len(got.Text) > policyfile.MaxBytes {
 		return fmt.Errorf("publish: adopt policy %d: %d bytes, at most %d", got.Number, len(got.Text), policyfile.MaxBytes)
 	}
-	p := proposal{actor: actor.System("returned by a machine"), text: string(got.Text), returned: true, documents: got.Documents,
-		signed: &got, signature: signed}
+	p := proposal{
+		actor:     actor.System("returned by a machine"),
+		text:      string(got.Text),
+		returned:  true,
+		documents: got.Documents,
+		signed:    &got,
+		signature: signed,
+	}
 	_, err = s.write(ctx, p)
 	var invalid *fault.Invalid
 	if errors.As(err, &invalid) { // another one came into force meanwhile

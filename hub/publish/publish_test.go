@@ -248,7 +248,8 @@ func TestOfManyWhoPublishAtOnceOneWins(t *testing.T) {
 func TestWhatCannotBePublishedIsRefusedWithEveryFault(t *testing.T) {
 	b := newBench(t)
 	for name, c := range map[string]struct{ text, comment string }{
-		"two faults":        {strings.Replace(b.edited("status-grace: 7d", "status-grace: never"), "language: fr", "language: it", 1), ""},
+		"two faults": {strings.Replace(b.edited("status-grace: 7d", "status-grace: never"), "language: fr",
+			"language: it", 1), ""},
 		"another site":      {b.edited("site: biklab", "site: other"), ""},
 		"empty":             {"", ""},
 		"too long":          {b.text + strings.Repeat("# long\n", 1<<18), ""},

@@ -146,7 +146,15 @@ func (s *Service) build(ctx context.Context, force bool) (due time.Time, err err
 	if err := s.remember(ctx, current.Number, before, built, forgot); err != nil {
 		return time.Time{}, fmt.Errorf("bundle %d is in force, and not noted: %w", version, err)
 	}
-	s.o.Log.Info("bundle in force", "version", version, "policy", current.Number, "changed", len(changed(before, built.Manifest)))
+	s.o.Log.Info(
+		"bundle in force",
+		"version",
+		version,
+		"policy",
+		current.Number,
+		"changed",
+		len(changed(before, built.Manifest)),
+	)
 	return built.Manifest.Issued.Add(s.renewAfter(p)), nil
 }
 

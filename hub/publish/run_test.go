@@ -71,7 +71,8 @@ func TestAPublishedPolicyMakesTheNextBundle(t *testing.T) {
 		}
 		b.publish(b.text, 0)
 		first := b.bundle()
-		if first.Version != uint64(time.Now().Unix()) || first.Policy != 1 || first.Members != 13 || !slices.Contains(first.Changed, "policy.yaml") ||
+		if first.Version != uint64(time.Now().Unix()) || first.Policy != 1 || first.Members != 13 ||
+			!slices.Contains(first.Changed, "policy.yaml") ||
 			first.Bytes == 0 ||
 			!first.At.Equal(time.Now()) ||
 			!first.Expires.Equal(time.Now().AddDate(0, 0, 30)) {
@@ -368,12 +369,14 @@ func TestWhatNamesMembersIsForThoseWhoReadTheList(t *testing.T) {
 	running(t, func(b *bench) {
 		b.publish(b.text, 0)
 		synctest.Wait()
-		for name, want := range map[string]bool{"owner": true, "administrator": true, "maintainer": false, "mentor": false, "member": false} {
+		for name, want := range map[string]bool{"owner": true, "administrator": true, "maintainer": false, "mentor": false,
+			"member": false} {
 			got, err := b.s.Bundle(b.ctx, actors()[name])
 			if err != nil || got.Version == 0 {
 				t.Fatalf("%s: %+v, %v", name, got, err)
 			}
-			if seen := slices.ContainsFunc(got.Warnings, func(w string) bool { return strings.Contains(w, "karim") }); seen != want {
+			if seen := slices.ContainsFunc(got.Warnings,
+				func(w string) bool { return strings.Contains(w, "karim") }); seen != want {
 				t.Errorf("%s sees %q", name, got.Warnings)
 			}
 		}
@@ -407,10 +410,12 @@ func TestSignatureIsWantedForWhatAKeyElsewhereHasNotSigned(t *testing.T) {
 			now  site.Unsigned
 			want *publish.Wanted
 		}{
-			"a document": {site.Unsigned{Documents: []string{"https://lab.example/jwks"}}, &publish.Wanted{Documents: []string{"https://lab.example/jwks"}}},
-			"members":    {site.Unsigned{Members: []policy.MemberID{"a", "b"}}, &publish.Wanted{Documents: []string{}, Members: 2}},
-			"too many":   {site.Unsigned{Documents: make([]string, 300)}, &publish.Wanted{Documents: make([]string, 100)}},
-			"nothing":    {},
+			"a document": {site.Unsigned{Documents: []string{"https://lab.example/jwks"}},
+				&publish.Wanted{Documents: []string{"https://lab.example/jwks"}}},
+			"members": {site.Unsigned{Members: []policy.MemberID{"a", "b"}},
+				&publish.Wanted{Documents: []string{}, Members: 2}},
+			"too many": {site.Unsigned{Documents: make([]string, 300)}, &publish.Wanted{Documents: make([]string, 100)}},
+			"nothing":  {},
 		} {
 			waits.Store(&site.Unsigned{})
 			b.s.Rebuild()

@@ -117,7 +117,9 @@ func New(o Options) (*Service, error) {
 		return nil, errors.New("publish: no site")
 	}
 	if o.Signer == nil && o.Verify == nil {
-		return nil, errors.New("publish: neither a policy key nor a way to check its signatures: no policy could come into force")
+		return nil, errors.New(
+			"publish: neither a policy key nor a way to check its signatures: no policy could come into force",
+		)
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -58,7 +58,7 @@ type Effect struct {
 	Loses   []Change `json:"loses"`
 	Gaining int      `json:"gaining"` // how many members gain something
 	Losing  int      `json:"losing"`
-	// the comparison of policies in words, of policy.Compare, whoever the members are
+	// the comparison of policies in words, of analysis.Compare, whoever the members are
 	Lines  []string `json:"lines"`
 	Faults []string `json:"warnings,omitempty"` // what could not be compared, and why
 }

@@ -43,7 +43,11 @@ func BenchmarkReports(b *testing.B) {
 			_, _, err := x.s.Uses(b.Context(), owner, always, report.Page{After: after})
 			return err
 		},
-		"uses of a machine":          func() error { _, _, err := x.s.Uses(b.Context(), owner, one, report.Page{}); return err },
+		"uses of a machine": func() error {
+			_, _,
+				err := x.s.Uses(b.Context(), owner, one, report.Page{})
+			return err
+		},
 		"weeks of a month":           func() error { _, err := x.s.Weeks(b.Context(), owner, month); return err },
 		"weeks of a year":            func() error { _, err := x.s.Weeks(b.Context(), owner, year); return err },
 		"refusals of a month":        func() error { _, err := x.s.Refusals(b.Context(), owner, month); return err },

@@ -18,7 +18,8 @@ func dayBegins(d policy.Date, zone *time.Location) time.Time {
 	if change, _ := t.ZoneBounds(); !change.IsZero() {
 		_, before := change.Add(-1).Zone()
 		_, offset := t.Zone()
-		if first := t.Add(time.Duration(offset-before) * time.Second); first.Before(change) && policy.DateOf(first, zone) == d {
+		if first := t.Add(time.Duration(offset-before) * time.Second); first.Before(change) &&
+			policy.DateOf(first, zone) == d {
 			return first
 		}
 	}

@@ -8,7 +8,8 @@ import (
 // load reads the sessions of the journal that run.
 func (c *counter) load(ctx context.Context) error {
 	rows, err := c.tx.Query(ctx, `SELECT seq, session, member, role, began, untrusted FROM report_uses
-		WHERE site = $1 AND machine = $2 AND generation = $3 AND running = 1 ORDER BY seq`, c.journal.Machine, c.journal.Generation)
+		WHERE site = $1 AND machine = $2 AND generation = $3 AND running = 1 ORDER BY seq`, c.journal.Machine,
+		c.journal.Generation)
 	if err != nil {
 		return err
 	}
@@ -31,11 +32,25 @@ func (c *counter) store(ctx context.Context) error {
 		if u.stored && u.running { // as it was
 			continue
 		}
-		_, err := c.tx.Exec(ctx, `INSERT INTO report_uses (site, machine, generation, seq, session, member, role, began, seconds, cause, running, untrusted)
+		_, err := c.tx.Exec(
+			ctx,
+			`INSERT INTO report_uses (site, machine, generation, seq, session, member, role, began, seconds, cause, running,
+				untrusted)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-			ON CONFLICT (site, machine, generation, seq) DO UPDATE SET began = $8, seconds = $9, cause = $10, running = $11, untrusted = $12`,
-			c.journal.Machine, c.journal.Generation, int64(u.seq), u.session, u.member, u.role, u.began.UnixMilli(), u.seconds, u.cause,
-			number(u.running), number(u.untrusted))
+			ON CONFLICT (site, machine, generation, seq) DO UPDATE SET began = $8, seconds = $9, cause = $10, running = $11,
+			untrusted = $12`,
+			c.journal.Machine,
+			c.journal.Generation,
+			int64(u.seq),
+			u.session,
+			u.member,
+			u.role,
+			u.began.UnixMilli(),
+			u.seconds,
+			u.cause,
+			number(u.running),
+			number(u.untrusted),
+		)
 		if err != nil {
 			return err
 		}
@@ -62,10 +77,20 @@ func (c *counter) storeWeek(ctx context.Context, monday string, sum *weekSum) er
 		}
 		fresh += n
 	}
-	_, err := c.tx.Exec(ctx, `INSERT INTO report_weeks (site, monday, machine, sessions, members, seconds, untrusted) VALUES ($1, $2, $3, $4, $5, $6, $7)
-		ON CONFLICT (site, monday, machine) DO UPDATE SET sessions = report_weeks.sessions + $4, members = report_weeks.members + $5,
+	_, err := c.tx.Exec(
+		ctx,
+		`INSERT INTO report_weeks (site, monday, machine, sessions, members, seconds, untrusted) VALUES ($1, $2, $3, $4,
+			$5, $6, $7)
+		ON CONFLICT (site, monday, machine) DO UPDATE SET sessions = report_weeks.sessions + $4, members =
+		report_weeks.members + $5,
 		seconds = report_weeks.seconds + $6, untrusted = report_weeks.untrusted + $7`,
-		monday, c.journal.Machine, sum.sessions, fresh, sum.seconds, sum.untrusted)
+		monday,
+		c.journal.Machine,
+		sum.sessions,
+		fresh,
+		sum.seconds,
+		sum.untrusted,
+	)
 	return err
 }
 

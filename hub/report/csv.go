@@ -62,8 +62,18 @@ func (v view) header(l policy.Language) []string {
 	if v.names {
 		columns = append(columns, policy.Text{FR: "Membre", EN: "Member"}, policy.Text{FR: "Nom", EN: "Name"})
 	}
-	columns = append(columns, policy.Text{FR: "Rôle", EN: "Role"}, policy.Text{FR: "Début", EN: "Start"}, policy.Text{FR: "Fin", EN: "End"},
-		policy.Text{FR: "Durée (s)", EN: "Duration (s)"}, policy.Text{FR: "Fin par", EN: "Ended by"}, policy.Text{FR: "Heure sûre", EN: "Time certain"})
+	columns = append(
+		columns,
+		policy.Text{FR: "Rôle", EN: "Role"},
+		policy.Text{FR: "Début", EN: "Start"},
+		policy.Text{FR: "Fin", EN: "End"},
+		policy.Text{
+			FR: "Durée (s)",
+			EN: "Duration (s)",
+		},
+		policy.Text{FR: "Fin par", EN: "Ended by"},
+		policy.Text{FR: "Heure sûre", EN: "Time certain"},
+	)
 	out := make([]string, len(columns))
 	for i, c := range columns {
 		out[i] = c.In(l)
@@ -94,8 +104,12 @@ func (v view) line(u Use, l policy.Language) []string {
 // neutral is a cell that no spreadsheet takes for a formula (OWASP, CSV Injection): those begin with one of these
 // characters, in some programs after blanks, or with the full-width form of one.
 func neutral(cell string) string {
-	bare := strings.TrimLeftFunc(cell, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) })
-	if bare != "" && strings.ContainsRune("=+-@＝＋－＠", []rune(bare)[0]) || cell != "" && strings.ContainsRune("\t\r\n\x00", rune(cell[0])) {
+	bare := strings.TrimLeftFunc(
+		cell,
+		func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) },
+	)
+	if bare != "" && strings.ContainsRune("=+-@＝＋－＠", []rune(bare)[0]) ||
+		cell != "" && strings.ContainsRune("\t\r\n\x00", rune(cell[0])) {
 		return "'" + cell
 	}
 	return cell

@@ -69,8 +69,10 @@ func TestSharesOfASessionAddUp(t *testing.T) {
 
 func TestNoCellIsAFormula(t *testing.T) {
 	for cell, want := range map[string]string{
-		"": "", "Léa": "Léa", "a=b": "a=b", "=1+1": "'=1+1", "+33 6": "'+33 6", "-1": "'-1", "@SUM(A1)": "'@SUM(A1)", "\t=1": "'\t=1", "\r=1": "'\r=1",
-		"  =1": "'  =1", "\u00a0=1": "'\u00a0=1", "＝1": "'＝1", "\ufeff=1": "'\ufeff=1", "\u200b=1": "'\u200b=1", "\tLéa": "'\tLéa", "\x00=1": "'\x00=1", "'=1": "'=1",
+		"": "", "Léa": "Léa", "a=b": "a=b", "=1+1": "'=1+1", "+33 6": "'+33 6", "-1": "'-1", "@SUM(A1)": "'@SUM(A1)",
+		"\t=1": "'\t=1", "\r=1": "'\r=1",
+		"  =1": "'  =1", "\u00a0=1": "'\u00a0=1", "＝1": "'＝1", "\ufeff=1": "'\ufeff=1", "\u200b=1": "'\u200b=1",
+		"\tLéa": "'\tLéa", "\x00=1": "'\x00=1", "'=1": "'=1",
 	} {
 		if got := neutral(cell); got != want {
 			t.Errorf("%q is written %q, want %q", cell, got, want)

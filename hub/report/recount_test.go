@@ -255,7 +255,8 @@ func TestReportsEqualARecountInWhateverOrderRecordsArrive(t *testing.T) {
 		}
 		b.update()
 		b.update()
-		for _, in := range []report.Range{always, between("2026-03-23", "2026-04-05"), between("2026-03-01", "2026-03-31"), between("2026-03-21", "2026-04-30"),
+		for _, in := range []report.Range{always, between("2026-03-23", "2026-04-05"), between("2026-03-01", "2026-03-31"),
+			between("2026-03-21", "2026-04-30"),
 			between("2026-04-01", "2026-05-01"), between("2026-03-25", "2026-05-05"), between("2026-03-22", "2026-03-22")} {
 			want := recount(b.ledger, b.zone, b.o.Now(), in)
 			if got := sortUses(b.uses(owner, in, 1+r.IntN(70))); len(got) == 0 && len(want.uses) > 0 ||

@@ -23,9 +23,19 @@ func monthOf(d policy.Date) string { return d.String()[:len("2026-11")] }
 func (c *counter) storeRefusals(ctx context.Context) error {
 	months := map[monthKey]*refusalSum{}
 	for k, sum := range c.refused {
-		_, err := c.tx.Exec(ctx, `INSERT INTO report_refusals (site, day, machine, reason, member, times, untrusted) VALUES ($1, $2, $3, $4, $5, $6, $7)
+		_, err := c.tx.Exec(
+			ctx,
+			`INSERT INTO report_refusals (site, day, machine, reason, member, times, untrusted) VALUES ($1, $2, $3, $4,
+				$5, $6, $7)
 			ON CONFLICT (site, day, machine, reason, member) DO UPDATE SET times = report_refusals.times + $6,
-			untrusted = report_refusals.untrusted + $7`, k.day.String(), c.journal.Machine, k.reason, k.member, sum.times, sum.untrusted)
+			untrusted = report_refusals.untrusted + $7`,
+			k.day.String(),
+			c.journal.Machine,
+			k.reason,
+			k.member,
+			sum.times,
+			sum.untrusted,
+		)
 		if err != nil {
 			return err
 		}
@@ -47,8 +57,10 @@ func (c *counter) storeRefusals(ctx context.Context) error {
 
 func (c *counter) storeMonth(ctx context.Context, k monthKey, sum *refusalSum) error {
 	var before string
-	err := c.tx.QueryRow(ctx, `SELECT members FROM report_refusal_months WHERE site = $1 AND month = $2 AND machine = $3 AND reason = $4`,
-		k.month, c.journal.Machine, k.reason).Scan(&before)
+	err := c.tx.QueryRow(ctx, `SELECT members FROM report_refusal_months WHERE site = $1 AND month = $2 AND machine = $3
+		AND reason = $4`,
+		k.month, c.journal.Machine, k.reason).
+		Scan(&before)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
@@ -125,7 +137,12 @@ func (s *Service) addDays(sums refusalSums, rows *sql.Rows, err error) error {
 }
 
 // addMonths adds the whole months from one to another, of one machine; empty: of all.
-func (s *Service) addMonths(ctx context.Context, sums refusalSums, from, to policy.Date, machine policy.MachineID) error {
+func (s *Service) addMonths(
+	ctx context.Context,
+	sums refusalSums,
+	from, to policy.Date,
+	machine policy.MachineID,
+) error {
 	for m := from; !to.Before(m); m = monthAfter(m, 1) {
 		rows, err := s.months.of(ctx, s.o.Site, monthOf(m))
 		if err != nil {

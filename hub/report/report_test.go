@@ -178,7 +178,8 @@ func TestRecordsOfAStolenMachineFillNothing(t *testing.T) {
 func TestARangeThatIsNoneIsRefused(t *testing.T) {
 	b := newBench(t)
 	for name, r := range map[string]report.Range{
-		"none": {}, "no last day": {From: day("2026-01-01")}, "backwards": between("2026-02-02", "2026-02-01"), "too long": between("2000-01-01", "2026-01-01"),
+		"none": {}, "no last day": {From: day("2026-01-01")}, "backwards": between("2026-02-02", "2026-02-01"),
+		"too long":            between("2000-01-01", "2026-01-01"),
 		"a day of every year": {From: day("02-01"), To: day("2026-02-01")},
 	} {
 		var x *fault.Invalid
@@ -218,9 +219,11 @@ func TestCSVIsWhatASpreadsheetOfTheLanguageReads(t *testing.T) {
 		want     string
 	}{
 		"French": {nil, owner, "\ufeffMachine;Membre;Nom;Rôle;Début;Fin;Durée (s);Fin par;Heure sûre\r\n" +
-			"laser;lea;\"'=HYPERLINK(\"\"http://x\"\";\"\"y\"\")\";user;2026-11-23 10:00:00;2026-11-23 11:00:00;3600;tap;oui\r\n" +
+			"laser;lea;\"'=HYPERLINK(\"\"http://x\"\";\"\"y\"\")\";user;2026-11-23 10:00:00;2026-11-23 " +
+			"11:00:00;3600;tap;oui\r\n" +
 			"laser;yann;;learner;2026-11-24 10:00:00;;615600;;non\r\n"},
-		"English, without names": {english, actor.Actor{Account: "4", Machines: map[policy.MachineID]actor.Role{"laser": actor.Mentor}},
+		"English, without names": {english, actor.Actor{Account: "4",
+			Machines: map[policy.MachineID]actor.Role{"laser": actor.Mentor}},
 			"\ufeffMachine,Role,Start,End,Duration (s),Ended by,Time certain\r\n" +
 				"laser,user,2026-11-23 10:00:00,2026-11-23 11:00:00,3600,tap,yes\r\n" +
 				"laser,learner,2026-11-24 10:00:00,,615600,,no\r\n"},
@@ -292,8 +295,9 @@ func TestWhoMaySeeWhichReports(t *testing.T) {
 	}
 	no := answer{-1, -1, -1, false}
 	want := map[string]answer{
-		"nobody": no, "no role": no, "member": no, "token for something": no, "token with names only": no, "maintainer's token": no,
-		"owner": {2, 1, 1, true}, "administrator": {2, 1, 1, true}, "token without names": {2, 1, 1, false},
+		"nobody": no, "no role": no, "member": no, "token for something": no, "token with names only": no,
+		"maintainer's token": no,
+		"owner":              {2, 1, 1, true}, "administrator": {2, 1, 1, true}, "token without names": {2, 1, 1, false},
 		"maintainer": {1, 1, -1, false}, "mentor": {1, 1, -1, false},
 	}
 	if !maps.EqualFunc(want, actors, func(answer, actor.Actor) bool { return true }) {
@@ -305,7 +309,8 @@ func TestWhoMaySeeWhichReports(t *testing.T) {
 			"Uses": func(r report.Range) (int, error) {
 				got, _, err := b.s.Uses(t.Context(), a, r, report.Page{})
 				for _, u := range got {
-					if named := u.Member == "lea" && u.Name == "Name of lea"; named != want[name].names || !named && u.Member+policy.MemberID(u.Name) != "" {
+					if named := u.Member == "lea" && u.Name == "Name of lea"; named != want[name].names || !named &&
+						u.Member+policy.MemberID(u.Name) != "" {
 						t.Errorf("%s is shown %+v", name, u)
 					}
 				}
@@ -325,7 +330,8 @@ func TestWhoMaySeeWhichReports(t *testing.T) {
 			"Weeks":    func(r report.Range) (int, error) { got, err := b.s.Weeks(t.Context(), a, r); return len(got), err },
 			"Refusals": func(r report.Range) (int, error) { got, err := b.s.Refusals(t.Context(), a, r); return len(got), err },
 		} {
-			for m, n := range map[policy.MachineID]int{"": want[name].all, "laser": want[name].laser, "vinyl": want[name].vinyl} {
+			for m, n := range map[policy.MachineID]int{"": want[name].all, "laser": want[name].laser,
+				"vinyl": want[name].vinyl} {
 				r.Machine = m
 				got, err := call(r)
 				var denied *actor.Denied

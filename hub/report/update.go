@@ -87,8 +87,10 @@ func (s *Service) inZone(ctx context.Context, zone *time.Location) error {
 	}
 	defer s.months.forget() // when the rows are gone
 	return s.o.Site.Write(ctx, func(tx *store.Tx) error {
-		if _, err := tx.Exec(ctx, `INSERT INTO report_zone (site, zone) VALUES ($1, $2) ON CONFLICT (site) DO UPDATE SET zone = $2`,
-			zone.String()); err != nil || was == "" {
+		if _, err := tx.Exec(ctx, `INSERT INTO report_zone (site, zone) VALUES ($1, $2) ON CONFLICT (site) DO UPDATE SET
+			zone = $2`,
+			zone.String()); err != nil ||
+			was == "" {
 			return err
 		}
 		s.o.Log.Info("the site's time zone changed: all reports are counted again", "zone", zone.String())
@@ -135,8 +137,10 @@ func (s *Service) journal(ctx context.Context, j Journal, mark uint64, replaced 
 // closeReplaced ends what runs in a journal that was replaced after its records were counted.
 func (s *Service) closeReplaced(ctx context.Context, j Journal, zone *time.Location) error {
 	var running bool
-	err := s.o.Site.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM report_uses WHERE site = $1 AND machine = $2 AND generation = $3 AND running = 1)`,
-		j.Machine, j.Generation).Scan(&running)
+	err := s.o.Site.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM report_uses WHERE site = $1 AND machine = $2 AND
+		generation = $3 AND running = 1)`,
+		j.Machine, j.Generation).
+		Scan(&running)
 	if err != nil || !running {
 		return err
 	}
@@ -144,12 +148,21 @@ func (s *Service) closeReplaced(ctx context.Context, j Journal, zone *time.Locat
 }
 
 // count writes what records say, and that the journal is counted up to next.
-func (s *Service) count(ctx context.Context, j Journal, mark, next uint64, records []wire.Record, over bool, zone *time.Location) error {
+func (s *Service) count(
+	ctx context.Context,
+	j Journal,
+	mark, next uint64,
+	records []wire.Record,
+	over bool,
+	zone *time.Location,
+) error {
 	var c *counter
 	err := s.o.Site.Write(ctx, func(tx *store.Tx) error {
 		var seq int64
-		err := tx.QueryRow(ctx, "SELECT COALESCE((SELECT seq FROM report_marks WHERE site = $1 AND machine = $2 AND generation = $3), 0)",
-			j.Machine, j.Generation).Scan(&seq)
+		err := tx.QueryRow(ctx, "SELECT COALESCE((SELECT seq FROM report_marks WHERE site = $1 AND machine = $2 AND "+
+			"generation = $3), 0)",
+			j.Machine, j.Generation).
+			Scan(&seq)
 		if err != nil {
 			return err
 		}
@@ -250,8 +263,11 @@ func (c *counter) record(r wire.Record) {
 		}
 		_ = json.Unmarshal(r.Body, &b) // an empty role
 		c.endAll()                     // a machine has one session at a time
-		c.uses = append(c.uses, &use{seq: r.Seq, session: r.Session, member: r.Member, role: word(b.Role), began: r.Wall, running: true,
-			untrusted: !r.Clock.Believed()})
+		c.uses = append(
+			c.uses,
+			&use{seq: r.Seq, session: r.Session, member: r.Member, role: word(b.Role), began: r.Wall, running: true,
+				untrusted: !r.Clock.Believed()},
+		)
 	case wire.SessionEnd:
 		var b wire.EndBody
 		_ = json.Unmarshal(r.Body, &b) // of 0 seconds

@@ -61,8 +61,12 @@ func (p place) String() string {
 }
 
 func (p place) compare(o place) int {
-	return cmp.Or(cmp.Compare(p.began, o.began), strings.Compare(p.machine, o.machine), strings.Compare(p.generation, o.generation),
-		cmp.Compare(p.seq, o.seq))
+	return cmp.Or(
+		cmp.Compare(p.began, o.began),
+		strings.Compare(p.machine, o.machine),
+		strings.Compare(p.generation, o.generation),
+		cmp.Compare(p.seq, o.seq),
+	)
 }
 
 // parsePlace reads a cursor; the empty one stands before all.
@@ -79,7 +83,9 @@ func parsePlace(s string) (place, error) {
 			return place{began, parts[1], parts[2], seq}, nil
 		}
 	}
-	return place{}, &fault.Invalid{Faults: []fault.Field{{Field: "after", Wrong: "no cursor of this list", Right: "what the page before returned"}}}
+	return place{}, &fault.Invalid{
+		Faults: []fault.Field{{Field: "after", Wrong: "no cursor of this list", Right: "what the page before returned"}},
+	}
 }
 
 // found is a session with its place.
@@ -115,18 +121,41 @@ func (s *Service) uses(ctx context.Context, v view, after place, limit int) (_ [
 }
 
 func (s *Service) everywhere(ctx context.Context, v view, after place, limit int) ([]found, error) {
-	rows, err := s.o.Site.Query(ctx, `SELECT machine, generation, seq, member, role, began, seconds, cause, running, untrusted FROM report_uses
+	rows, err := s.o.Site.Query(
+		ctx,
+		`SELECT machine, generation, seq, member, role, began, seconds, cause, running, untrusted FROM report_uses
 		WHERE site = $1 AND began >= $2 AND began < $3 AND (began, machine, generation, seq) > ($4, $5, $6, $7)
 		ORDER BY began, machine, generation, seq LIMIT $8`,
-		max(v.from.UnixMilli(), after.began), v.to.UnixMilli(), after.began, after.machine, after.generation, after.seq, limit)
+		max(
+			v.from.UnixMilli(),
+			after.began,
+		),
+		v.to.UnixMilli(),
+		after.began,
+		after.machine,
+		after.generation,
+		after.seq,
+		limit,
+	)
 	return scanUses(rows, err)
 }
 
 func (s *Service) at(ctx context.Context, v view, m policy.MachineID, after place, limit int) ([]found, error) {
-	rows, err := s.o.Site.Query(ctx, `SELECT machine, generation, seq, member, role, began, seconds, cause, running, untrusted FROM report_uses
-		WHERE site = $1 AND machine = $2 AND began >= $3 AND began < $4 AND (began, machine, generation, seq) > ($5, $6, $7, $8)
+	rows, err := s.o.Site.Query(
+		ctx,
+		`SELECT machine, generation, seq, member, role, began, seconds, cause, running, untrusted FROM report_uses
+		WHERE site = $1 AND machine = $2 AND began >= $3 AND began < $4 AND (began, machine, generation, seq) > ($5,
+		$6, $7, $8)
 		ORDER BY began, generation, seq LIMIT $9`,
-		m, max(v.from.UnixMilli(), after.began), v.to.UnixMilli(), after.began, after.machine, after.generation, after.seq, limit)
+		m,
+		max(v.from.UnixMilli(), after.began),
+		v.to.UnixMilli(),
+		after.began,
+		after.machine,
+		after.generation,
+		after.seq,
+		limit,
+	)
 	return scanUses(rows, err)
 }
 
@@ -138,7 +167,8 @@ func scanUses(rows *sql.Rows, err error) (out []found, _ error) {
 	for rows.Next() {
 		var f found
 		var running bool
-		if err := rows.Scan(&f.machine, &f.generation, &f.seq, &f.Member, &f.Role, &f.began, &f.Seconds, &f.End, &running, &f.Untrusted); err != nil {
+		if err := rows.Scan(&f.machine, &f.generation, &f.seq, &f.Member, &f.Role, &f.began, &f.Seconds, &f.End, &running,
+			&f.Untrusted); err != nil {
 			return nil, err
 		}
 		f.Machine, f.From = policy.MachineID(f.machine), time.UnixMilli(f.began).UTC()

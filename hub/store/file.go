@@ -18,9 +18,12 @@ const soundMost = 512 << 20
 // cureDamage is what to do with a damaged database. Machines send again what a hub lacks of their records
 // (daemon/uplink); members, badges and accounts come back from a backup alone.
 func cureDamage(path string) string {
-	return fmt.Sprintf("stop the hub and restore a backup (portillon-hub restore BACKUP FOLDER), or, where there is none, move the "+
-		"file away to begin an empty one, to which the machines send all that they have again: "+
-		"mv %[1]s %[1]s.damaged; rm -f %[1]s-wal %[1]s-shm", path)
+	return fmt.Sprintf(
+		"stop the hub and restore a backup (portillon-hub restore BACKUP FOLDER), or, where there is none, move the "+
+			"file away to begin an empty one, to which the machines send all that they have again: "+
+			"mv %[1]s %[1]s.damaged; rm -f %[1]s-wal %[1]s-shm",
+		path,
+	)
 }
 
 // Named puts the file's name and what to do into an error that SQLite gave; other errors stay as they are.
@@ -57,7 +60,12 @@ func prepare(path string) error {
 // place of the database itself a folder is refused.
 func moveFolders(path string) error {
 	if fi, err := os.Stat(path); err == nil && fi.IsDir() {
-		return &dberror.Error{Path: path, Kind: dberror.Damaged, Cure: cureDamage(path), Err: errors.New("a folder is in its place")}
+		return &dberror.Error{
+			Path: path,
+			Kind: dberror.Damaged,
+			Cure: cureDamage(path),
+			Err:  errors.New("a folder is in its place"),
+		}
 	}
 	for _, x := range []string{path + "-wal", path + "-shm"} {
 		if fi, err := os.Lstat(x); err == nil && fi.IsDir() {
@@ -113,12 +121,18 @@ func checkVersion(ctx context.Context, r *sql.DB, upgrade bool) error {
 		return err
 	}
 	var is int64
-	if err := r.QueryRowContext(ctx, "SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied").Scan(&is); err != nil {
+	err = r.QueryRowContext(ctx, "SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied").
+		Scan(&is)
+	if err != nil {
 		return fmt.Errorf("the database does not say its version: %w", err)
 	}
 	switch {
 	case is > newest:
-		return fmt.Errorf("the database has the version %d, this program knows those up to %d: use a newer portillon-hub", is, newest)
+		return fmt.Errorf(
+			"the database has the version %d, this program knows those up to %d: use a newer portillon-hub",
+			is,
+			newest,
+		)
 	case is < newest && !upgrade:
 		return fmt.Errorf("the database has the version %d, want %d: start the hub of this release once", is, newest)
 	}

@@ -7,7 +7,12 @@ import (
 	"portillon/hub/fault"
 )
 
-func (p *Pages) cardKeyRoutes() []route {
+// cardKeyPages are the page of the site's card key and its forms.
+type cardKeyPages struct {
+	keys CardKeys
+}
+
+func (p *cardKeyPages) routes() []route {
 	return []route{
 		{"GET /card-key", p.cardKey}, {"POST /card-key/rotate", p.rotateCardKey}, {"POST /card-key/end", p.endCardKey},
 	}
@@ -24,8 +29,8 @@ func (d *cardKeyPage) refuse(given url.Values, faults []fault.Field) {
 	d.Rotate, d.End = d.Rotate.keep(given).refuse(faults), d.End.refuse(faults)
 }
 
-func (q *request) showCardKey(status int, change func(*cardKeyPage)) error {
-	s, err := q.p.CardKeys.Status(ctxOf(q), q.actor)
+func (p *cardKeyPages) showCardKey(q *request, status int, change func(*cardKeyPage)) error {
+	s, err := p.keys.Status(ctxOf(q), q.actor)
 	if err != nil {
 		return err
 	}
@@ -39,16 +44,16 @@ func (q *request) showCardKey(status int, change func(*cardKeyPage)) error {
 	return q.render(status, "cardkey", "machines", "cardkey.title", d)
 }
 
-func (p *Pages) cardKey(q *request) error { return q.showCardKey(200, nil) }
+func (p *cardKeyPages) cardKey(q *request) error { return p.showCardKey(q, 200, nil) }
 
-func (p *Pages) rotateCardKey(q *request) error {
+func (p *cardKeyPages) rotateCardKey(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	err = p.CardKeys.Rotate(ctxOf(q), q.actor, version(v), v.Get("reason"))
+	err = p.keys.Rotate(ctxOf(q), q.actor, version(v), v.Get("reason"))
 	if faults := invalid(err); faults != nil {
-		return q.showCardKey(422, func(d *cardKeyPage) { d.refuse(v, faults) })
+		return p.showCardKey(q, 422, func(d *cardKeyPage) { d.refuse(v, faults) })
 	}
 	if err != nil {
 		return err
@@ -56,14 +61,14 @@ func (p *Pages) rotateCardKey(q *request) error {
 	return q.to("/card-key", "cardkey-rotated")
 }
 
-func (p *Pages) endCardKey(q *request) error {
+func (p *cardKeyPages) endCardKey(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	err = p.CardKeys.End(ctxOf(q), q.actor, version(v))
+	err = p.keys.End(ctxOf(q), q.actor, version(v))
 	if faults := invalid(err); faults != nil {
-		return q.showCardKey(422, func(d *cardKeyPage) { d.refuse(v, faults) })
+		return p.showCardKey(q, 422, func(d *cardKeyPage) { d.refuse(v, faults) })
 	}
 	if err != nil {
 		return err

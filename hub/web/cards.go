@@ -9,7 +9,13 @@ import (
 	"portillon/policy"
 )
 
-func (p *Pages) cardRoutes() []route {
+// cardPages are the pages of cards, and of unknown cards that were tapped.
+type cardPages struct {
+	members   *memberPages
+	directory Directory
+}
+
+func (p *cardPages) routes() []route {
 	return []route{{"GET /cards", p.cards}, {"GET /cards/unknown/{tap}", p.assignPage}, {"POST /cards/unknown/{tap}",
 		p.assign}}
 }
@@ -30,14 +36,14 @@ func (cardsPage) States() []directory.CardState {
 }
 
 // cards lists the cards of members, in the members' order.
-func (p *Pages) cards(q *request) error {
+func (p *cardPages) cards(q *request) error {
 	v := q.r.URL.Query()
 	d := cardsPage{State: v.Get("state"), Text: strings.TrimSpace(v.Get("q")), Idle: v.Get("state") == "idle"}
 	f := directory.CardFilter{State: directory.CardState(d.State), Text: d.Text, Idle: d.Idle}
 	if d.Idle {
 		f.State = ""
 	}
-	list, next, err := p.Directory.Cards(ctxOf(q), q.actor, f, directory.Page{After: v.Get("after")})
+	list, next, err := p.directory.Cards(ctxOf(q), q.actor, f, directory.Page{After: v.Get("after")})
 	if err != nil {
 		return err
 	}
@@ -45,7 +51,7 @@ func (p *Pages) cards(q *request) error {
 	if next != "" {
 		d.Next = "/cards?" + url.Values{"state": {d.State}, "q": {d.Text}, "after": {next}}.Encode()
 	}
-	taps, _, err := p.Directory.Taps(ctxOf(q), q.actor, directory.Page{Limit: 20})
+	taps, _, err := p.directory.Taps(ctxOf(q), q.actor, directory.Page{Limit: 20})
 	if err = optional(err); err != nil {
 		return err
 	}
@@ -61,11 +67,11 @@ type assignPage struct {
 // maxTaps bounds how far back an unknown tap is looked for.
 const maxTaps = 500
 
-func (p *Pages) assignPage(q *request) error {
+func (p *cardPages) assignPage(q *request) error {
 	if err := q.actor.May(actor.WriteCards, actor.Target{}); err != nil {
 		return err
 	}
-	taps, _, err := p.Directory.Taps(ctxOf(q), q.actor, directory.Page{Limit: maxTaps})
+	taps, _, err := p.directory.Taps(ctxOf(q), q.actor, directory.Page{Limit: maxTaps})
 	if err != nil {
 		return err
 	}
@@ -73,7 +79,7 @@ func (p *Pages) assignPage(q *request) error {
 		if t.ID != q.r.PathValue("tap") {
 			continue
 		}
-		f, err := q.find("/cards/unknown/"+url.PathEscape(t.ID), 20)
+		f, err := p.members.find(q, "/cards/unknown/"+url.PathEscape(t.ID), 20)
 		if err != nil {
 			return err
 		}
@@ -82,13 +88,13 @@ func (p *Pages) assignPage(q *request) error {
 	return errNoPage
 }
 
-func (p *Pages) assign(q *request) error {
+func (p *cardPages) assign(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
 	id := policy.MemberID(v.Get("member"))
-	if _, err := p.Directory.Assign(ctxOf(q), q.actor, q.r.PathValue("tap"), id); err != nil {
+	if _, err := p.directory.Assign(ctxOf(q), q.actor, q.r.PathValue("tap"), id); err != nil {
 		return err
 	}
 	return q.to("/members/"+url.PathEscape(string(id))+"#cards", "card-assigned")

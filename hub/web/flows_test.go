@@ -13,7 +13,8 @@ import (
 )
 
 // hostile is text that breaks out of whatever escapes it badly.
-const hostile = `x"'><script>alert(1)</script><img src=x onerror=alert(1)>{{.}}</textarea></title>javascript:alert(1)&amp;` + "\u202e`"
+const hostile = `x"'><script>alert(1)</script><img src=x ` +
+	`onerror=alert(1)>{{.}}</textarea></title>javascript:alert(1)&amp;` + "\u202e`"
 
 // Whatever people or machines wrote: each page shows it as text.
 func TestHostileTextIsShownAsText(t *testing.T) {
@@ -272,8 +273,10 @@ func TestPolicyPageSaysThatASignatureIsWanted(t *testing.T) {
 // What exists once is in the answer to the POST, and in no address.
 func TestSecretsAreShownOnceAndStandInNoAddress(t *testing.T) {
 	h := open(t, 0)
-	for path, secret := range map[string]string{"/machines/laser/code": "9G4T-K2QM", "/members/m-lea/codes": "7K2Q-0000-M9XH",
-		"/settings/tokens": "ptl_7Qm2Zk9", "/settings/accounts": webtest.ResetWith, "/settings/accounts/a-lea/reset": webtest.ResetWith} {
+	for path, secret := range map[string]string{"/machines/laser/code": "9G4T-K2QM",
+		"/members/m-lea/codes": "7K2Q-0000-M9XH",
+		"/settings/tokens":     "ptl_7Qm2Zk9", "/settings/accounts": webtest.ResetWith,
+		"/settings/accounts/a-lea/reset": webtest.ResetWith} {
 		v := url.Values{
 			"name":    {"script"},
 			"scopes":  {"members.read"},

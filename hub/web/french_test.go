@@ -49,7 +49,8 @@ func TestFaultsOfServicesAreFrenchOnFrenchPages(t *testing.T) {
 
 func TestSilentMachineIsNoErrorOfTheHub(t *testing.T) {
 	h := open(t, 0)
-	for err, want := range map[error]int{&enrol.Unreachable{Machine: "laser"}: 504, &enrol.Refused{Machine: "laser"}: 409} {
+	for err, want := range map[error]int{&enrol.Unreachable{Machine: "laser"}: 504,
+		&enrol.Refused{Machine: "laser"}: 409} {
 		h.site.Break(err)
 		w := h.post("/machines/laser/tag?lang=fr", url.Values{"reason": {"courroie"}})
 		if w.Code != want || strings.Contains(w.Body.String(), "Erreur du hub") {

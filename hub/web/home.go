@@ -11,21 +11,34 @@ import (
 	"portillon/policy"
 )
 
+// todayPages are the first page, today's page, and the page about the hub.
+type todayPages struct {
+	naming    *machinePages
+	directory Directory
+	machines  Machines
+	now       func() time.Time
+	version   string
+}
+
+func (p *todayPages) routes() []route {
+	return []route{{"GET /{$}", p.home}, {"GET /about", p.about}, {"GET /today", p.today}}
+}
+
 // home is today for whoever sees machines' sessions or members, and the own record for every other member.
-func (p *Pages) home(q *request) error {
+func (p *todayPages) home(q *request) error {
 	switch {
 	case q.actor.Account == "":
 		return q.to("/sign-in", "")
 	case q.actor.Member != "" && q.actor.May(actor.ReadMembers, actor.Target{}) != nil && len(q.actor.Machines) == 0 &&
-		p.Directory != nil:
+		p.directory != nil:
 		return q.to("/me", "")
 	}
 	return q.to("/today", "")
 }
 
 // about says what the hub is and how a browser comes to trust its certificate.
-func (p *Pages) about(q *request) error {
-	return q.render(200, "about", "settings", "about.title", p.Version)
+func (p *todayPages) about(q *request) error {
+	return q.render(200, "about", "settings", "about.title", p.version)
 }
 
 // todayPage is who is on what, what is out of service, the last unknown cards, and what ends.
@@ -48,45 +61,47 @@ type standing struct {
 // Attention reports whether somebody has to look at the machine.
 func (s standing) Attention() bool {
 	st := s.Standing
-	return len(st.Tags) > 0 || len(st.Faults) > 0 || st.Phase == "fault" || !s.Revoked.IsZero() || !s.Enrolled.IsZero() && !st.Online ||
-		st.Refused != "" || st.RefuseOf != "" ||
+	return len(st.Tags) > 0 || len(st.Faults) > 0 || st.Phase == "fault" || !s.Revoked.IsZero() || !s.Enrolled.IsZero() &&
+		!st.Online ||
+		st.Refused != "" ||
+		st.RefuseOf != "" ||
 		st.Clock == "untrusted"
 }
 
 // shown is how many endings Today shows.
 const shown = 8
 
-func (p *Pages) today(q *request) error {
+func (p *todayPages) today(q *request) error {
 	var d todayPage
-	if err := q.machinesOfToday(&d); err != nil {
+	if err := p.machinesOfToday(q, &d); err != nil {
 		return err
 	}
-	if p.Directory != nil {
-		taps, _, err := p.Directory.Taps(ctxOf(q), q.actor, directory.Page{Limit: 6})
+	if p.directory != nil {
+		taps, _, err := p.directory.Taps(ctxOf(q), q.actor, directory.Page{Limit: 6})
 		if err = optional(err); err != nil {
 			return err
 		}
 		d.Taps = taps
-		ends, err := p.Directory.Endings(ctxOf(q), q.actor)
+		ends, err := p.directory.Endings(ctxOf(q), q.actor)
 		if err = optional(err); err != nil {
 			return err
 		}
-		d.Ended, d.Soon, d.MoreEnd = split(ends, p.Now())
+		d.Ended, d.Soon, d.MoreEnd = split(ends, p.now())
 	}
 	return q.render(200, "today", "today", "today.title", d)
 }
 
-func (q *request) machinesOfToday(d *todayPage) error {
-	if q.p.Machines == nil {
+func (p *todayPages) machinesOfToday(q *request, d *todayPage) error {
+	if p.machines == nil {
 		return nil
 	}
-	list, err := q.p.Machines.Machines(ctxOf(q), q.actor)
+	list, err := p.machines.Machines(ctxOf(q), q.actor)
 	if err != nil {
 		return err
 	}
 	d.Start = len(list) == 0 && q.actor.May(actor.EnrolMachines, actor.Target{}) == nil
 	for _, m := range list {
-		s, err := q.standing(m)
+		s, err := p.naming.standing(q, m)
 		if err != nil {
 			return err
 		}
@@ -103,23 +118,31 @@ func (q *request) machinesOfToday(d *todayPage) error {
 	return nil
 }
 
+// machinePages are the pages of machines.
+type machinePages struct {
+	directory      Directory
+	machineName    func(tongue, policy.MachineID) string
+	machines       Machines
+	policyMachines func() []policy.MachineID
+}
+
 // standing adds the name of the member on a machine, for those who may read it.
-func (q *request) standing(m enrol.Machine) (standing, error) {
+func (p *machinePages) standing(q *request, m enrol.Machine) (standing, error) {
 	s := standing{Machine: m}
 	if m.Standing.Session == nil {
 		return s, nil
 	}
-	name, err := q.nameOf(m.Standing.Session.Member)
+	name, err := p.nameOf(q, m.Standing.Session.Member)
 	s.Who = name
 	return s, err
 }
 
 // nameOf is a member's name; empty for those who may not know it, and for a member who is gone.
-func (q *request) nameOf(id policy.MemberID) (string, error) {
-	if q.p.Directory == nil || id == "" {
+func (p *machinePages) nameOf(q *request, id policy.MemberID) (string, error) {
+	if p.directory == nil || id == "" {
 		return "", nil
 	}
-	m, err := q.p.Directory.Member(ctxOf(q), q.actor, id)
+	m, err := p.directory.Member(ctxOf(q), q.actor, id)
 	var gone *fault.NotFound
 	if errors.As(err, &gone) || err != nil && optional(err) == nil {
 		return "", nil

@@ -8,9 +8,9 @@ import (
 	"portillon/policy"
 )
 
-func (p *Pages) machineRoutes() []route {
+func (p *machinePages) routes() []route {
 	return []route{
-		{"GET /machines", p.machines}, {"POST /machines", p.addMachine},
+		{"GET /machines", p.list}, {"POST /machines", p.addMachine},
 		{"GET /machines/{id}", p.machine}, {"POST /machines/{id}/code", p.newCode}, {"POST /machines/{id}/revoke", p.revoke},
 		{"POST /machines/{id}/tag", p.tag}, {"POST /machines/{id}/stop", p.stop},
 	}
@@ -30,21 +30,21 @@ func machineForm() form {
 		{Name: "id", Kind: "text", Label: "machine.id", Hint: "machine.id.hint", Required: true, Auto: "off"}}}
 }
 
-func (q *request) machinesPage(status int, f form) error {
-	list, err := q.p.Machines.Machines(ctxOf(q), q.actor)
+func (p *machinePages) machinesPage(q *request, status int, f form) error {
+	list, err := p.machines.Machines(ctxOf(q), q.actor)
 	if err != nil {
 		return err
 	}
 	d := machinesPage{Form: f}
 	for _, m := range list {
-		s, err := q.standing(m)
+		s, err := p.standing(q, m)
 		if err != nil {
 			return err
 		}
 		d.Machines = append(d.Machines, s)
 	}
-	if q.p.PolicyMachines != nil {
-		for _, id := range q.p.PolicyMachines() {
+	if p.policyMachines != nil {
+		for _, id := range p.policyMachines() {
 			if !slices.ContainsFunc(list, func(m enrol.Machine) bool { return m.ID == id }) && len(d.Known) < maxKnown {
 				d.Known = append(d.Known, id)
 			}
@@ -53,16 +53,16 @@ func (q *request) machinesPage(status int, f form) error {
 	return q.render(status, "machines", "machines", "machines.title", d)
 }
 
-func (p *Pages) machines(q *request) error { return q.machinesPage(200, machineForm()) }
+func (p *machinePages) list(q *request) error { return p.machinesPage(q, 200, machineForm()) }
 
-func (p *Pages) addMachine(q *request) error {
+func (p *machinePages) addMachine(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	m, err := p.Machines.Add(ctxOf(q), q.actor, policy.MachineID(v.Get("id")))
+	m, err := p.machines.Add(ctxOf(q), q.actor, policy.MachineID(v.Get("id")))
 	if faults := invalid(err); faults != nil {
-		return q.machinesPage(422, machineForm().keep(v).refuse(faults))
+		return p.machinesPage(q, 422, machineForm().keep(v).refuse(faults))
 	}
 	if err != nil {
 		return err
@@ -102,18 +102,18 @@ type codePage struct {
 	QR *square
 }
 
-func (q *request) machineID() policy.MachineID { return policy.MachineID(q.r.PathValue("id")) }
+func machineID(q *request) policy.MachineID { return policy.MachineID(q.r.PathValue("id")) }
 
-func (q *request) machineHome() string { return "/machines/" + url.PathEscape(string(q.machineID())) }
+func machineHome(q *request) string { return "/machines/" + url.PathEscape(string(machineID(q))) }
 
-func (q *request) machinePage() (machinePage, error) {
-	m, err := q.p.Machines.Machine(ctxOf(q), q.actor, q.machineID())
+func (p *machinePages) machinePage(q *request) (machinePage, error) {
+	m, err := p.machines.Machine(ctxOf(q), q.actor, machineID(q))
 	if err != nil {
 		return machinePage{}, err
 	}
-	s, err := q.standing(m)
+	s, err := p.standing(q, m)
 	at := "/machines/" + url.PathEscape(string(m.ID))
-	return machinePage{standing: s, Name: q.p.machineName(q.p.views[q.lang].tongue, m.ID),
+	return machinePage{standing: s, Name: p.machineName(q.tongue(), m.ID),
 		Tag: form{ID: "tag", Action: at + "/tag", Submit: "machine.tag", Fields: []field{
 			{Name: "reason", Kind: "text", Label: "machine.tag.reason", Hint: "machine.tag.hint", Required: true, Auto: "off"}}},
 		Revoke: form{ID: "revoke", Action: at + "/revoke", Submit: "machine.revoke", Version: m.Version, Danger: true,
@@ -121,8 +121,8 @@ func (q *request) machinePage() (machinePage, error) {
 				{Name: "reason", Kind: "text", Label: "machine.revoke.reason", Required: true, Auto: "off"}}}}, err
 }
 
-func (q *request) showMachine(status int, change func(*machinePage)) error {
-	d, err := q.machinePage()
+func (p *machinePages) showMachine(q *request, status int, change func(*machinePage)) error {
+	d, err := p.machinePage(q)
 	if err != nil {
 		return err
 	}
@@ -132,54 +132,54 @@ func (q *request) showMachine(status int, change func(*machinePage)) error {
 	return q.render(status, "machine", "machines", "machines.title", d)
 }
 
-func (p *Pages) machine(q *request) error { return q.showMachine(200, nil) }
+func (p *machinePages) machine(q *request) error { return p.showMachine(q, 200, nil) }
 
 // newCode shows a one-time code in the answer to the POST: it exists once, and is in no address.
-func (p *Pages) newCode(q *request) error {
+func (p *machinePages) newCode(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	c, err := p.Machines.NewCode(ctxOf(q), q.actor, q.machineID(), v.Get("replace") == "yes")
+	c, err := p.machines.NewCode(ctxOf(q), q.actor, machineID(q), v.Get("replace") == "yes")
 	if err != nil {
 		return err
 	}
-	return q.showMachine(200, func(d *machinePage) { d.Code = &codePage{c, newSquare(c.Command)} })
+	return p.showMachine(q, 200, func(d *machinePage) { d.Code = &codePage{c, newSquare(c.Command)} })
 }
 
-func (p *Pages) revoke(q *request) error {
+func (p *machinePages) revoke(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	err = p.Machines.Revoke(ctxOf(q), q.actor, q.machineID(), version(v), v.Get("reason"))
+	err = p.machines.Revoke(ctxOf(q), q.actor, machineID(q), version(v), v.Get("reason"))
 	if faults := invalid(err); faults != nil {
-		return q.showMachine(422, func(d *machinePage) { d.Revoke = d.Revoke.keep(v).refuse(faults) })
+		return p.showMachine(q, 422, func(d *machinePage) { d.Revoke = d.Revoke.keep(v).refuse(faults) })
 	}
 	if err != nil {
 		return err
 	}
-	return q.to(q.machineHome(), "machine-revoked")
+	return q.to(machineHome(q), "machine-revoked")
 }
 
-func (p *Pages) tag(q *request) error {
+func (p *machinePages) tag(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	err = p.Machines.Tag(ctxOf(q), q.actor, q.machineID(), v.Get("reason"))
+	err = p.machines.Tag(ctxOf(q), q.actor, machineID(q), v.Get("reason"))
 	if faults := invalid(err); faults != nil {
-		return q.showMachine(422, func(d *machinePage) { d.Tag = d.Tag.keep(v).refuse(faults) })
+		return p.showMachine(q, 422, func(d *machinePage) { d.Tag = d.Tag.keep(v).refuse(faults) })
 	}
 	if err != nil {
 		return err
 	}
-	return q.to(q.machineHome(), "machine-tagged")
+	return q.to(machineHome(q), "machine-tagged")
 }
 
-func (p *Pages) stop(q *request) error {
-	if err := p.Machines.Stop(ctxOf(q), q.actor, q.machineID()); err != nil {
+func (p *machinePages) stop(q *request) error {
+	if err := p.machines.Stop(ctxOf(q), q.actor, machineID(q)); err != nil {
 		return err
 	}
-	return q.to(q.machineHome(), "machine-stopped")
+	return q.to(machineHome(q), "machine-stopped")
 }

@@ -10,36 +10,53 @@ import (
 	"portillon/policy"
 )
 
-func (p *Pages) addCard(q *request) error {
-	v, err := q.values()
-	if err != nil {
-		return err
-	}
-	_, err = p.Directory.AddCard(ctxOf(q), q.actor, q.id(), directory.Card{Number: v.Get("number"),
-		State: directory.Active, Note: v.Get("note")})
-	if faults := invalid(err); faults != nil {
-		return q.again(422, func(d *memberPage) { d.Card = d.Card.keep(v).refuse(faults) })
-	}
-	if err != nil {
-		return err
-	}
-	return q.to(q.memberHome()+"#cards", "card-added")
+// recordPages change what belongs to one member: cards, badges, codes, and the record as a whole.
+type recordPages struct {
+	members   *memberPages
+	accounts  Accounts
+	directory Directory
 }
 
-func (p *Pages) setCard(q *request) error {
+func (p *recordPages) routes() []route {
+	return []route{
+		{"POST /members/{id}/cards", p.addCard}, {"POST /members/{id}/cards/{card}", p.setCard},
+		{"POST /members/{id}/badges", p.addBadges}, {"POST /members/{id}/badges/url", p.addBadgeURL},
+		{"POST /members/{id}/badges/{badge}/remove", p.removeBadge}, {"POST /members/{id}/codes", p.printCodes},
+		{"GET /members/{id}/merge", p.mergePage}, {"POST /members/{id}/merge", p.merge},
+		{"GET /members/{id}/erase", p.erasePage}, {"POST /members/{id}/erase", p.erase},
+	}
+}
+
+func (p *recordPages) addCard(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	err = p.Directory.SetCard(ctxOf(q), q.actor, q.id(), q.r.PathValue("card"), directory.CardState(v.Get("state")),
+	_, err = p.directory.AddCard(ctxOf(q), q.actor, memberID(q), directory.Card{Number: v.Get("number"),
+		State: directory.Active, Note: v.Get("note")})
+	if faults := invalid(err); faults != nil {
+		return p.members.again(q, 422, func(d *memberPage) { d.Card = d.Card.keep(v).refuse(faults) })
+	}
+	if err != nil {
+		return err
+	}
+	return q.to(memberHome(q)+"#cards", "card-added")
+}
+
+func (p *recordPages) setCard(q *request) error {
+	v, err := q.values()
+	if err != nil {
+		return err
+	}
+	err = p.directory.SetCard(ctxOf(q), q.actor, memberID(q), q.r.PathValue("card"), directory.CardState(v.Get("state")),
 		v.Get("note"))
 	if err != nil {
 		return err
 	}
-	return q.to(q.memberHome()+"#cards", "card-changed")
+	return q.to(memberHome(q)+"#cards", "card-changed")
 }
 
-func (p *Pages) addBadges(q *request) error {
+func (p *recordPages) addBadges(q *request) error {
 	name, data, err := q.file("file")
 	if err != nil {
 		return err
@@ -48,56 +65,56 @@ func (p *Pages) addBadges(q *request) error {
 	if name == "" {
 		err = &fault.Invalid{Faults: []fault.Field{{Field: "file", Wrong: "no file was chosen"}}}
 	} else {
-		made, err = p.Directory.AddBadges(ctxOf(q), q.actor, q.id(), name, data)
+		made, err = p.directory.AddBadges(ctxOf(q), q.actor, memberID(q), name, data)
 	}
 	if faults := invalid(err); faults != nil {
-		return q.again(422, func(d *memberPage) { d.File = d.File.refuse(faults) })
+		return p.members.again(q, 422, func(d *memberPage) { d.File = d.File.refuse(faults) })
 	}
 	if err != nil {
 		return err
 	}
 	refused := slices.DeleteFunc(slices.Clone(made), func(b directory.Badge) bool { return b.Refused == "" })
 	if len(refused) > 0 {
-		return q.again(200, func(d *memberPage) { d.Refused = refused })
+		return p.members.again(q, 200, func(d *memberPage) { d.Refused = refused })
 	}
-	return q.to(q.memberHome()+"#badges", "badge-added")
+	return q.to(memberHome(q)+"#badges", "badge-added")
 }
 
 // printCodes shows codes on paper in the answer to the POST: they exist once.
-func (p *Pages) printCodes(q *request) error {
-	if p.Accounts == nil {
+func (p *recordPages) printCodes(q *request) error {
+	if p.accounts == nil {
 		return errNoPage
 	}
-	codes, err := p.Accounts.PrintedCodes(ctxOf(q), q.actor, []policy.MemberID{q.id()}, printed)
+	codes, err := p.accounts.PrintedCodes(ctxOf(q), q.actor, []policy.MemberID{memberID(q)}, printed)
 	if err != nil {
 		return err
 	}
-	return q.again(200, func(d *memberPage) { d.Codes = codes })
+	return p.members.again(q, 200, func(d *memberPage) { d.Codes = codes })
 }
 
 // printed is how many codes a member gets on paper at once.
 const printed = 5
 
-func (p *Pages) addBadgeURL(q *request) error {
+func (p *recordPages) addBadgeURL(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	_, err = p.Directory.AddBadgeURL(ctxOf(q), q.actor, q.id(), v.Get("url"))
+	_, err = p.directory.AddBadgeURL(ctxOf(q), q.actor, memberID(q), v.Get("url"))
 	if faults := invalid(err); faults != nil {
-		return q.again(422, func(d *memberPage) { d.URL = d.URL.keep(v).refuse(faults) })
+		return p.members.again(q, 422, func(d *memberPage) { d.URL = d.URL.keep(v).refuse(faults) })
 	}
 	if err != nil {
 		return err
 	}
-	return q.to(q.memberHome()+"#badges", "badge-added")
+	return q.to(memberHome(q)+"#badges", "badge-added")
 }
 
-func (p *Pages) removeBadge(q *request) error {
-	if err := p.Directory.RemoveBadge(ctxOf(q), q.actor, q.id(), q.r.PathValue("badge")); err != nil {
+func (p *recordPages) removeBadge(q *request) error {
+	if err := p.directory.RemoveBadge(ctxOf(q), q.actor, memberID(q), q.r.PathValue("badge")); err != nil {
 		return err
 	}
-	return q.to(q.memberHome()+"#badges", "badge-removed")
+	return q.to(memberHome(q)+"#badges", "badge-removed")
 }
 
 // mergePage chooses, then confirms, the record that is merged into another.
@@ -108,56 +125,56 @@ type mergePage struct {
 	Form  form
 }
 
-func (p *Pages) mergePage(q *request) error {
+func (p *recordPages) mergePage(q *request) error {
 	if err := q.actor.May(actor.WriteMembers, actor.Target{}); err != nil {
 		return err
 	}
-	keep, err := p.Directory.Member(ctxOf(q), q.actor, q.id())
+	keep, err := p.directory.Member(ctxOf(q), q.actor, memberID(q))
 	if err != nil {
 		return err
 	}
 	d := mergePage{Keep: keep}
 	if drop := q.r.URL.Query().Get("drop"); drop != "" && drop != string(keep.ID) {
-		m, err := p.Directory.Member(ctxOf(q), q.actor, policy.MemberID(drop))
+		m, err := p.directory.Member(ctxOf(q), q.actor, policy.MemberID(drop))
 		if err != nil {
 			return err
 		}
 		d.Drop = &m
-	} else if d.Found, err = q.find(q.memberHome()+"/merge", 20); err != nil {
+	} else if d.Found, err = p.members.find(q, memberHome(q)+"/merge", 20); err != nil {
 		return err
 	}
 	return q.render(200, "merge", "members", "merge.title", d)
 }
 
-func (p *Pages) merge(q *request) error {
+func (p *recordPages) merge(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	m, err := p.Directory.Merge(ctxOf(q), q.actor, q.id(), policy.MemberID(v.Get("drop")))
+	m, err := p.directory.Merge(ctxOf(q), q.actor, memberID(q), policy.MemberID(v.Get("drop")))
 	if err != nil {
 		return err
 	}
 	return q.to("/members/"+url.PathEscape(string(m.ID)), "member-merged")
 }
 
-func (p *Pages) erasePage(q *request) error {
-	if err := q.actor.May(actor.EraseMembers, actor.Target{Member: q.id()}); err != nil {
+func (p *recordPages) erasePage(q *request) error {
+	if err := q.actor.May(actor.EraseMembers, actor.Target{Member: memberID(q)}); err != nil {
 		return err
 	}
-	m, err := p.Directory.Member(ctxOf(q), q.actor, q.id())
+	m, err := p.directory.Member(ctxOf(q), q.actor, memberID(q))
 	if err != nil {
 		return err
 	}
 	return q.render(200, "erase", "members", "erase.title", m)
 }
 
-func (p *Pages) erase(q *request) error {
+func (p *recordPages) erase(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	if err := p.Directory.Erase(ctxOf(q), q.actor, q.id(), version(v)); err != nil {
+	if err := p.directory.Erase(ctxOf(q), q.actor, memberID(q), version(v)); err != nil {
 		return err
 	}
 	return q.to("/members", "member-erased")

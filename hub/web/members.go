@@ -15,18 +15,16 @@ import (
 	"portillon/policy"
 )
 
-func (p *Pages) memberRoutes() []route {
+// memberPages are the list of members, one member, and the own record.
+type memberPages struct {
+	directory Directory
+}
+
+func (p *memberPages) routes() []route {
 	return []route{
 		{"GET /me", p.me}, {"GET /me/record.json", p.ownRecord}, {"GET /members", p.members},
 		{"GET /members/new", p.newMember}, {"POST /members", p.addMember},
-		{"GET /members/import", p.importPage}, {"POST /members/import", p.preview}, {"POST /members/import/apply", p.apply},
-		{"GET /members/export", p.export},
 		{"GET /members/{id}", p.member}, {"POST /members/{id}", p.changeMember}, {"POST /members/{id}/block", p.blockMember},
-		{"POST /members/{id}/cards", p.addCard}, {"POST /members/{id}/cards/{card}", p.setCard},
-		{"POST /members/{id}/badges", p.addBadges}, {"POST /members/{id}/badges/url", p.addBadgeURL},
-		{"POST /members/{id}/badges/{badge}/remove", p.removeBadge}, {"POST /members/{id}/codes", p.printCodes},
-		{"GET /members/{id}/merge", p.mergePage}, {"POST /members/{id}/merge", p.merge},
-		{"GET /members/{id}/erase", p.erasePage}, {"POST /members/{id}/erase", p.erase},
 	}
 }
 
@@ -49,12 +47,12 @@ func (found) States() []string {
 }
 
 // find reads a part of the list as the address asks for it.
-func (q *request) find(base string, limit int) (found, error) {
+func (p *memberPages) find(q *request, base string, limit int) (found, error) {
 	v := q.r.URL.Query()
 	f := found{Filter: directory.Filter{Text: strings.TrimSpace(v.Get("q")), Machine: policy.MachineID(v.Get("machine")),
 		Badge: policy.BadgeID(v.Get("badge")), State: v.Get("state")},
 		After: v.Get("after"), Base: base}
-	list, next, err := q.p.Directory.Members(ctxOf(q), q.actor, f.Filter, directory.Page{After: f.After, Limit: limit})
+	list, next, err := p.directory.Members(ctxOf(q), q.actor, f.Filter, directory.Page{After: f.After, Limit: limit})
 	if err != nil {
 		return f, err
 	}
@@ -67,8 +65,8 @@ func (q *request) find(base string, limit int) (found, error) {
 	return f, nil
 }
 
-func (p *Pages) members(q *request) error {
-	f, err := q.find("/members", 50)
+func (p *memberPages) members(q *request) error {
+	f, err := p.find(q, "/members", 50)
 	if err != nil {
 		return err
 	}
@@ -132,27 +130,27 @@ func fill(m *directory.Member, v url.Values) error {
 	return nil
 }
 
-func (q *request) notes() bool { return q.actor.May(actor.ReadNotes, actor.Target{}) == nil }
+func mayReadNotes(q *request) bool { return q.actor.May(actor.ReadNotes, actor.Target{}) == nil }
 
-func (p *Pages) newMember(q *request) error {
+func (p *memberPages) newMember(q *request) error {
 	// the form would be refused: say so before it is filled in
 	if err := q.actor.May(actor.WriteMembers, actor.Target{}); err != nil {
 		return err
 	}
-	return q.render(200, "newmember", "members", "members.new", memberForm(directory.Member{}, q.notes()))
+	return q.render(200, "newmember", "members", "members.new", memberForm(directory.Member{}, mayReadNotes(q)))
 }
 
-func (p *Pages) addMember(q *request) error {
+func (p *memberPages) addMember(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
 	var m directory.Member
 	if err = fill(&m, v); err == nil {
-		m, err = p.Directory.Add(ctxOf(q), q.actor, m)
+		m, err = p.directory.Add(ctxOf(q), q.actor, m)
 	}
 	if faults := invalid(err); faults != nil {
-		f := memberForm(directory.Member{}, q.notes()).keep(v).refuse(faults)
+		f := memberForm(directory.Member{}, mayReadNotes(q)).keep(v).refuse(faults)
 		return q.render(422, "newmember", "members", "members.new", f)
 	}
 	if err != nil {
@@ -175,9 +173,9 @@ func (m memberPage) title(tongue) string { return m.Name }
 // mePage is the own record: its title is not the name.
 type mePage struct{ directory.Member }
 
-func (q *request) memberPage(m directory.Member) memberPage {
+func memberPageOf(q *request, m directory.Member) memberPage {
 	at := "/members/" + url.PathEscape(string(m.ID))
-	return memberPage{Member: m, Form: memberForm(m, q.notes()),
+	return memberPage{Member: m, Form: memberForm(m, mayReadNotes(q)),
 		Card: form{ID: "card", Action: at + "/cards", Submit: "card.add", Fields: []field{
 			{Name: "number", Kind: "text", Label: "card.number", Hint: "card.number.hint", Required: true, Auto: "off"},
 			{Name: "note", Kind: "text", Label: "card.note", Auto: "off"}}},
@@ -187,21 +185,21 @@ func (q *request) memberPage(m directory.Member) memberPage {
 			{Name: "url", Kind: "url", Label: "badge.url", Hint: "badge.url.hint", Required: true, Auto: "off"}}}}
 }
 
-func (q *request) id() policy.MemberID { return policy.MemberID(q.r.PathValue("id")) }
+func memberID(q *request) policy.MemberID { return policy.MemberID(q.r.PathValue("id")) }
 
-func (q *request) memberHome() string { return "/members/" + url.PathEscape(string(q.id())) }
+func memberHome(q *request) string { return "/members/" + url.PathEscape(string(memberID(q))) }
 
-func (p *Pages) member(q *request) error {
-	m, err := p.Directory.Member(ctxOf(q), q.actor, q.id())
+func (p *memberPages) member(q *request) error {
+	m, err := p.directory.Member(ctxOf(q), q.actor, memberID(q))
 	if err != nil {
 		return err
 	}
-	return q.render(200, "member", "members", "members.title", q.memberPage(m))
+	return q.render(200, "member", "members", "members.title", memberPageOf(q, m))
 }
 
 // me is the own record.
-func (p *Pages) me(q *request) error {
-	m, err := p.Directory.Own(ctxOf(q), q.actor)
+func (p *memberPages) me(q *request) error {
+	m, err := p.directory.Own(ctxOf(q), q.actor)
 	if err != nil {
 		return err
 	}
@@ -209,8 +207,8 @@ func (p *Pages) me(q *request) error {
 }
 
 // ownRecord is the own record as a file to keep, with the fields of GET /api/v1/me/record.
-func (p *Pages) ownRecord(q *request) error {
-	m, err := p.Directory.Own(ctxOf(q), q.actor)
+func (p *memberPages) ownRecord(q *request) error {
+	m, err := p.directory.Own(ctxOf(q), q.actor)
 	if err != nil {
 		return err
 	}
@@ -229,38 +227,38 @@ func (p *Pages) ownRecord(q *request) error {
 }
 
 // again shows the member's page with a form given back, or with what exists once.
-func (q *request) again(status int, change func(*memberPage)) error {
-	m, err := q.p.Directory.Member(ctxOf(q), q.actor, q.id())
+func (p *memberPages) again(q *request, status int, change func(*memberPage)) error {
+	m, err := p.directory.Member(ctxOf(q), q.actor, memberID(q))
 	if err != nil {
 		return err
 	}
-	d := q.memberPage(m)
+	d := memberPageOf(q, m)
 	change(&d)
 	return q.render(status, "member", "members", "members.title", d)
 }
 
-func (p *Pages) changeMember(q *request) error {
+func (p *memberPages) changeMember(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	_, err = p.Directory.Change(ctxOf(q), q.actor, q.id(), version(v), func(m *directory.Member) error {
+	_, err = p.directory.Change(ctxOf(q), q.actor, memberID(q), version(v), func(m *directory.Member) error {
 		return fill(m,
 			v)
 	})
 	if faults := invalid(err); faults != nil {
-		return q.again(422, func(d *memberPage) {
+		return p.again(q, 422, func(d *memberPage) {
 			d.Form = d.Form.keep(v).refuse(faults)
 			d.Form.Version = version(v)
 		})
 	}
 	if conflict(err) {
-		return q.conflict(v)
+		return p.conflict(q, v)
 	}
 	if err != nil {
 		return err
 	}
-	return q.to(q.memberHome(), "member-changed")
+	return q.to(memberHome(q), "member-changed")
 }
 
 func conflict(err error) bool {
@@ -274,12 +272,12 @@ type difference struct {
 }
 
 // conflict shows what somebody else changed meanwhile, and offers the asker's values for the version in force.
-func (q *request) conflict(v url.Values) error {
-	m, err := q.p.Directory.Member(ctxOf(q), q.actor, q.id())
+func (p *memberPages) conflict(q *request, v url.Values) error {
+	m, err := p.directory.Member(ctxOf(q), q.actor, memberID(q))
 	if err != nil {
 		return err
 	}
-	d := q.memberPage(m)
+	d := memberPageOf(q, m)
 	now := d.Form
 	d.Form = d.Form.keep(v)
 	d.Form.Version, d.Form.Submit = m.Version, "conflict.mine"
@@ -298,20 +296,20 @@ func (q *request) conflict(v url.Values) error {
 	return q.render(http.StatusPreconditionFailed, "conflict", "members", "members.title", d)
 }
 
-func (p *Pages) blockMember(q *request) error {
+func (p *memberPages) blockMember(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
 	block := v.Get("blocked") == "yes"
-	_, err = p.Directory.Change(ctxOf(q), q.actor, q.id(), version(v), func(m *directory.Member) error {
+	_, err = p.directory.Change(ctxOf(q), q.actor, memberID(q), version(v), func(m *directory.Member) error {
 		m.Blocked = block
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return q.to(q.memberHome(), fmt.Sprintf("member-blocked-%v", block))
+	return q.to(memberHome(q), fmt.Sprintf("member-blocked-%v", block))
 }
 
 func before(a, b policy.Date) bool {

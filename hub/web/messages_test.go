@@ -152,7 +152,8 @@ func keysUsed(t *testing.T) map[string]string {
 
 // words that templates may hold outside of messages: names of formats, and commands to type.
 var literals = regexp.MustCompile(
-	`CSV|Excel|members\.yaml|portillon policy sign policy\.yaml --key policy\.key --number|-o site\.policy|portillon-hub backup portillon-backup\.tar`,
+	`CSV|Excel|members\.yaml|portillon policy sign policy\.yaml --key policy\.key --number|-o site\.policy|` +
+		`portillon-hub backup portillon-backup\.tar`,
 )
 
 // No template holds a sentence of its own, in text or in an attribute that people read or hear.
@@ -312,7 +313,7 @@ func csvText(t *testing.T, rows [][]string) string {
 
 func TestIssuerOfAValidBadgeHasItsNameInThePolicy(t *testing.T) {
 	p := &Pages{
-		Options: Options{IssuerName: func(as string) string { return map[string]string{"did:key:z1": "Notre lieu"}[as] }},
+		o: Options{IssuerName: func(as string) string { return map[string]string{"did:key:z1": "Notre lieu"}[as] }},
 	}
 	for _, c := range []struct{ issuer, verdict, want string }{
 		{"did:key:z1", "valid", "Notre lieu"}, {"did:key:z1", "invalid", "did:key:z1"}, {"did:key:z2", "valid", "did:key:z2"},

@@ -11,7 +11,12 @@ import (
 	"portillon/hub/publish"
 )
 
-func (p *Pages) policyRoutes() []route {
+// policyPages are the pages of the access policy.
+type policyPages struct {
+	policies Policies
+}
+
+func (p *policyPages) routes() []route {
 	return []route{
 		{"GET /policy", p.policy}, {"POST /policy/check", p.checkPolicy}, {"POST /policy/publish", p.publishPolicy},
 		{"POST /policy/sign", p.signPolicy}, {"POST /policy/back", p.backPolicy},
@@ -35,15 +40,15 @@ type policyPage struct {
 	Bundle   *publish.Bundle
 }
 
-func (q *request) policyPage() (policyPage, error) {
+func (p *policyPages) policyPage(q *request) (policyPage, error) {
 	var d policyPage
-	c, err := q.p.Policies.Current(ctxOf(q), q.actor)
+	c, err := p.policies.Current(ctxOf(q), q.actor)
 	var none *fault.NotFound
 	if err != nil && !errors.As(err, &none) { // a site without a policy yet writes its first
 		return d, err
 	}
 	d.Current, d.Text, d.Of = c, c.Text, c.Number
-	d.Versions, d.Next, err = q.p.Policies.Versions(ctxOf(q), q.actor, publish.Page{After: q.r.URL.Query().Get("after"),
+	d.Versions, d.Next, err = p.policies.Versions(ctxOf(q), q.actor, publish.Page{After: q.r.URL.Query().Get("after"),
 		Limit: 20})
 	if err = optional(err); err != nil {
 		return d, err
@@ -54,13 +59,13 @@ func (q *request) policyPage() (policyPage, error) {
 		}
 	}
 	if d.Waiting != nil { // a list has no texts
-		w, err := q.p.Policies.Version(ctxOf(q), q.actor, d.Waiting.Number)
+		w, err := p.policies.Version(ctxOf(q), q.actor, d.Waiting.Number)
 		if err != nil {
 			return d, err
 		}
 		d.Waiting = &w
 	}
-	b, err := q.p.Policies.Bundle(ctxOf(q), q.actor)
+	b, err := p.policies.Bundle(ctxOf(q), q.actor)
 	if err != nil && !errors.As(err, &none) {
 		return d, optional(err)
 	}
@@ -70,8 +75,8 @@ func (q *request) policyPage() (policyPage, error) {
 	return d, nil
 }
 
-func (q *request) showPolicy(status int, change func(*policyPage)) error {
-	d, err := q.policyPage()
+func (p *policyPages) showPolicy(q *request, status int, change func(*policyPage)) error {
+	d, err := p.policyPage(q)
 	if err != nil {
 		return err
 	}
@@ -81,19 +86,19 @@ func (q *request) showPolicy(status int, change func(*policyPage)) error {
 	return q.render(status, "policy", "policy", "policy.title", d)
 }
 
-func (p *Pages) policy(q *request) error { return q.showPolicy(200, nil) }
+func (p *policyPages) policy(q *request) error { return p.showPolicy(q, 200, nil) }
 
 // checkPolicy shows the faults and the effect of a text. It changes nothing, so its page is the answer to the POST.
-func (p *Pages) checkPolicy(q *request) error {
+func (p *policyPages) checkPolicy(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	draft, err := p.Policies.Draft(ctxOf(q), q.actor, v.Get("text"))
+	draft, err := p.policies.Draft(ctxOf(q), q.actor, v.Get("text"))
 	if err != nil && invalid(err) == nil {
 		return err
 	}
-	return q.showPolicy(200, func(d *policyPage) {
+	return p.showPolicy(q, 200, func(d *policyPage) {
 		d.Text, d.Comment, d.Of = v.Get("text"), v.Get("comment"), number(v.Get("of"))
 		d.Refused = invalid(err)
 		if err == nil {
@@ -110,19 +115,19 @@ func number(s string) int64 {
 	return n
 }
 
-func (p *Pages) publishPolicy(q *request) error {
+func (p *policyPages) publishPolicy(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	made, err := p.Policies.Publish(ctxOf(q), q.actor, v.Get("text"), v.Get("comment"), number(v.Get("of")), nil)
+	made, err := p.policies.Publish(ctxOf(q), q.actor, v.Get("text"), v.Get("comment"), number(v.Get("of")), nil)
 	if faults := invalid(err); faults != nil || conflict(err) {
-		draft, failed := p.Policies.Draft(ctxOf(q), q.actor, v.Get("text"))
+		draft, failed := p.policies.Draft(ctxOf(q), q.actor, v.Get("text"))
 		status := 422
 		if conflict(err) {
 			status = 412
 		}
-		return q.showPolicy(status, func(d *policyPage) {
+		return p.showPolicy(q, status, func(d *policyPage) {
 			d.Text, d.Comment, d.Of, d.Refused = v.Get("text"), v.Get("comment"), number(v.Get("of")), faults
 			if d.Stale = conflict(err); d.Stale {
 				d.Of = d.Current.Number
@@ -142,12 +147,12 @@ func (p *Pages) publishPolicy(q *request) error {
 }
 
 // signPolicy takes the signature that was made on a laptop for the version that waits for it.
-func (p *Pages) signPolicy(q *request) error {
+func (p *policyPages) signPolicy(q *request) error {
 	name, data, err := q.file("signature")
 	if err != nil {
 		return err
 	}
-	d, err := q.policyPage()
+	d, err := p.policyPage(q)
 	if err != nil {
 		return err
 	}
@@ -157,10 +162,10 @@ func (p *Pages) signPolicy(q *request) error {
 	if name == "" {
 		err = &fault.Invalid{Faults: []fault.Field{{Field: "signature", Wrong: "no file was chosen"}}}
 	} else {
-		_, err = p.Policies.Publish(ctxOf(q), q.actor, d.Waiting.Text, d.Waiting.Comment, d.Current.Number, data)
+		_, err = p.policies.Publish(ctxOf(q), q.actor, d.Waiting.Text, d.Waiting.Comment, d.Current.Number, data)
 	}
 	if faults := invalid(err); faults != nil {
-		return q.showPolicy(422, func(d *policyPage) { d.Refused = faults })
+		return p.showPolicy(q, 422, func(d *policyPage) { d.Refused = faults })
 	}
 	if err != nil {
 		return err
@@ -168,20 +173,20 @@ func (p *Pages) signPolicy(q *request) error {
 	return q.to("/policy", "policy-published")
 }
 
-func (p *Pages) backPolicy(q *request) error {
+func (p *policyPages) backPolicy(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	if _, err := p.Policies.Back(ctxOf(q), q.actor, v.Get("comment")); err != nil {
+	if _, err := p.policies.Back(ctxOf(q), q.actor, v.Get("comment")); err != nil {
 		return err
 	}
 	return q.to("/policy", "policy-back")
 }
 
 // policyVersion shows the text of one version.
-func (p *Pages) policyVersion(q *request) error {
-	v, err := p.Policies.Version(ctxOf(q), q.actor, number(q.r.PathValue("number")))
+func (p *policyPages) policyVersion(q *request) error {
+	v, err := p.policies.Version(ctxOf(q), q.actor, number(q.r.PathValue("number")))
 	if err != nil {
 		return err
 	}
@@ -189,8 +194,8 @@ func (p *Pages) policyVersion(q *request) error {
 }
 
 // policyText is the text of one version as a file, to sign it on another computer.
-func (p *Pages) policyText(q *request) error {
-	v, err := p.Policies.Version(ctxOf(q), q.actor, number(q.r.PathValue("number")))
+func (p *policyPages) policyText(q *request) error {
+	v, err := p.policies.Version(ctxOf(q), q.actor, number(q.r.PathValue("number")))
 	if err != nil {
 		return err
 	}

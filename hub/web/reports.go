@@ -15,8 +15,16 @@ import (
 	"portillon/policy"
 )
 
-func (p *Pages) reportRoutes() []route {
-	return []route{{"GET /reports", p.reports}, {"GET /reports/uses.csv", p.usesCSV}, {"GET /reports/weeks.csv",
+// reportPages are the page of reports, and its files.
+type reportPages struct {
+	machines Machines
+	now      func() time.Time
+	reports  Reports
+	zone     func() *time.Location
+}
+
+func (p *reportPages) routes() []route {
+	return []route{{"GET /reports", p.page}, {"GET /reports/uses.csv", p.usesCSV}, {"GET /reports/weeks.csv",
 		p.weeksCSV},
 		{"GET /reports/refusals.csv", p.refusalsCSV}}
 }
@@ -55,9 +63,9 @@ func (d reportPage) SomeRefusals() []report.Refusals {
 func (reportPage) Rest(rows int) int { return max(0, rows-reportRows) }
 
 // days reads the range of the address: the last 30 days where it has none.
-func (q *request) days() (report.Range, []fault.Field) {
+func (p *reportPages) days(q *request) (report.Range, []fault.Field) {
 	v := q.r.URL.Query()
-	now := q.p.Now().In(q.p.zone())
+	now := p.now().In(p.zone())
 	r := report.Range{From: dateOf(now.AddDate(0, 0, -29)), To: dateOf(now), Machine: policy.MachineID(v.Get("machine"))}
 	var faults []fault.Field
 	for name, to := range map[string]*policy.Date{"from": &r.From, "to": &r.To} {
@@ -79,12 +87,12 @@ func dateOf(t time.Time) policy.Date {
 	return policy.Date{Year: t.Year(), Month: t.Month(), Day: t.Day()}
 }
 
-func (p *Pages) reports(q *request) error {
-	r, faults := q.days()
+func (p *reportPages) page(q *request) error {
+	r, faults := p.days(q)
 	v := url.Values{"from": {r.From.String()}, "to": {r.To.String()}, "machine": {string(r.Machine)}}
 	d := reportPage{From: r.From, To: r.To, Machine: r.Machine, Query: v.Encode()}
-	if p.Machines != nil {
-		list, err := p.Machines.Machines(ctxOf(q), q.actor)
+	if p.machines != nil {
+		list, err := p.machines.Machines(ctxOf(q), q.actor)
 		if err = optional(err); err != nil {
 			return err
 		}
@@ -95,7 +103,7 @@ func (p *Pages) reports(q *request) error {
 		{Name: "to", Kind: "date", Label: "report.to", Value: r.To.String(),
 			Required: true}}}.keep(q.r.URL.Query()).refuse(faults)
 	if faults == nil {
-		if err := q.fillReport(&d, r); invalid(err) != nil {
+		if err := p.fillReport(q, &d, r); invalid(err) != nil {
 			d.Form = d.Form.refuse(invalid(err))
 		} else if err != nil {
 			return err
@@ -108,15 +116,15 @@ func (p *Pages) reports(q *request) error {
 	return q.render(status, "reports", "reports", "reports.title", d)
 }
 
-func (q *request) fillReport(d *reportPage, r report.Range) (err error) {
-	if d.Weeks, err = q.p.Reports.Weeks(ctxOf(q), q.actor, r); err != nil {
+func (p *reportPages) fillReport(q *request, d *reportPage, r report.Range) (err error) {
+	if d.Weeks, err = p.reports.Weeks(ctxOf(q), q.actor, r); err != nil {
 		return err
 	}
-	if d.Refusals, err = q.p.Reports.Refusals(ctxOf(q), q.actor, r); err != nil {
+	if d.Refusals, err = p.reports.Refusals(ctxOf(q), q.actor, r); err != nil {
 		return err
 	}
 	var next string
-	d.Uses, next, err = q.p.Reports.Uses(ctxOf(q), q.actor, r, report.Page{After: q.r.URL.Query().Get("after"), Limit: 50})
+	d.Uses, next, err = p.reports.Uses(ctxOf(q), q.actor, r, report.Page{After: q.r.URL.Query().Get("after"), Limit: 50})
 	if err != nil {
 		return err
 	}
@@ -132,8 +140,8 @@ func (q *request) fillReport(d *reportPage, r report.Range) (err error) {
 	return nil
 }
 
-func (q *request) reportFile(name string, write func(report.Range, *bytes.Buffer) error) error {
-	r, faults := q.days()
+func (p *reportPages) reportFile(q *request, name string, write func(report.Range, *bytes.Buffer) error) error {
+	r, faults := p.days(q)
 	if faults != nil {
 		return &fault.Invalid{Faults: faults}
 	}
@@ -144,15 +152,15 @@ func (q *request) reportFile(name string, write func(report.Range, *bytes.Buffer
 	return q.download(fmt.Sprintf("%s-%s-%s.csv", name, r.From, r.To), "text/csv; charset=utf-8", b.Bytes())
 }
 
-func (p *Pages) usesCSV(q *request) error {
-	return q.reportFile("uses", func(r report.Range, b *bytes.Buffer) error {
-		return p.Reports.UsesCSV(ctxOf(q), q.actor, r, b)
+func (p *reportPages) usesCSV(q *request) error {
+	return p.reportFile(q, "uses", func(r report.Range, b *bytes.Buffer) error {
+		return p.reports.UsesCSV(ctxOf(q), q.actor, r, b)
 	})
 }
 
-func (p *Pages) weeksCSV(q *request) error {
-	return q.reportFile("weeks", func(r report.Range, b *bytes.Buffer) error {
-		list, err := p.Reports.Weeks(ctxOf(q), q.actor, r)
+func (p *reportPages) weeksCSV(q *request) error {
+	return p.reportFile(q, "weeks", func(r report.Range, b *bytes.Buffer) error {
+		list, err := p.reports.Weeks(ctxOf(q), q.actor, r)
 		if err != nil {
 			return err
 		}
@@ -165,9 +173,9 @@ func (p *Pages) weeksCSV(q *request) error {
 	})
 }
 
-func (p *Pages) refusalsCSV(q *request) error {
-	return q.reportFile("refusals", func(r report.Range, b *bytes.Buffer) error {
-		list, err := p.Reports.Refusals(ctxOf(q), q.actor, r)
+func (p *reportPages) refusalsCSV(q *request) error {
+	return p.reportFile(q, "refusals", func(r report.Range, b *bytes.Buffer) error {
+		list, err := p.reports.Refusals(ctxOf(q), q.actor, r)
 		if err != nil {
 			return err
 		}

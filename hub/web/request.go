@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -45,8 +46,8 @@ type view struct {
 // serve finds out who asks in which language, and turns errors into pages.
 func (p *Pages) serve(do func(*request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		q := &request{p: p, w: w, r: r, reqID: p.RequestID(r)}
-		who, err := p.Who(r)
+		q := &request{p: p, w: w, r: r, reqID: p.o.RequestID(r)}
+		who, err := p.o.Who(r)
 		q.actor = who
 		if q.actor.Request == "" {
 			q.actor.Request = q.reqID
@@ -132,12 +133,12 @@ func accepted(header string) string {
 // render writes a page. title is a message key.
 func (q *request) render(status int, page, section, title string, d any) error {
 	v := q.p.views[q.lang]
-	site, mail := q.p.Live()
+	site, mail := q.p.o.Live()
 	out := view{Page: page, Title: v.t(title), Lang: q.lang, Other: q.otherLanguage(), Site: site, Actor: q.actor,
 		Section: section,
-		Done:    q.done(), Request: q.reqID, D: d, Has: map[string]bool{"directory": q.p.Directory != nil,
-			"machines": q.p.Machines != nil,
-			"policies": q.p.Policies != nil, "reports": q.p.Reports != nil, "accounts": q.p.Accounts != nil, "mail": mail}}
+		Done:    q.done(), Request: q.reqID, D: d, Has: map[string]bool{"directory": q.p.o.Directory != nil,
+			"machines": q.p.o.Machines != nil,
+			"policies": q.p.o.Policies != nil, "reports": q.p.o.Reports != nil, "accounts": q.p.o.Accounts != nil, "mail": mail}}
 	if named, ok := d.(interface{ title(tongue) string }); ok {
 		out.Title = named.title(v.tongue)
 	}
@@ -154,7 +155,7 @@ func (q *request) render(status int, page, section, title string, d any) error {
 	q.w.WriteHeader(status)
 	_, err := q.w.Write(b.Bytes())
 	if err != nil {
-		q.p.Log.Debug("page not delivered", "page", page, "request", q.reqID, "err", err)
+		q.p.o.Log.Debug("page not delivered", "page", page, "request", q.reqID, "err", err)
 	}
 	return nil
 }
@@ -237,7 +238,7 @@ func (q *request) fail(err error) {
 	}
 	pr := problemOf(q.w.Header(), err)
 	if pr.Status == 500 {
-		q.p.Log.Error("request failed", "path", q.r.URL.Path, "request", q.reqID, "err", err)
+		q.p.o.Log.Error("request failed", "path", q.r.URL.Path, "request", q.reqID, "err", err)
 	}
 	q.failed(q.render(pr.Status, "problem", "", pr.What, pr))
 }
@@ -245,7 +246,7 @@ func (q *request) fail(err error) {
 // failed answers where even the page of an error could not be made.
 func (q *request) failed(err error) {
 	if err != nil {
-		q.p.Log.Error("page failed", "request", q.reqID, "err", err)
+		q.p.o.Log.Error("page failed", "request", q.reqID, "err", err)
 		http.Error(q.w, "500 "+q.reqID, http.StatusInternalServerError)
 	}
 }
@@ -320,4 +321,19 @@ func optional(err error) error {
 		return nil
 	}
 	return err
+}
+
+// tongue is the language of the answer.
+func (q *request) tongue() tongue { return q.p.views[q.lang].tongue }
+
+// download answers with a file.
+func (q *request) download(name, kind string, data []byte) error {
+	h := q.w.Header()
+	h.Set("Content-Type", kind)
+	h.Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", name))
+	h.Set("Content-Length", fmt.Sprint(len(data)))
+	if _, err := q.w.Write(data); err != nil {
+		q.p.o.Log.Debug("file not delivered", "file", name, "request", q.reqID, "err", err)
+	}
+	return nil
 }

@@ -10,7 +10,13 @@ import (
 	"portillon/policy"
 )
 
-func (p *Pages) signRoutes() []route {
+// signPages are the pages before sign-in: name and password, links by e-mail, and codes.
+type signPages struct {
+	accounts Accounts
+	address  func(*http.Request) string
+}
+
+func (p *signPages) routes() []route {
 	return []route{
 		{"GET /sign-in", p.signInPage}, {"POST /sign-in", p.signIn}, {"POST /sign-in/mail", p.mailLink}, {"POST /sign-out",
 			p.signOut},
@@ -27,7 +33,7 @@ type signPage struct {
 	Refused        bool // name or password was wrong: which of them is not said
 }
 
-func (q *request) signPage() signPage {
+func newSignPage(q *request) signPage {
 	v := url.Values{}
 	if back := local(q.r.URL.Query().Get("back")); back != "/" {
 		v.Set("back", back)
@@ -47,21 +53,21 @@ func (q *request) signPage() signPage {
 			{Name: "email", Kind: "email", Label: "sign.email", Hint: "sign.email.hint", Required: true, Auto: "email"}}}}
 }
 
-func (p *Pages) signInPage(q *request) error {
+func (p *signPages) signInPage(q *request) error {
 	if q.actor.Account != "" {
 		return q.to(local(q.r.URL.Query().Get("back")), "")
 	}
-	return q.render(200, "signin", "", "sign.title", q.signPage())
+	return q.render(200, "signin", "", "sign.title", newSignPage(q))
 }
 
-func (p *Pages) signIn(q *request) error {
+func (p *signPages) signIn(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	_, err = p.Accounts.SignIn(ctxOf(q), v.Get("name"), v.Get("password"), p.Address(q.r))
+	_, err = p.accounts.SignIn(ctxOf(q), v.Get("name"), v.Get("password"), p.address(q.r))
 	if errors.Is(err, account.ErrWrong) || invalid(err) != nil {
-		d := q.signPage()
+		d := newSignPage(q)
 		d.Password, d.Refused = d.Password.keep(v).refuse(invalid(err)), true
 		return q.render(http.StatusUnauthorized, "signin", "", "sign.title", d)
 	}
@@ -72,14 +78,14 @@ func (p *Pages) signIn(q *request) error {
 }
 
 // mailLink answers the same for every address, known or not.
-func (p *Pages) mailLink(q *request) error {
+func (p *signPages) mailLink(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	err = p.Accounts.MailLink(ctxOf(q), v.Get("email"))
+	err = p.accounts.MailLink(ctxOf(q), v.Get("email"))
 	if faults := invalid(err); faults != nil {
-		d := q.signPage()
+		d := newSignPage(q)
 		d.Link = d.Link.keep(v).refuse(faults)
 		return q.render(422, "signin", "", "sign.title", d)
 	}
@@ -89,18 +95,18 @@ func (p *Pages) mailLink(q *request) error {
 	return q.to("/sign-in", "link-sent")
 }
 
-func (p *Pages) signOut(q *request) error {
-	if err := p.Accounts.SignOut(ctxOf(q)); err != nil {
+func (p *signPages) signOut(q *request) error {
+	if err := p.accounts.SignOut(ctxOf(q)); err != nil {
 		return err
 	}
 	return q.to("/sign-in", "signed-out")
 }
 
 // linkPage has a button, because scanners of e-mail open links: opening one signs nobody in.
-func (p *Pages) linkPage(q *request) error {
+func (p *signPages) linkPage(q *request) error {
 	q.w.Header().Set("Referrer-Policy", "no-referrer")
 	code := q.r.URL.Query().Get("code")
-	people, err := p.Accounts.Link(ctxOf(q), code)
+	people, err := p.accounts.Link(ctxOf(q), code)
 	if err != nil {
 		return err
 	}
@@ -113,12 +119,12 @@ type linkPage struct {
 	People []account.Person
 }
 
-func (p *Pages) useLink(q *request) error {
+func (p *signPages) useLink(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	_, err = p.Accounts.UseLink(ctxOf(q), v.Get("code"), policy.MemberID(v.Get("member")))
+	_, err = p.accounts.UseLink(ctxOf(q), v.Get("code"), policy.MemberID(v.Get("member")))
 	var which *account.Choose
 	if errors.As(err, &which) {
 		return q.render(200, "link", "", "link.title", linkPage{v.Get("code"), which.Members})
@@ -152,37 +158,37 @@ func ownerForm() form {
 }
 
 // showCode fills in ?code=, so that the hub's first start can print an address to open.
-func (q *request) showCode(f form, title string) error {
+func (p *signPages) showCode(q *request, f form, title string) error {
 	return q.render(200, "code", "", title, f.keep(url.Values{"code": {q.r.URL.Query().Get("code")}}))
 }
 
-func (p *Pages) codePage(q *request) error  { return q.showCode(printedForm(), "code.title") }
-func (p *Pages) ownerPage(q *request) error { return q.showCode(ownerForm(), "code.owner") }
-func (p *Pages) resetPage(q *request) error { return q.showCode(resetForm(), "code.reset") }
+func (p *signPages) codePage(q *request) error  { return p.showCode(q, printedForm(), "code.title") }
+func (p *signPages) ownerPage(q *request) error { return p.showCode(q, ownerForm(), "code.owner") }
+func (p *signPages) resetPage(q *request) error { return p.showCode(q, resetForm(), "code.reset") }
 
-func (p *Pages) useCode(q *request) error {
-	return q.withForm(printedForm(), "code.title", func(v url.Values) error {
-		_, err := p.Accounts.UseCode(ctxOf(q), v.Get("code"))
+func (p *signPages) useCode(q *request) error {
+	return p.withForm(q, printedForm(), "code.title", func(v url.Values) error {
+		_, err := p.accounts.UseCode(ctxOf(q), v.Get("code"))
 		return err
 	})
 }
 
-func (p *Pages) redeem(q *request) error {
-	return q.withForm(ownerForm(), "code.owner", func(v url.Values) error {
-		_, err := p.Accounts.Redeem(ctxOf(q), v.Get("code"), v.Get("name"), v.Get("password"))
+func (p *signPages) redeem(q *request) error {
+	return p.withForm(q, ownerForm(), "code.owner", func(v url.Values) error {
+		_, err := p.accounts.Redeem(ctxOf(q), v.Get("code"), v.Get("name"), v.Get("password"))
 		return err
 	})
 }
 
-func (p *Pages) reset(q *request) error {
-	return q.withForm(resetForm(), "code.reset", func(v url.Values) error {
-		_, err := p.Accounts.ResetPassword(ctxOf(q), v.Get("code"), v.Get("password"))
+func (p *signPages) reset(q *request) error {
+	return p.withForm(q, resetForm(), "code.reset", func(v url.Values) error {
+		_, err := p.accounts.ResetPassword(ctxOf(q), v.Get("code"), v.Get("password"))
 		return err
 	})
 }
 
 // withForm uses a code, and gives the form back with what is wrong.
-func (q *request) withForm(f form, title string, use func(url.Values) error) error {
+func (p *signPages) withForm(q *request, f form, title string, use func(url.Values) error) error {
 	v, err := q.values()
 	if err != nil {
 		return err

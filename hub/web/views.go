@@ -23,7 +23,7 @@ type views struct {
 var shared = [...]string{"templates/layout.html", "templates/parts.html"}
 
 func (p *Pages) parse(lang string) (*views, error) {
-	v := &views{tongue: tongue{lang: lang, words: p.words, zone: p.zone, now: p.Now},
+	v := &views{tongue: tongue{lang: lang, words: p.words, zone: p.zone, now: p.o.Now},
 		pages: map[string]*template.Template{}}
 	base, err := template.New("layout.html").Funcs(p.funcs(v.tongue)).ParseFS(files, shared[:]...)
 	if err != nil {
@@ -55,6 +55,7 @@ func (p *Pages) funcs(l tongue) template.FuncMap {
 		"t": l.t, "count": l.count, "known": l.known, "number": l.number,
 		"author": l.author, "machineFault": l.machineFault,
 		"clock": l.clock, "day": l.day, "date": l.date, "moment": l.moment, "lapsed": l.lapsed, "length": l.length,
+		"menu":    p.menu,
 		"asset":   p.assets.path,
 		"audited": func(text string) *spoken { return p.audited(l, text) },
 		"said":    func(text string) string { return p.faults.In(l.lang, text) },
@@ -68,10 +69,10 @@ func (p *Pages) funcs(l tongue) template.FuncMap {
 			return a.May(act, actor.Target{Machine: m}) == nil
 		},
 		"trouble": func() string {
-			if p.Trouble == nil {
+			if p.o.Trouble == nil {
 				return ""
 			}
-			return p.Trouble()
+			return p.o.Trouble()
 		},
 		"dict":  dict,
 		"list":  func(v ...any) []any { return v },
@@ -94,8 +95,8 @@ func (p *Pages) isForeign(lang, text string) bool {
 
 // machineName is what people call a machine.
 func (p *Pages) machineName(l tongue, id policy.MachineID) string {
-	if p.MachineName != nil {
-		if s := l.of(p.MachineName(id)); s != "" {
+	if p.o.MachineName != nil {
+		if s := l.of(p.o.MachineName(id)); s != "" {
 			return s
 		}
 	}
@@ -104,8 +105,8 @@ func (p *Pages) machineName(l tongue, id policy.MachineID) string {
 
 // badgeName is a badge's name as issued.
 func (p *Pages) badgeName(l tongue, id policy.BadgeID) string {
-	if p.BadgeName != nil {
-		if s := l.of(p.BadgeName(id)); s != "" {
+	if p.o.BadgeName != nil {
+		if s := l.of(p.o.BadgeName(id)); s != "" {
 			return s
 		}
 	}
@@ -114,8 +115,8 @@ func (p *Pages) badgeName(l tongue, id policy.BadgeID) string {
 
 // issuerName is the policy's name of whoever issued a badge. Of a badge that is not valid, it is what the badge says.
 func (p *Pages) issuerName(b directory.Badge) string {
-	if p.IssuerName != nil && b.Verdict == "valid" {
-		if s := p.IssuerName(b.Issuer); s != "" {
+	if p.o.IssuerName != nil && b.Verdict == "valid" {
+		if s := p.o.IssuerName(b.Issuer); s != "" {
 			return s
 		}
 	}

@@ -66,38 +66,18 @@ type Options struct {
 
 // Pages are the hub's pages.
 type Pages struct {
-	Options
+	o          Options
 	words      words
 	faults     *fault.Words
 	auditWords *fault.Words
 	views      map[string]*views // by language
 	assets     assets
+	families   []family
 }
 
 // New parses templates and messages.
 func New(o Options) (*Pages, error) {
-	p := &Pages{Options: o, views: map[string]*views{}}
-	if p.Zone == nil {
-		p.Zone = time.UTC
-	}
-	if p.Now == nil {
-		p.Now = time.Now
-	}
-	if p.Log == nil {
-		p.Log = slog.New(slog.DiscardHandler)
-	}
-	if p.Who == nil {
-		p.Who = func(*http.Request) (actor.Actor, error) { return actor.Actor{}, nil }
-	}
-	if p.Live == nil {
-		p.Live = func() (string, bool) { return o.Site, o.Mail }
-	}
-	if p.Address == nil {
-		p.Address = connection
-	}
-	if p.RequestID == nil {
-		p.RequestID = func(*http.Request) string { return rand.Text()[:12] }
-	}
+	p := &Pages{o: withDefaults(o), views: map[string]*views{}}
 	var err error
 	if p.words, err = readWords(); err != nil {
 		return nil, err
@@ -116,17 +96,45 @@ func New(o Options) (*Pages, error) {
 			return nil, err
 		}
 	}
+	p.families = p.table()
 	return p, nil
+}
+
+// withDefaults fills in what a caller may leave out.
+func withDefaults(o Options) Options {
+	if o.Zone == nil {
+		o.Zone = time.UTC
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Who == nil {
+		o.Who = func(*http.Request) (actor.Actor, error) { return actor.Actor{}, nil }
+	}
+	if o.Live == nil {
+		name, mail := o.Site, o.Mail
+		o.Live = func() (string, bool) { return name, mail }
+	}
+	if o.Address == nil {
+		o.Address = connection
+	}
+	if o.RequestID == nil {
+		o.RequestID = func(*http.Request) string { return rand.Text()[:12] }
+	}
+	return o
 }
 
 // zone is in which times are shown and days begin.
 func (p *Pages) zone() *time.Location {
-	if p.ZoneNow != nil {
-		if now := p.ZoneNow(); now != nil {
+	if p.o.ZoneNow != nil {
+		if now := p.o.ZoneNow(); now != nil {
 			return now
 		}
 	}
-	return p.Zone
+	return p.o.Zone
 }
 
 func connection(r *http.Request) string {
@@ -176,45 +184,6 @@ func head(next http.Handler) http.Handler {
 }
 
 var errNoPage = errors.New("no such page")
-
-type route struct {
-	pattern string
-	do      func(*request) error
-}
-
-// routes are all pages. A service that is missing has no routes.
-func (p *Pages) routes() []route {
-	all := []route{{"GET /{$}", p.home}, {"GET /about", p.about}}
-	if p.Accounts != nil {
-		all = append(all, p.signRoutes()...)
-		all = append(all, p.settingRoutes()...)
-	}
-	if p.Directory != nil {
-		all = append(all, p.memberRoutes()...)
-		all = append(all, p.cardRoutes()...)
-	}
-	if p.Machines != nil {
-		all = append(all, p.machineRoutes()...)
-	}
-	if p.CardKeys != nil {
-		all = append(all, p.cardKeyRoutes()...)
-	}
-	if p.Policies != nil {
-		all = append(all, p.policyRoutes()...)
-	}
-	if p.Reports != nil {
-		all = append(all, p.reportRoutes()...)
-	}
-	return append(all, route{"GET /today", p.today})
-}
-
-// Routes are the patterns of all pages, as in "GET /members/{id}".
-func (p *Pages) Routes() (out []string) {
-	for _, r := range p.routes() {
-		out = append(out, r.pattern)
-	}
-	return out
-}
 
 // ctxOf is the request's context.
 func ctxOf(q *request) context.Context { return q.r.Context() }

@@ -11,8 +11,8 @@
 //   - One badge, or the picture is refused: two readers of two badges would each see another.
 //   - Every PNG chunk is whole, with the right CRC, and nothing follows the last. Compressed text is refused, as the
 //     specifications forbid it: so nothing can grow.
-//   - An SVG is one well-formed SVG in UTF-8. A DOCTYPE may name a DTD, which is never fetched; one that declares anything, entities
-//     above all, is refused. Scripts are text like any other: nothing here runs or draws a picture.
+//   - An SVG is one well-formed SVG in UTF-8. A DOCTYPE may name a DTD, which is never fetched; one that declares
+//     anything, entities above all, is refused. Scripts are text like any other: nothing here runs or draws a picture.
 //   - At most MaxBytes, or MaxSVG; 100 levels and 100,000 tokens of XML.
 //
 // Bake changes no other byte of a picture. What it writes, Extract reads.

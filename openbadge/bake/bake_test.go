@@ -26,20 +26,21 @@ const (
 // Every picture of the test data: where in it a badge begins, or why there is none.
 func TestOthersPictures(t *testing.T) {
 	for path, want := range map[string]string{
-		inspector + "ob30/simple-json.png":                                          "{  \"@context\"",
-		inspector + "ob30/simple-json.svg":                                          "{\n      \"@context\"",
-		inspector + "ob30/simple-jwt.png":                                           "eyJhbGciOiJSUzI1NiIsImp3",
-		inspector + "ob30/simple-jwt.svg":                                           "eyJhbGciOiJSUzI1NiIsImp3",
-		inspector + "ob30/simple-jwt_v1.png":                                        "eyJhbGciOiJSUzI1NiIsImp3",
-		inspector + "ob30/simple-jwt_v1.svg":                                        "eyJhbGciOiJSUzI1NiIsImp3",
-		inspector + "ob20/simple-badge.png":                                         `{"@context":"https://w3id.org/openbadges/v2"`,
-		inspector + "ob20/assets/robotics-badge.png":                                "",
-		inspector + "ob20/assets/beths-robot-badge.png":                             "",
-		mozilla + "baked.svg":                                                       `{"verify":{"url":"http://example.org"}}`,
-		mozilla + "bad-json.svg":                                                    `{verify:`,
-		mozilla + "no-json.svg":                                                     "http://example.org",
-		mozilla + "unbaked.svg":                                                     "",
-		mozilla + "unbaked.png":                                                     "",
+		inspector + "ob30/simple-json.png":              "{  \"@context\"",
+		inspector + "ob30/simple-json.svg":              "{\n      \"@context\"",
+		inspector + "ob30/simple-jwt.png":               "eyJhbGciOiJSUzI1NiIsImp3",
+		inspector + "ob30/simple-jwt.svg":               "eyJhbGciOiJSUzI1NiIsImp3",
+		inspector + "ob30/simple-jwt_v1.png":            "eyJhbGciOiJSUzI1NiIsImp3",
+		inspector + "ob30/simple-jwt_v1.svg":            "eyJhbGciOiJSUzI1NiIsImp3",
+		inspector + "ob20/simple-badge.png":             `{"@context":"https://w3id.org/openbadges/v2"`,
+		inspector + "ob20/assets/robotics-badge.png":    "",
+		inspector + "ob20/assets/beths-robot-badge.png": "",
+		mozilla + "baked.svg": `{"verify":{"url":"http://` +
+			`example.org"}}`,
+		mozilla + "bad-json.svg": `{verify:`,
+		mozilla + "no-json.svg":  "http://example.org",
+		mozilla + "unbaked.svg":  "",
+		mozilla + "unbaked.png":  "",
 		"1EdTech+openbadges-validator-core/tests/testfiles/public_domain_heart.png": "",
 		"openbadgefactory+moodle-local_obf/tests/behat/badge.png":                   "",
 	} {
@@ -59,7 +60,8 @@ func TestWhatIsBakedIsReadAndTheRestIsUnchanged(t *testing.T) {
 		"plain.svg":  []byte(drawn),
 		"marked.svg": []byte("\ufeff" + drawn),
 	}
-	for _, path := range []string{inspector + "ob30/simple-json.png", inspector + "ob30/simple-json.svg", inspector + "ob30/simple-jwt.svg",
+	for _, path := range []string{inspector + "ob30/simple-json.png", inspector + "ob30/simple-json.svg",
+		inspector + "ob30/simple-jwt.svg",
 		inspector + "ob20/simple-badge.png", mozilla + "baked.svg", mozilla + "unbaked.svg", mozilla + "unbaked.png"} {
 		pictures[path] = otherstest.File(t, path)
 	}
@@ -152,7 +154,13 @@ func TestAnEarlierBadgeGoesOfWhicheverVersion(t *testing.T) {
 
 func TestWhatIsNoBadgeIsNotBaked(t *testing.T) {
 	for name, payload := range map[string]string{
-		"nothing": "", "a text": "badge", "no JSON": "{", "an array": "[]", "two parts": "a.b", "an attribute's end": `a".b.c`, "not UTF-8": "{\"a\":\"\xff\"}",
+		"nothing":            "",
+		"a text":             "badge",
+		"no JSON":            "{",
+		"an array":           "[]",
+		"two parts":          "a.b",
+		"an attribute's end": `a".b.c`,
+		"not UTF-8":          "{\"a\":\"\xff\"}",
 	} {
 		for _, picture := range [][]byte{plainPNG(t), []byte(drawn)} {
 			if b, err := Bake(picture, []byte(payload), OB3); err == nil {
@@ -202,34 +210,40 @@ func TestPNGsThatAreRefused(t *testing.T) {
 		picture []byte
 		want    string
 	}{
-		"as it should be":              {good, ""},
-		"an old URL":                   {with(t, p, "tEXt", "openbadges\x00https://lab.example/1"), ""},
-		"with languages":               {with(t, p, "iTXt", "openbadges\x00\x00\x00fr\x00badges\x00"+badge), ""},
-		"another's text beside":        {with(t, good, "iTXt", "Comment\x00\x00\x00\x00\x00{}"), ""},
-		"no badge":                     {p, "no badge"},
-		"a badge by another name":      {with(t, p, "iTXt", "OpenBadges\x00\x00\x00\x00\x00{}"), "no badge"},
-		"two":                          {with(t, good, "iTXt", plain+badge), "more than one"},
-		"two versions":                 {with(t, good, "iTXt", "openbadgecredential\x00\x00\x00\x00\x00{}"), "more than one"},
-		"two forms":                    {with(t, good, "tEXt", "openbadges\x00https://lab.example/1"), "more than one"},
-		"two, one compressed":          {with(t, good, "zTXt", "openbadges\x00\x00x"), "more than one"},
-		"compressed":                   {with(t, p, "iTXt", "openbadges\x00\x01\x00\x00\x00x"), "compressed"},
-		"compressed as Latin 1":        {with(t, p, "zTXt", "openbadges\x00\x00x"), "zTXt"},
-		"3.0 as Latin 1":               {with(t, p, "tEXt", "openbadgecredential\x00{}"), "tEXt"},
-		"empty":                        {with(t, p, "iTXt", plain+" "), "empty"},
-		"without flags":                {with(t, p, "iTXt", "openbadges\x00"), "cut short"},
-		"without a language":           {with(t, p, "iTXt", "openbadges\x00\x00\x00x"), "cut short"},
-		"not UTF-8":                    {with(t, p, "iTXt", plain+"{\xff}"), "UTF-8"},
-		"a changed byte":               {change(at, 'v'), "CRC"},
-		"a chunk of another kind":      {change(37, 'x'), "CRC"},
-		"a huge length":                {change(33, 0x7f), "claims"},
-		"a length beyond 2^31":         {change(33, 0xff), "claims"},
-		"cut in a chunk":               {good[:at], "claims"},
-		"cut between two":              {good[:33], "cut short"},
-		"without an end":               {good[:len(good)-12], "cut short"},
-		"something behind":             {append(bytes.Clone(good), "<svg/>"...), "follows"},
-		"another behind":               {append(bytes.Clone(good), good...), "follows"},
-		"an end with contents":         {append(good[:len(good)-12:len(good)-12], appendChunk(nil, "IEND", []byte("x"))...), "follows"},
-		"without a header":             {slices.Concat(p[:8], appendChunk(nil, "iTXt", []byte(plain+badge)), p[8+25:]), "IHDR"},
+		"as it should be":         {good, ""},
+		"an old URL":              {with(t, p, "tEXt", "openbadges\x00https://lab.example/1"), ""},
+		"with languages":          {with(t, p, "iTXt", "openbadges\x00\x00\x00fr\x00badges\x00"+badge), ""},
+		"another's text beside":   {with(t, good, "iTXt", "Comment\x00\x00\x00\x00\x00{}"), ""},
+		"no badge":                {p, "no badge"},
+		"a badge by another name": {with(t, p, "iTXt", "OpenBadges\x00\x00\x00\x00\x00{}"), "no badge"},
+		"two":                     {with(t, good, "iTXt", plain+badge), "more than one"},
+		"two versions":            {with(t, good, "iTXt", "openbadgecredential\x00\x00\x00\x00\x00{}"), "more than one"},
+		"two forms":               {with(t, good, "tEXt", "openbadges\x00https://lab.example/1"), "more than one"},
+		"two, one compressed":     {with(t, good, "zTXt", "openbadges\x00\x00x"), "more than one"},
+		"compressed":              {with(t, p, "iTXt", "openbadges\x00\x01\x00\x00\x00x"), "compressed"},
+		"compressed as Latin 1":   {with(t, p, "zTXt", "openbadges\x00\x00x"), "zTXt"},
+		"3.0 as Latin 1":          {with(t, p, "tEXt", "openbadgecredential\x00{}"), "tEXt"},
+		"empty":                   {with(t, p, "iTXt", plain+" "), "empty"},
+		"without flags":           {with(t, p, "iTXt", "openbadges\x00"), "cut short"},
+		"without a language":      {with(t, p, "iTXt", "openbadges\x00\x00\x00x"), "cut short"},
+		"not UTF-8":               {with(t, p, "iTXt", plain+"{\xff}"), "UTF-8"},
+		"a changed byte":          {change(at, 'v'), "CRC"},
+		"a chunk of another kind": {change(37, 'x'), "CRC"},
+		"a huge length":           {change(33, 0x7f), "claims"},
+		"a length beyond 2^31":    {change(33, 0xff), "claims"},
+		"cut in a chunk":          {good[:at], "claims"},
+		"cut between two":         {good[:33], "cut short"},
+		"without an end":          {good[:len(good)-12], "cut short"},
+		"something behind":        {append(bytes.Clone(good), "<svg/>"...), "follows"},
+		"another behind":          {append(bytes.Clone(good), good...), "follows"},
+		"an end with contents": {
+			append(good[:len(good)-12:len(good)-12], appendChunk(nil, "IEND", []byte("x"))...),
+			"follows",
+		},
+		"without a header": {
+			slices.Concat(p[:8], appendChunk(nil, "iTXt", []byte(plain+badge)), p[8+25:]),
+			"IHDR",
+		},
 		"two headers":                  {with(t, good, "IHDR", string(p[16:29])), "IHDR"},
 		"a short header":               {slices.Concat(p[:8], appendChunk(nil, "IHDR", p[16:28]), p[8+25:]), "IHDR"},
 		"a kind that is none":          {with(t, good, "i\x00Xt", "x"), "no chunk"},
@@ -269,48 +283,76 @@ func TestSVGsThatAreRefused(t *testing.T) {
 	one := `<o:credential><![CDATA[` + badge[:10] + `]]></o:credential>`
 	dtd := `<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">`
 	for name, c := range map[string]struct{ picture, want string }{
-		"as it should be":              {svg(one), ""},
-		"another prefix":               {`<v:svg xmlns:v="http://www.w3.org/2000/svg"><credential xmlns="https://purl.imsglobal.org/ob/v3p0" verify="a.b.c"/></v:svg>`, ""},
-		"escapes in place of CDATA":    {svg(`<o:credential>{&quot;a&quot;:1}</o:credential>`), ""},
-		"a mark of order":              {"\ufeff" + svg(one), ""},
-		"a DTD's name":                 {`<?xml version="1.0"?>` + dtd + svg(one), ""},
-		"a script":                     {svg(`<script>alert("<![CDATA[<o:credential>]]>")</script>` + one), ""},
-		"a URL beside 2.0's JSON":      {svg(`<b:assertion xmlns:b="http://openbadges.org" verify="https://lab.example/1">{}</b:assertion>`), ""},
-		"no badge":                     {svg(``), "no badge"},
-		"a name without its namespace": {svg(`<credential verify="a.b.c"/><openbadges:credential verify="a.b.c"/>`), "no badge"},
-		"3.0's name in 2.0's":          {svg(`<credential xmlns="http://openbadges.org" verify="a.b.c"/>`), "no badge"},
-		"in a comment":                 {svg(`<!--` + one + `-->`), "no badge"},
-		"two":                          {svg(one + `<g>` + one + `</g>`), "more than one"},
-		"two versions":                 {svg(one + `<assertion xmlns="http://openbadges.org" verify="a.b.c"/>`), "more than one"},
-		"a token beside JSON":          {svg(`<b:assertion xmlns:b="http://openbadges.org" verify="a.b.c">{}</b:assertion>`), "more than one"},
-		"a URL beside 3.0's JSON":      {svg(`<o:credential verify="https://lab.example/1">{}</o:credential>`), "more than one"},
-		"two tokens":                   {svg(`<o:credential verify="a.b.c" verify="d.e.f"/>`), "more than one"},
-		"a badge in a badge":           {svg(`<o:credential>{}` + one + `</o:credential>`), "holds elements"},
-		"empty":                        {svg(`<o:credential> </o:credential>`), "empty"},
-		"an entity":                    {`<!DOCTYPE svg [<!ENTITY a "{}">]>` + svg(`<o:credential>&a;</o:credential>`), "DOCTYPE"},
-		"an entity that nobody uses":   {`<!DOCTYPE svg [<!ENTITY a "{}">]>` + svg(one), "DOCTYPE"},
-		"a file":                       {`<!DOCTYPE svg [<!ENTITY a SYSTEM "file:///etc/passwd">]>` + svg(one), "DOCTYPE"},
-		"a DTD from elsewhere":         {`<!DOCTYPE svg [<!ENTITY % a SYSTEM "https://evil.example/x.dtd"> %a;]>` + svg(one), "DOCTYPE"},
-		"an attribute by default":      {`<!DOCTYPE svg [<!ATTLIST svg xmlns:o CDATA "https://purl.imsglobal.org/ob/v3p0">]>` + svg(one), "DOCTYPE"},
-		"billions of laughs":           {laughs() + svg(`<o:credential>&i;</o:credential>`), "DOCTYPE"},
-		"an entity of nobody":          {svg(`<o:credential>&a;</o:credential>`), "entity"},
-		"a DOCTYPE too late":           {svg(dtd + one), "declaration"},
-		"two DOCTYPEs":                 {dtd + dtd + svg(one), "declaration"},
-		"a declaration of its own":     {`<!ENTITY a "b">` + svg(one), "declaration"},
-		"Latin 1":                      {`<?xml version="1.0" encoding="ISO-8859-1"?>` + svg(one), "encoding"},
-		"not UTF-8":                    {svg("<title>\xe9</title>" + one), "UTF-8"},
-		"a comment not in UTF-8":       {svg("<!--\xe9-->" + one), "UTF-8"},
-		"UTF-16":                       {"<\x00s\x00v\x00g\x00", "read"},
-		"a page":                       {`<html xmlns="http://www.w3.org/1999/xhtml">` + one + `</html>`, "no SVG"},
-		"an SVG of no namespace":       {`<svg xmlns:o="https://purl.imsglobal.org/ob/v3p0">` + one + `</svg>`, "no SVG"},
-		"no end":                       {`<svg ` + ns + `>` + one, "EOF"},
-		"two roots":                    {svg(one) + svg(``), "follows"},
-		"text behind":                  {svg(one) + "x", "outside"},
-		"not closed in order":          {svg(`<g>` + one + `</svg>`), "closed by"},
-		"only a comment":               {`<!-- -->`, "empty"},
-		"too deep":                     {svg(strings.Repeat("<g>", 100) + one + strings.Repeat("</g>", 100)), "too large"},
-		"too many":                     {svg(strings.Repeat("<g/>", maxTokens/2) + one), "too large"},
-		"more than we read":            {svg(strings.Repeat(" ", MaxSVG) + one), "too large"},
+		"as it should be": {svg(one), ""},
+		"another prefix": {
+			`<v:svg xmlns:v="http://www.w3.org/2000/svg"><credential xmlns="https://purl.imsglobal.org/ob/v3p0" ` +
+				`verify="a.b.c"/></v:svg>`,
+			"",
+		},
+		"escapes in place of CDATA": {svg(`<o:credential>{&quot;a&quot;:1}</o:credential>`), ""},
+		"a mark of order":           {"\ufeff" + svg(one), ""},
+		"a DTD's name":              {`<?xml version="1.0"?>` + dtd + svg(one), ""},
+		"a script":                  {svg(`<script>alert("<![CDATA[<o:credential>]]>")</script>` + one), ""},
+		"a URL beside 2.0's JSON": {
+			svg(`<b:assertion xmlns:b="http://openbadges.org" verify="https://lab.example/1">{}</b:assertion>`),
+			"",
+		},
+		"no badge": {svg(``), "no badge"},
+		"a name without its namespace": {
+			svg(`<credential verify="a.b.c"/><openbadges:credential verify="a.b.c"/>`),
+			"no badge",
+		},
+		"3.0's name in 2.0's": {svg(`<credential xmlns="http://openbadges.org" verify="a.b.c"/>`), "no badge"},
+		"in a comment":        {svg(`<!--` + one + `-->`), "no badge"},
+		"two":                 {svg(one + `<g>` + one + `</g>`), "more than one"},
+		"two versions": {
+			svg(one + `<assertion xmlns="http://openbadges.org" verify="a.b.c"/>`),
+			"more than one",
+		},
+		"a token beside JSON": {
+			svg(`<b:assertion xmlns:b="http://openbadges.org" verify="a.b.c">{}</b:assertion>`),
+			"more than one",
+		},
+		"a URL beside 3.0's JSON": {
+			svg(`<o:credential verify="https://lab.example/1">{}</o:credential>`),
+			"more than one",
+		},
+		"two tokens":         {svg(`<o:credential verify="a.b.c" verify="d.e.f"/>`), "more than one"},
+		"a badge in a badge": {svg(`<o:credential>{}` + one + `</o:credential>`), "holds elements"},
+		"empty":              {svg(`<o:credential> </o:credential>`), "empty"},
+		"an entity": {
+			`<!DOCTYPE svg [<!ENTITY a "{}">]>` + svg(`<o:credential>&a;</o:credential>`),
+			"DOCTYPE",
+		},
+		"an entity that nobody uses": {`<!DOCTYPE svg [<!ENTITY a "{}">]>` + svg(one), "DOCTYPE"},
+		"a file":                     {`<!DOCTYPE svg [<!ENTITY a SYSTEM "file:///etc/passwd">]>` + svg(one), "DOCTYPE"},
+		"a DTD from elsewhere": {
+			`<!DOCTYPE svg [<!ENTITY % a SYSTEM "https://evil.example/x.dtd"> %a;]>` + svg(one),
+			"DOCTYPE",
+		},
+		"an attribute by default": {
+			`<!DOCTYPE svg [<!ATTLIST svg xmlns:o CDATA "https://purl.imsglobal.org/ob/v3p0">]>` + svg(one),
+			"DOCTYPE",
+		},
+		"billions of laughs":       {laughs() + svg(`<o:credential>&i;</o:credential>`), "DOCTYPE"},
+		"an entity of nobody":      {svg(`<o:credential>&a;</o:credential>`), "entity"},
+		"a DOCTYPE too late":       {svg(dtd + one), "declaration"},
+		"two DOCTYPEs":             {dtd + dtd + svg(one), "declaration"},
+		"a declaration of its own": {`<!ENTITY a "b">` + svg(one), "declaration"},
+		"Latin 1":                  {`<?xml version="1.0" encoding="ISO-8859-1"?>` + svg(one), "encoding"},
+		"not UTF-8":                {svg("<title>\xe9</title>" + one), "UTF-8"},
+		"a comment not in UTF-8":   {svg("<!--\xe9-->" + one), "UTF-8"},
+		"UTF-16":                   {"<\x00s\x00v\x00g\x00", "read"},
+		"a page":                   {`<html xmlns="http://www.w3.org/1999/xhtml">` + one + `</html>`, "no SVG"},
+		"an SVG of no namespace":   {`<svg xmlns:o="https://purl.imsglobal.org/ob/v3p0">` + one + `</svg>`, "no SVG"},
+		"no end":                   {`<svg ` + ns + `>` + one, "EOF"},
+		"two roots":                {svg(one) + svg(``), "follows"},
+		"text behind":              {svg(one) + "x", "outside"},
+		"not closed in order":      {svg(`<g>` + one + `</svg>`), "closed by"},
+		"only a comment":           {`<!-- -->`, "empty"},
+		"too deep":                 {svg(strings.Repeat("<g>", 100) + one + strings.Repeat("</g>", 100)), "too large"},
+		"too many":                 {svg(strings.Repeat("<g/>", maxTokens/2) + one), "too large"},
+		"more than we read":        {svg(strings.Repeat(" ", MaxSVG) + one), "too large"},
 	} {
 		got, _, err := Extract([]byte(c.picture))
 		refused(t, name, got, err, c.want)
@@ -350,7 +392,8 @@ func FuzzExtract(f *testing.F) {
 	f.Add([]byte(laughs() + drawn))
 	f.Add(
 		[]byte(
-			`<svg ` + ns + `><o:credential verify=""><![CDATA[{}]]></o:credential><assertion xmlns="http://openbadges.org" verify="a.b.c"/></svg>`,
+			`<svg ` + ns + `><o:credential verify=""><![CDATA[{}]]></o:credential><assertion xmlns="http://openbadges.org" ` +
+				`verify="a.b.c"/></svg>`,
 		),
 	)
 	f.Fuzz(func(t *testing.T, picture []byte) {
@@ -393,7 +436,10 @@ func FuzzBake(f *testing.F) {
 				if got, _, err := Extract(baked); !bytes.Equal(got, payload) {
 					t.Fatalf("%q %v, want %q", got, err, payload)
 				}
-			} else if json.Valid(payload) && isJSON(payload) && Format(picture) == PNG && bytes.IndexFunc(payload, func(r rune) bool { return r == 0xfffd }) < 0 {
+			} else if json.Valid(payload) && isJSON(payload) && Format(picture) == PNG && bytes.IndexFunc(
+				payload,
+				func(r rune) bool { return r == 0xfffd },
+			) < 0 {
 				t.Fatalf("%q: %v", payload, err)
 			}
 		}

@@ -161,7 +161,8 @@ func (e element) badge() ([]byte, error) {
 	switch {
 	case e.nested:
 		return nil, errors.New("the SVG's badge holds elements, where only text belongs")
-	case len(e.verify) > 1, len(body) > 0 && verify != "" && (e.name == elementOf(OB3) || !strings.Contains(verify, "://")):
+	case len(e.verify) > 1,
+		len(body) > 0 && verify != "" && (e.name == elementOf(OB3) || !strings.Contains(verify, "://")):
 		return nil, ErrTwo
 	case len(body) > 0:
 		return body, nil
@@ -205,7 +206,13 @@ var inText = strings.NewReplacer("]]>", "]]]]><![CDATA[>", "\r", "]]>&#13;<![CDA
 
 func appendElement(out, payload []byte, name xml.Name) []byte {
 	if isJSON(payload) {
-		return fmt.Appendf(out, `<openbadges:%s xmlns:openbadges="%s"><![CDATA[%s]]></openbadges:%[1]s>`, name.Local, name.Space, inText.Replace(string(payload)))
+		return fmt.Appendf(
+			out,
+			`<openbadges:%s xmlns:openbadges="%s"><![CDATA[%s]]></openbadges:%[1]s>`,
+			name.Local,
+			name.Space,
+			inText.Replace(string(payload)),
+		)
 	}
 	return fmt.Appendf(out, `<openbadges:%s xmlns:openbadges="%s" verify="%s"/>`, name.Local, name.Space, payload)
 }

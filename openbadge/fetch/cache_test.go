@@ -27,19 +27,22 @@ func TestACopyIsUsedForAsLongAsBothSidesLikeIt(t *testing.T) {
 		header http.Header
 		want   string // for each minute: - nobody was asked, a asked in full, c asked whether it has changed
 	}{
-		"nothing said":              {http.Header{}, "aaaa"},
-		"two minutes":               {http.Header{"Cache-Control": {"public, Max-Age=120"}}, "a-a-"},
-		"two minutes, one is over":  {http.Header{"Cache-Control": {"max-age=120"}, "Age": {"61"}}, "aaaa"},
-		"a year, but we say three":  {http.Header{"Cache-Control": {"max-age=31536000"}}, "a--a"},
-		"a name":                    {http.Header{"Etag": {`"1"`}}, "accc"},
-		"a date":                    {http.Header{"Last-Modified": {"Mon, 23 Nov 2026 12:00:00 GMT"}}, "accc"},
-		"a name and two minutes":    {http.Header{"Etag": {`"1"`}, "Cache-Control": {"max-age=120"}}, "a-c-"},
-		"not to be kept":            {http.Header{"Etag": {`"1"`}, "Cache-Control": {"max-age=120", "no-store"}}, "aaaa"},
-		"always to be asked":        {http.Header{"Etag": {`"1"`}, "Cache-Control": {"max-age=120, no-cache"}}, "accc"},
-		"for less than no time":     {http.Header{"Cache-Control": {"max-age=-1"}}, "aaaa"},
-		"for ever and a day":        {http.Header{"Cache-Control": {"max-age=99999999999999999999"}}, "aaaa"},
-		"its time is over":          {http.Header{"Cache-Control": {"max-age=60"}, "Age": {"4000000000"}}, "aaaa"},
-		"a redirection, three days": {http.Header{"Etag": {`"1"`}, "Cache-Control": {"max-age=259200"}, "X-Moved": {"1"}}, "accc"},
+		"nothing said":             {http.Header{}, "aaaa"},
+		"two minutes":              {http.Header{"Cache-Control": {"public, Max-Age=120"}}, "a-a-"},
+		"two minutes, one is over": {http.Header{"Cache-Control": {"max-age=120"}, "Age": {"61"}}, "aaaa"},
+		"a year, but we say three": {http.Header{"Cache-Control": {"max-age=31536000"}}, "a--a"},
+		"a name":                   {http.Header{"Etag": {`"1"`}}, "accc"},
+		"a date":                   {http.Header{"Last-Modified": {"Mon, 23 Nov 2026 12:00:00 GMT"}}, "accc"},
+		"a name and two minutes":   {http.Header{"Etag": {`"1"`}, "Cache-Control": {"max-age=120"}}, "a-c-"},
+		"not to be kept":           {http.Header{"Etag": {`"1"`}, "Cache-Control": {"max-age=120", "no-store"}}, "aaaa"},
+		"always to be asked":       {http.Header{"Etag": {`"1"`}, "Cache-Control": {"max-age=120, no-cache"}}, "accc"},
+		"for less than no time":    {http.Header{"Cache-Control": {"max-age=-1"}}, "aaaa"},
+		"for ever and a day":       {http.Header{"Cache-Control": {"max-age=99999999999999999999"}}, "aaaa"},
+		"its time is over":         {http.Header{"Cache-Control": {"max-age=60"}, "Age": {"4000000000"}}, "aaaa"},
+		"a redirection, three days": {
+			http.Header{"Etag": {`"1"`}, "Cache-Control": {"max-age=259200"}, "X-Moved": {"1"}},
+			"accc",
+		},
 	} {
 		now, said := time.Unix(0, 0), ""
 		client, url := serve(t, func(w http.ResponseWriter, r *http.Request) {

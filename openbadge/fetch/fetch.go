@@ -1,17 +1,20 @@
 // Package fetch is the Resolver that asks the web: for the keys of a did:web or of a profile, the documents of a hosted
 // badge, status lists. The addresses come from badges, and badges from anybody: so a Client is a careful one.
 //
-//   - https only, on every step of a redirection too, of which it follows five; no user or password in a URL. It sends no cookie, no
-//     Referer and no credential, and trusts no Content-Type: openbadge reads the bytes and judges them.
-//   - No address but public ones: the check is made on the address that is dialled, after the name was resolved, so that no name
-//     server can change its mind in between. Options.AllowPrivate lifts it, for a tool that somebody runs; Options.AllowHosts
-//     lifts it for the private addresses of issuers that a site's own network has, and for nothing else. This computer's own
-//     addresses are refused, public ones too. No proxy is used, whatever the environment says: through one, nobody could check.
-//   - A time for each request and a time for all of them together; a bound on the body, which is never compressed, and on its header.
-//   - A copy is used without asking for as long as the server's Cache-Control max-age says, and never longer than Options.MaxAge.
-//     After that the server is asked whether it is still the one (ETag, Last-Modified). What came by a redirection is asked for each time.
-//   - Where the server cannot be reached, the answer is an error, and never an old copy: how long an old status list may still
-//     count is for the caller to say, who knows what opens by it.
+//   - https only, on every step of a redirection too, of which it follows five; no user or password in a URL. It sends
+//     no cookie, no Referer and no credential, and trusts no Content-Type: openbadge reads the bytes and judges them.
+//   - No address but public ones: the check is made on the address that is dialled, after the name was resolved, so
+//     that no name server can change its mind in between. Options.AllowPrivate lifts it, for a tool that somebody runs;
+//     Options.AllowHosts lifts it for the private addresses of issuers that a site's own network has, and for nothing
+//     else. This computer's own addresses are refused, public ones too. No proxy is used, whatever the environment
+//     says: through one, nobody could check.
+//   - A time for each request and a time for all of them together; a bound on the body, which is never compressed, and
+//     on its header.
+//   - A copy is used without asking for as long as the server's Cache-Control max-age says, and never longer than
+//     Options.MaxAge. After that the server is asked whether it is still the one (ETag, Last-Modified). What came by a
+//     redirection is asked for each time.
+//   - Where the server cannot be reached, the answer is an error, and never an old copy: how long an old status list
+//     may still count is for the caller to say, who knows what opens by it.
 //
 // 410 is openbadge.ErrGone, 404 openbadge.ErrNotFound. Anything else but 200 is an error that names the URL and the
 // status: out of reach.
@@ -54,7 +57,8 @@ const (
 	maxHeader    = 64 << 10 // bytes
 	perHost      = 4        // connections
 	idle         = time.Minute
-	accept       = "application/ld+json, application/json;q=0.9, application/vc, application/vc+jwt, application/did+json, application/jwt, */*;q=0.1"
+	accept       = "application/ld+json, application/json;q=0.9, application/vc, application/vc+jwt, " +
+		"application/did+json, application/jwt, */*;q=0.1"
 )
 
 // Client fetches documents. Any number may ask at once: one URL is then fetched once.
@@ -74,8 +78,16 @@ var _ openbadge.Resolver = (*Client)(nil)
 // New makes a Client.
 func New(o Options) *Client {
 	o.Timeout, o.Total, o.MaxAge = or(o.Timeout, 5*time.Second), or(o.Total, 10*time.Second), or(o.MaxAge, 10*time.Minute)
-	o.MaxBytes, o.CacheBytes, o.UserAgent = or(o.MaxBytes, openbadge.MaxListBytes), or(o.CacheBytes, 16<<20), or(o.UserAgent, "portillon-openbadge")
-	c := &Client{o: o, cache: newCache(o.CacheBytes), now: time.Now, allowed: public, hosts: map[string]bool{}, own: net.InterfaceAddrs}
+	o.MaxBytes, o.CacheBytes = or(o.MaxBytes, openbadge.MaxListBytes), or(o.CacheBytes, 16<<20)
+	o.UserAgent = or(o.UserAgent, "portillon-openbadge")
+	c := &Client{
+		o:       o,
+		cache:   newCache(o.CacheBytes),
+		now:     time.Now,
+		allowed: public,
+		hosts:   map[string]bool{},
+		own:     net.InterfaceAddrs,
+	}
 	if o.AllowPrivate {
 		c.allowed, c.own = func(netip.Addr) bool { return true }, func() ([]net.Addr, error) { return nil, nil }
 	}
@@ -111,7 +123,10 @@ func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, e
 	if err != nil {
 		return nil, err
 	}
-	dialer := net.Dialer{Timeout: c.o.Timeout, Control: func(_, resolved string, _ syscall.RawConn) error { return c.control(host, resolved) }}
+	dialer := net.Dialer{
+		Timeout: c.o.Timeout,
+		Control: func(_, resolved string, _ syscall.RawConn) error { return c.control(host, resolved) },
+	}
 	return dialer.DialContext(ctx, network, address)
 }
 
@@ -245,7 +260,11 @@ func (c *Client) ask(ctx context.Context, u *url.URL, old *copied) (*answer, err
 		if conditional {
 			return &answer{copied: *old, header: w.Header}, nil
 		}
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+	case http.StatusMovedPermanently,
+		http.StatusFound,
+		http.StatusSeeOther,
+		http.StatusTemporaryRedirect,
+		http.StatusPermanentRedirect:
 		return redirection(w, u)
 	case http.StatusNotFound:
 		return nil, openbadge.ErrNotFound

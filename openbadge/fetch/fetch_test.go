@@ -85,7 +85,21 @@ func TestAnswers(t *testing.T) {
 		_, _ = fmt.Sscanf(r.URL.Path, "/%d", &code)
 		w.WriteHeader(code)
 	})
-	for code, want := range map[int]error{404: openbadge.ErrNotFound, 410: openbadge.ErrGone, 204: nil, 206: nil, 300: nil, 302: nil, 304: nil, 308: nil, 401: nil, 403: nil, 429: nil, 500: nil, 503: nil} {
+	for code, want := range map[int]error{
+		404: openbadge.ErrNotFound,
+		410: openbadge.ErrGone,
+		204: nil,
+		206: nil,
+		300: nil,
+		302: nil,
+		304: nil,
+		308: nil,
+		401: nil,
+		403: nil,
+		429: nil,
+		500: nil,
+		503: nil,
+	} {
 		data, err := c.Resolve(fmt.Sprintf("%s/%d", url, code))
 		if data != nil || err == nil || !strings.Contains(err.Error(), url) {
 			t.Errorf("%d: %q %v", code, data, err)
@@ -126,7 +140,11 @@ func TestABodyIsBounded(t *testing.T) {
 	if b, err := c.Resolve(url + "/just"); len(b) != 1000 || err != nil {
 		t.Errorf("%d bytes: %v", len(b), err)
 	}
-	for path, want := range map[string]string{"/claimed": "longer than 1000", "/endless": "longer than 1000", "/short": "unexpected EOF"} {
+	for path, want := range map[string]string{
+		"/claimed": "longer than 1000",
+		"/endless": "longer than 1000",
+		"/short":   "unexpected EOF",
+	} {
 		if b, err := c.Resolve(url + path); b != nil || err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %d bytes: %v", path, len(b), err)
 		}
@@ -270,7 +288,8 @@ func TestARedirectionIsDialledByTheSameRules(t *testing.T) {
 func TestURLsThatAreNotFetched(t *testing.T) {
 	c, url := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("somebody was asked") })
 	host := strings.TrimPrefix(url, "https://")
-	for _, u := range []string{"", "http://" + host, "//" + host, host, "file:///etc/passwd", "https://me@" + host, "https://:secret@" + host, "https:" + host, "https://", "https:///a", "https://:443/",
+	for _, u := range []string{"", "http://" + host, "//" + host, host, "file:///etc/passwd", "https://me@" + host,
+		"https://:secret@" + host, "https:" + host, "https://", "https:///a", "https://:443/",
 		"did:web:" + host, "https://" + host + "/%zz", url + "/\n", url + "/" + strings.Repeat("a", maxURL)} {
 		if b, err := c.Resolve(u); err == nil || errors.Is(err, openbadge.ErrNotFound) || errors.Is(err, openbadge.ErrGone) {
 			t.Errorf("%.60q: %q %v", u, b, err)
@@ -285,7 +304,18 @@ func TestNoPrivateAddressIsDialled(t *testing.T) {
 		func(o *Options) { o.AllowPrivate = false },
 	)
 	port := url[strings.LastIndex(url, ":"):]
-	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "[::]", "127.9.9.9", "10.0.0.1", "169.254.169.254", "[fe80::1%25lo]"} {
+	for _, host := range []string{
+		"127.0.0.1",
+		"localhost",
+		"[::1]",
+		"[::ffff:127.0.0.1]",
+		"0.0.0.0",
+		"[::]",
+		"127.9.9.9",
+		"10.0.0.1",
+		"169.254.169.254",
+		"[fe80::1%25lo]",
+	} {
 		if _, err := c.Resolve("https://" + host + port); !errors.Is(err, errPrivate) {
 			t.Errorf("%s: %v", host, err)
 		}
@@ -294,11 +324,37 @@ func TestNoPrivateAddressIsDialled(t *testing.T) {
 
 func TestOnlyPublicAddressesArePublic(t *testing.T) {
 	for want, all := range map[bool][]string{
-		true: {"1.1.1.1", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "172.15.0.1", "172.32.0.1", "192.0.1.1", "192.167.0.1", "198.17.0.1", "198.20.0.1", "223.255.255.255",
+		true: {"1.1.1.1", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "172.15.0.1", "172.32.0.1",
+			"192.0.1.1", "192.167.0.1", "198.17.0.1", "198.20.0.1", "223.255.255.255",
 			"2001:200::1", "2606:4700::1111", "2a00::1", "3fff:1000::"},
-		false: {"0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.255", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.255.0.1", "169.254.169.254", "172.16.0.1", "172.31.255.255", "192.0.0.8", "192.0.2.1",
-			"192.88.99.1", "192.168.1.1", "198.18.0.1", "198.19.255.255", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.1.1.1", "240.0.0.1", "255.255.255.255",
-			"::", "::1", "::ffff:1.1.1.1", "::ffff:127.0.0.1", "::127.0.0.1", "64:ff9b::1.1.1.1", "64:ff9b:1::1", "100::1", "fc00::1", "fd12::1", "fe80::1", "fe80::1%eth0", "fec0::1", "ff02::1", "2001::1", "2001:1ff::1",
+		false: {"0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.255", "100.64.0.1", "100.127.255.255", "127.0.0.1",
+			"127.255.0.1", "169.254.169.254", "172.16.0.1", "172.31.255.255", "192.0.0.8", "192.0.2.1",
+			"192.88.99.1",
+			"192.168.1.1",
+			"198.18.0.1",
+			"198.19.255.255",
+			"198.51.100.1",
+			"203.0.113.1",
+			"224.0.0.1",
+			"239.1.1.1",
+			"240.0.0.1",
+			"255.255.255.255",
+			"::",
+			"::1",
+			"::ffff:1.1.1.1",
+			"::ffff:127.0.0.1",
+			"::127.0.0.1",
+			"64:ff9b::1.1.1.1",
+			"64:ff9b:1::1",
+			"100::1",
+			"fc00::1",
+			"fd12::1",
+			"fe80::1",
+			"fe80::1%eth0",
+			"fec0::1",
+			"ff02::1",
+			"2001::1",
+			"2001:1ff::1",
 			"2001:db8::1", "2002:7f00:1::", "3fff::1", "4000::1", "5f00::1", "2a00::1%eth0"},
 	} {
 		for _, s := range all {

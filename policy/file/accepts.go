@@ -8,38 +8,28 @@ import (
 // maxAccepts bounds what one badge accepts.
 const maxAccepts = 50
 
-// accepts reads what badges accept of other issuers, once all badges, issuers and roles are known: n holds the badges.
-func (r *reader) accepts(n yamlfile.Node) {
-	for i, e := range n.Pairs() {
-		if n.Enough() {
-			break
-		}
-		own := &r.m.Badges[i]
-		for _, x := range entries(e.Value.Get("accepts"), maxAccepts) {
-			own.Accepts = append(own.Accepts, r.accept(x, own))
-		}
-		if list := e.Value.Get("accepts"); list.IsList() && len(list.List()) == 0 {
-			list.Fault("name at least one badge, or remove the key", "an empty list")
-		}
+// accepts reads what a badge accepts of other issuers.
+func (r *reader) accepts(n yamlfile.Node, own *policy.Badge) {
+	for _, x := range entries(n, maxAccepts) {
+		own.Accepts = append(own.Accepts, r.accept(x, own))
+	}
+	if n.IsList() && len(n.List()) == 0 {
+		n.Fault("name at least one badge, or remove the key", "an empty list")
 	}
 }
 
 // accept reads { issuer, achievement, with, roles }, an entry of a badge's accepts.
-func (r *reader) accept(n yamlfile.Node, own *policy.Badge) policy.Accept {
-	only(n, "issuer", "achievement", "with", "roles")
-	a := policy.Accept{OtherBadge: policy.OtherBadge{Issuer: policy.IssuerID(r.issuerIDs.ref(n.Get("issuer").Required(), "issuer")),
-		Achievement: absolute(n.Get("achievement").Required())}}
-	if with := n.Get("with"); with.Present() {
-		if a.With = policy.BadgeID(r.badgeIDs.ref(with, "badge")); a.With == own.ID && own.ID != "" {
-			with.Fault("name another badge, or remove the key", "whoever holds %q needs no other badge to stand for it", own.ID)
-		}
+func (r *reader) accept(n yamlfile.Node, own *policy.Badge) (a policy.Accept) {
+	fill(r, n, r.tables.accept, &a)
+	if with := n.Get("with"); with.Present() && a.With == own.ID && own.ID != "" {
+		with.Fault("name another badge, or remove the key", "whoever holds %q needs no other badge to stand for it", own.ID)
 	}
-	a.Roles = r.acceptRoles(n.Get("roles"))
 	switch known := a.Issuer != "" && a.Achievement != ""; {
 	case known && a.Same(policy.OtherBadge{Issuer: own.Issuer, Achievement: own.Achievement}):
 		n.Get("achievement").Fault("remove the entry", "this is the badge %q itself", own.ID)
 	case known && twice(own, &a):
-		n.Get("achievement").Fault("once is enough; entries of one badge differ in their roles", "this badge stands above, for a role of these")
+		n.Get("achievement").Fault("once is enough; entries of one badge differ in their roles",
+			"this badge stands above, for a role of these")
 	}
 	return a
 }
@@ -47,8 +37,9 @@ func (r *reader) accept(n yamlfile.Node, own *policy.Badge) policy.Accept {
 // acceptRoles are those in which an accepted badge counts.
 func (r *reader) acceptRoles(n yamlfile.Node) (out []policy.Role) {
 	seen := map[policy.Role]bool{}
-	for _, x := range some(n, len(r.roles), "name at least one role, or remove the key for learner, user and host", "an empty list") {
-		role, _ := policy.ParseRole(x.OneOf(r.roles...))
+	const hint = "name at least one role, or remove the key for learner, user and host"
+	for _, x := range some(n, len(r.siteRoles()), hint, "an empty list") {
+		role := r.siteRole(x)
 		if seen[role] && role != policy.NoRole {
 			x.Fault("once is enough", "the role %q stands twice", role)
 		}
@@ -76,11 +67,11 @@ func twice(own *policy.Badge, a *policy.Accept) bool {
 // is the first badge of that issuer that laser-user accepts. Where it counts as another badge too, it is held as
 // that as well.
 func (r *reader) heldOf(n yamlfile.Node, h policy.Holding) (out []policy.Holding) {
-	id := policy.IssuerID(r.issuerIDs.ref(n.Get("issuer"), "issuer"))
+	id := policy.IssuerID(r.issuerIDs.ref(n, "issuer"))
 	other := r.acceptedOf(h.Badge, id)
 	if other == nil {
 		if id != "" && h.Badge != "" {
-			n.Get("issuer").Fault("add it under accepts: of the badge", "%q accepts no badge of %q", h.Badge, id)
+			n.Fault("add it under accepts: of the badge", "%q accepts no badge of %q", h.Badge, id)
 		}
 		return nil
 	}

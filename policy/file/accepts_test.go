@@ -29,7 +29,8 @@ func TestAcceptsIsRead(t *testing.T) {
 	p := mustParse(
 		t,
 		accepting(
-			`[{ issuer: other-lab, achievement: "https://o.example/1?cid=3", with: m }, { issuer: other-lab, achievement: "https://o.example/2", roles: [user, mentor] }, `+
+			`[{ issuer: other-lab, achievement: "https://o.example/1?cid=3", with: m }, { issuer: other-lab, achievement: `+
+				`"https://o.example/2", roles: [user, mentor] }, `+
 				`{ issuer: other-lab, achievement: "https://o.example/3", roles: mentor }]`,
 			"",
 		),
@@ -52,18 +53,25 @@ func TestAcceptsIsRead(t *testing.T) {
 func TestAcceptsThatCannotBeKeptIsRefusedWhereItStands(t *testing.T) {
 	const one = `issuer: other-lab, achievement: "https://o.example/1"`
 	for in, want := range map[string]string{
-		`[{ issuer: oter-lab, achievement: "https://o.example/1" }]`:         `badges.a.accepts[0].issuer: unknown issuer "oter-lab" (did you mean "other-lab"?)`,
-		`[{ ` + one + `, with: n }]`:                                         `badges.a.accepts[0].with: unknown badge "n"`,
-		`[{ ` + one + `, with: a }]`:                                         `accepts[0].with: whoever holds "a" needs no other badge to stand for it`,
-		`[{ ` + one + `, whit: m }]`:                                         `accepts[0]: unknown key "whit" (did you mean "with"?)`,
-		`[{ ` + one + `, roles: [usr] }]`:                                    `accepts[0].roles[0]:`,
-		`[{ ` + one + `, roles: [user, user] }]`:                             `accepts[0].roles[1]: the role "user" stands twice`,
-		`[{ ` + one + `, roles: [] }]`:                                       `accepts[0].roles: an empty list (name at least one role`,
-		`[{ ` + one + `, with: }]`:                                           `"with" has no value`,
-		`[{ issuer: other-lab }]`:                                            `accepts[0].achievement: is missing`,
-		`[{ issuer: other-lab, achievement: laser }]`:                        `"laser" is not an absolute URL`,
-		`[{ issuer: i, achievement: "https://x.example/a?x" }]`:              `accepts[0].achievement: this is the badge "a" itself (remove the entry)`,
-		`[{ ` + one + ` }, { ` + one + `, with: m, roles: [mentor, host] }]`: `accepts[1].achievement: this badge stands above, for a role of these`,
+		`[{ issuer: oter-lab, achievement: "https://o.example/1" }]`: `badges.a.accepts[0].issuer: unknown ` +
+			`issuer "oter-lab" (did you mean "other-lab"?)`,
+		`[{ ` + one + `, with: n }]`: `badges.a.accepts[0].with: unknown badge "n"`,
+		`[{ ` + one + `, with: a }]`: `accepts[0].with: whoever holds "a" needs ` +
+			`no other badge to stand for it`,
+		`[{ ` + one + `, whit: m }]`: `accepts[0]: unknown key "whit" (did you ` +
+			`mean "with"?)`,
+		`[{ ` + one + `, roles: [usr] }]`: `accepts[0].roles[0]:`,
+		`[{ ` + one + `, roles: [user, user] }]`: `accepts[0].roles[1]: the role "user" ` +
+			`stands twice`,
+		`[{ ` + one + `, roles: [] }]`: `accepts[0].roles: an empty list (name at ` +
+			`least one role`,
+		`[{ ` + one + `, with: }]`:                    `"with" has no value`,
+		`[{ issuer: other-lab }]`:                     `accepts[0].achievement: is missing`,
+		`[{ issuer: other-lab, achievement: laser }]`: `"laser" is not an absolute URL`,
+		`[{ issuer: i, achievement: "https://x.example/a?x" }]`: `accepts[0].achievement: this is the ` +
+			`badge "a" itself (remove the entry)`,
+		`[{ ` + one + ` }, { ` + one + `, with: m, roles: [mentor, host] }]`: `accepts[1].achievement: this badge ` +
+			`stands above, for a role of these`,
 		`[]`:    `badges.a.accepts: an empty list (name at least one badge, or remove the key)`,
 		`[~]`:   `accepts[0]: an empty entry`,
 		`other`: `must be a list`,
@@ -83,8 +91,16 @@ func TestSchemaAndReaderAgreeOnAccepts(t *testing.T) {
 	}
 	const one = `issuer: other-lab, achievement: "https://o.example/1"`
 	for in, want := range map[string]bool{
-		`[{ ` + one + ` }]`: true, `[{ ` + one + `, with: m }]`: true, `[{ ` + one + `, roles: user }]`: true, `[{ ` + one + `, roles: [user, maintainer] }]`: true,
-		`[]`: false, `[{}]`: false, `[{ ` + one + `, roles: [] }]`: false, `[{ ` + one + `, roles: [boss] }]`: false, `[{ ` + one + `, for: [user] }]`: false, `{ ` + one + ` }`: false,
+		`[{ ` + one + ` }]`:                            true,
+		`[{ ` + one + `, with: m }]`:                   true,
+		`[{ ` + one + `, roles: user }]`:               true,
+		`[{ ` + one + `, roles: [user, maintainer] }]`: true,
+		`[]`:                               false,
+		`[{}]`:                             false,
+		`[{ ` + one + `, roles: [] }]`:     false,
+		`[{ ` + one + `, roles: [boss] }]`: false,
+		`[{ ` + one + `, for: [user] }]`:   false,
+		`{ ` + one + ` }`:                  false,
 		`[{ issuer: other-lab, with: m }]`: false,
 	} {
 		text := []byte(accepting(in, ""))
@@ -124,9 +140,10 @@ func TestExamplesHoldBadgesOfOtherIssuers(t *testing.T) {
 		}
 	}
 	for holds, want := range map[string]string{
-		"{ badge: m, issuer: other-lab }": `holds[0].issuer: "m" accepts no badge of "other-lab" (add it under accepts: of the badge)`,
-		"{ badge: a, issuer: othr-lab }":  `unknown issuer "othr-lab"`,
-		"{ issuer: other-lab }":           "holds[0].badge: is missing",
+		"{ badge: m, issuer: other-lab }": `holds[0].issuer: "m" accepts no badge of "other-lab" (add it under accepts: ` +
+			`of the badge)`,
+		"{ badge: a, issuer: othr-lab }": `unknown issuer "othr-lab"`,
+		"{ issuer: other-lab }":          "holds[0].badge: is missing",
 	} {
 		if _, err := Parse("p", []byte(accepting(with, test(holds, "deny")))); err == nil ||
 			!strings.Contains(err.Error(), want) {

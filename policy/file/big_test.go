@@ -14,7 +14,8 @@ func bigPolicy(lines int) string {
 		for _, role := range []string{"first", "user", "mentor", "maintainer"} {
 			fmt.Fprintf(
 				&badges,
-				"  %s-%d:\n    name: { fr: \"Machine %d - %s\", en: \"Machine %d - %s\" }\n    issuer: lab\n    achievement: https://lab.example/a/%s-%d\n",
+				"  %s-%d:\n    name: { fr: \"Machine %d - %s\", en: \"Machine %d - %s\" }\n    issuer: lab\n    achievement: "+
+					"https://lab.example/a/%s-%d\n",
 				role,
 				i,
 				i,
@@ -27,8 +28,10 @@ func bigPolicy(lines int) string {
 		}
 		fmt.Fprintf(
 			&machines,
-			"  m-%d:\n    name: { fr: Machine %d, en: Machine %d }\n    grants:\n      - { role: maintainer, needs: maintainer-%d }\n      - { role: mentor, needs: mentor-%d }\n"+
-				"      - { role: user, needs: { badge: user-%d, used-within: 180d }, hours: \"Mo-Fr 09:00-21:00; Sa 10:00-18:00\", session: { max: 2h } }\n      - { role: learner, needs: first-%d, supervisor: mentor-%d }\n",
+			"  m-%d:\n    name: { fr: Machine %d, en: Machine %d }\n    grants:\n      - { role: maintainer, needs: "+
+				"maintainer-%d }\n      - { role: mentor, needs: mentor-%d }\n"+
+				"      - { role: user, needs: { badge: user-%d, used-within: 180d }, hours: \"Mo-Fr 09:00-21:00; Sa "+
+				"10:00-18:00\", session: { max: 2h } }\n      - { role: learner, needs: first-%d, supervisor: mentor-%d }\n",
 			i,
 			i,
 			i,
@@ -40,7 +43,9 @@ func bigPolicy(lines int) string {
 		)
 		n += 16 + 7
 	}
-	return "portillon: 1\nsite: lab\nlanguage: fr\ntimezone: Europe/Paris\nissuers:\n  lab: { name: Lab, keys: [\"did:key:z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi\"] }\nbadges:\n" + badges.String() + "machines:\n" + machines.String()
+	return "portillon: 1\nsite: lab\nlanguage: fr\ntimezone: Europe/Paris\nissuers:\n  lab: { name: Lab, keys: " +
+		"[\"did:key:z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi\"] }\nbadges:\n" +
+		badges.String() + "machines:\n" + machines.String()
 }
 
 // BenchmarkLoadTenThousandLines reads and compiles it; the issue of part 3 allows 200 ms.

@@ -120,7 +120,8 @@ func (g *page) scalarEnd(n *yaml.Node, column int) int {
 	return at
 }
 
-// quoteEnd is behind the closing quote. escape makes a word of the rune that follows it; ” is a quote in single quotes.
+// quoteEnd is behind the closing quote. After escape the next rune has no meaning of its own: \" in double quotes, two
+// single quotes in single quotes.
 func (g *page) quoteEnd(at int, quote, escape rune) int {
 	for i := at + 1; i < len(g.src); i++ {
 		switch next := i+1 < len(g.src); {
@@ -176,8 +177,15 @@ func (g *page) find() {
 		for j := at; j < to; j++ {
 			g.blank[j] = ' '
 		}
-		g.comments = append(g.comments, &comment{at: at, line: i, column: at - from, text: strings.TrimRight(string(g.src[at:to]), " \t\r"),
-			alone: g.empty(from, at), before: i > 0 && g.emptyLine(i-1), after: i+2 < len(g.lines) && g.emptyLine(i+1)})
+		g.comments = append(g.comments, &comment{
+			at:     at,
+			line:   i,
+			column: at - from,
+			text:   strings.TrimRight(string(g.src[at:to]), " \t\r"),
+			alone:  g.empty(from, at),
+			before: i > 0 && g.emptyLine(i-1),
+			after:  i+2 < len(g.lines) && g.emptyLine(i+1),
+		})
 	}
 }
 

@@ -140,7 +140,12 @@ func TestALostCommentIsRefusedWithItsPlace(t *testing.T) {
 		!strings.Contains(err.Error(), "this comment would be lost, so nothing is written (put it on a line of its own") {
 		t.Errorf("got %v", err)
 	}
-	if err := kept("policy.yaml", newPage(in, doc), doc, bytes.Replace(in, []byte("cooldown: 3m"), []byte("cooldown: 4m"), 1)); err == nil {
+	if err := kept(
+		"policy.yaml",
+		newPage(in, doc),
+		doc,
+		bytes.Replace(in, []byte("cooldown: 3m"), []byte("cooldown: 4m"), 1),
+	); err == nil {
 		t.Error("another policy is taken for the same")
 	}
 }
@@ -148,9 +153,11 @@ func TestALostCommentIsRefusedWithItsPlace(t *testing.T) {
 // What is written is canonical, whatever the file.
 func FuzzFormat(f *testing.F) {
 	f.Add([]byte(sample(f)))
-	for _, s := range []string{"portillon: 1 # a\nsite: s\ntimezone: UTC\nissuers: {} # b\nbadges: { # c\n}\nmachines: {} # d\n# e",
+	for _, s := range []string{"portillon: 1 # a\nsite: s\ntimezone: UTC\nissuers: {} # b\nbadges: { # c\n}\n" +
+		"machines: {} # d\n# e",
 		"{portillon: 1, # a\n site: s, timezone: UTC, issuers: {}, badges: {}\n , # b\n machines: {}} # c",
-		"portillon: 1\nsite: s\ntimezone: UTC\nissuers: {}\nbadges: {}\nmachines:\n  m:\n    name: >2-\n        a\n\n      # b\n     # c\n    grants: []\n"} {
+		"portillon: 1\nsite: s\ntimezone: UTC\nissuers: {}\nbadges: {}\nmachines:\n  m:\n    name: >2-\n        a\n\n" +
+			"      # b\n     # c\n    grants: []\n"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -13,61 +13,42 @@ import (
 
 // tests reads the examples. They are about invented members, whose plainly listed badges were issued at the moment of
 // the question, verified, and have no end.
-func (r *reader) tests(n yamlfile.Node) {
+func (r *reader) tests(n yamlfile.Node, m *policy.Model) {
 	for _, x := range n.List() {
 		if n.Enough() {
 			break
 		}
 		bare(x)
-		only(x, "name", "at", "machine", "holds", "supervisor-holds", "last-used", "logged", "clock", "tagged", "fault", "as", "member", "until", "card", "card-state", "used", "answering", "bundle-age", "expect", "role", "because")
-		r.m.Tests = append(r.m.Tests, r.test(x))
+		m.Tests = append(m.Tests, r.test(x))
 	}
 }
 
+// test reads one example. Without bundle-age: the bundle is of that moment.
 func (r *reader) test(x yamlfile.Node) policy.Test {
 	t := policy.Test{Name: x.Path()}
-	if name := line(x.Get("name")); name != "" {
-		t.Name = name
-	}
 	q := &t.Question
-	q.At = r.moment(x.Get("at").Required())
 	q.Clock = policy.Trusted
-	if x.Get("clock").OneOf("trusted", "untrusted") == "untrusted" {
-		q.Clock = policy.Untrusted
+	q.Member = &policy.Member{ID: "member", Practice: make([]policy.Practice, 1)}
+	fill(r, x, r.tables.test, &t)
+	practice(&t).Machine = q.Machine
+	if !x.Get("bundle-age").Present() {
+		q.Issued = q.At
 	}
-	q.Machine = policy.MachineID(r.machineIDs.ref(x.Get("machine").Required(), "machine"))
-	q.Tagged, q.Fault = x.Get("tagged").Bool(), x.Get("fault").Bool()
-	q.As = role(x.Get("as"))
-	q.Member = &policy.Member{ID: "member", Holdings: r.holds(x.Get("holds").Required(), q.At), Practice: []policy.Practice{{
-		Machine: q.Machine, Last: r.moment(x.Get("last-used")), Logged: time.Duration(x.Get("logged").Int(0, maxRunning)) * time.Hour}}}
-	r.circumstances(x, q)
-	if s := x.Get("supervisor-holds"); s.Present() {
-		q.Supervisor = &policy.Member{ID: "supervisor", Holdings: r.holds(s, q.At)}
-	}
-	t.Expect, _ = policy.ParseVerdict(x.Get("expect").Required().OneOf("allow", "deny", "await"))
-	t.Role = role(x.Get("role"))
-	t.Because = because(x.Get("because"), t.Expect)
 	return t
 }
 
-// circumstances are what an example may say beside badges and time. Without bundle-age: the bundle is of that moment.
-func (r *reader) circumstances(x yamlfile.Node, q *policy.Question) {
-	q.Card, _ = policy.ParseCardStrength(x.Get("card").OneOf("number", "aes"))
-	q.Answering = x.Get("answering").Int(0, maxLearners)
-	q.Issued = q.At.Add(-x.Get("bundle-age").Duration())
-	if id := x.Get("member"); id.Present() {
-		q.Member.ID = policy.MemberID(id.Slug())
-	}
-	q.Member.Until = lastDay(x.Get("until"))
-	if s := x.Get("card-state"); s.Present() {
-		q.CardState, _ = policy.ParseCardState(s.OneOf(cardStates...)) // OneOf reports what is none
-	}
-	used := x.Get("used")
-	only(used, "day", "week")
-	here := &q.Member.Practice[0]
-	here.Day, here.Week = used.Get("day").Duration(), used.Get("week").Duration()
-	if used.Present() && here.Last.IsZero() {
-		here.Last = q.At
+// practice is what the member of an example has done at the machine.
+func practice(t *policy.Test) *policy.Practice { return &t.Question.Member.Practice[0] }
+
+// used reads the time used at the machine: today and this week, if the example does not say when the member was last
+// there.
+func (r *reader) used(n yamlfile.Node, t *policy.Test) {
+	var used policy.Quota
+	fill(r, n, r.tables.used, &used)
+	here := practice(t)
+	here.Day, here.Week = used.Day, used.Week
+	if here.Last.IsZero() {
+		here.Last = t.Question.At
 	}
 }
 
@@ -88,29 +69,21 @@ func because(n yamlfile.Node, expect policy.Verdict) policy.Code {
 func (r *reader) holds(n yamlfile.Node, at time.Time) []policy.Holding {
 	var out []policy.Holding
 	for _, x := range entries(n, maxHolds) {
-		h := policy.Holding{Standing: policy.Verified, From: at}
+		h := heldBadge{Holding: policy.Holding{Standing: policy.Verified, From: at}}
 		if !x.IsMap() {
 			h.Badge = policy.BadgeID(r.badgeIDs.ref(x, "badge"))
 			if x.IsList() {
 				x.Fault("", "must be a badge")
 			}
-			out = append(out, h)
+			out = append(out, h.Holding)
 			continue
 		}
-		only(x, "badge", "issuer", "issued", "expires", "revoked")
-		h.Badge = policy.BadgeID(r.badgeIDs.ref(x.Get("badge").Required(), "badge"))
-		if issued := x.Get("issued"); issued.Present() {
-			h.From = r.moment(issued)
-		}
-		h.Until = r.moment(x.Get("expires"))
-		if x.Get("revoked").Bool() {
-			h.Standing = policy.Revoked
-		}
-		if x.Get("issuer").Present() {
-			out = append(out, r.heldOf(x, h)...)
+		fill(r, x, r.tables.held, &h)
+		if h.otherIssuer.Present() {
+			out = append(out, r.heldOf(h.otherIssuer, h.Holding)...)
 			continue
 		}
-		out = append(out, h)
+		out = append(out, h.Holding)
 	}
 	return out
 }
@@ -131,7 +104,8 @@ func (r *reader) moment(n yamlfile.Node) time.Time {
 		return time.Time{}
 	}
 	for _, form := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02", time.RFC3339} {
-		if t, err := time.ParseInLocation(form, strings.Replace(s, " ", "T", 1), r.m.Zone); err == nil && momentIs.MatchString(s) {
+		t, err := time.ParseInLocation(form, strings.Replace(s, " ", "T", 1), r.m.Zone)
+		if err == nil && momentIs.MatchString(s) {
 			return t
 		}
 	}
@@ -170,11 +144,20 @@ func problem(t policy.Test, d policy.Decision) policy.Text {
 	switch {
 	case d.Verdict != t.Expect:
 		fr, en := also(d)
-		return policy.Text{FR: fmt.Sprintf("attendu %v, obtenu %v%s", t.Expect, d.Verdict, fr), EN: fmt.Sprintf("expected %v, got %v%s", t.Expect, d.Verdict, en)}
+		return policy.Text{
+			FR: fmt.Sprintf("attendu %v, obtenu %v%s", t.Expect, d.Verdict, fr),
+			EN: fmt.Sprintf("expected %v, got %v%s", t.Expect, d.Verdict, en),
+		}
 	case t.Role != policy.NoRole && d.Role != t.Role:
-		return policy.Text{FR: fmt.Sprintf("attendu le rôle %v, obtenu %v", t.Role, d.Role), EN: fmt.Sprintf("expected the role %v, got %v", t.Role, d.Role)}
+		return policy.Text{
+			FR: fmt.Sprintf("attendu le rôle %v, obtenu %v", t.Role, d.Role),
+			EN: fmt.Sprintf("expected the role %v, got %v", t.Role, d.Role),
+		}
 	case t.Because != "" && !slices.Contains(d.Codes(), t.Because):
-		return policy.Text{FR: fmt.Sprintf("attendu because %v, obtenu %v", t.Because, d.Codes()), EN: fmt.Sprintf("expected because %v, got %v", t.Because, d.Codes())}
+		return policy.Text{
+			FR: fmt.Sprintf("attendu because %v, obtenu %v", t.Because, d.Codes()),
+			EN: fmt.Sprintf("expected because %v, got %v", t.Because, d.Codes()),
+		}
 	}
 	return policy.Text{}
 }

@@ -34,9 +34,14 @@ func bounded(name string, data []byte) error {
 	for _, b := range []struct {
 		n, most int
 		of      string
-	}{{len(data), MaxBytes, "%d bytes"}, {bytes.Count(data, []byte("\n")), MaxLines, "%d lines"}, {yamlfile.Entries(data[:min(len(data), MaxBytes)]), MaxEntries, "about %d entries"}} {
+	}{
+		{len(data), MaxBytes, "%d bytes"},
+		{bytes.Count(data, []byte("\n")), MaxLines, "%d lines"},
+		{yamlfile.Entries(data[:min(len(data), MaxBytes)]), MaxEntries, "about %d entries"},
+	} {
 		if b.n > b.most {
-			return yamlfile.Faults{{File: name, Problem: "the file has " + fmt.Sprintf(b.of, b.n), Hint: fmt.Sprintf("at most %d", b.most)}}
+			problem := "the file has " + fmt.Sprintf(b.of, b.n)
+			return yamlfile.Faults{{File: name, Problem: problem, Hint: fmt.Sprintf("at most %d", b.most)}}
 		}
 	}
 	return nil
@@ -52,8 +57,8 @@ func Parse(name string, data []byte) (*policy.Policy, error) {
 	if err := d.Err(); err != nil {
 		return nil, err
 	}
-	r := &reader{m: policy.Model{Evidence: map[policy.BadgeID]policy.EvidenceRule{}}}
-	r.top(d.Root())
+	r := newReader(d.Root())
+	r.file()
 	if d.Err() == nil {
 		r.unhush()
 	}
@@ -81,8 +86,11 @@ func ParseTrust(name string, data []byte) ([]policy.Issuer, error) {
 	}
 	root := d.Root()
 	root.Pairs() // reports a root that is no mapping
-	r := &reader{bareTrust: !root.Get("portillon").Present()}
-	r.issuers(root.Get("issuers").Required())
+	r := newReader(root)
+	r.bareTrust = !root.Get("portillon").Present()
+	issuers := root.Get("issuers").Required()
+	r.issuerIDs.collect(issuers)
+	r.m.Issuers = r.issuers(issuers)
 	r.issuerIDs.report()
 	if err := d.Err(); err != nil {
 		return nil, err
@@ -90,53 +98,50 @@ func ParseTrust(name string, data []byte) ([]policy.Issuer, error) {
 	return r.m.Issuers, nil
 }
 
-// reader fills a model. Names are collected first, so that a grant may stand before the badge that it names.
+// reader fills a model. The ids of issuers, badges and machines are collected first, so that a grant may stand before
+// the badge that it names.
 type reader struct {
+	tables       *tables
+	root         yamlfile.Node
 	m            policy.Model
 	issuerIDs    names
 	badgeIDs     names
 	machineIDs   names
-	roles        []string // what grants may give
+	roles        []string // that grants may give; read by siteRoles where it is first asked for
 	achievements map[string]string
 	keys         int            // of all issuers
 	bareTrust    bool           // the file is no policy: see ParseTrust
-	named        int            // needs of the machine that is read
 	defaults     policy.Machine // what holds where a machine says nothing
 	session      policy.Limits  // likewise, where a grant says nothing
+
+	// Of the machine that is being read:
+	needs int   // that have been read so far
+	depth int   // of the need that is being read, in other needs
+	kinds names // of intervention
 }
 
-func (r *reader) top(root yamlfile.Node) {
-	only(root, sections...)
-	if v := root.Get("portillon").Required(); v.Str() != "1" && v.IsScalar() {
-		v.Fault("this version reads 1", "%.80q is not a version of the file", v.Str())
+func newReader(root yamlfile.Node) *reader {
+	return &reader{tables: newTables(), root: root,
+		m: policy.Model{Zone: time.UTC, Evidence: map[policy.BadgeID]policy.EvidenceRule{}}}
+}
+
+// file reads the whole file.
+func (r *reader) file() {
+	r.consequences(r.root)
+	for _, k := range r.sections() {
+		k.names.collect(r.root.Get(k.section))
 	}
-	r.consequences(root)
-	r.m.Site = policy.SiteID(root.Get("site").Required().Slug())
-	if root.Get("language").OneOf("fr", "en") == "en" {
-		r.m.Language = policy.English
-	}
-	r.m.Zone = zone(root.Get("timezone").Required())
-	r.m.SignedBindings = root.Get("bindings").OneOf("signed", "unsigned") == "signed"
-	r.m.StatusGrace = positive(root.Get("status-grace"))
-	r.issuers(root.Get("issuers").Required())
-	r.badges(root.Get("badges").Required())
-	r.role(root.Get("roles"))
-	r.membership(root.Get("membership"))
-	r.accepts(root.Get("badges"))
-	r.m.Holidays = holidays(root.Get("holidays"))
-	r.panel(root.Get("panel"))
-	r.usual(root.Get("defaults"))
-	r.machines(root.Get("machines").Required())
-	r.evidence(root.Get("evidence"))
-	r.tests(root.Get("tests"))
-	r.never(root.Get("never"))
-	for _, k := range r.kinds() {
+	fill(r, r.root, r.tables.policy, &r.m)
+	for _, k := range r.sections() {
 		k.names.report()
 	}
 }
 
-// sections are the keys of a policy file.
-var sections = []string{"portillon", "site", "language", "timezone", "bindings", "status-grace", "membership", "issuers", "badges", "roles", "machines", "tests", "evidence", "never", "holidays", "defaults", "panel"}
+func checkVersion(n yamlfile.Node) {
+	if n.Str() != "1" && n.IsScalar() {
+		n.Fault("this version reads 1", "%.80q is not a version of the file", n.Str())
+	}
+}
 
 // kind is a section that defines names.
 type kind struct {
@@ -144,7 +149,7 @@ type kind struct {
 	names   *names
 }
 
-func (r *reader) kinds() []kind {
+func (r *reader) sections() []kind {
 	return []kind{{"issuers", &r.issuerIDs}, {"badges", &r.badgeIDs}, {"machines", &r.machineIDs}}
 }
 
@@ -152,10 +157,10 @@ func (r *reader) kinds() []kind {
 // enough in, each id that is named elsewhere would be unknown.
 func (r *reader) consequences(root yamlfile.Node) {
 	pairs := root.Pairs()
-	for _, k := range r.kinds() {
+	for _, k := range r.sections() {
 		k.names.absent = !root.Get(k.section).IsMap()
 		for _, p := range pairs {
-			if p.Value.IsMap() && !slices.Contains(sections, p.Key) {
+			if p.Value.IsMap() && !slices.Contains(r.tables.policy.names, p.Key) {
 				k.names.strays(p.Key)
 			}
 		}
@@ -164,18 +169,15 @@ func (r *reader) consequences(root yamlfile.Node) {
 
 // unhush makes sure that nothing unknown passes: what would have been told of a file in which nothing else is wrong.
 func (r *reader) unhush() {
-	for _, k := range r.kinds() {
+	for _, k := range r.sections() {
 		if u := k.names.hushed; u != nil {
 			u.at.Fault("", "unknown %s %.80q", u.kind, u.id)
 		}
 	}
 }
 
-func zone(n yamlfile.Node) *time.Location {
+func zone(_ *reader, n yamlfile.Node) *time.Location {
 	s := n.Str()
-	if s == "" && !n.Present() {
-		return time.UTC
-	}
 	z, err := time.LoadLocation(s)
 	if n.IsScalar() && (err != nil || s == "" || s == "Local") {
 		n.Fault(`a name of the IANA list, as "Europe/Paris"`, "%.80q is not a time zone", s)
@@ -186,45 +188,55 @@ func zone(n yamlfile.Node) *time.Location {
 	return z
 }
 
-func (r *reader) issuers(n yamlfile.Node) {
+func (r *reader) issuers(n yamlfile.Node) (out []policy.Issuer) {
 	profiles := map[string]string{}
 	for _, e := range n.Pairs() {
-		only(e.Value, "name", "id", "keys", "status-issuers")
-		x := policy.Issuer{ID: policy.IssuerID(r.issuerIDs.add(e)), Name: line(e.Value.Get("name"))}
-		keys := e.Value.Get("keys").Required()
-		for _, k := range r.keyList(keys) {
-			if checkKey(k) {
-				x.Keys = append(x.Keys, k.Str())
-			}
+		x := policy.Issuer{ID: policy.IssuerID(r.issuerIDs.known(e))}
+		fill(r, e.Value, r.tables.issuer, &x)
+		if !e.Value.Get("id").Present() {
+			x.Profile = profileOfKey(e.Value.Get("keys"), x.Keys)
 		}
-		if keys.IsList() && len(keys.List()) == 0 {
-			keys.Fault("list the keys that the issuer signs with", "no key: nothing that this issuer signs could count")
-		}
-		x.Profile = profile(e.Value, x.Keys)
 		if twin, twice := profiles[x.Profile]; twice && x.Profile != "" {
 			e.KeyNode.Fault("list all keys at one issuer", "the issuer %.80q has the same id", twin)
 		}
 		profiles[x.Profile] = e.Key
-		r.m.Issuers = append(r.m.Issuers, x)
+		out = append(out, x)
 	}
-	for i, e := range n.Pairs() {
-		r.statusIssuers(i, e.Value.Get("status-issuers"))
+	if r.bareTrust {
+		everyIssuerSignsLists(n, out)
 	}
+	return out
 }
 
-// statusIssuers are those who may sign the status lists of an issuer's badges, once all issuers are known.
-func (r *reader) statusIssuers(at int, n yamlfile.Node) {
-	own := &r.m.Issuers[at]
-	if !n.Present() && r.bareTrust {
-		for _, other := range r.m.Issuers {
-			if other.ID != own.ID {
-				own.StatusIssuers = append(own.StatusIssuers, other.ID)
+// issuerKeys reads an issuer's list of keys.
+func (r *reader) issuerKeys(n yamlfile.Node) (out []string) {
+	for _, k := range r.keyList(n) {
+		if checkKey(k) {
+			out = append(out, k.Str())
+		}
+	}
+	if n.IsList() && len(n.List()) == 0 {
+		n.Fault("list the keys that the issuer signs with", "no key: nothing that this issuer signs could count")
+	}
+	return out
+}
+
+// everyIssuerSignsLists lets every issuer sign the status lists of those that do not say who may: see ParseTrust.
+func everyIssuerSignsLists(n yamlfile.Node, all []policy.Issuer) {
+	for i, e := range n.Pairs() {
+		if e.Value.Get("status-issuers").Present() {
+			continue
+		}
+		for _, other := range all {
+			if other.ID != all[i].ID {
+				all[i].StatusIssuers = append(all[i].StatusIssuers, other.ID)
 			}
 		}
 	}
-	if !n.Present() {
-		return
-	}
+}
+
+// statusIssuers reads who may sign the status lists of an issuer's badges, besides itself.
+func (r *reader) statusIssuers(n yamlfile.Node, own *policy.Issuer) {
 	for _, x := range entries(n, maxNamed) {
 		id := policy.IssuerID(r.issuerIDs.ref(x, "issuer"))
 		switch {
@@ -239,52 +251,63 @@ func (r *reader) statusIssuers(at int, n yamlfile.Node) {
 	}
 }
 
-// profile is the issuer's id in its credentials. Where the file does not give it, it is the DID of the issuer's one
-// key.
-func profile(issuer yamlfile.Node, keys []string) string {
-	if id := issuer.Get("id"); id.Present() {
-		if s := id.Str(); strings.HasPrefix(s, "did:web:") && !isWebDID(s) {
-			id.Fault(webDIDs, "%.80q is no did:web", s)
-			return ""
-		}
-		return absolute(id)
+// profile reads the issuer's id in its credentials.
+func profile(_ *reader, n yamlfile.Node) string {
+	if s := n.Str(); strings.HasPrefix(s, "did:web:") && !isWebDID(s) {
+		n.Fault(webDIDs, "%.80q is no did:web", s)
+		return ""
 	}
-	if n := issuer.Get("keys"); n.IsList() && len(n.List()) > 1 {
-		n.Fault("add id:, the issuer.id that stands in the badges", "several keys, and no id: it is not clear which badges are this issuer's")
+	return absolute(n)
+}
+
+// profileOfKey is the issuer's id where the file does not give it: the DID of the issuer's one key.
+func profileOfKey(n yamlfile.Node, keys []string) string {
+	if n.IsList() && len(n.List()) > 1 {
+		n.Fault("add id:, the issuer.id that stands in the badges",
+			"several keys, and no id: it is not clear which badges are this issuer's")
 	}
 	if len(keys) == 0 {
 		return ""
 	}
 	id := issuerOf(keys[0])
 	if id == "" {
-		issuer.Get("keys").Fault("add id:, the issuer.id that stands in the badges", "a bare public key does not say whose badges it is for")
+		n.Fault("add id:, the issuer.id that stands in the badges", "a bare public key does not say whose badges it is for")
 	}
 	return id
 }
 
-func (r *reader) badges(n yamlfile.Node) {
+func (r *reader) badges(n yamlfile.Node, m *policy.Model) {
 	r.achievements = map[string]string{}
 	for _, e := range n.Pairs() {
-		only(e.Value, "name", "issuer", "achievement", "accepts")
-		b := policy.Badge{ID: policy.BadgeID(r.badgeIDs.add(e)), Name: words(e.Value.Get("name").Required())}
-		b.Issuer = policy.IssuerID(r.issuerIDs.ref(e.Value.Get("issuer").Required(), "issuer"))
-		a := e.Value.Get("achievement").Required()
-		b.Achievement = absolute(a)
+		b := policy.Badge{ID: policy.BadgeID(r.badgeIDs.known(e))}
+		fill(r, e.Value, r.tables.badge, &b)
 		key := string(b.Issuer) + " " + withoutQuery(b.Achievement)
 		if twin, twice := r.achievements[key]; twice && b.Achievement != "" {
-			a.Fault("the query does not count", "the badge %.80q has the same achievement", twin)
+			e.Value.Get("achievement").Fault("the query does not count", "the badge %.80q has the same achievement", twin)
 		}
 		r.achievements[key] = e.Key
-		r.m.Badges = append(r.m.Badges, b)
+		m.Badges = append(m.Badges, b)
 	}
 }
 
-// role reads the roles that the site uses; without the key it is all of them.
-func (r *reader) role(n yamlfile.Node) {
+// siteRole is a role that the site uses, or NoRole, which has been reported.
+func (r *reader) siteRole(n yamlfile.Node) policy.Role {
+	role, _ := policy.ParseRole(n.OneOf(r.siteRoles()...))
+	return role
+}
+
+// siteRoles are the roles that the site uses; without the key roles, all of them.
+func (r *reader) siteRoles() []string {
+	if r.roles == nil {
+		r.roles = readRoles(r.root.Get("roles"))
+	}
+	return r.roles
+}
+
+func readRoles(n yamlfile.Node) (out []string) {
 	all := roleWords(policy.Roles())
 	if !n.Present() {
-		r.roles = all
-		return
+		return all
 	}
 	last := policy.NoRole
 	for _, x := range entries(n, len(all)) {
@@ -297,14 +320,15 @@ func (r *reader) role(n yamlfile.Node) {
 			x.Fault(fmt.Sprintf("the order is fixed: %v", all), "%q stands after a role of equal or greater power", s)
 		}
 		last = max(last, role)
-		r.roles = append(r.roles, s)
+		out = append(out, s)
 	}
 	if n.IsList() && len(n.List()) == 0 {
 		n.Fault(fmt.Sprintf("some of %v", all), "no role")
 	}
-	if len(r.roles) == 0 {
-		r.roles = all
+	if len(out) == 0 {
+		return all
 	}
+	return out
 }
 
 func roleWords(roles []policy.Role) []string {
@@ -315,32 +339,24 @@ func roleWords(roles []policy.Role) []string {
 	return out
 }
 
-func (r *reader) evidence(n yamlfile.Node) {
+func (r *reader) evidence(n yamlfile.Node, m *policy.Model) {
 	for _, e := range n.Pairs() {
-		only(e.Value, "interventions", "kinds", "within", "endorsed-by", "endorsed", "spread")
 		id := policy.BadgeID(r.badgeIDs.key(e, "badge"))
-		rule := policy.EvidenceRule{
-			Interventions: e.Value.Get("interventions").Required().Int(1, maxInterventions),
-			Within:        positive(e.Value.Get("within")),
-			EndorsedBy:    policy.BadgeID(r.badgeIDs.ref(e.Value.Get("endorsed-by"), "badge")),
-			Kinds:         kinds(e.Value.Get("kinds").Required()),
-			Spread:        e.Value.Get("spread").Int(1, maxInterventions),
-		}
+		var rule policy.EvidenceRule
+		fill(r, e.Value, r.tables.evidence, &rule)
 		if n := e.Value.Get("spread"); rule.Interventions > 0 && rule.Spread > rule.Interventions {
-			n.Fault(fmt.Sprintf("at most %d", rule.Interventions), "%d interventions cannot lie on %d different days", rule.Interventions, rule.Spread)
+			n.Fault(fmt.Sprintf("at most %d", rule.Interventions), "%d interventions cannot lie on %d different days",
+				rule.Interventions, rule.Spread)
 		}
-		if n := e.Value.Get("endorsed"); n.Present() {
-			rule.Endorsed, _ = policy.ParseEndorsed(n.OneOf("at-the-time")) // OneOf reports what is none
-			if !e.Value.Get("endorsed-by").Present() {
-				n.Fault("add endorsed-by: and the badge of whoever endorses the work", "nobody is named who could endorse it")
-			}
+		if n := e.Value.Get("endorsed"); n.Present() && !e.Value.Get("endorsed-by").Present() {
+			n.Fault("add endorsed-by: and the badge of whoever endorses the work", "nobody is named who could endorse it")
 		}
-		r.m.Evidence[id] = rule
+		m.Evidence[id] = rule
 	}
 }
 
 // kinds are the interventions that count.
-func kinds(n yamlfile.Node) []string {
+func kinds(_ *reader, n yamlfile.Node) []string {
 	var out []string
 	seen := map[string]bool{}
 	for _, k := range entries(n, maxKinds) {

@@ -23,8 +23,10 @@ func sample(t testing.TB) string {
 
 // small is a policy with places where a value may be put: a line of the top, what a grant says, what the machine says.
 func small(top, grant, machine string) string {
-	return "portillon: 1\nsite: s\ntimezone: Europe/Paris\nissuers:\n  i: { keys: [\"did:key:z6MkeYkP3XG1tBSuGo99iPN2xT3A2kMc1h88v3iVo1qdmrTy\"] }\nbadges:\n" +
-		"  a: { name: A, issuer: i, achievement: \"https://x.example/a\" }\n  m: { name: M, issuer: i, achievement: \"https://x.example/m\" }\n" + top +
+	return "portillon: 1\nsite: s\ntimezone: Europe/Paris\nissuers:\n  i: { keys: " +
+		"[\"did:key:z6MkeYkP3XG1tBSuGo99iPN2xT3A2kMc1h88v3iVo1qdmrTy\"] }\nbadges:\n" +
+		"  a: { name: A, issuer: i, achievement: \"https://x.example/a\" }\n  m: { name: M, issuer: i, achievement: " +
+		"\"https://x.example/m\" }\n" + top +
 		"\nmachines:\n  x:\n    name: X\n    grants:\n      - { role: user, needs: a" + grant + " }\n" + machine + "\n"
 }
 
@@ -54,7 +56,12 @@ func TestSampleReadsWhole(t *testing.T) {
 	user := m.Grants[2]
 	if user.Role != policy.User || user.Needs.Badge != "laser-user" ||
 		user.Hours.String() != "Mo-Fr 09:00-21:00; Sa 10:00-18:00" ||
-		user.Session != (policy.Limits{Max: 2 * time.Hour, Idle: 10 * time.Minute, Warn: 2 * time.Minute, Extend: 30 * time.Minute}) {
+		user.Session != (policy.Limits{
+			Max:    2 * time.Hour,
+			Idle:   10 * time.Minute,
+			Warn:   2 * time.Minute,
+			Extend: 30 * time.Minute,
+		}) {
 		t.Errorf("user grant: %+v", user)
 	}
 	if m.Cooldown != 3*time.Minute || m.WhenIdle != policy.OffAtOnce || m.Mode != policy.Enforce ||
@@ -77,7 +84,10 @@ func TestSampleReadsWhole(t *testing.T) {
 	if e.Interventions != 5 || len(e.Kinds) != 3 || e.Within != 180*24*time.Hour || e.EndorsedBy != "laser-maintainer" {
 		t.Errorf("evidence: %+v", e)
 	}
-	if id, ok := p.BadgeByAchievement("biklab", "https://openbadgefactory.com/obv3/achievements/FIRST?cid=2"); id != "laser-first-steps" ||
+	if id, ok := p.BadgeByAchievement(
+		"biklab",
+		"https://openbadgefactory.com/obv3/achievements/FIRST?cid=2",
+	); id != "laser-first-steps" ||
 		!ok {
 		t.Errorf("achievement: %v %v", id, ok)
 	}
@@ -131,10 +141,26 @@ func TestSampleExamplesHold(t *testing.T) {
 
 func TestExamplesThatDoNotHoldSayWhy(t *testing.T) {
 	for _, c := range []struct{ old, new, want string }{
-		{"holds: [], expect: deny, because: no-badge", "holds: [], expect: allow", "expected allow, got deny, because [no-badge needs-supervisor]"},
-		{"holds: [], expect: deny, because: no-badge", "holds: [], expect: deny, because: badge-revoked", "expected because badge-revoked, got [no-badge needs-supervisor]"},
-		{"tagged: true, expect: allow, role: maintainer", "tagged: true, expect: allow, role: user", "expected the role user, got maintainer"},
-		{"tagged: true, expect: allow, role: maintainer", "tagged: true, expect: deny", "expected deny, got allow as maintainer"},
+		{
+			"holds: [], expect: deny, because: no-badge",
+			"holds: [], expect: allow",
+			"expected allow, got deny, because [no-badge needs-supervisor]",
+		},
+		{
+			"holds: [], expect: deny, because: no-badge",
+			"holds: [], expect: deny, because: badge-revoked",
+			"expected because badge-revoked, got [no-badge needs-supervisor]",
+		},
+		{
+			"tagged: true, expect: allow, role: maintainer",
+			"tagged: true, expect: allow, role: user",
+			"expected the role user, got maintainer",
+		},
+		{
+			"tagged: true, expect: allow, role: maintainer",
+			"tagged: true, expect: deny",
+			"expected deny, got allow as maintainer",
+		},
 	} {
 		found := false
 		for _, r := range RunTests(mustParse(t, swap(t, c.old, c.new))) {
@@ -159,20 +185,80 @@ func swap(t testing.TB, old, new string) string {
 func TestFaultsSayWhereAndWhatWouldDo(t *testing.T) {
 	for _, c := range []struct{ name, old, new, want string }{
 		{"unknown key", "cooldown: 3m", "cooldwon: 3m", `machines.laser: unknown key "cooldwon" (did you mean "cooldown"?)`},
-		{"unknown badge", "needs: laser-user,", "needs: laser-usr,", `policy.yaml:44:36: machines.laser.grants[2].needs: unknown badge "laser-usr" (did you mean "laser-user"?)`},
+		{
+			"unknown badge",
+			"needs: laser-user,",
+			"needs: laser-usr,",
+			`policy.yaml:44:36: machines.laser.grants[2].needs: unknown badge "laser-usr" (did you mean "laser-user"?)`,
+		},
 		{"far badge", "needs: laser-user,", "needs: xyz,", `unknown badge "xyz" (name it under badges:)`},
-		{"unknown issuer", "issuer: example", "issuer: exmple", `badges.teamwork.issuer: unknown issuer "exmple" (did you mean "example"?)`},
-		{"unknown role", "role: maintainer, needs", "role: maintaner, needs", `machines.laser.grants[0].role: "maintaner" is not known here (did you mean "maintainer"?)`},
+		{
+			"unknown issuer",
+			"issuer: example",
+			"issuer: exmple",
+			`badges.teamwork.issuer: unknown issuer "exmple" (did you mean "example"?)`,
+		},
+		{
+			"unknown role",
+			"role: maintainer, needs",
+			"role: maintaner, needs",
+			`machines.laser.grants[0].role: "maintaner" is not known here (did you mean "maintainer"?)`,
+		},
 		{"role not listed", "roles: [learner, user, host,", "roles: [learner, user,", ""},
-		{"role shut out", "roles: [learner, user, host, mentor,", "roles: [learner, user, host,", `"mentor" is not known here (one of: learner, user, host, maintainer)`},
-		{"unknown machine", "machine: bench", "machine: bnch", `tests[11].machine: unknown machine "bnch" (did you mean "bench"?)`},
-		{"unknown evidence badge", "  laser-maintainer: { inter", "  laser-maintain: { inter", `unknown badge "laser-maintain" (did you mean "laser-maintainer"?)`},
-		{"endorser", "endorsed-by: laser-maintainer", "endorsed-by: laser-maintener", `evidence.laser-maintainer.endorsed-by: unknown badge`},
-		{"spread", "{ interventions: 5,", "{ interventions: 5, spread: 6,", `evidence.laser-maintainer.spread: 5 interventions cannot lie on 6 different days (at most 5)`},
-		{"spread in words", "{ interventions: 5,", "{ interventions: 5, spread: 3 days,", `evidence.laser-maintainer.spread: "3 days" does not do (a whole number from 1 to 1000)`},
-		{"endorsed", "{ interventions: 5,", "{ interventions: 5, endorsed: later,", `evidence.laser-maintainer.endorsed: "later" is not known here (one of: at-the-time)`},
-		{"endorsed by nobody", ", endorsed-by: laser-maintainer", ", endorsed: at-the-time", `evidence.laser-maintainer.endorsed: nobody is named who could endorse it (add endorsed-by:`},
-		{"kind", "kinds: [lens-cleaning,", "kinds: [Lens cleaning,", `evidence.laser-maintainer.kinds[0]: "Lens cleaning" is not an id`},
+		{
+			"role shut out",
+			"roles: [learner, user, host, mentor,",
+			"roles: [learner, user, host,",
+			`"mentor" is not known here (one of: learner, user, host, maintainer)`,
+		},
+		{
+			"unknown machine",
+			"machine: bench",
+			"machine: bnch",
+			`tests[11].machine: unknown machine "bnch" (did you mean "bench"?)`,
+		},
+		{
+			"unknown evidence badge",
+			"  laser-maintainer: { inter",
+			"  laser-maintain: { inter",
+			`unknown badge "laser-maintain" (did you mean "laser-maintainer"?)`,
+		},
+		{
+			"endorser",
+			"endorsed-by: laser-maintainer",
+			"endorsed-by: laser-maintener",
+			`evidence.laser-maintainer.endorsed-by: unknown badge`,
+		},
+		{
+			"spread",
+			"{ interventions: 5,",
+			"{ interventions: 5, spread: 6,",
+			`evidence.laser-maintainer.spread: 5 interventions cannot lie on 6 different days (at most 5)`,
+		},
+		{
+			"spread in words",
+			"{ interventions: 5,",
+			"{ interventions: 5, spread: 3 days,",
+			`evidence.laser-maintainer.spread: "3 days" does not do (a whole number from 1 to 1000)`,
+		},
+		{
+			"endorsed",
+			"{ interventions: 5,",
+			"{ interventions: 5, endorsed: later,",
+			`evidence.laser-maintainer.endorsed: "later" is not known here (one of: at-the-time)`,
+		},
+		{
+			"endorsed by nobody",
+			", endorsed-by: laser-maintainer",
+			", endorsed: at-the-time",
+			`evidence.laser-maintainer.endorsed: nobody is named who could endorse it (add endorsed-by:`,
+		},
+		{
+			"kind",
+			"kinds: [lens-cleaning,",
+			"kinds: [Lens cleaning,",
+			`evidence.laser-maintainer.kinds[0]: "Lens cleaning" is not an id`,
+		},
 		{"kind twice", "kinds: [lens-cleaning,", "kinds: [extraction,", `the kind "extraction" stands twice`},
 		{"kinds empty", "kinds: [lens-cleaning, mirror-alignment, extraction]", "kinds: []", `no kind`},
 		{"kind null", "kinds: [lens-cleaning,", "kinds: [~,", `evidence.laser-maintainer.kinds[0]: an empty entry`},
@@ -183,26 +269,76 @@ func TestFaultsSayWhereAndWhatWouldDo(t *testing.T) {
 		{"allow because", "expect: allow, role: learner", "expect: allow, because: no-badge", `allow needs no reason`},
 		{"never", "never:\n", "nevr:\n", `unknown key "nevr" (did you mean "never"?)`},
 		{"never anybody", "without: laser-user, on: laser }", "on: laser }", `never a role at all`},
-		{"never without", "without: laser-user, on: laser }", "without: laser-usr, on: laser }", `never[0].without: unknown badge "laser-usr"`},
-		{"never on", "without: laser-user, on: laser }", "without: laser-user, on: lasr }", `never[0].on: unknown machine "lasr"`},
-		{"never which role", "{ role: user, without: laser-user, on: laser }", "{ without: laser-user, on: laser }", `never[0].role: is missing`},
-		{"assurance", "{ badge: laser-user, used", "{ badge: laser-user, assurance: sure, used", `"sure" is not known here (one of: signed, hosted, attested)`},
+		{
+			"never without",
+			"without: laser-user, on: laser }",
+			"without: laser-usr, on: laser }",
+			`never[0].without: unknown badge "laser-usr"`,
+		},
+		{
+			"never on",
+			"without: laser-user, on: laser }",
+			"without: laser-user, on: lasr }",
+			`never[0].on: unknown machine "lasr"`,
+		},
+		{
+			"never which role",
+			"{ role: user, without: laser-user, on: laser }",
+			"{ without: laser-user, on: laser }",
+			`never[0].role: is missing`,
+		},
+		{
+			"assurance",
+			"{ badge: laser-user, used",
+			"{ badge: laser-user, assurance: sure, used",
+			`"sure" is not known here (one of: signed, hosted, attested)`,
+		},
 		{"extend nothing", "extend: 30m", "extend: 0m", `"0m" does not do`},
-		{"learners alone", "needs: laser-maintainer }", "needs: laser-maintainer, learners: 2 }", `learners: says how many a supervisor may answer for, and there is none`},
+		{
+			"learners alone",
+			"needs: laser-maintainer }",
+			"needs: laser-maintainer, learners: 2 }",
+			`learners: says how many a supervisor may answer for, and there is none`,
+		},
 		{"quota of nothing", "needs: laser-maintainer }", "needs: laser-maintainer, quota: {} }", `a quota of nothing`},
-		{"quota of a week", "needs: laser-maintainer }", "needs: laser-maintainer, quota: { day: 3h, week: 2h } }", `a week's quota that is shorter than a day's`},
-		{"quota of a day", "needs: laser-maintainer }", "needs: laser-maintainer, quota: { day: 25h } }", `a day has 24 hours`},
+		{
+			"quota of a week",
+			"needs: laser-maintainer }",
+			"needs: laser-maintainer, quota: { day: 3h, week: 2h } }",
+			`a week's quota that is shorter than a day's`,
+		},
+		{
+			"quota of a day",
+			"needs: laser-maintainer }",
+			"needs: laser-maintainer, quota: { day: 25h } }",
+			`a day has 24 hours`,
+		},
 		{"card", "card: aes", "card: desfire", `"desfire" is not known here`},
 		{"clock", "pass: [ends]", "pass: [end]", `"end" is not known here (did you mean "ends"?)`},
 		{"bundle", "then: [maintainer]", "then: [mainteneur]", `"mainteneur" is not known here`},
 		{"bundle without then", "fresh: 30d, then: [maintainer]", "fresh: 30d", `bundle.then: is missing`},
 		{"bundle of a word", "bundle: any", "bundle: 7d", `"7d" is not known here`},
 		{"booking of nobody", `, for: m-020dc2 }`, ` }`, `bookings[0].for: is missing`},
-		{"booking backwards", `to: "2026-11-24T16:00", for`, `to: "2026-11-24T13:00", for`, `bookings[0].to: ends before it begins`},
-		{"bookings in disorder", `from: "2026-11-25T14:00"`, `from: "2026-11-24T15:00"`, `bookings[1].from: begins before the booking above it has ended`},
+		{
+			"booking backwards",
+			`to: "2026-11-24T16:00", for`,
+			`to: "2026-11-24T13:00", for`,
+			`bookings[0].to: ends before it begins`,
+		},
+		{
+			"bookings in disorder",
+			`from: "2026-11-25T14:00"`,
+			`from: "2026-11-24T15:00"`,
+			`bookings[1].from: begins before the booking above it has ended`,
+		},
 		{"holiday", `"12-25"`, `"25/12"`, `"25/12" is no date, as in 2026-12-25, or 12-25 for every year`},
 		{"defaults", "defaults: ", "default: ", `unknown key "default" (did you mean "defaults"?)`},
-		{"grants by default", "  session: { warn: 1m }", "  session: { warn: 1m }\n  grants: []", `defaults: unknown key "grants"`},
+		{
+			"grants by default",
+			"  session: { warn: 1m }",
+			"  session: { warn: 1m }\n  grants: []",
+			`defaults: unknown key "grants"`,
+		},
 		{"version", "portillon: 1", "portillon: 2", `"2" is not a version of the file (this version reads 1)`},
 		{"no site", "site: biklab\n", "", `site: is missing`},
 		{"no issuers", "issuers:\n", "isuers:\n", `unknown key "isuers" (did you mean "issuers"?)`},
@@ -210,53 +346,163 @@ func TestFaultsSayWhereAndWhatWouldDo(t *testing.T) {
 		{"zone", "Europe/Paris", "Europe/Pari", `"Europe/Pari" is not a time zone`},
 		{"local zone", "Europe/Paris", "Local", `"Local" is not a time zone`},
 		{"no zone", "timezone: Europe/Paris\n", "", `timezone: is missing`},
-		{"grace", "status-grace: 7d", "status-grace: 0d", `status-grace: "0d" does not do (more than nothing, or remove the key)`},
+		{
+			"grace",
+			"status-grace: 7d",
+			"status-grace: 0d",
+			`status-grace: "0d" does not do (more than nothing, or remove the key)`,
+		},
 		{"grace words", "status-grace: 7d", "status-grace: a week", `"a week" is not a length of time`},
 		{"duplicate", "  bench:\n", "  laser:\n", `the key "laser" stands twice (it stands on line 39 already)`},
 		{"id", "  bench:\n", "  The Bench:\n", `"The Bench" is not an id`},
 		{"anchor", "needs: laser-user,", "needs: &x laser-user,", `anchors are not read`},
 		{"alias", "needs: laser-user,", "needs: *x ,", `policy.yaml`},
 		{"hours empty", `hours: "Mo-Fr 09:00-21:00; Sa 10:00-18:00"`, `hours: `, `"hours" has no value`},
-		{"hours", `"Mo-Fr 09:00-21:00; Sa 10:00-18:00"`, `"Mo-Fr 9-21"`, `"9-21" is not a time of day from-to, as in 09:00-21:00 (as "Mo-Fr`},
+		{
+			"hours",
+			`"Mo-Fr 09:00-21:00; Sa 10:00-18:00"`,
+			`"Mo-Fr 9-21"`,
+			`"9-21" is not a time of day from-to, as in 09:00-21:00 (as "Mo-Fr`,
+		},
 		{"hours list", `"Mo-Fr 09:00-21:00; Sa 10:00-18:00"`, `[a]`, `hours: must be one value`},
 		{"holidays", `"Mo-Su 08:00-20:00; PH off"`, `"PH 09:00-12:00"`, ""},
 		{"no holidays", "holidays: [\"12-25\", \"2026-04-06\"]", "", `PH means public holidays, and the site lists none`},
 		{"zero limit", "max: 2h,", "max: 0h,", `"0h" does not do (more than nothing, or remove the key)`},
 		{"warn", "warn: 2m", "warn: 3h", `"3h" is not shorter than max`},
-		{"learner alone", "supervisor: { any: [laser-mentor, laser-maintainer] }, ", "", `a learner needs a supervisor (add supervisor: BADGE`},
-		{"list of needs", "needs: laser-maintainer }", "needs: [laser-maintainer] }", `a list alone does not say whether all are needed or any`},
+		{
+			"learner alone",
+			"supervisor: { any: [laser-mentor, laser-maintainer] }, ",
+			"",
+			`a learner needs a supervisor (add supervisor: BADGE`,
+		},
+		{
+			"list of needs",
+			"needs: laser-maintainer }",
+			"needs: [laser-maintainer] }",
+			`a list alone does not say whether all are needed or any`,
+		},
 		{"both", "{ all: [laser-mentor,", "{ any: [laser-user], all: [laser-mentor,", `all and any stand side by side`},
 		{"empty any", "any: [laser-mentor, laser-maintainer]", "any: []", `an empty list (name at least one badge)`},
 		{"null in any", "any: [laser-mentor, laser-maintainer]", "any: [laser-mentor, ]", ""},
-		{"tilde in any", "any: [laser-mentor, laser-maintainer]", "any: [laser-mentor, ~]", `supervisor.any[1]: an empty entry`},
+		{
+			"tilde in any",
+			"any: [laser-mentor, laser-maintainer]",
+			"any: [laser-mentor, ~]",
+			`supervisor.any[1]: an empty entry`,
+		},
 		{"no badge in need", "{ badge: laser-user, used", "{ used", `needs.all[1].badge: is missing`},
-		{"deep", "needs: laser-maintainer }", "needs: " + strings.Repeat("{ all: [", 9) + "laser-user" + strings.Repeat("] }", 9) + " }", `nested more than 8 deep`},
-		{"many needs", "needs: laser-maintainer }", "needs: { any: [" + strings.Repeat("laser-user, ", 5000) + "] } }", `machines.laser.grants: 5009 needs stand here (at most 4096)`},
-		{"no needs", "{ role: maintainer, needs: laser-maintainer }", "{ role: maintainer }", `machines.laser.grants[0].needs: is missing`},
-		{"no role", "{ role: maintainer, needs: laser-maintainer }", "{ needs: laser-maintainer }", `machines.laser.grants[0].role: is missing`},
-		{"null grant", "      - { role: maintainer, needs: laser-maintainer }", "      -", `machines.laser.grants[0]: an empty entry`},
+		{
+			"deep",
+			"needs: laser-maintainer }",
+			"needs: " + strings.Repeat("{ all: [", 9) + "laser-user" + strings.Repeat("] }", 9) + " }",
+			`nested more than 8 deep`,
+		},
+		{
+			"many needs",
+			"needs: laser-maintainer }",
+			"needs: { any: [" + strings.Repeat("laser-user, ", 5000) + "] } }",
+			`machines.laser.grants: 5009 needs stand here (at most 4096)`,
+		},
+		{
+			"no needs",
+			"{ role: maintainer, needs: laser-maintainer }",
+			"{ role: maintainer }",
+			`machines.laser.grants[0].needs: is missing`,
+		},
+		{
+			"no role",
+			"{ role: maintainer, needs: laser-maintainer }",
+			"{ needs: laser-maintainer }",
+			`machines.laser.grants[0].role: is missing`,
+		},
+		{
+			"null grant",
+			"      - { role: maintainer, needs: laser-maintainer }",
+			"      -",
+			`machines.laser.grants[0]: an empty entry`,
+		},
 		{"mode", "mode: warn", "mode: warning", `"warning" is not known here (did you mean "warn"?)`},
 		{"hours logged", "hours: 10, ass", "hours: 10h, ass", `"10h" does not do (a whole number from 1 to 10000)`},
-		{"key", "z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]", "z6Mkj0]", `"z6Mkj0" is not a key that this version knows (did:key:z6Mk…, z6Mk…, did:web:host`},
-		{"a key on P-256", "z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]", "zDnaerx9CtbPJ1q36T5Ln5wYt3MQYeGRG5ehnPAmxcf5mDZpv]", ""},
+		{
+			"key",
+			"z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]",
+			"z6Mkj0]",
+			`"z6Mkj0" is not a key that this version knows (did:key:z6Mk…, z6Mk…, did:web:host`,
+		},
+		{
+			"a key on P-256",
+			"z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]",
+			"zDnaerx9CtbPJ1q36T5Ln5wYt3MQYeGRG5ehnPAmxcf5mDZpv]",
+			"",
+		},
 		{"did:web", "z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]", "\"did:web:example.com\"]", ""},
 		{"a profile", "z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]", "\"https://example.com/issuers/876543\"]", ""},
-		{"http", "z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]", "\"http://example.com/issuers/876543\"]", `is not a key that this version knows`},
-		{"did:web of nothing", "z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]", "\"did:web:\"]", `is not a key that this version knows`},
-		{"fragment", "z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]", "\"did:key:z6Mk#z6Mk\"]", `a key, not a verification method (leave out # and what follows: z6Mk)`},
+		{
+			"http",
+			"z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]",
+			"\"http://example.com/issuers/876543\"]",
+			`is not a key that this version knows`,
+		},
+		{
+			"did:web of nothing",
+			"z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]",
+			"\"did:web:\"]",
+			`is not a key that this version knows`,
+		},
+		{
+			"fragment",
+			"z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]",
+			"\"did:key:z6Mk#z6Mk\"]",
+			`a key, not a verification method (leave out # and what follows: z6Mk)`,
+		},
 		{"key map", "z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]", "{}]", `a key must be one value`},
-		{"no keys", "keys: [z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]", "keys: []", `no key: nothing that this issuer signs could count`},
-		{"keys without id", `id: "https://example.com/issuers/876543", keys: [`, `keys: [z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK, `, `several keys, and no id`},
-		{"same id", `"https://example.com/issuers/876543"`, `"did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"`, `the issuer "biklab" has the same id`},
+		{
+			"no keys",
+			"keys: [z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]",
+			"keys: []",
+			`no key: nothing that this issuer signs could count`,
+		},
+		{
+			"keys without id",
+			`id: "https://example.com/issuers/876543", keys: [`,
+			`keys: [z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK, `,
+			`several keys, and no id`,
+		},
+		{
+			"same id",
+			`"https://example.com/issuers/876543"`,
+			`"did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"`,
+			`the issuer "biklab" has the same id`,
+		},
 		{"issuer id", `"https://example.com/issuers/876543"`, `example.com`, `"example.com" is not an absolute URL`},
 		{"issuer id list", `"https://example.com/issuers/876543"`, `[a]`, `issuers.example.id: must be one value`},
-		{"achievement", "achievements/USER", "achievements/FIRST?cid=9", `the badge "laser-first-steps" has the same achievement`},
-		{"no achievement", "    achievement: https://openbadgefactory.com/obv3/achievements/USER\n", "", `badges.laser-user.achievement: is missing`},
+		{
+			"achievement",
+			"achievements/USER",
+			"achievements/FIRST?cid=9",
+			`the badge "laser-first-steps" has the same achievement`,
+		},
+		{
+			"no achievement",
+			"    achievement: https://openbadgefactory.com/obv3/achievements/USER\n",
+			"",
+			`badges.laser-user.achievement: is missing`,
+		},
 		{"name", "name: Teamwork", `name: " "`, `" " is not a name`},
 		{"names", "name: Teamwork", "name: {}", `no name`},
 		{"names in other languages", "name: Teamwork", "name: { de: Zusammenarbeit }", `unknown key "de"`},
-		{"no grants", "    grants:\n      - role: user", "    grants: []\n    x:\n      - role: user", `no grant: nobody could use the machine`},
-		{"roles order", "[learner, user, host,", "[user, learner, host,", `"learner" stands after a role of equal or greater power`},
+		{
+			"no grants",
+			"    grants:\n      - role: user",
+			"    grants: []\n    x:\n      - role: user",
+			`no grant: nobody could use the machine`,
+		},
+		{
+			"roles order",
+			"[learner, user, host,",
+			"[user, learner, host,",
+			`"learner" stands after a role of equal or greater power`,
+		},
 		{"roles empty", "[learner, user, host, mentor, maintainer]", "[]", `roles: no role`},
 		{"at", `at: "2026-11-22T10:00"`, `at: "22/11/2026"`, `"22/11/2026" is not a time`},
 		{"holds", "holds: [], expect", "holds: [[]], expect", `tests[2].holds[0]: must be a badge`},
@@ -332,7 +578,14 @@ func TestAnUnknownNameIsAFaultWhateverElseStandsThere(t *testing.T) {
 }
 
 func TestAllFaultsComeAtOnceWithExcerptAndCaret(t *testing.T) {
-	s := strings.NewReplacer("needs: laser-user,", "needs: laser-usr,", "cooldown: 3m", "cooldwon: 3m", "issuer: example", "issuer: exampel").
+	s := strings.NewReplacer(
+		"needs: laser-user,",
+		"needs: laser-usr,",
+		"cooldown: 3m",
+		"cooldwon: 3m",
+		"issuer: example",
+		"issuer: exampel",
+	).
 		Replace(sample(t))
 	_, err := Parse("policy.yaml", []byte(s))
 	var faults yamlfile.Faults
@@ -407,14 +660,18 @@ func indented(n int) string {
 
 func TestParseNeverPassesWhatNewRefuses(t *testing.T) {
 	// What Parse accepts compiles: a fault without a place is of no use to an administrator.
-	if _, err := Parse("p", []byte("portillon: 1\nsite: s\ntimezone: UTC\nissuers: {}\nbadges: {}\nmachines: {}\n")); err != nil {
+	if _, err := Parse(
+		"p",
+		[]byte("portillon: 1\nsite: s\ntimezone: UTC\nissuers: {}\nbadges: {}\nmachines: {}\n"),
+	); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(sample(f)))
-	for _, s := range []string{"portillon: 1", "never: 1", "tests: [{at: 2026-01-01}]", "issuers: {a: {keys: [z]}}", "machines: {m: {grants: [{needs: {all: [[]]}}]}}",
+	for _, s := range []string{"portillon: 1", "never: 1", "tests: [{at: 2026-01-01}]", "issuers: {a: {keys: " +
+		"[z]}}", "machines: {m: {grants: [{needs: {all: [[]]}}]}}",
 		"badges: {b: }", "roles: [user, user]", "evidence: {x: {kinds: ~}}", "&a", "timezone: ../x", "{"} {
 		f.Add([]byte(s))
 	}

@@ -65,8 +65,14 @@ func kept(name string, before *page, doc *yaml.Node, out []byte) error {
 	for _, c := range before.comments {
 		i := slices.IndexFunc(left, func(x *comment) bool { return x.text == c.text })
 		if i < 0 {
-			return yamlfile.Faults{{File: name, Line: c.line + 1, Column: c.column + 1, Problem: "this comment would be lost, so nothing is written",
-				Hint: "put it on a line of its own, above what it is about", Excerpt: string(before.src[before.lines[c.line]:before.lineEnd(c.at)])}}
+			return yamlfile.Faults{{
+				File:    name,
+				Line:    c.line + 1,
+				Column:  c.column + 1,
+				Problem: "this comment would be lost, so nothing is written",
+				Hint:    "put it on a line of its own, above what it is about",
+				Excerpt: string(before.src[before.lines[c.line]:before.lineEnd(c.at)]),
+			}}
 		}
 		left = slices.Delete(left, i, i+1)
 	}

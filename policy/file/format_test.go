@@ -2,12 +2,11 @@ package file
 
 import (
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"portillon/policy"
+	"portillon/policy/analysis"
 )
 
 func TestTheCanonicalFormIsTheSamePolicyWithItsComments(t *testing.T) {
@@ -30,7 +29,7 @@ func TestTheCanonicalFormIsTheSamePolicyWithItsComments(t *testing.T) {
 			}
 		}
 		before, after := mustParse(t, string(b)), mustParse(t, string(once))
-		changes, err := policy.Compare(before, after, time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC))
+		changes, err := analysis.Compare(before, after, time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC))
 		if err != nil || len(changes) > 0 || len(before.Tests) != len(after.Tests) || len(before.Never) != len(after.Never) ||
 			len(before.Evidence) != len(after.Evidence) {
 			t.Errorf("%s: %v %v", path, changes, err)
@@ -50,7 +49,12 @@ func TestKeysAreOrderedAndSectionsParted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"\nsite: biklab\nlanguage: fr\n", "{ role: maintainer, needs: laser-maintainer }", "\n\nmachines:\n  laser:\n", "\n\nnever:\n"} {
+	for _, want := range []string{
+		"\nsite: biklab\nlanguage: fr\n",
+		"{ role: maintainer, needs: laser-maintainer }",
+		"\n\nmachines:\n  laser:\n",
+		"\n\nnever:\n",
+	} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
@@ -77,7 +81,15 @@ func TestCommentsStayWithTheirKeys(t *testing.T) {
 
 // The library writes some folded texts in a way that it reads as another.
 func TestATextOfSeveralLinesStaysWhatItIs(t *testing.T) {
-	for _, text := range []string{">-\n      One\n       further in\n      and back", ">\n      a\n\n      b\n", "|2-\n        one in\n       none", "|\n      a # no comment\n     # a comment", "\"a\n      b\n\n      c\"", "'it''s\n      one'", "one\n      and the same"} {
+	for _, text := range []string{
+		">-\n      One\n       further in\n      and back",
+		">\n      a\n\n      b\n",
+		"|2-\n        one in\n       none",
+		"|\n      a # no comment\n     # a comment",
+		"\"a\n      b\n\n      c\"",
+		"'it''s\n      one'",
+		"one\n      and the same",
+	} {
 		in := swap(t, "    cooldown: 3m", "    vouch:\n     x: "+text+"\n    cooldown: 3m")
 		before, err := tree([]byte(in))
 		if err != nil {
@@ -90,31 +102,6 @@ func TestATextOfSeveralLinesStaysWhatItIs(t *testing.T) {
 		p.file(root)
 		if err := kept("policy.yaml", doc, before, []byte(p.String())); err != nil {
 			t.Errorf("%q: %v", text, err)
-		}
-	}
-}
-
-func TestEveryKnownKeyHasAPlaceInTheOrder(t *testing.T) {
-	var all [][]string
-	var walk func(s *shape)
-	seen := map[*shape]bool{}
-	walk = func(s *shape) {
-		if s == nil || seen[s] {
-			return
-		}
-		seen[s] = true
-		all = append(all, s.keys)
-		walk(s.each)
-		for _, x := range s.below {
-			walk(x)
-		}
-	}
-	walk(top())
-	for set := range keySets(t) {
-		if !slices.ContainsFunc(all, func(keys []string) bool {
-			return !slices.ContainsFunc(strings.Fields(set), func(k string) bool { return !slices.Contains(keys, k) })
-		}) {
-			t.Errorf("the keys %s stand in no order", set)
 		}
 	}
 }

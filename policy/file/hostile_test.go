@@ -27,7 +27,8 @@ func hostile(t testing.TB) map[string]string {
 	}
 	few := func(s string, n int) string { return strings.Repeat(s, n) } // within all bounds
 	return map[string]string{
-		"billion laughs":       "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n",
+		"billion laughs": "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c " +
+			"[*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n",
 		"depth":                ("a: " + strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000))[:400_000],
 		"depth by flow":        strings.Repeat("{a: ", 100_000),
 		"depth by lines":       strings.Repeat("[", 100) + strings.Repeat("\n[", 5000),

@@ -9,17 +9,6 @@ import (
 	"portillon/yamlfile"
 )
 
-// membership reads { grace: 14d, warn: 30d, after: [maintainer] }.
-func (r *reader) membership(n yamlfile.Node) {
-	only(n, "grace", "warn", "after")
-	r.m.Membership = policy.Membership{Grace: wholeDays(n.Get("grace")), Warn: wholeDays(n.Get("warn"))}
-	for _, x := range entries(n.Get("after"), len(r.roles)) {
-		if role, _ := policy.ParseRole(x.OneOf(r.roles...)); role != policy.NoRole {
-			r.m.Membership.After = append(r.m.Membership.After, role)
-		}
-	}
-}
-
 // daysForm is a number of days, as the schema says it too: a membership ends with a day, not at an hour.
 const daysForm = `^[0-9]{1,4}d$`
 
@@ -44,7 +33,7 @@ const lastDayForm = `^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$`
 var lastDayIs = regexp.MustCompile(lastDayForm)
 
 // lastDay is the last day of a membership.
-func lastDay(n yamlfile.Node) policy.Date {
+func lastDay(_ *reader, n yamlfile.Node) policy.Date {
 	s := n.Str()
 	if !n.IsScalar() {
 		return policy.Date{}
@@ -55,17 +44,4 @@ func lastDay(n yamlfile.Node) policy.Date {
 		return policy.Date{}
 	}
 	return d
-}
-
-// cardStates are the words for them.
-var cardStates = []string{"active", "lost", "blocked", "replaced"}
-
-// membershipPart is the section membership of the schema.
-func membershipPart() thing {
-	days := func(what string) thing { return thing{"type": "string", "pattern": daysForm, "description": what} }
-	return object(nil, thing{
-		"grace": days("how many days after the last day of a membership nothing is refused yet; without it, none"),
-		"warn":  days("how many days before the last day the panel begins to tell the member; without it, it does not"),
-		"after": say("the roles that a member keeps whose membership has ended; without it, none", list(ref("role"), 0, 5)),
-	})
 }

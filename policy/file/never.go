@@ -6,41 +6,31 @@ import (
 )
 
 // never reads what the policy must not allow, whoever holds what.
-func (r *reader) never(n yamlfile.Node) {
+func (r *reader) never(n yamlfile.Node, m *policy.Model) {
 	for _, x := range n.List() {
 		if n.Enough() {
 			break
 		}
 		bare(x)
-		sound := only(x, "name", "role", "without", "on", "at", "alone")
-		v := policy.Invariant{Name: x.Path(), Alone: x.Get("alone").Bool(), At: hours(x.Get("at"), r.m.Holidays)}
-		if name := line(x.Get("name")); name != "" {
-			v.Name = name
+		v := policy.Invariant{Name: x.Path()}
+		sound := fill(r, x, r.tables.never, &v)
+		if len(v.Roles) == 1 && v.Roles[0] == policy.Learner && v.Alone {
+			x.Get("alone").Fault("remove it", "a learner is never alone: this rule can never find anything")
 		}
-		r.subjects(x, &v)
 		if sound && x.IsMap() && !x.Get("without").Present() && !x.Get("at").Present() {
 			x.Fault("add without: BADGE, or at: HOURS", "never a role at all: leave its grants out instead")
 		}
-		r.m.Never = append(r.m.Never, v)
+		m.Never = append(m.Never, v)
 	}
 }
 
-// subjects reads whom a rule is about: roles, the badges that they lack, machines. A list of none would read as "of
-// all".
-func (r *reader) subjects(x yamlfile.Node, v *policy.Invariant) {
+// neverRoles reads one role or several. A list of none would find nothing.
+func neverRoles(_ *reader, n yamlfile.Node) (out []policy.Role) {
 	all := roleWords(policy.Roles())
-	for _, y := range some(x.Get("role").Required(), len(all), "name at least one role", "no role: this rule can never find anything") {
+	for _, y := range some(n, len(all), "name at least one role", "no role: this rule can never find anything") {
 		if role, _ := policy.ParseRole(y.OneOf(all...)); role != policy.NoRole {
-			v.Roles = append(v.Roles, role)
+			out = append(out, role)
 		}
 	}
-	for _, y := range some(x.Get("without"), maxNamed, "name at least one badge, or remove the key", "an empty list") {
-		v.Without = append(v.Without, policy.BadgeID(r.badgeIDs.ref(y, "badge")))
-	}
-	for _, y := range some(x.Get("on"), maxNamed, "name at least one machine, or remove the key", "an empty list") {
-		v.On = append(v.On, policy.MachineID(r.machineIDs.ref(y, "machine")))
-	}
-	if len(v.Roles) == 1 && v.Roles[0] == policy.Learner && v.Alone {
-		x.Get("alone").Fault("remove it", "a learner is never alone: this rule can never find anything")
-	}
+	return out
 }

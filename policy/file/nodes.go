@@ -108,6 +108,13 @@ const (
 	maxUnknown   = 100
 )
 
+// collect takes the keys of a section as ids.
+func (s *names) collect(section yamlfile.Node) {
+	for _, e := range section.Pairs() {
+		s.add(e)
+	}
+}
+
 // add takes the key of an entry as an id.
 func (s *names) add(e yamlfile.Pair) string {
 	if s.set == nil {
@@ -123,6 +130,14 @@ func (s *names) add(e yamlfile.Pair) string {
 	s.set[id] = true
 	s.order = append(s.order, id)
 	return id
+}
+
+// known is the id of an entry that collect has seen; "" where its key is none, which has been reported.
+func (s *names) known(e yamlfile.Pair) string {
+	if !s.set[e.Key] {
+		return ""
+	}
+	return e.Key
 }
 
 func (s *names) strays(id string) {
@@ -215,16 +230,16 @@ func line(n yamlfile.Node) string {
 	return s
 }
 
-// words is a name in one or two languages.
-func words(n yamlfile.Node) policy.Text {
-	if n.IsMap() {
-		only(n, "fr", "en")
-		if len(n.Pairs()) == 0 {
-			n.Fault("{ fr: …, en: … }", "no name")
-		}
-		return policy.Text{FR: line(n.Get("fr")), EN: line(n.Get("en"))}
+// words reads a name in one or two languages.
+func (r *reader) words(n yamlfile.Node) (t policy.Text) {
+	if !n.IsMap() {
+		return policy.Text{FR: line(n)}
 	}
-	return policy.Text{FR: line(n)}
+	fill(r, n, r.tables.name, &t)
+	if len(n.Pairs()) == 0 {
+		n.Fault("{ fr: …, en: … }", "no name")
+	}
+	return t
 }
 
 // absolute is a URL, a DID or a URN as credentials name things.

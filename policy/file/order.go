@@ -2,61 +2,37 @@ package file
 
 import "slices"
 
-// shape is how a mapping is written: its keys in their order, and what stands below them. A list has the shape of its
-// entries.
+// shape is what may stand in a place of the file: a mapping of known keys, or one of ids. A list has the shape of its
+// entries. The zero shape is a value without keys.
 type shape struct {
-	keys  []string
-	below map[string]*shape
-	each  *shape // of every value, where the keys are names: names stay in the order in which they stand
+	all  map[string]mapping
+	name string // of the mapping; "" for none
+	ids  bool   // the keys are ids, and name is the mapping of each value
 }
 
-func keys(words ...string) *shape { return &shape{keys: words} }
+// top is the shape of a whole file.
+func top() shape { return shape{all: newTables().mappings(), name: "policy"} }
 
-func (s *shape) under(key string) *shape {
-	switch {
-	case s == nil:
-		return nil
-	case s.each != nil:
-		return s.each
+// under is the shape of the value of a key.
+func (s shape) under(key string) shape {
+	if s.ids {
+		return shape{all: s.all, name: s.name}
 	}
-	return s.below[key]
+	keys := s.all[s.name].keys
+	if i := s.place(key); i < len(keys) {
+		return shape{all: s.all, name: keys[i].below, ids: keys[i].ids}
+	}
+	return shape{all: s.all}
 }
 
-// place sorts a known key; what is not known stays behind the rest.
-func (s *shape) place(key string) int {
-	if s == nil || s.keys == nil {
+// place sorts a known key by its table; unknown keys follow, and ids stay in the order of the file.
+func (s shape) place(key string) int {
+	if s.ids {
 		return 0
 	}
-	if i := slices.Index(s.keys, key); i >= 0 {
+	keys := s.all[s.name].keys
+	if i := slices.IndexFunc(keys, func(k spec) bool { return k.name == key }); i >= 0 {
 		return i
 	}
-	return len(s.keys)
-}
-
-// top is the order of a whole file. It is the one in which people tell it: what it is called, when it holds, what it
-// says, why.
-func top() *shape {
-	name, holds := keys("fr", "en"), keys("badge", "issuer", "issued", "expires", "revoked")
-	session, bundle, clock := keys("max", "idle", "warn", "extend"), keys("fresh", "then"), keys("pass")
-	amounts := keys("day", "week")
-	need := keys("badge", "all", "any", "within", "used-within", "hours", "assurance")
-	need.below = map[string]*shape{"all": need, "any": need}
-	grant := keys("role", "needs", "supervisor", "hours", "booked", "learners", "quota", "session")
-	grant.below = map[string]*shape{"needs": need, "supervisor": need, "quota": amounts, "session": session}
-	machine := keys("name", "grants", "bookings", "interventions", "maintenance", "vouch", "when-idle", "cooldown", "mode", "card", "clock", "bundle")
-	machine.below = map[string]*shape{"name": name, "grants": grant, "bookings": keys("from", "to", "for"), "interventions": {each: name},
-		"maintenance": keys("kind", "hours", "days", "block"), "vouch": {each: name}, "clock": clock, "bundle": bundle}
-	defaults := keys("session", "when-idle", "cooldown", "mode", "card", "bundle", "clock")
-	defaults.below = map[string]*shape{"session": session, "clock": clock, "bundle": bundle}
-	test := keys("name", "at", "machine", "member", "until", "card", "card-state", "holds", "supervisor-holds", "last-used", "logged", "used", "answering", "clock", "bundle-age", "tagged", "fault", "as",
-		"expect", "role", "because")
-	test.below = map[string]*shape{"holds": holds, "supervisor-holds": holds, "used": amounts}
-	badge := keys("name", "issuer", "achievement", "accepts")
-	badge.below = map[string]*shape{"name": name, "accepts": keys("issuer", "achievement", "with", "roles")}
-
-	file := keys("portillon", "site", "language", "timezone", "bindings", "status-grace", "membership", "holidays", "panel", "issuers", "badges", "roles", "defaults", "machines", "evidence", "tests", "never")
-	file.below = map[string]*shape{"membership": keys("grace", "warn", "after"), "panel": keys("names", "look"), "issuers": {each: keys("name", "id", "keys", "status-issuers")}, "badges": {each: badge}, "defaults": defaults,
-		"machines": {each: machine}, "evidence": {each: keys("interventions", "kinds", "within", "spread", "endorsed-by", "endorsed")}, "tests": test,
-		"never": keys("name", "role", "without", "at", "on", "alone")}
-	return file
+	return len(keys)
 }

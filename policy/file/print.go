@@ -10,7 +10,7 @@ import (
 )
 
 // arrange sorts the keys of every mapping by their order, and settles where each comment is written.
-func (e *entry) arrange(s *shape) {
+func (e *entry) arrange(s shape) {
 	for _, x := range e.entries {
 		below := s // a list has the shape of its entries
 		if x.key != nil {
@@ -213,7 +213,9 @@ func (g *page) word(n *yaml.Node) string {
 	if strings.Contains(n.Value, "\n") {
 		one.Style = yaml.DoubleQuotedStyle
 	}
-	return strings.TrimSuffix(strings.TrimPrefix(encode(&yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle, Content: []*yaml.Node{one}}), "["), "]")
+	// In a list of one the library writes the scalar as it would stand among others.
+	list := encode(&yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle, Content: []*yaml.Node{one}})
+	return strings.TrimSuffix(strings.TrimPrefix(list, "["), "]")
 }
 
 // alone is a scalar without the comments that the library saw beside it.

@@ -16,27 +16,94 @@ func TestWhatSaysNothingIsRefused(t *testing.T) {
 		{"null skill", "", "", "    vouch: { null: V }", "p:15:14: an empty key (put it in quotes if it is meant as a word)"},
 		{"null holiday", "holidays: [~]", "", "", "p:9:12: holidays[0]: an empty entry"},
 		{"null role", "roles: [user, ~]", "", "", "p:9:15: roles[1]: an empty entry"},
-		{"null role of an old bundle", "", "", "    bundle: { fresh: 1d, then: [~] }", "machines.x.bundle.then[0]: an empty entry"},
+		{
+			"null role of an old bundle",
+			"",
+			"",
+			"    bundle: { fresh: 1d, then: [~] }",
+			"machines.x.bundle.then[0]: an empty entry",
+		},
 		{"null rule of the clock", "", "", "    clock: { pass: [~] }", "machines.x.clock.pass[0]: an empty entry"},
 		{"null maintenance", "", "", "    maintenance: [~]", "machines.x.maintenance[0]: an empty entry"},
-		{"null held", "tests: [{ at: \"2026-01-01\", machine: x, holds: [~], expect: deny }]", "", "", "tests[0].holds[0]: an empty entry"},
-		{"never of no role", "never: [{ role: [], without: a }]", "", "", "never[0].role: no role: this rule can never find anything (name at least one role)"},
+		{
+			"null held",
+			"tests: [{ at: \"2026-01-01\", machine: x, holds: [~], expect: deny }]",
+			"",
+			"",
+			"tests[0].holds[0]: an empty entry",
+		},
+		{
+			"never of no role",
+			"never: [{ role: [], without: a }]",
+			"",
+			"",
+			"never[0].role: no role: this rule can never find anything (name at least one role)",
+		},
 		{"never of a null role", "never: [{ role: [~], without: a }]", "", "", "never[0].role[0]: an empty entry"},
-		{"never on no machine", "never: [{ role: user, without: a, on: [] }]", "", "", "never[0].on: an empty list (name at least one machine, or remove the key)"},
+		{
+			"never on no machine",
+			"never: [{ role: user, without: a, on: [] }]",
+			"",
+			"",
+			"never[0].on: an empty list (name at least one machine, or remove the key)",
+		},
 		{"never on a null machine", "never: [{ role: user, without: a, on: [~] }]", "", "", "never[0].on[0]: an empty entry"},
 		{"never without no badge", "never: [{ role: user, without: [] }]", "", "", "never[0].without: an empty list"},
-		{"never without a null badge", "never: [{ role: user, without: [~] }]", "", "", "never[0].without[0]: an empty entry"},
-		{"never a learner alone", "never: [{ role: learner, without: a, alone: true }]", "", "", "never[0].alone: a learner is never alone: this rule can never find anything"},
+		{
+			"never without a null badge",
+			"never: [{ role: user, without: [~] }]",
+			"",
+			"",
+			"never[0].without[0]: an empty entry",
+		},
+		{
+			"never a learner alone",
+			"never: [{ role: learner, without: a, alone: true }]",
+			"",
+			"",
+			"never[0].alone: a learner is never alone: this rule can never find anything",
+		},
 		{"a year of three digits", `holidays: ["+026-12-25"]`, "", "", `"+026-12-25" is no date`},
 		{"the 30th of February", `holidays: ["2026-02-30"]`, "", "", `"2026-02-30" is no date`},
-		{"a booking to a day", "", "", `    bookings: [{ from: "2026-12-01T10:00", to: "2026-12-02", for: c }]`, `bookings[0].to: "2026-12-02" is a day: a booking begins and ends at a time of it (as "2026-12-02T00:00")`},
+		{
+			"a booking to a day",
+			"",
+			"",
+			`    bookings: [{ from: "2026-12-01T10:00", to: "2026-12-02", for: c }]`,
+			`bookings[0].to: "2026-12-02" is a day: a booking begins and ends at a time of it (as "2026-12-02T00:00")`,
+		},
 		{"a nanosecond", "", ", session: { max: 1ns }", "", `session.max: "1ns" is not a length of time`},
 		{"292 years", "", ", session: { max: 2562047h }", "", `"2562047h" is not a length of time`},
 		{"a sign", "", ", session: { max: +5d }", "", `"+5d" is not a length of time`},
-		{"a number alone", "", "", "    cooldown: 0", `cooldown: "0" is not a length of time (whole numbers of up to five digits and d, h, m or s, in this order`},
-		{"a usual warning that is too long", "defaults: { session: { warn: 2h } }", ", session: { max: 1h }", "", "p:14:49: machines.x.grants[0].session.max: the warning that is usual here, 2h0m0s, is not shorter than max (add warn: to the session, shorter than max, or warn: none)"},
-		{"hours of a book", "", `, hours: "` + strings.Repeat("Mo 09:00-10:00;", 300) + `"`, "", "hours of 4500 bytes (at most 4000)"},
-		{"a slip at the end of long hours", "", `, hours: "` + strings.Repeat("Mo 09:00-10:00; ", 60) + `Tu 9-10"`, "", `.hours: "9-10" is not a time of day from-to`},
+		{
+			"a number alone",
+			"",
+			"",
+			"    cooldown: 0",
+			`cooldown: "0" is not a length of time (whole numbers of up to five digits and d, h, m or s, in this order`,
+		},
+		{
+			"a usual warning that is too long",
+			"defaults: { session: { warn: 2h } }",
+			", session: { max: 1h }",
+			"",
+			"p:14:49: machines.x.grants[0].session.max: the warning that is usual here, 2h0m0s, is not shorter than max " +
+				"(add warn: to the session, shorter than max, or warn: none)",
+		},
+		{
+			"hours of a book",
+			"",
+			`, hours: "` + strings.Repeat("Mo 09:00-10:00;", 300) + `"`,
+			"",
+			"hours of 4500 bytes (at most 4000)",
+		},
+		{
+			"a slip at the end of long hours",
+			"",
+			`, hours: "` + strings.Repeat("Mo 09:00-10:00; ", 60) + `Tu 9-10"`,
+			"",
+			`.hours: "9-10" is not a time of day from-to`,
+		},
 		{"a null machine", "", "", "  ~: { name: Y, grants: [{ role: user, needs: a }] }", "p:15:3: an empty key"},
 		{"a null badge", "", "", "badges2: { ~: A }", "p:15:12: an empty key"},
 	} {
@@ -84,7 +151,14 @@ func TestAKeyThatIsNoPointOfItsCurveIsRefused(t *testing.T) {
 // Hours past midnight are written as OpenStreetMap's opening_hours has them: "18:00-25:00" ends at one in the morning,
 // as 18:00-01:00 does.
 func TestHoursPastMidnightAreTaken(t *testing.T) {
-	for hours, want := range map[string]bool{"18:00-24:00": true, "18:00-25:00": true, "18:00-26:00": true, "18:00-42:01": false, "24:00-25:00": false, "18:00-49:00": false} {
+	for hours, want := range map[string]bool{
+		"18:00-24:00": true,
+		"18:00-25:00": true,
+		"18:00-26:00": true,
+		"18:00-42:01": false,
+		"24:00-25:00": false,
+		"18:00-49:00": false,
+	} {
 		_, err := Parse("p", []byte(small("", `, hours: "`+hours+`"`, "")))
 		if (err == nil) != want {
 			t.Errorf("%s: %v", hours, err)
@@ -96,19 +170,46 @@ func TestHoursPastMidnightAreTaken(t *testing.T) {
 func TestNoFaultRepeatsALongValue(t *testing.T) {
 	long := strings.Repeat("x", 5000)
 	for form, where := range map[string]string{
-		"portillon: =": "top", "site: =": "top", "language: =": "top", "timezone: =": "top", "status-grace: =": "top", "=: 1": "top", "holidays: [=]": "top", "roles: [=]": "top",
-		"panel: { look: = }": "top", "evidence: { ? =\n  : {} }": "top", "evidence: { a: { kinds: [=], interventions: =, within: =, endorsed-by: =, endorsed: =, spread: = } }": "top",
-		"never: [{ role: =, without: =, on: =, at: =, name: = }]": "top", "tests: [{ at: =, machine: =, holds: [=], expect: =, because: =, as: =, logged: = }]": "top",
-		", hours: =": "grant", ", booked: =": "grant", ", quota: { day: = }": "grant", ", supervisor: =": "grant", ", session: { max: = }": "grant",
-		"    cooldown: =": "machine", "    mode: =": "machine", "    bookings: [{ from: =, to: =, for: = }]": "machine", "    interventions: { a: = }": "machine",
-		"    maintenance: [{ kind: =, days: = }]": "machine", "    bundle: { fresh: =, then: [=] }": "machine", "    clock: { pass: [=] }": "machine",
-		"    vouch: &= x": "machine", "    vouch: != x": "machine", "  ? =\n  : { name: X }": "machine",
+		"portillon: =":              "top",
+		"site: =":                   "top",
+		"language: =":               "top",
+		"timezone: =":               "top",
+		"status-grace: =":           "top",
+		"=: 1":                      "top",
+		"holidays: [=]":             "top",
+		"roles: [=]":                "top",
+		"panel: { look: = }":        "top",
+		"evidence: { ? =\n  : {} }": "top",
+		"evidence: { a: { kinds: [=], interventions: =, within: =, endorsed-by: =, endorsed: =, spread: = } }": "top",
+		"never: [{ role: =, without: =, on: =, at: =, name: = }]":                                              "top",
+		"tests: [{ at: =, machine: =, holds: [=], expect: =, because: =, as: =, logged: = }]":                  "top",
+		", hours: =":            "grant",
+		", booked: =":           "grant",
+		", quota: { day: = }":   "grant",
+		", supervisor: =":       "grant",
+		", session: { max: = }": "grant",
+		"    cooldown: =":       "machine",
+		"    mode: =":           "machine",
+		"    bookings: [{ from: =, to: =, for: = }]": "machine",
+		"    interventions: { a: = }":                "machine",
+		"    maintenance: [{ kind: =, days: = }]":    "machine",
+		"    bundle: { fresh: =, then: [=] }":        "machine",
+		"    clock: { pass: [=] }":                   "machine",
+		"    vouch: &= x":                            "machine",
+		"    vouch: != x":                            "machine",
+		"  ? =\n  : { name: X }":                     "machine",
 	} {
 		in := map[string]string{}
 		in[where] = strings.ReplaceAll(form, "=", long)
 		longest(t, form, small(in["top"], in["grant"], in["machine"]))
 	}
-	for _, key := range []string{long, "did:key:" + long, "did:key:" + long + "#x", "https://x.example/" + long + "#y", "-----BEGIN " + long} {
+	for _, key := range []string{
+		long,
+		"did:key:" + long,
+		"did:key:" + long + "#x",
+		"https://x.example/" + long + "#y",
+		"-----BEGIN " + long,
+	} {
 		longest(
 			t,
 			"key",

@@ -87,7 +87,8 @@ func judgeMore(root, s map[string]any, word string, v any, at string) (faults []
 			faults = append(faults, fmt.Sprintf("%s: %v, and %s is %v", at, n, word, sized))
 		}
 	}
-	if known := "pattern items minLength maxLength minimum maximum minItems maxItems minProperties maxProperties properties additionalProperties propertyNames required dependentRequired"; !slices.Contains(
+	if known := "pattern items minLength maxLength minimum maximum minItems maxItems minProperties maxProperties " +
+		"properties additionalProperties propertyNames required dependentRequired"; !slices.Contains(
 		strings.Fields(known),
 		word,
 	) {

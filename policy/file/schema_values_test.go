@@ -52,14 +52,16 @@ func some200(word string, n int) string { return "[" + strings.Repeat(word+",", 
 func valuesOf() map[string]values {
 	positive := values{
 		"1s | 45s | 10m | 1h30m | 2h | 180d | 1d12h | 99999d | 8760h | 1d2h3m4s",
-		`0m | 0s | 0d0h | 1.5h | 1ns | 1ms | 100us | +5d | -5d | 2562047h | 99999999d | 100000d | "" | h | 2 | 0 | 1h30 | 30m1h | 1h1h | 1 h | soon | [1h]`,
+		`0m | 0s | 0d0h | 1.5h | 1ns | 1ms | 100us | +5d | -5d | 2562047h | 99999999d | 100000d | "" | h | 2 | 0 | 1h30 ` +
+			`| 30m1h | 1h1h | 1 h | soon | [1h]`,
 	}
 	length := values{"0s | 0m | 3m | 1d12h", `0 | 1.5h | 1ns | -1m | "" | 99999999d`}
 	return map[string]values{
 		"status-grace: =": positive,
 		"membership: =": {
 			"{} | { grace: 0d, warn: 0d } | { grace: 14d, warn: 30d, after: [user] } | { after: [] }",
-			"[] | 14d | { grace: 14 } | { grace: 12h } | { warn: -1d } | { grace: 99999d } | { after: user } | { after: [boss] } | { before: 1d }",
+			"[] | 14d | { grace: 14 } | { grace: 12h } | { warn: -1d } | { grace: 99999d } | { after: user } | { after: " +
+				"[boss] } | { before: 1d }",
 		},
 		"tests: [{ at: \"2026-01-01\", machine: x, expect: deny, holds: [], until: = }]": {
 			"2026-09-30 | \"2026-09-30\"",
@@ -93,7 +95,8 @@ func valuesOf() map[string]values {
 			"{ kind: k } | { days: 1 } | { kind: k, days: 0 } | { kind: k, days: 10001 } | { kind: k, hours: 100001 }",
 		},
 		"    bookings: [{ from: =, for: c}]": {
-			`"2026-12-01T10:00", to: "2026-12-01T12:00" | "2026-12-01 10:00", to: "2026-12-01T12:00:00" | "2026-12-01T10:00:00Z", to: "2026-12-01T12:00:00+01:00"`,
+			`"2026-12-01T10:00", to: "2026-12-01T12:00" | "2026-12-01 10:00", to: "2026-12-01T12:00:00" | ` +
+				`"2026-12-01T10:00:00Z", to: "2026-12-01T12:00:00+01:00"`,
 			`"2026-12-01", to: "2026-12-02" | "2026-12-01T9:00", to: "2026-12-02T10:00" | "", to: ""`,
 		},
 		"    clock: { pass: = }": {"[] | [hours, ages, ends]", "[end] | hours | [hours, hours, hours, hours]"},
@@ -152,7 +155,19 @@ func TestSchemaAndReaderAgreeOnIDs(t *testing.T) {
 	if err := json.Unmarshal(Schema(), &schema); err != nil {
 		t.Fatal(err)
 	}
-	for id, want := range map[string]bool{"x": true, "x-1": true, "1": true, strings.Repeat("a", 64): true, "-x-": false, "x-": false, "X": false, "x_y": false, "": false, "é": false, strings.Repeat("a", 65): false} {
+	for id, want := range map[string]bool{
+		"x":                     true,
+		"x-1":                   true,
+		"1":                     true,
+		strings.Repeat("a", 64): true,
+		"-x-":                   false,
+		"x-":                    false,
+		"X":                     false,
+		"x_y":                   false,
+		"":                      false,
+		"é":                     false,
+		strings.Repeat("a", 65): false,
+	} {
 		in := strings.Replace(small("", "", ""), "  x:\n", fmt.Sprintf("  %q:\n", id), 1)
 		_, err := Parse("p", []byte(in))
 		faults := judgeBy(schema, schema, decode(t, []byte(in)), "")
@@ -180,7 +195,8 @@ func undescribed(v any, at string, out *[]string) {
 	case map[string]any:
 		p, _ := v["properties"].(map[string]any)
 		for k, x := range p {
-			if words, _ := x.(map[string]any)["description"].(string); len(words) < 8 || len(words) > 120 || strings.HasSuffix(words, ".") {
+			if words, _ := x.(map[string]any)["description"].(string); len(words) < 8 || len(words) > 120 ||
+				strings.HasSuffix(words, ".") {
 				*out = append(*out, at+"."+k)
 			}
 		}

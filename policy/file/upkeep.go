@@ -2,36 +2,24 @@ package file
 
 import (
 	"fmt"
-	"time"
 
 	"portillon/policy"
 	"portillon/yamlfile"
 )
 
-// panel reads what the panels show, and how: { names: initial, look: dark }.
-func (r *reader) panel(n yamlfile.Node) {
-	only(n, "names", "look")
-	// OneOf reports what is none
-	r.m.Names, _ = policy.ParseNames(n.Get("names").OneOf("first", "initial", "full", "letters"))
-	r.m.Look, _ = policy.ParseLook(n.Get("look").OneOf("auto", "light", "dark"))
-}
-
 // MaxItems bounds what people choose from at a panel: more would not fit a small screen.
 const MaxItems = 12
 
-// upkeep reads what is done to the machine, when that is due, and what a mentor may vouch for.
-func (r *reader) upkeep(n yamlfile.Node, m *policy.Machine) {
-	var kinds names
-	m.Interventions = items(n.Get("interventions"), &kinds)
-	m.Vouch = items(n.Get("vouch"), &names{})
+// maintenance reads what is done to the machine, and when that is due. Its kinds of work are those of interventions,
+// where there are any.
+func (r *reader) maintenance(n yamlfile.Node, m *policy.Machine) {
 	seen := map[string]bool{}
-	for _, x := range entries(n.Get("maintenance"), maxUpkeep) {
-		sound := only(x, "kind", "hours", "days", "block")
-		k := x.Get("kind").Required()
-		u := policy.Upkeep{Kind: k.Slug(), Hours: time.Duration(x.Get("hours").Int(1, maxRunning)) * time.Hour,
-			Every: time.Duration(x.Get("days").Int(1, maxDays)) * 24 * time.Hour, Block: x.Get("block").Bool()}
+	for _, x := range entries(n, maxUpkeep) {
+		var u policy.Upkeep
+		sound := fill(r, x, r.tables.upkeep, &u)
+		k := x.Get("kind")
 		if len(m.Interventions) > 0 {
-			kinds.ref(k, "intervention")
+			r.kinds.ref(k, "intervention")
 		}
 		if seen[u.Kind] && u.Kind != "" {
 			k.Fault("hours: and days: may stand together", "the kind %q stands twice", u.Kind)
@@ -42,13 +30,12 @@ func (r *reader) upkeep(n yamlfile.Node, m *policy.Machine) {
 		}
 		m.Maintenance = append(m.Maintenance, u)
 	}
-	kinds.report()
 }
 
-func items(n yamlfile.Node, known *names) []policy.Item {
+func (r *reader) items(n yamlfile.Node, known *names) []policy.Item {
 	var out []policy.Item
 	for _, e := range n.Pairs() {
-		out = append(out, policy.Item{ID: known.add(e), Name: words(e.Value)})
+		out = append(out, policy.Item{ID: known.add(e), Name: r.words(e.Value)})
 	}
 	if len(out) > MaxItems {
 		n.Fault(fmt.Sprintf("%d at most: they are buttons on a small screen", MaxItems), "%d stand here", len(out))

@@ -52,7 +52,11 @@ func TestUpkeepFaultsSayWhereAndWhatWouldDo(t *testing.T) {
 		many += string(c) + ": x, "
 	}
 	for _, x := range []struct{ old, new, want string }{
-		{"kind: lens,", "kind: lenz,", `machines.laser.maintenance[0].kind: unknown intervention "lenz" (did you mean "lens"?)`},
+		{
+			"kind: lens,",
+			"kind: lenz,",
+			`machines.laser.maintenance[0].kind: unknown intervention "lenz" (did you mean "lens"?)`,
+		},
 		{"hours: 20, days: 90, ", "", `it would never be due (add hours: (of running) or days:)`},
 		{"hours: 20", "hours: 20h", `maintenance[0].hours: "20h" does not do (a whole number from 1 to 100000)`},
 		{"block: true }", "block: true }\n      - { kind: lens, days: 3 }", `the kind "lens" stands twice`},
@@ -66,7 +70,10 @@ func TestUpkeepFaultsSayWhereAndWhatWouldDo(t *testing.T) {
 			t.Errorf("%s: %v, want %q", x.new, err, x.want)
 		}
 	}
-	if _, err := Parse("policy.yaml", []byte(strings.Replace(withUpkeep(t, "", ""), "names: initial", "names: initials", 1))); err == nil ||
+	if _, err := Parse(
+		"policy.yaml",
+		[]byte(strings.Replace(withUpkeep(t, "", ""), "names: initial", "names: initials", 1)),
+	); err == nil ||
 		!strings.Contains(err.Error(), `did you mean "initial"`) {
 		t.Error(err)
 	}

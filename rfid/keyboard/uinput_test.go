@@ -152,7 +152,7 @@ func TestKernelsLostEventsAreNoCard(t *testing.T) {
 			t.Fatal("a card that nobody has: ", tap.UID.Hex())
 		}
 	}
-	time.Sleep(pause + 100*time.Millisecond) // a line that lost its Enter is over; the kernel's clock cannot be another
+	<-time.After(pause + 100*time.Millisecond) // a line that lost its Enter is over; the kernel's clock cannot be another
 	k.types("04A224BA11\n")
 	reads(t, r, "04A224BA11")
 }
@@ -194,7 +194,7 @@ func TestKernelsOldLineIsNoTap(t *testing.T) {
 	k := newTypist(t)
 	r := opened(t, k)
 	k.types("62E3\n")
-	time.Sleep(stale + 100*time.Millisecond)
+	<-time.After(stale + 100*time.Millisecond)
 	k.types("0100\n")
 	reads(t, r, "0100")
 }

@@ -558,7 +558,7 @@ func TestCloseSwitchesTheFieldOffAndEndsAPoll(t *testing.T) {
 			_, _, err := d.Poll(context.Background())
 			ended <- err
 		}()
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 		since := time.Now()
 		if err := d.Close(); err != nil {
 			t.Error(err)

@@ -157,7 +157,7 @@ type byte4 uint32
 // lookUntilItFails looks as rfid.Polling does, and no longer than until a card that lies there would be a new tap.
 func lookUntilItFails(t *testing.T, d *Device) error {
 	t.Helper()
-	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+	for began := time.Now(); ; <-time.After(100 * time.Millisecond) {
 		look := time.Now()
 		_, found, err := d.Poll(t.Context())
 		if took := time.Since(look); took > rfid.MaxPoll {

@@ -38,7 +38,7 @@ func TestWatchReopensAReaderThatWasUnplugged(t *testing.T) {
 			t.Fatalf("%+v", e)
 		}
 		s.Insert(acr, nil)
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF"))
 		if e := <-out; e.Tap.UID.Hex() != "DEADBEEF" {
 			t.Fatalf("%+v", e)

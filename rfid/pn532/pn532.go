@@ -73,11 +73,15 @@ func (d *Device) start() error {
 		return err
 	}
 	if len(v) < 4 || v[0] != 0x32 { // §7.2.2: IC 32 is a PN532
-		return fmt.Errorf("this is no PN532: it calls itself % X", v)
+		return fmt.Errorf("unexpected firmware ID % X, want 32 (PN532) first", v)
 	}
 	echo := []byte("\x00portillon") // communication line test (§7.2.1)
-	if got, err := d.command(ctx, diagnose, echo...); err != nil || !bytes.Equal(got, echo) {
-		return fmt.Errorf("its line does not carry what it is given: % X, %w", got, err)
+	got, err := d.command(ctx, diagnose, echo...)
+	if err != nil {
+		return fmt.Errorf("communication test failed: %w", err)
+	}
+	if !bytes.Equal(got, echo) {
+		return fmt.Errorf("communication test failed: the chip echoed % X, want % X", got, echo)
 	}
 	if _, err := d.command(ctx, samConfig, 1, 0, 0); err != nil { // §7.2.10: normal mode, no time-out, no IRQ
 		return err

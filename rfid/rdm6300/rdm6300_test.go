@@ -212,7 +212,7 @@ type stalled struct {
 }
 
 func (s *stalled) Read(p []byte) (int, error) {
-	time.Sleep(s.wait + s.stall)
+	<-time.After(s.wait + s.stall)
 	n := copy(p, s.bytes)
 	s.bytes, s.stall = s.bytes[n:], 0
 	return n, nil
@@ -244,7 +244,7 @@ func TestCardThatWaitedForItsCallerIsNoTap(t *testing.T) {
 		if tap, err := r.Read(t.Context()); err != nil || tap.UID.Hex() != "62E3086CED" {
 			t.Fatal(err)
 		}
-		time.Sleep(deaf + time.Second)
+		<-time.After(deaf + time.Second)
 		if tap, err := r.Read(t.Context()); err == nil {
 			t.Fatal("a tap of three seconds ago: ", tap.UID.Hex())
 		}

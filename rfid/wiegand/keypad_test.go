@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"portillon/rfid"
 )
 
 // The keys as two makers' manuals print them, and frames of that length that are none.
@@ -36,9 +38,9 @@ func TestKeyFramesAreToldFromOthers(t *testing.T) {
 }
 
 func TestSpoiltFrameIsNoKey(t *testing.T) {
-	for name, spoil := range map[string]func([]Edge){
-		"a lost edge": func(e []Edge) { e[2].Lost = 1 },
-		"a glitch":    func(e []Edge) { e[2].At = e[1].At + nearest/2 },
+	for name, spoil := range map[string]func([]rfid.Edge){
+		"a lost edge": func(e []rfid.Edge) { e[2].Lost = 1 },
+		"a glitch":    func(e []rfid.Edge) { e[2].At = e[1].At + nearest/2 },
 	} {
 		es := edges("0001", time.Second)
 		spoil(es)

@@ -23,20 +23,6 @@ import (
 	"portillon/rfid"
 )
 
-// Edge is a line's fall.
-type Edge struct {
-	At   time.Duration // since boot, by the kernel's monotonic clock
-	One  bool          // on D1
-	Lost int           // edges before this one that nobody took in time
-}
-
-// Lines give the falls of D0 and D1, in order.
-type Lines interface {
-	// Next waits for the next; false: there was none in time.
-	Next(timeout time.Duration) (Edge, bool, error)
-	Close() error
-}
-
 // Times of a frame. Readers pulse for 20 to 100 µs every 0.2 to 20 ms (SIA AC-01, 1996: 50 µs and 1 ms are typical).
 const (
 	nearest = 100 * time.Microsecond // two bits closer than this are noise
@@ -65,15 +51,15 @@ type Decoder struct {
 	heard   string      // the last frame, until Heard takes it
 }
 
-// Push takes an edge. A frame ends only when Idle says so, or with an edge after a gap.
-func (d *Decoder) Push(e Edge) (u rfid.UID, ok bool) {
+// Push takes an edge: line 0 is D0, line 1 is D1. A frame ends only when Idle says so, or with an edge after a gap.
+func (d *Decoder) Push(e rfid.Edge) (u rfid.UID, ok bool) {
 	since := e.At - d.last
 	if d.started && since >= gap {
 		u, ok = d.end()
 	}
 	d.spoilt = d.spoilt || e.Lost > 0 || d.n > 0 && since < nearest || d.n == longest
 	d.bits <<= 1
-	if e.One {
+	if e.Line == 1 { // D1
 		d.bits |= 1
 	}
 	d.n, d.last, d.started = min(d.n+1, longest), e.At, true
@@ -150,7 +136,7 @@ type Reader struct {
 	// reader.
 	Heard func(frame string)
 
-	lines Lines
+	lines rfid.FallingEdges
 	dec   Decoder
 	once  rfid.Once
 	last  time.Time // when the lines were last looked at
@@ -160,7 +146,7 @@ type Reader struct {
 var _ rfid.Reader = (*Reader)(nil)
 
 // New reads cards of so many bits: 26, 34 or 37, or 0 for all. It closes the lines when it is closed.
-func New(l Lines, bits int) (*Reader, error) {
+func New(l rfid.FallingEdges, bits int) (*Reader, error) {
 	if err := CheckBits(bits); err != nil {
 		return nil, err
 	}

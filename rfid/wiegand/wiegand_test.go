@@ -16,14 +16,14 @@ import (
 )
 
 // edges are a frame as a typical reader sends it.
-func edges(frame string, at time.Duration) (out []Edge) {
+func edges(frame string, at time.Duration) (out []rfid.Edge) {
 	for i, b := range frame {
-		out = append(out, Edge{At: at + time.Duration(i)*time.Millisecond, One: b == '1'})
+		out = append(out, rfid.Edge{At: at + time.Duration(i)*time.Millisecond, Line: int(b - '0')})
 	}
 	return out
 }
 
-func decode(bits int, es []Edge) (got []string) {
+func decode(bits int, es []rfid.Edge) (got []string) {
 	d := Decoder{Bits: bits}
 	for _, e := range es {
 		if u, ok := d.Push(e); ok {
@@ -96,27 +96,27 @@ func TestEveryLengthAndNoOther(t *testing.T) {
 func TestSpoiltFramesAreThrownAway(t *testing.T) {
 	good := frame(26, 0x6303E7)
 	whole := edges(good, time.Second)
-	for name, spoil := range map[string]func([]Edge) []Edge{
-		"an edge that the kernel lost": func(e []Edge) []Edge { e[9].Lost = 1; return e },
-		"a glitch":                     func(e []Edge) []Edge { e[9].At = e[8].At + 20*time.Microsecond; return e },
-		"a pause": func(e []Edge) []Edge {
+	for name, spoil := range map[string]func([]rfid.Edge) []rfid.Edge{
+		"an edge that the kernel lost": func(e []rfid.Edge) []rfid.Edge { e[9].Lost = 1; return e },
+		"a glitch":                     func(e []rfid.Edge) []rfid.Edge { e[9].At = e[8].At + 20*time.Microsecond; return e },
+		"a pause": func(e []rfid.Edge) []rfid.Edge {
 			for i := 13; i < 26; i++ {
 				e[i].At += gap
 			}
 			return e
 		},
-		"two frames in one": func(e []Edge) []Edge { return append(e, edges(good, e[25].At+2*time.Millisecond)...) },
-		"one bit more":      func(e []Edge) []Edge { return append(e, Edge{At: e[25].At + time.Millisecond}) },
+		"two frames in one": func(e []rfid.Edge) []rfid.Edge { return append(e, edges(good, e[25].At+2*time.Millisecond)...) },
+		"one bit more":      func(e []rfid.Edge) []rfid.Edge { return append(e, rfid.Edge{At: e[25].At + time.Millisecond}) },
 	} {
-		if got := decode(0, spoil(append([]Edge(nil), whole...))); len(got) > 0 {
+		if got := decode(0, spoil(append([]rfid.Edge(nil), whole...))); len(got) > 0 {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
-	after := append(append([]Edge(nil), whole[:9]...), edges(good, 3*time.Second)...)
+	after := append(append([]rfid.Edge(nil), whole[:9]...), edges(good, 3*time.Second)...)
 	if got := decode(0, after); len(got) != 1 || got[0] != "6303E7" {
 		t.Errorf("a whole frame after half of one: %q", got)
 	}
-	late := append(append([]Edge(nil), whole...), edges(good, 2*time.Second)...)
+	late := append(append([]rfid.Edge(nil), whole...), edges(good, 2*time.Second)...)
 	if got := decode(0, late); len(got) != 2 {
 		t.Errorf("two frames: %q", got)
 	}
@@ -137,7 +137,7 @@ func FuzzDecoder(f *testing.F) {
 		}
 		for _, b := range in {
 			at += time.Duration(b) * 200 * time.Microsecond
-			check(d.Push(Edge{At: at, One: b&1 == 1, Lost: int(b>>7) * int(b&2)}))
+			check(d.Push(rfid.Edge{At: at, Line: int(b & 1), Lost: int(b>>7) * int(b&2)}))
 		}
 		check(d.Idle())
 	})
@@ -155,24 +155,24 @@ func TestOnesAreCounted(t *testing.T) {
 type line struct {
 	mu     sync.Mutex
 	began  time.Time
-	edges  []Edge
+	edges  []rfid.Edge
 	err    error
 	closed bool
 }
 
-func (l *line) Next(timeout time.Duration) (Edge, bool, error) {
+func (l *line) Next(timeout time.Duration) (rfid.Edge, bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.edges) == 0 {
-		time.Sleep(timeout)
-		return Edge{}, false, l.err
+		<-time.After(timeout)
+		return rfid.Edge{}, false, l.err
 	}
 	e := l.edges[0]
 	if until := e.At - time.Since(l.began); until > timeout {
-		time.Sleep(timeout)
-		return Edge{}, false, nil
+		<-time.After(timeout)
+		return rfid.Edge{}, false, nil
 	} else if until > 0 {
-		time.Sleep(until)
+		<-time.After(until)
 	}
 	l.edges = l.edges[1:]
 	return e, true, nil
@@ -230,7 +230,7 @@ func TestExchangedWiresAreSuspectedAndOldEdgesMeanNothing(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		r.Read(ctx)
-		time.Sleep(deaf + time.Second)
+		<-time.After(deaf + time.Second)
 		if _, err := r.Read(t.Context()); !errors.Is(err, errDeaf) {
 			t.Error(err)
 		}

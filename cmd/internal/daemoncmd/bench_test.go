@@ -98,7 +98,7 @@ func BenchmarkTap(b *testing.B) {
 	defer j.Close()
 	relay, offset := &stopwatch{}, time.Duration(0)
 	m := daemon.New(
-		daemon.Parts{
+		daemon.Config{
 			Site:    "big",
 			Machine: "laser",
 			Now:     func() time.Time { return time.Now().Add(offset) },

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"portillon/cmd/internal/bootconfig"
+	"portillon/rfid"
 )
 
 // BootLine is a line of a Pi's config.txt, and why it is there.
@@ -24,12 +25,12 @@ func (c Config) Boot() []BootLine {
 	add("all", "a program that ends lets its lines go, however it ends: the resistor opens the relay", "dtparam=strict_gpiod")
 	add("all", "a kernel that hangs is reset, and the relay opens", "dtparam=watchdog=on")
 	why := "the reader, " + c.Reader.Kind
-	switch c.Reader.bus() {
-	case "spi":
+	switch c.Reader.wiring().Bus {
+	case rfid.SPI:
 		add("all", why, "dtparam=spi=on")
-	case "i2c":
+	case rfid.I2C:
 		add("all", why, "dtparam=i2c_arm=on")
-	case "serial":
+	case rfid.Serial:
 		if !c.Reader.onboard() {
 			break
 		}
@@ -73,4 +74,4 @@ func (c Config) ApplyBoot(config, cmdline string, b bootconfig.Board) (bootconfi
 }
 
 // Serial reports whether the reader needs the Pi's own serial port.
-func (c Config) Serial() bool { return c.Reader.bus() == "serial" && c.Reader.onboard() }
+func (c Config) Serial() bool { return c.Reader.wiring().Bus == rfid.Serial && c.Reader.onboard() }

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"portillon/cmd/internal/bootconfig"
+	"portillon/rfid"
 )
 
 // Every wiring that ships has its boot fragment beside it, and it is what its machine.yaml says.
@@ -90,7 +91,7 @@ func TestConfigTxtIsReadAsTheFirmwareReadsIt(t *testing.T) {
 	c := Config{
 		Machine: "laser",
 		Relay:   RelayConfig{Pin: "gpio:pinctrl-/17"},
-		Reader:  ReaderConfig{Kind: "rdm6300", Port: "/dev/ttyAMA0"},
+		Reader:  ReaderConfig{Kind: "rdm6300", Values: rfid.Values{"port": "/dev/ttyAMA0"}},
 	}
 	whole := c.Fragment("laser.yaml")
 	for name, x := range map[string]struct {

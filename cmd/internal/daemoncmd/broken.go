@@ -56,7 +56,7 @@ func (nobody) Write(context.Context, string, panel.Entry) (policy.Text, error) {
 func (d *Daemon) answer(_ context.Context, r control.Request) control.Reply {
 	if r.Do == "status" {
 		return control.Reply{OK: true, Status: &control.Status{Site: d.c.Site, Machine: d.c.Machine, Phase: "fault",
-			Faults: []string{"journal"}, NoReader: d.c.Reader.Kind == "none", Alone: d.c.MQTT.Broker == "", JournalDamage: d.broken.Error()}}
+			Faults: []string{"journal"}, NoReader: d.c.Reader.Kind == noReader, Alone: d.c.MQTT.Broker == "", JournalDamage: d.broken.Error()}}
 	}
 	return control.Reply{Error: d.broken.Error(), Hint: d.c.cureJournal()}
 }
@@ -68,7 +68,7 @@ func (d *Daemon) runBroken(ctx context.Context) error {
 	var work sync.WaitGroup
 	defer work.Wait()
 	work.Go(func() { _ = control.Serve(ctx, d.socket, d.answer) })
-	web := crowd(d.web, d.c.Panel.Screens)
+	web := limitConnections(d.web, d.c.Panel.Screens)
 	page := &http.Server{Handler: d.panel.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	work.Go(func() { _ = page.Serve(web) })

@@ -22,10 +22,10 @@ import (
 	"portillon/wire"
 )
 
-// keeper keeps the bundle that the machine works from: it takes a better one from the bundle file or from a manifest
+// bundleUpdater keeps the bundle that the machine works from: it takes a better one from the bundle file or from a manifest
 // that came over MQTT, and refuses all others with their reason. What is in force stays in force until the next is
 // whole.
-type keeper struct {
+type bundleUpdater struct {
 	store     wire.Store
 	conf      BundleConfig
 	options   roster.Options
@@ -49,14 +49,14 @@ type keeper struct {
 	unverified bool
 
 	state                  daemon.BundleState       // how the bundle stands on the disk
-	tell                   func(daemon.BundleState) // told when that changes; nil: nobody
+	onState                func(daemon.BundleState) // told when that changes; nil: nobody
 	repairedAt, verifiedAt time.Time                // when damage was last repaired, and looked for
 
 	askCardKeys  func(context.Context) ([][]byte, error)               // the hub's; nil: the machine was not enrolled
 	keepCardKeys func(given, held [][]byte) (kept [][]byte, err error) // on the disk
 	// the hub's card keys are asked for again; holds one
 	askAgain chan struct{}
-	back     givenBack
+	back     hubReturns
 }
 
 // look is how often the bundle file is looked at again.
@@ -67,7 +67,7 @@ const look = 2 * time.Second
 //
 // A start verifies few credentials: systemd waits for it, and so do members. A bundle with more is loaded by run,
 // beside the taps. Until then the bundle before serves, or the panel says that the list is being verified.
-func (k *keeper) first() (*roster.Roster, error) {
+func (k *bundleUpdater) first() (*roster.Roster, error) {
 	k.options.MaxUnverified = unverifiedAtStart
 	defer func() { k.options.MaxUnverified = 0 }()
 	r, why := k.fromFile()
@@ -77,8 +77,8 @@ func (k *keeper) first() (*roster.Roster, error) {
 	if errors.Is(why, roster.ErrUnverified) {
 		why, k.offered, k.refusedFile = nil, "", "" // run takes it
 	}
-	k.note(k.state)
-	r, err := k.quick()
+	k.setState(k.state)
+	r, err := k.loadStored()
 	if err != nil && !errors.Is(err, roster.ErrUnverified) {
 		k.verifiedAt = time.Now()
 		r, err = k.inForce(context.Background(), false)
@@ -89,15 +89,15 @@ func (k *keeper) first() (*roster.Roster, error) {
 	if errors.Is(err, roster.ErrUnverified) {
 		k.unverified, k.refusedWhole = true, ""
 		k.state.Refused = "" // it is not refused
-		k.note(daemon.BundleState{Version: k.state.Version, Damage: k.state.Damage, Verifying: true})
+		k.setState(daemon.BundleState{Version: k.state.Version, Damage: k.state.Damage, Verifying: true})
 		return nil, why
 	}
 	return r, errors.Join(err, why)
 }
 
-// quick loads the bundle in force and reads the chunks that this needs: where all verdicts are known, no badges, which
+// loadStored loads the bundle in force and reads the chunks that this needs: where all verdicts are known, no badges, which
 // are nine tenths of it. Upkeep compares all chunks with their hashes, beside the taps.
-func (k *keeper) quick() (*roster.Roster, error) {
+func (k *bundleUpdater) loadStored() (*roster.Roster, error) {
 	m, err := k.store.Current()
 	if err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func (k *keeper) quick() (*roster.Roster, error) {
 	if err != nil {
 		return nil, err
 	}
-	k.note(daemon.BundleState{Version: m.Version})
+	k.setState(daemon.BundleState{Version: m.Version})
 	return r, nil
 }
 
@@ -114,14 +114,14 @@ func (k *keeper) quick() (*roster.Roster, error) {
 const unverifiedAtStart = 200
 
 // verifyInForce loads the bundle that was too much for the start. It returns nil where there is none.
-func (k *keeper) verifyInForce(ctx context.Context, refuse func(error)) *roster.Roster {
+func (k *bundleUpdater) verifyInForce(ctx context.Context, refuse func(error)) *roster.Roster {
 	if !k.unverified {
 		return nil
 	}
 	k.unverified = false
 	k.log.Info("verifying the credentials of the bundle")
 	r, err := k.inForce(ctx, false)
-	k.note(k.state)
+	k.setState(k.state)
 	if err != nil {
 		k.log.Warn("a bundle was refused", "why", err)
 		refuse(err)
@@ -129,7 +129,7 @@ func (k *keeper) verifyInForce(ctx context.Context, refuse func(error)) *roster.
 	return r
 }
 
-func (k *keeper) load(m wire.Manifest) (*roster.Roster, error) {
+func (k *bundleUpdater) load(m wire.Manifest) (*roster.Roster, error) {
 	o := k.options
 	o.Now = k.now()
 	r, err := roster.Load(k.store, m, o)
@@ -150,7 +150,7 @@ func (k *keeper) load(m wire.Manifest) (*roster.Roster, error) {
 
 // fromFile takes the bundle file if it has changed since it was last looked at, and is newer. nil without error:
 // nothing new.
-func (k *keeper) fromFile() (_ *roster.Roster, err error) {
+func (k *bundleUpdater) fromFile() (_ *roster.Roster, err error) {
 	if k.conf.File == "" {
 		return nil, nil
 	}
@@ -195,7 +195,7 @@ func once(last *string, mark string, err error) error {
 	return err
 }
 
-func (k *keeper) current() []byte {
+func (k *bundleUpdater) current() []byte {
 	b, err := k.store.Signed()
 	if err != nil {
 		return nil
@@ -204,7 +204,7 @@ func (k *keeper) current() []byte {
 }
 
 // fromManifest takes a bundle whose manifest came over the network, and fetches what is missing.
-func (k *keeper) fromManifest(ctx context.Context, manifest []byte) (*roster.Roster, error) {
+func (k *bundleUpdater) fromManifest(ctx context.Context, manifest []byte) (*roster.Roster, error) {
 	if bytes.Equal(manifest, k.current()) {
 		return nil, nil
 	}
@@ -224,7 +224,7 @@ func (k *keeper) fromManifest(ctx context.Context, manifest []byte) (*roster.Ros
 }
 
 // chunksOf is how the chunks of a bundle are fetched; nil: this machine takes its bundles from a file.
-func (k *keeper) chunksOf(ctx context.Context, manifest []byte) (wire.Fetch, error) {
+func (k *bundleUpdater) chunksOf(ctx context.Context, manifest []byte) (wire.Fetch, error) {
 	switch {
 	case k.conf.From != "":
 		return func(sha string) ([]byte, error) { return fetchChunk(ctx, k.conf.From, sha) }, nil
@@ -239,7 +239,7 @@ func (k *keeper) chunksOf(ctx context.Context, manifest []byte) (wire.Fetch, err
 }
 
 // offer hands in a manifest from the network. Only the newest waits.
-func (k *keeper) offer(manifest []byte) {
+func (k *bundleUpdater) offer(manifest []byte) {
 	for {
 		select {
 		case k.manifests <- manifest:
@@ -254,7 +254,7 @@ func (k *keeper) offer(manifest []byte) {
 }
 
 // run looks for better bundles until ctx ends.
-func (k *keeper) run(ctx context.Context, take func(*roster.Roster), refuse func(error)) {
+func (k *bundleUpdater) run(ctx context.Context, take func(*roster.Roster), refuse func(error)) {
 	t := time.NewTicker(look)
 	defer t.Stop()
 	if r := k.verifyInForce(ctx, refuse); r != nil {
@@ -304,10 +304,10 @@ func (k *keeper) run(ctx context.Context, take func(*roster.Roster), refuse func
 			take(r)
 			if m, err := k.store.Current(); err == nil { // once the bundle is in force: this reads all of its chunks
 				k.refusedWhole = ""
-				k.note(daemon.BundleState{Version: m.Version, Damage: damageOf(m, k.store.Damaged(m), nil)})
+				k.setState(daemon.BundleState{Version: m.Version, Damage: damageOf(m, k.store.Damaged(m), nil)})
 			}
 		}
-		k.note(k.state)
+		k.setState(k.state)
 	}
 }
 
@@ -316,7 +316,7 @@ func (k *keeper) run(ctx context.Context, take func(*roster.Roster), refuse func
 const fetchAgain = 10 * time.Second
 
 // dueAgain is the manifest that is to be fetched again now; nil: none.
-func (k *keeper) dueAgain() []byte {
+func (k *bundleUpdater) dueAgain() []byte {
 	if k.unfetched == nil || time.Since(k.unfetchedAt) < fetchAgain {
 		return nil
 	}
@@ -324,10 +324,10 @@ func (k *keeper) dueAgain() []byte {
 }
 
 // fromNetwork is fromManifest, which notes what is to be fetched again, and whether the same was refused before.
-func (k *keeper) fromNetwork(ctx context.Context, m []byte) (r *roster.Roster, again bool, err error) {
+func (k *bundleUpdater) fromNetwork(ctx context.Context, m []byte) (r *roster.Roster, again bool, err error) {
 	r, err = k.fromManifest(ctx, m)
 	k.refusedManifest, k.unfetched = refusalOf(err), nil
-	k.giveBack(ctx, m, err)
+	k.returnToHub(ctx, m, err)
 	if err == nil {
 		return r, false, nil
 	}
@@ -344,7 +344,7 @@ func (k *keeper) fromNetwork(ctx context.Context, m []byte) (r *roster.Roster, a
 const refusalEvery = time.Minute
 
 // worthARecord reports whether a refusal is the first of its kind for a while.
-func (k *keeper) worthARecord(err error, now time.Time) bool {
+func (k *bundleUpdater) worthARecord(err error, now time.Time) bool {
 	kind := "other"
 	if r := (*wire.Refusal)(nil); errors.As(err, &r) {
 		kind = r.Code

@@ -19,8 +19,8 @@ import (
 	"portillon/wire"
 )
 
-// exampleKeeper is the laser's of the example site, and what builds that site's bundles.
-func exampleKeeper(t *testing.T) (*keeper, func(version uint64) *site.Built) {
+// exampleUpdater is the laser's of the example site, and what builds that site's bundles.
+func exampleUpdater(t *testing.T) (*bundleUpdater, func(version uint64) *site.Built) {
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(rand.Reader, "portillon-biklab")
 	if err != nil {
@@ -42,7 +42,7 @@ func exampleKeeper(t *testing.T) (*keeper, func(version uint64) *site.Built) {
 		}
 		return b
 	}
-	return &keeper{
+	return &bundleUpdater{
 		machine:   "laser",
 		store:     wire.Store{Dir: t.TempDir(), Site: "biklab", Keys: note.VerifierList(verifier)},
 		options:   roster.Options{CardKey: card},
@@ -56,7 +56,7 @@ func exampleKeeper(t *testing.T) (*keeper, func(version uint64) *site.Built) {
 // record, written to the disk.
 func TestBundleThatIsOfferedAgainAndAgainIsRefusedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k, build := exampleKeeper(t)
+		k, build := exampleUpdater(t)
 		from := t.TempDir()
 		k.conf = BundleConfig{From: from}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -74,7 +74,7 @@ func TestBundleThatIsOfferedAgainAndAgainIsRefusedOnce(t *testing.T) {
 		for range 50 {
 			offers(first.Signed, 1, 0) // its chunks are nowhere
 		}
-		time.Sleep(refusalEvery)
+		<-time.After(refusalEvery)
 		offers(second.Signed, 2, 0)
 		if err := os.MkdirAll(filepath.Join(from, "chunks"), 0o700); err != nil {
 			t.Fatal(err)
@@ -92,7 +92,7 @@ func TestBundleThatIsOfferedAgainAndAgainIsRefusedOnce(t *testing.T) {
 
 // A bundle of another workshop's machines would lock everybody out: what is in force stays.
 func TestBundleThatDoesNotKnowThisMachineIsRefused(t *testing.T) {
-	k, build := exampleKeeper(t)
+	k, build := exampleUpdater(t)
 	b := build(1)
 	if _, err := k.store.Install(b.Signed, b.Chunk, nil); err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func TestBundleThatDoesNotKnowThisMachineIsRefused(t *testing.T) {
 // Whoever may publish on the bundle topic must not fill the disk with refusals.
 func TestForgedManifestsAreRecordedOncePerReasonAndMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k, build := exampleKeeper(t)
+		k, build := exampleUpdater(t)
 		k.conf = BundleConfig{From: t.TempDir()}
 		ctx, cancel := context.WithCancel(t.Context())
 		refused := 0
@@ -127,7 +127,7 @@ func TestForgedManifestsAreRecordedOncePerReasonAndMinute(t *testing.T) {
 			}
 		}
 		flood(1)
-		time.Sleep(refusalEvery)
+		<-time.After(refusalEvery)
 		flood(2)
 		cancel()
 		synctest.Wait()
@@ -135,7 +135,7 @@ func TestForgedManifestsAreRecordedOncePerReasonAndMinute(t *testing.T) {
 }
 
 func TestDeniedMembersAreLoggedWithTheFieldThatIsUnknown(t *testing.T) {
-	k, build := exampleKeeper(t)
+	k, build := exampleUpdater(t)
 	var log bytes.Buffer
 	k.log = slog.New(slog.NewTextHandler(&log, nil))
 	b := build(1)
@@ -173,7 +173,7 @@ func TestDeniedMembersAreLoggedWithTheFieldThatIsUnknown(t *testing.T) {
 // A way to the hub that was lost within a bundle does not wait for the next manifest.
 func TestBundleWhoseChunksCouldNotBeHadIsFetchedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k, build := exampleKeeper(t)
+		k, build := exampleUpdater(t)
 		from := t.TempDir()
 		k.conf = BundleConfig{From: from}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -193,7 +193,7 @@ func TestBundleWhoseChunksCouldNotBeHadIsFetchedAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		time.Sleep(fetchAgain + look)
+		<-time.After(fetchAgain + look)
 		synctest.Wait()
 		if refused != 1 || taken != 1 {
 			t.Errorf("refused %d, taken %d once the chunks are there", refused, taken)

@@ -94,15 +94,15 @@ func sameKeys(a, b [][]byte) bool {
 	return slices.EqualFunc(a, b, func(x, y []byte) bool { return bytes.Equal(x, y) })
 }
 
-// setCardKeys has the keeper load bundles with these card keys.
-func (k *keeper) setCardKeys(ring [][]byte) {
+// setCardKeys has the bundle updater load bundles with these card keys.
+func (k *bundleUpdater) setCardKeys(ring [][]byte) {
 	k.options.CardKey, k.options.OtherCardKeys = nil, nil
 	if len(ring) > 0 {
 		k.options.CardKey, k.options.OtherCardKeys = ring[0], ring[1:]
 	}
 }
 
-func (k *keeper) cardKeys() (out [][]byte) {
+func (k *bundleUpdater) cardKeys() (out [][]byte) {
 	if k.options.CardKey != nil {
 		out = append(out, k.options.CardKey)
 	}
@@ -110,7 +110,7 @@ func (k *keeper) cardKeys() (out [][]byte) {
 }
 
 // refreshCardKeys asks the hub for its card keys, and reports whether they are others than before.
-func (k *keeper) refreshCardKeys(ctx context.Context) (changed bool, err error) {
+func (k *bundleUpdater) refreshCardKeys(ctx context.Context) (changed bool, err error) {
 	if k.askCardKeys == nil {
 		return false, nil
 	}
@@ -136,7 +136,7 @@ func (k *keeper) refreshCardKeys(ctx context.Context) (changed bool, err error) 
 }
 
 // needsCardKeys reports whether a manifest was built with a card key that is not here. Who signed it is judged later.
-func (k *keeper) needsCardKeys(manifest []byte) bool {
+func (k *bundleUpdater) needsCardKeys(manifest []byte) bool {
 	m, err := wire.OpenManifest(manifest, k.store.Keys)
 	if err != nil {
 		return false

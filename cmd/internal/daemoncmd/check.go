@@ -117,7 +117,7 @@ func (c Config) checkBundle(k keys, now time.Time, out *Checked) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	keep := keeper{machine: policy.MachineID(c.Machine), store: wire.Store{Dir: dir, Site: policy.SiteID(c.Site), Keys: k.bundle, Policy: k.policy}, conf: c.Bundle, options: c.rosterOptions(k),
+	keep := bundleUpdater{machine: policy.MachineID(c.Machine), store: wire.Store{Dir: dir, Site: policy.SiteID(c.Site), Keys: k.bundle, Policy: k.policy}, conf: c.Bundle, options: c.rosterOptions(k),
 		now: func() time.Time { return now }, log: slog.New(slog.DiscardHandler)}
 	r, err := keep.fromFile()
 	if err != nil {
@@ -171,7 +171,7 @@ func (c Config) checkLines(on Computer, fault func(error), out *Checked) {
 
 // checkModes looks for keys that everybody on this computer may read.
 func (c Config) checkModes(out *Checked) {
-	for _, x := range []struct{ field, path string }{{"card-key", c.CardKey}, {"machine-key", c.MachineKey}, {"reader: aes-key", c.Reader.AESKey}, {"mqtt: password-file", c.MQTT.PasswordFile}} {
+	for _, x := range []struct{ field, path string }{{"card-key", c.CardKey}, {"machine-key", c.MachineKey}, {"reader: aes-key", c.Reader.AESKey()}, {"mqtt: password-file", c.MQTT.PasswordFile}} {
 		if fi, err := os.Stat(x.path); err == nil && fi.Mode().Perm()&0o007 != 0 {
 			out.Warnings = append(out.Warnings, fmt.Sprintf("%s: everybody on this computer may read %s (mode %04o): chmod 640, or 600", x.field, x.path, fi.Mode().Perm()))
 		}

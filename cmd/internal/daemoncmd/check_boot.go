@@ -80,7 +80,7 @@ func (c Config) checkPersistence(root fs.FS, b bootconfig.Board, out *Checked) {
 // issues 254 and 4884). The RP1 of a Pi 5 has another controller.
 func (c Config) checkBus(b bootconfig.Board, out *Checked) {
 	switch {
-	case !c.Reader.I2CPN532() || b.Family == bootconfig.RP1:
+	case !c.Reader.StretchesClock() || b.Family == bootconfig.RP1:
 	case b.Known():
 		out.refuse("bus",
 			fmt.Errorf("reader.port: a PN532 on I²C works on a Pi 5 or Compute Module 5 only, and this is a %s: "+
@@ -94,9 +94,6 @@ func (c Config) checkBus(b bootconfig.Board, out *Checked) {
 }
 
 func (f *Checked) refuse(look string, err error) { f.Faults = append(f.Faults, PiFault{look, err}) }
-
-// I2CPN532 reports whether the reader is a PN532 on I²C, which needs a controller that bears clock stretching.
-func (c ReaderConfig) I2CPN532() bool { return c.Kind == "pn532" && c.bus() == "i2c" }
 
 // checkStorage refuses a journal that is lost at each boot.
 func (c Config) checkStorage(on Computer, b bootconfig.Board, out *Checked) {

@@ -9,6 +9,7 @@ import (
 	"testing/fstest"
 
 	"portillon/cmd/internal/pitest"
+	"portillon/rfid"
 )
 
 // wellPi is a Pi after firmware apply and a reboot: the kernel lets outputs go.
@@ -156,7 +157,7 @@ func TestPN532OnI2CWorksOnAPi5Only(t *testing.T) {
 	for model, state := range want {
 		for port, state := range map[string]string{"i2c:/dev/i2c-1": state, "spi:/dev/spidev0.0": "well",
 			"serial:/dev/ttyUSB0": "well"} {
-			found := piCheck(wellPi(t, model+"-trixie"), func(c *Config) { c.Reader = ReaderConfig{Kind: "pn532", Port: port} })
+			found := piCheck(wellPi(t, model+"-trixie"), func(c *Config) { c.Reader = ReaderConfig{Kind: "pn532", Values: rfid.Values{"port": port}} })
 			if got := verdict(found); got != state || state == "fault" &&
 				!strings.Contains(found.Err().Error(), "clock stretching") {
 				t.Errorf("%s on %s: %s (%v), want %s", port, model, got, found.Err(), state)
@@ -166,7 +167,7 @@ func TestPN532OnI2CWorksOnAPi5Only(t *testing.T) {
 	root := wellPi(t, "4-trixie")
 	put(root, "proc/device-tree/model", "Some Board")
 	delete(root, "proc/device-tree/compatible")
-	found := piCheck(root, func(c *Config) { c.Reader = ReaderConfig{Kind: "pn532", Port: "i2c:/dev/i2c-1"} })
+	found := piCheck(root, func(c *Config) { c.Reader = ReaderConfig{Kind: "pn532", Values: rfid.Values{"port": "i2c:/dev/i2c-1"}} })
 	if got := strings.Join(found.Unseen, "\n"); found.Err() != nil ||
 		!strings.Contains(got, "which model this is shows on the Pi") {
 		t.Errorf("a model that is not known: %v %q", found.Err(), got)

@@ -9,23 +9,23 @@ import (
 	"portillon/daemon/journal"
 )
 
-// vouched believes the wall clock while something vouches for it, and for a month after that if nobody sets it. The
+// clockTrust believes the wall clock while something vouches for it, and for a month after that if nobody sets it. The
 // kernel itself calls a clock unsynchronised 8 h 53 min after it was last corrected: it adds 500 µs a second to what
 // may be wrong (MAXFREQ) and gives up at 16 s (NTP_PHASE_LIMIT; kernel/time/ntp.c, second_overflow). A machine would
 // lock its members out the morning after the network failed, though a Pi's crystal is off by some seconds a day at
-// worst. So the kernel's last word is kept, for the next daemon of this boot too. A step of the wall clock ends it: the
+// worst. So the last time that the kernel vouched is kept, for the next daemon of this boot too. A step of the wall clock ends it: the
 // time since boot, which is slewed alike, does not step.
-type vouched struct {
-	asks func() bool                                 // the kernel's word, now
+type clockTrust struct {
+	asks func() bool                                 // whether the kernel vouches for the clock now
 	now  func() (wall time.Time, mono time.Duration) // mono: since boot
 
 	mu   sync.Mutex
 	ever bool
-	last word
+	last syncRecord
 }
 
-// word is when the kernel last vouched for the clock.
-type word struct {
+// syncRecord is when the kernel last vouched for the clock.
+type syncRecord struct {
 	Boot string        `json:"boot"`
 	Wall time.Time     `json:"wall"`
 	Mono time.Duration `json:"mono"` // since boot
@@ -33,15 +33,15 @@ type word struct {
 
 const (
 	// at 100 parts in a million, more than any crystal's, four minutes: rules are in minutes and days
-	keeps = 30 * 24 * time.Hour
-	step  = 2 * time.Second // a leap second is none
+	trustFor = 30 * 24 * time.Hour
+	step     = 2 * time.Second // a leap second is none
 
-	factVouched = "vouched" // the journal's fact: word
-	wordEvery   = time.Hour // how often it is written while it is renewed
+	factClockSync   = "vouched" // the journal's fact: a syncRecord
+	syncRecordEvery = time.Hour // how often it is written while it is renewed
 )
 
-// bothClocks reads the wall clock and the time since boot, within a moment of each other.
-func bothClocks() (wall time.Time, mono time.Duration) {
+// readClocks reads the wall clock and the time since boot, within a moment of each other.
+func readClocks() (wall time.Time, mono time.Duration) {
 	for range 3 {
 		before := journal.Uptime()
 		wall = WallNow().Round(0)
@@ -53,7 +53,7 @@ func bothClocks() (wall time.Time, mono time.Duration) {
 	return wall, mono
 }
 
-func (v *vouched) trusted() bool {
+func (v *clockTrust) trusted() bool {
 	now := v.asks()
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -61,7 +61,7 @@ func (v *vouched) trusted() bool {
 	switch {
 	case now:
 		v.ever, v.last.Wall, v.last.Mono = true, wall, mono
-	case v.ever && (mono-v.last.Mono > keeps || (wall.Sub(v.last.Wall)-(mono-v.last.Mono)).Abs() > step):
+	case v.ever && (mono-v.last.Mono > trustFor || (wall.Sub(v.last.Wall)-(mono-v.last.Mono)).Abs() > step):
 		v.ever = false
 	}
 	return v.ever
@@ -71,9 +71,9 @@ func (v *vouched) trusted() bool {
 // off after a month (keeps) is of the same size.
 const hubTolerance = time.Minute
 
-// hubSays takes the hub's word in place of the kernel's, for a site without a time server: ahead is how far the hub's
+// trustHub has the hub vouch for the clock in place of the kernel, for a site without a time server: ahead is how far the hub's
 // clock is ahead of this one, within a bound.
-func (v *vouched) hubSays(ahead, within time.Duration) bool {
+func (v *clockTrust) trustHub(ahead, within time.Duration) bool {
 	if ahead.Abs() > hubTolerance+within {
 		return false
 	}
@@ -84,9 +84,9 @@ func (v *vouched) hubSays(ahead, within time.Duration) bool {
 	return true
 }
 
-// recall takes the word that a daemon before wrote down in this boot.
-func (v *vouched) recall(fact []byte, boot string) {
-	var w word
+// restore takes the record that an earlier daemon of this boot wrote.
+func (v *clockTrust) restore(fact []byte, boot string) {
+	var w syncRecord
 	if json.Unmarshal(fact, &w) != nil || w.Boot != boot || boot == "" || boot == "unknown" { // journal.BootID knows none
 		return
 	}
@@ -99,7 +99,7 @@ func (v *vouched) recall(fact []byte, boot string) {
 
 // listen asks each minute, for on a night when nobody taps a time server may come and go, and keeps the kernel's word
 // until ctx ends.
-func (v *vouched) listen(ctx context.Context, boot string, keep func(map[string][]byte) error) {
+func (v *clockTrust) listen(ctx context.Context, boot string, keep func(map[string][]byte) error) {
 	t := time.NewTicker(time.Minute)
 	defer t.Stop()
 	kept := time.Duration(-1)
@@ -108,9 +108,9 @@ func (v *vouched) listen(ctx context.Context, boot string, keep func(map[string]
 		v.mu.Lock()
 		w := v.last
 		v.mu.Unlock()
-		if !w.Wall.IsZero() && (kept < 0 || w.Mono-kept >= wordEvery) {
+		if !w.Wall.IsZero() && (kept < 0 || w.Mono-kept >= syncRecordEvery) {
 			w.Boot = boot
-			if b, err := json.Marshal(w); err == nil && keep(map[string][]byte{factVouched: b}) == nil {
+			if b, err := json.Marshal(w); err == nil && keep(map[string][]byte{factClockSync: b}) == nil {
 				// a full disk: once more in a minute
 				kept = w.Mono
 			}

@@ -12,7 +12,7 @@ import (
 // What a machine hears of its clock over days, and whether it believes it.
 func TestClockIsBelievedAfterItsServerIsGoneUntilSomebodySetsIt(t *testing.T) {
 	wall, mono, kernel := time.Date(2026, 11, 28, 9, 0, 0, 0, time.UTC), time.Duration(0), false
-	v := &vouched{asks: func() bool { return kernel }, now: func() (time.Time, time.Duration) { return wall, mono }}
+	v := &clockTrust{asks: func() bool { return kernel }, now: func() (time.Time, time.Duration) { return wall, mono }}
 	pass := func(d time.Duration) { wall, mono = wall.Add(d), mono+d }
 	wants := func(want bool, when string) {
 		t.Helper()
@@ -29,7 +29,7 @@ func TestClockIsBelievedAfterItsServerIsGoneUntilSomebodySetsIt(t *testing.T) {
 	wants(true, "the morning after the network failed")
 	wall = wall.Add(time.Second)
 	wants(true, "a leap second")
-	pass(keeps - 9*time.Hour)
+	pass(trustFor - 9*time.Hour)
 	wants(true, "a month")
 	pass(time.Minute)
 	wants(false, "more than a month")
@@ -50,8 +50,8 @@ func TestClockIsBelievedAfterItsServerIsGoneUntilSomebodySetsIt(t *testing.T) {
 }
 
 func TestClocksAreReadTogether(t *testing.T) {
-	w1, m1 := bothClocks()
-	w2, m2 := bothClocks()
+	w1, m1 := readClocks()
+	w2, m2 := readClocks()
 	if d := w2.Sub(w1) - (m2 - m1); d.Abs() > step || m2 < m1 {
 		t.Error(d, m1, m2)
 	}
@@ -71,8 +71,8 @@ func (c *clocks) pass(vouches bool, by time.Duration) {
 	c.kernel, c.wall, c.mono = vouches, c.wall.Add(by), c.mono+by
 }
 
-func (c *clocks) daemon() *vouched {
-	return &vouched{asks: func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.kernel },
+func (c *clocks) daemon() *clockTrust {
+	return &clockTrust{asks: func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.kernel },
 		now: func() (time.Time, time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); return c.wall, c.mono }}
 }
 
@@ -82,13 +82,13 @@ func TestKernelsWordIsKeptWhileItIsHeard(t *testing.T) {
 		c, fact, writes := clocks{wall: time.Date(2026, 11, 28, 20, 0, 0, 0, time.UTC), mono: 2 * time.Hour}, []byte(nil), 0
 		ctx, cancel := context.WithCancel(t.Context())
 		go c.daemon().listen(ctx, "boot", func(facts map[string][]byte) error {
-			fact = facts[factVouched]
+			fact = facts[factClockSync]
 			writes++
 			return nil
 		})
 		minutes := func(n int, vouches bool) {
 			for c.pass(vouches, 0); n > 0; n-- {
-				time.Sleep(time.Minute)
+				<-time.After(time.Minute)
 				c.pass(vouches, time.Minute)
 				synctest.Wait()
 			}
@@ -106,7 +106,7 @@ func TestKernelsWordIsKeptWhileItIsHeard(t *testing.T) {
 		cancel()
 		synctest.Wait()
 		next := c.daemon()
-		if next.recall(fact, "boot"); !next.trusted() {
+		if next.restore(fact, "boot"); !next.trusted() {
 			t.Error("the next daemon does not believe it")
 		}
 	})
@@ -115,7 +115,7 @@ func TestKernelsWordIsKeptWhileItIsHeard(t *testing.T) {
 // A daemon that starts anew takes the kernel's last word of this boot; whoever set the clock in between is found out.
 func TestClockIsBelievedByTheNextDaemonToo(t *testing.T) {
 	begin := time.Date(2026, 11, 28, 20, 0, 0, 0, time.UTC)
-	fact, err := json.Marshal(word{"boot", begin, 2 * time.Hour})
+	fact, err := json.Marshal(syncRecord{"boot", begin, 2 * time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestClockIsBelievedByTheNextDaemonToo(t *testing.T) {
 		"another boot":     {string(fact), "another", 13 * time.Hour, 0, false},
 		"no boot":          {string(fact), "", 13 * time.Hour, 0, false},
 		"no boot known":    {`{"boot":"unknown","wall":"2026-11-28T20:00:00Z","mono":7200000000000}`, "unknown", 0, 0, false},
-		"a month since":    {string(fact), "boot", keeps + time.Minute, 0, false}, // and a new daemon begins no other
+		"a month since":    {string(fact), "boot", trustFor + time.Minute, 0, false}, // and a new daemon begins no other
 		"nothing":          {"", "boot", 0, 0, false},
 		"null":             {"null", "boot", 0, 0, false},
 		"half":             {"{", "boot", 0, 0, false},
@@ -139,7 +139,7 @@ func TestClockIsBelievedByTheNextDaemonToo(t *testing.T) {
 	} {
 		c := clocks{wall: begin.Add(x.passed + x.set), mono: 2*time.Hour + x.passed}
 		v := c.daemon()
-		if v.recall([]byte(x.fact), x.boot); v.trusted() != x.want {
+		if v.restore([]byte(x.fact), x.boot); v.trusted() != x.want {
 			t.Errorf("%s: %v", name, !x.want)
 		}
 	}

@@ -126,7 +126,6 @@ func (c Config) withDefaults() Config {
 	if c.Panel.Listen == "" {
 		c.Panel.Listen = "127.0.0.1:8037"
 	}
-	c.Reader = c.Reader.withDefaults()
 	return c
 }
 
@@ -135,8 +134,8 @@ func Synchronised() bool { return synchronised() }
 
 // The daemon's own times.
 const (
-	tick    = 500 * time.Millisecond // the session's sense of time
-	goodbye = 5 * time.Second        // shutdown's deadline after the relay is off
+	tick            = 500 * time.Millisecond // the session's sense of time
+	shutdownTimeout = 5 * time.Second        // shutdown's deadline after the relay is off
 )
 
 // screens are the addresses of screens that stand at the machine: what is touched there needs no card where the screen

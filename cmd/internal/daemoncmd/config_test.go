@@ -87,7 +87,7 @@ lights: { red: "gpio:pinctrl-/12", green: "gpio:pinctrl-/13", buzzer: "gpio:pinc
 	if got := strings.Join(guardFlags(c.wiring()), " "); got != want {
 		t.Errorf("the guard is told\n%s\nwant\n%s", got, want)
 	}
-	if !c.Reader.Slot || c.Relay.Ignore != 20*time.Second || len(c.Wires()) != 14 {
+	if !c.Reader.Values.Slot() || c.Relay.Ignore != 20*time.Second || len(c.Wires()) != 14 {
 		t.Errorf("%+v, %d wires", c, len(c.Wires()))
 	}
 	if c.CardKey != "credential:card-key" {
@@ -148,7 +148,7 @@ func TestOffOpensTheRelayWhoeverHeldIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	held.Relay.Out(gpio.High)
-	go func() { time.Sleep(100 * time.Millisecond); held.Relay.Halt(); held.Exhaust.Halt() }()
+	time.AfterFunc(100*time.Millisecond, func() { held.Relay.Halt(); held.Exhaust.Halt() }) // while off tries again
 	if err := c.off(); err != nil {
 		t.Fatal(err)
 	}

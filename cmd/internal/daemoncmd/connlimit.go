@@ -9,17 +9,17 @@ import (
 
 // How many connections a panel holds at once: each costs memory, and a stranger may open thousands.
 const (
-	crowdOfOne = 24  // of one other computer
-	crowdMost  = 160 // of all others; this computer's own screen, and the screens that the file names, are not counted
+	maxPerAddress = 24  // of one other computer
+	maxOthers     = 160 // of all others; this computer's own screen, and the screens that the file names, are not counted
 )
 
-// crowd is a listener that closes connections beyond these limits. Each of the screens has places of its own, which
+// limitConnections is a listener that closes connections beyond these limits. Each of the screens has places of its own, which
 // nobody else can take.
-func crowd(l net.Listener, screens []netip.Addr) net.Listener {
-	return &counted{Listener: l, screens: screens, of: map[netip.Addr]int{}}
+func limitConnections(l net.Listener, screens []netip.Addr) net.Listener {
+	return &limitedListener{Listener: l, screens: screens, of: map[netip.Addr]int{}}
 }
 
-type counted struct {
+type limitedListener struct {
 	net.Listener
 	screens []netip.Addr
 	mu      sync.Mutex
@@ -28,7 +28,7 @@ type counted struct {
 }
 
 // Accept implements net.Listener.
-func (c *counted) Accept() (net.Conn, error) {
+func (c *limitedListener) Accept() (net.Conn, error) {
 	for {
 		conn, err := c.Listener.Accept()
 		if err != nil {
@@ -42,17 +42,17 @@ func (c *counted) Accept() (net.Conn, error) {
 			return conn, nil
 		}
 		if c.enter(at) {
-			return &guest{Conn: conn, leave: sync.OnceFunc(func() { c.left(at) })}, nil
+			return &countedConn{Conn: conn, leave: sync.OnceFunc(func() { c.left(at) })}, nil
 		}
 		conn.Close()
 	}
 }
 
-func (c *counted) enter(at netip.Addr) bool {
+func (c *limitedListener) enter(at netip.Addr) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	screen := slices.Contains(c.screens, at)
-	if c.of[at] >= crowdOfOne || !screen && c.all >= crowdMost {
+	if c.of[at] >= maxPerAddress || !screen && c.all >= maxOthers {
 		return false
 	}
 	c.of[at]++
@@ -62,7 +62,7 @@ func (c *counted) enter(at netip.Addr) bool {
 	return true
 }
 
-func (c *counted) left(at netip.Addr) {
+func (c *limitedListener) left(at netip.Addr) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !slices.Contains(c.screens, at) {
@@ -73,14 +73,14 @@ func (c *counted) left(at netip.Addr) {
 	}
 }
 
-// guest is a connection that is counted until it closes.
-type guest struct {
+// countedConn is a connection that is counted until it closes.
+type countedConn struct {
 	net.Conn
 	leave func()
 }
 
 // Close implements net.Conn.
-func (g *guest) Close() error {
+func (g *countedConn) Close() error {
 	g.leave()
 	return g.Conn.Close()
 }

@@ -8,9 +8,9 @@ import (
 
 // One stranger, or all of them, hold no more connections than a panel can bear; who leaves makes room.
 func TestCrowdAtThePanelIsCounted(t *testing.T) {
-	c := &counted{of: map[netip.Addr]int{}}
+	c := &limitedListener{of: map[netip.Addr]int{}}
 	at := func(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}) }
-	for range crowdOfOne {
+	for range maxPerAddress {
 		if !c.enter(at(1)) {
 			t.Fatal("no room for the first")
 		}
@@ -18,11 +18,11 @@ func TestCrowdAtThePanelIsCounted(t *testing.T) {
 	if c.enter(at(1)) {
 		t.Error("one computer takes more than its places")
 	}
-	n := crowdOfOne
-	for i := 0; c.enter(at(2 + i/crowdOfOne)); i++ {
+	n := maxPerAddress
+	for i := 0; c.enter(at(2 + i/maxPerAddress)); i++ {
 		n++
 	}
-	if n != crowdMost {
+	if n != maxOthers {
 		t.Errorf("%d connections in all", n)
 	}
 	c.left(at(1))
@@ -36,8 +36,8 @@ func TestScreenOfThisComputerIsNotCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := crowd(l, nil).(*counted)
-	c.all = crowdMost
+	c := limitConnections(l, nil).(*limitedListener)
+	c.all = maxOthers
 	defer c.Close()
 	done := make(chan error, 1)
 	go func() {
@@ -52,7 +52,7 @@ func TestScreenOfThisComputerIsNotCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if err := <-done; err != nil || c.all != crowdMost {
+	if err := <-done; err != nil || c.all != maxOthers {
 		t.Error(err, c.all)
 	}
 }
@@ -61,10 +61,10 @@ func TestScreenOfThisComputerIsNotCounted(t *testing.T) {
 func TestStrangersTakeNoPlaceOfAConfiguredScreen(t *testing.T) {
 	at := func(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}) }
 	screen := at(250)
-	c := &counted{screens: []netip.Addr{screen}, of: map[netip.Addr]int{}}
-	for i := 0; c.enter(at(1 + i/crowdOfOne)); i++ {
+	c := &limitedListener{screens: []netip.Addr{screen}, of: map[netip.Addr]int{}}
+	for i := 0; c.enter(at(1 + i/maxPerAddress)); i++ {
 	}
-	for n := range crowdOfOne {
+	for n := range maxPerAddress {
 		if !c.enter(screen) {
 			t.Fatalf("the screen got %d places", n)
 		}
@@ -72,10 +72,10 @@ func TestStrangersTakeNoPlaceOfAConfiguredScreen(t *testing.T) {
 	if c.enter(screen) {
 		t.Error("a screen takes more than its places")
 	}
-	for range crowdOfOne {
+	for range maxPerAddress {
 		c.left(screen)
 	}
-	if c.all != crowdMost || c.of[screen] != 0 {
+	if c.all != maxOthers || c.of[screen] != 0 {
 		t.Errorf("%d strangers are counted, %d of the screen", c.all, c.of[screen])
 	}
 }

@@ -38,19 +38,19 @@ type Daemon struct {
 	clock   clock
 	log     *slog.Logger
 	journal *journal.Journal
-	hand    *hand
-	keeper  *keeper
+	guard   *guardClient
+	bundles *bundleUpdater
 	machine *daemon.Machine
 	// the same once it runs: until then nothing closes the relay, and a slow disk makes nobody dead
-	loop   atomic.Pointer[daemon.Machine]
-	uplink *uplink.Uplink
-	panel  *panel.Panel
-	web    net.Listener
-	socket net.Listener
-	taps   chan rfid.Event
-	orders *wire.Commands
-	mended *mending // the journal was damaged at this start; nil: it was not
-	broken error    // the journal cannot be opened; nil: it is open
+	loop     atomic.Pointer[daemon.Machine]
+	uplink   *uplink.Uplink
+	panel    *panel.Panel
+	web      net.Listener
+	socket   net.Listener
+	taps     chan rfid.Event
+	orders   *wire.Commands
+	salvaged *salvage // the journal was damaged at this start; nil: it was not
+	broken   error    // the journal cannot be opened; nil: it is open
 	// brokenStamp is of the file that could not be opened.
 	brokenStamp string
 	older       *daemon.JournalMismatch
@@ -69,7 +69,7 @@ func (c Config) store(k keys) wire.Store {
 // rosterOptions are what this machine brings to a bundle, but for its files in the data folder.
 func (c Config) rosterOptions(k keys) roster.Options {
 	ring := k.ring()
-	return roster.Options{CardKey: ring[0], OtherCardKeys: ring[1:], ShortNumbers: c.Reader.shortNumbers(), Policy: k.policy}
+	return roster.Options{CardKey: ring[0], OtherCardKeys: ring[1:], ShortNumbers: c.Reader.GivesShortNumbers(), Policy: k.policy}
 }
 
 // Open puts the daemon together. The relay is off, and stays so until a card.
@@ -89,9 +89,9 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	if err := os.MkdirAll(d.c.Data, 0o700); err != nil {
 		return d.openBroken(err)
 	}
-	d.c.Reader.prove = k.strong
-	d.c.Reader.keys = func() { d.log.Info("keypad pressed, keys are ignored") }
-	d.c.Reader.unread = func(u rfid.Unread) {
+	d.c.Reader.host.Prove = k.strong
+	d.c.Reader.host.Keypad = func() { d.log.Info("keypad pressed, keys are ignored") }
+	d.c.Reader.host.Unread = func(u rfid.Unread) {
 		select {
 		case d.taps <- rfid.Event{Unread: u}:
 		default: // the loop is busy, and a reader must not wait for what is no card
@@ -109,9 +109,9 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	if a, ok := d.lastAck(k); ok {
 		d.seal.set(a.Seal)
 	}
-	if v := d.clock.vouched; v != nil {
-		if was, err := d.journal.Facts(factVouched); err == nil {
-			v.recall(was[factVouched], journal.BootID())
+	if v := d.clock.trust; v != nil {
+		if was, err := d.journal.Facts(factClockSync); err == nil {
+			v.restore(was[factClockSync], journal.BootID())
 		}
 	}
 	d.openHub(k)
@@ -119,16 +119,16 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	if err := d.openUplink(k); err != nil {
 		return err
 	}
-	d.keeper = &keeper{machine: policy.MachineID(d.c.Machine), store: d.c.store(k), conf: d.c.Bundle, now: d.clock.now, log: d.log,
+	d.bundles = &bundleUpdater{machine: policy.MachineID(d.c.Machine), store: d.c.store(k), conf: d.c.Bundle, now: d.clock.now, log: d.log,
 		options: d.c.rosterOptions(k), manifests: make(chan []byte, 1), chunks: wire.Assembler{Source: d.chunksFromHub()}}
-	d.keeper.chunks.Store = d.keeper.store
-	d.keeper.keepCardKeys = func(given, held [][]byte) ([][]byte, error) { return d.c.keepCardKeys(given, held, d.keeper.store) }
+	d.bundles.chunks.Store = d.bundles.store
+	d.bundles.keepCardKeys = func(given, held [][]byte) ([][]byte, error) { return d.c.keepCardKeys(given, held, d.bundles.store) }
 	if d.hub != nil {
-		d.keeper.askCardKeys, d.keeper.askAgain = d.hub.CardKeys, make(chan struct{}, 1)
-		d.keeper.back.to = d.hub
+		d.bundles.askCardKeys, d.bundles.askAgain = d.hub.CardKeys, make(chan struct{}, 1)
+		d.bundles.back.to = d.hub
 	}
-	d.keeper.options.Memory = filepath.Join(d.c.Data, "verdicts")
-	d.keeper.options.Revoked = filepath.Join(d.c.Data, "revoked.json")
+	d.bundles.options.Memory = filepath.Join(d.c.Data, "verdicts")
+	d.bundles.options.Revoked = filepath.Join(d.c.Data, "revoked.json")
 	if d.web, err = d.c.Panel.listen(); err != nil {
 		return err
 	}
@@ -141,10 +141,10 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 // assemble introduces the rooms to each other, and starts the guard.
 func (d *Daemon) assemble(ctx context.Context) error {
 	signals := make(chan daemon.Signal, 16)
-	d.hand = &hand{command: d.guard, signals: signals, log: d.log, alive: func() bool { m := d.loop.Load(); return m == nil || m.Alive() }}
+	d.guard = &guardClient{command: d.guardCommand, signals: signals, log: d.log, alive: func() bool { m := d.loop.Load(); return m == nil || m.Alive() }}
 	guarded := make(chan error, 1)
-	go func() { guarded <- d.hand.start(ctx) }() // while the bundle is loaded: each takes some of a start's time
-	first, refused := d.keeper.first()
+	go func() { guarded <- d.guard.start(ctx) }() // while the bundle is loaded: each takes some of a start's time
+	first, refused := d.bundles.first()
 	zone := time.UTC
 	if first != nil {
 		zone = first.Policy.Zone
@@ -168,8 +168,8 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	}
 	d.panel = panel.New(panel.Config{Machine: policy.MachineID(d.c.Machine), Name: policy.Text{FR: d.c.Machine, EN: d.c.Machine}, Now: d.clock.now,
 		Framed: d.c.Panel.Framed, URL: d.c.Panel.URL, Screens: d.c.Panel.Screens, Actions: clerk{d}, Photos: d.album()})
-	p := daemon.Parts{Site: policy.SiteID(d.c.Site), Machine: policy.MachineID(d.c.Machine), Now: d.clock.now, Trusted: d.clock.trusted,
-		NewID: newID, Program: Version, HasBusy: d.c.Relay.Busy != "", Ignore: d.c.Relay.Ignore, Reader: d.c.Reader.Kind != "none", Journal: records{d.journal}, Switch: d.hand, Panel: d.panel, Roster: first, Logger: d.log,
+	p := daemon.Config{Site: policy.SiteID(d.c.Site), Machine: policy.MachineID(d.c.Machine), Now: d.clock.now, Trusted: d.clock.trusted,
+		NewID: newID, Program: Version, HasBusy: d.c.Relay.Busy != "", Ignore: d.c.Relay.Ignore, Reader: d.c.Reader.Kind != noReader, Journal: records{d.journal}, Switch: d.guard, Panel: d.panel, Roster: first, Logger: d.log,
 		Taps: d.taps, Signals: signals, Tags: was.tags, RemovedTags: removed, Practice: was.practice, Done: was.done, Ran: was.ran, Owed: owed, RestartScreen: restartScreen(os.Getenv("RUNTIME_DIRECTORY"), d.c.Machine)}
 	p.LastTrusted, p.Keys = d.journal.LastTrusted, d.stateKeys
 	if d.uplink != nil {
@@ -179,12 +179,12 @@ func (d *Daemon) assemble(ctx context.Context) error {
 		return err
 	}
 	d.machine = daemon.New(p)
-	d.keeper.tell = d.machine.SetBundleState
-	d.machine.SetBundleState(d.keeper.state)
+	d.bundles.onState = d.machine.SetBundleState
+	d.machine.SetBundleState(d.bundles.state)
 	if d.older != nil {
 		d.machine.SetJournalMismatch(*d.older)
 	}
-	return d.began(first, refused, d.mishaps(was, why))
+	return d.recordStart(first, refused, d.faultRecords(was, why))
 }
 
 // closeOpen records the end of a session that the last daemon left open, with what is known of how long it was. Where
@@ -220,8 +220,8 @@ func (d *Daemon) closeOpen(zone *time.Location) ([]daemon.Owed, error) {
 	return nil, nil
 }
 
-// began records the daemon's start.
-func (d *Daemon) began(first *roster.Roster, refused error, mishaps []journal.Entry) error {
+// recordStart records the daemon's start.
+func (d *Daemon) recordStart(first *roster.Roster, refused error, mishaps []journal.Entry) error {
 	notes := append([]journal.Entry{{Kind: wire.Booted, Body: wire.BootBody{Version: Version}}}, mishaps...)
 	if refused != nil {
 		d.log.Warn("a bundle was refused", "why", refused)
@@ -283,17 +283,17 @@ type clerk struct{ d *Daemon }
 
 // Do implements panel.Actions.
 func (c clerk) Do(ctx context.Context, o panel.Touch) error {
-	return daemon.Clerk{Machine: c.d.machine}.Do(ctx, o)
+	return c.d.machine.Actions().Do(ctx, o)
 }
 
 // Form implements panel.Actions.
 func (c clerk) Form(ctx context.Context, a panel.FormRequest) (panel.Form, error) {
-	return daemon.Clerk{Machine: c.d.machine}.Form(ctx, a)
+	return c.d.machine.Actions().Form(ctx, a)
 }
 
 // Write implements panel.Actions.
 func (c clerk) Write(ctx context.Context, token string, e panel.Entry) (policy.Text, error) {
-	return daemon.Clerk{Machine: c.d.machine}.Write(ctx, token, e)
+	return c.d.machine.Actions().Write(ctx, token, e)
 }
 
 // album keeps at most 200 MB of photos beside the journal: some 800 of those that a phone's page sends.
@@ -303,8 +303,8 @@ func (d *Daemon) album() *panel.Album {
 	return a
 }
 
-// guard is the command of the second process: this program, by the name that makes it portillond.
-func (d *Daemon) guard() *exec.Cmd {
+// guardCommand is the command of the second process: this program, by the name that makes it portillond.
+func (d *Daemon) guardCommand() *exec.Cmd {
 	args := []string{"portillond", "guard"}
 	args = append(args, guardFlags(d.c.wiring())...)
 	return &exec.Cmd{Path: self(), Args: args, Stderr: os.Stderr}
@@ -338,7 +338,7 @@ func (d *Daemon) openUplink(k keys) error {
 	d.uplink, err = uplink.New(uplink.Config{TLS: tlsOfHub, Resolve: resolve, Broker: d.c.MQTT.Broker, Username: d.c.MQTT.Username, PasswordFile: password, Site: site, Machine: m,
 		Keys: k.hub, Discovery: uplink.Message{Topic: topic, Payload: doc}, Logger: d.log,
 		Now: d.clock.now, Trusted: d.clock.trusted}, d.journal, uplink.Handlers{
-		Bundle:  func(_ context.Context, m []byte) { d.keeper.offer(m) },
+		Bundle:  func(_ context.Context, m []byte) { d.bundles.offer(m) },
 		Command: d.command,
 		Acked:   func(signed []byte) { d.keepAck(signed); d.keepSeal(signed, k) },
 		Other: func(o uplink.Other) {
@@ -388,9 +388,9 @@ func replyTo(id string, err error) []byte {
 	return b
 }
 
-// leanGC is GOGC once the start is done: a Pi Zero has little memory and this daemon little to do, so half as much
+// idleGCPercent is GOGC once the start is done: a Pi Zero has little memory and this daemon little to do, so half as much
 // garbage may wait. A start takes an eighth longer with it.
-const leanGC = 50
+const idleGCPercent = 50
 
 // Run works until ctx ends; then the relay is off, the session's end is recorded, and all goroutines have ended.
 func (d *Daemon) Run(ctx context.Context) error {
@@ -404,8 +404,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	go tellSystemd(ctx, d.machine.Alive)
 	d.loop.Store(d.machine)
 	work.Go(func() {
-		debug.SetGCPercent(leanGC)
-		lean()
+		debug.SetGCPercent(idleGCPercent)
+		releaseMemory()
 	})
 	err := d.machine.Run(ctx, tick) // returns with the relay off and the end recorded
 	cancel()
@@ -413,7 +413,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	go func() { work.Wait(); close(done) }()
 	select {
 	case <-done:
-	case <-time.After(goodbye):
+	case <-time.After(shutdownTimeout):
 		d.log.Error("something did not end in time")
 	}
 	return err
@@ -421,14 +421,14 @@ func (d *Daemon) Run(ctx context.Context) error {
 
 // serve starts everything that speaks to the machine's loop.
 func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
-	if open := d.c.Reader.reader(); open != nil {
+	if open := d.c.Reader.opener(); open != nil {
 		work.Go(func() { rfid.Watch(ctx, open, d.taps) })
 	}
 	if d.uplink != nil {
 		work.Go(func() { d.uplink.Run(ctx) })
 	}
 	work.Go(func() {
-		d.keeper.run(ctx, func(r *roster.Roster) { d.machine.SetRoster(ctx, r) }, func(err error) { d.machine.Refuse(ctx, 0, err) })
+		d.bundles.run(ctx, func(r *roster.Roster) { d.machine.SetRoster(ctx, r) }, func(err error) { d.machine.Refuse(ctx, 0, err) })
 	})
 	work.Go(func() {
 		if err := control.Serve(ctx, d.socket, d.machine.Do); ctx.Err() == nil {
@@ -436,12 +436,12 @@ func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
 		}
 	})
 	if d.hub != nil {
-		work.Go(func() { d.keepHub(ctx) })
+		work.Go(func() { d.watchHub(ctx) })
 	}
-	if v := d.clock.vouched; v != nil {
+	if v := d.clock.trust; v != nil {
 		work.Go(func() { v.listen(ctx, journal.BootID(), d.journal.Keep) })
 	}
-	web := crowd(d.web, d.c.Panel.Screens)
+	web := limitConnections(d.web, d.c.Panel.Screens)
 	page := &http.Server{Handler: d.panel.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return ctx }}
 	work.Go(func() {
 		if err := page.Serve(web); ctx.Err() == nil {
@@ -455,8 +455,8 @@ func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
 // Close ends the guard, relay first, and closes the journal.
 func (d *Daemon) Close() error {
 	var errs []error
-	if d.hand != nil {
-		errs = append(errs, d.hand.close())
+	if d.guard != nil {
+		errs = append(errs, d.guard.close())
 	}
 	if d.socket != nil {
 		d.socket.Close()

@@ -183,8 +183,11 @@ func (f *machineFolder) run(t *testing.T, c Config, do func(*Daemon)) {
 	c.Relay.Pin = "sim:" + filepath.Join(pin, "pin")
 	log := testlog.New(t)
 	d, err := Open(t.Context(), c, clk, log)
-	for end := time.Now().Add(5 * time.Second); errors.Is(err, journal.ErrInUse) && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		d, err = Open(t.Context(), c, clk, log) // a guard that is just being started holds the lock until it runs its program
+	// A guard of the run before that is just being started holds the journal's lock until it runs its own program. That is
+	// another process: only trying again shows when it has let go.
+	for end := time.Now().Add(5 * time.Second); errors.Is(err, journal.ErrInUse) && time.Now().Before(end); {
+		<-time.After(10 * time.Millisecond)
+		d, err = Open(t.Context(), c, clk, log)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -303,11 +306,11 @@ func wantJournal(name, how string) []string {
 // journalFate is what became of the journal at this start.
 func (d *Daemon) journalFate() string {
 	switch {
-	case d.renewal != nil && d.mended != nil:
+	case d.renewal != nil && d.salvaged != nil:
 		return remnant
 	case d.renewal != nil:
 		return anew
-	case d.mended != nil:
+	case d.salvaged != nil:
 		return salvaged
 	}
 	return asItWas
@@ -415,7 +418,7 @@ func (f *machineFolder) judge(t *testing.T, d *Daemon, checked error) {
 	t.Logf(
 		"began anew %v, salvaged %v, tags %q, journal %d of %d, said %q",
 		d.renewal != nil,
-		d.mended != nil,
+		d.salvaged != nil,
 		r.Status.Tags,
 		r.Status.Journal,
 		f.length,
@@ -431,7 +434,7 @@ func (f *machineFolder) judge(t *testing.T, d *Daemon, checked error) {
 		!strings.Contains(r.Status.JournalDamage, "portillon machine replace laser --hub hub.yaml") {
 		t.Errorf("the status names no command: %q", r.Status.JournalDamage)
 	}
-	if d.mended != nil && checked == nil {
+	if d.salvaged != nil && checked == nil {
 		t.Error("the check did not see what the start salvaged")
 	}
 	hangs := func(id string) bool {
@@ -445,7 +448,7 @@ func (f *machineFolder) judge(t *testing.T, d *Daemon, checked error) {
 			f.length,
 		)
 	}
-	if d.journal.Len() < f.length && r.Status.JournalDamage == "" && d.mended == nil {
+	if d.journal.Len() < f.length && r.Status.JournalDamage == "" && d.salvaged == nil {
 		t.Errorf("the journal has %d records, had %d, and nobody says so", d.journal.Len(), f.length)
 	}
 	if v := d.panel.Current(); hangs("journal-new") && v.Note != panel.NewJournal() {

@@ -14,8 +14,8 @@ type returner interface {
 	Return(ctx context.Context, manifest, policy []byte) error
 }
 
-// givenBack is what a keeper knows of returns.
-type givenBack struct {
+// hubReturns says where bundles are returned to, and when that was last done.
+type hubReturns struct {
 	to   returner  // nil: this machine was not enrolled
 	last time.Time // when it last returned something
 }
@@ -25,11 +25,10 @@ const (
 	returnWithin = 30 * time.Second
 )
 
-// giveBack returns the bundle's manifest, and the signed policy where that is newer too, to a hub that offered an older
+// returnToHub returns the bundle's manifest, and the signed policy where that is newer too, to a hub that offered an older
 // one: it was restored from a backup, and goes on above them. Whatever the hub makes of it, this machine works from
-// what
-// it has.
-func (k *keeper) giveBack(ctx context.Context, offered []byte, why error) {
+// what it has.
+func (k *bundleUpdater) returnToHub(ctx context.Context, offered []byte, why error) {
 	var r *wire.Refusal
 	if k.back.to == nil || !errors.As(why, &r) || r.Code != "older-version" && r.Code != wire.OlderPolicy {
 		return
@@ -55,7 +54,7 @@ func (k *keeper) giveBack(ctx context.Context, offered []byte, why error) {
 
 // newerPolicy is the policy file of the bundle in force, where its number is above that of an offered manifest; nil: it
 // is not, or the machine pins no policy key apart.
-func (k *keeper) newerPolicy(offered []byte) ([]byte, error) {
+func (k *bundleUpdater) newerPolicy(offered []byte) ([]byte, error) {
 	if k.store.Policy == nil {
 		return nil, nil
 	}

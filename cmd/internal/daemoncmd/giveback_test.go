@@ -53,7 +53,7 @@ func TestMachineReturnsItsBundleToAHubThatOffersAnOlderOne(t *testing.T) {
 		return b
 	}
 	older, olderPolicy, now := build(5, 3), build(5, 2), build(7, 3)
-	k := &keeper{store: wire.Store{Dir: t.TempDir(), Site: "biklab", Keys: hubKeys, Policy: policyKeys},
+	k := &bundleUpdater{store: wire.Store{Dir: t.TempDir(), Site: "biklab", Keys: hubKeys, Policy: policyKeys},
 		log: slog.New(slog.DiscardHandler)}
 	if _, err := k.store.Install(now.Signed, now.Chunk, nil); err != nil {
 		t.Fatal(err)
@@ -78,11 +78,11 @@ func TestMachineReturnsItsBundleToAHubThatOffersAnOlderOne(t *testing.T) {
 		"to a hub that does not take it": {older.Signed, tooOld, 0, errors.New("refused"), true, false},
 	} {
 		hub := &returned{err: c.fails}
-		k.back = givenBack{to: hub}
+		k.back = hubReturns{to: hub}
 		if c.last > 0 {
 			k.back.last = time.Now().Add(-c.last)
 		}
-		k.giveBack(t.Context(), c.offered, c.why)
+		k.returnToHub(t.Context(), c.offered, c.why)
 		if got := len(hub.manifests) == 1; got != c.returns || got && string(hub.manifests[0]) != string(now.Signed) {
 			t.Errorf("%s: %d manifests are returned", name, len(hub.manifests))
 			continue
@@ -91,6 +91,6 @@ func TestMachineReturnsItsBundleToAHubThatOffersAnOlderOne(t *testing.T) {
 			t.Errorf("%s: the policy has %d bytes", name, len(hub.policies[0]))
 		}
 	}
-	k.back = givenBack{}
-	k.giveBack(t.Context(), older.Signed, tooOld) // a machine that was not enrolled has nobody to return it to
+	k.back = hubReturns{}
+	k.returnToHub(t.Context(), older.Signed, tooOld) // a machine that was not enrolled has nobody to return it to
 }

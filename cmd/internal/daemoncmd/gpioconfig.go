@@ -3,7 +3,6 @@ package daemoncmd
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"portillon/daemon/relay"
 	pins "portillon/daemon/relay/gpio"
+	"portillon/rfid"
 	"portillon/yamlfile"
 )
 
@@ -102,45 +102,48 @@ func (c Config) pins() []pinned {
 	if c.Relay.ActiveLow {
 		off = "out-high"
 	}
-	return []pinned{{"relay.pin", c.Relay.Pin, off}, {"relay.exhaust", c.Relay.Exhaust, off},
-		{"relay.e-stop", c.Relay.EStop, "pull-up"}, {"relay.door", c.Relay.Door, "pull-up"}, {"relay.feedback", c.Relay.Feedback, "pull-up"},
-		{"relay.busy", c.Relay.Busy, "pull-down"}, {"reader.d0", c.Reader.D0, "pull-up"}, {"reader.d1", c.Reader.D1, "pull-up"}, {"reader.irq", c.Reader.IRQ, "pull-up"}, {"reader.reset", c.Reader.Reset, "out"},
-		{"reader.led", c.Reader.LED, "out"}, {"reader.beeper", c.Reader.Beeper, "out"},
-		{"lights.red", c.Lights.Red, "out"}, {"lights.amber", c.Lights.Amber, "out"}, {"lights.green", c.Lights.Green, "out"}, {"lights.buzzer", c.Lights.Buzzer, "out"}}
+	out := []pinned{
+		{"relay.pin", c.Relay.Pin, off},
+		{"relay.exhaust", c.Relay.Exhaust, off},
+		{"relay.e-stop", c.Relay.EStop, "pull-up"},
+		{"relay.door", c.Relay.Door, "pull-up"},
+		{"relay.feedback", c.Relay.Feedback, "pull-up"},
+		{"relay.busy", c.Relay.Busy, "pull-down"},
+	}
+	for _, k := range c.Reader.spec().Keys {
+		switch k.Type {
+		case rfid.InputPin:
+			out = append(out, pinned{"reader." + k.Name, c.Reader.Values[k.Name], "pull-up"})
+		case rfid.OutputPin:
+			out = append(out, pinned{"reader." + k.Name, c.Reader.Values[k.Name], "out"})
+		}
+	}
+	return append(out,
+		pinned{"lights.red", c.Lights.Red, "out"},
+		pinned{"lights.amber", c.Lights.Amber, "out"},
+		pinned{"lights.green", c.Lights.Green, "out"},
+		pinned{"lights.buzzer", c.Lights.Buzzer, "out"},
+	)
 }
 
 // lines are those of the reader's bus (BCM2835 ARM Peripherals, table 6-31, ALT0): SPI0 8 to 11, I2C1 2 and 3, the
 // serial port 14 and 15.
 func (c ReaderConfig) lines() []int {
-	switch {
-	case c.bus() == "spi":
+	switch bus := c.wiring().Bus; {
+	case bus == rfid.SPI:
 		return []int{8, 9, 10, 11}
-	case c.bus() == "i2c":
+	case bus == rfid.I2C:
 		return []int{2, 3}
-	case c.bus() == "serial" && c.onboard():
+	case bus == rfid.Serial && c.onboard():
 		return []int{14, 15}
 	}
 	return nil
 }
 
-// bus is what the reader hangs on: spi, i2c, serial, or nothing of the Pi's header.
-func (c ReaderConfig) bus() string {
-	switch c.Kind {
-	case "mfrc522":
-		return "spi"
-	case "rdm6300":
-		return "serial"
-	case "pn532":
-		bus, _, _ := strings.Cut(c.Port, ":")
-		return bus
-	}
-	return ""
-}
-
 // onboard reports whether the serial port is the Pi's own: not one on USB.
 func (c ReaderConfig) onboard() bool {
 	for _, own := range []string{"ttyAMA", "ttyS", "serial0", "serial1"} {
-		if strings.Contains(c.Port, own) {
+		if strings.Contains(c.Port(), own) {
 			return true
 		}
 	}
@@ -182,7 +185,5 @@ func gpioLine(pin string) (label string, line int, err error) {
 	}
 	return label, line, nil
 }
-
-func names[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }
 
 func has(list []string, s string) bool { return slices.Contains(list, s) }

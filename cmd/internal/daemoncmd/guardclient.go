@@ -37,7 +37,7 @@ func guardMain(args []string) int {
 		fmt.Printf("fault %v\n", err)
 		return 1
 	}
-	lean()
+	releaseMemory()
 	if err := relay.Guard(ctx, os.Stdin, os.Stdout, pins); err != nil && !errors.Is(err, relay.ErrLost) && ctx.Err() == nil {
 		fmt.Fprintf(os.Stderr, "portillond guard: %v\n", err)
 		return 1
@@ -74,7 +74,7 @@ func guardFlags(w relay.Wiring) []string {
 	return args
 }
 
-// off opens the relay that the file names, whoever held it: systemd's last word when a daemon has ended
+// off opens the relay that the file names, whoever held it: systemd calls it when a daemon has ended
 // (ExecStopPost). It reads no key. A line that a dying guard still holds is asked for again for a second. A relay
 // board that a daemon refuses (relay.LevelFault) is opened all the same: off drives the line to the level that opens
 // the relay, whatever the file says of resistors, supply and charge pump.
@@ -98,8 +98,8 @@ func (c Config) off() error {
 // again is how long after a guard that did not start the next one is tried.
 const again = 5 * time.Second
 
-// hand is the daemon's hand on the guard of the day: when one is lost it starts another, with the relay off.
-type hand struct {
+// guardClient keeps a guard process running: when one ends, it starts another, with the relay off.
+type guardClient struct {
 	command func() *exec.Cmd
 	alive   func() bool
 	signals chan daemon.Signal
@@ -110,7 +110,7 @@ type hand struct {
 }
 
 // start runs a guard, and from then on keeps one running until ctx ends.
-func (h *hand) start(ctx context.Context) error {
+func (h *guardClient) start(ctx context.Context) error {
 	events := make(chan relay.Event, 64)
 	s, err := relay.Start(ctx, h.command(), h.alive, events)
 	if err != nil {
@@ -123,7 +123,7 @@ func (h *hand) start(ctx context.Context) error {
 	return nil
 }
 
-func (h *hand) listen(ctx context.Context, s *relay.Switch, events <-chan relay.Event) {
+func (h *guardClient) listen(ctx context.Context, s *relay.Switch, events <-chan relay.Event) {
 	for e := range events {
 		if e.What == relay.Lost {
 			break
@@ -149,7 +149,7 @@ func (h *hand) listen(ctx context.Context, s *relay.Switch, events <-chan relay.
 	}
 }
 
-func (h *hand) tell(ctx context.Context, s daemon.Signal) {
+func (h *guardClient) tell(ctx context.Context, s daemon.Signal) {
 	select {
 	case h.signals <- s:
 	case <-ctx.Done():
@@ -157,7 +157,7 @@ func (h *hand) tell(ctx context.Context, s daemon.Signal) {
 }
 
 // Set implements daemon.Switch.
-func (h *hand) Set(ctx context.Context, r session.Relay) error {
+func (h *guardClient) Set(ctx context.Context, r session.Relay) error {
 	h.mu.Lock()
 	s := h.now
 	h.mu.Unlock()
@@ -172,7 +172,7 @@ func (h *hand) Set(ctx context.Context, r session.Relay) error {
 }
 
 // close opens the relay and ends the guard.
-func (h *hand) close() error {
+func (h *guardClient) close() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.now == nil {

@@ -110,8 +110,8 @@ const (
 	hubSoonest = 10 * time.Second
 )
 
-// keepHub looks after the way to the hub until ctx ends.
-func (d *Daemon) keepHub(ctx context.Context) {
+// watchHub looks after the way to the hub until ctx ends.
+func (d *Daemon) watchHub(ctx context.Context) {
 	var fetched time.Time // by the monotonic clock
 	failed := false
 	for {
@@ -119,7 +119,7 @@ func (d *Daemon) keepHub(ctx context.Context) {
 		case <-d.hubLost: // this look is the answer
 		default:
 		}
-		err := d.lookAfterHub(ctx, &fetched)
+		err := d.checkHub(ctx, &fetched)
 		if err != nil && ctx.Err() == nil && !failed {
 			d.log.Warn("the hub is away", "err", err)
 		} else if err == nil && failed {
@@ -156,9 +156,9 @@ func (d *Daemon) waitForHub(ctx context.Context, pause time.Duration) bool {
 	return true
 }
 
-// lookAfterHub finds the hub, renews the certificate when it is due, asks the time where nothing vouches for the clock,
+// checkHub finds the hub, renews the certificate when it is due, asks the time where nothing vouches for the clock,
 // and fetches the manifest.
-func (d *Daemon) lookAfterHub(ctx context.Context, fetched *time.Time) error {
+func (d *Daemon) checkHub(ctx context.Context, fetched *time.Time) error {
 	if err := d.hub.Find(ctx); err != nil {
 		return err
 	}
@@ -168,12 +168,12 @@ func (d *Daemon) lookAfterHub(ctx context.Context, fetched *time.Time) error {
 		}
 		d.log.Info("certificate renewed")
 	}
-	if v := d.clock.vouched; v != nil && !v.asks() {
+	if v := d.clock.trust; v != nil && !v.asks() {
 		ahead, within, err := d.hub.Time(ctx)
 		if err != nil {
 			return err
 		}
-		if !v.hubSays(ahead, within) {
+		if !v.trustHub(ahead, within) {
 			d.log.Warn("clock differs from the hub's", "hub_ahead", ahead.Round(time.Second))
 		}
 	}
@@ -189,10 +189,10 @@ func (d *Daemon) lookAfterHub(ctx context.Context, fetched *time.Time) error {
 	}
 	*fetched = time.Now()
 	select {
-	case d.keeper.askAgain <- struct{}{}:
+	case d.bundles.askAgain <- struct{}{}:
 	default: // it will be asked for
 	}
-	d.keeper.offer(m)
+	d.bundles.offer(m)
 	return nil
 }
 

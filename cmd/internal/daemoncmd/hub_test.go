@@ -18,11 +18,11 @@ func TestHubVouchesForAClockNearItsOwn(t *testing.T) {
 		{time.Minute + time.Second, 0, false}, {-time.Hour, time.Second, false}, {56 * 365 * 24 * time.Hour, time.Second, false},
 	} {
 		wall, mono := time.Unix(1_800_000_000, 0), time.Hour
-		v := &vouched{asks: func() bool { return false }, now: func() (time.Time, time.Duration) { return wall, mono }}
+		v := &clockTrust{asks: func() bool { return false }, now: func() (time.Time, time.Duration) { return wall, mono }}
 		if v.trusted() {
 			t.Fatal("a clock is trusted that nobody vouched for")
 		}
-		if got := v.hubSays(c.ahead, c.within); got != c.want || v.trusted() != c.want {
+		if got := v.trustHub(c.ahead, c.within); got != c.want || v.trusted() != c.want {
 			t.Errorf("%v ± %v: %v, trusted %v, want %v", c.ahead, c.within, got, v.trusted(), c.want)
 		}
 		wall, mono = wall.Add(time.Hour), mono+time.Hour

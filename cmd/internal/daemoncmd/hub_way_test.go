@@ -143,10 +143,12 @@ func (w *way) mosquitto(typo [2]string) {
 	w.broker = "tcp://" + addr
 }
 
-// until waits until something is so.
+// until waits until something is so. It asks again and again, for a broker is another process.
 func (w *way) until(what string, is func() bool) {
 	w.t.Helper()
-	for end := time.Now().Add(wayDeadline); !is(); time.Sleep(5 * time.Millisecond) {
+	again := time.NewTicker(5 * time.Millisecond)
+	defer again.Stop()
+	for end := time.Now().Add(wayDeadline); !is(); <-again.C {
 		if time.Now().After(end) {
 			w.t.Fatalf("%s did not come", what)
 		}

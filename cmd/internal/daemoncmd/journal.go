@@ -25,8 +25,8 @@ import (
 // journalFile is where the machine's journal is.
 func (c Config) journalFile() string { return filepath.Join(c.Data, "journal.db") }
 
-// ackFile is where the hub's last acknowledgement is kept, beside the journal: a journal that is older than the hub's
-// word shows by it.
+// ackFile is where the hub's last acknowledgement is kept, beside the journal. It shows that a journal is older than what
+// the hub has acknowledged.
 func (c Config) ackFile() string { return filepath.Join(c.Data, "acknowledged") }
 
 func (d *Daemon) journalOptions(signer note.Signer) journal.Options {
@@ -56,7 +56,7 @@ func (d *Daemon) openJournal(ctx context.Context, k keys) error {
 			d.renewal = &renewal{why: err, kept: m.Kept}
 			d.log.Warn("nothing of the journal can be used: a new one begins", "damaged file", m.Kept)
 		} else {
-			d.mended = &mending{MendResult: m, why: err}
+			d.salvaged = &salvage{MendResult: m, why: err}
 			d.log.Warn("the journal was salvaged", "records", m.Records, "damaged file", m.Kept)
 		}
 		if j, err = journal.Open(path, o); err != nil { // what was salvaged is proven: it is not examined again
@@ -80,14 +80,14 @@ func openExamined(ctx context.Context, path string, o journal.Options) (*journal
 	return j, nil
 }
 
-// mending is the damage that a start found, and what became of the journal.
-type mending struct {
+// salvage is the damage that a start found, and what became of the journal.
+type salvage struct {
 	journal.MendResult
 	why error
 }
 
 // sentence is what the record says.
-func (m mending) sentence() string {
+func (m salvage) sentence() string {
 	parts := []string{fmt.Sprintf("the journal was damaged: %d records are kept, %d could be read; the damaged file is kept as %s",
 		m.Records, m.Read, filepath.Base(m.Kept))}
 	for _, x := range []struct {
@@ -188,8 +188,8 @@ func (d *Daemon) compareTags(was *facts, unread error) (why []string, err error)
 				"the tag is on the machine again", t.ID))
 		}
 	}
-	factsLost := unread != nil || d.mended != nil && !d.mended.Facts
-	recordsLost := gap || d.mended != nil && len(d.mended.Unread)+len(d.mended.Dropped) > 0
+	factsLost := unread != nil || d.salvaged != nil && !d.salvaged.Facts
+	recordsLost := gap || d.salvaged != nil && len(d.salvaged.Unread)+len(d.salvaged.Dropped) > 0
 	if factsLost && recordsLost { // neither the facts nor the records say for certain which tags were on the machine
 		t := session.Tag{ID: daemon.TagSalvaged, Since: d.clock.now(),
 			Reason: "journal endommagé : vérifier la machine / damaged journal: check the machine"}
@@ -201,7 +201,7 @@ func (d *Daemon) compareTags(was *facts, unread error) (why []string, err error)
 
 // restoreFacts takes facts that were lost with damaged pages from the records.
 func (d *Daemon) restoreFacts(ctx context.Context) error {
-	if d.mended == nil || d.mended.Facts {
+	if d.salvaged == nil || d.salvaged.Facts {
 		return nil
 	}
 	var c daemon.Recount
@@ -221,10 +221,10 @@ func (d *Daemon) restoreFacts(ctx context.Context) error {
 	return d.journal.Keep(lost)
 }
 
-// mishaps are the records of what the start found wrong with the journal. The tags go to disk with them.
-func (d *Daemon) mishaps(was facts, why []string) (out []journal.Entry) {
-	if d.mended != nil {
-		out = append(out, journal.Entry{Kind: wire.Faulted, Body: wire.FaultBody{What: "journal", Why: d.mended.sentence()}})
+// faultRecords are the records of what the start found wrong with the journal. The tags go to disk with them.
+func (d *Daemon) faultRecords(was facts, why []string) (out []journal.Entry) {
+	if d.salvaged != nil {
+		out = append(out, journal.Entry{Kind: wire.Faulted, Body: wire.FaultBody{What: "journal", Why: d.salvaged.sentence()}})
 	}
 	if len(why) > 0 {
 		e := journal.Entry{Kind: wire.Faulted, Body: wire.FaultBody{What: "tags", Why: strings.Join(why, "; ")}}

@@ -73,7 +73,7 @@ func (c Config) differ(machine, card, aes string) (errs []error) {
 	}
 	if a, err := hex.DecodeString(aes); err == nil && len(a) > 0 && strings.EqualFold(card, aes) {
 		errs = append(errs, fmt.Errorf("%s: %s: the card key (%s) and the AES key are one and the same, want two keys",
-			c.at("reader: aes-key"), c.Reader.AESKey, c.CardKey))
+			c.at("reader: aes-key"), c.Reader.AESKey(), c.CardKey))
 	}
 	return errs
 }

@@ -20,7 +20,7 @@ import (
 )
 
 // otherCard builds the example site with another card key than the machine has.
-func otherCard(t *testing.T, k *keeper, build func(uint64) *site.Built, version uint64) *site.Built {
+func otherCard(t *testing.T, k *bundleUpdater, build func(uint64) *site.Built, version uint64) *site.Built {
 	t.Helper()
 	s, err := site.Read("../../../site-example")
 	if err != nil {
@@ -59,7 +59,7 @@ func (b both) Verifier(name string, hash uint32) (note.Verifier, error) {
 	return b[1].Verifier(name, hash)
 }
 
-func fileOf(t *testing.T, k *keeper, b *site.Built) {
+func fileOf(t *testing.T, k *bundleUpdater, b *site.Built) {
 	t.Helper()
 	if err := os.WriteFile(k.conf.File, bundleOf(t, b), 0o600); err != nil {
 		t.Fatal(err)
@@ -68,10 +68,10 @@ func fileOf(t *testing.T, k *keeper, b *site.Built) {
 }
 
 func TestBundleOfAnotherCardKeyIsRefusedWithBothCheckValues(t *testing.T) {
-	k, build := exampleKeeper(t)
+	k, build := exampleUpdater(t)
 	k.conf.File = filepath.Join(t.TempDir(), "site.bundle")
 	var told daemon.BundleState
-	k.tell = func(s daemon.BundleState) { told = s }
+	k.onState = func(s daemon.BundleState) { told = s }
 	fileOf(t, k, build(1))
 	if r, err := k.first(); err != nil || r.Version != 1 {
 		t.Fatal(r, err)
@@ -95,7 +95,7 @@ func TestBundleOfAnotherCardKeyIsRefusedWithBothCheckValues(t *testing.T) {
 
 // The card key of the machine was replaced: the bundle before may be of that key.
 func TestMachineGoesBackToTheBundleOfItsCardKey(t *testing.T) {
-	k, build := exampleKeeper(t)
+	k, build := exampleUpdater(t)
 	k.conf.File = filepath.Join(t.TempDir(), "site.bundle")
 	fileOf(t, k, build(1))
 	if _, err := k.first(); err != nil {
@@ -116,10 +116,10 @@ func TestMachineGoesBackToTheBundleOfItsCardKey(t *testing.T) {
 
 func TestRefusalOfAManifestIsTakenBackByAGoodOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k, build := exampleKeeper(t)
+		k, build := exampleUpdater(t)
 		k.conf = BundleConfig{From: t.TempDir()}
 		states := []daemon.BundleState{}
-		k.tell = func(s daemon.BundleState) { states = append(states, s) }
+		k.onState = func(s daemon.BundleState) { states = append(states, s) }
 		good := build(1)
 		if _, err := k.store.InstallFile(bytes.NewReader(bundleOf(t, good)), nil); err != nil {
 			t.Fatal(err)

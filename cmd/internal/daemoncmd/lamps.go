@@ -2,16 +2,23 @@ package daemoncmd
 
 import (
 	"log/slog"
+	"slices"
 
 	"periph.io/x/conn/v3/gpio"
 
 	"portillon/daemon/panel"
+	"portillon/rfid"
 )
 
-// lamps are the sets of lamps that follow the panel: those beside the machine, and those of a Wiegand reader. The
+// lamps are the sets of lamps that follow the panel: those beside the machine, and those of the reader. The
 // reader's LED does what the green lamp does and its beeper what the buzzer does. Both sets may exist.
 func (c Config) lamps() []LightsConfig {
-	return []LightsConfig{c.Lights, {Green: c.Reader.LED, Buzzer: c.Reader.Beeper}}
+	return []LightsConfig{c.Lights, {Green: c.Reader.Values[rfid.KeyLED], Buzzer: c.Reader.Values[rfid.KeyBeeper]}}
+}
+
+// hasLamps reports whether any lamp or buzzer is wired.
+func (c Config) hasLamps() bool {
+	return slices.ContainsFunc(c.lamps(), func(l LightsConfig) bool { return l != LightsConfig{} })
 }
 
 // open takes the pins of a set. A lamp whose pin cannot be had is left out and logged: a machine without its lamps

@@ -13,6 +13,7 @@ import (
 	"periph.io/x/conn/v3/gpio"
 
 	"portillon/daemon/panel"
+	"portillon/rfid"
 	"portillon/rfid/wiegand"
 )
 
@@ -114,13 +115,13 @@ func TestMachineWithoutLampsOpensNone(t *testing.T) {
 // keypad is a reader's two lines on which somebody presses a key, once.
 type keypad struct{ n int }
 
-func (k *keypad) Next(timeout time.Duration) (wiegand.Edge, bool, error) {
-	time.Sleep(min(timeout, time.Millisecond))
+func (k *keypad) Next(timeout time.Duration) (rfid.Edge, bool, error) {
+	<-time.After(min(timeout, time.Millisecond))
 	k.n++
 	if k.n > 50 {
-		return wiegand.Edge{}, false, errors.New("unplugged")
+		return rfid.Edge{}, false, errors.New("unplugged")
 	}
-	return wiegand.Edge{At: time.Duration(k.n) * time.Millisecond}, k.n <= 4, nil
+	return rfid.Edge{At: time.Duration(k.n) * time.Millisecond}, k.n <= 4, nil
 }
 
 func (k *keypad) Close() error { return nil }
@@ -128,7 +129,8 @@ func (k *keypad) Close() error { return nil }
 func TestKeysOnTheKeypadReachTheDaemon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pressed := 0
-		r, err := ReaderConfig{keys: func() { pressed++ }}.onWires(&keypad{})
+		r, err := wiegand.Spec().Open(nil, rfid.Host{Keypad: func() { pressed++ },
+			Edges: func(_, _ string) (rfid.FallingEdges, error) { return &keypad{}, nil }})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -135,14 +135,14 @@ func complain(err error, hint string) int {
 type clock struct {
 	offset  time.Duration
 	trusted func() bool
-	vouched *vouched // nil: the file says so, or a demonstration does
+	trust   *clockTrust // nil: the file says so, or a demonstration does
 }
 
 func newClock(trust, start string) (clock, error) {
-	v := &vouched{asks: synchronised, now: bothClocks}
-	c := clock{trusted: v.trusted, vouched: v}
+	v := &clockTrust{asks: synchronised, now: readClocks}
+	c := clock{trusted: v.trusted, trust: v}
 	if trust == "trusted" {
-		c.trusted, c.vouched = func() bool { return true }, nil
+		c.trusted, c.trust = func() bool { return true }, nil
 	}
 	if start == "" {
 		return c, nil
@@ -152,7 +152,7 @@ func newClock(trust, start string) (clock, error) {
 		return clock{}, fmt.Errorf("-demo-clock: %w", err)
 	}
 	c.offset = time.Until(t)
-	c.trusted, c.vouched = func() bool { return true }, nil
+	c.trusted, c.trust = func() bool { return true }, nil
 	return c, nil
 }
 

@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lean gives back what starting took: the heap's garbage, and the pages of the program itself that only its beginning
+// releaseMemory returns what starting took: the heap's garbage, and the pages of the program itself that only its beginning
 // needed. The kernel reads those from the file again where they are needed after all (madvise(2), MADV_DONTNEED on a
 // private mapping of a file that nobody wrote to). A Pi Zero has 512 MB for everything, and the guard, which is the
 // same program, runs a thousandth of it.
-func lean() {
+func releaseMemory() {
 	debug.FreeOSMemory()
 	f, err := os.Open("/proc/self/maps")
 	if err != nil {
@@ -24,7 +24,7 @@ func lean() {
 	}
 	defer f.Close()
 	exe, err := os.Readlink("/proc/self/exe")
-	if err != nil || !untouched() {
+	if err != nil || !hasPristinePages() {
 		return
 	}
 	for lines := bufio.NewScanner(f); lines.Scan(); {
@@ -39,9 +39,9 @@ func lean() {
 	}
 }
 
-// untouched reports whether the program's read-only pages are the file's own: in a position-independent one the loader
+// hasPristinePages reports whether the program's read-only pages are the file's own: in a position-independent one the loader
 // has written to them.
-func untouched() bool {
+func hasPristinePages() bool {
 	f, err := os.Open("/proc/self/exe")
 	if err != nil {
 		return false

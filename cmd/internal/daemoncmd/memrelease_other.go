@@ -4,4 +4,4 @@ package daemoncmd
 
 import "runtime/debug"
 
-func lean() { debug.FreeOSMemory() }
+func releaseMemory() { debug.FreeOSMemory() }

@@ -8,18 +8,8 @@ import (
 	"strings"
 
 	"portillon/policy"
-	"portillon/rfid"
 	"portillon/rfid/pcsc"
 )
-
-// openPCSC opens the first PC/SC reader whose name begins with c.Port; an empty one opens the first of all.
-func openPCSC(c ReaderConfig) (rfid.Reader, error) {
-	d, err := pcsc.Open(c.Port)
-	if err != nil {
-		return nil, err
-	}
-	return rfid.Polling{Chip: d, Slot: c.Slot, Prove: c.prove, Unread: c.unread}.Reader(), nil
-}
 
 // PCSCFault is what keeps a PC/SC reader from being used, and what would mend it, for those who look
 // after the machine.
@@ -43,7 +33,7 @@ func (c Config) checkPCSC(on Computer) *PCSCFault {
 	if c.Reader.Kind != "pcsc" || on.PCSC == nil {
 		return nil
 	}
-	look := pcscLook{prefix: c.Reader.Port, inUnit: on.Unit != "",
+	look := pcscLook{prefix: c.Reader.Port(), inUnit: on.Unit != "",
 		installed: on.holds("usr/sbin/pcscd"),
 		kernel:    on.holds("sys/module/pn533_usb")}
 	look.readers, look.err = on.PCSC()

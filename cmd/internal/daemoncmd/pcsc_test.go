@@ -2,12 +2,14 @@ package daemoncmd
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"portillon/rfid"
 	"portillon/rfid/pcsc"
 )
 
@@ -119,12 +121,12 @@ func TestCheckWarnsOfAPCSCReaderAndRefusesNothing(t *testing.T) {
 }
 
 func TestPCSCReaderNeedsNoPort(t *testing.T) {
-	for reader, want := range map[string]ReaderConfig{
-		`{ kind: pcsc }`: {Kind: "pcsc"},
-		`{ kind: pcsc, port: "ACS ACR122U", mode: slot }`: {Kind: "pcsc", Port: "ACS ACR122U", Slot: true},
+	for reader, want := range map[string]rfid.Values{
+		`{ kind: pcsc }`: {},
+		`{ kind: pcsc, port: "ACS ACR122U", mode: slot }`: {"port": "ACS ACR122U", "mode": "slot"},
 	} {
 		c, err := readerOf(t, reader)
-		if err != nil || c.Reader.Kind != want.Kind || c.Reader.Port != want.Port || c.Reader.Slot != want.Slot {
+		if err != nil || c.Reader.Kind != "pcsc" || !maps.Equal(c.Reader.Values, want) {
 			t.Errorf("%s: %+v, %v", reader, c.Reader, err)
 		}
 	}

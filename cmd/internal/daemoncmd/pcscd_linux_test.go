@@ -46,14 +46,14 @@ func TestTapsThroughDebiansPcscd(t *testing.T) {
 	x := &realPcscd{T: t, ctx: ctx, dir: t.TempDir(), out: make(chan rfid.Event)}
 	x.start()
 	card, key := x.personalise()
-	c := Config{Site: "biklab", Reader: ReaderConfig{Kind: "pcsc", Port: "ACS", AESKey: key}}
+	c := Config{Site: "biklab", Reader: ReaderConfig{Kind: "pcsc", Values: rfid.Values{"port": "ACS", "aes-key": key}}}
 	prove, err := c.strong(secrets{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Reader.prove = prove
+	c.Reader.host.Prove = prove
 	watched := make(chan struct{})
-	go func() { rfid.Watch(ctx, c.Reader.reader(), x.out); close(watched) }()
+	go func() { rfid.Watch(ctx, c.Reader.opener(), x.out); close(watched) }()
 	x.health(true, nil)
 
 	x.tap(card, rfid.AES, "04112233445566")

@@ -78,12 +78,12 @@ func TestRefusedPolicyIsShownUntilAGoodOneComes(t *testing.T) {
 	good := s.build(1, 5, "policy.yaml", thiefNow, nil)
 	v.genuine(good)
 	var told daemon.BundleState
-	v.k.tell = func(b daemon.BundleState) { told = b }
+	v.k.onState = func(b daemon.BundleState) { told = b }
 	f := s.forge(good, thiefNow)
 	f.b.Manifest.SignedPolicy = ""
 	err := v.offer(f.sign(s))
 	v.k.refusedManifest = refusalOf(err)
-	v.k.note(v.k.state)
+	v.k.setState(v.k.state)
 	if !isWrongKey(err) ||
 		!strings.Contains(told.Refused, "policy-unsigned: bundle version 2: no policy key has signed it") {
 		t.Errorf("%v, told %q", err, told.Refused)
@@ -96,7 +96,7 @@ func TestRefusedPolicyIsShownUntilAGoodOneComes(t *testing.T) {
 	}
 	err = v.offer(s.build(3, 6, "policy.yaml", thiefNow, nil))
 	v.k.refusedManifest = refusalOf(err)
-	v.k.note(v.k.state)
+	v.k.setState(v.k.state)
 	if err != nil || told.Refused != "" || v.r.Signed.Number != 6 {
 		t.Errorf("%v, told %q, policy number %d", err, told.Refused, v.r.Signed.Number)
 	}

@@ -23,8 +23,8 @@ const (
 	verifyEvery = time.Hour
 )
 
-// note takes down how the bundle stands on the disk, and tells whoever shows it.
-func (k *keeper) note(s daemon.BundleState) {
+// setState notes how the bundle stands on the disk, and tells whoever shows it.
+func (k *bundleUpdater) setState(s daemon.BundleState) {
 	s.Refused = cmp.Or(k.refusedWhole, k.refusedFile, k.refusedManifest)
 	if s == k.state {
 		return
@@ -33,20 +33,20 @@ func (k *keeper) note(s daemon.BundleState) {
 	if s.Damage != "" {
 		k.log.Error("the bundle on the disk is damaged", "damage", s.Damage)
 	}
-	if k.tell != nil {
-		k.tell(s)
+	if k.onState != nil {
+		k.onState(s)
 	}
 }
 
 // inForce loads the bundle of the store. Damaged chunks are taken from the bundle file or from a folder first; the
 // network is not waited for at a start. Where the bundle cannot be loaded all the same, it loads the version before.
-func (k *keeper) inForce(ctx context.Context, network bool) (*roster.Roster, error) {
+func (k *bundleUpdater) inForce(ctx context.Context, network bool) (*roster.Roster, error) {
 	m, err := k.store.Current()
 	if err == nil {
 		damage := k.repair(ctx, m, network)
 		r, lerr := k.load(m)
 		k.refusedWhole = refusalOf(lerr)
-		k.note(daemon.BundleState{Version: m.Version, Damage: damage})
+		k.setState(daemon.BundleState{Version: m.Version, Damage: damage})
 		if lerr == nil {
 			return r, nil
 		}
@@ -60,7 +60,7 @@ func (k *keeper) inForce(ctx context.Context, network bool) (*roster.Roster, err
 		return nil, err
 	}
 	if m.Version == 0 {
-		k.note(daemon.BundleState{Damage: fmt.Sprintf("manifest: %v", err)})
+		k.setState(daemon.BundleState{Damage: fmt.Sprintf("manifest: %v", err)})
 	}
 	if perr != nil {
 		return nil, err
@@ -71,14 +71,14 @@ func (k *keeper) inForce(ctx context.Context, network bool) (*roster.Roster, err
 		return nil, errors.Join(err, lerr)
 	}
 	if k.state.Version == 0 {
-		k.note(daemon.BundleState{Version: before.Version + 1, Damage: k.state.Damage})
+		k.setState(daemon.BundleState{Version: before.Version + 1, Damage: k.state.Damage})
 	}
 	k.log.Warn("the bundle before is in use", "version", before.Version)
 	return r, nil
 }
 
 // repair replaces the damaged chunks of m, and returns what is still damaged; empty: nothing is.
-func (k *keeper) repair(ctx context.Context, m wire.Manifest, network bool) string {
+func (k *bundleUpdater) repair(ctx context.Context, m wire.Manifest, network bool) string {
 	if len(k.store.Damaged(m)) == 0 {
 		return ""
 	}
@@ -138,7 +138,7 @@ func damageOf(m wire.Manifest, damaged []wire.Chunk, why error) string {
 
 // upkeep repairs a damaged bundle, and looks for damage now and then. It returns a roster where there is a better one
 // than before.
-func (k *keeper) upkeep(ctx context.Context) *roster.Roster {
+func (k *bundleUpdater) upkeep(ctx context.Context) *roster.Roster {
 	now := time.Now()
 	switch {
 	case k.state.Damage != "" && now.Sub(k.repairedAt) >= repairEvery:
@@ -157,7 +157,7 @@ func (k *keeper) upkeep(ctx context.Context) *roster.Roster {
 	if _, err := k.store.Current(); err != nil {
 		k.offered = "" // the bundle file is read again: it may hold the manifest
 		if r, err := k.fromFile(); err == nil && r != nil {
-			k.note(daemon.BundleState{Version: r.Version})
+			k.setState(daemon.BundleState{Version: r.Version})
 			return r
 		}
 	}

@@ -58,7 +58,7 @@ var damages = map[string]func(path string, older []byte) error{
 
 // stopped is a machine's data folder at a stop: version 2 in force, version 1 before it.
 type stopped struct {
-	k      *keeper
+	k      *bundleUpdater
 	file   []byte            // the bundle file of version 2
 	older  map[string][]byte // by path in the folder: what version 1 had there
 	data   string
@@ -67,7 +67,7 @@ type stopped struct {
 
 func stop(t *testing.T) *stopped {
 	t.Helper()
-	k, build := exampleKeeper(t)
+	k, build := exampleUpdater(t)
 	s := &stopped{k: k, older: map[string][]byte{}, data: t.TempDir(), folder: t.TempDir()}
 	s.at(s.data)
 	if err := os.MkdirAll(filepath.Join(s.folder, "chunks"), 0o700); err != nil {
@@ -139,7 +139,7 @@ func (s *stopped) restart(
 	t *testing.T,
 	source string,
 	damage func(data string) error,
-) (*keeper, *roster.Roster, error) {
+) (*bundleUpdater, *roster.Roster, error) {
 	t.Helper()
 	k := *s.k
 	data := t.TempDir()
@@ -237,7 +237,7 @@ func TestDamageIsRepairedWhileTheMachineRuns(t *testing.T) {
 		k.manifests = make(chan []byte, 1) // in the bubble, so that waiting for it lets time pass
 		taken := uint64(0)
 		go k.run(ctx, func(r *roster.Roster) { taken = r.Version }, func(error) {})
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		synctest.Wait()
 		if taken != 0 {
 			t.Errorf("version %d was taken from nowhere", taken)
@@ -245,7 +245,7 @@ func TestDamageIsRepairedWhileTheMachineRuns(t *testing.T) {
 		if err := os.CopyFS(hub, os.DirFS(s.folder)); err != nil { // the hub is back
 			t.Fatal(err)
 		}
-		time.Sleep(2 * repairEvery)
+		<-time.After(2 * repairEvery)
 		synctest.Wait()
 		if taken != 2 || k.state.Damage != "" {
 			t.Errorf("version %d, damage %q", taken, k.state.Damage)

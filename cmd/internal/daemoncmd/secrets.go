@@ -129,11 +129,11 @@ func (c Config) keys(s secrets) (k keys, errs []error) {
 		}
 	}
 	aes := ""
-	if c.Reader.AESKey != "" {
+	if c.Reader.AESKey() != "" {
 		if k.strong, err = c.strong(s); err != nil {
 			fail(err)
 		}
-		aes, _ = s.read("reader: aes-key", c.Reader.AESKey)
+		aes, _ = s.read("reader: aes-key", c.Reader.AESKey())
 	}
 	if c.MQTT.Broker != "" {
 		if k.hub, err = verifier("mqtt: hub-key", c.MQTT.HubKey); err != nil {
@@ -153,16 +153,16 @@ func verifier(field, key string) (note.Verifiers, error) {
 
 // strong is how a card proves the site's AES key.
 func (c Config) strong(s secrets) (rfid.Prove, error) {
-	text, err := s.read("reader: aes-key", c.Reader.AESKey)
+	text, err := s.read("reader: aes-key", c.Reader.AESKey())
 	if err != nil {
 		return nil, err
 	}
-	if err := c.fits("reader: aes-key", c.Reader.AESKey, text); err != nil {
+	if err := c.fits("reader: aes-key", c.Reader.AESKey(), text); err != nil {
 		return nil, err
 	}
 	key, err := strong.ParseKey([]byte(text))
 	if err != nil {
-		return nil, fmt.Errorf("reader: aes-key: %s: %w", c.Reader.AESKey, err)
+		return nil, fmt.Errorf("reader: aes-key: %s: %w", c.Reader.AESKey(), err)
 	}
 	return strong.Site{Key: key}.Prove, nil
 }

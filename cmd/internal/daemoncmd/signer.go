@@ -36,10 +36,3 @@ func (c Config) Signer(store string) (note.Signer, string, error) {
 	public, err := keykind.PublicHalf(string(b))
 	return s, public, err
 }
-
-// ReaderTells reports whether the daemon notices that this kind of reader is unplugged: it asks the chip, or the
-// kernel takes the device
-// away. A Wiegand reader or an RDM6300 that is unplugged only stays silent.
-func (c ReaderConfig) ReaderTells() bool {
-	return c.Kind == "keyboard" || c.Kind == "pn532" || c.Kind == "mfrc522" || c.Kind == "pcsc"
-}

@@ -153,9 +153,9 @@ func (c Config) inputPoints(p *points) {
 
 func (c Config) readerPoints(p *points) {
 	switch {
-	case c.Reader.Kind == "none":
+	case c.Reader.Kind == noReader:
 		p.doesNot("lire de carte : aucun lecteur n’est nommé", "read cards: no reader is named")
-	case c.Reader.Slot:
+	case c.Reader.Values.Slot():
 		p.does("garde la machine alimentée tant que la carte est dans la fente du lecteur (%s)",
 			"keeps the machine powered while the card is in the reader's slot (%s)",
 			c.Reader.Kind)
@@ -164,11 +164,11 @@ func (c Config) readerPoints(p *points) {
 			"starts and ends a session when a card is presented to the reader (%s)",
 			c.Reader.Kind)
 	}
-	if c.Reader.Kind != "none" && c.Reader.AESKey == "" {
+	if c.Reader.Kind != noReader && c.Reader.AESKey() == "" {
 		p.doesNot("reconnaître une carte copiée : seul le numéro compte, et un numéro se copie",
 			"recognise a copied card: its number alone counts, and a number can be copied")
 	}
-	if c.Lights != (LightsConfig{}) || c.Reader.LED != "" || c.Reader.Beeper != "" {
+	if c.hasLamps() {
 		p.does("montre l’état par des voyants ou un avertisseur sonore", "shows its state with lamps or a buzzer")
 	}
 	if c.MQTT.Broker != "" {

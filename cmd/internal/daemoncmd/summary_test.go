@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"portillon/policy"
+	"portillon/rfid"
 )
 
 func TestHeaderPinsAreThoseOfTheDrawings(t *testing.T) {
@@ -20,7 +21,7 @@ func TestHeaderPinsAreThoseOfTheDrawings(t *testing.T) {
 
 // wiredConfig has everything that a relay may have.
 func wiredConfig() Config {
-	return Config{Machine: "laser", Reader: ReaderConfig{Kind: "mfrc522", Slot: true},
+	return Config{Machine: "laser", Reader: ReaderConfig{Kind: "mfrc522", Values: rfid.Values{"mode": "slot"}},
 		Relay: RelayConfig{Pin: "gpio:pinctrl-/17", EStop: "gpio:pinctrl-/22", Door: "gpio:pinctrl-/5",
 			Feedback: "gpio:pinctrl-/23",
 			Busy:     "gpio:pinctrl-/24", Exhaust: "gpio:pinctrl-/27", Heartbeat: true},
@@ -68,12 +69,12 @@ func TestSummarySaysWhatAMachineLacks(t *testing.T) {
 			"no reader is named", "copiée", "copied"},
 		{"a slot", func(*Config) {}, true, "dans la fente du lecteur (mfrc522)", "in the reader's slot (mfrc522)",
 			"est présentée", "is presented to"},
-		{"taps", func(c *Config) { c.Reader.Slot = false }, true, "présentée au lecteur (mfrc522)",
+		{"taps", func(c *Config) { c.Reader.Values = nil }, true, "présentée au lecteur (mfrc522)",
 			"presented to the reader (mfrc522)", "fente", "slot"},
 		{"numbers", func(*Config) {}, false, "un numéro se copie", "a number can be copied", "aucun lecteur", "no reader"},
-		{"strong cards", func(c *Config) { c.Reader.AESKey = "k" }, true, "fente", "slot", "se copie", "copied"},
+		{"strong cards", func(c *Config) { c.Reader.Values["aes-key"] = "k" }, true, "fente", "slot", "se copie", "copied"},
 		{"no lamps", func(c *Config) { c.Lights = LightsConfig{} }, true, "pompe", "pump", "voyants", "lamps"},
-		{"the reader's LED", func(c *Config) { c.Lights, c.Reader.LED = LightsConfig{}, "gpio:pinctrl-/20" }, true,
+		{"the reader's LED", func(c *Config) { c.Lights, c.Reader.Values["led"] = LightsConfig{}, "gpio:pinctrl-/20" }, true,
 			"voyants", "lamps", "simulée", "simulated"},
 		{"no broker", func(c *Config) { c.MQTT.Broker = "" }, false, "aucun courtier", "no broker", "envoie", "sends"},
 		{"always: safety", func(*Config) {}, false, "n’est pas une fonction de sécurité", "not a safety function",

@@ -333,7 +333,7 @@ func (s *thiefSite) build(
 // victim is a machine of the site, with its files.
 type victim struct {
 	s    *thiefSite
-	k    *keeper
+	k    *bundleUpdater
 	dir  string
 	r    *roster.Roster // in force
 	now  time.Time
@@ -349,7 +349,7 @@ func (s *thiefSite) machine() *victim {
 
 // restart begins the machine's daemon anew: what it knows is on its disk.
 func (v *victim) restart() {
-	v.k = &keeper{
+	v.k = &bundleUpdater{
 		machine: "laser",
 		conf:    BundleConfig{From: filepath.Join(v.dir, "from")},
 		log:     slog.New(slog.DiscardHandler),

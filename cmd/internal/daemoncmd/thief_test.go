@@ -253,7 +253,7 @@ func (v *victim) running(do func(d *Daemon, hub note.Signer)) {
 	}
 	d.clock.offset = time.Until(thiefNow)
 	d.machine = daemon.New(
-		daemon.Parts{
+		daemon.Config{
 			Site:    "biklab",
 			Machine: "laser",
 			Now:     now,

@@ -22,7 +22,7 @@ import (
 
 // largeSite is a site with more credentials than a start verifies, and what builds its bundles with some of the
 // members.
-func largeSite(t *testing.T) (k *keeper, build func(version uint64, members int) *site.Built) {
+func largeSite(t *testing.T) (k *bundleUpdater, build func(version uint64, members int) *site.Built) {
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(rand.Reader, "portillon-big")
 	if err != nil {
@@ -51,7 +51,7 @@ func largeSite(t *testing.T) (k *keeper, build func(version uint64, members int)
 		}
 		return b
 	}
-	return &keeper{machine: "laser", store: wire.Store{Dir: t.TempDir(), Site: "big", Keys: note.VerifierList(verifier)},
+	return &bundleUpdater{machine: "laser", store: wire.Store{Dir: t.TempDir(), Site: "big", Keys: note.VerifierList(verifier)},
 		options: roster.Options{CardKey: card, Memory: filepath.Join(t.TempDir(), "verdicts")},
 		now:     func() time.Time { return now }, log: slog.New(slog.DiscardHandler), manifests: make(chan []byte, 1)}, build
 }
@@ -83,7 +83,7 @@ func TestEarlierBundleServesWhileTheNextIsVerified(t *testing.T) {
 		t.Fatalf("start: %v, a roster %t; want version 1", err, r != nil)
 	}
 	if got := rosterOf(t, k); got == nil || got.Version != 2 || !knows(t, got, 30) {
-		t.Error("run does not hand over version 2")
+		t.Error("run does not guardClient over version 2")
 	}
 }
 
@@ -96,7 +96,7 @@ func TestStartDoesNotWaitForThousandsOfUnverifiedBadges(t *testing.T) {
 		t.Fatal(err)
 	}
 	var states []daemon.BundleState
-	k.tell = func(s daemon.BundleState) { states = append(states, s) }
+	k.onState = func(s daemon.BundleState) { states = append(states, s) }
 	r, err := k.first()
 	if err != nil || r != nil {
 		t.Fatalf("start: %v, a roster %t; want none yet", err, r != nil)
@@ -105,7 +105,7 @@ func TestStartDoesNotWaitForThousandsOfUnverifiedBadges(t *testing.T) {
 		t.Errorf("told %+v, want verifying", states)
 	}
 	if r := rosterOf(t, k); r == nil || r.Version != 1 || !knows(t, r, 30) {
-		t.Error("run does not hand over version 1")
+		t.Error("run does not guardClient over version 1")
 	}
 	if last := states[len(states)-1]; last != (daemon.BundleState{Version: 1}) {
 		t.Errorf("told at the end %+v", last)
@@ -117,7 +117,7 @@ func TestStartDoesNotWaitForThousandsOfUnverifiedBadges(t *testing.T) {
 }
 
 // rosterOf is the first roster that run hands over.
-func rosterOf(t *testing.T, k *keeper) *roster.Roster {
+func rosterOf(t *testing.T, k *bundleUpdater) *roster.Roster {
 	t.Helper()
 	var got *roster.Roster
 	synctest.Test(t, func(t *testing.T) {
@@ -132,7 +132,7 @@ func rosterOf(t *testing.T, k *keeper) *roster.Roster {
 				}
 			}, func(err error) { t.Error(err) })
 		}()
-		time.Sleep(2 * look) // in the bubble's time
+		<-time.After(2 * look) // in the bubble's time
 		synctest.Wait()
 		cancel()
 		<-done

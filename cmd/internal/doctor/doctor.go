@@ -321,7 +321,7 @@ func (x *exam) daemon(ctx context.Context) {
 			tf("Vérifier son câble USB ; journalctl -u portillond@%s dit pourquoi", "Check its USB cable; journalctl -u portillond@%s says why", x.c.Machine))
 	default:
 		x.say("reader", Ill, t("Le lecteur de cartes ne répond pas", "The card reader does not answer"),
-			tf("Vérifier son câble et %s ; journalctl -u portillond@%s dit ce qu’il répond", "Check its wires and %s; journalctl -u portillond@%s says what it answers", x.c.Reader.Port, x.c.Machine))
+			tf("Vérifier son câble et %s ; journalctl -u portillond@%s dit ce qu’il répond", "Check its wires and %s; journalctl -u portillond@%s says what it answers", x.c.Reader.Port(), x.c.Machine))
 	}
 }
 
@@ -335,7 +335,7 @@ func (x *exam) start() string {
 
 // port looks whether the reader's file is there, where no daemon can be asked.
 func (x *exam) port() {
-	p := x.c.Reader.Port
+	p := x.c.Reader.Port()
 	if bus, file, ok := strings.Cut(p, ":"); ok && (bus == "serial" || bus == "i2c" || bus == "spi") {
 		p = file
 	}

@@ -19,6 +19,7 @@ import (
 	"portillon/cmd/internal/pitest"
 	"portillon/daemon/control"
 	"portillon/policy"
+	"portillon/rfid"
 	"portillon/wire"
 )
 
@@ -277,7 +278,7 @@ func TestReaderThatIsNotThereIsSaid(t *testing.T) {
 	for port, file := range map[string]string{"/dev/ttyAMA0": "/dev/ttyAMA0", "serial:/dev/ttyAMA0": "/dev/ttyAMA0", "i2c:/dev/i2c-1": "/dev/i2c-1", "spi:/dev/spidev0.0": "/dev/spidev0.0"} {
 		for _, there := range []bool{true, false} {
 			c, s := pi(t)
-			c.Reader.Port = port
+			c.Reader.Values["port"] = port
 			s.Status = func(context.Context) (control.Status, error) { return control.Status{}, errors.New("refused") }
 			if there {
 				s.put(t, strings.TrimPrefix(file, "/"), "")
@@ -295,7 +296,7 @@ func TestReaderThatIsNotThereIsSaid(t *testing.T) {
 // What keeps a PC/SC reader from working is said in both languages, and its name is not taken for a file.
 func TestPCSCReaderIsJudgedByPcscd(t *testing.T) {
 	c, s := pi(t)
-	c.Reader = daemoncmd.ReaderConfig{Kind: "pcsc", Port: "ACS ACR122U"}
+	c.Reader = daemoncmd.ReaderConfig{Kind: "pcsc", Values: rfid.Values{"port": "ACS ACR122U"}}
 	for _, answers := range []bool{true, false} {
 		if !answers {
 			s.Status = func(context.Context) (control.Status, error) { return control.Status{}, errors.New("refused") }

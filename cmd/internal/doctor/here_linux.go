@@ -29,8 +29,11 @@ func Here(c daemoncmd.Config) System {
 		Check:  func() daemoncmd.Checked { return c.Check(daemoncmd.Here(time.Now())) },
 		Status: func(ctx context.Context) (control.Status, error) {
 			rep, err := control.Call(ctx, c.Control, control.Request{Do: "status"})
-			if err != nil || rep.Status == nil {
+			if err != nil {
 				return control.Status{}, fmt.Errorf("no answer: %w", err)
+			}
+			if rep.Status == nil {
+				return control.Status{}, fmt.Errorf("no answer: %s", rep.Error)
 			}
 			return *rep.Status, nil
 		}}

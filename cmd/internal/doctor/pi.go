@@ -135,7 +135,7 @@ func parseSpan(text string) (time.Duration, error) {
 
 // bus looks whether the reader's bus works on this model.
 func (x *exam) bus() {
-	if !x.c.Reader.I2CPN532() {
+	if !x.c.Reader.StretchesClock() {
 		return
 	}
 	cure := t("Passer le PN532 en SPI (ses deux interrupteurs) et écrire port: \"spi:/dev/spidev0.0\", ou prendre un "+

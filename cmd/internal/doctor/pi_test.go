@@ -14,6 +14,7 @@ import (
 	"portillon/cmd/internal/bootconfig"
 	"portillon/cmd/internal/daemoncmd"
 	"portillon/cmd/internal/pitest"
+	"portillon/rfid"
 )
 
 // The forms are those that systemctl prints (systemd, format_timespan).
@@ -109,7 +110,7 @@ func TestFaultIsToldOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Reader = daemoncmd.ReaderConfig{Kind: "pn532", Port: "i2c:/dev/i2c-1"}
+	c.Reader = daemoncmd.ReaderConfig{Kind: "pn532", Values: rfid.Values{"port": "i2c:/dev/i2c-1"}}
 	root["proc/self/mountinfo"] = &fstest.MapFile{Data: []byte(overlaid)}
 	s.Root = root
 	s.Check = func() daemoncmd.Checked {

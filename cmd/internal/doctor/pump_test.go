@@ -159,7 +159,7 @@ func TestPumpTestLeavesTheLineLowHoweverItEnds(t *testing.T) {
 				var err error
 				done := make(chan struct{})
 				go func() { defer close(done); r, err = RunPumpTest(ctx, o) }()
-				time.Sleep(after)
+				<-time.After(after)
 				synctest.Wait()
 				end(o, cancel)
 				<-done

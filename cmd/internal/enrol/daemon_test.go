@@ -84,14 +84,18 @@ func (e *Enrolment) daemon(t *testing.T, c daemoncmd.Config) *log {
 	return said
 }
 
+// await polls, since hub and daemon tell a test nothing of what they have done.
 func await(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(2 * soon); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if is() {
-			return
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.After(2 * soon); !is(); {
+		select {
+		case <-end:
+			t.Fatalf("not within %v: %s", 2*soon, what)
+		case <-tick.C:
 		}
 	}
-	t.Fatal("it does not come: ", what)
 }
 
 // The daemon itself, from the files of its enrolment: its records reach the hub over the hub's authority, and the next

@@ -2,14 +2,13 @@ package enrol
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
-	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"golang.org/x/mod/sumdb/note"
 
 	"portillon/cmd/internal/daemoncmd"
-	"portillon/hub/ledger"
 	"portillon/hub/ledger/ledgertest"
 	"portillon/wire"
 )
@@ -71,17 +70,13 @@ func state(t *testing.T, g wire.Generation, records uint64) []byte {
 // head waits until the ledger holds so many records of a generation.
 func (w *world) head(t *testing.T, g wire.Generation, seq uint64) {
 	t.Helper()
-	var h ledger.Head
-	for end := time.Now().Add(soon); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		var err error
-		if h, err = w.Ledger().Head("laser"); err != nil {
+	await(t, fmt.Sprintf("record %d of %q in the ledger", seq, g), func() bool {
+		h, err := w.Ledger().Head("laser")
+		if err != nil {
 			t.Fatal(err)
 		}
-		if h.Generation == g && h.Seq == seq {
-			return
-		}
-	}
-	t.Fatalf("the hub holds %d of %q, want %d of %q", h.Seq, h.Generation, seq, g)
+		return h.Generation == g && h.Seq == seq
+	})
 }
 
 // A new SD card is an enrolment with --replace: the old computer is cut off, the old journal stays, and the new one
@@ -142,14 +137,14 @@ func TestReplacedMachineBeginsANewJournal(t *testing.T) {
 
 func (w *world) awaitState(t *testing.T, g wire.Generation) {
 	t.Helper()
-	for end := time.Now().Add(soon); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	await(t, fmt.Sprintf("a state of generation %s", g), func() bool {
 		for _, m := range w.Machines() {
 			if m.State != nil && m.State.Generation == g {
-				return
+				return true
 			}
 		}
-	}
-	t.Fatalf("no state of %s came", g)
+		return false
+	})
 }
 
 func TestRecordsOfARevokedMachineAreNotTaken(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 
 	"portillon/daemon/roster"
 	"portillon/policy"
+	"portillon/policy/analysis"
 	"portillon/wire"
 )
 
@@ -58,9 +59,9 @@ func members(rosters ...*roster.Roster) (out []policy.MemberID) {
 
 // rights are the rights that members gain and lose, at any time of the week.
 func (a *adoption) rights(before, after *roster.Roster) (out []string) {
-	var twins []policy.Twin
+	var twins []analysis.Twin
 	for _, id := range members(before, after) {
-		twin := policy.Twin{Before: &policy.Member{ID: id}, After: &policy.Member{ID: id}}
+		twin := analysis.Twin{Before: &policy.Member{ID: id}, After: &policy.Member{ID: id}}
 		if p, ok := before.Person(id); ok {
 			twin.Before = p.Member
 		}
@@ -69,7 +70,7 @@ func (a *adoption) rights(before, after *roster.Roster) (out []string) {
 		}
 		twins = append(twins, twin)
 	}
-	for _, c := range policy.CompareMembers(before.Policy, after.Policy, twins, a.now()) {
+	for _, c := range analysis.CompareMembers(before.Policy, after.Policy, twins, a.now()) {
 		verb := "loses"
 		if c.Gained {
 			verb = "gains"

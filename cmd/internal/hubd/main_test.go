@@ -62,9 +62,14 @@ func TestHubRunsUntilItIsToldToEnd(t *testing.T) {
 	var out, errs buffer
 	done := make(chan int, 1)
 	go func() { done <- run(ctx, []string{"-config", config(t)}, &out, &errs) }()
-	for end := time.Now().Add(20 * time.Second); !strings.Contains(errs.String(), "msg=connected"); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	// Polled: nothing but its log says that it is connected.
+	for end := time.After(time.Minute); !strings.Contains(errs.String(), "msg=connected"); {
+		select {
+		case <-end:
 			t.Fatal(errs.String())
+		case <-tick.C:
 		}
 	}
 	cancel()

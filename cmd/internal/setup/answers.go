@@ -10,7 +10,9 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/keykind"
+	"portillon/rfid"
 )
 
 // Answers are what a machine.yaml is made of. The zero Answers are complete for no machine.
@@ -19,7 +21,7 @@ type Answers struct {
 	BundleKey     string // the site's verifier key
 	Broker        string // the hub's broker; "none": there is none
 	HubKey        string // the hub's verifier key; empty: the site's
-	Reader        string // a key of readers
+	Reader        string // the name of one of offers
 	Port          string // the reader's device file
 	Format        string // keyboard: decimal or hex
 	Relay         string // high, transistor or pump
@@ -32,24 +34,18 @@ var slug = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$`)
 // brokerAddress is what an answer may be; machine.yaml's own check comes after it.
 var brokerAddress = regexp.MustCompile(`^(?:tcp|mqtt|ssl|tls|mqtts)://[A-Za-z0-9.\-\[\]:]+:[0-9]{1,5}$`)
 
-// readerKind is a kind of reader that setup offers.
-type readerKind struct {
-	name string // the answer
-	kind string // machine.yaml's word
-	// its usual device file, with the bus before it where the kind has several; empty: it has none, or it must be found
-	port string
+// offers are the readers that setup proposes, in this order. The last is no reader.
+func offers() []daemoncmd.ReaderOffer {
+	return append(daemoncmd.ReaderOffers(), daemoncmd.ReaderOffer{
+		Offer: rfid.Offer{Name: "none", FR: "aucun (essais au banc)", EN: "none (for trials on a bench)"},
+		Spec:  rfid.Spec{Kind: "none"}})
 }
 
-// readers are offered in this order. A PN532 on I²C is not among them: Pis up to the 4 break its clock stretching
-// (raspberrypi/linux issues 254 and 4884).
-var readers = []readerKind{
-	{"usb", "keyboard", ""},
-	{"mfrc522", "mfrc522", "/dev/spidev0.0"},
-	{"pn532-spi", "pn532", "spi:/dev/spidev0.0"},
-	{"pn532-usb", "pn532", "serial:/dev/ttyUSB0"},
-	{"rdm6300", "rdm6300", "/dev/ttyAMA0"},
-	{"wiegand", "wiegand", ""},
-	{"none", "none", ""},
+// ReaderNames lists the answers on the reader, for a command's help.
+func ReaderNames() string {
+	names := readerNames()
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
 // input is something that may be wired to the Pi besides the relay.
@@ -69,8 +65,8 @@ var inputs = []input{
 	{"buzzer", 16, ""},
 }
 
-// wiegandDoor is the door's line where a Wiegand reader has the usual one.
-const wiegandDoor = 26
+// doorBeside is the door's line where the reader takes the usual one.
+const doorBeside = 26
 
 func names[T any](list []T, name func(T) string) (out []string) {
 	for _, x := range list {
@@ -79,8 +75,10 @@ func names[T any](list []T, name func(T) string) (out []string) {
 	return out
 }
 
-func readerNames() []string { return names(readers, func(r readerKind) string { return r.name }) }
-func inputNames() []string  { return names(inputs, func(i input) string { return i.name }) }
+func readerNames() []string {
+	return names(offers(), func(o daemoncmd.ReaderOffer) string { return o.Name })
+}
+func inputNames() []string { return names(inputs, func(i input) string { return i.name }) }
 
 // relays are the kinds of relay that setup offers. An active-low board without a transistor is none of them: a line
 // that nobody drives
@@ -95,11 +93,14 @@ func (a Answers) wired() []string {
 	return strings.FieldsFunc(a.Inputs, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-func (a Answers) kind() readerKind {
-	if i := slices.IndexFunc(readers, func(r readerKind) bool { return r.name == a.Reader }); i >= 0 {
-		return readers[i]
+// offer is the answer on the reader; the zero offer: there is none yet, or it is not valid.
+func (a Answers) offer() daemoncmd.ReaderOffer {
+	for _, o := range offers() {
+		if o.Name == a.Reader {
+			return o
+		}
 	}
-	return readerKind{}
+	return daemoncmd.ReaderOffer{}
 }
 
 // Check says what is wrong with an answer that was given. An empty answer is none yet.
@@ -134,7 +135,7 @@ func (a Answers) Check() error {
 	if a.Broker != "" && a.Broker != "none" && !brokerAddress.MatchString(a.Broker) {
 		bad("broker", a.Broker, "an address with its port, as tcp://hub.lan:1883, or none")
 	}
-	if a.Reader != "" && a.kind().name == "" {
+	if a.Reader != "" && a.offer().Name == "" {
 		bad("reader", a.Reader, "one of "+strings.Join(readerNames(), ", "))
 	}
 	if a.Port != "" && !validPort(a.Port) {
@@ -192,8 +193,8 @@ func (a Answers) Render() string {
 		case in.name == "buzzer":
 			lights = append(lights, fmt.Sprintf(`buzzer: "gpio:pinctrl-/%d"`, in.line))
 		default:
-			if in.name == "door" && a.Reader == "wiegand" {
-				in.line = wiegandDoor
+			if slices.Contains(a.offer().Pins, in.line) {
+				in.line = doorBeside
 			}
 			line("  %s: \"gpio:pinctrl-/%d\"   # %s", in.name, in.line, in.what)
 		}
@@ -211,17 +212,9 @@ func (a Answers) Render() string {
 	return b.String()
 }
 
+// reader is the reader section of the machine.yaml.
 func (a Answers) reader() string {
-	k := a.kind()
-	switch k.kind {
-	case "wiegand":
-		return `{ kind: wiegand, d0: "gpio:pinctrl-/5", d1: "gpio:pinctrl-/6" }`
-	case "none":
-		return "{ kind: none }"
-	case "keyboard":
-		return fmt.Sprintf("{ kind: keyboard, port: %q, format: %s }", a.Port, a.Format)
-	}
-	return fmt.Sprintf("{ kind: %s, port: %q }", k.kind, a.Port)
+	return a.offer().Section(rfid.Values{rfid.KeyPort: a.Port, "format": a.Format})
 }
 
 // topLines are the lines of a sample that name its site and machine: a sample that has them otherwise is refused by

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"portillon/policy"
+	"portillon/rfid"
 )
 
 // question is one that a person answers at the terminal.
@@ -89,19 +90,9 @@ func relayQuestions() []question {
 	}
 }
 
-func readerChoices() []choice {
-	words := map[string]policy.Text{
-		"usb":       t("USB, qui tape le numéro comme un clavier", "USB, types the number as a keyboard does"),
-		"mfrc522":   t("MFRC522 (13,56 MHz, SPI)", "MFRC522 (13.56 MHz, SPI)"),
-		"pn532-spi": t("PN532 sur SPI (13,56 MHz)", "PN532 on SPI (13.56 MHz)"),
-		"pn532-usb": t("PN532 sur un adaptateur USB-série", "PN532 on a USB serial adapter"),
-		"rdm6300":   t("RDM6300 (125 kHz, port série, GPIO 15)", "RDM6300 (125 kHz, serial port, GPIO 15)"),
-		"wiegand":   t("lecteur mural Wiegand (GPIO 5 et 6)", "wall reader, Wiegand (GPIO 5 and 6)"),
-		"none":      t("aucun (essais au banc)", "none (for trials on a bench)"),
-	}
-	var out []choice
-	for _, n := range readerNames() {
-		out = append(out, choice{n, words[n]})
+func readerChoices() (out []choice) {
+	for _, o := range offers() {
+		out = append(out, choice{o.Name, t(o.FR, o.EN)})
 	}
 	return out
 }
@@ -147,8 +138,8 @@ func complete(
 			return a, err
 		}
 	}
-	if k := a.kind(); a.Port == "" {
-		a.Port = k.port
+	if a.Port == "" {
+		a.Port = a.offer().Values[rfid.KeyPort]
 	}
 	return a, a.Check()
 }

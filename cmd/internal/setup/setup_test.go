@@ -36,7 +36,7 @@ func TestEveryAnswerMakesASoundFile(t *testing.T) {
 			for mask := range 1 << len(inputs) {
 				a := complete1()
 				a.Reader, a.Relay, a.Port = reader, relay, "/dev/input/by-id/usb-X-event-kbd"
-				if p := a.kind().port; p != "" {
+				if p := a.offer().Values["port"]; p != "" {
 					a.Port = p
 				}
 				var in []string
@@ -68,7 +68,7 @@ func TestEveryAnswerMakesASoundFile(t *testing.T) {
 						t.Errorf("%+v: %s is wired: %t", a, name, is)
 					}
 				}
-				if c.Reader.Kind != a.kind().kind || c.Relay.Heartbeat != (relay == "pump") || c.Relay.ActiveLow {
+				if c.Reader.Kind != a.offer().Spec.Kind || c.Relay.Heartbeat != (relay == "pump") || c.Relay.ActiveLow {
 					t.Errorf("%+v: %+v %+v", a, c.Reader, c.Relay)
 				}
 			}

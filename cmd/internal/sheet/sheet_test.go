@@ -13,6 +13,7 @@ import (
 
 	"portillon/cmd/internal/daemoncmd"
 	"portillon/policy"
+	"portillon/rfid"
 )
 
 func shipped(t *testing.T) map[string]daemoncmd.Config {
@@ -38,8 +39,8 @@ func shipped(t *testing.T) map[string]daemoncmd.Config {
 func fullest() daemoncmd.Config {
 	pin := func(n int) string { return fmt.Sprintf("gpio:pinctrl-/%d", n) }
 	return daemoncmd.Config{Site: strings.Repeat("s", 20), Machine: strings.Repeat("m", 20),
-		Reader: daemoncmd.ReaderConfig{Kind: "wiegand", D0: pin(6), D1: pin(7), LED: pin(20), Beeper: pin(21),
-			IRQ: pin(25), Reset: pin(26)},
+		Reader: daemoncmd.ReaderConfig{Kind: "wiegand",
+			Values: rfid.Values{"d0": pin(6), "d1": pin(7), "led": pin(20), "beeper": pin(21)}},
 		Relay: daemoncmd.RelayConfig{Pin: pin(17), EStop: pin(22), Door: pin(5), Feedback: pin(23), Busy: pin(24),
 			Exhaust: pin(27), ActiveLow: true,
 			PullUp: true, Supply: "3.3V"},
@@ -241,8 +242,9 @@ func TestFullestSheetIsAsShortAsOnePageBears(t *testing.T) {
 // A machine.yaml may come from anywhere: nothing of it becomes markup, and the page fetches and runs nothing.
 func TestSheetHoldsNothingThatRunsOrIsFetched(t *testing.T) {
 	evil := `"><script>alert(1)</script><img src=x onerror=y>&lt;`
-	c := daemoncmd.Config{Site: evil, Machine: evil + "m", Reader: daemoncmd.ReaderConfig{Kind: evil, Port: "/dev/ttyAMA0"},
-		Relay: daemoncmd.RelayConfig{Pin: "gpio:pinctrl-/17"}}
+	c := daemoncmd.Config{Site: evil, Machine: evil + "m",
+		Reader: daemoncmd.ReaderConfig{Kind: evil, Values: rfid.Values{"port": "/dev/ttyAMA0"}},
+		Relay:  daemoncmd.RelayConfig{Pin: "gpio:pinctrl-/17"}}
 	page, err := HTML(c, "/tmp/"+evil+".yaml", policy.French, policy.English)
 	if err != nil {
 		t.Fatal(err)

@@ -164,7 +164,11 @@ func (m *Machine) Checkpoint(c wire.Checkpoint) string {
 func (m *Machine) Batch(first, last uint64) wire.Batch {
 	m.t.Helper()
 	c := wire.Checkpoint{Origin: m.Generation.Origin(m.Site, m.ID), Size: last, Root: m.Root(last)}
-	return wire.Batch{Records: append([]wire.Leafed(nil), m.leaves[first-1:last]...), Checkpoint: m.Checkpoint(c), Generation: m.Generation}
+	return wire.Batch{
+		Records:    append([]wire.Leafed(nil), m.leaves[first-1:last]...),
+		Checkpoint: m.Checkpoint(c),
+		Generation: m.Generation,
+	}
 }
 
 // Data is Batch as it travels.

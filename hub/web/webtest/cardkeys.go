@@ -45,8 +45,16 @@ func (c CardKeys) Rotate(_ context.Context, a actor.Actor, version int64, reason
 	case version != max(c.cardKey.Version, 1):
 		return &fault.Conflict{What: "card-key", ID: "site", Have: max(c.cardKey.Version, 1), Got: version}
 	}
-	c.cardKey = cardkey.Status{Version: version + 1, InForce: "5e6f7081", Before: "1a2b3c4d", Began: c.now, Who: a.Name, Reason: reason,
-		Left: 1, Cards: []cardkey.Card{{ID: "c1", Member: "m-lea", Name: "Léa Morvan", Last: "0001", State: "active"}}}
+	c.cardKey = cardkey.Status{
+		Version: version + 1,
+		InForce: "5e6f7081",
+		Before:  "1a2b3c4d",
+		Began:   c.now,
+		Who:     a.Name,
+		Reason:  reason,
+		Left:    1,
+		Cards:   []cardkey.Card{{ID: "c1", Member: "m-lea", Name: "Léa Morvan", Last: "0001", State: "active"}},
+	}
 	return nil
 }
 

@@ -79,7 +79,15 @@ func (p Policies) Draft(_ context.Context, a actor.Actor, text string) (publish.
 func (p Policies) draft(text string) (d publish.Draft) {
 	for i, line := range strings.Split(text, "\n") {
 		if c := strings.Index(line, "?"); c >= 0 {
-			d.Faults = append(d.Faults, publish.Fault{Line: i + 1, Column: c + 1, Message: fmt.Sprintf("unknown key %q", strings.TrimSuffix(line, ":")), Hint: `did you mean "grants"?`})
+			d.Faults = append(
+				d.Faults,
+				publish.Fault{
+					Line:    i + 1,
+					Column:  c + 1,
+					Message: fmt.Sprintf("unknown key %q", strings.TrimSuffix(line, ":")),
+					Hint:    `did you mean "grants"?`,
+				},
+			)
 		}
 	}
 	if d.Faults != nil {

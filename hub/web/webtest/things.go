@@ -34,7 +34,8 @@ func (s *Site) things() {
 			Assignable: true},
 		{ID: "u-2", Machine: "fdm", At: s.now.Add(-26 * time.Hour), Code: "4XH9PA", Times: 1},
 	}
-	text := "portillon: 1\nsite: biklab\nlanguage: fr\nmachines:\n  laser:\n    grants:\n      - { role: user, needs: laser-user }\n"
+	text := "portillon: 1\nsite: biklab\nlanguage: fr\nmachines:\n  laser:\n    grants:\n      - { role: user, needs: " +
+		"laser-user }\n"
 	s.policies = []publish.Policy{
 		{Number: 2, Text: text, Comment: "horaires d'hiver", By: "adele@lab.example", At: s.now.AddDate(0, 0, -12),
 			SignedBy: "biklab-policy", InForce: true},

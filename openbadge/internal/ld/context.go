@@ -65,7 +65,8 @@ func (c *context) same(o *context) bool {
 		return c == o
 	}
 	sameTerm := func(x, y term) bool { return x.name == y.name && x.same(&y) }
-	return c.protected == o.protected && slices.EqualFunc(c.terms, o.terms, sameTerm) && slices.EqualFunc(c.leans, o.leans, sameTerm)
+	return c.protected == o.protected && slices.EqualFunc(c.terms, o.terms, sameTerm) &&
+		slices.EqualFunc(c.leans, o.leans, sameTerm)
 }
 
 // active is a stack of contexts: the last word on a term counts. It is never changed, only extended.
@@ -167,7 +168,10 @@ func contexts(v any, extra Extra) (*active, error) {
 
 // otherForms are the contexts of Open Badges 1 and 2, whose documents are plain JSON: nobody signs their statements.
 var otherForms = [...]string{
-	"https://w3id.org/openbadges/v2", "https://openbadgespec.org/v2/context.json", "https://w3id.org/openbadges/v1", "https://openbadgespec.org/v1/context.json",
+	"https://w3id.org/openbadges/v2",
+	"https://openbadgespec.org/v2/context.json",
+	"https://w3id.org/openbadges/v1",
+	"https://openbadgespec.org/v1/context.json",
 }
 
 // lookup is the context of an address, if it is one that we know.

@@ -136,7 +136,14 @@ func TestContextsThatDisagreeAreRefused(t *testing.T) {
 			t.Errorf("%q: %v, want %q", c.list, err, c.want)
 		}
 	}
-	for _, near := range []string{VC + "/", VC + "#", "http://www.w3.org/ns/credentials/v2", strings.ToUpper(VC), " " + VC, ""} {
+	for _, near := range []string{
+		VC + "/",
+		VC + "#",
+		"http://www.w3.org/ns/credentials/v2",
+		strings.ToUpper(VC),
+		" " + VC,
+		"",
+	} {
 		if _, err := contexts([]any{near}, nil); !strings.Contains(errText(err), "unknown-context") {
 			t.Errorf("%q: %v", near, err)
 		}
@@ -201,7 +208,8 @@ func TestContextsWithinSayNothingNew(t *testing.T) {
 	open := func(root, within string) error {
 		d, err := Parse(
 			[]byte(
-				`{"@context":` + root + `,"type":"VerifiableCredential","evidence":{"@context":` + within + `,"id":"urn:x:e","type":"Evidence"}}`,
+				`{"@context":` + root + `,"type":"VerifiableCredential",` +
+					`"evidence":{"@context":` + within + `,"id":"urn:x:e","type":"Evidence"}}`,
 			),
 		)
 		if err == nil {

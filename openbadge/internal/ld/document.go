@@ -53,7 +53,14 @@ func open(words Object, extra Extra, most int) (*Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Document{Words: words, terms: terms, quads: quads, texts: map[crypto.Hash]canonical{}, most: most, work: new(int)}, nil
+	return &Document{
+		Words: words,
+		terms: terms,
+		quads: quads,
+		texts: map[crypto.Hash]canonical{},
+		most:  most,
+		work:  new(int),
+	}, nil
 }
 
 // With is the document with some of its proofs among what it says: what a proof signs that follows those (VC Data
@@ -69,7 +76,14 @@ func (d *Document) With(proofs []Object) (*Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Document{Words: words, terms: d.terms, quads: quads, texts: map[crypto.Hash]canonical{}, most: d.most, work: d.work}, nil
+	return &Document{
+		Words: words,
+		terms: d.terms,
+		quads: quads,
+		texts: map[crypto.Hash]canonical{},
+		most:  d.most,
+		work:  d.work,
+	}, nil
 }
 
 // Values are objects as a JSON array holds them.

@@ -48,8 +48,16 @@ func decode(t testing.TB, b []byte) (v any) {
 // The forms of a number that ECMAScript has (RFC 8785, appendix B).
 func TestJCSNumbers(t *testing.T) {
 	for in, want := range map[json.Number]string{
-		"-0": "0", "0.0": "0", "1e21": "1e+21", "1e20": "100000000000000000000", "1E-7": "1e-7", "0.000001": "0.000001", "5e-324": "5e-324",
-		"-1.7976931348623157e308": "-1.7976931348623157e+308", "333333333.33333329": "333333333.3333333", "9007199254740993": "9007199254740992",
+		"-0":                      "0",
+		"0.0":                     "0",
+		"1e21":                    "1e+21",
+		"1e20":                    "100000000000000000000",
+		"1E-7":                    "1e-7",
+		"0.000001":                "0.000001",
+		"5e-324":                  "5e-324",
+		"-1.7976931348623157e308": "-1.7976931348623157e+308",
+		"333333333.33333329":      "333333333.3333333",
+		"9007199254740993":        "9007199254740992",
 	} {
 		if got, err := JCS(in); err != nil || string(got) != want {
 			t.Errorf("%s: %s %v, want %s", in, got, err, want)
@@ -69,7 +77,16 @@ func TestJCSRefusesWhatIsNoJSON(t *testing.T) {
 	for range maxDepth + 1 {
 		deep = []any{deep}
 	}
-	for _, v := range []any{deep, "\xff", Object{"\xff": nil}, json.Number("1e400"), json.Number("x"), math.NaN(), 5, []any{struct{}{}}} {
+	for _, v := range []any{
+		deep,
+		"\xff",
+		Object{"\xff": nil},
+		json.Number("1e400"),
+		json.Number("x"),
+		math.NaN(),
+		5,
+		[]any{struct{}{}},
+	} {
 		if got, err := JCS(v); err == nil {
 			t.Errorf("%v is %s", v, got)
 		}
@@ -78,7 +95,11 @@ func TestJCSRefusesWhatIsNoJSON(t *testing.T) {
 
 // Whatever we write, another writer of RFC 8785 writes alike.
 func FuzzJCS(f *testing.F) {
-	for _, s := range []string{`{"a":[1,2.5e3,-0,1e-7,"é\n😀\u0001\u007f\u2028",true,null,{}]}`, `{"\ufb33":1,"😀":2,"\r":3,"€":4}`, `{"":5e-324}`} {
+	for _, s := range []string{
+		`{"a":[1,2.5e3,-0,1e-7,"é\n😀\u0001\u007f\u2028",true,null,{}]}`,
+		`{"\ufb33":1,"😀":2,"\r":3,"€":4}`,
+		`{"":5e-324}`,
+	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

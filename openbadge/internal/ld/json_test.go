@@ -65,7 +65,13 @@ func TestJSONThatTwoReadersMayReadDifferentlyIsRefused(t *testing.T) {
 
 // Whatever we read, the standard library reads as the same value.
 func FuzzJSON(f *testing.F) {
-	for _, s := range []string{`{"a":[1,2.5e3,-0,"\u00e9\n\ud83d\ude00",true,false,null,{}]}`, `{"a":"\ud800"}`, `{"":""}`, ` {"a" : [ ] , "b":{"c":1}}`, `{"a":1,"a":2}`} {
+	for _, s := range []string{
+		`{"a":[1,2.5e3,-0,"\u00e9\n\ud83d\ude00",true,false,null,{}]}`,
+		`{"a":"\ud800"}`,
+		`{"":""}`,
+		` {"a" : [ ] , "b":{"c":1}}`,
+		`{"a":1,"a":2}`,
+	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

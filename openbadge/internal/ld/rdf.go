@@ -434,7 +434,8 @@ func absolute(s string, a *active) bool {
 	}
 	for i := range len(scheme) {
 		c := scheme[i]
-		if letter := 'a' <= c|0x20 && c|0x20 <= 'z'; !letter && (i == 0 || !strings.Contains("0123456789+-.", scheme[i:i+1])) {
+		if letter := 'a' <= c|0x20 && c|0x20 <= 'z'; !letter &&
+			(i == 0 || !strings.Contains("0123456789+-.", scheme[i:i+1])) {
 			return false
 		}
 	}
@@ -455,7 +456,8 @@ func absolute(s string, a *active) bool {
 func wellFormed(s string) bool {
 	for i := range len(s) {
 		switch c := s[i]; {
-		case c <= 0x20 || c == 0x7f, c == '<' || c == '>' || c == '"' || c == '{' || c == '}' || c == '|' || c == '^' || c == '`' || c == '\\':
+		case c <= 0x20 || c == 0x7f,
+			c == '<' || c == '>' || c == '"' || c == '{' || c == '}' || c == '|' || c == '^' || c == '`' || c == '\\':
 			return false
 		case c == '%':
 			if len(s)-i < 3 || !isHex(s[i+1]) || !isHex(s[i+2]) {

@@ -14,7 +14,8 @@ func lines(t *testing.T, achievement string) (string, error) {
 	t.Helper()
 	d, err := Parse(
 		[]byte(`{"@context":["` + VC + `","` + OB + `"],"id":"urn:x:1","type":["VerifiableCredential","OpenBadgeCredential"],
-		"credentialSubject":{"id":"urn:x:s","type":"AchievementSubject","achievement":{"id":"urn:x:a","type":"Achievement",` + achievement + `}}}`),
+		"credentialSubject":{"id":"urn:x:s","type":"AchievementSubject","achievement":{"id":"urn:x:a","type":"Achievement",
+		` + achievement + `}}}`),
 	)
 	if err != nil {
 		return "", err
@@ -31,17 +32,22 @@ const ob = "https://purl.imsglobal.org/spec/vc/ob/vocab.html#"
 
 func TestValuesBecomeTheStatementsOfTheStandard(t *testing.T) {
 	for in, want := range map[string]string{
-		`"name":"a\"b\\c\n\t\u0001\u007f"`:                          `<urn:x:a> <https://schema.org/name> "a\"b\\c\n\t\u0001\u007F" .`,
-		`"name":{"@value":"Découpe","@language":"FR-fr"}`:           `<urn:x:a> <https://schema.org/name> "Découpe"@fr-fr .`,
-		`"name":{"@value":"Cut"}`:                                   `<urn:x:a> <https://schema.org/name> "Cut" .`,
-		`"name":["a",null,"b","a"]`:                                 `<urn:x:a> <https://schema.org/name> "a" .`,
-		`"creditsAvailable":36`:                                     `<urn:x:a> <` + ob + `creditsAvailable> "36"^^<https://www.w3.org/2001/XMLSchema#float> .`,
-		`"creditsAvailable":2.5`:                                    `<urn:x:a> <` + ob + `creditsAvailable> "2.5E0"^^<https://www.w3.org/2001/XMLSchema#float> .`,
-		`"version":-0`:                                              `<urn:x:a> <` + ob + `version> "0"^^<http://www.w3.org/2001/XMLSchema#integer> .`,
-		`"version":12.50e-3`:                                        `<urn:x:a> <` + ob + `version> "1.25E-2"^^<http://www.w3.org/2001/XMLSchema#double> .`,
-		`"version":true`:                                            `<urn:x:a> <` + ob + `version> "true"^^<http://www.w3.org/2001/XMLSchema#boolean> .`,
-		`"image":"https://x.example/i"`:                             `<urn:x:a> <` + ob + `image> <https://x.example/i> .`,
-		`"image":{"id":"https://x.example/i","type":"Image"}`:       `<https://x.example/i> <` + rdf + `type> <` + ob + `Image> .`,
+		`"name":"a\"b\\c\n\t\u0001\u007f"`: `<urn:x:a> <https://schema.org/name> ` +
+			`"a\"b\\c\n\t\u0001\u007F" .`,
+		`"name":{"@value":"Découpe","@language":"FR-fr"}`: `<urn:x:a> <https://schema.org/name> "Découpe"@fr-fr .`,
+		`"name":{"@value":"Cut"}`:                         `<urn:x:a> <https://schema.org/name> "Cut" .`,
+		`"name":["a",null,"b","a"]`:                       `<urn:x:a> <https://schema.org/name> "a" .`,
+		`"creditsAvailable":36`: `<urn:x:a> <` + ob + `creditsAvailable> ` +
+			`"36"^^<https://www.w3.org/2001/XMLSchema#float> .`,
+		`"creditsAvailable":2.5`: `<urn:x:a> <` + ob + `creditsAvailable> ` +
+			`"2.5E0"^^<https://www.w3.org/2001/XMLSchema#float> .`,
+		`"version":-0`: `<urn:x:a> <` + ob + `version> "0"^^<http://www.w3.org/2001/XMLSchema#integer> .`,
+		`"version":12.50e-3`: `<urn:x:a> <` + ob + `version> "1.25E-2"^^<http://www.w3.org/2001/` +
+			`XMLSchema#double> .`,
+		`"version":true`:                `<urn:x:a> <` + ob + `version> "true"^^<http://www.w3.org/2001/XMLSchema#boolean> .`,
+		`"image":"https://x.example/i"`: `<urn:x:a> <` + ob + `image> <https://x.example/i> .`,
+		`"image":{"id":"https://x.example/i","type":"Image"}`: `<https://x.example/i> ` +
+			`<` + rdf + `type> <` + ob + `Image> .`,
 		`"type2":null,"name":"a"`:                                   "unknown-term",
 		`"name":{"@value":"x","@language":"fr","@direction":"ltr"}`: "malformed",
 		`"name":{"@value":"x","@language":"f r"}`:                   "malformed",
@@ -54,25 +60,26 @@ func TestValuesBecomeTheStatementsOfTheStandard(t *testing.T) {
 		`"image":"https://x.example/> <urn:x:p> <urn:x:o> .\n<a"`:   "relative-iri",
 		`"image":"https://x.example/>"`:                             "relative-iri",
 		`"image":"https://x.example/\\u003e"`:                       "relative-iri",
-		`"image":"https://x.example/%2f?é#%C3%A9"`:                  `<urn:x:a> <` + ob + `image> <https://x.example/%2f?é#%C3%A9> .`,
-		`"image":"urn:x:\u007f"`:                                    "relative-iri",
-		`"image":"https://x.example/%2"`:                            "relative-iri",
-		`"image":"urn:x:%g0"`:                                       "relative-iri",
-		`"image":"https://x.example:port/"`:                         "relative-iri",
-		`"image":"1a:x"`:                                            "relative-iri",
-		`"image":"a_b:x"`:                                           "relative-iri",
-		`"image":"https:"`:                                          "relative-iri",
-		`"image":"name:x"`:                                          "relative-iri",
-		`"image":5`:                                                 "malformed",
-		`"version":1e-7`:                                            "malformed", // jsonld.js 8 writes 0
-		`"criteria":{"id":null}`:                                    "malformed",
-		`"criteria":{"id":5}`:                                       "malformed",
-		`"criteria":{"type":null}`:                                  "malformed",
-		`"criteria":{"type":5}`:                                     "malformed",
-		`"criteria":{"type":"criteria2"}`:                           "unknown-term",
-		`"criteria":{"@context":{}}`:                                "unknown-context",
-		`"https://schema.org/name":"x"`:                             "unknown-term",
-		`"@type":"Achievement"`:                                     "unknown-term",
+		`"image":"https://x.example/%2f?é#%C3%A9"`: `<urn:x:a> <` + ob + `image> ` +
+			`<https://x.example/%2f?é#%C3%A9> .`,
+		`"image":"urn:x:\u007f"`:            "relative-iri",
+		`"image":"https://x.example/%2"`:    "relative-iri",
+		`"image":"urn:x:%g0"`:               "relative-iri",
+		`"image":"https://x.example:port/"`: "relative-iri",
+		`"image":"1a:x"`:                    "relative-iri",
+		`"image":"a_b:x"`:                   "relative-iri",
+		`"image":"https:"`:                  "relative-iri",
+		`"image":"name:x"`:                  "relative-iri",
+		`"image":5`:                         "malformed",
+		`"version":1e-7`:                    "malformed", // jsonld.js 8 writes 0
+		`"criteria":{"id":null}`:            "malformed",
+		`"criteria":{"id":5}`:               "malformed",
+		`"criteria":{"type":null}`:          "malformed",
+		`"criteria":{"type":5}`:             "malformed",
+		`"criteria":{"type":"criteria2"}`:   "unknown-term",
+		`"criteria":{"@context":{}}`:        "unknown-context",
+		`"https://schema.org/name":"x"`:     "unknown-term",
+		`"@type":"Achievement"`:             "unknown-term",
 	} {
 		got, err := lines(t, in)
 		if err != nil {
@@ -174,7 +181,10 @@ func TestEachMeaningHasOneWord(t *testing.T) {
 // Long ids on many statements would write gigabytes: the bytes are counted before they are written.
 func TestLongIdsAreCounted(t *testing.T) {
 	many := `"tag":["` + strings.Repeat(`x","`, 3000) + `"]`
-	if _, err := lines(t, `"related":{"type":"Achievement","id":"urn:x:`+strings.Repeat("y", 500000)+`",`+many+`}`); !strings.Contains(
+	if _, err := lines(
+		t,
+		`"related":{"type":"Achievement","id":"urn:x:`+strings.Repeat("y", 500000)+`",`+many+`}`,
+	); !strings.Contains(
 		errText(err),
 		"too-complex",
 	) {
@@ -222,11 +232,16 @@ func TestBothHashesOfOneDocument(t *testing.T) {
 func FuzzOpen(f *testing.F) {
 	head := `{"@context":["` + VC + `","` + OB + `"],"type":["VerifiableCredential","OpenBadgeCredential"],`
 	for _, s := range []string{
-		head + `"id":"urn:x:1","issuer":{"id":"did:key:z","type":"Profile","name":"é\u0001"},"credentialSubject":[{"type":"AchievementSubject","achievement":{"id":"urn:x:a","type":["Achievement"],"criteria":{"narrative":"\n"}}},{}]}`,
-		head + `"endorsement":[{"@context":["` + VC + `"],"type":["EndorsementCredential","VerifiableCredential"],"proof":[{"type":"DataIntegrityProof"},{}]}]}`,
+		head + `"id":"urn:x:1","issuer":{"id":"did:key:z","type":"Profile","name":"é\u0001"},` +
+			`"credentialSubject":[{"type":"AchievementSubject","achievement":{"id":"urn:x:a","type":["Achievement"],` +
+			`"criteria":{"narrative":"\n"}}},{}]}`,
+		head + `"endorsement":[{"@context":["` + VC + `"],"type":["EndorsementCredential","VerifiableCredential"],` +
+			`"proof":[{"type":"DataIntegrityProof"},{}]}]}`,
 		head + `"name":{"@value":"x","@language":"FR"},"_sd":[1e3,{"b":null,"a":"\u2028"}]}`,
-		`{"@context":["` + vc1 + `","` + ob300 + `"],"type":"VerifiableCredential","issuer":{"id":"cred:x"},"issuanceDate":2010}`,
-		`{"@context":"` + VC + `","type":"BitstringStatusListCredential","credentialSubject":{"type":"BitstringStatusList","statusPurpose":["revocation",true,-0.5]}}`,
+		`{"@context":["` + vc1 + `","` + ob300 + `"],"type":"VerifiableCredential","issuer":{"id":"cred:x"},` +
+			`"issuanceDate":2010}`,
+		`{"@context":"` + VC + `","type":"BitstringStatusListCredential",` +
+			`"credentialSubject":{"type":"BitstringStatusList","statusPurpose":["revocation",true,-0.5]}}`,
 	} {
 		f.Add([]byte(s))
 	}

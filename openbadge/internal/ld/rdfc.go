@@ -115,7 +115,13 @@ type canon struct {
 }
 
 func newCanon(quads []quad, h crypto.Hash) *canon {
-	c := &canon{quads: quads, hash: h, index: map[string]int32{}, ends: make([][3]int32, len(quads)), issued: issuer{prefix: "_:c14n"}}
+	c := &canon{
+		quads:  quads,
+		hash:   h,
+		index:  map[string]int32{},
+		ends:   make([][3]int32, len(quads)),
+		issued: issuer{prefix: "_:c14n"},
+	}
 	for i := range quads {
 		for j, n := range [...]*node{&quads[i].s, &quads[i].o, &quads[i].graph} {
 			if n.kind != blank {

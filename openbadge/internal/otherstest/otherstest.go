@@ -41,7 +41,8 @@ func root(t testing.TB) string {
 	}
 	top := ""
 	for dir := at; ; dir = filepath.Dir(dir) {
-		if b, err := os.ReadFile(filepath.Join(dir, "go.mod")); err == nil && strings.HasPrefix(string(b), "module portillon") {
+		if b, err := os.ReadFile(filepath.Join(dir, "go.mod")); err == nil &&
+			strings.HasPrefix(string(b), "module portillon") {
 			top = dir
 		}
 		if dir == filepath.Dir(dir) {

@@ -138,7 +138,7 @@ func TestACardIsHeardOnlyWithEverySettingMade(t *testing.T) {
 			}
 			framing := w.get(bitFraming)
 			w.set(command, 0, fifoData, 0x52, comIrq, 0x7F, command, 0x0C, bitFraming, 0x80|framing)
-			time.Sleep(3 * time.Millisecond)
+			<-time.After(3 * time.Millisecond)
 			heard := w.get(comIrq)&0x20 != 0 && w.get(fifoLevel) == 2
 			if want := skip < 0 || !settings[skip].needed; heard != want {
 				t.Errorf("without setting %d: heard %v", skip, heard)
@@ -152,11 +152,11 @@ func TestTheTimerEndsASilence(t *testing.T) {
 		w := connect(t, New())
 		w.set(txASK, 0x40, txControl, 0x83, tMode, 0x80, tPrescaler, 169, tReloadLo, 80, comIrq, 0x7F)
 		w.set(fifoData, 0x52, command, 0x0C, bitFraming, 0x87)
-		time.Sleep(2 * time.Millisecond)
+		<-time.After(2 * time.Millisecond)
 		if w.get(comIrq)&0x21 != 0 {
 			t.Error("too early")
 		}
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 		if got := w.get(comIrq) & 0x21; got != 0x01 {
 			t.Errorf("ComIrqReg %#02x", got)
 		}

@@ -1,0 +1,73 @@
+package daemoncmd
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"portillon/rfid"
+	"portillon/yamlfile"
+)
+
+// ReaderHint says how a command line names a reader.
+func ReaderHint() string {
+	forms := []string{"MACHINE.yaml"}
+	for _, s := range readerSpecs() {
+		forms = append(forms, s.Example)
+	}
+	last := len(forms) - 1
+	return strings.Join(forms[:last], ", ") + " or " + forms[last]
+}
+
+// ReaderArgument is the reader that a command line names: by the machine.yaml that it stands in, or as KIND:PORT.
+// options are values of further keys, as format of a keyboard or bits of a Wiegand reader; empty ones are not given.
+// It refuses what machine.yaml would refuse.
+func ReaderArgument(arg string, options rfid.Values) (ReaderConfig, error) {
+	if strings.HasSuffix(arg, ".yaml") {
+		c, err := ReadConfig(arg)
+		if err == nil && c.Reader.opener() == nil {
+			err = fmt.Errorf("%s: reader: kind: none: there is no reader to test", arg)
+		}
+		return c.Reader, err
+	}
+	kind, rest, named := strings.Cut(arg, ":")
+	spec, known := specOf(kind)
+	if !known || !named {
+		return ReaderConfig{}, fmt.Errorf("%q names no reader: %s", arg, ReaderHint())
+	}
+	values := rfid.Values{rfid.KeyPort: rest}
+	if spec.Argument != nil {
+		var err error
+		if values, err = spec.Argument(rest); err != nil {
+			return ReaderConfig{}, err
+		}
+	}
+	fields := []string{"kind: " + kind}
+	for _, from := range []rfid.Values{values, options} {
+		for _, key := range slices.Sorted(maps.Keys(from)) {
+			if from[key] != "" {
+				fields = append(fields, key+": "+singleQuoted(from[key]))
+			}
+		}
+	}
+	d := yamlfile.Parse("--reader", []byte("{ "+strings.Join(fields, ", ")+" }"))
+	c := parseReader(d.Root(), yamlfile.Node.Str)
+	return c, d.Err()
+}
+
+// Line is this reader in a machine.yaml.
+func (c ReaderConfig) Line() string {
+	return "reader: " + readerSection(c.spec(), c.Values, singleQuoted)
+}
+
+// OpenFor opens the reader for whoever tests it: heard is told of all that comes, unread of what is no number.
+func (c ReaderConfig) OpenFor(heard func(string), unread func(rfid.Unread)) (rfid.Reader, error) {
+	c.host.Heard, c.host.Unread = heard, unread
+	open := c.opener()
+	if open == nil {
+		return nil, errors.New("reader: kind: none: there is no reader to test")
+	}
+	return open()
+}

@@ -1,0 +1,151 @@
+package daemoncmd
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"portillon/rfid"
+	"portillon/yamlfile"
+)
+
+// ReaderConfig is the reader section of a machine.yaml.
+type ReaderConfig struct {
+	Kind   string      // noReader, or the kind of one of readerSpecs
+	Values rfid.Values // the keys that the section holds besides kind
+
+	host rfid.Host // who is told what the reader sends; its functions that take pins are set when the reader opens
+}
+
+// Port is the device file, with its bus in front where the kind has several. Of a PC/SC reader it is the beginning of
+// the reader's name. It is empty for a reader on pins.
+func (c ReaderConfig) Port() string { return c.Values[rfid.KeyPort] }
+
+// AESKey is the file with the key that the site's strong cards prove. It is empty where a card's number counts alone.
+func (c ReaderConfig) AESKey() string { return c.Values[rfid.KeyAES] }
+
+// spec is what the kind declares. The zero Spec has no Open: there is no reader.
+func (c ReaderConfig) spec() rfid.Spec {
+	s, _ := specOf(c.Kind)
+	return s
+}
+
+// wiring says how the reader is connected.
+func (c ReaderConfig) wiring() rfid.Wiring {
+	s := c.spec()
+	if s.Parse == nil {
+		return rfid.Wiring{}
+	}
+	w, _ := s.Parse(c.Values)
+	return w
+}
+
+// ReaderTells reports whether the daemon notices that this kind of reader is unplugged: it asks the chip, or the kernel
+// removes the device. A Wiegand reader or an RDM6300 that is unplugged only stays silent.
+func (c ReaderConfig) ReaderTells() bool { return c.spec().NoticesLoss }
+
+// GivesShortNumbers reports whether the reader may give a part of a card's number. Other readers give whole numbers, so
+// a whole number at their machine is never taken for the short form of another card.
+func (c ReaderConfig) GivesShortNumbers() bool { return c.spec().ShortNumbers }
+
+// StretchesClock reports whether the reader is on I²C and needs a controller that supports clock stretching.
+func (c ReaderConfig) StretchesClock() bool { return c.wiring().ClockStretching }
+
+// parseReader reads the reader section. It refuses whatever opening the reader would refuse on any computer: a value
+// that this check lets through leaves a machine without a reader.
+func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfig {
+	kinds, keys := []string{noReader}, []string{"kind"}
+	for _, s := range readerSpecs() {
+		kinds = append(kinds, s.Kind)
+		for _, k := range s.Keys {
+			if !slices.Contains(keys, k.Name) {
+				keys = append(keys, k.Name)
+			}
+		}
+	}
+	slices.Sort(kinds)
+	n.Only(keys...)
+	c := ReaderConfig{Kind: n.Get("kind").Required().OneOf(kinds...), Values: rfid.Values{}}
+	if c.Kind == "" {
+		return c
+	}
+	spec := c.spec()
+	for _, k := range spec.Keys {
+		if v, ok := readKey(n.Get(k.Name), k, beside); ok {
+			c.Values[k.Name] = v
+		}
+	}
+	if spec.Parse != nil {
+		_, faults := spec.Parse(c.Values)
+		for _, f := range faults {
+			n.Get(f.Key).Fault(f.Hint, "%s", f.Problem)
+		}
+	}
+	for _, key := range keys[1:] {
+		x := n.Get(key)
+		if x.Present() && !slices.ContainsFunc(spec.Keys, func(k rfid.Key) bool { return k.Name == key }) &&
+			x.Str() != rfid.ModeTap {
+			x.Fault("", "a reader of kind %s has none", c.Kind)
+		}
+	}
+	return c
+}
+
+// readKey reads one value as its type says. It returns false where there is none, or none that is valid.
+func readKey(n yamlfile.Node, k rfid.Key, beside func(yamlfile.Node) string) (string, bool) {
+	if k.Required {
+		n.Required()
+	}
+	if !n.Present() {
+		return k.Default, k.Default != ""
+	}
+	v := ""
+	switch k.Type {
+	case rfid.Device:
+		v = besideFile(n, beside)
+	case rfid.KeyFile:
+		v = beside(n)
+	case rfid.Word:
+		v = n.OneOf(k.Words...)
+		return v, v != ""
+	case rfid.Number:
+		number := n.Int(k.Min, k.Max)
+		return strconv.Itoa(number), number != 0
+	case rfid.InputPin, rfid.OutputPin:
+		v = pinName(n, beside)
+	default:
+		v = n.Str()
+	}
+	return v, true
+}
+
+// besideFile is a device file, with its bus in front where the kind has several. A relative path is relative to
+// machine.yaml.
+func besideFile(n yamlfile.Node, beside func(yamlfile.Node) string) string {
+	if s := n.Str(); strings.Contains(s, ":") {
+		return s
+	}
+	return beside(n)
+}
+
+// readerSection writes the section of a reader in flow style. quote quotes a text.
+func readerSection(s rfid.Spec, v rfid.Values, quote func(string) string) string {
+	fields := []string{"kind: " + s.Kind}
+	for _, k := range s.Keys {
+		value := v[k.Name]
+		switch {
+		case value == "" || k.Name == rfid.KeyMode && value == rfid.ModeTap: // the default
+			continue
+		case k.Type != rfid.Number && k.Type != rfid.Word:
+			value = quote(value)
+		}
+		fields = append(fields, k.Name+": "+value)
+	}
+	return "{ " + strings.Join(fields, ", ") + " }"
+}
+
+// singleQuoted is a value as YAML takes it, whatever it holds.
+func singleQuoted(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// doubleQuoted is the same in the quotes that the examples use.
+func doubleQuoted(s string) string { return strconv.Quote(s) }

@@ -1,0 +1,89 @@
+package daemon
+
+import (
+	"slices"
+
+	"portillon/policy"
+)
+
+// decider asks the policy in force. It changes nothing.
+type decider struct {
+	cfg   *Config
+	model *model
+}
+
+// decide asks the policy. Without a policy the zero Decision refuses, on no basis.
+func (d *decider) decide(member, supervisor *policy.Member, card policy.CardStrength) (policy.Decision, *policy.Basis) {
+	if d.model.rules.roster == nil {
+		return policy.Decision{}, nil
+	}
+	q := d.question(member, supervisor, policy.NoRole)
+	q.Card = card
+	return d.judge(q)
+}
+
+// judge is the decision of the policy in force, and what it rested on, for the record.
+func (d *decider) judge(q policy.Question) (policy.Decision, *policy.Basis) {
+	members := d.model.rules.roster
+	decision := members.Policy.Decide(q)
+	b := policy.BasisOf(q, decision)
+	b.Policy, b.Bundle = members.PolicyNumber, members.Version
+	return decision, &b
+}
+
+func (d *decider) question(member, supervisor *policy.Member, as policy.Role) policy.Question {
+	s := &d.model.state
+	q := policy.Question{
+		At: d.cfg.Now(), Machine: d.cfg.Machine, Member: member, Supervisor: supervisor, As: as, Card: s.Cards.Strength,
+		Tagged: len(s.Holds.Tags) > 0, Fault: len(s.Holds.Faults) > 0, Answering: d.answers(member, supervisor),
+	}
+	if d.cfg.Trusted() {
+		q.Clock = policy.Trusted
+	}
+	if d.model.rules.roster != nil {
+		q.Issued = d.model.rules.roster.Issued
+	}
+	if d.cfg.LastTrusted != nil {
+		q.LastTrusted = d.cfg.LastTrusted()
+	}
+	return q
+}
+
+// answers counts the sessions that the supervisor answers for here, but the member's own. This machine has one, and
+// knows of no other's: what learners: says across machines nobody can judge here.
+func (d *decider) answers(member, supervisor *policy.Member) int {
+	s := &d.model.state
+	if supervisor == nil || !s.Running() || s.Current.Supervisor != supervisor.ID ||
+		member != nil && s.Current.Member == member.ID {
+		return 0
+	}
+	return 1
+}
+
+// mentors are the names of those who were here today and may answer for a learner, but the one who asks.
+func (d *decider) mentors(but policy.MemberID) []string {
+	var out []string
+	for id := range d.model.presence.visitorsToday {
+		p, ok := d.model.rules.roster.Person(id)
+		if !ok || id == but {
+			continue
+		}
+		q := d.question(d.model.practice.with(p.Member), nil, policy.Mentor)
+		q.Tagged, q.Fault, q.Card = false, false, policy.AES
+		x := d.model.rules.roster.Policy.Decide(q)
+		if x.Verdict == policy.Allow && x.Role == policy.Mentor {
+			out = append(out, d.model.rules.name(id))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// explain is a refusal in words.
+func (d *decider) explain(id policy.MemberID, x policy.Decision) policy.Sentence {
+	q := d.question(nil, nil, policy.NoRole)
+	if p, ok := d.model.rules.roster.Person(id); ok {
+		q.Member = p.Member
+	}
+	return policy.Explain(d.model.rules.roster.Policy, q, x)
+}

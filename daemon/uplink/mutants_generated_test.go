@@ -1,0 +1,14 @@
+package uplink
+
+import (
+	"testing"
+
+	"portillon/internal/mutate"
+)
+
+// survivors explains the generated mutants that no test catches, by id.
+var survivors = map[string]string{}
+
+func TestGeneratedMutantsAreCaught(t *testing.T) {
+	mutate.Generated(t, 50, survivors)
+}

@@ -1,0 +1,95 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+
+	"portillon/hub/fault"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// commands sends signed orders to machines, and waits for their replies.
+type commands struct {
+	core  *core
+	fleet *fleet
+
+	orders chan order
+
+	mu      sync.Mutex
+	waiting map[string]chan wire.Reply // by the id of the command
+}
+
+// reply hands a reply to whoever gave the command.
+func (cm *commands) reply(id policy.MachineID, data []byte) {
+	var r wire.Reply
+	if len(data) > wire.MaxRecord || json.Unmarshal(data, &r) != nil {
+		return
+	}
+	cm.mu.Lock()
+	defer cm.mu.Unlock()
+	if to, ok := cm.waiting[string(id)+"/"+r.ID]; ok {
+		select {
+		case to <- r:
+		default: // it has its answer
+		}
+	}
+}
+
+// ErrNoReply says that a machine did not answer within the life of a command. Whether it obeyed is not known; its
+// journal will tell.
+var ErrNoReply = errors.New("the machine did not answer")
+
+// command signs an order to a machine, sends it, and waits for the reply: at most wire.CommandLife, or until ctx ends.
+// c.Do, Tag, Reason and Now are the caller's; the rest is filled in. While the broker is away it waits: an order that
+// comes late is refused by the machine.
+func (cm *commands) command(ctx context.Context, m policy.MachineID, c wire.Command) (wire.Reply, error) {
+	if !cm.fleet.has(m) {
+		return wire.Reply{}, &fault.NotFound{What: "enrolled machine", ID: string(m)}
+	}
+	c.Site, c.Machine, c.ID = cm.core.c.Site, m, random(16)
+	c.Issued = cm.core.now().UTC()
+	c.Expires = c.Issued.Add(wire.CommandLife)
+	data, err := wire.SignCommand(c, cm.core.signer)
+	if err != nil {
+		return wire.Reply{}, fmt.Errorf("command: %w", err)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, wire.CommandLife, ErrNoReply)
+	defer cancel()
+	return cm.deliver(ctx, m, c.ID, data)
+}
+
+// deliver sends a signed message on a machine's command topic, and waits for the reply that bears the id until ctx
+// ends.
+func (cm *commands) deliver(ctx context.Context, m policy.MachineID, id string, data []byte) (wire.Reply, error) {
+	answer := cm.await(m, id)
+	defer cm.forget(m, id)
+	select {
+	case cm.orders <- order{topic: cm.core.topics.Command(m), data: data}:
+	case <-ctx.Done():
+		return wire.Reply{}, fmt.Errorf("command: the broker is away: %w", context.Cause(ctx))
+	}
+	select {
+	case r := <-answer:
+		return r, nil
+	case <-ctx.Done():
+		return wire.Reply{}, fmt.Errorf("command: %w", context.Cause(ctx))
+	}
+}
+
+func (cm *commands) await(m policy.MachineID, id string) chan wire.Reply {
+	cm.mu.Lock()
+	defer cm.mu.Unlock()
+	c := make(chan wire.Reply, 1)
+	cm.waiting[string(m)+"/"+id] = c
+	return c
+}
+
+func (cm *commands) forget(m policy.MachineID, id string) {
+	cm.mu.Lock()
+	defer cm.mu.Unlock()
+	delete(cm.waiting, string(m)+"/"+id)
+}

@@ -1,0 +1,176 @@
+package web
+
+import (
+	"bytes"
+	"maps"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"portillon/hub/account"
+	"portillon/hub/actor"
+	"portillon/policy"
+)
+
+// accountPages are the pages of all accounts, and of the audit log.
+type accountPages struct {
+	accounts Accounts
+	machines Machines
+	now      func() time.Time
+}
+
+func (p *accountPages) routes() []route {
+	return []route{
+		{"GET /settings/accounts", p.list}, {"POST /settings/accounts", p.addAccount},
+		{"POST /settings/accounts/{id}", p.changeAccount}, {"POST /settings/accounts/{id}/reset", p.resetPassword},
+		{"GET /settings/audit", p.audit}, {"GET /settings/audit.jsonl", p.exportAudit},
+	}
+}
+
+type accountsPage struct {
+	Accounts []account.Account
+	Machines []policy.MachineID // for roles at one of them
+	Next     string
+	Form     form
+	Code     string // a one-time code, shown once
+	For      string
+}
+
+// Roles are those that a person gives to an account.
+func (accountsPage) Roles() []actor.Role {
+	return []actor.Role{actor.Member, actor.Administrator, actor.Owner}
+}
+
+func accountForm() form {
+	return form{ID: "account", Action: "/settings/accounts", Submit: "add", Fields: []field{
+		{Name: "name", Kind: "text", Label: "account.name", Hint: "account.name.hint", Required: true, Auto: "off"},
+		{Name: "member", Kind: "text", Label: "account.member", Hint: "account.member.hint", Auto: "off"},
+		{Name: "site", Kind: "select", Label: "account.role", Value: "member", Choices: []choice{
+			{"member", "role.member"}, {"administrator", "role.administrator"}, {"owner", "role.owner"}}}}}
+}
+
+func (p *accountPages) showAccounts(q *request, status int, change func(*accountsPage)) error {
+	list, next, err := p.accounts.Accounts(ctxOf(q), q.actor, account.Page{After: q.r.URL.Query().Get("after")})
+	if err != nil {
+		return err
+	}
+	d := accountsPage{Accounts: list, Form: accountForm()}
+	if v := q.r.URL.Query(); q.r.Method == http.MethodGet && v.Get("member") != "" { // from the page of a member
+		d.Form = d.Form.keep(v)
+	}
+	if p.machines != nil {
+		machines, err := p.machines.Machines(ctxOf(q), q.actor)
+		if err = optional(err); err != nil {
+			return err
+		}
+		for _, m := range machines {
+			d.Machines = append(d.Machines, m.ID)
+		}
+	}
+	if next != "" {
+		d.Next = "/settings/accounts?" + url.Values{"after": {next}}.Encode()
+	}
+	if change != nil {
+		change(&d)
+	}
+	return q.render(status, "accounts", "settings", "accounts.title", d)
+}
+
+func (p *accountPages) list(q *request) error { return p.showAccounts(q, 200, nil) }
+
+func (p *accountPages) addAccount(q *request) error {
+	v, err := q.values()
+	if err != nil {
+		return err
+	}
+	made, err := p.accounts.Add(ctxOf(q), q.actor, account.Account{Name: strings.TrimSpace(v.Get("name")),
+		Site:   actor.Role(v.Get("site")),
+		Member: policy.MemberID(strings.TrimSpace(v.Get("member")))}, "")
+	if faults := invalid(err); faults != nil {
+		return p.showAccounts(q, 422, func(d *accountsPage) { d.Form = d.Form.keep(v).refuse(faults) })
+	}
+	if err != nil {
+		return err
+	}
+	return p.withCode(q, made.ID, made.Name)
+}
+
+// withCode shows a one-time code with which somebody chooses a password.
+func (p *accountPages) withCode(q *request, id, name string) error {
+	code, err := p.accounts.ResetCode(ctxOf(q), q.actor, id)
+	if err != nil {
+		return err
+	}
+	return p.showAccounts(q, 200, func(d *accountsPage) { d.Code, d.For = code, name })
+}
+
+func (p *accountPages) changeAccount(q *request) error {
+	v, err := q.values()
+	if err != nil {
+		return err
+	}
+	_, err = p.accounts.Change(ctxOf(q), q.actor, q.r.PathValue("id"), version(v), func(a *account.Account) error {
+		if v.Has("site") {
+			a.Site = actor.Role(v.Get("site"))
+		}
+		if v.Has("disabled") {
+			a.Disabled = v.Get("disabled") == "yes"
+		}
+		if m := policy.MachineID(v.Get("machine")); m != "" {
+			setMachineRole(a, m, actor.Role(v.Get("machine_role")))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return q.to("/settings/accounts", "account-changed")
+}
+
+// setMachineRole gives an account a role at a machine, or takes away the one that a person gave; empty: none.
+func setMachineRole(a *account.Account, m policy.MachineID, r actor.Role) {
+	a.Machines = maps.Clone(a.Machines)
+	if r == "" {
+		delete(a.Machines, m)
+		return
+	}
+	if a.Machines == nil {
+		a.Machines = map[policy.MachineID]actor.Role{}
+	}
+	a.Machines[m] = r
+}
+
+func (p *accountPages) resetPassword(q *request) error {
+	v, err := q.values()
+	if err != nil {
+		return err
+	}
+	return p.withCode(q, q.r.PathValue("id"), v.Get("name"))
+}
+
+type auditPage struct {
+	Entries []account.Entry
+	Next    string
+}
+
+func (p *accountPages) audit(q *request) error {
+	list, next, err := p.accounts.AuditLog(ctxOf(q), q.actor, account.Page{After: q.r.URL.Query().Get("after")})
+	if err != nil {
+		return err
+	}
+	d := auditPage{Entries: list}
+	if next != "" {
+		d.Next = "/settings/audit?" + url.Values{"after": {next}}.Encode()
+	}
+	return q.render(200, "audit", "settings", "audit.title", d)
+}
+
+func (p *accountPages) exportAudit(q *request) error {
+	var b bytes.Buffer
+	if err := p.accounts.ExportAudit(ctxOf(q), q.actor, &b); err != nil {
+		return err
+	}
+	return q.download("audit-"+strconv.FormatInt(p.now().Unix(), 10)+".jsonl", "application/jsonl", b.Bytes())
+}

@@ -1,0 +1,105 @@
+package web
+
+import (
+	"portillon/hub/actor"
+)
+
+// route is one page, or one form: as "GET /members/{id}", and what answers it.
+type route struct {
+	pattern string
+	do      func(*request) error
+}
+
+// entry is an entry of the navigation.
+type entry struct {
+	Key   string // the message nav.KEY, and the section that its pages name (request.render)
+	Path  string
+	shown func(actor.Actor) bool // who sees it
+}
+
+// family is pages that one type answers.
+type family struct {
+	on      bool // its service is there
+	routes  []route
+	entries []entry
+}
+
+// table is every family of pages, in the order of the navigation. To add one: a file with its type, its routes, its
+// handlers and what its template shows; its template; its line here; its sentences in messages.txt, in both languages;
+// and what each role is answered, in hub/testdata/authorisation-pages.txt. The permission is asked by the service that
+// the handlers call.
+func (p *Pages) table() (out []family) {
+	o := p.o
+	machines := &machinePages{directory: o.Directory, machines: o.Machines, machineName: p.machineName,
+		policyMachines: o.PolicyMachines}
+	today := &todayPages{directory: o.Directory, now: o.Now, version: o.Version, machines: o.Machines,
+		naming: machines}
+	members := &memberPages{directory: o.Directory}
+	records := &recordPages{directory: o.Directory, accounts: o.Accounts, members: members}
+	imports := &importPages{directory: o.Directory}
+	keys := &cardKeyPages{keys: o.CardKeys}
+	cards := &cardPages{directory: o.Directory, members: members}
+	policies := &policyPages{policies: o.Policies}
+	reports := &reportPages{reports: o.Reports, machines: o.Machines, now: o.Now, zone: p.zone}
+	settings := &settingPages{accounts: o.Accounts, now: o.Now, zone: p.zone, version: o.Version}
+	accounts := &accountPages{accounts: o.Accounts, machines: o.Machines, now: o.Now}
+	sign := &signPages{accounts: o.Accounts, address: o.Address}
+	all := []family{
+		{true, today.routes(), []entry{{"today", "/today", anybody}}},
+		{o.Directory != nil, members.routes(), []entry{
+			{"me", "/me", isMember}, {"members", "/members", may(actor.ReadMembers)}}},
+		{o.Directory != nil, records.routes(), nil},
+		{o.Directory != nil, imports.routes(), nil},
+		{o.Machines != nil, machines.routes(), []entry{{"machines", "/machines", anybody}}},
+		{o.CardKeys != nil, keys.routes(), nil},
+		{o.Directory != nil, cards.routes(), []entry{{"cards", "/cards", may(actor.ReadMembers)}}},
+		{o.Policies != nil, policies.routes(), []entry{{"policy", "/policy", may(actor.ReadPolicy)}}},
+		{o.Reports != nil, reports.routes(), []entry{{"reports", "/reports", may(actor.ReadReports)}}},
+		{o.Accounts != nil, settings.routes(), []entry{{"settings", "/settings", anybody}}},
+		{o.Accounts != nil, accounts.routes(), nil},
+		{o.Accounts != nil, sign.routes(), nil},
+	}
+	for _, f := range all {
+		if f.on {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func anybody(actor.Actor) bool { return true }
+
+func isMember(a actor.Actor) bool { return a.Member != "" }
+
+// may shows an entry to those who may do something at all machines.
+func may(act actor.Act) func(actor.Actor) bool {
+	return func(a actor.Actor) bool { return a.May(act, actor.Target{}) == nil }
+}
+
+// menu is the navigation of somebody who is signed in.
+func (p *Pages) menu(a actor.Actor) (out []entry) {
+	for _, f := range p.families {
+		for _, e := range f.entries {
+			if e.shown(a) {
+				out = append(out, e)
+			}
+		}
+	}
+	return out
+}
+
+// routes are all pages.
+func (p *Pages) routes() (out []route) {
+	for _, f := range p.families {
+		out = append(out, f.routes...)
+	}
+	return out
+}
+
+// Routes are the patterns of all pages, as in "GET /members/{id}".
+func (p *Pages) Routes() (out []string) {
+	for _, r := range p.routes() {
+		out = append(out, r.pattern)
+	}
+	return out
+}

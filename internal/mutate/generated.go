@@ -1,0 +1,254 @@
+package mutate
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+const (
+	// seed fixes which of the candidates are tried.
+	seed = "portillon"
+	// least is the share of the generated mutants, in percent, that the tests must catch.
+	least = 90
+	// runTimeout bounds the run of one test without a mutant.
+	runTimeout = 4 * time.Minute
+)
+
+// Generated makes n mutants of the package under test. explained holds the reason for each of them, by its id, that no
+// test catches. Without -mutants it does nothing, so that an edit of the package is not held up by the list.
+//
+// With -every, only the short form of the tests decides first, and all of the tests run for what it lets by: a sample
+// for every commit. With -every 1, each mutant runs every test that reaches it.
+func Generated(t *testing.T, n int, explained map[string]string) {
+	t.Helper()
+	if !*try {
+		return
+	}
+	s, err := load(packageDir(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := s.candidates()
+	for id := range explained {
+		if !slices.ContainsFunc(all, func(m mutant) bool { return m.id == id }) {
+			t.Errorf("explained names a mutant that is not made any more: %s", id)
+		}
+	}
+	picked, err := s.choose(all, seed, n)
+	if err != nil || len(picked) < n {
+		t.Fatalf("%d of %d mutants compile: %v", len(picked), n, err)
+	}
+	var mutants []mutant
+	for i, m := range picked {
+		if chosen(i) {
+			mutants = append(mutants, m)
+		}
+	}
+	c := campaign{source: s, short: *every > 1, patience: time.Minute, log: t.Logf, keep: *keep}
+	results, err := c.run(t.Context(), t.TempDir(), mutants)
+	if err != nil {
+		t.Fatal(err)
+	}
+	judge(t, results, explained)
+	t.Logf("%d candidates in the package", len(all))
+}
+
+// judge compares the results with the list of explained survivors.
+func judge(t *testing.T, results []result, explained map[string]string) {
+	caught, hung := 0, 0
+	for _, r := range results {
+		why, known := explained[r.id]
+		switch {
+		case !r.caught && !known:
+			t.Errorf("mutant survives: %s (%d tests reach it)", r.id, r.tests)
+		case r.caught && known:
+			t.Errorf("mutant is caught by %s and still explained: %s", r.by, r.id)
+		case !r.caught:
+			t.Logf("no test catches it: %s: %s", r.id, why)
+		}
+		if r.caught {
+			caught++
+		}
+		if r.by == hangs {
+			hung++
+		}
+	}
+	t.Logf("%d of %d mutants are caught, %d of them by a timeout", caught, len(results), hung)
+	if *every <= 1 && caught*100 < least*len(results) {
+		t.Errorf("fewer than %d %% of the mutants are caught", least)
+	}
+}
+
+// record appends the result to the file of -mutants-log.
+func (c *campaign) record(r result) {
+	if c.keep == "" {
+		return
+	}
+	f, err := os.OpenFile(c.keep, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		c.log("%v", err)
+		return
+	}
+	defer f.Close()
+	fmt.Fprintf(f, "%v\t%d\t%s\t%s\n", r.caught, r.tests, r.by, r.id)
+}
+
+// hangs stands for a test's name when the tests ran into their timeout.
+const hangs = "a timeout"
+
+// result says what became of one mutant.
+type result struct {
+	mutant
+	caught bool
+	tests  int    // how many tests reach it
+	by     string // the test that caught it
+}
+
+// campaign tries mutants of one package.
+type campaign struct {
+	*source
+	short    bool
+	patience time.Duration // what a run of tests may take beyond ten times its duration without a mutant
+	log      func(format string, args ...any)
+	keep     string         // a file for the results; "" is none
+	tests    []reachingTest // in the order of their duration
+}
+
+// reachingTest is a test, how long it took without a mutant, and the mutants it reaches.
+type reachingTest struct {
+	name    string
+	took    time.Duration
+	cpu     time.Duration
+	mutants map[int]bool
+}
+
+func (c *campaign) run(ctx context.Context, tmp string, mutants []mutant) ([]result, error) {
+	files := c.rewrite(mutants)
+	b, out, err := compile(ctx, tmp, c.dir, files)
+	if err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, out)
+	}
+	names, err := b.testNames(ctx)
+	if err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	c.tests = make([]reachingTest, len(names))
+	parallel(len(names), func(i int) { c.tests[i] = c.reach(ctx, b, tmp, names[i]) })
+	c.tests = slices.DeleteFunc(c.tests, func(r reachingTest) bool { return r.name == "" })
+	slices.SortStableFunc(c.tests, func(a, b reachingTest) int { return int(a.took - b.took) })
+	c.log("%d tests ran once in %v", len(c.tests), time.Since(start).Round(time.Second))
+	results := make([]result, len(mutants))
+	parallel(len(mutants), func(i int) {
+		results[i] = c.attempt(ctx, b, i+1)
+		results[i].mutant = mutants[i]
+		c.record(results[i])
+		if i%20 == 19 {
+			c.log("%d mutants tried after %v", i+1, time.Since(start).Round(time.Second))
+		}
+	})
+	return results, ctx.Err()
+}
+
+// parallel calls do for each index below n, as many at once as there are workers.
+func parallel(n int, do func(i int)) {
+	var work sync.WaitGroup
+	seats := make(chan struct{}, workers)
+	for i := range n {
+		seats <- struct{}{}
+		work.Go(func() {
+			defer func() { <-seats }()
+			do(i)
+		})
+	}
+	work.Wait()
+}
+
+// reach runs one test without a mutant. A test that fails then can catch nothing, and is left out.
+func (c *campaign) reach(ctx context.Context, b *binary, tmp, name string) reachingTest {
+	file := filepath.Join(tmp, name+".reached")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		c.log("%v", err)
+		return reachingTest{}
+	}
+	o := b.run(ctx, process{tests: []string{name}, short: c.short, reached: file, timeout: runTimeout})
+	if o.end != testsPassed {
+		c.log("left out, it fails without a mutant: %s\n%s", name, o.output)
+		return reachingTest{}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		c.log("%v", err)
+	}
+	r := reachingTest{name: name, took: o.took, cpu: o.cpu, mutants: map[int]bool{}}
+	for line := range strings.Lines(string(text)) {
+		if i, err := strconv.Atoi(strings.TrimSpace(line)); err == nil {
+			r.mutants[i] = true
+		}
+	}
+	return r
+}
+
+// batch is a group of tests that run in one process, and what they took without a mutant.
+type batch struct {
+	names     []string
+	took, cpu time.Duration
+}
+
+// batches groups the tests that reach a mutant, the fast ones first. Each batch may take four times as long as the one
+// before it.
+func (c *campaign) batches(number int) (all []batch) {
+	limit := time.Second
+	for _, t := range c.tests {
+		if !t.mutants[number] {
+			continue
+		}
+		if last := len(all) - 1; last < 0 || all[last].took+t.took > limit {
+			all = append(all, batch{})
+			limit *= 4
+		}
+		b := &all[len(all)-1]
+		b.names, b.took, b.cpu = append(b.names, t.name), b.took+t.took, b.cpu+t.cpu
+	}
+	return all
+}
+
+// attempt runs the tests that reach a mutant.
+func (c *campaign) attempt(ctx context.Context, b *binary, number int) result {
+	var r result
+	for _, x := range c.batches(number) {
+		r.tests += len(x.names)
+		if r.by != "" {
+			continue
+		}
+		r.note(b.run(ctx, process{tests: x.names, short: c.short, mutant: number,
+			timeout: c.patience + 10*x.took, cpu: 2*time.Second + 5*x.cpu}))
+	}
+	if c.short && r.by == "" {
+		r.note(b.run(ctx, process{mutant: number, timeout: listTimeout}))
+	}
+	return r
+}
+
+// note takes the outcome of a test process into the result.
+func (r *result) note(o outcome) {
+	switch {
+	case o.end == testsPassed:
+		return
+	case o.end == timedOut:
+		r.by = hangs
+	case o.test == "":
+		r.by = "a crash"
+	default:
+		r.by = o.test
+	}
+	r.caught = true
+}

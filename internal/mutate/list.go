@@ -1,0 +1,105 @@
+package mutate
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// listTimeout bounds one run of a package's tests against one mutant of a list. A mutant that is not caught in that
+// time is reported: on a busy machine the tests may just not have come far enough.
+const listTimeout = 5 * time.Minute
+
+// Edit is a mutant written by hand. Old must occur exactly once in File, a name relative to the package's folder.
+// An alias, since vet accepts literals without field names, of which a list has hundreds, for unnamed types alone.
+type Edit = struct{ File, Old, New string }
+
+// List checks that each edit still applies and, with -mutants, that the tests of the package catch each one. notCaught
+// holds the reason for each edit, by its New text, that no test catches.
+func List(t *testing.T, edits []Edit, notCaught map[string]string) {
+	t.Helper()
+	dir := packageDir(t)
+	known := map[string]bool{}
+	texts := make([]string, len(edits))
+	for i, e := range edits {
+		known[e.New] = true
+		text, err := os.ReadFile(filepath.Join(dir, e.File))
+		if n := strings.Count(string(text), e.Old); err != nil || n != 1 {
+			t.Errorf("mutant %d: %q occurs %d times in %s (%v), want once", i, e.Old, n, e.File, err)
+		}
+		texts[i] = strings.Replace(string(text), e.Old, e.New, 1)
+	}
+	for text := range notCaught {
+		if !known[text] {
+			t.Errorf("notCaught names %q, which is no mutant of the list", text)
+		}
+	}
+	if !*try || t.Failed() {
+		return
+	}
+	var which []int
+	for i := range edits {
+		if why := notCaught[edits[i].New]; why != "" {
+			t.Logf("left out, no test catches it: %s: %s: %s", edits[i].File, edits[i].New, why)
+		} else if chosen(i) {
+			which = append(which, i)
+		}
+	}
+	l := list{t: t, dir: dir, edits: edits, texts: texts, timeout: listTimeout}
+	t.Logf("%d of %d mutants are caught; the list has %d", l.caught(which), len(which), len(edits))
+}
+
+// list is one run over the mutants of a list.
+type list struct {
+	t       *testing.T
+	dir     string
+	edits   []Edit
+	texts   []string // the changed file of each edit
+	timeout time.Duration
+}
+
+// caught tries the mutants of the given indexes, two at a time, and returns how many of them a test catches.
+func (l list) caught(which []int) (n int) {
+	var work sync.WaitGroup
+	var mu sync.Mutex
+	seats := make(chan struct{}, workers)
+	for _, i := range which {
+		seats <- struct{}{}
+		work.Go(func() {
+			defer func() { <-seats }()
+			failure := l.fails(i)
+			mu.Lock()
+			defer mu.Unlock()
+			if failure == "" {
+				n++
+			} else {
+				l.t.Errorf("mutant %d %s: %s: %s", i, failure, l.edits[i].File, l.edits[i].New)
+			}
+		})
+	}
+	work.Wait()
+	return n
+}
+
+// fails tries one mutant and says how it escaped the tests; "" means a test caught it. The short form of the tests
+// runs first, since it catches most mutants.
+func (l list) fails(i int) string {
+	e := l.edits[i]
+	b, out, err := compile(l.t.Context(), l.t.TempDir(), l.dir, map[string]string{e.File: l.texts[i]})
+	if err != nil {
+		return "does not build (" + err.Error() + "\n" + out + ")"
+	}
+	defer b.remove()
+	for _, short := range []bool{true, false} {
+		switch r := b.run(l.t.Context(), process{short: short, timeout: l.timeout}); r.end {
+		case testsFailed:
+			return ""
+		case timedOut:
+			return "is not caught within " + l.timeout.String()
+		}
+	}
+	return "survives"
+}

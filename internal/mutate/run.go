@@ -1,0 +1,160 @@
+package mutate
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	// workers is how many test processes run at once. Many tests mostly wait, for a broker or for a deadline.
+	workers = 4
+	// grace is how long a test process may take to end by itself after its timeout.
+	grace = 10 * time.Second
+	// memoryKB bounds the address space of a test process, since a mutant may allocate without end.
+	memoryKB = 12 << 20
+)
+
+// binary is a compiled test binary.
+type binary struct {
+	path string
+	dir  string // the folder of its package, where it runs
+}
+
+// compile builds the tests of the package in dir with the given files in place of, or beside, its own. On an error it
+// returns what the compiler said.
+func compile(ctx context.Context, tmp, dir string, files map[string]string) (*binary, string, error) {
+	replace := map[string]string{}
+	for name, text := range files {
+		to := filepath.Join(tmp, name)
+		if err := os.WriteFile(to, []byte(text), 0o600); err != nil {
+			return nil, "", err
+		}
+		replace[filepath.Join(dir, name)] = to
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return nil, "", err
+	}
+	list := filepath.Join(tmp, "overlay.json")
+	if err := os.WriteFile(list, overlay, 0o600); err != nil {
+		return nil, "", err
+	}
+	b := &binary{path: filepath.Join(tmp, "mutant.test"), dir: dir}
+	// The tests were vetted as they are; without symbol tables the linker takes half as long.
+	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", list, "-o", b.path, ".")
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	return b, string(out), err
+}
+
+// remove deletes the binary: a campaign makes many, of 20 MB each.
+func (b *binary) remove() { os.Remove(b.path) }
+
+// process says how to run a test binary once.
+type process struct {
+	tests   []string // by name; none means all
+	short   bool
+	mutant  int    // the switch that is on; 0 is none
+	reached string // a file to which the numbers of reached mutants are appended
+	timeout time.Duration
+	// cpu bounds the processor time of each process of the tests; 0 is no bound. It ends a mutant that loops, and does
+	// so no earlier on a busy machine.
+	cpu time.Duration
+}
+
+// end says how a test process ended.
+type end int
+
+const (
+	testsPassed end = iota
+	testsFailed     // a test failed, or the process crashed
+	timedOut
+)
+
+type outcome struct {
+	end    end
+	test   string // the first that failed, if the output names it
+	took   time.Duration
+	cpu    time.Duration // processor time, in user and kernel mode
+	output string
+}
+
+var failedTest = regexp.MustCompile(`(?m)^--- FAIL: (\w+)`)
+
+func (b *binary) run(ctx context.Context, p process) outcome {
+	tmp, err := os.MkdirTemp(filepath.Dir(b.path), "run")
+	if err != nil {
+		return outcome{end: testsPassed, output: err.Error()}
+	}
+	defer os.RemoveAll(tmp)
+	limits := "ulimit -v " + strconv.Itoa(memoryKB) + " 2>/dev/null; "
+	if p.cpu > 0 {
+		limits += "ulimit -t " + strconv.Itoa(int(p.cpu/time.Second)) + "; "
+	}
+	args := []string{"-c", limits + `exec "$@"`, "sh", b.path,
+		"-test.failfast", "-test.timeout", p.timeout.String()}
+	if p.short {
+		args = append(args, "-test.short")
+	}
+	if len(p.tests) > 0 {
+		args = append(args, "-test.run", "^("+strings.Join(p.tests, "|")+")$")
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.timeout+grace)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "sh", args...)
+	cmd.Dir, cmd.WaitDelay = b.dir, time.Second
+	cmd.Env = append(os.Environ(), "TMPDIR="+tmp,
+		"PORTILLON_MUTANT="+strconv.Itoa(p.mutant), "PORTILLON_MUTANT_REACHED="+p.reached)
+	// Tests start processes of their own: all of them end with the group.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	start := time.Now()
+	err = cmd.Run()
+	o := outcome{took: time.Since(start), output: out.String()}
+	if s := cmd.ProcessState; s != nil {
+		o.cpu = s.UserTime() + s.SystemTime()
+	}
+	if cmd.Process != nil {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what a failed test left behind; most leave nothing
+	}
+	switch {
+	case err == nil || errors.Is(err, exec.ErrWaitDelay):
+		o.end = testsPassed
+	case ctx.Err() != nil || p.cpu > 0 && o.cpu >= p.cpu || strings.Contains(o.output, "panic: test timed out"):
+		o.end = timedOut
+	default:
+		o.end = testsFailed
+	}
+	if m := failedTest.FindStringSubmatch(o.output); m != nil {
+		o.test = m[1]
+	}
+	return o
+}
+
+// testNames returns the names of what the binary runs without flags: tests, examples and the seeds of fuzz targets.
+func (b *binary) testNames(ctx context.Context) ([]string, error) {
+	cmd := exec.CommandContext(ctx, b.path, "-test.list", ".")
+	cmd.Dir = b.dir
+	out, err := cmd.Output()
+	var names []string
+	for name := range strings.Lines(string(out)) {
+		name = strings.TrimSpace(name)
+		// A test of mutants would look for mutants of the mutant.
+		if !strings.HasPrefix(name, "Benchmark") && !strings.Contains(name, "Mutant") {
+			names = append(names, name)
+		}
+	}
+	return names, err
+}

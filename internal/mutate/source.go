@@ -1,0 +1,123 @@
+package mutate
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/build"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// source is a package as the compiler sees it on this machine, without its tests.
+type source struct {
+	dir     string
+	path    string // its import path
+	name    string // what its package clauses say
+	fset    *token.FileSet
+	names   []string // of the files, in the order of their syntax trees
+	files   []*ast.File
+	texts   []string
+	info    *types.Info
+	imports types.Importer
+}
+
+// load reads and type-checks the package in dir.
+func load(dir string) (*source, error) {
+	found, err := build.Default.ImportDir(dir, 0)
+	if err != nil {
+		return nil, err
+	}
+	s := &source{dir: dir, name: found.Name, names: found.GoFiles, fset: token.NewFileSet()}
+	for _, name := range s.names {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			return nil, err
+		}
+		file, err := parser.ParseFile(s.fset, name, text, parser.SkipObjectResolution)
+		if err != nil {
+			return nil, err
+		}
+		s.texts, s.files = append(s.texts, string(text)), append(s.files, file)
+	}
+	if err := s.readExports(); err != nil {
+		return nil, err
+	}
+	s.info = &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{},
+		Selections: map[*ast.SelectorExpr]*types.Selection{}}
+	if _, err := s.check(s.fset, s.files, s.info); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// readExports asks the go command for the compiled form of all that the package and the switches import.
+func (s *source) readExports() error {
+	cmd := exec.Command("go", "list", "-export", "-deps", "-json=ImportPath,Export,DepOnly,Standard", ".")
+	cmd.Args = append(cmd.Args, switchesImport...)
+	cmd.Dir, cmd.Stderr = s.dir, os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	exports := map[string]string{}
+	for d := json.NewDecoder(out); ; {
+		var p struct {
+			ImportPath, Export string
+			DepOnly, Standard  bool
+		}
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return errors.Join(err, cmd.Wait())
+		}
+		exports[p.ImportPath] = p.Export
+		if !p.DepOnly && !p.Standard {
+			s.path = p.ImportPath
+		}
+	}
+	s.imports = importer.ForCompiler(s.fset, "gc", func(path string) (io.ReadCloser, error) {
+		if exports[path] == "" {
+			return nil, fmt.Errorf("no export data for %s", path)
+		}
+		return os.Open(exports[path])
+	})
+	return cmd.Wait()
+}
+
+// check type-checks the files as this package and returns the position of every error. The compiler accepts what this
+// accepts, and this takes a fraction of the time.
+func (s *source) check(fset *token.FileSet, files []*ast.File, info *types.Info) ([]token.Pos, error) {
+	var faults []token.Pos
+	var first error
+	c := types.Config{Importer: s.imports, Sizes: types.SizesFor("gc", build.Default.GOARCH), Error: func(err error) {
+		if e, ok := errors.AsType[types.Error](err); ok {
+			faults = append(faults, e.Pos)
+		}
+		if first == nil {
+			first = err
+		}
+	}}
+	if _, err := c.Check(s.path, fset, files, info); err != nil && first == nil {
+		first = err
+	}
+	return faults, first
+}
+
+// text returns what the source says between two positions of one file.
+func (s *source) text(file int, from, to token.Pos) string {
+	return s.texts[file][s.offset(from):s.offset(to)]
+}
+
+// offset returns the byte offset of a position in its file.
+func (s *source) offset(p token.Pos) int { return s.fset.Position(p).Offset }

@@ -1,0 +1,349 @@
+package analysis
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"portillon/policy"
+)
+
+// By trying every set of badges, ours and theirs: the same answer on random policies.
+func TestBreachesWithAcceptedBadgesAreThoseOfEverySetOfBadges(t *testing.T) {
+	g := newGen(13, 14)
+	breached, lent, tries := 0, 0, 250
+	for range tries {
+		model := g.Accepting()
+		first := &model.Machines[0].Grants[0] // that takes two badges, which one of theirs may stand for
+		first.Needs = policy.Need{All: []policy.Need{{Badge: ids[g.IntN(3)]}, {Badge: ids[3+g.IntN(3)]}}}
+		v := policy.Invariant{Roles: []policy.Role{first.Role}, Without: []policy.BadgeID{ids[g.IntN(len(ids))]}, Alone: g.IntN(2) == 0}
+		model.Never = []policy.Invariant{v}
+		p := mustNew(t, model)
+		got := Breaches(p, monday)
+		want := bruteAccepting(p, v)
+		if (len(got) > 0) != (want >= 0) || len(got) > 0 && len(got[0].Holds)+len(got[0].Accepted) != want {
+			t.Fatalf("%+v: %+v, but by brute force %d badges\n%+v\n%+v", v, got, want, p.Badges, p.Machines[0].Grants)
+		}
+		if want >= 0 {
+			breached++
+		}
+		if len(got) > 0 && len(got[0].Accepted) > 0 {
+			lent++
+		}
+	}
+	if breached < tries/6 || breached > tries*5/6 || lent < 5 {
+		t.Errorf("%d of %d breach, %d by another issuer's badge: the test proves little", breached, tries, lent)
+	}
+}
+
+// bruteAccepting is the least number of badges with which the role is given to somebody who is without the badges;
+// -1: never.
+func bruteAccepting(p *policy.Policy, v policy.Invariant) int {
+	least := -1
+	for set := range 1 << (len(ids) + len(theirIDs)) {
+		var holds []item
+		for i := range len(ids) + len(theirIDs) {
+			switch {
+			case set&(1<<i) == 0:
+			case i < len(ids):
+				holds = append(holds, item{badge: ids[i]})
+			default:
+				holds = append(holds, item{other: policy.OtherBadge{Issuer: "other", Achievement: theirIDs[i-len(ids)]}})
+			}
+		}
+		if least >= 0 && len(holds) >= least || has(p, holds, v.Without[0], v.Roles[0]) {
+			continue
+		}
+		for _, hour := range []int{0, 2, 10, 14, 20, 24*5 + 1, 24*5 + 11, 24*5 + 22, 24*6 + 1, 24*6 + 11, 24*6 + 20} {
+			// from a Monday's ten on
+			t := trial{
+				p:     p,
+				m:     &p.Machines[0],
+				at:    monday.Add(time.Duration(hour) * time.Hour),
+				role:  v.Roles[0],
+				clock: policy.Trusted,
+			}
+			alone := t.gives(holds)
+			t.supervised = true
+			if alone || !v.Alone && t.gives(holds) {
+				least = len(holds)
+				break
+			}
+		}
+	}
+	return least
+}
+
+// has reports whether somebody has the badge, or another issuer's that counts as it in the role.
+func has(p *policy.Policy, holds []item, id policy.BadgeID, r policy.Role) bool {
+	b, _ := p.Badge(id)
+	return slices.Contains(holds, item{badge: id}) || slices.ContainsFunc(b.Accepts, func(a policy.Accept) bool {
+		return a.For(r) && slices.Contains(holds, item{other: a.OtherBadge}) &&
+			(a.With == "" || slices.Contains(holds, item{badge: a.With}))
+	})
+}
+
+// Whoever gains or loses a role by a change of accepts: is covered by a change, and where there is none nobody does.
+func TestCompareMissesNoAcceptedBadge(t *testing.T) {
+	g := newGen(15, 16)
+	differ, same := 0, 0
+	for range 120 {
+		ma := g.Accepting()
+		ma.Machines[0].Grants = ma.Machines[0].Grants[:min(len(ma.Machines[0].Grants), 2)]
+		mb := ma
+		g.GiveAccepts(&mb)
+		a, b := mustNew(t, ma), mustNew(t, mb)
+		if s := spaceOf("m", side{a, &a.Machines[0]}, side{b, &b.Machines[0]}); s.states() > 200 {
+			continue
+		}
+		changes, err := Compare(a, b, monday)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 100 {
+			q := g.Question()
+			q.Tagged, q.Fault, q.Issued = false, false, q.At
+			q = g.WithForeign(q, a, b)
+			for _, q.As = range policy.Roles() {
+				x, y := a.Decide(q), b.Decide(q)
+				if (x.Verdict == policy.Allow) == (y.Verdict == policy.Allow) {
+					same++
+					continue
+				}
+				differ++
+				if !slices.ContainsFunc(
+					changes,
+					func(c Change) bool { return c.Role == q.As && c.Gained == (y.Verdict == policy.Allow) && !c.Limited() },
+				) {
+					t.Fatalf(
+						"%v: %v→%v is in no change of %s\n%+v\n%+v\n%+v\n%+v",
+						q.As,
+						x.Verdict,
+						y.Verdict,
+						say(changes),
+						q.Member,
+						ma.Machines[0].Grants,
+						ma.Badges,
+						mb.Badges,
+					)
+				}
+			}
+		}
+	}
+	if differ < 100 || same < 1000 {
+		t.Errorf("%d differ, %d do not: the test proves little", differ, same)
+	}
+}
+
+func TestEveryPolicyThatAcceptsIsProven(t *testing.T) {
+	g := newGen(17, 18)
+	proven := 0
+	for range 200 {
+		m := g.Accepting()
+		m.Machines[0].Grants = m.Machines[0].Grants[:min(len(m.Machines[0].Grants), 3)]
+		p := mustNew(t, m)
+		if s := spaceOf("m", side{p, &p.Machines[0]}); s.states() > 250 {
+			continue
+		}
+		if err := Prove(p, monday); err != nil {
+			t.Fatal(err)
+		}
+		proven++
+	}
+	if proven < 20 {
+		t.Errorf("%d were tried", proven)
+	}
+}
+
+// A change of accepts: is told as what it takes: the other issuer's badge, and what is asked for besides.
+func TestChangesNameWhatIsAccepted(t *testing.T) {
+	before := mustNew(t, accepts(t, "user", ""))
+	for name, c := range map[string]struct {
+		after func() policy.Model
+		want  string
+	}{
+		"nothing": {func() policy.Model { return accepts(t, "user", "") }, ""},
+		"with":    {func() policy.Model { return accepts(t, "user", "induction") }, "loses user alone=true with an accepted badge (other " + theirUser + "?cid=1)"},
+		"roles":   {func() policy.Model { return accepts(t, "user", "", policy.Mentor) }, "loses user alone=true with an accepted badge (other " + theirUser + "?cid=1)"},
+		"a supervisor's": {func() policy.Model {
+			return accept(accepts(t, "user", ""), "mentor", policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirAll}, With: "", Roles: []policy.Role{policy.Mentor}})
+		}, "gains learner alone=false with first+a supervisor with an accepted badge (other " + theirAll + ")"},
+		"a supervisor's, not as a mentor": {func() policy.Model {
+			return accept(accepts(t, "user", ""), "mentor", policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirAll}, With: "", Roles: []policy.Role{policy.Learner, policy.User}})
+		}, ""},
+		"a second one, alike": {func() policy.Model {
+			return accept(accepts(t, "user", ""), "user", policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirAll}})
+		}, "gains user alone=true with an accepted badge (other " + theirAll + ")"},
+	} {
+		changes, err := Compare(before, mustNew(t, c.after()), monday)
+		if got := say(changes); err != nil || strings.TrimSpace(got) != c.want {
+			t.Errorf("%s: %v\n got %q\nwant %q", name, err, got, c.want)
+		}
+	}
+}
+
+// Badges of fifteen labs that are accepted alike are one case, not two to the fifteenth.
+func TestBadgesThatAreAcceptedAlikeAreOneCase(t *testing.T) {
+	m := accepts(t, "user", "")
+	for i := range 15 {
+		m = accept(m, "user", policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: fmt.Sprint("urn:lab-", i)}})
+	}
+	if err := Prove(mustNew(t, m), monday); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestEntriesThatDoNothingAreFound(t *testing.T) {
+	for name, c := range map[string]struct {
+		model func() policy.Model
+		want  string
+	}{
+		"nothing":                        {func() policy.Model { return accepts(t, "user", "induction") }, ""},
+		"a mentor's, not named":          {func() policy.Model { return accepts(t, "mentor", "") }, "mentor 0 this entry counts nowhere: no grant asks for mentor as learner or user or host"},
+		"a mentor's, named":              {func() policy.Model { return accepts(t, "mentor", "", policy.Mentor) }, ""},
+		"a user's, as a mentor":          {func() policy.Model { return accepts(t, "user", "", policy.Mentor) }, "user 0 this entry counts nowhere"},
+		"a learner's, as its supervisor": {func() policy.Model { return accepts(t, "mentor", "", policy.Learner) }, "mentor 0 this entry counts nowhere"},
+		"with a badge that accepts": {func() policy.Model {
+			m := accept(accepts(t, "user", "induction"), "induction", policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirAll}})
+			m.Machines[0].Grants = append(m.Machines[0].Grants, policy.Grant{Role: policy.Host, Needs: policy.Need{Badge: "induction"}})
+			return m
+		}, "user 0 with: induction is met by that badge alone"},
+		"one of ours": {func() policy.Model {
+			return accept(accepts(t, "user", ""), "first", policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "i", Achievement: "urn:user"}})
+		},
+			"first 0 this badge is user of this file: needs: { any: [first, user] } says it at each grant; badges that user accepts do not count as first"},
+		"twice with another": {func() policy.Model {
+			return accept(accepts(t, "user", "induction"), "first", policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser}})
+		}, "user 0 the same badge counts as user with induction and as first alone"},
+		"twice with the same": {func() policy.Model {
+			return accept(accepts(t, "user", "induction"), "first", policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser}, With: "induction", Roles: nil})
+		}, ""},
+	} {
+		warnings, err := Warnings(mustNew(t, c.model()), monday)
+		var got []string
+		for _, w := range warnings {
+			got = append(got, fmt.Sprint(w.Badge, " ", w.Entry, " ", w.Text.EN))
+			if w.Text.FR == "" || w.Text.FR == w.Text.EN {
+				t.Errorf("%s: %q", name, w.Text)
+			}
+		}
+		if s := strings.Join(got, "; "); err != nil || !strings.HasPrefix(s, c.want) || (s == "") != (c.want == "") {
+			t.Errorf("%s: %q %v, want %q", name, s, err, c.want)
+		}
+	}
+}
+
+func TestNeverCountsAnAcceptedBadgeAsOursWhereItCounts(t *testing.T) {
+	alone := policy.Invariant{Roles: []policy.Role{policy.User}, Without: []policy.BadgeID{"user"}}
+	for name, c := range map[string]struct {
+		model func() policy.Model
+		never policy.Invariant
+		want  string
+	}{
+		"accepted":                {func() policy.Model { return accepts(t, "user", "") }, alone, ""},
+		"accepted with the badge": {func() policy.Model { return accepts(t, "user", "induction") }, alone, ""},
+		"without the induction":   {func() policy.Model { return accepts(t, "user", "") }, policy.Invariant{Roles: []policy.Role{policy.User}, Without: []policy.BadgeID{"induction"}}, "[user] []"},
+		"by ours alone":           {func() policy.Model { return accepts(t, "first", "") }, policy.Invariant{Roles: []policy.Role{policy.Learner}, Without: []policy.BadgeID{"user"}}, "[first] []"},
+		// The other issuer's counts as first and as mentor, which together give user: one badge does it.
+		"two of ours by one of theirs": {func() policy.Model { return both(t, policy.Accept{}) }, alone, "[] [{other " + theirUser + "}]"},
+		// It counts as user as well: whoever holds it is not without user.
+		"three of ours by one of theirs": {func() policy.Model {
+			return both(t, policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser}})
+		}, alone, "[first mentor] []"},
+		// Without the induction it does not count as user.
+		"without the induction that it needs": {func() policy.Model {
+			return both(t, policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser}, With: "induction"})
+		}, alone,
+			"[] [{other " + theirUser + "}]"},
+		// Where the role takes the induction too, whoever holds theirs and the induction is not without user.
+		"with the induction that it needs": {func() policy.Model {
+			return both(t, policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser}, With: "induction"}, "induction")
+		}, alone, "[first induction mentor] []"},
+		"with the induction, which is excepted": {func() policy.Model {
+			return both(t, policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser}, With: "induction"}, "induction")
+		}, policy.Invariant{Roles: []policy.Role{policy.User}, Without: []policy.BadgeID{"user", "induction"}}, ""},
+		// With the induction, theirs counts as first, mentor and maintainer: two badges do what three of ours do.
+		"three of ours by one of theirs with an induction": {func() policy.Model {
+			m := accept(accepts(t, "first", "induction"), "mentor", policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser + "?cid=1"}, With: "induction", Roles: nil})
+			m = accept(m, "maintainer", policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser}, With: "induction", Roles: nil})
+			m.Machines[0].Grants = append(m.Machines[0].Grants,
+				policy.Grant{Role: policy.User, Needs: policy.Need{All: []policy.Need{{Badge: "first"}, {Badge: "mentor"}, {Badge: "maintainer"}}}})
+			return m
+		}, alone, "[induction] [{other " + theirUser + "?cid=1}]"},
+		// It counts as user for mentors only: a user who holds it is without user.
+		"in another role": {func() policy.Model {
+			return both(t, policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser}, Roles: []policy.Role{policy.Mentor}})
+		}, alone, "[] [{other " + theirUser + "}]"},
+	} {
+		m := c.model()
+		m.Never = []policy.Invariant{c.never}
+		got := ""
+		for _, b := range Breaches(mustNew(t, m), monday) {
+			got = fmt.Sprint(b.Holds, " ", b.Accepted)
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// both has another issuer's badge count as first and as mentor, and as user as the entry says; whoever holds first,
+// mentor and what is named besides may be a user.
+func both(t *testing.T, a policy.Accept, besides ...policy.BadgeID) policy.Model {
+	t.Helper()
+	m := accept(accepts(t, "first", ""), "mentor", policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser}})
+	if a.Issuer != "" {
+		m = accept(m, "user", a)
+	}
+	needs := []policy.Need{{Badge: "first"}, {Badge: "mentor"}}
+	for _, b := range besides {
+		needs = append(needs, policy.Need{Badge: b})
+	}
+	for i := range m.Badges[:4] {
+		for k := range m.Badges[i].Accepts {
+			m.Badges[i].Accepts[k].Achievement = theirUser
+		}
+	}
+	m.Machines[0].Grants = append(m.Machines[0].Grants, policy.Grant{Role: policy.User, Needs: policy.Need{All: needs}})
+	return m
+}
+
+func TestABadgeThatThePolicyDoesNotNameAcceptsNothing(t *testing.T) {
+	if got := acceptsOf(&policy.Policy{}, "x"); got != nil {
+		t.Errorf("%v", got)
+	}
+}
+
+// One badge of another issuer may stand for two of ours.
+func TestABadgeThatIsAcceptedAsTwoIsFoundByCompareAndNever(t *testing.T) {
+	model := func(change func(*policy.Model)) *policy.Policy {
+		m := gen{}.PlainModel()
+		for i := range 2 {
+			m.Badges[i].Accepts = []policy.Accept{{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: "urn:f0"}}}
+		}
+		m.Machines = []policy.Machine{{ID: "m", Grants: []policy.Grant{{Role: policy.User, Needs: policy.Need{All: []policy.Need{{Badge: "a"}, {Badge: "b"}}}}}}}
+		change(&m)
+		return mustNew(t, m)
+	}
+	changes, err := Compare(model(func(*policy.Model) {}), model(func(m *policy.Model) { m.Badges[1].Accepts = nil }), monday)
+	if err != nil || len(changes) != 1 || changes[0].Gained || changes[0].Role != policy.User {
+		t.Errorf("who held it alone loses the role: %+v, %v", changes, err)
+	}
+	// The first case that is found takes the accepted badge and one of ours, a later one a single badge of ours.
+	p := model(func(m *policy.Model) {
+		all := &m.Machines[0].Grants[0].Needs.All
+		*all = append(*all, policy.Need{Badge: "d"})
+		m.Machines[0].Grants = append(
+			m.Machines[0].Grants,
+			policy.Grant{Role: policy.User, Needs: policy.Need{Badge: "e"}, Supervisor: &policy.Need{Badge: "f"}},
+		)
+		m.Never = []policy.Invariant{{Roles: []policy.Role{policy.User}, Without: []policy.BadgeID{"c"}}}
+	})
+	got := Breaches(p, monday)
+	if len(got) != 1 || len(got[0].Accepted) != 0 || len(got[0].Holds) != 1 || got[0].Holds[0] != "e" ||
+		!got[0].Supervised {
+		t.Errorf("%+v", got)
+	}
+}

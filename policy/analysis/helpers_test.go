@@ -1,0 +1,33 @@
+package analysis
+
+import "portillon/policy/policytest"
+
+// The models and generators that the tests of both packages use, under the names that the tests use most.
+const (
+	days      = policytest.Days
+	theirUser = policytest.TheirUser
+	theirAll  = policytest.TheirAll
+)
+
+type gen = policytest.Gen
+
+var (
+	monday     = policytest.Monday
+	paris      = policytest.Paris
+	mustHours  = policytest.MustHours
+	wall       = policytest.At
+	mustNew    = policytest.MustNew
+	ruled      = policytest.Ruled
+	ruledModel = policytest.SmallModel
+	bearer     = policytest.Bearer
+	accepts    = policytest.AcceptingModel
+	accept     = policytest.WithAccepts
+	december   = policytest.BookedDecember
+	french     = policytest.FrenchHolidays
+	fortnight  = policytest.Fortnight
+	date       = policytest.ParseDate
+	crowd      = policytest.Crowd
+	newGen     = policytest.NewGen
+	ids        = policytest.Badges
+	theirIDs   = policytest.OtherBadges
+)

@@ -1,0 +1,145 @@
+package analysis
+
+import (
+	"slices"
+
+	"portillon/policy"
+)
+
+// item is something that a member may hold: a badge of the policy, or another issuer's that some badge of it accepts.
+type item struct {
+	badge policy.BadgeID
+	other policy.OtherBadge // where badge is empty
+}
+
+// holdings are what an item counts as, as fresh as can be.
+func holdingsOf(p *policy.Policy, all []item, fresh policy.Holding) (out []policy.Holding) {
+	fresh.Standing = policy.Verified
+	for _, x := range all {
+		matches := []policy.Match{{Badge: x.badge}}
+		if x.badge == "" {
+			matches = p.MatchesOf(x.other)
+		}
+		for _, m := range matches {
+			h := fresh
+			h.Badge, h.Other = m.Badge, m.Other
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// items are what somebody may hold that makes a difference at the machine: the badges that its grants name, what
+// those accept, and what is asked for besides.
+func itemsOf(p *policy.Policy, m *policy.Machine) (out []item) {
+	named := badgesOf(m)
+	for _, id := range named {
+		b, _ := p.Badge(id)
+		for i := range b.Accepts {
+			if w := b.Accepts[i].With; w != "" && !slices.Contains(named, w) {
+				named = append(named, w)
+			}
+		}
+	}
+	slices.Sort(named)
+	for _, id := range named {
+		out = append(out, item{badge: id})
+	}
+	for _, id := range named {
+		b, _ := p.Badge(id)
+		for i := range b.Accepts {
+			o := b.Accepts[i].OtherBadge
+			if !slices.ContainsFunc(out, func(x item) bool { return x.badge == "" && x.other.Same(o) }) {
+				out = append(out, item{other: o})
+			}
+		}
+	}
+	return out
+}
+
+// maxBesides bounds the badges asked for besides that one rule under never: tries with and without. Of a rule that
+// meets more, cases are tried too that hold both: it may find a case too many, never one too few.
+const maxBesides = 6
+
+// without are the largest sets of items of which none counts as one of the badges, in the role. «never:» counts an
+// accepted badge as ours where it counts as ours: whoever holds it, and what is asked for besides, is not without
+// the badge. In a role in which it does not count, they are. Where a badge is asked for besides, either it is
+// missing or the accepted badge is.
+func without(p *policy.Policy, all []item, badges []policy.BadgeID, r policy.Role) [][]item {
+	rest := slices.DeleteFunc(slices.Clone(all), func(x item) bool { return x.badge != "" && slices.Contains(badges, x.badge) })
+	pairs := map[policy.BadgeID][]policy.OtherBadge{} // by what is asked for besides
+	var besides []policy.BadgeID
+	for _, id := range badges {
+		entries := acceptsOf(p, id)
+		for i := range entries {
+			switch a := &entries[i]; {
+			case !a.For(r):
+			case a.With == "":
+				rest = lacking(rest, a.OtherBadge)
+			case slices.Contains(rest, item{badge: a.With}):
+				if pairs[a.With] == nil {
+					besides = append(besides, a.With)
+				}
+				pairs[a.With] = append(pairs[a.With], a.OtherBadge)
+			}
+		}
+	}
+	out := [][]item{rest}
+	for _, w := range besides[:min(len(besides), maxBesides)] {
+		var next [][]item
+		for _, set := range out {
+			next = append(next, slices.DeleteFunc(slices.Clone(set), func(x item) bool { return x.badge == w }),
+				lacking(set, pairs[w]...))
+		}
+		out = next
+	}
+	return out
+}
+
+// lacking is the set without those badges of other issuers.
+func lacking(set []item, others ...policy.OtherBadge) []item {
+	return slices.DeleteFunc(slices.Clone(set), func(x item) bool {
+		return x.badge == "" && slices.ContainsFunc(others, x.other.Same)
+	})
+}
+
+// split parts a case into badges of the policy and those of others.
+func split(set []item) (own []policy.BadgeID, others []policy.OtherBadge) {
+	for _, x := range set {
+		if x.badge != "" {
+			own = append(own, x.badge)
+		} else {
+			others = append(others, x.other)
+		}
+	}
+	return own, others
+}
+
+// asked are those of the items that the grants ask for.
+func (t trial) asked(all []item, grants []int) []item {
+	named := func(b policy.BadgeID) bool {
+		return slices.ContainsFunc(grants, func(i int) bool { return t.m.Grants[i].Needs.Names(b) })
+	}
+	var with []policy.BadgeID
+	for i := range t.p.Badges {
+		for _, a := range t.p.Badges[i].Accepts {
+			if named(t.p.Badges[i].ID) {
+				with = append(with, a.With)
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(x item) bool {
+		if x.badge != "" {
+			return !named(x.badge) && !slices.Contains(with, x.badge)
+		}
+		return !slices.ContainsFunc(t.p.MatchesOf(x.other), func(m policy.Match) bool { return named(m.Badge) })
+	})
+}
+
+// acceptsOf returns the entries of a badge that the policy names.
+func acceptsOf(p *policy.Policy, id policy.BadgeID) []policy.Accept {
+	if b, ok := p.Badge(id); ok {
+		return b.Accepts
+	}
+	return nil
+}

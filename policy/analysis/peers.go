@@ -1,0 +1,53 @@
+package analysis
+
+import (
+	"slices"
+
+	"portillon/policy"
+)
+
+// peers reports whether two who meet the grant could answer for each other: whoever meets it with the site's own
+// badges, or with one badge of another issuer wherever that is accepted, meets what it asks of a supervisor.
+func canSuperviseEachOther(p *policy.Policy, g *policy.Grant) bool {
+	if g.Supervisor == nil {
+		return false
+	}
+	held := []policy.OtherBadge{{}} // first, none
+	for _, n := range leaves(g.Needs) {
+		if b, ok := p.Badge(n.Badge); ok {
+			for i := range b.Accepts {
+				if b.Accepts[i].For(g.Role) {
+					held = append(held, b.Accepts[i].OtherBadge)
+				}
+			}
+		}
+	}
+	return slices.ContainsFunc(held, func(x policy.OtherBadge) bool {
+		return implies(g.Needs, *g.Supervisor, func(n, o policy.BadgeID) bool { return answersFor(p, n, g.Role, x, o) })
+	})
+}
+
+// answers reports whether what meets a need of the badge n in a role, with the other badge where n accepts it, meets a
+// supervisor's need of the badge o.
+func answersFor(p *policy.Policy, n policy.BadgeID, role policy.Role, other policy.OtherBadge, o policy.BadgeID) bool {
+	own := n
+	has := []policy.OtherBadge{other}
+	b, known := p.Badge(n)
+	for i := 0; known && i < len(b.Accepts); i++ {
+		if e := &b.Accepts[i]; e.Same(other) && e.For(role) {
+			own = e.With
+		}
+	}
+	if h, ok := p.Badge(own); ok {
+		has = append(has, policy.OtherBadge{Issuer: h.Issuer, Achievement: h.Achievement})
+	}
+	asked, known := p.Badge(o)
+	if own == o || !known {
+		return own == o
+	}
+	return slices.ContainsFunc(asked.Accepts, func(e policy.Accept) bool {
+		return slices.ContainsFunc(has, func(x policy.OtherBadge) bool {
+			return e.For(policy.Mentor) && e.Same(x) && (e.With == "" || e.With == own)
+		})
+	})
+}

@@ -1,0 +1,104 @@
+package analysis
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"portillon/policy"
+)
+
+// Replayed is what became of a decision of the past when it was asked again.
+type Replayed struct {
+	Was     policy.Verdict `json:"was"`
+	Would   policy.Verdict `json:"would"`             // what the other policy answers; meaningless where Why is set
+	Reasons []policy.Code  `json:"reasons,omitempty"` // what is missing under the other policy
+	Why     string         `json:"why,omitempty"`     // why the decision cannot be asked again; empty: it can
+}
+
+// Changed reports whether the other policy answers otherwise.
+func (r Replayed) Changed() bool { return r.Why == "" && r.Was != r.Would }
+
+// Replay asks p what before decided on the basis of b. A badge counted by what its issuer said on that day.
+//
+// The basis holds the badges that before names. Of a badge that only p names, or of an issuer whose keys differ, it
+// cannot tell whether it was held. Another badge never takes access away: so p is asked twice, once as if nobody held
+// such badges and once as if everybody did, and where the answers differ, the decision cannot be asked again.
+func Replay(b policy.Basis, machine policy.MachineID, p, before *policy.Policy) Replayed {
+	out := Replayed{Was: b.Verdict}
+	q, err := b.Question(machine)
+	if err != nil {
+		out.Why = err.Error()
+		return out
+	}
+	most, unknown := q, unknownBadges(p, before)
+	q.Member, q.Supervisor = memberUnder(q.Member, p, before), memberUnder(q.Supervisor, p, before)
+	most.Member, most.Supervisor = memberHolding(q.Member, unknown, q.At), memberHolding(q.Supervisor, unknown, q.At)
+	d := p.Decide(q)
+	if got := p.Decide(most).Verdict; got != d.Verdict {
+		out.Why = fmt.Sprintf("the answer depends on badges that the policy of that day did not name: %v without them, "+
+			"%v with them (%v)", d.Verdict, got, unknown)
+		return out
+	}
+	out.Would, out.Reasons = d.Verdict, d.Codes()
+	return out
+}
+
+// unknownBadges are the badges of p that a member may have held without before's knowledge.
+func unknownBadges(p, before *policy.Policy) (out []policy.BadgeID) {
+	for i := range p.Badges {
+		b := &p.Badges[i]
+		unseen := func(o policy.OtherBadge) bool {
+			return len(before.MatchesOf(o)) == 0 || !sameIssuer(p, before, o.Issuer)
+		}
+		if unseen(policy.OtherBadge{Issuer: b.Issuer, Achievement: b.Achievement}) ||
+			slices.ContainsFunc(b.Accepts, func(a policy.Accept) bool { return unseen(a.OtherBadge) }) {
+			out = append(out, b.ID)
+		}
+	}
+	return out
+}
+
+// sameIssuer reports whether both policies believe the same signatures of an issuer.
+func sameIssuer(p, before *policy.Policy, id policy.IssuerID) bool {
+	a, known := p.Issuer(id)
+	b, was := before.Issuer(id)
+	return known && was && a.Profile == b.Profile && slices.Equal(a.Keys, b.Keys) &&
+		slices.Equal(policy.StatusProfiles(p.Issuers, *a), policy.StatusProfiles(before.Issuers, *b))
+}
+
+// under is the member with the badges that before found, as p counts them.
+func memberUnder(m *policy.Member, p, before *policy.Policy) *policy.Member {
+	if m == nil {
+		return nil
+	}
+	out := *m
+	out.Holdings = nil
+	for _, h := range m.Holdings {
+		held := h.Other
+		if b, ok := before.Badge(h.Badge); held == nil && ok {
+			held = &policy.OtherBadge{Issuer: b.Issuer, Achievement: b.Achievement}
+		}
+		if held == nil || !sameIssuer(p, before, held.Issuer) {
+			continue
+		}
+		for _, x := range p.MatchesOf(*held) {
+			h.Badge, h.Other = x.Badge, x.Other
+			out.Holdings = append(out.Holdings, h)
+		}
+	}
+	return &out
+}
+
+// holding is the member with the badges besides, new and beyond doubt.
+func memberHolding(m *policy.Member, badges []policy.BadgeID, at time.Time) *policy.Member {
+	if m == nil {
+		return nil
+	}
+	out := *m
+	out.Holdings = slices.Clone(m.Holdings)
+	for _, b := range badges {
+		out.Holdings = append(out.Holdings, policy.Holding{Badge: b, Standing: policy.Verified, From: at})
+	}
+	return &out
+}

@@ -1,0 +1,123 @@
+package analysis
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"portillon/policy"
+)
+
+// Setting is a part of a policy that differs and that Compare does not weigh as cases. Before and After are empty where
+// the values are long, and Before or After alone where it comes or goes.
+type Setting struct {
+	Path   string `json:"path"` // as in policy.yaml: machines.laser.cooldown
+	Before string `json:"before,omitempty"`
+	After  string `json:"after,omitempty"`
+	Badges bool   `json:"badges,omitempty"` // who holds which badge depends on it
+}
+
+// Uncompared lists the settings that differ besides the cases of Compare. What holds of every machine stands at each of them.
+func Uncompared(before, after *policy.Policy) []Setting {
+	var d settings
+	d.fields("", reflect.ValueOf(before.Model), reflect.ValueOf(after.Model))
+	d.keyed("issuers", byID(before.Issuers, func(x policy.Issuer) policy.IssuerID { return x.ID }), byID(after.Issuers, func(x policy.Issuer) policy.IssuerID { return x.ID }))
+	d.keyed("badges", byID(before.Badges, func(x policy.Badge) policy.BadgeID { return x.ID }), byID(after.Badges, func(x policy.Badge) policy.BadgeID { return x.ID }))
+	d.keyed("machines", byID(before.Machines, func(x policy.Machine) policy.MachineID { return x.ID }), byID(after.Machines, func(x policy.Machine) policy.MachineID { return x.ID }))
+	d.keyed("evidence", reflect.ValueOf(before.Evidence), reflect.ValueOf(after.Evidence))
+	return d
+}
+
+type settings []Setting
+
+// weighed are fields that Compare weighs, or that Uncompared looks into. A field that is new here is listed until
+// somebody says otherwise.
+var weighed = map[string]bool{"Holidays": true, "Issuers": true, "Badges": true, "Machines": true, "Evidence": true, "ID": true,
+	"Grants": true, "Mode": true, "Card": true, "Pass": true, "Fresh": true, "Stale": true, "Bookings": true}
+
+// decideHolders are the fields on which it depends whose badges count, and as which.
+var decideHolders = map[string]bool{"status-grace": true, "issuers": true, "keys": true, "id": true, "issuer": true, "achievement": true,
+	"status-issuers": true}
+
+// names of fields that policy.yaml calls otherwise.
+var namesOfFields = map[string]string{"Zone": "timezone", "Names": "panel.names", "Look": "panel.look", "Profile": "id", "SignedBindings": "bindings"}
+
+// fields compares two values of one struct.
+func (d *settings) fields(path string, a, b reflect.Value) {
+	for i := range a.NumField() {
+		name := a.Type().Field(i).Name
+		if x, y := a.Field(i).Interface(), b.Field(i).Interface(); !weighed[name] && !alike(x, y) {
+			key := keyOf(name)
+			*d = append(*d, Setting{path + key, brief(x), brief(y), decideHolders[key]})
+		}
+	}
+}
+
+func alike(a, b any) bool {
+	if zone, ok := a.(*time.Location); ok {
+		return zone.String() == b.(*time.Location).String()
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+// keyed compares two maps of structs by their keys, sorted.
+func (d *settings) keyed(path string, a, b reflect.Value) {
+	var keys []string
+	for _, k := range append(a.MapKeys(), b.MapKeys()...) {
+		keys = append(keys, k.String())
+	}
+	slices.Sort(keys)
+	for _, k := range slices.Compact(keys) {
+		key := reflect.ValueOf(k).Convert(a.Type().Key())
+		switch x, y := a.MapIndex(key), b.MapIndex(key); {
+		case !x.IsValid():
+			*d = append(*d, Setting{Path: path + "." + k, After: k, Badges: decideHolders[path]})
+		case !y.IsValid():
+			*d = append(*d, Setting{Path: path + "." + k, Before: k, Badges: decideHolders[path]})
+		default:
+			d.fields(path+"."+k+".", x, y)
+		}
+	}
+}
+
+func byID[K comparable, V any](all []V, id func(V) K) reflect.Value {
+	out := map[K]V{}
+	for _, v := range all {
+		out[id(v)] = v
+	}
+	return reflect.ValueOf(out)
+}
+
+// keyOf is a field as policy.yaml writes it: WhenIdle is when-idle.
+func keyOf(name string) string {
+	if known, ok := namesOfFields[name]; ok {
+		return known
+	}
+	var b strings.Builder
+	for i, r := range name {
+		if unicode.IsUpper(r) && i > 0 {
+			b.WriteByte('-')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}
+
+// brief is a value that fits a line, or nothing.
+func brief(v any) string {
+	switch v := v.(type) {
+	case time.Duration:
+		return policy.FormatDuration(v)
+	case []string:
+		return strings.Join(v, ", ")
+	case fmt.Stringer:
+		return v.String()
+	}
+	if reflect.TypeOf(v).Kind() == reflect.String {
+		return fmt.Sprint(v)
+	}
+	return ""
+}

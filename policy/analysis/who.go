@@ -1,0 +1,123 @@
+package analysis
+
+import (
+	"slices"
+	"time"
+
+	"portillon/policy"
+)
+
+// RoleSet is a set of roles.
+type RoleSet uint8
+
+// Has reports whether r is in the set.
+func (s RoleSet) Has(r policy.Role) bool { return s&(1<<r) != 0 }
+
+// Roles returns the roles in the set, least powerful first.
+func (s RoleSet) Roles() (out []policy.Role) {
+	for _, r := range policy.Roles() {
+		if s.Has(r) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// MemberRoles is what a member may be at a machine at one moment: alone, and while a supervisor answers.
+type MemberRoles struct {
+	Member            *policy.Member
+	Alone, Supervised RoleSet
+}
+
+// Who says what each member may be at a machine at a moment, with a card that proves itself, a trusted clock and a
+// bundle of that moment. It is nil where the policy has no such machine. A nil member may be nothing.
+func Who(p *policy.Policy, id policy.MachineID, members []*policy.Member, at time.Time) []MemberRoles {
+	m, ok := p.Machine(id)
+	if !ok {
+		return nil
+	}
+	out := make([]MemberRoles, len(members))
+	for i, member := range members {
+		out[i] = rolesNow(p, m, member, at)
+	}
+	return out
+}
+
+func rolesNow(p *policy.Policy, m *policy.Machine, member *policy.Member, at time.Time) MemberRoles {
+	out := MemberRoles{Member: member}
+	if member == nil {
+		return out
+	}
+	d := p.Decide(favourable(m, member, at))
+	for _, o := range d.Outcomes {
+		switch o.Verdict {
+		case policy.Allow:
+			out.Alone |= 1 << o.Role
+		case policy.Await: // nothing but a supervisor is missing
+			out.Supervised |= 1 << o.Role
+		}
+	}
+	if m.Mode == policy.Warn && !member.Blocked {
+		out.Alone |= 1 << policy.User
+	}
+	return out
+}
+
+// favourable is the question of a member who taps alone, where everything but the badges, the time and the membership
+// is as good as can be.
+func favourable(m *policy.Machine, member *policy.Member, at time.Time) policy.Question {
+	return policy.Question{At: at, Clock: policy.Trusted, Machine: m.ID, Member: member, Card: policy.AES, Issued: at}
+}
+
+// Right is what a grant lets a member be at a machine, and when. Their badges are judged at the moment of the question.
+type Right struct {
+	Role       policy.Role
+	Supervised bool          // while a supervisor answers
+	Hours      *policy.Hours // nil: at any time
+	Booked     bool          // within a booking of their own alone
+	Now        bool          // at the moment of the question: open, not booked by another, and time left of the quota
+}
+
+// Rights are what each member may be at a machine at some time, where Who says what they may be now. A right at any
+// time stands for the narrower ones of the same role. The order is that of the grants.
+func Rights(p *policy.Policy, id policy.MachineID, members []*policy.Member, at time.Time) [][]Right {
+	m, ok := p.Machine(id)
+	if !ok {
+		return nil
+	}
+	out := make([][]Right, len(members))
+	for i, member := range members {
+		if member != nil {
+			out[i] = rightsOf(p, m, member, at)
+		}
+	}
+	return out
+}
+
+func rightsOf(p *policy.Policy, m *policy.Machine, member *policy.Member, at time.Time) (out []Right) {
+	if m.Mode == policy.Warn && !member.Blocked {
+		out = append(out, Right{Role: policy.User, Now: true})
+	}
+	for i, o := range p.Decide(favourable(m, member, at)).Outcomes {
+		if slices.ContainsFunc(o.Missing, lasts) {
+			continue
+		}
+		g := &m.Grants[i]
+		r := Right{Role: g.Role, Supervised: g.Supervisor != nil, Hours: g.Hours, Booked: g.Booked, Now: o.Verdict != policy.Deny}
+		if !slices.ContainsFunc(out, func(x Right) bool { return x.includes(r) }) {
+			out = append(slices.DeleteFunc(out, r.includes), r)
+		}
+	}
+	return out
+}
+
+// lasts reports whether a reason stops the member at other times too. Hours, bookings and quotas pass, and whether a
+// supervisor is there is another question.
+func lasts(r policy.Reason) bool {
+	return r.Code != policy.OutsideHours && r.Code != policy.QuotaUsed && r.Code != policy.NeedsSupervisor
+}
+
+// includes reports whether whoever has r needs no y.
+func (r Right) includes(y Right) bool {
+	return r.Role == y.Role && r.Supervised == y.Supervised && (r == y || r.Hours == nil && !r.Booked && (r.Now || !y.Now))
+}

@@ -1,0 +1,172 @@
+package file
+
+import (
+	"time"
+
+	"portillon/policy"
+	"portillon/yamlfile"
+)
+
+// defined is a form that the schema defines once, under $defs.
+func defined(name string) form { return form{schema: ref(name)} }
+
+// mappingForm is a mapping that the schema defines under $defs.
+func mappingForm(name string) form { return form{schema: ref(name), below: name} }
+
+// inline is a mapping that the schema writes out where it is used.
+func inline[T any](t table[T]) form {
+	m := t.mapping()
+	return form{schema: m.object(), below: t.name}
+}
+
+// listForm is a list of at least and at most so many entries; most may be 0 where the reader sets no bound.
+func listForm(of form, least, most int) form {
+	return form{schema: list(of.schema, least, most), below: of.below}
+}
+
+// oneOrList is one value, or a list of them that is not empty.
+func oneOrList(of form, most int) form { return form{schema: orList(of.schema, most), below: of.below} }
+
+// byID is a mapping of ids to values of one form.
+func byID(of string) form { return form{schema: mapOf(ref(of)), below: of, ids: true} }
+
+// itemsForm is a mapping of ids to names that panels offer for choice.
+func itemsForm() form {
+	return form{schema: with(mapOf(ref("name")), "maxProperties", MaxItems), below: "name", ids: true}
+}
+
+func patternForm(pattern string) form {
+	return form{schema: thing{"type": "string", "pattern": pattern}}
+}
+
+func textForm() form { return form{schema: thing{"type": "string"}} }
+
+func slugValue() value[string] {
+	return value[string]{defined("slug"), func(_ *reader, n yamlfile.Node) string { return n.Slug() }}
+}
+
+// lineValue is a name in one language.
+func lineValue() value[string] {
+	return value[string]{defined("line"), func(_ *reader, n yamlfile.Node) string { return line(n) }}
+}
+
+// nameValue is a name in one or two languages.
+func nameValue() value[policy.Text] {
+	return value[policy.Text]{mappingForm("name"), (*reader).words}
+}
+
+// urlValue is an id as credentials have it: see absolute.
+func urlValue() value[string] {
+	return value[string]{textForm(), func(_ *reader, n yamlfile.Node) string { return absolute(n) }}
+}
+
+func badgeRef() value[policy.BadgeID] {
+	return value[policy.BadgeID]{defined("slug"), func(r *reader, n yamlfile.Node) policy.BadgeID {
+		return policy.BadgeID(r.badgeIDs.ref(n, "badge"))
+	}}
+}
+
+func issuerRef() value[policy.IssuerID] {
+	return value[policy.IssuerID]{defined("slug"), func(r *reader, n yamlfile.Node) policy.IssuerID {
+		return policy.IssuerID(r.issuerIDs.ref(n, "issuer"))
+	}}
+}
+
+func machineRef() value[policy.MachineID] {
+	return value[policy.MachineID]{defined("slug"), func(r *reader, n yamlfile.Node) policy.MachineID {
+		return policy.MachineID(r.machineIDs.ref(n, "machine"))
+	}}
+}
+
+// flagValue is true or false.
+func flagValue() value[bool] {
+	return value[bool]{form{schema: thing{"type": "boolean"}}, func(_ *reader, n yamlfile.Node) bool { return n.Bool() }}
+}
+
+// wholeValue is a whole number between two bounds, which count.
+func wholeValue(least, most int) value[int] {
+	return value[int]{
+		form{schema: thing{"type": "integer", "minimum": least, "maximum": most}},
+		func(_ *reader, n yamlfile.Node) int { return n.Int(least, most) },
+	}
+}
+
+// choice is one of a few words; "" where another was given, which is reported.
+func choice(words ...string) value[string] {
+	return value[string]{
+		form{schema: oneOf(words...)},
+		func(_ *reader, n yamlfile.Node) string { return n.OneOf(words...) },
+	}
+}
+
+// durationValue is a length of time above zero.
+func durationValue() value[time.Duration] {
+	return value[time.Duration]{defined("duration"), func(_ *reader, n yamlfile.Node) time.Duration { return positive(n) }}
+}
+
+// lengthValue is a length of time that may be zero.
+func lengthValue() value[time.Duration] {
+	return value[time.Duration]{defined("length"), func(_ *reader, n yamlfile.Node) time.Duration { return n.Duration() }}
+}
+
+// limitValue is a length of time above zero, or none for no limit.
+func limitValue() value[time.Duration] {
+	return value[time.Duration]{defined("limit"), func(_ *reader, n yamlfile.Node) time.Duration {
+		if n.IsScalar() && n.Str() == "none" {
+			return 0
+		}
+		return positive(n)
+	}}
+}
+
+// daysValue is a number of whole days.
+func daysValue() value[time.Duration] {
+	return value[time.Duration]{
+		patternForm(daysForm),
+		func(_ *reader, n yamlfile.Node) time.Duration { return wholeDays(n) },
+	}
+}
+
+func hoursValue() value[*policy.Hours] {
+	return value[*policy.Hours]{defined("hours"), func(r *reader, n yamlfile.Node) *policy.Hours {
+		return hours(n, r.m.Holidays)
+	}}
+}
+
+// momentValue is a day or a time at the site.
+func momentValue() value[time.Time] { return value[time.Time]{defined("moment"), (*reader).moment} }
+
+// minuteValue is a time at the site.
+func minuteValue() value[time.Time] { return value[time.Time]{defined("minute"), (*reader).minute} }
+
+// roleValue is any role.
+func roleValue() value[policy.Role] {
+	return value[policy.Role]{defined("role"), func(_ *reader, n yamlfile.Node) policy.Role { return role(n) }}
+}
+
+// siteRoleValue is a role that the site uses.
+func siteRoleValue() value[policy.Role] {
+	return value[policy.Role]{defined("role"), (*reader).siteRole}
+}
+
+// siteRolesValue is a list of roles that the site uses.
+func siteRolesValue() value[[]policy.Role] {
+	return value[[]policy.Role]{
+		listForm(defined("role"), 0, len(policy.Roles())),
+		func(r *reader, n yamlfile.Node) (out []policy.Role) {
+			for _, x := range entries(n, len(r.siteRoles())) {
+				if role := r.siteRole(x); role != policy.NoRole {
+					out = append(out, role)
+				}
+			}
+			return out
+		},
+	}
+}
+
+func cardValue() value[policy.CardStrength] {
+	return value[policy.CardStrength]{defined("card"), func(_ *reader, n yamlfile.Node) policy.CardStrength {
+		out, _ := policy.ParseCardStrength(n.OneOf("number", "aes")) // OneOf reports what is none
+		return out
+	}}
+}

@@ -1,0 +1,22 @@
+package pcsc
+
+import "portillon/rfid"
+
+// Spec declares the reader kind "pcsc" of machine.yaml. Its port is the beginning of the reader's name; without one the
+// first reader of pcscd is used.
+func Spec() rfid.Spec {
+	return rfid.Spec{
+		Kind:  "pcsc",
+		Keys:  []rfid.Key{{Name: rfid.KeyPort, Type: rfid.Name}, rfid.AESKey(), rfid.ModeKey()},
+		Parse: func(rfid.Values) (rfid.Wiring, []rfid.Fault) { return rfid.Wiring{}, nil }, // USB, and any name
+		Open: func(v rfid.Values, h rfid.Host) (rfid.Reader, error) {
+			d, err := Open(v[rfid.KeyPort])
+			if err != nil {
+				return nil, err
+			}
+			return rfid.Polling{Chip: d, Slot: v.Slot(), Prove: h.Prove, Unread: h.Unread}.Reader(), nil
+		},
+		Example:     "pcsc:NAME",
+		NoticesLoss: true, // ErrNoReader
+	}
+}

@@ -1,0 +1,220 @@
+package mqtt
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+)
+
+const (
+	// protocol is MQTT 3.1.1 (§3.1.2.2), without a second try with 3.1.
+	protocol = 4
+	// failure is the SUBACK return code for a topic filter that the broker denies (§3.9.3).
+	failure = 0x80
+	// qos is that of every publish: the broker acknowledges it.
+	qos = 1
+)
+
+// Options are how to connect, and as whom. Broker, ClientID, Subscriptions, MaxPacket, Timeout, KeepAlive and Receive
+// are required.
+type Options struct {
+	Broker *url.URL // as ParseBroker returned it
+	// Dial opens the connection in place of TCP and TLS; nil: TCP to the broker's address, with TLS where its scheme is
+	// one of TLS.
+	Dial    func(ctx context.Context) (net.Conn, error)
+	Resolve func(hostport string) string // where to dial for the broker's address; nil: there
+	TLS     *tls.Config                  // nil: the system's authorities
+
+	ClientID           string
+	Username, Password string
+	Will               *Message // published by the broker when the connection is lost; nil: none
+
+	Subscriptions map[string]byte // topic filters with their QoS, all in one SUBSCRIBE
+	MaxPacket     int             // remaining length of the largest packet, in bytes
+	Timeout       time.Duration   // for dialling with TLS, for each write, and for a PINGRESP
+	KeepAlive     time.Duration
+	// Receive is called for one message after the other. While it blocks, nothing else is received.
+	Receive func(Message)
+	Dropped func(Dropped)                        // called for each message that is too large; it must not block; may be nil
+	After   func(time.Duration) <-chan time.Time // nil: time.After
+}
+
+// Message is a message on a topic.
+type Message struct {
+	Topic    string
+	Retained bool // received: the broker had it stored; published: the broker is to store it
+	Payload  []byte
+}
+
+// Token is a request that the broker has not answered yet, or has.
+type Token interface {
+	Done() <-chan struct{}
+	Error() error // after Done; before it is nil
+}
+
+// Connection is one connection, from CONNECT to its end. Publish may be called from one goroutine at a time.
+type Connection struct {
+	o      Options
+	client paho.Client
+	cut    context.CancelFunc // closes the socket, even one that is still being opened
+	lost   chan error
+}
+
+// ParseBroker reads a broker's address: tcp://host:1883 or ssl://host:8883.
+func ParseBroker(address string) (*url.URL, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Port() == "" || !secure(u) && u.Scheme != "tcp" && u.Scheme != "mqtt" {
+		return nil, fmt.Errorf("broker address %q: want tcp://host:1883 or ssl://host:8883", address)
+	}
+	return u, nil
+}
+
+func secure(u *url.URL) bool {
+	return u.Scheme == "ssl" || u.Scheme == "tls" || u.Scheme == "mqtts"
+}
+
+// Connect dials the broker and returns once it has accepted the CONNECT. The end of ctx ends the attempt, and not the
+// connection that comes of it: HangUp or Close does.
+func Connect(ctx context.Context, o Options) (*Connection, error) {
+	if o.After == nil {
+		o.After = time.After
+	}
+	socket, cut := context.WithCancel(context.WithoutCancel(ctx))
+	c := &Connection{o: o, cut: cut, lost: make(chan error, 1)}
+	c.client = paho.NewClient(c.clientOptions(socket))
+	if err := c.Await(ctx, c.client.Connect(), "connect"); err != nil {
+		c.HangUp()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Connection) clientOptions(socket context.Context) *paho.ClientOptions {
+	o := paho.NewClientOptions().AddBroker(c.o.Broker.String()).
+		SetClientID(c.o.ClientID).SetUsername(c.o.Username).SetPassword(c.o.Password).
+		SetProtocolVersion(protocol).SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false).
+		SetWriteTimeout(c.o.Timeout).SetConnectTimeout(c.o.Timeout).
+		SetKeepAlive(c.o.KeepAlive).SetPingTimeout(c.o.Timeout).
+		SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) {
+			c.o.Receive(Message{Topic: m.Topic(), Retained: m.Retained(), Payload: m.Payload()})
+		}).
+		SetConnectionLostHandler(func(_ paho.Client, err error) {
+			select {
+			case c.lost <- err:
+			default: // the connection is known to be lost
+			}
+		}).
+		SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) { return c.open(socket) })
+	if w := c.o.Will; w != nil {
+		o.SetBinaryWill(w.Topic, w.Payload, qos, w.Retained)
+	}
+	return o
+}
+
+// open dials, and puts the guard between the broker and the client library. Once ctx is done the connection is closed,
+// however far it has come.
+func (c *Connection) open(ctx context.Context) (net.Conn, error) {
+	conn, err := c.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, func() { conn.Close() })
+	limits := Limits{Filters: len(c.o.Subscriptions), Packet: c.o.MaxPacket, Dropped: c.o.Dropped}
+	return Guard(conn, limits), nil
+}
+
+func (c *Connection) dial(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
+	defer cancel()
+	if c.o.Dial != nil {
+		return c.o.Dial(ctx)
+	}
+	address := c.o.Broker.Host
+	if c.o.Resolve != nil {
+		address = c.o.Resolve(address)
+	}
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	if err != nil || !secure(c.o.Broker) {
+		return conn, err
+	}
+	t := tls.Client(conn, tlsConfig(c.o.TLS, c.o.Broker.Hostname()))
+	if err := t.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return t, nil
+}
+
+func tlsConfig(c *tls.Config, host string) *tls.Config {
+	if c == nil {
+		c = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	c = c.Clone()
+	if c.ServerName == "" {
+		c.ServerName = host
+	}
+	return c
+}
+
+// Await waits for the broker's answer, at most twice Options.Timeout: the dial has one, the handshake another. Without
+// an answer the connection is cut, which ends the token too.
+func (c *Connection) Await(ctx context.Context, t Token, what string) error {
+	select {
+	case <-t.Done():
+		if err := t.Error(); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		return nil
+	case err := <-c.lost:
+		return fmt.Errorf("%s: %w", what, err)
+	case <-c.o.After(2 * c.o.Timeout):
+		c.HangUp()
+		return fmt.Errorf("%s: the broker did not answer", what)
+	case <-ctx.Done():
+		c.HangUp()
+		return ctx.Err()
+	}
+}
+
+// Lost gives the error that ended the connection. It gives it once.
+func (c *Connection) Lost() <-chan error { return c.lost }
+
+// Subscribe asks for Options.Subscriptions, and returns the filters that the broker denies, sorted.
+func (c *Connection) Subscribe(ctx context.Context) (denied []string, err error) {
+	t := c.client.SubscribeMultiple(c.o.Subscriptions, nil)
+	if err := c.Await(ctx, t, "subscribe"); err != nil {
+		return nil, err
+	}
+	if s, ok := t.(*paho.SubscribeToken); ok {
+		for filter, granted := range s.Result() {
+			if granted >= failure {
+				denied = append(denied, filter)
+			}
+		}
+	}
+	slices.Sort(denied)
+	return denied, nil
+}
+
+// Publish sends a message with QoS 1. It may block for Options.Timeout, while the broker does not read.
+func (c *Connection) Publish(m Message) Token {
+	return c.client.Publish(m.Topic, qos, m.Retained, m.Payload)
+}
+
+// HangUp ends the connection at once: the socket first, so that nothing in the library waits for it.
+func (c *Connection) HangUp() {
+	c.cut()
+	c.client.Disconnect(0)
+}
+
+// Close sends a DISCONNECT, so that the broker does not publish the will, waits for at most quiesce, and hangs up.
+func (c *Connection) Close(quiesce time.Duration) {
+	c.client.Disconnect(uint(quiesce / time.Millisecond))
+	c.cut()
+}

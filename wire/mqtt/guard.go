@@ -1,0 +1,219 @@
+package mqtt
+
+// The guard stands between a broker and the client library, which trusts it: paho.mqtt.golang panics on a SUBACK that is
+// longer than the SUBSCRIBE was, and reads 256 MB because a header says so.
+//
+// The guard passes whole packets of the kinds that a broker may send to a client that publishes and subscribes with QoS
+// 0 and 1, in one SUBSCRIBE of a known number of filters. It rejects everything else: Read then fails, for good. What the
+// client writes passes.
+//
+// A PUBLISH that is larger than Limits.Packet does not end the connection: a broker that retains one would send it
+// again after each reconnect. The guard reads it to its end without keeping it, calls Limits.Dropped, and acknowledges
+// it if its QoS is 1, so that the broker does not send it again.
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+)
+
+// MQTT 3.1.1 §2.2.1: control packet types.
+const (
+	connack  = 2
+	publish  = 3
+	puback   = 4
+	suback   = 9
+	pingresp = 13
+)
+
+const (
+	// maxTopic is how much of a dropped message's topic is kept, in bytes.
+	maxTopic = 256
+	// pulse is how many bytes of a dropped message are read between two signs of life that the guard gives the client: its
+	// own timeout, of 10 s after a PINGREQ, would otherwise end the connection while a large message arrives over a slow
+	// network.
+	pulse = 256 << 10
+)
+
+// Limits are what the client behind the guard expects.
+type Limits struct {
+	Filters int           // in its SUBSCRIBE
+	Packet  int           // remaining length (§2.2.3) of the largest packet, in bytes
+	Dropped func(Dropped) // called for each PUBLISH that was too large; it must not block; may be nil
+}
+
+// Dropped is a PUBLISH that was not passed on because it is too large.
+type Dropped struct {
+	Topic    string // its first 256 bytes
+	Bytes    int    // remaining length
+	Retained bool   // the broker had it stored
+}
+
+// Guard wraps a connection to a broker. Writes, deadlines and Close go to c.
+func Guard(c net.Conn, l Limits) net.Conn { return &guard{Conn: c, limits: l} }
+
+type guard struct {
+	net.Conn
+	limits  Limits
+	packet  bytes.Reader // what has passed and is not read yet
+	buf     []byte
+	greeted bool
+	failed  error
+	skip    int      // bytes of a dropped PUBLISH that are still to be read
+	owed    *[2]byte // packet identifier to acknowledge after them; nil: none
+}
+
+// Read gives bytes of packets that have passed.
+func (g *guard) Read(p []byte) (int, error) {
+	for g.packet.Len() == 0 {
+		if g.failed == nil {
+			g.failed = g.next()
+		}
+		if g.failed != nil {
+			return 0, g.failed
+		}
+	}
+	return g.packet.Read(p)
+}
+
+// next reads one packet and checks it.
+func (g *guard) next() error {
+	if g.skip > 0 {
+		return g.drain()
+	}
+	first, length, err := g.header()
+	if err != nil {
+		return err
+	}
+	if length > g.limits.Packet {
+		if g.greeted && first>>4 == publish && first&0x06 <= 0x02 {
+			return g.drop(first, length)
+		}
+		return fmt.Errorf("the broker announces a packet of %d bytes: at most %d", length, g.limits.Packet)
+	}
+	head := len(g.buf)
+	if need := head + length; cap(g.buf) < need || cap(g.buf) > 1<<16 && need < 1<<14 { // free a large buffer
+		g.buf = append(make([]byte, 0, need), g.buf...)
+	}
+	g.buf = g.buf[:head+length]
+	if _, err := io.ReadFull(g.Conn, g.buf[head:]); err != nil {
+		return err
+	}
+	if err := g.check(first, g.buf[head:]); err != nil {
+		return err
+	}
+	g.greeted = true
+	g.packet.Reset(g.buf)
+	return nil
+}
+
+// drop reads topic and packet identifier of a PUBLISH that is too large (§3.3.2); drain reads the rest.
+func (g *guard) drop(first byte, length int) error {
+	var b [2]byte
+	if _, err := io.ReadFull(g.Conn, b[:]); err != nil {
+		return err
+	}
+	topic := int(binary.BigEndian.Uint16(b[:]))
+	head := 2 + topic
+	if first&0x06 != 0 {
+		head += 2
+	}
+	if topic == 0 || head > length {
+		return fmt.Errorf("the broker sends what no broker may: a PUBLISH of %d bytes with a topic of %d", length, topic)
+	}
+	kept := make([]byte, min(topic, maxTopic))
+	if _, err := io.ReadFull(g.Conn, kept); err != nil {
+		return err
+	}
+	if _, err := io.CopyN(io.Discard, g.Conn, int64(topic-len(kept))); err != nil {
+		return err
+	}
+	g.owed = nil
+	if first&0x06 != 0 {
+		g.owed = new([2]byte)
+		if _, err := io.ReadFull(g.Conn, g.owed[:]); err != nil {
+			return err
+		}
+	}
+	if g.limits.Dropped != nil {
+		g.limits.Dropped(Dropped{Topic: string(kept), Bytes: length, Retained: first&1 != 0})
+	}
+	g.skip = length - head
+	return g.drain()
+}
+
+// drain reads some of a dropped PUBLISH, and acknowledges it at its end. Each call gives the client a PINGRESP (§3.13)
+// to read.
+func (g *guard) drain() error {
+	n, err := io.CopyN(io.Discard, g.Conn, int64(min(g.skip, pulse)))
+	g.skip -= int(n)
+	if err != nil {
+		return err
+	}
+	if g.skip == 0 && g.owed != nil {
+		// The client writes whole packets, each with one Write, and net.Conn takes one Write after the other.
+		if _, err := g.Conn.Write([]byte{puback << 4, 2, g.owed[0], g.owed[1]}); err != nil {
+			return err
+		}
+	}
+	g.packet.Reset([]byte{pingresp << 4, 0})
+	return nil
+}
+
+// header reads a fixed header (§2.2) into buf.
+func (g *guard) header() (first byte, length int, err error) {
+	var b [1]byte
+	if _, err := io.ReadFull(g.Conn, b[:]); err != nil {
+		return 0, 0, err
+	}
+	first = b[0]
+	g.buf = append(g.buf[:0], first)
+	for shift := 0; shift <= 21; shift += 7 {
+		if _, err := io.ReadFull(g.Conn, b[:]); err != nil {
+			return 0, 0, err
+		}
+		g.buf = append(g.buf, b[0])
+		length |= int(b[0]&0x7f) << shift
+		if b[0] < 0x80 {
+			return first, length, nil
+		}
+	}
+	return 0, 0, errors.New("the broker sends no MQTT: a length of more than four bytes")
+}
+
+// check returns why a packet does not pass.
+func (g *guard) check(first byte, body []byte) error {
+	kind, flags, ok := first>>4, first&0x0f, false
+	switch kind {
+	case connack:
+		ok = !g.greeted && flags == 0 && len(body) == 2 && body[1] <= 5
+	case publish:
+		ok = g.greeted && flags&0x06 <= 0x02 && publishFits(body, flags&0x06 != 0)
+	case puback:
+		ok = g.greeted && flags == 0 && len(body) == 2
+	case suback:
+		ok = g.greeted && flags == 0 && len(body) == 2+g.limits.Filters
+	case pingresp:
+		ok = g.greeted && flags == 0 && len(body) == 0
+	}
+	if !ok {
+		return fmt.Errorf("the broker sends what no broker may: a packet of type %d, flags %04b, %d bytes", kind, flags, len(body))
+	}
+	return nil
+}
+
+// publishFits: a topic of at least one byte, the packet's id where there is QoS, and a payload that may be empty
+// (§3.3).
+func publishFits(body []byte, withID bool) bool {
+	if len(body) < 2 {
+		return false
+	}
+	need := 2 + int(binary.BigEndian.Uint16(body))
+	if withID {
+		need += 2
+	}
+	return body[0]|body[1] != 0 && len(body) >= need
+}
