@@ -44,7 +44,7 @@ func (m *PanelActions) open(a panel.FormRequest) (panel.Form, error) {
 	if !known {
 		return panel.Form{}, panel.NotNow
 	}
-	f := form{by: who, session: m.engine.model.state.Current.Session, started: m.cfg.Now(), Form: panel.Form{Do: a.Do, Item: a.Item, Lang: m.engine.model.rules.language(who)}}
+	f := form{by: who, session: m.engine.model.state.Current.Session, started: m.cfg.Now(), Form: panel.Form{Do: a.Do, Item: a.Item}}
 	name := m.engine.model.rules.name(who)
 	switch a.Do {
 	case formReport:
