@@ -254,13 +254,6 @@ func (m *model) roleOf(who policy.MemberID) policy.Role {
 	return policy.Learner
 }
 
-func (m *rules) language(id policy.MemberID) string {
-	if p, known := m.person(id); known && p.Language == policy.English {
-		return "en"
-	}
-	return "fr"
-}
-
 // offers are the buttons of this moment, and what whoever stands there is asked.
 func (m *views) offers() ([]panel.Offer, *panel.Visitor) {
 	var out []panel.Offer

@@ -58,7 +58,7 @@ func (m *PanelActions) newForm(kind panel.Action, who policy.MemberID) (form, er
 	}
 	name := model.rules.name(who)
 	f := form{opener: who, by: who, session: model.state.Current.Session, started: m.cfg.Now()}
-	f.Do, f.Lang, f.At = kind, model.rules.language(who), model.presence.generation
+	f.Do, f.At = kind, model.presence.generation
 	switch kind {
 	case panel.OpenReport:
 		f.role, f.Stop = model.roleOf(who), string(wire.Dangerous)

@@ -62,7 +62,6 @@ type Form struct {
 	Ends    time.Time `json:"ends"`
 	URL     string    `json:"url,omitempty"` // where a phone finds it; empty: phones cannot reach this panel
 	QR      *QR       `json:"qr,omitempty"`
-	Lang    string    `json:"lang,omitempty"`
 	At      uint64    `json:"at,omitempty"` // Visitor.At of who opened it
 }
 

@@ -106,7 +106,7 @@ func (s *server) read(w http.ResponseWriter, r *http.Request, into any) bool {
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrder))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
-		http.Error(w, "this is nothing that a panel sends: "+err.Error(), http.StatusBadRequest)
+		http.Error(w, "invalid request: "+err.Error(), http.StatusBadRequest)
 		return false
 	}
 	if s.c.Actions == nil {
@@ -276,7 +276,7 @@ func bounded(s string, most int) error {
 
 // notNow says that it is our own fault, and tells the log why.
 func notNow(err error) Refusal {
-	slog.Warn("the panel could not write something down", "why", err)
+	slog.Warn("panel form failed", "err", err)
 	return Refusal{
 		FR: "La machine n’a pas pu le noter : réessayez dans un moment",
 		EN: "The machine could not write it down: try again in a moment",

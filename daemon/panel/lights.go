@@ -175,6 +175,6 @@ func (x *lamp) set(on bool, log *slog.Logger) {
 	x.on = on
 	if err := x.pin.Out(gpio.Level(on)); err != nil {
 		x.dead = true
-		log.Warn("a light does not work", "which", x.name, "why", err)
+		log.Warn("lamp failed", "lamp", x.name, "err", err)
 	}
 }

@@ -150,7 +150,7 @@ func (s *server) alive(w http.ResponseWriter, r *http.Request) {
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrder))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&said); err != nil {
-		http.Error(w, "this is nothing that a panel sends: "+err.Error(), http.StatusBadRequest)
+		http.Error(w, "invalid request: "+err.Error(), http.StatusBadRequest)
 		return
 	}
 	if a := address(r); s.screens.near(a) {

@@ -108,7 +108,7 @@ func (s *server) guarded(h http.Handler) http.Handler {
 		w.Header().Set("Referrer-Policy", "no-referrer")
 		w.Header().Set("Cache-Control", "no-cache")
 		if !s.local(r.Host) {
-			http.Error(w, "this panel is not known by that name: panel: url: in machine.yaml gives it "+
+			http.Error(w, "unknown host name for this panel: panel: url: in machine.yaml gives it "+
 				"one", http.StatusMisdirectedRequest)
 			return
 		}

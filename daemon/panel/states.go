@@ -13,10 +13,10 @@ import (
 // is a refusal without buttons.
 type state struct {
 	sign Sign
-	// shape is the drawing, as elements of an SVG of 120 × 120 (classes: page.html and panel.css).
+	// shape is the drawing, as elements of an SVG of 120 × 120. Classes of panel.css: ring, bar, disc, and the motions
+	// breathe and turn.
 	shape  string
 	colour colour
-	motion string // of the shape, a class of panel.css; empty: none
 
 	lamps   lamps
 	buzzer  beeps
@@ -60,17 +60,15 @@ var states = []state{
 	{
 		sign: SignReady, colour: ink, lamps: lampsReady,
 		accepts: true, calm: true, offers: true,
-		motion:  "breathe",
 		example: func(Clock, time.Time) View { return Ready() },
-		shape:   `<circle class="ring" cx="60" cy="60" r="50"/>`,
+		shape:   `<g class="breathe"><circle class="ring" cx="60" cy="60" r="50"/></g>`,
 	},
 	{
 		sign: SignReading, colour: ink, lamps: lampsReading,
 		accepts: true,
-		motion:  "turn",
 		example: func(Clock, time.Time) View { return OneMoment() },
-		shape: `<circle class="ring faint" cx="60" cy="60" r="50"/>` +
-			`<path class="ring" d="M60 10A50 50 0 0 1 110 60"/>`,
+		shape: `<g class="turn"><circle class="ring faint" cx="60" cy="60" r="50"/>` +
+			`<path class="ring" d="M60 10A50 50 0 0 1 110 60"/></g>`,
 	},
 	{
 		sign: SignOn, colour: blue, lamps: lampsOn, buzzer: oneBeep, speaker: speakerShort,
@@ -255,7 +253,7 @@ func (v View) known() View {
 func shapes() string {
 	var b strings.Builder
 	for _, s := range states {
-		fmt.Fprintf(&b, `    <g class="s %s" data-sign="%s"`, s.motion, s.sign.name())
+		fmt.Fprintf(&b, `    <g class="s" data-sign="%s"`, s.sign.name())
 		if s.colour != ink {
 			fmt.Fprintf(&b, ` data-colour="%s"`, s.colour)
 		}

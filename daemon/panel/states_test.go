@@ -130,9 +130,6 @@ func TestPageHasTheDrawingOfEveryState(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range states {
-		if s.motion != "" && !strings.Contains(string(style), "."+s.motion+" ") {
-			t.Errorf("panel.css lacks the motion %q", s.motion)
-		}
 		if s.colour != ink && !strings.Contains(string(style), "[data-colour="+string(s.colour)+"]") {
 			t.Errorf("panel.css lacks the colour %q", s.colour)
 		}

@@ -43,7 +43,7 @@ const (
 )
 
 // ErrLost is why a guard ends whose daemon is gone.
-var ErrLost = errors.New("the daemon is gone")
+var ErrLost = errors.New("connection to the daemon lost")
 
 var errDeaf = errors.New("the daemon does not listen")
 

@@ -231,7 +231,7 @@ func TestJobThatFinishesAloneIsCappedToTheMillisecond(t *testing.T) {
 		r.say("on 1 3600000 0\n").set(&r.busy, true).wait(sample)
 		r.in.Close()
 		r.wait(time.Hour-time.Millisecond).is(true, "just before the cap")
-		r.wait(time.Millisecond).is(false, "at the cap").hears("drop job-late").ends("daemon is gone")
+		r.wait(time.Millisecond).is(false, "at the cap").hears("drop job-late").ends("connection to the daemon lost")
 	})
 }
 
@@ -247,7 +247,7 @@ func TestNothingFinishesAloneUnlessAllowedAndBusy(t *testing.T) {
 		rigged(t, nil, func(r *rig) {
 			r.say(c.order).set(&r.busy, c.busy).wait(sample).is(true, c.name)
 			r.in.Close()
-			r.ends("daemon is gone").hears("drop lease")
+			r.ends("connection to the daemon lost").hears("drop lease")
 		})
 	}
 }
@@ -376,7 +376,7 @@ func TestHalfALineSwitchesNothing(t *testing.T) {
 		rigged(t, nil, func(r *rig) {
 			r.say(half)
 			r.in.Close()
-			r.ends("daemon is gone")
+			r.ends("connection to the daemon lost")
 			if r.pin.rose() > 0 || r.heard("done 1 1") {
 				t.Errorf("%q switched on", half)
 			}

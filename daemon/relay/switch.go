@@ -29,7 +29,7 @@ const (
 var (
 	// ErrNoGuard is what a Switch answers that was never started, or was closed, or whose guard has ended: the relay is
 	// open.
-	ErrNoGuard = errors.New("there is no guard")
+	ErrNoGuard = errors.New("no guard is running")
 )
 
 // Refusal is why a living guard does not close the relay.
@@ -103,7 +103,7 @@ func (r *firstReason) String() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.why == "" {
-		return "it ended"
+		return "the guard ended"
 	}
 	return r.why
 }
@@ -158,7 +158,7 @@ func (s *Switch) begin(ctx context.Context, out io.Reader, events chan<- Event) 
 	case <-s.life.ended:
 		err = errors.New(s.reason.String())
 	case <-late.C:
-		err = fmt.Errorf("it said nothing for %v", hello)
+		err = fmt.Errorf("no first line within %v", hello)
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
@@ -203,7 +203,7 @@ func (s *Switch) listen(r *bufio.Reader) error {
 			greeted = true
 			close(s.life.ready)
 		case !s.take(w):
-			return fmt.Errorf("the guard said %.40q, which nobody had asked", line)
+			return fmt.Errorf("unexpected line from the guard: %.40q", line)
 		}
 	}
 }
@@ -269,7 +269,7 @@ func (s *Switch) give(ctx context.Context, on bool, finish, cool time.Duration) 
 	case <-s.life.ended:
 		return fmt.Errorf("%w: %s", ErrNoGuard, s.reason.String())
 	case <-late.C:
-		err = fmt.Errorf("it did not confirm %q within %v", o.do, confirmation)
+		err = fmt.Errorf("no answer to %q within %v", o.do, confirmation)
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
@@ -286,11 +286,11 @@ func (s *Switch) judge(o order, w word) error {
 	case w.say == "deny" && o.do == "on" && refusals[why] != "":
 		return fmt.Errorf("the guard did not close the relay: %w", why)
 	case o.do == "on":
-		s.reason.set("it did not close the relay")
+		s.reason.set("the guard did not close the relay")
 		s.end(grace)
-		return errors.New("the guard was ended: it did not close the relay, and did not say why")
+		return errors.New("the guard was ended: it did not close the relay and gave no reason")
 	}
-	s.reason.set("it did not open the relay")
+	s.reason.set("the guard did not open the relay")
 	s.end(grace)
 	return errors.New("the guard was ended: it did not open the relay")
 }
@@ -333,7 +333,7 @@ func (s *Switch) keep() bool {
 		return true
 	}
 	if silent {
-		s.reason.set("it no longer answers")
+		s.reason.set("guard does not answer renewals")
 		return false
 	}
 	return s.say(order{do: "keep"}) == nil

@@ -204,13 +204,13 @@ func TestGuardThatDoesNotConfirmIsEnded(t *testing.T) {
 		reply func(order) string
 		want  string
 	}{
-		"silent":            {mute, "did not confirm"},
-		"answers keep only": {func(o order) string { return "alive\n" }, "did not confirm"},
-		"another order":     {func(o order) string { return honest(order{do: o.do, id: o.id + 1}) }, "nobody had asked"},
-		"twice":             {func(o order) string { return honest(o) + honest(o) }, "nobody had asked"},
+		"silent":            {mute, "no answer to"},
+		"answers keep only": {func(o order) string { return "alive\n" }, "no answer to"},
+		"another order":     {func(o order) string { return honest(order{do: o.do, id: o.id + 1}) }, "unexpected line"},
+		"twice":             {func(o order) string { return honest(o) + honest(o) }, "unexpected line"},
 		"nonsense":          {func(order) string { return "done\n" }, "makes no sense"},
 		"no line feed":      {func(order) string { return strings.Repeat("x", 300) }, "too long"},
-		"greets again":      {func(order) string { return "guard 3 0\n" }, "nobody had asked"},
+		"greets again":      {func(order) string { return "guard 3 0\n" }, "unexpected line"},
 		"gives up":          {func(order) string { return "fault the board burnt\n" }, "burnt"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -298,7 +298,7 @@ func TestGuardThatHangsIsNoticedWithinThreeSeconds(t *testing.T) {
 		hung.Store(true)
 		g.stuck.Store(true)
 		start := time.Now()
-		if got := why(events); got != "it no longer answers" || time.Since(start) > 3*time.Second || !g.killed.Load() {
+		if got := why(events); got != "guard does not answer renewals" || time.Since(start) > 3*time.Second || !g.killed.Load() {
 			t.Errorf("%q after %v, killed %v", got, time.Since(start), g.killed.Load())
 		}
 	})
@@ -454,9 +454,9 @@ func TestGuardThatDoesNotStartSaysWhy(t *testing.T) {
 		"guard 9 0\n":    "same version",
 		"guard 3 1\n":    "same version",
 		"done 1 1\n":     "same version",
-		"alive":          "it said nothing",
-		"":               "it said nothing",
-		"Usage of guard": "it said nothing",
+		"alive":          "no first line within",
+		"":               "no first line within",
+		"Usage of guard": "no first line within",
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f, say, hear := newFake()
