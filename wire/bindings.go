@@ -93,18 +93,27 @@ func (b Binding) Limit(m Member) (Member, []Excess) {
 		}
 	}
 	for _, c := range b.CardStates {
-		i := slices.IndexFunc(m.CardStates, func(x CardState) bool { return x.Card == c.Card })
-		switch {
-		case i < 0:
+		states, missing := withCardState(m.CardStates, c)
+		if missing {
 			excess("card_states")
-			m.CardStates = append(slices.Clone(m.CardStates), c)
-		case m.CardStates[i].State == replacedState && c.State != replacedState: // a replaced card raises no alert
-			excess("card_states")
-			m.CardStates = slices.Clone(m.CardStates)
-			m.CardStates[i] = c
+			m.CardStates = states
 		}
 	}
 	return m, over
+}
+
+// withCardState adds a card's state that is missing from states, in a copy.
+func withCardState(states []CardState, c CardState) (out []CardState, missing bool) {
+	i := slices.IndexFunc(states, func(x CardState) bool { return x.Card == c.Card })
+	switch {
+	case i < 0:
+		return append(slices.Clone(states), c), true
+	case states[i].State == replacedState && c.State != replacedState: // a replaced card raises no alert
+		out = slices.Clone(states)
+		out[i] = c
+		return out, true
+	}
+	return states, false
 }
 
 // replacedState is the state of a card whose taps raise no alert.

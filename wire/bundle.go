@@ -48,7 +48,12 @@ func WriteBundle(w io.Writer, manifest []byte, m Manifest, chunk func(sha string
 // ReadBundle reads a bundle file from its start: it opens the manifest, then gives each chunk to take, once its hash is
 // known to be right, and says at the end whether all were there. No more than one chunk is in memory. Errors of form
 // are *Refusals.
-func ReadBundle(r io.Reader, keys note.Verifiers, opened func(manifest []byte, m Manifest) error, take func(sha string, b []byte) error) error {
+func ReadBundle(
+	r io.Reader,
+	keys note.Verifiers,
+	opened func(manifest []byte, m Manifest) error,
+	take func(sha string, b []byte) error,
+) error {
 	t := tar.NewReader(r)
 	data, name, err := entry(t, MaxSigned)
 	if err != nil {

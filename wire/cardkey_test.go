@@ -34,7 +34,8 @@ func TestManifestNamesTheCardKeyThatItWasBuiltWith(t *testing.T) {
 		t.Error(err)
 	}
 	err = CheckCardKey(m, bytes.Repeat([]byte{0x6b}, 32))
-	if other := (*OtherCardKey)(nil); !errors.As(err, &other) || other.Bundle != "893e17fc" || other.Here == other.Bundle ||
+	if other := (*OtherCardKey)(nil); !errors.As(err, &other) || other.Bundle != "893e17fc" ||
+		other.Here == other.Bundle ||
 		!strings.Contains(err.Error(), other.Bundle) ||
 		!strings.Contains(err.Error(), other.Here) {
 		t.Error(err)

@@ -145,10 +145,18 @@ func slowRecord(data []byte) (Record, error) {
 		return Record{}, fmt.Errorf("record %d is not canonical JSON (RFC 8785)", r.Seq)
 	}
 	if key := misspelt(data, reflect.TypeFor[Record]()); key != "" {
-		return Record{}, fmt.Errorf("record %d has a field %.64q that differs from a known one by upper and lower case", r.Seq, key)
+		return Record{}, fmt.Errorf(
+			"record %d has a field %.64q that differs from a known one by upper and lower case",
+			r.Seq,
+			key,
+		)
 	}
 	if _, offset := r.Wall.Zone(); offset != 0 || r.Wall.Nanosecond()%int(time.Millisecond) != 0 {
-		return Record{}, fmt.Errorf("record %d has the time %s, want UTC and milliseconds", r.Seq, r.Wall.Format(time.RFC3339Nano))
+		return Record{}, fmt.Errorf(
+			"record %d has the time %s, want UTC and milliseconds",
+			r.Seq,
+			r.Wall.Format(time.RFC3339Nano),
+		)
 	}
 	return r, nil
 }

@@ -52,7 +52,8 @@ func ParseEnrolCode(s string) (string, error) {
 	if len(s) > maxCodeText {
 		return "", wrong
 	}
-	s = strings.NewReplacer(" ", "", "\u00a0", "", "\t", "", "-", "", "I", "1", "L", "1", "O", "0").Replace(strings.ToUpper(s))
+	s = strings.NewReplacer(" ", "", "\u00a0", "", "\t", "", "-", "", "I", "1", "L", "1", "O", "0").
+		Replace(strings.ToUpper(s))
 	if len(s) != codeLength || strings.Trim(s, codeLetters) != "" {
 		return "", wrong
 	}

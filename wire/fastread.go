@@ -205,11 +205,7 @@ func (s *scanner) record(before Record) (r Record, raw []byte) {
 		case "mono":
 			r.Mono = s.integer()
 		case "seq":
-			if n := s.integer(); n > 0 {
-				r.Seq = uint64(n)
-			} else {
-				s.fail()
-			}
+			r.Seq = uint64(max(s.integer(), 0)) // 0 fails below
 		case "session":
 			r.Session = again(s.plain(), before.Session)
 		case "site":
@@ -271,26 +267,14 @@ func fastBatch(data []byte) (b Batch, records []Record, ok bool) {
 	s := scanner{b: data}
 	s.take(`{"records":[`)
 	for !s.failed {
-		var l Leafed
-		s.take(`{"salt":"`)
-		if s.failed || len(data)-s.i < 2*len(l.Salt) {
-			return b, nil, false
-		}
-		if _, err := hex.Decode(l.Salt[:], data[s.i:s.i+2*len(l.Salt)]); err != nil {
-			return b, nil, false
-		}
-		s.i += 2 * len(l.Salt)
-		s.take(`","record":`)
 		var before Record
 		if n := len(records); n > 0 {
 			before = records[n-1]
 		}
-		r, raw := s.record(before)
-		s.take("}")
+		l, r := s.leafed(before)
 		if s.failed || before.Seq > 0 && r.Seq != before.Seq+1 || len(records) == MaxBatchRecords {
 			return b, nil, false
 		}
-		l.Record = slices.Clip(json.RawMessage(raw))
 		b.Records, records = append(b.Records, l), append(records, r)
 		if s.next() != ',' {
 			break
@@ -308,6 +292,26 @@ func fastBatch(data []byte) (b Batch, records []Record, ok bool) {
 		return Batch{}, nil, false
 	}
 	return b, records, true
+}
+
+// leafed reads a record with its salt. before is the record before it.
+func (s *scanner) leafed(before Record) (l Leafed, r Record) {
+	s.take(`{"salt":"`)
+	end := s.i + 2*len(l.Salt)
+	if s.failed || end > len(s.b) {
+		s.fail()
+		return l, r
+	}
+	if _, err := hex.Decode(l.Salt[:], s.b[s.i:end]); err != nil {
+		s.fail()
+		return l, r
+	}
+	s.i = end
+	s.take(`","record":`)
+	r, raw := s.record(before)
+	s.take("}")
+	l.Record = slices.Clip(json.RawMessage(raw))
+	return l, r
 }
 
 // word reads a string as encoding/json does.

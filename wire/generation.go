@@ -31,7 +31,8 @@ func NewGeneration(random io.Reader) (Generation, error) {
 
 // Check reports what is wrong with a generation; the empty one is right.
 func (g Generation) Check() error {
-	if b, err := hex.DecodeString(string(g)); g != "" && (err != nil || len(b) != generationBytes || string(g) != strings.ToLower(string(g))) {
+	if b, err := hex.DecodeString(string(g)); g != "" &&
+		(err != nil || len(b) != generationBytes || string(g) != strings.ToLower(string(g))) {
 		return fmt.Errorf("generation %.40q, want %d hexadecimal digits in lower case", string(g), 2*generationBytes)
 	}
 	return nil

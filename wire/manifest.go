@@ -113,7 +113,8 @@ func OpenManifest(data []byte, keys note.Verifiers) (Manifest, error) {
 	}
 	seen := map[string]bool{}
 	for _, c := range m.Chunks {
-		if !chunkName.MatchString(c.Name) || !hexHash.MatchString(c.SHA256) || c.Size < 0 || c.Size > MaxChunk || seen[c.Name] {
+		if !chunkName.MatchString(c.Name) || !hexHash.MatchString(c.SHA256) || c.Size < 0 || c.Size > MaxChunk ||
+			seen[c.Name] {
 			return Manifest{}, refuse("not-a-bundle", "the chunk %.80q does not do", c.Name)
 		}
 		seen[c.Name] = true

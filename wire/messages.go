@@ -122,25 +122,41 @@ func (o *Commands) Open(data []byte, now time.Time, trusted bool) (Command, erro
 	case !trusted:
 		return c, ErrNoClock
 	}
+	if err := o.checkAge(c, now); err != nil {
+		return c, err
+	}
+	if o.isRepeated(c, now) {
+		return Command{}, ErrRepeated
+	}
+	return c, nil
+}
+
+// checkAge refuses a command that came too late, too early, or was issued before Started.
+func (o *Commands) checkAge(c Command, now time.Time) error {
 	switch life := c.Expires.Sub(c.Issued); {
 	case life <= 0 || life > CommandLife || !now.Before(c.Expires) || c.Issued.Before(o.Started.Add(-Skew)):
-		return c, ErrLate
+		return ErrLate
 	case c.Issued.After(now.Add(Skew)):
-		return c, ErrEarly
+		return ErrEarly
 	}
+	return nil
+}
+
+// isRepeated reports whether a command was received before, and remembers it for as long as it could come again.
+func (o *Commands) isRepeated(c Command, now time.Time) bool {
 	for id, expires := range o.seen {
 		if now.After(expires) {
 			delete(o.seen, id)
 		}
 	}
 	if _, again := o.seen[c.ID]; again {
-		return Command{}, ErrRepeated
+		return true
 	}
 	if o.seen == nil {
 		o.seen = map[string]time.Time{}
 	}
 	o.seen[c.ID] = c.Expires.Add(Skew)
-	return c, nil
+	return false
 }
 
 // Reply says what came of a command. It is not signed: the record in the journal is.

@@ -94,20 +94,18 @@ func splitList(b []byte) (out [][]byte, err error) {
 	for i := 0; i < len(b); i++ {
 		switch c := b[i]; {
 		case quoted && c == '\\':
-			i++
+			i++ // the next byte is escaped
 		case c == '"':
 			quoted = !quoted
 		case quoted:
-		case c == '{' || c == '[':
-			depth++
-		case c == '}' || c == ']':
-			if depth--; depth < 0 {
-				return nil, errNoList
-			}
 		case c == ',' && depth == 0:
 			out, from = append(out, b[from:i]), i+1
 			if len(out) >= MaxParts {
 				return nil, fmt.Errorf("chunk: more than %d parts", MaxParts)
+			}
+		default:
+			if depth += nesting(c); depth < 0 {
+				return nil, errNoList
 			}
 		}
 	}
@@ -115,6 +113,17 @@ func splitList(b []byte) (out [][]byte, err error) {
 		return nil, errNoList
 	}
 	return append(out, b[from:]), nil
+}
+
+// nesting is how a byte outside strings changes the depth of objects and arrays.
+func nesting(c byte) int {
+	switch c {
+	case '{', '[':
+		return 1
+	case '}', ']':
+		return -1
+	}
+	return 0
 }
 
 // PartHash is the hash by which an element of a chunk is known.

@@ -108,7 +108,12 @@ func moveAside(path string) error {
 			return os.Rename(path, to)
 		}
 	}
-	return fmt.Errorf("%s is no regular file, and %d damaged ones are kept beside it: remove %s.damaged-*", path, asideMost, path)
+	return fmt.Errorf(
+		"%s is no regular file, and %d damaged ones are kept beside it: remove %s.damaged-*",
+		path,
+		asideMost,
+		path,
+	)
 }
 
 // Damaged are the chunks of m that the store lacks, or whose bytes are not what was signed.

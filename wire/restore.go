@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -137,22 +138,35 @@ func (r Restore) check() error {
 		return errors.New("the generation, or the journals before it, are missing")
 	}
 	if len(r.Tags) > maxRestoredTags || len(r.Removed) > maxRemovedTags || len(r.Done) > maxRestoredTags {
-		return fmt.Errorf("%d tags, %d removed ones and %d kinds of maintenance, want at most %d, %d and %d", len(r.Tags), len(r.Removed), len(r.Done),
-			maxRestoredTags, maxRemovedTags, maxRestoredTags)
+		return fmt.Errorf("%d tags, %d removed ones and %d kinds of maintenance, want at most %d, %d and %d",
+			len(r.Tags), len(r.Removed), len(r.Done), maxRestoredTags, maxRemovedTags, maxRestoredTags)
 	}
+	if r.Relay < 0 || r.Busy < 0 || r.Relay > maxRestoredSeconds || r.Busy > maxRestoredSeconds {
+		return fmt.Errorf("running hours of %d s and %d s", r.Relay, r.Busy)
+	}
+	return cmp.Or(r.checkJournals(), r.checkTags(), r.checkPractice(), r.checkDone())
+}
+
+func (r Restore) checkJournals() error {
 	for _, x := range r.From {
 		if err := x.Generation.Check(); err != nil || len(x.Root) > 2*tlog.HashSize {
 			return fmt.Errorf("the journal before: %w", errors.Join(err, fmt.Errorf("a root of %d digits", len(x.Root))))
 		}
 	}
+	return nil
+}
+
+func (r Restore) checkTags() error {
 	for _, t := range r.Tags {
 		if t.ID == "" || len(t.ID) > 64 || t.Reason == "" || len(t.Reason) > 500 {
-			return fmt.Errorf("the tag %.64q has a name of %d bytes and a reason of %d, want 1 to 64 and 1 to 500", t.ID, len(t.ID), len(t.Reason))
+			return fmt.Errorf("the tag %.64q has a name of %d bytes and a reason of %d, want 1 to 64 and 1 to 500",
+				t.ID, len(t.ID), len(t.Reason))
 		}
 	}
-	if r.Relay < 0 || r.Busy < 0 || r.Relay > maxRestoredSeconds || r.Busy > maxRestoredSeconds {
-		return fmt.Errorf("running hours of %d s and %d s", r.Relay, r.Busy)
-	}
+	return nil
+}
+
+func (r Restore) checkPractice() error {
 	for _, p := range r.Practice {
 		if p.Member == "" || p.Seconds < 0 || p.Seconds > maxRestoredSeconds {
 			return fmt.Errorf("the practice of %.64q is %d s", p.Member, p.Seconds)
@@ -163,6 +177,10 @@ func (r Restore) check() error {
 			}
 		}
 	}
+	return nil
+}
+
+func (r Restore) checkDone() error {
 	for _, d := range r.Done {
 		if d.Kind == "" || len(d.Kind) > 64 || d.Ran < 0 || d.Ran > maxRestoredSeconds {
 			return fmt.Errorf("the maintenance %.64q was done after %d s", d.Kind, d.Ran)

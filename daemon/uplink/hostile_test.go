@@ -233,11 +233,13 @@ func TestSlowHandlersHoldNothingUp(t *testing.T) {
 func wrong() map[string][]byte {
 	long := []byte{0x30, 0xff, 0xff, 0xff, 0x7f, 0, 3, 'a', 'b', 'c'} // a PUBLISH of 268,435,455 bytes
 	return map[string][]byte{
-		"noise":                          []byte("HTTP/1.1 400 Bad Request\r\n\r\n"),
-		"zeros":                          make([]byte, 64),
-		"a length without end":           {0x30, 0x80, 0x80, 0x80, 0x80, 0x80},
-		"a huge message":                 long,
-		"a SUBACK of too many":           append([]byte{0x90, byte(3 + subscriptions), 0, 1}, make([]byte, subscriptions+1)...),
+		"noise":                []byte("HTTP/1.1 400 Bad Request\r\n\r\n"),
+		"zeros":                make([]byte, 64),
+		"a length without end": {0x30, 0x80, 0x80, 0x80, 0x80, 0x80},
+		"a huge message":       long,
+		"a SUBACK of too many": append(
+			[]byte{0x90, byte(3 + subscriptions), 0, 1},
+			make([]byte, subscriptions+1)...),
 		"a SUBACK of none":               {0x90, 2, 0, 1},
 		"a topic longer than its packet": {0x30, 4, 0xff, 0xff, 'a', 'b'},
 		"a PUBLISH without topic":        {0x30, 2, 0, 0},

@@ -71,7 +71,15 @@ func (u *Uplink) runConnection(ctx context.Context) (progress bool, err error) {
 		u.h.Online(true)
 		defer u.h.Online(false)
 	}
-	u.c.Logger.Info("connected to the broker", "broker", u.broker.Redacted(), "hub holds", l.flow.held, "journal", u.j.Len())
+	u.c.Logger.Info(
+		"connected to the broker",
+		"broker",
+		u.broker.Redacted(),
+		"hub holds",
+		l.flow.held,
+		"journal",
+		u.j.Len(),
+	)
 	return l.serve(ctx)
 }
 
@@ -80,7 +88,11 @@ func (u *Uplink) connect(ctx context.Context, receive func(mqtt.Message)) (*mqtt
 	o := mqtt.Options{
 		Broker: u.broker, Resolve: u.c.Resolve, TLS: u.c.TLS,
 		ClientID: u.topics.ClientID(u.c.Machine), Username: u.c.Username,
-		Will:          &mqtt.Message{Topic: u.topics.Availability(u.c.Machine), Retained: true, Payload: []byte(wire.Offline)},
+		Will: &mqtt.Message{
+			Topic:    u.topics.Availability(u.c.Machine),
+			Retained: true,
+			Payload:  []byte(wire.Offline),
+		},
 		Subscriptions: u.topics.Subscriptions(wire.MachineParty, u.c.Machine), MaxPacket: wire.MaxPacket,
 		Timeout: u.c.Timeout, KeepAlive: keepAlive, After: u.c.After,
 		Receive: receive, Dropped: u.noteDropped,

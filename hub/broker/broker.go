@@ -171,7 +171,9 @@ func embedded(c Config, g *gate, setup *server.User, log *quiet) (*server.Server
 	o := &server.Options{
 		ServerName: "portillon-" + string(c.Site), DontListen: true, // its own protocol is not offered: MQTT only
 		NoSigs: true, NoSystemAccount: true, JetStream: true, StoreDir: c.Dir, MaxPayload: maxPayload, MaxPending: maxPending,
-		JetStreamMaxStore: maxRetained(machines) + maxWaiting + otherStores, CustomClientAuthentication: g, MaxControlLine: 4 << 10,
+		JetStreamMaxStore: maxRetained(
+			machines,
+		) + maxWaiting + otherStores, CustomClientAuthentication: g, MaxControlLine: 4 << 10,
 		// Each filter of QoS 1 is a consumer, and a stream has room for 1,000 unless this says otherwise: a machine has two
 		// or three, the hub four, and one that behaves badly 32 on each of 4 connections (limitsOf).
 		JetStreamLimits: server.JSLimitOpts{DefaultMaxConsumers: 4*(machines+16) + 128},
@@ -242,8 +244,11 @@ func check(c Config) (addr string, err error) {
 		return "", fmt.Errorf("the port of %q must be a number from 0 (any free one) to 65535", addr)
 	}
 	if len(c.Accounts) == 0 && !loopback(host) {
-		return "", fmt.Errorf("%q is not loopback and there are no accounts: anybody on the network could speak for a machine; "+
-			"set accounts, or listen on 127.0.0.1", host)
+		return "", fmt.Errorf(
+			"%q is not loopback and there are no accounts: anybody on the network could speak for a machine; "+
+				"set accounts, or listen on 127.0.0.1",
+			host,
+		)
 	}
 	if c.Dir == "" {
 		return "", errors.New("no folder for what is retained is given")

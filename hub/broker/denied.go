@@ -20,12 +20,18 @@ const (
 
 // mayPublish reports whether the table of topics lets the account publish on a topic.
 func (a *account) mayPublish(topic string) bool {
-	return slices.ContainsFunc(a.granted, func(p wire.Permission) bool { return p.Publish && wire.Covers(p.Filter, topic) })
+	return slices.ContainsFunc(
+		a.granted,
+		func(p wire.Permission) bool { return p.Publish && wire.Covers(p.Filter, topic) },
+	)
 }
 
 // maySubscribe reports whether the table of topics lets the account subscribe to all that a filter matches.
 func (a *account) maySubscribe(filter string) bool {
-	return slices.ContainsFunc(a.granted, func(p wire.Permission) bool { return p.Subscribe && wire.Covers(p.Filter, filter) })
+	return slices.ContainsFunc(
+		a.granted,
+		func(p wire.Permission) bool { return p.Subscribe && wire.Covers(p.Filter, filter) },
+	)
 }
 
 // reportPublish looks at the topic of the PUBLISH whose header was read, and reports it where it is denied.

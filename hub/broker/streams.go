@@ -116,6 +116,11 @@ func request(s *server.Server, user, password, subject string, body []byte) ([]b
 		len(body), body); err != nil {
 		return nil, err
 	}
+	return readAnswer(r, c)
+}
+
+// readAnswer reads lines until the one message that is the answer, and answers the server's PINGs.
+func readAnswer(r *bufio.Reader, w io.Writer) ([]byte, error) {
 	for {
 		line, err := r.ReadString('\n')
 		if err != nil {
@@ -124,7 +129,7 @@ func request(s *server.Server, user, password, subject string, body []byte) ([]b
 		words := strings.Fields(line)
 		switch {
 		case len(words) > 0 && words[0] == "PING":
-			if _, err := io.WriteString(c, "PONG\r\n"); err != nil {
+			if _, err := io.WriteString(w, "PONG\r\n"); err != nil {
 				return nil, err
 			}
 		case len(words) > 0 && words[0] == "-ERR":

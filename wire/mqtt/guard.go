@@ -186,23 +186,33 @@ func (g *guard) header() (first byte, length int, err error) {
 
 // check returns why a packet does not pass.
 func (g *guard) check(first byte, body []byte) error {
-	kind, flags, ok := first>>4, first&0x0f, false
-	switch kind {
-	case connack:
-		ok = !g.greeted && flags == 0 && len(body) == 2 && body[1] <= 5
-	case publish:
+	kind, flags := first>>4, first&0x0f
+	ok := false
+	if kind == publish {
 		ok = g.greeted && flags&0x06 <= 0x02 && publishFits(body, flags&0x06 != 0)
-	case puback:
-		ok = g.greeted && flags == 0 && len(body) == 2
-	case suback:
-		ok = g.greeted && flags == 0 && len(body) == 2+g.limits.Filters
-	case pingresp:
-		ok = g.greeted && flags == 0 && len(body) == 0
+	} else if flags == 0 && g.greeted == (kind != connack) { // CONNACK is the first packet, and comes once (§3.2)
+		ok = g.answerFits(kind, body)
 	}
 	if !ok {
-		return fmt.Errorf("the broker sends what no broker may: a packet of type %d, flags %04b, %d bytes", kind, flags, len(body))
+		return fmt.Errorf("the broker sends what no broker may: a packet of type %d, flags %04b, %d bytes",
+			kind, flags, len(body))
 	}
 	return nil
+}
+
+// answerFits checks the length of an answer of the broker, and the code of a CONNACK.
+func (g *guard) answerFits(kind byte, body []byte) bool {
+	switch kind {
+	case connack:
+		return len(body) == 2 && body[1] <= 5
+	case puback:
+		return len(body) == 2
+	case suback:
+		return len(body) == 2+g.limits.Filters
+	case pingresp:
+		return len(body) == 0
+	}
+	return false
 }
 
 // publishFits: a topic of at least one byte, the packet's id where there is QoS, and a payload that may be empty

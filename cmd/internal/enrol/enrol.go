@@ -273,6 +273,11 @@ func (e *Enrolment) keep(m *machine, j *hublink.Joining, answer wire.JoinAnswer)
 	if err := os.Remove(filepath.Join(m.config.HubDir(), daemoncmd.CardKeysFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	return e.writeConfig(m)
+}
+
+// writeConfig writes the machine's file, and keeps a copy of another one that was there.
+func (e *Enrolment) writeConfig(m *machine) error {
 	if err := os.MkdirAll(filepath.Dir(m.file), 0o755); err != nil {
 		return err
 	}

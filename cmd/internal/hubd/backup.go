@@ -98,16 +98,18 @@ func filesOf(config string, c hub.Config) (b backedUp, err error) {
 			return b, err
 		}
 	}
-	there := func(paths []string) (out []string) {
-		for _, p := range paths {
-			if fi, err := os.Stat(p); p != "" && err == nil && fi.Mode().IsRegular() && !slices.Contains(out, p) {
-				out = append(out, p)
-			}
-		}
-		return out
-	}
-	b.plain, b.secrets = append(b.plain, there(plain)...), there(secrets)
+	b.plain, b.secrets = append(b.plain, existing(plain)...), existing(secrets)
 	return b, nil
+}
+
+// existing are the paths that are regular files, each once.
+func existing(paths []string) (out []string) {
+	for _, p := range paths {
+		if fi, err := os.Stat(p); p != "" && err == nil && fi.Mode().IsRegular() && !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // backup runs «portillon-hub backup FILE».

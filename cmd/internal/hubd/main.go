@@ -39,19 +39,11 @@ func Main(args []string) int {
 }
 
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
-	if len(args) > 0 {
-		switch args[0] {
-		case "account":
-			return accountVerb(ctx, args[1:], out, errs)
-		case "backup":
-			return backup(ctx, args[1:], out, errs)
-		case "restore":
-			return restore(ctx, args[1:], out, errs)
-		case "health":
-			return health(ctx, args[1:], out, errs)
-		case "adopt":
-			return adopt(ctx, args[1:], out, errs)
-		}
+	verbs := map[string]func(context.Context, []string, io.Writer, io.Writer) int{
+		"account": accountVerb, "backup": backup, "restore": restore, "health": health, "adopt": adopt,
+	}
+	if len(args) > 0 && verbs[args[0]] != nil {
+		return verbs[args[0]](ctx, args[1:], out, errs)
 	}
 	fs := flag.NewFlagSet("portillon-hub", flag.ContinueOnError)
 	fs.SetOutput(errs)
@@ -97,8 +89,13 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 		fmt.Fprintln(out, "portillon-hub: the file is sound")
 		return 0
 	}
+	return serve(ctx, c, *offset, out, errs)
+}
+
+// serve runs the hub until ctx ends.
+func serve(ctx context.Context, c hub.Config, offset time.Duration, out, errs io.Writer) int {
 	log := slog.New(slog.NewTextHandler(errs, nil)).With("site", c.Site)
-	now := func() time.Time { return time.Now().Add(*offset) }
+	now := func() time.Time { return time.Now().Add(offset) }
 	h, err := hub.New(c, hub.Options{Log: log, Now: now, Version: Version})
 	if err != nil {
 		return complain(errs, err, "")

@@ -97,13 +97,16 @@ func connect(ctx context.Context, d Dial, address string, config *tls.Config) (*
 		return nil, errors.Join(err, raw.Close())
 	}
 	used := false
-	tr := &http.Transport{DisableCompression: true, DialTLSContext: func(context.Context, string, string) (net.Conn, error) {
-		if used {
-			return nil, errors.New("the hub closed the connection")
-		}
-		used = true
-		return t, nil
-	}}
+	tr := &http.Transport{
+		DisableCompression: true,
+		DialTLSContext: func(context.Context, string, string) (net.Conn, error) {
+			if used {
+				return nil, errors.New("the hub closed the connection")
+			}
+			used = true
+			return t, nil
+		},
+	}
 	return &conn{t, &http.Client{Transport: tr, Timeout: patience, CheckRedirect: noRedirect}}, nil
 }
 
@@ -205,7 +208,8 @@ func Address(s string) (string, error) {
 		return "", bad
 	}
 	u, err := url.Parse("https://" + rest)
-	if err != nil || u.Hostname() == "" || u.User != nil || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || u.Hostname() == "" || u.User != nil || u.Path != "" && u.Path != "/" || u.RawQuery != "" ||
+		u.Fragment != "" {
 		return "", bad
 	}
 	port := u.Port()

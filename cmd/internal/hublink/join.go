@@ -34,7 +34,9 @@ func Identity(ctx context.Context, d Dial, address string) (wire.HubIdentity, er
 }
 
 // ErrOtherHub says that what answered is not the hub that made the code.
-var ErrOtherHub = errors.New("this is not the hub that made the code: its certificate authority, policy key or hub key is another one. Nothing was sent to it")
+var ErrOtherHub = errors.New(
+	"this is not the hub that made the code: its certificate authority, policy key or hub key is another one. Nothing was sent to it",
+)
 
 // Joining is a machine on its way into a site.
 type Joining struct {
@@ -82,14 +84,23 @@ func (j *Joining) Close() { j.conn.close() }
 
 // Join uses the code up. signer is the machine's new key, public its verifier key, tlsKey the public key of its
 // certificate (PKIX DER).
-func (j *Joining) Join(ctx context.Context, signer note.Signer, public string, tlsKey []byte, program string) (wire.JoinAnswer, error) {
+func (j *Joining) Join(
+	ctx context.Context,
+	signer note.Signer,
+	public string,
+	tlsKey []byte,
+	program string,
+) (wire.JoinAnswer, error) {
 	var out wire.JoinAnswer
 	channel, err := j.conn.channel()
 	if err != nil {
 		return out, err
 	}
-	signed, err := wire.SignJoin(wire.Join{Site: j.Code.Site, Machine: j.Code.Machine, Channel: hex.EncodeToString(channel),
-		TLSKey: tlsKey, Program: program, Replace: j.Code.Replace}, signer)
+	signed, err := wire.SignJoin(
+		wire.Join{Site: j.Code.Site, Machine: j.Code.Machine, Channel: hex.EncodeToString(channel),
+			TLSKey: tlsKey, Program: program, Replace: j.Code.Replace},
+		signer,
+	)
 	if err != nil {
 		return out, err
 	}
@@ -97,7 +108,13 @@ func (j *Joining) Join(ctx context.Context, signer note.Signer, public string, t
 		return out, err
 	}
 	if out.Site != j.Code.Site || out.Machine != j.Code.Machine {
-		return out, fmt.Errorf("the hub answers for %.64s/%.64s, want %s/%s", out.Site, out.Machine, j.Code.Site, j.Code.Machine)
+		return out, fmt.Errorf(
+			"the hub answers for %.64s/%.64s, want %s/%s",
+			out.Site,
+			out.Machine,
+			j.Code.Site,
+			j.Code.Machine,
+		)
 	}
 	return out, nil
 }

@@ -288,7 +288,10 @@ func (l *Link) Renew(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("renewal: %w", err)
 	}
-	signed, err := wire.SignRenew(wire.Renew{Site: l.c.Site, Machine: l.c.Machine, Channel: hex.EncodeToString(channel), TLSKey: public}, l.c.Signer)
+	signed, err := wire.SignRenew(
+		wire.Renew{Site: l.c.Site, Machine: l.c.Machine, Channel: hex.EncodeToString(channel), TLSKey: public},
+		l.c.Signer,
+	)
 	if err != nil {
 		return fmt.Errorf("renewal: %w", err)
 	}
