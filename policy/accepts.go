@@ -133,7 +133,6 @@ func (m *machine) besides(with BadgeID, least Assurance) *need {
 			return w
 		}
 	}
-	m.named |= sieve(with)
 	ask := &Need{Badge: with, Assurance: least}
 	m.leaves = append(m.leaves, ask)
 	w := &need{leaf: uint16(len(m.leaves)), ask: ask}
@@ -221,11 +220,4 @@ func (a Accepted) In(p *Policy, l Language) string {
 		out += Text{", avec ", ", with "}.In(l) + string(a.With)
 	}
 	return out
-}
-
-// besides reports whether a badge may be asked for besides an accepted one.
-func (n *need) besides() bool {
-	in := func(x need) bool { return x.besides() }
-	with := func(a accepting) bool { return a.with != nil }
-	return slices.ContainsFunc(n.accepts, with) || slices.ContainsFunc(n.all, in) || slices.ContainsFunc(n.any, in)
 }

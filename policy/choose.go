@@ -60,7 +60,7 @@ func (j *judge) give(d *Decision, m *machine, v Verdict, r Role, alone bool, bad
 		}
 	}
 	d.Badges = j.rests(badges, &m.grants[d.Grant].needs)
-	if j.member.others {
+	if j.member.prepared.others {
 		d.Accepted = j.lent(nil, &m.grants[d.Grant].needs)
 	}
 }

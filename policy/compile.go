@@ -13,15 +13,13 @@ type machine struct {
 	*Machine
 	grants []grant // of Machine.Grants, in their order
 	leaves []*Need // every need that is a badge; a need's leaf is its place here, from 1
-	named  uint64  // the sieve of every badge that its grants name
 	with   []*need // of those, the badges that are asked for besides an accepted one
 }
 
 type grant struct {
 	*Grant
 	needs      need
-	supervisor need     // where Supervisor is set
-	unheld     []Reason // where the need is one badge: what someone hears who does not hold it, and is not supervised
+	supervisor need // where Supervisor is set
 }
 
 // need is a Need: a leaf, all or any.
@@ -150,9 +148,6 @@ func (c *checker) machine(m *Machine) {
 		if g.Supervisor != nil {
 			compiled.supervisor = c.need(out, where+", supervisor", g.Supervisor, Mentor, 1)
 		}
-		if !compiled.needs.besides() {
-			compiled.unheld = unheld(m, g)
-		}
 		out.grants = append(out.grants, compiled)
 	}
 	c.bad(len(out.leaves) <= MaxNeeds, "machine %q: more than %d needs", m.ID, MaxNeeds)
@@ -166,18 +161,6 @@ func (c *checker) bookings(m *Machine) {
 	}
 }
 
-// unheld is written once for all decisions: most members hold few of the badges that a machine asks for. Where another
-// reason could stand second, it is nil.
-func unheld(m *Machine, g *Grant) []Reason {
-	switch {
-	case g.Needs.Badge == "" || g.Needs.Hours > 0 || g.Supervisor != nil && (g.Hours != nil || g.Booked || g.Quota != Quota{} || g.Learners > 0 || len(m.Bookings) > 0):
-		return nil
-	case g.Supervisor != nil:
-		return []Reason{{Code: NoBadge, Badge: g.Needs.Badge}, {Code: NeedsSupervisor}}
-	}
-	return []Reason{{Code: NoBadge, Badge: g.Needs.Badge}}
-}
-
 // need compiles n for m, as a grant of the role asks for it; what is asked of a supervisor is asked of a mentor.
 func (c *checker) need(m *machine, where string, n *Need, as Role, depth int) need {
 	if depth > MaxNesting {
@@ -188,7 +171,6 @@ func (c *checker) need(m *machine, where string, n *Need, as Role, depth int) ne
 		c.bad(c.p.badges[n.Badge] != nil, "%s: badge %q is not listed", where, n.Badge)
 		c.bad(len(n.All)+len(n.Any) == 0, "%s: a need is a badge, all or any", where)
 		c.bad(n.Within >= 0 && n.UsedWithin >= 0 && n.Hours >= 0, "%s: badge %q: a time is negative", where, n.Badge)
-		m.named |= sieve(n.Badge)
 		m.leaves = append(m.leaves, n)
 		leaf := uint16(len(m.leaves)) // beyond MaxNeeds the model is refused
 		return need{leaf: leaf, ask: n, accepts: c.accepting(m, n, as)}

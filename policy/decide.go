@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 )
@@ -46,11 +47,35 @@ type Decision struct {
 	Would    Verdict    `json:"would"`              // what enforcement answers; differs from Verdict only in mode warn
 }
 
-// Outcome is what became of one grant. Missing is for reading only: decisions share it.
+// Outcome is what became of one grant.
 type Outcome struct {
-	Role    Role     `json:"role"`
-	Verdict Verdict  `json:"verdict"`
-	Missing []Reason `json:"missing,omitempty"`
+	Role     Role
+	Verdict  Verdict
+	found    *findings // nil: nothing is missing
+	from, to uint32    // of what was found, the part that is about this grant
+}
+
+// NewOutcome returns the outcome of a grant for which these reasons are missing.
+func NewOutcome(r Role, v Verdict, missing ...Reason) Outcome {
+	return Outcome{Role: r, Verdict: v, found: &findings{given: missing}, to: uint32(len(missing))}
+}
+
+// Missing returns all that is missing for the grant, in the order in which it is judged. Reasons are written out on each
+// call, from the member of the question: nobody may have changed the member since.
+func (o Outcome) Missing() []Reason {
+	if o.from == o.to {
+		return nil
+	}
+	return o.found.reasons(o.from, o.to)
+}
+
+// MarshalJSON writes the role, the verdict and the reasons.
+func (o Outcome) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Role    Role     `json:"role"`
+		Verdict Verdict  `json:"verdict"`
+		Missing []Reason `json:"missing,omitempty"`
+	}{o.Role, o.Verdict, o.Missing()})
 }
 
 // Nearest is the outcome of the grant that gave the role or came nearest to it. ok is false where the machine is
@@ -66,38 +91,20 @@ func (d Decision) Nearest() (o Outcome, ok bool) {
 func (d Decision) Codes() []Code {
 	o, _ := d.Nearest()
 	var out []Code
-next:
-	for _, r := range o.Missing {
-		for _, c := range out {
-			if c == r.Code {
-				continue next
-			}
+	for _, r := range o.Missing() {
+		if !slices.Contains(out, r.Code) {
+			out = append(out, r.Code)
 		}
-		out = append(out, r.Code)
 	}
 	return out
 }
 
-// page and longPage hold what a decision answers with but its reasons, so that it needs one allocation for all of it.
-type (
-	page struct {
-		outcomes [6]Outcome
-		badges   [3]BadgeID
-	}
-	longPage struct {
-		outcomes [24]Outcome
-		badges   [8]BadgeID
-	}
-)
-
-// blank is where outcomes and badges are written.
-func blank(grants int) ([]Outcome, []BadgeID) {
-	if grants <= len(page{}.outcomes) {
-		x := new(page)
-		return x.outcomes[:0], x.badges[:0]
-	}
-	x := new(longPage)
-	return x.outcomes[:0], x.badges[:0]
+// page holds what a decision answers with, so that it needs one allocation. What does not fit is allocated besides.
+type page struct {
+	found    findings
+	outcomes [6]Outcome
+	badges   [3]BadgeID
+	room     [32]lack
 }
 
 // Decide judges every grant of the machine. It never fails: what cannot be judged denies. A machine that the policy
@@ -107,23 +114,24 @@ func (p *Policy) Decide(q Question) Decision {
 	if m == nil {
 		return Decision{}
 	}
-	j := judge{q: q, zone: p.Zone, grace: p.StatusGrace, m: m.Machine, membership: &p.Membership, known: q.Known()}
+	answer := &page{found: findings{machine: m, member: q.Member, zone: p.Zone}}
+	answer.found.list = answer.room[:0]
+	j := judge{q: q, zone: p.Zone, grace: p.StatusGrace, m: m.Machine, membership: &p.Membership, known: q.Known(),
+		lacks: &answer.found}
 	j.member.meet(m, q.Member)
 	j.lapsed = j.hasLapsed(q.Member)
 	j.supervisor.meet(m, q.Supervisor)
-	outcomes, badges := blank(len(m.grants))
-	d := Decision{Outcomes: outcomes}
+	d := Decision{Outcomes: answer.outcomes[:0]}
 	for i := range m.grants {
 		j.at = uint16(i)
-		d.Outcomes = append(d.Outcomes, j.grant(&m.grants[i]))
+		o := j.grant(&m.grants[i])
+		d.Outcomes = append(d.Outcomes, o)
 	}
-	tell(m, q.Member, p.Zone, d.Outcomes, j.lacks.since(0))
-	j.choose(&d, p, m, badges)
+	j.choose(&d, p, m, answer.badges[:0])
 	return d
 }
 
-// judge holds one question while it is answered. It lives on the stack, and points to nothing there: else a decision
-// would cost five allocations in place of two. So it notes lacks as numbers.
+// judge holds one question while it is answered. It notes what is missing as numbers: see findings.
 type judge struct {
 	q          Question
 	m          *Machine
@@ -135,18 +143,26 @@ type judge struct {
 	membership *Membership
 	known      time.Time // when memberships are judged
 	lapsed     bool      // the member's has
-	lacks      lacks     // of all grants, one after the other
+	lacks      *findings // of all grants, one after the other
 	local      time.Time
 	wall       moment
+	shares     shares
+}
+
+// shares is what the member has used of the machine on the day and in the week of the question.
+type shares struct {
+	known     bool
+	day, week time.Duration
 }
 
 func (j *judge) miss(code uint8) { j.lacks.add(lack{code: code, grant: j.at}) }
 
 // grant judges g. It awaits where nothing but a supervisor is missing.
 func (j *judge) grant(g *grant) Outcome {
-	from, o := j.lacks.n, Outcome{Role: g.Role}
+	o := Outcome{Role: g.Role, found: j.lacks, from: j.lacks.len()}
 	if j.q.Member == nil {
 		j.miss(unknownCard)
+		o.to = j.lacks.len()
 		return o
 	}
 	j.everyone(g.Role)
@@ -154,7 +170,7 @@ func (j *judge) grant(g *grant) Outcome {
 	j.hours(g.Hours)
 	j.booked(g.Grant)
 	j.quota(g.Quota)
-	ready := j.lacks.n == from
+	ready := j.lacks.len() == o.from
 	switch {
 	case g.Supervisor != nil && !j.supervised(g):
 		if ready {
@@ -163,6 +179,7 @@ func (j *judge) grant(g *grant) Outcome {
 	case ready:
 		o.Verdict = Allow
 	}
+	o.to = j.lacks.len()
 	return o
 }
 
@@ -244,14 +261,17 @@ func (j *judge) quota(q Quota) {
 
 // used is what counts today, and this week, of what the member has used.
 func (j *judge) used() (day, week time.Duration) {
-	j.onWall()
-	if day = j.member.day; !sameDay(j.member.last, j.local) {
-		day = 0
+	if x := &j.shares; !x.known {
+		j.onWall()
+		x.known = true
+		if sameDay(j.member.last, j.local) {
+			x.day = j.member.day
+		}
+		if sameWeek(j.member.last, j.local) {
+			x.week = j.member.week
+		}
 	}
-	if week = j.member.week; !sameWeek(j.member.last, j.local) {
-		week = 0
-	}
-	return day, week
+	return j.shares.day, j.shares.week
 }
 
 // supervised reports whether another member has tapped who meets what the grant asks of a supervisor, and may answer
@@ -274,9 +294,9 @@ func (j *judge) supervised(g *grant) bool {
 
 // quietly judges n without a trace.
 func (j *judge) quietly(n *need, who *person) bool {
-	mark := j.lacks.n
+	mark := j.lacks.len()
 	ok := j.need(n, who)
-	j.lacks.n = mark
+	j.lacks.cutTo(mark)
 	return ok
 }
 
@@ -297,18 +317,18 @@ func (j *judge) need(n *need, who *person) bool {
 }
 
 func (j *judge) any(list []need, who *person) bool {
-	mark, hardest := j.lacks.n, -1
+	mark, hardest := j.lacks.len(), -1
 	for i := range list {
-		from := j.lacks.n
+		from := j.lacks.len()
 		if j.need(&list[i], who) {
-			j.lacks.n = mark
+			j.lacks.cutTo(mark)
 			return true
 		}
 		if e := ease(j.lacks.since(from)); e > hardest { // keep this one, drop what was kept
 			hardest = e
 			j.lacks.cut(mark, from)
 		} else {
-			j.lacks.n = from
+			j.lacks.cutTo(from)
 		}
 	}
 	return false
@@ -332,7 +352,7 @@ func ease(lacks []lack) int {
 }
 
 func (j *judge) badge(n *need, who *person) bool {
-	mark := j.lacks.n
+	mark := j.lacks.len()
 	at, why := j.best(n, who)
 	if at < 0 {
 		j.lacks.add(why)
@@ -342,7 +362,7 @@ func (j *judge) badge(n *need, who *person) bool {
 	if who.logged < n.ask.Hours {
 		j.lacks.add(lack{code: notEnoughHours, grant: j.at, leaf: n.leaf})
 	}
-	return j.lacks.n == mark
+	return j.lacks.len() == mark
 }
 
 // ages judges what a badge that counts must besides be: young, or of use lately.
@@ -382,12 +402,9 @@ func (j *judge) age(l lack, want time.Duration, since time.Time) {
 // one that came nearest.
 func (j *judge) best(n *need, who *person) (best int, why lack) {
 	best, why = -1, lack{code: noBadge, grant: j.at, leaf: n.leaf}
-	for i := range who.holdings() {
-		at := who.place(i)
+	for _, place := range who.held(n) {
+		at := int(place)
 		h := &who.all[at]
-		if h.Badge != n.ask.Badge {
-			continue
-		}
 		l := lack{grant: j.at, leaf: n.leaf, held: uint32(at)}
 		l.code, l.kind = j.counts(h, n.ask.Assurance)
 		if h.Other != nil {

@@ -62,11 +62,11 @@ func (e explainer) await() Sentence {
 		return Sentence{Text{"Utilisation possible avec un mentor", "Possible with a mentor"},
 			Text{"Mentor : présentez votre carte", "Mentor: tap your card"}}
 	}
-	if o, _ := e.d.Nearest(); slices.ContainsFunc(o.Missing, func(r Reason) bool { return r.Kind == BusySupervisor }) {
+	if o, _ := e.d.Nearest(); slices.ContainsFunc(o.Missing(), func(r Reason) bool { return r.Kind == BusySupervisor }) {
 		return step(Text{"Ce mentor répond déjà du nombre maximal de sessions", "This mentor already answers for as many sessions as allowed"},
 			Text{"demander à un autre mentor", "ask another mentor"})
 	}
-	if o, _ := e.d.Nearest(); slices.ContainsFunc(o.Missing, func(r Reason) bool { return r.Kind == OfLapsed }) {
+	if o, _ := e.d.Nearest(); slices.ContainsFunc(o.Missing(), func(r Reason) bool { return r.Kind == OfLapsed }) {
 		return step(Text{"L’adhésion du mentor s’est terminée", "The mentor’s membership has ended"},
 			Text{"voir un autre mentor", "ask another mentor"})
 	}
@@ -96,7 +96,7 @@ func (e explainer) grant() Grant {
 }
 
 func (e explainer) deny(o Outcome) Sentence {
-	r := foremost(o.Missing)
+	r := foremost(o.Missing())
 	switch r.Code {
 	case NoBadge:
 		return e.noBadge(o)
@@ -152,7 +152,7 @@ func foremost(missing []Reason) Reason {
 // noBadge names every badge that the nearest grant misses.
 func (e explainer) noBadge(o Outcome) Sentence {
 	var fr, en []string
-	for _, r := range o.Missing {
+	for _, r := range o.Missing() {
 		if name := e.quote(r.Badge); r.Code == NoBadge {
 			fr, en = append(fr, name.FR), append(en, name.EN)
 		}

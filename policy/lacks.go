@@ -11,63 +11,37 @@ type lack struct {
 	held  uint32 // which holding, where code or kind is about one
 }
 
-// lacks is a list whose first entries need no allocation.
-type lacks struct {
-	room  [32]lack
-	spill []lack // all of them, once room is full
-	n     int
+// findings are what a decision found missing for all grants of a machine, one after the other, and what it takes to
+// write that out as reasons.
+type findings struct {
+	machine *machine
+	member  *Member
+	zone    *time.Location
+	list    []lack
+	given   []Reason // in place of all others, where NewOutcome made the outcome
 }
 
-func (x *lacks) add(l lack) {
-	switch {
-	case x.n < len(x.room) && x.spill == nil:
-		x.room[x.n] = l
-	case x.spill == nil:
-		x.spill = append(append(make([]lack, 0, 4*len(x.room)), x.room[:]...), l)
-	default:
-		x.spill = append(x.spill[:x.n], l)
-	}
-	x.n++
-}
+func (x *findings) add(l lack) { x.list = append(x.list, l) }
 
-func (x *lacks) since(mark int) []lack {
-	if x.spill != nil {
-		return x.spill[mark:x.n]
-	}
-	return x.room[mark:x.n]
-}
+func (x *findings) len() uint32 { return uint32(len(x.list)) }
+
+func (x *findings) since(mark uint32) []lack { return x.list[mark:] }
+
+// cutTo drops what was found since the mark.
+func (x *findings) cutTo(mark uint32) { x.list = x.list[:mark] }
 
 // cut drops what lies between two marks.
-func (x *lacks) cut(from, to int) {
-	x.n = from + copy(x.since(from), x.since(to))
+func (x *findings) cut(from, to uint32) {
+	x.list = append(x.list[:from], x.list[to:]...)
 }
 
-// tell writes the reasons out. Where a grant wants one badge and the member does not hold it, they are written already.
-func tell(m *machine, who *Member, zone *time.Location, all []Outcome, lacks []lack) {
-	rest := 0
-	for list := lacks; len(list) > 0; {
-		run := runOf(list)
-		list = list[len(run):]
-		if g := &m.grants[run[0].grant]; len(run) == len(g.unheld) && run[0].code == noBadge {
-			// the second can be but needs-supervisor
-			all[run[0].grant].Missing = g.unheld
-		} else {
-			rest += len(run)
-		}
+func (x *findings) reasons(from, to uint32) []Reason {
+	if x.given != nil {
+		return x.given[from:to]
 	}
-	if rest == 0 {
-		return
-	}
-	reasons := make([]Reason, rest)
-	for list := lacks; len(list) > 0; {
-		run := runOf(list)
-		list = list[len(run):]
-		if o := &all[run[0].grant]; o.Missing == nil {
-			o.Missing = reasons[:len(run):len(run)]
-			reasons = reasons[len(run):]
-			write(m, who, zone, run, o.Missing)
-		}
-	}
+	out := make([]Reason, to-from)
+	write(x.machine, x.member, x.zone, x.list[from:to], out)
+	return out
 }
 
 func write(m *machine, who *Member, zone *time.Location, run []lack, out []Reason) {

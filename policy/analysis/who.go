@@ -99,7 +99,7 @@ func rightsOf(p *policy.Policy, m *policy.Machine, member *policy.Member, at tim
 		out = append(out, Right{Role: policy.User, Now: true})
 	}
 	for i, o := range p.Decide(favourable(m, member, at)).Outcomes {
-		if slices.ContainsFunc(o.Missing, lasts) {
+		if slices.ContainsFunc(o.Missing(), lasts) {
 			continue
 		}
 		g := &m.Grants[i]
