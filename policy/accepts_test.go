@@ -168,7 +168,11 @@ func TestAcceptsIsNotTransitive(t *testing.T) {
 // An entry may say for whom another entry of the same badge does not.
 func TestTwoEntriesOfOneBadgeDifferInTheirRoles(t *testing.T) {
 	m := accepts(t, "user", "")
-	m = accept(m, "user", Accept{OtherBadge: OtherBadge{Issuer: "other", Achievement: theirUser}, With: "induction", Roles: []Role{Mentor}})
+	m = accept(
+		m,
+		"user",
+		Accept{OtherBadge: OtherBadge{Issuer: "other", Achievement: theirUser}, With: "induction", Roles: []Role{Mentor}},
+	)
 	m.Machines[0].Grants = append(m.Machines[0].Grants, Grant{Role: Mentor, Needs: Need{Badge: "user"}})
 	p := mustNew(t, m)
 	if got := p.Matches("other", theirUser); len(got) != 1 || got[0].Badge != "user" {

@@ -93,7 +93,13 @@ func TestPreparedMembersAreJudgedAsAllOthers(t *testing.T) {
 			}
 			richer := *q.Member // a copy with a badge in front
 			richer.Holdings = append([]Holding{g.Holding(q.At)}, richer.Holdings...)
-			plain := Member{ID: richer.ID, Blocked: richer.Blocked, Until: richer.Until, Holdings: richer.Holdings, Practice: richer.Practice}
+			plain := Member{
+				ID:       richer.ID,
+				Blocked:  richer.Blocked,
+				Until:    richer.Until,
+				Holdings: richer.Holdings,
+				Practice: richer.Practice,
+			}
 			a, b := q, q
 			a.Member, b.Member = &richer, &plain
 			if got, want := inUTC(p.Decide(a)), inUTC(p.Decide(b)); got != want {

@@ -39,7 +39,12 @@ const (
 // New checks a model and compiles it. The error joins all that is wrong. The model is taken over: do not change it
 // after.
 func New(m Model) (*Policy, error) {
-	p := &Policy{Model: m, machines: map[MachineID]*machine{}, badges: map[BadgeID]*Badge{}, achievements: map[achievement]BadgeID{}}
+	p := &Policy{
+		Model:        m,
+		machines:     map[MachineID]*machine{},
+		badges:       map[BadgeID]*Badge{},
+		achievements: map[achievement]BadgeID{},
+	}
 	if p.Zone == nil {
 		p.Zone = time.UTC
 	}
@@ -89,10 +94,25 @@ func (c *checker) all() {
 	for _, id := range slices.Sorted(maps.Keys(c.p.Evidence)) {
 		r := c.p.Evidence[id]
 		c.bad(c.p.badges[id] != nil, "evidence for the badge %q, which is not listed", id)
-		c.bad(r.EndorsedBy == "" || c.p.badges[r.EndorsedBy] != nil, "evidence for %q: endorsed-by %q, which is not listed", id, r.EndorsedBy)
+		c.bad(
+			r.EndorsedBy == "" || c.p.badges[r.EndorsedBy] != nil,
+			"evidence for %q: endorsed-by %q, which is not listed",
+			id,
+			r.EndorsedBy,
+		)
 		c.bad(r.Interventions > 0 && len(r.Kinds) > 0, "evidence for %q: no interventions or no kinds", id)
-		c.bad(r.Spread >= 0 && r.Spread <= r.Interventions, "evidence for %q: %d days for %d interventions", id, r.Spread, r.Interventions)
-		c.bad(r.Endorsed <= AtTheTime && (r.Endorsed == ByTap || r.EndorsedBy != ""), "evidence for %q: endorsed by nobody", id)
+		c.bad(
+			r.Spread >= 0 && r.Spread <= r.Interventions,
+			"evidence for %q: %d days for %d interventions",
+			id,
+			r.Spread,
+			r.Interventions,
+		)
+		c.bad(
+			r.Endorsed <= AtTheTime && (r.Endorsed == ByTap || r.EndorsedBy != ""),
+			"evidence for %q: endorsed by nobody",
+			id,
+		)
 	}
 }
 
@@ -131,10 +151,19 @@ func (c *checker) machine(m *Machine) {
 	c.bad(len(m.Grants) > 0, "machine %q has no grants", m.ID)
 	c.bad(m.WhenIdle <= FinishJob && m.Mode <= Warn, "machine %q: unknown when-idle or mode", m.ID)
 	c.bad(m.Cooldown >= 0, "machine %q: cooldown %v is negative", m.ID, m.Cooldown)
-	c.bad(m.Card <= AES && m.Pass <= PassHours|PassAges|PassEnds && m.Fresh >= 0, "machine %q: unknown card, clock or bundle", m.ID)
+	c.bad(
+		m.Card <= AES && m.Pass <= PassHours|PassAges|PassEnds && m.Fresh >= 0,
+		"machine %q: unknown card, clock or bundle",
+		m.ID,
+	)
 	c.bookings(m)
 	for _, u := range m.Maintenance {
-		c.bad(u.Kind != "" && u.Hours >= 0 && u.Every >= 0 && u.Hours+u.Every > 0, "machine %q: maintenance %q comes due by nothing", m.ID, u.Kind)
+		c.bad(
+			u.Kind != "" && u.Hours >= 0 && u.Every >= 0 && u.Hours+u.Every > 0,
+			"machine %q: maintenance %q comes due by nothing",
+			m.ID,
+			u.Kind,
+		)
 	}
 	out := &machine{Machine: m}
 	for i := range m.Grants {
@@ -142,7 +171,11 @@ func (c *checker) machine(m *Machine) {
 		where := fmt.Sprintf("machine %q, grant %d", m.ID, i)
 		c.bad(g.Role > NoRole && g.Role <= Maintainer, "%s: no role", where)
 		c.bad(g.Role != Learner || g.Supervisor != nil, "%s: a learner needs a supervisor", where)
-		c.bad(g.Session.Max >= 0 && g.Session.Idle >= 0 && g.Session.Warn >= 0 && g.Session.Extend >= 0, "%s: a limit is negative", where)
+		c.bad(
+			g.Session.Max >= 0 && g.Session.Idle >= 0 && g.Session.Warn >= 0 && g.Session.Extend >= 0,
+			"%s: a limit is negative",
+			where,
+		)
 		c.bad(g.Quota.Day >= 0 && g.Quota.Week >= 0 && g.Learners >= 0, "%s: a quota is negative", where)
 		compiled := grant{Grant: g, needs: c.need(out, where, &g.Needs, g.Role, 1)}
 		if g.Supervisor != nil {

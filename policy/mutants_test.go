@@ -57,7 +57,7 @@ var mutants = []mutate.Edit{
 	{"choose.go", "atMost(g.Quota.Day - day)", "atMost(g.Quota.Day + day)"},
 	{"booking.go", "case !mine && b.From.After(j.q.At):", "case b.From.After(j.q.At):"},
 	{"choose.go", "!q.Member.Blocked && q.CardState == ActiveCard", "q.CardState == ActiveCard"},
-	{"choose.go", "&& !q.Fault && !q.Tagged", "&& !q.Tagged"},
+	{"choose.go", "!q.Fault && !q.Tagged", "!q.Tagged"},
 	{"choose.go", "&& !q.Tagged && q.Card >= j.m.Card", "&& q.Card >= j.m.Card"},
 	{"choose.go", "&& !q.Tagged && q.Card >= j.m.Card", "&& !q.Tagged"},
 	{"choose.go", "if j.q.As != NoRole && j.q.As != User {", "if j.q.As == User {"},
@@ -106,10 +106,10 @@ var mutants = []mutate.Edit{
 	{"accepts.go", "a.entry.Issuer == o.Issuer && a.path == path(o.Achievement)", "a.entry.Issuer == o.Issuer"},
 	{"accepts.go", "if l.code != counts || a.with == nil {", "if a.with == nil {"},
 	{"accepts.go", "why.kind = Besides", "_ = Besides"},
-	{"accepts.go", "if own.accepts = nil; j.quietly", "if j.quietly"},
+	{"accepts.go", "if own.accepts = nil; j.meets", "if j.meets"},
 	{
 		"accepts.go",
-		"met := func(x need) bool { return j.quietly(&x, &j.member) }",
+		"met := func(x need) bool { return j.meets(&x, &j.member) }",
 		"met := func(need) bool { return true }",
 	},
 	{"accepts.go", "ok && i.Name != \"\"", "ok && false"},
@@ -120,14 +120,14 @@ var mutants = []mutate.Edit{
 		"if l, known = j.accepted(l, n, h, who); false && !known {",
 	},
 	{"decide.go", ", l.code == noBadge && why.code == noBadge:", ":"},
-	{"decide.go", "if lacks[i].kind == Besides {", "if false {"},
+	{"decide.go", "if found[i].kind == Besides {", "if false {"},
 	{
 		"choose.go",
 		"d.Verdict, d.Role, d.Badges, d.Accepted = Allow, User, nil, nil",
 		"d.Verdict, d.Role, d.Badges = Allow, User, nil",
 	},
 	{
-		"lacks.go",
+		"missing.go",
 		"case l.code == badgeExpired, l.code == badgeRevoked, l.code == badgeUnverified, l.kind == OfAge:",
 		"case false:",
 	},
@@ -145,8 +145,8 @@ var mutants = []mutate.Edit{
 	{"decide.go", "if s := j.q.CardState; s != ActiveCard {", "if s := j.q.CardState; s == LostCard {"},
 	{"decide.go", "case !j.membership.Keeps(Mentor) && j.hasLapsed(s):", "case j.hasLapsed(s):"},
 	{"decide.go", "case !j.membership.Keeps(Mentor) && j.hasLapsed(s):", "case !j.membership.Keeps(Mentor) && j.lapsed:"},
-	{"choose.go", "&& q.CardState == ActiveCard &&", "&&"},
-	{"lacks.go", "if run[i].code == membershipLapsed {", "if false {"},
+	{"choose.go", "&& q.CardState == ActiveCard", ""},
+	{"missing.go", "if run[i].code == membershipLapsed {", "if false {"},
 	{"code.go", "lastOfAll = int(membershipLapsed)", "lastOfAll = int(machineFault)"},
 	{"compile.go", "c.bad(d >= 0 && d%(24*time.Hour) == 0,", "c.bad(d >= 0,"},
 	{"explain.go", "return r.Kind == OfLapsed }", "return false }"},
@@ -155,7 +155,11 @@ var mutants = []mutate.Edit{
 	{"person.go", "len(x.holdings) == len(all) &&", ""},
 	{"person.go", "(len(all) == 0 || &x.holdings[0] == &all[0])", "true"},
 	{"person.go", "from = x.ends[n.leaf-2]", "from = 0"},
-	{"lacks.go", "func (x *findings) cutTo(mark uint32) { x.list = x.list[:mark] }", "func (x *findings) cutTo(mark uint32) {}"},
+	{
+		"missing.go",
+		"func (x *findings) cutTo(mark uint32) { x.list = x.list[:mark] }",
+		"func (x *findings) cutTo(mark uint32) {}",
+	},
 }
 
 func TestEveryMutantOfTheEvaluatorIsCaught(t *testing.T) {

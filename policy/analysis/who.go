@@ -103,7 +103,13 @@ func rightsOf(p *policy.Policy, m *policy.Machine, member *policy.Member, at tim
 			continue
 		}
 		g := &m.Grants[i]
-		r := Right{Role: g.Role, Supervised: g.Supervisor != nil, Hours: g.Hours, Booked: g.Booked, Now: o.Verdict != policy.Deny}
+		r := Right{
+			Role:       g.Role,
+			Supervised: g.Supervisor != nil,
+			Hours:      g.Hours,
+			Booked:     g.Booked,
+			Now:        o.Verdict != policy.Deny,
+		}
 		if !slices.ContainsFunc(out, func(x Right) bool { return x.includes(r) }) {
 			out = append(slices.DeleteFunc(out, r.includes), r)
 		}

@@ -2,8 +2,8 @@ package policy
 
 import "time"
 
-// lack is a Reason in few bytes.
-type lack struct {
+// finding is a Reason in few bytes.
+type finding struct {
 	code  uint8 // its place in codeList
 	kind  ReasonKind
 	grant uint16 // whose it is
@@ -17,15 +17,15 @@ type findings struct {
 	machine *machine
 	member  *Member
 	zone    *time.Location
-	list    []lack
+	list    []finding
 	given   []Reason // in place of all others, where NewOutcome made the outcome
 }
 
-func (x *findings) add(l lack) { x.list = append(x.list, l) }
+func (x *findings) add(l finding) { x.list = append(x.list, l) }
 
 func (x *findings) len() uint32 { return uint32(len(x.list)) }
 
-func (x *findings) since(mark uint32) []lack { return x.list[mark:] }
+func (x *findings) since(mark uint32) []finding { return x.list[mark:] }
 
 // cutTo drops what was found since the mark.
 func (x *findings) cutTo(mark uint32) { x.list = x.list[:mark] }
@@ -44,7 +44,7 @@ func (x *findings) reasons(from, to uint32) []Reason {
 	return out
 }
 
-func write(m *machine, who *Member, zone *time.Location, run []lack, out []Reason) {
+func write(m *machine, who *Member, zone *time.Location, run []finding, out []Reason) {
 	for i := range run {
 		out[i].Code, out[i].Kind = codeList[run[i].code], run[i].kind
 		share(m, who, &run[i], &out[i])
@@ -57,17 +57,17 @@ func write(m *machine, who *Member, zone *time.Location, run []lack, out []Reaso
 	}
 }
 
-// runOf is the first grant's part of lacks.
-func runOf(lacks []lack) []lack {
+// runOf is the first grant's part of the list.
+func runOf(found []finding) []finding {
 	n := 1
-	for n < len(lacks) && lacks[n].grant == lacks[0].grant {
+	for n < len(found) && found[n].grant == found[0].grant {
 		n++
 	}
-	return lacks[:n]
+	return found[:n]
 }
 
 // share fills in what a reason says of a member's share of the machine.
-func share(m *machine, who *Member, l *lack, r *Reason) {
+func share(m *machine, who *Member, l *finding, r *Reason) {
 	q := m.grants[l.grant].Quota
 	switch l.kind {
 	case OfDay:
@@ -80,7 +80,7 @@ func share(m *machine, who *Member, l *lack, r *Reason) {
 }
 
 // detail fills in what a reason says of a badge.
-func detail(m *machine, who *Member, l *lack, r *Reason) {
+func detail(m *machine, who *Member, l *finding, r *Reason) {
 	ask := m.leaves[l.leaf-1]
 	r.Badge = ask.Badge
 	switch {
