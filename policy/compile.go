@@ -167,24 +167,25 @@ func (c *checker) machine(m *Machine) {
 	}
 	out := &machine{Machine: m}
 	for i := range m.Grants {
-		g := &m.Grants[i]
 		where := fmt.Sprintf("machine %q, grant %d", m.ID, i)
-		c.bad(g.Role > NoRole && g.Role <= Maintainer, "%s: no role", where)
-		c.bad(g.Role != Learner || g.Supervisor != nil, "%s: a learner needs a supervisor", where)
-		c.bad(
-			g.Session.Max >= 0 && g.Session.Idle >= 0 && g.Session.Warn >= 0 && g.Session.Extend >= 0,
-			"%s: a limit is negative",
-			where,
-		)
-		c.bad(g.Quota.Day >= 0 && g.Quota.Week >= 0 && g.Learners >= 0, "%s: a quota is negative", where)
-		compiled := grant{Grant: g, needs: c.need(out, where, &g.Needs, g.Role, 1)}
-		if g.Supervisor != nil {
-			compiled.supervisor = c.need(out, where+", supervisor", g.Supervisor, Mentor, 1)
-		}
-		out.grants = append(out.grants, compiled)
+		out.grants = append(out.grants, c.grant(out, where, &m.Grants[i]))
 	}
 	c.bad(len(out.leaves) <= MaxNeeds, "machine %q: more than %d needs", m.ID, MaxNeeds)
 	c.p.machines[m.ID] = out
+}
+
+// grant checks a grant of the machine and compiles it.
+func (c *checker) grant(m *machine, where string, g *Grant) grant {
+	l := g.Session
+	c.bad(g.Role > NoRole && g.Role <= Maintainer, "%s: no role", where)
+	c.bad(g.Role != Learner || g.Supervisor != nil, "%s: a learner needs a supervisor", where)
+	c.bad(l.Max >= 0 && l.Idle >= 0 && l.Warn >= 0 && l.Extend >= 0, "%s: a limit is negative", where)
+	c.bad(g.Quota.Day >= 0 && g.Quota.Week >= 0 && g.Learners >= 0, "%s: a quota is negative", where)
+	out := grant{Grant: g, needs: c.need(m, where, &g.Needs, g.Role, 1)}
+	if g.Supervisor != nil {
+		out.supervisor = c.need(m, where+", supervisor", g.Supervisor, Mentor, 1)
+	}
+	return out
 }
 
 func (c *checker) bookings(m *Machine) {

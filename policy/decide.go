@@ -60,8 +60,8 @@ func NewOutcome(r Role, v Verdict, missing ...Reason) Outcome {
 	return Outcome{Role: r, Verdict: v, found: &findings{given: missing}, to: uint32(len(missing))}
 }
 
-// Missing returns all that is missing for the grant, in the order in which it is judged. Reasons are written out on each
-// call, from the member of the question: nobody may have changed the member since.
+// Missing returns all that is missing for the grant, in the order in which it is judged. Each call writes the reasons
+// out anew, from the member of the question: nobody may have changed the member since.
 func (o Outcome) Missing() []Reason {
 	if o.from == o.to {
 		return nil

@@ -213,7 +213,10 @@ func (e explainer) unverified(r Reason) Sentence {
 		day := e.w.date(r.At)
 		return e.about(
 			r,
-			Text{"n’a pas pu être vérifié depuis " + day.FR, "could not be checked since " + strings.TrimPrefix(day.EN, "on ")},
+			Text{
+				"n’a pas pu être vérifié depuis " + day.FR,
+				"could not be checked since " + strings.TrimPrefix(day.EN, "on "),
+			},
 			desk,
 		)
 	case WeakAssurance:
@@ -246,12 +249,18 @@ func usedUp(r Reason) Sentence {
 	want := hoursOf(r.Want)
 	if r.Kind == OfWeek {
 		return step(
-			Text{"Le temps prévu pour la semaine (" + want.FR + ") est épuisé", "The week’s time (" + want.EN + ") is used up"},
+			Text{
+				"Le temps prévu pour la semaine (" + want.FR + ") est épuisé",
+				"The week’s time (" + want.EN + ") is used up",
+			},
 			Text{"revenir lundi", "come back on Monday"},
 		)
 	}
 	return step(
-		Text{"Le temps prévu pour la journée (" + want.FR + ") est épuisé", "The day’s time (" + want.EN + ") is used up"},
+		Text{
+			"Le temps prévu pour la journée (" + want.FR + ") est épuisé",
+			"The day’s time (" + want.EN + ") is used up",
+		},
 		Text{"revenir demain", "come back tomorrow"},
 	)
 }

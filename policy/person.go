@@ -20,9 +20,9 @@ type prepared struct {
 	others   bool      // some of places are another issuer's badges
 }
 
-// Prepare works out ahead of the taps which of the member's badges may meet which need of a machine. The member is
-// judged the same without it, but slower. It holds for this policy and this machine, and as long as the member's list of
-// badges is the same: a copy of the member may have another list, and the badges of a list must not be changed.
+// Prepare works out, ahead of the taps, which of the member's badges may meet which need of a machine. Without it the
+// member is judged the same, but slower. It holds for this policy, this machine and this list of badges: a copy of the
+// member may have another list, and the badges in a list must not be changed after.
 func (p *Policy) Prepare(id MachineID, who *Member) {
 	if m := p.machines[id]; m != nil && who != nil {
 		who.prepared = prepare(m, who.Holdings)

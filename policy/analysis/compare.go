@@ -162,7 +162,9 @@ func limitsInWords(x policy.Limits, l policy.Language) string {
 	for _, y := range []struct {
 		key policy.Text
 		d   time.Duration
-	}{{policy.Text{FR: "au plus", EN: "max"}, x.Max}, {policy.Text{FR: "inactivité", EN: "idle"}, x.Idle}, {policy.Text{FR: "avertissement", EN: "warn"}, x.Warn},
+	}{{policy.Text{FR: "au plus", EN: "max"}, x.Max},
+		{policy.Text{FR: "inactivité", EN: "idle"}, x.Idle},
+		{policy.Text{FR: "avertissement", EN: "warn"}, x.Warn},
 		{policy.Text{FR: "prolongation", EN: "extend"}, x.Extend}} {
 		if y.d > 0 {
 			out = append(out, y.key.In(l)+" "+policy.FormatDuration(y.d))

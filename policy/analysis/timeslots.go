@@ -10,8 +10,8 @@ import (
 	"portillon/policy"
 )
 
-// timeslot is a stretch of time throughout which no rule on hours changes its mind, and a moment in it that stands for it
-// all.
+// timeslot is a stretch of time in which no rule on hours changes its answer, and a moment in it that stands for all
+// of it.
 type timeslot struct {
 	at       time.Time
 	from, to int           // minutes of the day: a booking may begin or end within one
@@ -19,8 +19,8 @@ type timeslot struct {
 	beyond   bool          // no day of the coming year is like it
 }
 
-// timeslotsOf cuts time from a day on into slots: every combination of open and closed hours, and of bookings, that will
-// ever occur has one. Each list of bookings is one machine's. Days on which the same hours are booked are alike,
+// timeslotsOf cuts time from a day on into slots: every combination of open and closed hours, and of bookings, that
+// will ever occur has one. Each list of bookings is one machine's. Days on which the same hours are booked are alike,
 // whoever booked them.
 func timeslotsOf(zone *time.Location, from time.Time, hours []*policy.Hours, bookings ...[]policy.Booking) []timeslot {
 	c := calendar{zone: zone, hours: hours, bookings: bookings, seen: map[string]place{}, kinds: map[string]place{}}
@@ -124,7 +124,8 @@ func (c *calendar) marks(w policy.Date) (out []mark) {
 	}
 	begin, end := c.bounds(w)
 	for list, all := range c.bookings {
-		for i := sort.Search(len(all), func(i int) bool { return all[i].To.After(begin) }); i < len(all) && all[i].From.Before(end); i++ {
+		first := sort.Search(len(all), func(i int) bool { return all[i].To.After(begin) })
+		for i := first; i < len(all) && all[i].From.Before(end); i++ {
 			out = append(out, mark{all[i], list})
 		}
 	}
@@ -203,7 +204,10 @@ func (c *calendar) cut(w policy.Date, marks []mark, odd bool) place {
 	at := place{len(c.timeslots), len(cuts)}
 	cuts = append(cuts, end)
 	for i, t := range cuts[:at.n] {
-		c.timeslots = append(c.timeslots, timeslot{at: t, from: minuteOfDay(t), to: minuteOfDay(cuts[i+1].Add(-1)) + 1, beyond: c.beyond})
+		last := cuts[i+1].Add(-1)
+		c.timeslots = append(c.timeslots, timeslot{
+			at: t, from: minuteOfDay(t), to: minuteOfDay(last) + 1, beyond: c.beyond,
+		})
 	}
 	return at
 }

@@ -20,7 +20,8 @@ type Setting struct {
 	Badges bool   `json:"badges,omitempty"` // who holds which badge depends on it
 }
 
-// Uncompared lists the settings that differ besides the cases of Compare. What holds of every machine stands at each of them.
+// Uncompared lists the settings that differ besides the cases of Compare. What holds of every machine stands at each of
+// them.
 func Uncompared(before, after *policy.Policy) []Setting {
 	var d uncompared
 	d.fields("", reflect.ValueOf(before.Model), reflect.ValueOf(after.Model))
