@@ -91,19 +91,21 @@ func TestPreparedMembersAreJudgedAsAllOthers(t *testing.T) {
 			if q.Member == nil {
 				continue
 			}
-			richer := *q.Member // a copy with a badge in front
-			richer.Holdings = append([]Holding{g.Holding(q.At)}, richer.Holdings...)
-			plain := Member{
-				ID:       richer.ID,
-				Blocked:  richer.Blocked,
-				Until:    richer.Until,
-				Holdings: richer.Holdings,
-				Practice: richer.Practice,
+			swapped := make([]Holding, len(q.Member.Holdings)) // as many badges, but others
+			for i := range swapped {
+				swapped[i] = g.Holding(q.At)
 			}
-			a, b := q, q
-			a.Member, b.Member = &richer, &plain
-			if got, want := inUTC(p.Decide(a)), inUTC(p.Decide(b)); got != want {
-				t.Fatalf("prepared with other badges:\n%s\nnot prepared:\n%s", got, want)
+			more := append([]Holding{g.Holding(q.At)}, q.Member.Holdings...)
+			for _, list := range [][]Holding{swapped, more} {
+				stale, plain := *q.Member, Member{
+					ID: q.Member.ID, Blocked: q.Member.Blocked, Until: q.Member.Until, Practice: q.Member.Practice,
+				}
+				stale.Holdings, plain.Holdings = list, list
+				a, b := q, q
+				a.Member, b.Member = &stale, &plain
+				if got, want := inUTC(p.Decide(a)), inUTC(p.Decide(b)); got != want {
+					t.Fatalf("prepared with other badges:\n%s\nnot prepared:\n%s", got, want)
+				}
 			}
 		}
 	}
