@@ -97,7 +97,13 @@ func (c *checker) accepts(issuers map[IssuerID]bool) {
 				c.bad(r > NoRole && r <= Maintainer, "badge %q: accepts: no role", b.ID)
 			}
 			for m := range k {
-				c.bad(!overlap(a, &b.Accepts[m]), "badge %q accepts the badge %q of %q twice for one role", b.ID, a.Achievement, a.Issuer)
+				c.bad(
+					!overlap(a, &b.Accepts[m]),
+					"badge %q accepts the badge %q of %q twice for one role",
+					b.ID,
+					a.Achievement,
+					a.Issuer,
+				)
 			}
 		}
 	}
@@ -133,7 +139,6 @@ func (m *machine) besides(with BadgeID, least Assurance) *need {
 			return w
 		}
 	}
-	m.named |= sieve(with)
 	ask := &Need{Badge: with, Assurance: least}
 	m.leaves = append(m.leaves, ask)
 	w := &need{leaf: uint16(len(m.leaves)), ask: ask}
@@ -154,7 +159,7 @@ func (n *need) accepting(o *OtherBadge) *accepting {
 // accepted judges another issuer's badge, of which l is what its own dates and status come to. known is false where
 // the need's badge does not accept it in this role. Where only the badge that is asked for besides is missing, that
 // is what is missing.
-func (j *judge) accepted(l lack, n *need, h *Holding, who *person) (out lack, known bool) {
+func (j *evaluator) accepted(l finding, n *need, h *Holding, who *person) (out finding, known bool) {
 	a := n.accepting(h.Other)
 	if a == nil {
 		return l, false
@@ -171,33 +176,33 @@ func (j *judge) accepted(l lack, n *need, h *Holding, who *person) (out lack, kn
 	return l, true
 }
 
-// lent collects the badges of other issuers by which a met need is met: those in whose place the member holds no
+// acceptedFor collects the badges of other issuers by which a met need is met: those in whose place the member holds no
 // badge that does as well.
-func (j *judge) lent(out []Accepted, n *need) []Accepted {
+func (j *evaluator) acceptedFor(out []Accepted, n *need) []Accepted {
 	switch {
 	case n.leaf > 0:
 		own := *n
-		if own.accepts = nil; j.quietly(&own, &j.member) {
+		if own.accepts = nil; j.meets(&own, &j.member) {
 			return out
 		}
 		if at, _ := j.best(n, &j.member); at >= 0 && j.member.all[at].Other != nil {
-			out = j.lentBy(out, n, j.member.all[at].Other)
+			out = j.acceptedBy(out, n, j.member.all[at].Other)
 		}
 	case len(n.all) > 0:
 		for i := range n.all {
-			out = j.lent(out, &n.all[i])
+			out = j.acceptedFor(out, &n.all[i])
 		}
 	default:
-		met := func(x need) bool { return j.quietly(&x, &j.member) }
+		met := func(x need) bool { return j.meets(&x, &j.member) }
 		if i := slices.IndexFunc(n.any, met); i >= 0 {
-			out = j.lent(out, &n.any[i])
+			out = j.acceptedFor(out, &n.any[i])
 		}
 	}
 	return out
 }
 
-// lentBy adds the badge by which a leaf is met, where it is another issuer's.
-func (j *judge) lentBy(out []Accepted, n *need, other *OtherBadge) []Accepted {
+// acceptedBy adds the badge by which a leaf is met, where it is another issuer's.
+func (j *evaluator) acceptedBy(out []Accepted, n *need, other *OtherBadge) []Accepted {
 	if a := n.accepting(other); a != nil {
 		if x := (Accepted{Badge: n.ask.Badge, OtherBadge: *other, With: a.entry.With}); !slices.Contains(out, x) {
 			out = append(out, x)
@@ -216,16 +221,18 @@ func (p *Policy) issuerName(id IssuerID) string {
 
 // In says whose badge counted, as an operator reads it.
 func (a Accepted) In(p *Policy, l Language) string {
-	out := string(a.Badge) + Text{" : badge accepté, émis par ", ": accepted badge, issued by "}.In(l) + p.issuerName(a.Issuer) + " (" + a.Achievement + ")"
+	out := string(
+		a.Badge,
+	) + Text{
+		" : badge accepté, émis par ",
+		": accepted badge, issued by ",
+	}.In(
+		l,
+	) + p.issuerName(
+		a.Issuer,
+	) + " (" + a.Achievement + ")"
 	if a.With != "" {
 		out += Text{", avec ", ", with "}.In(l) + string(a.With)
 	}
 	return out
-}
-
-// besides reports whether a badge may be asked for besides an accepted one.
-func (n *need) besides() bool {
-	in := func(x need) bool { return x.besides() }
-	with := func(a accepting) bool { return a.with != nil }
-	return slices.ContainsFunc(n.accepts, with) || slices.ContainsFunc(n.all, in) || slices.ContainsFunc(n.any, in)
 }

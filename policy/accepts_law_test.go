@@ -71,7 +71,7 @@ func TestAnAcceptedBadgeIsJudgedAsOneOfOurs(t *testing.T) {
 				asked.Supervisor = exchanged(p, q.Supervisor, Mentor, q)
 			}
 			if want := bare.Decide(asked).Outcomes[i]; o.Verdict != want.Verdict {
-				return fmt.Errorf("grant %d: %v, want %v: %v", i, o.Verdict, want.Verdict, want.Missing)
+				return fmt.Errorf("grant %d: %v, want %v: %v", i, o.Verdict, want.Verdict, want.Missing())
 			}
 		}
 		for _, a := range d.Accepted {

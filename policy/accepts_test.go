@@ -69,7 +69,7 @@ func TestAnotherIssuersBadgeCountsWhereItIsAccepted(t *testing.T) {
 func counted(d Decision) string {
 	if d.Verdict != Allow {
 		o, _ := d.Nearest()
-		return fmt.Sprintf("%v %s %s", d.Verdict, o.Missing[0].Code, o.Missing[0].Badge)
+		return fmt.Sprintf("%v %s %s", d.Verdict, o.Missing()[0].Code, o.Missing()[0].Badge)
 	}
 	out := fmt.Sprintf("allow as %v on %v", d.Role, d.Badges)
 	for _, a := range d.Accepted {
@@ -168,7 +168,11 @@ func TestAcceptsIsNotTransitive(t *testing.T) {
 // An entry may say for whom another entry of the same badge does not.
 func TestTwoEntriesOfOneBadgeDifferInTheirRoles(t *testing.T) {
 	m := accepts(t, "user", "")
-	m = accept(m, "user", Accept{OtherBadge: OtherBadge{Issuer: "other", Achievement: theirUser}, With: "induction", Roles: []Role{Mentor}})
+	m = accept(
+		m,
+		"user",
+		Accept{OtherBadge: OtherBadge{Issuer: "other", Achievement: theirUser}, With: "induction", Roles: []Role{Mentor}},
+	)
 	m.Machines[0].Grants = append(m.Machines[0].Grants, Grant{Role: Mentor, Needs: Need{Badge: "user"}})
 	p := mustNew(t, m)
 	if got := p.Matches("other", theirUser); len(got) != 1 || got[0].Badge != "user" {
@@ -254,7 +258,7 @@ func TestReasonsAndSentencesSayWhoseBadgeItIs(t *testing.T) {
 			if s := Explain(p, q, d); s.Fact.FR != fr || s.Fact.EN != en {
 				t.Errorf("%s: %+v", name, s.Fact)
 			}
-			if r := o.Missing[0]; (r.Other == nil) != (other == nil) || other != nil && *r.Other != *other || r.Badge != "a" {
+			if r := o.Missing()[0]; (r.Other == nil) != (other == nil) || other != nil && *r.Other != *other || r.Badge != "a" {
 				t.Errorf("%s: %+v", name, r)
 			}
 		}

@@ -190,7 +190,14 @@ func (m *BasisMember) member(machine MachineID) (out *Member, err error) {
 		}
 	}
 	for _, h := range m.Holdings {
-		x := Holding{Badge: h.Badge, Standing: Verified, Assurance: h.Assurance, From: h.From, Until: h.Until, Checked: h.Checked}
+		x := Holding{
+			Badge:     h.Badge,
+			Standing:  Verified,
+			Assurance: h.Assurance,
+			From:      h.From,
+			Until:     h.Until,
+			Checked:   h.Checked,
+		}
 		if h.Standing != "" {
 			n, err := number("standing", standingWords[:], h.Standing)
 			if err != nil {

@@ -8,29 +8,29 @@ import (
 
 // booked asks that the machine is not kept for someone else and, where the grant says so, that it is kept for the
 // member.
-func (j *judge) booked(g *Grant) {
+func (j *evaluator) booked(g *Grant) {
 	if g.Role == Maintainer || !g.Booked && !j.kept() || !j.judges(PassHours) {
 		return
 	}
 	b, now, _ := j.booking()
 	switch mine := now && j.mine(b); {
 	case now && !mine:
-		j.lacks.add(lack{code: outsideHours, kind: Booked, grant: j.at, held: uint32(slices.Index(j.m.Bookings, *b))})
+		j.found.add(finding{code: outsideHours, kind: Booked, grant: j.at, held: uint32(slices.Index(j.m.Bookings, *b))})
 	case g.Booked && !mine:
-		j.lacks.add(lack{code: outsideHours, kind: NotBooked, grant: j.at})
+		j.found.add(finding{code: outsideHours, kind: NotBooked, grant: j.at})
 	}
 }
 
 // kept reports whether the machine may be kept for anybody now. While the clock is not trusted, what it shows says
 // nothing, but it is later than the moment when the bundle was made: what had ended by then is over. So one old booking
 // does not close a machine.
-func (j *judge) kept() bool {
+func (j *evaluator) kept() bool {
 	n := len(j.m.Bookings)
 	return n > 0 && (j.q.Clock == Trusted || j.m.Bookings[n-1].To.After(j.q.Issued))
 }
 
 // booking is the one under way, or else the next; ok is false where there is none.
-func (j *judge) booking() (b *Booking, now, ok bool) {
+func (j *evaluator) booking() (b *Booking, now, ok bool) {
 	all := j.m.Bookings
 	i := sort.Search(len(all), func(i int) bool { return all[i].To.After(j.q.At) })
 	if i == len(all) {
@@ -39,11 +39,11 @@ func (j *judge) booking() (b *Booking, now, ok bool) {
 	return &all[i], !all[i].From.After(j.q.At), true
 }
 
-func (j *judge) mine(b *Booking) bool { return b.For != "" && b.For == j.q.Member.ID }
+func (j *evaluator) mine(b *Booking) bool { return b.For != "" && b.For == j.q.Member.ID }
 
 // bookedUntil is when a booking ends the session: the next one of somebody else's, or the end of the member's own where
 // the grant asks for one.
-func (j *judge) bookedUntil(g *Grant) (end time.Time, ok bool) {
+func (j *evaluator) bookedUntil(g *Grant) (end time.Time, ok bool) {
 	if g.Role == Maintainer {
 		return end, false
 	}

@@ -5,7 +5,7 @@ import "time"
 // choose picks the grant. First the least powerful role that the member may have alone, then the least powerful that a
 // supervisor has answered for, then the least powerful that waits for one. Of grants that give the same role, the
 // longest session counts, so that another badge never shortens it.
-func (j *judge) choose(d *Decision, p *Policy, m *machine, badges []BadgeID) {
+func (j *evaluator) choose(d *Decision, p *Policy, m *machine, badges []BadgeID) {
 	var alone, answered, waiting uint // sets of roles
 	for i := range d.Outcomes {
 		switch o := &d.Outcomes[i]; {
@@ -23,11 +23,11 @@ func (j *judge) choose(d *Decision, p *Policy, m *machine, badges []BadgeID) {
 	}
 	switch {
 	case alone != 0:
-		j.give(d, m, Allow, least(alone), true, badges)
+		j.give(d, m, Allow, leastPowerful(alone), true, badges)
 	case answered != 0:
-		j.give(d, m, Allow, least(answered), false, badges)
+		j.give(d, m, Allow, leastPowerful(answered), false, badges)
 	case waiting != 0:
-		j.give(d, m, Await, least(waiting), false, badges)
+		j.give(d, m, Await, leastPowerful(waiting), false, badges)
 	default:
 		d.Grant = j.nearest(d.Outcomes)
 	}
@@ -39,7 +39,7 @@ func (j *judge) choose(d *Decision, p *Policy, m *machine, badges []BadgeID) {
 	d.Others = p.roleSets[all&^(1<<d.Role)]
 }
 
-func least(set uint) Role {
+func leastPowerful(set uint) Role {
 	r := Learner
 	for set&(1<<r) == 0 {
 		r++
@@ -48,7 +48,7 @@ func least(set uint) Role {
 }
 
 // give takes the best grant of those that give the role with the verdict.
-func (j *judge) give(d *Decision, m *machine, v Verdict, r Role, alone bool, badges []BadgeID) {
+func (j *evaluator) give(d *Decision, m *machine, v Verdict, r Role, alone bool, badges []BadgeID) {
 	d.Verdict, d.Role, d.Grant = v, r, -1
 	for i := range d.Outcomes {
 		g := &m.Grants[i]
@@ -59,15 +59,15 @@ func (j *judge) give(d *Decision, m *machine, v Verdict, r Role, alone bool, bad
 			d.Grant, d.Limits = i, l
 		}
 	}
-	d.Badges = j.rests(badges, &m.grants[d.Grant].needs)
-	if j.member.others {
-		d.Accepted = j.lent(nil, &m.grants[d.Grant].needs)
+	d.Badges = j.badgesFor(badges, &m.grants[d.Grant].needs)
+	if j.member.prepared.others {
+		d.Accepted = j.acceptedFor(nil, &m.grants[d.Grant].needs)
 	}
 }
 
 // limits are the grant's own, and what its hours, quotas and bookings leave, which bounds the session now and whenever
 // it is extended.
-func (j *judge) limits(g *Grant) Limits {
+func (j *evaluator) limits(g *Grant) Limits {
 	l := g.Session
 	if j.q.Clock != Trusted { // what could end it was passed over
 		return l
@@ -80,7 +80,7 @@ func (j *judge) limits(g *Grant) Limits {
 }
 
 // leaves is how long what counts by the clock lets a session last; zero: no limit.
-func (j *judge) leaves(g *Grant) (most time.Duration) {
+func (j *evaluator) leaves(g *Grant) (most time.Duration) {
 	atMost := func(left time.Duration) {
 		if Outlasts(most, left) {
 			most = left
@@ -122,17 +122,17 @@ func (l Limits) LongerThan(other Limits) bool {
 // Outlasts reports whether the limit a is longer than the limit b. Zero is no limit, and longer than any.
 func Outlasts(a, b time.Duration) bool { return b != 0 && (a == 0 || a > b) }
 
-// rests collects the member's badges by which a met need is met.
-func (j *judge) rests(out []BadgeID, n *need) []BadgeID {
+// badgesFor collects the member's badges by which a met need is met.
+func (j *evaluator) badgesFor(out []BadgeID, n *need) []BadgeID {
 	if n.leaf > 0 {
 		return append(out, n.ask.Badge)
 	}
 	for i := range n.all {
-		out = j.rests(out, &n.all[i])
+		out = j.badgesFor(out, &n.all[i])
 	}
 	for i := range n.any {
-		if j.quietly(&n.any[i], &j.member) {
-			return j.rests(out, &n.any[i])
+		if j.meets(&n.any[i], &j.member) {
+			return j.badgesFor(out, &n.any[i])
 		}
 	}
 	return out
@@ -141,9 +141,9 @@ func (j *judge) rests(out []BadgeID, n *need) []BadgeID {
 // nearest is the grant whose hardest reason is easiest to mend; of several, the one of the least powerful role.
 // Where a role was asked for, it is one of that role if there is any. It is -1 where
 // nothing is missing for any grant, but none gives the role that was asked for.
-func (j *judge) nearest(all []Outcome) int {
+func (j *evaluator) nearest(all []Outcome) int {
 	best, bestEase, bestAsked := -1, 0, false
-	for list := j.lacks.since(0); len(list) > 0; {
+	for list := j.found.since(0); len(list) > 0; {
 		run := runOf(list)
 		list = list[len(run):]
 		i := int(run[0].grant)
@@ -158,15 +158,16 @@ func (j *judge) nearest(all []Outcome) int {
 
 // warns reports whether the machine lets this member in as a user whatever their badges and their membership: never
 // past a tag, a fault, a card that is refused, or one that proved less than the machine asks for.
-func (j *judge) warns() bool {
+func (j *evaluator) warns() bool {
 	q := &j.q
-	return j.m.Mode == Warn && q.Member != nil && !q.Member.Blocked && q.CardState == ActiveCard && !q.Fault && !q.Tagged && q.Card >= j.m.Card
+	return j.m.Mode == Warn && q.Member != nil && !q.Member.Blocked && q.CardState == ActiveCard &&
+		!q.Fault && !q.Tagged && q.Card >= j.m.Card
 }
 
 // warn makes a user of whom the machine lets in regardless, unless another role was asked for by name. The session is
 // the longest that the policy gives a user, for whoever holds the badge too: a badge never shortens one. Grant stays
 // what enforcement came to.
-func (j *judge) warn(d *Decision, m *machine) {
+func (j *evaluator) warn(d *Decision, m *machine) {
 	if j.q.As != NoRole && j.q.As != User {
 		return
 	}

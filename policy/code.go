@@ -34,10 +34,26 @@ const (
 func Codes() []Code { return slices.Clone(codeList[:]) }
 
 // codeList is Codes. Of several grants, the one whose hardest reason stands last here came nearest.
-var codeList = [...]Code{UnknownCard, CardBlocked, MachineFault, MembershipLapsed, NoBadge, BadgeRevoked, BadgeUnverified, BadgeExpired, NotEnoughHours,
-	NotRecent, QuotaUsed, BundleStale, ClockUntrusted, TaggedOut, OutsideHours, NeedsSupervisor}
+var codeList = [...]Code{
+	UnknownCard,
+	CardBlocked,
+	MachineFault,
+	MembershipLapsed,
+	NoBadge,
+	BadgeRevoked,
+	BadgeUnverified,
+	BadgeExpired,
+	NotEnoughHours,
+	NotRecent,
+	QuotaUsed,
+	BundleStale,
+	ClockUntrusted,
+	TaggedOut,
+	OutsideHours,
+	NeedsSupervisor,
+}
 
-// The places of codes in codeList, for the judge.
+// The places of codes in codeList, for the evaluator.
 const (
 	unknownCard uint8 = iota
 	cardBlocked
@@ -105,8 +121,25 @@ const (
 	Besides                   // no-badge: another issuer's badge is held and accepted, and this one is asked for with it
 )
 
-var kindWords = [...]string{"", "within", "used-within", "not-yet", "status-age", "assurance", "card", "day", "week", "booked", "not-booked", "learners",
-	"lost", "blocked", "replaced", "membership", "with"}
+var kindWords = [...]string{
+	"",
+	"within",
+	"used-within",
+	"not-yet",
+	"status-age",
+	"assurance",
+	"card",
+	"day",
+	"week",
+	"booked",
+	"not-booked",
+	"learners",
+	"lost",
+	"blocked",
+	"replaced",
+	"membership",
+	"with",
+}
 
 func (k ReasonKind) String() string { return word(kindWords[:], int(k)) }
 

@@ -13,15 +13,13 @@ type machine struct {
 	*Machine
 	grants []grant // of Machine.Grants, in their order
 	leaves []*Need // every need that is a badge; a need's leaf is its place here, from 1
-	named  uint64  // the sieve of every badge that its grants name
 	with   []*need // of those, the badges that are asked for besides an accepted one
 }
 
 type grant struct {
 	*Grant
 	needs      need
-	supervisor need     // where Supervisor is set
-	unheld     []Reason // where the need is one badge: what someone hears who does not hold it, and is not supervised
+	supervisor need // where Supervisor is set
 }
 
 // need is a Need: a leaf, all or any.
@@ -41,7 +39,12 @@ const (
 // New checks a model and compiles it. The error joins all that is wrong. The model is taken over: do not change it
 // after.
 func New(m Model) (*Policy, error) {
-	p := &Policy{Model: m, machines: map[MachineID]*machine{}, badges: map[BadgeID]*Badge{}, achievements: map[achievement]BadgeID{}}
+	p := &Policy{
+		Model:        m,
+		machines:     map[MachineID]*machine{},
+		badges:       map[BadgeID]*Badge{},
+		achievements: map[achievement]BadgeID{},
+	}
 	if p.Zone == nil {
 		p.Zone = time.UTC
 	}
@@ -91,10 +94,25 @@ func (c *checker) all() {
 	for _, id := range slices.Sorted(maps.Keys(c.p.Evidence)) {
 		r := c.p.Evidence[id]
 		c.bad(c.p.badges[id] != nil, "evidence for the badge %q, which is not listed", id)
-		c.bad(r.EndorsedBy == "" || c.p.badges[r.EndorsedBy] != nil, "evidence for %q: endorsed-by %q, which is not listed", id, r.EndorsedBy)
+		c.bad(
+			r.EndorsedBy == "" || c.p.badges[r.EndorsedBy] != nil,
+			"evidence for %q: endorsed-by %q, which is not listed",
+			id,
+			r.EndorsedBy,
+		)
 		c.bad(r.Interventions > 0 && len(r.Kinds) > 0, "evidence for %q: no interventions or no kinds", id)
-		c.bad(r.Spread >= 0 && r.Spread <= r.Interventions, "evidence for %q: %d days for %d interventions", id, r.Spread, r.Interventions)
-		c.bad(r.Endorsed <= AtTheTime && (r.Endorsed == ByTap || r.EndorsedBy != ""), "evidence for %q: endorsed by nobody", id)
+		c.bad(
+			r.Spread >= 0 && r.Spread <= r.Interventions,
+			"evidence for %q: %d days for %d interventions",
+			id,
+			r.Spread,
+			r.Interventions,
+		)
+		c.bad(
+			r.Endorsed <= AtTheTime && (r.Endorsed == ByTap || r.EndorsedBy != ""),
+			"evidence for %q: endorsed by nobody",
+			id,
+		)
 	}
 }
 
@@ -133,30 +151,41 @@ func (c *checker) machine(m *Machine) {
 	c.bad(len(m.Grants) > 0, "machine %q has no grants", m.ID)
 	c.bad(m.WhenIdle <= FinishJob && m.Mode <= Warn, "machine %q: unknown when-idle or mode", m.ID)
 	c.bad(m.Cooldown >= 0, "machine %q: cooldown %v is negative", m.ID, m.Cooldown)
-	c.bad(m.Card <= AES && m.Pass <= PassHours|PassAges|PassEnds && m.Fresh >= 0, "machine %q: unknown card, clock or bundle", m.ID)
+	c.bad(
+		m.Card <= AES && m.Pass <= PassHours|PassAges|PassEnds && m.Fresh >= 0,
+		"machine %q: unknown card, clock or bundle",
+		m.ID,
+	)
 	c.bookings(m)
 	for _, u := range m.Maintenance {
-		c.bad(u.Kind != "" && u.Hours >= 0 && u.Every >= 0 && u.Hours+u.Every > 0, "machine %q: maintenance %q comes due by nothing", m.ID, u.Kind)
+		c.bad(
+			u.Kind != "" && u.Hours >= 0 && u.Every >= 0 && u.Hours+u.Every > 0,
+			"machine %q: maintenance %q comes due by nothing",
+			m.ID,
+			u.Kind,
+		)
 	}
 	out := &machine{Machine: m}
 	for i := range m.Grants {
-		g := &m.Grants[i]
 		where := fmt.Sprintf("machine %q, grant %d", m.ID, i)
-		c.bad(g.Role > NoRole && g.Role <= Maintainer, "%s: no role", where)
-		c.bad(g.Role != Learner || g.Supervisor != nil, "%s: a learner needs a supervisor", where)
-		c.bad(g.Session.Max >= 0 && g.Session.Idle >= 0 && g.Session.Warn >= 0 && g.Session.Extend >= 0, "%s: a limit is negative", where)
-		c.bad(g.Quota.Day >= 0 && g.Quota.Week >= 0 && g.Learners >= 0, "%s: a quota is negative", where)
-		compiled := grant{Grant: g, needs: c.need(out, where, &g.Needs, g.Role, 1)}
-		if g.Supervisor != nil {
-			compiled.supervisor = c.need(out, where+", supervisor", g.Supervisor, Mentor, 1)
-		}
-		if !compiled.needs.besides() {
-			compiled.unheld = unheld(m, g)
-		}
-		out.grants = append(out.grants, compiled)
+		out.grants = append(out.grants, c.grant(out, where, &m.Grants[i]))
 	}
 	c.bad(len(out.leaves) <= MaxNeeds, "machine %q: more than %d needs", m.ID, MaxNeeds)
 	c.p.machines[m.ID] = out
+}
+
+// grant checks a grant of the machine and compiles it.
+func (c *checker) grant(m *machine, where string, g *Grant) grant {
+	l := g.Session
+	c.bad(g.Role > NoRole && g.Role <= Maintainer, "%s: no role", where)
+	c.bad(g.Role != Learner || g.Supervisor != nil, "%s: a learner needs a supervisor", where)
+	c.bad(l.Max >= 0 && l.Idle >= 0 && l.Warn >= 0 && l.Extend >= 0, "%s: a limit is negative", where)
+	c.bad(g.Quota.Day >= 0 && g.Quota.Week >= 0 && g.Learners >= 0, "%s: a quota is negative", where)
+	out := grant{Grant: g, needs: c.need(m, where, &g.Needs, g.Role, 1)}
+	if g.Supervisor != nil {
+		out.supervisor = c.need(m, where+", supervisor", g.Supervisor, Mentor, 1)
+	}
+	return out
 }
 
 func (c *checker) bookings(m *Machine) {
@@ -164,18 +193,6 @@ func (c *checker) bookings(m *Machine) {
 		c.bad(b.For != "" && b.From.Before(b.To), "machine %q: booking %d is nobody's, or ends before it begins", m.ID, i)
 		c.bad(i == 0 || !b.From.Before(m.Bookings[i-1].To), "machine %q: booking %d begins before another has ended", m.ID, i)
 	}
-}
-
-// unheld is written once for all decisions: most members hold few of the badges that a machine asks for. Where another
-// reason could stand second, it is nil.
-func unheld(m *Machine, g *Grant) []Reason {
-	switch {
-	case g.Needs.Badge == "" || g.Needs.Hours > 0 || g.Supervisor != nil && (g.Hours != nil || g.Booked || g.Quota != Quota{} || g.Learners > 0 || len(m.Bookings) > 0):
-		return nil
-	case g.Supervisor != nil:
-		return []Reason{{Code: NoBadge, Badge: g.Needs.Badge}, {Code: NeedsSupervisor}}
-	}
-	return []Reason{{Code: NoBadge, Badge: g.Needs.Badge}}
 }
 
 // need compiles n for m, as a grant of the role asks for it; what is asked of a supervisor is asked of a mentor.
@@ -188,7 +205,6 @@ func (c *checker) need(m *machine, where string, n *Need, as Role, depth int) ne
 		c.bad(c.p.badges[n.Badge] != nil, "%s: badge %q is not listed", where, n.Badge)
 		c.bad(len(n.All)+len(n.Any) == 0, "%s: a need is a badge, all or any", where)
 		c.bad(n.Within >= 0 && n.UsedWithin >= 0 && n.Hours >= 0, "%s: badge %q: a time is negative", where, n.Badge)
-		m.named |= sieve(n.Badge)
 		m.leaves = append(m.leaves, n)
 		leaf := uint16(len(m.leaves)) // beyond MaxNeeds the model is refused
 		return need{leaf: leaf, ask: n, accepts: c.accepting(m, n, as)}

@@ -134,7 +134,10 @@ func parseRange(s string) (x dates, rest string, err error) {
 	whole := s
 	bad := func() (dates, string, error) {
 		word, _, _ := strings.Cut(whole, ",")
-		return dates{}, whole, fmt.Errorf("%.40q does not begin with a date, as in Dec 25, Dec 24-Jan 02, Jul-Aug or 2026 Dec 31", word)
+		return dates{}, whole, fmt.Errorf(
+			"%.40q does not begin with a date, as in Dec 25, Dec 24-Jan 02, Jul-Aug or 2026 Dec 31",
+			word,
+		)
 	}
 	year, s, _ := cutYear(s)
 	month, s, _ := cutMonth(s) // startsDate has seen one
@@ -149,7 +152,8 @@ func parseRange(s string) (x dates, rest string, err error) {
 			return bad()
 		}
 	}
-	if !x.from.exists() || !x.to.exists() || (x.from.Year == 0) != (x.to.Year == 0) || x.from.Year != 0 && x.from.all() > x.to.all() {
+	if !x.from.exists() || !x.to.exists() || (x.from.Year == 0) != (x.to.Year == 0) ||
+		x.from.Year != 0 && x.from.all() > x.to.all() {
 		return bad()
 	}
 	return x, s, nil

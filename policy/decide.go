@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 )
@@ -46,11 +47,35 @@ type Decision struct {
 	Would    Verdict    `json:"would"`              // what enforcement answers; differs from Verdict only in mode warn
 }
 
-// Outcome is what became of one grant. Missing is for reading only: decisions share it.
+// Outcome is what became of one grant.
 type Outcome struct {
-	Role    Role     `json:"role"`
-	Verdict Verdict  `json:"verdict"`
-	Missing []Reason `json:"missing,omitempty"`
+	Role     Role
+	Verdict  Verdict
+	found    *findings // nil: nothing is missing
+	from, to uint32    // of what was found, the part that is about this grant
+}
+
+// NewOutcome returns the outcome of a grant for which these reasons are missing.
+func NewOutcome(r Role, v Verdict, missing ...Reason) Outcome {
+	return Outcome{Role: r, Verdict: v, found: &findings{given: missing}, to: uint32(len(missing))}
+}
+
+// Missing returns all that is missing for the grant, in the order in which it is judged. Each call writes the reasons
+// out anew, from the member of the question: nobody may have changed the member since.
+func (o Outcome) Missing() []Reason {
+	if o.from == o.to {
+		return nil
+	}
+	return o.found.reasons(o.from, o.to)
+}
+
+// MarshalJSON writes the role, the verdict and the reasons.
+func (o Outcome) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Role    Role     `json:"role"`
+		Verdict Verdict  `json:"verdict"`
+		Missing []Reason `json:"missing,omitempty"`
+	}{o.Role, o.Verdict, o.Missing()})
 }
 
 // Nearest is the outcome of the grant that gave the role or came nearest to it. ok is false where the machine is
@@ -66,38 +91,20 @@ func (d Decision) Nearest() (o Outcome, ok bool) {
 func (d Decision) Codes() []Code {
 	o, _ := d.Nearest()
 	var out []Code
-next:
-	for _, r := range o.Missing {
-		for _, c := range out {
-			if c == r.Code {
-				continue next
-			}
+	for _, r := range o.Missing() {
+		if !slices.Contains(out, r.Code) {
+			out = append(out, r.Code)
 		}
-		out = append(out, r.Code)
 	}
 	return out
 }
 
-// page and longPage hold what a decision answers with but its reasons, so that it needs one allocation for all of it.
-type (
-	page struct {
-		outcomes [6]Outcome
-		badges   [3]BadgeID
-	}
-	longPage struct {
-		outcomes [24]Outcome
-		badges   [8]BadgeID
-	}
-)
-
-// blank is where outcomes and badges are written.
-func blank(grants int) ([]Outcome, []BadgeID) {
-	if grants <= len(page{}.outcomes) {
-		x := new(page)
-		return x.outcomes[:0], x.badges[:0]
-	}
-	x := new(longPage)
-	return x.outcomes[:0], x.badges[:0]
+// page holds what a decision answers with, so that it needs one allocation. What does not fit is allocated besides.
+type page struct {
+	found    findings
+	outcomes [6]Outcome
+	badges   [3]BadgeID
+	room     [32]finding
 }
 
 // Decide judges every grant of the machine. It never fails: what cannot be judged denies. A machine that the policy
@@ -107,24 +114,25 @@ func (p *Policy) Decide(q Question) Decision {
 	if m == nil {
 		return Decision{}
 	}
-	j := judge{q: q, zone: p.Zone, grace: p.StatusGrace, m: m.Machine, membership: &p.Membership, known: q.Known()}
+	answer := &page{found: findings{machine: m, member: q.Member, zone: p.Zone}}
+	answer.found.list = answer.room[:0]
+	j := evaluator{q: q, zone: p.Zone, grace: p.StatusGrace, m: m.Machine, membership: &p.Membership, known: q.Known(),
+		found: &answer.found}
 	j.member.meet(m, q.Member)
 	j.lapsed = j.hasLapsed(q.Member)
 	j.supervisor.meet(m, q.Supervisor)
-	outcomes, badges := blank(len(m.grants))
-	d := Decision{Outcomes: outcomes}
+	d := Decision{Outcomes: answer.outcomes[:0]}
 	for i := range m.grants {
 		j.at = uint16(i)
-		d.Outcomes = append(d.Outcomes, j.grant(&m.grants[i]))
+		o := j.grant(&m.grants[i])
+		d.Outcomes = append(d.Outcomes, o)
 	}
-	tell(m, q.Member, p.Zone, d.Outcomes, j.lacks.since(0))
-	j.choose(&d, p, m, badges)
+	j.choose(&d, p, m, answer.badges[:0])
 	return d
 }
 
-// judge holds one question while it is answered. It lives on the stack, and points to nothing there: else a decision
-// would cost five allocations in place of two. So it notes lacks as numbers.
-type judge struct {
+// evaluator holds one question while it is answered. It notes what is missing as numbers: see findings.
+type evaluator struct {
 	q          Question
 	m          *Machine
 	zone       *time.Location
@@ -135,18 +143,26 @@ type judge struct {
 	membership *Membership
 	known      time.Time // when memberships are judged
 	lapsed     bool      // the member's has
-	lacks      lacks     // of all grants, one after the other
+	found      *findings // of all grants, one after the other
 	local      time.Time
 	wall       moment
+	shares     shares
 }
 
-func (j *judge) miss(code uint8) { j.lacks.add(lack{code: code, grant: j.at}) }
+// shares is what the member has used of the machine on the day and in the week of the question.
+type shares struct {
+	known     bool
+	day, week time.Duration
+}
+
+func (j *evaluator) missing(code uint8) { j.found.add(finding{code: code, grant: j.at}) }
 
 // grant judges g. It awaits where nothing but a supervisor is missing.
-func (j *judge) grant(g *grant) Outcome {
-	from, o := j.lacks.n, Outcome{Role: g.Role}
+func (j *evaluator) grant(g *grant) Outcome {
+	o := Outcome{Role: g.Role, found: j.found, from: j.found.len()}
 	if j.q.Member == nil {
-		j.miss(unknownCard)
+		j.missing(unknownCard)
+		o.to = j.found.len()
 		return o
 	}
 	j.everyone(g.Role)
@@ -154,7 +170,7 @@ func (j *judge) grant(g *grant) Outcome {
 	j.hours(g.Hours)
 	j.booked(g.Grant)
 	j.quota(g.Quota)
-	ready := j.lacks.n == from
+	ready := j.found.len() == o.from
 	switch {
 	case g.Supervisor != nil && !j.supervised(g):
 		if ready {
@@ -163,65 +179,66 @@ func (j *judge) grant(g *grant) Outcome {
 	case ready:
 		o.Verdict = Allow
 	}
+	o.to = j.found.len()
 	return o
 }
 
 // everyone tells what stops a role whatever its badges.
-func (j *judge) everyone(r Role) {
+func (j *evaluator) everyone(r Role) {
 	if j.q.Member.Blocked {
-		j.miss(cardBlocked)
+		j.missing(cardBlocked)
 	}
 	if s := j.q.CardState; s != ActiveCard {
-		j.lacks.add(lack{code: cardBlocked, kind: s.kind(), grant: j.at})
+		j.found.add(finding{code: cardBlocked, kind: s.kind(), grant: j.at})
 	}
 	if j.q.Fault {
-		j.miss(machineFault)
+		j.missing(machineFault)
 	}
 	if j.lapsed && !j.membership.Keeps(r) {
-		j.miss(membershipLapsed)
+		j.missing(membershipLapsed)
 	}
 	if j.q.Card < j.m.Card {
-		j.lacks.add(lack{code: cardBlocked, kind: WeakCard, grant: j.at})
+		j.found.add(finding{code: cardBlocked, kind: WeakCard, grant: j.at})
 	}
 	if j.m.Fresh > 0 && !slices.Contains(j.m.Stale, r) {
 		j.fresh()
 	}
 	if j.q.Tagged && r != Maintainer {
-		j.miss(taggedOut)
+		j.missing(taggedOut)
 	}
 }
 
 // fresh asks that the bundle is not older than the machine's policy wants.
-func (j *judge) fresh() {
+func (j *evaluator) fresh() {
 	switch judged := j.judges(PassAges); {
 	case judged && j.q.At.Sub(j.q.Issued) > j.m.Fresh:
-		j.miss(bundleStale)
+		j.missing(bundleStale)
 	case !judged && j.q.Issued.IsZero():
-		j.miss(bundleStale)
+		j.missing(bundleStale)
 	}
 }
 
 // judges reports whether a rule on time can be judged. Where it cannot, and may not be passed over, it is missed.
-func (j *judge) judges(rule ClockPass) bool {
+func (j *evaluator) judges(rule ClockPass) bool {
 	if j.q.Clock == Trusted {
 		return true
 	}
 	if j.m.Pass&rule == 0 {
-		j.miss(clockUntrusted)
+		j.missing(clockUntrusted)
 	}
 	return false
 }
 
-func (j *judge) hours(h *Hours) {
+func (j *evaluator) hours(h *Hours) {
 	if h == nil || !j.judges(PassHours) {
 		return
 	}
 	if _, open := h.open(j.onWall()); !open {
-		j.miss(outsideHours)
+		j.missing(outsideHours)
 	}
 }
 
-func (j *judge) onWall() moment {
+func (j *evaluator) onWall() moment {
 	if j.local.IsZero() {
 		j.local = j.q.At.In(j.zone)
 		j.wall = onWall(j.local)
@@ -229,38 +246,41 @@ func (j *judge) onWall() moment {
 	return j.wall
 }
 
-func (j *judge) quota(q Quota) {
+func (j *evaluator) quota(q Quota) {
 	if q == (Quota{}) || !j.judges(PassHours) {
 		return
 	}
 	day, week := j.used()
 	if q.Day > 0 && day >= q.Day {
-		j.lacks.add(lack{code: quotaUsed, kind: OfDay, grant: j.at})
+		j.found.add(finding{code: quotaUsed, kind: OfDay, grant: j.at})
 	}
 	if q.Week > 0 && week >= q.Week {
-		j.lacks.add(lack{code: quotaUsed, kind: OfWeek, grant: j.at})
+		j.found.add(finding{code: quotaUsed, kind: OfWeek, grant: j.at})
 	}
 }
 
 // used is what counts today, and this week, of what the member has used.
-func (j *judge) used() (day, week time.Duration) {
-	j.onWall()
-	if day = j.member.day; !sameDay(j.member.last, j.local) {
-		day = 0
+func (j *evaluator) used() (day, week time.Duration) {
+	if x := &j.shares; !x.known {
+		j.onWall()
+		x.known = true
+		if sameDay(j.member.last, j.local) {
+			x.day = j.member.day
+		}
+		if sameWeek(j.member.last, j.local) {
+			x.week = j.member.week
+		}
 	}
-	if week = j.member.week; !sameWeek(j.member.last, j.local) {
-		week = 0
-	}
-	return day, week
+	return j.shares.day, j.shares.week
 }
 
 // supervised reports whether another member has tapped who meets what the grant asks of a supervisor, and may answer
 // for one more. What they lack is not the first member's business.
-func (j *judge) supervised(g *grant) bool {
+func (j *evaluator) supervised(g *grant) bool {
 	s := j.q.Supervisor
-	l := lack{code: needsSupervisor, grant: j.at}
+	l := finding{code: needsSupervisor, grant: j.at}
 	switch {
-	case s == nil || s.Blocked || s.ID == "" || s.ID == j.q.Member.ID || !j.quietly(&g.supervisor, &j.supervisor):
+	case s == nil || s.Blocked || s.ID == "" || s.ID == j.q.Member.ID || !j.meets(&g.supervisor, &j.supervisor):
 	case !j.membership.Keeps(Mentor) && j.hasLapsed(s): // answering for a session is what mentors do
 		l.kind = OfLapsed
 	case g.Learners > 0 && j.q.Answering >= g.Learners:
@@ -268,20 +288,20 @@ func (j *judge) supervised(g *grant) bool {
 	default:
 		return true
 	}
-	j.lacks.add(l)
+	j.found.add(l)
 	return false
 }
 
-// quietly judges n without a trace.
-func (j *judge) quietly(n *need, who *person) bool {
-	mark := j.lacks.n
+// meets reports whether the person meets the need. What is missing is not noted.
+func (j *evaluator) meets(n *need, who *person) bool {
+	mark := j.found.len()
 	ok := j.need(n, who)
-	j.lacks.n = mark
+	j.found.cutTo(mark)
 	return ok
 }
 
 // need notes what is missing. Of an any that is not met, it is the alternative that comes nearest.
-func (j *judge) need(n *need, who *person) bool {
+func (j *evaluator) need(n *need, who *person) bool {
 	switch {
 	case n.leaf > 0:
 		return j.badge(n, who)
@@ -296,19 +316,19 @@ func (j *judge) need(n *need, who *person) bool {
 	}
 }
 
-func (j *judge) any(list []need, who *person) bool {
-	mark, hardest := j.lacks.n, -1
+func (j *evaluator) any(list []need, who *person) bool {
+	mark, hardest := j.found.len(), -1
 	for i := range list {
-		from := j.lacks.n
+		from := j.found.len()
 		if j.need(&list[i], who) {
-			j.lacks.n = mark
+			j.found.cutTo(mark)
 			return true
 		}
-		if e := ease(j.lacks.since(from)); e > hardest { // keep this one, drop what was kept
+		if e := ease(j.found.since(from)); e > hardest { // keep this one, drop what was kept
 			hardest = e
-			j.lacks.cut(mark, from)
+			j.found.cut(mark, from)
 		} else {
-			j.lacks.n = from
+			j.found.cutTo(from)
 		}
 	}
 	return false
@@ -317,12 +337,12 @@ func (j *judge) any(list []need, who *person) bool {
 // ease is twice the place of the hardest reason in the list of codes: the greater, the nearer to yes. Of no reason it
 // is the end of the list. What stops every grant alike does not count. Who lacks only what is asked for with an
 // accepted badge is half a place nearer.
-func ease(lacks []lack) int {
+func ease(found []finding) int {
 	out := 2 * len(codeList)
-	for i := range lacks {
-		if e := int(lacks[i].code); e > lastOfAll {
+	for i := range found {
+		if e := int(found[i].code); e > lastOfAll {
 			e *= 2
-			if lacks[i].kind == Besides {
+			if found[i].kind == Besides {
 				e++
 			}
 			out = min(out, e)
@@ -331,24 +351,24 @@ func ease(lacks []lack) int {
 	return out
 }
 
-func (j *judge) badge(n *need, who *person) bool {
-	mark := j.lacks.n
+func (j *evaluator) badge(n *need, who *person) bool {
+	mark := j.found.len()
 	at, why := j.best(n, who)
 	if at < 0 {
-		j.lacks.add(why)
+		j.found.add(why)
 	} else {
 		j.ages(n, who, at)
 	}
 	if who.logged < n.ask.Hours {
-		j.lacks.add(lack{code: notEnoughHours, grant: j.at, leaf: n.leaf})
+		j.found.add(finding{code: notEnoughHours, grant: j.at, leaf: n.leaf})
 	}
-	return j.lacks.n == mark
+	return j.found.len() == mark
 }
 
 // ages judges what a badge that counts must besides be: young, or of use lately.
-func (j *judge) ages(n *need, who *person, at int) {
+func (j *evaluator) ages(n *need, who *person, at int) {
 	issued := who.all[at].From
-	l := lack{grant: j.at, leaf: n.leaf, held: uint32(at)}
+	l := finding{grant: j.at, leaf: n.leaf, held: uint32(at)}
 	if j.q.Clock != Trusted && j.m.Pass&PassAges != 0 {
 		return
 	}
@@ -366,7 +386,7 @@ func (j *judge) ages(n *need, who *person, at int) {
 }
 
 // age asks that since is not longer ago than want.
-func (j *judge) age(l lack, want time.Duration, since time.Time) {
+func (j *evaluator) age(l finding, want time.Duration, since time.Time) {
 	switch {
 	case j.q.Clock != Trusted:
 		l.code = clockUntrusted
@@ -375,20 +395,17 @@ func (j *judge) age(l lack, want time.Duration, since time.Time) {
 	default:
 		return
 	}
-	j.lacks.add(l)
+	j.found.add(l)
 }
 
 // best is the place of the badge that counts and was issued last. Where none counts it is -1, and why is that of the
 // one that came nearest.
-func (j *judge) best(n *need, who *person) (best int, why lack) {
-	best, why = -1, lack{code: noBadge, grant: j.at, leaf: n.leaf}
-	for i := range who.holdings() {
-		at := who.place(i)
+func (j *evaluator) best(n *need, who *person) (best int, why finding) {
+	best, why = -1, finding{code: noBadge, grant: j.at, leaf: n.leaf}
+	for _, place := range who.held(n) {
+		at := int(place)
 		h := &who.all[at]
-		if h.Badge != n.ask.Badge {
-			continue
-		}
-		l := lack{grant: j.at, leaf: n.leaf, held: uint32(at)}
+		l := finding{grant: j.at, leaf: n.leaf, held: uint32(at)}
 		l.code, l.kind = j.counts(h, n.ask.Assurance)
 		if h.Other != nil {
 			var known bool
@@ -409,7 +426,7 @@ func (j *judge) best(n *need, who *person) (best int, why lack) {
 }
 
 // counts says why a badge does not count, or that it does.
-func (j *judge) counts(h *Holding, least Assurance) (code uint8, kind ReasonKind) {
+func (j *evaluator) counts(h *Holding, least Assurance) (code uint8, kind ReasonKind) {
 	at := j.q.At
 	switch trusted := j.q.Clock == Trusted; {
 	case h.Standing == Revoked:

@@ -178,7 +178,7 @@ func TestEveryGrantTellsAllThatIsMissing(t *testing.T) {
 	var got []string
 	for _, o := range p.Decide(q).Outcomes {
 		s := fmt.Sprint(o.Role, " ", o.Verdict)
-		for _, r := range o.Missing {
+		for _, r := range o.Missing() {
 			s += fmt.Sprintf(" %s(%s)", r.Code, r.Badge)
 		}
 		got = append(got, s)
@@ -197,9 +197,9 @@ func TestEveryGrantTellsAllThatIsMissing(t *testing.T) {
 func TestReasonsOfOneGrantDoNotRunIntoTheNext(t *testing.T) {
 	p := mustNew(t, lab())
 	d := p.Decide(ask("laser", holder()))
-	first := d.Outcomes[0].Missing
+	first := d.Outcomes[0].Missing()
 	_ = append(first, Reason{Code: "overwritten"})
-	if d.Outcomes[1].Missing[0].Code != NoBadge {
+	if d.Outcomes[1].Missing()[0].Code != NoBadge {
 		t.Error("appending to one outcome changed another")
 	}
 }
@@ -228,11 +228,11 @@ func TestAnyTellsTheNearestAlternative(t *testing.T) {
 	m := holder("mentor")
 	m.Holdings[0].Standing = Revoked
 	d := p.Decide(ask("vinyl", m)) // user: not held; mentor: revoked; first and host: not held
-	if got := d.Outcomes[1].Missing; len(got) != 1 || got[0].Code != BadgeRevoked || got[0].Badge != "mentor" {
+	if got := d.Outcomes[1].Missing(); len(got) != 1 || got[0].Code != BadgeRevoked || got[0].Badge != "mentor" {
 		t.Errorf("got %+v", got)
 	}
 	d = p.Decide(ask("vinyl", holder()))
-	if got := d.Outcomes[1].Missing; len(got) != 1 || got[0].Badge != "user" {
+	if got := d.Outcomes[1].Missing(); len(got) != 1 || got[0].Badge != "user" {
 		t.Errorf("of alternatives that are equally far, the first: got %+v", got)
 	}
 }
@@ -250,21 +250,21 @@ func TestReasonsCarryWhatTheSentenceNeeds(t *testing.T) {
 		"print": {{Code: NotRecent, Badge: "user", At: last.AddDate(-1, 0, 0), Want: 365 * days, Kind: OfAge}},
 	}
 	for machine, want := range want {
-		if got := p.Decide(ask(machine, m)).Outcomes[1].Missing; !slices.Equal(got, want) {
+		if got := p.Decide(ask(machine, m)).Outcomes[1].Missing(); !slices.Equal(got, want) {
 			t.Errorf("%s: got %+v", machine, got)
 		}
 	}
-	if got := p.Decide(ask("laser", m)).Outcomes[0].Missing; !slices.Equal(
+	if got := p.Decide(ask("laser", m)).Outcomes[0].Missing(); !slices.Equal(
 		got,
 		[]Reason{{Code: BadgeExpired, Badge: "maintainer", At: end}},
 	) {
 		t.Errorf("got %+v", got)
 	}
-	if got := p.Decide(ask("laser", m)).Outcomes[3].Missing[0]; got != (Reason{Code: BadgeUnverified, Badge: "first", At: end, Kind: OldStatus}) {
+	if got := p.Decide(ask("laser", m)).Outcomes[3].Missing()[0]; got != (Reason{Code: BadgeUnverified, Badge: "first", At: end, Kind: OldStatus}) {
 		t.Errorf("got %+v", got)
 	}
 	m.Holdings[2].Checked = time.Time{}
-	if got := p.Decide(ask("print", m)).Outcomes[2].Missing[0]; got != (Reason{Code: NotEnoughHours, Badge: "first", Want: 10 * time.Hour, Have: 4 * time.Hour}) {
+	if got := p.Decide(ask("print", m)).Outcomes[2].Missing()[0]; got != (Reason{Code: NotEnoughHours, Badge: "first", Want: 10 * time.Hour, Have: 4 * time.Hour}) {
 		t.Errorf("got %+v", got)
 	}
 	m.Practice[1].Logged = 10 * time.Hour
@@ -383,9 +383,9 @@ func TestManyBadgesAndManyReasonsOutgrowTheirRooms(t *testing.T) {
 		}
 		x.Holdings = append(x.Holdings, holding("user"))
 		d := p.Decide(ask("laser", x))
-		if d.Role != User || len(d.Outcomes[2].Missing) != 101 || len(d.Outcomes[3].Missing) != 1 ||
-			d.Outcomes[1].Missing[0].Badge != "mentor" {
-			t.Errorf("%d badges: %v %v, %d reasons", n, d.Verdict, d.Role, len(d.Outcomes[2].Missing))
+		if d.Role != User || len(d.Outcomes[2].Missing()) != 101 || len(d.Outcomes[3].Missing()) != 1 ||
+			d.Outcomes[1].Missing()[0].Badge != "mentor" {
+			t.Errorf("%d badges: %v %v, %d reasons", n, d.Verdict, d.Role, len(d.Outcomes[2].Missing()))
 		}
 		if d = p.Decide(ask("laser", &Member{Holdings: x.Holdings[:n-1]})); d.Verdict != Deny {
 			t.Errorf("%d badges: %v", n, d.Verdict)

@@ -49,7 +49,10 @@ type explainer struct {
 }
 
 func (e explainer) allow() Sentence {
-	s := Sentence{Fact: Text{"Machine en marche", "Machine on"}, Next: Text{"Pour terminer : présenter la même carte", "To end: tap the same card"}}
+	s := Sentence{
+		Fact: Text{"Machine en marche", "Machine on"},
+		Next: Text{"Pour terminer : présenter la même carte", "To end: tap the same card"},
+	}
 	if e.d.Limits.Max > 0 && e.q.Clock == Trusted {
 		until := e.w.hour(e.q.At.Add(e.d.Limits.Max))
 		s.Fact = Text{s.Fact.FR + " jusqu’à " + until.FR, s.Fact.EN + " until " + until.EN}
@@ -62,19 +65,32 @@ func (e explainer) await() Sentence {
 		return Sentence{Text{"Utilisation possible avec un mentor", "Possible with a mentor"},
 			Text{"Mentor : présentez votre carte", "Mentor: tap your card"}}
 	}
-	if o, _ := e.d.Nearest(); slices.ContainsFunc(o.Missing, func(r Reason) bool { return r.Kind == BusySupervisor }) {
-		return step(Text{"Ce mentor répond déjà du nombre maximal de sessions", "This mentor already answers for as many sessions as allowed"},
-			Text{"demander à un autre mentor", "ask another mentor"})
+	if o, _ := e.d.Nearest(); slices.ContainsFunc(o.Missing(), func(r Reason) bool { return r.Kind == BusySupervisor }) {
+		return step(
+			Text{
+				"Ce mentor répond déjà du nombre maximal de sessions",
+				"This mentor already answers for as many sessions as allowed",
+			},
+			Text{"demander à un autre mentor", "ask another mentor"},
+		)
 	}
-	if o, _ := e.d.Nearest(); slices.ContainsFunc(o.Missing, func(r Reason) bool { return r.Kind == OfLapsed }) {
+	if o, _ := e.d.Nearest(); slices.ContainsFunc(o.Missing(), func(r Reason) bool { return r.Kind == OfLapsed }) {
 		return step(Text{"L’adhésion du mentor s’est terminée", "The mentor’s membership has ended"},
 			Text{"voir un autre mentor", "ask another mentor"})
 	}
-	s := Sentence{Fact: Text{"La seconde carte ne permet pas de répondre de cette session", "The second card cannot answer for this session"},
-		Next: Text{"Prochaine étape : demander à un mentor", "Next step: ask a mentor"}}
+	s := Sentence{
+		Fact: Text{
+			"La seconde carte ne permet pas de répondre de cette session",
+			"The second card cannot answer for this session",
+		},
+		Next: Text{"Prochaine étape : demander à un mentor", "Next step: ask a mentor"},
+	}
 	if b := e.supervisorBadge(); b != "" {
 		name := e.quote(b)
-		s.Next = Text{"Prochaine étape : la carte d’un mentor qui a le badge " + name.FR, "Next step: the card of a mentor who holds the badge " + name.EN}
+		s.Next = Text{
+			"Prochaine étape : la carte d’un mentor qui a le badge " + name.FR,
+			"Next step: the card of a mentor who holds the badge " + name.EN,
+		}
 	}
 	return s
 }
@@ -96,7 +112,7 @@ func (e explainer) grant() Grant {
 }
 
 func (e explainer) deny(o Outcome) Sentence {
-	r := foremost(o.Missing)
+	r := foremost(o.Missing())
 	switch r.Code {
 	case NoBadge:
 		return e.noBadge(o)
@@ -117,15 +133,23 @@ func (e explainer) deny(o Outcome) Sentence {
 		return e.notRecent(r)
 	case NotEnoughHours:
 		have, want := hoursOf(r.Have), hoursOf(r.Want)
-		return step(Text{"Pratique sur cette machine : " + have.FR + " sur " + want.FR, "Practice on this machine: " + have.EN + " of " + want.EN},
-			Text{"continuer avec un mentor", "go on with a mentor"})
+		return step(
+			Text{
+				"Pratique sur cette machine : " + have.FR + " sur " + want.FR,
+				"Practice on this machine: " + have.EN + " of " + want.EN,
+			},
+			Text{"continuer avec un mentor", "go on with a mentor"},
+		)
 	case OutsideHours:
 		return e.closed(r)
 	case QuotaUsed:
 		return usedUp(r)
 	case CardBlocked:
 		if r.Kind == WeakCard {
-			return step(Text{"Cette machine demande une carte sécurisée", "This machine asks for a secure card"}, Text{"en demander une à l’accueil", "ask for one at the desk"})
+			return step(
+				Text{"Cette machine demande une carte sécurisée", "This machine asks for a secure card"},
+				Text{"en demander une à l’accueil", "ask for one at the desk"},
+			)
 		}
 		return fixed(r.Code)
 	default:
@@ -152,7 +176,7 @@ func foremost(missing []Reason) Reason {
 // noBadge names every badge that the nearest grant misses.
 func (e explainer) noBadge(o Outcome) Sentence {
 	var fr, en []string
-	for _, r := range o.Missing {
+	for _, r := range o.Missing() {
 		if name := e.quote(r.Badge); r.Code == NoBadge {
 			fr, en = append(fr, name.FR), append(en, name.EN)
 		}
@@ -177,14 +201,30 @@ func (e explainer) unverified(r Reason) Sentence {
 	switch r.Kind {
 	case NotYet:
 		day := e.w.date(r.At)
-		return e.about(r, Text{"n’est valable qu’à partir du " + strings.TrimPrefix(day.FR, "le "), "is valid only from " + strings.TrimPrefix(day.EN, "on ")},
-			Text{"revenir à cette date", "come back on that day"})
+		return e.about(
+			r,
+			Text{
+				"n’est valable qu’à partir du " + strings.TrimPrefix(day.FR, "le "),
+				"is valid only from " + strings.TrimPrefix(day.EN, "on "),
+			},
+			Text{"revenir à cette date", "come back on that day"},
+		)
 	case OldStatus:
 		day := e.w.date(r.At)
-		return e.about(r, Text{"n’a pas pu être vérifié depuis " + day.FR, "could not be checked since " + strings.TrimPrefix(day.EN, "on ")}, desk)
+		return e.about(
+			r,
+			Text{
+				"n’a pas pu être vérifié depuis " + day.FR,
+				"could not be checked since " + strings.TrimPrefix(day.EN, "on "),
+			},
+			desk,
+		)
 	case WeakAssurance:
-		return e.about(r, Text{"n’a pas de preuve assez forte pour cette machine", "has no proof that is strong enough for this machine"},
-			Text{"demander à l’accueil un badge signé", "ask the desk for a signed badge"})
+		return e.about(
+			r,
+			Text{"n’a pas de preuve assez forte pour cette machine", "has no proof that is strong enough for this machine"},
+			Text{"demander à l’accueil un badge signé", "ask the desk for a signed badge"},
+		)
 	default:
 		return e.about(r, Text{"n’a pas pu être vérifié", "could not be verified"}, desk)
 	}
@@ -208,18 +248,36 @@ func (e explainer) notRecent(r Reason) Sentence {
 func usedUp(r Reason) Sentence {
 	want := hoursOf(r.Want)
 	if r.Kind == OfWeek {
-		return step(Text{"Le temps prévu pour la semaine (" + want.FR + ") est épuisé", "The week’s time (" + want.EN + ") is used up"}, Text{"revenir lundi", "come back on Monday"})
+		return step(
+			Text{
+				"Le temps prévu pour la semaine (" + want.FR + ") est épuisé",
+				"The week’s time (" + want.EN + ") is used up",
+			},
+			Text{"revenir lundi", "come back on Monday"},
+		)
 	}
-	return step(Text{"Le temps prévu pour la journée (" + want.FR + ") est épuisé", "The day’s time (" + want.EN + ") is used up"}, Text{"revenir demain", "come back tomorrow"})
+	return step(
+		Text{
+			"Le temps prévu pour la journée (" + want.FR + ") est épuisé",
+			"The day’s time (" + want.EN + ") is used up",
+		},
+		Text{"revenir demain", "come back tomorrow"},
+	)
 }
 
 func (e explainer) closed(r Reason) Sentence {
 	switch r.Kind {
 	case Booked:
 		until := e.w.moment(r.At)
-		return step(Text{"La machine est réservée par quelqu’un d’autre", "The machine is booked by somebody else"}, Text{"revenir " + until.FR, "come back " + until.EN})
+		return step(
+			Text{"La machine est réservée par quelqu’un d’autre", "The machine is booked by somebody else"},
+			Text{"revenir " + until.FR, "come back " + until.EN},
+		)
 	case NotBooked:
-		return step(Text{"Cette machine s’utilise sur réservation", "This machine is used by booking"}, Text{"réserver un créneau", "book a time"})
+		return step(
+			Text{"Cette machine s’utilise sur réservation", "This machine is used by booking"},
+			Text{"réserver un créneau", "book a time"},
+		)
 	}
 	back := Text{"revenir à l’ouverture", "come back when it opens"}
 	if h := e.grant().Hours; h != nil {

@@ -133,7 +133,7 @@ func TestExplainBearsDecisionsThatAreNotItsOwn(t *testing.T) {
 			for _, v := range []Verdict{Deny, Await, Allow, 9} {
 				o := make([]Outcome, 100)
 				for i := range o {
-					o[i].Missing = []Reason{{Code: code, Badge: "gone"}}
+					o[i] = NewOutcome(NoRole, Deny, Reason{Code: code, Badge: "gone"})
 				}
 				for _, machine := range []MachineID{"laser", "x"} {
 					q := ask(machine, holder())

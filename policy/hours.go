@@ -134,7 +134,10 @@ func parseDays(s string) (on [7]bool, holidays bool, err error) {
 		}
 		from, to := slices.Index(weekdays[:], first), slices.Index(weekdays[:], last)
 		if from < 0 || to < 0 {
-			return on, false, fmt.Errorf("%q is no day; Mo Tu We Th Fr Sa Su, PH for public holidays, a list Mo,We or a range Mo-Fr", part)
+			return on, false, fmt.Errorf(
+				"%q is no day; Mo Tu We Th Fr Sa Su, PH for public holidays, a list Mo,We or a range Mo-Fr",
+				part,
+			)
 		}
 		for d := from; ; d = (d + 1) % 7 {
 			on[d] = true

@@ -11,7 +11,7 @@ import (
 func why(d Decision) string {
 	o, _ := d.Nearest()
 	var out []string
-	for _, r := range o.Missing {
+	for _, r := range o.Missing() {
 		out = append(out, strings.TrimSuffix(string(r.Code)+"/"+r.Kind.String(), "/"))
 	}
 	return d.Verdict.String() + " " + strings.Join(out, " ")

@@ -135,11 +135,11 @@ func TestDecisionIsOfOnePiece(t *testing.T) {
 			return fmt.Errorf("no words: %+v", s)
 		}
 		for _, o := range d.Outcomes {
-			if (o.Verdict == Allow) != (len(o.Missing) == 0) ||
-				o.Verdict == Await && (len(o.Missing) != 1 || o.Missing[0].Code != NeedsSupervisor) {
+			if (o.Verdict == Allow) != (len(o.Missing()) == 0) ||
+				o.Verdict == Await && (len(o.Missing()) != 1 || o.Missing()[0].Code != NeedsSupervisor) {
 				return fmt.Errorf("outcome %+v", o)
 			}
-			for _, r := range o.Missing {
+			for _, r := range o.Missing() {
 				if !r.Code.Known() {
 					return fmt.Errorf("code %q", r.Code)
 				}

@@ -92,7 +92,7 @@ func (q Question) Known() time.Time {
 }
 
 // hasLapsed reports whether a member's membership has ended, and the grace with it.
-func (j *judge) hasLapsed(m *Member) bool {
+func (j *evaluator) hasLapsed(m *Member) bool {
 	return m != nil && m.Until != (Date{}) && j.membership.On(DateOf(j.known, j.zone), m.Until) == HasLapsed
 }
 

@@ -120,7 +120,7 @@ func TestLapsedMembersHearTheLastDay(t *testing.T) {
 	q := ask("laser", holder("user"))
 	q.Member.Until = date(t, "2026-03-01")
 	d := p.Decide(q)
-	if r := d.Outcomes[2].Missing[0]; r.Code != MembershipLapsed || DateOf(r.At, paris()) != q.Member.Until {
+	if r := d.Outcomes[2].Missing()[0]; r.Code != MembershipLapsed || DateOf(r.At, paris()) != q.Member.Until {
 		t.Errorf("%+v", r)
 	}
 	s := Explain(p, q, d)
@@ -158,8 +158,8 @@ func TestCardsThatAreNotActiveAreRefusedForEveryRole(t *testing.T) {
 				t.Errorf("%v at %s: %+v", state, machine, d)
 			}
 			for _, o := range d.Outcomes {
-				if o.Missing[0].Code != CardBlocked || o.Missing[0].Kind != kind {
-					t.Errorf("%v at %s: %+v", state, machine, o.Missing)
+				if o.Missing()[0].Code != CardBlocked || o.Missing()[0].Kind != kind {
+					t.Errorf("%v at %s: %+v", state, machine, o.Missing())
 				}
 			}
 			if s := Explain(p, q, d); s.In(English) != "This card is blocked. Next step: see the desk" {

@@ -147,8 +147,14 @@ func weekBegan(at time.Time) time.Time {
 	return dayBegan(time.Date(y, m, d-back, 12, 0, 0, 0, at.Location()))
 }
 
+// dayLength is a day of 24 hours. Days on which clocks change are an hour or two longer, so the bounds are generous.
+const dayLength = 24 * time.Hour
+
 // sameDay compares days on the wall of b's zone.
 func sameDay(a, b time.Time) bool {
+	if d := b.Sub(a); d > 2*dayLength || d < -2*dayLength { // far apart: the calendar need not be asked
+		return false
+	}
 	ay, am, ad := a.In(b.Location()).Date()
 	by, bm, bd := b.Date()
 	return ay == by && am == bm && ad == bd
@@ -156,6 +162,9 @@ func sameDay(a, b time.Time) bool {
 
 // sameWeek compares weeks from Monday to Sunday, as ISO 8601 counts them.
 func sameWeek(a, b time.Time) bool {
+	if d := b.Sub(a); d > 8*dayLength || d < -8*dayLength {
+		return false
+	}
 	ay, aw := a.In(b.Location()).ISOWeek()
 	by, bw := b.ISOWeek()
 	return ay == by && aw == bw
@@ -168,6 +177,7 @@ type Member struct {
 	Until    Date // the last day of the membership, in the site's zone; zero: it has no end
 	Holdings []Holding
 	Practice []Practice
+	prepared *prepared // by Prepare; nil: each decision works it out
 }
 
 // Limits bound a session. A zero duration is no limit. In JSON they are nanoseconds.

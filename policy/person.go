@@ -4,13 +4,60 @@ import "time"
 
 // person is a member as one machine sees them.
 type person struct {
+	*prepared
 	all       []Holding
 	last      time.Time     // end of the last session here
 	logged    time.Duration // running time logged here
 	day, week time.Duration // of it, on this day and in this week
-	few       [16]uint8     // places in all of the badges that the machine may name
-	n         int           // how many of few; beyond its end, all are looked at
-	others    bool          // some are another issuer's
+}
+
+// prepared says which of a member's badges may meet which need of one machine, so that a tap compares no names.
+type prepared struct {
+	machine  *machine
+	holdings []Holding // that it was made of
+	places   []uint32  // in holdings: first those that may meet the first need, then those for the second …
+	ends     []uint32  // by need: where its places end
+	others   bool      // some of places are another issuer's badges
+}
+
+// Prepare works out, ahead of the taps, which of the member's badges may meet which need of a machine. Without it the
+// member is judged the same, but slower. It holds for this policy, this machine and this list of badges: a copy of the
+// member may have another list, and the badges in a list must not be changed after.
+func (p *Policy) Prepare(id MachineID, who *Member) {
+	if m := p.machines[id]; m != nil && who != nil {
+		who.prepared = prepare(m, who.Holdings)
+	}
+}
+
+func prepare(m *machine, all []Holding) *prepared {
+	needs := len(m.leaves)
+	room := make([]uint32, needs, 2*needs+len(all)) // the ends, then as many places as most members need
+	x := &prepared{machine: m, holdings: all, ends: room[:needs:needs], places: room[needs:]}
+	for i, ask := range m.leaves {
+		for place := range all {
+			if all[place].Badge == ask.Badge {
+				x.places = append(x.places, uint32(place))
+				x.others = x.others || all[place].Other != nil
+			}
+		}
+		x.ends[i] = uint32(len(x.places))
+	}
+	return x
+}
+
+// isOf reports whether it was prepared for this machine, of this list of badges.
+func (x *prepared) isOf(m *machine, all []Holding) bool {
+	return x != nil && x.machine == m && len(x.holdings) == len(all) &&
+		(len(all) == 0 || &x.holdings[0] == &all[0])
+}
+
+// held are the places of the holdings that may meet the need.
+func (x *prepared) held(n *need) []uint32 {
+	from := uint32(0)
+	if n.leaf > 1 {
+		from = x.ends[n.leaf-2]
+	}
+	return x.places[from:x.ends[n.leaf-1]]
 }
 
 // meet looks once at what the machine wants to know.
@@ -18,8 +65,10 @@ func (x *person) meet(m *machine, who *Member) {
 	if who == nil {
 		return
 	}
-	x.all = who.Holdings
-	x.sift(m.named)
+	x.all, x.prepared = who.Holdings, who.prepared
+	if !x.isOf(m, who.Holdings) {
+		x.prepared = prepare(m, who.Holdings)
+	}
 	u := who.used(m.ID)
 	x.last, x.logged, x.day, x.week = u.Last, u.Logged, u.Day, u.Week
 }
@@ -39,69 +88,4 @@ func (m *Member) used(id MachineID) (out Practice) {
 		out.Day, out.Week = max(out.Day, x.Day), max(out.Week, x.Week)
 	}
 	return out
-}
-
-// sift keeps the badges whose names may be among named. Most members hold badges of many machines.
-func (x *person) sift(named uint64) {
-	if len(x.all) > 1<<8 {
-		x.n, x.others = len(x.few)+1, true
-		return
-	}
-	n := 0
-	for i := range x.all {
-		if named&sieve(x.all[i].Badge) == 0 {
-			continue
-		}
-		if n < len(x.few) {
-			x.few[n] = uint8(i)
-		}
-		x.others = x.others || x.all[i].Other != nil
-		n++
-	}
-	x.n = n
-}
-
-// holdings is how many holdings to look at, place where one of them stands in all.
-func (x *person) holdings() int {
-	if x.n > len(x.few) {
-		return len(x.all)
-	}
-	return x.n
-}
-
-func (x *person) place(i int) int {
-	if x.n > len(x.few) {
-		return i
-	}
-	return int(x.few[i])
-}
-
-// sieve is one bit of 64 by which to tell most badges apart without comparing them. It reads all of a name
-// of up to 24 bytes: those of one site share beginnings (the machine) and ends (the role).
-func sieve(b BadgeID) uint64 {
-	n := len(b)
-	if n < 8 {
-		return 1 << (short(b) & 63)
-	}
-	h := eight(b)*golden ^ eight(b[n-8:])
-	if n > 16 {
-		h = h*golden ^ eight(b[n/2-4:])
-	}
-	return 1 << (h * golden >> 58)
-}
-
-const golden = 0x9e3779b97f4a7c15 // 2^64 over the golden ratio: spreads the bits upwards
-
-func short(b BadgeID) (h uint64) {
-	for i := range len(b) {
-		h = h<<8 | uint64(b[i])
-	}
-	return h * golden >> 58
-}
-
-// eight reads the first eight bytes at once.
-func eight(b BadgeID) uint64 {
-	_ = b[7]
-	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
-		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
 }

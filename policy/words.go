@@ -7,25 +7,49 @@ import (
 )
 
 // unknownMachine answers for a machine that the policy does not name.
-var unknownMachine = step(Text{"Cette machine n’est pas encore configurée", "This machine is not set up yet"}, Text{"prévenir un mainteneur", "tell a maintainer"})
+var unknownMachine = step(
+	Text{"Cette machine n’est pas encore configurée", "This machine is not set up yet"},
+	Text{"prévenir un mainteneur", "tell a maintainer"},
+)
 
 // fixed are the sentences that need no badge and no date.
 func fixed(c Code) Sentence {
 	switch c {
 	case UnknownCard:
-		return step(Text{"Carte inconnue", "Unknown card"}, Text{"la faire enregistrer à l’accueil", "have it registered at the desk"})
+		return step(
+			Text{"Carte inconnue", "Unknown card"},
+			Text{"la faire enregistrer à l’accueil", "have it registered at the desk"},
+		)
 	case CardBlocked:
 		return step(Text{"Cette carte est bloquée", "This card is blocked"}, Text{"passer à l’accueil", "see the desk"})
 	case MachineFault:
-		return step(Text{"La machine est arrêtée par sécurité", "The machine is stopped for safety"}, Text{"prévenir un mainteneur", "tell a maintainer"})
+		return step(
+			Text{"La machine est arrêtée par sécurité", "The machine is stopped for safety"},
+			Text{"prévenir un mainteneur", "tell a maintainer"},
+		)
 	case TaggedOut:
-		return step(Text{"Machine hors service", "Machine out of service"}, Text{"attendre la remise en service", "wait until it is returned to service"})
+		return step(
+			Text{"Machine hors service", "Machine out of service"},
+			Text{"attendre la remise en service", "wait until it is returned to service"},
+		)
 	case BundleStale:
-		return step(Text{"La machine est sans nouvelles du site depuis trop longtemps", "The machine has had no news from the site for too long"}, Text{"prévenir un mainteneur", "tell a maintainer"})
+		return step(
+			Text{
+				"La machine est sans nouvelles du site depuis trop longtemps",
+				"The machine has had no news from the site for too long",
+			},
+			Text{"prévenir un mainteneur", "tell a maintainer"},
+		)
 	case ClockUntrusted:
-		return step(Text{"L’heure n’est pas encore sûre", "The time is not certain yet"}, Text{"attendre quelques minutes ou demander à un mainteneur", "wait a few minutes or ask a maintainer"})
+		return step(
+			Text{"L’heure n’est pas encore sûre", "The time is not certain yet"},
+			Text{"attendre quelques minutes ou demander à un mainteneur", "wait a few minutes or ask a maintainer"},
+		)
 	default:
-		return step(Text{"Pas d’accès à cette machine avec cette carte", "No access to this machine with this card"}, Text{"en parler à l’accueil", "talk to the desk"})
+		return step(
+			Text{"Pas d’accès à cette machine avec cette carte", "No access to this machine with this card"},
+			Text{"en parler à l’accueil", "talk to the desk"},
+		)
 	}
 }
 
@@ -63,7 +87,9 @@ func (w wording) moment(t time.Time) Text {
 func (w wording) daysUntil(t time.Time) int {
 	y, m, d := t.Date()
 	ny, nm, nd := w.now.Date()
-	return int(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Sub(time.Date(ny, nm, nd, 0, 0, 0, 0, time.UTC)) / (24 * time.Hour))
+	return int(
+		time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Sub(time.Date(ny, nm, nd, 0, 0, 0, 0, time.UTC)) / (24 * time.Hour),
+	)
 }
 
 // date is "le 3 mars", "on 3 March", with the year where it is another.
@@ -82,7 +108,20 @@ func (w wording) date(t time.Time) Text {
 
 var (
 	frenchDays   = [...]string{"dimanche", "lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi"}
-	frenchMonths = [...]string{"janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre"}
+	frenchMonths = [...]string{
+		"janvier",
+		"février",
+		"mars",
+		"avril",
+		"mai",
+		"juin",
+		"juillet",
+		"août",
+		"septembre",
+		"octobre",
+		"novembre",
+		"décembre",
+	}
 )
 
 // lengthOf says a length of time in its largest whole unit: a month is 30 days, a year 365.

@@ -192,7 +192,7 @@ func (w stdio) trace(p *policy.Policy, d policy.Decision, said string, l policy.
 	}
 	for _, o := range d.Outcomes {
 		fmt.Fprintf(w.out, "  %-*s %s", width, o.Role.In(l), verdict(o.Verdict))
-		if all := lacking(p, o.Missing, l); len(all) > 0 {
+		if all := lacking(p, o.Missing(), l); len(all) > 0 {
 			fmt.Fprint(w.out, say(l, " : ", ": "), strings.Join(all, ", "))
 		}
 		fmt.Fprintln(w.out)

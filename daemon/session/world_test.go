@@ -36,11 +36,11 @@ func allow(r policy.Role, others ...policy.Role) policy.Decision {
 
 // denied carries the codes as a decision does, in its nearest outcome.
 func denied(v policy.Verdict, r policy.Role, codes ...policy.Code) policy.Decision {
-	o := policy.Outcome{Role: r, Verdict: v}
-	for _, c := range codes {
-		o.Missing = append(o.Missing, policy.Reason{Code: c})
+	missing := make([]policy.Reason, len(codes))
+	for i, c := range codes {
+		missing[i].Code = c
 	}
-	d := policy.Decision{Verdict: v, Would: v, Outcomes: []policy.Outcome{o}}
+	d := policy.Decision{Verdict: v, Would: v, Outcomes: []policy.Outcome{policy.NewOutcome(r, v, missing...)}}
 	if v == policy.Await {
 		d.Role, d.Limits = r, limits()
 	}

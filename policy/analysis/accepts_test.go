@@ -18,7 +18,11 @@ func TestBreachesWithAcceptedBadgesAreThoseOfEverySetOfBadges(t *testing.T) {
 		model := g.Accepting()
 		first := &model.Machines[0].Grants[0] // that takes two badges, which one of theirs may stand for
 		first.Needs = policy.Need{All: []policy.Need{{Badge: ids[g.IntN(3)]}, {Badge: ids[3+g.IntN(3)]}}}
-		v := policy.Invariant{Roles: []policy.Role{first.Role}, Without: []policy.BadgeID{ids[g.IntN(len(ids))]}, Alone: g.IntN(2) == 0}
+		v := policy.Invariant{
+			Roles:   []policy.Role{first.Role},
+			Without: []policy.BadgeID{ids[g.IntN(len(ids))]},
+			Alone:   g.IntN(2) == 0,
+		}
 		model.Never = []policy.Invariant{v}
 		p := mustNew(t, model)
 		got := Breaches(p, monday)
@@ -95,7 +99,7 @@ func TestCompareMissesNoAcceptedBadge(t *testing.T) {
 		mb := ma
 		g.GiveAccepts(&mb)
 		a, b := mustNew(t, ma), mustNew(t, mb)
-		if s := spaceOf("m", side{a, &a.Machines[0]}, side{b, &b.Machines[0]}); s.states() > 200 {
+		if s := casesOf("m", side{a, &a.Machines[0]}, side{b, &b.Machines[0]}); s.states() > 200 {
 			continue
 		}
 		changes, err := Compare(a, b, monday)
@@ -144,7 +148,7 @@ func TestEveryPolicyThatAcceptsIsProven(t *testing.T) {
 		m := g.Accepting()
 		m.Machines[0].Grants = m.Machines[0].Grants[:min(len(m.Machines[0].Grants), 3)]
 		p := mustNew(t, m)
-		if s := spaceOf("m", side{p, &p.Machines[0]}); s.states() > 250 {
+		if s := casesOf("m", side{p, &p.Machines[0]}); s.states() > 250 {
 			continue
 		}
 		if err := Prove(p, monday); err != nil {
@@ -188,7 +192,11 @@ func TestChangesNameWhatIsAccepted(t *testing.T) {
 func TestBadgesThatAreAcceptedAlikeAreOneCase(t *testing.T) {
 	m := accepts(t, "user", "")
 	for i := range 15 {
-		m = accept(m, "user", policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: fmt.Sprint("urn:lab-", i)}})
+		m = accept(
+			m,
+			"user",
+			policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: fmt.Sprint("urn:lab-", i)}},
+		)
 	}
 	if err := Prove(mustNew(t, m), monday); err != nil {
 		t.Error(err)
@@ -293,7 +301,11 @@ func TestNeverCountsAnAcceptedBadgeAsOursWhereItCounts(t *testing.T) {
 // mentor and what is named besides may be a user.
 func both(t *testing.T, a policy.Accept, besides ...policy.BadgeID) policy.Model {
 	t.Helper()
-	m := accept(accepts(t, "first", ""), "mentor", policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser}})
+	m := accept(
+		accepts(t, "first", ""),
+		"mentor",
+		policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser}},
+	)
 	if a.Issuer != "" {
 		m = accept(m, "user", a)
 	}
@@ -323,11 +335,20 @@ func TestABadgeThatIsAcceptedAsTwoIsFoundByCompareAndNever(t *testing.T) {
 		for i := range 2 {
 			m.Badges[i].Accepts = []policy.Accept{{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: "urn:f0"}}}
 		}
-		m.Machines = []policy.Machine{{ID: "m", Grants: []policy.Grant{{Role: policy.User, Needs: policy.Need{All: []policy.Need{{Badge: "a"}, {Badge: "b"}}}}}}}
+		m.Machines = []policy.Machine{
+			{
+				ID:     "m",
+				Grants: []policy.Grant{{Role: policy.User, Needs: policy.Need{All: []policy.Need{{Badge: "a"}, {Badge: "b"}}}}},
+			},
+		}
 		change(&m)
 		return mustNew(t, m)
 	}
-	changes, err := Compare(model(func(*policy.Model) {}), model(func(m *policy.Model) { m.Badges[1].Accepts = nil }), monday)
+	changes, err := Compare(
+		model(func(*policy.Model) {}),
+		model(func(m *policy.Model) { m.Badges[1].Accepts = nil }),
+		monday,
+	)
 	if err != nil || len(changes) != 1 || changes[0].Gained || changes[0].Role != policy.User {
 		t.Errorf("who held it alone loses the role: %+v, %v", changes, err)
 	}

@@ -27,11 +27,18 @@ func BenchmarkWho(b *testing.B) {
 
 func BenchmarkCompareTwentyMachinesOfFiveBadges(b *testing.B) {
 	build := func(change bool) *policy.Policy {
-		m := policy.Model{Site: "s", Zone: paris(), Issuers: []policy.Issuer{{ID: "i", Profile: "did:x", Keys: []string{"k"}}}}
+		m := policy.Model{
+			Site:    "s",
+			Zone:    paris(),
+			Issuers: []policy.Issuer{{ID: "i", Profile: "did:x", Keys: []string{"k"}}},
+		}
 		for i := range 20 {
 			id := func(s string) policy.BadgeID { return policy.BadgeID(fmt.Sprintf("%s-%d", s, i)) }
 			for _, s := range []string{"first", "user", "host", "mentor", "maintainer"} {
-				m.Badges = append(m.Badges, policy.Badge{ID: id(s), Name: policy.Text{FR: s}, Issuer: "i", Achievement: "urn:" + string(id(s))})
+				m.Badges = append(
+					m.Badges,
+					policy.Badge{ID: id(s), Name: policy.Text{FR: s}, Issuer: "i", Achievement: "urn:" + string(id(s))},
+				)
 			}
 			h, _ := policy.ParseHours("Mo-Fr 09:00-21:00; Sa 10:00-18:00; PH off", french)
 			x := policy.Machine{ID: policy.MachineID(fmt.Sprint("m", i)), Name: policy.Text{FR: "m"}, Grants: []policy.Grant{
@@ -47,7 +54,14 @@ func BenchmarkCompareTwentyMachinesOfFiveBadges(b *testing.B) {
 			if change {
 				x.Grants[3].Needs = policy.Need{Any: []policy.Need{{Badge: id("user")}, {Badge: id("host")}}}
 			}
-			m.Never = append(m.Never, policy.Invariant{Roles: []policy.Role{policy.User}, Without: []policy.BadgeID{id("user")}, On: []policy.MachineID{x.ID}})
+			m.Never = append(
+				m.Never,
+				policy.Invariant{
+					Roles:   []policy.Role{policy.User},
+					Without: []policy.BadgeID{id("user")},
+					On:      []policy.MachineID{x.ID},
+				},
+			)
 			m.Machines = append(m.Machines, x)
 		}
 		p, err := policy.New(m)

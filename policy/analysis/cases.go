@@ -9,10 +9,10 @@ import (
 	"portillon/policy"
 )
 
-// space is everything that decisions on one machine, by one policy or two, can depend on besides time: a product of
+// cases is everything that decisions on one machine, by one policy or two, can depend on besides time: a product of
 // chains. Each begins with what is plain: a badge not held, no share used, a card that proves itself, a bundle of the
 // day. What follows is told of a case only where it makes a difference to it.
-type space struct {
+type cases struct {
 	id     policy.MachineID
 	chains []chain
 }
@@ -36,11 +36,11 @@ const (
 	ofShare
 )
 
-// maxCases bounds the states of a space times the slots of a year: what has more is not tried rather than tried in
+// maxCases bounds the states of a machine times the slots of a year: what has more is not tried rather than tried in
 // part.
 const maxCases = 1 << 18
 
-func (s *space) states() int {
+func (s *cases) states() int {
 	n := 1
 	for _, c := range s.chains {
 		if n *= len(c.apply); n > maxCases {
@@ -51,7 +51,7 @@ func (s *space) states() int {
 }
 
 // state is the level in each chain of the n-th state.
-func (s *space) state(n int) []int {
+func (s *cases) state(n int) []int {
 	out := make([]int, len(s.chains))
 	for i, c := range s.chains {
 		out[i], n = n%len(c.apply), n/len(c.apply)
@@ -61,7 +61,7 @@ func (s *space) state(n int) []int {
 
 // under are the states that are next below the n-th, each with the place of the chain in which it stands lower. They
 // have lesser numbers.
-func (s *space) under(n int) iter.Seq2[int, int] {
+func (s *cases) under(n int) iter.Seq2[int, int] {
 	return func(yield func(int, int) bool) {
 		step, rest := 1, n
 		for i := range s.chains {
@@ -78,9 +78,19 @@ func (s *space) under(n int) iter.Seq2[int, int] {
 }
 
 // question is the state as it taps at a moment.
-func (s *space) question(state []int, at time.Time, clock policy.Clock) policy.Question {
-	q := policy.Question{At: at, Clock: clock, Machine: s.id, Member: &policy.Member{ID: nobodyBooked, Practice: []policy.Practice{{Machine: s.id, Last: at.AddDate(-100, 0, 0)}}},
-		Supervisor: &policy.Member{ID: somebodyBeside, Practice: []policy.Practice{{Machine: s.id, Last: at.AddDate(-100, 0, 0)}}}, Card: policy.NumberOnly, Issued: at}
+func (s *cases) question(state []int, at time.Time, clock policy.Clock) policy.Question {
+	q := policy.Question{
+		At:      at,
+		Clock:   clock,
+		Machine: s.id,
+		Member:  &policy.Member{ID: nobodyBooked, Practice: []policy.Practice{{Machine: s.id, Last: at.AddDate(-100, 0, 0)}}},
+		Supervisor: &policy.Member{
+			ID:       somebodyBeside,
+			Practice: []policy.Practice{{Machine: s.id, Last: at.AddDate(-100, 0, 0)}},
+		},
+		Card:   policy.NumberOnly,
+		Issued: at,
+	}
 	q.Member.Holdings = make([]policy.Holding, 0, len(state))
 	for i, level := range state {
 		s.chains[i].apply[level](&q)
@@ -93,7 +103,7 @@ func (s *space) question(state []int, at time.Time, clock policy.Clock) policy.Q
 
 // words are what is worth saying of a state: what would be otherwise on another level. same reports whether what is
 // said of the state holds of another, by its number, too.
-func (s *space) words(state []int, same func(n int) bool) []policy.Text {
+func (s *cases) words(state []int, same func(n int) bool) []policy.Text {
 	var out []policy.Text
 	alike := [][]int{state} // all that the words that are left out leave open
 	for i, level := range state {
@@ -125,7 +135,7 @@ func (s *space) words(state []int, same func(n int) bool) []policy.Text {
 }
 
 // number is the reverse of state.
-func (s *space) number(state []int) (n int) {
+func (s *cases) number(state []int) (n int) {
 	for i, level := range slices.Backward(state) {
 		n = n*len(s.chains[i].apply) + level
 	}
@@ -133,7 +143,7 @@ func (s *space) number(state []int) (n int) {
 }
 
 // possible reports whether a state can be: whoever has used the machine today has used it lately.
-func (s *space) possible(state []int) bool {
+func (s *cases) possible(state []int) bool {
 	shares, lately := false, true
 	for i, c := range s.chains {
 		switch c.kind {
@@ -146,9 +156,9 @@ func (s *space) possible(state []int) bool {
 	return lately || !shares
 }
 
-// spaceOf spans what the sides, a machine under one policy or two, tell apart.
-func spaceOf(id policy.MachineID, sides ...side) space {
-	s := space{id: id}
+// casesOf spans what the sides, a machine under one policy or two, tell apart.
+func casesOf(id policy.MachineID, sides ...side) cases {
+	s := cases{id: id}
 	var member, supervisor []policy.Need
 	var accepted, answers foreignBadges // the badges of other issuers, of the member and of a supervisor
 	var machines []*policy.Machine
@@ -228,11 +238,14 @@ type someone struct {
 var (
 	theMember     = someone{of: func(q *policy.Question) *policy.Member { return q.Member }, use: ofUse}
 	theSupervisor = someone{of: func(q *policy.Question) *policy.Member { return q.Supervisor },
-		has: policy.Text{FR: "un superviseur qui a ", EN: "a supervisor with "}, does: policy.Text{FR: "un superviseur : ", EN: "a supervisor: "}}
+		has: policy.Text{
+			FR: "un superviseur qui a ",
+			EN: "a supervisor with ",
+		}, does: policy.Text{FR: "un superviseur : ", EN: "a supervisor: "}}
 )
 
 // badges adds a chain for each badge: not held, held in each age and assurance that a rule tells apart.
-func (s *space) badges(needs []policy.Need, who someone) {
+func (s *cases) badges(needs []policy.Need, who someone) {
 	byBadge := map[policy.BadgeID][]policy.Need{}
 	var order []policy.BadgeID
 	for _, n := range needs {
@@ -248,14 +261,25 @@ func (s *space) badges(needs []policy.Need, who someone) {
 }
 
 func badgeChain(b policy.BadgeID, needs []policy.Need, who someone) chain {
-	return heldChain(policy.Text{FR: who.has.FR + string(b), EN: who.has.EN + string(b)}, needs, func(q *policy.Question, age time.Duration, a policy.Assurance) {
-		m := who.of(q)
-		m.Holdings = append(m.Holdings, policy.Holding{Badge: b, Standing: policy.Verified, From: q.At.Add(-age), Assurance: a})
-	})
+	return heldChain(
+		policy.Text{FR: who.has.FR + string(b), EN: who.has.EN + string(b)},
+		needs,
+		func(q *policy.Question, age time.Duration, a policy.Assurance) {
+			m := who.of(q)
+			m.Holdings = append(
+				m.Holdings,
+				policy.Holding{Badge: b, Standing: policy.Verified, From: q.At.Add(-age), Assurance: a},
+			)
+		},
+	)
 }
 
 // heldChain is of what is held in each age and assurance that the needs tell apart.
-func heldChain(name policy.Text, needs []policy.Need, hold func(*policy.Question, time.Duration, policy.Assurance)) chain {
+func heldChain(
+	name policy.Text,
+	needs []policy.Need,
+	hold func(*policy.Question, time.Duration, policy.Assurance),
+) chain {
 	var ages []time.Duration
 	weakest := policy.Signed
 	for _, n := range needs {
@@ -268,7 +292,10 @@ func heldChain(name policy.Text, needs []policy.Need, hold func(*policy.Question
 		for a := int(weakest); a >= 0; a-- {
 			full := word
 			if weakest > policy.Signed {
-				full = policy.Text{FR: word.FR + " (" + policy.Assurance(a).String() + ")", EN: word.EN + " (" + policy.Assurance(a).String() + ")"}
+				full = policy.Text{
+					FR: word.FR + " (" + policy.Assurance(a).String() + ")",
+					EN: word.EN + " (" + policy.Assurance(a).String() + ")",
+				}
 			}
 			n := len(c.apply)
 			lower := []int{max(n-assurances, 0)} // the same, but older
@@ -284,15 +311,27 @@ func heldChain(name policy.Text, needs []policy.Need, hold func(*policy.Question
 		return c
 	}
 	longest := cuts[len(cuts)-1]
-	add(policy.Text{FR: name.FR + " émis il y a plus de " + policy.FormatDuration(longest), EN: name.EN + " issued more than " + policy.FormatDuration(longest) + " ago"}, longest+24*time.Hour)
+	add(
+		policy.Text{
+			FR: name.FR + " émis il y a plus de " + policy.FormatDuration(longest),
+			EN: name.EN + " issued more than " + policy.FormatDuration(longest) + " ago",
+		},
+		longest+24*time.Hour,
+	)
 	for _, age := range slices.Backward(cuts) {
-		add(policy.Text{FR: name.FR + " émis il y a au plus " + policy.FormatDuration(age), EN: name.EN + " issued at most " + policy.FormatDuration(age) + " ago"}, age)
+		add(
+			policy.Text{
+				FR: name.FR + " émis il y a au plus " + policy.FormatDuration(age),
+				EN: name.EN + " issued at most " + policy.FormatDuration(age) + " ago",
+			},
+			age,
+		)
 	}
 	return c
 }
 
 // practice adds chains for the last use of the machine, and for the hours logged on it.
-func (s *space) practice(needs []policy.Need, who someone) {
+func (s *cases) practice(needs []policy.Need, who someone) {
 	var used, logged []time.Duration
 	for _, n := range needs {
 		used, logged = append(used, n.UsedWithin), append(logged, n.Hours)
@@ -301,8 +340,13 @@ func (s *space) practice(needs []policy.Need, who someone) {
 		c := chain{kind: who.use}
 		c.add(policy.Text{}, nothing)
 		for _, d := range slices.Backward(cuts) {
-			c.add(policy.Text{FR: who.does.FR + "machine utilisée il y a au plus " + policy.FormatDuration(d), EN: who.does.EN + "used at most " + policy.FormatDuration(d) + " ago"},
-				func(q *policy.Question) { who.of(q).Practice[0].Last = q.At.Add(-d) })
+			c.add(
+				policy.Text{
+					FR: who.does.FR + "machine utilisée il y a au plus " + policy.FormatDuration(d),
+					EN: who.does.EN + "used at most " + policy.FormatDuration(d) + " ago",
+				},
+				func(q *policy.Question) { who.of(q).Practice[0].Last = q.At.Add(-d) },
+			)
 		}
 		s.chains = append(s.chains, c)
 	}
@@ -310,7 +354,13 @@ func (s *space) practice(needs []policy.Need, who someone) {
 		c := chain{}
 		c.add(policy.Text{}, nothing)
 		for _, d := range cuts {
-			c.add(policy.Text{FR: who.does.FR + policy.FormatDuration(d) + " de pratique", EN: who.does.EN + policy.FormatDuration(d) + " logged"}, func(q *policy.Question) { who.of(q).Practice[0].Logged = d })
+			c.add(
+				policy.Text{
+					FR: who.does.FR + policy.FormatDuration(d) + " de pratique",
+					EN: who.does.EN + policy.FormatDuration(d) + " logged",
+				},
+				func(q *policy.Question) { who.of(q).Practice[0].Logged = d },
+			)
 		}
 		s.chains = append(s.chains, c)
 	}
@@ -318,7 +368,7 @@ func (s *space) practice(needs []policy.Need, who someone) {
 
 // quotas adds chains for the time used: none, then as much as each quota. Whoever has used the machine today did so
 // just now: that is practice as well.
-func (s *space) quotas(all []policy.Quota) {
+func (s *cases) quotas(all []policy.Quota) {
 	var day, week []time.Duration
 	for _, q := range all {
 		day, week = append(day, q.Day), append(week, q.Week)
@@ -330,26 +380,46 @@ func (s *space) quotas(all []policy.Quota) {
 		c := chain{kind: ofShare}
 		c.add(policy.Text{}, nothing)
 		for _, d := range cuts {
-			c.add(policy.Text{FR: policy.FormatDuration(d) + of.FR, EN: policy.FormatDuration(d) + of.EN}, func(q *policy.Question) { q.Member.Practice[0].Last = q.At; set(&q.Member.Practice[0], d) })
+			c.add(
+				policy.Text{FR: policy.FormatDuration(d) + of.FR, EN: policy.FormatDuration(d) + of.EN},
+				func(q *policy.Question) { q.Member.Practice[0].Last = q.At; set(&q.Member.Practice[0], d) },
+			)
 		}
 		s.chains = append(s.chains, c)
 	}
-	add(cutsOf(day), policy.Text{FR: " d’utilisation ce jour", EN: " used this day"}, func(p *policy.Practice, d time.Duration) { p.Day = d })
-	add(cutsOf(week), policy.Text{FR: " d’utilisation cette semaine", EN: " used this week"}, func(p *policy.Practice, d time.Duration) { p.Week = d })
+	add(
+		cutsOf(day),
+		policy.Text{FR: " d’utilisation ce jour", EN: " used this day"},
+		func(p *policy.Practice, d time.Duration) { p.Day = d },
+	)
+	add(
+		cutsOf(week),
+		policy.Text{FR: " d’utilisation cette semaine", EN: " used this week"},
+		func(p *policy.Practice, d time.Duration) { p.Week = d },
+	)
 }
 
-func (s *space) circumstances(aes bool, fresh, answering []time.Duration) {
+func (s *cases) circumstances(aes bool, fresh, answering []time.Duration) {
 	if aes {
 		c := chain{}
 		c.add(policy.Text{}, func(q *policy.Question) { q.Card = policy.AES })
-		c.add(policy.Text{FR: "une carte dont on ne connaît que le numéro", EN: "a card of which only the number is known"}, nothing)
+		c.add(
+			policy.Text{FR: "une carte dont on ne connaît que le numéro", EN: "a card of which only the number is known"},
+			nothing,
+		)
 		s.chains = append(s.chains, c)
 	}
 	if len(fresh) > 0 {
 		c := chain{}
 		c.add(policy.Text{}, nothing)
 		for _, d := range fresh {
-			c.add(policy.Text{FR: "un bundle de plus de " + policy.FormatDuration(d), EN: "a bundle older than " + policy.FormatDuration(d)}, func(q *policy.Question) { q.Issued = q.At.Add(-d - time.Second) })
+			c.add(
+				policy.Text{
+					FR: "un bundle de plus de " + policy.FormatDuration(d),
+					EN: "a bundle older than " + policy.FormatDuration(d),
+				},
+				func(q *policy.Question) { q.Issued = q.At.Add(-d - time.Second) },
+			)
 		}
 		s.chains = append(s.chains, c)
 	}
@@ -357,7 +427,13 @@ func (s *space) circumstances(aes bool, fresh, answering []time.Duration) {
 		c := chain{}
 		c.add(policy.Text{}, nothing)
 		for _, n := range answering {
-			c.add(policy.Text{FR: fmt.Sprintf("un superviseur qui répond déjà de %d", n), EN: fmt.Sprintf("a supervisor who answers for %d already", n)}, func(q *policy.Question) { q.Answering = int(n) })
+			c.add(
+				policy.Text{
+					FR: fmt.Sprintf("un superviseur qui répond déjà de %d", n),
+					EN: fmt.Sprintf("a supervisor who answers for %d already", n),
+				},
+				func(q *policy.Question) { q.Answering = int(n) },
+			)
 		}
 		s.chains = append(s.chains, c)
 	}
@@ -365,7 +441,7 @@ func (s *space) circumstances(aes bool, fresh, answering []time.Duration) {
 
 // ends adds a chain for badges that end one day, where one policy passes that over while the clock is not trusted and
 // the other does not.
-func (s *space) ends(machines []*policy.Machine) {
+func (s *cases) ends(machines []*policy.Machine) {
 	passes := map[policy.ClockPass]bool{}
 	for _, m := range machines {
 		if m != nil {
@@ -388,7 +464,7 @@ func (s *space) ends(machines []*policy.Machine) {
 }
 
 // bookings adds a chain for who has booked the machine: nobody that taps, and whoever it is that has.
-func (s *space) bookings(machines []*policy.Machine) {
+func (s *cases) bookings(machines []*policy.Machine) {
 	var lists [][]policy.Booking
 	for _, m := range machines {
 		if b := bookingsOf(m); len(b) > 0 {
@@ -400,7 +476,10 @@ func (s *space) bookings(machines []*policy.Machine) {
 	}
 	words := []policy.Text{{FR: "qui l’a réservée", EN: "who has booked it"}}
 	if len(lists) == 2 && !slices.EqualFunc(lists[0], lists[1], sameBooking) {
-		words = []policy.Text{{FR: "qui l’avait réservée avant", EN: "who had booked it before"}, {FR: "qui l’a réservée désormais", EN: "who has booked it now"}}
+		words = []policy.Text{
+			{FR: "qui l’avait réservée avant", EN: "who had booked it before"},
+			{FR: "qui l’a réservée désormais", EN: "who has booked it now"},
+		}
 	}
 	c := chain{}
 	c.add(policy.Text{FR: "qui ne l’a pas réservée", EN: "who has not booked it"}, nothing)

@@ -83,18 +83,24 @@ func (x *foreign) chain(who someone) chain {
 		names = append(names, "…")
 	}
 	all := strings.Join(names, " | ")
-	name := policy.Text{FR: who.has.FR + "un badge accepté (" + all + ")", EN: who.has.EN + "an accepted badge (" + all + ")"}
+	name := policy.Text{
+		FR: who.has.FR + "un badge accepté (" + all + ")",
+		EN: who.has.EN + "an accepted badge (" + all + ")",
+	}
 	held := x.badges[0]
 	return heldChain(name, x.needs, func(q *policy.Question, age time.Duration, a policy.Assurance) {
 		m := who.of(q)
 		for _, b := range x.as {
-			m.Holdings = append(m.Holdings, policy.Holding{Badge: b, Other: &held, Standing: policy.Verified, From: q.At.Add(-age), Assurance: a})
+			m.Holdings = append(
+				m.Holdings,
+				policy.Holding{Badge: b, Other: &held, Standing: policy.Verified, From: q.At.Add(-age), Assurance: a},
+			)
 		}
 	})
 }
 
 // accepted adds a chain for each badge of another issuer.
-func (s *space) accepted(all foreignBadges, who someone) {
+func (s *cases) accepted(all foreignBadges, who someone) {
 	for _, x := range all.alike() {
 		s.chains = append(s.chains, x.chain(who))
 	}

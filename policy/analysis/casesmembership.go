@@ -9,7 +9,7 @@ import (
 
 // memberships adds a chain for members whose membership has ended, where two policies judge it differently. A
 // policy alone tells no case apart by it: whoever has lapsed keeps some roles as they are, and loses the others.
-func (s *space) memberships(before, after *policy.Policy) {
+func (s *cases) memberships(before, after *policy.Policy) {
 	a, b := before.Membership, after.Membership
 	same := a.Grace == b.Grace
 	for _, r := range policy.Roles() {
@@ -25,7 +25,10 @@ func (s *space) memberships(before, after *policy.Policy) {
 	for _, g := range slices.Compact(graces) {
 		word := policy.Text{FR: "une adhésion terminée", EN: "a membership that has ended"}
 		if g > 0 {
-			word = policy.Text{FR: word.FR + " depuis plus de " + policy.FormatDuration(g), EN: "a membership that ended more than " + policy.FormatDuration(g) + " ago"}
+			word = policy.Text{
+				FR: word.FR + " depuis plus de " + policy.FormatDuration(g),
+				EN: "a membership that ended more than " + policy.FormatDuration(g) + " ago",
+			}
 		}
 		c.add(word, func(q *policy.Question) {
 			q.LastTrusted = q.At // while the clock is not trusted, it is judged at the same moment

@@ -10,7 +10,7 @@ import (
 )
 
 // Change is something that members gain or lose by a change of policy, at its least: as it is for whoever holds no
-// other badge, in the plainest circumstances (see space). Whoever has more gains or loses it too, unless another change
+// other badge, in the plainest circumstances (see cases). Whoever has more gains or loses it too, unless another change
 // says otherwise.
 type Change struct {
 	Machine policy.MachineID `json:"machine"`
@@ -63,19 +63,30 @@ func machinesOf(policies ...*policy.Policy) []policy.MachineID {
 // comparison is of one role at one machine under two policies: what other grants ask for makes no difference to it.
 // NoRole: of all roles.
 type comparison struct {
-	space
+	cases
 	before, after *policy.Policy
-	slots         year
+	timeslots     year
 	from          time.Time
 	role          policy.Role
 }
 
-func newComparison(id policy.MachineID, r policy.Role, before, after *policy.Policy, from time.Time) (*comparison, error) {
+func newComparison(
+	id policy.MachineID,
+	r policy.Role,
+	before, after *policy.Policy,
+	from time.Time,
+) (*comparison, error) {
 	a, b := onlyRole(before, id, r), onlyRole(after, id, r)
-	c := &comparison{space: spaceOf(id, side{before, a}, side{after, b}), before: before, after: after, from: from, role: r}
+	c := &comparison{
+		cases:  casesOf(id, side{before, a}, side{after, b}),
+		before: before,
+		after:  after,
+		from:   from,
+		role:   r,
+	}
 	c.memberships(before, after)
-	c.slots = slotsOf(after.Zone, from, distinctHours(a, b), bookingsOf(a), bookingsOf(b))
-	if n := c.states(); n*len(c.slots) > maxCases {
+	c.timeslots = timeslotsOf(after.Zone, from, distinctHours(a, b), bookingsOf(a), bookingsOf(b))
+	if n := c.states(); n*len(c.timeslots) > maxCases {
 		return nil, &Flaw{Machine: id, Text: policy.Text{
 			FR: fmt.Sprintf("ses règles distinguent plus de %d cas : trop pour les essayer tous", maxCases),
 			EN: fmt.Sprintf("its rules tell apart more than %d cases: too many to try them all", maxCases)}}
@@ -151,7 +162,9 @@ func limitsInWords(x policy.Limits, l policy.Language) string {
 	for _, y := range []struct {
 		key policy.Text
 		d   time.Duration
-	}{{policy.Text{FR: "au plus", EN: "max"}, x.Max}, {policy.Text{FR: "inactivité", EN: "idle"}, x.Idle}, {policy.Text{FR: "avertissement", EN: "warn"}, x.Warn},
+	}{{policy.Text{FR: "au plus", EN: "max"}, x.Max},
+		{policy.Text{FR: "inactivité", EN: "idle"}, x.Idle},
+		{policy.Text{FR: "avertissement", EN: "warn"}, x.Warn},
 		{policy.Text{FR: "prolongation", EN: "extend"}, x.Extend}} {
 		if y.d > 0 {
 			out = append(out, y.key.In(l)+" "+policy.FormatDuration(y.d))

@@ -107,7 +107,7 @@ func TestCompareMissesNothing(t *testing.T) {
 			m.Grants[0].Booked = g.IntN(2) == 0
 		}
 		a, b := mustNew(t, ma), mustNew(t, mb)
-		if s := spaceOf("m", side{a, &a.Machines[0]}, side{b, &b.Machines[0]}); s.states() > 500 {
+		if s := casesOf("m", side{a, &a.Machines[0]}, side{b, &b.Machines[0]}); s.states() > 500 {
 			continue
 		}
 		changes, err := Compare(a, b, monday)

@@ -34,8 +34,8 @@ func CompareMembers(before, after *policy.Policy, all []Twin, from time.Time) []
 	var out []MemberChange
 	for _, id := range machinesOf(before, after) {
 		a, b := onlyRole(before, id, policy.NoRole), onlyRole(after, id, policy.NoRole)
-		y := year(slotsOf(after.Zone, from, distinctHours(a, b), bookingsOf(a), bookingsOf(b)))
-		y = slices.DeleteFunc(y, func(s slot) bool { return s.beyond }) // what they hold by then, nobody knows
+		y := year(timeslotsOf(after.Zone, from, distinctHours(a, b), bookingsOf(a), bookingsOf(b)))
+		y = slices.DeleteFunc(y, func(s timeslot) bool { return s.beyond }) // what they hold by then, nobody knows
 		had, has := y.who(before, id, old), y.who(after, id, young)
 		for m := range all {
 			for _, r := range policy.Roles() {

@@ -38,13 +38,19 @@ func (c *comparison) prove(judge func(policy.Question) uint) error {
 	roles := make([][]uint, c.states()) // of each state: the roles that it has in each slot, alone and not
 	for n := range roles {
 		state := c.state(n)
-		for _, s := range c.slots {
+		for _, s := range c.timeslots {
 			q := c.question(state, s.at, policy.Trusted)
 			set := judge(q)
 			q.Tagged = true
 			if tagged := judge(q); tagged&^(1<<policy.Maintainer|1<<(policy.Maintainer+8)) != 0 {
 				with := c.every(state)
-				return c.broken(s, policy.Text{FR: "mise hors service, elle s’ouvre encore (" + with.FR + ")", EN: "tagged out, it still opens (" + with.EN + ")"})
+				return c.broken(
+					s,
+					policy.Text{
+						FR: "mise hors service, elle s’ouvre encore (" + with.FR + ")",
+						EN: "tagged out, it still opens (" + with.EN + ")",
+					},
+				)
 			}
 			roles[n] = append(roles[n], set)
 		}
@@ -56,15 +62,18 @@ func (c *comparison) prove(judge func(policy.Question) uint) error {
 			}
 			if at, lost := loses(roles[under], roles[n]); lost {
 				less, more := c.every(c.state(under)), c.every(c.state(n))
-				return c.broken(c.slots[at], policy.Text{FR: "un badge de plus enlève un rôle : (" + more.FR + ") n’a pas un rôle que (" + less.FR + ") a",
-					EN: "another badge takes a role away: (" + more.EN + ") has not a role that (" + less.EN + ") has"})
+				return c.broken(
+					c.timeslots[at],
+					policy.Text{FR: "un badge de plus enlève un rôle : (" + more.FR + ") n’a pas un rôle que (" + less.FR + ") a",
+						EN: "another badge takes a role away: (" + more.EN + ") has not a role that (" + less.EN + ") has"},
+				)
 			}
 		}
 	}
 	return nil
 }
 
-func (c *comparison) broken(s slot, t policy.Text) error {
+func (c *comparison) broken(s timeslot, t policy.Text) error {
 	return &Flaw{Machine: c.id, Broken: true, Text: policy.Text{FR: t.FR + ", " + s.span(), EN: t.EN + ", " + s.span()}}
 }
 

@@ -38,7 +38,7 @@ func TestEveryPolicyIsProven(t *testing.T) {
 	proven := 0
 	for range 150 {
 		p := mustNew(t, g.Model())
-		if s := spaceOf("m", side{p, &p.Machines[0]}); s.states() > 500 {
+		if s := casesOf("m", side{p, &p.Machines[0]}); s.states() > 500 {
 			continue
 		}
 		if err := Prove(p, monday); err != nil {
@@ -64,7 +64,7 @@ func TestBadgesThatCannotBeComparedAreNotCompared(t *testing.T) {
 		t.Error(err)
 	}
 	p := ruled(t, two)
-	s := spaceOf("m", side{p, &p.Machines[0]})
+	s := casesOf("m", side{p, &p.Machines[0]})
 	for n := range s.states() {
 		q := s.question(s.state(n), monday, policy.Trusted)
 		for i, under := range s.under(n) {
@@ -88,7 +88,10 @@ func TestAProofCanFail(t *testing.T) {
 	m := ruledModel(func(m *policy.Machine) {})
 	for i := range 20 {
 		id := policy.BadgeID(fmt.Sprint("b", i))
-		m.Badges = append(m.Badges, policy.Badge{ID: id, Name: policy.Text{FR: "b"}, Issuer: "i", Achievement: "urn:" + string(id)})
+		m.Badges = append(
+			m.Badges,
+			policy.Badge{ID: id, Name: policy.Text{FR: "b"}, Issuer: "i", Achievement: "urn:" + string(id)},
+		)
 		m.Machines[0].Grants = append(m.Machines[0].Grants, policy.Grant{Role: policy.User, Needs: policy.Need{Badge: id}})
 	}
 	if err := Prove(mustNew(t, m), monday); err == nil {

@@ -8,13 +8,16 @@ import (
 	"portillon/policy"
 )
 
-// crowded has more badges than a space may have cases.
+// crowded has more badges than a machine may have cases.
 func crowded(t *testing.T) *policy.Policy {
 	t.Helper()
 	m := ruledModel(func(m *policy.Machine) {})
 	for i := range 20 {
 		id := policy.BadgeID(fmt.Sprint("b", i))
-		m.Badges = append(m.Badges, policy.Badge{ID: id, Name: policy.Text{FR: "b"}, Issuer: "i", Achievement: "urn:" + string(id)})
+		m.Badges = append(
+			m.Badges,
+			policy.Badge{ID: id, Name: policy.Text{FR: "b"}, Issuer: "i", Achievement: "urn:" + string(id)},
+		)
 		m.Machines[0].Grants = append(m.Machines[0].Grants, policy.Grant{Role: policy.Host, Needs: policy.Need{Badge: id}})
 	}
 	return mustNew(t, m)
@@ -41,7 +44,10 @@ func TestBreachesOfManyBadges(t *testing.T) {
 	}
 	m.Machines[0].Grants = append(
 		m.Machines[0].Grants,
-		policy.Grant{Role: policy.Mentor, Needs: policy.Need{Any: []policy.Need{{All: all}, {All: []policy.Need{{Badge: "b14"}, {Badge: "b15"}}}}}},
+		policy.Grant{
+			Role:  policy.Mentor,
+			Needs: policy.Need{Any: []policy.Need{{All: all}, {All: []policy.Need{{Badge: "b14"}, {Badge: "b15"}}}}},
+		},
 	)
 	m.Never = []policy.Invariant{{Roles: []policy.Role{policy.Mentor}, Without: []policy.BadgeID{"user"}}}
 	got := Breaches(mustNew(t, m), monday)

@@ -26,7 +26,17 @@ func Warnings(p *policy.Policy, from time.Time) ([]Warning, error) {
 	for i := range p.Machines {
 		m := &p.Machines[i]
 		if m.Mode == policy.Warn {
-			out = append(out, Warning{Machine: m.ID, Grant: -1, Text: policy.Text{FR: "mode: warn laisse entrer tout membre, avec ou sans badge, à toute heure", EN: "mode: warn lets every member in, with a badge or without, at any time"}})
+			out = append(
+				out,
+				Warning{
+					Machine: m.ID,
+					Grant:   -1,
+					Text: policy.Text{
+						FR: "mode: warn laisse entrer tout membre, avec ou sans badge, à toute heure",
+						EN: "mode: warn lets every member in, with a badge or without, at any time",
+					},
+				},
+			)
 		}
 		of := make([]*policy.Text, len(m.Grants))
 		for _, r := range policy.Roles() {
@@ -42,12 +52,33 @@ func Warnings(p *policy.Policy, from time.Time) ([]Warning, error) {
 			}
 			if l := m.Grants[g].Learners; l > 0 {
 				// whoever writes it means more than one machine, and no machine knows of another's sessions
-				out = append(out, Warning{Machine: m.ID, Grant: g, Text: policy.Text{FR: fmt.Sprintf("« learners: %d » n’arrête personne : chaque machine compte pour elle-même, et n’a qu’une session à la fois", l),
-					EN: fmt.Sprintf("learners: %d stops nobody: each machine counts for itself, and has one session at a time", l)}})
+				out = append(
+					out,
+					Warning{
+						Machine: m.ID,
+						Grant:   g,
+						Text: policy.Text{
+							FR: fmt.Sprintf(
+								"« learners: %d » n’arrête personne : chaque machine compte pour elle-même, et n’a qu’une session à la fois",
+								l,
+							),
+							EN: fmt.Sprintf("learners: %d stops nobody: each machine counts for itself, and has one session at a time", l),
+						},
+					},
+				)
 			}
 			if canSuperviseEachOther(p, &m.Grants[g]) {
-				out = append(out, Warning{Machine: m.ID, Grant: g, Text: policy.Text{FR: "qui satisfait cette règle peut aussi y être mentor : deux apprenants pourraient s’encadrer l’un l’autre",
-					EN: "whoever meets this grant may also be its mentor: two learners could supervise each other"}})
+				out = append(
+					out,
+					Warning{
+						Machine: m.ID,
+						Grant:   g,
+						Text: policy.Text{
+							FR: "qui satisfait cette règle peut aussi y être mentor : deux apprenants pourraient s’encadrer l’un l’autre",
+							EN: "whoever meets this grant may also be its mentor: two learners could supervise each other",
+						},
+					},
+				)
 			}
 		}
 	}
@@ -60,7 +91,7 @@ func (c *comparison) warnings(p *policy.Policy, m *policy.Machine, of []*policy.
 	met, uncovered := make([]bool, n), make([]bool, n*n) // uncovered[i*n+j]: i was met once, and j was not
 	for s := range c.states() {
 		state := c.state(s)
-		for _, slot := range c.slots {
+		for _, slot := range c.timeslots {
 			d := p.Decide(c.question(state, slot.at, policy.Trusted))
 			for i, o := range d.Outcomes {
 				if o.Verdict != policy.Allow {
@@ -77,13 +108,19 @@ func (c *comparison) warnings(p *policy.Policy, m *policy.Machine, of []*policy.
 		switch g := &m.Grants[i]; {
 		case g.Role != c.role:
 		case !met[i] && g.Booked:
-			of[i] = &policy.Text{FR: "aucune réservation à venir ne permet de remplir cette règle", EN: "no booking to come lets anybody meet this grant"}
+			of[i] = &policy.Text{
+				FR: "aucune réservation à venir ne permet de remplir cette règle",
+				EN: "no booking to come lets anybody meet this grant",
+			}
 		case !met[i]:
 			of[i] = &policy.Text{FR: "personne ne peut jamais remplir cette règle", EN: "nobody can ever meet this grant"}
 		default:
 			for j := range m.Grants {
 				if i != j && !uncovered[i*n+j] && covers(&m.Grants[j], g) && (uncovered[j*n+i] || j < i) {
-					of[i] = &policy.Text{FR: fmt.Sprintf("grants[%d] donne déjà tout ce que cette règle donne", j), EN: fmt.Sprintf("grants[%d] gives all that this grant gives", j)}
+					of[i] = &policy.Text{
+						FR: fmt.Sprintf("grants[%d] donne déjà tout ce que cette règle donne", j),
+						EN: fmt.Sprintf("grants[%d] gives all that this grant gives", j),
+					}
 					break
 				}
 			}
@@ -111,5 +148,8 @@ func implies(n policy.Need, o policy.Need, same func(n, o policy.BadgeID) bool) 
 
 // covers reports whether g, where it is met, gives no less than o.
 func covers(g *policy.Grant, o *policy.Grant) bool {
-	return g.Role == o.Role && (g.Supervisor == nil || o.Supervisor != nil) && !policy.Outlasts(o.Session.Max, g.Session.Max) && !policy.Outlasts(o.Session.Idle, g.Session.Idle) && o.Session.Extend <= g.Session.Extend
+	return g.Role == o.Role && (g.Supervisor == nil || o.Supervisor != nil) &&
+		!policy.Outlasts(o.Session.Max, g.Session.Max) &&
+		!policy.Outlasts(o.Session.Idle, g.Session.Idle) &&
+		o.Session.Extend <= g.Session.Extend
 }

@@ -25,12 +25,36 @@ func entryWarnings(p *policy.Policy, b *policy.Badge, a *policy.Accept) (out []p
 		out = append(out, acceptsOurs(p, b, same))
 	}
 	if w, ok := p.Badge(a.With); ok && len(w.Accepts) > 0 {
-		out = append(out, policy.Text{FR: fmt.Sprintf("with: %s se remplit par ce badge seul : ceux qu’il accepte ne comptent pas ici (accepts: n’est pas transitif)", w.ID),
-			EN: fmt.Sprintf("with: %s is met by that badge alone: those that it accepts do not count here (accepts: is not transitive)", w.ID)})
+		out = append(
+			out,
+			policy.Text{
+				FR: fmt.Sprintf(
+					"with: %s se remplit par ce badge seul : ceux qu’il accepte ne comptent pas ici (accepts: n’est pas transitif)",
+					w.ID,
+				),
+				EN: fmt.Sprintf(
+					"with: %s is met by that badge alone: those that it accepts do not count here (accepts: is not transitive)",
+					w.ID,
+				),
+			},
+		)
 	}
 	if !acceptCounts(p, b, a) {
-		out = append(out, policy.Text{FR: fmt.Sprintf("cette entrée ne compte nulle part : aucune règle ne demande %s pour %s (roles: dit où elle compte ; répondre d’une session est mentor)", b.ID, rolesInWords(a, " ou ")),
-			EN: fmt.Sprintf("this entry counts nowhere: no grant asks for %s as %s (roles: says where it counts; to answer for a session is mentor)", b.ID, rolesInWords(a, " or "))})
+		out = append(
+			out,
+			policy.Text{
+				FR: fmt.Sprintf(
+					"cette entrée ne compte nulle part : aucune règle ne demande %s pour %s (roles: dit où elle compte ; répondre d’une session est mentor)",
+					b.ID,
+					rolesInWords(a, " ou "),
+				),
+				EN: fmt.Sprintf(
+					"this entry counts nowhere: no grant asks for %s as %s (roles: says where it counts; to answer for a session is mentor)",
+					b.ID,
+					rolesInWords(a, " or "),
+				),
+			},
+		)
 	}
 	for i := range p.Badges {
 		if twin := &p.Badges[i]; twin.ID < b.ID { // each pair once
@@ -42,10 +66,16 @@ func entryWarnings(p *policy.Policy, b *policy.Badge, a *policy.Accept) (out []p
 
 // acceptsOurs is said of an entry that names a badge of this policy.
 func acceptsOurs(p *policy.Policy, b *policy.Badge, same policy.BadgeID) policy.Text {
-	t := policy.Text{FR: fmt.Sprintf("ce badge est %s de ce fichier : needs: { any: [%s, %s] } le dit à chaque règle", same, b.ID, same),
-		EN: fmt.Sprintf("this badge is %s of this file: needs: { any: [%s, %s] } says it at each grant", same, b.ID, same)}
+	t := policy.Text{
+		FR: fmt.Sprintf("ce badge est %s de ce fichier : needs: { any: [%s, %s] } le dit à chaque règle", same, b.ID, same),
+		EN: fmt.Sprintf("this badge is %s of this file: needs: { any: [%s, %s] } says it at each grant", same, b.ID, same),
+	}
 	if twin, _ := p.Badge(same); len(twin.Accepts) > 0 {
-		t.FR += fmt.Sprintf(" ; les badges que %s accepte ne comptent pas comme %s (accepts: n’est pas transitif)", same, b.ID)
+		t.FR += fmt.Sprintf(
+			" ; les badges que %s accepte ne comptent pas comme %s (accepts: n’est pas transitif)",
+			same,
+			b.ID,
+		)
 		t.EN += fmt.Sprintf("; badges that %s accepts do not count as %s (accepts: is not transitive)", same, b.ID)
 	}
 	return t
@@ -64,8 +94,25 @@ func acceptedOtherwise(a *policy.Accept, b, twin *policy.Badge) (out []policy.Te
 			}
 			return with + string(w)
 		}
-		out = append(out, policy.Text{FR: fmt.Sprintf("le même badge compte comme %s %s et comme %s %s", b.ID, say(a.With, "avec ", "seul"), twin.ID, say(x.With, "avec ", "seul")),
-			EN: fmt.Sprintf("the same badge counts as %s %s and as %s %s", b.ID, say(a.With, "with ", "alone"), twin.ID, say(x.With, "with ", "alone"))})
+		out = append(
+			out,
+			policy.Text{
+				FR: fmt.Sprintf(
+					"le même badge compte comme %s %s et comme %s %s",
+					b.ID,
+					say(a.With, "avec ", "seul"),
+					twin.ID,
+					say(x.With, "avec ", "seul"),
+				),
+				EN: fmt.Sprintf(
+					"the same badge counts as %s %s and as %s %s",
+					b.ID,
+					say(a.With, "with ", "alone"),
+					twin.ID,
+					say(x.With, "with ", "alone"),
+				),
+			},
+		)
 	}
 	return out
 }

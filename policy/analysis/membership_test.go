@@ -139,8 +139,8 @@ func TestLawsHoldForMemberships(t *testing.T) {
 			if o.Verdict != want {
 				t.Fatalf("%v %v: %v, want %v", state, o.Role, o.Verdict, want)
 			}
-			if lapsedSaid := slices.ContainsFunc(o.Missing, func(r policy.Reason) bool { return r.Code == policy.MembershipLapsed }); lapsedSaid == keeps {
-				t.Fatalf("%v %v: %v", state, o.Role, o.Missing)
+			if lapsedSaid := slices.ContainsFunc(o.Missing(), func(r policy.Reason) bool { return r.Code == policy.MembershipLapsed }); lapsedSaid == keeps {
+				t.Fatalf("%v %v: %v", state, o.Role, o.Missing())
 			}
 			switch o.Verdict {
 			case policy.Allow:

@@ -12,7 +12,12 @@ type facet struct {
 	clock policy.Clock
 }
 
-var facets = [...]facet{{true, policy.Trusted}, {true, policy.Untrusted}, {false, policy.Trusted}, {false, policy.Untrusted}}
+var facets = [...]facet{
+	{true, policy.Trusted},
+	{true, policy.Untrusted},
+	{false, policy.Trusted},
+	{false, policy.Untrusted},
+}
 
 // had is when a policy gives each facet of a role to one state, and with what limits in each slot.
 type had [len(facets)]struct {
@@ -22,7 +27,7 @@ type had [len(facets)]struct {
 
 // had asks both policies.
 func (c *comparison) had(state []int) (before, after had) {
-	for i, s := range c.slots {
+	for i, s := range c.timeslots {
 		q := c.question(state, s.at, policy.Trusted)
 		for _, clock := range []policy.Clock{policy.Trusted, policy.Untrusted} {
 			if q.Clock = clock; clock == policy.Untrusted {
@@ -42,7 +47,7 @@ func (c *comparison) gives(out *had, p *policy.Policy, q policy.Question, slot i
 		}
 		f := &out[slices.Index(facets[:], facet{g.alone, q.Clock})]
 		if f.when == nil {
-			f.when, f.limits = c.slots.none(), make([]policy.Limits, len(c.slots))
+			f.when, f.limits = c.timeslots.none(), make([]policy.Limits, len(c.timeslots))
 		}
 		f.when.set(slot)
 		f.limits[slot] = g.limits
@@ -144,11 +149,11 @@ func (c *comparison) difference(state []int) (out difference) {
 
 // limits are those that differ at times at which both policies give a facet.
 func (c *comparison) limits(f facet, before, after []policy.Limits, both times) (out difference) {
-	for i := range c.slots {
+	for i := range c.timeslots {
 		if both.has(i) && before[i] != after[i] {
 			a := aspect{f, limited, limitPair{before[i], after[i]}}
 			if out.in(a) == nil {
-				out = append(out, differs{a, c.slots.none()})
+				out = append(out, differs{a, c.timeslots.none()})
 			}
 			out.in(a).set(i)
 		}
@@ -172,7 +177,7 @@ func (c *comparison) changes() []Change {
 		for _, what := range []whatDiffers{gained, lost, limited} {
 			for _, a := range aspects {
 				if a.facet == f && a.what == what {
-					out = append(out, c.least(all, a)...)
+					out = append(out, c.minimalChanges(all, a)...)
 				}
 			}
 		}
@@ -180,11 +185,11 @@ func (c *comparison) changes() []Change {
 	return out
 }
 
-// least are the states that differ in an aspect at a time at which no lesser state does.
-func (c *comparison) least(all []difference, a aspect) (out []Change) {
+// minimalChanges are the states that differ in an aspect at a time at which no lesser state does.
+func (c *comparison) minimalChanges(all []difference, a aspect) (out []Change) {
 	upTo := make([]times, len(all)) // of each state: when it differs, or one below it
 	for n, d := range all {
-		lesser := c.slots.none()
+		lesser := c.timeslots.none()
 		for _, under := range c.under(n) {
 			lesser.add(upTo[under])
 		}
@@ -200,13 +205,20 @@ func (c *comparison) least(all []difference, a aspect) (out []Change) {
 }
 
 func (c *comparison) change(all []difference, n int, a aspect, when times) Change {
-	out := Change{Machine: c.id, Role: c.role, Alone: a.alone, Gained: a.what == gained, Before: a.limits.before, After: a.limits.after}
+	out := Change{
+		Machine: c.id,
+		Role:    c.role,
+		Alone:   a.alone,
+		Gained:  a.what == gained,
+		Before:  a.limits.before,
+		After:   a.limits.after,
+	}
 	out.With = c.words(c.state(n), func(n int) bool { return when.within(all[n].in(a)) })
 	if a.clock == policy.Untrusted {
 		out.Clock = "untrusted"
 	}
 	if a.what != limited || !c.both(n, a.facet).within(when) {
-		out.When, out.Except = c.slots.when(when)
+		out.When, out.Except = c.timeslots.when(when)
 	}
 	return out
 }

@@ -67,7 +67,9 @@ func TestABookingThatChangesHandsIsAChange(t *testing.T) {
 		t.Errorf("the same booking: %s", got)
 	}
 	moved := func(m *policy.Machine) {
-		m.Grants[0].Booked, m.Bookings = true, []policy.Booking{{From: wall(t, "2026-12-02 10:00"), To: wall(t, "2026-12-02 12:00"), For: "m-1"}}
+		m.Grants[0].Booked, m.Bookings = true, []policy.Booking{
+			{From: wall(t, "2026-12-02 10:00"), To: wall(t, "2026-12-02 12:00"), For: "m-1"},
+		}
 	}
 	if got := compared(t, booked("m-1"), moved); strings.Contains(got, "untrusted") ||
 		!strings.HasSuffix(
@@ -113,14 +115,18 @@ func TestManyBookingsAreFewCases(t *testing.T) {
 			at := wall(t, "2026-11-24 18:00").AddDate(0, 0, i)
 			m.Bookings = append(
 				m.Bookings,
-				policy.Booking{From: at, To: at.Add(time.Duration(1+i%2) * time.Hour), For: policy.MemberID("m-" + string(rune('a'+i%26)))},
+				policy.Booking{
+					From: at,
+					To:   at.Add(time.Duration(1+i%2) * time.Hour),
+					For:  policy.MemberID("m-" + string(rune('a'+i%26))),
+				},
 			)
 		}
 	}
 	p, q := ruled(t, many), ruled(t, func(m *policy.Machine) { many(m); m.Grants[0].Booked = true })
 	c, err := newComparison("m", policy.NoRole, p, q, monday)
-	if err != nil || len(c.slots) > 40 {
-		t.Errorf("%v, %d slots", err, len(c.slots))
+	if err != nil || len(c.timeslots) > 40 {
+		t.Errorf("%v, %d slots", err, len(c.timeslots))
 	}
 }
 
@@ -156,10 +162,17 @@ func TestNobodyHasUsedAMachineTodayAndNever(t *testing.T) {
 	two := func(n policy.Need) func(*policy.Machine) {
 		return func(m *policy.Machine) {
 			m.Grants[0].Needs, m.Grants[0].Quota = n, policy.Quota{Day: 2 * time.Hour}
-			m.Grants = append(m.Grants, policy.Grant{Role: policy.User, Needs: policy.Need{Badge: "maintainer"}, Quota: policy.Quota{Day: time.Hour}})
+			m.Grants = append(
+				m.Grants,
+				policy.Grant{Role: policy.User, Needs: policy.Need{Badge: "maintainer"}, Quota: policy.Quota{Day: time.Hour}},
+			)
 		}
 	}
-	got := compared(t, two(policy.Need{Badge: "user", Within: 30 * days}), two(policy.Need{Badge: "user", UsedWithin: 90 * days}))
+	got := compared(
+		t,
+		two(policy.Need{Badge: "user", Within: 30 * days}),
+		two(policy.Need{Badge: "user", UsedWithin: 90 * days}),
+	)
 	if !strings.Contains(got, "gains user alone=true with user issued more than 90d ago+used at most 90d ago") ||
 		strings.Contains(got, "this day") {
 		t.Errorf("got %s", strings.ReplaceAll(got, "; ", "\n"))
@@ -237,8 +250,10 @@ func TestABadgeOfAnyStrengthIsSaidOnce(t *testing.T) {
 		m.Grants = append(
 			m.Grants,
 			policy.Grant{
-				Role:  policy.Host,
-				Needs: policy.Need{Any: []policy.Need{{Badge: "user", Assurance: policy.Attested}, {Badge: "user", Within: 30 * days}}},
+				Role: policy.Host,
+				Needs: policy.Need{
+					Any: []policy.Need{{Badge: "user", Assurance: policy.Attested}, {Badge: "user", Within: 30 * days}},
+				},
 			},
 		)
 	})
@@ -277,7 +292,12 @@ func TestLimitsAreComparedAtTheirTimes(t *testing.T) {
 			m.Grants[0].Hours, m.Grants[0].Session = mustHours("Mo-Fr 09:00-21:00"), policy.Limits{Max: weekdays}
 			m.Grants = append(
 				m.Grants,
-				policy.Grant{Role: policy.User, Needs: policy.Need{Badge: "user"}, Hours: mustHours("Sa 10:00-18:00"), Session: policy.Limits{Max: saturday}},
+				policy.Grant{
+					Role:    policy.User,
+					Needs:   policy.Need{Badge: "user"},
+					Hours:   mustHours("Sa 10:00-18:00"),
+					Session: policy.Limits{Max: saturday},
+				},
 			)
 		}
 	}
@@ -300,7 +320,12 @@ func TestLimitsAreComparedAtTheirTimes(t *testing.T) {
 		return func(m *policy.Machine) {
 			m.Grants = append(
 				m.Grants,
-				policy.Grant{Role: policy.User, Needs: policy.Need{Badge: "first"}, Supervisor: &policy.Need{Badge: "mentor"}, Session: policy.Limits{Max: max}},
+				policy.Grant{
+					Role:       policy.User,
+					Needs:      policy.Need{Badge: "first"},
+					Supervisor: &policy.Need{Badge: "mentor"},
+					Session:    policy.Limits{Max: max},
+				},
 			)
 		}
 	}
@@ -309,7 +334,10 @@ func TestLimitsAreComparedAtTheirTimes(t *testing.T) {
 	}
 	longest := func(max time.Duration) func(*policy.Machine) {
 		return func(m *policy.Machine) {
-			m.Grants = append(m.Grants, policy.Grant{Role: policy.User, Needs: policy.Need{Badge: "first"}, Session: policy.Limits{Max: max}})
+			m.Grants = append(
+				m.Grants,
+				policy.Grant{Role: policy.User, Needs: policy.Need{Badge: "first"}, Session: policy.Limits{Max: max}},
+			)
 		}
 	}
 	if got := compared(t, longest(one), longest(twelve)); got != "1h0m0s→12h0m0s user alone=true with first; 2h0m0s→12h0m0s user alone=true with first+user" &&
@@ -325,7 +353,10 @@ func TestAGrantOfManyBadgesIsComparedAtOnce(t *testing.T) {
 		var any []policy.Need
 		for i := range 15 {
 			id := policy.BadgeID(fmt.Sprint("b", i))
-			m.Badges = append(m.Badges, policy.Badge{ID: id, Name: policy.Text{FR: "b"}, Issuer: "i", Achievement: "urn:" + string(id)})
+			m.Badges = append(
+				m.Badges,
+				policy.Badge{ID: id, Name: policy.Text{FR: "b"}, Issuer: "i", Achievement: "urn:" + string(id)},
+			)
 			any = append(any, policy.Need{Badge: id})
 		}
 		if m.Machines[0].Grants[0].Needs = (policy.Need{Any: any}); len(all) > 0 {

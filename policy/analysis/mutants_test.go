@@ -68,10 +68,14 @@ var mutants = []mutate.Edit{
 	{"comparemembers.go", "out.Until = longAgo", "out.Until = m.Until"},
 	{"comparemembers.go", "out.Until = policy.Date{}", "_ = out"},
 	{"who.go", "case policy.Await: // nothing", "case policy.Deny: // nothing"},
-	{"who.go", "if m.Mode == policy.Warn && !member.Blocked {\n\t\tout.Alone", "if m.Mode == policy.Warn {\n\t\tout.Alone"},
+	{
+		"who.go",
+		"if m.Mode == policy.Warn && !member.Blocked {\n\t\tout.Alone",
+		"if m.Mode == policy.Warn {\n\t\tout.Alone",
+	},
 	{"who.go", "return r.Code != policy.OutsideHours && r.Code", "return r.Code"},
 	{"who.go", " && r.Code != policy.QuotaUsed", ""},
-	{"who.go", "Now: o.Verdict != policy.Deny}", "Now: o.Verdict == policy.Allow}"},
+	{"who.go", "o.Verdict != policy.Deny,", "o.Verdict == policy.Allow,"},
 }
 
 // notCaught are mutants that no test catches yet, with what each would need.

@@ -56,7 +56,7 @@ func breach(p *policy.Policy, v policy.Invariant, m *policy.Machine, from time.T
 		hours = append(hours, v.At)
 	}
 	tried := map[string]bool{}
-	for _, s := range slotsOf(p.Zone, from, hours, m.Bookings) {
+	for _, s := range timeslotsOf(p.Zone, from, hours, m.Bookings) {
 		if v.At != nil && !v.At.Open(s.at) {
 			continue
 		}
@@ -113,7 +113,15 @@ const (
 )
 
 func (t trial) decide(holds []item) policy.Decision {
-	q := policy.Question{At: t.at, Clock: t.clock, Machine: t.m.ID, Member: bestMember(t.p, nobodyBooked, t.m.ID, t.at, holds), As: t.role, Card: policy.AES, Issued: t.at}
+	q := policy.Question{
+		At:      t.at,
+		Clock:   t.clock,
+		Machine: t.m.ID,
+		Member:  bestMember(t.p, nobodyBooked, t.m.ID, t.at, holds),
+		As:      t.role,
+		Card:    policy.AES,
+		Issued:  t.at,
+	}
 	if b := underWay(t.m.Bookings, t.at); b != nil {
 		q.Member.ID = b.For
 	}
@@ -150,7 +158,11 @@ func (t trial) grant(holds []item) int {
 
 // best is a member whose badges are fresh and whose practice is all that could be asked.
 func bestMember(p *policy.Policy, id policy.MemberID, m policy.MachineID, at time.Time, holds []item) *policy.Member {
-	return &policy.Member{ID: id, Practice: []policy.Practice{{Machine: m, Last: at, Logged: 1 << 62}}, Holdings: holdingsOf(p, holds, policy.Holding{From: at})}
+	return &policy.Member{
+		ID:       id,
+		Practice: []policy.Practice{{Machine: m, Last: at, Logged: 1 << 62}},
+		Holdings: holdingsOf(p, holds, policy.Holding{From: at}),
+	}
 }
 
 func (t trial) gives(holds []item) bool {

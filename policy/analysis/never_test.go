@@ -28,7 +28,11 @@ func TestBreachesComeWithTheSmallestCase(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			m.Grants[0].Needs, m.Grants[0].Booked, m.Grants[0].Hours = policy.Need{Badge: "first"}, true, mustHours("02:10-02:20")
+			m.Grants[0].Needs, m.Grants[0].Booked, m.Grants[0].Hours = policy.Need{
+				Badge: "first",
+			}, true, mustHours(
+				"02:10-02:20",
+			)
 			m.Bookings = []policy.Booking{{From: at, To: at.Add(time.Hour), For: "m-1"}}
 		}
 	}
@@ -40,7 +44,10 @@ func TestBreachesComeWithTheSmallestCase(t *testing.T) {
 	}
 	open := func(hours string) func(*policy.Machine) {
 		return func(m *policy.Machine) {
-			h, err := policy.ParseHours("09:00-21:00; "+hours, policy.NewHolidays(policy.Date{Year: 2077, Month: time.May, Day: 4}))
+			h, err := policy.ParseHours(
+				"09:00-21:00; "+hours,
+				policy.NewHolidays(policy.Date{Year: 2077, Month: time.May, Day: 4}),
+			)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -139,7 +146,11 @@ func TestBreachesAreFoundWhereAnySetOfBadgesBreaches(t *testing.T) {
 	}
 	for range tries {
 		model := g.Model()
-		v := policy.Invariant{Roles: []policy.Role{policy.Role(1 + g.IntN(5))}, Without: []policy.BadgeID{ids[g.IntN(len(ids))]}, Alone: g.IntN(2) == 0}
+		v := policy.Invariant{
+			Roles:   []policy.Role{policy.Role(1 + g.IntN(5))},
+			Without: []policy.BadgeID{ids[g.IntN(len(ids))]},
+			Alone:   g.IntN(2) == 0,
+		}
 		model.Never = []policy.Invariant{v}
 		p := mustNew(t, model)
 		got := Breaches(p, monday)
@@ -171,7 +182,13 @@ func bruteBreach(p *policy.Policy, v policy.Invariant) int {
 			continue
 		}
 		for i := range 7 * 24 {
-			t := trial{p: p, m: &p.Machines[0], at: monday.Add(time.Duration(i) * time.Hour), role: v.Roles[0], clock: policy.Trusted}
+			t := trial{
+				p:     p,
+				m:     &p.Machines[0],
+				at:    monday.Add(time.Duration(i) * time.Hour),
+				role:  v.Roles[0],
+				clock: policy.Trusted,
+			}
 			alone := t.gives(holds)
 			t.supervised = true
 			if alone || !v.Alone && t.gives(holds) {
@@ -189,7 +206,10 @@ func TestBreachesOfManyBadgesAtManyTimesAreFoundAtOnce(t *testing.T) {
 	var all []policy.Need
 	for i := range 12 {
 		id := policy.BadgeID(fmt.Sprint("b", i))
-		m.Badges = append(m.Badges, policy.Badge{ID: id, Name: policy.Text{FR: "b"}, Issuer: "i", Achievement: "urn:" + string(id)})
+		m.Badges = append(
+			m.Badges,
+			policy.Badge{ID: id, Name: policy.Text{FR: "b"}, Issuer: "i", Achievement: "urn:" + string(id)},
+		)
 		all = append(all, policy.Need{Badge: id})
 	}
 	var rules []string

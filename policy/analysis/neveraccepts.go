@@ -66,7 +66,10 @@ const maxBesides = 6
 // the badge. In a role in which it does not count, they are. Where a badge is asked for besides, either it is
 // missing or the accepted badge is.
 func without(p *policy.Policy, all []item, badges []policy.BadgeID, r policy.Role) [][]item {
-	rest := slices.DeleteFunc(slices.Clone(all), func(x item) bool { return x.badge != "" && slices.Contains(badges, x.badge) })
+	rest := slices.DeleteFunc(
+		slices.Clone(all),
+		func(x item) bool { return x.badge != "" && slices.Contains(badges, x.badge) },
+	)
 	pairs := map[policy.BadgeID][]policy.OtherBadge{} // by what is asked for besides
 	var besides []policy.BadgeID
 	for _, id := range badges {

@@ -30,7 +30,9 @@ func TestPeersAreSeenThroughAcceptedBadges(t *testing.T) {
 	} {
 		m := gen{}.PlainModel()
 		m.Badges[0].Accepts, m.Badges[1].Accepts, m.Badges[2].Accepts = c.learner, c.mentor, c.third
-		m.Machines = []policy.Machine{{ID: "m", Grants: []policy.Grant{{Role: policy.Learner, Needs: c.needs, Supervisor: &policy.Need{Badge: "b"}}}}}
+		m.Machines = []policy.Machine{
+			{ID: "m", Grants: []policy.Grant{{Role: policy.Learner, Needs: c.needs, Supervisor: &policy.Need{Badge: "b"}}}},
+		}
 		p := mustNew(t, m)
 		if got := canSuperviseEachOther(p, &p.Machines[0].Grants[0]); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)

@@ -11,16 +11,21 @@ import (
 // replayed is a policy of one machine whose users need a badge of one issuer.
 func replayed(t *testing.T, needs policy.BadgeID, key string) *policy.Policy {
 	return mustNew(t, policy.Model{Site: "s", Issuers: []policy.Issuer{{ID: "i", Profile: "did:x", Keys: []string{key}}},
-		Badges:   []policy.Badge{{ID: needs, Name: policy.Text{FR: "B"}, Issuer: "i", Achievement: "urn:" + string(needs)}},
-		Machines: []policy.Machine{{ID: "m", Name: policy.Text{FR: "M"}, Grants: []policy.Grant{{Role: policy.User, Needs: policy.Need{Badge: needs}}}}}})
+		Badges: []policy.Badge{{ID: needs, Name: policy.Text{FR: "B"}, Issuer: "i", Achievement: "urn:" + string(needs)}},
+		Machines: []policy.Machine{
+			{ID: "m", Name: policy.Text{FR: "M"}, Grants: []policy.Grant{{Role: policy.User, Needs: policy.Need{Badge: needs}}}},
+		}})
 }
 
 func TestReplayAsksOnlyWhatTheBasisCanTell(t *testing.T) {
 	at := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	before := replayed(t, "a", "k")
 	holder := &policy.Member{
-		ID:       "m-1",
-		Holdings: []policy.Holding{{Badge: "a", Standing: policy.Verified, From: at}, {Badge: "gone", Standing: policy.Verified, From: at}},
+		ID: "m-1",
+		Holdings: []policy.Holding{
+			{Badge: "a", Standing: policy.Verified, From: at},
+			{Badge: "gone", Standing: policy.Verified, From: at},
+		},
 	}
 	q := policy.Question{At: at, Clock: policy.Trusted, Machine: "m", Member: holder}
 	basis := policy.BasisOf(q, before.Decide(q))

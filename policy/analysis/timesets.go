@@ -48,13 +48,13 @@ func (t times) within(o times) bool { return t.without(o).count() == 0 }
 const minutesPerDay = 24 * 60
 
 // year is a year that is cut into slots.
-type year []slot
+type year []timeslot
 
 func (y year) none() times { return make(times, len(y)/64+1) }
 
 // when is a set of slots in words: when it is or, where that is shorter, when it is not. Of all slots it says nothing.
 func (y year) when(t times) (in, except []string) {
-	var yes, not []slot
+	var yes, not []timeslot
 	for i, s := range y {
 		if t.has(i) {
 			yes = append(yes, s)
@@ -72,7 +72,7 @@ func (y year) when(t times) (in, except []string) {
 	return in, nil
 }
 
-func minutes(slots []slot) (n int) {
+func minutes(slots []timeslot) (n int) {
 	for _, s := range slots {
 		n += (s.to - s.from) * len(s.days)
 	}
@@ -93,25 +93,29 @@ func (y year) hours(t times, from policy.Date) int {
 }
 
 // spans are slots in words: hours of weekdays first, then those of some dates.
-func spans(slots []slot) []string {
+func spans(slots []timeslot) []string {
 	byTimes := map[policy.Span][]policy.Date{}
 	for d, list := range byDay(slots) {
 		for _, s := range list {
 			byTimes[s] = append(byTimes[s], d)
 		}
 	}
-	var weekly, dated []slot
+	var weekly, dated []timeslot
 	for s, days := range byTimes {
 		slices.SortFunc(days, func(a, b policy.Date) int { return a.Number() - b.Number() })
-		x := slot{from: s.From, to: s.To, days: days}
+		x := timeslot{from: s.From, to: s.To, days: days}
 		if whole := wholeWeekdays(days); len(whole) > 0 {
 			weekly = append(weekly, x)
 		} else {
 			dated = append(dated, x)
 		}
 	}
-	slices.SortFunc(weekly, func(a, b slot) int {
-		return cmp.Or(slices.Index(weekOrder, wholeWeekdays(a.days)[0])-slices.Index(weekOrder, wholeWeekdays(b.days)[0]), a.from-b.from, a.to-b.to)
+	slices.SortFunc(weekly, func(a, b timeslot) int {
+		return cmp.Or(
+			slices.Index(weekOrder, wholeWeekdays(a.days)[0])-slices.Index(weekOrder, wholeWeekdays(b.days)[0]),
+			a.from-b.from,
+			a.to-b.to,
+		)
 	})
 	var out []string
 	for _, s := range weekly {
@@ -121,7 +125,7 @@ func spans(slots []slot) []string {
 }
 
 // byDay are the hours that slots take of each day: those that touch are one.
-func byDay(slots []slot) map[policy.Date][]policy.Span {
+func byDay(slots []timeslot) map[policy.Date][]policy.Span {
 	out := map[policy.Date][]policy.Span{}
 	for _, s := range slots {
 		for _, d := range s.days {
@@ -144,7 +148,7 @@ func byDay(slots []slot) map[policy.Date][]policy.Span {
 }
 
 // onDates are hours of dates. What goes on over midnight is one stretch: "2026-12-01 00:00 – 2026-12-05 00:00".
-func onDates(slots []slot) []string {
+func onDates(slots []timeslot) []string {
 	type stretch struct{ from, to int } // in minutes
 	var all []stretch
 	for _, s := range slots {
@@ -172,7 +176,7 @@ func onDates(slots []slot) []string {
 		byTimes[s] = append(byTimes[s], policy.DateOfNumber(x.from/minutesPerDay))
 	}
 	for _, s := range order {
-		short = append(short, slot{from: s.From, to: s.To, days: byTimes[s]}.span())
+		short = append(short, timeslot{from: s.From, to: s.To, days: byTimes[s]}.span())
 	}
 	return append(long, short...)
 }

@@ -10,19 +10,19 @@ import (
 	"portillon/policy"
 )
 
-// slot is a stretch of time throughout which no rule on hours changes its mind, and a moment in it that stands for it
-// all.
-type slot struct {
+// timeslot is a stretch of time in which no rule on hours changes its answer, and a moment in it that stands for all
+// of it.
+type timeslot struct {
 	at       time.Time
 	from, to int           // minutes of the day: a booking may begin or end within one
 	days     []policy.Date // the days of the coming year that are alike or, where none is, the first ones after it
 	beyond   bool          // no day of the coming year is like it
 }
 
-// slotsOf cuts time from a day on into slots: every combination of open and closed hours, and of bookings, that will
-// ever occur has one. Each list of bookings is one machine's. Days on which the same hours are booked are alike,
+// timeslotsOf cuts time from a day on into slots: every combination of open and closed hours, and of bookings, that
+// will ever occur has one. Each list of bookings is one machine's. Days on which the same hours are booked are alike,
 // whoever booked them.
-func slotsOf(zone *time.Location, from time.Time, hours []*policy.Hours, bookings ...[]policy.Booking) []slot {
+func timeslotsOf(zone *time.Location, from time.Time, hours []*policy.Hours, bookings ...[]policy.Booking) []timeslot {
 	c := calendar{zone: zone, hours: hours, bookings: bookings, seen: map[string]place{}, kinds: map[string]place{}}
 	first := policy.DateOf(from, zone).Number()
 	end := first + aYearsDays
@@ -38,7 +38,7 @@ func slotsOf(zone *time.Location, from time.Time, hours []*policy.Hours, booking
 		end = max(end, edge+8)
 	}
 	c.putOff()
-	return c.slots
+	return c.timeslots
 }
 
 // A year, and the years after which dates fall on the same weekdays again, 29 February among them.
@@ -49,15 +49,15 @@ const (
 
 // calendar sorts days into kinds, of which each is cut once.
 type calendar struct {
-	zone     *time.Location
-	hours    []*policy.Hours
-	bookings [][]policy.Booking
-	slots    []slot
-	seen     map[string]place // by the rules that speak of a day
-	kinds    map[string]place // by what they say
-	odd      []policy.Date    // days on which the clock is changed, put off: they stand for none that is like them
-	last     bool             // nothing is put off any more
-	beyond   bool
+	zone      *time.Location
+	hours     []*policy.Hours
+	bookings  [][]policy.Booking
+	timeslots []timeslot
+	seen      map[string]place // by the rules that speak of a day
+	kinds     map[string]place // by what they say
+	odd       []policy.Date    // days on which the clock is changed, put off: they stand for none that is like them
+	last      bool             // nothing is put off any more
+	beyond    bool
 }
 
 // place is where the slots of a kind of day stand.
@@ -103,7 +103,7 @@ func (c *calendar) day(w policy.Date, rules string) {
 		c.seen[rules] = at
 	}
 	for i := at.first; i < at.first+at.n; i++ {
-		if s := &c.slots[i]; s.beyond == c.beyond && (!s.beyond || len(s.days) < mostDates) {
+		if s := &c.timeslots[i]; s.beyond == c.beyond && (!s.beyond || len(s.days) < mostDates) {
 			s.days = append(s.days, w)
 		}
 	}
@@ -124,7 +124,8 @@ func (c *calendar) marks(w policy.Date) (out []mark) {
 	}
 	begin, end := c.bounds(w)
 	for list, all := range c.bookings {
-		for i := sort.Search(len(all), func(i int) bool { return all[i].To.After(begin) }); i < len(all) && all[i].From.Before(end); i++ {
+		first := sort.Search(len(all), func(i int) bool { return all[i].To.After(begin) })
+		for i := first; i < len(all) && all[i].From.Before(end); i++ {
 			out = append(out, mark{all[i], list})
 		}
 	}
@@ -200,10 +201,13 @@ func (c *calendar) cut(w policy.Date, marks []mark, odd bool) place {
 	cuts = slices.DeleteFunc(cuts, func(t time.Time) bool { return t.Before(begin) || !t.Before(end) })
 	slices.SortFunc(cuts, time.Time.Compare)
 	cuts = slices.CompactFunc(cuts, time.Time.Equal)
-	at := place{len(c.slots), len(cuts)}
+	at := place{len(c.timeslots), len(cuts)}
 	cuts = append(cuts, end)
 	for i, t := range cuts[:at.n] {
-		c.slots = append(c.slots, slot{at: t, from: minuteOfDay(t), to: minuteOfDay(cuts[i+1].Add(-1)) + 1, beyond: c.beyond})
+		last := cuts[i+1].Add(-1)
+		c.timeslots = append(c.timeslots, timeslot{
+			at: t, from: minuteOfDay(t), to: minuteOfDay(last) + 1, beyond: c.beyond,
+		})
 	}
 	return at
 }
@@ -249,6 +253,6 @@ func distinctHours(machines ...*policy.Machine) []*policy.Hours {
 }
 
 // span is the slot in words: "Mo-Fr 09:00-21:00", or the first of its days where they are no weekdays.
-func (s slot) span() string {
+func (s timeslot) span() string {
 	return daysInWords(s.days) + " " + spanInWords(policy.Span{From: s.from, To: s.to})
 }

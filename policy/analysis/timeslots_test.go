@@ -12,7 +12,7 @@ import (
 func TestSlotsAreEveryKindOfTime(t *testing.T) {
 	a, b := mustHours("Mo-Fr 09:00-21:00"), mustHours("Fr 20:00-02:00")
 	var got []string
-	for _, s := range slotsOf(paris(), monday, []*policy.Hours{a, b}, nil) {
+	for _, s := range timeslotsOf(paris(), monday, []*policy.Hours{a, b}, nil) {
 		got = append(got, s.span())
 	}
 	want := []string{
@@ -31,7 +31,12 @@ func TestSlotsAreEveryKindOfTime(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	h, _ := policy.ParseHours("Mo-Fr 09:00-21:00; PH off", french)
-	slots := slotsOf(paris(), monday, []*policy.Hours{h}, []policy.Booking{{From: monday, To: monday.Add(time.Hour), For: "m-1"}})
+	slots := timeslotsOf(
+		paris(),
+		monday,
+		[]*policy.Hours{h},
+		[]policy.Booking{{From: monday, To: monday.Add(time.Hour), For: "m-1"}},
+	)
 	found := map[string]bool{}
 	for _, s := range slots {
 		found[s.span()] = true
@@ -101,7 +106,7 @@ func TestEveryMomentHasASlotLikeIt(t *testing.T) {
 			moments = append(moments, from, from.Add(-1), at, at.Add(-1))
 		}
 		found := map[string]bool{}
-		for _, s := range slotsOf(paris(), monday, hours, bookings) {
+		for _, s := range timeslotsOf(paris(), monday, hours, bookings) {
 			found[like(s.at, hours, bookings)] = true
 		}
 		for range 400 {

@@ -20,33 +20,72 @@ type Setting struct {
 	Badges bool   `json:"badges,omitempty"` // who holds which badge depends on it
 }
 
-// Uncompared lists the settings that differ besides the cases of Compare. What holds of every machine stands at each of them.
+// Uncompared lists the settings that differ besides the cases of Compare. What holds of every machine stands at each of
+// them.
 func Uncompared(before, after *policy.Policy) []Setting {
-	var d settings
+	var d uncompared
 	d.fields("", reflect.ValueOf(before.Model), reflect.ValueOf(after.Model))
-	d.keyed("issuers", byID(before.Issuers, func(x policy.Issuer) policy.IssuerID { return x.ID }), byID(after.Issuers, func(x policy.Issuer) policy.IssuerID { return x.ID }))
-	d.keyed("badges", byID(before.Badges, func(x policy.Badge) policy.BadgeID { return x.ID }), byID(after.Badges, func(x policy.Badge) policy.BadgeID { return x.ID }))
-	d.keyed("machines", byID(before.Machines, func(x policy.Machine) policy.MachineID { return x.ID }), byID(after.Machines, func(x policy.Machine) policy.MachineID { return x.ID }))
+	d.keyed(
+		"issuers",
+		byID(before.Issuers, func(x policy.Issuer) policy.IssuerID { return x.ID }),
+		byID(after.Issuers, func(x policy.Issuer) policy.IssuerID { return x.ID }),
+	)
+	d.keyed(
+		"badges",
+		byID(before.Badges, func(x policy.Badge) policy.BadgeID { return x.ID }),
+		byID(after.Badges, func(x policy.Badge) policy.BadgeID { return x.ID }),
+	)
+	d.keyed(
+		"machines",
+		byID(before.Machines, func(x policy.Machine) policy.MachineID { return x.ID }),
+		byID(after.Machines, func(x policy.Machine) policy.MachineID { return x.ID }),
+	)
 	d.keyed("evidence", reflect.ValueOf(before.Evidence), reflect.ValueOf(after.Evidence))
 	return d
 }
 
-type settings []Setting
+type uncompared []Setting
 
 // weighed are fields that Compare weighs, or that Uncompared looks into. A field that is new here is listed until
 // somebody says otherwise.
-var weighed = map[string]bool{"Holidays": true, "Issuers": true, "Badges": true, "Machines": true, "Evidence": true, "ID": true,
-	"Grants": true, "Mode": true, "Card": true, "Pass": true, "Fresh": true, "Stale": true, "Bookings": true}
+var weighed = map[string]bool{
+	"Holidays": true,
+	"Issuers":  true,
+	"Badges":   true,
+	"Machines": true,
+	"Evidence": true,
+	"ID":       true,
+	"Grants":   true,
+	"Mode":     true,
+	"Card":     true,
+	"Pass":     true,
+	"Fresh":    true,
+	"Stale":    true,
+	"Bookings": true,
+}
 
 // decideHolders are the fields on which it depends whose badges count, and as which.
-var decideHolders = map[string]bool{"status-grace": true, "issuers": true, "keys": true, "id": true, "issuer": true, "achievement": true,
-	"status-issuers": true}
+var decideHolders = map[string]bool{
+	"status-grace":   true,
+	"issuers":        true,
+	"keys":           true,
+	"id":             true,
+	"issuer":         true,
+	"achievement":    true,
+	"status-issuers": true,
+}
 
 // names of fields that policy.yaml calls otherwise.
-var namesOfFields = map[string]string{"Zone": "timezone", "Names": "panel.names", "Look": "panel.look", "Profile": "id", "SignedBindings": "bindings"}
+var namesOfFields = map[string]string{
+	"Zone":           "timezone",
+	"Names":          "panel.names",
+	"Look":           "panel.look",
+	"Profile":        "id",
+	"SignedBindings": "bindings",
+}
 
 // fields compares two values of one struct.
-func (d *settings) fields(path string, a, b reflect.Value) {
+func (d *uncompared) fields(path string, a, b reflect.Value) {
 	for i := range a.NumField() {
 		name := a.Type().Field(i).Name
 		if x, y := a.Field(i).Interface(), b.Field(i).Interface(); !weighed[name] && !alike(x, y) {
@@ -64,7 +103,7 @@ func alike(a, b any) bool {
 }
 
 // keyed compares two maps of structs by their keys, sorted.
-func (d *settings) keyed(path string, a, b reflect.Value) {
+func (d *uncompared) keyed(path string, a, b reflect.Value) {
 	var keys []string
 	for _, k := range append(a.MapKeys(), b.MapKeys()...) {
 		keys = append(keys, k.String())

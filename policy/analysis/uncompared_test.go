@@ -97,7 +97,7 @@ func TestEveryFieldIsWeighedOrListed(t *testing.T) {
 			default:
 				continue
 			}
-			var d settings
+			var d uncompared
 			d.fields("", full, empty)
 			if len(d) == 0 != weighed[f.Name] {
 				t.Errorf("%T.%s: %v", x, f.Name, d)

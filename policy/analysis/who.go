@@ -99,11 +99,17 @@ func rightsOf(p *policy.Policy, m *policy.Machine, member *policy.Member, at tim
 		out = append(out, Right{Role: policy.User, Now: true})
 	}
 	for i, o := range p.Decide(favourable(m, member, at)).Outcomes {
-		if slices.ContainsFunc(o.Missing, lasts) {
+		if slices.ContainsFunc(o.Missing(), lasts) {
 			continue
 		}
 		g := &m.Grants[i]
-		r := Right{Role: g.Role, Supervised: g.Supervisor != nil, Hours: g.Hours, Booked: g.Booked, Now: o.Verdict != policy.Deny}
+		r := Right{
+			Role:       g.Role,
+			Supervised: g.Supervisor != nil,
+			Hours:      g.Hours,
+			Booked:     g.Booked,
+			Now:        o.Verdict != policy.Deny,
+		}
 		if !slices.ContainsFunc(out, func(x Right) bool { return x.includes(r) }) {
 			out = append(slices.DeleteFunc(out, r.includes), r)
 		}

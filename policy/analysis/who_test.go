@@ -45,7 +45,11 @@ func TestWhoSaysWhatDecideSays(t *testing.T) {
 	if Who(new(policy.Policy), "m", nil, monday) != nil {
 		t.Error("somebody at a machine that is none")
 	}
-	if s := RoleSet(1<<policy.User | 1<<policy.Learner); !slices.Equal(s.Roles(), []policy.Role{policy.Learner, policy.User}) || s.Has(policy.Host) {
+	if s := RoleSet(1<<policy.User | 1<<policy.Learner); !slices.Equal(
+		s.Roles(),
+		[]policy.Role{policy.Learner, policy.User},
+	) ||
+		s.Has(policy.Host) {
 		t.Error(s.Roles())
 	}
 }

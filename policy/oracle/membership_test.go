@@ -108,10 +108,10 @@ func with(r, more types.Record) types.Record {
 type tally struct{ memberships, supervisors, cards int }
 
 func (x *tally) count(o policy.Outcome) {
-	if len(o.Missing) != 1 {
+	if len(o.Missing()) != 1 {
 		return
 	}
-	switch r := o.Missing[0]; {
+	switch r := o.Missing()[0]; {
 	case r.Code == policy.MembershipLapsed:
 		x.memberships++
 	case r.Kind == policy.OfLapsed:

@@ -15,7 +15,10 @@ type Gen struct{ *rand.Rand }
 func (g Gen) Model() policy.Model {
 	m := policy.Model{Site: "s", Zone: Paris(), Issuers: []policy.Issuer{{ID: "i", Profile: "did:x", Keys: []string{"k"}}}}
 	for _, id := range Badges {
-		m.Badges = append(m.Badges, policy.Badge{ID: id, Name: policy.Text{FR: string(id)}, Issuer: "i", Achievement: "urn:" + string(id)})
+		m.Badges = append(
+			m.Badges,
+			policy.Badge{ID: id, Name: policy.Text{FR: string(id)}, Issuer: "i", Achievement: "urn:" + string(id)},
+		)
 	}
 	x := policy.Machine{ID: "m", Mode: policy.Mode(g.IntN(8) / 7)}
 	for range 1 + g.IntN(6) {
@@ -77,7 +80,11 @@ func (g Gen) Bookings() (out []policy.Booking) {
 }
 
 func (g Gen) Holding(at time.Time) policy.Holding {
-	h := policy.Holding{Badge: Badges[g.IntN(len(Badges))], Standing: policy.Verified, From: at.Add(time.Duration(20-g.IntN(500)) * Days)}
+	h := policy.Holding{
+		Badge:    Badges[g.IntN(len(Badges))],
+		Standing: policy.Verified,
+		From:     at.Add(time.Duration(20-g.IntN(500)) * Days),
+	}
 	switch g.IntN(8) {
 	case 0:
 		h.Standing = policy.Standing(g.IntN(4))
@@ -195,7 +202,10 @@ func (Gen) PlainModel() policy.Model {
 		},
 	}
 	for _, id := range Badges {
-		m.Badges = append(m.Badges, policy.Badge{ID: id, Name: policy.Text{FR: string(id)}, Issuer: "i", Achievement: "urn:" + string(id)})
+		m.Badges = append(
+			m.Badges,
+			policy.Badge{ID: id, Name: policy.Text{FR: string(id)}, Issuer: "i", Achievement: "urn:" + string(id)},
+		)
 	}
 	return m
 }

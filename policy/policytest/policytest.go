@@ -62,14 +62,20 @@ func Ruled(t *testing.T, change func(*policy.Machine)) *policy.Policy {
 		Machines: []policy.Machine{{ID: "m", Name: policy.Text{FR: "m"}}},
 	}
 	for _, id := range []policy.BadgeID{"user", "mentor", "first", "maintainer"} {
-		m.Badges = append(m.Badges, policy.Badge{ID: id, Name: policy.Text{FR: string(id)}, Issuer: "i", Achievement: "urn:" + string(id)})
+		m.Badges = append(
+			m.Badges,
+			policy.Badge{ID: id, Name: policy.Text{FR: string(id)}, Issuer: "i", Achievement: "urn:" + string(id)},
+		)
 	}
-	m.Machines[0].Grants = []policy.Grant{{Role: policy.User, Needs: policy.Need{Badge: "user"}, Session: policy.Limits{Max: 2 * time.Hour}},
+	m.Machines[0].Grants = []policy.Grant{
+		{Role: policy.User, Needs: policy.Need{Badge: "user"}, Session: policy.Limits{Max: 2 * time.Hour}},
 		{
 			Role:       policy.Learner,
 			Needs:      policy.Need{Badge: "first"},
 			Supervisor: &policy.Need{Badge: "mentor"},
-		}, {Role: policy.Maintainer, Needs: policy.Need{Badge: "maintainer"}}}
+		},
+		{Role: policy.Maintainer, Needs: policy.Need{Badge: "maintainer"}},
+	}
 	change(&m.Machines[0])
 	return MustNew(t, m)
 }
@@ -107,7 +113,15 @@ func AcceptingModel(t *testing.T, of policy.BadgeID, with policy.BadgeID, roles 
 		m.Badges,
 		policy.Badge{ID: "induction", Name: policy.Text{FR: "Accueil"}, Issuer: "i", Achievement: "urn:induction"},
 	)
-	return WithAccepts(m, of, policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: TheirUser + "?cid=1"}, With: with, Roles: roles})
+	return WithAccepts(
+		m,
+		of,
+		policy.Accept{
+			OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: TheirUser + "?cid=1"},
+			With:       with,
+			Roles:      roles,
+		},
+	)
 }
 
 func WithAccepts(m policy.Model, of policy.BadgeID, a ...policy.Accept) policy.Model {
@@ -120,7 +134,12 @@ func BookedDecember(t *testing.T, who policy.MemberID) []policy.Booking {
 	return []policy.Booking{{From: At(t, "2026-12-01 00:00"), To: At(t, "2026-12-05 00:00"), For: who}}
 }
 
-var FrenchHolidays = policy.NewHolidays(policy.Date{Year: 0, Month: 1, Day: 1}, policy.Date{Year: 0, Month: 5, Day: 1}, policy.Date{Year: 0, Month: 12, Day: 25}, policy.Date{Year: 2026, Month: 4, Day: 6}) // Easter Monday moves
+var FrenchHolidays = policy.NewHolidays(
+	policy.Date{Year: 0, Month: 1, Day: 1},
+	policy.Date{Year: 0, Month: 5, Day: 1},
+	policy.Date{Year: 0, Month: 12, Day: 25},
+	policy.Date{Year: 2026, Month: 4, Day: 6},
+) // Easter Monday moves
 
 // Crowd is 20 machines with five grants each, one of them with needs in needs, and 1,000 members with 15 badges each.
 func Crowd(tb testing.TB) (*policy.Policy, []*policy.Member) {
@@ -136,26 +155,29 @@ func Crowd(tb testing.TB) (*policy.Policy, []*policy.Member) {
 			)
 		}
 		all = append(all, own[:]...)
-		m.Machines = append(m.Machines, policy.Machine{ID: policy.MachineID(fmt.Sprintf("machine-%02d", i)), Grants: []policy.Grant{
-			{Role: policy.Maintainer, Needs: policy.Need{Badge: own[4]}},
-			{
-				Role: policy.Mentor,
-				Needs: policy.Need{
-					All: []policy.Need{
-						{Badge: own[3], Within: 365 * Days},
-						{Any: []policy.Need{{Badge: own[4]}, {Badge: own[1], UsedWithin: 180 * Days}}},
+		m.Machines = append(
+			m.Machines,
+			policy.Machine{ID: policy.MachineID(fmt.Sprintf("machine-%02d", i)), Grants: []policy.Grant{
+				{Role: policy.Maintainer, Needs: policy.Need{Badge: own[4]}},
+				{
+					Role: policy.Mentor,
+					Needs: policy.Need{
+						All: []policy.Need{
+							{Badge: own[3], Within: 365 * Days},
+							{Any: []policy.Need{{Badge: own[4]}, {Badge: own[1], UsedWithin: 180 * Days}}},
+						},
 					},
 				},
-			},
-			{Role: policy.Host, Needs: policy.Need{Badge: own[2]}, Hours: MustHours("Mo-Fr 09:00-22:00")},
-			{
-				Role:    policy.User,
-				Needs:   policy.Need{Badge: own[1]},
-				Hours:   MustHours("Mo-Fr 09:00-21:00; Sa 10:00-18:00"),
-				Session: policy.Limits{Max: 1 << 40},
-			},
-			{Role: policy.Learner, Needs: policy.Need{Badge: own[0]}, Supervisor: &policy.Need{Badge: own[3]}},
-		}})
+				{Role: policy.Host, Needs: policy.Need{Badge: own[2]}, Hours: MustHours("Mo-Fr 09:00-22:00")},
+				{
+					Role:    policy.User,
+					Needs:   policy.Need{Badge: own[1]},
+					Hours:   MustHours("Mo-Fr 09:00-21:00; Sa 10:00-18:00"),
+					Session: policy.Limits{Max: 1 << 40},
+				},
+				{Role: policy.Learner, Needs: policy.Need{Badge: own[0]}, Supervisor: &policy.Need{Badge: own[3]}},
+			}},
+		)
 	}
 	r := rand.New(rand.NewPCG(3, 4))
 	members := make([]*policy.Member, 1000)
