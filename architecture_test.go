@@ -25,14 +25,15 @@ var writeDrawing = flag.Bool("update", false, "write the drawings of docs/archit
 // drawn names what stands in the drawing of the packages. A folder that is not named is drawn as the nearest named one
 // above it: all readers are "rfid", for example.
 var drawn = []string{
-	"cmd/portillond", "cmd/portillon-hub", "cmd/portillon", "cmd/internal/daemoncmd", "cmd/internal/hubd", "rfid", "openbadge", "policy", "policy/analysis", "policy/file", "wire", "wire/mqtt", "site",
+	"cmd/portillond", "cmd/portillon-hub", "cmd/portillon", "cmd/internal/daemoncmd", "cmd/internal/hubd", "rfid",
+	"openbadge", "policy", "policy/analysis", "policy/file", "wire", "wire/mqtt", "site",
 	"daemon", "daemon/session", "daemon/relay", "daemon/journal", "daemon/uplink", "daemon/roster", "daemon/panel",
 	"daemon/control",
 	"hub", "hub/web", "hub/api", "hub/account", "hub/directory", "hub/publish", "hub/enrol", "hub/report",
 	"hub/evidence", "hub/ledger", "hub/broker", "hub/store",
 }
 
-// notDrawn are small packages that many others use (their arrows would hide the rest), and what only measures and tests.
+// notDrawn are small packages that many others use (their arrows would hide the rest), and what only measures.
 var notDrawn = []string{
 	"bench", "internal", "dberror", "keykind", "yamlfile", "firmware-config", ".", "site-example",
 	"hub/actor", "hub/apiclient", "hub/audit", "hub/cardkey", "hub/chunks", "hub/fault", "hub/httpd",
@@ -120,7 +121,10 @@ func (a arrows) mermaid() string {
 }
 
 func drawnAs(dir string) (string, bool) {
-	if slices.ContainsFunc(notDrawn, func(n string) bool { return dir == n || n != "." && strings.HasPrefix(dir, n+"/") }) {
+	if slices.ContainsFunc(notDrawn, func(n string) bool {
+		return dir == n ||
+			n != "." && strings.HasPrefix(dir, n+"/")
+	}) {
 		return "", false
 	}
 	best := ""
