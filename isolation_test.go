@@ -20,12 +20,14 @@ var isolationWords = regexp.MustCompile(`(?i)consign|isolat|locked out|safe to o
 
 // denials are the words that turn such a sentence into its opposite.
 var denials = regexp.MustCompile(
-	`(?i)\b(no|not|never|nothing|nor|neither|pas|jamais|aucune?|ni)\b|\b[nN]['’]|n't\b|still (be )?live|(encore|reste) sous tension`,
+	`(?i)\b(no|not|never|nothing|nor|neither|pas|jamais|aucune?|ni)\b|\b[nN]['’]|n't\b|` +
+		`still (be )?live|(encore|reste) sous tension`,
 )
 
 // isolators are what does isolate a machine: a sentence that names one of them speaks of it, not of the relay.
 var isolators = regexp.MustCompile(
-	`(?i)disconnector|main switch|padlock|electrician|sectionneur|interrupteur principal|cadenas|électricien|NF C 18-510|EN 60204`,
+	`(?i)disconnector|main switch|padlock|electrician|sectionneur|interrupteur principal|` +
+		`cadenas|électricien|NF C 18-510|EN 60204`,
 )
 
 // relayWords are what Portillon itself does. A sentence with one of them and an isolation word must be a denial,
@@ -63,7 +65,8 @@ func isolationClaims(text string) (claims []string) {
 // live.
 func TestNoTextCallsAnOpenRelayAnIsolation(t *testing.T) {
 	read := 0
-	for _, root := range []string{"daemon", "policy", "cmd", "packaging/man", "README.md", "docs", "firmware-config/README.md", "firmware-config/LISEZMOI.md"} {
+	for _, root := range []string{"daemon", "policy", "cmd", "packaging/man", "README.md", "docs",
+		"firmware-config/README.md", "firmware-config/LISEZMOI.md"} {
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() {
 				return err

@@ -240,7 +240,8 @@ func TestLawRefusesWhatItShould(t *testing.T) {
 		{"policy", "wire"}, {"policy", "policy/analysis"}, {"daemon", "policy/analysis"}, {"rfid/keyboard", "rfid/rdm6300"}, {"daemon/panel", "daemon/session"},
 		{"hub/ledger", "daemon/journal"}, {"daemon/uplink", "hub"}, {"wire", "cmd/portillon"},
 		{"hub/ledger", "hub/evidence"}, {"daemon/session", "daemon"}, {"strange", "policy"},
-		{"hub/report", "hub/account"}, {"hub/httpd", "hub/actor"}, {"openbadge", "policy"}, {"openbadge/bake", "openbadge"}, {"openbadge/fetch", "openbadge/bake"},
+		{"hub/report", "hub/account"}, {"hub/httpd", "hub/actor"}, {"openbadge", "policy"}, {"openbadge/bake", "openbadge"},
+		{"openbadge/fetch", "openbadge/bake"},
 	} {
 		if judge(c.dir, c.imp, false) == "" {
 			t.Errorf("the law lets %s import %s", c.dir, c.imp)

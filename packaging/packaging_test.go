@@ -24,11 +24,16 @@ type unit []setting
 var known = map[string]string{
 	"Unit": "Description Documentation After Wants Conflicts ConditionPathExists StartLimitIntervalSec StartLimitBurst",
 	"Path": "PathExistsGlob",
-	"Service": "Type NotifyAccess WatchdogSec ExecStartPre ExecStart ExecStopPost KillMode TimeoutStopSec TimeoutStartSec Restart RestartSec " +
-		"LoadCredential User Group StateDirectory StateDirectoryMode RuntimeDirectory RuntimeDirectoryPreserve UMask DevicePolicy DeviceAllow " +
-		"NoNewPrivileges CapabilityBoundingSet AmbientCapabilities ProtectSystem ProtectHome PrivateTmp PrivateMounts PrivateUsers PrivateDevices " +
-		"ProtectProc PrivateNetwork ReadWritePaths ProcSubset ProtectClock ProtectControlGroups ProtectHostname ProtectKernelLogs ProtectKernelModules ProtectKernelTunables " +
-		"LockPersonality MemoryDenyWriteExecute RemoveIPC RestrictAddressFamilies RestrictNamespaces RestrictRealtime RestrictSUIDSGID " +
+	"Service": "Type NotifyAccess WatchdogSec ExecStartPre ExecStart ExecStopPost KillMode TimeoutStopSec " +
+		"TimeoutStartSec Restart RestartSec " +
+		"LoadCredential User Group StateDirectory StateDirectoryMode RuntimeDirectory RuntimeDirectoryPreserve UMask " +
+		"DevicePolicy DeviceAllow " +
+		"NoNewPrivileges CapabilityBoundingSet AmbientCapabilities ProtectSystem ProtectHome PrivateTmp PrivateMounts " +
+		"PrivateUsers PrivateDevices " +
+		"ProtectProc PrivateNetwork ReadWritePaths ProcSubset ProtectClock ProtectControlGroups ProtectHostname " +
+		"ProtectKernelLogs ProtectKernelModules ProtectKernelTunables " +
+		"LockPersonality MemoryDenyWriteExecute RemoveIPC RestrictAddressFamilies RestrictNamespaces RestrictRealtime " +
+		"RestrictSUIDSGID " +
 		"SystemCallArchitectures SystemCallErrorNumber SystemCallFilter IPAddressDeny IPAddressAllow LimitCORE " +
 		"Environment RuntimeDirectoryMode MemoryMax OOMScoreAdjust",
 	"Install": "WantedBy",
@@ -135,13 +140,15 @@ func TestReadmeInstallsWhatTheUnitLoads(t *testing.T) {
 	for _, id := range []string{"card-key", "machine-key"} {
 		for _, c := range units(t)["portillond@.service"].get("LoadCredential") {
 			if name, from, _ := strings.Cut(c, ":"); name == id &&
-				!regexp.MustCompile(`(?m)^sudo install -m 600 \w+\.key /etc/credstore/`+regexp.QuoteMeta(strings.ReplaceAll(from, "%i", "laser"))+`$`).
+				!regexp.MustCompile(`(?m)^sudo install -m 600 \w+\.key /etc/credstore/`+
+					regexp.QuoteMeta(strings.ReplaceAll(from, "%i", "laser"))+`$`).
 					MatchString(page) {
 				t.Errorf("README.md does not install %s", c)
 			}
 		}
 	}
-	for _, want := range []string{"sudo install -m 644 laser.yaml /etc/portillon/laser.yaml\n", "sudo install -d -o portillon -g portillon -m 700 /var/lib/portillon\n",
+	for _, want := range []string{"sudo install -m 644 laser.yaml /etc/portillon/laser.yaml\n",
+		"sudo install -d -o portillon -g portillon -m 700 /var/lib/portillon\n",
 		"sudo install -o portillon -g portillon -m 600 site.bundle /var/lib/portillon/site.bundle"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("README.md lacks %q", want)
@@ -182,7 +189,8 @@ func TestEveryFileOfTheWiringIsInThePackage(t *testing.T) {
 	}
 	page := found("firmware-config/README.md")
 	for _, language := range []string{"README.md", "LISEZMOI.md"} {
-		for _, m := range regexp.MustCompile(`\]\(([A-Za-z-]+\.(?:svg|md))\)`).FindAllStringSubmatch(read(t, "firmware-config/"+language), -1) {
+		for _, m := range regexp.MustCompile(`\]\(([A-Za-z-]+\.(?:svg|md))\)`).FindAllStringSubmatch(
+			read(t, "firmware-config/"+language), -1) {
 			if got := found("firmware-config/" + m[1]); got != page {
 				t.Errorf("%s is in %s, the page %s that leads to it in %s", m[1], got, language, page)
 			}
@@ -235,11 +243,14 @@ func TestUnitsNameOnlyWhatThePackageHolds(t *testing.T) {
 func TestMachinesUnitKeepsTheRelaysPromises(t *testing.T) {
 	u := units(t)["portillond@.service"]
 	for key, want := range map[string]string{
-		"Type": "notify", "NotifyAccess": "main", "WatchdogSec": "3", "KillMode": "mixed", "Restart": "always", "StartLimitIntervalSec": "0",
-		"ExecStart":    "/usr/bin/portillond -config /etc/portillon/%i.yaml",
-		"ExecStartPre": "-+/usr/bin/portillond -config /etc/portillon/%i.yaml -set-clock|/usr/bin/portillond -config /etc/portillon/%i.yaml -check",
+		"Type": "notify", "NotifyAccess": "main", "WatchdogSec": "3", "KillMode": "mixed", "Restart": "always",
+		"StartLimitIntervalSec": "0",
+		"ExecStart":             "/usr/bin/portillond -config /etc/portillon/%i.yaml",
+		"ExecStartPre": "-+/usr/bin/portillond -config /etc/portillon/%i.yaml -set-clock|/usr/bin/portillond " +
+			"-config /etc/portillon/%i.yaml -check",
 		"ExecStopPost": "/usr/bin/portillond -config /etc/portillon/%i.yaml -off",
-		"DevicePolicy": "closed", "StateDirectory": "portillon portillon/%i", "RuntimeDirectory": "portillon", "RuntimeDirectoryPreserve": "yes",
+		"DevicePolicy": "closed", "StateDirectory": "portillon portillon/%i", "RuntimeDirectory": "portillon",
+		"RuntimeDirectoryPreserve": "yes",
 	} {
 		if got := u.one(key); got != want {
 			t.Errorf("%s=%s, want %s", key, got, want)
@@ -293,7 +304,8 @@ func TestScreensUnitWaitsForTheMachine(t *testing.T) {
 		}
 	}
 	page := read(t, "firmware-config/panel/waiting.html")
-	for _, want := range []string{"location.replace(at)", "Le panneau attend la machine", `lang="en"`, `content="notranslate"`} {
+	for _, want := range []string{"location.replace(at)", "Le panneau attend la machine", `lang="en"`,
+		`content="notranslate"`} {
 		if !strings.Contains(page, want) {
 			t.Errorf("waiting.html has no %s", want)
 		}
@@ -354,7 +366,8 @@ func TestEveryDeviceIsAllowedByUnitRuleAndModule(t *testing.T) {
 	users := read(t, "systemd/sysusers.d/portillon.conf")
 	for i, line := range strings.Split(users, "\n") {
 		if line != "" &&
-			!regexp.MustCompile(`^(#.*|u portillon(-hub|-panel)? +- "[^"]+" +/nonexistent|g [a-z0-9]+ +-|m portillon(-panel)? [a-z0-9]+)$`).
+			!regexp.MustCompile(
+				`^(#.*|u portillon(-hub|-panel)? +- "[^"]+" +/nonexistent|g [a-z0-9]+ +-|m portillon(-panel)? [a-z0-9]+)$`).
 				MatchString(line) {
 			t.Errorf("sysusers.d line %d: %q", i+1, line)
 		}
@@ -395,7 +408,8 @@ func TestEveryDeviceIsAllowedByUnitRuleAndModule(t *testing.T) {
 // Keys are nobody else's; the hub's key is not even the machines'.
 func TestFoldersOfKeysAreClosed(t *testing.T) {
 	line := regexp.MustCompile(
-		`^([dz]) (/etc/portillon(?:/(?:keys|hub)(?:/\*)?)?|/etc/credstore(?:/portillon\.\*)?) +([0-7]{4}) (root) +(root|portillon|portillon-hub) +-$`,
+		`^([dz]) (/etc/portillon(?:/(?:keys|hub)(?:/\*)?)?|/etc/credstore(?:/portillon\.\*)?)` +
+			` +([0-7]{4}) (root) +(root|portillon|portillon-hub) +-$`,
 	)
 	seen := 0
 	for i, l := range strings.Split(read(t, "systemd/tmpfiles.d/portillon.conf"), "\n") {
@@ -436,7 +450,8 @@ func TestManualNamesEveryVerbAndFlag(t *testing.T) {
 	if n := strings.Count(manual, "\n.It Ic "); n != len(verbs) {
 		t.Errorf("portillon.1 has %d verbs, the program %d", n, len(verbs))
 	}
-	for page, source := range map[string]string{"portillond.8": "cmd/internal/daemoncmd/main.go", "portillon-hub.8": "cmd/internal/hubd/main.go"} {
+	for page, source := range map[string]string{"portillond.8": "cmd/internal/daemoncmd/main.go",
+		"portillon-hub.8": "cmd/internal/hubd/main.go"} {
 		text := read(t, "packaging/man/"+page)
 		for _, f := range regexp.MustCompile(`fs\.\w+\("([a-z-]+)"`).FindAllStringSubmatch(read(t, source), -1) {
 			if !strings.Contains(plain(text), "\n.It Fl "+f[1]) && f[1] != "demo-clock" {
@@ -449,7 +464,8 @@ func TestManualNamesEveryVerbAndFlag(t *testing.T) {
 // The reader of units must be able to say no.
 func TestAWordThatSystemdWouldSkipIsAFault(t *testing.T) {
 	for _, text := range []string{
-		"[Service]\nRestartSteps=5", "[Servce]\nType=notify", "[Unit]\nType=notify", "[Service]\nType=notify\nType=exec", "[Service]\nType notify",
+		"[Service]\nRestartSteps=5", "[Servce]\nType=notify", "[Unit]\nType=notify", "[Service]\nType=notify\nType=exec",
+		"[Service]\nType notify",
 		"[Service]\nType= notify", "Type=notify",
 	} {
 		if _, faults := parseUnit(text); len(faults) == 0 {

@@ -193,7 +193,9 @@ func (w *world) firstBoot(ctx context.Context, at time.Time) (string, error) {
 	if err := w.reported(ctx, time.Now(), time.Now(), 1); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("enrolled, clock set by the hub, trusted %.1f s after the daemon is there; the use has today's date", took.Seconds()), nil
+	return fmt.Sprintf(
+		"enrolled, clock set by the hub, trusted %.1f s after the daemon is there; the use has today's date",
+		took.Seconds()), nil
 }
 
 func cableWithoutReset(ctx context.Context, w *world) (string, error) {
@@ -217,7 +219,8 @@ func cableWithoutReset(ctx context.Context, w *world) (string, error) {
 		return "", err
 	}
 	took, err := w.becomes(ctx, "all records acknowledged", acknowledged)
-	return fmt.Sprintf("relay on %v after the tap; noticed after %.0f s; records acknowledged %.1f s after packets pass again",
+	return fmt.Sprintf(
+		"relay on %v after the tap; noticed after %.0f s; records acknowledged %.1f s after packets pass again",
 		opened.Round(time.Millisecond), noticed.Seconds(), took.Seconds()), err
 }
 
@@ -241,7 +244,8 @@ func hubThatAnswersNothing(ctx context.Context, w *world) (string, error) {
 		return "", err
 	}
 	took, err := w.becomes(ctx, "all records acknowledged", acknowledged)
-	return fmt.Sprintf("relay on %v after the tap; noticed %.0f s after the session; records acknowledged %.1f s after the hub goes on",
+	return fmt.Sprintf("relay on %v after the tap; noticed %.0f s after the session; records acknowledged %.1f s after "+
+		"the hub goes on",
 		opened.Round(time.Millisecond), noticed.Seconds(), took.Seconds()), err
 }
 
@@ -280,7 +284,8 @@ func certificateReplaced(ctx context.Context, w *world) (string, error) {
 		return "", err
 	}
 	back, err := w.becomes(ctx, "all records acknowledged", acknowledged)
-	return fmt.Sprintf("new certificate: %.1f s; another authority is refused after %.1f s, its taps open; with its own again: %.1f s",
+	return fmt.Sprintf("new certificate: %.1f s; another authority is refused after %.1f s, its taps open; with its own "+
+		"again: %.1f s",
 		took.Seconds(), s.Seconds(), back.Seconds()), err
 }
 

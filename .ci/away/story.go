@@ -132,7 +132,8 @@ func (t *telling) kill(name string) error {
 }
 
 // asking are commands that change nothing, and may be repeated until the answer is there.
-var asking = regexp.MustCompile(`^portillon (machine (list|status|tap)|card taps|report|member (list|show)|policy show)`)
+var asking = regexp.MustCompile(
+	`^portillon (machine (list|status|tap)|card taps|report|member (list|show)|policy show)`)
 
 func (t *telling) compareOnce(s step, got string) (bool, error) {
 	err := t.compare(s.want, got)

@@ -45,7 +45,8 @@ func newWorld(ctx context.Context, n int, dir, bin, out string) (*world, error) 
 		"pi/etc/hosts":  "127.0.0.1 localhost\n" + hubAddress + " hub\n",
 		"pi/boot_id":    "0\n",
 		"pi/root/unit":  unit,
-		"pi/root/bench.yaml": "portillon: 1\nsite: x\nmachine: x\ndata: /var/lib/portillon/x\ncontrol: /run/portillon.sock\n" +
+		"pi/root/bench.yaml": "portillon: 1\nsite: x\nmachine: x\ndata: /var/lib/portillon/x\n" +
+			"control: /run/portillon.sock\n" +
 			"card-key: credential:card-key\nmachine-key: credential:machine-key\n" +
 			"bundle: { key: \"portillon-biklab+c260dc51+ARYiNm5YZQpt7c5qwRIEmnUAwwGd0tERIG7mdzSA5fIO\", file: site.bundle }\n" +
 			"reader: { kind: none }\nrelay: { pin: \"sim:/run/pin\" }\n",
@@ -287,7 +288,8 @@ const (
 	atAPI    = "--hub http://localhost:8040 --token-file token "
 	// makeSite is a site with one member, Léa, who may use the laser by her badge.
 	makeSite = `set -e
-echo 'an invented passphrase' | portillon hub token olivia@lab.example -o token --owner-code-file biklab/data/owner-code --hub http://localhost:8040
+echo 'an invented passphrase' | portillon hub token olivia@lab.example -o token \
+  --owner-code-file biklab/data/owner-code --hub http://localhost:8040
 did=$(portillon badge keygen -o issuer.key)
 cat > policy.yaml <<END
 portillon: 1
@@ -302,7 +304,8 @@ END
 portillon policy publish policy.yaml --of 1 --comment first $API
 portillon member add 'Léa Martin' emails=lea@lab.example --id m-lea $API
 portillon card assign m-lea --number ` + leasCard + ` $API
-portillon badge issue --key issuer.key --policy policy.yaml --badge laser-user --recipient lea@lab.example --criteria c --no-status -o lea.json
+portillon badge issue --key issuer.key --policy policy.yaml --badge laser-user \
+  --recipient lea@lab.example --criteria c --no-status -o lea.json
 portillon badge add lea.json $API
 portillon machine add laser $API
 `

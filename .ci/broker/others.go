@@ -50,7 +50,8 @@ func (s *site) other(ctx context.Context, id policy.MachineID) (*other, error) {
 	var first sync.Once
 	o.up, err = uplink.New(uplink.Config{Broker: "tcp://" + s.addr, Username: string(id),
 		PasswordFile: filepath.Join(s.dir, string(id)+".password"),
-		Site:         "biklab", Machine: id, Keys: note.VerifierList(s.hubKey)}, o.journal, uplink.Handlers{Online: func(up bool) {
+		Site:         "biklab", Machine: id,
+		Keys: note.VerifierList(s.hubKey)}, o.journal, uplink.Handlers{Online: func(up bool) {
 		if up {
 			first.Do(func() { close(online) })
 		} else if ctx.Err() == nil {

@@ -85,7 +85,8 @@ func (s *site) write() error {
 	if s.kind != "inside" {
 		mqtt = fmt.Sprintf("{ broker: %q, username: hub, password-file: hub.password }", "tcp://"+s.addr)
 	}
-	files["hub.yaml"] = fmt.Sprintf("portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmqtt: %s\nhttp: %q\nmachines:\n%s",
+	files["hub.yaml"] = fmt.Sprintf("portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmqtt: %s\nhttp: "+
+		"%q\nmachines:\n%s",
 		mqtt, s.http, machines.String())
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {

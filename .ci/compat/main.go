@@ -62,7 +62,8 @@ func run(ctx context.Context) error {
 		if err := story(ctx, filepath.Join(dir, strings.ReplaceAll(s.name, " ", "-")[:7]), s.programs); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		fmt.Printf("%s: bundles taken, records acknowledged, stop and tag obeyed (%.1f s)\n", s.name, time.Since(began).Seconds())
+		fmt.Printf("%s: bundles taken, records acknowledged, stop and tag obeyed (%.1f s)\n", s.name,
+			time.Since(began).Seconds())
 	}
 	return nil
 }

@@ -128,7 +128,8 @@ func (p *place) prepare() (err error) {
 		return err
 	}
 	p.conf = hub.Config{Site: "biklab", Data: filepath.Join(p.dir, "hub"), Key: filepath.Join(p.dir, "hub.key"),
-		MQTT: hub.MQTTConfig{Listen: "127.0.0.1:0"}, HTTP: "127.0.0.1:0", Bundle: hub.BundleConfig{File: filepath.Join(p.dir, "site.bundle"), Key: bundleKey},
+		MQTT: hub.MQTTConfig{Listen: "127.0.0.1:0"}, HTTP: "127.0.0.1:0",
+		Bundle:   hub.BundleConfig{File: filepath.Join(p.dir, "site.bundle"), Key: bundleKey},
 		Machines: []hub.MachineConfig{{ID: laser, Key: pinned, PasswordFile: filepath.Join(p.dir, "password")}}}
 	return p.bundle()
 }
@@ -197,46 +198,70 @@ func (p *place) chapter(ctx context.Context, first bool, x program) error {
 	return nil
 }
 
+// work takes a new bundle, starts a session, stops it and puts a tag on the machine, each seen by machine and hub.
 func (p *place) work(ctx context.Context, first bool, x program) error {
-	if err := p.wait(ctx, fmt.Sprintf("version %d of the bundle", p.version), func(s control.Status, _ wire.State) bool { return s.Bundle == p.version }); err != nil {
+	if err := p.waitForBundle(ctx); err != nil {
 		return err
 	}
-	if !first { // the tag of the program before still hangs
-		if err := p.wait(ctx, "the tag that was put on before", func(s control.Status, w wire.State) bool { return len(s.Tags) == 1 && w.Tagged }); err != nil {
-			return err
-		}
-		if _, err := p.ask(ctx, control.Request{Do: "untag"}); err != nil {
-			return err
-		}
-		if err := p.wait(ctx, "no tag", func(s control.Status, w wire.State) bool { return len(s.Tags) == 0 && !w.Tagged }); err != nil {
+	if !first { // the program before left its tag
+		if err := p.untag(ctx); err != nil {
 			return err
 		}
 	}
 	if err := p.bundle(); err != nil {
 		return err
 	}
-	if err := p.wait(ctx, "the next version of the bundle", func(s control.Status, w wire.State) bool { return s.Bundle == p.version && w.Bundle == p.version }); err != nil {
+	if err := p.waitForBundle(ctx); err != nil {
 		return err
 	}
-	if _, err := p.ask(ctx, control.Request{Do: "tap", Card: card}); err != nil {
-		return err
-	}
-	if err := p.wait(ctx, "a session with the relay closed", func(s control.Status, w wire.State) bool { return s.Relay && w.Relay && s.Session != "" }); err != nil {
-		return err
-	}
-	if r, err := p.hub.Command(ctx, laser, wire.Command{Do: "stop"}); err != nil || !r.OK {
-		return fmt.Errorf("stop: %+v, %v", r, err)
-	}
-	if err := p.wait(ctx, "the relay open after the stop", func(s control.Status, w wire.State) bool { return !s.Relay && !w.Relay && s.Session == "" }); err != nil {
+	if err := p.startAndStop(ctx); err != nil {
 		return err
 	}
 	if _, err := p.conf.TagOut(laser, "courroie usée", false, p.now()); err != nil {
 		return err
 	}
-	if err := p.wait(ctx, "the hub's tag", func(s control.Status, w wire.State) bool { return len(s.Tags) == 1 && w.Tagged }); err != nil {
+	if err := p.waitForTag(ctx); err != nil {
 		return err
 	}
 	return p.settled(ctx, first, x)
+}
+
+func (p *place) waitForBundle(ctx context.Context) error {
+	return p.wait(ctx, fmt.Sprintf("version %d of the bundle", p.version),
+		func(s control.Status, w wire.State) bool { return s.Bundle == p.version && w.Bundle == p.version })
+}
+
+func (p *place) waitForTag(ctx context.Context) error {
+	return p.wait(ctx, "the hub's tag",
+		func(s control.Status, w wire.State) bool { return len(s.Tags) == 1 && w.Tagged })
+}
+
+// untag takes off the tag that the hub put on while another program ran here.
+func (p *place) untag(ctx context.Context) error {
+	if err := p.waitForTag(ctx); err != nil {
+		return err
+	}
+	if _, err := p.ask(ctx, control.Request{Do: "untag"}); err != nil {
+		return err
+	}
+	return p.wait(ctx, "no tag",
+		func(s control.Status, w wire.State) bool { return len(s.Tags) == 0 && !w.Tagged })
+}
+
+// startAndStop starts a session with a card and ends it with a command of the hub.
+func (p *place) startAndStop(ctx context.Context) error {
+	if _, err := p.ask(ctx, control.Request{Do: "tap", Card: card}); err != nil {
+		return err
+	}
+	if err := p.wait(ctx, "a session with the relay closed",
+		func(s control.Status, w wire.State) bool { return s.Relay && w.Relay && s.Session != "" }); err != nil {
+		return err
+	}
+	if r, err := p.hub.Command(ctx, laser, wire.Command{Do: "stop"}); err != nil || !r.OK {
+		return fmt.Errorf("stop: %+v, %v", r, err)
+	}
+	return p.wait(ctx, "the relay open after the stop",
+		func(s control.Status, w wire.State) bool { return !s.Relay && !w.Relay && s.Session == "" })
 }
 
 // settled waits until the hub has acknowledged all records, and looks at formats and generations.
@@ -251,17 +276,25 @@ func (p *place) settled(ctx context.Context, first bool, x program) error {
 		return fmt.Errorf("the hub refused records: %s", m.Trouble)
 	}
 	if got := max(1, m.State.Format); got != x.format || (got > 1) != (m.State.Program != "") {
-		return fmt.Errorf("the state says format %d and program %q, want format %d", m.State.Format, m.State.Program, x.format)
+		return fmt.Errorf("the state says format %d and program %q, want format %d", m.State.Format, m.State.Program,
+			x.format)
 	}
 	if first {
 		p.generated = m.State.Generation
 	}
+	return p.sameGeneration(ctx, first, x, m.State.Generation)
+}
+
+// sameGeneration compares the generation of the journal as the first program, the state and the ledger name it.
+func (p *place) sameGeneration(ctx context.Context, first bool, x program, inState wire.Generation) error {
 	all, err := p.hub.Ledger().Generations(ctx, laser)
-	if err != nil || len(all) != 1 || all[0].Generation != m.State.Generation || m.State.Generation != p.generated {
-		return fmt.Errorf("the state says generation %q, the first program made %q, the ledger has %+v, %v", string(m.State.Generation), string(p.generated), all, err)
+	if err != nil || len(all) != 1 || all[0].Generation != inState || inState != p.generated {
+		return fmt.Errorf("the state says generation %q, the first program made %q, the ledger has %+v, %v",
+			string(inState), string(p.generated), all, err)
 	}
 	if (p.generated == "") != (first && x.format == 1 || !first) {
-		return fmt.Errorf("generation %q of a journal that a program of format %d goes on with", string(p.generated), x.format)
+		return fmt.Errorf("generation %q of a journal that a program of format %d goes on with", string(p.generated),
+			x.format)
 	}
 	return nil
 }
@@ -292,5 +325,6 @@ func (p *place) wait(ctx context.Context, what string, ok func(control.Status, w
 			return nil
 		}
 	}
-	return fmt.Errorf("within %s: want %s; the machine says %+v, its state %+v, %v", patience, what, status, state, errors.Join(err, ctx.Err()))
+	return fmt.Errorf("within %s: want %s; the machine says %+v, its state %+v, %v", patience, what, status, state,
+		errors.Join(err, ctx.Err()))
 }

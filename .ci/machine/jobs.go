@@ -56,14 +56,16 @@ func (t *test) hub(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := t.do(ctx, nil, "sh", "-ec", `cd "$1/hub"; find . | cpio -o -H newc --quiet | cat ../full.cpio - > ../hub.cpio`, "pack", t.work); err != nil {
+	if err := t.do(ctx, nil, "sh", "-ec",
+		`cd "$1/hub"; find . | cpio -o -H newc --quiet | cat ../full.cpio - > ../hub.cpio`, "pack", t.work); err != nil {
 		return err
 	}
 	m, err := t.newMachine(ctx, "hub")
 	if err != nil {
 		return err
 	}
-	_, err = m.boot(ctx, t.path("hub.cpio"), "rdinit=/lib/systemd/systemd systemd.unit=rig.target systemd.show_status=0 rig=hub", 0,
+	_, err = m.boot(ctx, t.path("hub.cpio"),
+		"rdinit=/lib/systemd/systemd systemd.unit=rig.target systemd.show_status=0 rig=hub", 0,
 		40*time.Minute)
 	return err
 }
@@ -76,7 +78,8 @@ func (t *test) judge(name string, boots []*boot) {
 		t.fail(name, fmt.Errorf("%d times high, %d records: %s", spans, len(records), strings.Join(wrong, "; ")))
 		return
 	}
-	t.pass(name, fmt.Sprintf("line 17 was high %d times, each within a session of the journal's %d records", spans, len(records)))
+	t.pass(name, fmt.Sprintf("line 17 was high %d times, each within a session of the journal's %d records", spans,
+		len(records)))
 }
 
 // cutting cuts the power at random moments of a machine in use, again and again on the same disk. After each, what was
@@ -108,7 +111,8 @@ func (t *test) cutting(ctx context.Context) error {
 	}
 	t.judge("every edge of all power cuts", boots)
 	if !failed {
-		t.pass("power cuts", fmt.Sprintf("%d, with %d of %d unflushed sectors lost; %d acknowledgements, and all that they were for is in the journal", t.cuts, m.lost, m.atStake, acks))
+		t.pass("power cuts", fmt.Sprintf("%d, with %d of %d unflushed sectors lost; %d acknowledgements, and all that they "+
+			"were for is in the journal", t.cuts, m.lost, m.atStake, acks))
 	}
 	return nil
 }

@@ -21,7 +21,8 @@ func breaches(boots []*boot, records []wire.Record) (spans int, out []string) {
 				down = b.edges[i+1].at
 			}
 			if !covered(b.id, up.at, down, records) {
-				out = append(out, fmt.Sprintf("boot %s: line 17 was high from %v to %v, and the journal has no session then", b.id, up.at, down))
+				out = append(out, fmt.Sprintf("boot %s: line 17 was high from %v to %v, and the journal has no session then", b.id,
+					up.at, down))
 			}
 		}
 	}

@@ -32,7 +32,8 @@ func main() {
 	flag.IntVar(&t.cuts, "cuts", 20, "power cuts at random moments")
 	flag.Uint64Var(&t.seed, "seed", uint64(time.Now().UnixNano()), "what chance begins with")
 	jobs := flag.String("jobs", "rows,cuts,pi", "what to do; hub reads what a hub has resident")
-	flag.StringVar(&t.only, "only", "", "of the rows, only those with one of these words in their name, separated by commas")
+	flag.StringVar(&t.only, "only", "",
+		"of the rows, only those with one of these words in their name, separated by commas")
 	flag.BoolVar(&t.deaf, "deaf", false, "a disk that ignores flushes: the power cuts must fail then")
 	flag.BoolVar(&t.loud, "v", false, "print all that comes from the console")
 	flag.BoolVar(&t.full, "full", false, "play all 48 cells of the clock table, not six")
@@ -110,12 +111,15 @@ func (t *test) prepare(ctx context.Context) (err error) {
 	if t.work, err = os.MkdirTemp("", "machine-test-"); err != nil {
 		return err
 	}
-	for name, pkg := range map[string]string{"agent": "./" + here + "/agent", "files/usr/bin/portillond": "./cmd/portillond", "files/usr/bin/portillon": "./cmd/portillon"} {
-		if err := t.do(ctx, []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=arm64"}, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", t.path("rig", name), pkg); err != nil {
+	for name, pkg := range map[string]string{"agent": "./" + here + "/agent",
+		"files/usr/bin/portillond": "./cmd/portillond", "files/usr/bin/portillon": "./cmd/portillon"} {
+		if err := t.do(ctx, []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=arm64"}, "go", "build", "-trimpath",
+			"-ldflags=-s -w", "-o", t.path("rig", name), pkg); err != nil {
 			return err
 		}
 	}
-	if err := t.do(ctx, []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=arm", "GOARM=6"}, "go", "build", "-trimpath", "-ldflags=-s -w",
+	if err := t.do(ctx, []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=arm", "GOARM=6"}, "go", "build", "-trimpath",
+		"-ldflags=-s -w",
 		"-o", t.path("rig/files/portillond-armv6"), "./cmd/portillond"); err != nil {
 		return err
 	}

@@ -27,11 +27,14 @@ func (t *test) pack(ctx context.Context) error {
 	script := `set -e; cd "$1"
 mkdir light full
 cp -R rig light/rig; ln -s rig/agent light/init
-mkdir -p light/dev light/etc; rm -f light/rig/*.deb light/rig/files/usr/bin/portillon light/rig/files/portillond-armv6 light/rig/site/many.bundle; mv light/rig/site light/etc/portillon
+mkdir -p light/dev light/etc
+rm -f light/rig/*.deb light/rig/files/usr/bin/portillon light/rig/files/portillond-armv6 light/rig/site/many.bundle
+mv light/rig/site light/etc/portillon
 ( cd light && find . | cpio -o -H newc --quiet ) > light.cpio
 mv rig full/rig; mkdir -p full/etc/systemd/system full/etc/udev/rules.d
 cp "$2"/*.service "$2"/rig.target full/etc/systemd/system/; cp "$2/rig.rules" full/etc/udev/rules.d/
-mkdir -p full/etc/systemd/system/sysinit.target.wants; ln -s ../rig-early.service full/etc/systemd/system/sysinit.target.wants/
+mkdir -p full/etc/systemd/system/sysinit.target.wants
+ln -s ../rig-early.service full/etc/systemd/system/sysinit.target.wants/
 ( cd full && find . | cpio -o -H newc --quiet ) | cat "$3/root.cpio" - > full.cpio
 rm -rf light full`
 	return t.do(ctx, nil, "sh", "-c", script, "pack", t.work, absolute(here), absolute(t.cache))
@@ -42,8 +45,13 @@ rm -rf light full`
 func (t *test) installed(ctx context.Context) error {
 	if _, err := os.Stat("packaging/build-deb"); err == nil {
 		// Packed again without compression: the emulated machine would take half a minute to unpack it.
-		return errors.Join(t.do(ctx, nil, "packaging/build-deb", "arm64", t.work, "0.1"), t.do(ctx, nil, "sh", "-ec",
-			`cd "$1"; dpkg-deb -R portillon_0.1_arm64.deb deb; dpkg-deb --root-owner-group -Znone -b deb rig/portillon.deb; rm -r deb`, "repack", t.work))
+		const repack = `cd "$1"
+dpkg-deb -R portillon_0.1_arm64.deb deb
+dpkg-deb --root-owner-group -Znone -b deb rig/portillon.deb
+rm -r deb`
+		return errors.Join(
+			t.do(ctx, nil, "packaging/build-deb", "arm64", t.work, "0.1"),
+			t.do(ctx, nil, "sh", "-ec", repack, "repack", t.work))
 	}
 	return t.copyTo("rig/files/etc/systemd/system", "systemd/portillond@.service")
 }

@@ -47,8 +47,10 @@ func (t *test) piOnce(ctx context.Context, persist string) error {
 		}
 		return nil
 	}
-	_, err := t.follow(ctx, watch{look: look}, "-M", "raspi3b", "-dtb", t.cache+"/rpi3.dtb", "-initrd", t.path("light.cpio"), "-monitor", "unix:"+monitor+",server,nowait",
-		"-append", fmt.Sprintf("console=ttyAMA0,115200 quiet loglevel=0 panic=-1 maxcpus=1 rig=pi now=%d pinctrl_bcm2835.persist_gpio_outputs=%s", time.Now().Unix(), persist))
+	_, err := t.follow(ctx, watch{look: look}, "-M", "raspi3b", "-dtb", t.cache+"/rpi3.dtb", "-initrd",
+		t.path("light.cpio"), "-monitor", "unix:"+monitor+",server,nowait",
+		"-append", fmt.Sprintf("console=ttyAMA0,115200 quiet loglevel=0 panic=-1 maxcpus=1 rig=pi now=%d "+
+			"pinctrl_bcm2835.persist_gpio_outputs=%s", time.Now().Unix(), persist))
 	return err
 }
 

@@ -66,8 +66,10 @@ func (m *machine) boot(ctx context.Context, initrd, words string, writes int, mo
 			m.disk.Trip(writes, off)
 		}
 	}}, "-M", "virt", "-cpu", "cortex-a53", "-m", "2048", "-initrd", initrd,
-		"-drive", "driver=nbd,server.type=unix,server.path="+socket+",if=none,id=data", "-device", "virtio-blk-pci,drive=data",
-		"-append", "console=ttyAMA0 quiet loglevel=0 panic=-1 audit=0 trace_clock=mono trace_buf_size=4M trace_event=gpio:gpio_value,gpio:gpio_direction "+words)
+		"-drive", "driver=nbd,server.type=unix,server.path="+socket+",if=none,id=data", "-device",
+		"virtio-blk-pci,drive=data",
+		"-append", "console=ttyAMA0 quiet loglevel=0 panic=-1 audit=0 trace_clock=mono trace_buf_size=4M "+
+			"trace_event=gpio:gpio_value,gpio:gpio_direction "+words)
 	l.Close()
 	<-served // the last writes have arrived
 	atStake, lost := m.disk.Cut(m.chance)
@@ -91,7 +93,8 @@ func (t *test) follow(ctx context.Context, w watch, args ...string) (*boot, erro
 	runtime.LockOSThread() // Pdeathsig is the thread's
 	defer runtime.UnlockOSThread()
 	args = append(args, counted...)
-	cmd := exec.Command("qemu-system-aarch64", append(args, "-kernel", t.cache+"/vmlinuz", "-display", "none", "-no-reboot", "-nodefaults", "-serial", "stdio")...)
+	cmd := exec.Command("qemu-system-aarch64",
+		append(args, "-kernel", t.cache+"/vmlinuz", "-display", "none", "-no-reboot", "-nodefaults", "-serial", "stdio")...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -109,10 +112,11 @@ func (t *test) follow(ctx context.Context, w watch, args ...string) (*boot, erro
 	defer stop()
 	b := &boot{}
 	struck := make(chan bool, 1)
-	err = b.hear(t, out, watch{power: func(func()) { w.power(func() { cmd.Process.Kill(); struck <- true }) }, look: func(name string) error {
-		defer io.WriteString(in, "\n")
-		return w.look(name)
-	}})
+	err = b.hear(t, out, watch{power: func(func()) { w.power(func() { cmd.Process.Kill(); struck <- true }) },
+		look: func(name string) error {
+			defer io.WriteString(in, "\n")
+			return w.look(name)
+		}})
 	cmd.Process.Kill()
 	io.Copy(io.Discard, out)
 	cmd.Wait()
@@ -121,7 +125,8 @@ func (t *test) follow(ctx context.Context, w watch, args ...string) (*boot, erro
 		return b, nil
 	}
 	if err != nil {
-		return b, fmt.Errorf("%w; the console's last lines:\n%s", errors.Join(err, ctx.Err()), strings.Join(b.log[max(0, len(b.log)-40):], "\n"))
+		return b, fmt.Errorf("%w; the console's last lines:\n%s", errors.Join(err, ctx.Err()),
+			strings.Join(b.log[max(0, len(b.log)-40):], "\n"))
 	}
 	return b, nil
 }

@@ -101,8 +101,9 @@ func (t *test) site(ctx context.Context) error {
 	}
 	files := map[string]string{"policy.yaml": fmt.Sprintf(sitePolicy, issuer.DID()), "members.yaml": siteMembers}
 	for who, what := range map[string]string{"lea": "laser-user", "tom": "laser-host"} {
-		badge, err := openbadge.IssueJSON(openbadge.Draft{IssuerName: "Lab", Email: who + "@example.org", ValidFrom: now.AddDate(-1, 0, 0),
-			Achievement: openbadge.Achievement{ID: "https://lab.example/" + what, Name: what}}, issuer, now)
+		badge, err := openbadge.IssueJSON(
+			openbadge.Draft{IssuerName: "Lab", Email: who + "@example.org", ValidFrom: now.AddDate(-1, 0, 0),
+				Achievement: openbadge.Achievement{ID: "https://lab.example/" + what, Name: what}}, issuer, now)
 		if err != nil {
 			return err
 		}
@@ -121,22 +122,13 @@ func (t *test) site(ctx context.Context) error {
 	files["../rig/site/hub.key"] = hub // the listener of a row acknowledges as the hub does
 	files["../rig/site/keys/card.key"] = strings.Repeat("5a", 32)
 	files["../rig/site/keys/machine.key"] = machine
-	files["../rig/site/laser.yaml"] = fmt.Sprintf(machineFile, hubPublic, "{ kind: keyboard, port: /dev/input/portillon-reader, format: hex }")
+	files["../rig/site/laser.yaml"] = fmt.Sprintf(machineFile, hubPublic,
+		"{ kind: keyboard, port: /dev/input/portillon-reader, format: hex }")
 	files["../rig/site/pi.yaml"] = fmt.Sprintf(piFile, hubPublic)
 	files["../rig/site/many.yaml"] = fmt.Sprintf(manyFile, hubPublic)
 	files["../rig/site/alone.yaml"] = fmt.Sprintf(machineFile, hubPublic, "{ kind: none }")
-	for name, text := range files {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		mode := os.FileMode(0o644)
-		if strings.HasSuffix(path, ".key") {
-			mode = 0o640
-		}
-		if err := os.WriteFile(path, []byte(text), mode); err != nil {
-			return err
-		}
+	if err := writeAll(dir, files); err != nil {
+		return err
 	}
 	if err := t.orders(hub); err != nil {
 		return err
@@ -150,10 +142,29 @@ func (t *test) site(ctx context.Context) error {
 	return t.bundle(ctx, dir, "many.bundle", 2)
 }
 
+// writeAll writes files below a folder. Keys can be read by their group only.
+func writeAll(dir string, files map[string]string) error {
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		mode := os.FileMode(0o644)
+		if strings.HasSuffix(path, ".key") {
+			mode = 0o640
+		}
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // bundle builds the bundle of a site, as an operator does.
 func (t *test) bundle(ctx context.Context, dir, name string, version int) error {
 	bundle := t.path("rig/site", name)
-	if err := t.do(ctx, nil, "go", "run", "./cmd/portillon", "bundle", "build", dir, "--key", t.path("hub.key"), "--card-key", t.path("rig/site/keys/card.key"),
+	if err := t.do(ctx, nil, "go", "run", "./cmd/portillon", "bundle", "build", dir, "--key", t.path("hub.key"),
+		"--card-key", t.path("rig/site/keys/card.key"),
 		"--version", strconv.Itoa(version), "-o", bundle); err != nil {
 		return err
 	}
@@ -165,8 +176,9 @@ func manyMore(dir string, issuer *openbadge.Key, now time.Time) error {
 	members := siteMembers
 	for i := range manyMembers {
 		members += fmt.Sprintf("  - { id: m-%d, name: Nom %d, email: n%d@example.org, cards: [\"6A%08X\"] }\n", i, i, i, i)
-		badge, err := openbadge.IssueJSON(openbadge.Draft{IssuerName: "Lab", Email: fmt.Sprintf("n%d@example.org", i), ValidFrom: now.AddDate(-1, 0, 0),
-			Achievement: openbadge.Achievement{ID: "https://lab.example/laser-user", Name: "laser-user"}}, issuer, now)
+		badge, err := openbadge.IssueJSON(
+			openbadge.Draft{IssuerName: "Lab", Email: fmt.Sprintf("n%d@example.org", i), ValidFrom: now.AddDate(-1, 0, 0),
+				Achievement: openbadge.Achievement{ID: "https://lab.example/laser-user", Name: "laser-user"}}, issuer, now)
 		if err != nil {
 			return err
 		}

@@ -36,7 +36,8 @@ func startAlone(config string) (*exec.Cmd, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	if err := within(30*time.Second, "the daemon", func() bool { s, err := status(); return err == nil && s.Phase == "off" }); err != nil {
+	if err := within(30*time.Second, "the daemon",
+		func() bool { s, err := status(); return err == nil && s.Phase == "off" }); err != nil {
 		return nil, fmt.Errorf("%w: %s", err, said.String())
 	}
 	return cmd, nil
@@ -72,7 +73,8 @@ func cuts(m *machine) error {
 	say("ready")
 	seed, _ := strconv.ParseUint(commandLine("seed"), 10, 64)
 	for chance := rand.New(rand.NewPCG(seed, 1)); ; {
-		r := []control.Request{{Do: "tap", Card: lea}, {Do: "tap", Card: tom}, {Do: "tap", Card: "0102030405"}, {Do: "stop"}, {Do: "stop"}}[chance.IntN(5)]
+		r := []control.Request{{Do: "tap", Card: lea}, {Do: "tap", Card: tom}, {Do: "tap", Card: "0102030405"}, {Do: "stop"},
+			{Do: "stop"}}[chance.IntN(5)]
 		if _, err := ask(r); err != nil {
 			return err
 		}
@@ -129,7 +131,8 @@ func nothingOpen() error {
 			}
 			starts[r.Session] = r
 		case wire.SessionEnd:
-			if lost := strings.Contains(string(r.Body), string(wire.CausePowerLost)); lost != (starts[r.Session].Boot != r.Boot) {
+			if lost := strings.Contains(string(r.Body),
+				string(wire.CausePowerLost)); lost != (starts[r.Session].Boot != r.Boot) {
 				return fmt.Errorf("record %d ends a session with %s", r.Seq, r.Body)
 			}
 			delete(starts, r.Session)

@@ -105,7 +105,8 @@ func (b *broker) acknowledge(payload []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return wire.SignAck(wire.Ack{Site: "rig", Machine: "laser", Seq: size, Root: hex.EncodeToString(root), Generation: batch.Generation}, b.hub)
+	return wire.SignAck(wire.Ack{Site: "rig", Machine: "laser", Seq: size, Root: hex.EncodeToString(root),
+		Generation: batch.Generation}, b.hub)
 }
 
 // playHub has the listener acknowledge from now on.

@@ -42,7 +42,8 @@ func clockCases(full bool) (out []clockCase) {
 		return []clockCase{{-10 * year, false, false}, {10 * year, false, true}, {-8 * time.Second, false, false},
 			{40 * time.Second, false, true}, {10 * year, true, true}, {-40 * time.Second, true, false}}
 	}
-	for _, off := range []time.Duration{time.Second, 8 * time.Second, 40 * time.Second, time.Hour, 24 * time.Hour, 10 * year} {
+	for _, off := range []time.Duration{time.Second, 8 * time.Second, 40 * time.Second, time.Hour, 24 * time.Hour,
+		10 * year} {
 		for _, sign := range []time.Duration{-1, 1} {
 			for _, atStart := range []bool{false, true} {
 				out = append(out, clockCase{sign * off, atStart, false}, clockCase{sign * off, atStart, true})
@@ -96,7 +97,8 @@ func clockTable(m *machine) (string, error) {
 		}
 		worst = max(worst, late)
 	}
-	return fmt.Sprintf("%d of %d cells: the tag arrived, the later record is at most %s off", len(cases), len(cases), ms(worst)), nil
+	return fmt.Sprintf("%d of %d cells: the tag arrived, the later record is at most %s off", len(cases), len(cases),
+		ms(worst)), nil
 }
 
 // play plays one cell with the signed tag number i, and returns how far the record's time is from the true one.
@@ -115,7 +117,10 @@ func (c clockCase) play(m *machine, b *broker, ref reference, i int) (time.Durat
 	}
 	tag := fmt.Sprintf("clock-%d", i)
 	hangs := func(text string) bool { return strings.HasPrefix(text, tag+" ") } // the status has the id and the reason
-	if err := b.order(order, func() bool { s, err := status(); return err == nil && slices.ContainsFunc(s.Tags, hangs) }); err != nil {
+	if err := b.order(order, func() bool {
+		s, err := status()
+		return err == nil && slices.ContainsFunc(s.Tags, hangs)
+	}); err != nil {
 		return 0, fmt.Errorf("the tag did not arrive: %w", err)
 	}
 	if err := first(func() error { return ref.set(0) }, func() error { return vouch(c.ntp) }); err != nil {
@@ -142,7 +147,8 @@ func (c clockCase) untag(ref reference, tag string) (time.Duration, error) {
 		}
 		off := max(before.Sub(r.Wall), r.Wall.Sub(after), 0)
 		if off > time.Second || r.Clock.Believed() != c.ntp {
-			return 0, fmt.Errorf("its record has the time %v (%s), and was written between %v and %v", r.Wall, r.Clock, before, after)
+			return 0, fmt.Errorf("its record has the time %v (%s), and was written between %v and %v", r.Wall, r.Clock, before,
+				after)
 		}
 		return off, nil
 	}
@@ -154,7 +160,8 @@ func startDaemon() error {
 	if err := systemctl("start", service); err != nil {
 		return err
 	}
-	return within(60*time.Second, "the daemon and its reader", func() bool { s, err := status(); return err == nil && s.Reader })
+	return within(60*time.Second, "the daemon and its reader",
+		func() bool { s, err := status(); return err == nil && s.Reader })
 }
 
 // order publishes a command until it has arrived: a command that is not retained is lost while the machine is not

@@ -47,7 +47,8 @@ func keyboardTap(m *machine) (string, error) {
 }
 
 // signalled sends a signal to the daemon or its guard during a session and measures until line 17 falls.
-func (m *machine) signalled(guard bool, s syscall.Signal, limit time.Duration) (at, took time.Duration, pid int, err error) {
+func (m *machine) signalled(guard bool, s syscall.Signal, limit time.Duration) (at, took time.Duration, pid int,
+	err error) {
 	if err = m.session(); err != nil {
 		return
 	}
@@ -72,7 +73,8 @@ func daemonKilled(m *machine) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return "line 17 off after " + ms(took), first(m.fresh, func() error { return m.stays(at, 0) }, func() error { return ended(wire.CauseDaemonLost) })
+	return "line 17 off after " + ms(took),
+		first(m.fresh, func() error { return m.stays(at, 0) }, func() error { return ended(wire.CauseDaemonLost) })
 }
 
 func daemonStopped(m *machine) (string, error) {
@@ -82,8 +84,9 @@ func daemonStopped(m *machine) (string, error) {
 		return "", err
 	}
 	// Where systemd watches over the daemon, it is ended meanwhile, and not continued.
-	return "line 17 off after " + ms(took), first(func() error { return phase("off", 20*time.Second) }, func() error { return m.stays(at, time.Second) },
-		func() error { return ended(wire.CauseFault, wire.CauseDaemonLost) })
+	return "line 17 off after " + ms(took),
+		first(func() error { return phase("off", 20*time.Second) }, func() error { return m.stays(at, time.Second) },
+			func() error { return ended(wire.CauseFault, wire.CauseDaemonLost) })
 }
 
 func guardKilled(m *machine) (string, error) {
@@ -125,8 +128,9 @@ func estopOpened(m *machine) (string, error) {
 		return "", err
 	}
 	m.estop.set(false)
-	return "line 17 off after " + ms(took), first(func() error { return phase("off", 2*time.Second) }, func() error { return m.stays(at, time.Second) },
-		func() error { return ended(wire.CauseFault) })
+	return "line 17 off after " + ms(took),
+		first(func() error { return phase("off", 2*time.Second) }, func() error { return m.stays(at, time.Second) },
+			func() error { return ended(wire.CauseFault) })
 }
 
 // estopBroken starts the daemon on a line that goes nowhere: nothing but the pull-up that the daemon asks for says that
@@ -137,7 +141,8 @@ func estopBroken(m *machine) (string, error) {
 	}
 	m.estop.set(false)
 	m.estop.tear()
-	if err := first(func() error { return systemctl("start", service) }, func() error { return phase("fault", 20*time.Second) }); err != nil {
+	if err := first(func() error { return systemctl("start", service) },
+		func() error { return phase("fault", 20*time.Second) }); err != nil {
 		return "", err
 	}
 	why, err := m.refused()
@@ -150,7 +155,8 @@ func estopBroken(m *machine) (string, error) {
 
 // contactorLies is played where portillond knows the key.
 func contactorLies(m *machine) (string, error) {
-	text := regexp.MustCompile(`(?m)^relay: \{`).ReplaceAllString(read("/rig/site/laser.yaml"), fmt.Sprintf(`relay: { feedback: "gpio:pinctrl-/%d",`, mirrorLine))
+	text := regexp.MustCompile(`(?m)^relay: \{`).ReplaceAllString(read("/rig/site/laser.yaml"),
+		fmt.Sprintf(`relay: { feedback: "gpio:pinctrl-/%d",`, mirrorLine))
 	if err := os.WriteFile("/etc/portillon/lies.yaml", []byte(text+"\n"), 0o644); err != nil {
 		return "", err
 	}
@@ -174,7 +180,8 @@ func contactorLies(m *machine) (string, error) {
 		return "", err
 	}
 	m.mirror.set(true)
-	if err := first(func() error { return phase("fault", 3*time.Second) }, func() error { _, err := m.refused(); return err }); err != nil {
+	if err := first(func() error { return phase("fault", 3*time.Second) },
+		func() error { _, err := m.refused(); return err }); err != nil {
 		return "", fmt.Errorf("welded: %w", err)
 	}
 	m.mirror.follow(m.line.high)
@@ -217,7 +224,8 @@ func diskFull(m *machine) (string, error) {
 	if err := os.Remove(filler); err != nil {
 		return "", err
 	}
-	if err := within(20*time.Second, "the end's record, once there is room", func() bool { return ended(wire.CauseStop) == nil }); err != nil {
+	if err := within(20*time.Second, "the end's record, once there is room",
+		func() bool { return ended(wire.CauseStop) == nil }); err != nil {
 		return "", err
 	}
 	return figure, m.session()
@@ -243,14 +251,16 @@ func fill(path string) error {
 // diskReadOnly has the file system find a fault in itself: Debian mounts with errors=remount-ro. It is mended as an SD
 // card is, by mounting it anew, so the daemon is started again; what it could not record is closed then.
 func diskReadOnly(m *machine) (string, error) {
-	if err := first(func() error { return sh("mount", "-o", "remount,errors=remount-ro", dataFolder) }, m.session); err != nil {
+	if err := first(func() error { return sh("mount", "-o", "remount,errors=remount-ro", dataFolder) },
+		m.session); err != nil {
 		return "", err
 	}
 	if err := write("/sys/fs/ext4/vda/trigger_fs_error", "1"); err != nil {
 		return "", err
 	}
 	figure, err := m.withoutDisk()
-	mended := first(func() error { return systemctl("stop", service) }, func() error { return sh("umount", dataFolder) }, mountData, m.fresh)
+	mended := first(func() error { return systemctl("stop", service) }, func() error { return sh("umount", dataFolder) },
+		mountData, m.fresh)
 	if err == nil {
 		err = mended
 	}
@@ -311,7 +321,8 @@ func clockSet(m *machine) (string, error) {
 // clockUntrusted looks at a rule with hours before anything vouches for the clock, when something does, once its time
 // server is gone (for the next daemon too), and once somebody has set the clock then.
 func clockUntrusted(m *machine) (string, error) {
-	stop, right := func() error { return systemctl("stop", service) }, func(yes bool) func() error { return func() error { return vouch(yes) } }
+	stop, right := func() error { return systemctl("stop", service) },
+		func(yes bool) func() error { return func() error { return vouch(yes) } }
 	set := func(by time.Duration) func() error {
 		return func() error {
 			now := unix.NsecToTimespec(time.Now().Add(by).UnixNano())
@@ -330,15 +341,18 @@ func clockUntrusted(m *machine) (string, error) {
 		}
 	}
 	// Its last daemon had the kernel's word of this boot: the clock is set, so that it is worth nothing.
-	if err := first(m.fresh, stop, right(false), set(time.Hour), startDaemon, tap(false, "and nobody vouches"), m.tap); err != nil {
+	if err := first(m.fresh, stop, right(false), set(time.Hour), startDaemon, tap(false, "and nobody vouches"),
+		m.tap); err != nil {
 		return "", err
 	}
 	if _, err := ask(control.Request{Do: "stop"}); err != nil {
 		return "", err
 	}
 	err := first(set(-time.Hour), right(true), tap(true, "a time server"), right(false), tap(true, "its time server gone"),
-		stop, startDaemon, tap(true, "and a new daemon"), set(time.Hour), tap(false, "set by hand"), set(-time.Hour), right(true))
-	return "refused before a time server; allowed with one, without it, and by the next daemon; refused once it was set by hand", err
+		stop, startDaemon, tap(true, "and a new daemon"), set(time.Hour), tap(false, "set by hand"), set(-time.Hour),
+		right(true))
+	return "refused before a time server; allowed with one, without it, and by the next daemon; " +
+		"refused once it was set by hand", err
 }
 
 // brokerGone ends a real broker and starts it again: taps work meanwhile, and their records arrive after.
@@ -383,7 +397,8 @@ func readerUnplugged(m *machine) (string, error) {
 		return "", err
 	}
 	m.keys = nil
-	if err := within(10*time.Second, "the reader known to be lost", func() bool { s, err := status(); return err == nil && !s.Reader }); err != nil {
+	if err := within(10*time.Second, "the reader known to be lost",
+		func() bool { s, err := status(); return err == nil && !s.Reader }); err != nil {
 		return "", err
 	}
 	if !m.line.high() {
@@ -394,7 +409,8 @@ func readerUnplugged(m *machine) (string, error) {
 	if m.keys, err = plugKeyboard(); err != nil {
 		return "", err
 	}
-	if err := within(40*time.Second, "the reader back", func() bool { s, err := status(); return err == nil && s.Reader }); err != nil {
+	if err := within(40*time.Second, "the reader back",
+		func() bool { s, err := status(); return err == nil && s.Reader }); err != nil {
 		return "", err
 	}
 	back := uptime() - at
@@ -408,7 +424,8 @@ func readerUnplugged(m *machine) (string, error) {
 }
 
 func restarted(m *machine) (string, error) {
-	return m.systemd(func() error { return systemctl("restart", service) }, func() error { return phase("off", 30*time.Second) })
+	return m.systemd(func() error { return systemctl("restart", service) },
+		func() error { return phase("off", 30*time.Second) })
 }
 
 func stopped(m *machine) (string, error) {
@@ -428,5 +445,6 @@ func (m *machine) systemd(do, then func() error) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return relayOff(took), first(then, func() error { return m.stays(at, time.Second) }, func() error { return ended(wire.CauseShutdown) })
+	return relayOff(took), first(then, func() error { return m.stays(at, time.Second) },
+		func() error { return ended(wire.CauseShutdown) })
 }

@@ -23,7 +23,8 @@ const (
 
 // mounts are systemd's work where there is a systemd.
 func mounts() error {
-	for _, m := range [][3]string{{"proc", "/proc", "proc"}, {"sysfs", "/sys", "sysfs"}, {"devtmpfs", "/dev", "devtmpfs"}, {"tmpfs", "/tmp", "tmpfs"}, {"tmpfs", "/run", "tmpfs"}} {
+	for _, m := range [][3]string{{"proc", "/proc", "proc"}, {"sysfs", "/sys", "sysfs"}, {"devtmpfs", "/dev", "devtmpfs"},
+		{"tmpfs", "/tmp", "tmpfs"}, {"tmpfs", "/run", "tmpfs"}} {
 		if err := mount(m[0], m[1], m[2]); err != nil {
 			return err
 		}
@@ -53,13 +54,15 @@ func hardware() error {
 			return fmt.Errorf("%s: %w", filepath.Base(path), err)
 		}
 	}
-	if err := errors.Join(mount("configfs", "/sys/kernel/config", "configfs"), mount("tracefs", tracing, "tracefs")); err != nil {
+	if err := errors.Join(mount("configfs", "/sys/kernel/config", "configfs"),
+		mount("tracefs", tracing, "tracefs")); err != nil {
 		return err
 	}
 	// What the kernel traces from power-on is every level that is set. That the chip lets a line fall when nobody holds it
 	// any longer goes by no tracepoint: a probe on the driver's own function sees it.
 	if err := errors.Join(write(tracing+"/kprobe_events", "p:rig/released gpio_sim:gpio_sim_free line=%x1:u32"),
-		write(tracing+"/events/rig/released/enable", "1"), write(tracing+"/events/gpio/gpio_value/filter", "get == 0")); err != nil {
+		write(tracing+"/events/rig/released/enable", "1"),
+		write(tracing+"/events/gpio/gpio_value/filter", "get == 0")); err != nil {
 		return err
 	}
 	if err := makeChip(); err != nil {
@@ -85,7 +88,8 @@ func makeChip() error {
 	for line := 2; line <= 27; line++ {
 		dir := fmt.Sprintf("%s/bank0/line%d", simulated, line)
 		if line == 2 {
-			if err := errors.Join(os.Mkdir(simulated, 0o755), os.Mkdir(simulated+"/bank0", 0o755), write(simulated+"/bank0/num_lines", "54"),
+			if err := errors.Join(os.Mkdir(simulated, 0o755), os.Mkdir(simulated+"/bank0", 0o755),
+				write(simulated+"/bank0/num_lines", "54"),
 				write(simulated+"/bank0/label", "pinctrl-bcm2835")); err != nil {
 				return err
 			}

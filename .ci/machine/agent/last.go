@@ -30,7 +30,8 @@ func memory(m *machine) (string, error) {
 		rss, pss, anon = rss+r, pss+s, anon+kilobytes(p.pid, "status", "RssAnon")
 		figure += fmt.Sprintf("%s RSS %.1f MB (PSS %.1f), ", p.name, float64(r)/1e3, float64(s)/1e3)
 	}
-	figure += fmt.Sprintf("together RSS %.1f MB (PSS %.1f, of their own %.1f)", float64(rss)/1e3, float64(pss)/1e3, float64(anon)/1e3)
+	figure += fmt.Sprintf("together RSS %.1f MB (PSS %.1f, of their own %.1f)", float64(rss)/1e3, float64(pss)/1e3,
+		float64(anon)/1e3)
 	if pss > 25_000 || pss == 0 { // the two are one program: a page that both have in memory is one page
 		return "", fmt.Errorf("%s: 25 MB is the limit", figure)
 	}
@@ -38,7 +39,8 @@ func memory(m *machine) (string, error) {
 }
 
 func kilobytes(pid int, file, field string) int {
-	m := regexp.MustCompile(`(?m)^` + field + `:\s+(\d+) kB`).FindStringSubmatch(read(fmt.Sprintf("/proc/%d/%s", pid, file)))
+	m := regexp.MustCompile(`(?m)^` + field + `:\s+(\d+) kB`).FindStringSubmatch(
+		read(fmt.Sprintf("/proc/%d/%s", pid, file)))
 	if m == nil {
 		return 0
 	}

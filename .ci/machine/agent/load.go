@@ -90,7 +90,8 @@ func tapsDuringLoad() (string, error) {
 	if longest > answerMost {
 		return "", fmt.Errorf("a tap during the load waited %v, at most %v is right", longest, answerMost)
 	}
-	return fmt.Sprintf("%d taps in %.0f s, median %s, longest %s", len(waits), took.Seconds(), ms(waits[len(waits)/2]), ms(longest)), nil
+	return fmt.Sprintf("%d taps in %.0f s, median %s, longest %s", len(waits), took.Seconds(), ms(waits[len(waits)/2]),
+		ms(longest)), nil
 }
 
 func manyAsk(r control.Request) (control.Reply, error) {

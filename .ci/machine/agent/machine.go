@@ -191,7 +191,8 @@ func (m *machine) fresh() (err error) {
 	if err := systemctl("start", service); err != nil {
 		return err
 	}
-	if err := within(60*time.Second, "the daemon and its reader", func() bool { s, err := status(); return err == nil && s.Reader }); err != nil {
+	if err := within(60*time.Second, "the daemon and its reader",
+		func() bool { s, err := status(); return err == nil && s.Reader }); err != nil {
 		return err
 	}
 	if _, err := ask(control.Request{Do: "stop"}); err != nil {

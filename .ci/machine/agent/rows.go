@@ -102,11 +102,13 @@ func (m *machine) playRow(r row) {
 
 // lastSaid is the end of what the daemon logged during a row of this length.
 func lastSaid(row time.Duration) []string {
-	out, err := exec.Command("journalctl", "--unit", service, "--lines", "60", "--no-pager", "--output", "short-monotonic").CombinedOutput()
+	out, err := exec.Command("journalctl", "--unit", service, "--lines", "60", "--no-pager", "--output",
+		"short-monotonic").CombinedOutput()
 	if err != nil {
 		return []string{fmt.Sprintf("its log cannot be read: %v %s", err, out)}
 	}
-	return append(strings.Split(strings.TrimSpace(string(out)), "\n"), fmt.Sprintf("(the row began %s before)", row.Round(time.Second)))
+	return append(strings.Split(strings.TrimSpace(string(out)), "\n"),
+		fmt.Sprintf("(the row began %s before)", row.Round(time.Second)))
 }
 
 // first does one thing after the other until one fails.

@@ -238,7 +238,7 @@ func (d *Disk) answer(w wire) error {
 	if m != askMagic {
 		return fmt.Errorf("nbd: a request with magic %x", m)
 	}
-	inside := length <= maxRequest && at <= uint64(len(d.seen)) && uint64(length) <= uint64(len(d.seen))-at
+	inside := d.holds(at, length)
 	var out []byte
 	bad := uint32(0)
 	switch {
@@ -267,6 +267,12 @@ func (d *Disk) answer(w wire) error {
 		return errDead
 	}
 	return w.send(uint32(answerMagic), bad, handle, out)
+}
+
+// holds reports whether a request of this length lies within the disk, and within maxRequest.
+func (d *Disk) holds(at uint64, length uint32) bool {
+	size := uint64(len(d.seen))
+	return length <= maxRequest && at <= size && uint64(length) <= size-at
 }
 
 func (d *Disk) gone() bool {

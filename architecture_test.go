@@ -1,0 +1,259 @@
+package portillon_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var writeDrawing = flag.Bool("update", false, "write the drawings of docs/architecture.md anew")
+
+// drawn names what stands in the drawing of the packages. A folder that is not named is drawn as the nearest named one
+// above it: all readers are "rfid", for example.
+var drawn = []string{
+	"cmd/portillond", "cmd/portillon-hub", "cmd/portillon", "cmd/internal/daemoncmd", "cmd/internal/hubd", "rfid",
+	"openbadge", "policy", "policy/analysis", "policy/file", "wire", "wire/mqtt", "site",
+	"daemon", "daemon/session", "daemon/relay", "daemon/journal", "daemon/uplink", "daemon/roster", "daemon/panel",
+	"daemon/control",
+	"hub", "hub/web", "hub/api", "hub/account", "hub/directory", "hub/publish", "hub/enrol", "hub/report",
+	"hub/evidence", "hub/ledger", "hub/broker", "hub/store",
+}
+
+// notDrawn are small packages that many others use (their arrows would hide the rest), and what only measures.
+var notDrawn = []string{
+	"bench", "internal", "dberror", "keykind", "yamlfile", "firmware-config", ".", "site-example",
+	"hub/actor", "hub/apiclient", "hub/audit", "hub/cardkey", "hub/chunks", "hub/fault", "hub/httpd",
+}
+
+// arrows is a graph: from each node to the nodes that it uses.
+type arrows map[string]map[string]bool
+
+func (a arrows) add(from, to string) {
+	if from == to {
+		return
+	}
+	if a[from] == nil {
+		a[from] = map[string]bool{}
+	}
+	a[from][to] = true
+}
+
+// reaches reports whether a way of two arrows or more leads from one node to another.
+func (a arrows) reaches(from, to string) bool {
+	seen := map[string]bool{from: true}
+	var walk func(node string) bool
+	walk = func(node string) bool {
+		if node == to {
+			return true
+		}
+		seen[node] = true
+		for next := range a[node] {
+			if !seen[next] && walk(next) {
+				return true
+			}
+		}
+		return false
+	}
+	for next := range a[from] {
+		if next != to && walk(next) {
+			return true
+		}
+	}
+	return false
+}
+
+// cycle returns the nodes of one cycle, or nothing.
+func (a arrows) cycle() []string {
+	done := map[string]bool{}
+	var path []string
+	var walk func(node string) []string
+	walk = func(node string) []string {
+		if i := slices.Index(path, node); i >= 0 {
+			return append(slices.Clone(path[i:]), node)
+		}
+		if done[node] {
+			return nil
+		}
+		path = append(path, node)
+		for _, next := range slices.Sorted(maps.Keys(a[node])) {
+			if found := walk(next); found != nil {
+				return found
+			}
+		}
+		path, done[node] = path[:len(path)-1], true
+		return nil
+	}
+	for _, node := range slices.Sorted(maps.Keys(a)) {
+		if found := walk(node); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+// mermaid writes the graph for Markdown. An arrow that only shortens a longer way is left out.
+func (a arrows) mermaid() string {
+	var b strings.Builder
+	b.WriteString("```mermaid\nflowchart TD\n")
+	for _, from := range slices.Sorted(maps.Keys(a)) {
+		for _, to := range slices.Sorted(maps.Keys(a[from])) {
+			if !a.reaches(from, to) {
+				fmt.Fprintf(&b, "  %s --> %s\n", from, to)
+			}
+		}
+	}
+	b.WriteString("```\n")
+	return b.String()
+}
+
+func drawnAs(dir string) (string, bool) {
+	if slices.ContainsFunc(notDrawn, func(n string) bool {
+		return dir == n ||
+			n != "." && strings.HasPrefix(dir, n+"/")
+	}) {
+		return "", false
+	}
+	best := ""
+	for _, n := range drawn {
+		if (dir == n || strings.HasPrefix(dir, n+"/")) && len(n) > len(best) {
+			best = n
+		}
+	}
+	return best, best != ""
+}
+
+// packageArrows reads who imports whom, without tests.
+func packageArrows(t *testing.T) arrows {
+	a := arrows{}
+	walkGo(t, func(dir, file string, imports []string) {
+		from, ok := drawnAs(dir)
+		if !ok || strings.HasSuffix(file, "_test.go") {
+			return
+		}
+		for _, imp := range imports {
+			if to, ok := drawnAs(imp); ok {
+				a.add(from, to)
+			}
+		}
+	})
+	if len(a) < 15 {
+		t.Fatalf("read imports of %d packages, want at least 15", len(a))
+	}
+	return a
+}
+
+// fileArrows reads which file of a package calls functions and methods of which other file.
+func fileArrows(t *testing.T, dir string) arrows {
+	t.Helper()
+	set := token.NewFileSet()
+	var files []*ast.File
+	names, _ := filepath.Glob(filepath.Join(dir, "*.go"))
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(set, name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, f)
+	}
+	info := &types.Info{Uses: map[*ast.Ident]types.Object{}}
+	config := types.Config{Importer: importer.ForCompiler(set, "gc", exportData(t, "./"+dir))}
+	pkg, err := config.Check("portillon/"+dir, set, files, info)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := arrows{}
+	for id, object := range info.Uses {
+		if fn, ok := object.(*types.Func); ok && fn.Pkg() == pkg && fn.Pos().IsValid() {
+			from, to := set.Position(id.Pos()).Filename, set.Position(fn.Pos()).Filename
+			a.add(filepath.Base(from), filepath.Base(to))
+		}
+	}
+	return a
+}
+
+// exportData finds the compiler's data of what a package imports.
+func exportData(t *testing.T, pkg string) func(path string) (io.ReadCloser, error) {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-export", "-deps", "-json=ImportPath,Export", pkg).Output()
+	if err != nil {
+		t.Fatalf("go list %s: %v", pkg, err)
+	}
+	exports := map[string]string{}
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p struct{ ImportPath, Export string }
+		if err := d.Decode(&p); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		exports[p.ImportPath] = p.Export
+	}
+	return func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) }
+}
+
+const drawingsFile = "docs/architecture.md"
+
+// TestArchitectureDrawingsShowTheCode compares the drawings of docs/architecture.md with the code:
+// go test . -run Architecture -update writes them anew.
+func TestArchitectureDrawingsShowTheCode(t *testing.T) {
+	text, err := os.ReadFile(drawingsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := string(text)
+	for name, a := range map[string]arrows{"packages": packageArrows(t), "daemon": fileArrows(t, "daemon")} {
+		begin, end := "<!-- drawing: "+name+" -->\n", "<!-- end -->"
+		before, rest, found := strings.Cut(got, begin)
+		_, after, ended := strings.Cut(rest, end)
+		if !found || !ended {
+			t.Fatalf("%s has no drawing between %q and %q", drawingsFile, begin, end)
+		}
+		got = before + begin + a.mermaid() + end + after
+	}
+	if got == string(text) {
+		return
+	}
+	if !*writeDrawing {
+		t.Fatalf("%s does not show the code: go test . -run Architecture -update", drawingsFile)
+	}
+	if err := os.WriteFile(drawingsFile, []byte(got), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNoArrowLeadsBackUp holds that packages, and the files of package daemon, call in one direction only.
+func TestNoArrowLeadsBackUp(t *testing.T) {
+	if c := fileArrows(t, "daemon").cycle(); c != nil {
+		t.Errorf("files of daemon call in a circle: %s", strings.Join(c, " -> "))
+	}
+}
+
+func TestCycleIsFound(t *testing.T) {
+	a := arrows{}
+	a.add("tap.go", "decide.go")
+	a.add("decide.go", "journal.go")
+	if c := a.cycle(); c != nil {
+		t.Errorf("found the circle %v in a graph that has none", c)
+	}
+	a.add("journal.go", "tap.go")
+	if c := a.cycle(); len(c) != 4 {
+		t.Errorf("found %v, want a circle of three files", c)
+	}
+}
