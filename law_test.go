@@ -53,7 +53,8 @@ var law = []struct {
 		"the directory that becomes a bundle; rfid reads card numbers",
 	},
 	{"daemon", []string{"rfid", "policy", "wire", "daemon/..."}, "the corridor opens every door of the machine"},
-	{"daemon/session", []string{"rfid", "policy", "wire"}, "the session is pure: of a reader it knows the numbers of cards"},
+	{"daemon/session", []string{"rfid", "policy", "wire"},
+		"the session is pure: of a reader it knows the numbers of cards"},
 	{"daemon/relay", []string{"daemon/relay/..."}, "the relay knows no member, no policy, no network"},
 	{"daemon/journal", []string{"policy", "wire", "dberror"}, "a room of its own"},
 	{
@@ -99,7 +100,8 @@ var law = []struct {
 		append([]string{"site", "rfid", "policy/analysis", "policy/file"}, service...),
 		"services of the hub do not import each other",
 	},
-	{"hub/publish", append([]string{"site", "policy/analysis", "policy/file"}, service...), "services of the hub do not import each other"},
+	{"hub/publish", append([]string{"site", "policy/analysis", "policy/file"}, service...),
+		"services of the hub do not import each other"},
 	{"hub/cardkey", service, "the card key is changed for directory and machines, which it knows by functions"},
 	{"hub/enrol", service, "services of the hub do not import each other"},
 	{"hub/chunks", []string{"wire"}, "what machines fetch is bytes by their hashes, whoever the site's members are"},
@@ -237,7 +239,8 @@ func TestReadmesPicturesAreThere(t *testing.T) {
 // The law must be able to say no.
 func TestLawRefusesWhatItShould(t *testing.T) {
 	for _, c := range []struct{ dir, imp string }{
-		{"policy", "wire"}, {"policy", "policy/analysis"}, {"daemon", "policy/analysis"}, {"rfid/keyboard", "rfid/rdm6300"}, {"daemon/panel", "daemon/session"},
+		{"policy", "wire"}, {"policy", "policy/analysis"}, {"daemon", "policy/analysis"}, {"rfid/keyboard", "rfid/rdm6300"},
+		{"daemon/panel", "daemon/session"},
 		{"hub/ledger", "daemon/journal"}, {"daemon/uplink", "hub"}, {"wire", "cmd/portillon"},
 		{"hub/ledger", "hub/evidence"}, {"daemon/session", "daemon"}, {"strange", "policy"},
 		{"hub/report", "hub/account"}, {"hub/httpd", "hub/actor"}, {"openbadge", "policy"}, {"openbadge/bake", "openbadge"},

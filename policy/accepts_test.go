@@ -29,25 +29,38 @@ func TestAnotherIssuersBadgeCountsWhereItIsAccepted(t *testing.T) {
 		change   func(*Question)
 		want     string
 	}{
-		"accepted":                           {of: "user", want: "allow as user on [user], accepted [user other]"},
-		"with a badge that is missing":       {of: "user", with: "induction", want: "deny no-badge induction"},
-		"with a badge that is there":         {of: "user", with: "induction", member: []BadgeID{"induction"}, want: "allow as user on [user], accepted [user other induction]"},
-		"one's own counts first":             {of: "user", member: []BadgeID{"user"}, want: "allow as user on [user]"},
-		"as a maintainer, not named":         {of: "maintainer", want: "deny no-badge maintainer"},
-		"as a maintainer, named":             {of: "maintainer", roles: []Role{Maintainer}, want: "allow as maintainer on [maintainer], accepted [maintainer other]"},
-		"as a user, a maintainer named":      {of: "user", roles: []Role{Maintainer}, want: "deny no-badge user"},
-		"with a badge that has ended":        {of: "user", with: "induction", member: []BadgeID{"induction"}, change: ended("induction"), want: "deny badge-expired induction"},
-		"with a badge that is not verified":  {of: "user", with: "induction", member: []BadgeID{"induction"}, change: standing("induction", Unverified), want: "deny badge-unverified induction"},
-		"that has ended":                     {of: "user", change: ended("user"), want: "deny badge-expired user"},
-		"that is revoked":                    {of: "user", with: "induction", change: standing("user", Revoked), want: "deny badge-revoked user"},
-		"that is weaker than asked":          {of: "user", change: func(q *Question) { q.Member.Holdings[0].Assurance = Hosted }, want: "deny badge-unverified user"},
-		"of another achievement":             {of: "user", change: heldAs("other", "https://other.example/a/us"), want: "deny no-badge user"},
-		"of another issuer":                  {of: "user", change: heldAs("i", theirUser), want: "deny no-badge user"},
-		"with another query":                 {of: "user", change: heldAs("other", theirUser+"?cid=2#x"), want: "allow as user on [user], accepted [user other]"},
-		"as a learner, supervised":           {of: "first", change: supervisedBy("mentor"), want: "allow as learner on [first], accepted [first other]"},
-		"without a clock":                    {of: "user", change: func(q *Question) { q.Clock = Untrusted }, want: "allow as user on [user], accepted [user other]"},
-		"without a clock, with an end":       {of: "user", change: func(q *Question) { q.Clock = Untrusted; q.Member.Holdings[0].Until = monday.Add(1) }, want: "deny clock-untrusted user"},
-		"among more badges than are counted": {of: "user", change: many, want: "allow as user on [user], accepted [user other]"},
+		"accepted":                     {of: "user", want: "allow as user on [user], accepted [user other]"},
+		"with a badge that is missing": {of: "user", with: "induction", want: "deny no-badge induction"},
+		"with a badge that is there": {of: "user", with: "induction", member: []BadgeID{"induction"},
+			want: "allow as user on [user], accepted [user other induction]"},
+		"one's own counts first":     {of: "user", member: []BadgeID{"user"}, want: "allow as user on [user]"},
+		"as a maintainer, not named": {of: "maintainer", want: "deny no-badge maintainer"},
+		"as a maintainer, named": {of: "maintainer", roles: []Role{Maintainer},
+			want: "allow as maintainer on [maintainer], accepted [maintainer other]"},
+		"as a user, a maintainer named": {of: "user", roles: []Role{Maintainer}, want: "deny no-badge user"},
+		"with a badge that has ended": {of: "user", with: "induction", member: []BadgeID{"induction"},
+			change: ended("induction"), want: "deny badge-expired induction"},
+		"with a badge that is not verified": {of: "user", with: "induction", member: []BadgeID{"induction"},
+			change: standing("induction", Unverified), want: "deny badge-unverified induction"},
+		"that has ended": {of: "user", change: ended("user"), want: "deny badge-expired user"},
+		"that is revoked": {of: "user", with: "induction", change: standing("user", Revoked),
+			want: "deny badge-revoked user"},
+		"that is weaker than asked": {of: "user",
+			change: func(q *Question) { q.Member.Holdings[0].Assurance = Hosted }, want: "deny badge-unverified user"},
+		"of another achievement": {of: "user", change: heldAs("other", "https://other.example/a/us"),
+			want: "deny no-badge user"},
+		"of another issuer": {of: "user", change: heldAs("i", theirUser), want: "deny no-badge user"},
+		"with another query": {of: "user", change: heldAs("other", theirUser+"?cid=2#x"),
+			want: "allow as user on [user], accepted [user other]"},
+		"as a learner, supervised": {of: "first", change: supervisedBy("mentor"),
+			want: "allow as learner on [first], accepted [first other]"},
+		"without a clock": {of: "user", change: func(q *Question) { q.Clock = Untrusted },
+			want: "allow as user on [user], accepted [user other]"},
+		"without a clock, with an end": {of: "user",
+			change: func(q *Question) { q.Clock = Untrusted; q.Member.Holdings[0].Until = monday.Add(1) },
+			want:   "deny clock-untrusted user"},
+		"among more badges than are counted": {of: "user", change: many,
+			want: "allow as user on [user], accepted [user other]"},
 	} {
 		p := mustNew(t, accepts(t, c.of, c.with, c.roles...))
 		q := Question{At: monday, Clock: Trusted, Machine: "m", Member: theirs(p, &Member{ID: "m-1"}, theirUser)}
@@ -211,10 +224,12 @@ func TestAcceptsThatCannotBeKeptIsRefused(t *testing.T) {
 		`the issuer "stranger", who is not listed`: {{OtherBadge: OtherBadge{Issuer: "stranger", Achievement: theirAll}}},
 		"without an achievement":                   {{OtherBadge: OtherBadge{Issuer: "other", Achievement: "?x"}}},
 		"accepts itself":                           {{OtherBadge: OtherBadge{Issuer: "i", Achievement: "urn:user?x=1"}}},
-		`with "nothing", which is not listed`:      {{OtherBadge: OtherBadge{Issuer: "other", Achievement: theirAll}, With: "nothing", Roles: nil}},
-		"with the badge itself":                    {{OtherBadge: OtherBadge{Issuer: "other", Achievement: theirAll}, With: "user", Roles: nil}},
-		"no role":                                  {{OtherBadge: OtherBadge{Issuer: "other", Achievement: theirAll}, With: "", Roles: []Role{NoRole}}},
-		"twice for one role":                       {{OtherBadge: same, With: "induction", Roles: []Role{Mentor, Host}}},
+		`with "nothing", which is not listed`: {
+			{OtherBadge: OtherBadge{Issuer: "other", Achievement: theirAll}, With: "nothing", Roles: nil}},
+		"with the badge itself": {{OtherBadge: OtherBadge{Issuer: "other", Achievement: theirAll}, With: "user", Roles: nil}},
+		"no role": {{OtherBadge: OtherBadge{Issuer: "other", Achievement: theirAll}, With: "",
+			Roles: []Role{NoRole}}},
+		"twice for one role": {{OtherBadge: same, With: "induction", Roles: []Role{Mentor, Host}}},
 	} {
 		if _, err := New(accept(accepts(t, "user", ""), "user", a...)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
@@ -240,10 +255,12 @@ func TestReasonsAndSentencesSayWhoseBadgeItIs(t *testing.T) {
 		h      Holding
 		fr, en string
 	}{
-		"ended":     {Holding{Standing: Verified, Until: monday.AddDate(0, -1, 0)}, "a expiré le 23 octobre", "expired on 23 October"},
+		"ended": {Holding{Standing: Verified, Until: monday.AddDate(0, -1, 0)}, "a expiré le 23 octobre",
+			"expired on 23 October"},
 		"withdrawn": {Holding{Standing: Revoked}, "a été retiré par son émetteur", "was withdrawn by its issuer"},
 		"unproven":  {Holding{}, "n’a pas pu être vérifié", "could not be verified"},
-		"too old":   {Holding{Standing: Verified, From: monday.AddDate(-2, 0, 0)}, "a été émis il y a plus de 400 jours", "was issued more than 400 days ago"},
+		"too old": {Holding{Standing: Verified, From: monday.AddDate(-2, 0, 0)}, "a été émis il y a plus de 400 jours",
+			"was issued more than 400 days ago"},
 	} {
 		for _, other := range []*OtherBadge{nil, {Issuer: "other", Achievement: "urn:f0"}} {
 			c.h.Badge, c.h.Other = "a", other

@@ -12,7 +12,8 @@ import (
 // What package policy/analysis asks of hours and dates, to cut a year into time slots.
 
 func TestDaysAreNumberedFrom1970(t *testing.T) {
-	for number, want := range map[int]string{0: "1970-01-01 Thursday", -1: "1969-12-31 Wednesday", 20785: "2026-11-28 Saturday"} {
+	for number, want := range map[int]string{0: "1970-01-01 Thursday", -1: "1969-12-31 Wednesday",
+		20785: "2026-11-28 Saturday"} {
 		d := DateOfNumber(number)
 		if got := fmt.Sprint(d, " ", d.Weekday()); got != want || d.Number() != number {
 			t.Errorf("day %d is %s, of number %d; want %s", number, got, d.Number(), want)
@@ -66,15 +67,18 @@ func TestHoursAreEqualByTextAndHolidays(t *testing.T) {
 }
 
 func TestLengthsAreWrittenAsInAPolicyFile(t *testing.T) {
-	for d, want := range map[time.Duration]string{180 * days: "180d", 90 * time.Minute: "1h30m", days + time.Second: "1d1s", 0: ""} {
+	for d, want := range map[time.Duration]string{180 * days: "180d", 90 * time.Minute: "1h30m",
+		days + time.Second: "1d1s", 0: ""} {
 		if got := FormatDuration(d); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)
 		}
 	}
-	if got := fmt.Sprint(Membership{}, "; ", fortnight); got != "grace 0d, warn 0d; grace 14d, warn 30d, after maintainer" {
+	if got := fmt.Sprint(Membership{}, "; ",
+		fortnight); got != "grace 0d, warn 0d; grace 14d, warn 30d, after maintainer" {
 		t.Errorf("%q", got)
 	}
-	if got := fmt.Sprint(Membership{After: []Role{Mentor, Maintainer}}); got != "grace 0d, warn 0d, after mentor, maintainer" {
+	if got := fmt.Sprint(Membership{After: []Role{Mentor, Maintainer}}); got != "grace 0d, warn 0d, after mentor, "+
+		"maintainer" {
 		t.Errorf("%q", got)
 	}
 }

@@ -76,32 +76,50 @@ func TestDecisionFollowsEveryRule(t *testing.T) {
 		{"fault", "laser", holder("maintainer"), func(q *Question) { q.Fault = true }, "deny none [machine-fault]"},
 		{"tag stops a user", "laser", holder("user"), func(q *Question) { q.Tagged = true }, "deny none [tagged-out]"},
 		{"tag stops a mentor", "laser", holder("mentor"), func(q *Question) { q.Tagged = true }, "deny none [tagged-out]"},
-		{"tag stops a host", "vinyl", holder("user", "host"), func(q *Question) { q.Tagged = true }, "deny none [tagged-out]"},
-		{"tag stops a learner", "laser", holder("first"), func(q *Question) { q.Tagged, q.Supervisor = true, other("mentor") }, "deny none [tagged-out]"},
-		{"tag leaves a maintainer", "laser", holder("user", "maintainer"), func(q *Question) { q.Tagged = true }, "allow maintainer []"},
+		{"tag stops a host", "vinyl", holder("user", "host"), func(q *Question) { q.Tagged = true },
+			"deny none [tagged-out]"},
+		{"tag stops a learner", "laser", holder("first"),
+			func(q *Question) { q.Tagged, q.Supervisor = true, other("mentor") }, "deny none [tagged-out]"},
+		{"tag leaves a maintainer", "laser", holder("user", "maintainer"), func(q *Question) { q.Tagged = true },
+			"allow maintainer []"},
 
 		{"least powerful role alone", "laser", holder("maintainer", "mentor", "user", "first"), nil, "allow user []"},
 		{"alone before supervised", "laser", holder("mentor", "first"), nil, "allow mentor []"},
 		{"asked role", "laser", holder("maintainer", "user"), func(q *Question) { q.As = Maintainer }, "allow maintainer []"},
 		{"asked role not granted", "laser", holder("user"), func(q *Question) { q.As = Mentor }, "deny none [no-badge]"},
-		{"asked role without a grant", "laser", holder("first"), func(q *Question) { q.As = Host }, "deny none [needs-supervisor]"},
-		{"asked role waits", "laser", holder("first", "user"), func(q *Question) { q.As = Learner }, "await learner [needs-supervisor]"},
-		{"asked role answered for", "laser", holder("first", "user"), func(q *Question) { q.As, q.Supervisor = Learner, other("mentor") }, "allow learner []"},
+		{"asked role without a grant", "laser", holder("first"), func(q *Question) { q.As = Host },
+			"deny none [needs-supervisor]"},
+		{"asked role waits", "laser", holder("first", "user"), func(q *Question) { q.As = Learner },
+			"await learner [needs-supervisor]"},
+		{"asked role answered for", "laser", holder("first", "user"),
+			func(q *Question) { q.As, q.Supervisor = Learner, other("mentor") }, "allow learner []"},
 
 		{"awaits", "laser", holder("first"), nil, "await learner [needs-supervisor]"},
 		{"answered for", "laser", holder("first"), func(q *Question) { q.Supervisor = other("mentor") }, "allow learner []"},
-		{"alone, though answered for", "laser", holder("mentor", "first"), func(q *Question) { q.Supervisor = other("mentor") }, "allow mentor []"},
-		{"second card without the badge", "laser", holder("first"), func(q *Question) { q.Supervisor = other("user", "maintainer") }, "await learner [needs-supervisor]"},
-		{"answers for oneself", "laser", holder("first"), func(q *Question) { q.Supervisor = holder("mentor") }, "await learner [needs-supervisor]"},
-		{"supervisor without an id", "laser", holder("first"), func(q *Question) { q.Supervisor = other("mentor"); q.Supervisor.ID = "" }, "await learner [needs-supervisor]"},
-		{"supervisor blocked", "laser", holder("first"), func(q *Question) { q.Supervisor = other("mentor"); q.Supervisor.Blocked = true }, "await learner [needs-supervisor]"},
-		{"supervisor expired", "laser", holder("first"), func(q *Question) { q.Supervisor = other("mentor"); q.Supervisor.Holdings[0].Until = monday.Add(-1) }, "await learner [needs-supervisor]"},
-		{"supervisor does not replace the badge", "laser", holder(), func(q *Question) { q.Supervisor = other("mentor") }, "deny none [no-badge]"},
+		{"alone, though answered for", "laser", holder("mentor", "first"),
+			func(q *Question) { q.Supervisor = other("mentor") }, "allow mentor []"},
+		{"second card without the badge", "laser", holder("first"),
+			func(q *Question) { q.Supervisor = other("user", "maintainer") }, "await learner [needs-supervisor]"},
+		{"answers for oneself", "laser", holder("first"), func(q *Question) { q.Supervisor = holder("mentor") },
+			"await learner [needs-supervisor]"},
+		{"supervisor without an id", "laser", holder("first"),
+			func(q *Question) { q.Supervisor = other("mentor"); q.Supervisor.ID = "" }, "await learner [needs-supervisor]"},
+		{"supervisor blocked", "laser", holder("first"),
+			func(q *Question) { q.Supervisor = other("mentor"); q.Supervisor.Blocked = true },
+			"await learner [needs-supervisor]"},
+		{"supervisor expired", "laser", holder("first"),
+			func(q *Question) { q.Supervisor = other("mentor"); q.Supervisor.Holdings[0].Until = monday.Add(-1) },
+			"await learner [needs-supervisor]"},
+		{"supervisor does not replace the badge", "laser", holder(), func(q *Question) { q.Supervisor = other("mentor") },
+			"deny none [no-badge]"},
 
-		{"outside hours", "laser", holder("user"), func(q *Question) { q.At = at("2026-11-23 21:00") }, "deny none [outside-hours]"},
+		{"outside hours", "laser", holder("user"), func(q *Question) { q.At = at("2026-11-23 21:00") },
+			"deny none [outside-hours]"},
 		{"last minute", "laser", holder("user"), func(q *Question) { q.At = at("2026-11-23 20:59") }, "allow user []"},
-		{"too early", "laser", holder("user"), func(q *Question) { q.At = at("2026-11-23 08:59") }, "deny none [outside-hours]"},
-		{"first minute, told in UTC", "laser", holder("user"), func(q *Question) { q.At = at("2026-11-23 09:00").UTC() }, "allow user []"},
+		{"too early", "laser", holder("user"), func(q *Question) { q.At = at("2026-11-23 08:59") },
+			"deny none [outside-hours]"},
+		{"first minute, told in UTC", "laser", holder("user"), func(q *Question) { q.At = at("2026-11-23 09:00").UTC() },
+			"allow user []"},
 		{"saturday", "laser", holder("user"), func(q *Question) { q.At = at("2026-11-28 17:59") }, "allow user []"},
 		{"sunday", "laser", holder("user"), func(q *Question) { q.At = at("2026-11-29 12:00") }, "deny none [outside-hours]"},
 
@@ -113,15 +131,22 @@ func TestDecisionFollowsEveryRule(t *testing.T) {
 
 		{"expired", "laser", nil, with("user", func(h *Holding) { h.Until = monday.Add(-1) }), "deny none [badge-expired]"},
 		{"at its end", "laser", nil, with("user", func(h *Holding) { h.Until = monday }), "allow user []"},
-		{"not yet valid", "laser", nil, with("user", func(h *Holding) { h.From = monday.Add(1) }), "deny none [badge-unverified]"},
+		{"not yet valid", "laser", nil, with("user", func(h *Holding) { h.From = monday.Add(1) }),
+			"deny none [badge-unverified]"},
 		{"valid from now", "laser", nil, with("user", func(h *Holding) { h.From = monday }), "allow user []"},
 		{"revoked", "laser", nil, with("user", func(h *Holding) { h.Standing = Revoked }), "deny none [badge-revoked]"},
-		{"unverified", "laser", nil, with("user", func(h *Holding) { h.Standing = Unverified }), "deny none [badge-unverified]"},
-		{"a standing that does not exist", "laser", nil, with("user", func(h *Holding) { h.Standing = 99 }), "deny none [badge-unverified]"},
-		{"status of a week", "laser", nil, with("user", func(h *Holding) { h.Checked = monday.Add(-7 * days) }), "allow user []"},
-		{"status older", "laser", nil, with("user", func(h *Holding) { h.Checked = monday.Add(-7*days - 1) }), "deny none [badge-unverified]"},
-		{"renewed", "laser", holder("user", "user"), func(q *Question) { q.Member.Holdings[0].Until = monday.Add(-1) }, "allow user []"},
-		{"renewed the other way", "laser", holder("user", "user"), func(q *Question) { q.Member.Holdings[1].Until = monday.Add(-1) }, "allow user []"},
+		{"unverified", "laser", nil, with("user", func(h *Holding) { h.Standing = Unverified }),
+			"deny none [badge-unverified]"},
+		{"a standing that does not exist", "laser", nil, with("user", func(h *Holding) { h.Standing = 99 }),
+			"deny none [badge-unverified]"},
+		{"status of a week", "laser", nil, with("user", func(h *Holding) { h.Checked = monday.Add(-7 * days) }),
+			"allow user []"},
+		{"status older", "laser", nil, with("user", func(h *Holding) { h.Checked = monday.Add(-7*days - 1) }),
+			"deny none [badge-unverified]"},
+		{"renewed", "laser", holder("user", "user"), func(q *Question) { q.Member.Holdings[0].Until = monday.Add(-1) },
+			"allow user []"},
+		{"renewed the other way", "laser", holder("user", "user"),
+			func(q *Question) { q.Member.Holdings[1].Until = monday.Add(-1) }, "allow user []"},
 		{"revoked and expired", "laser", holder("user", "user"), func(q *Question) {
 			q.Member.Holdings[0].Until = monday.Add(-1)
 			q.Member.Holdings[1].Standing = Revoked
@@ -130,24 +155,28 @@ func TestDecisionFollowsEveryRule(t *testing.T) {
 		{"used lately", "vinyl", nil, practice("vinyl", monday.Add(-180*days), 0, "user"), "allow user []"},
 		{"used long ago", "vinyl", nil, practice("vinyl", monday.Add(-180*days-1), 0, "user"), "deny none [not-recent]"},
 		{"used elsewhere", "vinyl", nil, practice("print", monday, 0, "user"), "deny none [not-recent]"},
-		{"never used, badge new", "vinyl", nil, with("user", func(h *Holding) { h.From = monday.Add(-179 * days) }), "allow user []"},
+		{"never used, badge new", "vinyl", nil, with("user", func(h *Holding) { h.From = monday.Add(-179 * days) }),
+			"allow user []"},
 		{"told twice, the better counts", "vinyl", nil, func(q *Question) {
 			practice("vinyl", monday, 0, "user")(q)
 			q.Member.Practice = append(q.Member.Practice, Practice{Machine: "vinyl", Last: monday.AddDate(-1, 0, 0)})
 		}, "allow user []"},
 
 		{"clock: hours", "laser", holder("user"), func(q *Question) { q.Clock = Untrusted }, "deny none [clock-untrusted]"},
-		{"clock: no rule on time", "laser", holder("user", "maintainer"), func(q *Question) { q.Clock = Untrusted }, "allow maintainer []"},
+		{"clock: no rule on time", "laser", holder("user", "maintainer"), func(q *Question) { q.Clock = Untrusted },
+			"allow maintainer []"},
 		{"clock: badge with an end", "laser", nil, func(q *Question) {
 			with("maintainer", func(h *Holding) { h.Until = monday.AddDate(9, 0, 0) })(q)
 			q.Clock = Untrusted
 		}, "deny none [clock-untrusted]"},
-		{"clock: last use", "vinyl", holder("user"), func(q *Question) { q.Clock = Untrusted }, "deny none [clock-untrusted]"},
+		{"clock: last use", "vinyl", holder("user"), func(q *Question) { q.Clock = Untrusted },
+			"deny none [clock-untrusted]"},
 		{"clock: revoked stays revoked", "laser", nil, func(q *Question) {
 			with("maintainer", func(h *Holding) { h.Standing = Revoked })(q)
 			q.Clock = Untrusted
 		}, "deny none [badge-revoked]"},
-		{"clock: 1970", "laser", holder("maintainer"), func(q *Question) { q.Clock, q.At = Untrusted, time.Unix(0, 0) }, "allow maintainer []"},
+		{"clock: 1970", "laser", holder("maintainer"), func(q *Question) { q.Clock, q.At = Untrusted, time.Unix(0, 0) },
+			"allow maintainer []"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			q := ask(c.machine, c.member)
@@ -244,7 +273,8 @@ func TestReasonsCarryWhatTheSentenceNeeds(t *testing.T) {
 		{Badge: "maintainer", Standing: Verified, From: last, Until: end},
 		{Badge: "user", Standing: Verified, From: last.AddDate(-1, 0, 0)},
 		{Badge: "first", Standing: Verified, From: last, Checked: end},
-	}, Practice: []Practice{{Machine: "vinyl", Last: last, Logged: time.Hour}, {Machine: "print", Last: last, Logged: 4 * time.Hour}}}
+	}, Practice: []Practice{{Machine: "vinyl", Last: last, Logged: time.Hour},
+		{Machine: "print", Last: last, Logged: 4 * time.Hour}}}
 	want := map[MachineID][]Reason{
 		"vinyl": {{Code: NotRecent, Badge: "user", At: last, Want: 180 * days, Kind: OfPractice}},
 		"print": {{Code: NotRecent, Badge: "user", At: last.AddDate(-1, 0, 0), Want: 365 * days, Kind: OfAge}},

@@ -28,43 +28,75 @@ func TestSentencesSayFactThenNextStepInBothLanguages(t *testing.T) {
 		change  func(q *Question)
 		fr, en  string
 	}{
-		{"on", "laser", holder("user"), nil, "Machine en marche jusqu’à 12 h 00. Pour terminer : présenter la même carte", "Machine on until 12:00. To end: tap the same card"},
-		{"on without limit", "laser", holder("maintainer"), nil, "Machine en marche. Pour terminer : présenter la même carte", "Machine on. To end: tap the same card"},
-		{"on, clock untrusted", "laser", holder("mentor"), func(q *Question) { q.Clock = Untrusted }, "Machine en marche. Pour", "Machine on. To"},
-		{"waiting", "laser", holder("first"), nil, "Utilisation possible avec un mentor. Mentor : présentez votre carte", "Possible with a mentor. Mentor: tap your card"},
+		{"on", "laser", holder("user"), nil, "Machine en marche jusqu’à 12 h 00. Pour terminer : présenter la même carte",
+			"Machine on until 12:00. To end: tap the same card"},
+		{"on without limit", "laser", holder("maintainer"), nil, "Machine en marche. Pour terminer : présenter la même carte",
+			"Machine on. To end: tap the same card"},
+		{"on, clock untrusted", "laser", holder("mentor"), func(q *Question) { q.Clock = Untrusted },
+			"Machine en marche. Pour", "Machine on. To"},
+		{"waiting", "laser", holder("first"), nil, "Utilisation possible avec un mentor. Mentor : présentez votre carte",
+			"Possible with a mentor. Mentor: tap your card"},
 		{"second card", "laser", holder("first"), func(q *Question) { q.Supervisor = other("user") },
-			"La seconde carte ne permet pas de répondre de cette session. Prochaine étape : la carte d’un mentor qui a le badge « Découpe laser - Formateur mentor »",
-			"The second card cannot answer for this session. Next step: the card of a mentor who holds the badge “Découpe laser - Formateur mentor”"},
+			"La seconde carte ne permet pas de répondre de cette session. Prochaine étape : la carte d’un mentor qui a le " +
+				"badge « Découpe laser - Formateur mentor »",
+			"The second card cannot answer for this session. Next step: the card of a mentor who holds the badge “Découpe " +
+				"laser - Formateur mentor”"},
 		{"no badge", "laser", holder(), nil,
-			"Il manque le badge « Découpe laser - 1er pas ». Prochaine étape : demander à un mentor", "The badge “Découpe laser - 1er pas” is missing. Next step: ask a mentor"},
+			"Il manque le badge « Découpe laser - 1er pas ». Prochaine étape : demander à un mentor",
+			"The badge “Découpe laser - 1er pas” is missing. Next step: ask a mentor"},
 		{"no maintainer's badge", "laser", holder(), func(q *Question) { q.As = Maintainer },
-			"Il manque le badge « Découpe laser - Mainteneur ». Prochaine étape : demander à un mainteneur", "The badge “Découpe laser - Mainteneur” is missing. Next step: ask a maintainer"},
+			"Il manque le badge « Découpe laser - Mainteneur ». Prochaine étape : demander à un mainteneur",
+			"The badge “Découpe laser - Mainteneur” is missing. Next step: ask a maintainer"},
 		{"two badges", "vinyl", holder(), func(q *Question) { q.As = Host },
-			"Il manque les badges « Découpe laser - Animateur / animatrice » et « Découpe laser - Utilisateur autonome ». Prochaine étape",
+			"Il manque les badges « Découpe laser - Animateur / animatrice » et « Découpe laser - Utilisateur autonome ». " +
+				"Prochaine étape",
 			"The badges “Découpe laser - Animateur / animatrice” and “Découpe laser - Utilisateur autonome” are missing. Next step"},
 		{"expired", "laser", one("user", func(h *Holding) { h.Until = wall(t, "2026-03-03 10:00") }), nil,
 			"Le badge « Découpe laser - Utilisateur autonome » a expiré le 3 mars. Prochaine étape : une séance de remise à niveau",
 			"The badge “Découpe laser - Utilisateur autonome” expired on 3 March. Next step: a refresher session"},
-		{"expired in another year, on the first", "laser", one("user", func(h *Holding) { h.Until = wall(t, "2025-08-01 00:00").UTC() }), nil,
+		{"expired in another year, on the first", "laser",
+			one("user", func(h *Holding) { h.Until = wall(t, "2025-08-01 00:00").UTC() }), nil,
 			"a expiré le 1er août 2025. ", "expired on 1 August 2025. "},
 		{"revoked", "laser", one("user", func(h *Holding) { h.Standing = Revoked }), nil,
-			"Le badge « Découpe laser - Utilisateur autonome » a été retiré par son émetteur. Prochaine étape : en parler à l’accueil", "was withdrawn by its issuer. Next step: talk to the desk"},
-		{"unverified", "laser", one("user", func(h *Holding) { h.Standing = Unverified }), nil, "n’a pas pu être vérifié. Prochaine étape : le signaler à l’accueil", "could not be verified. Next step: tell the desk"},
-		{"not yet valid", "laser", one("user", func(h *Holding) { h.From = wall(t, "2026-12-24 00:00") }), nil, "n’est valable qu’à partir du 24 décembre. Prochaine étape : revenir à cette date", "is valid only from 24 December. Next step: come back on that day"},
-		{"status too old", "laser", one("user", func(h *Holding) { h.Checked = wall(t, "2026-11-02 00:00") }), nil, "n’a pas pu être vérifié depuis le 2 novembre. ", "could not be checked since 2 November. "},
-		{"not recent", "vinyl", long, nil, "Dernière utilisation il y a plus de 6 mois. Une séance de remise à niveau suffit pour reprendre", "Last used more than 6 months ago. One refresher session is enough"},
-		{"never used", "vinyl", never, nil, "Aucune utilisation depuis plus de 6 mois. Une", "Not used for more than 6 months. One"},
-		{"tagged and no badge", "laser", holder(), func(q *Question) { q.Tagged = true }, "Machine hors service. Prochaine étape : attendre la remise en service", "Machine out of service. Next step: wait until it is returned to service"},
-		{"closed until tomorrow", "laser", holder("user"), func(q *Question) { q.At = wall(t, "2026-11-23 22:00") }, "La machine ouvre demain à 9 h 00. Prochaine étape : revenir à l’ouverture", "The machine opens tomorrow at 9:00. Next step: come back when it opens"},
-		{"closed until later", "laser", holder("user"), func(q *Question) { q.At = wall(t, "2026-11-23 07:00").UTC() }, "La machine ouvre aujourd’hui à 9 h 00. ", "The machine opens today at 9:00. "},
-		{"closed until Monday", "laser", holder("user"), func(q *Question) { q.At = wall(t, "2026-11-28 20:00") }, "La machine ouvre lundi à 9 h 00. ", "The machine opens on Monday at 9:00. "},
-		{"clock", "laser", holder("user"), func(q *Question) { q.Clock = Untrusted }, "L’heure n’est pas encore sûre. Prochaine étape : attendre quelques minutes ou demander à un mainteneur", "The time is not certain yet. Next step: wait a few minutes or ask a maintainer"},
-		{"unknown card", "laser", nil, nil, "Carte inconnue. Prochaine étape : la faire enregistrer à l’accueil", "Unknown card. Next step: have it registered at the desk"},
-		{"blocked", "laser", blocked, nil, "Cette carte est bloquée. Prochaine étape : passer à l’accueil", "This card is blocked. Next step: see the desk"},
-		{"fault", "laser", holder("user"), func(q *Question) { q.Fault = true }, "La machine est arrêtée par sécurité. Prochaine étape : prévenir un mainteneur", "The machine is stopped for safety. Next step: tell a maintainer"},
-		{"unknown machine", "x", holder("user"), nil, "Cette machine n’est pas encore configurée. Prochaine étape : prévenir l’accueil", "This machine is not set up yet. Next step: tell the desk"},
+			"Le badge « Découpe laser - Utilisateur autonome » a été retiré par son émetteur. Prochaine étape : en parler à " +
+				"l’accueil", "was withdrawn by its issuer. Next step: talk to the desk"},
+		{"unverified", "laser", one("user", func(h *Holding) { h.Standing = Unverified }), nil,
+			"n’a pas pu être vérifié. Prochaine étape : le signaler à l’accueil",
+			"could not be verified. Next step: tell the desk"},
+		{"not yet valid", "laser", one("user", func(h *Holding) { h.From = wall(t, "2026-12-24 00:00") }), nil,
+			"n’est valable qu’à partir du 24 décembre. Prochaine étape : revenir à cette date",
+			"is valid only from 24 December. Next step: come back on that day"},
+		{"status too old", "laser", one("user", func(h *Holding) { h.Checked = wall(t, "2026-11-02 00:00") }), nil,
+			"n’a pas pu être vérifié depuis le 2 novembre. ", "could not be checked since 2 November. "},
+		{"not recent", "vinyl", long, nil, "Dernière utilisation il y a plus de 6 mois. Une séance de remise à niveau " +
+			"suffit pour reprendre", "Last used more than 6 months ago. One refresher session is enough"},
+		{"never used", "vinyl", never, nil, "Aucune utilisation depuis plus de 6 mois. Une",
+			"Not used for more than 6 months. One"},
+		{"tagged and no badge", "laser", holder(), func(q *Question) { q.Tagged = true },
+			"Machine hors service. Prochaine étape : attendre la remise en service",
+			"Machine out of service. Next step: wait until it is returned to service"},
+		{"closed until tomorrow", "laser", holder("user"), func(q *Question) { q.At = wall(t, "2026-11-23 22:00") },
+			"La machine ouvre demain à 9 h 00. Prochaine étape : revenir à l’ouverture",
+			"The machine opens tomorrow at 9:00. Next step: come back when it opens"},
+		{"closed until later", "laser", holder("user"), func(q *Question) { q.At = wall(t, "2026-11-23 07:00").UTC() },
+			"La machine ouvre aujourd’hui à 9 h 00. ", "The machine opens today at 9:00. "},
+		{"closed until Monday", "laser", holder("user"), func(q *Question) { q.At = wall(t, "2026-11-28 20:00") },
+			"La machine ouvre lundi à 9 h 00. ", "The machine opens on Monday at 9:00. "},
+		{"clock", "laser", holder("user"), func(q *Question) { q.Clock = Untrusted },
+			"L’heure n’est pas encore sûre. Prochaine étape : attendre quelques minutes ou demander à un mainteneur",
+			"The time is not certain yet. Next step: wait a few minutes or ask a maintainer"},
+		{"unknown card", "laser", nil, nil, "Carte inconnue. Prochaine étape : la faire enregistrer à l’accueil",
+			"Unknown card. Next step: have it registered at the desk"},
+		{"blocked", "laser", blocked, nil, "Cette carte est bloquée. Prochaine étape : passer à l’accueil",
+			"This card is blocked. Next step: see the desk"},
+		{"fault", "laser", holder("user"), func(q *Question) { q.Fault = true },
+			"La machine est arrêtée par sécurité. Prochaine étape : prévenir un mainteneur",
+			"The machine is stopped for safety. Next step: tell a maintainer"},
+		{"unknown machine", "x", holder("user"), nil, "Cette machine n’est pas encore configurée. Prochaine étape : " +
+			"prévenir l’accueil", "This machine is not set up yet. Next step: tell the desk"},
 		{"warned", "print", holder(), nil, "Machine en marche jusqu’à 13 h 00. ", "Machine on until 13:00. "},
-		{"role that no grant gives", "print", holder("user", "first", "maintainer"), func(q *Question) { q.As, q.Tagged = Host, true }, "Machine hors service. ", "Machine out of service. "},
+		{"role that no grant gives", "print", holder("user", "first", "maintainer"),
+			func(q *Question) { q.As, q.Tagged = Host, true }, "Machine hors service. ", "Machine out of service. "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := mustNew(t, lab())
@@ -108,7 +140,8 @@ func TestSentencesOfRulesThatTheLabLacks(t *testing.T) {
 	say := func(q Question) Sentence { return Explain(p, q, p.Decide(q)) }
 	old := holder("user")
 	old.Holdings[0].From = monday.AddDate(-2, 0, 0)
-	if got := say(ask("print", old)).In(French); got != "Le badge « Découpe laser - Utilisateur autonome » a été émis il y a plus de 1 an. Prochaine étape : une séance de remise à niveau" {
+	if got := say(ask("print", old)).In(French); got != "Le badge « Découpe laser - Utilisateur autonome » a été émis "+
+		"il y a plus de 1 an. Prochaine étape : une séance de remise à niveau" {
 		t.Error(got)
 	}
 	few := holder("first")
@@ -121,7 +154,8 @@ func TestSentencesOfRulesThatTheLabLacks(t *testing.T) {
 	}
 	q := ask("laser", holder("user"))
 	q.Supervisor = other()
-	if got := say(q).In(French); got != "La seconde carte ne permet pas de répondre de cette session. Prochaine étape : en parler à l’accueil" {
+	if got := say(q).In(French); got != "La seconde carte ne permet pas de répondre de cette session. Prochaine étape : "+
+		"en parler à l’accueil" {
 		t.Error(got)
 	}
 }
@@ -150,7 +184,8 @@ func TestHoursThatNeverOpenHaveASentence(t *testing.T) {
 	m.Machines[0].Grants = []Grant{{Role: User, Needs: Need{Badge: "user"}, Hours: new(Hours)}}
 	p := mustNew(t, m)
 	q := ask("laser", holder("user"))
-	if got := Explain(p, q, p.Decide(q)).In(English); got != "The machine is not open at this hour. Next step: come back when it opens" {
+	if got := Explain(p, q, p.Decide(q)).In(English); got != "The machine is not open at this hour. Next step: come "+
+		"back when it opens" {
 		t.Error(got)
 	}
 }

@@ -62,7 +62,8 @@ func TestHoursOfTheNightThatIsAnHourLonger(t *testing.T) {
 		at   time.Time
 		open bool
 		end  time.Duration
-	}{{first, true, 15 * time.Minute}, {first.Add(time.Hour), true, 15 * time.Minute}, {first.Add(30 * time.Minute), false, 0}} {
+	}{{first, true, 15 * time.Minute}, {first.Add(time.Hour), true, 15 * time.Minute},
+		{first.Add(30 * time.Minute), false, 0}} {
 		at := c.at.In(paris())
 		if h.Open(at) != c.open {
 			t.Errorf("%v: open is not %v", at, c.open)
@@ -114,7 +115,8 @@ func TestHoursCloseWhereTheClockIsPutBackBeforeTheyOpen(t *testing.T) {
 // whole day.
 func TestHoursHoldUntilTheyCloseAndNotJustAfter(t *testing.T) {
 	changes := map[string][]time.Time{}
-	for name, years := range map[string][]int{"Europe/Paris": {2026}, "America/New_York": {2026}, "Australia/Lord_Howe": {2026}, "America/Havana": {2026},
+	for name, years := range map[string][]int{"Europe/Paris": {2026}, "America/New_York": {2026},
+		"Australia/Lord_Howe": {2026}, "America/Havana": {2026},
 		"Africa/Casablanca": {2026}, "America/Asuncion": {2020}, "Pacific/Apia": {2011}} {
 		zone, err := time.LoadLocation(name)
 		if err != nil {
@@ -237,7 +239,8 @@ func TestHoursThatCannotBeReadAreRefused(t *testing.T) {
 func repeated(s string, n int) string { return strings.Repeat(s+",", n-1) + s }
 
 func FuzzHours(f *testing.F) {
-	for _, s := range []string{"Mo-Fr 09:00-21:00; Sa 10:00-18:00", "24/7", "Su 20:00-26:00", "Fr,Sa 20:00-02:00; We off", "8:00-48:00", "Mo 08:00-32:00"} {
+	for _, s := range []string{"Mo-Fr 09:00-21:00; Sa 10:00-18:00", "24/7", "Su 20:00-26:00", "Fr,Sa 20:00-02:00; We off",
+		"8:00-48:00", "Mo 08:00-32:00"} {
 		f.Add(s, int64(1795424400))
 	}
 	zone := paris()

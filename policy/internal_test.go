@@ -64,7 +64,8 @@ func TestDaysBeginAtTheirFirstMoment(t *testing.T) {
 		}
 		return at
 	}
-	for _, zone := range []string{"Europe/Paris", "America/Havana", "America/Asuncion", "Africa/Casablanca", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Beirut", "UTC"} {
+	for _, zone := range []string{"Europe/Paris", "America/Havana", "America/Asuncion", "Africa/Casablanca",
+		"Australia/Lord_Howe", "Pacific/Apia", "Asia/Beirut", "UTC"} {
 		z, err := time.LoadLocation(zone)
 		if err != nil {
 			t.Fatal(err)
@@ -130,8 +131,10 @@ func TestUnknownWordsAreRefused(t *testing.T) {
 	if _, err := ParseLanguage("de"); err == nil {
 		t.Error("de")
 	}
-	for place, code := range map[uint8]Code{unknownCard: UnknownCard, cardBlocked: CardBlocked, machineFault: MachineFault, membershipLapsed: MembershipLapsed, noBadge: NoBadge,
-		badgeRevoked: BadgeRevoked, badgeUnverified: BadgeUnverified, badgeExpired: BadgeExpired, notEnoughHours: NotEnoughHours, notRecent: NotRecent,
+	for place, code := range map[uint8]Code{unknownCard: UnknownCard, cardBlocked: CardBlocked, machineFault: MachineFault,
+		membershipLapsed: MembershipLapsed, noBadge: NoBadge,
+		badgeRevoked: BadgeRevoked, badgeUnverified: BadgeUnverified, badgeExpired: BadgeExpired,
+		notEnoughHours: NotEnoughHours, notRecent: NotRecent,
 		clockUntrusted: ClockUntrusted, taggedOut: TaggedOut, outsideHours: OutsideHours, needsSupervisor: NeedsSupervisor} {
 		if codeList[place] != code {
 			t.Errorf("place %d is %s, not %s", place, codeList[place], code)
@@ -149,8 +152,10 @@ func TestLengthsOfTime(t *testing.T) {
 	const days = 24 * time.Hour
 	monday := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	for d, want := range map[time.Duration]Text{
-		365 * days: {"1 an", "1 year"}, 730 * days: {"2 ans", "2 years"}, 30 * days: {"1 mois", "1 month"}, 180 * days: {"6 mois", "6 months"},
-		14 * days: {"2 semaines", "2 weeks"}, 7 * days: {"1 semaine", "1 week"}, days: {"1 jour", "1 day"}, 100 * days: {"100 jours", "100 days"},
+		365 * days: {"1 an", "1 year"}, 730 * days: {"2 ans", "2 years"}, 30 * days: {"1 mois", "1 month"},
+		180 * days: {"6 mois", "6 months"},
+		14 * days:  {"2 semaines", "2 weeks"}, 7 * days: {"1 semaine", "1 week"}, days: {"1 jour", "1 day"},
+		100 * days:     {"100 jours", "100 days"},
 		36 * time.Hour: {"36 h", "36 h"}, 90 * time.Minute: {"1 h 30", "1 h 30 min"}, 20 * time.Minute: {"20 min", "20 min"},
 	} {
 		if got := lengthOf(d); got != want {

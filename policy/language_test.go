@@ -65,13 +65,15 @@ func TestEveryRuleOfTheLanguage(t *testing.T) {
 		want string
 		max  time.Duration
 	}{
-		"no rule":                         {none, user, "allow ", 2 * time.Hour},
-		"quota: some left":                {quota, used(20*time.Minute, time.Hour), "allow ", 40 * time.Minute},
-		"quota: the week's is nearer":     {quota, used(0, 290*time.Minute), "allow ", 10 * time.Minute},
-		"quota: the day's is used":        {quota, used(time.Hour, time.Hour), "deny quota-used/day", 0},
-		"quota: both are used":            {quota, used(2*time.Hour, 6*time.Hour), "deny quota-used/day quota-used/week", 0},
-		"quota: of yesterday":             {quota, func(q *Question) { used(2*time.Hour, 2*time.Hour)(q); q.At = monday.Add(15 * time.Hour) }, "allow ", time.Hour},
-		"quota: of last week":             {quota, func(q *Question) { used(time.Hour, 5*time.Hour)(q); q.At = monday.AddDate(0, 0, 7) }, "allow ", time.Hour},
+		"no rule":                     {none, user, "allow ", 2 * time.Hour},
+		"quota: some left":            {quota, used(20*time.Minute, time.Hour), "allow ", 40 * time.Minute},
+		"quota: the week's is nearer": {quota, used(0, 290*time.Minute), "allow ", 10 * time.Minute},
+		"quota: the day's is used":    {quota, used(time.Hour, time.Hour), "deny quota-used/day", 0},
+		"quota: both are used":        {quota, used(2*time.Hour, 6*time.Hour), "deny quota-used/day quota-used/week", 0},
+		"quota: of yesterday": {quota,
+			func(q *Question) { used(2*time.Hour, 2*time.Hour)(q); q.At = monday.Add(15 * time.Hour) }, "allow ", time.Hour},
+		"quota: of last week": {quota,
+			func(q *Question) { used(time.Hour, 5*time.Hour)(q); q.At = monday.AddDate(0, 0, 7) }, "allow ", time.Hour},
 		"quota: no clock":                 {quota, untrusted(used(0, 0)), "deny clock-untrusted", 0},
 		"quota: no clock, passed":         {pass(PassHours, quota), untrusted(used(0, 0)), "allow ", 2 * time.Hour},
 		"quota: no clock, another passed": {pass(PassAges|PassEnds, quota), untrusted(used(0, 0)), "deny clock-untrusted", 0},
@@ -79,13 +81,16 @@ func TestEveryRuleOfTheLanguage(t *testing.T) {
 			used(time.Hour, time.Hour)(q)
 			q.Member.Practice = append(q.Member.Practice, Practice{Machine: "m"})
 		}, "deny quota-used/day", 0},
-		"quota: the week's alone": {func(m *Machine) { m.Grants[0].Quota = Quota{Week: 5 * time.Hour} }, used(0, 5*time.Hour), "deny quota-used/week", 0},
-		"quota: and no badge": {func(m *Machine) { m.Grants[1].Quota = Quota{Day: time.Hour}; m.Grants = m.Grants[1:2] }, func(q *Question) {
-			learner(0)(q)
-			q.Member = bearer()
-			q.Member.Practice = []Practice{{Machine: "m", Last: monday, Day: time.Hour}}
-		}, "deny no-badge quota-used/day", 0},
-		"learners: and no badge": {func(m *Machine) { m.Grants[1].Learners = 2; m.Grants = m.Grants[1:2] }, func(q *Question) { learner(2)(q); q.Member = bearer() }, "deny no-badge needs-supervisor/learners", 0},
+		"quota: the week's alone": {func(m *Machine) { m.Grants[0].Quota = Quota{Week: 5 * time.Hour} }, used(0, 5*time.Hour),
+			"deny quota-used/week", 0},
+		"quota: and no badge": {func(m *Machine) { m.Grants[1].Quota = Quota{Day: time.Hour}; m.Grants = m.Grants[1:2] },
+			func(q *Question) {
+				learner(0)(q)
+				q.Member = bearer()
+				q.Member.Practice = []Practice{{Machine: "m", Last: monday, Day: time.Hour}}
+			}, "deny no-badge quota-used/day", 0},
+		"learners: and no badge": {func(m *Machine) { m.Grants[1].Learners = 2; m.Grants = m.Grants[1:2] },
+			func(q *Question) { learner(2)(q); q.Member = bearer() }, "deny no-badge needs-supervisor/learners", 0},
 		"booking: and no badge": {func(m *Machine) {
 			m.Bookings = []Booking{{From: monday.Add(-time.Hour), To: monday.Add(time.Hour), For: "m-9"}}
 			m.Grants = m.Grants[1:2]
@@ -94,41 +99,53 @@ func TestEveryRuleOfTheLanguage(t *testing.T) {
 			m.Bookings = []Booking{{From: monday.Add(-time.Hour), To: monday.Add(time.Hour), For: "m-9"}}
 			m.Grants = append(m.Grants, Grant{Role: Mentor, Needs: Need{Badge: "mentor"}})
 		}, func(q *Question) { q.Member = bearer("mentor") }, "deny outside-hours/booked", 0},
-		"card: a number":                 {aes, user, "deny card-blocked/card", 0},
-		"card: a key":                    {aes, func(q *Question) { user(q); q.Card = AES }, "allow ", 2 * time.Hour},
-		"card: a key, none asked":        {none, func(q *Question) { user(q); q.Card = AES }, "allow ", 2 * time.Hour},
-		"bundle: new":                    {fresh, func(q *Question) { user(q); q.Issued = monday.Add(-7 * days) }, "allow ", 2 * time.Hour},
-		"bundle: old":                    {fresh, func(q *Question) { user(q); q.Issued = monday.Add(-7*days - 1) }, "deny bundle-stale", 0},
-		"bundle: of no date":             {fresh, user, "deny bundle-stale", 0},
-		"bundle: old, a maintainer":      {fresh, func(q *Question) { q.Member = bearer("maintainer") }, "allow ", 0},
-		"bundle: no clock":               {fresh, untrusted(func(q *Question) { user(q); q.Issued = monday }), "deny clock-untrusted", 0},
-		"bundle: no clock, passed":       {pass(PassAges, fresh), untrusted(func(q *Question) { user(q); q.Issued = monday }), "allow ", 2 * time.Hour},
-		"bundle: no clock, no date":      {pass(PassAges, fresh), untrusted(user), "deny bundle-stale", 0},
-		"assurance: signed":              {signed(Signed), standing(Signed), "allow ", 2 * time.Hour},
-		"assurance: hosted is less":      {signed(Signed), standing(Hosted), "deny badge-unverified/assurance", 0},
-		"assurance: hosted will do":      {signed(Hosted), standing(Hosted), "allow ", 2 * time.Hour},
-		"assurance: attested is less":    {signed(Hosted), standing(Attested), "deny badge-unverified/assurance", 0},
-		"assurance: attested will do":    {signed(Attested), standing(Attested), "allow ", 2 * time.Hour},
-		"booking: another's":             {booked(false, other), user, "deny outside-hours/booked", 0},
-		"booking: another's, maintainer": {booked(false, other), func(q *Question) { q.Member = bearer("maintainer") }, "allow ", 0},
-		"booking: one's own":             {booked(true, mine), user, "allow ", time.Hour},
-		"booking: none, none needed":     {booked(false), user, "allow ", 2 * time.Hour},
-		"booking: none, one needed":      {booked(true), user, "deny outside-hours/not-booked", 0},
-		"booking: over":                  {booked(true, Booking{From: monday.Add(-time.Hour), To: monday, For: "m-1"}), user, "deny outside-hours/not-booked", 0},
-		"booking: another's is next":     {booked(false, Booking{From: monday.Add(time.Minute), To: monday.Add(time.Hour), For: "m-9"}), user, "allow ", time.Minute},
-		"booking: begins now":            {booked(false, Booking{From: monday, To: monday.Add(time.Hour), For: "m-9"}), user, "deny outside-hours/booked", 0},
-		"booking: one's own is next":     {booked(false, Booking{From: monday.Add(time.Minute), To: monday.Add(time.Hour), For: "m-1"}), user, "allow ", 2 * time.Hour},
-		"booking: no clock":              {booked(false, mine), untrusted(user), "deny clock-untrusted", 0},
-		"booking: no clock, passed":      {pass(PassHours, booked(false, other)), untrusted(user), "allow ", 2 * time.Hour},
-		"learners: one more":             {func(m *Machine) { m.Grants[1].Learners = 2 }, learner(1), "allow ", 0},
-		"learners: as many as allowed":   {func(m *Machine) { m.Grants[1].Learners = 2 }, learner(2), "await needs-supervisor/learners", 0},
-		"learners: no rule":              {none, learner(9), "allow ", 0},
-		"clock: an end":                  {none, untrusted(ends), "deny clock-untrusted", 0},
-		"clock: an end, passed":          {pass(PassEnds, none), untrusted(ends), "allow ", 2 * time.Hour},
-		"clock: an end, trusted":         {pass(PassEnds, none), ends, "deny badge-expired", 0},
-		"clock: an age":                  {young, untrusted(user), "deny clock-untrusted/within", 0},
-		"clock: an age, passed":          {pass(PassAges, young), untrusted(user), "allow ", 2 * time.Hour},
-		"clock: an age, another passed":  {pass(PassHours|PassEnds, young), untrusted(user), "deny clock-untrusted/within", 0},
+		"card: a number":          {aes, user, "deny card-blocked/card", 0},
+		"card: a key":             {aes, func(q *Question) { user(q); q.Card = AES }, "allow ", 2 * time.Hour},
+		"card: a key, none asked": {none, func(q *Question) { user(q); q.Card = AES }, "allow ", 2 * time.Hour},
+		"bundle: new": {fresh, func(q *Question) { user(q); q.Issued = monday.Add(-7 * days) }, "allow ",
+			2 * time.Hour},
+		"bundle: old": {fresh, func(q *Question) { user(q); q.Issued = monday.Add(-7*days - 1) },
+			"deny bundle-stale", 0},
+		"bundle: of no date":        {fresh, user, "deny bundle-stale", 0},
+		"bundle: old, a maintainer": {fresh, func(q *Question) { q.Member = bearer("maintainer") }, "allow ", 0},
+		"bundle: no clock": {fresh, untrusted(func(q *Question) { user(q); q.Issued = monday }),
+			"deny clock-untrusted", 0},
+		"bundle: no clock, passed": {pass(PassAges, fresh), untrusted(func(q *Question) { user(q); q.Issued = monday }),
+			"allow ", 2 * time.Hour},
+		"bundle: no clock, no date":   {pass(PassAges, fresh), untrusted(user), "deny bundle-stale", 0},
+		"assurance: signed":           {signed(Signed), standing(Signed), "allow ", 2 * time.Hour},
+		"assurance: hosted is less":   {signed(Signed), standing(Hosted), "deny badge-unverified/assurance", 0},
+		"assurance: hosted will do":   {signed(Hosted), standing(Hosted), "allow ", 2 * time.Hour},
+		"assurance: attested is less": {signed(Hosted), standing(Attested), "deny badge-unverified/assurance", 0},
+		"assurance: attested will do": {signed(Attested), standing(Attested), "allow ", 2 * time.Hour},
+		"booking: another's":          {booked(false, other), user, "deny outside-hours/booked", 0},
+		"booking: another's, maintainer": {booked(false, other), func(q *Question) { q.Member = bearer("maintainer") },
+			"allow ", 0},
+		"booking: one's own":         {booked(true, mine), user, "allow ", time.Hour},
+		"booking: none, none needed": {booked(false), user, "allow ", 2 * time.Hour},
+		"booking: none, one needed":  {booked(true), user, "deny outside-hours/not-booked", 0},
+		"booking: over": {booked(true, Booking{From: monday.Add(-time.Hour), To: monday, For: "m-1"}), user,
+			"deny outside-hours/not-booked", 0},
+		"booking: another's is next": {
+			booked(false, Booking{From: monday.Add(time.Minute), To: monday.Add(time.Hour), For: "m-9"}), user, "allow ",
+			time.Minute},
+		"booking: begins now": {booked(false, Booking{From: monday, To: monday.Add(time.Hour), For: "m-9"}), user,
+			"deny outside-hours/booked", 0},
+		"booking: one's own is next": {
+			booked(false, Booking{From: monday.Add(time.Minute), To: monday.Add(time.Hour), For: "m-1"}), user, "allow ",
+			2 * time.Hour},
+		"booking: no clock":         {booked(false, mine), untrusted(user), "deny clock-untrusted", 0},
+		"booking: no clock, passed": {pass(PassHours, booked(false, other)), untrusted(user), "allow ", 2 * time.Hour},
+		"learners: one more":        {func(m *Machine) { m.Grants[1].Learners = 2 }, learner(1), "allow ", 0},
+		"learners: as many as allowed": {func(m *Machine) { m.Grants[1].Learners = 2 }, learner(2),
+			"await needs-supervisor/learners", 0},
+		"learners: no rule":             {none, learner(9), "allow ", 0},
+		"clock: an end":                 {none, untrusted(ends), "deny clock-untrusted", 0},
+		"clock: an end, passed":         {pass(PassEnds, none), untrusted(ends), "allow ", 2 * time.Hour},
+		"clock: an end, trusted":        {pass(PassEnds, none), ends, "deny badge-expired", 0},
+		"clock: an age":                 {young, untrusted(user), "deny clock-untrusted/within", 0},
+		"clock: an age, passed":         {pass(PassAges, young), untrusted(user), "allow ", 2 * time.Hour},
+		"clock: an age, another passed": {pass(PassHours|PassEnds, young), untrusted(user), "deny clock-untrusted/within", 0},
 	} {
 		p := ruled(t, c.rule)
 		q := Question{At: monday, Clock: Trusted, Machine: "m"}
@@ -150,7 +167,8 @@ func TestRulesThatMeanNothingAreRefused(t *testing.T) {
 		"is nobody's":           func(m *Machine) { m.Bookings = []Booking{{From: monday, To: monday.Add(1), For: ""}} },
 		"ends before it begins": func(m *Machine) { m.Bookings = []Booking{{From: monday, To: monday, For: "m-1"}} },
 		"begins before another has end": func(m *Machine) {
-			m.Bookings = []Booking{{From: monday, To: monday.Add(2), For: "m-1"}, {From: monday.Add(1), To: monday.Add(3), For: "m-1"}}
+			m.Bookings = []Booking{{From: monday, To: monday.Add(2), For: "m-1"},
+				{From: monday.Add(1), To: monday.Add(3), For: "m-1"}}
 		},
 		"a limit is negative":           func(m *Machine) { m.Grants[0].Session.Extend = -1 },
 		"a quota is negative":           func(m *Machine) { m.Grants[0].Quota.Week = -1 },
@@ -167,7 +185,8 @@ func TestRulesThatMeanNothingAreRefused(t *testing.T) {
 func TestAnExtensionAddsToWhatIsLeft(t *testing.T) {
 	l := Limits{Max: 30 * time.Minute, Extend: 30 * time.Minute}
 	for _, c := range []struct{ left, most, want time.Duration }{
-		{22 * time.Minute, 0, 52 * time.Minute}, {0, 0, 30 * time.Minute}, {22 * time.Minute, 40 * time.Minute, 40 * time.Minute}, {22 * time.Minute, 10 * time.Minute, 22 * time.Minute},
+		{22 * time.Minute, 0, 52 * time.Minute}, {0, 0, 30 * time.Minute},
+		{22 * time.Minute, 40 * time.Minute, 40 * time.Minute}, {22 * time.Minute, 10 * time.Minute, 22 * time.Minute},
 	} {
 		if got := l.Extended(c.left, c.most); got != c.want {
 			t.Errorf("%v left, at most %v: %v, want %v", c.left, c.most, got, c.want)
@@ -187,22 +206,32 @@ func TestWhatHoursQuotasAndBookingsLeaveIsToldApartFromTheSessionsMax(t *testing
 		max, most time.Duration
 		extended  time.Duration // where 22 minutes are left
 	}{
-		"no rule":              {func(*Machine) {}, 30 * time.Minute, 0, 52 * time.Minute},
-		"hours":                {func(m *Machine) { m.Grants[0].Hours = mustHours("Mo-Su 09:00-10:40") }, 30 * time.Minute, 40 * time.Minute, 40 * time.Minute},
-		"hours, nearer":        {func(m *Machine) { m.Grants[0].Hours = mustHours("Mo-Su 09:00-10:10") }, 10 * time.Minute, 10 * time.Minute, 22 * time.Minute},
-		"hours without an end": {func(m *Machine) { m.Grants[0].Hours = mustHours("24/7") }, 30 * time.Minute, 0, 52 * time.Minute},
-		"a day's quota":        {func(m *Machine) { m.Grants[0].Quota = Quota{Day: 95 * time.Minute} }, 30 * time.Minute, 35 * time.Minute, 35 * time.Minute},
-		"a week's quota":       {func(m *Machine) { m.Grants[0].Quota = Quota{Week: 95 * time.Minute} }, 30 * time.Minute, 35 * time.Minute, 35 * time.Minute},
+		"no rule": {func(*Machine) {}, 30 * time.Minute, 0, 52 * time.Minute},
+		"hours": {func(m *Machine) { m.Grants[0].Hours = mustHours("Mo-Su 09:00-10:40") }, 30 * time.Minute,
+			40 * time.Minute, 40 * time.Minute},
+		"hours, nearer": {func(m *Machine) { m.Grants[0].Hours = mustHours("Mo-Su 09:00-10:10") }, 10 * time.Minute,
+			10 * time.Minute, 22 * time.Minute},
+		"hours without an end": {func(m *Machine) { m.Grants[0].Hours = mustHours("24/7") }, 30 * time.Minute, 0,
+			52 * time.Minute},
+		"a day's quota": {func(m *Machine) { m.Grants[0].Quota = Quota{Day: 95 * time.Minute} }, 30 * time.Minute,
+			35 * time.Minute, 35 * time.Minute},
+		"a week's quota": {func(m *Machine) { m.Grants[0].Quota = Quota{Week: 95 * time.Minute} }, 30 * time.Minute,
+			35 * time.Minute, 35 * time.Minute},
 		"another's booking": {func(m *Machine) {
 			m.Bookings = []Booking{{From: monday.Add(45 * time.Minute), To: monday.Add(time.Hour), For: "m-9"}}
 		}, 30 * time.Minute, 45 * time.Minute, 45 * time.Minute},
-		"no max, but hours": {func(m *Machine) { m.Grants[0].Session.Max, m.Grants[0].Hours = 0, mustHours("Mo-Su 09:00-10:40") }, 40 * time.Minute, 40 * time.Minute, 40 * time.Minute},
+		"no max, but hours": {func(m *Machine) {
+			m.Grants[0].Session.Max, m.Grants[0].Hours = 0,
+				mustHours("Mo-Su 09:00-10:40")
+		}, 40 * time.Minute, 40 * time.Minute, 40 * time.Minute},
 		"the nearest of all": {func(m *Machine) {
 			m.Grants[0].Quota = Quota{Day: 95 * time.Minute}
 			m.Grants[0].Hours = mustHours("Mo-Su 09:00-10:33")
 		}, 30 * time.Minute, 33 * time.Minute, 33 * time.Minute},
-		"a clock that is not": {func(m *Machine) { m.Pass, m.Grants[0].Hours = PassHours, mustHours("Mo-Su 09:00-10:10") }, 30 * time.Minute, 0, 52 * time.Minute},
-		"mode warn":           {func(m *Machine) { m.Mode, m.Grants[0].Hours = Warn, mustHours("Mo-Su 09:00-10:10") }, 30 * time.Minute, 0, 52 * time.Minute},
+		"a clock that is not": {func(m *Machine) { m.Pass, m.Grants[0].Hours = PassHours, mustHours("Mo-Su 09:00-10:10") },
+			30 * time.Minute, 0, 52 * time.Minute},
+		"mode warn": {func(m *Machine) { m.Mode, m.Grants[0].Hours = Warn, mustHours("Mo-Su 09:00-10:10") }, 30 * time.Minute,
+			0, 52 * time.Minute},
 		"of two the longer one": {func(m *Machine) {
 			m.Grants[0].Hours = mustHours("Mo-Su 09:00-10:30")
 			m.Grants = append(m.Grants, Grant{Role: User, Needs: Need{Badge: "user"}, Session: session})
@@ -235,7 +264,8 @@ func TestUseAddsUpByDayAndWeek(t *testing.T) {
 	for _, c := range []struct {
 		end       string
 		day, week time.Duration
-	}{{"2026-11-23 23:00", 60, 60}, {"2026-11-24 00:30", 30, 120}, {"2026-11-24 10:00", 90, 180}, {"2026-11-29 23:59", 60, 240}, {"2026-11-30 00:01", 1, 1},
+	}{{"2026-11-23 23:00", 60, 60}, {"2026-11-24 00:30", 30, 120}, {"2026-11-24 10:00", 90, 180},
+		{"2026-11-29 23:59", 60, 240}, {"2026-11-30 00:01", 1, 1},
 		{"2026-11-30 01:01", 61, 61}, {"2027-01-01 10:00", 60, 60}, {"2027-01-03 10:00", 60, 120}} {
 		p = p.Used(wall(t, c.end), time.Hour)
 		if p.Day != c.day*time.Minute || p.Week != c.week*time.Minute || !p.Last.Equal(wall(t, c.end)) {
@@ -281,14 +311,24 @@ func TestABookingOfThePastClosesNoMachineWithoutAClock(t *testing.T) {
 		clock    Clock
 		want     string
 	}{
-		"none":                          {nil, false, issued, Untrusted, "allow"},
-		"over before the bundle":        {[]Booking{{From: issued.Add(-2 * time.Hour), To: issued, For: "m-9"}}, false, issued, Untrusted, "allow"},
-		"over, but not for a bundle":    {[]Booking{{From: issued.Add(-2 * time.Hour), To: issued.Add(1), For: "m-9"}}, false, issued, Untrusted, "deny clock-untrusted"},
-		"one over, one to come":         {[]Booking{{From: issued.Add(-2 * time.Hour), To: issued.Add(-time.Hour), For: "m-9"}, {From: issued.Add(time.Hour), To: issued.Add(2 * time.Hour), For: "m-9"}}, false, issued, Untrusted, "deny clock-untrusted"},
-		"nobody knows how old it is":    {[]Booking{{From: issued.Add(-2 * time.Hour), To: issued, For: "m-9"}}, false, time.Time{}, Untrusted, "deny clock-untrusted"},
-		"over, but only by booking":     {[]Booking{{From: issued.Add(-2 * time.Hour), To: issued, For: "m-1"}}, true, issued, Untrusted, "deny clock-untrusted"},
-		"a clock tells":                 {[]Booking{{From: issued.Add(-2 * time.Hour), To: issued.Add(time.Hour), For: "m-9"}}, false, issued.Add(9 * time.Hour), Trusted, "deny outside-hours"},
-		"a clock tells that it is over": {[]Booking{{From: issued.Add(-2 * time.Hour), To: issued, For: "m-9"}}, false, time.Time{}, Trusted, "allow"},
+		"none": {nil, false, issued, Untrusted, "allow"},
+		"over before the bundle": {[]Booking{{From: issued.Add(-2 * time.Hour), To: issued, For: "m-9"}}, false,
+			issued, Untrusted, "allow"},
+		"over, but not for a bundle": {[]Booking{{From: issued.Add(-2 * time.Hour), To: issued.Add(1), For: "m-9"}}, false,
+			issued, Untrusted, "deny clock-untrusted"},
+		"one over, one to come": {
+			[]Booking{{From: issued.Add(-2 * time.Hour), To: issued.Add(-time.Hour), For: "m-9"},
+				{From: issued.Add(time.Hour), To: issued.Add(2 * time.Hour),
+					For: "m-9"}}, false, issued, Untrusted, "deny clock-untrusted"},
+		"nobody knows how old it is": {[]Booking{{From: issued.Add(-2 * time.Hour), To: issued, For: "m-9"}}, false,
+			time.Time{}, Untrusted, "deny clock-untrusted"},
+		"over, but only by booking": {[]Booking{{From: issued.Add(-2 * time.Hour), To: issued, For: "m-1"}}, true, issued,
+			Untrusted, "deny clock-untrusted"},
+		"a clock tells": {
+			[]Booking{{From: issued.Add(-2 * time.Hour), To: issued.Add(time.Hour), For: "m-9"}}, false,
+			issued.Add(9 * time.Hour), Trusted, "deny outside-hours"},
+		"a clock tells that it is over": {[]Booking{{From: issued.Add(-2 * time.Hour), To: issued, For: "m-9"}}, false,
+			time.Time{}, Trusted, "allow"},
 	} {
 		p := ruled(t, func(m *Machine) { m.Bookings, m.Grants[0].Booked = c.bookings, c.booked })
 		d := p.Decide(Question{At: monday, Clock: c.clock, Machine: "m", Member: bearer("user"), As: User, Issued: c.issued})
@@ -308,11 +348,20 @@ func TestPracticeGoesOnAfterANewJournal(t *testing.T) {
 	monday := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	hour := time.Hour
 	for name, c := range map[string]struct{ now, before, want Practice }{
-		"nothing since":    {Practice{}, Practice{Last: monday, Logged: 5 * hour, Day: hour, Week: 2 * hour}, Practice{Last: monday, Logged: 5 * hour, Day: hour, Week: 2 * hour}},
-		"the same day":     {Practice{Last: monday.Add(hour), Logged: hour, Day: hour, Week: hour}, Practice{Last: monday, Logged: 5 * hour, Day: hour, Week: 2 * hour}, Practice{Last: monday.Add(hour), Logged: 6 * hour, Day: 2 * hour, Week: 3 * hour}},
-		"another day":      {Practice{Last: monday.AddDate(0, 0, 1), Logged: hour, Day: hour, Week: hour}, Practice{Last: monday, Logged: 5 * hour, Day: hour, Week: 2 * hour}, Practice{Last: monday.AddDate(0, 0, 1), Logged: 6 * hour, Day: hour, Week: 3 * hour}},
-		"another week":     {Practice{Last: monday.AddDate(0, 0, 8), Logged: hour, Day: hour, Week: hour}, Practice{Last: monday, Logged: 5 * hour, Day: hour, Week: 2 * hour}, Practice{Last: monday.AddDate(0, 0, 8), Logged: 6 * hour, Day: hour, Week: hour}},
-		"a clock that ran": {Practice{Last: monday, Logged: hour, Day: hour, Week: hour}, Practice{Last: monday.AddDate(0, 0, 8), Logged: 5 * hour, Day: 2 * hour, Week: 2 * hour}, Practice{Last: monday.AddDate(0, 0, 8), Logged: 6 * hour, Day: 2 * hour, Week: 2 * hour}},
+		"nothing since": {Practice{}, Practice{Last: monday, Logged: 5 * hour, Day: hour, Week: 2 * hour},
+			Practice{Last: monday, Logged: 5 * hour, Day: hour, Week: 2 * hour}},
+		"the same day": {Practice{Last: monday.Add(hour), Logged: hour, Day: hour, Week: hour},
+			Practice{Last: monday, Logged: 5 * hour, Day: hour, Week: 2 * hour},
+			Practice{Last: monday.Add(hour), Logged: 6 * hour, Day: 2 * hour, Week: 3 * hour}},
+		"another day": {Practice{Last: monday.AddDate(0, 0, 1), Logged: hour, Day: hour, Week: hour},
+			Practice{Last: monday, Logged: 5 * hour, Day: hour, Week: 2 * hour},
+			Practice{Last: monday.AddDate(0, 0, 1), Logged: 6 * hour, Day: hour, Week: 3 * hour}},
+		"another week": {Practice{Last: monday.AddDate(0, 0, 8), Logged: hour, Day: hour, Week: hour},
+			Practice{Last: monday, Logged: 5 * hour, Day: hour, Week: 2 * hour},
+			Practice{Last: monday.AddDate(0, 0, 8), Logged: 6 * hour, Day: hour, Week: hour}},
+		"a clock that ran": {Practice{Last: monday, Logged: hour, Day: hour, Week: hour},
+			Practice{Last: monday.AddDate(0, 0, 8), Logged: 5 * hour, Day: 2 * hour, Week: 2 * hour},
+			Practice{Last: monday.AddDate(0, 0, 8), Logged: 6 * hour, Day: 2 * hour, Week: 2 * hour}},
 	} {
 		if got := c.now.After(c.before); got != c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)

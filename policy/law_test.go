@@ -123,7 +123,8 @@ func TestDecisionIsOfOnePiece(t *testing.T) {
 			return fmt.Errorf("a refusal without a reason, or with a role: %+v", d)
 		case d.Verdict != Deny && d.Role == NoRole:
 			return fmt.Errorf("%v without a role", d.Verdict)
-		case d.Verdict == Allow && d.Would == Allow && (len(d.Codes()) != 0 || p.Machines[0].Mode == Enforce && (len(d.Badges) == 0 || d.Outcomes[d.Grant].Role != d.Role)):
+		case d.Verdict == Allow && d.Would == Allow &&
+			(len(d.Codes()) != 0 || p.Machines[0].Mode == Enforce && (len(d.Badges) == 0 || d.Outcomes[d.Grant].Role != d.Role)):
 			return fmt.Errorf("allowed, and %+v", d)
 		case d.Verdict == Allow && len(d.Badges) > 0 && d.Outcomes[d.Grant].Role != d.Role:
 			return fmt.Errorf("%v rests on the badges of %v", d.Role, d.Outcomes[d.Grant].Role)

@@ -27,18 +27,25 @@ func TestMembershipIsJudgedByItsLastDayAndTheGrace(t *testing.T) {
 		{"no end", "", fortnight, holder("mentor"), nil, "allow mentor []"},
 		{"the last day", "2026-11-23", Membership{}, holder("mentor"), nil, "allow mentor []"},
 		{"the day after, no grace", "2026-11-22", Membership{}, holder("mentor"), nil, "deny none [membership-lapsed]"},
-		{"the last minute of the last day", "2026-11-23", Membership{}, holder("mentor"), func(q *Question) { q.At = wall(t, "2026-11-23 23:59") }, "allow mentor []"},
-		{"the day is the site's", "2026-11-23", Membership{}, holder("mentor"), func(q *Question) { q.At = evening }, "deny none [membership-lapsed]"},
+		{"the last minute of the last day", "2026-11-23", Membership{}, holder("mentor"),
+			func(q *Question) { q.At = wall(t, "2026-11-23 23:59") }, "allow mentor []"},
+		{"the day is the site's", "2026-11-23", Membership{}, holder("mentor"), func(q *Question) { q.At = evening },
+			"deny none [membership-lapsed]"},
 		{"the last day of the grace", "2026-11-09", fortnight, holder("mentor"), nil, "allow mentor []"},
 		{"the day after the grace", "2026-11-08", fortnight, holder("mentor"), nil, "deny none [membership-lapsed]"},
 		{"a day of every year", "11-23", fortnight, holder("mentor"), nil, "deny none [membership-lapsed]"},
 		{"a role that is kept", "2026-01-01", fortnight, holder("maintainer"), nil, "allow maintainer []"},
 		{"and no other", "2026-01-01", fortnight, holder("user", "mentor", "maintainer"), nil, "allow maintainer []"},
-		{"the nearest grant is the one without other lacks", "2026-01-01", fortnight, holder("user"), nil, "deny none [membership-lapsed]"},
-		{"without badges too", "2026-01-01", Membership{}, holder(), nil, "deny none [membership-lapsed no-badge needs-supervisor]"},
-		{"a tag is there besides", "2026-01-01", fortnight, holder("user"), func(q *Question) { q.Tagged = true }, "deny none [membership-lapsed tagged-out]"},
-		{"a learner", "2026-01-01", fortnight, holder("first"), func(q *Question) { q.Supervisor = other("mentor") }, "deny none [membership-lapsed]"},
-		{"a learner waits for nobody", "2026-01-01", fortnight, holder("first"), nil, "deny none [membership-lapsed needs-supervisor]"},
+		{"the nearest grant is the one without other lacks", "2026-01-01", fortnight, holder("user"), nil,
+			"deny none [membership-lapsed]"},
+		{"without badges too", "2026-01-01", Membership{}, holder(), nil,
+			"deny none [membership-lapsed no-badge needs-supervisor]"},
+		{"a tag is there besides", "2026-01-01", fortnight, holder("user"), func(q *Question) { q.Tagged = true },
+			"deny none [membership-lapsed tagged-out]"},
+		{"a learner", "2026-01-01", fortnight, holder("first"), func(q *Question) { q.Supervisor = other("mentor") },
+			"deny none [membership-lapsed]"},
+		{"a learner waits for nobody", "2026-01-01", fortnight, holder("first"), nil,
+			"deny none [membership-lapsed needs-supervisor]"},
 		{"a mentor who has lapsed", "", fortnight, holder("first"), func(q *Question) {
 			q.Supervisor = other("mentor")
 			q.Supervisor.Until = date(t, "2026-11-08")
@@ -52,16 +59,23 @@ func TestMembershipIsJudgedByItsLastDayAndTheGrace(t *testing.T) {
 			q.Supervisor.Until = date(t, "2026-01-01")
 		}, "allow learner []"},
 
-		{"no clock: the bundle was made before the end", "2026-11-22", Membership{}, holder("mentor"), untrusted(year(-1), time.Time{}), "allow mentor []"},
-		{"no clock: the bundle was made after the end", "2026-11-22", Membership{}, holder("mentor"), untrusted(monday, time.Time{}), "deny none [membership-lapsed]"},
-		{"no clock: a record came after the end", "2026-11-22", Membership{}, holder("mentor"), untrusted(year(-1), monday), "deny none [membership-lapsed]"},
-		{"no clock: an old record, a later bundle", "2026-11-22", Membership{}, holder("mentor"), untrusted(monday, year(-1)), "deny none [membership-lapsed]"},
-		{"no clock: a clock that is years ahead ends nothing", "2026-11-22", Membership{}, holder("mentor"), func(q *Question) {
-			untrusted(year(-1), year(-1))(q)
-			q.At = year(20)
-		}, "allow mentor []"},
-		{"no clock: nothing is known", "2026-11-22", Membership{}, holder("mentor"), untrusted(time.Time{}, time.Time{}), "allow mentor []"},
-		{"a trusted clock does not look at the bundle", "2026-11-23", Membership{}, holder("mentor"), func(q *Question) { q.Issued, q.LastTrusted = year(1), year(1) }, "allow mentor []"},
+		{"no clock: the bundle was made before the end", "2026-11-22", Membership{}, holder("mentor"),
+			untrusted(year(-1), time.Time{}), "allow mentor []"},
+		{"no clock: the bundle was made after the end", "2026-11-22", Membership{}, holder("mentor"),
+			untrusted(monday, time.Time{}), "deny none [membership-lapsed]"},
+		{"no clock: a record came after the end", "2026-11-22", Membership{}, holder("mentor"), untrusted(year(-1), monday),
+			"deny none [membership-lapsed]"},
+		{"no clock: an old record, a later bundle", "2026-11-22", Membership{}, holder("mentor"), untrusted(monday, year(-1)),
+			"deny none [membership-lapsed]"},
+		{"no clock: a clock that is years ahead ends nothing", "2026-11-22", Membership{}, holder("mentor"),
+			func(q *Question) {
+				untrusted(year(-1), year(-1))(q)
+				q.At = year(20)
+			}, "allow mentor []"},
+		{"no clock: nothing is known", "2026-11-22", Membership{}, holder("mentor"), untrusted(time.Time{}, time.Time{}),
+			"allow mentor []"},
+		{"a trusted clock does not look at the bundle", "2026-11-23", Membership{}, holder("mentor"),
+			func(q *Question) { q.Issued, q.LastTrusted = year(1), year(1) }, "allow mentor []"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := lab()
@@ -82,7 +96,8 @@ func TestMembershipIsJudgedByItsLastDayAndTheGrace(t *testing.T) {
 
 func TestMembershipHasAStateForEachDay(t *testing.T) {
 	last := date(t, "2026-03-31")
-	for day, want := range map[string]MembershipState{"2026-02-28": Current, "2026-03-01": EndsSoon, "2026-03-31": EndsSoon, "2026-04-01": InGrace, "2026-04-14": InGrace,
+	for day, want := range map[string]MembershipState{"2026-02-28": Current, "2026-03-01": EndsSoon,
+		"2026-03-31": EndsSoon, "2026-04-01": InGrace, "2026-04-14": InGrace,
 		"2026-04-15": HasLapsed} {
 		if got := fortnight.On(date(t, day), last); got != want {
 			t.Errorf("%s: %v, want %v", day, got, want)
@@ -149,7 +164,8 @@ func TestCardsThatAreNotActiveAreRefusedForEveryRole(t *testing.T) {
 	m.Membership.After = Roles()
 	m.Machines[2].Mode = Warn
 	p := mustNew(t, m)
-	for state, kind := range map[CardState]ReasonKind{LostCard: OfLostCard, BlockedCard: OfBlockedCard, ReplacedCard: OfReplacedCard, 9: OfBlockedCard} {
+	for state, kind := range map[CardState]ReasonKind{LostCard: OfLostCard, BlockedCard: OfBlockedCard,
+		ReplacedCard: OfReplacedCard, 9: OfBlockedCard} {
 		for _, machine := range []MachineID{"laser", "vinyl", "print"} {
 			q := ask(machine, holder("maintainer", "mentor", "user", "first"))
 			q.CardState, q.Supervisor = state, other("mentor")
@@ -167,7 +183,8 @@ func TestCardsThatAreNotActiveAreRefusedForEveryRole(t *testing.T) {
 			}
 		}
 	}
-	for state, want := range map[CardState]bool{ActiveCard: false, LostCard: true, BlockedCard: true, ReplacedCard: false, 9: true} {
+	for state, want := range map[CardState]bool{ActiveCard: false, LostCard: true, BlockedCard: true, ReplacedCard: false,
+		9: true} {
 		if state.Alerts() != want {
 			t.Errorf("%v: alerts %v", state, !want)
 		}
@@ -178,7 +195,8 @@ func TestCardsThatAreNotActiveAreRefusedForEveryRole(t *testing.T) {
 	) != "active lost blocked replaced" {
 		t.Error(got)
 	}
-	for word, want := range map[string]CardState{"active": ActiveCard, "lost": LostCard, "blocked": BlockedCard, "replaced": ReplacedCard, "": BlockedCard, "Lost": BlockedCard} {
+	for word, want := range map[string]CardState{"active": ActiveCard, "lost": LostCard, "blocked": BlockedCard,
+		"replaced": ReplacedCard, "": BlockedCard, "Lost": BlockedCard} {
 		if got, err := ParseCardState(word); got != want || err != nil != (word == "Lost") {
 			t.Errorf("%q: %v %v", word, got, err)
 		}

@@ -63,7 +63,8 @@ var (
 		"Un mainteneur le verra", "L’accueil le verra",
 		"demander à un mainteneur", "en parler à l’accueil",
 		"un mainteneur", "l’accueil",
-		"prévenir la maintenance", "prévenir l’accueil", "prévenez la maintenance", "prévenez l’accueil", "Prévenir la maintenance", "Prévenir l’accueil",
+		"prévenir la maintenance", "prévenir l’accueil", "prévenez la maintenance", "prévenez l’accueil",
+		"Prévenir la maintenance", "Prévenir l’accueil",
 		"par la maintenance", "par le lieu"}
 	maintainerEN = [...]string{
 		"Only maintainers can start", "Wait a few minutes",

@@ -45,10 +45,14 @@ func TestNoSentenceNamesARoleThatTheMachineGivesNobody(t *testing.T) {
 	}
 	for name, m := range members {
 		for what, change := range map[string]func(*Question){
-			"as it is": func(*Question) {}, "tagged": func(q *Question) { q.Tagged = true }, "fault": func(q *Question) { q.Fault = true },
-			"clock": func(q *Question) { q.Clock = Untrusted }, "stale": func(q *Question) { q.Issued = monday.AddDate(-1, 0, 0) },
-			"with a supervisor": func(q *Question) { q.Supervisor = bearer("user") }, "with another": func(q *Question) { q.Supervisor = bearer() },
-			"busy supervisor": func(q *Question) { q.Supervisor, q.Answering = bearer("user"), 9 }, "unknown machine": func(q *Question) { q.Machine = "x" },
+			"as it is": func(*Question) {}, "tagged": func(q *Question) { q.Tagged = true },
+			"fault":             func(q *Question) { q.Fault = true },
+			"clock":             func(q *Question) { q.Clock = Untrusted },
+			"stale":             func(q *Question) { q.Issued = monday.AddDate(-1, 0, 0) },
+			"with a supervisor": func(q *Question) { q.Supervisor = bearer("user") },
+			"with another":      func(q *Question) { q.Supervisor = bearer() },
+			"busy supervisor":   func(q *Question) { q.Supervisor, q.Answering = bearer("user"), 9 },
+			"unknown machine":   func(q *Question) { q.Machine = "x" },
 		} {
 			q := full
 			q.Member = m
@@ -58,13 +62,15 @@ func TestNoSentenceNamesARoleThatTheMachineGivesNobody(t *testing.T) {
 		}
 	}
 	for name, change := range map[string]func(*Need){
-		"not recent": func(n *Need) { n.UsedWithin = time.Hour }, "too old": func(n *Need) { n.Within = time.Hour }, "hours": func(n *Need) { n.Hours = time.Hour },
+		"not recent": func(n *Need) { n.UsedWithin = time.Hour }, "too old": func(n *Need) { n.Within = time.Hour },
+		"hours": func(n *Need) { n.Hours = time.Hour },
 	} {
 		q := full
 		q.Member = bearer("user")
 		check(name, two(func(m *Machine) { change(&m.Grants[0].Needs) }), q)
 	}
-	for _, c := range []Code{UnknownCard, CardBlocked, MachineFault, TaggedOut, BundleStale, ClockUntrusted, NoBadge, NotRecent, NotEnoughHours, NeedsSupervisor} {
+	for _, c := range []Code{UnknownCard, CardBlocked, MachineFault, TaggedOut, BundleStale, ClockUntrusted, NoBadge,
+		NotRecent, NotEnoughHours, NeedsSupervisor} {
 		if !seen[c] {
 			t.Errorf("no question was answered with %s", c)
 		}

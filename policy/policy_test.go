@@ -102,7 +102,8 @@ func TestModelsThatCannotBeJudgedAreRefused(t *testing.T) {
 		{`badge "user" stands twice`, func(m *Model) { m.Badges[0].ID = "user" }},
 		{`badge "first" has no name`, func(m *Model) { m.Badges[0].Name = Text{} }},
 		{`badge "first": issuer "x" is not listed`, func(m *Model) { m.Badges[0].Issuer = "x" }},
-		{`badges "first" and "user" have the same achievement`, func(m *Model) { m.Badges[1].Achievement = "https://obf.example/a/first?cid=2" }},
+		{`badges "first" and "user" have the same achievement`,
+			func(m *Model) { m.Badges[1].Achievement = "https://obf.example/a/first?cid=2" }},
 		{`badge "first" has no achievement`, func(m *Model) { m.Badges[0].Achievement = "" }},
 		{`machine "vinyl" stands twice`, func(m *Model) { m.Machines[0].ID = "vinyl" }},
 		{`machine "laser" has no grants`, func(m *Model) { m.Machines[0].Grants = nil }},
@@ -130,8 +131,10 @@ func TestModelsThatCannotBeJudgedAreRefused(t *testing.T) {
 		{`machine "laser": more than 4096 needs`, func(m *Model) {
 			m.Machines[0].Grants[0].Needs = Need{Any: slices.Repeat([]Need{{Badge: "user"}}, MaxNeeds)}
 		}},
-		{`issuer "biklab": status-issuers name "x", which is not listed or itself`, func(m *Model) { m.Issuers[0].StatusIssuers = []IssuerID{"x"} }},
-		{`issuer "biklab": status-issuers name "biklab"`, func(m *Model) { m.Issuers[0].StatusIssuers = []IssuerID{"biklab"} }},
+		{`issuer "biklab": status-issuers name "x", which is not listed or itself`,
+			func(m *Model) { m.Issuers[0].StatusIssuers = []IssuerID{"x"} }},
+		{`issuer "biklab": status-issuers name "biklab"`,
+			func(m *Model) { m.Issuers[0].StatusIssuers = []IssuerID{"biklab"} }},
 		{`evidence for the badge "x", which is not listed`, func(m *Model) { m.Evidence["x"] = m.Evidence["host"] }},
 		{`endorsed-by "x", which is not listed`, func(m *Model) {
 			m.Evidence["host"] = EvidenceRule{Interventions: 1, Kinds: []string{"a"}, EndorsedBy: "x"}
@@ -184,8 +187,9 @@ func TestPolicyAnswersByName(t *testing.T) {
 		t.Error("an issuer without a name")
 	}
 	for url, want := range map[string]BadgeID{
-		"https://obf.example/a/user": "user", "https://obf.example/a/user?cid=9&lang=en": "user", "https://obf.example/a/user#x": "user",
-		"https://obf.example/a/user/": "", "https://obf.example/a/use": "", "http://obf.example/a/user": "", "": "",
+		"https://obf.example/a/user": "user", "https://obf.example/a/user?cid=9&lang=en": "user",
+		"https://obf.example/a/user#x": "user",
+		"https://obf.example/a/user/":  "", "https://obf.example/a/use": "", "http://obf.example/a/user": "", "": "",
 	} {
 		if got, ok := p.BadgeByAchievement("biklab", url); got != want || ok != (want != "") {
 			t.Errorf("%s: %q", url, got)
@@ -198,7 +202,8 @@ func TestPolicyAnswersByName(t *testing.T) {
 
 func TestInterventionKindsAreThoseOfTheMachinesBadges(t *testing.T) {
 	p := mustNew(t, lab())
-	for machine, want := range map[MachineID]string{"laser": "extraction lens-cleaning", "vinyl": "blade", "print": "extraction lens-cleaning", "x": ""} {
+	for machine, want := range map[MachineID]string{"laser": "extraction lens-cleaning", "vinyl": "blade",
+		"print": "extraction lens-cleaning", "x": ""} {
 		if got := strings.Join(p.InterventionKinds(machine), " "); got != want {
 			t.Errorf("%s: %q, want %q", machine, got, want)
 		}
@@ -222,7 +227,8 @@ func TestAMaintainerAttestsOnlyWhatARuleOfTheMachineAsksFor(t *testing.T) {
 		machine MachineID
 		kind    string
 		want    bool
-	}{{"vinyl", "blade", true}, {"vinyl", "lens-cleaning", false}, {"laser", "blade", false}, {"laser", "lens-cleaning", false}, {"x", "blade", false}} {
+	}{{"vinyl", "blade", true}, {"vinyl", "lens-cleaning", false}, {"laser", "blade", false},
+		{"laser", "lens-cleaning", false}, {"x", "blade", false}} {
 		if got := p.AsksToAttest(c.machine, c.kind); got != c.want {
 			t.Errorf("%s %s: %t", c.machine, c.kind, got)
 		}
@@ -234,7 +240,8 @@ func TestTextFallsBackToTheOtherLanguage(t *testing.T) {
 		t    Text
 		l    Language
 		want string
-	}{{Text{FR: "f", EN: "e"}, French, "f"}, {Text{FR: "f", EN: "e"}, English, "e"}, {Text{FR: "f", EN: ""}, English, "f"}, {Text{FR: "", EN: "e"}, French, "e"}} {
+	}{{Text{FR: "f", EN: "e"}, French, "f"}, {Text{FR: "f", EN: "e"}, English, "e"}, {Text{FR: "f", EN: ""}, English, "f"},
+		{Text{FR: "", EN: "e"}, French, "e"}} {
 		if got := c.t.In(c.l); got != c.want {
 			t.Errorf("%+v in %v: %q", c.t, c.l, got)
 		}

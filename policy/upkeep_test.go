@@ -33,14 +33,23 @@ func TestWorkIsShownBeforeItIsDueAndSaysWhatIsLeft(t *testing.T) {
 		{"hours that began anew", Wear{Ran: 18 * h, Done: map[string]Done{"lens": {Ran: 500 * h}}}, "lens 2h0m0s"},
 		{"days count from the last time", Wear{Done: map[string]Done{"rails": {At: monday.Add(-28 * day)}}}, "rails 48h0m0s"},
 		{"days without a beginning do not", Wear{Done: map[string]Done{}}, ""},
-		{"days without a clock do not", Wear{Clock: Untrusted, Done: map[string]Done{"rails": {At: monday.Add(-280 * day)}}}, ""},
+		{"days without a clock do not", Wear{Clock: Untrusted, Done: map[string]Done{"rails": {At: monday.Add(-280 * day)}}},
+			""},
 		{"hours without a clock do", Wear{Clock: Untrusted, Ran: 30 * h}, "lens! -10h0m0s"},
-		{"whichever comes first: days", Wear{Ran: 95 * h, Done: map[string]Done{"lens": {Ran: 95 * h}, "filter": {At: monday.Add(-91 * day)}}}, "filter! -24h0m0s days"},
-		{"whichever comes first: hours", Wear{Ran: 101 * h, Done: map[string]Done{"lens": {Ran: 95 * h}, "filter": {At: monday.Add(-88 * day)}}}, "filter! -1h0m0s"},
-		{"days alone call", Wear{Ran: h, Done: map[string]Done{"filter": {At: monday.Add(-85 * day)}}}, "filter 120h0m0s days"},
-		{"what is due stands first", Wear{Ran: 101 * h, Done: map[string]Done{"lens": {Ran: 82 * h}, "rails": {At: monday.Add(-28 * day)}}}, "filter! -1h0m0s; lens 1h0m0s; rails 48h0m0s"},
+		{"whichever comes first: days",
+			Wear{Ran: 95 * h, Done: map[string]Done{"lens": {Ran: 95 * h}, "filter": {At: monday.Add(-91 * day)}}},
+			"filter! -24h0m0s days"},
+		{"whichever comes first: hours",
+			Wear{Ran: 101 * h, Done: map[string]Done{"lens": {Ran: 95 * h}, "filter": {At: monday.Add(-88 * day)}}},
+			"filter! -1h0m0s"},
+		{"days alone call", Wear{Ran: h, Done: map[string]Done{"filter": {At: monday.Add(-85 * day)}}},
+			"filter 120h0m0s days"},
+		{"what is due stands first", Wear{Ran: 101 * h,
+			Done: map[string]Done{"lens": {Ran: 82 * h}, "rails": {At: monday.Add(-28 * day)}}}, "filter! -1h0m0s; lens " +
+			"1h0m0s; rails 48h0m0s"},
 		{"what waits longest, first of that", Wear{Ran: 130 * h}, "lens! -110h0m0s; filter! -30h0m0s"},
-		{"soonest first, before", Wear{Ran: 91 * h, Done: map[string]Done{"lens": {Ran: 72 * h}}}, "lens 1h0m0s; filter 9h0m0s"},
+		{"soonest first, before", Wear{Ran: 91 * h, Done: map[string]Done{"lens": {Ran: 72 * h}}},
+			"lens 1h0m0s; filter 9h0m0s"},
 	} {
 		x.w.Now = monday
 		if x.w.Clock == Untrusted && !strings.Contains(x.name, "without a clock") {
@@ -79,10 +88,12 @@ func TestKindsAreThoseListedThoseDueAndThoseThatCount(t *testing.T) {
 	}
 	laser, _ := p.Machine("laser")
 	var none *Machine // a new policy may have lost it while somebody filled in a form
-	if got := fmt.Sprint(none.KindName("lens-cleaning"), none.SkillName("focus")); got != "{lens cleaning lens cleaning} {focus focus}" {
+	if got := fmt.Sprint(none.KindName("lens-cleaning"), none.SkillName("focus")); got != "{lens cleaning lens "+
+		"cleaning} {focus focus}" {
 		t.Error(got)
 	}
-	if got := fmt.Sprint(laser.KindName("belts"), laser.KindName("lens-cleaning"), laser.SkillName("focus")); got != "{Courroies Belts} {lens cleaning lens cleaning} {Mise au point Focus}" {
+	if got := fmt.Sprint(laser.KindName("belts"), laser.KindName("lens-cleaning"),
+		laser.SkillName("focus")); got != "{Courroies Belts} {lens cleaning lens cleaning} {Mise au point Focus}" {
 		t.Error(got)
 	}
 }
@@ -99,8 +110,10 @@ func TestMaintenanceThatIsNeverDueIsRefused(t *testing.T) {
 
 func TestNamesAreShortenedAsTheSiteChose(t *testing.T) {
 	for _, x := range []struct{ how, full, want string }{
-		{"", "Léa Martin", "Léa"}, {"first", " Léa  Martin ", "Léa"}, {"initial", "Léa Martin", "Léa M."}, {"initial", "Léa de la Tour", "Léa T."}, {"initial", "Léa", "Léa"},
-		{"full", "Léa  Martin", "Léa Martin"}, {"letters", "Élodie Œuf", "É. Œ."}, {"letters", "Léa", "L."}, {"full", " ", ""},
+		{"", "Léa Martin", "Léa"}, {"first", " Léa  Martin ", "Léa"}, {"initial", "Léa Martin", "Léa M."},
+		{"initial", "Léa de la Tour", "Léa T."}, {"initial", "Léa", "Léa"},
+		{"full", "Léa  Martin", "Léa Martin"}, {"letters", "Élodie Œuf", "É. Œ."}, {"letters", "Léa", "L."},
+		{"full", " ", ""},
 	} {
 		n, err := ParseNames(x.how)
 		if got := n.Of(x.full); got != x.want || err != nil {

@@ -25,7 +25,8 @@ func TestModeWarnLetsMembersInAndSaysWhatEnforcementWould(t *testing.T) {
 		{"granted", holder("user"), nil, "allow user []", Allow},
 		{"no badge", holder(), nil, "allow user [no-badge not-enough-hours needs-supervisor]", Deny},
 		{"revoked", revoked, nil, "allow user [badge-revoked]", Deny},
-		{"maintainer expired", holder("maintainer"), func(q *Question) { q.Member.Holdings[0].Until = monday.Add(-1) }, "allow user [badge-expired]", Deny},
+		{"maintainer expired", holder("maintainer"), func(q *Question) { q.Member.Holdings[0].Until = monday.Add(-1) },
+			"allow user [badge-expired]", Deny},
 		{"clock", holder("user"), func(q *Question) { q.Clock = Untrusted }, "allow user [clock-untrusted]", Deny},
 		{"waiting", holder("first"), func(q *Question) {
 			q.Member.Practice = []Practice{{Machine: "print", Last: monday, Logged: 99 * time.Hour}}
@@ -88,15 +89,19 @@ func TestModeWarnAddsTheRoleOfAUserToWhatTheBadgesGive(t *testing.T) {
 		{"no badge", holder(), true, NoRole, "allow user [] others []", Deny},
 		{"a learner and their mentor", practised("first"), true, NoRole, "allow user [] others []", Allow},
 		{"a learner, asked for", practised("first"), true, Learner, "allow learner [first] others [user]", Allow},
-		{"a learner, asked for and not answered for", practised("first"), false, Learner, "await learner [first] others [user]", Await},
+		{"a learner, asked for and not answered for", practised("first"), false, Learner,
+			"await learner [first] others [user]", Await},
 		{"a learner without the badge", holder(), true, Learner, "deny none [] others [user]", Deny},
 		{"a maintainer", holder("maintainer"), false, NoRole, "allow user [] others [maintainer]", Allow},
 		{"a maintainer, as user", holder("maintainer"), false, User, "allow user [] others [maintainer]", Deny},
-		{"a maintainer, asked for", holder("maintainer"), false, Maintainer, "allow maintainer [maintainer] others [user]", Allow},
+		{"a maintainer, asked for", holder("maintainer"), false, Maintainer, "allow maintainer [maintainer] others [user]",
+			Allow},
 		{"a maintainer without the badge", holder("user"), false, Maintainer, "deny none [] others [user]", Deny},
 		{"a user", holder("user"), false, NoRole, "allow user [user] others []", Allow},
-		{"a user and maintainer", holder("user", "maintainer"), false, NoRole, "allow user [user] others [maintainer]", Allow},
-		{"a role that no grant gives", holder("user", "maintainer"), false, Host, "deny none [] others [user maintainer]", Deny},
+		{"a user and maintainer", holder("user", "maintainer"), false, NoRole, "allow user [user] others [maintainer]",
+			Allow},
+		{"a role that no grant gives", holder("user", "maintainer"), false, Host, "deny none [] others [user maintainer]",
+			Deny},
 	} {
 		q := ask("print", c.member)
 		q.As = c.as

@@ -1,9 +1,10 @@
 // Package timezone loads time zones by their IANA names, on computers without zone files too: a minimal image may come
 // without them, and opening hours cannot be judged without.
 //
-// Go's own time/tzdata does the same with 400 KB that are not compressed; zones.gz has 60 KB. It holds an index, an empty
-// line, and the zones' data (RFC 9636) one after the other. Each line of the index is a name, an offset and a length in
-// bytes; zones with other names for the same data share it. `go generate` writes it from the Go toolchain's zone files.
+// Go's own time/tzdata does the same with 400 KB that are not compressed; zones.gz has 60 KB. It holds an index, an
+// empty line, and the zones' data (RFC 9636) one after the other. Each line of the index is a name, an offset and a
+// length in bytes; zones with other names for the same data share it. `go generate` writes it from the Go toolchain's
+// zone files.
 package timezone
 
 import (

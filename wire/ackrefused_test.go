@@ -15,9 +15,10 @@ func TestAckCarriesWhyTheHubRefusesWithinLimits(t *testing.T) {
 		in   *AckRefused
 		want *AckRefused
 	}{
-		"none":               {nil, nil},
-		"no code":            {&AckRefused{Detail: "x"}, nil},
-		"code and sentence":  {&AckRefused{"bad-checkpoint", "no trusted key has signed this"}, &AckRefused{"bad-checkpoint", "no trusted key has signed this"}},
+		"none":    {nil, nil},
+		"no code": {&AckRefused{Detail: "x"}, nil},
+		"code and sentence": {&AckRefused{"bad-checkpoint", "no trusted key has signed this"},
+			&AckRefused{"bad-checkpoint", "no trusted key has signed this"}},
 		"control characters": {&AckRefused{"malformed", "a\x1b[31m\nb"}, &AckRefused{"malformed", "a [31m b"}},
 		"too long": {&AckRefused{strings.Repeat("c", 99), long},
 			&AckRefused{strings.Repeat("c", maxRefusedCode), strings.Repeat("é", maxRefusedDetail/2)}},
@@ -78,7 +79,8 @@ func TestStateSaysWhatTheHubOwesOnlyWhereItOwes(t *testing.T) {
 	in := State{Machine: "laser", Format: 2, UnackedSince: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC),
 		UnackedWhy: "hub-refuses/bad-checkpoint", SilentScreen: "127.0.0.1"}
 	data, _ := json.Marshal(in)
-	for _, want := range []string{`"format":2`, `"unacked_since":"2026-11-23T10:00:00Z"`, `"unacked_why":"hub-refuses/bad-checkpoint"`,
+	for _, want := range []string{`"format":2`, `"unacked_since":"2026-11-23T10:00:00Z"`,
+		`"unacked_why":"hub-refuses/bad-checkpoint"`,
 		`"silent_screen":"127.0.0.1"`} {
 		if !strings.Contains(string(data), want) {
 			t.Errorf("%s lacks %s", data, want)

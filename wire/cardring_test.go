@@ -43,8 +43,9 @@ func TestMarkedCardIsTakenApart(t *testing.T) {
 	if check, rest := CutCard(hash); check != "" || rest != hash {
 		t.Error(check, rest)
 	}
-	for entry, want := range map[string]bool{hash: true, "1a2b3c4d:" + hash: true, "1A2B3C4D:" + hash: false, "1a2b3c4g:" + hash: false,
-		"1a2b:" + hash: false, "1a2b3c4d:" + hash[1:]: false, "": false, ":": false} {
+	for entry, want := range map[string]bool{hash: true, "1a2b3c4d:" + hash: true, "1A2B3C4D:" + hash: false,
+		"1a2b3c4g:" + hash: false,
+		"1a2b:" + hash:     false, "1a2b3c4d:" + hash[1:]: false, "": false, ":": false} {
 		if IsCardEntry(entry) != want {
 			t.Errorf("%q: %v", entry, !want)
 		}

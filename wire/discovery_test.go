@@ -88,7 +88,8 @@ func TestHomeAssistantFindsWhatItDocuments(t *testing.T) {
 	if faults := documented(payload); len(faults) > 0 {
 		t.Errorf("%s", strings.Join(faults, "\n"))
 	}
-	for _, want := range []string{"in_use", "tagged", "left", "hours", "due", "unacked", "unacked_since", "unacked_why", "screen"} {
+	for _, want := range []string{"in_use", "tagged", "left", "hours", "due", "unacked", "unacked_since", "unacked_why",
+		"screen"} {
 		if !strings.Contains(string(payload), `"unique_id":"portillon_biklab_laser_`+want+`"`) {
 			t.Errorf("there is no %s", want)
 		}
@@ -149,7 +150,8 @@ func documented(payload []byte) (faults []string) {
 		if s := c["state_class"]; s != "" && s != "measurement" && s != "total" && s != "total_increasing" {
 			fault(key, "has the state class", s)
 		}
-		for _, m := range regexp.MustCompile(`value_json\.(\w+)( \| default)?`).FindAllStringSubmatch(c["value_template"], -1) {
+		for _, m := range regexp.MustCompile(`value_json\.(\w+)( \| default)?`).FindAllStringSubmatch(c["value_template"],
+			-1) {
 			if always, known := stateFields()[m[1]]; !known || !always && m[2] == "" {
 				fault(key, "reads", m[1], "which a state has not, or not always")
 			}

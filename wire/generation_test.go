@@ -8,7 +8,8 @@ import (
 )
 
 func TestGenerationsAreSixteenHexadecimalDigitsOrEmpty(t *testing.T) {
-	for g, ok := range map[Generation]bool{"": true, "0123456789abcdef": true, "0123456789ABCDEF": false, "0123456789abcde": false,
+	for g, ok := range map[Generation]bool{"": true, "0123456789abcdef": true, "0123456789ABCDEF": false,
+		"0123456789abcde":   false,
 		"0123456789abcdef0": false, "0123456789abcdeg": false, "../../../../laser": false, "\x00": false} {
 		if err := g.Check(); (err == nil) != ok {
 			t.Errorf("%q: %v", string(g), err)
@@ -24,7 +25,8 @@ func TestGenerationsAreSixteenHexadecimalDigitsOrEmpty(t *testing.T) {
 }
 
 func TestOriginNamesTheGeneration(t *testing.T) {
-	for g, want := range map[Generation]string{"": "portillon/biklab/laser", "0123456789abcdef": "portillon/biklab/laser/0123456789abcdef"} {
+	for g, want := range map[Generation]string{"": "portillon/biklab/laser",
+		"0123456789abcdef": "portillon/biklab/laser/0123456789abcdef"} {
 		if got := g.Origin("biklab", "laser"); got != want {
 			t.Errorf("%q: %s", g, got)
 		}

@@ -52,7 +52,8 @@ func TestJoinCodeHasItsFixedForm(t *testing.T) {
 func TestJoinCodeMayBeTypedCarelessly(t *testing.T) {
 	c := JoinCode{Secret: 0x1_0842_1084_2108} // ones and zeros
 	text := c.String()
-	for _, typed := range []string{strings.ToLower(text), strings.ReplaceAll(text, "-", ""), strings.ReplaceAll(text, "-", " "),
+	for _, typed := range []string{strings.ToLower(text), strings.ReplaceAll(text, "-", ""),
+		strings.ReplaceAll(text, "-", " "),
 		strings.ReplaceAll(text, "0", "O"), strings.ReplaceAll(text, "0", "o"), strings.ReplaceAll(text, "1", "I"),
 		strings.ReplaceAll(text, "1", "l"), " " + text + "\n"} {
 		if got, err := ParseJoinCode(typed); err != nil || got != c {

@@ -97,7 +97,8 @@ func TestBundleNeedsThePolicyKeyForPolicyDocumentsAndBindings(t *testing.T) {
 		"no documents":      {func(p *policySite, m *Manifest) { p.drop(m, DocumentsChunk) }, PolicyUnsigned},
 		"other bindings":    {func(p *policySite, m *Manifest) { p.put(m, BindingsChunk(2), "other") }, PolicyUnsigned},
 		"bindings left out": {func(p *policySite, m *Manifest) { p.drop(m, BindingsChunk(1)) }, PolicyUnsigned},
-		"no bindings":       {func(p *policySite, m *Manifest) { p.drop(m, BindingsChunk(1)); p.drop(m, BindingsChunk(2)) }, PolicyUnsigned},
+		"no bindings": {func(p *policySite, m *Manifest) { p.drop(m, BindingsChunk(1)); p.drop(m, BindingsChunk(2)) },
+			PolicyUnsigned},
 		"documents of a bundle that was signed without": {func(p *policySite, m *Manifest) {
 			less := content()
 			delete(less, DocumentsChunk)
@@ -234,14 +235,17 @@ func TestPolicyFileHoldsWhatWasSigned(t *testing.T) {
 		change func(*PolicyFile)
 		want   string
 	}{
-		"as it was signed":  {func(*PolicyFile) {}, ""},
-		"another policy":    {func(f *PolicyFile) { f.Chunks[PolicyChunk] = []byte("x") }, "policy.yaml is not what was signed"},
-		"no documents":      {func(f *PolicyFile) { delete(f.Chunks, DocumentsChunk) }, "documents is not what was signed"},
-		"other bindings":    {func(f *PolicyFile) { f.Chunks[BindingsChunk(1)] = []byte("x") }, "bindings is not what was signed"},
-		"a foreign entry":   {func(f *PolicyFile) { f.Chunks["roster/01"] = []byte("x") }, "does not belong there"},
-		"a path":            {func(f *PolicyFile) { f.Chunks["bindings/../x"] = []byte("x") }, "does not belong there"},
-		"no document":       {func(f *PolicyFile) { f.Signed = []byte("x") }, ErrBadSignature.Error()},
-		"an edited number":  {func(f *PolicyFile) { f.Signed = bytes.Replace(f.Signed, []byte(`:3`), []byte(`:4`), 1) }, ErrBadSignature.Error()},
+		"as it was signed": {func(*PolicyFile) {}, ""},
+		"another policy": {func(f *PolicyFile) { f.Chunks[PolicyChunk] = []byte("x") },
+			"policy.yaml is not what was signed"},
+		"no documents": {func(f *PolicyFile) { delete(f.Chunks, DocumentsChunk) }, "documents is not what was signed"},
+		"other bindings": {func(f *PolicyFile) { f.Chunks[BindingsChunk(1)] = []byte("x") },
+			"bindings is not what was signed"},
+		"a foreign entry": {func(f *PolicyFile) { f.Chunks["roster/01"] = []byte("x") }, "does not belong there"},
+		"a path":          {func(f *PolicyFile) { f.Chunks["bindings/../x"] = []byte("x") }, "does not belong there"},
+		"no document":     {func(f *PolicyFile) { f.Signed = []byte("x") }, ErrBadSignature.Error()},
+		"an edited number": {func(f *PolicyFile) { f.Signed = bytes.Replace(f.Signed, []byte(`:3`), []byte(`:4`), 1) },
+			ErrBadSignature.Error()},
 		"an empty document": {func(f *PolicyFile) { f.Signed = nil }, ErrBadSignature.Error()},
 	} {
 		f := good()
@@ -290,18 +294,20 @@ func TestBindingAllowsLessAndNeverMore(t *testing.T) {
 		"a card lost": {signed(), func(m *Member) {
 			m.Cards, m.CardStates = m.Cards[:1], append(m.CardStates, CardState{Card: "c-2", State: "lost"})
 		}, ""},
-		"an address less":    {signed(), func(m *Member) { m.Emails = m.Emails[1:] }, ""},
-		"a card more":        {signed(), func(m *Member) { m.Cards = append(m.Cards, "c-3") }, "cards"},
-		"another card":       {signed(), func(m *Member) { m.Cards = []string{"c-3"} }, "cards"},
-		"the lost card":      {signed(), func(m *Member) { m.Cards = append(m.Cards, "c-lost") }, "cards"},
-		"another address":    {signed(), func(m *Member) { m.Emails = []string{"c@x"} }, "emails"},
-		"another subject":    {signed(), func(m *Member) { m.Subjects = append(m.Subjects, "did:b") }, "subjects"},
-		"the end taken off":  {signed(), func(m *Member) { m.Until = "" }, "until"},
-		"a later end":        {signed(), func(m *Member) { m.Until = "2026-10-01" }, "until"},
-		"block taken off":    {blocked, func(m *Member) { m.Blocked = false }, "blocked"},
-		"lost taken off":     {signed(), func(m *Member) { m.CardStates = m.CardStates[1:] }, "card_states"},
-		"lost made replaced": {signed(), func(m *Member) { m.CardStates = []CardState{{Card: "c-lost", State: "replaced"}, m.CardStates[1]} }, "card_states"},
-		"replaced made lost": {signed(), func(m *Member) { m.CardStates = []CardState{lost, {Card: "c-old", State: "lost"}} }, ""},
+		"an address less":   {signed(), func(m *Member) { m.Emails = m.Emails[1:] }, ""},
+		"a card more":       {signed(), func(m *Member) { m.Cards = append(m.Cards, "c-3") }, "cards"},
+		"another card":      {signed(), func(m *Member) { m.Cards = []string{"c-3"} }, "cards"},
+		"the lost card":     {signed(), func(m *Member) { m.Cards = append(m.Cards, "c-lost") }, "cards"},
+		"another address":   {signed(), func(m *Member) { m.Emails = []string{"c@x"} }, "emails"},
+		"another subject":   {signed(), func(m *Member) { m.Subjects = append(m.Subjects, "did:b") }, "subjects"},
+		"the end taken off": {signed(), func(m *Member) { m.Until = "" }, "until"},
+		"a later end":       {signed(), func(m *Member) { m.Until = "2026-10-01" }, "until"},
+		"block taken off":   {blocked, func(m *Member) { m.Blocked = false }, "blocked"},
+		"lost taken off":    {signed(), func(m *Member) { m.CardStates = m.CardStates[1:] }, "card_states"},
+		"lost made replaced": {signed(),
+			func(m *Member) { m.CardStates = []CardState{{Card: "c-lost", State: "replaced"}, m.CardStates[1]} }, "card_states"},
+		"replaced made lost": {signed(), func(m *Member) { m.CardStates = []CardState{lost, {Card: "c-old", State: "lost"}} },
+			""},
 	} {
 		m := signed()
 		m.Blocked = c.binding.Blocked
@@ -327,8 +333,9 @@ func TestBindingAllowsLessAndNeverMore(t *testing.T) {
 }
 
 func TestBindingsOfOneMemberStandOnce(t *testing.T) {
-	for text, want := range map[string]bool{`{"members":[{"id":"a"},{"id":"b"}]}`: true, `{"members":[{"id":"a"},{"id":"a"}]}`: false,
-		`{"members":[{}]}`: false, `{"critical":["novel"],"members":[]}`: false, `[]`: false} {
+	for text, want := range map[string]bool{`{"members":[{"id":"a"},{"id":"b"}]}`: true,
+		`{"members":[{"id":"a"},{"id":"a"}]}`: false,
+		`{"members":[{}]}`:                    false, `{"critical":["novel"],"members":[]}`: false, `[]`: false} {
 		if _, err := ReadBindings([]byte(text)); (err == nil) != want {
 			t.Errorf("%s: %v", text, err)
 		}
@@ -340,7 +347,8 @@ func FuzzPolicyFile(f *testing.F) {
 		"portillon policy\n{\"number\":1,\"policy\":\"" + Hash([]byte("p")) + "\",\"site\":\"biklab\"}\n\n— x AAAAAAAA\n",
 	)
 	var b bytes.Buffer
-	if err := WritePolicyFile(&b, PolicyFile{Signed: doc, Chunks: map[string][]byte{PolicyChunk: []byte("p")}}); err != nil {
+	if err := WritePolicyFile(&b, PolicyFile{Signed: doc,
+		Chunks: map[string][]byte{PolicyChunk: []byte("p")}}); err != nil {
 		f.Fatal(err)
 	}
 	if _, err := ReadPolicyFile(bytes.NewReader(b.Bytes()), nil); err != nil {

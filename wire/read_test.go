@@ -74,7 +74,8 @@ func readers(t *testing.T) map[string]struct {
 
 func TestUnknownFieldsAreSkippedUnlessCritical(t *testing.T) {
 	for name, r := range readers(t) {
-		for _, fields := range []string{`"novel":{"critical":["deep"]}`, `"critical":[]`, `"critical":["critical"]`, `"critical":null`} {
+		for _, fields := range []string{`"novel":{"critical":["deep"]}`, `"critical":[]`, `"critical":["critical"]`,
+			`"critical":null`} {
 			if err := r.open(with(r.text, fields)); err != nil {
 				t.Errorf("%s with %s: %v", name, fields, err)
 			}
@@ -97,7 +98,8 @@ func TestUnknownFieldsAreSkippedUnlessCritical(t *testing.T) {
 }
 
 func TestKnownCriticalFieldsAreNoReasonToRefuse(t *testing.T) {
-	for name, field := range map[string]string{"manifest": "issued", "ack": "seq", "command": "now", "batch": "checkpoint", "roster": "members"} {
+	for name, field := range map[string]string{"manifest": "issued", "ack": "seq", "command": "now", "batch": "checkpoint",
+		"roster": "members"} {
 		r := readers(t)[name]
 		if err := r.open(with(r.text, `"critical":["`+field+`"]`)); err != nil {
 			t.Errorf("%s that requires %s: %v", name, field, err)

@@ -82,7 +82,9 @@ func TestRefusedBundlesChangeNothing(t *testing.T) {
 		{"the manifest changed", "bad-signature", bytes.Replace(newer, []byte(`"version":4`), []byte(`"version":5`), 1)},
 		{"nothing", "EOF", nil},
 		{"a web page", "not-a-bundle", bytes.Repeat([]byte("<html>"), 500)},
-		{"something else in it", "not-a-bundle", bytes.Replace(newer, []byte("chunks/"+Hash([]byte("badges"))), []byte("chunks/../../../../../../etc/passwd"+strings.Repeat("x", 37)), 1)},
+		{"something else in it", "not-a-bundle",
+			bytes.Replace(newer, []byte("chunks/"+Hash([]byte("badges"))),
+				[]byte("chunks/../../../../../../etc/passwd"+strings.Repeat("x", 37)), 1)},
 	} {
 		_, err := st.InstallFile(bytes.NewReader(c.b), nil)
 		if got := why(err); got != c.want {
@@ -92,7 +94,8 @@ func TestRefusedBundlesChangeNothing(t *testing.T) {
 			t.Fatalf("%s: now in force: %+v %v", c.name, cur, err)
 		}
 	}
-	if _, err := st.InstallFile(bytes.NewReader(newer), func(Manifest) error { return errors.New("policy.yaml:1:1: no") }); why(
+	if _, err := st.InstallFile(bytes.NewReader(newer),
+		func(Manifest) error { return errors.New("policy.yaml:1:1: no") }); why(
 		err,
 	) != "unusable" {
 		t.Errorf("a bundle that cannot be worked from: %v", err)
@@ -347,7 +350,8 @@ func TestAFolderThatIsALinkStays(t *testing.T) {
 		}
 		next := manifest()
 		next.Version = 4
-		if _, err := st.InstallFile(bytes.NewReader(bundleFile(t, next)), func(Manifest) error { return errors.New("no") }); why(
+		if _, err := st.InstallFile(bytes.NewReader(bundleFile(t, next)),
+			func(Manifest) error { return errors.New("no") }); why(
 			err,
 		) != "unusable" {
 			t.Errorf("%q: %v", which, err)
@@ -405,7 +409,8 @@ func TestChangedBundleIsInstalledWithoutReadingTheRest(t *testing.T) {
 	}
 	signed = s.build()
 	tries := 0
-	if _, err := s.store.InstallChanged(signed, a.Fetch(s.m), func(Manifest) error { tries++; return errors.New("no") }); why(
+	if _, err := s.store.InstallChanged(signed, a.Fetch(s.m),
+		func(Manifest) error { tries++; return errors.New("no") }); why(
 		err,
 	) != "unusable" ||
 		tries != 1 {

@@ -280,8 +280,8 @@ func (t Topics) Parse(topic string) (found Topic, machine policy.MachineID, ok b
 	return found, machine, ok
 }
 
-// match compares the levels of a topic with those of a pattern, and returns the one that stands for {machine}. A pattern
-// in which {machine} is part of a level matches nothing: nobody of ours subscribes to it.
+// match compares the levels of a topic with those of a pattern, and returns the one that stands for {machine}. A
+// pattern in which {machine} is part of a level matches nothing: nobody of ours subscribes to it.
 func match(pattern, site, topic string) (machine string, ok bool) {
 	if strings.ContainsAny(topic, "+#") {
 		return "", false

@@ -327,8 +327,11 @@ func TestSignedTextsCountOnlyForWhatTheyAre(t *testing.T) {
 			}
 		}
 	}
-	for kind, b := range map[string][]byte{"ack": good(SignAck(Ack{Site: "biklab", Machine: "laser", Seq: 5, Root: "00"}, evil)), "command": good(SignCommand(command, evil)),
-		"manifest": good(SignManifest(manifest(), evil)), "checkpoint": good(SignCheckpoint(Checkpoint{Origin("biklab", "laser"), 5, tlog.Hash{}}, evil))} {
+	for kind, b := range map[string][]byte{
+		"ack":        good(SignAck(Ack{Site: "biklab", Machine: "laser", Seq: 5, Root: "00"}, evil)),
+		"command":    good(SignCommand(command, evil)),
+		"manifest":   good(SignManifest(manifest(), evil)),
+		"checkpoint": good(SignCheckpoint(Checkpoint{Origin("biklab", "laser"), 5, tlog.Hash{}}, evil))} {
 		if err := open[kind](b); err == nil {
 			t.Errorf("a stranger's %s is taken", kind)
 		}
@@ -359,8 +362,12 @@ func TestCommandsAreRefusedWhenLateEarlyForeignOrRepeated(t *testing.T) {
 		{"for another machine", func(c *Command) { c.Machine = "vinyl" }, at, ErrForeign},
 		{"of another site", func(c *Command) { c.Site = "x" }, at, ErrForeign},
 		{"with a long life", func(c *Command) { c.Expires = at.Add(31 * time.Second) }, at, ErrLate},
-		{"that ends before it begins", func(c *Command) { c.Expires = at.Add(-time.Second) }, at.Add(-2 * time.Second), ErrLate},
-		{"older than the daemon", func(c *Command) { c.Issued, c.Expires = at.Add(-2*time.Hour), at.Add(-2*time.Hour+30*time.Second) }, at.Add(-2 * time.Hour), ErrLate},
+		{"that ends before it begins", func(c *Command) { c.Expires = at.Add(-time.Second) }, at.Add(-2 * time.Second),
+			ErrLate},
+		{"older than the daemon", func(c *Command) {
+			c.Issued, c.Expires = at.Add(-2*time.Hour),
+				at.Add(-2*time.Hour+30*time.Second)
+		}, at.Add(-2 * time.Hour), ErrLate},
 	} {
 		cmd := command
 		cmd.Do = "stop"
@@ -396,7 +403,8 @@ func TestTagCommandsDoNotDependOnTheClock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, now := range []time.Time{at, at.Add(-8 * time.Second), at.Add(40 * time.Second), at.AddDate(-10, 0, 0), at.AddDate(10, 0, 0)} {
+	for _, now := range []time.Time{at, at.Add(-8 * time.Second), at.Add(40 * time.Second), at.AddDate(-10, 0, 0),
+		at.AddDate(10, 0, 0)} {
 		for _, trusted := range []bool{true, false} {
 			c, err := o.Open(tag, now, trusted)
 			if err != nil || c.TagID() != "c1" {
@@ -444,7 +452,8 @@ func TestRefusedCommandsKeepTheirIDForTheReply(t *testing.T) {
 
 func TestTopicsNameTheirMachine(t *testing.T) {
 	topics := Topics{"biklab"}
-	for topic, want := range map[string]policy.MachineID{"portillon/biklab/laser/records": "laser", "portillon/other/laser/records": "", "portillon/biklab/ack/records": "",
+	for topic, want := range map[string]policy.MachineID{"portillon/biklab/laser/records": "laser",
+		"portillon/other/laser/records": "", "portillon/biklab/ack/records": "",
 		"portillon/biklab//records": "", "portillon/biklab/a/b/records": "", "portillon/biklab/laser/state": "", "": ""} {
 		if m, ok := topics.Machine(topic, "records"); m != want || ok != (want != "") {
 			t.Errorf("%q: %q %v", topic, m, ok)

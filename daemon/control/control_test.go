@@ -58,7 +58,8 @@ func TestHostileLinesGetARefusal(t *testing.T) {
 		t.Error("an unreadable request was carried out")
 		return Reply{OK: true}
 	})
-	for _, line := range []string{"", "{", "null", `{"do":""}`, `{"do":"tap","critical":["uid"],"uid":"04"}`, `{"do":"stop"}{"do":"stop"}`, strings.Repeat("x", maxLine+10), "\x00\xff"} {
+	for _, line := range []string{"", "{", "null", `{"do":""}`, `{"do":"tap","critical":["uid"],"uid":"04"}`,
+		`{"do":"stop"}{"do":"stop"}`, strings.Repeat("x", maxLine+10), "\x00\xff"} {
 		c, err := net.Dial("unix", path)
 		if err != nil {
 			t.Fatal(err)
@@ -98,7 +99,8 @@ func TestListenReplacesOnlyADeadSocket(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{`{"do":"status"}`, `{"do":"tap","card":"62E3086CED"}`, `{"do":1}`, `[]`, "{\"do\":\"\\ud800\"}"} {
+	for _, s := range []string{`{"do":"status"}`, `{"do":"tap","card":"62E3086CED"}`, `{"do":1}`, `[]`,
+		"{\"do\":\"\\ud800\"}"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

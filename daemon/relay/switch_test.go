@@ -298,7 +298,8 @@ func TestGuardThatHangsIsNoticedWithinThreeSeconds(t *testing.T) {
 		hung.Store(true)
 		g.stuck.Store(true)
 		start := time.Now()
-		if got := why(events); got != "guard does not answer renewals" || time.Since(start) > 3*time.Second || !g.killed.Load() {
+		if got := why(events); got != "guard does not answer renewals" || time.Since(start) > 3*time.Second ||
+			!g.killed.Load() {
 			t.Errorf("%q after %v, killed %v", got, time.Since(start), g.killed.Load())
 		}
 	})

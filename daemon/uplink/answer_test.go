@@ -194,7 +194,8 @@ func TestEachFaultOfTheWayIsNamed(t *testing.T) {
 		want   Why
 		detail string
 	}{
-		{"no account", func(b *brokertest.Broker) { b.Refuse = func(string) byte { return 5 } }, nil, nil, BrokerAway, "ot Authorized"},
+		{"no account", func(b *brokertest.Broker) { b.Refuse = func(string) byte { return 5 } }, nil, nil, BrokerAway,
+			"ot Authorized"},
 		{"a broker that cuts", lose, func(c *Config) { c.Timeout = 300 * time.Millisecond }, nil, BrokerCuts, "lost"},
 		{"another hub's key", nil, nil, func(b *brokertest.Broker, j *journal.Journal) {
 			b.Publish(topics.Ack("laser"), signed(t, j, nil, stranger), true)

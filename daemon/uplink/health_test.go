@@ -28,24 +28,37 @@ func TestHealthNamesAgeAndReason(t *testing.T) {
 	}{
 		{"all is held", well, true, 0, false, ""},
 		{"never heard", with(func(v *vitals) { v.heard, v.progress = 0, 0 }), false, 0, false, ""},
-		{"a record under way", with(func(v *vitals) { v.owes, v.oldest, v.sent = true, now-second, now-second }), true, time.Second, false, ""},
-		{"a minute without an answer", with(func(v *vitals) { v.owes, v.oldest, v.sent = true, now-60*second, now-60*second }), true, time.Minute, false, "no-answer"},
+		{"a record under way", with(func(v *vitals) { v.owes, v.oldest, v.sent = true, now-second, now-second }), true,
+			time.Second, false, ""},
+		{"a minute without an answer",
+			with(func(v *vitals) { v.owes, v.oldest, v.sent = true, now-60*second, now-60*second }), true, time.Minute, false,
+			"no-answer"},
 		{"two minutes", with(func(v *vitals) {
 			v.owes, v.oldest, v.sent, v.progress = true, now-120*second, now-120*second, 0
 			v.heard = 700 * second
 		}), false, 2 * time.Minute, true, "no-answer"},
-		{"two minutes less a tick", with(func(v *vitals) { v.owes, v.oldest, v.progress = true, now-120*second+1, 0 }), true, 2*time.Minute - time.Millisecond, false, ""},
-		{"a day's records, being taken", with(func(v *vitals) { v.owes, v.oldest, v.sent, v.progress = true, now-86400*second, now-second, now-second }),
+		{"two minutes less a tick", with(func(v *vitals) { v.owes, v.oldest, v.progress = true, now-120*second+1, 0 }), true,
+			2*time.Minute - time.Millisecond, false, ""},
+		{"a day's records, being taken",
+			with(func(v *vitals) { v.owes, v.oldest, v.sent, v.progress = true, now-86400*second, now-second, now-second }),
 			true, 24 * time.Hour, false, ""},
 		{"records dropped", with(func(v *vitals) {
 			v.owes, v.oldest, v.sent, v.heard, v.progress = true, now-300*second, now-200*second, now-10*second, 0
 		}), false, 5 * time.Minute, true, "records-dropped"},
-		{"an answer too soon to tell", with(func(v *vitals) { v.owes, v.oldest, v.sent, v.heard = true, now-20*second, now-20*second, now-11*second }), true, 20 * time.Second, false, ""},
+		{"an answer too soon to tell",
+			with(func(v *vitals) { v.owes, v.oldest, v.sent, v.heard = true, now-20*second, now-20*second, now-11*second }),
+			true, 20 * time.Second, false, ""},
 		{"idle, asked", with(func(v *vitals) { v.asked = now - 29*second }), true, 29 * time.Second, false, ""},
-		{"idle, no answer", with(func(v *vitals) { v.asked, v.progress = now-200*second, 0 }), false, 200 * time.Second, true, "no-answer"},
-		{"broker away", with(func(v *vitals) { v.broker.connected, v.broker.changed, v.broker.lost = false, now-5*second, "EOF" }), false, 5 * time.Second, false, "broker-away"},
-		{"broker long away", with(func(v *vitals) { v.broker.connected, v.broker.changed, v.progress = false, now-500*second, 0 }), false, 500 * time.Second, true, "broker-away"},
-		{"refused", with(func(v *vitals) { v.owes, v.oldest, v.refused, v.progress = true, now-130*second, refused, 0 }), false, 130 * time.Second, true, "hub-refuses/bad-checkpoint"},
+		{"idle, no answer", with(func(v *vitals) { v.asked, v.progress = now-200*second, 0 }), false, 200 * time.Second, true,
+			"no-answer"},
+		{"broker away",
+			with(func(v *vitals) { v.broker.connected, v.broker.changed, v.broker.lost = false, now-5*second, "EOF" }), false,
+			5 * time.Second, false, "broker-away"},
+		{"broker long away",
+			with(func(v *vitals) { v.broker.connected, v.broker.changed, v.progress = false, now-500*second, 0 }), false,
+			500 * time.Second, true, "broker-away"},
+		{"refused", with(func(v *vitals) { v.owes, v.oldest, v.refused, v.progress = true, now-130*second, refused, 0 }),
+			false, 130 * time.Second, true, "hub-refuses/bad-checkpoint"},
 		{"refused, and nothing is owed", with(func(v *vitals) { v.refused = refused }), true, 0, false, ""},
 		{"refused, and the broker away", with(func(v *vitals) {
 			v.owes, v.oldest, v.refused, v.broker.connected, v.broker.changed = true, now-60*second, refused, false, now-5*second
@@ -57,7 +70,8 @@ func TestHealthNamesAgeAndReason(t *testing.T) {
 			v.owes, v.oldest, v.sent, v.broker.cuts, v.broker.changed = true, now-60*second, now-40*second, 3, now-40*second
 			v.heard = now - 50*second
 		}), true, time.Minute, false, "no-answer"},
-		{"another journal", with(func(v *vitals) { v.owes, v.oldest, v.fault = true, now-60*second, OtherJournal }), true, time.Minute, false, "other-journal"},
+		{"another journal", with(func(v *vitals) { v.owes, v.oldest, v.fault = true, now-60*second, OtherJournal }), true,
+			time.Minute, false, "other-journal"},
 		{"a journal that cannot be read", with(func(v *vitals) {
 			v.owes, v.oldest, v.fault, v.broker.connected = true, now-60*second, JournalUnread, false
 		}), false, 900 * time.Second, false, "journal-unread"},
@@ -102,7 +116,8 @@ func TestRecordIsAsOldAsItsOwnClockSays(t *testing.T) {
 		"of an earlier start, not to be known": {now, r("a", 9000, day, wire.ClockUntrusted), 5000},
 		"of an earlier start, no clock now":    {untrusted, r("a", 9000, day, wire.ClockTrusted), 5000},
 		"of an earlier start, from the future": {now, r("a", 9000, -day, wire.ClockTrusted), 5000},
-		"of a computer that names no start":    {moment{"unknown", 5000, now.wall, true}, r("unknown", 3000, day, wire.ClockTrusted), 5000 - day.Milliseconds()},
+		"of a computer that names no start": {moment{"unknown", 5000, now.wall, true},
+			r("unknown", 3000, day, wire.ClockTrusted), 5000 - day.Milliseconds()},
 	} {
 		if got := c.at.written(c.r); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
@@ -126,8 +141,10 @@ func TestTimeThatDiffersByRoundingStaysTheSame(t *testing.T) {
 
 func TestEachReasonIsExplainedInBothLanguages(t *testing.T) {
 	seen := map[string]bool{}
-	for _, code := range []string{"", "broker-away", "broker-cuts", "records-dropped", "no-answer", "hub-refuses/bad-checkpoint", "hub-refuses/rolled-back",
-		"hub-refuses/other-machine", "hub-refuses/wrong-root", "hub-refuses/of-a-later-hub", "other-journal", "other-hub-key", "too-large", "journal-unread", "of-a-later-machine"} {
+	for _, code := range []string{"", "broker-away", "broker-cuts", "records-dropped", "no-answer",
+		"hub-refuses/bad-checkpoint", "hub-refuses/rolled-back",
+		"hub-refuses/other-machine", "hub-refuses/wrong-root", "hub-refuses/of-a-later-hub", "other-journal", "other-hub-key",
+		"too-large", "journal-unread", "of-a-later-machine"} {
 		fact, cure := Explain(code)
 		if fact.FR == "" || fact.EN == "" || cure.FR == "" || cure.EN == "" || fact.FR == fact.EN || seen[fact.EN] {
 			t.Errorf("%q: %+v, %+v", code, fact, cure)

@@ -295,8 +295,10 @@ func TestHostilePayloadsOnEveryTopicChangeNothing(t *testing.T) {
 	})
 	within(t, "the connection", online)
 	for _, topic := range []string{topics.Ack("laser"), topics.Command("laser"), topics.Bundle()} {
-		for i, p := range [][]byte{nil, {0}, make([]byte, 1<<20), bytes.Repeat([]byte("\xff"), 1000), []byte("portillon ack\n{}\n\n— hub AAAA\n"),
-			[]byte(strings.Repeat("{", 100_000)), []byte(strings.Repeat("—", 10_000)), fmt.Appendf(nil, "portillon ack\n{\"seq\":%d}\n", 1<<62)} {
+		for i, p := range [][]byte{nil, {0}, make([]byte, 1<<20), bytes.Repeat([]byte("\xff"), 1000),
+			[]byte("portillon ack\n{}\n\n— hub AAAA\n"),
+			[]byte(strings.Repeat("{", 100_000)), []byte(strings.Repeat("—", 10_000)),
+			fmt.Appendf(nil, "portillon ack\n{\"seq\":%d}\n", 1<<62)} {
 			b.Publish(topic, p, i%2 == 0)
 		}
 	}

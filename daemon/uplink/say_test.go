@@ -11,10 +11,12 @@ import (
 func TestReasonsOfTheHubNameNoRole(t *testing.T) {
 	role := regexp.MustCompile(`(?i)mentor|mainten|learner|apprenant|superviseur|supervisor`)
 	codes := []string{"", "moon-phase", "hub-refuses/moon-phase"}
-	for _, w := range []Why{BrokerAway, BrokerCuts, RecordsDropped, NoAnswer, OtherJournal, OtherHubKey, TooLarge, JournalUnread} {
+	for _, w := range []Why{BrokerAway, BrokerCuts, RecordsDropped, NoAnswer, OtherJournal, OtherHubKey, TooLarge,
+		JournalUnread} {
 		codes = append(codes, string(w))
 	}
-	for _, refused := range []string{"", "bad-checkpoint", "other-machine", "rolled-back", "forked", "other-generation", "wrong-root", "malformed"} {
+	for _, refused := range []string{"", "bad-checkpoint", "other-machine", "rolled-back", "forked", "other-generation",
+		"wrong-root", "malformed"} {
 		codes = append(codes, string(HubRefuses)+"/"+refused)
 	}
 	m := &policy.Machine{Grants: []policy.Grant{{Role: policy.User}, {Role: policy.Learner}}}

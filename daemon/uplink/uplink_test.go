@@ -58,7 +58,8 @@ func grow(t testing.TB, j *journal.Journal, n int) {
 func config(t testing.TB, url string) Config {
 	_, keys := hubKey(t)
 	c := Config{Broker: url, Site: "lab", Machine: "laser", Keys: keys, Timeout: 2 * time.Second,
-		Stall: 100 * time.Millisecond, StallMax: time.Second, Backoff: 5 * time.Millisecond, BackoffMax: 50 * time.Millisecond}
+		Stall: 100 * time.Millisecond, StallMax: time.Second, Backoff: 5 * time.Millisecond,
+		BackoffMax: 50 * time.Millisecond}
 	c.Discovery.Topic, c.Discovery.Payload = topics.Discovery("laser", "Laser", "1")
 	return c
 }
@@ -211,10 +212,11 @@ func TestMachineIsIntroducedAtEachConnection(t *testing.T) {
 	for _, expect := range []string{"first", "again"} {
 		want := map[string]string{
 			topics.Availability("laser"): wire.Online,
-			topics.State("laser"):        `{"machine":"laser","phase":"off","relay":false,"tagged":false,"bundle":0,"journal":3}`,
-			conf.Discovery.Topic:         string(conf.Discovery.Payload),
-			topics.Records("laser"):      "",
-			topics.Checkpoint("laser"):   "",
+			topics.State(
+				"laser"): `{"machine":"laser","phase":"off","relay":false,"tagged":false,"bundle":0,"journal":3}`,
+			conf.Discovery.Topic:       string(conf.Discovery.Payload),
+			topics.Records("laser"):    "",
+			topics.Checkpoint("laser"): "",
 		}
 		for len(want) > 0 {
 			s := within(t, fmt.Sprintf("%s: one of %v", expect, want), heard)
@@ -259,7 +261,8 @@ func watch(t testing.TB, url, filter string, f func(topic string, retained bool,
 	if tok := c.Connect(); !tok.WaitTimeout(deadline) || tok.Error() != nil {
 		t.Fatal(tok.Error())
 	}
-	if tok := c.Subscribe(filter, 1, func(_ mqtt.Client, m mqtt.Message) { f(m.Topic(), m.Retained(), m.Payload()) }); !tok.WaitTimeout(
+	if tok := c.Subscribe(filter, 1,
+		func(_ mqtt.Client, m mqtt.Message) { f(m.Topic(), m.Retained(), m.Payload()) }); !tok.WaitTimeout(
 		deadline,
 	) ||
 		tok.Error() != nil {
@@ -271,7 +274,8 @@ func watch(t testing.TB, url, filter string, f func(topic string, retained bool,
 
 func TestNewRefusesWhatItCannotWorkWith(t *testing.T) {
 	j := memoryJournal(t)
-	for _, url := range []string{"", "localhost", "localhost:1883", "http://x:1", "ws://x:1", "tcp://x", "tcp://:", "\x00"} {
+	for _, url := range []string{"", "localhost", "localhost:1883", "http://x:1", "ws://x:1", "tcp://x", "tcp://:",
+		"\x00"} {
 		if _, err := New(config(t, url), j, Handlers{}); err == nil {
 			t.Errorf("the broker %q was taken", url)
 		}

@@ -19,9 +19,10 @@ import (
 type account struct {
 	Account
 	limits
-	site                     policy.SiteID
-	granted                  []wire.Permission // what the embedded server allows
-	innerUser, innerPassword string            // at the embedded server; the password is new at each start and stays in this process
+	site    policy.SiteID
+	granted []wire.Permission // what the embedded server allows
+	// at the embedded server; the password is new at each start and stays in this process
+	innerUser, innerPassword string
 	connects                 *bucket
 	bytes                    *bucket // nil: no limit
 

@@ -246,7 +246,8 @@ func order(t *testing.T, start start) {
 
 func strangers(t *testing.T, start start) {
 	addr, _ := start(t, t.TempDir(), accounts())
-	for _, c := range []struct{ user, password string }{{"", ""}, {"laser", "wrong"}, {"nobody", "ydobon"}, {"laser", ""}} {
+	for _, c := range []struct{ user, password string }{{"", ""}, {"laser", "wrong"}, {"nobody", "ydobon"},
+		{"laser", ""}} {
 		o := options(addr).SetUsername(c.user).SetPassword(c.password)
 		tok := mqtt.NewClient(o).Connect()
 		if !tok.WaitTimeout(patience) || tok.Error() == nil {
@@ -262,7 +263,8 @@ func permissions(t *testing.T, start start) {
 	hub.subscribe("portillon/biklab/#")
 	hub.subscribe("portillon/biklab/+/records") // as the hub does
 	for _, topic := range []string{
-		"portillon/biklab/vinyl/records", "portillon/biklab/vinyl/state", "portillon/biklab/ack/laser", "portillon/biklab/laser/command",
+		"portillon/biklab/vinyl/records", "portillon/biklab/vinyl/state", "portillon/biklab/ack/laser",
+		"portillon/biklab/laser/command",
 		"portillon/biklab/bundle", "portillon/other/laser/records", "portillon/biklab/vinyl/command",
 	} {
 		laser.c.Publish(topic, 1, false, "forged").WaitTimeout(patience) // brokers acknowledge what they drop
@@ -272,7 +274,8 @@ func permissions(t *testing.T, start start) {
 		t.Fatalf("%q reached the hub on %s", m.Payload(), m.Topic())
 	}
 	laser.subscribe("portillon/biklab/laser/command", "portillon/biklab/ack/laser", "portillon/biklab/bundle")
-	for _, topic := range []string{"portillon/biklab/laser/command", "portillon/biklab/ack/laser", "portillon/biklab/bundle"} {
+	for _, topic := range []string{"portillon/biklab/laser/command", "portillon/biklab/ack/laser",
+		"portillon/biklab/bundle"} {
 		hub.publish(topic, false, "from the hub")
 		if m := laser.next(); m.Topic() != topic {
 			t.Errorf("%s came as %s", topic, m.Topic())

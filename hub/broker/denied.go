@@ -8,8 +8,8 @@ import (
 	"portillon/wire"
 )
 
-// The embedded server acknowledges a PUBLISH that is not allowed and drops it, and MQTT 3.1.1 has no other answer but to
-// end the connection (§3.3.5). So that a denial is not silent, the proxy compares topics and filters with the same
+// The embedded server acknowledges a PUBLISH that is not allowed and drops it, and MQTT 3.1.1 has no other answer but
+// to end the connection (§3.3.5). So that a denial is not silent, the proxy compares topics and filters with the same
 // permissions, and logs and counts what the embedded server denies (refuse). It denies nothing itself.
 
 // reasons of a refusal by the table of topics.

@@ -169,16 +169,23 @@ func TestChangesNameWhatIsAccepted(t *testing.T) {
 		want  string
 	}{
 		"nothing": {func() policy.Model { return accepts(t, "user", "") }, ""},
-		"with":    {func() policy.Model { return accepts(t, "user", "induction") }, "loses user alone=true with an accepted badge (other " + theirUser + "?cid=1)"},
-		"roles":   {func() policy.Model { return accepts(t, "user", "", policy.Mentor) }, "loses user alone=true with an accepted badge (other " + theirUser + "?cid=1)"},
+		"with": {func() policy.Model { return accepts(t, "user", "induction") },
+			"loses user alone=true with an accepted badge (other " + theirUser + "?cid=1)"},
+		"roles": {func() policy.Model { return accepts(t, "user", "", policy.Mentor) },
+			"loses user alone=true with an accepted badge (other " + theirUser + "?cid=1)"},
 		"a supervisor's": {func() policy.Model {
-			return accept(accepts(t, "user", ""), "mentor", policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirAll}, With: "", Roles: []policy.Role{policy.Mentor}})
+			return accept(accepts(t, "user", ""), "mentor",
+				policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirAll}, With: "",
+					Roles: []policy.Role{policy.Mentor}})
 		}, "gains learner alone=false with first+a supervisor with an accepted badge (other " + theirAll + ")"},
 		"a supervisor's, not as a mentor": {func() policy.Model {
-			return accept(accepts(t, "user", ""), "mentor", policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirAll}, With: "", Roles: []policy.Role{policy.Learner, policy.User}})
+			return accept(accepts(t, "user", ""), "mentor",
+				policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirAll}, With: "",
+					Roles: []policy.Role{policy.Learner, policy.User}})
 		}, ""},
 		"a second one, alike": {func() policy.Model {
-			return accept(accepts(t, "user", ""), "user", policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirAll}})
+			return accept(accepts(t, "user", ""), "user",
+				policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirAll}})
 		}, "gains user alone=true with an accepted badge (other " + theirAll + ")"},
 	} {
 		changes, err := Compare(before, mustNew(t, c.after()), monday)
@@ -208,25 +215,35 @@ func TestEntriesThatDoNothingAreFound(t *testing.T) {
 		model func() policy.Model
 		want  string
 	}{
-		"nothing":                        {func() policy.Model { return accepts(t, "user", "induction") }, ""},
-		"a mentor's, not named":          {func() policy.Model { return accepts(t, "mentor", "") }, "mentor 0 this entry counts nowhere: no grant asks for mentor as learner or user or host"},
-		"a mentor's, named":              {func() policy.Model { return accepts(t, "mentor", "", policy.Mentor) }, ""},
-		"a user's, as a mentor":          {func() policy.Model { return accepts(t, "user", "", policy.Mentor) }, "user 0 this entry counts nowhere"},
-		"a learner's, as its supervisor": {func() policy.Model { return accepts(t, "mentor", "", policy.Learner) }, "mentor 0 this entry counts nowhere"},
+		"nothing": {func() policy.Model { return accepts(t, "user", "induction") }, ""},
+		"a mentor's, not named": {func() policy.Model { return accepts(t, "mentor", "") },
+			"mentor 0 this entry counts nowhere: no grant asks for mentor as learner or user or host"},
+		"a mentor's, named": {func() policy.Model { return accepts(t, "mentor", "", policy.Mentor) }, ""},
+		"a user's, as a mentor": {func() policy.Model { return accepts(t, "user", "", policy.Mentor) },
+			"user 0 this entry counts nowhere"},
+		"a learner's, as its supervisor": {func() policy.Model { return accepts(t, "mentor", "", policy.Learner) },
+			"mentor 0 this entry counts nowhere"},
 		"with a badge that accepts": {func() policy.Model {
-			m := accept(accepts(t, "user", "induction"), "induction", policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirAll}})
-			m.Machines[0].Grants = append(m.Machines[0].Grants, policy.Grant{Role: policy.Host, Needs: policy.Need{Badge: "induction"}})
+			m := accept(accepts(t, "user", "induction"), "induction",
+				policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirAll}})
+			m.Machines[0].Grants = append(m.Machines[0].Grants,
+				policy.Grant{Role: policy.Host, Needs: policy.Need{Badge: "induction"}})
 			return m
 		}, "user 0 with: induction is met by that badge alone"},
 		"one of ours": {func() policy.Model {
-			return accept(accepts(t, "user", ""), "first", policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "i", Achievement: "urn:user"}})
+			return accept(accepts(t, "user", ""), "first",
+				policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "i", Achievement: "urn:user"}})
 		},
-			"first 0 this badge is user of this file: needs: { any: [first, user] } says it at each grant; badges that user accepts do not count as first"},
+			"first 0 this badge is user of this file: needs: { any: [first, user] } says it at each grant; badges that user " +
+				"accepts do not count as first"},
 		"twice with another": {func() policy.Model {
-			return accept(accepts(t, "user", "induction"), "first", policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser}})
+			return accept(accepts(t, "user", "induction"), "first",
+				policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser}})
 		}, "user 0 the same badge counts as user with induction and as first alone"},
 		"twice with the same": {func() policy.Model {
-			return accept(accepts(t, "user", "induction"), "first", policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser}, With: "induction", Roles: nil})
+			return accept(accepts(t, "user", "induction"), "first",
+				policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser}, With: "induction",
+					Roles: nil})
 		}, ""},
 	} {
 		warnings, err := Warnings(mustNew(t, c.model()), monday)
@@ -252,37 +269,48 @@ func TestNeverCountsAnAcceptedBadgeAsOursWhereItCounts(t *testing.T) {
 	}{
 		"accepted":                {func() policy.Model { return accepts(t, "user", "") }, alone, ""},
 		"accepted with the badge": {func() policy.Model { return accepts(t, "user", "induction") }, alone, ""},
-		"without the induction":   {func() policy.Model { return accepts(t, "user", "") }, policy.Invariant{Roles: []policy.Role{policy.User}, Without: []policy.BadgeID{"induction"}}, "[user] []"},
-		"by ours alone":           {func() policy.Model { return accepts(t, "first", "") }, policy.Invariant{Roles: []policy.Role{policy.Learner}, Without: []policy.BadgeID{"user"}}, "[first] []"},
+		"without the induction": {func() policy.Model { return accepts(t, "user", "") },
+			policy.Invariant{Roles: []policy.Role{policy.User}, Without: []policy.BadgeID{"induction"}}, "[user] []"},
+		"by ours alone": {func() policy.Model { return accepts(t, "first", "") },
+			policy.Invariant{Roles: []policy.Role{policy.Learner}, Without: []policy.BadgeID{"user"}}, "[first] []"},
 		// The other issuer's counts as first and as mentor, which together give user: one badge does it.
-		"two of ours by one of theirs": {func() policy.Model { return both(t, policy.Accept{}) }, alone, "[] [{other " + theirUser + "}]"},
+		"two of ours by one of theirs": {func() policy.Model { return both(t, policy.Accept{}) }, alone,
+			"[] [{other " + theirUser + "}]"},
 		// It counts as user as well: whoever holds it is not without user.
 		"three of ours by one of theirs": {func() policy.Model {
 			return both(t, policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser}})
 		}, alone, "[first mentor] []"},
 		// Without the induction it does not count as user.
 		"without the induction that it needs": {func() policy.Model {
-			return both(t, policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser}, With: "induction"})
+			return both(t, policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser},
+				With: "induction"})
 		}, alone,
 			"[] [{other " + theirUser + "}]"},
 		// Where the role takes the induction too, whoever holds theirs and the induction is not without user.
 		"with the induction that it needs": {func() policy.Model {
-			return both(t, policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser}, With: "induction"}, "induction")
+			return both(t, policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser},
+				With: "induction"}, "induction")
 		}, alone, "[first induction mentor] []"},
 		"with the induction, which is excepted": {func() policy.Model {
-			return both(t, policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser}, With: "induction"}, "induction")
+			return both(t, policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser},
+				With: "induction"}, "induction")
 		}, policy.Invariant{Roles: []policy.Role{policy.User}, Without: []policy.BadgeID{"user", "induction"}}, ""},
 		// With the induction, theirs counts as first, mentor and maintainer: two badges do what three of ours do.
 		"three of ours by one of theirs with an induction": {func() policy.Model {
-			m := accept(accepts(t, "first", "induction"), "mentor", policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser + "?cid=1"}, With: "induction", Roles: nil})
-			m = accept(m, "maintainer", policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser}, With: "induction", Roles: nil})
+			m := accept(accepts(t, "first", "induction"), "mentor",
+				policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser + "?cid=1"}, With: "induction",
+					Roles: nil})
+			m = accept(m, "maintainer", policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser},
+				With: "induction", Roles: nil})
 			m.Machines[0].Grants = append(m.Machines[0].Grants,
-				policy.Grant{Role: policy.User, Needs: policy.Need{All: []policy.Need{{Badge: "first"}, {Badge: "mentor"}, {Badge: "maintainer"}}}})
+				policy.Grant{Role: policy.User,
+					Needs: policy.Need{All: []policy.Need{{Badge: "first"}, {Badge: "mentor"}, {Badge: "maintainer"}}}})
 			return m
 		}, alone, "[induction] [{other " + theirUser + "?cid=1}]"},
 		// It counts as user for mentors only: a user who holds it is without user.
 		"in another role": {func() policy.Model {
-			return both(t, policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser}, Roles: []policy.Role{policy.Mentor}})
+			return both(t, policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser},
+				Roles: []policy.Role{policy.Mentor}})
 		}, alone, "[] [{other " + theirUser + "}]"},
 	} {
 		m := c.model()

@@ -45,7 +45,8 @@ func BenchmarkCompareTwentyMachinesOfFiveBadges(b *testing.B) {
 				{
 					Role:  policy.Maintainer,
 					Needs: policy.Need{Badge: id("maintainer")},
-				}, {Role: policy.Mentor, Needs: policy.Need{Badge: id("mentor")}}, {Role: policy.Host, Needs: policy.Need{Badge: id("host")}, Hours: h},
+				}, {Role: policy.Mentor, Needs: policy.Need{Badge: id("mentor")}},
+				{Role: policy.Host, Needs: policy.Need{Badge: id("host")}, Hours: h},
 				{
 					Role:  policy.User,
 					Needs: policy.Need{Badge: id("user"), UsedWithin: 180 * days},

@@ -47,23 +47,30 @@ func TestAChangeOfPolicyIsSaidAtItsLeast(t *testing.T) {
 	}{
 		"nothing":                 {plain, plain, ""},
 		"the same in other words": {hours("Mo-Fr 09:00-21:00"), hours("Mo,Tu,We,Th,Fr 09:00-12:00,12:00-21:00"), ""},
-		"hours":                   {plain, hours("Mo-Fr 09:00-21:00"), "loses user alone=true with user except Mo-Fr 09:00-21:00; loses user alone=true with user clock untrusted"},
-		"longer hours":            {hours("Mo-Fr 09:00-21:00"), hours("Mo-Fr 09:00-22:00"), "gains user alone=true with user when Mo-Fr 21:00-22:00"},
+		"hours": {plain, hours("Mo-Fr 09:00-21:00"),
+			"loses user alone=true with user except Mo-Fr 09:00-21:00; loses user alone=true with user clock untrusted"},
+		"longer hours": {hours("Mo-Fr 09:00-21:00"), hours("Mo-Fr 09:00-22:00"),
+			"gains user alone=true with user when Mo-Fr 21:00-22:00"},
 		"another badge": {plain, func(m *policy.Machine) {
 			m.Grants[0].Needs = policy.Need{Any: []policy.Need{{Badge: "user"}, {Badge: "first"}}}
 		}, "gains user alone=true with first"},
 		"one badge more": {plain, func(m *policy.Machine) {
 			m.Grants[0].Needs = policy.Need{All: []policy.Need{{Badge: "user"}, {Badge: "first"}}}
 		}, "loses user alone=true with user"},
-		"an age":           {plain, func(m *policy.Machine) { m.Grants[0].Needs.Within = 365 * days }, "loses user alone=true with user issued more than 365d ago; loses user alone=true with user issued at most 365d ago clock untrusted"},
-		"a longer session": {plain, func(m *policy.Machine) { m.Grants[0].Session.Max = 3 * time.Hour }, "2h0m0s→3h0m0s user alone=true with user"},
-		"a quota":          {plain, func(m *policy.Machine) { m.Grants[0].Quota.Day = time.Hour }, "loses user alone=true with user+1h used this day; loses user alone=true with user clock untrusted"},
-		"a stronger card":  {plain, func(m *policy.Machine) { m.Card = policy.AES }, ""},
+		"an age": {plain, func(m *policy.Machine) { m.Grants[0].Needs.Within = 365 * days },
+			"loses user alone=true with user issued more than 365d ago; loses user alone=true with user issued at most 365d " +
+				"ago clock untrusted"},
+		"a longer session": {plain, func(m *policy.Machine) { m.Grants[0].Session.Max = 3 * time.Hour },
+			"2h0m0s→3h0m0s user alone=true with user"},
+		"a quota": {plain, func(m *policy.Machine) { m.Grants[0].Quota.Day = time.Hour },
+			"loses user alone=true with user+1h used this day; loses user alone=true with user clock untrusted"},
+		"a stronger card": {plain, func(m *policy.Machine) { m.Card = policy.AES }, ""},
 		"a supervisor": {plain, func(m *policy.Machine) {
 			m.Grants[1].Supervisor = &policy.Need{Any: []policy.Need{{Badge: "mentor"}, {Badge: "maintainer"}}}
 		}, "gains learner alone=false with first+a supervisor with maintainer"},
-		"a grant less": {plain, func(m *policy.Machine) { m.Grants = m.Grants[:2] }, "loses maintainer alone=true with maintainer"},
-		"mode warn":    {plain, func(m *policy.Machine) { m.Mode = policy.Warn }, "gains user alone=true with "},
+		"a grant less": {plain, func(m *policy.Machine) { m.Grants = m.Grants[:2] },
+			"loses maintainer alone=true with maintainer"},
+		"mode warn": {plain, func(m *policy.Machine) { m.Mode = policy.Warn }, "gains user alone=true with "},
 	} {
 		changes, err := Compare(ruled(t, c.before), ruled(t, c.after), monday)
 		got := say(changes)
@@ -157,14 +164,29 @@ func TestChangesOfEveryCircumstanceAreFound(t *testing.T) {
 		before, after func(*policy.Machine)
 		want          string
 	}{
-		"a bundle's age":        {plain, func(m *policy.Machine) { m.Fresh, m.Stale = 7*days, []policy.Role{policy.Maintainer} }, "loses user alone=true with user+a bundle older than 7d"},
-		"another age":           {func(m *policy.Machine) { m.Fresh, m.Stale = 7*days, []policy.Role{policy.Maintainer} }, func(m *policy.Machine) { m.Fresh, m.Stale = 30*days, []policy.Role{policy.Maintainer} }, "gains user alone=true with user+a bundle older than 7d"},
-		"fewer learners":        {func(m *policy.Machine) { m.Grants[1].Learners = 3 }, func(m *policy.Machine) { m.Grants[1].Learners = 2 }, "loses learner alone=false with first+a supervisor with mentor+a supervisor who answers for 2 already"},
-		"attested will do":      {plain, func(m *policy.Machine) { m.Grants[0].Needs.Assurance = policy.Attested }, "gains user alone=true with user (attested)"},
-		"a week's quota":        {plain, func(m *policy.Machine) { m.Grants[0].Quota.Week = 90 * time.Minute }, "loses user alone=true with user+1h30m used this week"},
-		"hours at midday":       {func(m *policy.Machine) { m.Grants[0].Hours = mustHours("09:00-12:00,13:00-18:00") }, func(m *policy.Machine) { m.Grants[0].Hours = mustHours("13:00-14:00") }, "loses user alone=true with user when Mo-Su 09:00-12:00, Mo-Su 14:00-18:00"},
-		"a slot on either side": {func(m *policy.Machine) { m.Grants[0].Hours = mustHours("09:00-10:00,10:00-11:00") }, func(m *policy.Machine) { m.Grants[0].Hours = mustHours("03:00-04:00") }, "when Mo-Su 09:00-11:00"},
-		"one day of the year":   {func(m *policy.Machine) { m.Grants[0].Hours, _ = policy.ParseHours("09:00-10:00; Dec 24-30 off", nil) }, func(m *policy.Machine) { m.Grants[0].Hours = mustHours("09:00-10:00") }, "gains user alone=true with user when 2026-12-24 – 2026-12-30 09:00-10:00"},
+		"a bundle's age": {plain,
+			func(m *policy.Machine) { m.Fresh, m.Stale = 7*days, []policy.Role{policy.Maintainer} },
+			"loses user alone=true with user+a bundle older than 7d"},
+		"another age": {func(m *policy.Machine) { m.Fresh, m.Stale = 7*days, []policy.Role{policy.Maintainer} },
+			func(m *policy.Machine) { m.Fresh, m.Stale = 30*days, []policy.Role{policy.Maintainer} },
+			"gains user alone=true with user+a bundle older than 7d"},
+		"fewer learners": {func(m *policy.Machine) { m.Grants[1].Learners = 3 },
+			func(m *policy.Machine) { m.Grants[1].Learners = 2 }, "loses learner alone=false with first+a supervisor with " +
+				"mentor+a supervisor who answers for 2 already"},
+		"attested will do": {plain, func(m *policy.Machine) { m.Grants[0].Needs.Assurance = policy.Attested },
+			"gains user alone=true with user (attested)"},
+		"a week's quota": {plain, func(m *policy.Machine) { m.Grants[0].Quota.Week = 90 * time.Minute },
+			"loses user alone=true with user+1h30m used this week"},
+		"hours at midday": {func(m *policy.Machine) { m.Grants[0].Hours = mustHours("09:00-12:00,13:00-18:00") },
+			func(m *policy.Machine) { m.Grants[0].Hours = mustHours("13:00-14:00") },
+			"loses user alone=true with user when Mo-Su 09:00-12:00, Mo-Su 14:00-18:00"},
+		"a slot on either side": {func(m *policy.Machine) { m.Grants[0].Hours = mustHours("09:00-10:00,10:00-11:00") },
+			func(m *policy.Machine) { m.Grants[0].Hours = mustHours("03:00-04:00") }, "when Mo-Su 09:00-11:00"},
+		"one day of the year": {func(m *policy.Machine) {
+			m.Grants[0].Hours,
+				_ = policy.ParseHours("09:00-10:00; Dec 24-30 off", nil)
+		}, func(m *policy.Machine) { m.Grants[0].Hours = mustHours("09:00-10:00") },
+			"gains user alone=true with user when 2026-12-24 – 2026-12-30 09:00-10:00"},
 	} {
 		changes, err := Compare(ruled(t, c.before), ruled(t, c.after), monday)
 		if got := say(changes); err != nil || !strings.Contains(got, c.want) {
@@ -188,7 +210,8 @@ func TestChangesAreSaidInBothLanguages(t *testing.T) {
 	}{
 		{Change{Machine: "laser", Role: policy.User, Alone: true, Gained: true, With: said("user")},
 			"laser : user : obtient le rôle Utilisation", "laser: user: gains user"},
-		{Change{Machine: "laser", Role: policy.Learner, With: said("first"), When: []string{"Mo 09:00-10:00", "Tu 09:00-10:00"}},
+		{Change{Machine: "laser", Role: policy.Learner, With: said("first"),
+			When: []string{"Mo 09:00-10:00", "Tu 09:00-10:00"}},
 			"laser : first : perd le rôle Apprentissage avec un mentor, lun. 09:00-10:00; mar. 09:00-10:00",
 			"laser: first: loses learner with a mentor, Mo 09:00-10:00; Tu 09:00-10:00"},
 		{Change{Machine: "laser", Role: policy.User, Alone: true, Gained: true, Clock: "untrusted"},

@@ -44,7 +44,8 @@ func entryWarnings(p *policy.Policy, b *policy.Badge, a *policy.Accept) (out []p
 			out,
 			policy.Text{
 				FR: fmt.Sprintf(
-					"cette entrée ne compte nulle part : aucune règle ne demande %s pour %s (roles: dit où elle compte ; répondre d’une session est mentor)",
+					"cette entrée ne compte nulle part : aucune règle ne demande %s pour %s (roles: dit où elle compte ; répondre "+
+						"d’une session est mentor)",
 					b.ID,
 					rolesInWords(a, " ou "),
 				),

@@ -20,15 +20,21 @@ func TestChangesOfTheMembershipRuleAreWeighed(t *testing.T) {
 		before, after policy.Membership
 		want          string
 	}{
-		"nothing":       {fortnight, fortnight, ""},
-		"only warn":     {fortnight, policy.Membership{Grace: 14 * days, After: []policy.Role{policy.Maintainer}}, ""},
-		"another order": {policy.Membership{After: []policy.Role{policy.User, policy.Maintainer}}, policy.Membership{After: []policy.Role{policy.Maintainer, policy.User}}, ""},
-		"less grace": {fortnight, policy.Membership{After: []policy.Role{policy.Maintainer}}, "loses learner alone=false with first+a supervisor with mentor+a membership that has ended; " +
-			"loses user alone=true with user+a membership that has ended"},
-		"more grace": {fortnight, policy.Membership{Grace: 30 * days, After: []policy.Role{policy.Maintainer}}, "gains learner alone=false with first+a supervisor with mentor+a membership that ended more than 14d ago; " +
-			"gains user alone=true with user+a membership that ended more than 14d ago"},
-		"a role is kept": {fortnight, policy.Membership{Grace: 14 * days, After: []policy.Role{policy.User, policy.Maintainer}}, "gains user alone=true with user+a membership that ended more than 14d ago"},
-		"a role is lost": {fortnight, policy.Membership{Grace: 14 * days}, "loses maintainer alone=true with maintainer+a membership that ended more than 14d ago"},
+		"nothing":   {fortnight, fortnight, ""},
+		"only warn": {fortnight, policy.Membership{Grace: 14 * days, After: []policy.Role{policy.Maintainer}}, ""},
+		"another order": {policy.Membership{After: []policy.Role{policy.User, policy.Maintainer}},
+			policy.Membership{After: []policy.Role{policy.Maintainer, policy.User}}, ""},
+		"less grace": {fortnight, policy.Membership{After: []policy.Role{policy.Maintainer}},
+			"loses learner alone=false with first+a supervisor with mentor+a membership that has ended; " +
+				"loses user alone=true with user+a membership that has ended"},
+		"more grace": {fortnight, policy.Membership{Grace: 30 * days, After: []policy.Role{policy.Maintainer}},
+			"gains learner alone=false with first+a supervisor with mentor+a membership that ended more than 14d ago; " +
+				"gains user alone=true with user+a membership that ended more than 14d ago"},
+		"a role is kept": {fortnight, policy.Membership{Grace: 14 * days,
+			After: []policy.Role{policy.User, policy.Maintainer}}, "gains user alone=true with user+a membership that ended " +
+			"more than 14d ago"},
+		"a role is lost": {fortnight, policy.Membership{Grace: 14 * days},
+			"loses maintainer alone=true with maintainer+a membership that ended more than 14d ago"},
 	} {
 		before, after := mustNew(t, model(c.before)), mustNew(t, model(c.after))
 		changes, err := Compare(before, after, monday)
@@ -47,7 +53,8 @@ func TestChangesOfTheMembershipRuleAreWeighed(t *testing.T) {
 	}
 	changes, err := Compare(passing(policy.Membership{Grace: 7 * days}), passing(policy.Membership{}), monday)
 	if got := say(changes); err != nil ||
-		got != "loses user alone=true with user+a membership that has ended when Mo-Fr 09:00-21:00; loses user alone=true with user+a membership that has ended clock untrusted" {
+		got != "loses user alone=true with user+a membership that has ended when Mo-Fr 09:00-21:00; loses user alone=true "+
+			"with user+a membership that has ended clock untrusted" {
 		t.Errorf("%s %v", got, err)
 	}
 	s := Uncompared(mustNew(t, model(fortnight)), mustNew(t, model(policy.Membership{})))
@@ -72,7 +79,8 @@ func TestMembersAreComparedByTheirMembershipOnTheFirstDay(t *testing.T) {
 	for _, c := range CompareMembers(before, after, twins, monday) {
 		out = append(out, fmt.Sprintf("%d %v %v %v", c.Member, c.Role, c.Gained, c.When))
 	}
-	if got := strings.Join(out, "; "); got != "1 user false [Mo-Fr 09:00-21:00 2027-07-14 10:00-12:00]; 2 user false [Mo-Fr 09:00-21:00 2027-07-14 10:00-12:00]" {
+	if got := strings.Join(out, "; "); got != "1 user false [Mo-Fr 09:00-21:00 2027-07-14 10:00-12:00]; 2 user false "+
+		"[Mo-Fr 09:00-21:00 2027-07-14 10:00-12:00]" {
 		t.Error(got)
 	}
 }
@@ -139,7 +147,8 @@ func TestLawsHoldForMemberships(t *testing.T) {
 			if o.Verdict != want {
 				t.Fatalf("%v %v: %v, want %v", state, o.Role, o.Verdict, want)
 			}
-			if lapsedSaid := slices.ContainsFunc(o.Missing(), func(r policy.Reason) bool { return r.Code == policy.MembershipLapsed }); lapsedSaid == keeps {
+			if lapsedSaid := slices.ContainsFunc(o.Missing(),
+				func(r policy.Reason) bool { return r.Code == policy.MembershipLapsed }); lapsedSaid == keeps {
 				t.Fatalf("%v %v: %v", state, o.Role, o.Missing())
 			}
 			switch o.Verdict {

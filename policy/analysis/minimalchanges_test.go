@@ -35,11 +35,17 @@ func TestCircumstancesThatDoNotMatterAreLeftOut(t *testing.T) {
 		}, "gains mentor alone=true with mentor"},
 		"a badge of any age": {busy, func(m *policy.Machine) {
 			busy(m)
-			m.Grants = append(m.Grants, policy.Grant{Role: policy.Host, Needs: policy.Need{Badge: "user", Assurance: policy.Attested}})
+			m.Grants = append(m.Grants, policy.Grant{Role: policy.Host,
+				Needs: policy.Need{Badge: "user", Assurance: policy.Attested}})
 		}, "gains host alone=true with user"},
-		"a stronger card":  {func(*policy.Machine) {}, func(m *policy.Machine) { m.Card, m.Grants = policy.AES, m.Grants[:1] }, "loses user alone=true with user+a card of which only the number is known; loses learner alone=false with first+a supervisor with mentor; loses maintainer alone=true with maintainer"},
-		"a longer session": {busy, func(m *policy.Machine) { busy(m); m.Grants[2].Session.Max = time.Hour }, "0s→1h0m0s maintainer alone=true with maintainer"},
-		"how recent, where it is asked": {func(m *policy.Machine) { busy(m); m.Grants[0].Needs.UsedWithin = 0 }, func(m *policy.Machine) { busy(m); m.Grants[0].Needs.UsedWithin, m.Grants[0].Needs.Within = 0, 30*days },
+		"a stronger card": {func(*policy.Machine) {},
+			func(m *policy.Machine) { m.Card, m.Grants = policy.AES, m.Grants[:1] },
+			"loses user alone=true with user+a card of which only the number is known; loses learner alone=false with first+a " +
+				"supervisor with mentor; loses maintainer alone=true with maintainer"},
+		"a longer session": {busy, func(m *policy.Machine) { busy(m); m.Grants[2].Session.Max = time.Hour },
+			"0s→1h0m0s maintainer alone=true with maintainer"},
+		"how recent, where it is asked": {func(m *policy.Machine) { busy(m); m.Grants[0].Needs.UsedWithin = 0 },
+			func(m *policy.Machine) { busy(m); m.Grants[0].Needs.UsedWithin, m.Grants[0].Needs.Within = 0, 30*days },
 			"loses user alone=true with user issued at most 365d ago (attested)"},
 	} {
 		got := strings.Split(compared(t, c.before, c.after), "; ")
@@ -59,7 +65,8 @@ func TestABookingThatChangesHandsIsAChange(t *testing.T) {
 	booked := func(who policy.MemberID) func(*policy.Machine) {
 		return func(m *policy.Machine) { m.Grants[0].Booked, m.Bookings = true, december(t, who) }
 	}
-	want := "gains user alone=true with user+who has booked it now when 2026-12-01 00:00 – 2026-12-05 00:00; loses user alone=true with user+who had booked it before when 2026-12-01 00:00 – 2026-12-05 00:00"
+	want := "gains user alone=true with user+who has booked it now when 2026-12-01 00:00 – 2026-12-05 00:00; loses user " +
+		"alone=true with user+who had booked it before when 2026-12-01 00:00 – 2026-12-05 00:00"
 	if got := compared(t, booked("m-1"), booked("m-2")); !strings.HasSuffix(got, want) {
 		t.Errorf("got %s", got)
 	}
@@ -74,7 +81,8 @@ func TestABookingThatChangesHandsIsAChange(t *testing.T) {
 	if got := compared(t, booked("m-1"), moved); strings.Contains(got, "untrusted") ||
 		!strings.HasSuffix(
 			got,
-			"loses user alone=true with user+who had booked it before when 2026-12-01 00:00 – 2026-12-02 10:00, 2026-12-02 12:00 – 2026-12-05 00:00",
+			"loses user alone=true with user+who had booked it before when 2026-12-01 00:00 – 2026-12-02 10:00, 2026-12-02 "+
+				"12:00 – 2026-12-05 00:00",
 		) {
 		t.Errorf("a shorter booking: %s", got)
 	}
@@ -103,7 +111,8 @@ func TestWhatABookingGivesIsSaid(t *testing.T) {
 		return func(m *policy.Machine) { now(m); m.Grants[0].Hours = mustHours(s) }
 	}
 	got = compared(t, hours("Mo-Fr 09:00-20:00"), hours("Mo-Fr 09:00-21:00"))
-	if want := "gains user alone=true with user when Mo-Fr 20:00-21:00; gains user alone=true with user+who has booked it when 2026-12-01 – 2026-12-04 20:00-21:00"; got != want {
+	if want := "gains user alone=true with user when Mo-Fr 20:00-21:00; gains user alone=true with user+who has booked " +
+		"it when 2026-12-01 – 2026-12-04 20:00-21:00"; got != want {
 		t.Errorf("longer hours: %s", got)
 	}
 }
@@ -182,7 +191,10 @@ func TestNobodyHasUsedAMachineTodayAndNever(t *testing.T) {
 // Of a machine that lets everybody in, the session is the longest that a user may have.
 func TestModeWarnHasTheLimitsOfUsers(t *testing.T) {
 	warn := func(m *policy.Machine) { m.Mode = policy.Warn }
-	if got := compared(t, warn, func(m *policy.Machine) { warn(m); m.Grants[0].Session.Max = 5 * time.Hour }); got != "2h0m0s→5h0m0s user alone=true with " {
+	if got := compared(t, warn, func(m *policy.Machine) {
+		warn(m)
+		m.Grants[0].Session.Max = 5 * time.Hour
+	}); got != "2h0m0s→5h0m0s user alone=true with " {
 		t.Errorf("got %s", got)
 	}
 }
@@ -210,10 +222,13 @@ func TestExceptIsSaidWhereItIsShorter(t *testing.T) {
 		{"", ""}: {},
 		{", lun. 09:00-10:00; mar. 09:00-10:00", ", Mo 09:00-10:00; Tu 09:00-10:00"}: {
 			when: []string{"Mo 09:00-10:00", "Tu 09:00-10:00"}},
-		{", sauf dim. 00:00-24:00", ", except Su 00:00-24:00"}:                                       {except: []string{"Su 00:00-24:00"}},
-		{", a; a; a; a; a; a; a; a; et 2 autres fois", ", a; a; a; a; a; a; a; a; and 2 more times"}: {when: strings.Split("aaaaaaaaaa", "")},
+		{", sauf dim. 00:00-24:00", ", except Su 00:00-24:00"}: {
+			except: []string{"Su 00:00-24:00"}},
+		{", a; a; a; a; a; a; a; a; et 2 autres fois",
+			", a; a; a; a; a; a; a; a; and 2 more times"}: {when: strings.Split("aaaaaaaaaa", "")},
 	} {
-		if got := [2]string{WhenInWords(c.when, c.except, policy.French), WhenInWords(c.when, c.except, policy.English)}; got != want {
+		if got := [2]string{WhenInWords(c.when, c.except, policy.French),
+			WhenInWords(c.when, c.except, policy.English)}; got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
@@ -229,14 +244,25 @@ func TestWhatASupervisorMustBeIsWeighed(t *testing.T) {
 		before, after policy.Need
 		want          string
 	}{
-		"an age":     {mentor, policy.Need{Badge: "mentor", Within: 30 * days}, "loses learner alone=false with first+a supervisor with mentor issued more than 30d ago"},
-		"hours":      {mentor, policy.Need{Badge: "mentor", Hours: 50 * time.Hour}, "loses learner alone=false with first+a supervisor with mentor"},
-		"less hours": {policy.Need{Badge: "mentor", Hours: 50 * time.Hour}, policy.Need{Badge: "mentor", Hours: 5 * time.Hour}, "gains learner alone=false with first+a supervisor with mentor+a supervisor: 5h logged"},
-		"practice": {policy.Need{Badge: "mentor", UsedWithin: 30 * days}, policy.Need{Badge: "mentor", UsedWithin: 90 * days}, "gains learner alone=false with first+a supervisor with mentor issued at most 90d ago; " +
-			"gains learner alone=false with first+a supervisor with mentor issued more than 90d ago+a supervisor: used at most 90d ago"},
-		"attested":    {mentor, policy.Need{Badge: "mentor", Assurance: policy.Attested}, "gains learner alone=false with first+a supervisor with mentor (attested)"},
-		"hosted only": {policy.Need{Badge: "mentor", Assurance: policy.Attested}, policy.Need{Badge: "mentor", Assurance: policy.Hosted}, "loses learner alone=false with first+a supervisor with mentor (attested)"},
-		"all of it":   {policy.Need{Badge: "mentor", Within: 30 * days, Hours: 50 * time.Hour}, policy.Need{Badge: "mentor", Assurance: policy.Attested}, "gains learner alone=false with first+a supervisor with mentor"},
+		"an age": {mentor, policy.Need{Badge: "mentor", Within: 30 * days},
+			"loses learner alone=false with first+a supervisor with mentor issued more than 30d ago"},
+		"hours": {mentor, policy.Need{Badge: "mentor", Hours: 50 * time.Hour},
+			"loses learner alone=false with first+a supervisor with mentor"},
+		"less hours": {policy.Need{Badge: "mentor", Hours: 50 * time.Hour},
+			policy.Need{Badge: "mentor", Hours: 5 * time.Hour}, "gains learner alone=false with first+a supervisor with " +
+				"mentor+a supervisor: 5h logged"},
+		"practice": {policy.Need{Badge: "mentor", UsedWithin: 30 * days}, policy.Need{Badge: "mentor", UsedWithin: 90 * days},
+			"gains learner alone=false with first+a supervisor with mentor issued at most 90d ago; " +
+				"gains learner alone=false with first+a supervisor with mentor issued more than 90d ago+a supervisor: used at " +
+				"most 90d ago"},
+		"attested": {mentor, policy.Need{Badge: "mentor", Assurance: policy.Attested},
+			"gains learner alone=false with first+a supervisor with mentor (attested)"},
+		"hosted only": {policy.Need{Badge: "mentor", Assurance: policy.Attested},
+			policy.Need{Badge: "mentor", Assurance: policy.Hosted}, "loses learner alone=false with first+a supervisor with " +
+				"mentor (attested)"},
+		"all of it": {policy.Need{Badge: "mentor", Within: 30 * days, Hours: 50 * time.Hour},
+			policy.Need{Badge: "mentor", Assurance: policy.Attested},
+			"gains learner alone=false with first+a supervisor with mentor"},
 	} {
 		if got := compared(t, asks(c.before), asks(c.after)); got != c.want && !strings.HasPrefix(got, c.want+"; ") {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, c.want)
@@ -267,14 +293,18 @@ func TestPassingOverTheEndsOfBadgesIsAChange(t *testing.T) {
 	pass := func(m *policy.Machine) { m.Pass = policy.PassEnds }
 	plain := func(*policy.Machine) {}
 	for verb, got := range map[string]string{"gains ": compared(t, plain, pass), "loses ": compared(t, pass, plain)} {
-		for _, want := range []string{"user alone=true with user", "learner alone=false with first+a supervisor with mentor", "maintainer alone=true with maintainer"} {
+		for _, want := range []string{"user alone=true with user", "learner alone=false with first+a supervisor with mentor",
+			"maintainer alone=true with maintainer"} {
 			if want = verb + want + "+badges that have an end clock untrusted"; strings.Count(got, verb) != 3 ||
 				!strings.Contains(got, want) {
 				t.Errorf("no %q in %s", want, got)
 			}
 		}
 	}
-	if got := compared(t, pass, func(m *policy.Machine) { pass(m); m.Grants[0].Needs = policy.Need{Badge: "mentor"} }); strings.Contains(
+	if got := compared(t, pass, func(m *policy.Machine) {
+		pass(m)
+		m.Grants[0].Needs = policy.Need{Badge: "mentor"}
+	}); strings.Contains(
 		got,
 		"an end",
 	) {
@@ -303,9 +333,10 @@ func TestLimitsAreComparedAtTheirTimes(t *testing.T) {
 	}
 	two, twelve, one := 2*time.Hour, 12*time.Hour, time.Hour
 	for want, after := range map[string]func(*policy.Machine){
-		"2h0m0s→12h0m0s user alone=true with user when Mo-Fr 09:00-21:00":                                                             week(twelve, one),
-		"1h0m0s→12h0m0s user alone=true with user when Sa 10:00-18:00":                                                                week(two, twelve),
-		"2h0m0s→1h0m0s user alone=true with user when Mo-Fr 09:00-21:00; 1h0m0s→2h0m0s user alone=true with user when Sa 10:00-18:00": week(one, two),
+		"2h0m0s→12h0m0s user alone=true with user when Mo-Fr 09:00-21:00": week(twelve, one),
+		"1h0m0s→12h0m0s user alone=true with user when Sa 10:00-18:00":    week(two, twelve),
+		"2h0m0s→1h0m0s user alone=true with user when Mo-Fr 09:00-21:00; 1h0m0s→2h0m0s user alone=true with user when Sa " +
+			"10:00-18:00": week(one, two),
 		"": week(two, one),
 	} {
 		if got := compared(t, week(two, one), after); got != want {
@@ -329,7 +360,8 @@ func TestLimitsAreComparedAtTheirTimes(t *testing.T) {
 			)
 		}
 	}
-	if got := compared(t, alone(one), alone(twelve)); got != "1h0m0s→12h0m0s user alone=false with first+a supervisor with mentor" {
+	if got := compared(t, alone(one), alone(twelve)); got != "1h0m0s→12h0m0s user alone=false with first+a supervisor "+
+		"with mentor" {
 		t.Errorf("with a supervisor: %s", got)
 	}
 	longest := func(max time.Duration) func(*policy.Machine) {
@@ -340,7 +372,8 @@ func TestLimitsAreComparedAtTheirTimes(t *testing.T) {
 			)
 		}
 	}
-	if got := compared(t, longest(one), longest(twelve)); got != "1h0m0s→12h0m0s user alone=true with first; 2h0m0s→12h0m0s user alone=true with first+user" &&
+	if got := compared(t, longest(one), longest(twelve)); got != "1h0m0s→12h0m0s user alone=true with first; "+
+		"2h0m0s→12h0m0s user alone=true with first+user" &&
 		got != "1h0m0s→12h0m0s user alone=true with first; 2h0m0s→12h0m0s user alone=true with user+first" {
 		t.Errorf("whoever has both: %s", got)
 	}

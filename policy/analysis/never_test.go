@@ -61,52 +61,71 @@ func TestBreachesComeWithTheSmallestCase(t *testing.T) {
 	}{
 		"held": {func(*policy.Machine) {}, user, ""},
 		"another grant": {func(m *policy.Machine) {
-			m.Grants = append(m.Grants, policy.Grant{Role: policy.User, Needs: policy.Need{Any: []policy.Need{{Badge: "first"}, {All: []policy.Need{{Badge: "mentor"}, {Badge: "maintainer"}}}}}})
+			m.Grants = append(m.Grants, policy.Grant{Role: policy.User,
+				Needs: policy.Need{Any: []policy.Need{{Badge: "first"},
+					{All: []policy.Need{{Badge: "mentor"}, {Badge: "maintainer"}}}}}})
 		}, user, "user [first] grant 3"},
 		"two badges": {func(m *policy.Machine) {
 			m.Grants[0].Needs = policy.Need{All: []policy.Need{{Badge: "mentor"}, {Badge: "first"}}}
 		}, user, "user [first mentor] grant 0"},
 		"under supervision": {func(m *policy.Machine) {
-			m.Grants = append(m.Grants, policy.Grant{Role: policy.User, Needs: policy.Need{Badge: "first"}, Supervisor: &policy.Need{Badge: "mentor"}})
+			m.Grants = append(m.Grants, policy.Grant{Role: policy.User, Needs: policy.Need{Badge: "first"},
+				Supervisor: &policy.Need{Badge: "mentor"}})
 		}, user, "user [first] supervised grant 3"},
 		"alone only": {func(m *policy.Machine) {
-			m.Grants = append(m.Grants, policy.Grant{Role: policy.User, Needs: policy.Need{Badge: "first"}, Supervisor: &policy.Need{Badge: "mentor"}})
+			m.Grants = append(m.Grants, policy.Grant{Role: policy.User, Needs: policy.Need{Badge: "first"},
+				Supervisor: &policy.Need{Badge: "mentor"}})
 		}, policy.Invariant{Roles: []policy.Role{policy.User}, Without: []policy.BadgeID{"user"}, Alone: true}, ""},
-		"mode warn":       {func(m *policy.Machine) { m.Mode = policy.Warn }, user, "user [] grant -1"},
-		"another machine": {func(m *policy.Machine) { m.Mode = policy.Warn }, policy.Invariant{Roles: []policy.Role{policy.User}, Without: []policy.BadgeID{"user"}, On: []policy.MachineID{"x"}}, ""},
+		"mode warn": {func(m *policy.Machine) { m.Mode = policy.Warn }, user, "user [] grant -1"},
+		"another machine": {func(m *policy.Machine) { m.Mode = policy.Warn },
+			policy.Invariant{Roles: []policy.Role{policy.User}, Without: []policy.BadgeID{"user"}, On: []policy.MachineID{"x"}},
+			""},
 		"by night":        {func(*policy.Machine) {}, night, "user [user] grant 0"},
 		"closed by night": {func(m *policy.Machine) { m.Grants[0].Hours = mustHours("06:00-22:00") }, night, ""},
-		"closes too late": {func(m *policy.Machine) { m.Grants[0].Hours = mustHours("06:00-22:01") }, night, "user [user] grant 0"},
+		"closes too late": {func(m *policy.Machine) { m.Grants[0].Hours = mustHours("06:00-22:01") }, night,
+			"user [user] grant 0"},
 		"on one holiday": {func(m *policy.Machine) {
 			m.Grants[0].Hours, _ = policy.ParseHours("06:00-22:00; 2027 Jun 03 06:00-23:00", nil)
 		}, night, "user [user] grant 0"},
-		"without a clock": {func(m *policy.Machine) { m.Grants[0].Hours, m.Pass = mustHours("06:00-22:00"), policy.PassHours }, night, "user [user] untrusted grant 0"},
+		"without a clock": {func(m *policy.Machine) {
+			m.Grants[0].Hours, m.Pass = mustHours("06:00-22:00"),
+				policy.PassHours
+		}, night, "user [user] untrusted grant 0"},
 		"in a booking": {func(m *policy.Machine) {
-			m.Grants[0].Booked, m.Bookings = true, []policy.Booking{{From: wall(t, "2026-12-01 23:00"), To: wall(t, "2026-12-01 23:30"), For: "m-1"}}
+			m.Grants[0].Booked, m.Bookings = true,
+				[]policy.Booking{{From: wall(t, "2026-12-01 23:00"), To: wall(t, "2026-12-01 23:30"), For: "m-1"}}
 		}, night, "user [user] grant 0"},
 		"never booked then": {func(m *policy.Machine) {
-			m.Grants[0].Booked, m.Bookings = true, []policy.Booking{{From: wall(t, "2026-12-01 20:00"), To: wall(t, "2026-12-01 21:30"), For: "m-1"}}
+			m.Grants[0].Booked, m.Bookings = true,
+				[]policy.Booking{{From: wall(t, "2026-12-01 20:00"), To: wall(t, "2026-12-01 21:30"), For: "m-1"}}
 		}, night, ""},
 		"fewer badges at another time": {func(m *policy.Machine) {
-			m.Grants[0].Needs, m.Grants[0].Hours = policy.Need{All: []policy.Need{{Badge: "first"}, {Badge: "mentor"}}}, mustHours("Mo 09:00-12:00")
-			m.Grants = append(m.Grants, policy.Grant{Role: policy.User, Needs: policy.Need{Badge: "maintainer"}, Hours: mustHours("Tu 09:00-12:00")})
+			m.Grants[0].Needs, m.Grants[0].Hours = policy.Need{All: []policy.Need{{Badge: "first"}, {Badge: "mentor"}}},
+				mustHours("Mo 09:00-12:00")
+			m.Grants = append(m.Grants, policy.Grant{Role: policy.User, Needs: policy.Need{Badge: "maintainer"},
+				Hours: mustHours("Tu 09:00-12:00")})
 		}, user, "user [maintainer] grant 3"},
 		"booked in the hour that comes twice, first": {twice("2027-10-31T02:00:00+02:00"), user, "user [first] grant 0"},
 		"booked in the hour that comes twice, then":  {twice("2027-10-31T02:00:00+01:00"), user, "user [first] grant 0"},
-		"booked from a second on":                    {only("2026-12-01 10:00:01", "2026-12-01 12:00:00", "m-1"), user, "user [first] grant 0"},
-		"booked for a second":                        {only("2026-12-01 10:00:01", "2026-12-01 10:00:02", "m-1"), user, "user [first] grant 0"},
-		"booked until a second":                      {only("2026-12-01 10:00:00", "2026-12-01 10:00:02", "m-1"), user, "user [first] grant 0"},
-		"booked in years to come":                    {only("2031-12-01 10:00:00", "2031-12-01 12:00:00", "m-1"), user, "user [first] grant 0"},
-		"booked in the past":                         {only("2026-11-01 10:00:00", "2026-11-01 12:00:00", "m-1"), user, ""},
-		"booked by one supervisor":                   {supervised("supervisor"), user, "user [first] supervised grant 0"},
-		"a date of another year":                     {open("2028 Jan 10 09:00-23:00"), night, "user [user] grant 0"},
-		"a leap day":                                 {open("Feb 29 09:00-23:00"), night, "user [user] grant 0"},
-		"a leap day, on a Thursday":                  {open("Feb 29 Th 09:00-23:00"), night, "user [user] grant 0"},
-		"a Christmas on a Monday":                    {open("Dec 25 Mo 09:00-23:00"), night, "user [user] grant 0"},
-		"weekdays of a far year":                     {open("2090 Jan 01-2091 Dec 31 We 09:00-23:00"), night, "user [user] grant 0"},
-		"after the dates of a year":                  {open("We 09:00-23:00; 2026 Jan 01-2090 Mar 01 We 09:00-12:00"), night, "user [user] grant 0"},
-		"a holiday of a far year":                    {open("PH 09:00-23:00"), night, "user [user] grant 0"},
-		"a date of the past":                         {open("2020 Jan 10 09:00-23:00"), night, ""},
+		"booked from a second on": {only("2026-12-01 10:00:01", "2026-12-01 12:00:00", "m-1"), user,
+			"user [first] grant 0"},
+		"booked for a second": {only("2026-12-01 10:00:01", "2026-12-01 10:00:02", "m-1"), user,
+			"user [first] grant 0"},
+		"booked until a second": {only("2026-12-01 10:00:00", "2026-12-01 10:00:02", "m-1"), user,
+			"user [first] grant 0"},
+		"booked in years to come": {only("2031-12-01 10:00:00", "2031-12-01 12:00:00", "m-1"), user,
+			"user [first] grant 0"},
+		"booked in the past":        {only("2026-11-01 10:00:00", "2026-11-01 12:00:00", "m-1"), user, ""},
+		"booked by one supervisor":  {supervised("supervisor"), user, "user [first] supervised grant 0"},
+		"a date of another year":    {open("2028 Jan 10 09:00-23:00"), night, "user [user] grant 0"},
+		"a leap day":                {open("Feb 29 09:00-23:00"), night, "user [user] grant 0"},
+		"a leap day, on a Thursday": {open("Feb 29 Th 09:00-23:00"), night, "user [user] grant 0"},
+		"a Christmas on a Monday":   {open("Dec 25 Mo 09:00-23:00"), night, "user [user] grant 0"},
+		"weekdays of a far year":    {open("2090 Jan 01-2091 Dec 31 We 09:00-23:00"), night, "user [user] grant 0"},
+		"after the dates of a year": {open("We 09:00-23:00; 2026 Jan 01-2090 Mar 01 We 09:00-12:00"), night,
+			"user [user] grant 0"},
+		"a holiday of a far year": {open("PH 09:00-23:00"), night, "user [user] grant 0"},
+		"a date of the past":      {open("2020 Jan 10 09:00-23:00"), night, ""},
 	} {
 		m := ruled(t, c.rule).Model
 		m.Never = []policy.Invariant{c.never}

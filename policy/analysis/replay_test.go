@@ -38,9 +38,11 @@ func TestReplayAsksOnlyWhatTheBasisCanTell(t *testing.T) {
 		would policy.Verdict
 		why   string
 	}{
-		"the same policy":                {basis, replayed(t, "a", "k"), policy.Allow, ""},
-		"a stranger":                     {policy.BasisOf(stranger, before.Decide(stranger)), replayed(t, "a", "k"), policy.Deny, ""},
-		"a badge that nobody knew":       {basis, replayed(t, "b", "k"), policy.Deny, "did not name: deny without them, allow with them ([b])"},
+		"the same policy": {basis, replayed(t, "a", "k"), policy.Allow, ""},
+		"a stranger": {policy.BasisOf(stranger, before.Decide(stranger)), replayed(t, "a", "k"),
+			policy.Deny, ""},
+		"a badge that nobody knew": {basis, replayed(t, "b", "k"), policy.Deny,
+			"did not name: deny without them, allow with them ([b])"},
 		"an issuer whose keys differ":    {basis, replayed(t, "a", "k2"), policy.Deny, "depends on badges"},
 		"a basis that could not hold it": {cut, replayed(t, "a", "k"), policy.Deny, "did not hold all badges"},
 	} {

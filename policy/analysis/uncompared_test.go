@@ -49,7 +49,8 @@ func TestSettingsThatNoCaseWeighsAreListed(t *testing.T) {
 			m.Issuers[0].StatusIssuers = []policy.IssuerID{"x"}
 			m.Issuers = append(m.Issuers, policy.Issuer{ID: "x", Profile: "did:z", Keys: []string{"z"}})
 		}, "issuers.i.status-issuers! →; issuers.x! →x"},
-		"an achievement": {func(m *policy.Model) { m.Badges[0].Achievement = "urn:other" }, "badges.user.achievement! urn:user→urn:other"},
+		"an achievement": {func(m *policy.Model) { m.Badges[0].Achievement = "urn:other" },
+			"badges.user.achievement! urn:user→urn:other"},
 		"a badge's name": {func(m *policy.Model) { m.Badges[0].Name.EN = "other" }, "badges.user.name →"},
 		"a badge more": {func(m *policy.Model) {
 			m.Badges = append(m.Badges, policy.Badge{ID: "new", Name: policy.Text{FR: "n"}, Issuer: "i", Achievement: "urn:new"})
@@ -62,10 +63,16 @@ func TestSettingsThatNoCaseWeighsAreListed(t *testing.T) {
 			m.Machines[0].Maintenance = []policy.Upkeep{{Kind: "lens", Hours: time.Hour, Block: true}}
 		}, "machines.m.maintenance →"},
 		"evidence": {func(m *policy.Model) {
-			m.Evidence = map[policy.BadgeID]policy.EvidenceRule{"user": {Interventions: 6, Kinds: []string{"lens"}}, "first": {Interventions: 1, Kinds: []string{"lens"}}}
+			m.Evidence = map[policy.BadgeID]policy.EvidenceRule{"user": {Interventions: 6, Kinds: []string{"lens"}},
+				"first": {Interventions: 1, Kinds: []string{"lens"}}}
 		}, "evidence.first →first; evidence.user.interventions →"},
-		"panels":          {func(m *policy.Model) { m.Names, m.Look, m.Language = policy.Initial, policy.Dark, policy.English }, "language fr→en; panel.names →; panel.look auto→dark"},
-		"what must never": {func(m *policy.Model) { m.Never = []policy.Invariant{{Name: "n", Roles: []policy.Role{policy.User}}} }, "never →"},
+		"panels": {func(m *policy.Model) {
+			m.Names, m.Look, m.Language = policy.Initial, policy.Dark,
+				policy.English
+		}, "language fr→en; panel.names →; panel.look auto→dark"},
+		"what must never": {func(m *policy.Model) {
+			m.Never = []policy.Invariant{{Name: "n", Roles: []policy.Role{policy.User}}}
+		}, "never →"},
 	} {
 		if got := differing(t, c.change); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)

@@ -101,7 +101,8 @@ func TestRightsSayWhen(t *testing.T) {
 		m.Grants = append(m.Grants, policy.Grant{Role: policy.User, Needs: policy.Need{Badge: "user"}, Booked: true})
 	})
 	night := monday.AddDate(0, 0, -1)
-	if got := fmt.Sprint(rightWords(p, bearer("user"), night)); got != "[user Mo-Fr 09:00-21:00 now false user booked now false]" {
+	if got := fmt.Sprint(rightWords(p, bearer("user"),
+		night)); got != "[user Mo-Fr 09:00-21:00 now false user booked now false]" {
 		t.Error(got)
 	}
 	if got := fmt.Sprint(rightWords(p, bearer(), night)); got != "[]" {

@@ -324,10 +324,12 @@ func request(s site, q policy.Question) types.Record {
 	c := types.RecordMap{
 		"blocked": types.Boolean(
 			q.Member.Blocked,
-		), "fault": types.Boolean(q.Fault), "tagged": types.Boolean(q.Tagged), "cardState": types.String(q.CardState.String()), "trusted": types.Boolean(q.Clock == policy.Trusted),
+		), "fault": types.Boolean(q.Fault), "tagged": types.Boolean(q.Tagged),
+		"cardState": types.String(q.CardState.String()), "trusted": types.Boolean(q.Clock == policy.Trusted),
 		"card": types.Long(
 			q.Card,
-		), "day": types.Long(local.Weekday()), "minute": types.Long(local.Hour()*60 + local.Minute()), "answering": types.Long(q.Answering),
+		), "day": types.Long(local.Weekday()), "minute": types.Long(local.Hour()*60 + local.Minute()),
+		"answering": types.Long(q.Answering),
 		"bundleAge": seconds(
 			q.At.Sub(q.Issued),
 		), "bundleKnown": types.Boolean(!q.Issued.IsZero()), "booking": types.String(booking(s.m, q)),

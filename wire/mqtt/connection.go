@@ -42,7 +42,8 @@ type Options struct {
 	KeepAlive     time.Duration
 	// Receive is called for one message after the other. While it blocks, nothing else is received.
 	Receive func(Message)
-	Dropped func(Dropped)                        // called for each message that is too large; it must not block; may be nil
+	// called for each message that is too large; it must not block; may be nil
+	Dropped func(Dropped)
 	After   func(time.Duration) <-chan time.Time // nil: time.After
 }
 

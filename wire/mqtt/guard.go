@@ -1,11 +1,11 @@
 package mqtt
 
-// The guard stands between a broker and the client library, which trusts it: paho.mqtt.golang panics on a SUBACK that is
-// longer than the SUBSCRIBE was, and reads 256 MB because a header says so.
+// The guard stands between a broker and the client library, which trusts it: paho.mqtt.golang panics on a SUBACK that
+// is longer than the SUBSCRIBE was, and reads 256 MB because a header says so.
 //
 // The guard passes whole packets of the kinds that a broker may send to a client that publishes and subscribes with QoS
-// 0 and 1, in one SUBSCRIBE of a known number of filters. It rejects everything else: Read then fails, for good. What the
-// client writes passes.
+// 0 and 1, in one SUBSCRIBE of a known number of filters. It rejects everything else: Read then fails, for good. What
+// the client writes passes.
 //
 // A PUBLISH that is larger than Limits.Packet does not end the connection: a broker that retains one would send it
 // again after each reconnect. The guard reads it to its end without keeping it, calls Limits.Dropped, and acknowledges

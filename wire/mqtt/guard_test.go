@@ -32,7 +32,8 @@ func TestGuardPassesWhatABrokerMaySendHoweverItIsCut(t *testing.T) {
 		"\x40\x02\x00\x01" + "\xd0\x00" // PUBACK, PINGRESP
 	all = strings.Replace(all, "\x30\x05", "\x30\x06", 1)
 	for name, r := range map[string]io.Reader{
-		"whole": strings.NewReader(all), "byte by byte": iotest.OneByteReader(strings.NewReader(all)), "with its end": iotest.DataErrReader(strings.NewReader(all)),
+		"whole": strings.NewReader(all), "byte by byte": iotest.OneByteReader(strings.NewReader(all)),
+		"with its end": iotest.DataErrReader(strings.NewReader(all)),
 	} {
 		if got, err := through(r); got != all || err != nil {
 			t.Errorf("%s: %q, %v", name, got, err)

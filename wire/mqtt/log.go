@@ -13,8 +13,8 @@ const (
 	maxTopics = 64
 )
 
-// LogDropped gives a function for Limits.Dropped that logs the first dropped message of a topic at once, and then at most one
-// a minute with the number of those since. Several connections may share it.
+// LogDropped gives a function for Limits.Dropped that logs the first dropped message of a topic at once, and then at
+// most one a minute with the number of those since. Several connections may share it.
 func LogDropped(log *slog.Logger, now func() time.Time) func(Dropped) {
 	type entry struct {
 		at    time.Time

@@ -14,7 +14,8 @@ import (
 
 // Record asks p what the record's machine decided. before gives the policies of the past by their numbers. It is
 // false for a record of a kind that holds no decision.
-func Record(r wire.Record, p *policy.Policy, before func(number string) (*policy.Policy, bool)) (analysis.Replayed, bool) {
+func Record(r wire.Record, p *policy.Policy, before func(number string) (*policy.Policy, bool)) (analysis.Replayed,
+	bool) {
 	var out analysis.Replayed
 	switch r.Kind {
 	case wire.SessionStart, wire.RoleChanged, wire.HandedOver:

@@ -73,18 +73,21 @@ func TestReplayTellsWhatAnotherPolicyWouldHaveAnswered(t *testing.T) {
 		holds         []policy.Holding
 		want          string
 	}{
-		"the same policy":                           {a, a, held("a"), "allow allow"},
-		"a badge more is asked for":                 {a, replayPolicy(t, nil, "a", "b"), held("a"), "allow deny no-badge"},
-		"and held":                                  {a, replayPolicy(t, nil, "a", "b"), held("a", "b"), "allow allow"},
-		"another badge is asked for":                {a, replayPolicy(t, nil, "b"), held("b"), "deny allow"},
-		"a badge that nobody knew of":               {a, replayPolicy(t, newBadge, "a", "new"), held("a"), "allow not known"},
-		"one that nobody knew of, and another lack": {a, replayPolicy(t, newBadge, "a", "new"), held("b"), "deny deny no-badge"},
-		"no machine of that name":                   {a, replayPolicy(t, func(m *policy.Model) { m.Machines[0].ID = "vinyl" }, "a"), held("a"), "allow deny"},
-		"keys that differ":                          {a, replayPolicy(t, otherKeys, "a"), held("a"), "allow not known"},
-		"a badge that accepts another now":          {a, replayPolicy(t, accepts, "a"), nil, "deny not known"},
-		"a badge that accepted another":             {replayPolicy(t, accepts, "a"), a, theirs, "allow deny no-badge"},
-		"another badge accepts it now":              {replayPolicy(t, accepts, "a"), replayPolicy(t, acceptsForB, "b"), theirs, "allow allow"},
-		"names that changed places":                 {a, replayPolicy(t, moved, "a"), held("a"), "allow deny no-badge"},
+		"the same policy":             {a, a, held("a"), "allow allow"},
+		"a badge more is asked for":   {a, replayPolicy(t, nil, "a", "b"), held("a"), "allow deny no-badge"},
+		"and held":                    {a, replayPolicy(t, nil, "a", "b"), held("a", "b"), "allow allow"},
+		"another badge is asked for":  {a, replayPolicy(t, nil, "b"), held("b"), "deny allow"},
+		"a badge that nobody knew of": {a, replayPolicy(t, newBadge, "a", "new"), held("a"), "allow not known"},
+		"one that nobody knew of, and another lack": {a, replayPolicy(t, newBadge, "a", "new"), held("b"),
+			"deny deny no-badge"},
+		"no machine of that name": {a, replayPolicy(t, func(m *policy.Model) { m.Machines[0].ID = "vinyl" }, "a"),
+			held("a"), "allow deny"},
+		"keys that differ":                 {a, replayPolicy(t, otherKeys, "a"), held("a"), "allow not known"},
+		"a badge that accepts another now": {a, replayPolicy(t, accepts, "a"), nil, "deny not known"},
+		"a badge that accepted another":    {replayPolicy(t, accepts, "a"), a, theirs, "allow deny no-badge"},
+		"another badge accepts it now": {replayPolicy(t, accepts, "a"), replayPolicy(t, acceptsForB, "b"), theirs,
+			"allow allow"},
+		"names that changed places": {a, replayPolicy(t, moved, "a"), held("a"), "allow deny no-badge"},
 	} {
 		q := policy.Question{
 			At:      at,
@@ -151,7 +154,8 @@ func TestReplayAsksForTheSupervisorToo(t *testing.T) {
 		p    *policy.Policy
 		want policy.Verdict
 		why  bool
-	}{"same": {before, policy.Allow, false}, "another": {supervised("a", nil), policy.Await, false}, "unknown": {supervised("new", newBadge), 0, true}} {
+	}{"same": {before, policy.Allow, false}, "another": {supervised("a", nil), policy.Await, false},
+		"unknown": {supervised("new", newBadge), 0, true}} {
 		if got := analysis.Replay(b, "laser", c.p, before); got.Was != policy.Allow || (got.Why != "") != c.why ||
 			!c.why && got.Would != c.want {
 			t.Errorf("%s: %+v", name, got)
@@ -170,7 +174,8 @@ func TestWhatCannotBeReplayedSaysWhy(t *testing.T) {
 		was  policy.Verdict
 		why  string
 	}{
-		"an older record":            {wire.SessionStart, `{"role":"user","grant":0,"badges":["a"],"bundle":1,"card":"uid"}`, true, policy.Allow, "older program"},
+		"an older record": {wire.SessionStart, `{"role":"user","grant":0,"badges":["a"],"bundle":1,"card":"uid"}`,
+			true, policy.Allow, "older program"},
 		"an older refusal":           {wire.Refused, `{"reasons":["no-badge"]}`, true, policy.Deny, "older program"},
 		"a policy that is not here":  {wire.Refused, string(basis), true, policy.Await, `policy "old"`},
 		"a truncated basis":          {wire.SessionStart, string(cut), true, policy.Allow, "all badges"},

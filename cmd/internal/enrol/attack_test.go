@@ -91,7 +91,8 @@ func certificate(t *testing.T, name string) (ca []byte, cert *tls.Certificate) {
 	}
 	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+		KeyUsage:    x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -112,12 +113,17 @@ func TestNothingSecretIsSentToWhoIsNotTheHub(t *testing.T) {
 	}{
 		"a proxy that passes the hub's keys on": {nil, func(id wire.HubIdentity) wire.HubIdentity { return id }, true},
 		"the same with the hub's name":          {cert, func(id wire.HubIdentity) wire.HubIdentity { return id }, true},
-		"the same under another name":           {cert, func(id wire.HubIdentity) wire.HubIdentity { id.Name = "example.com"; return id }, true},
-		"a proxy with an authority of its own":  {cert, func(id wire.HubIdentity) wire.HubIdentity { id.CA = ca; return id }, false},
-		"a hub with a policy key of its own":    {cert, func(id wire.HubIdentity) wire.HubIdentity { id.PolicyKey = otherKey; return id }, false},
-		"a hub with a hub key of its own":       {cert, func(id wire.HubIdentity) wire.HubIdentity { id.HubKey = otherHub; return id }, false},
-		"a hub of another site":                 {cert, func(id wire.HubIdentity) wire.HubIdentity { id.Site = "other"; return id }, false},
-		"a hub that answers nothing":            {cert, func(wire.HubIdentity) wire.HubIdentity { return wire.HubIdentity{} }, false},
+		"the same under another name": {cert,
+			func(id wire.HubIdentity) wire.HubIdentity { id.Name = "example.com"; return id }, true},
+		"a proxy with an authority of its own": {cert, func(id wire.HubIdentity) wire.HubIdentity { id.CA = ca; return id },
+			false},
+		"a hub with a policy key of its own": {cert,
+			func(id wire.HubIdentity) wire.HubIdentity { id.PolicyKey = otherKey; return id }, false},
+		"a hub with a hub key of its own": {cert,
+			func(id wire.HubIdentity) wire.HubIdentity { id.HubKey = otherHub; return id }, false},
+		"a hub of another site": {cert, func(id wire.HubIdentity) wire.HubIdentity { id.Site = "other"; return id },
+			false},
+		"a hub that answers nothing": {cert, func(wire.HubIdentity) wire.HubIdentity { return wire.HubIdentity{} }, false},
 	} {
 		code := w.code("laser", false)
 		x := eavesdrop(t, w, c.cert, c.answer)
@@ -160,7 +166,8 @@ func TestSignedRequestsAreBoundToTheirConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 		body, _ := json.Marshal(wire.RenewAsk{Machine: "laser", Signed: signed})
-		resp, err := insecure().Post("https://"+w.MachinesAddr()+wire.JoinPath+"renew", "application/json", bytes.NewReader(body))
+		resp, err := insecure().Post("https://"+w.MachinesAddr()+wire.JoinPath+"renew", "application/json",
+			bytes.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -206,7 +213,8 @@ func TestBundleIsOnlyForEnrolledMachines(t *testing.T) {
 		t.Fatal(err)
 	}
 	sha := wire.Hash(m)
-	for who, client := range map[string]*http.Client{"a stranger": stranger, "a forged certificate": impostor, "another hub's machine": neighbour} {
+	for who, client := range map[string]*http.Client{"a stranger": stranger, "a forged certificate": impostor,
+		"another hub's machine": neighbour} {
 		for _, path := range []string{"manifest", "chunks/" + sha, "credentials/" + sha} {
 			resp, err := client.Get("https://" + w.MachinesAddr() + wire.JoinPath + path)
 			if err != nil {
@@ -229,7 +237,8 @@ func TestGuessedCodesWearOut(t *testing.T) {
 	code := w.code("laser", false)
 	guess := func(secret string) int {
 		body, _ := json.Marshal(wire.CodeAsk{Secret: secret})
-		resp, err := insecure().Post("https://"+w.MachinesAddr()+wire.JoinPath+"code", "application/json", bytes.NewReader(body))
+		resp, err := insecure().Post("https://"+w.MachinesAddr()+wire.JoinPath+"code", "application/json",
+			bytes.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -241,7 +250,8 @@ func TestGuessedCodesWearOut(t *testing.T) {
 			t.Fatal("a wrong secret was taken")
 		}
 	}
-	for _, malformed := range []string{"", "x", strings.Repeat("0", 12), strings.Repeat("0", 14), strings.Repeat("0", 100000)} {
+	for _, malformed := range []string{"", "x", strings.Repeat("0", 12), strings.Repeat("0", 14),
+		strings.Repeat("0", 100000)} {
 		if got := guess(malformed); got == http.StatusOK {
 			t.Errorf("%.20q: %d", malformed, got)
 		}

@@ -112,7 +112,8 @@ func TestHubAtANewAddressIsFoundByItsAuthorityAndName(t *testing.T) {
 		}
 		l, err := hublink.Open(
 			hublink.Config{Dir: c.HubDir(), Site: "big", Machine: "laser", Name: c.Hub.Name, Address: c.Hub.Address,
-				Signer: signer, Now: w.clock.Now, Trusted: func() bool { return true }, Finder: found{"127.0.0.1:1", other.MachinesAddr(), w.MachinesAddr()}},
+				Signer: signer, Now: w.clock.Now, Trusted: func() bool { return true },
+				Finder: found{"127.0.0.1:1", other.MachinesAddr(), w.MachinesAddr()}},
 		)
 		if err != nil {
 			t.Fatal(err)
@@ -172,7 +173,8 @@ func TestMovedHubIsTakenWithoutACode(t *testing.T) {
 // A Pi has no clock of its own: at its first boot it may be any time.
 func TestWrongClockAtFirstBootKeepsNoMachineOut(t *testing.T) {
 	w := newWorld(t)
-	for name, at := range map[policy.MachineID]time.Time{"in-1970": time.Unix(3600, 0), "in-2090": time.Date(2090, 1, 1, 0, 0, 0, 0, time.UTC)} {
+	for name, at := range map[policy.MachineID]time.Time{"in-1970": time.Unix(3600, 0),
+		"in-2090": time.Date(2090, 1, 1, 0, 0, 0, 0, time.UTC)} {
 		e, out := w.enrolment(t, w.code(name, false).Text)
 		wrong := &clock{at: at}
 		e.Host = &pi{clock: wrong}

@@ -51,7 +51,8 @@ func managedWorld(t *testing.T) (*world, *browser) {
 		&http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
 	owner := url.Values{"code": {w.OwnerCode()}, "name": {"ada@lab.example"}, "password": {"a-long-and-odd-password"}}
-	if status, _, answer := b.do("POST", "/code/owner", "application/x-www-form-urlencoded", []byte(owner.Encode()), ""); status != http.StatusSeeOther {
+	if status, _, answer := b.do("POST", "/code/owner", "application/x-www-form-urlencoded", []byte(owner.Encode()),
+		""); status != http.StatusSeeOther {
 		t.Fatalf("the first owner: %d %.300s", status, answer)
 	}
 	if err := sitetest.Make(filepath.Join(w.dir, "site"), 1, time.Now()); err != nil {
@@ -295,7 +296,8 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 	if s.Before != "" || s.InForce != wire.MarkOf(old) || version != `"1"` {
 		t.Fatalf("before the change: %+v %s", s, version)
 	}
-	if status, _, _ := b.do("POST", "/api/v1/card-key/rotate", "application/json", []byte(`{"reason":"stolen"}`), `"2"`); status != http.StatusPreconditionFailed {
+	if status, _, _ := b.do("POST", "/api/v1/card-key/rotate", "application/json", []byte(`{"reason":"stolen"}`),
+		`"2"`); status != http.StatusPreconditionFailed {
 		t.Errorf("a change of another version: %d", status)
 	}
 	b.api("POST", "/card-key/rotate", version, map[string]string{"reason": "machine-1 stolen"}, nil)
@@ -312,7 +314,8 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 	if s.Left != 2 || s.Before != wire.MarkOf(old) {
 		t.Errorf("during the change: %+v", s)
 	}
-	if status, _, _ := b.do("POST", "/api/v1/card-key/rotate", "application/json", []byte(`{"reason":"again"}`), `"2"`); status != http.StatusUnprocessableEntity {
+	if status, _, _ := b.do("POST", "/api/v1/card-key/rotate", "application/json", []byte(`{"reason":"again"}`),
+		`"2"`); status != http.StatusUnprocessableEntity {
 		t.Errorf("a second change on top of the first: %d", status)
 	}
 

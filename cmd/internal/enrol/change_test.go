@@ -99,7 +99,8 @@ func (s *many) award(i, k int) {
 	at := time.Date(2026, 1, 1, 0, 0, len(s.badges)%60, 0, time.UTC)
 	data, err := openbadge.IssueJSON(
 		openbadge.Draft{IssuerID: p.Issuers[0].Profile, IssuerName: "Lab", Subject: "mailto:" + s.members[i].Emails[0],
-			ValidFrom: at, Achievement: openbadge.Achievement{ID: b.Achievement, Name: b.Name.FR, Criteria: "as the lab teaches it"}},
+			ValidFrom: at, Achievement: openbadge.Achievement{ID: b.Achievement, Name: b.Name.FR,
+				Criteria: "as the lab teaches it"}},
 		s.key,
 		at,
 	)
@@ -266,7 +267,8 @@ func TestFiguresOfOneChange(t *testing.T) {
 		{"one member is blocked", func() { s.members[9].Blocked = true }},
 		{"one member is gone, with 5 badges", func() {
 			s.members = s.members[:n-1]
-			s.badges = slices.DeleteFunc(s.badges, func(f site.File) bool { return strings.HasPrefix(f.Name, fmt.Sprintf("badges/%d-", n-1)) })
+			s.badges = slices.DeleteFunc(s.badges,
+				func(f site.File) bool { return strings.HasPrefix(f.Name, fmt.Sprintf("badges/%d-", n-1)) })
 		}},
 		{"nothing but the version", func() {}},
 	} {

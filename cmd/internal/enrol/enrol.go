@@ -270,7 +270,8 @@ func (e *Enrolment) keep(m *machine, j *hublink.Joining, answer wire.JoinAnswer)
 		return err
 	}
 	// The card key of this answer counts, until the hub gives the daemon others.
-	if err := os.Remove(filepath.Join(m.config.HubDir(), daemoncmd.CardKeysFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(filepath.Join(m.config.HubDir(), daemoncmd.CardKeysFile)); err != nil &&
+		!errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return e.writeConfig(m)

@@ -66,7 +66,8 @@ func (e *Enrolment) move(ctx context.Context, c daemoncmd.Config, address string
 			if !e.live() || e.NoStart {
 				return nil
 			}
-			if err := e.Host.Own(filepath.Join(c.HubDir(), "address")); err != nil && !strings.Contains(err.Error(), "no such file") {
+			if err := e.Host.Own(filepath.Join(c.HubDir(), "address")); err != nil &&
+				!strings.Contains(err.Error(), "no such file") {
 				return err
 			}
 			return e.restart(ctx, c)

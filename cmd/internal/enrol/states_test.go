@@ -42,7 +42,8 @@ func TestLastStateOfAMachineOutlivesTheHub(t *testing.T) {
 	w.stop()
 	w.start()
 	after := standing()
-	if after.Online || after.Program != "0.9" || after.Bundle != 7 || after.Clock != "untrusted" || after.Disk != "a page" ||
+	if after.Online || after.Program != "0.9" || after.Bundle != 7 || after.Clock != "untrusted" ||
+		after.Disk != "a page" ||
 		after.Keys != state.StateKeys || after.Seen.IsZero() ||
 		after.Seen.UnixMilli() != before.Seen.UnixMilli() {
 		t.Errorf("before %+v\nafter  %+v", before, after)

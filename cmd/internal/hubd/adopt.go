@@ -37,7 +37,8 @@ func adopt(ctx context.Context, args []string, out, errs io.Writer) int {
 		return 2
 	}
 	if fs.NArg() != 2 {
-		return complain(errs, errors.New("the site's folder or hub.yaml is missing"), "portillon-hub adopt [-to FOLDER] SITE hub.yaml")
+		return complain(errs, errors.New("the site's folder or hub.yaml is missing"),
+			"portillon-hub adopt [-to FOLDER] SITE hub.yaml")
 	}
 	a.site, a.config, a.to = fs.Arg(0), fs.Arg(1), filepath.Clean(a.to)
 	if err := a.run(ctx); err != nil {
@@ -241,7 +242,8 @@ func (a *adoption) writeConfig(context.Context) error {
 	}
 	root := doc.Content[0] // hub.ReadConfig has read it
 	set(root, ".", "data")
-	files := map[string][]string{a.conf.Key: {"key"}, a.conf.MQTT.Cert: {"mqtt", "cert"}, a.conf.MQTT.CertKey: {"mqtt", "cert-key"},
+	files := map[string][]string{a.conf.Key: {"key"}, a.conf.MQTT.Cert: {"mqtt", "cert"},
+		a.conf.MQTT.CertKey: {"mqtt", "cert-key"},
 		a.conf.MQTT.Watcher: {"mqtt", "watcher"}, a.conf.MQTT.PasswordFile: {"mqtt", "password-file"}}
 	for path, at := range files {
 		if err := a.copyKey(root, path, strings.Join(at, "-"), at...); err != nil {
@@ -249,7 +251,8 @@ func (a *adoption) writeConfig(context.Context) error {
 		}
 	}
 	for _, m := range a.conf.Machines {
-		if err := a.copyKey(root, m.PasswordFile, string(m.ID)+".password", "machines", string(m.ID), "password-file"); err != nil {
+		if err := a.copyKey(root, m.PasswordFile, string(m.ID)+".password", "machines", string(m.ID),
+			"password-file"); err != nil {
 			return err
 		}
 	}

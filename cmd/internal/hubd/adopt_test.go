@@ -272,7 +272,8 @@ func TestAdoptionKeepsFilesAndKeysOfTheHub(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if is.Data != to || is.Key != filepath.Join(to, "keys", "hub.key") || is.Machines[0].PasswordFile != filepath.Join(to, "keys", "laser.password") ||
+	if is.Data != to || is.Key != filepath.Join(to, "keys", "hub.key") ||
+		is.Machines[0].PasswordFile != filepath.Join(to, "keys", "laser.password") ||
 		is.Machines[0].Public != was.Machines[0].Public ||
 		is.MQTT.Listen != was.MQTT.Listen ||
 		is.Join.CardKey != filepath.Join(to, "keys", "card.key") {
@@ -285,7 +286,8 @@ func TestAdoptionKeepsFilesAndKeysOfTheHub(t *testing.T) {
 			t.Errorf("%s: %v", c[1], err)
 		}
 	}
-	for name, there := range map[string]bool{"tags/t.json": true, "seal/2026-11-30.key": true, "broker": false, "portillon.db": true} {
+	for name, there := range map[string]bool{"tags/t.json": true, "seal/2026-11-30.key": true, "broker": false,
+		"portillon.db": true} {
 		if _, err := os.Stat(filepath.Join(to, name)); (err == nil) != there {
 			t.Errorf("%s: %v", name, err)
 		}

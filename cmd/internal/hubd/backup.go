@@ -124,7 +124,8 @@ func backup(ctx context.Context, args []string, out, errs io.Writer) int {
 		return 2
 	}
 	if fs.NArg() != 1 {
-		return complain(errs, errors.New("the backup's file is missing"), "portillon-hub backup [-config hub.yaml] [-with-secrets] FILE")
+		return complain(errs, errors.New("the backup's file is missing"),
+			"portillon-hub backup [-config hub.yaml] [-with-secrets] FILE")
 	}
 	a, err := writeBackup(ctx, *config, fs.Arg(0), *withSecrets, out)
 	if err != nil {
@@ -135,7 +136,8 @@ func backup(ctx context.Context, args []string, out, errs io.Writer) int {
 		fmt.Fprintf(out, "portillon-hub: the backup lacks the secret %s\n", name)
 	}
 	if len(a.Lacks) > 0 {
-		fmt.Fprintln(out, "portillon-hub: a hub restored from it needs these files; -with-secrets adds them, encrypted to the phrase")
+		fmt.Fprintln(out, "portillon-hub: a hub restored from it needs these files; -with-secrets adds them, encrypted to "+
+			"the phrase")
 	}
 	return 0
 }
@@ -173,7 +175,8 @@ func writeBackup(ctx context.Context, config, to string, withSecrets bool, out i
 	return a, nil
 }
 
-func (b backedUp) write(ctx context.Context, f io.Writer, c hub.Config, a about, withSecrets bool, out io.Writer) error {
+func (b backedUp) write(ctx context.Context, f io.Writer, c hub.Config, a about, withSecrets bool,
+	out io.Writer) error {
 	t := tar.NewWriter(f)
 	text, err := json.MarshalIndent(a, "", "\t")
 	if err != nil {
@@ -236,7 +239,8 @@ func addFile(t *tar.Writer, name, path string) error {
 	if err != nil {
 		return err
 	}
-	if err := t.WriteHeader(&tar.Header{Name: name, Mode: int64(fi.Mode().Perm()), Size: fi.Size(), ModTime: fi.ModTime()}); err != nil {
+	if err := t.WriteHeader(&tar.Header{Name: name, Mode: int64(fi.Mode().Perm()), Size: fi.Size(),
+		ModTime: fi.ModTime()}); err != nil {
 		return err
 	}
 	_, err = io.CopyN(t, f, fi.Size())
@@ -258,7 +262,8 @@ func (b backedUp) sealed(c hub.Config, out io.Writer) ([]byte, error) {
 		return nil, err
 	}
 	if made {
-		fmt.Fprintf(out, "portillon-hub: the recovery phrase is %s\nportillon-hub: write it down: without it nobody reads the secrets of a backup\n", phrase)
+		fmt.Fprintf(out, "portillon-hub: the recovery phrase is %s\nportillon-hub: write it down: without it nobody reads "+
+			"the secrets of a backup\n", phrase)
 	}
 	to, err := age.NewScryptRecipient(phrase)
 	if err != nil {
@@ -297,7 +302,8 @@ func RecoveryPhrase(data string) (phrase string, made bool, err error) {
 	}
 	chance := make([]byte, 17) // 136 bits, of which 26 letters keep 130
 	rand.Read(chance)          // never fails (crypto/rand)
-	letters := base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding).EncodeToString(chance)[:26]
+	letters := base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding).EncodeToString(
+		chance)[:26]
 	var groups []string
 	for g := range slices.Chunk([]byte(letters), 5) {
 		groups = append(groups, string(g))

@@ -39,7 +39,8 @@ func newBackedUpSite(t *testing.T) *backedUpSite {
 	s.ledger = ledger.New(s.db.Site("biklab"), ledger.Keys{"laser": s.laser.Key})
 	s.laser.Fill(500)
 	s.take(t, 1, 5)
-	for name, text := range map[string]string{"tags/t.json": "{}", "seal/2026-11-30.key": "secret", "keys/ca.key": "private", "broker/x": "x"} {
+	for name, text := range map[string]string{"tags/t.json": "{}", "seal/2026-11-30.key": "secret",
+		"keys/ca.key": "private", "broker/x": "x"} {
 		path := filepath.Join(s.conf.Data, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
@@ -91,7 +92,8 @@ func TestBackupOfARunningHubIsRestoredElsewhere(t *testing.T) {
 	if said := command(t, 0, "restore", file, to); !strings.Contains(said, "secret hub.key is missing") {
 		t.Error(said)
 	}
-	for name, there := range map[string]bool{"hub.yaml": true, "data/tags/t.json": true, "data/seal": false, "data/broker": false, "hub.key": false, "backup.json": false} {
+	for name, there := range map[string]bool{"hub.yaml": true, "data/tags/t.json": true, "data/seal": false,
+		"data/broker": false, "hub.key": false, "backup.json": false} {
 		if _, err := os.Stat(filepath.Join(to, name)); (err == nil) != there {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -144,7 +146,8 @@ func TestSecretsOfABackupOpenWithTheRecoveryPhraseAlone(t *testing.T) {
 	if said := command(t, 0, "restore", "-phrase-file", right, file, to); strings.Contains(said, "missing") {
 		t.Error(said)
 	}
-	for name, path := range map[string]string{"hub.key": filepath.Join(filepath.Dir(s.config), "hub.key"), "data/keys/ca.key": filepath.Join(s.conf.Data, "keys/ca.key")} {
+	for name, path := range map[string]string{"hub.key": filepath.Join(filepath.Dir(s.config), "hub.key"),
+		"data/keys/ca.key": filepath.Join(s.conf.Data, "keys/ca.key")} {
 		want, _ := os.ReadFile(path)
 		got, err := os.ReadFile(filepath.Join(to, name))
 		if fi, serr := os.Stat(filepath.Join(to, name)); err != nil || serr != nil || !bytes.Equal(got, want) ||

@@ -33,7 +33,8 @@ func TestHubWithoutAFileIsMadeInAnEmptyFolder(t *testing.T) {
 }
 
 func TestSiteIDIsMadeOfTheFoldersName(t *testing.T) {
-	for name, want := range map[string]string{"biklab": "biklab", "Le Lab": "le-lab", "/": "site", "é": "site", "-a-": "a", strings.Repeat("x", 80): strings.Repeat("x", 40)} {
+	for name, want := range map[string]string{"biklab": "biklab", "Le Lab": "le-lab", "/": "site", "é": "site", "-a-": "a",
+		strings.Repeat("x", 80): strings.Repeat("x", 40)} {
 		if got := slug(name); got != want {
 			t.Errorf("%q gives %q, want %q", name, got, want)
 		}

@@ -45,7 +45,8 @@ func config(t *testing.T) string {
 		t.Fatal(err)
 	}
 	text := fmt.Sprintf(
-		"portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmachines:\n  laser: { key: %q }\nmqtt: { listen: \"127.0.0.1:0\" }\nhttp: 127.0.0.1:0\n",
+		"portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmachines:\n  laser: { key: %q }\nmqtt: { listen: "+
+			"\"127.0.0.1:0\" }\nhttp: 127.0.0.1:0\n",
 		vkey,
 	)
 	for name, s := range map[string]string{"hub.key": skey, "hub.yaml": text} {

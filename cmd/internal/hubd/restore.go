@@ -33,18 +33,21 @@ func restore(ctx context.Context, args []string, out, errs io.Writer) int {
 		return 2
 	}
 	if fs.NArg() != 2 {
-		return complain(errs, errors.New("the backup's file or the folder is missing"), "portillon-hub restore [-phrase-file F] FILE FOLDER")
+		return complain(errs, errors.New("the backup's file or the folder is missing"),
+			"portillon-hub restore [-phrase-file F] FILE FOLDER")
 	}
 	r := restorer{dir: fs.Arg(1)}
 	if err := r.run(ctx, fs.Arg(0), *phrase); err != nil {
 		return complain(errs, fmt.Errorf("restore: %w", err), "")
 	}
-	fmt.Fprintf(out, "portillon-hub: the site %s of %s is restored into %s\n", r.about.Site, r.about.Made.Local().Format("2006-01-02 15:04:05"), r.dir)
+	fmt.Fprintf(out, "portillon-hub: the site %s of %s is restored into %s\n", r.about.Site,
+		r.about.Made.Local().Format("2006-01-02 15:04:05"), r.dir)
 	for _, name := range r.lacks {
 		fmt.Fprintf(out, "portillon-hub: the secret %s is missing: put it back, or make another one\n", name)
 	}
 	for _, name := range r.moved {
-		fmt.Fprintf(out, "portillon-hub: put %s back to %s, or change hub.yaml\n", filepath.Join(r.dir, name), strings.TrimPrefix(name, elsewhere))
+		fmt.Fprintf(out, "portillon-hub: put %s back to %s, or change hub.yaml\n", filepath.Join(r.dir, name),
+			strings.TrimPrefix(name, elsewhere))
 	}
 	return 0
 }
@@ -76,7 +79,8 @@ func (r *restorer) run(ctx context.Context, file, phraseFile string) error {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	if r.about.Format != 1 || len(r.databases) != 1 {
-		return fmt.Errorf("%s is no backup of a hub that this program knows: format %d, %d databases", file, r.about.Format, len(r.databases))
+		return fmt.Errorf("%s is no backup of a hub that this program knows: format %d, %d databases", file, r.about.Format,
+			len(r.databases))
 	}
 	if err := store.Check(ctx, r.databases[0]); err != nil {
 		return err

@@ -69,8 +69,8 @@ func (r *dnsReader) take(n int) []byte {
 
 func (r *dnsReader) uint16() uint16 { return binary.BigEndian.Uint16(r.take(2)) }
 
-// name reads a name, in lower case with a dot at its end. A pointer (RFC 1035 §4.1.4) leads to an earlier place, so that
-// following pointers ends.
+// name reads a name, in lower case with a dot at its end. A pointer (RFC 1035 §4.1.4) leads to an earlier place, so
+// that following pointers ends.
 func (r *dnsReader) name() string {
 	var b strings.Builder
 	end, before := -1, r.at // where reading goes on after a pointer; where the next pointer must lead before

@@ -35,7 +35,8 @@ func Identity(ctx context.Context, d Dial, address string) (wire.HubIdentity, er
 
 // ErrOtherHub says that what answered is not the hub that made the code.
 var ErrOtherHub = errors.New(
-	"this is not the hub that made the code: its certificate authority, policy key or hub key is another one. Nothing was sent to it",
+	"this is not the hub that made the code: its certificate authority, policy key or hub key is another one. Nothing " +
+		"was sent to it",
 )
 
 // Joining is a machine on its way into a site.

@@ -20,7 +20,8 @@ func ID(member int) string { return fmt.Sprintf("m-%06d", member) }
 
 // badges are those of a site with 15 of them; a member holds three.
 var badges = []string{"laser-first-steps", "laser-user", "laser-host", "laser-mentor", "laser-maintainer",
-	"vinyl-first-steps", "vinyl-user", "vinyl-host", "vinyl-mentor", "vinyl-maintainer", "fdm-first-steps", "fdm-user", "fdm-host", "fdm-mentor", "fdm-maintainer"}
+	"vinyl-first-steps", "vinyl-user", "vinyl-host", "vinyl-mentor", "vinyl-maintainer", "fdm-first-steps", "fdm-user",
+	"fdm-host", "fdm-mentor", "fdm-maintainer"}
 
 // Make writes a site's directory: 15 badges, 20 machines, so many members with three signed badges each. Every member
 // may use the laser alone.
@@ -38,10 +39,13 @@ func Make(dir string, members int, at time.Time) error {
 	var m strings.Builder
 	m.WriteString("portillon: 1\nmembers:\n")
 	for i := range members {
-		fmt.Fprintf(&m, "  - { id: %s, name: \"Member %d\", email: member%d@example.org, cards: [%q] }\n", ID(i), i, i, Card(i))
+		fmt.Fprintf(&m, "  - { id: %s, name: \"Member %d\", email: member%d@example.org, cards: [%q] }\n", ID(i), i, i,
+			Card(i))
 		for j, b := range []string{"laser-user", badges[i%len(badges)], badges[(i+7)%len(badges)]} {
-			c, err := openbadge.IssueJSON(openbadge.Draft{IssuerName: "Lab", Email: fmt.Sprintf("member%d@example.org", i), ValidFrom: at.AddDate(-1, 0, 0),
-				Achievement: openbadge.Achievement{ID: "https://lab.example/achievements/" + b, Name: b, Description: strings.Repeat("what it stands for ", 20), Criteria: strings.Repeat("what was done ", 20)}}, k, at)
+			c, err := openbadge.IssueJSON(
+				openbadge.Draft{IssuerName: "Lab", Email: fmt.Sprintf("member%d@example.org", i), ValidFrom: at.AddDate(-1, 0, 0),
+					Achievement: openbadge.Achievement{ID: "https://lab.example/achievements/" + b, Name: b,
+						Description: strings.Repeat("what it stands for ", 20), Criteria: strings.Repeat("what was done ", 20)}}, k, at)
 			if err != nil {
 				return err
 			}
@@ -55,9 +59,11 @@ func Make(dir string, members int, at time.Time) error {
 
 func policyText(did string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "portillon: 1\nsite: big\nlanguage: fr\ntimezone: Europe/Paris\nissuers:\n  lab: { name: Lab, keys: [%q] }\nbadges:\n", did)
+	fmt.Fprintf(&b, "portillon: 1\nsite: big\nlanguage: fr\ntimezone: Europe/Paris\nissuers:\n  lab: { name: Lab, keys: "+
+		"[%q] }\nbadges:\n", did)
 	for _, x := range badges {
-		fmt.Fprintf(&b, "  %s: { name: { fr: %q, en: %q }, issuer: lab, achievement: \"https://lab.example/achievements/%s\" }\n", x, x, x, x)
+		fmt.Fprintf(&b, "  %s: { name: { fr: %q, en: %q }, issuer: lab, achievement: "+
+			"\"https://lab.example/achievements/%s\" }\n", x, x, x, x)
 	}
 	b.WriteString("roles: [learner, user, host, mentor, maintainer]\nmachines:\n")
 	for i := range 20 {
