@@ -290,11 +290,13 @@ func TestReasonsCarryWhatTheSentenceNeeds(t *testing.T) {
 	) {
 		t.Errorf("got %+v", got)
 	}
-	if got := p.Decide(ask("laser", m)).Outcomes[3].Missing()[0]; got != (Reason{Code: BadgeUnverified, Badge: "first", At: end, Kind: OldStatus}) {
+	missing := Reason{Code: BadgeUnverified, Badge: "first", At: end, Kind: OldStatus}
+	if got := p.Decide(ask("laser", m)).Outcomes[3].Missing()[0]; got != missing {
 		t.Errorf("got %+v", got)
 	}
 	m.Holdings[2].Checked = time.Time{}
-	if got := p.Decide(ask("print", m)).Outcomes[2].Missing()[0]; got != (Reason{Code: NotEnoughHours, Badge: "first", Want: 10 * time.Hour, Have: 4 * time.Hour}) {
+	missing = Reason{Code: NotEnoughHours, Badge: "first", Want: 10 * time.Hour, Have: 4 * time.Hour}
+	if got := p.Decide(ask("print", m)).Outcomes[2].Missing()[0]; got != missing {
 		t.Errorf("got %+v", got)
 	}
 	m.Practice[1].Logged = 10 * time.Hour

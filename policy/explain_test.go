@@ -50,9 +50,11 @@ func TestSentencesSayFactThenNextStepInBothLanguages(t *testing.T) {
 		{"two badges", "vinyl", holder(), func(q *Question) { q.As = Host },
 			"Il manque les badges « Découpe laser - Animateur / animatrice » et « Découpe laser - Utilisateur autonome ». " +
 				"Prochaine étape",
-			"The badges “Découpe laser - Animateur / animatrice” and “Découpe laser - Utilisateur autonome” are missing. Next step"},
+			"The badges “Découpe laser - Animateur / animatrice” and “Découpe laser - Utilisateur autonome” are missing. " +
+				"Next step"},
 		{"expired", "laser", one("user", func(h *Holding) { h.Until = wall(t, "2026-03-03 10:00") }), nil,
-			"Le badge « Découpe laser - Utilisateur autonome » a expiré le 3 mars. Prochaine étape : une séance de remise à niveau",
+			"Le badge « Découpe laser - Utilisateur autonome » a expiré le 3 mars. " +
+				"Prochaine étape : une séance de remise à niveau",
 			"The badge “Découpe laser - Utilisateur autonome” expired on 3 March. Next step: a refresher session"},
 		{"expired in another year, on the first", "laser",
 			one("user", func(h *Holding) { h.Until = wall(t, "2025-08-01 00:00").UTC() }), nil,

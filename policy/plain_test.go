@@ -80,7 +80,8 @@ func TestNoSentenceNamesARoleThatTheMachineGivesNobody(t *testing.T) {
 func TestPlainLeavesWhatIsQuotedAndWhatTheMachineGives(t *testing.T) {
 	m := &Machine{}
 	in := Text{FR: "« Aide avec un mentor » : demander à un mentor", EN: "“Help with a mentor”: ask a mentor"}
-	if got := m.Plain(in); got != (Text{FR: "« Aide avec un mentor » : en parler à l’accueil", EN: "“Help with a mentor”: talk to the desk"}) {
+	want := Text{FR: "« Aide avec un mentor » : en parler à l’accueil", EN: "“Help with a mentor”: talk to the desk"}
+	if got := m.Plain(in); got != want {
 		t.Errorf("%+v", got)
 	}
 	m.Grants = []Grant{{Role: Mentor}, {Role: Maintainer}}

@@ -120,7 +120,8 @@ func TestTrailingDataAndSecondValuesAreRefused(t *testing.T) {
 // One member of the roster is denied, not the roster.
 func TestMembersCriticalFieldsConcernThatMemberAlone(t *testing.T) {
 	var b RosterBucket
-	text := `{"members":[{"critical":["novel"],"id":"m-1","novel":1},{"critical":["badges","blocked"],"id":"m-2"},{"id":"m-3","novel":1}]}`
+	text := `{"members":[{"critical":["novel"],"id":"m-1","novel":1},{"critical":["badges","blocked"],"id":"m-2"},` +
+		`{"id":"m-3","novel":1}]}`
 	if err := DecodeChunk([]byte(text), &b); err != nil {
 		t.Fatal(err)
 	}
@@ -145,8 +146,8 @@ func TestStatesAreHintsAndNeverRefused(t *testing.T) {
 	}
 }
 
-const novelRecord = `{"body":{"novel":[1,"é"]},"boot":"7c1d","clock":"trusted","kind":"novel-kind","machine":"laser","mono":1000,` +
-	`"novel":true,"seq":7,"site":"biklab","wall":"2026-11-23T10:00:00.123Z"}`
+const novelRecord = `{"body":{"novel":[1,"é"]},"boot":"7c1d","clock":"trusted","kind":"novel-kind",` +
+	`"machine":"laser","mono":1000,"novel":true,"seq":7,"site":"biklab","wall":"2026-11-23T10:00:00.123Z"}`
 
 func TestRecordsOfUnknownKindsAndFieldsAreTaken(t *testing.T) {
 	r, err := ParseRecord([]byte(novelRecord))

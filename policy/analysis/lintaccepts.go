@@ -50,7 +50,8 @@ func entryWarnings(p *policy.Policy, b *policy.Badge, a *policy.Accept) (out []p
 					rolesInWords(a, " ou "),
 				),
 				EN: fmt.Sprintf(
-					"this entry counts nowhere: no grant asks for %s as %s (roles: says where it counts; to answer for a session is mentor)",
+					"this entry counts nowhere: no grant asks for %s as %s "+
+						"(roles: says where it counts; to answer for a session is mentor)",
 					b.ID,
 					rolesInWords(a, " or "),
 				),

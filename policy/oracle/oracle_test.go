@@ -479,7 +479,8 @@ func TestCedarSaysTheSame(t *testing.T) {
 		}
 	}
 	t.Logf(
-		"%d requests over %d policies: the same verdict (%d allow, %d await, %d deny); %d decisions rest on an accepted badge",
+		"%d requests over %d policies: the same verdict (%d allow, %d await, %d deny); "+
+			"%d decisions rest on an accepted badge",
 		asked,
 		*policies,
 		seen[policy.Allow],

@@ -196,7 +196,8 @@ func TestWhatCannotBeReplayedSaysWhy(t *testing.T) {
 
 func FuzzReplay(f *testing.F) {
 	f.Add(
-		`{"basis":{"at":"2026-11-23T09:00:00Z","trusted":true,"member":{"id":"m","until":"2026-12-31","badges":[{"badge":"a"}],"practice":{"logged":"2h"}},"verdict":"allow"}}`,
+		`{"basis":{"at":"2026-11-23T09:00:00Z","trusted":true,"member":{"id":"m","until":"2026-12-31",` +
+			`"badges":[{"badge":"a"}],"practice":{"logged":"2h"}},"verdict":"allow"}}`,
 	)
 	f.Add(`{"basis":{"member":{"badges":[{"issuer":"o","achievement":"urn:x","standing":"revoked"}]},"truncated":true}}`)
 	m := policy.Model{Site: "s", Issuers: []policy.Issuer{{ID: "i", Profile: "did:x", Keys: []string{"k"}}},

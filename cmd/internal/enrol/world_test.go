@@ -215,7 +215,9 @@ bundle:
   file: site.bundle
 reader: { kind: none }
 relay: { pin: "sim:/tmp/portillon-enrol-test-pin" }
-mqtt: { broker: "tcp://127.0.0.1:1883", hub-key: "portillon-biklab+c260dc51+ARYiNm5YZQpt7c5qwRIEmnUAwwGd0tERIG7mdzSA5fIO" }
+mqtt:
+  broker: "tcp://127.0.0.1:1883"
+  hub-key: "portillon-biklab+c260dc51+ARYiNm5YZQpt7c5qwRIEmnUAwwGd0tERIG7mdzSA5fIO"
 clock: trusted
 `)
 	return path
