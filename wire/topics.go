@@ -73,16 +73,8 @@ func TopicTable() []Topic { return slices.Clone(topicTable[:]) }
 const own = "portillon/{site}/{machine}/"
 
 var topicTable = [...]Topic{
-	{
-		TopicAvailability,
-		own + "availability",
-		true,
-		1,
-		Subscribes,
-		Publishes,
-		MaySubscribe,
-		"online, or offline (also the will)",
-	},
+	{TopicAvailability, own + "availability", true, 1, Subscribes, Publishes, MaySubscribe,
+		"online, or offline (also the will)"},
 	{TopicState, own + "state", true, 1, Subscribes, Publishes, MaySubscribe, "how the machine stands"},
 	{TopicRecords, own + "records", false, 1, Subscribes, Publishes, Unused, "records of the journal, in order"},
 	{TopicCheckpoint, own + "checkpoint", true, 1, Inspects, Publishes, Unused, "the journal's signed checkpoint"},
@@ -90,26 +82,10 @@ var topicTable = [...]Topic{
 	{TopicDiscovery, "homeassistant/device/portillon_{site}_{machine}/config", true, 1, Unused, Publishes, MaySubscribe,
 		"how Home Assistant shows the machine"},
 	{TopicCommand, own + "command", false, 1, Publishes, Subscribes, Unused, "a signed command, valid for seconds"},
-	{
-		TopicAck,
-		"portillon/{site}/ack/{machine}",
-		true,
-		1,
-		Publishes,
-		Subscribes,
-		Unused,
-		"which records the hub holds, signed",
-	},
-	{
-		TopicBundle,
-		"portillon/{site}/bundle",
-		true,
-		1,
-		Publishes,
-		Subscribes,
-		Unused,
-		"the signed manifest of the bundle in force",
-	},
+	{TopicAck, "portillon/{site}/ack/{machine}", true, 1, Publishes, Subscribes, Unused,
+		"which records the hub holds, signed"},
+	{TopicBundle, "portillon/{site}/bundle", true, 1, Publishes, Subscribes, Unused,
+		"the signed manifest of the bundle in force"},
 	{TopicBirth, "homeassistant/status", false, 1, Unused, MaySubscribe, Publishes, "Home Assistant has started"},
 }
 
