@@ -104,6 +104,7 @@ func hubFile(t *testing.T, http string) string {
 }
 
 func TestHubsStatusNamesEachMachinesRefusal(t *testing.T) {
+	t.Setenv("LC_ALL", "fr_FR.UTF-8")
 	at := time.Date(2026, 11, 23, 10, 0, 0, 0, time.Local)
 	machines := []hub.Machine{
 		{

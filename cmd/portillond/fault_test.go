@@ -237,7 +237,8 @@ func TestFullDiskStartsNoSessionAndLetsARunningOneEnd(t *testing.T) {
 		t.Fatal("a running session could not end")
 	}
 	rep := l.ask(control.Request{Do: "tap", Card: "62E3086CED"})
-	if rep.OK || l.lit() || !strings.Contains(rep.FR, "journal") || !strings.Contains(rep.EN, "journal") {
+	if rep.OK || l.lit() || !strings.Contains(rep.FR, "ne peut plus rien enregistrer") ||
+		!strings.Contains(rep.EN, "can no longer record") {
 		t.Errorf("on a full disk a tap is answered %+v, relay %v", rep, l.lit())
 	}
 	os.Remove(l.path("data/filler"))

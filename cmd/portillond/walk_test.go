@@ -40,8 +40,9 @@ language: fr
 timezone: Europe/Paris
 issuers:
   example:
-    { name: Example Corp, id: "https://example.com/issuers/876543",
-      keys: [z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi] }
+    name: Example Corp
+    id: "https://example.com/issuers/876543"
+    keys: [z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]
 badges:
   teamwork:
     name: { fr: Teamwork, en: Teamwork }
@@ -232,8 +233,8 @@ func ownSite(t *testing.T) *lab {
 	}
 	policy := strings.Replace(
 		teamworkPolicy,
-		`id: "https://example.com/issuers/876543", keys: [z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]`,
-		`keys: ["`+k.DID()+`"]`,
+		"    id: \"https://example.com/issuers/876543\"\n    keys: [z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]\n",
+		"    keys: [\""+k.DID()+"\"]\n",
 		1,
 	)
 	return newLab(t, policy, teamworkMembers, map[string][]byte{"own.json": badge})
