@@ -436,7 +436,7 @@ func TestFoldersOfKeysAreClosed(t *testing.T) {
 func TestManualNamesEveryVerbAndFlag(t *testing.T) {
 	plain := strings.NewReplacer(`\-`, "-", "...", "…").Replace
 	manual := plain(read(t, "packaging/man/portillon.1"))
-	verbs := regexp.MustCompile(`(?m)^\t\t\{"([a-z -]+)", "([^"]*)", "([^"]+)", \w+\},$`).
+	verbs := regexp.MustCompile(`(?m)^\t\t\{"([a-z -]+)",\s+"([^"]*)",\s+"([^"]+)",\s+\w+\},$`).
 		FindAllStringSubmatch(read(t, "cmd/portillon/main.go"), -1)
 	if len(verbs) < 20 {
 		t.Fatalf("only %d verbs were found in cmd/portillon/main.go", len(verbs))
