@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/mod/sumdb/note"
 
 	"portillon/hub"
 	"portillon/hub/ledger/ledgertest"
@@ -25,16 +28,43 @@ func sealing(t *testing.T) (*office, *client, *ledgertest.Machine, wire.Ack) {
 	o.clock = clock
 	c := dial(t, o.Broker())
 	c.subscribe(c.topics.Ack("laser"))
-	if a := c.ack(o); a.Seal != "" {
+	clock.pass(time.Hour)
+	if a := c.asks(o, wire.State{Journal: 1}, func(wire.Ack) bool { return true }); a.Seal != "" {
 		t.Errorf("a machine of unknown format was sent the seal key %q", a.Seal)
 	}
 	clock.pass(time.Hour)
-	c.says(o, wire.State{Format: wire.SealFormat})
-	a := c.ack(o)
-	if a.Seal == "" {
-		t.Fatal("no seal key came")
-	}
+	a := c.asks(o, wire.State{Format: wire.SealFormat}, func(a wire.Ack) bool { return a.Seal != "" })
 	return o, c, m, a
+}
+
+// asks publishes a state, as a machine does again and again, until an acknowledgement comes that is as wanted: the broker
+// may lose what is published in the moment after a subscription.
+func (c *client) asks(o *office, s wire.State, wanted func(wire.Ack) bool) wire.Ack {
+	c.t.Helper()
+	s.Machine, s.Phase = "laser", "off"
+	b, err := json.Marshal(s)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for range 5 {
+		c.publish(c.topics.State("laser"), b)
+		for silent := false; !silent; {
+			select {
+			case m := <-c.in:
+				a, err := wire.OpenAck(m.Payload(), note.VerifierList(o.key), "biklab", "laser")
+				if err != nil {
+					c.t.Fatal(err)
+				}
+				if wanted(a) {
+					return a
+				}
+			case <-time.After(patience / 5):
+				silent = true
+			}
+		}
+	}
+	c.t.Fatal("no acknowledgement as wanted came")
+	return wire.Ack{}
 }
 
 // tapped puts the record of an unknown card into the ledger.
