@@ -1,20 +1,10 @@
 package portillon_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"flag"
 	"fmt"
-	"go/ast"
-	"go/importer"
-	"go/parser"
-	"go/token"
-	"go/types"
-	"io"
 	"maps"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -156,58 +146,6 @@ func packageArrows(t *testing.T) arrows {
 	return a
 }
 
-// fileArrows reads which file of a package calls functions and methods of which other file.
-func fileArrows(t *testing.T, dir string) arrows {
-	t.Helper()
-	set := token.NewFileSet()
-	var files []*ast.File
-	names, _ := filepath.Glob(filepath.Join(dir, "*.go"))
-	for _, name := range names {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		f, err := parser.ParseFile(set, name, nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, f)
-	}
-	info := &types.Info{Uses: map[*ast.Ident]types.Object{}}
-	config := types.Config{Importer: importer.ForCompiler(set, "gc", exportData(t, "./"+dir))}
-	pkg, err := config.Check("portillon/"+dir, set, files, info)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := arrows{}
-	for id, object := range info.Uses {
-		if fn, ok := object.(*types.Func); ok && fn.Pkg() == pkg && fn.Pos().IsValid() {
-			from, to := set.Position(id.Pos()).Filename, set.Position(fn.Pos()).Filename
-			a.add(filepath.Base(from), filepath.Base(to))
-		}
-	}
-	return a
-}
-
-// exportData finds the compiler's data of what a package imports.
-func exportData(t *testing.T, pkg string) func(path string) (io.ReadCloser, error) {
-	t.Helper()
-	out, err := exec.Command("go", "list", "-export", "-deps", "-json=ImportPath,Export", pkg).Output()
-	if err != nil {
-		t.Fatalf("go list %s: %v", pkg, err)
-	}
-	exports := map[string]string{}
-	for d := json.NewDecoder(bytes.NewReader(out)); ; {
-		var p struct{ ImportPath, Export string }
-		if err := d.Decode(&p); err == io.EOF {
-			break
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		exports[p.ImportPath] = p.Export
-	}
-	return func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) }
-}
-
 const drawingsFile = "docs/architecture.md"
 
 // TestArchitectureDrawingsShowTheCode compares the drawings of docs/architecture.md with the code:
@@ -218,7 +156,7 @@ func TestArchitectureDrawingsShowTheCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := string(text)
-	for name, a := range map[string]arrows{"packages": packageArrows(t), "daemon": fileArrows(t, "daemon")} {
+	for name, a := range map[string]arrows{"packages": packageArrows(t)} {
 		begin, end := "<!-- drawing: "+name+" -->\n", "<!-- end -->"
 		before, rest, found := strings.Cut(got, begin)
 		_, after, ended := strings.Cut(rest, end)
@@ -238,10 +176,10 @@ func TestArchitectureDrawingsShowTheCode(t *testing.T) {
 	}
 }
 
-// TestNoArrowLeadsBackUp holds that packages, and the files of package daemon, call in one direction only.
+// TestNoArrowLeadsBackUp holds that what the drawing shows imports in one direction only.
 func TestNoArrowLeadsBackUp(t *testing.T) {
-	if c := fileArrows(t, "daemon").cycle(); c != nil {
-		t.Errorf("files of daemon call in a circle: %s", strings.Join(c, " -> "))
+	if c := packageArrows(t).cycle(); c != nil {
+		t.Errorf("packages of the drawing import in a circle: %s", strings.Join(c, " -> "))
 	}
 }
 

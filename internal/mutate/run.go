@@ -132,7 +132,8 @@ func (b *binary) run(ctx context.Context, p process) outcome {
 	switch {
 	case err == nil || errors.Is(err, exec.ErrWaitDelay):
 		o.end = testsPassed
-	case ctx.Err() != nil || p.cpu > 0 && o.cpu >= p.cpu || strings.Contains(o.output, "panic: test timed out"):
+	case ctx.Err() != nil || p.cpu > 0 && usedUp(cmd.ProcessState, o) ||
+		strings.Contains(o.output, "panic: test timed out"):
 		o.end = timedOut
 	default:
 		o.end = testsFailed
@@ -141,6 +142,17 @@ func (b *binary) run(ctx context.Context, p process) outcome {
 		o.test = m[1]
 	}
 	return o
+}
+
+// usedUp reports whether the kernel ended a process because of its processor time. The runtime prints SIGXCPU where it
+// gets to; the time that the kernel reports may be a little below the limit.
+func usedUp(s *os.ProcessState, o outcome) bool {
+	if s == nil {
+		return false
+	}
+	w, ok := s.Sys().(syscall.WaitStatus)
+	killed := ok && w.Signaled() && (w.Signal() == syscall.SIGKILL || w.Signal() == syscall.SIGXCPU)
+	return killed || strings.Contains(o.output, "SIGXCPU")
 }
 
 // testNames returns the names of what the binary runs without flags: tests, examples and the seeds of fuzz targets.
