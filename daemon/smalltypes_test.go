@@ -100,7 +100,7 @@ func TestLivenessAllowsTheDiskTenTimesTheLoop(t *testing.T) {
 			if !l.alive() {
 				t.Error("a disk that is slow makes the loop dead")
 			}
-			time.Sleep(2) // a commit that begins at once is counted from 1 ns
+			time.Sleep(2 * time.Nanosecond) // a commit that begins at once is counted from 1 ns
 			if l.alive() {
 				t.Error("a disk that hangs leaves the loop alive")
 			}

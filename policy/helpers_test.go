@@ -27,5 +27,4 @@ var (
 	date       = policytest.ParseDate
 	crowd      = policytest.Crowd
 	newGen     = policytest.NewGen
-	ids        = policytest.Badges
 )
