@@ -32,7 +32,7 @@ try {
   await step('record', async () => { await page.locator('#rows tr').filter({ hasText: 'session-start' }).first().waitFor({ timeout: 20000 }) });
   await step('lea-off', async () => { await page.waitForTimeout(2300); await card('Léa'); await lit(false) });
   await step('jules-waits', async () => { await card('Jules'); await says(/avec un mentor/); await lit(false) });
-  await step('karim-answers', async () => { await card('Karim'); await lit(true); await says(/responsabilité de Karim/) });
+  await step('karim-answers', async () => { await card('Karim'); await lit(true); await says(/Karim \(mentor\)/) });
   await step('karim-ends', async () => { await page.waitForTimeout(2300); await card('Karim'); await lit(false) });
   await step('vouched', async () => {
     await panel.locator('#items button').filter({ hasText: 'Mise au point' }).click();

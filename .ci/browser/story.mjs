@@ -48,7 +48,7 @@ try {
   // At the vinyl cutter she has her first steps: with a mentor.
   await tap('vinyl', 'Léa'); await says('vinyl', /avec un mentor/);
   await shot('vinyl', 'waits-for-a-mentor');
-  await tap('vinyl', 'Nour'); await says('vinyl', /responsabilité de Nour/);
+  await tap('vinyl', 'Nour'); await says('vinyl', /Nour \(mentor\)/);
   await shot('vinyl', 'with-a-mentor');
   await rest(); await tap('vinyl', 'Nour'); await says('vinyl', /qu’est-ce que Léa a réussi/);
   await panels.vinyl.locator('#items button').first().tap();
