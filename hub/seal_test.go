@@ -37,8 +37,8 @@ func sealing(t *testing.T) (*office, *client, *ledgertest.Machine, wire.Ack) {
 	return o, c, m, a
 }
 
-// asks publishes a state, as a machine does again and again, until an acknowledgement comes that is as wanted: the broker
-// may lose what is published in the moment after a subscription.
+// asks publishes a state, as a machine does again and again, until an acknowledgement comes that is as wanted: the
+// broker may lose what is published in the moment after a subscription.
 func (c *client) asks(o *office, s wire.State, wanted func(wire.Ack) bool) wire.Ack {
 	c.t.Helper()
 	s.Machine, s.Phase = "laser", "off"

@@ -141,12 +141,12 @@ try {
     await page.locator('#offers .chosen').tap();
     ok('vouching in two touches');
 
-    await show('on');
+    await show('on, with a role');
     await page.locator('#report').tap();
     await page.locator('dialog[open]').waitFor();
     await page.evaluate(() => { touched -= 91000; draw() });
     assert.equal(await page.locator('dialog[open]').count(), 0, 'a form that nobody touches stays open');
-    await show('on');
+    await show('on, with a role');
     await page.locator('#report').tap();
     await page.locator('dialog[open]').waitFor();
     await page.evaluate(() => { form.at = 7; draw() }); // somebody else's, and now Inès has tapped
