@@ -13,34 +13,34 @@ import (
 	"testing"
 )
 
-// law says what each room may import of ours. A room that is not named may import nothing of ours.
-// "x" allows that package alone, "x/..." allows it and all below it. The README prints the same law in words.
-var law = []struct {
-	room   string // this folder and all below it; the longest match rules
+// importRules say which of our packages each package may import. A package that is not listed may import none.
+// "x" allows that package alone, "x/..." all packages below it. The README states the same rules in words.
+var importRules = []struct {
+	pkg    string // this folder and all below it; the longest match counts
 	may    []string
 	reason string
 }{
-	{"rfid", nil, "a card and a tap are the first words: they lean on nothing"},
-	{"rfid/...", []string{"rfid"}, "a reader knows cards, and no other reader"},
-	{"rfid/rfidtest", []string{"rfid"}, "fakes speak the wire"},
-	{"openbadge", []string{"openbadge", "openbadge/..."}, "other projects may take this library alone"},
-	{"openbadge/bake", nil, "pictures, and nothing of badges"},
-	{"openbadge/fetch", []string{"openbadge"}, "the one door of this library to the network"},
+	{"rfid", nil, "cards and taps depend on nothing else"},
+	{"rfid/...", []string{"rfid"}, "a reader package depends on no other reader"},
+	{"rfid/rfidtest", []string{"rfid"}, "fakes speak the wire protocol of a chip"},
+	{"openbadge", []string{"openbadge", "openbadge/..."}, "other projects can use this library alone"},
+	{"openbadge/bake", nil, "it edits pictures and does not interpret badges"},
+	{"openbadge/fetch", []string{"openbadge"}, "the only package of this library that uses the network"},
 	{"policy", nil, "a decision is pure: standard library only"},
 	{"policy/analysis", []string{"policy"}, "analysis asks the policy many questions; deciding needs no analysis"},
 	{"policy/policytest", []string{"policy"}, "models for the tests of policy and of its analysis"},
 	{
 		"policy/file",
 		[]string{"policy", "yamlfile", "keykind", "timezone"},
-		"the file is one way to write the model; a key of another kind is refused by its name",
+		"the file is one way to write the model; keykind rejects keys of the wrong kind",
 	},
-	{"yamlfile", nil, "how any of our YAML files is read and its faults are shown"},
-	{"timezone", nil, "zones are data, and nothing of ours"},
-	{"keykind", nil, "each place that names a key asks what kind it is: hub, machine, policy and tool alike"},
+	{"yamlfile", nil, "it reads any YAML file and reports its errors"},
+	{"timezone", nil, "time zones are data"},
+	{"keykind", nil, "hub, machine, policy and tool all ask it for the kind of a key"},
 	{
 		"wire",
 		[]string{"policy", "keykind"},
-		"what travels names members, roles and badges; a manifest carries the check of the card key",
+		"messages name members, roles and badges; a manifest carries the check value of the card key",
 	},
 	{
 		"wire/replay",
@@ -50,30 +50,30 @@ var law = []struct {
 	{
 		"site",
 		[]string{"rfid", "policy", "policy/file", "openbadge", "wire", "yamlfile", "keykind"},
-		"the directory that becomes a bundle; rfid reads card numbers",
+		"it turns a directory into a bundle; rfid parses card numbers",
 	},
-	{"daemon", []string{"rfid", "policy", "wire", "daemon/..."}, "the corridor opens every door of the machine"},
+	{"daemon", []string{"rfid", "policy", "wire", "daemon/..."}, "it connects all packages of a machine"},
 	{"daemon/session", []string{"rfid", "policy", "wire"},
 		"the session is pure: of a reader it knows the numbers of cards"},
 	{"daemon/relay", []string{"daemon/relay/..."}, "the relay knows no member, no policy, no network"},
-	{"daemon/journal", []string{"policy", "wire", "dberror"}, "a room of its own"},
+	{"daemon/journal", []string{"policy", "wire", "dberror"}, "it stores records and knows no session, relay or network"},
 	{
 		"daemon/uplink",
 		[]string{"policy", "wire", "wire/mqtt", "daemon/journal", "daemon/uplink/..."},
-		"the journal is the outbox",
+		"it sends what the journal holds",
 	},
-	{"daemon/panel", []string{"policy"}, "the panel says what it is told"},
+	{"daemon/panel", []string{"policy"}, "it shows the views that it is given"},
 	{
 		"daemon/control",
 		[]string{"wire"},
-		"the socket carries words, the corridor gives them meaning; they are read as what travels is read",
+		"the socket transports requests, daemon handles them; wire decodes them",
 	},
 	{
 		"daemon/roster",
 		[]string{"rfid", "policy", "policy/file", "openbadge", "wire"},
-		"the bundle as the machine believes it",
+		"it verifies the bundle and its badges",
 	},
-	{"wire/mqtt", nil, "a connection to a broker: it knows no topic, and nothing of what is carried"},
+	{"wire/mqtt", nil, "a connection to a broker knows no topic and no message format"},
 	{
 		"hub",
 		[]string{
@@ -88,9 +88,9 @@ var law = []struct {
 			"keykind",
 			"hub/...",
 		},
-		"the office never reaches into a machine",
+		"the hub never imports code of a machine",
 	},
-	{"hub/...", []string{"policy", "openbadge", "wire", "yamlfile"}, "rooms of the hub do not meet but in its corridor"},
+	{"hub/...", []string{"policy", "openbadge", "wire", "yamlfile"}, "only package hub connects the packages below it"},
 	{"hub/ledger", []string{"policy", "wire", "dberror", "hub/store"}, "the ledger keeps records, and nothing of members"},
 	{"hub/store", []string{"policy", "dberror"}, "the database knows sites and rows, and no service"},
 	{"hub/actor", []string{"policy"}, "who may do what is decided without a database"},
@@ -102,9 +102,9 @@ var law = []struct {
 	},
 	{"hub/publish", append([]string{"site", "policy/analysis", "policy/file"}, service...),
 		"services of the hub do not import each other"},
-	{"hub/cardkey", service, "the card key is changed for directory and machines, which it knows by functions"},
+	{"hub/cardkey", service, "it reaches directory and machines only through functions that it is given"},
 	{"hub/enrol", service, "services of the hub do not import each other"},
-	{"hub/chunks", []string{"wire"}, "what machines fetch is bytes by their hashes, whoever the site's members are"},
+	{"hub/chunks", []string{"wire"}, "machines fetch bytes by their hash; it knows no members"},
 	{"hub/audit", service, "the audit log knows who did what, and no service"},
 	{
 		"hub/account",
@@ -113,7 +113,7 @@ var law = []struct {
 	},
 	{"hub/report", service, "services of the hub do not import each other"},
 	{"hub/httpd", []string{"hub/fault", "policy"}, "what every listener needs before a handler runs knows no service"},
-	{"hub/apiclient", []string{"hub/fault"}, "the tool's half of the API knows no half of the hub"},
+	{"hub/apiclient", []string{"hub/fault"}, "the client of the API uses no code of the hub's side"},
 	{
 		"hub/api",
 		append(
@@ -131,19 +131,19 @@ var law = []struct {
 	{
 		"hub/web/webtest",
 		append([]string{"hub/directory", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report"}, service...),
-		"a site in memory answers as the services do; it knows no page",
+		"a fake of the services, in memory; it knows no page",
 	},
 	{"dberror", nil, "it knows what SQLite's errors mean, and no table of ours"},
-	{"firmware-config/circuit", nil, "drawings are calculated from their own files, by tests alone"},
+	{"firmware-config/circuit", nil, "tests calculate the drawings from the drawings' own files"},
 	{
 		"cmd/internal/acceptance",
 		[]string{"policy"},
-		"the acceptance list and its run are pure: whoever calls them asks the daemon and sends the signals",
+		"the acceptance list and its run are pure; the caller asks the daemon and sends signals",
 	},
 	{"internal/testlog", nil, "a logger for tests knows nothing of what it logs"},
 	{"internal/mutate", nil, "mutations are made from the source of any package, and the tool uses none of ours"},
-	{"bench", []string{"..."}, "a measurement starts whatever it measures, and nothing imports it"},
-	{"cmd", []string{"..."}, "only cmd introduces rooms to each other"},
+	{"bench", []string{"..."}, "a benchmark starts what it measures; nothing imports it"},
+	{"cmd", []string{"..."}, "only cmd connects packages that do not know each other"},
 }
 
 // service is what every service of the hub may import.
@@ -160,7 +160,7 @@ var service = []string{
 	"dberror",
 }
 
-// Tests may bring a fake of the next room, never a room that the law shuts.
+// testsMayAlso lists what tests may import besides: fakes, and packages that build their input.
 var testsMayAlso = map[string][]string{
 	"daemon": {"rfid/rfidtest", "policy/file", "site", // a test builds its bundle as an operator does
 		"firmware-config/circuit", // the guard's times are those of the drawings
@@ -172,23 +172,23 @@ var testsMayAlso = map[string][]string{
 	"openbadge": {"openbadge/internal/otherstest"}, // data that others made
 }
 
-func TestImportsKeepTheLaw(t *testing.T) {
+func TestPackagesImportOnlyWhatTheRulesAllow(t *testing.T) {
 	seen := 0
 	walkGo(t, func(dir, file string, imports []string) {
 		for _, imp := range imports {
 			seen++
-			if why := judge(dir, imp, strings.HasSuffix(file, "_test.go")); why != "" {
+			if why := forbidden(dir, imp, strings.HasSuffix(file, "_test.go")); why != "" {
 				t.Errorf("%s imports %s: %s", file, imp, why)
 			}
 		}
 	})
 	if seen < 20 {
-		t.Fatalf("only %d imports of ours were seen: the law judged next to nothing", seen)
+		t.Fatalf("checked %d imports of ours, want at least 20", seen)
 	}
 }
 
-// Verdicts are reached without a network: whoever wants one brings openbadge/fetch.
-func TestOnlyFetchKnowsTheNetwork(t *testing.T) {
+// A verdict needs no network: only openbadge/fetch imports one.
+func TestOnlyFetchImportsTheNetwork(t *testing.T) {
 	seen := 0
 	walkGo(t, func(dir, file string, _ []string) {
 		if !covers("openbadge", dir) || covers("openbadge/fetch", dir) {
@@ -211,8 +211,8 @@ func TestOnlyFetchKnowsTheNetwork(t *testing.T) {
 	}
 }
 
-// The README's pictures are there, each says in words what it shows, and each is of this size: a screen's.
-func TestReadmesPicturesAreThere(t *testing.T) {
+// Each picture of the README exists, has the size of a screen, and has a text alternative.
+func TestPicturesOfTheReadmeExist(t *testing.T) {
 	text, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -236,8 +236,8 @@ func TestReadmesPicturesAreThere(t *testing.T) {
 	}
 }
 
-// The law must be able to say no.
-func TestLawRefusesWhatItShould(t *testing.T) {
+// A rule that allows everything would hold nothing.
+func TestImportRulesRejectForbiddenImports(t *testing.T) {
 	for _, c := range []struct{ dir, imp string }{
 		{"policy", "wire"}, {"policy", "policy/analysis"}, {"daemon", "policy/analysis"}, {"rfid/keyboard", "rfid/rdm6300"},
 		{"daemon/panel", "daemon/session"},
@@ -246,26 +246,26 @@ func TestLawRefusesWhatItShould(t *testing.T) {
 		{"hub/report", "hub/account"}, {"hub/httpd", "hub/actor"}, {"openbadge", "policy"}, {"openbadge/bake", "openbadge"},
 		{"openbadge/fetch", "openbadge/bake"},
 	} {
-		if judge(c.dir, c.imp, false) == "" {
-			t.Errorf("the law lets %s import %s", c.dir, c.imp)
+		if forbidden(c.dir, c.imp, false) == "" {
+			t.Errorf("the rules let %s import %s", c.dir, c.imp)
 		}
 	}
 }
 
-func judge(dir, imp string, test bool) string {
+func forbidden(dir, imp string, test bool) string {
 	if strings.HasPrefix(imp, "cmd") && !strings.HasPrefix(dir, "cmd") {
 		return "nothing imports cmd"
 	}
 	best := -1
-	for i, l := range law {
-		if covers(l.room, dir) && (best < 0 || closeness(l.room) > closeness(law[best].room)) {
+	for i, l := range importRules {
+		if covers(l.pkg, dir) && (best < 0 || closeness(l.pkg) > closeness(importRules[best].pkg)) {
 			best = i
 		}
 	}
 	if best < 0 {
-		return "a room that the law does not name"
+		return "importRules does not list this package"
 	}
-	may := law[best].may
+	may := importRules[best].may
 	if test {
 		may = append(append([]string{}, may...), testsMayAlso[strings.Split(dir, "/")[0]]...)
 	}
@@ -277,24 +277,24 @@ func judge(dir, imp string, test bool) string {
 			return ""
 		}
 	}
-	return law[best].reason
+	return importRules[best].reason
 }
 
-// closeness orders the rooms that cover a folder: the longer name rules, and of "x" and "x/..." the second.
-func closeness(room string) int {
-	base, deep := strings.CutSuffix(room, "/...")
+// closeness orders the rules that cover a folder: the longer name counts, and of "x" and "x/..." the second.
+func closeness(pkg string) int {
+	base, deep := strings.CutSuffix(pkg, "/...")
 	if deep {
 		return 2*len(base) + 1
 	}
 	return 2 * len(base)
 }
 
-// covers reports whether the room named in the law holds dir: "hub" holds what no longer name does.
-func covers(room, dir string) bool {
-	if base, deep := strings.CutSuffix(room, "/..."); deep {
+// covers reports whether the rule of pkg counts for dir: "hub" counts for all below it that has no rule of its own.
+func covers(pkg, dir string) bool {
+	if base, deep := strings.CutSuffix(pkg, "/..."); deep {
 		return strings.HasPrefix(dir, base+"/")
 	}
-	return dir == room || strings.HasPrefix(dir, room+"/")
+	return dir == pkg || strings.HasPrefix(dir, pkg+"/")
 }
 
 func allows(may, imp string) bool {
@@ -336,7 +336,7 @@ func walkGo(t *testing.T, visit func(dir, file string, imports []string)) {
 	}
 }
 
-// nested reports a module of its own, which the law does not judge.
+// nested reports whether a folder is a module of its own, for which the rules do not count.
 func nested(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, "go.mod"))
 	return err == nil
