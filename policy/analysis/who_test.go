@@ -113,6 +113,21 @@ func TestRightsSayWhen(t *testing.T) {
 	}
 }
 
+// A quota that is used up today is no reason to have no right tomorrow.
+func TestRightsOutliveAUsedQuota(t *testing.T) {
+	p := ruled(t, func(m *policy.Machine) {
+		m.Grants[0].Hours, m.Grants[0].Quota = nil, policy.Quota{Day: time.Hour}
+	})
+	m := bearer("user")
+	m.Practice = []policy.Practice{{Machine: "m", Last: monday.Add(-time.Minute), Day: time.Hour, Week: time.Hour}}
+	if got := fmt.Sprint(rightWords(p, m, monday)); got != "[user now false]" {
+		t.Error(got)
+	}
+	if got := fmt.Sprint(rightWords(p, m, monday.AddDate(0, 0, 1))); got != "[user now true]" {
+		t.Error(got)
+	}
+}
+
 func rightWords(p *policy.Policy, m *policy.Member, at time.Time) (out []string) {
 	for _, r := range Rights(p, "m", []*policy.Member{m}, at)[0] {
 		s := r.Role.String()
