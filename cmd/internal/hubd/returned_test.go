@@ -258,10 +258,7 @@ func TestRestoredHubPublishesAboveWhatItsMachinesReturn(t *testing.T) {
 			if _, _, err := r.fetch(); !errors.As(err, &refused) || refused.Code != "older-version" {
 				t.Fatalf("the restored hub offers nothing older: %v", err)
 			}
-			r.lies(kept)
-			if _, version := h.Manifest(); version >= highest.Version {
-				t.Fatalf("a lie has the hub publish %d", version)
-			}
+			r.lies(h, kept)
 			// What a machine does (daemoncmd: giveBack).
 			var policy []byte
 			if apart {
@@ -291,8 +288,9 @@ func (r *restorable) returns(manifest, policy []byte) error {
 	return r.link.Return(r.t.Context(), manifest, policy)
 }
 
-// lies returns what the hub must not take: nothing changes by it.
-func (r *restorable) lies(kept []byte) {
+// lies returns forged and damaged manifests, which must not make the hub publish, and then the genuine manifest with
+// false policies. The genuine manifest does make the hub publish above it.
+func (r *restorable) lies(h *hub.Hub, kept []byte) {
 	r.t.Helper()
 	private, _, err := note.GenerateKey(rand.Reader, r.key.Name())
 	if err != nil {
@@ -331,6 +329,9 @@ func (r *restorable) lies(kept []byte) {
 		if err := r.returns(manifest, nil); err == nil {
 			r.t.Errorf("%s is taken", name)
 		}
+	}
+	if _, version := h.Manifest(); version >= now.Version {
+		r.t.Fatalf("a false manifest made the hub publish version %d", version)
 	}
 	sum := sha256.Sum256(kept)
 	for name, policy := range map[string][]byte{"a forged policy": sum[:], "an empty one": {}} {
