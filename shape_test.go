@@ -46,9 +46,11 @@ func (f goFile) dir() string { return filepath.ToSlash(filepath.Dir(f.path)) }
 
 func (f goFile) line(p token.Pos) int { return f.lines.Line(p) }
 
+// goFileSet holds the positions of goFiles.
+var goFileSet = token.NewFileSet()
+
 // goFiles parses every Go file of the repository once, those of tests, .ci and nested modules too.
 var goFiles = sync.OnceValues(func() (all []goFile, err error) {
-	set := token.NewFileSet()
 	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -62,11 +64,11 @@ var goFiles = sync.OnceValues(func() (all []goFile, err error) {
 		if err != nil {
 			return err
 		}
-		parsed, err := parser.ParseFile(set, path, src, parser.ParseComments)
+		parsed, err := parser.ParseFile(goFileSet, path, src, parser.ParseComments)
 		if err != nil {
 			return err
 		}
-		all = append(all, goFile{filepath.ToSlash(path), src, parsed, set.File(parsed.Pos())})
+		all = append(all, goFile{filepath.ToSlash(path), src, parsed, goFileSet.File(parsed.Pos())})
 		return nil
 	})
 	return all, err
