@@ -32,7 +32,7 @@ type Switch interface {
 // Uplink is told what is new; neither method blocks.
 type Uplink interface {
 	SetState(wire.State)
-	Kick()
+	Notify()
 }
 
 // Signal is what the guard reports by itself: what the machine's inputs say, and its own end.

@@ -59,7 +59,7 @@ func (m *restorer) restore(ctx context.Context, r wire.Restore, sha string, done
 	m.model.journal.restored, m.model.journal.awaits = true, false
 	m.model.journal.mismatch.Store(nil)
 	if m.cfg.Uplink != nil {
-		m.cfg.Uplink.Kick()
+		m.cfg.Uplink.Notify()
 	}
 	for _, t := range append([]session.Tag(nil), m.model.state.Holds.Tags...) {
 		if t.By == "" && IsJournalTag(t.ID) {

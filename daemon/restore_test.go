@@ -26,14 +26,14 @@ func given() wire.Restore {
 		Relay: 36000, Busy: 18000}
 }
 
-type kicks struct{ state wire.State }
+type quietUplink struct{ state wire.State }
 
-func (k *kicks) SetState(s wire.State) { k.state = s }
-func (*kicks) Kick()                   {}
+func (k *quietUplink) SetState(s wire.State) { k.state = s }
+func (*quietUplink) Notify()                 {}
 
 func TestRestoreGivesBackTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
 	b := newBench(t)
-	b.cfg.Uplink = &kicks{}
+	b.cfg.Uplink = &quietUplink{}
 	b.tap(lea)
 	b.now = b.now.Add(10 * time.Minute)
 	b.tap(lea) // ten minutes in the new journal

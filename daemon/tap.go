@@ -294,7 +294,7 @@ func (e *engine) afterCommit(r session.Record) {
 		}
 	}
 	if e.cfg.Uplink != nil {
-		e.cfg.Uplink.Kick()
+		e.cfg.Uplink.Notify()
 	}
 	e.markJournalHealthy()
 }
