@@ -22,8 +22,8 @@
 // direction; docs/architecture.md has the drawing, and a test holds it.
 //
 //   - config, facts, tagorigin: what a machine is made with, and what outlives the daemon.
-//   - liveness, presence, openforms, attestations, maintenance, practice, unknown, unread, rules: one subject each, as a
-//     small type with its own rules.
+//   - liveness, presence, openforms, attestations, maintenance, practice, unknown, unread, rules: one subject each, as
+//     a small type with its own rules.
 //   - model, work, wear: all that is known of the machine, and what follows from it.
 //   - decide: asks the policy.
 //   - views, offers, notes, screen, status: what the panel, the hub and an operator read.
