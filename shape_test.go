@@ -128,16 +128,10 @@ func TestFunctionsAreAtMost60Lines(t *testing.T) {
 
 // longFunctions are still to be cut: file, name and lines. The list may only shrink.
 var longFunctions = map[string]int{
-	"bench/hub/change.go changeRow":        70,
-	"cmd/portillon/machine.go printStatus": 66,
-	"cmd/portillon/main.go verbs":          187,
-	"hub/enrol/join.go enter":              64,
-	"hub/ledger/read.go rows":              64,
-	"hub/managed.go openPages":             73,
-	"hub/managed.go openServices":          84,
-	"policy/analysis/lint.go Warnings":     63,
-	"site/build.go match":                  61,
-	"wire/discovery.go Discovery":          92,
+	"hub/enrol/join.go enter":     64,
+	"hub/ledger/read.go rows":     64,
+	"hub/managed.go openPages":    73,
+	"hub/managed.go openServices": 84,
 }
 
 func TestFewFunctionsAreComplex(t *testing.T) {
