@@ -195,7 +195,7 @@ func TestCheckNamesTheSignerOfABundleThatItRefuses(t *testing.T) {
 	b.put(t, "site.bundle", string(bundleOf(t, built)))
 	err = b.c.Check(b.on).Err()
 	if err == nil ||
-		!strings.Contains(err.Error(), `it is signed by "laser.biklab", want "portillon-biklab" (bundle: key)`) {
+		!strings.Contains(err.Error(), `signed by "laser.biklab", want "portillon-biklab" (bundle: key)`) {
 		t.Error(err)
 	}
 }
