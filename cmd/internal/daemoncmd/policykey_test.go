@@ -86,7 +86,7 @@ func TestRefusedPolicyIsShownUntilAGoodOneComes(t *testing.T) {
 	v.k.wrongKey.manifest = refusalOf(err)
 	v.k.setState(v.k.state)
 	if !isWrongKey(err) ||
-		!strings.Contains(told.Refused, "policy-unsigned: bundle version 2: no policy key has signed it") {
+		!strings.Contains(told.Refused, "policy-unsigned: bundle version 2: no policy key has signed the policy") {
 		t.Errorf("%v, told %q", err, told.Refused)
 	}
 	if said := (Config{PolicyKey: publicKey(t, "portillon:policy:biklab")}).explain(err).Error(); !strings.HasSuffix(
