@@ -395,9 +395,9 @@ func TestForeignFilesAreRejectedAndUnchanged(t *testing.T) {
 		site policy.SiteID
 		says string
 	}{
-		{"words", []byte(strings.Repeat("these are words\n", 300)), "biklab", "cannot be read"},
-		{"a torn head", head, "biklab", "cannot be read"},
-		{"another program's", reform(whole, 68, 0, 0, 0, 1), "biklab", "something else"},
+		{"words", []byte(strings.Repeat("these are words\n", 300)), "biklab", "cannot read the file"},
+		{"a torn head", head, "biklab", "cannot read the file"},
+		{"another program's", reform(whole, 68, 0, 0, 0, 1), "biklab", "another program"},
 		{"a later form", later, "biklab", "version 90000, this program knows those up to"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
