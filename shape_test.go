@@ -130,10 +130,7 @@ var longFunctions = map[string]int{
 	"cmd/portillon/machine.go printStatus": 66,
 	"cmd/portillon/main.go verbs":          187,
 	"daemon/uplink/say.go reason":          70,
-	"hub/enrol/join.go enter":              64,
 	"hub/ledger/read.go rows":              64,
-	"hub/managed.go openPages":             73,
-	"hub/managed.go openServices":          84,
 	"policy/analysis/lint.go Warnings":     63,
 	"site/build.go match":                  61,
 	"wire/discovery.go Discovery":          92,
@@ -299,12 +296,9 @@ var largeTypes = map[string]size{
 	"hub/directory Member":   {25, 16},
 	"hub/directory Preview":  {25, 14},
 	"hub/directory Service":  {66, 12},
-	"hub/enrol Service":      {58, 12},
 	"hub/enrol Standing":     {25, 17},
 	"hub/publish Bundle":     {25, 14},
-	"hub/publish Service":    {39, 12},
 	"hub/web field":          {25, 13},
-	"hub/web/webtest Site":   {25, 14},
 }
 
 // embeddings are still to become named fields. The list may only shrink.
@@ -319,12 +313,6 @@ var embeddings = []string{
 	"hub/directory webSource sources",
 	"hub/directory write record",
 	"hub/ledger growth edge",
-	"hub/web/webtest Accounts Site",
-	"hub/web/webtest CardKeys Site",
-	"hub/web/webtest Directory Site",
-	"hub/web/webtest Machines Site",
-	"hub/web/webtest Policies Site",
-	"hub/web/webtest Reports Site",
 }
 
 // readStructs collects the struct types below daemon and hub by "folder name".

@@ -14,8 +14,8 @@ import (
 )
 
 // MachineService and Rows are behind pages and API, for tests that prepare a site.
-func (h *Hub) MachineService() *enrol.Service { return h.enrolments.service }
-func (h *Hub) Rows() *store.DB                { return h.core.db }
+func (h *Hub) MachineService() *enrol.Services { return h.enrolments.machines }
+func (h *Hub) Rows() *store.DB                 { return h.core.db }
 
 // APIRoutes and PageRoutes are all that the listener for people answers.
 func (h *Hub) APIRoutes() []api.Route { return h.pagesServer.api.Routes() }
@@ -25,14 +25,18 @@ func (h *Hub) PageRoutes() []string   { return h.pagesServer.pages.Routes() }
 func (h *Hub) Asked() map[string]any {
 	m := h
 	return map[string]any{
-		"directory": m.services.directory,
-		"enrol":     h.enrolments.service,
-		"publish":   m.services.publish,
-		"account":   m.services.accounts,
-		"report":    m.services.report,
-		"cardkey":   m.services.cardKey,
-		"audit":     m.services.audit,
-		"hub":       siteAdmin{h},
+		"directory":        m.services.directory,
+		"enrol.Machines":   h.enrolments.machines.Machines,
+		"enrol.Codes":      h.enrolments.machines.Codes,
+		"enrol.Orders":     h.enrolments.machines.Orders,
+		"publish.Policies": m.services.publish.Policies,
+		"publish.Drafts":   m.services.publish.Drafts,
+		"publish.Bundles":  m.services.publish.Bundles,
+		"account":          m.services.accounts,
+		"report":           m.services.report,
+		"cardkey":          m.services.cardKey,
+		"audit":            m.services.audit,
+		"hub":              siteAdmin{h},
 	}
 }
 

@@ -61,7 +61,7 @@ func (p *accountPages) showAccounts(q *request, status int, change func(*account
 		d.Form = d.Form.keep(v)
 	}
 	if p.machines != nil {
-		machines, err := p.machines.Machines(ctxOf(q), q.actor)
+		machines, err := p.machines.List(ctxOf(q), q.actor)
 		if err = optional(err); err != nil {
 			return err
 		}
