@@ -130,7 +130,6 @@ var longFunctions = map[string]int{
 	"cmd/portillon/machine.go printStatus": 66,
 	"cmd/portillon/main.go verbs":          187,
 	"daemon/uplink/say.go reason":          70,
-	"hub/ledger/read.go rows":              64,
 	"policy/analysis/lint.go Warnings":     63,
 	"site/build.go match":                  61,
 	"wire/discovery.go Discovery":          92,
@@ -281,38 +280,31 @@ func TestTypesOfDaemonAndHubAreSmall(t *testing.T) {
 // size is how many methods and fields a type has.
 type size struct{ methods, fields int }
 
-// largeTypes are still to be cut, or are the shapes of JSON documents, whose fields are the document's. The list may
-// only shrink.
+// largeTypes are still to be cut, or are the shapes of JSON documents (JSON), whose fields are the document's: to group
+// them would change what a script reads. The list may only shrink.
 var largeTypes = map[string]size{
 	"daemon/control Status":  {25, 29},
 	"daemon/journal Journal": {38, 12},
 	"hub/account Service":    {98, 12},
-	"hub/api State":          {25, 15},
-	"hub/broker account":     {25, 13},
-	"hub/broker proxy":       {25, 16},
-	"hub/chunks entry":       {25, 13},
+	"hub/api State":          {25, 15}, // JSON: GET /hub
 	"hub/directory Badge":    {25, 13},
 	"hub/directory Erasure":  {25, 13},
 	"hub/directory Member":   {25, 16},
 	"hub/directory Preview":  {25, 14},
 	"hub/directory Service":  {66, 12},
-	"hub/enrol Standing":     {25, 17},
-	"hub/publish Bundle":     {25, 14},
-	"hub/web field":          {25, 13},
+	"hub/enrol Standing":     {25, 17}, // JSON: GET /machines
+	"hub/publish Bundle":     {25, 14}, // JSON: GET /bundle
 }
 
 // embeddings are still to become named fields. The list may only shrink.
 var embeddings = []string{
 	"daemon/session State Ledger",
 	"daemon/session State recent",
-	"hub/broker upward proxy",
-	"hub/chunks answer body",
 	"hub/directory entry record",
 	"hub/directory listSource sources",
 	"hub/directory verified Badge",
 	"hub/directory webSource sources",
 	"hub/directory write record",
-	"hub/ledger growth edge",
 }
 
 // readStructs collects the struct types below daemon and hub by "folder name".

@@ -342,7 +342,7 @@ func newPages(h *Hub) (*web.Pages, error) {
 	)
 }
 
-// startTLS makes the listener speak TLS if hub.yaml has web: cert:, with the site's certificate or with one of the hub's
+// startTLS makes the listener speak TLS if hub.yaml has web: cert:, with the certificate of the site or of the hub's
 // own authority; nil: the hub has no authority.
 func (p *pagesServer) startTLS(authority *enrol.Authority) error {
 	w := p.core.c.Web

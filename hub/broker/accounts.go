@@ -35,7 +35,7 @@ func open(site policy.SiteID, accounts []Account, now time.Time) (map[string]*ac
 
 // user turns an account into a NATS user.
 func user(site policy.SiteID, a *account) (*server.User, error) {
-	u := &server.User{Username: a.innerUser, Password: a.innerPassword}
+	u := &server.User{Username: a.inner.user, Password: a.inner.password}
 	if a.User == "" {
 		return u, nil
 	}

@@ -49,17 +49,13 @@ type proxy struct {
 	ctx       context.Context // ends all waits
 	cancel    context.CancelFunc
 	work      sync.WaitGroup
-
-	mu       sync.Mutex
-	accounts map[string]*account
-	greeting []net.Conn // oldest first
-	conns    map[net.Conn]bool
-	opened   bool
-	closed   bool
+	accounts  accountTable
+	clients   connections
 }
 
 func newProxy(l net.Listener, inner string, c Config, accounts map[string]*account) *proxy {
-	p := &proxy{l: l, tls: c.TLS, inner: inner, accounts: accounts, log: c.Log, now: time.Now, conns: map[net.Conn]bool{},
+	p := &proxy{l: l, tls: c.TLS, inner: inner, log: c.Log, now: time.Now,
+		accounts: accountTable{byName: accounts}, clients: connections{all: map[net.Conn]bool{}},
 		manifests: newManifests(wire.Topics{Site: c.Site}.Bundle())}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
@@ -69,30 +65,22 @@ func newProxy(l net.Listener, inner string, c Config, accounts map[string]*accou
 	return p
 }
 
-// open accepts connections from now on. Those that came before wait at the operating system.
+// open accepts connections from now on. Until then, connections wait in the operating system's queue.
 func (p *proxy) open() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.opened || p.closed {
-		return
+	if p.clients.open() {
+		p.work.Go(p.accept)
 	}
-	p.opened = true
-	p.work.Go(p.accept)
 }
 
+// close ends all connections and waits for their goroutines.
 func (p *proxy) close() error {
-	p.mu.Lock()
-	p.closed = true
-	err := p.l.Close()
-	for c := range p.conns {
-		c.Close()
-	}
-	p.mu.Unlock()
+	err := p.clients.close(p.l)
 	p.cancel()
 	p.work.Wait()
 	return err
 }
 
+// accept serves new connections until the listener is closed.
 func (p *proxy) accept() {
 	for {
 		c, err := p.l.Accept()
@@ -112,45 +100,12 @@ func (p *proxy) accept() {
 
 // begin registers a connection that has not said who it is, and serves it. It reports whether the proxy is open.
 func (p *proxy) begin(serve func(), c net.Conn) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		c.Close()
-		return false
-	}
-	if len(p.greeting) >= maxGreeting+len(p.accounts) {
-		p.greeting[0].Close()
-		p.greeting = p.greeting[1:]
-	}
-	p.greeting = append(p.greeting, c)
-	p.conns[c] = true
-	p.work.Go(serve)
-	return true
-}
-
-// greeted takes a connection off the list of those that have not said who they are.
-func (p *proxy) greeted(c net.Conn) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i, x := range p.greeting {
-		if x == c {
-			p.greeting = append(p.greeting[:i], p.greeting[i+1:]...)
-			return
-		}
-	}
-}
-
-func (p *proxy) leave(c net.Conn) {
-	c.Close()
-	p.greeted(c)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.conns, c)
+	return p.clients.add(c, maxGreeting+p.accounts.count(), func() { p.work.Go(serve) })
 }
 
 // serve handles one connection to its end; with config nil it is in the clear.
 func (p *proxy) serve(raw net.Conn, config *tls.Config) {
-	defer p.leave(raw)
+	defer p.clients.remove(raw)
 	raw.SetDeadline(time.Now().Add(greetTime))
 	c := raw
 	if config != nil {
@@ -178,7 +133,7 @@ func (p *proxy) serve(raw net.Conn, config *tls.Config) {
 		return
 	}
 	defer a.leave(raw)
-	p.greeted(raw)
+	p.clients.greeted(raw)
 	raw.SetDeadline(time.Time{})
 	p.pass(c, r, a, hello)
 }
@@ -203,7 +158,7 @@ func readConnect(r *bufio.Reader) (connect, error) {
 
 // admit finds the account of a CONNECT. A code other than 0 refuses it.
 func (p *proxy) admit(raw net.Conn, hello connect) (a *account, code byte, why string) {
-	a, anyone := p.account(hello.user), p.account("")
+	a, anyone := p.accounts.get(hello.user), p.accounts.get("")
 	if anyone != nil {
 		a = anyone
 	} else if a == nil || !a.accepts(hello.password) {
@@ -230,7 +185,7 @@ func (p *proxy) pass(c net.Conn, r *bufio.Reader, a *account, hello connect) {
 		return
 	}
 	defer inner.Close()
-	hello.user, hello.password = a.innerUser, a.innerPassword
+	hello.user, hello.password = a.inner.user, a.inner.password
 	if _, err := inner.Write(hello.packet()); err != nil {
 		return
 	}
@@ -243,7 +198,7 @@ func (p *proxy) pass(c net.Conn, r *bufio.Reader, a *account, hello connect) {
 		defer inner.Close()
 		d.copy(inner)
 	})
-	u := &upward{proxy: p, a: a, in: r, out: bufio.NewWriterSize(inner, writeBuffer), inner: inner, down: d,
+	u := &upward{p: p, a: a, in: r, out: bufio.NewWriterSize(inner, writeBuffer), inner: inner, down: d,
 		filters: map[string]bool{}}
 	defer p.manifests.leave(d)
 	for err == nil {
@@ -261,7 +216,7 @@ func (e *limitError) Error() string { return e.limit + ": " + e.detail }
 
 // upward passes packets from a client to the embedded server.
 type upward struct {
-	*proxy
+	p       *proxy
 	a       *account
 	in      *bufio.Reader
 	out     *bufio.Writer
@@ -317,7 +272,7 @@ func (u *upward) waitForRate(ctx context.Context, bytes float64) error {
 	if u.a.bytes == nil {
 		return nil
 	}
-	d := u.a.bytes.take(bytes, u.now())
+	d := u.a.bytes.take(bytes, u.p.now())
 	if d <= 0 {
 		return nil
 	}

@@ -268,8 +268,8 @@ func (o opened) first() uint64 { return o.records[0].Seq }
 
 // growth is what a batch adds to a journal's tree.
 type growth struct {
-	edge
-	nodes []node
+	tree  edge   // the tree with the batch
+	nodes []node // the hashes that the batch adds and that are stored
 }
 
 // judge grows the tree by the batch and compares its root with the one signed. It returns what the batch adds; nil: all
@@ -283,9 +283,9 @@ func judge(ctx context.Context, q queryer, m policy.MachineID, j journal, b open
 	var out growth
 	var err error
 	if first == size+1 {
-		out.edge, err = j.grown()
+		out.tree, err = j.grown()
 	} else {
-		out.edge, err = t.edgeAt(int64(first - 1))
+		out.tree, err = t.edgeAt(int64(first - 1))
 	}
 	if err != nil {
 		return nil, err
@@ -293,7 +293,7 @@ func judge(ctx context.Context, q queryer, m policy.MachineID, j journal, b open
 	differs := uint64(0)
 	for i, leaf := range b.leaves {
 		seq := first + uint64(i)
-		out.add(leaf, func(n node) {
+		out.tree.add(leaf, func(n node) {
 			if seq > size {
 				out.nodes = append(out.nodes, n)
 			}
@@ -315,7 +315,7 @@ func judge(ctx context.Context, q queryer, m policy.MachineID, j journal, b open
 // verdict compares the root with the one that the machine signed. differs is the first record that is not the one held;
 // 0: none. nil, nil: nothing is new.
 func (g *growth) verdict(m policy.MachineID, b opened, size, differs uint64) (*growth, error) {
-	root, err := g.root()
+	root, err := g.tree.root()
 	switch {
 	case err != nil:
 		return nil, err
@@ -435,9 +435,9 @@ func (g *growth) keep(ctx context.Context, tx *store.Tx, journal int64, root tlo
 		ctx,
 		"UPDATE ledger_journals SET size = $3, root = $4, edge = $5, note = $6 WHERE site = $1 AND journal = $2",
 		journal,
-		g.size,
+		g.tree.size,
 		root[:],
-		g.bytes(),
+		g.tree.bytes(),
 		[]byte(signed),
 	)
 	return err
