@@ -145,7 +145,7 @@ func (op *opening) openServices() error {
 	if err != nil {
 		return err
 	}
-	if op.hub.services.ownerCode, _, err = op.hub.services.accounts.FirstOwner(); err != nil {
+	if op.hub.services.ownerCode, _, err = op.hub.services.accounts.Ownership.FirstOwner(); err != nil {
 		return err
 	}
 	o := publish.Options{
@@ -219,6 +219,9 @@ func (p *pagesServer) livePage() (name string, mail bool) {
 	return s.Title, s.Links && p.core.c.Mail != ""
 }
 
+// askedBy is the actor of a request, as account.Requests found out. It never returns an error.
+func askedBy(r *http.Request) (actor.Actor, error) { return account.ActorOf(r.Context()), nil }
+
 // requestOf is a request's id and address, which the outermost handler found out for all others.
 func requestOf(r *http.Request) (id, address string) {
 	return httpd.ID(r.Context()), httpd.Address(r.Context()).String()
@@ -238,7 +241,7 @@ func (op *opening) openPages() error {
 			Machines:   op.hub.enrolments.service,
 			CardKeys:   op.hub.services.cardKey,
 			Policies:   op.hub.services.publish,
-			Accounts:   op.hub.services.accounts,
+			Accounts:   apiAccounts(op.hub.services.accounts, op.hub.services.audit),
 			Reports:    op.hub.services.report,
 			Hub:        siteAdmin{op.hub},
 			Version:    op.hub.core.program,
@@ -247,8 +250,8 @@ func (op *opening) openPages() error {
 			RetryAfter: account.RetryAfter,
 			Log:        op.hub.core.log,
 			Now:        op.hub.core.now,
-			Session:    func(r *http.Request) (actor.Actor, error) { return op.hub.services.accounts.Actor(r), nil },
-			SessionNow: op.hub.services.accounts.ActorNow,
+			Session:    askedBy,
+			SessionNow: op.hub.services.accounts.Sessions.ActorNow,
 		},
 	)
 	if err != nil {
@@ -263,11 +266,11 @@ func (op *opening) openPages() error {
 			Machines:       op.hub.enrolments.service,
 			CardKeys:       op.hub.services.cardKey,
 			Policies:       op.hub.services.publish,
-			Accounts:       op.hub.services.accounts,
+			Accounts:       pageAccounts(op.hub.services.accounts, op.hub.services.audit),
 			Reports:        op.hub.services.report,
 			Version:        op.hub.core.program,
 			Live:           op.hub.pagesServer.livePage,
-			Who:            func(r *http.Request) (actor.Actor, error) { return op.hub.services.accounts.Actor(r), nil },
+			Who:            askedBy,
 			Address:        func(r *http.Request) string { return httpd.Address(r.Context()).String() },
 			RequestID:      func(r *http.Request) string { return httpd.ID(r.Context()) },
 			MachineName:    op.hub.services.policies.machineName,
@@ -292,7 +295,7 @@ func (op *opening) openPages() error {
 			Log:     op.hub.core.log,
 			Now:     op.hub.core.now,
 		},
-		httpd.Health(op.hub.health.ready, op.hub.core.log, op.hub.services.accounts.Handler(mux)),
+		httpd.Health(op.hub.health.ready, op.hub.core.log, op.hub.services.accounts.Requests.Handler(mux)),
 	)
 	if err != nil {
 		return err
@@ -377,7 +380,7 @@ func (op *opening) runManaged(start func(func(context.Context) error)) {
 	}
 	start(op.hub.services.publish.Run)
 	start(op.hub.services.report.Run)
-	start(op.hub.services.accounts.RunMail)
+	start(op.hub.services.accounts.Outbox.Run)
 	start(op.hub.services.refreshBadges)
 	start(op.hub.cards.rebindCards)
 	start(op.hub.pagesServer.servePages)

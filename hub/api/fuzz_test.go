@@ -28,12 +28,10 @@ func FuzzRequest(f *testing.F) {
 			Machines:  machinesFake{newFakes()},
 			CardKeys:  cardKeysFake{newFakes()},
 			Policies:  policiesFake{newFakes()},
-			Accounts: accountsFake{
-				newFakes(),
-			},
-			Reports: reportsFake{newFakes()},
-			Hub:     hubFake{newFakes()},
-			Status:  statusOfFake,
+			Accounts:  accountsFake{newFakes()}.all(),
+			Reports:   reportsFake{newFakes()},
+			Hub:       hubFake{newFakes()},
+			Status:    statusOfFake,
 		},
 	)
 	if err != nil {
