@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"net"
+	"reflect"
 	"strings"
 	"time"
 
@@ -21,22 +22,26 @@ func (h *Hub) Rows() *store.DB                 { return h.core.db }
 func (h *Hub) APIRoutes() []api.Route { return h.pagesServer.api.Routes() }
 func (h *Hub) PageRoutes() []string   { return h.pagesServer.pages.Routes() }
 
-// Asked are all that pages and API ask, by package.
+// Asked are all services that pages and API ask, by package, and by duty where a package has several.
 func (h *Hub) Asked() map[string]any {
-	m := h
-	return map[string]any{
-		"directory":        m.services.directory,
-		"enrol.Machines":   h.enrolments.machines.Machines,
-		"enrol.Codes":      h.enrolments.machines.Codes,
-		"enrol.Orders":     h.enrolments.machines.Orders,
-		"publish.Policies": m.services.publish.Policies,
-		"publish.Drafts":   m.services.publish.Drafts,
-		"publish.Bundles":  m.services.publish.Bundles,
-		"account":          m.services.accounts,
-		"report":           m.services.report,
-		"cardkey":          m.services.cardKey,
-		"audit":            m.services.audit,
-		"hub":              siteAdmin{h},
+	asked := map[string]any{
+		"directory": h.services.directory,
+		"report":    h.services.report,
+		"cardkey":   h.services.cardKey,
+		"audit":     h.services.audit,
+		"hub":       siteAdmin{h},
+	}
+	addDuties(asked, "account", *h.services.accounts)
+	addDuties(asked, "enrol", *h.enrolments.machines)
+	addDuties(asked, "publish", *h.services.publish)
+	return asked
+}
+
+// addDuties adds each field of a struct of services: a service that somebody adds there is asked without a line here.
+func addDuties(asked map[string]any, pkg string, services any) {
+	v := reflect.ValueOf(services)
+	for i := range v.NumField() {
+		asked[pkg+"."+v.Type().Field(i).Name] = v.Field(i).Interface()
 	}
 }
 

@@ -162,7 +162,7 @@ func (op *opening) openAccounts() error {
 	if err != nil {
 		return err
 	}
-	op.hub.services.ownerCode, _, err = op.hub.services.accounts.FirstOwner()
+	op.hub.services.ownerCode, _, err = op.hub.services.accounts.Ownership.FirstOwner()
 	return err
 }
 
@@ -241,6 +241,9 @@ func (p *pagesServer) livePage() (name string, mail bool) {
 	return s.Title, s.Links && p.core.c.Mail != ""
 }
 
+// askedBy is the actor of a request, as account.Requests found out. It never returns an error.
+func askedBy(r *http.Request) (actor.Actor, error) { return account.ActorOf(r.Context()), nil }
+
 // requestOf is a request's id and address, which the outermost handler found out for all others.
 func requestOf(r *http.Request) (id, address string) {
 	return httpd.ID(r.Context()), httpd.Address(r.Context()).String()
@@ -271,7 +274,7 @@ func (op *opening) openPages() error {
 			Log:     op.hub.core.log,
 			Now:     op.hub.core.now,
 		},
-		httpd.Health(op.hub.health.ready, op.hub.core.log, op.hub.services.accounts.Handler(mux)),
+		httpd.Health(op.hub.health.ready, op.hub.core.log, op.hub.services.accounts.Requests.Handler(mux)),
 	)
 	if err != nil {
 		return err
@@ -295,7 +298,7 @@ func newAPI(h *Hub) (*api.API, error) {
 			Policies:   h.services.publish.Policies,
 			Drafts:     h.services.publish.Drafts,
 			Bundles:    h.services.publish.Bundles,
-			Accounts:   h.services.accounts,
+			Accounts:   apiAccounts(h.services.accounts, h.services.audit),
 			Reports:    h.services.report,
 			Hub:        siteAdmin{h},
 			Version:    h.core.program,
@@ -304,8 +307,8 @@ func newAPI(h *Hub) (*api.API, error) {
 			RetryAfter: account.RetryAfter,
 			Log:        h.core.log,
 			Now:        h.core.now,
-			Session:    func(r *http.Request) (actor.Actor, error) { return h.services.accounts.Actor(r), nil },
-			SessionNow: h.services.accounts.ActorNow,
+			Session:    askedBy,
+			SessionNow: h.services.accounts.Sessions.ActorNow,
 		},
 	)
 }
@@ -325,11 +328,11 @@ func newPages(h *Hub) (*web.Pages, error) {
 			Policies:       h.services.publish.Policies,
 			Drafts:         h.services.publish.Drafts,
 			Bundles:        h.services.publish.Bundles,
-			Accounts:       h.services.accounts,
+			Accounts:       pageAccounts(h.services.accounts, h.services.audit),
 			Reports:        h.services.report,
 			Version:        h.core.program,
 			Live:           h.pagesServer.livePage,
-			Who:            func(r *http.Request) (actor.Actor, error) { return h.services.accounts.Actor(r), nil },
+			Who:            askedBy,
 			Address:        func(r *http.Request) string { return httpd.Address(r.Context()).String() },
 			RequestID:      func(r *http.Request) string { return httpd.ID(r.Context()) },
 			MachineName:    h.services.policies.machineName,
@@ -417,7 +420,7 @@ func (op *opening) runManaged(start func(func(context.Context) error)) {
 	}
 	start(op.hub.services.publish.Builder.Run)
 	start(op.hub.services.report.Run)
-	start(op.hub.services.accounts.RunMail)
+	start(op.hub.services.accounts.Outbox.Run)
 	start(op.hub.services.refreshBadges)
 	start(op.hub.cards.rebindCards)
 	start(op.hub.pagesServer.servePages)

@@ -140,7 +140,7 @@ type services struct {
 	// What a hub has that keeps the site itself: its directory, its policy, and those who sign in. All nil: a hub
 	// beside a site of files.
 	audit     *audit.Log
-	accounts  *account.Service
+	accounts  *account.Services
 	directory *directory.Service
 	publish   *publish.Services
 	report    *report.Service
@@ -221,12 +221,12 @@ func (sv *services) forgetMember(
 	if err := sv.publish.Bundles.Forget(ctx, tx, a); err != nil {
 		return err
 	}
-	return sv.accounts.Forget(ctx, tx, a, id, addresses)
+	return sv.accounts.Registry.Forget(ctx, tx, a, id, addresses)
 }
 
 // mergeMember brings the account of a member who is merged to the one who stays.
 func (sv *services) mergeMember(ctx context.Context, tx *store.Tx, a actor.Actor, keep, drop policy.MemberID) error {
-	return sv.accounts.Merge(ctx, tx, a, keep, drop)
+	return sv.accounts.Registry.Merge(ctx, tx, a, keep, drop)
 }
 
 // refreshEvery is how often the hub asks issuers for status lists and keys: several times within the shortest

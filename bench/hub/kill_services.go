@@ -31,7 +31,7 @@ type clerk struct {
 	site      *store.Site
 	audit     *audit.Log
 	directory *directory.Service
-	accounts  *account.Service
+	accounts  *account.Services
 	enrol     *enrol.Services
 	publish   *publish.Services
 	last      policy.MemberID
@@ -156,7 +156,7 @@ func (c *clerk) one(ctx context.Context) (kind, id string, err error) {
 		}
 		return "machine_code", id, err
 	case 3:
-		x, err := c.accounts.Add(
+		x, err := c.accounts.Registry.Add(
 			ctx,
 			by,
 			account.Account{Name: "a" + someHex(4) + "@example.org", Site: actor.Administrator},

@@ -238,7 +238,7 @@ func (d *demo) addPeople(ctx context.Context) error {
 			continue // the code of the first owner makes this account
 		}
 		given := account.Account{Name: p.address, Member: p.member, Site: p.role}
-		made, err := d.hub.Accounts().Add(ctx, demoActor, given, "")
+		made, err := d.hub.Accounts().Registry.Add(ctx, demoActor, given, "")
 		if err != nil {
 			return err
 		}

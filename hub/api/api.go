@@ -106,7 +106,7 @@ type API struct {
 
 // New makes the handler of /api/v1.
 func New(o Options) (*API, error) {
-	if o.Accounts == nil {
+	if o.Accounts.Tokens == nil {
 		return nil, errors.New("api: Accounts is missing: nobody could sign in")
 	}
 	if o.Log == nil {

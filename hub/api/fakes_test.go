@@ -136,6 +136,11 @@ func (f bundlesFake) Current(_ context.Context, a actor.Actor) (publish.Bundle, 
 // accountsFake implements Accounts.
 type accountsFake struct{ *fakes }
 
+// all is the fake in the place of each service of accounts.
+func (f accountsFake) all() Accounts {
+	return Accounts{Tokens: f, Sessions: f, Registry: f, Recovery: f, PrintedCodes: f, Audit: f}
+}
+
 // errWrong and errMany are what account answers to a wrong token, and after too many of them.
 var (
 	errWrong = errors.New("token is wrong")
@@ -155,11 +160,11 @@ func (f accountsFake) FromToken(_ context.Context, text, _ string) (actor.Actor,
 	return a, nil
 }
 
-func (f accountsFake) Accounts(_ context.Context, a actor.Actor, p account.Page) ([]account.Account, string, error) {
+func (f accountsFake) List(_ context.Context, a actor.Actor, p account.Page) ([]account.Account, string, error) {
 	return []account.Account{fill[account.Account]()}, "", a.May(actor.WriteAccounts, actor.Target{})
 }
 
-func (f accountsFake) Account(_ context.Context, a actor.Actor, id string) (account.Account, error) {
+func (f accountsFake) Get(_ context.Context, a actor.Actor, id string) (account.Account, error) {
 	return fill[account.Account](), a.May(actor.WriteAccounts, actor.Target{})
 }
 
@@ -200,21 +205,21 @@ func (f accountsFake) Remove(_ context.Context, a actor.Actor, id string, versio
 	return stale("account", id, 3, version)
 }
 
-func (f accountsFake) PrintedCodes(_ context.Context, a actor.Actor, members []policy.MemberID,
+func (f accountsFake) Print(_ context.Context, a actor.Actor, members []policy.MemberID,
 	each int) ([]account.Printed, error) {
 	f.note("print %v %d", members, each)
 	return []account.Printed{fill[account.Printed]()}, a.May(actor.WriteMembers, actor.Target{})
 }
 
-func (f accountsFake) EndSession(_ context.Context, a actor.Actor, id, session string) error {
+func (f accountsFake) End(_ context.Context, a actor.Actor, id, session string) error {
 	return mayAccount(a, id)
 }
 
-func (f accountsFake) Tokens(_ context.Context, a actor.Actor, id string) ([]account.Token, error) {
+func (f accountsFake) Issued(_ context.Context, a actor.Actor, id string) ([]account.Token, error) {
 	return []account.Token{fill[account.Token]()}, mayAccount(a, id)
 }
 
-func (f accountsFake) NewToken(_ context.Context, a actor.Actor, name string, scopes []actor.Act,
+func (f accountsFake) Issue(_ context.Context, a actor.Actor, name string, scopes []actor.Act,
 	expires time.Time) (account.Token, error) {
 	f.note("token %s %v %s", name, scopes, expires)
 	if a.Account == "" || a.Scopes != nil {
@@ -223,23 +228,23 @@ func (f accountsFake) NewToken(_ context.Context, a actor.Actor, name string, sc
 	return fill[account.Token](), nil
 }
 
-func (f accountsFake) RevokeToken(_ context.Context, a actor.Actor, id, token string) error {
+func (f accountsFake) Revoke(_ context.Context, a actor.Actor, id, token string) error {
 	return mayAccount(a, id)
 }
 
-func (f accountsFake) Sessions(_ context.Context, a actor.Actor, id string) ([]account.Session, error) {
+func (f accountsFake) Active(_ context.Context, a actor.Actor, id string) ([]account.Session, error) {
 	return []account.Session{fill[account.Session]()}, mayAccount(a, id)
 }
 
-func (f accountsFake) SignOutEverywhere(_ context.Context, a actor.Actor, id string) error {
+func (f accountsFake) EndAll(_ context.Context, a actor.Actor, id string) error {
 	return mayAccount(a, id)
 }
 
-func (f accountsFake) AuditLog(_ context.Context, a actor.Actor, p account.Page) ([]account.Entry, string, error) {
+func (f accountsFake) Entries(_ context.Context, a actor.Actor, p account.Page) ([]account.Entry, string, error) {
 	return []account.Entry{fill[account.Entry]()}, "", a.May(actor.ReadAudit, actor.Target{})
 }
 
-func (f accountsFake) ExportAudit(_ context.Context, a actor.Actor, w io.Writer) error {
+func (f accountsFake) Export(_ context.Context, a actor.Actor, w io.Writer) error {
 	if err := a.May(actor.ReadAudit, actor.Target{}); err != nil {
 		return err
 	}

@@ -32,12 +32,10 @@ func FuzzRequest(f *testing.F) {
 			Policies:  policiesFake{newFakes()},
 			Drafts:    draftsFake{newFakes()},
 			Bundles:   bundlesFake{newFakes()},
-			Accounts: accountsFake{
-				newFakes(),
-			},
-			Reports: reportsFake{newFakes()},
-			Hub:     hubFake{newFakes()},
-			Status:  statusOfFake,
+			Accounts:  accountsFake{newFakes()}.all(),
+			Reports:   reportsFake{newFakes()},
+			Hub:       hubFake{newFakes()},
+			Status:    statusOfFake,
 		},
 	)
 	if err != nil {

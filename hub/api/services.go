@@ -106,29 +106,59 @@ type Bundles interface {
 	Current(ctx context.Context, a actor.Actor) (publish.Bundle, error)
 }
 
-// Accounts is what the API needs of account.Service.
-type Accounts interface {
+// Accounts are the services of package account that the API calls, by duty.
+type Accounts struct {
+	Tokens       Tokens
+	Sessions     Sessions
+	Registry     Registry
+	Recovery     Recovery
+	PrintedCodes PrintedCodes
+	Audit        Audit
+}
+
+// Tokens are API tokens: whom one speaks for, and those of an account.
+type Tokens interface {
 	// FromToken says whose the API token is. The zero Actor, *fault.NotFound, *actor.Denied, and an error that
 	// Options.Status calls 401: nobody's.
 	FromToken(ctx context.Context, text, address string) (actor.Actor, error)
-	Accounts(ctx context.Context, a actor.Actor, p account.Page) (list []account.Account, next string, err error)
-	Account(ctx context.Context, a actor.Actor, id string) (account.Account, error)
+	Issued(ctx context.Context, a actor.Actor, id string) ([]account.Token, error)
+	Issue(ctx context.Context, a actor.Actor, name string, scopes []actor.Act, expires time.Time) (account.Token, error)
+	Revoke(ctx context.Context, a actor.Actor, id, token string) error
+}
+
+// Sessions are the browsers in which an account is signed in.
+type Sessions interface {
+	Active(ctx context.Context, a actor.Actor, id string) ([]account.Session, error)
+	End(ctx context.Context, a actor.Actor, id, session string) error
+	EndAll(ctx context.Context, a actor.Actor, id string) error
+}
+
+// Registry lists, adds, changes and removes accounts.
+type Registry interface {
+	List(ctx context.Context, a actor.Actor, p account.Page) (list []account.Account, next string, err error)
+	Get(ctx context.Context, a actor.Actor, id string) (account.Account, error)
 	// Add makes an account. Without a password its owner sets one with a code of ResetCode.
 	Add(ctx context.Context, a actor.Actor, in account.Account, password string) (account.Account, error)
 	// Change changes the name, the member, the roles, and whether the account is disabled.
 	Change(ctx context.Context, a actor.Actor, id string, version int64,
 		change func(*account.Account) error) (account.Account, error)
 	Remove(ctx context.Context, a actor.Actor, id string, version int64) error
+}
+
+// Recovery makes the code with which an account sets a new password.
+type Recovery interface {
 	ResetCode(ctx context.Context, a actor.Actor, id string) (code string, err error)
-	PrintedCodes(ctx context.Context, a actor.Actor, members []policy.MemberID, each int) ([]account.Printed, error)
-	Tokens(ctx context.Context, a actor.Actor, id string) ([]account.Token, error)
-	NewToken(ctx context.Context, a actor.Actor, name string, scopes []actor.Act, expires time.Time) (account.Token, error)
-	RevokeToken(ctx context.Context, a actor.Actor, id, token string) error
-	Sessions(ctx context.Context, a actor.Actor, id string) ([]account.Session, error)
-	EndSession(ctx context.Context, a actor.Actor, id, session string) error
-	SignOutEverywhere(ctx context.Context, a actor.Actor, id string) error
-	AuditLog(ctx context.Context, a actor.Actor, p account.Page) (list []account.Entry, next string, err error)
-	ExportAudit(ctx context.Context, a actor.Actor, w io.Writer) error
+}
+
+// PrintedCodes makes codes on paper with which members sign in.
+type PrintedCodes interface {
+	Print(ctx context.Context, a actor.Actor, members []policy.MemberID, each int) ([]account.Printed, error)
+}
+
+// Audit is the log of what administrators did.
+type Audit interface {
+	Entries(ctx context.Context, a actor.Actor, p account.Page) (list []account.Entry, next string, err error)
+	Export(ctx context.Context, a actor.Actor, w io.Writer) error
 }
 
 // Reports is what the API needs of report.Service.

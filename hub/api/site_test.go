@@ -49,7 +49,7 @@ func TestMain(m *testing.M) {
 }
 
 func newTable() []Route {
-	s, err := New(Options{Accounts: accountsFake{}})
+	s, err := New(Options{Accounts: accountsFake{}.all()})
 	if err != nil {
 		panic(err)
 	}
@@ -110,7 +110,7 @@ func (s *site) options() Options {
 		Policies:  policiesFake{f},
 		Drafts:    draftsFake{f},
 		Bundles:   bundlesFake{f},
-		Accounts:  accountsFake{f},
+		Accounts:  accountsFake{f}.all(),
 		Reports:   reportsFake{f},
 		Hub:       hubFake{f},
 		Status:    statusOfFake,

@@ -27,6 +27,12 @@ type hub struct {
 	options web.Options
 }
 
+// accountsOf is one value in the place of all services of accounts.
+func accountsOf(a webtest.Accounts) web.Accounts {
+	return web.Accounts{Passwords: a, Links: a, PrintedCodes: a, Ownership: a, Recovery: a, Sessions: a, Tokens: a,
+		Registry: a, Audit: a}
+}
+
 func open(t testing.TB, more int) *hub {
 	t.Helper()
 	s := webtest.New(more)
@@ -38,7 +44,7 @@ func open(t testing.TB, more int) *hub {
 		}, Machines: webtest.Machines{Site: s}, Codes: webtest.Codes{Site: s}, Orders: webtest.Orders{Site: s},
 		CardKeys: webtest.CardKeys{Site: s}, Policies: webtest.Policies{Site: s}, Drafts: webtest.Drafts{Site: s},
 		Bundles:  webtest.Bundles{Site: s},
-		Accounts: webtest.Accounts{Site: s}, Reports: webtest.Reports{Site: s}, Who: s.Who,
+		Accounts: accountsOf(webtest.Accounts{Site: s}), Reports: webtest.Reports{Site: s}, Who: s.Who,
 		Log:         slog.New(slog.NewTextHandler(logs, nil)),
 		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName,
 		RequestID: func(*http.Request) string { return "req-7" }}

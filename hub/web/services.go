@@ -104,43 +104,79 @@ type Bundles interface {
 	Current(ctx context.Context, a actor.Actor) (publish.Bundle, error)
 }
 
-// SignIns begin and end sessions of browsers. The session itself is in ctx, put there by the service's middleware.
-type SignIns interface {
+// Accounts are the services of package account that the pages call, by duty. The zero value stands for a hub without
+// accounts: no page of theirs is shown.
+type Accounts struct {
+	Passwords    Passwords
+	Links        Links
+	PrintedCodes PrintedCodes
+	Ownership    Ownership
+	Recovery     Recovery
+	Sessions     Sessions
+	Tokens       Tokens
+	Registry     Registry
+	Audit        Audit
+}
+
+// Passwords sign people in by name and password. Like the other services that sign in, it begins a session in the
+// browser whose request ctx comes from: account.Requests put the session into ctx.
+type Passwords interface {
 	SignIn(ctx context.Context, name, password, address string) (actor.Actor, error)
-	SignOut(ctx context.Context) error
-	// Redeem makes the first owner, ResetPassword sets a new password, UseCode signs in by a printed code.
-	Redeem(ctx context.Context, code, name, password string) (actor.Actor, error)
-	ResetPassword(ctx context.Context, code, password string) (actor.Actor, error)
-	UseCode(ctx context.Context, code string) (actor.Actor, error)
+	ChangePassword(ctx context.Context, a actor.Actor, old, password string) error
+}
+
+// Links sign members in by a link in an e-mail.
+type Links interface {
 	MailLink(ctx context.Context, email string) error
 	// Link says whom a link would sign in, and changes nothing. UseLink signs them in.
 	Link(ctx context.Context, code string) ([]account.Person, error)
 	UseLink(ctx context.Context, code string, member policy.MemberID) (actor.Actor, error)
 }
 
-// People are those who sign in.
-type People interface {
-	Accounts(ctx context.Context, a actor.Actor, p account.Page) (list []account.Account, next string, err error)
+// PrintedCodes sign members in by codes on paper.
+type PrintedCodes interface {
+	Print(ctx context.Context, a actor.Actor, members []policy.MemberID, each int) ([]account.Printed, error)
+	UseCode(ctx context.Context, code string) (actor.Actor, error)
+}
+
+// Ownership makes the first owner from the code that the hub prints at its first start.
+type Ownership interface {
+	Redeem(ctx context.Context, code, name, password string) (actor.Actor, error)
+}
+
+// Recovery gives an account a new password by a code.
+type Recovery interface {
+	ResetCode(ctx context.Context, a actor.Actor, id string) (code string, err error)
+	ResetPassword(ctx context.Context, code, password string) (actor.Actor, error)
+}
+
+// Sessions are the browsers in which an account is signed in.
+type Sessions interface {
+	Active(ctx context.Context, a actor.Actor, id string) ([]account.Session, error)
+	End(ctx context.Context, a actor.Actor, id, session string) error
+	EndAll(ctx context.Context, a actor.Actor, id string) error
+	SignOut(ctx context.Context) error
+}
+
+// Tokens are the API tokens of an account.
+type Tokens interface {
+	Issued(ctx context.Context, a actor.Actor, id string) ([]account.Token, error)
+	Issue(ctx context.Context, a actor.Actor, name string, scopes []actor.Act, expires time.Time) (account.Token, error)
+	Revoke(ctx context.Context, a actor.Actor, id, token string) error
+}
+
+// Registry lists, adds and changes accounts.
+type Registry interface {
+	List(ctx context.Context, a actor.Actor, p account.Page) (list []account.Account, next string, err error)
 	Add(ctx context.Context, a actor.Actor, in account.Account, password string) (account.Account, error)
 	Change(ctx context.Context, a actor.Actor, id string, version int64,
 		change func(*account.Account) error) (account.Account, error)
-	ResetCode(ctx context.Context, a actor.Actor, id string) (code string, err error)
-	PrintedCodes(ctx context.Context, a actor.Actor, members []policy.MemberID, each int) ([]account.Printed, error)
 }
 
-// Accounts is what the pages need of account.Service.
-type Accounts interface {
-	SignIns
-	People
-	ChangePassword(ctx context.Context, a actor.Actor, old, password string) error
-	Tokens(ctx context.Context, a actor.Actor, id string) ([]account.Token, error)
-	NewToken(ctx context.Context, a actor.Actor, name string, scopes []actor.Act, expires time.Time) (account.Token, error)
-	RevokeToken(ctx context.Context, a actor.Actor, id, token string) error
-	Sessions(ctx context.Context, a actor.Actor, id string) ([]account.Session, error)
-	EndSession(ctx context.Context, a actor.Actor, id, session string) error
-	SignOutEverywhere(ctx context.Context, a actor.Actor, id string) error
-	AuditLog(ctx context.Context, a actor.Actor, p account.Page) ([]account.Entry, string, error)
-	ExportAudit(ctx context.Context, a actor.Actor, w io.Writer) error
+// Audit is the log of what administrators did.
+type Audit interface {
+	Entries(ctx context.Context, a actor.Actor, p account.Page) ([]account.Entry, string, error)
+	Export(ctx context.Context, a actor.Actor, w io.Writer) error
 }
 
 // Reports is what the pages need of report.Service.

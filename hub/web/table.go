@@ -56,9 +56,9 @@ func (p *Pages) table() []family {
 		{o.Directory != nil, cards.routes(), []entry{{"cards", "/cards", may(actor.ReadMembers)}}},
 		{o.Policies != nil, policies.routes(), []entry{{"policy", "/policy", may(actor.ReadPolicy)}}},
 		{o.Reports != nil, reports.routes(), []entry{{"reports", "/reports", may(actor.ReadReports)}}},
-		{o.Accounts != nil, settings.routes(), []entry{{"settings", "/settings", anybody}}},
-		{o.Accounts != nil, accounts.routes(), nil},
-		{o.Accounts != nil, sign.routes(), nil},
+		{o.Accounts != (Accounts{}), settings.routes(), []entry{{"settings", "/settings", anybody}}},
+		{o.Accounts != (Accounts{}), accounts.routes(), nil},
+		{o.Accounts != (Accounts{}), sign.routes(), nil},
 	}
 }
 

@@ -112,8 +112,8 @@ func (s Accounts) UseLink(ctx context.Context, code string, m policy.MemberID) (
 	return s.as(ctx, MemberName, nil)
 }
 
-// Accounts lists accounts.
-func (s Accounts) Accounts(_ context.Context, a actor.Actor, _ account.Page) ([]account.Account, string, error) {
+// List lists accounts.
+func (s Accounts) List(_ context.Context, a actor.Actor, _ account.Page) ([]account.Account, string, error) {
 	leave, err := s.Site.enter(a, actor.WriteAccounts, actor.Target{})
 	if err != nil {
 		return nil, "", err
@@ -169,8 +169,8 @@ func (s Accounts) ResetCode(_ context.Context, a actor.Actor, id string) (string
 	return ResetWith, nil
 }
 
-// PrintedCodes makes codes.
-func (s Accounts) PrintedCodes(_ context.Context, a actor.Actor, members []policy.MemberID,
+// Print makes codes.
+func (s Accounts) Print(_ context.Context, a actor.Actor, members []policy.MemberID,
 	each int) (out []account.Printed, err error) {
 	leave, err := s.Site.enter(a, actor.WriteMembers, actor.Target{})
 	if err != nil {
@@ -197,8 +197,8 @@ func (s Accounts) ChangePassword(_ context.Context, a actor.Actor, old, password
 	return short(password)
 }
 
-// Tokens lists tokens.
-func (s Accounts) Tokens(_ context.Context, a actor.Actor, id string) ([]account.Token, error) {
+// Issued lists tokens.
+func (s Accounts) Issued(_ context.Context, a actor.Actor, id string) ([]account.Token, error) {
 	if a.Account == "" || a.Account != id {
 		return nil, &actor.Denied{Act: actor.WriteAccounts, Actor: a}
 	}
@@ -207,8 +207,8 @@ func (s Accounts) Tokens(_ context.Context, a actor.Actor, id string) ([]account
 	return append([]account.Token(nil), s.Site.access.tokens...), s.Site.broken
 }
 
-// NewToken makes one.
-func (s Accounts) NewToken(_ context.Context, a actor.Actor, name string, scopes []actor.Act,
+// Issue makes one.
+func (s Accounts) Issue(_ context.Context, a actor.Actor, name string, scopes []actor.Act,
 	expires time.Time) (account.Token, error) {
 	if a.Account == "" {
 		return account.Token{}, &actor.Denied{Act: actor.WriteAccounts, Actor: a}
@@ -224,8 +224,8 @@ func (s Accounts) NewToken(_ context.Context, a actor.Actor, name string, scopes
 	return t, nil
 }
 
-// RevokeToken revokes one.
-func (s Accounts) RevokeToken(_ context.Context, a actor.Actor, id, token string) error {
+// Revoke revokes one.
+func (s Accounts) Revoke(_ context.Context, a actor.Actor, id, token string) error {
 	if a.Account == "" || a.Account != id {
 		return &actor.Denied{Act: actor.WriteAccounts, Actor: a}
 	}
@@ -240,8 +240,8 @@ func (s Accounts) RevokeToken(_ context.Context, a actor.Actor, id, token string
 	return missing("token", token)
 }
 
-// Sessions are two browsers.
-func (s Accounts) Sessions(_ context.Context, a actor.Actor, id string) ([]account.Session, error) {
+// Active are two browsers.
+func (s Accounts) Active(_ context.Context, a actor.Actor, id string) ([]account.Session, error) {
 	if a.Account == "" || a.Account != id {
 		return nil, &actor.Denied{Act: actor.WriteAccounts, Actor: a}
 	}
@@ -251,14 +251,14 @@ func (s Accounts) Sessions(_ context.Context, a actor.Actor, id string) ([]accou
 			Agent: "Chrome, Android"}}, nil
 }
 
-// EndSession ends one.
-func (s Accounts) EndSession(_ context.Context, a actor.Actor, id, _ string) error {
-	_, err := s.Tokens(context.Background(), a, id)
+// End ends one.
+func (s Accounts) End(_ context.Context, a actor.Actor, id, _ string) error {
+	_, err := s.Issued(context.Background(), a, id)
 	return err
 }
 
-// SignOutEverywhere ends all.
-func (s Accounts) SignOutEverywhere(ctx context.Context, a actor.Actor, id string) error {
+// EndAll ends all.
+func (s Accounts) EndAll(ctx context.Context, a actor.Actor, id string) error {
 	if a.Account == "" || a.Account != id {
 		return &actor.Denied{Act: actor.WriteAccounts, Actor: a}
 	}
@@ -266,8 +266,8 @@ func (s Accounts) SignOutEverywhere(ctx context.Context, a actor.Actor, id strin
 	return nil
 }
 
-// AuditLog is the audit log.
-func (s Accounts) AuditLog(_ context.Context, a actor.Actor, _ account.Page) ([]account.Entry, string, error) {
+// Entries is the audit log.
+func (s Accounts) Entries(_ context.Context, a actor.Actor, _ account.Page) ([]account.Entry, string, error) {
 	leave, err := s.Site.enter(a, actor.ReadAudit, actor.Target{})
 	if err != nil {
 		return nil, "", err
@@ -276,8 +276,8 @@ func (s Accounts) AuditLog(_ context.Context, a actor.Actor, _ account.Page) ([]
 	return append([]account.Entry(nil), s.Site.access.audit...), "", nil
 }
 
-// ExportAudit writes it.
-func (s Accounts) ExportAudit(_ context.Context, a actor.Actor, w io.Writer) error {
+// Export writes it.
+func (s Accounts) Export(_ context.Context, a actor.Actor, w io.Writer) error {
 	leave, err := s.Site.enter(a, actor.ReadAudit, actor.Target{})
 	if err != nil {
 		return err
