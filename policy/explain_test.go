@@ -37,7 +37,7 @@ func TestSentencesSayFactThenNextStepInBothLanguages(t *testing.T) {
 		{"waiting", "laser", holder("first"), nil, "Utilisation possible avec un mentor. Mentor : présentez votre carte",
 			"Possible with a mentor. Mentor: tap your card"},
 		{"second card", "laser", holder("first"), func(q *Question) { q.Supervisor = other("user") },
-			"La seconde carte ne permet pas de répondre de cette session. Prochaine étape : la carte d’un mentor qui a le " +
+			"Cette carte ne permet pas d’encadrer. Prochaine étape : la carte d’un mentor qui a le " +
 				"badge « Découpe laser - Formateur mentor »",
 			"The second card cannot answer for this session. Next step: the card of a mentor who holds the badge “Découpe " +
 				"laser - Formateur mentor”"},
@@ -156,7 +156,7 @@ func TestSentencesOfRulesThatTheLabLacks(t *testing.T) {
 	}
 	q := ask("laser", holder("user"))
 	q.Supervisor = other()
-	if got := say(q).In(French); got != "La seconde carte ne permet pas de répondre de cette session. Prochaine étape : "+
+	if got := say(q).In(French); got != "Cette carte ne permet pas d’encadrer. Prochaine étape : "+
 		"en parler à l’accueil" {
 		t.Error(got)
 	}

@@ -11,9 +11,9 @@ func (m *Machine) Gives(r Role) bool {
 	return m != nil && slices.ContainsFunc(m.Grants, func(g Grant) bool { return g.Role == r })
 }
 
-// Plain is a sentence for the people of this machine: where no grant gives the role of mentor or of maintainer, it
-// sends nobody to one. The desk helps in place of maintainers, and whoever supervises is not called a mentor. A nil
-// machine has no roles.
+// Plain adapts a sentence to the roles of this machine. If no grant gives mentor or maintainer, the sentence must not
+// send anybody to one: the desk takes the place of maintainers, and a supervisor is not called a mentor. A nil machine
+// has no roles.
 func (m *Machine) Plain(t Text) Text {
 	if !m.Gives(Maintainer) {
 		t = Text{replaced(t.FR, maintainerFR[:]), replaced(t.EN, maintainerEN[:])}
@@ -24,7 +24,7 @@ func (m *Machine) Plain(t Text) Text {
 	return t
 }
 
-// replaced leaves what stands in quotation marks as it is: a badge's name is quoted as it was issued.
+// replaced replaces phrases, but not inside quotation marks, because badge names are quoted as issued.
 func replaced(s string, pairs []string) string {
 	if s == "" {
 		return s
