@@ -71,19 +71,19 @@ func (e explainer) await() Sentence {
 				"Ce mentor encadre déjà le maximum de personnes",
 				"This mentor already supervises as many people as allowed",
 			},
-			Text{"demander à un autre mentor", "ask another mentor"},
+			Text{"voir un autre mentor", "see another mentor"},
 		)
 	}
 	if o, _ := e.d.Nearest(); slices.ContainsFunc(o.Missing(), func(r Reason) bool { return r.Kind == OfLapsed }) {
 		return step(Text{"L’adhésion du mentor s’est terminée", "The mentor’s membership has ended"},
-			Text{"voir un autre mentor", "ask another mentor"})
+			Text{"voir un autre mentor", "see another mentor"})
 	}
 	s := Sentence{
 		Fact: Text{
 			"Cette carte ne permet pas d’encadrer",
-			"The second card cannot answer for this session",
+			"This card cannot supervise",
 		},
-		Next: Text{"Prochaine étape : demander à un mentor", "Next step: ask a mentor"},
+		Next: Text{"Prochaine étape : voir un mentor", "Next step: see a mentor"},
 	}
 	if b := e.supervisorBadge(); b != "" {
 		name := e.quote(b)
@@ -181,9 +181,9 @@ func (e explainer) noBadge(o Outcome) Sentence {
 			fr, en = append(fr, name.FR), append(en, name.EN)
 		}
 	}
-	whom := Text{"demander à un mentor", "ask a mentor"}
+	whom := Text{"voir un mentor", "see a mentor"}
 	if o.Role == Maintainer {
-		whom = Text{"demander à un mainteneur", "ask a maintainer"}
+		whom = Text{"voir un mainteneur", "see a maintainer"}
 	}
 	if len(fr) == 1 {
 		return step(Text{"Il manque le badge " + fr[0], "The badge " + en[0] + " is missing"}, whom)
@@ -222,7 +222,7 @@ func (e explainer) unverified(r Reason) Sentence {
 	case WeakAssurance:
 		return e.about(
 			r,
-			Text{"n’a pas de preuve assez forte pour cette machine", "has no proof that is strong enough for this machine"},
+			Text{"n’est pas signé : cette machine demande un badge signé", "is not signed: this machine needs a signed badge"},
 			Text{"demander à l’accueil un badge signé", "ask the desk for a signed badge"},
 		)
 	default:

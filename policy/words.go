@@ -9,7 +9,7 @@ import (
 // unknownMachine is the answer for a machine that the policy does not name.
 var unknownMachine = step(
 	Text{"Cette machine n’est pas encore configurée", "This machine is not set up yet"},
-	Text{"prévenir un mainteneur", "tell a maintainer"},
+	Text{"prévenir la maintenance", "tell a maintainer"},
 )
 
 // fixed is the sentence of a code that needs no badge and no date.
@@ -25,7 +25,7 @@ func fixed(c Code) Sentence {
 	case MachineFault:
 		return step(
 			Text{"La machine est arrêtée par sécurité", "The machine is stopped for safety"},
-			Text{"prévenir un mainteneur", "tell a maintainer"},
+			Text{"prévenir la maintenance", "tell a maintainer"},
 		)
 	case TaggedOut:
 		return step(
@@ -35,15 +35,15 @@ func fixed(c Code) Sentence {
 	case BundleStale:
 		return step(
 			Text{
-				"La machine est sans nouvelles du site depuis trop longtemps",
-				"The machine has had no news from the site for too long",
+				"La liste des accès de cette machine est trop ancienne",
+				"This machine’s access list is too old",
 			},
-			Text{"prévenir un mainteneur", "tell a maintainer"},
+			Text{"prévenir la maintenance", "tell a maintainer"},
 		)
 	case ClockUntrusted:
 		return step(
-			Text{"L’heure n’est pas encore sûre", "The time is not certain yet"},
-			Text{"attendre quelques minutes ou demander à un mainteneur", "wait a few minutes or ask a maintainer"},
+			Text{"L’horloge de la machine n’est pas encore réglée", "The machine’s clock is not set yet"},
+			Text{"attendre quelques minutes ou prévenir la maintenance", "wait a few minutes or tell a maintainer"},
 		)
 	default:
 		return step(

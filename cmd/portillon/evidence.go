@@ -18,8 +18,8 @@ import (
 // policyBadge is a badge's id from a flag.
 func policyBadge(s string) policy.BadgeID { return policy.BadgeID(s) }
 
-// evidenceQuery is the flags of the evidence verbs and what they read: a hub's ledger, which may be in use by the hub, and the
-// site's policy.
+// evidenceQuery is the flags of the evidence verbs and what they read: a hub's ledger, which may be in use by the hub,
+// and the site's policy.
 type evidenceQuery struct {
 	site, member, badge, at, out string
 	json                         bool

@@ -121,8 +121,8 @@ func (w stdio) holdings(p *policy.Policy, who roster.Person, warnings []string, 
 	}
 	fmt.Fprintln(
 		w.out,
-		say(l, "  utilisation inconnue ici : --last-used, --logged et --used la donnent",
-			"  practice is not known here: --last-used, --logged and --used give it"),
+		say(l, "  utilisation inconnue ici : la donner par --last-used, --logged et --used",
+			"  practice is unknown here: give it with --last-used, --logged and --used"),
 	)
 }
 
