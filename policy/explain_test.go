@@ -85,7 +85,7 @@ func TestSentencesSayFactThenNextStepInBothLanguages(t *testing.T) {
 		{"closed until Monday", "laser", holder("user"), func(q *Question) { q.At = wall(t, "2026-11-28 20:00") },
 			"La machine ouvre lundi à 9 h 00. ", "The machine opens on Monday at 9:00. "},
 		{"clock", "laser", holder("user"), func(q *Question) { q.Clock = Untrusted },
-			"L’horloge de la machine n’est pas encore réglée. "+
+			"L’horloge de la machine n’est pas encore réglée. " +
 				"Prochaine étape : attendre quelques minutes ou prévenir la maintenance",
 			"The machine’s clock is not set yet. Next step: wait a few minutes or tell a maintainer"},
 		{"unknown card", "laser", nil, nil, "Carte inconnue. Prochaine étape : la faire enregistrer à l’accueil",
