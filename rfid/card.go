@@ -25,18 +25,15 @@ const maxCardText = 64
 
 // ParseCard reads a card's number in one of these formats:
 //
-// 62E3086CED            hexadecimal, two digits a byte, 1 to 10 bytes; colons, spaces and hyphens between the digits
-// are
-//
-//	                      ignored
-//		hex:0012345678        the same; needed where all ten characters are digits
-//		dec:0012345678        decimal: printed on cards, typed by USB readers. Four bytes, or as many as the number needs
-//		wiegand26:188,24910   facility of 8 bits, number of 16 (HID H10301): printed on EM4100 cards after the ten digits
-//		wiegand34:1234,56789  facility of 16 bits, number of 16 (HID H10306)
+//	62E3086CED            hexadecimal, two digits a byte, 1 to 10 bytes; colons, spaces and hyphens between the
+//	                      digits are ignored
+//	hex:0012345678        the same; needed if all ten characters are digits
+//	dec:0012345678        decimal: printed on cards, typed by USB readers. Four bytes, or as many as the number needs
+//	wiegand26:188,24910   facility of 8 bits, number of 16 (HID H10301): printed on EM4100 cards after the ten digits
+//	wiegand34:1234,56789  facility of 16 bits, number of 16 (HID H10306)
 //
 // Ten digits without a format, and two numbers without a format, are refused, because both are ambiguous. Only the
-// error
-// for ten digits quotes the number, to show both readings.
+// error for ten digits quotes the number, to show both readings.
 func ParseCard(s string) (Card, error) {
 	s = strings.TrimSpace(s)
 	if len(s) > maxCardText {

@@ -113,8 +113,7 @@ func Random(u UID) bool { return u.n == 4 && u.b[0] == 0x08 }
 func (u UID) Decimal() string { return fmt.Sprintf("%010s", new(big.Int).SetBytes(u.b[:u.n])) }
 
 // FacilityNumber returns three bytes (26-bit Wiegand) or four bytes (34-bit) as facility and number, both in decimal.
-// The
-// number has 16 bits. ok is false for other lengths.
+// The number has 16 bits. ok is false for other lengths.
 func (u UID) FacilityNumber() (string, bool) {
 	b := u.b[:u.n]
 	switch u.n {

@@ -3,10 +3,8 @@ package rfid
 import "time"
 
 // Once turns repeated readings into taps. A card that stays in the field is one tap, even if a second card lies beside
-// it
-// and the reader alternates between the two. Another card is a tap at once. The zero Once uses Gone as its gap. Once
-// has
-// no clock: the caller passes the time.
+// it and the reader alternates between the two. Another card is a tap at once. The zero Once uses Gone as its gap. Once
+// has no clock: the caller passes the time.
 type Once struct {
 	Gap   time.Duration // a card unread for this long has left; 0: Gone
 	cards [together]sight
@@ -23,8 +21,7 @@ type sight struct {
 const Gone = time.Second
 
 // together is how many cards Once distinguishes within one gap, for cards in one wallet. With more cards, the one
-// unread
-// for the longest time is forgotten.
+// unread for the longest time is forgotten.
 const together = 4
 
 // Tap reports whether a card read at now is a new tap. If the clock was set back by a gap or more, the reading is a new

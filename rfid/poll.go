@@ -19,9 +19,8 @@ type Poller interface {
 type Randomised interface{ SawRandom() bool }
 
 // Channel sends commands to the card that Poll found last (ISO 14443-4): one command, one answer that ends with a
-// status
-// word. Exchange takes at most MaxPoll. An error means that the card left or sent an invalid answer; the chip may still
-// work.
+// status word. Exchange takes at most MaxPoll. An error means that the card left or sent an invalid answer; the chip
+// may still work.
 type Channel interface {
 	Exchange(ctx context.Context, command []byte) ([]byte, error)
 }

@@ -9,8 +9,7 @@ import (
 )
 
 // A card in the slot holds the relay on. The reader fails, and meanwhile another card replaces the first. When the
-// reader
-// works again, the daemon must learn that the first card is no longer in the slot.
+// reader works again, the daemon must learn that the first card is no longer in the slot.
 func TestCardExchangedWhileTheReaderFailedIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -17,8 +17,7 @@ type Spec struct {
 	Kind string // value of the key "kind" in machine.yaml
 	Keys []Key  // all other keys, in the order in which a file is written
 	// Parse checks the values, after each was read according to its Key, and returns how the reader is connected. It
-	// refuses
-	// every value that Open would refuse on any computer. It opens nothing.
+	// refuses every value that Open would refuse on any computer. It opens nothing.
 	Parse func(Values) (Wiring, []Fault)
 	// Open opens the reader that Parse accepted. It may block for some seconds. It fails if the reader is missing. All
 	// resources are released on failure and when the Reader is closed.

@@ -30,8 +30,7 @@ func UIDOf(b []byte) (UID, error) {
 }
 
 // ParseUID reads a number in hexadecimal. Colons, spaces and hyphens between the digits are ignored. Errors do not
-// quote
-// the number.
+// quote the number.
 func ParseUID(s string) (UID, error) {
 	b, err := hex.DecodeString(strings.NewReplacer(":", "", " ", "", "-", "").Replace(s))
 	if err != nil {

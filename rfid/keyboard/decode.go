@@ -19,9 +19,8 @@ const (
 
 // digitOf returns the character of a key, independent of the console's layout: 1…9 and 0 on the top row and the keypad,
 // A…F, and the comma of facility,number. A reader set to a French layout (AZERTY) sends the key code of Q for A and of
-// M
-// for the comma. No number contains Q or M, so that these key codes are unambiguous. Digits have the same key codes in
-// both layouts, with or without shift.
+// M for the comma. No number contains Q or M, so that these key codes are unambiguous. Digits have the same key codes
+// in both layouts, with or without shift.
 func digitOf(code uint16) byte {
 	switch {
 	case code >= 2 && code <= 10: // KEY_1 … KEY_9

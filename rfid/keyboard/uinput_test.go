@@ -138,8 +138,7 @@ func TestVirtualKeyboardIsOpenedExclusively(t *testing.T) {
 }
 
 // Three cards typed while Read is not called do not fit in the kernel's buffer. What remains of them must not be a
-// card,
-// and the next card must be read.
+// card, and the next card must be read.
 func TestEventsLostByTheKernelAreNotACard(t *testing.T) {
 	k := newTypist(t)
 	r := opened(t, k)

@@ -61,8 +61,7 @@ func (b *bus) find() (rfid.UID, error) {
 }
 
 // wake sends WUPA, and repeats it if there is no answer: after an interrupted reading a card is in state READY or
-// ACTIVE,
-// where the first WUPA only returns the card to its previous state (§6.3).
+// ACTIVE, where the first WUPA only returns the card to its previous state (§6.3).
 func (b *bus) wake() error {
 	_, err := b.exchange([]byte{wupa}, shortFrame, 2)
 	if errors.Is(err, errNothing) {

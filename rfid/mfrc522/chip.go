@@ -171,8 +171,7 @@ func (b *bus) pause(believe bool) bool {
 }
 
 // exchange sends a frame (§10.3.1.8) whose last byte has bits valid bits (0: eight), and returns the answer of want
-// whole
-// bytes. errNothing means an empty field, noise or colliding cards.
+// whole bytes. errNothing means an empty field, noise or colliding cards.
 func (b *bus) exchange(frame []byte, bits byte, want int) ([]byte, error) {
 	if err := b.writeAll(setting{regCommand, cmdIdle}, setting{regComIrq, irqClear},
 		setting{regFIFOLevel, flushFIFO}); err != nil {

@@ -10,9 +10,8 @@ import (
 )
 
 // puppet is a chip that gives scripted values for interrupts, errors and FIFO while a card is read. A script's byte
-// with
-// its two lowest bits zero leaves the true value; after any other byte follows the value to return. After the script's
-// end all values are true.
+// with its two lowest bits zero leaves the true value; after any other byte follows the value to return. After the
+// script's end all values are true.
 type puppet struct {
 	script []byte
 	frames [][]byte // bytes read from the FIFO, by transfer

@@ -1,8 +1,7 @@
 // Package mfrc522 reads the numbers of 13.56 MHz cards (ISO/IEC 14443 type A) through an NXP MFRC522 on SPI.
 //
 // It accepts numbers of 4, 7 and 10 bytes. Each number is checked three times: by its check byte (BCC), by SELECT,
-// which
-// only a card with that number answers, and by the CRC of that answer. It reports no card for an answer with a
+// which only a card with that number answers, and by the CRC of that answer. It reports no card for an answer with a
 // collision, a parity or a framing error, for two cards at once (unless the chip receives only one), and for random
 // numbers: four bytes that begin with 08, as telephones and most bank cards send. It does not support ISO 14443-4, so
 // that a card has only its number, which anyone can copy, and no proof.

@@ -67,8 +67,7 @@ func openSpec(v rfid.Values, h rfid.Host) (_ rfid.Reader, err error) {
 }
 
 // heldPins are opened pins, which the kernel gives to one program only. They are released with the reader, so that it
-// can
-// be opened again.
+// can be opened again.
 type heldPins []interface{ Halt() error }
 
 // Halt releases the pins.

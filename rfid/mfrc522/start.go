@@ -128,8 +128,7 @@ func settings(o Options) []kept {
 }
 
 // well verifies that the chip is the one that was started and has kept its settings. A spark can spoil a reading, so
-// that
-// only three wrong readings are an error.
+// that only three wrong readings are an error.
 func (d *Device) well() (err error) {
 	regs := []register{regVersion}
 	for _, k := range d.kept {

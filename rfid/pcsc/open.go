@@ -9,8 +9,7 @@ import (
 const Socket = "/run/pcscd/pcscd.comm"
 
 // Open opens the first PC/SC reader whose name begins with prefix; "" opens the first of all. It blocks for 4 s at
-// most.
-// For the last second it polls the reader, so that a card that was already there is known when Open returns.
+// most. For the last second it polls the reader, so that a card that was already there is known when Open returns.
 func Open(prefix string) (*Device, error) { return openAt(Socket, prefix) }
 
 func openAt(socket, prefix string) (*Device, error) {

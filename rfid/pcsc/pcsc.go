@@ -1,7 +1,6 @@
 // Package pcsc reads 13.56 MHz cards through a PC/SC reader on USB (ACS ACR122U and ACR1252U, HID Omnikey). It
-// exchanges
-// commands with cards that support ISO/IEC 14443-4, so that a card can prove that it holds a key. The reader's driver
-// runs in pcscd, to which this package connects.
+// exchanges commands with cards that support ISO/IEC 14443-4, so that a card can prove that it holds a key. The
+// reader's driver runs in pcscd, to which this package connects.
 //
 // # Why it has its own client
 //
@@ -52,16 +51,14 @@ import (
 
 const (
 	// lookTime bounds one look. Before a hanging reader is an error, a card goes unread for at most two looks and two
-	// pauses
-	// of rfid.Polling (100 ms): 800 ms, less than rfid.Gone. A hanging pcscd therefore never causes a second tap of a
-	// present card.
+	// pauses of rfid.Polling (100 ms): 800 ms, less than rfid.Gone. A hanging pcscd therefore never causes a second tap of
+	// a present card.
 	lookTime = 300 * time.Millisecond
 	// patience is how long pcscd may take to answer an abandoned request: an exchange (rfid.MaxPoll) and the look after
 	// it.
 	patience = rfid.MaxPoll + lookTime
 	// openTime bounds Open before its first look. systemd starts pcscd at the first use of the socket, which takes time on
-	// a
-	// Pi.
+	// a Pi.
 	openTime = 2 * time.Second
 	// settle is how long Open polls the reader before it returns. After being plugged in, an ACR122U looks for cards every
 	// 250 or 500 ms (ACR122U API v2.04, PICC operating parameter), and pcscd polls it every 400 ms

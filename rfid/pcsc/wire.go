@@ -53,8 +53,7 @@ const (
 )
 
 // minors are the supported minor versions of the protocol: 4.4 in Debian 12 (pcscd 1.9.9), 4.5 in Debian 13 (2.3.3),
-// which
-// adds a command that this package does not use. According to both sources the structures above are equal.
+// which adds a command that this package does not use. According to both sources the structures above are equal.
 var minors = [...]uint32{5, 4}
 
 // code is pcscd's result of a request (SCARD_S_…, SCARD_E_…, SCARD_W_… in src/PCSC/pcsclite.h.in).
@@ -80,8 +79,7 @@ const (
 )
 
 // noCard reports whether the code is about the card and not the reader: no card, a card that left, or one that cannot
-// be
-// powered.
+// be powered.
 func (c code) noCard() bool {
 	switch c {
 	case codeNoCard, codeProtoMismatch, codeNotReady, codeCommError, codeInvalidATR, codeNotTransacted,

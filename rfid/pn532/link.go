@@ -43,8 +43,7 @@ type port interface {
 type hsu struct{ port }
 
 // wake sends 55 to wake a sleeping chip, then zeros while the chip wakes up (§7.2.11: 2 ms at most). The zeros are not
-// a
-// frame.
+// a frame.
 func (h hsu) wake() error {
 	return h.send([]byte{0x55, 0x55, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 		0, 0})
@@ -101,8 +100,7 @@ func (w twoWire) receive(ctx context.Context, n int) ([]byte, error) {
 }
 
 // fourWire is SPI (§6.2.3): mode 0, lowest bit first. A Pi's controller sends the highest bit first, so that the bits
-// of
-// each byte are reversed here.
+// of each byte are reversed here.
 type fourWire struct {
 	conn spi.Conn
 	end  func() error

@@ -212,8 +212,7 @@ func TestStartRefusesAnythingButAPN532(t *testing.T) {
 }
 
 // Whatever the chip does after its start, Poll ends in time and returns no number other than the card's. A chip that
-// does
-// not recover is an error at the third Poll.
+// does not recover is an error at the third Poll.
 func TestFaultyReaderNeverReportsACard(t *testing.T) {
 	for name, x := range map[string]struct {
 		f    pn532test.Faults

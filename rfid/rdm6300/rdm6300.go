@@ -1,17 +1,15 @@
 // Package rdm6300 reads 125 kHz EM4100 cards through an RDM6300 (or a compatible module) on a serial line.
 //
 // While a card is in its field, the module repeats a frame of 14 bytes at 9600 baud 8N1: 02, ten hexadecimal digits
-// (five
-// bytes: version and number), two digits of checksum (the XOR of the five bytes), 03. There is no CRC, and the module
-// takes no commands. A module whose wires are unplugged is only silent; an unplugged USB adapter is an error.
+// (five bytes: version and number), two digits of checksum (the XOR of the five bytes), 03. There is no CRC, and the
+// module takes no commands. A module whose wires are unplugged is only silent; an unplugged USB adapter is an error.
 //
 // The package accepts frames in any split, repeated and surrounded by noise, in upper or lower case. It refuses a frame
 // with a wrong checksum, and restarts at each 02. A card's number is all five bytes; a reader that types the same card
 // in decimal delivers only the last four (see rfid.Forms).
 //
 // Bytes carry no time. If Read was not called for two seconds (the process was suspended, or the disk was slow),
-// waiting
-// bytes may belong to a person who has left. The reader then fails, and a new one begins with an empty line.
+// waiting bytes may belong to a person who has left. The reader then fails, and a new one begins with an empty line.
 package rdm6300
 
 import (
@@ -85,8 +83,7 @@ func (d *Decoder) number() (rfid.UID, bool) {
 }
 
 // Heard returns the last frame once, valid or not: ten digits and two of checksum. The frame may be a card's number:
-// use
-// it only in reader tests.
+// use it only in reader tests.
 func (d *Decoder) Heard() (frame string, ok bool) {
 	frame, d.heard = d.heard, ""
 	return frame, frame != ""

@@ -107,8 +107,7 @@ func (n *ev2) iv(a, b byte, ctr uint16) (v block) {
 func (n *ev2) sealed(data []byte) []byte { return seal(n.enc, n.iv(0xA5, 0x5A, n.ctr), pad(data)) }
 
 // talk sends a command with its MAC and verifies the answer's MAC. A card sends a refusal without a MAC, and the
-// session
-// then ends.
+// session then ends.
 func (n *ev2) talk(ctx context.Context, ins byte, doing string, data ...byte) ([]byte, error) {
 	a, s, err := n.c.native(ctx, ins, append(data[:len(data):len(data)], n.sign(ins, n.ctr, data...)...)...)
 	if err != nil {

@@ -13,8 +13,7 @@ import (
 // Key is an AES-128 key that is never printed. The zero Key is sixteen zero bytes, the key of a card from the factory.
 //
 // The key is inside a function value, because fmt prints unexported fields and, for wrong verbs, the target of
-// pointers,
-// but never the variables of a function.
+// pointers, but never the variables of a function.
 type Key struct{ secret func() block }
 
 func keyOf(b block) Key { return Key{func() block { return b }} }

@@ -20,16 +20,13 @@ const (
 
 // Personalise writes this site's keys, derived for the card's number, to a card, and then verifies them. fresh is the
 // card's present key: the zero Key on a card from the factory. Personalise changes neither files nor the master key of
-// a
-// DESFire itself (PICC master key).
+// a DESFire itself (PICC master key).
 //
 // Personalise may be interrupted at any time, by a power cut or a removed card, and called again: each step first
-// checks
-// whether it was done. A card changes a key completely or not at all. On an NTAG 424 DNA, keys 1 to 4 are changed
-// first,
-// under key 0. Their versions (0 fresh, 1 this site's) tell which are done, and the card proves each of the four. Key 0
-// is changed last: while it is fresh, no machine accepts the card, and once it is changed, the others are changed too.
-// On a DESFire the application is created if missing, then its only key is changed.
+// checks whether it was done. A card changes a key completely or not at all. On an NTAG 424 DNA, keys 1 to 4 are
+// changed first, under key 0. Their versions (0 fresh, 1 this site's) tell which are done, and the card proves each of
+// the four. Key 0 is changed last: while it is fresh, no machine accepts the card, and once it is changed, the others
+// are changed too. On a DESFire the application is created if missing, then its only key is changed.
 //
 // A fresh card proves nothing: an emulator would be personalised as well. Buy cards from a trusted seller.
 func (s Site) Personalise(ctx context.Context, ch rfid.Channel, uid rfid.UID, fresh Key) error {

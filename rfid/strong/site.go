@@ -25,8 +25,7 @@ func (s Site) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
 var _ rfid.Prove = Site{}.Prove
 
 // Prove verifies that the card in the field holds this site's key, and that the number it showed is its own. Prove
-// makes
-// at most five exchanges, each of at most rfid.MaxPoll. Without an error the proof is rfid.AES, otherwise
+// makes at most five exchanges, each of at most rfid.MaxPoll. Without an error the proof is rfid.AES, otherwise
 // rfid.NumberOnly.
 func (s Site) Prove(ctx context.Context, ch rfid.Channel, uid rfid.UID) (rfid.Proof, error) {
 	c, err := s.begin(ch, uid)

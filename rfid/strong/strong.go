@@ -1,11 +1,9 @@
 // Package strong verifies that a card holds a key of the site, and that the number which the card shows is its own.
 //
 // It supports NTAG 424 DNA and MIFARE DESFire EV1, EV2 and EV3, through any [rfid.Channel]. Sources, with the names
-// used
-// below: NXP NT4H2421Gx rev. 3.0 (NTAG 424 DNA), AN12196 (examples for it), AN12343 (DESFire Light, with the messages
-// of
-// EV2 and EV3), AN10922 (key diversification). The manual of DESFire EV1 is not public; its sources are libfreefare and
-// the answers of a real card (vectors_test.go).
+// used below: NXP NT4H2421Gx rev. 3.0 (NTAG 424 DNA), AN12196 (examples for it), AN12343 (DESFire Light, with the
+// messages of EV2 and EV3), AN10922 (key diversification). The manual of DESFire EV1 is not public; its sources are
+// libfreefare and the answers of a real card (vectors_test.go).
 //
 // # What is verified
 //
@@ -28,23 +26,18 @@
 // # Downgrade
 //
 // AuthenticateEV2First is tried first. AuthenticateAES, the method of EV1 cards, is tried only for a DESFire that
-// reports
-// AuthenticateEV2First as unknown (911C, 6D00). This report is not authenticated, so that a forged card can force the
-// older command. The attacker gains nothing by it: the older command is also mutual, needs the same AES-128 key, and
-// the
-// number is still read under the session's key. Only the MAC of each message is lost: EV1 checks a CRC32 inside the
-// cipher text, and this affects only the reading of the number.
+// reports AuthenticateEV2First as unknown (911C, 6D00). This report is not authenticated, so that a forged card can
+// force the older command. The attacker gains nothing by it: the older command is also mutual, needs the same AES-128
+// key, and the number is still read under the session's key. Only the MAC of each message is lost: EV1 checks a CRC32
+// inside the cipher text, and this affects only the reading of the number.
 //
 // # What it refuses
 //
 // Every answer is treated as hostile. Wrong lengths, unexpected statuses, a wrong MAC and anything not computed with
-// the
-// key are errors that wrap one of the sentinels below. A card in LRP mode, a card with a random number, and numbers of
-// 4
-// or 10 bytes are refused. Each failed attempt is counted by the card: an NTAG 424 DNA delays its answers after many
-// failures in a row, and locks a key permanently after about a thousand more failures than successes (NT4H2421Gx,
-// failed
-// authentication counter). [Site.Prove] therefore tries one key, once.
+// the key are errors that wrap one of the sentinels below. A card in LRP mode, a card with a random number, and numbers
+// of 4 or 10 bytes are refused. Each failed attempt is counted by the card: an NTAG 424 DNA delays its answers after
+// many failures in a row, and locks a key permanently after about a thousand more failures than successes (NT4H2421Gx,
+// failed authentication counter). [Site.Prove] therefore tries one key, once.
 //
 // The package does not prevent a relay attack, in which two radios forward the messages of a distant real card.
 package strong

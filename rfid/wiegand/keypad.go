@@ -4,16 +4,14 @@ import "time"
 
 const (
 	// keyPause separates two bursts of keys: keypads forget an unfinished PIN after 5 s without a key (Rosslare AYC-Q
-	// series
-	// manual, 4.2.3.8).
+	// series manual, 4.2.3.8).
 	keyPause = 5 * time.Second
 	// keyReport is the shortest time between two reported bursts, so that random key presses do not fill the log.
 	keyReport = time.Minute
 )
 
 // isKey reports whether a frame is a key press: 4 bits with the key's value (Rosslare AYC-Qx4 manual, 4.2.3.9), or 8
-// bits
-// with the value after its complement (Rosslare AYC-Ex5/T65 programming manual, page 21, option 3).
+// bits with the value after its complement (Rosslare AYC-Ex5/T65 programming manual, page 21, option 3).
 func isKey(bits uint64, n int) bool {
 	return n == 4 || n == 8 && bits>>4 == ^bits&0xF
 }

@@ -9,8 +9,7 @@ import (
 )
 
 // Spec returns the declaration of the reader kind "wiegand" of machine.yaml. Its led and beeper outputs each drive a
-// line
-// of the reader through an NPN transistor.
+// line of the reader through an NPN transistor.
 func Spec() rfid.Spec {
 	return rfid.Spec{
 		Kind: "wiegand",

@@ -1,6 +1,5 @@
 // Package wiegand reads cards from a reader with two data lines, D0 and D1, that are high at rest. A low pulse on D0 is
-// a
-// bit 0, a low pulse on D1 a bit 1.
+// a bit 0, a low pulse on D1 a bit 1.
 //
 // It reads frames of 26 bits (H10301: facility 8, card 16), 34 (H10306: facility 16, card 16) and 37 (H10302: card 35,
 // and H10304: facility 16, card 19, with the same parities). A card's number is the bits between the parity bits, in 3,
@@ -98,8 +97,7 @@ func (d *Decoder) end() (rfid.UID, bool) {
 }
 
 // number checks the parities: the first bit and the first half have an even number of ones, the second half and the
-// last
-// bit an odd number. In 37 bits the halves share the middle bit.
+// last bit an odd number. In 37 bits the halves share the middle bit.
 func (d *Decoder) number(bits uint64, n int) (rfid.UID, bool) {
 	if n != 26 && n != 34 && n != 37 {
 		return rfid.UID{}, false
@@ -131,8 +129,7 @@ func ones(x uint64) (n int) {
 // Reader reads taps from two lines.
 type Reader struct {
 	// Keys, if set, is called during Read when somebody starts to press keys of the reader's keypad, at most once a
-	// minute.
-	// It must not block. It does not learn which keys, because they may be a PIN.
+	// minute. It must not block. It does not learn which keys, because they may be a PIN.
 	Keys func()
 	// Unread, if set, is called during Read for each invalid frame. It must not block.
 	Unread func(rfid.Unread)

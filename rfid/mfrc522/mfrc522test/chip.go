@@ -128,8 +128,7 @@ func (p *port) Tx(w, r []byte) error {
 }
 
 // transfer follows §8.1.2. In a read, each byte is the address of the next answer. In a write, all bytes go to the
-// first
-// address.
+// first address.
 func (c *Chip) transfer(w, r []byte) {
 	c.advance(time.Now())
 	if w[0]&0x80 == 0 {

@@ -7,8 +7,7 @@ import (
 )
 
 // IRQ is the chip's IRQ pin as a Raspberry Pi sees it. WaitForEdge without a positive limit blocks forever, as in one
-// of
-// periph's drivers.
+// of periph's drivers.
 type IRQ struct {
 	gpio.PinIO
 	Chip    *Chip

@@ -104,9 +104,8 @@ func (p *Pcscd) End() {
 }
 
 // Insert puts a card into the reader until the returned function is called. In vpcd's protocol a message has two bytes
-// of
-// length, most significant first. A message of one byte is for the reader (0 off, 1 on, 2 reset, 4 asks for the ATR),
-// others are commands.
+// of length, most significant first. A message of one byte is for the reader (0 off, 1 on, 2 reset, 4 asks for the
+// ATR), others are commands.
 func (p *Pcscd) Insert(ctx context.Context, c Card) (remove func(), err error) {
 	var conn net.Conn
 	for conn == nil { // after a removed card the reader listens a moment later
@@ -147,8 +146,7 @@ func (p *Pcscd) Insert(ctx context.Context, c Card) (remove func(), err error) {
 }
 
 // emptied waits until pcscd has noticed that the first reader is empty. pcscd polls every 400 ms, and would treat a
-// card
-// inserted before that as one that cannot be powered.
+// card inserted before that as one that cannot be powered.
 func emptied(ctx context.Context) {
 	for ctx.Err() == nil {
 		conn, err := net.Dial("unix", "/run/pcscd/pcscd.comm")

@@ -1,7 +1,6 @@
 // Package pcsctest simulates pcscd: the protocol of its socket, written from pcsc-lite's src/winscard_svc.c
-// independently
-// of package pcsc, with faults on request. On Linux it also runs Debian's pcscd with a virtual reader (vpcd) in its own
-// network namespace, and simulates the card in that reader.
+// independently of package pcsc, with faults on request. On Linux it also runs Debian's pcscd with a virtual reader
+// (vpcd) in its own network namespace, and simulates the card in that reader.
 package pcsctest
 
 import (

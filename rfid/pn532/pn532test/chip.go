@@ -1,6 +1,5 @@
 // Package pn532test simulates a PN532 on a serial line, I²C and SPI, with cards in its field and with faults on
-// request.
-// It is written from the manual (UM0701-02), independently of the driver.
+// request. It is written from the manual (UM0701-02), independently of the driver.
 package pn532test
 
 import (

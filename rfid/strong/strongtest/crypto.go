@@ -64,8 +64,7 @@ func uncbc(key, iv [16]byte, m []byte) (out []byte) {
 }
 
 // crc32nxp computes the CRC bit by bit: 04C11DB7 reflected, initial value all ones, no final inversion, least
-// significant
-// byte first.
+// significant byte first.
 func crc32nxp(m []byte) []byte {
 	r := uint32(0xFFFFFFFF)
 	for _, b := range m {
