@@ -221,8 +221,8 @@ func pumpWords(r row, level float64, edges int, closed float64, holds, chatters 
 	return r
 }
 
-// TestFaultsMatchTheTable compares faults.md with the circuits, and refuses a fault that closes a relay unnoticed without an
-// accepted reason.
+// TestFaultsMatchTheTable compares faults.md with the circuits, and refuses a fault that closes a relay unnoticed
+// without an accepted reason.
 func TestFaultsMatchTheTable(t *testing.T) {
 	var rows []row
 	for _, of := range []func(*testing.T) []row{pumpRows, boardRows, inputRows, ladderRows, lidRows, mainsRows} {
