@@ -125,7 +125,7 @@ func read(doc object) (*Badge, error) {
 		return b, err
 	}
 	if kind != BadgeKind {
-		return b, fault("not-an-open-badge", "its type is not OpenBadgeCredential")
+		return b, fault("not-an-open-badge", "type is not OpenBadgeCredential")
 	}
 	return b, b.readBadge(doc)
 }
@@ -139,7 +139,7 @@ func readCredential(doc object) (*Badge, Kind, error) {
 		return b, kind, err
 	}
 	if kind == "" {
-		return b, kind, fault("not-an-open-badge", "its type is not VerifiableCredential")
+		return b, kind, fault("not-an-open-badge", "type is not VerifiableCredential")
 	}
 	switch i := doc["issuer"].(type) {
 	case string:
@@ -148,7 +148,7 @@ func readCredential(doc object) (*Badge, Kind, error) {
 		b.IssuerID, b.IssuerName = ld.Str(i, "id"), text(i, "name")
 	}
 	if b.IssuerID == "" {
-		return b, kind, fault("not-an-open-badge", "it lacks an issuer's id")
+		return b, kind, fault("not-an-open-badge", "the issuer's id is missing")
 	}
 	b.Subject = ld.Str(single(doc["credentialSubject"]), "id")
 	return b, kind, b.readStatus(doc)
@@ -177,7 +177,7 @@ func (b *Badge) readBadge(doc object) error {
 	}
 	b.AchievementID, b.AchievementName = ld.Str(achievement, "id"), text(achievement, "name")
 	if b.AchievementID == "" || b.ID == "" {
-		return fault("not-an-open-badge", "it lacks an id, or an achievement's id")
+		return fault("not-an-open-badge", "the id, or the achievement's id, is missing")
 	}
 	b.Description, b.Criteria = text(achievement, "description"), text(single(achievement["criteria"]), "narrative")
 	b.Image = image(achievement["image"])
@@ -191,21 +191,21 @@ func (b *Badge) readBadge(doc object) error {
 func subjectOf(doc object) (subject, achievement object, err error) {
 	switch n := len(ld.List(doc["credentialSubject"])); {
 	case n == 0:
-		return nil, nil, fault("not-an-open-badge", "it has no credentialSubject")
+		return nil, nil, fault("not-an-open-badge", "credentialSubject is missing")
 	case n > 1:
-		return nil, nil, fault("not-an-open-badge", "it has %d subjects, want one: a badge is one person's", n)
+		return nil, nil, fault("not-an-open-badge", "%d subjects, want one: a badge belongs to one person", n)
 	}
 	if subject = single(doc["credentialSubject"]); subject == nil {
-		return nil, nil, fault("not-an-open-badge", "its credentialSubject is no object")
+		return nil, nil, fault("not-an-open-badge", "credentialSubject is not an object")
 	}
 	if !has(subject["type"], "AchievementSubject") {
-		return nil, nil, fault("not-an-open-badge", "its subject is no AchievementSubject")
+		return nil, nil, fault("not-an-open-badge", "the subject's type is not AchievementSubject")
 	}
 	if n := len(ld.List(subject["achievement"])); n != 1 {
-		return nil, nil, fault("not-an-open-badge", "its subject has %d achievements, want one", n)
+		return nil, nil, fault("not-an-open-badge", "the subject has %d achievements, want one", n)
 	}
 	if achievement = single(subject["achievement"]); !has(achievement["type"], "Achievement") {
-		return nil, nil, fault("not-an-open-badge", "its subject's achievement is no Achievement")
+		return nil, nil, fault("not-an-open-badge", "the achievement's type is not Achievement")
 	}
 	return subject, achievement, nil
 }
@@ -225,10 +225,10 @@ func single(v any) object {
 func (b *Badge) readEndorsement(doc object) error {
 	subject := ld.Obj(doc, "credentialSubject")
 	if b.ID == "" || ld.Str(subject, "id") == "" || !has(subject["type"], "EndorsementSubject") {
-		return fault("malformed", "it is no endorsement: it lacks an id, or its subject is no EndorsementSubject with an id")
+		return fault("malformed", "not an endorsement: want an id, and an EndorsementSubject with an id")
 	}
 	if _, isText := subject["endorsementComment"].(string); !isText && subject["endorsementComment"] != nil {
-		return fault("malformed", "endorsementComment is no text")
+		return fault("malformed", "endorsementComment is not a text")
 	}
 	return nil
 }
@@ -287,9 +287,9 @@ func (b *Badge) readDates(doc object, kind Kind) error {
 	}
 	switch old := has(doc["@context"], modelOne); {
 	case old && at[1].IsZero():
-		return fault("not-an-open-badge", "it has no issuanceDate")
+		return fault("not-an-open-badge", "issuanceDate is missing")
 	case !old && b.ValidFrom.IsZero() && (kind == BadgeKind || kind == EndorsementKind):
-		return fault("not-an-open-badge", "it has no validFrom")
+		return fault("not-an-open-badge", "validFrom is missing")
 	}
 	return nil
 }
@@ -303,7 +303,7 @@ func date(doc object, key string) (time.Time, error) {
 	s, _ := v.(string)
 	t, ok := parseStamp(s)
 	if !ok {
-		return time.Time{}, fault("malformed", "%s: %.60q is no time with a zone, as 2025-03-01T09:00:00Z", key, s)
+		return time.Time{}, fault("malformed", "%s: time %.60q, want a time with a zone, as 2025-03-01T09:00:00Z", key, s)
 	}
 	return t, nil
 }

@@ -48,26 +48,26 @@ func encodeBits(b bits) string {
 func decodeBits(s string) (bits, error) {
 	rest, ok := strings.CutPrefix(s, "u")
 	if !ok {
-		return nil, errors.New("its encodedList does not begin with u, multibase's sign of base64url")
+		return nil, errors.New("encodedList does not begin with u, the multibase prefix of base64url")
 	}
 	packed, err := base64.RawURLEncoding.Strict().DecodeString(rest)
 	if err != nil || strings.ContainsAny(rest, "\r\n") { // Go's base64 passes over line ends
-		return nil, errors.New("its encodedList is not base64url without padding")
+		return nil, errors.New("encodedList is not base64url without padding")
 	}
 	in := bytes.NewReader(packed)
 	z, err := gzip.NewReader(in)
 	if err != nil {
-		return nil, fmt.Errorf("its encodedList is no gzip: %w", err)
+		return nil, fmt.Errorf("encodedList is not valid gzip: %w", err)
 	}
 	z.Multistream(false)
 	out, err := io.ReadAll(io.LimitReader(z, maxBits+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("its encodedList is no gzip: %w", err)
+		return nil, fmt.Errorf("encodedList is not valid gzip: %w", err)
 	case len(out) > maxBits:
-		return nil, fmt.Errorf("its encodedList unpacks to more than %d bytes", maxBits)
+		return nil, fmt.Errorf("encodedList has more than %d bytes uncompressed", maxBits)
 	case in.Len() > 0:
-		return nil, errors.New("something follows the gzip of its encodedList")
+		return nil, errors.New("trailing data after the gzip data in encodedList")
 	}
 	return out, nil
 }

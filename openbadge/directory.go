@@ -92,7 +92,7 @@ func (d *Directory) readIndex(root *os.Root) error {
 // entryOf reads a line of the index: the file, or "" for what is gone.
 func entryOf(u string, v any) (string, error) {
 	if !strings.Contains(u, ":") {
-		return "", errors.New("this is no URL")
+		return "", errors.New("invalid URL: scheme is missing")
 	}
 	if o, ok := v.(object); ok && len(o) == 1 && o["gone"] == true {
 		return "", nil
@@ -111,7 +111,7 @@ func (d *Directory) readIDs(root *os.Root) error {
 		return err
 	}
 	if len(files) > maxFiles {
-		return fmt.Errorf("%s: %d files, at most %d are read", d.dir, len(files), maxFiles)
+		return fmt.Errorf("%s: %d files, want at most %d", d.dir, len(files), maxFiles)
 	}
 	known := map[string]bool{indexFile: true}
 	for _, f := range d.index {
@@ -138,7 +138,7 @@ func (d *Directory) readID(root *os.Root, file string) error {
 		return err
 	}
 	if other, ok := d.byID[id]; ok {
-		return fmt.Errorf("%s has the id %.200s too", other, id)
+		return fmt.Errorf("same id as %s: %.200s", other, id)
 	}
 	d.byID[id] = file
 	return nil
@@ -151,7 +151,7 @@ func idOf(b []byte) (string, error) {
 	if parts := bytes.SplitN(b, []byte("."), 4); !bytes.HasPrefix(b, []byte("{")) && len(parts) == 3 {
 		payload, err := base64.RawURLEncoding.DecodeString(string(parts[1]))
 		if err != nil {
-			return "", fmt.Errorf("it is no JWT: %w", err)
+			return "", fmt.Errorf("invalid JWT: %w", err)
 		}
 		b = payload
 	}
@@ -164,7 +164,7 @@ func idOf(b []byte) (string, error) {
 			return id, nil
 		}
 	}
-	return "", fmt.Errorf("it has no id, and %s does not name it: nobody could find it", indexFile)
+	return "", fmt.Errorf("document without an id, want an id or an entry in %s", indexFile)
 }
 
 // Resolve gives what the folder has of a URL.
@@ -193,7 +193,7 @@ func (d *Directory) Resolve(url string) ([]byte, error) {
 	return nil, errNotHere
 }
 
-var errNotHere = errors.New("it is not in the folder")
+var errNotHere = errors.New("document not in the folder")
 
 // fileOf is host/path of an https URL that is written as plainly as a file's name.
 func fileOf(s string) (string, bool) {
@@ -212,7 +212,7 @@ func regular(root *os.Root, file string) (fs.FileInfo, error) {
 	case err != nil:
 		return nil, err
 	case !i.Mode().IsRegular():
-		return nil, fmt.Errorf("it is no file: %w", fs.ErrNotExist)
+		return nil, fmt.Errorf("not a regular file: %w", fs.ErrNotExist)
 	}
 	return i, nil
 }
@@ -228,7 +228,7 @@ func readDocument(root *os.Root, file string) ([]byte, error) {
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, MaxListBytes+1))
 	if err == nil && len(b) > MaxListBytes {
-		err = fmt.Errorf("more than %d bytes", MaxListBytes)
+		err = fmt.Errorf("file has more than %d bytes", MaxListBytes)
 	}
 	if err != nil {
 		return nil, err

@@ -21,14 +21,14 @@ func foreign(doc object) error {
 	switch {
 	case has(types, "ClrCredential"), has(types, "CLR"), has(types, "Clr"):
 		return fault("not-an-open-badge",
-			"a Comprehensive Learner Record (CLR), which holds badges: verify each of them by itself")
+			"a Comprehensive Learner Record (CLR): verify each badge in it separately")
 	case has(types, "VerifiablePresentation"):
-		return fault("not-an-open-badge", "a presentation, which holds badges: verify each of them by itself")
+		return fault("not-an-open-badge", "a presentation: verify each badge in it separately")
 	case isOpenBadges1(doc):
 		return fault("unsupported-form",
-			"an assertion of Open Badges 1: ask its issuer for the badge as Open Badges 2.0 or 3.0")
+			"an Open Badges 1 assertion: ask the issuer for the badge as Open Badges 2.0 or 3.0")
 	case doc["_sd"] != nil || doc["_sd_alg"] != nil:
-		return fault("unsupported-form", "a token of selective disclosure (SD-JWT, RFC 9901) is not read: ask for a VC-JWT")
+		return fault("unsupported-form", "selective disclosure (SD-JWT, RFC 9901) is not supported: ask for a VC-JWT")
 	}
 	return nil
 }
@@ -67,13 +67,13 @@ const maxAddress = 2048
 func foreignToken(b []byte, parts [][]byte) error {
 	switch isHeader := beginsAsToken(parts[0]); {
 	case isHeader && bytes.ContainsRune(b, '~'):
-		return fault("unsupported-form", "a token of selective disclosure (SD-JWT, RFC 9901) is not read: ask for a VC-JWT")
+		return fault("unsupported-form", "selective disclosure (SD-JWT, RFC 9901) is not supported: ask for a VC-JWT")
 	case isHeader && len(parts) == 5:
-		return fault("unsupported-form", "an encrypted token (JWE, RFC 7516) is not read: ask for the signed one within it")
+		return fault("unsupported-form", "encrypted tokens (JWE, RFC 7516) are not supported: ask for the signed token")
 	case isAddress(b):
-		return fault("malformed", "the address %.200q, and no badge: save what stands there", b)
+		return fault("malformed", "only the address %.200q: download the badge from this address", b)
 	}
-	return fault("malformed", "it is neither JSON nor a JWT")
+	return fault("malformed", "neither JSON nor a JWT")
 }
 
 // beginsAsToken reports whether a token's first part is the base64url of a JSON object.

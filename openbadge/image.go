@@ -9,7 +9,7 @@ import (
 // unbake takes the document out of a picture, once: a picture within a picture is no badge.
 func (q *inquiry) unbake(image []byte) (object, *jwt, error) {
 	if q.Baked != "" {
-		return nil, nil, fault("malformed", "a picture stands within a picture, where its badge belongs")
+		return nil, nil, fault("malformed", "the picture contains another picture in place of a badge")
 	}
 	payload, format, err := bake.Extract(image)
 	if err != nil {
@@ -31,7 +31,7 @@ func (q *inquiry) unbake(image []byte) (object, *jwt, error) {
 func (q *inquiry) baked(at string) ([]byte, error) {
 	if q.o.Documents == nil {
 		return nil, fault("hosted-unreachable",
-			"the picture holds no badge but its address, %.200s, and nobody is there to ask", at)
+			"the picture contains only the badge's address, %.200s, and there is no access to the web", at)
 	}
 	if err := q.mayHost(); err != nil {
 		return nil, err
@@ -39,11 +39,11 @@ func (q *inquiry) baked(at string) ([]byte, error) {
 	data, err := q.onTheWeb(at)
 	switch {
 	case errors.Is(err, ErrGone):
-		return nil, fault("revoked", "the picture holds no badge but its address, and %s is gone", at)
+		return nil, fault("revoked", "the picture contains only the badge's address, and the document at %s was removed", at)
 	case errors.Is(err, ErrNotFound):
-		return nil, fault("not-hosted", "the picture holds no badge but its address, and there is nothing at %s", at)
+		return nil, fault("not-hosted", "the picture contains only the badge's address, and there is no document at %s", at)
 	case err != nil:
-		return nil, fault("hosted-unreachable", "the picture holds no badge but its address, %s: %v", at, err)
+		return nil, fault("hosted-unreachable", "the picture contains only the badge's address, %s: %v", at, err)
 	}
 	return data, nil
 }

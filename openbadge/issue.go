@@ -52,7 +52,7 @@ func IssueJSON(d Draft, k *Key, created time.Time) ([]byte, error) {
 // prove adds the issuer's proof to a document.
 func prove(doc object, issuer string, k *Key, created time.Time) ([]byte, error) {
 	if k.private == nil {
-		return nil, errors.New("an RSA key signs no JSON: issue a VC-JWT, or take an Ed25519 key")
+		return nil, errors.New("an RSA key cannot sign JSON: issue a VC-JWT, or use an Ed25519 key")
 	}
 	signing, err := ld.OpenList(doc) // it may be a status list; a badge is read again before it leaves
 	if err != nil {
@@ -107,7 +107,7 @@ func envelop(doc object, issuer string, k *Key, withKey bool) ([]byte, error) {
 	return []byte(signed + "." + b64(sig) + "\n"), err
 }
 
-var errNoIssuer = errors.New("an RSA key has no DID: name the issuer, by a did:web or by its web address")
+var errNoIssuer = errors.New("an RSA key has no DID: set the issuer to a did:web or a web address")
 
 func (d Draft) issuer(k *Key) string {
 	if d.IssuerID != "" {
@@ -221,15 +221,15 @@ func (d Draft) check(k *Key) error {
 	case d.issuer(k) == "":
 		return errNoIssuer
 	case a.ID == "" || a.Name == "":
-		return errors.New("a badge needs an achievement with an id and a name")
+		return errors.New("achievement is incomplete, want an id and a name")
 	case d.Email == "" && d.Subject == "":
-		return errors.New("a badge needs a recipient: an e-mail address or a subject's id")
+		return errors.New("recipient is missing, want an e-mail address or a subject's id")
 	case d.Email != "" && !strings.Contains(d.Email, "@"):
-		return fmt.Errorf("%q is no e-mail address", d.Email)
+		return fmt.Errorf("invalid e-mail address %q", d.Email)
 	case d.ValidFrom.IsZero():
-		return errors.New("a badge needs the time from which it is valid")
+		return errors.New("start of validity is missing")
 	case !d.ValidUntil.IsZero() && !d.ValidUntil.After(d.ValidFrom):
-		return errors.New("a badge ends after it begins")
+		return errors.New("end of validity is not after its start")
 	}
 	for _, e := range d.Statuses {
 		if err := e.check(); err != nil {

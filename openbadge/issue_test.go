@@ -170,11 +170,11 @@ func TestAKeyStandsInTheHeaderWhereItIsAskedFor(t *testing.T) {
 
 func TestAnRSAKeyNeedsAnIssuerAndSignsNoJSON(t *testing.T) {
 	d, k := draft(), testRSA(t)
-	if _, err := IssueJWT(d, k); err == nil || !strings.Contains(err.Error(), "name the issuer") {
+	if _, err := IssueJWT(d, k); err == nil || !strings.Contains(err.Error(), "set the issuer") {
 		t.Error(err)
 	}
 	d.IssuerID = "did:web:lab.example"
-	if _, err := IssueJSON(d, k, today); err == nil || !strings.Contains(err.Error(), "signs no JSON") {
+	if _, err := IssueJSON(d, k, today); err == nil || !strings.Contains(err.Error(), "cannot sign JSON") {
 		t.Error(err)
 	}
 }

@@ -31,7 +31,7 @@ type jwt struct {
 // never does.
 func parseJWT(b []byte, most int) (*jwt, error) {
 	if len(b) > most {
-		return nil, fault("too-complex", "%d bytes: at most %d are read", len(b), most)
+		return nil, fault("too-complex", "%d bytes, want at most %d", len(b), most)
 	}
 	parts := bytes.SplitN(b, []byte("."), 6)
 	if len(parts) != 3 || bytes.ContainsAny(b, "\r\n~") { // Go's base64 passes over line ends
@@ -41,7 +41,7 @@ func parseJWT(b []byte, most int) (*jwt, error) {
 	for i, p := range parts {
 		var err error
 		if raw[i], err = base64.RawURLEncoding.Strict().DecodeString(string(p)); err != nil {
-			return nil, fault("malformed", "it is no JWT: part %d is not base64url", i+1)
+			return nil, fault("malformed", "invalid JWT: part %d is not base64url", i+1)
 		}
 	}
 	h, err := ld.Parse(raw[0])
@@ -50,7 +50,7 @@ func parseJWT(b []byte, most int) (*jwt, error) {
 	}
 	_, crit := h["crit"]
 	if _, b64 := h["b64"]; crit || b64 {
-		return nil, fault("unsupported-form", "its header holds critical extensions (RFC 7515, section 4.1.11)")
+		return nil, fault("unsupported-form", "JWT header has critical extensions (RFC 7515, section 4.1.11)")
 	}
 	if err := checkTokenType(h["typ"]); err != nil {
 		return nil, err
@@ -77,15 +77,15 @@ func parseJWT(b []byte, most int) (*jwt, error) {
 func checkTokenType(v any) error {
 	typ, ok := v.(string)
 	if v != nil && !ok {
-		return fault("malformed", "its header's typ is no text")
+		return fault("malformed", "typ in the JWT header is not a text")
 	}
 	switch kind := strings.TrimPrefix(strings.ToLower(typ), "application/"); {
 	case slices.Contains(tokenTypes[:], kind):
 		return nil
 	case strings.Contains(kind, "sd-jwt"):
-		return fault("unsupported-form", "a token of selective disclosure (SD-JWT, RFC 9901) is not read: ask for a VC-JWT")
+		return fault("unsupported-form", "selective disclosure (SD-JWT, RFC 9901) is not supported: ask for a VC-JWT")
 	default:
-		return fault("unsupported-form", "a token of type %.40q, want one of %q", typ, tokenTypes[1:])
+		return fault("unsupported-form", "token has type %.40q, want one of %q", typ, tokenTypes[1:])
 	}
 }
 
@@ -105,7 +105,7 @@ func (t *jwt) credential() (object, error) {
 	if vc := doc["vc"]; vc != nil {
 		o, ok := vc.(object)
 		if !ok {
-			return nil, fault("malformed", "vc is no object")
+			return nil, fault("malformed", "vc is not an object")
 		}
 		return t.completed(maps.Clone(o))
 	}
@@ -147,7 +147,7 @@ func (t *jwt) completed(doc object) (object, error) {
 		}
 		at, ok := numericDate(v)
 		if !ok {
-			return nil, fault("claims-mismatch", "%s is no time in seconds (RFC 7519, section 2: NumericDate)", c.claim)
+			return nil, fault("claims-mismatch", "%s is not a time in seconds (RFC 7519, section 2: NumericDate)", c.claim)
 		}
 		set(doc, c.word, at.Format(time.RFC3339Nano))
 	}
@@ -182,7 +182,7 @@ func (q *inquiry) token(t *jwt) error {
 // signedBy checks the signature with the given keys. The header's algorithm must be the one that the key is for.
 func (t *jwt) signedBy(pins []pin) error {
 	if !slices.Contains(algorithms[:], t.alg) {
-		return fault("unsupported-proof", "a JWT signed with %.20q: %q are verified", t.alg, algorithms)
+		return fault("unsupported-proof", "JWT is signed with %.20q, want one of %q", t.alg, algorithms)
 	}
 	named, hasNamed := methodKey(t.kid)
 	if k, err := parseJWK(t.jwk); err == nil && !hasNamed {
@@ -214,7 +214,7 @@ func (t *jwt) verifies(k crypto.PublicKey) bool {
 func (t *jwt) agrees(b *Badge) error {
 	for claim, want := range map[string]string{"iss": b.IssuerID, "jti": b.ID, "sub": b.Subject} {
 		if got := t.payload[claim]; got != nil && got != want {
-			return fault("claims-mismatch", "%s is not what the credential says", claim)
+			return fault("claims-mismatch", "%s differs from the credential", claim)
 		}
 	}
 	for claim, want := range map[string]time.Time{"nbf": b.ValidFrom, "exp": b.ValidUntil} {
@@ -223,7 +223,7 @@ func (t *jwt) agrees(b *Badge) error {
 			continue
 		}
 		if at, ok := numericDate(v); !ok || at.Unix() != want.Unix() || want.IsZero() {
-			return fault("claims-mismatch", "%s is not what the credential says", claim)
+			return fault("claims-mismatch", "%s differs from the credential", claim)
 		}
 	}
 	return nil

@@ -91,16 +91,16 @@ func ParseKey(b []byte) (*Key, error) {
 	return nil, errNoKey
 }
 
-var errNoKey = errors.New("this is no issuer's key: portillon badge keygen makes one")
+var errNoKey = errors.New("not an issuer's key file: create one with portillon badge keygen")
 
 func (f keyFile) ed25519() (*Key, error) {
 	seed, ok := decodeMultibase(f.Secret, secretPrefix, ed25519.SeedSize)
 	if !ok {
-		return nil, errors.New("its secretKeyMultibase is no Ed25519 key")
+		return nil, errors.New("secretKeyMultibase is not an Ed25519 key")
 	}
 	k := &Key{private: ed25519.NewKeyFromSeed(seed), note: f.Note}
 	if k.Multikey() != f.Public {
-		return nil, errors.New("its public and its secret key do not belong together")
+		return nil, errors.New("public key and secret key do not match")
 	}
 	return k, nil
 }
@@ -109,15 +109,15 @@ func (f keyFile) ed25519() (*Key, error) {
 func (f keyFile) rsa() (*Key, error) {
 	s := f.SecretJWK
 	if s == nil || s.Type != "RSA" {
-		return nil, errors.New("its secretKeyJwk is no RSA key")
+		return nil, errors.New("secretKeyJwk is not an RSA key")
 	}
 	for _, n := range [...]number{s.N, s.E, s.D, s.P, s.Q} {
 		if n.int == nil || n.int.Sign() == 0 || n.int.BitLen() > maxRSABits {
-			return nil, errors.New("its secretKeyJwk lacks one of n, e, d, p and q")
+			return nil, errors.New("secretKeyJwk lacks one of n, e, d, p and q")
 		}
 	}
 	if bits := s.N.int.BitLen(); bits < minRSABits || s.E.int.BitLen() > 31 {
-		return nil, fmt.Errorf("an RSA key of %d bits: at least %d are needed", bits, minRSABits)
+		return nil, fmt.Errorf("RSA key has %d bits, want at least %d", bits, minRSABits)
 	}
 	k := &rsa.PrivateKey{
 		PublicKey: rsa.PublicKey{N: s.N.int, E: int(s.E.int.Int64())},
@@ -125,7 +125,7 @@ func (f keyFile) rsa() (*Key, error) {
 		Primes:    []*big.Int{s.P.int, s.Q.int},
 	}
 	if k.Validate() != nil {
-		return nil, errors.New("the numbers of its secretKeyJwk do not belong together")
+		return nil, errors.New("the numbers in secretKeyJwk do not match")
 	}
 	k.Precompute()
 	return &Key{rsa: k, note: f.Note}, nil
@@ -139,7 +139,7 @@ func ReadKey(path string) (*Key, error) {
 		return nil, err
 	}
 	if mode := info.Mode(); mode.IsRegular() && mode.Perm()&0o077 != 0 && runtime.GOOS != "windows" {
-		return nil, fmt.Errorf("%s: others may read this key (mode %04o): chmod 600 it", path, mode.Perm())
+		return nil, fmt.Errorf("%s: other users can read this key (mode %04o), want mode 600: chmod 600", path, mode.Perm())
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {

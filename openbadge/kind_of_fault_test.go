@@ -154,11 +154,11 @@ func TestAnAddressInAPictureIsFollowed(t *testing.T) {
 			trust2(),
 			labBadge,
 			"indeterminate hosted-unreachable",
-			"holds no badge but its address, " + labBadge,
+			"contains only the badge's address, " + labBadge,
 		},
-		"nobody to ask":   {nil, nil, labBadge, "indeterminate hosted-unreachable", "nobody is there to ask"},
-		"gone":            {gone{lab2(), labBadge, ErrGone}, trust2(), labBadge, "invalid revoked", "is gone"},
-		"not there":       {gone{lab2(), labBadge, ErrNotFound}, trust2(), labBadge, "invalid not-hosted", "nothing at"},
+		"nobody to ask":   {nil, nil, labBadge, "indeterminate hosted-unreachable", "no access to the web"},
+		"gone":            {gone{lab2(), labBadge, ErrGone}, trust2(), labBadge, "invalid revoked", "was removed"},
+		"not there":       {gone{lab2(), labBadge, ErrNotFound}, trust2(), labBadge, "invalid not-hosted", "no document at"},
 		"a web page":      {everywhere("<!DOCTYPE html><html>"), trust2(), labBadge, "invalid malformed", "HTML"},
 		"another address": {everywhere(labBadge), trust2(), labBadge, "invalid malformed", "the address"},
 		"a class":         {lab2(), trust2(), labClass, "invalid not-an-open-badge", ""},
@@ -187,23 +187,23 @@ func TestWhatIsNoBadgeIsCalledByItsName(t *testing.T) {
 		return b64([]byte(`{"alg":"EdDSA","typ":"`+typ+`"}`)) + "." + b64([]byte(`{}`)) + "." + b64([]byte("x"))
 	}
 	for in, want := range map[string]string{
-		jwe:                       "unsupported-form: an encrypted token (JWE",
-		header("JWT") + "~":       "unsupported-form: a token of selective disclosure (SD-JWT",
-		header("dc+sd-jwt"):       "unsupported-form: a token of selective disclosure (SD-JWT",
-		header("at+jwt"):          `unsupported-form: a token of type "at+jwt"`,
+		jwe:                       "unsupported-form: encrypted tokens (JWE",
+		header("JWT") + "~":       "unsupported-form: selective disclosure (SD-JWT",
+		header("dc+sd-jwt"):       "unsupported-form: selective disclosure (SD-JWT",
+		header("at+jwt"):          `unsupported-form: token has type "at+jwt"`,
 		"<!DOCTYPE html>\n<html>": "malformed: a web page (HTML)",
 		"\ufeff <HTML lang='fr'>": "malformed: a web page (HTML)",
-		labBadge:                  `malformed: the address "` + labBadge,
+		labBadge:                  `malformed: only the address "` + labBadge,
 		`{"uid":"1","recipient":"sha256$00","badge":"https://lab.example/b","verify":{"type":"hosted",` +
-			`"url":"https://lab.example/a"},"issuedOn":1}`: "unsupported-form: an assertion of Open Badges 1",
+			`"url":"https://lab.example/a"},"issuedOn":1}`: "unsupported-form: an Open Badges 1 assertion",
 		`{"@context":"https://w3id.org/openbadges/v1","type":"Assertion","id":"https://lab.example/a",` +
-			`"badge":"https://lab.example/b"}`: "unsupported-form: an assertion of Open Badges 1",
+			`"badge":"https://lab.example/b"}`: "unsupported-form: an Open Badges 1 assertion",
 		`{"@context":["https://www.w3.org/ns/credentials/v2",` +
 			`"https://purl.imsglobal.org/spec/clr/v2p0/context-2.0.1.json"],` +
 			`"type":["VerifiableCredential","ClrCredential"]}`: "not-an-open-badge: a Comprehensive Learner Record",
 		`{"@context":["https://www.w3.org/ns/credentials/v2"],` +
 			`"type":"VerifiablePresentation"}`: "not-an-open-badge: a presentation",
-		"a.b": "malformed: it is neither JSON nor a JWT",
+		"a.b": "malformed: neither JSON nor a JWT",
 	} {
 		if v := Verify([]byte(in), Options{Trust: trust2(), At: today}); !strings.HasPrefix(v.Why(), want) ||
 			v.State != Invalid {
@@ -221,17 +221,17 @@ func TestABadgeHasOneSubject(t *testing.T) {
 	}{
 		"one":           {func(d object) {}, "valid"},
 		"one in a list": {func(d object) { d["credentialSubject"] = []any{d["credentialSubject"]} }, "valid"},
-		"none":          {func(d object) { delete(d, "credentialSubject") }, "has no credentialSubject"},
-		"an empty list": {func(d object) { d["credentialSubject"] = []any{} }, "has no credentialSubject"},
+		"none":          {func(d object) { delete(d, "credentialSubject") }, "credentialSubject is missing"},
+		"an empty list": {func(d object) { d["credentialSubject"] = []any{} }, "credentialSubject is missing"},
 		"two": {
 			func(d object) { d["credentialSubject"] = []any{d["credentialSubject"], object{"id": "urn:x:2"}} },
-			"has 2 subjects, want one",
+			"2 subjects, want one",
 		},
-		"an address":     {func(d object) { d["credentialSubject"] = "urn:x:2" }, "is no object"},
+		"an address":     {func(d object) { d["credentialSubject"] = "urn:x:2" }, "is not an object"},
 		"no achievement": {func(d object) { delete(d["credentialSubject"].(object), "achievement") }, "has 0 achievements"},
 		"another subject": {
 			func(d object) { d["credentialSubject"] = object{"id": "urn:x:2", "type": "Profile"} },
-			"no AchievementSubject",
+			"not AchievementSubject",
 		},
 		"two achievements": {func(d object) {
 			s := d["credentialSubject"].(object)

@@ -48,7 +48,7 @@ func (q *inquiry) openbadges2(doc object, token *jwt) {
 	case ProfileKind:
 		q.check("profile", profile2(doc))
 	case EndorsementKind:
-		q.check("endorsement", fault("unsupported-form", "an endorsement of Open Badges 2.0 is not judged by itself"))
+		q.check("endorsement", fault("unsupported-form", "an Open Badges 2.0 endorsement cannot be verified alone"))
 	}
 }
 
@@ -96,17 +96,17 @@ func (q *inquiry) assertion(doc object, token *jwt) {
 func agreesOnForm(doc object, hosted bool) error {
 	v, ok := doc["verification"].(object)
 	if !ok {
-		return fault("not-an-open-badge", "it has no verification")
+		return fault("not-an-open-badge", "verification is missing")
 	}
 	isHosted := has(v["type"], "hosted") || has(v["type"], "HostedBadge")
 	isSigned := has(v["type"], "signed") || has(v["type"], "SignedBadge")
 	switch {
 	case isHosted == isSigned:
-		return fault("malformed", "verification: neither hosted nor signed, or both")
+		return fault("malformed", "verification is neither hosted nor signed, or both")
 	case hosted && isSigned:
-		return fault("no-proof", "it says that it is signed, and came without its signature")
+		return fault("no-proof", "the badge is declared as signed, but has no signature")
 	case !hosted && isHosted:
-		return fault("claims-mismatch", "it says that it is hosted, and came with a signature")
+		return fault("claims-mismatch", "the badge is declared as hosted, but has a signature")
 	}
 	return nil
 }
@@ -119,7 +119,7 @@ func (q *inquiry) mayHost() error {
 			return nil
 		}
 	}
-	return fault("issuer-not-trusted", "no issuer's profile is pinned by its address here, so no hosted badge counts")
+	return fault("issuer-not-trusted", "no trusted issuer's profile is pinned by its address, as hosted badges require")
 }
 
 // hosted is the assertion as its own address has it: what was presented only says where that is.
@@ -133,16 +133,16 @@ func (q *inquiry) hosted(doc object) (object, error) {
 		return nil, err
 	}
 	if ld.Str(found, "id") != id {
-		return nil, fault("not-hosted", "what stands at %.200q calls itself %.200q", id, ld.Str(found, "id"))
+		return nil, fault("not-hosted", "the document at %.200q has the id %.200q", id, ld.Str(found, "id"))
 	}
 	if !isOpenBadges2(found) {
-		return nil, fault("unknown-context", "what stands at %.200q does not name the context of Open Badges 2.0", id)
+		return nil, fault("unknown-context", "the document at %.200q does not have the context of Open Badges 2.0", id)
 	}
 	if err := ob2Words(found); err != nil {
 		return nil, err
 	}
 	if kind, err := ob2Kind(found); err != nil || kind != BadgeKind {
-		return nil, fault("not-hosted", "what stands at %.200q is no assertion", id)
+		return nil, fault("not-hosted", "the document at %.200q is not an assertion", id)
 	}
 	return found, agreesOnForm(found, true)
 }
@@ -157,21 +157,21 @@ func notRevoked(doc object) error {
 	case true, "true", "1", json.Number("1"):
 		return fault("revoked", "%s", strings.TrimSpace(ld.Str(doc, "id")+" "+ld.Str(doc, "revocationReason")))
 	default:
-		return fault("malformed", "revoked is neither true nor false: nobody can say that the badge is not revoked")
+		return fault("malformed", "revoked is neither true nor false, so the badge may be revoked")
 	}
 }
 
 // fetch is the document at an address. The presenter may have chosen the address: that nothing stands there is a no.
 func (q *inquiry) fetch(at string) (object, error) {
 	if !strings.HasPrefix(at, "https://") && !strings.HasPrefix(at, "http://") {
-		return nil, fault("not-hosted", "%.200q is no address on the web", at)
+		return nil, fault("not-hosted", "%.200q is not a web address", at)
 	}
 	data, err := q.onTheWeb(at)
 	switch {
 	case errors.Is(err, ErrGone):
-		return nil, fault("revoked", "%s is gone", at)
+		return nil, fault("revoked", "the document at %s was removed", at)
 	case errors.Is(err, ErrNotFound):
-		return nil, fault("not-hosted", "%s: there is nothing", at)
+		return nil, fault("not-hosted", "there is no document at %s", at)
 	case err != nil:
 		return nil, fault("hosted-unreachable", "%s: %v", at, err)
 	}
@@ -204,7 +204,7 @@ func (q *inquiry) reference(v any) (doc object, at string, err error) {
 	case object:
 		return v, ld.Str(v, "id"), ob2Words(v)
 	}
-	return nil, "", fault("malformed", "neither an address nor a document")
+	return nil, "", fault("malformed", "want an address or a document")
 }
 
 // issuer2 is the profile that a badge leads to, and that somebody trusts.
@@ -244,7 +244,7 @@ func (q *inquiry) issuerOf(class object) (*issuer2, error) {
 	}
 	who := &issuer2{at: at}
 	if who.match(q.o.Trust, at); who.id == "" && !strings.HasPrefix(at, "http") {
-		return nil, fault("issuer-not-trusted", "nobody trusts %.200q here", at)
+		return nil, fault("issuer-not-trusted", "no trusted issuer has the id %.200q", at)
 	}
 	var err error
 	if who.profile, err = q.fetch(at); err != nil {
@@ -257,7 +257,7 @@ func (q *inquiry) issuerOf(class object) (*issuer2, error) {
 		return nil, err
 	}
 	if who.match(q.o.Trust, ld.Str(who.profile, "id")); who.id == "" {
-		return nil, fault("issuer-not-trusted", "nobody trusts %.200q here", ld.Str(who.profile, "id"))
+		return nil, fault("issuer-not-trusted", "no trusted issuer has the id %.200q", ld.Str(who.profile, "id"))
 	}
 	return who, nil
 }
@@ -297,7 +297,7 @@ func (q *inquiry) signed2(doc object, token *jwt, who *issuer2) error {
 	if listed := slices.DeleteFunc(slices.Clone(pins), other); len(listed) > 0 {
 		pins = listed
 	} else if creator != "" && slices.ContainsFunc(pins, func(p pin) bool { return p.id != "" }) {
-		return fault("key-not-pinned", "the issuer does not list the key %.200q", creator)
+		return fault("key-not-pinned", "the issuer's profile does not list the key %.200q", creator)
 	}
 	return q.open("", token.signedBy(pins))
 }

@@ -21,10 +21,10 @@ func ob2Plain(doc object) (object, error) {
 		}
 		word := plainWord(k)
 		if word != k && doc[word] != nil {
-			return nil, fault("ambiguous", "%q stands beside %q, which is another word for it", k, word)
+			return nil, fault("ambiguous", "%q is present together with its alias %q", k, word)
 		}
 		if _, isText := v.(string); word == "id" && !isText {
-			return nil, fault("malformed", "an id is no text")
+			return nil, fault("malformed", "an id is not a text")
 		}
 		if k == "@context" || k == "revoked" || strings.HasPrefix(k, "extensions:") {
 			// of revoked only true and false are taken

@@ -42,18 +42,18 @@ func ob2Words(doc object) error {
 				return err
 			}
 		case strings.Contains(k, ":"):
-			return fault("unknown-term", "%.60q may say in other words what is read here", k)
+			return fault("unknown-term", "the key %.60q could be an alias of a known key", k)
 		case slices.Contains(ob2Keys[:], strings.ToLower(k)) && k != spelling(strings.ToLower(k)):
-			return fault("unknown-term", "%.60q is no word of Open Badges 2.0", k)
+			return fault("unknown-term", "%.60q is not a key of Open Badges 2.0", k)
 		}
 	}
 	for _, c := range ld.List(doc["@context"]) {
 		if s, ok := c.(string); ok && slices.Contains(ob2Contexts[:], s) || inFull(c) {
 			continue
 		} else if ok {
-			return fault("unknown-context", "the context %.200q is not one we know", s)
+			return fault("unknown-context", "unknown context %.200q", s)
 		}
-		return fault("unknown-context", "a context within the document that is not the published one")
+		return fault("unknown-context", "the embedded context differs from the published one")
 	}
 	return nil
 }
@@ -90,7 +90,7 @@ func extension(name string, v any) error {
 			func(t any) bool { s, _ := t.(string); return strings.HasPrefix(s, "extensions:") },
 		)
 		if !ok || o["@context"] == nil || !has(o["type"], "Extension") || !known {
-			return fault("malformed", "%.60q is no extension: it wants a context, and the types Extension and extensions:…",
+			return fault("malformed", "extension %.60q is incomplete, want a context and the types Extension and extensions:…",
 				name)
 		}
 	}
@@ -120,7 +120,7 @@ func ob2Kind(doc object) (Kind, error) {
 	kind := DocumentKind
 	types := ld.List(doc["type"])
 	if len(types) == 0 {
-		return "", fault("malformed", "it has no type")
+		return "", fault("malformed", "type is missing")
 	}
 	for _, x := range types {
 		t, _ := x.(string)
@@ -128,9 +128,9 @@ func ob2Kind(doc object) (Kind, error) {
 		u, err := url.Parse(t)
 		switch {
 		case !known && (err != nil || !u.IsAbs() || u.Host == ""):
-			return "", fault("unknown-term", "the type %.60q is none of Open Badges 2.0", t)
+			return "", fault("unknown-term", "the type %.60q does not belong to Open Badges 2.0", t)
 		case known && k != DocumentKind && kind != DocumentKind && kind != k:
-			return "", fault("ambiguous", "it is both a %s and a %s", kind, k)
+			return "", fault("ambiguous", "the document is both a %s and a %s", kind, k)
 		case known && k != DocumentKind:
 			kind = k
 		}
@@ -145,7 +145,7 @@ func (b *Badge) readAssertion(doc object) (err error) {
 		return err
 	}
 	if doc["issuedOn"] == nil {
-		return fault("not-an-open-badge", "it has no issuedOn")
+		return fault("not-an-open-badge", "issuedOn is missing")
 	}
 	if b.ValidFrom, err = date(doc, "issuedOn"); err != nil {
 		return err
@@ -159,11 +159,11 @@ func (b *Badge) readAssertion(doc object) (err error) {
 	}
 	switch {
 	case b.ID == "":
-		return fault("not-an-open-badge", "it has no id")
+		return fault("not-an-open-badge", "id is missing")
 	case !b.ValidUntil.IsZero() && b.ValidUntil.Before(b.ValidFrom):
-		return fault("malformed", "it expires before it is issued")
+		return fault("malformed", "expires is before issuedOn")
 	case strings.HasPrefix(image, "data:"):
-		return fault("malformed", "an assertion's image is an address, not the picture itself")
+		return fault("malformed", "the image of an assertion is embedded, want its address")
 	}
 	b.Image = image
 	b.readEvidence2(doc)
@@ -180,7 +180,7 @@ func (b *Badge) readRecipient2(doc object) error {
 		kind, _ = types[0].(string)
 	}
 	if !ok || identity == "" || kind == "" || r["hashed"] != nil && !isBool {
-		return fault("not-an-open-badge", "its recipient has no identity, no type, or is hashed neither true nor false")
+		return fault("not-an-open-badge", "the recipient lacks identity or type, or hashed is neither true nor false")
 	}
 	if (kind == "id" || kind == "url") && !hashed {
 		b.Subject = identity
@@ -206,7 +206,7 @@ func (b *Badge) readEvidence2(doc object) {
 // readClass reads the badge class, which stands at an address or within its assertion.
 func (b *Badge) readClass(class object, at string) error {
 	if kind, err := ob2Kind(class); err != nil || kind != ClassKind {
-		return fault("not-an-open-badge", "what the assertion says it is a badge of is no BadgeClass")
+		return fault("not-an-open-badge", "the assertion's badge is not a BadgeClass")
 	}
 	if err := class2(class); err != nil {
 		return err
@@ -228,7 +228,7 @@ func (b *Badge) readClass(class object, at string) error {
 
 func class2(class object) error {
 	if ld.Str(class, "id") == "" || ld.Str(class, "name") == "" || class["criteria"] == nil || class["issuer"] == nil {
-		return fault("not-an-open-badge", "its class lacks an id, a name, criteria or an issuer")
+		return fault("not-an-open-badge", "the badge class lacks id, name, criteria or issuer")
 	}
 	return nil
 }
@@ -248,10 +248,10 @@ func (q *inquiry) class(doc object) error {
 
 func profile2(doc object) error {
 	if kind, err := ob2Kind(doc); err != nil || kind != ProfileKind {
-		return fault("not-an-open-badge", "its issuer is no Profile")
+		return fault("not-an-open-badge", "the issuer is not a Profile")
 	}
 	if ld.Str(doc, "id") == "" || ld.Str(doc, "name") == "" {
-		return fault("not-an-open-badge", "a profile lacks an id or a name")
+		return fault("not-an-open-badge", "the profile lacks id or name")
 	}
 	return nil
 }
@@ -261,7 +261,7 @@ func profile2(doc object) error {
 func (w *issuer2) hosts(id string) error {
 	if !w.pinned {
 		return fault("key-not-pinned",
-			"its issuer's profile, at %.200q, is not pinned: a hosted badge is what its issuer's own pages say", w.at)
+			"the issuer's profile at %.200q is not pinned, as hosted badges require", w.at)
 	}
 	return w.owns(id)
 }
@@ -271,7 +271,7 @@ func (w *issuer2) hosts(id string) error {
 func (w *issuer2) owns(address string) error {
 	u, ok := place(address)
 	if !ok {
-		return fault("hosted-elsewhere", "%.200q is no plain address", address)
+		return fault("hosted-elsewhere", "%.200q is not a plain web address", address)
 	}
 	v := ld.Obj(w.profile, "verification")
 	starts, origins := ld.List(v["startsWith"]), ld.List(v["allowedOrigins"])
@@ -288,9 +288,9 @@ func (w *issuer2) owns(address string) error {
 	home, known := place(w.at)
 	switch {
 	case len(starts) > 0 && !slices.ContainsFunc(starts, within), len(origins) > 0 && !slices.ContainsFunc(origins, from):
-		return fault("hosted-elsewhere", "%.200q is not where the issuer's profile says its badges are", address)
+		return fault("hosted-elsewhere", "%.200q is outside the addresses that the issuer's profile allows", address)
 	case len(starts)+len(origins) == 0 && (!known || home.Host != u.Host):
-		return fault("hosted-elsewhere", "%.200q is not where the issuer is", address)
+		return fault("hosted-elsewhere", "%.200q is not on the issuer's host", address)
 	}
 	return nil
 }

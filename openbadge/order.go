@@ -23,6 +23,6 @@ func coreFirst(doc object) error {
 	case ld.VC, "https://www.w3.org/2018/credentials/v1":
 		return nil
 	default:
-		return fault("unknown-context", "the first context is %.100q, not the data model's own", first)
+		return fault("unknown-context", "the first context is %.100q, want the context of the data model", first)
 	}
 }

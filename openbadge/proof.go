@@ -43,13 +43,13 @@ func (q *inquiry) proofs(d *ld.Document) error {
 func readProofs(doc object) (all []object, supported []int, err error) {
 	list := ld.List(doc["proof"])
 	if len(list) > maxProofs {
-		return nil, nil, fault("too-complex", "%d proofs", len(list))
+		return nil, nil, fault("too-complex", "%d proofs, want at most %d", len(list), maxProofs)
 	}
-	err = fault("no-proof", "it is not signed")
+	err = fault("no-proof", "proof is missing")
 	for i, x := range list {
 		p, ok := x.(object)
 		if !ok {
-			return nil, nil, fault("malformed", "a proof is no object")
+			return nil, nil, fault("malformed", "a proof is not an object")
 		}
 		all = append(all, p)
 		if _, e := suiteOf(p); e != nil {
@@ -92,7 +92,7 @@ func (f *finding) counts() error {
 // begun.
 func (s *proofSet) verify(i int) *finding {
 	if s.found[i] == nil {
-		s.found[i] = &finding{err: fault("broken-chain", "a proof follows itself")}
+		s.found[i] = &finding{err: fault("broken-chain", "previousProof of a proof leads back to the proof itself")}
 		s.found[i] = s.judge(s.all[i])
 	}
 	return s.found[i]
@@ -130,7 +130,7 @@ func (s *proofSet) previous(p object, f *finding) (previous []object, err error)
 			continue
 		}
 		if seen[id] {
-			return nil, fault("broken-chain", "two proofs are called %.100q", id)
+			return nil, fault("broken-chain", "two proofs have the id %.100q", id)
 		}
 		seen[id] = true
 		before := s.verify(i)
@@ -141,7 +141,7 @@ func (s *proofSet) previous(p object, f *finding) (previous []object, err error)
 		previous = append(previous, o)
 	}
 	if len(seen) < len(named) {
-		return nil, fault("broken-chain", "a proof follows others, and %d of them are not here", len(named)-len(seen))
+		return nil, fault("broken-chain", "%d of the proofs named in previousProof are missing", len(named)-len(seen))
 	}
 	return previous, nil
 }
@@ -160,7 +160,7 @@ func previousProofs(p object) (map[string]bool, error) {
 	for _, x := range names {
 		id, _ := x.(string)
 		if id == "" {
-			return nil, fault("malformed", "previousProof is no proof's id")
+			return nil, fault("malformed", "previousProof is not the id of a proof")
 		}
 		named[id] = true
 	}
@@ -203,15 +203,15 @@ func checkWords(p object) error {
 		for _, x := range ld.List(v) {
 			if _, ok := x.(string); !ok {
 				// Nested nodes could take over what is said here, as in a credential (see ld's silent); no proof needs them.
-				return fault("malformed", "the proof's %.40q is no text", k)
+				return fault("malformed", "%.40q of the proof is not a text", k)
 			}
 		}
 	}
 	if ld.Str(p, "proofPurpose") != "assertionMethod" {
-		return fault("bad-signature", "the proof's purpose is %.40q, not assertionMethod", ld.Str(p, "proofPurpose"))
+		return fault("bad-signature", "the proof's purpose is %.40q, want assertionMethod", ld.Str(p, "proofPurpose"))
 	}
 	if ld.Str(p, "verificationMethod") == "" {
-		return fault("malformed", "the proof does not name its verificationMethod")
+		return fault("malformed", "verificationMethod of the proof is missing")
 	}
 	return nil
 }
@@ -228,9 +228,9 @@ func (f *finding) dates(p object, at time.Time) error {
 		return err
 	case at.IsZero():
 	case !created.IsZero() && created.After(at.Add(Skew)):
-		return fault("not-yet-valid", "its proof is dated %s", created.Format(time.RFC3339))
+		return fault("not-yet-valid", "the proof is dated %s", created.Format(time.RFC3339))
 	case !expires.IsZero() && at.After(expires):
-		return fault("expired", "its proof ended on %s", expires.Format(time.RFC3339))
+		return fault("expired", "the proof expired on %s", expires.Format(time.RFC3339))
 	}
 	f.ends = earlier(f.ends, expires)
 	return nil

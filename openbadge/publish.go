@@ -24,7 +24,7 @@ func WebDID(place string) (did, address string, err error) {
 	u, err := url.Parse("https://" + host)
 	if err != nil || u.Hostname() == "" || u.Host != host || strings.ContainsAny(place, "#?@% \\") ||
 		strings.Contains(u.Host, "[") {
-		return "", "", fmt.Errorf("%.100q is no host, and no host with a path", place)
+		return "", "", fmt.Errorf("%.100q is not a host, or a host with a path", place)
 	}
 	did, address = "did:web:"+strings.ReplaceAll(host, ":", "%3A"), "https://"+host+"/.well-known/did.json"
 	if path == "" {
@@ -32,7 +32,7 @@ func WebDID(place string) (did, address string, err error) {
 	}
 	for part := range strings.SplitSeq(path, "/") {
 		if part == "" || part == "." || part == ".." || strings.Contains(part, ":") || url.PathEscape(part) != part {
-			return "", "", fmt.Errorf("%.100q is no host with a plain path", place)
+			return "", "", fmt.Errorf("%.100q has an invalid path, want plain path segments", place)
 		}
 		did += ":" + part
 	}
@@ -42,7 +42,7 @@ func WebDID(place string) (did, address string, err error) {
 // DIDDocument is what a did:web issuer publishes: its keys, each under the name that its proofs give it.
 func DIDDocument(did string, keys ...*Key) ([]byte, error) {
 	if !strings.HasPrefix(did, "did:") {
-		return nil, fmt.Errorf("%.100q is no DID", did)
+		return nil, fmt.Errorf("%.100q is not a DID", did)
 	}
 	doc, err := controller(did, keys)
 	if err != nil {
@@ -61,7 +61,7 @@ func DIDDocument(did string, keys ...*Key) ([]byte, error) {
 // controller is an issuer with its keys, good for assertions (Controlled Identifiers 1.0, section 2).
 func controller(id string, keys []*Key) (object, error) {
 	if len(keys) == 0 {
-		return nil, errors.New("an issuer without a key can say nothing")
+		return nil, errors.New("keys are missing, want at least one")
 	}
 	var methods, names []any
 	for _, k := range keys {
@@ -114,7 +114,7 @@ func (k *Key) JWK() ([]byte, error) { return indented(k.namedJWK(k.Name())) }
 // methods and, for those who read Open Badges 2.0, as publicKey.
 func Profile(id, name string, keys ...*Key) ([]byte, error) {
 	if u, err := url.Parse(id); err != nil || u.Scheme != "https" || u.Host == "" || u.Fragment != "" {
-		return nil, fmt.Errorf("%.100q is no https address", id)
+		return nil, fmt.Errorf("%.100q is not an https address", id)
 	}
 	doc, err := controller(id, keys)
 	if err != nil {

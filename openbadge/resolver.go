@@ -14,8 +14,8 @@ type Resolver interface {
 
 // What a Resolver says where there is no document.
 var (
-	ErrGone     = errors.New("the document is gone") // 410: a hosted badge was revoked
-	ErrNotFound = errors.New("there is no document at this address")
+	ErrGone     = errors.New("document was removed") // 410: a hosted badge was revoked
+	ErrNotFound = errors.New("no document at this address")
 )
 
 // maxDocuments bounds what one verdict may ask for: a hosted badge needs four or five.
@@ -39,13 +39,13 @@ type answer struct {
 // resolve asks once for each document. The error is ErrGone, ErrNotFound, or something else: out of reach.
 func (q *inquiry) resolve(r Resolver, url string) ([]byte, error) {
 	if r == nil {
-		return nil, errors.New("nobody was there to ask")
+		return nil, errors.New("no resolver configured")
 	}
 	if a, ok := q.asked[url]; ok {
 		return a.data, a.err
 	}
 	if len(q.asked) >= maxDocuments {
-		return nil, errors.New("it names too many documents")
+		return nil, errors.New("the badge refers to too many documents")
 	}
 	if q.asked == nil {
 		q.asked = map[string]answer{}

@@ -25,12 +25,12 @@ const maxStatuses = 4
 func (b *Badge) readStatus(doc object) error {
 	all := ld.List(doc["credentialStatus"])
 	if len(all) > maxStatuses {
-		return fault("too-complex", "%d statuses", len(all))
+		return fault("too-complex", "%d statuses, want at most %d", len(all), maxStatuses)
 	}
 	for _, x := range all {
 		s, ok := x.(object)
 		if !ok {
-			return fault("malformed", "credentialStatus is no object")
+			return fault("malformed", "credentialStatus is not an object")
 		}
 		if err := alone(doc, s); err != nil {
 			return err
@@ -52,12 +52,12 @@ func readEntry(s object) (e StatusEntry, err error) {
 	}
 	switch e.Type {
 	case "":
-		return e, fault("malformed", "credentialStatus: it has no type, or several")
+		return e, fault("malformed", "credentialStatus has no type, or several")
 	case BitstringEntryType:
 		return readBitstringEntry(e, s)
 	case RevocationListType:
 		if id == "" {
-			return e, fault("malformed", "credentialStatus: it lacks an id")
+			return e, fault("malformed", "credentialStatus: id is missing")
 		}
 	}
 	e.List = id
@@ -70,17 +70,17 @@ func readBitstringEntry(e StatusEntry, s object) (StatusEntry, error) {
 	e.List, e.Purpose = ld.Str(s, "statusListCredential"), ld.Str(s, "statusPurpose")
 	switch {
 	case e.List == "" || e.Purpose == "":
-		return e, fault("malformed", "credentialStatus: it lacks a statusListCredential or a statusPurpose")
+		return e, fault("malformed", "credentialStatus: statusListCredential or statusPurpose is missing")
 	case ld.Str(s, "id") == e.List:
-		return e, fault("malformed", "credentialStatus: its id is the list's address")
+		return e, fault("malformed", "credentialStatus: the id is the address of the list")
 	}
 	var ok bool
 	if e.Index, ok = whole(s["statusListIndex"]); !ok {
-		return e, fault("malformed", "credentialStatus: statusListIndex is no whole number")
+		return e, fault("malformed", "credentialStatus: statusListIndex is not a whole number")
 	}
 	if s["statusSize"] != nil {
 		if e.Size, ok = whole(s["statusSize"]); !ok || e.Size == 0 {
-			return e, fault("malformed", "credentialStatus: statusSize is no whole number")
+			return e, fault("malformed", "credentialStatus: statusSize is not a whole number")
 		}
 	}
 	return e, nil
@@ -112,7 +112,7 @@ func alone(doc, n object) error {
 		others--
 	}
 	if others > 0 {
-		return fault("ambiguous", "%.100q says something in two places", id)
+		return fault("ambiguous", "two nodes with the id %.100q have content", id)
 	}
 	return nil
 }
@@ -151,11 +151,11 @@ func (e StatusEntry) unsupported() error {
 	case e.Type == RevocationListType, e.Type == RevocationList2Type, e.informs():
 		return nil
 	case e.Type != BitstringEntryType:
-		return fault("unsupported-status", "a %.60s", e.Type)
+		return fault("unsupported-status", "unsupported status type %.60s", e.Type)
 	case e.Purpose != "revocation" && e.Purpose != "suspension":
-		return fault("unsupported-status", "a status whose purpose is %.60q", e.Purpose)
+		return fault("unsupported-status", "unsupported status purpose %.60q", e.Purpose)
 	case e.Size > 1:
-		return fault("unsupported-status", "a status of %d bits", e.Size)
+		return fault("unsupported-status", "status has %d bits, want 1", e.Size)
 	}
 	return nil
 }
@@ -177,7 +177,7 @@ func (q *inquiry) status() {
 		case err != nil:
 			q.check("status", err)
 		case e.informs():
-			q.note("status", "not judged", "its purpose is to inform: "+e.Purpose)
+			q.note("status", "not judged", "the purpose is only informative: "+e.Purpose)
 		case q.o.Status == nil:
 			q.note("status", "not judged", "")
 		case !q.proved:
@@ -260,9 +260,9 @@ func (q *inquiry) statusList(data []byte) (*StatusList, error) {
 	case n.State != Valid:
 		return nil, fault("status-unusable", "%s", n.Why())
 	case n.Kind != StatusListKind || n.Baked != "":
-		return nil, fault("status-unusable", "it is no status list")
+		return nil, fault("status-unusable", "not a status list")
 	case len(n.Badge.Status) > 0:
-		return nil, fault("status-unusable", "the list has a status of its own, which is not asked for")
+		return nil, fault("status-unusable", "the list has a credentialStatus itself, which is not supported")
 	}
 	l := &StatusList{
 		ID:        n.Badge.ID,
@@ -294,7 +294,7 @@ func unusable(err error) error { return fault("status-unusable", "%v", err) }
 func (l *StatusList) read(doc object, a Allow) (err error) {
 	s := ld.Obj(doc, "credentialSubject")
 	if !has(s["type"], "BitstringStatusList") {
-		return fault("malformed", "its subject is no BitstringStatusList")
+		return fault("malformed", "the subject is not a BitstringStatusList")
 	}
 	if err := alone(doc, s); err != nil {
 		return err
@@ -307,7 +307,7 @@ func (l *StatusList) read(doc object, a Allow) (err error) {
 	if s["ttl"] != nil {
 		ms, ok := whole(s["ttl"])
 		if !ok || ms > int64(maxTTL/time.Millisecond) {
-			return fault("malformed", "its ttl is no whole number of milliseconds, or more than a year")
+			return fault("malformed", "ttl is not a whole number of milliseconds, or more than a year")
 		}
 		l.TTL = time.Duration(ms) * time.Millisecond
 	}
@@ -315,7 +315,7 @@ func (l *StatusList) read(doc object, a Allow) (err error) {
 		return fault("malformed", "%v", err)
 	}
 	if l.bits.len() < minEntries && !a.ShortStatusLists {
-		return fault("malformed", "it has %d entries: fewer than %d tell too much of who is on it", l.bits.len(), minEntries)
+		return fault("malformed", "list has %d entries, want at least %d for privacy", l.bits.len(), minEntries)
 	}
 	return nil
 }
@@ -339,14 +339,14 @@ func (l *StatusList) Judge(b *Badge, e StatusEntry) error {
 	case e.Type == RevocationListType, e.Type == RevocationList2Type:
 		return l.judgeRevoked(b, e)
 	case l.revoked != nil:
-		return fault("status-unusable", "%s: it is a %s", e.List, RevocationListType)
+		return fault("status-unusable", "%s is a %s", e.List, RevocationListType)
 	case l.Issuer != b.IssuerID && !l.speaksFor[b.IssuerID]:
-		return fault("status-unusable", "%s: it is signed by %.100q, whom the badge's issuer's status-issuers do not name",
+		return fault("status-unusable", "%s is signed by %.100q, which is not in the status-issuers of the badge's issuer",
 			e.List, l.Issuer)
 	case !slices.Contains(l.purpose, e.Purpose):
-		return fault("status-mismatch", "%s: it is no list for %s", e.List, e.Purpose)
+		return fault("status-mismatch", "%s is not a list for %s", e.List, e.Purpose)
 	case e.Index < 0 || e.Index >= l.bits.len():
-		return fault("status-mismatch", "%s: it has %d entries, and the badge's would be the entry %d", e.List, l.bits.len(),
+		return fault("status-mismatch", "%s has %d entries, but the badge has entry %d", e.List, l.bits.len(),
 			e.Index)
 	case !l.bits.at(e.Index):
 		return nil
@@ -359,7 +359,7 @@ func (l *StatusList) Judge(b *Badge, e StatusEntry) error {
 func (l *StatusList) judgeRevoked(b *Badge, e StatusEntry) error {
 	switch {
 	case l.revoked == nil || l.ob2 != (e.Type == RevocationList2Type):
-		return fault("status-unusable", "%s: it is no %s", e.List, e.Type)
+		return fault("status-unusable", "%s is not a %s", e.List, e.Type)
 	case l.revoked[b.ID]:
 		return fault("revoked", "%s", strings.TrimSpace(e.List+" "+l.why[b.ID]))
 	case l.uids[b.ID]: // some write an assertion's id as its uid
@@ -373,7 +373,7 @@ func (l *StatusList) judgeRevoked(b *Badge, e StatusEntry) error {
 // revocationList2 reads a RevocationList of Open Badges 2.0: each entry is an assertion's id, or an object with its id
 // or its uid.
 func revocationList2(doc object) (*StatusList, error) {
-	none := errors.New("this is no RevocationList of Open Badges 2.0")
+	none := errors.New("not a RevocationList of Open Badges 2.0")
 	if doc["revokedAssertions"] == nil {
 		return nil, none
 	}
@@ -399,7 +399,7 @@ func revocationList2(doc object) (*StatusList, error) {
 		}
 		uid := ld.Str(o, "uid")
 		if id == "" && uid == "" {
-			return nil, fmt.Errorf("entry %d names no assertion", i+1)
+			return nil, fmt.Errorf("entry %d has neither id nor uid", i+1)
 		}
 		if id != "" {
 			l.revoked[id], l.why[id] = true, ld.Str(o, "revocationReason")
@@ -428,7 +428,7 @@ const maxRevoked = 150_000
 func ParseRevocationList(b []byte) (RevocationList, error) {
 	doc, err := ld.ParseList(b, maxRevoked)
 	if err != nil {
-		return RevocationList{}, fmt.Errorf("this is no revocation list: %w", err)
+		return RevocationList{}, fmt.Errorf("not a revocation list: %w", err)
 	}
 	return revocationList(doc)
 }
@@ -436,14 +436,14 @@ func ParseRevocationList(b []byte) (RevocationList, error) {
 func revocationList(doc object) (RevocationList, error) {
 	l := RevocationList{ID: ld.Str(doc, "id"), revoked: map[string]bool{}}
 	if l.ID == "" || doc["revokedCredential"] == nil {
-		return RevocationList{}, errors.New("this is no revocation list: it has no id or no revokedCredential")
+		return RevocationList{}, errors.New("not a revocation list: id or revokedCredential is missing")
 	}
 	for i, x := range ld.List(doc["revokedCredential"]) {
 		entry, ok := x.(object)
 		revoked, isBool := entry["revoked"].(bool)
 		if !ok || ld.Str(entry, "id") == "" || entry["revoked"] != nil && !isBool {
 			return RevocationList{}, fmt.Errorf(
-				"this is no revocation list: entry %d has no id, or a revoked that is not true or false",
+				"not a revocation list: entry %d has no id, or revoked is neither true nor false",
 				i+1,
 			)
 		}

@@ -48,7 +48,7 @@ func (d StatusListDraft) Entry(index int) StatusEntry {
 // RandomIndex draws a place of the list that is not taken: a place in order would tell when a badge was issued.
 func (d StatusListDraft) RandomIndex(taken map[int]string) (int, error) {
 	if len(taken) >= d.size()/2 { // half full, it would be drawn for long
-		return 0, fmt.Errorf("the list %s is half full: begin another", d.ID)
+		return 0, fmt.Errorf("list %s is half full: start another list", d.ID)
 	}
 	for {
 		n, err := rand.Int(rand.Reader, big.NewInt(int64(d.size())))
@@ -75,7 +75,7 @@ func IssueStatusList(d StatusListDraft, k *Key, created time.Time) ([]byte, erro
 	}
 	out, err := d.signed(k, created)
 	if len(out) > MaxListBytes {
-		return nil, fmt.Errorf("the list has %d bytes: nobody reads more than %d", len(out), MaxListBytes)
+		return nil, fmt.Errorf("list has %d bytes, want at most %d", len(out), MaxListBytes)
 	}
 	return out, err
 }
@@ -129,17 +129,18 @@ func (d StatusListDraft) check() error {
 	case d.IssuerID == "":
 		return errNoIssuer
 	case !strings.HasPrefix(d.ID, "https://"):
-		return fmt.Errorf("a status list stands at an https address, not at %.100q", d.ID)
+		return fmt.Errorf("status list has the address %.100q, want an https address", d.ID)
 	case p != "revocation" && p != "suspension":
-		return fmt.Errorf("the purpose %.40q: revocation or suspension", p)
+		return fmt.Errorf("invalid purpose %.40q, want revocation or suspension", p)
 	case d.size() < MinStatusEntries || d.size() > 8*maxBits || d.size()%8 != 0:
-		return fmt.Errorf("a list of %d entries: from %d to %d, in eights", d.size(), MinStatusEntries, 8*maxBits)
+		return fmt.Errorf("status list has %d entries, want a multiple of 8 between %d and %d",
+			d.size(), MinStatusEntries, 8*maxBits)
 	case !d.ValidUntil.IsZero() && !d.ValidUntil.After(d.ValidFrom):
-		return errors.New("a status list ends after it begins")
+		return errors.New("end of the status list is not after its start")
 	}
 	for _, i := range d.Set {
 		if i < 0 || i >= d.size() {
-			return fmt.Errorf("the list has no entry %d: its %d begin with 0", i, d.size())
+			return fmt.Errorf("status list has no entry %d: its %d entries begin with 0", i, d.size())
 		}
 	}
 	return nil
@@ -220,7 +221,7 @@ func envelopedBy(data []byte, k *rsa.PrivateKey) (object, error) {
 	return ld.ParseList(payload, 1000)
 }
 
-var errNotOurs = errors.New("this key has not signed this list as it stands")
+var errNotOurs = errors.New("status list is not signed with this key, or was changed")
 
 // places are the entries that are set.
 func (b bits) places() (set []int) {
@@ -247,7 +248,7 @@ func (e StatusEntry) object() object {
 func (e StatusEntry) check() error {
 	if e.Type != BitstringEntryType && e.Type != "" || !strings.HasPrefix(e.List, "https://") || e.Index < 0 ||
 		e.Purpose == "" {
-		return fmt.Errorf("a badge's place in a status list has the list's https address, a purpose and an index: %+v", e)
+		return fmt.Errorf("incomplete status entry %+v, want the https address of the list, a purpose and an index", e)
 	}
 	return nil
 }

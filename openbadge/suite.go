@@ -46,9 +46,9 @@ func suiteOf(p object) (*cryptosuite, error) {
 		}
 	}
 	if name == "" {
-		return nil, fault("unsupported-proof", "a proof of type %.40q is not verified here", typ)
+		return nil, fault("unsupported-proof", "unsupported proof type %.40q", typ)
 	}
-	return nil, fault("unsupported-proof", "a proof of type %.40q and suite %.40q is not verified here", typ, name)
+	return nil, fault("unsupported-proof", "unsupported proof type %.40q with suite %.40q", typ, name)
 }
 
 // scheme is how one key signs. Its hash is the suite's too: no proof chooses it.
@@ -156,7 +156,7 @@ func (c *cryptosuite) checkContext(d *ld.Document, p object) error {
 	own, all := ld.List(v), ld.List(d.Words["@context"])
 	n := len(own)
 	if n == 0 || n > len(all) || !slices.Equal(own, all[:n]) || n < len(all) && !c.json {
-		return fault("unknown-context", "the proof's context is not the document's")
+		return fault("unknown-context", "the context of the proof differs from that of the document")
 	}
 	return nil
 }
@@ -183,7 +183,7 @@ func signatureOf(p object) ([]byte, error) {
 	text, ok := strings.CutPrefix(ld.Str(p, "proofValue"), "z")
 	sig, read := decode58(text)
 	if !ok || !read {
-		return nil, fault("bad-signature", "the proofValue is no signature in base58btc")
+		return nil, fault("bad-signature", "proofValue is not a signature in base58btc")
 	}
 	return sig, nil
 }

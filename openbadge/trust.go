@@ -48,13 +48,13 @@ func CheckKey(s string) error {
 		return err
 	case strings.HasPrefix(s, "https://"):
 		if u, err := url.Parse(s); err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
-			return fmt.Errorf("%q is no address of a document: https://host/path", s)
+			return fmt.Errorf("invalid document address %q, want https://host/path", s)
 		}
 		return nil
 	}
 	if _, ok := parseMultikey(s); !ok {
 		return fmt.Errorf(
-			"%q is no key: did:key:z6Mk…, z6Mk…, did:web:host, https://… of a profile or JWKS, or a PEM public key",
+			"invalid key %q, want did:key:z6Mk…, z6Mk…, did:web:host, https://… of a profile or JWKS, or a PEM public key",
 			s,
 		)
 	}
@@ -71,7 +71,7 @@ func webDID(did string) (string, error) {
 		ok = ok && p != "" && strings.Trim(p, ".") != "" && strings.Trim(p, plainChars) == ""
 	}
 	if !ok {
-		return "", fmt.Errorf("%q is no did:web: did:web:host, did:web:host:path or did:web:host%%3A8443", did)
+		return "", fmt.Errorf("invalid did:web %q, want did:web:host, did:web:host:path or did:web:host%%3A8443", did)
 	}
 	if len(parts) == 1 {
 		return "https://" + host + "/.well-known/did.json", nil
@@ -127,7 +127,7 @@ func (q *inquiry) pins(id string) ([]pin, error) {
 	q.unread = unread
 	switch {
 	case !found:
-		return nil, fault("issuer-not-trusted", "nobody trusts %.200q here", id)
+		return nil, fault("issuer-not-trusted", "no trusted issuer has the id %.200q", id)
 	case len(all) == 0 && unread != nil:
 		return nil, unread
 	}
@@ -176,13 +176,13 @@ func (q *inquiry) published(at, id string) ([]pin, error) {
 		return jwks(doc)
 	}
 	if ld.Str(doc, "id") != id {
-		return nil, fmt.Errorf("the document at %s calls itself %.100q", at, ld.Str(doc, "id"))
+		return nil, fmt.Errorf("the document at %s has the id %.100q", at, ld.Str(doc, "id"))
 	}
 	keys := q.methods(doc, id)
 	old, err := q.profileKeys(doc, id)
 	if keys = append(keys, old...); len(keys) == 0 {
 		if err == nil {
-			err = fmt.Errorf("the document at %s lists no key that can sign badges", at)
+			err = fmt.Errorf("the document at %s lists no key for signing badges", at)
 		}
 		return nil, err
 	}
@@ -264,7 +264,7 @@ func (q *inquiry) profileKeys(doc object, id string) (out []pin, err error) {
 		if at, isURL := x.(string); isURL {
 			var e error
 			if key, e = q.trusted(at); e != nil || ld.Str(key, "id") != at {
-				err = fmt.Errorf("the key at %.100q: %w", at, orElse(e, "it calls itself by another name"))
+				err = fmt.Errorf("the key at %.100q: %w", at, orElse(e, "the document has another id"))
 				continue
 			}
 			ok = true
@@ -312,9 +312,9 @@ func checkNamed(
 		}
 	}
 	if hasNamed && verifies(named) {
-		return fault("key-not-pinned", "it is signed well, with a key that is not pinned to the issuer: %.100q", method)
+		return fault("key-not-pinned", "the signature is correct, but its key is not pinned to the issuer: %.100q", method)
 	}
-	return fault("bad-signature", "no pinned key of the issuer has signed this")
+	return fault("bad-signature", "no pinned key of the issuer made the signature")
 }
 
 func same(a, b crypto.PublicKey) bool {

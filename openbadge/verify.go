@@ -138,7 +138,7 @@ func Verify(data []byte, o Options) Verdict {
 	q := inquiry{Verdict: Verdict{State: Valid, Reasons: []Reason{}}, o: o}
 	q.document(data)
 	if other := q.Kind != BadgeKind && (q.Kind != "" || q.State == Valid); other && q.State != Invalid {
-		q.check("badge", fault("not-an-open-badge", "it is of another kind: %s", q.Kind))
+		q.check("badge", fault("not-an-open-badge", "another kind of document: %s", q.Kind))
 	}
 	return q.Verdict
 }
@@ -176,7 +176,7 @@ func (q *inquiry) unwrap(data []byte) (doc object, token *jwt, err error) {
 		doc, err = q.parse(data)
 		return doc, nil, err
 	case isWebPage(data):
-		return nil, nil, fault("malformed", "a web page (HTML), and no badge: download the badge from it")
+		return nil, nil, fault("malformed", "a web page (HTML): download the badge from the page")
 	case bake.Format(data) != "":
 		return q.unbake(data)
 	}
@@ -266,7 +266,7 @@ func (q *inquiry) ofItsKind(doc object) error {
 		return new(StatusList).read(doc, q.o.Allow)
 	}
 	if doc["credentialSubject"] == nil {
-		return fault("malformed", "it has no credentialSubject")
+		return fault("malformed", "credentialSubject is missing")
 	}
 	return nil
 }

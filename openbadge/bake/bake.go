@@ -34,9 +34,9 @@ const (
 
 // Why a picture gives no badge. Any other error says what is broken in it.
 var (
-	ErrNone     = errors.New("there is no badge in this picture")
-	ErrTwo      = errors.New("there is more than one badge in this picture")
-	ErrTooLarge = errors.New("the picture is too large")
+	ErrNone     = errors.New("no badge in the picture")
+	ErrTwo      = errors.New("more than one badge in the picture")
+	ErrTooLarge = errors.New("picture is too large")
 )
 
 // Version is whose place in a picture a badge takes. The zero Version is none.
@@ -76,7 +76,7 @@ func Extract(image []byte) (payload []byte, format string, err error) {
 	case SVG:
 		payload, err = extractSVG(image)
 	default:
-		return nil, "", errors.New("this is neither a PNG nor an SVG")
+		return nil, "", errors.New("neither a PNG nor an SVG")
 	}
 	if err != nil {
 		return nil, format, err
@@ -87,7 +87,7 @@ func Extract(image []byte) (payload []byte, format string, err error) {
 // Bake puts a badge, JSON or a signed token, into a picture. Badges that were there go, of either version.
 func Bake(image, payload []byte, v Version) ([]byte, error) {
 	if v != OB2 && v != OB3 {
-		return nil, errors.New("no version of Open Badges is named")
+		return nil, errors.New("version of Open Badges is missing, want OB2 or OB3")
 	}
 	payload = bytes.TrimSpace(payload)
 	if err := check(payload); err != nil {
@@ -99,7 +99,7 @@ func Bake(image, payload []byte, v Version) ([]byte, error) {
 	case SVG:
 		return bakeSVG(image, payload, v)
 	}
-	return nil, errors.New("this is neither a PNG nor an SVG")
+	return nil, errors.New("neither a PNG nor an SVG")
 }
 
 // check makes sure that a payload is what its place in a picture can hold.
@@ -107,7 +107,7 @@ func check(payload []byte) error {
 	switch {
 	case isJSON(payload):
 		if !json.Valid(payload) || !utf8.Valid(payload) {
-			return errors.New("the badge is no JSON")
+			return errors.New("the badge is not valid JSON")
 		}
 	case bytes.Count(payload, []byte(".")) != 2 || strings.Trim(string(payload), tokenChars) != "":
 		return errors.New("the badge is neither JSON nor a signed token")
@@ -123,7 +123,7 @@ func isJSON(payload []byte) bool { return bytes.HasPrefix(payload, []byte("{")) 
 // fits bounds a picture before anything in it is read.
 func fits(image []byte, most int) error {
 	if len(image) > most {
-		return fmt.Errorf("%w: %d bytes, at most %d are read", ErrTooLarge, len(image), most)
+		return fmt.Errorf("%w: %d bytes, want at most %d", ErrTooLarge, len(image), most)
 	}
 	return nil
 }

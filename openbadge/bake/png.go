@@ -25,7 +25,7 @@ func eachChunk(image []byte, visit func(chunk) error) error {
 		return err
 	}
 	if !bytes.HasPrefix(image, []byte(signature)) {
-		return errors.New("the PNG does not begin as one")
+		return errors.New("PNG signature is missing")
 	}
 	for at := len(signature); ; {
 		c, err := chunkAt(image, at)
@@ -33,7 +33,7 @@ func eachChunk(image []byte, visit func(chunk) error) error {
 			return err
 		}
 		if isHeader := c.kind == "IHDR" && len(c.data) == 13; isHeader != (at == len(signature)) {
-			return errors.New("the PNG must begin with the one IHDR that it has")
+			return errors.New("PNG must begin with IHDR and have only one")
 		}
 		if err := visit(c); err != nil {
 			return err
@@ -49,21 +49,21 @@ func chunkAt(image []byte, at int) (chunk, error) {
 	const around = 12 // bytes of length, kind and CRC
 	rest := image[at:]
 	if len(rest) < around {
-		return chunk{}, errors.New("the PNG is cut short")
+		return chunk{}, errors.New("PNG is truncated")
 	}
 	n := int64(binary.BigEndian.Uint32(rest))
 	if n > int64(len(rest)-around) {
-		return chunk{}, fmt.Errorf("the PNG is cut short: the chunk at byte %d claims %d bytes", at, n)
+		return chunk{}, fmt.Errorf("PNG is truncated: the chunk at byte %d needs %d bytes", at, n)
 	}
 	body := rest[4 : 8+n]
 	c := chunk{at, at + around + int(n), string(body[:4]), body[4:]}
 	switch {
 	case !isKind(c.kind):
-		return chunk{}, fmt.Errorf("the PNG has no chunk at byte %d, but %q", at, c.kind)
+		return chunk{}, fmt.Errorf("PNG has an invalid chunk type %[2]q at byte %[1]d", at, c.kind)
 	case crc32.ChecksumIEEE(body) != binary.BigEndian.Uint32(rest[8+n:]):
-		return chunk{}, fmt.Errorf("the PNG is damaged: the CRC of the %s chunk at byte %d is wrong", c.kind, at)
+		return chunk{}, fmt.Errorf("PNG is corrupt: wrong CRC of the %s chunk at byte %d", c.kind, at)
 	case c.kind == "IEND" && (n != 0 || c.end != len(image)):
-		return chunk{}, errors.New("something follows the PNG's end")
+		return chunk{}, errors.New("trailing data after the PNG")
 	}
 	return c, nil
 }
@@ -121,11 +121,11 @@ func (c chunk) badge() ([]byte, error) {
 			return nil, err
 		}
 	case c.kind != "tEXt" || word != keywordOf(OB2):
-		return nil, fmt.Errorf("the PNG has its badge in a %s chunk, %s: it belongs in an iTXt", c.kind, word)
+		return nil, fmt.Errorf("PNG has the badge in a %s chunk with the keyword %s, want an iTXt chunk", c.kind, word)
 	}
 	text = bytes.TrimSpace(text)
 	if len(text) == 0 || !utf8.Valid(text) {
-		return nil, errors.New("the PNG's badge is empty, or not UTF-8")
+		return nil, errors.New("badge in the PNG is empty or not UTF-8")
 	}
 	return text, nil
 }
@@ -134,14 +134,14 @@ func (c chunk) badge() ([]byte, error) {
 // keyword, text.
 func international(b []byte) ([]byte, error) {
 	if len(b) < 2 {
-		return nil, errors.New("the PNG's badge is cut short")
+		return nil, errors.New("badge in the PNG is truncated")
 	}
 	if b[0] != 0 {
-		return nil, errors.New("the PNG's badge is compressed, which the specification forbids")
+		return nil, errors.New("badge in the PNG is compressed, want uncompressed text")
 	}
 	parts := bytes.SplitN(b[2:], []byte{0}, 3)
 	if len(parts) != 3 {
-		return nil, errors.New("the PNG's badge is cut short")
+		return nil, errors.New("badge in the PNG is truncated")
 	}
 	return parts[2], nil
 }

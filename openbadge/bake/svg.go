@@ -51,7 +51,7 @@ func scan(image []byte) (*drawing, error) {
 		return nil, err
 	}
 	if !utf8.Valid(image) {
-		return nil, errors.New("the SVG is not UTF-8")
+		return nil, errors.New("SVG is not UTF-8")
 	}
 	mark := len(image) - len(withoutMark(image))
 	d := xml.NewDecoder(bytes.NewReader(image[mark:]))
@@ -66,14 +66,14 @@ func scan(image []byte) (*drawing, error) {
 			err = s.take(t, start, mark+int(d.InputOffset()))
 		}
 		if err != nil {
-			return nil, fmt.Errorf("the SVG cannot be read: %w", err)
+			return nil, fmt.Errorf("cannot read the SVG: %w", err)
 		}
 		if n == maxTokens {
 			return nil, fmt.Errorf("%w: more than %d tokens of XML", ErrTooLarge, maxTokens)
 		}
 	}
 	if s.inside == 0 {
-		return nil, errors.New("the SVG is empty")
+		return nil, errors.New("SVG is empty")
 	}
 	return s, nil
 }
@@ -86,7 +86,7 @@ func (s *drawing) take(t xml.Token, start, end int) error {
 		s.end(end)
 	case xml.CharData:
 		if s.depth == 0 && len(bytes.TrimSpace(t)) > 0 {
-			return errors.New("text stands outside its element")
+			return errors.New("text outside the root element")
 		}
 		if s.open != nil {
 			s.open.body = append(s.open.body, t...)
@@ -102,10 +102,10 @@ func (s *drawing) take(t xml.Token, start, end int) error {
 // documents.
 func (s *drawing) directive(t xml.Directive) error {
 	if s.typed || s.inside > 0 || !bytes.HasPrefix(t, []byte("DOCTYPE")) {
-		return errors.New("a declaration stands where none may")
+		return errors.New("misplaced declaration")
 	}
 	if bytes.ContainsAny(t, "[<") {
-		return errors.New("its DOCTYPE declares entities, or something else of its own")
+		return errors.New("DOCTYPE has declarations, such as entities, want only the name of a DTD")
 	}
 	s.typed = true
 	return nil
@@ -117,9 +117,9 @@ func (s *drawing) start(t xml.StartElement, start, end int) error {
 	case s.depth > maxDepth:
 		return fmt.Errorf("%w: nested more than %d deep", ErrTooLarge, maxDepth)
 	case s.depth == 1 && s.inside > 0:
-		return errors.New("something follows its end")
+		return errors.New("trailing data after the SVG")
 	case s.depth == 1 && t.Name != root:
-		return fmt.Errorf("it is no SVG, but a document of %.60q", t.Name.Local)
+		return fmt.Errorf("root element is %.60q, want svg", t.Name.Local)
 	case s.depth == 1:
 		s.inside = end
 	case s.open != nil:
@@ -160,14 +160,14 @@ func (e element) badge() ([]byte, error) {
 	body, verify := bytes.TrimSpace(e.body), strings.Join(e.verify, "")
 	switch {
 	case e.nested:
-		return nil, errors.New("the SVG's badge holds elements, where only text belongs")
+		return nil, errors.New("badge in the SVG contains elements, want only text")
 	case len(e.verify) > 1,
 		len(body) > 0 && verify != "" && (e.name == elementOf(OB3) || !strings.Contains(verify, "://")):
 		return nil, ErrTwo
 	case len(body) > 0:
 		return body, nil
 	case verify == "":
-		return nil, errors.New("the SVG's badge is empty")
+		return nil, errors.New("badge in the SVG is empty")
 	}
 	return []byte(verify), nil
 }
@@ -179,11 +179,11 @@ func bakeSVG(image, payload []byte, v Version) ([]byte, error) {
 		return nil, err
 	}
 	if bytes.HasSuffix(image[:s.inside], []byte("/>")) {
-		return nil, errors.New("the SVG is empty")
+		return nil, errors.New("SVG is empty")
 	}
 	for _, r := range string(payload) {
 		if r == 0xFFFE || r == 0xFFFF {
-			return nil, fmt.Errorf("the badge holds the character %U, which XML cannot (XML 1.0, section 2.2)", r)
+			return nil, fmt.Errorf("badge contains the character %U, which is not allowed in XML (XML 1.0, section 2.2)", r)
 		}
 	}
 	out := append(make([]byte, 0, len(image)+len(payload)+256), image[:s.inside]...)

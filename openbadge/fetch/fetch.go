@@ -134,7 +134,7 @@ func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, e
 func (c *Client) control(host, address string) error {
 	a, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return fmt.Errorf("%q is no address: %w", address, err)
+		return fmt.Errorf("invalid address %q: %w", address, err)
 	}
 	listed := c.hosts[strings.ToLower(strings.TrimSuffix(host, "."))]
 	if !c.allowed(a.Addr()) && !(listed && within(a.Addr())) {
@@ -142,7 +142,7 @@ func (c *Client) control(host, address string) error {
 	}
 	own, err := c.own()
 	if err != nil {
-		return fmt.Errorf("this computer's own addresses: %w", err)
+		return fmt.Errorf("list this computer's addresses: %w", err)
 	}
 	for _, o := range own {
 		if n, ok := o.(*net.IPNet); ok && n.IP.Equal(a.Addr().Unmap().AsSlice()) {
@@ -153,9 +153,9 @@ func (c *Client) control(host, address string) error {
 }
 
 var (
-	errPrivate = errors.New("this is not a public address")
-	errOwn     = errors.New("this is an address of this computer")
-	errSlow    = errors.New("it took too long")
+	errPrivate = errors.New("not a public address")
+	errOwn     = errors.New("address of this computer")
+	errSlow    = errors.New("timeout")
 )
 
 // Resolve gives the document at an https URL. It blocks for Options.Total at most.
@@ -178,7 +178,7 @@ func (c *Client) get(ctx context.Context, address string) ([]byte, error) {
 		err = check(u)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%.200q is not fetched: %w", address, err)
+		return nil, fmt.Errorf("cannot fetch %.200q: %w", address, err)
 	}
 	u.Fragment, u.RawFragment = "", "" // it is not sent
 	key := u.String()
@@ -195,13 +195,13 @@ func (c *Client) get(ctx context.Context, address string) ([]byte, error) {
 func check(u *url.URL) error {
 	switch {
 	case u.Scheme != "https":
-		return errors.New("it is not https")
+		return errors.New("URL scheme is not https")
 	case u.User != nil:
-		return errors.New("it names a user")
+		return errors.New("URL contains a user name")
 	case u.Hostname() == "":
-		return errors.New("it names no host")
+		return errors.New("URL has no host")
 	case len(u.String()) > maxURL:
-		return fmt.Errorf("it is longer than %d bytes", maxURL)
+		return fmt.Errorf("URL is longer than %d bytes", maxURL)
 	}
 	return nil
 }
@@ -225,7 +225,7 @@ func (c *Client) document(ctx context.Context, u *url.URL) ([]byte, error) {
 		}
 		at = a.next
 	}
-	return nil, fmt.Errorf("it was redirected more than %d times", maxRedirects)
+	return nil, fmt.Errorf("more than %d redirects", maxRedirects)
 }
 
 // answer is what one request gave: a document, or where to ask next.
@@ -277,13 +277,13 @@ func (c *Client) ask(ctx context.Context, u *url.URL, old *copied) (*answer, err
 func redirection(w *http.Response, from *url.URL) (*answer, error) {
 	to, err := from.Parse(w.Header.Get("Location"))
 	if err == nil && w.Header.Get("Location") == "" {
-		err = errors.New("it says not whereto")
+		err = errors.New("Location header is missing")
 	}
 	if err == nil {
 		err = check(to)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("a redirection is not followed: %w", err)
+		return nil, fmt.Errorf("cannot follow the redirect: %w", err)
 	}
 	to.Fragment, to.RawFragment = "", ""
 	return &answer{next: to}, nil
@@ -292,14 +292,14 @@ func redirection(w *http.Response, from *url.URL) (*answer, error) {
 // body reads a document, and no more of it than we may.
 func (c *Client) body(w *http.Response, u *url.URL) (*answer, error) {
 	if e := w.Header.Get("Content-Encoding"); e != "" && e != "identity" {
-		return nil, fmt.Errorf("%s sends it compressed (%.40q), though it was asked not to", u.Host, e)
+		return nil, fmt.Errorf("%s sent a compressed response (%.40q), want an uncompressed one", u.Host, e)
 	}
 	data, err := io.ReadAll(io.LimitReader(w.Body, int64(c.o.MaxBytes)+1))
 	if err != nil {
 		return nil, err
 	}
 	if len(data) > c.o.MaxBytes {
-		return nil, fmt.Errorf("it is longer than %d bytes", c.o.MaxBytes)
+		return nil, fmt.Errorf("document is longer than %d bytes", c.o.MaxBytes)
 	}
 	a := &answer{header: w.Header}
 	a.copied = copied{url: u.String(), data: data, etag: w.Header.Get("ETag"), modified: w.Header.Get("Last-Modified")}

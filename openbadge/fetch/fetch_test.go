@@ -111,7 +111,7 @@ func TestAnswers(t *testing.T) {
 		}
 		why := fmt.Sprint(" ", code)
 		if code == 302 || code == 308 {
-			why = "whereto"
+			why = "Location"
 		}
 		if want == nil && !strings.Contains(err.Error(), why) {
 			t.Errorf("%d: the error does not say so: %v", code, err)
@@ -249,7 +249,7 @@ func TestRedirectionsAreFollowedWithinTheRules(t *testing.T) {
 			t.Errorf("%d: %v", code, err)
 		}
 		if b, err := c.Resolve(fmt.Sprintf("%s/%d/6", url, code)); err == nil ||
-			!strings.Contains(err.Error(), "more than 5 times") {
+			!strings.Contains(err.Error(), "more than 5 redirects") {
 			t.Errorf("%d: %q %v", code, b, err)
 		}
 	}
@@ -260,9 +260,9 @@ func TestRedirectionsAreFollowedWithinTheRules(t *testing.T) {
 		"http://" + host:                         "not https",
 		"ftp://" + host:                          "not https",
 		"file:///etc/passwd":                     "not https",
-		"https://me:secret@" + host:              "names a user",
+		"https://me:secret@" + host:              "user name",
 		"https://":                               "no host",
-		"https://" + host + "/%zz":               "not followed",
+		"https://" + host + "/%zz":               "cannot follow",
 		url + "/?" + strings.Repeat("a", maxURL): "longer than",
 		"https://" + host + "/?to=http%3A%2F%2Fa/": "not https",
 	} {

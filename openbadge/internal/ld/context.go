@@ -100,7 +100,7 @@ func (a *active) protected(name string) bool {
 // create term definition, step 27).
 func (a *active) with(c *context, override bool) (*active, error) {
 	if c == &refused {
-		return nil, Faultf("unsupported-form", "credentials within credentials are not read")
+		return nil, Faultf("unsupported-form", "embedded credentials are not supported")
 	}
 	if err := a.holds(c); err != nil {
 		return nil, err
@@ -111,7 +111,7 @@ func (a *active) with(c *context, override bool) (*active, error) {
 		}
 		t := &c.terms[i]
 		if old, ok := a.find(t.name); ok && !old.same(t) && a.protected(t.name) {
-			return nil, Faultf("unknown-context", "two contexts say %q differently", t.name)
+			return nil, Faultf("unknown-context", "two contexts define %q differently", t.name)
 		}
 	}
 	return &active{c, a, override}, nil
@@ -125,7 +125,7 @@ func (a *active) holds(c *context) error {
 			iri = t.iri
 		}
 		if iri != prefix.iri {
-			return Faultf("unknown-context", "one context takes %q from another that means something else by it", prefix.name)
+			return Faultf("unknown-context", "a context needs the prefix %q, which another one defines differently", prefix.name)
 		}
 	}
 	return nil
@@ -148,7 +148,7 @@ const maxContexts = 8
 func contexts(v any, extra Extra) (*active, error) {
 	list := List(v)
 	if len(list) > maxContexts {
-		return nil, Faultf("too-complex", "%d contexts", len(list))
+		return nil, Faultf("too-complex", "%d contexts, want at most %d", len(list), maxContexts)
 	}
 	var a *active
 	for _, x := range list {
@@ -161,7 +161,7 @@ func contexts(v any, extra Extra) (*active, error) {
 		}
 	}
 	if a == nil {
-		return nil, Faultf("unknown-context", "there is no @context")
+		return nil, Faultf("unknown-context", "@context is missing")
 	}
 	return a, nil
 }
@@ -178,7 +178,7 @@ var otherForms = [...]string{
 func lookup(v any, extra Extra) (*context, error) {
 	url, ok := v.(string)
 	if !ok {
-		return nil, Faultf("unknown-context", "a context within the document is not read: contexts are not signed")
+		return nil, Faultf("unknown-context", "embedded contexts are not supported, as no signature covers them")
 	}
 	for i := range known {
 		if known[i].url == url {
@@ -189,7 +189,7 @@ func lookup(v any, extra Extra) (*context, error) {
 		return table(words), nil
 	}
 	if slices.Contains(otherForms[:], url) {
-		return nil, Faultf("unsupported-form", "%s is of Open Badges 2.0, and this is read as Open Badges 3.0", url)
+		return nil, Faultf("unsupported-form", "%s belongs to Open Badges 1 or 2, want a context of Open Badges 3.0", url)
 	}
-	return nil, Faultf("unknown-context", "the context %.200q is not one we know", url)
+	return nil, Faultf("unknown-context", "unknown context %.200q", url)
 }

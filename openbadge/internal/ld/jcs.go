@@ -16,7 +16,7 @@ func JCS(v any) ([]byte, error) { return appendJCS(nil, v, maxDepth) }
 
 func appendJCS(b []byte, v any, depth int) (_ []byte, err error) {
 	if depth < 0 {
-		return nil, Faultf("too-complex", "nested more than %d deep", maxDepth)
+		return nil, Faultf("too-complex", "more than %d levels of nesting", maxDepth)
 	}
 	switch v := v.(type) {
 	case nil:
@@ -41,7 +41,7 @@ func appendJCS(b []byte, v any, depth int) (_ []byte, err error) {
 	case Object:
 		return appendObject(b, v, depth)
 	}
-	return nil, Faultf("malformed", "a %T is no JSON", v)
+	return nil, Faultf("malformed", "cannot write a %T as JSON", v)
 }
 
 func appendObject(b []byte, o Object, depth int) (_ []byte, err error) {
@@ -89,7 +89,7 @@ func firstUnit(r rune) rune {
 // appendText writes a text as section 3.2.2.2 says.
 func appendText(b []byte, s string) ([]byte, error) {
 	if !utf8.ValidString(s) {
-		return nil, Faultf("malformed", "a text is not UTF-8")
+		return nil, Faultf("malformed", "a string is not UTF-8")
 	}
 	b = append(b, '"')
 	for i := range len(s) {
@@ -120,7 +120,7 @@ func appendText(b []byte, s string) ([]byte, error) {
 func appendNumber(b []byte, n json.Number) ([]byte, error) {
 	f, err := n.Float64()
 	if err != nil {
-		return nil, Faultf("malformed", "%.40q is no number that JSON can hold", n)
+		return nil, Faultf("malformed", "%.40q is not a JSON number", n)
 	}
 	if f == 0 {
 		return append(b, '0'), nil

@@ -31,21 +31,21 @@ func ParseList(b []byte, values int) (Object, error) { return parse(b, MaxListBy
 
 func parse(b []byte, bytes, values int) (Object, error) {
 	if len(b) > bytes {
-		return nil, Faultf("too-complex", "%d bytes: at most %d are read", len(b), bytes)
+		return nil, Faultf("too-complex", "%d bytes, want at most %d", len(b), bytes)
 	}
 	if !utf8.Valid(b) {
-		return nil, Faultf("malformed", "it is not UTF-8")
+		return nil, Faultf("malformed", "the document is not UTF-8")
 	}
 	p := &parser{in: b, left: values}
 	if p.peek() != '{' {
-		return nil, Faultf("malformed", "it is no JSON object")
+		return nil, Faultf("malformed", "not a JSON object")
 	}
 	v, err := p.value(maxDepth)
 	if err != nil {
 		return nil, err
 	}
 	if p.space(); p.at != len(b) {
-		return nil, p.fault("something follows the JSON")
+		return nil, p.fault("trailing data")
 	}
 	return v.(Object), nil
 }
@@ -58,7 +58,7 @@ type parser struct {
 }
 
 func (p *parser) fault(what string) error {
-	return Faultf("malformed", "it is no JSON: byte %d: %s", p.at, what)
+	return Faultf("malformed", "invalid JSON: byte %d: %s", p.at, what)
 }
 
 func (p *parser) space() {
@@ -91,11 +91,11 @@ func (p *parser) next(c byte) bool {
 
 func (p *parser) value(depth int) (any, error) {
 	if p.left--; p.left < 0 {
-		return nil, Faultf("too-complex", "more values than a badge has")
+		return nil, Faultf("too-complex", "too many JSON values")
 	}
 	switch c := p.peek(); {
 	case (c == '{' || c == '[') && depth == 0:
-		return nil, Faultf("too-complex", "nested more than %d deep", maxDepth)
+		return nil, Faultf("too-complex", "more than %d levels of nesting", maxDepth)
 	case c == '{':
 		return p.object(depth - 1)
 	case c == '[':
@@ -118,7 +118,7 @@ func (p *parser) word() (any, error) {
 			return w.v, nil
 		}
 	}
-	return nil, p.fault("no value here")
+	return nil, p.fault("value is missing")
 }
 
 func (p *parser) array(depth int) (any, error) {
@@ -158,7 +158,7 @@ func (p *parser) object(depth int) (any, error) {
 			return nil, err
 		}
 		if _, twice := out[key]; twice {
-			return nil, p.fault("the key " + strconv.Quote(key[:min(len(key), 60)]) + " stands twice")
+			return nil, p.fault("the key " + strconv.Quote(key[:min(len(key), 60)]) + " is repeated")
 		}
 		if !p.next(':') {
 			return nil, p.fault("want :")
@@ -187,10 +187,10 @@ func (p *parser) text() (string, error) {
 		case c == '\\':
 			return p.escaped(append(make([]byte, 0, 2*(p.at-start)+16), p.in[start:p.at]...))
 		case c < 0x20:
-			return "", p.fault("a control character in a text")
+			return "", p.fault("control character in a string")
 		}
 	}
-	return "", p.fault("a text without an end")
+	return "", p.fault("string is not closed")
 }
 
 // escaped reads the rest of a text from its first escape on.
@@ -202,7 +202,7 @@ func (p *parser) escaped(s []byte) (string, error) {
 		case c == '"':
 			return string(s), nil
 		case c < 0x20:
-			return "", p.fault("a control character in a text")
+			return "", p.fault("control character in a string")
 		case c == '\\':
 			r, err := p.escape()
 			if err != nil {
@@ -213,12 +213,12 @@ func (p *parser) escaped(s []byte) (string, error) {
 			s = append(s, c)
 		}
 	}
-	return "", p.fault("a text without an end")
+	return "", p.fault("string is not closed")
 }
 
 func (p *parser) escape() (rune, error) {
 	if p.at == len(p.in) {
-		return 0, p.fault("a text without an end")
+		return 0, p.fault("string is not closed")
 	}
 	c := p.in[p.at]
 	p.at++
@@ -238,7 +238,7 @@ func (p *parser) escape() (rune, error) {
 	case 'u':
 		return p.unicode()
 	}
-	return 0, p.fault("an escape that JSON does not have")
+	return 0, p.fault("invalid escape sequence")
 }
 
 func (p *parser) unicode() (rune, error) {
@@ -247,7 +247,7 @@ func (p *parser) unicode() (rune, error) {
 		return r, err
 	}
 	if len(p.in)-p.at < 2 || p.in[p.at] != '\\' || p.in[p.at+1] != 'u' {
-		return 0, p.fault("half of a surrogate pair")
+		return 0, p.fault("unpaired surrogate")
 	}
 	p.at += 2
 	low, err := p.hex4()
@@ -255,14 +255,14 @@ func (p *parser) unicode() (rune, error) {
 		return 0, err
 	}
 	if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
-		return 0, p.fault("half of a surrogate pair")
+		return 0, p.fault("unpaired surrogate")
 	}
 	return r, nil
 }
 
 func (p *parser) hex4() (rune, error) {
 	if len(p.in)-p.at < 4 {
-		return 0, p.fault("a text without an end")
+		return 0, p.fault("string is not closed")
 	}
 	var r rune
 	for _, c := range p.in[p.at : p.at+4] {
@@ -272,7 +272,7 @@ func (p *parser) hex4() (rune, error) {
 		case 'a' <= c|0x20 && c|0x20 <= 'f':
 			r = r<<4 | rune(c|0x20-'a'+10)
 		default:
-			return 0, p.fault(`\u wants four hexadecimal digits`)
+			return 0, p.fault(`\u needs four hexadecimal digits`)
 		}
 	}
 	p.at += 4
@@ -286,12 +286,12 @@ func (p *parser) number() (any, error) {
 	}
 	whole := p.digits()
 	if whole == 0 || whole > 1 && p.in[p.at-whole] == '0' {
-		return nil, p.fault("no number")
+		return nil, p.fault("invalid number")
 	}
 	if p.at < len(p.in) && p.in[p.at] == '.' {
 		p.at++
 		if p.digits() == 0 {
-			return nil, p.fault("no number")
+			return nil, p.fault("invalid number")
 		}
 	}
 	if p.at < len(p.in) && p.in[p.at]|0x20 == 'e' {
@@ -300,16 +300,16 @@ func (p *parser) number() (any, error) {
 			p.at++
 		}
 		if p.digits() == 0 {
-			return nil, p.fault("no number")
+			return nil, p.fault("invalid number")
 		}
 	}
 	text := string(p.in[start:p.at])
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil || len(text) > 64 {
-		return nil, p.fault("a number that no double can hold")
+		return nil, p.fault("number is out of range for a double")
 	}
 	if math.Abs(f) >= 1<<53 && !strings.ContainsAny(text, ".eE") && !isDouble(text, f) {
-		return nil, p.fault("a whole number beyond 2^53 that no double can hold: readers round it differently")
+		return nil, p.fault("integer beyond 2^53 that a double cannot represent exactly")
 	}
 	return json.Number(text), nil
 }

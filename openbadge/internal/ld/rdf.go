@@ -76,7 +76,7 @@ func (x *expander) blank() node {
 func (x *expander) emit(q quad) error {
 	x.text += len(q.s.value) + len(q.p) + len(q.o.value) + len(q.o.datatype)
 	if len(x.quads) >= maxQuads || x.text > x.most {
-		return Faultf("too-complex", "more than %d statements, or than %d bytes of them", maxQuads, x.most)
+		return Faultf("too-complex", "more than %d statements, or %d bytes of statements", maxQuads, x.most)
 	}
 	x.quads = append(x.quads, q)
 	return nil
@@ -95,7 +95,7 @@ func (x *expander) node(o Object, outer *active, graph node, top bool) (node, er
 	case string:
 		self = node{kind: iri, value: id}
 	default:
-		return node{}, Faultf("malformed", "an id is no string")
+		return node{}, Faultf("malformed", "an id is not a string")
 	}
 	if !top && self.value == x.root && self.kind == iri {
 		if err := silent(o); err != nil {
@@ -112,7 +112,7 @@ func (x *expander) node(o Object, outer *active, graph node, top bool) (node, er
 		return node{}, err
 	}
 	if self.kind == iri && !absolute(self.value, inner) { // the types' prefixes hold for it too
-		return node{}, Faultf("relative-iri", "the id %.100q is not absolute", self.value)
+		return node{}, Faultf("relative-iri", "the id %.100q is not an absolute IRI", self.value)
 	}
 	for _, k := range slices.Sorted(maps.Keys(o)) {
 		if k == "id" || k == "type" || k == "@context" {
@@ -135,7 +135,7 @@ func (x *expander) node(o Object, outer *active, graph node, top bool) (node, er
 func silent(o Object) error {
 	for k := range o {
 		if k != "id" && k != "type" {
-			return Faultf("ambiguous", "a second node with the credential's id says %.60q", k)
+			return Faultf("ambiguous", "a second node with the credential's id has the key %.60q", k)
 		}
 	}
 	return nil
@@ -148,13 +148,13 @@ const maxAgain = 64
 // endorsements do, and only where that changes nothing, so that every word means there what it means without it.
 func (x *expander) nothingNew(v any, a *active) error {
 	if x.again++; x.again > maxAgain {
-		return Faultf("too-complex", "more than %d contexts within", maxAgain)
+		return Faultf("too-complex", "more than %d nodes with a context", maxAgain)
 	}
 	if v == nil {
-		return Faultf("unknown-context", "a context within is null: it takes the meaning of every word away")
+		return Faultf("unknown-context", "the context of a node is null, which removes all definitions")
 	}
 	if len(List(v)) > maxContexts {
-		return Faultf("too-complex", "%d contexts within", len(List(v)))
+		return Faultf("too-complex", "%d contexts in a node, want at most %d", len(List(v)), maxContexts)
 	}
 	for _, c := range List(v) {
 		ctx, err := lookup(c, nil)
@@ -162,9 +162,9 @@ func (x *expander) nothingNew(v any, a *active) error {
 		case err != nil:
 			return err
 		case !slices.Contains(x.own, c):
-			return Faultf("unknown-context", "a context within names %.200q, which the document's own does not", c)
+			return Faultf("unknown-context", "the context of a node names %.200q, which the document's context does not", c)
 		case !a.says(ctx):
-			return Faultf("unknown-context", "a context within changes what words mean: contexts are not signed")
+			return Faultf("unknown-context", "the context of a node changes definitions, and no signature covers contexts")
 		}
 	}
 	return nil
@@ -175,10 +175,10 @@ func (x *expander) nothingNew(v any, a *active) error {
 func word(k string, a *active) (*term, error) {
 	t, ok := a.find(k)
 	if !ok {
-		return nil, Faultf("unknown-term", "the word %.60q is in none of the contexts", k)
+		return nil, Faultf("unknown-term", "the term %.60q is in none of the contexts", k)
 	}
 	if t.alias != "" {
-		return nil, Faultf("unknown-term", "%.60q is another word for %q", k, t.alias)
+		return nil, Faultf("unknown-term", "%.60q is an alias of %q", k, t.alias)
 	}
 	return t, nil
 }
@@ -191,12 +191,12 @@ func (x *expander) types(o Object, self node, outer *active, graph node) (*activ
 		return nil, Faultf("malformed", "a type is null")
 	}
 	if len(List(o["type"])) > maxTypes {
-		return nil, Faultf("too-complex", "a node of more than %d types", maxTypes)
+		return nil, Faultf("too-complex", "a node has more than %d types", maxTypes)
 	}
 	for _, v := range List(o["type"]) {
 		name, ok := v.(string)
 		if !ok {
-			return nil, Faultf("malformed", "a type is no string")
+			return nil, Faultf("malformed", "a type is not a string")
 		}
 		names = append(names, name)
 	}
@@ -327,13 +327,13 @@ func (x *expander) value(t *term, v any, s scopes, graph node) (node, error) {
 	case json.Number:
 		return number(v, t)
 	}
-	return node{}, Faultf("malformed", "%s: a value that is none", t.name)
+	return node{}, Faultf("malformed", "%s: invalid value", t.name)
 }
 
 func (x *expander) nested(t *term, o Object, a *active, graph node) (node, error) {
 	for k := range o {
 		if strings.HasPrefix(k, "@") && k != "@context" {
-			return node{}, Faultf("unknown-term", "%s: the keyword %.30q is not read", t.name, k)
+			return node{}, Faultf("unknown-term", "%s: unsupported keyword %.30q", t.name, k)
 		}
 	}
 	if t.container != inGraph {
@@ -350,13 +350,13 @@ func spoken(t *term, o Object) (node, error) {
 	text, ok := o["@value"].(string)
 	lang, hasLang := o["@language"].(string)
 	if !ok || len(o) > 2 || len(o) == 2 && !hasLang || t.typ != "" {
-		return node{}, Faultf("malformed", "%s: a value object of a form that is not read", t.name)
+		return node{}, Faultf("malformed", "%s: unsupported form of value object", t.name)
 	}
 	if !hasLang {
 		return node{kind: literal, value: text, datatype: xsdString}, nil
 	}
 	if !languageTag(lang) {
-		return node{}, Faultf("malformed", "%s: %.40q is no language", t.name, lang)
+		return node{}, Faultf("malformed", "%s: invalid language tag %.40q", t.name, lang)
 	}
 	return node{kind: literal, value: text, datatype: langString, lang: strings.ToLower(lang)}, nil
 }
@@ -387,7 +387,7 @@ func reference(t *term, s string, a *active) (node, error) {
 		}
 	}
 	if !absolute(s, a) {
-		return node{}, Faultf("relative-iri", "%s: %.100q is not absolute", t.name, s)
+		return node{}, Faultf("relative-iri", "%s: %.100q is not an absolute IRI", t.name, s)
 	}
 	return node{kind: iri, value: s}, nil
 }
@@ -405,7 +405,7 @@ func typed(text, want, plain string) node {
 func number(n json.Number, t *term) (node, error) {
 	f, err := n.Float64()
 	if err != nil || t.typ == "@id" || t.typ == "@vocab" {
-		return node{}, Faultf("malformed", "%s: the number %.40s is out of place", t.name, n)
+		return node{}, Faultf("malformed", "%s: misplaced number %.40s", t.name, n)
 	}
 	if f == 0 {
 		f = 0 // not -0

@@ -172,7 +172,7 @@ func TestEachMeaningHasOneWord(t *testing.T) {
 	}
 	if _, err := lines(t, `"Criteria":{"narrative":"x"}`); !strings.Contains(
 		errText(err),
-		`"Criteria" is another word for "criteria"`,
+		`"Criteria" is an alias of "criteria"`,
 	) {
 		t.Error(err)
 	}

@@ -46,7 +46,7 @@ func spending(work *int, quads []quad, h crypto.Hash) ([]byte, error) {
 // affordable is an error where so much work was done on a document that no more is.
 func affordable(work int) error {
 	if work > maxWork {
-		return Faultf("too-complex", "it is too large to be put into so many forms")
+		return Faultf("too-complex", "the document is too large for so many proofs")
 	}
 	return nil
 }
@@ -150,7 +150,7 @@ func (c *canon) label(came string) string { return c.issued.label(c.index[came])
 
 func (c *canon) spend(n int) error {
 	if c.work += n; c.work > maxWork {
-		return Faultf("too-complex", "its blank nodes are tied together in too many ways")
+		return Faultf("too-complex", "the blank nodes are linked in too many ways")
 	}
 	return nil
 }

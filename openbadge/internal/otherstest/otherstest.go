@@ -15,9 +15,9 @@ func Path(t testing.TB, parts ...string) string {
 	path := filepath.Join(append([]string{root(t), "..", "shared", "openbadges"}, parts...)...)
 	if _, err := os.Stat(path); err != nil {
 		if os.Getenv("CI") != "" {
-			t.Fatalf("the test data is not there: %v", err)
+			t.Fatalf("test data is missing: %v", err)
 		}
-		t.Skipf("the test data is not there: %v", err)
+		t.Skipf("test data is missing: %v", err)
 	}
 	return path
 }

@@ -42,7 +42,7 @@ func (c *compiler) table(terms map[string]any, up *scope) *table {
 			out.protected = def.(bool)
 		case name == "@version":
 		case strings.HasPrefix(name, "@"):
-			c.fatal("%s is not understood", name)
+			c.fatal("unsupported keyword %s", name)
 		case name == "id" || name == "type":
 			if def != "@"+name {
 				c.fatal("%s is not @%s", name, name)
@@ -68,7 +68,7 @@ func (c *compiler) term(name string, def any, s *scope) *term {
 		case "@id":
 			t.iri = c.iri(v.(string), s)
 			if ok && t.iri != "" && strings.ContainsAny(t.iri[len(t.iri)-1:], ":/?#[]@") {
-				c.fatal("%s ends as a prefix does, and is none", name)
+				c.fatal("%s looks like a prefix but is not one", name)
 			}
 		case "@type":
 			if t.typ = v.(string); !slices.Contains([]string{"@id", "@vocab", "@json"}, t.typ) {
@@ -76,18 +76,18 @@ func (c *compiler) term(name string, def any, s *scope) *term {
 			}
 		case "@container":
 			if t.container = containers[v]; t.container == "" {
-				c.fatal("%s: the container %v is not understood", name, v)
+				c.fatal("%s: unsupported container %v", name, v)
 			}
 		case "@context":
 			if t.null = v == nil; !t.null {
 				t.scoped = c.table(v.(map[string]any), s)
 			}
 		default:
-			c.fatal("%s: %s is not understood", name, k)
+			c.fatal("%s: unsupported keyword %s", name, k)
 		}
 	}
 	if !strings.Contains(t.iri, ":") || strings.HasPrefix(t.iri, "@") {
-		c.fatal("%s: %q is no IRI", name, t.iri)
+		c.fatal("%s: invalid IRI %q", name, t.iri)
 	}
 	return t
 }
@@ -103,7 +103,7 @@ func (c *compiler) iri(word string, s *scope) string {
 	switch def := def.(type) {
 	case nil:
 		if !compact {
-			c.fatal("%q is no IRI", word)
+			c.fatal("invalid IRI %q", word)
 		}
 		s.table.leans[prefix] = ""
 		return word
@@ -119,7 +119,7 @@ func (c *compiler) iri(word string, s *scope) string {
 			return c.iri(def["@id"].(string), from)
 		}
 	}
-	c.fatal("%q leans on %q in a way that is not understood", word, prefix)
+	c.fatal("%q depends on %q in an unsupported way", word, prefix)
 	return ""
 }
 

@@ -20,7 +20,7 @@ import (
 func main() {
 	log.SetFlags(0)
 	if len(os.Args) < 3 {
-		log.Fatal("contextgen OUT URL=FILE …")
+		log.Fatal("usage: contextgen OUT URL=FILE …")
 	}
 	var urls []string
 	var all []*table
@@ -69,7 +69,7 @@ var amendments = map[string]map[string]any{
 func amend(url string, terms map[string]any) {
 	for name, def := range amendments[url] {
 		if _, there := terms[name]; there {
-			log.Fatalf("%s has %s now: take the amendment out", url, name)
+			log.Fatalf("%s defines %s now: remove the amendment", url, name)
 		}
 		terms[name] = def
 	}
@@ -90,7 +90,7 @@ func markAliases(all []*table) {
 		// properties begin with a small letter: they come first
 		slices.SortFunc(of, func(a, b string) int { return strings.Compare(b, a) })
 		if len(of) > 1 && isProperty(of[1]) {
-			log.Fatalf("%q all mean %s", of, iri)
+			log.Fatalf("the terms %q all mean %s", of, iri)
 		}
 		word[iri] = of[0]
 	}
