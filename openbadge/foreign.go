@@ -9,10 +9,10 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// The contexts of Open Badges 1.1.
+// Contexts of Open Badges 1.1.
 var ob1Contexts = [...]string{"https://w3id.org/openbadges/v1", "https://openbadgespec.org/v1/context.json"}
 
-// foreign says what a document is that looks like a badge to people and is none that this package reads.
+// foreign returns a fault for a document that people may take for a badge, but that this package does not support.
 func foreign(doc object) error {
 	types := doc["type"]
 	if types == nil {
@@ -45,14 +45,14 @@ func isOpenBadges1(doc object) bool {
 	}) && !isOpenBadges2(doc) && doc["badge"] != nil
 }
 
-// isWebPage reports whether the bytes begin as HTML does.
+// isWebPage reports whether the bytes begin like HTML.
 func isWebPage(data []byte) bool {
 	head := bytes.ToLower(data[:min(len(data), 64)])
 	head = bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\ufeff")), " \t\r\n")
 	return bytes.HasPrefix(head, []byte("<!doctype html")) || bytes.HasPrefix(head, []byte("<html"))
 }
 
-// isAddress reports whether a text is the address of something on the web, and nothing else.
+// isAddress reports whether the data is just a web address.
 func isAddress(data []byte) bool {
 	s := string(data[:min(len(data), 16)])
 	return (strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")) &&
@@ -60,10 +60,10 @@ func isAddress(data []byte) bool {
 		len(data) <= maxAddress
 }
 
-// maxAddress bounds the address of a document, in bytes.
+// maxAddress is the maximum length of a document's address, in bytes.
 const maxAddress = 2048
 
-// foreignToken says what a text is that is no token of three parts.
+// foreignToken returns the fault for a text that is not a token of three parts.
 func foreignToken(b []byte, parts [][]byte) error {
 	switch isHeader := beginsAsToken(parts[0]); {
 	case isHeader && bytes.ContainsRune(b, '~'):
@@ -76,7 +76,7 @@ func foreignToken(b []byte, parts [][]byte) error {
 	return fault("malformed", "neither JSON nor a JWT")
 }
 
-// beginsAsToken reports whether a token's first part is the base64url of a JSON object.
+// beginsAsToken reports whether the first part of a token is the base64url form of a JSON object.
 func beginsAsToken(part []byte) bool {
 	head, err := base64.RawURLEncoding.DecodeString(string(part))
 	return err == nil && bytes.HasPrefix(bytes.TrimLeft(head, " \t\r\n"), []byte("{"))

@@ -17,8 +17,8 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// jwks are the keys of a JWK set that may verify signatures (RFC 7517, section 5). One that cannot be read is passed
-// over, as the RFC says.
+// jwks returns the usable keys of a JWK set (RFC 7517, section 5). Unreadable keys are skipped, as the RFC requires.
+// The error is for a set without any usable key.
 func jwks(doc object) ([]pin, error) {
 	var out []pin
 	last := errors.New("no keys")
@@ -40,7 +40,7 @@ func jwks(doc object) ([]pin, error) {
 	return out, nil
 }
 
-// parseJWK reads a public key: RSA, EC on P-256 or P-384 (RFC 7518, section 6), or OKP with Ed25519 (RFC 8037).
+// parseJWK returns a public key: RSA, EC with P-256 or P-384 (RFC 7518, section 6), or OKP with Ed25519 (RFC 8037).
 func parseJWK(j object) (crypto.PublicKey, error) {
 	if u := ld.Str(j, "use"); u != "" && u != "sig" {
 		return nil, fmt.Errorf("JWK has use %.20q, want sig", u)
@@ -66,7 +66,7 @@ func parseJWK(j object) (crypto.PublicKey, error) {
 	return nil, errors.New("JWK lacks a member that its type requires")
 }
 
-// member is a member of a JWK in base64url, of so many bytes (0: any, up to the longest RSA key). nil: there is none.
+// member returns the decoded base64url member of a JWK with size bytes (0: any size up to the longest RSA key), or nil.
 func member(j object, key string, size int) []byte {
 	s := ld.Str(j, key)
 	if len(s) > 2*maxRSABits/8 {
@@ -79,6 +79,7 @@ func member(j object, key string, size int) []byte {
 	return b
 }
 
+// ec returns the EC key with the coordinates in a JWK.
 func ec(c elliptic.Curve, j object, size int) (crypto.PublicKey, error) {
 	x, y := member(j, "x", size), member(j, "y", size)
 	if k, ok := uncompressed(c, x, y); ok && x != nil && y != nil {
@@ -87,7 +88,7 @@ func ec(c elliptic.Curve, j object, size int) (crypto.PublicKey, error) {
 	return nil, errors.New("JWK is not a point on its curve")
 }
 
-// checkRSA bounds what a key may cost, and what it must be worth.
+// checkRSA checks the size of an RSA key: the minimum for security, the maximum for the time of a verification.
 func checkRSA(n, e *big.Int) (crypto.PublicKey, error) {
 	switch bits := n.BitLen(); {
 	case bits < minRSABits || bits > maxRSABits:
@@ -98,8 +99,8 @@ func checkRSA(n, e *big.Int) (crypto.PublicKey, error) {
 	return &rsa.PublicKey{N: n, E: int(e.Int64())}, nil
 }
 
-// parsePEM reads one public key in PEM: SubjectPublicKeyInfo (RFC 7468, section 13), or PKCS #1 as older issuers write
-// RSA keys.
+// parsePEM reads one public key in PEM format: SubjectPublicKeyInfo (RFC 7468, section 13), or PKCS #1, which older
+// issuers use for RSA keys.
 func parsePEM(s string) (crypto.PublicKey, error) {
 	if len(s) > 8<<10 {
 		return nil, errors.New("PEM text is longer than 8 KB, want one public key")

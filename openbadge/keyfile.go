@@ -12,8 +12,8 @@ import (
 	"runtime"
 )
 
-// keyFile is a key as a file: JSON, so that a person sees what it is. Its words are those of Controlled Identifiers
-// 1.0, section 2.2: a Multikey for Ed25519, a JsonWebKey for RSA.
+// keyFile is the JSON form of a key file, readable for people. Its property names come from Controlled Identifiers 1.0,
+// section 2.2: a Multikey for Ed25519, a JsonWebKey for RSA.
 type keyFile struct {
 	Note      string     `json:"note,omitempty"`
 	Type      string     `json:"type"`
@@ -22,7 +22,7 @@ type keyFile struct {
 	SecretJWK *secretJWK `json:"secretKeyJwk,omitempty"`
 }
 
-// secretJWK is an RSA private key of two primes (RFC 7518, section 6.3).
+// secretJWK is an RSA private key with two primes (RFC 7518, section 6.3).
 type secretJWK struct {
 	Type string `json:"kty"`
 	N    number `json:"n"`
@@ -46,10 +46,10 @@ func (n *number) UnmarshalText(text []byte) error {
 	return err // ParseKey does not pass it on
 }
 
-// maxKeyFile bounds a key file: an RSA key of 8,192 bits has about 6,500.
+// maxKeyFile is the maximum size of a key file, in bytes: an RSA key of 8,192 bits takes about 6,500.
 const maxKeyFile = 16 << 10
 
-// MarshalText writes the key with its secret: for a file that only its owner can read.
+// MarshalText returns the key file, with the private key. Only the owner may be able to read the file.
 func (k *Key) MarshalText() ([]byte, error) {
 	f := keyFile{Note: k.note, Type: "Multikey", Public: k.Multikey()}
 	if k.rsa != nil {
@@ -61,6 +61,7 @@ func (k *Key) MarshalText() ([]byte, error) {
 	return append(b, '\n'), err
 }
 
+// secretOf returns the JWK of an RSA private key.
 func secretOf(k *rsa.PrivateKey) *secretJWK {
 	c := k.Precomputed
 	return &secretJWK{
@@ -76,7 +77,7 @@ func secretOf(k *rsa.PrivateKey) *secretJWK {
 	}
 }
 
-// ParseKey reads what MarshalText wrote. Its errors do not quote it.
+// ParseKey decodes the output of MarshalText. Its errors never quote the input.
 func ParseKey(b []byte) (*Key, error) {
 	var f keyFile
 	if len(b) > maxKeyFile || json.Unmarshal(b, &f) != nil {
@@ -93,6 +94,7 @@ func ParseKey(b []byte) (*Key, error) {
 
 var errNoKey = errors.New("not an issuer's key file: create one with portillon badge keygen")
 
+// ed25519 returns the Ed25519 key of the file, and checks that its public key matches.
 func (f keyFile) ed25519() (*Key, error) {
 	seed, ok := decodeMultibase(f.Secret, secretPrefix, ed25519.SeedSize)
 	if !ok {
@@ -105,7 +107,7 @@ func (f keyFile) ed25519() (*Key, error) {
 	return k, nil
 }
 
-// rsa takes the numbers that make the key; the others are computed again.
+// rsa builds the RSA key from its independent numbers, and computes the others again.
 func (f keyFile) rsa() (*Key, error) {
 	s := f.SecretJWK
 	if s == nil || s.Type != "RSA" {
@@ -131,8 +133,8 @@ func (f keyFile) rsa() (*Key, error) {
 	return &Key{rsa: k, note: f.Note}, nil
 }
 
-// ReadKey reads a key file. One that others may read or change is refused, as ssh does: who has the key can make any
-// badge.
+// ReadKey reads a key file. It rejects a file that other users may read or change, as ssh does: anyone with the key can
+// issue badges.
 func ReadKey(path string) (*Key, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -9,10 +9,10 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// The addresses of the context of Open Badges 2.0. The specification has two, and issuers write both.
+// Addresses of the context of Open Badges 2.0. The specification has two, and issuers use both.
 var ob2Contexts = [...]string{"https://w3id.org/openbadges/v2", "https://openbadgespec.org/v2/context.json"}
 
-// isOpenBadges2 reports whether a document is written under the context of Open Badges 2.0, by its address or in full.
+// isOpenBadges2 reports whether a document has the context of Open Badges 2.0, by its address or in full.
 func isOpenBadges2(doc object) bool {
 	return slices.ContainsFunc(ld.List(doc["@context"]), func(c any) bool {
 		if s, ok := c.(string); ok {
@@ -22,8 +22,8 @@ func isOpenBadges2(doc object) bool {
 	})
 }
 
-// openbadges2 judges a document of Open Badges 2.0. It is plain JSON: what is signed is its bytes, or nothing is, and
-// then it is what stands at its own address.
+// openbadges2 verifies a document of Open Badges 2.0. Such a document is plain JSON: a signature covers its bytes.
+// Without a signature, the document at the badge's own address counts.
 func (q *inquiry) openbadges2(doc object, token *jwt) {
 	q.Form = "ob2 json"
 	if token != nil {
@@ -52,7 +52,7 @@ func (q *inquiry) openbadges2(doc object, token *jwt) {
 	}
 }
 
-// assertion judges a badge: hosted by its own address, or signed.
+// assertion verifies a badge, which is hosted at its own address or signed.
 func (q *inquiry) assertion(doc object, token *jwt) {
 	hosted := token == nil
 	if err := agreesOnForm(doc, hosted); !q.check("form", err) {
@@ -92,7 +92,7 @@ func (q *inquiry) assertion(doc object, token *jwt) {
 	q.recipient()
 }
 
-// agreesOnForm holds what the assertion says of how it is verified against how it came.
+// agreesOnForm compares the verification property of an assertion with the form in which the assertion arrived.
 func agreesOnForm(doc object, hosted bool) error {
 	v, ok := doc["verification"].(object)
 	if !ok {
@@ -111,8 +111,8 @@ func agreesOnForm(doc object, hosted bool) error {
 	return nil
 }
 
-// mayHost reports whether any hosted badge could count. The presenter chooses the address: where none could, nobody is
-// asked.
+// mayHost checks that at least one hosted badge could be valid. Otherwise no address is fetched, because the presenter
+// chose it.
 func (q *inquiry) mayHost() error {
 	for _, i := range q.o.Trust {
 		if slices.ContainsFunc(i.Keys, func(k string) bool { return strings.HasPrefix(k, "https://") }) {
@@ -122,7 +122,7 @@ func (q *inquiry) mayHost() error {
 	return fault("issuer-not-trusted", "no trusted issuer's profile is pinned by its address, as hosted badges require")
 }
 
-// hosted is the assertion as its own address has it: what was presented only says where that is.
+// hosted returns the assertion at its own address. Of the presented copy only the address is used.
 func (q *inquiry) hosted(doc object) (object, error) {
 	id := ld.Str(doc, "id")
 	found, err := q.fetch(id)
@@ -147,9 +147,9 @@ func (q *inquiry) hosted(doc object) (object, error) {
 	return found, agreesOnForm(found, true)
 }
 
-// notRevoked judges what an assertion says of its own revocation (Open Badges 2.0, section 4.1: revoked, a boolean).
-// Only where it says nothing, or false, is it not revoked. The context makes an xsd:boolean of it, for which "true", 1
-// and "1" say true as well; what is no boolean in any way is malformed, and never good.
+// notRevoked checks the property revoked of an assertion (Open Badges 2.0, section 4.1: a boolean). Only an absent
+// property or false means that the badge is not revoked. The context defines revoked as xsd:boolean, in which "true", 1
+// and "1" also mean true. Any other value is malformed.
 func notRevoked(doc object) error {
 	switch v := doc["revoked"]; v {
 	case nil, false:
@@ -161,7 +161,8 @@ func notRevoked(doc object) error {
 	}
 }
 
-// fetch is the document at an address. The presenter may have chosen the address: that nothing stands there is a no.
+// fetch returns the document at an address. The presenter may have chosen the address, so a missing document is a
+// negative answer.
 func (q *inquiry) fetch(at string) (object, error) {
 	if !strings.HasPrefix(at, "https://") && !strings.HasPrefix(at, "http://") {
 		return nil, fault("not-hosted", "%.200q is not a web address", at)
@@ -182,7 +183,8 @@ func (q *inquiry) fetch(at string) (object, error) {
 	return ob2Plain(doc)
 }
 
-// onTheWeb is what stands at an address, asked for with TLS. A folder may know it by the name that its issuer gave it.
+// onTheWeb returns the document at an address, requested with TLS. A folder may have it under the original http
+// address.
 func (q *inquiry) onTheWeb(at string) ([]byte, error) {
 	data, err := q.resolve(q.o.Documents, secure(at))
 	if err != nil && at != secure(at) {
@@ -191,8 +193,7 @@ func (q *inquiry) onTheWeb(at string) ([]byte, error) {
 	return data, err
 }
 
-// reference is a document that stands within another, or the one at the address that stands in its place; at is where
-// it was found.
+// reference returns an embedded document, or fetches the document at an address; at is that address.
 func (q *inquiry) reference(v any) (doc object, at string, err error) {
 	switch v := v.(type) {
 	case string:
@@ -207,16 +208,16 @@ func (q *inquiry) reference(v any) (doc object, at string, err error) {
 	return nil, "", fault("malformed", "want an address or a document")
 }
 
-// issuer2 is the profile that a badge leads to, and that somebody trusts.
+// issuer2 is the profile of the badge's issuer.
 type issuer2 struct {
-	at      string // where it was read
-	pinned  bool   // that address is one of the issuer's pinned keys
+	at      string // address from which the profile was read
+	pinned  bool   // the address is one of the issuer's pinned keys
 	profile object
-	id      string // the issuer's, as it is trusted
+	id      string // id of the trusted issuer
 }
 
-// chain goes from the assertion to its class to the class's issuer, and reads them into b. The profile must be one that
-// is trusted.
+// chain reads the badge class of the assertion and the profile of the class's issuer into b. The profile must belong to
+// a trusted issuer.
 func (q *inquiry) chain(doc object, b *Badge) (*issuer2, error) {
 	class, at, err := q.reference(doc["badge"])
 	if err != nil {
@@ -236,7 +237,8 @@ func (q *inquiry) chain(doc object, b *Badge) (*issuer2, error) {
 	return who, nil
 }
 
-// issuerOf finds the profile of a class's issuer. An embedded profile says only where the issuer's own is.
+// issuerOf returns the profile of a class's issuer. An embedded profile only gives the address of the issuer's own
+// profile.
 func (q *inquiry) issuerOf(class object) (*issuer2, error) {
 	at, _ := class["issuer"].(string)
 	if at == "" {
@@ -262,8 +264,8 @@ func (q *inquiry) issuerOf(class object) (*issuer2, error) {
 	return who, nil
 }
 
-// match finds the trusted issuer that bears a name, and whether its profile is pinned to the address where it was read.
-// Several entries may bear it: one that pins the address is preferred.
+// match looks for the trusted issuer with an id, and whether its profile is pinned to the address from which it was
+// read. If several entries have the id, one that pins the address is preferred.
 func (w *issuer2) match(trust []Issuer, name string) {
 	for _, i := range trust {
 		if i.ID != name || name == "" || w.pinned {
@@ -277,7 +279,7 @@ func (w *issuer2) match(trust []Issuer, name string) {
 	}
 }
 
-// secure is an address as it is asked for: never without TLS.
+// secure returns an address with https in place of http.
 func secure(at string) string {
 	if rest, ok := strings.CutPrefix(at, "http://"); ok {
 		return "https://" + rest

@@ -11,10 +11,11 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// ob2Context is the SHA-256 of the context of Open Badges 2.0 in canonical JSON: some documents carry it in full.
-// Nothing else may stand in its place, or «expires» could come to mean something else.
+// ob2Context is the SHA-256 hash of the canonical JSON of the Open Badges 2.0 context, which some documents embed. No
+// other embedded context is accepted, because it could change the meaning of "expires".
 const ob2Context = "f0e3d4893d6d879fa78b384d58ead36bfc38a6891ff224efb410f59eb484f8df"
 
+// inFull reports whether an embedded context is the published one.
 func inFull(context any) bool {
 	o, ok := context.(object)
 	if !ok {
@@ -24,7 +25,8 @@ func inFull(context any) bool {
 	return err == nil && hex.EncodeToString(sum(crypto.SHA256, text)) == ob2Context
 }
 
-// ob2Keys are the words of Open Badges 2.0 that are read. Another spelling of one of them would pass unread.
+// ob2Keys are the keys of Open Badges 2.0 that this package reads, in lower case. Other spellings of them are rejected,
+// because this package would ignore them.
 var ob2Keys = [...]string{
 	"allowedorigins", "badge", "claim", "criteria", "description", "email", "endorsement", "evidence", "expires",
 	"hashed", "id", "identity", "image", "issuedon", "issuer", "name", "narrative", "publickey", "recipient",
@@ -32,8 +34,8 @@ var ob2Keys = [...]string{
 	"url", "verification", "verify",
 }
 
-// ob2Words judges the words of a document: its context, and that no word that is read is written in a way that would
-// not be. Other words are an issuer's own affair, and extensions stand under names of their own.
+// ob2Words checks the context of a document, and that no known key has another spelling. Issuers may add further keys,
+// and extensions have their own names.
 func ob2Words(doc object) error {
 	for k, v := range doc {
 		switch {
@@ -58,7 +60,7 @@ func ob2Words(doc object) error {
 	return nil
 }
 
-// spelling is how a word of ob2Keys is written.
+// spelling returns the correct spelling of a key in ob2Keys.
 func spelling(lower string) string {
 	for _, c := range camel {
 		if strings.ToLower(c) == lower {
@@ -68,7 +70,7 @@ func spelling(lower string) string {
 	return lower
 }
 
-// camel are those of ob2Keys that have capitals.
+// camel are the keys in ob2Keys that have capitals.
 var camel = [...]string{
 	"allowedOrigins",
 	"issuedOn",
@@ -79,8 +81,8 @@ var camel = [...]string{
 	"startsWith",
 }
 
-// extension checks the form of an extension (Open Badges 2.0, Extensions): a node with a context of its own and a type
-// beside Extension. What it says is not read.
+// extension checks the form of an extension (Open Badges 2.0, Extensions): an object with its own context and a type
+// beside Extension. Its content is ignored.
 func extension(name string, v any) error {
 	for _, x := range ld.List(v) {
 		o, ok := x.(object)
@@ -97,7 +99,7 @@ func extension(name string, v any) error {
 	return nil
 }
 
-// ob2Types are the types of Open Badges 2.0 and of its predecessors' vocabulary.
+// ob2Types are the types of Open Badges 2.0 and of its predecessors.
 var ob2Types = map[string]Kind{
 	"Assertion":          BadgeKind,
 	"BadgeClass":         ClassKind,
@@ -115,7 +117,7 @@ var ob2Types = map[string]Kind{
 	"Extension":          DocumentKind,
 }
 
-// ob2Kind is what a document is. Each of its types must be known, or somebody's own by an absolute name.
+// ob2Kind returns the kind of a document. Each of its types must be known, or be an absolute IRI of the issuer.
 func ob2Kind(doc object) (Kind, error) {
 	kind := DocumentKind
 	types := ld.List(doc["type"])
@@ -138,7 +140,7 @@ func ob2Kind(doc object) (Kind, error) {
 	return kind, nil
 }
 
-// readAssertion reads what an assertion says by itself.
+// readAssertion reads the properties of the assertion itself.
 func (b *Badge) readAssertion(doc object) (err error) {
 	b.ID, b.UID = ld.Str(doc, "id"), ld.Str(doc, "uid")
 	if err := notRevoked(doc); err != nil {
@@ -170,6 +172,7 @@ func (b *Badge) readAssertion(doc object) (err error) {
 	return b.readRecipient2(doc)
 }
 
+// readRecipient2 reads the recipient of an assertion.
 func (b *Badge) readRecipient2(doc object) error {
 	r, ok := doc["recipient"].(object)
 	identity := ld.Str(r, "identity")
@@ -189,6 +192,7 @@ func (b *Badge) readRecipient2(doc object) error {
 	return nil
 }
 
+// readEvidence2 reads the evidence and the narrative of an assertion.
 func (b *Badge) readEvidence2(doc object) {
 	for _, x := range ld.List(doc["evidence"]) {
 		switch x := x.(type) {
@@ -203,7 +207,7 @@ func (b *Badge) readEvidence2(doc object) {
 	}
 }
 
-// readClass reads the badge class, which stands at an address or within its assertion.
+// readClass reads the badge class, which was fetched from the address at or embedded in the assertion.
 func (b *Badge) readClass(class object, at string) error {
 	if kind, err := ob2Kind(class); err != nil || kind != ClassKind {
 		return fault("not-an-open-badge", "the assertion's badge is not a BadgeClass")
@@ -226,6 +230,7 @@ func (b *Badge) readClass(class object, at string) error {
 	return nil
 }
 
+// class2 checks that a badge class has its required properties.
 func class2(class object) error {
 	if ld.Str(class, "id") == "" || ld.Str(class, "name") == "" || class["criteria"] == nil || class["issuer"] == nil {
 		return fault("not-an-open-badge", "the badge class lacks id, name, criteria or issuer")
@@ -233,8 +238,8 @@ func class2(class object) error {
 	return nil
 }
 
-// class judges a badge class by itself: its form, and that its issuer is one. Whom it belongs to nobody says: it opens
-// nothing.
+// class checks a badge class alone: its form, and that its issuer is a profile. It does not show whom a badge belongs
+// to.
 func (q *inquiry) class(doc object) error {
 	if err := class2(doc); err != nil {
 		return err
@@ -246,6 +251,7 @@ func (q *inquiry) class(doc object) error {
 	return profile2(issuer)
 }
 
+// profile2 checks that a document is a profile with its required properties.
 func profile2(doc object) error {
 	if kind, err := ob2Kind(doc); err != nil || kind != ProfileKind {
 		return fault("not-an-open-badge", "the issuer is not a Profile")
@@ -256,8 +262,8 @@ func profile2(doc object) error {
 	return nil
 }
 
-// hosts reports whether an assertion stands where the issuer's profile says that its badges do. That the profile says
-// so counts only where it was read at an address that is pinned to the issuer.
+// hosts checks that the address of an assertion is one of those that the issuer's profile allows. The profile counts
+// only if it was read from an address that is pinned to the issuer.
 func (w *issuer2) hosts(id string) error {
 	if !w.pinned {
 		return fault("key-not-pinned",
@@ -266,8 +272,8 @@ func (w *issuer2) hosts(id string) error {
 	return w.owns(id)
 }
 
-// owns reports whether an address is within the issuer's (Open Badges 2.0, VerificationObject): as startsWith or
-// allowedOrigins of its profile say, else where the profile itself stands.
+// owns checks that an address belongs to the issuer (Open Badges 2.0, VerificationObject): by startsWith or
+// allowedOrigins in the profile, otherwise by the host of the profile.
 func (w *issuer2) owns(address string) error {
 	u, ok := place(address)
 	if !ok {
@@ -295,8 +301,8 @@ func (w *issuer2) owns(address string) error {
 	return nil
 }
 
-// place takes an address apart that two readers cannot read as two: no user, no fragment, no dots to climb, no escapes.
-// With TLS or without is the same place, for it is asked for with it.
+// place parses an address that all parsers read alike: no user, fragment, relative segments or escapes. http and https
+// count as the same place, because the request always uses https.
 func place(s string) (*url.URL, bool) {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil ||

@@ -12,16 +12,17 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// The kinds of status that are read.
+// Supported kinds of status.
 const (
-	RevocationListType  = "1EdTechRevocationList"    // 1EdTech's Verifiable Credentials Revocation List 1.0
-	BitstringEntryType  = "BitstringStatusListEntry" // the W3C's Bitstring Status List 1.0
+	RevocationListType  = "1EdTechRevocationList"    // 1EdTech, Verifiable Credentials Revocation List 1.0
+	BitstringEntryType  = "BitstringStatusListEntry" // W3C, Bitstring Status List 1.0
 	RevocationList2Type = "RevocationList"           // Open Badges 2.0
 )
 
-// maxStatuses bounds the lists that a badge may be on: revoked, suspended, and one more.
+// maxStatuses is the maximum number of status entries of a badge: for revocation, suspension, and two more.
 const maxStatuses = 4
 
+// readStatus reads the status entries of a credential.
 func (b *Badge) readStatus(doc object) error {
 	all := ld.List(doc["credentialStatus"])
 	if len(all) > maxStatuses {
@@ -44,7 +45,7 @@ func (b *Badge) readStatus(doc object) error {
 	return nil
 }
 
-// readEntry reads one credentialStatus. Of a kind that is not known only the name is read.
+// readEntry reads one credentialStatus. For an unknown type, only the type is read.
 func readEntry(s object) (e StatusEntry, err error) {
 	id, _ := s["id"].(string)
 	if types := ld.List(s["type"]); len(types) == 1 {
@@ -64,8 +65,8 @@ func readEntry(s object) (e StatusEntry, err error) {
 	return e, nil
 }
 
-// readBitstringEntry: Bitstring Status List 1.0, section 2.1. statusListIndex is a text there; a number, as 1EdTech's
-// own sample has it, says the same.
+// readBitstringEntry reads an entry (Bitstring Status List 1.0, section 2.1). statusListIndex is a text; a number, as
+// in 1EdTech's sample, is also accepted.
 func readBitstringEntry(e StatusEntry, s object) (StatusEntry, error) {
 	e.List, e.Purpose = ld.Str(s, "statusListCredential"), ld.Str(s, "statusPurpose")
 	switch {
@@ -86,7 +87,7 @@ func readBitstringEntry(e StatusEntry, s object) (StatusEntry, error) {
 	return e, nil
 }
 
-// whole is a whole number, not negative, in digits alone: as a text or as a JSON number.
+// whole parses a non-negative integer, written with digits only, as a text or as a JSON number.
 func whole(v any) (int64, bool) {
 	s, ok := v.(string)
 	if n, isNumber := v.(json.Number); isNumber {
@@ -99,9 +100,9 @@ func whole(v any) (int64, bool) {
 	return n, err == nil
 }
 
-// alone refuses a second node with n's id that says something, wherever it stands in the document. Statements have no
-// place: a statusSize or a purpose could be moved there, would be signed alike, and would not be seen by those who read
-// n.
+// alone rejects a document with a second node that has n's id and content. A signature does not cover the position of a
+// statement: a statusSize or purpose could be moved to a second node with a valid signature, and readers of n would
+// miss it.
 func alone(doc, n object) error {
 	id, named := n["id"].(string)
 	if !named {
@@ -117,7 +118,7 @@ func alone(doc, n object) error {
 	return nil
 }
 
-// speakers counts the nodes within v that have the id and say something.
+// speakers counts the nodes in v with this id and content.
 func speakers(v any, id string) (n int) {
 	switch v := v.(type) {
 	case []any:
@@ -135,7 +136,7 @@ func speakers(v any, id string) (n int) {
 	return n
 }
 
-// speaks reports whether a node says more than what it is.
+// speaks reports whether a node has properties other than id and type.
 func speaks(o object) bool {
 	for k := range o {
 		if k != "id" && k != "type" {
@@ -145,7 +146,7 @@ func speaks(o object) bool {
 	return false
 }
 
-// unsupported is why an entry cannot be judged, whatever its list says.
+// unsupported returns why an entry cannot be checked with any list.
 func (e StatusEntry) unsupported() error {
 	switch {
 	case e.Type == RevocationListType, e.Type == RevocationList2Type, e.informs():
@@ -160,14 +161,13 @@ func (e StatusEntry) unsupported() error {
 	return nil
 }
 
-// informs reports whether an entry has nothing to say of whether the badge is good (Bitstring Status List 1.0, section
-// 2.2).
+// informs reports whether an entry is only informative (Bitstring Status List 1.0, section 2.2).
 func (e StatusEntry) informs() bool {
 	return e.Type == BitstringEntryType && (e.Purpose == "message" || e.Purpose == "refresh")
 }
 
-// status judges each of the badge's statuses: all must hold. The lists are asked for only where the proof holds, or
-// anybody could have us ask for anything.
+// status checks all statuses of the badge, which must all be good. Lists are requested only if the proof is correct:
+// otherwise a forger could make us request any address.
 func (q *inquiry) status() {
 	if len(q.Badge.Status) == 0 {
 		q.note("status", "none", "")
@@ -188,7 +188,7 @@ func (q *inquiry) status() {
 	}
 }
 
-// entry asks for an entry's list, and judges by it.
+// entry requests the list of an entry and looks up the badge.
 func (q *inquiry) entry(e StatusEntry) {
 	data, err := q.resolve(q.o.Status, e.List)
 	if err != nil {
@@ -211,35 +211,36 @@ func (q *inquiry) entry(e StatusEntry) {
 	}
 }
 
-// StatusList is a status list, read and believed. It is never changed, and may be used by many goroutines at once.
+// StatusList is a verified status list. It does not change, so it may be used concurrently.
 type StatusList struct {
-	ID      string        // what it calls itself: for many issuers not the address where it stands
-	Issuer  string        // empty for a 1EdTech list, which is nobody's but its address's
-	TTL     time.Duration // after which its issuer wants it to be read again; zero: it does not say
-	From    time.Time     // its issuer's validFrom: since when it is valid; zero: it does not say
-	Until   time.Time     // when it ends; zero: it does not say
+	ID      string        // id in the list: for many issuers it differs from the list's address
+	Issuer  string        // empty for a 1EdTech list, which only its address identifies
+	TTL     time.Duration // time after which the issuer wants the list to be read again; zero: not given
+	From    time.Time     // start of validity; zero: not given
+	Until   time.Time     // end of validity; zero: not given
 	purpose []string
 	bits    bits
 	revoked map[string]bool
-	ob2     bool              // it is a RevocationList of Open Badges 2.0
-	uids    map[string]bool   // of assertions that it revokes by their uid
-	why     map[string]string // its reasons, by assertion
+	ob2     bool              // a RevocationList of Open Badges 2.0
+	uids    map[string]bool   // assertions revoked by their uid
+	why     map[string]string // reasons of revocation, by assertion
 
-	speaksFor map[string]bool // issuers besides its own that let it speak of their badges
+	speaksFor map[string]bool // other issuers that allow this list for their badges
 }
 
-// ReadStatusList reads a status list of either kind, once for all the badges on it.
+// ReadStatusList reads a status list of any kind, for any number of badges.
 //
-// A 1EdTech list is not signed: it is believed for standing at its address. A Bitstring Status List is a credential of
-// its own, as JSON with a proof or as a JWT, and is verified as a badge is, with the keys of o.Trust and at the time
-// o.At. It has no status of its own here. The error is a Fault: it is status-unusable.
+// A 1EdTech list is not signed: it is trusted because it was read from its address. A Bitstring Status List is a
+// credential itself, as JSON with a proof or as a JWT. It is verified like a badge, with the keys of o.Trust and at the
+// time o.At, and must not have a status itself. The error is a Fault with the code status-unusable.
 //
-// A ttl is not judged: only who fetched the list knows when. It is there for them as TTL.
+// The ttl is not checked, because only the caller knows when the list was fetched: see TTL.
 func ReadStatusList(data []byte, o Options) (*StatusList, error) {
 	q := inquiry{o: o}
 	return q.statusList(data)
 }
 
+// statusList is ReadStatusList within a verification.
 func (q *inquiry) statusList(data []byte) (*StatusList, error) {
 	if doc, err := ld.ParseList(data, maxRevoked); err == nil {
 		if l, err := revocationList(doc); err == nil {
@@ -277,7 +278,7 @@ func (q *inquiry) statusList(data []byte) (*StatusList, error) {
 	return l, nil
 }
 
-// mayName are the issuers that let another sign the status lists of their badges.
+// mayName returns the issuers that allow another issuer to sign the status lists of their badges.
 func mayName(trust []Issuer, other string) map[string]bool {
 	out := map[string]bool{}
 	for _, i := range trust {
@@ -290,7 +291,7 @@ func mayName(trust []Issuer, other string) map[string]bool {
 
 func unusable(err error) error { return fault("status-unusable", "%v", err) }
 
-// read takes a verified list's entries out of it (Bitstring Status List 1.0, section 2.2).
+// read reads the entries of a verified list (Bitstring Status List 1.0, section 2.2).
 func (l *StatusList) read(doc object, a Allow) (err error) {
 	s := ld.Obj(doc, "credentialSubject")
 	if !has(s["type"], "BitstringStatusList") {
@@ -320,15 +321,16 @@ func (l *StatusList) read(doc object, a Allow) (err error) {
 	return nil
 }
 
+// maxTTL is the longest accepted ttl: a year.
 const maxTTL = 366 * 24 * time.Hour
 
-// Judge says whether the status that e names is a good one for the badge: nil, or a Fault. Of the badge it reads ID,
-// UID and IssuerID. A nil list is one that is out of reach.
+// Judge returns nil if the badge's status at entry e is good, otherwise a Fault. Of the badge it reads ID, UID and
+// IssuerID. A nil list means that the list is unreachable.
 //
-// A list of another issuer's is status-unusable, unless the badge's issuer names that one among its StatusIssuers: both
-// are our own settings, so a stranger's signature still says nothing. What protects against another list of the same
-// issuer being served in this one's place is that the resolver asked for the address that the badge's issuer signed,
-// the purpose and the range: the list's own id does not, since many issuers give it another one than its address.
+// A list of another issuer is status-unusable, unless the badge's issuer names that issuer in StatusIssuers: both are
+// our own settings, so the signature of an unknown party proves nothing. A list could also be replaced by another list
+// of the same issuer. Against that, the resolver requested the address that the badge's issuer signed, and Judge checks
+// purpose and range. The list's id does not help, because for many issuers it differs from the address.
 func (l *StatusList) Judge(b *Badge, e StatusEntry) error {
 	if err := e.unsupported(); err != nil || e.informs() {
 		return err
@@ -356,13 +358,14 @@ func (l *StatusList) Judge(b *Badge, e StatusEntry) error {
 	return fault("revoked", "%s", e.List)
 }
 
+// judgeRevoked is Judge for the lists of revoked credentials of 1EdTech and Open Badges 2.0.
 func (l *StatusList) judgeRevoked(b *Badge, e StatusEntry) error {
 	switch {
 	case l.revoked == nil || l.ob2 != (e.Type == RevocationList2Type):
 		return fault("status-unusable", "%s is not a %s", e.List, e.Type)
 	case l.revoked[b.ID]:
 		return fault("revoked", "%s", strings.TrimSpace(e.List+" "+l.why[b.ID]))
-	case l.uids[b.ID]: // some write an assertion's id as its uid
+	case l.uids[b.ID]: // some issuers write the assertion's id as its uid
 		return fault("revoked", "%s", strings.TrimSpace(e.List+" "+l.why[b.ID]))
 	case b.UID != "" && l.uids[b.UID]:
 		return fault("revoked", "%s", strings.TrimSpace(e.List+" "+l.why[b.UID]))
@@ -370,8 +373,8 @@ func (l *StatusList) judgeRevoked(b *Badge, e StatusEntry) error {
 	return nil
 }
 
-// revocationList2 reads a RevocationList of Open Badges 2.0: each entry is an assertion's id, or an object with its id
-// or its uid.
+// revocationList2 reads a RevocationList of Open Badges 2.0. Each entry is an assertion's id, or an object with its id
+// or uid.
 func revocationList2(doc object) (*StatusList, error) {
 	none := errors.New("not a RevocationList of Open Badges 2.0")
 	if doc["revokedAssertions"] == nil {
@@ -411,20 +414,20 @@ func revocationList2(doc object) (*StatusList, error) {
 	return l, nil
 }
 
-// RevocationList is a list of revoked credentials, read.
+// RevocationList is a list of revoked credentials.
 type RevocationList struct {
-	ID      string // where it stands
+	ID      string // id of the list, which is its address
 	revoked map[string]bool
 }
 
 // Revoked reports whether the credential is on the list.
 func (l RevocationList) Revoked(id string) bool { return l.revoked[id] }
 
-// maxRevoked bounds the values of a status list: three for each credential on it.
+// maxRevoked is the maximum number of values in a status list: three for each listed credential.
 const maxRevoked = 150_000
 
-// ParseRevocationList reads a 1EdTech revocation list: a credential is revoked if it is listed and «revoked» is true or
-// absent.
+// ParseRevocationList reads a 1EdTech revocation list. A credential is revoked if it is listed, and "revoked" is true
+// or absent.
 func ParseRevocationList(b []byte) (RevocationList, error) {
 	doc, err := ld.ParseList(b, maxRevoked)
 	if err != nil {
@@ -433,6 +436,7 @@ func ParseRevocationList(b []byte) (RevocationList, error) {
 	return revocationList(doc)
 }
 
+// revocationList reads a decoded 1EdTech revocation list.
 func revocationList(doc object) (RevocationList, error) {
 	l := RevocationList{ID: ld.Str(doc, "id"), revoked: map[string]bool{}}
 	if l.ID == "" || doc["revokedCredential"] == nil {

@@ -19,35 +19,36 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// The types of a bitstring status list (Bitstring Status List 1.0, section 2).
+// Types of a bitstring status list (Bitstring Status List 1.0, section 2).
 const (
 	bitstringListType = "BitstringStatusList"
 	bitstringType     = "BitstringStatusListCredential"
 )
 
-// MinStatusEntries is the least that a list holds, so that a place in it says nothing of a person (section 2.2).
+// MinStatusEntries is the minimum length of a list, so that an index says nothing about a person (section 2.2).
 const MinStatusEntries = 131_072
 
-// StatusListDraft is a bitstring status list to be issued: whoever is in Set is revoked, or suspended, by its Purpose.
+// StatusListDraft is a bitstring status list before it is signed. The badges with an index in Set are revoked or
+// suspended, depending on Purpose.
 type StatusListDraft struct {
-	ID         string // the https address at which it will stand
-	IssuerID   string // the issuer of the badges; empty: the key's did:key
+	ID         string // https address at which the list will be published
+	IssuerID   string // issuer of the badges; empty: the did:key of the key
 	Purpose    string // revocation or suspension; empty: revocation
-	Size       int    // entries, a multiple of 8; 0: MinStatusEntries
+	Size       int    // number of entries, a multiple of 8; 0: MinStatusEntries
 	Set        []int
 	ValidFrom  time.Time     // zero: created
 	ValidUntil time.Time     // zero: no end
-	TTL        time.Duration // how long others may keep it; 0: not said
+	TTL        time.Duration // how long readers may keep the list; 0: not given
 }
 
-// Entry is what a badge says of its place in the list.
+// Entry returns the status entry of a badge with this index in the list.
 func (d StatusListDraft) Entry(index int) StatusEntry {
 	return StatusEntry{Type: BitstringEntryType, List: d.ID, Purpose: d.purpose(), Index: int64(index)}
 }
 
-// RandomIndex draws a place of the list that is not taken: a place in order would tell when a badge was issued.
+// RandomIndex returns a random unused index. Consecutive indexes would reveal when a badge was issued.
 func (d StatusListDraft) RandomIndex(taken map[int]string) (int, error) {
-	if len(taken) >= d.size()/2 { // half full, it would be drawn for long
+	if len(taken) >= d.size()/2 { // in a fuller list, the search would take long
 		return 0, fmt.Errorf("list %s is half full: start another list", d.ID)
 	}
 	for {
@@ -61,8 +62,8 @@ func (d StatusListDraft) RandomIndex(taken map[int]string) (int, error) {
 	}
 }
 
-// IssueStatusList signs the list as a BitstringStatusListCredential: JSON with an eddsa-rdfc-2022 proof made at created
-// or, where the key is RSA, a VC-JWT.
+// IssueStatusList signs the list as a BitstringStatusListCredential: as JSON with an eddsa-rdfc-2022 proof dated
+// created, or as a VC-JWT if the key is RSA.
 func IssueStatusList(d StatusListDraft, k *Key, created time.Time) ([]byte, error) {
 	if d.IssuerID == "" {
 		d.IssuerID = k.DID()
@@ -80,6 +81,7 @@ func IssueStatusList(d StatusListDraft, k *Key, created time.Time) ([]byte, erro
 	return out, err
 }
 
+// signed returns the list with a proof or as a token, depending on the key.
 func (d StatusListDraft) signed(k *Key, created time.Time) ([]byte, error) {
 	if k.rsa != nil {
 		return envelop(d.document(), d.IssuerID, k, false)
@@ -87,7 +89,7 @@ func (d StatusListDraft) signed(k *Key, created time.Time) ([]byte, error) {
 	return prove(d.document(), d.IssuerID, k, created)
 }
 
-// document is the list without its proof.
+// document returns the list without its proof.
 func (d StatusListDraft) document() object {
 	b := make(bits, d.size()/8)
 	for _, i := range d.Set {
@@ -110,6 +112,7 @@ func (d StatusListDraft) document() object {
 	return doc
 }
 
+// size returns the number of entries.
 func (d StatusListDraft) size() int {
 	if d.Size == 0 {
 		return MinStatusEntries
@@ -117,6 +120,7 @@ func (d StatusListDraft) size() int {
 	return d.Size
 }
 
+// purpose returns the purpose of the list.
 func (d StatusListDraft) purpose() string {
 	if d.Purpose == "" {
 		return "revocation"
@@ -124,6 +128,7 @@ func (d StatusListDraft) purpose() string {
 	return d.Purpose
 }
 
+// check returns the first fault of the draft.
 func (d StatusListDraft) check() error {
 	switch p := d.purpose(); {
 	case d.IssuerID == "":
@@ -146,8 +151,8 @@ func (d StatusListDraft) check() error {
 	return nil
 }
 
-// OpenStatusList reads a list that this key has signed, to issue it anew. One that somebody else has changed is
-// refused: it would be signed as if it were ours.
+// OpenStatusList reads a list that was signed with this key, to change and sign it again. A list that someone else has
+// changed is rejected: otherwise the next signature would confirm the change.
 func OpenStatusList(data []byte, k *Key) (StatusListDraft, error) {
 	doc, err := signedBy(bytes.TrimSpace(data), k)
 	if err != nil {
@@ -178,7 +183,7 @@ func OpenStatusList(data []byte, k *Key) (StatusListDraft, error) {
 	return d, d.check()
 }
 
-// signedBy gives a document that stands as this key signed it.
+// signedBy returns a document if this key signed exactly this content.
 func signedBy(data []byte, k *Key) (object, error) {
 	if k.rsa != nil {
 		return envelopedBy(data, k.rsa)
@@ -203,6 +208,7 @@ func signedBy(data []byte, k *Key) (object, error) {
 	return doc, nil
 }
 
+// envelopedBy is signedBy for a token signed with an RSA key.
 func envelopedBy(data []byte, k *rsa.PrivateKey) (object, error) {
 	dot := bytes.LastIndexByte(data, '.')
 	first := bytes.IndexByte(data, '.')
@@ -223,7 +229,7 @@ func envelopedBy(data []byte, k *rsa.PrivateKey) (object, error) {
 
 var errNotOurs = errors.New("status list is not signed with this key, or was changed")
 
-// places are the entries that are set.
+// places returns the indexes of the set entries.
 func (b bits) places() (set []int) {
 	for i := range b.len() {
 		if b.at(i) {
@@ -233,7 +239,7 @@ func (b bits) places() (set []int) {
 	return set
 }
 
-// object is the entry as a badge holds it (section 2.1). The index is text there.
+// object returns the entry as it is written into a badge (section 2.1), with the index as a text.
 func (e StatusEntry) object() object {
 	index := strconv.FormatInt(e.Index, 10)
 	return object{
@@ -245,6 +251,7 @@ func (e StatusEntry) object() object {
 	}
 }
 
+// check returns the fault of an incomplete entry.
 func (e StatusEntry) check() error {
 	if e.Type != BitstringEntryType && e.Type != "" || !strings.HasPrefix(e.List, "https://") || e.Index < 0 ||
 		e.Purpose == "" {

@@ -10,12 +10,13 @@ import (
 	"unicode/utf8"
 )
 
+// Limits of an SVG: levels of elements, and XML tokens.
 const (
 	maxDepth  = 100
 	maxTokens = 100_000
 )
 
-// elementOf is the element that holds a badge.
+// elementOf returns the name of the element for badges of a version.
 func elementOf(v Version) xml.Name {
 	if v == OB3 {
 		return xml.Name{Space: "https://purl.imsglobal.org/ob/v3p0", Local: "credential"} // Open Badges 3.0, «Baked Badge»
@@ -25,27 +26,27 @@ func elementOf(v Version) xml.Name {
 
 var root = xml.Name{Space: "http://www.w3.org/2000/svg", Local: "svg"}
 
-// element is one that holds a badge, found.
+// element is an element with a badge.
 type element struct {
-	start, end int // in the file
+	start, end int // byte positions in the file
 	depth      int
 	name       xml.Name
 	verify     []string
 	body       []byte
-	nested     bool // it holds elements, where only text belongs
+	nested     bool // the element contains other elements, which is an error
 }
 
-// drawing is an SVG that is being read.
+// drawing is the state of reading an SVG.
 type drawing struct {
 	image  []byte
 	depth  int
-	typed  bool // a DOCTYPE was there
-	inside int  // the byte after the root's start tag; 0: there was no root yet
+	typed  bool // there was a DOCTYPE
+	inside int  // byte after the root's start tag; 0: no root yet
 	badges []element
-	open   *element // the badge that we are in
+	open   *element // the badge element that is being read; nil: none
 }
 
-// scan reads an SVG from end to end.
+// scan reads a whole SVG and checks its form.
 func scan(image []byte) (*drawing, error) {
 	if err := fits(image, MaxSVG); err != nil {
 		return nil, err
@@ -78,6 +79,7 @@ func scan(image []byte) (*drawing, error) {
 	return s, nil
 }
 
+// take processes one XML token at the bytes start to end.
 func (s *drawing) take(t xml.Token, start, end int) error {
 	switch t := t.(type) {
 	case xml.StartElement:
@@ -97,9 +99,8 @@ func (s *drawing) take(t xml.Token, start, end int) error {
 	return nil
 }
 
-// directive lets a DOCTYPE pass that names a DTD: nobody fetches it. With an internal subset a document can declare
-// entities, and attributes that stand nowhere in it; a reader of the one and a reader of the other would see two
-// documents.
+// directive accepts a DOCTYPE that only names a DTD, which is never fetched. An internal subset could declare entities
+// and default attributes; programs with and without support for it would read two different documents.
 func (s *drawing) directive(t xml.Directive) error {
 	if s.typed || s.inside > 0 || !bytes.HasPrefix(t, []byte("DOCTYPE")) {
 		return errors.New("misplaced declaration")
@@ -111,6 +112,7 @@ func (s *drawing) directive(t xml.Directive) error {
 	return nil
 }
 
+// start processes a start tag.
 func (s *drawing) start(t xml.StartElement, start, end int) error {
 	s.depth++
 	switch {
@@ -136,6 +138,7 @@ func (s *drawing) start(t xml.StartElement, start, end int) error {
 	return nil
 }
 
+// end processes an end tag.
 func (s *drawing) end(end int) {
 	if s.open != nil && s.open.depth == s.depth {
 		s.open.end, s.open = end, nil
@@ -143,6 +146,7 @@ func (s *drawing) end(end int) {
 	s.depth--
 }
 
+// extractSVG returns the only badge in an SVG.
 func extractSVG(image []byte) ([]byte, error) {
 	s, err := scan(image)
 	if err != nil {
@@ -154,8 +158,8 @@ func extractSVG(image []byte) ([]byte, error) {
 	return s.badges[0].badge()
 }
 
-// badge is the element's text, or where that is empty what its attribute says. Open Badges 2.0 writes the URL of a
-// badge beside its JSON; a token beside JSON would be a second badge.
+// badge returns the text of the element or, if it is empty, the attribute verify. Open Badges 2.0 writes a badge's URL
+// beside its JSON; a token beside JSON would be a second badge.
 func (e element) badge() ([]byte, error) {
 	body, verify := bytes.TrimSpace(e.body), strings.Join(e.verify, "")
 	switch {
@@ -172,7 +176,7 @@ func (e element) badge() ([]byte, error) {
 	return []byte(verify), nil
 }
 
-// bakeSVG writes the badge as the first thing in the root, and copies all but the badges that were there.
+// bakeSVG writes the badge as the first child of the root, and copies everything except existing badges.
 func bakeSVG(image, payload []byte, v Version) ([]byte, error) {
 	s, err := scan(image)
 	if err != nil {
@@ -200,8 +204,8 @@ func bakeSVG(image, payload []byte, v Version) ([]byte, error) {
 	return out, nil
 }
 
-// inText writes what CDATA cannot hold: its own end, and a carriage return, which a reader would take for a line feed
-// (XML 1.0, 2.11).
+// inText writes characters that CDATA cannot contain: its end mark, and a carriage return, which XML parsers convert to
+// a line feed (XML 1.0, section 2.11).
 var inText = strings.NewReplacer("]]>", "]]]]><![CDATA[>", "\r", "]]>&#13;<![CDATA[")
 
 func appendElement(out, payload []byte, name xml.Name) []byte {
