@@ -12,7 +12,7 @@ import (
 	"portillon/policy"
 )
 
-// accountEdit is what a change of an account may name.
+// accountEdit holds the fields of an account that a client may change.
 type accountEdit struct {
 	Name     string                          `json:"name"`
 	Member   policy.MemberID                 `json:"member,omitempty"`
@@ -21,42 +21,47 @@ type accountEdit struct {
 	Disabled bool                            `json:"disabled,omitempty"`
 }
 
+// apply writes the edited fields into an account.
 func (e accountEdit) apply(a *account.Account) {
 	a.Name, a.Member, a.Site, a.Machines, a.Disabled = e.Name, e.Member, e.Site, e.Machines, e.Disabled
 }
 
+// newToken is the body of a request for an API token.
 type newToken struct {
 	Name    string      `json:"name"`
 	Scopes  []actor.Act `json:"scopes"`
 	Expires time.Time   `json:"expires"`
 }
 
+// printInput is the body of a request for printed codes.
 type printInput struct {
 	Members []policy.MemberID `json:"members"`
-	Each    int               `json:"each,omitempty"` // codes of each member; 1
+	Each    int               `json:"each,omitempty"` // codes for each member; default 1
 }
 
+// resetCode is the answer to a request for a new password.
 type resetCode struct {
-	Code string `json:"code"` // works once; given once
+	Code string `json:"code"` // can be used once and is shown once
 }
 
-// me is who asks.
+// me describes the account that makes the request.
 type me struct {
 	Account  string                          `json:"account"`
 	Name     string                          `json:"name"`
 	Member   policy.MemberID                 `json:"member,omitempty"`
 	Site     actor.Role                      `json:"role,omitempty"`
 	Machines map[policy.MachineID]actor.Role `json:"machine_roles,omitempty"`
-	Scopes   []actor.Act                     `json:"scopes,omitempty"` // of the token; none: all acts of the role
-	Token    string                          `json:"token,omitempty"`  // its id
+	Scopes   []actor.Act                     `json:"scopes,omitempty"` // of the token; empty: those of the role
+	Token    string                          `json:"token,omitempty"`  // id of the token
 }
 
-// accountAPI answers for accounts and the audit log.
+// accountAPI serves the routes of accounts and the audit log.
 type accountAPI struct {
 	accounts Accounts
 	now      func() time.Time
 }
 
+// routes returns the routes for administrators.
 func (s *accountAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/accounts", Act: actor.WriteAccounts, Query: []string{"cursor", "limit"},
@@ -86,7 +91,7 @@ func (s *accountAPI) routes() []Route {
 	}
 }
 
-// ownRoutes are of whoever is signed in, about themselves.
+// ownRoutes returns the routes for users about their own account.
 func (s *accountAPI) ownRoutes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/me", Answer: me{}, handle: s.whoAmI},
@@ -101,6 +106,7 @@ func (s *accountAPI) ownRoutes() []Route {
 
 const auditType = "application/octet-stream"
 
+// listAccounts answers GET /accounts.
 func (s *accountAPI) listAccounts(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
@@ -113,8 +119,10 @@ func (s *accountAPI) listAccounts(c *call) (answer, error) {
 	return paged(c, found, next), nil
 }
 
+// oneAccount returns the answer with an account, with the account's version as the ETag.
 func oneAccount(a account.Account) answer { return answer{body: a, version: a.Version} }
 
+// addAccount answers POST /accounts.
 func (s *accountAPI) addAccount(c *call) (answer, error) {
 	var in accountEdit
 	if err := c.body(&in); err != nil {
@@ -122,7 +130,7 @@ func (s *accountAPI) addAccount(c *call) (answer, error) {
 	}
 	var a account.Account
 	in.apply(&a)
-	a, err := s.accounts.Add(c.ctx(), c.actor, a, "") // its owner sets a password with a code of /reset
+	a, err := s.accounts.Add(c.ctx(), c.actor, a, "") // the owner sets a password with a code of /reset
 	if err != nil {
 		return answer{}, err
 	}
@@ -131,6 +139,7 @@ func (s *accountAPI) addAccount(c *call) (answer, error) {
 	return out, nil
 }
 
+// getAccount answers GET /accounts/{account}.
 func (s *accountAPI) getAccount(c *call) (answer, error) {
 	a, err := s.accounts.Account(c.ctx(), c.actor, c.id("account"))
 	if err != nil {
@@ -139,6 +148,7 @@ func (s *accountAPI) getAccount(c *call) (answer, error) {
 	return oneAccount(a), nil
 }
 
+// patchAccount answers PATCH /accounts/{account}.
 func (s *accountAPI) patchAccount(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
@@ -162,6 +172,7 @@ func (s *accountAPI) patchAccount(c *call) (answer, error) {
 	return oneAccount(a), nil
 }
 
+// resetAccount answers POST /accounts/{account}/reset.
 func (s *accountAPI) resetAccount(c *call) (answer, error) {
 	text, err := s.accounts.ResetCode(c.ctx(), c.actor, c.id("account"))
 	if err != nil {
@@ -170,6 +181,7 @@ func (s *accountAPI) resetAccount(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: resetCode{text}}, nil
 }
 
+// auditLog answers GET /audit.
 func (s *accountAPI) auditLog(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
@@ -182,6 +194,7 @@ func (s *accountAPI) auditLog(c *call) (answer, error) {
 	return paged(c, found, next), nil
 }
 
+// exportAudit answers GET /audit/export.
 func (s *accountAPI) exportAudit(c *call) (answer, error) {
 	name := fmt.Sprintf("audit-%s.log", s.now().UTC().Format(time.DateOnly))
 	return answer{mime: auditType, file: name, stream: func(w io.Writer) error {
@@ -189,7 +202,7 @@ func (s *accountAPI) exportAudit(c *call) (answer, error) {
 	}}, nil
 }
 
-// whoAmI needs no right but to be somebody.
+// whoAmI answers GET /me. It needs no permission, only a signed-in user.
 func (s *accountAPI) whoAmI(c *call) (answer, error) {
 	a := c.actor
 	if a.Account == "" {
@@ -199,7 +212,7 @@ func (s *accountAPI) whoAmI(c *call) (answer, error) {
 		Scopes: a.Scopes, Token: a.Token}}, nil
 }
 
-// account is whose sessions and tokens a route is about: that of the path, or one's own.
+// account returns the account whose sessions and tokens a route handles: that of the path, or the user's own.
 func (c *call) account() string {
 	if id := c.id("account"); id != "" {
 		return id
@@ -207,6 +220,7 @@ func (c *call) account() string {
 	return c.actor.Account
 }
 
+// removeAccount answers DELETE /accounts/{account}.
 func (s *accountAPI) removeAccount(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
@@ -215,11 +229,12 @@ func (s *accountAPI) removeAccount(c *call) (answer, error) {
 	return answer{}, s.accounts.Remove(c.ctx(), c.actor, c.id("account"), version)
 }
 
+// endSession answers DELETE /me/sessions/{session}.
 func (s *accountAPI) endSession(c *call) (answer, error) {
 	return answer{}, s.accounts.EndSession(c.ctx(), c.actor, c.account(), c.id("session"))
 }
 
-// printCodes makes codes on paper, each of which signs a member in once.
+// printCodes answers POST /printed-codes: codes on paper, each of which signs a member in once.
 func (s *accountAPI) printCodes(c *call) (answer, error) {
 	in := printInput{Each: 1}
 	if err := c.body(&in); err != nil {
@@ -234,6 +249,7 @@ func (s *accountAPI) printCodes(c *call) (answer, error) {
 	return out, nil
 }
 
+// sessions answers GET /accounts/{account}/sessions and GET /me/sessions.
 func (s *accountAPI) sessions(c *call) (answer, error) {
 	found, err := s.accounts.Sessions(c.ctx(), c.actor, c.account())
 	if err != nil {
@@ -242,10 +258,12 @@ func (s *accountAPI) sessions(c *call) (answer, error) {
 	return listOf(found), nil
 }
 
+// signOutEverywhere answers DELETE /accounts/{account}/sessions and DELETE /me/sessions.
 func (s *accountAPI) signOutEverywhere(c *call) (answer, error) {
 	return answer{}, s.accounts.SignOutEverywhere(c.ctx(), c.actor, c.account())
 }
 
+// tokens answers GET /accounts/{account}/tokens and GET /me/tokens.
 func (s *accountAPI) tokens(c *call) (answer, error) {
 	found, err := s.accounts.Tokens(c.ctx(), c.actor, c.account())
 	if err != nil {
@@ -254,6 +272,7 @@ func (s *accountAPI) tokens(c *call) (answer, error) {
 	return listOf(found), nil
 }
 
+// newToken answers POST /me/tokens.
 func (s *accountAPI) newToken(c *call) (answer, error) {
 	var in newToken
 	if err := c.body(&in); err != nil {
@@ -266,6 +285,7 @@ func (s *accountAPI) newToken(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: t}, nil
 }
 
+// revokeToken answers DELETE /accounts/{account}/tokens/{token} and DELETE /me/tokens/{token}.
 func (s *accountAPI) revokeToken(c *call) (answer, error) {
 	return answer{}, s.accounts.RevokeToken(c.ctx(), c.actor, c.account(), c.id("token"))
 }

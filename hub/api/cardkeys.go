@@ -5,7 +5,7 @@ import (
 	"portillon/hub/cardkey"
 )
 
-// cardKeyAPI answers for the site's card key.
+// cardKeyAPI serves the routes of the site's card key.
 type cardKeyAPI struct {
 	keys CardKeys
 }
@@ -19,7 +19,8 @@ func (s *cardKeyAPI) routes() []Route {
 	}
 }
 
-// getCardKey says which cards and machines still hang on the card key before. The key itself is never in an answer.
+// getCardKey returns the cards and machines that still depend on the previous card key. No answer contains the key
+// itself.
 func (s *cardKeyAPI) getCardKey(c *call) (answer, error) {
 	k, err := s.keys.Status(c.ctx(), c.actor)
 	if err != nil {
@@ -28,6 +29,7 @@ func (s *cardKeyAPI) getCardKey(c *call) (answer, error) {
 	return answer{body: k, version: k.Version}, nil
 }
 
+// rotateCardKey answers POST /card-key/rotate.
 func (s *cardKeyAPI) rotateCardKey(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
@@ -40,6 +42,7 @@ func (s *cardKeyAPI) rotateCardKey(c *call) (answer, error) {
 	return answer{}, s.keys.Rotate(c.ctx(), c.actor, version, in.Reason)
 }
 
+// endCardKey answers POST /card-key/end.
 func (s *cardKeyAPI) endCardKey(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {

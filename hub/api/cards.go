@@ -8,21 +8,24 @@ import (
 	"portillon/policy"
 )
 
+// newCard is the body of a request to add a card.
 type newCard struct {
-	Number string `json:"number"` // as a reader gives it, or hmac: and 64 digits
+	Number string `json:"number"` // as a reader reports it, or hmac: and 64 digits
 	Note   string `json:"note,omitempty"`
 }
 
+// cardState is the body of a request to change the state of a card.
 type cardState struct {
 	State directory.CardState `json:"state"`
 	Note  string              `json:"note,omitempty"`
 }
 
+// assignInput is the body of a request to assign a tapped card to a member.
 type assignInput struct {
 	Member policy.MemberID `json:"member"`
 }
 
-// cardAPI answers for cards, and for unknown cards that were tapped.
+// cardAPI serves the routes of cards, and of unknown cards that were tapped.
 type cardAPI struct {
 	directory Directory
 }
@@ -40,6 +43,7 @@ func (s *cardAPI) routes() []Route {
 	}
 }
 
+// addCard answers POST /members/{member}/cards.
 func (s *cardAPI) addCard(c *call) (answer, error) {
 	var in newCard
 	if err := c.body(&in); err != nil {
@@ -53,6 +57,7 @@ func (s *cardAPI) addCard(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: card}, nil
 }
 
+// setCard answers PUT /members/{member}/cards/{card}.
 func (s *cardAPI) setCard(c *call) (answer, error) {
 	var in cardState
 	if err := c.body(&in); err != nil {
@@ -61,10 +66,12 @@ func (s *cardAPI) setCard(c *call) (answer, error) {
 	return answer{}, s.directory.SetCard(c.ctx(), c.actor, c.member(), c.id("card"), in.State, in.Note)
 }
 
+// removeCard answers DELETE /members/{member}/cards/{card}.
 func (s *cardAPI) removeCard(c *call) (answer, error) {
 	return answer{}, s.directory.RemoveCard(c.ctx(), c.actor, c.member(), c.id("card"))
 }
 
+// taps answers GET /taps.
 func (s *cardAPI) taps(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
@@ -77,6 +84,7 @@ func (s *cardAPI) taps(c *call) (answer, error) {
 	return paged(c, found, next), nil
 }
 
+// assign answers POST /taps/{tap}/assign.
 func (s *cardAPI) assign(c *call) (answer, error) {
 	var in assignInput
 	if err := c.body(&in); err != nil {

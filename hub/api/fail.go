@@ -15,7 +15,7 @@ import (
 	"portillon/hub/httpd"
 )
 
-// refusal is an error of the request itself.
+// refusal is an error in the request itself.
 type refusal struct {
 	status int
 	kind   string
@@ -70,7 +70,7 @@ func badToken() error {
 		EN: "the token is unknown, has ended or was revoked"}}
 }
 
-// texts puts what services say into the language of the answer.
+// texts translates the messages of services into the language of the response.
 type texts struct {
 	log        *slog.Logger
 	retryAfter func(error) int
@@ -79,7 +79,7 @@ type texts struct {
 	words *fault.Words
 }
 
-// fail answers with an error.
+// fail writes an error as the response, and logs internal errors.
 func (s *texts) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := s.problem(w, r, err)
 	if p.Status >= 500 && p.Status != http.StatusNotImplemented {
@@ -88,6 +88,7 @@ func (s *texts) fail(w http.ResponseWriter, r *http.Request, err error) {
 	httpd.WriteProblem(w, r, p)
 }
 
+// problem returns the problem for an error, and sets headers that belong to it.
 func (s *texts) problem(w http.ResponseWriter, r *http.Request, err error) httpd.Problem {
 	var (
 		denied   *actor.Denied
@@ -142,7 +143,7 @@ func (s *texts) problem(w http.ResponseWriter, r *http.Request, err error) httpd
 	return httpd.Internal(r)
 }
 
-// ofMachines is the problem of an order that a machine did not carry out.
+// ofMachines returns the problem for an order that a machine did not execute.
 func ofMachines(r *http.Request, err error) (httpd.Problem, bool) {
 	var silent *enrol.Unreachable
 	var refused *enrol.Refused
@@ -157,7 +158,7 @@ func ofMachines(r *http.Request, err error) (httpd.Problem, bool) {
 	return httpd.Problem{}, false
 }
 
-// ofAccounts is the problem of an error of the accounts.
+// ofAccounts returns the problem for an error of the accounts.
 func (s *texts) ofAccounts(w http.ResponseWriter, r *http.Request, err error) (httpd.Problem, bool) {
 	if s.status == nil {
 		return httpd.Problem{}, false
@@ -180,7 +181,7 @@ func (s *texts) ofAccounts(w http.ResponseWriter, r *http.Request, err error) (h
 	}
 }
 
-// maxFaults bounds the faults of one answer: an import of 10,000 lines may have one each.
+// maxFaults is the maximum number of faults in a response: an import of 10,000 lines may have one in each line.
 const maxFaults = 1000
 
 func invalidOf(faults []fault.Field) error {
@@ -193,7 +194,7 @@ func invalidOf(faults []fault.Field) error {
 func twice() httpd.Text   { return httpd.Text{FR: "donné deux fois", EN: "given twice"} }
 func tooLong() httpd.Text { return httpd.Text{FR: "trop long", EN: "too long"} }
 
-// clip bounds what an answer quotes.
+// clip shortens a quotation in a response.
 func clip(s string) string {
 	const most = 80
 	if len(s) <= most {
@@ -202,10 +203,11 @@ func clip(s string) string {
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
-// Refuse answers a request that is refused before it comes here.
+// Refuse writes the response for a request that was refused before it reached the API.
 func (s *API) Refuse(w http.ResponseWriter, r *http.Request, err error) { s.texts.fail(w, r, err) }
 
-// authenticate says who asks, by a token or by session. Neither: the zero Actor, whom every service refuses.
+// authenticate returns the user of the token, or else of the session. Without both it returns the zero Actor, which
+// every service rejects.
 func (s *API) authenticate(r *http.Request, session func(*http.Request) (actor.Actor, error)) (a actor.Actor,
 	err error) {
 	address := httpd.Address(r.Context()).String()
@@ -230,6 +232,7 @@ func (s *API) authenticate(r *http.Request, session func(*http.Request) (actor.A
 	return a, nil
 }
 
+// bearer returns the token in an Authorization header.
 func bearer(given []string) (string, bool) {
 	scheme, text, _ := strings.Cut(given[0], " ")
 	return text, len(given) == 1 && strings.EqualFold(scheme, "Bearer") && text != "" && len(text) <= maxToken

@@ -128,7 +128,7 @@ func (f policiesFake) Bundle(_ context.Context, a actor.Actor) (publish.Bundle, 
 // accountsFake implements Accounts.
 type accountsFake struct{ *fakes }
 
-// errWrong and errMany are what account answers to a wrong token, and after too many of them.
+// errWrong and errMany are the errors of the accounts for a wrong token, and for too many wrong tokens.
 var (
 	errWrong = errors.New("token is wrong")
 	errMany  = errors.New("too many attempts")
@@ -177,7 +177,7 @@ func (f accountsFake) ResetCode(_ context.Context, a actor.Actor, id string) (st
 	return "code", a.May(actor.WriteAccounts, actor.Target{})
 }
 
-// mayAccount allows one's own account to whoever signed in, and not to a token.
+// mayAccount allows users to access their own account in a session, but not with a token.
 func mayAccount(a actor.Actor, id string) error {
 	if a.Account != "" && a.Account == id && a.Scopes == nil {
 		return nil

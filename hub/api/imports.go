@@ -12,7 +12,7 @@ import (
 
 const xlsxType = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
-// importAPI answers for lists of members that come and go as files.
+// importAPI serves the routes of member lists that are imported and exported as files.
 type importAPI struct {
 	texts     *texts
 	directory Directory
@@ -37,8 +37,8 @@ func exportTypes() []string {
 	return []string{"text/csv; charset=utf-8", xlsxType, "application/yaml"}
 }
 
-// previewImport reads a list of members and answers what it would change. Nothing is changed before it is applied.
-// A form may have a field mapping: a JSON object from the file's headers to our fields.
+// previewImport reads a list of members and returns the changes that it would cause. Nothing changes before the list is
+// applied. A form may have a field "mapping": a JSON object from the file's column names to the hub's fields.
 func (s *importAPI) previewImport(c *call) (answer, error) {
 	if err := c.mayUpload(actor.WriteMembers); err != nil {
 		return answer{}, err
@@ -60,6 +60,7 @@ func (s *importAPI) previewImport(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: s.texts.saidPreview(c.lang, p)}, nil
 }
 
+// confirmImport answers POST /imports/{import}/confirm.
 func (s *importAPI) confirmImport(c *call) (answer, error) {
 	p, err := s.directory.Confirm(c.ctx(), c.actor, c.id("import"))
 	if err != nil {
@@ -68,6 +69,7 @@ func (s *importAPI) confirmImport(c *call) (answer, error) {
 	return answer{body: s.texts.saidPreview(c.lang, p)}, nil
 }
 
+// applyImport answers POST /imports/{import}/apply.
 func (s *importAPI) applyImport(c *call) (answer, error) {
 	p, err := s.directory.Apply(c.ctx(), c.actor, c.id("import"))
 	if err != nil {
@@ -76,6 +78,7 @@ func (s *importAPI) applyImport(c *call) (answer, error) {
 	return answer{body: s.texts.saidPreview(c.lang, p)}, nil
 }
 
+// export answers GET /export.
 func (s *importAPI) export(c *call) (answer, error) {
 	formats := []string{"csv", "xlsx", "yaml"}
 	format := c.query.Get("format")

@@ -13,19 +13,22 @@ import (
 	"portillon/policy"
 )
 
+// newMachine is the body of a request to add a machine.
 type newMachine struct {
 	ID policy.MachineID `json:"id"`
 }
 
+// codeInput is the body of a request for a one-time code.
 type codeInput struct {
 	Replace bool `json:"replace,omitempty"` // the code replaces the machine's SD card
 }
 
+// reasonInput is the body of a request that needs a reason.
 type reasonInput struct {
 	Reason string `json:"reason"`
 }
 
-// code is an enrol.Code with its picture, since its text is given once.
+// code is an enrol.Code with its QR code, because the text is shown only once.
 type code struct {
 	enrol.Code
 	QR string `json:"qr_svg,omitempty"`
@@ -33,7 +36,7 @@ type code struct {
 
 const svgType = "image/svg+xml"
 
-// machineAPI answers for machines.
+// machineAPI serves the routes of machines.
 type machineAPI struct {
 	machines Machines
 }
@@ -55,6 +58,7 @@ func (s *machineAPI) routes() []Route {
 	}
 }
 
+// listMachines answers GET /machines.
 func (s *machineAPI) listMachines(c *call) (answer, error) {
 	found, err := s.machines.Machines(c.ctx(), c.actor)
 	if err != nil {
@@ -63,8 +67,10 @@ func (s *machineAPI) listMachines(c *call) (answer, error) {
 	return listOf(found), nil
 }
 
+// oneMachine returns the answer with a machine, with the machine's version as the ETag.
 func oneMachine(m enrol.Machine) answer { return answer{body: m, version: m.Version} }
 
+// addMachine answers POST /machines.
 func (s *machineAPI) addMachine(c *call) (answer, error) {
 	var in newMachine
 	if err := c.body(&in); err != nil {
@@ -79,6 +85,7 @@ func (s *machineAPI) addMachine(c *call) (answer, error) {
 	return out, nil
 }
 
+// getMachine answers GET /machines/{machine}.
 func (s *machineAPI) getMachine(c *call) (answer, error) {
 	m, err := s.machines.Machine(c.ctx(), c.actor, c.machine())
 	if err != nil {
@@ -87,7 +94,8 @@ func (s *machineAPI) getMachine(c *call) (answer, error) {
 	return oneMachine(m), nil
 }
 
-// newCode makes a one-time code. As image/svg+xml it is only the picture, and the code's text cannot be read again.
+// newCode creates a one-time code. With image/svg+xml the response is only the QR code, and the text cannot be read
+// again.
 func (s *machineAPI) newCode(c *call) (answer, error) {
 	var in codeInput
 	if err := c.body(&in); err != nil {
@@ -114,6 +122,7 @@ func (s *machineAPI) newCode(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: code{made, picture}}, nil
 }
 
+// revoke answers POST /machines/{machine}/revoke.
 func (s *machineAPI) revoke(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
@@ -126,7 +135,8 @@ func (s *machineAPI) revoke(c *call) (answer, error) {
 	return answer{}, s.machines.Revoke(c.ctx(), c.actor, c.machine(), version, in.Reason)
 }
 
-// held is whose data a machine has: for the decision whether the card key must change.
+// held answers GET /machines/{machine}/held: the members whose data a machine has, to decide whether the card key must
+// change.
 func (s *machineAPI) held(c *call) (answer, error) {
 	h, err := s.machines.Held(c.ctx(), c.actor, c.machine())
 	if err != nil {
@@ -135,6 +145,7 @@ func (s *machineAPI) held(c *call) (answer, error) {
 	return answer{body: h}, nil
 }
 
+// tag answers POST /machines/{machine}/tag.
 func (s *machineAPI) tag(c *call) (answer, error) {
 	var in reasonInput
 	if err := c.body(&in); err != nil {
@@ -143,6 +154,7 @@ func (s *machineAPI) tag(c *call) (answer, error) {
 	return answer{}, s.machines.Tag(c.ctx(), c.actor, c.machine(), in.Reason)
 }
 
+// stop answers POST /machines/{machine}/stop.
 func (s *machineAPI) stop(c *call) (answer, error) {
 	return answer{}, s.machines.Stop(c.ctx(), c.actor, c.machine())
 }

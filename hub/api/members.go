@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-// member is a directory.Member as the API shows it: its date as 2026-09-30.
+// member is a directory.Member in the form of the API, with a date such as 2026-09-30.
 type member struct {
 	directory.Member
 	Until string `json:"until,omitempty"`
@@ -29,7 +29,7 @@ func oneMember(m directory.Member) answer {
 	return answer{body: memberOf(m), version: m.Version}
 }
 
-// memberEdit is what a change of a member may name.
+// memberEdit holds the fields of a member that a client may change.
 type memberEdit struct {
 	Name      string   `json:"name"`
 	Language  string   `json:"language,omitempty"`
@@ -41,7 +41,7 @@ type memberEdit struct {
 	External  string   `json:"external_id,omitempty"`
 }
 
-// newMember is a member to add. Without an id the hub chooses one.
+// newMember is the body of a request to add a member. If the id is empty, the hub chooses one.
 type newMember struct {
 	ID policy.MemberID `json:"id,omitempty"`
 	memberEdit
@@ -83,6 +83,7 @@ func (s *memberAPI) routes() []Route {
 
 const mergePatchType = "application/merge-patch+json" // RFC 7396 §4
 
+// listMembers answers GET /members.
 func (s *memberAPI) listMembers(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
@@ -101,6 +102,7 @@ func (s *memberAPI) listMembers(c *call) (answer, error) {
 	return paged(c, items, next), nil
 }
 
+// addMember answers POST /members.
 func (s *memberAPI) addMember(c *call) (answer, error) {
 	var in newMember
 	if err := c.body(&in); err != nil {
@@ -119,6 +121,7 @@ func (s *memberAPI) addMember(c *call) (answer, error) {
 	return out, nil
 }
 
+// getMember answers GET /members/{member}.
 func (s *memberAPI) getMember(c *call) (answer, error) {
 	m, err := s.directory.Member(c.ctx(), c.actor, c.member())
 	if err != nil {
@@ -127,6 +130,7 @@ func (s *memberAPI) getMember(c *call) (answer, error) {
 	return oneMember(m), nil
 }
 
+// patchMember answers PATCH /members/{member}.
 func (s *memberAPI) patchMember(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
@@ -155,7 +159,7 @@ func editOf(m directory.Member) memberEdit {
 		Guardians: slices.Clone(m.Guardians), Until: memberOf(m).Until, Blocked: m.Blocked, External: m.External}
 }
 
-// apply writes the edit into a member. What its fields may hold is for the service to say.
+// apply writes the edited fields into a member. The service checks their values.
 func (e memberEdit) apply(c *call, m *directory.Member) error {
 	var until policy.Date
 	if e.Until != "" {
@@ -174,6 +178,7 @@ func notADay() httpd.Text {
 	return httpd.Text{FR: "ce n’est pas une date", EN: "not a date"}
 }
 
+// eraseMember answers DELETE /members/{member}.
 func (s *memberAPI) eraseMember(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
@@ -182,6 +187,7 @@ func (s *memberAPI) eraseMember(c *call) (answer, error) {
 	return answer{}, s.directory.Erase(c.ctx(), c.actor, c.member(), version)
 }
 
+// mergeMember answers POST /members/{member}/merge.
 func (s *memberAPI) mergeMember(c *call) (answer, error) {
 	var in mergeInput
 	if err := c.body(&in); err != nil {
@@ -194,8 +200,8 @@ func (s *memberAPI) mergeMember(c *call) (answer, error) {
 	return oneMember(m), nil
 }
 
-// getNote asks for the right by itself: the service leaves a note out where the right is missing, which would look like
-// an empty note.
+// getNote answers GET /members/{member}/note. It checks the permission itself: without the permission the service
+// leaves the note out, which would look like an empty note.
 func (s *memberAPI) getNote(c *call) (answer, error) {
 	if err := c.actor.May(actor.ReadNotes, c.ofMember()); err != nil {
 		return answer{}, err
@@ -207,6 +213,7 @@ func (s *memberAPI) getNote(c *call) (answer, error) {
 	return answer{body: note{m.Note}, version: m.Version}, nil
 }
 
+// putNote answers PUT /members/{member}/note.
 func (s *memberAPI) putNote(c *call) (answer, error) {
 	if err := c.actor.May(actor.ReadNotes, c.ofMember()); err != nil {
 		return answer{}, err
@@ -229,6 +236,7 @@ func (s *memberAPI) putNote(c *call) (answer, error) {
 	return answer{body: note{m.Note}, version: m.Version}, nil
 }
 
+// ownRecord answers GET /me/record.
 func (s *memberAPI) ownRecord(c *call) (answer, error) {
 	m, err := s.directory.Own(c.ctx(), c.actor)
 	if err != nil {
@@ -237,6 +245,7 @@ func (s *memberAPI) ownRecord(c *call) (answer, error) {
 	return oneMember(m), nil
 }
 
+// endings answers GET /endings.
 func (s *memberAPI) endings(c *call) (answer, error) {
 	ends, err := s.directory.Endings(c.ctx(), c.actor)
 	if err != nil {

@@ -14,8 +14,8 @@ type draftInput struct {
 	Text string `json:"text"`
 }
 
-// publishInput is a policy to publish. Signature is of the policy key, where that is on a laptop: what
-// `portillon policy sign` wrote, in base64.
+// publishInput is a policy to publish. If the policy key is kept elsewhere, Signature is the output of `portillon
+// policy sign` in base64.
 type publishInput struct {
 	Text      string `json:"text"`
 	Comment   string `json:"comment"`
@@ -28,7 +28,7 @@ type backInput struct {
 
 const yamlType = "application/yaml" // RFC 9512
 
-// policyAPI answers for the access policy and the bundles.
+// policyAPI serves the routes of the access policy and the bundles.
 type policyAPI struct {
 	texts    *texts
 	policies Policies
@@ -55,7 +55,7 @@ func (s *policyAPI) routes() []Route {
 	}
 }
 
-// currentPolicy is the policy in force, or its text alone for whoever asks for YAML.
+// currentPolicy answers GET /policy: the current policy, or only its text if the client asks for YAML.
 func (s *policyAPI) currentPolicy(c *call) (answer, error) {
 	p, err := s.policies.Current(c.ctx(), c.actor)
 	if err != nil {
@@ -71,6 +71,7 @@ func (s *policyAPI) currentPolicy(c *call) (answer, error) {
 	return out, nil
 }
 
+// policyVersions answers GET /policy/versions.
 func (s *policyAPI) policyVersions(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
@@ -83,6 +84,7 @@ func (s *policyAPI) policyVersions(c *call) (answer, error) {
 	return paged(c, found, next), nil
 }
 
+// policyVersion answers GET /policy/versions/{number}.
 func (s *policyAPI) policyVersion(c *call) (answer, error) {
 	number, err := strconv.ParseInt(c.id("number"), 10, 64)
 	if err != nil || number < 1 {
@@ -95,7 +97,8 @@ func (s *policyAPI) policyVersion(c *call) (answer, error) {
 	return answer{body: p, version: p.Number}, nil
 }
 
-// draftPolicy says what is wrong with a policy text, and who would gain and lose what. It changes nothing.
+// draftPolicy checks a policy text, and returns its faults and the permissions that members would gain or lose. It
+// changes nothing.
 func (s *policyAPI) draftPolicy(c *call) (answer, error) {
 	var in draftInput
 	if isJSON(c.r) {
@@ -124,6 +127,7 @@ func (s *policyAPI) draftPolicy(c *call) (answer, error) {
 	return answer{body: d}, nil
 }
 
+// publishPolicy answers POST /policy.
 func (s *policyAPI) publishPolicy(c *call) (answer, error) {
 	of, err := c.version()
 	if err != nil {
@@ -140,6 +144,7 @@ func (s *policyAPI) publishPolicy(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: p, version: p.Number}, nil
 }
 
+// policyBack answers POST /policy/back.
 func (s *policyAPI) policyBack(c *call) (answer, error) {
 	var in backInput
 	if err := c.body(&in); err != nil {
@@ -152,6 +157,7 @@ func (s *policyAPI) policyBack(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: p, version: p.Number}, nil
 }
 
+// bundle answers GET /bundle.
 func (s *policyAPI) bundle(c *call) (answer, error) {
 	b, err := s.policies.Bundle(c.ctx(), c.actor)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-// week is a report.Week as the API shows it: its Monday as 2026-09-28.
+// week is a report.Week in the form of the API, with a Monday such as 2026-09-28.
 type week struct {
 	report.Week
 	Monday string `json:"week"`
@@ -19,7 +19,7 @@ type week struct {
 
 const csvType = "text/csv; charset=utf-8"
 
-// reportAPI answers for reports.
+// reportAPI serves the routes of reports.
 type reportAPI struct {
 	reports Reports
 }
@@ -45,7 +45,7 @@ func (s *reportAPI) routes() []Route {
 	}
 }
 
-// between is the range of days that the request asks for.
+// between returns the requested range of days.
 func (c *call) between() (report.Range, error) {
 	r := report.Range{Machine: policy.MachineID(c.query.Get("machine"))}
 	for name, into := range map[string]*policy.Date{"from": &r.From, "to": &r.To} {
@@ -81,6 +81,7 @@ func (s *reportAPI) uses(c *call) (answer, error) {
 	return paged(c, found, next), nil
 }
 
+// usesCSV answers GET /reports/uses.csv.
 func (s *reportAPI) usesCSV(c *call) (answer, error) {
 	between, err := c.between()
 	if err != nil {
@@ -91,6 +92,7 @@ func (s *reportAPI) usesCSV(c *call) (answer, error) {
 	}}, nil
 }
 
+// weeks answers GET /reports/weeks and GET /reports/weeks.csv.
 func (s *reportAPI) weeks(c *call) (answer, error) {
 	between, err := c.between()
 	if err != nil {
@@ -115,6 +117,7 @@ func (s *reportAPI) weeks(c *call) (answer, error) {
 	return listOf(items), nil
 }
 
+// refusals answers GET /reports/refusals.csv.
 func (s *reportAPI) refusals(c *call) (answer, error) {
 	between, err := c.between()
 	if err != nil {
@@ -134,6 +137,7 @@ func (s *reportAPI) refusals(c *call) (answer, error) {
 	return listOf(found), nil
 }
 
+// csvOf returns the answer with rows as a CSV file.
 func csvOf(file string, rows [][]string) answer {
 	return answer{mime: csvType, file: file, stream: func(w io.Writer) error {
 		for _, row := range rows {
@@ -147,7 +151,7 @@ func csvOf(file string, rows [][]string) answer {
 	}}
 }
 
-// cell is a text that no spreadsheet takes for a formula (OWASP, CSV injection).
+// cell returns a text that no spreadsheet program interprets as a formula (OWASP, CSV injection).
 func cell(s string) string {
 	if s != "" && strings.ContainsRune("=+-@\t\r\n", rune(s[0])) {
 		return "'" + s
