@@ -128,7 +128,7 @@ func (f policiesFake) Bundle(_ context.Context, a actor.Actor) (publish.Bundle, 
 // accountsFake implements Accounts.
 type accountsFake struct{ *fakes }
 
-// errWrong and errMany are the errors of the accounts for a wrong token, and for too many wrong tokens.
+// errWrong and errMany are what account answers to a wrong token, and after too many of them.
 var (
 	errWrong = errors.New("token is wrong")
 	errMany  = errors.New("too many attempts")

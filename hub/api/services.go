@@ -50,7 +50,7 @@ type Badges interface {
 	RemoveBadge(ctx context.Context, a actor.Actor, id policy.MemberID, badge string) error
 }
 
-// Imports handles lists of members in files.
+// Imports are lists of members that come and go as files.
 type Imports interface {
 	Preview(ctx context.Context, a actor.Actor, in directory.Import) (directory.Preview, error)
 	// Confirm says that the many members whom the list does not have any more are gone indeed.
