@@ -112,7 +112,7 @@ func (s *accountAPI) listAccounts(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	found, next, err := s.accounts.Accounts(c.ctx(), c.actor, account.Page{After: after, Limit: limit})
+	found, next, err := s.accounts.Registry.List(c.ctx(), c.actor, account.Page{After: after, Limit: limit})
 	if err != nil {
 		return answer{}, err
 	}
@@ -130,7 +130,7 @@ func (s *accountAPI) addAccount(c *call) (answer, error) {
 	}
 	var a account.Account
 	in.apply(&a)
-	a, err := s.accounts.Add(c.ctx(), c.actor, a, "") // its owner sets a password with a code of /reset
+	a, err := s.accounts.Registry.Add(c.ctx(), c.actor, a, "") // its owner sets a password with a code of /reset
 	if err != nil {
 		return answer{}, err
 	}
@@ -141,7 +141,7 @@ func (s *accountAPI) addAccount(c *call) (answer, error) {
 
 // getAccount answers GET /accounts/{account}.
 func (s *accountAPI) getAccount(c *call) (answer, error) {
-	a, err := s.accounts.Account(c.ctx(), c.actor, c.id("account"))
+	a, err := s.accounts.Registry.Get(c.ctx(), c.actor, c.id("account"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -158,7 +158,7 @@ func (s *accountAPI) patchAccount(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	a, err := s.accounts.Change(c.ctx(), c.actor, c.id("account"), version, func(a *account.Account) error {
+	a, err := s.accounts.Registry.Change(c.ctx(), c.actor, c.id("account"), version, func(a *account.Account) error {
 		edit, err := patched(accountEdit{a.Name, a.Member, a.Site, maps.Clone(a.Machines), a.Disabled}, patch, c.lang)
 		if err != nil {
 			return err
@@ -174,7 +174,7 @@ func (s *accountAPI) patchAccount(c *call) (answer, error) {
 
 // resetAccount answers POST /accounts/{account}/reset.
 func (s *accountAPI) resetAccount(c *call) (answer, error) {
-	text, err := s.accounts.ResetCode(c.ctx(), c.actor, c.id("account"))
+	text, err := s.accounts.Recovery.ResetCode(c.ctx(), c.actor, c.id("account"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -187,7 +187,7 @@ func (s *accountAPI) auditLog(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	found, next, err := s.accounts.AuditLog(c.ctx(), c.actor, account.Page{After: after, Limit: limit})
+	found, next, err := s.accounts.Audit.Entries(c.ctx(), c.actor, account.Page{After: after, Limit: limit})
 	if err != nil {
 		return answer{}, err
 	}
@@ -198,7 +198,7 @@ func (s *accountAPI) auditLog(c *call) (answer, error) {
 func (s *accountAPI) exportAudit(c *call) (answer, error) {
 	name := fmt.Sprintf("audit-%s.log", s.now().UTC().Format(time.DateOnly))
 	return answer{mime: auditType, file: name, stream: func(w io.Writer) error {
-		return s.accounts.ExportAudit(c.ctx(), c.actor, w)
+		return s.accounts.Audit.Export(c.ctx(), c.actor, w)
 	}}, nil
 }
 
@@ -226,12 +226,12 @@ func (s *accountAPI) removeAccount(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{}, s.accounts.Remove(c.ctx(), c.actor, c.id("account"), version)
+	return answer{}, s.accounts.Registry.Remove(c.ctx(), c.actor, c.id("account"), version)
 }
 
 // endSession answers DELETE /me/sessions/{session}.
 func (s *accountAPI) endSession(c *call) (answer, error) {
-	return answer{}, s.accounts.EndSession(c.ctx(), c.actor, c.account(), c.id("session"))
+	return answer{}, s.accounts.Sessions.End(c.ctx(), c.actor, c.account(), c.id("session"))
 }
 
 // printCodes answers POST /printed-codes: codes on paper, each of which signs a member in once.
@@ -240,7 +240,7 @@ func (s *accountAPI) printCodes(c *call) (answer, error) {
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	codes, err := s.accounts.PrintedCodes(c.ctx(), c.actor, in.Members, in.Each)
+	codes, err := s.accounts.PrintedCodes.Print(c.ctx(), c.actor, in.Members, in.Each)
 	if err != nil {
 		return answer{}, err
 	}
@@ -251,7 +251,7 @@ func (s *accountAPI) printCodes(c *call) (answer, error) {
 
 // sessions answers GET /accounts/{account}/sessions and GET /me/sessions.
 func (s *accountAPI) sessions(c *call) (answer, error) {
-	found, err := s.accounts.Sessions(c.ctx(), c.actor, c.account())
+	found, err := s.accounts.Sessions.Active(c.ctx(), c.actor, c.account())
 	if err != nil {
 		return answer{}, err
 	}
@@ -260,12 +260,12 @@ func (s *accountAPI) sessions(c *call) (answer, error) {
 
 // signOutEverywhere answers DELETE /accounts/{account}/sessions and DELETE /me/sessions.
 func (s *accountAPI) signOutEverywhere(c *call) (answer, error) {
-	return answer{}, s.accounts.SignOutEverywhere(c.ctx(), c.actor, c.account())
+	return answer{}, s.accounts.Sessions.EndAll(c.ctx(), c.actor, c.account())
 }
 
 // tokens answers GET /accounts/{account}/tokens and GET /me/tokens.
 func (s *accountAPI) tokens(c *call) (answer, error) {
-	found, err := s.accounts.Tokens(c.ctx(), c.actor, c.account())
+	found, err := s.accounts.Tokens.Issued(c.ctx(), c.actor, c.account())
 	if err != nil {
 		return answer{}, err
 	}
@@ -278,7 +278,7 @@ func (s *accountAPI) newToken(c *call) (answer, error) {
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	t, err := s.accounts.NewToken(c.ctx(), c.actor, in.Name, in.Scopes, in.Expires)
+	t, err := s.accounts.Tokens.Issue(c.ctx(), c.actor, in.Name, in.Scopes, in.Expires)
 	if err != nil {
 		return answer{}, err
 	}
@@ -287,5 +287,5 @@ func (s *accountAPI) newToken(c *call) (answer, error) {
 
 // revokeToken answers DELETE /accounts/{account}/tokens/{token} and DELETE /me/tokens/{token}.
 func (s *accountAPI) revokeToken(c *call) (answer, error) {
-	return answer{}, s.accounts.RevokeToken(c.ctx(), c.actor, c.account(), c.id("token"))
+	return answer{}, s.accounts.Tokens.Revoke(c.ctx(), c.actor, c.account(), c.id("token"))
 }

@@ -100,7 +100,7 @@ func (p *todayPages) machinesOfToday(q *request, d *todayPage) error {
 	if p.machines == nil {
 		return nil
 	}
-	list, err := p.machines.Machines(ctxOf(q), q.actor)
+	list, err := p.machines.List(ctxOf(q), q.actor)
 	if err != nil {
 		return err
 	}
@@ -128,6 +128,8 @@ type machinePages struct {
 	directory      Directory
 	machineName    func(tongue, policy.MachineID) string
 	machines       Machines
+	codes          Codes
+	orders         Orders
 	policyMachines func() []policy.MachineID
 }
 

@@ -35,7 +35,7 @@ func machineForm() form {
 
 // machinesPage renders the list of machines with a form.
 func (p *machinePages) machinesPage(q *request, status int, f form) error {
-	list, err := p.machines.Machines(ctxOf(q), q.actor)
+	list, err := p.machines.List(ctxOf(q), q.actor)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func machineHome(q *request) string { return "/machines/" + url.PathEscape(strin
 
 // machinePage returns the data of the machine's page, with its forms.
 func (p *machinePages) machinePage(q *request) (machinePage, error) {
-	m, err := p.machines.Machine(ctxOf(q), q.actor, machineID(q))
+	m, err := p.machines.Get(ctxOf(q), q.actor, machineID(q))
 	if err != nil {
 		return machinePage{}, err
 	}
@@ -154,7 +154,7 @@ func (p *machinePages) newCode(q *request) error {
 	if err != nil {
 		return err
 	}
-	c, err := p.machines.NewCode(ctxOf(q), q.actor, machineID(q), v.Get("replace") == "yes")
+	c, err := p.codes.New(ctxOf(q), q.actor, machineID(q), v.Get("replace") == "yes")
 	if err != nil {
 		return err
 	}
@@ -183,7 +183,7 @@ func (p *machinePages) tag(q *request) error {
 	if err != nil {
 		return err
 	}
-	err = p.machines.Tag(ctxOf(q), q.actor, machineID(q), v.Get("reason"))
+	err = p.orders.Tag(ctxOf(q), q.actor, machineID(q), v.Get("reason"))
 	if faults := invalid(err); faults != nil {
 		return p.showMachine(q, 422, func(d *machinePage) { d.Tag = d.Tag.keep(v).refuse(faults) })
 	}
@@ -195,7 +195,7 @@ func (p *machinePages) tag(q *request) error {
 
 // stop answers POST /machines/{id}/stop.
 func (p *machinePages) stop(q *request) error {
-	if err := p.machines.Stop(ctxOf(q), q.actor, machineID(q)); err != nil {
+	if err := p.orders.Stop(ctxOf(q), q.actor, machineID(q)); err != nil {
 		return err
 	}
 	return q.to(machineHome(q), "machine-stopped")

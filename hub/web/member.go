@@ -87,10 +87,10 @@ func (p *recordPages) addBadges(q *request) error {
 // printCodes answers POST /members/{id}/codes. The page with the codes is the response to the POST, because the codes
 // are shown once.
 func (p *recordPages) printCodes(q *request) error {
-	if p.accounts == nil {
+	if p.accounts == (Accounts{}) {
 		return errNoPage
 	}
-	codes, err := p.accounts.PrintedCodes(ctxOf(q), q.actor, []policy.MemberID{memberID(q)}, printed)
+	codes, err := p.accounts.PrintedCodes.Print(ctxOf(q), q.actor, []policy.MemberID{memberID(q)}, printed)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ type machineService = webtest.Machines
 // noMachines is a site without machines.
 type noMachines struct{ machineService }
 
-func (noMachines) Machines(context.Context, actor.Actor) ([]enrol.Machine, error) { return nil, nil }
+func (noMachines) List(context.Context, actor.Actor) ([]enrol.Machine, error) { return nil, nil }
 
 // Each permission of a role is tested alone, as the scope of an owner's token. A form is shown only if its POST would
 // be accepted, and a button only if it would work.

@@ -67,6 +67,7 @@ func (c Config) store(k keys) wire.Store {
 func (c Config) rosterOptions(k keys) roster.Options {
 	ring := k.ring()
 	return roster.Options{
+		Machine:       policy.MachineID(c.Machine),
 		CardKey:       ring[0],
 		OtherCardKeys: ring[1:],
 		ShortNumbers:  c.Reader.GivesShortNumbers(),
