@@ -10,6 +10,7 @@ type cardKeyAPI struct {
 	keys CardKeys
 }
 
+// routes lists the routes of the site's card key.
 func (s *cardKeyAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/card-key", Act: actor.EnrolMachines, Answer: cardkey.Status{}, handle: s.getCardKey},
@@ -28,6 +29,7 @@ func (s *cardKeyAPI) getCardKey(c *call) (answer, error) {
 	return answer{body: k, version: k.Version}, nil
 }
 
+// rotateCardKey begins a change of the card key. If-Match must name the version of the card key's state.
 func (s *cardKeyAPI) rotateCardKey(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
@@ -40,6 +42,7 @@ func (s *cardKeyAPI) rotateCardKey(c *call) (answer, error) {
 	return answer{}, s.keys.Rotate(c.ctx(), c.actor, version, in.Reason)
 }
 
+// endCardKey ends a change of the card key: cards that are still bound under the old key stop working.
 func (s *cardKeyAPI) endCardKey(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {

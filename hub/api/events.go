@@ -49,6 +49,7 @@ type eventAPI struct {
 	streams *streams
 }
 
+// routes lists the one route of events. It names no permission: each event is filtered when it is sent (mayHear).
 func (s *eventAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/events", Query: []string{"topic"}, Produces: []string{eventType}, handle: s.stream},
@@ -116,6 +117,8 @@ func (c *call) topics() ([]store.Topic, error) {
 // standing of members, and what badges give.
 func whoMayHear() []store.Topic { return []store.Topic{store.Accounts, store.Directory, store.Policy} }
 
+// follow sends events of the topics until the client goes, or until its session or token ends. A heartbeat keeps
+// proxies from closing a quiet stream.
 func (s *eventAPI) follow(c *call, w http.ResponseWriter, topics []store.Topic) {
 	sub, cancel := s.events.Subscribe(append(whoMayHear(), topics...)...)
 	defer cancel()
@@ -165,11 +168,14 @@ type sender struct {
 	control *http.ResponseController
 }
 
+// event sends one event in the format of server-sent events (HTML, section 9.2.5), and reports whether the client is
+// still there.
 func (s *sender) event(topic store.Topic) bool {
 	b, err := json.Marshal(event{topic})
 	return err == nil && s.send(fmt.Sprintf("event: %s\ndata: %s\n\n", topic, b))
 }
 
+// send writes text and flushes it, and reports whether the client is still there.
 func (s *sender) send(text string) bool {
 	// A writer without deadlines (a test's) says so here; the next write shows whether the client is there.
 	// The deadline is by the computer's clock: a demonstration's hub has another one.
@@ -180,6 +186,7 @@ func (s *sender) send(text string) bool {
 	return s.control.Flush() == nil
 }
 
+// tooManyStreams refuses a stream beyond the limits (streamsPerAccount, streamsOfHub).
 func tooManyStreams() error {
 	return &refusal{http.StatusTooManyRequests, "streams", httpd.Text{FR: "trop de flux ouverts par ce compte",
 		EN: "the account has too many streams open"}}
@@ -194,6 +201,7 @@ type streams struct {
 
 func newStreams() *streams { return &streams{of: map[string]int{}} }
 
+// begin counts a stream of an account, and reports false if the account or the hub has too many.
 func (s *streams) begin(account string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -205,6 +213,7 @@ func (s *streams) begin(account string) bool {
 	return true
 }
 
+// end counts a stream as ended.
 func (s *streams) end(account string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -13,14 +13,17 @@ import (
 	"portillon/policy"
 )
 
+// newMachine is the body of a request that adds a machine.
 type newMachine struct {
 	ID policy.MachineID `json:"id"`
 }
 
+// codeInput is the body of a request for a one-time code.
 type codeInput struct {
 	Replace bool `json:"replace,omitempty"` // the code replaces the machine's SD card
 }
 
+// reasonInput is the body of an act that needs a reason, which the audit log keeps.
 type reasonInput struct {
 	Reason string `json:"reason"`
 }
@@ -40,6 +43,7 @@ type machineAPI struct {
 	orders   Orders
 }
 
+// routes lists the routes of machines.
 func (s *machineAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/machines", Act: actor.ReadMachines, Answer: list[enrol.Machine]{}, handle: s.listMachines},
@@ -57,6 +61,7 @@ func (s *machineAPI) routes() []Route {
 	}
 }
 
+// listMachines answers the machines that the actor may read. A site has some dozens, so there are no pages.
 func (s *machineAPI) listMachines(c *call) (answer, error) {
 	found, err := s.machines.List(c.ctx(), c.actor)
 	if err != nil {
@@ -65,8 +70,10 @@ func (s *machineAPI) listMachines(c *call) (answer, error) {
 	return listOf(found), nil
 }
 
+// oneMachine answers a machine, with its version as the ETag.
 func oneMachine(m enrol.Machine) answer { return answer{body: m, version: m.Version} }
 
+// addMachine adds a machine, which then awaits its enrolment, and answers 201 with its address.
 func (s *machineAPI) addMachine(c *call) (answer, error) {
 	var in newMachine
 	if err := c.body(&in); err != nil {
@@ -81,6 +88,7 @@ func (s *machineAPI) addMachine(c *call) (answer, error) {
 	return out, nil
 }
 
+// getMachine answers one machine.
 func (s *machineAPI) getMachine(c *call) (answer, error) {
 	m, err := s.machines.Get(c.ctx(), c.actor, c.machine())
 	if err != nil {
@@ -116,6 +124,7 @@ func (s *machineAPI) newCode(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: code{made, picture}}, nil
 }
 
+// revoke revokes a machine's keys and account. If-Match must name the machine's version.
 func (s *machineAPI) revoke(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
@@ -137,6 +146,7 @@ func (s *machineAPI) held(c *call) (answer, error) {
 	return answer{body: h}, nil
 }
 
+// tag takes a machine out of service. The answer comes after the machine has confirmed the order.
 func (s *machineAPI) tag(c *call) (answer, error) {
 	var in reasonInput
 	if err := c.body(&in); err != nil {
@@ -145,6 +155,7 @@ func (s *machineAPI) tag(c *call) (answer, error) {
 	return answer{}, s.orders.Tag(c.ctx(), c.actor, c.machine(), in.Reason)
 }
 
+// stop ends the session at a machine. The answer comes after the machine has confirmed the order.
 func (s *machineAPI) stop(c *call) (answer, error) {
 	return answer{}, s.orders.Stop(c.ctx(), c.actor, c.machine())
 }

@@ -24,6 +24,7 @@ type reportAPI struct {
 	reports Reports
 }
 
+// routes lists the routes of reports. Each report is available as JSON and as CSV.
 func (s *reportAPI) routes() []Route {
 	between := []string{"from", "to", "machine"}
 	paged := append([]string{"cursor", "limit"}, between...)
@@ -58,10 +59,12 @@ func (c *call) between() (report.Range, error) {
 	return r, nil
 }
 
+// wantsCSV reports whether the path ends with .csv or the client prefers CSV.
 func (c *call) wantsCSV() bool {
 	return strings.HasSuffix(c.route.Path, ".csv") || prefers(c.r, "text/csv")
 }
 
+// uses answers one page of the sessions at machines, the earliest first; as CSV, all of them.
 func (s *reportAPI) uses(c *call) (answer, error) {
 	if c.wantsCSV() {
 		return s.usesCSV(c)
@@ -81,6 +84,7 @@ func (s *reportAPI) uses(c *call) (answer, error) {
 	return paged(c, found, next), nil
 }
 
+// usesCSV streams the sessions at machines as a file.
 func (s *reportAPI) usesCSV(c *call) (answer, error) {
 	between, err := c.between()
 	if err != nil {
@@ -91,6 +95,7 @@ func (s *reportAPI) usesCSV(c *call) (answer, error) {
 	}}, nil
 }
 
+// weeks answers sessions, members and seconds for each machine and week.
 func (s *reportAPI) weeks(c *call) (answer, error) {
 	between, err := c.between()
 	if err != nil {
@@ -115,6 +120,7 @@ func (s *reportAPI) weeks(c *call) (answer, error) {
 	return listOf(items), nil
 }
 
+// refusals answers how often each machine refused members, by reason.
 func (s *reportAPI) refusals(c *call) (answer, error) {
 	between, err := c.between()
 	if err != nil {
@@ -134,6 +140,7 @@ func (s *reportAPI) refusals(c *call) (answer, error) {
 	return listOf(found), nil
 }
 
+// csvOf answers rows as a CSV file. A cell that a spreadsheet would run as a formula is made text (cell).
 func csvOf(file string, rows [][]string) answer {
 	return answer{mime: csvType, file: file, stream: func(w io.Writer) error {
 		for _, row := range rows {

@@ -59,6 +59,7 @@ type list[T any] struct {
 	Next  string `json:"next,omitempty"` // where the next page is
 }
 
+// listOf answers a list that has no pages. An empty list is [] in JSON, not null.
 func listOf[T any](items []T) answer {
 	if items == nil {
 		items = []T{}
@@ -66,6 +67,8 @@ func listOf[T any](items []T) answer {
 	return answer{body: list[T]{Items: items}}
 }
 
+// serve finds the route for the method of a request, checks who asks and what for, and answers. HEAD is answered as GET
+// without a body (RFC 9110, section 9.3.2).
 func (s *API) serve(w http.ResponseWriter, r *http.Request, methods map[string]*Route) {
 	allow := allowed(methods)
 	if r.Method == http.MethodOptions {
@@ -95,6 +98,7 @@ func (s *API) serve(w http.ResponseWriter, r *http.Request, methods map[string]*
 	}
 }
 
+// allowed lists the methods of a path, for the header Allow.
 func allowed(methods map[string]*Route) string {
 	names := slices.Sorted(maps.Keys(methods))
 	if methods[http.MethodGet] != nil {
@@ -158,6 +162,7 @@ func (s *API) answer(c *call, out answer) error {
 	return nil
 }
 
+// statusOr is an answer's status, or the usual one if the handler set none.
 func statusOr(status, usual int) int {
 	if status == 0 {
 		return usual
@@ -195,6 +200,7 @@ type lateWriter struct {
 	to    io.Writer
 }
 
+// start writes the head of the answer before the first byte of the body.
 func (w *lateWriter) start() {
 	if !w.begun {
 		w.begun = true
@@ -210,6 +216,7 @@ func (w *lateWriter) Write(b []byte) (int, error) {
 
 const jsonType = "application/json"
 
+// etag is a version as an entity tag (RFC 9110, section 8.8.3).
 func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
 
 // accepts reports whether the request takes an answer of this type (RFC 9110 §12.5.1). A quality of 0 refuses it.

@@ -69,12 +69,15 @@ type reader struct {
 	lang   policy.Language
 }
 
+// unreadable is the fault of a body that is not JSON.
 func (r *reader) unreadable(err error) error {
 	s := clip(strings.TrimPrefix(err.Error(), "json: "))
 	wrong := httpd.Text{FR: "JSON illisible : " + s, EN: "unreadable JSON: " + s}
 	return &fault.Invalid{Faults: []fault.Field{{Field: "body", Wrong: wrong.In(r.lang)}}}
 }
 
+// value checks one JSON value against the Go type t, and its fields or elements in turn. path names the value in
+// faults. A nil t accepts every value.
 func (r *reader) value(t reflect.Type, path string, depth int) error {
 	if depth > maxDepth {
 		return fmt.Errorf("nested more than %d deep", maxDepth)
@@ -105,6 +108,7 @@ func (r *reader) value(t reflect.Type, path string, depth int) error {
 	return nil
 }
 
+// object checks the fields of a JSON object: each may stand there once, and t must have it.
 func (r *reader) object(t reflect.Type, path string, depth int) error {
 	fields, closed := fieldsOf(t)
 	seen := map[string]bool{}
@@ -136,6 +140,7 @@ func (r *reader) object(t reflect.Type, path string, depth int) error {
 	return err
 }
 
+// add notes a fault; beyond 20 faults it notes none.
 func (r *reader) add(f fault.Field) {
 	if len(r.faults) < 20 {
 		r.faults = append(r.faults, f)
@@ -158,6 +163,7 @@ func fieldsOf(t reflect.Type) (map[string]reflect.Type, bool) {
 	return out, true
 }
 
+// keys are the names of a map, in no order.
 func keys(m map[string]reflect.Type) (out []string) {
 	for k := range m {
 		out = append(out, k)
@@ -175,6 +181,7 @@ func unknownField(name string, known []string, l policy.Language) fault.Field {
 	return f
 }
 
+// kindName is the JSON name of a Go type.
 func kindName(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.String:

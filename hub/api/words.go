@@ -25,6 +25,7 @@ func (s *texts) said(l policy.Language, sentences []string) []string {
 	return out
 }
 
+// saidFaults are the faults of a policy in language l.
 func (s *texts) saidFaults(l policy.Language, faults []publish.Fault) []publish.Fault {
 	out := slices.Clone(faults)
 	for i := range out {
@@ -33,11 +34,13 @@ func (s *texts) saidFaults(l policy.Language, faults []publish.Fault) []publish.
 	return out
 }
 
+// saidPreview is an import's preview with its warnings in language l.
 func (s *texts) saidPreview(l policy.Language, p directory.Preview) directory.Preview {
 	p.Warnings = s.said(l, p.Warnings)
 	return p
 }
 
+// saidBadges are badges with the reasons of their refusal in language l.
 func (s *texts) saidBadges(l policy.Language, list []directory.Badge) []directory.Badge {
 	out := slices.Clone(list)
 	for i := range out {
@@ -46,6 +49,7 @@ func (s *texts) saidBadges(l policy.Language, list []directory.Badge) []director
 	return out
 }
 
+// saidBundle is a bundle with its warnings and its problem in language l.
 func (s *texts) saidBundle(l policy.Language, b publish.Bundle) publish.Bundle {
 	b.Warnings, b.Problem = s.said(l, b.Warnings), s.words.In(langOf(l), b.Problem)
 	return b
