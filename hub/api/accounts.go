@@ -26,7 +26,7 @@ func (e accountEdit) apply(a *account.Account) {
 	a.Name, a.Member, a.Site, a.Machines, a.Disabled = e.Name, e.Member, e.Site, e.Machines, e.Disabled
 }
 
-// newToken is the body of a request for an API token.
+// newToken is the body of a request for an API token. Scopes are the permissions of the token; none: no permission.
 type newToken struct {
 	Name    string      `json:"name"`
 	Scopes  []actor.Act `json:"scopes"`
@@ -106,7 +106,7 @@ func (s *accountAPI) ownRoutes() []Route {
 
 const auditType = "application/octet-stream"
 
-// listAccounts answers GET /accounts.
+// listAccounts answers one page of the accounts, sorted by id.
 func (s *accountAPI) listAccounts(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
@@ -122,7 +122,7 @@ func (s *accountAPI) listAccounts(c *call) (answer, error) {
 // oneAccount returns the answer with an account, with the account's version as the ETag.
 func oneAccount(a account.Account) answer { return answer{body: a, version: a.Version} }
 
-// addAccount answers POST /accounts.
+// addAccount creates an account without a password, and answers 201 with the address of the account.
 func (s *accountAPI) addAccount(c *call) (answer, error) {
 	var in accountEdit
 	if err := c.body(&in); err != nil {
@@ -139,7 +139,7 @@ func (s *accountAPI) addAccount(c *call) (answer, error) {
 	return out, nil
 }
 
-// getAccount answers GET /accounts/{account}.
+// getAccount answers one account.
 func (s *accountAPI) getAccount(c *call) (answer, error) {
 	a, err := s.accounts.Registry.Get(c.ctx(), c.actor, c.id("account"))
 	if err != nil {
@@ -148,7 +148,7 @@ func (s *accountAPI) getAccount(c *call) (answer, error) {
 	return oneAccount(a), nil
 }
 
-// patchAccount answers PATCH /accounts/{account}.
+// patchAccount changes an account by a JSON merge patch (RFC 7396). If-Match must name the account's version.
 func (s *accountAPI) patchAccount(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
@@ -172,7 +172,8 @@ func (s *accountAPI) patchAccount(c *call) (answer, error) {
 	return oneAccount(a), nil
 }
 
-// resetAccount answers POST /accounts/{account}/reset.
+// resetAccount makes a code with which the account's owner sets a new password. The answer is the only place where the
+// code is ever shown.
 func (s *accountAPI) resetAccount(c *call) (answer, error) {
 	text, err := s.accounts.Recovery.ResetCode(c.ctx(), c.actor, c.id("account"))
 	if err != nil {
@@ -181,7 +182,7 @@ func (s *accountAPI) resetAccount(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: resetCode{text}}, nil
 }
 
-// auditLog answers GET /audit.
+// auditLog answers one page of the audit log, the newest entry first.
 func (s *accountAPI) auditLog(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
@@ -194,7 +195,7 @@ func (s *accountAPI) auditLog(c *call) (answer, error) {
 	return paged(c, found, next), nil
 }
 
-// exportAudit answers GET /audit/export.
+// exportAudit streams the whole audit log as a file. Its name has the date, in UTC.
 func (s *accountAPI) exportAudit(c *call) (answer, error) {
 	name := fmt.Sprintf("audit-%s.log", s.now().UTC().Format(time.DateOnly))
 	return answer{mime: auditType, file: name, stream: func(w io.Writer) error {
@@ -220,7 +221,7 @@ func (c *call) account() string {
 	return c.actor.Account
 }
 
-// removeAccount answers DELETE /accounts/{account}.
+// removeAccount removes an account. If-Match must name its version.
 func (s *accountAPI) removeAccount(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
@@ -229,7 +230,7 @@ func (s *accountAPI) removeAccount(c *call) (answer, error) {
 	return answer{}, s.accounts.Registry.Remove(c.ctx(), c.actor, c.id("account"), version)
 }
 
-// endSession answers DELETE /me/sessions/{session}.
+// endSession ends one session of an account: the person is signed out in that browser.
 func (s *accountAPI) endSession(c *call) (answer, error) {
 	return answer{}, s.accounts.Sessions.End(c.ctx(), c.actor, c.account(), c.id("session"))
 }
@@ -249,7 +250,7 @@ func (s *accountAPI) printCodes(c *call) (answer, error) {
 	return out, nil
 }
 
-// sessions answers GET /accounts/{account}/sessions and GET /me/sessions.
+// sessions lists the sessions of an account.
 func (s *accountAPI) sessions(c *call) (answer, error) {
 	found, err := s.accounts.Sessions.Active(c.ctx(), c.actor, c.account())
 	if err != nil {
@@ -258,12 +259,12 @@ func (s *accountAPI) sessions(c *call) (answer, error) {
 	return listOf(found), nil
 }
 
-// signOutEverywhere answers DELETE /accounts/{account}/sessions and DELETE /me/sessions.
+// signOutEverywhere ends all sessions of an account.
 func (s *accountAPI) signOutEverywhere(c *call) (answer, error) {
 	return answer{}, s.accounts.Sessions.EndAll(c.ctx(), c.actor, c.account())
 }
 
-// tokens answers GET /accounts/{account}/tokens and GET /me/tokens.
+// tokens lists the API tokens of an account, without their secrets.
 func (s *accountAPI) tokens(c *call) (answer, error) {
 	found, err := s.accounts.Tokens.Issued(c.ctx(), c.actor, c.account())
 	if err != nil {
@@ -272,7 +273,7 @@ func (s *accountAPI) tokens(c *call) (answer, error) {
 	return listOf(found), nil
 }
 
-// newToken answers POST /me/tokens.
+// newToken makes an API token of the actor's own account. The answer is the only place where its secret is ever shown.
 func (s *accountAPI) newToken(c *call) (answer, error) {
 	var in newToken
 	if err := c.body(&in); err != nil {
@@ -285,7 +286,7 @@ func (s *accountAPI) newToken(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: t}, nil
 }
 
-// revokeToken answers DELETE /accounts/{account}/tokens/{token} and DELETE /me/tokens/{token}.
+// revokeToken revokes an API token: the next request with it is answered 401.
 func (s *accountAPI) revokeToken(c *call) (answer, error) {
 	return answer{}, s.accounts.Tokens.Revoke(c.ctx(), c.actor, c.account(), c.id("token"))
 }

@@ -28,6 +28,7 @@ type badgeAPI struct {
 	directory Directory
 }
 
+// routes lists the routes of badges. An upload may be larger than other bodies (uploadBody).
 func (s *badgeAPI) routes() []Route {
 	return []Route{
 		{Method: "POST", Path: "/members/{member}/badges", Act: actor.WriteBadges, Query: []string{"name"},
@@ -65,7 +66,8 @@ func (s *badgeAPI) addBadges(c *call) (answer, error) {
 // afterwards.
 func (c *call) mayUpload(act actor.Act) error { return c.actor.May(act, c.ofMember()) }
 
-// addBadgeURL answers POST /members/{member}/badges/url.
+// addBadgeURL fetches a badge from its https address and adds it to a member. The badge is kept whatever its verdict,
+// which the answer tells.
 func (s *badgeAPI) addBadgeURL(c *call) (answer, error) {
 	var in badgeURL
 	if err := c.body(&in); err != nil {
@@ -107,7 +109,7 @@ func fileName(s string) string {
 	return clip(s)
 }
 
-// removeBadge answers DELETE /members/{member}/badges/{badge}.
+// removeBadge takes a badge from a member. This does not revoke the badge: it can be added again.
 func (s *badgeAPI) removeBadge(c *call) (answer, error) {
 	return answer{}, s.directory.RemoveBadge(c.ctx(), c.actor, c.member(), c.id("badge"))
 }

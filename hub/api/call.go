@@ -29,6 +29,7 @@ type call struct {
 	query url.Values
 }
 
+// ctx ends when the client closes the connection.
 func (c *call) ctx() context.Context { return c.r.Context() }
 
 // Limits of the values in a request.
@@ -96,7 +97,8 @@ func (c *call) noBody() error {
 	return nil
 }
 
-// checkQuery rejects unknown, repeated and overlong parameters.
+// checkQuery rejects unknown, repeated and overlong parameters. It returns *fault.Invalid with all of them, so that the
+// client can correct them in one step.
 func (c *call) checkQuery() error {
 	q, err := url.ParseQuery(c.r.URL.RawQuery)
 	if err != nil {
@@ -127,10 +129,19 @@ func names(path string) (out []string) {
 	return out
 }
 
-func (c *call) id(name string) string     { return c.r.PathValue(name) }
-func (c *call) member() policy.MemberID   { return policy.MemberID(c.id("member")) }
+// id is the part of the path that a route's {name} stands for; check has bounded its length.
+func (c *call) id(name string) string { return c.r.PathValue(name) }
+
+// member is the member whom the path names.
+func (c *call) member() policy.MemberID { return policy.MemberID(c.id("member")) }
+
+// machine is the machine that the path names.
 func (c *call) machine() policy.MachineID { return policy.MachineID(c.id("machine")) }
-func (c *call) ofMember() actor.Target    { return actor.Target{Member: c.member()} }
+
+// ofMember is the member whom the path names, as the target of a permission.
+func (c *call) ofMember() actor.Target { return actor.Target{Member: c.member()} }
+
+// invalid is the fault of one value, in the language of the request. right lists what would be accepted.
 func (c *call) invalid(field, given string, wrong httpd.Text, right ...string) error {
 	return &fault.Invalid{Faults: []fault.Field{{Field: field, Given: clip(given), Wrong: wrong.In(c.lang),
 		Right: strings.Join(right, ", ")}}}
@@ -248,6 +259,7 @@ const (
 	maxParts = 8
 )
 
+// formFault turns an error of reading a form into a fault; an error of size stays as it is, for the answer 413.
 func (c *call) formFault(err error) error {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {

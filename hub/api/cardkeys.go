@@ -10,6 +10,7 @@ type cardKeyAPI struct {
 	keys CardKeys
 }
 
+// routes lists the routes of the site's card key.
 func (s *cardKeyAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/card-key", Act: actor.EnrolMachines, Answer: cardkey.Status{}, handle: s.getCardKey},
@@ -29,7 +30,7 @@ func (s *cardKeyAPI) getCardKey(c *call) (answer, error) {
 	return answer{body: k, version: k.Version}, nil
 }
 
-// rotateCardKey answers POST /card-key/rotate.
+// rotateCardKey begins a change of the card key. If-Match must name the version of the card key's state.
 func (s *cardKeyAPI) rotateCardKey(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
@@ -42,7 +43,7 @@ func (s *cardKeyAPI) rotateCardKey(c *call) (answer, error) {
 	return answer{}, s.keys.Rotate(c.ctx(), c.actor, version, in.Reason)
 }
 
-// endCardKey answers POST /card-key/end.
+// endCardKey ends a change of the card key: cards that are still bound under the old key stop working.
 func (s *cardKeyAPI) endCardKey(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {

@@ -30,6 +30,7 @@ type cardAPI struct {
 	directory Directory
 }
 
+// routes lists the routes of cards and of taps of unknown cards.
 func (s *cardAPI) routes() []Route {
 	return []Route{
 		{Method: "POST", Path: "/members/{member}/cards", Act: actor.WriteCards, Body: newCard{}, Answer: directory.Card{},
@@ -43,7 +44,7 @@ func (s *cardAPI) routes() []Route {
 	}
 }
 
-// addCard answers POST /members/{member}/cards.
+// addCard adds an active card to a member. A card that another member has is refused.
 func (s *cardAPI) addCard(c *call) (answer, error) {
 	var in newCard
 	if err := c.body(&in); err != nil {
@@ -57,7 +58,7 @@ func (s *cardAPI) addCard(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: card}, nil
 }
 
-// setCard answers PUT /members/{member}/cards/{card}.
+// setCard changes a card's state, for example to lost.
 func (s *cardAPI) setCard(c *call) (answer, error) {
 	var in cardState
 	if err := c.body(&in); err != nil {
@@ -66,12 +67,12 @@ func (s *cardAPI) setCard(c *call) (answer, error) {
 	return answer{}, s.directory.SetCard(c.ctx(), c.actor, c.member(), c.id("card"), in.State, in.Note)
 }
 
-// removeCard answers DELETE /members/{member}/cards/{card}.
+// removeCard takes a card from its member; the card is then unknown.
 func (s *cardAPI) removeCard(c *call) (answer, error) {
 	return answer{}, s.directory.RemoveCard(c.ctx(), c.actor, c.member(), c.id("card"))
 }
 
-// taps answers GET /taps.
+// taps answers one page of the unknown cards that were tapped within 24 hours, the last tapped first.
 func (s *cardAPI) taps(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
@@ -84,7 +85,7 @@ func (s *cardAPI) taps(c *call) (answer, error) {
 	return paged(c, found, next), nil
 }
 
-// assign answers POST /taps/{tap}/assign.
+// assign gives the unknown card of a tap to a member.
 func (s *cardAPI) assign(c *call) (answer, error) {
 	var in assignInput
 	if err := c.body(&in); err != nil {

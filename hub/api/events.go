@@ -49,6 +49,7 @@ type eventAPI struct {
 	streams *streams
 }
 
+// routes lists the one route of events. It names no permission: each event is filtered when it is sent (mayHear).
 func (s *eventAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/events", Query: []string{"topic"}, Produces: []string{eventType}, handle: s.stream},
@@ -167,12 +168,14 @@ type sender struct {
 	control *http.ResponseController
 }
 
-// event sends one event, and reports whether the client can still be reached.
+// event sends one event in the format of server-sent events (HTML, section 9.2.5), and reports whether the client can
+// still be reached.
 func (s *sender) event(topic store.Topic) bool {
 	b, err := json.Marshal(event{topic})
 	return err == nil && s.send(fmt.Sprintf("event: %s\ndata: %s\n\n", topic, b))
 }
 
+// send writes text and flushes it, and reports whether the client is still there.
 func (s *sender) send(text string) bool {
 	// Ignore the error of a writer without deadlines, as in tests: the next write shows whether the client is connected.
 	// The deadline uses the computer's clock, because the hub's clock may be another one in a demonstration.
@@ -183,6 +186,7 @@ func (s *sender) send(text string) bool {
 	return s.control.Flush() == nil
 }
 
+// tooManyStreams refuses a stream beyond the limits (streamsPerAccount, streamsOfHub).
 func tooManyStreams() error {
 	return &refusal{http.StatusTooManyRequests, "streams", httpd.Text{FR: "trop de flux ouverts par ce compte",
 		EN: "the account has too many streams open"}}

@@ -22,6 +22,7 @@ type hubAPI struct {
 	hub Hub
 }
 
+// routes lists the routes of the hub's state and settings.
 func (s *hubAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/hub", Act: actor.WriteSettings, Answer: State{}, handle: s.state},
@@ -32,7 +33,7 @@ func (s *hubAPI) routes() []Route {
 	}
 }
 
-// state answers GET /hub.
+// state answers how the hub runs.
 func (s *hubAPI) state(c *call) (answer, error) {
 	st, err := s.hub.State(c.ctx(), c.actor)
 	if err != nil {
@@ -41,7 +42,7 @@ func (s *hubAPI) state(c *call) (answer, error) {
 	return answer{body: st}, nil
 }
 
-// settings answers GET /settings.
+// settings answers the site's settings, with their version as the ETag.
 func (s *hubAPI) settings(c *call) (answer, error) {
 	v, err := s.hub.Settings(c.ctx(), c.actor)
 	if err != nil {
@@ -50,7 +51,7 @@ func (s *hubAPI) settings(c *call) (answer, error) {
 	return answer{body: v, version: v.Version}, nil
 }
 
-// patchSettings answers PATCH /settings.
+// patchSettings changes the settings by a JSON merge patch (RFC 7396). If-Match must name their version.
 func (s *hubAPI) patchSettings(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {

@@ -18,6 +18,8 @@ type importAPI struct {
 	directory Directory
 }
 
+// routes lists the routes of imports and of the export. An import is previewed, confirmed if many members are missing
+// from it, and applied.
 func (s *importAPI) routes() []Route {
 	return []Route{
 		{Method: "POST", Path: "/imports", Act: actor.WriteMembers, Query: []string{"name", "source"}, MaxBody: uploadBody,
@@ -33,6 +35,7 @@ func (s *importAPI) routes() []Route {
 	}
 }
 
+// exportTypes are the media types of an export, in the order of its formats: csv, xlsx, yaml.
 func exportTypes() []string {
 	return []string{"text/csv; charset=utf-8", xlsxType, "application/yaml"}
 }
@@ -60,7 +63,7 @@ func (s *importAPI) previewImport(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: s.texts.saidPreview(c.lang, p)}, nil
 }
 
-// confirmImport answers POST /imports/{import}/confirm.
+// confirmImport confirms that the many members who are missing from the list are gone indeed.
 func (s *importAPI) confirmImport(c *call) (answer, error) {
 	p, err := s.directory.Confirm(c.ctx(), c.actor, c.id("import"))
 	if err != nil {
@@ -69,7 +72,7 @@ func (s *importAPI) confirmImport(c *call) (answer, error) {
 	return answer{body: s.texts.saidPreview(c.lang, p)}, nil
 }
 
-// applyImport answers POST /imports/{import}/apply.
+// applyImport makes the previewed changes in one transaction. It is refused if the directory changed since the preview.
 func (s *importAPI) applyImport(c *call) (answer, error) {
 	p, err := s.directory.Apply(c.ctx(), c.actor, c.id("import"))
 	if err != nil {
@@ -78,7 +81,7 @@ func (s *importAPI) applyImport(c *call) (answer, error) {
 	return answer{body: s.texts.saidPreview(c.lang, p)}, nil
 }
 
-// export answers GET /export.
+// export streams all members as a file, in CSV unless the request names another format.
 func (s *importAPI) export(c *call) (answer, error) {
 	formats := []string{"csv", "xlsx", "yaml"}
 	format := c.query.Get("format")

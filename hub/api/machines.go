@@ -23,7 +23,7 @@ type codeInput struct {
 	Replace bool `json:"replace,omitempty"` // the code replaces the machine's SD card
 }
 
-// reasonInput is the body of a request that needs a reason.
+// reasonInput is the body of a request that needs a reason, which the audit log keeps.
 type reasonInput struct {
 	Reason string `json:"reason"`
 }
@@ -43,6 +43,7 @@ type machineAPI struct {
 	orders   Orders
 }
 
+// routes lists the routes of machines.
 func (s *machineAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/machines", Act: actor.ReadMachines, Answer: list[enrol.Machine]{}, handle: s.listMachines},
@@ -60,7 +61,7 @@ func (s *machineAPI) routes() []Route {
 	}
 }
 
-// listMachines answers GET /machines.
+// listMachines answers the machines that the actor may read. A site has some dozens, so there are no pages.
 func (s *machineAPI) listMachines(c *call) (answer, error) {
 	found, err := s.machines.List(c.ctx(), c.actor)
 	if err != nil {
@@ -72,7 +73,7 @@ func (s *machineAPI) listMachines(c *call) (answer, error) {
 // oneMachine returns the answer with a machine, with the machine's version as the ETag.
 func oneMachine(m enrol.Machine) answer { return answer{body: m, version: m.Version} }
 
-// addMachine answers POST /machines.
+// addMachine adds a machine, which can then be enrolled, and answers 201 with the address of the machine.
 func (s *machineAPI) addMachine(c *call) (answer, error) {
 	var in newMachine
 	if err := c.body(&in); err != nil {
@@ -87,7 +88,7 @@ func (s *machineAPI) addMachine(c *call) (answer, error) {
 	return out, nil
 }
 
-// getMachine answers GET /machines/{machine}.
+// getMachine answers one machine.
 func (s *machineAPI) getMachine(c *call) (answer, error) {
 	m, err := s.machines.Get(c.ctx(), c.actor, c.machine())
 	if err != nil {
@@ -124,7 +125,7 @@ func (s *machineAPI) newCode(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: code{made, picture}}, nil
 }
 
-// revoke answers POST /machines/{machine}/revoke.
+// revoke revokes a machine's keys and account. If-Match must name the machine's version.
 func (s *machineAPI) revoke(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
@@ -147,7 +148,7 @@ func (s *machineAPI) held(c *call) (answer, error) {
 	return answer{body: h}, nil
 }
 
-// tag answers POST /machines/{machine}/tag.
+// tag takes a machine out of service. The answer comes after the machine has confirmed the order.
 func (s *machineAPI) tag(c *call) (answer, error) {
 	var in reasonInput
 	if err := c.body(&in); err != nil {
@@ -156,7 +157,7 @@ func (s *machineAPI) tag(c *call) (answer, error) {
 	return answer{}, s.orders.Tag(c.ctx(), c.actor, c.machine(), in.Reason)
 }
 
-// stop answers POST /machines/{machine}/stop.
+// stop ends the session at a machine. The answer comes after the machine has confirmed the order.
 func (s *machineAPI) stop(c *call) (answer, error) {
 	return answer{}, s.orders.Stop(c.ctx(), c.actor, c.machine())
 }

@@ -17,6 +17,7 @@ type member struct {
 	Until string `json:"until,omitempty"`
 }
 
+// memberOf is a member in the form of the API.
 func memberOf(m directory.Member) member {
 	out := member{Member: m}
 	if m.Until != (policy.Date{}) {
@@ -25,6 +26,7 @@ func memberOf(m directory.Member) member {
 	return out
 }
 
+// oneMember answers a member, with the version as the ETag.
 func oneMember(m directory.Member) answer {
 	return answer{body: memberOf(m), version: m.Version}
 }
@@ -47,10 +49,12 @@ type newMember struct {
 	memberEdit
 }
 
+// mergeInput is the body of a request that merges two members.
 type mergeInput struct {
 	Drop policy.MemberID `json:"drop"` // whose cards, badges and records go to the other, and who is then gone
 }
 
+// note is the note about a member, which only some roles may read.
 type note struct {
 	Note string `json:"note"`
 }
@@ -60,6 +64,7 @@ type memberAPI struct {
 	directory Directory
 }
 
+// routes lists the routes of members.
 func (s *memberAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/members", Act: actor.ReadMembers, Query: []string{"text", "machine", "badge", "state",
@@ -83,7 +88,7 @@ func (s *memberAPI) routes() []Route {
 
 const mergePatchType = "application/merge-patch+json" // RFC 7396 §4
 
-// listMembers answers GET /members.
+// listMembers answers one page of the members that the filters choose, sorted by name.
 func (s *memberAPI) listMembers(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
@@ -102,7 +107,7 @@ func (s *memberAPI) listMembers(c *call) (answer, error) {
 	return paged(c, items, next), nil
 }
 
-// addMember answers POST /members.
+// addMember adds a member, and answers 201 with the member's address.
 func (s *memberAPI) addMember(c *call) (answer, error) {
 	var in newMember
 	if err := c.body(&in); err != nil {
@@ -121,7 +126,7 @@ func (s *memberAPI) addMember(c *call) (answer, error) {
 	return out, nil
 }
 
-// getMember answers GET /members/{member}.
+// getMember answers one member.
 func (s *memberAPI) getMember(c *call) (answer, error) {
 	m, err := s.directory.Member(c.ctx(), c.actor, c.member())
 	if err != nil {
@@ -130,7 +135,7 @@ func (s *memberAPI) getMember(c *call) (answer, error) {
 	return oneMember(m), nil
 }
 
-// patchMember answers PATCH /members/{member}.
+// patchMember changes a member by a JSON merge patch (RFC 7396). If-Match must name the member's version.
 func (s *memberAPI) patchMember(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
@@ -153,6 +158,8 @@ func (s *memberAPI) patchMember(c *call) (answer, error) {
 	return oneMember(m), nil
 }
 
+// editOf is what a patch of a member may change, with its values of now. The lists are copies: a patch must not change
+// those of m.
 func editOf(m directory.Member) memberEdit {
 	return memberEdit{Name: m.Name, Language: m.Language, Emails: slices.Clone(m.Emails),
 		Subjects:  slices.Clone(m.Subjects),
@@ -174,11 +181,13 @@ func (e memberEdit) apply(c *call, m *directory.Member) error {
 	return nil
 }
 
+// notADay is what is wrong with a text that is no date.
 func notADay() httpd.Text {
 	return httpd.Text{FR: "ce n’est pas une date", EN: "not a date"}
 }
 
-// eraseMember answers DELETE /members/{member}.
+// eraseMember erases a member's personal data for good; the pseudonym stays in the ledger. If-Match must name the
+// member's version.
 func (s *memberAPI) eraseMember(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
@@ -187,7 +196,7 @@ func (s *memberAPI) eraseMember(c *call) (answer, error) {
 	return answer{}, s.directory.Erase(c.ctx(), c.actor, c.member(), version)
 }
 
-// mergeMember answers POST /members/{member}/merge.
+// mergeMember gives everything of one member to another, and answers the member who stays.
 func (s *memberAPI) mergeMember(c *call) (answer, error) {
 	var in mergeInput
 	if err := c.body(&in); err != nil {
@@ -213,7 +222,8 @@ func (s *memberAPI) getNote(c *call) (answer, error) {
 	return answer{body: note{m.Note}, version: m.Version}, nil
 }
 
-// putNote answers PUT /members/{member}/note.
+// putNote replaces the note about a member. Because the note is replaced as a whole, the actor must also have the right
+// to read it.
 func (s *memberAPI) putNote(c *call) (answer, error) {
 	if err := c.actor.May(actor.ReadNotes, c.ofMember()); err != nil {
 		return answer{}, err
@@ -236,7 +246,7 @@ func (s *memberAPI) putNote(c *call) (answer, error) {
 	return answer{body: note{m.Note}, version: m.Version}, nil
 }
 
-// ownRecord answers GET /me/record.
+// ownRecord answers what the hub stores about the actor (GDPR, article 15).
 func (s *memberAPI) ownRecord(c *call) (answer, error) {
 	m, err := s.directory.Own(c.ctx(), c.actor)
 	if err != nil {
@@ -245,7 +255,7 @@ func (s *memberAPI) ownRecord(c *call) (answer, error) {
 	return oneMember(m), nil
 }
 
-// endings answers GET /endings.
+// endings lists the memberships and badges that end within 30 days or ended within the last year.
 func (s *memberAPI) endings(c *call) (answer, error) {
 	ends, err := s.directory.Endings(c.ctx(), c.actor)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"portillon/hub/publish"
 )
 
+// draftInput is the body of a request to check a policy text.
 type draftInput struct {
 	Text string `json:"text"`
 }
@@ -22,6 +23,7 @@ type publishInput struct {
 	Signature []byte `json:"signature,omitempty"`
 }
 
+// backInput is the body of a request to return to the previous policy.
 type backInput struct {
 	Comment string `json:"comment"`
 }
@@ -36,6 +38,7 @@ type policyAPI struct {
 	bundles  Bundles
 }
 
+// routes lists the routes of the policy and of the bundle. A policy text may be larger than other bodies (policyBody).
 func (s *policyAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/policy", Act: actor.ReadPolicy, Answer: publish.Policy{}, Produces: []string{yamlType},
@@ -73,7 +76,7 @@ func (s *policyAPI) currentPolicy(c *call) (answer, error) {
 	return out, nil
 }
 
-// policyVersions answers GET /policy/versions.
+// policyVersions answers one page of the policy's versions without their texts, the newest first.
 func (s *policyAPI) policyVersions(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
@@ -86,7 +89,7 @@ func (s *policyAPI) policyVersions(c *call) (answer, error) {
 	return paged(c, found, next), nil
 }
 
-// policyVersion answers GET /policy/versions/{number}.
+// policyVersion answers one version of the policy with its text.
 func (s *policyAPI) policyVersion(c *call) (answer, error) {
 	number, err := strconv.ParseInt(c.id("number"), 10, 64)
 	if err != nil || number < 1 {
@@ -129,7 +132,7 @@ func (s *policyAPI) draftPolicy(c *call) (answer, error) {
 	return answer{body: d}, nil
 }
 
-// publishPolicy answers POST /policy.
+// publishPolicy publishes a policy text. If-Match must name the number of the policy that the text was written for.
 func (s *policyAPI) publishPolicy(c *call) (answer, error) {
 	of, err := c.version()
 	if err != nil {
@@ -146,7 +149,7 @@ func (s *policyAPI) publishPolicy(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: p, version: p.Number}, nil
 }
 
-// policyBack answers POST /policy/back.
+// policyBack publishes the text of the previous policy again, as a new version.
 func (s *policyAPI) policyBack(c *call) (answer, error) {
 	var in backInput
 	if err := c.body(&in); err != nil {
@@ -159,7 +162,7 @@ func (s *policyAPI) policyBack(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: p, version: p.Number}, nil
 }
 
-// bundle answers GET /bundle.
+// bundle answers the state of the bundle in force.
 func (s *policyAPI) bundle(c *call) (answer, error) {
 	b, err := s.bundles.Current(c.ctx(), c.actor)
 	if err != nil {

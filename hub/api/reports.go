@@ -24,6 +24,7 @@ type reportAPI struct {
 	reports Reports
 }
 
+// routes lists the routes of reports. Each report is available as JSON and as CSV.
 func (s *reportAPI) routes() []Route {
 	between := []string{"from", "to", "machine"}
 	paged := append([]string{"cursor", "limit"}, between...)
@@ -58,10 +59,12 @@ func (c *call) between() (report.Range, error) {
 	return r, nil
 }
 
+// wantsCSV reports whether the path ends with .csv or the client prefers CSV.
 func (c *call) wantsCSV() bool {
 	return strings.HasSuffix(c.route.Path, ".csv") || prefers(c.r, "text/csv")
 }
 
+// uses answers one page of the sessions at machines, the earliest first; as CSV, all of them.
 func (s *reportAPI) uses(c *call) (answer, error) {
 	if c.wantsCSV() {
 		return s.usesCSV(c)
@@ -81,7 +84,7 @@ func (s *reportAPI) uses(c *call) (answer, error) {
 	return paged(c, found, next), nil
 }
 
-// usesCSV answers GET /reports/uses.csv.
+// usesCSV streams the sessions at machines as a file.
 func (s *reportAPI) usesCSV(c *call) (answer, error) {
 	between, err := c.between()
 	if err != nil {
@@ -92,7 +95,7 @@ func (s *reportAPI) usesCSV(c *call) (answer, error) {
 	}}, nil
 }
 
-// weeks answers GET /reports/weeks and GET /reports/weeks.csv.
+// weeks answers sessions, members and seconds for each machine and week.
 func (s *reportAPI) weeks(c *call) (answer, error) {
 	between, err := c.between()
 	if err != nil {
@@ -117,7 +120,7 @@ func (s *reportAPI) weeks(c *call) (answer, error) {
 	return listOf(items), nil
 }
 
-// refusals answers GET /reports/refusals.csv.
+// refusals answers how often each machine refused members, by reason.
 func (s *reportAPI) refusals(c *call) (answer, error) {
 	between, err := c.between()
 	if err != nil {

@@ -59,7 +59,7 @@ type list[T any] struct {
 	Next  string `json:"next,omitempty"` // address of the next page; empty: last page
 }
 
-// listOf returns the answer with a complete list.
+// listOf returns the answer with a complete list. An empty list is [] in JSON, not null.
 func listOf[T any](items []T) answer {
 	if items == nil {
 		items = []T{}
@@ -67,7 +67,8 @@ func listOf[T any](items []T) answer {
 	return answer{body: list[T]{Items: items}}
 }
 
-// serve answers a request to a path with the given methods.
+// serve finds the route for the method of a request, runs it and writes the answer. HEAD is answered like GET without
+// the body (RFC 9110, section 9.3.2).
 func (s *API) serve(w http.ResponseWriter, r *http.Request, methods map[string]*Route) {
 	allow := allowed(methods)
 	if r.Method == http.MethodOptions {
@@ -161,6 +162,7 @@ func (s *API) answer(c *call, out answer) error {
 	return nil
 }
 
+// statusOr is an answer's status, or the usual one if the handler set none.
 func statusOr(status, usual int) int {
 	if status == 0 {
 		return usual

@@ -76,7 +76,8 @@ func (r *reader) unreadable(err error) error {
 	return &fault.Invalid{Faults: []fault.Field{{Field: "body", Wrong: wrong.In(r.lang)}}}
 }
 
-// value checks one value. A nil t accepts any value.
+// value checks one JSON value, with its fields or elements, against the Go type t. path names the value in faults. A
+// nil t accepts every value.
 func (r *reader) value(t reflect.Type, path string, depth int) error {
 	if depth > maxDepth {
 		return fmt.Errorf("nested more than %d deep", maxDepth)
@@ -162,6 +163,7 @@ func fieldsOf(t reflect.Type) (map[string]reflect.Type, bool) {
 	return out, true
 }
 
+// keys are the names of a map, in no order.
 func keys(m map[string]reflect.Type) (out []string) {
 	for k := range m {
 		out = append(out, k)
