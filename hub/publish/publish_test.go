@@ -21,6 +21,7 @@ import (
 	"portillon/hub/fault"
 	"portillon/hub/publish"
 	"portillon/hub/store"
+	"portillon/hub/store/storetest"
 	"portillon/site"
 	"portillon/wire"
 )
@@ -56,11 +57,10 @@ func newBench(t *testing.T, with ...func(*bench)) *bench {
 	key, err1 := note.NewSigner(skey)
 	verifier, err2 := note.NewVerifier(vkey)
 	text, err3 := os.ReadFile("../../site-example/policy.yaml")
-	db, err4 := store.Open(t.Context(), filepath.Join(t.TempDir(), "portillon.db"))
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	if err := errors.Join(err1, err2, err3); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.Open(t)
 	b := &bench{t: t, ctx: t.Context(), site: db.Site("biklab"), key: key, text: string(text)}
 	b.store = wire.Store{Dir: t.TempDir(), Site: "biklab", Keys: note.VerifierList(verifier)}
 	b.o = publish.Options{Site: b.site, Now: func() time.Time { return start }, Signer: fakeKey{}, SignedBy: "policy key",
@@ -392,11 +392,7 @@ func TestAReturnedPolicyReplacesAnUnsignedOneOfItsNumber(t *testing.T) {
 func TestAPolicyOfAnotherSiteIsNotSeen(t *testing.T) {
 	b := newBench(t)
 	b.publish(b.text, 0)
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "p.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := storetest.Open(t)
 	one, err1 := publish.New(publish.Options{Site: db.Site("biklab"), Signer: fakeKey{}})
 	two, err2 := publish.New(publish.Options{Site: db.Site("other"), Signer: fakeKey{}})
 	if err := errors.Join(err1, err2); err != nil {
@@ -416,10 +412,6 @@ func TestAPolicyOfAnotherSiteIsNotSeen(t *testing.T) {
 // newSite is the example's site in an empty database.
 func newSite(t *testing.T) *store.Site {
 	t.Helper()
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "portillon.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.Open(t)
 	return db.Site("biklab")
 }
