@@ -83,6 +83,9 @@ func run(t *testing.T, c hub.Config) *office {
 // runAt is run with a clock.
 func runAt(t *testing.T, c hub.Config, now func() time.Time) *office {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("short: starts a hub with its broker")
+	}
 	storetest.Place(t, c.Data)
 	text := &logText{}
 	h, err := hub.New(c, hub.Options{Log: testlog.New(t, text), Now: now})

@@ -29,6 +29,9 @@ type browser struct {
 // managedHub runs a new hub, on free ports of loopback. Each change may alter its configuration.
 func managedHub(t *testing.T, changes ...func(*hub.Config)) (*office, *browser) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("short: starts a hub with its broker")
+	}
 	dir := storetest.Dir(t)
 	made, err := hub.Create(dir, hub.NewHub{Site: "biklab", Host: "localhost", Web: "127.0.0.1:0"})
 	if err != nil {
