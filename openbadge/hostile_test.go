@@ -108,6 +108,9 @@ func keys(n int) string {
 
 // Nothing a presenter sends costs more than allocationsMost or memoryMost megabytes, and none of it is valid.
 func TestNothingAnAttackerSendsTakesLong(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: verifies hundreds of badges or large lists")
+	}
 	all := hostile()
 	maps.Copy(all, hostileChains(t))
 	maps.Copy(all, hostilePictures())

@@ -417,6 +417,9 @@ func TestAnotherIssuersListCountsWhereTheSettingsSaySo(t *testing.T) {
 
 // A list of 16 Mi entries that no gzip makes smaller is read, in both forms; one beyond 4 MiB is not.
 func TestListsOfFourMebibytesAreRead(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: verifies hundreds of badges or large lists")
+	}
 	k := key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
 	full := make(bits, maxBits)

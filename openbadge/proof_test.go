@@ -160,6 +160,9 @@ func TestTrustTimeAndStatusAreJudged(t *testing.T) {
 
 // Every byte of a signed badge counts: whatever is changed, it is not valid, or it says exactly the same.
 func TestChangedBadgesAreNotValid(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: verifies hundreds of badges or large lists")
+	}
 	k := key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}}
 	for form, b := range issued(t, k) {

@@ -12,6 +12,9 @@ import (
 // What the row measures comes about, whatever time it takes: each change is in force on all machines, and all are back
 // after the hub was killed.
 func TestChangesReachAllMachinesAndAllComeBack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: starts a hub and its machines")
+	}
 	var said strings.Builder
 	o := options{machines: 8, members: 40, rounds: 1, quick: true, dir: t.TempDir(), log: io.Discard,
 		out: func(row ...any) { said.WriteString(row[0].(string) + "\n") }}

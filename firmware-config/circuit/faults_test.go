@@ -224,6 +224,9 @@ func pumpWords(r row, level float64, edges int, closed float64, holds, chatters 
 // TestFaultsAreThoseOfTheTable keeps faults.md, and refuses a fault that closes a relay unseen and is not accepted with
 // a reason.
 func TestFaultsAreThoseOfTheTable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: calculates the circuit for thousands of cases")
+	}
 	var rows []row
 	for _, of := range []func(*testing.T) []row{pumpRows, boardRows, inputRows, ladderRows, lidRows, mainsRows} {
 		rows = append(rows, of(t)...)

@@ -224,6 +224,9 @@ func TestStreamsEndWithTheirSession(t *testing.T) {
 
 // A member who is blocked, and a badge that no longer makes a mentor, are changes of the directory or the policy.
 func TestStreamsEndWithTheStandingOfTheirReader(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: asks every route")
+	}
 	for _, topic := range []store.Topic{store.Accounts, store.Directory, store.Policy} {
 		bubble(t, func(t *testing.T, s *site, h http.Handler) {
 			stream := s.stream(h, "mentor", "?topic=states")

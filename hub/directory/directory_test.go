@@ -200,6 +200,9 @@ func (w *world) export(dir string) {
 // A bundle of the directory is the bundle of the folder that it was imported from, and of the one that it is
 // exported to.
 func TestBundleOfTheDirectoryIsTheBundleOfTheFolder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: verifies the badges of a whole site")
+	}
 	for name, dir := range map[string]string{"example": example, "shared addresses": sharedSite(t)} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

@@ -211,6 +211,9 @@ func isInvalid(err error) bool {
 }
 
 func TestPublishingForAnotherVersionThanTheOneInForceIsAConflict(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: compiles and compares whole policies")
+	}
 	b := newBench(t)
 	b.publish(b.text, 0)
 	for _, of := range []int64{0, 2, -1, 99} {
@@ -225,6 +228,9 @@ func TestPublishingForAnotherVersionThanTheOneInForceIsAConflict(t *testing.T) {
 }
 
 func TestOfManyWhoPublishAtOnceOneWins(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: compiles and compares whole policies")
+	}
 	b := newBench(t)
 	var all sync.WaitGroup
 	won := make(chan int64, 8)
@@ -272,6 +278,9 @@ func TestWhatCannotBePublishedIsRefusedWithEveryFault(t *testing.T) {
 }
 
 func TestBackPublishesTheTextBeforeAsANewVersion(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: compiles and compares whole policies")
+	}
 	b := newBench(t)
 	var missing *fault.NotFound
 	if _, err := b.s.Back(b.ctx, owner, ""); !errors.As(err, &missing) {
@@ -293,6 +302,9 @@ func TestBackPublishesTheTextBeforeAsANewVersion(t *testing.T) {
 }
 
 func TestWithoutItsKeyAPolicyWaitsForItsSignature(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: compiles and compares whole policies")
+	}
 	b := newBench(t, laptop)
 	p, err := b.s.Publish(b.ctx, owner, b.text, "first", 0, nil)
 	if err != nil || !p.Unsigned || p.InForce || p.Number != 1 {

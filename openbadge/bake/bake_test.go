@@ -55,6 +55,9 @@ func TestOthersPictures(t *testing.T) {
 // Whatever picture it is, and whatever badge it held: it is the same picture afterwards, with one badge, and that is
 // ours.
 func TestWhatIsBakedIsReadAndTheRestIsUnchanged(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: bakes many badges into pictures")
+	}
 	pictures := map[string][]byte{
 		"plain.png":  plainPNG(t),
 		"plain.svg":  []byte(drawn),

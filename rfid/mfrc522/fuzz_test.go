@@ -118,6 +118,9 @@ func FuzzAnswers(f *testing.F) {
 
 // Answers that are as wrong as can be, from seeds that are written here.
 func TestRandomAnswersMakeNoNumber(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: reads a million random bytes")
+	}
 	found := 0
 	for seed := range uint64(1500) {
 		rnd := rand.New(rand.NewPCG(seed, 522))
