@@ -166,9 +166,10 @@ var testsMayAlso = map[string][]string{
 	"daemon": {"rfid/rfidtest", "policy/file", "site", // a test builds its bundle as an operator does
 		"firmware-config/circuit", // the guard's times are those of the drawings
 		"internal/testlog", "internal/mutate", "wire/replay"},
-	"policy":    {"internal/mutate", "policy/policytest", "policy/analysis"},
-	"site":      {"policy/analysis"}, // the sample site keeps the laws of every policy
-	"hub":       {"openbadge", "internal/testlog", "internal/mutate", "hub/store", "hub/store/storetest", "hub/actor", "dberror"},
+	"policy": {"internal/mutate", "policy/policytest", "policy/analysis"},
+	"site":   {"policy/analysis"}, // the sample site keeps the laws of every policy
+	"hub": {"openbadge", "internal/testlog", "internal/mutate", "hub/store", "hub/store/storetest", "hub/actor",
+		"dberror"},
 	"rfid":      {"rfid/rfidtest"},
 	"openbadge": {"openbadge/internal/otherstest"}, // data that others made
 }
