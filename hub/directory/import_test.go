@@ -60,6 +60,9 @@ func book(t testing.TB, rows ...[]any) []byte {
 }
 
 func TestListsOfEveryKindAreReadAlike(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: verifies the badges of a whole site")
+	}
 	english := "First Name\tLast name\tE-mail\tExpiry date\tCard number\tLanguage\tMember number\n" +
 		"Noël\tLefèvre\tnoel@example.org\t2027-09-30T00:00:00\t04:A2:24:BA:11:5E:80\tfr_FR\t12\nRosa \"\"Rosie\"\"\tDa " +
 		"Silva\trosa@example.org\t2027-01-01\t\ten\t13\n"
@@ -422,6 +425,9 @@ func TestExportIsNoFormula(t *testing.T) {
 }
 
 func TestExportOfASiteChangesNothingWhenItIsImported(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: verifies the badges of a whole site")
+	}
 	w := newWorld(t)
 	w.takeSite(sharedSite(t))
 	for _, format := range []string{CSV, XLSX, YAML} {
