@@ -410,7 +410,8 @@ func TestStandingOfAMachineNamesItsFaults(t *testing.T) {
 	if got := h.fleet.standing("press"); got.Online || got.Faults != nil {
 		t.Errorf("a machine that is not known: %+v", got)
 	}
-	if _, err := h.enrolments.orderMachine(t.Context(), "press", wire.Command{}); !errors.As(err, new(*enrol.Unreachable)) {
+	var unreachable *enrol.Unreachable
+	if _, err := h.enrolments.orderMachine(t.Context(), "press", wire.Command{}); !errors.As(err, &unreachable) {
 		t.Errorf("an order for it: %v", err)
 	}
 }
