@@ -177,7 +177,7 @@ func TestMachineOfHubYAMLGetsTheNewCardKeyByHand(t *testing.T) {
 	h := openHub(t, newConfiguration(t, func(c *Config) {
 		c.Machines = []MachineConfig{{ID: "laser", Key: laser.Key, Public: laser.VKey}}
 	}))
-	if _, err := h.enrolments.service.Add(t.Context(), actor.Local("test"), "press"); err != nil {
+	if _, err := h.enrolments.machines.Machines.Add(t.Context(), actor.Local("test"), "press"); err != nil {
 		t.Fatal(err)
 	}
 	got, err := h.cards.cardKeyMachines(t.Context(), actor.Local("test"))
@@ -217,7 +217,7 @@ func TestEnrolledMachinesComeIntoForceAndRevokedOnesLeave(t *testing.T) {
 func TestJournalOfAReplacedComputerIsLetInOnce(t *testing.T) {
 	h := openHub(t, newConfiguration(t))
 	laser := ledgertest.New(t, "biklab", "laser")
-	if _, err := h.enrolments.service.Add(t.Context(), actor.Local("test"), "laser"); err != nil {
+	if _, err := h.enrolments.machines.Machines.Add(t.Context(), actor.Local("test"), "laser"); err != nil {
 		t.Fatal(err)
 	}
 	h.core.ledger.Pin("laser", laser.Key)
@@ -312,7 +312,7 @@ func TestPolicyThatAMachineReturnsMustHaveBeenInABundle(t *testing.T) {
 	if err := h.enrolments.takePolicy(ctx, "laser", whole); err != nil {
 		t.Fatal(err)
 	}
-	p, err := h.services.publish.Current(ctx, actor.Local("test"))
+	p, err := h.services.publish.Policies.Current(ctx, actor.Local("test"))
 	if err != nil || p.Number != 7 {
 		t.Errorf("policy %d in force, %v; want the returned one, 7", p.Number, err)
 	}

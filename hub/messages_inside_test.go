@@ -411,7 +411,7 @@ func TestHubWithoutAMachinesListenerListsItsMachines(t *testing.T) {
 	if h.MachinesAddr() != "" || h.Authority() != nil || h.Enrol() == nil {
 		t.Fatalf("listener %q, authority %v, service %v", h.MachinesAddr(), h.Authority(), h.Enrol())
 	}
-	all, err := h.Enrol().Machines(t.Context(), actor.Local("test"))
+	all, err := h.Enrol().Machines.List(t.Context(), actor.Local("test"))
 	if err != nil || len(all) != 1 || all[0].ID != "laser" {
 		t.Errorf("%+v, %v", all, err)
 	}
