@@ -32,7 +32,8 @@ func TestIdlePanelNamesWhatKeepsTheMachineFromStarting(t *testing.T) {
 			panel.CannotRecord()},
 		{"a silent reader", func(b *bench) { b.m.state.Holds.ReaderDown = true }, panel.ReaderSilent(false)},
 		{"an untrusted clock, and rules that need one", func(b *bench) { clockless(b, 0) }, panel.ClockNotSet(true)},
-		{"an untrusted clock, and rules that pass", func(b *bench) { clockless(b, policy.PassHours) }, panel.ClockNotSet(false)},
+		{"an untrusted clock, and rules that pass", func(b *bench) { clockless(b, policy.PassHours) },
+			panel.ClockNotSet(false)},
 	} {
 		b := benchOf(t, r)
 		x.change(b)
@@ -314,7 +315,8 @@ func TestStateForTheHubSaysHowTheMachineStands(t *testing.T) {
 	b.m.state.Holds.Tags = []session.Tag{{ID: "t"}}
 	b.m.rules.roster = nil
 	s := b.e.views.wireState()
-	if s.Bundle != 0 || s.Clock != "untrusted" || !s.Tagged || s.UnackedWhy != "no-answer" || !s.UnackedSince.Equal(b.now) {
+	if s.Bundle != 0 || s.Clock != "untrusted" || !s.Tagged || s.UnackedWhy != "no-answer" ||
+		!s.UnackedSince.Equal(b.now) {
 		t.Errorf("a machine in trouble: %+v", s)
 	}
 	if len(s.Disk) != 200 || len(s.BundleRefused) != 200 {
@@ -449,5 +451,18 @@ func TestRunningHoursAreKeptEachRetryWhileNothingIsTaken(t *testing.T) {
 	b.now = b.now.Add(1)
 	if b.periodic.keepHours(); !kept() {
 		t.Error("not kept after RetryEvery")
+	}
+}
+
+func TestFootnoteOfATagSaysWhetherAMaintainerIsAtWork(t *testing.T) {
+	r := exampleRoster(t)
+	for card, maintenance := range map[string]bool{ines: true, lea: false} {
+		b := benchOf(t, r)
+		b.tap(card)
+		b.e.apply(t.Context(), session.AddTag{Tag: session.Tag{ID: "t", Reason: "belt"}})
+		want := panel.TagNote(policy.Text{FR: "belt", EN: "belt"}, maintenance)
+		if got := b.cfg.Panel.Current().Note; got != want {
+			t.Errorf("maintenance %v: %q, want %q", maintenance, got.EN, want.EN)
+		}
 	}
 }
