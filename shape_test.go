@@ -289,7 +289,6 @@ type size struct{ methods, fields int }
 var largeTypes = map[string]size{
 	"daemon/control Status":  {25, 29},
 	"daemon/journal Journal": {38, 12},
-	"hub/account Service":    {98, 12},
 	"hub/api State":          {25, 15},
 	"hub/broker account":     {25, 13},
 	"hub/broker proxy":       {25, 16},

@@ -139,8 +139,8 @@ func TestPagesAndAPISayWhoAsks(t *testing.T) {
 			}
 		}
 	}
-	if len(seen) < 70 {
-		t.Errorf("found %d methods that pages and API call, want at least 70: fields were missed", len(seen))
+	if len(seen) < 60 {
+		t.Errorf("found %d methods that pages and API call, want at least 60: fields were missed", len(seen))
 	}
 	for name := range withoutActor() {
 		if !seen[name] {

@@ -23,7 +23,10 @@ func TestLastOwnerCannotBeRemovedDemotedOrDisabled(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, f := range map[string]func() error{
-		"demoted":  func() error { _, err := b.Registry.SetRole(t.Context(), root, x.ID, x.Version, actor.Administrator); return err },
+		"demoted": func() error {
+			_, err := b.Registry.SetRole(t.Context(), root, x.ID, x.Version, actor.Administrator)
+			return err
+		},
 		"disabled": func() error { _, err := b.Registry.Disable(t.Context(), root, x.ID, x.Version, true); return err },
 		"removed":  func() error { return b.Registry.Remove(t.Context(), root, x.ID, x.Version) },
 	} {
@@ -168,7 +171,10 @@ func TestEveryActOfAnAdministratorIsInTheAuditLog(t *testing.T) {
 			y, err = b.Registry.Add(ctx, a, account.Account{Name: "y", Member: "m-lea", Site: actor.Member}, good)
 			return err
 		}},
-		{"SetRole", func() (err error) { y, err = b.Registry.SetRole(ctx, a, y.ID, y.Version, actor.Administrator); return err }},
+		{"SetRole", func() (err error) {
+			y, err = b.Registry.SetRole(ctx, a, y.ID, y.Version, actor.Administrator)
+			return err
+		}},
 		{"SetMachineRole", func() (err error) {
 			y, err = b.Registry.SetMachineRole(ctx, a, y.ID, y.Version, "saw", actor.Maintainer)
 			return err
@@ -415,7 +421,10 @@ func TestErasureRemovesATrustedAccountForOwnersAlone(t *testing.T) {
 		b.owner()
 		x := b.add(account.Account{Name: "lea", Member: "m-lea", Site: role})
 		forget := func(a actor.Actor) error {
-			return b.site.Write(t.Context(), func(tx *store.Tx) error { return b.Registry.Forget(t.Context(), tx, a, "m-lea", nil) })
+			return b.site.Write(
+				t.Context(),
+				func(tx *store.Tx) error { return b.Registry.Forget(t.Context(), tx, a, "m-lea", nil) },
+			)
 		}
 		scoped := actor.Actor{Account: "o", Site: actor.Owner, Token: "t", Scopes: []actor.Act{actor.EraseMembers}}
 		for _, a := range []actor.Actor{{Account: "a", Site: actor.Administrator}, scoped} {

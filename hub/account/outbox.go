@@ -127,7 +127,8 @@ func (s *Outbox) next(ctx context.Context) (m pending, err error) {
 	for {
 		err = s.core.site.QueryRow(ctx, `SELECT id, recipient, subject, body, tries, expires FROM account_mail WHERE site = $1 AND
 			next <= $2
-			ORDER BY next, id LIMIT 1`, s.core.now()).Scan(&m.id, &m.To, &m.Subject, &m.Body, &m.tries, &expires)
+			ORDER BY next, id LIMIT 1`, s.core.now()).
+			Scan(&m.id, &m.To, &m.Subject, &m.Body, &m.tries, &expires)
 		if err != nil || s.core.now() < expires {
 			return m, err
 		}

@@ -103,7 +103,8 @@ func (s *PrintedCodes) UseCode(ctx context.Context, code string) (actor.Actor, e
 	hash := hashOf(ungrouped(code))
 	err := s.core.site.QueryRow(ctx, `SELECT member FROM account_code WHERE site = $1 AND hash = $2 AND kind = 'printed' AND
 		expires > $3`,
-		hash, s.core.now()).Scan(&m)
+		hash, s.core.now()).
+		Scan(&m)
 	if err != nil {
 		return actor.Actor{}, noRow(err)
 	}

@@ -262,7 +262,10 @@ func TestOneAddressCannotTryManyNames(t *testing.T) {
 	tried := 0
 	for n := range 60 {
 		address := fmt.Sprintf("2001:db8:1:2::%x", n) // one customer's network
-		if _, err := b.Passwords.SignIn(t.Context(), fmt.Sprintf("name%d", n), good, address); errors.Is(err, account.ErrWrong) {
+		if _, err := b.Passwords.SignIn(t.Context(), fmt.Sprintf("name%d", n), good, address); errors.Is(
+			err,
+			account.ErrWrong,
+		) {
 			tried++
 		}
 	}
@@ -427,7 +430,10 @@ func TestGuessedCodesAreThrottled(t *testing.T) {
 			_, err := b.Recovery.ResetPassword(ctx, code, "another random text")
 			return err
 		},
-		func(ctx context.Context, code string) error { _, err := b.Ownership.Redeem(ctx, code, "x", good); return err },
+		func(ctx context.Context, code string) error {
+			_, err := b.Ownership.Redeem(ctx, code, "x", good)
+			return err
+		},
 		func(ctx context.Context, code string) error { _, err := b.Links.UseLink(ctx, code, ""); return err },
 	}
 	refused := 0

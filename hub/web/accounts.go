@@ -111,18 +111,24 @@ func (p *accountPages) changeAccount(q *request) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.accounts.Registry.Change(ctxOf(q), q.actor, q.r.PathValue("id"), version(v), func(a *account.Account) error {
-		if v.Has("site") {
-			a.Site = actor.Role(v.Get("site"))
-		}
-		if v.Has("disabled") {
-			a.Disabled = v.Get("disabled") == "yes"
-		}
-		if m := policy.MachineID(v.Get("machine")); m != "" {
-			setMachineRole(a, m, actor.Role(v.Get("machine_role")))
-		}
-		return nil
-	})
+	_, err = p.accounts.Registry.Change(
+		ctxOf(q),
+		q.actor,
+		q.r.PathValue("id"),
+		version(v),
+		func(a *account.Account) error {
+			if v.Has("site") {
+				a.Site = actor.Role(v.Get("site"))
+			}
+			if v.Has("disabled") {
+				a.Disabled = v.Get("disabled") == "yes"
+			}
+			if m := policy.MachineID(v.Get("machine")); m != "" {
+				setMachineRole(a, m, actor.Role(v.Get("machine_role")))
+			}
+			return nil
+		},
+	)
 	if err != nil {
 		return err
 	}
