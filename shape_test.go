@@ -297,7 +297,6 @@ var largeTypes = map[string]size{
 	"hub/directory Erasure":  {25, 13},
 	"hub/directory Member":   {25, 16},
 	"hub/directory Preview":  {25, 14},
-	"hub/directory Service":  {66, 12},
 	"hub/enrol Service":      {58, 12},
 	"hub/enrol Standing":     {25, 17},
 	"hub/publish Bundle":     {25, 14},

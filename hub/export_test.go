@@ -25,15 +25,15 @@ func (h *Hub) PageRoutes() []string   { return h.pagesServer.pages.Routes() }
 // Asked are all services that pages and API ask, by package, and by duty where a package has several.
 func (h *Hub) Asked() map[string]any {
 	asked := map[string]any{
-		"directory": h.services.directory,
-		"enrol":     h.enrolments.service,
-		"publish":   h.services.publish,
-		"report":    h.services.report,
-		"cardkey":   h.services.cardKey,
-		"audit":     h.services.audit,
-		"hub":       siteAdmin{h},
+		"enrol":   h.enrolments.service,
+		"publish": h.services.publish,
+		"report":  h.services.report,
+		"cardkey": h.services.cardKey,
+		"audit":   h.services.audit,
+		"hub":     siteAdmin{h},
 	}
 	addDuties(asked, "account", *h.services.accounts)
+	addDuties(asked, "directory", *h.services.directory)
 	return asked
 }
 

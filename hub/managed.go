@@ -237,7 +237,7 @@ func (op *opening) openPages() error {
 	var err error
 	op.hub.pagesServer.api, err = api.New(
 		api.Options{
-			Directory:  op.hub.services.directory,
+			Directory:  apiDirectory(op.hub.services.directory),
 			Machines:   op.hub.enrolments.service,
 			CardKeys:   op.hub.services.cardKey,
 			Policies:   op.hub.services.publish,
@@ -262,7 +262,7 @@ func (op *opening) openPages() error {
 			Site:           string(op.hub.core.c.Site),
 			Now:            op.hub.core.now,
 			Log:            op.hub.core.log,
-			Directory:      op.hub.services.directory,
+			Directory:      pageDirectory(op.hub.services.directory),
 			Machines:       op.hub.enrolments.service,
 			CardKeys:       op.hub.services.cardKey,
 			Policies:       op.hub.services.publish,

@@ -53,7 +53,7 @@ func (s *importAPI) previewImport(c *call) (answer, error) {
 			return answer{}, err
 		}
 	}
-	p, err := s.directory.Preview(c.ctx(), c.actor, in)
+	p, err := s.directory.Imports.Preview(c.ctx(), c.actor, in)
 	if err != nil {
 		return answer{}, err
 	}
@@ -61,7 +61,7 @@ func (s *importAPI) previewImport(c *call) (answer, error) {
 }
 
 func (s *importAPI) confirmImport(c *call) (answer, error) {
-	p, err := s.directory.Confirm(c.ctx(), c.actor, c.id("import"))
+	p, err := s.directory.Imports.Confirm(c.ctx(), c.actor, c.id("import"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -69,7 +69,7 @@ func (s *importAPI) confirmImport(c *call) (answer, error) {
 }
 
 func (s *importAPI) applyImport(c *call) (answer, error) {
-	p, err := s.directory.Apply(c.ctx(), c.actor, c.id("import"))
+	p, err := s.directory.Imports.Apply(c.ctx(), c.actor, c.id("import"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -88,6 +88,6 @@ func (s *importAPI) export(c *call) (answer, error) {
 	}
 	name := "members." + format
 	return answer{mime: exportTypes()[i], file: name, stream: func(w io.Writer) error {
-		return s.directory.Export(c.ctx(), c.actor, format, w)
+		return s.directory.Exports.Export(c.ctx(), c.actor, format, w)
 	}}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"portillon/hub/store"
 	"portillon/openbadge"
 	"portillon/policy"
 	"portillon/site"
@@ -195,13 +196,19 @@ func (b *Badge) lapse(now time.Time) {
 	b.Checks = checks
 }
 
+// documents gives the status lists and documents that verdicts rest on.
+type documents struct {
+	site  *store.Site
+	fetch func(context.Context) openbadge.Resolver // nil: nothing is fetched
+}
+
 // sources reads the lists and documents of the database.
-func (s *Service) sources(ctx context.Context, refresh bool) (*sources, error) {
+func (s *documents) sources(ctx context.Context, refresh bool) (*sources, error) {
 	src := &sources{lists: map[string][]byte{}, web: map[string][]byte{}, gotLists: map[string][]byte{},
 		gotWeb:   map[string][]byte{},
 		accepted: map[string]bool{}, refresh: refresh}
-	if s.o.Fetch != nil {
-		src.fetch = s.o.Fetch(ctx)
+	if s.fetch != nil {
+		src.fetch = s.fetch(ctx)
 	}
 	rows, err := s.site.Query(ctx, `SELECT url, data FROM status_list WHERE site = $1`)
 	if err := each(rows, err, intoMap(src.lists)); err != nil {
