@@ -147,7 +147,12 @@ func (c *clerk) one(ctx context.Context) (kind, id string, err error) {
 		if c.last == "" {
 			return c.one(ctx)
 		}
-		card, err := c.directory.Cards.AddCard(ctx, by, c.last, directory.Card{Number: "04" + someHex(6), State: directory.Active})
+		card, err := c.directory.Cards.AddCard(
+			ctx,
+			by,
+			c.last,
+			directory.Card{Number: "04" + someHex(6), State: directory.Active},
+		)
 		return "card", card.ID, err
 	case 2:
 		id = "mill-" + someHex(4)

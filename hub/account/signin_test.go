@@ -81,7 +81,8 @@ func TestUnknownAccountCostsTheSameWorkAsAWrongPassword(t *testing.T) {
 	x := b.owner()
 	b.add(account.Account{Name: "off", Site: actor.Administrator})
 	b.add(account.Account{Name: "disabled", Member: "m-lea", Site: actor.Member, Disabled: false})
-	if _, err := b.Registry.Add(t.Context(), root, account.Account{Name: "mail only", Member: "m-karim", Site: actor.Member},
+	karim := account.Account{Name: "mail only", Member: "m-karim", Site: actor.Member}
+	if _, err := b.Registry.Add(t.Context(), root, karim,
 		""); err != nil {
 		t.Fatal(err)
 	}

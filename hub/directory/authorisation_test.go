@@ -164,7 +164,10 @@ func calls(w *world, about, other policy.MemberID, cardID string) map[string]fun
 			_, err := w.Imports.Confirm(ctx, a, "none")
 			return err
 		},
-		"Apply":      func(ctx context.Context, a actor.Actor) error { _, err := w.Imports.Apply(ctx, a, "none"); return err },
+		"Apply": func(ctx context.Context, a actor.Actor) error {
+			_, err := w.Imports.Apply(ctx, a, "none")
+			return err
+		},
 		"ExportCSV":  func(ctx context.Context, a actor.Actor) error { return w.Exports.Export(ctx, a, CSV, io.Discard) },
 		"ExportXLSX": func(ctx context.Context, a actor.Actor) error { return w.Exports.Export(ctx, a, XLSX, io.Discard) },
 		"ExportYAML": func(ctx context.Context, a actor.Actor) error { return w.Exports.Export(ctx, a, YAML, io.Discard) },

@@ -161,7 +161,8 @@ func TestBadgeIsItsRecipientsAlone(t *testing.T) {
 		t.Errorf("%+v", b)
 	}
 	g := must[*Snapshot](t)(w.Exports.Snapshot(t.Context())).Generation
-	if err := w.Verdicts.Verify(t.Context(), false); err != nil || must[*Snapshot](t)(w.Exports.Snapshot(t.Context())).Generation != g {
+	if err := w.Verdicts.Verify(t.Context(), false); err != nil ||
+		must[*Snapshot](t)(w.Exports.Snapshot(t.Context())).Generation != g {
 		t.Errorf("nothing changed, and a change was written: %v", err)
 	}
 	// Again, under another name: it is there once.

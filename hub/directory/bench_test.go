@@ -92,7 +92,8 @@ func BenchmarkTenThousandMembers(b *testing.B) {
 	}{
 		{"bare row", func() error {
 			var name string
-			return w.Members.core.site.QueryRow(ctx, `SELECT name FROM member WHERE site = $1 AND id = $2`, "m-005000").Scan(&name)
+			return w.Members.core.site.QueryRow(ctx, `SELECT name FROM member WHERE site = $1 AND id = $2`,
+				"m-005000").Scan(&name)
 		}},
 		{"first page", page(Filter{}, Page{})},
 		{"middle page", page(Filter{}, Page{After: "m-005000"})},

@@ -116,8 +116,9 @@ func (c *change) insertCard(ctx context.Context, id policy.MemberID, card *Card)
 // ownerOf is who has a card; empty: nobody. A card that was enrolled by its code is found by its number too, where the
 // hub has the card key.
 func (c *change) ownerOf(ctx context.Context, number string) (policy.MemberID, error) {
+	h := c.core.hashing
 	owner, err := c.ownerOfNumber(ctx, number)
-	if err != nil || owner != "" || c.core.hashing.hash == nil {
+	if err != nil || owner != "" || h.hash == nil {
 		return owner, err
 	}
 	hash, enrolled := strings.CutPrefix(number, hmacPrefix)
@@ -126,10 +127,11 @@ func (c *change) ownerOf(ctx context.Context, number string) (policy.MemberID, e
 		if err != nil {
 			return "", err
 		}
-		if owner, err = c.ownerOfNumber(ctx, hmacPrefix+c.core.hashing.hash(b)); err != nil || owner != "" || c.core.hashing.oldMark() == "" {
+		owner, err = c.ownerOfNumber(ctx, hmacPrefix+h.hash(b))
+		if err != nil || owner != "" || h.oldMark() == "" {
 			return owner, err
 		}
-		return c.ownerOfNumber(ctx, hmacPrefix+c.core.hashing.oldHash(b))
+		return c.ownerOfNumber(ctx, hmacPrefix+h.oldHash(b))
 	}
 	rows, err := c.Query(ctx, `SELECT member, number FROM card WHERE site = $1`)
 	err = each(rows, err, func(rows *sql.Rows) error {
@@ -138,7 +140,7 @@ func (c *change) ownerOf(ctx context.Context, number string) (policy.MemberID, e
 			return err
 		}
 		b, err := hex.DecodeString(other)
-		if err == nil && (c.core.hashing.hash(b) == hash || c.core.hashing.oldMark() != "" && c.core.hashing.oldHash(b) == hash) {
+		if err == nil && (h.hash(b) == hash || h.oldMark() != "" && h.oldHash(b) == hash) {
 			owner = policy.MemberID(id)
 		}
 		return nil

@@ -110,7 +110,7 @@ func (s *core) show(a actor.Actor, p *policy.Policy, r *record) Member {
 	m.Badges = slices.Clone(m.Badges)
 	for i := range m.Badges {
 		m.Badges[i].Local = localOf(p, r.held[i].issuer, r.held[i].achievement)
-		m.Badges[i].lapse(s.now())
+		m.Badges[i] = lapsed(m.Badges[i], s.now())
 	}
 	return m
 }

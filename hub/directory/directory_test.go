@@ -145,7 +145,11 @@ func (w *world) takeSite(dir string) {
 	w.t.Helper()
 	data := must[[]byte](w.t)(os.ReadFile(filepath.Join(dir, "members.yaml")))
 	w.bring(Import{Name: "members.yaml", Data: data})
-	badges := must[[]Badge](w.t)(w.Badges.AddBadges(w.t.Context(), owner, "", "site.zip", zipOf(w.t, dir, "badges", "status")))
+	badges := must[[]Badge](
+		w.t,
+	)(
+		w.Badges.AddBadges(w.t.Context(), owner, "", "site.zip", zipOf(w.t, dir, "badges", "status")),
+	)
 	for _, b := range badges {
 		if b.Refused != "" {
 			w.t.Fatalf("%s: %s", b.From, b.Refused)

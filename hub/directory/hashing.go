@@ -6,7 +6,7 @@ import (
 	"portillon/wire"
 )
 
-// cardHashing are the HMACs of card numbers under the site's card key: see Options.CardHash, OldCardKey and OldCardHash.
+// cardHashing makes the HMACs of card numbers: Options.CardHash, OldCardKey and OldCardHash.
 type cardHashing struct {
 	hash    func(number []byte) string // nil: the hub has no card key
 	oldKey  func() string              // nil: the card key is never changed

@@ -46,7 +46,8 @@ func (s *Lookup) Holders(ctx context.Context, before, after *policy.Policy) (all
 				return nil, nil, err
 			}
 		}
-		out[i] = Held{Name: e.Name, Before: practised.with(e.record.as(before)), After: practised.with(r.as(after))}
+		was, is := memberUnder(before, e.record), memberUnder(after, r)
+		out[i] = Held{Name: e.Name, Before: practised.with(was), After: practised.with(is)}
 	}
 	return out, unknown, nil
 }
@@ -85,7 +86,8 @@ func (s *Lookup) judgedAnew(ctx context.Context, r *record, p *policy.Policy, of
 			continue
 		}
 		var data []byte
-		err := s.core.site.QueryRow(ctx, `SELECT data FROM badge_data WHERE site = $1 AND id = $2`, r.Badges[i].ID).Scan(&data)
+		err := s.core.site.QueryRow(ctx, `SELECT data FROM badge_data WHERE site = $1 AND id = $2`, r.Badges[i].ID).
+			Scan(&data)
 		if errors.Is(err, sql.ErrNoRows) { // it was removed since
 			continue
 		}

@@ -304,7 +304,10 @@ func TestPreviewIsAppliedToTheDirectoryThatItWasMadeOf(t *testing.T) {
 	}
 	p = must[Preview](t)(w.Imports.Preview(t.Context(), owner, in))
 	var missing *fault.NotFound
-	if _, err := w.Imports.Apply(t.Context(), actor.Actor{Account: "other", Site: actor.Owner}, p.ID); !errors.As(err, &missing) {
+	if _, err := w.Imports.Apply(t.Context(), actor.Actor{Account: "other", Site: actor.Owner}, p.ID); !errors.As(
+		err,
+		&missing,
+	) {
 		t.Errorf("another account applied it: %v", err)
 	}
 	must[Preview](t)(w.Imports.Apply(t.Context(), owner, p.ID))
@@ -429,7 +432,11 @@ func TestExportOfASiteChangesNothingWhenItIsImported(t *testing.T) {
 		if err := w.Exports.Export(t.Context(), owner, format, &b); err != nil {
 			t.Fatal(err)
 		}
-		p, err := w.Imports.Preview(t.Context(), owner, Import{Name: "x." + strings.TrimPrefix(format, "members."), Data: b.Bytes()})
+		p, err := w.Imports.Preview(
+			t.Context(),
+			owner,
+			Import{Name: "x." + strings.TrimPrefix(format, "members."), Data: b.Bytes()},
+		)
 		if err != nil || p.Unchanged != 13 || len(p.Changed)+len(p.Added)+len(p.Gone) > 0 {
 			t.Errorf("%s: %+v %v", format, p, err)
 		}

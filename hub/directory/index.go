@@ -91,14 +91,14 @@ func (e *entry) as(p *policy.Policy) *policy.Member {
 	if j := e.person.Load(); j != nil && j.by == p {
 		return j.Member
 	}
-	m := e.record.as(p)
+	m := memberUnder(p, e.record)
 	e.person.Store(&judged{p, m})
 	return m
 }
 
-// as judges badges as a machine does when it loads a bundle: each must be proved, of a badge that the policy names or
-// accepts, and issued to this member.
-func (m *record) as(p *policy.Policy) *policy.Member {
+// memberUnder is a member as decisions under p know them. A badge counts as it does when a machine loads a bundle: it
+// must be proved, named or accepted by the policy, and issued to this member.
+func memberUnder(p *policy.Policy, m *record) *policy.Member {
 	out := &policy.Member{ID: m.ID, Blocked: m.Blocked || m.Gone, Until: m.Until}
 	who := openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}
 	for _, h := range m.held {

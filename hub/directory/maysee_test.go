@@ -15,7 +15,11 @@ func scoped(acts ...actor.Act) actor.Actor {
 func TestCardNoteIsKeptByWhoMayNotSeeIt(t *testing.T) {
 	w := newWorld(t)
 	m := w.add("Léa")
-	noted := must[Card](t)(w.Cards.AddCard(t.Context(), owner, m.ID, Card{Number: "62E3086CED", Note: "found in the tram"}))
+	noted := must[Card](
+		t,
+	)(
+		w.Cards.AddCard(t.Context(), owner, m.ID, Card{Number: "62E3086CED", Note: "found in the tram"}),
+	)
 	bare := must[Card](t)(w.Cards.AddCard(t.Context(), owner, m.ID, Card{Number: "62E3086CEE"}))
 	blind := scoped(actor.WriteCards)
 	for _, c := range []struct {

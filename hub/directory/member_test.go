@@ -179,7 +179,8 @@ func TestMergeKeepsWhatBothHad(t *testing.T) {
 	if _, err := w.Members.Get(t.Context(), owner, karim.ID); err == nil {
 		t.Error("the merged member is still there")
 	}
-	if former := must[map[policy.MemberID]policy.MemberID](t)(w.Erasures.Former(t.Context())); former[karim.ID] != lea.ID ||
+	former := must[map[policy.MemberID]policy.MemberID](t)(w.Erasures.Former(t.Context()))
+	if former[karim.ID] != lea.ID ||
 		len(former) != 1 {
 		t.Errorf("%v", former)
 	}
@@ -299,7 +300,11 @@ func TestListsAreFilteredAndPaged(t *testing.T) {
 		}
 	}
 	set := func(id policy.MemberID, f func(*Member)) {
-		must[Member](t)(w.Members.Change(t.Context(), owner, id, w.member(id).Version, func(m *Member) error { f(m); return nil }))
+		must[Member](
+			t,
+		)(
+			w.Members.Change(t.Context(), owner, id, w.member(id).Version, func(m *Member) error { f(m); return nil }),
+		)
 	}
 	set("m-9d017e", func(m *Member) { m.Blocked = true })                                     // Zoé
 	set("m-e1608f", func(m *Member) { m.Until = policy.Date{Year: 2026, Month: 1, Day: 31} }) // Tom

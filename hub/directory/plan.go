@@ -383,7 +383,7 @@ func (pl *plan) effects(x *index, p *policy.Policy, practised Practised, at time
 		if e := x.byID[w.ID]; e != nil {
 			before[i] = practised.with(e.as(p))
 		}
-		after[i] = practised.with(w.record.as(p))
+		after[i] = practised.with(memberUnder(p, w.record))
 	}
 	for _, m := range p.Machines {
 		had, has := analysis.Rights(p, m.ID, before, at), analysis.Rights(p, m.ID, after, at)

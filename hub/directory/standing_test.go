@@ -80,7 +80,13 @@ func TestRolesFromBadgesEndWithTheMembershipAndTheirBadge(t *testing.T) {
 	}
 	block := func(blocked bool) {
 		t.Helper()
-		m, err = w.Members.Change(t.Context(), owner, id, m.Version, func(x *Member) error { x.Blocked = blocked; return nil })
+		m, err = w.Members.Change(
+			t.Context(),
+			owner,
+			id,
+			m.Version,
+			func(x *Member) error { x.Blocked = blocked; return nil },
+		)
 		if err != nil {
 			t.Fatal(err)
 		}

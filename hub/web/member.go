@@ -48,8 +48,8 @@ func (p *recordPages) setCard(q *request) error {
 	if err != nil {
 		return err
 	}
-	err = p.directory.Cards.SetCard(ctxOf(q), q.actor, memberID(q), q.r.PathValue("card"), directory.CardState(v.Get("state")),
-		v.Get("note"))
+	state := directory.CardState(v.Get("state"))
+	err = p.directory.Cards.SetCard(ctxOf(q), q.actor, memberID(q), q.r.PathValue("card"), state, v.Get("note"))
 	if err != nil {
 		return err
 	}
