@@ -291,7 +291,7 @@ func (r *rig) matchOf(x api.Route, about *reader, machine string) string {
 		a, _ := r.h.Accounts().Registry.Get(ctx, root, about.account)
 		return strconv.FormatInt(a.Version, 10)
 	case strings.HasPrefix(x.Path, "/machines"):
-		m, _ := r.h.MachineService().Machine(ctx, root, policy.MachineID(machine))
+		m, _ := r.h.MachineService().Machines.Get(ctx, root, policy.MachineID(machine))
 		return strconv.FormatInt(m.Version, 10)
 	case x.Path == "/policy":
 		return r.policyNumber()

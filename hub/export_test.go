@@ -15,8 +15,8 @@ import (
 )
 
 // MachineService and Rows are behind pages and API, for tests that prepare a site.
-func (h *Hub) MachineService() *enrol.Service { return h.enrolments.service }
-func (h *Hub) Rows() *store.DB                { return h.core.db }
+func (h *Hub) MachineService() *enrol.Services { return h.enrolments.machines }
+func (h *Hub) Rows() *store.DB                 { return h.core.db }
 
 // APIRoutes and PageRoutes are all that the listener for people answers.
 func (h *Hub) APIRoutes() []api.Route { return h.pagesServer.api.Routes() }
@@ -25,8 +25,6 @@ func (h *Hub) PageRoutes() []string   { return h.pagesServer.pages.Routes() }
 // Asked are all services that pages and API ask, by package, and by duty where a package has several.
 func (h *Hub) Asked() map[string]any {
 	asked := map[string]any{
-		"enrol":   h.enrolments.service,
-		"publish": h.services.publish,
 		"report":  h.services.report,
 		"cardkey": h.services.cardKey,
 		"audit":   h.services.audit,
@@ -34,6 +32,8 @@ func (h *Hub) Asked() map[string]any {
 	}
 	addDuties(asked, "account", *h.services.accounts)
 	addDuties(asked, "directory", *h.services.directory)
+	addDuties(asked, "enrol", *h.enrolments.machines)
+	addDuties(asked, "publish", *h.services.publish)
 	return asked
 }
 

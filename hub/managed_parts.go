@@ -142,7 +142,7 @@ type services struct {
 	audit     *audit.Log
 	accounts  *account.Services
 	directory *directory.Services
-	publish   *publish.Service
+	publish   *publish.Services
 	report    *report.Service
 	policies  policies
 	cardKey   *cardkey.Service
@@ -152,7 +152,7 @@ type services struct {
 
 // policyText is the policy in force; number 0: there is none.
 func (sv *services) policyText(ctx context.Context) (int64, string, error) {
-	v, err := sv.publish.Current(ctx, actor.System("directory"))
+	v, err := sv.publish.Policies.Current(ctx, actor.System("directory"))
 	var none *fault.NotFound
 	if errors.As(err, &none) {
 		return 0, "", nil
@@ -218,7 +218,7 @@ func (sv *services) forgetMember(
 	id policy.MemberID,
 	addresses []string,
 ) error {
-	if err := sv.publish.Forget(ctx, tx, a); err != nil {
+	if err := sv.publish.Bundles.Forget(ctx, tx, a); err != nil {
 		return err
 	}
 	return sv.accounts.Registry.Forget(ctx, tx, a, id, addresses)
@@ -393,10 +393,10 @@ func (en *enrolments) ledgerMachines(ctx context.Context) (out []policy.MachineI
 	for _, m := range en.core.c.Machines {
 		out = append(out, m.ID)
 	}
-	if en.service == nil {
+	if en.machines == nil {
 		return out, nil
 	}
-	all, err := en.service.Enrolled(ctx)
+	all, err := en.machines.Machines.Enrolled(ctx)
 	for _, m := range all {
 		if !slices.Contains(out, m.ID) {
 			out = append(out, m.ID)

@@ -19,12 +19,8 @@ func TestErasureAfterAMergeLeavesNoAccount(t *testing.T) {
 	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
 	}
-	x, err := accounts.Registry.Add(
-		ctx,
-		root,
-		account.Account{Name: "lea@example.org", Member: drop.ID, Site: actor.Member},
-		"",
-	)
+	given := account.Account{Name: "lea@example.org", Member: drop.ID, Site: actor.Member}
+	x, err := accounts.Registry.Add(ctx, root, given, "")
 	if err != nil {
 		t.Fatal(err)
 	}

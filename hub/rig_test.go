@@ -77,7 +77,7 @@ func newRig(t *testing.T, changes ...func(*hub.Config)) *rig {
 	}
 	r.victim = r.readers["victim"]
 	for _, id := range []policy.MachineID{"laser", "lathe", "press", "vinyl"} {
-		if _, err := h.MachineService().Add(t.Context(), root, id); err != nil {
+		if _, err := h.MachineService().Machines.Add(t.Context(), root, id); err != nil {
 			t.Fatal(err)
 		}
 		if err := h.Know(id); err != nil {

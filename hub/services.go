@@ -18,7 +18,7 @@ import (
 func (h *Hub) Directory() *directory.Services { return h.services.directory }
 
 // Publishing is the site's policy and its bundles.
-func (h *Hub) Publishing() *publish.Service { return h.services.publish }
+func (h *Hub) Publishing() *publish.Services { return h.services.publish }
 
 // Accounts is who signs in.
 func (h *Hub) Accounts() *account.Services { return h.services.accounts }

@@ -32,8 +32,8 @@ type clerk struct {
 	audit     *audit.Log
 	directory *directory.Services
 	accounts  *account.Services
-	enrol     *enrol.Service
-	publish   *publish.Service
+	enrol     *enrol.Services
+	publish   *publish.Services
 	last      policy.MemberID
 	number    int64 // of the last policy
 }
@@ -156,8 +156,8 @@ func (c *clerk) one(ctx context.Context) (kind, id string, err error) {
 		return "card", card.ID, err
 	case 2:
 		id = "mill-" + someHex(4)
-		if _, err = c.enrol.Add(ctx, by, policy.MachineID(id)); err == nil {
-			_, err = c.enrol.NewCode(ctx, by, policy.MachineID(id), false)
+		if _, err = c.enrol.Machines.Add(ctx, by, policy.MachineID(id)); err == nil {
+			_, err = c.enrol.Codes.New(ctx, by, policy.MachineID(id), false)
 		}
 		return "machine_code", id, err
 	case 3:
@@ -171,7 +171,7 @@ func (c *clerk) one(ctx context.Context) (kind, id string, err error) {
 	}
 	text := fmt.Sprintf("# %s\nportillon: 1\nsite: %s\nlanguage: en\ntimezone: Europe/Paris\nissuers: {}\nbadges: {}\n"+
 		"roles: [user]\nmachines: {}\n", someHex(4), site)
-	p, err := c.publish.Publish(ctx, by, text, "bench", c.number, nil)
+	p, err := c.publish.Policies.Publish(ctx, by, text, "bench", c.number, nil)
 	if err == nil {
 		c.number = p.Number
 	}

@@ -16,8 +16,12 @@ import (
 	"portillon/policy"
 )
 
-// machinesFake implements Machines.
-type machinesFake struct{ *fakes }
+// machinesFake implements Machines, codesFake Codes and ordersFake Orders.
+type (
+	machinesFake struct{ *fakes }
+	codesFake    struct{ *fakes }
+	ordersFake   struct{ *fakes }
+)
 
 func (f machinesFake) machine(id policy.MachineID) enrol.Machine {
 	m := fill[enrol.Machine]()
@@ -25,11 +29,11 @@ func (f machinesFake) machine(id policy.MachineID) enrol.Machine {
 	return m
 }
 
-func (f machinesFake) Machines(_ context.Context, a actor.Actor) ([]enrol.Machine, error) {
+func (f machinesFake) List(_ context.Context, a actor.Actor) ([]enrol.Machine, error) {
 	return []enrol.Machine{f.machine("laser"), f.machine("saw")}, a.May(actor.ReadMachines, actor.Target{})
 }
 
-func (f machinesFake) Machine(_ context.Context, a actor.Actor, id policy.MachineID) (enrol.Machine, error) {
+func (f machinesFake) Get(_ context.Context, a actor.Actor, id policy.MachineID) (enrol.Machine, error) {
 	return f.machine(id), a.May(actor.ReadMachines, at(id))
 }
 
@@ -37,7 +41,7 @@ func (f machinesFake) Add(_ context.Context, a actor.Actor, id policy.MachineID)
 	return f.machine(id), a.May(actor.EnrolMachines, at(id))
 }
 
-func (f machinesFake) NewCode(_ context.Context, a actor.Actor, id policy.MachineID, replace bool) (enrol.Code, error) {
+func (f codesFake) New(_ context.Context, a actor.Actor, id policy.MachineID, replace bool) (enrol.Code, error) {
 	f.note("code %s %v", id, replace)
 	c := fill[enrol.Code]()
 	c.Text, c.Command = "AAAA-BBBB", "portillond enrol https://hub.local:8443 AAAA-BBBB"
@@ -74,17 +78,21 @@ func (f cardKeysFake) End(_ context.Context, a actor.Actor, version int64) error
 	return cmp.Or(a.May(actor.EnrolMachines, actor.Target{}), stale("card-key", "site", 4, version))
 }
 
-func (f machinesFake) Tag(_ context.Context, a actor.Actor, id policy.MachineID, reason string) error {
+func (f ordersFake) Tag(_ context.Context, a actor.Actor, id policy.MachineID, reason string) error {
 	f.note("tag %s %s", id, reason)
 	return a.May(actor.TagMachine, at(id))
 }
 
-func (f machinesFake) Stop(_ context.Context, a actor.Actor, id policy.MachineID) error {
+func (f ordersFake) Stop(_ context.Context, a actor.Actor, id policy.MachineID) error {
 	return a.May(actor.StopMachine, at(id))
 }
 
-// policiesFake implements Policies.
-type policiesFake struct{ *fakes }
+// policiesFake implements Policies, draftsFake Drafts and bundlesFake Bundles.
+type (
+	policiesFake struct{ *fakes }
+	draftsFake   struct{ *fakes }
+	bundlesFake  struct{ *fakes }
+)
 
 func (f policiesFake) Current(_ context.Context, a actor.Actor) (publish.Policy, error) {
 	p := fill[publish.Policy]()
@@ -100,7 +108,7 @@ func (f policiesFake) Versions(_ context.Context, a actor.Actor, p publish.Page)
 	return []publish.Policy{fill[publish.Policy]()}, "2", a.May(actor.ReadPolicy, actor.Target{})
 }
 
-func (f policiesFake) Draft(_ context.Context, a actor.Actor, text string) (publish.Draft, error) {
+func (f draftsFake) Check(_ context.Context, a actor.Actor, text string) (publish.Draft, error) {
 	f.note("draft %q", text)
 	if text == "" {
 		return publish.Draft{}, a.May(actor.ReadPolicy, actor.Target{})
@@ -121,7 +129,7 @@ func (f policiesFake) Back(_ context.Context, a actor.Actor, comment string) (pu
 	return fill[publish.Policy](), a.May(actor.PublishPolicy, actor.Target{})
 }
 
-func (f policiesFake) Bundle(_ context.Context, a actor.Actor) (publish.Bundle, error) {
+func (f bundlesFake) Current(_ context.Context, a actor.Actor) (publish.Bundle, error) {
 	return fill[publish.Bundle](), a.May(actor.ReadMachines, actor.Target{})
 }
 

@@ -26,8 +26,12 @@ func FuzzRequest(f *testing.F) {
 		Options{
 			Directory: directoryFake{newFakes()}.all(),
 			Machines:  machinesFake{newFakes()},
+			Codes:     codesFake{newFakes()},
+			Orders:    ordersFake{newFakes()},
 			CardKeys:  cardKeysFake{newFakes()},
 			Policies:  policiesFake{newFakes()},
+			Drafts:    draftsFake{newFakes()},
+			Bundles:   bundlesFake{newFakes()},
 			Accounts:  accountsFake{newFakes()}.all(),
 			Reports:   reportsFake{newFakes()},
 			Hub:       hubFake{newFakes()},

@@ -79,14 +79,22 @@ type Erasures interface {
 	Erase(ctx context.Context, a actor.Actor, id policy.MemberID, version int64) error
 }
 
-// Machines is what the API needs of enrol.Service.
+// Machines is what the API needs of enrol.Machines.
 type Machines interface {
-	Machines(ctx context.Context, a actor.Actor) ([]enrol.Machine, error)
-	Machine(ctx context.Context, a actor.Actor, id policy.MachineID) (enrol.Machine, error)
+	List(ctx context.Context, a actor.Actor) ([]enrol.Machine, error)
+	Get(ctx context.Context, a actor.Actor, id policy.MachineID) (enrol.Machine, error)
 	Add(ctx context.Context, a actor.Actor, id policy.MachineID) (enrol.Machine, error)
-	NewCode(ctx context.Context, a actor.Actor, id policy.MachineID, replace bool) (enrol.Code, error)
 	Revoke(ctx context.Context, a actor.Actor, id policy.MachineID, version int64, reason string) error
 	Held(ctx context.Context, a actor.Actor, id policy.MachineID) (enrol.Held, error)
+}
+
+// Codes is what the API needs of enrol.Codes.
+type Codes interface {
+	New(ctx context.Context, a actor.Actor, id policy.MachineID, replace bool) (enrol.Code, error)
+}
+
+// Orders is what the API needs of enrol.Orders.
+type Orders interface {
 	Tag(ctx context.Context, a actor.Actor, id policy.MachineID, reason string) error
 	Stop(ctx context.Context, a actor.Actor, id policy.MachineID) error
 }
@@ -98,15 +106,24 @@ type CardKeys interface {
 	End(ctx context.Context, a actor.Actor, version int64) error
 }
 
-// Policies is what the API needs of publish.Service.
+// Policies is what the API needs of publish.Policies.
 type Policies interface {
 	Current(ctx context.Context, a actor.Actor) (publish.Policy, error)
+	// Version returns one version with its text; Versions lists them without.
 	Version(ctx context.Context, a actor.Actor, number int64) (publish.Policy, error)
 	Versions(ctx context.Context, a actor.Actor, p publish.Page) (list []publish.Policy, next string, err error)
-	Draft(ctx context.Context, a actor.Actor, text string) (publish.Draft, error)
 	Publish(ctx context.Context, a actor.Actor, text, comment string, of int64, signature []byte) (publish.Policy, error)
 	Back(ctx context.Context, a actor.Actor, comment string) (publish.Policy, error)
-	Bundle(ctx context.Context, a actor.Actor) (publish.Bundle, error)
+}
+
+// Drafts is what the API needs of publish.Drafts.
+type Drafts interface {
+	Check(ctx context.Context, a actor.Actor, text string) (publish.Draft, error)
+}
+
+// Bundles is what the API needs of publish.Bundles.
+type Bundles interface {
+	Current(ctx context.Context, a actor.Actor) (publish.Bundle, error)
 }
 
 // Accounts are the services of package account that the API calls, by duty.

@@ -104,8 +104,12 @@ func (s *site) options() Options {
 	o := Options{
 		Directory: directoryFake{f}.all(),
 		Machines:  machinesFake{f},
+		Codes:     codesFake{f},
+		Orders:    ordersFake{f},
 		CardKeys:  cardKeysFake{f},
 		Policies:  policiesFake{f},
+		Drafts:    draftsFake{f},
+		Bundles:   bundlesFake{f},
 		Accounts:  accountsFake{f}.all(),
 		Reports:   reportsFake{f},
 		Hub:       hubFake{f},

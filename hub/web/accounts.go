@@ -61,7 +61,7 @@ func (p *accountPages) showAccounts(q *request, status int, change func(*account
 		d.Form = d.Form.keep(v)
 	}
 	if p.machines != nil {
-		machines, err := p.machines.Machines(ctxOf(q), q.actor)
+		machines, err := p.machines.List(ctxOf(q), q.actor)
 		if err = optional(err); err != nil {
 			return err
 		}
@@ -111,24 +111,19 @@ func (p *accountPages) changeAccount(q *request) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.accounts.Registry.Change(
-		ctxOf(q),
-		q.actor,
-		q.r.PathValue("id"),
-		version(v),
-		func(a *account.Account) error {
-			if v.Has("site") {
-				a.Site = actor.Role(v.Get("site"))
-			}
-			if v.Has("disabled") {
-				a.Disabled = v.Get("disabled") == "yes"
-			}
-			if m := policy.MachineID(v.Get("machine")); m != "" {
-				setMachineRole(a, m, actor.Role(v.Get("machine_role")))
-			}
-			return nil
-		},
-	)
+	id := q.r.PathValue("id")
+	_, err = p.accounts.Registry.Change(ctxOf(q), q.actor, id, version(v), func(a *account.Account) error {
+		if v.Has("site") {
+			a.Site = actor.Role(v.Get("site"))
+		}
+		if v.Has("disabled") {
+			a.Disabled = v.Get("disabled") == "yes"
+		}
+		if m := policy.MachineID(v.Get("machine")); m != "" {
+			setMachineRole(a, m, actor.Role(v.Get("machine_role")))
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
