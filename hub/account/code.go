@@ -17,11 +17,12 @@ import (
 // crockford is the alphabet of Douglas Crockford's base 32: no I, L, O, U.
 const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
-// Bits of the codes that people type, and of those that programs carry.
+// Lengths of codes. A typed code cannot be guessed within its life: 75 bits, and ten attempts from an address, then one a
+// minute (rates).
 const (
 	typedCode  = 15 // characters of 5 bits: 75 bits
 	linkCode   = 26 // 130 bits
-	tokenBytes = 20
+	tokenBytes = 20 // 160 bits
 )
 
 // grouped writes a code as people read it: five characters, a dash, five characters.
