@@ -119,7 +119,7 @@ func openDemo(ctx context.Context, w stdio, origin string) (*demo, error) {
 // issue is what the operator does when the evidence is complete: export it, issue the badge from it, and add the badge
 // at the hub, which hands it out to the machines.
 func (d *demo) issue(ctx context.Context, member policy.MemberID, badge policy.BadgeID) error {
-	m, err := d.hub.Directory().Member(ctx, demoActor, member)
+	m, err := d.hub.Directory().Members.Get(ctx, demoActor, member)
 	if err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (d *demo) issue(ctx context.Context, member policy.MemberID, badge policy.B
 	if err != nil {
 		return err
 	}
-	if _, err := d.hub.Directory().AddBadges(ctx, demoActor, member, name+".zip", files); err != nil {
+	if _, err := d.hub.Directory().Badges.AddBadges(ctx, demoActor, member, name+".zip", files); err != nil {
 		return err
 	}
 	d.mu.Lock()

@@ -86,7 +86,7 @@ func (d *demo) fillHub(ctx context.Context, _ string) error {
 	if err != nil {
 		return err
 	}
-	kept, err := d.hub.Directory().AddBadges(ctx, demoActor, "", "site-example.zip", badges)
+	kept, err := d.hub.Directory().Badges.AddBadges(ctx, demoActor, "", "site-example.zip", badges)
 	if err != nil {
 		return err
 	}
@@ -114,11 +114,11 @@ func (d *demo) importMembers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	preview, err := d.hub.Directory().Preview(ctx, demoActor, directory.Import{Name: "members.yaml", Data: data})
+	preview, err := d.hub.Directory().Imports.Preview(ctx, demoActor, directory.Import{Name: "members.yaml", Data: data})
 	if err != nil {
 		return err
 	}
-	_, err = d.hub.Directory().Apply(ctx, demoActor, preview.ID)
+	_, err = d.hub.Directory().Imports.Apply(ctx, demoActor, preview.ID)
 	return err
 }
 

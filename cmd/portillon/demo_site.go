@@ -27,7 +27,7 @@ func (d *demo) site(ctx context.Context) (s demoSite, err error) {
 	}
 	page := directory.Page{Limit: 500}
 	for {
-		some, next, err := d.hub.Directory().Members(ctx, demoActor, directory.Filter{}, page)
+		some, next, err := d.hub.Directory().Members.List(ctx, demoActor, directory.Filter{}, page)
 		if err != nil {
 			return s, err
 		}

@@ -112,7 +112,8 @@ func (st sessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 		return nil, false, nil
 	}
 	hash := hashOf(token)
-	err := st.core.site.QueryRow(ctx, `SELECT data, seen, idle, expires FROM account_session WHERE site = $1 AND hash = $2`,
+	err := st.core.site.QueryRow(ctx, `SELECT data, seen, idle, expires FROM account_session
+		WHERE site = $1 AND hash = $2`,
 		hash).
 		Scan(&data, &seen, &idle, &expires)
 	if errors.Is(err, sql.ErrNoRows) {

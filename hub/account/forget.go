@@ -66,7 +66,14 @@ func (s *Registry) give(ctx context.Context, tx *store.Tx, a actor.Actor, x row,
 	if err := endSessions(ctx, tx, &x); err != nil {
 		return err
 	}
-	return s.core.audit(ctx, tx, a, actor.WriteMembers, "account "+x.ID, "was "+describe(before)+"; is "+describe(x.Account))
+	return s.core.audit(
+		ctx,
+		tx,
+		a,
+		actor.WriteMembers,
+		"account "+x.ID,
+		"was "+describe(before)+"; is "+describe(x.Account),
+	)
 }
 
 // Merge has the account of a member whom the directory merges into another go with them, in the directory's

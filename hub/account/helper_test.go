@@ -248,7 +248,10 @@ func (w *browser) get() actor.Actor {
 
 func (w *browser) signIn(name, password string) error {
 	w.b.t.Helper()
-	return w.do("POST", func(ctx context.Context) error { _, err := w.b.Passwords.SignIn(ctx, name, password, ""); return err })
+	return w.do(
+		"POST",
+		func(ctx context.Context) error { _, err := w.b.Passwords.SignIn(ctx, name, password, ""); return err },
+	)
 }
 
 func (w *browser) cookie() string {

@@ -72,7 +72,8 @@ func (s *Links) MailLink(ctx context.Context, address string) error {
 			return err
 		}
 		_, err := tx.Exec(ctx, `INSERT INTO account_code (site, hash, kind, account, member, address, browser, expires)
-			VALUES ($1, $2, 'link', '', '', $3, $4, $5)`, hashOf(code), to, hashOf(browser), s.core.now()+linkLife.Milliseconds())
+			VALUES ($1, $2, 'link', '', '', $3, $4, $5)`,
+			hashOf(code), to, hashOf(browser), s.core.now()+linkLife.Milliseconds())
 		if err != nil {
 			return err
 		}

@@ -125,9 +125,10 @@ func (s *Outbox) sendDue(ctx context.Context) time.Duration {
 func (s *Outbox) next(ctx context.Context) (m pending, err error) {
 	var expires int64
 	for {
-		err = s.core.site.QueryRow(ctx, `SELECT id, recipient, subject, body, tries, expires FROM account_mail WHERE site = $1 AND
-			next <= $2
-			ORDER BY next, id LIMIT 1`, s.core.now()).Scan(&m.id, &m.To, &m.Subject, &m.Body, &m.tries, &expires)
+		err = s.core.site.QueryRow(ctx, `SELECT id, recipient, subject, body, tries, expires FROM account_mail
+			WHERE site = $1 AND next <= $2
+			ORDER BY next, id LIMIT 1`, s.core.now()).
+			Scan(&m.id, &m.To, &m.Subject, &m.Body, &m.tries, &expires)
 		if err != nil || s.core.now() < expires {
 			return m, err
 		}

@@ -101,9 +101,10 @@ func (s *PrintedCodes) UseCode(ctx context.Context, code string) (actor.Actor, e
 	}
 	var m policy.MemberID
 	hash := hashOf(ungrouped(code))
-	err := s.core.site.QueryRow(ctx, `SELECT member FROM account_code WHERE site = $1 AND hash = $2 AND kind = 'printed' AND
-		expires > $3`,
-		hash, s.core.now()).Scan(&m)
+	err := s.core.site.QueryRow(ctx, `SELECT member FROM account_code
+		WHERE site = $1 AND hash = $2 AND kind = 'printed' AND expires > $3`,
+		hash, s.core.now()).
+		Scan(&m)
 	if err != nil {
 		return actor.Actor{}, noRow(err)
 	}

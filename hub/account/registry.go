@@ -56,7 +56,12 @@ func (s *Registry) List(ctx context.Context, a actor.Actor, p Page) (out []Accou
 }
 
 func (s *Registry) ids(ctx context.Context, after string, n int) ([]string, error) {
-	rows, err := s.core.site.Query(ctx, `SELECT id FROM account WHERE site = $1 AND id > $2 ORDER BY id LIMIT $3`, after, n)
+	rows, err := s.core.site.Query(
+		ctx,
+		`SELECT id FROM account WHERE site = $1 AND id > $2 ORDER BY id LIMIT $3`,
+		after,
+		n,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +248,13 @@ func describe(x Account) string {
 }
 
 // SetRole gives an account a role of the site.
-func (s *Registry) SetRole(ctx context.Context, a actor.Actor, id string, version int64, r actor.Role) (Account, error) {
+func (s *Registry) SetRole(
+	ctx context.Context,
+	a actor.Actor,
+	id string,
+	version int64,
+	r actor.Role,
+) (Account, error) {
 	return s.Change(ctx, a, id, version, func(x *Account) error { x.Site = r; return nil })
 }
 

@@ -102,7 +102,7 @@ func newSiteWith(t *testing.T, events *store.Site) *site {
 func (s *site) options() Options {
 	f := s.fakes
 	o := Options{
-		Directory: directoryFake{f},
+		Directory: directoryFake{f}.all(),
 		Machines:  machinesFake{f},
 		Codes:     codesFake{f},
 		Orders:    ordersFake{f},

@@ -52,7 +52,7 @@ func (p *memberPages) find(q *request, base string, limit int) (found, error) {
 	f := found{Filter: directory.Filter{Text: strings.TrimSpace(v.Get("q")), Machine: policy.MachineID(v.Get("machine")),
 		Badge: policy.BadgeID(v.Get("badge")), State: v.Get("state")},
 		After: v.Get("after"), Base: base}
-	list, next, err := p.directory.Members(ctxOf(q), q.actor, f.Filter, directory.Page{After: f.After, Limit: limit})
+	list, next, err := p.directory.Members.List(ctxOf(q), q.actor, f.Filter, directory.Page{After: f.After, Limit: limit})
 	if err != nil {
 		return f, err
 	}
@@ -147,7 +147,7 @@ func (p *memberPages) addMember(q *request) error {
 	}
 	var m directory.Member
 	if err = fill(&m, v); err == nil {
-		m, err = p.directory.Add(ctxOf(q), q.actor, m)
+		m, err = p.directory.Members.Add(ctxOf(q), q.actor, m)
 	}
 	if faults := invalid(err); faults != nil {
 		f := memberForm(directory.Member{}, mayReadNotes(q)).keep(v).refuse(faults)
@@ -190,7 +190,7 @@ func memberID(q *request) policy.MemberID { return policy.MemberID(q.r.PathValue
 func memberHome(q *request) string { return "/members/" + url.PathEscape(string(memberID(q))) }
 
 func (p *memberPages) member(q *request) error {
-	m, err := p.directory.Member(ctxOf(q), q.actor, memberID(q))
+	m, err := p.directory.Members.Get(ctxOf(q), q.actor, memberID(q))
 	if err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func (p *memberPages) member(q *request) error {
 
 // me is the own record.
 func (p *memberPages) me(q *request) error {
-	m, err := p.directory.Own(ctxOf(q), q.actor)
+	m, err := p.directory.Members.Own(ctxOf(q), q.actor)
 	if err != nil {
 		return err
 	}
@@ -208,7 +208,7 @@ func (p *memberPages) me(q *request) error {
 
 // ownRecord is the own record as a file to keep, with the fields of GET /api/v1/me/record.
 func (p *memberPages) ownRecord(q *request) error {
-	m, err := p.directory.Own(ctxOf(q), q.actor)
+	m, err := p.directory.Members.Own(ctxOf(q), q.actor)
 	if err != nil {
 		return err
 	}
@@ -228,7 +228,7 @@ func (p *memberPages) ownRecord(q *request) error {
 
 // again shows the member's page with a form given back, or with what exists once.
 func (p *memberPages) again(q *request, status int, change func(*memberPage)) error {
-	m, err := p.directory.Member(ctxOf(q), q.actor, memberID(q))
+	m, err := p.directory.Members.Get(ctxOf(q), q.actor, memberID(q))
 	if err != nil {
 		return err
 	}
@@ -242,7 +242,7 @@ func (p *memberPages) changeMember(q *request) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.directory.Change(ctxOf(q), q.actor, memberID(q), version(v), func(m *directory.Member) error {
+	_, err = p.directory.Members.Change(ctxOf(q), q.actor, memberID(q), version(v), func(m *directory.Member) error {
 		return fill(m,
 			v)
 	})
@@ -273,7 +273,7 @@ type difference struct {
 
 // conflict shows what somebody else changed meanwhile, and offers the asker's values for the version in force.
 func (p *memberPages) conflict(q *request, v url.Values) error {
-	m, err := p.directory.Member(ctxOf(q), q.actor, memberID(q))
+	m, err := p.directory.Members.Get(ctxOf(q), q.actor, memberID(q))
 	if err != nil {
 		return err
 	}
@@ -302,7 +302,7 @@ func (p *memberPages) blockMember(q *request) error {
 		return err
 	}
 	block := v.Get("blocked") == "yes"
-	_, err = p.directory.Change(ctxOf(q), q.actor, memberID(q), version(v), func(m *directory.Member) error {
+	_, err = p.directory.Members.Change(ctxOf(q), q.actor, memberID(q), version(v), func(m *directory.Member) error {
 		m.Blocked = block
 		return nil
 	})

@@ -30,7 +30,7 @@ func (d Directory) AddCard(_ context.Context, a actor.Actor, id policy.MemberID,
 }
 
 // Cards lists cards by member, 50 a page.
-func (d Directory) Cards(_ context.Context, a actor.Actor, f directory.CardFilter,
+func (d Directory) Held(_ context.Context, a actor.Actor, f directory.CardFilter,
 	p directory.Page) (out []directory.HeldCard, next string, err error) {
 	leave, err := d.Site.enter(a, actor.ReadMembers, actor.Target{})
 	if err != nil {
@@ -84,7 +84,7 @@ func (d Directory) SetCard(_ context.Context, a actor.Actor, id policy.MemberID,
 }
 
 // Taps are the unknown cards.
-func (d Directory) Taps(_ context.Context, a actor.Actor, _ directory.Page) ([]directory.Tap, string, error) {
+func (d Directory) Unknown(_ context.Context, a actor.Actor, _ directory.Page) ([]directory.Tap, string, error) {
 	leave, err := d.Site.enter(a, actor.ReadTaps, actor.Target{})
 	if err != nil {
 		return nil, "", err

@@ -35,7 +35,7 @@ func seen(a actor.Actor, m directory.Member) directory.Member {
 }
 
 // Members lists by name.
-func (d Directory) Members(_ context.Context, a actor.Actor, f directory.Filter,
+func (d Directory) List(_ context.Context, a actor.Actor, f directory.Filter,
 	p directory.Page) ([]directory.Member, string, error) {
 	leave, err := d.Site.enter(a, actor.ReadMembers, actor.Target{})
 	if err != nil {
@@ -80,7 +80,7 @@ func (d Directory) matches(m directory.Member, f directory.Filter) bool {
 }
 
 // Member is one member.
-func (d Directory) Member(_ context.Context, a actor.Actor, id policy.MemberID) (directory.Member, error) {
+func (d Directory) Get(_ context.Context, a actor.Actor, id policy.MemberID) (directory.Member, error) {
 	leave, err := d.Site.enter(a, actor.ReadMembers, actor.Target{Member: id})
 	if err != nil {
 		return directory.Member{}, err
