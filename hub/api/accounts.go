@@ -26,7 +26,8 @@ func (e accountEdit) apply(a *account.Account) {
 	a.Name, a.Member, a.Site, a.Machines, a.Disabled = e.Name, e.Member, e.Site, e.Machines, e.Disabled
 }
 
-// newToken is the body of a request for an API token. Scopes name the acts that the token may do; none: it may do nothing.
+// newToken is the body of a request for an API token. Scopes name the acts that the token may do; none: it may do
+// nothing.
 type newToken struct {
 	Name    string      `json:"name"`
 	Scopes  []actor.Act `json:"scopes"`

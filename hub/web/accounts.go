@@ -21,6 +21,7 @@ type accountPages struct {
 	now      func() time.Time
 }
 
+// routes lists the pages of accounts and of the audit log.
 func (p *accountPages) routes() []route {
 	return []route{
 		{"GET /settings/accounts", p.list}, {"POST /settings/accounts", p.addAccount},
@@ -29,6 +30,7 @@ func (p *accountPages) routes() []route {
 	}
 }
 
+// accountsPage is what accounts.html shows.
 type accountsPage struct {
 	Accounts []account.Account
 	Machines []policy.MachineID // for roles at one of them
@@ -43,6 +45,7 @@ func (accountsPage) Roles() []actor.Role {
 	return []actor.Role{actor.Member, actor.Administrator, actor.Owner}
 }
 
+// accountForm is the empty form of a new account.
 func accountForm() form {
 	return form{ID: "account", Action: "/settings/accounts", Submit: "add", Fields: []field{
 		{Name: "name", Kind: "text", Label: "account.name", Hint: "account.name.hint", Required: true, Auto: "off"},
@@ -51,6 +54,7 @@ func accountForm() form {
 			{"member", "role.member"}, {"administrator", "role.administrator"}, {"owner", "role.owner"}}}}}
 }
 
+// showAccounts shows the list of accounts; change, unless it is nil, adds what a form has led to.
 func (p *accountPages) showAccounts(q *request, status int, change func(*accountsPage)) error {
 	list, next, err := p.accounts.Registry.List(ctxOf(q), q.actor, account.Page{After: q.r.URL.Query().Get("after")})
 	if err != nil {
@@ -78,8 +82,10 @@ func (p *accountPages) showAccounts(q *request, status int, change func(*account
 	return q.render(status, "accounts", "settings", "accounts.title", d)
 }
 
+// list shows the accounts.
 func (p *accountPages) list(q *request) error { return p.showAccounts(q, 200, nil) }
 
+// addAccount makes an account without a password, and shows the code with which its owner sets one.
 func (p *accountPages) addAccount(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -106,6 +112,8 @@ func (p *accountPages) withCode(q *request, id, name string) error {
 	return p.showAccounts(q, 200, func(d *accountsPage) { d.Code, d.For = code, name })
 }
 
+// changeAccount changes the role, the roles at machines, or whether the account is disabled. A form carries only some
+// of these.
 func (p *accountPages) changeAccount(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -143,6 +151,7 @@ func setMachineRole(a *account.Account, m policy.MachineID, r actor.Role) {
 	a.Machines[m] = r
 }
 
+// resetPassword shows a code with which the account's owner sets a new password.
 func (p *accountPages) resetPassword(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -151,11 +160,13 @@ func (p *accountPages) resetPassword(q *request) error {
 	return p.withCode(q, q.r.PathValue("id"), v.Get("name"))
 }
 
+// auditPage is what audit.html shows.
 type auditPage struct {
 	Entries []account.Entry
 	Next    string
 }
 
+// audit shows one page of the audit log, the newest entry first.
 func (p *accountPages) audit(q *request) error {
 	list, next, err := p.accounts.Audit.Entries(ctxOf(q), q.actor, account.Page{After: q.r.URL.Query().Get("after")})
 	if err != nil {
@@ -168,6 +179,7 @@ func (p *accountPages) audit(q *request) error {
 	return q.render(200, "audit", "settings", "audit.title", d)
 }
 
+// exportAudit sends the whole audit log as a file of JSON lines.
 func (p *accountPages) exportAudit(q *request) error {
 	var b bytes.Buffer
 	if err := p.accounts.Audit.Export(ctxOf(q), q.actor, &b); err != nil {

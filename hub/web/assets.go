@@ -13,6 +13,7 @@ type assets struct {
 	data map[string][]byte
 }
 
+// readAssets reads the files below static, and makes a hash of all of them for their paths.
 func readAssets() (assets, error) {
 	a := assets{data: map[string][]byte{}}
 	sum := sha256.New()
@@ -32,6 +33,7 @@ func readAssets() (assets, error) {
 	return a, nil
 }
 
+// path is the address of a file. It changes with the content, so that browsers may keep the file for good.
 func (a assets) path(name string) string { return "/static/" + a.hash + "/" + name }
 
 // asset answers a static file. One of another version is not found: it must not be kept under a hash that is not its

@@ -12,12 +12,14 @@ type cardKeyPages struct {
 	keys CardKeys
 }
 
+// routes lists the pages of the card key.
 func (p *cardKeyPages) routes() []route {
 	return []route{
 		{"GET /card-key", p.cardKey}, {"POST /card-key/rotate", p.rotateCardKey}, {"POST /card-key/end", p.endCardKey},
 	}
 }
 
+// cardKeyPage is what cardkey.html shows.
 type cardKeyPage struct {
 	cardkey.Status
 	Rotate, End form
@@ -29,6 +31,7 @@ func (d *cardKeyPage) refuse(given url.Values, faults []fault.Field) {
 	d.Rotate, d.End = d.Rotate.keep(given).refuse(faults), d.End.refuse(faults)
 }
 
+// showCardKey shows the state of the card key; change, unless it is nil, adds what a form has led to.
 func (p *cardKeyPages) showCardKey(q *request, status int, change func(*cardKeyPage)) error {
 	s, err := p.keys.Status(ctxOf(q), q.actor)
 	if err != nil {
@@ -44,8 +47,10 @@ func (p *cardKeyPages) showCardKey(q *request, status int, change func(*cardKeyP
 	return q.render(status, "cardkey", "machines", "cardkey.title", d)
 }
 
+// cardKey shows the state of the card key.
 func (p *cardKeyPages) cardKey(q *request) error { return p.showCardKey(q, 200, nil) }
 
+// rotateCardKey begins a change of the card key, for a reason that the audit log keeps.
 func (p *cardKeyPages) rotateCardKey(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -61,6 +66,7 @@ func (p *cardKeyPages) rotateCardKey(q *request) error {
 	return q.to("/card-key", "cardkey-rotated")
 }
 
+// endCardKey ends a change of the card key: cards that are still bound under the old key stop working.
 func (p *cardKeyPages) endCardKey(q *request) error {
 	v, err := q.values()
 	if err != nil {

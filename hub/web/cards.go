@@ -15,6 +15,7 @@ type cardPages struct {
 	directory Directory
 }
 
+// routes lists the pages of cards and of unknown cards.
 func (p *cardPages) routes() []route {
 	return []route{{"GET /cards", p.cards}, {"GET /cards/unknown/{tap}", p.assignPage}, {"POST /cards/unknown/{tap}",
 		p.assign}}
@@ -59,6 +60,7 @@ func (p *cardPages) cards(q *request) error {
 	return q.render(200, "cards", "cards", "cards.title", d)
 }
 
+// assignPage is what assign.html shows: an unknown card, and the members found for it.
 type assignPage struct {
 	Tap   directory.Tap
 	Found found
@@ -67,6 +69,8 @@ type assignPage struct {
 // maxTaps bounds how far back an unknown tap is looked for.
 const maxTaps = 500
 
+// assignPage shows the search for the member to whom an unknown card is given. It checks the right at once, because the
+// form would be refused.
 func (p *cardPages) assignPage(q *request) error {
 	if err := q.actor.May(actor.WriteCards, actor.Target{}); err != nil {
 		return err
@@ -88,6 +92,7 @@ func (p *cardPages) assignPage(q *request) error {
 	return errNoPage
 }
 
+// assign gives an unknown card to a member.
 func (p *cardPages) assign(q *request) error {
 	v, err := q.values()
 	if err != nil {

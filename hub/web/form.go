@@ -121,6 +121,7 @@ func (q *request) values() (url.Values, error) {
 	return q.r.PostForm, nil
 }
 
+// formError marks an error of reading a form with errForm; an error of size stays as it is, for the answer 413.
 func formError(err error) error {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {

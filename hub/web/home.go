@@ -20,6 +20,7 @@ type todayPages struct {
 	version   string
 }
 
+// routes lists the first page, the page about this hub and the page of today.
 func (p *todayPages) routes() []route {
 	return []route{{"GET /{$}", p.home}, {"GET /about", p.about}, {"GET /today", p.today}}
 }
@@ -71,6 +72,7 @@ func (s standing) Attention() bool {
 // shown is how many endings Today shows.
 const shown = 8
 
+// today shows what needs attention now. Each part is left out if its service is missing or the actor may not read it.
 func (p *todayPages) today(q *request) error {
 	var d todayPage
 	if err := p.machinesOfToday(q, &d); err != nil {
@@ -91,6 +93,7 @@ func (p *todayPages) today(q *request) error {
 	return q.render(200, "today", "today", "today.title", d)
 }
 
+// machinesOfToday adds the machines that the actor may read, and who is at them.
 func (p *todayPages) machinesOfToday(q *request, d *todayPage) error {
 	if p.machines == nil {
 		return nil

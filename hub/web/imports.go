@@ -13,6 +13,7 @@ type importPages struct {
 	directory Directory
 }
 
+// routes lists the pages of the import and of the export of members.
 func (p *importPages) routes() []route {
 	return []route{
 		{"GET /members/import", p.importPage}, {"POST /members/import", p.preview},
@@ -20,11 +21,13 @@ func (p *importPages) routes() []route {
 	}
 }
 
+// importForm is the form that uploads a list of members.
 func importForm() form {
 	return form{ID: "import", Action: "/members/import", Submit: "import.preview", Upload: true, Fields: []field{
 		{Name: "file", Kind: "file", Label: "import.file", Hint: "import.file.hint", Required: true}}}
 }
 
+// importPage shows the form. It checks the right at once, because the upload would be refused.
 func (p *importPages) importPage(q *request) error {
 	if err := q.actor.May(actor.WriteMembers, actor.Target{}); err != nil {
 		return err
@@ -53,6 +56,7 @@ func (p *importPages) preview(q *request) error {
 	return q.render(200, "preview", "members", "import.title", pre)
 }
 
+// apply makes the previewed changes, after the person has confirmed that missing members are gone.
 func (p *importPages) apply(q *request) error {
 	v, err := q.values()
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"portillon/policy"
 )
 
+// routes lists the pages of machines.
 func (p *machinePages) routes() []route {
 	return []route{
 		{"GET /machines", p.list}, {"POST /machines", p.addMachine},
@@ -16,6 +17,7 @@ func (p *machinePages) routes() []route {
 	}
 }
 
+// machinesPage is what machines.html shows.
 type machinesPage struct {
 	Machines []standing
 	Known    []policy.MachineID // of the policy, and not added yet
@@ -25,11 +27,13 @@ type machinesPage struct {
 // maxKnown bounds how many machines of the policy are offered to be added.
 const maxKnown = 30
 
+// machineForm is the empty form of a new machine.
 func machineForm() form {
 	return form{ID: "add", Action: "/machines", Submit: "add", Fields: []field{
 		{Name: "id", Kind: "text", Label: "machine.id", Hint: "machine.id.hint", Required: true, Auto: "off"}}}
 }
 
+// machinesPage shows the machines, with the form f to add one.
 func (p *machinePages) machinesPage(q *request, status int, f form) error {
 	list, err := p.machines.List(ctxOf(q), q.actor)
 	if err != nil {
@@ -53,8 +57,10 @@ func (p *machinePages) machinesPage(q *request, status int, f form) error {
 	return q.render(status, "machines", "machines", "machines.title", d)
 }
 
+// list shows the machines.
 func (p *machinePages) list(q *request) error { return p.machinesPage(q, 200, machineForm()) }
 
+// addMachine adds a machine, which then awaits its enrolment.
 func (p *machinePages) addMachine(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -70,6 +76,7 @@ func (p *machinePages) addMachine(q *request) error {
 	return q.to("/machines/"+url.PathEscape(string(m.ID)), "machine-added")
 }
 
+// machinePage is what machine.html shows.
 type machinePage struct {
 	standing
 	Tag, Revoke form
@@ -94,6 +101,7 @@ func (m machinePage) Same() map[string]string {
 		"Policy": compare(k.PolicyKey, hub.PolicyKey), "Card": compare(k.CardKey, hub.CardKey)}
 }
 
+// title is the machine's name, in the place of the page's title.
 func (m machinePage) title(tongue) string { return m.Name }
 
 // codePage is a one-time code, to read, to type and to scan.
@@ -102,10 +110,13 @@ type codePage struct {
 	QR *square
 }
 
+// machineID is the machine that the path names.
 func machineID(q *request) policy.MachineID { return policy.MachineID(q.r.PathValue("id")) }
 
+// machineHome is the address of the page of the machine that the path names.
 func machineHome(q *request) string { return "/machines/" + url.PathEscape(string(machineID(q))) }
 
+// machinePage reads one machine, and makes the forms of its page.
 func (p *machinePages) machinePage(q *request) (machinePage, error) {
 	m, err := p.machines.Get(ctxOf(q), q.actor, machineID(q))
 	if err != nil {
@@ -121,6 +132,7 @@ func (p *machinePages) machinePage(q *request) (machinePage, error) {
 				{Name: "reason", Kind: "text", Label: "machine.revoke.reason", Required: true, Auto: "off"}}}}, err
 }
 
+// showMachine shows one machine; change, unless it is nil, adds what a form has led to.
 func (p *machinePages) showMachine(q *request, status int, change func(*machinePage)) error {
 	d, err := p.machinePage(q)
 	if err != nil {
@@ -132,6 +144,7 @@ func (p *machinePages) showMachine(q *request, status int, change func(*machineP
 	return q.render(status, "machine", "machines", "machines.title", d)
 }
 
+// machine shows one machine.
 func (p *machinePages) machine(q *request) error { return p.showMachine(q, 200, nil) }
 
 // newCode shows a one-time code in the answer to the POST: it exists once, and is in no address.
@@ -147,6 +160,7 @@ func (p *machinePages) newCode(q *request) error {
 	return p.showMachine(q, 200, func(d *machinePage) { d.Code = &codePage{c, newSquare(c.Command)} })
 }
 
+// revoke revokes a machine's keys and account, for a reason that the page shows.
 func (p *machinePages) revoke(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -162,6 +176,7 @@ func (p *machinePages) revoke(q *request) error {
 	return q.to(machineHome(q), "machine-revoked")
 }
 
+// tag takes a machine out of service. It waits until the machine has confirmed the order.
 func (p *machinePages) tag(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -177,6 +192,7 @@ func (p *machinePages) tag(q *request) error {
 	return q.to(machineHome(q), "machine-tagged")
 }
 
+// stop ends the session at a machine. It waits until the machine has confirmed the order.
 func (p *machinePages) stop(q *request) error {
 	if err := p.orders.Stop(ctxOf(q), q.actor, machineID(q)); err != nil {
 		return err

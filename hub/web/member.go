@@ -17,6 +17,7 @@ type recordPages struct {
 	directory Directory
 }
 
+// routes lists the forms of one member's cards, badges and codes, and the pages that merge or erase a member.
 func (p *recordPages) routes() []route {
 	return []route{
 		{"POST /members/{id}/cards", p.addCard}, {"POST /members/{id}/cards/{card}", p.setCard},
@@ -27,6 +28,7 @@ func (p *recordPages) routes() []route {
 	}
 }
 
+// addCard adds an active card to a member.
 func (p *recordPages) addCard(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -43,6 +45,7 @@ func (p *recordPages) addCard(q *request) error {
 	return q.to(memberHome(q)+"#cards", "card-added")
 }
 
+// setCard changes a card's state, for example to lost.
 func (p *recordPages) setCard(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -56,6 +59,7 @@ func (p *recordPages) setCard(q *request) error {
 	return q.to(memberHome(q)+"#cards", "card-changed")
 }
 
+// addBadges adds the badges of an uploaded file. If some files were refused, the page says which and why.
 func (p *recordPages) addBadges(q *request) error {
 	name, data, err := q.file("file")
 	if err != nil {
@@ -95,6 +99,7 @@ func (p *recordPages) printCodes(q *request) error {
 // printed is how many codes a member gets on paper at once.
 const printed = 5
 
+// addBadgeURL fetches a badge from its address and adds it to a member.
 func (p *recordPages) addBadgeURL(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -110,6 +115,7 @@ func (p *recordPages) addBadgeURL(q *request) error {
 	return q.to(memberHome(q)+"#badges", "badge-added")
 }
 
+// removeBadge takes a badge from a member.
 func (p *recordPages) removeBadge(q *request) error {
 	if err := p.directory.Badges.RemoveBadge(ctxOf(q), q.actor, memberID(q), q.r.PathValue("badge")); err != nil {
 		return err
@@ -125,6 +131,7 @@ type mergePage struct {
 	Form  form
 }
 
+// mergePage shows the two members side by side before they are merged.
 func (p *recordPages) mergePage(q *request) error {
 	if err := q.actor.May(actor.WriteMembers, actor.Target{}); err != nil {
 		return err
@@ -146,6 +153,7 @@ func (p *recordPages) mergePage(q *request) error {
 	return q.render(200, "merge", "members", "merge.title", d)
 }
 
+// merge gives everything of one member to the other.
 func (p *recordPages) merge(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -158,6 +166,7 @@ func (p *recordPages) merge(q *request) error {
 	return q.to("/members/"+url.PathEscape(string(m.ID)), "member-merged")
 }
 
+// erasePage shows what an erasure removes, before it is done.
 func (p *recordPages) erasePage(q *request) error {
 	if err := q.actor.May(actor.EraseMembers, actor.Target{Member: memberID(q)}); err != nil {
 		return err
@@ -169,6 +178,7 @@ func (p *recordPages) erasePage(q *request) error {
 	return q.render(200, "erase", "members", "erase.title", m)
 }
 
+// erase erases a member's personal data for good.
 func (p *recordPages) erase(q *request) error {
 	v, err := q.values()
 	if err != nil {

@@ -20,6 +20,7 @@ type memberPages struct {
 	directory Directory
 }
 
+// routes lists the pages of members.
 func (p *memberPages) routes() []route {
 	return []route{
 		{"GET /me", p.me}, {"GET /me/record.json", p.ownRecord}, {"GET /members", p.members},
@@ -65,6 +66,7 @@ func (p *memberPages) find(q *request, base string, limit int) (found, error) {
 	return f, nil
 }
 
+// members shows the list of members and its search.
 func (p *memberPages) members(q *request) error {
 	f, err := p.find(q, "/members", 50)
 	if err != nil {
@@ -130,8 +132,10 @@ func fill(m *directory.Member, v url.Values) error {
 	return nil
 }
 
+// mayReadNotes reports whether the actor may read the notes about members.
 func mayReadNotes(q *request) bool { return q.actor.May(actor.ReadNotes, actor.Target{}) == nil }
 
+// newMember shows the empty form of a member.
 func (p *memberPages) newMember(q *request) error {
 	// the form would be refused: say so before it is filled in
 	if err := q.actor.May(actor.WriteMembers, actor.Target{}); err != nil {
@@ -140,6 +144,7 @@ func (p *memberPages) newMember(q *request) error {
 	return q.render(200, "newmember", "members", "members.new", memberForm(directory.Member{}, mayReadNotes(q)))
 }
 
+// addMember adds a member.
 func (p *memberPages) addMember(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -168,11 +173,13 @@ type memberPage struct {
 	Codes                 []account.Printed // shown once
 }
 
+// title is the member's name, in the place of the page's title.
 func (m memberPage) title(tongue) string { return m.Name }
 
 // mePage is the own record: its title is not the name.
 type mePage struct{ directory.Member }
 
+// memberPageOf is a member's page with its empty forms.
 func memberPageOf(q *request, m directory.Member) memberPage {
 	at := "/members/" + url.PathEscape(string(m.ID))
 	return memberPage{Member: m, Form: memberForm(m, mayReadNotes(q)),
@@ -185,10 +192,13 @@ func memberPageOf(q *request, m directory.Member) memberPage {
 			{Name: "url", Kind: "url", Label: "badge.url", Hint: "badge.url.hint", Required: true, Auto: "off"}}}}
 }
 
+// memberID is the member whom the path names.
 func memberID(q *request) policy.MemberID { return policy.MemberID(q.r.PathValue("id")) }
 
+// memberHome is the address of the page of the member whom the path names.
 func memberHome(q *request) string { return "/members/" + url.PathEscape(string(memberID(q))) }
 
+// member shows one member.
 func (p *memberPages) member(q *request) error {
 	m, err := p.directory.Members.Get(ctxOf(q), q.actor, memberID(q))
 	if err != nil {
@@ -237,6 +247,8 @@ func (p *memberPages) again(q *request, status int, change func(*memberPage)) er
 	return q.render(status, "member", "members", "members.title", d)
 }
 
+// changeMember saves the form of a member. If another person has saved the member since the form was shown, the page
+// lets the person compare both.
 func (p *memberPages) changeMember(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -261,6 +273,7 @@ func (p *memberPages) changeMember(q *request) error {
 	return q.to(memberHome(q), "member-changed")
 }
 
+// conflict reports whether another person has changed the same thing meanwhile.
 func conflict(err error) bool {
 	var c *fault.Conflict
 	return errors.As(err, &c)
@@ -296,6 +309,7 @@ func (p *memberPages) conflict(q *request, v url.Values) error {
 	return q.render(http.StatusPreconditionFailed, "conflict", "members", "members.title", d)
 }
 
+// blockMember suspends a member, or ends the suspension.
 func (p *memberPages) blockMember(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -312,6 +326,7 @@ func (p *memberPages) blockMember(q *request) error {
 	return q.to(memberHome(q), fmt.Sprintf("member-blocked-%v", block))
 }
 
+// before reports whether a is an earlier day than b.
 func before(a, b policy.Date) bool {
 	return a.Year < b.Year || a.Year == b.Year && (a.Month < b.Month || a.Month == b.Month && a.Day < b.Day)
 }

@@ -18,6 +18,7 @@ type policyPages struct {
 	bundles  Bundles
 }
 
+// routes lists the pages of the policy.
 func (p *policyPages) routes() []route {
 	return []route{
 		{"GET /policy", p.policy}, {"POST /policy/check", p.checkPolicy}, {"POST /policy/publish", p.publishPolicy},
@@ -42,6 +43,7 @@ type policyPage struct {
 	Bundle   *publish.Bundle
 }
 
+// policyPage reads the policy in force, its versions and the bundle. A site without a policy gets an empty page.
 func (p *policyPages) policyPage(q *request) (policyPage, error) {
 	var d policyPage
 	c, err := p.policies.Current(ctxOf(q), q.actor)
@@ -77,6 +79,7 @@ func (p *policyPages) policyPage(q *request) (policyPage, error) {
 	return d, nil
 }
 
+// showPolicy shows the policy; change, unless it is nil, adds what a form has led to.
 func (p *policyPages) showPolicy(q *request, status int, change func(*policyPage)) error {
 	d, err := p.policyPage(q)
 	if err != nil {
@@ -88,6 +91,7 @@ func (p *policyPages) showPolicy(q *request, status int, change func(*policyPage
 	return q.render(status, "policy", "policy", "policy.title", d)
 }
 
+// policy shows the policy in force.
 func (p *policyPages) policy(q *request) error { return p.showPolicy(q, 200, nil) }
 
 // checkPolicy shows the faults and the effect of a text. It changes nothing, so its page is the answer to the POST.
@@ -109,6 +113,7 @@ func (p *policyPages) checkPolicy(q *request) error {
 	})
 }
 
+// number reads a policy's number; 0 for any text that is none.
 func number(s string) int64 {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
@@ -117,6 +122,8 @@ func number(s string) int64 {
 	return n
 }
 
+// publishPolicy publishes the text. On a fault or a conflict it shows the text again with what is wrong, so that
+// nothing typed is lost.
 func (p *policyPages) publishPolicy(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -175,6 +182,7 @@ func (p *policyPages) signPolicy(q *request) error {
 	return q.to("/policy", "policy-published")
 }
 
+// backPolicy publishes the text of the previous policy again, as a new version.
 func (p *policyPages) backPolicy(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -204,8 +212,10 @@ func (p *policyPages) policyText(q *request) error {
 	return q.download("policy.yaml", "application/yaml", []byte(v.Text))
 }
 
+// versionPage is what version.html shows.
 type versionPage struct{ publish.Policy }
 
+// title names the version's number.
 func (v versionPage) title(l tongue) string { return l.t("policy.version", fmt.Sprint(v.Number)) }
 
 // Ready reports whether the text was checked and can be published.

@@ -23,12 +23,14 @@ type reportPages struct {
 	zone     func() *time.Location
 }
 
+// routes lists the page of reports and its files.
 func (p *reportPages) routes() []route {
 	return []route{{"GET /reports", p.page}, {"GET /reports/uses.csv", p.usesCSV}, {"GET /reports/weeks.csv",
 		p.weeksCSV},
 		{"GET /reports/refusals.csv", p.refusalsCSV}}
 }
 
+// reportPage is what reports.html shows.
 type reportPage struct {
 	Form     form
 	From, To policy.Date
@@ -83,10 +85,12 @@ func (p *reportPages) days(q *request) (report.Range, []fault.Field) {
 	return r, faults
 }
 
+// dateOf is the day of a time, in the time's own zone.
 func dateOf(t time.Time) policy.Date {
 	return policy.Date{Year: t.Year(), Month: t.Month(), Day: t.Day()}
 }
 
+// page shows the reports of a range of days, the last 30 days unless the address names others.
 func (p *reportPages) page(q *request) error {
 	r, faults := p.days(q)
 	v := url.Values{"from": {r.From.String()}, "to": {r.To.String()}, "machine": {string(r.Machine)}}
@@ -116,6 +120,7 @@ func (p *reportPages) page(q *request) error {
 	return q.render(status, "reports", "reports", "reports.title", d)
 }
 
+// fillReport reads the reports of a range into the page.
 func (p *reportPages) fillReport(q *request, d *reportPage, r report.Range) (err error) {
 	if d.Weeks, err = p.reports.Weeks(ctxOf(q), q.actor, r); err != nil {
 		return err
@@ -140,6 +145,7 @@ func (p *reportPages) fillReport(q *request, d *reportPage, r report.Range) (err
 	return nil
 }
 
+// reportFile sends one report as a CSV file. Its name has the range of days.
 func (p *reportPages) reportFile(q *request, name string, write func(report.Range, *bytes.Buffer) error) error {
 	r, faults := p.days(q)
 	if faults != nil {
@@ -152,12 +158,14 @@ func (p *reportPages) reportFile(q *request, name string, write func(report.Rang
 	return q.download(fmt.Sprintf("%s-%s-%s.csv", name, r.From, r.To), "text/csv; charset=utf-8", b.Bytes())
 }
 
+// usesCSV sends the sessions at machines.
 func (p *reportPages) usesCSV(q *request) error {
 	return p.reportFile(q, "uses", func(r report.Range, b *bytes.Buffer) error {
 		return p.reports.UsesCSV(ctxOf(q), q.actor, r, b)
 	})
 }
 
+// weeksCSV sends sessions, members and seconds for each machine and week.
 func (p *reportPages) weeksCSV(q *request) error {
 	return p.reportFile(q, "weeks", func(r report.Range, b *bytes.Buffer) error {
 		list, err := p.reports.Weeks(ctxOf(q), q.actor, r)
@@ -173,6 +181,7 @@ func (p *reportPages) weeksCSV(q *request) error {
 	})
 }
 
+// refusalsCSV sends how often each machine refused members, by reason.
 func (p *reportPages) refusalsCSV(q *request) error {
 	return p.reportFile(q, "refusals", func(r report.Range, b *bytes.Buffer) error {
 		list, err := p.reports.Refusals(ctxOf(q), q.actor, r)

@@ -228,6 +228,7 @@ type problem struct {
 	Why    string
 }
 
+// title is what went wrong, in the place of the page's title.
 func (p problem) title(l tongue) string { return l.t(p.What) }
 
 // fail writes the page of an error.

@@ -17,6 +17,7 @@ type settingPages struct {
 	zone     func() *time.Location
 }
 
+// routes lists the pages about the person's own account.
 func (p *settingPages) routes() []route {
 	return []route{
 		{"GET /settings", p.settings}, {"POST /settings/password", p.changePassword},
@@ -26,12 +27,14 @@ func (p *settingPages) routes() []route {
 	}
 }
 
+// settingsPage is what settings.html shows.
 type settingsPage struct {
 	Sessions []account.Session
 	Password form
 	Version  string
 }
 
+// passwordForm is the form that changes the person's own password.
 func passwordForm() form {
 	return form{ID: "password", Action: "/settings/password", Submit: "settings.password.change", Fields: []field{
 		{Name: "old", Kind: "password", Label: "settings.password.old", Required: true, Auto: "current-password"},
@@ -39,6 +42,7 @@ func passwordForm() form {
 			Auto: "new-password"}}}
 }
 
+// showSettings shows the person's sessions and forms; change, unless it is nil, adds what a form has led to.
 func (p *settingPages) showSettings(q *request, status int, change func(*settingsPage)) error {
 	if q.actor.Account == "" { // the services' answer would be about the account "", which is nobody's
 		return &actor.Denied{Act: actor.ReadOwn}
@@ -54,8 +58,10 @@ func (p *settingPages) showSettings(q *request, status int, change func(*setting
 	return q.render(status, "settings", "settings", "settings.title", d)
 }
 
+// settings shows the person's own account.
 func (p *settingPages) settings(q *request) error { return p.showSettings(q, 200, nil) }
 
+// changePassword sets a new password after a check of the old one.
 func (p *settingPages) changePassword(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -71,6 +77,7 @@ func (p *settingPages) changePassword(q *request) error {
 	return q.to("/settings", "password-changed")
 }
 
+// endSessions ends all of the person's sessions, the one of this browser too.
 func (p *settingPages) endSessions(q *request) error {
 	if err := p.accounts.Sessions.EndAll(ctxOf(q), q.actor, q.actor.Account); err != nil {
 		return err
@@ -78,6 +85,7 @@ func (p *settingPages) endSessions(q *request) error {
 	return q.to("/sign-in", "signed-out-everywhere")
 }
 
+// endSession ends one of the person's sessions.
 func (p *settingPages) endSession(q *request) error {
 	if err := p.accounts.Sessions.End(ctxOf(q), q.actor, q.actor.Account, q.r.PathValue("session")); err != nil {
 		return err
@@ -85,6 +93,7 @@ func (p *settingPages) endSession(q *request) error {
 	return q.to("/settings", "session-ended")
 }
 
+// tokensPage is what tokens.html shows.
 type tokensPage struct {
 	Tokens []account.Token
 	Made   *account.Token // with its text, once
@@ -93,6 +102,7 @@ type tokensPage struct {
 	Chosen map[string]bool
 }
 
+// showTokens shows the person's API tokens, with the acts that a new one may be given: those that the person may do.
 func (p *settingPages) showTokens(q *request, status int, change func(*tokensPage)) error {
 	list, err := p.accounts.Tokens.Issued(ctxOf(q), q.actor, q.actor.Account)
 	if err != nil {
@@ -115,8 +125,10 @@ func (p *settingPages) showTokens(q *request, status int, change func(*tokensPag
 	return q.render(status, "tokens", "settings", "tokens.title", d)
 }
 
+// tokens shows the person's API tokens.
 func (p *settingPages) tokens(q *request) error { return p.showTokens(q, 200, nil) }
 
+// newToken makes an API token, and shows its secret this one time.
 func (p *settingPages) newToken(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -152,6 +164,7 @@ func (p *settingPages) newToken(q *request) error {
 	return p.showTokens(q, 200, func(d *tokensPage) { d.Made = &made })
 }
 
+// revokeToken revokes an API token.
 func (p *settingPages) revokeToken(q *request) error {
 	if err := p.accounts.Tokens.Revoke(ctxOf(q), q.actor, q.actor.Account, q.r.PathValue("id")); err != nil {
 		return err

@@ -16,6 +16,7 @@ type signPages struct {
 	address  func(*http.Request) string
 }
 
+// routes lists the pages that need no session: to sign in, to sign out, and to use a code.
 func (p *signPages) routes() []route {
 	return []route{
 		{"GET /sign-in", p.signInPage}, {"POST /sign-in", p.signIn}, {"POST /sign-in/mail", p.mailLink}, {"POST /sign-out",
@@ -33,6 +34,7 @@ type signPage struct {
 	Refused        bool // name or password was wrong: which of them is not said
 }
 
+// newSignPage makes the forms to sign in. They carry the page to return to and the language.
 func newSignPage(q *request) signPage {
 	v := url.Values{}
 	if back := local(q.r.URL.Query().Get("back")); back != "/" {
@@ -53,6 +55,7 @@ func newSignPage(q *request) signPage {
 			{Name: "email", Kind: "email", Label: "sign.email", Hint: "sign.email.hint", Required: true, Auto: "email"}}}}
 }
 
+// signInPage shows the forms to sign in; a person who is signed in goes on to the page that was asked for.
 func (p *signPages) signInPage(q *request) error {
 	if q.actor.Account != "" {
 		return q.to(local(q.r.URL.Query().Get("back")), "")
@@ -60,6 +63,7 @@ func (p *signPages) signInPage(q *request) error {
 	return q.render(200, "signin", "", "sign.title", newSignPage(q))
 }
 
+// signIn signs in by name and password. The answer does not tell which of the two was wrong.
 func (p *signPages) signIn(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -95,6 +99,7 @@ func (p *signPages) mailLink(q *request) error {
 	return q.to("/sign-in", "link-sent")
 }
 
+// signOut ends the session of this browser.
 func (p *signPages) signOut(q *request) error {
 	if err := p.accounts.Sessions.SignOut(ctxOf(q)); err != nil {
 		return err
@@ -119,6 +124,7 @@ type linkPage struct {
 	People []account.Person
 }
 
+// useLink signs in by a link from an e-mail. If several members have the address, the person chooses one first.
 func (p *signPages) useLink(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -142,15 +148,19 @@ func codeForm(action string, more ...field) form {
 		more...)}
 }
 
+// newPassword is the field of a new password.
 func newPassword() field {
 	return field{Name: "password", Kind: "password", Label: "code.password", Hint: "code.password.hint", Required: true,
 		Auto: "new-password"}
 }
 
+// printedForm is the form of a printed code.
 func printedForm() form { return codeForm("/code") }
 
+// resetForm is the form that sets a new password by a code.
 func resetForm() form { return codeForm("/code/password", newPassword()) }
 
+// ownerForm is the form of the first owner's code, which makes the first account.
 func ownerForm() form {
 	return codeForm("/code/owner", field{Name: "name", Kind: "text", Label: "sign.name", Hint: "code.name.hint",
 		Required: true, Auto: "username"},
@@ -162,10 +172,16 @@ func (p *signPages) showCode(q *request, f form, title string) error {
 	return q.render(200, "code", "", title, f.keep(url.Values{"code": {q.r.URL.Query().Get("code")}}))
 }
 
-func (p *signPages) codePage(q *request) error  { return p.showCode(q, printedForm(), "code.title") }
+// codePage shows the form of a printed code.
+func (p *signPages) codePage(q *request) error { return p.showCode(q, printedForm(), "code.title") }
+
+// ownerPage shows the form of the first owner's code.
 func (p *signPages) ownerPage(q *request) error { return p.showCode(q, ownerForm(), "code.owner") }
+
+// resetPage shows the form that sets a new password by a code.
 func (p *signPages) resetPage(q *request) error { return p.showCode(q, resetForm(), "code.reset") }
 
+// useCode signs in by a printed code.
 func (p *signPages) useCode(q *request) error {
 	return p.withForm(q, printedForm(), "code.title", func(v url.Values) error {
 		_, err := p.accounts.PrintedCodes.UseCode(ctxOf(q), v.Get("code"))
@@ -173,6 +189,7 @@ func (p *signPages) useCode(q *request) error {
 	})
 }
 
+// redeem makes the first owner by the one-time code of the hub's start.
 func (p *signPages) redeem(q *request) error {
 	return p.withForm(q, ownerForm(), "code.owner", func(v url.Values) error {
 		_, err := p.accounts.Ownership.Redeem(ctxOf(q), v.Get("code"), v.Get("name"), v.Get("password"))
@@ -180,6 +197,7 @@ func (p *signPages) redeem(q *request) error {
 	})
 }
 
+// reset sets a new password by a code.
 func (p *signPages) reset(q *request) error {
 	return p.withForm(q, resetForm(), "code.reset", func(v url.Values) error {
 		_, err := p.accounts.Recovery.ResetPassword(ctxOf(q), v.Get("code"), v.Get("password"))

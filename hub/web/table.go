@@ -62,8 +62,10 @@ func (p *Pages) table() []family {
 	}
 }
 
+// anybody shows an entry to every person who is signed in.
 func anybody(actor.Actor) bool { return true }
 
+// isMember shows an entry to members.
 func isMember(a actor.Actor) bool { return a.Member != "" }
 
 // may shows an entry to those who may do something at all machines.

@@ -22,6 +22,7 @@ type views struct {
 // shared are the templates that every page may use.
 var shared = [...]string{"templates/layout.html", "templates/parts.html"}
 
+// parse reads all templates for one language: the functions in them already speak it.
 func (p *Pages) parse(lang string) (*views, error) {
 	v := &views{tongue: tongue{lang: lang, words: p.words, zone: p.zone, now: p.o.Now},
 		pages: map[string]*template.Template{}}

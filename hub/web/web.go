@@ -142,6 +142,7 @@ func (p *Pages) zone() *time.Location {
 	return p.o.Zone
 }
 
+// connection is the address of the other end of a request's connection, without its port.
 func connection(r *http.Request) string {
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
 		return host

@@ -131,6 +131,7 @@ func (l tongue) day(t time.Time) string {
 	return l.date(policy.Date{Year: t.Year(), Month: t.Month(), Day: t.Day()})
 }
 
+// date is a day as the language writes it; the zero day is empty.
 func (l tongue) date(d policy.Date) string {
 	if d == (policy.Date{}) {
 		return ""

@@ -42,6 +42,7 @@ func (s Accounts) SignIn(ctx context.Context, name, password, _ string) (actor.A
 // SignOut signs out.
 func (s Accounts) SignOut(ctx context.Context) error { begin(ctx, ""); return nil }
 
+// short refuses a new password that is too short.
 func short(password string) error {
 	if len(password) < newPassword {
 		return bad("password", "", "shorter than 12 bytes", "at least 12")
@@ -73,6 +74,7 @@ func (s Accounts) UseCode(ctx context.Context, code string) (actor.Actor, error)
 	return s.as(ctx, MemberName, nil)
 }
 
+// as signs a browser in as an account, unless err says that it may not.
 func (s Accounts) as(ctx context.Context, name string, err error) (actor.Actor, error) {
 	if err != nil {
 		return actor.Actor{}, err

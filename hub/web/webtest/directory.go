@@ -18,6 +18,7 @@ import (
 // Directory is the directory of a site.
 type Directory struct{ Site *Site }
 
+// missing is the error for something that the site does not have.
 func missing(what, id string) error { return &fault.NotFound{What: what, ID: id} }
 
 // seen is a member as an actor may see them.
@@ -59,6 +60,7 @@ func (d Directory) List(_ context.Context, a actor.Actor, f directory.Filter,
 	return out, "", nil
 }
 
+// matches reports whether a filter chooses a member.
 func (d Directory) matches(m directory.Member, f directory.Filter) bool {
 	if !strings.Contains(strings.ToLower(m.Name+" "+strings.Join(m.Emails, " ")+" "+string(m.ID)),
 		strings.ToLower(f.Text)) {
@@ -105,6 +107,7 @@ func (d Directory) Own(_ context.Context, a actor.Actor) (directory.Member, erro
 	return directory.Member{}, missing("member", string(a.Member))
 }
 
+// check finds some faults of a member, for the tests of forms.
 func check(m directory.Member) error {
 	var faults []fault.Field
 	if m.Name == "" || len(m.Name) > 200 {
@@ -186,6 +189,7 @@ func (d Directory) Merge(_ context.Context, a actor.Actor, keep, drop policy.Mem
 	return out, nil
 }
 
+// remove removes a member from the state.
 func (d Directory) remove(id policy.MemberID) {
 	for i := range d.Site.directory.members {
 		if d.Site.directory.members[i].ID == id {

@@ -30,6 +30,7 @@ func (s *Site) machine(id policy.MachineID) *enrol.Machine {
 	return nil
 }
 
+// standing is a machine as an actor may see it: without actor.ReadSessions, the session is left out.
 func standing(a actor.Actor, x enrol.Machine) enrol.Machine {
 	if a.May(actor.ReadSessions, actor.Target{Machine: x.ID}) != nil {
 		x.Standing.Session = nil

@@ -14,6 +14,7 @@ import (
 // Reports are the reports of a site.
 type Reports struct{ Site *Site }
 
+// uses makes eight sessions. An actor without actor.ReadNames gets no names.
 func (s Reports) uses(a actor.Actor) (out []report.Use) {
 	for i := range 8 {
 		m := s.Site.directory.members[i*3%len(s.Site.directory.members)]

@@ -106,11 +106,13 @@ func (s *Site) log(a actor.Actor, act actor.Act, on, detail string) {
 		s.access.audit...)
 }
 
+// next is an id that was not given before.
 func (s *Site) next(prefix string) string {
 	s.made++
 	return fmt.Sprintf("%s%d", prefix, s.made)
 }
 
+// bad is the fault of one value.
 func bad(field, given, wrong, right string) error {
 	return &fault.Invalid{Faults: []fault.Field{{Field: field, Given: given, Wrong: wrong, Right: right}}}
 }
@@ -121,6 +123,7 @@ type browser struct {
 	secure bool
 }
 
+// browserKey is the key of the browser in a request's context.
 type browserKey struct{}
 
 const cookie = "portillon-session"
@@ -148,6 +151,7 @@ func (s *Site) Who(r *http.Request) (actor.Actor, error) {
 	return actor.Actor{}, nil
 }
 
+// actorOf is the actor of an account.
 func actorOf(x account.Account) actor.Actor {
 	return actor.Actor{Account: x.ID, Name: x.Name, Member: x.Member, Site: x.Site, Machines: x.Machines}
 }
@@ -169,6 +173,7 @@ func begin(ctx context.Context, id string) {
 // Cookie is the cookie of a browser in which an account is signed in.
 func Cookie(name string) *http.Cookie { return &http.Cookie{Name: cookie, Value: accountID(name)} }
 
+// accountID is the id of the account with a name, such as olivia@lab.example.
 func accountID(name string) string {
 	short, _, _ := strings.Cut(name, "@")
 	return "a-" + short
