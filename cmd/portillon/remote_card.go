@@ -145,7 +145,7 @@ func cardState(ctx context.Context, w stdio, args []string, verb, state string) 
 }
 
 // cardTaps runs «card taps».
-// Only taps of the last 24 hours can be assigned.
+// Taps of which the hub has the card's HMAC can be assigned.
 func cardTaps(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	if _, err := flags(w, "card taps", args, 0, x.declare); err != nil {

@@ -88,7 +88,7 @@ func reportUses(ctx context.Context, w stdio, args []string) error {
 }
 
 // reportWeeks runs «report weeks».
-// A week begins on Monday, in the site's zone. Hours are running time.
+// A week begins on Monday, in the site's zone. Hours are the length of sessions.
 func reportWeeks(ctx context.Context, w stdio, args []string) error {
 	var x reporting
 	query, err := x.read(w, "report weeks", args)
