@@ -92,7 +92,7 @@ func (a *adopter) left(format string, args ...any) {
 func (a *adopter) policy(ctx context.Context) error {
 	p := a.h.services.publish
 	if a.h.core.c.Bundle.Policy == nil {
-		v, err := p.Publish(ctx, a.by, string(a.site.Text()), "adopted from policy.yaml", 0, nil)
+		v, err := p.Policies.Publish(ctx, a.by, string(a.site.Text()), "adopted from policy.yaml", 0, nil)
 		a.out.Policy = v.Number
 		return err
 	}
@@ -100,10 +100,10 @@ func (a *adopter) policy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.AdoptPolicy(ctx, signed); err != nil {
+	if err := p.Policies.Adopt(ctx, signed); err != nil {
 		return err
 	}
-	v, err := p.Current(ctx, a.by)
+	v, err := p.Policies.Current(ctx, a.by)
 	if err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (a *adopter) floor(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.h.services.publish.Adopt(ctx, signed)
+	return a.h.services.publish.Bundles.Adopt(ctx, signed)
 }
 
 // members imports members.yaml.
@@ -224,7 +224,7 @@ func (a *adopter) machines(ctx context.Context) error {
 
 // bundle builds the first bundle over the one in force, as the machines take it.
 func (a *adopter) bundle(ctx context.Context) error {
-	if err := a.h.services.publish.Once(ctx); err != nil {
+	if err := a.h.services.publish.Builder.Once(ctx); err != nil {
 		return err
 	}
 	m, err := a.h.bundles.store.Current()

@@ -148,7 +148,7 @@ func (bs *bundleStore) repair(m wire.Manifest) error {
 		bs.readAll = time.Time{}
 		bs.mu.Unlock()
 		if bs.services.publish != nil {
-			bs.services.publish.Rebuild()
+			bs.services.publish.Builder.Rebuild()
 		}
 		return errRebuilt
 	}

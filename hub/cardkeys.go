@@ -117,14 +117,14 @@ func (cs *cards) refuseCardKey(ctx context.Context) error {
 
 // cardKeyMachines are the machines with the card key that each works with.
 func (cs *cards) cardKeyMachines(ctx context.Context, a actor.Actor) (out []cardkey.Machine, err error) {
-	if cs.enrolments.service == nil {
+	if cs.enrolments.machines == nil {
 		return nil, nil
 	}
-	all, err := cs.enrolments.service.Machines(ctx, a)
+	all, err := cs.enrolments.machines.Machines.List(ctx, a)
 	if err != nil {
 		return nil, err
 	}
-	given, err := cs.enrolments.service.GivenCardKeys(ctx)
+	given, err := cs.enrolments.machines.Machines.GivenCardKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +154,7 @@ func (cs *cards) markTap(c *wire.EnrolCard, of policy.MachineID) {
 	check := c.Key
 	if check == "" && ring.Before != nil {
 		check = ring.OldMark()
-		if given, err := cs.enrolments.service.GivenCardKeys(context.Background()); err == nil && given[of] != "" {
+		if given, err := cs.enrolments.machines.Machines.GivenCardKeys(context.Background()); err == nil && given[of] != "" {
 			check = given[of]
 		}
 	}

@@ -140,9 +140,9 @@ type services struct {
 	// What a hub has that keeps the site itself: its directory, its policy, and those who sign in. All nil: a hub
 	// beside a site of files.
 	audit     *audit.Log
-	accounts  *account.Service
+	accounts  *account.Services
 	directory *directory.Service
-	publish   *publish.Service
+	publish   *publish.Services
 	report    *report.Service
 	policies  policies
 	cardKey   *cardkey.Service
@@ -152,7 +152,7 @@ type services struct {
 
 // policyText is the policy in force; number 0: there is none.
 func (sv *services) policyText(ctx context.Context) (int64, string, error) {
-	v, err := sv.publish.Current(ctx, actor.System("directory"))
+	v, err := sv.publish.Policies.Current(ctx, actor.System("directory"))
 	var none *fault.NotFound
 	if errors.As(err, &none) {
 		return 0, "", nil
@@ -218,15 +218,15 @@ func (sv *services) forgetMember(
 	id policy.MemberID,
 	addresses []string,
 ) error {
-	if err := sv.publish.Forget(ctx, tx, a); err != nil {
+	if err := sv.publish.Bundles.Forget(ctx, tx, a); err != nil {
 		return err
 	}
-	return sv.accounts.Forget(ctx, tx, a, id, addresses)
+	return sv.accounts.Registry.Forget(ctx, tx, a, id, addresses)
 }
 
 // mergeMember brings the account of a member who is merged to the one who stays.
 func (sv *services) mergeMember(ctx context.Context, tx *store.Tx, a actor.Actor, keep, drop policy.MemberID) error {
-	return sv.accounts.Merge(ctx, tx, a, keep, drop)
+	return sv.accounts.Registry.Merge(ctx, tx, a, keep, drop)
 }
 
 // refreshEvery is how often the hub asks issuers for status lists and keys: several times within the shortest
@@ -393,10 +393,10 @@ func (en *enrolments) ledgerMachines(ctx context.Context) (out []policy.MachineI
 	for _, m := range en.core.c.Machines {
 		out = append(out, m.ID)
 	}
-	if en.service == nil {
+	if en.machines == nil {
 		return out, nil
 	}
-	all, err := en.service.Enrolled(ctx)
+	all, err := en.machines.Machines.Enrolled(ctx)
 	for _, m := range all {
 		if !slices.Contains(out, m.ID) {
 			out = append(out, m.ID)

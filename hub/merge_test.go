@@ -19,7 +19,8 @@ func TestErasureAfterAMergeLeavesNoAccount(t *testing.T) {
 	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
 	}
-	x, err := accounts.Add(ctx, root, account.Account{Name: "lea@example.org", Member: drop.ID, Site: actor.Member}, "")
+	given := account.Account{Name: "lea@example.org", Member: drop.ID, Site: actor.Member}
+	x, err := accounts.Registry.Add(ctx, root, given, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,13 +28,13 @@ func TestErasureAfterAMergeLeavesNoAccount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := accounts.Account(ctx, root, x.ID); err != nil || got.Member != keep.ID {
+	if got, err := accounts.Registry.Get(ctx, root, x.ID); err != nil || got.Member != keep.ID {
 		t.Errorf("the account is of %q, want %q: %v", got.Member, keep.ID, err)
 	}
 	if err := d.Erase(ctx, root, keep.ID, m.Version); err != nil {
 		t.Fatal(err)
 	}
-	_, err = accounts.Account(ctx, root, x.ID)
+	_, err = accounts.Registry.Get(ctx, root, x.ID)
 	if gone := (*fault.NotFound)(nil); !errors.As(err, &gone) {
 		t.Errorf("the account of an erased person is left: %v", err)
 	}

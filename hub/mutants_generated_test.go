@@ -22,7 +22,7 @@ var survivors = map[string]string{
 		"no case: en.core.c.Bundle.Policy == nil": "no test in this package: needs a machine that gives its policy back",
 	"Config.SealKeys: " +
 		"never: err != nil": "no test yet: a seal key that cannot be read",
-	"opening.webTLS: " +
+	"pagesServer.startTLS: " +
 		"no case: w.Cert == OwnCert": "no test in this package: pages with the hub's own certificate",
 	"opening.openJoin: " +
 		"drop: o.ReturnedManifest, o.ReturnedPolicy = " +

@@ -50,7 +50,7 @@ func (en *enrolments) takeManifest(ctx context.Context, id policy.MachineID, sig
 		return errNotYet
 	}
 	en.core.log.Info("manifest returned", "machine", id, "bytes", len(signed))
-	if err := p.Adopt(ctx, signed); err != nil {
+	if err := p.Bundles.Adopt(ctx, signed); err != nil {
 		return err
 	}
 	m, err := wire.OpenManifest(signed, note.VerifierList(en.core.c.Bundle.Key))
@@ -78,5 +78,5 @@ func (en *enrolments) takePolicy(ctx context.Context, id policy.MachineID, file 
 		return errOtherPolicy
 	}
 	en.core.log.Info("policy returned", "machine", id, "bytes", len(file))
-	return p.AdoptPolicy(ctx, file)
+	return p.Policies.Adopt(ctx, file)
 }

@@ -77,7 +77,7 @@ func newRig(t *testing.T, changes ...func(*hub.Config)) *rig {
 	}
 	r.victim = r.readers["victim"]
 	for _, id := range []policy.MachineID{"laser", "lathe", "press", "vinyl"} {
-		if _, err := h.MachineService().Add(t.Context(), root, id); err != nil {
+		if _, err := h.MachineService().Machines.Add(t.Context(), root, id); err != nil {
 			t.Fatal(err)
 		}
 		if err := h.Know(id); err != nil {
@@ -112,14 +112,14 @@ func (r *rig) hire(x *reader) {
 		}
 		x.member = m.ID
 	}
-	if _, err := r.h.Accounts().Account(ctx, root, x.account); x.account == "" || err != nil {
+	if _, err := r.h.Accounts().Registry.Get(ctx, root, x.account); x.account == "" || err != nil {
 		given := x.given
 		given.Name, given.Member = x.name+"@example.org", x.member
 		password := ""
 		if x.name == "spare" { // an owner who can sign in: any other may be erased
 			password = "four random words are long"
 		}
-		a, err := r.h.Accounts().Add(ctx, root, given, password)
+		a, err := r.h.Accounts().Registry.Add(ctx, root, given, password)
 		if err != nil {
 			r.t.Fatal(err)
 		}
@@ -178,7 +178,7 @@ func (r *rig) session(site policy.SiteID, account string) string {
 // newToken makes an API token as its owner does.
 func (r *rig) newToken(account string, scopes []actor.Act) string {
 	r.t.Helper()
-	t, err := r.h.Accounts().NewToken(r.t.Context(), actor.Actor{Account: account}, "test", scopes, inAnHour())
+	t, err := r.h.Accounts().Tokens.Issue(r.t.Context(), actor.Actor{Account: account}, "test", scopes, inAnHour())
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -191,9 +191,9 @@ func (r *rig) ownersToken(scopes ...actor.Act) *reader {
 	x := *r.readers["owner"]
 	key := fmt.Sprint(scopes)
 	if len(r.tokens) >= 40 { // an account has at most 50
-		all, err := r.h.Accounts().Tokens(r.t.Context(), root, x.account)
+		all, err := r.h.Accounts().Tokens.Issued(r.t.Context(), root, x.account)
 		for _, t := range all {
-			err = errors.Join(err, r.h.Accounts().RevokeToken(r.t.Context(), root, x.account, t.ID))
+			err = errors.Join(err, r.h.Accounts().Tokens.Revoke(r.t.Context(), root, x.account, t.ID))
 		}
 		if err != nil {
 			r.t.Fatal(err)
@@ -227,11 +227,11 @@ func (r *rig) foreign() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	a, err := accounts.Add(ctx, root, account.Account{Name: "foreign", Site: actor.Owner, Member: m.ID}, "")
+	a, err := accounts.Registry.Add(ctx, root, account.Account{Name: "foreign", Site: actor.Owner, Member: m.ID}, "")
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	token, err := accounts.NewToken(ctx, actor.Actor{Account: a.ID}, "test", actor.Acts(), time.Now().Add(time.Hour))
+	token, err := accounts.Tokens.Issue(ctx, actor.Actor{Account: a.ID}, "test", actor.Acts(), time.Now().Add(time.Hour))
 	if err != nil {
 		r.t.Fatal(err)
 	}

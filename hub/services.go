@@ -18,10 +18,10 @@ import (
 func (h *Hub) Directory() *directory.Service { return h.services.directory }
 
 // Publishing is the site's policy and its bundles.
-func (h *Hub) Publishing() *publish.Service { return h.services.publish }
+func (h *Hub) Publishing() *publish.Services { return h.services.publish }
 
 // Accounts is who signs in.
-func (h *Hub) Accounts() *account.Service { return h.services.accounts }
+func (h *Hub) Accounts() *account.Services { return h.services.accounts }
 
 // Policy is the policy in force of a hub that keeps the site itself; nil: there is none.
 func (h *Hub) Policy(ctx context.Context) (*policy.Policy, error) {

@@ -31,9 +31,9 @@ type clerk struct {
 	site      *store.Site
 	audit     *audit.Log
 	directory *directory.Service
-	accounts  *account.Service
-	enrol     *enrol.Service
-	publish   *publish.Service
+	accounts  *account.Services
+	enrol     *enrol.Services
+	publish   *publish.Services
 	last      policy.MemberID // the member added last
 	number    int64           // number of the last policy
 }
@@ -153,12 +153,12 @@ func (c *clerk) one(ctx context.Context) (kind, id string, err error) {
 		return "card", card.ID, err
 	case 2:
 		id = "mill-" + someHex(4)
-		if _, err = c.enrol.Add(ctx, by, policy.MachineID(id)); err == nil {
-			_, err = c.enrol.NewCode(ctx, by, policy.MachineID(id), false)
+		if _, err = c.enrol.Machines.Add(ctx, by, policy.MachineID(id)); err == nil {
+			_, err = c.enrol.Codes.New(ctx, by, policy.MachineID(id), false)
 		}
 		return "machine_code", id, err
 	case 3:
-		x, err := c.accounts.Add(
+		x, err := c.accounts.Registry.Add(
 			ctx,
 			by,
 			account.Account{Name: "a" + someHex(4) + "@example.org", Site: actor.Administrator},
@@ -168,7 +168,7 @@ func (c *clerk) one(ctx context.Context) (kind, id string, err error) {
 	}
 	text := fmt.Sprintf("# %s\nportillon: 1\nsite: %s\nlanguage: en\ntimezone: Europe/Paris\nissuers: {}\nbadges: {}\n"+
 		"roles: [user]\nmachines: {}\n", someHex(4), site)
-	p, err := c.publish.Publish(ctx, by, text, "bench", c.number, nil)
+	p, err := c.publish.Policies.Publish(ctx, by, text, "bench", c.number, nil)
 	if err == nil {
 		c.number = p.Number
 	}

@@ -264,7 +264,7 @@ func (m *simulated) hear(topic string, data []byte) bool {
 		}
 		m.mu.Unlock()
 		if again { // a repeated acknowledgement means that the hub did not receive the batch (daemon/uplink, flow)
-			m.fleet.kick(m)
+			m.fleet.notify(m)
 		}
 		m.fleet.changed()
 		return true

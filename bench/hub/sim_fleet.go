@@ -28,20 +28,20 @@ type fleet struct {
 	watched uint64                               // bundle version before the measured change
 	reached map[*simulated]time.Time             // when a newer version came into force on a machine
 	notes   map[string]int                       // number of errors that a retry solved, by text
-	kicked  map[*simulated]chan struct{}         // signals that a machine has something to publish
+	news    map[*simulated]chan struct{}         // signals that a machine has something to publish
 	waiters []chan struct{}                      // channels of running awaits
 }
 
 // newFleet returns a fleet without machines.
 func newFleet(hub *simHub) *fleet {
 	return &fleet{hub: hub, again: simTimeout, library: newLibrary(), opened: map[[sha256.Size]byte]*wire.Manifest{},
-		reached: map[*simulated]time.Time{}, notes: map[string]int{}, kicked: map[*simulated]chan struct{}{}}
+		reached: map[*simulated]time.Time{}, notes: map[string]int{}, news: map[*simulated]chan struct{}{}}
 }
 
 // add adds a machine before the fleet runs.
 func (f *fleet) add(m *simulated) {
 	m.fleet, m.hub, m.inForce = f, f.hub, &wire.Manifest{}
-	f.all, f.kicked[m] = append(f.all, m), make(chan struct{}, 1)
+	f.all, f.news[m] = append(f.all, m), make(chan struct{}, 1)
 }
 
 // run runs all machines until ctx ends.
@@ -115,20 +115,20 @@ func (f *fleet) inForce(m *simulated, version uint64) {
 		f.reached[m] = time.Now()
 	}
 	f.mu.Unlock()
-	f.kick(m)
+	f.notify(m)
 	f.changed()
 }
 
-// kick makes a machine publish what is new.
-func (f *fleet) kick(m *simulated) {
+// notify makes a machine publish what is new.
+func (f *fleet) notify(m *simulated) {
 	select {
-	case f.kicked[m] <- struct{}{}:
+	case f.news[m] <- struct{}{}:
 	default:
 	}
 }
 
 // speak returns the channel on which a machine learns that it has something to publish.
-func (f *fleet) speak(m *simulated) <-chan struct{} { return f.kicked[m] }
+func (f *fleet) speak(m *simulated) <-chan struct{} { return f.news[m] }
 
 // changed wakes all running awaits.
 func (f *fleet) changed() {

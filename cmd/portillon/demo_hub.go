@@ -67,7 +67,7 @@ func (d *demo) openHub(_ context.Context, origin string) error {
 // fillHub puts policy, members, badges, machines and accounts into the hub by the services that its pages call. The
 // hub does not run yet: the first bundle that it builds holds all of it.
 func (d *demo) fillHub(ctx context.Context, _ string) error {
-	first, err := d.hub.Publishing().Current(ctx, demoActor)
+	first, err := d.hub.Publishing().Policies.Current(ctx, demoActor)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (d *demo) fillHub(ctx context.Context, _ string) error {
 	if err != nil {
 		return err
 	}
-	_, err = d.hub.Publishing().Publish(ctx, demoActor, string(text), "site-example", first.Number, nil)
+	_, err = d.hub.Publishing().Policies.Publish(ctx, demoActor, string(text), "site-example", first.Number, nil)
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (d *demo) fillHub(ctx context.Context, _ string) error {
 		return err
 	}
 	for _, m := range p.Machines {
-		if _, err := d.hub.Enrol().Add(ctx, demoActor, m.ID); err != nil {
+		if _, err := d.hub.Enrol().Machines.Add(ctx, demoActor, m.ID); err != nil {
 			return err
 		}
 		d.machines = append(d.machines, &demoMachine{id: m.ID, name: m.Name, dir: d.path(string(m.ID))})
@@ -204,7 +204,7 @@ func (d *demo) startMachines(ctx context.Context, origin string) error {
 // nameKeys writes the machines' public keys into hub.yaml, where «evidence export» and «badge issue» look for them. The
 // hub that runs knows them from the enrolment.
 func (d *demo) nameKeys(ctx context.Context) error {
-	all, err := d.hub.Enrol().Enrolled(ctx)
+	all, err := d.hub.Enrol().Machines.Enrolled(ctx)
 	if err != nil {
 		return err
 	}
@@ -222,7 +222,7 @@ func (d *demo) nameKeys(ctx context.Context) error {
 
 // writePolicy writes the policy in force into the demo's folder, for the tool's verbs.
 func (d *demo) writePolicy(ctx context.Context) error {
-	now, err := d.hub.Publishing().Current(ctx, demoActor)
+	now, err := d.hub.Publishing().Policies.Current(ctx, demoActor)
 	if err != nil {
 		return err
 	}
@@ -238,7 +238,7 @@ func (d *demo) addPeople(ctx context.Context) error {
 			continue // the code of the first owner makes this account
 		}
 		given := account.Account{Name: p.address, Member: p.member, Site: p.role}
-		made, err := d.hub.Accounts().Add(ctx, demoActor, given, "")
+		made, err := d.hub.Accounts().Registry.Add(ctx, demoActor, given, "")
 		if err != nil {
 			return err
 		}

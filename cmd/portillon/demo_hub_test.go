@@ -213,13 +213,13 @@ func TestDemoMachineFollowsItsHub(t *testing.T) {
 		t.Errorf("the next unknown card is %s, want %s", got, strangerCard(1))
 	}
 
-	now, err := d.hub.Publishing().Current(ctx, demoActor)
+	now, err := d.hub.Publishing().Policies.Current(ctx, demoActor)
 	if err != nil {
 		t.Fatal(err)
 	}
 	const before, after = "needs: fdm-user, session: { max: 3h }", "needs: fdm-first-steps, session: { max: 3h }"
 	text := strings.Replace(now.Text, before, after, 1)
-	if _, err := d.hub.Publishing().Publish(ctx, demoActor, text, "", now.Number, nil); err != nil {
+	if _, err := d.hub.Publishing().Policies.Publish(ctx, demoActor, text, "", now.Number, nil); err != nil {
 		t.Fatal(err)
 	}
 	fdm.ask(ctx, control.Request{Do: "stop"})

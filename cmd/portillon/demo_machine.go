@@ -50,7 +50,7 @@ func (h demoHost) Now() time.Time { return h.now() }
 
 // join enrols the machine at the hub, by a code that the hub makes for it.
 func (m *demoMachine) join(ctx context.Context, d *demo) error {
-	code, err := d.hub.Enrol().NewCode(ctx, demoActor, m.id, false)
+	code, err := d.hub.Enrol().Codes.New(ctx, demoActor, m.id, false)
 	if err != nil {
 		return err
 	}

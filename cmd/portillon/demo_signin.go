@@ -25,14 +25,14 @@ func (d *demo) signIn(ctx context.Context, p *demoPerson) error {
 	accounts := d.hub.Accounts()
 	switch {
 	case p.member != "":
-		codes, err := accounts.PrintedCodes(ctx, demoActor, []policy.MemberID{p.member}, 1)
+		codes, err := accounts.PrintedCodes.Print(ctx, demoActor, []policy.MemberID{p.member}, 1)
 		if err != nil {
 			return err
 		}
-		_, err = accounts.UseCode(ctx, codes[0].Code)
+		_, err = accounts.PrintedCodes.UseCode(ctx, codes[0].Code)
 		return err
 	case p.password != "":
-		_, err := accounts.SignIn(ctx, p.address, p.password, "")
+		_, err := accounts.Passwords.SignIn(ctx, p.address, p.password, "")
 		return err
 	}
 	password := rand.Text()
@@ -47,14 +47,14 @@ func (d *demo) signIn(ctx context.Context, p *demoPerson) error {
 func (d *demo) setPassword(ctx context.Context, p *demoPerson, password string) error {
 	accounts := d.hub.Accounts()
 	if p.account == "" {
-		_, err := accounts.Redeem(ctx, d.hub.OwnerCode(), p.address, password)
+		_, err := accounts.Ownership.Redeem(ctx, d.hub.OwnerCode(), p.address, password)
 		return err
 	}
-	code, err := accounts.ResetCode(ctx, demoActor, p.account)
+	code, err := accounts.Recovery.ResetCode(ctx, demoActor, p.account)
 	if err != nil {
 		return err
 	}
-	_, err = accounts.ResetPassword(ctx, code, password)
+	_, err = accounts.Recovery.ResetPassword(ctx, code, password)
 	return err
 }
 
@@ -65,7 +65,7 @@ const signInPath = "/as"
 // are of a host and not of a port (RFC 6265 §8.5), so that a session that begins here is one at the hub. Requests of
 // other sites are refused, twice over: by the guard of every listener of the hub, and by the accounts themselves.
 func (p *demoPage) signInRoute() (http.Handler, error) {
-	return httpd.Handler(httpd.Options{Now: p.d.now}, p.d.hub.Accounts().Handler(http.HandlerFunc(p.openHub)))
+	return httpd.Handler(httpd.Options{Now: p.d.now}, p.d.hub.Accounts().Requests.Handler(http.HandlerFunc(p.openHub)))
 }
 
 func (p *demoPage) openHub(w http.ResponseWriter, r *http.Request) {

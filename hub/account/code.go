@@ -1,9 +1,17 @@
 package account
 
 import (
+	"cmp"
+	"context"
+	"database/sql"
 	"encoding/base32"
+	"errors"
 	"hash/crc32"
 	"strings"
+
+	"portillon/hub/actor"
+	"portillon/hub/store"
+	"portillon/policy"
 )
 
 // crockford is the alphabet of Douglas Crockford's base 32: no I, L, O, U.
@@ -15,18 +23,6 @@ const (
 	linkCode   = 26 // 130 bits
 	tokenBytes = 20
 )
-
-// newCode makes a code of n characters of 5 random bits.
-func (s *Service) newCode(n int) (string, error) {
-	b, err := s.random(n)
-	if err != nil {
-		return "", err
-	}
-	for i := range b {
-		b[i] = crockford[b[i]&31]
-	}
-	return string(b), nil
-}
 
 // grouped writes a code as people read it: five characters, a dash, five characters.
 func grouped(code string) string {
@@ -55,16 +51,6 @@ const tokenPrefix = "ptl_"
 
 var tokenText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// newTokenText makes an API token: the prefix, 160 random bits, and their CRC-32, so that a scanner or a typing error
-// is told from a token without asking anybody.
-func (s *Service) newTokenText() (string, error) {
-	b, err := s.random(tokenBytes)
-	if err != nil {
-		return "", err
-	}
-	return tokenPrefix + tokenText.EncodeToString(append(b, checksum(b)...)), nil
-}
-
 // isToken reports whether text has the form of a token.
 func isToken(text string) bool {
 	rest, ok := strings.CutPrefix(text, tokenPrefix)
@@ -78,4 +64,57 @@ func isToken(text string) bool {
 func checksum(b []byte) []byte {
 	c := crc32.ChecksumIEEE(b)
 	return []byte{byte(c >> 24), byte(c >> 16), byte(c >> 8), byte(c)}
+}
+
+// noRow turns a missing row into ErrCode.
+func noRow(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrCode
+	}
+	return err
+}
+
+// oneTimeCodes signs members in by e-mail links and printed codes.
+type oneTimeCodes struct {
+	core     *core
+	rights   *rights
+	rows     *accountRows
+	browsers *browsers
+}
+
+// use removes a code and signs its member in. Of several who use it at once, one is let in.
+func (s *oneTimeCodes) use(ctx context.Context, hash []byte, kind string, m policy.MemberID) (actor.Actor, error) {
+	if shut, err := s.rights.isShut(ctx, row{Account: Account{Member: m}}); err != nil || shut {
+		return actor.Actor{}, cmp.Or(err, ErrCode)
+	}
+	var x row
+	err := s.core.site.Write(ctx, func(tx *store.Tx) error {
+		done, err := tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND hash = $2 AND kind = $3 AND expires > $4`,
+			hash, kind, s.core.now())
+		if err != nil {
+			return err
+		}
+		if n, err := done.RowsAffected(); err != nil || n != 1 {
+			return errors.Join(ErrCode, err)
+		}
+		if x, err = s.rows.ofMember(ctx, tx, m); err != nil {
+			return err
+		}
+		if x.isTrusted() || x.Disabled {
+			return ErrCode
+		}
+		_, err = tx.Exec(ctx, `UPDATE account SET seen = $3 WHERE site = $1 AND id = $2`, x.ID, s.core.now())
+		return err
+	})
+	if err != nil {
+		return actor.Actor{}, err
+	}
+	how := "link"
+	if kind != "link" {
+		how = "code"
+	}
+	if err := s.browsers.begin(ctx, x, how); err != nil {
+		return actor.Actor{}, err
+	}
+	return s.rights.actorOf(ctx, x)
 }

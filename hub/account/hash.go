@@ -118,17 +118,25 @@ func (q *queue) enter(ctx context.Context) (leave func(), err error) {
 	}
 }
 
+// hasher hashes new passwords and checks given ones, few at a time.
+type hasher struct {
+	core   *core
+	queue  *queue
+	cost   Argon // of new hashes; a stored one of another cost is replaced at the next sign-in
+	derive func(Argon, []byte, []byte) []byte
+}
+
 // newHash hashes a new password. The caller is in the queue.
-func (s *Service) newHash(password string) (string, error) {
-	salt, err := s.random(saltSize)
+func (s *hasher) newHash(password string) (string, error) {
+	salt, err := s.core.random(saltSize)
 	if err != nil {
 		return "", err
 	}
-	return hashed{s.o.Hash, salt, s.derive(s.o.Hash, []byte(password), salt)}.String(), nil
+	return hashed{s.cost, salt, s.derive(s.cost, []byte(password), salt)}.String(), nil
 }
 
 // hashAlone is newHash for a caller who is not in the queue.
-func (s *Service) hashAlone(ctx context.Context, password string) (string, error) {
+func (s *hasher) hashAlone(ctx context.Context, password string) (string, error) {
 	leave, err := s.queue.enter(ctx)
 	if err != nil {
 		return "", err
@@ -139,13 +147,13 @@ func (s *Service) hashAlone(ctx context.Context, password string) (string, error
 
 // check compares a password with a stored one. Where stored is empty or damaged it does the same work, and says no:
 // the time says nothing of whether an account exists. The caller is in the queue.
-func (s *Service) check(stored, password string) (right, upgrade bool) {
+func (s *hasher) check(stored, password string) (right, upgrade bool) {
 	h, err := parseHash(stored)
 	known := err == nil
 	if !known {
-		h = hashed{s.o.Hash, make([]byte, saltSize), make([]byte, hashSize)}
+		h = hashed{s.cost, make([]byte, saltSize), make([]byte, hashSize)}
 	}
 	got := s.derive(h.Argon, []byte(password), h.salt)
 	right = subtle.ConstantTimeCompare(got, h.hash) == 1 && known
-	return right, right && h.Argon != s.o.Hash
+	return right, right && h.Argon != s.cost
 }

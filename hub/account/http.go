@@ -3,34 +3,46 @@ package account
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"strconv"
 	"strings"
 
 	"portillon/hub/actor"
+
+	"github.com/alexedwards/scs/v2"
 )
 
 // BackgroundHeader marks what a page asks for by itself: it does not count as a use of the session, so that a page that
 // is left open keeps nobody signed in.
 const BackgroundHeader = "Portillon-Background"
 
+// Requests finds out who asks, from the session cookie or the API token of an HTTP request.
+type Requests struct {
+	sessions *Sessions
+	tokens   *Tokens
+	manager  *scs.SessionManager
+	request  func(*http.Request) (id, address string)
+	refuse   func(http.ResponseWriter, *http.Request, error)
+}
+
 // Handler gives every request to next who asks: ActorOf. It refuses a request with a token and a session (400), a wrong
 // token (401), and too many wrong ones (429). What a listener refuses before anybody is asked for, a foreign Host or a
 // form of another site's page, is refused by package httpd.
 //
 // A visitor gets no cookie before SignIn, MailLink and their like.
-func (s *Service) Handler(next http.Handler) http.Handler {
-	browser := s.sessions.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func (s *Requests) Handler(next http.Handler) http.Handler {
+	browser := s.manager.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := visitorOf(r.Context())
 		v.session = true
 		ctx := context.WithValue(r.Context(), visitorKey, v)
-		a, err := s.FromSession(ctx)
+		a, err := s.sessions.FromSession(ctx)
 		s.serve(w, r.WithContext(ctx), next, a, err)
 	}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := visitor{agent: shorten(printable(r.UserAgent()), 200), background: r.Header.Get(BackgroundHeader) != ""}
-		v.request, v.address = s.o.Request(r)
+		v.request, v.address = s.request(r)
 		r = r.WithContext(context.WithValue(r.Context(), visitorKey, v))
 		if _, given := r.Header["Authorization"]; !given {
 			browser.ServeHTTP(w, r)
@@ -51,21 +63,21 @@ func connection(r *http.Request) (id, address string) {
 }
 
 // bearer is whom a request's API token speaks for.
-func (s *Service) bearer(r *http.Request) (actor.Actor, error) {
-	if _, err := r.Cookie(s.sessions.Cookie.Name); err == nil {
+func (s *Requests) bearer(r *http.Request) (actor.Actor, error) {
+	if _, err := r.Cookie(s.manager.Cookie.Name); err == nil {
 		return actor.Actor{}, ErrBoth
 	}
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || len(r.Header["Authorization"]) != 1 {
 		token = ""
 	}
-	return s.FromToken(r.Context(), strings.TrimSpace(token), "")
+	return s.tokens.FromToken(r.Context(), strings.TrimSpace(token), "")
 }
 
 // serve passes a request on with its actor, or says why not.
-func (s *Service) serve(w http.ResponseWriter, r *http.Request, next http.Handler, a actor.Actor, err error) {
+func (s *Requests) serve(w http.ResponseWriter, r *http.Request, next http.Handler, a actor.Actor, err error) {
 	if err != nil {
-		s.o.Refuse(w, r, err)
+		s.refuse(w, r, err)
 		return
 	}
 	v := visitorOf(r.Context())
@@ -95,24 +107,26 @@ func Status(err error) int {
 	return 0
 }
 
-// refuse is Options.Refuse where there is none: in plain text.
-func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	status := Status(err)
-	if status == 0 {
-		s.log.Error("request failed", "err", err, "request", visitorOf(r.Context()).request)
-		status, err = http.StatusInternalServerError, errors.New(http.StatusText(http.StatusInternalServerError))
-	}
-	if after := RetryAfter(err); after > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(after))
-	}
-	if status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", "Bearer")
-		if errors.Is(err, ErrWrong) {
-			err = errors.New("token is wrong or has expired")
+// plainRefusal is Options.Refuse where there is none: in plain text.
+func plainRefusal(log *slog.Logger) func(http.ResponseWriter, *http.Request, error) {
+	return func(w http.ResponseWriter, r *http.Request, err error) {
+		status := Status(err)
+		if status == 0 {
+			log.Error("request failed", "err", err, "request", visitorOf(r.Context()).request)
+			status, err = http.StatusInternalServerError, errors.New(http.StatusText(http.StatusInternalServerError))
 		}
+		if after := RetryAfter(err); after > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(after))
+		}
+		if status == http.StatusUnauthorized {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			if errors.Is(err, ErrWrong) {
+				err = errors.New("token is wrong or has expired")
+			}
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		http.Error(w, err.Error(), status)
 	}
-	w.Header().Set("Cache-Control", "no-store")
-	http.Error(w, err.Error(), status)
 }
 
 // RetryAfter is after how many seconds to try again; 0: trying again is of no use.
@@ -132,25 +146,6 @@ func RetryAfter(err error) int {
 func ActorOf(ctx context.Context) actor.Actor {
 	a, _ := ctx.Value(actorKey).(actor.Actor)
 	return a
-}
-
-// Actor is ActorOf a request.
-func (s *Service) Actor(r *http.Request) actor.Actor { return ActorOf(r.Context()) }
-
-// ActorNow is who asks by a request's session at this moment, which may have ended since Handler found out: for answers
-// that last long. The zero Actor: nobody.
-func (s *Service) ActorNow(r *http.Request) (actor.Actor, error) {
-	ctx := r.Context()
-	if !visitorOf(ctx).session {
-		return actor.Actor{}, nil
-	}
-	v := visitorOf(ctx)
-	v.background = true // an open event stream is no use: a page that nobody looks at would keep its session
-	_, alive, err := sessionStore{s}.FindCtx(context.WithValue(ctx, visitorKey, v), s.sessions.Token(ctx))
-	if err != nil || !alive {
-		return actor.Actor{}, err
-	}
-	return s.FromSession(ctx)
 }
 
 // RequestID is the id of the request that ctx comes from, for logs.

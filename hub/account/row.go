@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
 
 	"portillon/hub/actor"
 	"portillon/hub/fault"
@@ -146,4 +147,89 @@ func endSessions(ctx context.Context, tx *store.Tx, x *row) error {
 	_, err := tx.Exec(ctx, `DELETE FROM account_session WHERE site = $1 AND account = $2`, x.ID)
 	tx.Changed(store.Accounts)
 	return err
+}
+
+// accountRows adds, changes and removes accounts within a transaction, each change with its entry in the audit log.
+type accountRows struct {
+	core *core
+}
+
+// fresh is a new account's row.
+func (s *accountRows) fresh(given Account) (row, error) {
+	id, err := s.core.newID("a-")
+	return row{Account: Account{ID: id, Version: 1, Name: given.Name, Member: given.Member, Site: given.Site,
+		Machines: maps.Clone(given.Machines), Made: at(s.core.now())}, epoch: 1}, err
+}
+
+func (s *accountRows) insertAudited(ctx context.Context, tx *store.Tx, a actor.Actor, x row) error {
+	if err := insert(ctx, tx, x); err != nil {
+		return err
+	}
+	tx.Changed(store.Accounts)
+	return s.core.audit(ctx, tx, a, actor.WriteAccounts, "account "+x.ID, "added "+describe(x.Account))
+}
+
+// unique refuses a name or a member that another account has.
+func (s *accountRows) unique(ctx context.Context, tx *store.Tx, x row) error {
+	var faults []fault.Field
+	other, err := byName(ctx, tx, x.Name)
+	if err == nil && other.ID != x.ID {
+		faults = append(faults, fault.Field{Field: "name", Given: x.Name, Wrong: "another account has this name",
+			Right: "a name of its own"})
+	}
+	gone := (*fault.NotFound)(nil)
+	if err != nil && !errors.As(err, &gone) {
+		return err
+	}
+	if other, err = byMember(ctx, tx, x.Member); err == nil && other.ID != x.ID {
+		faults = append(faults, fault.Field{Field: "member", Given: string(x.Member), Wrong: "member has an account already",
+			Right: "the account " + other.ID})
+	}
+	if err != nil && !errors.As(err, &gone) {
+		return err
+	}
+	if faults != nil {
+		return &fault.Invalid{Faults: faults}
+	}
+	return nil
+}
+
+func (s *accountRows) remove(ctx context.Context, tx *store.Tx, x row) error {
+	if err := keepsAnOwner(ctx, tx, x, row{}); err != nil {
+		return err
+	}
+	tx.Changed(store.Accounts)
+	_, err := tx.Exec(ctx, `DELETE FROM account_session WHERE site = $1 AND account = $2`, x.ID)
+	if err == nil {
+		_, err = tx.Exec(ctx, `DELETE FROM account_token WHERE site = $1 AND account = $2`, x.ID)
+	}
+	if err == nil {
+		_, err = tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND account = $2`, x.ID)
+	}
+	if err == nil {
+		_, err = tx.Exec(ctx, `DELETE FROM account_known WHERE site = $1 AND account = $2`, x.ID)
+	}
+	if err == nil {
+		_, err = tx.Exec(ctx, `DELETE FROM account_machine WHERE site = $1 AND account = $2`, x.ID)
+	}
+	if err == nil {
+		_, err = tx.Exec(ctx, `DELETE FROM account WHERE site = $1 AND id = $2`, x.ID)
+	}
+	return err
+}
+
+// ofMember is a member's account. A member who signs in for the first time gets one, named by their id.
+func (s *accountRows) ofMember(ctx context.Context, tx *store.Tx, m policy.MemberID) (row, error) {
+	x, err := byMember(ctx, tx, m)
+	if gone := (*fault.NotFound)(nil); !errors.As(err, &gone) {
+		return x, err
+	}
+	if x, err = s.fresh(Account{Name: string(m), Member: m, Site: actor.Member}); err != nil {
+		return row{}, err
+	}
+	if err := s.unique(ctx, tx, x); err != nil {
+		return row{}, err
+	}
+	tx.Changed(store.Accounts)
+	return x, insert(ctx, tx, x)
 }

@@ -3,18 +3,13 @@ package account
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
-	"sync/atomic"
 	"time"
-
-	"github.com/alexedwards/scs/v2"
 
 	"portillon/hub/actor"
 	"portillon/hub/audit"
@@ -82,30 +77,70 @@ type Options struct {
 	Hash   Argon            // zero: 19 MiB, 2 passes, 1 lane
 }
 
-// Service keeps accounts. Its methods may be called by many goroutines.
-type Service struct {
-	o         Options
-	site      *store.Site
-	log       *slog.Logger
-	queue     *queue
-	sessions  *scs.SessionManager
-	maxLimits int
-	spent     atomic.Uint64 // how often a limit was used, for pruning
-	mail      chan struct{} // wakes RunMail
-	derive    func(Argon, []byte, []byte) []byte
+// Services are the accounts of one site, by duty. Each may be called by many goroutines.
+type Services struct {
+	Passwords    *Passwords    // sign-in by name and password
+	Links        *Links        // sign-in by a link in an e-mail
+	PrintedCodes *PrintedCodes // sign-in by a code on paper
+	Ownership    *Ownership    // the first owner
+	Recovery     *Recovery     // codes for a new password
+	Sessions     *Sessions     // browsers that are signed in
+	Tokens       *Tokens       // API tokens
+	Registry     *Registry     // the accounts themselves and their roles
+	Outbox       *Outbox       // mails that are to be sent
+	Requests     *Requests     // who asks, by the cookie or the token of an HTTP request
 }
 
-// New makes a Service.
-func New(o Options) (*Service, error) {
+// New makes the services. It returns an error where o names no site, or where its URL cannot be what browsers ask.
+func New(o Options) (*Services, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	o = o.withDefaults()
+	core := &core{site: o.Site, log: o.Log, clock: o.Now, entropy: o.Random, auditLog: o.Audit}
+	limits := &throttle{core: core, most: maxLimits}
+	hasher := &hasher{core: core, queue: newQueue(), cost: o.Hash, derive: derive}
+	rights := &rights{people: o.People, log: o.Log}
+	rows := &accountRows{core: core}
+	browsers := &browsers{core: core, rights: rights, manager: newManager(core, o.URL)}
+	outbox := &Outbox{core: core, sender: o.Mail, added: make(chan struct{}, 1)}
+	codes := &oneTimeCodes{core: core, rights: rights, rows: rows, browsers: browsers}
+	passwords := &Passwords{core: core, limits: limits, hasher: hasher, rights: rights, browsers: browsers}
+	tokens := &Tokens{core: core, limits: limits, rights: rights}
+	sessions := &Sessions{core: core, rights: rights, browsers: browsers}
+	return &Services{
+		Passwords: passwords,
+		Links: &Links{core: core, limits: limits, rights: rights, browsers: browsers, codes: codes, outbox: outbox,
+			settings: o.Settings, url: o.URL},
+		PrintedCodes: &PrintedCodes{core: core, limits: limits, member: o.People.Member, codes: codes},
+		Ownership: &Ownership{core: core, limits: limits, hasher: hasher, rights: rights, rows: rows, browsers: browsers,
+			folder: o.Folder},
+		Recovery: &Recovery{core: core, limits: limits, rights: rights, passwords: passwords},
+		Sessions: sessions,
+		Tokens:   tokens,
+		Registry: &Registry{core: core, hasher: hasher, rights: rights, rows: rows},
+		Outbox:   outbox,
+		Requests: &Requests{sessions: sessions, tokens: tokens, manager: browsers.manager, request: o.Request,
+			refuse: o.Refuse},
+	}, nil
+}
+
+// check refuses options that no services can be made from.
+func (o Options) check() error {
 	if o.Site == nil {
-		return nil, errors.New("account: a site is required")
+		return errors.New("account: a site is required")
 	}
 	if o.URL != nil && (o.URL.Host == "" || o.URL.Scheme != "http" && o.URL.Scheme != "https") {
-		return nil, fmt.Errorf("account: %q is no address for browsers, want https://host", o.URL)
+		return fmt.Errorf("account: %q is no address for browsers, want https://host", o.URL)
 	}
 	if o.Mail != nil && o.URL == nil {
-		return nil, errors.New("account: e-mail links need the hub's address for browsers (url:)")
+		return errors.New("account: e-mail links need the hub's address for browsers (url:)")
 	}
+	return nil
+}
+
+// withDefaults fills in what is not given.
+func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -124,63 +159,8 @@ func New(o Options) (*Service, error) {
 	if o.Settings == nil {
 		o.Settings = func() Settings { return Settings{Title: string(o.Site.ID()), Language: "en", Links: true} }
 	}
-	s := &Service{o: o, site: o.Site, maxLimits: maxLimits, log: o.Log, queue: newQueue(), mail: make(chan struct{}, 1),
-		derive: derive}
 	if o.Refuse == nil {
-		s.o.Refuse = s.refuse
+		o.Refuse = plainRefusal(o.Log)
 	}
-	s.sessions = s.newSessions()
-	return s, nil
-}
-
-// now is the time as the database keeps it.
-func (s *Service) now() int64 { return s.o.Now().UnixMilli() }
-
-func at(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms).UTC()
-}
-
-// random returns n random bytes.
-func (s *Service) random(n int) ([]byte, error) {
-	b := make([]byte, n)
-	_, err := io.ReadFull(s.o.Random, b)
-	return b, err
-}
-
-// newID makes an id that says nothing.
-func (s *Service) newID(prefix string) (string, error) {
-	b, err := s.random(8)
-	return prefix + hex.EncodeToString(b), err
-}
-
-func hashOf(secret string) []byte {
-	h := sha256.Sum256([]byte(secret))
-	return h[:]
-}
-
-// Audit writes an entry of the audit log in the transaction tx. Services get it as Options.Audit.
-func (s *Service) Audit(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, on, detail string) error {
-	if s.o.Audit == nil {
-		return nil
-	}
-	return s.o.Audit.Append(ctx, tx, a, act, on, detail)
-}
-
-// AuditLog reads the audit log, the newest entry first. The log asks by itself for actor.ReadAudit.
-func (s *Service) AuditLog(ctx context.Context, a actor.Actor, p Page) ([]Entry, string, error) {
-	if s.o.Audit == nil {
-		return nil, "", nil
-	}
-	return s.o.Audit.Entries(ctx, a, p)
-}
-
-// ExportAudit writes the whole audit log, as audit.Verify reads it. The log asks by itself for actor.ReadAudit.
-func (s *Service) ExportAudit(ctx context.Context, a actor.Actor, w io.Writer) error {
-	if s.o.Audit == nil {
-		return errors.New("this hub keeps no audit log")
-	}
-	return s.o.Audit.Export(ctx, a, w)
+	return o
 }

@@ -106,7 +106,7 @@ func (s *accountAPI) listAccounts(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	found, next, err := s.accounts.Accounts(c.ctx(), c.actor, account.Page{After: after, Limit: limit})
+	found, next, err := s.accounts.Registry.List(c.ctx(), c.actor, account.Page{After: after, Limit: limit})
 	if err != nil {
 		return answer{}, err
 	}
@@ -122,7 +122,7 @@ func (s *accountAPI) addAccount(c *call) (answer, error) {
 	}
 	var a account.Account
 	in.apply(&a)
-	a, err := s.accounts.Add(c.ctx(), c.actor, a, "") // its owner sets a password with a code of /reset
+	a, err := s.accounts.Registry.Add(c.ctx(), c.actor, a, "") // its owner sets a password with a code of /reset
 	if err != nil {
 		return answer{}, err
 	}
@@ -132,7 +132,7 @@ func (s *accountAPI) addAccount(c *call) (answer, error) {
 }
 
 func (s *accountAPI) getAccount(c *call) (answer, error) {
-	a, err := s.accounts.Account(c.ctx(), c.actor, c.id("account"))
+	a, err := s.accounts.Registry.Get(c.ctx(), c.actor, c.id("account"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -148,7 +148,7 @@ func (s *accountAPI) patchAccount(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	a, err := s.accounts.Change(c.ctx(), c.actor, c.id("account"), version, func(a *account.Account) error {
+	a, err := s.accounts.Registry.Change(c.ctx(), c.actor, c.id("account"), version, func(a *account.Account) error {
 		edit, err := patched(accountEdit{a.Name, a.Member, a.Site, maps.Clone(a.Machines), a.Disabled}, patch, c.lang)
 		if err != nil {
 			return err
@@ -163,7 +163,7 @@ func (s *accountAPI) patchAccount(c *call) (answer, error) {
 }
 
 func (s *accountAPI) resetAccount(c *call) (answer, error) {
-	text, err := s.accounts.ResetCode(c.ctx(), c.actor, c.id("account"))
+	text, err := s.accounts.Recovery.ResetCode(c.ctx(), c.actor, c.id("account"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -175,7 +175,7 @@ func (s *accountAPI) auditLog(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	found, next, err := s.accounts.AuditLog(c.ctx(), c.actor, account.Page{After: after, Limit: limit})
+	found, next, err := s.accounts.Audit.Entries(c.ctx(), c.actor, account.Page{After: after, Limit: limit})
 	if err != nil {
 		return answer{}, err
 	}
@@ -185,7 +185,7 @@ func (s *accountAPI) auditLog(c *call) (answer, error) {
 func (s *accountAPI) exportAudit(c *call) (answer, error) {
 	name := fmt.Sprintf("audit-%s.log", s.now().UTC().Format(time.DateOnly))
 	return answer{mime: auditType, file: name, stream: func(w io.Writer) error {
-		return s.accounts.ExportAudit(c.ctx(), c.actor, w)
+		return s.accounts.Audit.Export(c.ctx(), c.actor, w)
 	}}, nil
 }
 
@@ -212,11 +212,11 @@ func (s *accountAPI) removeAccount(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{}, s.accounts.Remove(c.ctx(), c.actor, c.id("account"), version)
+	return answer{}, s.accounts.Registry.Remove(c.ctx(), c.actor, c.id("account"), version)
 }
 
 func (s *accountAPI) endSession(c *call) (answer, error) {
-	return answer{}, s.accounts.EndSession(c.ctx(), c.actor, c.account(), c.id("session"))
+	return answer{}, s.accounts.Sessions.End(c.ctx(), c.actor, c.account(), c.id("session"))
 }
 
 // printCodes makes codes on paper, each of which signs a member in once.
@@ -225,7 +225,7 @@ func (s *accountAPI) printCodes(c *call) (answer, error) {
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	codes, err := s.accounts.PrintedCodes(c.ctx(), c.actor, in.Members, in.Each)
+	codes, err := s.accounts.PrintedCodes.Print(c.ctx(), c.actor, in.Members, in.Each)
 	if err != nil {
 		return answer{}, err
 	}
@@ -235,7 +235,7 @@ func (s *accountAPI) printCodes(c *call) (answer, error) {
 }
 
 func (s *accountAPI) sessions(c *call) (answer, error) {
-	found, err := s.accounts.Sessions(c.ctx(), c.actor, c.account())
+	found, err := s.accounts.Sessions.Active(c.ctx(), c.actor, c.account())
 	if err != nil {
 		return answer{}, err
 	}
@@ -243,11 +243,11 @@ func (s *accountAPI) sessions(c *call) (answer, error) {
 }
 
 func (s *accountAPI) signOutEverywhere(c *call) (answer, error) {
-	return answer{}, s.accounts.SignOutEverywhere(c.ctx(), c.actor, c.account())
+	return answer{}, s.accounts.Sessions.EndAll(c.ctx(), c.actor, c.account())
 }
 
 func (s *accountAPI) tokens(c *call) (answer, error) {
-	found, err := s.accounts.Tokens(c.ctx(), c.actor, c.account())
+	found, err := s.accounts.Tokens.Issued(c.ctx(), c.actor, c.account())
 	if err != nil {
 		return answer{}, err
 	}
@@ -259,7 +259,7 @@ func (s *accountAPI) newToken(c *call) (answer, error) {
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	t, err := s.accounts.NewToken(c.ctx(), c.actor, in.Name, in.Scopes, in.Expires)
+	t, err := s.accounts.Tokens.Issue(c.ctx(), c.actor, in.Name, in.Scopes, in.Expires)
 	if err != nil {
 		return answer{}, err
 	}
@@ -267,5 +267,5 @@ func (s *accountAPI) newToken(c *call) (answer, error) {
 }
 
 func (s *accountAPI) revokeToken(c *call) (answer, error) {
-	return answer{}, s.accounts.RevokeToken(c.ctx(), c.actor, c.account(), c.id("token"))
+	return answer{}, s.accounts.Tokens.Revoke(c.ctx(), c.actor, c.account(), c.id("token"))
 }

@@ -30,8 +30,12 @@ const Prefix = "/api/v1"
 type Options struct {
 	Directory Directory
 	Machines  Machines
+	Codes     Codes  // needed where Machines is
+	Orders    Orders // needed where Machines is
 	CardKeys  CardKeys
 	Policies  Policies
+	Drafts    Drafts   // needed where Policies is
+	Bundles   Bundles  // needed where Policies is
 	Accounts  Accounts // required
 	Reports   Reports
 	Hub       Hub
@@ -102,7 +106,7 @@ type API struct {
 
 // New makes the handler of /api/v1.
 func New(o Options) (*API, error) {
-	if o.Accounts == nil {
+	if o.Accounts.Tokens == nil {
 		return nil, errors.New("api: Accounts is missing: nobody could sign in")
 	}
 	if o.Log == nil {
@@ -150,6 +154,7 @@ func (s *API) Routes() []Route { return append([]Route(nil), s.routes...) }
 func (s *API) table() (all []Route) {
 	o := s.o
 	accounts := &accountAPI{accounts: o.Accounts, now: o.Now}
+	policies := &policyAPI{policies: o.Policies, drafts: o.Drafts, bundles: o.Bundles, texts: s.texts}
 	events := &eventAPI{events: o.Events, streams: newStreams(), authenticate: s.authenticate, sessionNow: o.SessionNow}
 	for _, part := range []struct {
 		on     bool
@@ -159,9 +164,9 @@ func (s *API) table() (all []Route) {
 		{o.Directory != nil, (&cardAPI{directory: o.Directory}).routes()},
 		{o.Directory != nil, (&badgeAPI{directory: o.Directory, texts: s.texts}).routes()},
 		{o.Directory != nil, (&importAPI{directory: o.Directory, texts: s.texts}).routes()},
-		{o.Machines != nil, (&machineAPI{machines: o.Machines}).routes()},
+		{o.Machines != nil, (&machineAPI{machines: o.Machines, codes: o.Codes, orders: o.Orders}).routes()},
 		{o.CardKeys != nil, (&cardKeyAPI{keys: o.CardKeys}).routes()},
-		{o.Policies != nil, (&policyAPI{policies: o.Policies, texts: s.texts}).routes()},
+		{o.Policies != nil, policies.routes()},
 		{true, accounts.routes()},
 		{o.Reports != nil, (&reportAPI{reports: o.Reports}).routes()},
 		{o.Hub != nil, (&hubAPI{hub: o.Hub}).routes()},

@@ -251,7 +251,7 @@ func TestSessionsOfBrowsersSignIn(t *testing.T) {
 	f := newFakes()
 	var who actor.Actor
 	var fails error
-	s, err := New(Options{Accounts: accountsFake{f}, Session: func(*http.Request) (actor.Actor, error) {
+	s, err := New(Options{Accounts: accountsFake{f}.all(), Session: func(*http.Request) (actor.Actor, error) {
 		return who,
 			fails
 	}})

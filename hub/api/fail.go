@@ -214,7 +214,7 @@ func (s *API) authenticate(r *http.Request, session func(*http.Request) (actor.A
 		if !ok {
 			return actor.Actor{}, badToken()
 		}
-		a, err = s.o.Accounts.FromToken(r.Context(), text, address)
+		a, err = s.o.Accounts.Tokens.FromToken(r.Context(), text, address)
 		var denied *actor.Denied
 		var missing *fault.NotFound
 		if errors.As(err, &denied) || errors.As(err, &missing) || err == nil && a.Account == "" {

@@ -26,14 +26,16 @@ func FuzzRequest(f *testing.F) {
 		Options{
 			Directory: directoryFake{newFakes()},
 			Machines:  machinesFake{newFakes()},
+			Codes:     codesFake{newFakes()},
+			Orders:    ordersFake{newFakes()},
 			CardKeys:  cardKeysFake{newFakes()},
 			Policies:  policiesFake{newFakes()},
-			Accounts: accountsFake{
-				newFakes(),
-			},
-			Reports: reportsFake{newFakes()},
-			Hub:     hubFake{newFakes()},
-			Status:  statusOfFake,
+			Drafts:    draftsFake{newFakes()},
+			Bundles:   bundlesFake{newFakes()},
+			Accounts:  accountsFake{newFakes()}.all(),
+			Reports:   reportsFake{newFakes()},
+			Hub:       hubFake{newFakes()},
+			Status:    statusOfFake,
 		},
 	)
 	if err != nil {

@@ -36,6 +36,8 @@ const svgType = "image/svg+xml"
 // machineAPI answers for machines.
 type machineAPI struct {
 	machines Machines
+	codes    Codes
+	orders   Orders
 }
 
 func (s *machineAPI) routes() []Route {
@@ -56,7 +58,7 @@ func (s *machineAPI) routes() []Route {
 }
 
 func (s *machineAPI) listMachines(c *call) (answer, error) {
-	found, err := s.machines.Machines(c.ctx(), c.actor)
+	found, err := s.machines.List(c.ctx(), c.actor)
 	if err != nil {
 		return answer{}, err
 	}
@@ -80,7 +82,7 @@ func (s *machineAPI) addMachine(c *call) (answer, error) {
 }
 
 func (s *machineAPI) getMachine(c *call) (answer, error) {
-	m, err := s.machines.Machine(c.ctx(), c.actor, c.machine())
+	m, err := s.machines.Get(c.ctx(), c.actor, c.machine())
 	if err != nil {
 		return answer{}, err
 	}
@@ -93,7 +95,7 @@ func (s *machineAPI) newCode(c *call) (answer, error) {
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	made, err := s.machines.NewCode(c.ctx(), c.actor, c.machine(), in.Replace)
+	made, err := s.codes.New(c.ctx(), c.actor, c.machine(), in.Replace)
 	if err != nil {
 		return answer{}, err
 	}
@@ -140,11 +142,11 @@ func (s *machineAPI) tag(c *call) (answer, error) {
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	return answer{}, s.machines.Tag(c.ctx(), c.actor, c.machine(), in.Reason)
+	return answer{}, s.orders.Tag(c.ctx(), c.actor, c.machine(), in.Reason)
 }
 
 func (s *machineAPI) stop(c *call) (answer, error) {
-	return answer{}, s.machines.Stop(c.ctx(), c.actor, c.machine())
+	return answer{}, s.orders.Stop(c.ctx(), c.actor, c.machine())
 }
 
 // QR is a QR code (ISO/IEC 18004) as an SVG, with error correction M (15 %) and the quiet zone of four modules that the

@@ -32,6 +32,8 @@ const yamlType = "application/yaml" // RFC 9512
 type policyAPI struct {
 	texts    *texts
 	policies Policies
+	drafts   Drafts
+	bundles  Bundles
 }
 
 func (s *policyAPI) routes() []Route {
@@ -109,7 +111,7 @@ func (s *policyAPI) draftPolicy(c *call) (answer, error) {
 		}
 		in.Text = string(b)
 	}
-	d, err := s.policies.Draft(c.ctx(), c.actor, in.Text)
+	d, err := s.drafts.Check(c.ctx(), c.actor, in.Text)
 	if err != nil {
 		return answer{}, err
 	}
@@ -153,7 +155,7 @@ func (s *policyAPI) policyBack(c *call) (answer, error) {
 }
 
 func (s *policyAPI) bundle(c *call) (answer, error) {
-	b, err := s.policies.Bundle(c.ctx(), c.actor)
+	b, err := s.bundles.Current(c.ctx(), c.actor)
 	if err != nil {
 		return answer{}, err
 	}

@@ -49,7 +49,7 @@ func TestMain(m *testing.M) {
 }
 
 func newTable() []Route {
-	s, err := New(Options{Accounts: accountsFake{}})
+	s, err := New(Options{Accounts: accountsFake{}.all()})
 	if err != nil {
 		panic(err)
 	}
@@ -104,9 +104,13 @@ func (s *site) options() Options {
 	o := Options{
 		Directory: directoryFake{f},
 		Machines:  machinesFake{f},
+		Codes:     codesFake{f},
+		Orders:    ordersFake{f},
 		CardKeys:  cardKeysFake{f},
 		Policies:  policiesFake{f},
-		Accounts:  accountsFake{f},
+		Drafts:    draftsFake{f},
+		Bundles:   bundlesFake{f},
+		Accounts:  accountsFake{f}.all(),
 		Reports:   reportsFake{f},
 		Hub:       hubFake{f},
 		Status:    statusOfFake,

@@ -52,7 +52,7 @@ func accountForm() form {
 }
 
 func (p *accountPages) showAccounts(q *request, status int, change func(*accountsPage)) error {
-	list, next, err := p.accounts.Accounts(ctxOf(q), q.actor, account.Page{After: q.r.URL.Query().Get("after")})
+	list, next, err := p.accounts.Registry.List(ctxOf(q), q.actor, account.Page{After: q.r.URL.Query().Get("after")})
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (p *accountPages) showAccounts(q *request, status int, change func(*account
 		d.Form = d.Form.keep(v)
 	}
 	if p.machines != nil {
-		machines, err := p.machines.Machines(ctxOf(q), q.actor)
+		machines, err := p.machines.List(ctxOf(q), q.actor)
 		if err = optional(err); err != nil {
 			return err
 		}
@@ -85,7 +85,7 @@ func (p *accountPages) addAccount(q *request) error {
 	if err != nil {
 		return err
 	}
-	made, err := p.accounts.Add(ctxOf(q), q.actor, account.Account{Name: strings.TrimSpace(v.Get("name")),
+	made, err := p.accounts.Registry.Add(ctxOf(q), q.actor, account.Account{Name: strings.TrimSpace(v.Get("name")),
 		Site:   actor.Role(v.Get("site")),
 		Member: policy.MemberID(strings.TrimSpace(v.Get("member")))}, "")
 	if faults := invalid(err); faults != nil {
@@ -99,7 +99,7 @@ func (p *accountPages) addAccount(q *request) error {
 
 // withCode shows a one-time code with which somebody chooses a password.
 func (p *accountPages) withCode(q *request, id, name string) error {
-	code, err := p.accounts.ResetCode(ctxOf(q), q.actor, id)
+	code, err := p.accounts.Recovery.ResetCode(ctxOf(q), q.actor, id)
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,8 @@ func (p *accountPages) changeAccount(q *request) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.accounts.Change(ctxOf(q), q.actor, q.r.PathValue("id"), version(v), func(a *account.Account) error {
+	id := q.r.PathValue("id")
+	_, err = p.accounts.Registry.Change(ctxOf(q), q.actor, id, version(v), func(a *account.Account) error {
 		if v.Has("site") {
 			a.Site = actor.Role(v.Get("site"))
 		}
@@ -156,7 +157,7 @@ type auditPage struct {
 }
 
 func (p *accountPages) audit(q *request) error {
-	list, next, err := p.accounts.AuditLog(ctxOf(q), q.actor, account.Page{After: q.r.URL.Query().Get("after")})
+	list, next, err := p.accounts.Audit.Entries(ctxOf(q), q.actor, account.Page{After: q.r.URL.Query().Get("after")})
 	if err != nil {
 		return err
 	}
@@ -169,7 +170,7 @@ func (p *accountPages) audit(q *request) error {
 
 func (p *accountPages) exportAudit(q *request) error {
 	var b bytes.Buffer
-	if err := p.accounts.ExportAudit(ctxOf(q), q.actor, &b); err != nil {
+	if err := p.accounts.Audit.Export(ctxOf(q), q.actor, &b); err != nil {
 		return err
 	}
 	return q.download("audit-"+strconv.FormatInt(p.now().Unix(), 10)+".jsonl", "application/jsonl", b.Bytes())

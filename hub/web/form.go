@@ -21,8 +21,7 @@ type field struct {
 	Label    string // message keys
 	Hint     string
 	Value    string
-	Was      string // the value as the page showed it
-	Compare  bool   // the form carries Was, for the comparison of a conflict
+	Before   shownValue
 	Auto     string // of autocomplete
 	Required bool
 	Rows     int
@@ -31,6 +30,14 @@ type field struct {
 	First    bool // the first field with a fault
 }
 
+// shownValue is a field's value as the page showed it. A form sends it back (Sent) so that, in a conflict, the hub can
+// tell which fields the person has changed.
+type shownValue struct {
+	Value string
+	Sent  bool
+}
+
+// choice is an entry of a select.
 type choice struct{ Value, Label string } // Label is text
 
 // form is a form as it is shown: empty, filled, or given back with its faults.
@@ -65,7 +72,7 @@ func (f form) keep(given url.Values) form {
 		}
 		x.Value = given.Get(x.Name)
 		if given.Has("was." + x.Name) {
-			x.Was = given.Get("was." + x.Name)
+			x.Before.Value = given.Get("was." + x.Name)
 		}
 	}
 	return f

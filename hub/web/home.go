@@ -95,7 +95,7 @@ func (p *todayPages) machinesOfToday(q *request, d *todayPage) error {
 	if p.machines == nil {
 		return nil
 	}
-	list, err := p.machines.Machines(ctxOf(q), q.actor)
+	list, err := p.machines.List(ctxOf(q), q.actor)
 	if err != nil {
 		return err
 	}
@@ -123,6 +123,8 @@ type machinePages struct {
 	directory      Directory
 	machineName    func(tongue, policy.MachineID) string
 	machines       Machines
+	codes          Codes
+	orders         Orders
 	policyMachines func() []policy.MachineID
 }
 

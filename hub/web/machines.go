@@ -31,7 +31,7 @@ func machineForm() form {
 }
 
 func (p *machinePages) machinesPage(q *request, status int, f form) error {
-	list, err := p.machines.Machines(ctxOf(q), q.actor)
+	list, err := p.machines.List(ctxOf(q), q.actor)
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func machineID(q *request) policy.MachineID { return policy.MachineID(q.r.PathVa
 func machineHome(q *request) string { return "/machines/" + url.PathEscape(string(machineID(q))) }
 
 func (p *machinePages) machinePage(q *request) (machinePage, error) {
-	m, err := p.machines.Machine(ctxOf(q), q.actor, machineID(q))
+	m, err := p.machines.Get(ctxOf(q), q.actor, machineID(q))
 	if err != nil {
 		return machinePage{}, err
 	}
@@ -140,7 +140,7 @@ func (p *machinePages) newCode(q *request) error {
 	if err != nil {
 		return err
 	}
-	c, err := p.machines.NewCode(ctxOf(q), q.actor, machineID(q), v.Get("replace") == "yes")
+	c, err := p.codes.New(ctxOf(q), q.actor, machineID(q), v.Get("replace") == "yes")
 	if err != nil {
 		return err
 	}
@@ -167,7 +167,7 @@ func (p *machinePages) tag(q *request) error {
 	if err != nil {
 		return err
 	}
-	err = p.machines.Tag(ctxOf(q), q.actor, machineID(q), v.Get("reason"))
+	err = p.orders.Tag(ctxOf(q), q.actor, machineID(q), v.Get("reason"))
 	if faults := invalid(err); faults != nil {
 		return p.showMachine(q, 422, func(d *machinePage) { d.Tag = d.Tag.keep(v).refuse(faults) })
 	}
@@ -178,7 +178,7 @@ func (p *machinePages) tag(q *request) error {
 }
 
 func (p *machinePages) stop(q *request) error {
-	if err := p.machines.Stop(ctxOf(q), q.actor, machineID(q)); err != nil {
+	if err := p.orders.Stop(ctxOf(q), q.actor, machineID(q)); err != nil {
 		return err
 	}
 	return q.to(machineHome(q), "machine-stopped")

@@ -82,10 +82,10 @@ func (p *recordPages) addBadges(q *request) error {
 
 // printCodes shows codes on paper in the answer to the POST: they exist once.
 func (p *recordPages) printCodes(q *request) error {
-	if p.accounts == nil {
+	if p.accounts == (Accounts{}) {
 		return errNoPage
 	}
-	codes, err := p.accounts.PrintedCodes(ctxOf(q), q.actor, []policy.MemberID{memberID(q)}, printed)
+	codes, err := p.accounts.PrintedCodes.Print(ctxOf(q), q.actor, []policy.MemberID{memberID(q)}, printed)
 	if err != nil {
 		return err
 	}

@@ -97,7 +97,7 @@ func memberForm(m directory.Member, notes bool) form {
 			Value: m.Note, Rows: 3})
 	}
 	for i := range f.Fields {
-		f.Fields[i].Was, f.Fields[i].Compare = f.Fields[i].Value, m.ID != ""
+		f.Fields[i].Before = shownValue{Value: f.Fields[i].Value, Sent: m.ID != ""}
 	}
 	if m.ID == "" {
 		f.Action, f.Submit = "/members", "add"
@@ -284,7 +284,7 @@ func (p *memberPages) conflict(q *request, v url.Values) error {
 	for i, f := range now.Fields {
 		was := strings.ReplaceAll(v.Get("was."+f.Name), "\r", "")
 		mine := strings.ReplaceAll(v.Get(f.Name), "\r", "")
-		d.Form.Fields[i].Was = f.Value
+		d.Form.Fields[i].Before.Value = f.Value
 		if !v.Has(f.Name) || f.Value == was && mine == was {
 			continue
 		}

@@ -27,6 +27,12 @@ type hub struct {
 	options web.Options
 }
 
+// accountsOf is one value in the place of all services of accounts.
+func accountsOf(a webtest.Accounts) web.Accounts {
+	return web.Accounts{Passwords: a, Links: a, PrintedCodes: a, Ownership: a, Recovery: a, Sessions: a, Tokens: a,
+		Registry: a, Audit: a}
+}
+
 func open(t testing.TB, more int) *hub {
 	t.Helper()
 	s := webtest.New(more)
@@ -35,8 +41,10 @@ func open(t testing.TB, more int) *hub {
 	h.options = web.Options{Site: "BIK'LAB", Version: "0.7.0", Zone: webtest.Paris(), Now: webtest.Now, Mail: true,
 		Directory: webtest.Directory{
 			Site: s,
-		}, Machines: webtest.Machines{Site: s}, CardKeys: webtest.CardKeys{Site: s}, Policies: webtest.Policies{Site: s},
-		Accounts: webtest.Accounts{Site: s}, Reports: webtest.Reports{Site: s}, Who: s.Who,
+		}, Machines: webtest.Machines{Site: s}, Codes: webtest.Codes{Site: s}, Orders: webtest.Orders{Site: s},
+		CardKeys: webtest.CardKeys{Site: s}, Policies: webtest.Policies{Site: s}, Drafts: webtest.Drafts{Site: s},
+		Bundles:  webtest.Bundles{Site: s},
+		Accounts: accountsOf(webtest.Accounts{Site: s}), Reports: webtest.Reports{Site: s}, Who: s.Who,
 		Log:         slog.New(slog.NewTextHandler(logs, nil)),
 		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName,
 		RequestID: func(*http.Request) string { return "req-7" }}

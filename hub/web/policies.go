@@ -14,6 +14,8 @@ import (
 // policyPages are the pages of the access policy.
 type policyPages struct {
 	policies Policies
+	drafts   Drafts
+	bundles  Bundles
 }
 
 func (p *policyPages) routes() []route {
@@ -65,7 +67,7 @@ func (p *policyPages) policyPage(q *request) (policyPage, error) {
 		}
 		d.Waiting = &w
 	}
-	b, err := p.policies.Bundle(ctxOf(q), q.actor)
+	b, err := p.bundles.Current(ctxOf(q), q.actor)
 	if err != nil && !errors.As(err, &none) {
 		return d, optional(err)
 	}
@@ -94,7 +96,7 @@ func (p *policyPages) checkPolicy(q *request) error {
 	if err != nil {
 		return err
 	}
-	draft, err := p.policies.Draft(ctxOf(q), q.actor, v.Get("text"))
+	draft, err := p.drafts.Check(ctxOf(q), q.actor, v.Get("text"))
 	if err != nil && invalid(err) == nil {
 		return err
 	}
@@ -122,7 +124,7 @@ func (p *policyPages) publishPolicy(q *request) error {
 	}
 	made, err := p.policies.Publish(ctxOf(q), q.actor, v.Get("text"), v.Get("comment"), number(v.Get("of")), nil)
 	if faults := invalid(err); faults != nil || conflict(err) {
-		draft, failed := p.policies.Draft(ctxOf(q), q.actor, v.Get("text"))
+		draft, failed := p.drafts.Check(ctxOf(q), q.actor, v.Get("text"))
 		status := 422
 		if conflict(err) {
 			status = 412

@@ -92,7 +92,7 @@ func (p *reportPages) page(q *request) error {
 	v := url.Values{"from": {r.From.String()}, "to": {r.To.String()}, "machine": {string(r.Machine)}}
 	d := reportPage{From: r.From, To: r.To, Machine: r.Machine, Query: v.Encode()}
 	if p.machines != nil {
-		list, err := p.machines.Machines(ctxOf(q), q.actor)
+		list, err := p.machines.List(ctxOf(q), q.actor)
 		if err = optional(err); err != nil {
 			return err
 		}

@@ -138,7 +138,8 @@ func (q *request) render(status int, page, section, title string, d any) error {
 		Section: section,
 		Done:    q.done(), Request: q.reqID, D: d, Has: map[string]bool{"directory": q.p.o.Directory != nil,
 			"machines": q.p.o.Machines != nil,
-			"policies": q.p.o.Policies != nil, "reports": q.p.o.Reports != nil, "accounts": q.p.o.Accounts != nil, "mail": mail}}
+			"policies": q.p.o.Policies != nil, "reports": q.p.o.Reports != nil,
+			"accounts": q.p.o.Accounts != (Accounts{}), "mail": mail}}
 	if named, ok := d.(interface{ title(tongue) string }); ok {
 		out.Title = named.title(v.tongue)
 	}

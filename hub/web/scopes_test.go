@@ -16,7 +16,7 @@ type machineService = webtest.Machines
 // noMachines is a site that has no machine yet.
 type noMachines struct{ machineService }
 
-func (noMachines) Machines(context.Context, actor.Actor) ([]enrol.Machine, error) { return nil, nil }
+func (noMachines) List(context.Context, actor.Actor) ([]enrol.Machine, error) { return nil, nil }
 
 // A right that a role has beside others is taken alone here: as the scopes of a token of the owner. A form is shown to
 // whom its POST would be accepted from, and a button to whom it would obey.

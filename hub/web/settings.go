@@ -43,7 +43,7 @@ func (p *settingPages) showSettings(q *request, status int, change func(*setting
 	if q.actor.Account == "" { // the services' answer would be about the account "", which is nobody's
 		return &actor.Denied{Act: actor.ReadOwn}
 	}
-	list, err := p.accounts.Sessions(ctxOf(q), q.actor, q.actor.Account)
+	list, err := p.accounts.Sessions.Active(ctxOf(q), q.actor, q.actor.Account)
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (p *settingPages) changePassword(q *request) error {
 	if err != nil {
 		return err
 	}
-	err = p.accounts.ChangePassword(ctxOf(q), q.actor, v.Get("old"), v.Get("password"))
+	err = p.accounts.Passwords.ChangePassword(ctxOf(q), q.actor, v.Get("old"), v.Get("password"))
 	if faults := invalid(err); faults != nil {
 		return p.showSettings(q, 422, func(d *settingsPage) { d.Password = d.Password.refuse(faults) })
 	}
@@ -72,14 +72,14 @@ func (p *settingPages) changePassword(q *request) error {
 }
 
 func (p *settingPages) endSessions(q *request) error {
-	if err := p.accounts.SignOutEverywhere(ctxOf(q), q.actor, q.actor.Account); err != nil {
+	if err := p.accounts.Sessions.EndAll(ctxOf(q), q.actor, q.actor.Account); err != nil {
 		return err
 	}
 	return q.to("/sign-in", "signed-out-everywhere")
 }
 
 func (p *settingPages) endSession(q *request) error {
-	if err := p.accounts.EndSession(ctxOf(q), q.actor, q.actor.Account, q.r.PathValue("session")); err != nil {
+	if err := p.accounts.Sessions.End(ctxOf(q), q.actor, q.actor.Account, q.r.PathValue("session")); err != nil {
 		return err
 	}
 	return q.to("/settings", "session-ended")
@@ -94,7 +94,7 @@ type tokensPage struct {
 }
 
 func (p *settingPages) showTokens(q *request, status int, change func(*tokensPage)) error {
-	list, err := p.accounts.Tokens(ctxOf(q), q.actor, q.actor.Account)
+	list, err := p.accounts.Tokens.Issued(ctxOf(q), q.actor, q.actor.Account)
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (p *settingPages) newToken(q *request) error {
 		err = &fault.Invalid{Faults: []fault.Field{{Field: "scopes", Wrong: "no scope was chosen"}}}
 	default:
 		in.Expires = day.AddDate(0, 0, 1)
-		made, err = p.accounts.NewToken(ctxOf(q), q.actor, in.Name, in.Scopes, in.Expires)
+		made, err = p.accounts.Tokens.Issue(ctxOf(q), q.actor, in.Name, in.Scopes, in.Expires)
 	}
 	if faults := invalid(err); faults != nil {
 		return p.showTokens(q, 422, func(d *tokensPage) {
@@ -153,7 +153,7 @@ func (p *settingPages) newToken(q *request) error {
 }
 
 func (p *settingPages) revokeToken(q *request) error {
-	if err := p.accounts.RevokeToken(ctxOf(q), q.actor, q.actor.Account, q.r.PathValue("id")); err != nil {
+	if err := p.accounts.Tokens.Revoke(ctxOf(q), q.actor, q.actor.Account, q.r.PathValue("id")); err != nil {
 		return err
 	}
 	return q.to("/settings/tokens", "token-revoked")

@@ -65,7 +65,7 @@ func (p *signPages) signIn(q *request) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.accounts.SignIn(ctxOf(q), v.Get("name"), v.Get("password"), p.address(q.r))
+	_, err = p.accounts.Passwords.SignIn(ctxOf(q), v.Get("name"), v.Get("password"), p.address(q.r))
 	if errors.Is(err, account.ErrWrong) || invalid(err) != nil {
 		d := newSignPage(q)
 		d.Password, d.Refused = d.Password.keep(v).refuse(invalid(err)), true
@@ -83,7 +83,7 @@ func (p *signPages) mailLink(q *request) error {
 	if err != nil {
 		return err
 	}
-	err = p.accounts.MailLink(ctxOf(q), v.Get("email"))
+	err = p.accounts.Links.MailLink(ctxOf(q), v.Get("email"))
 	if faults := invalid(err); faults != nil {
 		d := newSignPage(q)
 		d.Link = d.Link.keep(v).refuse(faults)
@@ -96,7 +96,7 @@ func (p *signPages) mailLink(q *request) error {
 }
 
 func (p *signPages) signOut(q *request) error {
-	if err := p.accounts.SignOut(ctxOf(q)); err != nil {
+	if err := p.accounts.Sessions.SignOut(ctxOf(q)); err != nil {
 		return err
 	}
 	return q.to("/sign-in", "signed-out")
@@ -106,7 +106,7 @@ func (p *signPages) signOut(q *request) error {
 func (p *signPages) linkPage(q *request) error {
 	q.w.Header().Set("Referrer-Policy", "no-referrer")
 	code := q.r.URL.Query().Get("code")
-	people, err := p.accounts.Link(ctxOf(q), code)
+	people, err := p.accounts.Links.Link(ctxOf(q), code)
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (p *signPages) useLink(q *request) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.accounts.UseLink(ctxOf(q), v.Get("code"), policy.MemberID(v.Get("member")))
+	_, err = p.accounts.Links.UseLink(ctxOf(q), v.Get("code"), policy.MemberID(v.Get("member")))
 	var which *account.Choose
 	if errors.As(err, &which) {
 		return q.render(200, "link", "", "link.title", linkPage{v.Get("code"), which.Members})
@@ -168,21 +168,21 @@ func (p *signPages) resetPage(q *request) error { return p.showCode(q, resetForm
 
 func (p *signPages) useCode(q *request) error {
 	return p.withForm(q, printedForm(), "code.title", func(v url.Values) error {
-		_, err := p.accounts.UseCode(ctxOf(q), v.Get("code"))
+		_, err := p.accounts.PrintedCodes.UseCode(ctxOf(q), v.Get("code"))
 		return err
 	})
 }
 
 func (p *signPages) redeem(q *request) error {
 	return p.withForm(q, ownerForm(), "code.owner", func(v url.Values) error {
-		_, err := p.accounts.Redeem(ctxOf(q), v.Get("code"), v.Get("name"), v.Get("password"))
+		_, err := p.accounts.Ownership.Redeem(ctxOf(q), v.Get("code"), v.Get("name"), v.Get("password"))
 		return err
 	})
 }
 
 func (p *signPages) reset(q *request) error {
 	return p.withForm(q, resetForm(), "code.reset", func(v url.Values) error {
-		_, err := p.accounts.ResetPassword(ctxOf(q), v.Get("code"), v.Get("password"))
+		_, err := p.accounts.Recovery.ResetPassword(ctxOf(q), v.Get("code"), v.Get("password"))
 		return err
 	})
 }

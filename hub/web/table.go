@@ -30,7 +30,8 @@ type family struct {
 // example. The permission is asked by the service that the handlers call.
 func (p *Pages) table() []family {
 	o := p.o
-	machines := &machinePages{directory: o.Directory, machines: o.Machines, machineName: p.machineName,
+	machines := &machinePages{directory: o.Directory, machines: o.Machines, codes: o.Codes, orders: o.Orders,
+		machineName:    p.machineName,
 		policyMachines: o.PolicyMachines}
 	today := &todayPages{directory: o.Directory, now: o.Now, version: o.Version, machines: o.Machines,
 		naming: machines}
@@ -39,7 +40,7 @@ func (p *Pages) table() []family {
 	imports := &importPages{directory: o.Directory}
 	keys := &cardKeyPages{keys: o.CardKeys}
 	cards := &cardPages{directory: o.Directory, members: members}
-	policies := &policyPages{policies: o.Policies}
+	policies := &policyPages{policies: o.Policies, drafts: o.Drafts, bundles: o.Bundles}
 	reports := &reportPages{reports: o.Reports, machines: o.Machines, now: o.Now, zone: p.zone}
 	settings := &settingPages{accounts: o.Accounts, now: o.Now, zone: p.zone, version: o.Version}
 	accounts := &accountPages{accounts: o.Accounts, machines: o.Machines, now: o.Now}
@@ -55,9 +56,9 @@ func (p *Pages) table() []family {
 		{o.Directory != nil, cards.routes(), []entry{{"cards", "/cards", may(actor.ReadMembers)}}},
 		{o.Policies != nil, policies.routes(), []entry{{"policy", "/policy", may(actor.ReadPolicy)}}},
 		{o.Reports != nil, reports.routes(), []entry{{"reports", "/reports", may(actor.ReadReports)}}},
-		{o.Accounts != nil, settings.routes(), []entry{{"settings", "/settings", anybody}}},
-		{o.Accounts != nil, accounts.routes(), nil},
-		{o.Accounts != nil, sign.routes(), nil},
+		{o.Accounts != (Accounts{}), settings.routes(), []entry{{"settings", "/settings", anybody}}},
+		{o.Accounts != (Accounts{}), accounts.routes(), nil},
+		{o.Accounts != (Accounts{}), sign.routes(), nil},
 	}
 }
 

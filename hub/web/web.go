@@ -42,8 +42,12 @@ type Options struct {
 	Log       *slog.Logger
 	Directory Directory
 	Machines  Machines
+	Codes     Codes  // needed where Machines is
+	Orders    Orders // needed where Machines is
 	CardKeys  CardKeys
 	Policies  Policies
+	Drafts    Drafts  // needed where Policies is
+	Bundles   Bundles // needed where Policies is
 	Accounts  Accounts
 	Reports   Reports
 	// Who says who asks, from the session that the request carries. The zero Actor: nobody is signed in.

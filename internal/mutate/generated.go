@@ -167,7 +167,7 @@ func (c *campaign) run(ctx context.Context, tmp string, mutants []mutant) ([]res
 // parallel calls do for each index below n, with at most workers calls at once.
 func parallel(n int, do func(i int)) {
 	var work sync.WaitGroup
-	seats := make(chan struct{}, workers)
+	seats := make(chan struct{}, max(*workers, 1))
 	for i := range n {
 		seats <- struct{}{}
 		work.Go(func() {

@@ -65,7 +65,7 @@ type list struct {
 func (l list) caught(which []int) (n int) {
 	var work sync.WaitGroup
 	var mu sync.Mutex
-	seats := make(chan struct{}, workers)
+	seats := make(chan struct{}, max(*workers, 1))
 	for _, i := range which {
 		seats <- struct{}{}
 		work.Go(func() {

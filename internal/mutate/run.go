@@ -16,8 +16,6 @@ import (
 )
 
 const (
-	// workers is how many test processes run at once. Many tests mostly wait, for a broker or for a deadline.
-	workers = 4
 	// grace is the time for a test process to exit after its timeout.
 	grace = 10 * time.Second
 	// memoryKB bounds the address space of a test process, because a mutant may allocate without end.

@@ -64,7 +64,7 @@ func fileOf(t *testing.T, k *bundleUpdater, b *site.Built) {
 	if err := os.WriteFile(k.conf.File, bundleOf(t, b), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	k.offered = ""
+	k.lastFile = ""
 }
 
 func TestBundleOfAnotherCardKeyIsRefusedWithBothCheckValues(t *testing.T) {

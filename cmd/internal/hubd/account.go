@@ -86,5 +86,5 @@ func resetAccount(ctx context.Context, c hub.Config, name string) (code string, 
 	if u, err := user.Current(); err == nil {
 		who = u.Username
 	}
-	return s.Recover(ctx, actor.Local(who), name)
+	return s.Recovery.Recover(ctx, actor.Local(who), name)
 }

@@ -111,10 +111,10 @@ func (r *restorable) start(config string, ahead time.Duration) (h *hub.Hub, stop
 func (r *restorable) join(h *hub.Hub) {
 	r.t.Helper()
 	root := actor.Local("test")
-	if _, err := h.Enrol().Add(r.t.Context(), root, "laser"); err != nil {
+	if _, err := h.Enrol().Machines.Add(r.t.Context(), root, "laser"); err != nil {
 		r.t.Fatal(err)
 	}
-	made, err := h.Enrol().NewCode(r.t.Context(), root, "laser", false)
+	made, err := h.Enrol().Codes.New(r.t.Context(), root, "laser", false)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -202,10 +202,10 @@ func (r *restorable) publish(h *hub.Hub, comment string) string {
 		}
 	}
 	of := int64(0)
-	if now, err := h.Publishing().Current(r.t.Context(), actor.Local("test")); err == nil {
+	if now, err := h.Publishing().Policies.Current(r.t.Context(), actor.Local("test")); err == nil {
 		of = now.Number
 	}
-	if _, err := h.Publishing().Publish(r.t.Context(), actor.Local("test"), string(text), comment, of,
+	if _, err := h.Publishing().Policies.Publish(r.t.Context(), actor.Local("test"), string(text), comment, of,
 		signature); err != nil {
 		r.t.Fatal(err)
 	}
@@ -268,7 +268,7 @@ func TestRestoredHubPublishesAboveWhatItsMachinesReturn(t *testing.T) {
 				t.Fatal(err)
 			}
 			m := r.until(func(m wire.Manifest) bool { return m.Version > highest.Version })
-			if b, err := h.Publishing().Bundle(t.Context(), actor.Local("test")); err != nil || b.Returned.IsZero() {
+			if b, err := h.Publishing().Bundles.Current(t.Context(), actor.Local("test")); err != nil || b.Returned.IsZero() {
 				t.Errorf("an administrator is not told: %+v, %v", b, err)
 			}
 			if apart && r.store.PolicyFloor().Number != 4 {
@@ -367,7 +367,7 @@ func TestPolicyThatNoBundleHadIsNotTakenBack(t *testing.T) {
 			t.Errorf("policy %d is taken", number)
 		}
 	}
-	if now, err := h.Publishing().Current(t.Context(), actor.Local("test")); err != nil || now.Number != 1 {
+	if now, err := h.Publishing().Policies.Current(t.Context(), actor.Local("test")); err != nil || now.Number != 1 {
 		t.Errorf("policy %d is in force: %v", now.Number, err)
 	}
 }

@@ -9,20 +9,20 @@ import (
 )
 
 // CardKeys is the card key of a site.
-type CardKeys struct{ *Site }
+type CardKeys struct{ Site *Site }
 
 // Status is how it stands: until it is first changed, with version 1.
 func (c CardKeys) Status(_ context.Context, a actor.Actor) (cardkey.Status, error) {
-	leave, err := c.enter(a, actor.EnrolMachines, actor.Target{})
+	leave, err := c.Site.enter(a, actor.EnrolMachines, actor.Target{})
 	if err != nil {
 		return cardkey.Status{}, err
 	}
 	defer leave()
-	s := c.cardKey
+	s := c.Site.cardKey
 	if s.Version == 0 {
 		s.Version, s.InForce = 1, "1a2b3c4d"
 	}
-	for i, m := range c.machines {
+	for i, m := range c.Site.machines {
 		x := cardkey.Machine{ID: m.ID, HasKey: i == 0}
 		if i > 0 {
 			x.Why = []string{cardkey.ByHand, cardkey.Program, cardkey.Away}[i%3]
@@ -34,7 +34,7 @@ func (c CardKeys) Status(_ context.Context, a actor.Actor) (cardkey.Status, erro
 
 // Rotate begins a change-over that one card of Léa's hangs on.
 func (c CardKeys) Rotate(_ context.Context, a actor.Actor, version int64, reason string) error {
-	leave, err := c.enter(a, actor.EnrolMachines, actor.Target{})
+	leave, err := c.Site.enter(a, actor.EnrolMachines, actor.Target{})
 	if err != nil {
 		return err
 	}
@@ -42,14 +42,14 @@ func (c CardKeys) Rotate(_ context.Context, a actor.Actor, version int64, reason
 	switch {
 	case reason == "":
 		return bad("reason", "", "a reason is needed, on one line", "1 to 300 bytes")
-	case version != max(c.cardKey.Version, 1):
-		return &fault.Conflict{What: "card-key", ID: "site", Have: max(c.cardKey.Version, 1), Got: version}
+	case version != max(c.Site.cardKey.Version, 1):
+		return &fault.Conflict{What: "card-key", ID: "site", Have: max(c.Site.cardKey.Version, 1), Got: version}
 	}
-	c.cardKey = cardkey.Status{
+	c.Site.cardKey = cardkey.Status{
 		Version: version + 1,
 		InForce: "5e6f7081",
 		Before:  "1a2b3c4d",
-		Began:   c.now,
+		Began:   c.Site.now,
 		Who:     a.Name,
 		Reason:  reason,
 		Left:    1,
@@ -60,14 +60,14 @@ func (c CardKeys) Rotate(_ context.Context, a actor.Actor, version int64, reason
 
 // End ends it.
 func (c CardKeys) End(_ context.Context, a actor.Actor, version int64) error {
-	leave, err := c.enter(a, actor.EnrolMachines, actor.Target{})
+	leave, err := c.Site.enter(a, actor.EnrolMachines, actor.Target{})
 	if err != nil {
 		return err
 	}
 	defer leave()
-	if c.cardKey.Before == "" {
+	if c.Site.cardKey.Before == "" {
 		return bad("card-key", "", "no change-over is under way", "begin one")
 	}
-	c.cardKey = cardkey.Status{Version: version + 1, InForce: c.cardKey.InForce, Ended: c.now}
+	c.Site.cardKey = cardkey.Status{Version: version + 1, InForce: c.Site.cardKey.InForce, Ended: c.Site.now}
 	return nil
 }

@@ -12,19 +12,19 @@ import (
 // AddCard adds a card.
 func (d Directory) AddCard(_ context.Context, a actor.Actor, id policy.MemberID, c directory.Card) (directory.Card,
 	error) {
-	leave, err := d.enter(a, actor.WriteCards, actor.Target{Member: id})
+	leave, err := d.Site.enter(a, actor.WriteCards, actor.Target{Member: id})
 	if err != nil {
 		return c, err
 	}
 	defer leave()
-	m := d.find(id)
+	m := d.Site.find(id)
 	switch {
 	case m == nil:
 		return c, missing("member", string(id))
 	case len(c.Number) < 4 || len(c.Number) > 64 || strings.Trim(strings.ToLower(c.Number), "0123456789abcdef") != "":
 		return c, bad("number", c.Number, "not a card number", "04A2240B5C6D80")
 	}
-	c.ID, c.Last, c.Since = d.next("c-new"), c.Number[len(c.Number)-4:], d.now
+	c.ID, c.Last, c.Since = d.Site.next("c-new"), c.Number[len(c.Number)-4:], d.Site.now
 	m.Cards = append(m.Cards, c)
 	return c, nil
 }
@@ -32,14 +32,14 @@ func (d Directory) AddCard(_ context.Context, a actor.Actor, id policy.MemberID,
 // Cards lists cards by member, 50 a page.
 func (d Directory) Cards(_ context.Context, a actor.Actor, f directory.CardFilter,
 	p directory.Page) (out []directory.HeldCard, next string, err error) {
-	leave, err := d.enter(a, actor.ReadMembers, actor.Target{})
+	leave, err := d.Site.enter(a, actor.ReadMembers, actor.Target{})
 	if err != nil {
 		return nil, "", err
 	}
 	defer leave()
 	past := p.After == ""
-	for i := range d.members {
-		m := &d.members[i]
+	for i := range d.Site.directory.members {
+		m := &d.Site.directory.members[i]
 		for _, c := range m.Cards {
 			key := string(m.ID) + " " + c.ID
 			if !past || f.State != "" && c.State != f.State || f.Idle && (c.State != directory.Active || !m.Blocked) ||
@@ -60,12 +60,12 @@ func (d Directory) Cards(_ context.Context, a actor.Actor, f directory.CardFilte
 // SetCard changes a card's state.
 func (d Directory) SetCard(_ context.Context, a actor.Actor, id policy.MemberID, card string, st directory.CardState,
 	note string) error {
-	leave, err := d.enter(a, actor.WriteCards, actor.Target{Member: id})
+	leave, err := d.Site.enter(a, actor.WriteCards, actor.Target{Member: id})
 	if err != nil {
 		return err
 	}
 	defer leave()
-	m := d.find(id)
+	m := d.Site.find(id)
 	if m == nil {
 		return missing("member", string(id))
 	}
@@ -76,7 +76,7 @@ func (d Directory) SetCard(_ context.Context, a actor.Actor, id policy.MemberID,
 	}
 	for i := range m.Cards {
 		if m.Cards[i].ID == card {
-			m.Cards[i].State, m.Cards[i].Note, m.Cards[i].Since = st, note, d.now
+			m.Cards[i].State, m.Cards[i].Note, m.Cards[i].Since = st, note, d.Site.now
 			return nil
 		}
 	}
@@ -85,30 +85,30 @@ func (d Directory) SetCard(_ context.Context, a actor.Actor, id policy.MemberID,
 
 // Taps are the unknown cards.
 func (d Directory) Taps(_ context.Context, a actor.Actor, _ directory.Page) ([]directory.Tap, string, error) {
-	leave, err := d.enter(a, actor.ReadTaps, actor.Target{})
+	leave, err := d.Site.enter(a, actor.ReadTaps, actor.Target{})
 	if err != nil {
 		return nil, "", err
 	}
 	defer leave()
-	return append([]directory.Tap(nil), d.taps...), "", nil
+	return append([]directory.Tap(nil), d.Site.directory.taps...), "", nil
 }
 
 // Assign gives an unknown card to a member.
 func (d Directory) Assign(_ context.Context, a actor.Actor, tap string, id policy.MemberID) (directory.Card, error) {
-	leave, err := d.enter(a, actor.WriteCards, actor.Target{Member: id})
+	leave, err := d.Site.enter(a, actor.WriteCards, actor.Target{Member: id})
 	if err != nil {
 		return directory.Card{}, err
 	}
 	defer leave()
-	m := d.find(id)
+	m := d.Site.find(id)
 	if m == nil {
 		return directory.Card{}, missing("member", string(id))
 	}
-	for i, t := range d.taps {
+	for i, t := range d.Site.directory.taps {
 		if t.ID == tap && t.Assignable {
-			c := directory.Card{ID: d.next("c-new"), Last: t.Code[2:], State: directory.Active, Since: d.now}
+			c := directory.Card{ID: d.Site.next("c-new"), Last: t.Code[2:], State: directory.Active, Since: d.Site.now}
 			m.Cards = append(m.Cards, c)
-			d.taps = append(d.taps[:i:i], d.taps[i+1:]...)
+			d.Site.directory.taps = append(d.Site.directory.taps[:i:i], d.Site.directory.taps[i+1:]...)
 			return c, nil
 		}
 	}
@@ -118,12 +118,12 @@ func (d Directory) Assign(_ context.Context, a actor.Actor, tap string, id polic
 // AddBadges takes any JSON.
 func (d Directory) AddBadges(_ context.Context, a actor.Actor, id policy.MemberID, name string,
 	data []byte) ([]directory.Badge, error) {
-	leave, err := d.enter(a, actor.WriteBadges, actor.Target{Member: id})
+	leave, err := d.Site.enter(a, actor.WriteBadges, actor.Target{Member: id})
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	m := d.find(id)
+	m := d.Site.find(id)
 	switch {
 	case m == nil:
 		return nil, missing("member", string(id))
@@ -132,7 +132,7 @@ func (d Directory) AddBadges(_ context.Context, a actor.Actor, id policy.MemberI
 	case !strings.HasPrefix(string(data), "{"):
 		return nil, bad("file", name, "not a badge", "JSON, JWT, PNG, SVG or ZIP")
 	}
-	b := d.badge(string(id), "fdm-user", len(m.Badges))
+	b := d.Site.badge(string(id), "fdm-user", len(m.Badges))
 	b.From = name
 	m.Badges = append(m.Badges, b)
 	return []directory.Badge{b}, nil
@@ -141,19 +141,19 @@ func (d Directory) AddBadges(_ context.Context, a actor.Actor, id policy.MemberI
 // AddBadgeURL takes https addresses.
 func (d Directory) AddBadgeURL(_ context.Context, a actor.Actor, id policy.MemberID, url string) (directory.Badge,
 	error) {
-	leave, err := d.enter(a, actor.WriteBadges, actor.Target{Member: id})
+	leave, err := d.Site.enter(a, actor.WriteBadges, actor.Target{Member: id})
 	if err != nil {
 		return directory.Badge{}, err
 	}
 	defer leave()
-	m := d.find(id)
+	m := d.Site.find(id)
 	switch {
 	case m == nil:
 		return directory.Badge{}, missing("member", string(id))
 	case !strings.HasPrefix(url, "https://"):
 		return directory.Badge{}, bad("url", url, "not an https address", "https://lab.example/badges/1")
 	}
-	b := d.badge(string(id), "vinyl-user", len(m.Badges))
+	b := d.Site.badge(string(id), "vinyl-user", len(m.Badges))
 	b.From = url
 	m.Badges = append(m.Badges, b)
 	return b, nil
@@ -161,12 +161,12 @@ func (d Directory) AddBadgeURL(_ context.Context, a actor.Actor, id policy.Membe
 
 // RemoveBadge removes a badge.
 func (d Directory) RemoveBadge(_ context.Context, a actor.Actor, id policy.MemberID, badge string) error {
-	leave, err := d.enter(a, actor.WriteBadges, actor.Target{Member: id})
+	leave, err := d.Site.enter(a, actor.WriteBadges, actor.Target{Member: id})
 	if err != nil {
 		return err
 	}
 	defer leave()
-	if m := d.find(id); m != nil {
+	if m := d.Site.find(id); m != nil {
 		for i := range m.Badges {
 			if m.Badges[i].ID == badge {
 				m.Badges = append(m.Badges[:i:i], m.Badges[i+1:]...)

@@ -58,13 +58,16 @@ func stories() []story {
 
 func (s *Site) people(more int) {
 	for _, p := range stories() {
-		s.members = append(s.members, s.person(p))
+		s.directory.members = append(s.directory.members, s.person(p))
 	}
 	for i := range more {
-		s.members = append(s.members, s.person(story{fmt.Sprintf("x%05d", i), fmt.Sprintf("Membre %05d", i),
-			"fdm-first-steps", "2027-08-31"}))
+		s.directory.members = append(
+			s.directory.members,
+			s.person(story{fmt.Sprintf("x%05d", i), fmt.Sprintf("Membre %05d", i),
+				"fdm-first-steps", "2027-08-31"}),
+		)
 	}
-	slices.SortFunc(s.members, func(a, b directory.Member) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(s.directory.members, func(a, b directory.Member) int { return strings.Compare(a.Name, b.Name) })
 	s.find("m-jules").Guardians = []string{"parent.petitjean@post.example"}
 	s.find("m-lea").Note = "Aide à l'accueil le jeudi."
 	s.find("m-oscar").Blocked = true
@@ -74,11 +77,11 @@ func (s *Site) people(more int) {
 		MemberName: actor.Member,
 		MentorName: actor.Member, MaintName: actor.Member} {
 		id := accountID(name)
-		s.accounts = append(s.accounts, account.Account{ID: id, Version: 1, Name: name,
+		s.access.accounts = append(s.access.accounts, account.Account{ID: id, Version: 1, Name: name,
 			Member: policy.MemberID("m-" + id[2:]), Site: role, Password: true,
 			Made: s.now.AddDate(0, -3, 0), Seen: s.now.Add(-2 * time.Hour)})
 	}
-	slices.SortFunc(s.accounts, func(a, b account.Account) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(s.access.accounts, func(a, b account.Account) int { return strings.Compare(a.ID, b.ID) })
 	s.account("a-karim").Machines = map[policy.MachineID]actor.Role{"laser": actor.Mentor}
 	s.account("a-ines").Machines = map[policy.MachineID]actor.Role{"laser": actor.Maintainer}
 }
@@ -122,18 +125,18 @@ func (s *Site) badge(who string, id policy.BadgeID, n int) directory.Badge {
 }
 
 func (s *Site) find(id policy.MemberID) *directory.Member {
-	for i := range s.members {
-		if s.members[i].ID == id {
-			return &s.members[i]
+	for i := range s.directory.members {
+		if s.directory.members[i].ID == id {
+			return &s.directory.members[i]
 		}
 	}
 	return nil
 }
 
 func (s *Site) account(id string) *account.Account {
-	for i := range s.accounts {
-		if s.accounts[i].ID == id {
-			return &s.accounts[i]
+	for i := range s.access.accounts {
+		if s.access.accounts[i].ID == id {
+			return &s.access.accounts[i]
 		}
 	}
 	return nil

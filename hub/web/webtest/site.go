@@ -22,22 +22,32 @@ import (
 	"portillon/policy"
 )
 
-// Site is a site. Its services share one state.
+// Site is a site in memory. Its services (Directory, Machines, Policies and so on) share its state; each call locks it.
 type Site struct {
-	mu       sync.Mutex
-	now      time.Time
+	mu        sync.Mutex
+	now       time.Time
+	directory people
+	access    access
+	machines  []enrol.Machine
+	cardKey   cardkey.Status
+	policies  []publish.Policy // the newest first
+	made      int              // how many ids were made
+	weeks     int              // additional rows in the hours by week
+	broken    error            // what every call returns; nil: calls work
+}
+
+// people is what the directory keeps.
+type people struct {
 	members  []directory.Member // by name
 	taps     []directory.Tap
-	machines []enrol.Machine
-	cardKey  cardkey.Status
-	policies []publish.Policy // the newest first
+	previews map[string]directory.Preview
+}
+
+// access is what the accounts keep.
+type access struct {
 	accounts []account.Account
 	tokens   []account.Token
-	audit    []account.Entry
-	previews map[string]directory.Preview
-	made     int
-	weeks    int // rows more in the hours by week
-	broken   error
+	audit    []account.Entry // the newest first
 }
 
 // Password is the password of every account.
@@ -60,7 +70,7 @@ func Paris() *time.Location { return time.FixedZone("CET", 3600) }
 
 // New makes a site with so many members more than the 24 that have a story.
 func New(more int) *Site {
-	s := &Site{now: Now(), previews: map[string]directory.Preview{}}
+	s := &Site{now: Now(), directory: people{previews: map[string]directory.Preview{}}}
 	s.people(more)
 	s.things()
 	return s
@@ -89,9 +99,11 @@ func (s *Site) enter(a actor.Actor, act actor.Act, on actor.Target) (leave func(
 
 // log adds an entry to the audit log.
 func (s *Site) log(a actor.Actor, act actor.Act, on, detail string) {
-	s.audit = append([]account.Entry{{Seq: uint64(len(s.audit) + 1), At: s.now, Account: a.Account, Name: a.Name,
-		Act: act, On: on, Detail: detail,
-		Request: a.Request}}, s.audit...)
+	s.access.audit = append(
+		[]account.Entry{{Seq: uint64(len(s.access.audit) + 1), At: s.now, Account: a.Account, Name: a.Name,
+			Act: act, On: on, Detail: detail,
+			Request: a.Request}},
+		s.access.audit...)
 }
 
 func (s *Site) next(prefix string) string {
@@ -128,7 +140,7 @@ func (s *Site) Who(r *http.Request) (actor.Actor, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, x := range s.accounts {
+	for _, x := range s.access.accounts {
 		if x.ID == c.Value && !x.Disabled {
 			return actorOf(x), nil
 		}
@@ -206,9 +218,12 @@ func (s *Site) Poison(text string) {
 		b.Checks = []directory.Check{{Code: text, Detail: text, Outcome: text}}
 		b.Expires = s.now.AddDate(0, 0, i-1)
 	}
-	s.members = append(s.members, m)
-	s.taps = append(s.taps, directory.Tap{ID: text, Code: text, Format: text, Machine: policy.MachineID(text), At: s.now,
-		Assignable: true})
+	s.directory.members = append(s.directory.members, m)
+	s.directory.taps = append(
+		s.directory.taps,
+		directory.Tap{ID: text, Code: text, Format: text, Machine: policy.MachineID(text), At: s.now,
+			Assignable: true},
+	)
 	for i := range s.machines {
 		x := &s.machines[i]
 		x.KeyHash, x.Reason = text, text
@@ -219,8 +234,8 @@ func (s *Site) Poison(text string) {
 	}
 	s.policies[0].Text, s.policies[0].Comment, s.policies[0].By, s.policies[1].Comment = text, text, text, text
 	s.policies[1].Text, s.policies[1].SignedBy = text, text
-	s.accounts[0].Machines = map[policy.MachineID]actor.Role{policy.MachineID(text): actor.Role(text)}
-	s.accounts[0].Name = text
-	s.tokens[0].Name, s.tokens[0].Scopes = text, []actor.Act{actor.Act(text)}
+	s.access.accounts[0].Machines = map[policy.MachineID]actor.Role{policy.MachineID(text): actor.Role(text)}
+	s.access.accounts[0].Name = text
+	s.access.tokens[0].Name, s.access.tokens[0].Scopes = text, []actor.Act{actor.Act(text)}
 	s.log(actor.Actor{Account: text, Name: text}, actor.Act(text), text, text)
 }

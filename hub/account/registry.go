@@ -17,8 +17,16 @@ import (
 // maxMachines bounds the roles at machines that one account is given.
 const maxMachines = 500
 
-// Accounts lists those who can sign in, by id.
-func (s *Service) Accounts(ctx context.Context, a actor.Actor, p Page) (out []Account, next string, err error) {
+// Registry adds, changes and removes accounts, and gives them their roles.
+type Registry struct {
+	core   *core
+	hasher *hasher
+	rights *rights
+	rows   *accountRows
+}
+
+// List lists those who can sign in, by id.
+func (s *Registry) List(ctx context.Context, a actor.Actor, p Page) (out []Account, next string, err error) {
 	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
 		return nil, "", err
 	}
@@ -34,21 +42,21 @@ func (s *Service) Accounts(ctx context.Context, a actor.Actor, p Page) (out []Ac
 		ids, next = ids[:limit], ids[limit-1]
 	}
 	for _, id := range ids {
-		x, err := byID(ctx, s.site, id)
+		x, err := byID(ctx, s.core.site, id)
 		if gone := (*fault.NotFound)(nil); errors.As(err, &gone) {
 			continue // removed since the ids were read
 		}
 		if err != nil {
 			return nil, "", err
 		}
-		x.Earned = s.earned(ctx, x.Member)
+		x.Earned = s.rights.earned(ctx, x.Member)
 		out = append(out, x.Account)
 	}
 	return out, next, nil
 }
 
-func (s *Service) ids(ctx context.Context, after string, n int) ([]string, error) {
-	rows, err := s.site.Query(ctx, `SELECT id FROM account WHERE site = $1 AND id > $2 ORDER BY id LIMIT $3`, after, n)
+func (s *Registry) ids(ctx context.Context, after string, n int) ([]string, error) {
+	rows, err := s.core.site.Query(ctx, `SELECT id FROM account WHERE site = $1 AND id > $2 ORDER BY id LIMIT $3`, after, n)
 	if err != nil {
 		return nil, err
 	}
@@ -64,19 +72,19 @@ func (s *Service) ids(ctx context.Context, after string, n int) ([]string, error
 	return ids, rows.Err()
 }
 
-// Account gives one account: one's own, or anyone's to those who may write accounts.
-func (s *Service) Account(ctx context.Context, a actor.Actor, id string) (Account, error) {
+// Get gives one account: one's own, or anyone's to those who may write accounts.
+func (s *Registry) Get(ctx context.Context, a actor.Actor, id string) (Account, error) {
 	if err := mayAccount(a, id); err != nil {
 		return Account{}, err
 	}
-	x, err := byID(ctx, s.site, id)
-	x.Earned = s.earned(ctx, x.Member)
+	x, err := byID(ctx, s.core.site, id)
+	x.Earned = s.rights.earned(ctx, x.Member)
 	return x.Account, err
 }
 
 // Add adds an account from its Name, Member, Site and Machines. Without a password, its owner sets one with a code
 // (ResetCode), or signs in by e-mail.
-func (s *Service) Add(ctx context.Context, a actor.Actor, given Account, password string) (Account, error) {
+func (s *Registry) Add(ctx context.Context, a actor.Actor, given Account, password string) (Account, error) {
 	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
 		return Account{}, err
 	}
@@ -87,78 +95,26 @@ func (s *Service) Add(ctx context.Context, a actor.Actor, given Account, passwor
 	if faults != nil {
 		return Account{}, &fault.Invalid{Faults: faults}
 	}
-	if err := s.memberExists(ctx, given.Member); err != nil {
+	if err := s.rights.memberExists(ctx, given.Member); err != nil {
 		return Account{}, err
 	}
-	x, err := s.fresh(given)
+	x, err := s.rows.fresh(given)
 	if err != nil {
 		return Account{}, err
 	}
 	if password != "" {
-		if x.password, err = s.hashAlone(ctx, plain(password)); err != nil {
+		if x.password, err = s.hasher.hashAlone(ctx, plain(password)); err != nil {
 			return Account{}, err
 		}
 		x.Password = true
 	}
-	err = s.site.Write(ctx, func(tx *store.Tx) error {
-		if err := s.unique(ctx, tx, x); err != nil {
+	err = s.core.site.Write(ctx, func(tx *store.Tx) error {
+		if err := s.rows.unique(ctx, tx, x); err != nil {
 			return err
 		}
-		return s.insertAudited(ctx, tx, a, x)
+		return s.rows.insertAudited(ctx, tx, a, x)
 	})
 	return x.Account, err
-}
-
-// fresh is a new account's row.
-func (s *Service) fresh(given Account) (row, error) {
-	id, err := s.newID("a-")
-	return row{Account: Account{ID: id, Version: 1, Name: given.Name, Member: given.Member, Site: given.Site,
-		Machines: maps.Clone(given.Machines), Made: at(s.now())}, epoch: 1}, err
-}
-
-func (s *Service) insertAudited(ctx context.Context, tx *store.Tx, a actor.Actor, x row) error {
-	if err := insert(ctx, tx, x); err != nil {
-		return err
-	}
-	tx.Changed(store.Accounts)
-	return s.Audit(ctx, tx, a, actor.WriteAccounts, "account "+x.ID, "added "+describe(x.Account))
-}
-
-func (s *Service) memberExists(ctx context.Context, m policy.MemberID) error {
-	if m == "" || s.o.People.Member == nil {
-		return nil
-	}
-	_, err := s.o.People.Member(ctx, m)
-	if gone := (*fault.NotFound)(nil); errors.As(err, &gone) {
-		return &fault.Invalid{Faults: []fault.Field{{Field: "member", Given: shorten(string(m), 60), Wrong: "no such member",
-			Right: "the id of a member"}}}
-	}
-	return err
-}
-
-// unique refuses a name or a member that another account has.
-func (s *Service) unique(ctx context.Context, tx *store.Tx, x row) error {
-	var faults []fault.Field
-	other, err := byName(ctx, tx, x.Name)
-	if err == nil && other.ID != x.ID {
-		faults = append(faults, fault.Field{Field: "name", Given: x.Name, Wrong: "another account has this name",
-			Right: "a name of its own"})
-	}
-	gone := (*fault.NotFound)(nil)
-	if err != nil && !errors.As(err, &gone) {
-		return err
-	}
-	if other, err = byMember(ctx, tx, x.Member); err == nil && other.ID != x.ID {
-		faults = append(faults, fault.Field{Field: "member", Given: string(x.Member), Wrong: "member has an account already",
-			Right: "the account " + other.ID})
-	}
-	if err != nil && !errors.As(err, &gone) {
-		return err
-	}
-	if faults != nil {
-		return &fault.Invalid{Faults: faults}
-	}
-	return nil
 }
 
 func checkAccount(x Account) []fault.Field {
@@ -188,13 +144,13 @@ func checkAccount(x Account) []fault.Field {
 
 // Change changes Name, Member, Site, Machines and Disabled of an account. A change of rights ends its sessions. The
 // last owner who can sign in stays one.
-func (s *Service) Change(ctx context.Context, a actor.Actor, id string, version int64,
+func (s *Registry) Change(ctx context.Context, a actor.Actor, id string, version int64,
 	change func(*Account) error) (Account, error) {
 	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
 		return Account{}, err
 	}
 	var x row
-	err := s.site.Write(ctx, func(tx *store.Tx) (err error) {
+	err := s.core.site.Write(ctx, func(tx *store.Tx) (err error) {
 		before, err := byID(ctx, tx, id)
 		if err != nil {
 			return err
@@ -228,13 +184,13 @@ func changed(before Account, change func(*Account) error) (Account, error) {
 	return after, nil
 }
 
-func (s *Service) store(ctx context.Context, tx *store.Tx, a actor.Actor, before row, x *row) error {
+func (s *Registry) store(ctx context.Context, tx *store.Tx, a actor.Actor, before row, x *row) error {
 	if x.Member != before.Member {
-		if err := s.memberExists(ctx, x.Member); err != nil {
+		if err := s.rights.memberExists(ctx, x.Member); err != nil {
 			return err
 		}
 	}
-	if err := s.unique(ctx, tx, *x); err != nil {
+	if err := s.rows.unique(ctx, tx, *x); err != nil {
 		return err
 	}
 	if err := keepsAnOwner(ctx, tx, before, *x); err != nil {
@@ -250,7 +206,7 @@ func (s *Service) store(ctx context.Context, tx *store.Tx, a actor.Actor, before
 		}
 	}
 	tx.Changed(store.Accounts)
-	return s.Audit(ctx, tx, a, actor.WriteAccounts, "account "+x.ID,
+	return s.core.audit(ctx, tx, a, actor.WriteAccounts, "account "+x.ID,
 		"was "+describe(before.Account)+"; is "+describe(x.Account))
 }
 
@@ -287,12 +243,12 @@ func describe(x Account) string {
 }
 
 // SetRole gives an account a role of the site.
-func (s *Service) SetRole(ctx context.Context, a actor.Actor, id string, version int64, r actor.Role) (Account, error) {
+func (s *Registry) SetRole(ctx context.Context, a actor.Actor, id string, version int64, r actor.Role) (Account, error) {
 	return s.Change(ctx, a, id, version, func(x *Account) error { x.Site = r; return nil })
 }
 
 // SetMachineRole gives an account a role at a machine, or takes it where r is empty.
-func (s *Service) SetMachineRole(ctx context.Context, a actor.Actor, id string, version int64, m policy.MachineID,
+func (s *Registry) SetMachineRole(ctx context.Context, a actor.Actor, id string, version int64, m policy.MachineID,
 	r actor.Role) (Account, error) {
 	return s.Change(ctx, a, id, version, func(x *Account) error {
 		if r == "" {
@@ -308,17 +264,17 @@ func (s *Service) SetMachineRole(ctx context.Context, a actor.Actor, id string, 
 }
 
 // Disable keeps an account from signing in and its tokens from working, or lets it again.
-func (s *Service) Disable(ctx context.Context, a actor.Actor, id string, version int64, disabled bool) (Account,
+func (s *Registry) Disable(ctx context.Context, a actor.Actor, id string, version int64, disabled bool) (Account,
 	error) {
 	return s.Change(ctx, a, id, version, func(x *Account) error { x.Disabled = disabled; return nil })
 }
 
 // Remove removes an account with its sessions, tokens and codes.
-func (s *Service) Remove(ctx context.Context, a actor.Actor, id string, version int64) error {
+func (s *Registry) Remove(ctx context.Context, a actor.Actor, id string, version int64) error {
 	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
 		return err
 	}
-	return s.site.Write(ctx, func(tx *store.Tx) error {
+	return s.core.site.Write(ctx, func(tx *store.Tx) error {
 		x, err := byID(ctx, tx, id)
 		if err != nil {
 			return err
@@ -326,78 +282,9 @@ func (s *Service) Remove(ctx context.Context, a actor.Actor, id string, version 
 		if x.Version != version {
 			return &fault.Conflict{What: "account", ID: id, Have: x.Version, Got: version}
 		}
-		if err := s.remove(ctx, tx, x); err != nil {
+		if err := s.rows.remove(ctx, tx, x); err != nil {
 			return err
 		}
-		return s.Audit(ctx, tx, a, actor.WriteAccounts, "account "+id, "removed "+describe(x.Account))
+		return s.core.audit(ctx, tx, a, actor.WriteAccounts, "account "+id, "removed "+describe(x.Account))
 	})
-}
-
-func (s *Service) remove(ctx context.Context, tx *store.Tx, x row) error {
-	if err := keepsAnOwner(ctx, tx, x, row{}); err != nil {
-		return err
-	}
-	tx.Changed(store.Accounts)
-	_, err := tx.Exec(ctx, `DELETE FROM account_session WHERE site = $1 AND account = $2`, x.ID)
-	if err == nil {
-		_, err = tx.Exec(ctx, `DELETE FROM account_token WHERE site = $1 AND account = $2`, x.ID)
-	}
-	if err == nil {
-		_, err = tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND account = $2`, x.ID)
-	}
-	if err == nil {
-		_, err = tx.Exec(ctx, `DELETE FROM account_known WHERE site = $1 AND account = $2`, x.ID)
-	}
-	if err == nil {
-		_, err = tx.Exec(ctx, `DELETE FROM account_machine WHERE site = $1 AND account = $2`, x.ID)
-	}
-	if err == nil {
-		_, err = tx.Exec(ctx, `DELETE FROM account WHERE site = $1 AND id = $2`, x.ID)
-	}
-	return err
-}
-
-// Forget removes what is known here of a member whom the directory erases, in the directory's transaction: account,
-// codes, and the personal part of the audit log. The directory has asked for actor.EraseMembers; Forget asks again. The
-// last owner is refused, and so is another owner or administrator where the actor may not write accounts: who writes
-// the directory alone removes nobody else's role.
-func (s *Service) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, m policy.MemberID,
-	addresses []string) error {
-	if err := a.May(actor.EraseMembers, actor.Target{Member: m}); err != nil {
-		return err
-	}
-	about, accounts := []string{"member " + string(m)}, []string(nil)
-	x, err := byMember(ctx, tx, m)
-	switch gone := (*fault.NotFound)(nil); {
-	case err == nil:
-		about, accounts = append(about, "account "+x.ID), []string{x.ID}
-		if x.isTrusted() && x.ID != a.Account && a.May(actor.WriteAccounts, actor.Target{}) != nil {
-			return &fault.Invalid{Faults: []fault.Field{{Field: "member", Given: string(m),
-				Wrong: "this member is an administrator or an owner",
-				Right: "have an owner take the role, or erase the member"}}}
-		}
-		if err := s.remove(ctx, tx, x); err != nil {
-			return err
-		}
-	case !errors.As(err, &gone):
-		return err
-	}
-	if _, err := tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND member = $2 AND member <> ''`,
-		string(m)); err != nil {
-		return err
-	}
-	for _, address := range addresses {
-		if _, err := tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND address = $2 AND address <> ''`,
-			nameKey(address)); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `DELETE FROM account_mail WHERE site = $1 AND recipient = $2`,
-			nameKey(address)); err != nil {
-			return err
-		}
-	}
-	if s.o.Audit == nil {
-		return nil
-	}
-	return s.o.Audit.Forget(ctx, tx, a, about, accounts)
 }
