@@ -1,7 +1,6 @@
 // Package webtest is a site in memory for tests of the pages: invented people, 14 badges, three machines. It answers as
 // the hub's services do: it asks the actor for every act, and returns the errors of hub/fault. It keeps nothing, and
-// none of
-// it is for use outside of tests.
+// none of it is for use outside of tests.
 package webtest
 
 import (
