@@ -68,7 +68,8 @@ func (p *presence) told(tagged bool, journal uint64) wire.Command {
 
 func gone(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !holds(); time.Sleep(20 * time.Millisecond) {
+	poll := time.Tick(20 * time.Millisecond)
+	for end := time.Now().Add(patience); !holds(); <-poll {
 		if time.Now().After(end) {
 			t.Fatal(what)
 		}
