@@ -41,14 +41,14 @@ func (o siteAdmin) State(ctx context.Context, a actor.Actor) (api.State, error) 
 	}
 	_, s.Bundle = h.bundles.current()
 	by := actor.System("state")
-	current, err := h.services.publish.Current(ctx, by)
+	current, err := h.services.publish.Policies.Current(ctx, by)
 	var none *fault.NotFound
 	if err != nil && !errors.As(err, &none) {
 		return api.State{}, err
 	}
 	s.Policy = current.Number
-	if h.enrolments.service != nil {
-		all, err := h.enrolments.service.Machines(ctx, by)
+	if h.enrolments.machines != nil {
+		all, err := h.enrolments.machines.Machines.List(ctx, by)
 		if err != nil {
 			return api.State{}, err
 		}

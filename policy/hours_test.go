@@ -209,8 +209,8 @@ func TestHoursOpenNext(t *testing.T) {
 
 func TestHoursThatCannotBeReadAreRefused(t *testing.T) {
 	for in, want := range map[string]string{
-		"":                                  "an empty rule",
-		"Mo 09:00-10:00;":                   "an empty rule",
+		"":                                  "empty rule between",
+		"Mo 09:00-10:00;":                   "empty rule between",
 		"Mo":                                `"Mo" is not days and times`,
 		"Mo 09:00-10:00 11:00":              "is not days and times",
 		"Mo - Fr 09:00-10:00":               "is not days and times",

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // A French sentence has no word of the policy file for a role or a day.
@@ -119,7 +120,7 @@ func TestWordsGoThereAndBack(t *testing.T) {
 }
 
 func TestUnknownWordsAreRefused(t *testing.T) {
-	if _, err := ParseRole("User"); err == nil || !strings.Contains(err.Error(), `"User" is no role`) {
+	if _, err := ParseRole("User"); err == nil || !strings.Contains(err.Error(), `"User" is not a role`) {
 		t.Error(err)
 	}
 	if _, err := Role(9).MarshalText(); err == nil || Role(9).String() != "none" {
@@ -175,5 +176,12 @@ func TestIssuersWithoutANameAreCalledByTheirId(t *testing.T) {
 	p := &Policy{Model: Model{Issuers: []Issuer{{ID: "i"}}}}
 	if got := p.issuerName("i"); got != "i" {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestAnAnswerFitsTheLargestBlockWithoutHeader holds the size of page: see its comment.
+func TestAnAnswerFitsTheLargestBlockWithoutHeader(t *testing.T) {
+	if n := unsafe.Sizeof(page{}); n > 512 {
+		t.Errorf("page has %d bytes, want at most 512", n)
 	}
 }

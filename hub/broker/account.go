@@ -19,12 +19,11 @@ import (
 type account struct {
 	Account
 	limits
-	site    policy.SiteID
-	granted []wire.Permission // what the embedded server allows
-	// at the embedded server; the password is new at each start and stays in this process
-	innerUser, innerPassword string
-	connects                 *bucket
-	bytes                    *bucket // nil: no limit
+	site     policy.SiteID
+	granted  []wire.Permission // what the embedded server allows
+	inner    login
+	connects *bucket
+	bytes    *bucket // nil: no limit
 
 	mu      sync.Mutex
 	gone    bool // the account was removed
@@ -32,6 +31,10 @@ type account struct {
 	conns   map[net.Conn]bool
 	refused map[string]*refusal // by reason
 }
+
+// login is an account's name and password at the embedded server. The password is new at each start, and no other
+// process knows it.
+type login struct{ user, password string }
 
 // refusal counts the refusals of one account for one reason.
 type refusal struct {
@@ -42,10 +45,10 @@ type refusal struct {
 // newAccount returns the state of an account without connections. Its password at the embedded server is random.
 func newAccount(site policy.SiteID, a Account, now time.Time) *account {
 	x := &account{Account: a, limits: limitsOf(a.As), site: site, granted: a.permissions(site),
-		innerUser: a.User, innerPassword: rand.Text(),
+		inner:   login{user: a.User, password: rand.Text()},
 		refused: map[string]*refusal{}, conns: map[net.Conn]bool{}}
-	if x.innerUser == "" {
-		x.innerUser = anyone
+	if x.inner.user == "" {
+		x.inner.user = anyone
 	}
 	x.connects = newBucket(x.limits.connects, max(burstConnects, x.limits.connects), now)
 	if x.rate > 0 {
@@ -139,7 +142,7 @@ type AccountStatus struct {
 // Accounts returns the state of all accounts, sorted by user. The user "" stands for clients with an unknown user or a
 // wrong password.
 func (b *Broker) Accounts() []AccountStatus {
-	all := append([]*account{b.proxy.unknown}, b.proxy.all()...)
+	all := append([]*account{b.proxy.unknown}, b.proxy.accounts.all()...)
 	var out []AccountStatus
 	for _, a := range all {
 		a.mu.Lock()

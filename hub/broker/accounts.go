@@ -36,7 +36,7 @@ func open(site policy.SiteID, accounts []Account, now time.Time) (map[string]*ac
 
 // user returns the NATS user for an account, with the permissions from the table of topics.
 func user(site policy.SiteID, a *account) (*server.User, error) {
-	u := &server.User{Username: a.innerUser, Password: a.innerPassword}
+	u := &server.User{Username: a.inner.user, Password: a.inner.password}
 	if a.User == "" {
 		return u, nil
 	}

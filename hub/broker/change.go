@@ -44,7 +44,7 @@ func (g *gate) Check(c server.ClientAuthentication) bool {
 // Set adds an account or replaces the account with the same name. It closes connections with another password. An
 // unchanged account is left alone. Set fails on a broker that was started without accounts, which any client may use.
 func (b *Broker) Set(a Account) error {
-	if b.proxy.account("") != nil {
+	if b.proxy.accounts.get("") != nil {
 		return fmt.Errorf("broker: account %q: cannot add accounts to a broker that was started without accounts", a.User)
 	}
 	made, err := open(b.site, []Account{a}, time.Now())
@@ -56,56 +56,24 @@ func (b *Broker) Set(a Account) error {
 	if err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
-	if was := b.proxy.account(a.User); was != nil && was.Account == a {
+	if was := b.proxy.accounts.get(a.User); was != nil && was.Account == a {
 		return nil
 	}
 	b.gate.set(u)
-	b.proxy.set(a.User, next)
+	b.proxy.accounts.set(a.User, next)
 	return nil
 }
 
 // Remove removes an account and closes its connections. A missing account is not an error.
 func (b *Broker) Remove(user string) error {
-	was := b.proxy.account(user)
+	was := b.proxy.accounts.get(user)
 	if user == "" || was == nil {
 		return nil
 	}
 	if was.As == AsHub {
 		return errors.New("broker: cannot remove the hub's own account")
 	}
-	b.gate.remove(was.innerUser)
-	b.proxy.set(user, nil)
+	b.gate.remove(was.inner.user)
+	b.proxy.accounts.set(user, nil)
 	return nil
-}
-
-// account returns the account with this name; nil: there is none.
-func (p *proxy) account(user string) *account {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.accounts[user]
-}
-
-// all returns all accounts in any order.
-func (p *proxy) all() (out []*account) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, a := range p.accounts {
-		out = append(out, a)
-	}
-	return out
-}
-
-// set replaces the account with this name and ends the old one; with nil it only ends the old one.
-func (p *proxy) set(user string, a *account) {
-	p.mu.Lock()
-	was := p.accounts[user]
-	if a == nil {
-		delete(p.accounts, user)
-	} else {
-		p.accounts[user] = a
-	}
-	p.mu.Unlock()
-	if was != nil {
-		was.end()
-	}
 }

@@ -47,7 +47,7 @@ func (u *upward) reportPublish(length int) error {
 	}
 	topic, whole := u.peekTopic(length)
 	if whole && !u.a.mayPublish(topic) {
-		u.refuse(u.a, publishDenied, fmt.Sprintf("topic %.256q", topic))
+		u.p.refuse(u.a, publishDenied, fmt.Sprintf("topic %.256q", topic))
 	}
 	return nil
 }
@@ -77,7 +77,7 @@ func (u *upward) peekTopic(length int) (topic string, whole bool) {
 func (u *upward) reportFilters(filters []string) {
 	for _, f := range filters {
 		if u.a.User != "" && !u.a.maySubscribe(f) {
-			u.refuse(u.a, subscribeDenied, fmt.Sprintf("filter %.256q", f))
+			u.p.refuse(u.a, subscribeDenied, fmt.Sprintf("filter %.256q", f))
 		}
 	}
 }

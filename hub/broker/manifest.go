@@ -188,7 +188,7 @@ func (u *upward) divert(body []byte) []byte {
 			return body
 		}
 		topic := string(body[at+2 : end])
-		if topic == u.manifests.topic && u.manifests.subscribe(u.down) {
+		if topic == u.p.manifests.topic && u.p.manifests.subscribe(u.down) {
 			topic = silent(u.a)
 		}
 		out = append(binary.BigEndian.AppendUint16(out, uint16(len(topic))), topic...)
@@ -200,12 +200,12 @@ func (u *upward) divert(body []byte) []byte {
 
 // isManifest reports whether a PUBLISH of the hub has the manifest's topic. The header of the packet has been read.
 func (u *upward) isManifest(kind byte, length int) bool {
-	n := 2 + len(u.manifests.topic)
+	n := 2 + len(u.p.manifests.topic)
 	if kind != typePublish || u.a.As != AsHub || length < n { // a read beyond the packet would wait for the next packet
 		return false
 	}
 	b, err := u.in.Peek(n)
-	return err == nil && int(binary.BigEndian.Uint16(b))+2 == n && string(b[2:]) == u.manifests.topic
+	return err == nil && int(binary.BigEndian.Uint16(b))+2 == n && string(b[2:]) == u.p.manifests.topic
 }
 
 // manifest passes the hub's manifest to the embedded server, which retains it, and to the machines.
@@ -217,13 +217,13 @@ func (u *upward) manifest(first byte, length int) error {
 	if _, err := u.out.Write(append(appendHeader(nil, first, length), body...)); err != nil {
 		return err
 	}
-	payload := body[2+len(u.manifests.topic):]
+	payload := body[2+len(u.p.manifests.topic):]
 	if first&0x06 != 0 { // with QoS 1 a packet identifier follows (MQTT 3.1.1, section 3.3.2.2)
 		if len(payload) < 2 {
 			return &limitError{"malformed PUBLISH", "no packet identifier"}
 		}
 		payload = payload[2:]
 	}
-	u.manifests.publish(payload)
+	u.p.manifests.publish(payload)
 	return nil
 }

@@ -129,12 +129,12 @@ func TestEmbeddedServerNeverSendsManifestsToMachines(t *testing.T) {
 	const bundle, ack = "portillon/lab/bundle", "portillon/lab/ack/mill"
 	var work sync.WaitGroup
 	a := &account{Account: Account{As: AsMachine, Machine: policy.MachineID("mill")}, site: "lab"}
-	u := &upward{proxy: &proxy{manifests: newManifests(bundle)}, a: a, down: &downward{work: &work}}
+	u := &upward{p: &proxy{manifests: newManifests(bundle)}, a: a, down: &downward{work: &work}}
 	body := subscribeTo(ack, bundle)
 	if got := u.divert(body); !bytes.Equal(got, body) {
 		t.Errorf("before there is a manifest: %q", got)
 	}
-	u.manifests.publish(nil)
+	u.p.manifests.publish(nil)
 	if got, want := u.divert(body), subscribeTo(ack, silent(a)); !bytes.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}

@@ -49,17 +49,13 @@ type proxy struct {
 	ctx       context.Context // ends all waits
 	cancel    context.CancelFunc
 	work      sync.WaitGroup
-
-	mu       sync.Mutex
-	accounts map[string]*account
-	greeting []net.Conn // oldest first
-	conns    map[net.Conn]bool
-	opened   bool
-	closed   bool
+	accounts  accountTable
+	clients   connections
 }
 
 func newProxy(l net.Listener, inner string, c Config, accounts map[string]*account) *proxy {
-	p := &proxy{l: l, tls: c.TLS, inner: inner, accounts: accounts, log: c.Log, now: time.Now, conns: map[net.Conn]bool{},
+	p := &proxy{l: l, tls: c.TLS, inner: inner, log: c.Log, now: time.Now,
+		accounts: accountTable{byName: accounts}, clients: connections{all: map[net.Conn]bool{}},
 		manifests: newManifests(wire.Topics{Site: c.Site}.Bundle())}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
@@ -71,24 +67,14 @@ func newProxy(l net.Listener, inner string, c Config, accounts map[string]*accou
 
 // open starts to accept connections. Earlier connections have been waiting in the operating system.
 func (p *proxy) open() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.opened || p.closed {
-		return
+	if p.clients.open() {
+		p.work.Go(p.accept)
 	}
-	p.opened = true
-	p.work.Go(p.accept)
 }
 
 // close closes the listener and all connections, and waits for their goroutines.
 func (p *proxy) close() error {
-	p.mu.Lock()
-	p.closed = true
-	err := p.l.Close()
-	for c := range p.conns {
-		c.Close()
-	}
-	p.mu.Unlock()
+	err := p.clients.close(p.l)
 	p.cancel()
 	p.work.Wait()
 	return err
@@ -114,46 +100,12 @@ func (p *proxy) accept() {
 
 // begin registers and serves a connection without a CONNECT. It returns false if the proxy is closed.
 func (p *proxy) begin(serve func(), c net.Conn) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		c.Close()
-		return false
-	}
-	if len(p.greeting) >= maxGreeting+len(p.accounts) {
-		p.greeting[0].Close()
-		p.greeting = p.greeting[1:]
-	}
-	p.greeting = append(p.greeting, c)
-	p.conns[c] = true
-	p.work.Go(serve)
-	return true
-}
-
-// greeted removes a connection from the list of those without a CONNECT.
-func (p *proxy) greeted(c net.Conn) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i, x := range p.greeting {
-		if x == c {
-			p.greeting = append(p.greeting[:i], p.greeting[i+1:]...)
-			return
-		}
-	}
-}
-
-// leave closes a connection and removes it from all lists.
-func (p *proxy) leave(c net.Conn) {
-	c.Close()
-	p.greeted(c)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.conns, c)
+	return p.clients.add(c, maxGreeting+p.accounts.count(), func() { p.work.Go(serve) })
 }
 
 // serve handles one connection until it ends; a nil config means an unencrypted connection.
 func (p *proxy) serve(raw net.Conn, config *tls.Config) {
-	defer p.leave(raw)
+	defer p.clients.remove(raw)
 	raw.SetDeadline(time.Now().Add(greetTime))
 	c := raw
 	if config != nil {
@@ -183,7 +135,7 @@ func (p *proxy) serve(raw net.Conn, config *tls.Config) {
 	}
 	// The client is accepted: pass packets until either side ends.
 	defer a.leave(raw)
-	p.greeted(raw)
+	p.clients.greeted(raw)
 	raw.SetDeadline(time.Time{})
 	p.pass(c, r, a, hello)
 }
@@ -210,7 +162,7 @@ func readConnect(r *bufio.Reader) (connect, error) {
 
 // admit returns the account for a CONNECT. A code other than 0 refuses the connection, for the reason why.
 func (p *proxy) admit(raw net.Conn, hello connect) (a *account, code byte, why string) {
-	a, anyone := p.account(hello.user), p.account("")
+	a, anyone := p.accounts.get(hello.user), p.accounts.get("")
 	if anyone != nil {
 		a = anyone
 	} else if a == nil || !a.accepts(hello.password) {
@@ -237,7 +189,7 @@ func (p *proxy) pass(c net.Conn, r *bufio.Reader, a *account, hello connect) {
 		return
 	}
 	defer inner.Close()
-	hello.user, hello.password = a.innerUser, a.innerPassword
+	hello.user, hello.password = a.inner.user, a.inner.password
 	if _, err := inner.Write(hello.packet()); err != nil {
 		return
 	}
@@ -250,7 +202,7 @@ func (p *proxy) pass(c net.Conn, r *bufio.Reader, a *account, hello connect) {
 		defer inner.Close()
 		d.copy(inner)
 	})
-	u := &upward{proxy: p, a: a, in: r, out: bufio.NewWriterSize(inner, writeBuffer), inner: inner, down: d,
+	u := &upward{p: p, a: a, in: r, out: bufio.NewWriterSize(inner, writeBuffer), inner: inner, down: d,
 		filters: map[string]bool{}}
 	defer p.manifests.leave(d)
 	for err == nil {
@@ -268,7 +220,7 @@ func (e *limitError) Error() string { return e.limit + ": " + e.detail }
 
 // upward passes packets from a client to the embedded server.
 type upward struct {
-	*proxy
+	p       *proxy
 	a       *account
 	in      *bufio.Reader
 	out     *bufio.Writer
@@ -324,7 +276,7 @@ func (u *upward) waitForRate(ctx context.Context, bytes float64) error {
 	if u.a.bytes == nil {
 		return nil
 	}
-	d := u.a.bytes.take(bytes, u.now())
+	d := u.a.bytes.take(bytes, u.p.now())
 	if d <= 0 {
 		return nil
 	}

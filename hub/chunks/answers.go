@@ -55,9 +55,10 @@ type answers struct {
 	all []*answer // the most recently used is the last
 }
 
+// answer is the answer to one set of parts.
 type answer struct {
-	body
-	asked [sha256.Size]byte
+	body  body
+	asked [sha256.Size]byte // SHA-256 of the hashes that were asked for
 }
 
 // of returns the cached response for a list of hashes, or a new, empty one.
@@ -104,7 +105,7 @@ func (e noPart) Error() string { return "chunk has no part " + string(e) }
 // quarter of the chunk's bytes is not cached, so that the cached responses together are not larger than the chunk.
 func (e *entry) answer(hashes []string) (*body, error) {
 	x := e.answers.of(hashes)
-	err := x.fill(func() ([]byte, error) {
+	err := x.body.fill(func() ([]byte, error) {
 		elements := make([][]byte, 0, len(hashes))
 		for _, sha := range hashes {
 			part, ok := e.part(sha)
@@ -115,7 +116,7 @@ func (e *entry) answer(hashes []string) (*body, error) {
 		}
 		return wire.JoinParts(wire.AnsweredParts, elements), nil
 	})
-	if err != nil || len(x.raw)+len(x.gzip) > len(e.raw)/maxAnswers {
+	if err != nil || len(x.body.raw)+len(x.body.gzip) > len(e.raw)/maxAnswers {
 		e.answers.drop(x)
 	}
 	return &x.body, err

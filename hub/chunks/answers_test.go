@@ -70,7 +70,7 @@ func TestCachedAnswersAreBounded(t *testing.T) {
 		t.Error(err)
 	}
 	if n := len(e.answers.all); n >= kept+1 || slices.ContainsFunc(e.answers.all, func(a *answer) bool {
-		return a.err != nil || len(a.raw) > len(e.raw)/maxAnswers
+		return a.body.err != nil || len(a.body.raw) > len(e.raw)/maxAnswers
 	}) {
 		t.Errorf("%d answers are kept, a large one or an error among them", n)
 	}

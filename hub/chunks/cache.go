@@ -26,20 +26,27 @@ type entry struct {
 	raw  []byte
 	size int // of raw, once it was read; guarded by cache.mu
 
-	zipped sync.Once
-	gzip   []byte // nil: it is no smaller
-
-	split    sync.Once
-	splitErr error
-	taken    wire.Parts
-	at       map[string]int // places in taken, by hash
-
+	zipped   zipped
+	split    split
 	outlined body
 	answers  answers
 }
 
-// get returns a chunk, and calls read if the chunk is not cached. Concurrent callers for the same chunk wait for one
-// read.
+// zipped is a chunk in gzip, made once.
+type zipped struct {
+	once sync.Once
+	gzip []byte // nil: it is no smaller than the chunk
+}
+
+// split is a chunk taken apart, made once.
+type split struct {
+	once  sync.Once
+	err   error
+	parts wire.Parts
+	at    map[string]int // places in parts.Elements, by hash
+}
+
+// get gives a chunk. Those who ask for one that is being read wait for it.
 func (c *cache) get(sha string, read func(sha string) ([]byte, error)) (*entry, error) {
 	e := c.entry(sha)
 	e.read.Do(func() { e.raw, e.err = read(sha) })
@@ -82,24 +89,25 @@ func (c *cache) trim() {
 
 // compressed returns the chunk in gzip format; nil: compression does not make it smaller.
 func (e *entry) compressed() []byte {
-	e.zipped.Do(func() {
+	e.zipped.once.Do(func() {
 		if z := compress(e.raw); len(z) < len(e.raw) {
-			e.gzip = z
+			e.zipped.gzip = z
 		}
 	})
-	return e.gzip
+	return e.zipped.gzip
 }
 
 // parts returns the chunk divided into its parts.
 func (e *entry) parts() (wire.Parts, error) {
-	e.split.Do(func() {
-		e.taken, e.splitErr = wire.SplitChunk(e.raw)
-		e.at = make(map[string]int, len(e.taken.Hashes))
-		for i, sha := range e.taken.Hashes {
-			e.at[sha] = i
+	s := &e.split
+	s.once.Do(func() {
+		s.parts, s.err = wire.SplitChunk(e.raw)
+		s.at = make(map[string]int, len(s.parts.Hashes))
+		for i, sha := range s.parts.Hashes {
+			s.at[sha] = i
 		}
 	})
-	return e.taken, e.splitErr
+	return s.parts, s.err
 }
 
 // part returns the part with a given hash, and whether the chunk has it.
@@ -108,7 +116,7 @@ func (e *entry) part(sha string) ([]byte, bool) {
 	if err != nil {
 		return nil, false
 	}
-	i, ok := e.at[sha]
+	i, ok := e.split.at[sha]
 	if !ok {
 		return nil, false
 	}

@@ -28,10 +28,10 @@ func TestHoldersAreJudgedByTheKeysOfEachPolicy(t *testing.T) {
 			0}, {trusting, nil, 2, 0},
 	} {
 		w.policy = c.inForce
-		if err := w.Verify(t.Context(), false); err != nil {
+		if err := w.Verdicts.Verify(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
-		all, _, err := w.Holders(t.Context(), c.inForce, c.after)
+		all, _, err := w.Lookup.Holders(t.Context(), c.inForce, c.after)
 		if err != nil {
 			t.Fatal(err)
 		}

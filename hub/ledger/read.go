@@ -67,11 +67,26 @@ func (l *Ledger) Records(ctx context.Context, q Query, yield func(Entry) error) 
 	return nil
 }
 
-// rows runs the query. The order in which the tables are read is fixed (CROSS JOIN, sqlite.org/optoverview.html §6.2):
-// without kinds the primary key gives the records in order, unsorted; with kinds their index finds them. Whoever reads
-// a part of one journal after another gets its kinds by the primary key too: through their index each part would read
-// and sort the kinds of all journals.
+// rows runs the query. Each statement fixes the order in which SQLite reads the tables (CROSS JOIN,
+// sqlite.org/optoverview.html §6.2), so that the right index is used: without kinds the primary key gives the records
+// in order and SQLite need not sort them; with kinds their index finds the records.
 func (q Query) rows(ctx context.Context, site queryer) (*sql.Rows, error) {
+	switch {
+	case !q.Since.IsZero():
+		return q.rowsSince(ctx, site)
+	case len(q.Kinds) == 0:
+		args := q.args()
+		return site.Query(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
+			FROM ledger_journals AS j CROSS JOIN ledger_records AS r
+			WHERE j.site = $1 AND r.site = $1 AND r.journal = j.journal AND ($2 = '' OR j.machine = $2)
+			AND ($3 = 1 OR j.generation = $4) AND r.seq > $5 AND ($6 = '' OR r.member = $6)
+			ORDER BY j.machine, j.epoch, r.seq LIMIT $7`, args...)
+	}
+	return q.rowsOfKinds(ctx, site)
+}
+
+// args are the arguments $2 to $7 of every statement: machine, any generation, generation, seq, member, limit.
+func (q Query) args() []any {
 	anyOne, generation, limit := 1, "", int64(math.MaxInt64)
 	if q.Generation != nil {
 		anyOne, generation = 0, string(*q.Generation)
@@ -79,35 +94,34 @@ func (q Query) rows(ctx context.Context, site queryer) (*sql.Rows, error) {
 	if q.Limit > 0 {
 		limit = int64(q.Limit)
 	}
-	if !q.Since.IsZero() {
-		if len(q.Kinds) != 1 {
-			return nil, fmt.Errorf("a query of a time and %d kinds, want one", len(q.Kinds))
-		}
-		// In the index of kinds the time stands behind the journal. seq + 0 is no column: the primary key, which would read
-		// each journal from its first record, cannot be chosen.
-		return site.Query(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
-			FROM ledger_journals AS j CROSS JOIN ledger_records AS r
-			WHERE j.site = $1 AND r.site = $1 AND r.journal = j.journal AND ($2 = '' OR j.machine = $2)
-			AND ($3 = 1 OR j.generation = $4) AND r.seq + 0 > $5 AND ($6 = '' OR r.member = $6)
-			AND r.kind = $8 AND r.wall >= $9
-			ORDER BY j.machine, j.epoch, r.seq + 0 LIMIT $7`,
-			string(q.Machine), anyOne, generation, int64(q.After), string(q.Member), limit, string(q.Kinds[0]),
-			q.Since.UnixMilli())
+	return []any{string(q.Machine), anyOne, generation, int64(q.After), string(q.Member), limit}
+}
+
+// rowsSince reads the records of one kind from a time on. In the index of kinds the time comes after the journal.
+// "seq + 0" is no column: so SQLite cannot choose the primary key, with which it would read each journal from its first
+// record.
+func (q Query) rowsSince(ctx context.Context, site queryer) (*sql.Rows, error) {
+	if len(q.Kinds) != 1 {
+		return nil, fmt.Errorf("a query of a time and %d kinds, want one", len(q.Kinds))
 	}
-	if len(q.Kinds) == 0 {
-		return site.Query(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
-			FROM ledger_journals AS j CROSS JOIN ledger_records AS r
-			WHERE j.site = $1 AND r.site = $1 AND r.journal = j.journal AND ($2 = '' OR j.machine = $2)
-			AND ($3 = 1 OR j.generation = $4) AND r.seq > $5 AND ($6 = '' OR r.member = $6)
-			ORDER BY j.machine, j.epoch, r.seq LIMIT $7`,
-			string(q.Machine), anyOne, generation, int64(q.After), string(q.Member), limit)
-	}
-	args, err := kindArgs(q.Kinds, string(q.Machine), anyOne, generation, int64(q.After), string(q.Member), limit)
+	args := append(q.args(), string(q.Kinds[0]), q.Since.UnixMilli())
+	return site.Query(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
+		FROM ledger_journals AS j CROSS JOIN ledger_records AS r
+		WHERE j.site = $1 AND r.site = $1 AND r.journal = j.journal AND ($2 = '' OR j.machine = $2)
+		AND ($3 = 1 OR j.generation = $4) AND r.seq + 0 > $5 AND ($6 = '' OR r.member = $6)
+		AND r.kind = $8 AND r.wall >= $9
+		ORDER BY j.machine, j.epoch, r.seq + 0 LIMIT $7`, args...)
+}
+
+// rowsOfKinds reads the records of some kinds.
+func (q Query) rowsOfKinds(ctx context.Context, site queryer) (*sql.Rows, error) {
+	args, err := kindArgs(q.Kinds, q.args()...)
 	if err != nil {
 		return nil, err
 	}
+	// A caller that reads one journal in parts gets its kinds by the primary key: through the index of kinds, each part
+	// would read and sort the kinds of all journals. "kind || ''" is no column, so that index cannot be chosen.
 	if q.Machine != "" && q.Generation != nil && q.Limit > 0 {
-		// kind || '' is no column: the index of kinds cannot be chosen
 		return site.Query(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
 			FROM ledger_journals AS j CROSS JOIN ledger_records AS r
 			WHERE j.site = $1 AND r.site = $1 AND r.journal = j.journal AND j.machine = $2
@@ -115,9 +129,9 @@ func (q Query) rows(ctx context.Context, site queryer) (*sql.Rows, error) {
 			AND r.kind || '' IN ($8, $9, $10, $11, $12, $13, $14, $15)
 			ORDER BY j.machine, j.epoch, r.seq LIMIT $7`, args...)
 	}
-	// Of one machine its journals come first: otherwise SQLite reads the records of all machines. The hub asks so after
-	// each batch.
-	if q.Machine != "" && len(q.Kinds) == 1 { // with a time the index of kinds is chosen, as above
+	// With one machine, its journals come first: otherwise SQLite reads the records of all machines. The hub runs this
+	// query after each batch. The lower bound of the time makes SQLite choose the index of kinds, as in rowsSince.
+	if q.Machine != "" && len(q.Kinds) == 1 {
 		return site.Query(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
 			FROM ledger_journals AS j CROSS JOIN ledger_records AS r
 			WHERE j.site = $1 AND j.machine = $2 AND r.site = $1 AND r.journal = j.journal
@@ -125,7 +139,7 @@ func (q Query) rows(ctx context.Context, site queryer) (*sql.Rows, error) {
 			AND r.kind = $8 AND r.wall >= $9
 			ORDER BY j.machine, j.epoch, r.seq + 0 LIMIT $7`, append(args[:7], int64(math.MinInt64))...)
 	}
-	// An IN would not use the index of kinds: SQLite reads the whole site for it. No clock says an earlier year than 1.
+	// "IN" would not use the index of kinds: SQLite would read the whole site. No clock shows a year before 1.
 	return site.Query(ctx, `WITH kinds(kind) AS (SELECT $8 UNION SELECT $9 UNION SELECT $10 UNION SELECT $11
 		UNION SELECT $12 UNION SELECT $13 UNION SELECT $14 UNION SELECT $15)
 		SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq

@@ -274,8 +274,8 @@ func (o opened) first() uint64 { return o.records[0].Seq }
 
 // growth is the addition of a batch to a journal's tree.
 type growth struct {
-	edge
-	nodes []node
+	tree  edge   // the tree with the batch
+	nodes []node // the hashes that the batch adds and that are stored
 }
 
 // judge adds the batch to the tree and compares the new root with the signed one. It returns the additions, or nil if
@@ -290,9 +290,9 @@ func judge(ctx context.Context, q queryer, m policy.MachineID, j journal, b open
 	var err error
 	// Start from the stored edge, or rebuild an earlier edge where the batch overlaps the held records.
 	if first == size+1 {
-		out.edge, err = j.grown()
+		out.tree, err = j.grown()
 	} else {
-		out.edge, err = t.edgeAt(int64(first - 1))
+		out.tree, err = t.edgeAt(int64(first - 1))
 	}
 	if err != nil {
 		return nil, err
@@ -301,7 +301,7 @@ func judge(ctx context.Context, q queryer, m policy.MachineID, j journal, b open
 	// Add all leaves. Among the held records, note the first that is not equal to the record of the batch.
 	for i, leaf := range b.leaves {
 		seq := first + uint64(i)
-		out.add(leaf, func(n node) {
+		out.tree.add(leaf, func(n node) {
 			if seq > size {
 				out.nodes = append(out.nodes, n)
 			}
@@ -323,7 +323,7 @@ func judge(ctx context.Context, q queryer, m policy.MachineID, j journal, b open
 // verdict compares the root with the signed one. differs is the sequence number of the first record that is not equal
 // to the held one; 0: all are equal. verdict returns nil, nil if the batch has no new record.
 func (g *growth) verdict(m policy.MachineID, b opened, size, differs uint64) (*growth, error) {
-	root, err := g.root()
+	root, err := g.tree.root()
 	switch {
 	case err != nil:
 		return nil, err
@@ -444,9 +444,9 @@ func (g *growth) keep(ctx context.Context, tx *store.Tx, journal int64, root tlo
 		ctx,
 		"UPDATE ledger_journals SET size = $3, root = $4, edge = $5, note = $6 WHERE site = $1 AND journal = $2",
 		journal,
-		g.size,
+		g.tree.size,
 		root[:],
-		g.bytes(),
+		g.tree.bytes(),
 		[]byte(signed),
 	)
 	return err

@@ -105,11 +105,11 @@ func (l *Ledger) takeJournal(ctx context.Context, tx *store.Tx, old *store.Site,
 	if err != nil {
 		return 0, err
 	}
-	g := growth{edge: e}
+	g := growth{tree: e}
 	if err := g.copyRecords(ctx, tx, old, held, j); err != nil {
 		return 0, err
 	}
-	if err := wantRoot(g.edge, j); err != nil {
+	if err := wantRoot(g.tree, j); err != nil {
 		return 0, err
 	}
 	return j.Records - held.Records, g.keep(ctx, tx, held.id, tlog.Hash(j.root), string(j.note))
@@ -168,11 +168,12 @@ func (g *growth) copyRecords(ctx context.Context, tx *store.Tx, old *store.Site,
 		if err != nil {
 			return err
 		}
-		if seq != g.size+1 || r.Seq != uint64(seq) || r.Machine != j.machine || len(salt) != len(wire.Salt{}) {
-			return fmt.Errorf("found record %d of %.64s, want record %d of %s", r.Seq, r.Machine, g.size+1, j.machine)
+		if seq != g.tree.size+1 || r.Seq != uint64(seq) || r.Machine != j.machine || len(salt) != len(wire.Salt{}) {
+			return fmt.Errorf("found record %d of %.64s, want record %d of %s", r.Seq, r.Machine, g.tree.size+1,
+				j.machine)
 		}
 		leaf := wire.Leaf(wire.Salt(salt), record)
-		g.add(leaf, func(n node) { g.nodes = append(g.nodes, n) })
+		g.tree.add(leaf, func(n node) { g.nodes = append(g.nodes, n) })
 		if some = append(some, stored{&r, wire.Leafed{Salt: wire.Salt(salt), Record: record}, leaf}); len(some) < insertMany {
 			continue
 		}
@@ -187,8 +188,8 @@ func (g *growth) copyRecords(ctx context.Context, tx *store.Tx, old *store.Site,
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	if g.size != int64(j.Records) {
-		return fmt.Errorf("ledger has %d records, checkpoint covers %d", g.size, j.Records)
+	if g.tree.size != int64(j.Records) {
+		return fmt.Errorf("ledger has %d records, checkpoint covers %d", g.tree.size, j.Records)
 	}
 	return nil
 }

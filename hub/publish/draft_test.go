@@ -36,7 +36,7 @@ func withMembers(b *bench) {
 
 func (b *bench) draft(a actor.Actor, text string) publish.Draft {
 	b.t.Helper()
-	d, err := b.s.Draft(b.ctx, a, text)
+	d, err := b.s.Drafts.Check(b.ctx, a, text)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestADraftsTestsAreRun(t *testing.T) {
 		f.Column == 0 {
 		t.Errorf("%+v", f)
 	}
-	if _, err := b.s.Publish(b.ctx, owner, text, "", 0, nil); !isInvalid(err) {
+	if _, err := b.s.Policies.Publish(b.ctx, owner, text, "", 0, nil); !isInvalid(err) {
 		t.Errorf("published: %v", err)
 	}
 	if d := b.draft(owner, b.text); len(d.Faults) > 0 {
@@ -197,13 +197,13 @@ func TestAnAnalysisThatIsNotWaitedForEnds(t *testing.T) {
 	})
 	done := make(chan error)
 	go func() {
-		_, err := b.s.Draft(b.ctx, owner, b.text)
+		_, err := b.s.Drafts.Check(b.ctx, owner, b.text)
 		done <- err
 	}()
 	<-entered
 	ctx, cancel := context.WithCancel(b.ctx)
 	cancel()
-	if _, err := b.s.Draft(ctx, owner, b.text); !errors.Is(err, context.Canceled) {
+	if _, err := b.s.Drafts.Check(ctx, owner, b.text); !errors.Is(err, context.Canceled) {
 		t.Errorf("a second analysis at once: %v", err)
 	}
 	close(leave)
@@ -220,7 +220,7 @@ func FuzzDraft(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := s.Draft(t.Context(), owner, text)
+		d, err := s.Drafts.Check(t.Context(), owner, text)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,13 +19,13 @@ const (
 )
 
 // effect compares two policies. same says that neither anybody's rights nor any setting differ.
-func (s *Service) effect(
+func (s *Drafts) effect(
 	ctx context.Context,
 	a actor.Actor,
 	before, after *policy.Policy,
 ) (out Effect, same bool, err error) {
 	out = Effect{Gains: []Change{}, Loses: []Change{}, Lines: []string{}}
-	l, now := s.language(ctx, after), s.o.Now()
+	l, now := s.languageOf(ctx, after), s.now()
 	changes, err := analysis.Compare(before, after, now)
 	var flaw *analysis.Flaw
 	if errors.As(err, &flaw) {
@@ -40,8 +40,8 @@ func (s *Service) effect(
 	for _, x := range settings {
 		out.line(settingInWords(x, l))
 	}
-	if s.o.Holders != nil {
-		holders, unknown, err := s.o.Holders(ctx, before, after)
+	if s.holders != nil {
+		holders, unknown, err := s.holders(ctx, before, after)
 		if err != nil {
 			return out, false, err
 		}

@@ -168,7 +168,7 @@ func TestDeniedMembersAreLoggedWithTheFieldThatIsUnknown(t *testing.T) {
 	if err != nil || len(r.Denied) != 1 {
 		t.Fatal(err)
 	}
-	if !bytes.Contains(log.Bytes(), []byte(`msg="member denied" member=m-1 bundle=2 why="requires \"novel\"`)) {
+	if !bytes.Contains(log.Bytes(), []byte(`msg="member denied" member=m-1 bundle=2 why="requires the field \"novel\"`)) {
 		t.Errorf("the log says %s", log.String())
 	}
 }

@@ -169,12 +169,12 @@ func (w *world) start() {
 // code makes a code for a machine, which is added where it is missing.
 func (w *world) code(id policy.MachineID, replace bool) hubenrol.Code {
 	w.t.Helper()
-	if _, err := w.Enrol().Machine(w.t.Context(), admin, id); err != nil {
-		if _, err := w.Enrol().Add(w.t.Context(), admin, id); err != nil {
+	if _, err := w.Enrol().Machines.Get(w.t.Context(), admin, id); err != nil {
+		if _, err := w.Enrol().Machines.Add(w.t.Context(), admin, id); err != nil {
 			w.t.Fatal(err)
 		}
 	}
-	c, err := w.Enrol().NewCode(w.t.Context(), admin, id, replace)
+	c, err := w.Enrol().Codes.New(w.t.Context(), admin, id, replace)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -248,12 +248,12 @@ func TestAdoptedHubKeepsTheSiteAndItsMachinesGoOn(t *testing.T) {
 			if _, err := h.Ledger().Take("laser", o.machine.Data(4, 5)); err != nil {
 				t.Error(err)
 			}
-			all, err := h.Enrol().Enrolled(t.Context())
+			all, err := h.Enrol().Machines.Enrolled(t.Context())
 			if err != nil || len(all) != 2 || all[0].Public != o.machine.VKey ||
 				all[0].Password != sha256.Sum256([]byte("password of the laser")) {
 				t.Errorf("%+v, %v", all, err)
 			}
-			listed, err := h.Enrol().Machines(t.Context(), actor.Local("test"))
+			listed, err := h.Enrol().Machines.List(t.Context(), actor.Local("test"))
 			if err != nil || len(listed) != 2 || listed[0].Enrolled.IsZero() {
 				t.Errorf("%+v, %v", listed, err)
 			}
