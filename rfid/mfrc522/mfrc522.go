@@ -20,6 +20,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"time"
 
 	"periph.io/x/conn/v3/gpio"
@@ -104,8 +106,9 @@ func Open(port string, o Options) (*Device, error) {
 // openSPI opens a port by its file. Of periph's host this takes the bus alone: all drivers of all boards are a megabyte
 // of program.
 func openSPI(file string) (spi.PortCloser, error) {
-	var bus, chip int
-	fmt.Sscanf(file, "/dev/spidev%d.%d", &bus, &chip)
+	first, second, _ := strings.Cut(strings.TrimPrefix(file, "/dev/spidev"), ".")
+	bus, _ := strconv.Atoi(first)
+	chip, _ := strconv.Atoi(second)
 	if bus < 0 || file != fmt.Sprintf("/dev/spidev%d.%d", bus, chip) {
 		return nil, errors.New("an SPI port is named like /dev/spidev0.0")
 	}
