@@ -109,7 +109,7 @@ func (e *entry) rolesOf(p *policy.Policy, now time.Time) map[policy.MachineID]ac
 		return was.roles
 	}
 	m := *e.as(p)
-	// A badge of another site counts at machines, where a mentor watches; it gives no role at the hub.
+	// A badge of another issuer that counts as one of the site's gives no role at the hub.
 	m.Holdings = slices.DeleteFunc(slices.Clone(m.Holdings), func(h policy.Holding) bool { return h.Other != nil })
 	out := map[policy.MachineID]actor.Role{}
 	for i := range p.Machines {

@@ -46,6 +46,7 @@ var errUnknown = errors.New("the hub has no copy, and fetches none")
 
 // listSource gives package openbadge the status lists; it implements openbadge.Resolver.
 type listSource struct{ of *sources }
+
 // webSource gives package openbadge keys, profiles and hosted badges; it implements openbadge.Resolver.
 type webSource struct{ of *sources }
 
