@@ -9,6 +9,14 @@
 // questions about rights. The index follows the rows by a generation number that every write raises.
 //
 // Nothing that names a person goes into the audit log: it cannot be removed from there.
+//
+// The duties of the directory are services of their own (Services). What they share is read-only or guards itself: core
+// holds the clock, the policy in force and the rows; liveIndex holds the index; bases holds what verdicts rest on.
+// Every change goes through core.write, which raises the generation and writes the audit entry in one transaction.
+//
+// A badge has two judgements. Its verdict is for people: it has dates and status, and is stored with every check. What
+// decisions use (held) is the proof alone with the standing that the status lists gave: machines judge the dates
+// themselves, at each tap.
 package directory
 
 import (
