@@ -59,11 +59,11 @@ func (s *Badges) AddBadgeURL(ctx context.Context, a actor.Actor, id policy.Membe
 	u, err := url.Parse(address)
 	switch {
 	case err != nil || len(address) > maxSubject:
-		return Badge{}, wrong("this is no address")
+		return Badge{}, wrong("not an address")
 	case u.Scheme != "https" || u.Host == "" || u.User != nil:
 		return Badge{}, wrong("an address begins with https:// and names a host, without a user")
 	case s.documents.fetch == nil:
-		return Badge{}, wrong("this hub fetches nothing from the web: download the badge and add the file")
+		return Badge{}, wrong("the hub fetches nothing from the web: download the badge and add the file")
 	}
 	data, err := s.documents.fetch(ctx).Resolve(address)
 	if err != nil {
@@ -207,7 +207,7 @@ func (x *index) owners() *owners {
 // have been issued to them.
 func (o *owners) of(id policy.MemberID, v *verified) (_ policy.MemberID, refused string) {
 	if v.badge == nil {
-		return "", "this is no badge that can be read: " + clip(v.why, 300)
+		return "", "not a badge that can be read: " + clip(v.why, 300)
 	}
 	owner := id
 	if id == "" {
@@ -222,7 +222,7 @@ func (o *owners) of(id policy.MemberID, v *verified) (_ policy.MemberID, refused
 		}
 	} else if m := o.site.Members[slices.Index(o.members, id)]; !v.badge.IsFor(openbadge.Recipient{Emails: m.Emails,
 		Subjects: m.Subjects}) {
-		return "", "it was issued to somebody else: none of the member's addresses and subjects is its recipient"
+		return "", "the badge was issued to somebody else: none of the member's addresses and subjects is its recipient"
 	}
 	if o.count[owner] >= maxBadges {
 		return "", fmt.Sprintf("the member has %d badges, at most %d are kept", o.count[owner], maxBadges)

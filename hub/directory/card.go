@@ -83,7 +83,7 @@ func checkState(s CardState) (fault.Field, bool) {
 	if slices.Contains([]CardState{Active, Lost, Blocked, Replaced}, s) {
 		return fault.Field{}, true
 	}
-	return fault.Field{Field: "state", Given: clip(string(s), 100), Wrong: "this state is not known",
+	return fault.Field{Field: "state", Given: clip(string(s), 100), Wrong: "unknown state",
 		Right: "active, lost, blocked or replaced"}, false
 }
 
@@ -100,7 +100,7 @@ func (c *change) addCard(ctx context.Context, r *record, card *Card) error {
 	}
 	if owner != "" {
 		return &fault.Invalid{Faults: []fault.Field{{Field: "number",
-			Wrong: "this card is the member's already: " + string(owner),
+			Wrong: "the card belongs to a member already: " + string(owner),
 			Right: "a card that nobody has"}}}
 	}
 	card.ID = newID("c-")

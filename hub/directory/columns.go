@@ -96,7 +96,7 @@ func (t *table) columnsOf(mapping map[string]string) (cols []column, ignored []s
 	for f, to := range mapping {
 		if to != "-" && !slices.Contains(Fields(), to) {
 			faults = append(faults, fault.Field{Row: head.number, Field: clip(f, 100), Given: clip(to, 100),
-				Wrong: "this field is not known", Right: strings.Join(Fields(), ", ") + ", or - for none"})
+				Wrong: "unknown field", Right: strings.Join(Fields(), ", ") + ", or - for none"})
 		}
 	}
 	cols, ignored, twice := readHeader(head, mapping, seen)
@@ -174,7 +174,7 @@ func (t *table) members(mapping map[string]string) (*list, error) {
 		// The same key in two rows would make two members of one person.
 		once := func(seen map[string]int, key, field string) {
 			if first, twice := seen[key]; twice && key != "" {
-				bad = append(bad, fault.Field{Row: row.number, Field: field, Wrong: fmt.Sprintf("this stands in row %d already",
+				bad = append(bad, fault.Field{Row: row.number, Field: field, Wrong: fmt.Sprintf("the value is in row %d already",
 					first), Right: "one row for each member"})
 			} else {
 				seen[key] = row.number
@@ -304,7 +304,7 @@ func (r *listed) setBlocked(field, cell string) (wrong, right string) {
 	case cell == "":
 		r.has[field] = false
 	case !ok:
-		return "this is neither yes nor no", "yes, no, oui, non, 1 or 0"
+		return "neither yes nor no", "yes, no, oui, non, 1 or 0"
 	default:
 		r.has["blocked"], r.Blocked = true, r.Blocked || yes == (field == "blocked")
 	}
@@ -327,7 +327,7 @@ func (r *listed) setLanguage(cell string) (wrong, right string) {
 	case "en", "eng", "anglais", "english":
 		r.Language = "en"
 	default:
-		return "this language is not known", "fr, en, or nothing"
+		return "unknown language", "fr, en, or nothing"
 	}
 	return "", ""
 }
@@ -356,7 +356,7 @@ func (r *listed) setUntil(cell string, dates func(float64) (time.Time, bool)) (w
 	if serial, err := strconv.ParseFloat(cell, 64); err == nil && dates != nil {
 		t, ok := dates(serial)
 		if !ok {
-			return "this number is no date of a sheet", form
+			return "the number is not a date of a spreadsheet", form
 		}
 		r.Until = policy.DateOf(t, time.UTC)
 		return "", ""
@@ -370,7 +370,7 @@ func (r *listed) setUntil(cell string, dates func(float64) (time.Time, bool)) (w
 		d.Month = time.Month(month)
 		d.Year, _ = strconv.Atoi(m[3])
 		if month > 12 && d.Day <= 12 {
-			return "there is no such month: the day stands first here", form
+			return "the month does not exist: the day comes first here", form
 		}
 	} else if parsed, err := policy.ParseDate(day); err == nil {
 		d = parsed
@@ -403,7 +403,7 @@ func (r *listed) setCards(cell string) (wrong, right string) {
 		}
 		number, part, err := site.ParseCardEntry(text)
 		if err != nil {
-			return "this is no card number: " + err.Error(), rfid.CardFormats
+			return "not a card number: " + err.Error(), rfid.CardFormats
 		}
 		if !slices.ContainsFunc(r.Cards, func(c Card) bool { return c.Number == number }) {
 			r.Cards = append(r.Cards, Card{Number: number, Part: part, State: Active})

@@ -41,7 +41,7 @@ func (s *Exports) Export(ctx context.Context, a actor.Actor, format string, w io
 	}
 	if !slices.Contains([]string{CSV, XLSX, YAML}, format) {
 		return &fault.Invalid{Faults: []fault.Field{{Field: "format", Given: clip(format, 100),
-			Wrong: "this format is not known", Right: "csv, xlsx or yaml"}}}
+			Wrong: "unknown format", Right: "csv, xlsx or yaml"}}}
 	}
 	cards := a.May(actor.WriteCards, about(""))
 	if format == YAML && cards != nil {

@@ -128,7 +128,7 @@ func (s *Members) filter(x *index, p *policy.Policy, f Filter) (func(*entry) boo
 	inState, ok := s.inState(p, f.State)
 	if !ok {
 		return nil, &fault.Invalid{Faults: []fault.Field{{Field: "state", Given: clip(f.State, 100),
-			Wrong: "this state is not known",
+			Wrong: "unknown state",
 			Right: "current, ending, lapsed, blocked, no-card or no-badge"}}}
 	}
 	words := strings.Fields(fold(f.Text))

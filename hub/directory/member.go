@@ -120,7 +120,7 @@ func (c *change) taken(ctx context.Context, id policy.MemberID) (why string, err
 	case members > 0:
 		why = "another member has this id"
 	case former > 0:
-		why = "this id was an erased or merged member's: records of machines still carry it"
+		why = "the id belonged to an erased or merged member: records of machines still carry it"
 	}
 	return why, err
 }
@@ -211,7 +211,7 @@ func tidyMember(m *Member) (faults []fault.Field) {
 		faults = append(faults, fault.Field{Field: field, Given: clip(given, 100), Wrong: wrong, Right: right})
 	}
 	if m.ID != "" && !isSlug(string(m.ID)) {
-		bad("id", string(m.ID), "this is no id", "lower-case letters, digits and hyphens, at most 64")
+		bad("id", string(m.ID), "not an id", "lower-case letters, digits and hyphens, at most 64")
 	}
 	words(&m.Name, "name", maxName, bad)
 	if m.Name == "" {
@@ -219,7 +219,7 @@ func tidyMember(m *Member) (faults []fault.Field) {
 	}
 	words(&m.External, "external_id", maxExternal, bad)
 	if m.Language != "" && m.Language != "fr" && m.Language != "en" {
-		bad("language", m.Language, "this language is not known", "fr, en, or nothing")
+		bad("language", m.Language, "unknown language", "fr, en, or nothing")
 	}
 	if m.Until != (policy.Date{}) && !isDay(m.Until) {
 		bad("until", m.Until.String(), "this is no day of the calendar", "2027-09-30")
@@ -276,7 +276,7 @@ func subjects(all []string, bad blame) (out []string) {
 			continue
 		}
 		if !strings.Contains(v, ":") || len(v) > maxSubject || strings.ContainsAny(v, " \t\r\n") || !plain(v) {
-			bad("subjects", v, "this is no DID and no URL", "did:key:z6Mk… or https://…")
+			bad("subjects", v, "neither a DID nor a URL", "did:key:z6Mk… or https://…")
 		}
 		out = append(out, v)
 	}

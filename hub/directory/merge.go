@@ -20,7 +20,7 @@ func (s *Members) Merge(ctx context.Context, a actor.Actor, keep, drop policy.Me
 	}
 	if keep == drop {
 		return Member{}, &fault.Invalid{Faults: []fault.Field{{Field: "drop", Given: string(drop),
-			Wrong: "this is the member that stays",
+			Wrong: "the member to merge is the member that stays",
 			Right: "another member"}}}
 	}
 	err := s.core.write(ctx, a, actor.WriteMembers, func(c *change) (string, string, error) {

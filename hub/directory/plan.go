@@ -211,7 +211,7 @@ func checkRows(x *index, rows []*listed, found []*entry, former map[policy.Membe
 	for i, r := range rows {
 		if former[r.ID] {
 			faults = append(faults, fault.Field{Row: r.row, Field: "id", Given: string(r.ID),
-				Wrong: "this id was an erased or merged member's",
+				Wrong: "the id belonged to an erased or merged member",
 				Right: "another id, or none: the hub chooses one"})
 		}
 		for _, c := range r.Cards {
@@ -220,7 +220,7 @@ func checkRows(x *index, rows []*listed, found []*entry, former map[policy.Membe
 			if at := slices.IndexFunc(keys, isTaken); at >= 0 {
 				e := owner[keys[at]]
 				faults = append(faults, fault.Field{Row: r.row, Field: "cards",
-					Wrong: "this card is another member's: " + string(e.ID),
+					Wrong: "the card belongs to another member: " + string(e.ID),
 					Right: "a card that nobody has, or remove it there first"})
 			}
 		}

@@ -70,7 +70,7 @@ func readList(in Import, zone *time.Location) (*list, error) {
 		}
 		return t.members(in.Mapping)
 	case bytes.HasPrefix(in.Data, []byte("\xd0\xcf\x11\xe0")): // [MS-CFB] section 2.2, the first half of the signature
-		return nil, wrongFile("this is an old Excel file (.xls), or one with a password",
+		return nil, wrongFile("the file is an old Excel file (.xls), or has a password",
 			"save it as .xlsx without a password, or as CSV")
 	}
 	t, err := readCSV(in.Data)
@@ -227,7 +227,7 @@ func readYAML(data []byte, zone *time.Location) (*list, error) {
 		emails, subjects := len(m.Emails), len(m.Subjects)
 		if faults := tidyMember(&r.Member); len(faults) > 0 || emails != len(r.Emails) || subjects != len(r.Subjects) {
 			if len(faults) == 0 {
-				faults = []fault.Field{{Field: "emails", Wrong: "an address or subject stands twice", Right: "each once"}}
+				faults = []fault.Field{{Field: "emails", Wrong: "an address or subject is listed twice", Right: "each once"}}
 			}
 			for k := range faults {
 				faults[k].Row = r.row

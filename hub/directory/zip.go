@@ -64,7 +64,7 @@ func unpack(name string, data []byte) ([]upload, error) {
 		}
 		b, why := inflate(f, left)
 		if why == "" && isZIP(b) {
-			why = "there is a ZIP within the ZIP"
+			why = "the ZIP holds another ZIP"
 		}
 		if why == "" {
 			why = tooLarge(b)
