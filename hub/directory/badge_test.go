@@ -138,7 +138,7 @@ func TestBadgesOfOthersAreKeptWithTheirVerdicts(t *testing.T) {
 }
 
 // A badge goes to its recipient, wherever it comes from, and to nobody else.
-func TestBadgeIsItsRecipientsAlone(t *testing.T) {
+func TestBadgeGoesToItsRecipientOnly(t *testing.T) {
 	w := newWorld(t)
 	lea, other := w.add("Léa", "lea@example.org"), w.add("Other", "other@example.org")
 	data := must[[]byte](t)(os.ReadFile(example + "/badges/lea-laser-user.json"))

@@ -217,7 +217,7 @@ func TestRowsFindTheirMembers(t *testing.T) {
 	}
 }
 
-func TestWhoIsNotListedAnyMoreIsSuspended(t *testing.T) {
+func TestMembersMissingFromTheListAreSuspended(t *testing.T) {
 	w := newWorld(t)
 	byHand := w.add("By Hand", "hand@example.org")
 	var rows []string
@@ -384,7 +384,7 @@ func TestCardMovesBetweenMembersOfAList(t *testing.T) {
 	}
 }
 
-func TestExportIsNoFormula(t *testing.T) {
+func TestExportedCellsAreNoFormulas(t *testing.T) {
 	w := newWorld(t)
 	for _, name := range []string{"=HYPERLINK(\"http://evil\")", "+cmd", "-1+2", "@SUM(A1)", "Léa"} {
 		w.add(name, "x"+fmt.Sprint(len(name))+"@example.org")

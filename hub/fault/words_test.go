@@ -14,7 +14,7 @@ func read(t testing.TB, text string) *Words {
 	return w
 }
 
-func TestSentencesAreFoundWithWhatWasPutIn(t *testing.T) {
+func TestSentencesAreTranslatedWithTheirValues(t *testing.T) {
 	w := read(t, "none = aucun badge | no badge\nkind = badge | badge\nunknown = {1} inconnu : {2} | unknown {1} {2}\n"+
 		"also = {2} est {1} | {1} is {2} too\nfile = fichier illisible : {1} | unreadable: {1}\n"+
 		"cards = {1} cartes | {1} cards\nbraces = { a } ou {1} | { a } or {1}\n")
@@ -56,7 +56,7 @@ func TestMessageWithoutBothLanguagesIsRefused(t *testing.T) {
 	}
 }
 
-func TestFieldsAreSaidInTheReadersLanguage(t *testing.T) {
+func TestFieldNamesAreTranslated(t *testing.T) {
 	w, err := ReadWords()
 	if err != nil {
 		t.Fatal(err)
