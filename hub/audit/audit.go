@@ -194,6 +194,7 @@ func (l *Log) Entries(ctx context.Context, a actor.Actor, p Page) (out []Entry, 
 			return nil, "", pageFault(p.After)
 		}
 	}
+	// Read one entry more than the page has, to know whether there is a next page.
 	limit := min(p.Limit, 500)
 	if limit <= 0 {
 		limit = 50

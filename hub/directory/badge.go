@@ -65,6 +65,7 @@ func (s *Badges) AddBadgeURL(ctx context.Context, a actor.Actor, id policy.Membe
 	case s.documents.fetch == nil:
 		return Badge{}, wrong("the hub fetches nothing from the web: download the badge and add the file")
 	}
+	// Fetch the badge; the name of its file is the last part of the address.
 	data, err := s.documents.fetch(ctx).Resolve(address)
 	if err != nil {
 		s.core.log.Info("badge not fetched", "err", err)

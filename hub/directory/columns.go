@@ -205,6 +205,7 @@ func (t *table) member(row tableRow, cols []column) (*listed, []fault.Field) {
 			Wrong: "the row has more cells than the header",
 			Right: "a cell that holds a separator stands in quotes"})
 	}
+	// Read each cell; a first and a family name become one name after the last cell.
 	var first, last string
 	for _, c := range cols {
 		cell := ""

@@ -43,6 +43,7 @@ func (s *Exports) Export(ctx context.Context, a actor.Actor, format string, w io
 		return &fault.Invalid{Faults: []fault.Field{{Field: "format", Given: clip(format, 100),
 			Wrong: "unknown format", Right: "csv, xlsx or yaml"}}}
 	}
+	// What the actor may not see is left out, or the export is refused.
 	cards := a.May(actor.WriteCards, about(""))
 	if format == YAML && cards != nil {
 		return cards
@@ -59,6 +60,7 @@ func (s *Exports) Export(ctx context.Context, a actor.Actor, format string, w io
 		_, err := w.Write(site.FormatMembers(s.siteMembers(x, p)))
 		return err
 	}
+	// The column of cards is the last one.
 	header := exportHeader
 	if cards != nil {
 		header = header[:len(header)-1]

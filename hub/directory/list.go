@@ -69,6 +69,7 @@ func (s *Members) List(ctx context.Context, a actor.Actor, f Filter, page Page) 
 	if err != nil {
 		return nil, "", err
 	}
+	// Go on after the member that ended the page before.
 	from := 0
 	if page.After != "" {
 		last := x.byID[policy.MemberID(page.After)]
@@ -79,6 +80,7 @@ func (s *Members) List(ctx context.Context, a actor.Actor, f Filter, page Page) 
 		at, _ := slices.BinarySearchFunc(x.entries, last, order)
 		from = at + 1
 	}
+	// Collect a page of the members that the filter lets through.
 	out := []Member{}
 	most := min(page.limit(), maxMembers)
 	for _, e := range x.entries[from:] {

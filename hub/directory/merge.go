@@ -32,6 +32,7 @@ func (s *Members) Merge(ctx context.Context, a actor.Actor, keep, drop policy.Me
 		if err != nil {
 			return "", "", err
 		}
+		// Move the data first, then what others keep of the member who goes.
 		if err := c.join(ctx, k, d); err != nil {
 			return "", "", err
 		}

@@ -101,6 +101,7 @@ func match(x *index, rows []*listed) []*entry {
 		}
 		return []string{s}
 	}
+	// The id is certain; the external id is next, for rows without an id.
 	pass(func(r *listed) []string { return one(string(r.ID)) }, func(e *entry) []string { return one(string(e.ID)) },
 		false)
 	anonymous := func(r *listed) bool { return r.ID == "" }
@@ -116,10 +117,12 @@ func match(x *index, rows []*listed) []*entry {
 		}
 		return keys
 	}
+	// Name and address together, then a card.
 	pass(func(r *listed) []string { return free(r, addressed(r.Name, r.Emails)...) },
 		func(e *entry) []string { return addressed(e.Name, e.Emails) }, false)
 	pass(func(r *listed) []string { return free(r, numbers(r.Cards)...) },
 		func(e *entry) []string { return numbers(e.Cards) }, true)
+	// The address or the name alone, where one row and one member have it.
 	pass(func(r *listed) []string { return free(r, lowerAll(r.Emails)...) },
 		func(e *entry) []string { return lowerAll(e.Emails) }, true)
 	pass(func(r *listed) []string {
@@ -295,6 +298,7 @@ func (r *listed) over(e *entry, source string, hashes []cardHash) write {
 		w.ID = policy.MemberID(newID("m-"))
 	}
 	m := &w.record.Member
+	// Take over the fields that the list has.
 	set := func(field string, f func()) {
 		if r.has[field] {
 			f()
@@ -307,6 +311,7 @@ func (r *listed) over(e *entry, source string, hashes []cardHash) write {
 	set("note", func() { m.Note = r.Note })
 	set("external_id", func() { m.External = r.External })
 	set("guardians", func() { m.Guardians = united(r.Guardians, m.Guardians, strings.EqualFold) })
+	// A whole list replaces addresses and subjects, and one with a header adds to them.
 	if r.whole {
 		m.Emails, m.Subjects, w.files = r.Emails, r.Subjects, r.files
 		m.Blocked = r.Blocked

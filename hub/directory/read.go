@@ -150,6 +150,7 @@ func readCSV(data []byte) (*table, error) {
 			text = "\n" + after
 		}
 	}
+	// One line end for all systems.
 	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
 	r := csv.NewReader(strings.NewReader(text))
 	r.Comma, r.FieldsPerRecord, r.ReuseRecord = separator(text), -1, false
@@ -214,6 +215,7 @@ func readYAML(data []byte, zone *time.Location) (*list, error) {
 			"language": true, "until": true, "blocked": true}}
 		r.Member = Member{ID: m.ID, Name: m.Name, Language: m.Language, Emails: m.Emails, Subjects: m.Subjects,
 			Until: m.Until, Blocked: m.Blocked}
+		// Cards in use, and then those with a state of their own.
 		for _, c := range m.Cards {
 			r.Cards = append(r.Cards, Card{Number: c, Part: contains(m.Parts, c), State: Active})
 		}
@@ -224,6 +226,7 @@ func readYAML(data []byte, zone *time.Location) (*list, error) {
 			}
 			r.Cards = append(r.Cards, card)
 		}
+		// What tidyMember would remove silently is a fault in members.yaml: an export is read back unchanged.
 		emails, subjects := len(m.Emails), len(m.Subjects)
 		if faults := tidyMember(&r.Member); len(faults) > 0 || emails != len(r.Emails) || subjects != len(r.Subjects) {
 			if len(faults) == 0 {

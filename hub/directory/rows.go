@@ -292,7 +292,9 @@ func (c *change) save(ctx context.Context, m *record) error {
 	if m.Until != (policy.Date{}) {
 		until = m.Until.String()
 	}
+	// A change of cards or badges raises the version as well.
 	m.Version, m.Changed = m.Version+1, c.now.UTC().Truncate(time.Millisecond)
+	// A new member goes after all others.
 	if m.place == 0 {
 		if err := c.QueryRow(ctx, `SELECT COALESCE(MAX(place), 0) + 1 FROM member WHERE site =
 			$1`).Scan(&m.place); err != nil {
@@ -311,6 +313,7 @@ func (c *change) save(ctx context.Context, m *record) error {
 		return err
 	}
 	c.touch(m.ID)
+	// Values are few: they are written anew, in their order.
 	if _, err := c.Exec(ctx, `DELETE FROM member_value WHERE site = $1 AND member = $2`, string(m.ID)); err != nil {
 		return err
 	}

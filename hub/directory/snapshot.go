@@ -53,12 +53,14 @@ func (s *Exports) Snapshot(ctx context.Context) (*Snapshot, error) {
 	}
 	out := &Snapshot{Generation: x.generation, Web: Documents{}, Members: s.siteMembers(x, p),
 		Load: func(hash string) ([]byte, error) { return s.core.badgeBytes(ctx, hash) }}
+	// Say which member has each badge that names its recipient by a hash.
 	nameHashed(out.Members, x.entries)
 	for _, e := range x.entries {
 		for i := range e.Badges {
 			out.Badges = append(out.Badges, site.File{Name: e.Badges[i].File, Hash: e.Badges[i].ID})
 		}
 	}
+	// Status lists come with their bytes, badges without.
 	rows, err := s.core.site.Query(ctx, `SELECT file, data FROM status_list WHERE site = $1`)
 	err = each(rows, err, func(rows *sql.Rows) error {
 		var f site.File

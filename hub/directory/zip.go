@@ -48,6 +48,7 @@ func unpack(name string, data []byte) ([]upload, error) {
 		}
 		return []upload{{name: name, from: name, data: data}}, nil
 	}
+	// A ZIP: unpack each file within what is left of the bounds.
 	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return nil, bad(name, "the ZIP cannot be read: "+err.Error(), "a ZIP of badges")
