@@ -86,6 +86,8 @@ func newClient(o Options) (*Client, error) {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
 }
 
+// parseURL checks the hub's address: https, or http on this computer alone, because the token is sent with each
+// request.
 func parseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
@@ -103,11 +105,13 @@ func parseURL(s string) (*url.URL, error) {
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
 }
 
+// isLoopback reports whether a host is this computer.
 func isLoopback(host string) bool {
 	a, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && a.Unmap().IsLoopback()
 }
 
+// readToken reads an API token from a file that no other user of this computer can read.
 func readToken(path string) (string, error) {
 	if path == "" {
 		return "", errors.New("the API token is missing")
@@ -146,6 +150,7 @@ type Problem struct {
 	Faults   []fault.Field `json:"faults"`
 }
 
+// Error is the title and the detail, then each fault on a line of its own.
 func (p *Problem) Error() string {
 	var b strings.Builder
 	b.WriteString(p.Title)
@@ -177,6 +182,7 @@ type Unreachable struct {
 	Err error
 }
 
+// Error names the hub and the cause.
 func (e *Unreachable) Error() string {
 	return fmt.Sprintf("the hub at %s cannot be asked: %v", e.Hub, e.Err)
 }
@@ -246,6 +252,7 @@ func (c *Client) Do(ctx context.Context, q Request) (Answer, error) {
 	return c.send(r)
 }
 
+// send sends a request and reads the answer, of at most c.most bytes. An answer of 400 or more is a *Problem.
 func (c *Client) send(r *http.Request) (Answer, error) {
 	resp, err := c.http.Do(r)
 	if err != nil {

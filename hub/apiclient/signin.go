@@ -60,6 +60,8 @@ func NewToken(ctx context.Context, o Options, in SignIn, name string, scopes []s
 	return t, err
 }
 
+// refusedSignIn is the sentence for a refused sign-in, in the person's language. first says that the code of the first
+// owner was tried.
 func refusedSignIn(language string, first bool) string {
 	switch {
 	case language == "fr" && first:

@@ -42,6 +42,7 @@ type refusal struct {
 	logged time.Time
 }
 
+// newAccount makes an account with the limits of its kind and a new password at the embedded server.
 func newAccount(site policy.SiteID, a Account, now time.Time) *account {
 	x := &account{Account: a, limits: limitsOf(a.As), site: site, granted: a.permissions(site),
 		inner:   login{user: a.User, password: rand.Text()},
@@ -86,6 +87,7 @@ func (a *account) enter(c net.Conn) bool {
 	return true
 }
 
+// leave ends what enter has counted.
 func (a *account) leave(c net.Conn) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -113,6 +113,7 @@ func Start(c Config) (*Broker, error) {
 	return b, nil
 }
 
+// start starts the embedded server first and the proxy before it last, so that no connection finds half a broker.
 func start(c Config) (*Broker, error) {
 	addr, err := check(c)
 	if err != nil {
@@ -256,6 +257,7 @@ func check(c Config) (addr string, err error) {
 	return addr, nil
 }
 
+// loopback reports whether a host is this computer.
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
@@ -269,6 +271,7 @@ type quiet struct {
 	err  error
 }
 
+// say logs a message of the embedded server. While the server shuts down, all are of level debug.
 func (q *quiet) say(l slog.Level, format string, v []any) {
 	if q.ends.Load() {
 		l = slog.LevelDebug
@@ -278,6 +281,7 @@ func (q *quiet) say(l slog.Level, format string, v []any) {
 	}
 }
 
+// fatal is the error with which the embedded server would have ended the process; nil: none.
 func (q *quiet) fatal() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -87,6 +87,7 @@ type fields struct {
 	bad  bool
 }
 
+// take reads n bytes; after a fault, n zero bytes.
 func (f *fields) take(n int) []byte {
 	if f.bad || len(f.rest) < n {
 		f.bad = true
@@ -97,6 +98,7 @@ func (f *fields) take(n int) []byte {
 	return b
 }
 
+// field reads one length-prefixed field; after a fault, nil.
 func (f *fields) field() []byte {
 	n := int(binary.BigEndian.Uint16(f.take(2)))
 	if f.bad || n > len(f.rest) {

@@ -60,10 +60,12 @@ type bucket struct {
 	at          time.Time
 }
 
+// newBucket is a full bucket.
 func newBucket(rate, burst float64, now time.Time) *bucket {
 	return &bucket{rate: rate, burst: burst, tokens: burst, at: now}
 }
 
+// fill adds the tokens of the time since the last call. The caller holds mu.
 func (b *bucket) fill(now time.Time) {
 	if d := now.Sub(b.at).Seconds(); d > 0 {
 		b.tokens = min(b.burst, b.tokens+d*b.rate)

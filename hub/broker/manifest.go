@@ -28,6 +28,7 @@ type manifests struct {
 	to     map[*downward]bool
 }
 
+// newManifests sends manifests of a topic.
 func newManifests(topic string) *manifests {
 	return &manifests{topic: topic, to: map[*downward]bool{}}
 }
@@ -64,12 +65,14 @@ func (m *manifests) subscribe(d *downward) bool {
 	return true
 }
 
+// leave ends subscribe.
 func (m *manifests) leave(d *downward) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.to, d)
 }
 
+// newest is the newest manifest's packet and its number.
 func (m *manifests) newest() (number uint64, packet []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -97,6 +100,7 @@ func (d *downward) sendNewest(m *manifests) {
 	d.writeLocked(packet)
 }
 
+// write writes whole packets to the client; no other packet comes between them.
 func (d *downward) write(b []byte) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

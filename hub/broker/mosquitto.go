@@ -37,6 +37,7 @@ func (m Mosquitto) Users() []string {
 	return out
 }
 
+// check refuses names that mosquitto's files cannot hold.
 func (m Mosquitto) check() error {
 	if !slug.MatchString(string(m.Site)) {
 		return fmt.Errorf("site %q: want lower-case letters, digits and hyphens", m.Site)

@@ -53,6 +53,7 @@ type proxy struct {
 	clients   connections
 }
 
+// newProxy makes a proxy that accepts nothing yet. inner is the address of the embedded server.
 func newProxy(l net.Listener, inner string, c Config, accounts map[string]*account) *proxy {
 	p := &proxy{l: l, tls: c.TLS, inner: inner, log: c.Log, now: time.Now,
 		accounts: accountTable{byName: accounts}, clients: connections{all: map[net.Conn]bool{}},
@@ -138,8 +139,10 @@ func (p *proxy) serve(raw net.Conn, config *tls.Config) {
 	p.pass(c, r, a, hello)
 }
 
+// connackPacket is a CONNACK with a return code (MQTT 3.1.1 §3.2).
 func connackPacket(code byte) []byte { return []byte{typeConnack << 4, 2, 0, code} }
 
+// readConnect reads the first packet of a connection, which must be a CONNECT.
 func readConnect(r *bufio.Reader) (connect, error) {
 	first, length, err := header(r)
 	if err != nil {
@@ -212,6 +215,7 @@ func (p *proxy) pass(c net.Conn, r *bufio.Reader, a *account, hello connect) {
 // limitError ends a connection that exceeded a limit.
 type limitError struct{ limit, detail string }
 
+// Error names the limit and the detail.
 func (e *limitError) Error() string { return e.limit + ": " + e.detail }
 
 // upward passes packets from a client to the embedded server.
@@ -293,6 +297,7 @@ func (u *upward) copyPacket(first byte, length int) error {
 	return err
 }
 
+// flush sends what is buffered. A server that reads nothing for stallTime ends the connection.
 func (u *upward) flush() error {
 	u.inner.SetWriteDeadline(time.Now().Add(stallTime))
 	return u.out.Flush()

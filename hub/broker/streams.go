@@ -69,6 +69,7 @@ func limitStreams(s *server.Server, user, password string, machines int) error {
 			MaxBytes: maxRetained(machines), Discard: server.DiscardNew}))
 }
 
+// setStream makes a stream of the embedded server with these limits, or changes the limits of the one that is there.
 func setStream(s *server.Server, user, password string, c server.StreamConfig) error {
 	body, err := json.Marshal(c)
 	if err != nil {

@@ -99,6 +99,7 @@ func (e *entry) outline() (*body, error) {
 // noPart is the hash of a part that a chunk does not have.
 type noPart string
 
+// Error names the part.
 func (e noPart) Error() string { return "the chunk has no part " + string(e) }
 
 // answer is the answer with parts of the chunk. The error is a noPart. One of more than a quarter of the chunk's bytes

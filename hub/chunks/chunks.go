@@ -146,10 +146,12 @@ func (s *Server) Credential(sha string, buckets []Bucket) ([]byte, error) {
 // Bucket names the two chunks of a bucket by their hashes.
 type Bucket struct{ Roster, Badges string }
 
+// forGood lets a client keep the answer for good: a chunk is named by the hash of its content.
 func forGood(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
 }
 
+// write answers with b, or with its length alone for HEAD.
 func write(w http.ResponseWriter, r *http.Request, b []byte) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
 	if r.Method != http.MethodHead {
@@ -175,6 +177,7 @@ func acceptsGzip(r *http.Request) bool {
 // possible: they hold signatures, of which little can be saved.
 const smallChunk = 256 << 10
 
+// compress is b in gzip.
 func compress(b []byte) []byte {
 	level := gzip.BestSpeed
 	if len(b) <= smallChunk {

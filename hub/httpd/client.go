@@ -58,6 +58,7 @@ func (g *guard) client(r *http.Request) (netip.Addr, bool) {
 	return address, secure
 }
 
+// isProxy reports whether an address is one of the proxies whose headers count.
 func (g *guard) isProxy(a netip.Addr) bool {
 	for _, p := range g.proxies {
 		if p.Contains(a) {
@@ -67,6 +68,7 @@ func (g *guard) isProxy(a netip.Addr) bool {
 	return false
 }
 
+// peerOf is the address of the other end of a connection; the zero Addr: it is unknown.
 func peerOf(remote string) netip.Addr {
 	ap, err := netip.ParseAddrPort(remote)
 	if err != nil {

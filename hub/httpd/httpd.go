@@ -52,6 +52,7 @@ func Handler(o Options, next http.Handler) (http.Handler, error) {
 	return g, nil
 }
 
+// guard is what Handler checks requests with.
 type guard struct {
 	hosts   []string
 	proxies []netip.Prefix
@@ -72,8 +73,10 @@ type request struct {
 	language policy.Language
 }
 
+// contextKey is the key of the request's facts in its context.
 type contextKey struct{}
 
+// of are the facts of a request that Handler has let through; otherwise empty ones, never nil.
 func of(ctx context.Context) *request {
 	if r, ok := ctx.Value(contextKey{}).(*request); ok {
 		return r
@@ -154,6 +157,8 @@ func (g *guard) refusal(r *http.Request) (Problem, bool) {
 var methods = []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost, http.MethodPut,
 	http.MethodPatch, http.MethodDelete}
 
+// overridesMethod reports whether a header asks for another method than the request has: a check of the method would be
+// worth nothing.
 func overridesMethod(h http.Header) bool {
 	return h.Get("X-Http-Method-Override") != "" || h.Get("X-Http-Method") != "" || h.Get("X-Method-Override") != ""
 }
@@ -175,6 +180,7 @@ func plainPath(r *http.Request) bool {
 
 const maxPath = 2048 // bytes; the longest path of ours has two ids of 64
 
+// unsafeInPath reports whether a path with this character is refused.
 func unsafeInPath(c rune) bool { return c < 0x20 || c == 0x7f || c == '\\' || c == utf8.RuneError }
 
 // finish answers a panic and writes the access log.
@@ -200,6 +206,7 @@ func (g *guard) finish(out *recorder, r *http.Request, began time.Time, crash an
 	}
 }
 
+// route is the pattern of the route that answered, for the log: a path could hold a member's name.
 func route(r *http.Request) string {
 	if known := of(r.Context()); known.route != "" {
 		return known.route

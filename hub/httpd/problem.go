@@ -40,6 +40,7 @@ func NewProblem(r *http.Request, status int, kind string, detail Text) Problem {
 	return problemOf(r, status, kind, detail)
 }
 
+// problemOf makes a problem in the language of the request.
 func problemOf(r *http.Request, status int, kind string, detail Text) Problem {
 	l := Language(r)
 	return Problem{Type: ProblemPrefix + kind, Title: title(status).In(l), Status: status, Detail: detail.In(l),
@@ -94,6 +95,7 @@ func Language(r *http.Request) policy.Language {
 	return policy.English // a reader of neither reads English sooner
 }
 
+// tag is the language tag of a language (RFC 5646).
 func tag(l policy.Language) string {
 	if l == policy.English {
 		return "en"
@@ -101,6 +103,7 @@ func tag(l policy.Language) string {
 	return "fr"
 }
 
+// title is the name of a status in both languages.
 func title(status int) Text {
 	if t, ok := titles()[status]; ok {
 		return t
@@ -109,6 +112,7 @@ func title(status int) Text {
 	return Text{s, s}
 }
 
+// titles are the statuses that the hub answers with.
 func titles() map[int]Text {
 	return map[int]Text{
 		http.StatusBadRequest:            {"demande illisible", "bad request"},

@@ -36,6 +36,7 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 // maxStack bounds a stack in the log.
 const maxStack = 8 << 10
 
+// stack is the stack of this goroutine, at most maxStack bytes, for the log.
 func stack() string {
 	s := debug.Stack()
 	return string(s[:min(len(s), maxStack)])

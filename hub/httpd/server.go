@@ -60,6 +60,7 @@ func Health(ready func(context.Context) error, log *slog.Logger, next http.Handl
 	return mux
 }
 
+// plain answers with a text.
 func plain(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)

@@ -42,6 +42,7 @@ func parseEdge(size int64, b []byte) (edge, error) {
 	return e, nil
 }
 
+// bytes are the hashes one after the other, as the database stores them.
 func (e edge) bytes() []byte {
 	out := make([]byte, 0, len(e.hashes)*tlog.HashSize)
 	for _, h := range e.hashes {

@@ -98,6 +98,7 @@ func (r Replacement) follow(ctx context.Context, tx *store.Tx, all []Generation)
 	return err
 }
 
+// check finds what is wrong with a replacement; nil: nothing is.
 func (r Replacement) check() error {
 	switch {
 	case r.Machine == "":
@@ -153,6 +154,7 @@ func begin(ctx context.Context, tx *store.Tx, m policy.MachineID, g Generation) 
 	return id, err
 }
 
+// generationsOf reads the journals of a machine, in the order in which the ledger took them.
 func generationsOf(ctx context.Context, q queryer, m policy.MachineID) (out []Generation, err error) {
 	rows, err := q.Query(
 		ctx,
@@ -201,6 +203,7 @@ func journalOf(ctx context.Context, q queryer, m policy.MachineID, g wire.Genera
 		WHERE site = $1 AND machine = $2 AND generation = $3`, string(m), string(g)))
 }
 
+// scanJournal reads one row of ledger_journals; the zero journal: there is no row.
 func scanJournal(row *sql.Row) (j journal, err error) {
 	var g string
 	var size int64

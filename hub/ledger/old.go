@@ -164,6 +164,7 @@ type oldJournal struct {
 	note     []byte
 }
 
+// oldJournals reads the journals of a ledger.db of before portillon.db.
 func oldJournals(ctx context.Context, old *store.Site) (out []oldJournal, err error) {
 	rows, err := old.Query(
 		ctx,

@@ -182,6 +182,7 @@ func (l *Ledger) changed(m string, g string, seq int64) error {
 	)
 }
 
+// scan reads one row of records, and compares its leaf hash with its bytes: a changed record is ErrChanged.
 func (l *Ledger) scan(into func(...any) error) (Entry, error) {
 	var salt, record, leaf []byte
 	var g, m string

@@ -23,6 +23,7 @@ type Refusal struct {
 	Detail string
 }
 
+// Error is the code and the detail.
 func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Detail }
 
 // Code is a reason to refuse a batch.
@@ -42,6 +43,7 @@ const (
 	Forked          Code = "forked"           // as rolled-back, and its journal has grown beyond
 )
 
+// refuse makes a Refusal.
 func refuse(c Code, format string, a ...any) error { return &Refusal{c, fmt.Sprintf(format, a...)} }
 
 // Taken is where the ledger stands after a batch, refused or not.
@@ -264,6 +266,7 @@ type opened struct {
 	c       wire.Checkpoint
 }
 
+// first is the sequence number of the batch's first record. A batch has at least one.
 func (o opened) first() uint64 { return o.records[0].Seq }
 
 // growth is what a batch adds to a journal's tree.
@@ -350,6 +353,7 @@ type stored struct {
 	leaf tlog.Hash
 }
 
+// values appends the columns of a record's row.
 func (s *stored) values(to []any) []any {
 	return append(
 		to,

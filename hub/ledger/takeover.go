@@ -51,6 +51,7 @@ func (l *Ledger) TakeOver(ctx context.Context, path string) (records uint64, err
 	return records, setAside(path)
 }
 
+// takeOver copies all journals of an old ledger.db in one transaction, and returns how many records are new.
 func (l *Ledger) takeOver(ctx context.Context, old *store.Site) (records uint64, err error) {
 	journals, err := oldJournals(ctx, old)
 	if err != nil {

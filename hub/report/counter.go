@@ -63,6 +63,7 @@ func (c *counter) store(ctx context.Context) error {
 	return c.storeRefusals(ctx)
 }
 
+// storeWeek adds the sessions of one week to the stored sums. A member counts once a week.
 func (c *counter) storeWeek(ctx context.Context, monday string, sum *weekSum) error {
 	fresh := int64(0) // members that the week did not know
 	for m := range sum.members {

@@ -57,6 +57,7 @@ func (s *Service) UsesCSV(ctx context.Context, a actor.Actor, r Range, w io.Writ
 	return out.Error()
 }
 
+// header is the first line of the file of sessions.
 func (v view) header(l policy.Language) []string {
 	columns := []policy.Text{{FR: "Machine", EN: "Machine"}}
 	if v.names {
@@ -81,6 +82,7 @@ func (v view) header(l policy.Language) []string {
 	return out
 }
 
+// line is one session in the file, with times in the zone of the site.
 func (v view) line(u Use, l policy.Language) []string {
 	const form = "2006-01-02 15:04:05"
 	end, certain := "", policy.Text{FR: "oui", EN: "yes"}

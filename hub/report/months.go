@@ -39,6 +39,8 @@ func (m *months) number(member string) int32 {
 	return m.numberOf(member)
 }
 
+// numberOf is a small number for a member, the same for each of the member's occurrences: sets of numbers take less
+// memory than sets of ids.
 func (m *months) numberOf(member string) int32 {
 	n, ok := m.numbers[member]
 	if !ok {
@@ -76,6 +78,7 @@ func (m *months) of(ctx context.Context, site *store.Site, month string) ([]mont
 	return rows, nil
 }
 
+// read reads the stored sums of one month. members is how many members they name, counted once for each row.
 func (m *months) read(ctx context.Context, site *store.Site, month string) (out []monthRow, members int, err error) {
 	rows, err := site.Query(ctx, `SELECT machine, reason, times, untrusted, members FROM report_refusal_months
 		WHERE site = $1 AND month = $2`, month)
@@ -130,6 +133,7 @@ type numberSet struct {
 // minWords are for 1,024 numbers.
 const minWords = 16
 
+// add puts a number into the set.
 func (s *numberSet) add(n int32) {
 	at, bit := int(n/64), uint64(1)<<(n%64)
 	if at >= len(s.words) { // with room for the numbers to come, which are not many more

@@ -28,6 +28,8 @@ func (s *Service) Practice(ctx context.Context, machines []policy.MachineID) (
 	return of, known, nil
 }
 
+// practiceAt adds each member's practice at one machine to of. It reports false if the hub holds no records of the
+// machine.
 func (s *Service) practiceAt(ctx context.Context, m policy.MachineID, of map[policy.MemberID][]policy.Practice) (bool,
 	error) {
 	var held int
@@ -45,6 +47,7 @@ func (s *Service) practiceAt(ctx context.Context, m policy.MachineID, of map[pol
 	return true, errors.Join(eachPractice(rows, m, of), rows.Close())
 }
 
+// eachPractice adds each row's practice to of.
 func eachPractice(rows *sql.Rows, m policy.MachineID, of map[policy.MemberID][]policy.Practice) error {
 	for rows.Next() {
 		var id policy.MemberID

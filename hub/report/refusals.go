@@ -55,6 +55,7 @@ func (c *counter) storeRefusals(ctx context.Context) error {
 	return nil
 }
 
+// storeMonth adds the refusals of one month and reason to the stored sums.
 func (c *counter) storeMonth(ctx context.Context, k monthKey, sum *refusalSum) error {
 	var before string
 	err := c.tx.QueryRow(ctx, `SELECT members FROM report_refusal_months WHERE site = $1 AND month = $2 AND machine = $3
@@ -82,6 +83,7 @@ func (s memberSet) add(list string) {
 	}
 }
 
+// String is the set as the database stores it: the ids in order, with a space between them.
 func (s memberSet) String() string {
 	all := make([]string, 0, len(s))
 	for m := range s {
@@ -177,6 +179,7 @@ type refusedSum struct {
 	members          numberSet
 }
 
+// add adds refusals of one machine and reason.
 func (x refusalSums) add(k Refusals, times, untrusted int, members ...int32) {
 	sum := x[k]
 	if sum == nil {
@@ -189,6 +192,7 @@ func (x refusalSums) add(k Refusals, times, untrusted int, members ...int32) {
 	}
 }
 
+// list lists the sums that the actor may see, in the order of machine and reason.
 func (x refusalSums) list(v view) []Refusals {
 	out := []Refusals{}
 	for k, sum := range x {

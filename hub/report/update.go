@@ -98,6 +98,7 @@ func (s *Service) inZone(ctx context.Context, zone *time.Location) error {
 	})
 }
 
+// forget deletes all sums of the site; the next update makes them again from the first record.
 func forget(ctx context.Context, tx *store.Tx) error {
 	_, err1 := tx.Exec(ctx, "DELETE FROM report_marks WHERE site = $1")
 	_, err2 := tx.Exec(ctx, "DELETE FROM report_uses WHERE site = $1")
@@ -211,20 +212,24 @@ type use struct {
 	stored    bool // its row is there
 }
 
+// weekKey names a week by its Monday.
 type weekKey struct{ monday policy.Date }
 
+// weekSum is what one journal adds to a week.
 type weekSum struct {
 	sessions, untrusted int
 	seconds             int64
 	members             map[policy.MemberID]bool
 }
 
+// refusalKey names the refusals of one day, reason and member; member is empty in the sums that no longer name members.
 type refusalKey struct {
 	day    policy.Date
 	reason string
 	member policy.MemberID
 }
 
+// refusalSum is what one journal adds to the refusals of a key.
 type refusalSum struct {
 	times, untrusted int
 	members          memberSet // nil where the key names the member
@@ -281,6 +286,7 @@ func (c *counter) record(r wire.Record) {
 	}
 }
 
+// refusal counts a refused start under each of its reasons once, at most maxReasons of them.
 func (c *counter) refusal(r wire.Record) {
 	var b struct {
 		Reasons []string `json:"reasons"`

@@ -28,6 +28,7 @@ const (
 	maxPage   = 500
 )
 
+// limit is how many entries a page has.
 func (p Page) limit() int {
 	if p.Limit <= 0 {
 		return usualPage
@@ -56,10 +57,12 @@ type place struct {
 	seq        int64
 }
 
+// String is the place as the cursor that a client gets.
 func (p place) String() string {
 	return fmt.Sprintf("%d/%s/%s/%d", p.began, p.machine, p.generation, p.seq)
 }
 
+// compare orders places as the list of sessions is ordered.
 func (p place) compare(o place) int {
 	return cmp.Or(
 		cmp.Compare(p.began, o.began),
@@ -120,6 +123,7 @@ func (s *Service) uses(ctx context.Context, v view, after place, limit int) (_ [
 	return out, next, s.name(ctx, out)
 }
 
+// everywhere reads sessions of all machines that began in the range of v, after a place.
 func (s *Service) everywhere(ctx context.Context, v view, after place, limit int) ([]found, error) {
 	rows, err := s.o.Site.Query(
 		ctx,
@@ -140,6 +144,7 @@ func (s *Service) everywhere(ctx context.Context, v view, after place, limit int
 	return scanUses(rows, err)
 }
 
+// at reads sessions of one machine that began in the range of v, after a place.
 func (s *Service) at(ctx context.Context, v view, m policy.MachineID, after place, limit int) ([]found, error) {
 	rows, err := s.o.Site.Query(
 		ctx,
@@ -159,6 +164,7 @@ func (s *Service) at(ctx context.Context, v view, m policy.MachineID, after plac
 	return scanUses(rows, err)
 }
 
+// scanUses reads the rows of a query of sessions; err is that of the query.
 func scanUses(rows *sql.Rows, err error) (out []found, _ error) {
 	if err != nil {
 		return nil, err

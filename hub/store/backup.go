@@ -46,6 +46,7 @@ func Check(ctx context.Context, path string) (err error) {
 	return nil
 }
 
+// syncFile has the file on the disk, readable for its owner alone, before it returns.
 func syncFile(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {

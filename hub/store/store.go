@@ -87,6 +87,7 @@ func OpenReadOnly(ctx context.Context, path string) (_ *DB, err error) {
 	return db, db.openRead()
 }
 
+// openRead opens the connections that only read, at most maxReaders.
 func (db *DB) openRead() (err error) {
 	if db.read, err = connect(db.path, true); err != nil {
 		return err
@@ -102,6 +103,7 @@ const maxReaders = 4
 // applicationID marks the file as the hub's database («Port»), PRAGMA application_id of SQLite.
 const applicationID = 0x506f7274
 
+// connect opens SQLite, without reading the file yet.
 func connect(path string, readOnly bool) (*sql.DB, error) {
 	dsn, err := dataSource(path, readOnly)
 	if err != nil {
@@ -113,6 +115,7 @@ func connect(path string, readOnly bool) (*sql.DB, error) {
 // busyTimeout is how long a statement waits for a lock that another process holds.
 const busyTimeout = 10 * time.Second
 
+// dataSource is SQLite's name for a file with its settings.
 func dataSource(path string, readOnly bool) (string, error) {
 	q := url.Values{"_pragma": {fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "foreign_keys(1)"}}
 	if readOnly {
@@ -153,6 +156,7 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
+// provider brings a database to the newest form of its tables.
 func provider(db *sql.DB) (*goose.Provider, error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -238,6 +242,7 @@ func (s *Site) Read(ctx context.Context, read func(*Tx) error) error {
 	return read(&Tx{site: s, run: tx})
 }
 
+// with puts the site's id before the arguments of a statement: $1 is always the site.
 func (s *Site) with(args []any) []any {
 	out := make([]any, 1, len(args)+1)
 	out[0] = string(s.id)
@@ -292,6 +297,8 @@ func (db *DB) Watch(f func(error)) {
 	db.watch = f
 }
 
+// tellWatch tells the watcher whether the database took a change. Errors of the statement itself are not told: the
+// database is well.
 func (db *DB) tellWatch(err error) {
 	if err != nil && dberror.KindOf(err) == dberror.Other {
 		return
@@ -415,6 +422,7 @@ func (s *Subscription) add(topics []Topic) {
 // Tell tells the subscribers of a topic that is no row of the database, as a machine's state.
 func (s *Site) Tell(topic Topic) { s.db.tell(s.id, []Topic{topic}) }
 
+// tell tells the site's subscribers which topics have changed.
 func (db *DB) tell(site policy.SiteID, topics []Topic) {
 	db.mu.Lock()
 	defer db.mu.Unlock()

@@ -20,6 +20,7 @@ type statements struct {
 	all     map[string]*sql.Stmt
 }
 
+// newStatements keeps prepared statements of one connection or pool.
 func newStatements(prepare func(context.Context, string) (*sql.Stmt, error)) *statements {
 	return &statements{prepare: prepare, all: map[string]*sql.Stmt{}}
 }
@@ -48,6 +49,7 @@ func (s *statements) get(ctx context.Context, query string) (*sql.Stmt, error) {
 	return p, nil
 }
 
+// close closes all prepared statements.
 func (s *statements) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,6 +114,7 @@ func (w *writer) rollback(ctx context.Context) {
 	}
 }
 
+// close ends the connection that writes.
 func (w *writer) close() error {
 	if w.conn == nil {
 		return nil

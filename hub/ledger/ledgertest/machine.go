@@ -50,6 +50,7 @@ func NewKey(t testing.TB, name string) (note.Signer, note.Verifier) {
 	return s, v
 }
 
+// newKey makes a key pair with a name, and the public key as text.
 func newKey(t testing.TB, name string) (note.Signer, note.Verifier, string) {
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(rand.Reader, name)
@@ -130,6 +131,7 @@ func (m *Machine) Fork(n uint64) *Machine {
 	return &f
 }
 
+// read reads the hashes of the machine's own tree.
 func (m *Machine) read() tlog.HashReader {
 	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		out := make([]tlog.Hash, len(indexes))
