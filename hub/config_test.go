@@ -100,7 +100,7 @@ func TestFaultsOfTheHubFileNamePlaceFieldAndCure(t *testing.T) {
 	}
 }
 
-func TestHubSaysWhatItCannotOpen(t *testing.T) {
+func TestHubNamesTheFileThatItCannotOpen(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	for _, c := range []struct {
 		name   string

@@ -73,7 +73,7 @@ func TestChangesNameTheVersionThatTheyChange(t *testing.T) {
 	s.want(200, ask{method: "GET", path: "/members/m-lea", as: "owner", header: map[string]string{"If-None-Match": `"6"`}})
 }
 
-func TestBodiesAreStrict(t *testing.T) {
+func TestBodiesThatDoNotMatchTheirFormAreRefused(t *testing.T) {
 	s := newSite(t)
 	for body, want := range map[string]struct{ field, right string }{
 		`{"nmae": "Zoé"}`:                     {"nmae", "name"},
@@ -155,7 +155,7 @@ func TestMergePatchChangesTheNamedFieldsAlone(t *testing.T) {
 }
 
 // The examples of RFC 7396, appendix A.
-func TestMergePatchIsThatOfTheStandard(t *testing.T) {
+func TestMergePatchFollowsRFC7396(t *testing.T) {
 	for _, c := range [][3]string{
 		{`{"a":"b"}`, `{"a":"c"}`, `{"a":"c"}`}, {`{"a":"b"}`, `{"b":"c"}`, `{"a":"b","b":"c"}`}, {`{"a":"b"}`, `{"a":null}`,
 			`{}`},
@@ -177,7 +177,7 @@ func TestMergePatchIsThatOfTheStandard(t *testing.T) {
 	}
 }
 
-func TestMethodsThatARouteDoesNotHaveAreNamed(t *testing.T) {
+func TestAnswerToAWrongMethodListsTheAllowedOnes(t *testing.T) {
 	s := newSite(t)
 	resp, _ := s.want(405, ask{method: "PUT", path: "/members/m-lea", as: "owner"})
 	if got := resp.Header.Get("Allow"); got != "DELETE, GET, PATCH, HEAD, OPTIONS" {
@@ -226,7 +226,7 @@ func TestProblemsNameTheRequestAndSpeakTheReadersLanguage(t *testing.T) {
 	}
 }
 
-func TestTokensAreTakenFromOneHeaderAlone(t *testing.T) {
+func TestTokenIsReadOnlyFromTheAuthorizationHeader(t *testing.T) {
 	s := newSite(t)
 	for _, given := range []string{"Bearer", "Bearer ", "Basic b3duZXI=", "Bearer wrong", "owner",
 		"Bearer " + strings.Repeat("x", 400), "Bearer owner2"} {
@@ -283,7 +283,7 @@ func TestSessionsOfBrowsersSignIn(t *testing.T) {
 	}
 }
 
-func TestFilesComeRawAndAsForms(t *testing.T) {
+func TestFilesAreAcceptedRawAndAsForms(t *testing.T) {
 	s := newSite(t)
 	s.want(201, ask{method: "POST", path: "/badges?name=lea.png", as: "owner", kind: "image/png", body: "PNG"})
 	form := func(parts ...[3]string) ask {
@@ -318,7 +318,7 @@ func TestFilesComeRawAndAsForms(t *testing.T) {
 	s.want(422, ask{method: "POST", path: "/badges", as: "owner", kind: "image/png"})
 }
 
-func TestABadgesFileIsSavedAndNeverShown(t *testing.T) {
+func TestBadgeFileIsSentAsADownload(t *testing.T) {
 	s := newSite(t)
 	resp, body := s.want(200, ask{method: "GET", path: "/members/m-lea/badges/b1", as: "owner"})
 	if resp.Header.Get("Content-Type") != "application/octet-stream" ||
@@ -367,7 +367,7 @@ func TestReportsComeAsJSONAndAsCSV(t *testing.T) {
 	}
 }
 
-func TestAHalfReportIsCutOffAndNotEnded(t *testing.T) {
+func TestFailedReportClosesTheConnectionInsteadOfEndingTheFile(t *testing.T) {
 	s := newSite(t)
 	s.csv = errors.New("the disk went away")
 	r, _ := http.NewRequest("GET", s.url+"/reports/uses.csv?from=2026-09-01&to=2026-09-30", nil)
@@ -382,7 +382,7 @@ func TestAHalfReportIsCutOffAndNotEnded(t *testing.T) {
 	}
 }
 
-func TestACodeComesWithItsPicture(t *testing.T) {
+func TestEnrolmentCodeComesWithItsQRCode(t *testing.T) {
 	s := newSite(t)
 	resp, body := s.want(201, ask{method: "POST", path: "/machines/laser/code", as: "owner", body: `{}`,
 		header: map[string]string{"Accept": "image/svg+xml"}})
@@ -394,7 +394,7 @@ func TestACodeComesWithItsPicture(t *testing.T) {
 	}
 }
 
-func TestWhatTheServicesAreAskedFor(t *testing.T) {
+func TestAPIPassesTheRequestToTheService(t *testing.T) {
 	s := newSite(t)
 	s.want(200, ask{method: "GET", path: "/members?text=a&machine=laser&badge=b&state=blocked&limit=9", as: "owner"})
 	s.want(201, ask{method: "POST", path: "/members/m-lea/cards", as: "owner", body: `{"number": "04A2", "note": "blue"}`})
@@ -421,7 +421,7 @@ func TestWhatTheServicesAreAskedFor(t *testing.T) {
 	}
 }
 
-func TestCellsAreNoFormulas(t *testing.T) {
+func TestCSVCellsAreNeverFormulas(t *testing.T) {
 	for given, want := range map[string]string{"": "", "a": "a", "=1": "'=1", "+1": "'+1", "-1": "'-1", "@x": "'@x",
 		"\tx": "'\tx", "\r": "'\r"} {
 		if got := cell(given); got != want {
@@ -452,7 +452,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-func TestANoteNeedsItsOwnRightBesideTheMembers(t *testing.T) {
+func TestNoteAboutAMemberNeedsItsOwnRight(t *testing.T) {
 	s := newSite(t)
 	for scopes, want := range map[string]int{"members.read": 403, "members.notes": 403,
 		"members.read members.notes": 200} {
@@ -475,13 +475,13 @@ func TestANoteNeedsItsOwnRightBesideTheMembers(t *testing.T) {
 	}
 }
 
-func TestATokenOfNobodySignsNobodyIn(t *testing.T) {
+func TestTokenWithoutAnAccountSignsNobodyIn(t *testing.T) {
 	s := newSite(t)
 	s.tokens["nobody"] = actor.Actor{}
 	s.want(401, ask{method: "GET", path: "/openapi.json", as: "nobody"})
 }
 
-func TestFilesOfThoseWhoMayNotAreNotRead(t *testing.T) {
+func TestUploadWithoutTheRightIsNotRead(t *testing.T) {
 	s := newSite(t)
 	s.want(403, ask{method: "POST", path: "/badges", as: "member", kind: "image/png", body: "PNG"})
 	s.want(403, ask{method: "POST", path: "/imports", as: "member", kind: "text/csv", body: "name\r\nA\r\n"})

@@ -147,7 +147,7 @@ func sortedStrings(in []string) []string {
 }
 
 // An event names its topic, and nothing that a member is called.
-func TestEventsSayTheirTopicAlone(t *testing.T) {
+func TestEventsContainOnlyTheirTopic(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site, h http.Handler) {
 		stream := s.stream(h, "owner", "?topic=taps")
 		s.store.Tell(store.Directory)
@@ -167,7 +167,7 @@ func TestEventsSayTheirTopicAlone(t *testing.T) {
 	})
 }
 
-func TestSilentStreamsBeat(t *testing.T) {
+func TestQuietEventStreamsSendHeartbeats(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site, h http.Handler) {
 		stream := s.stream(h, "owner", "")
 		time.Sleep(3*heartbeat + time.Second)
@@ -184,7 +184,7 @@ func TestSilentStreamsBeat(t *testing.T) {
 	})
 }
 
-func TestStreamsEndWithTheirSession(t *testing.T) {
+func TestEventStreamsEndWithTheirSession(t *testing.T) {
 	change := func(s *site, token string, do func(*actor.Actor)) {
 		s.fakes.mu.Lock()
 		defer s.fakes.mu.Unlock()
@@ -223,7 +223,7 @@ func TestStreamsEndWithTheirSession(t *testing.T) {
 }
 
 // A member who is blocked, and a badge that no longer makes a mentor, are changes of the directory or the policy.
-func TestStreamsEndWithTheStandingOfTheirReader(t *testing.T) {
+func TestEventStreamsEndWhenTheMembershipEnds(t *testing.T) {
 	for _, topic := range []store.Topic{store.Accounts, store.Directory, store.Policy} {
 		bubble(t, func(t *testing.T, s *site, h http.Handler) {
 			stream := s.stream(h, "mentor", "?topic=states")
@@ -239,7 +239,7 @@ func TestStreamsEndWithTheStandingOfTheirReader(t *testing.T) {
 	}
 }
 
-func TestStreamsAreBoundedPerAccount(t *testing.T) {
+func TestEventStreamsAreLimitedPerAccount(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site, h http.Handler) {
 		var open []*stream
 		for range streamsPerAccount {
@@ -275,7 +275,7 @@ func TestStreamsAreBoundedPerAccount(t *testing.T) {
 	}
 }
 
-func TestTopicsThatAreNotKnownAreHeardByNobody(t *testing.T) {
+func TestUnknownEventTopicsAreSentToNobody(t *testing.T) {
 	owner := actor.Actor{Account: "a", Site: actor.Owner}
 	if mayHear(owner, "secrets") || mayHear(actor.Actor{}, store.States) {
 		t.Error("somebody hears what was not decided")

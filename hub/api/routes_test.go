@@ -193,7 +193,7 @@ func (s *site) answerTo(r Route, column string) int {
 
 // The rights of mentors and maintainers stand in the table of the hub; here is that a right of the whole site is given
 // by no right at a machine, whatever the route.
-func TestMachineRolesOpenNothingElse(t *testing.T) {
+func TestMachineRolesGiveNoOtherRight(t *testing.T) {
 	a := actor.Actor{Account: "a", Machines: map[policy.MachineID]actor.Role{"laser": actor.Maintainer}}
 	for _, act := range actor.Acts() {
 		if a.May(act, actor.Target{Machine: "saw"}) == nil {

@@ -8,7 +8,7 @@ import (
 	"portillon/hub/broker"
 )
 
-func TestBrokerRefusesWhatWouldBeOpenToAll(t *testing.T) {
+func TestBrokerWithoutAccountsListensOnLoopbackOnly(t *testing.T) {
 	machine := broker.Account{User: "laser", Password: "x", As: broker.AsMachine, Machine: "laser"}
 	for _, c := range []struct {
 		name string
@@ -48,7 +48,7 @@ func TestBrokerRefusesWhatWouldBeOpenToAll(t *testing.T) {
 	}
 }
 
-func TestBrokerSaysThatItsPortIsTaken(t *testing.T) {
+func TestBrokerReportsAPortInUse(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ func TestBrokerSaysThatItsPortIsTaken(t *testing.T) {
 	}
 }
 
-func TestBrokerEndsTwiceAndStartsAgainOnItsFolder(t *testing.T) {
+func TestBrokerCanBeClosedTwiceAndRestarted(t *testing.T) {
 	dir := t.TempDir()
 	for range 2 {
 		b, err := broker.Start(broker.Config{Dir: dir, Site: "biklab"})

@@ -51,7 +51,7 @@ func TestAccountSetWhileRunningMayDoWhatAMachineMay(t *testing.T) {
 	}
 }
 
-func TestRemovedAccountIsCutAndOthersAreNot(t *testing.T) {
+func TestOnlyConnectionsOfTheRemovedAccountAreClosed(t *testing.T) {
 	b := run(t, t.TempDir(), accounts())
 	if err := b.Set(press()); err != nil {
 		t.Fatal(err)
@@ -78,7 +78,7 @@ func TestRemovedAccountIsCutAndOthersAreNot(t *testing.T) {
 	}
 }
 
-func TestNewPasswordCutsTheOldConnection(t *testing.T) {
+func TestNewPasswordClosesTheOldConnection(t *testing.T) {
 	b := run(t, t.TempDir(), accounts())
 	if err := b.Set(press()); err != nil {
 		t.Fatal(err)
@@ -95,7 +95,7 @@ func TestNewPasswordCutsTheOldConnection(t *testing.T) {
 	}
 }
 
-func TestBrokerWithoutAccountsTakesNone(t *testing.T) {
+func TestBrokerStartedWithoutAccountsRefusesNewOnes(t *testing.T) {
 	if run(t, t.TempDir(), nil).Set(press()) == nil {
 		t.Error("an account was set")
 	}

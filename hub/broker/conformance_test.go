@@ -134,7 +134,7 @@ func freeAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func TestBrokerIsTheOneThatPortillonNeeds(t *testing.T) {
+func TestBrokerMeetsTheRequirementsOfPortillon(t *testing.T) {
 	brokers := []struct {
 		name  string
 		start start

@@ -14,7 +14,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-func TestBucketMakesWhoSendsMoreThanItsRateWait(t *testing.T) {
+func TestTokenBucketDelaysSendersAboveTheRate(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	b := newBucket(100, 1000, at)
 	for i, c := range []struct {
@@ -64,7 +64,7 @@ func connectPacket(change func(*packets.ConnectPacket)) []byte {
 	return b.Bytes()
 }
 
-func TestConnectIsReadAsOthersWriteIt(t *testing.T) {
+func TestConnectPacketsOfOtherClientsAreParsed(t *testing.T) {
 	raw := connectPacket(func(p *packets.ConnectPacket) {
 		p.WillFlag, p.WillQos, p.WillRetain, p.WillTopic, p.WillMessage = true, 1, true, "a/b", []byte("offline")
 	})
@@ -87,7 +87,7 @@ func TestConnectIsReadAsOthersWriteIt(t *testing.T) {
 	}
 }
 
-func TestConnectThatIsNotOneIsRefused(t *testing.T) {
+func TestMalformedConnectIsRefused(t *testing.T) {
 	good := connectPacket(nil)
 	for name, raw := range map[string][]byte{
 		"another packet first": {0xc0, 0},
@@ -155,7 +155,7 @@ func TestEmbeddedServerTakesNoAccountsPassword(t *testing.T) {
 }
 
 // A folder of the release before, which knew no limits: what is retained stays, and the limits hold from now on.
-func TestFolderOfTheReleaseBeforeIsLimited(t *testing.T) {
+func TestStoreOfThePreviousReleaseGetsItsLimits(t *testing.T) {
 	dir := t.TempDir()
 	o := &server.Options{ServerName: "portillon-biklab", DontListen: true, NoSigs: true, NoSystemAccount: true,
 		JetStream: true, StoreDir: dir,

@@ -74,7 +74,7 @@ func TestMachineThatIsSlowGetsTheNewestManifestAlone(t *testing.T) {
 	work.Wait() // a second write would wait for a reader
 }
 
-func TestManifestsComeBetweenPackets(t *testing.T) {
+func TestManifestIsNeverWrittenInsideAnotherPacket(t *testing.T) {
 	m := newManifests("portillon/lab/bundle")
 	var work sync.WaitGroup
 	defer work.Wait()

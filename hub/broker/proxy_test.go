@@ -81,7 +81,7 @@ func TestAccountUsesItsOwnClientIDAlone(t *testing.T) {
 
 // A hub that is killed leaves the sessions of its clients on the disk. After a start on what it left there is none of
 // them, and what is retained is there.
-func TestStartAfterAKillFindsNoConsumersAndWhatIsRetained(t *testing.T) {
+func TestStartAfterAKillKeepsRetainedMessagesAndDropsConsumers(t *testing.T) {
 	dir := t.TempDir()
 	for i := range 4 {
 		b := run(t, dir, accounts())
@@ -161,7 +161,7 @@ func TestConnectionsAtOnceAreLimited(t *testing.T) {
 }
 
 // Of connections that say nothing the oldest ends when there are too many.
-func TestSilentConnectionsMakeRoomForOthers(t *testing.T) {
+func TestOldestSilentConnectionIsClosedForANewOne(t *testing.T) {
 	b := run(t, t.TempDir(), nil)
 	var all []net.Conn
 	const most = 128 + 1 // and one for the account of everybody
@@ -199,7 +199,7 @@ func TestSubscriptionsOfAConnectionAreLimited(t *testing.T) {
 }
 
 // A CONNECT that asks for MQTT 5 is told so (§3.1.2.2).
-func TestOtherVersionsAreToldSo(t *testing.T) {
+func TestOtherMQTTVersionsGetReturnCode1(t *testing.T) {
 	b := run(t, t.TempDir(), nil)
 	c, err := net.Dial("tcp", b.Addr())
 	if err != nil {

@@ -28,7 +28,7 @@ func entryOf(t *testing.T, members int) (*entry, []string) {
 	return e, p.Hashes
 }
 
-func TestAnswerThatManyAskForIsMadeOnce(t *testing.T) {
+func TestAnswerIsMadeOnceForManyRequests(t *testing.T) {
 	e, hashes := entryOf(t, 200)
 	for _, ask := range []func() (*body, error){
 		e.outline,

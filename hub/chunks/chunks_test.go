@@ -110,7 +110,7 @@ func unzip(t *testing.T, w *httptest.ResponseRecorder) []byte {
 	return b
 }
 
-func TestChunksAreCompressedForThoseWhoReadThat(t *testing.T) {
+func TestChunksAreCompressedIfTheClientAcceptsGzip(t *testing.T) {
 	s, _, h := newShelf()
 	roster, _ := rosterOf(t, 50)
 	at := "/chunks/" + s.put(roster)
@@ -161,7 +161,7 @@ func TestPartsAreServedByTheirHashes(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoPartOfAServedChunkIsRefused(t *testing.T) {
+func TestUnknownChunksAndPartsAreRefused(t *testing.T) {
 	s, _, h := newShelf()
 	roster, hashes := rosterOf(t, 5)
 	_, others := rosterOf(t, 6)
@@ -201,7 +201,7 @@ func TestWhatIsNoPartOfAServedChunkIsRefused(t *testing.T) {
 	}
 }
 
-func TestChunkThatManyAskForIsReadOnce(t *testing.T) {
+func TestChunkIsReadOnceForManyRequests(t *testing.T) {
 	s, _, h := newShelf()
 	roster, hashes := rosterOf(t, 100)
 	at := "/chunks/" + s.put(roster)

@@ -190,7 +190,7 @@ func TestWhoMayDoWhatToMachines(t *testing.T) {
 	}
 }
 
-func TestWhoIsOnAMachineIsForThoseWhoMayKnow(t *testing.T) {
+func TestSessionOfAMachineNeedsTheRightToReadSessions(t *testing.T) {
 	b := newBench(t)
 	for _, c := range []struct {
 		a   actor.Actor
@@ -237,7 +237,7 @@ func TestListHasTheMachinesThatTheActorMayRead(t *testing.T) {
 	}
 }
 
-func TestMachinesAreOfTheirSiteAlone(t *testing.T) {
+func TestMachinesOfAnotherSiteAreNotSeen(t *testing.T) {
 	b := newBench(t)
 	if _, err := b.Machines.Add(t.Context(), admin, "laser"); err != nil {
 		t.Fatal(err)
@@ -260,7 +260,7 @@ func TestMachinesAreOfTheirSiteAlone(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoMachineIsRefused(t *testing.T) {
+func TestInvalidMachineIDsAreRefused(t *testing.T) {
 	b := newBench(t)
 	var invalid *fault.Invalid
 	for _, id := range []policy.MachineID{"", "ack", "bundle", "Laser", "a b", "a/b", "a+b", "../x",
@@ -324,7 +324,7 @@ func TestOrderThatAMachineRefusesIsAnError(t *testing.T) {
 }
 
 // What is stored of a code and a password opens nothing.
-func TestDatabaseHoldsNoSecret(t *testing.T) {
+func TestEnrolmentStoresNoSecretInTheDatabase(t *testing.T) {
 	b := newBench(t)
 	c, err := b.Codes.New(t.Context(), admin, "vinyl", false)
 	if err != nil {

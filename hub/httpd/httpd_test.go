@@ -110,7 +110,7 @@ func TestForwardedAddressesAreBelievedFromNamedProxiesAlone(t *testing.T) {
 	}
 }
 
-func TestPathsThatTwoReadersReadDifferentlyAreRefused(t *testing.T) {
+func TestAmbiguousPathsAreRefused(t *testing.T) {
 	for path, want := range map[string]int{
 		"/": 200, "/api/v1/members/m-lea": 200, "/a/": 200, "/a/..b": 200, "/%C3%A9": 200,
 		"/a/../b": 400, "/..": 400, "/a//b": 400, "//evil.example": 400, "/a/./b": 400, "/a%2fb": 400, "/a%2F..%2Fb": 400,
@@ -258,7 +258,7 @@ func TestPanicIsAnsweredAndLogged(t *testing.T) {
 	})
 }
 
-func TestRequestIDsAreMadeHereAndDiffer(t *testing.T) {
+func TestRequestIDsAreUniqueAndNeverTakenFromTheClient(t *testing.T) {
 	seen := map[string]bool{}
 	for range 100 {
 		w, _ := serve(t, Options{}, get("/", header("X-Request-Id", "chosen")), func(w http.ResponseWriter, r *http.Request) {
@@ -316,7 +316,7 @@ func TestHealthAndReadinessDiffer(t *testing.T) {
 	}
 }
 
-func TestServerHasBounds(t *testing.T) {
+func TestServerHasTimeoutsAndSizeLimits(t *testing.T) {
 	s := Server(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
 	if s.ReadHeaderTimeout == 0 || s.ReadTimeout == 0 || s.WriteTimeout == 0 || s.IdleTimeout == 0 ||
 		s.MaxHeaderBytes == 0 {

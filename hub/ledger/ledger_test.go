@@ -69,7 +69,7 @@ func code(err error) ledger.Code {
 	return ledger.Code(fmt.Sprint(err))
 }
 
-func TestLedgerKeepsEachRecordOnceHoweverItComes(t *testing.T) {
+func TestLedgerKeepsEachRecordOnceWhateverTheDeliveryOrder(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(20)
 	l := fresh(t, m)
@@ -293,7 +293,7 @@ func TestLedgerIsReadWhileItIsWrittenAndWhenItIsNot(t *testing.T) {
 	}
 }
 
-func TestLedgerChoosesRecords(t *testing.T) {
+func TestLedgerQueriesSelectRecords(t *testing.T) {
 	a, b := ledgertest.New(t, "biklab", "laser"), ledgertest.New(t, "biklab", "vinyl")
 	for _, m := range []*ledgertest.Machine{a, b} {
 		m.Append(wire.SessionStart, "s", "m-1", wire.StartBody{})
@@ -340,7 +340,7 @@ func TestLedgerChoosesRecords(t *testing.T) {
 	}
 }
 
-func TestLedgerProvesWhatItHoldsAgainstTheMachinesOwnWord(t *testing.T) {
+func TestLedgerProofsVerifyAgainstTheMachinesCheckpoint(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(77)
 	l := fresh(t, m)

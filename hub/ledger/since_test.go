@@ -13,7 +13,7 @@ import (
 	"portillon/wire"
 )
 
-func TestQueriesOfATimeAreOfOneKind(t *testing.T) {
+func TestQuerySinceATimeNeedsOneKind(t *testing.T) {
 	for _, n := range []int{0, 2, MaxKinds + 1} {
 		q := Query{Since: time.UnixMilli(5), Kinds: make([]wire.Kind, n)}
 		if _, err := q.rows(context.Background(), nil); err == nil || !strings.Contains(err.Error(), "want one") {

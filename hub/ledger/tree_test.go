@@ -14,7 +14,7 @@ import (
 )
 
 // A torn tree must refuse, not acknowledge, and not accuse the machine.
-func TestLedgerThatLostHashesSaysSo(t *testing.T) {
+func TestLedgerReportsMissingHashes(t *testing.T) {
 	for change, batch := range map[string]uint64{
 		"UPDATE ledger_journals SET edge = x''":                    601,
 		"UPDATE ledger_journals SET edge = zeroblob(length(edge))": 601,
@@ -68,7 +68,7 @@ func TestTreeOfLongJournalsIsCutAndProvenAnywhere(t *testing.T) {
 }
 
 // Batches that are taken together are judged as one after the other.
-func TestBatchesTakenTogetherAreJudgedInTurn(t *testing.T) {
+func TestBatchesTakenTogetherAreCheckedInOrder(t *testing.T) {
 	a, b := ledgertest.New(t, "biklab", "laser"), ledgertest.New(t, "biklab", "vinyl")
 	a.Fill(30)
 	b.Fill(10)

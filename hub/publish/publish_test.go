@@ -225,7 +225,7 @@ func TestPublishingForAnotherVersionThanTheOneInForceIsAConflict(t *testing.T) {
 	}
 }
 
-func TestOfManyWhoPublishAtOnceOneWins(t *testing.T) {
+func TestOnlyOneOfManySimultaneousPublicationsSucceeds(t *testing.T) {
 	b := newBench(t)
 	var all sync.WaitGroup
 	won := make(chan int64, 8)
@@ -246,7 +246,7 @@ func TestOfManyWhoPublishAtOnceOneWins(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBePublishedIsRefusedWithEveryFault(t *testing.T) {
+func TestUnpublishablePolicyIsRefusedWithEveryFault(t *testing.T) {
 	b := newBench(t)
 	for name, c := range map[string]struct{ text, comment string }{
 		"two faults": {strings.Replace(b.edited("status-grace: 7d", "status-grace: never"), "language: fr",

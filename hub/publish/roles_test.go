@@ -76,7 +76,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 }
 
 // Going back shows the text to nobody who may not read policies: a token that may only publish sent none of it.
-func TestBackShowsTheTextToWhoMayReadPoliciesAlone(t *testing.T) {
+func TestBackReturnsTheTextOnlyWithTheRightToReadPolicies(t *testing.T) {
 	for acts, shown := range map[actor.Act]bool{"": false, actor.ReadPolicy: true} {
 		b := newBench(t)
 		b.publish(b.text, 0)

@@ -67,7 +67,7 @@ func TestSharesOfASessionAddUp(t *testing.T) {
 	}
 }
 
-func TestNoCellIsAFormula(t *testing.T) {
+func TestReportCellsAreNeverFormulas(t *testing.T) {
 	for cell, want := range map[string]string{
 		"": "", "Léa": "Léa", "a=b": "a=b", "=1+1": "'=1+1", "+33 6": "'+33 6", "-1": "'-1", "@SUM(A1)": "'@SUM(A1)",
 		"\t=1": "'\t=1", "\r=1": "'\r=1",

@@ -281,7 +281,7 @@ func TestReportsEqualARecountInWhateverOrderRecordsArrive(t *testing.T) {
 }
 
 // What was read of a month is not shown again once more of it is counted, or all of it is counted anew.
-func TestRefusalsAreThoseCountedNowHoweverOftenTheyWereRead(t *testing.T) {
+func TestCachedRefusalsEqualAFreshCount(t *testing.T) {
 	b := newBench(t)
 	b.ledger.generate(rand.New(rand.NewPCG(7, 7)), 2, 20)
 	compare := func(when string) {

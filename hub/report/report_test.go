@@ -51,7 +51,7 @@ func TestRecordsThatArriveDuringAnUpdateCountOnce(t *testing.T) {
 	}
 }
 
-func TestADamagedJournalKeepsNoOtherFromBeingCounted(t *testing.T) {
+func TestDamagedJournalDoesNotStopTheCountOfOthers(t *testing.T) {
 	b := newBench(t)
 	for _, m := range []policy.MachineID{"laser", "vinyl"} {
 		b.ledger.add(m, 0).use(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), 3600, "lea", wire.CauseTap)
@@ -116,7 +116,7 @@ func TestHoursOverTheWeeksEndAndTheChangeOfTheClock(t *testing.T) {
 	}
 }
 
-func TestASessionThatRunsHasLastedUntilNow(t *testing.T) {
+func TestRunningSessionCountsUntilNow(t *testing.T) {
 	b := newBench(t)
 	j := b.ledger.add("laser", 0)
 	j.write(wire.SessionStart, b.o.Now().Add(-90*time.Second), true, "s", "lea", wire.StartBody{Role: policy.User})
@@ -135,7 +135,7 @@ func TestASessionThatRunsHasLastedUntilNow(t *testing.T) {
 	}
 }
 
-func TestRecordsOfAStolenMachineFillNothing(t *testing.T) {
+func TestHostileRecordsAreBoundedInReports(t *testing.T) {
 	b := newBench(t)
 	j := b.ledger.add("laser", 0)
 	j.write(wire.SessionStart, b.o.Now(), true, "s", "lea", map[string]any{"role": strings.Repeat("x", 1000)})
@@ -175,7 +175,7 @@ func TestRecordsOfAStolenMachineFillNothing(t *testing.T) {
 	}
 }
 
-func TestARangeThatIsNoneIsRefused(t *testing.T) {
+func TestInvalidDateRangeIsRefused(t *testing.T) {
 	b := newBench(t)
 	for name, r := range map[string]report.Range{
 		"none": {}, "no last day": {From: day("2026-01-01")}, "backwards": between("2026-02-02", "2026-02-01"),
@@ -195,7 +195,7 @@ func TestARangeThatIsNoneIsRefused(t *testing.T) {
 	}
 }
 
-func TestCSVIsWhatASpreadsheetOfTheLanguageReads(t *testing.T) {
+func TestCSVFollowsTheSpreadsheetOfTheLanguage(t *testing.T) {
 	b := newBench(t)
 	j := b.ledger.add("laser", 0)
 	j.use(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), 3600, "lea", wire.CauseTap)

@@ -51,7 +51,7 @@ func erase(t *testing.T, s *store.Site, text string) {
 	}
 }
 
-func TestErasedRowsStandInNoFileOfTheDatabase(t *testing.T) {
+func TestErasureRemovesRowsFromEveryDatabaseFile(t *testing.T) {
 	db := openStore(t)
 	s := db.Site("biklab")
 	for i := range 400 { // rows and index entries move from page to page

@@ -15,7 +15,7 @@ import (
 
 // Each statement of the hub that reads is run for a site that has no row, with the ids of another one's: it gives what
 // it gives on an empty database.
-func TestReadsOfTheHubGiveNothingOfAnotherSite(t *testing.T) {
+func TestReadsNeverReturnRowsOfAnotherSite(t *testing.T) {
 	empty, full := openStore(t), openStore(t)
 	fill(t, full.Path())
 	read, own := 0, 0

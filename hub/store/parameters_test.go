@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestParametersThatStandOnceHaveNoName(t *testing.T) {
+func TestParametersUsedOnceAreUnnamed(t *testing.T) {
 	for _, c := range []struct{ query, want string }{
 		{"SELECT x FROM t WHERE site = $1 AND a = $2", "SELECT x FROM t WHERE site = ? AND a = ?"},
 		{"INSERT INTO t (site, a) VALUES ($1, $2), ($1, $3)", "INSERT INTO t (site, a) VALUES ($1, ?), ($1, ?)"},

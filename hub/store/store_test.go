@@ -80,7 +80,7 @@ func TestWriteKeepsAllOfAChangeOrNothing(t *testing.T) {
 	}
 }
 
-func TestWritesWaitForOneAnotherAndForNoneThatWasCalledOff(t *testing.T) {
+func TestWritesWaitInTurnUnlessCancelled(t *testing.T) {
 	s := openStore(t).Site("biklab")
 	var all sync.WaitGroup
 	inside := 0
@@ -145,7 +145,7 @@ func TestSubscribersNeverMissTheLastChange(t *testing.T) {
 	}
 }
 
-func TestChangesThatAreUndoneAreNotTold(t *testing.T) {
+func TestRolledBackChangesNotifyNobody(t *testing.T) {
 	s := openStore(t).Site("biklab")
 	sub, cancel := s.Subscribe(store.Directory)
 	defer cancel()

@@ -19,7 +19,7 @@ func auditedPages(t *testing.T) (*Pages, tongue) {
 	return p, tongue{lang: "fr", words: p.words, zone: func() *time.Location { return time.UTC }, now: time.Now}
 }
 
-func TestAuditLogStandsInFrench(t *testing.T) {
+func TestAuditLogIsTranslatedIntoFrench(t *testing.T) {
 	p, fr := auditedPages(t)
 	for _, c := range []struct{ given, want string }{
 		{"added", "ajout"},

@@ -80,7 +80,7 @@ func harmless(t *testing.T, what string, w *httptest.ResponseRecorder) {
 	}
 }
 
-func TestEveryAnswerHasThePolicyThatKeepsScriptsOut(t *testing.T) {
+func TestEveryAnswerHasAContentSecurityPolicy(t *testing.T) {
 	h := open(t, 0)
 	for _, path := range append(paths(), "/static/x/hub.css", assetOf(t, h, "hub.js")) {
 		w := h.get(path)
@@ -95,7 +95,7 @@ func TestEveryAnswerHasThePolicyThatKeepsScriptsOut(t *testing.T) {
 	}
 }
 
-func TestVisitorSignsInFirstAndComesBack(t *testing.T) {
+func TestVisitorReturnsToThePageAfterSigningIn(t *testing.T) {
 	h := open(t, 0)
 	nobody := h.as("")
 	for _, path := range paths() {
@@ -190,7 +190,7 @@ func TestPagesFollowTheRole(t *testing.T) {
 	}
 }
 
-func TestFormGivenBackKeepsValuesAndNamesEveryFault(t *testing.T) {
+func TestRejectedFormKeepsValuesAndNamesEveryFault(t *testing.T) {
 	h := open(t, 0)
 	v := url.Values{"name": {""}, "emails": {"one@lab.example\nnobody"}, "until": {"2027-08-31"}, "note": {"a note"},
 		"version": {"1"}, "was.name": {"Léa Morvan"}}
@@ -205,7 +205,7 @@ func TestFormGivenBackKeepsValuesAndNamesEveryFault(t *testing.T) {
 	wants(t, h.post("/members/m-lea", url.Values{"until": {"soon"}, "version": {"1"}}), 422, `href="#person-until"`)
 }
 
-func TestChangeOfAnOldVersionShowsWhatTheOtherChanged(t *testing.T) {
+func TestConflictPageShowsTheOtherPersonsChange(t *testing.T) {
 	h := open(t, 0)
 	first := url.Values{"name": {"Léa Morvan-Diaz"}, "note": {"Aide à l'accueil le jeudi."}, "version": {"1"}}
 	wants(t, h.post("/members/m-lea", first), 303, "/members/m-lea?done=member-changed")
@@ -220,7 +220,7 @@ func TestChangeOfAnOldVersionShowsWhatTheOtherChanged(t *testing.T) {
 	wants(t, h.post("/members/m-lea/block", url.Values{"version": {""}, "blocked": {"yes"}}), 412)
 }
 
-func TestFailureOfTheHubIsAPageWithTheRequestsID(t *testing.T) {
+func TestErrorPageShowsTheRequestID(t *testing.T) {
 	h := open(t, 0)
 	h.site.Break(errors.New("disk is full"))
 	body := wants(t, h.get("/members"), 500, "req-7")
@@ -271,7 +271,7 @@ func TestPolicyPageSaysThatASignatureIsWanted(t *testing.T) {
 }
 
 // What exists once is in the answer to the POST, and in no address.
-func TestSecretsAreShownOnceAndStandInNoAddress(t *testing.T) {
+func TestSecretsAreShownOnceAndNeverInAURL(t *testing.T) {
 	h := open(t, 0)
 	for path, secret := range map[string]string{"/machines/laser/code": "9G4T-K2QM",
 		"/members/m-lea/codes": "7K2Q-0000-M9XH",
@@ -318,7 +318,7 @@ func TestLinkSignsInOnlyByItsButton(t *testing.T) {
 	)
 }
 
-func TestTooLargeAFormIsRefused(t *testing.T) {
+func TestTooLargeFormIsRefused(t *testing.T) {
 	h := open(t, 0)
 	wants(t, h.post("/members", url.Values{"note": {strings.Repeat("a", 70<<10)}}), 413)
 	wants(t, h.as("").post("/sign-in", url.Values{"name": {strings.Repeat("a", 70<<10)}}), 413)
@@ -380,7 +380,7 @@ func TestRolesAtAMachineAreGivenAndTakenAway(t *testing.T) {
 
 // A member takes the own record along, and each badge, from the page that shows it. The file has what the page and the
 // API show of it, and nothing that only administrators see.
-func TestMemberTakesTheOwnRecordAlong(t *testing.T) {
+func TestMemberDownloadsTheirOwnRecord(t *testing.T) {
 	h := open(t, 0)
 	lea := h.as(webtest.MemberName)
 	for lang, words := range map[string][]string{"fr": {"Télécharger ma fiche (JSON)", "Télécharger<span"},

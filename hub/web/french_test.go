@@ -47,7 +47,7 @@ func TestFaultsOfServicesAreFrenchOnFrenchPages(t *testing.T) {
 	}
 }
 
-func TestSilentMachineIsNoErrorOfTheHub(t *testing.T) {
+func TestMachineWithoutAnAnswerIsNoServerError(t *testing.T) {
 	h := open(t, 0)
 	for err, want := range map[error]int{&enrol.Unreachable{Machine: "laser"}: 504,
 		&enrol.Refused{Machine: "laser"}: 409} {

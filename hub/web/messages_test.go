@@ -250,7 +250,7 @@ func TestLanguageIsTheOneAskedFor(t *testing.T) {
 	}
 }
 
-func TestOnlyOwnPathsAreGoneBackTo(t *testing.T) {
+func TestReturnPathMustBelongToTheHub(t *testing.T) {
 	for back, want := range map[string]string{"/members?q=a": "/members?q=a", "": "/", "//evil.example": "/",
 		"https://evil.example/": "/", "/\\evil.example": "/",
 		"/\\/evil.example": "/", "javascript:alert(1)": "/", "/a\r\nSet-Cookie: x=1": "/", "/sign-in?back=/sign-in": "/",
@@ -284,7 +284,7 @@ func FuzzAcceptedLanguageIsOneOfOurs(f *testing.F) {
 }
 
 // A field that a form did not carry stays as it is.
-func TestFormChangesOnlyTheFieldsThatItHas(t *testing.T) {
+func TestFormChangesOnlyItsOwnFields(t *testing.T) {
 	m := directory.Member{Name: "Léa", Note: "kept", Emails: []string{"a@b"}}
 	if err := fill(&m, map[string][]string{"name": {" Lea "}, "emails": {"x@y\r\n\r\n z@y "}}); err != nil {
 		t.Fatal(err)
@@ -297,7 +297,7 @@ func TestFormChangesOnlyTheFieldsThatItHas(t *testing.T) {
 	}
 }
 
-func TestSpreadsheetComputesNoCell(t *testing.T) {
+func TestExportedCellsAreNeverFormulas(t *testing.T) {
 	if got := csvText(t, [][]string{{"=1+1", "+a", "-b", "@c", "\tx", "plain",
 		"a=b"}}); got != "'=1+1,'+a,'-b,'@c,'\tx,plain,a=b\n" {
 		t.Errorf("%q", got)

@@ -20,7 +20,7 @@ func (noMachines) List(context.Context, actor.Actor) ([]enrol.Machine, error) { 
 
 // A right that a role has beside others is taken alone here: as the scopes of a token of the owner. A form is shown to
 // whom its POST would be accepted from, and a button to whom it would obey.
-func TestEachFormFollowsTheRoleOfItsAct(t *testing.T) {
+func TestFormsAreShownOnlyWithTheRightToSendThem(t *testing.T) {
 	owner, scopes := open(t, 0), ""
 	owner.options.Who = func(r *http.Request) (actor.Actor, error) {
 		a, err := owner.site.Who(r)

@@ -40,7 +40,7 @@ func TestListsArePaged(t *testing.T) {
 }
 
 // A year of many machines fills no page: the file has all rows.
-func TestReportsShowSomeRows(t *testing.T) {
+func TestReportPageShowsTheFirstRowsOnly(t *testing.T) {
 	h := open(t, 0)
 	h.site.ManyWeeks(1040)
 	body := wants(t, h.get("/reports"), 200, "more rows in the file")
