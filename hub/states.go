@@ -129,7 +129,7 @@ func (fl *fleet) writeStates(ctx context.Context) {
 		return nil
 	})
 	if err != nil {
-		fl.core.log.Warn("states of machines not kept", "err", err)
+		fl.core.log.Warn("states of machines not saved", "err", err)
 		return
 	}
 	for id, k := range changed {

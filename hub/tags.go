@@ -86,7 +86,7 @@ func (c Config) Tags() (out []Tag, err error) {
 			e = json.Unmarshal(data, &t)
 		}
 		if e == nil && t.ID != m[1] {
-			e = fmt.Errorf("it is the tag %.32q's", t.ID)
+			e = fmt.Errorf("the file holds the tag %.32q, want the tag of its name", t.ID)
 		}
 		if e != nil {
 			path := filepath.Join(c.tags(), f.Name())

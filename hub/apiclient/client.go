@@ -272,7 +272,8 @@ func (c *Client) send(r *http.Request) (Answer, error) {
 	}
 	p := &Problem{}
 	if kind != "application/problem+json" || json.Unmarshal(b, p) != nil || p.Title == "" {
-		return Answer{}, &Unreachable{c.base.Host, fmt.Errorf("it answers %s, and not as a hub does", resp.Status)}
+		return Answer{}, &Unreachable{c.base.Host,
+			fmt.Errorf("unexpected answer %s, want that of a Portillon hub", resp.Status)}
 	}
 	p.Status = resp.StatusCode
 	return Answer{}, p
@@ -303,7 +304,7 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values, v any) 
 // Read reads an answer's JSON. Fields that are not known are skipped: the hub may be newer.
 func (c *Client) Read(a Answer, v any) error {
 	if a.Type != "application/json" {
-		return &Unreachable{c.base.Host, fmt.Errorf("it answers with %q, want JSON", a.Type)}
+		return &Unreachable{c.base.Host, fmt.Errorf("unexpected content type %q, want JSON", a.Type)}
 	}
 	if err := json.Unmarshal(a.Body, v); err != nil {
 		return &Unreachable{c.base.Host, fmt.Errorf("the answer cannot be read: %w", err)}

@@ -47,7 +47,8 @@ func NewToken(ctx context.Context, o Options, in SignIn, name string, scopes []s
 	case status == http.StatusUnauthorized || status == http.StatusUnprocessableEntity:
 		return Token{}, &Problem{Status: status, Title: refusedSignIn(c.language, in.OwnerCode != "")}
 	case status != http.StatusSeeOther:
-		return Token{}, &Unreachable{c.base.Host, fmt.Errorf("it answers %d to a sign-in, and not as a hub does", status)}
+		return Token{}, &Unreachable{c.base.Host,
+			fmt.Errorf("unexpected answer %d to a sign-in, want that of a Portillon hub", status)}
 	}
 	var t Token
 	a, err := c.Do(ctx, Request{Method: http.MethodPost, Path: "/me/tokens",

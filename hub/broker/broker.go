@@ -215,7 +215,7 @@ func await(s *server.Server, l *quiet) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("it is not ready after %v", ready)
+	return fmt.Errorf("the embedded server is not ready after %v", ready)
 }
 
 // Addr is host:port, as it was bound.
@@ -252,7 +252,7 @@ func check(c Config) (addr string, err error) {
 		)
 	}
 	if c.Dir == "" {
-		return "", errors.New("no folder for what is retained is given")
+		return "", errors.New("the folder for retained messages is missing")
 	}
 	return addr, nil
 }

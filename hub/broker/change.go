@@ -47,7 +47,7 @@ func (g *gate) Check(c server.ClientAuthentication) bool {
 // happens where the account is as it was. A broker without accounts, which anybody may use, takes none.
 func (b *Broker) Set(a Account) error {
 	if b.proxy.accounts.get("") != nil {
-		return fmt.Errorf("broker: account %q: a broker that began without accounts takes none", a.User)
+		return fmt.Errorf("broker: account %q: a broker that was started without accounts accepts none", a.User)
 	}
 	made, err := open(b.site, []Account{a}, time.Now())
 	if err != nil {

@@ -59,7 +59,7 @@ func (e *Unreachable) Error() string { return fmt.Sprintf("the machine %s does n
 // order gives a command. It is noted before it is sent: what is not known to have arrived may have.
 func (s *Orders) order(ctx context.Context, a actor.Actor, act actor.Act, id policy.MachineID, c wire.Command) error {
 	if s.command == nil {
-		return errors.New("enrol: this hub gives no commands")
+		return errors.New("enrol: this hub sends no commands")
 	}
 	err := s.table.site.Write(ctx, func(tx *store.Tx) error {
 		r, err := s.table.row(ctx, tx, id)

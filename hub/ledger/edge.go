@@ -29,7 +29,7 @@ type edge struct {
 func parseEdge(size int64, b []byte) (edge, error) {
 	if n := bits.OnesCount64(uint64(size)); len(b) != n*tlog.HashSize {
 		return edge{}, fmt.Errorf(
-			"the tree's edge has %d bytes, want %d for %d records: the ledger is torn",
+			"the tree's edge has %d bytes, want %d for %d records: the ledger is corrupt",
 			len(b),
 			n*tlog.HashSize,
 			size,

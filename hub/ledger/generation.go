@@ -62,7 +62,7 @@ func (l *Ledger) ReplaceIn(ctx context.Context, tx *store.Tx, r Replacement) err
 		return err
 	}
 	if len(all) == 0 {
-		return fmt.Errorf("nothing of %.64q is held: its first journal is taken without this", r.Machine)
+		return fmt.Errorf("the ledger holds no records of %.64q: a first journal needs no replacement", r.Machine)
 	}
 	tx.Changed(store.Records)
 	if n := len(all); n > 1 && all[n-1].Records == 0 && all[n-2].Generation == r.Generation {
@@ -226,7 +226,7 @@ func (j journal) head() (h Head, err error) {
 	}
 	if len(j.root) != tlog.HashSize {
 		return Head{}, fmt.Errorf(
-			"the root of the journal %d has %d bytes, want %d: the ledger is torn",
+			"the root of the journal %d has %d bytes, want %d: the ledger is corrupt",
 			j.id,
 			len(j.root),
 			tlog.HashSize,
@@ -244,7 +244,7 @@ func (j journal) grown() (edge, error) {
 	}
 	root, err := e.root()
 	if err == nil && j.Records > 0 && !bytes.Equal(root[:], j.root) {
-		err = fmt.Errorf("the edge of the journal %d does not give its root: the ledger is torn", j.id)
+		err = fmt.Errorf("the edge of the journal %d does not give its root: the ledger is corrupt", j.id)
 	}
 	return e, err
 }

@@ -397,7 +397,7 @@ func TestLedgerRefusesAForeignFileAndLeavesItAlone(t *testing.T) {
 	}{
 		{"words", []byte(strings.Repeat("these are words\n", 300)), "biklab", "cannot be read"},
 		{"a torn head", head, "biklab", "cannot be read"},
-		{"another program's", reform(whole, 68, 0, 0, 0, 1), "biklab", "something else"},
+		{"another program's", reform(whole, 68, 0, 0, 0, 1), "biklab", "another program"},
 		{"a later form", later, "biklab", "version 90000, this program knows those up to"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -197,7 +197,7 @@ func (l *Ledger) scan(into func(...any) error) (Entry, error) {
 	}
 	r, err := wire.ParseRecord(record)
 	if err != nil {
-		return Entry{}, fmt.Errorf("a record is torn: %w", err)
+		return Entry{}, fmt.Errorf("corrupt record: %w", err)
 	}
 	if r.Seq != uint64(seq) || string(r.Machine) != m {
 		return Entry{}, l.changed(m, g, seq)

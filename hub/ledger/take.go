@@ -178,7 +178,7 @@ func judgeOther(ctx context.Context, tx *store.Tx, m policy.MachineID, head Head
 	}
 	return refuse(
 		OtherGeneration,
-		"%s signed records of the journal's generation %q, want %q: the journal began anew, or an old one came back",
+		"%s signed records of the journal's generation %q, want %q: the journal was started anew, or an old one was restored",
 		m,
 		string(b.Generation),
 		string(head.Generation),
@@ -235,7 +235,7 @@ func (l *Ledger) open(m policy.MachineID, data []byte) (o opened, err error) {
 		if r := &records[i]; r.Site != site || r.Machine != m {
 			return o, refuse(
 				OtherMachine,
-				"record %d is %.64s/%.64s's, on the topic of %s/%s",
+				"record %d is of %.64s/%.64s, and came on the topic of %s/%s",
 				r.Seq,
 				r.Site,
 				r.Machine,
@@ -249,7 +249,7 @@ func (l *Ledger) open(m policy.MachineID, data []byte) (o opened, err error) {
 		return o, refuse(BadCheckpoint, "%v", err)
 	}
 	if last := records[len(records)-1].Seq; c.Size != last {
-		return o, refuse(BadCheckpoint, "it is of %d records, the batch ends with %d", c.Size, last)
+		return o, refuse(BadCheckpoint, "the checkpoint covers %d records, the batch ends at %d", c.Size, last)
 	}
 	o = opened{Batch: b, records: records, c: c, leaves: make([]tlog.Hash, len(records))}
 	for i, r := range b.Records {
@@ -280,7 +280,7 @@ type growth struct {
 func judge(ctx context.Context, q queryer, m policy.MachineID, j journal, b opened) (*growth, error) {
 	first, size := b.first(), j.Records
 	if first > size+1 {
-		return nil, refuse(Gap, "it begins with record %d, %d is wanted", first, size+1)
+		return nil, refuse(Gap, "the batch begins with record %d, want record %d", first, size+1)
 	}
 	t := newTree(ctx, q, m, j.id)
 	var out growth
@@ -325,21 +325,21 @@ func (g *growth) verdict(m policy.MachineID, b opened, size, differs uint64) (*g
 	case root != b.c.Root:
 		return nil, refuse(
 			WrongRoot,
-			"with what is held, the records up to %d do not give the root that %s signed",
+			"the records up to %d, with those in the ledger, do not give the root that %s signed",
 			b.c.Size,
 			m,
 		)
 	case differs > 0 && b.c.Size <= size:
 		return nil, refuse(
 			RolledBack,
-			"%s signed a journal of %d records whose record %d is not the one held; %d are held",
+			"%s signed a journal of %d records whose record %d differs from the ledger, which holds %d records",
 			m,
 			b.c.Size,
 			differs,
 			size,
 		)
 	case differs > 0:
-		return nil, refuse(Forked, "%s signed a journal whose record %d is not the one held", m, differs)
+		return nil, refuse(Forked, "%s signed a journal whose record %d differs from the ledger", m, differs)
 	case b.c.Size <= size:
 		return nil, nil
 	}

@@ -91,7 +91,7 @@ func (t *tree) hash(level int, place int64) (tlog.Hash, error) {
 	}
 	at := int(first - id.block<<tileLevels)
 	if at+1<<up > len(hashes) {
-		return tlog.Hash{}, fmt.Errorf("hash %d of level %d of %s is not there: the ledger is torn", place, level, t.m)
+		return tlog.Hash{}, fmt.Errorf("hash %d of level %d of %s is not there: the ledger is corrupt", place, level, t.m)
 	}
 	return fold(hashes[at : at+1<<up]), nil
 }

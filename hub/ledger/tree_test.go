@@ -13,7 +13,7 @@ import (
 	"portillon/wire"
 )
 
-// A torn tree must refuse, not acknowledge, and not accuse the machine.
+// A ledger with a corrupt tree refuses batches without an accusation of the machine.
 func TestLedgerReportsMissingHashes(t *testing.T) {
 	for change, batch := range map[string]uint64{
 		"UPDATE ledger_journals SET edge = x''":                    601,
@@ -29,7 +29,7 @@ func TestLedgerReportsMissingHashes(t *testing.T) {
 			take(t, l, m, first, first+199)
 		}
 		exec(t, path, change)
-		if _, err := l.Take("laser", m.Data(batch, 610)); err == nil || !strings.Contains(err.Error(), "torn") {
+		if _, err := l.Take("laser", m.Data(batch, 610)); err == nil || !strings.Contains(err.Error(), "corrupt") {
 			t.Errorf("%s: %v", change, err)
 		}
 	}

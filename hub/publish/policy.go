@@ -476,7 +476,7 @@ func (s *Policies) Adopt(ctx context.Context, signed []byte) error {
 	_, err = s.write(ctx, p)
 	var invalid *fault.Invalid
 	if errors.As(err, &invalid) { // another one came into force meanwhile
-		s.log.Warn("a machine's policy was not adopted", "number", got.Number, "why", err)
+		s.log.Warn("returned policy not adopted", "number", got.Number, "why", err)
 		return nil
 	}
 	return err

@@ -64,7 +64,7 @@ func moveFolders(path string) error {
 			Path: path,
 			Kind: dberror.Damaged,
 			Cure: cureDamage(path),
-			Err:  errors.New("a folder is in its place"),
+			Err:  errors.New("found a folder, want a file"),
 		}
 	}
 	for _, x := range []string{path + "-wal", path + "-shm"} {
@@ -103,7 +103,7 @@ func checkFile(ctx context.Context, path string, mayBeEmpty bool) error {
 	case tables == 0:
 		return errors.New("the database is empty: the hub has not run yet")
 	case app != applicationID:
-		return fmt.Errorf("the file is a database of something else: its application id is %#x, want %#x", app, applicationID)
+		return fmt.Errorf("the file is a database of another program: application id %#x, want %#x", app, applicationID)
 	}
 	if err := checkVersion(ctx, r, mayBeEmpty); err != nil {
 		return err
@@ -124,7 +124,7 @@ func checkVersion(ctx context.Context, r *sql.DB, upgrade bool) error {
 	err = r.QueryRowContext(ctx, "SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied").
 		Scan(&is)
 	if err != nil {
-		return fmt.Errorf("the database does not say its version: %w", err)
+		return fmt.Errorf("the database has no version: %w", err)
 	}
 	switch {
 	case is > newest:

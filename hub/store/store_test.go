@@ -193,7 +193,7 @@ func TestFilesOfOtherProgramsAreRefusedAndLeftAlone(t *testing.T) {
 	}
 	db.Close()
 	before, _ := os.ReadFile(path)
-	if _, err := store.Open(t.Context(), path); err == nil || !strings.Contains(err.Error(), "something else") {
+	if _, err := store.Open(t.Context(), path); err == nil || !strings.Contains(err.Error(), "another program") {
 		t.Error(err)
 	}
 	if after, _ := os.ReadFile(path); string(after) != string(before) {

@@ -65,7 +65,7 @@ type Options struct {
 	Mail           bool // the hub can send e-mail
 	// Live gives the site's name and whether members may sign in by e-mail, at this moment. nil: Site and Mail.
 	Live func() (name string, mail bool)
-	// Trouble is why the database takes no changes, in a few English words; empty: it does. nil: nothing is known.
+	// Trouble is why the database accepts no changes, in a few English words; empty: it does. nil: nothing is known.
 	Trouble func() string
 }
 
