@@ -92,7 +92,7 @@ type keptState struct {
 }
 
 // writeStates writes the states that changed in one transaction. A database that does not take them is tried again: the
-// records tell whoever looks why.
+// records tell the reason.
 func (fl *fleet) writeStates(ctx context.Context) {
 	changed := map[policy.MachineID]keptState{}
 	fl.mu.Lock()

@@ -92,7 +92,7 @@ func (s *accountAPI) routes() []Route {
 	}
 }
 
-// ownRoutes are of whoever is signed in, about themselves.
+// ownRoutes lists the routes about the actor's own account.
 func (s *accountAPI) ownRoutes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/me", Answer: me{}, handle: s.whoAmI},

@@ -23,7 +23,7 @@ import (
 	"portillon/policy"
 )
 
-// Prefix is where the API stands.
+// Prefix begins the path of every route.
 const Prefix = "/api/v1"
 
 // Options are the services of one site. A nil service answers 501 for all of its routes.

@@ -129,7 +129,7 @@ func names(path string) (out []string) {
 	return out
 }
 
-// id is the part of the path that a route's {name} stands for; check has bounded its length.
+// id is the value of a route's {name} in the path; check has bounded its length.
 func (c *call) id(name string) string { return c.r.PathValue(name) }
 
 // member is the member whom the path names.
@@ -168,7 +168,7 @@ func (c *call) version() (int64, error) {
 			return v, nil
 		}
 	}
-	if text == "*" { // it would change whatever stands there, unseen
+	if text == "*" { // "*" would change a version that the client has not seen
 		return 0, versionMissing()
 	}
 	return 0, versionStrange() // a weak or foreign tag never matches (RFC 9110 §13.1.1)

@@ -20,7 +20,7 @@ func (s *cardKeyAPI) routes() []Route {
 	}
 }
 
-// getCardKey says which cards and machines still hang on the card key before. The key itself is never in an answer.
+// getCardKey lists the cards and machines that still need the previous card key. The key itself is never in an answer.
 func (s *cardKeyAPI) getCardKey(c *call) (answer, error) {
 	k, err := s.keys.Status(c.ctx(), c.actor)
 	if err != nil {

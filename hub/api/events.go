@@ -177,7 +177,7 @@ func (s *sender) event(topic store.Topic) bool {
 
 // send writes text and flushes it, and reports whether the client is still there.
 func (s *sender) send(text string) bool {
-	// A writer without deadlines (a test's) says so here; the next write shows whether the client is there.
+	// A writer without deadlines (a test's) returns an error here; the next write shows whether the client is there.
 	// The deadline is by the computer's clock: a demonstration's hub has another one.
 	_ = s.control.SetWriteDeadline(time.Now().Add(eventWrite + heartbeat))
 	if _, err := s.w.Write([]byte(text)); err != nil {

@@ -60,7 +60,7 @@ func (s *policyAPI) routes() []Route {
 	}
 }
 
-// currentPolicy is the policy in force, or its text alone for whoever asks for YAML.
+// currentPolicy is the policy in force, or its text alone if the client asks for YAML.
 func (s *policyAPI) currentPolicy(c *call) (answer, error) {
 	p, err := s.policies.Current(c.ctx(), c.actor)
 	if err != nil {

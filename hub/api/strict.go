@@ -62,7 +62,7 @@ func fieldPath(t reflect.Type, path string) string {
 	return path
 }
 
-// reader walks a JSON value beside the type that it is read into.
+// reader compares a JSON value with the Go type that it is read into.
 type reader struct {
 	dec    *json.Decoder
 	faults []fault.Field

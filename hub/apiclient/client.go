@@ -24,7 +24,7 @@ import (
 	"portillon/hub/fault"
 )
 
-// Prefix is where the API stands at a hub.
+// Prefix begins the path of every route of the API.
 const Prefix = "/api/v1"
 
 // The bounds of an exchange.

@@ -131,14 +131,14 @@ func (p *proxy) refuse(a *account, reason, detail string) {
 	}
 }
 
-// AccountStatus is how an account stands at the broker.
+// AccountStatus is the state of an account at the broker.
 type AccountStatus struct {
 	User        string         `json:"user"`
 	Connections int            `json:"connections"`
 	Refused     map[string]int `json:"refused,omitempty"` // by reason, since the start
 }
 
-// Accounts are all accounts, sorted; "" is whoever gave no name or a wrong password.
+// Accounts are all accounts, sorted; "" counts clients without a name or with a wrong password.
 func (b *Broker) Accounts() []AccountStatus {
 	all := append([]*account{b.proxy.unknown}, b.proxy.accounts.all()...)
 	var out []AccountStatus

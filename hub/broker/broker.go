@@ -9,7 +9,7 @@
 //
 // Accounts may be set and removed while the broker runs; a removed account's connections end at once.
 //
-// A proxy of ours stands before the embedded server, which knows no limits by user, and shows a client id to its
+// A proxy of ours passes all packets to the embedded server, which has no limits by user, and shows a client id to its
 // CustomClientAuthentication only within a string for logs. The proxy refuses MQTT 5, QoS 2 publishes, packets of more
 // than wire.MaxPacket (it ends the connection, and logs the topic), strangers once there are accounts, and the client
 // id of another account. By account it limits connections, connects a second, topic filters, and bytes a second: who

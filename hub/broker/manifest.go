@@ -16,8 +16,8 @@ import (
 // would take a buffer of 64 KB for each machine at once, as a manifest has more than 4 KB, and copy it through a
 // connection of its own to each.
 //
-// Machines that subscribed before the hub has published anything get theirs from the embedded server, which knows what
-// was retained before.
+// Machines that subscribed before the hub has published anything get the manifest from the embedded server, which knows
+// what was retained before.
 type manifests struct {
 	topic string
 
@@ -171,8 +171,8 @@ func wholePackets(b []byte) (n int) {
 	}
 }
 
-// silent is the topic that stands at the embedded server for a machine's subscription to manifests. Nobody may publish
-// on it.
+// silent is the topic to which the embedded server thinks a machine has subscribed instead of the manifest's. Nobody
+// may publish on it.
 func silent(a *account) string {
 	return wire.Topics{Site: a.site}.State(a.Machine) + "/manifests"
 }

@@ -36,8 +36,8 @@ const (
 	readBuffer, writeBuffer, downBuffer = 2 << 10, 1 << 10, 1 << 10
 )
 
-// proxy stands before the embedded server, which limits neither connections, nor client ids, nor bytes by account. It
-// knows the accounts, passes what is within their limits, and never changes a message.
+// proxy is between the clients and the embedded server, which limits neither connections, nor client ids, nor bytes by
+// account. It knows the accounts, passes what is within their limits, and never changes a message.
 type proxy struct {
 	l         net.Listener
 	tls       *tls.Config

@@ -33,7 +33,7 @@ func (b *body) fill(make func() ([]byte, error)) error {
 	return b.err
 }
 
-// write answers with the body, compressed where the asker reads that.
+// write answers with the body, compressed if the client accepts gzip.
 func (b *body) write(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Vary", "Accept-Encoding")
@@ -52,7 +52,7 @@ const maxAnswers = 4
 // answers keeps the newest answers with parts of one chunk.
 type answers struct {
 	mu  sync.Mutex
-	all []*answer // the one that was asked for last stands last
+	all []*answer // the most recently requested one is the last
 }
 
 // answer is the answer to one set of parts.

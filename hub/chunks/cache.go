@@ -15,7 +15,7 @@ const maxCached = 6 << 20
 // cache keeps the chunks that were asked for last.
 type cache struct {
 	mu      sync.Mutex
-	entries []*entry // the one that was asked for last stands last
+	entries []*entry // the most recently requested one is the last
 }
 
 // entry is a chunk, and what is made of it once it is asked for.

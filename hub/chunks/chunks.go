@@ -64,7 +64,8 @@ func (s *Server) chunk(w http.ResponseWriter, r *http.Request) *entry {
 	return nil
 }
 
-// GetChunk answers GET /chunks/{sha}: what stands under a hash never changes.
+// GetChunk answers GET /chunks/{sha}. The client may keep the answer for good, because the content of a hash never
+// changes.
 func (s *Server) GetChunk(w http.ResponseWriter, r *http.Request) {
 	e := s.chunk(w, r)
 	if e == nil {
@@ -155,11 +156,11 @@ func forGood(w http.ResponseWriter) {
 func write(w http.ResponseWriter, r *http.Request, b []byte) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
 	if r.Method != http.MethodHead {
-		w.Write(b) // the asker may be gone
+		w.Write(b) // the client may have closed the connection
 	}
 }
 
-// acceptsGzip reports whether the asker reads gzip (RFC 9110, section 12.5.3): it is named, and not with q=0.
+// acceptsGzip reports whether the client accepts gzip (RFC 9110, section 12.5.3): it is named, and not with q=0.
 func acceptsGzip(r *http.Request) bool {
 	for _, field := range r.Header.Values("Accept-Encoding") {
 		for one := range strings.SplitSeq(field, ",") {

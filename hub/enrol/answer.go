@@ -31,7 +31,7 @@ var (
 const CodeHeader = "Portillon-Refused"
 
 // answer writes v as JSON, or a refusal if err is not nil. A machine reads the reason of a refusal only if the error is
-// one of this package's own; the reason of any other error stands in the log alone.
+// one of this package's own; the reason of any other error is written only to the log.
 func answer(log *slog.Logger, w http.ResponseWriter, r *http.Request, v any, err error) {
 	if err == nil {
 		w.Header().Set("Content-Type", "application/json")

@@ -48,7 +48,7 @@ func (g *guard) client(r *http.Request) (netip.Addr, bool) {
 	for n := 0; n < maxForwards && len(hops) > 0; n++ {
 		hop, err := netip.ParseAddr(strings.TrimSpace(hops[len(hops)-1]))
 		if err != nil {
-			break // what stands to the left of it was written by nobody that is believed
+			break // no trusted proxy wrote the entries to its left
 		}
 		if address = hop.Unmap(); !g.isProxy(address) {
 			break

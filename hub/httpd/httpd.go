@@ -25,7 +25,7 @@ type Options struct {
 	// A request for another host is answered with 421 (RFC 9110 §15.5.20): a page of another site that has its name
 	// point to this hub (DNS rebinding) reads nothing.
 	Hosts []string
-	// Proxies are the reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. Empty: nobody's.
+	// Proxies are the reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted. Empty: none are.
 	Proxies []netip.Prefix
 	// Origins are origins beside the request's own host that may send changes, as https://hub.example.org for a proxy
 	// that rewrites Host.
@@ -84,13 +84,13 @@ func of(ctx context.Context) *request {
 	return &request{}
 }
 
-// ID is the request's id, made here: it stands in the log, the audit log and every problem. Empty outside of Handler.
+// ID is the request's id, made here. The log, the audit log and every problem name it. Empty outside of Handler.
 func ID(ctx context.Context) string { return of(ctx).id }
 
-// Address is the client's address, as seen by the outermost proxy that is believed. Zero outside of Handler.
+// Address is the client's address, as seen by the outermost trusted proxy. Zero outside of Handler.
 func Address(ctx context.Context) netip.Addr { return of(ctx).address }
 
-// Secure reports whether the client speaks TLS, to the hub or to a proxy that is believed.
+// Secure reports whether the client speaks TLS, to the hub or to a trusted proxy.
 func Secure(ctx context.Context) bool { return of(ctx).secure }
 
 // SetLanguage notes the language that the answer is in, for services that put sentences together.

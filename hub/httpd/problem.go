@@ -47,7 +47,7 @@ func problemOf(r *http.Request, status int, kind string, detail Text) Problem {
 		Instance: ID(r.Context())}
 }
 
-// Internal is the hub's own fault. What it was stands in the log, beside the request's id.
+// Internal answers an error of the hub itself. The log has its cause, with the request's id.
 func Internal(r *http.Request) Problem {
 	return problemOf(r, http.StatusInternalServerError, "internal", Text{
 		"le hub n’a pas pu répondre : voir son journal système, avec ce numéro de demande",

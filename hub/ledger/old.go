@@ -23,7 +23,7 @@ const (
 	oldForms         = 2
 )
 
-// OldPath is where a hub of before portillon.db has the ledger, beside the database at path.
+// OldPath is the path of the ledger of older hubs, which had no portillon.db, in the folder of the database at path.
 func OldPath(path string) string { return filepath.Join(filepath.Dir(path), oldName) }
 
 // isOld reports whether the file at path is a ledger.db. A file that is not there is none.

@@ -245,7 +245,7 @@ func (l *Ledger) Head(m policy.MachineID) (_ Head, err error) {
 	return j.head()
 }
 
-// Proof shows that records stand in a machine's journal: the machine's signed checkpoint, and for each record its path
+// Proof shows that records are in a machine's journal: the machine's signed checkpoint, and for each record its path
 // to the root.
 type Proof struct {
 	Checkpoint string // a signed note

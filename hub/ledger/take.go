@@ -46,7 +46,7 @@ const (
 // refuse makes a Refusal.
 func refuse(c Code, format string, a ...any) error { return &Refusal{c, fmt.Sprintf(format, a...)} }
 
-// Taken is where the ledger stands after a batch, refused or not.
+// Taken is the state of the ledger after a batch, whether the batch was refused or not.
 type Taken struct {
 	Head
 	Want uint64 // the next record it has use for
@@ -119,7 +119,8 @@ func (l *Ledger) TakeAll(batches []Batch) []Result {
 	return out
 }
 
-// refused is the result of a batch that was refused before the ledger was asked: where the ledger stands, and why.
+// refused is the result of a batch that was refused before the ledger was read: the state of the ledger, and the
+// reason.
 func (l *Ledger) refused(ctx context.Context, q queryer, m policy.MachineID, why error) Result {
 	j, err := newestJournal(ctx, q, m)
 	head, herr := j.head()

@@ -193,7 +193,7 @@ func (g *growth) copyRecords(ctx context.Context, tx *store.Tx, old *store.Site,
 	return nil
 }
 
-// setAside moves a ledger.db whose records are in the database to another name, with what stands in its log.
+// setAside moves a ledger.db whose records are in the database to another name, with its log.
 func setAside(path string) error {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -219,7 +219,7 @@ func setAside(path string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// CopyOld copies a ledger.db, with what stands in its log, to a file that must not be there.
+// CopyOld copies a ledger.db, with the changes in its log, to a file that must not be there.
 func CopyOld(ctx context.Context, path, to string) error {
 	abs, err := filepath.Abs(path)
 	if err != nil {

@@ -33,7 +33,7 @@ func newTree(ctx context.Context, q queryer, m policy.MachineID, journal int64) 
 	return &tree{ctx: ctx, q: q, m: m, journal: journal, tiles: map[tile][]tlog.Hash{}}
 }
 
-// load reads a tile: leaves stand beside their records, the hashes of levels 8, 16, … in a table of their own.
+// load reads a tile: leaves are in the rows of their records, the hashes of levels 8, 16, … in a table of their own.
 func (t *tree) load(id tile) ([]tlog.Hash, error) {
 	if hashes, ok := t.tiles[id]; ok {
 		return hashes, nil

@@ -17,7 +17,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// fileName stands in faults; the reader is told lines, not files.
+// fileName is the name that parsing needs; an answer names only lines.
 const fileName = "policy.yaml"
 
 // Drafts checks policy texts that are not in force.
@@ -227,7 +227,7 @@ func (n notes) faults() []Fault {
 	return faultsOf(err)
 }
 
-// pathOf is where the rule of a warning stands.
+// pathOf is the path of a warning's rule in the policy file.
 func pathOf(w analysis.Warning) []any {
 	switch {
 	case w.Badge != "":

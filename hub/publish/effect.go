@@ -66,7 +66,7 @@ func (e *Effect) line(text string) {
 func (e *Effect) members(before, after *policy.Policy, holders []Holder, now time.Time, l policy.Language) {
 	twins := make([]analysis.Twin, 0, len(holders))
 	for _, h := range holders {
-		if h.Before == nil || h.After == nil { // whoever is unknown to either holds nothing there
+		if h.Before == nil || h.After == nil { // a policy that does not know the member gives no rights
 			h = h.whole()
 		}
 		twins = append(twins, analysis.Twin{Before: h.Before, After: h.After})

@@ -101,7 +101,7 @@ func (s *Builder) note(ctx context.Context, err error) {
 	}
 }
 
-// tell tells those who watch that how it stands with the bundle has changed.
+// tell notifies subscribers of the topic Bundle that the state of the bundle has changed.
 func (s *Builder) tell(ctx context.Context) {
 	err := s.site.Write(ctx, func(tx *store.Tx) error { tx.Changed(store.Bundle); return nil })
 	if err != nil && ctx.Err() == nil { // the page shows it when it is next read

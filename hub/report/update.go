@@ -259,7 +259,7 @@ func word(s string) string {
 	return s
 }
 
-// record counts one record. A body that cannot be read says nothing: the record counts all the same.
+// record counts one record. A record whose body cannot be read still counts.
 func (c *counter) record(r wire.Record) {
 	switch r.Kind {
 	case wire.SessionStart:

@@ -49,7 +49,7 @@ func (s *Service) Uses(ctx context.Context, a actor.Actor, r Range, p Page) (_ [
 	return s.uses(ctx, v, after, p.limit())
 }
 
-// place is where a session stands in the list.
+// place is the position of a session in the list.
 type place struct {
 	began      int64 // milliseconds since 1970
 	machine    string
@@ -72,7 +72,7 @@ func (p place) compare(o place) int {
 	)
 }
 
-// parsePlace reads a cursor; the empty one stands before all.
+// parsePlace reads a cursor; the empty cursor is the place before the first session.
 func parsePlace(s string) (place, error) {
 	if s == "" {
 		return place{began: math.MinInt64}, nil

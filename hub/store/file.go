@@ -56,7 +56,7 @@ func prepare(path string) error {
 	return f.Close()
 }
 
-// moveFolders moves away a folder that lies where SQLite has its log, or the log's index: it holds no page. In the
+// moveFolders moves away a folder that has the name of SQLite's log, or the log's index: it holds no page. In the
 // place of the database itself a folder is refused.
 func moveFolders(path string) error {
 	if fi, err := os.Stat(path); err == nil && fi.IsDir() {

@@ -354,7 +354,7 @@ const (
 	Policy    Topic = "policy"    // a policy was published
 	Bundle    Topic = "bundle"    // a bundle was published
 	Records   Topic = "records"   // the ledger has new records
-	States    Topic = "states"    // a machine said how it stands
+	States    Topic = "states"    // the state of a machine changed
 	Accounts  Topic = "accounts"  // people who sign in, their roles and sessions
 	Taps      Topic = "taps"      // a card that nobody has was tapped
 )

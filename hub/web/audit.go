@@ -29,7 +29,7 @@ type spoken struct {
 	Foreign bool
 }
 
-// audited is what stands in the audit log; nil: nothing.
+// audited is the text of the audit log; nil: none.
 func (p *Pages) audited(l tongue, text string) *spoken {
 	if text == "" {
 		return nil

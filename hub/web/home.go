@@ -25,7 +25,7 @@ func (p *todayPages) routes() []route {
 	return []route{{"GET /{$}", p.home}, {"GET /about", p.about}, {"GET /today", p.today}}
 }
 
-// home is today for whoever sees machines' sessions or members, and the own record for every other member.
+// home shows the page of today to people who may read sessions or members, and other members their own record.
 func (p *todayPages) home(q *request) error {
 	switch {
 	case q.actor.Account == "":
@@ -46,17 +46,17 @@ func (p *todayPages) about(q *request) error {
 type todayPage struct {
 	On, Off []standing
 	Free    []standing
-	Start   bool // there is no machine yet, and the asker can add one
+	Start   bool // there is no machine yet, and the person may add one
 	Taps    []directory.Tap
 	Ended   []directory.Ending
 	Soon    []directory.Ending
 	MoreEnd int
 }
 
-// standing is a machine with the name of whoever is on it.
+// standing is a machine with the name of the member who uses it.
 type standing struct {
 	enrol.Machine
-	Who string // empty: the asker may not know
+	Who string // empty: the person may not read it
 }
 
 // Attention reports whether somebody has to look at the machine.

@@ -279,12 +279,13 @@ func conflict(err error) bool {
 	return errors.As(err, &c)
 }
 
-// difference is one field of a conflict: as the asker read it, as somebody else has it now, as the asker wants it.
+// difference is one field of a conflict: its value when the person read it, its value now, and the value that the
+// person wants.
 type difference struct {
 	Label, Was, Now, Mine string
 }
 
-// conflict shows what somebody else changed meanwhile, and offers the asker's values for the version in force.
+// conflict shows what another person has changed meanwhile, and offers this person's values for the new version.
 func (p *memberPages) conflict(q *request, v url.Values) error {
 	m, err := p.directory.Members.Get(ctxOf(q), q.actor, memberID(q))
 	if err != nil {

@@ -223,7 +223,7 @@ func (p policyPage) Ready() bool {
 	return p.Draft != nil && len(p.Draft.Faults) == 0 && !p.Draft.Same && p.Refused == nil
 }
 
-// Line is a line of the text, from 1, for a fault that stands there; at most 200 characters of it.
+// Line is a line of the text, from 1, for a fault of that line; at most 200 characters of it.
 func (p policyPage) Line(n int) string {
 	all := strings.Split(p.Text, "\n")
 	if n < 1 || n > len(all) {

@@ -79,8 +79,8 @@ func (q *request) bodyLimit() int64 {
 
 const langCookie = "portillon-lang"
 
-// language is that of ?lang=, else of the cookie, else of Accept-Language. ?lang= is remembered for whoever is signed
-// in.
+// language is that of ?lang=, else of the cookie, else of Accept-Language. ?lang= is remembered for a person who is
+// signed in.
 func (q *request) language() string {
 	if l := known(q.r.URL.Query().Get("lang")); l != "" {
 		if q.actor.Account != "" {
@@ -173,7 +173,7 @@ func (q *request) done() string {
 	return ""
 }
 
-// otherLanguage is this page's address in the other language; of a POST, the page that the form stands on.
+// otherLanguage is this page's address in the other language; of a POST, the page with the form.
 func (q *request) otherLanguage() string {
 	l := languages[0]
 	if q.lang == l {
@@ -193,7 +193,7 @@ func (q *request) otherLanguage() string {
 	return u.RequestURI()
 }
 
-// section is the page under which a POST's address lies: /members/m-1/cards → /members/m-1.
+// section is the page that a POST belongs to: /members/m-1/cards → /members/m-1.
 func (q *request) section() string {
 	parts := strings.Split(strings.TrimPrefix(q.r.URL.Path, "/"), "/")
 	return "/" + url.PathEscape(parts[0])

@@ -83,7 +83,7 @@ func (p *Pages) funcs(l tongue) template.FuncMap {
 	}
 }
 
-// isForeign reports whether a sentence stands in English on a page of another language, as those of libraries and
+// isForeign reports whether a sentence is in English on a page of another language, as those of libraries and
 // machines do. A text without a space is an example, and a sentence with a letter that English has not was made in the
 // language of the request.
 func (p *Pages) isForeign(lang, text string) bool {
@@ -114,7 +114,7 @@ func (p *Pages) badgeName(l tongue, id policy.BadgeID) string {
 	return string(id)
 }
 
-// issuerName is the policy's name of whoever issued a badge. Of a badge that is not valid, it is what the badge says.
+// issuerName is the policy's name of a badge's issuer. For a badge that is not valid, it is the name in the badge.
 func (p *Pages) issuerName(b directory.Badge) string {
 	if p.o.IssuerName != nil && b.Verdict == "valid" {
 		if s := p.o.IssuerName(b.Issuer); s != "" {

@@ -77,7 +77,7 @@ func (l tongue) known(prefix string, word any) string {
 	return fmt.Sprint(word)
 }
 
-// author names whoever did something: the hub's own jobs have messages, people have their names.
+// author names the author of an act: the hub's own jobs have messages, people have their names.
 func (l tongue) author(name string) string {
 	if key := "system." + strings.ReplaceAll(name, " ", "-"); l.has(key) {
 		return l.t(key)

@@ -11,7 +11,7 @@ import (
 // CardKeys is the card key of a site.
 type CardKeys struct{ Site *Site }
 
-// Status is how it stands: until it is first changed, with version 1.
+// Status is the state of the card key; its version is 1 until the key is first changed.
 func (c CardKeys) Status(_ context.Context, a actor.Actor) (cardkey.Status, error) {
 	leave, err := c.Site.enter(a, actor.EnrolMachines, actor.Target{})
 	if err != nil {
@@ -32,7 +32,7 @@ func (c CardKeys) Status(_ context.Context, a actor.Actor) (cardkey.Status, erro
 	return s, nil
 }
 
-// Rotate begins a change-over that one card of Léa's hangs on.
+// Rotate begins a change of the card key; one card of Léa's is still bound under the previous key.
 func (c CardKeys) Rotate(_ context.Context, a actor.Actor, version int64, reason string) error {
 	leave, err := c.Site.enter(a, actor.EnrolMachines, actor.Target{})
 	if err != nil {
