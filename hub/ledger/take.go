@@ -228,10 +228,12 @@ func (l *Ledger) open(m policy.MachineID, data []byte) (o opened, err error) {
 	if !ok {
 		return o, refuse(UnknownMachine, "no key is pinned for the machine %.64q", m)
 	}
+	// The form of the batch.
 	b, records, err := wire.ParseBatch(data)
 	if err != nil {
 		return o, refuse(Malformed, "%v", err)
 	}
+	// All records must be of the machine on whose topic they came.
 	for i := range records {
 		if r := &records[i]; r.Site != site || r.Machine != m {
 			return o, refuse(
@@ -245,6 +247,7 @@ func (l *Ledger) open(m policy.MachineID, data []byte) (o opened, err error) {
 			)
 		}
 	}
+	// The machine signs the root of its journal after the last record of the batch.
 	c, err := wire.OpenCheckpoint([]byte(b.Checkpoint), b.Generation.Origin(site, m), note.VerifierList(key))
 	if err != nil {
 		return o, refuse(BadCheckpoint, "%v", err)
@@ -283,6 +286,7 @@ func judge(ctx context.Context, q queryer, m policy.MachineID, j journal, b open
 	if first > size+1 {
 		return nil, refuse(Gap, "the batch begins with record %d, want record %d", first, size+1)
 	}
+	// Begin with the tree before the batch. A batch may repeat records that the ledger has.
 	t := newTree(ctx, q, m, j.id)
 	var out growth
 	var err error
@@ -294,6 +298,7 @@ func judge(ctx context.Context, q queryer, m policy.MachineID, j journal, b open
 	if err != nil {
 		return nil, err
 	}
+	// Add the leaves, and compare repeated records with those in the ledger.
 	differs := uint64(0)
 	for i, leaf := range b.leaves {
 		seq := first + uint64(i)
@@ -384,6 +389,7 @@ const insertMany = 10
 
 // keepRecords stores records, ten to a statement as far as they go.
 func keepRecords(ctx context.Context, tx *store.Tx, journal int64, all []stored) error {
+	// First as many records at once as insertMany says, then the rest one by one.
 	args := append(make([]any, 0, 1+8*insertMany), journal)
 	for ; len(all) >= insertMany; all = all[insertMany:] {
 		args = args[:1]

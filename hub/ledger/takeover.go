@@ -74,6 +74,7 @@ func (l *Ledger) takeOver(ctx context.Context, old *store.Site) (records uint64,
 
 // takeJournal copies what the database does not hold of a journal.
 func (l *Ledger) takeJournal(ctx context.Context, tx *store.Tx, old *store.Site, j oldJournal) (uint64, error) {
+	// Check the signature first: nothing that the machine did not sign enters.
 	if err := l.checkOld(j); err != nil {
 		return 0, err
 	}
@@ -81,6 +82,7 @@ func (l *Ledger) takeJournal(ctx context.Context, tx *store.Tx, old *store.Site,
 	if err != nil {
 		return 0, err
 	}
+	// Begin the journal if the database does not have it.
 	if held.id == 0 {
 		g := Generation{Generation: j.Generation.Generation, Epoch: j.Epoch, By: j.who, Why: j.why}
 		if j.at != 0 {
@@ -90,6 +92,7 @@ func (l *Ledger) takeJournal(ctx context.Context, tx *store.Tx, old *store.Site,
 			return 0, err
 		}
 	}
+	// All records are there from an earlier attempt: only compare them.
 	if held.Records >= j.Records {
 		if j.Records == 0 {
 			return 0, nil
@@ -100,6 +103,7 @@ func (l *Ledger) takeJournal(ctx context.Context, tx *store.Tx, old *store.Site,
 		}
 		return 0, wantRoot(e, j)
 	}
+	// Copy the missing records, and compare the root with the one that the machine signed.
 	e, err := held.grown()
 	if err != nil {
 		return 0, err

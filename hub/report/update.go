@@ -167,9 +167,11 @@ func (s *Service) count(
 		if err != nil {
 			return err
 		}
+		// Another update has counted these records meanwhile.
 		if uint64(seq) != mark {
 			return errAgain
 		}
+		// Load the running sessions, count the records, and store the sums.
 		c = &counter{tx: tx, journal: j, zone: zone, weeks: map[weekKey]*weekSum{}, refused: map[refusalKey]*refusalSum{}}
 		if err := c.load(ctx); err != nil {
 			return err
@@ -177,6 +179,7 @@ func (s *Service) count(
 		for _, r := range records {
 			c.record(r)
 		}
+		// A journal that was replaced gets no more records: its running sessions end.
 		if over {
 			c.endAll()
 		}
@@ -187,6 +190,7 @@ func (s *Service) count(
 			ON CONFLICT (site, machine, generation) DO UPDATE SET seq = $4`, j.Machine, j.Generation, int64(next))
 		return err
 	})
+	// The cache must read these months again, even after an error: the commit may have happened.
 	if c != nil {
 		for k := range c.refused {
 			s.months.written(monthOf(k.day))
