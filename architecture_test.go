@@ -3,8 +3,11 @@ package portillon_test
 import (
 	"flag"
 	"fmt"
+	"go/ast"
+	"go/types"
 	"maps"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -146,6 +149,66 @@ func packageArrows(t *testing.T) arrows {
 	return a
 }
 
+// fileArrows reads which file of a package calls functions and methods that another file of it declares, without tests.
+// A function that is passed on counts as a call: whoever gets it calls it.
+//
+// The compiler's type checker tells apart methods of one name. It reads this package alone and knows nothing of what
+// the package imports, which is enough for the types that the package declares itself.
+func fileArrows(t *testing.T, dir string) arrows {
+	t.Helper()
+	var files []*ast.File
+	names := map[*ast.File]string{}
+	for _, f := range readGoFiles(t) {
+		if f.dir() == dir && !f.isTest() {
+			files = append(files, f.ast)
+			names[f.ast] = path.Base(f.path)
+		}
+	}
+	info := &types.Info{Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{}}
+	check := types.Config{Importer: emptyImports{}, Error: func(error) {}}
+	_, _ = check.Check(dir, goFileSet, files, info) // errors concern what is imported
+
+	declared := map[types.Object]string{} // the file of each function and method
+	for _, f := range files {
+		for _, d := range f.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok {
+				declared[info.Defs[fn.Name]] = names[f]
+			}
+		}
+	}
+	a := arrows{}
+	for _, f := range files {
+		ast.Inspect(f, func(n ast.Node) bool {
+			if id, ok := n.(*ast.Ident); ok {
+				if fn, ok := info.Uses[id].(*types.Func); ok && declared[fn.Origin()] != "" {
+					a.add(names[f], declared[fn.Origin()])
+				}
+			}
+			return true
+		})
+	}
+	return a
+}
+
+// emptyImports imports every package as one that declares nothing.
+type emptyImports struct{}
+
+func (emptyImports) Import(name string) (*types.Package, error) {
+	p := types.NewPackage(name, path.Base(name))
+	p.MarkComplete()
+	return p, nil
+}
+
+// daemonFiles are the files of package daemon. Each calls only those below it.
+func daemonFiles(t *testing.T) arrows {
+	t.Helper()
+	a := fileArrows(t, "daemon")
+	if len(a) < 10 {
+		t.Fatalf("read the calls of %d files of daemon, want at least 10", len(a))
+	}
+	return a
+}
+
 const drawingsFile = "docs/architecture.md"
 
 // TestArchitectureDrawingsShowTheCode compares the drawings of docs/architecture.md with the code:
@@ -156,7 +219,7 @@ func TestArchitectureDrawingsShowTheCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := string(text)
-	for name, a := range map[string]arrows{"packages": packageArrows(t)} {
+	for name, a := range map[string]arrows{"packages": packageArrows(t), "files of daemon": daemonFiles(t)} {
 		begin, end := "<!-- drawing: "+name+" -->\n", "<!-- end -->"
 		before, rest, found := strings.Cut(got, begin)
 		_, after, ended := strings.Cut(rest, end)
@@ -176,10 +239,13 @@ func TestArchitectureDrawingsShowTheCode(t *testing.T) {
 	}
 }
 
-// TestNoArrowLeadsBackUp holds that what the drawing shows imports in one direction only.
+// TestNoArrowLeadsBackUp holds that packages import, and files of daemon call, in one direction only.
 func TestNoArrowLeadsBackUp(t *testing.T) {
 	if c := packageArrows(t).cycle(); c != nil {
 		t.Errorf("packages of the drawing import in a circle: %s", strings.Join(c, " -> "))
+	}
+	if c := daemonFiles(t).cycle(); c != nil {
+		t.Errorf("files of daemon call in a circle: %s", strings.Join(c, " -> "))
 	}
 }
 

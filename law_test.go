@@ -164,6 +164,7 @@ var service = []string{
 var testsMayAlso = map[string][]string{
 	"daemon": {"rfid/rfidtest", "policy/file", "site", // a test builds its bundle as an operator does
 		"firmware-config/circuit", // the guard's times are those of the drawings
+		"policy/policytest",       // prepared members are compared with others on random policies
 		"internal/testlog", "internal/mutate", "wire/replay"},
 	"policy":    {"internal/mutate", "policy/policytest", "policy/analysis"},
 	"site":      {"policy/analysis"}, // the sample site keeps the laws of every policy

@@ -18,14 +18,19 @@
 // through channels. It accepts taps, what the guard reports, what an operator asks on the control socket, signed
 // commands, new members' lists, and the passing of time. It refuses whatever it cannot judge, and says so.
 //
-// The types, from the bottom up; each calls only those above it in this list:
+// The files, from the bottom up. A file calls functions of the layers before its own alone, and of its own layer in one
+// direction; docs/architecture.md has the drawing, and a test holds it.
 //
-//   - liveness, presence, forms, attestations, upkeep, practice, rules: one fact each, with its own rules.
-//   - model: all that is known of the machine.
-//   - decider: asks the policy.
-//   - views: what the panel, the hub and an operator read.
-//   - engine: applies events and carries out effects (steps 1 to 7).
+//   - config, facts, tagorigin: what a machine is made with, and what outlives the daemon.
+//   - liveness, presence, openforms, attestations, maintenance, practice, unknown, unread, rules: one subject each, as
+//     a small type with its own rules.
+//   - model, work, wear: all that is known of the machine, and what follows from it.
+//   - decide: asks the policy.
+//   - views, offers, notes, screen, status: what the panel, the hub and an operator read.
+//   - engine, sealed, flash, tap: applies events and carries out effects (steps 1 to 7).
 //   - periodic: what the machine does by itself as time passes.
-//   - PanelActions, operator, restorer: what people and the hub ask for.
-//   - Machine: the loop, and what other packages call.
+//   - actions, recordform, confirm, forms, touch: what people do at the panel.
+//   - operator, restore: what an operator and the hub ask for.
+//   - loop, machine: the loop, and what other packages call.
+//   - recount: what a journal's records say about the facts, for the start and for verification.
 package daemon

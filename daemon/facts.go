@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // The names of the facts that outlive the daemon, in the journal.
@@ -38,4 +39,22 @@ func (f *factSet) set(name string, value []byte) {
 		f.values = map[string][]byte{}
 	}
 	f.values[name] = value
+}
+
+const (
+	// FactAwaits marks a journal that began anew, and has not been compared with what the hub holds of the journals
+	// before.
+	FactAwaits = "awaits-restore"
+	// FactRestored marks a journal that was given back what the hub knew: that happens once. It holds the generations of
+	// the journals before, []wire.Generation.
+	FactRestored = "restored"
+	// tagNewDigits of a generation tell a machine's journals apart.
+	tagNewDigits = 8
+)
+
+// UnderWay is how far a session had come when it was last looked at.
+type UnderWay struct {
+	Session string    `json:"session"`
+	Seconds int64     `json:"seconds"`
+	At      time.Time `json:"at"` // zero: by a clock that nobody vouched for
 }

@@ -15,7 +15,7 @@ import (
 type post struct{ state wire.State }
 
 func (p *post) SetState(s wire.State) { p.state = s }
-func (p *post) Kick()                 {}
+func (p *post) Notify()               {}
 
 func TestOverdueAcknowledgementIsSaidOnPanelStatusAndMQTT(t *testing.T) {
 	b := newBench(t)

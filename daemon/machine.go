@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -11,90 +12,8 @@ import (
 	"portillon/daemon/relay"
 	"portillon/daemon/roster"
 	"portillon/daemon/session"
-	"portillon/policy"
-	"portillon/rfid"
 	"portillon/wire"
 )
-
-// Journal commits records. Append returns when the record is on the disk, or with the reason why it is not; Keep does
-// the same with facts alone.
-type Journal interface {
-	Append(r session.Record, facts map[string][]byte) error
-	Keep(facts map[string][]byte) error
-	Len() uint64
-	Generation() wire.Generation
-}
-
-// Switch is the relay as the guard holds it. Set returns when the guard has confirmed, or with an error, and then the
-// relay is off.
-type Switch interface {
-	Set(ctx context.Context, r session.Relay) error
-}
-
-// Uplink is told what is new; neither method blocks.
-type Uplink interface {
-	SetState(wire.State)
-	Kick()
-}
-
-// Signal is what the guard reports by itself: what the machine's inputs say, and its own end.
-type Signal struct {
-	What relay.EventKind
-	On   bool // busy: it works; e-stop, door: it is open; contactor: it does not follow
-	Why  string
-}
-
-// GuardBack is the signal that there is a guard again.
-const GuardBack relay.EventKind = "guard-back"
-
-// Config is what one machine works with. All but Uplink, Roster and Logger are required.
-type Config struct {
-	Site    policy.SiteID
-	Machine policy.MachineID
-	Now     func() time.Time
-	Trusted func() bool // the clock can be believed
-	// LastTrusted is when the journal last took a record with a trusted clock; zero: never. nil: nobody knows.
-	LastTrusted func() time.Time
-	NewID       func() string
-	Program     string // the version of this program
-	HasBusy     bool
-	Ignore      time.Duration // how long after a start the busy input means nothing
-	Reader      bool          // there is one: until it has answered, it does not
-
-	Journal Journal
-	Switch  Switch
-	Panel   *panel.Panel
-	Uplink  Uplink
-	Roster  *roster.Roster // nil until the first bundle
-	Logger  *slog.Logger
-
-	Taps    <-chan rfid.Event
-	Signals <-chan Signal
-
-	Tags []session.Tag // from the journal's facts
-	// RemovedTags holds the ids of tags that were taken off, from the journal's facts. A command cannot add one of them
-	// again.
-	RemovedTags map[string]bool
-	// Awaits says that the journal began anew and has not been compared with what the hub holds of the ones before;
-	// Restored that it has been.
-	Awaits, Restored bool
-	Practice         map[policy.MemberID]policy.Practice // likewise
-	Done             map[string]policy.Done              // likewise: when each kind of maintenance was last done
-	Ran              session.Hours                       // likewise
-	// what happened before and the journal has not taken: nothing starts until it does
-	Owed  []Owed
-	Acked func() uint64 // records that the hub holds
-	// how the way to the hub stands; it does not block; nil: there is no hub
-	HubHealth func() HubHealth
-	// SealKey is the hub's key of the day for sealed cards (wire.Ack); empty: none is known. It does not block; nil: there
-	// is no hub.
-	SealKey func() string
-	// Keys are the keys that the machine works with, and the room of its disk, for its state. It does not block for long;
-	// nil: the state says nothing of them.
-	Keys func() wire.StateKeys
-	// RestartScreen asks for the restart of the browser at this computer's own screen. nil: nothing can restart it.
-	RestartScreen func() error
-}
 
 // Machine is one machine of the site. Make one with New, and Run it once.
 type Machine struct {
@@ -107,13 +26,6 @@ type Machine struct {
 	restorer *restorer
 	loop     loop
 	rosters  chan *roster.Roster
-}
-
-// Owed is the end of a session that the last daemon left open, and its member's practice with it; the zero Practice,
-// where it is not known how long the session was.
-type Owed struct {
-	Record   session.Record
-	Practice policy.Practice
 }
 
 // New makes a machine that is off.
@@ -175,39 +87,60 @@ func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 // SetRoster hands the machine a new bundle. It blocks until the loop has it, or ctx ends.
 func (m *Machine) SetRoster(ctx context.Context, r *roster.Roster) { send(ctx, m.rosters, r) }
 
-// BundleState is how the machine's copy of the bundle stands on its disk. The zero value is an undamaged one.
-type BundleState struct {
-	Version uint64 // the version that should be in force; 0: not known
-	Damage  string // what is damaged, for an operator; empty: nothing is
-	Refused string // why a bundle is refused because of its keys, for an operator; empty: none is
-	// Verifying says that the machine has no members' list yet because it verifies the badges of thousands of members,
-	// which it has not seen before.
-	Verifying bool
-}
-
 // SetBundleState says how the bundle stands on the disk. It does not block.
 func (m *Machine) SetBundleState(s BundleState) { m.model.links.bundle.Store(&s) }
 
-// verifiesBundle reports whether the first members' list is being verified.
-func (l *links) verifiesBundle() bool {
-	s := l.bundle.Load()
-	return s != nil && s.Verifying
+// SetJournalMismatch says how the journal differs from what the hub holds. It does not block.
+func (m *Machine) SetJournalMismatch(x JournalMismatch) {
+	if old := m.model.journal.mismatch.Load(); old == nil || old.Hub != x.Hub || old.New != x.New {
+		m.model.journal.mismatch.Store(&x)
+	}
 }
 
-// damagedBundle is what is damaged; empty: nothing is.
-func (l *links) damagedBundle() string {
-	if s := l.bundle.Load(); s != nil {
-		return s.Damage
-	}
-	return ""
+// JournalFits says that the hub holds the first records of this journal. It does not block.
+func (m *Machine) JournalFits() { m.model.journal.mismatch.Store(nil) }
+
+// SetJournalDamage says what of the journal is damaged. It does not block.
+func (m *Machine) SetJournalDamage(what string) { m.model.journal.damage.Store(&what) }
+
+// Do answers an operator at the control socket. Whoever may open the socket may order; a tap given there is a tap.
+func (m *Machine) Do(ctx context.Context, r control.Request) control.Reply {
+	return m.loop.within(ctx, func(ctx context.Context) control.Reply { return m.operator.order(ctx, r, "") })
 }
 
-// refusedBundle is why a bundle is refused because of its keys; empty: none is.
-func (l *links) refusedBundle() string {
-	if s := l.bundle.Load(); s != nil {
-		return s.Refused
+// Obey carries out a command that was signed for this machine, and records the result. A tag that is on the machine
+// already changes nothing; a tag that was taken off stays off, so a replayed command does nothing. A tag is taken off
+// at the machine alone.
+func (m *Machine) Obey(ctx context.Context, c wire.Command) error {
+	rep := m.loop.within(ctx, func(ctx context.Context) control.Reply { return m.operator.obey(ctx, c) })
+	if !rep.OK {
+		return errors.New(rep.Error)
 	}
-	return ""
+	return nil
+}
+
+// Restore takes what the hub knows from the journals before this one. done holds the kinds of maintenance that a
+// record of this journal shows as done. A journal takes it once; a second time nothing happens. It takes no tag off
+// but the one that says that the journal is new, and leaves a running session as it is.
+func (m *Machine) Restore(ctx context.Context, r wire.Restore, sha string, done map[string]bool) error {
+	rep := m.loop.within(ctx, func(ctx context.Context) control.Reply {
+		if err := m.restorer.restore(ctx, r, sha, done); err != nil {
+			return control.Reply{Error: err.Error()}
+		}
+		return control.Reply{OK: true}
+	})
+	if !rep.OK {
+		return errors.New(rep.Error)
+	}
+	return nil
+}
+
+// Refuse writes down that an offered bundle changed nothing.
+func (m *Machine) Refuse(ctx context.Context, version uint64, why error) {
+	m.loop.within(ctx, func(ctx context.Context) control.Reply {
+		m.engine.recordAlone(ctx, wire.BundleKept, wire.BundleBody{Version: version, Why: why.Error()})
+		return control.Reply{OK: true}
+	})
 }
 
 // setRoster takes a new bundle. It ends the session of whoever it withdraws, and of a card that it refuses.
@@ -227,46 +160,6 @@ func (m *Machine) setRoster(ctx context.Context, r *roster.Roster) {
 		m.cfg.Panel.Flash(panel.AccessWithdrawn(), flash)
 	}
 	e.show()
-}
-
-// isSessionAuthorized reports whether the bundle in force still knows everyone whom the session under way rests on, and
-// refuses none of their cards.
-func (m *model) isSessionAuthorized() bool {
-	return m.isStillAuthorized(m.state.Current.Member) && m.isStillAuthorized(m.state.Holder()) && !m.usesRefusedCard()
-}
-
-// isStillAuthorized reports whether the bundle in force knows a member whose cards it does not refuse.
-func (m *model) isStillAuthorized(id policy.MemberID) bool {
-	p, known := m.rules.person(id)
-	return known && !p.Member.Blocked
-}
-
-// Refuse writes down that an offered bundle changed nothing.
-func (m *Machine) Refuse(ctx context.Context, version uint64, why error) {
-	m.loop.within(ctx, func(ctx context.Context) control.Reply {
-		m.engine.recordAlone(ctx, wire.BundleKept, wire.BundleBody{Version: version, Why: why.Error()})
-		return control.Reply{OK: true}
-	})
-}
-
-// recordAlone records what is no step of the session.
-func (m *engine) recordAlone(ctx context.Context, kind wire.Kind, body any) {
-	m.execute(ctx, []session.Effect{session.Record{Kind: kind, Body: body}}, time.Now())
-}
-
-func (m *engine) applyPolicyToPanel() {
-	if m.model.rules.roster == nil {
-		return
-	}
-	if mach, ok := m.model.rules.roster.Policy.Machine(m.cfg.Machine); ok {
-		m.cfg.Panel.SetMachine(
-			mach.Name,
-			m.model.rules.roster.Policy.Language,
-			m.model.rules.roster.Policy.Zone,
-			m.model.rules.roster.Policy.Look,
-		)
-		m.cfg.Panel.SetWording(mach.Plain)
-	}
 }
 
 // signal takes what the guard reports.
@@ -306,14 +199,6 @@ func (m *Machine) signal(ctx context.Context, s Signal) {
 
 // holds are the inputs that hold the relay open.
 var holds = []session.FaultKind{session.EStop, session.Door, session.Contactor}
-
-// inSiteLanguage is a text in the site's language.
-func (m *rules) inSiteLanguage(t policy.Text) string {
-	if m.roster == nil {
-		return t.FR
-	}
-	return t.In(m.roster.Policy.Language)
-}
 
 // why is an unasked opening in words: what the guard said is its reason's name.
 func why(reason string) string {

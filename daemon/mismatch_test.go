@@ -22,7 +22,7 @@ func TestOlderJournalTagsTheMachineOutUntilAMaintainerTakesItOff(t *testing.T) {
 	if !b.m.isTagged("journal-older-92") || b.cfg.Panel.Current().Note != panel.OlderJournal() {
 		t.Errorf("tags %+v, note %+v", b.m.state.Holds.Tags, b.cfg.Panel.Current().Note)
 	}
-	if s := b.operator.status(); !strings.Contains(s.JournalDamage, "the hub holds 92 records") {
+	if s := b.e.views.status(); !strings.Contains(s.JournalDamage, "the hub holds 92 records") {
 		t.Errorf("%q", s.JournalDamage)
 	}
 	if r := b.operator.order(t.Context(), control.Request{Do: "untag", Tag: "journal-older-92"}, ""); !r.OK {
@@ -41,8 +41,8 @@ func TestDamageOfTheJournalIsSaidWhileTheMachineWorks(t *testing.T) {
 	b := newBench(t)
 	b.SetJournalDamage("page 7")
 	b.e.show()
-	if b.cfg.Panel.Current().Note != panel.DamagedJournal() || b.operator.status().JournalDamage != "page 7" {
-		t.Errorf("%+v, %q", b.cfg.Panel.Current().Note, b.operator.status().JournalDamage)
+	if b.cfg.Panel.Current().Note != panel.DamagedJournal() || b.e.views.status().JournalDamage != "page 7" {
+		t.Errorf("%+v, %q", b.cfg.Panel.Current().Note, b.e.views.status().JournalDamage)
 	}
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
 	b.e.apply(t.Context(), session.Stop{})

@@ -1,11 +1,14 @@
 package daemon
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"portillon/daemon/panel"
 	"portillon/daemon/session"
+	"portillon/policy"
+	"portillon/rfid"
 )
 
 // model is all that is known of the machine. The loop alone uses it, but for the atomic fields below it.
@@ -83,32 +86,89 @@ func (m *model) expireAttests() {
 	m.attests.expire(running)
 }
 
-// views are what the panel, the hub and an operator read of the machine. They change nothing.
-type views struct {
-	cfg     *Config
-	model   *model
-	decider *decider
+// verifiesBundle reports whether the first members' list is being verified.
+func (l *links) verifiesBundle() bool {
+	s := l.bundle.Load()
+	return s != nil && s.Verifying
 }
 
-// periodic is what the machine does by itself as time passes.
-type periodic struct {
-	cfg    *Config
-	model  *model
-	engine *engine
+// damagedBundle is what is damaged; empty: nothing is.
+func (l *links) damagedBundle() string {
+	if s := l.bundle.Load(); s != nil {
+		return s.Damage
+	}
+	return ""
 }
 
-// operator answers the control socket, and carries out the hub's commands.
-type operator struct {
-	cfg      *Config
-	model    *model
-	engine   *engine
-	periodic *periodic
-	refusals map[string]time.Time // when each refusal of a command was last recorded
+// refusedBundle is why a bundle is refused because of its keys; empty: none is.
+func (l *links) refusedBundle() string {
+	if s := l.bundle.Load(); s != nil {
+		return s.Refused
+	}
+	return ""
 }
 
-// restorer takes what the hub knows from the journals before this one.
-type restorer struct {
-	cfg    *Config
-	model  *model
-	engine *engine
+// currentMember is who stands at the machine; empty: nobody.
+func (m *model) currentMember() policy.MemberID { return m.presence.member(m.cfg.Now()) }
+
+// arrived notes who stands there now. Whose card is blocked, or proved less than this machine asks for, is nobody; and
+// whoever stood there before does not any more.
+func (m *model) arrived(id policy.MemberID, card policy.CardStrength, d policy.Decision) {
+	mach, ok := m.rules.machine()
+	if !ok || card < mach.Card || slices.Contains(d.Codes(), policy.CardBlocked) {
+		m.presence.leave()
+		return
+	}
+	m.presence.arrive(id, m.cfg.Now(), m.rules.roster.Policy.Zone)
+}
+
+// isTagged reports whether a tag hangs on the machine.
+func (m *model) isTagged(id string) bool {
+	return slices.ContainsFunc(m.state.Holds.Tags, func(t session.Tag) bool { return t.ID == id })
+}
+
+// newJournalTag is the id of the tag of a machine with a journal that began anew.
+func (m *model) newJournalTag() string {
+	g := string(m.cfg.Journal.Generation())
+	return tagNew + g[:min(len(g), tagNewDigits)]
+}
+
+// alone reports whether a tag that is taken off says that the journal is new, and there is no hub to compare it with.
+func (m *model) alone(tag string) bool {
+	return m.cfg.Uplink == nil && m.journal.awaits && tag == m.newJournalTag()
+}
+
+// wall is a moment as the machine's clock has it now. Moments of this life carry the time that passes (session),
+// whatever the clock is set to; where it was set since, what is shown must be counted anew. Less than a second is no
+// clock that was set.
+func (m *model) wall(t time.Time) time.Time {
+	now := m.cfg.Now()
+	if t.IsZero() {
+		return t
+	}
+	if anew := now.Add(t.Sub(now)).Round(0); anew.Sub(t.Round(0)).Abs() >= time.Second {
+		return anew
+	}
+	return t
+}
+
+// isSessionAuthorized reports whether the bundle in force still knows everyone whom the session under way rests on, and
+// refuses none of their cards.
+func (m *model) isSessionAuthorized() bool {
+	return m.isStillAuthorized(m.state.Current.Member) && m.isStillAuthorized(m.state.Holder()) && !m.usesRefusedCard()
+}
+
+// isStillAuthorized reports whether the bundle in force knows a member whose cards it does not refuse.
+func (m *model) isStillAuthorized(id policy.MemberID) bool {
+	p, known := m.rules.person(id)
+	return known && !p.Member.Blocked
+}
+
+// usesRefusedCard reports whether one of the cards that the session under way rests on has been lost or blocked
+// since.
+func (m *model) usesRefusedCard() bool {
+	return slices.ContainsFunc(m.state.CardsInUse(), func(card rfid.UID) bool {
+		c, refused := m.rules.refused(card)
+		return refused && c.State.Alerts()
+	})
 }

@@ -11,13 +11,13 @@ import (
 var mutants = []mutate.Edit{
 	{"machine.go", "{session.EStop, session.Door, session.Contactor}", "{session.EStop, session.Contactor}"},
 	{"machine.go", "{session.EStop, session.Door, session.Contactor}", "{session.EStop, session.Door}"},
-	{"desk.go", "if !ok || card < mach.Card ||", "if !ok || mach == nil ||"},
+	{"model.go", "if !ok || card < mach.Card ||", "if !ok || mach == nil ||"},
 	{"openforms.go", "if len(f.open) >= formsMost {\n\t\treturn false", "if false {\n\t\treturn false"},
 	{"openforms.go", "own < formsEach && len(f.waiting) < formsMost", "own < formsEach"},
 	{"openforms.go", "len(f.reports[who]) >= reportsMax", "len(f.reports[who]) >= 2*reportsMax"},
 	{"attestations.go", "if len(a.waiting) >= attestsMost {", "if false {"},
-	{"show.go", "policy.NotEnoughHours, policy.BadgeExpired:", "policy.NotEnoughHours:"},
-	{"orders.go", "len(r.Note) > 500 {", "len(r.Note) > 5000 {"},
+	{"screen.go", "policy.NotEnoughHours, policy.BadgeExpired:", "policy.NotEnoughHours:"},
+	{"operator.go", "len(r.Note) > 500 {", "len(r.Note) > 5000 {"},
 	{"decide.go", "if !ok || id == but {", "if !ok {"},
 	{"tap.go", "x.On && age > staleTap && !e.model.relay {", "x.On && age > staleTap {"},
 	{"tap.go", "x.On && age > staleTap && !e.model.relay {", "false && age > 0 {"},
@@ -34,7 +34,7 @@ var mutants = []mutate.Edit{
 		"return age-time.Duration(l.beat.Load()) < diskHang",
 	},
 	{"practice.go", "return o, o.Machine != \"\"", "return o, true"},
-	{"upkeepdone.go", "if known && !d.At.IsZero() && !d.At.After(now) {", "if known && !d.At.IsZero() {"},
+	{"maintenance.go", "if known && !d.At.IsZero() && !d.At.After(now) {", "if known && !d.At.IsZero() {"},
 }
 
 func TestEveryMutantOfTheListIsCaught(t *testing.T) { mutate.List(t, mutants, nil) }

@@ -63,3 +63,6 @@ func (p *presence) answers(now time.Time) bool {
 func sameDay(a, b time.Time, zone *time.Location) bool {
 	return a.In(zone).Format(time.DateOnly) == b.In(zone).Format(time.DateOnly)
 }
+
+// identify is how long a card that was asked for only says who is there.
+const identify = 15 * time.Second

@@ -9,102 +9,19 @@ import (
 	"strings"
 	"time"
 
-	"portillon/daemon/control"
-	"portillon/daemon/panel"
 	"portillon/daemon/session"
 	"portillon/policy"
 	"portillon/wire"
 )
 
+// restorer takes what the hub knows from the journals before this one.
+type restorer struct {
+	cfg    *Config
+	model  *model
+	engine *engine
+}
+
 // A journal that began anew: what was on the machine before is known at the hub alone.
-
-const (
-	// FactAwaits marks a journal that began anew, and has not been compared with what the hub holds of the journals
-	// before.
-	FactAwaits = "awaits-restore"
-	// FactRestored marks a journal that was given back what the hub knew: that happens once. It holds the generations of
-	// the journals before, []wire.Generation.
-	FactRestored = "restored"
-	// tagNewDigits of a generation tell a machine's journals apart.
-	tagNewDigits = 8
-)
-
-// newJournalTag is the id of the tag of a machine with a journal that began anew.
-func (m *model) newJournalTag() string {
-	g := string(m.cfg.Journal.Generation())
-	return tagNew + g[:min(len(g), tagNewDigits)]
-}
-
-// tagNewJournal tags the machine out while its journal waits for the hub. A maintainer may take the tag off before.
-func (m *periodic) tagNewJournal(ctx context.Context) {
-	id := m.model.newJournalTag()
-	j := &m.model.journal
-	if !j.awaits || j.removedTags[id] || m.model.isTagged(id) || len(m.model.state.Ledger.Pending) > 0 {
-		return
-	}
-	m.engine.apply(
-		ctx,
-		session.AddTag{
-			Tag: session.Tag{ID: id, Reason: m.model.rules.inSiteLanguage(panel.NewJournalTag()), Since: m.cfg.Now()},
-		},
-	)
-}
-
-// ReplaceCommand is what an administrator runs at the hub for a machine whose journal began anew.
-func ReplaceCommand(m policy.MachineID) string {
-	return fmt.Sprintf("portillon machine replace %s --hub hub.yaml", m)
-}
-
-// newJournalTrouble says what to do about a journal that began anew, for an operator.
-func (m *views) newJournalTrouble() string {
-	if m.cfg.Uplink == nil {
-		return fmt.Sprintf(
-			"the journal began anew (generation %s), and no hub is configured that knows the one before: "+
-				"tags and running hours may be missing; "+
-				"check the machine, then: portillon machine untag --socket SOCKET %s",
-			m.cfg.Journal.Generation(),
-			m.model.newJournalTag(),
-		)
-	}
-	return fmt.Sprintf(
-		"the journal began anew (generation %s): tags, running hours and practice are at the hub; there: %s",
-		m.cfg.Journal.Generation(),
-		ReplaceCommand(m.cfg.Machine),
-	)
-}
-
-// alone reports whether a tag that is taken off says that the journal is new, and there is no hub to compare it with.
-func (m *model) alone(tag string) bool {
-	return m.cfg.Uplink == nil && m.journal.awaits && tag == m.newJournalTag()
-}
-
-// awaitRestore notes that the hub holds another generation of this machine's journal. It runs in the loop.
-func (m *periodic) awaitRestore() {
-	if m.model.journal.awaits || m.model.journal.restored {
-		return
-	}
-	if err := m.cfg.Journal.Keep(map[string][]byte{FactAwaits: []byte("1")}); err != nil {
-		m.cfg.Logger.Warn("facts were not kept", "err", err)
-		return // the next turn tries again
-	}
-	m.model.journal.awaits = true
-}
-
-// Restore takes what the hub knows from the journals before this one. done holds the kinds of maintenance that a
-// record of this journal shows as done. A journal takes it once; a second time nothing happens. It takes no tag off
-// but the one that says that the journal is new, and leaves a running session as it is.
-func (m *Machine) Restore(ctx context.Context, r wire.Restore, sha string, done map[string]bool) error {
-	rep := m.loop.within(ctx, func(ctx context.Context) control.Reply {
-		if err := m.restorer.restore(ctx, r, sha, done); err != nil {
-			return control.Reply{Error: err.Error()}
-		}
-		return control.Reply{OK: true}
-	})
-	if !rep.OK {
-		return errors.New(rep.Error)
-	}
-	return nil
-}
 
 func (m *restorer) restore(ctx context.Context, r wire.Restore, sha string, done map[string]bool) error {
 	switch own := m.cfg.Journal.Generation(); {
@@ -142,7 +59,7 @@ func (m *restorer) restore(ctx context.Context, r wire.Restore, sha string, done
 	m.model.journal.restored, m.model.journal.awaits = true, false
 	m.model.journal.mismatch.Store(nil)
 	if m.cfg.Uplink != nil {
-		m.cfg.Uplink.Kick()
+		m.cfg.Uplink.Notify()
 	}
 	for _, t := range append([]session.Tag(nil), m.model.state.Holds.Tags...) {
 		if t.By == "" && IsJournalTag(t.ID) {

@@ -26,14 +26,14 @@ func given() wire.Restore {
 		Relay: 36000, Busy: 18000}
 }
 
-type kicks struct{ state wire.State }
+type quietUplink struct{ state wire.State }
 
-func (k *kicks) SetState(s wire.State) { k.state = s }
-func (*kicks) Kick()                   {}
+func (k *quietUplink) SetState(s wire.State) { k.state = s }
+func (*quietUplink) Notify()                 {}
 
 func TestRestoreGivesBackTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
 	b := newBench(t)
-	b.cfg.Uplink = &kicks{}
+	b.cfg.Uplink = &quietUplink{}
 	b.tap(lea)
 	b.now = b.now.Add(10 * time.Minute)
 	b.tap(lea) // ten minutes in the new journal
@@ -45,7 +45,7 @@ func TestRestoreGivesBackTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
 		b.notes.facts[FactAwaits] == nil {
 		t.Fatalf("tags %+v, note %+v", b.m.state.Holds.Tags, b.cfg.Panel.Current().Note)
 	}
-	if s := b.operator.status(); !strings.Contains(s.JournalDamage, "portillon machine replace laser --hub hub.yaml") ||
+	if s := b.e.views.status(); !strings.Contains(s.JournalDamage, "portillon machine replace laser --hub hub.yaml") ||
 		s.NewJournal != "0123456789abcdef" {
 		t.Errorf("%q", s.JournalDamage)
 	}
@@ -167,7 +167,7 @@ func TestMachineWithoutAHubLeavesTheNewJournalsNoteWithItsTag(t *testing.T) {
 	b.m.journal.awaits = true
 	b.periodic.tagMismatch(t.Context())
 	b.e.show()
-	if s := b.operator.status(); !strings.Contains(s.JournalDamage, "portillon machine untag") {
+	if s := b.e.views.status(); !strings.Contains(s.JournalDamage, "portillon machine untag") {
 		t.Errorf("%q", s.JournalDamage)
 	}
 	if r := b.operator.order(t.Context(), control.Request{Do: "untag", Tag: "journal-new-01234567"}, ""); !r.OK {
@@ -175,7 +175,7 @@ func TestMachineWithoutAHubLeavesTheNewJournalsNoteWithItsTag(t *testing.T) {
 	}
 	if b.periodic.tagMismatch(t.Context()); b.m.journal.awaits || len(b.m.state.Holds.Tags) > 0 ||
 		b.cfg.Panel.Current().Note == panel.NewJournal() ||
-		b.operator.status().JournalDamage != "" {
-		t.Errorf("%+v, %q", b.m.state.Holds.Tags, b.operator.status().JournalDamage)
+		b.e.views.status().JournalDamage != "" {
+		t.Errorf("%+v, %q", b.m.state.Holds.Tags, b.e.views.status().JournalDamage)
 	}
 }

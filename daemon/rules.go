@@ -1,6 +1,10 @@
 package daemon
 
 import (
+	"slices"
+	"time"
+
+	"portillon/daemon/panel"
 	"portillon/daemon/roster"
 	"portillon/daemon/session"
 	"portillon/policy"
@@ -16,27 +20,27 @@ type rules struct {
 }
 
 // person is a member of the list in force.
-func (m *rules) person(id policy.MemberID) (roster.Person, bool) {
-	if m.roster == nil {
+func (r *rules) person(id policy.MemberID) (roster.Person, bool) {
+	if r.roster == nil {
 		return roster.Person{}, false
 	}
-	return m.roster.Person(id)
+	return r.roster.Person(id)
 }
 
 // lookup is whose card this is.
-func (m *rules) lookup(card rfid.UID) (roster.Person, bool) {
-	if m.roster == nil {
+func (r *rules) lookup(card rfid.UID) (roster.Person, bool) {
+	if r.roster == nil {
 		return roster.Person{}, false
 	}
-	if card == m.typedPart && card != (rfid.UID{}) {
-		return m.roster.LookupPart(card)
+	if card == r.typedPart && card != (rfid.UID{}) {
+		return r.roster.LookupPart(card)
 	}
-	return m.roster.Lookup(card)
+	return r.roster.Lookup(card)
 }
 
 // memberOf is whose card this is by the bundle in force; empty: nobody's.
-func (m *rules) memberOf(card rfid.UID) policy.MemberID {
-	p, known := m.lookup(card)
+func (r *rules) memberOf(card rfid.UID) policy.MemberID {
+	p, known := r.lookup(card)
 	if !known || p.Member == nil {
 		return ""
 	}
@@ -44,13 +48,82 @@ func (m *rules) memberOf(card rfid.UID) policy.MemberID {
 }
 
 // settings are the machine's own rules, as its policy gives them now.
-func (m *rules) settings() session.Settings {
-	s := session.Settings{HasBusy: m.cfg.HasBusy, Ignore: m.cfg.Ignore}
-	if m.roster == nil {
+func (r *rules) settings() session.Settings {
+	s := session.Settings{HasBusy: r.cfg.HasBusy, Ignore: r.cfg.Ignore}
+	if r.roster == nil {
 		return s
 	}
-	if mach, ok := m.roster.Policy.Machine(m.cfg.Machine); ok {
+	if mach, ok := r.roster.Policy.Machine(r.cfg.Machine); ok {
 		s.Cooldown, s.FinishJob, s.Vouch = mach.Cooldown, mach.WhenIdle == policy.FinishJob, len(mach.Vouch) > 0
 	}
 	return s
+}
+
+func (r *rules) clock() panel.Clock {
+	if r.roster == nil {
+		return panel.Clock{Zone: time.UTC}
+	}
+	return panel.Clock{Zone: r.roster.Policy.Zone}
+}
+
+// siteTime is a moment in the site's time zone, as the panel shows it; before the first bundle, in this computer's.
+func (r *rules) siteTime(t time.Time) time.Time {
+	if zone := r.clock().Zone; r.roster != nil && zone != nil {
+		return t.In(zone)
+	}
+	return t.Local()
+}
+
+// name is what the panel calls a member, as short as the site chose; or nothing.
+func (r *rules) name(id policy.MemberID) string {
+	if id == "" || r.roster == nil {
+		return ""
+	}
+	p, ok := r.roster.Person(id)
+	if !ok {
+		return string(id)
+	}
+	return r.roster.Policy.Names.Of(p.Name)
+}
+
+// machine is this machine in the policy.
+func (r *rules) machine() (*policy.Machine, bool) {
+	if r.roster == nil {
+		return nil, false
+	}
+	return r.roster.Policy.Machine(r.cfg.Machine)
+}
+
+// inSiteLanguage is a text in the site's language.
+func (r *rules) inSiteLanguage(t policy.Text) string {
+	if r.roster == nil {
+		return t.FR
+	}
+	return t.In(r.roster.Policy.Language)
+}
+
+// refused finds a card that the site refuses.
+func (r *rules) refused(uid rfid.UID) (roster.RefusedCard, bool) {
+	if r.roster == nil {
+		return roster.RefusedCard{}, false
+	}
+	return r.roster.Refused(uid)
+}
+
+// interventionKinds are the interventions that may be logged here: in the policy's order, then what else counts.
+func (r *rules) interventionKinds(mach *policy.Machine) []panel.Choice {
+	var out []panel.Choice
+	for _, x := range mach.Interventions {
+		out = append(out, panel.Choice{ID: x.ID, Label: x.Name})
+	}
+	for _, k := range r.roster.Policy.InterventionKinds(r.cfg.Machine) {
+		if !has(mach.Interventions, k) {
+			out = append(out, panel.Choice{ID: k, Label: mach.KindName(k)})
+		}
+	}
+	return out
+}
+
+func has(items []policy.Item, id string) bool {
+	return slices.ContainsFunc(items, func(x policy.Item) bool { return x.ID == id })
 }

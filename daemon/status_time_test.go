@@ -31,7 +31,7 @@ func TestStatusGivesTimesInTheZoneOfTheSite(t *testing.T) {
 	if got := s.Until.Format("15:04 MST"); got != "12:00 CET" {
 		t.Errorf("until: %s, want 12:00 CET", got)
 	}
-	if free := newBench(t).operator.status(); !free.Since.IsZero() || !free.Until.IsZero() {
+	if free := newBench(t).e.views.status(); !free.Since.IsZero() || !free.Until.IsZero() {
 		t.Errorf("without a session: %v, %v", free.Since, free.Until)
 	}
 	b.m.rules.roster = nil

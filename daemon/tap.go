@@ -7,6 +7,7 @@ import (
 
 	"portillon/daemon/panel"
 	"portillon/daemon/relay"
+	"portillon/daemon/roster"
 	"portillon/daemon/session"
 	"portillon/policy"
 	"portillon/rfid"
@@ -23,30 +24,13 @@ import (
 // away, or tapped again.
 const staleTap = 3 * time.Second
 
-// engine applies events to the machine, and carries out what follows.
-type engine struct {
-	cfg      *Config
-	model    *model
-	decider  *decider
-	views    *views
-	live     *liveness
-	unread   unreadInput       // what the reader sent that is no card's number
-	reported map[rfid.UID]bool // cards of the old card key that the hub was told of, since the bundle in force came
-}
-
-func newEngine(c *Config) *engine {
-	m := newModel(c)
-	d := &decider{cfg: c, model: m}
-	return &engine{cfg: c, model: m, decider: d, views: &views{cfg: c, model: m, decider: d}, live: newLiveness()}
-}
-
 // Step 1: the reader says something.
 
 // readerEvent takes what the reader says: of itself, of a card, or that it could not read one.
 func (e *engine) readerEvent(ctx context.Context, x rfid.Event) {
 	switch {
 	case x.Unread.Why != "":
-		e.unreadInput(x.Unread)
+		e.unreadable(x.Unread)
 	case x.Err != nil:
 		e.cfg.Logger.Warn("reader does not answer", "err", x.Err)
 		e.apply(ctx, session.Reader{Why: x.Err.Error()})
@@ -55,6 +39,18 @@ func (e *engine) readerEvent(ctx context.Context, x rfid.Event) {
 	default:
 		e.apply(ctx, session.Reader{Alive: true})
 		e.cardEvent(ctx, x.Tap)
+	}
+}
+
+// unreadable tells whoever holds the card that this reader cannot read it, and the log why. The input itself is not
+// logged: it may hold a card's number. While a session runs, the panel keeps showing the time that is left.
+func (e *engine) unreadable(u rfid.Unread) {
+	isNew, toLog := e.unread.note(time.Now())
+	if toLog > 0 {
+		e.cfg.Logger.Warn("reader input ignored", "why", u.Why, "times", toLog)
+	}
+	if isNew && !e.model.state.Running() {
+		e.cfg.Panel.Flash(panel.Unreadable(u.Random), flash)
 	}
 }
 
@@ -88,7 +84,7 @@ func (e *engine) cardEvent(ctx context.Context, x rfid.Tap) {
 // tap takes a card that was presented: it finds out whose it is (step 2), asks the policy (step 3), and hands the
 // answer to the session (step 4).
 func (e *engine) tap(ctx context.Context, x rfid.Tap) {
-	defer e.reportOldKey(ctx, x.UID) // after the tap was answered: nobody waits for it
+	defer e.reportOldKey(ctx, x.UID) // after the tap was answered: the record opens nothing, and nobody waits for it
 	defer e.cfg.Panel.Reading()()
 	if x.At.IsZero() {
 		x.At = time.Now()
@@ -128,6 +124,30 @@ func (e *engine) tap(ctx context.Context, x rfid.Tap) {
 	}
 	tap.Supervising, tap.SupervisingBasis = e.decideSupervised(member, card)
 	e.apply(ctx, tap)
+}
+
+// refuseCard answers a card that the site refuses. Whoever holds it learns nothing but that, and stands at the
+// machine as nobody.
+func (e *engine) refuseCard(ctx context.Context, c roster.RefusedCard, card policy.CardStrength) {
+	q := e.decider.question(c.Person.Member, nil, policy.NoRole)
+	q.Card, q.CardState = card, c.State
+	e.model.presence.leave()
+	before := e.cfg.Journal.Len()
+	d, basis := e.decider.judge(q)
+	e.apply(
+		ctx,
+		session.RefusedCard{Member: c.Person.Member.ID, State: c.State, Since: c.Since, Decision: d, Basis: basis},
+	)
+	if c.State.Alerts() && e.cfg.Journal.Len() > before {
+		e.cfg.Logger.Warn("refused card tapped", "state", c.State.String(), "member", c.Person.Member.ID)
+	}
+}
+
+// reportOldKey records that the card is known under the previous card key alone, for the hub.
+func (e *engine) reportOldKey(ctx context.Context, uid rfid.UID) {
+	if r, due := e.oldKeyReport(uid); due {
+		e.execute(ctx, []session.Effect{r}, time.Now())
+	}
 }
 
 // strength is what the reader says that a card proved, as the policy has it.
@@ -172,6 +192,19 @@ func (e *engine) onlyIdentifies(id policy.MemberID) bool {
 	}
 	m.presence.askedUntil = time.Time{}
 	return !m.state.Running() || id != m.state.Current.Member && id != m.state.Current.Supervisor
+}
+
+func (e *engine) chooseRole(ctx context.Context, role policy.Role) bool {
+	if e.model.rules.roster == nil || e.model.state.Current.Session == "" {
+		return false
+	}
+	p, ok := e.model.rules.roster.Person(e.model.state.Current.Member)
+	if !ok {
+		return false
+	}
+	d, basis := e.decider.judge(e.decider.question(e.model.practice.with(p.Member), nil, role))
+	e.apply(ctx, session.ChooseRole{Decision: d, Basis: basis})
+	return e.model.state.Current.Role == role
 }
 
 // Step 4: the session says what follows.
@@ -261,7 +294,7 @@ func (e *engine) afterCommit(r session.Record) {
 		}
 	}
 	if e.cfg.Uplink != nil {
-		e.cfg.Uplink.Kick()
+		e.cfg.Uplink.Notify()
 	}
 	e.markJournalHealthy()
 }
@@ -271,6 +304,28 @@ func (e *engine) markJournalHealthy() {
 	if e.model.state.Ledger.Broken {
 		e.model.state, _ = session.Next(e.model.state, session.Input{Now: e.cfg.Now(), Event: session.Recorded{}})
 	}
+}
+
+// recordAlone records what is no step of the session.
+func (e *engine) recordAlone(ctx context.Context, kind wire.Kind, body any) {
+	e.execute(ctx, []session.Effect{session.Record{Kind: kind, Body: body}}, time.Now())
+}
+
+// writtenSince says whether a record was written since there were n.
+func (e *engine) writtenSince(n uint64) error {
+	switch {
+	case e.cfg.Journal.Len() > n && !e.model.state.Ledger.Broken:
+		return nil
+	case e.model.state.Ledger.Broken:
+		return panel.NotSaved
+	}
+	return panel.NotNow
+}
+
+// keepPhoto has a form's photo stay on the disk, which may take as long as a commit.
+func (e *engine) keepPhoto(entry panel.Entry) error {
+	err := e.live.duringCommit(func() error { return entry.Photo.Keep() })
+	return err
 }
 
 // switchRelay has the guard switch the relay. An order to open it never fails: without a guard nobody holds the pin,

@@ -1,11 +1,6 @@
 package daemon
 
-import (
-	"time"
-
-	"portillon/daemon/panel"
-	"portillon/rfid"
-)
+import "time"
 
 const (
 	// unreadLog is how often what a reader sends and nobody understands is logged: noise on a wire must not fill the log.
@@ -15,24 +10,21 @@ const (
 	unreadPause = 2 * time.Second
 )
 
-// unreadInput is what the reader sent last that is no card's number. Times are of the monotonic clock.
+// unreadInput is what the reader sent last that is no card's number. Times are of the monotonic clock. The zero
+// unreadInput has seen none.
 type unreadInput struct {
 	last, logged time.Time
 	count        int // since it was logged
 }
 
-// unreadInput tells whoever holds the card that it cannot be read here, and the log why. What came is not logged: it
-// may hold a number. While a machine runs its panel keeps showing how long.
-func (m *engine) unreadInput(u rfid.Unread) {
-	now, x := time.Now(), &m.unread
+// note counts one more input. It reports whether whoever holds the card must be told (isNew), and how many inputs the
+// log must be told of; 0: none now.
+func (x *unreadInput) note(now time.Time) (isNew bool, toLog int) {
 	x.count++
 	if x.logged.IsZero() || now.Sub(x.logged) >= unreadLog {
-		m.cfg.Logger.Warn("reader input ignored", "why", u.Why, "times", x.count)
-		x.logged, x.count = now, 0
+		x.logged, toLog, x.count = now, x.count, 0
 	}
-	again := !x.last.IsZero() && now.Sub(x.last) < unreadPause
+	isNew = x.last.IsZero() || now.Sub(x.last) >= unreadPause
 	x.last = now
-	if !again && !m.model.state.Running() {
-		m.cfg.Panel.Flash(panel.Unreadable(u.Random), flash)
-	}
+	return isNew, toLog
 }

@@ -112,7 +112,7 @@ func withoutActor() map[string]string {
 	}
 }
 
-// servicesOf are the interfaces among the fields of options, and among the fields of its structs of services.
+// servicesOf are the interfaces among the fields of options, and among those of its fields that are structs.
 func servicesOf(options reflect.Type) (out []reflect.Type) {
 	for i := range options.NumField() {
 		f := options.Field(i)

@@ -15,9 +15,9 @@ func (j *evaluator) booked(g *Grant) {
 	b, now, _ := j.booking()
 	switch mine := now && j.mine(b); {
 	case now && !mine:
-		j.found.add(finding{code: outsideHours, kind: Booked, grant: j.at, held: uint32(slices.Index(j.m.Bookings, *b))})
+		j.found.add(finding{code: outsideHours, kind: Booked, held: uint32(slices.Index(j.m.Bookings, *b))})
 	case g.Booked && !mine:
-		j.found.add(finding{code: outsideHours, kind: NotBooked, grant: j.at})
+		j.found.add(finding{code: outsideHours, kind: NotBooked})
 	}
 }
 

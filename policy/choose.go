@@ -143,11 +143,12 @@ func (j *evaluator) badgesFor(out []BadgeID, n *need) []BadgeID {
 // nothing is missing for any grant, but none gives the role that was asked for.
 func (j *evaluator) nearest(all []Outcome) int {
 	best, bestEase, bestAsked := -1, 0, false
-	for list := j.found.since(0); len(list) > 0; {
-		run := runOf(list)
-		list = list[len(run):]
-		i := int(run[0].grant)
-		asked, e := all[i].Role == j.q.As, ease(run)
+	for i := range all {
+		o := &all[i]
+		if o.from == o.to {
+			continue
+		}
+		asked, e := o.Role == j.q.As, ease(j.found.list[o.from:o.to])
 		if best < 0 || asked && !bestAsked || asked == bestAsked &&
 			(e > bestEase || e == bestEase && all[i].Role < all[best].Role) {
 			best, bestEase, bestAsked = i, e, asked

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // A French sentence has no word of the policy file for a role or a day.
@@ -175,5 +176,12 @@ func TestIssuersWithoutANameAreCalledByTheirId(t *testing.T) {
 	p := &Policy{Model: Model{Issuers: []Issuer{{ID: "i"}}}}
 	if got := p.issuerName("i"); got != "i" {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestAnAnswerFitsTheLargestBlockWithoutHeader holds the size of page: see its comment.
+func TestAnAnswerFitsTheLargestBlockWithoutHeader(t *testing.T) {
+	if n := unsafe.Sizeof(page{}); n > 512 {
+		t.Errorf("page has %d bytes, want at most 512", n)
 	}
 }

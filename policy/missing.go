@@ -2,13 +2,12 @@ package policy
 
 import "time"
 
-// finding is a Reason in few bytes.
+// finding is a Reason in 8 bytes. The Outcome that it belongs to knows the grant.
 type finding struct {
-	code  uint8 // its place in codeList
-	kind  ReasonKind
-	grant uint16 // whose it is
-	leaf  uint16 // which need of the machine, from 1; 0: none
-	held  uint32 // which holding, where code or kind is about one
+	code uint8 // its place in codeList
+	kind ReasonKind
+	leaf uint16 // which need of the machine, from 1; 0: none
+	held uint32 // which holding, where code or kind is about one
 }
 
 // findings are what a decision found missing for all grants of a machine, one after the other, and what it takes to
@@ -18,7 +17,7 @@ type findings struct {
 	member  *Member
 	zone    *time.Location
 	list    []finding
-	given   []Reason // in place of all others, where NewOutcome made the outcome
+	given   *[]Reason // in place of all others, where NewOutcome made the outcome; nil: Decide did
 }
 
 func (x *findings) add(l finding) { x.list = append(x.list, l) }
@@ -35,40 +34,29 @@ func (x *findings) cut(from, to uint32) {
 	x.list = append(x.list[:from], x.list[to:]...)
 }
 
-func (x *findings) reasons(from, to uint32) []Reason {
+// reasons writes out what was found between two marks, which is about one grant of the machine.
+func (x *findings) reasons(grant int, from, to uint32) []Reason {
 	if x.given != nil {
-		return x.given[from:to]
+		return (*x.given)[from:to]
 	}
 	out := make([]Reason, to-from)
-	write(x.machine, x.member, x.zone, x.list[from:to], out)
+	for i := range out {
+		l := &x.list[int(from)+i]
+		out[i].Code, out[i].Kind = codeList[l.code], l.kind
+		share(x.machine, grant, x.member, l, &out[i])
+		if l.code == membershipLapsed {
+			out[i].At = x.member.Until.Noon(x.zone)
+		}
+		if l.leaf > 0 {
+			detail(x.machine, x.member, l, &out[i])
+		}
+	}
 	return out
 }
 
-func write(m *machine, who *Member, zone *time.Location, run []finding, out []Reason) {
-	for i := range run {
-		out[i].Code, out[i].Kind = codeList[run[i].code], run[i].kind
-		share(m, who, &run[i], &out[i])
-		if run[i].code == membershipLapsed {
-			out[i].At = who.Until.Noon(zone)
-		}
-		if run[i].leaf > 0 {
-			detail(m, who, &run[i], &out[i])
-		}
-	}
-}
-
-// runOf is the first grant's part of the list.
-func runOf(found []finding) []finding {
-	n := 1
-	for n < len(found) && found[n].grant == found[0].grant {
-		n++
-	}
-	return found[:n]
-}
-
 // share fills in what a reason says of a member's share of the machine.
-func share(m *machine, who *Member, l *finding, r *Reason) {
-	q := m.grants[l.grant].Quota
+func share(m *machine, grant int, who *Member, l *finding, r *Reason) {
+	q := m.grants[grant].Quota
 	switch l.kind {
 	case OfDay:
 		r.Want, r.Have = q.Day, who.used(m.ID).Day

@@ -146,7 +146,7 @@ var mutants = []mutate.Edit{
 	{"decide.go", "case !j.membership.Keeps(Mentor) && j.hasLapsed(s):", "case j.hasLapsed(s):"},
 	{"decide.go", "case !j.membership.Keeps(Mentor) && j.hasLapsed(s):", "case !j.membership.Keeps(Mentor) && j.lapsed:"},
 	{"choose.go", "&& q.CardState == ActiveCard", ""},
-	{"missing.go", "if run[i].code == membershipLapsed {", "if false {"},
+	{"missing.go", "if l.code == membershipLapsed {", "if false {"},
 	{"code.go", "lastOfAll = int(membershipLapsed)", "lastOfAll = int(machineFault)"},
 	{"compile.go", "c.bad(d >= 0 && d%(24*time.Hour) == 0,", "c.bad(d >= 0,"},
 	{"explain.go", "return r.Kind == OfLapsed }", "return false }"},

@@ -242,8 +242,9 @@ func cardHash(key []byte, card string) string {
 func (s *Site) match(b *Built, at time.Time) ([][]heldFile, error) {
 	held, counted := make([][]heldFile, len(s.Members)), make([][]counts, len(s.Members))
 	verifier, recipients := b.memory.verifier(Trust(s.Policy), b.web), newRecipients(s.Members)
-	var places []int
+	var places []int // reused by every badge
 	for _, f := range s.Badges {
+		// Verify the file, and skip what no machine could use.
 		sha := f.sha()
 		v, twice, err := verifier.verify(s, f, sha)
 		if err != nil {
@@ -262,19 +263,8 @@ func (s *Site) match(b *Built, at time.Time) ([][]heldFile, error) {
 			b.warn(f, "is a badge that policy.yaml does not name: %s", v.badge.AchievementID)
 			continue
 		}
-		if !v.badge.ValidUntil.IsZero() && at.After(v.badge.ValidUntil) {
-			b.warn(f, "expired on %s; members who hold it are told so", v.badge.ValidUntil.Format(time.DateOnly))
-		}
-		for _, e := range v.badge.Status {
-			if b.lists[e.List] == nil {
-				b.warn(f, "can be revoked, and status/ does not hold the list %s: it opens nothing", e.List)
-				continue
-			}
-			var fault *openbadge.Fault
-			if err := b.lists[e.List].Judge(v.badge, e); errors.As(err, &fault) && fault.Code == "status-unusable" {
-				b.warn(f, "can be revoked, and its list says nothing of it: it opens nothing: %s", fault.Detail)
-			}
-		}
+		b.warnOfValidity(f, v.badge, at)
+		// Find the member whose badge it is.
 		among := func() []int {
 			places = recipients.at(places[:0], v.badge, v.addresses)
 			return places
@@ -299,6 +289,25 @@ func (s *Site) match(b *Built, at time.Time) ([][]heldFile, error) {
 	verifier.done()
 	b.besides(s, counted)
 	return held, nil
+}
+
+// warnOfValidity warns of a badge that has expired, or whose revocation the machines cannot check. Such a badge is put
+// into the bundle all the same: the machine refuses it and tells the member why.
+func (b *Built) warnOfValidity(f File, badge *openbadge.Badge, at time.Time) {
+	if !badge.ValidUntil.IsZero() && at.After(badge.ValidUntil) {
+		b.warn(f, "expired on %s; members who hold it are told so", badge.ValidUntil.Format(time.DateOnly))
+	}
+	for _, e := range badge.Status {
+		list := b.lists[e.List]
+		if list == nil {
+			b.warn(f, "can be revoked, and status/ does not hold the list %s: it opens nothing", e.List)
+			continue
+		}
+		var fault *openbadge.Fault
+		if err := list.Judge(badge, e); errors.As(err, &fault) && fault.Code == "status-unusable" {
+			b.warn(f, "can be revoked, and its list says nothing of it: it opens nothing: %s", fault.Detail)
+		}
+	}
 }
 
 // fewBadges is how many badges most members have at most: for so many there is room at first.

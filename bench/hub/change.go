@@ -74,10 +74,23 @@ func changeRow(ctx context.Context, o options) error {
 		return err
 	}
 	o.out(fmt.Sprintf("  bare: a manifest of the same size is written and synced in %v", bare.Round(time.Microsecond)))
-	for _, x := range []struct {
-		name string
-		do   func(i int) error
-	}{
+	for _, kind := range c.kinds(ctx) {
+		if err := c.measure(ctx, kind, o.out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// changeKind is one kind of change whose way into the bundle is measured.
+type changeKind struct {
+	name string
+	do   func(i int) error // makes the change number i through the API
+}
+
+// kinds returns the changes that an administrator makes most often.
+func (c *changed) kinds(ctx context.Context) []changeKind {
+	return []changeKind{
 		{"one new badge", func(i int) error { return c.award(ctx, i+1, 1) }},
 		{"one new card", func(i int) error {
 			return c.json(ctx, "POST", fmt.Sprintf("/members/m-%05d/cards", i),
@@ -86,34 +99,34 @@ func changeRow(ctx context.Context, o options) error {
 		{"one policy line", func(i int) error {
 			return c.publish(ctx, append(bytes.Clone(c.text), fmt.Sprintf("# %d\n", i)...))
 		}},
-	} {
-		var wall, busy []time.Duration
-		for i := range changeRounds {
-			before, cpu := version(c.hub), busyTime()
-			began := time.Now()
-			if err := x.do(i); err != nil {
-				return fmt.Errorf("%s: %w", x.name, err)
-			}
-			if err := c.await(ctx, func() bool { return version(c.hub) > before }); err != nil {
-				return err
-			}
-			wall, busy = append(wall, time.Since(began)), append(busy, busyTime()-cpu)
-			time.Sleep(time.Second) // versions are seconds: the next build is no later than this one's
-		}
-		slices.Sort(wall)
-		slices.Sort(busy)
-		o.out(
-			fmt.Sprintf(
-				"  %-16s from the request until the bundle is in force: median %v, longest %v; processor %v (median)",
-				x.name,
-				wall[len(wall)/2].Round(
-					time.Millisecond,
-				),
-				wall[len(wall)-1].Round(time.Millisecond),
-				busy[len(busy)/2].Round(time.Millisecond),
-			),
-		)
 	}
+}
+
+// measure makes changeRounds changes of one kind and prints the time from each request until a new bundle is in force.
+func (c *changed) measure(ctx context.Context, kind changeKind, out func(...any)) error {
+	var wall, busy []time.Duration
+	for i := range changeRounds {
+		before, cpu := version(c.hub), busyTime()
+		began := time.Now()
+		if err := kind.do(i); err != nil {
+			return fmt.Errorf("%s: %w", kind.name, err)
+		}
+		if err := c.await(ctx, func() bool { return version(c.hub) > before }); err != nil {
+			return err
+		}
+		wall, busy = append(wall, time.Since(began)), append(busy, busyTime()-cpu)
+		time.Sleep(time.Second) // bundle versions are seconds: the next build then gets a version of its own
+	}
+	slices.Sort(wall)
+	slices.Sort(busy)
+	median, longest := wall[len(wall)/2], wall[len(wall)-1]
+	out(fmt.Sprintf(
+		"  %-16s from the request until the bundle is in force: median %v, longest %v; processor %v (median)",
+		kind.name,
+		median.Round(time.Millisecond),
+		longest.Round(time.Millisecond),
+		busy[len(busy)/2].Round(time.Millisecond),
+	))
 	return nil
 }
 

@@ -260,7 +260,7 @@ func (m *simulated) hear(topic string, data []byte) bool {
 		}
 		m.mu.Unlock()
 		if again { // the hub repeats itself: it has not got the batch (daemon/uplink, flow)
-			m.fleet.kick(m)
+			m.fleet.notify(m)
 		}
 		m.fleet.changed()
 		return true

@@ -217,7 +217,7 @@ func (m *simulated) whole(ctx context.Context, c wire.Chunk) error {
 		return err
 	}
 	if wire.Hash(b) != c.SHA256 {
-		return fmt.Errorf("the chunk %s is not what was signed", c.Name)
+		return fmt.Errorf("chunk %s does not match the size and hash in the manifest", c.Name)
 	}
 	m.fleet.library.add(c.SHA256, b)
 	return nil

@@ -28,19 +28,19 @@ type fleet struct {
 	watched uint64                   // the version that stood before the change that is measured
 	reached map[*simulated]time.Time // when a newer one came into force
 	notes   map[string]int           // errors that were met and overcome, by their words
-	kicked  map[*simulated]chan struct{}
+	news    map[*simulated]chan struct{}
 	waiters []chan struct{}
 }
 
 func newFleet(hub *simHub) *fleet {
 	return &fleet{hub: hub, again: simTimeout, library: newLibrary(), opened: map[[sha256.Size]byte]*wire.Manifest{},
-		reached: map[*simulated]time.Time{}, notes: map[string]int{}, kicked: map[*simulated]chan struct{}{}}
+		reached: map[*simulated]time.Time{}, notes: map[string]int{}, news: map[*simulated]chan struct{}{}}
 }
 
 // add adds a machine before the fleet runs.
 func (f *fleet) add(m *simulated) {
 	m.fleet, m.hub, m.inForce = f, f.hub, &wire.Manifest{}
-	f.all, f.kicked[m] = append(f.all, m), make(chan struct{}, 1)
+	f.all, f.news[m] = append(f.all, m), make(chan struct{}, 1)
 }
 
 // run runs all machines until ctx ends.
@@ -114,19 +114,19 @@ func (f *fleet) inForce(m *simulated, version uint64) {
 		f.reached[m] = time.Now()
 	}
 	f.mu.Unlock()
-	f.kick(m)
+	f.notify(m)
 	f.changed()
 }
 
-// kick has a machine publish what is new of it.
-func (f *fleet) kick(m *simulated) {
+// notify has a machine publish its new records and its state.
+func (f *fleet) notify(m *simulated) {
 	select {
-	case f.kicked[m] <- struct{}{}:
+	case f.news[m] <- struct{}{}:
 	default:
 	}
 }
 
-func (f *fleet) speak(m *simulated) <-chan struct{} { return f.kicked[m] }
+func (f *fleet) speak(m *simulated) <-chan struct{} { return f.news[m] }
 
 // changed wakes those that wait for the fleet.
 func (f *fleet) changed() {

@@ -88,69 +88,70 @@ func pick(first bool, a, b string) string {
 
 // printStatus prints times as the daemon gives them: in the site's time zone, as its panel does.
 func printStatus(w io.Writer, s control.Status) {
-	line := func(what, format string, a ...any) {
-		fmt.Fprintf(w, "%-12s %s\n", what, plain(fmt.Sprintf(format, a...)))
+	p := statusPrinter{w}
+	p.line("machine", "%s (site %s)", s.Machine, s.Site)
+	p.session(s)
+	p.list("tagged out", s.Tags)
+	p.list("faults", s.Faults)
+	p.line("reader", "%s", pick(s.NoReader, "none is configured", pick(s.Reader, "answers", "does not answer")))
+	p.line("hub", "%s", hubLine(s))
+	for _, l := range unackedLines(s.Unacked, policy.English) {
+		p.line("", "%s", l)
 	}
-	line("machine", "%s (site %s)", s.Machine, s.Site)
-	line("phase", "%s", s.Phase)
-	line("relay", "%s", map[bool]string{true: "on", false: "off"}[s.Relay])
+	p.line("clock", "%s",
+		pick(s.Clock == "untrusted", "untrusted: rules on hours and dates refuse until it is set", s.Clock))
+	p.bundle(s)
+	p.line("journal", "%d records, %d held by the hub", s.Journal, s.Acked)
+	p.optional("", "%s", s.JournalDamage)
+	for _, x := range s.Screens {
+		silent := fmt.Sprintf("silent for %d s: what it shows may be wrong", x.SilentSeconds)
+		p.line("screen", "%s %s", x.Address, pick(x.SilentSeconds > 0, silent, "reports itself"))
+	}
+}
+
+// statusPrinter writes the lines of «machine status»: a name in 12 columns, then the value.
+type statusPrinter struct{ w io.Writer }
+
+// line writes one line. An empty name continues the line above. Control characters in the values are removed, because
+// some of them come from a hub or a panel.
+func (p statusPrinter) line(name, format string, values ...any) {
+	fmt.Fprintf(p.w, "%-12s %s\n", name, plain(fmt.Sprintf(format, values...)))
+}
+
+// optional writes a line unless the value is empty.
+func (p statusPrinter) optional(name, format, value string) {
+	if value != "" {
+		p.line(name, format, value)
+	}
+}
+
+// list writes all values on one line, or nothing.
+func (p statusPrinter) list(name string, values []string) {
+	p.optional(name, "%s", strings.Join(values, "; "))
+}
+
+// session writes the state of the machine and who uses it.
+func (p statusPrinter) session(s control.Status) {
+	p.line("phase", "%s", s.Phase)
+	p.line("relay", "%s", pick(s.Relay, "on", "off"))
 	if s.Member != "" {
-		as := s.Role
-		if as == "" {
-			as = "nobody yet"
-		}
-		line("member", "%s as %s, since %s", s.Member, as, s.Since.Format(time.TimeOnly))
+		role := pick(s.Role == "", "nobody yet", s.Role)
+		p.line("member", "%s as %s, since %s", s.Member, role, s.Since.Format(time.TimeOnly))
 	}
 	if !s.Until.IsZero() {
-		line("until", "%s", s.Until.Format(time.TimeOnly))
+		p.line("until", "%s", s.Until.Format(time.TimeOnly))
 	}
-	if s.Supervisor != "" {
-		line("supervisor", "%s", s.Supervisor)
-	}
-	if s.Assistant != "" {
-		line("works along", "%s", s.Assistant)
-	}
-	if len(s.Tags) > 0 {
-		line("tagged out", "%s", strings.Join(s.Tags, "; "))
-	}
-	if len(s.Faults) > 0 {
-		line("faults", "%s", strings.Join(s.Faults, "; "))
-	}
-	line("reader", "%s", pick(s.NoReader, "none is configured", pick(s.Reader, "answers", "does not answer")))
-	line("hub", "%s", hubLine(s))
-	for _, l := range unackedLines(s.Unacked, policy.English) {
-		line("", "%s", l)
-	}
-	line(
-		"clock",
-		"%s",
-		pick(s.Clock == "untrusted", "untrusted: rules on hours and dates refuse until it is set", s.Clock),
-	)
-	line("bundle", "%s", pick(s.Bundle == 0, "none yet: nobody can start", fmt.Sprintf("version %d", s.Bundle)))
-	if s.BundleDamage != "" {
-		line("", "%s", plain(s.BundleDamage))
-	}
-	if s.BundleRefused != "" {
-		line("", "refused: %s", plain(s.BundleRefused))
-	}
+	p.optional("supervisor", "%s", s.Supervisor)
+	p.optional("works along", "%s", s.Assistant)
+}
+
+// bundle writes the version in force, what is wrong with the stored or offered bundle, and what the broker denied.
+func (p statusPrinter) bundle(s control.Status) {
+	p.line("bundle", "%s", pick(s.Bundle == 0, "none yet: nobody can start", fmt.Sprintf("version %d", s.Bundle)))
+	p.optional("", "%s", s.BundleDamage)
+	p.optional("", "refused: %s", s.BundleRefused)
 	for _, d := range s.Denied {
-		line("denied", "%s", plain(d))
-	}
-	line("journal", "%d records, %d held by the hub", s.Journal, s.Acked)
-	if s.JournalDamage != "" {
-		line("", "%s", plain(s.JournalDamage))
-	}
-	for _, x := range s.Screens {
-		line(
-			"screen",
-			"%s %s",
-			x.Address,
-			pick(
-				x.SilentSeconds > 0,
-				fmt.Sprintf("silent for %d s: what it shows may be wrong", x.SilentSeconds),
-				"reports itself",
-			),
-		)
+		p.line("denied", "%s", d)
 	}
 }
 

@@ -83,7 +83,7 @@ func BenchmarkAppendWithFacts(b *testing.B) {
 func BenchmarkOpen(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "journal.db")
 	j := open(b, path, options(b))
-	if err := j.db.pragma("synchronous", "OFF"); err != nil {
+	if err := j.store.db.pragma("synchronous", "OFF"); err != nil {
 		b.Fatal(err)
 	}
 	fill(b, j, 20_000)
@@ -104,7 +104,7 @@ func BenchmarkOpen(b *testing.B) {
 // BenchmarkBatch reads and signs a full batch: for so long at most does Append wait for the uplink.
 func BenchmarkBatch(b *testing.B) {
 	j := open(b, filepath.Join(b.TempDir(), "journal.db"), options(b))
-	if err := j.db.pragma("synchronous", "OFF"); err != nil {
+	if err := j.store.db.pragma("synchronous", "OFF"); err != nil {
 		b.Fatal(err)
 	}
 	fill(b, j, 5000)

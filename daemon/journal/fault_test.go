@@ -19,10 +19,10 @@ func TestFullDiskRefusesRecordsAndLaterTakesThem(t *testing.T) {
 			j := fresh(t)
 			fill(t, j, 10)
 			var pages int
-			if err := j.db.conn.QueryRowContext(t.Context(), "PRAGMA page_count").Scan(&pages); err != nil {
+			if err := j.store.db.conn.QueryRowContext(t.Context(), "PRAGMA page_count").Scan(&pages); err != nil {
 				t.Fatal(err)
 			}
-			if err := j.db.pragma("max_page_count", pages+2); err != nil {
+			if err := j.store.db.pragma("max_page_count", pages+2); err != nil {
 				t.Fatal(err)
 			}
 			fact := 0
@@ -55,7 +55,7 @@ func TestFullDiskRefusesRecordsAndLaterTakesThem(t *testing.T) {
 			if _, err := j.Facts(""); err != nil {
 				t.Fatal(err)
 			}
-			if err := j.db.pragma("max_page_count", 1<<30); err != nil {
+			if err := j.store.db.pragma("max_page_count", 1<<30); err != nil {
 				t.Fatal(err)
 			}
 			r, err := j.Append(end(1))
@@ -70,7 +70,7 @@ func TestFullDiskRefusesRecordsAndLaterTakesThem(t *testing.T) {
 func TestFactsOfARefusedRecordAreNotKept(t *testing.T) {
 	j := fresh(t)
 	fill(t, j, 1)
-	if _, err := j.db.conn.ExecContext(t.Context(), "CREATE TEMP TRIGGER no BEFORE INSERT ON main.facts WHEN "+
+	if _, err := j.store.db.conn.ExecContext(t.Context(), "CREATE TEMP TRIGGER no BEFORE INSERT ON main.facts WHEN "+
 		"new.key = 'b' BEGIN SELECT raise(FAIL, 'injected'); END"); err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestReadOnlyFileSaysSoAndIsRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal.db")
 	j := open(t, path, options(t))
 	fill(t, j, 3)
-	if err := j.db.pragma("query_only", 1); err != nil {
+	if err := j.store.db.pragma("query_only", 1); err != nil {
 		// as a disk that has turned read-only: root would write to a file of mode 0400
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestReadOnlyFileSaysSoAndIsRead(t *testing.T) {
 	if v := verified(t, j); v.Records != 3 {
 		t.Errorf("%+v", v)
 	}
-	if err := j.db.pragma("query_only", 0); err != nil {
+	if err := j.store.db.pragma("query_only", 0); err != nil {
 		t.Fatal(err)
 	}
 	fill(t, j, 1)
@@ -205,7 +205,7 @@ func TestDamagedJournalIsLeftAsItIsWithItsLog(t *testing.T) {
 	if at < 0 {
 		t.Fatal("the last record is not in the log")
 	}
-	if _, err := j.db.conn.ExecContext(t.Context(), "UPDATE records SET record = CAST(replace(record, 'm-7k2f9q', "+
+	if _, err := j.store.db.conn.ExecContext(t.Context(), "UPDATE records SET record = CAST(replace(record, 'm-7k2f9q', "+
 		"'m-aaaaaa') AS BLOB) WHERE seq = 30"); err != nil {
 		t.Fatal(err)
 	}

@@ -153,16 +153,16 @@ func inspect(path, origin string) (err error) {
 	if err := checkHeader(path); err != nil {
 		return err
 	}
-	j := newJournal(path, Options{})
-	j.readOnly = true
-	defer func() { err = errors.Join(err, j.release()) }()
-	if err := j.attach("ro"); err != nil {
+	s := newStore(path, Options{})
+	s.readOnly = true
+	defer func() { err = errors.Join(err, s.db.close()) }()
+	if err := s.attach("ro"); err != nil {
 		return err
 	}
-	if base := strings.TrimSuffix(j.origin, "/"+string(j.generation)); base != origin {
-		return fmt.Errorf("the journal is of %q, and this machine is %q; it was left as it is", j.origin, origin)
+	if base := strings.TrimSuffix(s.origin, "/"+string(s.generation)); base != origin {
+		return fmt.Errorf("the journal is of %q, and this machine is %q; it was left as it is", s.origin, origin)
 	}
-	return j.load()
+	return s.load()
 }
 
 // torn says of an error that comes from reading whether the file is damaged, or something else keeps it from being

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"sync"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -56,27 +55,11 @@ var (
 	ErrDamaged = errors.New("the file is damaged")
 )
 
-// Journal is an open journal. Its methods may be called at once.
+// Journal is an open journal, as the daemon and its tools use it. Its methods may be called at once. An error names the
+// file and says what to do.
 type Journal struct {
-	o          Options
-	path       string
-	origin     string // in checkpoints
-	readOnly   bool
-	generation wire.Generation
-	lock       *os.File
-
-	mu     sync.Mutex // guards all below but for what is atomic in them
-	db     *database
-	tree   *tree
-	clock  *clock
-	stale  bool // a write failed: what is on the disk must be looked up before the next
-	closed bool
-}
-
-// newJournal is a journal that is not open yet.
-func newJournal(path string, o Options) *Journal {
-	db := &database{path: path}
-	return &Journal{o: o, path: path, db: db, tree: &tree{db: db}, clock: &clock{now: o.Now, isTrusted: o.Trusted}}
+	store *store
+	lock  *os.File // keeps other daemons out; nil: the journal is open for reading alone
 }
 
 // Open opens the journal at path, or creates it where nothing is there.
@@ -84,7 +67,7 @@ func Open(path string, o Options) (*Journal, error) {
 	if o.Site == "" || o.Machine == "" || o.Signer == nil {
 		return nil, fmt.Errorf("journal %s: site, machine and the machine's key are required", path)
 	}
-	j := newJournal(path, defaults(o))
+	j := &Journal{store: newStore(path, defaults(o))}
 	if err := j.open(); err != nil {
 		return nil, refused(path, err)
 	}
@@ -93,8 +76,8 @@ func Open(path string, o Options) (*Journal, error) {
 
 // OpenReadOnly opens a journal that is there, for Verify and Export; a daemon may be writing to it meanwhile.
 func OpenReadOnly(path string) (*Journal, error) {
-	j := newJournal(path, Options{})
-	j.readOnly = true
+	j := &Journal{store: newStore(path, Options{})}
+	j.store.readOnly = true
 	if err := j.openReading(); err != nil {
 		return nil, refused(path, err)
 	}
@@ -124,7 +107,7 @@ func defaults(o Options) Options {
 }
 
 func (j *Journal) open() (err error) {
-	if j.lock, err = lock(j.path + ".lock"); err != nil {
+	if j.lock, err = lock(j.store.path + ".lock"); err != nil {
 		return err
 	}
 	defer func() {
@@ -132,38 +115,38 @@ func (j *Journal) open() (err error) {
 			j.release()
 		}
 	}()
-	if err := finishExchange(j.path, j.o.Now); err != nil {
+	if err := finishExchange(j.store.path, j.store.o.Now); err != nil {
 		return err
 	}
 	for _, end := range []string{"-shm", "-wal"} { // a folder holds no page of ours
-		if fi, err := os.Lstat(j.path + end); err == nil && fi.IsDir() {
-			if err := os.Rename(j.path+end, j.path+end+".folder"); err != nil {
+		if fi, err := os.Lstat(j.store.path + end); err == nil && fi.IsDir() {
+			if err := os.Rename(j.store.path+end, j.store.path+end+".folder"); err != nil {
 				return err
 			}
 		}
 	}
-	g, err := wire.NewGeneration(j.o.Random)
+	g, err := wire.NewGeneration(j.store.o.Random)
 	if err != nil {
 		return err
 	}
-	origin := wire.Origin(j.o.Site, j.o.Machine)
-	if err := create(j.path, origin, g); err != nil {
+	origin := wire.Origin(j.store.o.Site, j.store.o.Machine)
+	if err := create(j.store.path, origin, g); err != nil {
 		return err
 	}
-	if err := inspect(j.path, origin); err != nil {
+	if err := inspect(j.store.path, origin); err != nil {
 		return err
 	}
-	if err := j.attach("rw"); err != nil {
+	if err := j.store.attach("rw"); err != nil {
 		return err
 	}
-	if err := j.db.prepare(); err != nil {
+	if err := j.store.db.prepare(); err != nil {
 		return err
 	}
-	return j.load()
+	return j.store.load()
 }
 
 func (j *Journal) openReading() (err error) {
-	if err := checkHeader(j.path); err != nil {
+	if err := checkHeader(j.store.path); err != nil {
 		return err
 	}
 	defer func() {
@@ -171,22 +154,14 @@ func (j *Journal) openReading() (err error) {
 			j.release()
 		}
 	}()
-	if err = j.attach("ro"); err != nil && atRest(j.path) {
+	if err = j.store.attach("ro"); err != nil && atRest(j.store.path) {
 		// A disk that cannot be written has no room for the log's index; without a log none is needed.
-		err = errors.Join(j.release(), j.attach("ro&immutable=1"))
+		err = errors.Join(j.release(), j.store.attach("ro&immutable=1"))
 	}
 	if err != nil {
 		return err
 	}
-	return j.load()
-}
-
-func (j *Journal) attach(mode string) (err error) {
-	if err := j.db.connect(mode); err != nil {
-		return err
-	}
-	j.origin, j.generation, err = j.db.readOrigin()
-	return err
+	return j.store.load()
 }
 
 // atRest reports that no write-ahead log is there: nobody writes.
@@ -197,17 +172,17 @@ func atRest(path string) bool {
 
 // Close folds the write-ahead log into the file and closes it. Whatever Append has returned is on the disk already.
 func (j *Journal) Close() error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.closed {
+	j.store.mu.Lock()
+	defer j.store.mu.Unlock()
+	if j.store.closed {
 		return nil
 	}
-	j.closed = true
+	j.store.closed = true
 	return j.release()
 }
 
 func (j *Journal) release() error {
-	errs := []error{j.db.close()}
+	errs := []error{j.store.db.close()}
 	if j.lock != nil {
 		errs = append(errs, j.lock.Close())
 	}
@@ -216,23 +191,12 @@ func (j *Journal) release() error {
 }
 
 // Len is the number of records, which is the last one's seq. It never waits.
-func (j *Journal) Len() uint64 { return j.tree.length.Load() }
+func (j *Journal) Len() uint64 { return j.store.tree.length.Load() }
 
 // Origin is the journal's name in its checkpoints: portillon/<site>/<machine>, and /<generation> where it has one.
-func (j *Journal) Origin() string { return j.origin }
+func (j *Journal) Origin() string { return j.store.origin }
 
 // Generation is the journal's; empty: it was made before there were generations.
-func (j *Journal) Generation() wire.Generation { return j.generation }
-
-// usable reports why the journal cannot be used. The lock is held.
-func (j *Journal) usable() error {
-	if j.closed {
-		return ErrClosed
-	}
-	if !j.stale {
-		return nil
-	}
-	return j.load()
-}
+func (j *Journal) Generation() wire.Generation { return j.store.generation }
 
 var background = context.Background() // nothing here waits for anything but the disk

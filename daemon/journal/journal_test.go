@@ -199,7 +199,7 @@ func TestClockThatRanAheadSpoilsNoTimeButItsOwn(t *testing.T) {
 	verified(t, j)
 	erase := `UPDATE records SET record = NULL, salt = NULL, member = NULL
 		WHERE seq > 1 AND CAST(record AS TEXT) LIKE '%"trusted"%'`
-	if _, err := j.db.conn.ExecContext(t.Context(), erase); err != nil {
+	if _, err := j.store.db.conn.ExecContext(t.Context(), erase); err != nil {
 		t.Fatal(err)
 	}
 	if v := verified(t, j); v.Erased != 3 {
@@ -335,7 +335,7 @@ func TestCursorStaysWithinTheJournal(t *testing.T) {
 	}
 	fill(t, j, 2) // after a cursor, synchronous=FULL is back
 	var sync int
-	if err := j.db.conn.QueryRowContext(t.Context(), "PRAGMA synchronous").Scan(&sync); err != nil || sync != 2 {
+	if err := j.store.db.conn.QueryRowContext(t.Context(), "PRAGMA synchronous").Scan(&sync); err != nil || sync != 2 {
 		t.Errorf("synchronous is %d, want 2 (FULL): %v", sync, err)
 	}
 	if err := j.Close(); err != nil {
@@ -356,7 +356,7 @@ func TestVerifyRejectsATrustedTimeBeforeAnEarlierOne(t *testing.T) {
 	o.Now = func() time.Time { return now }
 	j := open(t, filepath.Join(t.TempDir(), "journal.db"), o)
 	fill(t, j, 1)
-	j.clock.sure, now = time.Time{}, now.Add(-time.Hour) // as a writer without this rule would have it
+	j.store.clock.sure, now = time.Time{}, now.Add(-time.Hour) // as a writer without this rule would have it
 	fill(t, j, 1)
 	if _, err := j.Verify(t.Context()); err == nil ||
 		!strings.Contains(err.Error(), "record 2 has the time 2026-05-04T09:00:00Z, before 2026-05-04T10:00:00Z") {
@@ -371,7 +371,8 @@ func TestDamagedRecordDoesNotStopTheSearchForATrustedTime(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal.db")
 	j := open(t, path, o)
 	fill(t, j, 2*tail+step)
-	if _, err := j.db.conn.ExecContext(t.Context(), "UPDATE records SET hashes = zeroblob(1) WHERE seq = 7"); err != nil {
+	truncate := "UPDATE records SET hashes = zeroblob(1) WHERE seq = 7"
+	if _, err := j.store.db.conn.ExecContext(t.Context(), truncate); err != nil {
 		t.Fatal(err)
 	}
 	if err := j.Close(); err != nil {

@@ -11,8 +11,8 @@ import (
 
 // Walk gives each record to seen, in order; gap stands for one whose body is erased or lost.
 func (j *Journal) Walk(ctx context.Context, seen func(wire.Record), gap func()) (err error) {
-	defer j.named(&err)
-	return j.each(ctx, 1, func(r row) error {
+	defer j.store.named(&err)
+	return j.store.each(ctx, 1, func(r row) error {
 		rec, err := r.check()
 		switch {
 		case err != nil:
@@ -29,17 +29,17 @@ func (j *Journal) Walk(ctx context.Context, seen func(wire.Record), gap func()) 
 // WalkTags is Walk over the records of tags alone. A partial index finds them: the number of other records does not
 // matter.
 func (j *Journal) WalkTags(seen func(wire.Record), gap func()) (err error) {
-	defer j.named(&err)
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if err := j.usable(); err != nil {
+	defer j.store.named(&err)
+	j.store.mu.Lock()
+	defer j.store.mu.Unlock()
+	if err := j.store.usable(); err != nil {
 		return err
 	}
 	in := fmt.Sprintf("kind IN ('%s', '%s', '%s')", wire.Tagged, wire.Untagged, kindLost)
-	if !j.readOnly { // a full disk has no room for it: then all records are read
-		_, _ = j.db.conn.ExecContext(background, "CREATE INDEX IF NOT EXISTS tags ON records (seq) WHERE "+in)
+	if !j.store.readOnly { // a full disk has no room for it: then all records are read
+		_, _ = j.store.db.conn.ExecContext(background, "CREATE INDEX IF NOT EXISTS tags ON records (seq) WHERE "+in)
 	}
-	rows, err := j.db.conn.QueryContext(background, "SELECT record FROM records WHERE "+in+" ORDER BY seq")
+	rows, err := j.store.db.conn.QueryContext(background, "SELECT record FROM records WHERE "+in+" ORDER BY seq")
 	if err != nil {
 		return err
 	}
@@ -61,13 +61,13 @@ func (j *Journal) WalkTags(seen func(wire.Record), gap func()) (err error) {
 
 // Cursors are how far each sink holds the journal. One past the end is no cursor of this journal.
 func (j *Journal) Cursors() (_ map[string]uint64, err error) {
-	defer j.named(&err)
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if err := j.usable(); err != nil {
+	defer j.store.named(&err)
+	j.store.mu.Lock()
+	defer j.store.mu.Unlock()
+	if err := j.store.usable(); err != nil {
 		return nil, err
 	}
-	rows, err := j.db.conn.QueryContext(background, "SELECT sink, seq FROM cursors")
+	rows, err := j.store.db.conn.QueryContext(background, "SELECT sink, seq FROM cursors")
 	if err != nil {
 		return nil, err
 	}

@@ -14,9 +14,9 @@ func cureDamage(path string) string {
 }
 
 // named puts the file's name and what to do into an error of the database. Public methods defer it.
-func (j *Journal) named(err *error) {
-	*err = dberror.Wrap(j.path, cureDamage(j.path), *err)
-	if tell := j.o.Damaged; tell != nil && IsDamaged(*err) {
+func (s *store) named(err *error) {
+	*err = dberror.Wrap(s.path, cureDamage(s.path), *err)
+	if tell := s.o.Damaged; tell != nil && IsDamaged(*err) {
 		tell(*err)
 	}
 }

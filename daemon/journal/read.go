@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"portillon/wire"
 )
 
@@ -21,12 +19,12 @@ const (
 // Batch is records from seq on, at most max of them and BatchBytes of them, with a checkpoint that ends with the last.
 // Where from lies past the end it is the zero Batch.
 func (j *Journal) Batch(from uint64, max int) (_ wire.Batch, err error) {
-	defer j.named(&err)
-	rows, root, err := j.take(from, min(max, wire.MaxBatchRecords))
+	defer j.store.named(&err)
+	rows, root, err := j.store.take(from, min(max, wire.MaxBatchRecords))
 	if err != nil || len(rows) == 0 {
 		return wire.Batch{}, err
 	}
-	b := wire.Batch{Generation: j.generation}
+	b := wire.Batch{Generation: j.store.generation}
 	for _, r := range rows {
 		if len(r.hashes) == 0 {
 			return wire.Batch{}, fmt.Errorf("journal: record %d was lost to damage, it cannot be sent", r.seq)
@@ -36,49 +34,21 @@ func (j *Journal) Batch(from uint64, max int) (_ wire.Batch, err error) {
 		}
 		b.Records = append(b.Records, wire.Leafed{Salt: wire.Salt(r.salt), Record: json.RawMessage(r.record)})
 	}
-	cp, err := j.sign(rows[len(rows)-1].seq, root) // outside the lock: nobody waits for a signature
+	cp, err := j.store.sign(rows[len(rows)-1].seq, root)
 	b.Checkpoint = string(cp)
 	return b, err
 }
 
-func (j *Journal) take(from uint64, n int) ([]row, tlog.Hash, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if err := j.usable(); err != nil {
-		return nil, tlog.Hash{}, err
-	}
-	if from == 0 || from > j.tree.length.Load() {
-		return nil, tlog.Hash{}, nil
-	}
-	rows, err := j.db.rows(from, n)
-	if err != nil || len(rows) == 0 {
-		return nil, tlog.Hash{}, err
-	}
-	size, keep := 0, 0
-	for keep < len(rows) && (keep == 0 || size+len(rows[keep].record) <= BatchBytes) {
-		size += len(rows[keep].record) + 60 // the salt and the JSON around them
-		keep++
-	}
-	rows = rows[:keep]
-	for _, r := range rows { // the hub would refuse them, and everything after
-		if _, err := r.check(); err != nil {
-			return nil, tlog.Hash{}, fmt.Errorf("%w: %w; %s", ErrDamaged, err, cureDamage(j.path))
-		}
-	}
-	root, err := j.tree.root(rows[keep-1].seq)
-	return rows, root, err
-}
-
 // Cursor is how far a sink holds the journal: 0 at first.
 func (j *Journal) Cursor(sink string) (_ uint64, err error) {
-	defer j.named(&err)
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if err := j.usable(); err != nil {
+	defer j.store.named(&err)
+	j.store.mu.Lock()
+	defer j.store.mu.Unlock()
+	if err := j.store.usable(); err != nil {
 		return 0, err
 	}
 	var n int64
-	err = j.db.conn.QueryRowContext(background, "SELECT seq FROM cursors WHERE sink = ?", sink).Scan(&n)
+	err = j.store.db.conn.QueryRowContext(background, "SELECT seq FROM cursors WHERE sink = ?", sink).Scan(&n)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}
@@ -88,37 +58,37 @@ func (j *Journal) Cursor(sink string) (_ uint64, err error) {
 // SetCursor moves a sink's cursor. It does not wait for the disk: a power cut may move the cursor back, and some
 // records travel again. This is also the moment to fold the write-ahead log into the file: nobody waits for a sink.
 func (j *Journal) SetCursor(sink string, seq uint64) (err error) {
-	defer j.named(&err)
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.readOnly {
+	defer j.store.named(&err)
+	j.store.mu.Lock()
+	defer j.store.mu.Unlock()
+	if j.store.readOnly {
 		return ErrReadOnly
 	}
-	if err := j.usable(); err != nil {
+	if err := j.store.usable(); err != nil {
 		return err
 	}
-	if n := j.tree.length.Load(); seq > n {
+	if n := j.store.tree.length.Load(); seq > n {
 		return fmt.Errorf("journal: a cursor at %d, past the end at %d", seq, n)
 	}
-	if err := j.db.relax(); err != nil {
+	if err := j.store.db.relax(); err != nil {
 		return err
 	}
-	if _, err := j.db.st.setCursor.Exec(sink, int64(seq)); err != nil {
+	if _, err := j.store.db.st.setCursor.Exec(sink, int64(seq)); err != nil {
 		return fmt.Errorf("journal: the cursor of %s: %w", sink, err)
 	}
-	return j.db.fold()
+	return j.store.db.fold()
 }
 
 // Facts are the facts whose key begins with prefix, as the last records left them.
 func (j *Journal) Facts(prefix string) (_ map[string][]byte, err error) {
-	defer j.named(&err)
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if err := j.usable(); err != nil {
+	defer j.store.named(&err)
+	j.store.mu.Lock()
+	defer j.store.mu.Unlock()
+	if err := j.store.usable(); err != nil {
 		return nil, err
 	}
 	q := "SELECT key, value FROM facts WHERE substr(key, 1, length(?1)) = ?1"
-	rs, err := j.db.conn.QueryContext(background, q, prefix)
+	rs, err := j.store.db.conn.QueryContext(background, q, prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -144,17 +114,17 @@ type UnfinishedSession struct {
 // OpenSession is the session that the last daemon left open, if it did. Sessions do not overlap: it can only be the
 // last.
 func (j *Journal) OpenSession() (_ UnfinishedSession, _ bool, err error) {
-	defer j.named(&err)
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if err := j.usable(); err != nil {
+	defer j.store.named(&err)
+	j.store.mu.Lock()
+	defer j.store.mu.Unlock()
+	if err := j.store.usable(); err != nil {
 		return UnfinishedSession{}, false, err
 	}
 	var kind string
 	var text []byte
 	q := "SELECT kind, record FROM records INDEXED BY lives WHERE kind IN ('session-start', 'session-end') ORDER " +
 		"BY seq DESC LIMIT 1"
-	err = j.db.conn.QueryRowContext(background, q).Scan(&kind, &text)
+	err = j.store.db.conn.QueryRowContext(background, q).Scan(&kind, &text)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && wire.Kind(kind) == wire.SessionEnd {
 		return UnfinishedSession{}, false, nil
 	}
@@ -165,8 +135,8 @@ func (j *Journal) OpenSession() (_ UnfinishedSession, _ bool, err error) {
 	if err != nil {
 		return UnfinishedSession{}, false, torn(err)
 	}
-	if lost, err := j.db.lostAfter(r.Seq); err != nil || lost {
+	if lost, err := j.store.db.lostAfter(r.Seq); err != nil || lost {
 		return UnfinishedSession{}, false, err // its end may be among the lost records
 	}
-	return UnfinishedSession{Start: r, SameBoot: r.Boot == j.o.Boot}, true, nil
+	return UnfinishedSession{Start: r, SameBoot: r.Boot == j.store.o.Boot}, true, nil
 }

@@ -1,11 +1,8 @@
 package journal
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
-
-	"portillon/wire"
 )
 
 // factRemovedIndexed marks a journal whose facts name every tag that its records show as taken off.
@@ -27,7 +24,7 @@ func (j *Journal) RemovedTags(prefix string) (map[string]bool, error) {
 	if facts[factRemovedIndexed] != nil {
 		return out, nil
 	}
-	if err := j.removedTags(func(id string) { out[id] = true }); err != nil {
+	if err := j.store.removedTags(func(id string) { out[id] = true }); err != nil {
 		return nil, fmt.Errorf("journal: read the tags that were taken off: %w", err)
 	}
 	add := map[string][]byte{factRemovedIndexed: []byte("1")}
@@ -36,31 +33,4 @@ func (j *Journal) RemovedTags(prefix string) (map[string]bool, error) {
 	}
 	_ = j.Keep(add) // on a full disk the records are read again at the next start
 	return out, nil
-}
-
-// removedTags calls found with the id of each tag that a record shows as taken off. Erased records name none.
-func (j *Journal) removedTags(found func(id string)) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if err := j.usable(); err != nil {
-		return err
-	}
-	rows, err := j.db.conn.QueryContext(background, "SELECT record FROM records WHERE kind = ? AND record IS NOT "+
-		"NULL", string(wire.Untagged))
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var text []byte
-		if err := rows.Scan(&text); err != nil {
-			return err
-		}
-		var r wire.Record
-		var b wire.TagBody
-		if json.Unmarshal(text, &r) == nil && json.Unmarshal(r.Body, &b) == nil && b.Tag != "" {
-			found(b.Tag)
-		}
-	}
-	return rows.Err()
 }

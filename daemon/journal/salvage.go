@@ -176,27 +176,28 @@ func writeSalvaged(ctx context.Context, to, origin string, kept prefix, left *re
 	if err := build(to, base, g); err != nil {
 		return errors.Join(err, os.Remove(to))
 	}
-	j := newJournal(to, Options{})
-	j.origin, j.generation = origin, g
+	j := &Journal{store: newStore(to, Options{})}
+	j.store.origin, j.store.generation = origin, g
 	defer func() {
 		if err = errors.Join(err, j.release()); err != nil {
 			os.Remove(to)
 		}
 	}()
-	if err := j.db.connect("rw"); err != nil {
+	if err := j.store.db.connect("rw"); err != nil {
 		return err
 	}
-	if err := errors.Join(j.db.pragma("journal_mode", "DELETE"), j.db.pragma("synchronous", "OFF")); err != nil {
-		// one file, synced below
+	// One file, synced below.
+	db := j.store.db
+	if err := errors.Join(db.pragma("journal_mode", "DELETE"), db.pragma("synchronous", "OFF")); err != nil {
 		return err
 	}
-	if err := j.db.prepare(); err != nil {
+	if err := j.store.db.prepare(); err != nil {
 		return err
 	}
-	if err := j.db.transact(func() error { return j.db.refill(ctx, kept, left) }); err != nil {
+	if err := j.store.db.transact(func() error { return j.store.db.refill(ctx, kept, left) }); err != nil {
 		return err
 	}
-	if err := j.load(); err != nil {
+	if err := j.store.load(); err != nil {
 		return err
 	}
 	if _, err = j.Verify(ctx); err != nil {

@@ -135,7 +135,7 @@ func rowsOf(t *testing.T, path string) map[uint64]row {
 	}
 	defer j.Close()
 	out := map[uint64]row{}
-	if err := j.each(t.Context(), 1, func(r row) error { out[r.seq] = r; return nil }); err != nil {
+	if err := j.store.each(t.Context(), 1, func(r row) error { out[r.seq] = r; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	return out
@@ -149,7 +149,7 @@ func goesOn(t *testing.T, path string, s SalvageResult, ack HubCopy, whole map[u
 	if v.Records != s.Records {
 		t.Errorf("%d records, salvaged were %d", v.Records, s.Records)
 	}
-	if err := j.each(t.Context(), 1, func(r row) error {
+	if err := j.store.each(t.Context(), 1, func(r row) error {
 		if len(r.hashes) > 0 && !bytes.Equal(r.record, whole[r.seq].record) {
 			return fmt.Errorf("record %d is not what was written", r.seq)
 		}

@@ -23,24 +23,6 @@ type tree struct {
 	edge [63]tlog.Hash
 }
 
-// load looks up how long the journal is and where its tree stands, and checks the tail. The lock is held.
-func (j *Journal) load() error {
-	last, err := j.tree.load()
-	if err != nil {
-		return torn(err)
-	}
-	recent, err := j.tree.checkTail(last)
-	if err != nil {
-		return torn(err)
-	}
-	for _, r := range recent {
-		j.clock.saw(r)
-	}
-	j.clock.lookBack(j.db, last-tail)
-	j.stale = false
-	return nil
-}
-
 // load reads the length and the right edge, and returns the length.
 func (t *tree) load() (last int64, err error) {
 	var first int64
@@ -164,13 +146,13 @@ func (t *tree) storedReader() tlog.HashReader {
 
 // Root is the tree's root when it had size records.
 func (j *Journal) Root(size uint64) (_ tlog.Hash, err error) {
-	defer j.named(&err)
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if err := j.usable(); err != nil {
+	defer j.store.named(&err)
+	j.store.mu.Lock()
+	defer j.store.mu.Unlock()
+	if err := j.store.usable(); err != nil {
 		return tlog.Hash{}, err
 	}
-	return j.tree.root(size)
+	return j.store.tree.root(size)
 }
 
 func (t *tree) root(size uint64) (tlog.Hash, error) {
@@ -186,23 +168,24 @@ func (t *tree) root(size uint64) (tlog.Hash, error) {
 
 // Checkpoint signs the journal as it stands.
 func (j *Journal) Checkpoint() (_ []byte, err error) {
-	defer j.named(&err)
-	j.mu.Lock()
+	defer j.store.named(&err)
+	j.store.mu.Lock()
 	size := j.Len()
-	root, err := tlog.Hash{}, j.usable()
+	root, err := tlog.Hash{}, j.store.usable()
 	if err == nil {
-		root, err = j.tree.root(size)
+		root, err = j.store.tree.root(size)
 	}
-	j.mu.Unlock()
+	j.store.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
-	return j.sign(size, root)
+	return j.store.sign(size, root)
 }
 
-func (j *Journal) sign(size uint64, root tlog.Hash) ([]byte, error) {
-	if j.o.Signer == nil {
+// sign signs a checkpoint of the journal's first size records. It needs no lock: nobody waits for a signature.
+func (s *store) sign(size uint64, root tlog.Hash) ([]byte, error) {
+	if s.o.Signer == nil {
 		return nil, errors.New("journal: there is no key to sign a checkpoint with")
 	}
-	return wire.SignCheckpoint(wire.Checkpoint{Origin: j.origin, Size: size, Root: root}, j.o.Signer)
+	return wire.SignCheckpoint(wire.Checkpoint{Origin: s.origin, Size: size, Root: root}, s.o.Signer)
 }

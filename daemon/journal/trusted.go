@@ -19,7 +19,7 @@ type clock struct {
 // LastTrusted is the time of the newest record whose clock was trusted; zero: there is none, as far as opening
 // looks back. It never waits.
 func (j *Journal) LastTrusted() time.Time {
-	ms := j.clock.trusted.Load()
+	ms := j.store.clock.trusted.Load()
 	if ms == 0 {
 		return time.Time{}
 	}

@@ -28,15 +28,15 @@ type VerifyResult struct {
 // Verify reads everything: SQLite's own integrity, every leaf, every hash of the tree, numbers without gaps, time that
 // runs backwards only where it may. The journal may grow meanwhile: what was there at the beginning is verified.
 func (j *Journal) Verify(ctx context.Context) (_ VerifyResult, err error) {
-	defer j.named(&err)
-	if err := j.integrity(ctx); err != nil {
+	defer j.store.named(&err)
+	if err := j.store.integrity(ctx); err != nil {
 		return VerifyResult{}, err
 	}
 	v := VerifyResult{}
 	var tree knownTree
 	var sure time.Time // of the newest record whose clock was trusted
 	doubtful := 0      // records since
-	err = j.each(ctx, 1, func(r row) error {
+	err = j.store.each(ctx, 1, func(r row) error {
 		rec, err := r.check()
 		if err != nil {
 			return err
@@ -80,57 +80,12 @@ func (j *Journal) Verify(ctx context.Context) (_ VerifyResult, err error) {
 	return v, nil
 }
 
-func (j *Journal) integrity(ctx context.Context) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.closed {
-		return ErrClosed
-	}
-	found, err := j.db.says(ctx, "integrity_check")
-	if err != nil {
-		return fmt.Errorf("journal: %w", err)
-	}
-	if found != "ok" {
-		return fmt.Errorf("journal: the file is damaged: %s", found)
-	}
-	return nil
-}
-
-// each calls f with all rows from seq on that were there when it was called, a few at a time, so that Append need not
-// wait long.
-func (j *Journal) each(ctx context.Context, from uint64, f func(row) error) error {
-	for end := j.Len(); from <= end; {
-		j.mu.Lock()
-		rows, err := []row(nil), j.usable()
-		if err == nil {
-			rows, err = j.db.rows(from, int(min(step, end-from+1)))
-		}
-		j.mu.Unlock()
-		if err != nil {
-			return err
-		}
-		if len(rows) == 0 {
-			return fmt.Errorf("record %d is missing", from)
-		}
-		for _, r := range rows {
-			if err := f(r); err != nil {
-				return err
-			}
-		}
-		from += uint64(len(rows))
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Export writes records from seq on to w, each a line of JSON: its salt and itself, as they travel. Erased ones are
 // left out.
 func (j *Journal) Export(ctx context.Context, w io.Writer, from uint64) (err error) {
-	defer j.named(&err)
+	defer j.store.named(&err)
 	b := bufio.NewWriter(w)
-	err = j.each(ctx, max(from, 1), func(r row) error {
+	err = j.store.each(ctx, max(from, 1), func(r row) error {
 		if r.record == nil {
 			return nil
 		}

@@ -56,7 +56,7 @@ func knownSite(b *testing.B, members int) (wire.Store, wire.Manifest, Options) {
 		}
 		return m
 	}
-	o := Options{CardKey: cardKey, Memory: filepath.Join(dir, "verdicts"), Now: monday}
+	o := Options{Machine: "laser", CardKey: cardKey, Memory: filepath.Join(dir, "verdicts"), Now: monday}
 	l, err := newLoader(store, install(1, nil), o)
 	if err != nil {
 		b.Fatal(err)

@@ -168,5 +168,5 @@ func (r *Roster) find(uid rfid.UID, short bool) (Person, bool) {
 	if !ok {
 		return Person{}, false
 	}
-	return r.person(i), true
+	return r.at(i), true
 }

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -27,7 +28,7 @@ import (
 	"portillon/wire"
 )
 
-// Roster is one bundle, loaded. It is never changed, and may be used by many goroutines at once.
+// Roster is one bundle, loaded. What it says never changes, and it may be used by many goroutines at once.
 type Roster struct {
 	Policy  *policy.Policy
 	Version uint64
@@ -45,11 +46,13 @@ type Roster struct {
 	Denied  []Denied
 	members members
 	cards   cards
+	machine policy.MachineID // whose taps the members are prepared for; empty: no machine's
 }
 
 // members are the members of a bundle, as places in people.
 type members struct {
 	people   []person
+	prepared []atomic.Pointer[Person] // by their places among people; nil: not prepared yet
 	holdings []holding
 	kinds    []policy.Holding
 	ids      map[policy.MemberID]int32
@@ -80,6 +83,9 @@ type Denied struct {
 
 // Options are what a machine brings to a bundle.
 type Options struct {
+	// Machine is the machine whose taps the roster answers: its members are prepared for the policy's decisions about it
+	// (policy.Prepare). Empty: the roster answers no taps.
+	Machine policy.MachineID
 	CardKey []byte // the site's key for card numbers
 	// OtherCardKeys are further card keys that the hub gave this machine while the site changes its card key. The bundle
 	// says with which of all keys it was built.
@@ -144,6 +150,7 @@ func Load(s wire.Store, m wire.Manifest, o Options) (*Roster, error) {
 		l.r.Verified += verified
 	}
 	l.r.MemoryError = errors.Join(l.memory.save(o.Memory), l.revoked.save(o.Revoked))
+	l.r.prepare()
 	return l.r, nil
 }
 
@@ -183,6 +190,7 @@ type claims struct {
 func (l *loader) empty() *Roster {
 	return &Roster{
 		Policy: l.r.Policy, PolicyNumber: l.r.PolicyNumber, Signed: l.signed, Version: l.m.Version, Issued: l.m.Issued,
+		machine: l.o.Machine,
 		members: members{ids: map[policy.MemberID]int32{}},
 		cards: cards{
 			active: newCardIndex(l.o.CardKey, l.old...), refused: newCardIndex(l.o.CardKey, l.old...),

@@ -8,7 +8,7 @@
 //
 //   - A start is recorded before the relay is switched on. If the record fails, the corridor drops what follows,
 //     feeds RecordFailed, and the relay was never on.
-//   - An end switches the relay off before it is recorded. If that record fails it waits in State.Pending, and
+//   - An end switches the relay off before it is recorded. If that record fails it waits in State.Ledger.Pending, and
 //     no session starts until it is written.
 //   - Nothing but a card that was allowed, in front of this machine, now, switches the relay on.
 //
@@ -17,9 +17,9 @@
 //
 // What the journal refuses is of three kinds. Something that was asked for and must be on record to be true (a start,
 // another role, a helper, a tag taken off) has not happened: the State is again what it was. What has happened anyway
-// (an end, a tag put on, a fault) waits in State.Pending, in order, and is offered again before any later record, or
-// every RetryEvery. A refusal, a reader that came or went, and an intervention, of which the person is told, are let
-// go.
+// (an end, a tag put on, a fault) waits in State.Ledger.Pending, in order, and is offered again before any later
+// record, or every RetryEvery. A refusal, a reader that came or went, and an intervention, of which the person is told,
+// are let go.
 //
 // Time must not run backwards for as long as a session lasts: Input.Now carries Go's monotonic reading, so that
 // limits hold when the wall clock is set.
@@ -75,7 +75,7 @@ const (
 	RefusedMax = 4
 	// RetryEvery is how long a record that the journal did not take waits before it is offered again with nothing else.
 	RetryEvery = 5 * time.Second
-	// PendingMax bounds State.Pending. Past it the oldest fault records are let go, never an end or a tag.
+	// PendingMax bounds State.Ledger.Pending. Past it the oldest fault records are let go, never an end or a tag.
 	PendingMax = 64
 	// ChooseFor is how long after their tap a member may take another of their roles.
 	ChooseFor = time.Minute
@@ -120,10 +120,10 @@ type State struct {
 	Holds        Holds    // what keeps the machine off
 	Handed       Handed
 	VouchRequest VouchRequest
-	Cards        Cards // what was presented to the reader
-	recent             // whose taps were handled lately
-	Ledger             // what the journal has not taken yet
-	down         bool  // Shutdown came: nothing starts any more
+	Cards        Cards  // what was presented to the reader
+	recent       recent // whose taps were handled lately
+	Ledger       Ledger // what the journal has not taken yet
+	down         bool   // Shutdown came: nothing starts any more
 }
 
 // Current is the session under way, or in Awaiting the learner who waits. The zero Current: nobody has the machine.

@@ -16,7 +16,7 @@
 // checked first (guard.go): it panics on a SUBACK that is longer than the SUBSCRIBE was, and would read 256 MB because
 // a header says so.
 //
-// Nothing that a member waits for runs here. SetState and Kick never block; Append is only ever kept waiting for the
+// Nothing that a member waits for runs here. SetState and Notify never block; Append is only ever kept waiting for the
 // time of reading one batch.
 //
 // Refused: a command that arrives with the retained flag (a broker has kept it: it is not for now). A message of more

@@ -224,7 +224,7 @@ func TestSlowHandlersHoldNothingUp(t *testing.T) {
 	within(t, "a handler", begun)
 	within(t, "the other handler", begun)
 	grow(t, j, 300)
-	u.Kick()
+	u.Notify()
 	whole(t, h, j)
 	stop()
 }
@@ -303,7 +303,7 @@ func TestHostilePayloadsOnEveryTopicChangeNothing(t *testing.T) {
 		}
 	}
 	grow(t, j, 50)
-	u.Kick()
+	u.Notify()
 	whole(t, h, j)
 }
 

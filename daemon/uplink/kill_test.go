@@ -50,7 +50,7 @@ func child(dir, url string) error {
 	go func() { ended <- u.Run(ctx) }()
 	for j.Len() < total {
 		grow(t, j, 1)
-		u.Kick()
+		u.Notify()
 	}
 	for poll := time.NewTicker(5 * time.Millisecond); u.Acked() < total; <-poll.C {
 	}

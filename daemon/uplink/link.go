@@ -202,7 +202,7 @@ func (l *link) serve(ctx context.Context) (progress bool, err error) {
 			}
 		case <-probe:
 			probe = u.c.After(l.nextProbe())
-		case <-u.kick:
+		case <-u.news:
 		case <-done(l.state.token):
 		case <-l.oldestUnacked():
 		case reply := <-u.queues.replies:

@@ -89,7 +89,7 @@ func TestBrokerAwayForFiveThousandRecordsThenAllArriveInOrder(t *testing.T) {
 	grow(t, j, 5000)
 	mosquitto(t, port)
 	h := startHub(t, url)
-	u.Kick()
+	u.Notify()
 	whole(t, h, j)
 	if h.twice.Load() > 600 {
 		t.Errorf("%d records travelled twice through a broker that lost nothing", h.twice.Load())

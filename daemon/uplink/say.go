@@ -30,6 +30,7 @@ func Explain(code string) (fact, cure policy.Text) {
 	return a.fact, a.cure
 }
 
+// reason is what a reason for missing acknowledgements means: first those that concern the way to the hub.
 func reason(why Why) advice {
 	switch why {
 	case "":
@@ -67,6 +68,13 @@ func reason(why Why) advice {
 				"courtier (…/state, …/ack)",
 			"Check that the hub runs, that its hub.yaml names this machine, and the broker’s access list "+
 				"(…/state, …/ack)")
+	}
+	return disagreement(why)
+}
+
+// disagreement is a reason that lies in what the machine or the hub holds, or one that this program does not know.
+func disagreement(why Why) advice {
+	switch why {
 	case OtherJournal:
 		return tell(
 			"le hub détient d’autres enregistrements que le journal de cette machine",

@@ -107,7 +107,7 @@ type Uplink struct {
 
 	hub    acknowledged
 	state  atomic.Pointer[wire.State]
-	kick   chan struct{} // holds one: there is something new to send
+	news   chan struct{} // holds one: the journal has new records, or the state changed
 	queues queues
 }
 
@@ -131,7 +131,7 @@ func New(c Config, j *journal.Journal, h Handlers) (*Uplink, error) {
 		return nil, fmt.Errorf("uplink: %w", err)
 	}
 	u := &Uplink{c: defaults(c), h: h, j: j, topics: wire.Topics{Site: c.Site}, broker: broker,
-		kick: make(chan struct{}, 1), queues: newQueues()}
+		news: make(chan struct{}, 1), queues: newQueues()}
 	u.logDropped = mqtt.LogDropped(u.c.Logger, time.Now)
 	u.hub.held.Store(held)
 	u.monitor.mono = u.c.Mono
@@ -186,14 +186,14 @@ func defaults(c Config) Config {
 // SetState is what the machine's state topic says from now on. It never blocks; only the newest state is sent.
 func (u *Uplink) SetState(s wire.State) {
 	u.state.Store(&s)
-	u.Kick()
+	u.Notify()
 }
 
-// Kick says that there is something new in the journal. It never blocks.
-func (u *Uplink) Kick() {
+// Notify says that the journal has new records. It never blocks, and is safe for concurrent use.
+func (u *Uplink) Notify() {
 	u.noteGrowth()
 	select {
-	case u.kick <- struct{}{}:
+	case u.news <- struct{}{}:
 	default: // one is pending: it will see this too
 	}
 }

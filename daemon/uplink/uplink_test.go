@@ -162,7 +162,7 @@ func TestNothingIsLostWhateverTheBrokerDoes(t *testing.T) {
 			conf.Timeout, conf.Batch = 300*time.Millisecond, 50
 			u, _ := run(t, conf, j, Handlers{})
 			grow(t, j, 500)
-			u.Kick()
+			u.Notify()
 			whole(t, h, j)
 		})
 	}
@@ -185,7 +185,7 @@ func TestAppendGoesOnWhileTheBrokerReadsNothing(t *testing.T) {
 	within(t, "the connection", online)
 	for i := range 1000 {
 		grow(t, j, 1)
-		u.Kick()
+		u.Notify()
 		u.SetState(wire.State{Machine: "laser", Journal: uint64(i)})
 	}
 	if u.Acked() != 0 {

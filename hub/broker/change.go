@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// gate is how the embedded server learns who may connect: it asks at each connection, so that accounts can come and go.
+// gate authenticates connections for the embedded server, which asks at each connection, so that accounts can change.
 type gate struct {
 	mu    sync.Mutex
 	users map[string]*server.User
@@ -43,11 +43,11 @@ func (g *gate) Check(c server.ClientAuthentication) bool {
 	return true
 }
 
-// Set adds an account, or takes the place of the one of this name: connections with another password end. Nothing
-// happens where the account is as it was. A broker without accounts, which anybody may use, takes none.
+// Set adds an account or replaces the account with the same name. It closes connections with another password. An
+// unchanged account is left alone. Set fails on a broker that was started without accounts, which any client may use.
 func (b *Broker) Set(a Account) error {
 	if b.proxy.accounts.get("") != nil {
-		return fmt.Errorf("broker: account %q: a broker that was started without accounts accepts none", a.User)
+		return fmt.Errorf("broker: account %q: cannot add accounts to a broker that was started without accounts", a.User)
 	}
 	made, err := open(b.site, []Account{a}, time.Now())
 	if err != nil {
@@ -66,14 +66,14 @@ func (b *Broker) Set(a Account) error {
 	return nil
 }
 
-// Remove removes an account and ends its connections. An account that is not there is no fault.
+// Remove removes an account and closes its connections. A missing account is not an error.
 func (b *Broker) Remove(user string) error {
 	was := b.proxy.accounts.get(user)
 	if user == "" || was == nil {
 		return nil
 	}
 	if was.As == AsHub {
-		return errors.New("broker: the hub's own account cannot be removed")
+		return errors.New("broker: cannot remove the hub's own account")
 	}
 	b.gate.remove(was.inner.user)
 	b.proxy.accounts.set(user, nil)

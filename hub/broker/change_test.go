@@ -30,7 +30,7 @@ func press() broker.Account {
 	}
 }
 
-func TestAccountSetWhileRunningMayDoWhatAMachineMay(t *testing.T) {
+func TestAccountAddedWhileRunningHasAMachinesPermissions(t *testing.T) {
 	b := run(t, t.TempDir(), accounts())
 	hub := login(t, b.Addr(), "hub")
 	hub.subscribe("portillon/biklab/+/records")
@@ -51,14 +51,14 @@ func TestAccountSetWhileRunningMayDoWhatAMachineMay(t *testing.T) {
 	}
 }
 
-func TestOnlyConnectionsOfTheRemovedAccountAreClosed(t *testing.T) {
+func TestRemovingAnAccountClosesOnlyItsConnections(t *testing.T) {
 	b := run(t, t.TempDir(), accounts())
 	if err := b.Set(press()); err != nil {
 		t.Fatal(err)
 	}
 	c := open(t, options(b.Addr()).SetUsername("press").SetPassword("sserp").SetClientID("portillon-biklab-press"))
 	laser := login(t, b.Addr(), "laser")
-	if err := b.Set(press()); err != nil { // the same again
+	if err := b.Set(press()); err != nil { // the same account again
 		t.Fatal(err)
 	}
 	c.publish("portillon/biklab/press/records", false, "still there")
@@ -78,7 +78,7 @@ func TestOnlyConnectionsOfTheRemovedAccountAreClosed(t *testing.T) {
 	}
 }
 
-func TestNewPasswordClosesTheOldConnection(t *testing.T) {
+func TestNewPasswordClosesOldConnections(t *testing.T) {
 	b := run(t, t.TempDir(), accounts())
 	if err := b.Set(press()); err != nil {
 		t.Fatal(err)
@@ -95,7 +95,7 @@ func TestNewPasswordClosesTheOldConnection(t *testing.T) {
 	}
 }
 
-func TestBrokerStartedWithoutAccountsRefusesNewOnes(t *testing.T) {
+func TestAccountsCannotBeAddedToABrokerWithoutAccounts(t *testing.T) {
 	if run(t, t.TempDir(), nil).Set(press()) == nil {
 		t.Error("an account was set")
 	}

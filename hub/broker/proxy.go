@@ -17,27 +17,27 @@ import (
 )
 
 const (
-	// maxGreeting is how many connections may be before their CONNECT at once, besides one for each account: after a
-	// restart all machines of a site come in the same moment. A further one replaces the oldest: a client sends its
-	// CONNECT within milliseconds, so those that wait are not clients.
+	// maxGreeting is the maximum number of connections without a CONNECT, in addition to one for each account: after a
+	// restart all machines of a site connect together. A further connection replaces the oldest. Real clients send their
+	// CONNECT within milliseconds, so the connections that are still waiting belong to other programs.
 	maxGreeting = 128
-	// greetTime is how long TLS and CONNECT may take: as long as a machine waits for them (daemon/uplink). Where all come
-	// at once, on a small computer, the last handshake is made after seconds.
+	// greetTime is the maximum time for TLS and CONNECT, equal to the time that a machine waits for them (daemon/uplink).
+	// If all machines connect at once, a small computer takes seconds for the last handshake.
 	greetTime = 10 * time.Second
-	// refuseAfter is how long a refused client waits for its answer: who tries without pause costs little then. While it
-	// waits it counts as one that has not said who it is.
+	// refuseAfter is the delay before a refused client gets its answer, so that repeated attempts cost little. During the
+	// delay the connection counts as one without a CONNECT.
 	refuseAfter = 500 * time.Millisecond
-	// stallTime is how long a peer that stops reading may hold a connection.
+	// stallTime is how long a peer that does not read may keep a connection.
 	stallTime = 20 * time.Second
-	// maxOther bounds packets other than PUBLISH, in bytes.
+	// maxOther is the maximum length of packets other than PUBLISH, in bytes.
 	maxOther = 64 << 10
-	// What waits within the proxy, in bytes, for each connection: most packets have some hundred bytes. 1,000 machines
-	// have three of these buffers each.
+	// Sizes of the proxy's buffers for each connection, in bytes: most packets have a few hundred bytes. With 1,000
+	// machines there are 3,000 buffers.
 	readBuffer, writeBuffer, downBuffer = 2 << 10, 1 << 10, 1 << 10
 )
 
-// proxy is between the clients and the embedded server, which limits neither connections, nor client ids, nor bytes by
-// account. It knows the accounts, passes what is within their limits, and never changes a message.
+// proxy stands before the embedded server, which limits neither connections, nor client ids, nor bytes by account. It
+// knows the accounts, passes what is within their limits, and never changes a message.
 type proxy struct {
 	l         net.Listener
 	tls       *tls.Config
@@ -66,14 +66,14 @@ func newProxy(l net.Listener, inner string, c Config, accounts map[string]*accou
 	return p
 }
 
-// open accepts connections from now on. Until then, connections wait in the operating system's queue.
+// open starts to accept connections. Earlier connections have been waiting in the operating system.
 func (p *proxy) open() {
 	if p.clients.open() {
 		p.work.Go(p.accept)
 	}
 }
 
-// close ends all connections and waits for their goroutines.
+// close closes the listener and all connections, and waits for their goroutines.
 func (p *proxy) close() error {
 	err := p.clients.close(p.l)
 	p.cancel()
@@ -90,7 +90,7 @@ func (p *proxy) accept() {
 			p.begin(func() { p.serve(c, p.tls) }, c)
 		case errors.Is(err, net.ErrClosed):
 			return
-		default: // no file descriptors are left, for one
+		default: // for example no free file descriptors
 			p.refuse(p.unknown, "accept failed", err.Error())
 			if wait(p.ctx, 100*time.Millisecond) != nil {
 				return
@@ -99,12 +99,12 @@ func (p *proxy) accept() {
 	}
 }
 
-// begin registers a connection that has not said who it is, and serves it. It reports whether the proxy is open.
+// begin registers and serves a connection without a CONNECT. It returns false if the proxy is closed.
 func (p *proxy) begin(serve func(), c net.Conn) bool {
 	return p.clients.add(c, maxGreeting+p.accounts.count(), func() { p.work.Go(serve) })
 }
 
-// serve handles one connection to its end; with config nil it is in the clear.
+// serve handles one connection until it ends; a nil config means an unencrypted connection.
 func (p *proxy) serve(raw net.Conn, config *tls.Config) {
 	defer p.clients.remove(raw)
 	raw.SetDeadline(time.Now().Add(greetTime))
@@ -116,6 +116,7 @@ func (p *proxy) serve(raw net.Conn, config *tls.Config) {
 		}
 		c = t
 	}
+	// Read the CONNECT, and find its account.
 	r := bufio.NewReaderSize(c, readBuffer)
 	hello, err := readConnect(r)
 	if err != nil {
@@ -133,23 +134,24 @@ func (p *proxy) serve(raw net.Conn, config *tls.Config) {
 		c.Write(connackPacket(code))
 		return
 	}
+	// The client is accepted: pass packets until either side ends.
 	defer a.leave(raw)
 	p.clients.greeted(raw)
 	raw.SetDeadline(time.Time{})
 	p.pass(c, r, a, hello)
 }
 
-// connackPacket is a CONNACK with a return code (MQTT 3.1.1 §3.2).
+// connackPacket returns a CONNACK with a return code.
 func connackPacket(code byte) []byte { return []byte{typeConnack << 4, 2, 0, code} }
 
-// readConnect reads the first packet of a connection, which must be a CONNECT.
+// readConnect reads the first packet, which must be a CONNECT.
 func readConnect(r *bufio.Reader) (connect, error) {
 	first, length, err := header(r)
 	if err != nil {
 		return connect{}, err
 	}
 	if first != typeConnect<<4 || length > maxConnect {
-		return connect{}, fmt.Errorf("the first packet is of type %d and %d bytes, want a CONNECT of at most %d", first>>4,
+		return connect{}, fmt.Errorf("first packet has type %d and %d bytes, want a CONNECT of at most %d", first>>4,
 			length, maxConnect)
 	}
 	body := make([]byte, length)
@@ -159,7 +161,7 @@ func readConnect(r *bufio.Reader) (connect, error) {
 	return parseConnect(body)
 }
 
-// admit finds the account of a CONNECT. A code other than 0 refuses it.
+// admit returns the account for a CONNECT. A code other than 0 refuses the connection, for the reason why.
 func (p *proxy) admit(raw net.Conn, hello connect) (a *account, code byte, why string) {
 	a, anyone := p.accounts.get(hello.user), p.accounts.get("")
 	if anyone != nil {
@@ -179,11 +181,11 @@ func (p *proxy) admit(raw net.Conn, hello connect) (a *account, code byte, why s
 	return a, 0, ""
 }
 
-// pass connects to the embedded server under the account's inner password and copies both ways.
+// pass connects to the embedded server with the account's internal password, and copies packets in both directions.
 func (p *proxy) pass(c net.Conn, r *bufio.Reader, a *account, hello connect) {
 	inner, err := net.Dial("tcp", p.inner)
 	if err != nil {
-		p.refuse(a, "embedded server away", err.Error())
+		p.refuse(a, "embedded server unreachable", err.Error())
 		c.Write(connackPacket(notAvailable))
 		return
 	}
@@ -212,7 +214,7 @@ func (p *proxy) pass(c net.Conn, r *bufio.Reader, a *account, hello connect) {
 	}
 }
 
-// limitError ends a connection that exceeded a limit.
+// limitError closes a connection that exceeded a limit.
 type limitError struct{ limit, detail string }
 
 // Error names the limit and the detail.
@@ -229,7 +231,7 @@ type upward struct {
 	filters map[string]bool // subscribed to on this connection
 }
 
-// next passes one packet. While the account has used up its rate it waits, and TCP makes the client wait.
+// next passes one packet. It waits if the account has used up its rate; TCP then slows the client down.
 func (u *upward) next(ctx context.Context) error {
 	if u.in.Buffered() == 0 {
 		if err := u.flush(); err != nil {
@@ -259,7 +261,7 @@ func (u *upward) next(ctx context.Context) error {
 	return u.copyPacket(first, length)
 }
 
-// checkSize ends a connection that sends a packet beyond the limits, before it is read.
+// checkSize rejects a packet beyond the limits before its body is read.
 func (u *upward) checkSize(first byte, length int) error {
 	kind := first >> 4
 	if kind == typePublish && (length > wire.MaxPacket || first&0x06 > 0x02) {
@@ -271,7 +273,7 @@ func (u *upward) checkSize(first byte, length int) error {
 	return nil
 }
 
-// waitForRate takes bytes from the account's rate, and waits while there are none.
+// waitForRate takes bytes from the account's rate, and waits until the rate allows them.
 func (u *upward) waitForRate(ctx context.Context, bytes float64) error {
 	if u.a.bytes == nil {
 		return nil
@@ -283,12 +285,12 @@ func (u *upward) waitForRate(ctx context.Context, bytes float64) error {
 	return errors.Join(u.flush(), wait(ctx, d))
 }
 
-// copyPacket passes the packet whose header was read.
+// copyPacket passes a packet. Its header has been read.
 func (u *upward) copyPacket(first byte, length int) error {
 	if _, err := u.out.Write(appendHeader(nil, first, length)); err != nil {
 		return err
 	}
-	if length > u.in.Buffered() { // the packet before must not wait for the rest of this one
+	if length > u.in.Buffered() { // the previous packet must not wait until the rest of this one arrives
 		if err := u.flush(); err != nil {
 			return err
 		}
@@ -297,13 +299,13 @@ func (u *upward) copyPacket(first byte, length int) error {
 	return err
 }
 
-// flush sends what is buffered. A server that reads nothing for stallTime ends the connection.
+// flush sends the buffered packets to the embedded server.
 func (u *upward) flush() error {
 	u.inner.SetWriteDeadline(time.Now().Add(stallTime))
 	return u.out.Flush()
 }
 
-// tooLarge names the topic of a PUBLISH that ends the connection.
+// tooLarge returns the error for a PUBLISH beyond the limits, with its topic.
 func (u *upward) tooLarge(first byte, length int) error {
 	var topic string
 	if b, err := u.in.Peek(2); err == nil {
@@ -318,7 +320,7 @@ func (u *upward) tooLarge(first byte, length int) error {
 	return &limitError{"QoS 2 publish", fmt.Sprintf("topic %q: QoS 0 or 1 expected", topic)}
 }
 
-// subscription passes a SUBSCRIBE or UNSUBSCRIBE within the account's limit.
+// subscription passes a SUBSCRIBE or UNSUBSCRIBE that is within the account's limits.
 func (u *upward) subscription(ctx context.Context, first byte, length int) error {
 	body := make([]byte, length)
 	if _, err := io.ReadFull(u.in, body); err != nil {

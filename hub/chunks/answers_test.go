@@ -9,7 +9,7 @@ import (
 	"portillon/wire"
 )
 
-// entryOf is a chunk of so many members.
+// entryOf returns the chunk of a roster with the given number of members.
 func entryOf(t *testing.T, members int) (*entry, []string) {
 	t.Helper()
 	var b wire.RosterBucket
@@ -28,7 +28,7 @@ func entryOf(t *testing.T, members int) (*entry, []string) {
 	return e, p.Hashes
 }
 
-func TestAnswerIsMadeOnceForManyRequests(t *testing.T) {
+func TestConcurrentRequestsShareOneAnswer(t *testing.T) {
 	e, hashes := entryOf(t, 200)
 	for _, ask := range []func() (*body, error){
 		e.outline,
@@ -48,7 +48,7 @@ func TestAnswerIsMadeOnceForManyRequests(t *testing.T) {
 	}
 }
 
-func TestKeptAnswersAreBounded(t *testing.T) {
+func TestCachedAnswersAreBounded(t *testing.T) {
 	e, hashes := entryOf(t, 200)
 	first, _ := e.answer(hashes[:1])
 	for i := range 20 {

@@ -7,15 +7,15 @@ import (
 	"portillon/wire"
 )
 
-// maxCached bounds the bytes of the chunks that are kept, as they are: with what is made of them it is three times as
-// much at most. After a change of one member machines ask for two or three chunks, of 0.1 to 1 MB each at 10,000
-// members.
+// maxCached is the maximum number of bytes of cached chunks. With the data derived from them, the cache takes at most
+// three times as much. After a change of one member, machines request two or three chunks, of 0.1 to 1 MB each at
+// 10,000 members.
 const maxCached = 6 << 20
 
-// cache keeps the chunks that were asked for last.
+// cache keeps the most recently used chunks.
 type cache struct {
 	mu      sync.Mutex
-	entries []*entry // the most recently requested one is the last
+	entries []*entry // the most recently used is the last
 }
 
 // entry is a chunk, and what is made of it once it is asked for.
@@ -52,7 +52,7 @@ func (c *cache) get(sha string, read func(sha string) ([]byte, error)) (*entry, 
 	e.read.Do(func() { e.raw, e.err = read(sha) })
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e.err != nil { // it may be repaired by the next time
+	if e.err != nil { // not cached: the file may be repaired before the next request
 		c.entries = slices.DeleteFunc(c.entries, func(x *entry) bool { return x == e })
 		return nil, e.err
 	}
@@ -61,7 +61,7 @@ func (c *cache) get(sha string, read func(sha string) ([]byte, error)) (*entry, 
 	return e, nil
 }
 
-// entry is the entry of a chunk, a new one where there is none.
+// entry returns the entry of a chunk, and creates a missing one.
 func (c *cache) entry(sha string) *entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -75,7 +75,7 @@ func (c *cache) entry(sha string) *entry {
 	return e
 }
 
-// trim forgets those that were asked for least recently, but for the last one.
+// trim removes the least recently used chunks until the cache fits maxCached. It always keeps the last one.
 func (c *cache) trim() {
 	total := 0
 	for i := len(c.entries) - 1; i >= 0; i-- {
@@ -87,7 +87,7 @@ func (c *cache) trim() {
 	}
 }
 
-// compressed is the chunk in gzip; nil: that is no smaller.
+// compressed returns the chunk in gzip format; nil: compression does not make it smaller.
 func (e *entry) compressed() []byte {
 	e.zipped.once.Do(func() {
 		if z := compress(e.raw); len(z) < len(e.raw) {
@@ -97,7 +97,7 @@ func (e *entry) compressed() []byte {
 	return e.zipped.gzip
 }
 
-// parts is the chunk taken apart.
+// parts returns the chunk divided into its parts.
 func (e *entry) parts() (wire.Parts, error) {
 	s := &e.split
 	s.once.Do(func() {
@@ -110,7 +110,7 @@ func (e *entry) parts() (wire.Parts, error) {
 	return s.parts, s.err
 }
 
-// part is a part by its hash.
+// part returns the part with a given hash, and whether the chunk has it.
 func (e *entry) part(sha string) ([]byte, bool) {
 	p, err := e.parts()
 	if err != nil {

@@ -45,9 +45,9 @@ func open(t testing.TB, more int) *hub {
 	h := &hub{t: t, site: s, who: webtest.OwnerName, logs: logs}
 	h.options = web.Options{Site: "BIK'LAB", Version: "0.7.0", Zone: webtest.Paris(), Now: webtest.Now, Mail: true,
 		Directory: directoryOf(webtest.Directory{Site: s}), Machines: webtest.Machines{Site: s},
-		Codes: webtest.Codes{Site: s}, Orders: webtest.Orders{Site: s}, Drafts: webtest.Drafts{Site: s},
+		Codes: webtest.Codes{Site: s}, Orders: webtest.Orders{Site: s},
+		CardKeys: webtest.CardKeys{Site: s}, Policies: webtest.Policies{Site: s}, Drafts: webtest.Drafts{Site: s},
 		Bundles:  webtest.Bundles{Site: s},
-		CardKeys: webtest.CardKeys{Site: s}, Policies: webtest.Policies{Site: s},
 		Accounts: accountsOf(webtest.Accounts{Site: s}), Reports: webtest.Reports{Site: s}, Who: s.Who,
 		Log:         slog.New(slog.NewTextHandler(logs, nil)),
 		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName,

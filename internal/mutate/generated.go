@@ -166,7 +166,7 @@ func (c *campaign) run(ctx context.Context, tmp string, mutants []mutant) ([]res
 // parallel calls do for each index below n, as many at once as there are workers.
 func parallel(n int, do func(i int)) {
 	var work sync.WaitGroup
-	seats := make(chan struct{}, workers)
+	seats := make(chan struct{}, max(*workers, 1))
 	for i := range n {
 		seats <- struct{}{}
 		work.Go(func() {

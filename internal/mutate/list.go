@@ -61,11 +61,11 @@ type list struct {
 	timeout time.Duration
 }
 
-// caught tries the mutants of the given indexes, two at a time, and returns how many of them a test catches.
+// caught tries the mutants of the given indexes and returns how many of them a test catches.
 func (l list) caught(which []int) (n int) {
 	var work sync.WaitGroup
 	var mu sync.Mutex
-	seats := make(chan struct{}, workers)
+	seats := make(chan struct{}, max(*workers, 1))
 	for _, i := range which {
 		seats <- struct{}{}
 		work.Go(func() {

@@ -26,6 +26,8 @@ var (
 	from  = flag.Int("from", 0, "with -every: begin with this one")
 	only  = flag.String("mutants-only", "", "with -mutants: only the generated ones whose id matches this expression")
 	keep  = flag.String("mutants-log", "", "with -mutants: append one line for each generated mutant to this file")
+	// Four test processes at once use two cores well: many tests mostly wait, for a broker or for a deadline.
+	workers = flag.Int("mutants-workers", 4, "with -mutants: run this many test processes at once")
 )
 
 // chosen reports whether -every and -from include the i-th mutant.

@@ -16,8 +16,6 @@ import (
 )
 
 const (
-	// workers is how many test processes run at once. Many tests mostly wait, for a broker or for a deadline.
-	workers = 4
 	// grace is how long a test process may take to end by itself after its timeout.
 	grace = 10 * time.Second
 	// memoryKB bounds the address space of a test process, since a mutant may allocate without end.

@@ -67,6 +67,7 @@ func (c Config) store(k keys) wire.Store {
 func (c Config) rosterOptions(k keys) roster.Options {
 	ring := k.ring()
 	return roster.Options{
+		Machine:       policy.MachineID(c.Machine),
 		CardKey:       ring[0],
 		OtherCardKeys: ring[1:],
 		ShortNumbers:  c.Reader.GivesShortNumbers(),
@@ -151,13 +152,14 @@ func (d *Daemon) openBundles(k keys) {
 		chunks:    wire.Assembler{Source: d.hub.chunks()},
 	}
 	d.bundles.chunks.Store = d.bundles.store
-	d.bundles.keepCardKeys = func(given, held [][]byte) ([][]byte, error) {
+	d.bundles.returns.log = d.log
+	d.bundles.cardKeys.keep = func(given, held [][]byte) ([][]byte, error) {
 		return d.c.keepCardKeys(given, held, d.bundles.store)
 	}
 	if d.hub != nil {
 		d.hub.bundles = d.bundles
-		d.bundles.askCardKeys, d.bundles.askAgain = d.hub.link.CardKeys, make(chan struct{}, 1)
-		d.bundles.back.to = d.hub.link
+		d.bundles.cardKeys.ask, d.bundles.cardKeys.again = d.hub.link.CardKeys, make(chan struct{}, 1)
+		d.bundles.returns.to = d.hub.link
 	}
 	d.bundles.options.Memory = filepath.Join(d.c.Data, "verdicts")
 	d.bundles.options.Revoked = filepath.Join(d.c.Data, "revoked.json")

@@ -206,7 +206,7 @@ func (h *hubWatch) check(ctx context.Context, fetched *time.Time) error {
 	}
 	*fetched = time.Now()
 	select {
-	case h.bundles.askAgain <- struct{}{}:
+	case h.bundles.cardKeys.again <- struct{}{}:
 	default: // it will be asked for
 	}
 	h.bundles.offer(m)

@@ -24,29 +24,29 @@ const (
 )
 
 // setState notes how the bundle stands on the disk, and tells onState.
-func (k *bundleUpdater) setState(s daemon.BundleState) {
-	s.Refused = cmp.Or(k.refusedWhole, k.refusedFile, k.refusedManifest)
-	if s == k.state {
+func (u *bundleUpdater) setState(s daemon.BundleState) {
+	s.Refused = cmp.Or(u.wrongKey.stored, u.wrongKey.file, u.wrongKey.manifest)
+	if s == u.state {
 		return
 	}
-	k.state = s
+	u.state = s
 	if s.Damage != "" {
-		k.log.Error("bundle on the disk damaged", "damage", s.Damage)
+		u.log.Error("bundle on the disk damaged", "damage", s.Damage)
 	}
-	if k.onState != nil {
-		k.onState(s)
+	if u.onState != nil {
+		u.onState(s)
 	}
 }
 
 // inForce loads the bundle of the store. Damaged chunks are taken from the bundle file or from a folder first; the
 // network is not waited for at a start. Where the bundle cannot be loaded all the same, it loads the version before.
-func (k *bundleUpdater) inForce(ctx context.Context, network bool) (*roster.Roster, error) {
-	m, err := k.store.Current()
+func (u *bundleUpdater) inForce(ctx context.Context, network bool) (*roster.Roster, error) {
+	m, err := u.store.Current()
 	if err == nil {
-		damage := k.repair(ctx, m, network)
-		r, lerr := k.load(m)
-		k.refusedWhole = refusalOf(lerr)
-		k.setState(daemon.BundleState{Version: m.Version, Damage: damage})
+		damage := u.repair(ctx, m, network)
+		r, lerr := u.load(m)
+		u.wrongKey.stored = refusalOf(lerr)
+		u.setState(daemon.BundleState{Version: m.Version, Damage: damage})
 		if lerr == nil {
 			return r, nil
 		}
@@ -55,54 +55,54 @@ func (k *bundleUpdater) inForce(ctx context.Context, network bool) (*roster.Rost
 			return nil, err
 		}
 	}
-	before, perr := k.store.Previous()
+	before, perr := u.store.Previous()
 	if errors.Is(err, fs.ErrNotExist) && errors.Is(perr, fs.ErrNotExist) {
 		return nil, err
 	}
 	if m.Version == 0 {
-		k.setState(daemon.BundleState{Damage: fmt.Sprintf("manifest: %v", err)})
+		u.setState(daemon.BundleState{Damage: fmt.Sprintf("manifest: %v", err)})
 	}
 	if perr != nil {
 		return nil, err
 	}
-	k.repair(ctx, before, network)
-	r, lerr := k.load(before)
+	u.repair(ctx, before, network)
+	r, lerr := u.load(before)
 	if lerr != nil {
 		return nil, errors.Join(err, lerr)
 	}
-	if k.state.Version == 0 {
-		k.setState(daemon.BundleState{Version: before.Version + 1, Damage: k.state.Damage})
+	if u.state.Version == 0 {
+		u.setState(daemon.BundleState{Version: before.Version + 1, Damage: u.state.Damage})
 	}
-	k.log.Warn("previous bundle in use", "version", before.Version)
+	u.log.Warn("previous bundle in use", "version", before.Version)
 	return r, nil
 }
 
 // repair replaces the damaged chunks of m, and returns what is still damaged; empty: nothing is.
-func (k *bundleUpdater) repair(ctx context.Context, m wire.Manifest, network bool) string {
-	if len(k.store.Damaged(m)) == 0 {
+func (u *bundleUpdater) repair(ctx context.Context, m wire.Manifest, network bool) string {
+	if len(u.store.Damaged(m)) == 0 {
 		return ""
 	}
 	repaired, why := 0, error(nil)
-	if k.conf.File != "" {
-		if f, err := openRegular(k.conf.File); err == nil {
-			repaired, why = k.store.RepairFrom(f, m)
+	if u.conf.File != "" {
+		if f, err := openRegular(u.conf.File); err == nil {
+			repaired, why = u.store.RepairFrom(f, m)
 			f.Close()
 		} else {
 			why = err
 		}
 	}
-	if from := k.conf.From; from != "" && (network || !strings.Contains(from, "://")) {
-		n, err := k.store.Repair(m, func(sha string) ([]byte, error) { return fetchChunk(ctx, from, sha) })
+	if from := u.conf.From; from != "" && (network || !strings.Contains(from, "://")) {
+		n, err := u.store.Repair(m, func(sha string) ([]byte, error) { return fetchChunk(ctx, from, sha) })
 		repaired, why = repaired+n, err
 	}
-	if network && k.conf.From == "" && k.chunks.Source != nil {
-		n, err := k.store.Repair(m, k.chunks.Fetch(m))
+	if network && u.conf.From == "" && u.chunks.Source != nil {
+		n, err := u.store.Repair(m, u.chunks.Fetch(m))
 		repaired, why = repaired+n, err
 	}
 	if repaired > 0 {
-		k.log.Warn("damaged chunks of the bundle were repaired", "version", m.Version, "chunks", repaired)
+		u.log.Warn("damaged chunks of the bundle were repaired", "version", m.Version, "chunks", repaired)
 	}
-	return damageOf(m, k.store.Damaged(m), why)
+	return damageOf(m, u.store.Damaged(m), why)
 }
 
 // openRegular opens a regular file. Opening a pipe would wait for its writer.
@@ -138,34 +138,34 @@ func damageOf(m wire.Manifest, damaged []wire.Chunk, why error) string {
 
 // upkeep repairs a damaged bundle, and looks for damage now and then. It returns a roster where there is a better one
 // than before.
-func (k *bundleUpdater) upkeep(ctx context.Context) *roster.Roster {
+func (u *bundleUpdater) upkeep(ctx context.Context) *roster.Roster {
 	now := time.Now()
 	switch {
-	case k.state.Damage != "" && now.Sub(k.repairedAt) >= repairEvery:
-	case k.state.Damage == "" && now.Sub(k.verifiedAt) >= verifyEvery:
-		k.verifiedAt = now
-		m, err := k.store.Current()
-		if err != nil && !errors.Is(err, fs.ErrNotExist) || err == nil && len(k.store.Damaged(m)) > 0 {
+	case u.state.Damage != "" && now.Sub(u.repairedAt) >= repairEvery:
+	case u.state.Damage == "" && now.Sub(u.verifiedAt) >= verifyEvery:
+		u.verifiedAt = now
+		m, err := u.store.Current()
+		if err != nil && !errors.Is(err, fs.ErrNotExist) || err == nil && len(u.store.Damaged(m)) > 0 {
 			break
 		}
 		return nil
 	default:
 		return nil
 	}
-	k.repairedAt = now
-	was := k.state
-	if _, err := k.store.Current(); err != nil {
-		k.offered = "" // the bundle file is read again: it may hold the manifest
-		if r, err := k.fromFile(); err == nil && r != nil {
-			k.setState(daemon.BundleState{Version: r.Version})
+	u.repairedAt = now
+	was := u.state
+	if _, err := u.store.Current(); err != nil {
+		u.lastFile = "" // the bundle file is read again: it may hold the manifest
+		if r, err := u.fromFile(); err == nil && r != nil {
+			u.setState(daemon.BundleState{Version: r.Version})
 			return r
 		}
 	}
-	r, err := k.inForce(ctx, true)
-	if err != nil || k.state.Damage != "" || was.Damage == "" {
+	r, err := u.inForce(ctx, true)
+	if err != nil || u.state.Damage != "" || was.Damage == "" {
 		return nil // the roster in memory is no worse
 	}
-	k.log.Info("the bundle on the disk is whole again", "version", k.state.Version)
+	u.log.Info("the bundle on the disk is whole again", "version", u.state.Version)
 	return r
 }
 

@@ -136,5 +136,5 @@ func appendAll(t *testing.T, d *Daemon, m policy.MemberID) {
 			t.Fatal(err)
 		}
 	}
-	d.uplink.Kick()
+	d.uplink.Notify()
 }

@@ -29,7 +29,7 @@ func (d Directory) AddCard(_ context.Context, a actor.Actor, id policy.MemberID,
 	return c, nil
 }
 
-// Cards lists cards by member, 50 a page.
+// Held lists cards by member, 50 a page.
 func (d Directory) Held(_ context.Context, a actor.Actor, f directory.CardFilter,
 	p directory.Page) (out []directory.HeldCard, next string, err error) {
 	leave, err := d.Site.enter(a, actor.ReadMembers, actor.Target{})
@@ -83,7 +83,7 @@ func (d Directory) SetCard(_ context.Context, a actor.Actor, id policy.MemberID,
 	return missing("card", card)
 }
 
-// Taps are the unknown cards.
+// Unknown are the unknown cards.
 func (d Directory) Unknown(_ context.Context, a actor.Actor, _ directory.Page) ([]directory.Tap, string, error) {
 	leave, err := d.Site.enter(a, actor.ReadTaps, actor.Target{})
 	if err != nil {

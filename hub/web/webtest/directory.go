@@ -35,7 +35,7 @@ func seen(a actor.Actor, m directory.Member) directory.Member {
 	return m
 }
 
-// Members lists by name.
+// List lists members by name.
 func (d Directory) List(_ context.Context, a actor.Actor, f directory.Filter,
 	p directory.Page) ([]directory.Member, string, error) {
 	leave, err := d.Site.enter(a, actor.ReadMembers, actor.Target{})
@@ -81,7 +81,7 @@ func (d Directory) matches(m directory.Member, f directory.Filter) bool {
 	return true
 }
 
-// Member is one member.
+// Get is one member.
 func (d Directory) Get(_ context.Context, a actor.Actor, id policy.MemberID) (directory.Member, error) {
 	leave, err := d.Site.enter(a, actor.ReadMembers, actor.Target{Member: id})
 	if err != nil {

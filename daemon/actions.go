@@ -1,0 +1,21 @@
+package daemon
+
+import (
+	"portillon/daemon/panel"
+)
+
+// PanelActions is what people do at the panel. It implements panel.Actions.
+type PanelActions struct {
+	cfg      *Config
+	model    *model
+	engine   *engine
+	periodic *periodic
+	loop     loop
+}
+
+func ok(done bool) error {
+	if !done {
+		return panel.NotNow
+	}
+	return nil
+}

@@ -1,0 +1,56 @@
+package daemon
+
+import (
+	"time"
+
+	"portillon/rfid"
+)
+
+// engine applies events to the machine, and carries out what follows.
+type engine struct {
+	cfg      *Config
+	model    *model
+	decider  *decider
+	views    *views
+	live     *liveness
+	unread   unreadInput       // what the reader sent that is no card's number
+	reported map[rfid.UID]bool // cards of the old card key that the hub was told of, since the bundle in force came
+}
+
+func newEngine(c *Config) *engine {
+	m := newModel(c)
+	d := &decider{cfg: c, model: m}
+	return &engine{cfg: c, model: m, decider: d, views: &views{cfg: c, model: m, decider: d}, live: newLiveness()}
+}
+
+// followHub looks at the way to the hub, and logs when an acknowledgement becomes overdue, for another reason, and
+// when it comes.
+func (e *engine) followHub() {
+	if e.cfg.HubHealth == nil {
+		return
+	}
+	h, was := e.cfg.HubHealth(), e.model.links.hub
+	e.model.links.hub = h
+	e.cfg.Panel.SetHubOnline(h.Acknowledges)
+	switch {
+	case h.Overdue && (!was.Overdue || h.Why != was.Why):
+		e.cfg.Logger.Warn("hub does not acknowledge", "for", h.Owed.Round(time.Second), "why", h.Why, "detail", h.Detail)
+	case was.Overdue && !h.Overdue:
+		e.cfg.Logger.Info("hub acknowledges again")
+	}
+}
+
+func (e *engine) applyPolicyToPanel() {
+	if e.model.rules.roster == nil {
+		return
+	}
+	if mach, ok := e.model.rules.roster.Policy.Machine(e.cfg.Machine); ok {
+		e.cfg.Panel.SetMachine(
+			mach.Name,
+			e.model.rules.roster.Policy.Language,
+			e.model.rules.roster.Policy.Zone,
+			e.model.rules.roster.Policy.Look,
+		)
+		e.cfg.Panel.SetWording(mach.Plain)
+	}
+}

@@ -1,0 +1,170 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"portillon/daemon/panel"
+	"portillon/daemon/session"
+	"portillon/policy"
+)
+
+// periodic is what the machine does by itself as time passes.
+type periodic struct {
+	cfg    *Config
+	model  *model
+	engine *engine
+}
+
+// upkeep tags the machine out for what is due and blocks, once nobody is at work, and takes such tags off once it is
+// done. What is new to the policy counts from now.
+func (p *periodic) upkeep(ctx context.Context) {
+	model := p.model
+	mach, known := model.rules.machine()
+	if !known {
+		return
+	}
+	if p.cfg.Trusted() {
+		model.upkeep.begin(mach, model.ran(), p.cfg.Now())
+	}
+	want := map[string]bool{}
+	for _, w := range model.due() {
+		if !w.Over || !w.Block {
+			continue
+		}
+		id := duePrefix + w.Kind
+		want[id] = true
+		inUse := model.state.Running() || model.state.Phase == session.Awaiting
+		if !inUse && !model.isTagged(id) {
+			reason := model.rules.inSiteLanguage(panel.MaintenanceTagReason(mach.KindName(w.Kind)))
+			p.engine.apply(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: reason, Since: p.cfg.Now()}})
+		}
+	}
+	p.removeDone(ctx, mach, want)
+}
+
+// removeDone takes off the tags of maintenance that has been done. Want are the tags that must hang.
+func (p *periodic) removeDone(ctx context.Context, mach *policy.Machine, want map[string]bool) {
+	model := p.model
+	for _, t := range slices.Clone(model.state.Holds.Tags) {
+		kind, isDue := strings.CutPrefix(t.ID, duePrefix)
+		if !isDue || want[t.ID] || t.By != "" || len(model.state.Ledger.Pending) > 0 {
+			continue
+		}
+		if p.cfg.Trusted() || model.upkeep.isSettled(mach, kind) { // without a clock, only what no date makes due
+			p.engine.apply(ctx, session.RemoveTag{ID: t.ID})
+		}
+	}
+}
+
+// keepEvery is how much of a session's hours a power cut may take.
+const keepEvery = time.Minute
+
+// keepHours writes down how far the session under way has come: should power fail before its end is recorded, the next
+// daemon knows. It also finds out that a journal which refused a start takes records again.
+func (p *periodic) keepHours() {
+	now := p.cfg.Now()
+	var facts factSet
+	facts.put(FactHours, p.model.state.Runtime.Ran)
+	ledger := &p.model.state.Ledger
+	switch {
+	case p.model.state.Running() && now.Sub(p.model.journal.counted) >= keepEvery:
+		u := UnderWay{
+			Session: p.model.state.Current.Session,
+			Seconds: int64(now.Sub(p.model.state.Current.Since) / time.Second),
+		}
+		if p.cfg.Trusted() {
+			u.At = now
+		}
+		facts.put(FactUnderWay, u)
+	case ledger.Broken && len(ledger.Pending) == 0 && now.Sub(p.model.journal.counted) >= session.RetryEvery:
+		// a start was refused for it, and nothing else waits
+	default:
+		return
+	}
+	p.model.journal.counted = now
+	err := facts.err
+	if err == nil {
+		err = p.engine.live.duringCommit(func() error { return p.cfg.Journal.Keep(facts.values) })
+	}
+	if err != nil {
+		p.cfg.Logger.Warn("running hours not kept", "err", err)
+		return
+	}
+	p.engine.markJournalHealthy()
+}
+
+// watchScreens looks at the machine's own screens, says in the log which of them fell silent, and asks for the restart
+// of this computer's.
+func (p *periodic) watchScreens() {
+	p.model.links.screens = p.cfg.Panel.Screens()
+	for _, s := range p.model.links.screens {
+		switch {
+		case s.Fell:
+			p.cfg.Logger.Warn("screen silent", "screen", s.Addr, "for", s.Silent.Round(time.Second))
+		case s.Back:
+			p.cfg.Logger.Info("screen reports again", "screen", s.Addr)
+		}
+		if !s.Restart || p.cfg.RestartScreen == nil {
+			continue
+		}
+		if err := p.cfg.RestartScreen(); err != nil {
+			p.cfg.Logger.Error("screen restart could not be requested", "screen", s.Addr, "err", err)
+			continue
+		}
+		p.cfg.Logger.Warn("screen restart requested", "screen", s.Addr)
+	}
+}
+
+// tagMismatch tags a machine out whose journal is not the one that the hub holds, until a maintainer has looked at it.
+// The hub sends the tags that it knows meanwhile.
+func (p *periodic) tagMismatch(ctx context.Context) {
+	x := p.model.journal.mismatch.Load()
+	if x != nil && x.New {
+		p.awaitRestore()
+	}
+	p.tagNewJournal(ctx)
+	if x == nil || x.New && !p.model.journal.restored {
+		return
+	}
+	id := fmt.Sprint(tagOlder, x.Hub)
+	if p.model.isTagged(id) || p.model.journal.removedTags[id] {
+		return
+	}
+	p.engine.apply(
+		ctx,
+		session.AddTag{
+			Tag: session.Tag{ID: id, Reason: p.model.rules.inSiteLanguage(panel.OlderJournalTag()), Since: p.cfg.Now()},
+		},
+	)
+}
+
+// tagNewJournal tags the machine out while its journal waits for the hub. A maintainer may take the tag off before.
+func (p *periodic) tagNewJournal(ctx context.Context) {
+	id := p.model.newJournalTag()
+	j := &p.model.journal
+	if !j.awaits || j.removedTags[id] || p.model.isTagged(id) || len(p.model.state.Ledger.Pending) > 0 {
+		return
+	}
+	p.engine.apply(
+		ctx,
+		session.AddTag{
+			Tag: session.Tag{ID: id, Reason: p.model.rules.inSiteLanguage(panel.NewJournalTag()), Since: p.cfg.Now()},
+		},
+	)
+}
+
+// awaitRestore notes that the hub holds another generation of this machine's journal. It runs in the loop.
+func (p *periodic) awaitRestore() {
+	if p.model.journal.awaits || p.model.journal.restored {
+		return
+	}
+	if err := p.cfg.Journal.Keep(map[string][]byte{FactAwaits: []byte("1")}); err != nil {
+		p.cfg.Logger.Warn("facts were not kept", "err", err)
+		return // the next turn tries again
+	}
+	p.model.journal.awaits = true
+}

@@ -1,0 +1,85 @@
+package daemon
+
+import (
+	"context"
+	"strings"
+
+	"portillon/daemon/panel"
+	"portillon/daemon/session"
+	"portillon/wire"
+)
+
+// recordForm writes a form down in the name of those whose it is, who are at the machine.
+func (p *PanelActions) recordForm(ctx context.Context, f form, e panel.Entry) error {
+	if f.Do == panel.OpenReport && !p.model.forms.mayReport(reportKey{id: f.by}) {
+		return panel.TooMany
+	}
+	if err := p.engine.keepPhoto(e); err != nil {
+		return err
+	}
+	n := p.cfg.Journal.Len()
+	switch f.Do {
+	case panel.OpenLog:
+		id := p.model.attestID(e.Item)
+		p.engine.apply(
+			ctx,
+			session.Log{
+				What:     e.Item,
+				Minutes:  e.Minutes,
+				Note:     e.Note,
+				Parts:    e.Parts,
+				Photo:    e.Photo.Name,
+				Session:  f.session,
+				By:       f.by,
+				Endorser: f.endorser,
+				ID:       id,
+				Attested: id != "" && f.opener == f.endorser,
+			},
+		) // whose form it is stands at the machine
+	case panel.OpenReport:
+		r := session.Report{
+			By:   f.by,
+			Body: wire.ReportBody{What: wire.Problem(e.Item), Note: e.Note, Photo: e.Photo.Name},
+			Now:  e.Now,
+		}
+		if r.Body.What == wire.Dangerous {
+			r.Tag = p.tagFor(f, e)
+		}
+		p.engine.apply(ctx, r)
+	case panel.OpenTag:
+		p.engine.apply(ctx, session.AddTag{Tag: p.tagFor(f, e), Now: e.Now})
+	}
+	if err := p.engine.writtenSince(n); err != nil {
+		return err
+	}
+	if f.Do == panel.OpenLog {
+		p.periodic.upkeep(ctx)
+	}
+	return nil
+}
+
+// tagFor is the tag that a form puts on. Its reason is the problem, and what was written of it. One member's danger is
+// one tag, however often they report it, and a form's is one however often it is sent.
+func (p *PanelActions) tagFor(f form, e panel.Entry) session.Tag {
+	reason := p.model.rules.inSiteLanguage(panel.ProblemName(e.Item))
+	if line, _, _ := strings.Cut(e.Note, "\n"); line != "" {
+		if e.Item == string(wire.Dangerous) {
+			line = reason + ", " + line
+		}
+		reason = line
+	}
+	id := "form-" + f.Token[:8]
+	if f.Do == panel.OpenReport {
+		id = "danger-" + string(f.by)
+	}
+	return session.Tag{ID: id, By: f.by, Role: f.role, Reason: cut(reason, 120), Since: p.cfg.Now()}
+}
+
+// cut bounds a text in bytes, at a whole character.
+func cut(s string, most int) string {
+	for len(s) > most {
+		r := []rune(s)
+		s = string(r[:len(r)-1])
+	}
+	return s
+}

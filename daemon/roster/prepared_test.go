@@ -1,0 +1,145 @@
+package roster
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"portillon/policy"
+	"portillon/policy/policytest"
+)
+
+// rosterOf is the roster of machine "m" with these members, as Load leaves it once all badges are verified.
+func rosterOf(p *policy.Policy, machine policy.MachineID, list ...*policy.Member) *Roster {
+	l := &loader{
+		r:     &Roster{Policy: p, machine: machine, members: members{ids: map[policy.MemberID]int32{}}},
+		kinds: map[policy.Holding]int32{},
+	}
+	for _, m := range list {
+		at := int32(len(l.r.members.people))
+		who := person{id: m.ID, blocked: m.Blocked, until: m.Until, first: int32(len(l.r.members.holdings))}
+		for _, h := range m.Holdings {
+			l.addHolding(h)
+		}
+		who.last = int32(len(l.r.members.holdings))
+		l.r.members.people, l.r.members.ids[m.ID] = append(l.r.members.people, who), at
+	}
+	l.r.prepare()
+	return l.r
+}
+
+// plain is a copy of a member that nothing was prepared for.
+func plain(m *policy.Member) *policy.Member {
+	return &policy.Member{
+		ID: m.ID, Blocked: m.Blocked, Until: m.Until, Holdings: slices.Clone(m.Holdings), Practice: m.Practice,
+	}
+}
+
+func said(t *testing.T, d policy.Decision) string {
+	t.Helper()
+	text, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// A member is prepared once, and judged at many moments: before and after a badge begins, ends, or was last checked,
+// within the machine's hours and outside, with and without a clock, after more practice, and under a new bundle that
+// revokes a badge. Each decision must be the one about a member who was never prepared.
+func TestPreparedMembersAreJudgedAsUnpreparedOnes(t *testing.T) {
+	g := policytest.NewGen(81, 82)
+	verdicts := map[policy.Verdict]int{}
+	for range 25 {
+		p := policytest.MustNew(t, g.Accepting())
+		asked := g.WithForeign(g.Question(), p)
+		m, s := g.Member("m-1", asked.At), g.Member("m-2", asked.At)
+		if asked.Member != nil {
+			m.Holdings = append(m.Holdings, asked.Member.Holdings...)
+		}
+		revoking := *m
+		revoking.Holdings = slices.Clone(m.Holdings)
+		for i := range revoking.Holdings {
+			if g.IntN(2) == 0 {
+				revoking.Holdings[i].Standing = policy.Revoked
+			}
+		}
+		for _, r := range []*Roster{rosterOf(p, "m", m, s), rosterOf(p, "m", &revoking, s)} {
+			for range 20 {
+				q := g.WithCircumstances(g.Question())
+				q.At = asked.At.Add(time.Duration(g.IntN(800)-400) * 24 * time.Hour)
+				member, _ := r.Person("m-1")
+				supervisor, _ := r.Person("m-2")
+				tapped := *member.Member // as the daemon adds what it knows of the practice
+				tapped.Practice = g.Member("m-1", q.At).Practice
+				q.Member = &tapped
+				if q.Supervisor != nil {
+					q.Supervisor = supervisor.Member
+				}
+				unprepared := q
+				unprepared.Member = plain(q.Member)
+				if q.Supervisor != nil {
+					unprepared.Supervisor = plain(supervisor.Member)
+				}
+				d := p.Decide(q)
+				verdicts[d.Verdict]++
+				if got, want := said(t, d), said(t, p.Decide(unprepared)); got != want {
+					t.Fatalf("at %v, prepared:\n%s\nnot prepared:\n%s", q.At, got, want)
+				}
+			}
+		}
+	}
+	if len(verdicts) < 3 {
+		t.Errorf("the questions were answered with %v, want each verdict", verdicts)
+	}
+}
+
+// A decision about a prepared member needs one allocation. Without a machine nothing is prepared, and each Person is
+// its caller's own.
+func TestMembersArePreparedForTheRostersMachineAlone(t *testing.T) {
+	p, crowd := policytest.Crowd(t)
+	machine := p.Machines[0].ID
+	long := slices.Clone(crowd)
+	for i := range preparedAhead {
+		m := *crowd[i%len(crowd)]
+		m.ID = policy.MemberID(fmt.Sprint("more-", i))
+		long = append(long, &m)
+	}
+	r, tapless := rosterOf(p, machine, long...), rosterOf(p, "", crowd...)
+	last := len(long) - 1
+	if r.members.prepared[preparedAhead-1].Load() == nil || r.members.prepared[last].Load() != nil {
+		t.Errorf("want the first %d of %d members prepared at load", preparedAhead, len(long))
+	}
+	for _, i := range []int{0, last} {
+		a, _ := r.Person(long[i].ID)
+		b, _ := r.Person(long[i].ID)
+		q := policy.Question{At: policytest.Monday, Clock: policy.Trusted, Machine: machine, Member: a.Member}
+		if n := testing.AllocsPerRun(20, func() { p.Decide(q) }); a.Member != b.Member || n > 1 {
+			t.Errorf("member %d: %v allocations, want 1 and the same member twice", i, n)
+		}
+	}
+	a, _ := tapless.Person(crowd[0].ID)
+	if b, _ := tapless.Person(crowd[0].ID); a.Member == b.Member {
+		t.Error("a roster that answers no taps shares its members")
+	}
+}
+
+func TestManyGoroutinesMayLookUpTheSameMember(t *testing.T) {
+	p, crowd := policytest.Crowd(t)
+	r := rosterOf(p, p.Machines[0].ID, crowd...)
+	clear(r.members.prepared)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for _, m := range crowd {
+				if got, ok := r.Person(m.ID); !ok || got.Member.ID != m.ID {
+					t.Errorf("looked up %s, got %v", m.ID, got.Member)
+				}
+			}
+		})
+	}
+	all.Wait()
+}

@@ -1,0 +1,168 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"portillon/daemon/control"
+	"portillon/daemon/panel"
+	"portillon/daemon/session"
+	"portillon/policy"
+)
+
+// What people do at the panel. The member who tapped last may, for a minute; a form that they opened is theirs for ten
+// minutes, whoever taps meanwhile. A touch, and the opening of a form, come from the screen at the machine alone
+// (panel.Touch.Here, panel.FormRequest.Here): a page elsewhere on the network only shows. A form that is sent from
+// elsewhere, with the form's code, is unsigned (confirm.go).
+
+var _ panel.Actions = (*PanelActions)(nil)
+
+// Do implements panel.Actions.
+func (p *PanelActions) Do(ctx context.Context, o panel.Touch) error {
+	return p.at(ctx, func(ctx context.Context) error { return p.touch(ctx, o) })
+}
+
+// Form implements panel.Actions.
+func (p *PanelActions) Form(ctx context.Context, a panel.FormRequest) (f panel.Form, err error) {
+	err = p.at(ctx, func(context.Context) error {
+		if a.Token != "" {
+			x, ok := p.model.forms.find(a.Token)
+			if !ok {
+				return panel.FormOver
+			}
+			f = x.Form
+			return nil
+		}
+		f, err = p.open(a)
+		return err
+	})
+	return f, err
+}
+
+// Write implements panel.Actions.
+func (p *PanelActions) Write(ctx context.Context, token string, e panel.Entry) (waits policy.Text, err error) {
+	err = p.at(ctx, func(ctx context.Context) error {
+		waits, err = p.fillIn(ctx, token, e)
+		return err
+	})
+	return waits, err
+}
+
+// at runs do in the machine's loop.
+func (p *PanelActions) at(ctx context.Context, do func(context.Context) error) error {
+	var err error
+	rep := p.loop.within(ctx, func(ctx context.Context) control.Reply {
+		err = p.plainly(do(ctx))
+		return control.Reply{OK: true}
+	})
+	if !rep.OK {
+		return errors.New(rep.Error)
+	}
+	return err
+}
+
+// plainly is a refusal in the words of this machine; any other error is as it was.
+func (p *PanelActions) plainly(err error) error {
+	no := panel.Refusal{}
+	if mach, known := p.model.rules.machine(); known && errors.As(err, &no) {
+		return panel.Refusal(mach.Plain(policy.Text(no)))
+	}
+	return err
+}
+
+// touch carries out a touch.
+func (p *PanelActions) touch(ctx context.Context, o panel.Touch) error {
+	model := p.model
+	who := model.currentMember()
+	n := p.cfg.Journal.Len()
+	switch {
+	case !o.Here:
+		return panel.OnlyHere
+	case o.At != 0 && o.At != model.presence.generation:
+		return panel.AnotherCardTapped
+	case o.Do == panel.Extend: // a card would end the session: whoever stands there may
+		p.extend(ctx)
+		return ok(p.cfg.Journal.Len() > n)
+	case o.Do == panel.PowerOff: // it only makes things safer
+		p.engine.apply(ctx, session.PowerOff{By: model.state.Current.Member})
+		return p.engine.writtenSince(n)
+	case who == "":
+		return panel.CardFirst
+	}
+	return p.touchBy(ctx, who, o)
+}
+
+// touchBy carries out a touch of the member who stands at the machine.
+func (p *PanelActions) touchBy(ctx context.Context, who policy.MemberID, o panel.Touch) error {
+	switch o.Do {
+	case panel.TakeRole:
+		var role policy.Role
+		if err := role.UnmarshalText([]byte(o.Arg)); err != nil || role == policy.NoRole {
+			return panel.ChooseFromList
+		}
+		return ok(who == p.model.state.Current.Member && p.engine.chooseRole(ctx, role))
+	case panel.Untag:
+		return p.untag(ctx, who, o.Arg)
+	case panel.Confirm:
+		return p.confirm(ctx, o.Arg, who)
+	case panel.Deny:
+		return p.deny(o.Arg, who)
+	case panel.Attest:
+		return p.attest(ctx, o.Arg, who)
+	case panel.Decline:
+		return p.decline(o.Arg, who)
+	case panel.Vouch:
+		return p.vouch(ctx, who, o.Items)
+	}
+	return panel.ChooseFromList
+}
+
+// untag takes a tag off. A tag for maintenance that is due comes off by doing that maintenance.
+func (p *PanelActions) untag(ctx context.Context, who policy.MemberID, id string) error {
+	if OriginOf(id) == TagFromMaintenance {
+		return panel.ChooseFromList
+	}
+	n := p.cfg.Journal.Len()
+	p.engine.apply(ctx, session.RemoveTag{ID: id, By: who})
+	err := p.engine.writtenSince(n)
+	if err == nil && len(p.model.state.Holds.Tags) == 0 {
+		p.cfg.Panel.Flash(panel.Returned(p.model.rules.name(who)), flash/2)
+	}
+	return err
+}
+
+// vouch writes down what a learner did well, of what the policy names.
+func (p *PanelActions) vouch(ctx context.Context, who policy.MemberID, skills []string) error {
+	mach, known := p.model.rules.machine()
+	isUnknown := func(s string) bool { return !has(mach.Vouch, s) }
+	if !known || len(skills) == 0 || slices.ContainsFunc(skills, isUnknown) {
+		return panel.ChooseFromList
+	}
+	n := p.cfg.Journal.Len()
+	slices.Sort(skills)
+	p.engine.apply(ctx, session.Vouch{By: who, Skills: slices.Compact(skills)})
+	return p.engine.writtenSince(n)
+}
+
+// extend asks the policy anew, with what the session under way has used already.
+func (p *PanelActions) extend(ctx context.Context) {
+	person, known := p.model.rules.person(p.model.state.Current.Member)
+	if !known {
+		return
+	}
+	member := *p.model.practice.with(person.Member)
+	used := policy.Practice{Machine: p.cfg.Machine}
+	if len(member.Practice) > 0 && member.Practice[0].Machine == p.cfg.Machine {
+		used = member.Practice[0]
+		member.Practice = slices.Clone(member.Practice[1:])
+	}
+	now := p.cfg.Now().In(p.model.rules.roster.Policy.Zone)
+	member.Practice = append([]policy.Practice{used.Used(now, now.Sub(p.model.state.Current.Since))}, member.Practice...)
+	var supervisor *policy.Member
+	if s, known := p.model.rules.person(p.model.state.Current.Supervisor); known {
+		supervisor = p.model.practice.with(s.Member)
+	}
+	q := p.engine.decider.question(&member, supervisor, p.model.state.Current.Role)
+	p.engine.apply(ctx, session.Extend{Decision: p.model.rules.roster.Policy.Decide(q)})
+}

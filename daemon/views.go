@@ -1,0 +1,43 @@
+package daemon
+
+import (
+	"strings"
+
+	"portillon/daemon/panel"
+	"portillon/daemon/session"
+	"portillon/policy"
+)
+
+// views are what the panel, the hub and an operator read of the machine. They change nothing.
+type views struct {
+	cfg     *Config
+	model   *model
+	decider *decider
+}
+
+// reason is why a tag hangs, in both languages where the machine put it on itself.
+func (v *views) reason(t session.Tag) policy.Text {
+	if kind, due := strings.CutPrefix(t.ID, duePrefix); due && t.By == "" {
+		if mach, known := v.model.rules.machine(); known {
+			return panel.MaintenanceTagReason(mach.KindName(kind))
+		}
+	}
+	if t.ID == contactorTag && t.By == "" {
+		return disagree
+	}
+	return policy.Text{FR: t.Reason, EN: t.Reason}
+}
+
+// disagree is the reason of a contactor that lied.
+var disagree = policy.Text{FR: "la commande et le contacteur ne concordent pas", EN: "command and contactor disagree"}
+
+// withoutList says why the machine has no members' list.
+func (v *views) withoutList() panel.View {
+	switch {
+	case v.model.links.damagedBundle() != "":
+		return panel.DamagedList()
+	case v.model.links.verifiesBundle():
+		return panel.VerifyingList()
+	}
+	return panel.NoPolicy()
+}
