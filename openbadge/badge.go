@@ -10,10 +10,10 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// Badge is what a credential says. None of it is believed but with a Valid verdict.
+// Badge is the content of a credential. It must not be trusted without a Valid verdict.
 type Badge struct {
 	ID              string        `json:"id"`
-	UID             string        `json:"uid,omitempty"` // Open Badges 2.0: another name by which it may be revoked
+	UID             string        `json:"uid,omitempty"` // Open Badges 2.0: a second id by which the badge may be revoked
 	Name            string        `json:"name,omitempty"`
 	IssuerID        string        `json:"issuer"`
 	IssuerName      string        `json:"issuer_name,omitempty"`
@@ -21,27 +21,27 @@ type Badge struct {
 	AchievementName string        `json:"achievement_name,omitempty"`
 	Description     string        `json:"description,omitempty"`
 	Criteria        string        `json:"criteria,omitempty"`
-	Image           string        `json:"image,omitempty"` // the achievement's: a URL, or a data URL
+	Image           string        `json:"image,omitempty"` // image of the achievement: a URL or a data URL
 	ValidFrom       time.Time     `json:"valid_from,omitzero"`
 	ValidUntil      time.Time     `json:"valid_until,omitzero"` // zero: no end
-	Awarded         time.Time     `json:"awarded,omitzero"`     // when it was earned: nothing is judged by it
+	Awarded         time.Time     `json:"awarded,omitzero"`     // when the badge was earned; no check uses it
 	Subject         string        `json:"subject,omitempty"`    // credentialSubject.id
 	Identifiers     []Identity    `json:"identifiers,omitempty"`
-	Status          []StatusEntry `json:"status,omitempty"` // each must hold
+	Status          []StatusEntry `json:"status,omitempty"` // every one must be good
 	Evidence        []Evidence    `json:"evidence,omitempty"`
 }
 
-// StatusEntry is where a badge's status stands.
+// StatusEntry says in which list a badge's status is, and at which index.
 type StatusEntry struct {
 	Type    string `json:"type"`
 	List    string `json:"list"` // the URL of the list
 	Purpose string `json:"purpose,omitempty"`
 	Index   int64  `json:"index,omitempty"`
-	Size    int64  `json:"size,omitempty"` // bits of an entry; zero: one
+	Size    int64  `json:"size,omitempty"` // bits of an entry; zero means one
 }
 
-// Identity is an IdentityObject: who the badge is for, in the clear or hashed. One whose hashed is neither true nor
-// false says nothing, and is left out.
+// Identity is an IdentityObject: the recipient in plain text or hashed. One whose «hashed» is neither true nor false is
+// left out.
 type Identity struct {
 	Type   string `json:"type"` // emailAddress, …
 	Hash   string `json:"hash"` // the value, or sha256$… or md5$… of value ‖ salt
@@ -49,7 +49,7 @@ type Identity struct {
 	Salt   string `json:"salt,omitempty"`
 }
 
-// Evidence is what an issuer says a badge was earned by.
+// Evidence is a reason that the issuer gives for the award.
 type Evidence struct {
 	ID          string `json:"id,omitempty"`
 	Name        string `json:"name,omitempty"`
@@ -59,16 +59,16 @@ type Evidence struct {
 	Audience    string `json:"audience,omitempty"`
 }
 
-// Recipient is whoever a badge may be for.
+// Recipient is a person whom a badge may be for.
 type Recipient struct {
 	Emails   []string
 	Subjects []string
 }
 
-// IsFor reports whether the badge's recipient is r: by the subject's id, exactly, or by an e-mail address. Upper and
-// lower case are the same in an address, on both sides of the @, since issuers and members write the same one
-// differently. A hash was made of one spelling: the one given is tried, and the same in lower case. No other spelling
-// is (dots, +tags): they are somebody else's.
+// IsFor reports whether the badge's recipient is r: by the subject's id, exactly, or by an e-mail address. Case is
+// ignored in addresses, on both sides of the @, because issuers and members often write the same address differently. A
+// hash is compared with the given spelling and its lower case only. Other spellings (dots, +tags) are other people's
+// addresses.
 func (b *Badge) IsFor(r Recipient) bool {
 	for _, s := range r.Subjects {
 		if s != "" && s == b.Subject {
@@ -118,7 +118,7 @@ func (i Identity) matches(email string) bool {
 	return false
 }
 
-// read takes a badge out of the document. What is missing and must be there is a Fault.
+// read reads a badge from a document. A missing required part is a Fault.
 func read(doc object) (*Badge, error) {
 	b, kind, err := readCredential(doc)
 	if err != nil {
@@ -130,8 +130,8 @@ func read(doc object) (*Badge, error) {
 	return b, b.readBadge(doc)
 }
 
-// readCredential takes out of the document what every verifiable credential says: what it is, from whom, from when
-// until when, and where its status stands. The dates are there with most errors.
+// readCredential reads the parts of any verifiable credential: kind, issuer, dates and status. The dates are set even
+// with most errors.
 func readCredential(doc object) (*Badge, Kind, error) {
 	b := &Badge{ID: ld.Str(doc, "id"), Name: text(doc, "name")}
 	kind := kindOf(doc)
@@ -154,8 +154,8 @@ func readCredential(doc object) (*Badge, Kind, error) {
 	return b, kind, b.readStatus(doc)
 }
 
-// kindOf is what the document's types say that it is; empty where it is no verifiable credential. A badge is a badge,
-// whatever else it may be besides.
+// kindOf is the kind of document by its types; empty: no verifiable credential. A badge counts as a badge whatever
+// other types it has.
 func kindOf(doc object) Kind {
 	switch t := doc["type"]; {
 	case !has(t, "VerifiableCredential"):
@@ -187,7 +187,7 @@ func (b *Badge) readBadge(doc object) error {
 	return nil
 }
 
-// subjectOf is the one subject of a badge, and what it has achieved.
+// subjectOf is the only subject of a badge, and its achievement.
 func subjectOf(doc object) (subject, achievement object, err error) {
 	switch n := len(ld.List(doc["credentialSubject"])); {
 	case n == 0:
@@ -210,8 +210,7 @@ func subjectOf(doc object) (subject, achievement object, err error) {
 	return subject, achievement, nil
 }
 
-// single is the one object that v is, alone or in a list of one, which say the same (JSON-LD 1.1, section 4.3); else
-// nil.
+// single is the object v, alone or in a list of one, which are equivalent (JSON-LD 1.1, section 4.3); otherwise nil.
 func single(v any) object {
 	all := ld.List(v)
 	if len(all) != 1 {
@@ -233,7 +232,7 @@ func (b *Badge) readEndorsement(doc object) error {
 	return nil
 }
 
-// image is an Image's id, or the text that older badges have instead.
+// image is the id of an Image, or the plain text of older badges.
 func image(v any) string {
 	if o, ok := v.(object); ok {
 		return ld.Str(o, "id")
@@ -242,8 +241,8 @@ func image(v any) string {
 	return s
 }
 
-// text is o's text at key, in whatever language: the data model 2.0 (section 11.1) also writes {"@value": …,
-// "@language": …}, and several of them in a list.
+// text is the text of o at key, in any language. The data model 2.0 (section 11.1) also allows {"@value": …,
+// "@language": …} and lists of them.
 func text(o object, key string) string {
 	for _, v := range ld.List(o[key]) {
 		switch v := v.(type) {
@@ -265,11 +264,12 @@ func has(v any, want string) bool {
 	return false
 }
 
-// modelOne is the context of the data model 1.1, which has issuanceDate and expirationDate where 2.0 has validFrom and
+// modelOne is the context of the data model 1.1, which has issuanceDate and expirationDate instead of validFrom and
 // validUntil.
 const modelOne = "https://www.w3.org/2018/credentials/v1"
 
-// readDates reads the dates of both data models. 1.1 knows the words of 2.0 too: where both stand, the narrower counts.
+// readDates reads the dates of both data models. Version 1.1 also has the words of 2.0; if both are present, the
+// narrower period counts.
 func (b *Badge) readDates(doc object, kind Kind) error {
 	var at [4]time.Time
 	for i, key := range [...]string{"validFrom", "issuanceDate", "validUntil", "expirationDate"} {
@@ -294,7 +294,7 @@ func (b *Badge) readDates(doc object, kind Kind) error {
 	return nil
 }
 
-// date is the time at key: zero where there is none.
+// date is the time at key, or zero if there is none.
 func date(doc object, key string) (time.Time, error) {
 	v, there := doc[key]
 	if !there || v == nil {
@@ -323,7 +323,7 @@ func (b *Badge) readRecipients(subject object) {
 	}
 }
 
-// evidenceOf reads a node of evidence, whose keys are the same in Open Badges 2.0 and 3.0.
+// evidenceOf reads a node of evidence, which has the same keys in Open Badges 2.0 and 3.0.
 func evidenceOf(o object) Evidence {
 	return Evidence{
 		ld.Str(o, "id"),

@@ -7,8 +7,8 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// Warning is something that Open Badges 3.0 requires and the badge does not have as it should. It does not make a badge
-// of its issuer less the issuer's: with Options.Strict it is a reason against it.
+// Warning is a requirement of Open Badges 3.0 that the badge does not meet. The badge is nevertheless its issuer's.
+// With Options.Strict the warning becomes a reason for an invalid verdict.
 type Warning struct {
 	Code string `json:"code"` // one of WarningCodes
 	Path string `json:"path"` // where, as credentialSubject.achievement.criteria or evidence[0].type
@@ -16,7 +16,7 @@ type Warning struct {
 	EN   string `json:"en"`
 }
 
-// warnings are every kind in French and English. The codes are a closed list, and stable.
+// warnings are all kinds in French and English. The codes are a closed and stable list.
 var warnings = [...]said{
 	{"missing-property", "il manque une propriété obligatoire", "a required property is missing"},
 	{"missing-type", "il manque le type obligatoire", "the required type is missing"},
@@ -32,7 +32,7 @@ var warnings = [...]said{
 	},
 }
 
-// WarningCodes are the codes of every kind of Warning.
+// WarningCodes returns the codes of all kinds of Warning.
 func WarningCodes() []string {
 	var out []string
 	for _, w := range warnings {
@@ -41,12 +41,12 @@ func WarningCodes() []string {
 	return out
 }
 
-// maxWarnings bounds those of a badge: whoever reads more than these learns nothing new.
+// maxWarnings bounds the warnings about one badge.
 const maxWarnings = 20
 
-// conforms compares a badge of Open Badges 3.0 with the data model that its standard publishes: 1EdTech's JSON schema
-// of the AchievementCredential, and step 1 of the verification (section 8.4), by which a subject has an id or an
-// identifier.
+// conforms compares a badge of Open Badges 3.0 with the published data model: 1EdTech's JSON schema of the
+// AchievementCredential, and step 1 of the verification (section 8.4), which requires an id or an identifier of the
+// subject.
 func (q *inquiry) conforms(doc object) {
 	c := conformance{}
 	c.node("", "AchievementCredential", doc)
@@ -65,7 +65,7 @@ func (q *inquiry) conforms(doc object) {
 	}
 }
 
-// conformance is a comparison under way.
+// conformance is one comparison.
 type conformance struct{ found []Warning }
 
 func (c *conformance) warn(code, path string) {
@@ -99,7 +99,7 @@ func (c *conformance) node(path, name string, o object) {
 				c.value(at+"["+strconv.Itoa(i)+"]", p, x)
 			}
 		default:
-			c.value(at, p, ld.List(v)[0]) // one, alone or in a list: JSON-LD says the same by both
+			c.value(at, p, ld.List(v)[0]) // a single value may be in a list: JSON-LD treats both alike
 		}
 	}
 }
@@ -111,7 +111,7 @@ func below(path, name string) string {
 	return path + "." + name
 }
 
-// value compares one value with what its property wants.
+// value compares one value with its property.
 func (c *conformance) value(path string, p property, v any) {
 	_, isText := v.(string)
 	ok := false

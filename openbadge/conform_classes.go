@@ -1,6 +1,6 @@
 package openbadge
 
-// form is what a value must be.
+// form is the required form of a value.
 type form uint8
 
 const (
@@ -12,7 +12,7 @@ const (
 	aNodeOrAddress // an object, or the address of one
 )
 
-// many says whether the values of a property stand in a list.
+// many says whether a property's values are in a list.
 type many uint8
 
 const (
@@ -21,8 +21,8 @@ const (
 	either             // one value, or a list
 )
 
-// property is what a class says of one of its words. «id» and the texts that may be anything at all stand here as well:
-// what is there must have the form of the standard.
+// property is what a class requires of one of its words. Optional words are listed too, because a present value must
+// have the standard's form.
 type property struct {
 	name     string
 	form     form
@@ -32,8 +32,8 @@ type property struct {
 	spoken   bool // a text that may come with its language
 }
 
-// class is a class of the data model of Open Badges 3.0 (appendix B). typ is the type that a node of it must have;
-// typed: any type will do, but one must be there.
+// class is a class of the data model of Open Badges 3.0 (appendix B). typ is the required type of its nodes; typed:
+// some type is required, any one will do.
 type class struct {
 	name       string
 	typ        string

@@ -15,8 +15,7 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// Directory is a Resolver with nobody online: a folder in which somebody has laid the documents that badges rest on.
-// The document of a URL is, in this order,
+// Directory is a Resolver that reads a folder with copies of documents. The document of a URL is, in this order,
 //
 //   - what index.json, in the folder, says: {"https://lab.example/keys": "keys.json", "https://lab.example/badge/1":
 //     {"gone": true}}. A file is named by its path in the folder; what is gone is ErrGone;
@@ -24,9 +23,9 @@ import (
 //     query, a fragment or escapes has no such file;
 //   - a *.json or *.jwt of the folder itself whose id is the URL.
 //
-// Anything else is out of reach, and not ErrNotFound: a folder is only a part of what stands in the world. No path
-// leads out of the folder, by no symbolic link either. The zero Directory holds nothing. Documents are read when they
-// are asked for; any number may ask at once.
+// For any other URL the error is not ErrNotFound, because a folder has only a part of all documents. No path or
+// symbolic link leads out of the folder. The zero Directory is empty. Documents are read at each call; concurrent calls
+// are allowed.
 type Directory struct {
 	dir   string
 	index map[string]string // URL → file; "" is gone
@@ -41,8 +40,8 @@ const (
 	maxDocValues = 150_000 // as many as a status list has
 )
 
-// OpenDirectory reads the folder's index and the ids of the documents in it. The error names the file that cannot be
-// read, or that nobody could ever find.
+// OpenDirectory reads the folder's index and the ids of its documents. The error names a file that cannot be read, or
+// that could never be found.
 func OpenDirectory(dir string) (*Directory, error) {
 	d := &Directory{dir: dir, index: map[string]string{}, byID: map[string]string{}}
 	root, err := os.OpenRoot(dir)
@@ -59,7 +58,7 @@ func OpenDirectory(dir string) (*Directory, error) {
 	return d, nil
 }
 
-// blame names the file in an error.
+// blame adds the file's name to an error.
 func (d *Directory) blame(file string, err error) error {
 	return fmt.Errorf("%s: %w", path.Join(d.dir, file), err)
 }
@@ -89,10 +88,10 @@ func (d *Directory) readIndex(root *os.Root) error {
 	return nil
 }
 
-// entryOf reads a line of the index: the file, or "" for what is gone.
+// entryOf reads an entry of the index: the file, or "" for a document that is gone.
 func entryOf(u string, v any) (string, error) {
 	if !strings.Contains(u, ":") {
-		return "", errors.New("this is no URL")
+		return "", errors.New("not a URL")
 	}
 	if o, ok := v.(object); ok && len(o) == 1 && o["gone"] == true {
 		return "", nil
@@ -104,7 +103,7 @@ func entryOf(u string, v any) (string, error) {
 	return file, nil
 }
 
-// readIDs looks into the documents of the folder itself that the index does not name.
+// readIDs reads the ids of documents in the folder itself that the index does not list.
 func (d *Directory) readIDs(root *os.Root) error {
 	files, err := fs.ReadDir(root.FS(), ".")
 	if err != nil {
@@ -127,7 +126,7 @@ func (d *Directory) readIDs(root *os.Root) error {
 	return nil
 }
 
-// readID notes the id of a document, by which it will be found.
+// readID notes the id by which a document is found.
 func (d *Directory) readID(root *os.Root, file string) error {
 	b, err := readDocument(root, file)
 	if err != nil {
@@ -144,14 +143,14 @@ func (d *Directory) readID(root *os.Root, file string) error {
 	return nil
 }
 
-// idOf is the id that a document, or the payload of a token, gives itself. It is a name by which to look it up, and
-// proves nothing.
+// idOf is the id in a document, or in the payload of a token. It only serves to look the document up, and proves
+// nothing.
 func idOf(b []byte) (string, error) {
 	b = bytes.TrimSpace(b)
 	if parts := bytes.SplitN(b, []byte("."), 4); !bytes.HasPrefix(b, []byte("{")) && len(parts) == 3 {
 		payload, err := base64.RawURLEncoding.DecodeString(string(parts[1]))
 		if err != nil {
-			return "", fmt.Errorf("it is no JWT: %w", err)
+			return "", fmt.Errorf("not a JWT: %w", err)
 		}
 		b = payload
 	}
@@ -164,10 +163,10 @@ func idOf(b []byte) (string, error) {
 			return id, nil
 		}
 	}
-	return "", fmt.Errorf("it has no id, and %s does not name it: nobody could find it", indexFile)
+	return "", fmt.Errorf("document has no id and is not listed in %s, so it could never be found", indexFile)
 }
 
-// Resolve gives what the folder has of a URL.
+// Resolve implements Resolver.
 func (d *Directory) Resolve(url string) ([]byte, error) {
 	if d.dir == "" {
 		return nil, errNotHere
@@ -193,9 +192,9 @@ func (d *Directory) Resolve(url string) ([]byte, error) {
 	return nil, errNotHere
 }
 
-var errNotHere = errors.New("it is not in the folder")
+var errNotHere = errors.New("document is not in the folder")
 
-// fileOf is host/path of an https URL that is written as plainly as a file's name.
+// fileOf is host/path of an https URL without query, fragment and escapes.
 func fileOf(s string) (string, bool) {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || strings.ContainsAny(s, "?#%\\") {
@@ -205,14 +204,14 @@ func fileOf(s string) (string, bool) {
 	return file, u.Path != "" && fs.ValidPath(file)
 }
 
-// regular makes sure that a name leads to a file: to open a pipe would wait for ever.
+// regular checks that a name is a regular file, because opening a named pipe would block.
 func regular(root *os.Root, file string) (fs.FileInfo, error) {
 	i, err := root.Stat(file)
 	switch {
 	case err != nil:
 		return nil, err
 	case !i.Mode().IsRegular():
-		return nil, fmt.Errorf("it is no file: %w", fs.ErrNotExist)
+		return nil, fmt.Errorf("not a regular file: %w", fs.ErrNotExist)
 	}
 	return i, nil
 }

@@ -134,15 +134,15 @@ func TestAFolderThatCannotBeReadNamesTheFile(t *testing.T) {
 		want  string
 	}{
 		"no JSON": {map[string]string{"a.json": "{"}, "a.json: malformed"},
-		"no id":   {map[string]string{"a.json": `{"keys":[]}`}, "a.json: it has no id"},
+		"no id":   {map[string]string{"a.json": `{"keys":[]}`}, "a.json: document has no id"},
 		"one id twice": {
 			map[string]string{"a.json": `{"id":"x:1"}`, "b.json": `{"id":"x:1"}`},
 			"b.json: a.json has the id",
 		},
-		"no token":          {map[string]string{"a.jwt": "a.!.c"}, "a.jwt: it is no JWT"},
+		"no token":          {map[string]string{"a.jwt": "a.!.c"}, "a.jwt: not a JWT"},
 		"too large":         {map[string]string{"a.json": strings.Repeat(" ", MaxListBytes+1)}, "a.json: more than"},
 		"an index of none":  {map[string]string{"index.json": `[]`}, "index.json: malformed"},
-		"an index of words": {map[string]string{"index.json": `{"laser":"x"}`}, `index.json: "laser": this is no URL`},
+		"an index of words": {map[string]string{"index.json": `{"laser":"x"}`}, `index.json: "laser": not a URL`},
 		"a file not there": {
 			map[string]string{"index.json": `{"https://lab.example/1":"x"}`},
 			`index.json: "https://lab.example/1": statat x`,
@@ -153,7 +153,7 @@ func TestAFolderThatCannotBeReadNamesTheFile(t *testing.T) {
 		},
 		"a folder": {
 			map[string]string{"index.json": `{"https://lab.example/1":"x"}`, "x/y": ""},
-			`index.json: "https://lab.example/1": it is no file`,
+			`index.json: "https://lab.example/1": not a regular file`,
 		},
 		"gone, or nearly": {map[string]string{"index.json": `{"https://lab.example/1":{"gone":false}}`}, `want the path`},
 		"gone and something": {

@@ -12,7 +12,7 @@ import (
 // The contexts of Open Badges 1.1.
 var ob1Contexts = [...]string{"https://w3id.org/openbadges/v1", "https://openbadgespec.org/v1/context.json"}
 
-// foreign says what a document is that looks like a badge to people and is none that this package reads.
+// foreign returns an error that names documents which look like badges to people and which this package does not read.
 func foreign(doc object) error {
 	types := doc["type"]
 	if types == nil {
@@ -52,7 +52,7 @@ func isWebPage(data []byte) bool {
 	return bytes.HasPrefix(head, []byte("<!doctype html")) || bytes.HasPrefix(head, []byte("<html"))
 }
 
-// isAddress reports whether a text is the address of something on the web, and nothing else.
+// isAddress reports whether a text is a web address and nothing else.
 func isAddress(data []byte) bool {
 	s := string(data[:min(len(data), 16)])
 	return (strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")) &&
@@ -63,7 +63,7 @@ func isAddress(data []byte) bool {
 // maxAddress bounds the address of a document, in bytes.
 const maxAddress = 2048
 
-// foreignToken says what a text is that is no token of three parts.
+// foreignToken names a text that is not a token of three parts.
 func foreignToken(b []byte, parts [][]byte) error {
 	switch isHeader := beginsAsToken(parts[0]); {
 	case isHeader && bytes.ContainsRune(b, '~'):

@@ -6,7 +6,7 @@ import (
 	"portillon/openbadge/bake"
 )
 
-// unbake takes the document out of a picture, once: a picture within a picture is no badge.
+// unbake extracts the document from an image, once: an image inside an image is not a badge.
 func (q *inquiry) unbake(image []byte) (object, *jwt, error) {
 	if q.Baked != "" {
 		return nil, nil, fault("malformed", "a picture stands within a picture, where its badge belongs")
@@ -25,9 +25,9 @@ func (q *inquiry) unbake(image []byte) (object, *jwt, error) {
 	return q.unwrap(payload)
 }
 
-// baked is what stands at the address that an old picture holds in place of its badge (Open Badges 2.0, «Baking
-// Specification»: a tEXt chunk, or an SVG's attribute verify). It is a hosted badge's address, chosen by whoever
-// presents the picture: nobody is asked where no hosted badge could count.
+// baked fetches the document at the address that an old image has instead of a badge (Open Badges 2.0, «Baking
+// Specification»: a tEXt chunk, or the attribute verify of an SVG). The presenter chose the address, so it is fetched
+// only if a hosted badge could count.
 func (q *inquiry) baked(at string) ([]byte, error) {
 	if q.o.Documents == nil {
 		return nil, fault("hosted-unreachable",
@@ -48,7 +48,7 @@ func (q *inquiry) baked(at string) ([]byte, error) {
 	return data, nil
 }
 
-// pictureCode is the reason why a picture gives no badge.
+// pictureCode is the reason why an image has no usable badge.
 func pictureCode(err error) string {
 	switch {
 	case errors.Is(err, bake.ErrNone):

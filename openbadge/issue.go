@@ -23,24 +23,25 @@ const (
 
 // Draft is a badge to be issued.
 type Draft struct {
-	ID          string // absolute; empty: a fresh urn:uuid
+	ID          string // absolute URI; empty: a new urn:uuid
 	IssuerID    string // a DID or an https address; empty: the key's did:key
 	IssuerName  string
 	Achievement Achievement
-	Email       string // the recipient; hashed with a fresh salt
+	Email       string // the recipient's address, which is hashed with a new salt
 	Subject     string // the recipient's id, if they have one
 	ValidFrom   time.Time
 	ValidUntil  time.Time     // zero: no end
 	Status      string        // the URL of the 1EdTech revocation list; empty: none
-	Statuses    []StatusEntry // its places in bitstring status lists: see StatusListDraft
+	Statuses    []StatusEntry // the badge's entries in bitstring status lists: see StatusListDraft
 	Evidence    []Evidence
-	HeaderKey   bool // of a VC-JWT: its header holds the public key too, as some wallets want. Nobody should believe it
+	// put the public key into the header of a VC-JWT, as some wallets require; verifiers must not trust it
+	HeaderKey bool
 }
 
-// Achievement is the class of a badge.
+// Achievement is what a badge is awarded for.
 type Achievement struct{ ID, Name, Description, Criteria string }
 
-// IssueJSON signs the draft as JSON with an eddsa-rdfc-2022 proof made at created: with an Ed25519 key.
+// IssueJSON signs the draft as JSON with an eddsa-rdfc-2022 proof, with the date created. The key must be Ed25519.
 func IssueJSON(d Draft, k *Key, created time.Time) ([]byte, error) {
 	doc, err := d.document(k)
 	if err != nil {
@@ -52,9 +53,10 @@ func IssueJSON(d Draft, k *Key, created time.Time) ([]byte, error) {
 // prove adds the issuer's proof to a document.
 func prove(doc object, issuer string, k *Key, created time.Time) ([]byte, error) {
 	if k.private == nil {
-		return nil, errors.New("an RSA key signs no JSON: issue a VC-JWT, or take an Ed25519 key")
+		return nil, errors.New("an RSA key cannot sign JSON: issue a VC-JWT, or use an Ed25519 key")
 	}
-	signing, err := ld.OpenList(doc) // it may be a status list; a badge is read again before it leaves
+	// OpenList also accepts status lists; badges are parsed again before they are returned
+	signing, err := ld.OpenList(doc)
 	if err != nil {
 		return nil, err
 	}
@@ -69,8 +71,8 @@ func prove(doc object, issuer string, k *Key, created time.Time) ([]byte, error)
 	return indented(doc)
 }
 
-// IssueJWT signs the draft as a VC-JWT (Open Badges 3.0, section 8.2): with EdDSA or, where the key is RSA, with RS256.
-// Its claims are iss, jti, nbf, and sub and exp where the badge has a subject's id and an end.
+// IssueJWT signs the draft as a VC-JWT (Open Badges 3.0, section 8.2), with EdDSA or, for an RSA key, with RS256. Its
+// claims are iss, jti, nbf, and sub and exp if the badge has a subject's id and an end.
 func IssueJWT(d Draft, k *Key) ([]byte, error) {
 	doc, err := d.document(k)
 	if err != nil {
@@ -79,7 +81,7 @@ func IssueJWT(d Draft, k *Key) ([]byte, error) {
 	return envelop(doc, d.issuer(k), k, d.HeaderKey)
 }
 
-// envelop makes a VC-JWT of a document: its claims say again what it says.
+// envelop makes a VC-JWT of a document. The claims repeat what the document says.
 func envelop(doc object, issuer string, k *Key, withKey bool) ([]byte, error) {
 	doc["iss"], doc["jti"] = issuer, doc["id"]
 	if sub := ld.Str(ld.Obj(doc, "credentialSubject"), "id"); sub != "" {
@@ -166,8 +168,7 @@ func (d Draft) document(k *Key) (object, error) {
 	return doc, readable(doc)
 }
 
-// addStatus says where the badge's status stands: alone as an object, as most readers expect it, or several in an
-// array.
+// addStatus adds the badge's status: a single one as an object, as most readers expect, several as an array.
 func (d Draft) addStatus(doc object) {
 	var all []any
 	if d.Status != "" {
@@ -186,7 +187,8 @@ func (d Draft) addStatus(doc object) {
 	}
 }
 
-// readable reports whether we would read what we are about to sign: every id absolute, and nothing missing.
+// readable checks that Verify could read the document that is about to be signed: all ids are absolute, and nothing is
+// missing.
 func readable(doc object) error {
 	if _, err := ld.Open(doc); err != nil {
 		return err
@@ -225,7 +227,7 @@ func (d Draft) check(k *Key) error {
 	case d.Email == "" && d.Subject == "":
 		return errors.New("a badge needs a recipient: an e-mail address or a subject's id")
 	case d.Email != "" && !strings.Contains(d.Email, "@"):
-		return fmt.Errorf("%q is no e-mail address", d.Email)
+		return fmt.Errorf("%q is not an e-mail address", d.Email)
 	case d.ValidFrom.IsZero():
 		return errors.New("a badge needs the time from which it is valid")
 	case !d.ValidUntil.IsZero() && !d.ValidUntil.After(d.ValidFrom):

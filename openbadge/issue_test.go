@@ -174,7 +174,7 @@ func TestAnRSAKeyNeedsAnIssuerAndSignsNoJSON(t *testing.T) {
 		t.Error(err)
 	}
 	d.IssuerID = "did:web:lab.example"
-	if _, err := IssueJSON(d, k, today); err == nil || !strings.Contains(err.Error(), "signs no JSON") {
+	if _, err := IssueJSON(d, k, today); err == nil || !strings.Contains(err.Error(), "cannot sign JSON") {
 		t.Error(err)
 	}
 }

@@ -43,13 +43,13 @@ func (n number) MarshalText() ([]byte, error) { return []byte(b64(n.int.Bytes())
 func (n *number) UnmarshalText(text []byte) error {
 	b, err := base64.RawURLEncoding.DecodeString(string(text))
 	n.int = new(big.Int).SetBytes(b)
-	return err // ParseKey does not pass it on
+	return err // ParseKey hides this error, which quotes the text
 }
 
 // maxKeyFile bounds a key file: an RSA key of 8,192 bits has about 6,500.
 const maxKeyFile = 16 << 10
 
-// MarshalText writes the key with its secret: for a file that only its owner can read.
+// MarshalText writes the key with its secret, for a file that only its owner may read.
 func (k *Key) MarshalText() ([]byte, error) {
 	f := keyFile{Note: k.note, Type: "Multikey", Public: k.Multikey()}
 	if k.rsa != nil {
@@ -76,7 +76,7 @@ func secretOf(k *rsa.PrivateKey) *secretJWK {
 	}
 }
 
-// ParseKey reads what MarshalText wrote. Its errors do not quote it.
+// ParseKey reads the output of MarshalText. Its errors do not quote it.
 func ParseKey(b []byte) (*Key, error) {
 	var f keyFile
 	if len(b) > maxKeyFile || json.Unmarshal(b, &f) != nil {
@@ -91,33 +91,33 @@ func ParseKey(b []byte) (*Key, error) {
 	return nil, errNoKey
 }
 
-var errNoKey = errors.New("this is no issuer's key: portillon badge keygen makes one")
+var errNoKey = errors.New("not an issuer's key, want a file of portillon badge keygen")
 
 func (f keyFile) ed25519() (*Key, error) {
 	seed, ok := decodeMultibase(f.Secret, secretPrefix, ed25519.SeedSize)
 	if !ok {
-		return nil, errors.New("its secretKeyMultibase is no Ed25519 key")
+		return nil, errors.New("secretKeyMultibase is not an Ed25519 key")
 	}
 	k := &Key{private: ed25519.NewKeyFromSeed(seed), note: f.Note}
 	if k.Multikey() != f.Public {
-		return nil, errors.New("its public and its secret key do not belong together")
+		return nil, errors.New("public and secret key do not belong together")
 	}
 	return k, nil
 }
 
-// rsa takes the numbers that make the key; the others are computed again.
+// rsa reads the numbers that define the key, and computes the others.
 func (f keyFile) rsa() (*Key, error) {
 	s := f.SecretJWK
 	if s == nil || s.Type != "RSA" {
-		return nil, errors.New("its secretKeyJwk is no RSA key")
+		return nil, errors.New("secretKeyJwk is not an RSA key")
 	}
 	for _, n := range [...]number{s.N, s.E, s.D, s.P, s.Q} {
 		if n.int == nil || n.int.Sign() == 0 || n.int.BitLen() > maxRSABits {
-			return nil, errors.New("its secretKeyJwk lacks one of n, e, d, p and q")
+			return nil, errors.New("secretKeyJwk lacks one of n, e, d, p and q")
 		}
 	}
 	if bits := s.N.int.BitLen(); bits < minRSABits || s.E.int.BitLen() > 31 {
-		return nil, fmt.Errorf("an RSA key of %d bits: at least %d are needed", bits, minRSABits)
+		return nil, fmt.Errorf("RSA key has %d bits, want at least %d", bits, minRSABits)
 	}
 	k := &rsa.PrivateKey{
 		PublicKey: rsa.PublicKey{N: s.N.int, E: int(s.E.int.Int64())},
@@ -125,14 +125,14 @@ func (f keyFile) rsa() (*Key, error) {
 		Primes:    []*big.Int{s.P.int, s.Q.int},
 	}
 	if k.Validate() != nil {
-		return nil, errors.New("the numbers of its secretKeyJwk do not belong together")
+		return nil, errors.New("the numbers of secretKeyJwk do not belong together")
 	}
 	k.Precompute()
 	return &Key{rsa: k, note: f.Note}, nil
 }
 
-// ReadKey reads a key file. One that others may read or change is refused, as ssh does: who has the key can make any
-// badge.
+// ReadKey reads a key file. Like ssh it refuses a file that others may read or change, because whoever has the key can
+// issue badges.
 func ReadKey(path string) (*Key, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -19,7 +19,7 @@ const (
 	RevocationList2Type = "RevocationList"           // Open Badges 2.0
 )
 
-// maxStatuses bounds the lists that a badge may be on: revoked, suspended, and one more.
+// maxStatuses bounds the lists of one badge: revocation, suspension, and one more.
 const maxStatuses = 4
 
 func (b *Badge) readStatus(doc object) error {
@@ -44,7 +44,7 @@ func (b *Badge) readStatus(doc object) error {
 	return nil
 }
 
-// readEntry reads one credentialStatus. Of a kind that is not known only the name is read.
+// readEntry reads one credentialStatus. Of an unknown type only the name is read.
 func readEntry(s object) (e StatusEntry, err error) {
 	id, _ := s["id"].(string)
 	if types := ld.List(s["type"]); len(types) == 1 {
@@ -99,9 +99,9 @@ func whole(v any) (int64, bool) {
 	return n, err == nil
 }
 
-// alone refuses a second node with n's id that says something, wherever it stands in the document. Statements have no
-// place: a statusSize or a purpose could be moved there, would be signed alike, and would not be seen by those who read
-// n.
+// alone refuses a second node with n's id and content of its own anywhere in the document. Signed statements have no
+// position, so a statusSize or a purpose could be moved into such a node: it would still be signed, and readers of n
+// would not see it.
 func alone(doc, n object) error {
 	id, named := n["id"].(string)
 	if !named {
@@ -117,7 +117,7 @@ func alone(doc, n object) error {
 	return nil
 }
 
-// speakers counts the nodes within v that have the id and say something.
+// speakers counts the nodes within v with this id and content of their own.
 func speakers(v any, id string) (n int) {
 	switch v := v.(type) {
 	case []any:
@@ -135,7 +135,7 @@ func speakers(v any, id string) (n int) {
 	return n
 }
 
-// speaks reports whether a node says more than what it is.
+// speaks reports whether a node has more than an id and a type.
 func speaks(o object) bool {
 	for k := range o {
 		if k != "id" && k != "type" {
@@ -145,7 +145,7 @@ func speaks(o object) bool {
 	return false
 }
 
-// unsupported is why an entry cannot be judged, whatever its list says.
+// unsupported is why an entry cannot be judged by any list.
 func (e StatusEntry) unsupported() error {
 	switch {
 	case e.Type == RevocationListType, e.Type == RevocationList2Type, e.informs():
@@ -160,14 +160,13 @@ func (e StatusEntry) unsupported() error {
 	return nil
 }
 
-// informs reports whether an entry has nothing to say of whether the badge is good (Bitstring Status List 1.0, section
-// 2.2).
+// informs reports whether an entry does not affect whether the badge is good (Bitstring Status List 1.0, section 2.2).
 func (e StatusEntry) informs() bool {
 	return e.Type == BitstringEntryType && (e.Purpose == "message" || e.Purpose == "refresh")
 }
 
-// status judges each of the badge's statuses: all must hold. The lists are asked for only where the proof holds, or
-// anybody could have us ask for anything.
+// status judges each of the badge's statuses; all must be good. Lists are requested only if the proof is valid, so that
+// forged badges cause no requests.
 func (q *inquiry) status() {
 	if len(q.Badge.Status) == 0 {
 		q.note("status", "none", "")
@@ -211,30 +210,30 @@ func (q *inquiry) entry(e StatusEntry) {
 	}
 }
 
-// StatusList is a status list, read and believed. It is never changed, and may be used by many goroutines at once.
+// StatusList is a verified status list. It never changes, so many goroutines may use it at once.
 type StatusList struct {
-	ID      string        // what it calls itself: for many issuers not the address where it stands
-	Issuer  string        // empty for a 1EdTech list, which is nobody's but its address's
-	TTL     time.Duration // after which its issuer wants it to be read again; zero: it does not say
-	From    time.Time     // its issuer's validFrom: since when it is valid; zero: it does not say
-	Until   time.Time     // when it ends; zero: it does not say
+	ID      string        // the list's own id, which for many issuers is not its address
+	Issuer  string        // empty for a 1EdTech list, which is trusted by its address
+	TTL     time.Duration // after this the issuer wants the list to be read again; zero: not stated
+	From    time.Time     // validFrom; zero: not stated
+	Until   time.Time     // when the list ends; zero: not stated
 	purpose []string
 	bits    bits
 	revoked map[string]bool
 	ob2     bool              // it is a RevocationList of Open Badges 2.0
 	uids    map[string]bool   // of assertions that it revokes by their uid
-	why     map[string]string // its reasons, by assertion
+	why     map[string]string // the reasons, by assertion
 
-	speaksFor map[string]bool // issuers besides its own that let it speak of their badges
+	speaksFor map[string]bool // other issuers that accept this list for their badges
 }
 
-// ReadStatusList reads a status list of either kind, once for all the badges on it.
+// ReadStatusList reads and verifies a status list of either kind, once for all badges on it.
 //
-// A 1EdTech list is not signed: it is believed for standing at its address. A Bitstring Status List is a credential of
-// its own, as JSON with a proof or as a JWT, and is verified as a badge is, with the keys of o.Trust and at the time
-// o.At. It has no status of its own here. The error is a Fault: it is status-unusable.
+// A 1EdTech list is not signed; it is trusted because of its address. A Bitstring Status List is a credential, as JSON
+// with a proof or as a JWT, and is verified like a badge, with the keys of o.Trust at the time o.At. Its own status is
+// not checked. The error is a Fault with the code status-unusable.
 //
-// A ttl is not judged: only who fetched the list knows when. It is there for them as TTL.
+// The ttl is not judged, because only the caller knows when the list was fetched; it is returned as TTL.
 func ReadStatusList(data []byte, o Options) (*StatusList, error) {
 	q := inquiry{o: o}
 	return q.statusList(data)
@@ -277,7 +276,7 @@ func (q *inquiry) statusList(data []byte) (*StatusList, error) {
 	return l, nil
 }
 
-// mayName are the issuers that let another sign the status lists of their badges.
+// mayName returns the issuers that let another one sign the status lists of their badges.
 func mayName(trust []Issuer, other string) map[string]bool {
 	out := map[string]bool{}
 	for _, i := range trust {
@@ -290,7 +289,7 @@ func mayName(trust []Issuer, other string) map[string]bool {
 
 func unusable(err error) error { return fault("status-unusable", "%v", err) }
 
-// read takes a verified list's entries out of it (Bitstring Status List 1.0, section 2.2).
+// read reads the entries of a verified list (Bitstring Status List 1.0, section 2.2).
 func (l *StatusList) read(doc object, a Allow) (err error) {
 	s := ld.Obj(doc, "credentialSubject")
 	if !has(s["type"], "BitstringStatusList") {
@@ -322,13 +321,13 @@ func (l *StatusList) read(doc object, a Allow) (err error) {
 
 const maxTTL = 366 * 24 * time.Hour
 
-// Judge says whether the status that e names is a good one for the badge: nil, or a Fault. Of the badge it reads ID,
-// UID and IssuerID. A nil list is one that is out of reach.
+// Judge returns nil if the status of e is good for the badge, otherwise a Fault. It reads ID, UID and IssuerID of the
+// badge. A nil list is one that could not be read.
 //
-// A list of another issuer's is status-unusable, unless the badge's issuer names that one among its StatusIssuers: both
-// are our own settings, so a stranger's signature still says nothing. What protects against another list of the same
-// issuer being served in this one's place is that the resolver asked for the address that the badge's issuer signed,
-// the purpose and the range: the list's own id does not, since many issuers give it another one than its address.
+// A list of another issuer is status-unusable, unless the badge's issuer names that issuer in StatusIssuers. Both are
+// the caller's settings, so a stranger's signature has no effect. The issuer's other lists cannot be substituted for
+// this one, because the resolver requested the address that the issuer signed, and purpose and range must fit. The
+// list's own id does not protect, since for many issuers it differs from the address.
 func (l *StatusList) Judge(b *Badge, e StatusEntry) error {
 	if err := e.unsupported(); err != nil || e.informs() {
 		return err
@@ -362,7 +361,7 @@ func (l *StatusList) judgeRevoked(b *Badge, e StatusEntry) error {
 		return fault("status-unusable", "%s: it is no %s", e.List, e.Type)
 	case l.revoked[b.ID]:
 		return fault("revoked", "%s", strings.TrimSpace(e.List+" "+l.why[b.ID]))
-	case l.uids[b.ID]: // some write an assertion's id as its uid
+	case l.uids[b.ID]: // some issuers write the assertion's id as its uid
 		return fault("revoked", "%s", strings.TrimSpace(e.List+" "+l.why[b.ID]))
 	case b.UID != "" && l.uids[b.UID]:
 		return fault("revoked", "%s", strings.TrimSpace(e.List+" "+l.why[b.UID]))
@@ -373,7 +372,7 @@ func (l *StatusList) judgeRevoked(b *Badge, e StatusEntry) error {
 // revocationList2 reads a RevocationList of Open Badges 2.0: each entry is an assertion's id, or an object with its id
 // or its uid.
 func revocationList2(doc object) (*StatusList, error) {
-	none := errors.New("this is no RevocationList of Open Badges 2.0")
+	none := errors.New("not a RevocationList of Open Badges 2.0")
 	if doc["revokedAssertions"] == nil {
 		return nil, none
 	}
@@ -399,7 +398,7 @@ func revocationList2(doc object) (*StatusList, error) {
 		}
 		uid := ld.Str(o, "uid")
 		if id == "" && uid == "" {
-			return nil, fmt.Errorf("entry %d names no assertion", i+1)
+			return nil, fmt.Errorf("entry %d has no id of an assertion", i+1)
 		}
 		if id != "" {
 			l.revoked[id], l.why[id] = true, ld.Str(o, "revocationReason")
@@ -411,24 +410,24 @@ func revocationList2(doc object) (*StatusList, error) {
 	return l, nil
 }
 
-// RevocationList is a list of revoked credentials, read.
+// RevocationList is a parsed list of revoked credentials.
 type RevocationList struct {
-	ID      string // where it stands
+	ID      string // the list's address
 	revoked map[string]bool
 }
 
 // Revoked reports whether the credential is on the list.
 func (l RevocationList) Revoked(id string) bool { return l.revoked[id] }
 
-// maxRevoked bounds the values of a status list: three for each credential on it.
+// maxRevoked bounds the values of a status list: three for each credential.
 const maxRevoked = 150_000
 
-// ParseRevocationList reads a 1EdTech revocation list: a credential is revoked if it is listed and «revoked» is true or
+// ParseRevocationList reads a 1EdTech revocation list. A credential is revoked if it is listed and «revoked» is true or
 // absent.
 func ParseRevocationList(b []byte) (RevocationList, error) {
 	doc, err := ld.ParseList(b, maxRevoked)
 	if err != nil {
-		return RevocationList{}, fmt.Errorf("this is no revocation list: %w", err)
+		return RevocationList{}, fmt.Errorf("not a revocation list: %w", err)
 	}
 	return revocationList(doc)
 }
@@ -436,7 +435,7 @@ func ParseRevocationList(b []byte) (RevocationList, error) {
 func revocationList(doc object) (RevocationList, error) {
 	l := RevocationList{ID: ld.Str(doc, "id"), revoked: map[string]bool{}}
 	if l.ID == "" || doc["revokedCredential"] == nil {
-		return RevocationList{}, errors.New("this is no revocation list: it has no id or no revokedCredential")
+		return RevocationList{}, errors.New("not a revocation list: id or revokedCredential is missing")
 	}
 	for i, x := range ld.List(doc["revokedCredential"]) {
 		entry, ok := x.(object)

@@ -25,29 +25,30 @@ const (
 	bitstringType     = "BitstringStatusListCredential"
 )
 
-// MinStatusEntries is the least that a list holds, so that a place in it says nothing of a person (section 2.2).
+// MinStatusEntries is the fewest entries of a list, so that an index reveals nothing about a person (section 2.2).
 const MinStatusEntries = 131_072
 
-// StatusListDraft is a bitstring status list to be issued: whoever is in Set is revoked, or suspended, by its Purpose.
+// StatusListDraft is a bitstring status list to be issued. The entries in Set are revoked or suspended, depending on
+// Purpose.
 type StatusListDraft struct {
-	ID         string // the https address at which it will stand
+	ID         string // the https address at which the list will be published
 	IssuerID   string // the issuer of the badges; empty: the key's did:key
 	Purpose    string // revocation or suspension; empty: revocation
 	Size       int    // entries, a multiple of 8; 0: MinStatusEntries
 	Set        []int
 	ValidFrom  time.Time     // zero: created
 	ValidUntil time.Time     // zero: no end
-	TTL        time.Duration // how long others may keep it; 0: not said
+	TTL        time.Duration // how long others may cache the list; 0: not stated
 }
 
-// Entry is what a badge says of its place in the list.
+// Entry is the badge's entry for this index.
 func (d StatusListDraft) Entry(index int) StatusEntry {
 	return StatusEntry{Type: BitstringEntryType, List: d.ID, Purpose: d.purpose(), Index: int64(index)}
 }
 
-// RandomIndex draws a place of the list that is not taken: a place in order would tell when a badge was issued.
+// RandomIndex draws an unused index. Consecutive indices would reveal when badges were issued.
 func (d StatusListDraft) RandomIndex(taken map[int]string) (int, error) {
-	if len(taken) >= d.size()/2 { // half full, it would be drawn for long
+	if len(taken) >= d.size()/2 { // a fuller list would need many draws
 		return 0, fmt.Errorf("the list %s is half full: begin another", d.ID)
 	}
 	for {
@@ -75,7 +76,7 @@ func IssueStatusList(d StatusListDraft, k *Key, created time.Time) ([]byte, erro
 	}
 	out, err := d.signed(k, created)
 	if len(out) > MaxListBytes {
-		return nil, fmt.Errorf("the list has %d bytes: nobody reads more than %d", len(out), MaxListBytes)
+		return nil, fmt.Errorf("the list has %d bytes, want at most %d", len(out), MaxListBytes)
 	}
 	return out, err
 }
@@ -129,24 +130,24 @@ func (d StatusListDraft) check() error {
 	case d.IssuerID == "":
 		return errNoIssuer
 	case !strings.HasPrefix(d.ID, "https://"):
-		return fmt.Errorf("a status list stands at an https address, not at %.100q", d.ID)
+		return fmt.Errorf("status list has the address %.100q, want an https URL", d.ID)
 	case p != "revocation" && p != "suspension":
-		return fmt.Errorf("the purpose %.40q: revocation or suspension", p)
+		return fmt.Errorf("status list has the purpose %.40q, want revocation or suspension", p)
 	case d.size() < MinStatusEntries || d.size() > 8*maxBits || d.size()%8 != 0:
-		return fmt.Errorf("a list of %d entries: from %d to %d, in eights", d.size(), MinStatusEntries, 8*maxBits)
+		return fmt.Errorf("status list has %d entries, want a multiple of 8 between %d and %d", d.size(), MinStatusEntries, 8*maxBits)
 	case !d.ValidUntil.IsZero() && !d.ValidUntil.After(d.ValidFrom):
-		return errors.New("a status list ends after it begins")
+		return errors.New("status list ends before it begins")
 	}
 	for _, i := range d.Set {
 		if i < 0 || i >= d.size() {
-			return fmt.Errorf("the list has no entry %d: its %d begin with 0", i, d.size())
+			return fmt.Errorf("the list has no entry %d, want an index from 0 and below %d", i, d.size())
 		}
 	}
 	return nil
 }
 
-// OpenStatusList reads a list that this key has signed, to issue it anew. One that somebody else has changed is
-// refused: it would be signed as if it were ours.
+// OpenStatusList reads a list that this key has signed, to issue it again. A list that was changed by others is
+// refused, because it would be signed as ours.
 func OpenStatusList(data []byte, k *Key) (StatusListDraft, error) {
 	doc, err := signedBy(bytes.TrimSpace(data), k)
 	if err != nil {
@@ -220,9 +221,9 @@ func envelopedBy(data []byte, k *rsa.PrivateKey) (object, error) {
 	return ld.ParseList(payload, 1000)
 }
 
-var errNotOurs = errors.New("this key has not signed this list as it stands")
+var errNotOurs = errors.New("the list is not signed by this key, or was changed afterwards")
 
-// places are the entries that are set.
+// places returns the set entries.
 func (b bits) places() (set []int) {
 	for i := range b.len() {
 		if b.at(i) {

@@ -5,7 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
-	_ "crypto/sha256" // the hashes that the schemes below name
+	_ "crypto/sha256" // registers the hashes used below
 	_ "crypto/sha512"
 	"math/big"
 	"slices"
@@ -14,11 +14,11 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// suite is the cryptosuite of what we issue.
+// suite is the cryptosuite of the badges that this package issues.
 const suite = "eddsa-rdfc-2022"
 
-// cryptosuite is a way to sign: how a document and the options of its proof become text, and which keys sign the hashes
-// of both.
+// cryptosuite is a way of signing: how a document and its proof options become text, and which keys sign the hashes of
+// both.
 type cryptosuite struct {
 	typ, name string // the proof's type, and its cryptosuite
 	json      bool   // the text is canonical JSON (RFC 8785); else statements (RDFC-1.0)
@@ -37,7 +37,7 @@ var cryptosuites = [...]cryptosuite{
 	{"DataIntegrityProof", "ecdsa-jcs-2019", true, nist},
 }
 
-// suiteOf is the suite that a proof says it is of.
+// suiteOf is the suite that a proof names.
 func suiteOf(p object) (*cryptosuite, error) {
 	typ, name := ld.Str(p, "type"), ld.Str(p, "cryptosuite")
 	for i := range cryptosuites {
@@ -51,7 +51,7 @@ func suiteOf(p object) (*cryptosuite, error) {
 	return nil, fault("unsupported-proof", "a proof of type %.40q and suite %.40q is not verified here", typ, name)
 }
 
-// scheme is how one key signs. Its hash is the suite's too: no proof chooses it.
+// scheme is how one kind of key signs. The hash belongs to the suite; a proof cannot choose it.
 type scheme struct {
 	hash   crypto.Hash
 	verify func(message, sig []byte) bool
@@ -84,8 +84,8 @@ func nist(k crypto.PublicKey) (scheme, bool) {
 	return scheme{h, func(message, sig []byte) bool { return verifyECDSA(e, sum(h, message), sig) }}, true
 }
 
-// verifyECDSA takes r and s one after the other, each as long as the curve's numbers (IEEE P1363). Zero, and what is
-// not below the curve's order, verify nothing.
+// verifyECDSA reads r and s one after the other, each as long as the curve's numbers (IEEE P1363). Zero, and numbers
+// not below the curve's order, are invalid.
 func verifyECDSA(k *ecdsa.PublicKey, hash, sig []byte) bool {
 	n := (k.Curve.Params().BitSize + 7) / 8
 	if len(sig) != 2*n {
@@ -100,13 +100,13 @@ func sum(h crypto.Hash, b []byte) []byte {
 	return w.Sum(nil)
 }
 
-// signedHash is what an eddsa-rdfc-2022 proof signs.
+// signedHash is the hash that an eddsa-rdfc-2022 proof signs.
 func signedHash(d *ld.Document, options object) ([]byte, error) {
 	return cryptosuites[0].message(d, options, nil, crypto.SHA256)
 }
 
-// message is what a proof signs of a document and of the proofs that it follows: the hash of its own options, then the
-// hash of those, both canonical.
+// message is what a proof signs: the hash of its own options, then the hash of the document and of the proofs before
+// it, all in canonical form.
 func (c *cryptosuite) message(d *ld.Document, p object, previous []object, h crypto.Hash) ([]byte, error) {
 	options, doc, err := c.texts(d, p, previous, h)
 	if err != nil {
@@ -135,7 +135,7 @@ func (c *cryptosuite) texts(
 	}
 	var bare []object
 	for _, p := range previous {
-		bare = append(bare, withoutContext(p)) // it was held against the document's when that proof was verified
+		bare = append(bare, withoutContext(p)) // its context was compared when that proof was verified
 	}
 	if d, err = d.With(bare); err != nil {
 		return nil, nil, err
@@ -146,8 +146,8 @@ func (c *cryptosuite) texts(
 
 func withoutContext(p object) object { return ld.Without(p, "@context") }
 
-// checkContext holds a proof's own context, which need not be there, against the document's. JSON may be signed under
-// the first few of the document's contexts (EdDSA 1.0, section 3.3.2); statements are what they are under all of them.
+// checkContext compares a proof's own context, which is optional, with the document's. JSON may be signed under the
+// first contexts of the document only (EdDSA 1.0, section 3.3.2); statements depend on all of them.
 func (c *cryptosuite) checkContext(d *ld.Document, p object) error {
 	v, there := p["@context"]
 	if !there {
@@ -161,8 +161,8 @@ func (c *cryptosuite) checkContext(d *ld.Document, p object) error {
 	return nil
 }
 
-// jsonTexts are the texts of the suites that sign JSON: the document's has its own proofs taken out and those before p
-// put in.
+// jsonTexts are the texts for the suites that sign JSON: the proof's options, and the document with the proofs before p
+// only.
 func jsonTexts(d *ld.Document, p object, previous []object) (options, doc []byte, err error) {
 	words := ld.Without(d.Words, "proof")
 	if p["@context"] != nil {
@@ -178,7 +178,7 @@ func jsonTexts(d *ld.Document, p object, previous []object) (options, doc []byte
 	return options, doc, err
 }
 
-// signatureOf is a proof's signature: base58btc, as multibase writes it.
+// signatureOf is a proof's signature: base58btc in multibase.
 func signatureOf(p object) ([]byte, error) {
 	text, ok := strings.CutPrefix(ld.Str(p, "proofValue"), "z")
 	sig, read := decode58(text)

@@ -11,10 +11,10 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// Issuer is one whose badges count, and the only keys that count for it.
+// Issuer is a trusted issuer with its only accepted keys.
 type Issuer struct {
-	ID string // issuer.id as it stands in its credentials: a DID or a URL
-	// Keys are of these kinds, found out by their form:
+	ID string // issuer.id in its credentials: a DID or a URL
+	// Keys are of these kinds, recognised by their form:
 	//
 	//	z6Mk…, did:key:z6Mk…         a multikey: Ed25519, P-256 or P-384
 	//	did:web:lab.example          every key that its DID document lists under assertionMethod
@@ -23,7 +23,7 @@ type Issuer struct {
 	//	                             Where it is the profile that ID names, badges that it hosts count too
 	//	-----BEGIN PUBLIC KEY-----…  a key in PEM: Ed25519, P-256, P-384, RSA of 2,048 to 8,192 bits
 	//
-	// Documents on the web are asked of Options.Documents.
+	// Documents on the web are read with Options.Documents.
 	Keys []string
 
 	// StatusIssuers are the ids of other issuers, trusted here as well, that may sign the status lists of this one's
@@ -37,7 +37,7 @@ type pin struct {
 	id  string           // the verification method or kid that its document gives it; empty: any name will do
 }
 
-// CheckKey says whether the form of a trust file's key is one of those that Issuer lists. It asks nobody.
+// CheckKey checks that the form of a key in a trust file is one of those listed at Issuer. It reads no document.
 func CheckKey(s string) error {
 	switch {
 	case strings.HasPrefix(s, "-----BEGIN "):
@@ -48,7 +48,7 @@ func CheckKey(s string) error {
 		return err
 	case strings.HasPrefix(s, "https://"):
 		if u, err := url.Parse(s); err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
-			return fmt.Errorf("%q is no address of a document: https://host/path", s)
+			return fmt.Errorf("%q is not the address of a document, want https://host/path", s)
 		}
 		return nil
 	}
@@ -61,9 +61,8 @@ func CheckKey(s string) error {
 	return nil
 }
 
-// webDID is where the document of a did:web stands (did:web method specification, section 2.5.2). Nothing in it is
-// escaped but the colon before a port, so that no escape can lead to another host or path than the one that stands
-// there.
+// webDID is the address of the document of a did:web (did:web method specification, section 2.5.2). Only the colon
+// before a port may be escaped, so that no escape leads to another host or path than the visible one.
 func webDID(did string) (string, error) {
 	parts := strings.Split(strings.TrimPrefix(did, "did:web:"), ":")
 	host, ok := hostOfDID(parts[0])
@@ -71,7 +70,7 @@ func webDID(did string) (string, error) {
 		ok = ok && p != "" && strings.Trim(p, ".") != "" && strings.Trim(p, plainChars) == ""
 	}
 	if !ok {
-		return "", fmt.Errorf("%q is no did:web: did:web:host, did:web:host:path or did:web:host%%3A8443", did)
+		return "", fmt.Errorf("%q is not a did:web, want did:web:host, did:web:host:path or did:web:host%%3A8443", did)
 	}
 	if len(parts) == 1 {
 		return "https://" + host + "/.well-known/did.json", nil
@@ -79,7 +78,7 @@ func webDID(did string) (string, error) {
 	return "https://" + host + "/" + strings.Join(parts[1:], "/") + "/did.json", nil
 }
 
-// plainChars are those of a DID that are not escaped (Decentralized Identifiers 1.0, section 3.1: idchar).
+// plainChars are the characters of a DID that need no escape (Decentralized Identifiers 1.0, section 3.1: idchar).
 const plainChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
 
 // hostOfDID is the host of a did:web, with its port where it has one.
@@ -105,8 +104,8 @@ func hostOfDID(s string) (string, bool) {
 	return name + ":" + port, err == nil && n > 0
 }
 
-// pins are the keys of an issuer. Where none of them can be read, nobody can say whose signature it is; where some
-// cannot, open keeps in mind that a signature which the others did not make may still be the issuer's.
+// pins returns the keys of an issuer. If no key can be read, there is no verdict; if some cannot, open notes that a
+// signature not made by the others may still be the issuer's.
 func (q *inquiry) pins(id string) ([]pin, error) {
 	var all []pin
 	found := false
@@ -134,8 +133,8 @@ func (q *inquiry) pins(id string) ([]pin, error) {
 	return all, nil
 }
 
-// open is err, or that our own keys could not be read where that may be why: not where the method says by itself which
-// key signed, and that key did not.
+// open returns err, or the error of unreadable keys if those may be the reason. They are not if the method itself
+// contains the key that signed.
 func (q *inquiry) open(method string, err error) error {
 	_, named := methodKey(method)
 	if q.unread != nil && (isFault(err, "key-not-pinned") || isFault(err, "bad-signature") && !named) {
@@ -144,7 +143,7 @@ func (q *inquiry) open(method string, err error) error {
 	return err
 }
 
-// pin is what one entry of Issuer.Keys stands for.
+// pin returns the keys of one entry of Issuer.Keys.
 func (q *inquiry) pin(s string) ([]pin, error) {
 	if err := CheckKey(s); err != nil {
 		return nil, err
@@ -166,7 +165,7 @@ func (q *inquiry) pin(s string) ([]pin, error) {
 	return []pin{{key: k}}, nil
 }
 
-// published are the keys in the document at a URL, whose id must be the given one; a JWKS has none.
+// published returns the keys in the document at a URL. Its id must be the given one; a JWKS has no id.
 func (q *inquiry) published(at, id string) ([]pin, error) {
 	doc, err := q.trusted(at)
 	if err != nil {
@@ -176,7 +175,7 @@ func (q *inquiry) published(at, id string) ([]pin, error) {
 		return jwks(doc)
 	}
 	if ld.Str(doc, "id") != id {
-		return nil, fmt.Errorf("the document at %s calls itself %.100q", at, ld.Str(doc, "id"))
+		return nil, fmt.Errorf("the document at %s has the id %.100q", at, ld.Str(doc, "id"))
 	}
 	keys := q.methods(doc, id)
 	old, err := q.profileKeys(doc, id)
@@ -189,7 +188,7 @@ func (q *inquiry) published(at, id string) ([]pin, error) {
 	return keys, nil
 }
 
-// trusted is a JSON document that our own trust names.
+// trusted fetches a JSON document that the caller's trust names.
 func (q *inquiry) trusted(at string) (object, error) {
 	data, err := q.onTheWeb(at)
 	if err != nil {
@@ -202,8 +201,8 @@ func (q *inquiry) trusted(at string) (object, error) {
 	return doc, err
 }
 
-// methods are the verification methods that a document lists for assertions (Controlled Identifiers 1.0, section 2.2):
-// each its own, and neither revoked nor expired.
+// methods returns a document's verification methods for assertions (Controlled Identifiers 1.0, section 2.2) that are
+// its own and neither revoked nor expired.
 func (q *inquiry) methods(doc object, id string) []pin {
 	known := map[string]object{}
 	for _, x := range ld.List(doc["verificationMethod"]) {
@@ -246,8 +245,8 @@ func methodsKey(m object) (crypto.PublicKey, bool) {
 	return nil, false
 }
 
-// over reports whether the time at key has come; without a clock, whether there is one. A time that cannot be read has
-// come.
+// over reports whether the time at key has passed; without a clock, whether there is one. An unreadable time counts as
+// passed.
 func (q *inquiry) over(m object, key string) bool {
 	if m[key] == nil {
 		return false
@@ -256,7 +255,7 @@ func (q *inquiry) over(m object, key string) bool {
 	return err != nil || q.o.At.IsZero() && key == "revoked" || !q.o.At.IsZero() && !t.After(q.o.At)
 }
 
-// profileKeys are the keys of an Open Badges profile (OB 2.0, CryptographicKey): within it, or at an address of their
+// profileKeys returns the keys of an Open Badges profile (OB 2.0, CryptographicKey), embedded or at addresses of their
 // own.
 func (q *inquiry) profileKeys(doc object, id string) (out []pin, err error) {
 	for _, x := range ld.List(doc["publicKey"]) {
@@ -264,7 +263,7 @@ func (q *inquiry) profileKeys(doc object, id string) (out []pin, err error) {
 		if at, isURL := x.(string); isURL {
 			var e error
 			if key, e = q.trusted(at); e != nil || ld.Str(key, "id") != at {
-				err = fmt.Errorf("the key at %.100q: %w", at, orElse(e, "it calls itself by another name"))
+				err = fmt.Errorf("the key at %.100q: %w", at, orElse(e, "the document has another id"))
 				continue
 			}
 			ok = true
@@ -288,8 +287,8 @@ func orElse(err error, what string) error {
 	return fmt.Errorf("%s", what)
 }
 
-// checkSignature tries the pinned keys: where one bears the name that the presenter gives, that one alone. A key that
-// only the presenter names is tried too, for the sake of a true reason: it never counts.
+// checkSignature tries the pinned keys. If one has the name that the presenter gives, only that one is tried. A key
+// that only the presenter names is tried to give a precise reason, but never counts.
 func checkSignature(method string, pins []pin, verifies func(crypto.PublicKey) bool) error {
 	named, hasNamed := methodKey(method)
 	return checkNamed(method, named, hasNamed, pins, verifies)

@@ -10,13 +10,13 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// MaxBytes bounds a credential: those with an image within are a few hundred KB.
+// MaxBytes bounds a credential. Those with an embedded image have a few hundred KB.
 const MaxBytes = ld.MaxBytes
 
 // MaxListBytes bounds a status list.
 const MaxListBytes = ld.MaxListBytes
 
-// Fault is why a document cannot be judged, or is refused. Its code is one of Codes.
+// Fault is why a document is refused or cannot be judged. Its code is one of Codes.
 type Fault = ld.Fault
 
 func fault(code, format string, a ...any) error { return ld.Faultf(code, format, a...) }
@@ -27,21 +27,22 @@ type object = ld.Object
 // Skew is how far an issuer's clock may be ahead of ours.
 const Skew = 5 * time.Minute
 
-// Options are what a verdict rests on besides the bytes.
+// Options are what a verdict depends on in addition to the bytes.
 type Options struct {
 	Trust     []Issuer
 	At        time.Time  // zero: dates are not judged
-	Documents Resolver   // keys and hosted documents; nil: all of them are out of reach
+	Documents Resolver   // keys and hosted documents; nil: none can be read
 	Status    Resolver   // status lists; nil: the status is not judged
-	Refresh   Resolver   // where a badge names a refresh service, what it says now; nil: it is judged as it stands
-	Recipient *Recipient // nil: whose it is is not judged
-	Strict    bool       // what Open Badges 3.0 requires and the badge lacks is a reason against it, and no mere warning
+	Refresh   Resolver   // refresh services; nil: they are not used
+	Recipient *Recipient // nil: the recipient is not judged
+	Strict    bool       // warnings become reasons for an invalid verdict
 	Allow     Allow
 }
 
-// Allow are the rules that a caller may loosen, each by its name. Zero: none.
+// Allow are the rules that a caller may relax. Zero: none.
 type Allow struct {
-	// of fewer than 131,072 entries (Bitstring Status List 1.0, section 2.2), as some platforms publish
+	// ShortStatusLists accepts lists of fewer than 131,072 entries (Bitstring Status List 1.0, section 2.2), as some
+	// platforms publish.
 	ShortStatusLists bool
 }
 
@@ -50,7 +51,7 @@ type State uint8
 
 const (
 	Invalid       State = iota
-	Indeterminate       // our own sources are out of reach: never because of what the presenter chose
+	Indeterminate       // a document that the caller trusts could not be read; never caused by the presenter's choices
 	Valid
 )
 
@@ -67,17 +68,17 @@ func (s State) String() string {
 // MarshalText writes the state's word.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// Verdict is the answer, with every check's outcome in order.
+// Verdict is the answer, with the outcome of every check in order.
 type Verdict struct {
 	State     State     `json:"verdict"`
 	Reasons   []Reason  `json:"reasons"`
 	Checks    []Check   `json:"checks"`
-	Warnings  []Warning `json:"warnings,omitempty"`  // what its standard requires of a badge, and it lacks
+	Warnings  []Warning `json:"warnings,omitempty"`  // requirements of its standard that the badge does not meet
 	Kind      Kind      `json:"kind,omitempty"`      // what the document is
-	Form      string    `json:"form,omitempty"`      // how it is written: "ob3 json", "ob3 jwt", "ob2 json", "ob2 jws"
-	Baked     string    `json:"baked,omitempty"`     // the image that it was in: "png", "svg"
-	Assurance Assurance `json:"assurance,omitempty"` // what a valid verdict rests on
-	Badge     *Badge    `json:"badge,omitempty"`     // what the badge says, where it could be read
+	Form      string    `json:"form,omitempty"`      // the format: "ob3 json", "ob3 jwt", "ob2 json", "ob2 jws"
+	Baked     string    `json:"baked,omitempty"`     // the image it was extracted from: "png", "svg"
+	Assurance Assurance `json:"assurance,omitempty"` // what a valid verdict is based on
+	Badge     *Badge    `json:"badge,omitempty"`     // the content, if it could be read
 }
 
 // Kind is what a document is.
@@ -94,12 +95,12 @@ const (
 	DocumentKind    Kind = "document"   // another part of OB 2.0: a key, an alignment, …
 )
 
-// Assurance is what a valid verdict rests on.
+// Assurance is what a valid verdict is based on.
 type Assurance string
 
 const (
-	Signed Assurance = "signed" // a key that is pinned to the issuer
-	Hosted Assurance = "hosted" // the issuer's own web address says so
+	Signed Assurance = "signed" // a signature with a key that is pinned to the issuer
+	Hosted Assurance = "hosted" // the badge was found at the issuer's own web address
 )
 
 // Reason is why a badge is not valid.
@@ -110,14 +111,14 @@ type Reason struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-// Check is one thing that was looked at.
+// Check is the outcome of one check.
 type Check struct {
 	Name    string `json:"check"`            // form, contexts, proof, dates, badge, status, recipient, …
 	Outcome string `json:"outcome"`          // ok, none, not judged, not used, out of reach, or a reason's code
-	Detail  string `json:"detail,omitempty"` // what an operator may want to know of a good outcome
+	Detail  string `json:"detail,omitempty"` // more about a good outcome, for an operator
 }
 
-// Why is the reasons' codes and details in one line, for an operator.
+// Why is the codes and details of all reasons in one line, for an operator.
 func (v Verdict) Why() string {
 	var b strings.Builder
 	for i, r := range v.Reasons {
@@ -132,8 +133,7 @@ func (v Verdict) Why() string {
 	return b.String()
 }
 
-// Verify judges a badge, in whatever form it comes: it finds out which. A document that is no badge is Invalid, however
-// well it is signed.
+// Verify judges a badge in any supported form. Any other document is Invalid, however well it is signed.
 func Verify(data []byte, o Options) Verdict {
 	q := inquiry{Verdict: Verdict{State: Valid, Reasons: []Reason{}}, o: o}
 	q.document(data)
@@ -144,14 +144,14 @@ func Verify(data []byte, o Options) Verdict {
 }
 
 // VerifyDocument judges any document of Open Badges: a badge, an endorsement, a status list, a badge class, a profile,
-// and any other verifiable credential. Kind says which it was: only a badge is a badge.
+// or another verifiable credential. Kind says which. Callers that need a badge must use Verify.
 func VerifyDocument(data []byte, o Options) Verdict {
 	q := inquiry{Verdict: Verdict{State: Valid, Reasons: []Reason{}}, o: o}
 	q.document(data)
 	return q.Verdict
 }
 
-// document takes the document out of its image and its envelope, and judges it by the rules of its version.
+// document extracts the document from its image and envelope, and judges it by the rules of its version.
 func (q *inquiry) document(data []byte) {
 	doc, token, err := q.unwrap(data)
 	if err == nil {
@@ -167,7 +167,7 @@ func (q *inquiry) document(data []byte) {
 	q.credential(doc, token)
 }
 
-// unwrap finds out the form. token is nil where it is JSON.
+// unwrap recognises the form. token is nil for JSON.
 func (q *inquiry) unwrap(data []byte) (doc object, token *jwt, err error) {
 	data = bytes.TrimSpace(data)
 	switch {
@@ -190,7 +190,7 @@ func (q *inquiry) unwrap(data []byte) (doc object, token *jwt, err error) {
 // maxListValues bounds the values of a bitstring status list, which has one long text and a few others.
 const maxListValues = 1000
 
-// parse reads JSON that a badge, or a status list, may be.
+// parse parses JSON within the bounds of a badge or a status list.
 func (q *inquiry) parse(data []byte) (object, error) {
 	if q.list {
 		return ld.ParseList(data, maxListValues)
@@ -219,9 +219,9 @@ func (q *inquiry) credential(doc object, token *jwt) {
 	}
 }
 
-// judge is all that can be said of a credential from its own bytes and its issuer's keys. q.Badge is nil where that is
-// not enough to go on. A document that is signed well but is not a good one of its kind hears first whether its dates
-// are right.
+// judge decides what follows from a credential's bytes and its issuer's keys. q.Badge is nil if that is not enough to
+// continue. Dates are judged before the rest of the content, so a well-signed document with other faults still gets a
+// verdict on its dates.
 func (q *inquiry) judge(doc object, token *jwt) {
 	d, err := openCredential(doc, q.list)
 	if !q.check("contexts", err) {
@@ -255,7 +255,7 @@ func (q *inquiry) judge(doc object, token *jwt) {
 	q.unjudged(doc)
 }
 
-// ofItsKind reads what only this kind of document says.
+// ofItsKind reads the parts that only this kind of document has.
 func (q *inquiry) ofItsKind(doc object) error {
 	switch q.Kind {
 	case BadgeKind:
@@ -271,8 +271,8 @@ func (q *inquiry) ofItsKind(doc object) error {
 	return nil
 }
 
-// unjudged names what the credential has that no verdict rests on: a schema would have to be fetched, and an
-// endorsement is another issuer's, to be judged by itself.
+// unjudged notes what no verdict depends on: a schema would have to be fetched, and an endorsement is another issuer's
+// credential.
 func (q *inquiry) unjudged(doc object) {
 	if doc["credentialSchema"] != nil {
 		q.note("schema", "not judged", "")

@@ -3,8 +3,8 @@ package openbadge
 // said is a reason in both languages.
 type said struct{ code, fr, en string }
 
-// words are every reason in French and English. The codes are a closed list, and stable. An array: nothing is built
-// when the program starts.
+// words are all reasons in French and English. The codes are a closed and stable list. It is an array so that nothing
+// is built at program start.
 var words = [...]said{
 	{"malformed", "Le fichier est illisible", "The file cannot be read"},
 	{
@@ -111,7 +111,8 @@ func wordsOf(code string) said {
 	return said{code, "Ce badge est refusé", "This badge is refused"}
 }
 
-// leavesOpen reports whether a reason says that our own sources are at fault, and not the badge.
+// leavesOpen reports whether a reason makes the verdict indeterminate: a document that the caller trusts could not be
+// used.
 func leavesOpen(code string) bool {
 	switch code {
 	case "trust-unusable", "status-unreachable", "status-unusable", "hosted-unreachable":
