@@ -37,7 +37,7 @@ func TestBitsAreReadFromTheHighestOn(t *testing.T) {
 }
 
 // The list of 1EdTech's tests: 131,072 entries, of which the 23rd alone is set.
-func TestOthersBitsAreRead(t *testing.T) {
+func TestStatusListsOfOtherIssuersAreRead(t *testing.T) {
 	d, err := ld.Parse(file(t, shared(t, inspector, "bit-string-list/testlist")))
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +84,7 @@ func TestEncodedListsAreReadStrictly(t *testing.T) {
 }
 
 // A gzip of a megabyte can hold a gigabyte: no more than maxBits of it is ever unpacked.
-func TestBombIsNotUnpacked(t *testing.T) {
+func TestCompressionBombIsNotUnpacked(t *testing.T) {
 	bomb := packed(make([]byte, 256<<20))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

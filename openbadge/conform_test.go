@@ -47,7 +47,7 @@ func warned(v Verdict) string {
 
 // Each thing that the standard requires and a signed badge lacks is named with its place: a warning, and with Strict a
 // refusal.
-func TestWhatTheStandardRequiresIsWarnedOf(t *testing.T) {
+func TestMissingRequiredPropertiesAreWarnedOf(t *testing.T) {
 	k := key(t)
 	subject := func(d object) object { return d["credentialSubject"].(object) }
 	achievement := func(d object) object { return subject(d)["achievement"].(object) }
@@ -140,7 +140,7 @@ func TestWhatTheStandardRequiresIsWarnedOf(t *testing.T) {
 }
 
 // What we issue has nothing to be warned of, in all its forms.
-func TestWhatWeIssueConforms(t *testing.T) {
+func TestIssuedBadgesConformToTheSchema(t *testing.T) {
 	k := key(t)
 	for form, b := range issued(t, k) {
 		v := Verify(b, Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today, Strict: true,

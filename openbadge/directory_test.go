@@ -77,7 +77,7 @@ func TestADirectoryFindsDocuments(t *testing.T) {
 }
 
 // What is not there is out of reach, and nothing leads out of the folder.
-func TestADirectoryHoldsNothingElse(t *testing.T) {
+func TestDirectoryServesNoFileOutsideItsFolder(t *testing.T) {
 	dir := folder(t, map[string]string{"lab.example/1": "one", "lab.example/a b": "b", "x/y": "z", "secret": "s"})
 	outside := folder(t, map[string]string{"secret": "not yours"})
 	for name, to := range map[string]string{

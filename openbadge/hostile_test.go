@@ -107,7 +107,7 @@ func keys(n int) string {
 }
 
 // Nothing a presenter sends costs more than allocationsMost or memoryMost megabytes, and none of it is valid.
-func TestNothingAnAttackerSendsTakesLong(t *testing.T) {
+func TestHostileDocumentsAreBoundedInWork(t *testing.T) {
 	all := hostile()
 	maps.Copy(all, hostileChains(t))
 	maps.Copy(all, hostilePictures())
@@ -186,7 +186,7 @@ func sign(t testing.TB, d object, k *Key, change ...func(p object)) []byte {
 }
 
 // Proofs that the issuer's own key made, and that still do not count.
-func TestProofsThatSayTooMuchOrTooLittle(t *testing.T) {
+func TestProofsWithMissingOrUnknownWordsAreRefused(t *testing.T) {
 	k, other := key(t), key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.DID()}}}, At: today}
 	for name, c := range map[string]struct {
@@ -271,7 +271,7 @@ func TestEveryStatusOfABadgeMustHold(t *testing.T) {
 	}
 }
 
-func TestWeDoNotIssueWhatWeWouldNotRead(t *testing.T) {
+func TestIssuingRefusesWhatVerifyWouldRefuse(t *testing.T) {
 	k := key(t)
 	for name, change := range map[string]func(*Draft){
 		"a relative achievement": func(d *Draft) { d.Achievement.ID = "laser" },

@@ -20,7 +20,7 @@ func TestABadgeIsReadOutOfItsPicture(t *testing.T) {
 	}
 }
 
-func TestWhatWeIssueIsReadOutOfAnyPicture(t *testing.T) {
+func TestIssuedBadgeIsReadFromAnyImage(t *testing.T) {
 	k := key(t)
 	for form, badge := range issued(t, k) {
 		for _, path := range []string{"simple-json.png", "simple-jwt.svg"} {

@@ -181,7 +181,7 @@ func TestAnAddressInAPictureIsFollowed(t *testing.T) {
 }
 
 // What looks like a badge to people and is none, or none that is read, is called by its name.
-func TestWhatIsNoBadgeIsCalledByItsName(t *testing.T) {
+func TestOtherDocumentsAreNamedInTheVerdict(t *testing.T) {
 	jwe := strings.Join([]string{b64([]byte(`{"alg":"RSA-OAEP","enc":"A256GCM"}`)), "a", "b", "c", "d"}, ".")
 	header := func(typ string) string {
 		return b64([]byte(`{"alg":"EdDSA","typ":"`+typ+`"}`)) + "." + b64([]byte(`{}`)) + "." + b64([]byte("x"))

@@ -148,7 +148,7 @@ func TestBadgeThatIsAListIsABadge(t *testing.T) {
 	}
 }
 
-func TestOthersKindsAreJudged(t *testing.T) {
+func TestOtherKindsOfCredentialAreJudged(t *testing.T) {
 	for name, want := range map[string]Kind{
 		"endorsement-valid.json":   EndorsementKind,
 		"bit-string-list/testlist": StatusListKind,
@@ -165,7 +165,7 @@ func TestOthersKindsAreJudged(t *testing.T) {
 }
 
 // What no verdict rests on is said, so that nobody takes it for verified.
-func TestWhatIsNotJudgedIsSaid(t *testing.T) {
+func TestChecksThatWereNotMadeAreListed(t *testing.T) {
 	k := key(t)
 	d, _ := ld.Parse(issued(t, k)["JSON"])
 	d["credentialSchema"] = object{"id": "https://lab.example/schema.json", "type": "1EdTechJsonSchemaValidator2019"}

@@ -223,7 +223,7 @@ type asked struct{ n int }
 func (a *asked) Resolve(string) ([]byte, error) { a.n++; return nil, errors.New("out of reach") }
 
 // The presenter chooses a hosted badge's address: where no hosted badge could count, nobody is asked.
-func TestNobodyIsAskedForABadgeThatCouldNotCount(t *testing.T) {
+func TestHostedBadgeWithoutATrustedHostIsNotFetched(t *testing.T) {
 	data, _ := json.Marshal(lab2()[labBadge])
 	for want, trust := range map[int][]Issuer{0: {{ID: "did:key:z6Mk", Keys: []string{key(t).DID()}}}, 1: trust2()} {
 		a := &asked{}
@@ -323,7 +323,7 @@ func TestAddressesThatLookAlikeAreElsewhere(t *testing.T) {
 }
 
 // Another spelling of a word that is read would be read by others and not by us.
-func TestWordsOfOpenBadges2AreNotSaidInOtherWays(t *testing.T) {
+func TestOpenBadges2WordsHaveOneSpelling(t *testing.T) {
 	published := ld.Obj(parse(t, otherstest.File(t, inspector2, "assets/issuer1.json")), "@context")
 	changed := maps.Clone(published)
 	changed["end"] = object{"@id": "obi:expires", "@type": "xsd:dateTime"}

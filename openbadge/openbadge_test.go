@@ -41,7 +41,7 @@ func codes(v Verdict) string {
 	return strings.Join(out, " ")
 }
 
-func TestOthersBadges(t *testing.T) {
+func TestBadgesOfOtherIssuersVerify(t *testing.T) {
 	for name, want := range map[string]string{
 		"simple.json":                 "valid",
 		"simple.1ob":                  "valid",
@@ -67,7 +67,7 @@ func TestOthersBadges(t *testing.T) {
 }
 
 // Of all that others say is invalid, nothing is valid here; what is valid there is valid here or refused by a name.
-func TestNothingThatOthersRefuseIsTaken(t *testing.T) {
+func TestDocumentsThatReferenceVerifiersRefuseAreRefused(t *testing.T) {
 	var cases []struct{ Path, Kind, Verdict, Reason string }
 	if err := json.Unmarshal(file(t, shared(t, "expected.json")), &cases); err != nil {
 		t.Fatal(err)

@@ -64,7 +64,7 @@ var wantOf = map[string]string{
 const testList = "https://raw.githubusercontent.com/1EdTech/digital-credentials-public-validator/refs/heads/main/" +
 	"inspector-vc/src/test/resources/ob30/bit-string-list/testlist"
 
-func TestOthersCasesOneByOne(t *testing.T) {
+func TestEachPublishedCaseGetsItsVerdict(t *testing.T) {
 	var cases []struct{ Path, Kind, Verdict, Reason string }
 	if err := json.Unmarshal(file(t, shared(t, "expected.json")), &cases); err != nil {
 		t.Fatal(err)

@@ -66,7 +66,7 @@ func issued(t testing.TB, k *Key) map[string][]byte {
 	return map[string][]byte{"JSON": j, "JWT": w}
 }
 
-func TestWhatWeIssueVerifies(t *testing.T) {
+func TestIssuedBadgesVerify(t *testing.T) {
 	k := key(t)
 	for form, b := range issued(t, k) {
 		v := Verify(

@@ -101,7 +101,7 @@ func TestAThumbprintIsTheOneOfRFC7638(t *testing.T) {
 	}
 }
 
-func TestNothingIsPublishedUnderNoAddress(t *testing.T) {
+func TestPublishingNeedsAnAddress(t *testing.T) {
 	k := key(t)
 	if _, err := DIDDocument("https://lab.example", k); err == nil {
 		t.Error("a DID document of a web address")

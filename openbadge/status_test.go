@@ -490,7 +490,7 @@ func checkOf(v Verdict, name string) Check {
 }
 
 // A list is as hostile as a badge, and may be larger: nothing that stands at its address costs more than a badge may.
-func TestNoStatusListTakesLong(t *testing.T) {
+func TestStatusListsAreBoundedInWork(t *testing.T) {
 	k := key(t)
 	all := hostile()
 	bomb := aList(k, minEntries)

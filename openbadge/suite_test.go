@@ -94,7 +94,7 @@ func unsigned(t testing.TB) object {
 }
 
 // Each suite takes its own kinds of keys, and the hash of the key: no proof chooses either.
-func TestASuiteTakesItsOwnKeysAlone(t *testing.T) {
+func TestCryptosuiteAcceptsOnlyItsOwnKindOfKey(t *testing.T) {
 	keys := map[string]signer{
 		"Ed25519": edwardsSigner(key(t)),
 		"P-256":   nistSigner(t, elliptic.P256(), crypto.SHA256),
@@ -314,7 +314,7 @@ func TestAProofsContextIsTheDocuments(t *testing.T) {
 }
 
 // What we sign with signedHash is what the suite's own vector signs.
-func TestOurOwnProofsAreOfTheFirstSuite(t *testing.T) {
+func TestIssuedProofsUseEddsaRdfc2022(t *testing.T) {
 	d := open(t, unsigned(t))
 	p := object{"type": "DataIntegrityProof", "cryptosuite": suite, "proofPurpose": "assertionMethod", "proofValue": "z1"}
 	mine, err := signedHash(d, p)

@@ -367,7 +367,7 @@ func TestKeysThatTheirDocumentDoesNotVouchForDoNotCount(t *testing.T) {
 
 // One pin is out of reach, another is at hand: what the one at hand cannot decide stays open, unless the method itself
 // says which key signed, and that key did not.
-func TestAPinOutOfReachLeavesOpenOnlyWhatItCouldDecide(t *testing.T) {
+func TestUnreadablePinMakesAVerdictIndeterminateOnlyIfItCouldDecide(t *testing.T) {
 	near, far := key(t), key(t)
 	issuer := "https://lab.example/any"
 	trust := []Issuer{{ID: issuer, Keys: []string{near.DID(), "did:web:lab.example"}}}

@@ -462,7 +462,7 @@ func TestManualNamesEveryVerbAndFlag(t *testing.T) {
 }
 
 // The reader of units must be able to say no.
-func TestAWordThatSystemdWouldSkipIsAFault(t *testing.T) {
+func TestUnknownUnitInASystemdTimeSpanIsAnError(t *testing.T) {
 	for _, text := range []string{
 		"[Service]\nRestartSteps=5", "[Servce]\nType=notify", "[Unit]\nType=notify", "[Service]\nType=notify\nType=exec",
 		"[Service]\nType notify",

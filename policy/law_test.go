@@ -112,7 +112,7 @@ func TestTagLeavesNobodyButMaintainers(t *testing.T) {
 	}
 }
 
-func TestDecisionIsOfOnePiece(t *testing.T) {
+func TestDecideReadsNoStateBesideItsQuestion(t *testing.T) {
 	seen := map[Verdict]int{}
 	random(t, func(_ gen, p *Policy, q Question) error {
 		d := p.Decide(q)

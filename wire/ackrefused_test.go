@@ -69,7 +69,7 @@ func FuzzAckRefusedFitsItsLimits(f *testing.F) {
 	})
 }
 
-func TestStateSaysWhatTheHubOwesOnlyWhereItOwes(t *testing.T) {
+func TestStateReportsMissingAcknowledgementsOnlyIfThereAreAny(t *testing.T) {
 	plain, _ := json.Marshal(State{Machine: "laser", Phase: "off"})
 	if want := `{"machine":"laser","phase":"off","relay":false,"tagged":false,"bundle":0,"journal":0}`; string(
 		plain,

@@ -83,7 +83,7 @@ func TestEverySlipInAJoinCodeIsNoticed(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoJoinCodeIsRefused(t *testing.T) {
+func TestMalformedJoinCodesAreRefused(t *testing.T) {
 	text := someCode(t).String()
 	for _, s := range []string{"", "x", text[:len(text)-1], text + "0", text + text, strings.Repeat("0", 10000),
 		"U" + text[1:], "é" + text[1:], "*" + text[1:]} {

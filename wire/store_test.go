@@ -300,7 +300,7 @@ func TestDamagedManifestKeepsTheVersionBeforeAsTheFloor(t *testing.T) {
 }
 
 // Whatever a broken disk, or a hand, has put in a file's place is damage: it is neither waited for nor read whole.
-func TestWhatIsNoFileOfTheSignedSizeIsDamage(t *testing.T) {
+func TestChunkOfAnotherSizeIsReportedAsDamaged(t *testing.T) {
 	for name, replace := range map[string]func(path string) error{
 		"pipe": func(path string) error { return syscall.Mkfifo(path, 0o600) },
 		"link": func(path string) error { return os.Symlink("/dev/zero", path) },

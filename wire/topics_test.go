@@ -73,7 +73,7 @@ func TestPartiesSubscribeOnlyToWhatTheyMay(t *testing.T) {
 	}
 }
 
-func TestSubscriptionsAreThoseOfTheProtocol(t *testing.T) {
+func TestSubscriptionsFollowTheTopicTable(t *testing.T) {
 	topics := Topics{"biklab"}
 	for p, want := range map[Party][]string{
 		MachineParty: {"portillon/biklab/ack/laser 1", "portillon/biklab/bundle 1", "portillon/biklab/laser/command 1"},

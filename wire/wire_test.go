@@ -197,7 +197,7 @@ var command = Command{
 }
 
 // What travels is a promise to every machine and hub that is out there: a golden file each.
-func TestWhatTravelsIsWhatTheGoldenFilesSay(t *testing.T) {
+func TestWireFormatsEqualTheirGoldenFiles(t *testing.T) {
 	s, v := keys(t)
 	records := sample(t)
 	var lines []byte

@@ -28,7 +28,7 @@ machines:
 never: []
 `
 
-func TestASlipIsShownWhereItStandsWithItsCure(t *testing.T) {
+func TestSyntaxErrorIsShownWithItsPositionAndACorrection(t *testing.T) {
 	for _, c := range []struct{ name, old, new, want string }{
 		{
 			"a space short",
@@ -241,7 +241,7 @@ func shipped(t *testing.T) map[string]string {
 }
 
 // A diagnosis is worth something where it never accuses what is well written.
-func TestNothingIsSuspectedInTextThatIsYAML(t *testing.T) {
+func TestValidYAMLGetsNoSyntaxHint(t *testing.T) {
 	texts := shipped(t)
 	texts["words"] = "a: it's, \"so\"\nb: -x {y} [z]\nc: x#y\nd: 'it''s # no comment'\ne: \"\\\" #\"\nf:\n- g\n- h: " +
 		"i\n  j: k\nl: m\n  goes on\n  - and on\nn: |\n  o: p: q\n \nr: >-\n  {\ns: 09:00-12:00\nt: [09:00, \"u\": v, " +

@@ -7,7 +7,7 @@ import (
 )
 
 // What nobody sees in an editor, or what no editor agrees on, is refused where it stands.
-func TestALetterThatNoFileMayHoldIsFoundWhereItStands(t *testing.T) {
+func TestForbiddenCharacterIsReportedWithItsPosition(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
 		{"NUL", "level: 3\nwait: \"é\x00\"\n", "f.yaml:2:9: this is not YAML: U+0000 is a control character (remove it)"},
 		{"escape", "level: 3 # \x1b[2J\n", "f.yaml:1:12: this is not YAML: U+001B is a control character"},

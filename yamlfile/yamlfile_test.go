@@ -67,7 +67,7 @@ func TestKeyFileGivenByMistakeIsNotShown(t *testing.T) {
 }
 
 // What is no value of one word is told once, not again for the word that it is not.
-func TestAFaultIsToldOnce(t *testing.T) {
+func TestRepeatedFaultIsReportedOnce(t *testing.T) {
 	d := Parse("f.yaml", []byte("int: [1]\nbool: {}\nword: [x]\ntime: [2h]\nslug: [a]\nmap: 3\n"))
 	r := d.Root().Only("int", "bool", "word", "time", "slug", "map")
 	r.Get("int").Int(1, 9)

@@ -72,7 +72,7 @@ func TestChargePumpHoldsForTheHeartbeatAndForNothingElse(t *testing.T) {
 }
 
 // The calculation must be able to refuse: these were drawn once, or are what a shop sells in place of the named parts.
-func TestPumpsThatAreWrongAreRefused(t *testing.T) {
+func TestFaultyPumpCircuitsAreRefused(t *testing.T) {
 	t.Parallel()
 	single := func(r1, c1, c2, r2, beat, diode, tolerance string) string {
 		return "OUT PIN pin GPIO17\nR1 R pin a " + r1 + " ±5%\nC1 C a c " + c1 + " " + tolerance + "\nD2 D gnd c " + diode +

@@ -173,7 +173,7 @@ func TestSuppressorClampsInBothDirections(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeSolvedIsAnError(t *testing.T) {
+func TestUnsolvableCircuitIsAnError(t *testing.T) {
 	n := NewNet()
 	n.V("V", "in", Ground, math.NaN(), 1)
 	if err := n.Solve(); !errors.Is(err, ErrNoSolution) {

@@ -24,7 +24,7 @@ const (
 )
 
 // Every picture of the test data: where in it a badge begins, or why there is none.
-func TestOthersPictures(t *testing.T) {
+func TestBakedImagesOfOtherIssuersAreRead(t *testing.T) {
 	for path, want := range map[string]string{
 		inspector + "ob30/simple-json.png":              "{  \"@context\"",
 		inspector + "ob30/simple-json.svg":              "{\n      \"@context\"",
@@ -54,7 +54,7 @@ func TestOthersPictures(t *testing.T) {
 
 // Whatever picture it is, and whatever badge it held: it is the same picture afterwards, with one badge, and that is
 // ours.
-func TestWhatIsBakedIsReadAndTheRestIsUnchanged(t *testing.T) {
+func TestBakingChangesNothingElseInTheImage(t *testing.T) {
 	pictures := map[string][]byte{
 		"plain.png":  plainPNG(t),
 		"plain.svg":  []byte(drawn),
@@ -132,7 +132,7 @@ func opens(t *testing.T, name string, picture []byte) {
 	}
 }
 
-func TestAnEarlierBadgeGoesOfWhicheverVersion(t *testing.T) {
+func TestBakingReplacesAnEmbeddedBadgeOfAnyVersion(t *testing.T) {
 	for _, picture := range [][]byte{plainPNG(t), []byte(drawn)} {
 		baked, before := picture, 0
 		for i, v := range []Version{OB2, OB3, OB2, OB2, OB3} {
@@ -152,7 +152,7 @@ func TestAnEarlierBadgeGoesOfWhicheverVersion(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoBadgeIsNotBaked(t *testing.T) {
+func TestOnlyBadgesAreBaked(t *testing.T) {
 	for name, payload := range map[string]string{
 		"nothing":            "",
 		"a text":             "badge",
@@ -268,7 +268,7 @@ func refused(t *testing.T, name string, got []byte, err error, want string) {
 }
 
 // A chunk that claims 2 GB costs nothing.
-func TestALengthIsNotBelieved(t *testing.T) {
+func TestDeclaredLengthIsNotTrusted(t *testing.T) {
 	p := bytes.Clone(plainPNG(t))
 	copy(p[33:], "\x7f\xff\xff\xff")
 	if n := testing.AllocsPerRun(10, func() { _, _, _ = Extract(p) }); n > 20 {
@@ -368,7 +368,7 @@ func laughs() string {
 	return s + `]>`
 }
 
-func TestNothingIsBakedIntoWhatIsNotRead(t *testing.T) {
+func TestUnreadableImageIsNotBaked(t *testing.T) {
 	for name, picture := range map[string]string{
 		"entities":      `<!DOCTYPE svg [<!ENTITY a "b">]><svg xmlns="http://www.w3.org/2000/svg"><g/></svg>`,
 		"an empty root": `<svg xmlns="http://www.w3.org/2000/svg"/>`,

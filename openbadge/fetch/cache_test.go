@@ -22,7 +22,7 @@ var quiet = log.New(io.Discard, "", 0)
 func escape(s string) string { return url.QueryEscape(s) }
 
 // At each minute, a document is asked for; what the server is asked, and what comes.
-func TestACopyIsUsedForAsLongAsBothSidesLikeIt(t *testing.T) {
+func TestCachedCopyIsUsedUntilTheShorterOfTheTwoLimits(t *testing.T) {
 	for name, c := range map[string]struct {
 		header http.Header
 		want   string // for each minute: - nobody was asked, a asked in full, c asked whether it has changed
@@ -80,7 +80,7 @@ func TestACopyIsUsedForAsLongAsBothSidesLikeIt(t *testing.T) {
 }
 
 // A server that says «as before» to another URL than the copy's own has said nothing.
-func TestACopyIsOnlyOfWhereItStood(t *testing.T) {
+func TestCachedCopyIsUsedOnlyForItsOwnURL(t *testing.T) {
 	moved := false
 	c, url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -153,7 +153,7 @@ func TestAllCopiesTogetherAreBounded(t *testing.T) {
 	}
 }
 
-func TestACopyIsTheCallersOwn(t *testing.T) {
+func TestCallerMayChangeTheReturnedCopy(t *testing.T) {
 	c, url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=100")
 		_, _ = w.Write([]byte("{}"))
@@ -167,7 +167,7 @@ func TestACopyIsTheCallersOwn(t *testing.T) {
 	}
 }
 
-func TestWhatManyAskAtOnceIsFetchedOnce(t *testing.T) {
+func TestConcurrentRequestsForOneDocumentFetchItOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f flights
 		var fetched, served atomic.Int32
@@ -193,7 +193,7 @@ func TestWhatManyAskAtOnceIsFetchedOnce(t *testing.T) {
 }
 
 // Whoever gives up takes nobody with them; whoever waits may leave too.
-func TestThoseWhoWaitOutliveTheOneWhoAsked(t *testing.T) {
+func TestSharedFetchContinuesWhenTheFirstCallerLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f flights
 		type got struct {
@@ -233,7 +233,7 @@ func TestThoseWhoWaitOutliveTheOneWhoAsked(t *testing.T) {
 }
 
 // A server that is too slow for one is too slow for all who waited with them.
-func TestASlowAnswerIsSharedToo(t *testing.T) {
+func TestConcurrentRequestsShareASlowAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f flights
 		fetched := 0

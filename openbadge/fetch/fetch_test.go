@@ -35,7 +35,7 @@ func serve(t *testing.T, h http.HandlerFunc, change ...func(*Options)) (*Client,
 	return c, s.URL
 }
 
-func TestADocumentIsFetchedWithNothingSaidOfUs(t *testing.T) {
+func TestRequestsCarryNoHeadersThatIdentifyTheCaller(t *testing.T) {
 	want := otherstest.File(
 		t,
 		"1EdTech+digital-credentials-public-validator/inspector-vc/src/test/resources/ob20/assets/organization.json",
@@ -151,7 +151,7 @@ func TestABodyIsBounded(t *testing.T) {
 	}
 }
 
-func TestNothingIsUnpacked(t *testing.T) {
+func TestCompressedPNGTextIsNotUnpacked(t *testing.T) {
 	var bomb bytes.Buffer
 	z := gzip.NewWriter(&bomb)
 	_, _ = z.Write(make([]byte, 8<<20))
@@ -180,7 +180,7 @@ func TestAHeaderIsBounded(t *testing.T) {
 }
 
 // A server that takes its time is left, whatever it is slow with.
-func TestASlowServerIsLeft(t *testing.T) {
+func TestSlowServerTimesOut(t *testing.T) {
 	stop := make(chan struct{})
 	c, url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -214,7 +214,7 @@ func TestAllRequestsTogetherHaveATime(t *testing.T) {
 	}
 }
 
-func TestACallerMayLeave(t *testing.T) {
+func TestFetchReturnsWhenItsContextEnds(t *testing.T) {
 	stop, arrived := make(chan struct{}), make(chan struct{})
 	c, url := serve(t, func(http.ResponseWriter, *http.Request) { close(arrived); <-stop })
 	defer close(stop)
@@ -368,7 +368,7 @@ func TestOnlyPublicAddressesArePublic(t *testing.T) {
 	}
 }
 
-func TestAServerThatNobodyVouchesForIsNotBelieved(t *testing.T) {
+func TestServerWithAnUntrustedCertificateIsRefused(t *testing.T) {
 	c, url := serve(
 		t,
 		func(http.ResponseWriter, *http.Request) { t.Error("somebody was asked") },

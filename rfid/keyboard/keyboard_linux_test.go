@@ -25,7 +25,7 @@ func wire(t *testing.T, f Format, now time.Duration) (*Reader, *os.File) {
 
 // A pipe delivers events in pieces that the kernel would not; the reader takes them all the same, and a closed pipe is
 // an unplugged reader.
-func TestReaderOnAPipe(t *testing.T) {
+func TestReaderWorksOnAPipe(t *testing.T) {
 	r, out := wire(t, Hex, 0)
 	go func() {
 		for b := bytesOf(typed("62E3086CED\n"), r.size); len(b) > 0; b = b[7:] {
@@ -47,7 +47,7 @@ func TestReaderOnAPipe(t *testing.T) {
 }
 
 // A reader that sends no Enter is said while its first card is still in the member's hand, not with the next card.
-func TestALineWithoutAnEndIsSaidBeforeTheNextCard(t *testing.T) {
+func TestUnterminatedLineIsReportedBeforeTheNextCard(t *testing.T) {
 	now := time.Duration(0)
 	r, out := wire(t, Hex, 0)
 	r.now, r.quiet = func() time.Duration { return now }, time.Millisecond
@@ -122,7 +122,7 @@ func TestLineThatWaitedTooLongIsNoTap(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoInputDeviceIsRefused(t *testing.T) {
+func TestOtherFilesThanInputDevicesAreRefused(t *testing.T) {
 	f := t.TempDir() + "/file"
 	os.WriteFile(f, nil, 0o600)
 	for _, path := range []string{f, f + "x", "/dev/null"} {

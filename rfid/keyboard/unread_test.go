@@ -8,7 +8,7 @@ import (
 
 // What a reader of the wrong kind, or set wrongly, types is said with what would be right, once, and never with the
 // number itself.
-func TestALineThatIsNoNumberIsSaidWithWhatWouldBeRight(t *testing.T) {
+func TestInvalidLineIsReportedWithTheExpectedFormat(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		f    Format

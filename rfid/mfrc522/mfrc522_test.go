@@ -111,7 +111,7 @@ func TestAnEmptyFieldIsNoCardAndNoError(t *testing.T) {
 	})
 }
 
-func TestOneLiarIsNoCard(t *testing.T) {
+func TestSingleWrongReadingIsNoCard(t *testing.T) {
 	for name, liar := range map[string]*mfrc522test.Card{
 		"wrong BCC":                     {UID: four, BadBCC: true},
 		"wrong BCC, seven bytes":        {UID: seven, BadBCC: true},
@@ -206,7 +206,7 @@ func at(
 	}
 }
 
-func TestACardMayLeaveAtAnyMoment(t *testing.T) {
+func TestReaderHandlesACardThatLeavesAtAnyMoment(t *testing.T) {
 	for _, uid := range [][]byte{four, seven, ten} {
 		at(
 			t,
@@ -227,7 +227,7 @@ func TestACardMayLeaveAtAnyMoment(t *testing.T) {
 	}
 }
 
-func TestACardMayBeExchangedAtAnyMoment(t *testing.T) {
+func TestReaderHandlesACardExchangedAtAnyMoment(t *testing.T) {
 	other := []byte{0x04, 0x0C, 0xAC, 0x99, 0x88, 0x77, 0x66}
 	for n := 1; n < 200; n++ {
 		synctest.Test(t, func(t *testing.T) {
@@ -246,7 +246,7 @@ func TestACardMayBeExchangedAtAnyMoment(t *testing.T) {
 	}
 }
 
-func TestABrownOutAtAnyMomentIsSaid(t *testing.T) {
+func TestChipResetByABrownOutIsReportedAtAnyMoment(t *testing.T) {
 	at(
 		t,
 		seven,
@@ -265,7 +265,7 @@ func TestABrownOutAtAnyMomentIsSaid(t *testing.T) {
 	)
 }
 
-func TestAChipThatFallsSilentAtAnyMomentIsSaid(t *testing.T) {
+func TestChipThatStopsAnsweringIsReported(t *testing.T) {
 	for _, rest := range []byte{0x00, 0xFF} {
 		silence := func(c *mfrc522test.Chip) { c.Faults.Silent, c.Faults.Rest = true, rest }
 		at(t, seven, silence, func(t *testing.T, c *mfrc522test.Chip, d *Device, n int, got string, err error) {
@@ -302,7 +302,7 @@ func TestAnErrorOfTheBusIsSaidAtOnce(t *testing.T) {
 	)
 }
 
-func TestACommandThatDoesNotEndIsForgivenTwice(t *testing.T) {
+func TestTwoCommandTimeoutsAreToleratedBeforeAnError(t *testing.T) {
 	for name, fault := range map[string]mfrc522test.Faults{
 		"hangs": {CommandsHang: true},
 		"hot":   {Hot: true},
@@ -334,7 +334,7 @@ func TestACommandThatDoesNotEndIsForgivenTwice(t *testing.T) {
 	}
 }
 
-func TestStartSaysWhatIsWrong(t *testing.T) {
+func TestReaderStartErrorsNameTheCause(t *testing.T) {
 	imitation := func(c *mfrc522test.Chip) { c.SelfTest = bytes.Repeat([]byte{7}, 64) }
 	for name, c := range map[string]struct {
 		spoil func(*mfrc522test.Chip)
@@ -375,7 +375,7 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestVersionsAndTheirSelfTests(t *testing.T) {
+func TestEachChipVersionPassesItsSelfTest(t *testing.T) {
 	for version, c := range map[byte]struct {
 		test []byte
 		note bool
@@ -412,7 +412,7 @@ func TestEveryGainOfTheDataSheetIsTaken(t *testing.T) {
 	}
 }
 
-func TestPinsHelpAndNeverHinder(t *testing.T) {
+func TestAdditionalPinNeverInvalidatesABadge(t *testing.T) {
 	for name, spoil := range map[string]func(*mfrc522test.IRQ){
 		"well":    func(*mfrc522test.IRQ) {},
 		"dead":    func(p *mfrc522test.IRQ) { p.Dead = true },
@@ -580,7 +580,7 @@ func TestCloseSwitchesTheFieldOffAndEndsAPoll(t *testing.T) {
 	})
 }
 
-func TestAPollThatMayNotBeginIsNoError(t *testing.T) {
+func TestPollWithAnEndedContextIsNoError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := mfrc522test.New(card(four))
 		d := start(t, c, Options{})
@@ -620,7 +620,7 @@ func TestOpenTakesAPortByItsName(t *testing.T) {
 	}
 }
 
-func TestAsAReader(t *testing.T) {
+func TestMFRC522WorksAsAReader(t *testing.T) {
 	for _, slot := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			c := mfrc522test.New()

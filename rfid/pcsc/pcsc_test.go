@@ -245,7 +245,7 @@ func TestCardThatWasResetIsConnectedAnew(t *testing.T) {
 	})
 }
 
-func TestReaderIsForgivenOneLateLookAtATime(t *testing.T) {
+func TestSingleLatePollDoesNotReportTheReaderAsDown(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := server()
 		d := started(t, s)

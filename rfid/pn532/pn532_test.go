@@ -56,7 +56,7 @@ func TestFramesThatOthersMade(t *testing.T) {
 	}
 }
 
-func TestDamagedFramesAreNone(t *testing.T) {
+func TestDamagedFramesAreDiscarded(t *testing.T) {
 	good := unhex(t, "00 00 FF 06 FA D5 03 32 01 06 07 E8 00")
 	for i := range good[:len(good)-1] {
 		for bit := range 8 {
@@ -188,7 +188,7 @@ func TestNumbersOfAllLengthsAreRead(t *testing.T) {
 	})
 }
 
-func TestWhatIsNoPN532IsRefusedAtItsStart(t *testing.T) {
+func TestChipsOtherThanPN532AreRefused(t *testing.T) {
 	for name, f := range map[string]pn532test.Faults{
 		"silent": {Silent: true}, "deaf": {Deaf: true}, "another chip": {Firmware: []byte{0x33, 1, 6, 7}},
 		"too short":   {Firmware: []byte{0x32}},

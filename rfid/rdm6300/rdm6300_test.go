@@ -101,7 +101,7 @@ func open(t *testing.T) (*os.File, *Reader) {
 	return m, r
 }
 
-func TestReaderOnALine(t *testing.T) {
+func TestReaderWorksOnASerialLine(t *testing.T) {
 	m, r := open(t)
 	said := 0
 	r.Unread = func(u rfid.Unread) { said++ }
@@ -171,7 +171,7 @@ func TestCloseEndsARead(t *testing.T) {
 	}
 }
 
-func TestWhatWaitedBeforeOpenIsThrownAway(t *testing.T) {
+func TestInputBeforeOpeningIsDiscarded(t *testing.T) {
 	m, path, err := rfidtest.OpenPTY()
 	if err != nil {
 		t.Fatal(err)
@@ -194,7 +194,7 @@ func TestWhatWaitedBeforeOpenIsThrownAway(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoSerialPortIsRefusedByName(t *testing.T) {
+func TestOtherFilesThanSerialPortsAreRefused(t *testing.T) {
 	f := t.TempDir() + "/file"
 	os.WriteFile(f, nil, 0o600)
 	for _, path := range []string{f, f + "x"} {
@@ -222,7 +222,7 @@ func (s *stalled) SetReadTimeout(d time.Duration) error { s.wait = d; return nil
 func (s *stalled) ResetInputBuffer() error              { s.flushed = true; return nil }
 func (s *stalled) Close() error                         { return nil }
 
-func TestCardReadWhileTheProcessStoodStillIsNoTap(t *testing.T) {
+func TestCardReadDuringAProcessPauseIsNoTap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stalled{bytes: frameA, stall: 10 * time.Second}
 		r, err := newReader("line", s)

@@ -247,7 +247,7 @@ func TestDowngradeOpensNothing(t *testing.T) {
 	}
 }
 
-func TestStatusSaysWhy(t *testing.T) {
+func TestStatusRefusalsNameTheirReason(t *testing.T) {
 	for s, why := range map[status]error{
 		swAuth: ErrWrongKey, swNoSuchKey: ErrWrongKey, swNoApp: ErrWrongKey, swIntegrity: ErrWrongKey, swDelay: ErrLocked,
 		swIllegal: ErrNotStrong, swNoINS: ErrNotStrong, swPermission: ErrForbidden, 0x91BE: ErrAnswer, 0x9000: ErrAnswer,
@@ -273,7 +273,7 @@ func TestAnswersHaveALength(t *testing.T) {
 }
 
 // A card that has the key may still talk nonsense: what it signs must have the right form too.
-func TestSignedNonsenseIsRefused(t *testing.T) {
+func TestSignedButMalformedCredentialsAreRefused(t *testing.T) {
 	n := &ev2{ti: [4]byte{1}, enc: block{2}, mac: block{3}}
 	signed := func(data []byte) *card {
 		a := append(append(data, n.sign(0, n.ctr+1, data...)...), 0x91, 0)

@@ -37,7 +37,7 @@ func TestKeyFramesAreToldFromOthers(t *testing.T) {
 	}
 }
 
-func TestSpoiltFrameIsNoKey(t *testing.T) {
+func TestCorruptFrameIsNoKey(t *testing.T) {
 	for name, spoil := range map[string]func([]rfid.Edge){
 		"a lost edge": func(e []rfid.Edge) { e[2].Lost = 1 },
 		"a glitch":    func(e []rfid.Edge) { e[2].At = e[1].At + nearest/2 },

@@ -25,7 +25,7 @@ func TestAPublishedCardIsReadAtTwoLengths(t *testing.T) {
 	}
 }
 
-func TestAFrameThatIsNoNumberIsSaidWithWhatWouldBeRight(t *testing.T) {
+func TestInvalidFrameIsReportedWithTheExpectedFormat(t *testing.T) {
 	flipped := "0" + bits26[1:]
 	for _, c := range []struct {
 		name  string

@@ -93,7 +93,7 @@ func TestEveryLengthAndNoOther(t *testing.T) {
 	}
 }
 
-func TestSpoiltFramesAreThrownAway(t *testing.T) {
+func TestCorruptFramesAreDiscarded(t *testing.T) {
 	good := frame(26, 0x6303E7)
 	whole := edges(good, time.Second)
 	for name, spoil := range map[string]func([]rfid.Edge) []rfid.Edge{
@@ -146,7 +146,7 @@ func FuzzDecoder(f *testing.F) {
 	})
 }
 
-func TestOnesAreCounted(t *testing.T) {
+func TestCountIsTheNumberOfSetSlots(t *testing.T) {
 	for range 100 {
 		if x := rand.Uint64(); ones(x) != bits.OnesCount64(x) {
 			t.Fatal(x)
@@ -183,7 +183,7 @@ func (l *line) Next(timeout time.Duration) (rfid.Edge, bool, error) {
 
 func (l *line) Close() error { l.closed = true; return nil }
 
-func TestTaps(t *testing.T) {
+func TestCardsBecomeTaps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		léa, nour := frame(26, 0x6303E7), frame(26, 0x123456)
 		l := &line{

@@ -163,7 +163,7 @@ func TestReplayAsksForTheSupervisorToo(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeReplayedSaysWhy(t *testing.T) {
+func TestReplayNamesTheReasonWithoutAnAnswer(t *testing.T) {
 	p := replayPolicy(t, nil, "a")
 	basis, _ := json.Marshal(wire.RefusedBody{Basis: &policy.Basis{Policy: "old", Verdict: policy.Await}})
 	cut, _ := json.Marshal(wire.StartBody{Basis: &policy.Basis{Policy: "new", Verdict: policy.Allow, Truncated: true}})

@@ -151,7 +151,7 @@ func TestContextsThatDisagreeAreRefused(t *testing.T) {
 }
 
 // A protected term stays protected where a context that protects nothing says it again.
-func TestProtectionIsNotTakenAway(t *testing.T) {
+func TestSecuritySettingsAreNeverRelaxed(t *testing.T) {
 	guard := &context{protected: true, terms: []term{{name: "a", iri: "urn:1"}}}
 	alike := &context{terms: []term{{name: "a", iri: "urn:1"}}}
 	other := &context{terms: []term{{name: "a", iri: "urn:2"}}}
@@ -180,7 +180,7 @@ func TestProtectionIsNotTakenAway(t *testing.T) {
 	}
 }
 
-func TestWhatAContextSaysIsComparedWhole(t *testing.T) {
+func TestEmbeddedContextMustEqualThePublishedOne(t *testing.T) {
 	of := func(scoped *context) *context {
 		return &context{terms: []term{{name: "a", iri: "urn:1", scoped: scoped}}}
 	}
@@ -204,7 +204,7 @@ func TestWhatAContextSaysIsComparedWhole(t *testing.T) {
 }
 
 // A node may name again the contexts that the document names, where that changes nothing.
-func TestContextsWithinSayNothingNew(t *testing.T) {
+func TestNestedContextsMayOnlyRepeatTheOuterOnes(t *testing.T) {
 	open := func(root, within string) error {
 		d, err := Parse(
 			[]byte(

@@ -114,7 +114,7 @@ func TestATypesPrefixesHoldForItsIds(t *testing.T) {
 }
 
 // A type's words do not reach the nodes within, and an array's order is not said, but for a list.
-func TestScopesAndOrders(t *testing.T) {
+func TestNestedContextsApplyInTheirScope(t *testing.T) {
 	if _, err := lines(t, `"criteria":{"achievementType":"x"}`); !strings.Contains(errText(err), "unknown-term") {
 		t.Errorf("a word of the achievement holds within its criteria: %v", err)
 	}

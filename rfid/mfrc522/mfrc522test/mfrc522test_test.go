@@ -164,7 +164,7 @@ func TestTheTimerEndsASilence(t *testing.T) {
 	})
 }
 
-func TestTheFIFOOverflows(t *testing.T) {
+func TestFIFOOverflowIsReported(t *testing.T) {
 	w := connect(t, New())
 	for range 65 {
 		w.set(fifoData, 1)
