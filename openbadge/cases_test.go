@@ -124,7 +124,7 @@ var wantOf2 = map[string]string{
 // The 97 cases that others made, each with our verdict and its reasons. Where theirs is valid ours is, and where theirs
 // is invalid ours is and for the reason that they state; one of theirs, which rests on a suite that this library names
 // as unsupported, is not.
-func TestPublishedConformanceCasesGetTheExpectedVerdicts(t *testing.T) {
+func TestAllNinetySevenPublishedCasesGetTheirVerdicts(t *testing.T) {
 	var cases []struct{ Path, Kind, Verdict, Reason string }
 	if err := json.Unmarshal(otherstest.File(t, "expected.json"), &cases); err != nil {
 		t.Fatal(err)
