@@ -57,13 +57,13 @@ func decodeBits(s string) (bits, error) {
 	in := bytes.NewReader(packed)
 	z, err := gzip.NewReader(in)
 	if err != nil {
-		return nil, fmt.Errorf("its encodedList is no gzip: %w", err)
+		return nil, fmt.Errorf("encodedList is not gzip: %w", err)
 	}
 	z.Multistream(false)
 	out, err := io.ReadAll(io.LimitReader(z, maxBits+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("its encodedList is no gzip: %w", err)
+		return nil, fmt.Errorf("encodedList is not gzip: %w", err)
 	case len(out) > maxBits:
 		return nil, fmt.Errorf("encodedList unpacks to more than %d bytes", maxBits)
 	case in.Len() > 0:

@@ -46,7 +46,7 @@ func PeekPolicy(data []byte) (SignedPolicy, error) {
 	first, rest, ok := strings.Cut(string(data), "\n")
 	body, _, ok2 := strings.Cut(rest, "\n")
 	if !ok || !ok2 || first != policyKind || len(data) > MaxSigned {
-		return p, errors.New("this is no policy document, want one that portillon policy sign wrote")
+		return p, errors.New("not a policy document, want a file of portillon policy sign")
 	}
 	if err := Decode([]byte(body), &p); err != nil {
 		return SignedPolicy{}, err

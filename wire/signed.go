@@ -31,7 +31,7 @@ func open(kind string, data []byte, keys note.Verifiers, v any) error {
 	}
 	first, body, ok := strings.Cut(text, "\n")
 	if !ok || first != kind {
-		return fmt.Errorf("this is a %.60q, not a %q", first, kind)
+		return fmt.Errorf("signed text is a %.60q, want a %q", first, kind)
 	}
 	return Decode([]byte(body), v)
 }

@@ -34,8 +34,8 @@ const (
 
 // Why a picture gives no badge. Any other error says what is broken in it.
 var (
-	ErrNone     = errors.New("there is no badge in this picture")
-	ErrTwo      = errors.New("there is more than one badge in this picture")
+	ErrNone     = errors.New("image has no badge")
+	ErrTwo      = errors.New("image has more than one badge")
 	ErrTooLarge = errors.New("the picture is too large")
 )
 
@@ -76,7 +76,7 @@ func Extract(image []byte) (payload []byte, format string, err error) {
 	case SVG:
 		payload, err = extractSVG(image)
 	default:
-		return nil, "", errors.New("this is neither a PNG nor an SVG")
+		return nil, "", errors.New("image is neither a PNG nor an SVG")
 	}
 	if err != nil {
 		return nil, format, err
@@ -99,7 +99,7 @@ func Bake(image, payload []byte, v Version) ([]byte, error) {
 	case SVG:
 		return bakeSVG(image, payload, v)
 	}
-	return nil, errors.New("this is neither a PNG nor an SVG")
+	return nil, errors.New("image is neither a PNG nor an SVG")
 }
 
 // check makes sure that a payload is what its place in a picture can hold.

@@ -105,7 +105,7 @@ func (s *drawing) directive(t xml.Directive) error {
 		return errors.New("a declaration stands where none may")
 	}
 	if bytes.ContainsAny(t, "[<") {
-		return errors.New("its DOCTYPE declares entities, or something else of its own")
+		return errors.New("DOCTYPE has declarations of its own")
 	}
 	s.typed = true
 	return nil
@@ -119,7 +119,7 @@ func (s *drawing) start(t xml.StartElement, start, end int) error {
 	case s.depth == 1 && s.inside > 0:
 		return errors.New("something follows its end")
 	case s.depth == 1 && t.Name != root:
-		return fmt.Errorf("it is no SVG, but a document of %.60q", t.Name.Local)
+		return fmt.Errorf("document has the root element %.60q, want svg", t.Name.Local)
 	case s.depth == 1:
 		s.inside = end
 	case s.open != nil:

@@ -142,7 +142,7 @@ func (c *Client) control(host, address string) error {
 	}
 	own, err := c.own()
 	if err != nil {
-		return fmt.Errorf("this computer's own addresses: %w", err)
+		return fmt.Errorf("read the computer's own addresses: %w", err)
 	}
 	for _, o := range own {
 		if n, ok := o.(*net.IPNet); ok && n.IP.Equal(a.Addr().Unmap().AsSlice()) {
@@ -153,9 +153,9 @@ func (c *Client) control(host, address string) error {
 }
 
 var (
-	errPrivate = errors.New("this is not a public address")
-	errOwn     = errors.New("this is an address of this computer")
-	errSlow    = errors.New("it took too long")
+	errPrivate = errors.New("not a public address")
+	errOwn     = errors.New("an address of this computer")
+	errSlow    = errors.New("request timed out")
 )
 
 // Resolve gives the document at an https URL. It blocks for Options.Total at most.
@@ -195,13 +195,13 @@ func (c *Client) get(ctx context.Context, address string) ([]byte, error) {
 func check(u *url.URL) error {
 	switch {
 	case u.Scheme != "https":
-		return errors.New("it is not https")
+		return errors.New("URL is not https")
 	case u.User != nil:
-		return errors.New("it names a user")
+		return errors.New("URL has a user name")
 	case u.Hostname() == "":
-		return errors.New("it names no host")
+		return errors.New("URL has no host")
 	case len(u.String()) > maxURL:
-		return fmt.Errorf("it is longer than %d bytes", maxURL)
+		return fmt.Errorf("URL has more than %d bytes", maxURL)
 	}
 	return nil
 }
@@ -225,7 +225,7 @@ func (c *Client) document(ctx context.Context, u *url.URL) ([]byte, error) {
 		}
 		at = a.next
 	}
-	return nil, fmt.Errorf("it was redirected more than %d times", maxRedirects)
+	return nil, fmt.Errorf("more than %d redirects", maxRedirects)
 }
 
 // answer is what one request gave: a document, or where to ask next.
@@ -277,7 +277,7 @@ func (c *Client) ask(ctx context.Context, u *url.URL, old *copied) (*answer, err
 func redirection(w *http.Response, from *url.URL) (*answer, error) {
 	to, err := from.Parse(w.Header.Get("Location"))
 	if err == nil && w.Header.Get("Location") == "" {
-		err = errors.New("it says not whereto")
+		err = errors.New("redirect has no Location")
 	}
 	if err == nil {
 		err = check(to)
@@ -299,7 +299,7 @@ func (c *Client) body(w *http.Response, u *url.URL) (*answer, error) {
 		return nil, err
 	}
 	if len(data) > c.o.MaxBytes {
-		return nil, fmt.Errorf("it is longer than %d bytes", c.o.MaxBytes)
+		return nil, fmt.Errorf("document has more than %d bytes", c.o.MaxBytes)
 	}
 	a := &answer{header: w.Header}
 	a.copied = copied{url: u.String(), data: data, etag: w.Header.Get("ETag"), modified: w.Header.Get("Last-Modified")}

@@ -51,7 +51,7 @@ import (
 
 // Why a card has proven nothing. Errors of this package wrap one of them.
 var (
-	ErrNoKey     = errors.New("there is no site key to prove cards with")
+	ErrNoKey     = errors.New("site key for cards is missing")
 	ErrNotStrong = errors.New("this card cannot prove what it is: it is no NTAG 424 DNA and no DESFire with its own " +
 		"number")
 	ErrWrongKey = errors.New("the card does not hold this site's key")
