@@ -119,7 +119,7 @@ func (s *drawing) start(t xml.StartElement, start, end int) error {
 	case s.depth == 1 && s.inside > 0:
 		return errors.New("something follows its end")
 	case s.depth == 1 && t.Name != root:
-		return fmt.Errorf("document has the root element %.60q, want svg", t.Name.Local)
+		return fmt.Errorf("document has the root element %.60q, want svg of the SVG namespace", t.Name.Local)
 	case s.depth == 1:
 		s.inside = end
 	case s.open != nil:

@@ -111,7 +111,7 @@ func TestAnswers(t *testing.T) {
 		}
 		why := fmt.Sprint(" ", code)
 		if code == 302 || code == 308 {
-			why = "whereto"
+			why = "Location"
 		}
 		if want == nil && !strings.Contains(err.Error(), why) {
 			t.Errorf("%d: the error does not say so: %v", code, err)
@@ -141,8 +141,8 @@ func TestABodyIsBounded(t *testing.T) {
 		t.Errorf("%d bytes: %v", len(b), err)
 	}
 	for path, want := range map[string]string{
-		"/claimed": "longer than 1000",
-		"/endless": "longer than 1000",
+		"/claimed": "more than 1000",
+		"/endless": "more than 1000",
 		"/short":   "unexpected EOF",
 	} {
 		if b, err := c.Resolve(url + path); b != nil || err == nil || !strings.Contains(err.Error(), want) {
@@ -249,7 +249,7 @@ func TestRedirectionsAreFollowedWithinTheRules(t *testing.T) {
 			t.Errorf("%d: %v", code, err)
 		}
 		if b, err := c.Resolve(fmt.Sprintf("%s/%d/6", url, code)); err == nil ||
-			!strings.Contains(err.Error(), "more than 5 times") {
+			!strings.Contains(err.Error(), "more than 5 redirects") {
 			t.Errorf("%d: %q %v", code, b, err)
 		}
 	}
@@ -260,10 +260,10 @@ func TestRedirectionsAreFollowedWithinTheRules(t *testing.T) {
 		"http://" + host:                         "not https",
 		"ftp://" + host:                          "not https",
 		"file:///etc/passwd":                     "not https",
-		"https://me:secret@" + host:              "names a user",
+		"https://me:secret@" + host:              "has a user name",
 		"https://":                               "no host",
 		"https://" + host + "/%zz":               "not followed",
-		url + "/?" + strings.Repeat("a", maxURL): "longer than",
+		url + "/?" + strings.Repeat("a", maxURL): "more than",
 		"https://" + host + "/?to=http%3A%2F%2Fa/": "not https",
 	} {
 		if b, err := c.Resolve(url + "/?to=" + escape(to)); err == nil || !strings.Contains(err.Error(), want) {
