@@ -177,6 +177,7 @@ func touching(l []rune, i int) int {
 // maxIndent is more than anybody indents: each bracket of a line asks how far in it is.
 const maxIndent = 200
 
+// indent is the number of leading spaces of a line.
 func (d *diagnosis) indent(l []rune) int {
 	n := 0
 	for n < len(l) && n < maxIndent && l[n] == ' ' {
@@ -301,6 +302,7 @@ func (d *diagnosis) close(l []rune, i int) bool {
 	return false
 }
 
+// closer is the bracket that closes r.
 func closer(r rune) rune {
 	if r == '{' {
 		return '}'

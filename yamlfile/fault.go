@@ -79,6 +79,7 @@ func indent(line string, n int) string {
 // Faults is an error made of all that is wrong, in the file's order.
 type Faults []Fault
 
+// Error lists all faults, one on each line.
 func (f Faults) Error() string {
 	out := make([]string, len(f))
 	for i, x := range f {

@@ -18,6 +18,7 @@ type admin struct {
 	c    *http.Client
 }
 
+// newAdmin is a browser without cookies yet. It does not follow redirects, so that their times are not added.
 func newAdmin(base string) (*admin, error) {
 	jar, err := cookiejar.New(nil)
 	return &admin{base, &http.Client{Jar: jar, Timeout: 5 * time.Minute,
@@ -47,6 +48,7 @@ func (a *admin) api(ctx context.Context, method, path, kind string, in, out any,
 	return json.Unmarshal(answer, out)
 }
 
+// send sends a request and returns the body of a successful answer.
 func (a *admin) send(ctx context.Context, method, path, kind string, body []byte, headers []string) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, method, a.base+path, bytes.NewReader(body))
 	if err != nil {

@@ -66,6 +66,7 @@ func bareRound(ctx context.Context, all []*http.Client, address string, size int
 	return times, errors.Join(errs...)
 }
 
+// bareGet fetches a document and checks its size.
 func bareGet(ctx context.Context, c *http.Client, url string, size int64) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

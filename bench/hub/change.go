@@ -194,6 +194,7 @@ func startChanged(ctx context.Context, dir string) (*changed, func(), error) {
 	return nil, nil, err
 }
 
+// signIn makes the first owner's account, which also starts a session.
 func (c *changed) signIn(ctx context.Context) error {
 	form := url.Values{"code": {c.hub.OwnerCode()}, "name": {"ada@lab.example"}, "password": {"a-long-and-odd-password"}}
 	status, body, err := c.do(ctx, "POST", "/code/owner", "application/x-www-form-urlencoded", []byte(form.Encode()), "")
@@ -203,6 +204,7 @@ func (c *changed) signIn(ctx context.Context) error {
 	return err
 }
 
+// do sends a request and returns status and body. match is the If-Match header; empty: none.
 func (c *changed) do(ctx context.Context, method, path, kind string, body []byte, match string) (int, []byte, error) {
 	r, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
@@ -223,6 +225,7 @@ func (c *changed) do(ctx context.Context, method, path, kind string, body []byte
 	return resp.StatusCode, b, err
 }
 
+// api calls the API and decodes the answer into out. Any status other than 2xx is an error.
 func (c *changed) api(ctx context.Context, method, path, kind string, body []byte, match string, out any) error {
 	status, b, err := c.do(ctx, method, "/api/v1"+path, kind, body, match)
 	switch {
@@ -236,6 +239,7 @@ func (c *changed) api(ctx context.Context, method, path, kind string, body []byt
 	return nil
 }
 
+// json posts a value as JSON.
 func (c *changed) json(ctx context.Context, method, path string, in any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
@@ -257,6 +261,7 @@ func (c *changed) publish(ctx context.Context, text []byte) error {
 	return c.api(ctx, "POST", "/policy", "application/json", body, fmt.Sprintf("%q", fmt.Sprint(now.Number)), nil)
 }
 
+// await polls every millisecond until is returns true.
 func (c *changed) await(ctx context.Context, is func() bool) error {
 	for !is() {
 		select {

@@ -176,6 +176,7 @@ func (b *bigSite) enrol(ctx context.Context, f *fleet) (err error) {
 	})
 }
 
+// enrolOne enrols one simulated machine directly in the database.
 func enrolOne(ctx context.Context, tx *store.Tx, authority *enrol.Authority, id policy.MachineID) (*simulated, error) {
 	journal, err := newMachine(id)
 	if err != nil {

@@ -46,6 +46,7 @@ type batches struct {
 	bytes   int
 }
 
+// makeBatches signs batches of records from several machines before the measurement begins.
 func makeBatches(records int) (out batches, err error) {
 	out.keys = ledger.Keys{}
 	var machines []*machine
@@ -212,6 +213,7 @@ func (b batches) take(group int) func(path string) (run, end func() error, err e
 	}
 }
 
+// takeAll has the ledger take all batches, group of them in a transaction.
 func (b batches) takeAll(l *ledger.Ledger, group int) error {
 	for some := range slices.Chunk(b.taken, group) {
 		for _, r := range l.TakeAll(some) {
@@ -297,6 +299,7 @@ func (b batches) bare(group int, t bareTable) func(path string) (run, end func()
 	}
 }
 
+// insertAll inserts the same bytes without any check, for comparison.
 func (b batches) insertAll(db *sql.DB, insert *sql.Stmt, group int, t bareTable) error {
 	seqs := map[policy.MachineID]int64{}
 	for at := 0; at < len(b.parsed); at += group {

@@ -102,6 +102,7 @@ func kill(ctx context.Context, o options) error {
 	return nil
 }
 
+// newKilled prepares the batches and roots of all machines.
 func newKilled(dir string) (*killed, error) {
 	k := &killed{dir: dir, Keys: map[policy.MachineID]string{}, Batches: map[policy.MachineID][][]byte{},
 		roots: map[policy.MachineID][]tlog.Hash{}, acked: map[policy.MachineID]uint64{}, did: map[string]map[string]bool{}}
@@ -209,6 +210,7 @@ func (k *killed) one(ctx context.Context, self string) (ended bool, err error) {
 	return false, nil
 }
 
+// heard reads a line of the child: which records were acknowledged before it was killed.
 func (k *killed) heard(line string) {
 	var m policy.MachineID
 	var seq uint64
@@ -261,6 +263,7 @@ func (k *killed) checkStore() (err error) {
 	return k.checkServices(context.Background(), db.Site(site))
 }
 
+// checkMachine checks that the ledger has all acknowledged records of a machine, and only whole batches.
 func (k *killed) checkMachine(l *ledger.Ledger, m policy.MachineID) error {
 	head, err := l.Head(m)
 	if err != nil {
@@ -293,6 +296,7 @@ func (k *killed) checkMachine(l *ledger.Ledger, m policy.MachineID) error {
 	return nil
 }
 
+// keys parses the machines' keys.
 func (k *killed) keys() (ledger.Keys, error) {
 	out := ledger.Keys{}
 	for m, text := range k.Keys {
@@ -305,6 +309,7 @@ func (k *killed) keys() (ledger.Keys, error) {
 	return out, nil
 }
 
+// changes reads the counters of two tables that are always changed together.
 func changes(path string) (left, right int64, err error) {
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
@@ -324,6 +329,7 @@ func child(ctx context.Context, args []string, out, errs io.Writer) int {
 	return 0
 }
 
+// work is the child process: it writes until it is killed, and prints each acknowledgement.
 func work(ctx context.Context, dir string, out io.Writer) error {
 	k := killed{dir: dir}
 	b, err := os.ReadFile(filepath.Join(dir, "batches.json"))

@@ -47,6 +47,7 @@ func hubKey() (private, public string, err error) {
 	return note.GenerateKey(rand.Reader, name)
 }
 
+// newClerk opens the services whose writes are interrupted.
 func newClerk(ctx context.Context, dir string, s *store.Site, private, public string) (*clerk, error) {
 	signer, err := note.NewSigner(private)
 	if err != nil {
@@ -94,6 +95,7 @@ func keyPair(private, public string) (note.Signer, note.Verifiers, error) {
 	return signer, note.VerifierList(key), err
 }
 
+// newAudit opens the audit log.
 func newAudit(s *store.Site, private, public string) (*audit.Log, error) {
 	signer, err := note.NewSigner(private)
 	if err != nil {
@@ -173,6 +175,7 @@ func (c *clerk) one(ctx context.Context) (kind, id string, err error) {
 	return "policy", fmt.Sprint(p.Number), err
 }
 
+// someHex is n random bytes in hexadecimal.
 func someHex(n int) string {
 	b := make([]byte, n)
 	rand.Read(b) // never fails
@@ -187,6 +190,7 @@ type made struct {
 	act       actor.Act
 }
 
+// allMade lists the kinds of rows that the clerk makes, with the queries that count them.
 func allMade() []made {
 	return []made{
 		{"member", "SELECT id FROM member WHERE site = $1",
@@ -236,6 +240,7 @@ func (k *killed) checkServices(ctx context.Context, s *store.Site) error {
 	return nil
 }
 
+// idsOf returns the ids that a query selects.
 func idsOf(ctx context.Context, s *store.Site, query string) (map[string]bool, error) {
 	rows, err := s.Query(ctx, query)
 	if err != nil {

@@ -25,6 +25,7 @@ type machine struct {
 	n      int64
 }
 
+// newMachine makes a machine with a new key.
 func newMachine(id policy.MachineID) (*machine, error) {
 	skey, vkey, err := note.GenerateKey(rand.Reader, "portillon-"+string(id))
 	if err != nil {

@@ -153,6 +153,7 @@ func (r *machinesRun) must(kept bool, format string, a ...any) {
 	}
 }
 
+// measure runs all phases and prints a row for each.
 func (r *machinesRun) measure(ctx context.Context) error {
 	began := time.Now()
 	m, err := r.store().Current()
@@ -243,6 +244,7 @@ func (r *machinesRun) everyone(version uint64) bool {
 	return true
 }
 
+// hubUsage is the hub's memory and processor time as text.
 func (r *machinesRun) hubUsage() string {
 	u, err := r.hub.usage()
 	if err != nil {
@@ -263,6 +265,7 @@ type siteChange struct {
 	do     func(ctx context.Context, n int) error
 }
 
+// changes are the changes of a site whose distribution to all machines is measured.
 func (r *machinesRun) changes() []siteChange {
 	member := func(n int) string { return fmt.Sprintf("/members/%s", memberName(n*7%r.o.members)) }
 	return []siteChange{

@@ -38,6 +38,7 @@ type row struct {
 	run         func(context.Context, options) error
 }
 
+// rows are the benchmarks by name.
 func rows() []row {
 	return []row{
 		{"ingest", "records a second, batches of 100, beside a bare insert of the same bytes", ingest},
@@ -77,6 +78,7 @@ func beChild(ctx context.Context, args []string) (code int, is bool) {
 	return 0, false
 }
 
+// run is main without the process. It returns the exit code.
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	o := options{log: errs, out: func(row ...any) { fmt.Fprintln(out, row...) }}
 	fs := flag.NewFlagSet("hub", flag.ContinueOnError)

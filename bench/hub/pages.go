@@ -166,6 +166,7 @@ type pagesBrowser struct {
 	c    http.Client
 }
 
+// signIn signs in with a password.
 func (b *pagesBrowser) signIn(ctx context.Context) error {
 	return b.post(ctx, "/sign-in", url.Values{"name": {pagesAccount}, "password": {pagesPassword}})
 }
@@ -332,6 +333,7 @@ type bareServer struct {
 	browser pagesBrowser
 }
 
+// close ends the server.
 func (s *bareServer) close() {
 	s.server.Close()
 	s.db.Close()
@@ -363,6 +365,7 @@ func bareOf(path string) string {
 	return "/machines"
 }
 
+// bare is a server that renders the same number of rows without any of the hub's work, for comparison.
 func (s *pagesSite) bare(ctx context.Context) (*bareServer, error) {
 	db, err := sql.Open("sqlite", "file:"+s.config.Database()+"?mode=ro")
 	if err != nil {
@@ -395,6 +398,7 @@ func (s *pagesSite) bare(ctx context.Context) (*bareServer, error) {
 	return out, nil
 }
 
+// fourColumns reads rows of four texts.
 func fourColumns(ctx context.Context, db *sql.DB, query string) (out [][4]string, err error) {
 	rows, err := db.QueryContext(ctx, query)
 	if err != nil {

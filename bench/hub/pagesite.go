@@ -132,6 +132,7 @@ type bulk struct {
 	err      error
 }
 
+// inBulk fills the database in one transaction.
 func inBulk(ctx context.Context, db *sql.DB, fill func(*bulk) error) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
@@ -164,6 +165,7 @@ func (b *bulk) row(table, columns string, values ...any) {
 
 func pagesMember(i int) string { return fmt.Sprintf("m-%06d", i) }
 
+// fillMembers inserts members with cards and badges.
 func (s *pagesSite) fillMembers(b *bulk) error {
 	now := time.Now()
 	checks, err := json.Marshal([]map[string]any{{"code": "form", "ok": true, "outcome": "ok"},
@@ -209,6 +211,7 @@ func (s *pagesSite) fillMembers(b *bulk) error {
 	return nil
 }
 
+// fillBadge issues and inserts one badge.
 func (s *pagesSite) fillBadge(b *bulk, i, k int, mail string, checks []byte, now time.Time) error {
 	data, err := openbadge.IssueJWT(openbadge.Draft{Achievement: openbadge.Achievement{ID: pagesAchievement(k),
 		Name: "Badge numéro " + fmt.Sprint(k), Description: "May use the machine alone", Criteria: "Has passed"}, Email: mail,
@@ -246,6 +249,7 @@ func (s *pagesSite) fillBadge(b *bulk, i, k int, mail string, checks []byte, now
 	return nil
 }
 
+// fillMachines inserts enrolled machines with records.
 func (s *pagesSite) fillMachines(b *bulk) error {
 	for i := range pagesMachines {
 		m, err := newMachine(pagesMachine(i))

@@ -75,6 +75,7 @@ type usage struct {
 	cpu            time.Duration // of all its threads
 }
 
+// usage reads memory and processor time of the hub's process from /proc.
 func (p *hubProcess) usage() (u usage, err error) {
 	dir := fmt.Sprintf("/proc/%d/", p.cmd.Process.Pid)
 	status, err := os.ReadFile(dir + "status")

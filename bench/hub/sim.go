@@ -62,6 +62,7 @@ type simulated struct {
 	bytes   atomic.Int64   // that came on all its connections since the fleet's counters were cleared
 }
 
+// prepare makes the TLS configuration and the HTTP client of a machine.
 func (m *simulated) prepare() {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: m.hub.name, InsecureSkipVerify: true,
 		VerifyConnection: func(s tls.ConnectionState) error {
@@ -110,6 +111,7 @@ func (m *simulated) run(ctx context.Context) {
 	}
 }
 
+// setOnline notes whether the machine has a connection to the broker.
 func (m *simulated) setOnline(is bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -176,6 +178,7 @@ func (m *simulated) serve(ctx context.Context, q *mqttConn) (progress bool, err 
 	}
 }
 
+// greet publishes what a machine publishes after each connection.
 func (m *simulated) greet(q *mqttConn) error {
 	t := m.topics()
 	return errors.Join(q.publish(t.Availability(m.id), true, []byte(wire.Online)), m.show(q), m.send(q))

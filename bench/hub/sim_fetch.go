@@ -37,12 +37,14 @@ type shelved struct {
 	err      error
 }
 
+// heldOutline is an outline that all machines share, parsed once.
 type heldOutline struct {
 	read    sync.Once
 	outline wire.Outline
 	err     error
 }
 
+// newLibrary is an empty library of chunks that all machines share.
 func newLibrary() *library {
 	return &library{chunks: map[string]*shelved{}, outlines: map[string]*heldOutline{}}
 }
@@ -211,6 +213,7 @@ func (m *simulated) outline(ctx context.Context, b *wire.Manifest, c wire.Chunk)
 	return o, true, err
 }
 
+// whole fetches a chunk and checks its hash.
 func (m *simulated) whole(ctx context.Context, c wire.Chunk) error {
 	b, err := m.ask(ctx, http.MethodGet, "chunks/"+c.SHA256, nil)
 	if err != nil {
@@ -268,6 +271,7 @@ type counted struct {
 	n *atomic.Int64
 }
 
+// Read counts the bytes that were received.
 func (c counted) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	c.n.Add(int64(n))

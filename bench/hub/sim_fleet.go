@@ -32,6 +32,7 @@ type fleet struct {
 	waiters []chan struct{}
 }
 
+// newFleet is a fleet without machines.
 func newFleet(hub *simHub) *fleet {
 	return &fleet{hub: hub, again: simTimeout, library: newLibrary(), opened: map[[sha256.Size]byte]*wire.Manifest{},
 		reached: map[*simulated]time.Time{}, notes: map[string]int{}, kicked: map[*simulated]chan struct{}{}}

@@ -64,6 +64,7 @@ func openMQTT(c net.Conn, h mqttHello, patience time.Duration) (*mqttConn, error
 	return m, c.SetDeadline(time.Time{})
 }
 
+// mqttText appends a text as MQTT writes it: its length in two bytes, then UTF-8 (MQTT 3.1.1, section 1.5.3).
 func mqttText(b []byte, s string) []byte {
 	return append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...)
 }
@@ -75,12 +76,14 @@ func (m *mqttConn) write(first byte, body []byte) error {
 	return m.writeLocked(first, body)
 }
 
+// writeLocked writes a packet. The caller holds the lock.
 func (m *mqttConn) writeLocked(first byte, body []byte) error {
 	packet := append(binary.AppendUvarint([]byte{first}, uint64(len(body))), body...) // §2.2.3 is a varint of base 128
 	_, err := m.c.Write(packet)
 	return err
 }
 
+// nextID is the next packet identifier. 0 is not allowed.
 func (m *mqttConn) nextID() uint16 {
 	if m.id++; m.id == 0 {
 		m.id = 1

@@ -39,6 +39,7 @@ type context struct {
 // refused stands where a context says null: nothing of what follows can be read.
 var refused = context{}
 
+// find looks a term up by binary search. Terms are sorted by name.
 func (c *context) find(name string) (*term, bool) {
 	lo, hi := 0, len(c.terms)
 	for lo < hi {
@@ -60,6 +61,7 @@ func (t *term) same(o *term) bool {
 	return t == o || t.iri == o.iri && t.typ == o.typ && t.container == o.container && t.scoped.same(o.scoped)
 }
 
+// same reports whether two contexts define the same terms in the same way.
 func (c *context) same(o *context) bool {
 	if c == o || c == nil || o == nil {
 		return c == o
@@ -76,6 +78,7 @@ type active struct {
 	override bool // it is the scope of a property, and may say protected terms differently
 }
 
+// find looks a term up in the innermost context that defines it.
 func (a *active) find(name string) (*term, bool) {
 	for ; a != nil; a = a.up {
 		if t, ok := a.ctx.find(name); ok {

@@ -44,6 +44,7 @@ type Extra map[string]map[string]string
 // for it.
 func OpenKnowing(words Object, extra Extra) (*Document, error) { return open(words, extra, maxText) }
 
+// open expands a document and converts it to statements. most bounds their size in bytes.
 func open(words Object, extra Extra, most int) (*Document, error) {
 	terms, err := contexts(words["@context"], extra)
 	if err != nil {

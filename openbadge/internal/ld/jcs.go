@@ -14,6 +14,7 @@ import (
 // nil.
 func JCS(v any) ([]byte, error) { return appendJCS(nil, v, maxDepth) }
 
+// appendJCS appends a value in canonical form (RFC 8785). depth is how deep values may still be nested.
 func appendJCS(b []byte, v any, depth int) (_ []byte, err error) {
 	if depth < 0 {
 		return nil, Faultf("too-complex", "nested more than %d deep", maxDepth)
@@ -44,6 +45,7 @@ func appendJCS(b []byte, v any, depth int) (_ []byte, err error) {
 	return nil, Faultf("malformed", "a %T is no JSON", v)
 }
 
+// appendObject appends an object with its keys in the order of their UTF-16 code units (RFC 8785, section 3.2.3).
 func appendObject(b []byte, o Object, depth int) (_ []byte, err error) {
 	b = append(b, '{')
 	for i, k := range slices.SortedFunc(maps.Keys(o), compareUTF16) {

@@ -29,6 +29,8 @@ func Parse(b []byte) (Object, error) { return parse(b, MaxBytes, maxValues) }
 // ParseList is Parse of a status list: of at most MaxListBytes and so many values.
 func ParseList(b []byte, values int) (Object, error) { return parse(b, MaxListBytes, values) }
 
+// parse parses one JSON object of at most this many bytes and values. It refuses JSON that two readers could understand
+// differently.
 func parse(b []byte, bytes, values int) (Object, error) {
 	if len(b) > bytes {
 		return nil, Faultf("too-complex", "%d bytes: at most %d are read", len(b), bytes)
@@ -57,10 +59,12 @@ type parser struct {
 	left int // values that may still come
 }
 
+// fault is a malformed document, with the position in bytes.
 func (p *parser) fault(what string) error {
 	return Faultf("malformed", "it is no JSON: byte %d: %s", p.at, what)
 }
 
+// space skips white space.
 func (p *parser) space() {
 	for p.at < len(p.in) {
 		switch p.in[p.at] {
@@ -89,6 +93,7 @@ func (p *parser) next(c byte) bool {
 	return true
 }
 
+// value parses any value. depth is how deep values may still be nested.
 func (p *parser) value(depth int) (any, error) {
 	if p.left--; p.left < 0 {
 		return nil, Faultf("too-complex", "more values than a badge has")
@@ -108,6 +113,7 @@ func (p *parser) value(depth int) (any, error) {
 	return p.word()
 }
 
+// word parses true, false or null.
 func (p *parser) word() (any, error) {
 	for _, w := range [...]struct {
 		text string
@@ -121,6 +127,7 @@ func (p *parser) word() (any, error) {
 	return nil, p.fault("no value here")
 }
 
+// array parses an array.
 func (p *parser) array(depth int) (any, error) {
 	p.at++
 	out := []any{}
@@ -143,6 +150,7 @@ func (p *parser) array(depth int) (any, error) {
 	}
 }
 
+// object parses an object. A key that occurs twice is a fault.
 func (p *parser) object(depth int) (any, error) {
 	p.at++
 	out := Object{}
@@ -216,6 +224,7 @@ func (p *parser) escaped(s []byte) (string, error) {
 	return "", p.fault("a text without an end")
 }
 
+// escape parses an escape sequence behind the backslash.
 func (p *parser) escape() (rune, error) {
 	if p.at == len(p.in) {
 		return 0, p.fault("a text without an end")
@@ -241,6 +250,7 @@ func (p *parser) escape() (rune, error) {
 	return 0, p.fault("an escape that JSON does not have")
 }
 
+// unicode parses \u and its digits. Half of a surrogate pair is a fault.
 func (p *parser) unicode() (rune, error) {
 	r, err := p.hex4()
 	if err != nil || !utf16.IsSurrogate(r) {
@@ -260,6 +270,7 @@ func (p *parser) unicode() (rune, error) {
 	return r, nil
 }
 
+// hex4 parses four hexadecimal digits.
 func (p *parser) hex4() (rune, error) {
 	if len(p.in)-p.at < 4 {
 		return 0, p.fault("a text without an end")
@@ -279,6 +290,8 @@ func (p *parser) hex4() (rune, error) {
 	return r, nil
 }
 
+// number parses a number. A whole number that no float64 can hold exactly is a fault, because readers would round it
+// differently.
 func (p *parser) number() (any, error) {
 	start := p.at
 	if p.in[p.at] == '-' {
@@ -320,6 +333,7 @@ func isDouble(text string, f float64) bool {
 	return text == strconv.FormatFloat(f, 'f', 0, 64) || text == strconv.FormatFloat(f, 'f', -1, 64)
 }
 
+// digits skips decimal digits and returns their number.
 func (p *parser) digits() int {
 	start := p.at
 	for p.at < len(p.in) && '0' <= p.in[p.at] && p.in[p.at] <= '9' {

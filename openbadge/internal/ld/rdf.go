@@ -31,6 +31,7 @@ type node struct {
 	lang     string
 }
 
+// kind is the kind of a node in a statement.
 type kind uint8
 
 const (
@@ -68,11 +69,13 @@ func toRDF(doc Object, a *active, most int) ([]quad, error) {
 	return x.quads, nil
 }
 
+// blank makes a new blank node.
 func (x *expander) blank() node {
 	x.blanks++
 	return node{kind: blank, value: "b" + strconv.Itoa(x.blanks-1)}
 }
 
+// emit adds a statement, within the bounds on statements and bytes.
 func (x *expander) emit(q quad) error {
 	x.text += len(q.s.value) + len(q.p) + len(q.o.value) + len(q.o.datatype)
 	if len(x.quads) >= maxQuads || x.text > x.most {
@@ -274,6 +277,7 @@ func (x *expander) each(vs []any, do func(any) error) error {
 	return nil
 }
 
+// listOf emits the values of an ordered list (rdf:first, rdf:rest).
 func (x *expander) listOf(self node, t *term, vs []any, s scopes, graph node) error {
 	var items []node
 	err := x.each(vs, func(v any) error {
@@ -298,6 +302,7 @@ func (x *expander) listOf(self node, t *term, vs []any, s scopes, graph node) er
 	return x.emit(quad{self, t.iri, rest, graph})
 }
 
+// jsonLiteral emits a value of type @json as a literal in canonical JSON.
 func (x *expander) jsonLiteral(self node, t *term, v any, graph node) error {
 	b, err := JCS(v)
 	if err != nil {
@@ -306,6 +311,7 @@ func (x *expander) jsonLiteral(self node, t *term, v any, graph node) error {
 	return x.emit(quad{self, t.iri, node{kind: literal, value: string(b), datatype: rdf + "JSON"}, graph})
 }
 
+// value is the node for one value of a term.
 func (x *expander) value(t *term, v any, s scopes, graph node) (node, error) {
 	if o, ok := v.(Object); ok {
 		if _, ok := o["@value"]; ok {
@@ -330,6 +336,7 @@ func (x *expander) value(t *term, v any, s scopes, graph node) (node, error) {
 	return node{}, Faultf("malformed", "%s: a value that is none", t.name)
 }
 
+// nested expands a nested object under its own context.
 func (x *expander) nested(t *term, o Object, a *active, graph node) (node, error) {
 	for k := range o {
 		if strings.HasPrefix(k, "@") && k != "@context" {
@@ -392,6 +399,7 @@ func reference(t *term, s string, a *active) (node, error) {
 	return node{kind: iri, value: s}, nil
 }
 
+// typed is a literal of the wanted datatype, or of plain if none is wanted.
 func typed(text, want, plain string) node {
 	if want == "" || strings.HasPrefix(want, "@") {
 		want = plain

@@ -79,6 +79,7 @@ func serialise(quads []quad, label func(node) string, of []int32) []byte {
 	return bytes.Join(lines, nil)
 }
 
+// compareQuads orders statements by subject, predicate, object and graph.
 func compareQuads(a, b quad) int {
 	if c := compareNodes(&a.s, &b.s); c != 0 {
 		return c
@@ -92,6 +93,7 @@ func compareQuads(a, b quad) int {
 	return compareNodes(&a.graph, &b.graph)
 }
 
+// compareNodes orders nodes by kind, value, datatype and language.
 func compareNodes(a, b *node) int {
 	if a.kind != b.kind {
 		return cmp.Compare(a.kind, b.kind)
@@ -114,6 +116,7 @@ type canon struct {
 	work   int
 }
 
+// newCanon indexes the blank nodes of the statements.
 func newCanon(quads []quad, h crypto.Hash) *canon {
 	c := &canon{
 		quads:  quads,
@@ -148,6 +151,7 @@ func newCanon(quads []quad, h crypto.Hash) *canon {
 // label is the canonical name of a blank node, by the one that it came with.
 func (c *canon) label(came string) string { return c.issued.label(c.index[came]) }
 
+// spend counts work, and refuses graphs whose blank nodes need too much of it (RDFC-1.0, section 7.1: poison graphs).
 func (c *canon) spend(n int) error {
 	if c.work += n; c.work > maxWork {
 		return Faultf("too-complex", "its blank nodes are tied together in too many ways")
@@ -173,6 +177,7 @@ func (s *issuer) find(b int32) int {
 
 func (s *issuer) label(b int32) string { return s.prefix + strconv.Itoa(s.find(b)) }
 
+// issue returns the canonical label of a blank node, and makes a new one if needed.
 func (s *issuer) issue(b int32) int {
 	if at := s.find(b); at >= 0 {
 		return at
@@ -184,6 +189,7 @@ func (s *issuer) issue(b int32) int {
 	return len(s.order) - 1
 }
 
+// sum is the hash in hexadecimal.
 func (c *canon) sum(b []byte) string {
 	if c.hash == crypto.SHA384 {
 		h := sha512.Sum384(b)
@@ -275,6 +281,7 @@ type tie struct {
 	other int32
 }
 
+// tie is the hash of a related blank node (RDFC-1.0, section 4.7, hash related blank node).
 func (c *canon) tie(other int32, q *quad, iss *issuer, position byte) (tie, error) {
 	text := append(make([]byte, 0, 192), position)
 	if position != 'g' {
@@ -411,6 +418,7 @@ func appendQuad(b []byte, q *quad, label func(node) string) []byte {
 	return append(b, " .\n"...)
 }
 
+// appendNode appends a node in N-Quads form.
 func appendNode(b []byte, n *node, label func(node) string) []byte {
 	switch n.kind {
 	case iri:
