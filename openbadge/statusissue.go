@@ -134,7 +134,8 @@ func (d StatusListDraft) check() error {
 	case p != "revocation" && p != "suspension":
 		return fmt.Errorf("status list has the purpose %.40q, want revocation or suspension", p)
 	case d.size() < MinStatusEntries || d.size() > 8*maxBits || d.size()%8 != 0:
-		return fmt.Errorf("status list has %d entries, want a multiple of 8 between %d and %d", d.size(), MinStatusEntries, 8*maxBits)
+		return fmt.Errorf("status list has %d entries, want a multiple of 8 between %d and %d",
+			d.size(), MinStatusEntries, 8*maxBits)
 	case !d.ValidUntil.IsZero() && !d.ValidUntil.After(d.ValidFrom):
 		return errors.New("status list ends before it begins")
 	}

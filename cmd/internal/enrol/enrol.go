@@ -96,8 +96,8 @@ func (e *Enrolment) Run(ctx context.Context) error {
 			return fmt.Errorf("the code is for a new machine %s, not for one that is replaced: leave --replace out, "+
 				"or make a code for a replacement at the hub", j.Code.Machine)
 		}
-		return fmt.Errorf("the code replaces the machine %s: add --replace. The machine's tags, hours and practice come back "+
-			"from the hub", j.Code.Machine)
+		return fmt.Errorf("the code replaces the machine %s: add --replace. "+
+			"The machine's tags, hours and practice come back from the hub", j.Code.Machine)
 	}
 	m, err := e.prepare(j, address)
 	if err != nil {
