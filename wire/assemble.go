@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// ErrNoParts says that a source has no parts of a chunk: a hub of the release before, a folder. The chunk is fetched
+// ErrNoParts says that a source cannot send parts of a chunk, such as a folder or an older hub. The chunk is fetched
 // whole then.
 var ErrNoParts = errors.New("parts are not to be had")
 
@@ -21,7 +21,7 @@ type PartSource interface {
 }
 
 // Assembler makes the chunks of a new bundle of the parts that the bundle in force has and of those that a source
-// sends. What came before a connection was lost is kept for the next try. One goroutine uses it.
+// sends. Parts that arrived before a connection was lost are kept for the next try. It is not for concurrent use.
 type Assembler struct {
 	Store  Store
 	Source PartSource
@@ -36,7 +36,7 @@ func (a *Assembler) Fetch(m Manifest) Fetch {
 	return func(sha string) ([]byte, error) {
 		c, ok := chunkOf(m, sha)
 		if !ok {
-			return nil, fmt.Errorf("chunk %.64s is not of this bundle", sha)
+			return nil, fmt.Errorf("chunk %.64s is not part of this bundle", sha)
 		}
 		if !whole {
 			b, err := a.assemble(m, before, c)
@@ -106,7 +106,7 @@ func (a *Assembler) assemble(m, before Manifest, c Chunk) ([]byte, error) {
 func (a *Assembler) outline(m Manifest, c Chunk) (Outline, error) {
 	if name := rosterOf(c.Name); name != "" {
 		roster, err := a.Store.Chunk(m, name)
-		if err != nil || roster == nil { // it comes after its badges chunk in this bundle
+		if err != nil || roster == nil { // the roster chunk comes later in this bundle
 			return Outline{}, ErrFetchWhole
 		}
 		o, err := BadgesOutline(roster)

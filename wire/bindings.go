@@ -122,7 +122,7 @@ const replacedState = "replaced"
 // Bindings are the signed bindings of a bucket, by member.
 type Bindings map[string]Binding
 
-// ReadBindings reads a bindings chunk. A member who stands twice is an error.
+// ReadBindings reads a bindings chunk. A member who is listed twice is an error.
 func ReadBindings(chunk []byte) (Bindings, error) {
 	var bucket BindingsBucket
 	if err := DecodeChunk(chunk, &bucket); err != nil {
@@ -131,7 +131,7 @@ func ReadBindings(chunk []byte) (Bindings, error) {
 	out := Bindings{}
 	for _, b := range bucket.Members {
 		if _, twice := out[b.ID]; twice || b.ID == "" {
-			return nil, fmt.Errorf("chunk: the member %q stands twice, or has no id", b.ID)
+			return nil, fmt.Errorf("chunk: the member %q is listed twice, or has no id", b.ID)
 		}
 		out[b.ID] = b
 	}

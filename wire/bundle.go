@@ -60,7 +60,7 @@ func ReadBundle(
 		return err
 	}
 	if name != "manifest" {
-		return refuse("not-a-bundle", "its first entry is %.60q, not the manifest", name)
+		return refuse("not-a-bundle", "the first entry is %.60q, want the manifest", name)
 	}
 	m, err := OpenManifest(data, keys)
 	if err != nil {
@@ -77,7 +77,7 @@ func ReadBundle(
 		b, name, err := entry(t, MaxChunk)
 		if errors.Is(err, io.EOF) {
 			for _, c := range missing {
-				return refuse("missing-chunk", "%d chunks are not there, %s among them", len(missing), c.Name)
+				return refuse("missing-chunk", "%d chunks are missing, %s among them", len(missing), c.Name)
 			}
 		}
 		if err != nil {
@@ -89,7 +89,7 @@ func ReadBundle(
 			return refuse("not-a-bundle", "the entry %.90q is not in the manifest", name)
 		}
 		if Hash(b) != sha || int64(len(b)) != c.Size {
-			return refuse("wrong-hash", "the chunk %s is not what was signed", c.Name)
+			return refuse("wrong-hash", "the chunk %s does not match its signed hash", c.Name)
 		}
 		if err := take(sha, b); err != nil {
 			return err
@@ -105,11 +105,11 @@ func entry(t *tar.Reader, limit int64) ([]byte, string, error) {
 	case errors.Is(err, io.EOF):
 		return nil, "", io.EOF
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, "", refuse("truncated", "the file ends in the middle")
+		return nil, "", refuse("truncated", "unexpected end of the file")
 	case err != nil:
-		return nil, "", refuse("not-a-bundle", "it is no tar archive: %v", err)
+		return nil, "", refuse("not-a-bundle", "not a tar archive: %v", err)
 	case h.Typeflag != tar.TypeReg || h.Size > limit:
-		return nil, "", refuse("not-a-bundle", "the entry %.60q is no file of at most %d bytes", h.Name, limit)
+		return nil, "", refuse("not-a-bundle", "the entry %.60q is not a file of at most %d bytes", h.Name, limit)
 	}
 	var b bytes.Buffer
 	if _, err := io.Copy(&b, t); err != nil {
@@ -131,7 +131,7 @@ type Member struct {
 	Blocked bool     `json:"blocked,omitempty"`
 	Badges  []string `json:"badges,omitempty"` // SHA-256 of credentials in the badges chunk of the same bucket
 	// Critical names fields of this member without which a machine would let them do more than they may. A machine that
-	// does not know one of them denies this member, and nobody else.
+	// does not know one of them denies this member only.
 	Critical []string `json:"critical,omitempty"`
 	MemberTerms
 }
@@ -180,15 +180,15 @@ func DecodeChunk(b []byte, v any) error {
 func Peek(r io.Reader) (text string, m Manifest, err error) {
 	data, name, err := entry(tar.NewReader(r), MaxSigned)
 	if err != nil || name != "manifest" {
-		return "", Manifest{}, refuse("not-a-bundle", "it does not begin with a manifest")
+		return "", Manifest{}, refuse("not-a-bundle", "the file does not begin with a manifest")
 	}
 	lines := strings.SplitN(string(data), "\n", 3)
 	if len(lines) < 3 || decodeHint([]byte(lines[1]), &m) != nil {
-		return "", Manifest{}, refuse("not-a-bundle", "its manifest cannot be read")
+		return "", Manifest{}, refuse("not-a-bundle", "the manifest cannot be read")
 	}
 	for _, c := range m.Chunks {
 		if !hexHash.MatchString(c.SHA256) {
-			return "", Manifest{}, refuse("not-a-bundle", "its manifest names the chunk %.60q by no hash", c.Name)
+			return "", Manifest{}, refuse("not-a-bundle", "the manifest has no valid hash for the chunk %.60q", c.Name)
 		}
 	}
 	m.CardCheck = cardCheck(data, m.Site)

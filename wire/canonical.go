@@ -38,7 +38,7 @@ func (s Salt) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%x", s[:]
 // UnmarshalText reads what MarshalText wrote.
 func (s *Salt) UnmarshalText(b []byte) error {
 	if n, err := hex.Decode(s[:], b[:min(len(b), 2*len(s))]); err != nil || len(b) != 2*len(s) || n != len(s) {
-		return fmt.Errorf("a salt has %d hexadecimal digits", 2*len(s))
+		return fmt.Errorf("malformed salt, want %d hexadecimal digits", 2*len(s))
 	}
 	return nil
 }

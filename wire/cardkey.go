@@ -83,7 +83,7 @@ func IsSignedBy(data []byte, by interface {
 	return slices.Contains(signatures(data), signature{by.Name(), by.KeyHash()})
 }
 
-// Signers names who signed a note, without the check of the card key; empty: nobody did. The signatures are not
+// Signers returns the names of a note's signers, without the check of the card key; empty: none. The signatures are not
 // checked.
 func Signers(data []byte) string {
 	var names []string
@@ -95,7 +95,7 @@ func Signers(data []byte) string {
 	return strings.Join(names, " and ")
 }
 
-// signedBy says who signed a note that is refused.
+// signedBy names the signers of a note that is refused.
 func signedBy(data []byte) string {
 	if by := Signers(data); by != "" {
 		return "; it is signed by " + by

@@ -18,7 +18,7 @@ import (
 // A site changes its card key after a machine was lost that held it. During the change-over machines hold two keys: the
 // new one, which the bundle is built with, and the one before, for cards of which the hub knows only the HMAC. Such an
 // entry begins with the check value of the key before. A machine that does not know the mark, or has not that key,
-// takes the entry for a card that nobody can tap.
+// treats the entry as an unknown card, which no tap can match.
 
 // MaxCardKeys is how many card keys a machine holds at most: the one in force, and the one before.
 const MaxCardKeys = 2
@@ -41,7 +41,7 @@ func (c CardKeys) Bytes() ([][]byte, error) {
 	for i, text := range c.Keys {
 		b, err := hex.DecodeString(text)
 		if err != nil || len(b) < 16 || len(text) > maxCardKeyText {
-			return nil, fmt.Errorf("card keys: number %d is no card key, want 32 to %d hexadecimal digits", i+1, maxCardKeyText)
+			return nil, fmt.Errorf("card keys: number %d is not a card key, want 32 to %d hexadecimal digits", i+1, maxCardKeyText)
 		}
 		out = append(out, b)
 	}
@@ -156,7 +156,7 @@ func OpenNumber(sealed string, site policy.SiteID, m policy.MachineID, keys []Se
 	}
 	var c reboundCard
 	if err := json.Unmarshal(plain, &c); err != nil {
-		return nil, errors.New("the sealed number is no JSON")
+		return nil, errors.New("the sealed number is not JSON")
 	}
 	b, err := hex.DecodeString(c.Number)
 	if err != nil || len(b) == 0 || len(b) > maxNumber {

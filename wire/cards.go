@@ -6,7 +6,7 @@ import (
 	"encoding/hex"
 )
 
-// CardForm says for what a form of a card's number may be used. See CardFormHash.
+// CardForm is the permitted use of a form of a card's number. See CardFormHash.
 type CardForm string
 
 // The uses. The text is a part of what is hashed: changing one makes every machine forget these forms.
@@ -19,9 +19,9 @@ const (
 )
 
 // CardFormHash is how a bundle carries a form of a card's number that is not the number: the first half of an
-// HMAC-SHA-256 under the site's card key, in hexadecimal. It stands among a member's cards. An older machine takes it
-// for one more card, which nobody can tap: the text before the number, and the length, keep it apart from the HMAC of
-// any number.
+// HMAC-SHA-256 under the site's card key, in hexadecimal. It is listed among a member's cards. An older machine treats
+// it as one more card, which no tap can match: the text before the number, and the length, distinguish it from the HMAC
+// of any number.
 func CardFormHash(key []byte, use CardForm, number []byte) string {
 	h := hmac.New(sha256.New, key)
 	h.Write([]byte("portillon card form\x00" + string(use) + "\x00"))

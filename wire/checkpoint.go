@@ -82,8 +82,8 @@ const (
 	MaxRecord = 8 << 10
 )
 
-// ParseBatch reads a batch. Its records are not believed yet: the checkpoint must be opened and the root recomputed.
-// What it returns may refer to data, which must not be changed.
+// ParseBatch reads a batch. Its records are not trusted yet: the checkpoint must be verified and the root recomputed.
+// The result may refer to data, which must not be changed.
 func ParseBatch(data []byte) (Batch, []Record, error) {
 	if len(data) > MaxBatch {
 		return Batch{}, nil, fmt.Errorf("batch: %d bytes, at most %d", len(data), MaxBatch)

@@ -15,7 +15,7 @@
 //   - A reader skips fields that it does not know. A field keeps its name, its type and its meaning for ever.
 //   - A field whose absence would allow more than its presence is critical: the object that holds it lists its name in
 //     its field "critical", as JOSE's "crit" does (RFC 7515 §4.1.11). A reader that does not know a listed name
-//     refuses the object, and says which field it is (UnknownField).
+//     refuses the object and names the field (UnknownField).
 //   - "critical" counts in a manifest, a chunk's outermost object, a member, an acknowledgement, a command and a
 //     batch. A member with an unknown critical field is denied, and the rest of the bundle is used. Objects inside the
 //     others have no "critical" of their own: the object around them names what is needed to read them.

@@ -60,7 +60,7 @@ func ParseEnrolCode(s string) (string, error) {
 	return s, nil
 }
 
-// EnrolCard is what the machine knows of an unknown card: enough to enrol it, and not its number. Whoever has the card
+// EnrolCard is what the machine stores of an unknown card: enough to enrol it, without its number. Whoever has the card
 // key can find a short number from Card by trying all numbers, so it travels sealed.
 type EnrolCard struct {
 	Code string `json:"code"` // EnrolCode
@@ -85,7 +85,7 @@ func IsCardHash(entry string) bool {
 	return err == nil && len(b) == sha256.Size && entry == strings.ToLower(entry)
 }
 
-// sealKeyID is how many bytes of SHA-256(public half) stand before a sealed card, so that the hub finds the key.
+// sealKeyID is how many bytes of SHA-256(public half) precede a sealed card, so that the hub finds the key.
 const sealKeyID = 8
 
 // maxSealed bounds a sealed card, in characters. One has 244: key id, encapsulated key (32), JSON (94 bytes), tag (16),
@@ -146,7 +146,7 @@ func (s SealKey) Public() string {
 	return base64.StdEncoding.EncodeToString(s.k.PublicKey().Bytes())
 }
 
-// ErrNoSealKey says that the key with which a card was sealed is not there: it has been deleted, or is another hub's.
+// ErrNoSealKey says that the key with which a card was sealed is missing: it was deleted, or belongs to another hub.
 var ErrNoSealKey = errors.New("the key of this sealed card has been deleted")
 
 // OpenCard opens a sealed card of a machine with the one of keys that fits. Without it, the error is ErrNoSealKey.

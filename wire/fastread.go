@@ -9,14 +9,14 @@ import (
 	"unicode/utf8"
 )
 
-// What machines send is canonical JSON of a known shape nearly always. A scanner reads it in one pass and without
+// Messages of machines are nearly always canonical JSON of a known shape. A scanner reads them in one pass without
 // reflection; at the first byte that it does not expect it gives up, and the text is read the long way, which says what
 // is wrong with it. It takes less than the long way does, and never more or anything else: FuzzFastBatch compares them.
 
 // maxDepth is how deep the scanner goes into objects and arrays within one another.
 const maxDepth = 16
 
-// scanner stands before b[i]. Once it has failed, it stays so.
+// scanner reads b from index i. After an error every further read fails.
 type scanner struct {
 	b      []byte
 	i      int
@@ -46,7 +46,7 @@ func (s *scanner) next() byte {
 	return s.b[s.i]
 }
 
-// plain reads a string without escapes, and returns what stands between the quotes.
+// plain reads a string without escapes, and returns its content.
 func (s *scanner) plain() []byte {
 	s.take(`"`)
 	for from := s.i; !s.failed && s.i < len(s.b); s.i++ {
@@ -258,7 +258,7 @@ func fastRecord(data []byte) (Record, bool) {
 	return r, !s.failed && s.i == len(data)
 }
 
-// fastBatch reads a batch as encoding/json writes it; false: it must be read the long way. What it returns refers to
+// fastBatch reads a batch as encoding/json writes it; false: it must be parsed generally. The result refers to
 // data.
 func fastBatch(data []byte) (b Batch, records []Record, ok bool) {
 	if len(data) > MaxBatch || !utf8.Valid(data) {

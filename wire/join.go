@@ -43,7 +43,7 @@ const (
 	MaxNonce = 64
 )
 
-// HubIdentity is what a hub says of itself before anybody believes it.
+// HubIdentity is a hub's description of itself, which the reader must verify.
 type HubIdentity struct {
 	Pins
 	Name   string `json:"name"`             // in the hub's certificate
@@ -70,7 +70,7 @@ type JoinAsk struct {
 	Signed []byte `json:"signed"`
 }
 
-// Join is what a machine that joins says of itself, signed with its new key.
+// Join is the request of a machine that joins, signed with its new key.
 type Join struct {
 	Site    policy.SiteID    `json:"site"`
 	Machine policy.MachineID `json:"machine"`
@@ -85,8 +85,8 @@ type JoinAnswer struct {
 	Site        policy.SiteID    `json:"site"`
 	Machine     policy.MachineID `json:"machine"`
 	Certificate []byte           `json:"certificate"` // DER
-	// Authority signed Certificate (DER), where it is not the authority that the machine pins: the site has a certificate
-	// of its own for the hub. It verifies nothing else. Absent: the pinned one signed it.
+	// Authority signed Certificate (DER). It is empty if it is the authority that the machine pins. It differs if the site
+	// has a certificate of its own for the hub. It verifies nothing else. Absent: the pinned one signed it.
 	Authority []byte `json:"authority,omitempty"`
 	Broker    string `json:"broker"`
 	Username  string `json:"username"`

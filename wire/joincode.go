@@ -36,7 +36,7 @@ const (
 	maxJoinText = 200
 )
 
-// ErrJoinCode says that a text is no code, or has a slip in it.
+// ErrJoinCode says that a text is not a code, or has a typing error.
 var ErrJoinCode = errors.New("not a code for a machine")
 
 // NewJoinSecret is a random secret. random is crypto/rand.Reader, but for tests.

@@ -13,12 +13,12 @@ import (
 	"portillon/policy"
 )
 
-// Manifest says what a bundle is made of. Its signature, by way of the chunks' hashes, is the bundle's.
+// Manifest lists the chunks of a bundle. Through their hashes, its signature covers the whole bundle.
 type Manifest struct {
 	Site    policy.SiteID `json:"site"`
 	Version uint64        `json:"version"` // only grows
 	Issued  time.Time     `json:"issued"`
-	// what an old bundle still opens is the policy's business: it installs all the same
+	// the policy decides what an expired bundle still allows; it can be installed
 	Expires time.Time `json:"expires"`
 	Chunks  []Chunk   `json:"chunks"`
 
@@ -41,7 +41,7 @@ type Chunk struct {
 const (
 	PolicyChunk = "policy.yaml"
 	StatusChunk = "status"
-	// DocumentsChunk is what badges rest on that stands on the web: keys of did:web and of profiles, hosted badges.
+	// DocumentsChunk holds copies of web documents that badges depend on: keys of did:web and of profiles, hosted badges.
 	DocumentsChunk = "documents"
 	// Buckets is the number of buckets a roster is spread over: a change to one member changes one of them.
 	Buckets = 64
@@ -65,7 +65,7 @@ func Hash(b []byte) string {
 	return hex.EncodeToString(h[:])
 }
 
-// Refusal says why a bundle changed nothing. The list is closed.
+// Refusal is why a bundle was not installed. The list of codes is closed.
 type Refusal struct {
 	// Code is bad-signature, not-a-bundle, other-site, older-version, missing-chunk, wrong-hash, truncated, unusable, or
 	// one of PolicyUnsigned, OlderPolicy and BindingUnsigned.
@@ -84,7 +84,7 @@ func refuse(code, format string, a ...any) error {
 	return &Refusal{Code: code, Detail: fmt.Sprintf(format, a...)}
 }
 
-// Unusable is the refusal of a bundle that is whole, signed, and says what cannot be worked from.
+// Unusable is the refusal of a bundle that is complete and signed, but has content that a machine cannot use.
 func Unusable(err error) error { return &Refusal{"unusable", err.Error(), err} }
 
 // SignManifest signs m with the site's key, and with the card key where there is one (CardSigner).
@@ -136,7 +136,7 @@ func (m Manifest) Chunk(name string) (Chunk, bool) {
 	return Chunk{}, false
 }
 
-// Follows says whether m may take the place of old, for a machine of site. The zero Manifest stands for none.
+// Follows returns an error unless m may replace old at a machine of site. The zero Manifest means that there is none.
 func (m Manifest) Follows(old Manifest, site policy.SiteID) error {
 	switch {
 	case m.Site != site:

@@ -10,12 +10,12 @@ import (
 // MemberTerms are the parts of a Member on which it depends when, and with which cards, they may use a machine.
 type MemberTerms struct {
 	Until string `json:"until,omitempty"` // the last day of the membership, at the site: 2026-09-30; empty: it has no end
-	// CardStates are cards that the site refuses, with their states. They do not stand in Cards: a machine that
+	// CardStates are cards that the site refuses, with their states. They are not listed in Cards: a machine that
 	// does not know this field takes them for unknown cards.
 	CardStates []CardState `json:"card_states,omitempty"`
 }
 
-// CardState is what the site says of a card that it refuses.
+// CardState is the state of a card that the site refuses.
 type CardState struct {
 	Card  string `json:"card"`            // as in Member.Cards
 	State string `json:"state"`           // lost, blocked or replaced; what a machine does not know counts as blocked
@@ -47,11 +47,11 @@ func (m *Member) SetLastDay(d policy.Date) {
 }
 
 // CardAlert is the kind of a record of a lost or blocked card that was tapped: CardAlertBody. The member of the
-// record is the one whose card it was: nobody knows who tapped it.
+// record is the card's owner: who tapped it is unknown.
 const CardAlert Kind = "card-alert"
 
 // CardAlertBody is the body of a card-alert record. It holds no card number.
 type CardAlertBody struct {
 	State string `json:"state"`           // lost or blocked
-	Since string `json:"since,omitempty"` // since when the site says so: a day
+	Since string `json:"since,omitempty"` // the day from which the state holds
 }

@@ -17,7 +17,7 @@ const (
 	Skew = 5 * time.Second
 )
 
-// Ack says how much of a machine's journal the hub holds on its disk.
+// Ack is how much of a machine's journal the hub has on its disk.
 type Ack struct {
 	Site    policy.SiteID    `json:"site"`
 	Machine policy.MachineID `json:"machine"`
@@ -26,7 +26,7 @@ type Ack struct {
 	Root string `json:"root"`
 	// Generation is that of the journal whose records are held.
 	Generation Generation `json:"generation,omitempty"`
-	// Refused says why the hub refuses the records after Seq; nil: it does not.
+	// Refused is why the hub refuses the records after Seq; nil: they are not refused.
 	Refused *AckRefused `json:"refused,omitempty"`
 	// Seal is the public half of the hub's key of the day for sealed cards (SealCard). It is sent only to machines whose
 	// state has format SealFormat or more.
@@ -105,8 +105,8 @@ type Commands struct {
 }
 
 // Open checks the signature, the address and, for commands that depend on the clock, age and repetition. now is this
-// machine's clock, trusted says whether it can be believed. With an error, the command is returned too if this machine
-// may answer it: it is signed, meant for this machine, and was not received before; otherwise its ID is empty.
+// machine's clock, trusted reports whether that clock is trusted. With an error, the command is returned too if this
+// machine may answer it: it is signed, meant for this machine, and was not received before; otherwise its ID is empty.
 func (o *Commands) Open(data []byte, now time.Time, trusted bool) (Command, error) {
 	var c Command
 	if err := open("portillon command", data, o.Keys, &c); err != nil {
@@ -159,7 +159,7 @@ func (o *Commands) isRepeated(c Command, now time.Time) bool {
 	return false
 }
 
-// Reply says what came of a command. It is not signed: the record in the journal is.
+// Reply is the result of a command. It is not signed; the record in the journal is.
 type Reply struct {
 	ID  string `json:"id"`
 	OK  bool   `json:"ok"`
@@ -172,7 +172,7 @@ type State struct {
 	Phase   string           `json:"phase"`
 	Relay   bool             `json:"relay"`
 	Tagged  bool             `json:"tagged"`
-	// minutes until the session's end, rounded up; absent: nobody is at work, or there is no end
+	// minutes until the session's end, rounded up; absent: no session, or one without an end
 	Left    int     `json:"left_min,omitempty"`
 	Hours   float64 `json:"hours,omitempty"` // that the machine has run in all, in tenths
 	Due     string  `json:"due,omitempty"`   // the kind of maintenance that is due first; absent: none is
@@ -189,9 +189,9 @@ type State struct {
 	// SilentScreen is the machine's own screen that does not report itself; absent: all of them do.
 	SilentScreen string `json:"silent_screen,omitempty"`
 	Clock        string `json:"clock,omitempty"` // trusted or untrusted; absent: the machine does not say
-	// BundleRefused says why the machine refuses the bundle that it was offered; absent: it refuses none.
+	// BundleRefused is why the machine refuses the offered bundle; absent: none is refused.
 	BundleRefused string `json:"bundle_refused,omitempty"`
-	Disk          string `json:"disk,omitempty"` // what is damaged on the disk; absent: nothing that is known
+	Disk          string `json:"disk,omitempty"` // what is damaged on the disk; absent: nothing known
 	StateKeys
 }
 
@@ -207,7 +207,7 @@ func ParseState(data []byte) (State, error) {
 	s.Clock, s.Disk = OneLine(s.Clock, maxStateText), OneLine(s.Disk, maxStateText)
 	s.BundleRefused = OneLine(s.BundleRefused, maxStateText)
 	s.StateKeys = s.bounded()
-	if s.Generation.Check() != nil { // it stands in a command that an administrator copies
+	if s.Generation.Check() != nil { // administrators copy it into a command
 		s.Generation = ""
 	}
 	return s, err

@@ -70,7 +70,7 @@ func (p SignedPolicy) check() error {
 
 // The codes of refusals that only a machine gives that pins a policy key apart from the key of its bundles.
 const (
-	PolicyUnsigned  = "policy-unsigned"  // the policy key has not signed what the bundle says
+	PolicyUnsigned  = "policy-unsigned"  // the policy key has not signed the bundle's content
 	OlderPolicy     = "older-policy"     // the policy number is lower than one that the machine has accepted
 	BindingUnsigned = "binding-unsigned" // a member's cards, addresses or restrictions go beyond what was signed
 )
@@ -113,8 +113,8 @@ func (m Manifest) CheckPolicy(keys note.Verifiers) (SignedPolicy, error) {
 	return p, nil
 }
 
-// replaces refuses a policy that is older than one that was accepted before. The zero SignedPolicy stands for none. Two
-// documents with one number are refused too: nobody could tell which is the older one.
+// replaces refuses a policy that is older than one that was accepted before. The zero SignedPolicy means that there is
+// none. Two different documents with one number are refused too, because their order is unknown.
 func (p SignedPolicy) replaces(old SignedPolicy) error {
 	switch {
 	case p.Number < old.Number:
@@ -141,7 +141,7 @@ func (m Manifest) BindingsHash() string {
 	return Hash([]byte(strings.Join(lines, "")))
 }
 
-// PolicyKeyName is the name of the key that a policy document says has signed it; empty: it says none. The signature
+// PolicyKeyName is the name of the key in a policy document's signature line; empty: none. The signature
 // is not checked.
 func PolicyKeyName(document string) string {
 	for _, s := range signatures([]byte(document)) {

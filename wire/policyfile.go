@@ -51,7 +51,7 @@ func WritePolicyFile(w io.Writer, f PolicyFile) error {
 }
 
 // ReadPolicyFile reads a policy file and checks that the document names exactly the chunks that are there. keys are
-// those that may have signed it; nil: the signature is not checked, because whoever takes the bundle checks it.
+// those that may have signed it; nil: the signature is not checked here, because the machines check it.
 func ReadPolicyFile(r io.Reader, keys note.Verifiers) (PolicyFile, error) {
 	t := tar.NewReader(r)
 	signed, name, err := entry(t, MaxSigned)

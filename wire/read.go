@@ -11,7 +11,7 @@ import (
 	"github.com/gowebpki/jcs"
 )
 
-// UnknownField says that a text requires a field that this program does not know.
+// UnknownField is the error for a critical field that this program does not know.
 type UnknownField struct{ Name string }
 
 func (e *UnknownField) Error() string {

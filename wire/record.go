@@ -30,7 +30,7 @@ type Record struct {
 	Epoch int `json:"-"`
 }
 
-// Clock says how far the wall time of a record can be believed.
+// Clock says whether the wall time of a record is trusted.
 type Clock string
 
 const (
@@ -68,7 +68,7 @@ const (
 	HandedOver   Kind = "handed-over"    // HandOverBody: another mentor answers for the session from now on
 	Powered      Kind = "power"          // PowerBody: the relay was switched under a maintainer's hand
 	Reported     Kind = "problem"        // ReportBody: a member saw that something is wrong
-	Vouched      Kind = "vouched"        // VouchBody: a mentor says what the member did well
+	Vouched      Kind = "vouched"        // VouchBody: a mentor confirms a skill of the member
 	// AttestBody: a maintainer confirms an intervention that was logged under their tap
 	Attested Kind = "attested"
 	// RestoredBody: the hub gave back to a new journal what it knows from the machine's journals before
@@ -80,25 +80,25 @@ type StartBody struct {
 	Role   policy.Role      `json:"role"`
 	Grant  int              `json:"grant"`  // the grant's place in the policy, from 0
 	Badges []policy.BadgeID `json:"badges"` // the badges that the decision rested on
-	// of those, the ones in whose place a badge of another issuer was held
+	// badges of other issuers that counted for badges above
 	Accepted   []policy.Accepted `json:"accepted,omitempty"`
 	Supervisor policy.MemberID   `json:"supervisor,omitempty"`
 	MaxSeconds int64             `json:"max_s,omitempty"` // the session's limit; absent: none
 	Bundle     uint64            `json:"bundle"`          // the bundle's version
 	Would      string            `json:"would,omitempty"` // in mode warn: what enforcement would have said
 	Card       string            `json:"card"`            // how strong the card's proof was: "uid" or "aes"
-	// what the decision rested on; absent: an older program wrote the record
+	// the basis of the decision; absent: an older program wrote the record
 	Basis *policy.Basis `json:"basis,omitempty"`
 }
 
 // EndBody is the body of a session-end record.
 type EndBody struct {
 	Cause Cause `json:"cause"`
-	// how long it lasted, a maintenance with the power cut likewise; 0 where it cannot be known
+	// the length of the session, also of a maintenance without power; 0: unknown
 	Seconds int64 `json:"seconds"`
 }
 
-// Cause says why a session ended; the list is closed.
+// Cause is why a session ended. The list is closed.
 type Cause string
 
 const (
@@ -136,7 +136,7 @@ type RefusedBody struct {
 
 // AssistBody is the body of an assisted record: Member of the record works along.
 type AssistBody struct {
-	With policy.MemberID `json:"with"` // the maintainer whose session it is
+	With policy.MemberID `json:"with"` // the maintainer of the session
 }
 
 // InterventionBody is the body of an intervention record: Member of the record did the work.
@@ -145,7 +145,7 @@ type InterventionBody struct {
 	Endorser policy.MemberID `json:"endorser,omitempty"` // the maintainer under whose tap it was logged
 	Minutes  int             `json:"minutes,omitempty"`
 	Note     string          `json:"note,omitempty"`  // at most 500 bytes
-	Parts    string          `json:"parts,omitempty"` // what was put in; at most 200 bytes
+	Parts    string          `json:"parts,omitempty"` // replaced parts; at most 200 bytes
 	Photo    string          `json:"photo,omitempty"` // the SHA-256 of a picture that the machine keeps, in hexadecimal
 	Ran                      // at that moment
 
@@ -167,17 +167,17 @@ type Ran struct {
 	RanBy      RanBy `json:"ran_by,omitempty"`
 }
 
-// RanBy says what running hours are counted from.
+// RanBy is the source of running hours.
 type RanBy string
 
 const (
-	RanByBusy  RanBy = "busy"  // the input that says that the machine works
-	RanByRelay RanBy = "relay" // its relay was closed
+	RanByBusy  RanBy = "busy"  // the busy input
+	RanByRelay RanBy = "relay" // the time with a closed relay
 )
 
 // ExtendBody is the body of an extended record.
 type ExtendBody struct {
-	Seconds int64 `json:"seconds"` // what is left now
+	Seconds int64 `json:"seconds"` // the remaining time
 }
 
 // HandOverBody is the body of a handed-over record.

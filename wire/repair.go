@@ -61,7 +61,7 @@ func (s Store) keepPrevious() error {
 	return s.put(previousManifest, data)
 }
 
-// put writes a file of the store. Whatever else stands in its place is moved aside first.
+// put writes a file of the store. A folder or link with its name is moved aside first.
 func (s Store) put(name string, b []byte) error {
 	path := filepath.Join(s.Dir, name)
 	if err := ClearPath(path); err != nil {
@@ -116,7 +116,7 @@ func moveAside(path string) error {
 	)
 }
 
-// Damaged are the chunks of m that the store lacks, or whose bytes are not what was signed.
+// Damaged returns the chunks of m that are missing in the store, or whose bytes do not match their hash.
 func (s Store) Damaged(m Manifest) (out []Chunk) {
 	for _, c := range m.Chunks {
 		if !s.has(c) {

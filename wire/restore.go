@@ -68,11 +68,11 @@ type RestoredTag struct {
 type RestoredPractice struct {
 	Member  policy.MemberID   `json:"member"`
 	Seconds int64             `json:"logged_s"`
-	Last    time.Time         `json:"last,omitzero"` // zero: by no clock that could be believed
+	Last    time.Time         `json:"last,omitzero"` // zero: not by a trusted clock
 	Recent  []RestoredSession `json:"recent,omitempty"`
 }
 
-// RestoredSession is one session, by a clock that could be believed.
+// RestoredSession is one session, timed by a trusted clock.
 type RestoredSession struct {
 	End     time.Time `json:"end"`
 	Seconds int64     `json:"s"`
@@ -81,7 +81,7 @@ type RestoredSession struct {
 // RestoredDone is when a kind of maintenance was last done, and how long the machine had run by then.
 type RestoredDone struct {
 	Kind string    `json:"kind"`
-	At   time.Time `json:"at,omitzero"` // zero: by no clock that could be believed
+	At   time.Time `json:"at,omitzero"` // zero: not by a trusted clock
 	Ran  int64     `json:"ran_s,omitempty"`
 }
 
@@ -196,7 +196,7 @@ const maxRestoredSeconds = 100 * 366 * 24 * 3600
 type RestoredBody struct {
 	From    []ReplacedJournal `json:"from"`    // the journals before, the oldest first, at most 16
 	Tags    int               `json:"tags"`    // that were put on again; each has its own record
-	Members int               `json:"members"` // whose practice came back
+	Members int               `json:"members"` // number of members whose practice was restored
 	Left    int               `json:"left,omitempty"`
 	Kinds   int               `json:"kinds"`   // of maintenance
 	Relay   int64             `json:"relay_s"` // running hours from now on, in seconds

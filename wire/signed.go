@@ -11,7 +11,7 @@ import (
 // MaxSigned bounds a signed text of any kind, in bytes: the largest manifest, of 4,096 chunks, is about 600 KB.
 const MaxSigned = 1 << 20
 
-// ErrBadSignature says that no key that counts has signed.
+// ErrBadSignature says that no accepted key has signed.
 var ErrBadSignature = errors.New("no trusted key has signed this")
 
 // sign makes a note of v's canonical JSON. kind is its first line: a text of one kind never passes for another.

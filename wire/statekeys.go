@@ -9,7 +9,7 @@ import (
 )
 
 // StateKeys says which keys a machine works with, as short values that people compare, and how much room its disk has.
-// An older machine says none of it.
+// An older machine reports none of them.
 type StateKeys struct {
 	MachineKey string `json:"machine_key,omitempty"`  // Fingerprint of the key that signs its records
 	HubKey     string `json:"hub_key,omitempty"`      // of the key that it believes acknowledgements and commands by

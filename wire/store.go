@@ -166,7 +166,7 @@ func (s Store) want(c Chunk, fetch Fetch) error {
 	return s.put(filepath.Join("chunks", c.SHA256), b)
 }
 
-// sweep removes chunks that none of these manifests names. What cannot be removed now will be the next time.
+// sweep removes chunks that none of these manifests names. A failed removal is tried again at the next sweep.
 func (s Store) sweep(manifests ...Manifest) {
 	keep := map[string]bool{}
 	for _, m := range manifests {

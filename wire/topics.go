@@ -13,7 +13,7 @@ import (
 // identifier.
 const MaxPacket = MaxSigned + 1<<10
 
-// Party is a kind of account at the broker. The zero Party is nobody's.
+// Party is a kind of account at the broker. The zero Party has no account.
 type Party uint8
 
 // The parties at a site's broker.
@@ -57,12 +57,12 @@ const (
 type Topic struct {
 	Name    TopicName
 	Pattern string // portillon/{site}/{machine}/records
-	// Retained says that the publisher sets the retain flag. On a topic that is not retained, publisher and hub remove
-	// what somebody else retained there.
+	// Retained says that the publisher sets the retain flag. On other topics, publisher and hub remove
+	// messages that others retained there.
 	Retained              bool
 	QoS                   byte // of each publish, and of the subscription of a party that Subscribes
 	Hub, Machine, Watcher Use
-	Content               string // what a message holds
+	Content               string // the content of a message
 }
 
 // TopicTable lists every topic of the protocol. The subscriptions of hub and machines (Topics.Subscriptions), the
@@ -97,7 +97,7 @@ func wideGrants() []Permission {
 			Filter:    "portillon/{site}/#",
 			Publish:   true,
 			Subscribe: true,
-		}, // it clears topics of machines that are gone
+		}, // the hub clears topics of machines that no longer exist
 		{Party: WatcherParty, Filter: "homeassistant/#", Subscribe: true},
 	}
 }
@@ -178,7 +178,7 @@ func (t Topics) Subscriptions(p Party, m policy.MachineID) map[string]byte {
 }
 
 // NeverRetained are the topics of a machine that it publishes on without the retain flag. At each connection it clears
-// what somebody else retained there.
+// messages that others retained there.
 func (t Topics) NeverRetained(m policy.MachineID) (out []string) {
 	for _, x := range topicTable {
 		if x.Machine == Publishes && !x.Retained {
@@ -241,7 +241,7 @@ func Covers(filter, other string) bool {
 }
 
 // Parse finds the topic of the table that a topic is, and the machine that it belongs to: empty where the topic is one
-// for the whole site. The machine is what stands in the topic, and need not be an id.
+// for the whole site. The machine is a level of the topic, and need not be a valid id.
 func (t Topics) Parse(topic string) (found Topic, machine policy.MachineID, ok bool) {
 	for _, x := range topicTable {
 		m, matches := match(x.Pattern, string(t.Site), topic)
@@ -256,8 +256,8 @@ func (t Topics) Parse(topic string) (found Topic, machine policy.MachineID, ok b
 	return found, machine, ok
 }
 
-// match compares the levels of a topic with those of a pattern, and returns the one that stands for {machine}. A
-// pattern in which {machine} is part of a level matches nothing: nobody of ours subscribes to it.
+// match compares the levels of a topic with those of a pattern, and returns the level at {machine}. A
+// pattern in which {machine} is only a part of a level matches nothing.
 func match(pattern, site, topic string) (machine string, ok bool) {
 	if strings.ContainsAny(topic, "+#") {
 		return "", false
@@ -286,7 +286,7 @@ func match(pattern, site, topic string) (machine string, ok bool) {
 	}
 }
 
-// Reserved reports whether an id cannot be a machine's: topics of the site stand where a machine's id would.
+// Reserved reports whether an id cannot be a machine's, because topics of the site use it in the same place.
 func Reserved(m policy.MachineID) bool { return m == "ack" || m == "bundle" }
 
 // All matches the topics of this name of all machines.
