@@ -41,7 +41,8 @@ func (c CardKeys) Bytes() ([][]byte, error) {
 	for i, text := range c.Keys {
 		b, err := hex.DecodeString(text)
 		if err != nil || len(b) < 16 || len(text) > maxCardKeyText {
-			return nil, fmt.Errorf("card keys: number %d is not a card key, want 32 to %d hexadecimal digits", i+1, maxCardKeyText)
+			return nil, fmt.Errorf("card keys: number %d is not a card key, want 32 to %d hexadecimal digits", i+1,
+				maxCardKeyText)
 		}
 		out = append(out, b)
 	}
