@@ -492,8 +492,8 @@ func checkOf(v Verdict, name string) Check {
 	return Check{}
 }
 
-// A list is as hostile as a badge and may be larger: no list may cost more than a badge.
-func TestStatusListsHaveBoundedCost(t *testing.T) {
+// A list is as hostile as a badge, and may be larger: nothing that stands at its address costs more than a badge may.
+func TestStatusListsAreBoundedInWork(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: verifies hundreds of badges or large lists")
 	}

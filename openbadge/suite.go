@@ -5,7 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
-	_ "crypto/sha256" // the hashes that the schemes below name
+	_ "crypto/sha256" // registers the hashes used below
 	_ "crypto/sha512"
 	"math/big"
 	"slices"

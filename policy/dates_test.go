@@ -71,7 +71,7 @@ func TestDatesAreLookedAheadTo(t *testing.T) {
 }
 
 // Over half a year and two changes of the clock, the wall is right.
-func TestAClosingFarAheadIsOnTheWall(t *testing.T) {
+func TestClosingTimeAfterAClockChangeIsInLocalTime(t *testing.T) {
 	h, err := ParseHours("24/7; Dec 25 off", nil)
 	if err != nil {
 		t.Fatal(err)

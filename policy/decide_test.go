@@ -10,7 +10,7 @@ import (
 	. "portillon/policy"
 )
 
-func TestZeroDecides(t *testing.T) {
+func TestZeroValuesDeny(t *testing.T) {
 	if d := (Decision{}); d.Verdict != Deny || d.Role != NoRole || d.Would != Deny || d.Codes() != nil {
 		t.Error("the zero decision does not deny")
 	}
@@ -233,7 +233,7 @@ func TestReasonsOfOneGrantDoNotRunIntoTheNext(t *testing.T) {
 	}
 }
 
-func TestReasonsWrittenAheadAreNotTakenForOthers(t *testing.T) {
+func TestReusedReasonsDoNotLeakIntoOtherDecisions(t *testing.T) {
 	for _, c := range []struct {
 		grant Grant
 		want  []Code
@@ -252,7 +252,7 @@ func TestReasonsWrittenAheadAreNotTakenForOthers(t *testing.T) {
 	}
 }
 
-func TestAnyTellsTheNearestAlternative(t *testing.T) {
+func TestUnmetAnyReportsTheNearestAlternative(t *testing.T) {
 	p := mustNew(t, lab())
 	m := holder("mentor")
 	m.Holdings[0].Standing = Revoked
@@ -352,7 +352,7 @@ func TestLongestSessionOfARoleCounts(t *testing.T) {
 	}
 }
 
-func TestOfRolesThatWaitTheLeastPowerfulWaits(t *testing.T) {
+func TestLeastPowerfulOfSeveralAwaitingRolesIsChosen(t *testing.T) {
 	m := lab()
 	supervised := func(r Role) Grant {
 		return Grant{Role: r, Needs: Need{Badge: "user"}, Supervisor: &Need{Badge: "mentor"}}
@@ -363,7 +363,7 @@ func TestOfRolesThatWaitTheLeastPowerfulWaits(t *testing.T) {
 	}
 }
 
-func TestWhoMayBeAloneIsNotHeldToASupervisor(t *testing.T) {
+func TestMemberWhoMayBeAloneNeedsNoSupervisor(t *testing.T) {
 	m := lab()
 	m.Machines[0].Grants = []Grant{
 		{Role: User, Needs: Need{Badge: "user"}, Supervisor: &Need{Badge: "mentor"}, Session: Limits{Max: 5 * time.Hour}},
@@ -425,7 +425,7 @@ func TestManyBadgesAndManyReasonsOutgrowTheirRooms(t *testing.T) {
 	}
 }
 
-func TestAskedRoleThatNoGrantGives(t *testing.T) {
+func TestRequestedRoleWithoutAGrantIsDenied(t *testing.T) {
 	p := mustNew(t, lab())
 	q := ask("laser", holder("user", "mentor", "maintainer", "first"))
 	q.As, q.Supervisor = Host, other("mentor")

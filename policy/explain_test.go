@@ -199,7 +199,7 @@ func TestSentenceWithoutANextStepIsItsFact(t *testing.T) {
 	}
 }
 
-func TestAWeeksQuotaIsExplainedByItself(t *testing.T) {
+func TestUsedWeeklyQuotaHasASentenceOfItsOwn(t *testing.T) {
 	p := ruled(t, func(m *Machine) { m.Grants[0].Quota = Quota{Day: 5 * time.Hour, Week: 6 * time.Hour} })
 	q := Question{At: monday, Clock: Trusted, Machine: "m", Member: bearer("user")}
 	q.Member.Practice = []Practice{{Machine: "m", Last: monday, Day: time.Hour, Week: 6 * time.Hour}}

@@ -35,7 +35,7 @@ func TestEveryRoleAndReasonHasAFrenchWord(t *testing.T) {
 	}
 }
 
-func TestWordsOfTheLanguageAreReadAndWritten(t *testing.T) {
+func TestLanguageWordsRoundTrip(t *testing.T) {
 	for a := range Assurance(3) {
 		b, _ := a.MarshalText()
 		var back Assurance
@@ -88,7 +88,7 @@ func TestDaysBeginAtTheirFirstMoment(t *testing.T) {
 	}
 }
 
-func TestWordsGoThereAndBack(t *testing.T) {
+func TestTextFormsOfEnumerationsRoundTrip(t *testing.T) {
 	for _, r := range append(Roles(), NoRole) {
 		b, err := r.MarshalText()
 		var back Role

@@ -182,7 +182,7 @@ func TestRulesThatMeanNothingAreRefused(t *testing.T) {
 }
 
 // Thirty minutes, and thirty more where twenty-two are left, are fifty-two: not sixty.
-func TestAnExtensionAddsToWhatIsLeft(t *testing.T) {
+func TestExtensionIsAddedToTheRemainingTime(t *testing.T) {
 	l := Limits{Max: 30 * time.Minute, Extend: 30 * time.Minute}
 	for _, c := range []struct{ left, most, want time.Duration }{
 		{22 * time.Minute, 0, 52 * time.Minute}, {0, 0, 30 * time.Minute},
@@ -259,7 +259,7 @@ func TestWhatHoursQuotasAndBookingsLeaveIsToldApartFromTheSessionsMax(t *testing
 	}
 }
 
-func TestUseAddsUpByDayAndWeek(t *testing.T) {
+func TestUsedTimeIsSummedByDayAndWeek(t *testing.T) {
 	p := Practice{Machine: "m"}
 	for _, c := range []struct {
 		end       string
@@ -302,7 +302,7 @@ func TestSessionPastMidnightCountsForBothDays(t *testing.T) {
 
 // While the clock is not trusted it is not known who has booked the machine, but what had ended when the bundle was
 // made is over.
-func TestABookingOfThePastClosesNoMachineWithoutAClock(t *testing.T) {
+func TestPastBookingDoesNotCloseAMachineWithAnUntrustedClock(t *testing.T) {
 	issued := monday
 	for name, c := range map[string]struct {
 		bookings []Booking

@@ -118,7 +118,7 @@ func TestTagLeavesNobodyButMaintainers(t *testing.T) {
 	}
 }
 
-func TestDecisionIsOfOnePiece(t *testing.T) {
+func TestDecideReadsNoStateBesideItsQuestion(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: judges thousands of generated cases")
 	}

@@ -108,7 +108,7 @@ func TestChangeToOneMemberChangesOneBucket(t *testing.T) {
 	}
 }
 
-func TestBadgesThatDoNotCountAreSaid(t *testing.T) {
+func TestBadgesThatDoNotCountAreWarnedOf(t *testing.T) {
 	s, dir := example(t)
 	good, err := os.ReadFile(filepath.Join(dir, "badges", "lea-laser-user.json"))
 	if err != nil {
@@ -230,7 +230,7 @@ func TestSiteWithoutBadgesIsRefused(t *testing.T) {
 	}
 }
 
-func TestABookingForNobodyIsSaid(t *testing.T) {
+func TestBookingForAnUnknownMemberIsWarnedOf(t *testing.T) {
 	_, dir := example(t)
 	text, err := os.ReadFile(filepath.Join(dir, "policy.yaml"))
 	if err != nil {
@@ -285,7 +285,7 @@ func FuzzParseMembers(f *testing.F) {
 }
 
 // The laws hold of the policies that we ship, and of the sample with every key of the language.
-func TestOurOwnPoliciesAreProven(t *testing.T) {
+func TestShippedPoliciesKeepTheLaws(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds many bundles")
 	}

@@ -9,8 +9,8 @@ import (
 
 // Discovery is the topic and the payload by which Home Assistant finds a machine (MQTT device discovery, 2024.11 and
 // later). It shows state, availability, tag-out, what is left of a session, running hours, maintenance that is due,
-// records that the hub does not acknowledge, and a screen that is silent; it names nobody, and there is nothing to
-// command. What is absent from a State shows as unknown: Home Assistant reads the word None as that.
+// records that the hub does not acknowledge, and a screen that is silent; no person is named, and there is nothing to
+// command. Fields that a State lacks are shown as unknown, because Home Assistant reads the word None as that.
 func (t Topics) Discovery(m policy.MachineID, name, version string) (topic string, payload []byte) {
 	id := fmt.Sprintf("portillon_%s_%s", t.Site, m)
 	doc := map[string]any{

@@ -103,6 +103,7 @@ type bracket struct {
 	colon        bool // the present entry already has a key and a colon
 }
 
+// suspect notes the first problem.
 func (d *diagnosis) suspect(line, column int, hint, format string, a ...any) {
 	if d.found == nil {
 		d.found = &suspect{line: line, column: column, problem: fmt.Sprintf(format, a...), hint: hint}
@@ -208,6 +209,7 @@ func (d *diagnosis) unclosed() {
 		"%c is opened here, and never closed", b.rune)
 }
 
+// end reports quotes and brackets that are still open at the end of the file.
 func (d *diagnosis) end() {
 	if d.quote.rune != 0 || len(d.brackets) > 0 {
 		d.unclosed()

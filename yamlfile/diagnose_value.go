@@ -178,6 +178,7 @@ func touching(l []rune, i int) int {
 // maxIndent bounds the measured indentation, which is read for each bracket of a line.
 const maxIndent = 200
 
+// indent is the number of leading spaces of a line.
 func (d *diagnosis) indent(l []rune) int {
 	n := 0
 	for n < len(l) && n < maxIndent && l[n] == ' ' {
@@ -302,6 +303,7 @@ func (d *diagnosis) close(l []rune, i int) bool {
 	return false
 }
 
+// closer is the bracket that closes r.
 func closer(r rune) rune {
 	if r == '{' {
 		return '}'

@@ -89,6 +89,7 @@ func (d *Doc) more(data []byte, document bool, line int) {
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
+// syntax adds the fault of a file that the YAML library cannot parse.
 func (d *Doc) syntax(data []byte, err error) {
 	if errors.Is(err, io.EOF) {
 		d.add(Fault{Problem: "the file is empty"})
@@ -110,6 +111,7 @@ func (d *Doc) syntax(data []byte, err error) {
 	d.add(f)
 }
 
+// fault is the problem as a Fault.
 func (s suspect) fault() Fault {
 	return Fault{Line: s.line, Column: s.column, Problem: "this is not YAML: " + s.problem, Hint: s.hint}
 }
@@ -144,6 +146,7 @@ func (d *Doc) plain(n *yaml.Node, depth int) bool {
 	return ok
 }
 
+// key checks a key of a mapping. seen has the lines of the keys before it.
 func (d *Doc) key(k *yaml.Node, seen map[string]int) bool {
 	at := Node{d: d, n: k}
 	if k.Kind != yaml.ScalarNode || k.Tag == "!!merge" {
@@ -162,6 +165,7 @@ func (d *Doc) key(k *yaml.Node, seen map[string]int) bool {
 	return true
 }
 
+// add adds a fault, unless the list is full or has the same fault.
 func (d *Doc) add(f Fault) {
 	f.File, f.Problem, f.Hint = d.name, clip(f.Problem, maxWords), clip(f.Hint, maxWords)
 	if d.full() || slices.ContainsFunc(d.faults, f.again) {
@@ -259,6 +263,7 @@ func (x Node) Get(key string) Node {
 	return out
 }
 
+// join is the path of a key below a path.
 func join(path, key string) string {
 	key = clip(key, maxName)
 	if path == "" {
@@ -328,6 +333,7 @@ func (x Node) IsScalar() bool { return x.Present() && x.n.Kind == yaml.ScalarNod
 func (x Node) IsList() bool   { return x.Present() && x.n.Kind == yaml.SequenceNode }
 func (x Node) IsMap() bool    { return x.Present() && x.n.Kind == yaml.MappingNode }
 
+// is reports whether the node is present and of this kind, and reports another kind as a fault.
 func (x Node) is(k yaml.Kind, what string) bool {
 	if !x.Present() || x.d.full() {
 		return false

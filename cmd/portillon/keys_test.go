@@ -470,7 +470,7 @@ func checkPlace(t *testing.T, b *keyBench, p keyPlace, k givenKey) {
 }
 
 // Names of existing keys stay valid.
-func TestTheBundleOfAnOlderProgramIsTaken(t *testing.T) {
+func TestBundleOfAnOlderProgramIsAccepted(t *testing.T) {
 	b := newKeyBench(t)
 	if err := b.tool(
 		"bundle",

@@ -192,7 +192,7 @@ func TestHubThatDoesNotRunIsNoAnswer(t *testing.T) {
 	}
 }
 
-func TestTextOfAMachineCannotDriveTheTerminal(t *testing.T) {
+func TestControlCharactersOfAMachineAreNotPrinted(t *testing.T) {
 	m := hub.Machine{
 		ID:      "laser",
 		State:   &wire.State{SilentScreen: "\x1b[2J"},

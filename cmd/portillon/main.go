@@ -82,7 +82,7 @@ func find(args []string) (verb, []string, error) {
 	if len(args) > 1 && !strings.HasPrefix(args[1], "-") {
 		given += " " + args[1]
 	}
-	return verb{}, nil, wrong("there is no verb %q", given).hinted("%s", suggest(given))
+	return verb{}, nil, wrong("unknown verb %q", given).hinted("%s", suggest(given))
 }
 
 // suggest lists the verbs with the same first word.

@@ -33,7 +33,7 @@ func TestAKeyCountsByItselfOrByADocumentOfItsIssuer(t *testing.T) {
 	}
 }
 
-func TestABadgesOwnWordsSteerNoTerminal(t *testing.T) {
+func TestControlCharactersInABadgeAreNotPrinted(t *testing.T) {
 	for in, want := range map[string]string{
 		"Découpe\nlaser\t1":           "Découpe laser 1",
 		"\x1b[2J\x1b]0;valid\x07gone": "[2J]0;validgone",
@@ -96,7 +96,7 @@ func TestALengthOfTimeMayBeInDays(t *testing.T) {
 	}
 }
 
-func TestADayIsSaidInBothLanguages(t *testing.T) {
+func TestDatesAreWrittenInFrenchAndEnglish(t *testing.T) {
 	at := time.Date(2027, 8, 1, 23, 30, 0, 0, time.FixedZone("", -3600))
 	for l, want := range map[policy.Language]string{policy.French: "2 août 2027", policy.English: "2 August 2027"} {
 		if got := day(l, at); got != want {
@@ -117,7 +117,7 @@ func TestALongTextIsBrokenBetweenItsWords(t *testing.T) {
 	}
 }
 
-func TestWhatIsLeftOfABadgeIsSaid(t *testing.T) {
+func TestRemainingValidityOfABadgeIsPrinted(t *testing.T) {
 	at := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 	for days, want := range map[float64]string{
 		10:   " (10 days left)",

@@ -99,7 +99,7 @@ relay: { pin: "sim:pin" }
 
 func TestReaderTestEndsWithoutACardAndRefusesWhatMachineYamlWould(t *testing.T) {
 	if got, code := trial(t, "noise", "--wait", "10ms", "rdm6300:PORT"); code != 3 ||
-		!strings.Contains(got, "no card came within") {
+		!strings.Contains(got, "no readable card was presented") {
 		t.Errorf("code %d: %s", code, got)
 	}
 	for spec, want := range map[string]string{

@@ -246,7 +246,7 @@ func blocks(t *testing.T, path string) (out []string) {
 
 // docs/try-hub.md from its first command to its last, with free ports in the place of the usual ones: a new hub, a
 // policy, members and a badge on its pages, and a machine that joins and opens for whoever may.
-func TestPageOnTryingAHubIsRightToTheLetter(t *testing.T) {
+func TestCommandsOfTheTryHubPageWork(t *testing.T) {
 	all := blocks(t, "../../docs/try-hub.md")
 	if len(all) != 5 {
 		t.Fatalf("the page has %d blocks of commands, want 5", len(all))

@@ -82,7 +82,7 @@ func TestKilledDaemonDropsTheRelayAndItsSessionIsClosedWithTheCause(t *testing.T
 
 // What a session had used when it was last looked at counts, though a power cut ended it: whoever pulls the plug has no
 // new day.
-func TestSessionThatPowerCutCountsForAsLongAsItIsKnown(t *testing.T) {
+func TestSessionEndedByAPowerCutCountsItsKnownLength(t *testing.T) {
 	l := tapped(t)
 	l.signal(syscall.SIGKILL)
 	l.ended()

@@ -147,6 +147,7 @@ type reachingTest struct {
 	mutants map[int]bool
 }
 
+// run compiles one binary with all mutants and runs the tests for each of them.
 func (c *campaign) run(ctx context.Context, tmp string, mutants []mutant) ([]result, error) {
 	files := c.rewrite(mutants)
 	b, out, err := compile(ctx, tmp, c.dir, files)

@@ -154,7 +154,7 @@ func TestGeneratedMutantsAreCaughtSurviveOrHang(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, want := range []string{"TestOpenBetweenNineAndFive", "", hangs, "TestKindTellsCasesApart"} {
+		for i, want := range []string{"TestHoursAreOpenFromTheirStartToTheirEnd", "", hangs, "TestKindTellsCasesApart"} {
 			if got[i].by != want || got[i].caught != (want != "") {
 				t.Errorf("short %v: %s: caught %v by %q, want %q", short, got[i].id, got[i].caught, got[i].by, want)
 			}

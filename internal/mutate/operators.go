@@ -61,6 +61,7 @@ func (s *source) candidates() []mutant {
 	return all
 }
 
+// functionName is a function's name, with its receiver's type if it is a method.
 func functionName(d *ast.FuncDecl) string {
 	if d.Recv == nil || len(d.Recv.List) == 0 {
 		return d.Name.Name
@@ -123,6 +124,7 @@ func (w *walker) function(t *ast.FuncType, body *ast.BlockStmt) {
 	w.results, w.body, w.within = outer.results, outer.body, outer.within
 }
 
+// walk visits all nodes below n.
 func (w *walker) walk(n ast.Node) {
 	ast.Inspect(n, func(n ast.Node) bool {
 		if n == nil {
@@ -195,6 +197,7 @@ func (w *walker) logs(e ast.Expr) bool {
 	return ok && f.Pkg() != nil && f.Pkg().Path() == "log/slog"
 }
 
+// statement adds the mutants of one statement.
 func (w *walker) statement(s ast.Stmt) {
 	switch s := s.(type) {
 	case *ast.IfStmt:
@@ -303,6 +306,7 @@ func (w *walker) zero(s *ast.ReturnStmt) {
 	w.add(s, "zero", 1, "if mutateOn("+number+") { return "+strings.Join(zeros, ", ")+" }; ", "")
 }
 
+// isZero reports whether an expression is the zero value of its type.
 func (w *walker) isZero(e ast.Expr) bool {
 	if c, ok := e.(*ast.CompositeLit); ok {
 		return len(c.Elts) == 0 && !types.IsInterface(w.info.TypeOf(c))
@@ -368,6 +372,7 @@ func (w *walker) isCondition(e ast.Expr) bool {
 	return false
 }
 
+// constant adds the mutants of a constant: another truth value, a neighbouring number, or an empty text.
 func (w *walker) constant(e ast.Expr, tv types.TypeAndValue) {
 	basic, ok := tv.Type.Underlying().(*types.Basic)
 	if !ok {

@@ -65,6 +65,7 @@ type insertion struct {
 	order [3]int // sort key of insertions at the same offset
 }
 
+// rewriteFile is a file's text with all its mutants, each behind a switch.
 func (s *source) rewriteFile(file int, mutants []mutant) string {
 	var all []insertion
 	for i, m := range mutants {
@@ -155,6 +156,7 @@ func (s *source) compiling(mutants []mutant) ([]mutant, error) {
 	}
 }
 
+// functionOf is the function in a mutant's id.
 func functionOf(m mutant) string {
 	fn, _, _ := strings.Cut(m.id, ": ")
 	return fn

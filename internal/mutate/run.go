@@ -79,6 +79,7 @@ const (
 	timedOut
 )
 
+// outcome is the result of running the tests with one mutant.
 type outcome struct {
 	end    end
 	test   string // the first failed test, if the output names it
@@ -89,6 +90,7 @@ type outcome struct {
 
 var failedTest = regexp.MustCompile(`(?m)^--- FAIL: (\w+)`)
 
+// run runs the test binary once in a temporary folder.
 func (b *binary) run(ctx context.Context, p process) outcome {
 	tmp, err := os.MkdirTemp(filepath.Dir(b.path), "run")
 	if err != nil {

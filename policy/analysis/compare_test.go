@@ -36,7 +36,7 @@ func say(all []Change) string {
 	return strings.Join(out, "; ")
 }
 
-func TestAChangeOfPolicyIsSaidAtItsLeast(t *testing.T) {
+func TestPolicyChangeIsReportedForTheSmallestSetOfBadges(t *testing.T) {
 	hours := func(s string) func(*policy.Machine) {
 		return func(m *policy.Machine) { m.Grants[0].Hours = mustHours(s) }
 	}
@@ -205,7 +205,7 @@ func said(words ...string) (out []policy.Text) {
 	return out
 }
 
-func TestChangesAreSaidInBothLanguages(t *testing.T) {
+func TestChangesAreDescribedInFrenchAndEnglish(t *testing.T) {
 	two := policy.Limits{Max: 2 * time.Hour, Idle: 10 * time.Minute}
 	for _, c := range []struct {
 		change Change

@@ -88,7 +88,7 @@ func TestABookingThatChangesHandsIsAChange(t *testing.T) {
 	}
 }
 
-func TestWhatABookingGivesIsSaid(t *testing.T) {
+func TestExplanationNamesTheBookingThatEndsASession(t *testing.T) {
 	now := func(m *policy.Machine) { m.Bookings = december(t, "m-1") }
 	got := compared(t, func(*policy.Machine) {}, func(m *policy.Machine) {
 		now(m)
@@ -167,7 +167,7 @@ func TestUseTodayIsPracticeInEveryCase(t *testing.T) {
 }
 
 // Nobody has used the machine today and never: such a case would say twice what practice gives.
-func TestNobodyHasUsedAMachineTodayAndNever(t *testing.T) {
+func TestUsedQuotaImpliesRecentUseInEveryCase(t *testing.T) {
 	two := func(n policy.Need) func(*policy.Machine) {
 		return func(m *policy.Machine) {
 			m.Grants[0].Needs, m.Grants[0].Quota = n, policy.Quota{Day: 2 * time.Hour}
@@ -235,7 +235,7 @@ func TestExceptIsSaidWhereItIsShorter(t *testing.T) {
 }
 
 // What a supervisor must be is weighed as what a member must be.
-func TestWhatASupervisorMustBeIsWeighed(t *testing.T) {
+func TestComparisonCoversSupervisorNeeds(t *testing.T) {
 	asks := func(n policy.Need) func(*policy.Machine) {
 		return func(m *policy.Machine) { m.Grants[1].Supervisor = &n }
 	}
@@ -271,7 +271,7 @@ func TestWhatASupervisorMustBeIsWeighed(t *testing.T) {
 }
 
 // What a badge of any strength gives is said once: a stronger one is more than a weaker.
-func TestABadgeOfAnyStrengthIsSaidOnce(t *testing.T) {
+func TestBadgeWithSeveralAssurancesIsNamedOnceInAChange(t *testing.T) {
 	got := compared(t, func(*policy.Machine) {}, func(m *policy.Machine) {
 		m.Grants = append(
 			m.Grants,

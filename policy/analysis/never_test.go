@@ -147,7 +147,7 @@ func TestBreachesComeWithTheSmallestCase(t *testing.T) {
 }
 
 // On the day on which the clock is put forward an hour is missing: it stands for no other Sunday.
-func TestADayWithoutAnHourStandsForNoOther(t *testing.T) {
+func TestDayOfAClockChangeDoesNotRepresentOtherDays(t *testing.T) {
 	m := ruled(t, func(m *policy.Machine) { m.Grants[0].Hours = mustHours("Su 02:10-02:20") }).Model
 	m.Never = []policy.Invariant{{Roles: []policy.Role{policy.User}}}
 	if got := Breaches(mustNew(t, m), toTheSecond(t, "2027-03-28 00:00:00")); len(got) != 1 ||
@@ -220,7 +220,7 @@ func bruteBreach(p *policy.Policy, v policy.Invariant) int {
 }
 
 // What takes many badges at many times is found in no time: whatever is open at two times is tried once.
-func TestBreachesOfManyBadgesAtManyTimesAreFoundAtOnce(t *testing.T) {
+func TestBreachesOfManyBadgesAtManyTimesAreFound(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: judges thousands of generated cases")
 	}

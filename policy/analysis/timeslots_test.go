@@ -9,7 +9,7 @@ import (
 	"portillon/policy"
 )
 
-func TestSlotsAreEveryKindOfTime(t *testing.T) {
+func TestTimeslotsCoverEveryCombinationOfHours(t *testing.T) {
 	a, b := mustHours("Mo-Fr 09:00-21:00"), mustHours("Fr 20:00-02:00")
 	var got []string
 	for _, s := range timeslotsOf(paris(), monday, []*policy.Hours{a, b}, nil) {

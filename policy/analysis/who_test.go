@@ -10,7 +10,7 @@ import (
 )
 
 // Who and Decide are one judge: on random policies and members they say the same.
-func TestWhoSaysWhatDecideSays(t *testing.T) {
+func TestWhoAgreesWithDecide(t *testing.T) {
 	g := newGen(9, 10)
 	some := 0
 	for range 500 {
@@ -91,7 +91,7 @@ func TestRightsThatHoldNowAreWhatWhoSays(t *testing.T) {
 	}
 }
 
-func TestRightsSayWhen(t *testing.T) {
+func TestRightsNameTheirHours(t *testing.T) {
 	office, err := policy.ParseHours("Mo-Fr 09:00-21:00", nil)
 	if err != nil {
 		t.Fatal(err)

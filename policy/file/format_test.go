@@ -80,7 +80,7 @@ func TestCommentsStayWithTheirKeys(t *testing.T) {
 }
 
 // The library writes some folded texts in a way that it reads as another.
-func TestATextOfSeveralLinesStaysWhatItIs(t *testing.T) {
+func TestMultilineScalarIsFormattedUnchanged(t *testing.T) {
 	for _, text := range []string{
 		">-\n      One\n       further in\n      and back",
 		">\n      a\n\n      b\n",

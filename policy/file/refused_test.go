@@ -10,7 +10,7 @@ import (
 )
 
 // What would be read as something else than it says, or as nothing, is refused where it stands.
-func TestWhatSaysNothingIsRefused(t *testing.T) {
+func TestRulesWithoutEffectAreRefused(t *testing.T) {
 	for _, c := range []struct{ name, top, grant, machine, want string }{
 		{"null intervention", "", "", "    interventions: { ~: W }", "p:15:22: an empty key"},
 		{"null skill", "", "", "    vouch: { null: V }", "p:15:14: an empty key (put it in quotes if it is meant as a word)"},

@@ -433,7 +433,7 @@ func ask(s site, context types.Record, action string, i int) bool {
 	return ok == cedar.Allow
 }
 
-func TestCedarSaysTheSame(t *testing.T) {
+func TestDecisionsAgreeWithCedar(t *testing.T) {
 	g := gen{rand.New(rand.NewPCG(*seed, 2))}
 	asked, seen, accepted := 0, map[policy.Verdict]int{}, 0
 	var decided tally

@@ -7,7 +7,7 @@ import (
 )
 
 // A sight is seen only where the daemon answers, and a fault only where the relay is off with it.
-func TestASightIsSeenOnlyWhereAllOfItHolds(t *testing.T) {
+func TestStatusMatchesAStepOnlyIfAllItsConditionsHold(t *testing.T) {
 	on := Status{Answers: true, Relay: true, Reader: true, Phase: "on"}
 	off := Status{Answers: true, Reader: true, Phase: "off"}
 	stopped := Status{Answers: true, Reader: true, Phase: "fault", Faults: []string{"e-stop"}}
@@ -44,7 +44,7 @@ func beatOf(plan []Step, id string, is func(Beat) bool) Progress {
 	return Progress{At: at, Beat: slices.IndexFunc(plan[at].Beats, is)}
 }
 
-func TestARunTakenUpInTheSameBootStillWantsThePowerCut(t *testing.T) {
+func TestResumedTestWithoutARebootStillAsksForThePowerCut(t *testing.T) {
 	plan := Plan(Everything())
 	p := beatOf(plan, "pi-unplugged", func(b Beat) bool { return b.Kind == Cut })
 	p.Boot = "a"
@@ -58,7 +58,7 @@ func TestARunTakenUpInTheSameBootStillWantsThePowerCut(t *testing.T) {
 	}
 }
 
-func TestADeedThatCannotBeDoneFailsItsStep(t *testing.T) {
+func TestAcceptanceStepFailsIfItsActionFails(t *testing.T) {
 	plan := Plan(Everything())
 	p := beatOf(plan, "daemon-killed", func(b Beat) bool { return b.Deed == KillDaemon })
 	p, out := Next(plan, p, Input{Event: Did, Now: day, Err: "no such process"})

@@ -77,7 +77,7 @@ func TestConditionalFiltersMatchAsTheFirmwareHasThem(t *testing.T) {
 }
 
 // A line that surely counts settles an earlier one that only may.
-func TestCertainLineSettlesAnUncertainOne(t *testing.T) {
+func TestUnfilteredSettingDecidesOverAFilteredOne(t *testing.T) {
 	s := Settings("[gpio4=1]\nx=0\n[all]\nx=1\n", BoardOf("Raspberry Pi 4 Model B", nil))
 	if len(s) != 1 || s[0].Text != "x=1" || s[0].Maybe {
 		t.Errorf("%+v", s)
@@ -85,7 +85,7 @@ func TestCertainLineSettlesAnUncertainOne(t *testing.T) {
 }
 
 // A line that only may count does not make a setting hold, and takes one back that would.
-func TestUncertainLineCountsOnlyAgainst(t *testing.T) {
+func TestFilteredSettingCountsOnlyAgainstTheWiring(t *testing.T) {
 	pi4 := BoardOf("Raspberry Pi 4 Model B", nil)
 	for config, want := range map[string]bool{
 		"dtparam=spi=on":                                      true,

@@ -174,7 +174,7 @@ func TestDeniedMembersAreLoggedWithTheFieldThatIsUnknown(t *testing.T) {
 }
 
 // A way to the hub that was lost within a bundle does not wait for the next manifest.
-func TestBundleWhoseChunksCouldNotBeHadIsFetchedAgain(t *testing.T) {
+func TestBundleWithMissingChunksIsFetchedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, build := exampleUpdater(t)
 		from := t.TempDir()

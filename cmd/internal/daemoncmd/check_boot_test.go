@@ -123,7 +123,7 @@ func verdict(found Checked) string {
 	return "well"
 }
 
-func TestWhatCannotBeReadIsUnseen(t *testing.T) {
+func TestUnreadableFilesAreReportedAsUnseen(t *testing.T) {
 	mute := wellPi(t, "4-trixie")
 	delete(mute, "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs")
 	desk := fstest.MapFS{"proc/self/mountinfo": {Data: []byte("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n")}}

@@ -120,7 +120,7 @@ func TestCheckByHandGoesOnWithoutTheKeysThatItMayNotSee(t *testing.T) {
 		t.Errorf("%v %q", found.Err(), found.Unseen)
 	}
 	b.c.Machine = "lathe"
-	if err := b.c.Check(b.on).Err(); err == nil || !strings.Contains(err.Error(), `knows no machine "lathe"`) {
+	if err := b.c.Check(b.on).Err(); err == nil || !strings.Contains(err.Error(), `has no machine "lathe"`) {
 		t.Error("the bundle was not looked at", err)
 	}
 }
@@ -195,7 +195,7 @@ func TestMissingPasswordIsWarnedOf(t *testing.T) {
 }
 
 // A file is checked on a desk too, where no chip is.
-func TestComputerWithoutAChipIsSaidAndNoFault(t *testing.T) {
+func TestMissingRealTimeClockIsANoteAndNoFault(t *testing.T) {
 	b := newBench(t)
 	b.on.Line = func(string, int) error { return pins.ErrNoChip }
 	if found := b.c.Check(b.on); found.Err() != nil || len(found.Unseen) != 1 ||
@@ -232,7 +232,7 @@ func TestCheckChangesNothing(t *testing.T) {
 }
 
 // Two machines on one Pi: what would do is named.
-func TestSecondPanelOnOneAddressIsToldAnother(t *testing.T) {
+func TestTakenPanelAddressSuggestsAnotherOne(t *testing.T) {
 	first, err := (PanelConfig{Listen: "127.0.0.1:0"}).listen()
 	if err != nil {
 		t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 )
 
 // What a machine hears of its clock over days, and whether it believes it.
-func TestClockIsBelievedAfterItsServerIsGoneUntilSomebodySetsIt(t *testing.T) {
+func TestClockStaysTrustedWithoutItsServerUntilSomebodySetsIt(t *testing.T) {
 	wall, mono, kernel := time.Date(2026, 11, 28, 9, 0, 0, 0, time.UTC), time.Duration(0), false
 	v := &clockTrust{asks: func() bool { return kernel }, now: func() (time.Time, time.Duration) { return wall, mono }}
 	pass := func(d time.Duration) { wall, mono = wall.Add(d), mono+d }
@@ -113,7 +113,7 @@ func TestKernelsWordIsKeptWhileItIsHeard(t *testing.T) {
 }
 
 // A daemon that starts anew takes the kernel's last word of this boot; whoever set the clock in between is found out.
-func TestClockIsBelievedByTheNextDaemonToo(t *testing.T) {
+func TestClockTrustSurvivesARestartOfTheDaemon(t *testing.T) {
 	begin := time.Date(2026, 11, 28, 20, 0, 0, 0, time.UTC)
 	fact, err := json.Marshal(syncRecord{"boot", begin, 2 * time.Hour})
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 )
 
 // One stranger, or all of them, hold no more connections than a panel can bear; who leaves makes room.
-func TestCrowdAtThePanelIsCounted(t *testing.T) {
+func TestPanelConnectionsAreLimitedPerAddress(t *testing.T) {
 	c := &limitedListener{of: map[netip.Addr]int{}}
 	at := func(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}) }
 	for range maxPerAddress {
@@ -58,7 +58,7 @@ func TestScreenOfThisComputerIsNotCounted(t *testing.T) {
 }
 
 // Idle connections of strangers must not lock out the tablet beside the machine.
-func TestStrangersTakeNoPlaceOfAConfiguredScreen(t *testing.T) {
+func TestConfiguredScreenKeepsItsConnectionUnderLoad(t *testing.T) {
 	at := func(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}) }
 	screen := at(250)
 	c := &limitedListener{screens: []netip.Addr{screen}, of: map[netip.Addr]int{}}

@@ -51,8 +51,8 @@ func (s secrets) path(field, named string) (string, error) {
 	case !ok:
 		return named, nil
 	case name == "" || name == "." || name == ".." || name != filepath.Base(name):
-		return "", fmt.Errorf("%s: %q is not a credential of the units, which have credential:card-key, machine-key, mqtt-password "+
-			"and aes-key", field, named)
+		return "", fmt.Errorf("%s: %q is not a credential of the units, which have credential:card-key, "+
+			"machine-key, mqtt-password and aes-key", field, named)
 	case s.unit != "":
 		return filepath.Join(s.unit, name), nil
 	case s.store != "":

@@ -102,7 +102,7 @@ func TestSummarySaysWhatAMachineLacks(t *testing.T) {
 	}
 }
 
-func TestSummaryIsWholeInBothLanguages(t *testing.T) {
+func TestSummaryHasEverySentenceInFrenchAndEnglish(t *testing.T) {
 	paths, _ := filepath.Glob("../../../firmware-config/*.yaml")
 	if len(paths) < 5 {
 		t.Fatal(paths)

@@ -97,7 +97,7 @@ func ills(found []Finding) (out []string) {
 	return out
 }
 
-func TestWellPiHasNothingWrong(t *testing.T) {
+func TestDoctorFindsNothingOnAHealthyPi(t *testing.T) {
 	c, s := pi(t)
 	if got := ills(Examine(t.Context(), c, s)); len(got) > 0 {
 		t.Errorf("%q", got)
@@ -236,7 +236,7 @@ func TestEachFaultIsFoundAndNoOther(t *testing.T) {
 }
 
 // The daemon remembers who vouched for the clock, and cards work: nothing is wrong.
-func TestClockThatTheDaemonBelievesIsWell(t *testing.T) {
+func TestDoctorAcceptsAClockThatTheDaemonTrusts(t *testing.T) {
 	c, s := pi(t)
 	s.Synchronised = func() bool { return false }
 	s.Status = func(context.Context) (control.Status, error) {
@@ -258,7 +258,7 @@ func TestIncludedLinesCount(t *testing.T) {
 }
 
 // A bundle of the usual 30 days is well for 23 of them, one of a week for two thirds of it.
-func TestBundleIsWellForMostOfItsLife(t *testing.T) {
+func TestBundleIsReportedOnlyInTheLastThirdOfItsLife(t *testing.T) {
 	for _, x := range []struct{ life, left, want int }{{30, 29, 0}, {30, 8, 0}, {30, 6, 1}, {6, 3, 0}, {6, 1, 1},
 		{365, 8, 0}, {365, 6, 1}} {
 		c, s := pi(t)
@@ -285,7 +285,7 @@ func TestComputerWithSimulatedPinsNeedsNoFirmware(t *testing.T) {
 }
 
 // A reader is looked for where its port says, whatever bus stands before it.
-func TestReaderThatIsNotThereIsSaid(t *testing.T) {
+func TestMissingReaderIsReported(t *testing.T) {
 	for port, file := range map[string]string{"/dev/ttyAMA0": "/dev/ttyAMA0", "serial:/dev/ttyAMA0": "/dev/ttyAMA0",
 		"i2c:/dev/i2c-1": "/dev/i2c-1", "spi:/dev/spidev0.0": "/dev/spidev0.0"} {
 		for _, there := range []bool{true, false} {

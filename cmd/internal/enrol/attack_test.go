@@ -101,7 +101,7 @@ func certificate(t *testing.T, name string) (ca []byte, cert *tls.Certificate) {
 }
 
 // What stands between the machine and its hub, or poses as it, reads the question «who are you» and nothing else.
-func TestNothingSecretIsSentToWhoIsNotTheHub(t *testing.T) {
+func TestSecretsAreSentOnlyToTheVerifiedHub(t *testing.T) {
 	w := newWorld(t)
 	ca, cert := certificate(t, "hub.test")
 	_, otherKey := key(t, "portillon:site:big")

@@ -214,7 +214,7 @@ func TestDatesOfTheHubsCertificateCountOnceTheClockIsTrusted(t *testing.T) {
 	}
 }
 
-func TestTimeOfSomebodyElseIsNotTaken(t *testing.T) {
+func TestTimeNotSignedByTheHubIsRefused(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.joined(t, "laser")
 	_, other := key(t, "portillon:hub:big")

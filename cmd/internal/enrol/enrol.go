@@ -93,11 +93,11 @@ func (e *Enrolment) Run(ctx context.Context) error {
 	defer j.Close()
 	if j.Code.Replace != e.Replace {
 		if e.Replace {
-			return fmt.Errorf("this code is for a new machine %s, not for one that is replaced: leave --replace out, "+
+			return fmt.Errorf("the code is for a new machine %s, not for one that is replaced: leave --replace out, "+
 				"or make a code for a replacement at the hub", j.Code.Machine)
 		}
-		return fmt.Errorf("this code replaces the machine %s: add --replace. Its tags, hours and practice come back "+
-			"from the hub", j.Code.Machine)
+		return fmt.Errorf("the code replaces the machine %s: add --replace. "+
+			"The machine's tags, hours and practice come back from the hub", j.Code.Machine)
 	}
 	m, err := e.prepare(j, address)
 	if err != nil {

@@ -105,7 +105,7 @@ func TestCodeIsGoodOnceAndForTheComputerThatUsedIt(t *testing.T) {
 	}
 }
 
-func TestWhatIsMissingIsSaidBeforeTheCodeIsUsed(t *testing.T) {
+func TestMissingWiringIsReportedBeforeTheCodeIsUsed(t *testing.T) {
 	w := newWorld(t)
 	code := w.code("laser", false).Text
 	for name, change := range map[string]func(*Enrolment){

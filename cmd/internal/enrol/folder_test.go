@@ -12,7 +12,7 @@ import (
 )
 
 // A machine is tried without root: everything stands in one folder, and nothing else of the computer is touched.
-func TestMachineIsTriedInAFolder(t *testing.T) {
+func TestMachineCanBeEnrolledInAFolderWithoutRoot(t *testing.T) {
 	w := newWorld(t)
 	e, out := w.enrolment(t, w.code("laser", false).Text)
 	host := e.Host.(*pi)

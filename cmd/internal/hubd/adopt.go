@@ -86,6 +86,7 @@ func (a *adoption) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	// Everything is written into a folder beside the final one, so that a failed adoption leaves nothing half made.
 	a.new = a.to + ".new"
 	if err := os.RemoveAll(a.new); err != nil { // left by an interrupted adoption
 		return err
@@ -98,6 +99,7 @@ func (a *adoption) run(ctx context.Context) (err error) {
 			err = errors.Join(err, os.RemoveAll(a.new))
 		}
 	}()
+	// takeBundle needs the folders that copyFolders copies: the bundle in force is one of them.
 	for _, step := range []func(context.Context) error{a.copyFolders, a.takeBundle, a.writeConfig, a.copyDatabase} {
 		if err := step(ctx); err != nil {
 			return err
@@ -106,6 +108,7 @@ func (a *adoption) run(ctx context.Context) (err error) {
 	if err := a.fill(ctx, s); err != nil {
 		return err
 	}
+	// Nobody may gain or lose a right unnoticed: say fails unless the caller accepted the differences.
 	if err := a.say(); err != nil {
 		return err
 	}
@@ -132,6 +135,7 @@ func (a *adoption) read() (*site.Site, error) {
 	if there, err := os.ReadDir(a.to); err == nil && len(there) > 0 {
 		return nil, fmt.Errorf("the folder %s is not empty: an adoption overwrites nothing", a.to)
 	}
+	// Machines keep the keys they pinned, so the new hub has to sign with the same ones.
 	switch {
 	case s.Policy.Site != a.conf.Site:
 		return nil, fmt.Errorf("the folder %s is the site %q's, %s is %q's", a.site, s.Policy.Site, a.config, a.conf.Site)
@@ -148,6 +152,7 @@ func (a *adoption) read() (*site.Site, error) {
 				"and as hub-key: in each machine.yaml",
 				a.conf.Bundle.Key.Name(), strings.SplitN(own, "+", 2)[0], a.config)
 	}
+	// Cards in the register are hashed with the card key, so a new one would make every card unknown.
 	if a.cardKey == "" {
 		a.cardKey = a.conf.Join.CardKey
 	}
@@ -167,6 +172,7 @@ func (a *adoption) read() (*site.Site, error) {
 // takeBundle installs the bundle file, as the old hub would at its next start, to find out what is in force.
 func (a *adoption) takeBundle(context.Context) error {
 	s := a.store()
+	// A refused file (too old, for example) changes nothing: the bundle installed before remains in force.
 	if f, err := os.Open(a.conf.Bundle.File); err == nil {
 		_, err = s.InstallFile(f, nil)
 		var old *wire.Refusal
@@ -180,6 +186,7 @@ func (a *adoption) takeBundle(context.Context) error {
 	} else if err != nil {
 		return err
 	}
+	// The new hub hashes cards with this key, and machines compare them with the bundle in force.
 	if err := wire.CheckCardKey(a.before, a.keyHex); err != nil {
 		return fmt.Errorf("%s is not the card key of the bundle in force: %w", a.cardKey, err)
 	}
@@ -242,8 +249,10 @@ func (a *adoption) writeConfig(context.Context) error {
 	if err := yaml.Unmarshal(text, &doc); err != nil {
 		return err
 	}
+	// Edit the YAML tree, so that comments and the order of the old file survive.
 	root := doc.Content[0] // hub.ReadConfig accepted this mapping
 	set(root, ".", "data")
+	// Keys and passwords may be anywhere on the old hub. They all move to keys/.
 	files := map[string][]string{a.conf.Key: {"key"}, a.conf.MQTT.Cert: {"mqtt", "cert"},
 		a.conf.MQTT.CertKey: {"mqtt", "cert-key"},
 		a.conf.MQTT.Watcher: {"mqtt", "watcher"}, a.conf.MQTT.PasswordFile: {"mqtt", "password-file"}}
@@ -334,6 +343,7 @@ func (a *adoption) copyDatabase(ctx context.Context) error {
 	if _, err := os.Stat(from); errors.Is(err, os.ErrNotExist) {
 		return nil // the old hub has never run
 	}
+	// A database in use is copied by SQLite itself. ledger.db is older, and fill converts it.
 	if from == a.conf.Database() {
 		return store.BackUp(ctx, from, filepath.Join(a.new, store.Name))
 	}
@@ -354,6 +364,7 @@ func (a *adoption) fill(ctx context.Context, s *site.Site) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	// Count the copied records, so that the person can compare them with the old hub.
 	l := ledger.New(db.Site(conf.Site), conf.Keys())
 	for _, m := range conf.Machines {
 		head, err := l.Head(m.ID)

@@ -72,7 +72,9 @@ func filesOf(config string, c hub.Config) (b backedUp, err error) {
 		return b, err
 	}
 	b.base, b.plain = filepath.Dir(abs), []string{abs}
+	// Some of these paths are empty or name files that do not exist. existing removes them at the end.
 	secrets := []string{c.Key, c.MQTT.CertKey, c.MQTT.Watcher, c.MQTT.PasswordFile, c.Join.CertKey, c.Web.CertKey, c.Mail}
+	// During a change of the card key, some cards are still hashed with the one before.
 	if c.Join.CardKey != "" {
 		secrets = append(secrets, c.Join.CardKey, cardkey.BeforeFile(c.Join.CardKey))
 	}
@@ -80,6 +82,7 @@ func filesOf(config string, c hub.Config) (b backedUp, err error) {
 		secrets = append(secrets, m.PasswordFile)
 	}
 	plain := []string{c.MQTT.Cert, c.Bundle.File, c.Join.Cert, c.Join.Authority}
+	// The hub makes its own certificate again at its next start.
 	if c.Web.Cert != hub.OwnCert {
 		plain = append(plain, c.Web.Cert)
 	}
@@ -153,6 +156,7 @@ func writeBackup(ctx context.Context, config, to string, withSecrets bool, out i
 		return a, err
 	}
 	a = about{Format: 1, Site: string(c.Site), Made: time.Now().UTC().Truncate(time.Second)}
+	// The list of secrets is readable without the phrase: a restore says which ones are missing.
 	for _, path := range b.secrets {
 		name, err := b.name(path)
 		if err != nil {
@@ -162,11 +166,13 @@ func writeBackup(ctx context.Context, config, to string, withSecrets bool, out i
 			a.Secrets, a.Lacks = append(a.Secrets, name), nil
 		}
 	}
+	// O_EXCL: a backup never overwrites an older one.
 	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return a, err
 	}
 	err = b.write(ctx, f, c, a, withSecrets, out)
+	// Remove an incomplete file, which could be taken for a backup.
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return a, errors.Join(err, os.Remove(to))
 	}
@@ -206,6 +212,7 @@ func (b backedUp) write(ctx context.Context, f io.Writer, c hub.Config, a about,
 	if err := b.add(t, b.plain); err != nil {
 		return err
 	}
+	// Encrypted files come last, as one file in the tar.
 	if withSecrets {
 		sealed, err := b.sealed(c, out)
 		if err != nil {
@@ -294,6 +301,7 @@ const phraseWork = 15
 // RecoveryPhrase is the phrase that encrypts secrets in backups. It is in a file of the data folder that no backup
 // contains. If there is none it is made, and made tells the caller to show it to a person once.
 func RecoveryPhrase(data string) (phrase string, made bool, err error) {
+	// An existing phrase is used again: all backups of a hub have the same one.
 	path := filepath.Join(data, phraseFile)
 	b, err := os.ReadFile(path)
 	if err == nil {
@@ -307,6 +315,7 @@ func RecoveryPhrase(data string) (phrase string, made bool, err error) {
 	}
 	chance := make([]byte, 17) // 136 bits, of which 26 letters hold 130
 	rand.Read(chance)          // never fails (crypto/rand)
+	// This alphabet has no i, l, o and u, which are easily mistaken when read from paper.
 	letters := base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding).EncodeToString(
 		chance)[:26]
 	var groups []string

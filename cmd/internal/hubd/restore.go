@@ -75,6 +75,7 @@ func (r *restorer) run(ctx context.Context, file, phraseFile string) error {
 		return err
 	}
 	defer f.Close()
+	// First the files that are not encrypted.
 	sealed, err := r.files(tar.NewReader(f))
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
@@ -83,10 +84,12 @@ func (r *restorer) run(ctx context.Context, file, phraseFile string) error {
 		return fmt.Errorf("%s is no backup of a hub that this program knows: format %d, %d databases", file, r.about.Format,
 			len(r.databases))
 	}
+	// A damaged database is found now, and not at the next start of the hub.
 	if err := store.Check(ctx, r.databases[0]); err != nil {
 		return err
 	}
 	r.lacks = append(r.lacks, r.about.Lacks...)
+	// Without the phrase, the encrypted secrets are missing as well.
 	if phraseFile == "" {
 		r.lacks = append(r.lacks, r.about.Secrets...)
 		return nil
@@ -104,6 +107,7 @@ func (r *restorer) files(t *tar.Reader) (sealed []byte, err error) {
 		if err != nil {
 			return nil, err
 		}
+		// Anybody can have made this file, so a path must stay inside the folder, and sizes are bounded.
 		switch {
 		case h.Typeflag != tar.TypeReg || !filepath.IsLocal(h.Name) || h.Size > maxBackupFile:
 			return nil, fmt.Errorf("%.200q of %d bytes is no file of a backup", h.Name, h.Size)
@@ -137,6 +141,7 @@ func (r *restorer) file(h *tar.Header, from io.Reader) error {
 	if err == nil && n != h.Size {
 		err = fmt.Errorf("%s has %d bytes, want %d", h.Name, n, h.Size)
 	}
+	// The file was outside the hub's folder, and a person has to put it back there.
 	if strings.HasPrefix(h.Name, elsewhere+"/") {
 		r.moved = append(r.moved, h.Name)
 	}
@@ -160,11 +165,13 @@ func (r *restorer) secrets(sealed []byte, phraseFile string) error {
 	if err != nil {
 		return err
 	}
+	// A forged file must not demand an arbitrarily high cost.
 	id.SetMaxWorkFactor(phraseWork + 5)
 	plain, err := age.Decrypt(bytes.NewReader(sealed), id)
 	if err != nil {
 		return fmt.Errorf("the secrets are not of this recovery phrase: %w", err)
 	}
+	// The encrypted tar contains only secrets: neither a database nor another encrypted part.
 	before := slices.Clone(r.databases)
 	if nested, err := r.files(tar.NewReader(plain)); err != nil || nested != nil || len(r.databases) != len(before) {
 		return errors.Join(err, errors.New("the encrypted part could not be written whole"))

@@ -76,6 +76,7 @@ func names[T any](list []T, name func(T) string) (out []string) {
 	return out
 }
 
+// readerNames returns the names of the offered readers.
 func readerNames() []string {
 	return names(offers(), func(o daemoncmd.ReaderOffer) string { return o.Name })
 }

@@ -52,6 +52,7 @@ func commonLines(a, b []string) [][]int {
 	return common
 }
 
+// lines splits a text into lines.
 func lines(s string) []string {
 	if s == "" {
 		return nil

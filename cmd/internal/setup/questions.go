@@ -93,6 +93,7 @@ func relayQuestions() []question {
 	}
 }
 
+// readerChoices are the offered readers.
 func readerChoices() (out []choice) {
 	for _, o := range offers() {
 		out = append(out, choice{o.Name, t(o.FR, o.EN)})
@@ -100,6 +101,7 @@ func readerChoices() (out []choice) {
 	return out
 }
 
+// inputChoices are the inputs with their GPIO numbers.
 func inputChoices() []choice {
 	words := map[string]policy.Text{
 		"e-stop": t("second contact de l’arrêt d’urgence (GPIO 22)", "the emergency stop’s second contact (GPIO 22)"),
@@ -119,6 +121,7 @@ func inputChoices() []choice {
 	return out
 }
 
+// foundChoices are the connected USB readers.
 func foundChoices(found []string) (out []choice) {
 	for _, f := range found {
 		out = append(out, choice{f, t(f, f)})

@@ -81,7 +81,7 @@ func run(t *testing.T, l *lab, o Options, typed string) (string, error) {
 	return out.String(), err
 }
 
-func TestABarePiIsRestartedOnceAndItsDaemonEnabled(t *testing.T) {
+func TestSetupOfANewPiRestartsItOnceAndEnablesTheDaemon(t *testing.T) {
 	root, o := bare(t)
 	l := &lab{now: time.Now()}
 	said, err := run(t, l, o, "y\ny\n")

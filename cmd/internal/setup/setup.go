@@ -400,6 +400,7 @@ func readSmall(path string) ([]byte, error) {
 	return b, err
 }
 
+// there reports whether a path exists.
 func there(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil

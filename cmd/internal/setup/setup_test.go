@@ -29,7 +29,7 @@ func complete1() Answers {
 }
 
 // Every combination of answers makes a file that the daemon's own check takes, with what was answered in it.
-func TestEveryAnswerMakesASoundFile(t *testing.T) {
+func TestEveryCombinationOfAnswersMakesAValidFile(t *testing.T) {
 	files := 0
 	for _, reader := range readerNames() {
 		for _, relay := range relays {
@@ -290,7 +290,7 @@ func wiredRoot(t *testing.T) string {
 	return root
 }
 
-func TestTheTestGoesOnAfterEachPowerCutAndKeepsASignedProtocol(t *testing.T) {
+func TestAcceptanceTestContinuesAfterEachPowerCut(t *testing.T) {
 	l, root := &lab{now: time.Date(2026, 11, 29, 10, 0, 0, 0, time.UTC)}, wiredRoot(t)
 	said, err := l.run(t, root, Options{})
 	if !errors.Is(err, ErrEnded) || !strings.Contains(said, "cut it now") {

@@ -209,7 +209,7 @@ func TestSheetAsksForEverything(t *testing.T) {
 }
 
 // « Consignation » is the electrician's lock-out, never what Portillon does.
-func TestConsignationIsTheElectriciansAlone(t *testing.T) {
+func TestSheetLeavesIsolationToTheElectrician(t *testing.T) {
 	page, err := HTML(fullest(), "full.yaml", policy.French, policy.English)
 	if err != nil {
 		t.Fatal(err)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestOpenBetweenNineAndFive(t *testing.T) {
+func TestHoursAreOpenFromTheirStartToTheirEnd(t *testing.T) {
 	for hour, want := range map[int]bool{8: false, 9: true, 16: true, 17: false} {
 		if Open(hour, false) != want || Open(hour, true) {
 			t.Error(hour)
@@ -13,7 +13,7 @@ func TestOpenBetweenNineAndFive(t *testing.T) {
 	}
 }
 
-func TestCountdownCounts(t *testing.T) {
+func TestAcceptanceCountdownCountsDownToZero(t *testing.T) {
 	if n := Countdown(3); n != 3 {
 		t.Error(n)
 	}
