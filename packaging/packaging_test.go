@@ -436,9 +436,9 @@ func TestManualHasEachCommandAndFlag(t *testing.T) {
 	plain := strings.NewReplacer(`\-`, "-", "...", "…").Replace
 	manual := plain(read(t, "packaging/man/portillon.1"))
 	verbs := regexp.MustCompile(`(?m)^\t\t\{"([a-z -]+)",\s+"([^"]*)",\s+"([^"]+)",\s+\w+\},$`).
-		FindAllStringSubmatch(read(t, "cmd/portillon/main.go"), -1)
+		FindAllStringSubmatch(read(t, "cmd/portillon/verbs.go"), -1)
 	if len(verbs) < 20 {
-		t.Fatalf("only %d verbs were found in cmd/portillon/main.go", len(verbs))
+		t.Fatalf("only %d verbs were found in cmd/portillon/verbs.go", len(verbs))
 	}
 	for _, v := range verbs {
 		want := strings.TrimSpace(".It Ic "+v[1]+" "+v[2]) + "\n" + strings.ToUpper(v[3][:1]) + v[3][1:] + ".\n"

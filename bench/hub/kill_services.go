@@ -30,7 +30,7 @@ import (
 type clerk struct {
 	site      *store.Site
 	audit     *audit.Log
-	directory *directory.Service
+	directory *directory.Services
 	accounts  *account.Services
 	enrol     *enrol.Services
 	publish   *publish.Services
@@ -141,7 +141,7 @@ func (c *clerk) one(ctx context.Context) (kind, id string, err error) {
 			Name:   "Member " + id,
 			Emails: []string{id + "@one.example", id + "@two.example"},
 		}
-		if _, err = c.directory.Add(ctx, by, m); err == nil {
+		if _, err = c.directory.Members.Add(ctx, by, m); err == nil {
 			c.last = m.ID
 		}
 		return "member", id, err
@@ -149,7 +149,12 @@ func (c *clerk) one(ctx context.Context) (kind, id string, err error) {
 		if c.last == "" {
 			return c.one(ctx)
 		}
-		card, err := c.directory.AddCard(ctx, by, c.last, directory.Card{Number: "04" + someHex(6), State: directory.Active})
+		card, err := c.directory.Cards.AddCard(
+			ctx,
+			by,
+			c.last,
+			directory.Card{Number: "04" + someHex(6), State: directory.Active},
+		)
 		return "card", card.ID, err
 	case 2:
 		id = "mill-" + someHex(4)

@@ -16,6 +16,9 @@ func TestMain(m *testing.M) {
 }
 
 func TestKilledHubKeepsAcknowledgedDataAndNoPartialChange(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: starts a hub and its machines")
+	}
 	var said strings.Builder
 	o := options{times: 6, dir: t.TempDir(), out: func(row ...any) { said.WriteString(row[0].(string)) }}
 	if err := kill(t.Context(), o); err != nil {
@@ -28,6 +31,9 @@ func TestKilledHubKeepsAcknowledgedDataAndNoPartialChange(t *testing.T) {
 
 // The checks of the benchmark must detect each kind of loss.
 func TestKillChecksDetectMissingAndPartialData(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: starts a hub and its machines")
+	}
 	k, err := newKilled(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,9 @@ import (
 // The measured events must happen, however long they take: each change is in force on all machines, and all machines
 // reconnect after the hub was killed.
 func TestChangesReachAllMachinesAndAllReconnect(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: starts a hub and its machines")
+	}
 	var said strings.Builder
 	o := options{machines: 8, members: 40, rounds: 1, quick: true, dir: t.TempDir(), log: io.Discard,
 		out: func(row ...any) { said.WriteString(row[0].(string) + "\n") }}

@@ -35,7 +35,7 @@ var (
 		FR: "« Découpe laser - Utilisateur autonome »",
 		EN: "“Découpe laser - Utilisateur autonome”",
 	}
-	askMentor = policy.Text{FR: "Prochaine étape : demander à un mentor", EN: "Next step: ask a mentor"}
+	askMentor = policy.Text{FR: "Prochaine étape : voir un mentor", EN: "Next step: see a mentor"}
 )
 
 // seen returns a view with the visitor Inès, her role and her buttons.

@@ -208,6 +208,9 @@ func TestOrdersAreAnsweredByTheirNumber(t *testing.T) {
 }
 
 func TestJobFinishesWhenItsDaemonIsLost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: starts the guard as a process, or waits for its times")
+	}
 	lose := map[string]func(*rig){
 		"a closed pipe":   func(r *rig) { r.in.Close() },
 		"a missed lease":  func(*rig) {},
@@ -227,6 +230,9 @@ func TestJobFinishesWhenItsDaemonIsLost(t *testing.T) {
 }
 
 func TestJobWithoutDaemonEndsAtItsLimit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: starts the guard as a process, or waits for its times")
+	}
 	rigged(t, nil, func(r *rig) {
 		r.say("on 1 3600000 0\n").set(&r.busy, true).wait(sample)
 		r.in.Close()

@@ -153,6 +153,9 @@ func TestGuardDropsRelayWhenDaemonIsKilled(t *testing.T) {
 }
 
 func TestGuardDropsRelayWhenDaemonHangs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: starts the guard as a process, or waits for its times")
+	}
 	dir := t.TempDir()
 	d, _ := daemonOn(t, dir)
 	d.Process.Signal(syscall.SIGSTOP)
@@ -170,6 +173,9 @@ func TestRelayIsOffWhenItsGuardIsKilled(t *testing.T) {
 }
 
 func TestJobFinishesWithoutItsDaemonIfAllowed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: starts the guard as a process, or waits for its times")
+	}
 	dir := t.TempDir()
 	d, _ := daemonOn(t, dir, "RELAY_TEST_FINISH=1h", "RELAY_TEST_BUSY=1")
 	d.Process.Kill()
@@ -187,6 +193,9 @@ func TestEStopEndsAJobWithoutDaemon(t *testing.T) {
 }
 
 func TestJobWithoutDaemonIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: starts the guard as a process, or waits for its times")
+	}
 	dir := t.TempDir()
 	d, _ := daemonOn(t, dir, "RELAY_TEST_FINISH=1s", "RELAY_TEST_BUSY=1")
 	d.Process.Kill()
@@ -264,6 +273,9 @@ func TestEStopOpensTheRelayAndHoldsItOpen(t *testing.T) {
 }
 
 func TestDeadDaemonLoopLetsTheLeaseEnd(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: starts the guard as a process, or waits for its times")
+	}
 	s, events, dir := started(t, func() bool { return false })
 	if err := s.Set(t.Context(), true, 0, 0); err != nil {
 		t.Fatal(err)
@@ -295,6 +307,9 @@ func TestPinUsedByAnotherProcessIsRefused(t *testing.T) {
 }
 
 func TestStoppedGuardIsDetectedAndEnded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: starts the guard as a process, or waits for its times")
+	}
 	s, events, dir := started(t, yes)
 	if err := s.Set(t.Context(), true, 0, 0); err != nil {
 		t.Fatal(err)
@@ -307,6 +322,9 @@ func TestStoppedGuardIsDetectedAndEnded(t *testing.T) {
 }
 
 func TestOrderToAStoppedGuardOpensTheRelayWithinASecond(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: starts the guard as a process, or waits for its times")
+	}
 	s, _, dir := started(t, yes)
 	s.Set(t.Context(), true, 0, 0)
 	syscall.Kill(s.pid, syscall.SIGSTOP)

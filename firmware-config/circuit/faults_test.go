@@ -224,6 +224,9 @@ func pumpWords(r row, level float64, edges int, closed float64, holds, chatters 
 // TestFaultsMatchTheTable compares faults.md with the circuits, and refuses a fault that closes a relay unnoticed
 // without an accepted reason.
 func TestFaultsMatchTheTable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: calculates the circuit for thousands of cases")
+	}
 	var rows []row
 	for _, of := range []func(*testing.T) []row{pumpRows, boardRows, inputRows, ladderRows, lidRows, mainsRows} {
 		rows = append(rows, of(t)...)

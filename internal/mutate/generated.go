@@ -28,7 +28,7 @@ const (
 // the list.
 //
 // With -every, the short form of the tests runs first, and all tests run for mutants that survive it: a sample for
-// every commit. With -every 1, each mutant runs every test that reaches it.
+// every commit, which leaves explained mutants out. With -every 1, each mutant runs every test that reaches it.
 func Generated(t *testing.T, n int, explained map[string]string) {
 	t.Helper()
 	if !*try {
@@ -48,15 +48,9 @@ func Generated(t *testing.T, n int, explained map[string]string) {
 	if err != nil || len(picked) < n {
 		t.Fatalf("%d of %d mutants compile: %v", len(picked), n, err)
 	}
-	matching, err := regexp.Compile(*only)
+	mutants, err := toTry(picked, explained)
 	if err != nil {
 		t.Fatal(err)
-	}
-	var mutants []mutant
-	for i, m := range picked {
-		if chosen(i) && matching.MatchString(m.id) {
-			mutants = append(mutants, m)
-		}
 	}
 	c := campaign{source: s, short: *every > 1, patience: time.Minute, log: t.Logf, keep: *keep}
 	results, err := c.run(t.Context(), t.TempDir(), mutants)
@@ -65,6 +59,23 @@ func Generated(t *testing.T, n int, explained map[string]string) {
 	}
 	judge(t, results, explained)
 	t.Logf("%d candidates in the package", len(all))
+}
+
+// toTry are the mutants that the flags include. A sample leaves out those that are explained: no test catches them, and
+// each would run all tests.
+func toTry(picked []mutant, explained map[string]string) ([]mutant, error) {
+	matching, err := regexp.Compile(*only)
+	if err != nil {
+		return nil, fmt.Errorf("-mutants-only: %w", err)
+	}
+	var out []mutant
+	for i, m := range picked {
+		_, known := explained[m.id]
+		if chosen(i) && matching.MatchString(m.id) && !(known && *every > 1) {
+			out = append(out, m)
+		}
+	}
+	return out, nil
 }
 
 // judge compares the results with the list of explained survivors.

@@ -61,7 +61,7 @@ type list struct {
 	timeout time.Duration
 }
 
-// caught tries the mutants with the given indexes, and returns how many of them a test catches.
+// caught tries the mutants of the given indexes and returns how many of them a test catches.
 func (l list) caught(which []int) (n int) {
 	var work sync.WaitGroup
 	var mu sync.Mutex

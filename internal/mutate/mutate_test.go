@@ -112,6 +112,31 @@ func TestChoiceDoesNotDependOnOtherFunctions(t *testing.T) {
 	}
 }
 
+func TestSampleLeavesExplainedMutantsOut(t *testing.T) {
+	picked := []mutant{{id: "a"}, {id: "b"}, {id: "c"}, {id: "d"}, {id: "e"}}
+	explained := map[string]string{"b": "equivalent", "d": "equivalent"}
+	keepEvery, keepFrom, keepOnly := *every, *from, *only
+	t.Cleanup(func() { *every, *from, *only = keepEvery, keepFrom, keepOnly })
+	for _, x := range []struct {
+		every, from int
+		only, want  string
+	}{{1, 0, "", "abcde"}, {2, 0, "", "ace"}, {2, 1, "", ""}, {3, 5, "", "c"}, {1, 0, "[bc]", "bc"}} {
+		*every, *from, *only = x.every, x.from, x.only
+		got, err := toTry(picked, explained)
+		ids := ""
+		for _, m := range got {
+			ids += m.id
+		}
+		if err != nil || ids != x.want {
+			t.Errorf("every %d from %d, only %q: %q, %v; want %q", x.every, x.from, x.only, ids, err, x.want)
+		}
+	}
+	*only = "("
+	if _, err := toTry(picked, nil); err == nil {
+		t.Error("an expression that is none is accepted")
+	}
+}
+
 func TestGeneratedMutantsAreCaughtSurviveOrHang(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles a test binary")

@@ -117,6 +117,9 @@ func FuzzAnswers(f *testing.F) {
 
 // Random wrong answers, from fixed seeds.
 func TestRandomAnswersNeverGiveAnUncheckedNumber(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: reads a million random bytes")
+	}
 	found := 0
 	for seed := range uint64(1500) {
 		rnd := rand.New(rand.NewPCG(seed, 522))

@@ -189,6 +189,9 @@ func TestCardThatCannotBePoweredIsIgnored(t *testing.T) {
 // However long pcscd hangs while a card is present, there must be one tap, or the reader must fail and its reopening
 // must report the card as not tapped.
 func TestHangingPcscdCausesNoSecondTap(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: waits for a daemon that hangs")
+	}
 	for delay := 50 * time.Millisecond; delay < 3*time.Second; delay += 50 * time.Millisecond {
 		for at := time.Duration(0); at < 100*time.Millisecond; at += 25 * time.Millisecond {
 			bubble(t, func(t *testing.T) {

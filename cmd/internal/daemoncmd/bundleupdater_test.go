@@ -107,6 +107,9 @@ func TestBundleThatDoesNotKnowThisMachineIsRefused(t *testing.T) {
 
 // Whoever may publish on the bundle topic must not fill the disk with refusals.
 func TestForgedManifestsAreRecordedOncePerReasonAndMinute(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: starts the daemon")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		k, build := exampleUpdater(t)
 		k.conf = BundleConfig{From: t.TempDir()}
