@@ -35,6 +35,7 @@ func Load(name string) (*time.Location, error) {
 	if readErr != nil {
 		return nil, errors.Join(err, readErr)
 	}
+	// The embedded copy is used only for names that the computer does not know.
 	data, known := find(all, name)
 	if !known {
 		return nil, err
@@ -59,11 +60,13 @@ func unpack() ([]byte, error) {
 func find(all []byte, name string) (zone []byte, known bool) {
 	index, data, _ := bytes.Cut(all, []byte("\n\n"))
 	for line := range strings.Lines(string(index)) {
+		// The blank after the name keeps a name from matching a longer one.
 		place, is := strings.CutPrefix(line, name+" ")
 		var offset, length int
 		if !is {
 			continue
 		}
+		// A damaged index must not read outside the data.
 		if n, _ := fmt.Sscan(place, &offset, &length); n == 2 && offset >= 0 && length > 0 && offset+length <= len(data) {
 			return data[offset : offset+length], true
 		}

@@ -59,6 +59,8 @@ func trusted(data []byte, s suspect) bool {
 	if len(data) > maxTried || Entries(data) > maxTriedEntries {
 		return true
 	}
+	// The text before the mistake must be valid. The text up to a few lines after it must not be: a later line may
+	// complete what looked wrong.
 	lines := bytes.SplitAfter(data, []byte("\n"))
 	good := func(n int) bool {
 		return yaml.Unmarshal(bytes.Join(lines[:n], nil), new(yaml.Node)) == nil
@@ -103,6 +105,7 @@ type bracket struct {
 	colon        bool // the present entry already has a key and a colon
 }
 
+// suspect reports a mistake at a line and column, both from 1. Only the first mistake counts.
 func (d *diagnosis) suspect(line, column int, hint, format string, a ...any) {
 	if d.found == nil {
 		d.found = &suspect{line: line, column: column, problem: fmt.Sprintf(format, a...), hint: hint}
@@ -177,6 +180,7 @@ func skipBlanks(l []rune, i int) int {
 	return i
 }
 
+// isBlank reports whether the rune separates words in YAML.
 func isBlank(r rune) bool { return r == ' ' || r == '\t' }
 
 // goOn reads a line inside brackets or quotes. If the line is clearly the next entry, they were never closed.
@@ -208,6 +212,7 @@ func (d *diagnosis) unclosed() {
 		"%c is opened here, and never closed", b.rune)
 }
 
+// end reports what is still open after the last line.
 func (d *diagnosis) end() {
 	if d.quote.rune != 0 || len(d.brackets) > 0 {
 		d.unclosed()

@@ -178,6 +178,7 @@ func touching(l []rune, i int) int {
 // maxIndent bounds the measured indentation, which is read for each bracket of a line.
 const maxIndent = 200
 
+// indent returns the number of spaces at the beginning of a line, at most maxIndent.
 func (d *diagnosis) indent(l []rune) int {
 	n := 0
 	for n < len(l) && n < maxIndent && l[n] == ' ' {
@@ -302,6 +303,7 @@ func (d *diagnosis) close(l []rune, i int) bool {
 	return false
 }
 
+// closer returns the bracket that closes r.
 func closer(r rune) rune {
 	if r == '{' {
 		return '}'

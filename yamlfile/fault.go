@@ -79,6 +79,7 @@ func indent(line string, n int) string {
 // Faults is an error with all faults of a file, in the file's order.
 type Faults []Fault
 
+// Error returns all mistakes, each from a new line on.
 func (f Faults) Error() string {
 	out := make([]string, len(f))
 	for i, x := range f {

@@ -88,6 +88,7 @@ func (d *Doc) more(data []byte, document bool, line int) {
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
+// syntax reports a text that the YAML library rejects, with the diagnosis of its cause if there is a trustworthy one.
 func (d *Doc) syntax(data []byte, err error) {
 	if errors.Is(err, io.EOF) {
 		d.add(Fault{Problem: "the file is empty"})
@@ -109,6 +110,7 @@ func (d *Doc) syntax(data []byte, err error) {
 	d.add(f)
 }
 
+// fault returns the mistake as a Fault.
 func (s suspect) fault() Fault {
 	return Fault{Line: s.line, Column: s.column, Problem: "this is not YAML: " + s.problem, Hint: s.hint}
 }
@@ -143,6 +145,7 @@ func (d *Doc) plain(n *yaml.Node, depth int) bool {
 	return ok
 }
 
+// key checks that a key is one word and occurs once in its mapping. seen has the lines of the earlier keys.
 func (d *Doc) key(k *yaml.Node, seen map[string]int) bool {
 	at := Node{d: d, n: k}
 	if k.Kind != yaml.ScalarNode || k.Tag == "!!merge" {
@@ -161,6 +164,7 @@ func (d *Doc) key(k *yaml.Node, seen map[string]int) bool {
 	return true
 }
 
+// add records a mistake unless it repeats an earlier one or there are maxFaults of them.
 func (d *Doc) add(f Fault) {
 	f.File, f.Problem, f.Hint = d.name, clip(f.Problem, maxWords), clip(f.Hint, maxWords)
 	if d.full() || slices.ContainsFunc(d.faults, f.again) {
@@ -178,6 +182,7 @@ func (d *Doc) add(f Fault) {
 // Enough reports whether the maximum of faults is reached, so that reading further is useless.
 func (x Node) Enough() bool { return x.d.full() }
 
+// full reports whether no further mistake is recorded.
 func (d *Doc) full() bool { return len(d.faults) >= maxFaults }
 
 // Err returns nil, or Faults with all faults so far.
@@ -258,6 +263,7 @@ func (x Node) Get(key string) Node {
 	return out
 }
 
+// join returns the path of a key below another path.
 func join(path, key string) string {
 	key = clip(key, maxName)
 	if path == "" {
@@ -322,11 +328,16 @@ func (x Node) List() []Node {
 	return out
 }
 
-// IsScalar, IsList and IsMap report the kind of the node's value.
+// IsScalar reports whether the node is a single value.
 func (x Node) IsScalar() bool { return x.Present() && x.n.Kind == yaml.ScalarNode }
-func (x Node) IsList() bool   { return x.Present() && x.n.Kind == yaml.SequenceNode }
-func (x Node) IsMap() bool    { return x.Present() && x.n.Kind == yaml.MappingNode }
 
+// IsList reports whether the node is a list.
+func (x Node) IsList() bool { return x.Present() && x.n.Kind == yaml.SequenceNode }
+
+// IsMap reports whether the node is a mapping.
+func (x Node) IsMap() bool { return x.Present() && x.n.Kind == yaml.MappingNode }
+
+// is reports whether the node has a kind. A present node of another kind is a mistake.
 func (x Node) is(k yaml.Kind, what string) bool {
 	if !x.Present() || x.d.full() {
 		return false

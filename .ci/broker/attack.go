@@ -23,6 +23,7 @@ type attacker struct {
 	sizes, retained, flooded, connected, refused, taken atomic.Int64
 }
 
+// String returns what was attempted so far.
 func (a *attacker) String() string {
 	return fmt.Sprintf("attack: %d packets around the limit, %d messages of 10 MB or of the limit on every topic, "+
 		"%.0f MB flooded, %d connects let in and %d refused, %d tries with client ids of others",

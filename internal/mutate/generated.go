@@ -147,6 +147,7 @@ type reachingTest struct {
 	mutants map[int]bool
 }
 
+// run builds the test program once, finds the code that each test reaches, and tries all mutants.
 func (c *campaign) run(ctx context.Context, tmp string, mutants []mutant) ([]result, error) {
 	files := c.rewrite(mutants)
 	b, out, err := compile(ctx, tmp, c.dir, files)

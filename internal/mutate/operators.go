@@ -51,6 +51,7 @@ func (s *source) candidates() []mutant {
 		}
 		all = append(all, w.found...)
 	}
+	// Number equal ids, so that each is unique.
 	seen := map[string]int{}
 	for i := range all {
 		id := all[i].id
@@ -61,6 +62,7 @@ func (s *source) candidates() []mutant {
 	return all
 }
 
+// functionName returns the function's name, for a method after the name of its type.
 func functionName(d *ast.FuncDecl) string {
 	if d.Recv == nil || len(d.Recv.List) == 0 {
 		return d.Name.Name
@@ -123,6 +125,7 @@ func (w *walker) function(t *ast.FuncType, body *ast.BlockStmt) {
 	w.results, w.body, w.within = outer.results, outer.body, outer.within
 }
 
+// walk visits a node and what is inside it, and keeps within up to date.
 func (w *walker) walk(n ast.Node) {
 	ast.Inspect(n, func(n ast.Node) bool {
 		if n == nil {
@@ -195,6 +198,7 @@ func (w *walker) logs(e ast.Expr) bool {
 	return ok && f.Pkg() != nil && f.Pkg().Path() == "log/slog"
 }
 
+// statement adds the mutants of a statement.
 func (w *walker) statement(s ast.Stmt) {
 	switch s := s.(type) {
 	case *ast.IfStmt:
@@ -303,6 +307,7 @@ func (w *walker) zero(s *ast.ReturnStmt) {
 	w.add(s, "zero", 1, "if mutateOn("+number+") { return "+strings.Join(zeros, ", ")+" }; ", "")
 }
 
+// isZero reports whether e is the zero value of its type, so that zero would change nothing.
 func (w *walker) isZero(e ast.Expr) bool {
 	if c, ok := e.(*ast.CompositeLit); ok {
 		return len(c.Elts) == 0 && !types.IsInterface(w.info.TypeOf(c))
@@ -368,6 +373,7 @@ func (w *walker) isCondition(e ast.Expr) bool {
 	return false
 }
 
+// constant adds the mutant of a constant: true, false, an integer or a duration.
 func (w *walker) constant(e ast.Expr, tv types.TypeAndValue) {
 	basic, ok := tv.Type.Underlying().(*types.Basic)
 	if !ok {

@@ -65,6 +65,7 @@ type insertion struct {
 	order [3]int // sort key of insertions at the same offset
 }
 
+// rewriteFile returns the text of a file with its mutants switched by their numbers.
 func (s *source) rewriteFile(file int, mutants []mutant) string {
 	var all []insertion
 	for i, m := range mutants {
@@ -155,6 +156,7 @@ func (s *source) compiling(mutants []mutant) ([]mutant, error) {
 	}
 }
 
+// functionOf returns the function of a mutant: the part of its id before the colon.
 func functionOf(m mutant) string {
 	fn, _, _ := strings.Cut(m.id, ": ")
 	return fn

@@ -89,6 +89,7 @@ type outcome struct {
 
 var failedTest = regexp.MustCompile(`(?m)^--- FAIL: (\w+)`)
 
+// run runs the tests with one mutant and returns the outcome.
 func (b *binary) run(ctx context.Context, p process) outcome {
 	tmp, err := os.MkdirTemp(filepath.Dir(b.path), "run")
 	if err != nil {

@@ -50,6 +50,7 @@ func load(dir string) (*source, error) {
 	if err := s.readExports(); err != nil {
 		return nil, err
 	}
+	// The operators need the types of expressions and the objects of names.
 	s.info = &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{},
 		Selections: map[*ast.SelectorExpr]*types.Selection{}}
 	if _, err := s.check(s.fset, s.files, s.info); err != nil {
