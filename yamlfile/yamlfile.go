@@ -24,10 +24,10 @@ import (
 // Doc is a file being read.
 type Doc struct {
 	name    string
-	lines   []string
+	lines   []string // for excerpts and columns
 	root    *yaml.Node
 	faults  Faults
-	private bool
+	private bool  // faults contain no excerpt
 	seen    Fault // line and excerpt of the last fault
 	letters int   // comparisons used for hints
 }
@@ -50,6 +50,7 @@ func Parse(name string, data []byte) *Doc {
 		d.syntax(data, err)
 		return d
 	}
+	// A file has one document. What follows it is a mistake, even if it is valid YAML.
 	var second yaml.Node
 	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
 		d.more(data, err == nil, second.Line)
@@ -135,6 +136,7 @@ func (d *Doc) plain(n *yaml.Node, depth int) bool {
 		return false
 	}
 	ok := true
+	// The nodes of a mapping are keys and values in turn.
 	seen := map[string]int{}
 	for i, c := range n.Content {
 		if n.Kind == yaml.MappingNode && i%2 == 0 {

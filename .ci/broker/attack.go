@@ -98,6 +98,7 @@ func (a *attacker) dial(ctx context.Context, user, id string) (net.Conn, error) 
 	if err := p.Write(c); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
+	// CONNACK has four bytes; the last one is the return code.
 	answer := make([]byte, 4)
 	if _, err := io.ReadFull(c, answer); err != nil || answer[3] != 0 {
 		a.refused.Add(1)
