@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -62,12 +63,14 @@ func find(all []byte, name string) (zone []byte, known bool) {
 	for line := range strings.Lines(string(index)) {
 		// The blank after the name keeps a name from matching a longer one.
 		place, is := strings.CutPrefix(line, name+" ")
-		var offset, length int
 		if !is {
 			continue
 		}
+		first, second, _ := strings.Cut(strings.TrimSpace(place), " ")
+		offset, err := strconv.Atoi(first)
+		length, lengthErr := strconv.Atoi(second)
 		// A damaged index must not read outside the data.
-		if n, _ := fmt.Sscan(place, &offset, &length); n == 2 && offset >= 0 && length > 0 && offset+length <= len(data) {
+		if err == nil && lengthErr == nil && offset >= 0 && length > 0 && offset <= len(data)-length {
 			return data[offset : offset+length], true
 		}
 	}

@@ -1,7 +1,6 @@
 package panel
 
 import (
-	"reflect"
 	"sync"
 	"time"
 
@@ -86,7 +85,7 @@ func (d *display) changeIf(differs func() bool, do func()) {
 
 // show shows a view until the next one.
 func (d *display) show(v View) {
-	d.changeIf(func() bool { return !reflect.DeepEqual(v, d.base) }, func() { d.base = v })
+	d.changeIf(func() bool { return !v.equal(d.base) }, func() { d.base = v })
 }
 
 // setHub shows whether the hub is connected.
