@@ -36,6 +36,7 @@ func Load(name string) (*time.Location, error) {
 	if readErr != nil {
 		return nil, errors.Join(err, readErr)
 	}
+	// The embedded copy is used only for names that the computer does not know.
 	data, known := find(all, name)
 	if !known {
 		return nil, err
@@ -60,6 +61,7 @@ func unpack() ([]byte, error) {
 func find(all []byte, name string) (zone []byte, known bool) {
 	index, data, _ := bytes.Cut(all, []byte("\n\n"))
 	for line := range strings.Lines(string(index)) {
+		// The blank after the name keeps a name from matching a longer one.
 		place, is := strings.CutPrefix(line, name+" ")
 		if !is {
 			continue
@@ -67,6 +69,7 @@ func find(all []byte, name string) (zone []byte, known bool) {
 		first, second, _ := strings.Cut(strings.TrimSpace(place), " ")
 		offset, err := strconv.Atoi(first)
 		length, lengthErr := strconv.Atoi(second)
+		// A damaged index must not read outside the data.
 		if err == nil && lengthErr == nil && offset >= 0 && length > 0 && offset <= len(data)-length {
 			return data[offset : offset+length], true
 		}

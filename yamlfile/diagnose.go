@@ -59,6 +59,8 @@ func trusted(data []byte, s suspect) bool {
 	if len(data) > maxTried || Entries(data) > maxTriedEntries {
 		return true
 	}
+	// The text before the mistake must be valid. The text up to a few lines after it must not be: a later line may
+	// complete what looked wrong.
 	lines := bytes.SplitAfter(data, []byte("\n"))
 	good := func(n int) bool {
 		return yaml.Unmarshal(bytes.Join(lines[:n], nil), new(yaml.Node)) == nil
@@ -178,6 +180,7 @@ func skipBlanks(l []rune, i int) int {
 	return i
 }
 
+// isBlank reports whether the rune separates words in YAML.
 func isBlank(r rune) bool { return r == ' ' || r == '\t' }
 
 // goOn reads a line inside brackets or quotes. If the line is clearly the next entry, they were never closed.

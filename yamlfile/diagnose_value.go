@@ -197,6 +197,7 @@ func (d *diagnosis) quoted(l []rune, i int) {
 	q := d.quote.rune
 	for ; i < len(l); i++ {
 		switch {
+		// An escaped quote does not end the quotation.
 		case q == '"' && l[i] == '\\', q == '\'' && l[i] == q && i+1 < len(l) && l[i+1] == q:
 			i++
 		case l[i] == q:

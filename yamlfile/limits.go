@@ -87,6 +87,7 @@ func clip(s string, most int) string {
 // characters that YAML forbids, and line ends that most editors do not show. After such a line end, a comment would
 // continue as a key.
 func unreadable(data []byte, lines []string) (Fault, bool) {
+	// A byte order mark of UTF-16 explains all further bytes.
 	if s := string(data[:min(len(data), 2)]); s == "\xff\xfe" || s == "\xfe\xff" {
 		return Fault{Problem: "this is not YAML: the file is UTF-16", Hint: "save the file as UTF-8"}, true
 	}

@@ -45,7 +45,9 @@ func distance(a, b string) int {
 			if x[i-1] == y[j-1] {
 				cost = 0
 			}
+			// Insert, delete or replace a letter.
 			row[j] = min(row[j-1]+1, one[j]+1, one[j-1]+cost)
+			// Exchange two neighbouring letters.
 			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
 				row[j] = min(row[j], two[j-2]+1)
 			}

@@ -25,10 +25,10 @@ import (
 // Doc is a file being read.
 type Doc struct {
 	name    string
-	lines   []string
+	lines   []string // for excerpts and columns
 	root    *yaml.Node
 	faults  Faults
-	private bool
+	private bool  // faults contain no excerpt
 	seen    Fault // line and excerpt of the last fault
 	letters int   // comparisons used for hints
 }
@@ -51,6 +51,7 @@ func Parse(name string, data []byte) *Doc {
 		d.syntax(data, err)
 		return d
 	}
+	// A file has one document. What follows it is a mistake, even if it is valid YAML.
 	var second yaml.Node
 	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
 		d.more(data, err == nil, second.Line)
@@ -136,6 +137,7 @@ func (d *Doc) plain(n *yaml.Node, depth int) bool {
 		return false
 	}
 	ok := true
+	// The nodes of a mapping are keys and values in turn.
 	seen := map[string]int{}
 	for i, c := range n.Content {
 		if n.Kind == yaml.MappingNode && i%2 == 0 {
@@ -183,6 +185,7 @@ func (d *Doc) add(f Fault) {
 // Enough reports whether the maximum of faults is reached, so that reading further is useless.
 func (x Node) Enough() bool { return x.d.full() }
 
+// full reports whether no further mistake is recorded.
 func (d *Doc) full() bool { return len(d.faults) >= maxFaults }
 
 // Err returns nil, or Faults with all faults so far.
@@ -328,10 +331,8 @@ func (x Node) List() []Node {
 	return out
 }
 
-// IsScalar, IsList and IsMap report the kind of the node's value.
+// IsScalar reports whether the node is a single value.
 func (x Node) IsScalar() bool { return x.Present() && x.n.Kind == yaml.ScalarNode }
-func (x Node) IsList() bool   { return x.Present() && x.n.Kind == yaml.SequenceNode }
-func (x Node) IsMap() bool    { return x.Present() && x.n.Kind == yaml.MappingNode }
 
 // is reports whether the node is present and of this kind, and reports another kind as a fault.
 func (x Node) is(k yaml.Kind, what string) bool {

@@ -17,6 +17,7 @@ func browser(ctx context.Context, w *world) (string, error) {
 		path := filepath.Join(w.dir, name)
 		var b strings.Builder
 		fmt.Fprintf(&b, "#!/bin/sh\ncd %s\nexport LINE=\"$1\"\n", quoted(cmd.Dir))
+		// The script has the environment of the command, except for the line to run, which is its argument.
 		for _, e := range cmd.Env {
 			if name, value, _ := strings.Cut(e, "="); name != "LINE" {
 				fmt.Fprintf(&b, "export %s=%s\n", name, quoted(value))

@@ -108,6 +108,7 @@ func run(ctx context.Context, only, out string, keep bool) (failed int, err erro
 		printing sync.Mutex
 		all      sync.WaitGroup
 	)
+	// Each row waits for one of atOnce turns.
 	turn := make(chan struct{}, atOnce)
 	for i, r := range chosen {
 		all.Go(func() {

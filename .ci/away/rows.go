@@ -36,6 +36,7 @@ func hubOffForAWeek(ctx context.Context, w *world) (string, error) {
 			return "", fmt.Errorf("day %v: %w", at/day, err)
 		}
 	}
+	// Without the hub, the machine keeps the records and reports that they are not acknowledged.
 	before, err := w.status(ctx)
 	if err != nil || before.Hub || before.Acked >= before.Journal || before.Unacked == nil {
 		return "", fmt.Errorf("hub is off, but the machine's status is %+v, %v", before, err)

@@ -165,6 +165,7 @@ var (
 
 // compare compares an answer with the transcript's and learns the words of this run.
 func (t *telling) compare(want []string, got string) error {
+	// Turn the transcript's answer into a regular expression.
 	pattern := "^"
 	for _, line := range want {
 		if line = strings.TrimSpace(blanks.ReplaceAllString(t.filled(line), " ")); line == "…" {

@@ -121,6 +121,7 @@ type program struct {
 	done chan struct{} // closed when it has ended
 }
 
+// Write implements io.Writer for both outputs of the program.
 func (p *program) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -23,6 +23,7 @@ type attacker struct {
 	sizes, retained, flooded, connected, refused, taken atomic.Int64
 }
 
+// String returns what was attempted so far.
 func (a *attacker) String() string {
 	return fmt.Sprintf("attack: %d packets around the limit, %d messages of 10 MB or of the limit on every topic, "+
 		"%.0f MB flooded, %d connects let in and %d refused, %d tries with client ids of others",
@@ -97,6 +98,7 @@ func (a *attacker) dial(ctx context.Context, user, id string) (net.Conn, error) 
 	if err := p.Write(c); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
+	// CONNACK has four bytes; the last one is the return code.
 	answer := make([]byte, 4)
 	if _, err := io.ReadFull(c, answer); err != nil || answer[3] != 0 {
 		a.refused.Add(1)

@@ -114,6 +114,7 @@ func (c *campaign) all(ctx context.Context) error {
 	if err := s.startBroker(); err != nil {
 		return err
 	}
+	// The hub runs in a process of its own, so that its memory can be measured.
 	h, err := s.startHub(ctx)
 	if err != nil {
 		return err
@@ -183,6 +184,7 @@ func (c *campaign) pairsOf(ctx context.Context, a *attacker, x attack, others []
 		if err != nil {
 			return err
 		}
+		// Repeat the attack during the second run of the pair.
 		storm, end := context.WithCancel(ctx)
 		wait := a.start(storm, x)
 		with, err := measure(ctx, others, c.run)

@@ -46,6 +46,7 @@ func (s *site) other(ctx context.Context, id policy.MachineID) (*other, error) {
 		Signer: signer, Boot: "b"}); err != nil {
 		return nil, err
 	}
+	// Count connections lost after the first one was made.
 	online := make(chan bool, 1)
 	ctx, cancel := context.WithCancel(ctx)
 	var first sync.Once

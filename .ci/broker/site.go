@@ -199,6 +199,7 @@ func start(cmd *exec.Cmd) (*process, error) {
 	return &process{cmd: cmd}, cmd.Start()
 }
 
+// kill ends the child without a chance to tidy up.
 func (p *process) kill() { p.end(syscall.SIGKILL) }
 
 // end sends a signal and waits until the child has ended.

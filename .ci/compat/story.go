@@ -66,6 +66,7 @@ func story(ctx context.Context, dir string, programs []program) error {
 		return err
 	}
 	var log bytes.Buffer
+	// The hub runs in this process, so that its ledger and its view of the machine can be read directly.
 	h, err := hub.New(p.conf, hub.Options{Now: p.now, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		return err
@@ -108,6 +109,7 @@ func (p *place) prepare() (err error) {
 	if p.key, err = note.NewSigner(skey); err != nil {
 		return err
 	}
+	// Each party signs with its own key and knows only the public keys of the others.
 	hubSecret, hubKey, err := newKey("portillon-hub")
 	if err != nil {
 		return err
@@ -131,6 +133,7 @@ func (p *place) prepare() (err error) {
 	if err != nil {
 		return err
 	}
+	// Ports are chosen by the system: runs may be concurrent.
 	p.conf = hub.Config{Site: "biklab", Data: filepath.Join(p.dir, "hub"), Key: filepath.Join(p.dir, "hub.key"),
 		MQTT: hub.MQTTConfig{Listen: "127.0.0.1:0"}, HTTP: "127.0.0.1:0",
 		Bundle:   hub.BundleConfig{File: filepath.Join(p.dir, "site.bundle"), Key: bundleKey},

@@ -99,6 +99,7 @@ func (t *test) cutting(ctx context.Context) error {
 	acked, acks, failed := "", 0, false
 	for n := range t.cuts + 1 {
 		words := fmt.Sprintf("rig=cuts acked=%s seed=%d", acked, m.chance.Uint64())
+		// Cut the power at one of the next writes, but not in the last life.
 		writes := 1 + m.chance.IntN(40)
 		if n == t.cuts {
 			words, writes = words+" last=yes", 0

@@ -139,6 +139,7 @@ func (b *boot) hear(t *test, console io.Reader, w watch) error {
 		if t.loud {
 			fmt.Printf("%6.1f %s\n", time.Since(t.start).Seconds(), s.Text())
 		}
+		// The agent's lines begin with "rig: "; all others come from the kernel or systemd.
 		said, ours := strings.CutPrefix(strings.TrimRight(s.Text(), "\r"), "rig: ")
 		if !ours {
 			b.log = append(b.log, s.Text())

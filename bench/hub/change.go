@@ -130,6 +130,7 @@ func (c *changed) measure(ctx context.Context, kind changeKind, out func(...any)
 	return nil
 }
 
+// version returns the version of the hub's bundle.
 func version(h *hub.Hub) uint64 { _, v := h.Manifest(); return v }
 
 // busyTime returns the processor time used by this process, user and system.

@@ -55,6 +55,7 @@ func (m machineFace) say(v View) View {
 	return v
 }
 
+// newDisplay returns the display of a machine. It calls changed after each change of what is shown.
 func newDisplay(c Config, changed func()) *display {
 	return &display{
 		now: c.Now, changed: changed, base: ReaderSilent(false), rev: 1, revised: c.Now(),
@@ -82,18 +83,22 @@ func (d *display) changeIf(differs func() bool, do func()) {
 	}
 }
 
+// show shows a view until the next one.
 func (d *display) show(v View) {
 	d.changeIf(func() bool { return !v.equal(d.base) }, func() { d.base = v })
 }
 
+// setHub shows whether the hub is connected.
 func (d *display) setHub(up bool) {
 	d.changeIf(func() bool { return up != d.hub }, func() { d.hub = up })
 }
 
+// setNote shows the machine's note; empty: none.
 func (d *display) setNote(t policy.Text) {
 	d.changeIf(func() bool { return t != d.note }, func() { d.note = t })
 }
 
+// setMachine replaces the machine's name, language, time zone and appearance.
 func (d *display) setMachine(name policy.Text, l policy.Language, zone *time.Location, look policy.Look) {
 	d.change(func() {
 		d.machine.name, d.machine.language, d.machine.look = name, l, look
@@ -103,6 +108,7 @@ func (d *display) setMachine(name policy.Text, l policy.Language, zone *time.Loc
 	})
 }
 
+// showFor shows a view for a time, then the one below it again.
 func (d *display) showFor(v View, long time.Duration) {
 	d.change(func() {
 		d.endFlash()

@@ -314,6 +314,7 @@ func MaintenanceTagReason(kind policy.Text) policy.Text {
 	}
 }
 
+// ceil returns the number of units in d, rounded up.
 func ceil(d, unit time.Duration) int { return int((d + unit - 1) / unit) }
 
 // labels returns the beginnings of reasons that come from this program or the policy, and not from a person.

@@ -71,6 +71,7 @@ type screens struct {
 	stuck    bool // one was silent at the last judgeAll
 }
 
+// newScreens returns the screens of a panel, none of which is connected yet.
 func newScreens(c Config) *screens {
 	return &screens{named: c.Screens, now: c.Now, reported: map[netip.Addr]screen{}}
 }

@@ -124,7 +124,7 @@ const hangs = "a timeout"
 // result is the outcome of one mutant.
 type result struct {
 	mutant
-	caught bool
+	caught bool   // a test failed or exceeded its timeout with the mutant
 	tests  int    // number of tests that reach the mutant
 	by     string // the test that caught it
 }
@@ -132,7 +132,7 @@ type result struct {
 // campaign tries the mutants of one package.
 type campaign struct {
 	*source
-	short    bool
+	short    bool          // run the short form of the tests first
 	patience time.Duration // time limit of a run, in addition to ten times its duration without a mutant
 	log      func(format string, args ...any)
 	keep     string         // file for the results; "": none
@@ -141,10 +141,10 @@ type campaign struct {
 
 // reachingTest is a test with its duration without a mutant, and the mutants that it reaches.
 type reachingTest struct {
-	name    string
-	took    time.Duration
-	cpu     time.Duration
-	mutants map[int]bool
+	name    string        // of the test function
+	took    time.Duration // elapsed time
+	cpu     time.Duration // processor time
+	mutants map[int]bool  // numbers of the mutants it reaches
 }
 
 // run compiles one binary with all mutants and runs the tests for each of them.
@@ -159,9 +159,11 @@ func (c *campaign) run(ctx context.Context, tmp string, mutants []mutant) ([]res
 		return nil, err
 	}
 	start := time.Now()
+	// Run every test once without a mutant, to learn which mutants it reaches and how long it takes.
 	c.tests = make([]reachingTest, len(names))
 	parallel(len(names), func(i int) { c.tests[i] = c.reach(ctx, b, tmp, names[i]) })
 	c.tests = slices.DeleteFunc(c.tests, func(r reachingTest) bool { return r.name == "" })
+	// The fastest tests run first, because one test that fails is enough.
 	slices.SortStableFunc(c.tests, func(a, b reachingTest) int { return int(a.took - b.took) })
 	c.log("%d tests ran once in %v", len(c.tests), time.Since(start).Round(time.Second))
 	results := make([]result, len(mutants))
@@ -181,6 +183,7 @@ func parallel(n int, do func(i int)) {
 	var work sync.WaitGroup
 	seats := make(chan struct{}, max(*workers, 1))
 	for i := range n {
+		// This blocks while all workers are busy.
 		seats <- struct{}{}
 		work.Go(func() {
 			defer func() { <-seats }()
@@ -217,7 +220,7 @@ func (c *campaign) reach(ctx context.Context, b *binary, tmp, name string) reach
 
 // batch is a group of tests that run in one process, with their duration without a mutant.
 type batch struct {
-	names     []string
+	names     []string // of the tests
 	took, cpu time.Duration
 }
 
@@ -250,6 +253,7 @@ func (c *campaign) attempt(ctx context.Context, b *binary, number int) result {
 		r.note(b.run(ctx, process{tests: x.names, short: c.short, mutant: number,
 			timeout: c.patience + 10*x.took, cpu: 2*time.Second + 5*x.cpu}))
 	}
+	// The complete tests run only for a mutant that survives the short ones.
 	if c.short && r.by == "" {
 		r.note(b.run(ctx, process{mutant: number, timeout: listTimeout}))
 	}

@@ -54,11 +54,11 @@ func List(t *testing.T, edits []Edit, notCaught map[string]string) {
 
 // list is one run over the mutants of a list.
 type list struct {
-	t       *testing.T
-	dir     string
-	edits   []Edit
-	texts   []string // the changed file of each edit
-	timeout time.Duration
+	t       *testing.T    // reports the mutants that no test catches
+	dir     string        // folder of the package
+	edits   []Edit        // the mutants
+	texts   []string      // the changed file of each edit
+	timeout time.Duration // of one run of the tests
 }
 
 // caught tries the mutants of the given indexes and returns how many of them a test catches.

@@ -51,6 +51,7 @@ func (s *source) candidates() []mutant {
 		}
 		all = append(all, w.found...)
 	}
+	// Number equal ids, so that each is unique.
 	seen := map[string]int{}
 	for i := range all {
 		id := all[i].id

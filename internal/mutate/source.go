@@ -18,15 +18,15 @@ import (
 
 // source is a package as the compiler sees it on this computer, without its tests.
 type source struct {
-	dir     string
-	path    string // its import path
-	name    string // name in the package clauses
-	fset    *token.FileSet
-	names   []string // file names, in the order of files
-	files   []*ast.File
-	texts   []string
-	info    *types.Info
-	imports types.Importer
+	dir     string         // folder of the package
+	path    string         // its import path
+	name    string         // name in the package clauses
+	fset    *token.FileSet // positions of all files
+	names   []string       // file names, in the order of files
+	files   []*ast.File    // parsed files
+	texts   []string       // source text of each file
+	info    *types.Info    // types of expressions and objects of names
+	imports types.Importer // reads the export data of imports
 }
 
 // load reads and type-checks the package in dir.
@@ -50,6 +50,7 @@ func load(dir string) (*source, error) {
 	if err := s.readExports(); err != nil {
 		return nil, err
 	}
+	// The operators need the types of expressions and the objects of names.
 	s.info = &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{},
 		Selections: map[*ast.SelectorExpr]*types.Selection{}}
 	if _, err := s.check(s.fset, s.files, s.info); err != nil {

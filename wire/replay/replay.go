@@ -18,12 +18,14 @@ func Record(r wire.Record, p *policy.Policy, before func(number string) (*policy
 	bool) {
 	var out analysis.Replayed
 	switch r.Kind {
+	// These records exist only because the machine allowed the use.
 	case wire.SessionStart, wire.RoleChanged, wire.HandedOver:
 		out.Was = policy.Allow
 	case wire.Refused:
 	default:
 		return analysis.Replayed{}, false
 	}
+	// All records of a decision have their input in the same field.
 	var body struct {
 		Basis *policy.Basis `json:"basis"`
 	}

@@ -42,6 +42,7 @@ func main() {
 	m := http.NewServeMux()
 	m.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
+		// Take the pages under the lock and serve without it: a request may last longer than the site.
 		p := s.pages
 		s.mu.Unlock()
 		p.ServeHTTP(w, r)
@@ -58,6 +59,7 @@ func main() {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	})
+	// Closing the channel wakes all streams; the new channel is for the next change.
 	m.HandleFunc("POST /test/tell", func(http.ResponseWriter, *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()

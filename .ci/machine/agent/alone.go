@@ -172,6 +172,7 @@ func pi() error {
 	if err := look("session"); err != nil {
 		return err
 	}
+	// Kill the guard and the daemon so that neither can turn the pin off.
 	guard, err := guardPID(daemon.Process.Pid)
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ type clockCase struct {
 	ntp     bool          // a time server vouches for the clock once it is corrected
 }
 
+// String describes the cell for messages.
 func (c clockCase) String() string {
 	when, by := "while running", "by hand"
 	if c.atStart {

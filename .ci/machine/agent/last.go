@@ -62,6 +62,7 @@ func upgraded(m *machine) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// The upgrade ends one session and starts the daemon again, both of which are recorded.
 	after, err := records()
 	if err == nil && len(after) <= len(before) {
 		err = fmt.Errorf(

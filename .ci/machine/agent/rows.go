@@ -48,6 +48,7 @@ var rows = []row{
 // errSkip is the reason why a row cannot be played on this version.
 type errSkip string
 
+// Error returns the reason.
 func (e errSkip) Error() string { return string(e) }
 
 // rowsJob plays every row in one boot and ends in a session that a power cut interrupts.

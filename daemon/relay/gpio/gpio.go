@@ -46,6 +46,7 @@ var ErrNoChip = errors.New("no GPIO chip on this computer (/dev/gpiochip*)")
 // refusals lists, for each chip, why it was not used.
 type refusals []error
 
+// Error returns all refusals in one line.
 func (r refusals) Error() string {
 	var all []string
 	for _, err := range r {

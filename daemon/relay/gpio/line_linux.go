@@ -23,6 +23,7 @@ type kernel struct {
 	read  func(fd int, b []byte) (int, error)
 }
 
+// linux returns the kernel of this computer.
 func linux() kernel {
 	return kernel{
 		chips: func() ([]string, error) { return filepath.Glob("/dev/gpiochip*") },
@@ -70,6 +71,7 @@ func OpenIn(label string, line int, pull gpio.Pull) (*In, error) {
 // FindLine returns an error unless a chip whose label begins with label has the line. It does not open the line.
 func FindLine(label string, line int) error { return linux().findLine(label, line) }
 
+// findLine reports an error if no chip with the label has the line.
 func (k kernel) findLine(label string, line int) error {
 	chip, _, err := k.find(label, line)
 	if err != nil {
@@ -108,6 +110,7 @@ func (k kernel) openOut(label string, line int, activeLow bool) (*Out, error) {
 		close: func() error { return k.close(fd) }}, nil
 }
 
+// request returns the request for a line of one consumer.
 func request(line int, consumer string) *lineRequest {
 	r := &lineRequest{lines: 1, fd: -1}
 	r.offsets[0] = uint32(line)
@@ -167,6 +170,7 @@ func (k kernel) find(label string, line int) (int, string, error) {
 	return -1, "", fmt.Errorf("no GPIO chip %q… with a line %d: %w", label, line, seen)
 }
 
+// holder returns the quoted name of the program that holds a line, or "another program" if the name is unknown.
 func (k kernel) holder(chip, line int) string {
 	info := lineInfo{offset: uint32(line)}
 	if err := k.ioctl(chip, getLineInfo, unsafe.Pointer(&info)); err != nil || info.consumer[0] == 0 {
@@ -175,6 +179,7 @@ func (k kernel) holder(chip, line int) string {
 	return fmt.Sprintf("%q", cString(info.consumer[:]))
 }
 
+// cString returns the text before the first zero byte.
 func cString(b []byte) string {
 	s, _, _ := bytes.Cut(b, []byte{0})
 	return string(s)

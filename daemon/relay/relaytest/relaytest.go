@@ -13,9 +13,9 @@ import (
 
 // Order is the arguments of one call of Set.
 type Order struct {
-	On     bool
-	Finish time.Duration
-	Cool   time.Duration
+	On     bool          // close the relay
+	Finish time.Duration // how long the machine may finish its work
+	Cool   time.Duration // how long the extraction runs after that
 }
 
 // Switch is a relay that is open at first. Its zero value has no guard and refuses; New returns a working one.
@@ -44,6 +44,7 @@ func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) e
 	return err
 }
 
+// obstacle returns the reason why an order fails, or nil.
 func (s *Switch) obstacle(ctx context.Context, on bool) error {
 	switch {
 	case ctx.Err() != nil:

@@ -43,13 +43,13 @@ type Chip struct {
 	Cards    []*Card
 	Faults   Faults
 	out      [][]byte // frames that wait to be read
-	late     [][]byte
-	in       []byte
-	sent     int
-	Aborts   int    // number of ACKs from the host
-	Commands []byte // codes of the received commands
-	Field    bool   // the field was switched on
-	Retries  byte   // MxRtyPassiveActivation
+	late     [][]byte // answers that wait for the next command
+	in       []byte   // bytes from the host that are not processed yet
+	sent     int      // number of frames queued so far
+	Aborts   int      // number of ACKs from the host
+	Commands []byte   // codes of the received commands
+	Field    bool     // the field was switched on
+	Retries  byte     // MxRtyPassiveActivation
 }
 
 // Set calls change while no other goroutine uses the chip.
@@ -122,6 +122,7 @@ func (c *Chip) take(code byte, args []byte) {
 	}
 }
 
+// emit queues a frame for the host, with noise before it and damage as requested.
 func (c *Chip) emit(b []byte) {
 	if c.Faults.Damage != nil {
 		b = c.Faults.Damage(c.sent, append([]byte(nil), b...))
@@ -172,6 +173,7 @@ func (c *Chip) answer(code byte, args []byte) ([]byte, bool) {
 	return []byte{0x7F}, true
 }
 
+// list returns the answer of InListPassiveTarget.
 func (c *Chip) list() ([]byte, bool) {
 	if len(c.Cards) == 0 || !c.Field {
 		return []byte{0}, c.Retries != 0xFF // with unlimited retries, the answer comes with a card
@@ -184,6 +186,7 @@ func (c *Chip) list() ([]byte, bool) {
 	return append(b, k.ATS...), true
 }
 
+// exchange returns the answer of InDataExchange.
 func (c *Chip) exchange(args []byte) ([]byte, bool) {
 	if len(args) == 0 || args[0] != 1 || len(c.Cards) != 1 {
 		return []byte{0x01}, true
@@ -205,6 +208,7 @@ func (c *Chip) exchange(args []byte) ([]byte, bool) {
 // piece is the size of a part of a chained answer, in bytes.
 const piece = 200
 
+// chain returns the next part of a card's answer that does not fit into one frame.
 func (k *Card) chain(b []byte) []byte {
 	b = append(k.rest, b...)
 	if k.rest = nil; len(b) <= piece {
@@ -256,11 +260,14 @@ func (s *Serial) Read(b []byte) (int, error) {
 	return copy(b, got), nil
 }
 
+// SetReadTimeout sets the time after which Read returns without data.
 func (s *Serial) SetReadTimeout(d time.Duration) error { s.Timeout = d; return nil }
 func (s *Serial) ResetInputBuffer() error {
 	s.Set(func(c *Chip) { c.out = nil })
 	return nil
 }
+
+// Close closes the port: further calls fail.
 func (s *Serial) Close() error { s.closed = true; return nil }
 
 // ready reports whether a frame can be read, and counts down Faults.NotReady.

@@ -26,13 +26,13 @@ const (
 // Card is one card. Its exported fields are its permanent memory; the other fields are lost when it leaves the field.
 type Card struct {
 	Kind     Kind
-	UID      [7]byte // the chip's own number
-	Shown    [7]byte // the number shown during anticollision; a clone shows another card's
-	Keys     [5][16]byte
-	Versions [5]byte
-	Made     bool // DESFire: the application exists
-	Locked   bool // DESFire: only the master key may create applications
-	Delay    int  // number of authentications answered with an authentication delay
+	UID      [7]byte     // the chip's own number
+	Shown    [7]byte     // the number shown during anticollision; a clone shows another card's
+	Keys     [5][16]byte // the application's keys; DESFire has only the first
+	Versions [5]byte     // versions of the keys
+	Made     bool        // DESFire: the application exists
+	Locked   bool        // DESFire: only the master key may create applications
+	Delay    int         // number of authentications answered with an authentication delay
 
 	Rand  io.Reader `json:"-"` // nil: crypto/rand
 	Fault Fault     `json:"-"`
@@ -43,16 +43,16 @@ type Card struct {
 
 // state is what a card loses when it leaves the field.
 type state struct {
-	chosen   bool // the application is selected
-	lost     bool // a selection failed: nothing is selected
-	pending  byte // the running authentication: 71, AA or 0
-	mode     byte // the authentication that succeeded
-	no       byte
-	rndB     [16]byte
-	iv       [16]byte
+	chosen   bool     // the application is selected
+	lost     bool     // a selection failed: nothing is selected
+	pending  byte     // the running authentication: 71, AA or 0
+	mode     byte     // the authentication that succeeded
+	no       byte     // key of the authentication
+	rndB     [16]byte // the card's challenge
+	iv       [16]byte // initial vector of EV1, carried from message to message
 	enc, mac [16]byte
-	ti       [4]byte
-	ctr      int
+	ti       [4]byte // transaction identifier of EV2
+	ctr      int     // command counter of EV2
 }
 
 var (
@@ -98,6 +98,7 @@ func (c *Card) Exchange(ctx context.Context, command []byte) ([]byte, error) {
 // Exchanges returns the number of exchanges since the card entered the field.
 func (c *Card) Exchanges() int { return c.n }
 
+// word returns an answer with status s after its data.
 func word(s uint16, data ...byte) []byte { return append(data, byte(s>>8), byte(s)) }
 
 // act executes one command.
@@ -125,6 +126,7 @@ func (c *Card) act(a []byte) []byte {
 	return out
 }
 
+// isoSelect executes ISO SELECT FILE, by which only the NTAG 424's application is found.
 func (c *Card) isoSelect(a []byte) []byte {
 	c.state = state{}
 	if c.Kind != NTAG424 || !bytes.Equal(a, []byte{0, 0xA4, 4, 0x0C, 7, 0xD2, 0x76, 0, 0, 0x85, 1, 1, 0}) {
@@ -134,6 +136,7 @@ func (c *Card) isoSelect(a []byte) []byte {
 	return word(0x9000)
 }
 
+// native executes a native command. An authentication survives only until the next command.
 func (c *Card) native(ins byte, data []byte) []byte {
 	pending := c.pending
 	c.pending = 0
@@ -165,6 +168,7 @@ func (c *Card) authenticated(ins byte, data []byte) []byte {
 	return word(0x911C)
 }
 
+// selects executes SelectApplication: the card's root, or the application POR once it was created.
 func (c *Card) selects(data []byte) []byte {
 	c.state = state{}
 	switch {
@@ -178,6 +182,7 @@ func (c *Card) selects(data []byte) []byte {
 	return word(0x91A0)
 }
 
+// creates executes CreateApplication for POR with one AES key.
 func (c *Card) creates(data []byte) []byte {
 	switch {
 	case c.Locked:
@@ -193,6 +198,7 @@ func (c *Card) creates(data []byte) []byte {
 	return word(0x9100)
 }
 
+// keys returns the number of the application's keys.
 func (c *Card) keys() int {
 	if c.Kind == NTAG424 {
 		return 5
@@ -200,6 +206,7 @@ func (c *Card) keys() int {
 	return 1
 }
 
+// random fills b from the card's source of random numbers, with zeros once the source is exhausted.
 func (c *Card) random(b []byte) {
 	r := c.Rand
 	if r == nil {
@@ -252,12 +259,15 @@ func (c *Card) second(ins byte, data []byte) []byte {
 	return word(0x9100, cbc(key, [16]byte(data[16:]), left(p[:16]))...)
 }
 
+// openEV1 derives the session key of EV1 from both challenges.
 func (c *Card) openEV1(a []byte) {
 	b := c.rndB[:]
 	c.enc = [16]byte(bytes.Join([][]byte{a[:4], b[:4], a[12:], b[12:]}, nil))
 	c.iv = [16]byte{}
 }
 
+// openEV2 derives the session keys of EV2 from both challenges and returns the last answer of the
+// authentication.
 func (c *Card) openEV2(key [16]byte, a []byte) []byte {
 	b := c.rndB[:]
 	var mid [6]byte

@@ -15,6 +15,7 @@ func (c *Card) sign(first byte, data []byte) []byte {
 	return t
 }
 
+// ivOf returns the initial vector of EV2 for a direction: A5 5A for commands, 5A A5 for answers.
 func (c *Card) ivOf(a, b byte) [16]byte {
 	v := slices.Concat([]byte{a, b}, c.ti[:], []byte{byte(c.ctr), byte(c.ctr >> 8)}, make([]byte, 8))
 	return [16]byte(cbc(c.enc, [16]byte{}, v))
@@ -45,6 +46,7 @@ func (c *Card) secured(ins byte, data []byte) []byte {
 	return c.change(data)
 }
 
+// signed returns a successful answer with its MAC.
 func (c *Card) signed(data []byte) []byte {
 	return word(0x9100, append(data, c.sign(0, data)...)...)
 }
@@ -58,6 +60,7 @@ func (c *Card) change(data []byte) []byte {
 		return word(0x919D)
 	}
 	no, p := data[0], uncbc(c.enc, c.ivOf(0xA5, 0x5A), data[1:])
+	// A key that replaces itself ends the session, and its new value is sent as it is.
 	if no == c.no {
 		if !bytes.Equal(p[17:], append([]byte{0x80}, make([]byte, 14)...)) {
 			return word(0x911E)
@@ -65,6 +68,7 @@ func (c *Card) change(data []byte) []byte {
 		c.Keys[no], c.Versions[no], c.mode = [16]byte(p[:16]), p[16], 0
 		return word(0x9100)
 	}
+	// Another key is sent combined with its old value by XOR, and checked by a CRC.
 	next := c.Keys[no]
 	for i := range next {
 		next[i] ^= p[i]
