@@ -1,6 +1,6 @@
 // Package websocket stands in for github.com/gorilla/websocket, which the MQTT client library needs for brokers at a
-// ws: or wss: address. Portillon accepts no such address (wire/mqtt: tcp, mqtt, ssl, tls and mqtts), and the real package
-// adds 140 KB to portillond that nothing can reach. go.mod replaces it by this one.
+// ws: or wss: address. Portillon accepts no such address (wire/mqtt: tcp, mqtt, ssl, tls and mqtts), and the real
+// package adds 140 KB to portillond that nothing can reach. go.mod replaces it by this one.
 //
 // It declares what the client library names, and every call fails. A release of the library that names more does not
 // compile, and then this package needs the same name.
