@@ -126,7 +126,7 @@ func rosterOf(t *testing.T, dir string) *roster.Roster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := roster.Load(store, m, roster.Options{CardKey: card, Now: monday})
+	r, err := roster.Load(store, m, roster.Options{Machine: "laser", CardKey: card, Now: monday})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -131,7 +131,7 @@ func ReadBindings(chunk []byte) (Bindings, error) {
 	out := Bindings{}
 	for _, b := range bucket.Members {
 		if _, twice := out[b.ID]; twice || b.ID == "" {
-			return nil, fmt.Errorf("chunk: the member %q stands twice, or has no id", b.ID)
+			return nil, fmt.Errorf("chunk: member %q occurs twice, or has no id", b.ID)
 		}
 		out[b.ID] = b
 	}

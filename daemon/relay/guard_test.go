@@ -359,9 +359,9 @@ func TestNonsenseEndsTheGuard(t *testing.T) {
 			r.say("on 1 3600000 0\n").set(&r.busy, true).wait(sample).is(true, "before")
 			go io.WriteString(r.in, line+"\n")
 			if line == strings.Repeat("k", 4096) {
-				r.ends("too long")
+				r.ends("longer than")
 			} else {
-				r.ends("makes no sense")
+				r.ends("malformed order")
 			}
 			if last := r.said[len(r.said)-1]; !strings.HasPrefix(last, "fault ") {
 				t.Errorf("%.20q: the last word was %q", line, last)

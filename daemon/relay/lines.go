@@ -55,10 +55,10 @@ func parseOrder(line string) (order, error) {
 		o.id = number(arg)
 	case "keep":
 	default:
-		return order{}, fmt.Errorf("the order %.40q makes no sense", line)
+		return order{}, fmt.Errorf("malformed order %.40q", line)
 	}
 	if o.String() != line || !bounded(o.finish) || !bounded(o.cool) {
-		return order{}, fmt.Errorf("the order %.40q makes no sense", line)
+		return order{}, fmt.Errorf("malformed order %.40q", line)
 	}
 	return o, nil
 }
@@ -124,7 +124,7 @@ func parseWord(line string) (word, error) {
 	case "deny":
 		id, why, _ := strings.Cut(arg, " ")
 		if strings.ContainsFunc(why, unicode.IsSpace) {
-			return word{}, fmt.Errorf("the guard's line %.40q makes no sense", line)
+			return word{}, fmt.Errorf("malformed line from the guard: %.40q", line)
 		}
 		w.id, w.why = number(id), why
 	case "e-stop", "door", "contactor", "busy":
@@ -133,10 +133,10 @@ func parseWord(line string) (word, error) {
 		w.why = arg
 	case "alive":
 	default:
-		return word{}, fmt.Errorf("the guard's line %.40q makes no sense", line)
+		return word{}, fmt.Errorf("malformed line from the guard: %.40q", line)
 	}
 	if w.String() != line {
-		return word{}, fmt.Errorf("the guard's line %.40q makes no sense", line)
+		return word{}, fmt.Errorf("malformed line from the guard: %.40q", line)
 	}
 	return w, nil
 }
@@ -152,7 +152,7 @@ func fault(err error) word {
 	return word{say: "fault", why: strings.ToValidUTF8(why[:min(len(why), maxLine-16)], "")}
 }
 
-var errTooLong = errors.New("a line is too long")
+var errTooLong = fmt.Errorf("line is longer than %d bytes", maxLine)
 
 // readLine reads a whole line, without its line feed. What comes before the end without one is thrown away.
 func readLine(r *bufio.Reader) (string, error) {

@@ -235,7 +235,7 @@ func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) e
 		return ErrNoGuard
 	}
 	if !bounded(finish) || !bounded(cool) {
-		return fmt.Errorf("a job cannot go on alone for %v, nor the extraction for %v: the most is "+
+		return fmt.Errorf("a job may go on for %v and the extraction for %v after the daemon's end: want at most "+
 			"%v", finish, cool, MaxFinish)
 	}
 	s.turn.Lock()
@@ -288,7 +288,7 @@ func (s *Switch) judge(o order, w word) error {
 	case o.do == "on":
 		s.reason.set("the guard did not close the relay")
 		s.end(grace)
-		return errors.New("the guard was ended: it did not close the relay and gave no reason")
+		return errors.New("the guard was ended: it refused to close the relay and gave no reason")
 	}
 	s.reason.set("the guard did not open the relay")
 	s.end(grace)

@@ -208,8 +208,8 @@ func TestGuardThatDoesNotConfirmIsEnded(t *testing.T) {
 		"answers keep only": {func(o order) string { return "alive\n" }, "no answer to"},
 		"another order":     {func(o order) string { return honest(order{do: o.do, id: o.id + 1}) }, "unexpected line"},
 		"twice":             {func(o order) string { return honest(o) + honest(o) }, "unexpected line"},
-		"nonsense":          {func(order) string { return "done\n" }, "makes no sense"},
-		"no line feed":      {func(order) string { return strings.Repeat("x", 300) }, "too long"},
+		"nonsense":          {func(order) string { return "done\n" }, "malformed line"},
+		"no line feed":      {func(order) string { return strings.Repeat("x", 300) }, "longer than"},
 		"greets again":      {func(order) string { return "guard 3 0\n" }, "unexpected line"},
 		"gives up":          {func(order) string { return "fault the board burnt\n" }, "burnt"},
 	} {
@@ -451,7 +451,7 @@ func TestEventsThatNobodyReadsHoldNothingUp(t *testing.T) {
 func TestGuardThatDoesNotStartSaysWhy(t *testing.T) {
 	for line, want := range map[string]string{
 		"fault line 17 of /dev/gpiochip0 is held by \"other\"\n": "held by",
-		"guard 1\n":      "makes no sense",
+		"guard 1\n":      "malformed line",
 		"guard 9 0\n":    "same version",
 		"guard 3 1\n":    "same version",
 		"done 1 1\n":     "same version",

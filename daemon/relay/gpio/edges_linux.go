@@ -31,7 +31,7 @@ func OpenFalls(label string, lines ...int) (*Falls, error) { return linux().open
 
 func (k kernel) openFalls(label string, lines []int) (*Falls, error) {
 	if len(lines) == 0 || len(lines) > maxLines {
-		return nil, fmt.Errorf("%d lines: 1 to %d", len(lines), maxLines)
+		return nil, fmt.Errorf("%d lines were requested, want 1 to %d", len(lines), maxLines)
 	}
 	last := 0
 	for _, l := range lines {
@@ -87,7 +87,7 @@ func (f *Falls) fill() error {
 			}
 		}
 		if place < 0 {
-			return fmt.Errorf("%s: an edge of line %d, which nobody asked for", f.name, e.offset)
+			return fmt.Errorf("%s: the kernel reported an edge of line %d, which was not requested", f.name, e.offset)
 		}
 		f.queue = append(f.queue, Fall{time.Duration(e.timestamp), place, int(e.seqno - f.seq - 1)})
 		f.seq = e.seqno

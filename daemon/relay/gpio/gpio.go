@@ -41,7 +41,7 @@ func CheckRelay(line int) error {
 }
 
 // ErrNoChip is a computer without GPIO.
-var ErrNoChip = errors.New("there is no GPIO chip on this machine (/dev/gpiochip*)")
+var ErrNoChip = errors.New("this computer has no GPIO chip (/dev/gpiochip*)")
 
 // refusals are why each chip was not the one.
 type refusals []error
