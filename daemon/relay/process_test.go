@@ -408,7 +408,7 @@ func TestNonsenseOnTheRealPipeOpensTheRelay(t *testing.T) {
 	for lines.Scan() {
 		last = lines.Text()
 	}
-	if err := g.Wait(); err != nil || !strings.HasPrefix(last, "fault the order") {
+	if err := g.Wait(); err != nil || !strings.HasPrefix(last, "fault malformed order") {
 		t.Errorf("the guard ended with %v, and said last %q", err, last)
 	}
 }
