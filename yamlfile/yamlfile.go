@@ -334,6 +334,12 @@ func (x Node) List() []Node {
 // IsScalar reports whether the node is a single value.
 func (x Node) IsScalar() bool { return x.Present() && x.n.Kind == yaml.ScalarNode }
 
+// IsList reports whether the node is a list.
+func (x Node) IsList() bool { return x.Present() && x.n.Kind == yaml.SequenceNode }
+
+// IsMap reports whether the node is a mapping.
+func (x Node) IsMap() bool { return x.Present() && x.n.Kind == yaml.MappingNode }
+
 // is reports whether the node is present and of this kind, and reports another kind as a fault.
 func (x Node) is(k yaml.Kind, what string) bool {
 	if !x.Present() || x.d.full() {

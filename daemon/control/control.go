@@ -205,7 +205,7 @@ func read(r io.Reader) (Request, error) {
 		return Request{}, fmt.Errorf("the request is longer than %d bytes", maxLine)
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		return Request{}, fmt.Errorf("the request did not arrive whole: %w", err)
+		return Request{}, fmt.Errorf("incomplete request: %w", err)
 	}
 	return Parse(line)
 }
@@ -214,7 +214,7 @@ func read(r io.Reader) (Request, error) {
 func Parse(line []byte) (Request, error) {
 	var req Request
 	if err := wire.Decode(line, &req); err != nil {
-		return Request{}, fmt.Errorf("the request is not one this daemon knows: %w", err)
+		return Request{}, fmt.Errorf("unknown request: %w", err)
 	}
 	if req.Do == "" {
 		return Request{}, errors.New(`the request has no "do"`)
@@ -238,7 +238,7 @@ func Call(ctx context.Context, path string, req Request) (Reply, error) {
 		return Reply{}, err
 	}
 	if _, err := c.Write(append(b, '\n')); err != nil {
-		return Reply{}, fmt.Errorf("the daemon at %s hung up: %w", path, err)
+		return Reply{}, fmt.Errorf("the daemon at %s closed the connection: %w", path, err)
 	}
 	var out Reply
 	if err := json.NewDecoder(io.LimitReader(c, 4*maxLine)).Decode(&out); err != nil {

@@ -195,7 +195,7 @@ func (d *database) setFacts(facts map[string][]byte) error {
 }
 
 // errLost says that a hash stood with a record that Salvage could not read.
-var errLost = errors.New("its record is lost")
+var errLost = errors.New("record is lost")
 
 // row is a record as it is kept.
 type row struct {
@@ -232,7 +232,7 @@ func (d *database) rows(from uint64, n int) ([]row, error) {
 			continue
 		}
 		if len(flat) != 0 || len(r.hashes) != bits.TrailingZeros64(r.seq)+1 {
-			return nil, fmt.Errorf("record %d has %d hashes, %d expected", r.seq, len(r.hashes), bits.TrailingZeros64(r.seq)+1)
+			return nil, fmt.Errorf("record %d has %d hashes, want %d", r.seq, len(r.hashes), bits.TrailingZeros64(r.seq)+1)
 		}
 		out = append(out, r)
 	}
@@ -251,7 +251,7 @@ func (d *database) hash(level int, n int64) (tlog.Hash, error) {
 		return tlog.Hash{}, fmt.Errorf("hash %d of level %d: %w", n, level, errLost)
 	}
 	if len(b) != tlog.HashSize {
-		return tlog.Hash{}, fmt.Errorf("hash %d of level %d is not there", n, level)
+		return tlog.Hash{}, fmt.Errorf("hash %d of level %d is missing", n, level)
 	}
 	return tlog.Hash(b), nil
 }

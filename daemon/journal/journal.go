@@ -50,7 +50,7 @@ var (
 	// ErrReadOnly says that the journal was opened for reading alone.
 	ErrReadOnly = errors.New("the journal is open for reading alone")
 	// ErrUnread says that a file could not be looked at, or is none of ours: nothing is known about a journal.
-	ErrUnread = errors.New("it cannot be read")
+	ErrUnread = errors.New("file cannot be read")
 	// ErrDamaged says that a file is a journal's, and SQLite can no longer read it.
 	ErrDamaged = errors.New("file is damaged")
 )

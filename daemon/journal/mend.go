@@ -56,7 +56,7 @@ func freeName(path string, now time.Time) (string, error) {
 			return name, nil
 		}
 	}
-	return "", fmt.Errorf("%s: there are a hundred damaged files of this second already", base)
+	return "", fmt.Errorf("%s: a hundred damaged files have the present second in their names", base)
 }
 
 // mendedEnd ends the name of a whole new file while it takes the place of a damaged one.

@@ -68,7 +68,7 @@ func (j *Journal) SetCursor(sink string, seq uint64) (err error) {
 		return err
 	}
 	if n := j.store.tree.length.Load(); seq > n {
-		return fmt.Errorf("journal: a cursor at %d, past the end at %d", seq, n)
+		return fmt.Errorf("journal: cursor %d lies past the last record, %d", seq, n)
 	}
 	if err := j.store.db.relax(); err != nil {
 		return err

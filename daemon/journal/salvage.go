@@ -170,7 +170,7 @@ func (l *remains) beyond(n, held uint64) (read uint64, dropped, unread []Span) {
 // writeSalvaged makes the new journal.
 func writeSalvaged(ctx context.Context, to, origin string, kept prefix, left *remains) (err error) {
 	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s is there already: name a file that is not", to)
+		return fmt.Errorf("%s exists: name a file that does not", to)
 	}
 	base, g := splitOrigin(origin)
 	if err := build(to, base, g); err != nil {

@@ -87,7 +87,7 @@ func (s *store) append(e Entry) (wire.Record, error) {
 	}
 	var salt wire.Salt
 	if _, err := io.ReadFull(s.o.Salt, salt[:]); err != nil {
-		return wire.Record{}, fmt.Errorf("no salt: %w", err)
+		return wire.Record{}, fmt.Errorf("read random salt: %w", err)
 	}
 	hashes, err := tlog.StoredHashesForRecordHash(int64(r.Seq-1), wire.Leaf(salt, text), s.tree.edgeReader())
 	if err != nil {
@@ -113,7 +113,7 @@ func (s *store) compose(e Entry) (wire.Record, []byte, error) {
 	if e.Body != nil {
 		b, err := json.Marshal(e.Body)
 		if err != nil {
-			return r, nil, fmt.Errorf("its body: %w", err)
+			return r, nil, fmt.Errorf("record body: %w", err)
 		}
 		r.Body = b
 	}
@@ -122,9 +122,9 @@ func (s *store) compose(e Entry) (wire.Record, []byte, error) {
 	case err != nil:
 		return r, nil, err
 	case len(text) > wire.MaxRecord:
-		return r, nil, fmt.Errorf("it has %d bytes, at most %d", len(text), wire.MaxRecord)
+		return r, nil, fmt.Errorf("record has %d bytes, want at most %d", len(text), wire.MaxRecord)
 	case e.Kind == "":
-		return r, nil, fmt.Errorf("it has no kind")
+		return r, nil, fmt.Errorf("record has no kind")
 	}
 	return r, text, nil
 }
@@ -212,7 +212,7 @@ func (s *store) compare(ctx context.Context, from uint64) error {
 		case r.record != nil && (len(r.salt) != len(wire.Salt{}) || wire.Leaf(wire.Salt(r.salt), r.record) != r.hashes[0]):
 			return fmt.Errorf("record %d was changed after it was written", r.seq)
 		case !t.grow(r.seq, r.hashes):
-			return fmt.Errorf("record %d does not fit the tree", r.seq)
+			return fmt.Errorf("record %d does not match the hash tree", r.seq)
 		}
 		return nil
 	})

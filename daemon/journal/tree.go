@@ -31,7 +31,7 @@ func (t *tree) load() (last int64, err error) {
 		return 0, err
 	}
 	if first != 1 || last < 0 {
-		return 0, fmt.Errorf("its first record is number %d", first)
+		return 0, fmt.Errorf("journal begins with record %d, want record 1", first)
 	}
 	for level := range bits.Len64(uint64(last)) {
 		if last>>level&1 == 0 {
@@ -94,7 +94,7 @@ func (t *tree) checkEnd(last int64, end row) error {
 		}
 	}
 	if !known.grow(uint64(last), end.hashes) {
-		return fmt.Errorf("record %d does not fit the tree", last)
+		return fmt.Errorf("record %d does not match the hash tree", last)
 	}
 	return nil
 }
@@ -111,7 +111,7 @@ func (r row) check() (wire.Record, error) {
 	case len(r.salt) != len(wire.Salt{}) || wire.Leaf(wire.Salt(r.salt), r.record) != r.hashes[0]:
 		return rec, fmt.Errorf("record %d was changed after it was written", r.seq)
 	case rec.Seq != r.seq:
-		return rec, fmt.Errorf("record %d says that it is number %d", r.seq, rec.Seq)
+		return rec, fmt.Errorf("record %d contains the number %d", r.seq, rec.Seq)
 	}
 	return rec, nil
 }
@@ -159,7 +159,7 @@ func (t *tree) root(size uint64) (tlog.Hash, error) {
 	n := t.length.Load()
 	switch {
 	case size > n:
-		return tlog.Hash{}, fmt.Errorf("journal: it has %d records, not %d", n, size)
+		return tlog.Hash{}, fmt.Errorf("journal: root of %[2]d records requested, the journal has %[1]d", n, size)
 	case size == n:
 		return tlog.TreeHash(int64(size), t.edgeReader())
 	}
@@ -185,7 +185,7 @@ func (j *Journal) Checkpoint() (_ []byte, err error) {
 // sign signs a checkpoint of the journal's first size records. It needs no lock: nobody waits for a signature.
 func (s *store) sign(size uint64, root tlog.Hash) ([]byte, error) {
 	if s.o.Signer == nil {
-		return nil, errors.New("journal: there is no key to sign a checkpoint with")
+		return nil, errors.New("journal: no key to sign a checkpoint with")
 	}
 	return wire.SignCheckpoint(wire.Checkpoint{Origin: s.origin, Size: size, Root: root}, s.o.Signer)
 }

@@ -47,7 +47,7 @@ func (j *Journal) Verify(ctx context.Context) (_ VerifyResult, err error) {
 			return nil
 		}
 		if !tree.grow(r.seq, r.hashes) {
-			return fmt.Errorf("record %d does not fit the tree", r.seq)
+			return fmt.Errorf("record %d does not match the hash tree", r.seq)
 		}
 		if doubtful++; doubtful > far+tail { // as far as Open looks
 			sure = time.Time{}

@@ -91,8 +91,8 @@ func (s *server) handler() http.Handler {
 	return s.guarded(http.NewCrossOriginProtection().Handler(m))
 }
 
-// pagePart answers with a part of the page. http.FileServer would add 50 KB to the daemon, for folders, ranges and dates
-// that no part has.
+// pagePart answers with a part of the page. http.FileServer would add 50 KB to the daemon, for folders, ranges and
+// dates that no part has.
 func pagePart(name, contentType string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		text, err := web.ReadFile("web/" + name)

@@ -61,7 +61,7 @@ func readRevoked(path string) *revoked {
 		err = fmt.Errorf("format %d, want %d", f.Format, revokedFormat)
 	}
 	if err != nil {
-		out.damaged = fmt.Errorf("%s: what was seen revoked is lost: %w", path, err)
+		out.damaged = fmt.Errorf("%s: revoked badges seen before are lost: %w", path, err)
 		return out
 	}
 	for _, h := range f.Revoked {

@@ -64,7 +64,9 @@ func TestRevokedBadgesOutliveTheDaemon(t *testing.T) {
 			t.Fatal(err)
 		}
 		r = readRevoked(path)
-		if err := r.save(path); err == nil || !strings.Contains(err.Error(), "what was seen revoked is lost") || r.has(v, e) {
+		err := r.save(path)
+		if err == nil || !strings.Contains(err.Error(), "revoked badges seen before are lost") ||
+			r.has(v, e) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if r.add(v, e); r.save(path) == nil || !readRevoked(path).has(v, e) || readRevoked(path).damaged != nil {

@@ -237,7 +237,7 @@ func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
 		return nil, err
 	}
 	if p.Site != m.Site {
-		return nil, fmt.Errorf("policy.yaml is the site %q's, the bundle %q's", p.Site, m.Site)
+		return nil, fmt.Errorf("policy.yaml is of the site %q, want the bundle's site %q", p.Site, m.Site)
 	}
 	if o.Policy != nil && p.SignedBindings && signed.Bindings == "" {
 		return nil, &wire.Refusal{Code: wire.PolicyUnsigned,
@@ -417,7 +417,7 @@ func (l *loader) learn(b int, places [][]int) error {
 func (l *loader) add(m wire.Member, badges []int) error {
 	id := policy.MemberID(m.ID)
 	if _, twice := l.r.members.ids[id]; twice || id == "" {
-		return fmt.Errorf("the member %q stands twice, or has no id", m.ID)
+		return fmt.Errorf("member %q occurs twice, or has no id", m.ID)
 	}
 	at := int32(len(l.r.members.people))
 	p := person{

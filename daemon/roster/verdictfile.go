@@ -113,7 +113,7 @@ func (f verdictFile) verdict(i int) (verdict, bool) {
 	return v, !d.failed && d.rest == ""
 }
 
-var errVerdicts = errors.New("not a file of verdicts")
+var errVerdicts = errors.New("file holds no verdicts of this format")
 
 // parseVerdicts reads a file of verdicts under the given trust and rules. A file of others holds none.
 func parseVerdicts(data []byte, trust credentialHash, rules string) (verdictFile, error) {

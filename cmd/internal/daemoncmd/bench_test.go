@@ -73,7 +73,7 @@ func loaded(b testing.TB, members int) *roster.Roster {
 	if err != nil {
 		b.Fatal(err)
 	}
-	r, err := roster.Load(store, m, roster.Options{CardKey: card, Now: time.Now()})
+	r, err := roster.Load(store, m, roster.Options{Machine: "laser", CardKey: card, Now: time.Now()})
 	if err != nil {
 		b.Fatal(err)
 	}

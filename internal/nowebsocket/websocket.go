@@ -1,0 +1,45 @@
+// Package websocket stands in for github.com/gorilla/websocket, which the MQTT client library needs for brokers at a
+// ws: or wss: address. Portillon accepts no such address (wire/mqtt: tcp, mqtt, ssl, tls and mqtts), and the real
+// package adds 140 KB to portillond that nothing can reach. go.mod replaces it by this one.
+//
+// It declares what the client library names, and every call fails. A release of the library that names more does not
+// compile, and then this package needs the same name.
+package websocket
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// BinaryMessage is the kind of message that carries MQTT (RFC 6455, section 11.8).
+const BinaryMessage = 2
+
+// errNone is the error of every call.
+var errNone = errors.New("websocket connections are not part of this program")
+
+// Dialer has the fields that the MQTT library sets.
+type Dialer struct {
+	Proxy                           func(*http.Request) (*url.URL, error)
+	HandshakeTimeout                time.Duration
+	EnableCompression               bool
+	TLSClientConfig                 *tls.Config
+	Subprotocols                    []string
+	ReadBufferSize, WriteBufferSize int
+}
+
+// Dial always fails.
+func (*Dialer) Dial(string, http.Header) (*Conn, *http.Response, error) { return nil, nil, errNone }
+
+// Conn is a connection that nobody has: Dial makes none.
+type Conn struct{ net.Conn }
+
+// WriteMessage always fails.
+func (*Conn) WriteMessage(int, []byte) error { return errNone }
+
+// NextReader always fails.
+func (*Conn) NextReader() (int, io.Reader, error) { return 0, nil, errNone }
