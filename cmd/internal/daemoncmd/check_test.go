@@ -120,7 +120,7 @@ func TestCheckByHandGoesOnWithoutTheKeysThatItMayNotSee(t *testing.T) {
 		t.Errorf("%v %q", found.Err(), found.Unseen)
 	}
 	b.c.Machine = "lathe"
-	if err := b.c.Check(b.on).Err(); err == nil || !strings.Contains(err.Error(), `knows no machine "lathe"`) {
+	if err := b.c.Check(b.on).Err(); err == nil || !strings.Contains(err.Error(), `has no machine "lathe"`) {
 		t.Error("the bundle was not looked at", err)
 	}
 }
