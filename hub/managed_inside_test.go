@@ -23,6 +23,7 @@ import (
 	"portillon/hub/enrol"
 	"portillon/hub/fault"
 	"portillon/hub/ledger/ledgertest"
+	"portillon/hub/store/storetest"
 	"portillon/policy"
 	"portillon/policy/file"
 	"portillon/site"
@@ -32,7 +33,7 @@ import (
 // newConfiguration is that of a new hub which keeps the site itself, with its listeners on loopback.
 func newConfiguration(t *testing.T, changes ...func(*Config)) Config {
 	t.Helper()
-	made, err := Create(t.TempDir(), NewHub{Site: "biklab", Host: "localhost", Web: "127.0.0.1:0",
+	made, err := Create(storetest.Dir(t), NewHub{Site: "biklab", Host: "localhost", Web: "127.0.0.1:0",
 		Machines: "127.0.0.1:0", Broker: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
@@ -50,6 +51,7 @@ func newConfiguration(t *testing.T, changes ...func(*Config)) Config {
 // openHub opens a hub that does not run.
 func openHub(t *testing.T, c Config) *Hub {
 	t.Helper()
+	storetest.Place(t, c.Data)
 	h, err := New(c, Options{Offline: true})
 	if err != nil {
 		t.Fatal(err)

@@ -230,6 +230,9 @@ func onOutline(f func(*Outline)) func(string, []byte) ([]byte, error) {
 
 // A hub whose outline lists parts of other chunks must not fill the machine's memory.
 func TestPartsOfOneChunkAreBoundedByTheChunksSize(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: assembles bundles of many parts")
+	}
 	s := newPartsSite(t, 2000)
 	h := &hubOf{partsSite: s}
 	a := &Assembler{Store: s.store, Source: h}
@@ -280,6 +283,9 @@ type lyingParts struct {
 func (l *lyingParts) Parts(_ Chunk, hashes []string) ([]byte, error) { return l.parts(hashes), nil }
 
 func TestReceivedPartsAreKeptWhenTheConnectionIsLost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: assembles bundles of many parts")
+	}
 	s := newPartsSite(t, 1500)
 	h := &hubOf{partsSite: s}
 	a := &Assembler{Store: s.store, Source: h}
@@ -315,6 +321,9 @@ func TestReceivedPartsAreKeptWhenTheConnectionIsLost(t *testing.T) {
 }
 
 func TestAssembledBundlesEqualTheBuiltOnes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: assembles bundles of many parts")
+	}
 	rng := rand.New(rand.NewPCG(7, 7))
 	s := newPartsSite(t, 30)
 	h := &hubOf{partsSite: s}

@@ -32,6 +32,9 @@ func press() broker.Account {
 }
 
 func TestAccountAddedWhileRunningHasAMachinesPermissions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: opens and closes many connections")
+	}
 	b := run(t, t.TempDir(), accounts())
 	hub := login(t, b.Addr(), "hub")
 	hub.subscribe("portillon/biklab/+/records")
@@ -80,6 +83,9 @@ func TestRemovingAnAccountClosesOnlyItsConnections(t *testing.T) {
 }
 
 func TestNewPasswordClosesOldConnections(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: opens and closes many connections")
+	}
 	b := run(t, t.TempDir(), accounts())
 	if err := b.Set(press()); err != nil {
 		t.Fatal(err)

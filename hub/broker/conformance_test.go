@@ -135,6 +135,9 @@ func freeAddr(t *testing.T) string {
 }
 
 func TestBrokersBehaveAsPortillonRequires(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: opens and closes many connections")
+	}
 	brokers := []struct {
 		name  string
 		start start

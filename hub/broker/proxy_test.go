@@ -44,6 +44,9 @@ func connects(t *testing.T, o *mqtt.ClientOptions) bool {
 }
 
 func TestAccountsCannotUseOtherClientIDs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: opens and closes many connections")
+	}
 	b := run(t, t.TempDir(), withVinyl())
 	laser := login(t, b.Addr(), "laser")
 	topics := wire.Topics{Site: "biklab"}
@@ -81,6 +84,9 @@ func TestAccountsCannotUseOtherClientIDs(t *testing.T) {
 
 // A killed hub leaves its clients' sessions on the disk. The next start must remove them and keep retained messages.
 func TestStartAfterAKillRemovesSessionsAndKeepsRetainedMessages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: opens and closes many connections")
+	}
 	dir := t.TempDir()
 	for i := range 4 {
 		b := run(t, dir, accounts())
@@ -145,6 +151,9 @@ func TestConnectionsOfAnAccountAreLimited(t *testing.T) {
 
 // A watcher may have 16 connections. After one ends, another is accepted.
 func TestConcurrentConnectionsAreLimited(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: opens and closes many connections")
+	}
 	b := run(t, t.TempDir(), accounts())
 	var last *client
 	for i := range 16 {

@@ -238,6 +238,9 @@ func TestDamagedChunkIsReadAgain(t *testing.T) {
 }
 
 func TestCachedChunksAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: fills the cache of chunks")
+	}
 	s, _, h := newShelf()
 	var paths []string
 	for i := range 20 {

@@ -220,6 +220,9 @@ func TestLedgerIsUnchangedByARestart(t *testing.T) {
 }
 
 func TestLedgerServesTwentyMachinesConcurrently(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: fills ledgers with thousands of records")
+	}
 	var machines []*ledgertest.Machine
 	for i := range 20 {
 		m := ledgertest.New(t, "biklab", policy.MachineID(fmt.Sprintf("m-%d", i)))

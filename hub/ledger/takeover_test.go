@@ -105,6 +105,9 @@ func (o oldLedger) want(t *testing.T, l *ledger.Ledger, keys ledger.Keys) {
 }
 
 func TestOldLedgersAreReadWithoutChange(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: fills ledgers with thousands of records")
+	}
 	for _, o := range oldLedgers() {
 		path, keys := o.copyTo(t)
 		before, _ := os.ReadFile(path)
@@ -132,6 +135,9 @@ func TestOldLedgersAreReadWithoutChange(t *testing.T) {
 }
 
 func TestOldLedgersAreImportedOnceAndGrowAfterwards(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: fills ledgers with thousands of records")
+	}
 	for _, o := range oldLedgers() {
 		path, keys := o.copyTo(t)
 		before, _ := os.ReadFile(path)
@@ -181,6 +187,9 @@ func TestOldLedgersAreImportedOnceAndGrowAfterwards(t *testing.T) {
 // The records of an old ledger must match the machines' signatures. Otherwise none is imported, and the file stays
 // unchanged.
 func TestAlteredOldLedgersAreNotImported(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: fills ledgers with thousands of records")
+	}
 	o := oldLedgers()[1]
 	for change, says := range map[string]string{
 		"UPDATE records SET salt = zeroblob(16) WHERE machine = 'vinyl' AND seq = 2": "do not match the root",

@@ -15,6 +15,9 @@ import (
 
 // A damaged tree must cause an error: neither an acknowledgement, nor a refusal that blames the machine.
 func TestMissingHashesAreReportedAsCorruptLedger(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: fills ledgers with thousands of records")
+	}
 	for change, batch := range map[string]uint64{
 		"UPDATE ledger_journals SET edge = x''":                    601,
 		"UPDATE ledger_journals SET edge = zeroblob(length(edge))": 601,
@@ -38,6 +41,9 @@ func TestMissingHashesAreReportedAsCorruptLedger(t *testing.T) {
 // Only a part of the tree is stored. A batch may begin at any held record, and every size of a journal must be
 // provable.
 func TestLongJournalsAreProvableAtEverySize(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: fills ledgers with thousands of records")
+	}
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(1100)
 	l := fresh(t, m)

@@ -227,6 +227,9 @@ func refusalKey(r report.Refusals) string {
 }
 
 func TestReportsEqualARecountForAnyOrderOfArrival(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: counts thousands of records")
+	}
 	for seed := range uint64(6) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		b := newBench(t)
@@ -282,6 +285,9 @@ func TestReportsEqualARecountForAnyOrderOfArrival(t *testing.T) {
 
 // A month in memory is not served again after more of its records were counted, or after a complete recount.
 func TestCachedRefusalsAreNeverStale(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: counts thousands of records")
+	}
 	b := newBench(t)
 	b.ledger.generate(rand.New(rand.NewPCG(7, 7)), 2, 20)
 	compare := func(when string) {
