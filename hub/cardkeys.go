@@ -79,7 +79,7 @@ func (cs *cards) setAsideCards(
 	mark string,
 	with func(*store.Tx) (string, error),
 ) error {
-	return cs.services.directory.SetAsideCards(ctx, a, mark, with)
+	return cs.services.directory.Rekeying.SetAsideCards(ctx, a, mark, with)
 }
 
 func (cs *cards) endOldCards(
@@ -88,11 +88,11 @@ func (cs *cards) endOldCards(
 	mark string,
 	with func(*store.Tx) (string, error),
 ) error {
-	return cs.services.directory.EndOldCards(ctx, a, mark, with)
+	return cs.services.directory.Rekeying.EndOldCards(ctx, a, mark, with)
 }
 
 func (cs *cards) oldCards(ctx context.Context, a actor.Actor) (out []cardkey.Card, err error) {
-	all, err := cs.services.directory.OldCards(ctx, a)
+	all, err := cs.services.directory.Rekeying.OldCards(ctx, a)
 	for _, c := range all {
 		out = append(out, cardkey.Card{ID: c.ID, Member: c.Member, Name: c.Name, Last: c.Last, State: string(c.State)})
 	}
@@ -244,7 +244,7 @@ func (cs *cards) rebind(ctx context.Context, q ledger.Query) error {
 		}
 		number, err := wire.OpenNumber(body.Sealed, cs.core.c.Site, e.Machine, keys)
 		if err == nil {
-			_, err = cs.services.directory.Rebind(ctx, actor.System("machine "+string(e.Machine)), number)
+			_, err = cs.services.directory.Rekeying.Rebind(ctx, actor.System("machine "+string(e.Machine)), number)
 		}
 		if err != nil && !errors.Is(err, wire.ErrNoSealKey) && ctx.Err() == nil {
 			cs.core.log.Warn("card not bound to the new card key", "machine", e.Machine, "record", e.Seq, "err", err)

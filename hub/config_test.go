@@ -101,6 +101,9 @@ func TestFaultsOfTheHubFileNamePlaceFieldAndCure(t *testing.T) {
 }
 
 func TestHubSaysWhatItCannotOpen(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: fills a ledger, or waits for a process")
+	}
 	m := ledgertest.New(t, "biklab", "laser")
 	for _, c := range []struct {
 		name   string

@@ -290,7 +290,7 @@ func (op *opening) openPages() error {
 func newAPI(h *Hub) (*api.API, error) {
 	return api.New(
 		api.Options{
-			Directory:  h.services.directory,
+			Directory:  apiDirectory(h.services.directory),
 			Machines:   h.enrolments.machines.Machines,
 			Codes:      h.enrolments.machines.Codes,
 			Orders:     h.enrolments.machines.Orders,
@@ -320,7 +320,7 @@ func newPages(h *Hub) (*web.Pages, error) {
 			Site:           string(h.core.c.Site),
 			Now:            h.core.now,
 			Log:            h.core.log,
-			Directory:      h.services.directory,
+			Directory:      pageDirectory(h.services.directory),
 			Machines:       h.enrolments.machines.Machines,
 			Codes:          h.enrolments.machines.Codes,
 			Orders:         h.enrolments.machines.Orders,

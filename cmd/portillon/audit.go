@@ -13,18 +13,19 @@ import (
 	"portillon/hub/audit"
 )
 
-// auditFound is what audit verify found, as JSON says it.
+// auditFound is the result of «audit verify» as JSON.
 type auditFound struct {
 	Verdict string   `json:"verdict"` // valid or invalid
 	Reasons []reason `json:"reasons"`
 	Log     string   `json:"log,omitempty"` // portillon-audit/<site>
 	Entries uint64   `json:"entries"`
-	Erased  uint64   `json:"erased"`
-	Last    string   `json:"last,omitempty"`
-	Root    string   `json:"root,omitempty"`
+	Erased  uint64   `json:"erased"`         // entries whose text was erased on request; their hashes remain
+	Last    string   `json:"last,omitempty"` // time of the last entry, RFC 3339
+	Root    string   `json:"root,omitempty"` // root hash of the log's tree, if it is valid
 }
 
-// auditVerify reads an exported audit log and says whether it is exactly what the hub signed.
+// auditVerify runs «audit verify»: it checks that an exported audit log is exactly what the hub signed. An invalid log
+// exits with 1.
 func auditVerify(_ context.Context, w stdio, args []string) error {
 	var keyText string
 	asJSON := false
@@ -67,6 +68,7 @@ func auditVerify(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
+// printAudit prints the result for a person.
 func printAudit(w stdio, x auditFound) {
 	fmt.Fprintln(w.out, x.Verdict)
 	for _, r := range x.Reasons {
@@ -84,7 +86,7 @@ func printAudit(w stdio, x auditFound) {
 	}
 }
 
-// auditKey reads the public half of the hub's key, given as it is or as a file.
+// auditKey reads the public half of the hub's key. text is the key itself or the path of a file with it.
 func auditKey(text string) (note.Verifier, error) {
 	if text == "" {
 		return nil, wrong("audit verify: --key is missing").

@@ -52,7 +52,7 @@ func (s *starter) Write(b []byte) (int, error) {
 func TestReaderTestShowsRawInputEveryFormAndTheLines(t *testing.T) {
 	got, code := trial(t, "\x02100086F44427\x03\x02100086F44426\x03", "rdm6300:PORT")
 	want := `received      "100086F44427"
-refused       frame's checksum does not match its number: look at the antenna, the wires and the supply of the module
+refused       checksum does not match the number: check the module's antenna, wires and supply
 received      "100086F44426"
 number        hex:100086F444        dec:68728321092
               hex:44F4860010        dec:296160198672   bytes reversed

@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-// apiCardKey is how the card key stands, as far as the tool prints it.
+// apiCardKey is the state of the card key in the API, as far as the tool prints it.
 type apiCardKey struct {
 	InForce string    `json:"in_force"`
 	Before  string    `json:"before"`
@@ -32,6 +32,7 @@ type apiCardKey struct {
 	} `json:"machines"`
 }
 
+// cardKeyShow runs «key show card».
 func cardKeyShow(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	if _, err := flags(w, "key show card", args, 0, x.declare); err != nil {
@@ -52,7 +53,7 @@ func cardKeyShow(ctx context.Context, w stdio, args []string) error {
 	})
 }
 
-// print says who hangs on the key before, one line each.
+// print lists the machines and cards that still need the old key, a line each.
 func (k apiCardKey) print(w stdio, l policy.Language) {
 	fmt.Fprintf(w.out, say(l, "clé des cartes en vigueur : %s\n", "card key in force: %s\n"), plain(k.InForce))
 	if k.Before == "" {
@@ -91,6 +92,7 @@ func machineKeyWords(has bool, why string, changing bool, l policy.Language) str
 	return say(l, "ne dit pas quelle clé il a", "does not say which key it has")
 }
 
+// cardKeyRotate runs «key rotate card».
 func cardKeyRotate(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var reason string
@@ -105,16 +107,17 @@ func cardKeyRotate(ctx context.Context, w stdio, args []string) error {
 		return err
 	}
 	return x.changeCardKey(ctx, w, "rotate", map[string]string{"reason": reason},
-		"nouvelle clé des cartes en vigueur ; « portillon key show card » dit ce qui tient encore à l’ancienne",
-		"a new card key is in force; \"portillon key show card\" says what still hangs on the old one")
+		"nouvelle clé des cartes en vigueur ; « portillon key show card » liste ce qui dépend encore de l’ancienne",
+		"a new card key is in force; \"portillon key show card\" lists what still depends on the old one")
 }
 
+// cardKeyEnd runs «key end card».
 func cardKeyEnd(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var yes bool
 	_, err := flags(w, "key end card", args, 0, func(fs *flag.FlagSet) {
 		x.declare(fs)
-		fs.BoolVar(&yes, "yes", false, "cards that still hang on the old key stop working")
+		fs.BoolVar(&yes, "yes", false, "accept that cards which still depend on the old key stop working")
 	})
 	if err == nil && !yes {
 		err = wrong("--yes is missing").
@@ -126,6 +129,7 @@ func cardKeyEnd(ctx context.Context, w stdio, args []string) error {
 	return x.changeCardKey(ctx, w, "end", nil, "l’ancienne clé des cartes est supprimée", "the old card key is deleted")
 }
 
+// changeCardKey changes the card key in the version that the hub has now. do is rotate or end.
 func (x *remote) changeCardKey(ctx context.Context, w stdio, do string, in any, fr, en string) error {
 	c, err := x.client()
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"portillon/policy"
 )
 
-// apiMachine is a machine as the API shows it, as far as the tool prints it.
+// apiMachine is a machine in the API, as far as the tool prints it.
 type apiMachine struct {
 	ID       string    `json:"id"`
 	Enrolled time.Time `json:"enrolled"`
@@ -34,6 +34,8 @@ type apiMachine struct {
 	} `json:"standing"`
 }
 
+// cells is the machine as a row: state, last contact, bundle (in force/wanted), records (at the hub/written), program,
+// and what is wrong.
 func (m apiMachine) cells(l policy.Language) []string {
 	s := m.Standing
 	state := say(l, pick(s.Online, "en ligne", "hors ligne"), pick(s.Online, "online", "offline"))
@@ -55,6 +57,7 @@ func (m apiMachine) cells(l policy.Language) []string {
 		strings.Join(append(trouble, s.Faults...), "; ")}
 }
 
+// machinesAtHub runs «machine list».
 func machinesAtHub(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	if _, err := flags(w, "machine list", args, 0, x.declare); err != nil {
@@ -63,6 +66,7 @@ func machinesAtHub(ctx context.Context, w stdio, args []string) error {
 	return printList(ctx, &x, w, "/machines", nil, func(m apiMachine) []string { return m.cells(*x.lang) })
 }
 
+// machineCode runs «machine code».
 func machineCode(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var replace bool
@@ -114,6 +118,7 @@ func machineCode(ctx context.Context, w stdio, args []string) error {
 	return w.writePrivate(picture, []byte(code.QR), true)
 }
 
+// machineRevoke runs «machine revoke».
 func machineRevoke(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var reason string
@@ -144,7 +149,7 @@ func machineRevoke(ctx context.Context, w stdio, args []string) error {
 	return x.show(w, c, a, x.done(w, "certificat de %s retiré", "certificate of %s revoked", rest[0]))
 }
 
-// tagRemotely takes a machine out of service through the hub's API.
+// tagRemotely tags a machine out through the hub's API.
 func (x *remote) tagRemotely(ctx context.Context, w stdio, machine, reason string) error {
 	if machine == "" {
 		return wrong("--machine is missing").hinted("portillon machine tag --hub https://… --machine laser REASON")

@@ -16,7 +16,7 @@ import (
 	"portillon/policy"
 )
 
-// apiMember is a member as the API shows it, as far as the tool prints it.
+// apiMember is a member in the API, as far as the tool prints it.
 type apiMember struct {
 	ID      string     `json:"id"`
 	Name    string     `json:"name"`
@@ -28,6 +28,7 @@ type apiMember struct {
 	Note    string     `json:"note"`
 }
 
+// cells is the member as a row.
 func (m apiMember) cells(l policy.Language) []string {
 	state := cmp.Or(m.Until, say(l, "sans fin", "no end"))
 	if m.Blocked {
@@ -36,6 +37,7 @@ func (m apiMember) cells(l policy.Language) []string {
 	return []string{m.ID, m.Name, strings.Join(m.Emails, ", "), state}
 }
 
+// memberList runs «member list».
 func memberList(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	query := url.Values{}
@@ -54,6 +56,7 @@ func memberList(ctx context.Context, w stdio, args []string) error {
 	return printList(ctx, &x, w, "/members", query, func(m apiMember) []string { return m.cells(*x.lang) })
 }
 
+// memberShow runs «member show».
 func memberShow(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	rest, err := flags(w, "member show", args, 1, x.declare)
@@ -64,6 +67,7 @@ func memberShow(ctx context.Context, w stdio, args []string) error {
 		x.printMember(w))
 }
 
+// printMember prints the member in an answer, with cards and badges.
 func (x *remote) printMember(w stdio) func(apiclient.Answer, *apiclient.Client) error {
 	return func(a apiclient.Answer, c *apiclient.Client) error {
 		var m apiMember
@@ -84,15 +88,15 @@ func (x *remote) printMember(w stdio) func(apiclient.Answer, *apiclient.Client) 
 	}
 }
 
-// fieldsOf reads name=Léa emails=a@b,c@d until=: a field without a value is taken away.
+// fieldsOf reads fields such as name=Léa emails=a@b,c@d until=. A field without a value is removed.
 func fieldsOf(args []string) (map[string]any, error) {
 	out := map[string]any{}
 	known := []string{"name", "language", "emails", "subjects", "guardians", "until", "blocked", "external_id"}
 	for _, arg := range args {
 		name, value, ok := strings.Cut(arg, "=")
 		if !ok || !slices.Contains(known, name) {
-			return nil, wrong("%q is no field of a member", arg).hinted("FIELD=VALUE, with one of %s; FIELD= takes it away",
-				strings.Join(known, ", "))
+			return nil, wrong("%q is not a field of a member", arg).
+				hinted("FIELD=VALUE, with one of %s; FIELD= removes the value", strings.Join(known, ", "))
 		}
 		switch {
 		case value == "":
@@ -112,6 +116,7 @@ func fieldsOf(args []string) (map[string]any, error) {
 	return out, nil
 }
 
+// memberAdd runs «member add».
 func memberAdd(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var id string
@@ -136,6 +141,7 @@ func memberAdd(ctx context.Context, w stdio, args []string) error {
 	return x.ask(ctx, w, apiclient.Request{Method: http.MethodPost, Path: "/members", JSON: fields}, x.printMember(w))
 }
 
+// memberSet runs «member set». It changes the version of the member that the hub has now.
 func memberSet(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	rest, err := flags(w, "member set", args, -1, x.declare)
@@ -168,12 +174,13 @@ func memberSet(ctx context.Context, w stdio, args []string) error {
 	return x.show(w, c, a, x.printMember(w))
 }
 
+// memberErase runs «member erase».
 func memberErase(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var yes bool
 	rest, err := flags(w, "member erase", args, 1, func(fs *flag.FlagSet) {
 		x.declare(fs)
-		fs.BoolVar(&yes, "yes", false, "erase indeed: nobody brings the data back")
+		fs.BoolVar(&yes, "yes", false, "erase the data; this cannot be undone")
 	})
 	if err != nil {
 		return err
@@ -210,6 +217,7 @@ type apiPreview struct {
 	Confirm   bool       `json:"confirm"`
 }
 
+// apiRow is a changed row of an import.
 type apiRow struct {
 	Row    int      `json:"row"`
 	Member string   `json:"member"`
@@ -217,6 +225,7 @@ type apiRow struct {
 	Fields []string `json:"fields"`
 }
 
+// apiRight is a role that a member gains or loses.
 type apiRight struct {
 	Member  string `json:"member"`
 	Name    string `json:"name"`
@@ -225,8 +234,10 @@ type apiRight struct {
 	Why     string `json:"why"`
 }
 
+// changes is the number of members that the import changes.
 func (p apiPreview) changes() int { return len(p.Added) + len(p.Changed) + len(p.Gone) }
 
+// printPreview prints what an import would change.
 func (x *remote) printPreview(w stdio, p apiPreview) error {
 	l := *x.lang
 	fmt.Fprintf(w.out, say(l, "%d ajoutés, %d modifiés, %d absents de la liste, %d inchangés\n",
@@ -248,7 +259,7 @@ func (x *remote) printPreview(w stdio, p apiPreview) error {
 	return table(w, rows)
 }
 
-// rightRows are who gains and who loses what.
+// rightRows are the roles that members gain and lose, as rows.
 func rightRows(l policy.Language, gains, loses []apiRight) (rows [][]string) {
 	for _, r := range gains {
 		rows = append(rows, []string{say(l, "gagne", "gains"), cmp.Or(r.Name, r.Member), r.Machine, r.Role, r.Why})
@@ -259,7 +270,7 @@ func rightRows(l policy.Language, gains, loses []apiRight) (rows [][]string) {
 	return rows
 }
 
-// importing is what an import is asked for.
+// importing is the flags of «member import».
 type importing struct {
 	remote
 	source         string
@@ -267,6 +278,7 @@ type importing struct {
 	apply, confirm bool
 }
 
+// memberImport runs «member import»: it previews an import, and applies it with --apply.
 func memberImport(ctx context.Context, w stdio, args []string) error {
 	x := importing{mapping: map[string]string{}}
 	rest, err := flags(w, "member import", args, 1, func(fs *flag.FlagSet) {
@@ -295,7 +307,7 @@ func memberImport(ctx context.Context, w stdio, args []string) error {
 	return x.run(ctx, w, filepath.Base(rest[0]), data)
 }
 
-// run previews an import, and applies it if that was asked for. A preview that changes something is exit 1.
+// run previews an import, and applies it if --apply is given. A preview with changes exits with 1.
 func (x *importing) run(ctx context.Context, w stdio, name string, data []byte) error {
 	c, err := x.client()
 	if err != nil {
@@ -336,6 +348,7 @@ func (x *importing) run(ctx context.Context, w stdio, name string, data []byte) 
 	return err
 }
 
+// memberExport runs «member export».
 func memberExport(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var format, out string

@@ -13,7 +13,7 @@ import (
 	"portillon/hub/apiclient"
 )
 
-// apiPolicy is a version of the policy as the API shows it.
+// apiPolicy is a version of the policy in the API.
 type apiPolicy struct {
 	Number   int64     `json:"number"`
 	Text     string    `json:"text"`
@@ -24,6 +24,7 @@ type apiPolicy struct {
 	Unsigned bool      `json:"unsigned"`
 }
 
+// printPolicy prints the version in an answer.
 func (x *remote) printPolicy(w stdio) func(apiclient.Answer, *apiclient.Client) error {
 	return func(a apiclient.Answer, c *apiclient.Client) error {
 		var p apiPolicy
@@ -38,6 +39,7 @@ func (x *remote) printPolicy(w stdio) func(apiclient.Answer, *apiclient.Client) 
 	}
 }
 
+// policyShow runs «policy show».
 func policyShow(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var number int64
@@ -70,6 +72,7 @@ func policyShow(ctx context.Context, w stdio, args []string) error {
 		})
 }
 
+// policyVersions runs «policy versions».
 func policyVersions(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	if _, err := flags(w, "policy versions", args, 0, x.declare); err != nil {
@@ -84,8 +87,8 @@ func policyVersions(ctx context.Context, w stdio, args []string) error {
 	})
 }
 
-// policyDraft prints what is wrong with a policy, and who would gain and lose what. It is exit 0 where nothing changes,
-// 1 where something does, and 2 where the text has faults.
+// policyDraft runs «policy draft»: it prints what is wrong with a policy, and who would gain and lose what. It exits
+// with 0 if no access changes, 1 if some does, 2 if the text has faults.
 func policyDraft(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	rest, err := flags(w, "policy draft", args, 1, x.declare)
@@ -128,7 +131,7 @@ func policyDraft(ctx context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// apiDraft is what the hub finds about a policy.
+// apiDraft is the hub's check of a policy.
 type apiDraft struct {
 	Faults   []apiFault `json:"faults"`
 	Warnings []apiFault `json:"warnings"`
@@ -140,6 +143,7 @@ type apiDraft struct {
 	} `json:"effect"`
 }
 
+// apiFault is a fault or a warning with its position.
 type apiFault struct {
 	Line    int    `json:"line"`
 	Column  int    `json:"column"`
@@ -147,6 +151,7 @@ type apiFault struct {
 	Hint    string `json:"hint"`
 }
 
+// printDraft prints the check, and the command that publishes the policy.
 func (x *remote) printDraft(w stdio, file string, d apiDraft, inForce int64) error {
 	for _, f := range append(d.Faults, d.Warnings...) {
 		fmt.Fprintf(w.out, "%s:%d:%d: %s\n", file, f.Line, f.Column, plain(f.Message))
@@ -173,6 +178,7 @@ func (x *remote) printDraft(w stdio, file string, d apiDraft, inForce int64) err
 	return nil
 }
 
+// policyPublish runs «policy publish». The hub refuses if the version in force is not the one that --of names.
 func policyPublish(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var comment, signature string
@@ -208,6 +214,7 @@ func policyPublish(ctx context.Context, w stdio, args []string) error {
 	return x.ask(ctx, w, q, x.printPolicy(w))
 }
 
+// policyBack runs «policy back»: it publishes the text before the one in force as a new version.
 func policyBack(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var comment string

@@ -152,6 +152,9 @@ func TestSecretsMayComeFromSystemd(t *testing.T) {
 
 // What systemd calls last opens a relay that a guard left closed, and waits for a guard that still dies.
 func TestOffOpensTheRelayWhoeverHeldIt(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: starts the daemon")
+	}
 	dir := t.TempDir()
 	c := Config{Relay: RelayConfig{Pin: "sim:" + filepath.Join(dir, "pin"), Exhaust: "sim:" + filepath.Join(dir, "fan")}}
 	held, err := c.wiring().Open()
