@@ -163,6 +163,7 @@ func (d *demo) startHub(ctx context.Context, _ string) error {
 			d.hubFault = err
 		}
 	}()
+	// Wait for both: the connection to the broker and the first bundle.
 	late := time.NewTimer(demoPatience)
 	defer late.Stop()
 	look := time.NewTicker(5 * time.Millisecond)
@@ -254,11 +255,11 @@ func (d *demo) addPeople(ctx context.Context) error {
 // demoPerson is somebody who can sign in at the demo's hub.
 type demoPerson struct {
 	id      string
-	name    string
-	does    policy.Text
-	address string // the name to sign in with
-	member  policy.MemberID
-	role    actor.Role
+	name    string          // first name, as on the page
+	does    policy.Text     // the role, for the page
+	address string          // the name to sign in with
+	member  policy.MemberID // the member id; empty for the owner and the administrator
+	role    actor.Role      // the role at the hub
 
 	mu       sync.Mutex
 	account  string // the account's id; empty: not made yet

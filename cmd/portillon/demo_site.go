@@ -16,8 +16,8 @@ import (
 
 // demoSite is the site as its hub has it at one moment.
 type demoSite struct {
-	policy  *policy.Policy
-	members []directory.Member
+	policy  *policy.Policy     // the policy in force
+	members []directory.Member // all members, in the hub's order
 }
 
 // site reads the policy in force and all members from the hub.

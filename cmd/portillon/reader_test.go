@@ -103,9 +103,9 @@ func TestReaderTestEndsWithoutACardAndRefusesWhatMachineYamlWould(t *testing.T) 
 		t.Errorf("code %d: %s", code, got)
 	}
 	for spec, want := range map[string]string{
-		"rdm6300":                  "names no reader",
-		"none:x":                   "names no reader",
-		"nfc:/dev/x":               "names no reader",
+		"rdm6300":                  "is not a reader",
+		"none:x":                   "is not a reader",
+		"nfc:/dev/x":               "is not a reader",
 		"wiegand:gpio:pinctrl-/23": "two lines",
 		"rdm6300:serial:PORT":      "begins with a bus",
 		"pn532:usb:/dev/x":         "which bus",

@@ -326,6 +326,7 @@ func (p *memberPages) blockMember(q *request) error {
 	return q.to(memberHome(q), fmt.Sprintf("member-blocked-%v", block))
 }
 
+// before reports whether a is an earlier day than b.
 func before(a, b policy.Date) bool {
 	return a.Year < b.Year || a.Year == b.Year && (a.Month < b.Month || a.Month == b.Month && a.Day < b.Day)
 }
