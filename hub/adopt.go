@@ -121,7 +121,7 @@ func (a *adopter) signedPolicy() (signed, text []byte, err error) {
 	m, err := store.Current()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil,
-			errors.New("policy-key: no bundle is in force that holds a signed policy, and the policy key is not here")
+			errors.New("policy-key: no bundle in force holds a signed policy, and the policy key is not on this computer")
 	}
 	if err != nil {
 		return nil, nil, err

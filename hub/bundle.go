@@ -200,7 +200,7 @@ func stampOf(path string) stamp {
 func (bs *bundleStore) takeBundle(s stamp) {
 	log := bs.core.log.With("file", bs.core.c.Bundle.File)
 	if s == (stamp{}) {
-		log.Warn("there is no bundle file")
+		log.Warn("bundle file not found")
 		return
 	}
 	m, err := bs.install()

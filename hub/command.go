@@ -23,7 +23,7 @@ type commands struct {
 	waiting map[string]chan wire.Reply // by the id of the command
 }
 
-// reply hands a reply to whoever gave the command.
+// reply passes a reply to the caller that waits for it (await).
 func (cm *commands) reply(id policy.MachineID, data []byte) {
 	var r wire.Reply
 	if len(data) > wire.MaxRecord || json.Unmarshal(data, &r) != nil {

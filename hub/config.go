@@ -31,7 +31,7 @@ import (
 //	http: 127.0.0.1:8038                # the manifest and its chunks, on loopback
 //	bundle: { file: site.bundle, key: "portillon:site:biklab+…" } # with policy-key: where machines pin one apart
 //
-// Relative paths stand beside the file.
+// Relative paths start from the file's folder.
 type Config struct {
 	Site     policy.SiteID
 	Data     string // a folder
@@ -72,20 +72,20 @@ type MQTTConfig struct {
 // BundleConfig is the bundle that machines work from.
 type BundleConfig struct {
 	File string        // looked at again when it changes; empty: the hub has none to give
-	Key  note.Verifier // of whoever signs bundles
+	Key  note.Verifier // verifies the signature of bundles
 
 	Public string // Key, as the file has it
 
 	// Policy is the policy key that machines pin apart from Key: the hub hands out no bundle that they would refuse for
-	// it. nil: one key stands for both.
+	// it. nil: one key signs both.
 	Policy       note.Verifier
 	PolicyPublic string // Policy, as the file has it
 }
 
-// Database is where the hub's database stands.
+// Database is the path of the hub's database.
 func (c Config) Database() string { return filepath.Join(c.Data, store.Name) }
 
-// Ledger is the file that the ledger stands in; evidence is read from it while the hub runs, or when it does not. It is
+// Ledger is the file that holds the ledger; evidence is read from it while the hub runs, or when it does not. It is
 // the database, or a ledger.db of a hub of before, which the hub has not taken over yet: then that one is complete.
 func (c Config) Ledger() string {
 	if old := ledger.OldPath(c.Database()); there(old) {
@@ -147,7 +147,7 @@ func ReadConfig(path string) (Config, error) {
 	return ParseConfig(path, data)
 }
 
-// ParseConfig is ReadConfig on bytes; path stands in faults, and relative paths beside it.
+// ParseConfig is ReadConfig on bytes; faults name path, and relative paths start from its folder.
 func ParseConfig(path string, data []byte) (Config, error) {
 	d := yamlfile.Parse(path, data)
 	p := parser{filepath.Dir(path)}

@@ -7,7 +7,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// JoinConfig is how machines come into the site over the network. The zero JoinConfig is a hub whose machines stand in
+// JoinConfig is how machines join the site over the network. The zero JoinConfig is a hub whose machines are named in
 // hub.yaml alone.
 //
 //	machines-listen: ":8443"            # machines join, renew and fetch bundles here, with certificates of the
@@ -61,7 +61,7 @@ func (p parser) join(r yamlfile.Node) JoinConfig {
 	return c
 }
 
-// checkSiteCert has the three keys of a certificate of the site's own stand together, beside machines-listen.
+// checkSiteCert notes a fault unless hub.yaml has all three keys of the site's own certificate, and machines-listen.
 func checkSiteCert(r yamlfile.Node) {
 	n := r.Get("machines-listen")
 	certs := []string{"machines-cert", "machines-cert-key", "machines-authority"}

@@ -77,9 +77,9 @@ func (h *health) noteWrite(err error) {
 	h.unwritten = err
 	switch {
 	case err == nil && was != nil:
-		h.core.log.Info("database takes changes again")
+		h.core.log.Info("database accepts changes again")
 	case err != nil && (was == nil || was.Error() != err.Error()):
-		h.core.log.Error("database takes no changes", "err", err)
+		h.core.log.Error("database accepts no changes", "err", err)
 	}
 }
 

@@ -40,8 +40,8 @@ type policies struct {
 	stale  bool // a policy was published since last was read for its names
 }
 
-// forNames is the policy in force for whoever only wants its names: a page asks for hundreds of them, and reads no row
-// for that unless a policy was published. nil: there is none, or it cannot be read.
+// forNames is the policy in force for callers that need only its names: a page asks for hundreds of them, and reads no
+// row for that unless a policy was published. nil: there is none, or it cannot be read.
 func (p *policies) forNames() *policy.Policy {
 	p.mu.Lock()
 	p.stale = p.stale || p.changes == nil || len(p.changes.Take()) > 0

@@ -19,7 +19,7 @@ var errNotYet = errors.New("the hub is starting")
 var errOtherPolicy = errors.New("no bundle that this hub signed has this policy: return the manifest of one first")
 
 // returnedPolicies are the signed policies that manifests of this hub name, by their hashes. A policy alone counts for
-// nothing: whoever has the policy key and a machine would bring any policy into force.
+// nothing: a person who has the policy key and a machine could otherwise bring any policy into force.
 type returnedPolicies struct {
 	mu sync.Mutex
 	of map[string]bool

@@ -15,9 +15,9 @@ import (
 	"portillon/wire"
 )
 
-// Unknown cards stand sealed in the machines' records (wire.SealCard). The hub makes a key for them each day, and
-// deletes it after SealLife: then every copy of what was sealed with it, in journals, ledger and backups, cannot be
-// read any more.
+// The numbers of unknown cards are sealed in the machines' records (wire.SealCard). The hub makes a key for them each
+// day, and deletes it after SealLife: then every copy of what was sealed with it, in journals, ledger and backups,
+// cannot be read any more.
 
 // SealLife is how long sealed cards can be read. A backup of the folder of keys must not be kept for longer.
 const SealLife = 30 * 24 * time.Hour

@@ -89,6 +89,7 @@ func (o siteAdmin) ChangeSettings(ctx context.Context, a actor.Actor, version in
 	defer h.services.settings.changing.Unlock()
 	var after api.Settings
 	err := h.core.db.Site(h.core.c.Site).Write(ctx, func(tx *store.Tx) error {
+		// Refuse a change that was made for older settings.
 		before := *h.services.settings.now.Load()
 		if before.Version != version {
 			return &fault.Conflict{What: "settings", ID: string(h.core.c.Site), Have: before.Version, Got: version}
@@ -97,6 +98,7 @@ func (o siteAdmin) ChangeSettings(ctx context.Context, a actor.Actor, version in
 		if err := change(&given); err != nil {
 			return err
 		}
+		// Copy only what an administrator may change: the rest shows what the policy and hub.yaml say.
 		after = before
 		after.Name, after.Language, after.Contact = given.Name, given.Language, given.Contact
 		after.MailLinks = given.MailLinks
@@ -120,6 +122,7 @@ func (o siteAdmin) ChangeSettings(ctx context.Context, a actor.Actor, version in
 	if err != nil {
 		return api.Settings{}, err
 	}
+	// After the commit the new settings are in force at once.
 	h.services.settings.now.Store(&after)
 	return o.settings(ctx)
 }

@@ -80,14 +80,16 @@ func (c Config) Tags() (out []Tag, err error) {
 		if m == nil {
 			continue
 		}
+		// Read one file; its name must be the id of its tag.
 		var t Tag
 		data, e := os.ReadFile(filepath.Join(c.tags(), f.Name()))
 		if e == nil {
 			e = json.Unmarshal(data, &t)
 		}
 		if e == nil && t.ID != m[1] {
-			e = fmt.Errorf("it is the tag %.32q's", t.ID)
+			e = fmt.Errorf("the file holds the tag %.32q, want the tag of its name", t.ID)
 		}
+		// Report a file that cannot be read, with what to do, and go on with the others.
 		if e != nil {
 			path := filepath.Join(c.tags(), f.Name())
 			err = errors.Join(

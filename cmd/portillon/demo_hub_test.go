@@ -138,7 +138,7 @@ func demoHubPagesFollow(t *testing.T, d *demo, v *demoVisitor) {
 		t.Errorf("the page has no time of the policy's zone:\n%.2000s", body)
 	}
 	_, err = d.hub.Directory().Badges.AddBadgeURL(t.Context(), demoActor, "m-020dc2", "https://lab.example/badge.json")
-	if err == nil || !strings.Contains(err.Error(), "this hub fetches nothing from the web") {
+	if err == nil || !strings.Contains(err.Error(), "the hub fetches nothing from the web") {
 		t.Errorf("the demo's hub asks the web: %v", err)
 	}
 }

@@ -116,7 +116,7 @@ func TestChangeOfAnOlderVersionIsAConflict(t *testing.T) {
 	}
 }
 
-func TestChangeDoesNotReachWhatIsNotToBeChanged(t *testing.T) {
+func TestChangeKeepsTheFieldsThatNobodyMayChange(t *testing.T) {
 	b := open(t)
 	x := b.owner()
 	got, err := b.Registry.Change(t.Context(), root, x.ID, x.Version, func(x *account.Account) error {

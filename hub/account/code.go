@@ -17,8 +17,8 @@ import (
 // crockford is the alphabet of Douglas Crockford's base 32: no I, L, O, U.
 const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
-// Lengths of codes. A typed code cannot be guessed within its life: 75 bits, and ten attempts from an address, then one a
-// minute (rates).
+// Lengths of codes. Nobody can guess a typed code within its life: the code has 75 bits, and an address has ten
+// attempts, then one a minute (rates).
 const (
 	typedCode  = 15 // characters of 5 bits: 75 bits
 	linkCode   = 26 // 130 bits

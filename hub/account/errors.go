@@ -13,7 +13,7 @@ var (
 	// ErrCode is a code or link that is wrong, used, expired, or of another browser: 401.
 	ErrCode = errors.New("code is wrong, was used, or has expired")
 	// ErrNoMail says that this hub sends no e-mail.
-	ErrNoMail = errors.New("this hub sends no e-mail: ask for a printed code")
+	ErrNoMail = errors.New("the hub sends no e-mail: ask for a printed code")
 	// ErrNoBrowser is an e-mail link that a program asks for: it could be used nowhere. 400.
 	ErrNoBrowser = errors.New("e-mail links are for browsers: ask on the page to sign in")
 	// ErrBoth is a request with a token and a session: 400.

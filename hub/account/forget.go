@@ -27,7 +27,7 @@ func (s *Registry) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, m po
 		about, accounts = append(about, "account "+x.ID), []string{x.ID}
 		if x.isTrusted() && x.ID != a.Account && a.May(actor.WriteAccounts, actor.Target{}) != nil {
 			return &fault.Invalid{Faults: []fault.Field{{Field: "member", Given: string(m),
-				Wrong: "this member is an administrator or an owner",
+				Wrong: "the member is an administrator or an owner",
 				Right: "have an owner take the role, or erase the member"}}}
 		}
 		if err := s.rows.remove(ctx, tx, x); err != nil {

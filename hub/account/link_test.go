@@ -72,7 +72,7 @@ func TestLinkSignsInOnceInTheBrowserThatAsked(t *testing.T) {
 }
 
 // Scanners of mail open every link, several times, without cookies.
-func TestScannerDoesNotUseALinkUp(t *testing.T) {
+func TestOpeningALinkDoesNotUseIt(t *testing.T) {
 	b := open(t)
 	w, scanner := b.browser(), b.browser()
 	scanner.from = "198.51.100.1:1"

@@ -46,7 +46,7 @@ var mayTable = []struct {
 	{"Merge", "?????????", "----++++-"},
 }
 
-func TestWhoMayDoWhat(t *testing.T) {
+func TestActorsMayDoWhatTheTableSays(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: hashes passwords")
 	}
@@ -194,7 +194,7 @@ func methods(b *bench, ctx context.Context, a actor.Actor, x account.Account) ma
 }
 
 // Each method is asked for every id of another site: nothing of it is seen or changed.
-func TestOtherSitesAccountsAreNotThere(t *testing.T) {
+func TestAccountsOfAnotherSiteAreNotFound(t *testing.T) {
 	b := open(t)
 	b.owner()
 	o := b.o

@@ -38,6 +38,7 @@ func (s *PrintedCodes) Print(ctx context.Context, a actor.Actor, members []polic
 	if len(members) == 0 || len(members) > maxPrinted || each < 1 || each > printedEach {
 		return nil, &fault.Invalid{Faults: []fault.Field{{Field: "members", Wrong: "too many or none", Right: printedRight}}}
 	}
+	// Look all members up before anything is written.
 	people := make([]Person, len(members))
 	for i, m := range members {
 		people[i] = Person{ID: m}

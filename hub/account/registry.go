@@ -235,7 +235,7 @@ func keepsAnOwner(ctx context.Context, q oneRow, before, after row) error {
 	n, err := otherOwners(ctx, q, before.ID)
 	if err == nil && n == 0 {
 		err = &fault.Invalid{Faults: []fault.Field{{Field: "role", Given: string(after.Site),
-			Wrong: "this is the last owner who can sign in",
+			Wrong: "the account is the last owner who can sign in",
 			Right: "make somebody else owner first"}}}
 	}
 	return err

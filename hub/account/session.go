@@ -61,6 +61,7 @@ func (s *Sessions) Active(ctx context.Context, a actor.Actor, id string) ([]Sess
 	if err != nil {
 		return nil, err
 	}
+	// The session of this request is found by the hash of its token.
 	current := ""
 	if visitorOf(ctx).session {
 		current = string(hashOf(s.browsers.manager.Token(ctx)))

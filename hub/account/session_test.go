@@ -137,7 +137,7 @@ func TestSessionTokensAreStoredHashed(t *testing.T) {
 	}
 }
 
-func TestSessionEnds(t *testing.T) {
+func TestSessionEndsAfterItsIdleTimeAndItsLifetime(t *testing.T) {
 	for _, c := range []struct {
 		what string
 		role account.Account
@@ -240,7 +240,7 @@ func TestOneSessionCanBeEnded(t *testing.T) {
 }
 
 // A request that is writing its session while all sessions end does not bring it back.
-func TestSessionThatIsWrittenMeanwhileStaysEnded(t *testing.T) {
+func TestSessionWrittenDuringItsEndStaysEnded(t *testing.T) {
 	b := open(t)
 	x := b.owner()
 	w := b.browser()

@@ -144,7 +144,7 @@ func (w *browser) during(f func(now func() (actor.Actor, error)) error) error {
 }
 
 // What lasts long asks again who is signed in.
-func TestSessionThatEndedMeanwhileIsNobodys(t *testing.T) {
+func TestActorNowIsNobodyAfterTheSessionEnded(t *testing.T) {
 	for name, end := range map[string]func(*bench, account.Account, string) error{
 		"session ended": func(b *bench, x account.Account, session string) error {
 			return b.Sessions.End(b.t.Context(), root, x.ID, session)
@@ -190,7 +190,7 @@ func TestSessionThatEndedMeanwhileIsNobodys(t *testing.T) {
 
 // What an administrator's page asks for by itself while it is left open keeps no session: neither its event stream nor
 // its refreshes.
-func TestOpenPageKeepsNoSession(t *testing.T) {
+func TestRequestsOfAnOpenPageDoNotExtendTheSession(t *testing.T) {
 	for name, open2h := range map[string]func(b *bench, w *browser) error{
 		"event stream": func(b *bench, w *browser) error {
 			return w.during(func(now func() (actor.Actor, error)) error {

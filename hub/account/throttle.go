@@ -155,7 +155,7 @@ func (s *throttle) prune(ctx context.Context, tx *store.Tx) error {
 }
 
 // network is what a client's address counts as in limits: an IPv4 address itself, or the 64-bit network of an IPv6
-// address, which is what one customer has (RFC 6177 gives sites at least that). A text that is no address counts as
+// address, which is what one customer has (RFC 6177, section 2). A text that is no address counts as
 // "unknown".
 func network(address string) string {
 	a, err := netip.ParseAddr(strings.TrimSpace(address))

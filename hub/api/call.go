@@ -129,7 +129,7 @@ func names(path string) (out []string) {
 	return out
 }
 
-// id is the part of the path that a route's {name} stands for; check has bounded its length.
+// id is the value of a route's {name} in the path; check has bounded its length.
 func (c *call) id(name string) string { return c.r.PathValue(name) }
 
 // member is the member whom the path names.

@@ -184,7 +184,7 @@ func TestIdleStreamsSendHeartbeats(t *testing.T) {
 	})
 }
 
-func TestStreamsEndWithTheirSession(t *testing.T) {
+func TestEventStreamsEndWithTheirSession(t *testing.T) {
 	change := func(s *site, token string, do func(*actor.Actor)) {
 		s.fakes.mu.Lock()
 		defer s.fakes.mu.Unlock()
@@ -222,8 +222,8 @@ func TestStreamsEndWithTheirSession(t *testing.T) {
 	})
 }
 
-// Blocking a member changes the directory; removing a mentor's badge changes the policy.
-func TestStreamsEndWhenTheReaderLosesPermission(t *testing.T) {
+// A member who is blocked, and a badge that no longer makes a mentor, are changes of the directory or the policy.
+func TestEventStreamsEndWhenTheMembershipEnds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: asks every route")
 	}

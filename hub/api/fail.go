@@ -107,6 +107,7 @@ func (s *texts) problem(w http.ResponseWriter, r *http.Request, err error) httpd
 		large    *http.MaxBytesError
 		own      *refusal
 	)
+	// The order matters: an error of this package may wrap another one.
 	switch {
 	case errors.As(err, &own):
 		if own.status == http.StatusUnauthorized {
@@ -143,6 +144,7 @@ func (s *texts) problem(w http.ResponseWriter, r *http.Request, err error) httpd
 		return httpd.NewProblem(r, http.StatusServiceUnavailable, "too-slow",
 			httpd.Text{FR: "demande abandonnée", EN: "the request was given up"})
 	}
+	// Errors that only one service returns.
 	if p, ok := ofMachines(r, err); ok {
 		return p
 	}

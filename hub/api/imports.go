@@ -63,7 +63,7 @@ func (s *importAPI) previewImport(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: s.texts.saidPreview(c.lang, p)}, nil
 }
 
-// confirmImport confirms that the many members who are missing from the list are gone indeed.
+// confirmImport confirms that the many members who are missing from the list have left the site.
 func (s *importAPI) confirmImport(c *call) (answer, error) {
 	p, err := s.directory.Imports.Confirm(c.ctx(), c.actor, c.id("import"))
 	if err != nil {

@@ -128,6 +128,7 @@ func (s *API) answer(c *call, out answer) error {
 		out.take(c.w)
 		return nil
 	}
+	// Headers come first: each way to answer below writes the head.
 	if out.location != "" {
 		h.Set("Location", Prefix+out.location)
 	}
@@ -149,6 +150,7 @@ func (s *API) answer(c *call, out answer) error {
 	if !accepts(c.r, jsonType) {
 		return notAcceptable(append([]string{jsonType}, c.route.Produces...))
 	}
+	// Encode into memory, so that an error can still become a problem with its own status.
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)

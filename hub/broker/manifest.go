@@ -27,6 +27,7 @@ type manifests struct {
 	to     map[*downward]bool
 }
 
+// newManifests sends manifests of a topic.
 func newManifests(topic string) *manifests {
 	return &manifests{topic: topic, to: map[*downward]bool{}}
 }

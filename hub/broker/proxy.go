@@ -53,6 +53,7 @@ type proxy struct {
 	clients   connections
 }
 
+// newProxy makes a proxy that accepts nothing yet. inner is the address of the embedded server.
 func newProxy(l net.Listener, inner string, c Config, accounts map[string]*account) *proxy {
 	p := &proxy{l: l, tls: c.TLS, inner: inner, log: c.Log, now: time.Now,
 		accounts: accountTable{byName: accounts}, clients: connections{all: map[net.Conn]bool{}},
@@ -216,6 +217,7 @@ func (p *proxy) pass(c net.Conn, r *bufio.Reader, a *account, hello connect) {
 // limitError closes a connection that exceeded a limit.
 type limitError struct{ limit, detail string }
 
+// Error names the limit and the detail.
 func (e *limitError) Error() string { return e.limit + ": " + e.detail }
 
 // upward passes packets from a client to the embedded server.

@@ -106,7 +106,7 @@ func TestFailedChangeLeavesTheCardKeyAsItWas(t *testing.T) {
 }
 
 // A power cut between the database and the files, at each step: the next start finishes what the database says.
-func TestPowerCutWhileTheCardKeyChangesIsMended(t *testing.T) {
+func TestStartCompletesAChangeOfTheCardKeyAfterAPowerCut(t *testing.T) {
 	b := newBench(t)
 	old, err := os.ReadFile(b.path)
 	if err != nil {

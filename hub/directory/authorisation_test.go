@@ -174,7 +174,7 @@ func calls(w *world, about, other policy.MemberID, cardID string) map[string]fun
 	}
 }
 
-func TestEveryMethodRefusesWhoMayNot(t *testing.T) {
+func TestEveryMethodRefusesActorsWithoutTheRight(t *testing.T) {
 	w := newWorld(t)
 	self, other := w.add("Self", "self@example.org"), w.add("Other", "other@example.org")
 	card := must[Card](t)(w.Cards.AddCard(t.Context(), owner, self.ID, Card{Number: "62E3086CED"}))
@@ -197,7 +197,7 @@ func TestEveryMethodRefusesWhoMayNot(t *testing.T) {
 }
 
 // What may be seen of a member: their number with cards.write alone, notes with members.notes alone.
-func TestWhatAnActorMayNotSeeIsLeftOut(t *testing.T) {
+func TestFieldsThatAnActorMayNotSeeAreLeftOut(t *testing.T) {
 	w := newWorld(t)
 	m := must[Member](t)(w.Members.Add(t.Context(), owner, Member{Name: "Léa", Note: "secret",
 		Emails: []string{"lea@example.org"}}))
@@ -259,7 +259,7 @@ func TestWhatAnActorMayNotSeeIsLeftOut(t *testing.T) {
 }
 
 // The rows of one site are nothing to another.
-func TestAnotherSiteSeesNothing(t *testing.T) {
+func TestMembersOfAnotherSiteAreNotFound(t *testing.T) {
 	w := newWorld(t)
 	m := w.add("Léa", "lea@example.org")
 	must[Card](t)(w.Cards.AddCard(t.Context(), owner, m.ID, Card{Number: "62E3086CED"}))
@@ -284,7 +284,7 @@ func TestAnotherSiteSeesNothing(t *testing.T) {
 	}
 }
 
-func TestAuditNamesNobody(t *testing.T) {
+func TestAuditEntriesNameNoPerson(t *testing.T) {
 	w := newWorld(t)
 	m := w.add("Léa Martin", "lea@example.org")
 	must[Member](t)(w.Members.Change(t.Context(), owner, m.ID, m.Version, func(m *Member) error {

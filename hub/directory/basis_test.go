@@ -104,7 +104,7 @@ func TestVerifyJudgesOnlyWhatChanged(t *testing.T) {
 }
 
 // After every change, a service that has judged nothing yet finds nothing to write: what is skipped would be the same.
-func TestWhatVerifySkipsWouldBeTheSame(t *testing.T) {
+func TestBadgesThatVerifySkipsWouldGetTheSameVerdict(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: verifies the badges of a whole site")
 	}

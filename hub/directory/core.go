@@ -24,7 +24,8 @@ type core struct {
 	bases   *bases
 }
 
-// change is a transaction that is under way.
+// change is a transaction under way. Its methods write rows; core.write begins and ends it. It is used by one
+// goroutine.
 type change struct {
 	*store.Tx
 	core *core
@@ -32,14 +33,15 @@ type change struct {
 	ids  []policy.MemberID // members whose rows changed
 }
 
-// touch notes a member whose rows changed.
+// touch notes members whose rows changed: the index reads those again, and no others.
 func (c *change) touch(ids ...policy.MemberID) { c.ids = append(c.ids, ids...) }
 
-// auditName is how the audit log names a member: an erasure finds the entries by it.
+// auditName is how the audit log names a member. An erasure finds a member's entries by this name.
 func auditName(id policy.MemberID) string { return "member " + string(id) }
 
-// write runs f in a transaction with its audit entry, and tells the subscribers. on and detail name no person: on is a
-// pseudonym, detail the names of fields.
+// write runs f in a transaction, raises the generation of the rows, writes the audit entry, and tells the subscribers.
+// An error of f rolls all of it back. on and detail are for the audit log and name no person: on is a pseudonym,
+// detail gives the names of fields.
 func (s *core) write(ctx context.Context, a actor.Actor, act actor.Act, f func(*change) (on, detail string,
 	err error)) error {
 	c := &change{core: s, now: s.now()}
@@ -65,7 +67,7 @@ func (s *core) write(ctx context.Context, a actor.Actor, act actor.Act, f func(*
 	})
 }
 
-// today is the day at the site, and how its memberships end.
+// today is the current day in the site's time zone, and the policy's rule on how memberships end.
 func (s *core) today(p *policy.Policy) (policy.Date, policy.Membership) {
 	day := policy.DateOf(s.now(), zoneOf(p))
 	if p == nil {
@@ -74,6 +76,8 @@ func (s *core) today(p *policy.Policy) (policy.Date, policy.Membership) {
 	return day, p.Membership
 }
 
+// read reads a member from the rows, and returns what the actor may see. The caller has asked whether the actor may
+// read it.
 func (s *core) read(ctx context.Context, a actor.Actor, id policy.MemberID) (Member, error) {
 	p, err := s.policy(ctx)
 	if err != nil {
@@ -86,7 +90,8 @@ func (s *core) read(ctx context.Context, a actor.Actor, id policy.MemberID) (Mem
 	return s.show(a, p, m), nil
 }
 
-// show is what the actor may see of a member.
+// show is what an actor may see of a member. Without the right to read the member, that is the id and the version;
+// notes need actor.ReadNotes, card numbers actor.WriteCards. Slices are copies: the record may be the index's own.
 func (s *core) show(a actor.Actor, p *policy.Policy, r *record) Member {
 	m := r.Member
 	if maySee(a, m.ID) != nil {
@@ -115,7 +120,7 @@ func (s *core) show(a actor.Actor, p *policy.Policy, r *record) Member {
 	return m
 }
 
-// badgeBytes reads the bytes of a badge.
+// badgeBytes reads the bytes of a badge as they were given; sql.ErrNoRows where the badge was removed.
 func (s *core) badgeBytes(ctx context.Context, id string) (data []byte, err error) {
 	err = s.site.QueryRow(ctx, `SELECT data FROM badge_data WHERE site = $1 AND id = $2`, id).Scan(&data)
 	return data, err

@@ -9,6 +9,14 @@
 // questions about rights. The index follows the rows by a generation number that every write raises.
 //
 // Nothing that names a person goes into the audit log: it cannot be removed from there.
+//
+// The duties of the directory are services of their own (Services). What they share is read-only or guards itself: core
+// holds the clock, the policy in force and the rows; liveIndex holds the index; bases holds what verdicts rest on.
+// Every change goes through core.write, which raises the generation and writes the audit entry in one transaction.
+//
+// A badge has two judgements. Its verdict is for people: it has dates and status, and is stored with every check. What
+// decisions use (held) is the proof alone with the standing that the status lists gave: machines judge the dates
+// themselves, at each tap.
 package directory
 
 import (
@@ -67,7 +75,9 @@ type Options struct {
 	Fetch func(context.Context) openbadge.Resolver
 }
 
-// Services are the directory of one site, by duty. Each may be called by many goroutines.
+// Services are the directory of one site, by duty. Callers name the duty, as in Members.Add. Each service may be
+// called by many goroutines. All but Lookup, Verdicts and Exports.Snapshot take the actor who asks and refuse by
+// themselves.
 type Services struct {
 	Members  *Members  // people: their names, addresses and memberships
 	Cards    *Cards    // the cards of members
@@ -81,7 +91,8 @@ type Services struct {
 	Lookup   *Lookup   // questions of the hub itself, on nobody's behalf
 }
 
-// New makes the services. It returns an error where o lacks a site or a policy.
+// New makes the services. It returns an error where o lacks a site or a policy. It reads no row: the first call that
+// needs the index reads them all.
 func New(o Options) (*Services, error) {
 	if o.Site == nil || o.Policy == nil {
 		return nil, errors.New("directory: Options.Site and Options.Policy are needed")
@@ -121,18 +132,20 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// reader reads rows: the site's, or a transaction's.
+// reader reads rows: a *store.Site outside of a transaction, or the *store.Tx of one.
 type reader interface {
 	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// newID is 40 random bits in lower-case letters and digits.
+// newID makes the id of a member, card or preview: a prefix and 40 random bits in lower-case letters and digits (base
+// 32). At 10,000 members one new id in 100 million is taken; adding the member then fails.
 func newID(prefix string) string {
 	b := make([]byte, 5)
 	rand.Read(b) // never fails (crypto/rand)
 	return prefix + strings.ToLower(base32.StdEncoding.EncodeToString(b))
 }
 
+// millis is a moment as the database keeps it: milliseconds since 1970; the zero time is 0.
 func millis(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -140,6 +153,7 @@ func millis(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
+// fromMillis is the moment of a time that the database keeps, in UTC; 0 is the zero time.
 func fromMillis(ms int64) time.Time {
 	if ms == 0 {
 		return time.Time{}
@@ -147,6 +161,7 @@ func fromMillis(ms int64) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
+// flag is a boolean as the database keeps it: 1 or 0.
 func flag(b bool) int64 {
 	if b {
 		return 1

@@ -22,7 +22,8 @@ type Erasures struct {
 	forgetElsewhere func(ctx context.Context, tx *store.Tx, a actor.Actor, id policy.MemberID, addresses []string) error
 }
 
-// Erasure says what was removed of a person, in numbers: nothing here says who they were.
+// Erasure is what was removed of a person, in numbers: nothing in it says who the person was. It is stored as JSON
+// with the id.
 type Erasure struct {
 	Member    policy.MemberID `json:"member"`
 	Into      policy.MemberID `json:"merged_into,omitempty"`
@@ -40,7 +41,9 @@ type Erasure struct {
 	Stays []string `json:"stays"`
 }
 
-// Erase removes a person's data. Their pseudonym stays, in the ledger and as one that nobody gets again.
+// Erase removes a person's data. Their id stays in the ledger, and nobody gets it again. What others keep of the
+// member is removed in the same transaction (Options.Forget). The actor needs actor.EraseMembers about the member. It
+// returns *fault.Conflict where the member is not at this version any more.
 func (s *Erasures) Erase(ctx context.Context, a actor.Actor, id policy.MemberID, version int64) error {
 	if err := a.May(actor.EraseMembers, about(id)); err != nil {
 		return err
@@ -70,7 +73,8 @@ func (s *Erasures) Erase(ctx context.Context, a actor.Actor, id policy.MemberID,
 	})
 }
 
-// Erased says what was removed of a member that was erased or merged.
+// Erased returns what was removed of a member that was erased or merged, and what stays and why. The actor needs
+// actor.EraseMembers. It returns *fault.NotFound for an id that is no former member's.
 func (s *Erasures) Erased(ctx context.Context, a actor.Actor, id policy.MemberID) (Erasure, error) {
 	if err := a.May(actor.EraseMembers, about(id)); err != nil {
 		return Erasure{}, err
@@ -101,8 +105,8 @@ func (s *Erasures) Erased(ctx context.Context, a actor.Actor, id policy.MemberID
 	return e, rows.Err()
 }
 
-// Former is the member that a pseudonym was merged into; empty: it was not merged. For reports, which read records of
-// both.
+// Former are the ids of merged members, each with the member that it was merged into: for reports, which read records
+// of both.
 func (s *Erasures) Former(ctx context.Context) (map[policy.MemberID]policy.MemberID, error) {
 	out := map[policy.MemberID]policy.MemberID{}
 	rows, err := s.core.site.Query(ctx, `SELECT id, into_id FROM former_member WHERE site = $1 AND into_id <> ''`)
@@ -120,8 +124,8 @@ func (s *Erasures) Former(ctx context.Context) (map[policy.MemberID]policy.Membe
 	return out, rows.Err()
 }
 
-// forget removes every row of a member, and keeps the pseudonym. Cards and badges that were given to somebody else
-// before are not the member's any more.
+// forget removes every row of a member and keeps the id. into is the member that the data was moved to; empty: the
+// member is erased. Cards and badges that another member has by now stay.
 func (c *change) forget(ctx context.Context, r *record, into policy.MemberID) (Erasure, error) {
 	e := Erasure{Member: r.ID, Names: 1, Emails: len(r.Emails), Subjects: len(r.Subjects), Guardians: len(r.Guardians),
 		Notes: int(flag(r.Note != "")), External: int(flag(r.External != "")), Cards: len(r.Cards), Badges: len(r.Badges)}
@@ -154,7 +158,7 @@ func (c *change) forget(ctx context.Context, r *record, into policy.MemberID) (E
 	return e, c.tombstone(ctx, &e, into)
 }
 
-// tombstone keeps the pseudonym, and those that were merged into it before.
+// tombstone keeps the id of a former member, and redirects those that were merged into this one before.
 func (c *change) tombstone(ctx context.Context, e *Erasure, into policy.MemberID) error {
 	if into != "" {
 		if _, err := c.Exec(ctx, `UPDATE former_member SET into_id = $3 WHERE site = $1 AND into_id = $2`,
@@ -171,7 +175,8 @@ func (c *change) tombstone(ctx context.Context, e *Erasure, into policy.MemberID
 	return err
 }
 
-// forgetDocuments removes what was kept from the web of the badges that stand at their own address.
+// forgetDocuments removes what was fetched of a member's badges from their own addresses, and returns how many
+// documents that were.
 func (c *change) forgetDocuments(ctx context.Context, r *record) (int, error) {
 	result, err := c.Exec(ctx, `DELETE FROM document WHERE site = $1 AND url <> '' AND url IN (
 		SELECT hosted_at FROM badge WHERE site = $1 AND member = $2 UNION SELECT origin FROM badge WHERE site = $1 AND

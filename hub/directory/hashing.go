@@ -13,11 +13,10 @@ type cardHashing struct {
 	oldHash func(number []byte) string
 }
 
-// cardHash is the HMAC of a card's number, as the directory keeps it.
+// cardHash is the HMAC of a card's number under one card key, as the directory keeps it after "hmac:".
 type cardHash func(number []byte) string
 
-// hashes are the HMACs by which a card may be known, where the hub has the card key: during a change of the card
-// key there are two.
+// hashes are the HMACs by which a card may be known: none without a card key, two while the site changes it.
 func (s *cardHashing) hashes() (out []cardHash) {
 	if s.hash != nil {
 		out = append(out, s.hash)
@@ -28,7 +27,8 @@ func (s *cardHashing) hashes() (out []cardHash) {
 	return out
 }
 
-// oldMark is the mark of cards that hang on the card key before; empty: there is no change-over.
+// oldMark is the mark of cards that depend on the card key before: that key's check value. Empty: the site does not
+// change its card key at this time.
 func (s *cardHashing) oldMark() string {
 	if s.oldKey == nil {
 		return ""
@@ -36,7 +36,7 @@ func (s *cardHashing) oldMark() string {
 	return s.oldKey()
 }
 
-// markOf is the mark of a card's number; empty: it has none.
+// markOf is the mark in a card's number ("hmac:", the mark, a colon, 64 digits); empty: there is none.
 func markOf(number string) string {
 	entry, enrolled := strings.CutPrefix(number, hmacPrefix)
 	if !enrolled {
@@ -46,7 +46,8 @@ func markOf(number string) string {
 	return mark
 }
 
-// isDead reports whether a card was made with a card key that is not held any more.
+// isDead reports whether a card was enrolled with a card key that the hub no longer has: it opens nothing, and is in
+// no bundle.
 func (s *cardHashing) isDead(c Card) bool {
 	mark := markOf(c.Number)
 	return mark != "" && mark != s.oldMark()

@@ -11,16 +11,16 @@ import (
 	"portillon/site"
 )
 
-// Held is a member with what they hold under two policies.
+// Held is a member with the badges that they hold under two policies.
 type Held struct {
 	Name          string
 	Before, After *policy.Member
 }
 
-// Holders are all members with what they hold under two policies: a badge that the one believes may be nothing to the
-// other. What the hub keeps of a badge is its verdict under the policy in force: badges of issuers whose keys differ
-// are verified again for the other one, by the documents and status lists that the hub has. unknown are sentences on
-// the practice that grants rest on and that the hub has no record of.
+// Holders are all members with what they hold under two policies, for the effects of a draft: a badge that one policy
+// accepts may be nothing under the other. The hub stores verdicts under the policy in force. So badges of issuers
+// whose keys differ are verified again for the other policy, by the documents and status lists that the hub has;
+// nothing is fetched. unknown are sentences about practice that grants rest on and of which the hub has no record.
 func (s *Lookup) Holders(ctx context.Context, before, after *policy.Policy) (all []Held, unknown []string, err error) {
 	x, err := s.core.index.current(ctx)
 	if err != nil {
@@ -52,7 +52,7 @@ func (s *Lookup) Holders(ctx context.Context, before, after *policy.Policy) (all
 	return out, unknown, nil
 }
 
-// changedIssuers are the ids of issuers whose badges may have another verdict under after.
+// changedIssuers are the ids of issuers whose badges may have another verdict under after than under before.
 func changedIssuers(before, after *policy.Policy) map[string]bool {
 	if after == nil {
 		return nil
@@ -73,7 +73,7 @@ func changedIssuers(before, after *policy.Policy) map[string]bool {
 	return out
 }
 
-// judgedAnew is a member whose badges of these issuers are verified under p.
+// judgedAnew is a member whose badges of these issuers were verified under p. The record of the index is not changed.
 func (s *Lookup) judgedAnew(ctx context.Context, r *record, p *policy.Policy, of map[string]bool,
 	src *sources) (*record, error) {
 	if !slices.ContainsFunc(r.held, func(h held) bool { return of[h.issuer] }) {

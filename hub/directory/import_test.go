@@ -129,11 +129,11 @@ func TestFaultsOfAListNameRowAndColumn(t *testing.T) {
 			";b@example.org;12/25/2027;6,2E+30;xx;peut-être;1\n" +
 			"C;c@example.org;1/2/27;0012345678;;;2\n" +
 			"D;d@example.org;;04A224BA115E80|zz;;;3\n",
-			[]string{"2 Échéance no day", "2 Courriel no e-mail", "3 Échéance no such month", "3 Carte floating-point",
-				"3 Langue not known", "3 Actif neither", "3 Nom has a name",
-				"3 external_id row 2", "4 Échéance four digits", "4 Carte leading zeros", "5 Carte no card number",
+			[]string{"2 Échéance no day", "2 Courriel no e-mail", "3 Échéance month does not exist", "3 Carte floating-point",
+				"3 Langue unknown language", "3 Actif neither", "3 Nom has a name",
+				"3 external_id row 2", "4 Échéance four digits", "4 Carte leading zeros", "5 Carte not a card number",
 				"5 card row 2"}},
-		"somebody's card": {"name;email;card\nX;x@example.org;62E3086CED\n", []string{"2 cards another member's"}},
+		"somebody's card": {"name;email;card\nX;x@example.org;62E3086CED\n", []string{"2 cards belongs to another member"}},
 		"more cells":      {"name;email\nX;x@example.org;extra\n", []string{"2 column more cells"}},
 		"an open quote":   {"name;email\n\"X;x@example.org\nY;y@example.org\n", []string{"3 column quotes"}},
 		"a quote within":  {"name;email\nX \"Y\" Z;x@example.org\n", []string{"2 column quotes"}},
@@ -172,7 +172,7 @@ func TestFaultsOfAListNameRowAndColumn(t *testing.T) {
 	}
 	_, err := w.Imports.Preview(t.Context(), owner, Import{Name: "a.csv", Data: []byte("name;x\nA;1\n"),
 		Mapping: map[string]string{"x": "salary"}})
-	if f := invalid(err); len(f) != 1 || !strings.Contains(f[0].Wrong, "not known") {
+	if f := invalid(err); len(f) != 1 || !strings.Contains(f[0].Wrong, "unknown field") {
 		t.Errorf("%v", err)
 	}
 	_, err = w.Imports.Preview(t.Context(), owner, Import{Name: "members.yaml",
@@ -220,7 +220,7 @@ func TestRowsFindTheirMembers(t *testing.T) {
 	}
 }
 
-func TestWhoIsNotListedAnyMoreIsSuspended(t *testing.T) {
+func TestMembersMissingFromTheListAreSuspended(t *testing.T) {
 	w := newWorld(t)
 	byHand := w.add("By Hand", "hand@example.org")
 	var rows []string
@@ -387,7 +387,7 @@ func TestCardMovesBetweenMembersOfAList(t *testing.T) {
 	}
 }
 
-func TestExportIsNoFormula(t *testing.T) {
+func TestExportedCellsAreNoFormulas(t *testing.T) {
 	w := newWorld(t)
 	for _, name := range []string{"=HYPERLINK(\"http://evil\")", "+cmd", "-1+2", "@SUM(A1)", "Léa"} {
 		w.add(name, "x"+fmt.Sprint(len(name))+"@example.org")

@@ -16,7 +16,8 @@ import (
 	"portillon/policy/analysis"
 )
 
-// index is every member as of one generation. It is never changed; a newer one shares the entries that are the same.
+// index is every member as of one generation of the rows. Its entries never change; a newer index shares the entries
+// of members that did not. What is calculated from them is kept under mu.
 type index struct {
 	generation int64
 	entries    []*entry // by sort key, then id
@@ -28,7 +29,8 @@ type index struct {
 	busy   map[rightsKey]map[policy.MemberID]bool // those who may use any machine; the key has no machine
 }
 
-// entry is a member in the index.
+// entry is a member in the index, with what was calculated of the member. The atomic pointers hold a result for one
+// policy: a reader takes it or calculates it anew.
 type entry struct {
 	*record
 	key    string // folded name: the order of lists
@@ -48,13 +50,16 @@ type judged struct {
 	*policy.Member
 }
 
+// rightsKey is a question about rights: under which policy, at which machine (empty: at any), in which hour since
+// 1970.
 type rightsKey struct {
 	policy  *policy.Policy
 	machine policy.MachineID
 	hour    int64
 }
 
-// fold is a text without case, accents and doubled blanks: "Le Goff" and "LE GÔFF" are the same.
+// fold is a text without case, accents and repeated blanks: "Le Goff" and "LE GÔFF" are the same. It removes the
+// combining marks (category Mn) of the decomposed form NFKD.
 func fold(s string) string {
 	var b strings.Builder
 	blank := false
@@ -74,6 +79,7 @@ func fold(s string) string {
 	return b.String()
 }
 
+// newEntry makes the entry of a member, with the folded texts that searches look in.
 func newEntry(m *record) *entry {
 	e := &entry{record: m, key: fold(m.Name)}
 	parts := append([]string{e.key, strings.ToLower(string(m.ID)), fold(m.External)}, m.Emails...)
@@ -84,9 +90,10 @@ func newEntry(m *record) *entry {
 	return e
 }
 
+// order compares two entries as lists have them: by folded name, then by id.
 func order(a, b *entry) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.ID, b.ID)) }
 
-// as is the member as decisions under p know it: with the badges that count.
+// as is the member as decisions under p know them. The result is kept until the policy changes; nobody may change it.
 func (e *entry) as(p *policy.Policy) *policy.Member {
 	if j := e.person.Load(); j != nil && j.by == p {
 		return j.Member
@@ -124,7 +131,8 @@ func memberUnder(p *policy.Policy, m *record) *policy.Member {
 	return out
 }
 
-// matchesOf are the policy's badges that an achievement counts as.
+// matchesOf are the policy's badges that an achievement of an issuer counts as, directly or because the policy accepts
+// it. None where there is no policy or it does not name the issuer.
 func matchesOf(p *policy.Policy, issuer, achievement string) []policy.Match {
 	if p == nil {
 		return nil
@@ -137,7 +145,8 @@ func matchesOf(p *policy.Policy, issuer, achievement string) []policy.Match {
 	return nil
 }
 
-// localOf is the policy's badge that an achievement is; else the first that accepts it; empty: none.
+// localOf is the badge of the policy that an achievement is; else the first badge that accepts it; empty where there
+// is none.
 func localOf(p *policy.Policy, issuer, achievement string) policy.BadgeID {
 	matches := matchesOf(p, issuer, achievement)
 	for _, m := range matches {
@@ -151,7 +160,8 @@ func localOf(p *policy.Policy, issuer, achievement string) policy.BadgeID {
 	return ""
 }
 
-// allowedSomewhere are the members who may use any machine, as allowed says it.
+// allowedSomewhere are the members who may use at least one machine, with the limits of allowed. Nobody may change the
+// map.
 func (x *index) allowedSomewhere(p *policy.Policy, at time.Time) map[policy.MemberID]bool {
 	if p == nil {
 		return nil
@@ -174,7 +184,8 @@ func (x *index) allowedSomewhere(p *policy.Policy, at time.Time) map[policy.Memb
 }
 
 // allowed are the members who may use a machine in some role at some time, as far as badges and memberships say:
-// practice is not known here. The answer is worked out once an hour.
+// practice is not known here. The answer is calculated once an hour for each policy and machine. Nobody may change the
+// map.
 func (x *index) allowed(p *policy.Policy, machine policy.MachineID, at time.Time) map[policy.MemberID]bool {
 	if p == nil {
 		return nil
@@ -195,6 +206,7 @@ func (x *index) allowed(p *policy.Policy, machine policy.MachineID, at time.Time
 			out[people[i].ID] = true
 		}
 	}
+	// At most 64 questions are kept: a new policy or hour makes all earlier ones useless.
 	if len(x.rights) > 64 || x.rights == nil {
 		x.rights = map[rightsKey]map[policy.MemberID]bool{}
 	}

@@ -20,7 +20,7 @@ type liveIndex struct {
 	recent []touched // what this process wrote, the last ones
 }
 
-// touched are the members of one generation.
+// touched are the members whose rows the write of one generation changed.
 type touched struct {
 	generation int64
 	ids        []policy.MemberID
@@ -29,8 +29,9 @@ type touched struct {
 // maxRecent bounds the writes that are remembered until the index is next asked for.
 const maxRecent = 1000
 
-// remember notes what a transaction changes, before it is committed: whoever reads the new generation then knows it.
-// If the commit fails, the same generation comes again, and its members are read once more than needed.
+// remember notes which members a transaction changes, before it is committed: whoever reads the new generation then
+// knows them. If the commit fails, the same generation number comes again, and these members are read once more than
+// needed.
 func (s *liveIndex) remember(t touched) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -39,7 +40,7 @@ func (s *liveIndex) remember(t touched) {
 	}
 }
 
-// generationOf is the generation of the rows; 0: nothing was ever written.
+// generationOf reads the generation of the rows: how often the directory was written. 0: never.
 func generationOf(ctx context.Context, row *sql.Row) (g int64, err error) {
 	if err = row.Scan(&g); errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
@@ -47,7 +48,8 @@ func generationOf(ctx context.Context, row *sql.Row) (g int64, err error) {
 	return g, err
 }
 
-// current is the index of the rows as they are.
+// current is the index of the rows as they are now. It asks for the generation of the rows each time, so that a change
+// by another process counts too. It reads again the members that changed, or all of them where it does not know which.
 func (s *liveIndex) current(ctx context.Context) (*index, error) {
 	g, err := generationOf(ctx, s.site.QueryRow(ctx, `SELECT generation FROM directory_state WHERE site = $1`))
 	if err != nil {
@@ -58,6 +60,7 @@ func (s *liveIndex) current(ctx context.Context) (*index, error) {
 	if s.last != nil && s.last.generation >= g {
 		return s.last, nil
 	}
+	// Read the changed members alone, where this process made all the changes itself.
 	if ids, known := s.since(g); known {
 		if err := s.renew(ctx, ids, g); err != nil {
 			return nil, err
@@ -69,8 +72,8 @@ func (s *liveIndex) current(ctx context.Context) (*index, error) {
 	return s.last, nil
 }
 
-// since are the members that changed since the index was made; known is false where another process wrote, or too much
-// changed to read it piece by piece.
+// since are the members that changed since the last index was made. known is false where another process wrote, or
+// where too many members changed to read them one by one. The caller holds mu.
 func (s *liveIndex) since(g int64) (ids []policy.MemberID, known bool) {
 	if s.last == nil {
 		return nil, false
@@ -87,7 +90,8 @@ func (s *liveIndex) since(g int64) (ids []policy.MemberID, known bool) {
 	return ids, int64(len(seen)) == g-s.last.generation && len(ids) <= maxRecent
 }
 
-// readAll makes the index of all rows. Rows that are newer than g do no harm: the next call reads them again.
+// readAll makes the index of all rows. Rows that are newer than g do no harm: the next call reads them again. The
+// caller holds mu.
 func (s *liveIndex) readAll(ctx context.Context, g int64) error {
 	all, err := loadAll(ctx, s.site)
 	if err != nil {
@@ -104,7 +108,8 @@ func (s *liveIndex) readAll(ctx context.Context, g int64) error {
 	return nil
 }
 
-// renew makes the index with some members read again.
+// renew makes a new index in which the members ids are read again; it shares all other entries with the last one. The
+// caller holds mu.
 func (s *liveIndex) renew(ctx context.Context, ids []policy.MemberID, g int64) error {
 	some, err := load(ctx, s.site, ids)
 	if err != nil {

@@ -18,7 +18,7 @@ type Lookup struct {
 	practice  *practiceSource
 }
 
-// Names are the names of members. One who was erased has none.
+// Names are the names of some members, by id, for reports. A member who was erased has none.
 func (s *Lookup) Names(ctx context.Context, of []policy.MemberID) (map[policy.MemberID]string, error) {
 	x, err := s.core.index.current(ctx)
 	if err != nil {
@@ -33,8 +33,8 @@ func (s *Lookup) Names(ctx context.Context, of []policy.MemberID) (map[policy.Me
 	return out, nil
 }
 
-// ByAddress are the members whom an e-mail address may sign in: of a member with guardians, the guardians' addresses
-// only. Nobody who is blocked; those whose membership has ended read their own record.
+// ByAddress are the members whom an e-mail address may sign in. For a member with guardians, those are the guardians'
+// addresses only. Blocked members are left out; members whose membership has ended may read their own record.
 func (s *Lookup) ByAddress(ctx context.Context, address string) (out []Member, err error) {
 	x, err := s.core.index.current(ctx)
 	if err != nil {
@@ -63,8 +63,9 @@ type Standing struct {
 	Roles map[policy.MachineID]actor.Role
 }
 
-// Standing says how a member stands now. Roles may be a minute old where a badge began or ended meanwhile; a change of
-// the directory or of the policy counts at once.
+// Standing says how a member stands now; the zero Standing where the directory has no such member. Roles may be a
+// minute old where a badge began or ended in that minute; a change of the directory or of the policy takes effect at
+// once.
 func (s *Lookup) Standing(ctx context.Context, id policy.MemberID) (Standing, error) {
 	p, err := s.core.policy(ctx)
 	if err != nil {
@@ -101,13 +102,14 @@ type earnedRoles struct {
 	roles map[policy.MachineID]actor.Role // never changed
 }
 
-// rolesOf works out the roles of a member, or returns those of a moment ago: every request of a member asks for them.
-// An entry of the index is of one state of its member's rows.
+// rolesOf are the roles of a member at the hub that follow from badges. They are kept for rolesKept, because every
+// request of a member asks for them.
 func (e *entry) rolesOf(p *policy.Policy, now time.Time) map[policy.MachineID]actor.Role {
 	if was := e.earned.Load(); was != nil && was.by == p && now.Sub(was.at).Abs() < rolesKept {
 		return was.roles
 	}
 	m := *e.as(p)
+	// A badge of another issuer that counts as one of the site's gives no role at the hub.
 	m.Holdings = slices.DeleteFunc(slices.Clone(m.Holdings), func(h policy.Holding) bool { return h.Other != nil })
 	out := map[policy.MachineID]actor.Role{}
 	for i := range p.Machines {

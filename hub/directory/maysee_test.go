@@ -12,7 +12,7 @@ func scoped(acts ...actor.Act) actor.Actor {
 	return actor.Actor{Account: "t", Name: "Token", Site: actor.Owner, Scopes: acts}
 }
 
-func TestCardNoteIsKeptByWhoMayNotSeeIt(t *testing.T) {
+func TestActorWhoMayNotSeeACardNoteCannotReplaceIt(t *testing.T) {
 	w := newWorld(t)
 	m := w.add("Léa")
 	noted := must[Card](

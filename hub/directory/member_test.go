@@ -62,7 +62,7 @@ func TestMembersInputIsTidiedAndBounded(t *testing.T) {
 	}
 }
 
-func TestChangeNamesTheVersionThatItIsOf(t *testing.T) {
+func TestChangeOfAnOlderVersionIsRefused(t *testing.T) {
 	w := newWorld(t)
 	m := w.add("Léa", "lea@example.org")
 	sub, cancel := w.o.Site.Subscribe("directory")
@@ -93,7 +93,7 @@ func TestChangeNamesTheVersionThatItIsOf(t *testing.T) {
 	}
 }
 
-func TestCardIsOneMembersAlone(t *testing.T) {
+func TestCardBelongsToOneMemberOnly(t *testing.T) {
 	w := newWorld(t)
 	key := []byte("the site's card key")
 	hash := func(number []byte) string {
@@ -199,7 +199,7 @@ func TestMergeKeepsWhatBothHad(t *testing.T) {
 }
 
 // After an erasure no file of the database holds anything of the person but the pseudonym.
-func TestErasureLeavesThePseudonymAlone(t *testing.T) {
+func TestErasureKeepsThePseudonymOnly(t *testing.T) {
 	w := newWorld(t)
 	w.takeSite(example)
 	m := w.member("m-020dc2")

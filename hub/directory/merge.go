@@ -10,16 +10,17 @@ import (
 	"portillon/policy"
 )
 
-// Merge makes one member of two that are the same person. The first one stays, with what the second had besides:
-// addresses, subjects, guardians, cards, badges, note. The later end of the membership counts, and a suspension of
-// either. The second one's pseudonym is kept as the first one's former one, since records carry it.
+// Merge makes one member of two that are the same person. keep stays, with what drop had besides: addresses, subjects,
+// guardians, cards, badges, note. The later end of the two memberships counts, and a suspension of either. The id of
+// drop is never given again, since records carry it. The actor needs actor.WriteMembers about all members. It returns
+// *fault.NotFound for a member that does not exist, and *fault.Invalid where both together exceed a limit.
 func (s *Members) Merge(ctx context.Context, a actor.Actor, keep, drop policy.MemberID) (Member, error) {
 	if err := a.May(actor.WriteMembers, about("")); err != nil { // about two members: the right must be for everybody
 		return Member{}, err
 	}
 	if keep == drop {
 		return Member{}, &fault.Invalid{Faults: []fault.Field{{Field: "drop", Given: string(drop),
-			Wrong: "this is the member that stays",
+			Wrong: "the member to merge is the member that stays",
 			Right: "another member"}}}
 	}
 	err := s.core.write(ctx, a, actor.WriteMembers, func(c *change) (string, string, error) {
@@ -31,6 +32,7 @@ func (s *Members) Merge(ctx context.Context, a actor.Actor, keep, drop policy.Me
 		if err != nil {
 			return "", "", err
 		}
+		// Move the data first, then what others keep of the member who goes.
 		if err := c.join(ctx, k, d); err != nil {
 			return "", "", err
 		}
@@ -47,6 +49,7 @@ func (s *Members) Merge(ctx context.Context, a actor.Actor, keep, drop policy.Me
 	return s.core.read(ctx, a, keep)
 }
 
+// join writes the values, cards and badges of d to k, and removes d. Its faults are about what both have together.
 func (c *change) join(ctx context.Context, k, d *record) error {
 	k.Emails, k.Subjects = append(k.Emails, d.Emails...), append(k.Subjects, d.Subjects...)
 	k.Guardians, k.files = append(k.Guardians, d.Guardians...), append(k.files, d.files...)

@@ -18,7 +18,8 @@ type practiceSource struct {
 	ask func(ctx context.Context, machines []policy.MachineID) (Practised, error) // nil: nothing is known of it
 }
 
-// of asks for the practice that grants of some policies rest on. unknown are sentences on what cannot be said.
+// of asks for the practice that grants of some policies rest on. unknown are sentences about machines of which the hub
+// has no record: their grants count as not met.
 func (s *practiceSource) of(ctx context.Context, policies ...*policy.Policy) (out Practised, unknown []string,
 	err error) {
 	var machines []policy.MachineID
@@ -45,7 +46,7 @@ func (s *practiceSource) of(ctx context.Context, policies ...*policy.Policy) (ou
 	return out, unknown, nil
 }
 
-// with is a member with their practice. m itself is not changed.
+// with is a member with their practice. m itself is not changed, since the index may have it.
 func (x Practised) with(m *policy.Member) *policy.Member {
 	if m == nil || len(x.Of[m.ID]) == 0 {
 		return m

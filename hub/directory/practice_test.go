@@ -30,7 +30,7 @@ func (w *world) practisedPolicy() *policy.Policy {
 
 // A preview counts practice as the machine does: who has the hours loses what an import takes, who has not loses
 // nothing.
-func TestPreviewsKnowPractice(t *testing.T) {
+func TestPreviewsCountPractice(t *testing.T) {
 	w := newWorld(t)
 	w.takeSite(example)
 	w.policy = w.practisedPolicy()

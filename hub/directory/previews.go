@@ -16,7 +16,8 @@ type previewStore struct {
 	plans map[string]*plan
 }
 
-// add remembers a preview, and forgets old ones.
+// add keeps a preview under a new id for previewLife. It forgets those that have expired and, beyond maxPreviews, the
+// oldest.
 func (s *previewStore) add(pl *plan) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -36,15 +37,15 @@ func (s *previewStore) add(pl *plan) {
 	s.plans[pl.ID] = pl
 }
 
-// clear forgets all previews: they may name somebody whose data is erased.
+// clear forgets all previews, since they may name somebody whose data is erased.
 func (s *previewStore) clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.plans)
 }
 
-// find finds a preview that this account made. It may have been made with more rights than the account or its token
-// has now.
+// find is a preview that the actor's account made; else *fault.NotFound. It asks for the rights of the preview again:
+// the account or its token may have fewer than when it was made.
 func (s *previewStore) find(a actor.Actor, id string) (*plan, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

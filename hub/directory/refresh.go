@@ -16,11 +16,12 @@ type Verdicts struct {
 	documents *documents
 }
 
-// Verify judges badges under the policy in force: the hub calls it before it builds a bundle, and with fetch several
-// times a day. Without fetch, only those are judged whose issuer, status list or documents changed since they were, or
-// that are new. With fetch, every badge is judged anew, with status lists and documents that are fetched again first,
-// where the hub may fetch. Only what differs is written; nothing differs where nothing changed, so that no bundle is
-// built for it.
+// Verify judges the badges of the directory under the policy in force. The hub calls it before it builds a bundle
+// under another policy, and with fetch several times a day.
+//
+// Without fetch, it judges the badges that are new and those whose issuer, status list or documents changed since the
+// last verdict. With fetch, it judges every badge, and fetches status lists and documents again first, where the hub
+// may fetch. It writes what differs only: where nothing changed, no bundle is built.
 func (s *Verdicts) Verify(ctx context.Context, fetch bool) error {
 	p, err := s.core.policy(ctx)
 	if err != nil {
@@ -48,8 +49,8 @@ func (s *Verdicts) Verify(ctx context.Context, fetch bool) error {
 	return nil
 }
 
-// verifyAll judges the badges of the index. It returns those whose verdict is another one, and what all that were
-// judged rest on.
+// verifyAll judges the badges of the index. It returns those whose verdict differs from the stored one, and the bases
+// of all verdicts that it reached. With fetch it rests between badges, since nobody waits for it.
 func (s *Verdicts) verifyAll(ctx context.Context, x *index, p *policy.Policy, src *sources,
 	fetch bool) ([]verified, map[string]*basis, error) {
 	now, trust, states := s.core.now(), trustTextsOf(p), map[string]string{}
@@ -75,6 +76,7 @@ func (s *Verdicts) verifyAll(ctx context.Context, x *index, p *policy.Policy, sr
 			if err != nil {
 				return nil, nil, err
 			}
+			// Judge the badge, and note what the verdict rests on.
 			v := verify(data, p, src, now)
 			src.accept()
 			found[b.ID] = src.basisOf(&v, trust, now)
@@ -93,8 +95,8 @@ func (s *Verdicts) verifyAll(ctx context.Context, x *index, p *policy.Policy, sr
 	return changed, found, nil
 }
 
-// rest spreads work that nobody waits for over time: verifying 10,000 badges uses a processor for some seconds, during
-// which 1,000 machines may fetch a changed card.
+// rest spreads work that nobody waits for over time. Verifying 10,000 badges takes a processor some seconds, in which
+// 1,000 machines may fetch a changed card.
 type rest struct{ began time.Time } // of a stopwatch: it measures work, and is no moment of the hub's clock
 
 const (
@@ -102,7 +104,7 @@ const (
 	restTime = 30 * time.Millisecond // between
 )
 
-// take rests, after workTime of work.
+// take rests for restTime after workTime of work, or until ctx ends.
 func (r *rest) take(ctx context.Context) {
 	if time.Since(r.began) < workTime {
 		return
@@ -116,7 +118,8 @@ func (r *rest) take(ctx context.Context) {
 	r.began = time.Now()
 }
 
-// write writes verdicts that are other ones, and what was fetched for them.
+// write writes the verdicts that differ, and what was fetched for them. A badge that was removed meanwhile is left
+// out.
 func (s *Verdicts) write(ctx context.Context, changed []verified, src *sources) error {
 	return s.core.write(ctx, actor.System("verify badges"), actor.WriteBadges, func(c *change) (string, string, error) {
 		for i := range changed {
@@ -138,13 +141,14 @@ func (s *Verdicts) write(ctx context.Context, changed []verified, src *sources) 
 	})
 }
 
-// same reports whether a badge still is what its row says.
+// same reports whether a verdict is the one in the badge's row. The time of the check does not count: it differs each
+// time.
 func (v *verified) same(b *Badge, h *held) bool {
 	return v.Verdict == b.Verdict && v.proved == h.proved && v.hosted == h.hosted && v.standing == h.standing &&
 		v.checked.IsZero() == h.checked.IsZero() && v.Name == b.Name
 }
 
-// forgetSame leaves out what was fetched and stands in the database as it is.
+// forgetSame leaves out what was fetched and is in the database already, and what no accepted verdict asked for.
 func (s *sources) forgetSame() {
 	for url, b := range s.gotLists {
 		if old, ok := s.lists[url]; ok && string(old) == string(b) || !s.accepted[url] {

@@ -15,11 +15,8 @@ import (
 	"portillon/policy"
 )
 
-// While the site changes its card key, a card that is known by its HMAC alone is written "hmac:1a2b3c4d:" and 64
-// digits: 1a2b3c4d is the check value of the key before, which the HMAC was made with. At its next tap the hub binds it
-// to the new key. A card that is still so when the change-over ends is replaced: it opens nothing, and is in no bundle.
-
-// OldCard is a card that hangs on the card key before.
+// OldCard is a card that still depends on the card key before: it works until the change-over ends, and must be tapped
+// once until then.
 type OldCard struct {
 	ID     string          `json:"id"`
 	Member policy.MemberID `json:"member"`
@@ -34,8 +31,9 @@ type Rekeying struct {
 	core *core
 }
 
-// SetAsideCards marks the cards that are known by their HMAC alone as made with the card key that has this check value,
-// because another key takes its place. with runs in the same transaction; its result stands in the audit log.
+// SetAsideCards marks the cards that are known by their HMAC alone as enrolled with the card key that has this check
+// value, because another key takes its place. with writes the new key in the same transaction; its result is the text
+// of the audit entry. The actor needs actor.EnrolMachines.
 func (s *Rekeying) SetAsideCards(
 	ctx context.Context,
 	a actor.Actor,
@@ -56,8 +54,8 @@ func (s *Rekeying) SetAsideCards(
 	})
 }
 
-// EndOldCards ends what still hangs on the card key with this check value: an active card is replaced, and has to be
-// assigned anew.
+// EndOldCards sets each active card that still depends on the card key with this check value to replaced: it has to be
+// assigned anew. with and the right are those of SetAsideCards.
 func (s *Rekeying) EndOldCards(
 	ctx context.Context,
 	a actor.Actor,
@@ -79,7 +77,7 @@ func (s *Rekeying) EndOldCards(
 	})
 }
 
-// touchAll notes the members of rows, each once.
+// touchAll notes the members whose ids rows gives, each once, and closes rows.
 func (c *change) touchAll(rows *sql.Rows, err error) error {
 	var ids []policy.MemberID
 	err = each(rows, err, func(rows *sql.Rows) error {
@@ -95,8 +93,8 @@ func (c *change) touchAll(rows *sql.Rows, err error) error {
 	return err
 }
 
-// OldCards lists the cards that hang on the card key before, by their members' names, which only those see who may read
-// members.
+// OldCards lists the cards that depend on the card key before. The actor needs actor.EnrolMachines; names and digits
+// are for those who may also read members. Empty while the site does not change its card key.
 func (s *Rekeying) OldCards(ctx context.Context, a actor.Actor) (out []OldCard, err error) {
 	if err := a.May(actor.EnrolMachines, actor.Target{}); err != nil {
 		return nil, err
@@ -122,12 +120,12 @@ func (s *Rekeying) OldCards(ctx context.Context, a actor.Actor) (out []OldCard, 
 	return out, nil
 }
 
-// errNoRebind rolls a transaction back that would change nothing.
+// errNoRebind rolls back a transaction that would change nothing, so that no generation is used up.
 var errNoRebind = errors.New("no card to rebind")
 
-// Rebind binds the card with this number to the card key in force, if it hangs on the one before, and reports whether
-// it did. The hub calculates both HMACs: whoever reports a number binds nothing but the card with that number. The
-// number is not kept.
+// Rebind binds the card with this number to the card key in force, if it depends on the one before, and reports
+// whether it did. The hub calculates both HMACs itself: whoever reports a number can bind no card but the one with
+// that number. The number is not kept. The actor needs actor.WriteCards.
 func (s *Rekeying) Rebind(ctx context.Context, a actor.Actor, number []byte) (bool, error) {
 	if err := a.May(actor.WriteCards, actor.Target{}); err != nil {
 		return false, err
@@ -171,6 +169,7 @@ func (s *Rekeying) Rebind(ctx context.Context, a actor.Actor, number []byte) (bo
 			_, err = c.Exec(ctx, `DELETE FROM card WHERE site = $1 AND id = $2`, id)
 			return auditName(owner), "card " + id + " removed: it stood twice", err
 		}
+		// No second entry: the card itself is bound to the new key.
 		_, err = c.Exec(ctx, `UPDATE card SET number = $3 WHERE site = $1 AND id = $2`, id, now)
 		return auditName(owner), "card " + id + " bound to the new card key", err
 	})

@@ -108,7 +108,7 @@ func TestListBindsACardToTheNewKey(t *testing.T) {
 }
 
 // During a change of the card key too, a list gives nobody a card that somebody else has.
-func TestListGivesNobodyACardOfTheOldKeyThatSomebodyHas(t *testing.T) {
+func TestImportRefusesACardThatAnotherMemberHasUnderTheOldKey(t *testing.T) {
 	w := changing(t)
 	lea := w.add("Lea", "lea@biklab.example")
 	_, err := w.Cards.AddCard(

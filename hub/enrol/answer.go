@@ -14,8 +14,10 @@ import (
 // badAsk refuses a request with a reason that the machine may read.
 type badAsk struct{ why string }
 
+// Error is the reason.
 func (e *badAsk) Error() string { return e.why }
 
+// bad makes a badAsk.
 func bad(format string, a ...any) error { return &badAsk{fmt.Sprintf(format, a...)} }
 
 var (
@@ -29,7 +31,7 @@ var (
 const CodeHeader = "Portillon-Refused"
 
 // answer writes v as JSON, or a refusal if err is not nil. A machine reads the reason of a refusal only if the error is
-// one of this package's own; the reason of any other error stands in the log alone.
+// one of this package's own; the reason of any other error is written only to the log.
 func answer(log *slog.Logger, w http.ResponseWriter, r *http.Request, v any, err error) {
 	if err == nil {
 		w.Header().Set("Content-Type", "application/json")

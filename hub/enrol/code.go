@@ -81,6 +81,7 @@ func (s *Codes) New(ctx context.Context, a actor.Actor, id policy.MachineID, rep
 	return Code{Machine: id, Text: c.String(), Command: command, Expires: until.UTC(), Replace: replace}, nil
 }
 
+// boolOf is a boolean as the database stores it.
 func boolOf(b bool) int64 {
 	if b {
 		return 1
@@ -127,7 +128,7 @@ func (s *Codes) hash(secret string) ([]byte, error) {
 
 // Why a code is refused. A machine that is refused learns no more.
 var (
-	errNoCode   = errors.New("this code is not open: it was used, its hour is over, or it is not of this hub")
+	errNoCode   = errors.New("this code does not work: it was used, it is older than an hour, or it is from another hub")
 	errWorn     = errors.New("too many wrong codes were tried: make a new code at the hub")
 	errOtherKey = errors.New("this code was used by another computer")
 )

@@ -86,7 +86,7 @@ func (s *joins) join(ctx context.Context, ask wire.JoinAsk, channel []byte) (wir
 	}, nil
 }
 
-// proven checks that the asker holds the private half of the machine's key, on this connection.
+// proven checks that the client has the private half of the machine's key, and signed for this connection.
 func (s *joins) proven(id policy.MachineID, ask wire.JoinAsk, channel []byte) (wire.Join, error) {
 	place := keykind.Place{Kind: keykind.Machine, ID: string(id) + "." + string(s.table.site.ID())}
 	if kind, name := keykind.KindOf(keykind.NameOf(ask.Key)); kind != keykind.Machine || name != place.ID {

@@ -23,6 +23,7 @@ type Refusal struct {
 	Detail string
 }
 
+// Error is the code and the detail.
 func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Detail }
 
 // Code identifies a reason to reject a batch.
@@ -44,6 +45,7 @@ const (
 	Forked          Code = "forked" // like rolled-back, but the machine's journal is longer than the copy
 )
 
+// refuse makes a Refusal.
 func refuse(c Code, format string, a ...any) error { return &Refusal{c, fmt.Sprintf(format, a...)} }
 
 // Taken is the state of the machine's journal in the ledger after a batch, whether the batch was rejected or not.

@@ -82,14 +82,14 @@ func (s *Bundles) taken(ctx context.Context, a actor.Actor) ([]Taken, error) {
 // after a backup was restored, Run publishes above it.
 func (s *Bundles) Adopt(ctx context.Context, signed []byte) error {
 	if s.keys == nil {
-		return errors.New("publish: adopt manifest: no key is known that signs manifests")
+		return errors.New("publish: adopt manifest: no trusted key for manifests is configured")
 	}
 	m, err := wire.OpenManifest(signed, s.keys)
 	if err != nil {
 		return fmt.Errorf("publish: adopt manifest: %w", err)
 	}
 	if m.Site != s.site.ID() {
-		return fmt.Errorf("publish: adopt manifest: of site %q, want %q", m.Site, s.site.ID())
+		return fmt.Errorf("publish: adopt manifest: the manifest is of site %q, want %q", m.Site, s.site.ID())
 	}
 	if m.Version >= maxVersion {
 		return fmt.Errorf("publish: adopt manifest: version %d, want less than %d", m.Version, uint64(maxVersion))

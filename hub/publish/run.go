@@ -42,7 +42,7 @@ type Builder struct {
 // the bundle in force for old.
 func (s *Builder) Run(ctx context.Context) error {
 	if s.build == nil || s.install == nil {
-		return errors.New("publish: nothing builds or installs bundles")
+		return errors.New("publish: Options.Build and Options.Install are required")
 	}
 	sub, cancel := s.site.Subscribe(store.Directory, store.Policy)
 	defer cancel()
@@ -85,7 +85,7 @@ func (s *Builder) Rebuild() {
 // Once builds and installs the next bundle, whether or not its content is new. Run must not run meanwhile.
 func (s *Builder) Once(ctx context.Context) error {
 	if s.build == nil || s.install == nil {
-		return errors.New("publish: nothing builds or installs bundles")
+		return errors.New("publish: Options.Build and Options.Install are required")
 	}
 	_, err := s.next(ctx, true)
 	return err
@@ -101,11 +101,11 @@ func (s *Builder) note(ctx context.Context, err error) {
 	}
 }
 
-// tell tells those who watch that how it stands with the bundle has changed.
+// tell notifies subscribers of the topic Bundle that the state of the bundle has changed.
 func (s *Builder) tell(ctx context.Context) {
 	err := s.site.Write(ctx, func(tx *store.Tx) error { tx.Changed(store.Bundle); return nil })
 	if err != nil && ctx.Err() == nil { // the page shows it when it is next read
-		s.log.Warn("the bundle's state changed, and nobody was told", "err", err)
+		s.log.Warn("bundle state change not announced", "err", err)
 	}
 }
 

@@ -39,7 +39,7 @@ type Installer interface {
 	Install(signed []byte, chunk wire.Fetch) (wire.Manifest, error)
 }
 
-// Snapshot is the policy that a bundle is made of. Whoever builds adds the directory.
+// Snapshot is the policy that a bundle is made of. Options.Build adds the directory.
 type Snapshot struct {
 	Number    int64
 	Text      []byte

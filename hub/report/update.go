@@ -215,20 +215,24 @@ type use struct {
 	stored    bool // the database has a row for the session
 }
 
+// weekKey names a week by its Monday.
 type weekKey struct{ monday policy.Date }
 
+// weekSum is what one journal adds to a week.
 type weekSum struct {
 	sessions, untrusted int
 	seconds             int64
 	members             map[policy.MemberID]bool
 }
 
+// refusalKey names the refusals of one day, reason and member; member is empty in the sums that no longer name members.
 type refusalKey struct {
 	day    policy.Date
 	reason string
 	member policy.MemberID
 }
 
+// refusalSum is what one journal adds to the refusals of a key.
 type refusalSum struct {
 	times, untrusted int
 	members          memberSet // nil if the key names the member

@@ -64,7 +64,7 @@ type Badges interface {
 // Imports are lists of members that come as files.
 type Imports interface {
 	Preview(ctx context.Context, a actor.Actor, in directory.Import) (directory.Preview, error)
-	// Confirm says that the many members whom the list does not have any more are gone indeed.
+	// Confirm says that the many members who are missing from the list have left the site.
 	Confirm(ctx context.Context, a actor.Actor, preview string) (directory.Preview, error)
 	Apply(ctx context.Context, a actor.Actor, preview string) (directory.Preview, error)
 }

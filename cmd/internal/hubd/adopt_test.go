@@ -392,7 +392,7 @@ func TestAdoptionNamesWhatItLeavesBehindAndWhoGainsOrLoses(t *testing.T) {
 			put(t, files+"/badges/notes.json",
 				`{"a": 1}`)
 		},
-			[]string{"left behind: badges/notes.json: this is no badge that can be read"}},
+			[]string{"left behind: badges/notes.json: not a badge that can be read"}},
 		"a signed policy was changed": {true, func(t *testing.T, files string) {
 			put(t, files+"/policy.yaml", read(t, files+"/policy.yaml")+"# changed\n")
 		},
