@@ -412,6 +412,7 @@ func TestInterventionOfAnOperatorIsRefusedWhereTheJournalTakesNothing(t *testing
 // A maintainer took the tag off: the machine does not put it on again by itself.
 func TestTagOfANewJournalIsPutOnOnce(t *testing.T) {
 	b := newBench(t)
+	b.cfg.Uplink = &post{} // there is a hub, which the journal is still to be compared with
 	b.m.journal.awaits = true
 	id := b.m.newJournalTag()
 	b.periodic.tagNewJournal(t.Context())
@@ -420,8 +421,9 @@ func TestTagOfANewJournalIsPutOnOnce(t *testing.T) {
 	}
 	b.e.apply(t.Context(), session.RemoveTag{ID: id})
 	b.m.journal.removedTags[id] = true
-	if b.periodic.tagNewJournal(t.Context()); b.m.isTagged(id) {
-		t.Error("the tag that was taken off hangs again")
+	if b.periodic.tagNewJournal(t.Context()); b.m.isTagged(id) || !b.m.journal.awaits {
+		t.Errorf("the tag that was taken off hangs again: %v, and the journal waits: %v", b.m.isTagged(id),
+			b.m.journal.awaits)
 	}
 }
 

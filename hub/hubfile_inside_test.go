@@ -2,6 +2,7 @@ package hub
 
 import (
 	"crypto/rand"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -124,6 +125,25 @@ func TestSettingsHoldWhatALineShows(t *testing.T) {
 		got := checkSettings(s)
 		if x.field == "" && got != nil || x.field != "" && (len(got) != 1 || got[0].Field != x.field) {
 			t.Errorf("%s: %+v, want %q", name, got, x.field)
+		}
+	}
+}
+
+func TestBrowsersMayNameTheHubByItsNameAndItsURL(t *testing.T) {
+	loopback := []string{"localhost", "127.0.0.1", "::1"}
+	for name, x := range map[string]struct {
+		name string
+		url  *url.URL
+		want []string
+	}{
+		"neither":         {"", nil, loopback},
+		"a name":          {"hub.lab", nil, append(slices.Clone(loopback), "hub.lab")},
+		"a URL":           {"", &url.URL{Scheme: "https", Host: "www.lab:8443"}, append(slices.Clone(loopback), "www.lab")},
+		"a name and more": {"hub.lab", &url.URL{Host: "www.lab"}, append(slices.Clone(loopback), "www.lab", "hub.lab")},
+	} {
+		h := newParts(&core{c: Config{Join: JoinConfig{Name: x.name}, Web: PeopleConfig{URL: x.url}}})
+		if got := h.pagesServer.hosts(); !slices.Equal(got, x.want) {
+			t.Errorf("%s: %q, want %q", name, got, x.want)
 		}
 	}
 }

@@ -1,16 +1,19 @@
 package hub
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -179,6 +182,57 @@ func TestListenerOfMachinesEndsWithoutAnErrorWithTheHub(t *testing.T) {
 	if err := h.enrolments.serveJoin(ctx); err != nil {
 		t.Error(err)
 	}
+}
+
+// Nothing is known of the machine but that no record says it has the tag.
+func TestTagIsBroughtToAMachineThatHasSaidNothingYet(t *testing.T) {
+	h, laser, now := laserHub(t)
+	key, err := h.core.c.Verifier()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tag, tried := Tag{Machine: "laser", ID: "0123456789abcdef", Reason: "belt"}, map[string]time.Time{}
+	go func() {
+		o := <-h.commands.orders
+		machine := wire.Commands{Site: "biklab", Machine: "laser", Keys: note.VerifierList(key)}
+		c, err := machine.Open(o.data, *now, true)
+		if err != nil || c.Do != "tag" || c.Tag != tag.ID || c.Reason != "belt" {
+			t.Errorf("%+v, %v", c, err)
+		}
+		data, err := json.Marshal(wire.Reply{ID: c.ID, OK: true})
+		if err != nil {
+			t.Error(err)
+		}
+		h.commands.reply("laser", data)
+	}()
+	if err := h.tags.bringTag(t.Context(), tag, tried); err != nil || !tried[tag.ID].Equal(*now) {
+		t.Errorf("%v, tried at %v", err, tried[tag.ID])
+	}
+	laser.Append(wire.Tagged, "", "", wire.TagBody{Tag: tag.ID, Reason: "belt"})
+	if _, err := h.core.ledger.Take("laser", laser.Data(1, 1)); err != nil {
+		t.Fatal(err)
+	}
+	clear(tried)
+	if err := h.tags.bringTag(t.Context(), tag, tried); err != nil || len(tried) != 0 {
+		t.Errorf("a tag that the machine has recorded: %v, tried %v", err, tried)
+	}
+}
+
+func TestHubWaitsLongerAfterEachFailedConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var text bytes.Buffer
+		h := newParts(&core{log: slog.New(slog.NewTextHandler(&text, nil)), now: time.Now})
+		h.connector.dial.url = "no address" // each attempt fails at once
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		if err := h.connector.stayConnected(ctx); err != nil {
+			t.Error(err)
+		}
+		// Six pauses of less than 15 s, then one of 7.5 to 22.5 s after the other.
+		if n := strings.Count(text.String(), "the broker is away"); n < 15 || n > 60 {
+			t.Errorf("%d attempts in five minutes, want 15 to 60", n)
+		}
+	})
 }
 
 // answeredRestore has the laser's journal replaced, and the machine answer a restore by a reply.

@@ -13,23 +13,20 @@ var survivors = map[string]string{
 		"now.Sub(h.bundles.read…": "equivalent: the zero time is longer ago than readEvery",
 	"opening.openServices: " +
 		"zero: return err": "directory.New fails only without a site and a policy, which it is given",
-	"opening.openJoin: " +
-		"drop: o.ReturnedManifest, o.ReturnedPolicy = op.hub.enrolments.ta…": "no test in this package: " +
-		"needs a machine that has joined and returns its manifest",
 	"opening.startBroker: " +
 		"constant: syscall.EACCES in if err == nil || errors.Is(err, syscall.EADDRINUSE) || " +
 		"erro…": "needs a port that may not be listened on: tests may run as root",
 	"parser.mqtt: " +
 		"zero: return c #2": "equivalent: a file with a fault gives no configuration",
-	"connector.stayConnected: " +
-		"negate: time.Since(began) > time.Minute": "decides only how long the next pause is, after a connection of a minute",
 	"Hub.releaseMemory: " +
 		"boundary: m.Sys-m.HeapReleased > heldMost(needed) in if m.Sys-m.HeapReleased > " +
 		"heldMost(needed)": "equivalent but for one number of bytes",
 	"connector.connected: " +
 		"drop: return err": "equivalent: the error is returned after the switch",
 	"opening.openPages: " +
-		"never: err != nil #2": "web.New fails only where its templates do, which its own tests parse",
+		"never: err != nil #2": "web.New fails only where its templates do, and its own tests parse them",
+	"health.ready: " +
+		"never: err != nil #2": "equivalent: the failure for which a change was tried is still noted, and is the answer",
 	"enrolments.announceAll: " +
 		"drop: for _, stop := range stops { _ = stop() // sockets close wi…": "needs an announcement on a " +
 		"network, and tests stay on loopback",
