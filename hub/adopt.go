@@ -83,6 +83,7 @@ type adopter struct {
 	out  *Adopted
 }
 
+// left adds a sentence about something that could not be adopted.
 func (a *adopter) left(format string, args ...any) {
 	a.out.Left = append(a.out.Left, fmt.Sprintf(format, args...))
 }

@@ -62,17 +62,21 @@ func hashOf(key, number []byte) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+// cardHash is the HMAC of a card's number under the card key in force.
 func (cs *cards) cardHash(number []byte) string {
 	return hashOf(cs.services.cardKey.Ring().InForce, number)
 }
 
+// oldCardKey marks the cards that are bound under the previous card key; empty: no change of the key is in progress.
 func (cs *cards) oldCardKey() string { return cs.services.cardKey.Ring().OldMark() }
 
+// oldCardHash is the HMAC of a card's number under the previous card key, with that key's mark.
 func (cs *cards) oldCardHash(number []byte) string {
 	ring := cs.services.cardKey.Ring()
 	return wire.MarkCard(ring.OldMark(), hashOf(ring.Before, number))
 }
 
+// setAsideCards marks all cards as bound under the previous key, in the transaction that changes the key (with).
 func (cs *cards) setAsideCards(
 	ctx context.Context,
 	a actor.Actor,
@@ -82,6 +86,8 @@ func (cs *cards) setAsideCards(
 	return cs.services.directory.Rekeying.SetAsideCards(ctx, a, mark, with)
 }
 
+// endOldCards removes the cards that are still bound under the previous key, in the transaction that ends that key
+// (with).
 func (cs *cards) endOldCards(
 	ctx context.Context,
 	a actor.Actor,
@@ -91,6 +97,7 @@ func (cs *cards) endOldCards(
 	return cs.services.directory.Rekeying.EndOldCards(ctx, a, mark, with)
 }
 
+// oldCards lists the cards that are still bound under the previous key.
 func (cs *cards) oldCards(ctx context.Context, a actor.Actor) (out []cardkey.Card, err error) {
 	all, err := cs.services.directory.Rekeying.OldCards(ctx, a)
 	for _, c := range all {
@@ -191,6 +198,7 @@ func (r *rebinds) noteRecords(id policy.MachineID, after uint64) {
 	}
 }
 
+// take returns the machines with new records, each with the record after which they begin, and forgets them.
 func (r *rebinds) take() map[policy.MachineID]uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -82,6 +82,7 @@ func (p *policies) current(ctx context.Context) (*policy.Policy, error) {
 	return parsed, nil
 }
 
+// machineName is the policy's name of a machine; empty: the policy does not name it.
 func (p *policies) machineName(id policy.MachineID) policy.Text {
 	if now := p.forNames(); now != nil {
 		if m, ok := now.Machine(id); ok {
@@ -109,6 +110,7 @@ func (p *policies) machineIDs() (out []policy.MachineID) {
 	return out
 }
 
+// badgeName is the policy's name of a badge; empty: the policy does not name it.
 func (p *policies) badgeName(id policy.BadgeID) policy.Text {
 	if now := p.forNames(); now != nil {
 		if b, ok := now.Badge(id); ok {
@@ -160,6 +162,7 @@ func (sv *services) policyText(ctx context.Context) (int64, string, error) {
 	return v.Number, v.Text, err
 }
 
+// zone is the time zone of the policy in force; UTC where there is none.
 func (sv *services) zone(ctx context.Context) (*time.Location, error) {
 	p, err := sv.policies.current(ctx)
 	if err != nil || p == nil || p.Zone == nil {
@@ -324,6 +327,8 @@ func trustOf(text []byte) (string, error) {
 // oneKey signs policies where the site has no policy key apart: with the key of its bundles.
 type oneKey struct{ signer note.Signer }
 
+// SignPolicy implements publish.Signer. It signs no issuers' documents: without a policy key of its own, a site has
+// none to sign.
 func (k oneKey) SignPolicy(number int64, text, _ []byte) ([]byte, error) {
 	signed, _, err := site.SignPolicyText(text, uint64(number), k.signer)
 	return signed, err

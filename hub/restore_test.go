@@ -174,6 +174,7 @@ func told(r wire.Restore) string {
 // After the administrator's act beside the running hub, the machine is sent what was known of it, until its records say
 // that it has it.
 func TestReplacedMachineIsGivenBackWhatTheLedgerKnows(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	m := ledgertest.New(t, "biklab", "laser")
 	lived(m)
 	next := m.Replaced(genTwo)
@@ -244,6 +245,9 @@ func (c *client) restore(o *office) wire.Restore {
 }
 
 func TestRestoreIsBoundedAndChecked(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: fills a ledger, or waits for a process")
+	}
 	signer, key := ledgertest.NewKey(t, "portillon-hub")
 	keys := note.VerifierList(key)
 	ok := func() wire.Restore {

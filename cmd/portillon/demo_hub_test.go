@@ -24,6 +24,9 @@ type demoVisitor struct {
 
 func openDemoPage(t *testing.T) (*demo, *demoVisitor) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("short: starts the demo, a hub and three machines")
+	}
 	d, err := openDemo(t.Context(), stdio{out: io.Discard, err: io.Discard}, "http://127.0.0.1")
 	t.Cleanup(func() {
 		if err := d.close(); err != nil {

@@ -1,8 +1,8 @@
-// Command portillon is the operator's tool: policy, badges, bundles, a machine's daemon, evidence, and a demo of the
-// whole.
+// Command portillon is the tool for administrators: policies, badges, bundles, the daemon of a machine, evidence, and a
+// demo of all of it.
 //
-// It exits with 0 for valid, allowed and no difference; 1 when the answer is no; 2 for wrong use or input it cannot
-// read; 3 when it cannot say. Errors read «portillon: what went wrong», then «portillon: hint: what would do».
+// The exit code is 0 for valid, allowed and no difference; 1 if the answer is no; 2 for wrong use or unreadable input;
+// 3 if there is no answer. Errors are printed as «portillon: what went wrong», then «portillon: hint: what to do».
 package main
 
 import (
@@ -25,8 +25,9 @@ import (
 
 func main() { start(openTalker) }
 
+// start runs the program that the name of the executable says.
 func start(open opener) {
-	// The demo starts its daemons from its own binary: the name it is called by says which program it is.
+	// The demo starts its daemons from the same executable, under the name of the program to run.
 	switch filepath.Base(os.Args[0]) {
 	case "portillond":
 		if len(os.Args) > 1 && os.Args[1] == "enrol" {
@@ -39,17 +40,18 @@ func start(open opener) {
 	os.Exit(run(os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr, open}))
 }
 
+// stdio is where a verb reads and writes.
 type stdio struct {
 	in       io.Reader
 	out, err io.Writer
-	open     opener // the readers of cards: transcripts bring models
+	open     opener // opens card readers; tests replace it
 }
 
-// run is main without the process: transcripts in testdata call it through the real binary.
+// run is main without the process. It returns the exit code.
 func run(args []string, io stdio) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends what does not look at the context
+	context.AfterFunc(ctx, stop) // a second signal ends the process, also if a verb ignores the context
 	v, rest, err := find(args)
 	if slices.Contains(atOnce, v.name) {
 		signal.Reset(os.Interrupt, syscall.SIGTERM)
@@ -60,11 +62,12 @@ func run(args []string, io stdio) int {
 	return report(io, err)
 }
 
-// atOnce are the verbs that may think for long, look at no context meanwhile, and leave nothing half done: the first
-// signal ends them. It holds for the verb that was typed alone: the demo builds bundles too, and puts its machines away
-// before it ends.
+// atOnce are the verbs that may compute for long without looking at the context, and that leave nothing half done: the
+// first signal ends the process. This holds only for the verb that was typed. The demo builds bundles too, and must
+// stop its machines first.
 var atOnce = []string{"policy check", "policy test", "policy diff", "bundle build"}
 
+// find returns the verb that the arguments begin with, and the remaining arguments.
 func find(args []string) (verb, []string, error) {
 	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
 		return verb{run: func(_ context.Context, io stdio, _ []string) error { usage(io.out); return nil }}, nil, nil
@@ -82,6 +85,7 @@ func find(args []string) (verb, []string, error) {
 	return verb{}, nil, wrong("there is no verb %q", given).hinted("%s", suggest(given))
 }
 
+// suggest lists the verbs with the same first word.
 func suggest(given string) string {
 	family := strings.Fields(given)[0]
 	var near []string
@@ -96,6 +100,7 @@ func suggest(given string) string {
 	return "portillon help lists the verbs"
 }
 
+// usage prints all verbs.
 func usage(w io.Writer) {
 	fmt.Fprint(w, "portillon: a gate of skill beside each machine\n\nnew here: portillon demo\n\n")
 	for _, v := range verbs() {
@@ -111,23 +116,31 @@ type failure struct {
 	hint string
 }
 
+// Error implements error.
 func (f *failure) Error() string { return f.err.Error() }
+
+// Unwrap is the cause.
 func (f *failure) Unwrap() error { return f.err }
 
+// hinted adds a hint and returns the same failure.
 func (f *failure) hinted(format string, a ...any) *failure {
 	f.hint = fmt.Sprintf(format, a...)
 	return f
 }
 
+// wrong is a failure with exit code 2: wrong use or unreadable input.
 func wrong(format string, a ...any) *failure { return &failure{code: 2, err: fmt.Errorf(format, a...)} }
-func no(format string, a ...any) *failure    { return &failure{code: 1, err: fmt.Errorf(format, a...)} }
 
-// errNo exits with 1 where everything has been said on standard output.
+// no is a failure with exit code 1: the answer is no.
+func no(format string, a ...any) *failure { return &failure{code: 1, err: fmt.Errorf(format, a...)} }
+
+// errNo and errCannotSay set exit codes 1 and 3 without an error message: everything is on standard output.
 var (
 	errNo        = &failure{code: 1}
 	errCannotSay = &failure{code: 3}
 )
 
+// report prints an error with its hint, and returns the exit code.
 func report(io stdio, err error) int {
 	var f *failure
 	switch {
@@ -148,7 +161,8 @@ func report(io stdio, err error) int {
 	return f.code
 }
 
-// flags parses a verb's flags wherever they stand among its arguments, and returns the arguments.
+// flags parses the flags of a verb, which may come before, between and after its arguments, and returns the arguments.
+// It checks that there are want of them; want below 0: any number.
 func flags(io stdio, name string, args []string, want int, declare func(*flag.FlagSet)) ([]string, error) {
 	fs := flag.NewFlagSet("portillon "+name, flag.ContinueOnError)
 	fs.SetOutput(io.err)
@@ -175,6 +189,7 @@ func flags(io stdio, name string, args []string, want int, declare func(*flag.Fl
 	return rest, nil
 }
 
+// argsOf is the arguments of a verb as usage shows them.
 func argsOf(name string) string {
 	for _, v := range verbs() {
 		if v.name == name {

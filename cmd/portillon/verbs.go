@@ -40,18 +40,18 @@ func startVerbs() []verb {
 // policyVerbs are those that read, test, sign and publish an access policy.
 func policyVerbs() []verb {
 	return []verb{
-		{"policy check", "FILE", "read a policy and say what is wrong with it", policyCheck},
+		{"policy check", "FILE", "check a policy for faults", policyCheck},
 		{"policy test", "FILE", "run the examples in a policy", policyTest},
 		{"policy fmt", "FILE [-w]", "write a policy in its canonical form, comments kept", policyFmt},
 		{"policy schema", "", "the JSON Schema of a policy file, for editors", policySchema},
 		{"policy who", "SITE [--machine M] [--at TIME]", "which members may do what", policyWho},
 		{"policy diff", "OLD NEW [--site SITE]", "who gains and who loses what", policyDiff},
 		{"policy sign", "SITE|FILE --key FILE [-o FILE]",
-			"sign a policy with a policy key that machines pin apart", policySign},
+			"sign a policy with a separate policy key", policySign},
 		{"policy explain", "FILE|SITE --machine M …",
-			"what a member would be answered, and why: FILE --holds B,B…, SITE --member NAME", policyExplain},
+			"a machine's answer to a member, and why: FILE --holds B,B…, SITE --member NAME", policyExplain},
 		{"policy draft", "FILE --hub URL …",
-			"what the hub finds wrong with a policy, and who would gain and lose what", policyDraft},
+			"have the hub check a policy, and show who would gain and lose what", policyDraft},
 		{"policy publish", "FILE --of N --comment C --hub URL …", "sign and publish a policy at the hub", policyPublish},
 		{"policy back", "--comment C --hub URL …", "publish the policy before the one in force again", policyBack},
 		{"policy show", "--hub URL … [--number N]", "the policy in force at the hub", policyShow},
@@ -89,22 +89,22 @@ func bundleVerbs() []verb {
 // machineVerbs are those that ask and command the daemon of a machine, and manage machines at the hub.
 func machineVerbs() []verb {
 	return []verb{
-		{"machine ports", "", "what a machine.yaml can name on this computer: pins, buses, readers", machinePorts},
+		{"machine ports", "", "the pins, buses and readers of this computer, for machine.yaml", machinePorts},
 		{"machine status", "--socket FILE",
-			"what the daemon beside you knows; --hub HUB.yaml: how the hub sees the machines", machineStatus},
+			"the state of this machine; --hub HUB.yaml: of all machines, as the hub sees them", machineStatus},
 		{"machine tap", "--socket FILE CARD", "present a card by its number", machineTap},
-		{"machine role", "--socket FILE ROLE", "take another of the member's roles", machineRole},
+		{"machine role", "--socket FILE ROLE", "change to another role of the member", machineRole},
 		{"machine tag", "--socket FILE REASON",
-			"tag the machine out; --hub FILE|URL --machine ID: from the office", machineTag},
-		{"machine tags", "--hub FILE", "the tags of the office, and why one is not on its machine yet", machineTags},
+			"tag the machine out; --hub FILE|URL --machine ID: through the hub", machineTag},
+		{"machine tags", "--hub FILE", "the tags put on at the hub, and why one has not reached its machine", machineTags},
 		{"machine untag", "--socket FILE [TAG]", "return the machine to service", machineUntag},
 		{"machine replace", "MACHINE --hub FILE",
-			"have the hub accept the machine's new journal, and give back tags, hours and practice", machineReplace},
+			"have the hub accept a machine's new journal, and restore tags, hours and practice", machineReplace},
 		{"machine stop", "--socket FILE", "end the session; --hub URL --machine ID: through the hub", machineStop},
-		{"machine list", "--hub URL …", "the machines of the hub, and how they stand", machinesAtHub},
-		{"machine add", "MACHINE --hub URL …", "make a machine known to the hub", machineAdd},
+		{"machine list", "--hub URL …", "the machines of the hub and their state", machinesAtHub},
+		{"machine add", "MACHINE --hub URL …", "add a machine to the hub", machineAdd},
 		{"machine code", "MACHINE --hub URL …", "make a one-time code to enrol a machine", machineCode},
-		{"machine revoke", "MACHINE --reason R --hub URL …", "take a machine's certificate and account away", machineRevoke},
+		{"machine revoke", "MACHINE --reason R --hub URL …", "revoke a machine's certificate and account", machineRevoke},
 		{"machine log", "--socket FILE --kind KIND", "log an intervention under the maintainer's tap", machineLog},
 	}
 }
@@ -113,11 +113,11 @@ func machineVerbs() []verb {
 func cardVerbs() []verb {
 	return []verb{
 		{"key show card", "--hub URL …",
-			"how the change of the site's card key stands: cards and machines on the old one", cardKeyShow},
+			"the state of a change of card key: which cards and machines still need the old key", cardKeyShow},
 		{"key rotate card", "--reason R --hub URL …",
 			"give the site a new card key, after a machine was lost", cardKeyRotate},
-		{"key end card", "--yes --hub URL …", "drop the old card key: cards that hang on it stop working", cardKeyEnd},
-		{"card taps", "--hub URL …", "the last cards that nobody has", cardTaps},
+		{"key end card", "--yes --hub URL …", "delete the old card key: cards that still need it stop working", cardKeyEnd},
+		{"card taps", "--hub URL …", "the last taps of cards that belong to nobody", cardTaps},
 		{"card assign", "MEMBER --tap ID|--number N --hub URL …", "give a card to a member", cardAssign},
 		{"card block", "MEMBER CARD --hub URL …", "block a card", cardBlock},
 		{"card lost", "MEMBER CARD --hub URL …", "report a card lost", cardLost},
@@ -125,7 +125,7 @@ func cardVerbs() []verb {
 		{"card find", "CODE --hub HUB.yaml|--socket FILE",
 			"where and when the unknown card with this code was tapped", cardFind},
 		{"card learn", "MEMBER --site SITE --socket FILE",
-			"add the next unknown card that is tapped to a member; --hub HUB.yaml --machine ID: from the office", cardLearn},
+			"add the next unknown card that is tapped to a member; --hub HUB.yaml --machine ID: through the hub", cardLearn},
 		{"card forms", "NUMBER", "a card's number as other readers give it, and as members.yaml takes it", cardForms},
 		{"card keygen", "-o FILE", "make a site's key for cards that prove themselves (AES)", cardKeygen},
 		{"card check", "--reader SPEC --key FILE", "have a card prove the site's key and its own number", cardCheck},
@@ -154,7 +154,7 @@ func memberVerbs() []verb {
 // recordVerbs are those that read journals, audit logs, reports and evidence.
 func recordVerbs() []verb {
 	return []verb{
-		{"journal verify", "FILE", "read all of a machine's journal and say whether it is whole", journalVerify},
+		{"journal verify", "FILE", "check that a machine's journal is complete and unchanged", journalVerify},
 		{"journal salvage", "FILE -o NEW", "write what is left of a damaged journal as a new one", journalSalvage},
 		{"journal export", "FILE [--from N]", "print a journal's records, a line of JSON each", journalExport},
 		{"audit verify", "FILE --key KEY|FILE",
@@ -175,11 +175,11 @@ func deviceVerbs() []verb {
 	return []verb{
 		{"setup", "[--wiring NAME|FILE] [--machine ID] …",
 			"set this Pi up beside a machine, step by step, and test it", setupVerb},
-		{"firmware render", "MACHINE.yaml", "what belongs into a Pi's config.txt for this wiring", firmwareRender},
+		{"firmware render", "MACHINE.yaml", "the lines of config.txt for this wiring", firmwareRender},
 		{"firmware sheet", "MACHINE.yaml [--lang L] [-o FILE]", "the page for this machine's electrician", firmwareSheet},
 		{"firmware apply", "MACHINE.yaml [--dry-run] [--yes]",
-			"bring config.txt and cmdline.txt to what this wiring needs", firmwareApply},
-		{"doctor", "MACHINE.yaml", "what is wrong with this Pi, and how to mend it", doctorVerb},
+			"edit config.txt and cmdline.txt for this wiring", firmwareApply},
+		{"doctor", "MACHINE.yaml", "find what is wrong with this Pi, and how to repair it", doctorVerb},
 	}
 }
 
@@ -187,7 +187,7 @@ func deviceVerbs() []verb {
 func hubVerbs() []verb {
 	return []verb{
 		{"hub token", "NAME --hub URL -o FILE",
-			"sign in at the hub, and have an API token made for the verbs with --hub URL", hubToken},
+			"sign in at the hub and make an API token for the verbs with --hub URL", hubToken},
 		{"hub mosquitto-conf", "HUB.yaml [-o DIR]", "mosquitto's settings and access list for a site", hubMosquittoConf},
 	}
 }
@@ -195,6 +195,6 @@ func hubVerbs() []verb {
 // otherVerbs are those that say what this program is.
 func otherVerbs() []verb {
 	return []verb{
-		{"version", "", "what this is", versionVerb},
+		{"version", "", "the version of this program", versionVerb},
 	}
 }

@@ -47,6 +47,9 @@ var mayTable = []struct {
 }
 
 func TestActorsMayDoWhatTheTableSays(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: hashes passwords")
+	}
 	b := open(t)
 	b.owner()
 	ctx := t.Context()

@@ -279,6 +279,9 @@ func TestOneAddressCannotTryManyNames(t *testing.T) {
 }
 
 func TestRowsOfLimitsAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: hashes passwords")
+	}
 	b := open(t)
 	b.KeepLimits(500)
 	err := b.fill(1000)

@@ -16,17 +16,17 @@ import (
 	"portillon/policy"
 )
 
-// fakes are the services of a small site in memory. Each asks a.May as the real one does, and answers with every field
-// filled, so that the description must know every field.
+// fakes are the services of a small site in memory. Each checks a.May like the real one, and returns values with all
+// fields set, so that the description must include every field.
 type fakes struct {
 	mu      sync.Mutex
 	members map[policy.MemberID]directory.Member
 	order   []policy.MemberID
 	tokens  map[string]actor.Actor
-	got     []string // what the services were asked for
+	got     []string // calls of the services
 	wait    time.Duration
 	broken  error
-	csv     error // after the first line
+	csv     error // error after the first line
 }
 
 var day0 = time.Date(2026, 9, 30, 12, 0, 0, 0, time.UTC)
@@ -65,7 +65,7 @@ func (f *fakes) asked() string {
 	return strings.Join(f.got, "\n")
 }
 
-// fill makes a T with every field set.
+// fill returns a T with every field set.
 func fill[T any]() (out T) {
 	fillValue(reflect.ValueOf(&out).Elem(), "x")
 	return out

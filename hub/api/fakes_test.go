@@ -190,7 +190,7 @@ func (f accountsFake) ResetCode(_ context.Context, a actor.Actor, id string) (st
 	return "code", a.May(actor.WriteAccounts, actor.Target{})
 }
 
-// mayAccount allows one's own account to whoever signed in, and not to a token.
+// mayAccount allows users to access their own account in a session, but not with a token.
 func mayAccount(a actor.Actor, id string) error {
 	if a.Account != "" && a.Account == id && a.Scopes == nil {
 		return nil

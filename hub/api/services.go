@@ -99,7 +99,7 @@ type Orders interface {
 	Stop(ctx context.Context, a actor.Actor, id policy.MachineID) error
 }
 
-// CardKeys is what the API needs of cardkey.Service.
+// CardKeys is the part of cardkey.Service that the API uses.
 type CardKeys interface {
 	Status(ctx context.Context, a actor.Actor) (cardkey.Status, error)
 	Rotate(ctx context.Context, a actor.Actor, version int64, reason string) error
@@ -189,14 +189,14 @@ type Reports interface {
 	Refusals(ctx context.Context, a actor.Actor, r report.Range) ([]report.Refusals, error)
 }
 
-// Hub is the hub itself: its settings and how it runs. Each method asks a.May.
+// Hub is the hub itself: its settings and its state. Each method checks a.May.
 type Hub interface {
 	State(ctx context.Context, a actor.Actor) (State, error)
 	Settings(ctx context.Context, a actor.Actor) (Settings, error)
 	ChangeSettings(ctx context.Context, a actor.Actor, version int64, change func(*Settings) error) (Settings, error)
 }
 
-// Events tells what changed: *store.Site.
+// Events announces changes. *store.Site implements it.
 type Events interface {
 	Subscribe(topics ...store.Topic) (sub *store.Subscription, cancel func())
 }

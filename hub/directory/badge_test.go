@@ -337,6 +337,9 @@ func packed(t testing.TB, n, says int, plain []byte) []byte {
 }
 
 func TestZIPBombsAreRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: verifies the badges of a whole site")
+	}
 	many := map[string][]byte{}
 	for i := range maxFiles + 1 {
 		many[fmt.Sprintf("%d.json", i)] = []byte("{}")

@@ -105,6 +105,9 @@ func TestVerifyJudgesOnlyWhatChanged(t *testing.T) {
 
 // After every change, a service that has judged nothing yet finds nothing to write: what is skipped would be the same.
 func TestBadgesThatVerifySkipsWouldGetTheSameVerdict(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: verifies the badges of a whole site")
+	}
 	w := newWorld(t)
 	w.takeSite(example)
 	first, rng := w.policy, rand.New(rand.NewPCG(3, 3))

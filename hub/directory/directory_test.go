@@ -21,6 +21,7 @@ import (
 	"portillon/hub/actor"
 	"portillon/hub/fault"
 	"portillon/hub/store"
+	"portillon/hub/store/storetest"
 	"portillon/policy"
 	"portillon/policy/file"
 	"portillon/site"
@@ -52,11 +53,7 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := store.Open(context.Background(), filepath.Join(t.TempDir(), "portillon.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.Open(t)
 	w := &world{now: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC), policy: p, text: text, db: db}
 	w.t, _ = t.(*testing.T)
 	w.o = &Options{Site: db.Site(p.Site), Now: func() time.Time { return w.now }, Log: slog.New(slog.DiscardHandler),
@@ -207,6 +204,9 @@ func (w *world) export(dir string) {
 // A bundle of the directory is the bundle of the folder that it was imported from, and of the one that it is
 // exported to.
 func TestBundleOfTheDirectoryIsTheBundleOfTheFolder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: verifies the badges of a whole site")
+	}
 	for name, dir := range map[string]string{"example": example, "shared addresses": sharedSite(t)} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

@@ -10,6 +10,9 @@ import (
 // An administrator adds badges first, and then the policy that trusts their issuer: the effect of that policy names
 // their members.
 func TestHoldersAreJudgedByTheKeysOfEachPolicy(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: verifies the badges of a whole site")
+	}
 	w := newWorld(t)
 	w.takeSite(example)
 	trusting, stranger := w.policy, *w.policy

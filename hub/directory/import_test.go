@@ -60,6 +60,9 @@ func book(t testing.TB, rows ...[]any) []byte {
 }
 
 func TestListsOfEveryKindAreReadAlike(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: verifies the badges of a whole site")
+	}
 	english := "First Name\tLast name\tE-mail\tExpiry date\tCard number\tLanguage\tMember number\n" +
 		"Noël\tLefèvre\tnoel@example.org\t2027-09-30T00:00:00\t04:A2:24:BA:11:5E:80\tfr_FR\t12\nRosa \"\"Rosie\"\"\tDa " +
 		"Silva\trosa@example.org\t2027-01-01\t\ten\t13\n"
@@ -126,7 +129,8 @@ func TestFaultsOfAListNameRowAndColumn(t *testing.T) {
 			";b@example.org;12/25/2027;6,2E+30;xx;peut-être;1\n" +
 			"C;c@example.org;1/2/27;0012345678;;;2\n" +
 			"D;d@example.org;;04A224BA115E80|zz;;;3\n",
-			[]string{"2 Échéance no day", "2 Courriel no e-mail", "3 Échéance month does not exist", "3 Carte floating-point",
+			[]string{"2 Échéance no day", "2 Courriel no e-mail", "3 Échéance month does not exist",
+				"3 Carte floating-point",
 				"3 Langue unknown language", "3 Actif neither", "3 Nom has a name",
 				"3 external_id row 2", "4 Échéance four digits", "4 Carte leading zeros", "5 Carte not a card number",
 				"5 card row 2"}},
@@ -425,6 +429,9 @@ func TestExportedCellsAreNoFormulas(t *testing.T) {
 }
 
 func TestExportOfASiteChangesNothingWhenItIsImported(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: verifies the badges of a whole site")
+	}
 	w := newWorld(t)
 	w.takeSite(sharedSite(t))
 	for _, format := range []string{CSV, XLSX, YAML} {

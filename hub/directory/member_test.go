@@ -155,6 +155,9 @@ func TestCardBelongsToOneMemberOnly(t *testing.T) {
 }
 
 func TestMergeKeepsWhatBothHad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: verifies the badges of a whole site")
+	}
 	w := newWorld(t)
 	w.takeSite(example)
 	lea, karim := w.member("m-020dc2"), w.member("m-be879f")

@@ -8,11 +8,12 @@ import (
 	"portillon/hub/fault"
 )
 
-// importPages bring members in from a file, and give them out as one.
+// importPages are the import and the export of member lists.
 type importPages struct {
 	directory Directory
 }
 
+// routes returns the pages of the import and the export.
 func (p *importPages) routes() []route {
 	return []route{
 		{"GET /members/import", p.importPage}, {"POST /members/import", p.preview},
@@ -20,11 +21,13 @@ func (p *importPages) routes() []route {
 	}
 }
 
+// importForm returns the form with the file of an import.
 func importForm() form {
 	return form{ID: "import", Action: "/members/import", Submit: "import.preview", Upload: true, Fields: []field{
 		{Name: "file", Kind: "file", Label: "import.file", Hint: "import.file.hint", Required: true}}}
 }
 
+// importPage answers GET /members/import.
 func (p *importPages) importPage(q *request) error {
 	if err := q.actor.May(actor.WriteMembers, actor.Target{}); err != nil {
 		return err
@@ -32,7 +35,8 @@ func (p *importPages) importPage(q *request) error {
 	return q.render(200, "import", "members", "import.title", importForm())
 }
 
-// preview shows what an import would change. It changes nothing, so its page is the answer to the POST.
+// preview answers POST /members/import: the changes that an import would make. It changes nothing, so the page is the
+// response to the POST.
 func (p *importPages) preview(q *request) error {
 	name, data, err := q.file("file")
 	if err != nil {
@@ -53,6 +57,7 @@ func (p *importPages) preview(q *request) error {
 	return q.render(200, "preview", "members", "import.title", pre)
 }
 
+// apply answers POST /members/import/apply.
 func (p *importPages) apply(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -69,8 +74,8 @@ func (p *importPages) apply(q *request) error {
 	return q.to("/members", "imported")
 }
 
-// export answers with all members as a file. It is made whole before the first byte is sent, so that a failure is an
-// error page and not half a file.
+// export answers GET /members/export: all members as a file. The file is complete before the first byte is sent, so
+// that a failure shows an error page instead of a partial file.
 func (p *importPages) export(q *request) error {
 	types := map[string]string{"csv": "text/csv; charset=utf-8", "yaml": "application/yaml",
 		"xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}

@@ -10,13 +10,14 @@ import (
 	"portillon/policy"
 )
 
-// recordPages change what belongs to one member: cards, badges, codes, and the record as a whole.
+// recordPages are the forms that change a member's cards, badges and codes, or the record as a whole.
 type recordPages struct {
 	members   *memberPages
 	accounts  Accounts
 	directory Directory
 }
 
+// routes returns the forms.
 func (p *recordPages) routes() []route {
 	return []route{
 		{"POST /members/{id}/cards", p.addCard}, {"POST /members/{id}/cards/{card}", p.setCard},
@@ -27,6 +28,7 @@ func (p *recordPages) routes() []route {
 	}
 }
 
+// addCard answers POST /members/{id}/cards.
 func (p *recordPages) addCard(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -43,6 +45,7 @@ func (p *recordPages) addCard(q *request) error {
 	return q.to(memberHome(q)+"#cards", "card-added")
 }
 
+// setCard answers POST /members/{id}/cards/{card}.
 func (p *recordPages) setCard(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -56,6 +59,7 @@ func (p *recordPages) setCard(q *request) error {
 	return q.to(memberHome(q)+"#cards", "card-changed")
 }
 
+// addBadges answers POST /members/{id}/badges.
 func (p *recordPages) addBadges(q *request) error {
 	name, data, err := q.file("file")
 	if err != nil {
@@ -80,7 +84,8 @@ func (p *recordPages) addBadges(q *request) error {
 	return q.to(memberHome(q)+"#badges", "badge-added")
 }
 
-// printCodes shows codes on paper in the answer to the POST: they exist once.
+// printCodes answers POST /members/{id}/codes. The page with the codes is the response to the POST, because the codes
+// are shown once.
 func (p *recordPages) printCodes(q *request) error {
 	if p.accounts == (Accounts{}) {
 		return errNoPage
@@ -92,9 +97,10 @@ func (p *recordPages) printCodes(q *request) error {
 	return p.members.again(q, 200, func(d *memberPage) { d.Codes = codes })
 }
 
-// printed is how many codes a member gets on paper at once.
+// printed is the number of codes that a member gets on paper at once.
 const printed = 5
 
+// addBadgeURL answers POST /members/{id}/badges/url.
 func (p *recordPages) addBadgeURL(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -110,6 +116,7 @@ func (p *recordPages) addBadgeURL(q *request) error {
 	return q.to(memberHome(q)+"#badges", "badge-added")
 }
 
+// removeBadge answers POST /members/{id}/badges/{badge}/remove.
 func (p *recordPages) removeBadge(q *request) error {
 	if err := p.directory.Badges.RemoveBadge(ctxOf(q), q.actor, memberID(q), q.r.PathValue("badge")); err != nil {
 		return err
@@ -117,7 +124,7 @@ func (p *recordPages) removeBadge(q *request) error {
 	return q.to(memberHome(q)+"#badges", "badge-removed")
 }
 
-// mergePage chooses, then confirms, the record that is merged into another.
+// mergePage is the data of the page that first selects, then confirms, the record to merge into another one.
 type mergePage struct {
 	Keep  directory.Member
 	Drop  *directory.Member
@@ -125,6 +132,7 @@ type mergePage struct {
 	Form  form
 }
 
+// mergePage answers GET /members/{id}/merge.
 func (p *recordPages) mergePage(q *request) error {
 	if err := q.actor.May(actor.WriteMembers, actor.Target{}); err != nil {
 		return err
@@ -146,6 +154,7 @@ func (p *recordPages) mergePage(q *request) error {
 	return q.render(200, "merge", "members", "merge.title", d)
 }
 
+// merge answers POST /members/{id}/merge.
 func (p *recordPages) merge(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -158,6 +167,7 @@ func (p *recordPages) merge(q *request) error {
 	return q.to("/members/"+url.PathEscape(string(m.ID)), "member-merged")
 }
 
+// erasePage answers GET /members/{id}/erase.
 func (p *recordPages) erasePage(q *request) error {
 	if err := q.actor.May(actor.EraseMembers, actor.Target{Member: memberID(q)}); err != nil {
 		return err
@@ -169,6 +179,7 @@ func (p *recordPages) erasePage(q *request) error {
 	return q.render(200, "erase", "members", "erase.title", m)
 }
 
+// erase answers POST /members/{id}/erase.
 func (p *recordPages) erase(q *request) error {
 	v, err := q.values()
 	if err != nil {

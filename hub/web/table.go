@@ -4,7 +4,7 @@ import (
 	"portillon/hub/actor"
 )
 
-// route is one page, or one form: as "GET /members/{id}", and what answers it.
+// route is one page or form: its pattern, such as "GET /members/{id}", and its handler.
 type route struct {
 	pattern string
 	do      func(*request) error
@@ -12,22 +12,22 @@ type route struct {
 
 // entry is an entry of the navigation.
 type entry struct {
-	Key   string // the message nav.KEY, and the section that its pages name (request.render)
+	Key   string // message nav.KEY, and the section that its pages name in request.render
 	Path  string
-	shown func(actor.Actor) bool // who sees it
+	shown func(actor.Actor) bool // reports whether a user sees the entry
 }
 
-// family is pages that one type answers.
+// family is the pages that one type serves.
 type family struct {
-	on      bool // its service is there
+	on      bool // the service of these pages is configured
 	routes  []route
 	entries []entry
 }
 
-// table is every family of pages, in the order of the navigation. To add one: a file with its type, its routes, its
-// handlers and what its template shows; its template; its line here; its sentences in messages.txt, in both languages;
-// and what each role is answered, in hub/testdata/authorisation-pages.txt; testdata/recipes/hub-page.patch is an
-// example. The permission is asked by the service that the handlers call.
+// table returns all families of pages, in the order of the navigation. To add a family, you need: a file with its type,
+// routes, handlers and template data; its template; its line here; its messages in messages.txt, in both languages; and
+// the answer for each role in hub/testdata/authorisation-pages.txt. testdata/recipes/hub-page.patch is an example.
+// Permissions are checked by the service that the handlers call.
 func (p *Pages) table() []family {
 	o := p.o
 	machines := &machinePages{directory: o.Directory, machines: o.Machines, codes: o.Codes, orders: o.Orders,
@@ -62,16 +62,18 @@ func (p *Pages) table() []family {
 	}
 }
 
+// anybody shows an entry to every user.
 func anybody(actor.Actor) bool { return true }
 
+// isMember shows an entry to users who are members.
 func isMember(a actor.Actor) bool { return a.Member != "" }
 
-// may shows an entry to those who may do something at all machines.
+// may shows an entry to users with a permission for the whole site.
 func may(act actor.Act) func(actor.Actor) bool {
 	return func(a actor.Actor) bool { return a.May(act, actor.Target{}) == nil }
 }
 
-// menu is the navigation of somebody who is signed in.
+// menu returns the navigation of a signed-in user.
 func (p *Pages) menu(a actor.Actor) (out []entry) {
 	for _, f := range p.families {
 		for _, e := range f.entries {
@@ -83,7 +85,7 @@ func (p *Pages) menu(a actor.Actor) (out []entry) {
 	return out
 }
 
-// routes are all pages.
+// routes returns the routes of all pages.
 func (p *Pages) routes() (out []route) {
 	for _, f := range p.families {
 		out = append(out, f.routes...)
@@ -91,7 +93,7 @@ func (p *Pages) routes() (out []route) {
 	return out
 }
 
-// Routes are the patterns of all pages, as in "GET /members/{id}".
+// Routes returns the patterns of all pages, such as "GET /members/{id}".
 func (p *Pages) Routes() (out []string) {
 	for _, r := range p.routes() {
 		out = append(out, r.pattern)

@@ -3,19 +3,19 @@ package daemoncmd
 import (
 	"bufio"
 	"encoding/binary"
-	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// releaseMemory returns what starting took: the heap's garbage, and the pages of the program itself that only its
-// beginning needed. The kernel reads those from the file again where they are needed after all (madvise(2),
-// MADV_DONTNEED on a private mapping of a file that nobody wrote to). A Pi Zero has 512 MB for everything, and the
-// guard, which is the same program, runs a thousandth of it.
+// releaseMemory frees memory that only the start needed: the heap's garbage, and the pages of the program itself. If
+// those pages are needed again, the kernel reads them from the file (madvise(2), MADV_DONTNEED on a private mapping of
+// an unmodified file). A Pi Zero has 512 MB in all, and the guard, which is the same program, uses a thousandth of its
+// pages.
 func releaseMemory() {
 	debug.FreeOSMemory()
 	f, err := os.Open("/proc/self/maps")
@@ -28,20 +28,29 @@ func releaseMemory() {
 		return
 	}
 	for lines := bufio.NewScanner(f); lines.Scan(); {
-		var from, to uintptr
-		var perms string
-		if n, _ := fmt.Sscanf(lines.Text(), "%x-%x %s", &from, &to, &perms); n < 3 ||
-			!strings.HasSuffix(lines.Text(), " "+exe) {
-			continue
-		}
-		if perms == "r-xp" || perms == "r--p" {
+		from, to, perms, ok := mapping(lines.Text())
+		if ok && strings.HasSuffix(lines.Text(), " "+exe) && (perms == "r-xp" || perms == "r--p") {
 			unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED) // advice: an error changes nothing
 		}
 	}
 }
 
-// hasPristinePages reports whether the program's read-only pages are the file's own: in a position-independent one the
-// loader has written to them.
+// mapping reads the addresses and the permissions from a line of /proc/PID/maps (proc_pid_maps(5)), as in
+// "00400000-00452000 r-xp 00000000 08:02 173521 /usr/bin/dbus-daemon".
+func mapping(line string) (from, to uintptr, perms string, ok bool) {
+	addresses, rest, _ := strings.Cut(line, " ")
+	perms, _, _ = strings.Cut(rest, " ")
+	begin, end, _ := strings.Cut(addresses, "-")
+	a, err := strconv.ParseUint(begin, 16, strconv.IntSize)
+	if err != nil {
+		return 0, 0, "", false
+	}
+	b, err := strconv.ParseUint(end, 16, strconv.IntSize)
+	return uintptr(a), uintptr(b), perms, err == nil && a < b
+}
+
+// hasPristinePages reports whether the program's read-only pages equal the file. In a position-independent executable
+// the loader has modified them.
 func hasPristinePages() bool {
 	f, err := os.Open("/proc/self/exe")
 	if err != nil {

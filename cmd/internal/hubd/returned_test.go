@@ -40,6 +40,9 @@ type restorable struct {
 // newRestorable makes the hub in a folder. apart: its policy has a key of its own, which is not there.
 func newRestorable(t *testing.T, apart bool) *restorable {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("short: starts a hub with its broker")
+	}
 	r := &restorable{t: t}
 	dir := t.TempDir()
 	kind := "site"

@@ -12,20 +12,20 @@ import (
 	"portillon/policy"
 )
 
-// Accounts are those who sign in.
+// Accounts implements the accounts that the pages use.
 type Accounts struct{ Site *Site }
 
-// The codes and the link that work.
+// The codes and the links that are valid on every site.
 const (
 	OwnerCode   = "OWNER-CODE"
 	PaperCode   = "PAPER-CODE"
 	ResetWith   = "RESET-CODE"
 	LinkCode    = "link-code"
-	SharedCode  = "shared-code" // of an address that two members share
-	newPassword = 12            // bytes, at least
+	SharedCode  = "shared-code" // for an address that two members share
+	newPassword = 12            // minimum length of a password, in bytes
 )
 
-// SignIn signs in.
+// SignIn signs the browser in if the account exists and the password is Password.
 func (s Accounts) SignIn(ctx context.Context, name, password, _ string) (actor.Actor, error) {
 	s.Site.mu.Lock()
 	defer s.Site.mu.Unlock()
@@ -39,9 +39,10 @@ func (s Accounts) SignIn(ctx context.Context, name, password, _ string) (actor.A
 	return actor.Actor{}, account.ErrWrong
 }
 
-// SignOut signs out.
+// SignOut signs the browser out.
 func (s Accounts) SignOut(ctx context.Context) error { begin(ctx, ""); return nil }
 
+// short rejects passwords that are shorter than newPassword.
 func short(password string) error {
 	if len(password) < newPassword {
 		return bad("password", "", "shorter than 12 bytes", "at least 12")
@@ -49,7 +50,7 @@ func short(password string) error {
 	return nil
 }
 
-// Redeem makes the owner.
+// Redeem signs in as the owner, if the code is OwnerCode.
 func (s Accounts) Redeem(ctx context.Context, code, name, password string) (actor.Actor, error) {
 	if code != OwnerCode {
 		return actor.Actor{}, account.ErrCode
@@ -57,7 +58,7 @@ func (s Accounts) Redeem(ctx context.Context, code, name, password string) (acto
 	return s.as(ctx, OwnerName, short(password))
 }
 
-// ResetPassword sets a password.
+// ResetPassword signs in as the administrator, if the code is ResetWith. It stores no password.
 func (s Accounts) ResetPassword(ctx context.Context, code, password string) (actor.Actor, error) {
 	if code != ResetWith {
 		return actor.Actor{}, account.ErrCode
@@ -65,7 +66,7 @@ func (s Accounts) ResetPassword(ctx context.Context, code, password string) (act
 	return s.as(ctx, AdminName, short(password))
 }
 
-// UseCode uses a printed code.
+// UseCode signs in as a member, if the code is PaperCode.
 func (s Accounts) UseCode(ctx context.Context, code string) (actor.Actor, error) {
 	if code != PaperCode {
 		return actor.Actor{}, account.ErrCode
@@ -73,6 +74,7 @@ func (s Accounts) UseCode(ctx context.Context, code string) (actor.Actor, error)
 	return s.as(ctx, MemberName, nil)
 }
 
+// as signs the browser in as a named account, unless err is set.
 func (s Accounts) as(ctx context.Context, name string, err error) (actor.Actor, error) {
 	if err != nil {
 		return actor.Actor{}, err
@@ -81,7 +83,7 @@ func (s Accounts) as(ctx context.Context, name string, err error) (actor.Actor, 
 	return actorOf(*s.Site.account(accountID(name))), nil
 }
 
-// MailLink sends nothing.
+// MailLink checks the form of the address, and sends nothing.
 func (s Accounts) MailLink(_ context.Context, email string) error {
 	if len(email) < 3 {
 		return bad("email", email, "not an e-mail address", "lea@lab.example")
@@ -89,7 +91,7 @@ func (s Accounts) MailLink(_ context.Context, email string) error {
 	return nil
 }
 
-// Link says whom a link signs in.
+// Link returns the members whom a link can sign in: two for SharedCode.
 func (s Accounts) Link(_ context.Context, code string) ([]account.Person, error) {
 	switch code {
 	case LinkCode:
@@ -100,7 +102,7 @@ func (s Accounts) Link(_ context.Context, code string) ([]account.Person, error)
 	return nil, account.ErrCode
 }
 
-// UseLink signs in.
+// UseLink signs in as Léa. A link for two members needs the choice of one of them.
 func (s Accounts) UseLink(ctx context.Context, code string, m policy.MemberID) (actor.Actor, error) {
 	people, err := s.Link(ctx, code)
 	if err != nil {
@@ -112,7 +114,7 @@ func (s Accounts) UseLink(ctx context.Context, code string, m policy.MemberID) (
 	return s.as(ctx, MemberName, nil)
 }
 
-// List lists accounts.
+// List returns all accounts on one page.
 func (s Accounts) List(_ context.Context, a actor.Actor, _ account.Page) ([]account.Account, string, error) {
 	leave, err := s.Site.enter(a, actor.WriteAccounts, actor.Target{})
 	if err != nil {
@@ -122,7 +124,7 @@ func (s Accounts) List(_ context.Context, a actor.Actor, _ account.Page) ([]acco
 	return append([]account.Account(nil), s.Site.access.accounts...), "", nil
 }
 
-// Add adds one.
+// Add adds an account.
 func (s Accounts) Add(_ context.Context, a actor.Actor, in account.Account, _ string) (account.Account, error) {
 	leave, err := s.Site.enter(a, actor.WriteAccounts, actor.Target{})
 	if err != nil {
@@ -137,7 +139,7 @@ func (s Accounts) Add(_ context.Context, a actor.Actor, in account.Account, _ st
 	return in, nil
 }
 
-// Change changes one.
+// Change changes an account if the version is current.
 func (s Accounts) Change(_ context.Context, a actor.Actor, id string, version int64,
 	change func(*account.Account) error) (account.Account, error) {
 	leave, err := s.Site.enter(a, actor.WriteAccounts, actor.Target{})
@@ -159,7 +161,7 @@ func (s Accounts) Change(_ context.Context, a actor.Actor, id string, version in
 	return *x, nil
 }
 
-// ResetCode makes a code.
+// ResetCode returns a code for a new password; its text is always ResetWith.
 func (s Accounts) ResetCode(_ context.Context, a actor.Actor, id string) (string, error) {
 	leave, err := s.Site.enter(a, actor.WriteAccounts, actor.Target{})
 	if err != nil {
@@ -169,7 +171,7 @@ func (s Accounts) ResetCode(_ context.Context, a actor.Actor, id string) (string
 	return ResetWith, nil
 }
 
-// Print makes codes.
+// Print returns invented codes for members.
 func (s Accounts) Print(_ context.Context, a actor.Actor, members []policy.MemberID,
 	each int) (out []account.Printed, err error) {
 	leave, err := s.Site.enter(a, actor.WriteMembers, actor.Target{})
@@ -189,7 +191,7 @@ func (s Accounts) Print(_ context.Context, a actor.Actor, members []policy.Membe
 	return out, nil
 }
 
-// ChangePassword changes the own password.
+// ChangePassword checks both passwords, and stores nothing.
 func (s Accounts) ChangePassword(_ context.Context, a actor.Actor, old, password string) error {
 	if old != Password {
 		return bad("old", "", "wrong password", "the current one")
@@ -197,7 +199,7 @@ func (s Accounts) ChangePassword(_ context.Context, a actor.Actor, old, password
 	return short(password)
 }
 
-// Issued lists tokens.
+// Issued returns the tokens that were issued in this test.
 func (s Accounts) Issued(_ context.Context, a actor.Actor, id string) ([]account.Token, error) {
 	if a.Account == "" || a.Account != id {
 		return nil, &actor.Denied{Act: actor.WriteAccounts, Actor: a}
@@ -207,7 +209,7 @@ func (s Accounts) Issued(_ context.Context, a actor.Actor, id string) ([]account
 	return append([]account.Token(nil), s.Site.access.tokens...), s.Site.broken
 }
 
-// Issue makes one.
+// Issue adds a token; its text is always the same.
 func (s Accounts) Issue(_ context.Context, a actor.Actor, name string, scopes []actor.Act,
 	expires time.Time) (account.Token, error) {
 	if a.Account == "" {
@@ -224,7 +226,7 @@ func (s Accounts) Issue(_ context.Context, a actor.Actor, name string, scopes []
 	return t, nil
 }
 
-// Revoke revokes one.
+// Revoke removes a token.
 func (s Accounts) Revoke(_ context.Context, a actor.Actor, id, token string) error {
 	if a.Account == "" || a.Account != id {
 		return &actor.Denied{Act: actor.WriteAccounts, Actor: a}
@@ -240,7 +242,7 @@ func (s Accounts) Revoke(_ context.Context, a actor.Actor, id, token string) err
 	return missing("token", token)
 }
 
-// Active are two browsers.
+// Active returns two sessions, in two browsers.
 func (s Accounts) Active(_ context.Context, a actor.Actor, id string) ([]account.Session, error) {
 	if a.Account == "" || a.Account != id {
 		return nil, &actor.Denied{Act: actor.WriteAccounts, Actor: a}
@@ -251,13 +253,13 @@ func (s Accounts) Active(_ context.Context, a actor.Actor, id string) ([]account
 			Agent: "Chrome, Android"}}, nil
 }
 
-// End ends one.
+// End ends no session, and checks the permission.
 func (s Accounts) End(_ context.Context, a actor.Actor, id, _ string) error {
 	_, err := s.Issued(context.Background(), a, id)
 	return err
 }
 
-// EndAll ends all.
+// EndAll signs the browser out.
 func (s Accounts) EndAll(ctx context.Context, a actor.Actor, id string) error {
 	if a.Account == "" || a.Account != id {
 		return &actor.Denied{Act: actor.WriteAccounts, Actor: a}
@@ -266,7 +268,7 @@ func (s Accounts) EndAll(ctx context.Context, a actor.Actor, id string) error {
 	return nil
 }
 
-// Entries is the audit log.
+// Entries returns the whole audit log on one page.
 func (s Accounts) Entries(_ context.Context, a actor.Actor, _ account.Page) ([]account.Entry, string, error) {
 	leave, err := s.Site.enter(a, actor.ReadAudit, actor.Target{})
 	if err != nil {
@@ -276,7 +278,7 @@ func (s Accounts) Entries(_ context.Context, a actor.Actor, _ account.Page) ([]a
 	return append([]account.Entry(nil), s.Site.access.audit...), "", nil
 }
 
-// Export writes it.
+// Export writes the number of entries as JSON.
 func (s Accounts) Export(_ context.Context, a actor.Actor, w io.Writer) error {
 	leave, err := s.Site.enter(a, actor.ReadAudit, actor.Target{})
 	if err != nil {

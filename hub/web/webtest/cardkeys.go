@@ -8,10 +8,10 @@ import (
 	"portillon/hub/fault"
 )
 
-// CardKeys is the card key of a site.
+// CardKeys implements web.CardKeys: the card key of a site.
 type CardKeys struct{ Site *Site }
 
-// Status is how it stands: until it is first changed, with version 1.
+// Status returns the state of the card key. Before the first change it has version 1.
 func (c CardKeys) Status(_ context.Context, a actor.Actor) (cardkey.Status, error) {
 	leave, err := c.Site.enter(a, actor.EnrolMachines, actor.Target{})
 	if err != nil {
@@ -32,7 +32,7 @@ func (c CardKeys) Status(_ context.Context, a actor.Actor) (cardkey.Status, erro
 	return s, nil
 }
 
-// Rotate begins a change-over that one card of Léa's hangs on.
+// Rotate starts a key change, which waits for one card of Léa.
 func (c CardKeys) Rotate(_ context.Context, a actor.Actor, version int64, reason string) error {
 	leave, err := c.Site.enter(a, actor.EnrolMachines, actor.Target{})
 	if err != nil {
@@ -58,7 +58,7 @@ func (c CardKeys) Rotate(_ context.Context, a actor.Actor, version int64, reason
 	return nil
 }
 
-// End ends it.
+// End completes the key change.
 func (c CardKeys) End(_ context.Context, a actor.Actor, version int64) error {
 	leave, err := c.Site.enter(a, actor.EnrolMachines, actor.Target{})
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"portillon/policy"
 )
 
-// AddCard adds a card.
+// AddCard adds a card to a member, unless another member has the card.
 func (d Directory) AddCard(_ context.Context, a actor.Actor, id policy.MemberID, c directory.Card) (directory.Card,
 	error) {
 	leave, err := d.Site.enter(a, actor.WriteCards, actor.Target{Member: id})
@@ -57,7 +57,7 @@ func (d Directory) Held(_ context.Context, a actor.Actor, f directory.CardFilter
 	return out, "", nil
 }
 
-// SetCard changes a card's state.
+// SetCard changes the state of a card.
 func (d Directory) SetCard(_ context.Context, a actor.Actor, id policy.MemberID, card string, st directory.CardState,
 	note string) error {
 	leave, err := d.Site.enter(a, actor.WriteCards, actor.Target{Member: id})
@@ -93,7 +93,7 @@ func (d Directory) Unknown(_ context.Context, a actor.Actor, _ directory.Page) (
 	return append([]directory.Tap(nil), d.Site.directory.taps...), "", nil
 }
 
-// Assign gives an unknown card to a member.
+// Assign gives an unknown card to a member, and removes its tap.
 func (d Directory) Assign(_ context.Context, a actor.Actor, tap string, id policy.MemberID) (directory.Card, error) {
 	leave, err := d.Site.enter(a, actor.WriteCards, actor.Target{Member: id})
 	if err != nil {
@@ -115,7 +115,7 @@ func (d Directory) Assign(_ context.Context, a actor.Actor, tap string, id polic
 	return directory.Card{}, missing("tap", tap)
 }
 
-// AddBadges takes any JSON.
+// AddBadges accepts any JSON as a badge.
 func (d Directory) AddBadges(_ context.Context, a actor.Actor, id policy.MemberID, name string,
 	data []byte) ([]directory.Badge, error) {
 	leave, err := d.Site.enter(a, actor.WriteBadges, actor.Target{Member: id})
@@ -138,7 +138,7 @@ func (d Directory) AddBadges(_ context.Context, a actor.Actor, id policy.MemberI
 	return []directory.Badge{b}, nil
 }
 
-// AddBadgeURL takes https addresses.
+// AddBadgeURL accepts any https address, and fetches nothing.
 func (d Directory) AddBadgeURL(_ context.Context, a actor.Actor, id policy.MemberID, url string) (directory.Badge,
 	error) {
 	leave, err := d.Site.enter(a, actor.WriteBadges, actor.Target{Member: id})
@@ -159,7 +159,7 @@ func (d Directory) AddBadgeURL(_ context.Context, a actor.Actor, id policy.Membe
 	return b, nil
 }
 
-// RemoveBadge removes a badge.
+// RemoveBadge removes a badge from a member.
 func (d Directory) RemoveBadge(_ context.Context, a actor.Actor, id policy.MemberID, badge string) error {
 	leave, err := d.Site.enter(a, actor.WriteBadges, actor.Target{Member: id})
 	if err != nil {

@@ -15,12 +15,13 @@ import (
 	"portillon/policy"
 )
 
-// Directory is the directory of a site.
+// Directory implements web.Directory: the members of a site.
 type Directory struct{ Site *Site }
 
+// missing returns the error for an unknown id.
 func missing(what, id string) error { return &fault.NotFound{What: what, ID: id} }
 
-// seen is a member as an actor may see them.
+// seen returns a member as an actor may see it: without note or card numbers, if the permission is missing.
 func seen(a actor.Actor, m directory.Member) directory.Member {
 	if a.May(actor.ReadNotes, actor.Target{}) != nil {
 		m.Note = ""
@@ -59,6 +60,7 @@ func (d Directory) List(_ context.Context, a actor.Actor, f directory.Filter,
 	return out, "", nil
 }
 
+// matches reports whether a member matches a filter.
 func (d Directory) matches(m directory.Member, f directory.Filter) bool {
 	if !strings.Contains(strings.ToLower(m.Name+" "+strings.Join(m.Emails, " ")+" "+string(m.ID)),
 		strings.ToLower(f.Text)) {
@@ -92,7 +94,7 @@ func (d Directory) Get(_ context.Context, a actor.Actor, id policy.MemberID) (di
 	return directory.Member{}, missing("member", string(id))
 }
 
-// Own is the actor's record.
+// Own returns the record of the actor.
 func (d Directory) Own(_ context.Context, a actor.Actor) (directory.Member, error) {
 	leave, err := d.Site.enter(a, actor.ReadOwn, actor.Target{Member: a.Member})
 	if err != nil {
@@ -105,6 +107,7 @@ func (d Directory) Own(_ context.Context, a actor.Actor) (directory.Member, erro
 	return directory.Member{}, missing("member", string(a.Member))
 }
 
+// check returns the faults of a member's name and addresses.
 func check(m directory.Member) error {
 	var faults []fault.Field
 	if m.Name == "" || len(m.Name) > 200 {
@@ -123,7 +126,7 @@ func check(m directory.Member) error {
 	return nil
 }
 
-// Add adds a member.
+// Add adds a member, and an entry to the audit log.
 func (d Directory) Add(_ context.Context, a actor.Actor, m directory.Member) (directory.Member, error) {
 	leave, err := d.Site.enter(a, actor.WriteMembers, actor.Target{})
 	if err != nil {
@@ -139,7 +142,7 @@ func (d Directory) Add(_ context.Context, a actor.Actor, m directory.Member) (di
 	return m, nil
 }
 
-// Change changes a member.
+// Change changes a member if the version is current.
 func (d Directory) Change(_ context.Context, a actor.Actor, id policy.MemberID, version int64,
 	change func(*directory.Member) error) (directory.Member, error) {
 	leave, err := d.Site.enter(a, actor.WriteMembers, actor.Target{Member: id})
@@ -168,7 +171,7 @@ func (d Directory) Change(_ context.Context, a actor.Actor, id policy.MemberID, 
 	return next, nil
 }
 
-// Merge moves everything of drop to keep.
+// Merge moves cards, badges and addresses of drop to keep, and removes drop.
 func (d Directory) Merge(_ context.Context, a actor.Actor, keep, drop policy.MemberID) (directory.Member, error) {
 	leave, err := d.Site.enter(a, actor.WriteMembers, actor.Target{Member: keep})
 	if err != nil {
@@ -186,6 +189,7 @@ func (d Directory) Merge(_ context.Context, a actor.Actor, keep, drop policy.Mem
 	return out, nil
 }
 
+// remove removes a member from the list.
 func (d Directory) remove(id policy.MemberID) {
 	for i := range d.Site.directory.members {
 		if d.Site.directory.members[i].ID == id {
@@ -195,7 +199,7 @@ func (d Directory) remove(id policy.MemberID) {
 	}
 }
 
-// Erase removes a member.
+// Erase removes a member if the version is current.
 func (d Directory) Erase(_ context.Context, a actor.Actor, id policy.MemberID, version int64) error {
 	leave, err := d.Site.enter(a, actor.EraseMembers, actor.Target{Member: id})
 	if err != nil {
@@ -214,7 +218,7 @@ func (d Directory) Erase(_ context.Context, a actor.Actor, id policy.MemberID, v
 	return nil
 }
 
-// Endings are what ends.
+// Endings returns ended and ending memberships and badges.
 func (d Directory) Endings(_ context.Context, a actor.Actor) (out []directory.Ending, err error) {
 	leave, err := d.Site.enter(a, actor.ReadMembers, actor.Target{})
 	if err != nil {
@@ -235,7 +239,7 @@ func (d Directory) Endings(_ context.Context, a actor.Actor) (out []directory.En
 	return out, nil
 }
 
-// Preview reads names, one a line.
+// Preview reads a list with one name a line, and returns invented changes beside the new members.
 func (d Directory) Preview(_ context.Context, a actor.Actor, in directory.Import) (directory.Preview, error) {
 	leave, err := d.Site.enter(a, actor.WriteMembers, actor.Target{})
 	if err != nil {
@@ -263,7 +267,7 @@ func (d Directory) Preview(_ context.Context, a actor.Actor, in directory.Import
 	return out, nil
 }
 
-// Confirm says that so many are gone.
+// Confirm confirms the removals of a preview.
 func (d Directory) Confirm(_ context.Context, a actor.Actor, id string) (directory.Preview, error) {
 	leave, err := d.Site.enter(a, actor.WriteMembers, actor.Target{})
 	if err != nil {
@@ -276,7 +280,7 @@ func (d Directory) Confirm(_ context.Context, a actor.Actor, id string) (directo
 	return p, nil
 }
 
-// Apply adds the members of a preview.
+// Apply adds the new members of a preview, which must be confirmed if necessary.
 func (d Directory) Apply(_ context.Context, a actor.Actor, id string) (directory.Preview, error) {
 	leave, err := d.Site.enter(a, actor.WriteMembers, actor.Target{})
 	if err != nil {
@@ -301,7 +305,7 @@ func (d Directory) Apply(_ context.Context, a actor.Actor, id string) (directory
 	return p, nil
 }
 
-// Export writes names.
+// Export writes the names of all members.
 func (d Directory) Export(_ context.Context, a actor.Actor, format string, w io.Writer) error {
 	leave, err := d.Site.enter(a, actor.ReadMembers, actor.Target{})
 	if err != nil {

@@ -30,6 +30,7 @@ func (s *Site) machine(id policy.MachineID) *enrol.Machine {
 	return nil
 }
 
+// standing returns a machine as an actor may see it: without its session, if the permission is missing.
 func standing(a actor.Actor, x enrol.Machine) enrol.Machine {
 	if a.May(actor.ReadSessions, actor.Target{Machine: x.ID}) != nil {
 		x.Standing.Session = nil
@@ -37,7 +38,7 @@ func standing(a actor.Actor, x enrol.Machine) enrol.Machine {
 	return x
 }
 
-// List lists them.
+// List returns all machines.
 func (m Machines) List(_ context.Context, a actor.Actor) (out []enrol.Machine, err error) {
 	leave, err := m.Site.enter(a, actor.ReadMachines, actor.Target{})
 	if err != nil {
@@ -50,7 +51,7 @@ func (m Machines) List(_ context.Context, a actor.Actor) (out []enrol.Machine, e
 	return out, nil
 }
 
-// Get is one machine.
+// Get returns one machine.
 func (m Machines) Get(_ context.Context, a actor.Actor, id policy.MachineID) (enrol.Machine, error) {
 	leave, err := m.Site.enter(a, actor.ReadMachines, actor.Target{Machine: id})
 	if err != nil {
@@ -63,7 +64,7 @@ func (m Machines) Get(_ context.Context, a actor.Actor, id policy.MachineID) (en
 	return enrol.Machine{}, missing("machine", string(id))
 }
 
-// Add adds one.
+// Add adds a machine that is not enrolled yet.
 func (m Machines) Add(_ context.Context, a actor.Actor, id policy.MachineID) (enrol.Machine, error) {
 	leave, err := m.Site.enter(a, actor.EnrolMachines, actor.Target{Machine: id})
 	if err != nil {
@@ -77,7 +78,7 @@ func (m Machines) Add(_ context.Context, a actor.Actor, id policy.MachineID) (en
 	return enrol.Machine{ID: id, Version: 1}, nil
 }
 
-// New makes a code; its text is always the same.
+// New returns a one-time code; its text is always the same.
 func (m Codes) New(_ context.Context, a actor.Actor, id policy.MachineID, replace bool) (enrol.Code, error) {
 	leave, err := m.Site.enter(a, actor.EnrolMachines, actor.Target{Machine: id})
 	if err != nil {
@@ -95,7 +96,7 @@ func (m Codes) New(_ context.Context, a actor.Actor, id policy.MachineID, replac
 	return enrol.Code{Machine: id, Text: text, Command: command, Expires: m.Site.now.Add(time.Hour), Replace: replace}, nil
 }
 
-// Revoke revokes one.
+// Revoke revokes a machine if the version is current.
 func (m Machines) Revoke(_ context.Context, a actor.Actor, id policy.MachineID, version int64, reason string) error {
 	leave, err := m.Site.enter(a, actor.EnrolMachines, actor.Target{Machine: id})
 	if err != nil {
@@ -116,7 +117,7 @@ func (m Machines) Revoke(_ context.Context, a actor.Actor, id policy.MachineID, 
 	return nil
 }
 
-// Tag takes one out of service.
+// Tag adds a tag to a machine, which takes it out of service.
 func (m Orders) Tag(_ context.Context, a actor.Actor, id policy.MachineID, reason string) error {
 	leave, err := m.Site.enter(a, actor.TagMachine, actor.Target{Machine: id})
 	if err != nil {
@@ -137,7 +138,7 @@ func (m Orders) Tag(_ context.Context, a actor.Actor, id policy.MachineID, reaso
 	return nil
 }
 
-// Stop ends a session.
+// Stop ends the session on a machine.
 func (m Orders) Stop(_ context.Context, a actor.Actor, id policy.MachineID) error {
 	leave, err := m.Site.enter(a, actor.StopMachine, actor.Target{Machine: id})
 	if err != nil {

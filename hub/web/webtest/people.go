@@ -13,12 +13,13 @@ import (
 	"portillon/policy"
 )
 
+// badge is a badge of the example site, with its French name.
 type badge struct {
 	id policy.BadgeID
 	fr string
 }
 
-// badges are the 14 of the example site.
+// badges returns the 14 badges of the example site.
 func badges() []badge {
 	return []badge{
 		{"laser-first-steps", "Découpe laser - 1er pas"}, {"laser-user", "Découpe laser - Utilisateur autonome"},
@@ -31,9 +32,10 @@ func badges() []badge {
 	}
 }
 
-// story is an invented person: a name, the badges held, the end of the membership (empty: none).
+// story is an invented person: a name, the badges, and the end of the membership (empty: none).
 type story struct{ id, name, badges, until string }
 
+// stories returns the invented people.
 func stories() []story {
 	return []story{
 		{"lea", "Léa Morvan", "laser-user vinyl-first-steps", "2027-08-31"}, {"karim", "Karim Benali",
@@ -56,6 +58,7 @@ func stories() []story {
 	}
 }
 
+// people adds the invented people, further members without a story, and the accounts.
 func (s *Site) people(more int) {
 	for _, p := range stories() {
 		s.directory.members = append(s.directory.members, s.person(p))
@@ -86,6 +89,7 @@ func (s *Site) people(more int) {
 	s.account("a-ines").Machines = map[policy.MachineID]actor.Role{"laser": actor.Maintainer}
 }
 
+// person returns the member of a story, with one card.
 func (s *Site) person(p story) directory.Member {
 	m := directory.Member{ID: policy.MemberID("m-" + p.id), Version: 1, Name: p.name,
 		Emails: []string{p.id + "@lab.example"}, Changed: s.now.AddDate(0, 0, -9)}
@@ -101,6 +105,7 @@ func (s *Site) person(p story) directory.Member {
 	return m
 }
 
+// badge returns a badge of a member. Some are expired, unverifiable or about to expire.
 func (s *Site) badge(who string, id policy.BadgeID, n int) directory.Badge {
 	b := directory.Badge{ID: fmt.Sprintf("%x", sha256.Sum256([]byte(who+string(id)))), Name: BadgeName(id).FR, Local: id,
 		Issuer:  "BIK'LAB (démonstration)",
@@ -124,6 +129,7 @@ func (s *Site) badge(who string, id policy.BadgeID, n int) directory.Badge {
 	return b
 }
 
+// find returns the member with an id; nil: there is none.
 func (s *Site) find(id policy.MemberID) *directory.Member {
 	for i := range s.directory.members {
 		if s.directory.members[i].ID == id {
@@ -133,6 +139,7 @@ func (s *Site) find(id policy.MemberID) *directory.Member {
 	return nil
 }
 
+// account returns the account with an id; nil: there is none.
 func (s *Site) account(id string) *account.Account {
 	for i := range s.access.accounts {
 		if s.access.accounts[i].ID == id {

@@ -11,7 +11,7 @@ import (
 	"portillon/hub/publish"
 )
 
-// Policies implements web.Policies. Sign says that the policy key is not on the hub's computer.
+// Policies implements web.Policies. Sign means that the policy key is not on the hub's computer.
 type Policies struct {
 	Site *Site
 	Sign bool
@@ -23,7 +23,7 @@ type Drafts struct{ Site *Site }
 // Bundles implements web.Bundles.
 type Bundles struct{ Site *Site }
 
-// inForce is the policy in force; the zero Policy: there is none.
+// inForce returns the current policy; the zero Policy: there is none.
 func (s *Site) inForce() publish.Policy {
 	for _, x := range s.policies {
 		if x.InForce {
@@ -33,7 +33,7 @@ func (s *Site) inForce() publish.Policy {
 	return publish.Policy{}
 }
 
-// Current is the policy in force.
+// Current returns the current policy.
 func (p Policies) Current(_ context.Context, a actor.Actor) (publish.Policy, error) {
 	leave, err := p.Site.enter(a, actor.ReadPolicy, actor.Target{})
 	if err != nil {
@@ -43,7 +43,7 @@ func (p Policies) Current(_ context.Context, a actor.Actor) (publish.Policy, err
 	return p.Site.inForce(), nil
 }
 
-// Version is one version.
+// Version returns one version with its text.
 func (p Policies) Version(_ context.Context, a actor.Actor, n int64) (publish.Policy, error) {
 	leave, err := p.Site.enter(a, actor.ReadPolicy, actor.Target{})
 	if err != nil {
@@ -58,7 +58,7 @@ func (p Policies) Version(_ context.Context, a actor.Actor, n int64) (publish.Po
 	return publish.Policy{}, missing("policy", "")
 }
 
-// Versions lists them without their text.
+// Versions returns all versions without their texts.
 func (p Policies) Versions(_ context.Context, a actor.Actor, _ publish.Page) (out []publish.Policy, next string,
 	err error) {
 	leave, err := p.Site.enter(a, actor.ReadPolicy, actor.Target{})
@@ -73,8 +73,8 @@ func (p Policies) Versions(_ context.Context, a actor.Actor, _ publish.Page) (ou
 	return out, "", nil
 }
 
-// Check finds a fault in each line with a question mark. Of a text without faults, the effect is that Maud loses the
-// laser.
+// Check reports a fault in each line with a question mark. The effect of a text without faults is that Maud loses the
+// permission for the laser.
 func (p Drafts) Check(_ context.Context, a actor.Actor, text string) (publish.Draft, error) {
 	leave, err := p.Site.enter(a, actor.ReadPolicy, actor.Target{})
 	if err != nil {
@@ -84,7 +84,7 @@ func (p Drafts) Check(_ context.Context, a actor.Actor, text string) (publish.Dr
 	return p.Site.draft(text), nil
 }
 
-// draft is what Drafts.Check finds.
+// draft returns the result of Drafts.Check.
 func (s *Site) draft(text string) (d publish.Draft) {
 	for i, line := range strings.Split(text, "\n") {
 		if c := strings.Index(line, "?"); c >= 0 {
@@ -113,7 +113,7 @@ func (s *Site) draft(text string) (d publish.Draft) {
 	return d
 }
 
-// Publish publishes a text.
+// Publish publishes a text as the newest version. With Sign, the version waits for a signature.
 func (p Policies) Publish(_ context.Context, a actor.Actor, text, comment string, of int64,
 	signature []byte) (publish.Policy, error) {
 	leave, err := p.Site.enter(a, actor.PublishPolicy, actor.Target{})
@@ -146,7 +146,7 @@ func (p Policies) Publish(_ context.Context, a actor.Actor, text, comment string
 	return v, nil
 }
 
-// Back publishes the version before.
+// Back publishes the text of the previous version again.
 func (p Policies) Back(_ context.Context, a actor.Actor, comment string) (publish.Policy, error) {
 	leave, err := p.Site.enter(a, actor.PublishPolicy, actor.Target{})
 	if err != nil {
@@ -170,7 +170,7 @@ func (p Policies) Back(_ context.Context, a actor.Actor, comment string) (publis
 	return v, nil
 }
 
-// Current is the bundle in force.
+// Current returns the current bundle.
 func (p Bundles) Current(_ context.Context, a actor.Actor) (publish.Bundle, error) {
 	leave, err := p.Site.enter(a, actor.ReadPolicy, actor.Target{})
 	if err != nil {
@@ -181,7 +181,7 @@ func (p Bundles) Current(_ context.Context, a actor.Actor) (publish.Bundle, erro
 		Warnings:        []string{"oscar.json: the issuer is not known"},
 		SignatureWanted: &publish.Wanted{Documents: []string{"https://fablab.example/.well-known/did.json"}, Members: 2}}
 	if i := slices.IndexFunc(p.Site.policies, func(v publish.Policy) bool { return v.InForce }); i >= 0 &&
-		p.Site.policies[i].Number != b.Policy { // nothing builds here: the next bundle is always being made
+		p.Site.policies[i].Number != b.Policy { // nothing builds bundles here, so the next one is always pending
 		b.Making, b.Warnings, b.SignatureWanted = p.Site.policies[i].Number, nil, nil
 	}
 	for _, m := range p.Site.machines {

@@ -11,9 +11,10 @@ import (
 	"portillon/policy"
 )
 
-// Reports are the reports of a site.
+// Reports implements web.Reports: invented reports of a site.
 type Reports struct{ Site *Site }
 
+// uses returns eight invented sessions, with names if the actor may see them.
 func (s Reports) uses(a actor.Actor) (out []report.Use) {
 	for i := range 8 {
 		m := s.Site.directory.members[i*3%len(s.Site.directory.members)]
@@ -40,7 +41,7 @@ func (s Reports) uses(a actor.Actor) (out []report.Use) {
 	return out
 }
 
-// Uses lists sessions.
+// Uses returns the sessions in pages.
 func (s Reports) Uses(_ context.Context, a actor.Actor, _ report.Range, p report.Page) ([]report.Use, string, error) {
 	leave, err := s.Site.enter(a, actor.ReadReports, actor.Target{})
 	if err != nil {
@@ -53,7 +54,7 @@ func (s Reports) Uses(_ context.Context, a actor.Actor, _ report.Range, p report
 	return s.uses(a)[:2], "", nil
 }
 
-// UsesCSV writes them.
+// UsesCSV writes the sessions as CSV.
 func (s Reports) UsesCSV(_ context.Context, a actor.Actor, _ report.Range, w io.Writer) error {
 	leave, err := s.Site.enter(a, actor.ReadReports, actor.Target{})
 	if err != nil {
@@ -68,7 +69,7 @@ func (s Reports) UsesCSV(_ context.Context, a actor.Actor, _ report.Range, w io.
 	return nil
 }
 
-// Weeks are hours.
+// Weeks returns invented hours by machine and week.
 func (s Reports) Weeks(_ context.Context, a actor.Actor, r report.Range) (out []report.Week, err error) {
 	leave, err := s.Site.enter(a, actor.ReadReports, actor.Target{})
 	if err != nil {
@@ -94,10 +95,10 @@ func (s Reports) Weeks(_ context.Context, a actor.Actor, r report.Range) (out []
 	return out, nil
 }
 
-// ManyWeeks adds so many rows to the hours by week.
+// ManyWeeks adds n rows to the hours by week.
 func (s *Site) ManyWeeks(n int) { s.weeks = n }
 
-// Refusals are refusals.
+// Refusals returns three invented rows.
 func (s Reports) Refusals(_ context.Context, a actor.Actor, _ report.Range) ([]report.Refusals, error) {
 	leave, err := s.Site.enter(a, actor.ReadReports, actor.Target{})
 	if err != nil {
