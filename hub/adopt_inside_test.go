@@ -97,7 +97,8 @@ func TestAdoptionTakesPolicyMembersBadgesAndMachinesOver(t *testing.T) {
 	if ids, err := h.enrolments.ledgerMachines(t.Context()); err != nil || !slices.Contains(ids, "laser") {
 		t.Errorf("machines of the ledger: %v, %v", ids, err)
 	}
-	if all, err := h.enrolments.machines.Machines.Enrolled(t.Context()); err != nil || len(all) != 1 || all[0].Public != laser.VKey {
+	if all, err := h.enrolments.machines.Machines.Enrolled(t.Context()); err != nil || len(all) != 1 ||
+		all[0].Public != laser.VKey {
 		t.Errorf("%+v, %v; want the laser with its key of before", all, err)
 	}
 	if names, err := h.services.names(t.Context(), members[:1]); err != nil || names[members[0]] == "" {
