@@ -95,7 +95,8 @@ func TestCardsAreListedInPagesAndByFilter(t *testing.T) {
 	if err != nil || w.Cards.RemoveCard(ctx, owner, first[1].Member, first[1].ID) != nil {
 		t.Fatal(err)
 	}
-	if list, _, err := w.Cards.Held(ctx, owner, CardFilter{}, Page{After: next}); err != nil || list[0].Name != "Éli Mas" {
+	list, _, err = w.Cards.Held(ctx, owner, CardFilter{}, Page{After: next})
+	if err != nil || list[0].Name != "Éli Mas" {
 		t.Errorf("%+v %v", list, err)
 	}
 }

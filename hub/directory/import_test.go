@@ -129,7 +129,8 @@ func TestFaultsOfAListNameRowAndColumn(t *testing.T) {
 			";b@example.org;12/25/2027;6,2E+30;xx;peut-être;1\n" +
 			"C;c@example.org;1/2/27;0012345678;;;2\n" +
 			"D;d@example.org;;04A224BA115E80|zz;;;3\n",
-			[]string{"2 Échéance no day", "2 Courriel no e-mail", "3 Échéance month does not exist", "3 Carte floating-point",
+			[]string{"2 Échéance no day", "2 Courriel no e-mail", "3 Échéance month does not exist",
+				"3 Carte floating-point",
 				"3 Langue unknown language", "3 Actif neither", "3 Nom has a name",
 				"3 external_id row 2", "4 Échéance four digits", "4 Carte leading zeros", "5 Carte not a card number",
 				"5 card row 2"}},

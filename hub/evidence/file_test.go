@@ -152,7 +152,8 @@ func TestEvidenceFileOfANewerHubIsRead(t *testing.T) {
 	}
 	body = strings.Replace(body, `{"complete"`, `{"a":1,"complete"`, 1)
 	body = strings.Replace(body, `,"journals"`, `,"critical":["zone"],"journals"`, 1)
-	if _, _, err := d.verify(newer(`,"zone":1`)); err == nil || !strings.Contains(err.Error(), `requires the field "zone"`) {
+	if _, _, err := d.verify(newer(`,"zone":1`)); err == nil ||
+		!strings.Contains(err.Error(), `requires the field "zone"`) {
 		t.Errorf("with an unknown critical field: %v", err)
 	}
 }
