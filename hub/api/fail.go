@@ -143,6 +143,7 @@ func (s *texts) problem(w http.ResponseWriter, r *http.Request, err error) httpd
 		return httpd.NewProblem(r, http.StatusServiceUnavailable, "too-slow",
 			httpd.Text{FR: "demande abandonnée", EN: "the request was given up"})
 	}
+	// Errors of machines and accounts have their own problems; anything else is an internal error.
 	if p, ok := ofMachines(r, err); ok {
 		return p
 	}

@@ -27,6 +27,7 @@ type manifests struct {
 	to     map[*downward]bool
 }
 
+// newManifests returns an empty list of subscribers.
 func newManifests(topic string) *manifests {
 	return &manifests{topic: topic, to: map[*downward]bool{}}
 }

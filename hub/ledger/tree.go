@@ -28,6 +28,7 @@ type tree struct {
 	tiles   map[tile][]tlog.Hash
 }
 
+// newTree returns a tree without loaded tiles.
 func newTree(ctx context.Context, q queryer, m policy.MachineID, journal int64) *tree {
 	return &tree{ctx: ctx, q: q, m: m, journal: journal, tiles: map[tile][]tlog.Hash{}}
 }

@@ -20,6 +20,7 @@ type statements struct {
 	all     map[string]*sql.Stmt
 }
 
+// newStatements returns an empty cache.
 func newStatements(prepare func(context.Context, string) (*sql.Stmt, error)) *statements {
 	return &statements{prepare: prepare, all: map[string]*sql.Stmt{}}
 }
