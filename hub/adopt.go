@@ -83,6 +83,7 @@ type adopter struct {
 	out  *Adopted
 }
 
+// left adds a sentence about something that could not be adopted.
 func (a *adopter) left(format string, args ...any) {
 	a.out.Left = append(a.out.Left, fmt.Sprintf(format, args...))
 }
@@ -167,12 +168,12 @@ func (a *adopter) members(ctx context.Context) error {
 		}
 	}
 	d := a.h.services.directory
-	preview, err := d.Preview(ctx, a.by, directory.Import{Name: "members.yaml", Data: site.FormatMembers(all),
+	preview, err := d.Imports.Preview(ctx, a.by, directory.Import{Name: "members.yaml", Data: site.FormatMembers(all),
 		Source: "members.yaml"})
 	if err != nil {
 		return fmt.Errorf("members.yaml: %w", err)
 	}
-	if _, err := d.Apply(ctx, a.by, preview.ID); err != nil {
+	if _, err := d.Imports.Apply(ctx, a.by, preview.ID); err != nil {
 		return fmt.Errorf("members.yaml: %w", err)
 	}
 	a.out.Members = len(all)
@@ -184,11 +185,11 @@ func (a *adopter) files(ctx context.Context) error {
 	for _, skipped := range a.site.Skipped {
 		a.left("%s", skipped)
 	}
-	status, err := a.h.services.directory.AddFiles(ctx, a.by, a.site.Status)
+	status, err := a.h.services.directory.Badges.AddFiles(ctx, a.by, a.site.Status)
 	if err != nil {
 		return fmt.Errorf("status: %w", err)
 	}
-	badges, err := a.h.services.directory.AddFiles(ctx, a.by, a.site.Badges)
+	badges, err := a.h.services.directory.Badges.AddFiles(ctx, a.by, a.site.Badges)
 	if err != nil {
 		return fmt.Errorf("badges: %w", err)
 	}

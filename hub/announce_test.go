@@ -11,6 +11,9 @@ import (
 )
 
 func TestAnnouncementBearsAddressAndPort(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: fills a ledger, or waits for a process")
+	}
 	lo, err := net.InterfaceByName("lo")
 	if err != nil {
 		t.Fatal(err)

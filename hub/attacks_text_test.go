@@ -43,10 +43,11 @@ func headerInjection(t *testing.T, r *rig) {
 		r.noEvil(t, "POST "+path, r.form(owner, path, nil, field, evil, "password", evil))
 	}
 	m := directory.Member{ID: "m-evil", Name: "Evil"}
-	if _, err := r.h.Directory().Add(t.Context(), root, directory.Member{ID: "x\r\nX-Evil: 1", Name: "Evil"}); err == nil {
+	headerID := directory.Member{ID: "x\r\nX-Evil: 1", Name: "Evil"}
+	if _, err := r.h.Directory().Members.Add(t.Context(), root, headerID); err == nil {
 		t.Error("an id with a line feed is taken")
 	}
-	if _, err := r.h.Directory().Add(t.Context(), root, m); err != nil {
+	if _, err := r.h.Directory().Members.Add(t.Context(), root, m); err != nil {
 		t.Fatal(err)
 	}
 	file := r.readers["spare"]
@@ -324,7 +325,11 @@ func csvFormula(t *testing.T, r *rig) {
 	formulas := []string{"=1+cmd|' /C calc'!A0", "+1+1", "-1+1", "@SUM(1)", "\t=1+1",
 		"=HYPERLINK(\"https://evil.example\")"}
 	for i, f := range formulas {
-		_, err := r.h.Directory().Add(t.Context(), root, directory.Member{Name: f, Note: f, External: fmt.Sprint(f, i)})
+		_, err := r.h.Directory().Members.Add(
+			t.Context(),
+			root,
+			directory.Member{Name: f, Note: f, External: fmt.Sprint(f, i)},
+		)
 		if err != nil && !strings.HasPrefix(f, "\t") {
 			t.Errorf("%q is no name: %v", f, err)
 		}

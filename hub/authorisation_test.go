@@ -216,7 +216,7 @@ func (r *rig) mend(method string, got response, who *reader) {
 		if x == nil || x.name == "foreign" || x.name == "blocked" {
 			continue
 		}
-		_, gone := r.h.Directory().Member(r.t.Context(), root, x.member)
+		_, gone := r.h.Directory().Members.Get(r.t.Context(), root, x.member)
 		_, removed := r.h.Accounts().Registry.Get(r.t.Context(), root, x.account)
 		check := r.ask(x, request{method: "GET", path: "/api/v1/me"})
 		if gone != nil || removed != nil || check.status != 200 {
@@ -368,7 +368,7 @@ func (r *rig) lastExtra() policy.MemberID {
 		x = &reader{name: "extra"}
 		r.readers["extra"] = x
 	}
-	if _, err := r.h.Directory().Member(r.t.Context(), root, x.member); x.member == "" || err != nil {
+	if _, err := r.h.Directory().Members.Get(r.t.Context(), root, x.member); x.member == "" || err != nil {
 		x.member = r.extra()
 	}
 	return x.member
@@ -378,7 +378,7 @@ func (r *rig) lastExtra() policy.MemberID {
 func (r *rig) preview(who *reader) string {
 	r.t.Helper()
 	by := actor.Actor{Account: who.account, Name: "test", Site: actor.Owner}
-	p, err := r.h.Directory().Preview(r.t.Context(), by, directory.Import{Name: "list.csv",
+	p, err := r.h.Directory().Imports.Preview(r.t.Context(), by, directory.Import{Name: "list.csv",
 		Data: fmt.Appendf(nil, "name,email\r\nImported,imported%d@example.org\r\n", r.once()), Source: "test"})
 	if err != nil {
 		r.t.Fatal(err)

@@ -187,6 +187,7 @@ type stamp struct {
 	at   time.Time
 }
 
+// stampOf is the size and time of a file; the zero stamp: the file cannot be read.
 func stampOf(path string) stamp {
 	i, err := os.Stat(path)
 	if err != nil {
@@ -195,6 +196,7 @@ func stampOf(path string) stamp {
 	return stamp{i.Size(), i.ModTime()}
 }
 
+// takeBundle installs the bundle file, and logs why it could not.
 func (bs *bundleStore) takeBundle(s stamp) {
 	log := bs.core.log.With("file", bs.core.c.Bundle.File)
 	if s == (stamp{}) {

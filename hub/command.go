@@ -80,6 +80,7 @@ func (cm *commands) deliver(ctx context.Context, m policy.MachineID, id string, 
 	}
 }
 
+// await makes the channel that the reply to a command arrives on. The caller calls forget afterwards.
 func (cm *commands) await(m policy.MachineID, id string) chan wire.Reply {
 	cm.mu.Lock()
 	defer cm.mu.Unlock()
@@ -88,6 +89,7 @@ func (cm *commands) await(m policy.MachineID, id string) chan wire.Reply {
 	return c
 }
 
+// forget ends await: a later reply is dropped.
 func (cm *commands) forget(m policy.MachineID, id string) {
 	cm.mu.Lock()
 	defer cm.mu.Unlock()

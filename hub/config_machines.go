@@ -29,6 +29,7 @@ type JoinConfig struct {
 // dnsName is a name that a certificate may hold: labels of RFC 1123 §2.1.
 var dnsName = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$`)
 
+// join reads the keys of machines that join over the network.
 func (p parser) join(r yamlfile.Node) JoinConfig {
 	n := r.Get("machines-listen")
 	c := JoinConfig{Listen: addr(n), Name: r.Get("name").Str(), CardKey: p.file(r.Get("card-key")),

@@ -114,6 +114,7 @@ type notReady struct {
 // Reason is what is wrong, in a few words.
 func (n notReady) Reason() string { return n.reason }
 
+// Unwrap is the cause.
 func (n notReady) Unwrap() error { return n.error }
 
 // ready reports whether the hub can serve: its database answers, and takes changes. After an error it is asked to take

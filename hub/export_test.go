@@ -25,13 +25,13 @@ func (h *Hub) PageRoutes() []string   { return h.pagesServer.pages.Routes() }
 // Asked are all services that pages and API ask, by package, and by duty where a package has several.
 func (h *Hub) Asked() map[string]any {
 	asked := map[string]any{
-		"directory": h.services.directory,
-		"report":    h.services.report,
-		"cardkey":   h.services.cardKey,
-		"audit":     h.services.audit,
-		"hub":       siteAdmin{h},
+		"report":  h.services.report,
+		"cardkey": h.services.cardKey,
+		"audit":   h.services.audit,
+		"hub":     siteAdmin{h},
 	}
 	addDuties(asked, "account", *h.services.accounts)
+	addDuties(asked, "directory", *h.services.directory)
 	addDuties(asked, "enrol", *h.enrolments.machines)
 	addDuties(asked, "publish", *h.services.publish)
 	return asked

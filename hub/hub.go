@@ -91,6 +91,7 @@ func newHub(c Config, o Options) *Hub {
 	return newParts(k)
 }
 
+// open opens everything in the order in which the parts need each other: the database first, the listeners last.
 func (op *opening) open() (err error) {
 	if op.hub.core.signer, err = op.hub.core.c.Signer(); err != nil {
 		return err

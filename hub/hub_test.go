@@ -17,6 +17,7 @@ import (
 
 	"portillon/hub"
 	"portillon/hub/ledger/ledgertest"
+	"portillon/hub/store/storetest"
 	"portillon/internal/testlog"
 	"portillon/policy"
 	"portillon/wire"
@@ -51,7 +52,7 @@ type office struct {
 // configure writes a hub's folder; each change may alter it.
 func configure(t *testing.T, machines []*ledgertest.Machine, changes ...func(*hub.Config)) hub.Config {
 	t.Helper()
-	dir := t.TempDir()
+	dir := storetest.Dir(t)
 	skey, _, err := note.GenerateKey(rand.Reader, "portillon-hub")
 	if err != nil {
 		t.Fatal(err)
@@ -82,6 +83,10 @@ func run(t *testing.T, c hub.Config) *office {
 // runAt is run with a clock.
 func runAt(t *testing.T, c hub.Config, now func() time.Time) *office {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("short: starts a hub with its broker")
+	}
+	storetest.Place(t, c.Data)
 	text := &logText{}
 	h, err := hub.New(c, hub.Options{Log: testlog.New(t, text), Now: now})
 	if err != nil {

@@ -80,6 +80,7 @@ func (op *opening) prepareJoin() (err error) {
 	return err
 }
 
+// brokerTLS is the TLS configuration of the broker inside this program.
 func (en *enrolments) brokerTLS() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: en.machinesCert()}
 }
@@ -171,6 +172,7 @@ func (en *enrolments) serveJoin(ctx context.Context) error {
 	return nil
 }
 
+// closeJoin closes the machines' listener. A listener that Serve has closed is no error.
 func (op *opening) closeJoin() error {
 	var errs []error
 	if l := op.hub.enrolments.listener; l != nil {
@@ -181,6 +183,7 @@ func (op *opening) closeJoin() error {
 	return errors.Join(errs...)
 }
 
+// fixedMachines are the machines of hub.yaml.
 func (en *enrolments) fixedMachines() (out []enrol.Fixed) {
 	for _, m := range en.core.c.Machines {
 		out = append(out, enrol.Fixed{ID: m.ID, Key: m.Public})

@@ -290,7 +290,7 @@ func (op *opening) openPages() error {
 func newAPI(h *Hub) (*api.API, error) {
 	return api.New(
 		api.Options{
-			Directory:  h.services.directory,
+			Directory:  apiDirectory(h.services.directory),
 			Machines:   h.enrolments.machines.Machines,
 			Codes:      h.enrolments.machines.Codes,
 			Orders:     h.enrolments.machines.Orders,
@@ -320,7 +320,7 @@ func newPages(h *Hub) (*web.Pages, error) {
 			Site:           string(h.core.c.Site),
 			Now:            h.core.now,
 			Log:            h.core.log,
-			Directory:      h.services.directory,
+			Directory:      pageDirectory(h.services.directory),
 			Machines:       h.enrolments.machines.Machines,
 			Codes:          h.enrolments.machines.Codes,
 			Orders:         h.enrolments.machines.Orders,
@@ -426,6 +426,7 @@ func (op *opening) runManaged(start func(func(context.Context) error)) {
 	start(op.hub.pagesServer.servePages)
 }
 
+// servePages answers people until ctx ends. Running requests then have two seconds to finish.
 func (p *pagesServer) servePages(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- p.server.Serve(p.listener) }()
@@ -443,6 +444,7 @@ func (p *pagesServer) servePages(ctx context.Context) error {
 	return nil
 }
 
+// closeManaged closes the listener for people. A listener that servePages has closed is no error.
 func (op *opening) closeManaged() error {
 	if op.hub.pagesServer.listener == nil {
 		return nil

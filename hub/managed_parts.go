@@ -82,6 +82,7 @@ func (p *policies) current(ctx context.Context) (*policy.Policy, error) {
 	return parsed, nil
 }
 
+// machineName is the policy's name of a machine; empty: the policy does not name it.
 func (p *policies) machineName(id policy.MachineID) policy.Text {
 	if now := p.forNames(); now != nil {
 		if m, ok := now.Machine(id); ok {
@@ -109,6 +110,7 @@ func (p *policies) machineIDs() (out []policy.MachineID) {
 	return out
 }
 
+// badgeName is the policy's name of a badge; empty: the policy does not name it.
 func (p *policies) badgeName(id policy.BadgeID) policy.Text {
 	if now := p.forNames(); now != nil {
 		if b, ok := now.Badge(id); ok {
@@ -141,7 +143,7 @@ type services struct {
 	// beside a site of files.
 	audit     *audit.Log
 	accounts  *account.Services
-	directory *directory.Service
+	directory *directory.Services
 	publish   *publish.Services
 	report    *report.Service
 	policies  policies
@@ -160,6 +162,7 @@ func (sv *services) policyText(ctx context.Context) (int64, string, error) {
 	return v.Number, v.Text, err
 }
 
+// zone is the time zone of the policy in force; UTC where there is none.
 func (sv *services) zone(ctx context.Context) (*time.Location, error) {
 	p, err := sv.policies.current(ctx)
 	if err != nil || p == nil || p.Zone == nil {
@@ -170,7 +173,7 @@ func (sv *services) zone(ctx context.Context) (*time.Location, error) {
 
 // names are the names of members, for reports.
 func (sv *services) names(ctx context.Context, of []policy.MemberID) (map[policy.MemberID]string, error) {
-	return sv.directory.Names(ctx, of)
+	return sv.directory.Lookup.Names(ctx, of)
 }
 
 // people is what accounts ask the directory.
@@ -181,22 +184,22 @@ func (sv *services) people() account.People {
 	}
 	return account.People{
 		ByAddress: func(ctx context.Context, address string) (out []account.Person, err error) {
-			all, err := d.ByAddress(ctx, address)
+			all, err := d.Lookup.ByAddress(ctx, address)
 			for _, m := range all {
 				out = append(out, person(m))
 			}
 			return out, err
 		},
 		Member: func(ctx context.Context, id policy.MemberID) (account.Person, error) {
-			m, err := d.Member(ctx, actor.System("accounts"), id)
+			m, err := d.Members.Get(ctx, actor.System("accounts"), id)
 			return person(m), err
 		},
 		Roles: func(ctx context.Context, id policy.MemberID) (map[policy.MachineID]actor.Role, error) {
-			x, err := d.Standing(ctx, id)
+			x, err := d.Lookup.Standing(ctx, id)
 			return x.Roles, err
 		},
 		Standing: func(ctx context.Context, id policy.MemberID) (account.Standing, error) {
-			x, err := d.Standing(ctx, id)
+			x, err := d.Lookup.Standing(ctx, id)
 			switch {
 			case err != nil || !x.Known:
 				return "", err
@@ -238,7 +241,7 @@ func (sv *services) refreshBadges(ctx context.Context) error {
 	t := time.NewTicker(refreshEvery)
 	defer t.Stop()
 	for {
-		if err := sv.directory.Verify(ctx, true); err != nil && ctx.Err() == nil {
+		if err := sv.directory.Verdicts.Verify(ctx, true); err != nil && ctx.Err() == nil {
 			sv.core.log.Warn("badges not refreshed", "err", err)
 		}
 		select {
@@ -252,7 +255,7 @@ func (sv *services) refreshBadges(ctx context.Context) error {
 // holders are all members with what they hold under two policies.
 func (sv *services) holders(ctx context.Context, before, after *policy.Policy) (out []publish.Holder, unknown []string,
 	err error) {
-	all, unknown, err := sv.directory.Holders(ctx, before, after)
+	all, unknown, err := sv.directory.Lookup.Holders(ctx, before, after)
 	for _, m := range all {
 		out = append(out, publish.Holder{Name: m.Name, Before: m.Before, After: m.After})
 	}
@@ -283,12 +286,12 @@ func (sv *services) builder() func(context.Context, publish.Snapshot, publish.Or
 		// A badge is verified when it is added, and all are at each start (refreshBadges): what they rest on changes
 		// otherwise only with the issuers. Verifying 10,000 badges takes seconds, for which a blocked card would wait.
 		if trusted != "" && trusted != trust {
-			if err := sv.directory.Verify(ctx, false); err != nil {
+			if err := sv.directory.Verdicts.Verify(ctx, false); err != nil {
 				return nil, err
 			}
 		}
 		trusted, text = trust, p.Text
-		d, err := sv.directory.Snapshot(ctx)
+		d, err := sv.directory.Exports.Snapshot(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -324,6 +327,8 @@ func trustOf(text []byte) (string, error) {
 // oneKey signs policies where the site has no policy key apart: with the key of its bundles.
 type oneKey struct{ signer note.Signer }
 
+// SignPolicy implements publish.Signer. It signs no issuers' documents: without a policy key of its own, a site has
+// none to sign.
 func (k oneKey) SignPolicy(number int64, text, _ []byte) ([]byte, error) {
 	signed, _, err := site.SignPolicyText(text, uint64(number), k.signer)
 	return signed, err

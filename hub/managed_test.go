@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"portillon/hub"
+	"portillon/hub/store/storetest"
 	"portillon/wire"
 )
 
@@ -28,7 +29,10 @@ type browser struct {
 // managedHub runs a new hub, on free ports of loopback. Each change may alter its configuration.
 func managedHub(t *testing.T, changes ...func(*hub.Config)) (*office, *browser) {
 	t.Helper()
-	dir := t.TempDir()
+	if testing.Short() {
+		t.Skip("short: starts a hub with its broker")
+	}
+	dir := storetest.Dir(t)
 	made, err := hub.Create(dir, hub.NewHub{Site: "biklab", Host: "localhost", Web: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)

@@ -83,6 +83,9 @@ func mosquitto(t *testing.T) string {
 
 // The hub may be away for all of it: what the machine sends meanwhile goes nowhere, and comes again.
 func TestFiveThousandRecordsArriveOnceEach(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: fills a ledger, or waits for a process")
+	}
 	for _, outside := range []bool{false, true} {
 		t.Run(map[bool]string{false: "broker inside", true: "mosquitto"}[outside], func(t *testing.T) {
 			m := ledgertest.New(t, "biklab", "laser")
@@ -165,6 +168,9 @@ func TestHubThatCommittedAndDiedAcknowledgesWhenItComesBack(t *testing.T) {
 // A real hub, killed 12 times, 30 to 130 ms after each start, while records come; the broker stays. The machine goes by
 // acknowledgements alone.
 func TestHubKilledAgainAndAgainLosesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: fills a ledger, or waits for a process")
+	}
 	m := ledgertest.New(t, "biklab", "laser")
 	b, err := broker.Start(broker.Config{Dir: t.TempDir(), Site: "biklab"})
 	if err != nil {

@@ -244,6 +244,9 @@ func (c *client) restore(o *office) wire.Restore {
 }
 
 func TestRestoreIsBoundedAndChecked(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: fills a ledger, or waits for a process")
+	}
 	signer, key := ledgertest.NewKey(t, "portillon-hub")
 	keys := note.VerifierList(key)
 	ok := func() wire.Restore {

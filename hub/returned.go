@@ -28,6 +28,8 @@ type returnedPolicies struct {
 // maxReturnedPolicies bounds them: those of the months since a backup.
 const maxReturnedPolicies = 1000
 
+// add notes the hash of a signed policy that a manifest names. At the limit the older hashes are forgotten: a machine
+// returns its manifest again before its policy.
 func (p *returnedPolicies) add(signed string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -37,6 +39,7 @@ func (p *returnedPolicies) add(signed string) {
 	p.of[wire.Hash([]byte(signed))] = true
 }
 
+// has reports whether a manifest of this hub named this signed policy.
 func (p *returnedPolicies) has(signed []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

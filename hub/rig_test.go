@@ -101,12 +101,12 @@ func newRig(t *testing.T, changes ...func(*hub.Config)) *rig {
 func (r *rig) hire(x *reader) {
 	r.t.Helper()
 	ctx := r.t.Context()
-	if _, err := r.h.Directory().Member(ctx, root, x.member); x.member == "" || err != nil {
+	if _, err := r.h.Directory().Members.Get(ctx, root, x.member); x.member == "" || err != nil {
 		m := directory.Member{Name: "Person " + x.name, Emails: []string{x.email + "@example.org"}}
 		if x.name == "lapsed" {
 			m.Until = policy.Date{Year: 2020, Month: 1, Day: 31}
 		}
-		m, err := r.h.Directory().Add(ctx, root, m)
+		m, err := r.h.Directory().Members.Add(ctx, root, m)
 		if err != nil {
 			r.t.Fatal(err)
 		}
@@ -137,9 +137,9 @@ func (r *rig) hire(x *reader) {
 
 func (r *rig) change(id policy.MemberID, f func(*directory.Member)) {
 	r.t.Helper()
-	m, err := r.h.Directory().Member(r.t.Context(), root, id)
+	m, err := r.h.Directory().Members.Get(r.t.Context(), root, id)
 	if err == nil {
-		_, err = r.h.Directory().Change(r.t.Context(), root, id, m.Version, func(m *directory.Member) error {
+		_, err = r.h.Directory().Members.Change(r.t.Context(), root, id, m.Version, func(m *directory.Member) error {
 			f(m)
 			return nil
 		})
@@ -223,7 +223,7 @@ func (r *rig) foreign() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	m, err := people.Add(ctx, root, directory.Member{ID: foreignID, Name: "Foreign"})
+	m, err := people.Members.Add(ctx, root, directory.Member{ID: foreignID, Name: "Foreign"})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -300,7 +300,7 @@ func mustJSON(v any) []byte {
 func (r *rig) once() int { r.n++; return r.n }
 
 func (r *rig) version(id policy.MemberID) string {
-	m, err := r.h.Directory().Member(r.t.Context(), root, id)
+	m, err := r.h.Directory().Members.Get(r.t.Context(), root, id)
 	if err != nil {
 		return "1"
 	}
@@ -313,11 +313,11 @@ func (r *rig) card(id policy.MemberID) string {
 	if id == foreignID {
 		return foreignID
 	}
-	m, err := r.h.Directory().Member(r.t.Context(), root, id)
+	m, err := r.h.Directory().Members.Get(r.t.Context(), root, id)
 	if err == nil && len(m.Cards) > 0 {
 		return m.Cards[0].ID
 	}
-	c, err := r.h.Directory().AddCard(r.t.Context(), root, id, directory.Card{Number: r.cardNumber(),
+	c, err := r.h.Directory().Cards.AddCard(r.t.Context(), root, id, directory.Card{Number: r.cardNumber(),
 		State: directory.Active})
 	if err != nil {
 		r.t.Fatal(err)
@@ -348,11 +348,11 @@ func (r *rig) badge(id policy.MemberID) string {
 	if id == foreignID {
 		return foreignID
 	}
-	m, err := r.h.Directory().Member(r.t.Context(), root, id)
+	m, err := r.h.Directory().Members.Get(r.t.Context(), root, id)
 	if err == nil && len(m.Badges) > 0 {
 		return m.Badges[0].ID
 	}
-	all, err := r.h.Directory().AddBadges(r.t.Context(), root, id, "badge.json", r.badgeFile(id))
+	all, err := r.h.Directory().Badges.AddBadges(r.t.Context(), root, id, "badge.json", r.badgeFile(id))
 	if err != nil || len(all) != 1 {
 		r.t.Fatal(all, err)
 	}
@@ -362,7 +362,7 @@ func (r *rig) badge(id policy.MemberID) string {
 // extra is a member who is there to be merged or to be forgotten.
 func (r *rig) extra() policy.MemberID {
 	r.t.Helper()
-	m, err := r.h.Directory().Add(r.t.Context(), root, directory.Member{Name: fmt.Sprint("Extra ", r.once())})
+	m, err := r.h.Directory().Members.Add(r.t.Context(), root, directory.Member{Name: fmt.Sprint("Extra ", r.once())})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -100,6 +100,7 @@ func (s *sealKeys) today(now time.Time) (string, error) {
 	return s.public, err
 }
 
+// makeSealKey makes a key of 32 random bytes and writes it to a file.
 func makeSealKey(path string) (wire.SealKey, error) {
 	b := make([]byte, 32)
 	rand.Read(b) // never fails (crypto/rand)
@@ -118,6 +119,7 @@ func makeSealKey(path string) (wire.SealKey, error) {
 	return k, nil
 }
 
+// readSealKey reads a key that makeSealKey wrote.
 func readSealKey(path string) (wire.SealKey, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -145,6 +147,8 @@ func sealKeyDay(name string) (time.Time, bool) {
 // clock that ran far ahead is gone too.
 func tooOld(day, now time.Time) bool { return now.Sub(day).Abs() > SealLife }
 
+// deleteOldSealKeys deletes the keys that are too old (tooOld): afterwards nobody can read the card numbers that they
+// sealed.
 func deleteOldSealKeys(dir string, now time.Time) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 // actor may. They are nil for a hub beside a site of files, and may be called before Run.
 
 // Directory is the site's members, cards and badges.
-func (h *Hub) Directory() *directory.Service { return h.services.directory }
+func (h *Hub) Directory() *directory.Services { return h.services.directory }
 
 // Publishing is the site's policy and its bundles.
 func (h *Hub) Publishing() *publish.Services { return h.services.publish }

@@ -66,6 +66,7 @@ func (o siteAdmin) Settings(ctx context.Context, a actor.Actor) (api.Settings, e
 	return o.settings(ctx)
 }
 
+// settings are the settings now, with those that hub.yaml and the policy decide.
 func (o siteAdmin) settings(ctx context.Context) (api.Settings, error) {
 	s := *o.h.services.settings.now.Load()
 	zone, err := o.h.services.zone(ctx)
@@ -138,6 +139,7 @@ func changedSettings(before, after api.Settings) string {
 	return "changed " + strings.Join(out, ", ")
 }
 
+// checkSettings finds all faults of the settings that an administrator may change.
 func checkSettings(s api.Settings) (faults []fault.Field) {
 	bad := func(field, given, wrong, right string) {
 		faults = append(faults, fault.Field{Field: field, Given: given[:min(len(given), 60)], Wrong: wrong, Right: right})

@@ -52,6 +52,7 @@ func (m *Machine) newest() *wire.State {
 	return m.notes.last
 }
 
+// momentOf is the time of a column in milliseconds; 0 is the zero Time.
 func momentOf(millis int64) time.Time {
 	if millis == 0 {
 		return time.Time{}
@@ -59,6 +60,7 @@ func momentOf(millis int64) time.Time {
 	return time.UnixMilli(millis).UTC()
 }
 
+// millisOf is a time as the database stores it; the zero Time is 0.
 func millisOf(t time.Time) int64 {
 	if t.IsZero() {
 		return 0

@@ -37,6 +37,7 @@ const (
 
 var tagFile = regexp.MustCompile(`^([0-9a-f]{16})\.json$`)
 
+// tags is the folder of the tags that wait for their machines.
 func (c Config) tags() string { return filepath.Join(c.Data, "tags") }
 
 // TagOut writes a tag down, for the hub to bring to its machine; the hub need not run. It is on the disk when TagOut
@@ -141,6 +142,8 @@ func (tk *tagKeeper) bringTags(ctx context.Context) error {
 	}
 }
 
+// bringTag sends a waiting tag to its machine, unless the ledger shows that the machine has it already. tried remembers
+// when, so that a machine that does not answer is not asked at once again.
 func (tk *tagKeeper) bringTag(ctx context.Context, t Tag, tried map[string]time.Time) error {
 	last, err := lastOf(ctx, tk.core.ledger, t)
 	if err != nil {
@@ -188,6 +191,7 @@ func (tk *tagKeeper) noteTag(t Tag, why string) {
 	}
 }
 
+// tagNote is the file with the reason why a tag cannot be delivered.
 func (c Config) tagNote(id string) string { return filepath.Join(c.tags(), id+".why") }
 
 // TagStatus is a tag that an administrator put on, and whether its machine has it.
@@ -228,6 +232,7 @@ func (c Config) TagStatuses(ctx context.Context) ([]TagStatus, error) {
 	return out, err
 }
 
+// there reports whether a file exists.
 func there(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil

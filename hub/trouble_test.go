@@ -199,9 +199,9 @@ func TestDatabaseInTroubleStopsAcknowledgementsAndNothingElse(t *testing.T) {
 		begin  func(*troubled, *testing.T) (end func())
 		reason string
 	}{
-		"full":   {(*troubled).fill, "the disk is full"},
+		"full":   {(*troubled).fill, "disk is full"},
 		"slow":   {(*troubled).lock, "the database is slow"},
-		"broken": {(*troubled).corrupt, "the file is damaged"},
+		"broken": {(*troubled).corrupt, "file is damaged"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

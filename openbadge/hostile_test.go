@@ -109,6 +109,9 @@ func keys(n int) string {
 // No input of a presenter costs more than allocationsMost allocations or memoryMost megabytes, and none of these inputs
 // is valid.
 func TestHostileDocumentsHaveBoundedCost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: verifies hundreds of badges or large lists")
+	}
 	all := hostile()
 	maps.Copy(all, hostileChains(t))
 	maps.Copy(all, hostilePictures())

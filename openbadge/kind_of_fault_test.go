@@ -416,6 +416,9 @@ func TestStatusListOfAnotherIssuerNeedsPermission(t *testing.T) {
 
 // A list of 16 Mi entries that gzip cannot compress is accepted in both forms; one of more than 4 MiB is not.
 func TestStatusListsUpToFourMebibytesAreAccepted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: verifies hundreds of badges or large lists")
+	}
 	k := key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
 	full := make(bits, maxBits)

@@ -160,6 +160,9 @@ func TestTrustTimeAndStatusAreChecked(t *testing.T) {
 
 // After a change of any byte, a signed badge is invalid, or has exactly the same content.
 func TestChangedBadgesAreNotValid(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: verifies hundreds of badges or large lists")
+	}
 	k := key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}}
 	for form, b := range issued(t, k) {

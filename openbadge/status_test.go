@@ -110,6 +110,9 @@ func signJWT(t testing.TB, d object, k *Key) []byte {
 }
 
 func TestBitstringStatusIsChecked(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: verifies hundreds of badges or large lists")
+	}
 	k, other := key(t), key(t)
 	o := Options{
 		Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}, {ID: other.DID(), Keys: []string{other.Multikey()}}},
@@ -491,6 +494,9 @@ func checkOf(v Verdict, name string) Check {
 
 // A list is as hostile as a badge and may be larger: no list may cost more than a badge.
 func TestStatusListsHaveBoundedCost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: verifies hundreds of badges or large lists")
+	}
 	k := key(t)
 	all := hostile()
 	bomb := aList(k, minEntries)

@@ -132,8 +132,7 @@ type Member struct {
 	Blocked bool     `json:"blocked,omitempty"`
 	Badges  []string `json:"badges,omitempty"` // SHA-256 of credentials in the badges chunk of the same bucket
 	// Critical lists fields of this member that restrict the member. A machine that does not know a listed field would
-	// allow
-	// too much, so the machine denies this member. Other members are not affected.
+	// allow too much, so the machine denies this member. Other members are not affected.
 	Critical []string `json:"critical,omitempty"`
 	MemberTerms
 }

@@ -102,15 +102,13 @@ func IsCardEntry(entry string) bool {
 func MarkOf(key []byte) string { return keykind.CheckValue(key) }
 
 // CardRebound is the kind of a record that reports a tapped card which the site knew only by its HMAC under the
-// previous
-// card key. Its body is CardReboundBody. The hub binds the card to the new key.
+// previous card key. Its body is CardReboundBody. The hub binds the card to the new key.
 const CardRebound Kind = "card-rebound"
 
 // CardReboundBody is the body of a card-rebound record.
 type CardReboundBody struct {
 	// Sealed is the card's number, encrypted for the hub (SealNumber). The hub computes both HMACs from the number, so
-	// that
-	// a machine that reports a false number cannot bind a card to a member.
+	// that a machine that reports a false number cannot bind a card to a member.
 	Sealed string `json:"sealed"`
 }
 

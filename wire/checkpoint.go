@@ -83,8 +83,7 @@ const (
 )
 
 // ParseBatch reads a batch. The records are not authenticated yet: the caller must open the checkpoint and recompute
-// the
-// root. The result may refer to data, so the caller must not change data.
+// the root. The result may refer to data, so the caller must not change data.
 func ParseBatch(data []byte) (Batch, []Record, error) {
 	if len(data) > MaxBatch {
 		return Batch{}, nil, fmt.Errorf("batch has %d bytes, want at most %d", len(data), MaxBatch)

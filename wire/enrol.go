@@ -32,8 +32,7 @@ const maxCodeText = 32
 
 // EnrolCode returns the code that a panel shows for an unknown card: the first 30 bits of an HMAC-SHA-256 under the
 // site's card key over "enrolment code" and the number that the reader delivers. Without the card key, the code does
-// not
-// reveal the number.
+// not reveal the number.
 func EnrolCode(key, number []byte) string {
 	h := hmac.New(sha256.New, key)
 	h.Write([]byte("enrolment code"))
@@ -98,8 +97,7 @@ func sealInfo(site policy.SiteID, m policy.MachineID) []byte {
 }
 
 // SealCard encrypts c for the hub. public is the field Seal of an acknowledgement. The scheme is HPKE (RFC 9180) in
-// base
-// mode: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305.
+// base mode: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305.
 func SealCard(public string, site policy.SiteID, m policy.MachineID, c EnrolCard) (string, error) {
 	raw, err := parseSealKey(public)
 	if err != nil {

@@ -14,8 +14,7 @@ import (
 const Format = 2
 
 // Generation distinguishes the successive journals of a machine: a new journal, for instance on a new SD card, has a
-// new
-// generation. Journals made before generations existed have the empty generation.
+// new generation. Journals made before generations existed have the empty generation.
 type Generation string
 
 // generationBytes is the length of a generation, in bytes before hexadecimal encoding.

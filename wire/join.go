@@ -16,21 +16,16 @@ import (
 // with its code. Only then does the machine open a connection that trusts the hub's authority alone, and send the
 // secret.
 //
-// GET  site                → HubIdentity; readable without authentication
-// POST code   CodeAsk      → CodeAnswer; changes nothing
-//
+//	GET  site                → HubIdentity; readable without authentication
+//	POST code   CodeAsk      → CodeAnswer; changes nothing
 //	POST join   JoinAsk      → JoinAnswer; the code is used up
-//
-// POST renew  signed Renew → Renewed; authenticated by the machine's key, also with an expired certificate
-//
+//	POST renew  signed Renew → Renewed; authenticated by the machine's key, also with an expired certificate
 //	GET  time?nonce=…        → signed HubTime
-//
-// GET  manifest, chunks/HASH, credentials/HASH; need the machine's certificate, because they contain names
-// GET  card-keys           → CardKeys; needs the machine's certificate
-// POST returned/manifest, returned/policy: the machine's current bundle, sent to a hub that offers an older one because
-//
-//	the hub was restored from a backup: a signed manifest, then a policy file (PolicyFile) with the policy that the
-//	manifest names; needs the machine's certificate
+//	GET  manifest, chunks/HASH, credentials/HASH; need the machine's certificate, because they contain names
+//	GET  card-keys           → CardKeys; needs the machine's certificate
+//	POST returned/manifest, returned/policy: the machine's current bundle, sent to a hub that offers an older one
+//	     because the hub was restored from a backup: a signed manifest, then a policy file (PolicyFile) with the
+//	     policy that the manifest names; needs the machine's certificate
 const JoinPath = "/machine/v1/"
 
 // ChannelLabel is the label of the keying material (RFC 8446 §7.5) that binds a JoinAsk and a Renew to a connection: a
@@ -43,8 +38,7 @@ const (
 	// ChannelSize is the size of the keying material, in bytes.
 	ChannelSize = 32
 	// MaxReturnedPolicy bounds a policy file that a machine returns, in bytes: the policy's text, the issuers' documents
-	// (a
-	// chunk of at most 32 MB) and members' bindings.
+	// (a chunk of at most 32 MB) and members' bindings.
 	MaxReturnedPolicy = 48 << 20
 	// MaxNonce bounds the nonce of a HubTime, in bytes.
 	MaxNonce = 64

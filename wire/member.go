@@ -11,8 +11,7 @@ import (
 type MemberTerms struct {
 	Until string `json:"until,omitempty"` // last day of the membership in the site's time zone: 2026-09-30; empty: no end
 	// CardStates lists cards that the site refuses, with their states. These cards are not in Cards: a machine that does
-	// not
-	// know this field treats them as unknown cards.
+	// not know this field treats them as unknown cards.
 	CardStates []CardState `json:"card_states,omitempty"`
 }
 

@@ -85,8 +85,8 @@ var (
 )
 
 // DependsOnClock reports whether a command is valid only within its lifetime. A tag command is valid at any time:
-// adding
-// the same tag id twice changes nothing, and the machine never adds an id again that its journal shows as removed.
+// adding the same tag id twice changes nothing, and the machine never adds an id again that its journal shows as
+// removed.
 func (c Command) DependsOnClock() bool { return c.Do != "tag" }
 
 // TagID returns the id of the tag that a tag command adds.

@@ -56,8 +56,7 @@ var listNames = []string{"members", "credentials", "lists", AnsweredParts}
 var errNoList = errors.New("chunk: not one list in canonical JSON, want {\"members\":[…]}")
 
 // SplitChunk splits a chunk into its parts. A chunk that is not a list, or has more than MaxParts elements, is an
-// error.
-// SplitChunk does not check that the chunk is canonical: the caller verifies the hash of the joined chunk.
+// error. SplitChunk does not check that the chunk is canonical: the caller verifies the hash of the joined chunk.
 func SplitChunk(chunk []byte) (Parts, error) {
 	var p Parts
 	for _, name := range listNames {

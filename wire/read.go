@@ -104,8 +104,7 @@ func IsCanonical(b []byte) bool {
 }
 
 // misspelt returns a key of the object b that differs from a field of the struct t only in case; empty if there is
-// none.
-// encoding/json would accept such a key, other programs would not.
+// none. encoding/json would accept such a key, other programs would not.
 func misspelt(b []byte, t reflect.Type) string {
 	var all map[string]json.RawMessage
 	if json.Unmarshal(b, &all) != nil {

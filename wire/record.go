@@ -148,8 +148,7 @@ type InterventionBody struct {
 	Ran                      // running hours at that time
 
 	// For a policy with evidence endorsed at-the-time: Attested means that the endorser wrote the record after their own
-	// tap.
-	// Otherwise ID is the id by which a later attested record names this record.
+	// tap. Otherwise ID is the id by which a later attested record names this record.
 	Attested bool   `json:"attested,omitempty"`
 	ID       string `json:"id,omitempty"`
 }
@@ -200,8 +199,7 @@ type ReportBody struct {
 	Photo string  `json:"photo,omitempty"` // as in InterventionBody
 	Tag   string  `json:"tag,omitempty"`   // id of the tag added because of the problem
 	// Claimed is the member who had tapped when the form was opened, if the form was sent from a phone and nobody
-	// confirmed
-	// it at the machine. The record's Member is then empty, because nobody authenticated, and no tag was added.
+	// confirmed it at the machine. The record's Member is then empty, because nobody authenticated, and no tag was added.
 	Claimed policy.MemberID `json:"claimed,omitempty"`
 	Ran
 }

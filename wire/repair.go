@@ -26,8 +26,7 @@ func (s Store) read(name string) (Manifest, error) {
 }
 
 // readFile reads a regular file of at most limit bytes. On a failing disk a path can name anything: reading a pipe
-// would
-// block forever, and a file with a damaged size would use all memory.
+// would block forever, and a file with a damaged size would use all memory.
 func readFile(path string, limit int64) ([]byte, error) {
 	fi, err := os.Lstat(path)
 	switch {

@@ -27,8 +27,7 @@ const (
 )
 
 // Restore is what a machine with a new journal needs from its earlier journals, as the hub's ledger has it. A Restore
-// is
-// for one generation of one machine's journal, which applies it once. It does not depend on a clock.
+// is for one generation of one machine's journal, which applies it once. It does not depend on a clock.
 type Restore struct {
 	Site       policy.SiteID     `json:"site"`
 	Machine    policy.MachineID  `json:"machine"`
@@ -85,8 +84,7 @@ type RestoredDone struct {
 }
 
 // SignRestore signs r with the hub's key. If r is too large, members at the end of r.Practice are left out and counted
-// in
-// Left.
+// in Left.
 func SignRestore(r Restore, s note.Signer) ([]byte, error) {
 	for {
 		data, err := sign(kindRestore, r, s)

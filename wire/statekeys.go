@@ -18,8 +18,7 @@ type StateKeys struct {
 	CardKey    string `json:"card_key,omitempty"`     // check value of the bundle's card key
 	OldCardKey string `json:"old_card_key,omitempty"` // check value of the previous card key; absent: none
 	// DiskFree is the free space on the disk of the data folder, in MB (10^6 bytes); absent: unknown. It is rounded, so
-	// that
-	// the state changes rarely.
+	// that the state changes rarely.
 	DiskFree int64 `json:"disk_free_mb,omitempty"`
 }
 
@@ -37,8 +36,7 @@ func (k StateKeys) bounded() StateKeys {
 }
 
 // Fingerprint returns the value by which people compare a key: the first 16 hexadecimal digits of its SHA-256. vkey is
-// a
-// verifier key, name+hash+key. The fingerprint of an empty vkey is empty.
+// a verifier key, name+hash+key. The fingerprint of an empty vkey is empty.
 func Fingerprint(vkey string) string {
 	if vkey == "" {
 		return ""

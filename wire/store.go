@@ -52,9 +52,8 @@ func (s Store) path(sha string) string { return filepath.Join(s.Dir, "chunks", s
 type Fetch func(sha string) ([]byte, error)
 
 // Install opens a signed manifest, fetches the missing chunks and makes the bundle current. usable is called before,
-// and
-// may read all chunks of the new manifest. On any error the current bundle stays. The same version with the same bytes
-// changes nothing and is not an error.
+// and may read all chunks of the new manifest. On any error the current bundle stays. The same version with the same
+// bytes changes nothing and is not an error.
 func (s Store) Install(manifest []byte, fetch Fetch, usable func(Manifest) error) (Manifest, error) {
 	return s.install(manifest, fetch, usable, nil)
 }

@@ -66,9 +66,8 @@ type Topic struct {
 }
 
 // TopicTable lists every topic of the protocol. Three things are generated from it: the subscriptions of hub and
-// machines
-// (Topics.Subscriptions), the permissions at the broker and in mosquitto's access list (Topics.Permissions), and the
-// table of topics at the head of that list. A new topic needs a row here and a handler at the receiver.
+// machines (Topics.Subscriptions), the permissions at the broker and in mosquitto's access list (Topics.Permissions),
+// and the table of topics at the head of that list. A new topic needs a row here and a handler at the receiver.
 func TopicTable() []Topic { return slices.Clone(topicTable[:]) }
 
 const own = "portillon/{site}/{machine}/"

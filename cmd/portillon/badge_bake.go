@@ -12,6 +12,8 @@ import (
 )
 
 // badgeBake runs «badge bake»: it embeds a badge into a PNG or an SVG.
+// The badge itself is not changed: JSON goes into an iTXt chunk of a PNG or an element of an SVG, under the keyword of
+// its version (openbadgecredential for 3.0, openbadges for 2.0).
 func badgeBake(_ context.Context, w stdio, args []string) error {
 	var badge, out string
 	var force bool

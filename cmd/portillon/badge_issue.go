@@ -72,6 +72,9 @@ func (i *issuing) note(s string) error {
 }
 
 // badgeIssue runs «badge issue», for one recipient or for many members of a site.
+// The recipient is one e-mail address, which the badge contains as a salted hash, or one subject. With --policy and
+// --badge the achievement comes from the policy, and the badge gets an index in the issuer's status list, so that it
+// can be revoked.
 func badgeIssue(ctx context.Context, w stdio, args []string) error {
 	var i issuing
 	if _, err := flags(w, "badge issue", args, 0, i.declare); err != nil {
@@ -83,6 +86,7 @@ func badgeIssue(ctx context.Context, w stdio, args []string) error {
 	if err := i.complete(); err != nil {
 		return err
 	}
+	// From here on the key decides which forms and issuers are possible.
 	k, err := readIssuerKey(i.key)
 	if err != nil {
 		return wrong("%w", err)

@@ -10,6 +10,7 @@ import (
 )
 
 // badgeKeygen runs «badge keygen»: it makes an issuer's key and, with --did-web, the DID document to publish.
+// The key file has mode 0600 and is never overwritten. Standard output has the key's public name, or the did:web.
 func badgeKeygen(_ context.Context, w stdio, args []string) error {
 	var out, text, web, document string
 	var rsa bool
@@ -26,6 +27,7 @@ func badgeKeygen(_ context.Context, w stdio, args []string) error {
 		need{"--document", web == "" || document != ""}); err != nil {
 		return err
 	}
+	// Check the did:web before the key is written.
 	did, address, err := webDID(web)
 	if err != nil {
 		return err
@@ -83,6 +85,8 @@ func (w stdio) publish(did, address, path string, k *openbadge.Key) error {
 }
 
 // badgePublish runs «badge publish»: it writes the document by which others find an issuer's keys.
+// --key may be repeated: as long as badges signed with an old key are valid, the old key must stay published. --form
+// chooses a DID document, a profile (Open Badges 3.0 issuer) or a JWKS; the default follows from the issuer's id.
 func badgePublish(_ context.Context, w stdio, args []string) error {
 	var issuer, name, form, out string
 	var force bool

@@ -14,6 +14,7 @@ import (
 )
 
 // badgeShow runs «badge show»: it prints the content of a badge without verifying it.
+// It exits with 2 if the file cannot be read as a badge. --json prints the parsed badge instead of text.
 func badgeShow(_ context.Context, w stdio, args []string) error {
 	var asJSON bool
 	var at string
@@ -49,8 +50,8 @@ func badgeShow(_ context.Context, w stdio, args []string) error {
 // page prints a badge for a person. All texts of the badge are shown as they are and may be untrue.
 type page struct {
 	out  io.Writer
-	lang policy.Language
-	at   time.Time
+	lang policy.Language // of labels and dates
+	at   time.Time       // the time that decides whether the badge has expired
 }
 
 // labelWidth is the width of the widest label in runes: modèle de badge.

@@ -27,6 +27,8 @@ func openList(path string, k *openbadge.Key) (openbadge.StatusListDraft, error) 
 }
 
 // badgeStatusList runs «badge status-list»: it makes a list in which no badge is revoked.
+// The list is a signed Bitstring Status List for revocation or suspension. Others find it at --id, so the file must be
+// published there before a badge names it.
 func badgeStatusList(_ context.Context, w stdio, args []string) error {
 	var d openbadge.StatusListDraft
 	var key, out, at string
@@ -49,6 +51,7 @@ func badgeStatusList(_ context.Context, w stdio, args []string) error {
 		need{"--id", d.ID != ""}, need{"-o", out != ""}); err != nil {
 		return err
 	}
+	// The key must be the issuer's: a list signed by another key revokes nothing.
 	k, err := readIssuerKey(key)
 	if err != nil {
 		return wrong("%w", err)
@@ -77,11 +80,11 @@ func signList(d openbadge.StatusListDraft, k *openbadge.Key, at string, life tim
 
 // revoking is the flags of «badge revoke».
 type revoking struct {
-	key, at     string
-	badges      []string
-	indices     []int
-	undo, renew bool
-	life        time.Duration
+	key, at     string        // the key that signed the list
+	badges      []string      // files of the badges
+	indices     []int         // indices in the list
+	undo, renew bool          // clear the bits
+	life        time.Duration // validity of the new list; 0: as before
 }
 
 // declare declares the flags.
@@ -101,6 +104,8 @@ func (r *revoking) declare(fs *flag.FlagSet) {
 }
 
 // badgeRevoke runs «badge revoke»: it sets or clears the bits of badges in a status list, and signs the list again.
+// The list takes effect at machines with the next bundle, and elsewhere when it is published. --renew signs the list
+// again without a change, for lists with --life.
 func badgeRevoke(_ context.Context, w stdio, args []string) error {
 	var r revoking
 	rest, err := flags(w, "badge revoke", args, 1, r.declare)

@@ -18,8 +18,8 @@ import (
 
 // verifying is the flags of «badge verify».
 type verifying struct {
-	trust, status, documents, at, recipient string
-	asJSON, checks, short, online, strict   bool
+	trust, status, documents, at, recipient string // the YAML file with issuers:
+	asJSON, checks, short, online, strict   bool   // print the verdict as JSON
 	lang                                    *policy.Language
 }
 
@@ -45,6 +45,8 @@ func (x *verifying) declare(fs *flag.FlagSet) {
 
 // badgeVerify runs «badge verify»: it exits with 0 for a valid badge, 1 for an invalid one, 3 if the verdict needs a
 // document that is missing.
+// The trust file names issuers and keys; a badge of another issuer is invalid. Revocation lists and hosted documents
+// come from folders, or from the web with --online. --checks prints every check.
 func badgeVerify(ctx context.Context, w stdio, args []string) error {
 	var x verifying
 	rest, err := flags(w, "badge verify", args, 1, x.declare)

@@ -28,6 +28,8 @@ import (
 var slug = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$`)
 
 // bundleKeygen runs «bundle keygen»: it writes the private half of a new signing key and prints the public half.
+// The name of the key says its kind (site, policy, hub or machine) and its site, so that a key in the wrong place is
+// recognised.
 func bundleKeygen(_ context.Context, w stdio, args []string) error {
 	var out, name, kind string
 	rest, err := flags(w, "bundle keygen", args, 1, func(fs *flag.FlagSet) {
@@ -110,6 +112,8 @@ func readCardKey(path string) ([]byte, error) {
 }
 
 // bundleBuild runs «bundle build».
+// --version defaults to the time in seconds, so a later bundle always has a higher version; machines refuse lower ones.
+// Warnings about badges that do not count go to standard error and do not stop the build, except with --strict.
 func bundleBuild(_ context.Context, w stdio, args []string) error {
 	var key, cardKey, out, at, hubFile string
 	var version uint64
@@ -130,6 +134,7 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
+	// Defaults that depend on the time of issue.
 	o := site.Order{Version: version, Issued: time.Now()}
 	if o.Issued, err = timeFlag("--at", at, o.Issued); err != nil {
 		return err
@@ -140,6 +145,7 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 	if out == "" {
 		return wrong("-o is missing").hinted("-o site.bundle")
 	}
+	// Read the three keys: for bundles, for the policy, and for card numbers.
 	if o.Signer, err = readSigner(key, pol.signerKind()); err != nil {
 		return err
 	}
@@ -273,20 +279,22 @@ func several(n int, noun string) string {
 
 // bundleInfo is the result of «bundle verify» as JSON.
 type bundleInfo struct {
-	Verdict string         `json:"verdict"`
-	Reasons []reason       `json:"reasons"`
-	Bundle  *wire.Manifest `json:"bundle,omitempty"`
+	Verdict string         `json:"verdict"`            // valid or invalid
+	Reasons []reason       `json:"reasons"`            // why the bundle is refused; empty if it is valid
+	Bundle  *wire.Manifest `json:"bundle,omitempty"`   // the manifest
 	CardKey string         `json:"card_key,omitempty"` // check value of the card key
-	Policy  *policyInfo    `json:"policy,omitempty"`
+	Policy  *policyInfo    `json:"policy,omitempty"`   // the signed policy, if there is one
 }
 
 // reason is why a verdict is negative.
 type reason struct {
-	Code   string `json:"code"`
-	Detail string `json:"detail,omitempty"`
+	Code   string `json:"code"`             // a stable word for programs
+	Detail string `json:"detail,omitempty"` // a phrase for people
 }
 
 // bundleVerify runs «bundle verify»: it checks a bundle as a machine does, except versions and times.
+// An invalid bundle exits with 1. --card-key also compares the site's card key, since with another one no card would be
+// known.
 func bundleVerify(_ context.Context, w stdio, args []string) error {
 	var pub, cardKey, policyPub string
 	var asJSON bool
@@ -387,6 +395,7 @@ func inspect(path string, keys note.Verifiers, card []byte) (*wire.Manifest, err
 }
 
 // bundleShow runs «bundle show»: it prints the manifest without verifying it.
+// It lists site, version, dates, signers, policy and chunks with their sizes.
 func bundleShow(_ context.Context, w stdio, args []string) error {
 	rest, err := flags(w, "bundle show", args, 1, nil)
 	if err != nil {

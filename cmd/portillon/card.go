@@ -45,6 +45,7 @@ func openTalker(spec string) (talker, error) {
 }
 
 // cardKeygen runs «card keygen»: it makes the AES key for cards that prove themselves.
+// The file has mode 0600. Machines with card: aes in the policy need the key, and whoever has the key can make cards.
 func cardKeygen(_ context.Context, w stdio, args []string) error {
 	var out string
 	if _, err := flags(w, "card keygen", args, 0, func(fs *flag.FlagSet) {
@@ -68,9 +69,9 @@ func cardKeygen(_ context.Context, w stdio, args []string) error {
 
 // carding is the flags of the verbs that work with a card on a reader.
 type carding struct {
-	reader, key, old string
-	json, number     bool
-	wait             time.Duration
+	reader, key, old string        // file of the site's AES key
+	json, number     bool          // print the card's number too
+	wait             time.Duration // how long to wait for a card
 	lang             *policy.Language
 }
 
@@ -85,6 +86,7 @@ func (x *carding) declare(fs *flag.FlagSet) {
 }
 
 // cardCheck runs «card check»: the card proves the site's key and its number.
+// It exits with 0 if the card proved the key and its own number, with 1 if not, and with 3 if the card left too early.
 func cardCheck(ctx context.Context, w stdio, args []string) error {
 	var x carding
 	if _, err := flags(w, "card check", args, 0, x.declare); err != nil {
@@ -97,6 +99,8 @@ func cardCheck(ctx context.Context, w stdio, args []string) error {
 }
 
 // cardPersonalise runs «card personalise»: it writes the site's keys to a new card, then checks the card.
+// --old-key is the key of a card that another site has prepared; new cards have the manufacturer's key of zeros. A card
+// that left the reader too early may be half prepared; running the verb again completes it.
 func cardPersonalise(ctx context.Context, w stdio, args []string) error {
 	var x carding
 	if _, err := flags(w, "card personalise", args, 0, func(fs *flag.FlagSet) {
@@ -186,13 +190,13 @@ func await(ctx context.Context, t talker, long time.Duration) (rfid.UID, error) 
 
 // cardAnswer is what the verbs print, as JSON or as a sentence.
 type cardAnswer struct {
-	Verdict string `json:"verdict"` // proven, refused or unknown
-	Card    string `json:"card,omitempty"`
-	Number  string `json:"number,omitempty"`
-	Legacy  bool   `json:"legacy,omitempty"`
-	Factory bool   `json:"factory,omitempty"`
-	Reason  string `json:"reason,omitempty"`
-	Detail  string `json:"detail,omitempty"`
+	Verdict string `json:"verdict"`           // proven, refused or unknown
+	Card    string `json:"card,omitempty"`    // the kind of card, if known
+	Number  string `json:"number,omitempty"`  // with --number: the number in hexadecimal
+	Legacy  bool   `json:"legacy,omitempty"`  // the card uses the older EV1 protocol
+	Factory bool   `json:"factory,omitempty"` // the card still has the manufacturer's keys
+	Reason  string `json:"reason,omitempty"`  // a stable word why the card is refused
+	Detail  string `json:"detail,omitempty"`  // the technical error
 
 	said string // the sentence for a person
 	exit error  // the error that sets the exit code; nil: 0
@@ -200,8 +204,8 @@ type cardAnswer struct {
 
 // refusal is an error of package strong in the tool's words.
 type refusal struct {
-	why          error
-	code, fr, en string
+	why          error  // the error of package strong
+	code, fr, en string // the Reason in JSON
 }
 
 // refusals are the reasons why a card may be refused.

@@ -23,17 +23,17 @@ const demoStart = "2026-11-23T10:00:00+01:00"
 
 // demo is a hub that manages its site, and three machines with their members, in a temporary folder.
 type demo struct {
-	dir      string
-	lock     *os.File      // locked until the demo ends
-	offset   time.Duration // of the demo's clock from the real one
-	hub      *hub.Hub
-	hubEnd   func()        // cancels the hub's context
-	hubDone  chan struct{} // closed when the hub has ended
-	hubFault error         // why the hub ended; read it only after hubDone
-	conf     hub.Config
-	cardKey  []byte        // the site's card key, from which the hashes of cards are made
-	people   []*demoPerson // accounts that the demo's page can sign in with
-	machines []*demoMachine
+	dir      string         // the temporary folder
+	lock     *os.File       // locked until the demo ends
+	offset   time.Duration  // of the demo's clock from the real one
+	hub      *hub.Hub       // the running hub
+	hubEnd   func()         // cancels the hub's context
+	hubDone  chan struct{}  // closed when the hub has ended
+	hubFault error          // why the hub ended; read it only after hubDone
+	conf     hub.Config     // the hub's configuration
+	cardKey  []byte         // the site's card key, from which the hashes of cards are made
+	people   []*demoPerson  // accounts that the demo's page can sign in with
+	machines []*demoMachine // the machines of the policy
 
 	mu     sync.Mutex
 	issued map[string]bool // issued badges, as member/badge
@@ -46,6 +46,8 @@ func (d *demo) now() time.Time { return time.Now().Add(d.offset) }
 func (d *demo) path(name ...string) string { return filepath.Join(append([]string{d.dir}, name...)...) }
 
 // demoVerb runs «demo» until it is interrupted, then removes everything that the demo made.
+// The page listens on loopback only, because whoever reaches it can present every card. Nothing remains after the demo,
+// also after SIGKILL: the next demo removes the folder.
 func demoVerb(ctx context.Context, w stdio, args []string) error {
 	var listen string
 	if _, err := flags(w, "demo", args, 0, func(fs *flag.FlagSet) {
@@ -109,6 +111,7 @@ func openDemo(ctx context.Context, w stdio, origin string) (*demo, error) {
 	if err := os.CopyFS(d.path("site"), siteexample.Files); err != nil {
 		return d, err
 	}
+	// The tool refuses an issuer's key that others can read.
 	if err := os.Chmod(d.path("site/keys/DEMO-ONLY-issuer.json"), 0o600); err != nil {
 		return d, err
 	}
@@ -123,7 +126,7 @@ func openDemo(ctx context.Context, w stdio, origin string) (*demo, error) {
 // issue does what an administrator does when the evidence is complete: export it, issue the badge from it, and add the
 // badge at the hub, which sends it to the machines.
 func (d *demo) issue(ctx context.Context, member policy.MemberID, badge policy.BadgeID) error {
-	m, err := d.hub.Directory().Member(ctx, demoActor, member)
+	m, err := d.hub.Directory().Members.Get(ctx, demoActor, member)
 	if err != nil {
 		return err
 	}
@@ -151,7 +154,7 @@ func (d *demo) issue(ctx context.Context, member policy.MemberID, badge policy.B
 	if err != nil {
 		return err
 	}
-	if _, err := d.hub.Directory().AddBadges(ctx, demoActor, member, name+".zip", files); err != nil {
+	if _, err := d.hub.Directory().Badges.AddBadges(ctx, demoActor, member, name+".zip", files); err != nil {
 		return err
 	}
 	d.mu.Lock()
@@ -174,6 +177,7 @@ func (d *demo) close() error {
 	for i, m := range d.machines {
 		all.Go(func() { errs[i] = m.stop() })
 	}
+	// The machines have ended: end the hub, which they might still have used.
 	all.Wait()
 	if d.hubEnd != nil {
 		d.hubEnd()

@@ -89,7 +89,7 @@ func (d *demo) fillHub(ctx context.Context, _ string) error {
 	if err != nil {
 		return err
 	}
-	kept, err := d.hub.Directory().AddBadges(ctx, demoActor, "", "site-example.zip", badges)
+	kept, err := d.hub.Directory().Badges.AddBadges(ctx, demoActor, "", "site-example.zip", badges)
 	if err != nil {
 		return err
 	}
@@ -118,11 +118,11 @@ func (d *demo) importMembers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	preview, err := d.hub.Directory().Preview(ctx, demoActor, directory.Import{Name: "members.yaml", Data: data})
+	preview, err := d.hub.Directory().Imports.Preview(ctx, demoActor, directory.Import{Name: "members.yaml", Data: data})
 	if err != nil {
 		return err
 	}
-	_, err = d.hub.Directory().Apply(ctx, demoActor, preview.ID)
+	_, err = d.hub.Directory().Imports.Apply(ctx, demoActor, preview.ID)
 	return err
 }
 
@@ -163,6 +163,7 @@ func (d *demo) startHub(ctx context.Context, _ string) error {
 			d.hubFault = err
 		}
 	}()
+	// Wait for both: the connection to the broker and the first bundle.
 	late := time.NewTimer(demoPatience)
 	defer late.Stop()
 	look := time.NewTicker(5 * time.Millisecond)
@@ -254,11 +255,11 @@ func (d *demo) addPeople(ctx context.Context) error {
 // demoPerson is somebody who can sign in at the demo's hub.
 type demoPerson struct {
 	id      string
-	name    string
-	does    policy.Text
-	address string // the name to sign in with
-	member  policy.MemberID
-	role    actor.Role
+	name    string          // first name, as on the page
+	does    policy.Text     // the role, for the page
+	address string          // the name to sign in with
+	member  policy.MemberID // the member id; empty for the owner and the administrator
+	role    actor.Role      // the role at the hub
 
 	mu       sync.Mutex
 	account  string // the account's id; empty: not made yet

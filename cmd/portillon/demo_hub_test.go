@@ -24,6 +24,9 @@ type demoVisitor struct {
 
 func openDemoPage(t *testing.T) (*demo, *demoVisitor) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("short: starts the demo, a hub and three machines")
+	}
 	d, err := openDemo(t.Context(), stdio{out: io.Discard, err: io.Discard}, "http://127.0.0.1")
 	t.Cleanup(func() {
 		if err := d.close(); err != nil {
@@ -134,7 +137,7 @@ func demoHubPagesFollow(t *testing.T, d *demo, v *demoVisitor) {
 	if _, body, _ := v.do(r); !strings.Contains(body, "published today at 10:0") { // in Paris; it is 9 in UTC
 		t.Errorf("the page has no time of the policy's zone:\n%.2000s", body)
 	}
-	_, err = d.hub.Directory().AddBadgeURL(t.Context(), demoActor, "m-020dc2", "https://lab.example/badge.json")
+	_, err = d.hub.Directory().Badges.AddBadgeURL(t.Context(), demoActor, "m-020dc2", "https://lab.example/badge.json")
 	if err == nil || !strings.Contains(err.Error(), "this hub fetches nothing from the web") {
 		t.Errorf("the demo's hub asks the web: %v", err)
 	}
@@ -195,10 +198,10 @@ func TestDemoMachineFollowsItsHub(t *testing.T) {
 			t.Fatal(err)
 		}
 		fdm.ask(ctx, control.Request{Do: "tap", Card: d.unknownNumber(s)})
-		taps, _, err = d.hub.Directory().Taps(ctx, demoActor, directory.Page{})
+		taps, _, err = d.hub.Directory().Taps.Unknown(ctx, demoActor, directory.Page{})
 		return err == nil && len(taps) == 1 && taps[0].Assignable
 	})
-	if _, err := d.hub.Directory().Assign(ctx, demoActor, taps[0].ID, rosa); err != nil {
+	if _, err := d.hub.Directory().Taps.Assign(ctx, demoActor, taps[0].ID, rosa); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "Rosa's new card", func() bool {

@@ -26,10 +26,10 @@ import (
 // demoMachine is a real portillond with its guard, on a simulated pin, that has joined the hub.
 type demoMachine struct {
 	id     policy.MachineID
-	name   policy.Text
-	dir    string
-	file   string // the text of machine.yaml without panel:, which config adds
-	origin string
+	name   policy.Text // the name in the policy
+	dir    string      // the machine's folder, with its keys, data and pins
+	file   string      // the text of machine.yaml without panel:, which config adds
+	origin string      // the address of the demo's page, which may show the panel
 	d      *demo
 
 	mu    sync.Mutex

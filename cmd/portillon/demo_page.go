@@ -29,13 +29,13 @@ var demoFiles embed.FS
 
 // demoView is everything that the demo's page shows.
 type demoView struct {
-	Clock    policy.Text    `json:"clock"`
-	Hub      string         `json:"hub"` // address of the hub's pages
-	People   []demoSigner   `json:"people"`
-	Machines []demoPlace    `json:"machines"`
-	Members  []demoCard     `json:"members"`
-	Records  []demoRecord   `json:"records"`
-	Evidence []demoProgress `json:"evidence"`
+	Clock    policy.Text    `json:"clock"`    // the demo's day and time
+	Hub      string         `json:"hub"`      // address of the hub's pages
+	People   []demoSigner   `json:"people"`   // who can sign in at the hub
+	Machines []demoPlace    `json:"machines"` // in the order of the policy
+	Members  []demoCard     `json:"members"`  // one card each, the unknown card last
+	Records  []demoRecord   `json:"records"`  // the last records of all machines, newest first
+	Evidence []demoProgress `json:"evidence"` // progress towards badges
 }
 
 // demoSigner is a button that opens the hub's pages as this person.
@@ -49,13 +49,13 @@ type demoSigner struct {
 type demoPlace struct {
 	ID     policy.MachineID `json:"id"`
 	Name   policy.Text      `json:"name"`
-	Panel  string           `json:"panel"`
-	Relay  bool             `json:"relay"` // the level, read at the pin
-	Phase  string           `json:"phase"`
-	EStop  bool             `json:"estop"`
-	Tagged bool             `json:"tagged"`
-	Kinds  []demoKind       `json:"kinds"`
-	Page   string           `json:"page"` // path of its page at the hub
+	Panel  string           `json:"panel"`  // address of the machine's panel
+	Relay  bool             `json:"relay"`  // the level, read at the pin
+	Phase  string           `json:"phase"`  // of the session, as in machine status
+	EStop  bool             `json:"estop"`  // the emergency stop is pressed
+	Tagged bool             `json:"tagged"` // the machine is tagged out
+	Kinds  []demoKind       `json:"kinds"`  // interventions that can be logged
+	Page   string           `json:"page"`   // path of its page at the hub
 }
 
 // demoKind is a button for an intervention.
@@ -76,10 +76,10 @@ type demoCard struct {
 type demoRecord struct {
 	Machine policy.MachineID `json:"machine"`
 	Seq     uint64           `json:"seq"`
-	Time    string           `json:"time"`
+	Time    string           `json:"time"` // 15:04:05, local to the site
 	Kind    wire.Kind        `json:"kind"`
-	Who     string           `json:"who"`
-	Detail  policy.Text      `json:"detail"`
+	Who     string           `json:"who"`    // a name, or the id of an unknown member
+	Detail  policy.Text      `json:"detail"` // the body of the record
 }
 
 // demoProgress is how far a member has come towards a badge.
@@ -88,11 +88,11 @@ type demoProgress struct {
 	Name     string          `json:"name"`
 	ID       policy.BadgeID  `json:"id"`
 	Badge    policy.Text     `json:"badge"`
-	Counted  int             `json:"counted"`
+	Counted  int             `json:"counted"` // interventions that count, at most Needed
 	Needed   int             `json:"needed"`
 	Complete bool            `json:"complete"`
-	Issued   bool            `json:"issued"`
-	Whys     []policy.Text   `json:"whys"`
+	Issued   bool            `json:"issued"` // the badge was issued in this demo
+	Whys     []policy.Text   `json:"whys"`   // why other interventions do not count
 }
 
 // demoPage serves the page and its requests.

@@ -16,8 +16,8 @@ import (
 
 // demoSite is the site as its hub has it at one moment.
 type demoSite struct {
-	policy  *policy.Policy
-	members []directory.Member
+	policy  *policy.Policy     // the policy in force
+	members []directory.Member // all members, in the hub's order
 }
 
 // site reads the policy in force and all members from the hub.
@@ -27,7 +27,7 @@ func (d *demo) site(ctx context.Context) (s demoSite, err error) {
 	}
 	page := directory.Page{Limit: 500}
 	for {
-		some, next, err := d.hub.Directory().Members(ctx, demoActor, directory.Filter{}, page)
+		some, next, err := d.hub.Directory().Members.List(ctx, demoActor, directory.Filter{}, page)
 		if err != nil {
 			return s, err
 		}

@@ -16,6 +16,7 @@ import (
 )
 
 // firmwareRender runs «firmware render»: it prints the part of config.txt that belongs to a wiring.
+// The lines come from the same machine.yaml as the daemon's configuration, so that both name the same pins.
 func firmwareRender(_ context.Context, w stdio, args []string) error {
 	rest, err := flags(w, "firmware render", args, 1, nil)
 	if err != nil {
@@ -37,6 +38,8 @@ func firmwareRender(_ context.Context, w stdio, args []string) error {
 }
 
 // doctorVerb runs «doctor»: it examines the Pi that it runs on. With --pump it tests the charge pump instead.
+// It exits with 0 if nothing is wrong, 1 if something is, and 3 if something could not be examined, for example without
+// sudo. It changes nothing.
 func doctorVerb(ctx context.Context, w stdio, args []string) error {
 	asJSON, pump, lamp, hubFile := false, false, false, ""
 	var lang *policy.Language

@@ -21,16 +21,16 @@ import (
 // seenCard is a tap of an unknown card.
 type seenCard struct {
 	wire.EnrolCard
-	Machine string
-	At      time.Time
-	Clock   bool   // the machine's clock was trusted
-	tap     string // identifies this tap
+	Machine string    // where the card was tapped
+	At      time.Time // when, by the machine's clock
+	Clock   bool      // the machine's clock was trusted
+	tap     string    // identifies this tap
 }
 
 // enrolling is the flags of the verbs that enrol a card.
 type enrolling struct {
-	socket, hub, site, machine string
-	wait                       time.Duration
+	socket, hub, site, machine string        // control socket of a daemon beside the tool
+	wait                       time.Duration // how long to wait for a tap
 	lang                       *policy.Language
 	now                        func() time.Time // the site's clock; nil: this computer's
 }
@@ -198,6 +198,8 @@ func (x *enrolling) find(ctx context.Context, text string) ([]seenCard, error) {
 }
 
 // cardFind runs «card find».
+// The code is on the machine's screen after an unknown card was tapped, for 24 hours. The number of the card is not
+// shown.
 func cardFind(ctx context.Context, w stdio, args []string) error {
 	var x enrolling
 	rest, err := flags(w, "card find", args, 1, x.declare)
@@ -222,6 +224,7 @@ func cardFind(ctx context.Context, w stdio, args []string) error {
 }
 
 // memberAddCard runs «member add-card».
+// members.yaml gets the HMAC of the card's number. The card is accepted with the next bundle.
 func memberAddCard(ctx context.Context, w stdio, args []string) error {
 	var x enrolling
 	rest, err := flags(w, "member add-card", args, 2, x.declareSite)
@@ -270,6 +273,8 @@ func (x *enrolling) add(w stdio, found []seenCard, who site.Member) error {
 const learnEvery = 300 * time.Millisecond
 
 // cardLearn runs «card learn»: the next unknown card that is tapped is added to a member.
+// Only taps after the start of the verb count. Two different cards in that time are an error, because either may be
+// meant.
 func cardLearn(ctx context.Context, w stdio, args []string) error {
 	var x enrolling
 	rest, err := flags(w, "card learn", args, 1, func(fs *flag.FlagSet) {

@@ -21,13 +21,13 @@ func policyBadge(s string) policy.BadgeID { return policy.BadgeID(s) }
 // evidenceQuery is the flags of the evidence verbs and what they read: a hub's ledger, which may be in use by the hub,
 // and the site's policy.
 type evidenceQuery struct {
-	site, member, badge, at, out string
+	site, member, badge, at, out string // directory of the site
 	json                         bool
 	lang                         *policy.Language
-	conf                         hub.Config
+	conf                         hub.Config // the hub's configuration
 	ledger                       *ledger.Ledger
-	policy                       *policy.Policy
-	now                          time.Time
+	policy                       *policy.Policy // of the site
+	now                          time.Time      // the time that decides how old interventions are
 }
 
 // declare declares the flags that all these verbs have.
@@ -66,6 +66,7 @@ func (d *evidenceQuery) open(path string) (err error) {
 }
 
 // evidenceList runs «evidence list».
+// The order is by member and badge. A member who already holds the badge is marked.
 func evidenceList(ctx context.Context, w stdio, args []string) error {
 	var d evidenceQuery
 	rest, err := flags(w, "evidence list", args, 1, d.declare)
@@ -124,6 +125,7 @@ func progressWords(p evidence.Progress, l policy.Language) string {
 }
 
 // evidenceShow runs «evidence show». It exits with 1 while interventions are missing.
+// Rejected interventions are listed with all their reasons.
 func evidenceShow(ctx context.Context, w stdio, args []string) error {
 	var d evidenceQuery
 	rest, err := flags(w, "evidence show", args, 1, d.declareOne)
@@ -179,6 +181,8 @@ func describe(r wire.Record, b wire.InterventionBody, minutes int, l policy.Lang
 }
 
 // evidenceExport runs «evidence export»: it signs a file with the records that count.
+// The file has the records with their proofs and the machines' checkpoints, signed by the hub. «badge issue --evidence»
+// verifies all of them.
 func evidenceExport(ctx context.Context, w stdio, args []string) error {
 	var d evidenceQuery
 	rest, err := flags(w, "evidence export", args, 1, func(fs *flag.FlagSet) {

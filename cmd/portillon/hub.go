@@ -21,6 +21,8 @@ const mosquittoDir = "/etc/mosquitto"
 
 // hubMosquittoConf runs «hub mosquitto-conf»: it writes mosquitto's settings and access list for the machines of a
 // hub.yaml.
+// It is for sites that run their own mosquitto in place of the hub's broker. The access list comes from the same table
+// as the hub's own permissions (wire/topics.go).
 func hubMosquittoConf(_ context.Context, w stdio, args []string) error {
 	var dir, data string
 	rest, err := flags(w, "hub mosquitto-conf", args, 1, func(fs *flag.FlagSet) {

@@ -15,14 +15,14 @@ import (
 
 // whole is the result of «journal verify» as JSON.
 type whole struct {
-	Verdict string   `json:"verdict"` // valid or invalid
-	Reasons []reason `json:"reasons"`
+	Verdict string   `json:"verdict"`           // valid or invalid
+	Reasons []reason `json:"reasons"`           // why the journal is invalid; empty if it is valid
 	Journal string   `json:"journal,omitempty"` // its name, portillon/SITE/MACHINE
 	Records uint64   `json:"records"`           // the number of valid records from the first on
-	Erased  uint64   `json:"erased"`
-	Lost    uint64   `json:"lost,omitempty"` // records lost to damage, of which the hub has copies
-	Last    string   `json:"last,omitempty"` // time of the last valid record
-	Root    string   `json:"root,omitempty"` // root hash of the tree, which checkpoints sign
+	Erased  uint64   `json:"erased"`            // records whose content was erased; their hashes remain
+	Lost    uint64   `json:"lost,omitempty"`    // records lost to damage, of which the hub has copies
+	Last    string   `json:"last,omitempty"`    // time of the last valid record
+	Root    string   `json:"root,omitempty"`    // root hash of the tree, which checkpoints sign
 
 	differences []string // between the facts and the records
 }
@@ -41,6 +41,7 @@ func openJournal(path string) (*journal.Journal, error) {
 
 // journalVerify runs «journal verify»: it reads a whole journal and compares every record with the tree. A damaged
 // journal exits with 1.
+// A daemon may be writing to the journal meanwhile.
 func journalVerify(ctx context.Context, w stdio, args []string) error {
 	asJSON := false
 	rest, err := flags(

@@ -13,9 +13,9 @@ import (
 // salvaged is the result of «journal salvage» as JSON.
 type salvaged struct {
 	Verdict string   `json:"verdict"` // valid: everything was read; invalid: something is lost
-	Reasons []reason `json:"reasons"`
-	Journal string   `json:"journal"`
-	To      string   `json:"to"`
+	Reasons []reason `json:"reasons"` // what the new journal lacks
+	Journal string   `json:"journal"` // the journal's name
+	To      string   `json:"to"`      // path of the new journal
 	Read    uint64   `json:"read"`    // records that could be read and match their hash
 	Records uint64   `json:"records"` // length of the new journal
 	Held    uint64   `json:"held"`    // records that the hub has, according to the file
@@ -23,6 +23,8 @@ type salvaged struct {
 
 // journalSalvage runs «journal salvage»: it writes what is left of a damaged journal as a new one. The damaged file is
 // not changed.
+// The result is valid for a daemon: it continues the same hash tree, and records that only the hub has are represented
+// by their hashes. It exits with 1 if something is lost.
 func journalSalvage(ctx context.Context, w stdio, args []string) error {
 	asJSON, to, origin := false, "", ""
 	rest, err := flags(w, "journal salvage", args, 1, func(fs *flag.FlagSet) {

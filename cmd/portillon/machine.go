@@ -18,8 +18,8 @@ import (
 
 // order is the flags that the verbs for a machine's daemon share.
 type order struct {
-	socket string
-	json   bool
+	socket string           // the daemon's control socket
+	json   bool             // print the daemon's answer as JSON
 	lang   *policy.Language // of the terminal; the panel uses the member's language
 }
 
@@ -160,6 +160,7 @@ func (p statusPrinter) bundle(s control.Status) {
 }
 
 // machineStatus runs «machine status», at the daemon or at the hub.
+// With --hub it asks the hub on this computer instead of a daemon, and exits with 1 if a machine is in trouble.
 func machineStatus(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var office, machine string
@@ -178,6 +179,7 @@ func machineStatus(ctx context.Context, w stdio, args []string) error {
 }
 
 // machineTap runs «machine tap»: it presents a card by its number.
+// The tap has the same effect as one at the reader, and exits with 1 if the machine refuses it.
 func machineTap(ctx context.Context, w stdio, args []string) error {
 	var o order
 	rest, err := flags(w, "machine tap", args, 1, o.declare)
@@ -199,6 +201,7 @@ func machineRole(ctx context.Context, w stdio, args []string) error {
 
 // machineTag runs «machine tag» at the daemon, or through the hub: by its hub.yaml on the hub's computer, or by its
 // URL.
+// A running session ends normally unless --now is given. Through the hub the tag waits until the machine is online.
 func machineTag(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var now bool
@@ -252,6 +255,7 @@ func (o *order) tagFromOffice(w stdio, file string, m policy.MachineID, reason s
 }
 
 // machineTags runs «machine tags»: it lists the tags that were put on through the hub.
+// Each tag says whether it has reached its machine.
 func machineTags(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var office string
@@ -300,6 +304,7 @@ func (o *order) language() policy.Language {
 }
 
 // machineUntag runs «machine untag»: it removes one tag, or the only one.
+// Only the tag's id must be given, and only if the machine has several.
 func machineUntag(ctx context.Context, w stdio, args []string) error {
 	var o order
 	rest, err := flags(w, "machine untag", args, -1, o.declare)
@@ -313,6 +318,7 @@ func machineUntag(ctx context.Context, w stdio, args []string) error {
 }
 
 // machineStop runs «machine stop»: it ends the session.
+// The machine is switched off as its policy says for an ended session (finish-job or at once).
 func machineStop(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var x remote
@@ -333,6 +339,7 @@ func machineStop(ctx context.Context, w stdio, args []string) error {
 }
 
 // machineLog runs «machine log»: it logs an intervention by the maintainer who is at the machine.
+// A maintainer must be at the machine with their card. The intervention counts as logged under that tap.
 func machineLog(ctx context.Context, w stdio, args []string) error {
 	var o order
 	req := control.Request{Do: "log"}

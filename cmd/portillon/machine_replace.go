@@ -19,14 +19,16 @@ import (
 
 // replacement is the flags of «machine replace».
 type replacement struct {
-	machine         policy.MachineID
-	hub             string // hub.yaml
-	generation, why string
-	by              string
+	machine         policy.MachineID // the machine's id
+	hub             string           // hub.yaml
+	generation, why string           // of the new journal; empty: as the machine told the hub
+	by              string           // who does it, for the record
 }
 
 // machineReplace runs «machine replace»: it has the hub accept the new journal of a machine. The hub may be running; it
 // reads the replacement from its ledger.
+// It is for a machine with a new SD card or a lost journal. The old journal stays in the ledger. The hub sends tags,
+// running hours and practice back to the machine.
 func machineReplace(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var r replacement

@@ -29,8 +29,8 @@ func readPolicy(path string) (*policy.Policy, error) {
 
 // places finds where entries are in a file: "policy.yaml:89: machines.laser.grants[1]".
 type places struct {
-	name string
-	root yamlfile.Node
+	name string        // the file's name in positions
+	root yamlfile.Node // the parsed file
 }
 
 // placesIn reads the file again for the positions of its entries.
@@ -80,6 +80,8 @@ func (p places) ofWarning(w analysis.Warning) string {
 }
 
 // policyCheck runs «policy check»: it reads a policy, prints warnings, and checks the laws of every policy.
+// Warnings do not change the exit code. A policy with a fault exits with 2, one for which a law of every policy does
+// not hold with 1.
 func policyCheck(_ context.Context, w stdio, args []string) error {
 	var lang *policy.Language
 	rest, err := flags(w, "policy check", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
@@ -136,6 +138,7 @@ func flawed(err error, at places, l policy.Language) error {
 }
 
 // policyTest runs «policy test»: the examples under tests:, and the rules under never:.
+// It exits with 1 if an example fails or a rule under never: is broken, and with 3 if the file has neither.
 func policyTest(_ context.Context, w stdio, args []string) error {
 	var lang *policy.Language
 	rest, err := flags(w, "policy test", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })

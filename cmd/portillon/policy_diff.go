@@ -16,9 +16,9 @@ import (
 type differences struct {
 	Verdict  string             `json:"verdict"` // same, differs
 	Reasons  []reason           `json:"reasons"`
-	Changes  []analysis.Change  `json:"changes"`
+	Changes  []analysis.Change  `json:"changes"`            // by machine and role
 	Settings []analysis.Setting `json:"settings,omitempty"` // differences that Compare does not cover
-	Members  []affected         `json:"members,omitempty"`
+	Members  []affected         `json:"members,omitempty"`  // with --site: members who gain or lose a role
 
 	site bool // --site was given: members were compared
 }
@@ -31,6 +31,8 @@ type affected struct {
 }
 
 // policyDiff runs «policy diff». It exits with 1 if the policies differ.
+// Without --site it compares the policies for every possible member. With --site it also verifies the site's badges
+// under each policy, and names the members who gain or lose a role in the following year.
 func policyDiff(_ context.Context, w stdio, args []string) error {
 	var dir, at string
 	var l *policy.Language

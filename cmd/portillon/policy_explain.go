@@ -13,19 +13,20 @@ import (
 
 // explained is the result of «policy explain» as JSON.
 type explained struct {
-	Verdict  policy.Verdict  `json:"verdict"`
-	Reasons  []reason        `json:"reasons"`
-	Decision policy.Decision `json:"decision"`
-	Sentence policy.Sentence `json:"sentence"`
+	Verdict  policy.Verdict  `json:"verdict"`  // allow, await or deny
+	Reasons  []reason        `json:"reasons"`  // codes of the nearest grant
+	Decision policy.Decision `json:"decision"` // the whole decision
+	Sentence policy.Sentence `json:"sentence"` // what the member reads
 }
 
 // asked is the flags of «policy explain»: everything that an example under tests: can set.
 type asked struct {
 	machine, member, holds, supervisor, at, card, clock, as, used, lastUsed string
-	age, logged                                                             time.Duration
-	answering                                                               int
-	tagged, fault                                                           bool
-	until, cardState                                                        string
+	age, logged                                                             time.Duration // of the bundle
+	// people whom the mentor already supervises
+	answering        int
+	tagged, fault    bool
+	until, cardState string // last day of the membership
 }
 
 // declare declares the flags.
@@ -55,6 +56,7 @@ func (a *asked) declare(fs *flag.FlagSet) {
 
 // policyExplain runs «policy explain» for invented badges, or for a member of a site. It exits with 1 unless the answer
 // is allow.
+// The flags are those of an example under tests:, so a decision can be turned into an example.
 func policyExplain(_ context.Context, w stdio, args []string) error {
 	var a asked
 	var lang *policy.Language

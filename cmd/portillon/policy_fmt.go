@@ -13,6 +13,7 @@ import (
 )
 
 // policyFmt runs «policy fmt»: it prints a policy in its canonical form, writes it (-w), or checks it (--check).
+// Comments are kept. A file that «policy check» refuses is not formatted.
 func policyFmt(_ context.Context, w stdio, args []string) error {
 	var write, check bool
 	rest, err := flags(w, "policy fmt", args, 1, func(fs *flag.FlagSet) {
@@ -65,6 +66,7 @@ func rewrite(path string, data []byte) error {
 }
 
 // policySchema runs «policy schema».
+// Editors use it to complete and check policy.yaml.
 func policySchema(_ context.Context, w stdio, args []string) error {
 	if _, err := flags(w, "policy schema", args, 0, nil); err != nil {
 		return err

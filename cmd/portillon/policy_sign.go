@@ -20,6 +20,8 @@ import (
 
 // policySign runs «policy sign»: it signs a policy with the policy key, perhaps on a computer that the hub cannot
 // reach.
+// Machines that pin a separate policy key accept no policy without its signature, so a hub that was broken into cannot
+// change who may do what. The number must grow with each policy.
 func policySign(_ context.Context, w stdio, args []string) error {
 	var key, cardKey, out string
 	var number uint64
@@ -119,8 +121,8 @@ func readPolicyKey(flag, path string) (note.Signer, error) {
 
 // policyFlags are the flags of «bundle build» about the policy key.
 type policyFlags struct {
-	key, signed string
-	number      uint64
+	key, signed string // file of the policy key
+	number      uint64 // the policy's number; 0: the time of issue
 }
 
 // declare declares the flags.
@@ -172,10 +174,10 @@ func policyWords(p wire.SignedPolicy, key string) string {
 
 // policyInfo is a bundle's signed policy as JSON.
 type policyInfo struct {
-	Number   uint64 `json:"number"`
-	Key      string `json:"key"`
+	Number   uint64 `json:"number"` // grows with each policy
+	Key      string `json:"key"`    // name of the key
 	Verified bool   `json:"verified"`
-	Bindings bool   `json:"bindings"`
+	Bindings bool   `json:"bindings"` // the members' cards and addresses are signed too
 }
 
 // policyOf reads the signed policy of a bundle, or nil if it has none. The signature is verified if key is given.

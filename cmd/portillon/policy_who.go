@@ -60,22 +60,24 @@ type may struct {
 	Member  policy.MemberID  `json:"member"`
 	Name    string           `json:"name"`
 	Machine policy.MachineID `json:"machine"`
-	Alone   []policy.Role    `json:"alone,omitempty"`
-	With    []policy.Role    `json:"with_supervisor,omitempty"`
-	Missing []policy.Code    `json:"missing,omitempty"` // if the member has no role now
-	When    []mayWhen        `json:"when,omitempty"`
+	Alone   []policy.Role    `json:"alone,omitempty"`           // roles without a mentor, now
+	With    []policy.Role    `json:"with_supervisor,omitempty"` // roles with a mentor, now
+	Missing []policy.Code    `json:"missing,omitempty"`         // if the member has no role now
+	When    []mayWhen        `json:"when,omitempty"`            // all roles at any time
 }
 
 // mayWhen is one of the member's roles with its hours.
 type mayWhen struct {
 	Role   policy.Role `json:"role"`
-	With   bool        `json:"with_supervisor,omitempty"`
-	Hours  string      `json:"hours,omitempty"`  // as in the policy; empty: at any time
-	Booked bool        `json:"booked,omitempty"` // only during the member's own booking
-	Now    bool        `json:"now"`
+	With   bool        `json:"with_supervisor,omitempty"` // only with a mentor
+	Hours  string      `json:"hours,omitempty"`           // as in the policy; empty: at any time
+	Booked bool        `json:"booked,omitempty"`          // only during the member's own booking
+	Now    bool        `json:"now"`                       // possible at the given time
 }
 
 // policyWho runs «policy who». It exits with 1 if no member may use the machines.
+// It builds the site as «bundle build» does and judges the badges as a machine does. Warnings about badges that do not
+// count go to standard error.
 func policyWho(_ context.Context, w stdio, args []string) error {
 	var machine, at string
 	var asJSON bool

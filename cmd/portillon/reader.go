@@ -15,6 +15,8 @@ import (
 
 // readerTest runs «reader test»: it shows what a reader sends, the number in every form, and the lines for machine.yaml
 // and members.yaml.
+// The number of a card is shown to whoever sees the terminal. A running daemon holds its reader, so it must be stopped
+// first.
 func readerTest(ctx context.Context, w stdio, args []string) error {
 	var format, bits string
 	var cards int
@@ -68,11 +70,11 @@ func readerTest(ctx context.Context, w stdio, args []string) error {
 // readerTrial prints what a reader sends. The reader calls it from Read, so calls never overlap.
 type readerTrial struct {
 	w      stdio
-	lang   policy.Language
-	config daemoncmd.ReaderConfig
-	left   int         // number of cards still to come
-	stop   func()      // ends the wait for cards
-	said   rfid.Unread // the last refusal that was printed
+	lang   policy.Language        // of the labels
+	config daemoncmd.ReaderConfig // the reader, for the line in machine.yaml
+	left   int                    // number of cards still to come
+	stop   func()                 // ends the wait for cards
+	said   rfid.Unread            // the last refusal that was printed
 }
 
 // row prints a name and a value.
@@ -123,6 +125,7 @@ func (t *readerTrial) forms(u rfid.UID) {
 }
 
 // cardForms runs «card forms»: it prints a number as other readers give it. It takes the formats of members.yaml.
+// It shows which number another reader gives of the same card, for members who use machines with different readers.
 func cardForms(_ context.Context, w stdio, args []string) error {
 	var lang *policy.Language
 	rest, err := flags(w, "card forms", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })

@@ -21,8 +21,8 @@ import (
 
 // remote is the flags of the verbs that ask a hub over the network.
 type remote struct {
-	hub, token, ca string
-	json           bool
+	hub, token, ca string // the hub's URL
+	json           bool   // print the hub's answer unchanged
 	lang           *policy.Language
 }
 

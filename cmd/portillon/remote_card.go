@@ -20,11 +20,11 @@ import (
 
 // apiCard is a card in the API.
 type apiCard struct {
-	ID     string    `json:"id"`
-	Number string    `json:"number"`
-	Last   string    `json:"last"`
-	State  string    `json:"state"`
-	Since  time.Time `json:"since"`
+	ID     string    `json:"id"`     // the card's id at the hub
+	Number string    `json:"number"` // in hexadecimal; empty without the right to see it
+	Last   string    `json:"last"`   // the last digits of the number
+	State  string    `json:"state"`  // active, lost, blocked or replaced
+	Since  time.Time `json:"since"`  // when the state changed
 	Note   string    `json:"note"`
 }
 
@@ -39,15 +39,15 @@ func (c apiCard) cells() []string {
 
 // apiBadge is a badge in the API.
 type apiBadge struct {
-	ID      string    `json:"id"`
-	Name    string    `json:"name"`
-	Badge   string    `json:"badge"`
+	ID      string    `json:"id"`    // the badge's id at the hub
+	Name    string    `json:"name"`  // the achievement's name
+	Badge   string    `json:"badge"` // the badge of the policy that it counts as
 	Issuer  string    `json:"issuer"`
-	Verdict string    `json:"verdict"`
-	Expires time.Time `json:"expires"`
-	Member  string    `json:"member"`
-	From    string    `json:"from"`
-	Refused string    `json:"refused"`
+	Verdict string    `json:"verdict"` // valid, invalid or indeterminate
+	Expires time.Time `json:"expires"` // zero: no end
+	Member  string    `json:"member"`  // the owner's id
+	From    string    `json:"from"`    // the file or address it came from
+	Refused string    `json:"refused"` // why the hub did not take it; empty: it did
 	Checks  []struct {
 		OK      bool   `json:"ok"`
 		Outcome string `json:"outcome"`
@@ -82,6 +82,8 @@ func (x *remote) printCard(w stdio) func(apiclient.Answer, *apiclient.Client) er
 }
 
 // cardAssign runs «card assign».
+// --tap assigns the card of a tap at a machine, without anybody seeing the number. --number assigns a card by its
+// number.
 func cardAssign(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var tap, number, note string
@@ -107,11 +109,13 @@ func cardAssign(ctx context.Context, w stdio, args []string) error {
 }
 
 // cardBlock runs «card block».
+// Machines refuse the card from the next bundle on.
 func cardBlock(ctx context.Context, w stdio, args []string) error {
 	return cardState(ctx, w, args, "card block", "blocked")
 }
 
 // cardLost runs «card lost».
+// Machines refuse the card from the next bundle on, and the staff is told when somebody taps it.
 func cardLost(ctx context.Context, w stdio, args []string) error {
 	return cardState(ctx, w, args, "card lost", "lost")
 }
@@ -141,6 +145,7 @@ func cardState(ctx context.Context, w stdio, args []string, verb, state string) 
 }
 
 // cardTaps runs «card taps».
+// Taps of which the hub has the card's HMAC can be assigned.
 func cardTaps(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	if _, err := flags(w, "card taps", args, 0, x.declare); err != nil {
@@ -164,6 +169,8 @@ func cardTaps(ctx context.Context, w stdio, args []string) error {
 }
 
 // badgeAdd runs «badge add»: it uploads a badge, or gives the hub its address.
+// Without --member the hub finds the owner by the badge's recipient. The hub verifies the badge and keeps invalid ones
+// with their verdict.
 func badgeAdd(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var member, address string

@@ -13,12 +13,12 @@ import (
 
 // apiCardKey is the state of the card key in the API, as far as the tool prints it.
 type apiCardKey struct {
-	InForce string    `json:"in_force"`
-	Before  string    `json:"before"`
-	Began   time.Time `json:"began"`
-	Who     string    `json:"who"`
-	Left    int       `json:"cards_left"`
-	Cards   []struct {
+	InForce string     `json:"in_force"`   // check value of the key in force
+	Before  string     `json:"before"`     // check value of the old key; empty: no change is in progress
+	Began   time.Time  `json:"began"`      // when the change began
+	Who     string     `json:"who"`        // who began it
+	Left    int        `json:"cards_left"` // cards that still need the old key
+	Cards   []struct { // those cards
 		Member string `json:"member"`
 		Name   string `json:"name"`
 		Last   string `json:"last"`
@@ -33,6 +33,8 @@ type apiCardKey struct {
 }
 
 // cardKeyShow runs «key show card».
+// A change of key takes as long as there are cards that were assigned by their code: their number is not known, so they
+// must be tapped once.
 func cardKeyShow(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	if _, err := flags(w, "key show card", args, 0, x.declare); err != nil {
@@ -93,6 +95,7 @@ func machineKeyWords(has bool, why string, changing bool, l policy.Language) str
 }
 
 // cardKeyRotate runs «key rotate card».
+// The old key stays valid until «key end card». Machines fetch the new key by themselves.
 func cardKeyRotate(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var reason string
@@ -112,6 +115,7 @@ func cardKeyRotate(ctx context.Context, w stdio, args []string) error {
 }
 
 // cardKeyEnd runs «key end card».
+// It ends a change of key. Cards that still need the old key must be assigned again.
 func cardKeyEnd(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var yes bool

@@ -16,9 +16,9 @@ import (
 // apiMachine is a machine in the API, as far as the tool prints it.
 type apiMachine struct {
 	ID       string    `json:"id"`
-	Enrolled time.Time `json:"enrolled"`
-	Revoked  time.Time `json:"revoked"`
-	Standing struct {
+	Enrolled time.Time `json:"enrolled"` // zero: not enrolled yet
+	Revoked  time.Time `json:"revoked"`  // zero: not revoked
+	Standing struct {  // the machine's last report
 		Online  bool      `json:"online"`
 		Seen    time.Time `json:"seen"`
 		Program string    `json:"program"`
@@ -58,6 +58,7 @@ func (m apiMachine) cells(l policy.Language) []string {
 }
 
 // machinesAtHub runs «machine list».
+// The columns are id, state, last contact, bundle, records, program and faults.
 func machinesAtHub(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	if _, err := flags(w, "machine list", args, 0, x.declare); err != nil {
@@ -67,6 +68,8 @@ func machinesAtHub(ctx context.Context, w stdio, args []string) error {
 }
 
 // machineCode runs «machine code».
+// The code is valid once and for a limited time. --replace makes a code for a new SD card of an enrolled machine; --qr
+// writes it as a QR code for the setup page.
 func machineCode(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var replace bool
@@ -119,6 +122,8 @@ func machineCode(ctx context.Context, w stdio, args []string) error {
 }
 
 // machineRevoke runs «machine revoke».
+// The machine loses its certificate and its account at the broker at once. Its keys are no longer trusted for new
+// records.
 func machineRevoke(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var reason string

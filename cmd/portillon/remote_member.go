@@ -18,14 +18,14 @@ import (
 
 // apiMember is a member in the API, as far as the tool prints it.
 type apiMember struct {
-	ID      string     `json:"id"`
+	ID      string     `json:"id"` // the member's pseudonym
 	Name    string     `json:"name"`
 	Emails  []string   `json:"emails"`
-	Until   string     `json:"until"`
-	Blocked bool       `json:"blocked"`
+	Until   string     `json:"until"`   // last day of the membership; empty: no end
+	Blocked bool       `json:"blocked"` // every card is refused
 	Cards   []apiCard  `json:"cards"`
 	Badges  []apiBadge `json:"badges"`
-	Note    string     `json:"note"`
+	Note    string     `json:"note"` // for administrators
 }
 
 // cells is the member as a row.
@@ -38,6 +38,7 @@ func (m apiMember) cells(l policy.Language) []string {
 }
 
 // memberList runs «member list».
+// It reads all pages of the list.
 func memberList(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	query := url.Values{}
@@ -117,6 +118,7 @@ func fieldsOf(args []string) (map[string]any, error) {
 }
 
 // memberAdd runs «member add».
+// The fields are those of fieldsOf. The hub chooses an id unless --id is given.
 func memberAdd(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var id string
@@ -175,6 +177,7 @@ func memberSet(ctx context.Context, w stdio, args []string) error {
 }
 
 // memberErase runs «member erase».
+// The hub erases the person's data and keeps records under a pseudonym that no longer leads to anybody.
 func memberErase(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var yes bool
@@ -206,23 +209,23 @@ func memberErase(ctx context.Context, w stdio, args []string) error {
 
 // apiPreview is what an import would change.
 type apiPreview struct {
-	ID        string     `json:"id"`
-	Added     []apiRow   `json:"added"`
-	Changed   []apiRow   `json:"changed"`
-	Gone      []apiRow   `json:"gone"`
-	Unchanged int        `json:"unchanged"`
-	Gains     []apiRight `json:"gains"`
-	Loses     []apiRight `json:"loses"`
+	ID        string     `json:"id"`        // for «apply»
+	Added     []apiRow   `json:"added"`     // members that the hub does not have
+	Changed   []apiRow   `json:"changed"`   // members with other values
+	Gone      []apiRow   `json:"gone"`      // members that the list no longer has
+	Unchanged int        `json:"unchanged"` // number of equal members
+	Gains     []apiRight `json:"gains"`     // roles gained by the import
+	Loses     []apiRight `json:"loses"`     // roles lost by the import
 	Warnings  []string   `json:"warnings"`
-	Confirm   bool       `json:"confirm"`
+	Confirm   bool       `json:"confirm"` // many members are gone, which needs --confirm
 }
 
 // apiRow is a changed row of an import.
 type apiRow struct {
-	Row    int      `json:"row"`
+	Row    int      `json:"row"` // line of the list, from 1
 	Member string   `json:"member"`
 	Name   string   `json:"name"`
-	Fields []string `json:"fields"`
+	Fields []string `json:"fields"` // the changed fields
 }
 
 // apiRight is a role that a member gains or loses.
@@ -231,7 +234,7 @@ type apiRight struct {
 	Name    string `json:"name"`
 	Machine string `json:"machine"`
 	Role    string `json:"role"`
-	Why     string `json:"why"`
+	Why     string `json:"why"` // what changed for this member
 }
 
 // changes is the number of members that the import changes.
@@ -273,12 +276,14 @@ func rightRows(l policy.Language, gains, loses []apiRight) (rows [][]string) {
 // importing is the flags of «member import».
 type importing struct {
 	remote
-	source         string
-	mapping        map[string]string
-	apply, confirm bool
+	source         string            // a name for the list
+	mapping        map[string]string // fields by column header
+	apply, confirm bool              // apply the preview
 }
 
 // memberImport runs «member import»: it previews an import, and applies it with --apply.
+// A list is a complete state of one source: members of this source that the list no longer has are suspended. The
+// preview names all changes; without --apply nothing is changed.
 func memberImport(ctx context.Context, w stdio, args []string) error {
 	x := importing{mapping: map[string]string{}}
 	rest, err := flags(w, "member import", args, 1, func(fs *flag.FlagSet) {
@@ -349,6 +354,7 @@ func (x *importing) run(ctx context.Context, w stdio, name string, data []byte) 
 }
 
 // memberExport runs «member export».
+// The file contains personal data, so it is readable by its owner only.
 func memberExport(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var format, out string

@@ -15,13 +15,13 @@ import (
 
 // apiPolicy is a version of the policy in the API.
 type apiPolicy struct {
-	Number   int64     `json:"number"`
-	Text     string    `json:"text"`
-	Comment  string    `json:"comment"`
-	By       string    `json:"by"`
-	At       time.Time `json:"at"`
-	InForce  bool      `json:"in_force"`
-	Unsigned bool      `json:"unsigned"`
+	Number   int64     `json:"number"`   // grows with each version
+	Text     string    `json:"text"`     // policy.yaml
+	Comment  string    `json:"comment"`  // why it was published
+	By       string    `json:"by"`       // who published it
+	At       time.Time `json:"at"`       // when
+	InForce  bool      `json:"in_force"` // machines get this version
+	Unsigned bool      `json:"unsigned"` // the policy key has not signed it yet
 }
 
 // printPolicy prints the version in an answer.
@@ -40,6 +40,7 @@ func (x *remote) printPolicy(w stdio) func(apiclient.Answer, *apiclient.Client) 
 }
 
 // policyShow runs «policy show».
+// It prints the text, or writes it to a file with -o.
 func policyShow(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var number int64
@@ -133,9 +134,9 @@ func policyDraft(ctx context.Context, w stdio, args []string) error {
 
 // apiDraft is the hub's check of a policy.
 type apiDraft struct {
-	Faults   []apiFault `json:"faults"`
-	Warnings []apiFault `json:"warnings"`
-	Same     bool       `json:"same"`
+	Faults   []apiFault `json:"faults"`   // any fault prevents publication
+	Warnings []apiFault `json:"warnings"` // rules that are probably not meant
+	Same     bool       `json:"same"`     // no access changes
 	Effect   *struct {
 		Gains []apiRight `json:"gains"`
 		Loses []apiRight `json:"loses"`
@@ -145,10 +146,10 @@ type apiDraft struct {
 
 // apiFault is a fault or a warning with its position.
 type apiFault struct {
-	Line    int    `json:"line"`
-	Column  int    `json:"column"`
+	Line    int    `json:"line"`   // from 1
+	Column  int    `json:"column"` // from 1
 	Message string `json:"message"`
-	Hint    string `json:"hint"`
+	Hint    string `json:"hint"` // what would be right
 }
 
 // printDraft prints the check, and the command that publishes the policy.
@@ -179,6 +180,7 @@ func (x *remote) printDraft(w stdio, file string, d apiDraft, inForce int64) err
 }
 
 // policyPublish runs «policy publish». The hub refuses if the version in force is not the one that --of names.
+// --signature is for a policy key on another computer: the file that «policy sign» wrote there.
 func policyPublish(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var comment, signature string

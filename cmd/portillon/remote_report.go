@@ -16,8 +16,8 @@ import (
 // reporting is the flags of the report verbs.
 type reporting struct {
 	remote
-	from, to, machine string
-	csv               bool
+	from, to, machine string // the first day
+	csv               bool   // print the hub's CSV
 }
 
 // read parses the flags into a query.
@@ -63,6 +63,7 @@ func length(seconds int64) string {
 }
 
 // reportUses runs «report uses».
+// Names are shown only with the right to see them.
 func reportUses(ctx context.Context, w stdio, args []string) error {
 	var x reporting
 	query, err := x.read(w, "report uses", args)
@@ -87,6 +88,7 @@ func reportUses(ctx context.Context, w stdio, args []string) error {
 }
 
 // reportWeeks runs «report weeks».
+// A week begins on Monday, in the site's zone. Hours are the length of sessions.
 func reportWeeks(ctx context.Context, w stdio, args []string) error {
 	var x reporting
 	query, err := x.read(w, "report weeks", args)
@@ -110,6 +112,7 @@ func reportWeeks(ctx context.Context, w stdio, args []string) error {
 }
 
 // reportRefusals runs «report refusals».
+// Reasons are the codes of package policy.
 func reportRefusals(ctx context.Context, w stdio, args []string) error {
 	var x reporting
 	query, err := x.read(w, "report refusals", args)

@@ -18,6 +18,8 @@ import (
 )
 
 // setupVerb runs «setup»: it takes a Pi from the installed package to a machine that has passed its acceptance test.
+// Every question can be answered by a flag, so a script can run it. It may be interrupted and started again at any
+// point. --list and --verify only print and change nothing.
 func setupVerb(ctx context.Context, w stdio, args []string) error {
 	o := setup.Options{Version: daemoncmd.Version}
 	var lang *policy.Language

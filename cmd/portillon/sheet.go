@@ -9,6 +9,7 @@ import (
 )
 
 // firmwareSheet runs «firmware sheet»: it makes the page for the machine's electrician.
+// It is one HTML file without scripts, to be printed from a browser.
 func firmwareSheet(_ context.Context, w stdio, args []string) error {
 	var out string
 	var force bool

@@ -23,7 +23,10 @@ func TestLastOwnerCannotBeRemovedDemotedOrDisabled(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, f := range map[string]func() error{
-		"demoted":  func() error { _, err := b.Registry.SetRole(t.Context(), root, x.ID, x.Version, actor.Administrator); return err },
+		"demoted": func() error {
+			_, err := b.Registry.SetRole(t.Context(), root, x.ID, x.Version, actor.Administrator)
+			return err
+		},
 		"disabled": func() error { _, err := b.Registry.Disable(t.Context(), root, x.ID, x.Version, true); return err },
 		"removed":  func() error { return b.Registry.Remove(t.Context(), root, x.ID, x.Version) },
 	} {
@@ -168,12 +171,18 @@ func TestEveryActOfAnAdministratorIsInTheAuditLog(t *testing.T) {
 			y, err = b.Registry.Add(ctx, a, account.Account{Name: "y", Member: "m-lea", Site: actor.Member}, good)
 			return err
 		}},
-		{"SetRole", func() (err error) { y, err = b.Registry.SetRole(ctx, a, y.ID, y.Version, actor.Administrator); return err }},
+		{"SetRole", func() (err error) {
+			y, err = b.Registry.SetRole(ctx, a, y.ID, y.Version, actor.Administrator)
+			return err
+		}},
 		{"SetMachineRole", func() (err error) {
 			y, err = b.Registry.SetMachineRole(ctx, a, y.ID, y.Version, "saw", actor.Maintainer)
 			return err
 		}},
-		{"SetMachineRole", func() (err error) { y, err = b.Registry.SetMachineRole(ctx, a, y.ID, y.Version, "saw", ""); return err }},
+		{"SetMachineRole", func() (err error) {
+			y, err = b.Registry.SetMachineRole(ctx, a, y.ID, y.Version, "saw", "")
+			return err
+		}},
 		{"Disable", func() (err error) { y, err = b.Registry.Disable(ctx, a, y.ID, y.Version, true); return err }},
 		{"ResetCode", func() error { _, err := b.Recovery.ResetCode(ctx, a, y.ID); return err }},
 		{"SignOutEverywhere", func() error { return b.Sessions.EndAll(ctx, a, y.ID) }},
@@ -182,7 +191,10 @@ func TestEveryActOfAnAdministratorIsInTheAuditLog(t *testing.T) {
 			return err
 		}},
 		{"RevokeToken", func() error { return b.Tokens.Revoke(ctx, a, x.ID, tok.ID) }},
-		{"PrintedCodes", func() error { _, err := b.PrintedCodes.Print(ctx, a, []policy.MemberID{"m-karim"}, 1); return err }},
+		{"PrintedCodes", func() error {
+			_, err := b.PrintedCodes.Print(ctx, a, []policy.MemberID{"m-karim"}, 1)
+			return err
+		}},
 		{"ChangePassword", func() error { return b.Passwords.ChangePassword(ctx, a, good, "another random text") }},
 		{"Remove", func() error { return b.Registry.Remove(ctx, a, y.ID, y.Version) }},
 	} {
@@ -291,7 +303,8 @@ func TestTokenEnds(t *testing.T) {
 	if err := use(); !errors.Is(err, account.ErrWrong) {
 		t.Errorf("after its end: %v", err)
 	}
-	if tok, err = b.Tokens.Issue(t.Context(), a, "script", []actor.Act{actor.ReadMembers}, b.now.Add(time.Hour)); err != nil {
+	tok, err = b.Tokens.Issue(t.Context(), a, "script", []actor.Act{actor.ReadMembers}, b.now.Add(time.Hour))
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(use(), b.Tokens.Revoke(t.Context(), a, x.ID, tok.ID)); err != nil {
@@ -375,7 +388,8 @@ func TestErasedMemberLeavesNothingButAVerifiableLog(t *testing.T) {
 		func(x *account.Account) error { x.Name = "Léa Martin"; return nil }); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.do("POST", func(ctx context.Context) error { return b.Links.MailLink(ctx, "lea@biklab.example") }); err != nil {
+	ask := func(ctx context.Context) error { return b.Links.MailLink(ctx, "lea@biklab.example") }
+	if err := w.do("POST", ask); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.PrintedCodes.Print(t.Context(), root, []policy.MemberID{"m-lea"}, 1); err != nil {
@@ -415,7 +429,10 @@ func TestErasureRemovesATrustedAccountForOwnersAlone(t *testing.T) {
 		b.owner()
 		x := b.add(account.Account{Name: "lea", Member: "m-lea", Site: role})
 		forget := func(a actor.Actor) error {
-			return b.site.Write(t.Context(), func(tx *store.Tx) error { return b.Registry.Forget(t.Context(), tx, a, "m-lea", nil) })
+			return b.site.Write(
+				t.Context(),
+				func(tx *store.Tx) error { return b.Registry.Forget(t.Context(), tx, a, "m-lea", nil) },
+			)
 		}
 		scoped := actor.Actor{Account: "o", Site: actor.Owner, Token: "t", Scopes: []actor.Act{actor.EraseMembers}}
 		for _, a := range []actor.Actor{{Account: "a", Site: actor.Administrator}, scoped} {

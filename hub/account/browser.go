@@ -66,9 +66,11 @@ func newManager(c *core, url *url.URL) *scs.SessionManager {
 	return m
 }
 
-// sessionCodec writes a session as JSON of texts.
+// sessionCodec encodes a session as JSON for package scs. Values that are no strings are left out: this package stores
+// strings only.
 type sessionCodec struct{}
 
+// Encode implements scs.Codec.
 func (sessionCodec) Encode(deadline time.Time, values map[string]any) ([]byte, error) {
 	texts := map[string]string{}
 	for k, v := range values {
@@ -82,6 +84,7 @@ func (sessionCodec) Encode(deadline time.Time, values map[string]any) ([]byte, e
 	}{deadline, texts})
 }
 
+// Decode implements scs.Codec.
 func (sessionCodec) Decode(b []byte) (time.Time, map[string]any, error) {
 	var x struct {
 		Deadline time.Time         `json:"deadline"`
@@ -95,29 +98,36 @@ func (sessionCodec) Decode(b []byte) (time.Time, map[string]any, error) {
 	return x.Deadline, values, err
 }
 
-// sessionStore keeps scs's sessions in the hub's database, under the hash of their token.
+// sessionStore keeps the sessions of package scs in the hub's database, under the SHA-256 of their token. It decides
+// by its own columns whether a session has ended, not by the deadline that scs gives.
 type sessionStore struct{ core *core }
 
+// errNoContext is returned by the methods without a context, which package scs calls only where a store has none with
+// one.
 var errNoContext = errors.New("session store: a context is required")
 
 func (sessionStore) Find(string) ([]byte, bool, error)      { return nil, false, errNoContext }
 func (sessionStore) Delete(string) error                    { return errNoContext }
 func (sessionStore) Commit(string, []byte, time.Time) error { return errNoContext }
 
-// FindCtx reads a session that has not ended.
+// FindCtx reads a session that has not ended: neither its idle time nor its lifetime has passed. It records the use at
+// most once in touchEvery, and not for a request that a page made by itself.
 func (st sessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
 	var data []byte
 	var seen, idle, expires int64
+	// A token of package scs has 43 characters: a longer cookie is not looked up.
 	if len(token) > 100 {
 		return nil, false, nil
 	}
 	hash := hashOf(token)
-	err := st.core.site.QueryRow(ctx, `SELECT data, seen, idle, expires FROM account_session WHERE site = $1 AND hash = $2`,
+	err := st.core.site.QueryRow(ctx, `SELECT data, seen, idle, expires FROM account_session
+		WHERE site = $1 AND hash = $2`,
 		hash).
 		Scan(&data, &seen, &idle, &expires)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, false, nil
 	}
+	// A session ends after its lifetime, and earlier where it was idle for too long.
 	now := st.core.now()
 	if err != nil || now >= expires || now >= seen+idle {
 		return nil, false, err
@@ -134,7 +144,7 @@ func (st sessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 	return data, true, nil
 }
 
-// DeleteCtx removes a session.
+// DeleteCtx removes a session, and tells event streams, which ask again who listens.
 func (st sessionStore) DeleteCtx(ctx context.Context, token string) error {
 	return st.core.site.Write(ctx, func(tx *store.Tx) error {
 		tx.Changed(store.Accounts) // an event stream of this session ends
@@ -143,7 +153,8 @@ func (st sessionStore) DeleteCtx(ctx context.Context, token string) error {
 	})
 }
 
-// CommitCtx writes a session. Its absolute end stays what it was when its token was new.
+// CommitCtx writes a session. Its absolute end stays what it was when its token was new: only the first write of a
+// token sets it. Then it removes sessions beyond the bounds.
 func (st sessionStore) CommitCtx(ctx context.Context, token string, b []byte, _ time.Time) error {
 	_, values, err := sessionCodec{}.Decode(b)
 	if err != nil {
@@ -172,6 +183,8 @@ func (st sessionStore) CommitCtx(ctx context.Context, token string, b []byte, _ 
 	})
 }
 
+// duration reads seconds as a session holds them, at most lifeMember. A value that is no positive number gives the
+// other duration.
 func duration(seconds string, otherwise time.Duration) time.Duration {
 	n, err := strconv.ParseInt(seconds, 10, 32)
 	if err != nil || n <= 0 {
@@ -195,6 +208,7 @@ func (st sessionStore) bound(ctx context.Context, tx *store.Tx, account string) 
 	return err
 }
 
+// contextKey is the type of the keys under which Requests puts values into the context of a request.
 type contextKey int
 
 const (
@@ -209,17 +223,20 @@ type visitor struct {
 	background              bool // a page asks by itself: this is no use of the session
 }
 
+// visitorOf is the visitor whose request ctx comes from; the zero visitor where ctx is of no request.
 func visitorOf(ctx context.Context) visitor {
 	v, _ := ctx.Value(visitorKey).(visitor)
 	return v
 }
 
-// begin signs the browser in whose request ctx comes from. It gives it a new token, so that nobody who knew the old one
-// is signed in with it. A ctx that Handler has not made has no browser.
+// begin signs in the browser whose request ctx comes from, as the account x. how is "password", "link" or "code". The
+// browser gets a new token, so that somebody who knew the old one is not signed in with it (session fixation). Where
+// ctx comes from no browser, begin does nothing: the caller returns the actor alone.
 func (s *browsers) begin(ctx context.Context, x row, how string) error {
 	if !visitorOf(ctx).session {
 		return nil
 	}
+	// Accounts with more rights are signed out sooner.
 	idle, life := idleMember, lifeMember
 	if x.isTrusted() {
 		idle, life = idleTrusted, lifeTrusted
@@ -238,7 +255,8 @@ func (s *browsers) begin(ctx context.Context, x row, how string) error {
 	return nil
 }
 
-// secret is the secret of the session that asks; make gives it one where it has none.
+// secret is the random value that binds an e-mail link to the session of the browser that asked for it; empty: this
+// browser has none. With make, a browser without one gets one.
 func (s *browsers) secret(ctx context.Context, make bool) (string, error) {
 	if !visitorOf(ctx).session {
 		return "", nil
@@ -256,6 +274,8 @@ func (s *browsers) secret(ctx context.Context, make bool) (string, error) {
 	return secret, nil
 }
 
+// account is the account that is signed in in the browser whose request ctx comes from. ok is false where nobody is:
+// no session, an account that was removed or disabled, a session of an earlier epoch, or a member who is blocked.
 func (s *browsers) account(ctx context.Context) (row, bool, error) {
 	if !visitorOf(ctx).session {
 		return row{}, false, nil
@@ -278,7 +298,8 @@ func (s *browsers) account(ctx context.Context) (row, bool, error) {
 	return x, !shut, err
 }
 
-// justCame reports whether this browser signed in by a link or a code a moment ago.
+// justCame reports whether this browser signed in by a link or a code within the last 15 minutes (linkLife). Such a
+// browser may set a password without giving the old one.
 func (s *browsers) justCame(ctx context.Context) bool {
 	if how := s.how(ctx); how != "link" && how != "code" {
 		return false
@@ -289,6 +310,7 @@ func (s *browsers) justCame(ctx context.Context) bool {
 	return err == nil && s.core.now()-made < linkLife.Milliseconds()
 }
 
+// how says how this browser signed in: "password", "link" or "code"; empty: nobody is signed in.
 func (s *browsers) how(ctx context.Context) string {
 	if !visitorOf(ctx).session {
 		return ""

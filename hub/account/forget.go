@@ -10,16 +10,17 @@ import (
 	"portillon/policy"
 )
 
-// Forget removes what is known here of a member whom the directory erases, in the directory's transaction: account,
-// codes, and the personal part of the audit log. The directory has asked for actor.EraseMembers; Forget asks again. The
-// last owner is refused, and so is another owner or administrator where the actor may not write accounts: who writes
-// the directory alone removes nobody else's role.
+// Forget removes what this package keeps of a member whom the directory erases, in the directory's transaction: the
+// account, codes, mails, and the personal part of the audit log. addresses are the member's e-mail addresses and those
+// of guardians. The actor needs actor.EraseMembers. Forget refuses the last owner, and another owner or administrator
+// where the actor lacks actor.WriteAccounts: the right to write the directory alone removes nobody else's role.
 func (s *Registry) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, m policy.MemberID,
 	addresses []string) error {
 	if err := a.May(actor.EraseMembers, actor.Target{Member: m}); err != nil {
 		return err
 	}
 	about, accounts := []string{"member " + string(m)}, []string(nil)
+	// The account, if the member has one.
 	x, err := byMember(ctx, tx, m)
 	switch gone := (*fault.NotFound)(nil); {
 	case err == nil:
@@ -35,6 +36,7 @@ func (s *Registry) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, m po
 	case !errors.As(err, &gone):
 		return err
 	}
+	// Codes and mails that name the member or one of the addresses.
 	if _, err := tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND member = $2 AND member <> ''`,
 		string(m)); err != nil {
 		return err
@@ -55,7 +57,7 @@ func (s *Registry) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, m po
 	return s.core.auditLog.Forget(ctx, tx, a, about, accounts)
 }
 
-// give makes an account another member's. Its sessions end, as with every change of its member.
+// give makes an account another member's. Its sessions end, as with every change of an account's member.
 func (s *Registry) give(ctx context.Context, tx *store.Tx, a actor.Actor, x row, to policy.MemberID) error {
 	before := x.Account
 	x.Member = to
@@ -66,13 +68,20 @@ func (s *Registry) give(ctx context.Context, tx *store.Tx, a actor.Actor, x row,
 	if err := endSessions(ctx, tx, &x); err != nil {
 		return err
 	}
-	return s.core.audit(ctx, tx, a, actor.WriteMembers, "account "+x.ID, "was "+describe(before)+"; is "+describe(x.Account))
+	return s.core.audit(
+		ctx,
+		tx,
+		a,
+		actor.WriteMembers,
+		"account "+x.ID,
+		"was "+describe(before)+"; is "+describe(x.Account),
+	)
 }
 
-// Merge has the account of a member whom the directory merges into another go with them, in the directory's
-// transaction. Left behind, it would keep the person's address after an erasure. Where both have an account, the one of
-// the member who goes is removed, unless somebody gave it a role: an owner decides about that first. Printed codes of
-// the member who goes end.
+// Merge moves the account of a member whom the directory merges into another to the member who stays, in the
+// directory's transaction. Left behind, it would keep the person's address after an erasure. Where both members have
+// an account, that of the member who goes is removed; if it has a role, Merge returns *fault.Invalid, and an owner
+// decides first. Printed codes of the member who goes end. The actor needs actor.WriteMembers.
 func (s *Registry) Merge(ctx context.Context, tx *store.Tx, a actor.Actor, keep, drop policy.MemberID) error {
 	if err := a.May(actor.WriteMembers, actor.Target{}); err != nil {
 		return err

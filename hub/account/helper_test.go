@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -24,6 +23,7 @@ import (
 	"portillon/hub/audit"
 	"portillon/hub/fault"
 	"portillon/hub/store"
+	"portillon/hub/store/storetest"
 	"portillon/policy"
 )
 
@@ -71,12 +71,8 @@ var quickHash = account.Argon{MiB: 1, Passes: 1, Lanes: 1}
 
 func open(t *testing.T, change ...func(*account.Options)) *bench {
 	t.Helper()
-	dir := t.TempDir()
-	db, err := store.Open(t.Context(), filepath.Join(dir, "portillon.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	dir := storetest.Dir(t)
+	db := storetest.OpenIn(t, dir)
 	b := &bench{t: t, db: db, site: db.Site("biklab"), now: time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC),
 		log: &bytes.Buffer{}, sink: &outbox{}}
 	private, public, err := note.GenerateKey(rand.Reader, "portillon:hub:biklab")
@@ -248,7 +244,10 @@ func (w *browser) get() actor.Actor {
 
 func (w *browser) signIn(name, password string) error {
 	w.b.t.Helper()
-	return w.do("POST", func(ctx context.Context) error { _, err := w.b.Passwords.SignIn(ctx, name, password, ""); return err })
+	return w.do(
+		"POST",
+		func(ctx context.Context) error { _, err := w.b.Passwords.SignIn(ctx, name, password, ""); return err },
+	)
 }
 
 func (w *browser) cookie() string {

@@ -14,8 +14,8 @@ import (
 	"github.com/alexedwards/scs/v2"
 )
 
-// BackgroundHeader marks what a page asks for by itself: it does not count as a use of the session, so that a page that
-// is left open keeps nobody signed in.
+// BackgroundHeader marks a request that a page makes by itself. Such a request is no use of the session: a page that
+// is left open does not keep anybody signed in.
 const BackgroundHeader = "Portillon-Background"
 
 // Requests finds out who asks, from the session cookie or the API token of an HTTP request.
@@ -27,11 +27,11 @@ type Requests struct {
 	refuse   func(http.ResponseWriter, *http.Request, error)
 }
 
-// Handler gives every request to next who asks: ActorOf. It refuses a request with a token and a session (400), a wrong
-// token (401), and too many wrong ones (429). What a listener refuses before anybody is asked for, a foreign Host or a
-// form of another site's page, is refused by package httpd.
+// Handler calls next with the actor of each request in its context (ActorOf). It refuses a request with a token and a
+// session (400), with a wrong token (401), and after too many wrong tokens (429). Package httpd refuses before what
+// concerns the listener alone: a foreign Host, or a form that another site's page sends.
 //
-// A visitor gets no cookie before SignIn, MailLink and their like.
+// A visitor gets no cookie before they sign in or ask for a link.
 func (s *Requests) Handler(next http.Handler) http.Handler {
 	browser := s.manager.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := visitorOf(r.Context())
@@ -53,7 +53,8 @@ func (s *Requests) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// connection is where a request comes from, without a handler before this one that knows proxies.
+// connection is Options.Request where there is none: no id, and the address of the connection. It trusts no header of
+// a proxy.
 func connection(r *http.Request) (id, address string) {
 	from, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -62,7 +63,8 @@ func connection(r *http.Request) (id, address string) {
 	return "", from.Addr().Unmap().WithZone("").String()
 }
 
-// bearer is whom a request's API token speaks for.
+// bearer is the actor that the API token of a request speaks for. A request with a token and a session cookie is
+// refused (ErrBoth): it would be unclear who asks.
 func (s *Requests) bearer(r *http.Request) (actor.Actor, error) {
 	if _, err := r.Cookie(s.manager.Cookie.Name); err == nil {
 		return actor.Actor{}, ErrBoth
@@ -74,7 +76,7 @@ func (s *Requests) bearer(r *http.Request) (actor.Actor, error) {
 	return s.tokens.FromToken(r.Context(), strings.TrimSpace(token), "")
 }
 
-// serve passes a request on with its actor, or says why not.
+// serve calls next with the actor of the request, or refuses the request where err is not nil.
 func (s *Requests) serve(w http.ResponseWriter, r *http.Request, next http.Handler, a actor.Actor, err error) {
 	if err != nil {
 		s.refuse(w, r, err)
@@ -85,7 +87,7 @@ func (s *Requests) serve(w http.ResponseWriter, r *http.Request, next http.Handl
 	next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), actorKey, a)))
 }
 
-// Status is the HTTP status of an error of this package; 0: it is not of this package.
+// Status is the HTTP status that answers an error of this package; 0: the error is of another package.
 func Status(err error) int {
 	var full *Throttled
 	var busy *Busy
@@ -129,7 +131,7 @@ func plainRefusal(log *slog.Logger) func(http.ResponseWriter, *http.Request, err
 	}
 }
 
-// RetryAfter is after how many seconds to try again; 0: trying again is of no use.
+// RetryAfter is after how many seconds to try again (header Retry-After); 0: another attempt is of no use.
 func RetryAfter(err error) int {
 	var full *Throttled
 	var busy *Busy
@@ -142,7 +144,8 @@ func RetryAfter(err error) int {
 	return 0
 }
 
-// ActorOf is who asks, as Handler found out. A request that did not come through Handler is nobody's.
+// ActorOf is the actor of the request that ctx comes from, as Requests.Handler found out. The zero Actor, who may do
+// nothing, where ctx comes from no such request.
 func ActorOf(ctx context.Context) actor.Actor {
 	a, _ := ctx.Value(actorKey).(actor.Actor)
 	return a

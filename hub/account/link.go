@@ -15,8 +15,8 @@ import (
 	"portillon/policy"
 )
 
-// LinkPath is the page that an e-mail link opens, with ?code=…. GET shows a button and changes nothing (Link): scanners
-// of mail follow links. POST signs in (UseLink).
+// LinkPath is the page that an e-mail link opens, with ?code=…. GET shows a button and changes nothing (Links.Link),
+// because programs that scan mail open links. POST signs in (Links.UseLink).
 const LinkPath = "/sign-in/link"
 
 // linkLife is how long an e-mail link is valid.
@@ -34,8 +34,10 @@ type Links struct {
 	url      *url.URL // how browsers reach the hub; nil: no links
 }
 
-// MailLink sends a link to an e-mail address that the directory knows. The answer is the same where it knows none. The
-// link works in the browser whose request ctx comes from, once, for 15 minutes.
+// MailLink sends a link to an e-mail address that the directory knows. The answer is the same where the directory does
+// not know it, so that nobody learns who is a member. The link works once, for 15 minutes, in the browser whose
+// request ctx comes from. It returns ErrNoMail, ErrNoBrowser, *fault.Invalid for something that is no address, or
+// *Throttled by the asking address.
 func (s *Links) MailLink(ctx context.Context, address string) error {
 	if s.outbox.sender == nil || !s.settings().Links {
 		return ErrNoMail
@@ -51,6 +53,7 @@ func (s *Links) MailLink(ctx context.Context, address string) error {
 	if err := s.limits.spend(ctx, limit{r.mailFrom, network(visitorOf(ctx).address)}); err != nil {
 		return err
 	}
+	// Bind the link to this browser, before it is known whether a mail is sent.
 	browser, err := s.browsers.secret(ctx, true)
 	if err != nil {
 		return err
@@ -64,6 +67,7 @@ func (s *Links) MailLink(ctx context.Context, address string) error {
 		return err
 	}
 	return s.core.site.Write(ctx, func(tx *store.Tx) error {
+		// A recipient who was sent too many mails gets none, and the visitor is not told.
 		var full *Throttled
 		switch err := s.limits.spendIn(ctx, tx, limit{r.mailTo, to}); {
 		case errors.As(err, &full), err == nil && len(people) == 0:
@@ -72,7 +76,8 @@ func (s *Links) MailLink(ctx context.Context, address string) error {
 			return err
 		}
 		_, err := tx.Exec(ctx, `INSERT INTO account_code (site, hash, kind, account, member, address, browser, expires)
-			VALUES ($1, $2, 'link', '', '', $3, $4, $5)`, hashOf(code), to, hashOf(browser), s.core.now()+linkLife.Milliseconds())
+			VALUES ($1, $2, 'link', '', '', $3, $4, $5)`,
+			hashOf(code), to, hashOf(browser), s.core.now()+linkLife.Milliseconds())
 		if err != nil {
 			return err
 		}
@@ -80,7 +85,9 @@ func (s *Links) MailLink(ctx context.Context, address string) error {
 	})
 }
 
-// parseAddress reads a bare e-mail address. A line feed in it would be a header of a mail.
+// parseAddress reads a bare e-mail address and returns it as nameKey writes it. It refuses a display name and control
+// characters: a line feed would begin a header of the mail. 254 bytes are the longest address (RFC 5321, erratum
+// 1690).
 func parseAddress(address string) (string, error) {
 	a, err := mail.ParseAddress(address)
 	if err != nil || len(address) > 254 || a.Name != "" || a.Address != strings.TrimSpace(address) ||
@@ -92,8 +99,8 @@ func parseAddress(address string) (string, error) {
 	return nameKey(a.Address), nil
 }
 
-// mayLink are the members whom a link to an address may sign in: never an administrator, an owner, a disabled
-// account or a blocked member.
+// mayLink are the members whom a link to an address may sign in: never an administrator, an owner, a disabled account
+// or a blocked member.
 func (s *Links) mayLink(ctx context.Context, address string) ([]Person, error) {
 	if s.rights.people.ByAddress == nil {
 		return nil, nil
@@ -121,14 +128,16 @@ func (s *Links) mayLink(ctx context.Context, address string) ([]Person, error) {
 	return out, nil
 }
 
-// address is the address of the page. Its host is from the hub's configuration, never from a request.
+// address is the address of the page with a code. Its host is the one of the hub's configuration: the host that a
+// request names could be a stranger's.
 func (s *Links) address(code string) string {
 	u := s.url.JoinPath(LinkPath)
 	u.RawQuery = url.Values{"code": {code}}.Encode()
 	return u.String()
 }
 
-// Link says whom a link would sign in, and changes nothing. Without the browser that asked for it, it returns ErrCode.
+// Link returns the members whom a link would sign in, and changes nothing. It returns ErrCode where the code is wrong,
+// used or expired, or where another browser asked for the link; each such attempt counts as a guess.
 func (s *Links) Link(ctx context.Context, code string) ([]Person, error) {
 	if err := s.limits.allowed(ctx, s.core.site, s.limits.guessLimit(ctx)); err != nil {
 		return nil, err
@@ -147,6 +156,7 @@ func (s *Links) Link(ctx context.Context, code string) ([]Person, error) {
 	return people, err
 }
 
+// recipient is the e-mail address that a code was sent to, if this browser asked for it; else ErrCode.
 func (s *Links) recipient(ctx context.Context, q oneRow, code string) (address string, err error) {
 	browser, err := s.browsers.secret(ctx, false)
 	if err != nil || browser == "" {
@@ -159,7 +169,7 @@ func (s *Links) recipient(ctx context.Context, q oneRow, code string) (address s
 }
 
 // UseLink signs in by an e-mail link, once. Where the address belongs to several members and member is empty, it
-// returns *Choose and the link stays valid.
+// returns *Choose and the link stays valid. It returns ErrCode as Link does.
 func (s *Links) UseLink(ctx context.Context, code string, member policy.MemberID) (actor.Actor, error) {
 	people, err := s.Link(ctx, code)
 	if err != nil {
@@ -176,7 +186,8 @@ func (s *Links) UseLink(ctx context.Context, code string, member policy.MemberID
 	return actor.Actor{}, ErrCode
 }
 
-// mail is the mail with a link to sign in. It names nobody: it may go to a guardian, or be read by others.
+// mail is the message with a link to sign in, in the member's language, else in the site's. It names nobody: it may
+// reach a guardian, or be read by others.
 func (s *Links) mail(to, code, language string) Mail {
 	l := policy.English
 	site := s.settings()

@@ -47,6 +47,9 @@ var mayTable = []struct {
 }
 
 func TestWhoMayDoWhat(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: hashes passwords")
+	}
 	b := open(t)
 	b.owner()
 	ctx := t.Context()
@@ -164,12 +167,17 @@ func methods(b *bench, ctx context.Context, a actor.Actor, x account.Account) ma
 			_, err := b.Tokens.Issue(ctx, a, "t", []actor.Act{actor.ReadMembers}, b.now.Add(time.Hour))
 			return err
 		},
-		"RevokeToken":    func() error { return b.Tokens.Revoke(ctx, a, x.ID, "t-none") },
-		"ChangePassword": func() error { return b.Passwords.ChangePassword(ctx, a, "wrong wrong wrong", "another random text") },
-		"PrintedCodes":   func() error { _, err := b.PrintedCodes.Print(ctx, a, []policy.MemberID{"m-karim"}, 1); return err },
-		"AuditLog":       func() error { _, _, err := b.o.Audit.Entries(ctx, a, account.Page{}); return err },
-		"ExportAudit":    func() error { return b.o.Audit.Export(ctx, a, &bytes.Buffer{}) },
-		"Merge":          func() error { return b.merge(a, "m-karim", "m-ines") },
+		"RevokeToken": func() error { return b.Tokens.Revoke(ctx, a, x.ID, "t-none") },
+		"ChangePassword": func() error {
+			return b.Passwords.ChangePassword(ctx, a, "wrong wrong wrong", "another random text")
+		},
+		"PrintedCodes": func() error {
+			_, err := b.PrintedCodes.Print(ctx, a, []policy.MemberID{"m-karim"}, 1)
+			return err
+		},
+		"AuditLog":    func() error { _, _, err := b.o.Audit.Entries(ctx, a, account.Page{}); return err },
+		"ExportAudit": func() error { return b.o.Audit.Export(ctx, a, &bytes.Buffer{}) },
+		"Merge":       func() error { return b.merge(a, "m-karim", "m-ines") },
 		"Forget": func() error {
 			err := b.site.Write(ctx, func(tx *store.Tx) error {
 				if err := b.Registry.Forget(ctx, tx, a, "m-zoe", nil); err != nil {

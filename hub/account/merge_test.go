@@ -10,7 +10,10 @@ import (
 )
 
 func (b *bench) merge(a actor.Actor, keep, drop policy.MemberID) error {
-	return b.site.Write(b.t.Context(), func(tx *store.Tx) error { return b.Registry.Merge(b.t.Context(), tx, a, keep, drop) })
+	return b.site.Write(
+		b.t.Context(),
+		func(tx *store.Tx) error { return b.Registry.Merge(b.t.Context(), tx, a, keep, drop) },
+	)
 }
 
 func TestAccountGoesWithAMemberWhoIsMerged(t *testing.T) {

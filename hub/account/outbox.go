@@ -13,21 +13,25 @@ import (
 // Mail is a message to one recipient.
 type Mail struct{ To, Subject, Body string }
 
-// Sender sends a mail. A *Refused error is final; after any other the mail is tried again.
+// Sender sends a mail and returns once the server has accepted it. A *Refused error is final; after any other error
+// the mail is tried again. ctx ends the attempt.
 type Sender interface {
 	Send(ctx context.Context, m Mail) error
 }
 
-// Refused is a mail that the server does not take, whenever it is tried.
+// Refused is the error of a mail that the server will never accept, as one to an address that does not exist. The mail
+// is dropped; after any other error it is sent again.
 type Refused struct{ Err error }
 
+// Error implements error.
 func (e *Refused) Error() string { return "mail is refused for good: " + e.Err.Error() }
+// Unwrap is the answer of the mail server.
 func (e *Refused) Unwrap() error { return e.Err }
 
 const (
-	maxOutbox  = 1000
-	firstRetry = 5 * time.Second
-	lastRetry  = 2 * time.Minute
+	maxOutbox  = 1000 // mails that are not sent yet
+	firstRetry = 5 * time.Second // after the first attempt that failed; doubled after each further one
+	lastRetry  = 2 * time.Minute // the longest wait
 	mailTime   = 30 * time.Second // for one mail
 )
 
@@ -38,7 +42,8 @@ type Outbox struct {
 	added  chan struct{} // holds one value at most: it wakes Run
 }
 
-// enqueue puts a mail into the outbox, in the transaction of what it is about.
+// enqueue puts a mail into the outbox, in the transaction of what the mail is about: it is sent if and only if that is
+// committed. The outbox holds at most maxOutbox mails; a mail expires with the link in it (linkLife).
 func (s *Outbox) enqueue(ctx context.Context, tx *store.Tx, m Mail) error {
 	id, err := s.core.newID("o-")
 	if err != nil {
@@ -64,8 +69,8 @@ func (s *Outbox) enqueue(ctx context.Context, tx *store.Tx, m Mail) error {
 	return nil
 }
 
-// Run sends what is in the outbox until ctx ends. A mail is tried again until what it says has expired; it may
-// arrive twice where the hub stops between sending and writing that it was sent.
+// Run sends what is in the outbox until ctx ends, and returns ctx.Err(). A mail is sent again until it has expired. It
+// may arrive twice where the hub stops between sending it and recording that it was sent. One goroutine may run it.
 func (s *Outbox) Run(ctx context.Context) error {
 	if s.sender == nil {
 		<-ctx.Done()
@@ -90,13 +95,14 @@ func (s *Outbox) Run(ctx context.Context) error {
 	}
 }
 
+// pending is a mail in the outbox, with the number of attempts so far.
 type pending struct {
 	Mail
 	id    string
 	tries int64
 }
 
-// sendDue sends each mail that is due, once, and says when to look again.
+// sendDue sends each mail that is due, once, and returns how long to wait before it looks again.
 func (s *Outbox) sendDue(ctx context.Context) time.Duration {
 	for range maxOutbox {
 		m, err := s.next(ctx)
@@ -121,13 +127,15 @@ func (s *Outbox) sendDue(ctx context.Context) time.Duration {
 	return firstRetry
 }
 
-// next reads the mail that is due for longest, and drops those that have expired.
+// next reads the mail that is due for longest, and drops those that have expired. It returns sql.ErrNoRows where none
+// is due.
 func (s *Outbox) next(ctx context.Context) (m pending, err error) {
 	var expires int64
 	for {
-		err = s.core.site.QueryRow(ctx, `SELECT id, recipient, subject, body, tries, expires FROM account_mail WHERE site = $1 AND
-			next <= $2
-			ORDER BY next, id LIMIT 1`, s.core.now()).Scan(&m.id, &m.To, &m.Subject, &m.Body, &m.tries, &expires)
+		err = s.core.site.QueryRow(ctx, `SELECT id, recipient, subject, body, tries, expires FROM account_mail
+			WHERE site = $1 AND next <= $2
+			ORDER BY next, id LIMIT 1`, s.core.now()).
+			Scan(&m.id, &m.To, &m.Subject, &m.Body, &m.tries, &expires)
 		if err != nil || s.core.now() < expires {
 			return m, err
 		}
@@ -138,6 +146,7 @@ func (s *Outbox) next(ctx context.Context) (m pending, err error) {
 	}
 }
 
+// drop removes a mail from the outbox.
 func (s *Outbox) drop(ctx context.Context, id string) error {
 	return s.core.site.Write(ctx, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `DELETE FROM account_mail WHERE site = $1 AND id = $2`, id)
@@ -145,7 +154,8 @@ func (s *Outbox) drop(ctx context.Context, id string) error {
 	})
 }
 
-// sent records the outcome of a try.
+// sent records the outcome of an attempt: it drops a mail that was sent or refused for good, and puts off any other.
+// The wait doubles from firstRetry to lastRetry.
 func (s *Outbox) sent(ctx context.Context, m pending, failure error) error {
 	var final *Refused
 	if failure == nil || errors.As(failure, &final) {
@@ -161,7 +171,8 @@ func (s *Outbox) sent(ctx context.Context, m pending, failure error) error {
 	})
 }
 
-// printable replaces what is no printable character: a line feed in a subject would begin a header.
+// printable replaces each character that is not printable by a space, and cuts s at 200 bytes: a line feed in a
+// subject would begin a header.
 func printable(s string) string {
 	out := []rune(shorten(s, 200))
 	for i, r := range out {

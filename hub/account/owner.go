@@ -28,9 +28,9 @@ type Ownership struct {
 	folder   string // where the file ownerFile stands
 }
 
-// FirstOwner gives the code with which somebody becomes the first owner, for the terminal. It stands in a file that its
-// owner alone reads, so that a hub that is started again gives the same; made reports that it is new. Once there is an
-// owner, the code is empty and the file gone.
+// FirstOwner gives the code with which somebody becomes the first owner, for the terminal of the hub's computer. The
+// code is kept in a file that only the hub's user can read, so that a hub that is started again gives the same code;
+// made reports that the code is new. Once there is an owner, the code is empty and the file is removed.
 func (s *Ownership) FirstOwner() (code string, made bool, err error) {
 	path := filepath.Join(s.folder, ownerFile)
 	n, err := otherOwners(context.Background(), s.core.site, "")
@@ -49,7 +49,7 @@ func (s *Ownership) FirstOwner() (code string, made bool, err error) {
 	return grouped(code), true, writePrivate(path, grouped(code)+"\n")
 }
 
-// storedCode reads the file; empty: there is none that can be used.
+// storedCode reads the code from its file; empty: there is no file, or it holds no code.
 func (s *Ownership) storedCode() (string, error) {
 	b, err := os.ReadFile(filepath.Join(s.folder, ownerFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -62,6 +62,7 @@ func (s *Ownership) storedCode() (string, error) {
 	return grouped(code), nil
 }
 
+// removeIfThere removes a file. A file that does not exist is no error.
 func removeIfThere(path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -69,7 +70,8 @@ func removeIfThere(path string) error {
 	return nil
 }
 
-// writePrivate writes a file that its owner alone reads. It is whole or not there.
+// writePrivate writes a file that only its owner can read (mode 0600). After a crash the file is complete or absent:
+// it is written beside its place, synced, and renamed.
 func writePrivate(path, text string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".owner-*") // CreateTemp makes it 0600
 	if err != nil {
@@ -83,8 +85,9 @@ func writePrivate(path, text string) error {
 	return os.Rename(f.Name(), path)
 }
 
-// Redeem makes the first owner from the code of FirstOwner, and signs them in. It works once: afterwards there is an
-// owner, and no code.
+// Redeem makes the first owner from the code of FirstOwner and signs them in. It works once: afterwards there is an
+// owner and no code. It returns ErrCode for a wrong code, *fault.Invalid for a name or password that cannot be used
+// (the code stays valid), and *Throttled after ten wrong codes from an address.
 func (s *Ownership) Redeem(ctx context.Context, code, name, password string) (actor.Actor, error) {
 	if err := s.limits.guess(ctx); err != nil {
 		return actor.Actor{}, err
@@ -93,6 +96,7 @@ func (s *Ownership) Redeem(ctx context.Context, code, name, password string) (ac
 	if err != nil {
 		return actor.Actor{}, err
 	}
+	// The codes are compared in constant time.
 	if want == "" || subtle.ConstantTimeCompare(hashOf(ungrouped(want)), hashOf(ungrouped(code))) != 1 {
 		return actor.Actor{}, ErrCode
 	}
@@ -109,6 +113,7 @@ func (s *Ownership) Redeem(ctx context.Context, code, name, password string) (ac
 	v := visitorOf(ctx)
 	a := actor.Actor{Account: x.ID, Name: name, Site: actor.Owner, Request: v.request, Address: v.address}
 	err = s.core.site.Write(ctx, func(tx *store.Tx) error {
+		// Of two who redeem the code at once, the second finds an owner.
 		if n, err := otherOwners(ctx, tx, ""); err != nil || n > 0 {
 			return errors.Join(ErrCode, err)
 		}

@@ -27,8 +27,9 @@ type PrintedCodes struct {
 	codes  *oneTimeCodes
 }
 
-// Print makes codes on paper for members without e-mail, each of which signs its member in once, within 90 days.
-// A member's earlier codes end. Nobody can make one that signs in an administrator or an owner.
+// Print makes codes on paper for members without e-mail, each of which signs its member in once, within 90 days. A
+// member's earlier codes end. The actor needs actor.WriteMembers. Print refuses a member who is an administrator or an
+// owner: whoever writes members could sign in as them. It makes codes for all members or for none.
 func (s *PrintedCodes) Print(ctx context.Context, a actor.Actor, members []policy.MemberID, each int) ([]Printed,
 	error) {
 	if err := a.May(actor.WriteMembers, actor.Target{}); err != nil {
@@ -64,6 +65,7 @@ func (s *PrintedCodes) Print(ctx context.Context, a actor.Actor, members []polic
 	return out, nil
 }
 
+// printFor replaces the printed codes of one member by new ones. Of the codes the database keeps the hashes only.
 func (s *PrintedCodes) printFor(ctx context.Context, tx *store.Tx, a actor.Actor, p Person, each int) (out []Printed,
 	err error) {
 	x, err := byMember(ctx, tx, p.ID)
@@ -94,16 +96,17 @@ func (s *PrintedCodes) printFor(ctx context.Context, tx *store.Tx, a actor.Actor
 	return out, s.core.audit(ctx, tx, a, actor.WriteMembers, "member "+string(p.ID), "codes printed to sign in with")
 }
 
-// UseCode signs in by a printed code, once.
+// UseCode signs in by a printed code, once. It returns ErrCode, or *Throttled after ten wrong codes from an address.
 func (s *PrintedCodes) UseCode(ctx context.Context, code string) (actor.Actor, error) {
 	if err := s.limits.guess(ctx); err != nil {
 		return actor.Actor{}, err
 	}
 	var m policy.MemberID
 	hash := hashOf(ungrouped(code))
-	err := s.core.site.QueryRow(ctx, `SELECT member FROM account_code WHERE site = $1 AND hash = $2 AND kind = 'printed' AND
-		expires > $3`,
-		hash, s.core.now()).Scan(&m)
+	err := s.core.site.QueryRow(ctx, `SELECT member FROM account_code
+		WHERE site = $1 AND hash = $2 AND kind = 'printed' AND expires > $3`,
+		hash, s.core.now()).
+		Scan(&m)
 	if err != nil {
 		return actor.Actor{}, noRow(err)
 	}

@@ -21,8 +21,8 @@ type Recovery struct {
 	passwords *Passwords
 }
 
-// ResetCode makes a code with which an account sets a new password (ResetPassword), and ends what codes it had. Whoever
-// asks gives it to the account's owner.
+// ResetCode makes a code with which an account sets a new password within an hour (ResetPassword), and ends the codes
+// that it had. The actor needs actor.WriteAccounts, and hands the code to the account's owner.
 func (s *Recovery) ResetCode(ctx context.Context, a actor.Actor, id string) (code string, err error) {
 	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
 		return "", err
@@ -43,6 +43,7 @@ func (s *Recovery) ResetCode(ctx context.Context, a actor.Actor, id string) (cod
 	return grouped(code), err
 }
 
+// storeCode replaces all codes of an account by this one, of which it keeps the hash.
 func (s *Recovery) storeCode(ctx context.Context, tx *store.Tx, x row, code string) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND account = $2`, x.ID); err != nil {
 		return err
@@ -52,8 +53,8 @@ func (s *Recovery) storeCode(ctx context.Context, tx *store.Tx, x row, code stri
 	return err
 }
 
-// Recover is ResetCode for root on the hub's computer, by the account's name: it also lets a disabled account sign in
-// again, and ends its sessions and tokens. Only actor.Local may ask.
+// Recover is ResetCode for root on the hub's computer, by the account's name. It also enables a disabled account, and
+// ends its sessions and tokens. Only actor.Local may ask.
 func (s *Recovery) Recover(ctx context.Context, a actor.Actor, name string) (code string, err error) {
 	if a.Account != "local" {
 		return "", &actor.Denied{Act: actor.WriteAccounts, Actor: a}
@@ -85,7 +86,9 @@ func (s *Recovery) Recover(ctx context.Context, a actor.Actor, name string) (cod
 	return grouped(code), err
 }
 
-// ResetPassword sets a new password with a code of ResetCode, and signs in.
+// ResetPassword sets a new password with a code of ResetCode, and signs in. It returns ErrCode for a wrong, used or
+// expired code, *fault.Invalid for a password that is easy to guess (the code stays valid), and *Throttled after ten
+// wrong codes from an address.
 func (s *Recovery) ResetPassword(ctx context.Context, code, password string) (actor.Actor, error) {
 	if err := s.limits.guess(ctx); err != nil {
 		return actor.Actor{}, err
@@ -107,7 +110,7 @@ func (s *Recovery) ResetPassword(ctx context.Context, code, password string) (ac
 	if faults := checkPassword(password, x.Name); faults != nil {
 		return actor.Actor{}, errors.Join(&fault.Invalid{Faults: faults}, s.limits.goodGuess(ctx))
 	}
-	// setPassword removes the account's codes in its transaction, and refuses an account that changed meanwhile: of two
+	// Passwords.set removes the account's codes in its transaction, and refuses an account that changed meanwhile: of two
 	// who use the code at once, one is refused.
 	a, err := s.rights.actorOf(ctx, x)
 	if err != nil {

@@ -25,7 +25,8 @@ type Registry struct {
 	rows   *accountRows
 }
 
-// List lists those who can sign in, by id.
+// List lists the accounts by id, with the roles that follow from badges. next is the cursor of the next page; empty:
+// this page is the last. The actor needs actor.WriteAccounts.
 func (s *Registry) List(ctx context.Context, a actor.Actor, p Page) (out []Account, next string, err error) {
 	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
 		return nil, "", err
@@ -55,8 +56,14 @@ func (s *Registry) List(ctx context.Context, a actor.Actor, p Page) (out []Accou
 	return out, next, nil
 }
 
+// ids are at most n ids of accounts, in order, those after the id after.
 func (s *Registry) ids(ctx context.Context, after string, n int) ([]string, error) {
-	rows, err := s.core.site.Query(ctx, `SELECT id FROM account WHERE site = $1 AND id > $2 ORDER BY id LIMIT $3`, after, n)
+	rows, err := s.core.site.Query(
+		ctx,
+		`SELECT id FROM account WHERE site = $1 AND id > $2 ORDER BY id LIMIT $3`,
+		after,
+		n,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +79,8 @@ func (s *Registry) ids(ctx context.Context, after string, n int) ([]string, erro
 	return ids, rows.Err()
 }
 
-// Get gives one account: one's own, or anyone's to those who may write accounts.
+// Get returns one account, with the roles that follow from badges; *fault.NotFound where there is none. The actor
+// needs actor.WriteAccounts for an account that is not the own one.
 func (s *Registry) Get(ctx context.Context, a actor.Actor, id string) (Account, error) {
 	if err := mayAccount(a, id); err != nil {
 		return Account{}, err
@@ -82,8 +90,10 @@ func (s *Registry) Get(ctx context.Context, a actor.Actor, id string) (Account, 
 	return x.Account, err
 }
 
-// Add adds an account from its Name, Member, Site and Machines. Without a password, its owner sets one with a code
-// (ResetCode), or signs in by e-mail.
+// Add adds an account from the fields Name, Member, Site and Machines of given. Without a password, its owner sets one
+// with a code (Recovery.ResetCode), or signs in by e-mail. The actor needs actor.WriteAccounts. It returns
+// *fault.Invalid for values that cannot be used, a name or member that another account has, or a password that is easy
+// to guess.
 func (s *Registry) Add(ctx context.Context, a actor.Actor, given Account, password string) (Account, error) {
 	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
 		return Account{}, err
@@ -102,6 +112,7 @@ func (s *Registry) Add(ctx context.Context, a actor.Actor, given Account, passwo
 	if err != nil {
 		return Account{}, err
 	}
+	// Hash the password before the transaction begins: the hash takes longer than a transaction should.
 	if password != "" {
 		if x.password, err = s.hasher.hashAlone(ctx, plain(password)); err != nil {
 			return Account{}, err
@@ -117,6 +128,8 @@ func (s *Registry) Add(ctx context.Context, a actor.Actor, given Account, passwo
 	return x.Account, err
 }
 
+// checkAccount returns what is wrong with the name, member and roles of an account, or nothing. Texts that a fault
+// quotes are cut at 60 bytes.
 func checkAccount(x Account) []fault.Field {
 	faults := checkName(x.Name)
 	add := func(field, given, wrong, right string) {
@@ -142,8 +155,10 @@ func checkAccount(x Account) []fault.Field {
 	return faults
 }
 
-// Change changes Name, Member, Site, Machines and Disabled of an account. A change of rights ends its sessions. The
-// last owner who can sign in stays one.
+// Change calls change with a copy of an account and writes what it did to Name, Member, Site, Machines and Disabled. A
+// change of rights ends the account's sessions. The last owner who can sign in stays an owner. The actor needs
+// actor.WriteAccounts. It returns *fault.Conflict where the account is not at this version any more, and
+// *fault.Invalid as Add does.
 func (s *Registry) Change(ctx context.Context, a actor.Actor, id string, version int64,
 	change func(*Account) error) (Account, error) {
 	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
@@ -167,7 +182,7 @@ func (s *Registry) Change(ctx context.Context, a actor.Actor, id string, version
 	return x.Account, err
 }
 
-// changed is the account after a change of what may be changed.
+// changed is an account after a change. What else change did to the copy, as to ID or Made, is not kept.
 func changed(before Account, change func(*Account) error) (Account, error) {
 	given := before
 	given.Machines = maps.Clone(before.Machines)
@@ -184,6 +199,8 @@ func changed(before Account, change func(*Account) error) (Account, error) {
 	return after, nil
 }
 
+// store writes a changed account with its audit entry, and ends its sessions where its role, member or state changed,
+// so that each new request has the new rights.
 func (s *Registry) store(ctx context.Context, tx *store.Tx, a actor.Actor, before row, x *row) error {
 	if x.Member != before.Member {
 		if err := s.rights.memberExists(ctx, x.Member); err != nil {
@@ -210,7 +227,7 @@ func (s *Registry) store(ctx context.Context, tx *store.Tx, a actor.Actor, befor
 		"was "+describe(before.Account)+"; is "+describe(x.Account))
 }
 
-// keepsAnOwner refuses a change that leaves nobody who can give roles.
+// keepsAnOwner refuses a change after which no owner could sign in: nobody could give roles any more.
 func keepsAnOwner(ctx context.Context, q oneRow, before, after row) error {
 	if !before.isOwner() || after.isOwner() {
 		return nil
@@ -224,7 +241,8 @@ func keepsAnOwner(ctx context.Context, q oneRow, before, after row) error {
 	return err
 }
 
-// describe is an account for the audit log.
+// describe is an account as the audit log tells it: name, member, roles, and whether it is disabled. The log removes
+// this text when the person is erased (audit.Log.Forget).
 func describe(x Account) string {
 	parts := []string{fmt.Sprintf("name %q", x.Name)}
 	if x.Member != "" {
@@ -242,12 +260,19 @@ func describe(x Account) string {
 	return strings.Join(parts, ", ")
 }
 
-// SetRole gives an account a role of the site.
-func (s *Registry) SetRole(ctx context.Context, a actor.Actor, id string, version int64, r actor.Role) (Account, error) {
+// SetRole gives an account a role of the site. It asks and refuses as Change does.
+func (s *Registry) SetRole(
+	ctx context.Context,
+	a actor.Actor,
+	id string,
+	version int64,
+	r actor.Role,
+) (Account, error) {
 	return s.Change(ctx, a, id, version, func(x *Account) error { x.Site = r; return nil })
 }
 
-// SetMachineRole gives an account a role at a machine, or takes it where r is empty.
+// SetMachineRole gives an account a role at a machine, or takes the role away where r is empty. It asks and refuses as
+// Change does.
 func (s *Registry) SetMachineRole(ctx context.Context, a actor.Actor, id string, version int64, m policy.MachineID,
 	r actor.Role) (Account, error) {
 	return s.Change(ctx, a, id, version, func(x *Account) error {
@@ -263,13 +288,16 @@ func (s *Registry) SetMachineRole(ctx context.Context, a actor.Actor, id string,
 	})
 }
 
-// Disable keeps an account from signing in and its tokens from working, or lets it again.
+// Disable keeps an account from signing in and its tokens from working, or enables it again. It asks and refuses as
+// Change does.
 func (s *Registry) Disable(ctx context.Context, a actor.Actor, id string, version int64, disabled bool) (Account,
 	error) {
 	return s.Change(ctx, a, id, version, func(x *Account) error { x.Disabled = disabled; return nil })
 }
 
-// Remove removes an account with its sessions, tokens and codes.
+// Remove removes an account with its sessions, tokens and codes. The actor needs actor.WriteAccounts. It returns
+// *fault.Conflict where the account is not at this version any more, and *fault.Invalid for the last owner who can
+// sign in.
 func (s *Registry) Remove(ctx context.Context, a actor.Actor, id string, version int64) error {
 	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
 		return err

@@ -17,14 +17,15 @@ import (
 	"portillon/policy"
 )
 
-// Person is what the directory says of a member.
+// Person is a member as the directory knows them: enough to address them and to sign them in.
 type Person struct {
 	ID       policy.MemberID `json:"id"`
 	Name     string          `json:"name"`
 	Language string          `json:"-"` // fr or en; empty: the site's
 }
 
-// People is what accounts ask the directory. Functions that are nil answer nothing.
+// People are the questions that this package asks the directory. The hub connects the two, so that neither package
+// imports the other. A function that is nil answers nothing.
 type People struct {
 	// ByAddress gives the members whom an e-mail address may sign in: of a minor, the guardian's addresses only.
 	ByAddress func(ctx context.Context, address string) ([]Person, error)
@@ -37,7 +38,7 @@ type People struct {
 	Standing func(ctx context.Context, id policy.MemberID) (Standing, error)
 }
 
-// Standing is what a membership opens at the hub. The zero Standing opens nothing.
+// Standing says what a membership allows at the hub. The zero Standing allows nothing.
 type Standing string
 
 // The standings of a member. A member whom the directory does not know has none.
@@ -47,7 +48,8 @@ const (
 	Blocked Standing = "blocked" // signs in to nothing
 )
 
-// Settings are what an administrator may change while the hub runs.
+// Settings are the values that an administrator may change while the hub runs. This package reads them anew for each
+// mail.
 type Settings struct {
 	Title    string // of the site, in mails
 	Language string // of members who have chosen none: fr or en
@@ -55,13 +57,14 @@ type Settings struct {
 	Links    bool   // members may sign in by e-mail
 }
 
-// Options are what a Service is made from.
+// Options are the parts that New makes the services from. Site is required; each other part says what holds without
+// it.
 type Options struct {
 	Site   *store.Site
 	Folder string       // the hub's data folder: owner-code stands there
 	Log    *slog.Logger // nil: none
 	Audit  *audit.Log   // nil: none
-	People People       //
+	People People       // the directory; zero: no member signs in by e-mail, and badges give no role
 	// Settings are those of the site at this moment; nil: its id as title, in English, with links.
 	Settings func() Settings
 	URL      *url.URL // how browsers reach the hub, from its configuration; nil: no links and cookies in the clear
@@ -77,7 +80,8 @@ type Options struct {
 	Hash   Argon            // zero: 19 MiB, 2 passes, 1 lane
 }
 
-// Services are the accounts of one site, by duty. Each may be called by many goroutines.
+// Services are the accounts of one site, by duty. Callers name the duty, as in Sessions.End. Each service may be
+// called by many goroutines; those that take an actor ask by themselves what the actor may do.
 type Services struct {
 	Passwords    *Passwords    // sign-in by name and password
 	Links        *Links        // sign-in by a link in an e-mail
@@ -91,7 +95,8 @@ type Services struct {
 	Requests     *Requests     // who asks, by the cookie or the token of an HTTP request
 }
 
-// New makes the services. It returns an error where o names no site, or where its URL cannot be what browsers ask.
+// New makes the services. It returns an error where o names no site, where its URL is no http or https address, or
+// where mail is to be sent and links would have no address. It starts no goroutine: the caller runs Outbox.Run.
 func New(o Options) (*Services, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -104,6 +109,7 @@ func New(o Options) (*Services, error) {
 	rows := &accountRows{core: core}
 	browsers := &browsers{core: core, rights: rights, manager: newManager(core, o.URL)}
 	outbox := &Outbox{core: core, sender: o.Mail, added: make(chan struct{}, 1)}
+	// Services that sign people in share browsers, rights and limits: one limit counts the attempts of all.
 	codes := &oneTimeCodes{core: core, rights: rights, rows: rows, browsers: browsers}
 	passwords := &Passwords{core: core, limits: limits, hasher: hasher, rights: rights, browsers: browsers}
 	tokens := &Tokens{core: core, limits: limits, rights: rights}

@@ -17,8 +17,8 @@ type Sessions struct {
 	browsers *browsers
 }
 
-// FromSession returns who is signed in in the browser whose request ctx comes from; the zero Actor: nobody. Rights are
-// those of this moment.
+// FromSession is the actor who is signed in in the browser whose request ctx comes from; the zero Actor: nobody. The
+// rights are those of this moment, not those at sign-in.
 func (s *Sessions) FromSession(ctx context.Context) (actor.Actor, error) {
 	x, ok, err := s.browsers.account(ctx)
 	if err != nil || !ok {
@@ -27,8 +27,8 @@ func (s *Sessions) FromSession(ctx context.Context) (actor.Actor, error) {
 	return s.rights.actorOf(ctx, x)
 }
 
-// ActorNow is who asks by a request's session at this moment, which may have ended since Handler found out: for answers
-// that last long. The zero Actor: nobody.
+// ActorNow is the actor of a request's session at this moment. The session may have ended since the request began:
+// answers that last long, such as event streams, ask again by ActorNow. The zero Actor: nobody is signed in any more.
 func (s *Sessions) ActorNow(r *http.Request) (actor.Actor, error) {
 	ctx := r.Context()
 	if !visitorOf(ctx).session {
@@ -43,7 +43,7 @@ func (s *Sessions) ActorNow(r *http.Request) (actor.Actor, error) {
 	return s.FromSession(ctx)
 }
 
-// SignOut ends the session of the browser whose request ctx comes from.
+// SignOut ends the session of the browser whose request ctx comes from. Without a browser it does nothing.
 func (s *Sessions) SignOut(ctx context.Context) error {
 	if !visitorOf(ctx).session {
 		return nil
@@ -51,7 +51,8 @@ func (s *Sessions) SignOut(ctx context.Context) error {
 	return s.browsers.manager.Destroy(ctx)
 }
 
-// Active are an account's browsers, the newest first.
+// Active lists the sessions of an account that have not ended, the newest first, at most 100. The session of the
+// request itself is marked as current. The actor needs actor.WriteAccounts for an account that is not the own one.
 func (s *Sessions) Active(ctx context.Context, a actor.Actor, id string) ([]Session, error) {
 	if err := mayAccount(a, id); err != nil {
 		return nil, err
@@ -85,7 +86,8 @@ func (s *Sessions) Active(ctx context.Context, a actor.Actor, id string) ([]Sess
 	return out, rows.Err()
 }
 
-// End ends one of an account's sessions.
+// End ends one session of an account; *fault.NotFound where the account has no such session. The actor needs
+// actor.WriteAccounts for an account that is not the own one.
 func (s *Sessions) End(ctx context.Context, a actor.Actor, id, session string) error {
 	if err := mayAccount(a, id); err != nil {
 		return err
@@ -103,7 +105,8 @@ func (s *Sessions) End(ctx context.Context, a actor.Actor, id, session string) e
 	})
 }
 
-// EndAll ends all sessions of an account, this one too. Tokens stay.
+// EndAll ends all sessions of an account, that of the request too. API tokens stay valid. The actor needs
+// actor.WriteAccounts for an account that is not the own one.
 func (s *Sessions) EndAll(ctx context.Context, a actor.Actor, id string) error {
 	if err := mayAccount(a, id); err != nil {
 		return err

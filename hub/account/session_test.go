@@ -248,7 +248,8 @@ func TestSessionThatIsWrittenMeanwhileStaysEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := w.do("POST", func(ctx context.Context) error {
-		if err := b.Links.MailLink(ctx, "lea@biklab.example"); err != nil { // the session is written at the end of the request
+		// The session is written at the end of the request.
+		if err := b.Links.MailLink(ctx, "lea@biklab.example"); err != nil {
 			return err
 		}
 		return b.Sessions.EndAll(t.Context(), root, x.ID)

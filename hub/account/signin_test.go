@@ -81,7 +81,8 @@ func TestUnknownAccountCostsTheSameWorkAsAWrongPassword(t *testing.T) {
 	x := b.owner()
 	b.add(account.Account{Name: "off", Site: actor.Administrator})
 	b.add(account.Account{Name: "disabled", Member: "m-lea", Site: actor.Member, Disabled: false})
-	if _, err := b.Registry.Add(t.Context(), root, account.Account{Name: "mail only", Member: "m-karim", Site: actor.Member},
+	karim := account.Account{Name: "mail only", Member: "m-karim", Site: actor.Member}
+	if _, err := b.Registry.Add(t.Context(), root, karim,
 		""); err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +263,10 @@ func TestOneAddressCannotTryManyNames(t *testing.T) {
 	tried := 0
 	for n := range 60 {
 		address := fmt.Sprintf("2001:db8:1:2::%x", n) // one customer's network
-		if _, err := b.Passwords.SignIn(t.Context(), fmt.Sprintf("name%d", n), good, address); errors.Is(err, account.ErrWrong) {
+		if _, err := b.Passwords.SignIn(t.Context(), fmt.Sprintf("name%d", n), good, address); errors.Is(
+			err,
+			account.ErrWrong,
+		) {
 			tried++
 		}
 	}
@@ -275,6 +279,9 @@ func TestOneAddressCannotTryManyNames(t *testing.T) {
 }
 
 func TestRowsOfLimitsAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: hashes passwords")
+	}
 	b := open(t)
 	b.KeepLimits(500)
 	err := b.fill(1000)
@@ -427,7 +434,10 @@ func TestGuessedCodesAreThrottled(t *testing.T) {
 			_, err := b.Recovery.ResetPassword(ctx, code, "another random text")
 			return err
 		},
-		func(ctx context.Context, code string) error { _, err := b.Ownership.Redeem(ctx, code, "x", good); return err },
+		func(ctx context.Context, code string) error {
+			_, err := b.Ownership.Redeem(ctx, code, "x", good)
+			return err
+		},
 		func(ctx context.Context, code string) error { _, err := b.Links.UseLink(ctx, code, ""); return err },
 	}
 	refused := 0

@@ -220,7 +220,8 @@ func TestRunMailEndsWithItsContextAndSendsWhatComes(t *testing.T) {
 	b.restart()
 	go func() { done <- b.Outbox.Run(ctx) }()
 	w := b.browser()
-	if err := w.do("POST", func(ctx context.Context) error { return b.Links.MailLink(ctx, "lea@biklab.example") }); err != nil {
+	ask := func(ctx context.Context) error { return b.Links.MailLink(ctx, "lea@biklab.example") }
+	if err := w.do("POST", ask); err != nil {
 		t.Fatal(err)
 	}
 	if m := <-got; m.To != "lea@biklab.example" {

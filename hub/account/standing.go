@@ -17,8 +17,9 @@ type rights struct {
 	log    *slog.Logger
 }
 
-// standing is what the membership of an account's member opens. An account without a member needs none. An owner's
-// account does not depend on the directory: only an owner ends it, and administrators write the directory.
+// standing is what the membership of an account's member allows. An account without a member needs no membership. The
+// account of an owner does not depend on the directory: administrators write the directory, and could otherwise lock
+// an owner out.
 func (s *rights) standing(ctx context.Context, x row) (Standing, error) {
 	if x.Member == "" || x.Site == actor.Owner || s.people.Standing == nil {
 		return Current, nil
@@ -26,8 +27,8 @@ func (s *rights) standing(ctx context.Context, x row) (Standing, error) {
 	return s.people.Standing(ctx, x.Member)
 }
 
-// isShut reports whether an account signs in to nothing: it is disabled, or its member is blocked or not in the
-// directory. Sessions and tokens ask at each request, so that a change counts at once.
+// isShut reports whether an account may not sign in at all: it is disabled, or its member is blocked or unknown to the
+// directory. Sessions and tokens ask at each request, so that a change takes effect at once.
 func (s *rights) isShut(ctx context.Context, x row) (bool, error) {
 	if x.Disabled {
 		return true, nil
@@ -36,8 +37,9 @@ func (s *rights) isShut(ctx context.Context, x row) (bool, error) {
 	return of != Current && of != Lapsed, err
 }
 
-// actorOf is an account as services see it. A member whose membership has lapsed has no role but the one that a person
-// gave for the whole site: their own record is left to them. What isShut says has been asked before.
+// actorOf is the actor that an account is at this moment. The caller has asked isShut before. A member whose
+// membership has lapsed keeps the role owner or administrator, if a person gave it; any other such member sees their
+// own record only.
 func (s *rights) actorOf(ctx context.Context, x row) (actor.Actor, error) {
 	v := visitorOf(ctx)
 	a := actor.Actor{Account: x.ID, Name: x.Name, Member: x.Member, Request: v.request, Address: v.address}
@@ -54,6 +56,7 @@ func (s *rights) actorOf(ctx context.Context, x row) (actor.Actor, error) {
 	if a.Site = x.Site; a.Site == "" && a.Member != "" {
 		a.Site = actor.Member
 	}
+	// Roles that a person gave are added to those that follow from badges. Maintainer includes mentor.
 	a.Machines = s.earned(ctx, x.Member)
 	for m, r := range x.Machines {
 		if r == actor.Maintainer || a.Machines[m] == "" {
@@ -66,6 +69,8 @@ func (s *rights) actorOf(ctx context.Context, x row) (actor.Actor, error) {
 	return a, nil
 }
 
+// memberExists returns *fault.Invalid where the directory has no member with this id. The empty id, an account without
+// a member, is accepted.
 func (s *rights) memberExists(ctx context.Context, m policy.MemberID) error {
 	if m == "" || s.people.Member == nil {
 		return nil
@@ -78,8 +83,8 @@ func (s *rights) memberExists(ctx context.Context, m policy.MemberID) error {
 	return err
 }
 
-// earned are the roles that follow from a member's badges: mentor and maintainer of a machine, nothing else. Where they
-// cannot be told, there are none.
+// earned are the roles at machines that follow from a member's badges: mentor and maintainer, no other. Where the
+// directory cannot tell them, the member has none and the log says why.
 func (s *rights) earned(ctx context.Context, m policy.MemberID) map[policy.MachineID]actor.Role {
 	if m == "" || s.people.Roles == nil {
 		return nil
@@ -94,15 +99,16 @@ func (s *rights) earned(ctx context.Context, m policy.MemberID) map[policy.Machi
 	return roles
 }
 
+// isMachineRole reports whether a role is one of a machine; the others are roles of the site.
 func isMachineRole(r actor.Role) bool { return r == actor.Mentor || r == actor.Maintainer }
 
-// own reports whether an actor is the owner of an account, and there in person: a token does not change passwords,
-// sessions and tokens of its owner.
+// own reports whether an actor is the owner of an account, signed in by a session. An API token is not: it does not
+// change its owner's passwords, sessions and tokens.
 func own(a actor.Actor, id string) bool {
 	return a.Account != "" && a.Account == id && a.Token == "" && a.Scopes == nil
 }
 
-// mayAccount allows one's own account, and others to those who may write accounts.
+// mayAccount returns nil for one's own account, and for actors with actor.WriteAccounts; else *actor.Denied.
 func mayAccount(a actor.Actor, id string) error {
 	if own(a, id) {
 		return nil

@@ -27,6 +27,9 @@ func standings(of map[policy.MemberID]account.Standing) func(*account.Options) {
 // What a membership's end does to those who are signed in already, and to those who sign in then. It is written in
 // docs/hub.md.
 func TestStandingOfAMemberCountsAtOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: hashes passwords")
+	}
 	const nobody, own, all = "nobody", "own record", "all"
 	for _, c := range []struct {
 		name     string

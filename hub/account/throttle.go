@@ -39,6 +39,8 @@ type limit struct {
 	who string // hashed before it is stored: people type passwords into the field for names
 }
 
+// key is the name of the limit's row. It holds a hash of who: the database keeps neither names nor addresses of those
+// who guess.
 func (l limit) key() string {
 	return l.name + "/" + hex.EncodeToString(hashOf(l.name + "\x00" + l.who)[:12])
 }
@@ -57,6 +59,7 @@ const (
 	pruneEvery = 64
 )
 
+// oneRow reads one row, of a site or of a transaction.
 type oneRow interface {
 	QueryRow(ctx context.Context, query string, args ...any) *sql.Row
 }
@@ -78,7 +81,7 @@ type throttle struct {
 }
 
 // allowed returns *Throttled if one of the limits is used up. It writes nothing: a flood of refused attempts costs
-// reads.
+// reads only.
 func (s *throttle) allowed(ctx context.Context, q oneRow, limits ...limit) error {
 	for _, l := range limits {
 		full, err := until(ctx, q, l)
@@ -92,7 +95,8 @@ func (s *throttle) allowed(ctx context.Context, q oneRow, limits ...limit) error
 	return nil
 }
 
-// spend uses one attempt of each limit, or of none and returns *Throttled. Attempts in parallel are counted one by one.
+// spend uses one attempt of each limit; if one limit is used up, it uses none and returns *Throttled. Attempts in
+// parallel are counted one by one, since transactions that write are.
 func (s *throttle) spend(ctx context.Context, limits ...limit) error {
 	if err := s.allowed(ctx, s.core.site, limits...); err != nil {
 		return err
@@ -100,6 +104,7 @@ func (s *throttle) spend(ctx context.Context, limits ...limit) error {
 	return s.core.site.Write(ctx, func(tx *store.Tx) error { return s.spendIn(ctx, tx, limits...) })
 }
 
+// spendIn is spend within a transaction of the caller.
 func (s *throttle) spendIn(ctx context.Context, tx *store.Tx, limits ...limit) error {
 	if err := s.allowed(ctx, tx, limits...); err != nil {
 		return err
@@ -122,7 +127,7 @@ func (s *throttle) spendIn(ctx context.Context, tx *store.Tx, limits ...limit) e
 	return nil
 }
 
-// refund gives the attempt back: it was right.
+// refund gives an attempt back that turned out to be right.
 func (s *throttle) refund(ctx context.Context, tx *store.Tx, limits ...limit) error {
 	for _, l := range limits {
 		_, err := tx.Exec(ctx, `UPDATE account_throttle SET until = until - $3 WHERE site = $1 AND name = $2`, l.key(),
@@ -134,7 +139,8 @@ func (s *throttle) refund(ctx context.Context, tx *store.Tx, limits ...limit) er
 	return nil
 }
 
-// prune removes what says nothing any more, and bounds the rest: those who waited least go first.
+// prune removes limits that are full again, and codes that have expired. Beyond most rows it removes those limits
+// whose wait is shortest.
 func (s *throttle) prune(ctx context.Context, tx *store.Tx) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM account_throttle WHERE site = $1 AND until <= $2`, s.core.now()); err != nil {
 		return err
@@ -148,7 +154,9 @@ func (s *throttle) prune(ctx context.Context, tx *store.Tx) error {
 	return err
 }
 
-// network is whom an address counts as: an IPv4 address, or an IPv6 network of 64 bits, which is what one customer has.
+// network is what a client's address counts as in limits: an IPv4 address itself, or the 64-bit network of an IPv6
+// address, which is what one customer has (RFC 6177 gives sites at least that). A text that is no address counts as
+// "unknown".
 func network(address string) string {
 	a, err := netip.ParseAddr(strings.TrimSpace(address))
 	if err != nil {
@@ -165,13 +173,15 @@ func network(address string) string {
 	return p.String()
 }
 
-// guess counts an attempt with a code; goodGuess gives it back.
+// guess counts an attempt with a code, whatever the code is for. goodGuess gives the attempt back.
 func (s *throttle) guess(ctx context.Context) error { return s.spend(ctx, s.guessLimit(ctx)) }
 
+// goodGuess gives the attempt of guess back: the code was right.
 func (s *throttle) goodGuess(ctx context.Context) error {
 	return s.core.site.Write(ctx, func(tx *store.Tx) error { return s.refund(ctx, tx, s.guessLimit(ctx)) })
 }
 
+// guessLimit is the limit on wrong codes from the address of the request that ctx comes from.
 func (s *throttle) guessLimit(ctx context.Context) limit {
 	return limit{rates().code, network(visitorOf(ctx).address)}
 }

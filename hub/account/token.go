@@ -27,7 +27,8 @@ type Tokens struct {
 	rights *rights
 }
 
-// Issued are an account's API tokens, without their text.
+// Issued lists the API tokens of an account without their text, the newest first, expired ones too. The actor needs
+// actor.WriteAccounts for an account that is not the own one.
 func (s *Tokens) Issued(ctx context.Context, a actor.Actor, id string) ([]Token, error) {
 	if err := mayAccount(a, id); err != nil {
 		return nil, err
@@ -55,6 +56,7 @@ func (s *Tokens) Issued(ctx context.Context, a actor.Actor, id string) ([]Token,
 	return out, rows.Err()
 }
 
+// acts reads scopes as the database keeps them: acts, separated by spaces.
 func acts(scopes string) []actor.Act {
 	out := []actor.Act{}
 	for _, s := range strings.Fields(scopes) {
@@ -63,8 +65,9 @@ func acts(scopes string) []actor.Act {
 	return out
 }
 
-// Issue makes an API token of one's own account. It may do what its owner may at the time of use, and of that its
-// scopes only. Its text is given once. A token makes no tokens.
+// Issue makes an API token of the actor's own account. The token may do what its owner may at the time of use, as far
+// as its scopes name the act. Its text is returned once and kept as a hash. It returns *actor.Denied for an actor that
+// is itself a token, and *fault.Invalid for a name, scopes or an end that cannot be used.
 func (s *Tokens) Issue(ctx context.Context, a actor.Actor, name string, scopes []actor.Act,
 	expires time.Time) (Token, error) {
 	if !own(a, a.Account) || a.Account == "local" {
@@ -89,6 +92,8 @@ func (s *Tokens) Issue(ctx context.Context, a actor.Actor, name string, scopes [
 	return t, nil
 }
 
+// add writes a token with its audit entry, after it removed the account's expired tokens. An account has at most
+// maxTokens.
 func (s *Tokens) add(ctx context.Context, tx *store.Tx, a actor.Actor, t Token) error {
 	if _, err := byID(ctx, tx, a.Account); err != nil {
 		return err
@@ -121,6 +126,7 @@ func (s *Tokens) add(ctx context.Context, tx *store.Tx, a actor.Actor, t Token) 
 		" ")+", until "+t.Expires.Format(time.DateOnly))
 }
 
+// checkToken returns what is wrong with the values of a new token, or nothing.
 func checkToken(name string, scopes []actor.Act, now, expires time.Time) (faults []fault.Field) {
 	for _, f := range checkName(name) {
 		f.Right = "what the token is for"
@@ -144,7 +150,8 @@ func checkToken(name string, scopes []actor.Act, now, expires time.Time) (faults
 	return faults
 }
 
-// Revoke ends a token of an account.
+// Revoke ends a token of an account at once; *fault.NotFound where the account has no such token. The actor needs
+// actor.WriteAccounts for an account that is not the own one.
 func (s *Tokens) Revoke(ctx context.Context, a actor.Actor, id, token string) error {
 	if err := mayAccount(a, id); err != nil {
 		return err
@@ -162,8 +169,9 @@ func (s *Tokens) Revoke(ctx context.Context, a actor.Actor, id, token string) er
 	})
 }
 
-// FromToken returns whom an API token speaks for: its owner's rights at this moment, within its scopes. It returns
-// ErrWrong, or *Throttled after too many wrong tokens from an address; a right token is never throttled.
+// FromToken is the actor that an API token speaks for: its owner's rights at this moment, within its scopes. It
+// returns ErrWrong for a text that is no valid token, or *Throttled after too many wrong tokens from an address. A
+// right token is never throttled.
 func (s *Tokens) FromToken(ctx context.Context, text, address string) (actor.Actor, error) {
 	if address == "" {
 		address = visitorOf(ctx).address
@@ -178,6 +186,8 @@ func (s *Tokens) FromToken(ctx context.Context, text, address string) (actor.Act
 	return actor.Actor{}, ErrWrong
 }
 
+// actorOf is FromToken without the limit on wrong tokens. It records the use of the token at most once in
+// tokenUsedEach.
 func (s *Tokens) actorOf(ctx context.Context, text string) (actor.Actor, error) {
 	if !isToken(text) {
 		return actor.Actor{}, ErrWrong
@@ -193,6 +203,7 @@ func (s *Tokens) actorOf(ctx context.Context, text string) (actor.Actor, error) 
 	if err != nil {
 		return actor.Actor{}, err
 	}
+	// The owner may have been removed, disabled or blocked since the token was made.
 	x, err := byID(ctx, s.core.site, owner)
 	if gone := (*fault.NotFound)(nil); errors.As(err, &gone) {
 		return actor.Actor{}, ErrWrong
@@ -205,6 +216,7 @@ func (s *Tokens) actorOf(ctx context.Context, text string) (actor.Actor, error) 
 	} else if shut {
 		return actor.Actor{}, ErrWrong
 	}
+	// Record the use, but not with every request: a write costs more than all the rest.
 	if s.core.now()-used >= tokenUsedEach.Milliseconds() {
 		err := s.core.site.Write(ctx, func(tx *store.Tx) error {
 			_, err := tx.Exec(ctx, `UPDATE account_token SET used = $3 WHERE site = $1 AND id = $2`, id, s.core.now())

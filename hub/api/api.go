@@ -163,10 +163,10 @@ func (s *API) table() (all []Route) {
 		on     bool
 		routes []Route
 	}{
-		{o.Directory != nil, (&memberAPI{directory: o.Directory}).routes()},
-		{o.Directory != nil, (&cardAPI{directory: o.Directory}).routes()},
-		{o.Directory != nil, (&badgeAPI{directory: o.Directory, texts: s.texts}).routes()},
-		{o.Directory != nil, (&importAPI{directory: o.Directory, texts: s.texts}).routes()},
+		{o.Directory != (Directory{}), (&memberAPI{directory: o.Directory}).routes()},
+		{o.Directory != (Directory{}), (&cardAPI{directory: o.Directory}).routes()},
+		{o.Directory != (Directory{}), (&badgeAPI{directory: o.Directory, texts: s.texts}).routes()},
+		{o.Directory != (Directory{}), (&importAPI{directory: o.Directory, texts: s.texts}).routes()},
 		{o.Machines != nil, (&machineAPI{machines: o.Machines, codes: o.Codes, orders: o.Orders}).routes()},
 		{o.CardKeys != nil, (&cardKeyAPI{keys: o.CardKeys}).routes()},
 		{o.Policies != nil, policies.routes()},

@@ -53,7 +53,7 @@ func (s *badgeAPI) addBadges(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	added, err := s.directory.AddBadges(c.ctx(), c.actor, c.member(), name, data)
+	added, err := s.directory.Badges.AddBadges(c.ctx(), c.actor, c.member(), name, data)
 	if err != nil {
 		return answer{}, err
 	}
@@ -73,7 +73,7 @@ func (s *badgeAPI) addBadgeURL(c *call) (answer, error) {
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	b, err := s.directory.AddBadgeURL(c.ctx(), c.actor, c.member(), in.URL)
+	b, err := s.directory.Badges.AddBadgeURL(c.ctx(), c.actor, c.member(), in.URL)
 	if err != nil {
 		return answer{}, err
 	}
@@ -85,7 +85,7 @@ const fileType = "application/octet-stream"
 // badgeFile returns the badge as it was added. It comes from outside the hub, so it is always sent as a file to save,
 // never as a page.
 func (s *badgeAPI) badgeFile(c *call) (answer, error) {
-	name, data, err := s.directory.BadgeData(c.ctx(), c.actor, c.member(), c.id("badge"))
+	name, data, err := s.directory.Badges.BadgeData(c.ctx(), c.actor, c.member(), c.id("badge"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -111,5 +111,5 @@ func fileName(s string) string {
 
 // removeBadge takes a badge from a member. This does not revoke the badge: it can be added again.
 func (s *badgeAPI) removeBadge(c *call) (answer, error) {
-	return answer{}, s.directory.RemoveBadge(c.ctx(), c.actor, c.member(), c.id("badge"))
+	return answer{}, s.directory.Badges.RemoveBadge(c.ctx(), c.actor, c.member(), c.id("badge"))
 }

@@ -50,7 +50,7 @@ func (s *cardAPI) addCard(c *call) (answer, error) {
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	card, err := s.directory.AddCard(c.ctx(), c.actor, c.member(),
+	card, err := s.directory.Cards.AddCard(c.ctx(), c.actor, c.member(),
 		directory.Card{Number: in.Number, Note: in.Note, State: directory.Active})
 	if err != nil {
 		return answer{}, err
@@ -64,12 +64,12 @@ func (s *cardAPI) setCard(c *call) (answer, error) {
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	return answer{}, s.directory.SetCard(c.ctx(), c.actor, c.member(), c.id("card"), in.State, in.Note)
+	return answer{}, s.directory.Cards.SetCard(c.ctx(), c.actor, c.member(), c.id("card"), in.State, in.Note)
 }
 
 // removeCard takes a card from its member; the card is then unknown.
 func (s *cardAPI) removeCard(c *call) (answer, error) {
-	return answer{}, s.directory.RemoveCard(c.ctx(), c.actor, c.member(), c.id("card"))
+	return answer{}, s.directory.Cards.RemoveCard(c.ctx(), c.actor, c.member(), c.id("card"))
 }
 
 // taps answers one page of the unknown cards that were tapped within 24 hours, the last tapped first.
@@ -78,7 +78,7 @@ func (s *cardAPI) taps(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	found, next, err := s.directory.Taps(c.ctx(), c.actor, directory.Page{After: after, Limit: limit})
+	found, next, err := s.directory.Taps.Unknown(c.ctx(), c.actor, directory.Page{After: after, Limit: limit})
 	if err != nil {
 		return answer{}, err
 	}
@@ -91,7 +91,7 @@ func (s *cardAPI) assign(c *call) (answer, error) {
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	card, err := s.directory.Assign(c.ctx(), c.actor, c.id("tap"), in.Member)
+	card, err := s.directory.Taps.Assign(c.ctx(), c.actor, c.id("tap"), in.Member)
 	if err != nil {
 		return answer{}, err
 	}

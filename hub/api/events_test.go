@@ -224,6 +224,9 @@ func TestStreamsEndWithTheirSession(t *testing.T) {
 
 // Blocking a member changes the directory; removing a mentor's badge changes the policy.
 func TestStreamsEndWhenTheReaderLosesPermission(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: asks every route")
+	}
 	for _, topic := range []store.Topic{store.Accounts, store.Directory, store.Policy} {
 		bubble(t, func(t *testing.T, s *site, h http.Handler) {
 			stream := s.stream(h, "mentor", "?topic=states")

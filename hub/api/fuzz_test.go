@@ -24,7 +24,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add("GET", "/reports/uses?from=2026-02-30&to=x", "", "", "", "")
 	h, err := New(
 		Options{
-			Directory: directoryFake{newFakes()},
+			Directory: directoryFake{newFakes()}.all(),
 			Machines:  machinesFake{newFakes()},
 			Codes:     codesFake{newFakes()},
 			Orders:    ordersFake{newFakes()},

@@ -56,7 +56,7 @@ func (s *importAPI) previewImport(c *call) (answer, error) {
 			return answer{}, err
 		}
 	}
-	p, err := s.directory.Preview(c.ctx(), c.actor, in)
+	p, err := s.directory.Imports.Preview(c.ctx(), c.actor, in)
 	if err != nil {
 		return answer{}, err
 	}
@@ -65,7 +65,7 @@ func (s *importAPI) previewImport(c *call) (answer, error) {
 
 // confirmImport confirms that the many members who are missing from the list are gone indeed.
 func (s *importAPI) confirmImport(c *call) (answer, error) {
-	p, err := s.directory.Confirm(c.ctx(), c.actor, c.id("import"))
+	p, err := s.directory.Imports.Confirm(c.ctx(), c.actor, c.id("import"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -74,7 +74,7 @@ func (s *importAPI) confirmImport(c *call) (answer, error) {
 
 // applyImport makes the previewed changes in one transaction. It is refused if the directory changed since the preview.
 func (s *importAPI) applyImport(c *call) (answer, error) {
-	p, err := s.directory.Apply(c.ctx(), c.actor, c.id("import"))
+	p, err := s.directory.Imports.Apply(c.ctx(), c.actor, c.id("import"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -94,6 +94,6 @@ func (s *importAPI) export(c *call) (answer, error) {
 	}
 	name := "members." + format
 	return answer{mime: exportTypes()[i], file: name, stream: func(w io.Writer) error {
-		return s.directory.Export(c.ctx(), c.actor, format, w)
+		return s.directory.Exports.Export(c.ctx(), c.actor, format, w)
 	}}, nil
 }

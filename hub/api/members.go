@@ -96,7 +96,7 @@ func (s *memberAPI) listMembers(c *call) (answer, error) {
 	}
 	filter := directory.Filter{Text: c.query.Get("text"), Machine: policy.MachineID(c.query.Get("machine")),
 		Badge: policy.BadgeID(c.query.Get("badge")), State: c.query.Get("state")}
-	found, next, err := s.directory.Members(c.ctx(), c.actor, filter, directory.Page{After: after, Limit: limit})
+	found, next, err := s.directory.Members.List(c.ctx(), c.actor, filter, directory.Page{After: after, Limit: limit})
 	if err != nil {
 		return answer{}, err
 	}
@@ -117,7 +117,7 @@ func (s *memberAPI) addMember(c *call) (answer, error) {
 	if err := in.apply(c, &m); err != nil {
 		return answer{}, err
 	}
-	m, err := s.directory.Add(c.ctx(), c.actor, m)
+	m, err := s.directory.Members.Add(c.ctx(), c.actor, m)
 	if err != nil {
 		return answer{}, err
 	}
@@ -128,7 +128,7 @@ func (s *memberAPI) addMember(c *call) (answer, error) {
 
 // getMember answers one member.
 func (s *memberAPI) getMember(c *call) (answer, error) {
-	m, err := s.directory.Member(c.ctx(), c.actor, c.member())
+	m, err := s.directory.Members.Get(c.ctx(), c.actor, c.member())
 	if err != nil {
 		return answer{}, err
 	}
@@ -145,7 +145,7 @@ func (s *memberAPI) patchMember(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	m, err := s.directory.Change(c.ctx(), c.actor, c.member(), version, func(m *directory.Member) error {
+	m, err := s.directory.Members.Change(c.ctx(), c.actor, c.member(), version, func(m *directory.Member) error {
 		edit, err := patched(editOf(*m), patch, c.lang)
 		if err != nil {
 			return err
@@ -193,7 +193,7 @@ func (s *memberAPI) eraseMember(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{}, s.directory.Erase(c.ctx(), c.actor, c.member(), version)
+	return answer{}, s.directory.Erasures.Erase(c.ctx(), c.actor, c.member(), version)
 }
 
 // mergeMember gives everything of one member to another, and answers the member who stays.
@@ -202,7 +202,7 @@ func (s *memberAPI) mergeMember(c *call) (answer, error) {
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	m, err := s.directory.Merge(c.ctx(), c.actor, c.member(), in.Drop)
+	m, err := s.directory.Members.Merge(c.ctx(), c.actor, c.member(), in.Drop)
 	if err != nil {
 		return answer{}, err
 	}
@@ -215,7 +215,7 @@ func (s *memberAPI) getNote(c *call) (answer, error) {
 	if err := c.actor.May(actor.ReadNotes, c.ofMember()); err != nil {
 		return answer{}, err
 	}
-	m, err := s.directory.Member(c.ctx(), c.actor, c.member())
+	m, err := s.directory.Members.Get(c.ctx(), c.actor, c.member())
 	if err != nil {
 		return answer{}, err
 	}
@@ -236,7 +236,7 @@ func (s *memberAPI) putNote(c *call) (answer, error) {
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	m, err := s.directory.Change(c.ctx(), c.actor, c.member(), version, func(m *directory.Member) error {
+	m, err := s.directory.Members.Change(c.ctx(), c.actor, c.member(), version, func(m *directory.Member) error {
 		m.Note = in.Note
 		return nil
 	})
@@ -248,7 +248,7 @@ func (s *memberAPI) putNote(c *call) (answer, error) {
 
 // ownRecord answers what the hub stores about the actor (GDPR, article 15).
 func (s *memberAPI) ownRecord(c *call) (answer, error) {
-	m, err := s.directory.Own(c.ctx(), c.actor)
+	m, err := s.directory.Members.Own(c.ctx(), c.actor)
 	if err != nil {
 		return answer{}, err
 	}
@@ -257,7 +257,7 @@ func (s *memberAPI) ownRecord(c *call) (answer, error) {
 
 // endings lists the memberships and badges that end within 30 days or ended within the last year.
 func (s *memberAPI) endings(c *call) (answer, error) {
-	ends, err := s.directory.Endings(c.ctx(), c.actor)
+	ends, err := s.directory.Members.Endings(c.ctx(), c.actor)
 	if err != nil {
 		return answer{}, err
 	}

@@ -16,29 +16,40 @@ import (
 	"portillon/policy"
 )
 
-// Directory is what the API needs of directory.Service.
-type Directory interface {
-	Members(ctx context.Context, a actor.Actor, f directory.Filter, p directory.Page) (list []directory.Member,
-		next string, err error)
-	Member(ctx context.Context, a actor.Actor, id policy.MemberID) (directory.Member, error)
+// Directory are the services of package directory that the API calls, by duty.
+type Directory struct {
+	Members  Members
+	Cards    Cards
+	Taps     Taps
+	Badges   Badges
+	Imports  Imports
+	Exports  Exports
+	Erasures Erasures
+}
+
+// Members are the people of the site.
+type Members interface {
+	List(ctx context.Context, a actor.Actor, f directory.Filter, p directory.Page) (list []directory.Member, next string,
+		err error)
+	Get(ctx context.Context, a actor.Actor, id policy.MemberID) (directory.Member, error)
 	Own(ctx context.Context, a actor.Actor) (directory.Member, error)
 	Add(ctx context.Context, a actor.Actor, m directory.Member) (directory.Member, error)
 	Change(ctx context.Context, a actor.Actor, id policy.MemberID, version int64,
 		change func(*directory.Member) error) (directory.Member, error)
 	Merge(ctx context.Context, a actor.Actor, keep, drop policy.MemberID) (directory.Member, error)
-	Erase(ctx context.Context, a actor.Actor, id policy.MemberID, version int64) error
 	Endings(ctx context.Context, a actor.Actor) ([]directory.Ending, error)
-	Cards
-	Badges
-	Imports
 }
 
-// Cards are the cards of members, and those of nobody.
+// Cards are the cards of members.
 type Cards interface {
 	AddCard(ctx context.Context, a actor.Actor, id policy.MemberID, c directory.Card) (directory.Card, error)
 	SetCard(ctx context.Context, a actor.Actor, id policy.MemberID, card string, s directory.CardState, note string) error
 	RemoveCard(ctx context.Context, a actor.Actor, id policy.MemberID, card string) error
-	Taps(ctx context.Context, a actor.Actor, p directory.Page) (list []directory.Tap, next string, err error)
+}
+
+// Taps are the unknown cards that were tapped at machines.
+type Taps interface {
+	Unknown(ctx context.Context, a actor.Actor, p directory.Page) (list []directory.Tap, next string, err error)
 	Assign(ctx context.Context, a actor.Actor, tap string, id policy.MemberID) (directory.Card, error)
 }
 
@@ -50,13 +61,22 @@ type Badges interface {
 	RemoveBadge(ctx context.Context, a actor.Actor, id policy.MemberID, badge string) error
 }
 
-// Imports are lists of members that come and go as files.
+// Imports are lists of members that come as files.
 type Imports interface {
 	Preview(ctx context.Context, a actor.Actor, in directory.Import) (directory.Preview, error)
 	// Confirm says that the many members whom the list does not have any more are gone indeed.
 	Confirm(ctx context.Context, a actor.Actor, preview string) (directory.Preview, error)
 	Apply(ctx context.Context, a actor.Actor, preview string) (directory.Preview, error)
+}
+
+// Exports write all members as a file.
+type Exports interface {
 	Export(ctx context.Context, a actor.Actor, format string, w io.Writer) error
+}
+
+// Erasures remove a person's data.
+type Erasures interface {
+	Erase(ctx context.Context, a actor.Actor, id policy.MemberID, version int64) error
 }
 
 // Machines is what the API needs of enrol.Machines.

@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"sort"
 	"strings"
 	"sync"
@@ -21,6 +19,7 @@ import (
 	"portillon/hub/actor"
 	"portillon/hub/httpd"
 	"portillon/hub/store"
+	"portillon/hub/store/storetest"
 	"portillon/policy"
 )
 
@@ -73,11 +72,7 @@ func newSite(t *testing.T) *site {
 // newSiteWithEvents returns a site with a store that announces changes.
 func newSiteWithEvents(t *testing.T) *site {
 	t.Helper()
-	db, err := store.Open(context.Background(), filepath.Join(t.TempDir(), "p.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.Open(t)
 	return newSiteWith(t, db.Site("biklab"))
 }
 
@@ -102,7 +97,7 @@ func newSiteWith(t *testing.T, events *store.Site) *site {
 func (s *site) options() Options {
 	f := s.fakes
 	o := Options{
-		Directory: directoryFake{f},
+		Directory: directoryFake{f}.all(),
 		Machines:  machinesFake{f},
 		Codes:     codesFake{f},
 		Orders:    ordersFake{f},

@@ -114,6 +114,9 @@ func TestStartAfterAKillRemovesSessionsAndKeepsRetainedMessages(t *testing.T) {
 }
 
 func TestConnectionsOfAnAccountAreLimited(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: opens and closes many connections")
+	}
 	b := run(t, t.TempDir(), withVinyl())
 	laser := login(t, b.Addr(), "laser")
 	in := 0

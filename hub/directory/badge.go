@@ -22,12 +22,18 @@ import (
 	"portillon/site"
 )
 
+// Badges adds and removes the badges of members. Each is verified when it is added.
+type Badges struct {
+	core      *core
+	documents *documents
+}
+
 // AddBadges adds a badge, or those of a ZIP: JSON, JWT, baked PNG or SVG. Each is verified; it is kept with every
 // check,
 // whatever the verdict, as long as it can be read and is the member's. With an empty id, the recipient says whose
 // it is.
 // A status list among the files is kept too. Of a ZIP, files that are not kept come back with Badge.Refused.
-func (s *Service) AddBadges(ctx context.Context, a actor.Actor, id policy.MemberID, name string,
+func (s *Badges) AddBadges(ctx context.Context, a actor.Actor, id policy.MemberID, name string,
 	data []byte) ([]Badge, error) {
 	if err := a.May(actor.WriteBadges, about(id)); err != nil {
 		return nil, err
@@ -40,7 +46,7 @@ func (s *Service) AddBadges(ctx context.Context, a actor.Actor, id policy.Member
 }
 
 // AddBadgeURL adds the badge that stands at an https address.
-func (s *Service) AddBadgeURL(ctx context.Context, a actor.Actor, id policy.MemberID, address string) (Badge, error) {
+func (s *Badges) AddBadgeURL(ctx context.Context, a actor.Actor, id policy.MemberID, address string) (Badge, error) {
 	if err := a.May(actor.WriteBadges, about(id)); err != nil {
 		return Badge{}, err
 	}
@@ -54,12 +60,12 @@ func (s *Service) AddBadgeURL(ctx context.Context, a actor.Actor, id policy.Memb
 		return Badge{}, wrong("this is no address")
 	case u.Scheme != "https" || u.Host == "" || u.User != nil:
 		return Badge{}, wrong("an address begins with https:// and names a host, without a user")
-	case s.o.Fetch == nil:
+	case s.documents.fetch == nil:
 		return Badge{}, wrong("this hub fetches nothing from the web: download the badge and add the file")
 	}
-	data, err := s.o.Fetch(ctx).Resolve(address)
+	data, err := s.documents.fetch(ctx).Resolve(address)
 	if err != nil {
-		s.log.Info("badge not fetched", "err", err)
+		s.core.log.Info("badge not fetched", "err", err)
 		return Badge{}, wrong("the badge cannot be fetched: " + clip(err.Error(), 300))
 	}
 	base := path.Base(u.Path)
@@ -84,23 +90,23 @@ type upload struct {
 }
 
 // addFiles verifies the files, then writes those that can be kept in one transaction.
-func (s *Service) addFiles(ctx context.Context, a actor.Actor, id policy.MemberID, files []upload) ([]Badge, error) {
-	p, err := s.o.Policy(ctx)
+func (s *Badges) addFiles(ctx context.Context, a actor.Actor, id policy.MemberID, files []upload) ([]Badge, error) {
+	p, err := s.core.policy(ctx)
 	if err != nil {
 		return nil, err
 	}
-	src, err := s.sources(ctx, false)
+	src, err := s.documents.sources(ctx, false)
 	if err != nil {
 		return nil, err
 	}
-	x, err := s.current(ctx)
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if id != "" && x.byID[id] == nil {
 		return nil, &fault.NotFound{What: "member", ID: clip(string(id), 64)}
 	}
-	now := s.o.Now()
+	now := s.core.now()
 	lists := src.takeLists(files, p, now)
 	var out []Badge
 	var kept []verified
@@ -217,14 +223,14 @@ func (o *owners) of(id policy.MemberID, v *verified) (_ policy.MemberID, refused
 
 // keep writes badges, their bytes, and what their verdicts rest on. A badge that is there already is written anew, and
 // stays whose it is.
-func (s *Service) keep(ctx context.Context, a actor.Actor, id policy.MemberID, files []upload, kept []verified,
+func (s *Badges) keep(ctx context.Context, a actor.Actor, id policy.MemberID, files []upload, kept []verified,
 	src *sources) error {
 	bytes := map[string][]byte{}
 	for _, f := range files {
 		sum := sha256.Sum256(f.data)
 		bytes[hex.EncodeToString(sum[:])] = f.data
 	}
-	return s.write(ctx, a, actor.WriteBadges, func(c *change) (string, string, error) {
+	return s.core.write(ctx, a, actor.WriteBadges, func(c *change) (string, string, error) {
 		for i := range kept {
 			if err := c.keepBadge(ctx, &kept[i], bytes[kept[i].ID], id != ""); err != nil {
 				return "", "", err
@@ -313,7 +319,7 @@ func (c *change) shared(ctx context.Context, r *record) (bool, error) {
 }
 
 func (c *change) writeBadge(ctx context.Context, v *verified, place int64) error {
-	c.s.bases.drop(v.ID) // until Verify has judged it
+	c.core.bases.drop(v.ID) // until Verify has judged it
 	to, err := json.Marshal(v.to)
 	if err != nil {
 		return err
@@ -424,11 +430,11 @@ func extensionOf(data []byte) string {
 
 // RemoveBadge removes a badge from a member. The issuer's revocation is another thing: a removed badge can be
 // added again.
-func (s *Service) RemoveBadge(ctx context.Context, a actor.Actor, id policy.MemberID, badgeID string) error {
+func (s *Badges) RemoveBadge(ctx context.Context, a actor.Actor, id policy.MemberID, badgeID string) error {
 	if err := a.May(actor.WriteBadges, about(id)); err != nil {
 		return err
 	}
-	return s.write(ctx, a, actor.WriteBadges, func(c *change) (string, string, error) {
+	return s.core.write(ctx, a, actor.WriteBadges, func(c *change) (string, string, error) {
 		r, err := one(ctx, c, id)
 		if err != nil {
 			return "", "", err
@@ -451,12 +457,12 @@ func (s *Service) RemoveBadge(ctx context.Context, a actor.Actor, id policy.Memb
 }
 
 // BadgeData are the bytes of a member's badge, as they were given.
-func (s *Service) BadgeData(ctx context.Context, a actor.Actor, id policy.MemberID, badgeID string) (file string,
+func (s *Badges) BadgeData(ctx context.Context, a actor.Actor, id policy.MemberID, badgeID string) (file string,
 	data []byte, err error) {
 	if err := maySee(a, id); err != nil {
 		return "", nil, err
 	}
-	err = s.site.QueryRow(ctx, `SELECT b.file, d.data FROM badge b JOIN badge_data d ON d.site = $1 AND d.id = b.id
+	err = s.core.site.QueryRow(ctx, `SELECT b.file, d.data FROM badge b JOIN badge_data d ON d.site = $1 AND d.id = b.id
 		WHERE b.site = $1 AND b.member = $2 AND b.id = $3`, string(id), badgeID).Scan(&file, &data)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil, &fault.NotFound{What: "badge", ID: clip(badgeID, 64)}

@@ -21,16 +21,21 @@ import (
 // hmacPrefix stands before a card that was enrolled by its code (see package site).
 const hmacPrefix = "hmac:"
 
+// Cards gives members their cards, and lists the cards of all.
+type Cards struct {
+	core *core
+}
+
 // AddCard gives a member a card. Card.Number is as rfid.ParseCard reads it, or hmac: and 64 digits; of the rest, State
 // (empty: active) and Note count.
-func (s *Service) AddCard(ctx context.Context, a actor.Actor, id policy.MemberID, card Card) (Card, error) {
+func (s *Cards) AddCard(ctx context.Context, a actor.Actor, id policy.MemberID, card Card) (Card, error) {
 	if err := a.May(actor.WriteCards, about(id)); err != nil {
 		return Card{}, err
 	}
 	if err := parseCard(&card); err != nil {
 		return Card{}, err
 	}
-	err := s.write(ctx, a, actor.WriteCards, func(c *change) (string, string, error) {
+	err := s.core.write(ctx, a, actor.WriteCards, func(c *change) (string, string, error) {
 		r, err := one(ctx, c, id)
 		if err != nil {
 			return "", "", err
@@ -111,8 +116,9 @@ func (c *change) insertCard(ctx context.Context, id policy.MemberID, card *Card)
 // ownerOf is who has a card; empty: nobody. A card that was enrolled by its code is found by its number too, where the
 // hub has the card key.
 func (c *change) ownerOf(ctx context.Context, number string) (policy.MemberID, error) {
+	h := c.core.hashing
 	owner, err := c.ownerOfNumber(ctx, number)
-	if err != nil || owner != "" || c.s.o.CardHash == nil {
+	if err != nil || owner != "" || h.hash == nil {
 		return owner, err
 	}
 	hash, enrolled := strings.CutPrefix(number, hmacPrefix)
@@ -121,10 +127,11 @@ func (c *change) ownerOf(ctx context.Context, number string) (policy.MemberID, e
 		if err != nil {
 			return "", err
 		}
-		if owner, err = c.ownerOfNumber(ctx, hmacPrefix+c.s.o.CardHash(b)); err != nil || owner != "" || c.s.oldMark() == "" {
+		owner, err = c.ownerOfNumber(ctx, hmacPrefix+h.hash(b))
+		if err != nil || owner != "" || h.oldMark() == "" {
 			return owner, err
 		}
-		return c.ownerOfNumber(ctx, hmacPrefix+c.s.o.OldCardHash(b))
+		return c.ownerOfNumber(ctx, hmacPrefix+h.oldHash(b))
 	}
 	rows, err := c.Query(ctx, `SELECT member, number FROM card WHERE site = $1`)
 	err = each(rows, err, func(rows *sql.Rows) error {
@@ -133,7 +140,7 @@ func (c *change) ownerOf(ctx context.Context, number string) (policy.MemberID, e
 			return err
 		}
 		b, err := hex.DecodeString(other)
-		if err == nil && (c.s.o.CardHash(b) == hash || c.s.oldMark() != "" && c.s.o.OldCardHash(b) == hash) {
+		if err == nil && (h.hash(b) == hash || h.oldMark() != "" && h.oldHash(b) == hash) {
 			owner = policy.MemberID(id)
 		}
 		return nil
@@ -149,7 +156,7 @@ func (c *change) ownerOfNumber(ctx context.Context, number string) (owner policy
 
 // SetCard changes the state of a member's card, and its note. An actor without actor.ReadNotes writes a note where
 // there is none.
-func (s *Service) SetCard(ctx context.Context, a actor.Actor, id policy.MemberID, cardID string, state CardState,
+func (s *Cards) SetCard(ctx context.Context, a actor.Actor, id policy.MemberID, cardID string, state CardState,
 	note string) error {
 	if err := a.May(actor.WriteCards, about(id)); err != nil {
 		return err
@@ -161,7 +168,7 @@ func (s *Service) SetCard(ctx context.Context, a actor.Actor, id policy.MemberID
 		return &fault.Invalid{Faults: []fault.Field{{Field: "note",
 			Wrong: "the note is too long, or has control characters", Right: "at most 4000 characters"}}}
 	}
-	return s.write(ctx, a, actor.WriteCards, func(c *change) (string, string, error) {
+	return s.core.write(ctx, a, actor.WriteCards, func(c *change) (string, string, error) {
 		r, err := one(ctx, c, id)
 		if err != nil {
 			return "", "", err
@@ -192,11 +199,11 @@ func (s *Service) SetCard(ctx context.Context, a actor.Actor, id policy.MemberID
 
 // RemoveCard removes a card from a member: it is then unknown, and can be given to somebody else. A card that may still
 // be used by a stranger is better set to lost.
-func (s *Service) RemoveCard(ctx context.Context, a actor.Actor, id policy.MemberID, cardID string) error {
+func (s *Cards) RemoveCard(ctx context.Context, a actor.Actor, id policy.MemberID, cardID string) error {
 	if err := a.May(actor.WriteCards, about(id)); err != nil {
 		return err
 	}
-	return s.write(ctx, a, actor.WriteCards, func(c *change) (string, string, error) {
+	return s.core.write(ctx, a, actor.WriteCards, func(c *change) (string, string, error) {
 		r, err := one(ctx, c, id)
 		if err != nil {
 			return "", "", err

@@ -27,20 +27,20 @@ type HeldCard struct {
 	Name   string          `json:"name"`
 }
 
-// Cards lists the cards of all members, in the members' order.
-func (s *Service) Cards(ctx context.Context, a actor.Actor, f CardFilter, page Page) ([]HeldCard, string, error) {
+// Held lists the cards of all members, in the members' order.
+func (s *Cards) Held(ctx context.Context, a actor.Actor, f CardFilter, page Page) ([]HeldCard, string, error) {
 	if err := a.May(actor.ReadMembers, about("")); err != nil {
 		return nil, "", err
 	}
-	p, err := s.o.Policy(ctx)
+	p, err := s.core.policy(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	x, err := s.current(ctx)
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	keeps, err := s.cardFilter(a, x, p, f)
+	keeps, err := s.filter(a, x, p, f)
 	if err != nil {
 		return nil, "", err
 	}
@@ -61,7 +61,7 @@ func (s *Service) Cards(ctx context.Context, a actor.Actor, f CardFilter, page P
 				return out, string(last.Member) + " " + last.ID, nil
 			}
 			if shown.ID == "" {
-				shown = s.show(a, p, e.record)
+				shown = s.core.show(a, p, e.record)
 			}
 			at := slices.IndexFunc(shown.Cards, func(x Card) bool { return x.ID == c.ID })
 			if at >= 0 { // whom the actor may not see has none
@@ -107,8 +107,8 @@ func (f CardFilter) check() error {
 	return nil
 }
 
-// cardFilter makes a test of a CardFilter.
-func (s *Service) cardFilter(a actor.Actor, x *index, p *policy.Policy,
+// filter makes a test of a CardFilter.
+func (s *Cards) filter(a actor.Actor, x *index, p *policy.Policy,
 	f CardFilter) (keeps func(e *entry, card int) bool, err error) {
 	if err := f.check(); err != nil {
 		return nil, err
@@ -122,7 +122,7 @@ func (s *Service) cardFilter(a actor.Actor, x *index, p *policy.Policy,
 	}
 	var busy map[policy.MemberID]bool
 	if f.Idle {
-		busy = x.allowedSomewhere(p, s.o.Now())
+		busy = x.allowedSomewhere(p, s.core.now())
 	}
 	return func(e *entry, i int) bool {
 		c := e.Cards[i]

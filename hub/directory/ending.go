@@ -18,19 +18,19 @@ const (
 
 // Endings are memberships and badges that end within 30 days or ended within the last year, the soonest first. A badge
 // that the member holds again with a later end is left out; so are suspended members.
-func (s *Service) Endings(ctx context.Context, a actor.Actor) ([]Ending, error) {
+func (s *Members) Endings(ctx context.Context, a actor.Actor) ([]Ending, error) {
 	if err := a.May(actor.ReadMembers, about("")); err != nil {
 		return nil, err
 	}
-	p, err := s.o.Policy(ctx)
+	p, err := s.core.policy(ctx)
 	if err != nil {
 		return nil, err
 	}
-	x, err := s.current(ctx)
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	now, zone := s.o.Now(), zoneOf(p)
+	now, zone := s.core.now(), zoneOf(p)
 	from, to := now.AddDate(0, 0, -endedDays), now.AddDate(0, 0, endingDays)
 	all := nearest(x.endings(p, from, to, zone), now)
 	slices.SortFunc(all, func(a, b ending) int {

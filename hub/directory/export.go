@@ -23,13 +23,18 @@ const (
 	YAML = "yaml" // a members.yaml
 )
 
+// Exports gives the whole directory: as a file for people, and as package site builds bundles of it.
+type Exports struct {
+	core *core
+}
+
 // exportHeader are the columns of a CSV or XLSX: Preview reads all of them.
 var exportHeader = []string{"id", "external id", "name", "email", "language", "until", "blocked", "subjects",
 	"guardians", "cards"}
 
 // Export writes all members. Cards need actor.WriteCards: without it, a CSV and an XLSX have none, and members.yaml is
 // refused, since a site without its cards would be another one. Notes are not exported.
-func (s *Service) Export(ctx context.Context, a actor.Actor, format string, w io.Writer) error {
+func (s *Exports) Export(ctx context.Context, a actor.Actor, format string, w io.Writer) error {
 	if err := a.May(actor.ReadMembers, about("")); err != nil {
 		return err
 	}
@@ -41,11 +46,11 @@ func (s *Service) Export(ctx context.Context, a actor.Actor, format string, w io
 	if format == YAML && cards != nil {
 		return cards
 	}
-	p, err := s.o.Policy(ctx)
+	p, err := s.core.policy(ctx)
 	if err != nil {
 		return err
 	}
-	x, err := s.current(ctx)
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return err
 	}

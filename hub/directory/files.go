@@ -38,7 +38,7 @@ func FileNames(files []site.File) map[string]string {
 
 // AddFiles adds the badges and status lists of a site. Each file of a badge comes back as it was kept, or with
 // Badge.Refused; From is its name.
-func (s *Service) AddFiles(ctx context.Context, a actor.Actor, files []site.File) (out []Badge, err error) {
+func (s *Badges) AddFiles(ctx context.Context, a actor.Actor, files []site.File) (out []Badge, err error) {
 	if err := a.May(actor.WriteBadges, about("")); err != nil {
 		return nil, err
 	}

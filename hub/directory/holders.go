@@ -21,19 +21,19 @@ type Held struct {
 // other. What the hub keeps of a badge is its verdict under the policy in force: badges of issuers whose keys differ
 // are verified again for the other one, by the documents and status lists that the hub has. unknown are sentences on
 // the practice that grants rest on and that the hub has no record of.
-func (s *Service) Holders(ctx context.Context, before, after *policy.Policy) (all []Held, unknown []string, err error) {
-	x, err := s.current(ctx)
+func (s *Lookup) Holders(ctx context.Context, before, after *policy.Policy) (all []Held, unknown []string, err error) {
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	practised, unknown, err := s.practised(ctx, before, after)
+	practised, unknown, err := s.practice.of(ctx, before, after)
 	if err != nil {
 		return nil, nil, err
 	}
 	other := changedIssuers(before, after)
 	var src *sources
 	if len(other) > 0 {
-		if src, err = s.sources(ctx, false); err != nil {
+		if src, err = s.documents.sources(ctx, false); err != nil {
 			return nil, nil, err
 		}
 		src.fetch = nil
@@ -46,7 +46,8 @@ func (s *Service) Holders(ctx context.Context, before, after *policy.Policy) (al
 				return nil, nil, err
 			}
 		}
-		out[i] = Held{Name: e.Name, Before: practised.with(e.record.as(before)), After: practised.with(r.as(after))}
+		was, is := memberUnder(before, e.record), memberUnder(after, r)
+		out[i] = Held{Name: e.Name, Before: practised.with(was), After: practised.with(is)}
 	}
 	return out, unknown, nil
 }
@@ -73,7 +74,7 @@ func changedIssuers(before, after *policy.Policy) map[string]bool {
 }
 
 // judgedAnew is a member whose badges of these issuers are verified under p.
-func (s *Service) judgedAnew(ctx context.Context, r *record, p *policy.Policy, of map[string]bool,
+func (s *Lookup) judgedAnew(ctx context.Context, r *record, p *policy.Policy, of map[string]bool,
 	src *sources) (*record, error) {
 	if !slices.ContainsFunc(r.held, func(h held) bool { return of[h.issuer] }) {
 		return r, nil
@@ -85,14 +86,15 @@ func (s *Service) judgedAnew(ctx context.Context, r *record, p *policy.Policy, o
 			continue
 		}
 		var data []byte
-		err := s.site.QueryRow(ctx, `SELECT data FROM badge_data WHERE site = $1 AND id = $2`, r.Badges[i].ID).Scan(&data)
+		err := s.core.site.QueryRow(ctx, `SELECT data FROM badge_data WHERE site = $1 AND id = $2`, r.Badges[i].ID).
+			Scan(&data)
 		if errors.Is(err, sql.ErrNoRows) { // it was removed since
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		other.held[i] = verify(data, p, src, s.o.Now()).held
+		other.held[i] = verify(data, p, src, s.core.now()).held
 	}
 	return &other, nil
 }

@@ -3,6 +3,7 @@ package directory
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -60,6 +61,13 @@ type Right struct {
 	Supervised bool             `json:"supervised,omitempty"` // while a supervisor answers
 }
 
+// Imports reads lists of members: it shows what an import would change, then writes it.
+type Imports struct {
+	core     *core
+	practice *practiceSource
+	previews *previewStore
+}
+
 const (
 	previewLife = time.Hour
 	maxPreviews = 16
@@ -96,11 +104,11 @@ type listed struct {
 }
 
 // Preview reads a list and says what importing it would do. Nothing is written.
-func (s *Service) Preview(ctx context.Context, a actor.Actor, in Import) (Preview, error) {
+func (s *Imports) Preview(ctx context.Context, a actor.Actor, in Import) (Preview, error) {
 	if err := a.May(actor.WriteMembers, about("")); err != nil {
 		return Preview{}, err
 	}
-	p, err := s.o.Policy(ctx)
+	p, err := s.core.policy(ctx)
 	if err != nil {
 		return Preview{}, err
 	}
@@ -112,7 +120,7 @@ func (s *Service) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 	if err := mayImport(a, needs); err != nil {
 		return Preview{}, err
 	}
-	x, err := s.current(ctx)
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return Preview{}, err
 	}
@@ -127,18 +135,18 @@ func (s *Service) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 	}
 	pl := &plan{account: a.Account, needs: needs, generation: x.generation, source: in.Source}
 	pl.Format, pl.Columns, pl.Ignored = l.format, l.columns, l.ignored
-	if err := pl.make(x, l.rows, former, s.cardHashes()); err != nil {
+	if err := pl.make(x, l.rows, former, s.core.hashing.hashes()); err != nil {
 		return Preview{}, err
 	}
-	practised, unknown, err := s.practised(ctx, p)
+	practised, unknown, err := s.practice.of(ctx, p)
 	if err != nil {
 		return Preview{}, err
 	}
-	pl.effects(x, p, practised, s.o.Now())
+	pl.effects(x, p, practised, s.core.now())
 	if len(pl.writes) > 0 {
 		pl.Warnings = append(pl.Warnings, unknown...)
 	}
-	s.file(pl)
+	s.previews.add(pl)
 	return pl.Preview, nil
 }
 
@@ -165,72 +173,33 @@ func mayImport(a actor.Actor, needs []actor.Act) error {
 	return nil
 }
 
-// file remembers a preview, and forgets old ones.
-func (s *Service) file(pl *plan) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.o.Now()
-	pl.ID, pl.Until = newID("i-"), now.Add(previewLife).UTC()
-	oldest := ""
-	for id, other := range s.previews {
-		if now.After(other.Until) {
-			delete(s.previews, id)
-		} else if oldest == "" || other.Until.Before(s.previews[oldest].Until) {
-			oldest = id
-		}
-	}
-	if len(s.previews) >= maxPreviews {
-		delete(s.previews, oldest)
-	}
-	s.previews[pl.ID] = pl
-}
-
-// dropPreviews forgets all previews: they may name somebody whose data is erased.
-func (s *Service) dropPreviews() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	clear(s.previews)
-}
-
-// preview finds a preview that this account made. It may have been made with more rights than the account or its token
-// has now.
-func (s *Service) preview(a actor.Actor, id string) (*plan, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	pl := s.previews[id]
-	if pl == nil || pl.account != a.Account || s.o.Now().After(pl.Until) {
-		return nil, &fault.NotFound{What: "preview", ID: clip(id, 64)}
-	}
-	return pl, mayImport(a, pl.needs)
-}
-
 // Confirm says that so many members are gone indeed.
-func (s *Service) Confirm(_ context.Context, a actor.Actor, previewID string) (Preview, error) {
+func (s *Imports) Confirm(_ context.Context, a actor.Actor, previewID string) (Preview, error) {
 	if err := a.May(actor.WriteMembers, about("")); err != nil {
 		return Preview{}, err
 	}
-	pl, err := s.preview(a, previewID)
+	pl, err := s.previews.find(a, previewID)
 	if err != nil {
 		return Preview{}, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.previews.mu.Lock()
+	defer s.previews.mu.Unlock()
 	pl.Confirm = false
 	return pl.Preview, nil
 }
 
 // Apply writes what a preview shows, in one transaction. It is refused if the directory changed since the preview.
-func (s *Service) Apply(ctx context.Context, a actor.Actor, previewID string) (Preview, error) {
+func (s *Imports) Apply(ctx context.Context, a actor.Actor, previewID string) (Preview, error) {
 	if err := a.May(actor.WriteMembers, about("")); err != nil {
 		return Preview{}, err
 	}
-	pl, err := s.preview(a, previewID)
+	pl, err := s.previews.find(a, previewID)
 	if err != nil {
 		return Preview{}, err
 	}
-	s.mu.Lock()
+	s.previews.mu.Lock()
 	out := pl.Preview
-	s.mu.Unlock()
+	s.previews.mu.Unlock()
 	if out.Confirm {
 		return Preview{}, &fault.Invalid{Faults: []fault.Field{{Field: "confirm", Given: fmt.Sprint(len(out.Gone)),
 			Wrong: fmt.Sprintf("%d members are not in the list any more, more than %d %% of this source's", len(out.Gone),
@@ -241,7 +210,7 @@ func (s *Service) Apply(ctx context.Context, a actor.Actor, previewID string) (P
 		out.Applied = true
 		return out, nil
 	}
-	err = s.write(ctx, a, actor.WriteMembers, func(c *change) (string, string, error) {
+	err = s.core.write(ctx, a, actor.WriteMembers, func(c *change) (string, string, error) {
 		g, err := generationOf(ctx, c.QueryRow(ctx, `SELECT generation FROM directory_state WHERE site = $1`))
 		if err != nil {
 			return "", "", err
@@ -263,9 +232,9 @@ func (s *Service) Apply(ctx context.Context, a actor.Actor, previewID string) (P
 	if err != nil {
 		return Preview{}, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.previews, previewID)
+	s.previews.mu.Lock()
+	defer s.previews.mu.Unlock()
+	delete(s.previews.plans, previewID)
 	out.Applied = true
 	return out, nil
 }
@@ -306,4 +275,16 @@ func (c *change) removeCards(ctx context.Context, writes []write) error {
 		}
 	}
 	return nil
+}
+
+// formers are the pseudonyms of erased and merged members.
+func (s *Imports) formers(ctx context.Context) (map[policy.MemberID]bool, error) {
+	out := map[policy.MemberID]bool{}
+	rows, err := s.core.site.Query(ctx, `SELECT id FROM former_member WHERE site = $1`)
+	return out, each(rows, err, func(rows *sql.Rows) error {
+		var id policy.MemberID
+		err := rows.Scan(&id)
+		out[id] = true
+		return err
+	})
 }

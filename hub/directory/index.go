@@ -2,11 +2,7 @@ package directory
 
 import (
 	"cmp"
-	"context"
-	"database/sql"
-	"errors"
 	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -90,108 +86,19 @@ func newEntry(m *record) *entry {
 
 func order(a, b *entry) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.ID, b.ID)) }
 
-// generationOf is the generation of the rows; 0: nothing was ever written.
-func generationOf(ctx context.Context, row *sql.Row) (g int64, err error) {
-	if err = row.Scan(&g); errors.Is(err, sql.ErrNoRows) {
-		return 0, nil
-	}
-	return g, err
-}
-
-// current is the index of the rows as they are.
-func (s *Service) current(ctx context.Context) (*index, error) {
-	g, err := generationOf(ctx, s.site.QueryRow(ctx, `SELECT generation FROM directory_state WHERE site = $1`))
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.index != nil && s.index.generation >= g {
-		return s.index, nil
-	}
-	if ids, known := s.since(g); known {
-		if err := s.renew(ctx, ids, g); err != nil {
-			return nil, err
-		}
-	} else if err := s.readAll(ctx, g); err != nil {
-		return nil, err
-	}
-	s.recent = slices.DeleteFunc(s.recent, func(t touched) bool { return t.generation <= g })
-	return s.index, nil
-}
-
-// since are the members that changed since the index was made; known is false where another process wrote, or too much
-// changed to read it piece by piece.
-func (s *Service) since(g int64) (ids []policy.MemberID, known bool) {
-	if s.index == nil {
-		return nil, false
-	}
-	seen := map[int64]bool{}
-	for _, t := range s.recent {
-		if t.generation > s.index.generation && t.generation <= g {
-			seen[t.generation] = true
-			ids = append(ids, t.ids...)
-		}
-	}
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
-	return ids, int64(len(seen)) == g-s.index.generation && len(ids) <= maxRecent
-}
-
-// readAll makes the index of all rows. Rows that are newer than g do no harm: the next call reads them again.
-func (s *Service) readAll(ctx context.Context, g int64) error {
-	all, err := loadAll(ctx, s.site)
-	if err != nil {
-		return err
-	}
-	x := &index{generation: g, byID: make(map[policy.MemberID]*entry, len(all))}
-	for _, m := range all {
-		e := newEntry(m)
-		x.entries = append(x.entries, e)
-		x.byID[m.ID] = e
-	}
-	slices.SortFunc(x.entries, order)
-	s.index = x
-	return nil
-}
-
-// renew makes the index with some members read again.
-func (s *Service) renew(ctx context.Context, ids []policy.MemberID, g int64) error {
-	some, err := load(ctx, s.site, ids)
-	if err != nil {
-		return err
-	}
-	old := s.index
-	x := &index{generation: g, byID: make(map[policy.MemberID]*entry, len(old.byID))}
-	x.entries = slices.DeleteFunc(slices.Clone(old.entries), func(e *entry) bool {
-		_, again := slices.BinarySearch(ids, e.ID)
-		return again
-	})
-	for _, m := range some {
-		e := newEntry(m)
-		at, _ := slices.BinarySearchFunc(x.entries, e, order)
-		x.entries = slices.Insert(x.entries, at, e)
-	}
-	for _, e := range x.entries {
-		x.byID[e.ID] = e
-	}
-	s.index = x
-	return nil
-}
-
 // as is the member as decisions under p know it: with the badges that count.
 func (e *entry) as(p *policy.Policy) *policy.Member {
 	if j := e.person.Load(); j != nil && j.by == p {
 		return j.Member
 	}
-	m := e.record.as(p)
+	m := memberUnder(p, e.record)
 	e.person.Store(&judged{p, m})
 	return m
 }
 
-// as judges badges as a machine does when it loads a bundle: each must be proved, of a badge that the policy names or
-// accepts, and issued to this member.
-func (m *record) as(p *policy.Policy) *policy.Member {
+// memberUnder is a member as decisions under p know them. A badge counts as it does when a machine loads a bundle: it
+// must be proved, named or accepted by the policy, and issued to this member.
+func memberUnder(p *policy.Policy, m *record) *policy.Member {
 	out := &policy.Member{ID: m.ID, Blocked: m.Blocked || m.Gone, Until: m.Until}
 	who := openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}
 	for _, h := range m.held {

@@ -50,16 +50,16 @@ type Filter struct {
 // maxSearch bounds what is searched for, in bytes.
 const maxSearch = 200
 
-// Members lists members by name, at most maxMembers. Their badges come without checks, which Member gives.
-func (s *Service) Members(ctx context.Context, a actor.Actor, f Filter, page Page) ([]Member, string, error) {
+// List lists members by name, at most maxMembers. Their badges come without checks, which Member gives.
+func (s *Members) List(ctx context.Context, a actor.Actor, f Filter, page Page) ([]Member, string, error) {
 	if err := a.May(actor.ReadMembers, about("")); err != nil {
 		return nil, "", err
 	}
-	p, err := s.o.Policy(ctx)
+	p, err := s.core.policy(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	x, err := s.current(ctx)
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return nil, "", err
 	}
@@ -86,21 +86,21 @@ func (s *Service) Members(ctx context.Context, a actor.Actor, f Filter, page Pag
 		if len(out) == most {
 			return out, string(out[len(out)-1].ID), nil
 		}
-		out = append(out, s.show(a, p, e.record))
+		out = append(out, s.core.show(a, p, e.record))
 	}
 	return out, "", nil
 }
 
 // Count is how many members a filter lets through, and how many there are.
-func (s *Service) Count(ctx context.Context, a actor.Actor, f Filter) (some, all int, err error) {
+func (s *Members) Count(ctx context.Context, a actor.Actor, f Filter) (some, all int, err error) {
 	if err := a.May(actor.ReadMembers, about("")); err != nil {
 		return 0, 0, err
 	}
-	p, err := s.o.Policy(ctx)
+	p, err := s.core.policy(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
-	x, err := s.current(ctx)
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -117,7 +117,7 @@ func (s *Service) Count(ctx context.Context, a actor.Actor, f Filter) (some, all
 }
 
 // filter makes a test of a Filter.
-func (s *Service) filter(x *index, p *policy.Policy, f Filter) (func(*entry) bool, error) {
+func (s *Members) filter(x *index, p *policy.Policy, f Filter) (func(*entry) bool, error) {
 	if len(f.Text) > maxSearch {
 		return nil, &fault.Invalid{Faults: []fault.Field{{Field: "text", Wrong: "the text has more than 200 bytes",
 			Right: "a few words"}}}
@@ -131,7 +131,7 @@ func (s *Service) filter(x *index, p *policy.Policy, f Filter) (func(*entry) boo
 	words := strings.Fields(fold(f.Text))
 	var allowed map[policy.MemberID]bool
 	if f.Machine != "" {
-		allowed = x.allowed(p, f.Machine, s.o.Now())
+		allowed = x.allowed(p, f.Machine, s.core.now())
 	}
 	return func(e *entry) bool {
 		for _, w := range words {
@@ -151,9 +151,9 @@ func (e *entry) holds(p *policy.Policy, b policy.BadgeID) bool {
 // endingDays is how far ahead a list of endings looks.
 const endingDays = 30
 
-func (s *Service) inState(p *policy.Policy, state string) (func(*entry) bool, bool) {
-	today, membership := s.today(p)
-	soon := policy.DateOf(s.o.Now().AddDate(0, 0, endingDays), zoneOf(p))
+func (s *Members) inState(p *policy.Policy, state string) (func(*entry) bool, bool) {
+	today, membership := s.core.today(p)
+	soon := policy.DateOf(s.core.now().AddDate(0, 0, endingDays), zoneOf(p))
 	lapsed := func(e *entry) bool { return membership.On(today, e.Until) == policy.HasLapsed }
 	switch state {
 	case "":
@@ -176,15 +176,6 @@ func (s *Service) inState(p *policy.Policy, state string) (func(*entry) bool, bo
 		return func(e *entry) bool { return len(e.Badges) == 0 }, true
 	}
 	return nil, false
-}
-
-// today is the day at the site, and how its memberships end.
-func (s *Service) today(p *policy.Policy) (policy.Date, policy.Membership) {
-	day := policy.DateOf(s.o.Now(), zoneOf(p))
-	if p == nil {
-		return day, policy.Membership{}
-	}
-	return day, p.Membership
 }
 
 // zoneOf is the site's zone.

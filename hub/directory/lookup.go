@@ -11,11 +11,16 @@ import (
 	"portillon/policy/analysis"
 )
 
-// The methods below are for the hub itself, which asks on nobody's behalf.
+// Lookup answers the hub itself, which asks on nobody's behalf: its methods take no actor and deny nothing.
+type Lookup struct {
+	core      *core
+	documents *documents
+	practice  *practiceSource
+}
 
 // Names are the names of members. One who was erased has none.
-func (s *Service) Names(ctx context.Context, of []policy.MemberID) (map[policy.MemberID]string, error) {
-	x, err := s.current(ctx)
+func (s *Lookup) Names(ctx context.Context, of []policy.MemberID) (map[policy.MemberID]string, error) {
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -30,8 +35,8 @@ func (s *Service) Names(ctx context.Context, of []policy.MemberID) (map[policy.M
 
 // ByAddress are the members whom an e-mail address may sign in: of a member with guardians, the guardians' addresses
 // only. Nobody who is blocked; those whose membership has ended read their own record.
-func (s *Service) ByAddress(ctx context.Context, address string) (out []Member, err error) {
-	x, err := s.current(ctx)
+func (s *Lookup) ByAddress(ctx context.Context, address string) (out []Member, err error) {
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -60,16 +65,16 @@ type Standing struct {
 
 // Standing says how a member stands now. Roles may be a minute old where a badge began or ended meanwhile; a change of
 // the directory or of the policy counts at once.
-func (s *Service) Standing(ctx context.Context, id policy.MemberID) (Standing, error) {
-	p, err := s.o.Policy(ctx)
+func (s *Lookup) Standing(ctx context.Context, id policy.MemberID) (Standing, error) {
+	p, err := s.core.policy(ctx)
 	if err != nil {
 		return Standing{}, err
 	}
-	x, err := s.current(ctx)
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return Standing{}, err
 	}
-	e, now := x.byID[id], s.o.Now()
+	e, now := x.byID[id], s.core.now()
 	if e == nil {
 		return Standing{}, nil
 	}

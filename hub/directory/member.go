@@ -9,6 +9,7 @@ import (
 
 	"portillon/hub/actor"
 	"portillon/hub/fault"
+	"portillon/hub/store"
 	"portillon/policy"
 	"portillon/site"
 )
@@ -29,32 +30,27 @@ const (
 // about is the target of an act on a member.
 func about(id policy.MemberID) actor.Target { return actor.Target{Member: id} }
 
-// Member is a member, as far as a may see.
-func (s *Service) Member(ctx context.Context, a actor.Actor, id policy.MemberID) (Member, error) {
+// Members keeps who the members are, and shows of each what an actor may see.
+type Members struct {
+	core *core
+	// mergeElsewhere is Options.Merged.
+	mergeElsewhere func(ctx context.Context, tx *store.Tx, a actor.Actor, keep, drop policy.MemberID) error
+}
+
+// Get is a member, as far as a may see.
+func (s *Members) Get(ctx context.Context, a actor.Actor, id policy.MemberID) (Member, error) {
 	if err := a.May(actor.ReadMembers, about(id)); err != nil {
 		return Member{}, err
 	}
-	return s.read(ctx, a, id)
+	return s.core.read(ctx, a, id)
 }
 
 // Own is the actor's own record.
-func (s *Service) Own(ctx context.Context, a actor.Actor) (Member, error) {
+func (s *Members) Own(ctx context.Context, a actor.Actor) (Member, error) {
 	if err := a.May(actor.ReadOwn, about(a.Member)); err != nil {
 		return Member{}, err
 	}
-	return s.read(ctx, a, a.Member)
-}
-
-func (s *Service) read(ctx context.Context, a actor.Actor, id policy.MemberID) (Member, error) {
-	p, err := s.o.Policy(ctx)
-	if err != nil {
-		return Member{}, err
-	}
-	m, err := one(ctx, s.site, id)
-	if err != nil {
-		return Member{}, err
-	}
-	return s.show(a, p, m), nil
+	return s.core.read(ctx, a, a.Member)
 }
 
 // maySee says whether an actor may see a member: everybody's data, or the own. A token for the own data alone shows no
@@ -67,38 +63,9 @@ func maySee(a actor.Actor, id policy.MemberID) error {
 	return err
 }
 
-// show is what the actor may see of a member.
-func (s *Service) show(a actor.Actor, p *policy.Policy, r *record) Member {
-	m := r.Member
-	if maySee(a, m.ID) != nil {
-		return Member{ID: m.ID, Version: m.Version}
-	}
-	notes, numbers := a.May(actor.ReadNotes, about(m.ID)) == nil, a.May(actor.WriteCards, about(m.ID)) == nil
-	if !notes {
-		m.Note = ""
-	}
-	m.Emails, m.Subjects, m.Guardians = slices.Clone(m.Emails), slices.Clone(m.Subjects),
-		slices.Clone(m.Guardians) // the index's own
-	m.Cards = slices.Clone(m.Cards)
-	for i := range m.Cards {
-		if !numbers {
-			m.Cards[i].Number = ""
-		}
-		if !notes {
-			m.Cards[i].Note = ""
-		}
-	}
-	m.Badges = slices.Clone(m.Badges)
-	for i := range m.Badges {
-		m.Badges[i].Local = localOf(p, r.held[i].issuer, r.held[i].achievement)
-		m.Badges[i].lapse(s.o.Now())
-	}
-	return m
-}
-
 // Add adds a member. The hub chooses the pseudonym where m.ID is empty. Cards and badges are added by their own
 // methods.
-func (s *Service) Add(ctx context.Context, a actor.Actor, m Member) (Member, error) {
+func (s *Members) Add(ctx context.Context, a actor.Actor, m Member) (Member, error) {
 	if err := a.May(actor.WriteMembers, about("")); err != nil {
 		return Member{}, err
 	}
@@ -109,7 +76,7 @@ func (s *Service) Add(ctx context.Context, a actor.Actor, m Member) (Member, err
 	}
 	r := &record{Member: m}
 	r.Version, r.Cards, r.Badges, r.Gone, r.Source = 0, nil, nil, false, ""
-	err := s.write(ctx, a, actor.WriteMembers, func(c *change) (string, string, error) {
+	err := s.core.write(ctx, a, actor.WriteMembers, func(c *change) (string, string, error) {
 		if err := c.add(ctx, r); err != nil {
 			return "", "", err
 		}
@@ -118,7 +85,7 @@ func (s *Service) Add(ctx context.Context, a actor.Actor, m Member) (Member, err
 	if err != nil {
 		return Member{}, err
 	}
-	return s.read(ctx, a, r.ID)
+	return s.core.read(ctx, a, r.ID)
 }
 
 // add checks and writes a new member.
@@ -157,12 +124,12 @@ func (c *change) taken(ctx context.Context, id policy.MemberID) (why string, err
 
 // Change changes a member: their names, addresses, membership, suspension, note and external id. Whatever else f
 // changes is not written.
-func (s *Service) Change(ctx context.Context, a actor.Actor, id policy.MemberID, version int64,
+func (s *Members) Change(ctx context.Context, a actor.Actor, id policy.MemberID, version int64,
 	f func(*Member) error) (Member, error) {
 	if err := a.May(actor.WriteMembers, about(id)); err != nil {
 		return Member{}, err
 	}
-	err := s.write(ctx, a, actor.WriteMembers, func(c *change) (string, string, error) {
+	err := s.core.write(ctx, a, actor.WriteMembers, func(c *change) (string, string, error) {
 		r, err := one(ctx, c, id)
 		if err != nil {
 			return "", "", err
@@ -179,7 +146,7 @@ func (s *Service) Change(ctx context.Context, a actor.Actor, id policy.MemberID,
 	if err != nil {
 		return Member{}, err
 	}
-	return s.read(ctx, a, id)
+	return s.core.read(ctx, a, id)
 }
 
 // edit has f change what may be changed.

@@ -1,8 +1,6 @@
 package directory
 
 import (
-	"context"
-	"database/sql"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -13,18 +11,6 @@ import (
 	"portillon/policy"
 	"portillon/policy/analysis"
 )
-
-// formers are the pseudonyms of erased and merged members.
-func (s *Service) formers(ctx context.Context) (map[policy.MemberID]bool, error) {
-	out := map[policy.MemberID]bool{}
-	rows, err := s.site.Query(ctx, `SELECT id FROM former_member WHERE site = $1`)
-	return out, each(rows, err, func(rows *sql.Rows) error {
-		var id policy.MemberID
-		err := rows.Scan(&id)
-		out[id] = true
-		return err
-	})
-}
 
 // make finds out which row is which member, and what changes.
 func (pl *plan) make(x *index, rows []*listed, former map[policy.MemberID]bool, hashes []cardHash) error {
@@ -264,21 +250,6 @@ func removedCards(rows []*listed, found []*entry, hashes []cardHash) map[string]
 	return removed
 }
 
-// cardHash is the HMAC of a card's number, as the directory keeps it.
-type cardHash func(number []byte) string
-
-// cardHashes are the HMACs by which a card may be known, where the hub has the card key: during a change of the card
-// key there are two.
-func (s *Service) cardHashes() (out []cardHash) {
-	if s.o.CardHash != nil {
-		out = append(out, s.o.CardHash)
-	}
-	if s.oldMark() != "" && s.o.OldCardHash != nil {
-		out = append(out, s.o.OldCardHash)
-	}
-	return out
-}
-
 // cardKeys of a card by its number and by its HMAC have one in common, where the hub has the card key.
 func cardKeys(number string, hashes []cardHash) (out []string) {
 	b, err := hex.DecodeString(number)
@@ -412,7 +383,7 @@ func (pl *plan) effects(x *index, p *policy.Policy, practised Practised, at time
 		if e := x.byID[w.ID]; e != nil {
 			before[i] = practised.with(e.as(p))
 		}
-		after[i] = practised.with(w.record.as(p))
+		after[i] = practised.with(memberUnder(p, w.record))
 	}
 	for _, m := range p.Machines {
 		had, has := analysis.Rights(p, m.ID, before, at), analysis.Rights(p, m.ID, after, at)

@@ -10,21 +10,27 @@ import (
 	"portillon/policy"
 )
 
+// Verdicts judges again the badges that the directory has.
+type Verdicts struct {
+	core      *core
+	documents *documents
+}
+
 // Verify judges badges under the policy in force: the hub calls it before it builds a bundle, and with fetch several
 // times a day. Without fetch, only those are judged whose issuer, status list or documents changed since they were, or
 // that are new. With fetch, every badge is judged anew, with status lists and documents that are fetched again first,
 // where the hub may fetch. Only what differs is written; nothing differs where nothing changed, so that no bundle is
 // built for it.
-func (s *Service) Verify(ctx context.Context, fetch bool) error {
-	p, err := s.o.Policy(ctx)
+func (s *Verdicts) Verify(ctx context.Context, fetch bool) error {
+	p, err := s.core.policy(ctx)
 	if err != nil {
 		return err
 	}
-	src, err := s.sources(ctx, fetch)
+	src, err := s.documents.sources(ctx, fetch)
 	if err != nil {
 		return err
 	}
-	x, err := s.current(ctx)
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return err
 	}
@@ -34,26 +40,26 @@ func (s *Service) Verify(ctx context.Context, fetch bool) error {
 	}
 	src.forgetSame()
 	if len(changed) > 0 || len(src.gotLists) > 0 || len(src.gotWeb) > 0 {
-		if err := s.writeVerdicts(ctx, changed, src); err != nil {
+		if err := s.write(ctx, changed, src); err != nil {
 			return err
 		}
 	}
-	s.bases.put(found, x.entries)
+	s.core.bases.put(found, x.entries)
 	return nil
 }
 
 // verifyAll judges the badges of the index. It returns those whose verdict is another one, and what all that were
 // judged rest on.
-func (s *Service) verifyAll(ctx context.Context, x *index, p *policy.Policy, src *sources,
+func (s *Verdicts) verifyAll(ctx context.Context, x *index, p *policy.Policy, src *sources,
 	fetch bool) ([]verified, map[string]*basis, error) {
-	now, trust, states := s.o.Now(), trustTextsOf(p), map[string]string{}
+	now, trust, states := s.core.now(), trustTextsOf(p), map[string]string{}
 	var changed []verified
 	found := map[string]*basis{}
 	slow := rest{began: time.Now()}
 	for _, e := range x.entries {
 		for i := range e.Badges {
 			b := &e.Badges[i]
-			if known := s.bases.get(b.ID); !fetch && known != nil && known.holds(trust, src, states, now) {
+			if known := s.core.bases.get(b.ID); !fetch && known != nil && known.holds(trust, src, states, now) {
 				continue
 			}
 			if err := ctx.Err(); err != nil {
@@ -62,7 +68,7 @@ func (s *Service) verifyAll(ctx context.Context, x *index, p *policy.Policy, src
 			if fetch {
 				slow.take(ctx)
 			}
-			data, err := s.badgeBytes(ctx, b.ID)
+			data, err := s.core.badgeBytes(ctx, b.ID)
 			if errors.Is(err, sql.ErrNoRows) { // removed meanwhile
 				continue
 			}
@@ -110,9 +116,9 @@ func (r *rest) take(ctx context.Context) {
 	r.began = time.Now()
 }
 
-// writeVerdicts writes verdicts that are other ones, and what was fetched for them.
-func (s *Service) writeVerdicts(ctx context.Context, changed []verified, src *sources) error {
-	return s.write(ctx, actor.System("verify badges"), actor.WriteBadges, func(c *change) (string, string, error) {
+// write writes verdicts that are other ones, and what was fetched for them.
+func (s *Verdicts) write(ctx context.Context, changed []verified, src *sources) error {
+	return s.core.write(ctx, actor.System("verify badges"), actor.WriteBadges, func(c *change) (string, string, error) {
 		for i := range changed {
 			v := &changed[i]
 			var member policy.MemberID

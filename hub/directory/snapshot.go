@@ -40,24 +40,24 @@ func (d Documents) Resolve(url string) ([]byte, error) {
 var _ openbadge.Resolver = Documents(nil)
 
 // Snapshot gives everything that the next bundle is built of, for the hub itself.
-func (s *Service) Snapshot(ctx context.Context) (*Snapshot, error) {
-	p, err := s.o.Policy(ctx)
+func (s *Exports) Snapshot(ctx context.Context) (*Snapshot, error) {
+	p, err := s.core.policy(ctx)
 	if err != nil {
 		return nil, err
 	}
-	x, err := s.current(ctx)
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return nil, err
 	}
 	out := &Snapshot{Generation: x.generation, Web: Documents{}, Members: s.siteMembers(x, p),
-		Load: func(hash string) ([]byte, error) { return s.badgeBytes(ctx, hash) }}
+		Load: func(hash string) ([]byte, error) { return s.core.badgeBytes(ctx, hash) }}
 	nameHashed(out.Members, x.entries)
 	for _, e := range x.entries {
 		for i := range e.Badges {
 			out.Badges = append(out.Badges, site.File{Name: e.Badges[i].File, Hash: e.Badges[i].ID})
 		}
 	}
-	rows, err := s.site.Query(ctx, `SELECT file, data FROM status_list WHERE site = $1`)
+	rows, err := s.core.site.Query(ctx, `SELECT file, data FROM status_list WHERE site = $1`)
 	err = each(rows, err, func(rows *sql.Rows) error {
 		var f site.File
 		if err := rows.Scan(&f.Name, &f.Data); err != nil {
@@ -71,7 +71,7 @@ func (s *Service) Snapshot(ctx context.Context) (*Snapshot, error) {
 	}
 	slices.SortFunc(out.Badges, byPath)
 	slices.SortFunc(out.Status, byPath)
-	rows, err = s.site.Query(ctx, `SELECT url, data FROM document WHERE site = $1`)
+	rows, err = s.core.site.Query(ctx, `SELECT url, data FROM document WHERE site = $1`)
 	return out, each(rows, err, intoMap(out.Web))
 }
 
@@ -85,12 +85,6 @@ func intoMap(m map[string][]byte) func(*sql.Rows) error {
 		m[url] = data
 		return nil
 	}
-}
-
-// badgeBytes reads the bytes of a badge.
-func (s *Service) badgeBytes(ctx context.Context, id string) (data []byte, err error) {
-	err = s.site.QueryRow(ctx, `SELECT data FROM badge_data WHERE site = $1 AND id = $2`, id).Scan(&data)
-	return data, err
 }
 
 // byPath is the order in which a folder is read: folder by folder, by name.
@@ -110,7 +104,7 @@ func byPath(a, b site.File) int {
 }
 
 // siteMembers are all members as members.yaml lists them.
-func (s *Service) siteMembers(x *index, p *policy.Policy) []site.Member {
+func (s *Exports) siteMembers(x *index, p *policy.Policy) []site.Member {
 	all := slices.Clone(x.entries)
 	slices.SortFunc(all, func(a, b *entry) int {
 		if a.place != b.place {
@@ -121,7 +115,7 @@ func (s *Service) siteMembers(x *index, p *policy.Policy) []site.Member {
 	shared := x.sharedEmails()
 	out := make([]site.Member, 0, len(all))
 	for _, e := range all {
-		out = append(out, e.siteMember(p, shared, s.isDead))
+		out = append(out, e.siteMember(p, shared, s.core.hashing.isDead))
 	}
 	return out
 }

@@ -35,13 +35,13 @@ type grouped struct {
 	card string // HMAC; empty: not known
 }
 
-// taps are the last unknown cards, the last tapped first. A card that a member has by now is left out.
-func (s *Service) taps(ctx context.Context) ([]grouped, error) {
-	if s.o.Taps == nil {
+// recent are the last unknown cards, the last tapped first. A card that a member has by now is left out.
+func (s *Taps) recent(ctx context.Context) ([]grouped, error) {
+	if s.taps == nil {
 		return nil, nil
 	}
-	now := s.o.Now()
-	all, err := s.o.Taps(ctx, now.Add(-tapLife))
+	now := s.core.now()
+	all, err := s.taps(ctx, now.Add(-tapLife))
 	if err != nil {
 		return nil, err
 	}
@@ -69,8 +69,8 @@ func (s *Service) taps(ctx context.Context) ([]grouped, error) {
 }
 
 // unassigned leaves out cards that a member has.
-func (s *Service) unassigned(ctx context.Context, all []grouped) ([]grouped, error) {
-	x, err := s.current(ctx)
+func (s *Taps) unassigned(ctx context.Context, all []grouped) ([]grouped, error) {
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -91,12 +91,19 @@ func (s *Service) unassigned(ctx context.Context, all []grouped) ([]grouped, err
 	return slices.DeleteFunc(all, func(g grouped) bool { return known[g.card] }), nil
 }
 
-// Taps lists the unknown cards of the last 24 hours, each once, the last tapped first.
-func (s *Service) Taps(ctx context.Context, a actor.Actor, page Page) ([]Tap, string, error) {
+// Taps lists the unknown cards that were tapped at machines, and gives them to members.
+type Taps struct {
+	core  *core
+	cards *Cards
+	taps  func(ctx context.Context, since time.Time) ([]UnknownTap, error) // nil: none are known
+}
+
+// Unknown lists the unknown cards of the last 24 hours, each once, the last tapped first.
+func (s *Taps) Unknown(ctx context.Context, a actor.Actor, page Page) ([]Tap, string, error) {
 	if err := a.May(actor.ReadTaps, actor.Target{}); err != nil {
 		return nil, "", err
 	}
-	all, err := s.taps(ctx)
+	all, err := s.recent(ctx)
 	if err != nil {
 		return nil, "", err
 	}
@@ -119,11 +126,11 @@ func (s *Service) Taps(ctx context.Context, a actor.Actor, page Page) ([]Tap, st
 }
 
 // Assign gives the card of a tap to a member, by its HMAC: the hub never knows its number.
-func (s *Service) Assign(ctx context.Context, a actor.Actor, tapID string, id policy.MemberID) (Card, error) {
+func (s *Taps) Assign(ctx context.Context, a actor.Actor, tapID string, id policy.MemberID) (Card, error) {
 	if err := cmp.Or(a.May(actor.WriteCards, about(id)), a.May(actor.ReadTaps, actor.Target{})); err != nil {
 		return Card{}, err
 	}
-	all, err := s.taps(ctx)
+	all, err := s.recent(ctx)
 	if err != nil {
 		return Card{}, err
 	}
@@ -136,5 +143,5 @@ func (s *Service) Assign(ctx context.Context, a actor.Actor, tapID string, id po
 			Wrong: "the machine did not seal this card for the hub",
 			Right: "tap the card again once the machine is online, or add the card by its number"}}}
 	}
-	return s.AddCard(ctx, a, id, Card{Number: hmacPrefix + all[at].card})
+	return s.cards.AddCard(ctx, a, id, Card{Number: hmacPrefix + all[at].card})
 }

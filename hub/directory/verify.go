@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"portillon/hub/store"
 	"portillon/openbadge"
 	"portillon/policy"
 	"portillon/site"
@@ -43,11 +44,16 @@ const maxKept = 200
 var errUnknown = errors.New("the hub has no copy, and fetches none")
 
 // listSource resolves status lists, webSource keys, profiles and hosted badges.
-type listSource struct{ *sources }
-type webSource struct{ *sources }
+type listSource struct{ of *sources }
+type webSource struct{ of *sources }
 
-func (l listSource) Resolve(url string) ([]byte, error) { return l.get(url, l.lists, l.gotLists) }
-func (w webSource) Resolve(url string) ([]byte, error)  { return w.get(url, w.web, w.gotWeb) }
+// Resolve implements openbadge.Resolver.
+func (l listSource) Resolve(url string) ([]byte, error) {
+	return l.of.get(url, l.of.lists, l.of.gotLists)
+}
+
+// Resolve implements openbadge.Resolver.
+func (w webSource) Resolve(url string) ([]byte, error) { return w.of.get(url, w.of.web, w.of.gotWeb) }
 
 func (s *sources) get(url string, stored, got map[string][]byte) ([]byte, error) {
 	s.asked = append(s.asked, url)
@@ -179,13 +185,13 @@ func standingOf(b *openbadge.Badge, trust []openbadge.Issuer, src *sources, at t
 	return standing, checked
 }
 
-// lapse shows a badge that has ended since it was verified as one that has ended.
-func (b *Badge) lapse(now time.Time) {
+// lapsed is a badge as it is shown at a moment: one that has ended since it was verified is shown as invalid.
+func lapsed(b Badge, now time.Time) Badge {
 	if b.Verdict != openbadge.Valid.String() || b.Expires.IsZero() || !now.After(b.Expires) {
-		return
+		return b
 	}
 	b.Verdict = openbadge.Invalid.String()
-	checks := make([]Check, len(b.Checks))
+	checks := make([]Check, len(b.Checks)) // a copy: the index has the same slice
 	for i, c := range b.Checks {
 		if c.Code == "dates" {
 			c = Check{Code: "dates", Outcome: "expired", Detail: "valid until " + b.Expires.Format(time.RFC3339)}
@@ -193,15 +199,22 @@ func (b *Badge) lapse(now time.Time) {
 		checks[i] = c
 	}
 	b.Checks = checks
+	return b
+}
+
+// documents gives the status lists and documents that verdicts rest on.
+type documents struct {
+	site  *store.Site
+	fetch func(context.Context) openbadge.Resolver // nil: nothing is fetched
 }
 
 // sources reads the lists and documents of the database.
-func (s *Service) sources(ctx context.Context, refresh bool) (*sources, error) {
+func (s *documents) sources(ctx context.Context, refresh bool) (*sources, error) {
 	src := &sources{lists: map[string][]byte{}, web: map[string][]byte{}, gotLists: map[string][]byte{},
 		gotWeb:   map[string][]byte{},
 		accepted: map[string]bool{}, refresh: refresh}
-	if s.o.Fetch != nil {
-		src.fetch = s.o.Fetch(ctx)
+	if s.fetch != nil {
+		src.fetch = s.fetch(ctx)
 	}
 	rows, err := s.site.Query(ctx, `SELECT url, data FROM status_list WHERE site = $1`)
 	if err := each(rows, err, intoMap(src.lists)); err != nil {

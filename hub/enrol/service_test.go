@@ -20,6 +20,7 @@ import (
 	"portillon/hub/actor"
 	"portillon/hub/fault"
 	"portillon/hub/store"
+	"portillon/hub/store/storetest"
 	"portillon/policy"
 	"portillon/wire"
 )
@@ -43,11 +44,7 @@ type bench struct {
 
 func newBench(t *testing.T, changes ...func(*Options)) *bench {
 	t.Helper()
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "portillon.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.Open(t)
 	b := &bench{t: t, db: db, now: start, reply: wire.Reply{OK: true}}
 	now := func() time.Time { return b.now }
 	a, err := OpenAuthority(t.TempDir(), "biklab", now)

@@ -54,6 +54,9 @@ const never = `never:
 `
 
 func TestADraftsFaultsHaveTheirPlaces(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: compiles and compares whole policies")
+	}
 	b := newBench(t, english)
 	for name, c := range map[string]struct {
 		text    string
@@ -85,6 +88,9 @@ func TestADraftsFaultsHaveTheirPlaces(t *testing.T) {
 }
 
 func TestADraftsTestsAreRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: compiles and compares whole policies")
+	}
 	b := newBench(t, english)
 	i := strings.Index(b.text, "expect: allow")
 	if i < 0 {
@@ -127,6 +133,9 @@ func TestADraftWarnsOfRulesThatNobodyMeans(t *testing.T) {
 }
 
 func TestADraftSaysWhoGainsAndWhoLosesWhat(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: compiles and compares whole policies")
+	}
 	b := newBench(t, english, withMembers)
 	d := b.draft(owner, b.text)
 	if d.Effect == nil || d.Same || d.Effect.Gaining != 1 || d.Effect.Losing != 0 || len(d.Effect.Lines) == 0 {

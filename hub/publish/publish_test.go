@@ -21,6 +21,7 @@ import (
 	"portillon/hub/fault"
 	"portillon/hub/publish"
 	"portillon/hub/store"
+	"portillon/hub/store/storetest"
 	"portillon/site"
 	"portillon/wire"
 )
@@ -56,11 +57,10 @@ func newBench(t *testing.T, with ...func(*bench)) *bench {
 	key, err1 := note.NewSigner(skey)
 	verifier, err2 := note.NewVerifier(vkey)
 	text, err3 := os.ReadFile("../../site-example/policy.yaml")
-	db, err4 := store.Open(t.Context(), filepath.Join(t.TempDir(), "portillon.db"))
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	if err := errors.Join(err1, err2, err3); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.Open(t)
 	b := &bench{t: t, ctx: t.Context(), site: db.Site("biklab"), key: key, text: string(text)}
 	b.store = wire.Store{Dir: t.TempDir(), Site: "biklab", Keys: note.VerifierList(verifier)}
 	b.o = publish.Options{Site: b.site, Now: func() time.Time { return start }, Signer: fakeKey{}, SignedBy: "policy key",
@@ -211,6 +211,9 @@ func isInvalid(err error) bool {
 }
 
 func TestPublishingForAnotherVersionThanTheOneInForceIsAConflict(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: compiles and compares whole policies")
+	}
 	b := newBench(t)
 	b.publish(b.text, 0)
 	for _, of := range []int64{0, 2, -1, 99} {
@@ -226,6 +229,9 @@ func TestPublishingForAnotherVersionThanTheOneInForceIsAConflict(t *testing.T) {
 }
 
 func TestOfManyWhoPublishAtOnceOneWins(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: compiles and compares whole policies")
+	}
 	b := newBench(t)
 	var all sync.WaitGroup
 	won := make(chan int64, 8)
@@ -273,6 +279,9 @@ func TestWhatCannotBePublishedIsRefusedWithEveryFault(t *testing.T) {
 }
 
 func TestBackPublishesTheTextBeforeAsANewVersion(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: compiles and compares whole policies")
+	}
 	b := newBench(t)
 	var missing *fault.NotFound
 	if _, err := b.s.Policies.Back(b.ctx, owner, ""); !errors.As(err, &missing) {
@@ -294,6 +303,9 @@ func TestBackPublishesTheTextBeforeAsANewVersion(t *testing.T) {
 }
 
 func TestWithoutItsKeyAPolicyWaitsForItsSignature(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: compiles and compares whole policies")
+	}
 	b := newBench(t, laptop)
 	p, err := b.s.Policies.Publish(b.ctx, owner, b.text, "first", 0, nil)
 	if err != nil || !p.Unsigned || p.InForce || p.Number != 1 {
@@ -394,11 +406,7 @@ func TestAReturnedPolicyReplacesAnUnsignedOneOfItsNumber(t *testing.T) {
 func TestAPolicyOfAnotherSiteIsNotSeen(t *testing.T) {
 	b := newBench(t)
 	b.publish(b.text, 0)
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "p.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := storetest.Open(t)
 	one, err1 := publish.New(publish.Options{Site: db.Site("biklab"), Signer: fakeKey{}})
 	two, err2 := publish.New(publish.Options{Site: db.Site("other"), Signer: fakeKey{}})
 	if err := errors.Join(err1, err2); err != nil {
@@ -418,10 +426,6 @@ func TestAPolicyOfAnotherSiteIsNotSeen(t *testing.T) {
 // newSite is the example's site in an empty database.
 func newSite(t *testing.T) *store.Site {
 	t.Helper()
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "portillon.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.Open(t)
 	return db.Site("biklab")
 }

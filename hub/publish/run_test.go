@@ -230,6 +230,9 @@ func TestABundleThatCannotBeInstalledIsNotNoted(t *testing.T) {
 }
 
 func TestABundleIsRenewedBeforeMachinesTakeItForOld(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: compiles and compares whole policies")
+	}
 	for name, c := range map[string]struct {
 		text  func(b *bench) string
 		after time.Duration
@@ -402,6 +405,9 @@ func TestRunNeedsSomethingThatBuildsAndInstalls(t *testing.T) {
 }
 
 func TestSignatureIsWantedForWhatAKeyElsewhereHasNotSigned(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: compiles and compares whole policies")
+	}
 	var waits atomic.Pointer[site.Unsigned]
 	waits.Store(&site.Unsigned{})
 	running(t, func(b *bench) {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -18,7 +17,7 @@ import (
 	"portillon/hub/actor"
 	"portillon/hub/fault"
 	"portillon/hub/report"
-	"portillon/hub/store"
+	"portillon/hub/store/storetest"
 	"portillon/policy"
 	"portillon/wire"
 )
@@ -345,11 +344,7 @@ func TestActorsSeeOnlyPermittedReports(t *testing.T) {
 }
 
 func TestReportsOfOtherSitesAreInvisible(t *testing.T) {
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "p.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := storetest.Open(t)
 	one, two := newBench(t), newBench(t)
 	one.o.Site, two.o.Site = db.Site("one"), db.Site("two")
 	one.open()

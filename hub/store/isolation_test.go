@@ -3,13 +3,13 @@ package store_test
 import (
 	"database/sql"
 	"fmt"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 
 	"portillon/hub/store"
+	"portillon/hub/store/storetest"
 	"portillon/policy"
 )
 
@@ -42,11 +42,7 @@ func TestReadsOfTheHubReturnNothingOfOtherSites(t *testing.T) {
 
 func openStore(t *testing.T) *store.DB {
 	t.Helper()
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), store.Name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.Open(t)
 	return db
 }
 

@@ -44,7 +44,7 @@ func (p *cardPages) cards(q *request) error {
 	if d.Idle {
 		f.State = ""
 	}
-	list, next, err := p.directory.Cards(ctxOf(q), q.actor, f, directory.Page{After: v.Get("after")})
+	list, next, err := p.directory.Cards.Held(ctxOf(q), q.actor, f, directory.Page{After: v.Get("after")})
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (p *cardPages) cards(q *request) error {
 	if next != "" {
 		d.Next = "/cards?" + url.Values{"state": {d.State}, "q": {d.Text}, "after": {next}}.Encode()
 	}
-	taps, _, err := p.directory.Taps(ctxOf(q), q.actor, directory.Page{Limit: 20})
+	taps, _, err := p.directory.Taps.Unknown(ctxOf(q), q.actor, directory.Page{Limit: 20})
 	if err = optional(err); err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (p *cardPages) assignPage(q *request) error {
 	if err := q.actor.May(actor.WriteCards, actor.Target{}); err != nil {
 		return err
 	}
-	taps, _, err := p.directory.Taps(ctxOf(q), q.actor, directory.Page{Limit: maxTaps})
+	taps, _, err := p.directory.Taps.Unknown(ctxOf(q), q.actor, directory.Page{Limit: maxTaps})
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (p *cardPages) assign(q *request) error {
 		return err
 	}
 	id := policy.MemberID(v.Get("member"))
-	if _, err := p.directory.Assign(ctxOf(q), q.actor, q.r.PathValue("tap"), id); err != nil {
+	if _, err := p.directory.Taps.Assign(ctxOf(q), q.actor, q.r.PathValue("tap"), id); err != nil {
 		return err
 	}
 	return q.to("/members/"+url.PathEscape(string(id))+"#cards", "card-assigned")

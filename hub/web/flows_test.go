@@ -18,6 +18,9 @@ const hostile = `x"'><script>alert(1)</script><img src=x ` +
 
 // Every page shows texts of people and machines as text.
 func TestHostileTextIsShownAsText(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: asks for every page")
+	}
 	h := open(t, 0)
 	h.site.Poison(hostile)
 	list := append(paths(), "/members/m-poison", "/members/m-poison/erase", "/members/m-poison/merge?drop=m-lea",
@@ -319,6 +322,9 @@ func TestLinkSignsInOnlyByItsButton(t *testing.T) {
 }
 
 func TestOversizedFormsAreRejected(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: asks for every page")
+	}
 	h := open(t, 0)
 	wants(t, h.post("/members", url.Values{"note": {strings.Repeat("a", 70<<10)}}), 413)
 	wants(t, h.as("").post("/sign-in", url.Values{"name": {strings.Repeat("a", 70<<10)}}), 413)

@@ -32,7 +32,7 @@ func (p *todayPages) home(q *request) error {
 	case q.actor.Account == "":
 		return q.to("/sign-in", "")
 	case q.actor.Member != "" && q.actor.May(actor.ReadMembers, actor.Target{}) != nil && len(q.actor.Machines) == 0 &&
-		p.directory != nil:
+		p.directory != (Directory{}):
 		return q.to("/me", "")
 	}
 	return q.to("/today", "")
@@ -80,13 +80,13 @@ func (p *todayPages) today(q *request) error {
 	if err := p.machinesOfToday(q, &d); err != nil {
 		return err
 	}
-	if p.directory != nil {
-		taps, _, err := p.directory.Taps(ctxOf(q), q.actor, directory.Page{Limit: 6})
+	if p.directory != (Directory{}) {
+		taps, _, err := p.directory.Taps.Unknown(ctxOf(q), q.actor, directory.Page{Limit: 6})
 		if err = optional(err); err != nil {
 			return err
 		}
 		d.Taps = taps
-		ends, err := p.directory.Endings(ctxOf(q), q.actor)
+		ends, err := p.directory.Members.Endings(ctxOf(q), q.actor)
 		if err = optional(err); err != nil {
 			return err
 		}
@@ -146,10 +146,10 @@ func (p *machinePages) standing(q *request, m enrol.Machine) (standing, error) {
 
 // nameOf returns a member's name. It is empty if the reader may not see it, or if the member was removed.
 func (p *machinePages) nameOf(q *request, id policy.MemberID) (string, error) {
-	if p.directory == nil || id == "" {
+	if p.directory == (Directory{}) || id == "" {
 		return "", nil
 	}
-	m, err := p.directory.Member(ctxOf(q), q.actor, id)
+	m, err := p.directory.Members.Get(ctxOf(q), q.actor, id)
 	var gone *fault.NotFound
 	if errors.As(err, &gone) || err != nil && optional(err) == nil {
 		return "", nil

@@ -46,7 +46,7 @@ func (p *importPages) preview(q *request) error {
 	if name == "" {
 		err = &fault.Invalid{Faults: []fault.Field{{Field: "file", Wrong: "no file was chosen"}}}
 	} else {
-		pre, err = p.directory.Preview(ctxOf(q), q.actor, directory.Import{Name: name, Data: data})
+		pre, err = p.directory.Imports.Preview(ctxOf(q), q.actor, directory.Import{Name: name, Data: data})
 	}
 	if faults := invalid(err); faults != nil {
 		return q.render(422, "import", "members", "import.title", importForm().refuse(faults))
@@ -64,11 +64,11 @@ func (p *importPages) apply(q *request) error {
 		return err
 	}
 	if v.Get("gone") == "yes" {
-		if _, err := p.directory.Confirm(ctxOf(q), q.actor, v.Get("preview")); err != nil {
+		if _, err := p.directory.Imports.Confirm(ctxOf(q), q.actor, v.Get("preview")); err != nil {
 			return err
 		}
 	}
-	if _, err := p.directory.Apply(ctxOf(q), q.actor, v.Get("preview")); err != nil {
+	if _, err := p.directory.Imports.Apply(ctxOf(q), q.actor, v.Get("preview")); err != nil {
 		return err
 	}
 	return q.to("/members", "imported")
@@ -84,7 +84,7 @@ func (p *importPages) export(q *request) error {
 		return errNoPage
 	}
 	var b bytes.Buffer
-	if err := p.directory.Export(ctxOf(q), q.actor, format, &b); err != nil {
+	if err := p.directory.Exports.Export(ctxOf(q), q.actor, format, &b); err != nil {
 		return err
 	}
 	return q.download("members."+format, types[format], b.Bytes())

@@ -34,7 +34,7 @@ func (p *recordPages) addCard(q *request) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.directory.AddCard(ctxOf(q), q.actor, memberID(q), directory.Card{Number: v.Get("number"),
+	_, err = p.directory.Cards.AddCard(ctxOf(q), q.actor, memberID(q), directory.Card{Number: v.Get("number"),
 		State: directory.Active, Note: v.Get("note")})
 	if faults := invalid(err); faults != nil {
 		return p.members.again(q, 422, func(d *memberPage) { d.Card = d.Card.keep(v).refuse(faults) })
@@ -51,8 +51,8 @@ func (p *recordPages) setCard(q *request) error {
 	if err != nil {
 		return err
 	}
-	err = p.directory.SetCard(ctxOf(q), q.actor, memberID(q), q.r.PathValue("card"), directory.CardState(v.Get("state")),
-		v.Get("note"))
+	state := directory.CardState(v.Get("state"))
+	err = p.directory.Cards.SetCard(ctxOf(q), q.actor, memberID(q), q.r.PathValue("card"), state, v.Get("note"))
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (p *recordPages) addBadges(q *request) error {
 	if name == "" {
 		err = &fault.Invalid{Faults: []fault.Field{{Field: "file", Wrong: "no file was chosen"}}}
 	} else {
-		made, err = p.directory.AddBadges(ctxOf(q), q.actor, memberID(q), name, data)
+		made, err = p.directory.Badges.AddBadges(ctxOf(q), q.actor, memberID(q), name, data)
 	}
 	if faults := invalid(err); faults != nil {
 		return p.members.again(q, 422, func(d *memberPage) { d.File = d.File.refuse(faults) })
@@ -106,7 +106,7 @@ func (p *recordPages) addBadgeURL(q *request) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.directory.AddBadgeURL(ctxOf(q), q.actor, memberID(q), v.Get("url"))
+	_, err = p.directory.Badges.AddBadgeURL(ctxOf(q), q.actor, memberID(q), v.Get("url"))
 	if faults := invalid(err); faults != nil {
 		return p.members.again(q, 422, func(d *memberPage) { d.URL = d.URL.keep(v).refuse(faults) })
 	}
@@ -118,7 +118,7 @@ func (p *recordPages) addBadgeURL(q *request) error {
 
 // removeBadge answers POST /members/{id}/badges/{badge}/remove.
 func (p *recordPages) removeBadge(q *request) error {
-	if err := p.directory.RemoveBadge(ctxOf(q), q.actor, memberID(q), q.r.PathValue("badge")); err != nil {
+	if err := p.directory.Badges.RemoveBadge(ctxOf(q), q.actor, memberID(q), q.r.PathValue("badge")); err != nil {
 		return err
 	}
 	return q.to(memberHome(q)+"#badges", "badge-removed")
@@ -137,13 +137,13 @@ func (p *recordPages) mergePage(q *request) error {
 	if err := q.actor.May(actor.WriteMembers, actor.Target{}); err != nil {
 		return err
 	}
-	keep, err := p.directory.Member(ctxOf(q), q.actor, memberID(q))
+	keep, err := p.directory.Members.Get(ctxOf(q), q.actor, memberID(q))
 	if err != nil {
 		return err
 	}
 	d := mergePage{Keep: keep}
 	if drop := q.r.URL.Query().Get("drop"); drop != "" && drop != string(keep.ID) {
-		m, err := p.directory.Member(ctxOf(q), q.actor, policy.MemberID(drop))
+		m, err := p.directory.Members.Get(ctxOf(q), q.actor, policy.MemberID(drop))
 		if err != nil {
 			return err
 		}
@@ -160,7 +160,7 @@ func (p *recordPages) merge(q *request) error {
 	if err != nil {
 		return err
 	}
-	m, err := p.directory.Merge(ctxOf(q), q.actor, memberID(q), policy.MemberID(v.Get("drop")))
+	m, err := p.directory.Members.Merge(ctxOf(q), q.actor, memberID(q), policy.MemberID(v.Get("drop")))
 	if err != nil {
 		return err
 	}
@@ -172,7 +172,7 @@ func (p *recordPages) erasePage(q *request) error {
 	if err := q.actor.May(actor.EraseMembers, actor.Target{Member: memberID(q)}); err != nil {
 		return err
 	}
-	m, err := p.directory.Member(ctxOf(q), q.actor, memberID(q))
+	m, err := p.directory.Members.Get(ctxOf(q), q.actor, memberID(q))
 	if err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func (p *recordPages) erase(q *request) error {
 	if err != nil {
 		return err
 	}
-	if err := p.directory.Erase(ctxOf(q), q.actor, memberID(q), version(v)); err != nil {
+	if err := p.directory.Erasures.Erase(ctxOf(q), q.actor, memberID(q), version(v)); err != nil {
 		return err
 	}
 	return q.to("/members", "member-erased")

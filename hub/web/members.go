@@ -53,7 +53,7 @@ func (p *memberPages) find(q *request, base string, limit int) (found, error) {
 	f := found{Filter: directory.Filter{Text: strings.TrimSpace(v.Get("q")), Machine: policy.MachineID(v.Get("machine")),
 		Badge: policy.BadgeID(v.Get("badge")), State: v.Get("state")},
 		After: v.Get("after"), Base: base}
-	list, next, err := p.directory.Members(ctxOf(q), q.actor, f.Filter, directory.Page{After: f.After, Limit: limit})
+	list, next, err := p.directory.Members.List(ctxOf(q), q.actor, f.Filter, directory.Page{After: f.After, Limit: limit})
 	if err != nil {
 		return f, err
 	}
@@ -153,7 +153,7 @@ func (p *memberPages) addMember(q *request) error {
 	}
 	var m directory.Member
 	if err = fill(&m, v); err == nil {
-		m, err = p.directory.Add(ctxOf(q), q.actor, m)
+		m, err = p.directory.Members.Add(ctxOf(q), q.actor, m)
 	}
 	if faults := invalid(err); faults != nil {
 		f := memberForm(directory.Member{}, mayReadNotes(q)).keep(v).refuse(faults)
@@ -201,7 +201,7 @@ func memberHome(q *request) string { return "/members/" + url.PathEscape(string(
 
 // member answers GET /members/{id}.
 func (p *memberPages) member(q *request) error {
-	m, err := p.directory.Member(ctxOf(q), q.actor, memberID(q))
+	m, err := p.directory.Members.Get(ctxOf(q), q.actor, memberID(q))
 	if err != nil {
 		return err
 	}
@@ -210,7 +210,7 @@ func (p *memberPages) member(q *request) error {
 
 // me answers GET /me: the own record.
 func (p *memberPages) me(q *request) error {
-	m, err := p.directory.Own(ctxOf(q), q.actor)
+	m, err := p.directory.Members.Own(ctxOf(q), q.actor)
 	if err != nil {
 		return err
 	}
@@ -219,7 +219,7 @@ func (p *memberPages) me(q *request) error {
 
 // ownRecord answers GET /me/record.json: the own record as a file, with the fields of GET /api/v1/me/record.
 func (p *memberPages) ownRecord(q *request) error {
-	m, err := p.directory.Own(ctxOf(q), q.actor)
+	m, err := p.directory.Members.Own(ctxOf(q), q.actor)
 	if err != nil {
 		return err
 	}
@@ -239,7 +239,7 @@ func (p *memberPages) ownRecord(q *request) error {
 
 // again renders the member's page with changed data: a returned form, or codes that are shown once.
 func (p *memberPages) again(q *request, status int, change func(*memberPage)) error {
-	m, err := p.directory.Member(ctxOf(q), q.actor, memberID(q))
+	m, err := p.directory.Members.Get(ctxOf(q), q.actor, memberID(q))
 	if err != nil {
 		return err
 	}
@@ -254,7 +254,7 @@ func (p *memberPages) changeMember(q *request) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.directory.Change(ctxOf(q), q.actor, memberID(q), version(v), func(m *directory.Member) error {
+	_, err = p.directory.Members.Change(ctxOf(q), q.actor, memberID(q), version(v), func(m *directory.Member) error {
 		return fill(m,
 			v)
 	})
@@ -287,7 +287,7 @@ type difference struct {
 // conflict shows the other user's changes since the form was read, and offers the user's values for the current
 // version.
 func (p *memberPages) conflict(q *request, v url.Values) error {
-	m, err := p.directory.Member(ctxOf(q), q.actor, memberID(q))
+	m, err := p.directory.Members.Get(ctxOf(q), q.actor, memberID(q))
 	if err != nil {
 		return err
 	}
@@ -317,7 +317,7 @@ func (p *memberPages) blockMember(q *request) error {
 		return err
 	}
 	block := v.Get("blocked") == "yes"
-	_, err = p.directory.Change(ctxOf(q), q.actor, memberID(q), version(v), func(m *directory.Member) error {
+	_, err = p.directory.Members.Change(ctxOf(q), q.actor, memberID(q), version(v), func(m *directory.Member) error {
 		m.Blocked = block
 		return nil
 	})
@@ -327,6 +327,7 @@ func (p *memberPages) blockMember(q *request) error {
 	return q.to(memberHome(q), fmt.Sprintf("member-blocked-%v", block))
 }
 
+// before reports whether a is an earlier day than b.
 func before(a, b policy.Date) bool {
 	return a.Year < b.Year || a.Year == b.Year && (a.Month < b.Month || a.Month == b.Month && a.Day < b.Day)
 }

@@ -27,6 +27,11 @@ type hub struct {
 	options web.Options
 }
 
+// directoryOf is one value in the place of all services of the directory.
+func directoryOf(d webtest.Directory) web.Directory {
+	return web.Directory{Members: d, Cards: d, Taps: d, Badges: d, Imports: d, Exports: d, Erasures: d}
+}
+
 // accountsOf is one value in the place of all services of accounts.
 func accountsOf(a webtest.Accounts) web.Accounts {
 	return web.Accounts{Passwords: a, Links: a, PrintedCodes: a, Ownership: a, Recovery: a, Sessions: a, Tokens: a,
@@ -39,9 +44,8 @@ func open(t testing.TB, more int) *hub {
 	logs := &bytes.Buffer{}
 	h := &hub{t: t, site: s, who: webtest.OwnerName, logs: logs}
 	h.options = web.Options{Site: "BIK'LAB", Version: "0.7.0", Zone: webtest.Paris(), Now: webtest.Now, Mail: true,
-		Directory: webtest.Directory{
-			Site: s,
-		}, Machines: webtest.Machines{Site: s}, Codes: webtest.Codes{Site: s}, Orders: webtest.Orders{Site: s},
+		Directory: directoryOf(webtest.Directory{Site: s}), Machines: webtest.Machines{Site: s},
+		Codes: webtest.Codes{Site: s}, Orders: webtest.Orders{Site: s},
 		CardKeys: webtest.CardKeys{Site: s}, Policies: webtest.Policies{Site: s}, Drafts: webtest.Drafts{Site: s},
 		Bundles:  webtest.Bundles{Site: s},
 		Accounts: accountsOf(webtest.Accounts{Site: s}), Reports: webtest.Reports{Site: s}, Who: s.Who,

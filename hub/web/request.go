@@ -135,11 +135,15 @@ func (q *request) render(status int, page, section, title string, d any) error {
 	v := q.p.views[q.lang]
 	site, mail := q.p.o.Live()
 	out := view{Page: page, Title: v.t(title), Lang: q.lang, Other: q.otherLanguage(), Site: site, Actor: q.actor,
-		Section: section,
-		Done:    q.done(), Request: q.reqID, D: d, Has: map[string]bool{"directory": q.p.o.Directory != nil,
-			"machines": q.p.o.Machines != nil,
-			"policies": q.p.o.Policies != nil, "reports": q.p.o.Reports != nil,
-			"accounts": q.p.o.Accounts != (Accounts{}), "mail": mail}}
+		Section: section, Done: q.done(), Request: q.reqID, D: d,
+		Has: map[string]bool{
+			"directory": q.p.o.Directory != (Directory{}),
+			"machines":  q.p.o.Machines != nil,
+			"policies":  q.p.o.Policies != nil,
+			"reports":   q.p.o.Reports != nil,
+			"accounts":  q.p.o.Accounts != (Accounts{}),
+			"mail":      mail,
+		}}
 	// Some pages have a title that depends on their data.
 	if named, ok := d.(interface{ title(tongue) string }); ok {
 		out.Title = named.title(v.tongue)

@@ -47,13 +47,13 @@ func (p *Pages) table() []family {
 	sign := &signPages{accounts: o.Accounts, address: o.Address}
 	return []family{
 		{true, today.routes(), []entry{{"today", "/today", anybody}}},
-		{o.Directory != nil, members.routes(), []entry{
+		{o.Directory != (Directory{}), members.routes(), []entry{
 			{"me", "/me", isMember}, {"members", "/members", may(actor.ReadMembers)}}},
-		{o.Directory != nil, records.routes(), nil},
-		{o.Directory != nil, imports.routes(), nil},
+		{o.Directory != (Directory{}), records.routes(), nil},
+		{o.Directory != (Directory{}), imports.routes(), nil},
 		{o.Machines != nil, machines.routes(), []entry{{"machines", "/machines", anybody}}},
 		{o.CardKeys != nil, keys.routes(), nil},
-		{o.Directory != nil, cards.routes(), []entry{{"cards", "/cards", may(actor.ReadMembers)}}},
+		{o.Directory != (Directory{}), cards.routes(), []entry{{"cards", "/cards", may(actor.ReadMembers)}}},
 		{o.Policies != nil, policies.routes(), []entry{{"policy", "/policy", may(actor.ReadPolicy)}}},
 		{o.Reports != nil, reports.routes(), []entry{{"reports", "/reports", may(actor.ReadReports)}}},
 		{o.Accounts != (Accounts{}), settings.routes(), []entry{{"settings", "/settings", anybody}}},

@@ -54,6 +54,9 @@ func TestPicturesOfOthersAreRead(t *testing.T) {
 
 // Afterwards every picture is the same picture with exactly one badge: the new one.
 func TestBakingChangesOnlyTheBadge(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: bakes many badges into pictures")
+	}
 	pictures := map[string][]byte{
 		"plain.png":  plainPNG(t),
 		"plain.svg":  []byte(drawn),

@@ -98,6 +98,9 @@ func TestAMachineThatComesOrGoesIsAChange(t *testing.T) {
 // What Compare says is what deciding says: on random policies and random questions, whoever gains or loses a role is
 // covered by a change, and where there is no change nobody does.
 func TestCompareMissesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: judges thousands of generated cases")
+	}
 	g := newGen(5, 6)
 	differ, same := 0, 0
 	for range 300 {

@@ -115,6 +115,9 @@ func TestMembersAreComparedWithBadgesThatBeganToday(t *testing.T) {
 
 // What Decide says of random policies and members, lapsed ones among them, Who says too, and the laws hold.
 func TestLawsHoldForMemberships(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: judges thousands of generated cases")
+	}
 	g := newGen(21, 22)
 	lapsed, kept, late := 0, 0, 0
 	for range 3000 {

@@ -23,8 +23,7 @@ const (
 )
 
 // Options describe how to connect, and with which account. Broker, ClientID, Subscriptions, MaxPacket, Timeout,
-// KeepAlive
-// and Receive are required.
+// KeepAlive and Receive are required.
 type Options struct {
 	Broker *url.URL // from ParseBroker
 	// Dial replaces dialling with TCP and TLS; nil: TCP to the broker's address, with TLS if the URL's scheme requires it.
@@ -83,8 +82,7 @@ func secure(u *url.URL) bool {
 }
 
 // Connect dials the broker and returns once the broker has accepted the CONNECT. Cancelling ctx ends the attempt, but
-// not
-// an established connection: use HangUp or Close.
+// not an established connection: use HangUp or Close.
 func Connect(ctx context.Context, o Options) (*Connection, error) {
 	if o.After == nil {
 		o.After = time.After

@@ -33,8 +33,7 @@ const (
 	// maxTopic is how much of a dropped message's topic is reported, in bytes.
 	maxTopic = 256
 	// pulse is how many bytes of a dropped message are read between two PINGRESPs to the client. Without them, the
-	// client's
-	// timeout of 10 s after a PINGREQ would end the connection while a large message arrives over a slow network.
+	// client's timeout of 10 s after a PINGREQ would end the connection while a large message arrives over a slow network.
 	pulse = 256 << 10
 )
 
@@ -146,8 +145,7 @@ func (g *guard) drop(first byte, length int) error {
 }
 
 // drain discards the next bytes of a dropped PUBLISH, and acknowledges the message at its end. Each call lets the
-// client
-// read a PINGRESP (§3.13).
+// client read a PINGRESP (§3.13).
 func (g *guard) drain() error {
 	n, err := io.CopyN(io.Discard, g.Conn, int64(min(g.skip, pulse)))
 	g.skip -= int(n)
@@ -218,8 +216,7 @@ func (g *guard) answerFits(kind byte, body []byte) bool {
 }
 
 // publishFits reports whether a PUBLISH has a topic of at least one byte, and the packet identifier if QoS needs it.
-// The
-// payload may be empty (§3.3).
+// The payload may be empty (§3.3).
 func publishFits(body []byte, withID bool) bool {
 	if len(body) < 2 {
 		return false

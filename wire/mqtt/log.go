@@ -14,8 +14,7 @@ const (
 )
 
 // LogDropped returns a function for Limits.Dropped. It logs the first dropped message of a topic at once, then at most
-// one
-// line a minute with the number of messages since. Several connections may share the function.
+// one line a minute with the number of messages since. Several connections may share the function.
 func LogDropped(log *slog.Logger, now func() time.Time) func(Dropped) {
 	type entry struct {
 		at    time.Time

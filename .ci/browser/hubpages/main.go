@@ -73,6 +73,11 @@ func main() {
 	}
 }
 
+// directoryOf is one value in the place of all services of the directory.
+func directoryOf(d webtest.Directory) web.Directory {
+	return web.Directory{Members: d, Cards: d, Taps: d, Badges: d, Imports: d, Exports: d, Erasures: d}
+}
+
 // accountsOf is one value in the place of all services of accounts.
 func accountsOf(a webtest.Accounts) web.Accounts {
 	return web.Accounts{Passwords: a, Links: a, PrintedCodes: a, Ownership: a, Recovery: a, Sessions: a, Tokens: a,
@@ -82,8 +87,8 @@ func accountsOf(a webtest.Accounts) web.Accounts {
 func (s *server) reset(more int, sign bool) error {
 	site := webtest.New(more)
 	p, err := web.New(web.Options{Site: "BIK'LAB", Version: "0.7.0", Zone: webtest.Paris(), Now: webtest.Now, Mail: true,
-		Directory: webtest.Directory{Site: site}, Machines: webtest.Machines{Site: site}, Codes: webtest.Codes{Site: site},
-		Orders:   webtest.Orders{Site: site},
+		Directory: directoryOf(webtest.Directory{Site: site}), Machines: webtest.Machines{Site: site},
+		Codes: webtest.Codes{Site: site}, Orders: webtest.Orders{Site: site},
 		CardKeys: webtest.CardKeys{Site: site}, Policies: webtest.Policies{Site: site, Sign: sign},
 		Drafts: webtest.Drafts{Site: site}, Bundles: webtest.Bundles{Site: site},
 		Accounts: accountsOf(webtest.Accounts{Site: site}), Reports: webtest.Reports{Site: site}, Who: site.Who,

@@ -58,14 +58,15 @@ type bundleUpdater struct {
 // wrongKeyTexts are why a bundle was refused because of a key, by where it came from; empty: it was not.
 type wrongKeyTexts struct{ stored, file, manifest string }
 
-// look is how often the bundle file is looked at again.
+// look is how often the bundle file is checked for a change.
 const look = 2 * time.Second
 
-// first is the roster to begin with: the bundle in the store, or a newer one in the file. nil without error: there is
-// none yet.
+// first returns the roster for the start: of the bundle in the store, or of a newer one in the file. nil without an
+// error means that there is none yet.
 //
-// A start verifies few credentials: systemd waits for it, and so do members. A bundle with more is loaded by run,
-// beside the taps. Until then the bundle before serves, or the panel says that the list is being verified.
+// A start verifies few credentials, because systemd and members wait for it. A bundle with more unverified credentials
+// is loaded by run while the daemon already works. Until then the previous bundle is used, or the panel says that the
+// list is being verified.
 func (u *bundleUpdater) first() (*roster.Roster, error) {
 	u.options.MaxUnverified = unverifiedAtStart
 	defer func() { u.options.MaxUnverified = 0 }()
@@ -74,7 +75,7 @@ func (u *bundleUpdater) first() (*roster.Roster, error) {
 		return r, nil
 	}
 	if errors.Is(why, roster.ErrUnverified) {
-		why, u.lastFile, u.wrongKey.file = nil, "", "" // run takes it
+		why, u.lastFile, u.wrongKey.file = nil, "", "" // run reads the file again
 	}
 	u.setState(u.state)
 	r, err := u.loadStored()
@@ -87,15 +88,15 @@ func (u *bundleUpdater) first() (*roster.Roster, error) {
 	}
 	if errors.Is(err, roster.ErrUnverified) {
 		u.unverified, u.wrongKey.stored = true, ""
-		u.state.Refused = "" // it is not refused
+		u.state.Refused = "" // waiting for verification is not a refusal
 		u.setState(daemon.BundleState{Version: u.state.Version, Damage: u.state.Damage, Verifying: true})
 		return nil, why
 	}
 	return r, errors.Join(err, why)
 }
 
-// loadStored loads the bundle in force and reads the chunks that this needs: where all verdicts are known, no badges,
-// which are nine tenths of it. Upkeep compares all chunks with their hashes, beside the taps.
+// loadStored loads the bundle in force. It reads only the chunks that it needs: if all verdicts are known, these are a
+// tenth of the bundle. upkeep compares all chunks with their hashes later.
 func (u *bundleUpdater) loadStored() (*roster.Roster, error) {
 	m, err := u.store.Current()
 	if err != nil {
@@ -109,10 +110,11 @@ func (u *bundleUpdater) loadStored() (*roster.Roster, error) {
 	return r, nil
 }
 
-// unverifiedAtStart is how many credentials a start verifies: about 2 s on a Pi Zero (3 to 10 ms each).
+// unverifiedAtStart is how many credentials a start verifies: about 2 s on a Pi Zero (measured: 3 to 10 ms each).
 const unverifiedAtStart = 200
 
-// verifyInForce loads the bundle that was too much for the start. It returns nil where there is none.
+// verifyInForce loads the bundle that had too many unverified credentials for the start. It returns nil if there is
+// none.
 func (u *bundleUpdater) verifyInForce(ctx context.Context, refuse func(error)) *roster.Roster {
 	if !u.unverified {
 		return nil
@@ -128,8 +130,8 @@ func (u *bundleUpdater) verifyInForce(ctx context.Context, refuse func(error)) *
 	return r
 }
 
-// load reads a bundle of the store into a roster. It refuses one whose policy does not know this machine. Members who
-// cannot be read are denied and logged; the others work.
+// load reads a bundle of the store into a roster. It refuses a bundle whose policy does not name this machine. Members
+// with unreadable data are denied and logged; the others are not affected.
 func (u *bundleUpdater) load(m wire.Manifest) (*roster.Roster, error) {
 	o := u.options
 	o.Now = u.now()
@@ -144,12 +146,12 @@ func (u *bundleUpdater) load(m wire.Manifest) (*roster.Roster, error) {
 		u.log.Error("member denied", "member", d.Member, "bundle", r.Version, "why", d.Why)
 	}
 	if _, known := r.Policy.Machine(u.machine); !known {
-		return nil, fmt.Errorf("its policy knows no machine %q", u.machine)
+		return nil, fmt.Errorf("the bundle's policy has no machine %q", u.machine)
 	}
 	return r, nil
 }
 
-// fromFile takes the bundle file if it has changed since it was last looked at, and is newer. nil without error:
+// fromFile installs the bundle file if it has changed since the last look, and is newer. nil without an error means
 // nothing new.
 func (u *bundleUpdater) fromFile() (_ *roster.Roster, err error) {
 	if u.conf.File == "" {
@@ -187,7 +189,7 @@ func (u *bundleUpdater) fromFile() (_ *roster.Roster, err error) {
 	return r, nil
 }
 
-// once gives an error only the first time it comes.
+// once returns err the first time it is called with this mark, then nil.
 func once(last *string, mark string, err error) error {
 	if *last == mark {
 		return nil
@@ -205,7 +207,7 @@ func signedManifest(s wire.Store) []byte {
 	return b
 }
 
-// fromManifest takes a bundle whose manifest came over the network, and fetches what is missing.
+// fromManifest installs a bundle whose manifest came over the network, and fetches missing chunks.
 func (u *bundleUpdater) fromManifest(ctx context.Context, manifest []byte) (*roster.Roster, error) {
 	if bytes.Equal(manifest, signedManifest(u.store)) {
 		return nil, nil
@@ -216,7 +218,8 @@ func (u *bundleUpdater) fromManifest(ctx context.Context, manifest []byte) (*ros
 	}
 	if lacksCardKey(manifest, u.store.Keys, cardKeysOf(u.options)) {
 		if _, err := u.refreshCardKeys(ctx); err != nil {
-			u.log.Warn("card keys of the hub unavailable", "err", err) // the bundle is refused, with both check values
+			// the installation then refuses the bundle and names both check values
+			u.log.Warn("card keys of the hub unavailable", "err", err)
 		}
 	}
 	var r *roster.Roster
@@ -225,7 +228,7 @@ func (u *bundleUpdater) fromManifest(ctx context.Context, manifest []byte) (*ros
 	return r, err
 }
 
-// chunksOf is how the chunks of a bundle are fetched; nil: this machine takes its bundles from a file.
+// chunksOf returns how to fetch the chunks of a bundle, or nil if the machine takes its bundles from a file.
 func (u *bundleUpdater) chunksOf(ctx context.Context, manifest []byte) (wire.Fetch, error) {
 	switch {
 	case u.conf.From != "":
@@ -240,7 +243,7 @@ func (u *bundleUpdater) chunksOf(ctx context.Context, manifest []byte) (wire.Fet
 	return u.chunks.Fetch(m), nil
 }
 
-// offer hands in a manifest from the network. Only the newest waits.
+// offer hands over a manifest from the network. Only the newest one waits. It may be called by any goroutine.
 func (u *bundleUpdater) offer(manifest []byte) {
 	for {
 		select {
@@ -255,8 +258,8 @@ func (u *bundleUpdater) offer(manifest []byte) {
 	}
 }
 
-// run looks for better bundles until ctx ends. It gives each bundle that the machine is to work from to take, and each
-// refusal that is worth a record to refuse.
+// run looks for newer bundles until ctx ends. It passes each installed bundle to take, and each refusal that should be
+// recorded to refuse.
 func (u *bundleUpdater) run(ctx context.Context, take func(*roster.Roster), refuse func(error)) {
 	t := time.NewTicker(look)
 	defer t.Stop()
@@ -283,14 +286,14 @@ func (u *bundleUpdater) run(ctx context.Context, take func(*roster.Roster), refu
 		if again { // the refusal was recorded before
 			continue
 		}
-		// Both may come: the file was refused, and a repair found a bundle.
+		// There may be both an error and a roster: the file was refused, and a repair succeeded.
 		if err != nil {
 			u.log.Warn("bundle refused", "err", err)
 			if u.recorded.isDue(err, time.Now()) {
 				refuse(err)
 			}
 		}
-		// Put the bundle in force before its chunks are compared with their hashes: members wait.
+		// Use the bundle before its chunks are compared with their hashes, because members wait.
 		if r != nil {
 			u.log.Info("bundle", "version", r.Version, "members", r.Size(), "verified", r.Verified)
 			take(r)
@@ -300,20 +303,20 @@ func (u *bundleUpdater) run(ctx context.Context, take func(*roster.Roster), refu
 	}
 }
 
-// withNewCardKeys asks the hub for its card keys, and loads the bundle again where they changed.
+// withNewCardKeys asks the hub for its card keys, and loads the bundle again if they changed.
 func (u *bundleUpdater) withNewCardKeys(ctx context.Context) (*roster.Roster, error) {
 	changed, err := u.refreshCardKeys(ctx)
 	if changed {
 		return u.inForce(ctx, false)
 	}
-	if err != nil { // the hub is away: the card keys that are known stay
+	if err != nil { // the hub cannot be reached: keep the known card keys
 		u.log.Warn("card keys of the hub unavailable", "err", err)
 	}
 	return nil, nil
 }
 
-// periodic fetches again what could not be fetched, or looks at the bundle file, or repairs the bundle on the disk.
-// again says that the same manifest was refused before.
+// periodic fetches missing chunks again, or reads the bundle file, or repairs the bundle on the disk. again says that
+// the same manifest was refused before.
 func (u *bundleUpdater) periodic(ctx context.Context) (r *roster.Roster, again bool, err error) {
 	if m := u.unfetched.due(); m != nil {
 		return u.fromNetwork(ctx, m)
@@ -324,8 +327,8 @@ func (u *bundleUpdater) periodic(ctx context.Context) (r *roster.Roster, again b
 	return r, false, err
 }
 
-// checkStored compares the chunks on the disk with their hashes. It runs once the bundle is in force, because it reads
-// all of them.
+// checkStored compares all chunks on the disk with their hashes. It reads all of them, so it runs after the bundle is
+// in force.
 func (u *bundleUpdater) checkStored() {
 	m, err := u.store.Current()
 	if err != nil {
@@ -335,8 +338,7 @@ func (u *bundleUpdater) checkStored() {
 	u.setState(daemon.BundleState{Version: m.Version, Damage: damageOf(m, u.store.Damaged(m), nil)})
 }
 
-// fetchAgain is after how long a bundle is fetched again whose chunks could not be had: the way to the hub was lost
-// meanwhile. What came before that is kept.
+// fetchAgain is the pause before missing chunks are fetched again. Chunks that have arrived are kept.
 const fetchAgain = 10 * time.Second
 
 // unfetched is a manifest whose chunks could not be fetched. The zero value has none.
@@ -353,7 +355,8 @@ func (u unfetched) due() []byte {
 	return u.manifest
 }
 
-// fromNetwork is fromManifest, which notes what is to be fetched again, and whether the same was refused before.
+// fromNetwork is fromManifest. It also notes what must be fetched again, and reports whether the same manifest was
+// refused before.
 func (u *bundleUpdater) fromNetwork(ctx context.Context, m []byte) (r *roster.Roster, again bool, err error) {
 	r, err = u.fromManifest(ctx, m)
 	u.wrongKey.manifest, u.unfetched = refusalOf(err), unfetched{}
@@ -370,7 +373,8 @@ func (u *bundleUpdater) fromNetwork(ctx context.Context, m []byte) (r *roster.Ro
 	return nil, again, err
 }
 
-// refusalEvery is how often a refusal of the same kind is recorded: a flood of forged manifests cannot fill the disk.
+// refusalEvery is how often refusals of one kind are recorded, so that a flood of forged manifests cannot fill the
+// disk.
 const refusalEvery = time.Minute
 
 // refusalRecord is when a refusal of each kind was last recorded, by the refusal's code.
@@ -392,7 +396,7 @@ func (r *refusalRecord) isDue(err error, now time.Time) bool {
 	return true
 }
 
-// fetchChunk reads a chunk from a folder or over HTTPS. Its hash is checked by whoever asked.
+// fetchChunk reads a chunk from a folder or over HTTPS. The caller checks its hash.
 func fetchChunk(ctx context.Context, from, sha string) ([]byte, error) {
 	if !strings.Contains(from, "://") {
 		return os.ReadFile(filepath.Join(from, "chunks", sha))
@@ -402,7 +406,7 @@ func fetchChunk(ctx context.Context, from, sha string) ([]byte, error) {
 		return nil, err
 	}
 	if ip := net.ParseIP(u.Hostname()); u.Scheme != "https" && (u.Scheme != "http" || ip == nil || !ip.IsLoopback()) {
-		return nil, fmt.Errorf("chunks come from a folder or over https, not from %s", u.Redacted())
+		return nil, fmt.Errorf("chunks are fetched from %s, want a folder or an https URL", u.Redacted())
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()

@@ -19,15 +19,16 @@ import (
 	"portillon/wire"
 )
 
-// CardKeysFile holds, in HubDir, the card keys that the hub gave the machine over its certificate (wire.CardKeys,
-// 0600). Where it is there, it counts in place of the card key that machine.yaml names: root puts that one there, and
-// the daemon, which runs as another user, cannot change it when the site changes its card key. An enrolment removes it.
+// CardKeysFile is the file in HubDir with the card keys that the hub gave the machine over its certificate
+// (wire.CardKeys, mode 0600). If it exists, it replaces the card key that machine.yaml names: root installs that key,
+// so the daemon, which runs as another user, cannot change it when the site changes its card key. An enrolment removes
+// the file.
 const CardKeysFile = "card-keys.json"
 
 // maxCardKeysFile bounds that file, in bytes.
 const maxCardKeysFile = 4 << 10
 
-// givenCardKeys are the card keys that the hub gave; none without an error: it gave none.
+// givenCardKeys returns the card keys that the hub gave; none without an error if it gave none.
 func (c Config) givenCardKeys() ([][]byte, error) {
 	b, err := os.ReadFile(filepath.Join(c.HubDir(), CardKeysFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -41,7 +42,7 @@ func (c Config) givenCardKeys() ([][]byte, error) {
 		return nil, fmt.Errorf("%s holds no card keys", filepath.Join(c.HubDir(), CardKeysFile))
 	}
 	var out [][]byte
-	for _, text := range all.Keys { // one more than the hub gives may be here: keepCardKeys
+	for _, text := range all.Keys { // may have one more than the hub gave: see keepCardKeys
 		key, err := wire.CardKeys{Keys: []string{text}}.Bytes()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", filepath.Join(c.HubDir(), CardKeysFile), err)
@@ -51,7 +52,7 @@ func (c Config) givenCardKeys() ([][]byte, error) {
 	return out, nil
 }
 
-// CardKeys are the card keys that the machine works with, read by hand; none where they cannot be read.
+// CardKeys returns the machine's card keys for a command outside of the unit; none if they cannot be read.
 func (c Config) CardKeys(store string) [][]byte {
 	if given, err := c.givenCardKeys(); err == nil && len(given) > 0 {
 		return given
@@ -62,7 +63,7 @@ func (c Config) CardKeys(store string) [][]byte {
 	return nil
 }
 
-// ring are the card keys that the machine works with.
+// ring returns the card keys that the machine uses.
 func (k keys) ring() [][]byte {
 	if len(k.given) > 0 {
 		return k.given
@@ -70,8 +71,8 @@ func (k keys) ring() [][]byte {
 	return [][]byte{k.card}
 }
 
-// keepCardKeys keeps the card keys that the hub gives now, and drops others. The key that the bundle on the disk was
-// built with stays until there is a newer bundle: without it the machine would open nothing after a restart.
+// keepCardKeys stores the card keys that the hub gives now, and drops others. The key of the bundle on the disk is kept
+// until there is a newer bundle, because without it no card would be known after a restart.
 func (c Config) keepCardKeys(given, held [][]byte, s wire.Store) ([][]byte, error) {
 	keep := slices.Clone(given)
 	if m, err := s.Current(); err == nil {

@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	// repairEvery is how often a damaged bundle is repaired again: the hub may be away, and another file may come.
+	// repairEvery is how often a repair is repeated: the hub may have been away, or another file may have come.
 	repairEvery = 30 * time.Second
-	// verifyEvery is how often all chunks on the disk are compared with their hashes: a card that wears out is noticed
-	// before a start.
+	// verifyEvery is how often all chunks on the disk are compared with their hashes, so that a worn SD card is noticed
+	// before the next start.
 	verifyEvery = time.Hour
 )
 
-// setState notes how the bundle stands on the disk, and tells onState.
+// setState notes the state of the bundle on the disk, and calls onState if it changed.
 func (u *bundleUpdater) setState(s daemon.BundleState) {
 	s.Refused = cmp.Or(u.wrongKey.stored, u.wrongKey.file, u.wrongKey.manifest)
 	if s == u.state {
@@ -38,8 +38,9 @@ func (u *bundleUpdater) setState(s daemon.BundleState) {
 	}
 }
 
-// inForce loads the bundle of the store. Damaged chunks are taken from the bundle file or from a folder first; the
-// network is not waited for at a start. Where the bundle cannot be loaded all the same, it loads the version before.
+// inForce loads the bundle of the store. It repairs damaged chunks first, from the bundle file or a folder and, with
+// network, from the hub; a start does not wait for the network. If the bundle cannot be loaded, inForce loads the
+// previous version.
 func (u *bundleUpdater) inForce(ctx context.Context, network bool) (*roster.Roster, error) {
 	m, err := u.store.Current()
 	if err == nil {
@@ -51,7 +52,7 @@ func (u *bundleUpdater) inForce(ctx context.Context, network bool) (*roster.Rost
 			return r, nil
 		}
 		if err = lerr; damage == "" && !isWrongKey(err) {
-			// it is whole, and says what cannot be worked from; of a wrong key, the one before may be of the right one
+			// the bundle is complete but unusable, and so would be the one before, except after a change of key
 			return nil, err
 		}
 	}
@@ -77,7 +78,7 @@ func (u *bundleUpdater) inForce(ctx context.Context, network bool) (*roster.Rost
 	return r, nil
 }
 
-// repair replaces the damaged chunks of m, and returns what is still damaged; empty: nothing is.
+// repair replaces the damaged chunks of m, and describes what is still damaged; empty: nothing.
 func (u *bundleUpdater) repair(ctx context.Context, m wire.Manifest, network bool) string {
 	if len(u.store.Damaged(m)) == 0 {
 		return ""
@@ -105,7 +106,7 @@ func (u *bundleUpdater) repair(ctx context.Context, m wire.Manifest, network boo
 	return damageOf(m, u.store.Damaged(m), why)
 }
 
-// openRegular opens a regular file. Opening a pipe would wait for its writer.
+// openRegular opens a regular file. Opening a named pipe would wait for a writer.
 func openRegular(path string) (*os.File, error) {
 	fi, err := os.Stat(path)
 	if err != nil {
@@ -117,7 +118,7 @@ func openRegular(path string) (*os.File, error) {
 	return os.Open(path)
 }
 
-// damageOf names what is damaged, for an operator.
+// damageOf names the damaged chunks, for an operator.
 func damageOf(m wire.Manifest, damaged []wire.Chunk, why error) string {
 	if len(damaged) == 0 {
 		return ""
@@ -136,7 +137,7 @@ func damageOf(m wire.Manifest, damaged []wire.Chunk, why error) string {
 	return out
 }
 
-// upkeep repairs a damaged bundle, and looks for damage now and then. It returns a roster where there is a better one
+// upkeep repairs a damaged bundle, and looks for damage from time to time. It returns a roster if there is a better one
 // than before.
 func (u *bundleUpdater) upkeep(ctx context.Context) *roster.Roster {
 	now := time.Now()
@@ -155,7 +156,7 @@ func (u *bundleUpdater) upkeep(ctx context.Context) *roster.Roster {
 	u.repairedAt = now
 	was := u.state
 	if _, err := u.store.Current(); err != nil {
-		u.lastFile = "" // the bundle file is read again: it may hold the manifest
+		u.lastFile = "" // read the bundle file again: it may have the manifest
 		if r, err := u.fromFile(); err == nil && r != nil {
 			u.setState(daemon.BundleState{Version: r.Version})
 			return r
@@ -163,13 +164,13 @@ func (u *bundleUpdater) upkeep(ctx context.Context) *roster.Roster {
 	}
 	r, err := u.inForce(ctx, true)
 	if err != nil || u.state.Damage != "" || was.Damage == "" {
-		return nil // the roster in memory is no worse
+		return nil // keep the roster in memory
 	}
 	u.log.Info("the bundle on the disk is whole again", "version", u.state.Version)
 	return r
 }
 
-// checkStore says what is damaged of the bundle that the machine works from. A daemon starts all the same.
+// checkStore says what is damaged in the bundle in force. A daemon starts nevertheless.
 func (c Config) checkStore(s wire.Store) string {
 	m, err := s.Current()
 	if errors.Is(err, fs.ErrNotExist) {

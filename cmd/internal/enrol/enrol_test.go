@@ -109,11 +109,11 @@ func TestWhatIsMissingIsSaidBeforeTheCodeIsUsed(t *testing.T) {
 	w := newWorld(t)
 	code := w.code("laser", false).Text
 	for name, change := range map[string]func(*Enrolment){
-		"not known":           func(e *Enrolment) { e.Wiring = "" },
-		"no such file":        func(e *Enrolment) { e.Wiring = "no-such-wiring" },
-		"no sound file":       func(e *Enrolment) { write(t, e.Wiring, "portillon: 1\nrelay: {}\n") },
-		"not a code":          func(e *Enrolment) { e.Code = strings.Replace(code, code[:3], "ZZZ", 1) },
-		"leave --replace out": func(e *Enrolment) { e.Replace = true },
+		"not known":               func(e *Enrolment) { e.Wiring = "" },
+		"no such file":            func(e *Enrolment) { e.Wiring = "no-such-wiring" },
+		"no sound file":           func(e *Enrolment) { write(t, e.Wiring, "portillon: 1\nrelay: {}\n") },
+		"not a code":              func(e *Enrolment) { e.Code = strings.Replace(code, code[:3], "ZZZ", 1) },
+		"leave --replace out":     func(e *Enrolment) { e.Replace = true },
 		"not an address of a hub": func(e *Enrolment) { e.Address = "http://127.0.0.1:8443" },
 		"is an older key": func(e *Enrolment) {
 			p, _ := key(t, "laser.big")

@@ -89,6 +89,9 @@ func key(t *testing.T, name string) (private, public string) {
 // newWorld starts a hub of the site «big» with one member.
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("short: starts a hub with its broker")
+	}
 	w := &world{t: t, dir: t.TempDir(), clock: &clock{at: time.Now()}}
 	private, _ := key(t, "portillon:hub:big")
 	write(t, filepath.Join(w.dir, "hub.key"), private+"\n")

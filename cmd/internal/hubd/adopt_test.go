@@ -41,6 +41,9 @@ type oldHub struct {
 // has a key of its own, under which its number is 7.
 func newOldHub(t *testing.T, apart bool, change func(folder string)) *oldHub {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("short: fills the folder of a hub with a site and a ledger")
+	}
 	o := &oldHub{t: t, files: filepath.Join(t.TempDir(), "site"), config: filepath.Join(t.TempDir(), "hub.yaml"),
 		machine: ledgertest.New(t, "biklab", "laser")}
 	if err := os.CopyFS(o.files, os.DirFS("../../../site-example")); err != nil {

@@ -40,6 +40,9 @@ type restorable struct {
 // newRestorable makes the hub in a folder. apart: its policy has a key of its own, which is not there.
 func newRestorable(t *testing.T, apart bool) *restorable {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("short: starts a hub with its broker")
+	}
 	r := &restorable{t: t}
 	dir := t.TempDir()
 	kind := "site"
@@ -231,8 +234,8 @@ func TestRestoredHubPublishesAboveWhatItsMachinesReturn(t *testing.T) {
 			backup, to := filepath.Join(t.TempDir(), "b.tar"), filepath.Join(t.TempDir(), "new")
 			command(t, 0, "backup", "-config", r.config, "-with-secrets", backup)
 			for i := range 3 {
-				if _, err := h.Directory().Add(t.Context(), actor.Local("test"), directory.Member{Name: fmt.Sprint("Member ",
-					i)}); err != nil {
+				m := directory.Member{Name: fmt.Sprint("Member ", i)}
+				if _, err := h.Directory().Members.Add(t.Context(), actor.Local("test"), m); err != nil {
 					t.Fatal(err)
 				}
 				sha = r.publish(h, fmt.Sprint("after the backup: ", i))

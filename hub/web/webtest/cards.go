@@ -29,8 +29,8 @@ func (d Directory) AddCard(_ context.Context, a actor.Actor, id policy.MemberID,
 	return c, nil
 }
 
-// Cards returns the cards ordered by member, 50 a page.
-func (d Directory) Cards(_ context.Context, a actor.Actor, f directory.CardFilter,
+// Held lists cards by member, 50 a page.
+func (d Directory) Held(_ context.Context, a actor.Actor, f directory.CardFilter,
 	p directory.Page) (out []directory.HeldCard, next string, err error) {
 	leave, err := d.Site.enter(a, actor.ReadMembers, actor.Target{})
 	if err != nil {
@@ -83,8 +83,8 @@ func (d Directory) SetCard(_ context.Context, a actor.Actor, id policy.MemberID,
 	return missing("card", card)
 }
 
-// Taps returns the unknown cards that were tapped.
-func (d Directory) Taps(_ context.Context, a actor.Actor, _ directory.Page) ([]directory.Tap, string, error) {
+// Unknown are the unknown cards.
+func (d Directory) Unknown(_ context.Context, a actor.Actor, _ directory.Page) ([]directory.Tap, string, error) {
 	leave, err := d.Site.enter(a, actor.ReadTaps, actor.Target{})
 	if err != nil {
 		return nil, "", err

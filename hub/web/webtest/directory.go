@@ -35,8 +35,8 @@ func seen(a actor.Actor, m directory.Member) directory.Member {
 	return m
 }
 
-// Members returns the members that match a filter, ordered by name.
-func (d Directory) Members(_ context.Context, a actor.Actor, f directory.Filter,
+// List lists members by name.
+func (d Directory) List(_ context.Context, a actor.Actor, f directory.Filter,
 	p directory.Page) ([]directory.Member, string, error) {
 	leave, err := d.Site.enter(a, actor.ReadMembers, actor.Target{})
 	if err != nil {
@@ -81,8 +81,8 @@ func (d Directory) matches(m directory.Member, f directory.Filter) bool {
 	return true
 }
 
-// Member returns one member.
-func (d Directory) Member(_ context.Context, a actor.Actor, id policy.MemberID) (directory.Member, error) {
+// Get is one member.
+func (d Directory) Get(_ context.Context, a actor.Actor, id policy.MemberID) (directory.Member, error) {
 	leave, err := d.Site.enter(a, actor.ReadMembers, actor.Target{Member: id})
 	if err != nil {
 		return directory.Member{}, err
