@@ -189,7 +189,7 @@ func TestChunksAreServedByTheirHashAndNothingElseIs(t *testing.T) {
 
 // A machine whose state names an older bundle, or more records than are held, is sent what it lacks; not at every
 // state, or a machine that refuses the bundle would be asked for ever.
-func TestStateThatShowsALackIsAnsweredOnce(t *testing.T) {
+func TestMachineWithAnOldBundleIsAnsweredOnce(t *testing.T) {
 	b := newBundler(t)
 	b.put("biklab", 7, b.signer, "the policy")
 	m := ledgertest.New(t, "biklab", "laser")

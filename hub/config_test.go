@@ -100,7 +100,7 @@ func TestFaultsOfTheHubFileNamePlaceFieldAndCure(t *testing.T) {
 	}
 }
 
-func TestHubSaysWhatItCannotOpen(t *testing.T) {
+func TestHubNamesTheFileThatItCannotOpen(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills a ledger, or waits for a process")
 	}

@@ -125,7 +125,7 @@ func (b *browser) form(path string, fields url.Values, headers ...string) int {
 	return status
 }
 
-func TestNewHubIsWorkedFromItsPagesAndItsAPI(t *testing.T) {
+func TestNewHubCanBeSetUpThroughPagesAndAPI(t *testing.T) {
 	h, b := managedHub(t)
 	owner := url.Values{"code": {h.OwnerCode()}, "name": {"ada@lab.example"}, "password": {"a-long-and-odd-password"}}
 
@@ -242,7 +242,7 @@ func (b *browser) version(id string) (n int64) {
 	return m.Version
 }
 
-func TestManagedHubKeepsItsSecretsToItself(t *testing.T) {
+func TestManagedHubServesNoSecrets(t *testing.T) {
 	h, _ := managedHub(t)
 	files := 0
 	err := filepath.WalkDir(filepath.Dir(h.config.Data), func(path string, d os.DirEntry, err error) error {

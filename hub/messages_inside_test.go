@@ -229,12 +229,12 @@ func TestTappedCardIsBoundToTheNewCardKey(t *testing.T) {
 	h.core.now = time.Now // the keys of the day are
 	ctx, by := t.Context(), actor.Local("test")
 	number := []byte{0x04, 0xA2, 0x24, 0xBA}
-	m, err := h.Directory().Add(ctx, by, directory.Member{Name: "Léa"})
+	m, err := h.Directory().Members.Add(ctx, by, directory.Member{Name: "Léa"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	enrolled := directory.Card{Number: "hmac:" + h.cards.cardHash(number), State: directory.Active}
-	if _, err := h.Directory().AddCard(ctx, by, m.ID, enrolled); err != nil {
+	if _, err := h.Directory().Cards.AddCard(ctx, by, m.ID, enrolled); err != nil {
 		t.Fatal(err)
 	}
 	status, err := h.services.cardKey.Status(ctx, by)

@@ -113,7 +113,7 @@ func TestFiveThousandRecordsArriveOnceEach(t *testing.T) {
 	}
 }
 
-func TestGapIsAskedForAgain(t *testing.T) {
+func TestMissingRecordsAreRequestedAgain(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(30)
 	b, err := broker.Start(broker.Config{Dir: t.TempDir(), Site: "biklab"})
@@ -144,7 +144,7 @@ func TestGapIsAskedForAgain(t *testing.T) {
 }
 
 // What a hub leaves behind that is killed after its commit and before its acknowledgement.
-func TestHubThatCommittedAndDiedAcknowledgesWhenItComesBack(t *testing.T) {
+func TestHubAcknowledgesCommittedRecordsAfterACrash(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(12)
 	c := configure(t, []*ledgertest.Machine{m})
@@ -167,7 +167,7 @@ func TestHubThatCommittedAndDiedAcknowledgesWhenItComesBack(t *testing.T) {
 
 // A real hub, killed 12 times, 30 to 130 ms after each start, while records come; the broker stays. The machine goes by
 // acknowledgements alone.
-func TestHubKilledAgainAndAgainLosesNothing(t *testing.T) {
+func TestHubKilledRepeatedlyLosesNoRecord(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills a ledger, or waits for a process")
 	}
@@ -254,7 +254,7 @@ func keepKilling(ctx context.Context, t *testing.T, config string, times int, en
 	}
 }
 
-func TestRefusedRecordsAreNotAcknowledgedAndShow(t *testing.T) {
+func TestRefusedRecordsAreNotAcknowledgedAndAreReported(t *testing.T) {
 	m, stranger := ledgertest.New(t, "biklab", "laser"), ledgertest.New(t, "biklab", "press")
 	m.Fill(10)
 	fork := m.Fork(5)
@@ -288,7 +288,7 @@ func TestRefusedRecordsAreNotAcknowledgedAndShow(t *testing.T) {
 	}
 }
 
-func TestHubComesBackWhenTheBrokerDoes(t *testing.T) {
+func TestHubReconnectsWhenTheBrokerReturns(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(20)
 	dir := t.TempDir()
@@ -316,7 +316,7 @@ func TestHubComesBackWhenTheBrokerDoes(t *testing.T) {
 	o.held(m, 20)
 }
 
-func TestHubSaysHowMachinesStand(t *testing.T) {
+func TestHubReportsTheStateOfMachines(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	o := run(t, configure(t, []*ledgertest.Machine{m}))
 	c := dial(t, o.Broker())

@@ -43,7 +43,7 @@ func lived(m *ledgertest.Machine) {
 	m.Append(wire.Tagged, "", "", []int{1}) // a body that nobody can read
 }
 
-func TestRestoreIsWhatTheLedgerShowsOfTheJournalsBefore(t *testing.T) {
+func TestRestoreContainsTheTotalsOfEarlierJournals(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	lived(m)
 	one := m.Replaced(genOne)
@@ -105,7 +105,7 @@ func TestRestoreIsWhatTheLedgerShowsOfTheJournalsBefore(t *testing.T) {
 
 // Whoever has a machine's key can write any record. What the hub gives back to the journal after it must be taken all
 // the same.
-func TestRestoreOfAHostileJournalIsTakenByItsMachine(t *testing.T) {
+func TestRestoreOfAHostileJournalStaysWithinTheMachinesLimits(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	lived(m)
 	long := strings.Repeat("x", 600)
@@ -173,7 +173,7 @@ func told(r wire.Restore) string {
 
 // After the administrator's act beside the running hub, the machine is sent what was known of it, until its records say
 // that it has it.
-func TestReplacedMachineIsGivenBackWhatTheLedgerKnows(t *testing.T) {
+func TestReplacedMachineGetsItsPastFromTheLedger(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	lived(m)
 	next := m.Replaced(genTwo)

@@ -194,7 +194,7 @@ func (h *troubled) probe(path string) (int, string) {
 }
 
 // A full, slow or broken database stops acknowledgements and nothing else.
-func TestDatabaseInTroubleStopsAcknowledgementsAndNothingElse(t *testing.T) {
+func TestFullSlowOrDamagedDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 	for name, c := range map[string]struct {
 		begin  func(*troubled, *testing.T) (end func())
 		reason string

@@ -25,13 +25,14 @@ type Refused struct{ Err error }
 
 // Error implements error.
 func (e *Refused) Error() string { return "mail is refused for good: " + e.Err.Error() }
+
 // Unwrap is the answer of the mail server.
 func (e *Refused) Unwrap() error { return e.Err }
 
 const (
-	maxOutbox  = 1000 // mails that are not sent yet
-	firstRetry = 5 * time.Second // after the first attempt that failed; doubled after each further one
-	lastRetry  = 2 * time.Minute // the longest wait
+	maxOutbox  = 1000             // mails that are not sent yet
+	firstRetry = 5 * time.Second  // after the first attempt that failed; doubled after each further one
+	lastRetry  = 2 * time.Minute  // the longest wait
 	mailTime   = 30 * time.Second // for one mail
 )
 

@@ -184,7 +184,7 @@ func TestIdleStreamsSendHeartbeats(t *testing.T) {
 	})
 }
 
-func TestStreamsEndWithTheirSession(t *testing.T) {
+func TestEventStreamsEndWithTheirSession(t *testing.T) {
 	change := func(s *site, token string, do func(*actor.Actor)) {
 		s.fakes.mu.Lock()
 		defer s.fakes.mu.Unlock()

@@ -221,6 +221,7 @@ func (p *proxy) pass(c net.Conn, r *bufio.Reader, a *account, hello connect) {
 // limitError closes a connection that exceeded a limit.
 type limitError struct{ limit, detail string }
 
+// Error names the limit and the detail.
 func (e *limitError) Error() string { return e.limit + ": " + e.detail }
 
 // upward passes packets from a client to the embedded server.

@@ -99,6 +99,7 @@ func (e *entry) outline() (*body, error) {
 // noPart is the hash of a part that the chunk does not have.
 type noPart string
 
+// Error names the part.
 func (e noPart) Error() string { return "chunk has no part " + string(e) }
 
 // answer returns the response with the given parts of the chunk. The error is a noPart. A response with more than a

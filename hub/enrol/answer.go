@@ -14,8 +14,10 @@ import (
 // badAsk refuses a request with a reason that the machine may read.
 type badAsk struct{ why string }
 
+// Error is the reason.
 func (e *badAsk) Error() string { return e.why }
 
+// bad makes a badAsk.
 func bad(format string, a ...any) error { return &badAsk{fmt.Sprintf(format, a...)} }
 
 var (

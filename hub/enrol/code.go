@@ -81,6 +81,7 @@ func (s *Codes) New(ctx context.Context, a actor.Actor, id policy.MachineID, rep
 	return Code{Machine: id, Text: c.String(), Command: command, Expires: until.UTC(), Replace: replace}, nil
 }
 
+// boolOf is a boolean as the database stores it.
 func boolOf(b bool) int64 {
 	if b {
 		return 1

@@ -78,7 +78,7 @@ func (j *joiner) ask() wire.JoinAsk {
 	return wire.JoinAsk{Secret: j.secret, Key: j.public, Signed: signed}
 }
 
-func TestJoinRefusesWhatDoesNotFitItsCode(t *testing.T) {
+func TestJoinRefusesARequestThatDoesNotMatchItsCode(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: signs many certificates")
 	}

@@ -100,6 +100,7 @@ func (l *Listener) Serve(ctx context.Context, plain net.Listener) error {
 	return nil
 }
 
+// connKey is the key of the connection in a request's context.
 type connKey struct{}
 
 // withConn puts the connection into the context of its requests, so that machineOnly can register it.

@@ -251,6 +251,7 @@ func (s *Machines) Replaced(ctx context.Context, id policy.MachineID) error {
 // maxWords bounds what a person writes as a reason, in bytes.
 const maxWords = 300
 
+// words refuses a reason that is empty, too long, of several lines, or that would not be shown as it is stored.
 func words(field, text string) error {
 	// Marks that turn the direction of what follows (UAX #9, 2.1 to 2.4) would let a reason show what it is not.
 	turns := strings.ContainsFunc(

@@ -10,7 +10,7 @@ import (
 )
 
 // Whoever asks is answered once their note is on the disk, or is told why it is not.
-func TestWhatMachinesFetchIsNotedBeforeTheyGetIt(t *testing.T) {
+func TestFetchedBundleIsNotedBeforeItIsSent(t *testing.T) {
 	b := newBench(t)
 	const machines = 40
 	for i := range machines {
@@ -47,7 +47,7 @@ func TestWhatMachinesFetchIsNotedBeforeTheyGetIt(t *testing.T) {
 }
 
 // Notes that come while a transaction is written share the next one.
-func TestNotesThatWaitShareATransaction(t *testing.T) {
+func TestWaitingNotesShareATransaction(t *testing.T) {
 	b := newBench(t)
 	b.fetches().batches.writing.Lock()
 	first, leads := b.fetches().batches.add("a", 1)
@@ -63,7 +63,7 @@ func TestNotesThatWaitShareATransaction(t *testing.T) {
 }
 
 // Whoever leaves is not waited for, and the note is written all the same.
-func TestAMachineThatLeavesEndsNoNoteOfOthers(t *testing.T) {
+func TestNoteIsWrittenAlthoughTheMachineLeaves(t *testing.T) {
 	b := newBench(t)
 	if _, err := b.Machines.Add(t.Context(), admin, "mill"); err != nil {
 		t.Fatal(err)

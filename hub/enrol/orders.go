@@ -44,6 +44,7 @@ type Refused struct {
 	Why     string
 }
 
+// Error names the machine and its reason.
 func (e *Refused) Error() string {
 	return fmt.Sprintf("the machine %s refuses: %s", e.Machine, e.Why)
 }
@@ -52,6 +53,7 @@ func (e *Refused) Error() string {
 // Whether it obeyed is not known.
 type Unreachable struct{ Machine policy.MachineID }
 
+// Error names the machine.
 func (e *Unreachable) Error() string { return fmt.Sprintf("the machine %s does not answer", e.Machine) }
 
 // order gives a command. It is noted before it is sent: what is not known to have arrived may have.

@@ -14,7 +14,7 @@ import (
 
 // A machine that returns without end keeps no other from returning: without what they work from, a restored hub
 // publishes bundles that they refuse.
-func TestOneMachineKeepsNoOtherFromReturning(t *testing.T) {
+func TestReturnsAreRateLimitedPerMachine(t *testing.T) {
 	b := newBench(t)
 	taken := map[policy.MachineID]int{}
 	h := b.returns().handler(100, func(_ context.Context, id policy.MachineID, _ []byte) error { taken[id]++; return nil })

@@ -187,7 +187,7 @@ func TestWhoMayDoWhatToMachines(t *testing.T) {
 	}
 }
 
-func TestWhoIsOnAMachineIsForThoseWhoMayKnow(t *testing.T) {
+func TestSessionOfAMachineNeedsTheRightToReadSessions(t *testing.T) {
 	b := newBench(t)
 	for _, c := range []struct {
 		a   actor.Actor
@@ -234,7 +234,7 @@ func TestListHasTheMachinesThatTheActorMayRead(t *testing.T) {
 	}
 }
 
-func TestMachinesAreOfTheirSiteAlone(t *testing.T) {
+func TestMachinesOfAnotherSiteAreNotSeen(t *testing.T) {
 	b := newBench(t)
 	if _, err := b.Machines.Add(t.Context(), admin, "laser"); err != nil {
 		t.Fatal(err)
@@ -257,7 +257,7 @@ func TestMachinesAreOfTheirSiteAlone(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoMachineIsRefused(t *testing.T) {
+func TestInvalidMachineIDsAreRefused(t *testing.T) {
 	b := newBench(t)
 	var invalid *fault.Invalid
 	for _, id := range []policy.MachineID{"", "ack", "bundle", "Laser", "a b", "a/b", "a+b", "../x",
@@ -321,7 +321,7 @@ func TestOrderThatAMachineRefusesIsAnError(t *testing.T) {
 }
 
 // What is stored of a code and a password opens nothing.
-func TestDatabaseHoldsNoSecret(t *testing.T) {
+func TestEnrolmentStoresNoSecretInTheDatabase(t *testing.T) {
 	b := newBench(t)
 	c, err := b.Codes.New(t.Context(), admin, "vinyl", false)
 	if err != nil {

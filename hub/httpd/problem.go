@@ -112,6 +112,7 @@ func title(status int) Text {
 	return Text{s, s}
 }
 
+// titles are the statuses that the hub answers with.
 func titles() map[int]Text {
 	return map[int]Text{
 		http.StatusBadRequest:            {"demande illisible", "bad request"},

@@ -23,6 +23,7 @@ type Refusal struct {
 	Detail string
 }
 
+// Error is the code and the detail.
 func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Detail }
 
 // Code identifies a reason to reject a batch.

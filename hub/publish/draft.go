@@ -193,6 +193,7 @@ func faultsOf(err error) (out []Fault) {
 // notes are faults that are found after a text was read, with their places in it.
 type notes struct{ d *yamlfile.Doc }
 
+// newNotes reads a text once more, for the places of its keys.
 func newNotes(text string) notes { return notes{yamlfile.Parse(fileName, []byte(text))} }
 
 // at notes a fault at a path of keys and indices from 0. Where a part of the path is not there, the fault is of what
@@ -217,6 +218,7 @@ func (n notes) at(hint, problem string, path ...any) {
 	x.Fault(hint, "%s", problem)
 }
 
+// faults are all faults that were noted, in the order of their places.
 func (n notes) faults() []Fault {
 	err := n.d.Err()
 	if err == nil {
@@ -236,6 +238,7 @@ func pathOf(w analysis.Warning) []any {
 	return []any{"machines", string(w.Machine), "grants", w.Grant}
 }
 
+// quoted is the name of a rule, as the beginning of a sentence about the rule.
 func quoted(name string, l policy.Language) string {
 	return policy.Text{FR: "« " + name + " » : ", EN: "“" + name + "”: "}.In(l)
 }

@@ -53,7 +53,7 @@ const never = `never:
   - { name: "nobody without a badge", role: user, without: vinyl-user, on: laser }
 `
 
-func TestADraftsFaultsHaveTheirPlaces(t *testing.T) {
+func TestDraftFaultsHaveLineAndColumn(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: compiles and compares whole policies")
 	}
@@ -115,7 +115,7 @@ func TestADraftsTestsAreRun(t *testing.T) {
 	}
 }
 
-func TestADraftWarnsOfRulesThatNobodyMeans(t *testing.T) {
+func TestDraftWarnsOfRulesWithoutEffect(t *testing.T) {
 	b := newBench(t, english)
 	at := strings.Index(b.text, "  laser:\n")
 	if at < 0 {
@@ -186,7 +186,7 @@ func TestWordsOfADraftAreInTheLanguageAskedFor(t *testing.T) {
 	}
 }
 
-func TestAnAnalysisThatIsNotWaitedForEnds(t *testing.T) {
+func TestAnalysisEndsWhenTheRequestIsCancelled(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
 	b := newBench(t, func(b *bench) {
 		b.o.Holders = func(context.Context, *policy.Policy, *policy.Policy) ([]publish.Holder, []string, error) {

@@ -55,6 +55,7 @@ func (s *Drafts) effect(
 	return out, same, nil
 }
 
+// line adds a line; beyond maxLines it adds none.
 func (e *Effect) line(text string) {
 	if len(e.Lines) < maxLines {
 		e.Lines = append(e.Lines, text)
@@ -124,6 +125,7 @@ func whyInWords(c analysis.MemberChange, l policy.Language) string {
 // longSetting is how long the values of a setting may be to be shown, in bytes; longer ones are keys.
 const longSetting = 300
 
+// settingInWords says how a setting changes, without its values if they are long.
 func settingInWords(s analysis.Setting, l policy.Language) string {
 	say := func(fr, en string) string { return policy.Text{FR: fr, EN: en}.In(l) }
 	switch {

@@ -118,10 +118,13 @@ type version struct {
 	forced            int64
 }
 
+// snapshot is the version as a bundle is made of it.
 func (v version) snapshot() Snapshot {
 	return Snapshot{Number: v.Number, Text: []byte(v.Text), Documents: v.documents, Signed: v.signed}
 }
 
+// scan reads one row of policies. The column forced is when the version came into force, in milliseconds; 0: it waits
+// for its signature.
 func scan(into func(...any) error) (v version, err error) {
 	var made int64
 	err = into(&v.Number, &v.Text, &v.Comment, &v.By, &made, &v.documents, &v.signed, &v.SignedBy, &v.BackTo, &v.forced)
@@ -145,6 +148,7 @@ func inForceOf(ctx context.Context, tx *store.Tx) (version, error) {
 	)
 }
 
+// newest reads a row that may not be there; the zero version: it is not.
 func newest(row *sql.Row) (version, error) {
 	v, err := scan(row.Scan)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -246,6 +250,8 @@ func (s *Policies) Back(ctx context.Context, a actor.Actor, comment string) (Pol
 	return out, err
 }
 
+// checkComment returns a comment without the spaces around it, or *fault.Invalid for one that is too long or would not
+// be shown as it is stored.
 func checkComment(comment string) (string, error) {
 	comment = strings.TrimSpace(comment)
 	wrong := ""

@@ -228,7 +228,7 @@ func TestPublishingForAnotherVersionThanTheOneInForceIsAConflict(t *testing.T) {
 	}
 }
 
-func TestOfManyWhoPublishAtOnceOneWins(t *testing.T) {
+func TestOnlyOneOfManySimultaneousPublicationsSucceeds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: compiles and compares whole policies")
 	}
@@ -252,7 +252,7 @@ func TestOfManyWhoPublishAtOnceOneWins(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBePublishedIsRefusedWithEveryFault(t *testing.T) {
+func TestUnpublishablePolicyIsRefusedWithEveryFault(t *testing.T) {
 	b := newBench(t)
 	for name, c := range map[string]struct{ text, comment string }{
 		"two faults": {strings.Replace(b.edited("status-grace: 7d", "status-grace: never"), "language: fr",

@@ -79,7 +79,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 }
 
 // Going back shows the text to nobody who may not read policies: a token that may only publish sent none of it.
-func TestBackShowsTheTextToWhoMayReadPoliciesAlone(t *testing.T) {
+func TestBackReturnsTheTextOnlyWithTheRightToReadPolicies(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: compiles and compares whole policies")
 	}

@@ -113,7 +113,7 @@ func TestTheBundleOfTheDirectoryIsMadeAtStart(t *testing.T) {
 	})
 }
 
-func TestWhatChangesNothingMakesNoNewBundle(t *testing.T) {
+func TestUnchangedContentMakesNoNewBundle(t *testing.T) {
 	running(t, func(b *bench) {
 		b.publish(b.text, 0)
 		first := b.bundle()
@@ -149,7 +149,7 @@ func TestChangesDuringABuildMakeOneMore(t *testing.T) {
 	})
 }
 
-func TestABuildThatFailsChangesNothingAndIsSaid(t *testing.T) {
+func TestFailedBuildKeepsTheBundleAndIsReported(t *testing.T) {
 	var broken trouble
 	running(t, func(b *bench) {
 		b.publish(b.text, 0)
@@ -229,7 +229,7 @@ func TestABundleThatCannotBeInstalledIsNotNoted(t *testing.T) {
 	}, func(b *bench) { b.o.Install = full{installer{&b.store}, &disk} })
 }
 
-func TestABundleIsRenewedBeforeMachinesTakeItForOld(t *testing.T) {
+func TestBundleIsRenewedBeforeItBecomesStale(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: compiles and compares whole policies")
 	}
@@ -261,7 +261,7 @@ func TestABundleIsRenewedBeforeMachinesTakeItForOld(t *testing.T) {
 	}
 }
 
-func TestTheNextBundleIsAboveWhatMachinesReport(t *testing.T) {
+func TestNextBundleVersionIsAboveThatOfMachines(t *testing.T) {
 	running(t, func(b *bench) {
 		b.publish(b.text, 0)
 		first := b.bundle()
@@ -370,7 +370,7 @@ func TestEachMachineIsShownTakingTheBundleOrWhyNot(t *testing.T) {
 	})
 }
 
-func TestWhatNamesMembersIsForThoseWhoReadTheList(t *testing.T) {
+func TestBundleWarningsNeedTheRightToReadMembers(t *testing.T) {
 	running(t, func(b *bench) {
 		b.publish(b.text, 0)
 		synctest.Wait()
@@ -397,14 +397,14 @@ func TestWhatNamesMembersIsForThoseWhoReadTheList(t *testing.T) {
 	})
 }
 
-func TestRunNeedsSomethingThatBuildsAndInstalls(t *testing.T) {
+func TestRunNeedsBuildAndInstall(t *testing.T) {
 	b := newBench(t, func(b *bench) { b.o.Build = nil })
 	if err := b.s.Builder.Run(b.ctx); err == nil {
 		t.Error("no error")
 	}
 }
 
-func TestSignatureIsWantedForWhatAKeyElsewhereHasNotSigned(t *testing.T) {
+func TestChangesThatWaitForTheExternalKeyAreListed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: compiles and compares whole policies")
 	}
