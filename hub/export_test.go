@@ -56,7 +56,7 @@ func (h *Hub) Know(id policy.MachineID) error { return h.fleet.know(id) }
 
 // ObeyCommands answers every command as a machine that obeys does, until ctx ends.
 func (h *Hub) ObeyCommands(ctx context.Context) {
-	for ctx.Err() == nil {
+	for poll := time.Tick(time.Millisecond); ctx.Err() == nil; <-poll {
 		h.commands.mu.Lock()
 		for key, to := range h.commands.waiting {
 			_, command, _ := strings.Cut(key, "/")
@@ -66,6 +66,5 @@ func (h *Hub) ObeyCommands(ctx context.Context) {
 			}
 		}
 		h.commands.mu.Unlock()
-		time.Sleep(time.Millisecond)
 	}
 }

@@ -71,7 +71,8 @@ func mosquitto(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+	poll := time.Tick(10 * time.Millisecond) // until the process listens
+	for end := time.Now().Add(patience); ; <-poll {
 		if c, err := net.Dial("tcp", addr.String()); err == nil {
 			c.Close()
 			return "tcp://" + addr.String()

@@ -174,6 +174,7 @@ func told(r wire.Restore) string {
 // After the administrator's act beside the running hub, the machine is sent what was known of it, until its records say
 // that it has it.
 func TestReplacedMachineGetsItsPastFromTheLedger(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	m := ledgertest.New(t, "biklab", "laser")
 	lived(m)
 	next := m.Replaced(genTwo)

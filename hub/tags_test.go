@@ -68,7 +68,8 @@ func (p *presence) told(tagged bool, journal uint64) wire.Command {
 
 func gone(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !holds(); time.Sleep(20 * time.Millisecond) {
+	poll := time.Tick(20 * time.Millisecond)
+	for end := time.Now().Add(patience); !holds(); <-poll {
 		if time.Now().After(end) {
 			t.Fatal(what)
 		}
@@ -78,6 +79,7 @@ func gone(t *testing.T, what string, holds func() bool) {
 // The office tags while the machine is away: it is told once it is there, told again by a hub that comes back to a
 // machine which has lost it, and never again once somebody has taken the tag off at the machine.
 func TestAdministratorsTagWaitsForItsMachine(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	m := ledgertest.New(t, "biklab", "laser")
 	c := configure(t, []*ledgertest.Machine{m})
 	tag, err := c.TagOut("laser", "courroie usée", true, time.Now())

@@ -1,8 +1,8 @@
 package policy
 
 import (
-	"cmp"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 )
@@ -52,11 +52,11 @@ func (m *Machine) Due(w Wear) []Work {
 			out = append(out, x)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b Work) int {
-		if a.Over != b.Over {
-			return map[bool]int{true: -1, false: 1}[a.Over]
+	sort.SliceStable(out, func(i, j int) bool {
+		if out[i].Over != out[j].Over {
+			return out[i].Over
 		}
-		return cmp.Compare(a.Remaining, b.Remaining)
+		return out[i].Remaining < out[j].Remaining
 	})
 	return out
 }

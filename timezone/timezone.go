@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -60,11 +61,13 @@ func find(all []byte, name string) (zone []byte, known bool) {
 	index, data, _ := bytes.Cut(all, []byte("\n\n"))
 	for line := range strings.Lines(string(index)) {
 		place, is := strings.CutPrefix(line, name+" ")
-		var offset, length int
 		if !is {
 			continue
 		}
-		if n, _ := fmt.Sscan(place, &offset, &length); n == 2 && offset >= 0 && length > 0 && offset+length <= len(data) {
+		first, second, _ := strings.Cut(strings.TrimSpace(place), " ")
+		offset, err := strconv.Atoi(first)
+		length, lengthErr := strconv.Atoi(second)
+		if err == nil && lengthErr == nil && offset >= 0 && length > 0 && offset <= len(data)-length {
 			return data[offset : offset+length], true
 		}
 	}

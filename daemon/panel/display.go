@@ -1,7 +1,6 @@
 package panel
 
 import (
-	"reflect"
 	"sync"
 	"time"
 
@@ -84,7 +83,7 @@ func (d *display) changeIf(differs func() bool, do func()) {
 }
 
 func (d *display) show(v View) {
-	d.changeIf(func() bool { return !reflect.DeepEqual(v, d.base) }, func() { d.base = v })
+	d.changeIf(func() bool { return !v.equal(d.base) }, func() { d.base = v })
 }
 
 func (d *display) setHub(up bool) {

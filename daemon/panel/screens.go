@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 )
@@ -92,7 +93,7 @@ func (s *screens) judgeAll() []Screen {
 		}
 		s.stuck = s.stuck || x.Silent > 0
 	}
-	slices.SortFunc(out, func(a, b Screen) int { return a.Addr.Compare(b.Addr) })
+	sort.Slice(out, func(i, j int) bool { return out[i].Addr.Less(out[j].Addr) })
 	return out
 }
 

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"html"
-	"io/fs"
 	"net"
 	"net/http"
 	"net/netip"
@@ -78,15 +77,11 @@ func (s *server) listen(a netip.Addr) (chan struct{}, bool) {
 
 // handler routes the page at /, its parts, /events, touches and forms.
 func (s *server) handler() http.Handler {
-	static, err := fs.Sub(web, "web")
-	if err != nil {
-		panic(err) // the folder is embedded in the binary
-	}
 	m := http.NewServeMux()
 	m.HandleFunc("GET /{$}", s.page)
-	for _, part := range []string{"panel.css", "panel.js", "phone.js"} {
-		m.Handle("GET /"+part, http.FileServerFS(static))
-	}
+	m.HandleFunc("GET /panel.css", pagePart("panel.css", "text/css; charset=utf-8"))
+	m.HandleFunc("GET /panel.js", pagePart("panel.js", "text/javascript; charset=utf-8"))
+	m.HandleFunc("GET /phone.js", pagePart("phone.js", "text/javascript; charset=utf-8"))
 	m.HandleFunc("GET /events", s.events)
 	m.HandleFunc("POST /alive", s.alive)
 	m.HandleFunc("POST /do", s.do)
@@ -94,6 +89,21 @@ func (s *server) handler() http.Handler {
 	m.HandleFunc("GET /form/{token}", s.form)
 	m.HandleFunc("POST /form/{token}", s.write)
 	return s.guarded(http.NewCrossOriginProtection().Handler(m))
+}
+
+// pagePart answers with a part of the page. http.FileServer would add 50 KB to the daemon, for folders, ranges and dates
+// that no part has.
+func pagePart(name, contentType string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		text, err := web.ReadFile("web/" + name)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", contentType)
+		w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+		w.Write(text)
+	}
 }
 
 // guarded adds security headers and rejects requests with a foreign Host.

@@ -2,6 +2,7 @@ package panel
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +25,13 @@ type View struct {
 	Note    policy.Text `json:"note"`             // a note at the foot, for instance about the journal
 }
 
+// equal reports whether two views show the same. reflect.DeepEqual would add 30 KB to the daemon; a test changes each
+// field, so that none is forgotten here.
+func (v View) equal(o View) bool {
+	return v.Sign == o.Sign && v.Line == o.Line && v.Next == o.Next && v.Until == o.Until && v.Since == o.Since &&
+		v.Role == o.Role && v.Note == o.Note && slices.Equal(v.Offers, o.Offers) && v.Visitor.equal(o.Visitor)
+}
+
 // Visitor is the person who tapped last, and the question to them.
 type Visitor struct {
 	Name   string    `json:"name"`
@@ -34,6 +42,15 @@ type Visitor struct {
 	Question Action      `json:"ask,omitempty"`
 	Line     policy.Text `json:"line,omitzero"`
 	Items    []Choice    `json:"items,omitempty"`
+}
+
+// equal is View.equal for a visitor; nil is nobody.
+func (v *Visitor) equal(o *Visitor) bool {
+	if v == nil || o == nil {
+		return v == o
+	}
+	return v.Name == o.Name && v.Until == o.Until && v.At == o.At && v.Report == o.Report &&
+		v.Question == o.Question && v.Line == o.Line && slices.Equal(v.Items, o.Items)
 }
 
 // Sign is the state's shape on the screen. A state never differs from another by colour alone.

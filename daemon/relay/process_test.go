@@ -95,12 +95,11 @@ const busy = 5
 // within waits until holds is true, at most d on an otherwise idle computer.
 func within(t *testing.T, d time.Duration, what string, holds func() bool) time.Duration {
 	t.Helper()
-	start := time.Now()
-	for !holds() {
+	start, poll := time.Now(), time.Tick(time.Millisecond) // a process tells nobody that its pin has changed
+	for ; !holds(); <-poll {
 		if time.Since(start) > busy*d {
 			t.Fatalf("not within %v: %s", busy*d, what)
 		}
-		time.Sleep(time.Millisecond)
 	}
 	return time.Since(start)
 }
@@ -108,7 +107,8 @@ func within(t *testing.T, d time.Duration, what string, holds func() bool) time.
 // stays checks for d that the pin does not change.
 func stays(t *testing.T, d time.Duration, on bool, dir string) {
 	t.Helper()
-	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	poll := time.Tick(time.Millisecond)
+	for end := time.Now().Add(d); time.Now().Before(end); <-poll {
 		if lit(dir) != on {
 			t.Fatalf("the pin did not stay as it was (%v)", on)
 		}

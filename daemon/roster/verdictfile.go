@@ -8,7 +8,7 @@ import (
 	"hash/crc32"
 	"math"
 	"math/bits"
-	"slices"
+	"sort"
 	"time"
 
 	"portillon/openbadge"
@@ -154,7 +154,7 @@ type known struct {
 
 // formatVerdicts writes a file of verdicts.
 func formatVerdicts(all []known, trust credentialHash, rules string) []byte {
-	slices.SortFunc(all, func(a, b known) int { return bytes.Compare(a.hash[:], b.hash[:]) })
+	sort.Slice(all, func(i, j int) bool { return bytes.Compare(all[i].hash[:], all[j].hash[:]) < 0 })
 	e := encoder{places: map[string]uint64{}}
 	index := make([]byte, 0, len(all)*entrySize)
 	for _, k := range all {

@@ -14,7 +14,8 @@ func asPress(t *testing.T, addr, password string) bool {
 
 func waitClosed(t *testing.T, c *client) {
 	t.Helper()
-	for end := time.Now().Add(patience); c.isOpen(); time.Sleep(5 * time.Millisecond) {
+	poll := time.Tick(5 * time.Millisecond)
+	for end := time.Now().Add(patience); c.isOpen(); <-poll {
 		if time.Now().After(end) {
 			t.Fatal("the connection is still open")
 		}

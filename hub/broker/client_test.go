@@ -68,7 +68,8 @@ func open(t *testing.T, o *mqtt.ClientOptions) *client {
 	c := &client{t: t, in: make(chan mqtt.Message, 10000)}
 	o.SetCustomOpenConnectionFn(func(u *url.URL, _ mqtt.ClientOptions) (net.Conn, error) {
 		var err error
-		for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		poll := time.Tick(10 * time.Millisecond) // until the process listens
+		for end := time.Now().Add(patience); time.Now().Before(end); <-poll {
 			if c.conn, err = net.Dial("tcp", u.Host); err == nil {
 				return c.conn, nil
 			}

@@ -114,7 +114,8 @@ func border(t *testing.T, start start) {
 			}
 			continue
 		}
-		for end := time.Now().Add(patience); laser.isOpen() && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		poll := time.Tick(5 * time.Millisecond)
+		for end := time.Now().Add(patience); laser.isOpen() && time.Now().Before(end); <-poll {
 		}
 		if laser.isOpen() {
 			t.Errorf("a message of %d bytes did not end its connection", size)

@@ -20,6 +20,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"time"
 
 	"periph.io/x/conn/v3/gpio"
@@ -104,8 +106,9 @@ func Open(port string, o Options) (*Device, error) {
 // openSPI opens a port by its device file. It uses only periph's bus package, because periph's host with the drivers of
 // all boards would add a megabyte to the program.
 func openSPI(file string) (spi.PortCloser, error) {
-	var bus, chip int
-	fmt.Sscanf(file, "/dev/spidev%d.%d", &bus, &chip)
+	first, second, _ := strings.Cut(strings.TrimPrefix(file, "/dev/spidev"), ".")
+	bus, _ := strconv.Atoi(first)
+	chip, _ := strconv.Atoi(second)
 	if bus < 0 || file != fmt.Sprintf("/dev/spidev%d.%d", bus, chip) {
 		return nil, errors.New("not an SPI port, want a name such as /dev/spidev0.0")
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"strconv"
+	"strings"
 	"time"
 
 	"go.bug.st/serial"
@@ -171,8 +173,7 @@ func OpenSerial(name string) (*Device, error) {
 
 // OpenI2C starts the chip on an I²C bus, such as /dev/i2c-1.
 func OpenI2C(name string) (*Device, error) {
-	var bus int
-	fmt.Sscanf(name, "/dev/i2c-%d", &bus)
+	bus, _ := strconv.Atoi(strings.TrimPrefix(name, "/dev/i2c-"))
 	if name != fmt.Sprintf("/dev/i2c-%d", bus) {
 		return nil, fmt.Errorf("reader %s: not an I²C bus, want a name such as /dev/i2c-1", name)
 	}
@@ -185,8 +186,9 @@ func OpenI2C(name string) (*Device, error) {
 
 // OpenSPI starts the chip on an SPI port, such as /dev/spidev0.0.
 func OpenSPI(name string) (*Device, error) {
-	var bus, chip int
-	fmt.Sscanf(name, "/dev/spidev%d.%d", &bus, &chip)
+	first, second, _ := strings.Cut(strings.TrimPrefix(name, "/dev/spidev"), ".")
+	bus, _ := strconv.Atoi(first)
+	chip, _ := strconv.Atoi(second)
 	if name != fmt.Sprintf("/dev/spidev%d.%d", bus, chip) {
 		return nil, fmt.Errorf("reader %s: not an SPI port, want a name such as /dev/spidev0.0", name)
 	}

@@ -3,10 +3,10 @@ package daemoncmd
 import (
 	"bufio"
 	"encoding/binary"
-	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -28,16 +28,25 @@ func releaseMemory() {
 		return
 	}
 	for lines := bufio.NewScanner(f); lines.Scan(); {
-		var from, to uintptr
-		var perms string
-		if n, _ := fmt.Sscanf(lines.Text(), "%x-%x %s", &from, &to, &perms); n < 3 ||
-			!strings.HasSuffix(lines.Text(), " "+exe) {
-			continue
-		}
-		if perms == "r-xp" || perms == "r--p" {
-			unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED) // only advice: an error does no harm
+		from, to, perms, ok := mapping(lines.Text())
+		if ok && strings.HasSuffix(lines.Text(), " "+exe) && (perms == "r-xp" || perms == "r--p") {
+			unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED) // advice: an error changes nothing
 		}
 	}
+}
+
+// mapping reads the addresses and the permissions from a line of /proc/PID/maps (proc_pid_maps(5)), as in
+// "00400000-00452000 r-xp 00000000 08:02 173521 /usr/bin/dbus-daemon".
+func mapping(line string) (from, to uintptr, perms string, ok bool) {
+	addresses, rest, _ := strings.Cut(line, " ")
+	perms, _, _ = strings.Cut(rest, " ")
+	begin, end, _ := strings.Cut(addresses, "-")
+	a, err := strconv.ParseUint(begin, 16, strconv.IntSize)
+	if err != nil {
+		return 0, 0, "", false
+	}
+	b, err := strconv.ParseUint(end, 16, strconv.IntSize)
+	return uintptr(a), uintptr(b), perms, err == nil && a < b
 }
 
 // hasPristinePages reports whether the program's read-only pages equal the file. In a position-independent executable

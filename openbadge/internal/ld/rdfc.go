@@ -8,6 +8,7 @@ import (
 	"crypto/sha512"
 	"encoding/hex"
 	"slices"
+	"sort"
 	"strconv"
 )
 
@@ -18,7 +19,7 @@ const maxWork = 1_200_000
 
 // dataset sorts statements in place and removes repetitions: a dataset is a set.
 func dataset(quads []quad) []quad {
-	slices.SortFunc(quads, compareQuads)
+	sort.Slice(quads, func(i, j int) bool { return compareQuads(&quads[i], &quads[j]) < 0 })
 	return slices.Compact(quads)
 }
 
@@ -81,7 +82,7 @@ func serialise(quads []quad, label func(node) string, of []int32) []byte {
 }
 
 // compareQuads orders statements by subject, predicate, object and graph.
-func compareQuads(a, b quad) int {
+func compareQuads(a, b *quad) int {
 	if c := compareNodes(&a.s, &b.s); c != 0 {
 		return c
 	}
@@ -258,7 +259,7 @@ func (c *canon) nameTwins(twins []int32) error {
 		}
 		results = append(results, result{h, iss})
 	}
-	slices.SortStableFunc(results, func(a, b result) int { return cmp.Compare(a.hash, b.hash) })
+	sort.SliceStable(results, func(i, j int) bool { return results[i].hash < results[j].hash })
 	for _, r := range results {
 		for _, b := range r.iss.order {
 			c.issued.issue(b)
@@ -315,7 +316,7 @@ func (c *canon) nDegree(b int32, iss issuer) (string, issuer, error) {
 			ties = append(ties, t)
 		}
 	}
-	slices.SortStableFunc(ties, func(a, b tie) int { return cmp.Compare(a.hash, b.hash) })
+	sort.SliceStable(ties, func(i, j int) bool { return ties[i].hash < ties[j].hash })
 	var data []byte
 	for alike := range groups(ties, func(a, b tie) bool { return a.hash == b.hash }) {
 		path, chosen, err := c.shortest(alike, iss)
