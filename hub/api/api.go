@@ -110,6 +110,7 @@ func New(o Options) (*API, error) {
 	if o.Accounts.Tokens == nil {
 		return nil, errors.New("api: Accounts is missing: nobody could sign in")
 	}
+	// Set defaults.
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -130,6 +131,7 @@ func New(o Options) (*API, error) {
 	s := &API{o: o, mux: http.NewServeMux(), spec: spec,
 		texts: &texts{words: words, log: o.Log, status: o.Status, retryAfter: o.RetryAfter}}
 	s.routes = s.table()
+	// Group the routes by path: a path with another method answers with the Allow header.
 	byPath := map[string]map[string]*Route{}
 	for i := range s.routes {
 		r := &s.routes[i]

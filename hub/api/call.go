@@ -47,6 +47,7 @@ func (c *call) check() error {
 	if err := c.checkQuery(); err != nil {
 		return err
 	}
+	// Check the ids in the path.
 	for _, name := range names(c.route.Path) {
 		if v := c.r.PathValue(name); len(v) > maxID || v == "" {
 			return &fault.NotFound{What: name, ID: v[:min(len(v), 40)]}
@@ -55,6 +56,7 @@ func (c *call) check() error {
 	if c.r.Header.Get("Content-Encoding") != "" {
 		return wrongType("identity", "Content-Encoding")
 	}
+	// Limit the size of the body, and check its type.
 	limit := c.route.MaxBody
 	if limit == 0 {
 		limit = usualBody

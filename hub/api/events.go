@@ -120,6 +120,7 @@ func whoMayHear() []store.Topic { return []store.Topic{store.Accounts, store.Dir
 // follow sends the topics that change until the stream ends. It checks the reader again after each heartbeat and after
 // each change of whoMayHear.
 func (s *eventAPI) follow(c *call, w http.ResponseWriter, topics []store.Topic) {
+	// Subscribe to the requested topics and to those that may end the stream.
 	sub, cancel := s.events.Subscribe(append(whoMayHear(), topics...)...)
 	defer cancel()
 	beat := time.NewTicker(heartbeat)
@@ -133,6 +134,7 @@ func (s *eventAPI) follow(c *call, w http.ResponseWriter, topics []store.Topic) 
 	_ = out.control.SetReadDeadline(time.Time{})
 	who, alive := c.actor, out.send(": follow\n\n")
 	for alive {
+		// Wait for a change, a heartbeat or the end of the connection.
 		var changed []store.Topic
 		select {
 		case <-c.ctx().Done():
@@ -142,6 +144,7 @@ func (s *eventAPI) follow(c *call, w http.ResponseWriter, topics []store.Topic) 
 		case <-sub.C():
 			changed = sub.Take()
 		}
+		// After a heartbeat, or a change that may affect the reader, check the reader's permissions again.
 		mayEnd := func(t store.Topic) bool { return slices.Contains(whoMayHear(), t) }
 		if changed == nil || slices.ContainsFunc(changed, mayEnd) {
 			if who, alive = s.still(c, who); !alive {

@@ -222,8 +222,8 @@ func TestEventStreamsEndWithTheirSession(t *testing.T) {
 	})
 }
 
-// A member who is blocked, and a badge that no longer makes a mentor, are changes of the directory or the policy.
-func TestEventStreamsEndWhenTheMembershipEnds(t *testing.T) {
+// Blocking a member changes the directory; removing a mentor's badge changes the policy.
+func TestStreamsEndWhenTheReaderLosesPermission(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: asks every route")
 	}

@@ -106,6 +106,7 @@ func (s *policyAPI) policyVersion(c *call) (answer, error) {
 // changes nothing.
 func (s *policyAPI) draftPolicy(c *call) (answer, error) {
 	var in draftInput
+	// Accept the text as JSON or as plain YAML.
 	if isJSON(c.r) {
 		if err := c.body(&in); err != nil {
 			return answer{}, err
@@ -121,6 +122,7 @@ func (s *policyAPI) draftPolicy(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	// Translate the faults and warnings; an empty list is [] in JSON.
 	if d.Faults == nil {
 		d.Faults = []publish.Fault{}
 	}

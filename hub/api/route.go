@@ -71,6 +71,7 @@ func listOf[T any](items []T) answer {
 // the body (RFC 9110, section 9.3.2).
 func (s *API) serve(w http.ResponseWriter, r *http.Request, methods map[string]*Route) {
 	allow := allowed(methods)
+	// OPTIONS only lists the methods.
 	if r.Method == http.MethodOptions {
 		w.Header().Set("Allow", allow)
 		w.WriteHeader(http.StatusNoContent)
@@ -86,6 +87,7 @@ func (s *API) serve(w http.ResponseWriter, r *http.Request, methods map[string]*
 		s.texts.fail(w, r, notAllowed(allow))
 		return
 	}
+	// Set the route for the access log, and the language for services.
 	httpd.SetRoute(r.Context(), route.Method+" "+Prefix+route.Path)
 	c := &call{w: w, r: r, route: route, lang: httpd.Language(r)}
 	httpd.SetLanguage(r.Context(), c.lang)
@@ -147,6 +149,7 @@ func (s *API) answer(c *call, out answer) error {
 		c.w.WriteHeader(statusOr(out.status, http.StatusNoContent))
 		return nil
 	}
+	// Encode the body completely before the status is sent, so that an error can still be reported.
 	if !accepts(c.r, jsonType) {
 		return notAcceptable(append([]string{jsonType}, c.route.Produces...))
 	}

@@ -24,6 +24,7 @@ const maxDepth = 16
 func decode(data []byte, into any, l policy.Language) error {
 	r := &reader{dec: json.NewDecoder(bytes.NewReader(data)), lang: l}
 	r.dec.UseNumber()
+	// First check the form of the text and the names of fields.
 	if bad := bytes.ToValidUTF8(data, nil); len(bad) != len(data) {
 		return r.unreadable(errors.New("UTF-8"))
 	}
@@ -36,6 +37,7 @@ func decode(data []byte, into any, l policy.Language) error {
 	if len(r.faults) > 0 {
 		return &fault.Invalid{Faults: r.faults}
 	}
+	// Then decode, which checks the types of values.
 	err := json.Unmarshal(data, into)
 	var kind *json.UnmarshalTypeError
 	switch {

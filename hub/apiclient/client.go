@@ -105,6 +105,7 @@ func parseURL(s string) (*url.URL, error) {
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
 }
 
+// isLoopback reports whether a host is localhost or a loopback address.
 func isLoopback(host string) bool {
 	a, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && a.Unmap().IsLoopback()
@@ -124,6 +125,7 @@ func readToken(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// Reject a file that other users can read, as ssh does with keys.
 	if !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 {
 		return "", &fs.PathError{Op: "token", Path: path,
 			Err: fmt.Errorf("mode is %v, want a file that only its owner can read (chmod 600)", info.Mode().Perm())}
@@ -132,6 +134,7 @@ func readToken(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// The token becomes part of a header: accept printable ASCII only.
 	token := strings.TrimSpace(string(b))
 	if token == "" || len(b) > maxToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return "", fmt.Errorf("%s contains no API token, want one line of printable ASCII", path)
@@ -221,6 +224,7 @@ func Path(parts ...string) string {
 
 // Do sends a request. It returns an Answer, or a *Problem or *Unreachable error.
 func (c *Client) Do(ctx context.Context, q Request) (Answer, error) {
+	// Encode the body.
 	body, kind := q.Body, q.Type
 	if q.JSON != nil {
 		b, err := json.Marshal(q.JSON)
@@ -235,6 +239,7 @@ func (c *Client) Do(ctx context.Context, q Request) (Answer, error) {
 	if len(q.Query) > 0 {
 		target += "?" + q.Query.Encode()
 	}
+	// Create the request; the context limits its time.
 	r, err := http.NewRequestWithContext(ctx, q.Method, target, bytes.NewReader(body))
 	if err != nil {
 		return Answer{}, err

@@ -13,6 +13,7 @@ import (
 	"portillon/wire"
 )
 
+// slug is the form of a site's or machine's id: up to 64 lower-case letters, digits and hyphens.
 var slug = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$`)
 
 // open returns the state of each account, by user name. Without accounts it returns one account with an empty name,

@@ -47,6 +47,7 @@ import (
 	"portillon/wire"
 )
 
+// Limits of the embedded server.
 const (
 	// maxPayload is the size limit of the embedded server in bytes: a packet and the headers that the server adds.
 	maxPayload = wire.MaxPacket + 4<<10
@@ -89,6 +90,7 @@ type Account struct {
 // Part is the role of an account. The zero Part has no permissions.
 type Part uint8
 
+// Parts of accounts.
 const (
 	AsNobody  Part = iota
 	AsHub          // everything of this site
@@ -125,6 +127,7 @@ func start(c Config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The setup account is only used inside this process, to set the limits of streams.
 	setup := &server.User{Username: "+setup", Password: rand.Text()}
 	g := &gate{users: map[string]*server.User{setup.Username: setup}}
 	for _, a := range accounts {
@@ -134,6 +137,7 @@ func start(c Config) (*Broker, error) {
 		}
 		g.set(u)
 	}
+	// Listen before the embedded server starts, so that a used port is reported without side effects.
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, err

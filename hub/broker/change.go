@@ -16,14 +16,14 @@ type gate struct {
 	users map[string]*server.User
 }
 
-// set adds a user, or replaces the one of this name.
+// set adds or replaces a user.
 func (g *gate) set(u *server.User) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.users[u.Username] = u
 }
 
-// remove removes a user: the next connection under this name is refused.
+// remove removes a user, whose next connection is refused.
 func (g *gate) remove(name string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

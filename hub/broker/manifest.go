@@ -27,7 +27,7 @@ type manifests struct {
 	to     map[*downward]bool
 }
 
-// newManifests sends manifests of a topic.
+// newManifests returns an empty list of subscribers.
 func newManifests(topic string) *manifests {
 	return &manifests{topic: topic, to: map[*downward]bool{}}
 }

@@ -16,6 +16,7 @@ import (
 	"portillon/wire"
 )
 
+// Limits of connections and packets.
 const (
 	// maxGreeting is the maximum number of connections without a CONNECT, in addition to one for each account: after a
 	// restart all machines of a site connect together. A further connection replaces the oldest. Real clients send their
@@ -53,7 +54,7 @@ type proxy struct {
 	clients   connections
 }
 
-// newProxy makes a proxy that accepts nothing yet. inner is the address of the embedded server.
+// newProxy returns a proxy that does not accept connections yet.
 func newProxy(l net.Listener, inner string, c Config, accounts map[string]*account) *proxy {
 	p := &proxy{l: l, tls: c.TLS, inner: inner, log: c.Log, now: time.Now,
 		accounts: accountTable{byName: accounts}, clients: connections{all: map[net.Conn]bool{}},
@@ -190,12 +191,14 @@ func (p *proxy) pass(c net.Conn, r *bufio.Reader, a *account, hello connect) {
 		return
 	}
 	defer inner.Close()
+	// Connect to the embedded server with the internal password.
 	hello.user, hello.password = a.inner.user, a.inner.password
 	if _, err := inner.Write(hello.packet()); err != nil {
 		return
 	}
 	ctx, cancel := context.WithCancel(p.ctx)
 	defer cancel()
+	// Copy packets to the client in another goroutine. The end of one direction ends the other.
 	d := &downward{c: c, work: &p.work}
 	p.work.Go(func() {
 		defer cancel()
@@ -203,6 +206,7 @@ func (p *proxy) pass(c net.Conn, r *bufio.Reader, a *account, hello connect) {
 		defer inner.Close()
 		d.copy(inner)
 	})
+	// Pass packets from the client until one exceeds a limit or a connection ends.
 	u := &upward{p: p, a: a, in: r, out: bufio.NewWriterSize(inner, writeBuffer), inner: inner, down: d,
 		filters: map[string]bool{}}
 	defer p.manifests.leave(d)
@@ -233,6 +237,7 @@ type upward struct {
 
 // next passes one packet. It waits if the account has used up its rate; TCP then slows the client down.
 func (u *upward) next(ctx context.Context) error {
+	// Send buffered packets before waiting for the next one.
 	if u.in.Buffered() == 0 {
 		if err := u.flush(); err != nil {
 			return err
@@ -248,6 +253,7 @@ func (u *upward) next(ctx context.Context) error {
 	if err := u.waitForRate(ctx, max(float64(length), u.a.perPacket)); err != nil {
 		return err
 	}
+	// Handle packets that the proxy changes or reports; copy the others.
 	switch kind := first >> 4; {
 	case kind == typeSubscribe, kind == typeUnsubscribe:
 		return u.subscription(ctx, first, length)
@@ -330,6 +336,7 @@ func (u *upward) subscription(ctx context.Context, first byte, length int) error
 	if err != nil {
 		return err
 	}
+	// Count the filters of the connection.
 	for _, f := range filters {
 		if first>>4 == typeUnsubscribe {
 			delete(u.filters, f)
@@ -343,6 +350,7 @@ func (u *upward) subscription(ctx context.Context, first byte, length int) error
 	if err := u.waitForRate(ctx, float64(len(filters))*u.a.perFilter); err != nil {
 		return err
 	}
+	// Report denied filters, lower the QoS of a machine, and replace its subscription to manifests.
 	if first>>4 == typeSubscribe {
 		u.reportFilters(filters)
 		u.a.lowerQoS(body)

@@ -17,6 +17,7 @@ import (
 	"portillon/wire"
 )
 
+// Limits of the stored data, and names of streams.
 const (
 	// keepFor is how long the embedded server keeps an undelivered message. A machine sends again after 10 s.
 	keepFor = 30 * time.Second

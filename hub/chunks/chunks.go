@@ -43,6 +43,7 @@ type Server struct {
 // New returns a Server.
 func New(o Options) *Server { return &Server{o: o} }
 
+// chunkHash is the form of a SHA-256 hash in hexadecimal.
 var chunkHash = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // chunk returns the chunk that a request names. If it returns nil, it has answered the request.

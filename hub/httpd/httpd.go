@@ -156,11 +156,11 @@ func (g *guard) refusal(r *http.Request) (Problem, bool) {
 	return Problem{}, false
 }
 
+// methods are the accepted HTTP methods.
 var methods = []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost, http.MethodPut,
 	http.MethodPatch, http.MethodDelete}
 
-// overridesMethod reports whether a header asks for another method than the request has: a check of the method would be
-// worth nothing.
+// overridesMethod reports whether a header asks for another method than the request line.
 func overridesMethod(h http.Header) bool {
 	return h.Get("X-Http-Method-Override") != "" || h.Get("X-Http-Method") != "" || h.Get("X-Method-Override") != ""
 }
@@ -182,7 +182,7 @@ func plainPath(r *http.Request) bool {
 
 const maxPath = 2048 // bytes; the longest path of the hub has two ids of 64 bytes
 
-// unsafeInPath reports whether a path with this character is refused.
+// unsafeInPath reports whether a character is not allowed in a path.
 func unsafeInPath(c rune) bool { return c < 0x20 || c == 0x7f || c == '\\' || c == utf8.RuneError }
 
 // finish answers after a panic and writes the access log. crash is the recovered value; nil: no panic.

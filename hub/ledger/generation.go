@@ -176,6 +176,7 @@ func generationsOf(ctx context.Context, q queryer, m policy.MachineID) (out []Ge
 		if err := rows.Scan(&name, &g.Epoch, &g.By, &g.Why, &at, &size, &root); err != nil {
 			return nil, err
 		}
+		// The row has no root and no time if there is no record or decision.
 		g.Generation, g.Records = wire.Generation(name), uint64(size)
 		copy(g.Root[:], root)
 		if at != 0 {

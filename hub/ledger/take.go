@@ -29,6 +29,7 @@ func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Detail }
 // Code identifies a reason to reject a batch.
 type Code string
 
+// Codes of a Refusal.
 const (
 	Malformed      Code = "malformed"       // not a batch
 	UnknownMachine Code = "unknown-machine" // no key is pinned for the machine
@@ -45,7 +46,7 @@ const (
 	Forked          Code = "forked" // like rolled-back, but the machine's journal is longer than the copy
 )
 
-// refuse makes a Refusal.
+// refuse returns a Refusal with a formatted detail.
 func refuse(c Code, format string, a ...any) error { return &Refusal{c, fmt.Sprintf(format, a...)} }
 
 // Taken is the state of the machine's journal in the ledger after a batch, whether the batch was rejected or not.
@@ -82,6 +83,7 @@ func (l *Ledger) TakeAll(batches []Batch) []Result {
 	out := make([]Result, len(batches))
 	good := l.openAll(batches, out)
 	work := slices.ContainsFunc(out, func(r Result) bool { return r.Err == nil })
+	// Without a valid batch no transaction is needed.
 	ctx := context.Background()
 	if !work {
 		for i, b := range batches {
@@ -93,6 +95,7 @@ func (l *Ledger) TakeAll(batches []Batch) []Result {
 	for i := range out {
 		refusals = append(refusals, out[i].Err)
 	}
+	// Store the valid batches. A refusal concerns one batch; a disk error ends the transaction.
 	err := l.site.Write(ctx, func(tx *store.Tx) error {
 		for i, b := range batches {
 			if out[i].Err != nil {
@@ -113,6 +116,7 @@ func (l *Ledger) TakeAll(batches []Batch) []Result {
 	if err == nil {
 		return out
 	}
+	// The transaction failed: report the disk error for all batches that were not already rejected.
 	for i, b := range batches {
 		if out[i] = (Result{Err: fmt.Errorf("ledger: %w", err)}); refusals[i] != nil {
 			out[i] = l.refused(ctx, l.site, b.Machine, refusals[i])
@@ -235,6 +239,7 @@ func (l *Ledger) open(m policy.MachineID, data []byte) (o opened, err error) {
 	if err != nil {
 		return o, refuse(Malformed, "%v", err)
 	}
+	// All records must belong to the machine of the topic.
 	for i := range records {
 		if r := &records[i]; r.Site != site || r.Machine != m {
 			return o, refuse(
@@ -248,6 +253,7 @@ func (l *Ledger) open(m policy.MachineID, data []byte) (o opened, err error) {
 			)
 		}
 	}
+	// The checkpoint must be signed with the pinned key and cover the last record of the batch.
 	c, err := wire.OpenCheckpoint([]byte(b.Checkpoint), b.Generation.Origin(site, m), note.VerifierList(key))
 	if err != nil {
 		return o, refuse(BadCheckpoint, "%v", err)
@@ -255,6 +261,7 @@ func (l *Ledger) open(m policy.MachineID, data []byte) (o opened, err error) {
 	if last := records[len(records)-1].Seq; c.Size != last {
 		return o, refuse(BadCheckpoint, "checkpoint covers %d records, batch ends at %d", c.Size, last)
 	}
+	// Hash the records here, outside the transaction.
 	o = opened{Batch: b, records: records, c: c, leaves: make([]tlog.Hash, len(records))}
 	for i, r := range b.Records {
 		o.leaves[i] = wire.Leaf(r.Salt, r.Record)
@@ -325,6 +332,7 @@ func judge(ctx context.Context, q queryer, m policy.MachineID, j journal, b open
 // verdict compares the root with the signed one. differs is the sequence number of the first record that is not equal
 // to the held one; 0: all are equal. verdict returns nil, nil if the batch has no new record.
 func (g *growth) verdict(m policy.MachineID, b opened, size, differs uint64) (*growth, error) {
+	// Compare the roots first: only a correct root proves what the machine signed.
 	root, err := g.tree.root()
 	switch {
 	case err != nil:
@@ -390,6 +398,7 @@ const insertMany = 10
 
 // keepRecords stores records, ten at a time, and the remainder one by one.
 func keepRecords(ctx context.Context, tx *store.Tx, journal int64, all []stored) error {
+	// Insert in groups of insertMany, whose statement is prepared once.
 	args := append(make([]any, 0, 1+8*insertMany), journal)
 	for ; len(all) >= insertMany; all = all[insertMany:] {
 		args = args[:1]
@@ -414,6 +423,7 @@ func keepRecords(ctx context.Context, tx *store.Tx, journal int64, all []stored)
 			return fmt.Errorf("records from %d on: %w", all[0].Seq, err)
 		}
 	}
+	// Insert the remaining records one by one.
 	for i := range all {
 		_, err := tx.Exec(
 			ctx,

@@ -81,6 +81,7 @@ func (l *Ledger) takeJournal(ctx context.Context, tx *store.Tx, old *store.Site,
 	if err != nil {
 		return 0, err
 	}
+	// Add a journal that the database does not have yet.
 	if held.id == 0 {
 		g := Generation{Generation: j.Generation.Generation, Epoch: j.Epoch, By: j.who, Why: j.why}
 		if j.at != 0 {
@@ -101,6 +102,7 @@ func (l *Ledger) takeJournal(ctx context.Context, tx *store.Tx, old *store.Site,
 		}
 		return 0, wantRoot(e, j)
 	}
+	// Continue the tree of the held records, and compare the root at the end.
 	e, err := held.grown()
 	if err != nil {
 		return 0, err
@@ -168,6 +170,7 @@ func (g *growth) copyRecords(ctx context.Context, tx *store.Tx, old *store.Site,
 		if err != nil {
 			return err
 		}
+		// Check that the row is the next record of this machine.
 		if seq != g.tree.size+1 || r.Seq != uint64(seq) || r.Machine != j.machine || len(salt) != len(wire.Salt{}) {
 			return fmt.Errorf("found record %d of %.64s, want record %d of %s", r.Seq, r.Machine, g.tree.size+1,
 				j.machine)
@@ -182,6 +185,7 @@ func (g *growth) copyRecords(ctx context.Context, tx *store.Tx, old *store.Site,
 		}
 		some = some[:0]
 	}
+	// Store the last, incomplete group.
 	if err := keepRecords(ctx, tx, held.id, some); err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ type tree struct {
 	tiles   map[tile][]tlog.Hash
 }
 
-// newTree reads the hashes of one journal's tree. Hashes that were read are kept for the tree's life.
+// newTree returns a tree without loaded tiles.
 func newTree(ctx context.Context, q queryer, m policy.MachineID, journal int64) *tree {
 	return &tree{ctx: ctx, q: q, m: m, journal: journal, tiles: map[tile][]tlog.Hash{}}
 }

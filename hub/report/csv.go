@@ -26,6 +26,7 @@ func (s *Service) UsesCSV(ctx context.Context, a actor.Actor, r Range, w io.Writ
 	if s.o.Language != nil {
 		l = s.o.Language(ctx)
 	}
+	// Write the byte order mark, then one page of sessions after another, so that memory use does not depend on the range.
 	if _, err := io.WriteString(w, "\ufeff"); err != nil {
 		return err
 	}

@@ -132,7 +132,7 @@ type numberSet struct {
 // minWords is the smallest growth of the bitmap: 16 words hold 1,024 numbers.
 const minWords = 16
 
-// add puts a number into the set.
+// add adds a number to the set, and grows the bitmap if necessary.
 func (s *numberSet) add(n int32) {
 	at, bit := int(n/64), uint64(1)<<(n%64)
 	if at >= len(s.words) { // grow by an extra quarter: the next numbers are rarely much higher

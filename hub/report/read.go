@@ -47,6 +47,7 @@ func (s *Service) look(ctx context.Context, a actor.Actor, r Range) (v view, err
 	v.names = a.May(actor.ReadNames, actor.Target{}) == nil
 	everywhere := a.May(actor.ReadReports, actor.Target{})
 	switch {
+	// An actor with a role at some machines sees only these.
 	case r.Machine != "":
 		if err := a.May(actor.ReadReports, actor.Target{Machine: r.Machine}); err != nil {
 			return v, err
@@ -63,6 +64,7 @@ func (s *Service) look(ctx context.Context, a actor.Actor, r Range) (v view, err
 		}
 		slices.Sort(v.machines)
 	}
+	// The range is in the site's time zone.
 	if v.zone, err = s.o.Zone(ctx); err != nil {
 		return v, err
 	}

@@ -23,6 +23,7 @@ func monthOf(d policy.Date) string { return d.String()[:len("2026-11")] }
 func (c *counter) storeRefusals(ctx context.Context) error {
 	months := map[monthKey]*refusalSum{}
 	for k, sum := range c.refused {
+		// Add to the daily sums, which name the member.
 		_, err := c.tx.Exec(
 			ctx,
 			`INSERT INTO report_refusals (site, day, machine, reason, member, times, untrusted) VALUES ($1, $2, $3, $4,
@@ -39,6 +40,7 @@ func (c *counter) storeRefusals(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		// Collect the monthly sums, which hold the set of members.
 		m := months[monthKey{monthOf(k.day), k.reason}]
 		if m == nil {
 			m = &refusalSum{members: memberSet{}}

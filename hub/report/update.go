@@ -44,6 +44,7 @@ func (s *Service) Update(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// Count each journal from its stored position. A newer journal of the same machine ends its running sessions.
 	var errs []error
 	for i, j := range journals {
 		replaced := i+1 < len(journals) && journals[i+1].Machine == j.Machine
@@ -162,6 +163,7 @@ func (s *Service) count(
 ) error {
 	var c *counter
 	err := s.o.Site.Write(ctx, func(tx *store.Tx) error {
+		// Stop if another process has counted these records in the meantime.
 		var seq int64
 		err := tx.QueryRow(ctx, "SELECT COALESCE((SELECT seq FROM report_marks WHERE site = $1 AND machine = $2 AND "+
 			"generation = $3), 0)",
@@ -174,6 +176,7 @@ func (s *Service) count(
 			return errAgain
 		}
 		c = &counter{tx: tx, journal: j, zone: zone, weeks: map[weekKey]*weekSum{}, refused: map[refusalKey]*refusalSum{}}
+		// Count the records with the sessions that were running before.
 		if err := c.load(ctx); err != nil {
 			return err
 		}
@@ -183,6 +186,7 @@ func (s *Service) count(
 		if over {
 			c.endAll()
 		}
+		// Store the sums and the new position together.
 		if err := c.store(ctx); err != nil {
 			return err
 		}
@@ -190,6 +194,7 @@ func (s *Service) count(
 			ON CONFLICT (site, machine, generation) DO UPDATE SET seq = $4`, j.Machine, j.Generation, int64(next))
 		return err
 	})
+	// The committed months differ from those in memory.
 	if c != nil {
 		for k := range c.refused {
 			s.months.written(monthOf(k.day))
@@ -215,24 +220,24 @@ type use struct {
 	stored    bool // the database has a row for the session
 }
 
-// weekKey names a week by its Monday.
+// weekKey identifies a week by its Monday.
 type weekKey struct{ monday policy.Date }
 
-// weekSum is what one journal adds to a week.
+// weekSum is the use of a machine in a week.
 type weekSum struct {
 	sessions, untrusted int
 	seconds             int64
 	members             map[policy.MemberID]bool
 }
 
-// refusalKey names the refusals of one day, reason and member; member is empty in the sums that no longer name members.
+// refusalKey identifies a daily sum of refusals.
 type refusalKey struct {
 	day    policy.Date
 	reason string
 	member policy.MemberID
 }
 
-// refusalSum is what one journal adds to the refusals of a key.
+// refusalSum is a number of refusals, and how many of them have an uncertain time.
 type refusalSum struct {
 	times, untrusted int
 	members          memberSet // nil if the key names the member

@@ -28,7 +28,7 @@ const (
 	maxPage   = 500
 )
 
-// limit is how many entries a page has.
+// limit returns the number of entries, within the bounds.
 func (p Page) limit() int {
 	if p.Limit <= 0 {
 		return usualPage

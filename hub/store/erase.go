@@ -29,6 +29,7 @@ func (w *writer) clearPages(ctx context.Context) error {
 		return fmt.Errorf("clear pages after an erasure: %w", err)
 	}
 	defer rows.Close()
+	// Collect the pages first: SQLite may not change a table while it is read.
 	cleared := map[int64][]byte{}
 	for rows.Next() {
 		var number int64

@@ -93,6 +93,7 @@ func checkFile(ctx context.Context, path string, mayBeEmpty bool) error {
 		return err
 	}
 	defer r.Close()
+	// Read what identifies the file, and whether it has tables.
 	var app, tables int
 	err = errors.Join(r.QueryRowContext(ctx, "PRAGMA application_id").Scan(&app),
 		r.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables))
@@ -109,6 +110,7 @@ func checkFile(ctx context.Context, path string, mayBeEmpty bool) error {
 	if err := checkVersion(ctx, r, mayBeEmpty); err != nil {
 		return err
 	}
+	// Only a start with write access checks all pages.
 	if mayBeEmpty && fi.Size() <= soundMost {
 		return sound(ctx, path, r)
 	}

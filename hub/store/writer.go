@@ -20,7 +20,7 @@ type statements struct {
 	all     map[string]*sql.Stmt
 }
 
-// newStatements keeps prepared statements of one connection or pool.
+// newStatements returns an empty cache.
 func newStatements(prepare func(context.Context, string) (*sql.Stmt, error)) *statements {
 	return &statements{prepare: prepare, all: map[string]*sql.Stmt{}}
 }

@@ -321,7 +321,7 @@ func TestLinkSignsInOnlyByItsButton(t *testing.T) {
 	)
 }
 
-func TestTooLargeFormIsRefused(t *testing.T) {
+func TestOversizedFormsAreRejected(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: asks for every page")
 	}

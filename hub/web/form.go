@@ -82,6 +82,7 @@ func (f form) keep(given url.Values) form {
 func (f form) refuse(faults []fault.Field) form {
 	f.Fields = append([]field(nil), f.Fields...)
 	for _, x := range faults {
+		// Find the field; its name in the fault may have an index, and may be singular or plural.
 		name := strings.ToLower(x.Field)
 		if i := strings.IndexAny(name, "[. "); i > 0 {
 			name = name[:i]
@@ -98,6 +99,7 @@ func (f form) refuse(faults []fault.Field) form {
 		}
 		f.Fields[at].Faults = append(f.Fields[at].Faults, x)
 	}
+	// Mark the first field with a fault, which gets the focus.
 	for i := range f.Fields {
 		if len(f.Fields[i].Faults) > 0 {
 			f.Fields[i].First = true

@@ -98,6 +98,7 @@ func memberForm(m directory.Member, notes bool) form {
 		f.Fields = append(f.Fields, field{Name: "note", Kind: "area", Label: "member.note", Hint: "member.note.hint",
 			Value: m.Note, Rows: 3})
 	}
+	// Send the shown values with the form, to compare them after a conflict.
 	for i := range f.Fields {
 		f.Fields[i].Before = shownValue{Value: f.Fields[i].Value, Sent: m.ID != ""}
 	}

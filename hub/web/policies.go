@@ -131,6 +131,7 @@ func (p *policyPages) publishPolicy(q *request) error {
 		return err
 	}
 	made, err := p.policies.Publish(ctxOf(q), q.actor, v.Get("text"), v.Get("comment"), number(v.Get("of")), nil)
+	// Show rejected text again with its faults, or with the conflict.
 	if faults := invalid(err); faults != nil || conflict(err) {
 		draft, failed := p.drafts.Check(ctxOf(q), q.actor, v.Get("text"))
 		status := 422

@@ -102,6 +102,7 @@ func (p *reportPages) page(q *request) error {
 		}
 		d.Machines = list
 	}
+	// Show the form with the given dates, and the tables if the dates are valid.
 	d.Form = form{Fields: []field{{Name: "from", Kind: "date", Label: "report.from", Value: r.From.String(),
 		Required: true},
 		{Name: "to", Kind: "date", Label: "report.to", Value: r.To.String(),

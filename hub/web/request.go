@@ -144,12 +144,14 @@ func (q *request) render(status int, page, section, title string, d any) error {
 			"accounts":  q.p.o.Accounts != (Accounts{}),
 			"mail":      mail,
 		}}
+	// Some pages have a title that depends on their data.
 	if named, ok := d.(interface{ title(tongue) string }); ok {
 		out.Title = named.title(v.tongue)
 	}
 	if q.actor.Account == "" && known(q.r.URL.Query().Get("lang")) != "" {
 		out.Keep = "?lang=" + q.lang
 	}
+	// Render the whole page before the status is sent, so that an error can still be shown.
 	var b bytes.Buffer
 	if err := v.pages[page].ExecuteTemplate(&b, "layout.html", out); err != nil {
 		return err

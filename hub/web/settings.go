@@ -140,6 +140,7 @@ func (p *settingPages) newToken(q *request) error {
 	}
 	day, err := time.ParseInLocation("2006-01-02", v.Get("expires"), p.zone())
 	made := account.Token{}
+	// Check the form; the service checks the name and the permissions.
 	switch {
 	case err != nil:
 		err = &fault.Invalid{Faults: []fault.Field{{Field: "expires", Given: v.Get("expires"), Wrong: "not a date",

@@ -155,13 +155,13 @@ func newPassword() field {
 		Auto: "new-password"}
 }
 
-// printedForm is the form of a printed code.
+// printedForm returns the form of a printed code.
 func printedForm() form { return codeForm("/code") }
 
-// resetForm is the form that sets a new password by a code.
+// resetForm returns the form of a code for a new password.
 func resetForm() form { return codeForm("/code/password", newPassword()) }
 
-// ownerForm is the form of the first owner's code, which makes the first account.
+// ownerForm returns the form of the first owner's code.
 func ownerForm() form {
 	return codeForm("/code/owner", field{Name: "name", Kind: "text", Label: "sign.name", Hint: "code.name.hint",
 		Required: true, Auto: "username"},

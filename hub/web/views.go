@@ -30,6 +30,7 @@ func (p *Pages) parse(lang string) (*views, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Parse each page on a copy of the layout, because pages define templates with the same names.
 	list, err := fs.Glob(files, "templates/*.html")
 	if err != nil {
 		return nil, err

@@ -71,11 +71,13 @@ func (s *Site) people(more int) {
 		)
 	}
 	slices.SortFunc(s.directory.members, func(a, b directory.Member) int { return strings.Compare(a.Name, b.Name) })
+	// Add the details that some pages show.
 	s.find("m-jules").Guardians = []string{"parent.petitjean@post.example"}
 	s.find("m-lea").Note = "Aide à l'accueil le jeudi."
 	s.find("m-oscar").Blocked = true
 	s.find("m-victor").Gone, s.find("m-victor").Source = true, "HelloAsso"
 	s.find("m-sami").Cards[0].State, s.find("m-sami").Cards[0].Note = directory.Lost, "perdue au marché"
+	// Add one account for each role.
 	for name, role := range map[string]actor.Role{OwnerName: actor.Owner, AdminName: actor.Administrator,
 		MemberName: actor.Member,
 		MentorName: actor.Member, MaintName: actor.Member} {

@@ -130,6 +130,7 @@ func (p Policies) Publish(_ context.Context, a actor.Actor, text, comment string
 	case signature != nil && !strings.HasPrefix(string(signature), "signed"):
 		return publish.Policy{}, bad("signature", "", "not by the policy key", "the file that portillon policy sign made")
 	}
+	// Add the version, or complete the waiting version with its signature.
 	v := publish.Policy{Number: p.Site.policies[0].Number + 1, Text: text, Comment: comment, By: a.Name, At: p.Site.now,
 		SignedBy: "biklab-policy", InForce: true}
 	if signature != nil {

@@ -212,6 +212,7 @@ func (s *Site) AddFault(id policy.MachineID, text string) {
 func (s *Site) Poison(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// Add a member with poisoned fields, cards and badges.
 	m := s.person(story{"poison", text, "laser-user laser-mentor", "2026-11-20"})
 	m.Emails, m.Subjects, m.Guardians, m.Note, m.External, m.Source = []string{text}, []string{text}, []string{text},
 		text, text, text
@@ -223,6 +224,7 @@ func (s *Site) Poison(text string) {
 		b.Expires = s.now.AddDate(0, 0, i-1)
 	}
 	s.directory.members = append(s.directory.members, m)
+	// Poison taps, machines, policies, accounts, tokens and the audit log.
 	s.directory.taps = append(
 		s.directory.taps,
 		directory.Tap{ID: text, Code: text, Format: text, Machine: policy.MachineID(text), At: s.now,
