@@ -93,6 +93,7 @@ var importRules = []struct {
 	{"hub/...", []string{"policy", "openbadge", "wire", "yamlfile"}, "only package hub connects the packages below it"},
 	{"hub/ledger", []string{"policy", "wire", "dberror", "hub/store"}, "the ledger keeps records, and nothing of members"},
 	{"hub/store", []string{"policy", "dberror"}, "the database knows sites and rows, and no service"},
+	{"hub/store/storetest", []string{"hub/store"}, "databases of tests have rows of no service"},
 	{"hub/actor", []string{"policy"}, "who may do what is decided without a database"},
 	{"hub/fault", nil, "errors of services know no service"},
 	{
@@ -166,9 +167,10 @@ var testsMayAlso = map[string][]string{
 		"firmware-config/circuit", // the guard's times are those of the drawings
 		"policy/policytest",       // prepared members are compared with others on random policies
 		"internal/testlog", "internal/mutate", "wire/replay"},
-	"policy":    {"internal/mutate", "policy/policytest", "policy/analysis"},
-	"site":      {"policy/analysis"}, // the sample site keeps the laws of every policy
-	"hub":       {"openbadge", "internal/testlog", "internal/mutate", "hub/store", "hub/actor", "dberror"},
+	"policy": {"internal/mutate", "policy/policytest", "policy/analysis"},
+	"site":   {"policy/analysis"}, // the sample site keeps the laws of every policy
+	"hub": {"openbadge", "internal/testlog", "internal/mutate", "hub/store", "hub/store/storetest", "hub/actor",
+		"dberror"},
 	"rfid":      {"rfid/rfidtest"},
 	"openbadge": {"openbadge/internal/otherstest"}, // data that others made
 }

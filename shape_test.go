@@ -127,18 +127,7 @@ func TestFunctionsAreAtMost60Lines(t *testing.T) {
 }
 
 // longFunctions are still to be cut: file, name and lines. The list may only shrink.
-var longFunctions = map[string]int{
-	"bench/hub/change.go changeRow":        70,
-	"cmd/portillon/machine.go printStatus": 66,
-	"cmd/portillon/main.go verbs":          187,
-	"hub/enrol/join.go enter":              64,
-	"hub/ledger/read.go rows":              64,
-	"hub/managed.go openPages":             73,
-	"hub/managed.go openServices":          84,
-	"policy/analysis/lint.go Warnings":     63,
-	"site/build.go match":                  61,
-	"wire/discovery.go Discovery":          92,
-}
+var longFunctions = map[string]int{}
 
 func TestFewFunctionsAreComplex(t *testing.T) {
 	var above []string
@@ -285,45 +274,21 @@ func TestTypesOfDaemonAndHubAreSmall(t *testing.T) {
 // size is how many methods and fields a type has.
 type size struct{ methods, fields int }
 
-// largeTypes are still to be cut, or are the shapes of JSON documents, whose fields are the document's. The list may
-// only shrink.
+// largeTypes are still to be cut, or are the shapes of JSON documents (JSON), whose fields are the document's: to group
+// them would change what a script reads. The list may only shrink.
 var largeTypes = map[string]size{
-	"daemon/control Status": {25, 29},
-	"hub/account Service":   {98, 12},
-	"hub/api State":         {25, 15},
-	"hub/broker account":    {25, 13},
-	"hub/broker proxy":      {25, 16},
-	"hub/chunks entry":      {25, 13},
-	"hub/directory Badge":   {25, 13},
-	"hub/directory Erasure": {25, 13},
-	"hub/directory Member":  {25, 16},
-	"hub/directory Preview": {25, 14},
-	"hub/directory Service": {66, 12},
-	"hub/enrol Service":     {58, 12},
-	"hub/enrol Standing":    {25, 17},
-	"hub/publish Bundle":    {25, 14},
-	"hub/publish Service":   {39, 12},
-	"hub/web field":         {25, 13},
-	"hub/web/webtest Site":  {25, 14},
+	"daemon/control Status": {25, 29}, // JSON: GET status of the control socket
+	"hub/api State":         {25, 15}, // JSON: GET /hub
+	"hub/directory Badge":   {25, 13}, // JSON: GET /members/{member}
+	"hub/directory Erasure": {25, 13}, // JSON: kept in the row of an erased member
+	"hub/directory Member":  {25, 16}, // JSON: GET /members/{member}
+	"hub/directory Preview": {25, 14}, // JSON: POST /imports
+	"hub/enrol Standing":    {25, 17}, // JSON: GET /machines
+	"hub/publish Bundle":    {25, 14}, // JSON: GET /bundle
 }
 
 // embeddings are still to become named fields. The list may only shrink.
-var embeddings = []string{
-	"hub/broker upward proxy",
-	"hub/chunks answer body",
-	"hub/directory entry record",
-	"hub/directory listSource sources",
-	"hub/directory verified Badge",
-	"hub/directory webSource sources",
-	"hub/directory write record",
-	"hub/ledger growth edge",
-	"hub/web/webtest Accounts Site",
-	"hub/web/webtest CardKeys Site",
-	"hub/web/webtest Directory Site",
-	"hub/web/webtest Machines Site",
-	"hub/web/webtest Policies Site",
-	"hub/web/webtest Reports Site",
-}
+var embeddings = []string{}
 
 // readStructs collects the struct types below daemon and hub by "folder name".
 func readStructs(files []goFile) map[string]*structType {

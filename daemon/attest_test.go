@@ -250,6 +250,9 @@ func TestDiskThatTakesNoConfirmationSaysSoAndAsksAgain(t *testing.T) {
 }
 
 func TestNothingIsAskedWhereThePolicyAsksForNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: builds a bundle of its own")
+	}
 	b, records := helped(t, exampleRoster(t))
 	if w := (*records)[0].Body.(wire.InterventionBody); w.ID != "" || w.Attested || len(b.m.attests.waiting) != 0 {
 		t.Errorf("%+v", w)

@@ -82,6 +82,9 @@ func TestRecordsSayWhatTheirDecisionRestedOn(t *testing.T) {
 }
 
 func TestTheBasisSaysWhatTheCardProved(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: builds a bundle of its own")
+	}
 	b := strongBench(t)
 	b.m.state.Holds.ReaderDown = false
 	for _, p := range []rfid.Proof{rfid.NumberOnly, rfid.AES} {

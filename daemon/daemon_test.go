@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,38 +100,71 @@ type bench struct {
 	log   bytes.Buffer
 }
 
-func exampleRoster(t *testing.T) *roster.Roster { return rosterOf(t, "../site-example") }
+// exampleOnce is the roster of site-example, which no test changes: building and verifying it takes longer than most
+// tests.
+var exampleOnce = sync.OnceValues(func() (*roster.Roster, error) {
+	dir, err := os.MkdirTemp("", "portillon-roster")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	return loadRoster("../site-example", dir)
+})
 
-func rosterOf(t *testing.T, dir string) *roster.Roster {
+func exampleRoster(t *testing.T) *roster.Roster {
 	t.Helper()
-	s, err := site.Read(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	skey, vkey, err := note.GenerateKey(rand.Reader, "hub")
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, _ := note.NewSigner(skey)
-	v, _ := note.NewVerifier(vkey)
-	monday := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
-	card := bytes.Repeat([]byte{1}, 32)
-	built, err := s.Build(
-		site.Order{Version: 1, Issued: monday, Expires: monday.AddDate(0, 1, 0), Signer: key, CardKey: card},
-	)
-	if err != nil {
-		t.Fatal(err)
-	}
-	store := wire.Store{Dir: t.TempDir(), Site: "biklab", Keys: note.VerifierList(v)}
-	m, err := store.Install(built.Signed, built.Chunk, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := roster.Load(store, m, roster.Options{Machine: "laser", CardKey: card, Now: monday})
+	r, err := exampleOnce()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// rosterOf is a roster of its own of a site's folder.
+func rosterOf(t *testing.T, dir string) *roster.Roster {
+	t.Helper()
+	r, err := loadRoster(dir, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// built keeps the verdicts on the example's badges, which most folders of the tests hold too.
+var built site.Memory
+
+// loadRoster builds the bundle of a site's folder, installs it in the folder into, and loads the roster from there.
+func loadRoster(dir, into string) (*roster.Roster, error) {
+	s, err := site.Read(dir)
+	if err != nil {
+		return nil, err
+	}
+	skey, vkey, err := note.GenerateKey(rand.Reader, "hub")
+	if err != nil {
+		return nil, err
+	}
+	key, err := note.NewSigner(skey)
+	if err != nil {
+		return nil, err
+	}
+	v, err := note.NewVerifier(vkey)
+	if err != nil {
+		return nil, err
+	}
+	monday := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+	card := bytes.Repeat([]byte{1}, 32)
+	bundle, err := s.Build(
+		site.Order{Version: 1, Issued: monday, Expires: monday.AddDate(0, 1, 0), Signer: key, CardKey: card, Memory: &built},
+	)
+	if err != nil {
+		return nil, err
+	}
+	store := wire.Store{Dir: into, Site: "biklab", Keys: note.VerifierList(v)}
+	m, err := store.Install(bundle.Signed, bundle.Chunk, nil)
+	if err != nil {
+		return nil, err
+	}
+	return roster.Load(store, m, roster.Options{Machine: "laser", CardKey: card, Now: monday})
 }
 
 func newBench(t *testing.T) *bench { return benchOf(t, exampleRoster(t)) }

@@ -389,7 +389,7 @@ func TestMentorVouchesInTwoTouches(t *testing.T) {
 
 // A mentor who is asked nothing taps to work.
 func TestMentorsCardMeansTheMachineWhereNothingCanBeVouchedFor(t *testing.T) {
-	b := newBench(t)
+	b := benchOf(t, rosterOf(t, "../site-example"))
 	for i := range b.m.rules.roster.Policy.Machines {
 		b.m.rules.roster.Policy.Machines[i].Vouch = nil
 	}

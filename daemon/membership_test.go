@@ -100,6 +100,9 @@ func TestMembersReadTheDateOnTheirOwnSession(t *testing.T) {
 
 // What a running session rests on may be taken from it, but time does not do that.
 func TestLapseNeverCutsARunningSessionButBlockingDoes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: builds a bundle of its own")
+	}
 	current := clubOf(t, rule, leasLine, leasLine+" until: 2026-11-21,")
 	for name, c := range map[string]struct {
 		edit, by string

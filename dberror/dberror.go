@@ -1,8 +1,8 @@
-// Package dberror says of an error of SQLite which file it concerns, what is wrong with it, and what somebody can do.
-// SQLite's own words ("database disk image is malformed (11)") name neither.
+// Package dberror adds to an error of SQLite the file, a description and a remedy. SQLite's own message ("database disk
+// image is malformed (11)") contains neither file nor remedy.
 //
-// It knows the result codes of SQLite (sqlite.org/rescode.html) and nothing of what a database holds. Wrap leaves all
-// other errors as they are.
+// It knows the result codes of SQLite (sqlite.org/rescode.html), and nothing about a database's content. Wrap returns
+// all other errors unchanged.
 package dberror
 
 import (
@@ -14,21 +14,21 @@ import (
 	lib "modernc.org/sqlite/lib"
 )
 
-// Kind is what an error means for whoever must act. The zero Kind is an error that is not SQLite's, or one of its
-// others.
+// Kind classifies an error by what a person must do. The zero Kind is an error of another package, or another error of
+// SQLite.
 type Kind uint8
 
 const (
 	Other    Kind = iota
-	Damaged       // SQLITE_CORRUPT, SQLITE_NOTADB: pages of the file do not fit together
+	Damaged       // SQLITE_CORRUPT, SQLITE_NOTADB: the file is damaged
 	Full          // SQLITE_FULL
 	ReadOnly      // SQLITE_READONLY, SQLITE_PERM
-	IO            // SQLITE_IOERR: the disk did not do what it was asked
-	Busy          // SQLITE_BUSY, SQLITE_LOCKED: another program holds the file
+	IO            // SQLITE_IOERR: the disk reported an error
+	Busy          // SQLITE_BUSY, SQLITE_LOCKED: another program uses the file
 	Closed        // SQLITE_CANTOPEN: the file cannot be opened
 )
 
-// KindOf is the kind of the error that SQLite gave, however it is wrapped.
+// KindOf returns the kind of a wrapped or unwrapped SQLite error.
 func KindOf(err error) Kind {
 	var e *sqlite.Error
 	if !errors.As(err, &e) {
@@ -37,7 +37,7 @@ func KindOf(err error) Kind {
 	return kindOfCode(e.Code())
 }
 
-// kindOfCode judges the primary result code, which is the low byte of an extended one.
+// kindOfCode classifies the primary result code, which is the low byte of an extended code.
 func kindOfCode(code int) Kind {
 	switch code & 0xff {
 	case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
@@ -56,44 +56,43 @@ func kindOfCode(code int) Kind {
 	return Other
 }
 
-// Error is an error of SQLite with its file and what to do.
+// Error is an error of SQLite with its file and remedy.
 type Error struct {
 	Path string
 	Kind Kind
-	Cure string // what somebody can do, with the command
+	Cure string // the remedy, with a command
 	Err  error
 }
 
-// Error says what is wrong, with which file, and what to do.
+// Error returns the file, what is wrong with it, and the remedy.
 func (e *Error) Error() string {
 	return fmt.Sprintf("%s: %s (%v); %s", e.Path, e.Kind, e.Err, e.Cure)
 }
 
-// Unwrap gives SQLite's own error.
+// Unwrap returns SQLite's own error.
 func (e *Error) Unwrap() error { return e.Err }
 
-// String says what is wrong.
+// String returns a description of the error.
 func (k Kind) String() string {
 	switch k {
 	case Damaged:
-		return "the file is damaged"
+		return "file is damaged"
 	case Full:
-		return "the disk is full"
+		return "disk is full"
 	case ReadOnly:
-		return "the file or its disk is read-only"
+		return "file or its disk is read-only"
 	case IO:
-		return "the disk reports an error"
+		return "disk reports an error"
 	case Busy:
-		return "another program holds the file"
+		return "another program uses the file"
 	case Closed:
-		return "the file cannot be opened"
+		return "file cannot be opened"
 	}
-	return "the database cannot be used"
+	return "database cannot be used"
 }
 
-// Wrap names the file and the cure where err is SQLite's. ifDamaged is what to do with a damaged file of this kind; the
-// other cures are the same for every database. An error that was wrapped before, and one that is not SQLite's, is
-// returned as it is.
+// Wrap adds file and remedy to an error of SQLite. ifDamaged is the remedy for a damaged file; the other remedies are
+// the same for every database. An error that is already wrapped, or is not SQLite's, is returned unchanged.
 func Wrap(path, ifDamaged string, err error) error {
 	var done *Error
 	kind := KindOf(err)
@@ -109,13 +108,13 @@ func cure(k Kind, path, ifDamaged string) string {
 	case Damaged:
 		return ifDamaged
 	case Full:
-		return fmt.Sprintf("free some room, then records are taken again by themselves: df -h %s", dir)
+		return fmt.Sprintf("free disk space, then recording continues automatically: df -h %s", dir)
 	case ReadOnly:
-		return fmt.Sprintf("see who owns it (ls -l %s), and mount its disk writable: sudo mount -o remount,rw %s", path, dir)
+		return fmt.Sprintf("check the owner (ls -l %s), and mount the disk writable: sudo mount -o remount,rw %s", path, dir)
 	case IO:
-		return fmt.Sprintf("the memory card may be failing: sudo dmesg | tail, and copy %s to a new card", dir)
+		return fmt.Sprintf("the SD card may be failing: run sudo dmesg | tail, and copy %s to a new card", dir)
 	case Busy:
-		return fmt.Sprintf("end the program that holds it: sudo fuser -v %s", path)
+		return fmt.Sprintf("end the program that uses the file: sudo fuser -v %s", path)
 	}
-	return fmt.Sprintf("see what it is and who owns it: ls -l %s", path)
+	return fmt.Sprintf("check the file's type and owner: ls -l %s", path)
 }

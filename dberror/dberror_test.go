@@ -12,7 +12,7 @@ import (
 	lib "modernc.org/sqlite/lib"
 )
 
-func TestEachResultCodeHasASentenceAndACommand(t *testing.T) {
+func TestEachResultCodeHasADescriptionAndACommand(t *testing.T) {
 	for code, want := range map[int]struct {
 		kind Kind
 		cure string
@@ -64,7 +64,7 @@ func TestErrorsOfSQLiteAreWrappedOnce(t *testing.T) {
 	defer db.Close()
 	_, err = db.Exec("CREATE TABLE t (x)")
 	wrapped := Wrap(path, "mend it", fmt.Errorf("write: %w", err))
-	if KindOf(wrapped) != Damaged || !strings.Contains(wrapped.Error(), path+": the file is damaged") ||
+	if KindOf(wrapped) != Damaged || !strings.Contains(wrapped.Error(), path+": file is damaged") ||
 		!strings.HasSuffix(wrapped.Error(), "; mend it") {
 		t.Errorf("%v", wrapped)
 	}

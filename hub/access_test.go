@@ -45,7 +45,7 @@ func withPasswords(t *testing.T) func(*hub.Config) {
 	}
 }
 
-func TestHubWithPasswordsKnowsItsMachinesAndNobodyElse(t *testing.T) {
+func TestHubWithPasswordsRefusesUnknownMachines(t *testing.T) {
 	laser, vinyl := ledgertest.New(t, "biklab", "laser"), ledgertest.New(t, "biklab", "vinyl")
 	laser.Fill(3)
 	vinyl.Fill(1)
@@ -83,7 +83,7 @@ func TestHubWithPasswordsKnowsItsMachinesAndNobodyElse(t *testing.T) {
 	}
 }
 
-func TestHubEncryptsWhereItHasACertificate(t *testing.T) {
+func TestHubEncryptsMQTTIfItHasACertificate(t *testing.T) {
 	dir := t.TempDir()
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(2)

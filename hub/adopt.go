@@ -83,6 +83,7 @@ type adopter struct {
 	out  *Adopted
 }
 
+// left adds a sentence about something that could not be adopted.
 func (a *adopter) left(format string, args ...any) {
 	a.out.Left = append(a.out.Left, fmt.Sprintf(format, args...))
 }
@@ -92,7 +93,7 @@ func (a *adopter) left(format string, args ...any) {
 func (a *adopter) policy(ctx context.Context) error {
 	p := a.h.services.publish
 	if a.h.core.c.Bundle.Policy == nil {
-		v, err := p.Publish(ctx, a.by, string(a.site.Text()), "adopted from policy.yaml", 0, nil)
+		v, err := p.Policies.Publish(ctx, a.by, string(a.site.Text()), "adopted from policy.yaml", 0, nil)
 		a.out.Policy = v.Number
 		return err
 	}
@@ -100,10 +101,10 @@ func (a *adopter) policy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.AdoptPolicy(ctx, signed); err != nil {
+	if err := p.Policies.Adopt(ctx, signed); err != nil {
 		return err
 	}
-	v, err := p.Current(ctx, a.by)
+	v, err := p.Policies.Current(ctx, a.by)
 	if err != nil {
 		return err
 	}
@@ -120,7 +121,7 @@ func (a *adopter) signedPolicy() (signed, text []byte, err error) {
 	m, err := store.Current()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil,
-			errors.New("policy-key: no bundle is in force that holds a signed policy, and the policy key is not here")
+			errors.New("policy-key: no bundle in force holds a signed policy, and the policy key is not on this computer")
 	}
 	if err != nil {
 		return nil, nil, err
@@ -151,7 +152,7 @@ func (a *adopter) floor(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.h.services.publish.Adopt(ctx, signed)
+	return a.h.services.publish.Bundles.Adopt(ctx, signed)
 }
 
 // members imports members.yaml.
@@ -167,12 +168,12 @@ func (a *adopter) members(ctx context.Context) error {
 		}
 	}
 	d := a.h.services.directory
-	preview, err := d.Preview(ctx, a.by, directory.Import{Name: "members.yaml", Data: site.FormatMembers(all),
+	preview, err := d.Imports.Preview(ctx, a.by, directory.Import{Name: "members.yaml", Data: site.FormatMembers(all),
 		Source: "members.yaml"})
 	if err != nil {
 		return fmt.Errorf("members.yaml: %w", err)
 	}
-	if _, err := d.Apply(ctx, a.by, preview.ID); err != nil {
+	if _, err := d.Imports.Apply(ctx, a.by, preview.ID); err != nil {
 		return fmt.Errorf("members.yaml: %w", err)
 	}
 	a.out.Members = len(all)
@@ -184,11 +185,11 @@ func (a *adopter) files(ctx context.Context) error {
 	for _, skipped := range a.site.Skipped {
 		a.left("%s", skipped)
 	}
-	status, err := a.h.services.directory.AddFiles(ctx, a.by, a.site.Status)
+	status, err := a.h.services.directory.Badges.AddFiles(ctx, a.by, a.site.Status)
 	if err != nil {
 		return fmt.Errorf("status: %w", err)
 	}
-	badges, err := a.h.services.directory.AddFiles(ctx, a.by, a.site.Badges)
+	badges, err := a.h.services.directory.Badges.AddFiles(ctx, a.by, a.site.Badges)
 	if err != nil {
 		return fmt.Errorf("badges: %w", err)
 	}
@@ -224,7 +225,7 @@ func (a *adopter) machines(ctx context.Context) error {
 
 // bundle builds the first bundle over the one in force, as the machines take it.
 func (a *adopter) bundle(ctx context.Context) error {
-	if err := a.h.services.publish.Once(ctx); err != nil {
+	if err := a.h.services.publish.Builder.Once(ctx); err != nil {
 		return err
 	}
 	m, err := a.h.bundles.store.Current()

@@ -18,7 +18,7 @@ type CardAlert struct {
 	At     time.Time       `json:"at"`
 	Member policy.MemberID `json:"member"` // whose card it was; nobody knows who tapped it
 	State  string          `json:"state"`
-	Since  string          `json:"since,omitempty"` // since when the site says so
+	Since  string          `json:"since,omitempty"` // the time from which the site has listed the card
 }
 
 // In is the alert as a line for the administrator.

@@ -35,6 +35,9 @@ func (l *logged) String() string {
 }
 
 func TestHubWarnsOnceOfALostCardThatWasTapped(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: fills a ledger, or waits for a process")
+	}
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Append(wire.Refused, "", "m-1", wire.RefusedBody{Reasons: []policy.Code{policy.CardBlocked}})
 	m.Append(wire.CardAlert, "", "m-1", wire.CardAlertBody{State: "lost", Since: "2026-11-01"})

@@ -24,7 +24,7 @@ func (en *enrolments) announceAll(ctx context.Context) {
 	defer t.Stop()
 	for said := false; ; {
 		err := en.announceNew(stops)
-		if err != nil && !said { // machines that know the address find the hub all the same
+		if err != nil && !said { // machines that know the address still find the hub
 			en.core.log.Warn("hub not announced on the network", "err", err)
 		}
 		said = err != nil
@@ -36,7 +36,7 @@ func (en *enrolments) announceAll(ctx context.Context) {
 	}
 }
 
-// announceNew announces on the interfaces that have none of stops, and adds theirs.
+// announceNew announces the hub on each interface that is not in stops yet, and adds its stop function there.
 func (en *enrolments) announceNew(stops map[int]func() error) error {
 	all, err := net.Interfaces()
 	if err != nil {

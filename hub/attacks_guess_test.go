@@ -98,7 +98,7 @@ func guessedCode(t *testing.T, r *rig) {
 		}
 	}
 	r.forgetAttempts()
-	code, err := r.h.Accounts().ResetCode(t.Context(), root, r.victim.account)
+	code, err := r.h.Accounts().Recovery.ResetCode(t.Context(), root, r.victim.account)
 	if err != nil || len(strings.ReplaceAll(code, "-", ""))*5 < 60 {
 		t.Errorf("a code of %q has fewer than 60 bits, %v", code, err)
 	}
@@ -153,7 +153,7 @@ func otherSite(t *testing.T, r *rig) {
 			t.Errorf("%s shows another site's member", q.path)
 		}
 	}
-	if _, err := r.h.Accounts().SignIn(t.Context(), "foreign", "a-wrong-password", ""); err != account.ErrWrong {
+	if _, err := r.h.Accounts().Passwords.SignIn(t.Context(), "foreign", "a-wrong-password", ""); err != account.ErrWrong {
 		t.Errorf("signing in with another site's name: %v", err)
 	}
 }

@@ -3,13 +3,16 @@ package hub_test
 import (
 	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"fmt"
+	"hash/crc32"
 	"net"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -43,10 +46,11 @@ func headerInjection(t *testing.T, r *rig) {
 		r.noEvil(t, "POST "+path, r.form(owner, path, nil, field, evil, "password", evil))
 	}
 	m := directory.Member{ID: "m-evil", Name: "Evil"}
-	if _, err := r.h.Directory().Add(t.Context(), root, directory.Member{ID: "x\r\nX-Evil: 1", Name: "Evil"}); err == nil {
+	headerID := directory.Member{ID: "x\r\nX-Evil: 1", Name: "Evil"}
+	if _, err := r.h.Directory().Members.Add(t.Context(), root, headerID); err == nil {
 		t.Error("an id with a line feed is taken")
 	}
-	if _, err := r.h.Directory().Add(t.Context(), root, m); err != nil {
+	if _, err := r.h.Directory().Members.Add(t.Context(), root, m); err != nil {
 		t.Fatal(err)
 	}
 	file := r.readers["spare"]
@@ -324,7 +328,11 @@ func csvFormula(t *testing.T, r *rig) {
 	formulas := []string{"=1+cmd|' /C calc'!A0", "+1+1", "-1+1", "@SUM(1)", "\t=1+1",
 		"=HYPERLINK(\"https://evil.example\")"}
 	for i, f := range formulas {
-		_, err := r.h.Directory().Add(t.Context(), root, directory.Member{Name: f, Note: f, External: fmt.Sprint(f, i)})
+		_, err := r.h.Directory().Members.Add(
+			t.Context(),
+			root,
+			directory.Member{Name: f, Note: f, External: fmt.Sprint(f, i)},
+		)
 		if err != nil && !strings.HasPrefix(f, "\t") {
 			t.Errorf("%q is no name: %v", f, err)
 		}
@@ -375,18 +383,20 @@ func csvFormula(t *testing.T, r *rig) {
 // bomb is a ZIP whose one file grows a thousandfold when it is unpacked.
 func bomb(t *testing.T, names ...string) []byte {
 	t.Helper()
+	packed, err := packedZeros()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
-	zeros := make([]byte, 1<<20)
 	for _, name := range names {
-		f, err := z.Create(name)
+		f, err := z.CreateRaw(&zip.FileHeader{Name: name, Method: zip.Deflate, CRC32: packed.sum,
+			CompressedSize64: uint64(len(packed.data)), UncompressedSize64: bombSize})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range 64 {
-			if _, err := f.Write(zeros); err != nil {
-				t.Fatal(err)
-			}
+		if _, err := f.Write(packed.data); err != nil {
+			t.Fatal(err)
 		}
 	}
 	if err := z.Close(); err != nil {
@@ -394,6 +404,30 @@ func bomb(t *testing.T, names ...string) []byte {
 	}
 	return b.Bytes()
 }
+
+const bombSize = 64 << 20 // bytes of each file of a bomb
+
+// packedZeros are bombSize zeros, compressed once for all bombs, with their checksum.
+var packedZeros = sync.OnceValues(func() (p struct {
+	data []byte
+	sum  uint32
+}, err error) {
+	var b bytes.Buffer
+	f, err := flate.NewWriter(&b, flate.DefaultCompression)
+	if err != nil {
+		return p, err
+	}
+	zeros := make([]byte, 1<<20)
+	for range bombSize / len(zeros) {
+		if _, err := f.Write(zeros); err != nil {
+			return p, err
+		}
+		p.sum = crc32.Update(p.sum, crc32.IEEETable, zeros)
+	}
+	err = f.Close()
+	p.data = b.Bytes()
+	return p, err
+})
 
 func zipBomb(t *testing.T, r *rig) {
 	owner := r.readers["owner"]

@@ -18,7 +18,7 @@ func TestAnswersToEachReaderLeaveOutWhatTheyMayNotSee(t *testing.T) {
 	const note, number = "a note for administrators", "5EFEDCBA98"
 	id := r.victim.member
 	r.change(id, func(m *directory.Member) { m.Note = note })
-	_, err := r.h.Directory().AddCard(t.Context(), root, id, directory.Card{Number: number, State: directory.Active,
+	_, err := r.h.Directory().Cards.AddCard(t.Context(), root, id, directory.Card{Number: number, State: directory.Active,
 		Note: "found in the tram"})
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +95,7 @@ func (r *rig) keepsWhatIsNotSeen(t *testing.T, note string) {
 	cards := r.ownersToken(actor.WriteCards)
 	got := r.ask(cards, request{method: "PUT", path: fmt.Sprintf("/api/v1/members/%s/cards/%s", id, r.card(id)),
 		kind: "application/json", body: mustJSON(map[string]string{"state": "lost"})})
-	m, err := r.h.Directory().Member(t.Context(), root, id)
+	m, err := r.h.Directory().Members.Get(t.Context(), root, id)
 	if err != nil || got.status != 204 || m.Cards[0].Note != "found in the tram" {
 		t.Errorf("a card's note after a change of its state: %d, %+v, %v", got.status, m.Cards, err)
 	}
@@ -103,7 +103,7 @@ func (r *rig) keepsWhatIsNotSeen(t *testing.T, note string) {
 	q := request{method: "POST", path: "/members/" + string(id), kind: "application/x-www-form-urlencoded",
 		body: []byte(url.Values{"version": {r.version(id)}, "note": {"replaced"}}.Encode())}
 	got = r.ask(members, q)
-	if m, err = r.h.Directory().Member(t.Context(), root, id); err != nil || m.Note != note {
+	if m, err = r.h.Directory().Members.Get(t.Context(), root, id); err != nil || m.Note != note {
 		t.Errorf("a member's note after a change without its right: %d, %q, %v", got.status, m.Note, err)
 	}
 }

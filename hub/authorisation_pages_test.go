@@ -174,7 +174,7 @@ func (r *rig) formOf(path string, about, who *reader, machine string, q *request
 	case "/machines":
 		set("id", fmt.Sprintf("machine%d", r.once()))
 	case "/machines/{id}/revoke":
-		m, _ := r.h.MachineService().Machine(r.t.Context(), root, policy.MachineID(machine))
+		m, _ := r.h.MachineService().Machines.Get(r.t.Context(), root, policy.MachineID(machine))
 		set("version", strconv.FormatInt(m.Version, 10), "reason", "smoke")
 	case "/machines/{id}/tag":
 		set("reason", "smoke")
@@ -195,7 +195,7 @@ func (r *rig) formOf(path string, about, who *reader, machine string, q *request
 	case "/settings/accounts":
 		set("name", fmt.Sprintf("new%d@example.org", r.once()), "site", "")
 	case "/settings/accounts/{id}":
-		a, _ := r.h.Accounts().Account(r.t.Context(), root, about.account)
+		a, _ := r.h.Accounts().Registry.Get(r.t.Context(), root, about.account)
 		set("version", strconv.FormatInt(a.Version, 10), "disabled", "no")
 	case "/sign-in":
 		set("name", "nobody", "password", "a-wrong-password")

@@ -216,8 +216,8 @@ func (r *rig) mend(method string, got response, who *reader) {
 		if x == nil || x.name == "foreign" || x.name == "blocked" {
 			continue
 		}
-		_, gone := r.h.Directory().Member(r.t.Context(), root, x.member)
-		_, removed := r.h.Accounts().Account(r.t.Context(), root, x.account)
+		_, gone := r.h.Directory().Members.Get(r.t.Context(), root, x.member)
+		_, removed := r.h.Accounts().Registry.Get(r.t.Context(), root, x.account)
 		check := r.ask(x, request{method: "GET", path: "/api/v1/me"})
 		if gone != nil || removed != nil || check.status != 200 {
 			r.hire(x)
@@ -288,10 +288,10 @@ func (r *rig) matchOf(x api.Route, about *reader, machine string) string {
 	case strings.HasPrefix(x.Path, "/members"):
 		return r.version(about.member)
 	case strings.HasPrefix(x.Path, "/accounts"):
-		a, _ := r.h.Accounts().Account(ctx, root, about.account)
+		a, _ := r.h.Accounts().Registry.Get(ctx, root, about.account)
 		return strconv.FormatInt(a.Version, 10)
 	case strings.HasPrefix(x.Path, "/machines"):
-		m, _ := r.h.MachineService().Machine(ctx, root, policy.MachineID(machine))
+		m, _ := r.h.MachineService().Machines.Get(ctx, root, policy.MachineID(machine))
 		return strconv.FormatInt(m.Version, 10)
 	case x.Path == "/policy":
 		return r.policyNumber()
@@ -368,7 +368,7 @@ func (r *rig) lastExtra() policy.MemberID {
 		x = &reader{name: "extra"}
 		r.readers["extra"] = x
 	}
-	if _, err := r.h.Directory().Member(r.t.Context(), root, x.member); x.member == "" || err != nil {
+	if _, err := r.h.Directory().Members.Get(r.t.Context(), root, x.member); x.member == "" || err != nil {
 		x.member = r.extra()
 	}
 	return x.member
@@ -378,7 +378,7 @@ func (r *rig) lastExtra() policy.MemberID {
 func (r *rig) preview(who *reader) string {
 	r.t.Helper()
 	by := actor.Actor{Account: who.account, Name: "test", Site: actor.Owner}
-	p, err := r.h.Directory().Preview(r.t.Context(), by, directory.Import{Name: "list.csv",
+	p, err := r.h.Directory().Imports.Preview(r.t.Context(), by, directory.Import{Name: "list.csv",
 		Data: fmt.Appendf(nil, "name,email\r\nImported,imported%d@example.org\r\n", r.once()), Source: "test"})
 	if err != nil {
 		r.t.Fatal(err)
@@ -389,7 +389,7 @@ func (r *rig) preview(who *reader) string {
 // tokenID is an API token of an account that may be revoked.
 func (r *rig) tokenID(id string) string {
 	r.t.Helper()
-	all, err := r.h.Accounts().Tokens(r.t.Context(), root, id)
+	all, err := r.h.Accounts().Tokens.Issued(r.t.Context(), root, id)
 	if err != nil { // another site's account
 		return foreignID
 	}
@@ -398,7 +398,7 @@ func (r *rig) tokenID(id string) string {
 			return t.ID
 		}
 	}
-	t, err := r.h.Accounts().NewToken(r.t.Context(), actor.Actor{Account: id}, "to revoke", []actor.Act{actor.ReadOwn},
+	t, err := r.h.Accounts().Tokens.Issue(r.t.Context(), actor.Actor{Account: id}, "to revoke", []actor.Act{actor.ReadOwn},
 		inAnHour())
 	if err != nil {
 		r.t.Fatal(err)

@@ -148,7 +148,7 @@ func (bs *bundleStore) repair(m wire.Manifest) error {
 		bs.readAll = time.Time{}
 		bs.mu.Unlock()
 		if bs.services.publish != nil {
-			bs.services.publish.Rebuild()
+			bs.services.publish.Builder.Rebuild()
 		}
 		return errRebuilt
 	}
@@ -187,6 +187,7 @@ type stamp struct {
 	at   time.Time
 }
 
+// stampOf is the size and time of a file; the zero stamp: the file cannot be read.
 func stampOf(path string) stamp {
 	i, err := os.Stat(path)
 	if err != nil {
@@ -195,10 +196,11 @@ func stampOf(path string) stamp {
 	return stamp{i.Size(), i.ModTime()}
 }
 
+// takeBundle installs the bundle file, and logs why it could not.
 func (bs *bundleStore) takeBundle(s stamp) {
 	log := bs.core.log.With("file", bs.core.c.Bundle.File)
 	if s == (stamp{}) {
-		log.Warn("there is no bundle file")
+		log.Warn("bundle file not found")
 		return
 	}
 	m, err := bs.install()

@@ -69,6 +69,7 @@ func (b *bundler) put(site policy.SiteID, version uint64, signer note.Signer, ch
 func (b *bundler) configured(c *hub.Config) { c.Bundle = hub.BundleConfig{File: b.file, Key: b.key} }
 
 func TestManifestIsRetainedAndFollowsTheFile(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	m := ledgertest.New(t, "biklab", "laser")
 	b := newBundler(t)
 	first := b.put("biklab", 1, b.signer, "policy one")
@@ -189,7 +190,8 @@ func TestChunksAreServedByTheirHashAndNothingElseIs(t *testing.T) {
 
 // A machine whose state names an older bundle, or more records than are held, is sent what it lacks; not at every
 // state, or a machine that refuses the bundle would be asked for ever.
-func TestStateThatShowsALackIsAnsweredOnce(t *testing.T) {
+func TestMachineWithAnOldBundleIsAnsweredOnce(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	b := newBundler(t)
 	b.put("biklab", 7, b.signer, "the policy")
 	m := ledgertest.New(t, "biklab", "laser")

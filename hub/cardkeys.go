@@ -62,37 +62,44 @@ func hashOf(key, number []byte) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+// cardHash is the HMAC of a card's number under the card key in force.
 func (cs *cards) cardHash(number []byte) string {
 	return hashOf(cs.services.cardKey.Ring().InForce, number)
 }
 
+// oldCardKey marks the cards that are bound under the previous card key; empty: no change of the key is in progress.
 func (cs *cards) oldCardKey() string { return cs.services.cardKey.Ring().OldMark() }
 
+// oldCardHash is the HMAC of a card's number under the previous card key, with that key's mark.
 func (cs *cards) oldCardHash(number []byte) string {
 	ring := cs.services.cardKey.Ring()
 	return wire.MarkCard(ring.OldMark(), hashOf(ring.Before, number))
 }
 
+// setAsideCards marks all cards as bound under the previous key, in the transaction that changes the key (with).
 func (cs *cards) setAsideCards(
 	ctx context.Context,
 	a actor.Actor,
 	mark string,
 	with func(*store.Tx) (string, error),
 ) error {
-	return cs.services.directory.SetAsideCards(ctx, a, mark, with)
+	return cs.services.directory.Rekeying.SetAsideCards(ctx, a, mark, with)
 }
 
+// endOldCards removes the cards that are still bound under the previous key, in the transaction that ends that key
+// (with).
 func (cs *cards) endOldCards(
 	ctx context.Context,
 	a actor.Actor,
 	mark string,
 	with func(*store.Tx) (string, error),
 ) error {
-	return cs.services.directory.EndOldCards(ctx, a, mark, with)
+	return cs.services.directory.Rekeying.EndOldCards(ctx, a, mark, with)
 }
 
+// oldCards lists the cards that are still bound under the previous key.
 func (cs *cards) oldCards(ctx context.Context, a actor.Actor) (out []cardkey.Card, err error) {
-	all, err := cs.services.directory.OldCards(ctx, a)
+	all, err := cs.services.directory.Rekeying.OldCards(ctx, a)
 	for _, c := range all {
 		out = append(out, cardkey.Card{ID: c.ID, Member: c.Member, Name: c.Name, Last: c.Last, State: string(c.State)})
 	}
@@ -117,14 +124,14 @@ func (cs *cards) refuseCardKey(ctx context.Context) error {
 
 // cardKeyMachines are the machines with the card key that each works with.
 func (cs *cards) cardKeyMachines(ctx context.Context, a actor.Actor) (out []cardkey.Machine, err error) {
-	if cs.enrolments.service == nil {
+	if cs.enrolments.machines == nil {
 		return nil, nil
 	}
-	all, err := cs.enrolments.service.Machines(ctx, a)
+	all, err := cs.enrolments.machines.Machines.List(ctx, a)
 	if err != nil {
 		return nil, err
 	}
-	given, err := cs.enrolments.service.GivenCardKeys(ctx)
+	given, err := cs.enrolments.machines.Machines.GivenCardKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +161,7 @@ func (cs *cards) markTap(c *wire.EnrolCard, of policy.MachineID) {
 	check := c.Key
 	if check == "" && ring.Before != nil {
 		check = ring.OldMark()
-		if given, err := cs.enrolments.service.GivenCardKeys(context.Background()); err == nil && given[of] != "" {
+		if given, err := cs.enrolments.machines.Machines.GivenCardKeys(context.Background()); err == nil && given[of] != "" {
 			check = given[of]
 		}
 	}
@@ -191,6 +198,7 @@ func (r *rebinds) noteRecords(id policy.MachineID, after uint64) {
 	}
 }
 
+// take returns the machines with new records, each with the record after which they begin, and forgets them.
 func (r *rebinds) take() map[policy.MachineID]uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -244,7 +252,7 @@ func (cs *cards) rebind(ctx context.Context, q ledger.Query) error {
 		}
 		number, err := wire.OpenNumber(body.Sealed, cs.core.c.Site, e.Machine, keys)
 		if err == nil {
-			_, err = cs.services.directory.Rebind(ctx, actor.System("machine "+string(e.Machine)), number)
+			_, err = cs.services.directory.Rekeying.Rebind(ctx, actor.System("machine "+string(e.Machine)), number)
 		}
 		if err != nil && !errors.Is(err, wire.ErrNoSealKey) && ctx.Err() == nil {
 			cs.core.log.Warn("card not bound to the new card key", "machine", e.Machine, "record", e.Seq, "err", err)

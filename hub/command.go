@@ -23,7 +23,7 @@ type commands struct {
 	waiting map[string]chan wire.Reply // by the id of the command
 }
 
-// reply hands a reply to whoever gave the command.
+// reply passes a reply to the caller that waits for it (await).
 func (cm *commands) reply(id policy.MachineID, data []byte) {
 	var r wire.Reply
 	if len(data) > wire.MaxRecord || json.Unmarshal(data, &r) != nil {
@@ -80,6 +80,7 @@ func (cm *commands) deliver(ctx context.Context, m policy.MachineID, id string, 
 	}
 }
 
+// await makes the channel that the reply to a command arrives on. The caller calls forget afterwards.
 func (cm *commands) await(m policy.MachineID, id string) chan wire.Reply {
 	cm.mu.Lock()
 	defer cm.mu.Unlock()
@@ -88,6 +89,7 @@ func (cm *commands) await(m policy.MachineID, id string) chan wire.Reply {
 	return c
 }
 
+// forget ends await: a later reply is dropped.
 func (cm *commands) forget(m policy.MachineID, id string) {
 	cm.mu.Lock()
 	defer cm.mu.Unlock()

@@ -31,7 +31,7 @@ import (
 //	http: 127.0.0.1:8038                # the manifest and its chunks, on loopback
 //	bundle: { file: site.bundle, key: "portillon:site:biklab+…" } # with policy-key: where machines pin one apart
 //
-// Relative paths stand beside the file.
+// Relative paths start from the file's folder.
 type Config struct {
 	Site     policy.SiteID
 	Data     string // a folder
@@ -72,20 +72,20 @@ type MQTTConfig struct {
 // BundleConfig is the bundle that machines work from.
 type BundleConfig struct {
 	File string        // looked at again when it changes; empty: the hub has none to give
-	Key  note.Verifier // of whoever signs bundles
+	Key  note.Verifier // verifies the signature of bundles
 
 	Public string // Key, as the file has it
 
 	// Policy is the policy key that machines pin apart from Key: the hub hands out no bundle that they would refuse for
-	// it. nil: one key stands for both.
+	// it. nil: one key signs both.
 	Policy       note.Verifier
 	PolicyPublic string // Policy, as the file has it
 }
 
-// Database is where the hub's database stands.
+// Database is the path of the hub's database.
 func (c Config) Database() string { return filepath.Join(c.Data, store.Name) }
 
-// Ledger is the file that the ledger stands in; evidence is read from it while the hub runs, or when it does not. It is
+// Ledger is the file that holds the ledger; evidence is read from it while the hub runs, or when it does not. It is
 // the database, or a ledger.db of a hub of before, which the hub has not taken over yet: then that one is complete.
 func (c Config) Ledger() string {
 	if old := ledger.OldPath(c.Database()); there(old) {
@@ -147,7 +147,7 @@ func ReadConfig(path string) (Config, error) {
 	return ParseConfig(path, data)
 }
 
-// ParseConfig is ReadConfig on bytes; path stands in faults, and relative paths beside it.
+// ParseConfig is ReadConfig on bytes; faults name path, and relative paths start from its folder.
 func ParseConfig(path string, data []byte) (Config, error) {
 	d := yamlfile.Parse(path, data)
 	p := parser{filepath.Dir(path)}
@@ -161,8 +161,10 @@ func ParseConfig(path string, data []byte) (Config, error) {
 	return c, nil
 }
 
+// parser reads hub.yaml. dir is the file's folder, which relative paths in it start from.
 type parser struct{ dir string }
 
+// file is a path of hub.yaml, made absolute; empty: none is given.
 func (p parser) file(n yamlfile.Node) string {
 	s := n.Str()
 	if s == "" || filepath.IsAbs(s) {
@@ -171,6 +173,7 @@ func (p parser) file(n yamlfile.Node) string {
 	return filepath.Join(p.dir, s)
 }
 
+// hub reads the whole file. Faults are noted at their nodes; the caller asks for them at the end.
 func (p parser) hub(r yamlfile.Node) Config {
 	r.Only(
 		"portillon",
@@ -213,6 +216,7 @@ func (p parser) hub(r yamlfile.Node) Config {
 	return c
 }
 
+// machines reads the key machines.
 func (p parser) machines(n yamlfile.Node, site string) []MachineConfig {
 	var out []MachineConfig
 	for _, e := range n.Pairs() {
@@ -229,6 +233,7 @@ func (p parser) machines(n yamlfile.Node, site string) []MachineConfig {
 	return out
 }
 
+// verifier reads a public key, which must be named for its place. A fault is noted at the node.
 func verifier(n yamlfile.Node, p keykind.Place) note.Verifier {
 	s := n.Str()
 	if s == "" {
@@ -251,6 +256,7 @@ func verifier(n yamlfile.Node, p keykind.Place) note.Verifier {
 	return v
 }
 
+// mqtt reads the key mqtt: either the broker inside this program or one outside, not both.
 func (p parser) mqtt(n yamlfile.Node) MQTTConfig {
 	n.Only("listen", "cert", "cert-key", "watcher", "broker", "username", "password-file")
 	c := MQTTConfig{
@@ -289,6 +295,7 @@ func (p parser) mqtt(n yamlfile.Node) MQTTConfig {
 	return c
 }
 
+// bundle reads the key bundle; the zero BundleConfig: the hub serves no bundle file.
 func (p parser) bundle(n yamlfile.Node, site string) BundleConfig {
 	if !n.Present() {
 		return BundleConfig{}
@@ -337,6 +344,7 @@ func (p parser) accounts(r yamlfile.Node, c Config) {
 	}
 }
 
+// addr reads host:port; empty: none is given.
 func addr(n yamlfile.Node) string {
 	s := n.Str()
 	if s == "" {
@@ -349,6 +357,7 @@ func addr(n yamlfile.Node) string {
 	return s
 }
 
+// loopbackAddr reads host:port, which must be on loopback: requests there need no certificate.
 func loopbackAddr(n yamlfile.Node) string {
 	s := addr(n)
 	if s != "" && !onLoopback(s) {
@@ -362,6 +371,7 @@ func loopbackAddr(n yamlfile.Node) string {
 	return s
 }
 
+// onLoopback reports whether host:port is reached from this computer alone.
 func onLoopback(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
 	ip := net.ParseIP(host)

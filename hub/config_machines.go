@@ -7,7 +7,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// JoinConfig is how machines come into the site over the network. The zero JoinConfig is a hub whose machines stand in
+// JoinConfig is how machines join the site over the network. The zero JoinConfig is a hub whose machines are named in
 // hub.yaml alone.
 //
 //	machines-listen: ":8443"            # machines join, renew and fetch bundles here, with certificates of the
@@ -29,6 +29,7 @@ type JoinConfig struct {
 // dnsName is a name that a certificate may hold: labels of RFC 1123 §2.1.
 var dnsName = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$`)
 
+// join reads the keys of machines that join over the network.
 func (p parser) join(r yamlfile.Node) JoinConfig {
 	n := r.Get("machines-listen")
 	c := JoinConfig{Listen: addr(n), Name: r.Get("name").Str(), CardKey: p.file(r.Get("card-key")),
@@ -60,7 +61,7 @@ func (p parser) join(r yamlfile.Node) JoinConfig {
 	return c
 }
 
-// checkSiteCert has the three keys of a certificate of the site's own stand together, beside machines-listen.
+// checkSiteCert notes a fault unless hub.yaml has all three keys of the site's own certificate, and machines-listen.
 func checkSiteCert(r yamlfile.Node) {
 	n := r.Get("machines-listen")
 	certs := []string{"machines-cert", "machines-cert-key", "machines-authority"}

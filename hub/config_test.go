@@ -100,7 +100,10 @@ func TestFaultsOfTheHubFileNamePlaceFieldAndCure(t *testing.T) {
 	}
 }
 
-func TestHubSaysWhatItCannotOpen(t *testing.T) {
+func TestHubNamesTheFileThatItCannotOpen(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: fills a ledger, or waits for a process")
+	}
 	m := ledgertest.New(t, "biklab", "laser")
 	for _, c := range []struct {
 		name   string
@@ -113,7 +116,7 @@ func TestHubSaysWhatItCannotOpen(t *testing.T) {
 		{"a ledger that is none", func(c *hub.Config) {
 			os.MkdirAll(c.Data, 0o700)
 			os.WriteFile(c.Ledger(), []byte(strings.Repeat("x", 5000)), 0o600)
-		}, "cannot be read"},
+		}, "cannot read the file as a database"},
 		{"a password file that is absent", func(c *hub.Config) { c.Machines[0].PasswordFile = "/nowhere/at/all" },
 			"machines.laser.password-file"},
 		{"a password file that is empty", func(c *hub.Config) {

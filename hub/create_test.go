@@ -9,7 +9,7 @@ import (
 	"portillon/hub"
 )
 
-func TestHubIsCreatedInAnEmptyFolderOnly(t *testing.T) {
+func TestNewHubNeedsAnEmptyFolder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
 	made, err := hub.Create(dir, hub.NewHub{Site: "biklab", Host: "Raspberry-Pi"})
 	if err != nil {
@@ -51,7 +51,7 @@ func TestNewHubBeyondLoopbackHasACertificate(t *testing.T) {
 	}
 }
 
-func TestFolderThatHoldsSomethingGetsNoHub(t *testing.T) {
+func TestNewHubRefusesAFolderWithFiles(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "thesis.odt"), nil, 0o600); err != nil {
 		t.Fatal(err)

@@ -112,7 +112,7 @@ func (f *hubFolder) files(t *testing.T) (out []string) {
 // Each file under the data folder of a hub is damaged in six ways. At the next start the machine's records are
 // acknowledged, all of them again where the ledger is older, or the hub names the file and the command that helps;
 // after that command it works.
-func TestEachDamagedFileOfAHubIsSurvivedOrNamed(t *testing.T) {
+func TestHubNamesOrRepairsEachDamagedFile(t *testing.T) {
 	f := newHubFolder(t)
 	names := f.files(t)
 	if all := strings.Join(names, " "); !strings.Contains(all, "portillon.db-wal") || !strings.Contains(all, "tags/") ||

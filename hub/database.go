@@ -77,9 +77,9 @@ func (h *health) noteWrite(err error) {
 	h.unwritten = err
 	switch {
 	case err == nil && was != nil:
-		h.core.log.Info("database takes changes again")
+		h.core.log.Info("database accepts changes again")
 	case err != nil && (was == nil || was.Error() != err.Error()):
-		h.core.log.Error("database takes no changes", "err", err)
+		h.core.log.Error("database accepts no changes", "err", err)
 	}
 }
 
@@ -114,6 +114,7 @@ type notReady struct {
 // Reason is what is wrong, in a few words.
 func (n notReady) Reason() string { return n.reason }
 
+// Unwrap is the cause.
 func (n notReady) Unwrap() error { return n.error }
 
 // ready reports whether the hub can serve: its database answers, and takes changes. After an error it is asked to take

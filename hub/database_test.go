@@ -63,7 +63,7 @@ func limitFiles(t *testing.T) (end func()) {
 
 // A database that takes nothing stops acknowledgements. States, the connection and commands go on, and once it works
 // the machine's records are taken.
-func TestDatabaseThatTakesNothingStopsAcknowledgementsAlone(t *testing.T) {
+func TestFailingDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 	for name, c := range map[string]struct {
 		begin func(t *testing.T, path string) (end func())
 		kind  dberror.Kind

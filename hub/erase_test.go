@@ -63,7 +63,7 @@ func standsIn(t *testing.T, c hub.Config, text string) (files []string) {
 	return files
 }
 
-func TestErasedPersonStandsInNoFileOfTheDatabase(t *testing.T) {
+func TestErasureRemovesThePersonFromEveryDatabaseFile(t *testing.T) {
 	h, b := managedHub(t)
 	b.owned(h)
 	b.badge("lea-laser-user.json")

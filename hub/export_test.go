@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"net"
+	"reflect"
 	"strings"
 	"time"
 
@@ -14,25 +15,33 @@ import (
 )
 
 // MachineService and Rows are behind pages and API, for tests that prepare a site.
-func (h *Hub) MachineService() *enrol.Service { return h.enrolments.service }
-func (h *Hub) Rows() *store.DB                { return h.core.db }
+func (h *Hub) MachineService() *enrol.Services { return h.enrolments.machines }
+func (h *Hub) Rows() *store.DB                 { return h.core.db }
 
 // APIRoutes and PageRoutes are all that the listener for people answers.
 func (h *Hub) APIRoutes() []api.Route { return h.pagesServer.api.Routes() }
 func (h *Hub) PageRoutes() []string   { return h.pagesServer.pages.Routes() }
 
-// Asked are all that pages and API ask, by package.
+// Asked are all services that pages and API ask, by package, and by duty where a package has several.
 func (h *Hub) Asked() map[string]any {
-	m := h
-	return map[string]any{
-		"directory": m.services.directory,
-		"enrol":     h.enrolments.service,
-		"publish":   m.services.publish,
-		"account":   m.services.accounts,
-		"report":    m.services.report,
-		"cardkey":   m.services.cardKey,
-		"audit":     m.services.audit,
-		"hub":       siteAdmin{h},
+	asked := map[string]any{
+		"report":  h.services.report,
+		"cardkey": h.services.cardKey,
+		"audit":   h.services.audit,
+		"hub":     siteAdmin{h},
+	}
+	addDuties(asked, "account", *h.services.accounts)
+	addDuties(asked, "directory", *h.services.directory)
+	addDuties(asked, "enrol", *h.enrolments.machines)
+	addDuties(asked, "publish", *h.services.publish)
+	return asked
+}
+
+// addDuties adds each field of a struct of services: a service that somebody adds there is asked without a line here.
+func addDuties(asked map[string]any, pkg string, services any) {
+	v := reflect.ValueOf(services)
+	for i := range v.NumField() {
+		asked[pkg+"."+v.Type().Field(i).Name] = v.Field(i).Interface()
 	}
 }
 
@@ -47,7 +56,7 @@ func (h *Hub) Know(id policy.MachineID) error { return h.fleet.know(id) }
 
 // ObeyCommands answers every command as a machine that obeys does, until ctx ends.
 func (h *Hub) ObeyCommands(ctx context.Context) {
-	for ctx.Err() == nil {
+	for poll := time.Tick(time.Millisecond); ctx.Err() == nil; <-poll {
 		h.commands.mu.Lock()
 		for key, to := range h.commands.waiting {
 			_, command, _ := strings.Cut(key, "/")
@@ -57,6 +66,5 @@ func (h *Hub) ObeyCommands(ctx context.Context) {
 			}
 		}
 		h.commands.mu.Unlock()
-		time.Sleep(time.Millisecond)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"portillon/wire/mqtt"
 )
 
-// Machine is how a machine stands, as far as the hub knows.
+// Machine is what the hub knows of the state of a machine.
 type Machine struct {
 	ID        policy.MachineID `json:"machine"`
 	Held      uint64           `json:"held"`          // records in the ledger
@@ -116,14 +116,14 @@ func (fl *fleet) know(id policy.MachineID) error {
 	}
 	fl.mu.Unlock()
 	if _, err := fl.takeAlerts(id, 0); errors.Is(err, ledger.ErrChanged) {
-		fl.core.log.Error("record changed", "err", err) // records are still taken; whatever reads this one says so
+		fl.core.log.Error("record changed", "err", err) // records are still accepted; a reader of this record gets the error
 	} else if err != nil {
 		return err
 	}
 	return nil
 }
 
-// standing is how a machine stands, for the enrolment's list.
+// standing is the state of a machine, for the list of machines (enrol.Machines).
 func (fl *fleet) standing(id policy.MachineID) (out enrol.Standing) {
 	fl.change(id, func(m *Machine) {
 		out = enrol.Standing{Online: m.Online, Seen: m.Seen, Held: m.Held, RefuseOf: m.Trouble}

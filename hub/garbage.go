@@ -78,6 +78,7 @@ func (ms *messages) isGarbage(m mqtt.Message) bool {
 	return id != "" && (hubNeverRetains(topic) || !ms.fleet.has(id))
 }
 
+// isManifest reports whether data is a manifest that this site's key signed.
 func (ms *messages) isManifest(data []byte) bool {
 	_, err := wire.OpenManifest(data, note.VerifierList(ms.core.c.Bundle.Key))
 	return err == nil

@@ -59,7 +59,7 @@ func (o *office) replace(g wire.Generation) {
 	}
 }
 
-func TestAcknowledgementsBearTheJournalsGeneration(t *testing.T) {
+func TestAcknowledgementsNameTheJournalGeneration(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Generation = genOne
 	m.Fill(5)

@@ -9,14 +9,14 @@
 //	tag in a file ─▶ Command, until the machine's journal has it
 //	ledger + policy ─▶ evidence, signed
 //
-// It trusts nobody on the broker: records count only as the ledger judges them, by the machines' own keys; a state is a
-// hint, after which it sends what the machine seems to lack; a reply is believed to belong to the order whose id it
-// bears. The broker may lose anything: manifest and acknowledgements are published anew on every connect. Run
-// reconnects for ever, with a pause that grows and varies; a machine notices nothing of it.
+// The hub trusts no client of the broker. A record counts only after the ledger has checked it with the machine's own
+// key. A state is only a hint: the hub then sends the machine what it seems to lack. A reply belongs to the order whose
+// id it names. Because the broker may lose any message, manifest and acknowledgements are published again on every
+// connection. Run reconnects for ever, with a pause that grows and varies; machines are not affected.
 //
-// It refuses: a hub.yaml with any fault; a broker inside that the network could reach and that knows nobody; to serve
-// chunks beyond loopback (they hold members' names); a bundle of another site, an older one, or one that the bundle key
-// did not sign.
+// The hub refuses a hub.yaml with any fault, and a broker without accounts that the network could reach. It serves no
+// chunks beyond loopback, because chunks contain members' names. It refuses a bundle of another site, one that is
+// older than the bundle in force, and one that the bundle key did not sign.
 package hub
 
 import (
@@ -91,6 +91,7 @@ func newHub(c Config, o Options) *Hub {
 	return newParts(k)
 }
 
+// open opens everything in the order in which the parts need each other: the database first, the listeners last.
 func (op *opening) open() (err error) {
 	if op.hub.core.signer, err = op.hub.core.c.Signer(); err != nil {
 		return err
@@ -98,8 +99,10 @@ func (op *opening) open() (err error) {
 	if err := op.openDatabase(); err != nil {
 		return err
 	}
+	// The key of today seals the numbers of unknown cards.
 	op.hub.cards.seal = sealKeys{dir: op.hub.core.c.sealDir()}
 	op.hub.cards.renewSeal()
+	// The machines of hub.yaml are known from the start; those that joined follow in openJoin.
 	for _, m := range op.hub.core.c.Machines {
 		if err := op.hub.fleet.know(m.ID); err != nil {
 			return err
@@ -108,6 +111,7 @@ func (op *opening) open() (err error) {
 	if err := op.ownBundleKey(); err != nil {
 		return err
 	}
+	// Serve the bundle on the disk, or a newer bundle file.
 	if op.hub.core.c.Bundle.Key != nil {
 		op.openStore()
 		if op.hub.core.c.Bundle.File != "" {
@@ -120,6 +124,8 @@ func (op *opening) open() (err error) {
 			return fmt.Errorf("http: %w", err)
 		}
 	}
+	// The authority comes before the broker, whose certificate it signs; the broker before the enrolment,
+	// which adds the accounts of machines to it.
 	if err := op.prepareJoin(); err != nil {
 		return err
 	}

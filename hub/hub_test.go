@@ -17,6 +17,7 @@ import (
 
 	"portillon/hub"
 	"portillon/hub/ledger/ledgertest"
+	"portillon/hub/store/storetest"
 	"portillon/internal/testlog"
 	"portillon/policy"
 	"portillon/wire"
@@ -51,7 +52,7 @@ type office struct {
 // configure writes a hub's folder; each change may alter it.
 func configure(t *testing.T, machines []*ledgertest.Machine, changes ...func(*hub.Config)) hub.Config {
 	t.Helper()
-	dir := t.TempDir()
+	dir := storetest.Dir(t)
 	skey, _, err := note.GenerateKey(rand.Reader, "portillon-hub")
 	if err != nil {
 		t.Fatal(err)
@@ -82,6 +83,10 @@ func run(t *testing.T, c hub.Config) *office {
 // runAt is run with a clock.
 func runAt(t *testing.T, c hub.Config, now func() time.Time) *office {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("short: starts a hub with its broker")
+	}
+	storetest.Place(t, c.Data)
 	text := &logText{}
 	h, err := hub.New(c, hub.Options{Log: testlog.New(t, text), Now: now})
 	if err != nil {
@@ -206,13 +211,14 @@ func (c *client) next() mqtt.Message {
 // in the moment that the hub subscribes.
 func (c *client) deliver(o *office, m *ledgertest.Machine, first, last uint64) {
 	c.t.Helper()
+	poll := time.Tick(20 * time.Millisecond)
 	for end := time.Now().Add(patience); time.Now().Before(end); {
 		c.publish(c.topics.Records(m.ID), m.Data(first, last))
 		for range 50 {
 			if slices.ContainsFunc(o.Machines(), func(x hub.Machine) bool { return x.ID == m.ID && x.Held >= last }) {
 				return
 			}
-			time.Sleep(20 * time.Millisecond)
+			<-poll
 		}
 	}
 	c.t.Fatalf("the hub does not hold record %d of %s", last, m.ID)
@@ -275,7 +281,8 @@ func (c *client) acked(o *office, m *ledgertest.Machine, seq uint64) {
 func (o *office) machineIs(id policy.MachineID, what string, is func(hub.Machine) bool) {
 	o.t.Helper()
 	var last hub.Machine
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	poll := time.Tick(5 * time.Millisecond)
+	for end := time.Now().Add(patience); time.Now().Before(end); <-poll {
 		for _, m := range o.Machines() {
 			if last = m; m.ID == id && is(m) {
 				return

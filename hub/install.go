@@ -8,7 +8,7 @@ import (
 	"portillon/wire"
 )
 
-// Bundles is the bundle that a hub serves, for whoever builds the next one. Its methods may be called by many
+// Bundles is the bundle that a hub serves, for the program that builds the next one. Its methods may be called by many
 // goroutines, Install by one at a time.
 type Bundles struct{ h *Hub }
 

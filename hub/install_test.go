@@ -61,7 +61,7 @@ func TestABundleThatTheHubBuildsIsRetainedAndServed(t *testing.T) {
 	}
 }
 
-func TestAHubWithoutAKeyOfBundlesInstallsNone(t *testing.T) {
+func TestHubWithoutABundleKeyInstallsNoBundle(t *testing.T) {
 	b := newBundler(t)
 	o := run(t, configure(t, []*ledgertest.Machine{ledgertest.New(t, "biklab", "laser")}))
 	if _, err := o.Bundles().Current(); !errors.Is(err, fs.ErrNotExist) {

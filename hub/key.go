@@ -55,7 +55,7 @@ func (c Config) rightKey(text string) error {
 	}
 	v, err := publicHalf(text)
 	if err != nil {
-		return nil // no signing key: the caller says so
+		return nil // no signing key: the caller reports that
 	}
 	for _, m := range c.Machines {
 		if m.Key != nil && m.Key.Name() == v.Name() && m.Key.KeyHash() == v.KeyHash() {

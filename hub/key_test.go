@@ -73,9 +73,9 @@ func TestCheckNamesTheMachineWhoseKeySignedTheBundle(t *testing.T) {
 		want   string
 	}{
 		{signedBundle(t, "biklab", sitePrivate), ""},
-		{signedBundle(t, "biklab", laserPrivate), `it is signed by "laser.biklab", the key of the machine laser; want ` +
+		{signedBundle(t, "biklab", laserPrivate), `signed by "laser.biklab", the key of the machine laser; want ` +
 			`the site key "portillon-biklab"`},
-		{signedBundle(t, "biklab", strangerPrivate), `it is signed by "stranger"; want the site key "portillon-biklab"`},
+		{signedBundle(t, "biklab", strangerPrivate), `signed by "stranger"; want the site key "portillon-biklab"`},
 		{signedBundle(t, "elsewhere", sitePrivate), `of the site "elsewhere", want "biklab"`},
 		{[]byte("no bundle"), "not-a-bundle"},
 	} {

@@ -162,7 +162,7 @@ func (h *connector) subscribe(ctx context.Context, l *link) error {
 	wanted := h.core.topics.Subscriptions(wire.HubParty, "+")
 	for _, filter := range denied {
 		if wanted[filter] > 0 {
-			return fmt.Errorf("subscribe: the broker does not let this hub hear %s", filter)
+			return fmt.Errorf("subscribe: the broker denies this hub the topic %s", filter)
 		}
 		h.core.log.Warn("broker denies the hub a subscription", "topic", filter)
 	}

@@ -46,6 +46,7 @@ func (c Config) MachineKeys(ctx context.Context) (_ MachineKeys, err error) {
 	return c.machineKeys(ctx, db)
 }
 
+// machineKeys are the keys of hub.yaml and those of the machines that joined.
 func (c Config) machineKeys(ctx context.Context, db *store.DB) (MachineKeys, error) {
 	all, err := enrol.Keys(ctx, db.Site(c.Site))
 	if err != nil {

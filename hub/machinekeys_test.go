@@ -15,7 +15,7 @@ import (
 
 // Keys of machines that only the database knows count as those of hub.yaml do; a revoked one counts for the past alone,
 // also where hub.yaml still has its line.
-func TestKeysOfMachinesAreThoseOfTheDatabaseToo(t *testing.T) {
+func TestMachineKeysIncludeThoseOfTheDatabase(t *testing.T) {
 	one, two := ledgertest.New(t, "biklab", "laser"), ledgertest.New(t, "biklab", "vinyl")
 	c := configure(t, []*ledgertest.Machine{one, two})
 	keys, err := c.MachineKeys(t.Context())

@@ -30,7 +30,7 @@ type enrolments struct {
 
 	authority *enrol.Authority // signs the machines' certificates
 	siteCert  *siteCert        // the hub's certificate; nil: authority signs it
-	service   *enrol.Service
+	machines  *enrol.Services  // nil: the hub keeps a site of files, and no machine joins
 	listener  net.Listener
 	returned  returnedPolicies
 
@@ -45,7 +45,7 @@ const maxJoined = 1000
 func (h *Hub) Authority() *enrol.Authority { return h.enrolments.authority }
 
 // Enrol is the enrolment of machines; nil where none joins over the network.
-func (h *Hub) Enrol() *enrol.Service { return h.enrolments.service }
+func (h *Hub) Enrol() *enrol.Services { return h.enrolments.machines }
 
 // MachinesAddr is host:port of the machines' listener; empty: there is none.
 func (h *Hub) MachinesAddr() string { return h.enrolments.addr() }
@@ -80,6 +80,7 @@ func (op *opening) prepareJoin() (err error) {
 	return err
 }
 
+// brokerTLS is the TLS configuration of the broker inside this program.
 func (en *enrolments) brokerTLS() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: en.machinesCert()}
 }
@@ -125,7 +126,7 @@ func (op *opening) openJoin() (err error) {
 	if op.hub.core.c.Bundle.PolicyPublic != "" {
 		o.Pins.PolicyKey = op.hub.core.c.Bundle.PolicyPublic
 	}
-	op.hub.enrolments.service, err = enrol.New(context.Background(), o)
+	op.hub.enrolments.machines, err = enrol.New(context.Background(), o)
 	return err
 }
 
@@ -143,7 +144,7 @@ func (op *opening) openFixed() (err error) {
 	if err != nil {
 		return err
 	}
-	op.hub.enrolments.service, err = enrol.New(context.Background(), enrol.Options{
+	op.hub.enrolments.machines, err = enrol.New(context.Background(), enrol.Options{
 		Site: op.hub.core.db.Site(
 			op.hub.core.c.Site,
 		), Now: op.hub.core.now, Log: op.hub.core.log, Authority: a, Signer: op.hub.core.signer, Name: "localhost",
@@ -165,12 +166,13 @@ func (en *enrolments) serveJoin(ctx context.Context) error {
 		defer announcing.Wait()
 		defer cancel()
 	}
-	if err := en.service.Serve(ctx, en.listener); err != nil {
+	if err := en.machines.Listener.Serve(ctx, en.listener); err != nil {
 		return fmt.Errorf("machines-listen: %w", err)
 	}
 	return nil
 }
 
+// closeJoin closes the machines' listener. A listener that Serve has closed is no error.
 func (op *opening) closeJoin() error {
 	var errs []error
 	if l := op.hub.enrolments.listener; l != nil {
@@ -181,6 +183,7 @@ func (op *opening) closeJoin() error {
 	return errors.Join(errs...)
 }
 
+// fixedMachines are the machines of hub.yaml.
 func (en *enrolments) fixedMachines() (out []enrol.Fixed) {
 	for _, m := range en.core.c.Machines {
 		out = append(out, enrol.Fixed{ID: m.ID, Key: m.Public})
@@ -274,7 +277,7 @@ func (en *enrolments) replaceAwaited(id policy.MachineID, next wire.Generation) 
 			At: en.core.now().UTC().Truncate(time.Millisecond)})
 	}
 	if err == nil {
-		err = en.service.Replaced(context.Background(), id)
+		err = en.machines.Machines.Replaced(context.Background(), id)
 	}
 	if err != nil {
 		en.core.log.Error("journal not replaced", "machine", id, "generation", next, "err", err)

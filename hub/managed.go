@@ -16,6 +16,7 @@ import (
 	"portillon/hub/api"
 	"portillon/hub/audit"
 	"portillon/hub/directory"
+	"portillon/hub/enrol"
 	"portillon/hub/fault"
 	"portillon/hub/httpd"
 	"portillon/hub/publish"
@@ -88,8 +89,20 @@ func (op *opening) openManaged() error {
 	return op.openPages()
 }
 
-// openServices opens directory, accounts and publishing, which ask each other through this hub.
+// openServices opens directory, accounts and publishing. They call each other through functions of this hub. The
+// directory comes first: the functions for the accounts hold it (services.people).
 func (op *opening) openServices() error {
+	if err := op.openDirectory(); err != nil {
+		return err
+	}
+	if err := op.openAccounts(); err != nil {
+		return err
+	}
+	return op.openPublishing()
+}
+
+// openDirectory opens the directory: members, cards and badges.
+func (op *opening) openDirectory() error {
 	site := op.hub.core.db.Site(op.hub.core.c.Site)
 	documents := op.hub.core.fetchDocuments
 	switch {
@@ -116,9 +129,13 @@ func (op *opening) openServices() error {
 			Merged:      op.hub.services.mergeMember,
 		},
 	)
-	if err != nil {
-		return err
-	}
+	return err
+}
+
+// openAccounts opens the accounts: people who sign in, their sessions and tokens.
+func (op *opening) openAccounts() error {
+	site := op.hub.core.db.Site(op.hub.core.c.Site)
+	var err error
 	var sender account.Sender
 	if op.hub.core.c.Mail != "" {
 		smtp, err := account.ReadSMTP(op.hub.core.c.Mail)
@@ -145,9 +162,13 @@ func (op *opening) openServices() error {
 	if err != nil {
 		return err
 	}
-	if op.hub.services.ownerCode, _, err = op.hub.services.accounts.FirstOwner(); err != nil {
-		return err
-	}
+	op.hub.services.ownerCode, _, err = op.hub.services.accounts.Ownership.FirstOwner()
+	return err
+}
+
+// openPublishing opens the policy and its bundles. A bundle that the disk has damaged is built again.
+func (op *opening) openPublishing() (err error) {
+	site := op.hub.core.db.Site(op.hub.core.c.Site)
 	o := publish.Options{
 		Site:     site,
 		Now:      op.hub.core.now,
@@ -169,7 +190,7 @@ func (op *opening) openServices() error {
 		return err
 	}
 	if now, err := op.hub.bundles.store.Current(); err == nil && len(op.hub.bundles.store.Damaged(now)) > 0 {
-		op.hub.services.publish.Rebuild()
+		op.hub.services.publish.Builder.Rebuild()
 	}
 	return nil
 }
@@ -195,10 +216,11 @@ func (op *opening) firstPolicy() error {
 	}
 	ctx, by := context.Background(), actor.System("new site")
 	var none *fault.NotFound
-	if _, err := op.hub.services.publish.Current(ctx, by); !errors.As(err, &none) {
+	if _, err := op.hub.services.publish.Policies.Current(ctx, by); !errors.As(err, &none) {
 		return err
 	}
-	_, err := op.hub.services.publish.Publish(ctx, by, fmt.Sprintf(starter, op.hub.core.c.Site), "new site", 0, nil)
+	text := fmt.Sprintf(starter, op.hub.core.c.Site)
+	_, err := op.hub.services.publish.Policies.Publish(ctx, by, text, "new site", 0, nil)
 	return err
 }
 
@@ -219,6 +241,9 @@ func (p *pagesServer) livePage() (name string, mail bool) {
 	return s.Title, s.Links && p.core.c.Mail != ""
 }
 
+// askedBy is the actor of a request, as account.Requests found out. It never returns an error.
+func askedBy(r *http.Request) (actor.Actor, error) { return account.ActorOf(r.Context()), nil }
+
 // requestOf is a request's id and address, which the outermost handler found out for all others.
 func requestOf(r *http.Request) (id, address string) {
 	return httpd.ID(r.Context()), httpd.Address(r.Context()).String()
@@ -232,53 +257,10 @@ func (p *pagesServer) refuseSignIn(w http.ResponseWriter, r *http.Request, err e
 // openPages opens the listener for people: the pages, and the API below /api/v1.
 func (op *opening) openPages() error {
 	var err error
-	op.hub.pagesServer.api, err = api.New(
-		api.Options{
-			Directory:  op.hub.services.directory,
-			Machines:   op.hub.enrolments.service,
-			CardKeys:   op.hub.services.cardKey,
-			Policies:   op.hub.services.publish,
-			Accounts:   op.hub.services.accounts,
-			Reports:    op.hub.services.report,
-			Hub:        siteAdmin{op.hub},
-			Version:    op.hub.core.program,
-			Events:     op.hub.core.db.Site(op.hub.core.c.Site),
-			Status:     account.Status,
-			RetryAfter: account.RetryAfter,
-			Log:        op.hub.core.log,
-			Now:        op.hub.core.now,
-			Session:    func(r *http.Request) (actor.Actor, error) { return op.hub.services.accounts.Actor(r), nil },
-			SessionNow: op.hub.services.accounts.ActorNow,
-		},
-	)
-	if err != nil {
+	if op.hub.pagesServer.api, err = newAPI(op.hub); err != nil {
 		return err
 	}
-	op.hub.pagesServer.pages, err = web.New(
-		web.Options{
-			Site:           string(op.hub.core.c.Site),
-			Now:            op.hub.core.now,
-			Log:            op.hub.core.log,
-			Directory:      op.hub.services.directory,
-			Machines:       op.hub.enrolments.service,
-			CardKeys:       op.hub.services.cardKey,
-			Policies:       op.hub.services.publish,
-			Accounts:       op.hub.services.accounts,
-			Reports:        op.hub.services.report,
-			Version:        op.hub.core.program,
-			Live:           op.hub.pagesServer.livePage,
-			Who:            func(r *http.Request) (actor.Actor, error) { return op.hub.services.accounts.Actor(r), nil },
-			Address:        func(r *http.Request) string { return httpd.Address(r.Context()).String() },
-			RequestID:      func(r *http.Request) string { return httpd.ID(r.Context()) },
-			MachineName:    op.hub.services.policies.machineName,
-			BadgeName:      op.hub.services.policies.badgeName,
-			IssuerName:     op.hub.services.policies.issuerName,
-			ZoneNow:        op.hub.services.policies.zone,
-			PolicyMachines: op.hub.services.policies.machineIDs,
-			Trouble:        op.hub.health.databaseReason,
-		},
-	)
-	if err != nil {
+	if op.hub.pagesServer.pages, err = newPages(op.hub); err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
@@ -286,13 +268,13 @@ func (op *opening) openPages() error {
 	mux.Handle("/", op.hub.pagesServer.pages.Handler())
 	handler, err := httpd.Handler(
 		httpd.Options{
-			Hosts:   op.webHosts(),
+			Hosts:   op.hub.pagesServer.hosts(),
 			Proxies: op.hub.core.c.Web.Proxies,
-			Origins: op.webOrigins(),
+			Origins: op.hub.pagesServer.origins(),
 			Log:     op.hub.core.log,
 			Now:     op.hub.core.now,
 		},
-		httpd.Health(op.hub.health.ready, op.hub.core.log, op.hub.services.accounts.Handler(mux)),
+		httpd.Health(op.hub.health.ready, op.hub.core.log, op.hub.services.accounts.Requests.Handler(mux)),
 	)
 	if err != nil {
 		return err
@@ -301,20 +283,80 @@ func (op *opening) openPages() error {
 	if op.hub.pagesServer.listener, err = net.Listen("tcp", op.hub.core.c.Web.Listen); err != nil {
 		return fmt.Errorf("web: listen: %w", err)
 	}
-	return op.webTLS()
+	return op.hub.pagesServer.startTLS(op.hub.enrolments.authority)
 }
 
-// webTLS puts the certificate for people in force: the site's, or one of the hub's own authority.
-func (op *opening) webTLS() error {
-	w := op.hub.core.c.Web
+// newAPI makes the API of the services.
+func newAPI(h *Hub) (*api.API, error) {
+	return api.New(
+		api.Options{
+			Directory:  apiDirectory(h.services.directory),
+			Machines:   h.enrolments.machines.Machines,
+			Codes:      h.enrolments.machines.Codes,
+			Orders:     h.enrolments.machines.Orders,
+			CardKeys:   h.services.cardKey,
+			Policies:   h.services.publish.Policies,
+			Drafts:     h.services.publish.Drafts,
+			Bundles:    h.services.publish.Bundles,
+			Accounts:   apiAccounts(h.services.accounts, h.services.audit),
+			Reports:    h.services.report,
+			Hub:        siteAdmin{h},
+			Version:    h.core.program,
+			Events:     h.core.db.Site(h.core.c.Site),
+			Status:     account.Status,
+			RetryAfter: account.RetryAfter,
+			Log:        h.core.log,
+			Now:        h.core.now,
+			Session:    askedBy,
+			SessionNow: h.services.accounts.Sessions.ActorNow,
+		},
+	)
+}
+
+// newPages makes the pages of the services.
+func newPages(h *Hub) (*web.Pages, error) {
+	return web.New(
+		web.Options{
+			Site:           string(h.core.c.Site),
+			Now:            h.core.now,
+			Log:            h.core.log,
+			Directory:      pageDirectory(h.services.directory),
+			Machines:       h.enrolments.machines.Machines,
+			Codes:          h.enrolments.machines.Codes,
+			Orders:         h.enrolments.machines.Orders,
+			CardKeys:       h.services.cardKey,
+			Policies:       h.services.publish.Policies,
+			Drafts:         h.services.publish.Drafts,
+			Bundles:        h.services.publish.Bundles,
+			Accounts:       pageAccounts(h.services.accounts, h.services.audit),
+			Reports:        h.services.report,
+			Version:        h.core.program,
+			Live:           h.pagesServer.livePage,
+			Who:            askedBy,
+			Address:        func(r *http.Request) string { return httpd.Address(r.Context()).String() },
+			RequestID:      func(r *http.Request) string { return httpd.ID(r.Context()) },
+			MachineName:    h.services.policies.machineName,
+			BadgeName:      h.services.policies.badgeName,
+			IssuerName:     h.services.policies.issuerName,
+			ZoneNow:        h.services.policies.zone,
+			PolicyMachines: h.services.policies.machineIDs,
+			Trouble:        h.health.databaseReason,
+		},
+	)
+}
+
+// startTLS makes the listener speak TLS if hub.yaml has web: cert:, with the certificate of the site or of the hub's
+// own authority; nil: the hub has no authority.
+func (p *pagesServer) startTLS(authority *enrol.Authority) error {
+	w := p.core.c.Web
 	c := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
 	switch {
 	case w.Cert == "":
 		return nil
-	case w.Cert == OwnCert && op.hub.enrolments.authority == nil:
+	case w.Cert == OwnCert && authority == nil:
 		return errors.New("web: cert: own: the hub has no authority, want the keys machines-listen and name")
 	case w.Cert == OwnCert:
-		c.GetCertificate = op.hub.enrolments.authority.Server(op.hub.core.c.Join.Name)
+		c.GetCertificate = authority.Server(p.core.c.Join.Name)
 	default:
 		cert, err := tls.LoadX509KeyPair(w.Cert, w.CertKey)
 		if err != nil {
@@ -322,27 +364,28 @@ func (op *opening) webTLS() error {
 		}
 		c.Certificates = []tls.Certificate{cert}
 	}
-	op.hub.pagesServer.listener = tls.NewListener(op.hub.pagesServer.listener, c)
+	p.listener = tls.NewListener(p.listener, c)
 	return nil
 }
 
-// webHosts are the names that browsers may use for this hub.
-func (op *opening) webHosts() []string {
+// hosts are the names that browsers may use for this hub.
+func (p *pagesServer) hosts() []string {
 	out := []string{"localhost", "127.0.0.1", "::1"}
-	if op.hub.core.c.Web.URL != nil {
-		out = append(out, op.hub.core.c.Web.URL.Hostname())
+	if p.core.c.Web.URL != nil {
+		out = append(out, p.core.c.Web.URL.Hostname())
 	}
-	if op.hub.core.c.Join.Name != "" {
-		out = append(out, op.hub.core.c.Join.Name)
+	if p.core.c.Join.Name != "" {
+		out = append(out, p.core.c.Join.Name)
 	}
 	return out
 }
 
-func (op *opening) webOrigins() []string {
-	if op.hub.core.c.Web.URL == nil {
+// origins are the addresses outside this hub's hosts whose pages may send changes; nil: none.
+func (p *pagesServer) origins() []string {
+	if p.core.c.Web.URL == nil {
 		return nil
 	}
-	return []string{op.hub.core.c.Web.URL.String()}
+	return []string{p.core.c.Web.URL.String()}
 }
 
 // webURL is where people reach the hub; empty: nowhere.
@@ -375,14 +418,15 @@ func (op *opening) runManaged(start func(func(context.Context) error)) {
 	if op.hub.pagesServer.server == nil {
 		return
 	}
-	start(op.hub.services.publish.Run)
+	start(op.hub.services.publish.Builder.Run)
 	start(op.hub.services.report.Run)
-	start(op.hub.services.accounts.RunMail)
+	start(op.hub.services.accounts.Outbox.Run)
 	start(op.hub.services.refreshBadges)
 	start(op.hub.cards.rebindCards)
 	start(op.hub.pagesServer.servePages)
 }
 
+// servePages answers people until ctx ends. Running requests then have two seconds to finish.
 func (p *pagesServer) servePages(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- p.server.Serve(p.listener) }()
@@ -400,6 +444,7 @@ func (p *pagesServer) servePages(ctx context.Context) error {
 	return nil
 }
 
+// closeManaged closes the listener for people. A listener that servePages has closed is no error.
 func (op *opening) closeManaged() error {
 	if op.hub.pagesServer.listener == nil {
 		return nil

@@ -40,8 +40,8 @@ type policies struct {
 	stale  bool // a policy was published since last was read for its names
 }
 
-// forNames is the policy in force for whoever only wants its names: a page asks for hundreds of them, and reads no row
-// for that unless a policy was published. nil: there is none, or it cannot be read.
+// forNames is the policy in force for callers that need only its names: a page asks for hundreds of them, and reads no
+// row for that unless a policy was published. nil: there is none, or it cannot be read.
 func (p *policies) forNames() *policy.Policy {
 	p.mu.Lock()
 	p.stale = p.stale || p.changes == nil || len(p.changes.Take()) > 0
@@ -82,6 +82,7 @@ func (p *policies) current(ctx context.Context) (*policy.Policy, error) {
 	return parsed, nil
 }
 
+// machineName is the policy's name of a machine; empty: the policy does not name it.
 func (p *policies) machineName(id policy.MachineID) policy.Text {
 	if now := p.forNames(); now != nil {
 		if m, ok := now.Machine(id); ok {
@@ -109,6 +110,7 @@ func (p *policies) machineIDs() (out []policy.MachineID) {
 	return out
 }
 
+// badgeName is the policy's name of a badge; empty: the policy does not name it.
 func (p *policies) badgeName(id policy.BadgeID) policy.Text {
 	if now := p.forNames(); now != nil {
 		if b, ok := now.Badge(id); ok {
@@ -140,9 +142,9 @@ type services struct {
 	// What a hub has that keeps the site itself: its directory, its policy, and those who sign in. All nil: a hub
 	// beside a site of files.
 	audit     *audit.Log
-	accounts  *account.Service
-	directory *directory.Service
-	publish   *publish.Service
+	accounts  *account.Services
+	directory *directory.Services
+	publish   *publish.Services
 	report    *report.Service
 	policies  policies
 	cardKey   *cardkey.Service
@@ -152,7 +154,7 @@ type services struct {
 
 // policyText is the policy in force; number 0: there is none.
 func (sv *services) policyText(ctx context.Context) (int64, string, error) {
-	v, err := sv.publish.Current(ctx, actor.System("directory"))
+	v, err := sv.publish.Policies.Current(ctx, actor.System("directory"))
 	var none *fault.NotFound
 	if errors.As(err, &none) {
 		return 0, "", nil
@@ -160,6 +162,7 @@ func (sv *services) policyText(ctx context.Context) (int64, string, error) {
 	return v.Number, v.Text, err
 }
 
+// zone is the time zone of the policy in force; UTC where there is none.
 func (sv *services) zone(ctx context.Context) (*time.Location, error) {
 	p, err := sv.policies.current(ctx)
 	if err != nil || p == nil || p.Zone == nil {
@@ -170,7 +173,7 @@ func (sv *services) zone(ctx context.Context) (*time.Location, error) {
 
 // names are the names of members, for reports.
 func (sv *services) names(ctx context.Context, of []policy.MemberID) (map[policy.MemberID]string, error) {
-	return sv.directory.Names(ctx, of)
+	return sv.directory.Lookup.Names(ctx, of)
 }
 
 // people is what accounts ask the directory.
@@ -181,22 +184,22 @@ func (sv *services) people() account.People {
 	}
 	return account.People{
 		ByAddress: func(ctx context.Context, address string) (out []account.Person, err error) {
-			all, err := d.ByAddress(ctx, address)
+			all, err := d.Lookup.ByAddress(ctx, address)
 			for _, m := range all {
 				out = append(out, person(m))
 			}
 			return out, err
 		},
 		Member: func(ctx context.Context, id policy.MemberID) (account.Person, error) {
-			m, err := d.Member(ctx, actor.System("accounts"), id)
+			m, err := d.Members.Get(ctx, actor.System("accounts"), id)
 			return person(m), err
 		},
 		Roles: func(ctx context.Context, id policy.MemberID) (map[policy.MachineID]actor.Role, error) {
-			x, err := d.Standing(ctx, id)
+			x, err := d.Lookup.Standing(ctx, id)
 			return x.Roles, err
 		},
 		Standing: func(ctx context.Context, id policy.MemberID) (account.Standing, error) {
-			x, err := d.Standing(ctx, id)
+			x, err := d.Lookup.Standing(ctx, id)
 			switch {
 			case err != nil || !x.Known:
 				return "", err
@@ -218,15 +221,15 @@ func (sv *services) forgetMember(
 	id policy.MemberID,
 	addresses []string,
 ) error {
-	if err := sv.publish.Forget(ctx, tx, a); err != nil {
+	if err := sv.publish.Bundles.Forget(ctx, tx, a); err != nil {
 		return err
 	}
-	return sv.accounts.Forget(ctx, tx, a, id, addresses)
+	return sv.accounts.Registry.Forget(ctx, tx, a, id, addresses)
 }
 
 // mergeMember brings the account of a member who is merged to the one who stays.
 func (sv *services) mergeMember(ctx context.Context, tx *store.Tx, a actor.Actor, keep, drop policy.MemberID) error {
-	return sv.accounts.Merge(ctx, tx, a, keep, drop)
+	return sv.accounts.Registry.Merge(ctx, tx, a, keep, drop)
 }
 
 // refreshEvery is how often the hub asks issuers for status lists and keys: several times within the shortest
@@ -238,7 +241,7 @@ func (sv *services) refreshBadges(ctx context.Context) error {
 	t := time.NewTicker(refreshEvery)
 	defer t.Stop()
 	for {
-		if err := sv.directory.Verify(ctx, true); err != nil && ctx.Err() == nil {
+		if err := sv.directory.Verdicts.Verify(ctx, true); err != nil && ctx.Err() == nil {
 			sv.core.log.Warn("badges not refreshed", "err", err)
 		}
 		select {
@@ -252,7 +255,7 @@ func (sv *services) refreshBadges(ctx context.Context) error {
 // holders are all members with what they hold under two policies.
 func (sv *services) holders(ctx context.Context, before, after *policy.Policy) (out []publish.Holder, unknown []string,
 	err error) {
-	all, unknown, err := sv.directory.Holders(ctx, before, after)
+	all, unknown, err := sv.directory.Lookup.Holders(ctx, before, after)
 	for _, m := range all {
 		out = append(out, publish.Holder{Name: m.Name, Before: m.Before, After: m.After})
 	}
@@ -283,12 +286,12 @@ func (sv *services) builder() func(context.Context, publish.Snapshot, publish.Or
 		// A badge is verified when it is added, and all are at each start (refreshBadges): what they rest on changes
 		// otherwise only with the issuers. Verifying 10,000 badges takes seconds, for which a blocked card would wait.
 		if trusted != "" && trusted != trust {
-			if err := sv.directory.Verify(ctx, false); err != nil {
+			if err := sv.directory.Verdicts.Verify(ctx, false); err != nil {
 				return nil, err
 			}
 		}
 		trusted, text = trust, p.Text
-		d, err := sv.directory.Snapshot(ctx)
+		d, err := sv.directory.Exports.Snapshot(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -324,6 +327,8 @@ func trustOf(text []byte) (string, error) {
 // oneKey signs policies where the site has no policy key apart: with the key of its bundles.
 type oneKey struct{ signer note.Signer }
 
+// SignPolicy implements publish.Signer. It signs no issuers' documents: without a policy key of its own, a site has
+// none to sign.
 func (k oneKey) SignPolicy(number int64, text, _ []byte) ([]byte, error) {
 	signed, _, err := site.SignPolicyText(text, uint64(number), k.signer)
 	return signed, err
@@ -393,10 +398,10 @@ func (en *enrolments) ledgerMachines(ctx context.Context) (out []policy.MachineI
 	for _, m := range en.core.c.Machines {
 		out = append(out, m.ID)
 	}
-	if en.service == nil {
+	if en.machines == nil {
 		return out, nil
 	}
-	all, err := en.service.Enrolled(ctx)
+	all, err := en.machines.Machines.Enrolled(ctx)
 	for _, m := range all {
 		if !slices.Contains(out, m.ID) {
 			out = append(out, m.ID)

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"portillon/hub"
+	"portillon/hub/store/storetest"
 	"portillon/wire"
 )
 
@@ -28,7 +29,10 @@ type browser struct {
 // managedHub runs a new hub, on free ports of loopback. Each change may alter its configuration.
 func managedHub(t *testing.T, changes ...func(*hub.Config)) (*office, *browser) {
 	t.Helper()
-	dir := t.TempDir()
+	if testing.Short() {
+		t.Skip("short: starts a hub with its broker")
+	}
+	dir := storetest.Dir(t)
 	made, err := hub.Create(dir, hub.NewHub{Site: "biklab", Host: "localhost", Web: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +125,7 @@ func (b *browser) form(path string, fields url.Values, headers ...string) int {
 	return status
 }
 
-func TestNewHubIsWorkedFromItsPagesAndItsAPI(t *testing.T) {
+func TestNewHubCanBeSetUpThroughPagesAndAPI(t *testing.T) {
 	h, b := managedHub(t)
 	owner := url.Values{"code": {h.OwnerCode()}, "name": {"ada@lab.example"}, "password": {"a-long-and-odd-password"}}
 
@@ -238,7 +242,7 @@ func (b *browser) version(id string) (n int64) {
 	return m.Version
 }
 
-func TestManagedHubKeepsItsSecretsToItself(t *testing.T) {
+func TestManagedHubServesNoSecrets(t *testing.T) {
 	h, _ := managedHub(t)
 	files := 0
 	err := filepath.WalkDir(filepath.Dir(h.config.Data), func(path string, d os.DirEntry, err error) error {

@@ -8,33 +8,31 @@ import (
 
 // survivors explains the generated mutants that no test catches, by id.
 var survivors = map[string]string{
-	"opening.openServices: " +
-		"zero: return err": "needs a database that fails between two services",
-	"restores.bringRestore: " +
-		"drop: return fmt.Errorf(\"%s " +
-		"answers: %s\", m, reply.Why)": "no test in this package: needs a machine that refuses what it is given back",
-	"opening.startBroker: " +
-		"constant: syscall.EACCES in if err == nil || errors.Is(err, " +
-		"syscall.EADDRINUSE) || erro…": "tests may run as root, which may listen on any port",
-	"enrolments.takePolicy: " +
-		"negate: p == nil": "no test in this package: needs a machine that gives its policy back",
-	"enrolments.takePolicy: " +
-		"no case: en.core.c.Bundle.Policy == nil": "no test in this package: needs a machine that gives its policy back",
-	"Config.SealKeys: " +
-		"never: err != nil": "no test yet: a seal key that cannot be read",
-	"opening.webTLS: " +
-		"no case: w.Cert == OwnCert": "no test in this package: pages with the hub's own certificate",
-	"opening.openJoin: " +
-		"drop: o.ReturnedManifest, o.ReturnedPolicy = " +
-		"op.hub.enrolments.ta…": "no test in this package: needs a machine that gives its bundle back",
 	"Bundles.isDue: " +
 		"without: h.bundles.readAll.IsZero() in due := h.bundles.readAll.IsZero() || " +
-		"now.Sub(h.bundles.read…": "no test yet: the first reading of all bundles",
-	"machineLog.take: " +
-		"boundary: b.MaxSeconds > 0 " +
-		"in if b.MaxSeconds > 0": "no test yet: a session without a limit",
-	"cards.rebind: " +
-		"negate: err == nil": "no test in this package: a card that was bound under the old card key",
+		"now.Sub(h.bundles.read…": "equivalent: the zero time is longer ago than readEvery",
+	"opening.openServices: " +
+		"zero: return err": "directory.New fails only without a site and a policy, which it is given",
+	"opening.openJoin: " +
+		"drop: o.ReturnedManifest, o.ReturnedPolicy = op.hub.enrolments.ta…": "no test in this package: " +
+		"needs a machine that has joined and returns its manifest",
+	"opening.startBroker: " +
+		"constant: syscall.EACCES in if err == nil || errors.Is(err, syscall.EADDRINUSE) || " +
+		"erro…": "needs a port that may not be listened on: tests may run as root",
+	"parser.mqtt: " +
+		"zero: return c #2": "equivalent: a file with a fault gives no configuration",
+	"connector.stayConnected: " +
+		"negate: time.Since(began) > time.Minute": "decides only how long the next pause is, after a connection of a minute",
+	"Hub.releaseMemory: " +
+		"boundary: m.Sys-m.HeapReleased > heldMost(needed) in if m.Sys-m.HeapReleased > " +
+		"heldMost(needed)": "equivalent but for one number of bytes",
+	"connector.connected: " +
+		"drop: return err": "equivalent: the error is returned after the switch",
+	"opening.openPages: " +
+		"never: err != nil #2": "web.New fails only where its templates do, which its own tests parse",
+	"enrolments.announceAll: " +
+		"drop: for _, stop := range stops { _ = stop() // sockets close wi…": "needs an announcement on a " +
+		"network, and tests stay on loopback",
 }
 
 func TestGeneratedMutantsAreCaught(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 )
 
 // All machines that lag are offered the manifest by one publication, and not again before they have said so again.
-func TestMachinesThatLagAreOfferedTheManifestTogether(t *testing.T) {
+func TestManifestIsRepublishedOnceForAllOutdatedMachines(t *testing.T) {
 	now := time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
 	h := newParts(&core{now: func() time.Time { return now }, log: slog.New(slog.DiscardHandler)})
 	h.fleet.machines = map[policy.MachineID]*Machine{

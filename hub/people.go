@@ -31,6 +31,7 @@ const OwnCert = "own"
 // Managed reports whether the hub keeps the site's directory and policy itself.
 func (c Config) Managed() bool { return c.Web.Listen != "" }
 
+// web reads the key web; the zero PeopleConfig: the hub has no pages.
 func (p parser) web(n yamlfile.Node) PeopleConfig {
 	if !n.Present() {
 		return PeopleConfig{}
@@ -62,6 +63,7 @@ func (p parser) web(n yamlfile.Node) PeopleConfig {
 	return c
 }
 
+// parsePrefix reads a network, or one address as the network that has only this address.
 func parsePrefix(s string) (netip.Prefix, error) {
 	if strings.Contains(s, "/") {
 		return netip.ParsePrefix(s)

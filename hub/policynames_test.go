@@ -4,21 +4,17 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"portillon/hub/store"
+	"portillon/hub/store/storetest"
 	"portillon/policy"
 )
 
 // Names of machines are read anew when a policy was published, and at no other time.
 func TestNamesFollowThePublishedPolicy(t *testing.T) {
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "portillon.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := storetest.Open(t)
 	text, err := os.ReadFile("../site-example/policy.yaml")
 	if err != nil {
 		t.Fatal(err)

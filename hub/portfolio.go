@@ -86,6 +86,7 @@ func Export(
 	return evidence.Make(f, key)
 }
 
+// prove adds the proofs of some records of one journal to an evidence file: checkpoint, and the path of each record.
 func prove(
 	ctx context.Context,
 	l *ledger.Ledger,
@@ -111,6 +112,7 @@ func prove(
 	return nil
 }
 
+// evidenceRecords reads all records that can be evidence.
 func evidenceRecords(ctx context.Context, l *ledger.Ledger) ([]wire.Record, error) {
 	var out []wire.Record
 	err := l.Records(ctx, ledger.Query{Kinds: evidence.Kinds()}, func(e ledger.Entry) error {

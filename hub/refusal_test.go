@@ -137,7 +137,7 @@ func TestMachineOfFormat1IsNeverSentAReason(t *testing.T) {
 	}
 }
 
-func TestHubSaysSinceWhenItRefuses(t *testing.T) {
+func TestHubReportsSinceWhenItRefusesRecords(t *testing.T) {
 	o, c, _ := refusing(t)
 	since := o.clock.now().Add(time.Second)
 	for range 3 {

@@ -2,7 +2,6 @@ package hub_test
 
 import (
 	"context"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -11,7 +10,7 @@ import (
 	"portillon/hub/ledger"
 	"portillon/hub/ledger/ledgertest"
 	"portillon/hub/report"
-	"portillon/hub/store"
+	"portillon/hub/store/storetest"
 	"portillon/policy"
 	"portillon/wire"
 )
@@ -25,11 +24,7 @@ func TestReportsCountTheLedgersRecords(t *testing.T) {
 		m.Append(wire.Refused, "", "yann", wire.RefusedBody{Reasons: []policy.Code{policy.NoBadge}})
 		m.Append(wire.SessionEnd, "s", "lea", wire.EndBody{Cause: wire.CauseTap, Seconds: seconds})
 	}
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "portillon.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := storetest.Open(t)
 	s, err := report.New(
 		report.Options{Site: db.Site("biklab"), Zone: func(context.Context) (*time.Location, error) { return time.UTC, nil },
 			Records: hub.ReportRecords{

@@ -38,6 +38,7 @@ type past struct {
 	before   map[wire.RanBy]int64 // in the journals before, where the epoch's was given nothing back
 }
 
+// newPast is the past of a machine without records.
 func newPast() *past {
 	return &past{
 		practice: map[policy.MemberID]*wire.RestoredPractice{},
@@ -97,14 +98,18 @@ func (p *past) intervened(r wire.Record, b wire.InterventionBody) {
 	p.done[b.What] = d
 }
 
+// bodyOf is the body of a record; ok is false if it does not have the form of T.
 func bodyOf[T any](r wire.Record) (b T, ok bool) { return b, json.Unmarshal(r.Body, &b) == nil }
 
+// hours adds a record of running time. The record has the total of its kind, so the highest total counts.
 func (p *past) hours(r wire.Ran) {
 	if r.RanBy == wire.RanByRelay || r.RanBy == wire.RanByBusy {
 		p.ran[r.RanBy] = max(p.ran[r.RanBy], r.RanSeconds)
 	}
 }
 
+// tag adds a record of a tag that was put on or taken off. Tags of the machine's own checks (ownTag) are left out: the
+// machine makes them again.
 func (p *past) tag(r wire.Record, b wire.TagBody) {
 	if b.Tag == "" || strings.HasPrefix(b.Tag, ownTag) {
 		return
@@ -124,6 +129,7 @@ func (p *past) tag(r wire.Record, b wire.TagBody) {
 	)
 }
 
+// ended adds the time of a session to its member's practice.
 func (p *past) ended(r wire.Record, b wire.EndBody) {
 	x := p.practice[r.Member]
 	if x == nil {
@@ -337,6 +343,7 @@ func (rs *restores) noteJournals(ctx context.Context, id policy.MachineID, journ
 	}
 }
 
+// bringRestore sends a machine with a new journal its past, signed, and waits until the machine confirms it.
 func (rs *restores) bringRestore(ctx context.Context, m policy.MachineID) error {
 	r, err := RestoreOf(ctx, rs.core.ledger, m)
 	if err != nil {

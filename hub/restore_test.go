@@ -43,7 +43,7 @@ func lived(m *ledgertest.Machine) {
 	m.Append(wire.Tagged, "", "", []int{1}) // a body that nobody can read
 }
 
-func TestRestoreIsWhatTheLedgerShowsOfTheJournalsBefore(t *testing.T) {
+func TestRestoreContainsTheTotalsOfEarlierJournals(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	lived(m)
 	one := m.Replaced(genOne)
@@ -105,7 +105,7 @@ func TestRestoreIsWhatTheLedgerShowsOfTheJournalsBefore(t *testing.T) {
 
 // Whoever has a machine's key can write any record. What the hub gives back to the journal after it must be taken all
 // the same.
-func TestRestoreOfAHostileJournalIsTakenByItsMachine(t *testing.T) {
+func TestRestoreOfAHostileJournalStaysWithinTheMachinesLimits(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	lived(m)
 	long := strings.Repeat("x", 600)
@@ -173,7 +173,8 @@ func told(r wire.Restore) string {
 
 // After the administrator's act beside the running hub, the machine is sent what was known of it, until its records say
 // that it has it.
-func TestReplacedMachineIsGivenBackWhatTheLedgerKnows(t *testing.T) {
+func TestReplacedMachineGetsItsPastFromTheLedger(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	m := ledgertest.New(t, "biklab", "laser")
 	lived(m)
 	next := m.Replaced(genTwo)
@@ -244,6 +245,9 @@ func (c *client) restore(o *office) wire.Restore {
 }
 
 func TestRestoreIsBoundedAndChecked(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: fills a ledger, or waits for a process")
+	}
 	signer, key := ledgertest.NewKey(t, "portillon-hub")
 	keys := note.VerifierList(key)
 	ok := func() wire.Restore {

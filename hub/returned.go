@@ -19,7 +19,7 @@ var errNotYet = errors.New("the hub is starting")
 var errOtherPolicy = errors.New("no bundle that this hub signed has this policy: return the manifest of one first")
 
 // returnedPolicies are the signed policies that manifests of this hub name, by their hashes. A policy alone counts for
-// nothing: whoever has the policy key and a machine would bring any policy into force.
+// nothing: a person who has the policy key and a machine could otherwise bring any policy into force.
 type returnedPolicies struct {
 	mu sync.Mutex
 	of map[string]bool
@@ -28,6 +28,8 @@ type returnedPolicies struct {
 // maxReturnedPolicies bounds them: those of the months since a backup.
 const maxReturnedPolicies = 1000
 
+// add notes the hash of a signed policy that a manifest names. At the limit the older hashes are forgotten: a machine
+// returns its manifest again before its policy.
 func (p *returnedPolicies) add(signed string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -37,6 +39,7 @@ func (p *returnedPolicies) add(signed string) {
 	p.of[wire.Hash([]byte(signed))] = true
 }
 
+// has reports whether a manifest of this hub named this signed policy.
 func (p *returnedPolicies) has(signed []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -50,7 +53,7 @@ func (en *enrolments) takeManifest(ctx context.Context, id policy.MachineID, sig
 		return errNotYet
 	}
 	en.core.log.Info("manifest returned", "machine", id, "bytes", len(signed))
-	if err := p.Adopt(ctx, signed); err != nil {
+	if err := p.Bundles.Adopt(ctx, signed); err != nil {
 		return err
 	}
 	m, err := wire.OpenManifest(signed, note.VerifierList(en.core.c.Bundle.Key))
@@ -78,5 +81,5 @@ func (en *enrolments) takePolicy(ctx context.Context, id policy.MachineID, file 
 		return errOtherPolicy
 	}
 	en.core.log.Info("policy returned", "machine", id, "bytes", len(file))
-	return p.AdoptPolicy(ctx, file)
+	return p.Policies.Adopt(ctx, file)
 }

@@ -77,7 +77,7 @@ func newRig(t *testing.T, changes ...func(*hub.Config)) *rig {
 	}
 	r.victim = r.readers["victim"]
 	for _, id := range []policy.MachineID{"laser", "lathe", "press", "vinyl"} {
-		if _, err := h.MachineService().Add(t.Context(), root, id); err != nil {
+		if _, err := h.MachineService().Machines.Add(t.Context(), root, id); err != nil {
 			t.Fatal(err)
 		}
 		if err := h.Know(id); err != nil {
@@ -101,25 +101,25 @@ func newRig(t *testing.T, changes ...func(*hub.Config)) *rig {
 func (r *rig) hire(x *reader) {
 	r.t.Helper()
 	ctx := r.t.Context()
-	if _, err := r.h.Directory().Member(ctx, root, x.member); x.member == "" || err != nil {
+	if _, err := r.h.Directory().Members.Get(ctx, root, x.member); x.member == "" || err != nil {
 		m := directory.Member{Name: "Person " + x.name, Emails: []string{x.email + "@example.org"}}
 		if x.name == "lapsed" {
 			m.Until = policy.Date{Year: 2020, Month: 1, Day: 31}
 		}
-		m, err := r.h.Directory().Add(ctx, root, m)
+		m, err := r.h.Directory().Members.Add(ctx, root, m)
 		if err != nil {
 			r.t.Fatal(err)
 		}
 		x.member = m.ID
 	}
-	if _, err := r.h.Accounts().Account(ctx, root, x.account); x.account == "" || err != nil {
+	if _, err := r.h.Accounts().Registry.Get(ctx, root, x.account); x.account == "" || err != nil {
 		given := x.given
 		given.Name, given.Member = x.name+"@example.org", x.member
 		password := ""
 		if x.name == "spare" { // an owner who can sign in: any other may be erased
 			password = "four random words are long"
 		}
-		a, err := r.h.Accounts().Add(ctx, root, given, password)
+		a, err := r.h.Accounts().Registry.Add(ctx, root, given, password)
 		if err != nil {
 			r.t.Fatal(err)
 		}
@@ -137,9 +137,9 @@ func (r *rig) hire(x *reader) {
 
 func (r *rig) change(id policy.MemberID, f func(*directory.Member)) {
 	r.t.Helper()
-	m, err := r.h.Directory().Member(r.t.Context(), root, id)
+	m, err := r.h.Directory().Members.Get(r.t.Context(), root, id)
 	if err == nil {
-		_, err = r.h.Directory().Change(r.t.Context(), root, id, m.Version, func(m *directory.Member) error {
+		_, err = r.h.Directory().Members.Change(r.t.Context(), root, id, m.Version, func(m *directory.Member) error {
 			f(m)
 			return nil
 		})
@@ -178,7 +178,7 @@ func (r *rig) session(site policy.SiteID, account string) string {
 // newToken makes an API token as its owner does.
 func (r *rig) newToken(account string, scopes []actor.Act) string {
 	r.t.Helper()
-	t, err := r.h.Accounts().NewToken(r.t.Context(), actor.Actor{Account: account}, "test", scopes, inAnHour())
+	t, err := r.h.Accounts().Tokens.Issue(r.t.Context(), actor.Actor{Account: account}, "test", scopes, inAnHour())
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -191,9 +191,9 @@ func (r *rig) ownersToken(scopes ...actor.Act) *reader {
 	x := *r.readers["owner"]
 	key := fmt.Sprint(scopes)
 	if len(r.tokens) >= 40 { // an account has at most 50
-		all, err := r.h.Accounts().Tokens(r.t.Context(), root, x.account)
+		all, err := r.h.Accounts().Tokens.Issued(r.t.Context(), root, x.account)
 		for _, t := range all {
-			err = errors.Join(err, r.h.Accounts().RevokeToken(r.t.Context(), root, x.account, t.ID))
+			err = errors.Join(err, r.h.Accounts().Tokens.Revoke(r.t.Context(), root, x.account, t.ID))
 		}
 		if err != nil {
 			r.t.Fatal(err)
@@ -223,15 +223,15 @@ func (r *rig) foreign() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	m, err := people.Add(ctx, root, directory.Member{ID: foreignID, Name: "Foreign"})
+	m, err := people.Members.Add(ctx, root, directory.Member{ID: foreignID, Name: "Foreign"})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	a, err := accounts.Add(ctx, root, account.Account{Name: "foreign", Site: actor.Owner, Member: m.ID}, "")
+	a, err := accounts.Registry.Add(ctx, root, account.Account{Name: "foreign", Site: actor.Owner, Member: m.ID}, "")
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	token, err := accounts.NewToken(ctx, actor.Actor{Account: a.ID}, "test", actor.Acts(), time.Now().Add(time.Hour))
+	token, err := accounts.Tokens.Issue(ctx, actor.Actor{Account: a.ID}, "test", actor.Acts(), time.Now().Add(time.Hour))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -300,7 +300,7 @@ func mustJSON(v any) []byte {
 func (r *rig) once() int { r.n++; return r.n }
 
 func (r *rig) version(id policy.MemberID) string {
-	m, err := r.h.Directory().Member(r.t.Context(), root, id)
+	m, err := r.h.Directory().Members.Get(r.t.Context(), root, id)
 	if err != nil {
 		return "1"
 	}
@@ -313,11 +313,11 @@ func (r *rig) card(id policy.MemberID) string {
 	if id == foreignID {
 		return foreignID
 	}
-	m, err := r.h.Directory().Member(r.t.Context(), root, id)
+	m, err := r.h.Directory().Members.Get(r.t.Context(), root, id)
 	if err == nil && len(m.Cards) > 0 {
 		return m.Cards[0].ID
 	}
-	c, err := r.h.Directory().AddCard(r.t.Context(), root, id, directory.Card{Number: r.cardNumber(),
+	c, err := r.h.Directory().Cards.AddCard(r.t.Context(), root, id, directory.Card{Number: r.cardNumber(),
 		State: directory.Active})
 	if err != nil {
 		r.t.Fatal(err)
@@ -348,11 +348,11 @@ func (r *rig) badge(id policy.MemberID) string {
 	if id == foreignID {
 		return foreignID
 	}
-	m, err := r.h.Directory().Member(r.t.Context(), root, id)
+	m, err := r.h.Directory().Members.Get(r.t.Context(), root, id)
 	if err == nil && len(m.Badges) > 0 {
 		return m.Badges[0].ID
 	}
-	all, err := r.h.Directory().AddBadges(r.t.Context(), root, id, "badge.json", r.badgeFile(id))
+	all, err := r.h.Directory().Badges.AddBadges(r.t.Context(), root, id, "badge.json", r.badgeFile(id))
 	if err != nil || len(all) != 1 {
 		r.t.Fatal(all, err)
 	}
@@ -362,7 +362,7 @@ func (r *rig) badge(id policy.MemberID) string {
 // extra is a member who is there to be merged or to be forgotten.
 func (r *rig) extra() policy.MemberID {
 	r.t.Helper()
-	m, err := r.h.Directory().Add(r.t.Context(), root, directory.Member{Name: fmt.Sprint("Extra ", r.once())})
+	m, err := r.h.Directory().Members.Add(r.t.Context(), root, directory.Member{Name: fmt.Sprint("Extra ", r.once())})
 	if err != nil {
 		r.t.Fatal(err)
 	}

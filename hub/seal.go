@@ -15,9 +15,9 @@ import (
 	"portillon/wire"
 )
 
-// Unknown cards stand sealed in the machines' records (wire.SealCard). The hub makes a key for them each day, and
-// deletes it after SealLife: then every copy of what was sealed with it, in journals, ledger and backups, cannot be
-// read any more.
+// The numbers of unknown cards are sealed in the machines' records (wire.SealCard). The hub makes a key for them each
+// day, and deletes it after SealLife: then every copy of what was sealed with it, in journals, ledger and backups,
+// cannot be read any more.
 
 // SealLife is how long sealed cards can be read. A backup of the folder of keys must not be kept for longer.
 const SealLife = 30 * 24 * time.Hour
@@ -100,6 +100,7 @@ func (s *sealKeys) today(now time.Time) (string, error) {
 	return s.public, err
 }
 
+// makeSealKey makes a key of 32 random bytes and writes it to a file.
 func makeSealKey(path string) (wire.SealKey, error) {
 	b := make([]byte, 32)
 	rand.Read(b) // never fails (crypto/rand)
@@ -118,6 +119,7 @@ func makeSealKey(path string) (wire.SealKey, error) {
 	return k, nil
 }
 
+// readSealKey reads a key that makeSealKey wrote.
 func readSealKey(path string) (wire.SealKey, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -145,6 +147,8 @@ func sealKeyDay(name string) (time.Time, bool) {
 // clock that ran far ahead is gone too.
 func tooOld(day, now time.Time) bool { return now.Sub(day).Abs() > SealLife }
 
+// deleteOldSealKeys deletes the keys that are too old (tooOld): afterwards nobody can read the card numbers that they
+// sealed.
 func deleteOldSealKeys(dir string, now time.Time) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -177,7 +177,7 @@ func TestSealedCardsCannotBeReadAfterThirtyDays(t *testing.T) {
 	}
 }
 
-func TestADamagedSealKeyIsMadeAnewAndStopsNothing(t *testing.T) {
+func TestDamagedSealKeyIsReplacedWithoutAnError(t *testing.T) {
 	for name, damage := range map[string]func(path string) error{
 		"cut":  func(p string) error { return os.WriteFile(p, []byte("AA"), 0o600) },
 		"zero": func(p string) error { return os.WriteFile(p, make([]byte, 45), 0o600) },

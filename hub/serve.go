@@ -78,6 +78,8 @@ func (bs *bundleStore) serveBundle(mux *http.ServeMux) {
 	mux.HandleFunc("POST /chunks/{sha}/parts", bs.chunks.PostParts)
 }
 
+// addressed reports whether a request's Host is this computer: a page in a browser could otherwise reach the listener
+// under a name of its own (DNS rebinding).
 func addressed(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -86,6 +88,7 @@ func addressed(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
+// getManifest answers GET /manifest.
 func (bs *bundleStore) getManifest(w http.ResponseWriter, r *http.Request) {
 	manifest, _ := bs.current()
 	if manifest == nil {
@@ -104,6 +107,7 @@ type BrokerStatus struct {
 	Accounts []broker.AccountStatus `json:"accounts"`
 }
 
+// getBroker answers GET /broker: what the broker inside stores, and its accounts.
 func (lo *loopback) getBroker(w http.ResponseWriter, _ *http.Request) {
 	if lo.connector.broker == nil {
 		http.Error(w, "the broker is outside", http.StatusNotFound)

@@ -15,13 +15,13 @@ import (
 // actor may. They are nil for a hub beside a site of files, and may be called before Run.
 
 // Directory is the site's members, cards and badges.
-func (h *Hub) Directory() *directory.Service { return h.services.directory }
+func (h *Hub) Directory() *directory.Services { return h.services.directory }
 
 // Publishing is the site's policy and its bundles.
-func (h *Hub) Publishing() *publish.Service { return h.services.publish }
+func (h *Hub) Publishing() *publish.Services { return h.services.publish }
 
 // Accounts is who signs in.
-func (h *Hub) Accounts() *account.Service { return h.services.accounts }
+func (h *Hub) Accounts() *account.Services { return h.services.accounts }
 
 // Policy is the policy in force of a hub that keeps the site itself; nil: there is none.
 func (h *Hub) Policy(ctx context.Context) (*policy.Policy, error) {

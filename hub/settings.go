@@ -66,6 +66,7 @@ func (o siteAdmin) Settings(ctx context.Context, a actor.Actor) (api.Settings, e
 	return o.settings(ctx)
 }
 
+// settings are the settings now, with those that hub.yaml and the policy decide.
 func (o siteAdmin) settings(ctx context.Context) (api.Settings, error) {
 	s := *o.h.services.settings.now.Load()
 	zone, err := o.h.services.zone(ctx)
@@ -88,6 +89,7 @@ func (o siteAdmin) ChangeSettings(ctx context.Context, a actor.Actor, version in
 	defer h.services.settings.changing.Unlock()
 	var after api.Settings
 	err := h.core.db.Site(h.core.c.Site).Write(ctx, func(tx *store.Tx) error {
+		// Refuse a change that was made for older settings.
 		before := *h.services.settings.now.Load()
 		if before.Version != version {
 			return &fault.Conflict{What: "settings", ID: string(h.core.c.Site), Have: before.Version, Got: version}
@@ -96,6 +98,7 @@ func (o siteAdmin) ChangeSettings(ctx context.Context, a actor.Actor, version in
 		if err := change(&given); err != nil {
 			return err
 		}
+		// Copy only what an administrator may change: the rest shows what the policy and hub.yaml say.
 		after = before
 		after.Name, after.Language, after.Contact = given.Name, given.Language, given.Contact
 		after.MailLinks = given.MailLinks
@@ -119,6 +122,7 @@ func (o siteAdmin) ChangeSettings(ctx context.Context, a actor.Actor, version in
 	if err != nil {
 		return api.Settings{}, err
 	}
+	// After the commit the new settings are in force at once.
 	h.services.settings.now.Store(&after)
 	return o.settings(ctx)
 }
@@ -138,6 +142,7 @@ func changedSettings(before, after api.Settings) string {
 	return "changed " + strings.Join(out, ", ")
 }
 
+// checkSettings finds all faults of the settings that an administrator may change.
 func checkSettings(s api.Settings) (faults []fault.Field) {
 	bad := func(field, given, wrong, right string) {
 		faults = append(faults, fault.Field{Field: field, Given: given[:min(len(given), 60)], Wrong: wrong, Right: right})

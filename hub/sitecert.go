@@ -83,6 +83,7 @@ func (s *siteCert) read() (*tls.Certificate, error) {
 	return &pair, nil
 }
 
+// stampOf tells when the certificate or its key was last written; a change means that both must be read again.
 func (s *siteCert) stampOf() (out string) {
 	for _, path := range []string{s.cert, s.key} {
 		if fi, err := os.Stat(path); err == nil {

@@ -13,7 +13,7 @@ import (
 	"portillon/wire"
 )
 
-func TestNewestJournalSaysWhoIsOnAMachineAndItsTags(t *testing.T) {
+func TestNewestJournalGivesTheSessionAndTagsOfAMachine(t *testing.T) {
 	at := time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
 	record := func(kind wire.Kind, member policy.MemberID, body any) wire.Record {
 		b, err := json.Marshal(body)
@@ -49,7 +49,7 @@ func TestNewestJournalSaysWhoIsOnAMachineAndItsTags(t *testing.T) {
 }
 
 // A journal that is read for the first time, at any place, says the same as one that was read record by record.
-func TestJournalReadLateSaysTheSameAsOneReadAlong(t *testing.T) {
+func TestJournalGivesTheSameStateWheneverItIsRead(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Append(wire.Refused, "", "m-lea", wire.RefusedBody{})
 	m.Append(wire.Tagged, "", "m-ines", wire.TagBody{Tag: "t1", Reason: "belt"})

@@ -39,16 +39,18 @@ func (o siteAdmin) State(ctx context.Context, a actor.Actor) (api.State, error) 
 		Backup:   lastBackup(h.core.c.Data),
 		Listens:  api.Listens{Web: h.pagesServer.listener.Addr().String(), Machines: h.MachinesAddr(), Broker: h.Broker()},
 	}
+	// The versions in force; a site without a policy has number 0.
 	_, s.Bundle = h.bundles.current()
 	by := actor.System("state")
-	current, err := h.services.publish.Current(ctx, by)
+	current, err := h.services.publish.Policies.Current(ctx, by)
 	var none *fault.NotFound
 	if err != nil && !errors.As(err, &none) {
 		return api.State{}, err
 	}
 	s.Policy = current.Number
-	if h.enrolments.service != nil {
-		all, err := h.enrolments.service.Machines(ctx, by)
+	// Count the machines.
+	if h.enrolments.machines != nil {
+		all, err := h.enrolments.machines.Machines.List(ctx, by)
 		if err != nil {
 			return api.State{}, err
 		}
@@ -59,12 +61,14 @@ func (o siteAdmin) State(ctx context.Context, a actor.Actor) (api.State, error) 
 			}
 		}
 	}
+	// Count the records of all journals.
 	err = h.core.db.Site(h.core.c.Site).
 		QueryRow(ctx, `SELECT coalesce(sum(size), 0) FROM ledger_journals WHERE site = $1`).
 		Scan(&s.Records)
 	if err != nil {
 		return api.State{}, err
 	}
+	// Both depend on the rest of the state, so they come last.
 	s.Warnings = (&opening{hub: h}).warnings(s)
 	s.Ready = h.health.ready(ctx) == nil
 	return s, nil

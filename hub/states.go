@@ -52,6 +52,7 @@ func (m *Machine) newest() *wire.State {
 	return m.notes.last
 }
 
+// momentOf is the time of a column in milliseconds; 0 is the zero Time.
 func momentOf(millis int64) time.Time {
 	if millis == 0 {
 		return time.Time{}
@@ -59,6 +60,7 @@ func momentOf(millis int64) time.Time {
 	return time.UnixMilli(millis).UTC()
 }
 
+// millisOf is a time as the database stores it; the zero Time is 0.
 func millisOf(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -90,8 +92,9 @@ type keptState struct {
 }
 
 // writeStates writes the states that changed in one transaction. A database that does not take them is tried again: the
-// records tell whoever looks why.
+// records tell the reason.
 func (fl *fleet) writeStates(ctx context.Context) {
+	// Collect the states that differ from those in the database.
 	changed := map[policy.MachineID]keptState{}
 	fl.mu.Lock()
 	for id, m := range fl.machines {
@@ -114,6 +117,7 @@ func (fl *fleet) writeStates(ctx context.Context) {
 	if len(changed) == 0 {
 		return
 	}
+	// Write them in one transaction.
 	err := fl.core.db.Site(fl.core.c.Site).Write(ctx, func(tx *store.Tx) error {
 		for id, k := range changed {
 			_, err := tx.Exec(ctx, `INSERT INTO machine_state (site, machine, seen, state, trouble, trouble_at, trouble_since)
@@ -127,9 +131,10 @@ func (fl *fleet) writeStates(ctx context.Context) {
 		return nil
 	})
 	if err != nil {
-		fl.core.log.Warn("states of machines not kept", "err", err)
+		fl.core.log.Warn("states of machines not saved", "err", err)
 		return
 	}
+	// Only a committed state counts as written: a failed one is tried again next time.
 	for id, k := range changed {
 		fl.change(id, func(m *Machine) { m.notes.kept = k })
 	}

@@ -37,6 +37,7 @@ const (
 
 var tagFile = regexp.MustCompile(`^([0-9a-f]{16})\.json$`)
 
+// tags is the folder of the tags that wait for their machines.
 func (c Config) tags() string { return filepath.Join(c.Data, "tags") }
 
 // TagOut writes a tag down, for the hub to bring to its machine; the hub need not run. It is on the disk when TagOut
@@ -79,14 +80,16 @@ func (c Config) Tags() (out []Tag, err error) {
 		if m == nil {
 			continue
 		}
+		// Read one file; its name must be the id of its tag.
 		var t Tag
 		data, e := os.ReadFile(filepath.Join(c.tags(), f.Name()))
 		if e == nil {
 			e = json.Unmarshal(data, &t)
 		}
 		if e == nil && t.ID != m[1] {
-			e = fmt.Errorf("it is the tag %.32q's", t.ID)
+			e = fmt.Errorf("the file holds the tag %.32q, want the tag of its name", t.ID)
 		}
+		// Report a file that cannot be read, with what to do, and go on with the others.
 		if e != nil {
 			path := filepath.Join(c.tags(), f.Name())
 			err = errors.Join(
@@ -141,6 +144,8 @@ func (tk *tagKeeper) bringTags(ctx context.Context) error {
 	}
 }
 
+// bringTag sends a waiting tag to its machine, unless the ledger shows that the machine has it already. tried remembers
+// when, so that a machine that does not answer is not asked at once again.
 func (tk *tagKeeper) bringTag(ctx context.Context, t Tag, tried map[string]time.Time) error {
 	last, err := lastOf(ctx, tk.core.ledger, t)
 	if err != nil {
@@ -188,6 +193,7 @@ func (tk *tagKeeper) noteTag(t Tag, why string) {
 	}
 }
 
+// tagNote is the file with the reason why a tag cannot be delivered.
 func (c Config) tagNote(id string) string { return filepath.Join(c.tags(), id+".why") }
 
 // TagStatus is a tag that an administrator put on, and whether its machine has it.
@@ -228,6 +234,7 @@ func (c Config) TagStatuses(ctx context.Context) ([]TagStatus, error) {
 	return out, err
 }
 
+// there reports whether a file exists.
 func there(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil

@@ -52,6 +52,7 @@ func (tk *tagKeeper) returnTags(ctx context.Context, tried map[string]time.Time)
 	}
 }
 
+// returnTag puts a tag back on a machine that has lost it.
 func (tk *tagKeeper) returnTag(ctx context.Context, m policy.MachineID, t wire.TagBody) {
 	ctx, cancel := context.WithTimeoutCause(ctx, tagReply, ErrNoReply)
 	defer cancel()

@@ -11,6 +11,7 @@ import (
 // An older copy of a machine's journal was put back: all tags that the ledger shows on it are sent again, with their
 // ids, whoever put them on.
 func TestTagsOfTheLedgerReturnToAMachineWithAnOlderJournal(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	m := ledgertest.New(t, "biklab", "laser")
 	o := run(t, configure(t, []*ledgertest.Machine{m}))
 	p := present(t, o)

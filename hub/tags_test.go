@@ -68,7 +68,8 @@ func (p *presence) told(tagged bool, journal uint64) wire.Command {
 
 func gone(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !holds(); time.Sleep(20 * time.Millisecond) {
+	poll := time.Tick(20 * time.Millisecond)
+	for end := time.Now().Add(patience); !holds(); <-poll {
 		if time.Now().After(end) {
 			t.Fatal(what)
 		}
@@ -77,7 +78,8 @@ func gone(t *testing.T, what string, holds func() bool) {
 
 // The office tags while the machine is away: it is told once it is there, told again by a hub that comes back to a
 // machine which has lost it, and never again once somebody has taken the tag off at the machine.
-func TestTagOfTheOfficeWaitsForItsMachineAndIsNotUndone(t *testing.T) {
+func TestAdministratorsTagWaitsForItsMachine(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	m := ledgertest.New(t, "biklab", "laser")
 	c := configure(t, []*ledgertest.Machine{m})
 	tag, err := c.TagOut("laser", "courroie usée", true, time.Now())
@@ -116,7 +118,7 @@ func TestTagOfTheOfficeWaitsForItsMachineAndIsNotUndone(t *testing.T) {
 }
 
 // Whoever put the tag on must learn why the machine does not have it.
-func TestReasonOfARefusedTagIsKeptForTheOffice(t *testing.T) {
+func TestReasonOfARefusedTagIsKeptForTheAdministrator(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	c := configure(t, []*ledgertest.Machine{m})
 	tag, err := c.TagOut("laser", "courroie usée", false, time.Now())
@@ -148,7 +150,7 @@ func TestReasonOfARefusedTagIsKeptForTheOffice(t *testing.T) {
 	gone(t, "the tag is not seen on its machine", func() bool { s := status(); return s.OnMachine && s.Why == "" })
 }
 
-func TestTagsOfTheOfficeAreRefusedInWords(t *testing.T) {
+func TestInvalidTagIsRefusedWithASentence(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	c := configure(t, []*ledgertest.Machine{m})
 	for _, x := range []struct{ machine, reason, want string }{

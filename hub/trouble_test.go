@@ -194,14 +194,14 @@ func (h *troubled) probe(path string) (int, string) {
 }
 
 // A full, slow or broken database stops acknowledgements and nothing else.
-func TestDatabaseInTroubleStopsAcknowledgementsAndNothingElse(t *testing.T) {
+func TestFullSlowOrDamagedDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 	for name, c := range map[string]struct {
 		begin  func(*troubled, *testing.T) (end func())
 		reason string
 	}{
-		"full":   {(*troubled).fill, "the disk is full"},
+		"full":   {(*troubled).fill, "disk is full"},
 		"slow":   {(*troubled).lock, "the database is slow"},
-		"broken": {(*troubled).corrupt, "the file is damaged"},
+		"broken": {(*troubled).corrupt, "file is damaged"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

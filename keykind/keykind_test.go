@@ -9,7 +9,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-func TestNameSaysTheKind(t *testing.T) {
+func TestKindIsReadFromTheName(t *testing.T) {
 	for _, c := range []struct {
 		kind Kind
 		id   string
@@ -38,8 +38,8 @@ func TestNameSaysTheKind(t *testing.T) {
 	}
 }
 
-// Names were free before they said the kind.
-func TestOlderNameSaysNoKind(t *testing.T) {
+// Names of keys were arbitrary before they included the kind.
+func TestOlderNameHasUnknownKind(t *testing.T) {
 	for _, name := range []string{
 		"", "portillon-biklab", "laser.biklab", "site.biklab", "portillon:", "portillon:site", "portillon:site:",
 		"portillon:issuer:biklab", "portillon:machine:laser", "portillon:site:a:b", "portillon:site:A",
@@ -50,7 +50,7 @@ func TestOlderNameSaysNoKind(t *testing.T) {
 	}
 }
 
-func TestOlderKeyFitsEveryPlaceOfItsHalf(t *testing.T) {
+func TestKeyOfUnknownKindFitsEveryPlaceOfItsHalf(t *testing.T) {
 	private, public, err := note.GenerateKey(rand.Reader, "laser.biklab")
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func TestOlderKeyFitsEveryPlaceOfItsHalf(t *testing.T) {
 	}
 }
 
-func TestSiteKeyMayBeTheHubsAndNotTheOtherWay(t *testing.T) {
+func TestSiteKeyMayBeUsedAsHubKeyButNotTheReverse(t *testing.T) {
 	_, site, _ := note.GenerateKey(rand.Reader, "portillon:site:biklab")
 	_, hub, _ := note.GenerateKey(rand.Reader, "portillon:hub:biklab")
 	if err := (Place{Kind: Hub, ID: "biklab"}).Check(site); err != nil {
@@ -83,7 +83,7 @@ func TestSiteKeyMayBeTheHubsAndNotTheOtherWay(t *testing.T) {
 	}
 }
 
-func TestPolicyKeyMayBeTheSitesAndIsNoOther(t *testing.T) {
+func TestSiteKeyMayBeUsedAsPolicyKeyButNoOther(t *testing.T) {
 	_, site, _ := note.GenerateKey(rand.Reader, "portillon:site:biklab")
 	_, hub, _ := note.GenerateKey(rand.Reader, "portillon:hub:biklab")
 	_, policy, _ := note.GenerateKey(rand.Reader, "portillon:policy:biklab")
@@ -98,7 +98,7 @@ func TestPolicyKeyMayBeTheSitesAndIsNoOther(t *testing.T) {
 	}
 }
 
-func TestSameKeyUnderAnotherNameIsTheSame(t *testing.T) {
+func TestSameIgnoresTheName(t *testing.T) {
 	_, public, _ := note.GenerateKey(rand.Reader, "a")
 	_, other, _ := note.GenerateKey(rand.Reader, "a")
 	renamed := "b+00000000+" + strings.SplitN(public, "+", 3)[2]

@@ -1,5 +1,4 @@
-// Package keykind knows the kinds of keys that a site has, and recognises a key of another kind by its name or its
-// form.
+// Package keykind defines the kinds of keys of a site, and recognises a key of another kind by its name or its form.
 //
 //	site     signs bundles                      portillon:site:biklab
 //	policy   signs policy documents             portillon:policy:biklab; the site's key may be the policy key too
@@ -10,11 +9,12 @@
 //	card     makes card numbers unreadable      32 hexadecimal digits or more
 //	AES      is on cards that prove themselves  32 hexadecimal digits
 //
-// The first four are keys of signed notes (golang.org/x/mod/sumdb/note). Their names were free before they began to
-// say the kind: such an older key fits every place of a note key, and callers compare it with the other keys that they
-// can see (Same, PublicHalf). A card key and an AES key of 32 digits have the same form: either fits both places.
+// The first four are keys of signed notes (golang.org/x/mod/sumdb/note). Keys made before names included the kind have
+// an unknown kind: they are accepted in every place for a note key, and callers compare them with other known keys
+// (Same, PublicHalf). A card key and an AES key of 32 digits have the same form, so that either is accepted in both
+// places.
 //
-// An error of this package never quotes a secret.
+// Errors of this package never quote a secret.
 package keykind
 
 import (
@@ -23,7 +23,7 @@ import (
 	"strings"
 )
 
-// Kind is what a key is for. The zero Kind is a key that does not say so.
+// Kind is the purpose of a key. The zero Kind is unknown.
 type Kind uint8
 
 // The kinds of keys.
@@ -42,7 +42,7 @@ var kindNames = [...]string{
 	"key", "site key", "hub key", "machine key", "issuer key", "card key", "AES key", "policy key",
 }
 
-// String is the kind as a sentence names it: "site key".
+// String returns the kind's name in a sentence: "site key".
 func (k Kind) String() string {
 	if int(k) >= len(kindNames) {
 		return kindNames[Unknown]
@@ -50,13 +50,13 @@ func (k Kind) String() string {
 	return kindNames[k]
 }
 
-// prefix begins the name of a note key that says its kind.
+// prefix is the beginning of a note key's name that includes its kind.
 const prefix = "portillon:"
 
-// noteKinds are the words for kinds in names of note keys.
+// noteKinds maps the words in names of note keys to kinds.
 var noteKinds = map[string]Kind{"site": Site, "hub": Hub, "machine": Machine, "policy": Policy}
 
-// ids are the forms of what a key's name says after the kind: the site, or machine.site.
+// ids are the patterns of the part of a key's name after the kind: the site, or machine.site.
 var ids = map[Kind]*regexp.Regexp{
 	Site:    regexp.MustCompile(`^` + slug + `$`),
 	Hub:     regexp.MustCompile(`^` + slug + `$`),
@@ -64,31 +64,31 @@ var ids = map[Kind]*regexp.Regexp{
 	Policy:  regexp.MustCompile(`^` + slug + `$`),
 }
 
-// slug is an id of a site or a machine, as yamlfile reads it.
+// slug is the pattern of the id of a site or a machine, as in yamlfile.
 const slug = `[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?`
 
-// Name is the name of a new note key. id is the site, or for a machine MACHINE.SITE.
+// Name returns the name for a new note key. id is the site, or for a machine MACHINE.SITE.
 func Name(k Kind, id string) (string, error) {
 	form, ok := ids[k]
 	if !ok {
-		return "", fmt.Errorf("%s: no kind of a signing key, want site, policy, hub or machine", k)
+		return "", fmt.Errorf("%s: not a kind of signing key, want site, policy, hub or machine", k)
 	}
 	if !form.MatchString(id) {
 		want := "the site's id"
 		if k == Machine {
 			want = "MACHINE.SITE, as laser.biklab"
 		}
-		return "", fmt.Errorf("%.80q names no %s, want %s", id, strings.TrimSuffix(k.String(), " key"), want)
+		return "", fmt.Errorf("%.80q is not the id of a %s, want %s", id, strings.TrimSuffix(k.String(), " key"), want)
 	}
 	for word, kind := range noteKinds {
 		if kind == k {
 			return prefix + word + ":" + id, nil
 		}
 	}
-	return "", fmt.Errorf("%s has no word", k)
+	return "", fmt.Errorf("%s has no word for key names", k)
 }
 
-// KindOf reads the kind and the id in the name of a note key; Unknown where it is the name of an older key.
+// KindOf returns the kind and the id in the name of a note key; Unknown for an older name.
 func KindOf(name string) (k Kind, id string) {
 	rest, ok := strings.CutPrefix(name, prefix)
 	word, id, cut := strings.Cut(rest, ":")
@@ -98,7 +98,7 @@ func KindOf(name string) (k Kind, id string) {
 	return k, id
 }
 
-// NoteKind reads the word of a kind of signing key: site, policy, hub or machine.
+// NoteKind returns the kind of signing key for a word: site, policy, hub or machine.
 func NoteKind(word string) (Kind, bool) {
 	k, ok := noteKinds[word]
 	return k, ok

@@ -12,13 +12,13 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// Found is what a text that was given as a key is. The zero Found is no key that is known here.
+// Found describes a text given as a key. The zero Found means that the text is not a known form of key.
 type Found struct {
-	Kind    Kind   // of a note key Unknown where its name does not say it
-	Name    string // how people know it; never a secret
-	Private bool   // it can sign, or it is a secret of cards
+	Kind    Kind   // Unknown for a note key with an older name
+	Name    string // the name by which people know the key; never a secret
+	Private bool   // a private half, or a secret of cards
 
-	id   string // of a note key that says its kind: what comes after the kind
+	id   string // the part of a note key's name after the kind
 	form form
 }
 
@@ -31,10 +31,10 @@ const (
 	formHex
 )
 
-// maxKey bounds what is looked at: an RSA key of 8,192 bits takes about 6,500 bytes.
+// maxKey bounds the text, in bytes: an RSA key of 8,192 bits has about 6,500 bytes.
 const maxKey = 16 << 10
 
-// Look recognises a key by its form. What it does not know is the zero Found.
+// Look recognises a key by its form. It returns the zero Found for any other text.
 func Look(text string) Found {
 	text = strings.TrimSpace(text)
 	if len(text) > maxKey {
@@ -74,18 +74,18 @@ func noteKey(name string, private bool) Found {
 	return Found{Kind: k, Name: name, Private: private, id: id, form: formNote}
 }
 
-// aesBytes is the length of an AES-128 key, and the least of a card key.
+// aesBytes is the length of an AES-128 key, and the shortest length of a card key.
 const aesBytes = 16
 
 func hexKey(b []byte) Found {
 	f := Found{Kind: Card, Name: "check value " + CheckValue(b), Private: true, form: formHex}
 	if len(b) == aesBytes {
-		f.Kind = Unknown // a card key or an AES key
+		f.Kind = Unknown // either a card key or an AES key
 	}
 	return f
 }
 
-// lookJSON recognises an issuer's key: a file of badge keygen, or a JWK (RFC 7517), alone or in a set.
+// lookJSON recognises an issuer's key: a file of badge keygen, or a JWK (RFC 7517), single or in a set.
 func lookJSON(text string) Found {
 	var j struct {
 		Type   string          `json:"type"`
@@ -110,7 +110,7 @@ func lookJSON(text string) Found {
 	return Found{}
 }
 
-// oneLine leaves out what would break a line or steer a terminal.
+// oneLine removes control characters, which could break a line or control a terminal.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
@@ -120,7 +120,7 @@ func oneLine(s string) string {
 	}, s)
 }
 
-// CheckHash tells one card key from another, and says nothing else of it: the first 4 bytes of
+// CheckHash returns a hash that distinguishes card keys and reveals nothing else about them: the first 4 bytes of
 // HMAC-SHA-256(card key, "portillon card key check").
 func CheckHash(card []byte) uint32 {
 	h := hmac.New(sha256.New, card)
@@ -128,5 +128,5 @@ func CheckHash(card []byte) uint32 {
 	return binary.BigEndian.Uint32(h.Sum(nil))
 }
 
-// CheckValue is CheckHash as people compare it: 8 hexadecimal digits.
+// CheckValue returns CheckHash as people compare it: 8 hexadecimal digits.
 func CheckValue(card []byte) string { return fmt.Sprintf("%08x", CheckHash(card)) }

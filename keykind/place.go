@@ -10,14 +10,14 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// Place is a place where a key is named.
+// Place is a place where a key is expected, such as a flag or a key in a file.
 type Place struct {
 	Kind    Kind
 	Private bool
-	ID      string // of a note key: the site, or machine.site; empty: any
+	ID      string // for a note key: the site, or machine.site; empty: any
 }
 
-// Wrong is a key that does not fit its place.
+// Wrong is the error for a key that does not belong in its place.
 type Wrong struct {
 	Given Found
 	Want  Place
@@ -27,7 +27,7 @@ func (w *Wrong) Error() string {
 	return fmt.Sprintf("%s was given, want %s", w.Given.title(), w.Want.title())
 }
 
-// title names a key that was given.
+// title describes a given key.
 func (f Found) title() string {
 	switch half := [2]string{"public half", "private half"}[bit(f.Private)]; {
 	case f.form == formHex && f.Kind == Unknown:
@@ -39,7 +39,7 @@ func (f Found) title() string {
 	}
 }
 
-// title names the key that belongs in a place.
+// title describes the key that belongs in a place.
 func (p Place) title() string {
 	half := [2]string{"public half", "private half"}[bit(p.Private)]
 	switch p.Kind {
@@ -68,8 +68,8 @@ func bit(b bool) int {
 	return 0
 }
 
-// Check looks at a text that is named as a key. The error is a *Wrong where it is a key that cannot belong there. What
-// is no key at all is nil: whoever reads it says so.
+// Check returns a *Wrong if text is a key that does not belong in the place. A text that is not a key at all is nil:
+// the caller that reads it reports that.
 func (p Place) Check(text string) error {
 	f := Look(text)
 	if f.form == formNone || p.fits(f) {
@@ -94,10 +94,10 @@ func (p Place) fits(f Found) bool {
 	return kind && (f.id == "" || p.ID == "" || f.id == p.ID)
 }
 
-// PublicHalf is the public half of a note's signing key: PRIVATE+KEY+name+hash+base64(1 ‖ seed), where 1 is Ed25519
-// (golang.org/x/mod/sumdb/note). Its error does not quote the key.
+// PublicHalf returns the public half of a note's signing key: PRIVATE+KEY+name+hash+base64(1 ‖ seed), where 1 means
+// Ed25519 (golang.org/x/mod/sumdb/note). The error does not quote the key.
 func PublicHalf(private string) (string, error) {
-	bad := errors.New("no signing key, want one line that begins with PRIVATE+KEY+")
+	bad := errors.New("not a signing key, want one line that begins with PRIVATE+KEY+")
 	f := strings.SplitN(strings.TrimSpace(private), "+", 5)
 	if len(f) != 5 || f[0] != "PRIVATE" || f[1] != "KEY" {
 		return "", bad
@@ -111,19 +111,19 @@ func PublicHalf(private string) (string, error) {
 		return "", bad
 	}
 	if _, err := note.NewVerifier(public); err != nil {
-		// an empty name, or one with spaces: nobody could check what it signs
-		return "", fmt.Errorf("key name %.80q cannot be used", f[2])
+		// With an empty name, or a name with spaces, no program could verify the signatures.
+		return "", fmt.Errorf("key name %.80q is invalid, want one without spaces and plus signs", f[2])
 	}
 	return public, nil
 }
 
-// Same reports whether two public halves of note keys are one key, whatever their names.
+// Same reports whether two public halves of note keys are the same key, ignoring their names.
 func Same(a, b string) bool {
 	x, y := strings.SplitN(a, "+", 3), strings.SplitN(b, "+", 3)
 	return len(x) == 3 && len(y) == 3 && x[2] == y[2]
 }
 
-// NameOf is the name of a public half; empty where it is none.
+// NameOf returns the name in a public half; empty if the text is not a public half.
 func NameOf(public string) string {
 	name, _, ok := strings.Cut(public, "+")
 	if !ok {

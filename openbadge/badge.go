@@ -10,10 +10,10 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// Badge is what a credential says. None of it is believed but with a Valid verdict.
+// Badge holds the content of a credential. Callers must not trust it without a Valid verdict.
 type Badge struct {
 	ID              string        `json:"id"`
-	UID             string        `json:"uid,omitempty"` // Open Badges 2.0: another name by which it may be revoked
+	UID             string        `json:"uid,omitempty"` // Open Badges 2.0: second id, for revocation
 	Name            string        `json:"name,omitempty"`
 	IssuerID        string        `json:"issuer"`
 	IssuerName      string        `json:"issuer_name,omitempty"`
@@ -21,35 +21,35 @@ type Badge struct {
 	AchievementName string        `json:"achievement_name,omitempty"`
 	Description     string        `json:"description,omitempty"`
 	Criteria        string        `json:"criteria,omitempty"`
-	Image           string        `json:"image,omitempty"` // the achievement's: a URL, or a data URL
+	Image           string        `json:"image,omitempty"` // image of the achievement: a URL or a data URL
 	ValidFrom       time.Time     `json:"valid_from,omitzero"`
 	ValidUntil      time.Time     `json:"valid_until,omitzero"` // zero: no end
-	Awarded         time.Time     `json:"awarded,omitzero"`     // when it was earned: nothing is judged by it
-	Subject         string        `json:"subject,omitempty"`    // credentialSubject.id
+	Awarded         time.Time     `json:"awarded,omitzero"`     // date on which the badge was earned; no check uses it
+	Subject         string        `json:"subject,omitempty"`    // value of credentialSubject.id
 	Identifiers     []Identity    `json:"identifiers,omitempty"`
-	Status          []StatusEntry `json:"status,omitempty"` // each must hold
+	Status          []StatusEntry `json:"status,omitempty"` // all must be good
 	Evidence        []Evidence    `json:"evidence,omitempty"`
 }
 
-// StatusEntry is where a badge's status stands.
+// StatusEntry is the position of a badge in a status list.
 type StatusEntry struct {
 	Type    string `json:"type"`
-	List    string `json:"list"` // the URL of the list
+	List    string `json:"list"` // URL of the list
 	Purpose string `json:"purpose,omitempty"`
 	Index   int64  `json:"index,omitempty"`
-	Size    int64  `json:"size,omitempty"` // bits of an entry; zero: one
+	Size    int64  `json:"size,omitempty"` // bits of an entry; 0: one bit
 }
 
-// Identity is an IdentityObject: who the badge is for, in the clear or hashed. One whose hashed is neither true nor
-// false says nothing, and is left out.
+// Identity is an IdentityObject: the recipient of the badge, as plain text or hashed. Objects with an invalid value of
+// hashed are left out.
 type Identity struct {
-	Type   string `json:"type"` // emailAddress, …
-	Hash   string `json:"hash"` // the value, or sha256$… or md5$… of value ‖ salt
+	Type   string `json:"type"` // such as emailAddress
+	Hash   string `json:"hash"` // the value, or sha256$… or md5$… of the value followed by the salt
 	Hashed bool   `json:"hashed,omitempty"`
 	Salt   string `json:"salt,omitempty"`
 }
 
-// Evidence is what an issuer says a badge was earned by.
+// Evidence is an issuer's description of how the badge was earned.
 type Evidence struct {
 	ID          string `json:"id,omitempty"`
 	Name        string `json:"name,omitempty"`
@@ -59,16 +59,16 @@ type Evidence struct {
 	Audience    string `json:"audience,omitempty"`
 }
 
-// Recipient is whoever a badge may be for.
+// Recipient is a person whom a badge may belong to, with all known addresses and ids.
 type Recipient struct {
 	Emails   []string
 	Subjects []string
 }
 
-// IsFor reports whether the badge's recipient is r: by the subject's id, exactly, or by an e-mail address. Upper and
-// lower case are the same in an address, on both sides of the @, since issuers and members write the same one
-// differently. A hash was made of one spelling: the one given is tried, and the same in lower case. No other spelling
-// is (dots, +tags): they are somebody else's.
+// IsFor reports whether the badge belongs to r. The subject's id must be equal, or an e-mail address must match.
+// Addresses match in upper and lower case on both sides of the @, because issuers and members may write the same
+// address differently. For a hash, IsFor tries the given spelling and the same in lower case. It tries no other
+// spelling (dots, +tags), because that may be another person's address.
 func (b *Badge) IsFor(r Recipient) bool {
 	for _, s := range r.Subjects {
 		if s != "" && s == b.Subject {
@@ -91,6 +91,7 @@ func (b *Badge) IsFor(r Recipient) bool {
 	return false
 }
 
+// matches reports whether the identity is the given e-mail address, as plain text or as a hash.
 func (i Identity) matches(email string) bool {
 	if i.Type != "emailAddress" && i.Type != "email" {
 		return false
@@ -118,20 +119,20 @@ func (i Identity) matches(email string) bool {
 	return false
 }
 
-// read takes a badge out of the document. What is missing and must be there is a Fault.
+// read returns the badge in a document. A missing required value is a Fault.
 func read(doc object) (*Badge, error) {
 	b, kind, err := readCredential(doc)
 	if err != nil {
 		return b, err
 	}
 	if kind != BadgeKind {
-		return b, fault("not-an-open-badge", "its type is not OpenBadgeCredential")
+		return b, fault("not-an-open-badge", "type is not OpenBadgeCredential")
 	}
 	return b, b.readBadge(doc)
 }
 
-// readCredential takes out of the document what every verifiable credential says: what it is, from whom, from when
-// until when, and where its status stands. The dates are there with most errors.
+// readCredential reads the properties of every verifiable credential: kind, issuer, dates and status. With most errors,
+// the returned badge has its dates.
 func readCredential(doc object) (*Badge, Kind, error) {
 	b := &Badge{ID: ld.Str(doc, "id"), Name: text(doc, "name")}
 	kind := kindOf(doc)
@@ -139,7 +140,7 @@ func readCredential(doc object) (*Badge, Kind, error) {
 		return b, kind, err
 	}
 	if kind == "" {
-		return b, kind, fault("not-an-open-badge", "its type is not VerifiableCredential")
+		return b, kind, fault("not-an-open-badge", "type is not VerifiableCredential")
 	}
 	switch i := doc["issuer"].(type) {
 	case string:
@@ -148,14 +149,14 @@ func readCredential(doc object) (*Badge, Kind, error) {
 		b.IssuerID, b.IssuerName = ld.Str(i, "id"), text(i, "name")
 	}
 	if b.IssuerID == "" {
-		return b, kind, fault("not-an-open-badge", "it lacks an issuer's id")
+		return b, kind, fault("not-an-open-badge", "the issuer's id is missing")
 	}
 	b.Subject = ld.Str(single(doc["credentialSubject"]), "id")
 	return b, kind, b.readStatus(doc)
 }
 
-// kindOf is what the document's types say that it is; empty where it is no verifiable credential. A badge is a badge,
-// whatever else it may be besides.
+// kindOf returns the kind of a document from its types; empty: not a verifiable credential. A badge with further types
+// is still a badge.
 func kindOf(doc object) Kind {
 	switch t := doc["type"]; {
 	case !has(t, "VerifiableCredential"):
@@ -170,6 +171,7 @@ func kindOf(doc object) Kind {
 	return CredentialKind
 }
 
+// readBadge reads the properties of a badge that other credentials do not have.
 func (b *Badge) readBadge(doc object) error {
 	subject, achievement, err := subjectOf(doc)
 	if err != nil {
@@ -177,7 +179,7 @@ func (b *Badge) readBadge(doc object) error {
 	}
 	b.AchievementID, b.AchievementName = ld.Str(achievement, "id"), text(achievement, "name")
 	if b.AchievementID == "" || b.ID == "" {
-		return fault("not-an-open-badge", "it lacks an id, or an achievement's id")
+		return fault("not-an-open-badge", "the id, or the achievement's id, is missing")
 	}
 	b.Description, b.Criteria = text(achievement, "description"), text(single(achievement["criteria"]), "narrative")
 	b.Image = image(achievement["image"])
@@ -187,31 +189,31 @@ func (b *Badge) readBadge(doc object) error {
 	return nil
 }
 
-// subjectOf is the one subject of a badge, and what it has achieved.
+// subjectOf returns the only subject of a badge, and its only achievement.
 func subjectOf(doc object) (subject, achievement object, err error) {
 	switch n := len(ld.List(doc["credentialSubject"])); {
 	case n == 0:
-		return nil, nil, fault("not-an-open-badge", "it has no credentialSubject")
+		return nil, nil, fault("not-an-open-badge", "credentialSubject is missing")
 	case n > 1:
-		return nil, nil, fault("not-an-open-badge", "it has %d subjects, want one: a badge is one person's", n)
+		return nil, nil, fault("not-an-open-badge", "%d subjects, want one: a badge belongs to one person", n)
 	}
 	if subject = single(doc["credentialSubject"]); subject == nil {
-		return nil, nil, fault("not-an-open-badge", "its credentialSubject is no object")
+		return nil, nil, fault("not-an-open-badge", "credentialSubject is not an object")
 	}
 	if !has(subject["type"], "AchievementSubject") {
-		return nil, nil, fault("not-an-open-badge", "its subject is no AchievementSubject")
+		return nil, nil, fault("not-an-open-badge", "the subject's type is not AchievementSubject")
 	}
 	if n := len(ld.List(subject["achievement"])); n != 1 {
-		return nil, nil, fault("not-an-open-badge", "its subject has %d achievements, want one", n)
+		return nil, nil, fault("not-an-open-badge", "the subject has %d achievements, want one", n)
 	}
 	if achievement = single(subject["achievement"]); !has(achievement["type"], "Achievement") {
-		return nil, nil, fault("not-an-open-badge", "its subject's achievement is no Achievement")
+		return nil, nil, fault("not-an-open-badge", "the achievement's type is not Achievement")
 	}
 	return subject, achievement, nil
 }
 
-// single is the one object that v is, alone or in a list of one, which say the same (JSON-LD 1.1, section 4.3); else
-// nil.
+// single returns v if it is an object, or the only object in a list: both mean the same (JSON-LD 1.1, section 4.3).
+// Otherwise it returns nil.
 func single(v any) object {
 	all := ld.List(v)
 	if len(all) != 1 {
@@ -221,19 +223,19 @@ func single(v any) object {
 	return o
 }
 
-// readEndorsement: Open Badges 3.0, section B.1.11, EndorsementSubject. The comment itself is optional.
+// readEndorsement checks an endorsement (Open Badges 3.0, section B.1.11, EndorsementSubject). The comment is optional.
 func (b *Badge) readEndorsement(doc object) error {
 	subject := ld.Obj(doc, "credentialSubject")
 	if b.ID == "" || ld.Str(subject, "id") == "" || !has(subject["type"], "EndorsementSubject") {
-		return fault("malformed", "it is no endorsement: it lacks an id, or its subject is no EndorsementSubject with an id")
+		return fault("malformed", "not an endorsement: want an id, and an EndorsementSubject with an id")
 	}
 	if _, isText := subject["endorsementComment"].(string); !isText && subject["endorsementComment"] != nil {
-		return fault("malformed", "endorsementComment is no text")
+		return fault("malformed", "endorsementComment is not a text")
 	}
 	return nil
 }
 
-// image is an Image's id, or the text that older badges have instead.
+// image returns the id of an Image, or the text that older badges have in its place.
 func image(v any) string {
 	if o, ok := v.(object); ok {
 		return ld.Str(o, "id")
@@ -242,8 +244,8 @@ func image(v any) string {
 	return s
 }
 
-// text is o's text at key, in whatever language: the data model 2.0 (section 11.1) also writes {"@value": …,
-// "@language": …}, and several of them in a list.
+// text returns the text of o at key, in any language. In the data model 2.0 (section 11.1) a text may also be
+// {"@value": …, "@language": …}, or a list of these: text returns the first.
 func text(o object, key string) string {
 	for _, v := range ld.List(o[key]) {
 		switch v := v.(type) {
@@ -256,6 +258,7 @@ func text(o object, key string) string {
 	return ""
 }
 
+// has reports whether v is, or a list that contains, the text want.
 func has(v any, want string) bool {
 	for _, x := range ld.List(v) {
 		if x == want {
@@ -265,11 +268,12 @@ func has(v any, want string) bool {
 	return false
 }
 
-// modelOne is the context of the data model 1.1, which has issuanceDate and expirationDate where 2.0 has validFrom and
+// modelOne is the context of the data model 1.1, which has issuanceDate and expirationDate in place of validFrom and
 // validUntil.
 const modelOne = "https://www.w3.org/2018/credentials/v1"
 
-// readDates reads the dates of both data models. 1.1 knows the words of 2.0 too: where both stand, the narrower counts.
+// readDates reads the dates of both data models. Version 1.1 also knows the terms of 2.0: if both are present, the
+// narrower period counts.
 func (b *Badge) readDates(doc object, kind Kind) error {
 	var at [4]time.Time
 	for i, key := range [...]string{"validFrom", "issuanceDate", "validUntil", "expirationDate"} {
@@ -287,14 +291,14 @@ func (b *Badge) readDates(doc object, kind Kind) error {
 	}
 	switch old := has(doc["@context"], modelOne); {
 	case old && at[1].IsZero():
-		return fault("not-an-open-badge", "it has no issuanceDate")
+		return fault("not-an-open-badge", "issuanceDate is missing")
 	case !old && b.ValidFrom.IsZero() && (kind == BadgeKind || kind == EndorsementKind):
-		return fault("not-an-open-badge", "it has no validFrom")
+		return fault("not-an-open-badge", "validFrom is missing")
 	}
 	return nil
 }
 
-// date is the time at key: zero where there is none.
+// date returns the time at key, or the zero time if the key is missing.
 func date(doc object, key string) (time.Time, error) {
 	v, there := doc[key]
 	if !there || v == nil {
@@ -303,11 +307,12 @@ func date(doc object, key string) (time.Time, error) {
 	s, _ := v.(string)
 	t, ok := parseStamp(s)
 	if !ok {
-		return time.Time{}, fault("malformed", "%s: %.60q is no time with a zone, as 2025-03-01T09:00:00Z", key, s)
+		return time.Time{}, fault("malformed", "%s: time %.60q, want a time with a zone, as 2025-03-01T09:00:00Z", key, s)
 	}
 	return t, nil
 }
 
+// readRecipients adds the identities of the subject. It skips malformed ones, which then match nobody.
 func (b *Badge) readRecipients(subject object) {
 	for _, v := range ld.List(subject["identifier"]) {
 		o, ok := v.(object)
@@ -323,7 +328,7 @@ func (b *Badge) readRecipients(subject object) {
 	}
 }
 
-// evidenceOf reads a node of evidence, whose keys are the same in Open Badges 2.0 and 3.0.
+// evidenceOf reads one piece of evidence. Its keys are the same in Open Badges 2.0 and 3.0.
 func evidenceOf(o object) Evidence {
 	return Evidence{
 		ld.Str(o, "id"),
@@ -335,6 +340,7 @@ func evidenceOf(o object) Evidence {
 	}
 }
 
+// readEvidence reads all evidence of a badge.
 func (b *Badge) readEvidence(doc object) {
 	for _, v := range ld.List(doc["evidence"]) {
 		if o, ok := v.(object); ok {

@@ -8,7 +8,7 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// minimal is the least that a badge says, as the data model 2.0 has it; more replaces its words, null takes them away.
+// minimal returns the smallest badge of the data model 2.0. more replaces properties; null removes them.
 func minimal(t testing.TB, more string) object {
 	t.Helper()
 	d, err := ld.Parse(
@@ -49,18 +49,18 @@ func TestDatesOfBothDataModelsAreRead(t *testing.T) {
 		one + `"issuanceDate":"2025-02-01T00:00:00Z","expirationDate":"2027-02-01T00:00:00Z",` +
 			`"validUntil":"2027-03-01T00:00:00Z"`: "2026-01-01 – 2027-02-01",
 		`"validFrom":null`: "not-an-open-badge",
-		// 1.1 has no badge without issuanceDate
+		// In 1.1 issuanceDate is required
 		one + `"validUntil":null`:               "not-an-open-badge",
 		`"validFrom":"2026-01-01"`:              "malformed",
 		`"validFrom":"2026-01-01T00:00:00"`:     "malformed",
 		`"validFrom":1767225600`:                "malformed",
 		`"validUntil":["2027-01-01T00:00:00Z"]`: "malformed",
 		`"validUntil":""`:                       "malformed",
-		// Go's zero time, which would be no end at all
+		// Go's zero time would mean no end
 		`"validUntil":"0001-01-01T00:00:00Z"`:                     "malformed",
 		one + `"issuanceDate":"yesterday"`:                        "malformed",
 		`"expirationDate":"2026-13-01T00:00:00Z"`:                 "malformed",
-		`"awardedDate":"some day"`:                                "2026-01-01 –", // it only informs
+		`"awardedDate":"some day"`:                                "2026-01-01 –", // only informative
 		`"issuer":{"id":"did:x:i","name":"Lab"}`:                  "2026-01-01 –",
 		`"issuer":["did:x:i"]`:                                    "not-an-open-badge",
 		`"issuer":{"name":"Lab"}`:                                 "not-an-open-badge",
@@ -73,7 +73,7 @@ func TestDatesOfBothDataModelsAreRead(t *testing.T) {
 		`"credentialStatus":{"id":"urn:x:y"}`:                     "malformed",
 		`"credentialStatus":{"type":["A","B"],"id":"urn:x:y"}`:    "malformed",
 		`"credentialStatus":{"type":"1EdTechRevocationList"}`:     "malformed",
-		`"credentialStatus":{"type":"StatusList2021Entry"}`:       "2026-01-01 –", // refused where it is judged, by its name
+		`"credentialStatus":{"type":"StatusList2021Entry"}`:       "2026-01-01 –", // rejected later, as unsupported
 		`"type":["VerifiableCredential","AchievementCredential"]`: "2026-01-01 –",
 	} {
 		b, err := read(minimal(t, in))
@@ -94,8 +94,8 @@ func day(at time.Time) string {
 	return at.UTC().Format(time.DateOnly)
 }
 
-// What 1EdTech's fullest sample says, in either data model.
-func TestOthersFullestBadgeIsRead(t *testing.T) {
+// The content of 1EdTech's most complete sample, in both data models.
+func TestMostCompleteSampleOf1EdTechIsRead(t *testing.T) {
 	for name, from := range map[string]string{"complete.json": "2010-01-01", "complete_v1.json": "2010-01-01"} {
 		d, err := ld.Parse(file(t, shared(t, inspector, name)))
 		if err != nil {
@@ -118,7 +118,7 @@ func TestOthersFullestBadgeIsRead(t *testing.T) {
 	}
 }
 
-func TestNamesOfManyLanguagesAreRead(t *testing.T) {
+func TestNamesInSeveralLanguagesAreRead(t *testing.T) {
 	for in, want := range map[string]string{
 		`"name":"A"`:                                   "A",
 		`"name":{"@value":"A","@language":"fr"}`:       "A",
@@ -133,8 +133,8 @@ func TestNamesOfManyLanguagesAreRead(t *testing.T) {
 	}
 }
 
-// The moments around the ends: an issuer's clock may be Skew ahead of ours, and the end is the last moment.
-func TestDatesAreJudgedToTheSecond(t *testing.T) {
+// The moments around both ends: an issuer's clock may be fast by Skew, and the end is the last valid moment.
+func TestValidityEndsAreExactToTheSecond(t *testing.T) {
 	k := key(t)
 	b, err := IssueJSON(draft(), k, today.AddDate(-2, 0, 0))
 	if err != nil {
@@ -154,8 +154,8 @@ func TestDatesAreJudgedToTheSecond(t *testing.T) {
 	}
 }
 
-// Made by hand of SHA-256 and MD5, and the one that 1EdTech's documents give.
-func TestRecipientsAreFoundByEverySpellingOfTheirHash(t *testing.T) {
+// Hashes with SHA-256 and MD5 made by hand, and the one in 1EdTech's documentation.
+func TestRecipientHashesMatchBothSpellings(t *testing.T) {
 	for _, c := range []struct {
 		id    Identity
 		email string

@@ -11,22 +11,23 @@ import (
 )
 
 const (
-	// minEntries is the least that a list has, so that an entry says little about its holder (Bitstring Status List 1.0,
-	// section 2.2).
+	// minEntries is the minimum length of a list: in a long list, an entry reveals little about its holder (Bitstring
+	// Status List 1.0, section 2.2).
 	minEntries = 131_072
-	// maxBits bounds a list in bytes, unpacked: 16 Mi entries. A gzip of 2 KB can hold as much.
+	// maxBits is the maximum size of an uncompressed list, in bytes: 16 Mi entries. A gzip of 2 KB can contain as much.
 	maxBits = 2 << 20
 )
 
-// bits are the entries of a status list, one bit each, the first in the highest bit of the first byte.
+// bits holds the entries of a status list, one bit each. The first entry is the highest bit of the first byte.
 type bits []byte
 
+// len returns the number of entries.
 func (b bits) len() int64 { return 8 * int64(len(b)) }
 
-// at reports the i-th bit, which must be there.
+// at returns the i-th bit. i must be less than the length.
 func (b bits) at(i int64) bool { return b[i/8]>>(7-i%8)&1 == 1 }
 
-// set changes the i-th bit, which must be there.
+// set changes the i-th bit. i must be less than the length.
 func (b bits) set(i int64, on bool) {
 	mask := byte(1) << (7 - i%8)
 	if b[i/8] &^= mask; on {
@@ -34,40 +35,40 @@ func (b bits) set(i int64, on bool) {
 	}
 }
 
-// encodeBits is an encodedList (Bitstring Status List 1.0, section 3.3): multibase's u, then base64url without padding,
-// of the gzip.
+// encodeBits returns the encodedList (Bitstring Status List 1.0, section 3.3): the multibase prefix u, then the gzip
+// data in base64url without padding.
 func encodeBits(b bits) string {
 	var out bytes.Buffer
-	z, _ := gzip.NewWriterLevel(&out, gzip.BestCompression) // the level is a good one
-	z.Write(b)                                              // a Buffer takes everything
+	z, _ := gzip.NewWriterLevel(&out, gzip.BestCompression) // the error is for an invalid level only
+	z.Write(b)                                              // a Buffer accepts all bytes
 	z.Close()
 	return "u" + base64.RawURLEncoding.EncodeToString(out.Bytes())
 }
 
-// decodeBits is the other way (section 3.4). It never unpacks more than maxBits.
+// decodeBits decodes an encodedList (section 3.4). It never decompresses more than maxBits.
 func decodeBits(s string) (bits, error) {
 	rest, ok := strings.CutPrefix(s, "u")
 	if !ok {
-		return nil, errors.New("its encodedList does not begin with u, multibase's sign of base64url")
+		return nil, errors.New("encodedList does not begin with u, the multibase prefix of base64url")
 	}
 	packed, err := base64.RawURLEncoding.Strict().DecodeString(rest)
-	if err != nil || strings.ContainsAny(rest, "\r\n") { // Go's base64 passes over line ends
-		return nil, errors.New("its encodedList is not base64url without padding")
+	if err != nil || strings.ContainsAny(rest, "\r\n") { // Go's base64 ignores line ends
+		return nil, errors.New("encodedList is not base64url without padding")
 	}
 	in := bytes.NewReader(packed)
 	z, err := gzip.NewReader(in)
 	if err != nil {
-		return nil, fmt.Errorf("its encodedList is no gzip: %w", err)
+		return nil, fmt.Errorf("encodedList is not valid gzip: %w", err)
 	}
 	z.Multistream(false)
 	out, err := io.ReadAll(io.LimitReader(z, maxBits+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("its encodedList is no gzip: %w", err)
+		return nil, fmt.Errorf("encodedList is not valid gzip: %w", err)
 	case len(out) > maxBits:
-		return nil, fmt.Errorf("its encodedList unpacks to more than %d bytes", maxBits)
+		return nil, fmt.Errorf("encodedList has more than %d bytes uncompressed", maxBits)
 	case in.Len() > 0:
-		return nil, errors.New("something follows the gzip of its encodedList")
+		return nil, errors.New("trailing data after the gzip data in encodedList")
 	}
 	return out, nil
 }

@@ -19,8 +19,8 @@ const (
 	resources  = "1EdTech+digital-credentials-public-validator/inspector-vc/src/test/resources/"
 )
 
-// exampleOrg is the web as expected.json has it for the cases of Open Badges 2.0: example.org, with www and TLS or
-// without, is a folder; the assertion under test stands at its own address.
+// exampleOrg is the web that expected.json assumes for the cases of Open Badges 2.0: example.org, with or without www
+// and TLS, is a folder; the tested assertion is at its own address.
 type exampleOrg struct {
 	dir  string
 	self string
@@ -61,7 +61,7 @@ func examplesIssuers(t testing.TB) (out []Issuer) {
 	return out
 }
 
-// judge2 is the verdict on a case of Open Badges 2.0.
+// judge2 returns the verdict on a case of Open Badges 2.0.
 func judge2(t testing.TB, data []byte) Verdict {
 	t.Helper()
 	id := ""
@@ -69,7 +69,7 @@ func judge2(t testing.TB, data []byte) Verdict {
 		id = ld.Str(d, "id")
 	}
 	w := exampleOrg{otherstest.Path(t, inspector2, "assets"), id, data}
-	if w.self == "" { // baked
+	if w.self == "" { // in a picture
 		w.self, w.data = "https://example.org/beths-robotics-badge.json", otherstest.File(
 			t,
 			inspector2,
@@ -80,7 +80,7 @@ func judge2(t testing.TB, data []byte) Verdict {
 	return VerifyDocument(data, Options{Trust: examplesIssuers(t), At: today, Documents: w, Status: w, Recipient: &nobody})
 }
 
-// wantOf2 is our answer to each case of Open Badges 2.0.
+// wantOf2 lists the expected verdict of this package for each case of Open Badges 2.0.
 var wantOf2 = map[string]string{
 	"basic-assertion.json":                                                   "valid",
 	"basic-assertion-invalid-context.json":                                   "invalid unknown-context",
@@ -121,10 +121,10 @@ var wantOf2 = map[string]string{
 	"simple-revoked.jwt":                                                     "invalid revoked",
 }
 
-// The 97 cases that others made, each with our verdict and its reasons. Where theirs is valid ours is, and where theirs
-// is invalid ours is and for the reason that they state; one of theirs, which rests on a suite that this library names
-// as unsupported, is not.
-func TestAllNinetySevenCasesOfOthers(t *testing.T) {
+// The 97 cases made by others, with the expected verdict and reasons of this package. Valid cases are valid here;
+// invalid cases are invalid here for the documented reason. One valid case is rejected: it needs a suite that this
+// package reports as unsupported.
+func TestVerdictsOnThe97CasesOfOthers(t *testing.T) {
 	var cases []struct{ Path, Kind, Verdict, Reason string }
 	if err := json.Unmarshal(otherstest.File(t, "expected.json"), &cases); err != nil {
 		t.Fatal(err)
@@ -143,7 +143,7 @@ func TestAllNinetySevenCasesOfOthers(t *testing.T) {
 			continue
 		}
 		agrees := strings.HasPrefix(c.Verdict, "valid") == (got == "valid")
-		// its list is not at hand
+		// the list of this case is not available
 		offline := strings.HasSuffix(c.Path, "ob30/credential-status-revoked.json") &&
 			got == "indeterminate status-unreachable"
 		switch unsupported := strings.Contains(c.Path, "derivedcredential"); {
@@ -166,7 +166,7 @@ func TestAllNinetySevenCasesOfOthers(t *testing.T) {
 	}
 }
 
-// caseVerdict is what we say of a case, with what expected.json says must be pinned.
+// caseVerdict returns the verdict on a case, with the pins that expected.json requires.
 func caseVerdict(t *testing.T, p, kind string) string {
 	t.Helper()
 	data := otherstest.File(t, p)
@@ -183,8 +183,8 @@ func caseVerdict(t *testing.T, p, kind string) string {
 	return codes(VerifyDocument(data, o))
 }
 
-// vectorVerdict is the verdict on every proof of one of the W3C's vectors, each with its own key pinned. Three name a
-// context that is not at hand: their canonical texts are taken as given, and hashed and verified.
+// vectorVerdict returns the verdict on every proof of one of the W3C's vectors, each with its own key pinned. Three use
+// a context that is not available: for these, the vector's canonical texts are hashed and verified.
 func vectorVerdict(t *testing.T, p string) string {
 	t.Helper()
 	d := parse(t, otherstest.File(t, p))
@@ -233,7 +233,7 @@ func (v vector) given(t *testing.T, p object) string {
 	return "valid"
 }
 
-// revokedLists is the one status list of 1EdTech's samples.
+// revokedLists is the only status list in 1EdTech's samples.
 func revokedLists(t testing.TB) Resolver {
 	return lists{testList: string(file(t, shared(t, inspector, "bit-string-list/testlist")))}
 }

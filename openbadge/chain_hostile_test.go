@@ -11,8 +11,8 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// hostileChains are documents with eight proofs, each after all those before it: an attacker's own did:keys have signed
-// them well, but for the last, which says that it is the issuer's. Each is signed together with those before it, so
+// hostileChains are documents with eight proofs, each of which refers to all earlier ones. An attacker's own did:keys
+// made correct signatures, except for the last, which claims the issuer's key. Each proof covers the earlier ones, so
 // each costs as much as a document.
 func hostileChains(t testing.TB) map[string][]byte {
 	fill := func(item string, n int) []any {
@@ -21,7 +21,7 @@ func hostileChains(t testing.TB) map[string][]byte {
 	insides := map[string]object{
 		"twins":           {"identifier": fill(`{"type":"IdentityObject"}`, 1400)},
 		"a tree of twins": {"source": parse(t, []byte(tree(2, 4)))},
-		"a wide tree":     {"source": parse(t, []byte(tree(3, 3)))}, // 1,134,316 of the 1,200,000 that a document may cost
+		"a wide tree":     {"source": parse(t, []byte(tree(3, 3)))}, // 1,134,316 of the limit of 1,200,000
 		"a long text":     {"narrative": strings.Repeat("é", 400_000)},
 		"control signs":   {"narrative": strings.Repeat("\u0001", 140_000)},
 		"many values":     {"identifier": fill(`{"type":"IdentityObject","salt":"1","hashed":false}`, 1200)},

@@ -13,7 +13,7 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// chained makes a proof with a name that follows others.
+// chained makes a proof with an id that refers to others.
 func chained(id string, after ...any) func(object) {
 	return func(p object) {
 		if id != "" {
@@ -35,14 +35,14 @@ func chained(id string, after ...any) func(object) {
 
 func ended(p object) { p["expires"] = today.Add(-time.Hour).Format(time.RFC3339) }
 
-// A badge that a stranger signed first and its issuer last: the issuer's proof counts where all that it follows is
-// there and holds.
-func TestAChainHoldsFromItsFirstProof(t *testing.T) {
+// Another party signed the badge first, the issuer last: the issuer's proof counts if all proofs it refers to are
+// present and correct.
+func TestEveryProofOfAChainMustBeCorrect(t *testing.T) {
 	k, other := key(t), key(t)
 	issuer, witness := edwardsSigner(k), edwardsSigner(other)
-	third := nistSigner(t, elliptic.P256(), crypto.SHA256) // its name says nothing of its key
+	third := nistSigner(t, elliptic.P256(), crypto.SHA256) // its method does not contain the key
 	proof := func(d object, i int) object { return ld.List(d["proof"])[i].(object) }
-	// replace puts another stranger's proof, which verifies, in the place of the first.
+	// replace replaces the first proof by a correct proof of another party.
 	replace := func(d object) {
 		bare := ld.Without(d, "proof")
 		d["proof"] = []any{proveWith(t, bare, edwardsSigner(key(t)), suite, chained("a")), proof(d, 1)}
@@ -81,7 +81,7 @@ func TestAChainHoldsFromItsFirstProof(t *testing.T) {
 		"the issuer, then a witness": {func(d object) {
 			proveWith(t, d, issuer, suite, chained("a"))
 			proveWith(t, d, witness, suite, chained("", "a"))
-		}, "valid"}, // the issuer's own proof stands alone
+		}, "valid"}, // the issuer's proof refers to no other
 		"a witness alone": {func(d object) { proveWith(t, d, witness, suite) }, "invalid key-not-pinned"},
 		"two witnesses": {func(d object) {
 			proveWith(t, d, witness, suite, chained("a"))
@@ -197,8 +197,8 @@ func TestAChainHoldsFromItsFirstProof(t *testing.T) {
 	}
 }
 
-// The badge ends when a link of its chain does.
-func TestABadgeEndsWithTheFirstLinkThatEnds(t *testing.T) {
+// The badge ends with the earliest end in its chain.
+func TestBadgeEndsWithTheEarliestEndOfItsChain(t *testing.T) {
 	k := key(t)
 	d := parse(t, issued(t, k)["JSON"])
 	delete(d, "proof")
@@ -217,8 +217,8 @@ func TestABadgeEndsWithTheFirstLinkThatEnds(t *testing.T) {
 	}
 }
 
-// A document may have proofs that we cannot judge, and a few that we can.
-func TestOneGoodProofSufficesAmongOthers(t *testing.T) {
+// A document may have unsupported proofs beside supported ones.
+func TestOneCorrectProofIsSufficient(t *testing.T) {
 	k := key(t)
 	issuer := edwardsSigner(k)
 	proof := func(d object, i int) object { return ld.List(d["proof"])[i].(object) }
@@ -296,8 +296,8 @@ func TestOneGoodProofSufficesAmongOthers(t *testing.T) {
 	}
 }
 
-// Proofs of any words on a badge that its issuer has signed: nothing panics, and what is valid holds a signature that
-// the issuer made.
+// Proofs with any terms on a badge signed by its issuer: nothing panics, and a valid badge has a signature of the
+// issuer.
 func FuzzProofs(f *testing.F) {
 	k, _ := ParseKey([]byte(testKey))
 	d := parse(f, must(IssueJSON(draft(), k, today)))

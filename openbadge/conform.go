@@ -7,16 +7,16 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// Warning is something that Open Badges 3.0 requires and the badge does not have as it should. It does not make a badge
-// of its issuer less the issuer's: with Options.Strict it is a reason against it.
+// Warning is a requirement of Open Badges 3.0 that a badge does not meet. The badge may still be valid, unless
+// Options.Strict is set.
 type Warning struct {
 	Code string `json:"code"` // one of WarningCodes
-	Path string `json:"path"` // where, as credentialSubject.achievement.criteria or evidence[0].type
+	Path string `json:"path"` // such as credentialSubject.achievement.criteria or evidence[0].type
 	FR   string `json:"fr"`
 	EN   string `json:"en"`
 }
 
-// warnings are every kind in French and English. The codes are a closed list, and stable.
+// warnings are the texts of all kinds of Warning, in French and English. The list of codes is closed and stable.
 var warnings = [...]said{
 	{"missing-property", "il manque une propriété obligatoire", "a required property is missing"},
 	{"missing-type", "il manque le type obligatoire", "the required type is missing"},
@@ -32,7 +32,7 @@ var warnings = [...]said{
 	},
 }
 
-// WarningCodes are the codes of every kind of Warning.
+// WarningCodes returns the codes of all kinds of Warning.
 func WarningCodes() []string {
 	var out []string
 	for _, w := range warnings {
@@ -41,12 +41,12 @@ func WarningCodes() []string {
 	return out
 }
 
-// maxWarnings bounds those of a badge: whoever reads more than these learns nothing new.
+// maxWarnings is the maximum number of warnings for a badge: more would not help the reader.
 const maxWarnings = 20
 
-// conforms compares a badge of Open Badges 3.0 with the data model that its standard publishes: 1EdTech's JSON schema
-// of the AchievementCredential, and step 1 of the verification (section 8.4), by which a subject has an id or an
-// identifier.
+// conforms compares a badge with the data model of Open Badges 3.0: 1EdTech's JSON schema of the AchievementCredential,
+// and step 1 of the verification (section 8.4), which requires an id or an identifier of the subject. The warnings
+// become reasons with Options.Strict.
 func (q *inquiry) conforms(doc object) {
 	c := conformance{}
 	c.node("", "AchievementCredential", doc)
@@ -65,9 +65,10 @@ func (q *inquiry) conforms(doc object) {
 	}
 }
 
-// conformance is a comparison under way.
+// conformance is a comparison in progress.
 type conformance struct{ found []Warning }
 
+// warn adds a warning for a path, up to maxWarnings.
 func (c *conformance) warn(code, path string) {
 	if len(c.found) >= maxWarnings {
 		return
@@ -79,7 +80,7 @@ func (c *conformance) warn(code, path string) {
 	}
 }
 
-// node compares an object with its class.
+// node compares an object with a class of the data model.
 func (c *conformance) node(path, name string, o object) {
 	class := classNamed(name)
 	if typed := class.typ; typed != "" && !has(o["type"], typed) ||
@@ -99,11 +100,12 @@ func (c *conformance) node(path, name string, o object) {
 				c.value(at+"["+strconv.Itoa(i)+"]", p, x)
 			}
 		default:
-			c.value(at, p, ld.List(v)[0]) // one, alone or in a list: JSON-LD says the same by both
+			c.value(at, p, ld.List(v)[0]) // one object, alone or in a list: JSON-LD treats both alike
 		}
 	}
 }
 
+// below returns the path of a property.
 func below(path, name string) string {
 	if path == "" {
 		return name
@@ -111,7 +113,7 @@ func below(path, name string) string {
 	return path + "." + name
 }
 
-// value compares one value with what its property wants.
+// value compares one value with the form that its property requires.
 func (c *conformance) value(path string, p property, v any) {
 	_, isText := v.(string)
 	ok := false
@@ -137,7 +139,7 @@ func (c *conformance) value(path string, p property, v any) {
 	}
 }
 
-// isSpoken reports whether a value is a text with its language (Verifiable Credentials Data Model 2.0, section 11.1).
+// isSpoken reports whether a value is a text with a language (Verifiable Credentials Data Model 2.0, section 11.1).
 func isSpoken(v any) bool {
 	o, _ := v.(object)
 	_, ok := o["@value"].(string)

@@ -1,6 +1,6 @@
 package openbadge
 
-// form is what a value must be.
+// form is the required form of a value.
 type form uint8
 
 const (
@@ -9,31 +9,31 @@ const (
 	aBool
 	aNumber
 	aNode
-	aNodeOrAddress // an object, or the address of one
+	aNodeOrAddress // an object, or the address of an object
 )
 
-// many says whether the values of a property stand in a list.
+// many tells whether the values of a property are in a list.
 type many uint8
 
 const (
-	never  many = iota // one value
-	always             // a list, of one too
+	never  many = iota // exactly one value
+	always             // a list, even for one value
 	either             // one value, or a list
 )
 
-// property is what a class says of one of its words. «id» and the texts that may be anything at all stand here as well:
-// what is there must have the form of the standard.
+// property is a property of a class. Optional properties are included, because a value that is present must have the
+// form of the standard.
 type property struct {
 	name     string
 	form     form
-	class    string // of a node
+	class    string // class of a node; else empty
 	many     many
 	required bool
-	spoken   bool // a text that may come with its language
+	spoken   bool // a text that may have a language
 }
 
-// class is a class of the data model of Open Badges 3.0 (appendix B). typ is the type that a node of it must have;
-// typed: any type will do, but one must be there.
+// class is a class of the data model of Open Badges 3.0 (appendix B). typ is the type that an object must have. typed
+// requires any type.
 type class struct {
 	name       string
 	typ        string
@@ -41,6 +41,7 @@ type class struct {
 	properties []property
 }
 
+// classNamed returns the class with this name.
 func classNamed(name string) class {
 	for _, c := range classes {
 		if c.name == name {
@@ -50,6 +51,7 @@ func classNamed(name string) class {
 	return class{}
 }
 
+// need is a required property with one value, may an optional one; the further functions do the same for nodes.
 func need(name string, f form) property { return property{name: name, form: f, required: true} }
 func may(name string, f form) property  { return property{name: name, form: f} }
 
@@ -61,11 +63,11 @@ func mayNodes(name, class string) property {
 	return property{name: name, form: aNode, class: class, many: always}
 }
 
-// classes are those that a badge may hold, as 1EdTech's JSON schema of the AchievementCredential (version 3.0, the
-// final one's words for dates) lists them: what is required, and what form the values have. Its vocabularies are left
-// out, which issuers may extend, and endorsements, which are credentials of their own. Where it asks for a text, name
-// and description may also be texts with their language, which the data model 2.0 allows (section 11.1). (check: name
-// of the credential, which later drafts have as optional.)
+// classes are the classes that a badge may contain, with the required properties and the forms of all values, from
+// 1EdTech's JSON schema of the AchievementCredential (version 3.0, with the date terms of the final version). The list
+// leaves out vocabularies, which issuers may extend, and endorsements, which are separate credentials. Where the schema
+// requires a text, name and description may also be texts with a language, as in the data model 2.0 (section 11.1). The
+// name of the credential is required here; later drafts make it optional.
 var classes = [...]class{
 	{name: "AchievementCredential", properties: []property{
 		need("id", aText), {name: "name", form: aText, required: true, spoken: true},

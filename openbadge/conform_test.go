@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// conformant is a badge with a value for most of what the data model has, as it should be.
+// conformant returns a correct badge with values for most of the data model.
 func conformant(t testing.TB, k *Key) object {
 	t.Helper()
 	d := draft()
@@ -45,9 +45,8 @@ func warned(v Verdict) string {
 	return strings.Join(all, "; ")
 }
 
-// Each thing that the standard requires and a signed badge lacks is named with its place: a warning, and with Strict a
-// refusal.
-func TestWhatTheStandardRequiresIsWarnedOf(t *testing.T) {
+// Each missing requirement of the standard is reported with its path: as a warning, and with Strict as a reason.
+func TestMissingRequirementsOfTheStandardCauseWarnings(t *testing.T) {
 	k := key(t)
 	subject := func(d object) object { return d["credentialSubject"].(object) }
 	achievement := func(d object) object { return subject(d)["achievement"].(object) }
@@ -139,8 +138,8 @@ func TestWhatTheStandardRequiresIsWarnedOf(t *testing.T) {
 	}
 }
 
-// What we issue has nothing to be warned of, in all its forms.
-func TestWhatWeIssueConforms(t *testing.T) {
+// Badges that this package issues cause no warnings, in any form.
+func TestIssuedBadgesConformToTheStandard(t *testing.T) {
 	k := key(t)
 	for form, b := range issued(t, k) {
 		v := Verify(b, Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today, Strict: true,
@@ -151,7 +150,7 @@ func TestWhatWeIssueConforms(t *testing.T) {
 	}
 }
 
-func TestEveryWarningSpeaksBothLanguages(t *testing.T) {
+func TestEveryWarningHasBothLanguages(t *testing.T) {
 	if got := WarningCodes(); !slices.Equal(
 		got,
 		[]string{"missing-property", "missing-type", "wrong-form", "no-recipient"},
@@ -165,7 +164,7 @@ func TestEveryWarningSpeaksBothLanguages(t *testing.T) {
 	}
 }
 
-// A badge that lacks more than anybody reads is warned of so many times and no more.
+// A badge with many defects causes a limited number of warnings.
 func TestWarningsAreBounded(t *testing.T) {
 	k := key(t)
 	doc := conformant(t, k)
@@ -181,7 +180,7 @@ func TestWarningsAreBounded(t *testing.T) {
 	}
 }
 
-// Whatever is signed is compared with the data model, and no place is named twice for the same fault.
+// Any signed document is compared with the data model, and no path is reported twice for the same defect.
 func FuzzConforms(f *testing.F) {
 	for _, d := range []object{
 		conformant(f, key(f)),

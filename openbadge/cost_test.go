@@ -6,15 +6,15 @@ import (
 	"testing"
 )
 
-// What one hostile input may cost. Both are counts, which a busy machine does not change; processor time would be the
-// thing itself, and is a figure of the benchmarks. Work that allocates nothing is bounded by the code: hashing and
-// comparing in the canonical form by ld's maxWork, whose tests count it, and the rest by the sizes that are read.
+// Limits for the cost of one hostile input. Both are counts, which do not depend on the load of the computer; processor
+// time is measured by the benchmarks. Work without allocations is limited by the code: hashing and comparing in the
+// canonical form by maxWork of package ld, whose tests count it, and the rest by the size limits.
 const (
-	allocationsMost = 1_000_000 // the most expensive input of the tests takes 700,000
-	memoryMost      = 64        // MB allocated
+	allocationsMost = 1_000_000 // the most expensive test input makes 700,000
+	memoryMost      = 64        // megabytes allocated
 )
 
-// cost is what a function allocated.
+// cost is the allocations of a function.
 type cost struct {
 	allocations uint64
 	mb          float64
@@ -30,7 +30,8 @@ func measure(f func()) cost {
 	return cost{after.Mallocs - before.Mallocs, float64(after.TotalAlloc-before.TotalAlloc) / (1 << 20)}
 }
 
-// judgeCost reports an input that costs too much. The best of three tries counts: the test framework allocates too.
+// judgeCost reports an input that costs too much. The best of three runs counts, because the test framework allocates
+// too.
 func judgeCost(t *testing.T, name string, f func()) cost {
 	t.Helper()
 	best := measure(f)

@@ -15,21 +15,21 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// Directory is a Resolver with nobody online: a folder in which somebody has laid the documents that badges rest on.
-// The document of a URL is, in this order,
+// Directory is a Resolver without network access: a folder with the documents that badges refer to. The document of a
+// URL is, in this order:
 //
-//   - what index.json, in the folder, says: {"https://lab.example/keys": "keys.json", "https://lab.example/badge/1":
-//     {"gone": true}}. A file is named by its path in the folder; what is gone is ErrGone;
-//   - the file at host/path: https://lab.example/.well-known/did.json is lab.example/.well-known/did.json. A URL with a
-//     query, a fragment or escapes has no such file;
-//   - a *.json or *.jwt of the folder itself whose id is the URL.
+//   - the entry of index.json in the folder: {"https://lab.example/keys": "keys.json", "https://lab.example/badge/1":
+//     {"gone": true}}. An entry names a file by its path in the folder; an entry with "gone" means ErrGone;
+//   - the file at host/path: https://lab.example/.well-known/did.json is lab.example/.well-known/did.json. A URL
+//     with a query, a fragment or escapes has no such file;
+//   - a *.json or *.jwt file directly in the folder with the URL as its id.
 //
-// Anything else is out of reach, and not ErrNotFound: a folder is only a part of what stands in the world. No path
-// leads out of the folder, by no symbolic link either. The zero Directory holds nothing. Documents are read when they
-// are asked for; any number may ask at once.
+// Any other URL is unreachable, which is not ErrNotFound: the folder has only some of the documents on the web. No path
+// leads outside the folder, not even by a symbolic link. The zero Directory has no documents. Resolve reads a document
+// when it is called, and may be called concurrently.
 type Directory struct {
 	dir   string
-	index map[string]string // URL → file; "" is gone
+	index map[string]string // URL → file; "" for a removed document
 	byID  map[string]string // id → file
 }
 
@@ -37,12 +37,12 @@ var _ Resolver = (*Directory)(nil)
 
 const (
 	indexFile    = "index.json"
-	maxFiles     = 10_000  // of the folder itself
-	maxDocValues = 150_000 // as many as a status list has
+	maxFiles     = 10_000  // files directly in the folder
+	maxDocValues = 150_000 // as many as in a status list
 )
 
-// OpenDirectory reads the folder's index and the ids of the documents in it. The error names the file that cannot be
-// read, or that nobody could ever find.
+// OpenDirectory reads the folder's index and the ids of its documents. The error names the file that cannot be read, or
+// that no URL could ever select.
 func OpenDirectory(dir string) (*Directory, error) {
 	d := &Directory{dir: dir, index: map[string]string{}, byID: map[string]string{}}
 	root, err := os.OpenRoot(dir)
@@ -59,11 +59,12 @@ func OpenDirectory(dir string) (*Directory, error) {
 	return d, nil
 }
 
-// blame names the file in an error.
+// blame adds the name of the file to an error.
 func (d *Directory) blame(file string, err error) error {
 	return fmt.Errorf("%s: %w", path.Join(d.dir, file), err)
 }
 
+// readIndex reads index.json, which may be missing, and checks its files.
 func (d *Directory) readIndex(root *os.Root) error {
 	b, err := readDocument(root, indexFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -89,10 +90,10 @@ func (d *Directory) readIndex(root *os.Root) error {
 	return nil
 }
 
-// entryOf reads a line of the index: the file, or "" for what is gone.
+// entryOf returns the file of an index entry, or "" for a removed document.
 func entryOf(u string, v any) (string, error) {
 	if !strings.Contains(u, ":") {
-		return "", errors.New("this is no URL")
+		return "", errors.New("invalid URL: scheme is missing")
 	}
 	if o, ok := v.(object); ok && len(o) == 1 && o["gone"] == true {
 		return "", nil
@@ -104,14 +105,14 @@ func entryOf(u string, v any) (string, error) {
 	return file, nil
 }
 
-// readIDs looks into the documents of the folder itself that the index does not name.
+// readIDs reads the ids of the documents in the folder that the index does not name.
 func (d *Directory) readIDs(root *os.Root) error {
 	files, err := fs.ReadDir(root.FS(), ".")
 	if err != nil {
 		return err
 	}
 	if len(files) > maxFiles {
-		return fmt.Errorf("%s: %d files, at most %d are read", d.dir, len(files), maxFiles)
+		return fmt.Errorf("%s: %d files, want at most %d", d.dir, len(files), maxFiles)
 	}
 	known := map[string]bool{indexFile: true}
 	for _, f := range d.index {
@@ -127,7 +128,7 @@ func (d *Directory) readIDs(root *os.Root) error {
 	return nil
 }
 
-// readID notes the id of a document, by which it will be found.
+// readID stores the id of a document for Resolve.
 func (d *Directory) readID(root *os.Root, file string) error {
 	b, err := readDocument(root, file)
 	if err != nil {
@@ -138,20 +139,20 @@ func (d *Directory) readID(root *os.Root, file string) error {
 		return err
 	}
 	if other, ok := d.byID[id]; ok {
-		return fmt.Errorf("%s has the id %.200s too", other, id)
+		return fmt.Errorf("same id as %s: %.200s", other, id)
 	}
 	d.byID[id] = file
 	return nil
 }
 
-// idOf is the id that a document, or the payload of a token, gives itself. It is a name by which to look it up, and
-// proves nothing.
+// idOf returns the id in a document, or in the payload of a token. The id is only used to find the document, and proves
+// nothing.
 func idOf(b []byte) (string, error) {
 	b = bytes.TrimSpace(b)
 	if parts := bytes.SplitN(b, []byte("."), 4); !bytes.HasPrefix(b, []byte("{")) && len(parts) == 3 {
 		payload, err := base64.RawURLEncoding.DecodeString(string(parts[1]))
 		if err != nil {
-			return "", fmt.Errorf("it is no JWT: %w", err)
+			return "", fmt.Errorf("invalid JWT: %w", err)
 		}
 		b = payload
 	}
@@ -164,10 +165,10 @@ func idOf(b []byte) (string, error) {
 			return id, nil
 		}
 	}
-	return "", fmt.Errorf("it has no id, and %s does not name it: nobody could find it", indexFile)
+	return "", fmt.Errorf("document without an id, want an id or an entry in %s", indexFile)
 }
 
-// Resolve gives what the folder has of a URL.
+// Resolve returns the folder's document for a URL.
 func (d *Directory) Resolve(url string) ([]byte, error) {
 	if d.dir == "" {
 		return nil, errNotHere
@@ -193,9 +194,9 @@ func (d *Directory) Resolve(url string) ([]byte, error) {
 	return nil, errNotHere
 }
 
-var errNotHere = errors.New("it is not in the folder")
+var errNotHere = errors.New("document not in the folder")
 
-// fileOf is host/path of an https URL that is written as plainly as a file's name.
+// fileOf returns host/path of an https URL without special characters.
 func fileOf(s string) (string, bool) {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || strings.ContainsAny(s, "?#%\\") {
@@ -205,18 +206,19 @@ func fileOf(s string) (string, bool) {
 	return file, u.Path != "" && fs.ValidPath(file)
 }
 
-// regular makes sure that a name leads to a file: to open a pipe would wait for ever.
+// regular checks that a name is a regular file: opening a pipe would block for ever.
 func regular(root *os.Root, file string) (fs.FileInfo, error) {
 	i, err := root.Stat(file)
 	switch {
 	case err != nil:
 		return nil, err
 	case !i.Mode().IsRegular():
-		return nil, fmt.Errorf("it is no file: %w", fs.ErrNotExist)
+		return nil, fmt.Errorf("not a regular file: %w", fs.ErrNotExist)
 	}
 	return i, nil
 }
 
+// readDocument reads a file of at most MaxListBytes.
 func readDocument(root *os.Root, file string) ([]byte, error) {
 	if _, err := regular(root, file); err != nil {
 		return nil, err
@@ -228,7 +230,7 @@ func readDocument(root *os.Root, file string) ([]byte, error) {
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, MaxListBytes+1))
 	if err == nil && len(b) > MaxListBytes {
-		err = fmt.Errorf("more than %d bytes", MaxListBytes)
+		err = fmt.Errorf("file has more than %d bytes", MaxListBytes)
 	}
 	if err != nil {
 		return nil, err

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// folder makes a folder of files.
+// folder creates a folder with files.
 func folder(t testing.TB, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -30,7 +30,7 @@ func tokenOf(payload string) string {
 	return "e30." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + ".c2ln"
 }
 
-func TestADirectoryFindsDocuments(t *testing.T) {
+func TestDirectoryFindsDocuments(t *testing.T) {
 	inPlain, vc := tokenOf(
 		`{"id":"https://lab.example/3"}`,
 	)+"\n", tokenOf(
@@ -64,7 +64,7 @@ func TestADirectoryFindsDocuments(t *testing.T) {
 		"https://lab.example/3":                    inPlain,
 		"https://lab.example/4":                    vc,
 		"https://lab.example/5?a=1":                `{"id":"https://lab.example/5?a=1"}`,
-		"https://lab.example/deep":                 `{"id":"https://lab.example/deep"}`, // a folder stands there too
+		"https://lab.example/deep":                 `{"id":"https://lab.example/deep"}`, // a folder has this name too
 		"https://lab.example/deep/6":               "six",
 	} {
 		if got, err := d.Resolve(url); string(got) != want {
@@ -76,8 +76,8 @@ func TestADirectoryFindsDocuments(t *testing.T) {
 	}
 }
 
-// What is not there is out of reach, and nothing leads out of the folder.
-func TestADirectoryHoldsNothingElse(t *testing.T) {
+// Other documents are unreachable, and no path leads outside the folder.
+func TestDirectoryReadsNothingOutsideTheFolder(t *testing.T) {
 	dir := folder(t, map[string]string{"lab.example/1": "one", "lab.example/a b": "b", "x/y": "z", "secret": "s"})
 	outside := folder(t, map[string]string{"secret": "not yours"})
 	for name, to := range map[string]string{
@@ -128,21 +128,21 @@ func TestADirectoryHoldsNothingElse(t *testing.T) {
 	}
 }
 
-func TestAFolderThatCannotBeReadNamesTheFile(t *testing.T) {
+func TestErrorNamesTheUnreadableFile(t *testing.T) {
 	for name, c := range map[string]struct {
 		files map[string]string
 		want  string
 	}{
 		"no JSON": {map[string]string{"a.json": "{"}, "a.json: malformed"},
-		"no id":   {map[string]string{"a.json": `{"keys":[]}`}, "a.json: it has no id"},
+		"no id":   {map[string]string{"a.json": `{"keys":[]}`}, "a.json: document without an id"},
 		"one id twice": {
 			map[string]string{"a.json": `{"id":"x:1"}`, "b.json": `{"id":"x:1"}`},
-			"b.json: a.json has the id",
+			"b.json: same id as a.json",
 		},
-		"no token":          {map[string]string{"a.jwt": "a.!.c"}, "a.jwt: it is no JWT"},
-		"too large":         {map[string]string{"a.json": strings.Repeat(" ", MaxListBytes+1)}, "a.json: more than"},
+		"no token":          {map[string]string{"a.jwt": "a.!.c"}, "a.jwt: invalid JWT"},
+		"too large":         {map[string]string{"a.json": strings.Repeat(" ", MaxListBytes+1)}, "a.json: file has more than"},
 		"an index of none":  {map[string]string{"index.json": `[]`}, "index.json: malformed"},
-		"an index of words": {map[string]string{"index.json": `{"laser":"x"}`}, `index.json: "laser": this is no URL`},
+		"an index of words": {map[string]string{"index.json": `{"laser":"x"}`}, `index.json: "laser": invalid URL`},
 		"a file not there": {
 			map[string]string{"index.json": `{"https://lab.example/1":"x"}`},
 			`index.json: "https://lab.example/1": statat x`,
@@ -153,7 +153,7 @@ func TestAFolderThatCannotBeReadNamesTheFile(t *testing.T) {
 		},
 		"a folder": {
 			map[string]string{"index.json": `{"https://lab.example/1":"x"}`, "x/y": ""},
-			`index.json: "https://lab.example/1": it is no file`,
+			`index.json: "https://lab.example/1": not a regular file`,
 		},
 		"gone, or nearly": {map[string]string{"index.json": `{"https://lab.example/1":{"gone":false}}`}, `want the path`},
 		"gone and something": {
@@ -171,7 +171,7 @@ func TestAFolderThatCannotBeReadNamesTheFile(t *testing.T) {
 	}
 }
 
-func TestADirectoryGivesNoFileOfAnySize(t *testing.T) {
+func TestDirectoryRejectsLargeFiles(t *testing.T) {
 	d, err := OpenDirectory(
 		folder(
 			t,
@@ -192,9 +192,9 @@ func TestADirectoryGivesNoFileOfAnySize(t *testing.T) {
 	}
 }
 
-// 1EdTech's hosted documents, laid where their ids say that they stand; those of plain http, and one that is called
-// otherwise, by the index.
-func TestADirectoryOfOthersDocuments(t *testing.T) {
+// 1EdTech's hosted documents, stored at host/path of their ids; documents with http ids, and one with another id, by
+// the index.
+func TestDirectoryServesTheDocumentsOf1EdTech(t *testing.T) {
 	assets := shared(t, strings.TrimSuffix(inspector, "ob30")+"ob20/assets")
 	paths, err := filepath.Glob(filepath.Join(assets, "*.json"))
 	if err != nil {
@@ -232,7 +232,7 @@ func TestADirectoryOfOthersDocuments(t *testing.T) {
 	}
 }
 
-// An index of any bytes is read or refused, and no URL finds what is outside.
+// Any index is read or rejected, and no URL selects a file outside the folder.
 func FuzzDirectory(f *testing.F) {
 	f.Add([]byte(`{"https://lab.example/1":"a","https://lab.example/2":{"gone":true}}`), "https://lab.example/1")
 	f.Add([]byte(`{"https://lab.example/1":"../a"}`), "https://a/../../a")

@@ -9,10 +9,10 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// The contexts of Open Badges 1.1.
+// Contexts of Open Badges 1.1.
 var ob1Contexts = [...]string{"https://w3id.org/openbadges/v1", "https://openbadgespec.org/v1/context.json"}
 
-// foreign says what a document is that looks like a badge to people and is none that this package reads.
+// foreign returns a fault for a document that people may take for a badge, but that this package does not support.
 func foreign(doc object) error {
 	types := doc["type"]
 	if types == nil {
@@ -21,14 +21,14 @@ func foreign(doc object) error {
 	switch {
 	case has(types, "ClrCredential"), has(types, "CLR"), has(types, "Clr"):
 		return fault("not-an-open-badge",
-			"a Comprehensive Learner Record (CLR), which holds badges: verify each of them by itself")
+			"a Comprehensive Learner Record (CLR): verify each badge in it separately")
 	case has(types, "VerifiablePresentation"):
-		return fault("not-an-open-badge", "a presentation, which holds badges: verify each of them by itself")
+		return fault("not-an-open-badge", "a presentation: verify each badge in it separately")
 	case isOpenBadges1(doc):
 		return fault("unsupported-form",
-			"an assertion of Open Badges 1: ask its issuer for the badge as Open Badges 2.0 or 3.0")
+			"an Open Badges 1 assertion: ask the issuer for the badge as Open Badges 2.0 or 3.0")
 	case doc["_sd"] != nil || doc["_sd_alg"] != nil:
-		return fault("unsupported-form", "a token of selective disclosure (SD-JWT, RFC 9901) is not read: ask for a VC-JWT")
+		return fault("unsupported-form", "selective disclosure (SD-JWT, RFC 9901) is not supported: ask for a VC-JWT")
 	}
 	return nil
 }
@@ -45,14 +45,14 @@ func isOpenBadges1(doc object) bool {
 	}) && !isOpenBadges2(doc) && doc["badge"] != nil
 }
 
-// isWebPage reports whether the bytes begin as HTML does.
+// isWebPage reports whether the bytes begin like HTML.
 func isWebPage(data []byte) bool {
 	head := bytes.ToLower(data[:min(len(data), 64)])
 	head = bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\ufeff")), " \t\r\n")
 	return bytes.HasPrefix(head, []byte("<!doctype html")) || bytes.HasPrefix(head, []byte("<html"))
 }
 
-// isAddress reports whether a text is the address of something on the web, and nothing else.
+// isAddress reports whether the data is just a web address.
 func isAddress(data []byte) bool {
 	s := string(data[:min(len(data), 16)])
 	return (strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")) &&
@@ -60,23 +60,23 @@ func isAddress(data []byte) bool {
 		len(data) <= maxAddress
 }
 
-// maxAddress bounds the address of a document, in bytes.
+// maxAddress is the maximum length of a document's address, in bytes.
 const maxAddress = 2048
 
-// foreignToken says what a text is that is no token of three parts.
+// foreignToken returns the fault for a text that is not a token of three parts.
 func foreignToken(b []byte, parts [][]byte) error {
 	switch isHeader := beginsAsToken(parts[0]); {
 	case isHeader && bytes.ContainsRune(b, '~'):
-		return fault("unsupported-form", "a token of selective disclosure (SD-JWT, RFC 9901) is not read: ask for a VC-JWT")
+		return fault("unsupported-form", "selective disclosure (SD-JWT, RFC 9901) is not supported: ask for a VC-JWT")
 	case isHeader && len(parts) == 5:
-		return fault("unsupported-form", "an encrypted token (JWE, RFC 7516) is not read: ask for the signed one within it")
+		return fault("unsupported-form", "encrypted tokens (JWE, RFC 7516) are not supported: ask for the signed token")
 	case isAddress(b):
-		return fault("malformed", "the address %.200q, and no badge: save what stands there", b)
+		return fault("malformed", "only the address %.200q: download the badge from this address", b)
 	}
-	return fault("malformed", "it is neither JSON nor a JWT")
+	return fault("malformed", "neither JSON nor a JWT")
 }
 
-// beginsAsToken reports whether a token's first part is the base64url of a JSON object.
+// beginsAsToken reports whether the first part of a token is the base64url form of a JSON object.
 func beginsAsToken(part []byte) bool {
 	head, err := base64.RawURLEncoding.DecodeString(string(part))
 	return err == nil && bytes.HasPrefix(bytes.TrimLeft(head, " \t\r\n"), []byte("{"))

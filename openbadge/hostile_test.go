@@ -12,7 +12,7 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// hostile is a document that is slow to judge where a bound is missing. Each grows to what MaxBytes allows.
+// hostile are documents that would be slow without limits. Each is as large as MaxBytes allows.
 func hostile() map[string][]byte {
 	head := `{"@context":["` + ContextVC + `","` + ContextOB + `"],"id":"urn:x:1","type":["VerifiableCredential",` +
 		`"OpenBadgeCredential"],` +
@@ -90,7 +90,7 @@ func hostile() map[string][]byte {
 	}
 }
 
-// tree is a node with n children that look alike, deep times.
+// tree returns a node with n identical children, to the depth deep.
 func tree(n, deep int) string {
 	if deep == 0 {
 		return `{"type":"Profile"}`
@@ -106,8 +106,12 @@ func keys(n int) string {
 	return strings.TrimSuffix(b.String(), ",")
 }
 
-// Nothing a presenter sends costs more than allocationsMost or memoryMost megabytes, and none of it is valid.
-func TestNothingAnAttackerSendsTakesLong(t *testing.T) {
+// No input of a presenter costs more than allocationsMost allocations or memoryMost megabytes, and none of these inputs
+// is valid.
+func TestHostileDocumentsHaveBoundedCost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: verifies hundreds of badges or large lists")
+	}
 	all := hostile()
 	maps.Copy(all, hostileChains(t))
 	maps.Copy(all, hostilePictures())
@@ -121,10 +125,10 @@ func TestNothingAnAttackerSendsTakesLong(t *testing.T) {
 	}
 }
 
-// The same statements can be told as another tree: what the issuer said of the credential, moved to a second node with
-// its id, is signed alike, and a reader of the tree would not see it. So a second node with the credential's id may say
-// nothing.
-func TestASecondNodeCannotHideWhatTheIssuerSaid(t *testing.T) {
+// The same statements can be written as another tree. If the issuer's statements were moved to a second node with the
+// credential's id, the signature would still be correct, but readers of the first node would miss them. So a second
+// node with the credential's id must be empty.
+func TestSecondNodeCannotHideStatementsOfTheIssuer(t *testing.T) {
 	k := key(t)
 	// the badge has expired
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today.AddDate(3, 0, 0)}
@@ -132,7 +136,7 @@ func TestASecondNodeCannotHideWhatTheIssuerSaid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// An issuer that names its own credential, as 1EdTech's complete.json does in refreshService.
+	// An issuer may refer to its own credential by its id, as 1EdTech's complete.json does in refreshService.
 	delete(d, "proof")
 	d["refreshService"] = object{"id": d["id"], "type": "1EdTechCredentialRefresh"}
 	signed := sign(t, d, k)
@@ -154,7 +158,7 @@ func TestASecondNodeCannotHideWhatTheIssuerSaid(t *testing.T) {
 	}
 }
 
-// sign makes an eddsa-rdfc-2022 proof on any document; change makes it another one before it is signed.
+// sign adds an eddsa-rdfc-2022 proof to any document; change modifies the proof before it is signed.
 func sign(t testing.TB, d object, k *Key, change ...func(p object)) []byte {
 	t.Helper()
 	p := object{
@@ -185,8 +189,8 @@ func sign(t testing.TB, d object, k *Key, change ...func(p object)) []byte {
 	return b
 }
 
-// Proofs that the issuer's own key made, and that still do not count.
-func TestProofsThatSayTooMuchOrTooLittle(t *testing.T) {
+// Proofs made with the issuer's own key that still do not count.
+func TestProofsWithMissingOrExtraPropertiesAreRejected(t *testing.T) {
 	k, other := key(t), key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.DID()}}}, At: today}
 	for name, c := range map[string]struct {
@@ -228,8 +232,8 @@ func TestProofsThatSayTooMuchOrTooLittle(t *testing.T) {
 	}
 }
 
-// Where our own list of keys cannot be used, the answer is open: the badge may be good.
-func TestUnusableTrustLeavesTheAnswerOpen(t *testing.T) {
+// If our own list of keys is unusable, the verdict is indeterminate: the badge may be good.
+func TestUnusableTrustIsIndeterminate(t *testing.T) {
 	k := key(t)
 	for form, b := range issued(t, k) {
 		for want, keys := range map[string][]string{
@@ -271,7 +275,7 @@ func TestEveryStatusOfABadgeMustHold(t *testing.T) {
 	}
 }
 
-func TestWeDoNotIssueWhatWeWouldNotRead(t *testing.T) {
+func TestUnreadableBadgesAreNotIssued(t *testing.T) {
 	k := key(t)
 	for name, change := range map[string]func(*Draft){
 		"a relative achievement": func(d *Draft) { d.Achievement.ID = "laser" },

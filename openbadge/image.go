@@ -6,10 +6,10 @@ import (
 	"portillon/openbadge/bake"
 )
 
-// unbake takes the document out of a picture, once: a picture within a picture is no badge.
+// unbake extracts the document from a picture. A picture inside a picture is an error.
 func (q *inquiry) unbake(image []byte) (object, *jwt, error) {
 	if q.Baked != "" {
-		return nil, nil, fault("malformed", "a picture stands within a picture, where its badge belongs")
+		return nil, nil, fault("malformed", "the picture contains another picture in place of a badge")
 	}
 	payload, format, err := bake.Extract(image)
 	if err != nil {
@@ -25,13 +25,13 @@ func (q *inquiry) unbake(image []byte) (object, *jwt, error) {
 	return q.unwrap(payload)
 }
 
-// baked is what stands at the address that an old picture holds in place of its badge (Open Badges 2.0, «Baking
-// Specification»: a tEXt chunk, or an SVG's attribute verify). It is a hosted badge's address, chosen by whoever
-// presents the picture: nobody is asked where no hosted badge could count.
+// baked fetches the badge of an old picture, which contains only the badge's address (Open Badges 2.0, Baking
+// Specification: a tEXt chunk, or the attribute verify of an SVG). The presenter of the picture chose this address. So
+// baked asks only if a hosted badge could be valid at all.
 func (q *inquiry) baked(at string) ([]byte, error) {
 	if q.o.Documents == nil {
 		return nil, fault("hosted-unreachable",
-			"the picture holds no badge but its address, %.200s, and nobody is there to ask", at)
+			"the picture contains only the badge's address, %.200s, and there is no access to the web", at)
 	}
 	if err := q.mayHost(); err != nil {
 		return nil, err
@@ -39,16 +39,16 @@ func (q *inquiry) baked(at string) ([]byte, error) {
 	data, err := q.onTheWeb(at)
 	switch {
 	case errors.Is(err, ErrGone):
-		return nil, fault("revoked", "the picture holds no badge but its address, and %s is gone", at)
+		return nil, fault("revoked", "the picture contains only the badge's address, and the document at %s was removed", at)
 	case errors.Is(err, ErrNotFound):
-		return nil, fault("not-hosted", "the picture holds no badge but its address, and there is nothing at %s", at)
+		return nil, fault("not-hosted", "the picture contains only the badge's address, and there is no document at %s", at)
 	case err != nil:
-		return nil, fault("hosted-unreachable", "the picture holds no badge but its address, %s: %v", at, err)
+		return nil, fault("hosted-unreachable", "the picture contains only the badge's address, %s: %v", at, err)
 	}
 	return data, nil
 }
 
-// pictureCode is the reason why a picture gives no badge.
+// pictureCode returns the reason code for a picture without a usable badge.
 func pictureCode(err error) string {
 	switch {
 	case errors.Is(err, bake.ErrNone):

@@ -9,7 +9,7 @@ import (
 )
 
 // 1EdTech's pictures are valid with the key that their issuer uses in them.
-func TestABadgeIsReadOutOfItsPicture(t *testing.T) {
+func TestBadgesAreReadFromPictures(t *testing.T) {
 	trust := []Issuer{{ID: example.ID, Keys: []string{"z6MkrvfzkMnvCroEUP2DVc9SHPE48CRsvHiVSusHioxTYu1x"}}}
 	for _, format := range []string{bake.PNG, bake.SVG} {
 		v := Verify(file(t, shared(t, inspector, "simple-json."+format)), Options{Trust: trust, At: today})
@@ -20,7 +20,7 @@ func TestABadgeIsReadOutOfItsPicture(t *testing.T) {
 	}
 }
 
-func TestWhatWeIssueIsReadOutOfAnyPicture(t *testing.T) {
+func TestIssuedBadgesAreReadFromPictures(t *testing.T) {
 	k := key(t)
 	for form, badge := range issued(t, k) {
 		for _, path := range []string{"simple-json.png", "simple-jwt.svg"} {
@@ -45,7 +45,7 @@ func TestWhatWeIssueIsReadOutOfAnyPicture(t *testing.T) {
 
 const svgHead = `<svg xmlns="http://www.w3.org/2000/svg" xmlns:o="https://purl.imsglobal.org/ob/v3p0">`
 
-func TestPicturesThatAreRefused(t *testing.T) {
+func TestUnusablePicturesAreRejected(t *testing.T) {
 	svg := func(inside string) []byte { return []byte(svgHead + inside + `</svg>`) }
 	for name, c := range map[string]struct {
 		data []byte
@@ -72,7 +72,7 @@ func TestPicturesThatAreRefused(t *testing.T) {
 	}
 }
 
-// hostilePictures are slow to read where a bound is missing.
+// hostilePictures are pictures that would be slow without limits.
 func hostilePictures() map[string][]byte {
 	svg := func(item, end string) []byte {
 		n := (bake.MaxSVG - 4096) / (len(item) + len(end))

@@ -14,33 +14,33 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// The contexts of what we issue.
+// Contexts of the badges that this package issues.
 const (
 	ContextVC         = ld.VC
 	ContextOB         = ld.OB
 	ContextExtensions = ld.Extensions
 )
 
-// Draft is a badge to be issued.
+// Draft is a badge before it is signed.
 type Draft struct {
-	ID          string // absolute; empty: a fresh urn:uuid
-	IssuerID    string // a DID or an https address; empty: the key's did:key
+	ID          string // absolute; empty: a new urn:uuid
+	IssuerID    string // a DID or an https address; empty: the did:key of the key
 	IssuerName  string
 	Achievement Achievement
-	Email       string // the recipient; hashed with a fresh salt
-	Subject     string // the recipient's id, if they have one
+	Email       string // e-mail address of the recipient, stored as a hash with a new salt
+	Subject     string // id of the recipient; may be empty
 	ValidFrom   time.Time
 	ValidUntil  time.Time     // zero: no end
-	Status      string        // the URL of the 1EdTech revocation list; empty: none
-	Statuses    []StatusEntry // its places in bitstring status lists: see StatusListDraft
+	Status      string        // URL of the 1EdTech revocation list; empty: none
+	Statuses    []StatusEntry // entries in bitstring status lists: see StatusListDraft
 	Evidence    []Evidence
-	HeaderKey   bool // of a VC-JWT: its header holds the public key too, as some wallets want. Nobody should believe it
+	HeaderKey   bool // include the public key in the header of a VC-JWT, as some wallets need; verifiers must not trust it
 }
 
-// Achievement is the class of a badge.
+// Achievement is the badge class.
 type Achievement struct{ ID, Name, Description, Criteria string }
 
-// IssueJSON signs the draft as JSON with an eddsa-rdfc-2022 proof made at created: with an Ed25519 key.
+// IssueJSON signs the draft as JSON, with an eddsa-rdfc-2022 proof dated created. The key must be Ed25519.
 func IssueJSON(d Draft, k *Key, created time.Time) ([]byte, error) {
 	doc, err := d.document(k)
 	if err != nil {
@@ -52,9 +52,9 @@ func IssueJSON(d Draft, k *Key, created time.Time) ([]byte, error) {
 // prove adds the issuer's proof to a document.
 func prove(doc object, issuer string, k *Key, created time.Time) ([]byte, error) {
 	if k.private == nil {
-		return nil, errors.New("an RSA key signs no JSON: issue a VC-JWT, or take an Ed25519 key")
+		return nil, errors.New("an RSA key cannot sign JSON: issue a VC-JWT, or use an Ed25519 key")
 	}
-	signing, err := ld.OpenList(doc) // it may be a status list; a badge is read again before it leaves
+	signing, err := ld.OpenList(doc) // doc may be a status list; readable checks a badge again
 	if err != nil {
 		return nil, err
 	}
@@ -69,8 +69,8 @@ func prove(doc object, issuer string, k *Key, created time.Time) ([]byte, error)
 	return indented(doc)
 }
 
-// IssueJWT signs the draft as a VC-JWT (Open Badges 3.0, section 8.2): with EdDSA or, where the key is RSA, with RS256.
-// Its claims are iss, jti, nbf, and sub and exp where the badge has a subject's id and an end.
+// IssueJWT signs the draft as a VC-JWT (Open Badges 3.0, section 8.2), with EdDSA, or RS256 for an RSA key. The claims
+// are iss, jti and nbf, and also sub and exp if the badge has a subject's id and an end.
 func IssueJWT(d Draft, k *Key) ([]byte, error) {
 	doc, err := d.document(k)
 	if err != nil {
@@ -79,7 +79,7 @@ func IssueJWT(d Draft, k *Key) ([]byte, error) {
 	return envelop(doc, d.issuer(k), k, d.HeaderKey)
 }
 
-// envelop makes a VC-JWT of a document: its claims say again what it says.
+// envelop returns a document as a VC-JWT. The claims repeat values of the document.
 func envelop(doc object, issuer string, k *Key, withKey bool) ([]byte, error) {
 	doc["iss"], doc["jti"] = issuer, doc["id"]
 	if sub := ld.Str(ld.Obj(doc, "credentialSubject"), "id"); sub != "" {
@@ -107,8 +107,9 @@ func envelop(doc object, issuer string, k *Key, withKey bool) ([]byte, error) {
 	return []byte(signed + "." + b64(sig) + "\n"), err
 }
 
-var errNoIssuer = errors.New("an RSA key has no DID: name the issuer, by a did:web or by its web address")
+var errNoIssuer = errors.New("an RSA key has no DID: set the issuer to a did:web or a web address")
 
+// issuer returns the issuer's id: that of the draft, or else the DID of the key.
 func (d Draft) issuer(k *Key) string {
 	if d.IssuerID != "" {
 		return d.IssuerID
@@ -116,7 +117,7 @@ func (d Draft) issuer(k *Key) string {
 	return k.DID()
 }
 
-// document is the credential without its proof.
+// document returns the credential without its proof.
 func (d Draft) document(k *Key) (object, error) {
 	if err := d.check(k); err != nil {
 		return nil, err
@@ -166,8 +167,7 @@ func (d Draft) document(k *Key) (object, error) {
 	return doc, readable(doc)
 }
 
-// addStatus says where the badge's status stands: alone as an object, as most readers expect it, or several in an
-// array.
+// addStatus adds the badge's status: one status as an object, which most verifiers expect, several as an array.
 func (d Draft) addStatus(doc object) {
 	var all []any
 	if d.Status != "" {
@@ -186,7 +186,7 @@ func (d Draft) addStatus(doc object) {
 	}
 }
 
-// readable reports whether we would read what we are about to sign: every id absolute, and nothing missing.
+// readable checks that this package would accept the document that is about to be signed.
 func readable(doc object) error {
 	if _, err := ld.Open(doc); err != nil {
 		return err
@@ -195,6 +195,7 @@ func readable(doc object) error {
 	return err
 }
 
+// evidence returns the evidence as JSON objects, without empty values.
 func evidence(all []Evidence) []any {
 	var out []any
 	for _, e := range all {
@@ -216,20 +217,21 @@ func evidence(all []Evidence) []any {
 	return out
 }
 
+// check returns the first fault of the draft.
 func (d Draft) check(k *Key) error {
 	switch a := d.Achievement; {
 	case d.issuer(k) == "":
 		return errNoIssuer
 	case a.ID == "" || a.Name == "":
-		return errors.New("a badge needs an achievement with an id and a name")
+		return errors.New("achievement is incomplete, want an id and a name")
 	case d.Email == "" && d.Subject == "":
-		return errors.New("a badge needs a recipient: an e-mail address or a subject's id")
+		return errors.New("recipient is missing, want an e-mail address or a subject's id")
 	case d.Email != "" && !strings.Contains(d.Email, "@"):
-		return fmt.Errorf("%q is no e-mail address", d.Email)
+		return fmt.Errorf("invalid e-mail address %q", d.Email)
 	case d.ValidFrom.IsZero():
-		return errors.New("a badge needs the time from which it is valid")
+		return errors.New("start of validity is missing")
 	case !d.ValidUntil.IsZero() && !d.ValidUntil.After(d.ValidFrom):
-		return errors.New("a badge ends after it begins")
+		return errors.New("end of validity is not after its start")
 	}
 	for _, e := range d.Statuses {
 		if err := e.check(); err != nil {
@@ -239,13 +241,14 @@ func (d Draft) check(k *Key) error {
 	return nil
 }
 
+// random returns n random bytes in hexadecimal.
 func random(n int) string {
 	b := make([]byte, n)
-	rand.Read(b) // never fails (Go 1.24)
+	rand.Read(b) // never fails since Go 1.24
 	return hex.EncodeToString(b)
 }
 
-// uuid is a random urn:uuid (RFC 9562, version 4).
+// uuid returns a random urn:uuid (RFC 9562, version 4).
 func uuid() string {
 	b := make([]byte, 16)
 	rand.Read(b)

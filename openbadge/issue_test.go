@@ -18,7 +18,7 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// rsaKey is a key of the tests alone, as its file holds it: to make one takes a second.
+// rsaKey is a test key in the form of a key file: generating one takes a second.
 const rsaKey = `{"note":"a test's","type":"JsonWebKey","secretKeyJwk":{"kty":"RSA",` +
 	`"n":"vYL0rWxOKYLxopdVkgzjXoL81AiISkPfGUHaVXpkT8TsyjPnpj3u4JYfpwAGYySwBOdGJJx4x7qenRHOBHB2CmdVDsv9H` +
 	`MjE870x4_kS5EqJG5w5PNY_wkQyVtJJrNtnOZpAFi1g5URC9XqekGBvRwnZ3zudsvIlYAUmeUjn41ZuFqJON6LbVozKp4BG3Uj` +
@@ -48,7 +48,7 @@ func testRSA(t testing.TB) *Key {
 	return k
 }
 
-func TestAnRSAKeyIsReadAsItWasWritten(t *testing.T) {
+func TestRSAKeyFilesRoundTrip(t *testing.T) {
 	k := testRSA(t)
 	b, err := k.MarshalText()
 	if err != nil {
@@ -65,8 +65,8 @@ func TestAnRSAKeyIsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
-// A number that is changed, missing or not a number makes no key, and the error does not say it.
-func TestAnRSAKeyWhoseNumbersDisagreeIsNone(t *testing.T) {
+// A changed, missing or malformed number is an error, and the error does not contain it.
+func TestInconsistentRSAKeyFilesAreRejected(t *testing.T) {
 	var f map[string]any
 	if err := json.Unmarshal([]byte(rsaKey), &f); err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func TestAnRSAKeyWhoseNumbersDisagreeIsNone(t *testing.T) {
 	for name, was := range numbers {
 		for _, bad := range []any{nil, "", "AQAB", "AAAA", "!", 3, was.(string)[1:] + "A"} {
 			if name == "e" && bad == "AQAB" || slices.Contains([]string{"dp", "dq", "qi"}, name) && bad != "!" && bad != 3 {
-				continue // the right one; and what is computed again
+				continue // the correct value, or a number that is calculated again
 			}
 			numbers[name] = bad
 			b, _ := json.Marshal(f)
@@ -99,7 +99,7 @@ func TestAnRSAKeyWhoseNumbersDisagreeIsNone(t *testing.T) {
 	}
 }
 
-// tokenParts reads a token without any of our own readers.
+// tokenParts decodes a token without the code of this package.
 func tokenParts(t *testing.T, token []byte) (header, payload map[string]any, signed, sig []byte) {
 	t.Helper()
 	parts := bytes.Split(bytes.TrimSpace(token), []byte("."))
@@ -116,7 +116,7 @@ func tokenParts(t *testing.T, token []byte) (header, payload map[string]any, sig
 	return header, payload, bytes.Join(parts[:2], []byte(".")), sig
 }
 
-func TestATokenIsSignedByTheKindOfItsKey(t *testing.T) {
+func TestTokenAlgorithmFollowsTheKindOfKey(t *testing.T) {
 	d := draft()
 	d.IssuerID = "did:web:lab.example"
 	for _, k := range []*Key{key(t), testRSA(t)} {
@@ -154,7 +154,7 @@ func TestATokenIsSignedByTheKindOfItsKey(t *testing.T) {
 	}
 }
 
-func TestAKeyStandsInTheHeaderWhereItIsAskedFor(t *testing.T) {
+func TestTokenHeaderHasTheKeyOnlyOnRequest(t *testing.T) {
 	d := draft()
 	d.HeaderKey, d.IssuerID = true, "https://lab.example/issuer"
 	token, err := IssueJWT(d, testRSA(t))
@@ -168,13 +168,13 @@ func TestAKeyStandsInTheHeaderWhereItIsAskedFor(t *testing.T) {
 	}
 }
 
-func TestAnRSAKeyNeedsAnIssuerAndSignsNoJSON(t *testing.T) {
+func TestRSAKeyNeedsAnIssuerAndCannotSignJSON(t *testing.T) {
 	d, k := draft(), testRSA(t)
-	if _, err := IssueJWT(d, k); err == nil || !strings.Contains(err.Error(), "name the issuer") {
+	if _, err := IssueJWT(d, k); err == nil || !strings.Contains(err.Error(), "set the issuer") {
 		t.Error(err)
 	}
 	d.IssuerID = "did:web:lab.example"
-	if _, err := IssueJSON(d, k, today); err == nil || !strings.Contains(err.Error(), "signs no JSON") {
+	if _, err := IssueJSON(d, k, today); err == nil || !strings.Contains(err.Error(), "cannot sign JSON") {
 		t.Error(err)
 	}
 }
@@ -189,7 +189,7 @@ func listDraft() StatusListDraft {
 	}
 }
 
-func TestAStatusListIsReadAsItWasIssued(t *testing.T) {
+func TestStatusListsRoundTrip(t *testing.T) {
 	for _, k := range []*Key{key(t), testRSA(t)} {
 		b, err := IssueStatusList(listDraft(), k, today)
 		if err != nil {
@@ -229,8 +229,8 @@ func TestAStatusListIsReadAsItWasIssued(t *testing.T) {
 	}
 }
 
-// The list's shape is the standard's: its own context alone, an index in text, the first entry in the highest bit.
-func TestAStatusListHasTheStandardsShape(t *testing.T) {
+// The form of the standard: only its own context, the index as text, the first entry in the highest bit.
+func TestStatusListHasTheFormOfTheStandard(t *testing.T) {
 	b, err := IssueStatusList(
 		StatusListDraft{ID: "https://lab.example/status/1", Purpose: "suspension", Set: []int{0, 9}},
 		key(t),
@@ -256,7 +256,7 @@ func TestAStatusListHasTheStandardsShape(t *testing.T) {
 	}
 }
 
-func TestAStatusListThatNobodyCouldUseIsNotIssued(t *testing.T) {
+func TestUnusableStatusListsAreNotIssued(t *testing.T) {
 	k := key(t)
 	for name, change := range map[string]func(*StatusListDraft){
 		"an id that is no https address": func(d *StatusListDraft) { d.ID = "urn:x" },
@@ -281,7 +281,7 @@ func TestAStatusListThatNobodyCouldUseIsNotIssued(t *testing.T) {
 	}
 }
 
-func TestARandomIndexIsInTheListAndFree(t *testing.T) {
+func TestRandomIndexIsInTheListAndUnused(t *testing.T) {
 	d := listDraft()
 	taken := map[int]string{}
 	for range 1000 {
@@ -299,7 +299,7 @@ func TestARandomIndexIsInTheListAndFree(t *testing.T) {
 	}
 }
 
-func TestABadgeNamesItsPlacesInStatusLists(t *testing.T) {
+func TestBadgesNameTheirStatusEntries(t *testing.T) {
 	k, d := key(t), draft()
 	l := listDraft()
 	d.Statuses = []StatusEntry{l.Entry(94567)}
@@ -333,8 +333,8 @@ func TestABadgeNamesItsPlacesInStatusLists(t *testing.T) {
 	}
 }
 
-// What we issue is what we read: the place, and the list by its own issuer's key.
-func TestABadgeIsJudgedByAListOfOurs(t *testing.T) {
+// Issued badges and lists are accepted: the entry, and the list with its issuer's key.
+func TestIssuedStatusListsRevokeBadges(t *testing.T) {
 	k, d := key(t), draft()
 	l := listDraft()
 	l.IssuerID, l.Set, d.Status, d.Statuses = "", nil, "", []StatusEntry{l.Entry(94567)}
@@ -370,7 +370,7 @@ func TestABadgeIsJudgedByAListOfOurs(t *testing.T) {
 	}
 }
 
-// Any file is a key that signs, or an error that quotes none of it.
+// Any file gives a working key, or an error that does not quote the file.
 func FuzzKeyFile(f *testing.F) {
 	f.Add([]byte(testKey))
 	f.Add([]byte(rsaKey))

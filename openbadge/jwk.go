@@ -17,11 +17,11 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// jwks are the keys of a JWK set that may verify signatures (RFC 7517, section 5). One that cannot be read is passed
-// over, as the RFC says.
+// jwks returns the usable keys of a JWK set (RFC 7517, section 5). Unreadable keys are skipped, as the RFC requires.
+// The error is for a set without any usable key.
 func jwks(doc object) ([]pin, error) {
 	var out []pin
-	last := errors.New("it holds no key")
+	last := errors.New("no keys")
 	for _, x := range ld.List(doc["keys"]) {
 		j, ok := x.(object)
 		if !ok {
@@ -35,18 +35,18 @@ func jwks(doc object) ([]pin, error) {
 		out = append(out, pin{k, ld.Str(j, "kid")})
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("this JWKS is of no use: %w", last)
+		return nil, fmt.Errorf("JWKS without a usable key: %w", last)
 	}
 	return out, nil
 }
 
-// parseJWK reads a public key: RSA, EC on P-256 or P-384 (RFC 7518, section 6), or OKP with Ed25519 (RFC 8037).
+// parseJWK returns a public key: RSA, EC with P-256 or P-384 (RFC 7518, section 6), or OKP with Ed25519 (RFC 8037).
 func parseJWK(j object) (crypto.PublicKey, error) {
 	if u := ld.Str(j, "use"); u != "" && u != "sig" {
-		return nil, fmt.Errorf("a JWK for %.20q", u)
+		return nil, fmt.Errorf("JWK has use %.20q, want sig", u)
 	}
 	if j["d"] != nil {
-		return nil, errors.New("a JWK with its private half: whoever reads it can sign")
+		return nil, errors.New("JWK contains the private key, want only the public key")
 	}
 	switch kty, crv := ld.Str(j, "kty"), ld.Str(j, "crv"); {
 	case kty == "OKP" && crv == "Ed25519":
@@ -60,13 +60,13 @@ func parseJWK(j object) (crypto.PublicKey, error) {
 	case kty == "RSA":
 		return checkRSA(new(big.Int).SetBytes(member(j, "n", 0)), new(big.Int).SetBytes(member(j, "e", 0)))
 	default:
-		return nil, fmt.Errorf("a JWK of type %.20q, curve %.20q: RSA, EC on P-256 or P-384, and OKP with Ed25519 are read",
+		return nil, fmt.Errorf("JWK has type %.20q and curve %.20q, want RSA, EC with P-256 or P-384, or OKP with Ed25519",
 			kty, crv)
 	}
-	return nil, errors.New("a JWK without what its type needs")
+	return nil, errors.New("JWK lacks a member that its type requires")
 }
 
-// member is a member of a JWK in base64url, of so many bytes (0: any, up to the longest RSA key). nil: there is none.
+// member returns the decoded base64url member of a JWK with size bytes (0: any size up to the longest RSA key), or nil.
 func member(j object, key string, size int) []byte {
 	s := ld.Str(j, key)
 	if len(s) > 2*maxRSABits/8 {
@@ -79,34 +79,35 @@ func member(j object, key string, size int) []byte {
 	return b
 }
 
+// ec returns the EC key with the coordinates in a JWK.
 func ec(c elliptic.Curve, j object, size int) (crypto.PublicKey, error) {
 	x, y := member(j, "x", size), member(j, "y", size)
 	if k, ok := uncompressed(c, x, y); ok && x != nil && y != nil {
 		return k, nil
 	}
-	return nil, errors.New("a JWK that is no point of its curve")
+	return nil, errors.New("JWK is not a point on its curve")
 }
 
-// checkRSA bounds what a key may cost, and what it must be worth.
+// checkRSA checks the size of an RSA key: the minimum for security, the maximum for the time of a verification.
 func checkRSA(n, e *big.Int) (crypto.PublicKey, error) {
 	switch bits := n.BitLen(); {
 	case bits < minRSABits || bits > maxRSABits:
-		return nil, fmt.Errorf("an RSA key of %d bits: %d to %d are taken", bits, minRSABits, maxRSABits)
+		return nil, fmt.Errorf("RSA key has %d bits, want %d to %d", bits, minRSABits, maxRSABits)
 	case n.Bit(0) == 0 || !e.IsInt64() || e.Int64() < 3 || e.Int64() > 1<<31-1 || e.Bit(0) == 0:
-		return nil, errors.New("an RSA key whose modulus or exponent is none")
+		return nil, errors.New("RSA key has an invalid modulus or exponent")
 	}
 	return &rsa.PublicKey{N: n, E: int(e.Int64())}, nil
 }
 
-// parsePEM reads one public key in PEM: SubjectPublicKeyInfo (RFC 7468, section 13), or PKCS #1 as older issuers write
-// RSA keys.
+// parsePEM reads one public key in PEM format: SubjectPublicKeyInfo (RFC 7468, section 13), or PKCS #1, which older
+// issuers use for RSA keys.
 func parsePEM(s string) (crypto.PublicKey, error) {
 	if len(s) > 8<<10 {
-		return nil, errors.New("more than a public key in PEM")
+		return nil, errors.New("PEM text is longer than 8 KB, want one public key")
 	}
 	block, rest := pem.Decode([]byte(s))
 	if block == nil || len(bytes.TrimSpace(rest)) > 0 {
-		return nil, errors.New("this is no public key in PEM")
+		return nil, errors.New("not a public key in PEM format")
 	}
 	var k any
 	var err error
@@ -115,10 +116,10 @@ func parsePEM(s string) (crypto.PublicKey, error) {
 	} else if block.Type == "PUBLIC KEY" {
 		k, err = x509.ParsePKIXPublicKey(block.Bytes)
 	} else {
-		return nil, fmt.Errorf("a PEM block that holds a %.40q, not a public key", block.Type)
+		return nil, fmt.Errorf("PEM block has type %.40q, want a public key", block.Type)
 	}
 	if err != nil {
-		return nil, errors.New("this PEM block is no public key that can be read")
+		return nil, errors.New("cannot decode the public key in the PEM block")
 	}
 	switch k := k.(type) {
 	case ed25519.PublicKey:
@@ -130,5 +131,5 @@ func parsePEM(s string) (crypto.PublicKey, error) {
 			return k, nil
 		}
 	}
-	return nil, errors.New("a public key of a kind that signs no badges here: Ed25519, P-256, P-384, RSA")
+	return nil, errors.New("unsupported kind of public key, want Ed25519, P-256, P-384 or RSA")
 }

@@ -17,31 +17,29 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// jwt is a VC-JWT (Open Badges 3.0, section 8.2; VC-JOSE) or the JWS of an Open Badges 2.0 assertion: header, payload,
-// signature.
+// jwt is a VC-JWT (Open Badges 3.0, section 8.2; VC-JOSE), or the JWS of an Open Badges 2.0 assertion.
 type jwt struct {
 	alg, kid string
-	jwk      object // a key that the header carries: it says which key signed, and never that it counts
+	jwk      object // key in the header: it tells which key signed, and is never trusted
 	payload  object
 	signed   []byte
 	sig      []byte
 }
 
-// parseJWT reads the compact form, of at most so many bytes. Which keys count is not its affair: a key in the header
-// never does.
+// parseJWT decodes a compact token of at most most bytes. It does not check the signature.
 func parseJWT(b []byte, most int) (*jwt, error) {
 	if len(b) > most {
-		return nil, fault("too-complex", "%d bytes: at most %d are read", len(b), most)
+		return nil, fault("too-complex", "%d bytes, want at most %d", len(b), most)
 	}
 	parts := bytes.SplitN(b, []byte("."), 6)
-	if len(parts) != 3 || bytes.ContainsAny(b, "\r\n~") { // Go's base64 passes over line ends
+	if len(parts) != 3 || bytes.ContainsAny(b, "\r\n~") { // Go's base64 ignores line ends
 		return nil, foreignToken(b, parts)
 	}
 	var raw [3][]byte
 	for i, p := range parts {
 		var err error
 		if raw[i], err = base64.RawURLEncoding.Strict().DecodeString(string(p)); err != nil {
-			return nil, fault("malformed", "it is no JWT: part %d is not base64url", i+1)
+			return nil, fault("malformed", "invalid JWT: part %d is not base64url", i+1)
 		}
 	}
 	h, err := ld.Parse(raw[0])
@@ -50,7 +48,7 @@ func parseJWT(b []byte, most int) (*jwt, error) {
 	}
 	_, crit := h["crit"]
 	if _, b64 := h["b64"]; crit || b64 {
-		return nil, fault("unsupported-form", "its header holds critical extensions (RFC 7515, section 4.1.11)")
+		return nil, fault("unsupported-form", "JWT header has critical extensions (RFC 7515, section 4.1.11)")
 	}
 	if err := checkTokenType(h["typ"]); err != nil {
 		return nil, err
@@ -72,40 +70,40 @@ func parseJWT(b []byte, most int) (*jwt, error) {
 	}, nil
 }
 
-// checkTokenType judges the header's typ, a media type: in any case, and with application/ or without (RFC 7515,
-// section 4.1.9).
+// checkTokenType checks the header's typ, a media type: in upper or lower case, with or without "application/" (RFC
+// 7515, section 4.1.9).
 func checkTokenType(v any) error {
 	typ, ok := v.(string)
 	if v != nil && !ok {
-		return fault("malformed", "its header's typ is no text")
+		return fault("malformed", "typ in the JWT header is not a text")
 	}
 	switch kind := strings.TrimPrefix(strings.ToLower(typ), "application/"); {
 	case slices.Contains(tokenTypes[:], kind):
 		return nil
 	case strings.Contains(kind, "sd-jwt"):
-		return fault("unsupported-form", "a token of selective disclosure (SD-JWT, RFC 9901) is not read: ask for a VC-JWT")
+		return fault("unsupported-form", "selective disclosure (SD-JWT, RFC 9901) is not supported: ask for a VC-JWT")
 	default:
-		return fault("unsupported-form", "a token of type %.40q, want one of %q", typ, tokenTypes[1:])
+		return fault("unsupported-form", "token has type %.40q, want one of %q", typ, tokenTypes[1:])
 	}
 }
 
-// tokenTypes are those of badges: none; JWT (Open Badges 3.0, section 8.2); VC-JOSE's, under its name now and its
-// earlier one; and JOSE, which says no more than the compact form does.
+// tokenTypes are the accepted types of badges: none; JWT (Open Badges 3.0, section 8.2); the current and the former
+// type of VC-JOSE; and JOSE, which only means the compact form.
 var tokenTypes = [...]string{"", "jwt", "vc+jwt", "vc+ld+jwt", "vc+ld+json+jwt", "jose"}
 
-// claims are the registered claims that stand beside the credential (RFC 7519, section 4.1; RFC 7800: cnf).
+// claims are the registered claims beside the credential (RFC 7519, section 4.1; RFC 7800: cnf).
 var claims = [...]string{"iss", "jti", "sub", "nbf", "exp", "iat", "aud", "cnf"}
 
-// credential is the payload without its claims; of the data model 1.1, what stands under vc, with what the claims say
-// in its place (Verifiable Credentials Data Model 1.1, section 6.3.1). What the credential itself does not say the
-// claims set, in both (Open Badges 3.0, «JSON Web Token Claims»: each «MUST be used to set the value» of its property);
-// where both speak, agrees compares them.
+// credential returns the payload without its claims. In the data model 1.1, the credential is the value of vc
+// (Verifiable Credentials Data Model 1.1, section 6.3.1). In both models, claims supply the values that the credential
+// lacks (Open Badges 3.0, "JSON Web Token Claims": each "MUST be used to set the value" of its property). If both are
+// present, agrees compares them.
 func (t *jwt) credential() (object, error) {
 	doc := t.payload
 	if vc := doc["vc"]; vc != nil {
 		o, ok := vc.(object)
 		if !ok {
-			return nil, fault("malformed", "vc is no object")
+			return nil, fault("malformed", "vc is not an object")
 		}
 		return t.completed(maps.Clone(o))
 	}
@@ -119,7 +117,7 @@ func (t *jwt) credential() (object, error) {
 	return t.completed(doc)
 }
 
-// completed sets what the claims say and the credential, which is the caller's own copy, does not.
+// completed adds the values of the claims that the credential lacks. doc belongs to the caller.
 func (t *jwt) completed(doc object) (object, error) {
 	set := func(o object, key string, v any) {
 		if o[key] == nil && v != nil {
@@ -139,7 +137,7 @@ func (t *jwt) completed(doc object) (object, error) {
 	if has(doc["@context"], modelOne) {
 		from, until = "issuanceDate", "expirationDate"
 	}
-	// iat is when the token was made: it begins the badge only where nothing else does.
+	// iat is the time at which the token was made: use it as the start only if nothing else gives one.
 	for _, c := range [...]struct{ claim, word string }{{"nbf", from}, {"iat", from}, {"exp", until}} {
 		v := t.payload[c.claim]
 		if v == nil {
@@ -147,15 +145,15 @@ func (t *jwt) completed(doc object) (object, error) {
 		}
 		at, ok := numericDate(v)
 		if !ok {
-			return nil, fault("claims-mismatch", "%s is no time in seconds (RFC 7519, section 2: NumericDate)", c.claim)
+			return nil, fault("claims-mismatch", "%s is not a time in seconds (RFC 7519, section 2: NumericDate)", c.claim)
 		}
 		set(doc, c.word, at.Format(time.RFC3339Nano))
 	}
 	return doc, nil
 }
 
-// numericDate is a NumericDate (RFC 7519, section 2) of a year that RFC 3339 can write: any JSON number, 1.7408196e9 as
-// well, and a part of a second to the microsecond.
+// numericDate converts a NumericDate (RFC 7519, section 2) in the years that RFC 3339 can write. Any JSON number is
+// accepted, such as 1.7408196e9, with fractions of a second up to microseconds.
 func numericDate(v any) (time.Time, bool) {
 	n, ok := v.(json.Number)
 	f, err := n.Float64()
@@ -167,7 +165,7 @@ func numericDate(v any) (time.Time, bool) {
 	return time.Unix(int64(whole), int64((f-whole)*1e6)*1000).UTC(), true
 }
 
-// token checks the envelope's signature with the pinned keys, and that the claims say what the credential says.
+// token checks the token's signature with the pinned keys, and compares the claims with the credential.
 func (q *inquiry) token(t *jwt) error {
 	pins, err := q.pins(q.Badge.IssuerID)
 	if err != nil {
@@ -179,10 +177,10 @@ func (q *inquiry) token(t *jwt) error {
 	return t.agrees(q.Badge)
 }
 
-// signedBy checks the signature with the given keys. The header's algorithm must be the one that the key is for.
+// signedBy checks the signature with the given keys. The algorithm in the header must be the one of the key.
 func (t *jwt) signedBy(pins []pin) error {
 	if !slices.Contains(algorithms[:], t.alg) {
-		return fault("unsupported-proof", "a JWT signed with %.20q: %q are verified", t.alg, algorithms)
+		return fault("unsupported-proof", "JWT is signed with %.20q, want one of %q", t.alg, algorithms)
 	}
 	named, hasNamed := methodKey(t.kid)
 	if k, err := parseJWK(t.jwk); err == nil && !hasNamed {
@@ -191,10 +189,11 @@ func (t *jwt) signedBy(pins []pin) error {
 	return checkNamed(t.kid, named, hasNamed, pins, t.verifies)
 }
 
-// algorithms are the signatures that are verified (RFC 7518, section 3.1; RFC 8037; RFC 9864).
+// algorithms are the supported signatures (RFC 7518, section 3.1; RFC 8037; RFC 9864).
 var algorithms = [...]string{"RS256", "ES256", "ES384", "EdDSA", "Ed25519"}
 
-// verifies reports whether k made the signature, by the algorithm that the header names. No key takes two of them.
+// verifies reports whether k made the signature with the algorithm in the header. Each kind of key has exactly one
+// algorithm.
 func (t *jwt) verifies(k crypto.PublicKey) bool {
 	switch k := k.(type) {
 	case ed25519.PublicKey:
@@ -211,10 +210,11 @@ func (t *jwt) verifies(k crypto.PublicKey) bool {
 	return false
 }
 
+// agrees compares the claims with the values in the badge.
 func (t *jwt) agrees(b *Badge) error {
 	for claim, want := range map[string]string{"iss": b.IssuerID, "jti": b.ID, "sub": b.Subject} {
 		if got := t.payload[claim]; got != nil && got != want {
-			return fault("claims-mismatch", "%s is not what the credential says", claim)
+			return fault("claims-mismatch", "%s differs from the credential", claim)
 		}
 	}
 	for claim, want := range map[string]time.Time{"nbf": b.ValidFrom, "exp": b.ValidUntil} {
@@ -223,7 +223,7 @@ func (t *jwt) agrees(b *Badge) error {
 			continue
 		}
 		if at, ok := numericDate(v); !ok || at.Unix() != want.Unix() || want.IsZero() {
-			return fault("claims-mismatch", "%s is not what the credential says", claim)
+			return fault("claims-mismatch", "%s differs from the credential", claim)
 		}
 	}
 	return nil

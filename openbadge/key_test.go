@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-func TestAKeyIsPrintedAndLoggedWithoutItsSecret(t *testing.T) {
+func TestPrintedAndLoggedKeysAreNotSecret(t *testing.T) {
 	k := key(t)
 	file, _ := k.MarshalText()
 	secret := strings.Split(string(file), `"secretKeyMultibase": "`)[1][:20]
@@ -25,7 +25,7 @@ func TestAKeyIsPrintedAndLoggedWithoutItsSecret(t *testing.T) {
 	}
 }
 
-func TestAKeyThatOthersMayReadIsRefused(t *testing.T) {
+func TestKeyFilesReadableByOthersAreRejected(t *testing.T) {
 	k := key(t)
 	text, _ := k.MarshalText()
 	path := filepath.Join(t.TempDir(), "issuer.key")

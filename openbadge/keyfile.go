@@ -12,8 +12,8 @@ import (
 	"runtime"
 )
 
-// keyFile is a key as a file: JSON, so that a person sees what it is. Its words are those of Controlled Identifiers
-// 1.0, section 2.2: a Multikey for Ed25519, a JsonWebKey for RSA.
+// keyFile is the JSON form of a key file, readable for people. Its property names come from Controlled Identifiers 1.0,
+// section 2.2: a Multikey for Ed25519, a JsonWebKey for RSA.
 type keyFile struct {
 	Note      string     `json:"note,omitempty"`
 	Type      string     `json:"type"`
@@ -22,7 +22,7 @@ type keyFile struct {
 	SecretJWK *secretJWK `json:"secretKeyJwk,omitempty"`
 }
 
-// secretJWK is an RSA private key of two primes (RFC 7518, section 6.3).
+// secretJWK is an RSA private key with two primes (RFC 7518, section 6.3).
 type secretJWK struct {
 	Type string `json:"kty"`
 	N    number `json:"n"`
@@ -46,10 +46,10 @@ func (n *number) UnmarshalText(text []byte) error {
 	return err // ParseKey does not pass it on
 }
 
-// maxKeyFile bounds a key file: an RSA key of 8,192 bits has about 6,500.
+// maxKeyFile is the maximum size of a key file, in bytes: an RSA key of 8,192 bits takes about 6,500.
 const maxKeyFile = 16 << 10
 
-// MarshalText writes the key with its secret: for a file that only its owner can read.
+// MarshalText returns the key file, with the private key. Only the owner may be able to read the file.
 func (k *Key) MarshalText() ([]byte, error) {
 	f := keyFile{Note: k.note, Type: "Multikey", Public: k.Multikey()}
 	if k.rsa != nil {
@@ -61,6 +61,7 @@ func (k *Key) MarshalText() ([]byte, error) {
 	return append(b, '\n'), err
 }
 
+// secretOf returns the JWK of an RSA private key.
 func secretOf(k *rsa.PrivateKey) *secretJWK {
 	c := k.Precomputed
 	return &secretJWK{
@@ -76,7 +77,7 @@ func secretOf(k *rsa.PrivateKey) *secretJWK {
 	}
 }
 
-// ParseKey reads what MarshalText wrote. Its errors do not quote it.
+// ParseKey decodes the output of MarshalText. Its errors never quote the input.
 func ParseKey(b []byte) (*Key, error) {
 	var f keyFile
 	if len(b) > maxKeyFile || json.Unmarshal(b, &f) != nil {
@@ -91,33 +92,34 @@ func ParseKey(b []byte) (*Key, error) {
 	return nil, errNoKey
 }
 
-var errNoKey = errors.New("this is no issuer's key: portillon badge keygen makes one")
+var errNoKey = errors.New("not an issuer's key file: create one with portillon badge keygen")
 
+// ed25519 returns the Ed25519 key of the file, and checks that its public key matches.
 func (f keyFile) ed25519() (*Key, error) {
 	seed, ok := decodeMultibase(f.Secret, secretPrefix, ed25519.SeedSize)
 	if !ok {
-		return nil, errors.New("its secretKeyMultibase is no Ed25519 key")
+		return nil, errors.New("secretKeyMultibase is not an Ed25519 key")
 	}
 	k := &Key{private: ed25519.NewKeyFromSeed(seed), note: f.Note}
 	if k.Multikey() != f.Public {
-		return nil, errors.New("its public and its secret key do not belong together")
+		return nil, errors.New("public key and secret key do not match")
 	}
 	return k, nil
 }
 
-// rsa takes the numbers that make the key; the others are computed again.
+// rsa builds the RSA key from its independent numbers, and computes the others again.
 func (f keyFile) rsa() (*Key, error) {
 	s := f.SecretJWK
 	if s == nil || s.Type != "RSA" {
-		return nil, errors.New("its secretKeyJwk is no RSA key")
+		return nil, errors.New("secretKeyJwk is not an RSA key")
 	}
 	for _, n := range [...]number{s.N, s.E, s.D, s.P, s.Q} {
 		if n.int == nil || n.int.Sign() == 0 || n.int.BitLen() > maxRSABits {
-			return nil, errors.New("its secretKeyJwk lacks one of n, e, d, p and q")
+			return nil, errors.New("secretKeyJwk lacks one of n, e, d, p and q")
 		}
 	}
 	if bits := s.N.int.BitLen(); bits < minRSABits || s.E.int.BitLen() > 31 {
-		return nil, fmt.Errorf("an RSA key of %d bits: at least %d are needed", bits, minRSABits)
+		return nil, fmt.Errorf("RSA key has %d bits, want at least %d", bits, minRSABits)
 	}
 	k := &rsa.PrivateKey{
 		PublicKey: rsa.PublicKey{N: s.N.int, E: int(s.E.int.Int64())},
@@ -125,21 +127,21 @@ func (f keyFile) rsa() (*Key, error) {
 		Primes:    []*big.Int{s.P.int, s.Q.int},
 	}
 	if k.Validate() != nil {
-		return nil, errors.New("the numbers of its secretKeyJwk do not belong together")
+		return nil, errors.New("the numbers in secretKeyJwk do not match")
 	}
 	k.Precompute()
 	return &Key{rsa: k, note: f.Note}, nil
 }
 
-// ReadKey reads a key file. One that others may read or change is refused, as ssh does: who has the key can make any
-// badge.
+// ReadKey reads a key file. It rejects a file that other users may read or change, as ssh does: anyone with the key can
+// issue badges.
 func ReadKey(path string) (*Key, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
 	if mode := info.Mode(); mode.IsRegular() && mode.Perm()&0o077 != 0 && runtime.GOOS != "windows" {
-		return nil, fmt.Errorf("%s: others may read this key (mode %04o): chmod 600 it", path, mode.Perm())
+		return nil, fmt.Errorf("%s: other users can read this key (mode %04o), want mode 600: chmod 600", path, mode.Perm())
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 	"portillon/openbadge/bake"
 )
 
-// Whatever an issuer's page says of revocation but nothing or false, the badge is not valid.
+// Unless the page says false or nothing about revocation, the badge is not valid.
 func TestOnlyAbsentOrFalseIsNotRevoked(t *testing.T) {
 	for _, c := range []struct {
 		revoked any
@@ -48,8 +48,8 @@ func TestOnlyAbsentOrFalseIsNotRevoked(t *testing.T) {
 	}
 }
 
-// A page that has nothing but the badge's id and its revocation is how many issuers take a badge back.
-func TestAHostedPageMaySayNothingButRevoked(t *testing.T) {
+// Many issuers revoke a badge with a page that contains only the badge's id and "revoked".
+func TestHostedPageMayContainOnlyTheRevocation(t *testing.T) {
 	w := lab2()
 	presented, _ := json.Marshal(w[labBadge])
 	for _, v := range []any{true, "true"} {
@@ -66,7 +66,7 @@ func TestAHostedPageMaySayNothingButRevoked(t *testing.T) {
 	}
 }
 
-// signed2Badge is a signed badge of Open Badges 2.0, with the web that it rests on.
+// signed2Badge returns a signed badge of Open Badges 2.0, with the documents it needs.
 func signed2Badge(t *testing.T, change func(w web, claims object)) ([]byte, web) {
 	t.Helper()
 	at := labIssuer + "/key"
@@ -89,7 +89,7 @@ func signed2Badge(t *testing.T, change func(w web, claims object)) ([]byte, web)
 	return []byte(text + "." + b64(signRS256(t)([]byte(text)))), w
 }
 
-func TestABadgeIsRevokedByItsUID(t *testing.T) {
+func TestBadgesAreRevokedByUID(t *testing.T) {
 	for name, c := range map[string]struct {
 		uid     any
 		entries []any
@@ -114,7 +114,7 @@ func TestABadgeIsRevokedByItsUID(t *testing.T) {
 	}
 }
 
-// pictureOf is a PNG with one more chunk, as old bakers wrote an address.
+// pictureOf returns a PNG with a further chunk, in which old tools stored an address.
 func pictureOf(t testing.TB, kind, data string) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -139,8 +139,9 @@ func svgOf(address string) []byte {
 	)
 }
 
-// An old picture holds the address of its badge: what stands there is the badge, judged as if it had been presented.
-func TestAnAddressInAPictureIsFollowed(t *testing.T) {
+// An old picture contains the address of its badge: the document at this address is verified as if it had been
+// presented.
+func TestAddressInAPictureIsFetched(t *testing.T) {
 	for name, c := range map[string]struct {
 		documents Resolver
 		trust     []Issuer
@@ -154,11 +155,11 @@ func TestAnAddressInAPictureIsFollowed(t *testing.T) {
 			trust2(),
 			labBadge,
 			"indeterminate hosted-unreachable",
-			"holds no badge but its address, " + labBadge,
+			"contains only the badge's address, " + labBadge,
 		},
-		"nobody to ask":   {nil, nil, labBadge, "indeterminate hosted-unreachable", "nobody is there to ask"},
-		"gone":            {gone{lab2(), labBadge, ErrGone}, trust2(), labBadge, "invalid revoked", "is gone"},
-		"not there":       {gone{lab2(), labBadge, ErrNotFound}, trust2(), labBadge, "invalid not-hosted", "nothing at"},
+		"nobody to ask":   {nil, nil, labBadge, "indeterminate hosted-unreachable", "no access to the web"},
+		"gone":            {gone{lab2(), labBadge, ErrGone}, trust2(), labBadge, "invalid revoked", "was removed"},
+		"not there":       {gone{lab2(), labBadge, ErrNotFound}, trust2(), labBadge, "invalid not-hosted", "no document at"},
 		"a web page":      {everywhere("<!DOCTYPE html><html>"), trust2(), labBadge, "invalid malformed", "HTML"},
 		"another address": {everywhere(labBadge), trust2(), labBadge, "invalid malformed", "the address"},
 		"a class":         {lab2(), trust2(), labClass, "invalid not-an-open-badge", ""},
@@ -180,30 +181,30 @@ func TestAnAddressInAPictureIsFollowed(t *testing.T) {
 	}
 }
 
-// What looks like a badge to people and is none, or none that is read, is called by its name.
-func TestWhatIsNoBadgeIsCalledByItsName(t *testing.T) {
+// Documents that people may take for a supported badge are rejected with the name of their kind.
+func TestOtherDocumentsAreNamedInTheReason(t *testing.T) {
 	jwe := strings.Join([]string{b64([]byte(`{"alg":"RSA-OAEP","enc":"A256GCM"}`)), "a", "b", "c", "d"}, ".")
 	header := func(typ string) string {
 		return b64([]byte(`{"alg":"EdDSA","typ":"`+typ+`"}`)) + "." + b64([]byte(`{}`)) + "." + b64([]byte("x"))
 	}
 	for in, want := range map[string]string{
-		jwe:                       "unsupported-form: an encrypted token (JWE",
-		header("JWT") + "~":       "unsupported-form: a token of selective disclosure (SD-JWT",
-		header("dc+sd-jwt"):       "unsupported-form: a token of selective disclosure (SD-JWT",
-		header("at+jwt"):          `unsupported-form: a token of type "at+jwt"`,
+		jwe:                       "unsupported-form: encrypted tokens (JWE",
+		header("JWT") + "~":       "unsupported-form: selective disclosure (SD-JWT",
+		header("dc+sd-jwt"):       "unsupported-form: selective disclosure (SD-JWT",
+		header("at+jwt"):          `unsupported-form: token has type "at+jwt"`,
 		"<!DOCTYPE html>\n<html>": "malformed: a web page (HTML)",
 		"\ufeff <HTML lang='fr'>": "malformed: a web page (HTML)",
-		labBadge:                  `malformed: the address "` + labBadge,
+		labBadge:                  `malformed: only the address "` + labBadge,
 		`{"uid":"1","recipient":"sha256$00","badge":"https://lab.example/b","verify":{"type":"hosted",` +
-			`"url":"https://lab.example/a"},"issuedOn":1}`: "unsupported-form: an assertion of Open Badges 1",
+			`"url":"https://lab.example/a"},"issuedOn":1}`: "unsupported-form: an Open Badges 1 assertion",
 		`{"@context":"https://w3id.org/openbadges/v1","type":"Assertion","id":"https://lab.example/a",` +
-			`"badge":"https://lab.example/b"}`: "unsupported-form: an assertion of Open Badges 1",
+			`"badge":"https://lab.example/b"}`: "unsupported-form: an Open Badges 1 assertion",
 		`{"@context":["https://www.w3.org/ns/credentials/v2",` +
 			`"https://purl.imsglobal.org/spec/clr/v2p0/context-2.0.1.json"],` +
 			`"type":["VerifiableCredential","ClrCredential"]}`: "not-an-open-badge: a Comprehensive Learner Record",
 		`{"@context":["https://www.w3.org/ns/credentials/v2"],` +
 			`"type":"VerifiablePresentation"}`: "not-an-open-badge: a presentation",
-		"a.b": "malformed: it is neither JSON nor a JWT",
+		"a.b": "malformed: neither JSON nor a JWT",
 	} {
 		if v := Verify([]byte(in), Options{Trust: trust2(), At: today}); !strings.HasPrefix(v.Why(), want) ||
 			v.State != Invalid {
@@ -212,7 +213,7 @@ func TestWhatIsNoBadgeIsCalledByItsName(t *testing.T) {
 	}
 }
 
-func TestABadgeHasOneSubject(t *testing.T) {
+func TestBadgeMustHaveOneSubject(t *testing.T) {
 	k := key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
 	for name, c := range map[string]struct {
@@ -221,17 +222,17 @@ func TestABadgeHasOneSubject(t *testing.T) {
 	}{
 		"one":           {func(d object) {}, "valid"},
 		"one in a list": {func(d object) { d["credentialSubject"] = []any{d["credentialSubject"]} }, "valid"},
-		"none":          {func(d object) { delete(d, "credentialSubject") }, "has no credentialSubject"},
-		"an empty list": {func(d object) { d["credentialSubject"] = []any{} }, "has no credentialSubject"},
+		"none":          {func(d object) { delete(d, "credentialSubject") }, "credentialSubject is missing"},
+		"an empty list": {func(d object) { d["credentialSubject"] = []any{} }, "credentialSubject is missing"},
 		"two": {
 			func(d object) { d["credentialSubject"] = []any{d["credentialSubject"], object{"id": "urn:x:2"}} },
-			"has 2 subjects, want one",
+			"2 subjects, want one",
 		},
-		"an address":     {func(d object) { d["credentialSubject"] = "urn:x:2" }, "is no object"},
+		"an address":     {func(d object) { d["credentialSubject"] = "urn:x:2" }, "is not an object"},
 		"no achievement": {func(d object) { delete(d["credentialSubject"].(object), "achievement") }, "has 0 achievements"},
 		"another subject": {
 			func(d object) { d["credentialSubject"] = object{"id": "urn:x:2", "type": "Profile"} },
-			"no AchievementSubject",
+			"not AchievementSubject",
 		},
 		"two achievements": {func(d object) {
 			s := d["credentialSubject"].(object)
@@ -251,7 +252,7 @@ func TestABadgeHasOneSubject(t *testing.T) {
 	}
 }
 
-// aToken is a VC-JWT of the data model 2.0, with what it says changed before it is signed.
+// aToken returns a VC-JWT of the data model 2.0 with modified content.
 func aToken(t testing.TB, k *Key, header string, change func(p object)) []byte {
 	t.Helper()
 	d := draft()
@@ -269,9 +270,8 @@ func aToken(t testing.TB, k *Key, header string, change func(p object)) []byte {
 	return []byte(text + "." + base64.RawURLEncoding.EncodeToString(ed25519.Sign(k.private, []byte(text))))
 }
 
-// What the credential does not say its claims set, in any form that a number has; where both speak they must say the
-// same.
-func TestClaimsSetWhatTheCredentialDoesNotSay(t *testing.T) {
+// Claims supply missing values of the credential, with numbers in any form. If both are present, they must be equal.
+func TestClaimsSupplyMissingValues(t *testing.T) {
 	k := key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
 	at := func(d time.Duration) json.Number { return json.Number(fmt.Sprint(today.Add(d).Unix())) }
@@ -344,7 +344,7 @@ func TestClaimsSetWhatTheCredentialDoesNotSay(t *testing.T) {
 	}
 }
 
-func TestATokensTypeIsAMediaType(t *testing.T) {
+func TestTokenTypeIsAMediaType(t *testing.T) {
 	k := key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
 	for typ, want := range map[string]string{
@@ -355,7 +355,7 @@ func TestATokensTypeIsAMediaType(t *testing.T) {
 		`"application/vc+jwt"`: "valid",
 		`"Application/VC+JWT"`: "valid",
 		`"vc+ld+jwt"`:          "valid", `"JOSE"`: "valid", `null`: "valid",
-		`"application/"`:                "valid", // the prefix of nothing
+		`"application/"`:                "valid", // a prefix without a type
 		`"text/vc+jwt"`:                 "invalid unsupported-form",
 		`"application/application/jwt"`: "invalid unsupported-form",
 		`"vp+jwt"`:                      "invalid unsupported-form",
@@ -367,9 +367,8 @@ func TestATokensTypeIsAMediaType(t *testing.T) {
 	}
 }
 
-// A list by another issuer counts where the badge's issuer is set to let that one speak for it, and for nobody else's
-// badges.
-func TestAnotherIssuersListCountsWhereTheSettingsSaySo(t *testing.T) {
+// A list of another issuer counts only for issuers whose settings allow it.
+func TestStatusListOfAnotherIssuerNeedsPermission(t *testing.T) {
 	k, other, third := key(t), key(t), key(t)
 	pin := func(k *Key, may ...string) Issuer {
 		return Issuer{ID: k.DID(), Keys: []string{k.Multikey()}, StatusIssuers: may}
@@ -415,8 +414,11 @@ func TestAnotherIssuersListCountsWhereTheSettingsSaySo(t *testing.T) {
 	}
 }
 
-// A list of 16 Mi entries that no gzip makes smaller is read, in both forms; one beyond 4 MiB is not.
-func TestListsOfFourMebibytesAreRead(t *testing.T) {
+// A list of 16 Mi entries that gzip cannot compress is accepted in both forms; one of more than 4 MiB is not.
+func TestStatusListsUpToFourMebibytesAreAccepted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: verifies hundreds of badges or large lists")
+	}
 	k := key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
 	full := make(bits, maxBits)
@@ -452,8 +454,7 @@ func TestListsOfFourMebibytesAreRead(t *testing.T) {
 	}
 }
 
-// Whatever a picture's text is, it is judged or refused with a reason, and never asked for where no hosted badge could
-// count.
+// Any text in a picture leads to a verdict or a reason, and to no request if no hosted badge could be valid.
 func FuzzBakedAddress(f *testing.F) {
 	for _, s := range []string{
 		labBadge,

@@ -22,8 +22,8 @@ func endorsement(k *Key) object {
 	}
 }
 
-// Every kind of document is judged by VerifyDocument, and only a badge is one for Verify.
-func TestEveryKindIsJudgedAndOnlyABadgeIsABadge(t *testing.T) {
+// VerifyDocument accepts every kind of document; Verify accepts only badges.
+func TestVerifyAcceptsOnlyBadges(t *testing.T) {
 	k := key(t)
 	o := Options{
 		Trust:     []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}},
@@ -125,8 +125,8 @@ func TestEveryKindIsJudgedAndOnlyABadgeIsABadge(t *testing.T) {
 	}
 }
 
-// A document that is two things at once is a badge, and no list.
-func TestBadgeThatIsAListIsABadge(t *testing.T) {
+// A document with both types is a badge, not a list.
+func TestDocumentWithTwoTypesIsABadge(t *testing.T) {
 	k := key(t)
 	d, _ := ld.Parse(issued(t, k)["JSON"])
 	d["type"] = append(d["type"].([]any), "BitstringStatusListCredential")
@@ -148,7 +148,7 @@ func TestBadgeThatIsAListIsABadge(t *testing.T) {
 	}
 }
 
-func TestOthersKindsAreJudged(t *testing.T) {
+func TestDocumentsOfOthersAreVerified(t *testing.T) {
 	for name, want := range map[string]Kind{
 		"endorsement-valid.json":   EndorsementKind,
 		"bit-string-list/testlist": StatusListKind,
@@ -164,8 +164,8 @@ func TestOthersKindsAreJudged(t *testing.T) {
 	}
 }
 
-// What no verdict rests on is said, so that nobody takes it for verified.
-func TestWhatIsNotJudgedIsSaid(t *testing.T) {
+// Parts that are not checked are listed, so that readers do not take them as verified.
+func TestUncheckedPartsAreListed(t *testing.T) {
 	k := key(t)
 	d, _ := ld.Parse(issued(t, k)["JSON"])
 	d["credentialSchema"] = object{"id": "https://lab.example/schema.json", "type": "1EdTechJsonSchemaValidator2019"}

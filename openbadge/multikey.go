@@ -9,9 +9,10 @@ import (
 	"strings"
 )
 
+// base58 is the Bitcoin alphabet, without 0, O, I and l.
 const base58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
-// encode58 is base58btc (the Bitcoin alphabet), as multibase's z means it.
+// encode58 encodes bytes as base58btc (the Bitcoin alphabet), the encoding of the multibase prefix z.
 func encode58(b []byte) string {
 	n, mod := new(big.Int).SetBytes(b), new(big.Int)
 	var out []byte
@@ -28,8 +29,9 @@ func encode58(b []byte) string {
 	return string(out)
 }
 
+// decode58 decodes base58btc.
 func decode58(s string) ([]byte, bool) {
-	if len(s) > 200 { // the longest we read is a signature of 64 bytes: 88 characters
+	if len(s) > 200 { // the longest value is a signature of 64 bytes: 88 characters
 		return nil, false
 	}
 	n := new(big.Int)
@@ -44,8 +46,8 @@ func decode58(s string) ([]byte, bool) {
 	return append(make([]byte, zeros), n.Bytes()...), true
 }
 
-// The multicodec prefixes of the keys that we read (multicodec table, as varints: ed25519-pub 0xed, ed25519-priv
-// 0x1300, p256-pub 0x1200, p384-pub 0x1201).
+// Multicodec prefixes of the supported keys, as varints (multicodec table: ed25519-pub 0xed, ed25519-priv 0x1300,
+// p256-pub 0x1200, p384-pub 0x1201).
 var (
 	publicPrefix = [2]byte{0xed, 0x01}
 	secretPrefix = [2]byte{0x80, 0x26}
@@ -53,12 +55,12 @@ var (
 	p384Prefix   = [2]byte{0x81, 0x24}
 )
 
-// multikey writes a public key as z6Mk….
+// multikey returns a public key as z6Mk….
 func multikey(k ed25519.PublicKey) string {
 	return "z" + encode58(append(publicPrefix[:], k...))
 }
 
-// parseMultikey reads z6Mk…, did:key:z6Mk… and did:key:z6Mk…#z6Mk…: an Ed25519 key, or one on P-256 (zDn…) or P-384
+// parseMultikey decodes z6Mk…, did:key:z6Mk… and did:key:z6Mk…#z6Mk…: an Ed25519 key, or a key on P-256 (zDn…) or P-384
 // (z82…).
 func parseMultikey(s string) (crypto.PublicKey, bool) {
 	s, frag, hasFrag := strings.Cut(strings.TrimPrefix(s, "did:key:"), "#")
@@ -77,7 +79,7 @@ func parseMultikey(s string) (crypto.PublicKey, bool) {
 	return nil, false
 }
 
-// point reads a point in its compressed form (SEC 1, section 2.3.4).
+// point decodes a compressed point of a curve (SEC 1, section 2.3.4).
 func point(c elliptic.Curve, b []byte) (crypto.PublicKey, bool) {
 	x, y := elliptic.UnmarshalCompressed(c, b)
 	if x == nil {
@@ -87,12 +89,13 @@ func point(c elliptic.Curve, b []byte) (crypto.PublicKey, bool) {
 	return uncompressed(c, x.FillBytes(make([]byte, size)), y.FillBytes(make([]byte, size)))
 }
 
-// uncompressed is the key with these coordinates, if they are a point of the curve.
+// uncompressed returns the key with these coordinates, if they are a point of the curve.
 func uncompressed(c elliptic.Curve, x, y []byte) (crypto.PublicKey, bool) {
 	k, err := ecdsa.ParseUncompressedPublicKey(c, append(append([]byte{4}, x...), y...))
 	return k, err == nil
 }
 
+// decodeMultibase decodes a base58btc value with a multicodec prefix and size bytes.
 func decodeMultibase(s string, prefix [2]byte, size int) ([]byte, bool) {
 	if !strings.HasPrefix(s, "z") {
 		return nil, false

@@ -9,10 +9,10 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// The addresses of the context of Open Badges 2.0. The specification has two, and issuers write both.
+// Addresses of the context of Open Badges 2.0. The specification has two, and issuers use both.
 var ob2Contexts = [...]string{"https://w3id.org/openbadges/v2", "https://openbadgespec.org/v2/context.json"}
 
-// isOpenBadges2 reports whether a document is written under the context of Open Badges 2.0, by its address or in full.
+// isOpenBadges2 reports whether a document has the context of Open Badges 2.0, by its address or in full.
 func isOpenBadges2(doc object) bool {
 	return slices.ContainsFunc(ld.List(doc["@context"]), func(c any) bool {
 		if s, ok := c.(string); ok {
@@ -22,8 +22,8 @@ func isOpenBadges2(doc object) bool {
 	})
 }
 
-// openbadges2 judges a document of Open Badges 2.0. It is plain JSON: what is signed is its bytes, or nothing is, and
-// then it is what stands at its own address.
+// openbadges2 verifies a document of Open Badges 2.0. Such a document is plain JSON: a signature covers its bytes.
+// Without a signature, the document at the badge's own address counts.
 func (q *inquiry) openbadges2(doc object, token *jwt) {
 	q.Form = "ob2 json"
 	if token != nil {
@@ -48,11 +48,11 @@ func (q *inquiry) openbadges2(doc object, token *jwt) {
 	case ProfileKind:
 		q.check("profile", profile2(doc))
 	case EndorsementKind:
-		q.check("endorsement", fault("unsupported-form", "an endorsement of Open Badges 2.0 is not judged by itself"))
+		q.check("endorsement", fault("unsupported-form", "an Open Badges 2.0 endorsement cannot be verified alone"))
 	}
 }
 
-// assertion judges a badge: hosted by its own address, or signed.
+// assertion verifies a badge, which is hosted at its own address or signed.
 func (q *inquiry) assertion(doc object, token *jwt) {
 	hosted := token == nil
 	if err := agreesOnForm(doc, hosted); !q.check("form", err) {
@@ -92,37 +92,37 @@ func (q *inquiry) assertion(doc object, token *jwt) {
 	q.recipient()
 }
 
-// agreesOnForm holds what the assertion says of how it is verified against how it came.
+// agreesOnForm compares the verification property of an assertion with the form in which the assertion arrived.
 func agreesOnForm(doc object, hosted bool) error {
 	v, ok := doc["verification"].(object)
 	if !ok {
-		return fault("not-an-open-badge", "it has no verification")
+		return fault("not-an-open-badge", "verification is missing")
 	}
 	isHosted := has(v["type"], "hosted") || has(v["type"], "HostedBadge")
 	isSigned := has(v["type"], "signed") || has(v["type"], "SignedBadge")
 	switch {
 	case isHosted == isSigned:
-		return fault("malformed", "verification: neither hosted nor signed, or both")
+		return fault("malformed", "verification is neither hosted nor signed, or both")
 	case hosted && isSigned:
-		return fault("no-proof", "it says that it is signed, and came without its signature")
+		return fault("no-proof", "the badge is declared as signed, but has no signature")
 	case !hosted && isHosted:
-		return fault("claims-mismatch", "it says that it is hosted, and came with a signature")
+		return fault("claims-mismatch", "the badge is declared as hosted, but has a signature")
 	}
 	return nil
 }
 
-// mayHost reports whether any hosted badge could count. The presenter chooses the address: where none could, nobody is
-// asked.
+// mayHost checks that at least one hosted badge could be valid. Otherwise no address is fetched, because the presenter
+// chose it.
 func (q *inquiry) mayHost() error {
 	for _, i := range q.o.Trust {
 		if slices.ContainsFunc(i.Keys, func(k string) bool { return strings.HasPrefix(k, "https://") }) {
 			return nil
 		}
 	}
-	return fault("issuer-not-trusted", "no issuer's profile is pinned by its address here, so no hosted badge counts")
+	return fault("issuer-not-trusted", "no trusted issuer's profile is pinned by its address, as hosted badges require")
 }
 
-// hosted is the assertion as its own address has it: what was presented only says where that is.
+// hosted returns the assertion at its own address. Of the presented copy only the address is used.
 func (q *inquiry) hosted(doc object) (object, error) {
 	id := ld.Str(doc, "id")
 	found, err := q.fetch(id)
@@ -133,23 +133,23 @@ func (q *inquiry) hosted(doc object) (object, error) {
 		return nil, err
 	}
 	if ld.Str(found, "id") != id {
-		return nil, fault("not-hosted", "what stands at %.200q calls itself %.200q", id, ld.Str(found, "id"))
+		return nil, fault("not-hosted", "the document at %.200q has the id %.200q", id, ld.Str(found, "id"))
 	}
 	if !isOpenBadges2(found) {
-		return nil, fault("unknown-context", "what stands at %.200q does not name the context of Open Badges 2.0", id)
+		return nil, fault("unknown-context", "the document at %.200q does not have the context of Open Badges 2.0", id)
 	}
 	if err := ob2Words(found); err != nil {
 		return nil, err
 	}
 	if kind, err := ob2Kind(found); err != nil || kind != BadgeKind {
-		return nil, fault("not-hosted", "what stands at %.200q is no assertion", id)
+		return nil, fault("not-hosted", "the document at %.200q is not an assertion", id)
 	}
 	return found, agreesOnForm(found, true)
 }
 
-// notRevoked judges what an assertion says of its own revocation (Open Badges 2.0, section 4.1: revoked, a boolean).
-// Only where it says nothing, or false, is it not revoked. The context makes an xsd:boolean of it, for which "true", 1
-// and "1" say true as well; what is no boolean in any way is malformed, and never good.
+// notRevoked checks the property revoked of an assertion (Open Badges 2.0, section 4.1: a boolean). Only an absent
+// property or false means that the badge is not revoked. The context defines revoked as xsd:boolean, in which "true", 1
+// and "1" also mean true. Any other value is malformed.
 func notRevoked(doc object) error {
 	switch v := doc["revoked"]; v {
 	case nil, false:
@@ -157,21 +157,22 @@ func notRevoked(doc object) error {
 	case true, "true", "1", json.Number("1"):
 		return fault("revoked", "%s", strings.TrimSpace(ld.Str(doc, "id")+" "+ld.Str(doc, "revocationReason")))
 	default:
-		return fault("malformed", "revoked is neither true nor false: nobody can say that the badge is not revoked")
+		return fault("malformed", "revoked is neither true nor false, so the badge may be revoked")
 	}
 }
 
-// fetch is the document at an address. The presenter may have chosen the address: that nothing stands there is a no.
+// fetch returns the document at an address. The presenter may have chosen the address, so a missing document is a
+// negative answer.
 func (q *inquiry) fetch(at string) (object, error) {
 	if !strings.HasPrefix(at, "https://") && !strings.HasPrefix(at, "http://") {
-		return nil, fault("not-hosted", "%.200q is no address on the web", at)
+		return nil, fault("not-hosted", "%.200q is not a web address", at)
 	}
 	data, err := q.onTheWeb(at)
 	switch {
 	case errors.Is(err, ErrGone):
-		return nil, fault("revoked", "%s is gone", at)
+		return nil, fault("revoked", "the document at %s was removed", at)
 	case errors.Is(err, ErrNotFound):
-		return nil, fault("not-hosted", "%s: there is nothing", at)
+		return nil, fault("not-hosted", "there is no document at %s", at)
 	case err != nil:
 		return nil, fault("hosted-unreachable", "%s: %v", at, err)
 	}
@@ -182,7 +183,8 @@ func (q *inquiry) fetch(at string) (object, error) {
 	return ob2Plain(doc)
 }
 
-// onTheWeb is what stands at an address, asked for with TLS. A folder may know it by the name that its issuer gave it.
+// onTheWeb returns the document at an address, requested with TLS. A folder may have it under the original http
+// address.
 func (q *inquiry) onTheWeb(at string) ([]byte, error) {
 	data, err := q.resolve(q.o.Documents, secure(at))
 	if err != nil && at != secure(at) {
@@ -191,8 +193,7 @@ func (q *inquiry) onTheWeb(at string) ([]byte, error) {
 	return data, err
 }
 
-// reference is a document that stands within another, or the one at the address that stands in its place; at is where
-// it was found.
+// reference returns an embedded document, or fetches the document at an address; at is that address.
 func (q *inquiry) reference(v any) (doc object, at string, err error) {
 	switch v := v.(type) {
 	case string:
@@ -204,19 +205,19 @@ func (q *inquiry) reference(v any) (doc object, at string, err error) {
 	case object:
 		return v, ld.Str(v, "id"), ob2Words(v)
 	}
-	return nil, "", fault("malformed", "neither an address nor a document")
+	return nil, "", fault("malformed", "want an address or a document")
 }
 
-// issuer2 is the profile that a badge leads to, and that somebody trusts.
+// issuer2 is the profile of the badge's issuer.
 type issuer2 struct {
-	at      string // where it was read
-	pinned  bool   // that address is one of the issuer's pinned keys
+	at      string // address from which the profile was read
+	pinned  bool   // the address is one of the issuer's pinned keys
 	profile object
-	id      string // the issuer's, as it is trusted
+	id      string // id of the trusted issuer
 }
 
-// chain goes from the assertion to its class to the class's issuer, and reads them into b. The profile must be one that
-// is trusted.
+// chain reads the badge class of the assertion and the profile of the class's issuer into b. The profile must belong to
+// a trusted issuer.
 func (q *inquiry) chain(doc object, b *Badge) (*issuer2, error) {
 	class, at, err := q.reference(doc["badge"])
 	if err != nil {
@@ -236,7 +237,8 @@ func (q *inquiry) chain(doc object, b *Badge) (*issuer2, error) {
 	return who, nil
 }
 
-// issuerOf finds the profile of a class's issuer. An embedded profile says only where the issuer's own is.
+// issuerOf returns the profile of a class's issuer. An embedded profile only gives the address of the issuer's own
+// profile.
 func (q *inquiry) issuerOf(class object) (*issuer2, error) {
 	at, _ := class["issuer"].(string)
 	if at == "" {
@@ -244,7 +246,7 @@ func (q *inquiry) issuerOf(class object) (*issuer2, error) {
 	}
 	who := &issuer2{at: at}
 	if who.match(q.o.Trust, at); who.id == "" && !strings.HasPrefix(at, "http") {
-		return nil, fault("issuer-not-trusted", "nobody trusts %.200q here", at)
+		return nil, fault("issuer-not-trusted", "no trusted issuer has the id %.200q", at)
 	}
 	var err error
 	if who.profile, err = q.fetch(at); err != nil {
@@ -257,13 +259,13 @@ func (q *inquiry) issuerOf(class object) (*issuer2, error) {
 		return nil, err
 	}
 	if who.match(q.o.Trust, ld.Str(who.profile, "id")); who.id == "" {
-		return nil, fault("issuer-not-trusted", "nobody trusts %.200q here", ld.Str(who.profile, "id"))
+		return nil, fault("issuer-not-trusted", "no trusted issuer has the id %.200q", ld.Str(who.profile, "id"))
 	}
 	return who, nil
 }
 
-// match finds the trusted issuer that bears a name, and whether its profile is pinned to the address where it was read.
-// Several entries may bear it: one that pins the address is preferred.
+// match looks for the trusted issuer with an id, and whether its profile is pinned to the address from which it was
+// read. If several entries have the id, one that pins the address is preferred.
 func (w *issuer2) match(trust []Issuer, name string) {
 	for _, i := range trust {
 		if i.ID != name || name == "" || w.pinned {
@@ -277,7 +279,7 @@ func (w *issuer2) match(trust []Issuer, name string) {
 	}
 }
 
-// secure is an address as it is asked for: never without TLS.
+// secure returns an address with https in place of http.
 func secure(at string) string {
 	if rest, ok := strings.CutPrefix(at, "http://"); ok {
 		return "https://" + rest
@@ -297,7 +299,7 @@ func (q *inquiry) signed2(doc object, token *jwt, who *issuer2) error {
 	if listed := slices.DeleteFunc(slices.Clone(pins), other); len(listed) > 0 {
 		pins = listed
 	} else if creator != "" && slices.ContainsFunc(pins, func(p pin) bool { return p.id != "" }) {
-		return fault("key-not-pinned", "the issuer does not list the key %.200q", creator)
+		return fault("key-not-pinned", "the issuer's profile does not list the key %.200q", creator)
 	}
 	return q.open("", token.signedBy(pins))
 }

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// ob2Aliases are the words for which the context of Open Badges 2.0 has another: «Alias "verify" may be used» (section
-// 4.1, and its context), which is all that Moodle writes, and the two for JSON-LD's own.
+// ob2Aliases are the aliases in Open Badges 2.0: 'Alias "verify" may be used' (section 4.1, and the context), which
+// Moodle always uses, and two JSON-LD keywords.
 var ob2Aliases = [...]struct{ alias, word string }{{"verify", "verification"}, {"@id", "id"}, {"@type", "type"}}
 
-// ob2Plain is a document of Open Badges 2.0, and all that stands within it, in the one word for each thing that is read
-// here. Where a word stands beside its alias nobody could say which counts: that is refused. A list of one is that one
-// (JSON-LD 1.1, section 4.3: the context has no ordered lists), and the same text twice is the text. Extensions stand
-// under contexts of their own, and stay as they are. The document itself is not changed.
+// ob2Plain returns a document of Open Badges 2.0, with all nested objects, without aliases. A key together with its
+// alias is an error, because it is unclear which of them counts. A list with one element becomes the element (JSON-LD
+// 1.1, section 4.3: the context has no ordered lists), and repeated texts are removed. Extensions have their own
+// contexts and stay unchanged. ob2Plain does not modify doc.
 func ob2Plain(doc object) (object, error) {
 	out := make(object, len(doc))
 	for k, v := range doc {
@@ -21,13 +21,13 @@ func ob2Plain(doc object) (object, error) {
 		}
 		word := plainWord(k)
 		if word != k && doc[word] != nil {
-			return nil, fault("ambiguous", "%q stands beside %q, which is another word for it", k, word)
+			return nil, fault("ambiguous", "%q is present together with its alias %q", k, word)
 		}
 		if _, isText := v.(string); word == "id" && !isText {
-			return nil, fault("malformed", "an id is no text")
+			return nil, fault("malformed", "an id is not a text")
 		}
 		if k == "@context" || k == "revoked" || strings.HasPrefix(k, "extensions:") {
-			// of revoked only true and false are taken
+			// Keep the value: revoked accepts only a boolean, not a list.
 			out[word] = v
 			continue
 		}
@@ -43,9 +43,10 @@ func ob2Plain(doc object) (object, error) {
 	return out, nil
 }
 
-// maxAlike bounds the lists of which texts are compared with each other: types, above all.
+// maxAlike is the maximum length of lists that are searched for repeated texts, mainly lists of types.
 const maxAlike = 16
 
+// plainWord returns the key for an alias, and any other key unchanged.
 func plainWord(k string) string {
 	for _, a := range ob2Aliases {
 		if a.alias == k {
@@ -55,6 +56,7 @@ func plainWord(k string) string {
 	return k
 }
 
+// ob2PlainValue is ob2Plain for any value.
 func ob2PlainValue(v any) (any, error) {
 	switch v := v.(type) {
 	case object:

@@ -11,10 +11,11 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// ob2Context is the SHA-256 of the context of Open Badges 2.0 in canonical JSON: some documents carry it in full.
-// Nothing else may stand in its place, or «expires» could come to mean something else.
+// ob2Context is the SHA-256 hash of the canonical JSON of the Open Badges 2.0 context, which some documents embed. No
+// other embedded context is accepted, because it could change the meaning of "expires".
 const ob2Context = "f0e3d4893d6d879fa78b384d58ead36bfc38a6891ff224efb410f59eb484f8df"
 
+// inFull reports whether an embedded context is the published one.
 func inFull(context any) bool {
 	o, ok := context.(object)
 	if !ok {
@@ -24,7 +25,8 @@ func inFull(context any) bool {
 	return err == nil && hex.EncodeToString(sum(crypto.SHA256, text)) == ob2Context
 }
 
-// ob2Keys are the words of Open Badges 2.0 that are read. Another spelling of one of them would pass unread.
+// ob2Keys are the keys of Open Badges 2.0 that this package reads, in lower case. Other spellings of them are rejected,
+// because this package would ignore them.
 var ob2Keys = [...]string{
 	"allowedorigins", "badge", "claim", "criteria", "description", "email", "endorsement", "evidence", "expires",
 	"hashed", "id", "identity", "image", "issuedon", "issuer", "name", "narrative", "publickey", "recipient",
@@ -32,8 +34,8 @@ var ob2Keys = [...]string{
 	"url", "verification", "verify",
 }
 
-// ob2Words judges the words of a document: its context, and that no word that is read is written in a way that would
-// not be. Other words are an issuer's own affair, and extensions stand under names of their own.
+// ob2Words checks the context of a document, and that no known key has another spelling. Issuers may add further keys,
+// and extensions have their own names.
 func ob2Words(doc object) error {
 	for k, v := range doc {
 		switch {
@@ -42,23 +44,23 @@ func ob2Words(doc object) error {
 				return err
 			}
 		case strings.Contains(k, ":"):
-			return fault("unknown-term", "%.60q may say in other words what is read here", k)
+			return fault("unknown-term", "the key %.60q could be an alias of a known key", k)
 		case slices.Contains(ob2Keys[:], strings.ToLower(k)) && k != spelling(strings.ToLower(k)):
-			return fault("unknown-term", "%.60q is no word of Open Badges 2.0", k)
+			return fault("unknown-term", "%.60q is not a key of Open Badges 2.0", k)
 		}
 	}
 	for _, c := range ld.List(doc["@context"]) {
 		if s, ok := c.(string); ok && slices.Contains(ob2Contexts[:], s) || inFull(c) {
 			continue
 		} else if ok {
-			return fault("unknown-context", "the context %.200q is not one we know", s)
+			return fault("unknown-context", "unknown context %.200q", s)
 		}
-		return fault("unknown-context", "a context within the document that is not the published one")
+		return fault("unknown-context", "the embedded context differs from the published one")
 	}
 	return nil
 }
 
-// spelling is how a word of ob2Keys is written.
+// spelling returns the correct spelling of a key in ob2Keys.
 func spelling(lower string) string {
 	for _, c := range camel {
 		if strings.ToLower(c) == lower {
@@ -68,7 +70,7 @@ func spelling(lower string) string {
 	return lower
 }
 
-// camel are those of ob2Keys that have capitals.
+// camel are the keys in ob2Keys that have capitals.
 var camel = [...]string{
 	"allowedOrigins",
 	"issuedOn",
@@ -79,8 +81,8 @@ var camel = [...]string{
 	"startsWith",
 }
 
-// extension checks the form of an extension (Open Badges 2.0, Extensions): a node with a context of its own and a type
-// beside Extension. What it says is not read.
+// extension checks the form of an extension (Open Badges 2.0, Extensions): an object with its own context and a type
+// beside Extension. Its content is ignored.
 func extension(name string, v any) error {
 	for _, x := range ld.List(v) {
 		o, ok := x.(object)
@@ -90,14 +92,14 @@ func extension(name string, v any) error {
 			func(t any) bool { s, _ := t.(string); return strings.HasPrefix(s, "extensions:") },
 		)
 		if !ok || o["@context"] == nil || !has(o["type"], "Extension") || !known {
-			return fault("malformed", "%.60q is no extension: it wants a context, and the types Extension and extensions:…",
+			return fault("malformed", "extension %.60q is incomplete, want a context and the types Extension and extensions:…",
 				name)
 		}
 	}
 	return nil
 }
 
-// ob2Types are the types of Open Badges 2.0 and of its predecessors' vocabulary.
+// ob2Types are the types of Open Badges 2.0 and of its predecessors.
 var ob2Types = map[string]Kind{
 	"Assertion":          BadgeKind,
 	"BadgeClass":         ClassKind,
@@ -115,12 +117,12 @@ var ob2Types = map[string]Kind{
 	"Extension":          DocumentKind,
 }
 
-// ob2Kind is what a document is. Each of its types must be known, or somebody's own by an absolute name.
+// ob2Kind returns the kind of a document. Each of its types must be known, or be an absolute IRI of the issuer.
 func ob2Kind(doc object) (Kind, error) {
 	kind := DocumentKind
 	types := ld.List(doc["type"])
 	if len(types) == 0 {
-		return "", fault("malformed", "it has no type")
+		return "", fault("malformed", "type is missing")
 	}
 	for _, x := range types {
 		t, _ := x.(string)
@@ -128,9 +130,9 @@ func ob2Kind(doc object) (Kind, error) {
 		u, err := url.Parse(t)
 		switch {
 		case !known && (err != nil || !u.IsAbs() || u.Host == ""):
-			return "", fault("unknown-term", "the type %.60q is none of Open Badges 2.0", t)
+			return "", fault("unknown-term", "the type %.60q does not belong to Open Badges 2.0", t)
 		case known && k != DocumentKind && kind != DocumentKind && kind != k:
-			return "", fault("ambiguous", "it is both a %s and a %s", kind, k)
+			return "", fault("ambiguous", "the document is both a %s and a %s", kind, k)
 		case known && k != DocumentKind:
 			kind = k
 		}
@@ -138,14 +140,14 @@ func ob2Kind(doc object) (Kind, error) {
 	return kind, nil
 }
 
-// readAssertion reads what an assertion says by itself.
+// readAssertion reads the properties of the assertion itself.
 func (b *Badge) readAssertion(doc object) (err error) {
 	b.ID, b.UID = ld.Str(doc, "id"), ld.Str(doc, "uid")
 	if err := notRevoked(doc); err != nil {
 		return err
 	}
 	if doc["issuedOn"] == nil {
-		return fault("not-an-open-badge", "it has no issuedOn")
+		return fault("not-an-open-badge", "issuedOn is missing")
 	}
 	if b.ValidFrom, err = date(doc, "issuedOn"); err != nil {
 		return err
@@ -159,17 +161,18 @@ func (b *Badge) readAssertion(doc object) (err error) {
 	}
 	switch {
 	case b.ID == "":
-		return fault("not-an-open-badge", "it has no id")
+		return fault("not-an-open-badge", "id is missing")
 	case !b.ValidUntil.IsZero() && b.ValidUntil.Before(b.ValidFrom):
-		return fault("malformed", "it expires before it is issued")
+		return fault("malformed", "expires is before issuedOn")
 	case strings.HasPrefix(image, "data:"):
-		return fault("malformed", "an assertion's image is an address, not the picture itself")
+		return fault("malformed", "the image of an assertion is embedded, want its address")
 	}
 	b.Image = image
 	b.readEvidence2(doc)
 	return b.readRecipient2(doc)
 }
 
+// readRecipient2 reads the recipient of an assertion.
 func (b *Badge) readRecipient2(doc object) error {
 	r, ok := doc["recipient"].(object)
 	identity := ld.Str(r, "identity")
@@ -180,7 +183,7 @@ func (b *Badge) readRecipient2(doc object) error {
 		kind, _ = types[0].(string)
 	}
 	if !ok || identity == "" || kind == "" || r["hashed"] != nil && !isBool {
-		return fault("not-an-open-badge", "its recipient has no identity, no type, or is hashed neither true nor false")
+		return fault("not-an-open-badge", "the recipient lacks identity or type, or hashed is neither true nor false")
 	}
 	if (kind == "id" || kind == "url") && !hashed {
 		b.Subject = identity
@@ -189,6 +192,7 @@ func (b *Badge) readRecipient2(doc object) error {
 	return nil
 }
 
+// readEvidence2 reads the evidence and the narrative of an assertion.
 func (b *Badge) readEvidence2(doc object) {
 	for _, x := range ld.List(doc["evidence"]) {
 		switch x := x.(type) {
@@ -203,10 +207,10 @@ func (b *Badge) readEvidence2(doc object) {
 	}
 }
 
-// readClass reads the badge class, which stands at an address or within its assertion.
+// readClass reads the badge class, which was fetched from the address at or embedded in the assertion.
 func (b *Badge) readClass(class object, at string) error {
 	if kind, err := ob2Kind(class); err != nil || kind != ClassKind {
-		return fault("not-an-open-badge", "what the assertion says it is a badge of is no BadgeClass")
+		return fault("not-an-open-badge", "the assertion's badge is not a BadgeClass")
 	}
 	if err := class2(class); err != nil {
 		return err
@@ -226,15 +230,16 @@ func (b *Badge) readClass(class object, at string) error {
 	return nil
 }
 
+// class2 checks that a badge class has its required properties.
 func class2(class object) error {
 	if ld.Str(class, "id") == "" || ld.Str(class, "name") == "" || class["criteria"] == nil || class["issuer"] == nil {
-		return fault("not-an-open-badge", "its class lacks an id, a name, criteria or an issuer")
+		return fault("not-an-open-badge", "the badge class lacks id, name, criteria or issuer")
 	}
 	return nil
 }
 
-// class judges a badge class by itself: its form, and that its issuer is one. Whom it belongs to nobody says: it opens
-// nothing.
+// class checks a badge class alone: its form, and that its issuer is a profile. It does not show whom a badge belongs
+// to.
 func (q *inquiry) class(doc object) error {
 	if err := class2(doc); err != nil {
 		return err
@@ -246,32 +251,33 @@ func (q *inquiry) class(doc object) error {
 	return profile2(issuer)
 }
 
+// profile2 checks that a document is a profile with its required properties.
 func profile2(doc object) error {
 	if kind, err := ob2Kind(doc); err != nil || kind != ProfileKind {
-		return fault("not-an-open-badge", "its issuer is no Profile")
+		return fault("not-an-open-badge", "the issuer is not a Profile")
 	}
 	if ld.Str(doc, "id") == "" || ld.Str(doc, "name") == "" {
-		return fault("not-an-open-badge", "a profile lacks an id or a name")
+		return fault("not-an-open-badge", "the profile lacks id or name")
 	}
 	return nil
 }
 
-// hosts reports whether an assertion stands where the issuer's profile says that its badges do. That the profile says
-// so counts only where it was read at an address that is pinned to the issuer.
+// hosts checks that the address of an assertion is one of those that the issuer's profile allows. The profile counts
+// only if it was read from an address that is pinned to the issuer.
 func (w *issuer2) hosts(id string) error {
 	if !w.pinned {
 		return fault("key-not-pinned",
-			"its issuer's profile, at %.200q, is not pinned: a hosted badge is what its issuer's own pages say", w.at)
+			"the issuer's profile at %.200q is not pinned, as hosted badges require", w.at)
 	}
 	return w.owns(id)
 }
 
-// owns reports whether an address is within the issuer's (Open Badges 2.0, VerificationObject): as startsWith or
-// allowedOrigins of its profile say, else where the profile itself stands.
+// owns checks that an address belongs to the issuer (Open Badges 2.0, VerificationObject): by startsWith or
+// allowedOrigins in the profile, otherwise by the host of the profile.
 func (w *issuer2) owns(address string) error {
 	u, ok := place(address)
 	if !ok {
-		return fault("hosted-elsewhere", "%.200q is no plain address", address)
+		return fault("hosted-elsewhere", "%.200q is not a plain web address", address)
 	}
 	v := ld.Obj(w.profile, "verification")
 	starts, origins := ld.List(v["startsWith"]), ld.List(v["allowedOrigins"])
@@ -288,15 +294,15 @@ func (w *issuer2) owns(address string) error {
 	home, known := place(w.at)
 	switch {
 	case len(starts) > 0 && !slices.ContainsFunc(starts, within), len(origins) > 0 && !slices.ContainsFunc(origins, from):
-		return fault("hosted-elsewhere", "%.200q is not where the issuer's profile says its badges are", address)
+		return fault("hosted-elsewhere", "%.200q is outside the addresses that the issuer's profile allows", address)
 	case len(starts)+len(origins) == 0 && (!known || home.Host != u.Host):
-		return fault("hosted-elsewhere", "%.200q is not where the issuer is", address)
+		return fault("hosted-elsewhere", "%.200q is not on the issuer's host", address)
 	}
 	return nil
 }
 
-// place takes an address apart that two readers cannot read as two: no user, no fragment, no dots to climb, no escapes.
-// With TLS or without is the same place, for it is asked for with it.
+// place parses an address that all parsers read alike: no user, fragment, relative segments or escapes. http and https
+// count as the same place, because the request always uses https.
 func place(s string) (*url.URL, bool) {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil ||

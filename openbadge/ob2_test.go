@@ -53,7 +53,7 @@ func lab2() web {
 
 func trust2() []Issuer { return []Issuer{{ID: labIssuer, Keys: []string{labIssuer}}} }
 
-// gone answers as an issuer that has taken a badge down.
+// gone answers like an issuer that has removed a badge.
 type gone struct {
 	web
 	url string
@@ -67,7 +67,7 @@ func (g gone) Resolve(url string) ([]byte, error) {
 	return g.web.Resolve(url)
 }
 
-func TestAHostedBadgeIsWhatItsOwnAddressSays(t *testing.T) {
+func TestHostedBadgeIsReadFromItsOwnAddress(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(w web, presented object)
 		want   string
@@ -194,8 +194,8 @@ func TestAHostedBadgeIsWhatItsOwnAddressSays(t *testing.T) {
 	}
 }
 
-// Trust is pinned: the profile that the chain leads to, read at the address that is pinned to it.
-func TestAHostedBadgeNeedsAPinnedProfile(t *testing.T) {
+// The profile of the badge's issuer must be read from an address that is pinned to the issuer.
+func TestHostedBadgeNeedsAPinnedProfile(t *testing.T) {
 	data, _ := json.Marshal(lab2()[labBadge])
 	for name, c := range map[string]struct {
 		trust []Issuer
@@ -217,13 +217,13 @@ func TestAHostedBadgeNeedsAPinnedProfile(t *testing.T) {
 	}
 }
 
-// asked counts what a verdict asks for.
+// asked counts the requests of a verification.
 type asked struct{ n int }
 
 func (a *asked) Resolve(string) ([]byte, error) { a.n++; return nil, errors.New("out of reach") }
 
-// The presenter chooses a hosted badge's address: where no hosted badge could count, nobody is asked.
-func TestNobodyIsAskedForABadgeThatCouldNotCount(t *testing.T) {
+// The presenter chooses a hosted badge's address, so nothing is fetched if no hosted badge could be valid.
+func TestNothingIsFetchedForABadgeThatCannotBeValid(t *testing.T) {
 	data, _ := json.Marshal(lab2()[labBadge])
 	for want, trust := range map[int][]Issuer{0: {{ID: "did:key:z6Mk", Keys: []string{key(t).DID()}}}, 1: trust2()} {
 		a := &asked{}
@@ -234,8 +234,8 @@ func TestNobodyIsAskedForABadgeThatCouldNotCount(t *testing.T) {
 	}
 }
 
-// Where an issuer's badges stand is its own word; what only looks like that address is elsewhere.
-func TestAddressesThatLookAlikeAreElsewhere(t *testing.T) {
+// The profile defines the addresses of an issuer's badges; similar addresses do not belong to it.
+func TestSimilarAddressesAreNotTheIssuers(t *testing.T) {
 	for name, c := range map[string]struct {
 		verification object
 		address      string
@@ -322,8 +322,8 @@ func TestAddressesThatLookAlikeAreElsewhere(t *testing.T) {
 	}
 }
 
-// Another spelling of a word that is read would be read by others and not by us.
-func TestWordsOfOpenBadges2AreNotSaidInOtherWays(t *testing.T) {
+// Other readers may understand another spelling of a key that this package would ignore.
+func TestOtherSpellingsOfKeysAreRejected(t *testing.T) {
 	published := ld.Obj(parse(t, otherstest.File(t, inspector2, "assets/issuer1.json")), "@context")
 	changed := maps.Clone(published)
 	changed["end"] = object{"@id": "obi:expires", "@type": "xsd:dateTime"}
@@ -388,9 +388,8 @@ func TestWordsOfOpenBadges2AreNotSaidInOtherWays(t *testing.T) {
 	}
 }
 
-// A signed badge: the key that the profile lists, the one that the assertion names, and the issuer's list of revoked
-// ones.
-func TestASignedBadgeNeedsTheKeyItNames(t *testing.T) {
+// A signed badge needs a key in the profile, the key that the assertion names, and the issuer's revocation list.
+func TestSignedBadgeNeedsTheKeyItNames(t *testing.T) {
 	at := labIssuer + "/key"
 	pemKey := object{
 		"id":           at,
@@ -488,8 +487,8 @@ func revoked2(entries ...any) object {
 	}
 }
 
-// What is no badge is no badge, however good it is.
-func TestAClassOrAProfileIsNoBadge(t *testing.T) {
+// Other documents are not badges, even if they are correct.
+func TestBadgeClassesAndProfilesAreNotBadges(t *testing.T) {
 	w := lab2()
 	for at, kind := range map[string]Kind{labClass: ClassKind, labIssuer: ProfileKind} {
 		data, _ := json.Marshal(w[at])

@@ -11,7 +11,7 @@ import (
 	"portillon/openbadge/internal/otherstest"
 )
 
-// shared finds the test data that others made, beside the repository.
+// shared finds the test data of others, beside the repository.
 func shared(t testing.TB, parts ...string) string { return otherstest.Path(t, parts...) }
 
 func file(t testing.TB, path string) []byte {
@@ -41,7 +41,7 @@ func codes(v Verdict) string {
 	return strings.Join(out, " ")
 }
 
-func TestOthersBadges(t *testing.T) {
+func TestBadgesOfOthersAreValid(t *testing.T) {
 	for name, want := range map[string]string{
 		"simple.json":                 "valid",
 		"simple.1ob":                  "valid",
@@ -55,7 +55,7 @@ func TestOthersBadges(t *testing.T) {
 		"simple-err-issuer.json":      "invalid not-an-open-badge",
 		"simple.jwt":                  "invalid unknown-context",
 		"simple-did-web-method.json":  "invalid issuer-not-trusted",
-		// another key of the same issuer: see TestABadgeIsReadOutOfItsPicture
+		// another key of the same issuer: see TestBadgesAreReadFromPictures
 		"simple-json.png": "invalid key-not-pinned",
 		"simple-jwt.svg":  "invalid issuer-not-trusted",
 	} {
@@ -66,8 +66,8 @@ func TestOthersBadges(t *testing.T) {
 	}
 }
 
-// Of all that others say is invalid, nothing is valid here; what is valid there is valid here or refused by a name.
-func TestNothingThatOthersRefuseIsTaken(t *testing.T) {
+// Nothing that others call invalid is valid here; what they call valid is valid here, or rejected as unsupported.
+func TestNothingThatOthersRejectIsAccepted(t *testing.T) {
 	var cases []struct{ Path, Kind, Verdict, Reason string }
 	if err := json.Unmarshal(file(t, shared(t, "expected.json")), &cases); err != nil {
 		t.Fatal(err)

@@ -2,8 +2,8 @@ package openbadge
 
 import "portillon/openbadge/internal/ld"
 
-// openCredential opens a credential whose contexts stand in the order that its standard asks for. Nothing signs their
-// order. A status list may be longer than a badge.
+// openCredential opens a credential and checks the order of its contexts, which no signature covers. list allows the
+// size of a status list.
 func openCredential(doc object, list bool) (*ld.Document, error) {
 	open := ld.Open
 	if list {
@@ -16,13 +16,13 @@ func openCredential(doc object, list bool) (*ld.Document, error) {
 	return d, coreFirst(doc)
 }
 
-// coreFirst: the data model's own context stands before all others (Verifiable Credentials Data Model 2.0, section 4.3;
-// 1.1, section 4.1).
+// coreFirst checks that the first context is that of the data model (Verifiable Credentials Data Model 2.0, section
+// 4.3; 1.1, section 4.1).
 func coreFirst(doc object) error {
-	switch first := ld.List(doc["@context"])[0]; first { // ld has read it: there is one
+	switch first := ld.List(doc["@context"])[0]; first { // ld has checked that there is one
 	case ld.VC, "https://www.w3.org/2018/credentials/v1":
 		return nil
 	default:
-		return fault("unknown-context", "the first context is %.100q, not the data model's own", first)
+		return fault("unknown-context", "the first context is %.100q, want the context of the data model", first)
 	}
 }

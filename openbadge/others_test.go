@@ -13,12 +13,12 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// wantOf is what this version says of the Open Badges 3.0 cases of expected.json, with the key in the proof's own name
-// pinned to the issuer. Cases that it does not verify yet are refused by a name that begins with "unsupported".
+// wantOf lists the expected verdicts on the Open Badges 3.0 cases of expected.json, with the key in the proof's method
+// pinned to the issuer. Unsupported cases have a reason that begins with "unsupported".
 var wantOf = map[string]string{
 	"simple.json":                                    "valid",
 	"simple.1ob":                                     "valid",
-	"simple-did-key-method.json":                     "valid", // pinned here; see TestAKeyThatNobodyPinnedIsRefused
+	"simple-did-key-method.json":                     "valid", // pinned here; see TestUnpinnedKeysAreRejected
 	"simple-did-web-method.json":                     "valid",
 	"simple-multiple-proofs.json":                    "valid",
 	"simple-context-alias.json":                      "valid",
@@ -60,11 +60,11 @@ var wantOf = map[string]string{
 	"simple.jwt": "invalid unknown-context", "velocity.jwt": "invalid unknown-context",
 }
 
-// testList is where the badges of 1EdTech's tests say that their status list stands.
+// testList is the address of the status list of 1EdTech's test badges.
 const testList = "https://raw.githubusercontent.com/1EdTech/digital-credentials-public-validator/refs/heads/main/" +
 	"inspector-vc/src/test/resources/ob30/bit-string-list/testlist"
 
-func TestOthersCasesOneByOne(t *testing.T) {
+func TestVerdictsOnCasesOfOthers(t *testing.T) {
 	var cases []struct{ Path, Kind, Verdict, Reason string }
 	if err := json.Unmarshal(file(t, shared(t, "expected.json")), &cases); err != nil {
 		t.Fatal(err)
@@ -92,7 +92,7 @@ func TestOthersCasesOneByOne(t *testing.T) {
 	}
 }
 
-// pinItsOwn trusts what a credential says of itself: for tests alone.
+// pinItsOwn trusts the key that a credential itself names: for tests only.
 func pinItsOwn(data []byte) []Issuer {
 	if payload, _, err := bake.Extract(data); err == nil {
 		data = payload
@@ -131,7 +131,7 @@ func pinHeader(t *jwt) []Issuer {
 	return []Issuer{{ID: id, Keys: []string{inPEM(k)}}}
 }
 
-// inPEM is a public key as an administrator may pin it.
+// inPEM returns a public key as an administrator may pin it.
 func inPEM(k crypto.PublicKey) string {
 	der, err := x509.MarshalPKIXPublicKey(k)
 	if err != nil {
@@ -140,9 +140,8 @@ func inPEM(k crypto.PublicKey) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }
 
-// A bare did:key proves nothing about an issuer that is called by another name, nor does a key in the fragment of the
-// issuer's URL.
-func TestAKeyThatNobodyPinnedIsRefused(t *testing.T) {
+// A did:key proves nothing about an issuer with another id, nor does a key in the fragment of the issuer's URL.
+func TestUnpinnedKeysAreRejected(t *testing.T) {
 	evil := key(t)
 	for _, name := range []string{"simple.json", "simple-did-key-method.json"} {
 		data := file(t, shared(t, inspector, name))

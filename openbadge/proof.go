@@ -9,10 +9,10 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// maxProofs bounds the proofs of a document: those we have seen have one to four.
+// maxProofs is the maximum number of proofs of a document. Known documents have one to four.
 const maxProofs = 8
 
-// proofs is content with one proof that a trusted key made. The badge ends when that proof does.
+// proofs succeeds if at least one proof was made with a trusted key. The badge ends when this proof does.
 func (q *inquiry) proofs(d *ld.Document) error {
 	all, supported, err := readProofs(d.Words)
 	if err != nil {
@@ -27,29 +27,29 @@ func (q *inquiry) proofs(d *ld.Document) error {
 	for _, i := range supported {
 		f := s.verify(i)
 		if err = f.counts(); err == nil {
-			q.Badge.ValidUntil = earlier(q.Badge.ValidUntil, f.ends) // for those who judge the dates later
+			q.Badge.ValidUntil = earlier(q.Badge.ValidUntil, f.ends) // for callers that check the dates later
 			return nil
 		}
 		err = q.open(ld.Str(all[i], "verificationMethod"), err)
-		if first == nil || isFault(first, "key-not-pinned") { // that others signed too says least
+		if first == nil || isFault(first, "key-not-pinned") { // the least helpful reason
 			first = err
 		}
 	}
 	return first
 }
 
-// readProofs are the proofs of a document, and which of them this version can judge. Others beside those are passed
-// over: any one proof suffices.
+// readProofs returns the proofs of a document and the indexes of those with a supported suite. Unsupported proofs are
+// ignored, because one proof is sufficient.
 func readProofs(doc object) (all []object, supported []int, err error) {
 	list := ld.List(doc["proof"])
 	if len(list) > maxProofs {
-		return nil, nil, fault("too-complex", "%d proofs", len(list))
+		return nil, nil, fault("too-complex", "%d proofs, want at most %d", len(list), maxProofs)
 	}
-	err = fault("no-proof", "it is not signed")
+	err = fault("no-proof", "proof is missing")
 	for i, x := range list {
 		p, ok := x.(object)
 		if !ok {
-			return nil, nil, fault("malformed", "a proof is no object")
+			return nil, nil, fault("malformed", "a proof is not an object")
 		}
 		all = append(all, p)
 		if _, e := suiteOf(p); e != nil {
@@ -64,7 +64,7 @@ func readProofs(doc object) (all []object, supported []int, err error) {
 	return all, supported, nil
 }
 
-// proofSet are the proofs of a document, and the keys that count for its issuer. Each proof is verified once.
+// proofSet holds the proofs of a document and the keys that count for its issuer. Each proof is verified once.
 type proofSet struct {
 	doc   *ld.Document
 	all   []object
@@ -73,14 +73,14 @@ type proofSet struct {
 	found []*finding
 }
 
-// finding is what is known of a proof.
+// finding is the result for one proof.
 type finding struct {
-	err      error     // why it does not hold
-	stranger error     // why it is not the issuer's, where it holds with a key that its own did:key names
-	ends     time.Time // when it ends, or one that it follows; zero: never
+	err      error     // why the proof is wrong; nil: it is correct
+	stranger error     // why the proof is not the issuer's, if it is correct with the key of its own did:key
+	ends     time.Time // earliest end of this proof and of those it refers to; zero: none
 }
 
-// counts is why the proof does not make the badge the issuer's: nil where it does.
+// counts returns why the proof does not show that the badge comes from the issuer; nil: it does.
 func (f *finding) counts() error {
 	if f.err != nil {
 		return f.err
@@ -88,19 +88,19 @@ func (f *finding) counts() error {
 	return f.stranger
 }
 
-// verify looks at a proof, and before it at those that it follows. A proof that comes back to itself finds that it was
-// begun.
+// verify verifies a proof, after those that it refers to. If a proof refers to itself through others, verify finds the
+// preliminary error.
 func (s *proofSet) verify(i int) *finding {
 	if s.found[i] == nil {
-		s.found[i] = &finding{err: fault("broken-chain", "a proof follows itself")}
+		s.found[i] = &finding{err: fault("broken-chain", "previousProof of a proof leads back to the proof itself")}
 		s.found[i] = s.judge(s.all[i])
 	}
 	return s.found[i]
 }
 
-// judge verifies a proof of a set or of a chain (VC Data Integrity 1.0, section 4.5). The last of a chain is the one
-// that counts, so a pinned key must have made it: it has signed those before it together with the document. Those must
-// hold too, in their dates as well, each with a pinned key or with the key that the did:key in its own name is made of.
+// judge verifies a proof of a set or of a chain (VC Data Integrity 1.0, section 4.5). The last proof of a chain counts,
+// so a pinned key must have made it: it covers the earlier proofs together with the document. The earlier proofs must
+// be correct too, including their dates, each with a pinned key or with the key of the did:key in its own method.
 func (s *proofSet) judge(p object) *finding {
 	f := &finding{}
 	previous, err := s.previous(p, f)
@@ -117,7 +117,7 @@ func (s *proofSet) judge(p object) *finding {
 	return f
 }
 
-// previous are the proofs that p follows, in the document's order. They hold, or there is an error.
+// previous returns the proofs that p refers to, in the order of the document. It fails if one of them is wrong.
 func (s *proofSet) previous(p object, f *finding) (previous []object, err error) {
 	named, err := previousProofs(p)
 	if err != nil {
@@ -130,7 +130,7 @@ func (s *proofSet) previous(p object, f *finding) (previous []object, err error)
 			continue
 		}
 		if seen[id] {
-			return nil, fault("broken-chain", "two proofs are called %.100q", id)
+			return nil, fault("broken-chain", "two proofs have the id %.100q", id)
 		}
 		seen[id] = true
 		before := s.verify(i)
@@ -141,12 +141,12 @@ func (s *proofSet) previous(p object, f *finding) (previous []object, err error)
 		previous = append(previous, o)
 	}
 	if len(seen) < len(named) {
-		return nil, fault("broken-chain", "a proof follows others, and %d of them are not here", len(named)-len(seen))
+		return nil, fault("broken-chain", "%d of the proofs named in previousProof are missing", len(named)-len(seen))
 	}
 	return previous, nil
 }
 
-// previousProofs are the names of the proofs that p follows.
+// previousProofs returns the ids of the proofs that p refers to.
 func previousProofs(p object) (map[string]bool, error) {
 	v := p["previousProof"]
 	if v == nil {
@@ -160,15 +160,15 @@ func previousProofs(p object) (map[string]bool, error) {
 	for _, x := range names {
 		id, _ := x.(string)
 		if id == "" {
-			return nil, fault("malformed", "previousProof is no proof's id")
+			return nil, fault("malformed", "previousProof is not the id of a proof")
 		}
 		named[id] = true
 	}
 	return named, nil
 }
 
-// signature checks who made a proof, with the keys that count for the issuer. The hash is that of the key which is
-// tried.
+// signature checks who made a proof, with the keys that count for the issuer. The hash algorithm depends on the key
+// that is tried.
 func (s *proofSet) signature(p object, previous []object) error {
 	c, err := suiteOf(p)
 	if err != nil {
@@ -196,27 +196,26 @@ func (s *proofSet) signature(p object, previous []object) error {
 	return err
 }
 
-// checkWords looks at what a proof says of itself. Where it is for, and in answer to what (domain, challenge), is not
-// our affair.
+// checkWords checks the proof's own properties. Its domain and challenge are not checked: the caller knows neither.
 func checkWords(p object) error {
 	for k, v := range p {
 		for _, x := range ld.List(v) {
 			if _, ok := x.(string); !ok {
-				// Nested nodes could take over what is said here, as in a credential (see ld's silent); no proof needs them.
-				return fault("malformed", "the proof's %.40q is no text", k)
+				// Nested nodes could change values, as in a credential (see silent in package ld); no proof needs them.
+				return fault("malformed", "%.40q of the proof is not a text", k)
 			}
 		}
 	}
 	if ld.Str(p, "proofPurpose") != "assertionMethod" {
-		return fault("bad-signature", "the proof's purpose is %.40q, not assertionMethod", ld.Str(p, "proofPurpose"))
+		return fault("bad-signature", "the proof's purpose is %.40q, want assertionMethod", ld.Str(p, "proofPurpose"))
 	}
 	if ld.Str(p, "verificationMethod") == "" {
-		return fault("malformed", "the proof does not name its verificationMethod")
+		return fault("malformed", "verificationMethod of the proof is missing")
 	}
 	return nil
 }
 
-// dates judges when a proof was made and when it ends; a zero time: not at all.
+// dates checks when a proof was made and when it ends; a zero at skips the check.
 func (f *finding) dates(p object, at time.Time) error {
 	created, err := date(p, "created")
 	if err != nil {
@@ -228,15 +227,15 @@ func (f *finding) dates(p object, at time.Time) error {
 		return err
 	case at.IsZero():
 	case !created.IsZero() && created.After(at.Add(Skew)):
-		return fault("not-yet-valid", "its proof is dated %s", created.Format(time.RFC3339))
+		return fault("not-yet-valid", "the proof is dated %s", created.Format(time.RFC3339))
 	case !expires.IsZero() && at.After(expires):
-		return fault("expired", "its proof ended on %s", expires.Format(time.RFC3339))
+		return fault("expired", "the proof expired on %s", expires.Format(time.RFC3339))
 	}
 	f.ends = earlier(f.ends, expires)
 	return nil
 }
 
-// earlier is the first of two ends; zero is none.
+// earlier returns the earlier of two ends; zero means no end.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
@@ -244,6 +243,7 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
+// isFault reports whether an error is a Fault with this code.
 func isFault(err error, code string) bool {
 	var f *Fault
 	return errors.As(err, &f) && f.Code == code

@@ -66,7 +66,7 @@ func issued(t testing.TB, k *Key) map[string][]byte {
 	return map[string][]byte{"JSON": j, "JWT": w}
 }
 
-func TestWhatWeIssueVerifies(t *testing.T) {
+func TestIssuedBadgesAreValid(t *testing.T) {
 	k := key(t)
 	for form, b := range issued(t, k) {
 		v := Verify(
@@ -101,7 +101,7 @@ func TestWhatWeIssueVerifies(t *testing.T) {
 	}
 }
 
-func TestTrustTimeAndStatusAreJudged(t *testing.T) {
+func TestTrustTimeAndStatusAreChecked(t *testing.T) {
 	k, other := key(t), key(t)
 	trust := []Issuer{{ID: k.DID(), Keys: []string{k.DID()}}}
 	clean := lists{"https://lab.example/revoked/1": `{"id":"x","revokedCredential":[{"id":"urn:another"}]}`}
@@ -158,8 +158,11 @@ func TestTrustTimeAndStatusAreJudged(t *testing.T) {
 	}
 }
 
-// Every byte of a signed badge counts: whatever is changed, it is not valid, or it says exactly the same.
+// After a change of any byte, a signed badge is invalid, or has exactly the same content.
 func TestChangedBadgesAreNotValid(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: verifies hundreds of badges or large lists")
+	}
 	k := key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}}
 	for form, b := range issued(t, k) {
@@ -363,7 +366,7 @@ func TestKeyFiles(t *testing.T) {
 	}
 }
 
-func TestEveryReasonSpeaksBothLanguages(t *testing.T) {
+func TestEveryReasonHasBothLanguages(t *testing.T) {
 	seen := map[string]bool{}
 	for _, w := range words {
 		if w.fr == "" || w.en == "" || w.fr == w.en || seen[w.code] || wordsOf(w.code) != w {
@@ -371,7 +374,7 @@ func TestEveryReasonSpeaksBothLanguages(t *testing.T) {
 		}
 		seen[w.code] = true
 	}
-	// Every code that the source says has words.
+	// Every code in the source has texts.
 	for _, name := range []string{
 		"badge",
 		"image",
@@ -436,12 +439,12 @@ func FuzzKey(f *testing.F) {
 	})
 }
 
-// testKey is a key of the tests alone.
+// testKey returns a key that is only used in tests.
 const testKey = `{"type":"Multikey","publicKeyMultibase":"z6MkkmuJmes4bvBp7SE38vz8jbXorXnWU1Q5VVKSHAv3brK8",` +
 	`"secretKeyMultibase":"z3u2V1vEjTtURqSuV23EABYRadkQ3CH4v9dN1ymFcXigPX5g"}`
 
-// Tokens of any header and payload, signed as they stand by the issuer's key: nothing panics, and what is valid is
-// EdDSA, ours and whole.
+// Tokens with any header and payload, signed with the issuer's key: nothing panics, and a valid token is complete and
+// signed with EdDSA.
 func FuzzToken(f *testing.F) {
 	k, _ := ParseKey([]byte(testKey))
 	w, _ := IssueJWT(draft(), k)

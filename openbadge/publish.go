@@ -10,21 +10,21 @@ import (
 	"strings"
 )
 
-// The contexts of what an issuer publishes about its keys.
+// Contexts of the documents that publish an issuer's keys.
 const (
 	contextDID      = "https://www.w3.org/ns/did/v1"
 	contextMultikey = "https://w3id.org/security/multikey/v1"
 	contextJWK      = "https://w3id.org/security/jwk/v1"
 )
 
-// WebDID is the did:web of a host, or of a path on it, as in lab.example/badges, and the address at which its document
-// must stand (did:web method, section 3.2).
+// WebDID returns the did:web for a host, or for a path on it such as lab.example/badges, and the address at which its
+// document must be published (did:web method, section 3.2).
 func WebDID(place string) (did, address string, err error) {
 	host, path, _ := strings.Cut(strings.TrimSuffix(place, "/"), "/")
 	u, err := url.Parse("https://" + host)
 	if err != nil || u.Hostname() == "" || u.Host != host || strings.ContainsAny(place, "#?@% \\") ||
 		strings.Contains(u.Host, "[") {
-		return "", "", fmt.Errorf("%.100q is no host, and no host with a path", place)
+		return "", "", fmt.Errorf("%.100q is not a host, or a host with a path", place)
 	}
 	did, address = "did:web:"+strings.ReplaceAll(host, ":", "%3A"), "https://"+host+"/.well-known/did.json"
 	if path == "" {
@@ -32,17 +32,17 @@ func WebDID(place string) (did, address string, err error) {
 	}
 	for part := range strings.SplitSeq(path, "/") {
 		if part == "" || part == "." || part == ".." || strings.Contains(part, ":") || url.PathEscape(part) != part {
-			return "", "", fmt.Errorf("%.100q is no host with a plain path", place)
+			return "", "", fmt.Errorf("%.100q has an invalid path, want plain path segments", place)
 		}
 		did += ":" + part
 	}
 	return did, "https://" + host + "/" + path + "/did.json", nil
 }
 
-// DIDDocument is what a did:web issuer publishes: its keys, each under the name that its proofs give it.
+// DIDDocument returns the document that a did:web issuer publishes: its keys, each under the id that its proofs use.
 func DIDDocument(did string, keys ...*Key) ([]byte, error) {
 	if !strings.HasPrefix(did, "did:") {
-		return nil, fmt.Errorf("%.100q is no DID", did)
+		return nil, fmt.Errorf("%.100q is not a DID", did)
 	}
 	doc, err := controller(did, keys)
 	if err != nil {
@@ -58,10 +58,10 @@ func DIDDocument(did string, keys ...*Key) ([]byte, error) {
 	return indented(doc)
 }
 
-// controller is an issuer with its keys, good for assertions (Controlled Identifiers 1.0, section 2).
+// controller returns an issuer with its keys for assertions (Controlled Identifiers 1.0, section 2).
 func controller(id string, keys []*Key) (object, error) {
 	if len(keys) == 0 {
-		return nil, errors.New("an issuer without a key can say nothing")
+		return nil, errors.New("keys are missing, want at least one")
 	}
 	var methods, names []any
 	for _, k := range keys {
@@ -70,6 +70,7 @@ func controller(id string, keys []*Key) (object, error) {
 	return object{"id": id, "verificationMethod": methods, "assertionMethod": names}, nil
 }
 
+// hasMethod reports whether a document has a verification method of a kind.
 func hasMethod(doc object, kind string) bool {
 	for _, m := range doc["verificationMethod"].([]any) {
 		if m.(object)["type"] == kind {
@@ -79,7 +80,7 @@ func hasMethod(doc object, kind string) bool {
 	return false
 }
 
-// publicMethod is the key as a verification method.
+// publicMethod returns the public key as a verification method.
 func (k *Key) publicMethod(controller string) object {
 	m := object{"id": k.method(controller), "controller": controller}
 	if k.rsa != nil {
@@ -90,15 +91,15 @@ func (k *Key) publicMethod(controller string) object {
 	return m
 }
 
-// namedJWK is the public key as a JSON Web Key with its name and use.
+// namedJWK returns the public key as a JSON Web Key with kid, alg and use.
 func (k *Key) namedJWK(name string) object {
 	j := k.jwk()
 	j["kid"], j["alg"], j["use"] = name, k.Algorithm(), "sig"
 	return j
 }
 
-// JWKS is the issuer's public keys as a JSON Web Key Set (RFC 7517, section 5): each kid is the name that its VC-JWTs
-// give it.
+// JWKS returns the issuer's public keys as a JSON Web Key Set (RFC 7517, section 5). Each kid is the one that the
+// issuer's VC-JWTs have.
 func JWKS(issuer string, keys ...*Key) ([]byte, error) {
 	var all []any
 	for _, k := range keys {
@@ -107,14 +108,14 @@ func JWKS(issuer string, keys ...*Key) ([]byte, error) {
 	return indented(object{"keys": all})
 }
 
-// JWK is the public key alone as a JSON Web Key, for an address that a kid names.
+// JWK returns the public key alone as a JSON Web Key, for the address in a kid.
 func (k *Key) JWK() ([]byte, error) { return indented(k.namedJWK(k.Name())) }
 
-// Profile is what an issuer whose id is a web address publishes there: an OB 3.0 Profile with its keys, as verification
-// methods and, for those who read Open Badges 2.0, as publicKey.
+// Profile returns the document for an issuer with a web address as its id: an Open Badges 3.0 Profile with the keys as
+// verification methods and, for Open Badges 2.0, as publicKey.
 func Profile(id, name string, keys ...*Key) ([]byte, error) {
 	if u, err := url.Parse(id); err != nil || u.Scheme != "https" || u.Host == "" || u.Fragment != "" {
-		return nil, fmt.Errorf("%.100q is no https address", id)
+		return nil, fmt.Errorf("%.100q is not an https address", id)
 	}
 	doc, err := controller(id, keys)
 	if err != nil {
@@ -141,6 +142,7 @@ func Profile(id, name string, keys ...*Key) ([]byte, error) {
 	return indented(doc)
 }
 
+// indented returns a document as indented JSON.
 func indented(doc object) ([]byte, error) {
 	b, err := json.MarshalIndent(doc, "", "  ")
 	return append(b, '\n'), err

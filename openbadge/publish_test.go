@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestAHostAndAPathMakeADIDAndAnAddress(t *testing.T) {
+func TestWebDIDOfAHostAndAPath(t *testing.T) {
 	for place, want := range map[string]string{
 		"lab.example":           "did:web:lab.example https://lab.example/.well-known/did.json",
 		"lab.example/":          "did:web:lab.example https://lab.example/.well-known/did.json",
@@ -32,8 +32,8 @@ func TestAHostAndAPathMakeADIDAndAnAddress(t *testing.T) {
 	}
 }
 
-// What is published names the keys exactly as our proofs and tokens do, and gives nothing secret away.
-func TestPublishedKeysHaveTheNamesThatSignaturesGiveThem(t *testing.T) {
+// The published keys have the ids that our proofs and tokens use, and nothing secret is published.
+func TestPublishedKeysHaveTheIDsUsedInSignatures(t *testing.T) {
 	ed, rs := key(t), testRSA(t)
 	for issuer, publish := range map[string]func(...*Key) ([]byte, error){
 		"did:web:lab.example": func(k ...*Key) ([]byte, error) { return DIDDocument("did:web:lab.example", k...) },
@@ -85,8 +85,8 @@ func TestPublishedKeysHaveTheNamesThatSignaturesGiveThem(t *testing.T) {
 	}
 }
 
-// RFC 7638, section 3.1, names the thumbprint of its own key.
-func TestAThumbprintIsTheOneOfRFC7638(t *testing.T) {
+// RFC 7638, section 3.1, gives the thumbprint of its example key.
+func TestThumbprintEqualsTheExampleOfRFC7638(t *testing.T) {
 	const n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJ" +
 		"ECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW" +
 		"2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQ" +
@@ -101,7 +101,7 @@ func TestAThumbprintIsTheOneOfRFC7638(t *testing.T) {
 	}
 }
 
-func TestNothingIsPublishedUnderNoAddress(t *testing.T) {
+func TestPublishingNeedsAnAddress(t *testing.T) {
 	k := key(t)
 	if _, err := DIDDocument("https://lab.example", k); err == nil {
 		t.Error("a DID document of a web address")

@@ -2,11 +2,10 @@ package openbadge
 
 import "portillon/openbadge/internal/ld"
 
-// RefreshType is 1EdTech's Credential Refresh Service 1.0.
+// RefreshType is the type of 1EdTech's Credential Refresh Service 1.0.
 const RefreshType = "1EdTechCredentialRefresh"
 
-// nested is an inquiry into another document for the sake of this one. It asks for no status, no refresh and no
-// recipient.
+// nested returns an inquiry for another document that this one needs. It checks no status, refresh or recipient.
 func (q *inquiry) nested() *inquiry {
 	if q.asked == nil {
 		q.asked = map[string]answer{}
@@ -15,10 +14,10 @@ func (q *inquiry) nested() *inquiry {
 		o: Options{Trust: q.o.Trust, At: q.o.At, Documents: q.o.Documents, Allow: q.o.Allow}}
 }
 
-// refresh asks once what the credential says now, where it names a refresh service and its proof holds (Open Badges
-// 3.0, section 8.3). The answer takes its place if it is the same credential by the same issuer, signed as well; its
-// dates and status then count, good or bad. Any other answer, and none, leaves us with the credential that we hold:
-// that is no reason against it.
+// refresh asks once for the current version of the credential, if it names a refresh service and its proof is correct
+// (Open Badges 3.0, section 8.3). The answer replaces the credential if it is the same credential by the same issuer
+// with a correct signature; its dates and status then count, good or bad. Otherwise, and without an answer, the given
+// credential counts: the failure is no reason against it.
 func (q *inquiry) refresh(doc object) {
 	url := refreshService(doc)
 	switch {
@@ -43,7 +42,7 @@ func (q *inquiry) refresh(doc object) {
 	q.note("refresh", "ok", url)
 }
 
-// refreshService is the address of the first refresh service of the kind that is known.
+// refreshService returns the address of the first supported refresh service.
 func refreshService(doc object) string {
 	for _, x := range ld.List(doc["refreshService"]) {
 		if s, ok := x.(object); ok && has(s["type"], RefreshType) {
@@ -53,9 +52,8 @@ func refreshService(doc object) string {
 	return ""
 }
 
-// replaces judges what a refresh service gave, and says why it cannot stand for old; empty: it can. Who signed the same
-// issuer and the same id may say anything new, but not anything older (Open Badges 3.0, section 7.4, Comparing
-// Credentials).
+// replaces returns why the answer of a refresh service cannot replace old; empty: it can. The answer needs the same
+// issuer and id, and must not be older (Open Badges 3.0, section 7.4, Comparing Credentials).
 func (q *inquiry) replaces(old Verdict, data []byte) string {
 	doc, token, err := q.unwrap(data)
 	if !q.check("form", err) {

@@ -9,7 +9,7 @@ import (
 
 const refreshURL = "https://lab.example/now"
 
-// refreshable is a badge of k's that names a refresh service, changed before it is signed.
+// refreshable returns a badge signed by k that names a refresh service, changed before it is signed.
 func refreshable(t testing.TB, k *Key, change func(d object)) []byte {
 	t.Helper()
 	d := draft()
@@ -30,10 +30,10 @@ func refreshable(t testing.TB, k *Key, change func(d object)) []byte {
 	return sign(t, doc, k)
 }
 
-// What the same issuer says now of the same badge counts in its place, good or bad; nothing else does.
-func TestRefreshedBadgeTakesThePlaceOfTheOldOne(t *testing.T) {
+// A newer version of the same badge by the same issuer replaces it, good or bad; no other answer does.
+func TestRefreshedBadgeReplacesTheOldOne(t *testing.T) {
 	k, other := key(t), key(t)
-	// the old one has expired
+	// the old badge has expired
 	o := Options{
 		Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}, {ID: other.DID(), Keys: []string{other.Multikey()}}},
 		At:    today.AddDate(2, 0, 0),
@@ -101,8 +101,8 @@ func parsed(t testing.TB, b []byte) object {
 	return d
 }
 
-// A service that is out of reach is no reason against the badge that we hold, and it is asked once.
-func TestRefreshServiceOutOfReachIsNoReason(t *testing.T) {
+// An unreachable service is no reason against the badge, and it is asked only once.
+func TestUnreachableRefreshServiceIsIgnored(t *testing.T) {
 	k := key(t)
 	held := refreshable(t, k, nil)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
@@ -113,19 +113,19 @@ func TestRefreshServiceOutOfReachIsNoReason(t *testing.T) {
 		len(asked) != 1 {
 		t.Errorf("%s %+v %v", v.Why(), v.Checks, asked)
 	}
-	// The refreshed one names the service again: it is not asked again.
+	// The new version names the service again: there is no second request.
 	again := counting{lists: lists{refreshURL: string(held)}, n: new(int)}
 	o.Refresh = again
 	if v := Verify(held, o); v.State != Valid || *again.n != 1 {
 		t.Errorf("%s, asked %d times", v.Why(), *again.n)
 	}
-	// A badge whose proof does not hold has nobody asked.
+	// No request is made for a badge with a wrong proof.
 	o.Refresh, asked = asked, asking{}
 	o.Refresh = asked
 	if v := Verify([]byte(strings.Replace(string(held), "2027", "2028", 1)), o); v.State != Invalid || len(asked) != 0 {
 		t.Errorf("%s %v", v.Why(), asked)
 	}
-	// What nobody is set to ask, and a service of another kind.
+	// No resolver for refresh services, and an unknown kind of service.
 	o.Refresh = nil
 	if v := Verify(held, o); v.State != Valid || checkOf(v, "refresh").Outcome != "not judged" {
 		t.Errorf("%s %+v", v.Why(), checkOf(v, "refresh"))

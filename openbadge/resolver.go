@@ -2,33 +2,33 @@ package openbadge
 
 import "errors"
 
-// Resolver gives the documents that a verdict rests on and that a badge does not hold: the keys of a did:web or of a
-// web profile, the documents of a hosted badge, status lists. Contexts are never asked for: they are compiled in.
+// Resolver returns documents outside the badge: the keys of a did:web or of a web profile, the documents of a hosted
+// badge, status lists. Contexts are never requested, because they are compiled in.
 //
-// Resolve gives what stands at an https URL, as it was last read. It may block, and decides itself for how long.
-// ErrGone and ErrNotFound are the answer of whoever keeps the document: there is none. Any other error means that it is
-// out of reach. Nothing is believed of the bytes.
+// Resolve returns the document at an https URL, as it was last read. It may block, and limits the time itself. ErrGone
+// and ErrNotFound mean that the server has no such document. Any other error means that the document is unreachable.
+// Callers do not trust the bytes. Resolve may be called concurrently.
 type Resolver interface {
 	Resolve(url string) ([]byte, error)
 }
 
-// What a Resolver says where there is no document.
+// Errors of a Resolver if there is no document.
 var (
-	ErrGone     = errors.New("the document is gone") // 410: a hosted badge was revoked
-	ErrNotFound = errors.New("there is no document at this address")
+	ErrGone     = errors.New("document was removed") // status 410: a hosted badge was revoked
+	ErrNotFound = errors.New("no document at this address")
 )
 
-// maxDocuments bounds what one verdict may ask for: a hosted badge needs four or five.
+// maxDocuments is the maximum number of documents for one verdict: a hosted badge needs four or five.
 const maxDocuments = 16
 
-// inquiry is a verdict that is being reached.
+// inquiry is a verification in progress.
 type inquiry struct {
 	Verdict
 	o      Options
-	proved bool // the proof holds
-	list   bool // it is a status list that is read, which may be larger than a badge
+	proved bool // the proof is correct
+	list   bool // the document is a status list, which may be larger than a badge
 	asked  map[string]answer
-	unread error // why some of the issuer's pinned keys could not be read
+	unread error // why some of the issuer's pinned keys could not be read; nil: all were read
 }
 
 type answer struct {
@@ -36,16 +36,17 @@ type answer struct {
 	err  error
 }
 
-// resolve asks once for each document. The error is ErrGone, ErrNotFound, or something else: out of reach.
+// resolve requests each document once. The error is ErrGone, ErrNotFound, or any other error for an unreachable
+// document.
 func (q *inquiry) resolve(r Resolver, url string) ([]byte, error) {
 	if r == nil {
-		return nil, errors.New("nobody was there to ask")
+		return nil, errors.New("no resolver configured")
 	}
 	if a, ok := q.asked[url]; ok {
 		return a.data, a.err
 	}
 	if len(q.asked) >= maxDocuments {
-		return nil, errors.New("it names too many documents")
+		return nil, errors.New("the badge refers to too many documents")
 	}
 	if q.asked == nil {
 		q.asked = map[string]answer{}

@@ -6,11 +6,10 @@ import (
 	"time"
 )
 
-// parseStamp reads an xsd:dateTimeStamp (XML Schema 1.1 part 2, section 3.4.28), which is what the data models, their
-// proofs and the context of Open Badges 2.0 write: 2025-03-01T09:00:00Z, or with an offset of at most 14 hours;
-// 24:00:00 is the end of the day. Of its years only those of four digits from 0001 to 9999 are read, in UTC as well,
-// since nothing else can be written as RFC 3339. time.Parse is no such reader: it takes a comma for the point and any
-// offset, and it does not take 24:00:00.
+// parseStamp parses an xsd:dateTimeStamp (XML Schema 1.1 part 2, section 3.4.28), the format of the data models, their
+// proofs and the context of Open Badges 2.0: 2025-03-01T09:00:00Z, or with an offset of at most 14 hours; 24:00:00 is
+// the end of the day. Only years with four digits from 0001 to 9999 are accepted, also in UTC, because RFC 3339 cannot
+// express others. time.Parse is unsuitable: it accepts a comma for the point and any offset, but not 24:00:00.
 func parseStamp(s string) (time.Time, bool) {
 	const day = len("2025-03-01T")
 	if len(s) < day+len("09:00:00Z") || s[day-1] != 'T' {
@@ -32,13 +31,13 @@ func parseStamp(s string) (time.Time, bool) {
 		t = t.UTC()
 	}
 	if utc := t.UTC(); utc.Year() < 1 || utc.Year() > 9999 || t.Year() > 9999 || utc.IsZero() {
-		// the zero time stands for no date
+		// The zero time means no date.
 		return time.Time{}, false
 	}
 	return t, true
 }
 
-// cutZone parts the time of day from its zone.
+// cutZone splits a time into the time of day and the zone.
 func cutZone(s string) (clock, zone string, ok bool) {
 	i := strings.IndexAny(s, "Z+-")
 	if i < 0 {
@@ -47,7 +46,7 @@ func cutZone(s string) (clock, zone string, ok bool) {
 	return s[:i], s[i:], true
 }
 
-// sinceMidnight reads hh:mm:ss with any fraction, of which nanoseconds count.
+// sinceMidnight parses hh:mm:ss with an optional fraction, rounded down to nanoseconds.
 func sinceMidnight(s string) (time.Duration, bool) {
 	whole, fraction, hasPoint := strings.Cut(s, ".")
 	parts := strings.Split(whole, ":")
@@ -58,7 +57,7 @@ func sinceMidnight(s string) (time.Duration, bool) {
 	h, ok1 := twoDigits(parts[0], 24)
 	m, ok2 := twoDigits(parts[1], 59)
 	sec, ok3 := twoDigits(parts[2], 59)
-	nano, _ := strconv.Atoi((fraction + "000000000")[:9]) // digits alone
+	nano, _ := strconv.Atoi((fraction + "000000000")[:9]) // digits only: checked above
 	d := time.Duration(h)*time.Hour + time.Duration(m)*time.Minute + time.Duration(sec)*time.Second + time.Duration(nano)
 	if h == 24 && (d != 24*time.Hour || strings.Trim(fraction, "0") != "") {
 		return 0, false
@@ -66,7 +65,7 @@ func sinceMidnight(s string) (time.Duration, bool) {
 	return d, ok1 && ok2 && ok3
 }
 
-// parseOffset reads Z, or +hh:mm or -hh:mm up to 14:00.
+// parseOffset parses Z, +hh:mm or -hh:mm, up to 14:00.
 func parseOffset(s string) (time.Duration, bool) {
 	if s == "Z" {
 		return 0, true
@@ -86,10 +85,11 @@ func parseOffset(s string) (time.Duration, bool) {
 	return d, true
 }
 
+// twoDigits parses a number of two digits, at most most.
 func twoDigits(s string, most int) (int, bool) {
 	if len(s) != 2 || strings.Trim(s, "0123456789") != "" {
 		return 0, false
 	}
-	n, _ := strconv.Atoi(s) // digits alone
+	n, _ := strconv.Atoi(s) // digits only: checked above
 	return n, n <= most
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestDatesAreReadAsDateTimeStamps(t *testing.T) {
+func TestDatesAreDateTimeStamps(t *testing.T) {
 	for in, want := range map[string]string{
 		"2025-03-01T09:00:00Z":            "2025-03-01T09:00:00Z",
 		"2025-03-01T09:00:00.5Z":          "2025-03-01T09:00:00.5Z",
@@ -19,9 +19,9 @@ func TestDatesAreReadAsDateTimeStamps(t *testing.T) {
 		"2025-12-31T24:00:00Z":            "2026-01-01T00:00:00Z",
 		"0001-01-01T00:00:01Z":            "0001-01-01T00:00:01Z",
 		"9999-12-31T23:59:59Z":            "9999-12-31T23:59:59Z",
-		"9999-12-31T24:00:00Z":            "", // the year 10000
+		"9999-12-31T24:00:00Z":            "", // in the year 10000
 		"9999-12-31T23:59:59-14:00":       "",
-		"0001-01-01T00:00:00Z":            "", // the zero time, which stands for no date
+		"0001-01-01T00:00:00Z":            "", // the zero time, which means no date
 		"0001-01-01T00:00:00+14:00":       "",
 		"0000-12-31T00:00:00Z":            "",
 		"-2025-03-01T09:00:00Z":           "",
@@ -31,7 +31,7 @@ func TestDatesAreReadAsDateTimeStamps(t *testing.T) {
 		"2025-03-01T24:01:00Z":            "",
 		"2025-03-01T25:00:00Z":            "",
 		"2025-03-01T09:60:00Z":            "",
-		"2025-03-01T09:00:60Z":            "", // no leap second in XML Schema
+		"2025-03-01T09:00:60Z":            "", // XML Schema has no leap seconds
 		"2025-03-01T09:00:00,5Z":          "",
 		"2025-03-01T09:00:00.Z":           "",
 		"2025-03-01T09:00:00.5e1Z":        "",
@@ -61,7 +61,7 @@ func TestDatesAreReadAsDateTimeStamps(t *testing.T) {
 	}
 }
 
-// Whatever is read can be written as RFC 3339 and read again as the same time.
+// Every accepted time can be written as RFC 3339 and read again as the same time.
 func FuzzStamp(f *testing.F) {
 	for _, s := range []string{
 		"2025-03-01T24:00:00Z",

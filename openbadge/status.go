@@ -12,25 +12,26 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// The kinds of status that are read.
+// Supported kinds of status.
 const (
-	RevocationListType  = "1EdTechRevocationList"    // 1EdTech's Verifiable Credentials Revocation List 1.0
-	BitstringEntryType  = "BitstringStatusListEntry" // the W3C's Bitstring Status List 1.0
+	RevocationListType  = "1EdTechRevocationList"    // 1EdTech, Verifiable Credentials Revocation List 1.0
+	BitstringEntryType  = "BitstringStatusListEntry" // W3C, Bitstring Status List 1.0
 	RevocationList2Type = "RevocationList"           // Open Badges 2.0
 )
 
-// maxStatuses bounds the lists that a badge may be on: revoked, suspended, and one more.
+// maxStatuses is the maximum number of status entries of a badge: for revocation, suspension, and two more.
 const maxStatuses = 4
 
+// readStatus reads the status entries of a credential.
 func (b *Badge) readStatus(doc object) error {
 	all := ld.List(doc["credentialStatus"])
 	if len(all) > maxStatuses {
-		return fault("too-complex", "%d statuses", len(all))
+		return fault("too-complex", "%d statuses, want at most %d", len(all), maxStatuses)
 	}
 	for _, x := range all {
 		s, ok := x.(object)
 		if !ok {
-			return fault("malformed", "credentialStatus is no object")
+			return fault("malformed", "credentialStatus is not an object")
 		}
 		if err := alone(doc, s); err != nil {
 			return err
@@ -44,7 +45,7 @@ func (b *Badge) readStatus(doc object) error {
 	return nil
 }
 
-// readEntry reads one credentialStatus. Of a kind that is not known only the name is read.
+// readEntry reads one credentialStatus. For an unknown type, only the type is read.
 func readEntry(s object) (e StatusEntry, err error) {
 	id, _ := s["id"].(string)
 	if types := ld.List(s["type"]); len(types) == 1 {
@@ -52,41 +53,41 @@ func readEntry(s object) (e StatusEntry, err error) {
 	}
 	switch e.Type {
 	case "":
-		return e, fault("malformed", "credentialStatus: it has no type, or several")
+		return e, fault("malformed", "credentialStatus has no type, or several")
 	case BitstringEntryType:
 		return readBitstringEntry(e, s)
 	case RevocationListType:
 		if id == "" {
-			return e, fault("malformed", "credentialStatus: it lacks an id")
+			return e, fault("malformed", "credentialStatus: id is missing")
 		}
 	}
 	e.List = id
 	return e, nil
 }
 
-// readBitstringEntry: Bitstring Status List 1.0, section 2.1. statusListIndex is a text there; a number, as 1EdTech's
-// own sample has it, says the same.
+// readBitstringEntry reads an entry (Bitstring Status List 1.0, section 2.1). statusListIndex is a text; a number, as
+// in 1EdTech's sample, is also accepted.
 func readBitstringEntry(e StatusEntry, s object) (StatusEntry, error) {
 	e.List, e.Purpose = ld.Str(s, "statusListCredential"), ld.Str(s, "statusPurpose")
 	switch {
 	case e.List == "" || e.Purpose == "":
-		return e, fault("malformed", "credentialStatus: it lacks a statusListCredential or a statusPurpose")
+		return e, fault("malformed", "credentialStatus: statusListCredential or statusPurpose is missing")
 	case ld.Str(s, "id") == e.List:
-		return e, fault("malformed", "credentialStatus: its id is the list's address")
+		return e, fault("malformed", "credentialStatus: the id is the address of the list")
 	}
 	var ok bool
 	if e.Index, ok = whole(s["statusListIndex"]); !ok {
-		return e, fault("malformed", "credentialStatus: statusListIndex is no whole number")
+		return e, fault("malformed", "credentialStatus: statusListIndex is not a whole number")
 	}
 	if s["statusSize"] != nil {
 		if e.Size, ok = whole(s["statusSize"]); !ok || e.Size == 0 {
-			return e, fault("malformed", "credentialStatus: statusSize is no whole number")
+			return e, fault("malformed", "credentialStatus: statusSize is not a whole number")
 		}
 	}
 	return e, nil
 }
 
-// whole is a whole number, not negative, in digits alone: as a text or as a JSON number.
+// whole parses a non-negative integer, written with digits only, as a text or as a JSON number.
 func whole(v any) (int64, bool) {
 	s, ok := v.(string)
 	if n, isNumber := v.(json.Number); isNumber {
@@ -99,9 +100,9 @@ func whole(v any) (int64, bool) {
 	return n, err == nil
 }
 
-// alone refuses a second node with n's id that says something, wherever it stands in the document. Statements have no
-// place: a statusSize or a purpose could be moved there, would be signed alike, and would not be seen by those who read
-// n.
+// alone rejects a document with a second node that has n's id and content. A signature does not cover the position of a
+// statement: a statusSize or purpose could be moved to a second node with a valid signature, and readers of n would
+// miss it.
 func alone(doc, n object) error {
 	id, named := n["id"].(string)
 	if !named {
@@ -112,12 +113,12 @@ func alone(doc, n object) error {
 		others--
 	}
 	if others > 0 {
-		return fault("ambiguous", "%.100q says something in two places", id)
+		return fault("ambiguous", "two nodes with the id %.100q have content", id)
 	}
 	return nil
 }
 
-// speakers counts the nodes within v that have the id and say something.
+// speakers counts the nodes in v with this id and content.
 func speakers(v any, id string) (n int) {
 	switch v := v.(type) {
 	case []any:
@@ -135,7 +136,7 @@ func speakers(v any, id string) (n int) {
 	return n
 }
 
-// speaks reports whether a node says more than what it is.
+// speaks reports whether a node has properties other than id and type.
 func speaks(o object) bool {
 	for k := range o {
 		if k != "id" && k != "type" {
@@ -145,29 +146,28 @@ func speaks(o object) bool {
 	return false
 }
 
-// unsupported is why an entry cannot be judged, whatever its list says.
+// unsupported returns why an entry cannot be checked with any list.
 func (e StatusEntry) unsupported() error {
 	switch {
 	case e.Type == RevocationListType, e.Type == RevocationList2Type, e.informs():
 		return nil
 	case e.Type != BitstringEntryType:
-		return fault("unsupported-status", "a %.60s", e.Type)
+		return fault("unsupported-status", "unsupported status type %.60s", e.Type)
 	case e.Purpose != "revocation" && e.Purpose != "suspension":
-		return fault("unsupported-status", "a status whose purpose is %.60q", e.Purpose)
+		return fault("unsupported-status", "unsupported status purpose %.60q", e.Purpose)
 	case e.Size > 1:
-		return fault("unsupported-status", "a status of %d bits", e.Size)
+		return fault("unsupported-status", "status has %d bits, want 1", e.Size)
 	}
 	return nil
 }
 
-// informs reports whether an entry has nothing to say of whether the badge is good (Bitstring Status List 1.0, section
-// 2.2).
+// informs reports whether an entry is only informative (Bitstring Status List 1.0, section 2.2).
 func (e StatusEntry) informs() bool {
 	return e.Type == BitstringEntryType && (e.Purpose == "message" || e.Purpose == "refresh")
 }
 
-// status judges each of the badge's statuses: all must hold. The lists are asked for only where the proof holds, or
-// anybody could have us ask for anything.
+// status checks all statuses of the badge, which must all be good. Lists are requested only if the proof is correct:
+// otherwise a forger could make us request any address.
 func (q *inquiry) status() {
 	if len(q.Badge.Status) == 0 {
 		q.note("status", "none", "")
@@ -177,7 +177,7 @@ func (q *inquiry) status() {
 		case err != nil:
 			q.check("status", err)
 		case e.informs():
-			q.note("status", "not judged", "its purpose is to inform: "+e.Purpose)
+			q.note("status", "not judged", "the purpose is only informative: "+e.Purpose)
 		case q.o.Status == nil:
 			q.note("status", "not judged", "")
 		case !q.proved:
@@ -188,7 +188,7 @@ func (q *inquiry) status() {
 	}
 }
 
-// entry asks for an entry's list, and judges by it.
+// entry requests the list of an entry and looks up the badge.
 func (q *inquiry) entry(e StatusEntry) {
 	data, err := q.resolve(q.o.Status, e.List)
 	if err != nil {
@@ -211,35 +211,36 @@ func (q *inquiry) entry(e StatusEntry) {
 	}
 }
 
-// StatusList is a status list, read and believed. It is never changed, and may be used by many goroutines at once.
+// StatusList is a verified status list. It does not change, so it may be used concurrently.
 type StatusList struct {
-	ID      string        // what it calls itself: for many issuers not the address where it stands
-	Issuer  string        // empty for a 1EdTech list, which is nobody's but its address's
-	TTL     time.Duration // after which its issuer wants it to be read again; zero: it does not say
-	From    time.Time     // its issuer's validFrom: since when it is valid; zero: it does not say
-	Until   time.Time     // when it ends; zero: it does not say
+	ID      string        // id in the list: for many issuers it differs from the list's address
+	Issuer  string        // empty for a 1EdTech list, which only its address identifies
+	TTL     time.Duration // time after which the issuer wants the list to be read again; zero: not given
+	From    time.Time     // start of validity; zero: not given
+	Until   time.Time     // end of validity; zero: not given
 	purpose []string
 	bits    bits
 	revoked map[string]bool
-	ob2     bool              // it is a RevocationList of Open Badges 2.0
-	uids    map[string]bool   // of assertions that it revokes by their uid
-	why     map[string]string // its reasons, by assertion
+	ob2     bool              // a RevocationList of Open Badges 2.0
+	uids    map[string]bool   // assertions revoked by their uid
+	why     map[string]string // reasons of revocation, by assertion
 
-	speaksFor map[string]bool // issuers besides its own that let it speak of their badges
+	speaksFor map[string]bool // other issuers that allow this list for their badges
 }
 
-// ReadStatusList reads a status list of either kind, once for all the badges on it.
+// ReadStatusList reads a status list of any kind, for any number of badges.
 //
-// A 1EdTech list is not signed: it is believed for standing at its address. A Bitstring Status List is a credential of
-// its own, as JSON with a proof or as a JWT, and is verified as a badge is, with the keys of o.Trust and at the time
-// o.At. It has no status of its own here. The error is a Fault: it is status-unusable.
+// A 1EdTech list is not signed: it is trusted because it was read from its address. A Bitstring Status List is a
+// credential itself, as JSON with a proof or as a JWT. It is verified like a badge, with the keys of o.Trust and at the
+// time o.At, and must not have a status itself. The error is a Fault with the code status-unusable.
 //
-// A ttl is not judged: only who fetched the list knows when. It is there for them as TTL.
+// The ttl is not checked, because only the caller knows when the list was fetched: see TTL.
 func ReadStatusList(data []byte, o Options) (*StatusList, error) {
 	q := inquiry{o: o}
 	return q.statusList(data)
 }
 
+// statusList is ReadStatusList within a verification.
 func (q *inquiry) statusList(data []byte) (*StatusList, error) {
 	if doc, err := ld.ParseList(data, maxRevoked); err == nil {
 		if l, err := revocationList(doc); err == nil {
@@ -260,9 +261,9 @@ func (q *inquiry) statusList(data []byte) (*StatusList, error) {
 	case n.State != Valid:
 		return nil, fault("status-unusable", "%s", n.Why())
 	case n.Kind != StatusListKind || n.Baked != "":
-		return nil, fault("status-unusable", "it is no status list")
+		return nil, fault("status-unusable", "not a status list")
 	case len(n.Badge.Status) > 0:
-		return nil, fault("status-unusable", "the list has a status of its own, which is not asked for")
+		return nil, fault("status-unusable", "the list has a credentialStatus itself, which is not supported")
 	}
 	l := &StatusList{
 		ID:        n.Badge.ID,
@@ -277,7 +278,7 @@ func (q *inquiry) statusList(data []byte) (*StatusList, error) {
 	return l, nil
 }
 
-// mayName are the issuers that let another sign the status lists of their badges.
+// mayName returns the issuers that allow another issuer to sign the status lists of their badges.
 func mayName(trust []Issuer, other string) map[string]bool {
 	out := map[string]bool{}
 	for _, i := range trust {
@@ -290,11 +291,11 @@ func mayName(trust []Issuer, other string) map[string]bool {
 
 func unusable(err error) error { return fault("status-unusable", "%v", err) }
 
-// read takes a verified list's entries out of it (Bitstring Status List 1.0, section 2.2).
+// read reads the entries of a verified list (Bitstring Status List 1.0, section 2.2).
 func (l *StatusList) read(doc object, a Allow) (err error) {
 	s := ld.Obj(doc, "credentialSubject")
 	if !has(s["type"], "BitstringStatusList") {
-		return fault("malformed", "its subject is no BitstringStatusList")
+		return fault("malformed", "the subject is not a BitstringStatusList")
 	}
 	if err := alone(doc, s); err != nil {
 		return err
@@ -307,7 +308,7 @@ func (l *StatusList) read(doc object, a Allow) (err error) {
 	if s["ttl"] != nil {
 		ms, ok := whole(s["ttl"])
 		if !ok || ms > int64(maxTTL/time.Millisecond) {
-			return fault("malformed", "its ttl is no whole number of milliseconds, or more than a year")
+			return fault("malformed", "ttl is not a whole number of milliseconds, or more than a year")
 		}
 		l.TTL = time.Duration(ms) * time.Millisecond
 	}
@@ -315,20 +316,21 @@ func (l *StatusList) read(doc object, a Allow) (err error) {
 		return fault("malformed", "%v", err)
 	}
 	if l.bits.len() < minEntries && !a.ShortStatusLists {
-		return fault("malformed", "it has %d entries: fewer than %d tell too much of who is on it", l.bits.len(), minEntries)
+		return fault("malformed", "list has %d entries, want at least %d for privacy", l.bits.len(), minEntries)
 	}
 	return nil
 }
 
+// maxTTL is the longest accepted ttl: a year.
 const maxTTL = 366 * 24 * time.Hour
 
-// Judge says whether the status that e names is a good one for the badge: nil, or a Fault. Of the badge it reads ID,
-// UID and IssuerID. A nil list is one that is out of reach.
+// Judge returns nil if the badge's status at entry e is good, otherwise a Fault. Of the badge it reads ID, UID and
+// IssuerID. A nil list means that the list is unreachable.
 //
-// A list of another issuer's is status-unusable, unless the badge's issuer names that one among its StatusIssuers: both
-// are our own settings, so a stranger's signature still says nothing. What protects against another list of the same
-// issuer being served in this one's place is that the resolver asked for the address that the badge's issuer signed,
-// the purpose and the range: the list's own id does not, since many issuers give it another one than its address.
+// A list of another issuer is status-unusable, unless the badge's issuer names that issuer in StatusIssuers: both are
+// our own settings, so the signature of an unknown party proves nothing. A list could also be replaced by another list
+// of the same issuer. Against that, the resolver requested the address that the badge's issuer signed, and Judge checks
+// purpose and range. The list's id does not help, because for many issuers it differs from the address.
 func (l *StatusList) Judge(b *Badge, e StatusEntry) error {
 	if err := e.unsupported(); err != nil || e.informs() {
 		return err
@@ -339,14 +341,14 @@ func (l *StatusList) Judge(b *Badge, e StatusEntry) error {
 	case e.Type == RevocationListType, e.Type == RevocationList2Type:
 		return l.judgeRevoked(b, e)
 	case l.revoked != nil:
-		return fault("status-unusable", "%s: it is a %s", e.List, RevocationListType)
+		return fault("status-unusable", "%s is a %s", e.List, RevocationListType)
 	case l.Issuer != b.IssuerID && !l.speaksFor[b.IssuerID]:
-		return fault("status-unusable", "%s: it is signed by %.100q, whom the badge's issuer's status-issuers do not name",
+		return fault("status-unusable", "%s is signed by %.100q, which is not in the status-issuers of the badge's issuer",
 			e.List, l.Issuer)
 	case !slices.Contains(l.purpose, e.Purpose):
-		return fault("status-mismatch", "%s: it is no list for %s", e.List, e.Purpose)
+		return fault("status-mismatch", "%s is not a list for %s", e.List, e.Purpose)
 	case e.Index < 0 || e.Index >= l.bits.len():
-		return fault("status-mismatch", "%s: it has %d entries, and the badge's would be the entry %d", e.List, l.bits.len(),
+		return fault("status-mismatch", "%s has %d entries, but the badge has entry %d", e.List, l.bits.len(),
 			e.Index)
 	case !l.bits.at(e.Index):
 		return nil
@@ -356,13 +358,14 @@ func (l *StatusList) Judge(b *Badge, e StatusEntry) error {
 	return fault("revoked", "%s", e.List)
 }
 
+// judgeRevoked is Judge for the lists of revoked credentials of 1EdTech and Open Badges 2.0.
 func (l *StatusList) judgeRevoked(b *Badge, e StatusEntry) error {
 	switch {
 	case l.revoked == nil || l.ob2 != (e.Type == RevocationList2Type):
-		return fault("status-unusable", "%s: it is no %s", e.List, e.Type)
+		return fault("status-unusable", "%s is not a %s", e.List, e.Type)
 	case l.revoked[b.ID]:
 		return fault("revoked", "%s", strings.TrimSpace(e.List+" "+l.why[b.ID]))
-	case l.uids[b.ID]: // some write an assertion's id as its uid
+	case l.uids[b.ID]: // some issuers write the assertion's id as its uid
 		return fault("revoked", "%s", strings.TrimSpace(e.List+" "+l.why[b.ID]))
 	case b.UID != "" && l.uids[b.UID]:
 		return fault("revoked", "%s", strings.TrimSpace(e.List+" "+l.why[b.UID]))
@@ -370,10 +373,10 @@ func (l *StatusList) judgeRevoked(b *Badge, e StatusEntry) error {
 	return nil
 }
 
-// revocationList2 reads a RevocationList of Open Badges 2.0: each entry is an assertion's id, or an object with its id
-// or its uid.
+// revocationList2 reads a RevocationList of Open Badges 2.0. Each entry is an assertion's id, or an object with its id
+// or uid.
 func revocationList2(doc object) (*StatusList, error) {
-	none := errors.New("this is no RevocationList of Open Badges 2.0")
+	none := errors.New("not a RevocationList of Open Badges 2.0")
 	if doc["revokedAssertions"] == nil {
 		return nil, none
 	}
@@ -399,7 +402,7 @@ func revocationList2(doc object) (*StatusList, error) {
 		}
 		uid := ld.Str(o, "uid")
 		if id == "" && uid == "" {
-			return nil, fmt.Errorf("entry %d names no assertion", i+1)
+			return nil, fmt.Errorf("entry %d has neither id nor uid", i+1)
 		}
 		if id != "" {
 			l.revoked[id], l.why[id] = true, ld.Str(o, "revocationReason")
@@ -411,39 +414,40 @@ func revocationList2(doc object) (*StatusList, error) {
 	return l, nil
 }
 
-// RevocationList is a list of revoked credentials, read.
+// RevocationList is a list of revoked credentials.
 type RevocationList struct {
-	ID      string // where it stands
+	ID      string // id of the list, which is its address
 	revoked map[string]bool
 }
 
 // Revoked reports whether the credential is on the list.
 func (l RevocationList) Revoked(id string) bool { return l.revoked[id] }
 
-// maxRevoked bounds the values of a status list: three for each credential on it.
+// maxRevoked is the maximum number of values in a status list: three for each listed credential.
 const maxRevoked = 150_000
 
-// ParseRevocationList reads a 1EdTech revocation list: a credential is revoked if it is listed and «revoked» is true or
-// absent.
+// ParseRevocationList reads a 1EdTech revocation list. A credential is revoked if it is listed, and "revoked" is true
+// or absent.
 func ParseRevocationList(b []byte) (RevocationList, error) {
 	doc, err := ld.ParseList(b, maxRevoked)
 	if err != nil {
-		return RevocationList{}, fmt.Errorf("this is no revocation list: %w", err)
+		return RevocationList{}, fmt.Errorf("not a revocation list: %w", err)
 	}
 	return revocationList(doc)
 }
 
+// revocationList reads a decoded 1EdTech revocation list.
 func revocationList(doc object) (RevocationList, error) {
 	l := RevocationList{ID: ld.Str(doc, "id"), revoked: map[string]bool{}}
 	if l.ID == "" || doc["revokedCredential"] == nil {
-		return RevocationList{}, errors.New("this is no revocation list: it has no id or no revokedCredential")
+		return RevocationList{}, errors.New("not a revocation list: id or revokedCredential is missing")
 	}
 	for i, x := range ld.List(doc["revokedCredential"]) {
 		entry, ok := x.(object)
 		revoked, isBool := entry["revoked"].(bool)
 		if !ok || ld.Str(entry, "id") == "" || entry["revoked"] != nil && !isBool {
 			return RevocationList{}, fmt.Errorf(
-				"this is no revocation list: entry %d has no id, or a revoked that is not true or false",
+				"not a revocation list: entry %d has no id, or revoked is neither true nor false",
 				i+1,
 			)
 		}

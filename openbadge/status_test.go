@@ -49,7 +49,7 @@ func TestRevocationListsAreReadStrictly(t *testing.T) {
 
 const listURL = "https://lab.example/status/1"
 
-// onList is a badge of k's whose status stands at places of listURL.
+// onList returns a badge signed by k with entries in the list at listURL.
 func onList(t testing.TB, k *Key, change func(entries []any) []any) []byte {
 	t.Helper()
 	d, err := ld.Parse(issued(t, k)["JSON"])
@@ -73,7 +73,7 @@ func entryAt(index any, purpose string) object {
 	}
 }
 
-// aList is a status list of k's with entries that are set, before it is signed.
+// aList returns a status list of k with the given entries set, before it is signed.
 func aList(k *Key, entries int, set ...int64) object {
 	b := make(bits, entries/8)
 	for _, i := range set {
@@ -109,7 +109,10 @@ func signJWT(t testing.TB, d object, k *Key) []byte {
 	return []byte(text + "." + base64.RawURLEncoding.EncodeToString(ed25519.Sign(k.private, []byte(text))))
 }
 
-func TestBitstringStatusIsJudged(t *testing.T) {
+func TestBitstringStatusIsChecked(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: verifies hundreds of badges or large lists")
+	}
 	k, other := key(t), key(t)
 	o := Options{
 		Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}, {ID: other.DID(), Keys: []string{other.Multikey()}}},
@@ -246,9 +249,9 @@ func asJSON(t testing.TB, d object) []byte {
 	return b
 }
 
-// What the badge itself says of its status is its issuer's word: where it cannot be read, or its list has no such
-// place, it is invalid.
-func TestStatusEntriesAreJudged(t *testing.T) {
+// The issuer signed the badge's status entry: if the entry is unreadable, or the list has no such entry, the badge is
+// invalid.
+func TestInvalidStatusEntriesMakeABadgeInvalid(t *testing.T) {
 	k := key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
 	both := aList(k, minEntries, 7)
@@ -339,7 +342,7 @@ func TestStatusEntriesAreJudged(t *testing.T) {
 	}
 }
 
-// Statements have no place: a statusSize that the issuer signed in its entry cannot be moved where nobody reads it.
+// Signatures do not cover positions: a statusSize cannot be moved to another node where readers would miss it.
 func TestStatusCannotBeHiddenInASecondNode(t *testing.T) {
 	k := key(t)
 	o := Options{
@@ -366,8 +369,8 @@ func TestStatusCannotBeHiddenInASecondNode(t *testing.T) {
 	}
 }
 
-// Nobody is asked for a list that only a forger names.
-func TestForgersListIsNotAskedFor(t *testing.T) {
+// No request is made for a list that only a forger names.
+func TestListOfAForgedBadgeIsNotRequested(t *testing.T) {
 	k := key(t)
 	asked := asking{}
 	Verify(
@@ -392,7 +395,7 @@ func (a asking) Resolve(url string) ([]byte, error) {
 	return nil, ErrNotFound
 }
 
-// A list is read once and judges many: those whose issuer it is.
+// One list can be used for many badges of its issuer.
 func TestStatusListIsReadOnceForManyBadges(t *testing.T) {
 	k := key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
@@ -466,8 +469,8 @@ func TestStatusListIsReadOnceForManyBadges(t *testing.T) {
 	}
 }
 
-// A list whose id is not its address is good, and the check says so.
-func TestListByAnotherNameIsNoted(t *testing.T) {
+// A list with another id than its address is good, and the check reports the id.
+func TestDifferentListIDIsReported(t *testing.T) {
 	k := key(t)
 	d := aList(k, minEntries)
 	d["id"] = "https://lab.example/elsewhere"
@@ -489,8 +492,11 @@ func checkOf(v Verdict, name string) Check {
 	return Check{}
 }
 
-// A list is as hostile as a badge, and may be larger: nothing that stands at its address costs more than a badge may.
-func TestNoStatusListTakesLong(t *testing.T) {
+// A list is as hostile as a badge and may be larger: no list may cost more than a badge.
+func TestStatusListsHaveBoundedCost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: verifies hundreds of badges or large lists")
+	}
 	k := key(t)
 	all := hostile()
 	bomb := aList(k, minEntries)

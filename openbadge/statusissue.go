@@ -19,36 +19,37 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// The types of a bitstring status list (Bitstring Status List 1.0, section 2).
+// Types of a bitstring status list (Bitstring Status List 1.0, section 2).
 const (
 	bitstringListType = "BitstringStatusList"
 	bitstringType     = "BitstringStatusListCredential"
 )
 
-// MinStatusEntries is the least that a list holds, so that a place in it says nothing of a person (section 2.2).
+// MinStatusEntries is the minimum length of a list, so that an index says nothing about a person (section 2.2).
 const MinStatusEntries = 131_072
 
-// StatusListDraft is a bitstring status list to be issued: whoever is in Set is revoked, or suspended, by its Purpose.
+// StatusListDraft is a bitstring status list before it is signed. The badges with an index in Set are revoked or
+// suspended, depending on Purpose.
 type StatusListDraft struct {
-	ID         string // the https address at which it will stand
-	IssuerID   string // the issuer of the badges; empty: the key's did:key
+	ID         string // https address at which the list will be published
+	IssuerID   string // issuer of the badges; empty: the did:key of the key
 	Purpose    string // revocation or suspension; empty: revocation
-	Size       int    // entries, a multiple of 8; 0: MinStatusEntries
+	Size       int    // number of entries, a multiple of 8; 0: MinStatusEntries
 	Set        []int
 	ValidFrom  time.Time     // zero: created
 	ValidUntil time.Time     // zero: no end
-	TTL        time.Duration // how long others may keep it; 0: not said
+	TTL        time.Duration // how long readers may keep the list; 0: not given
 }
 
-// Entry is what a badge says of its place in the list.
+// Entry returns the status entry of a badge with this index in the list.
 func (d StatusListDraft) Entry(index int) StatusEntry {
 	return StatusEntry{Type: BitstringEntryType, List: d.ID, Purpose: d.purpose(), Index: int64(index)}
 }
 
-// RandomIndex draws a place of the list that is not taken: a place in order would tell when a badge was issued.
+// RandomIndex returns a random unused index. Consecutive indexes would reveal when a badge was issued.
 func (d StatusListDraft) RandomIndex(taken map[int]string) (int, error) {
-	if len(taken) >= d.size()/2 { // half full, it would be drawn for long
-		return 0, fmt.Errorf("the list %s is half full: begin another", d.ID)
+	if len(taken) >= d.size()/2 { // in a fuller list, the search would take long
+		return 0, fmt.Errorf("list %s is half full: start another list", d.ID)
 	}
 	for {
 		n, err := rand.Int(rand.Reader, big.NewInt(int64(d.size())))
@@ -61,8 +62,8 @@ func (d StatusListDraft) RandomIndex(taken map[int]string) (int, error) {
 	}
 }
 
-// IssueStatusList signs the list as a BitstringStatusListCredential: JSON with an eddsa-rdfc-2022 proof made at created
-// or, where the key is RSA, a VC-JWT.
+// IssueStatusList signs the list as a BitstringStatusListCredential: as JSON with an eddsa-rdfc-2022 proof dated
+// created, or as a VC-JWT if the key is RSA.
 func IssueStatusList(d StatusListDraft, k *Key, created time.Time) ([]byte, error) {
 	if d.IssuerID == "" {
 		d.IssuerID = k.DID()
@@ -75,11 +76,12 @@ func IssueStatusList(d StatusListDraft, k *Key, created time.Time) ([]byte, erro
 	}
 	out, err := d.signed(k, created)
 	if len(out) > MaxListBytes {
-		return nil, fmt.Errorf("the list has %d bytes: nobody reads more than %d", len(out), MaxListBytes)
+		return nil, fmt.Errorf("list has %d bytes, want at most %d", len(out), MaxListBytes)
 	}
 	return out, err
 }
 
+// signed returns the list with a proof or as a token, depending on the key.
 func (d StatusListDraft) signed(k *Key, created time.Time) ([]byte, error) {
 	if k.rsa != nil {
 		return envelop(d.document(), d.IssuerID, k, false)
@@ -87,7 +89,7 @@ func (d StatusListDraft) signed(k *Key, created time.Time) ([]byte, error) {
 	return prove(d.document(), d.IssuerID, k, created)
 }
 
-// document is the list without its proof.
+// document returns the list without its proof.
 func (d StatusListDraft) document() object {
 	b := make(bits, d.size()/8)
 	for _, i := range d.Set {
@@ -110,6 +112,7 @@ func (d StatusListDraft) document() object {
 	return doc
 }
 
+// size returns the number of entries.
 func (d StatusListDraft) size() int {
 	if d.Size == 0 {
 		return MinStatusEntries
@@ -117,6 +120,7 @@ func (d StatusListDraft) size() int {
 	return d.Size
 }
 
+// purpose returns the purpose of the list.
 func (d StatusListDraft) purpose() string {
 	if d.Purpose == "" {
 		return "revocation"
@@ -124,29 +128,31 @@ func (d StatusListDraft) purpose() string {
 	return d.Purpose
 }
 
+// check returns the first fault of the draft.
 func (d StatusListDraft) check() error {
 	switch p := d.purpose(); {
 	case d.IssuerID == "":
 		return errNoIssuer
 	case !strings.HasPrefix(d.ID, "https://"):
-		return fmt.Errorf("a status list stands at an https address, not at %.100q", d.ID)
+		return fmt.Errorf("status list has the address %.100q, want an https address", d.ID)
 	case p != "revocation" && p != "suspension":
-		return fmt.Errorf("the purpose %.40q: revocation or suspension", p)
+		return fmt.Errorf("invalid purpose %.40q, want revocation or suspension", p)
 	case d.size() < MinStatusEntries || d.size() > 8*maxBits || d.size()%8 != 0:
-		return fmt.Errorf("a list of %d entries: from %d to %d, in eights", d.size(), MinStatusEntries, 8*maxBits)
+		return fmt.Errorf("status list has %d entries, want a multiple of 8 between %d and %d",
+			d.size(), MinStatusEntries, 8*maxBits)
 	case !d.ValidUntil.IsZero() && !d.ValidUntil.After(d.ValidFrom):
-		return errors.New("a status list ends after it begins")
+		return errors.New("end of the status list is not after its start")
 	}
 	for _, i := range d.Set {
 		if i < 0 || i >= d.size() {
-			return fmt.Errorf("the list has no entry %d: its %d begin with 0", i, d.size())
+			return fmt.Errorf("status list has no entry %d: its %d entries begin with 0", i, d.size())
 		}
 	}
 	return nil
 }
 
-// OpenStatusList reads a list that this key has signed, to issue it anew. One that somebody else has changed is
-// refused: it would be signed as if it were ours.
+// OpenStatusList reads a list that was signed with this key, to change and sign it again. A list that someone else has
+// changed is rejected: otherwise the next signature would confirm the change.
 func OpenStatusList(data []byte, k *Key) (StatusListDraft, error) {
 	doc, err := signedBy(bytes.TrimSpace(data), k)
 	if err != nil {
@@ -177,7 +183,7 @@ func OpenStatusList(data []byte, k *Key) (StatusListDraft, error) {
 	return d, d.check()
 }
 
-// signedBy gives a document that stands as this key signed it.
+// signedBy returns a document if this key signed exactly this content.
 func signedBy(data []byte, k *Key) (object, error) {
 	if k.rsa != nil {
 		return envelopedBy(data, k.rsa)
@@ -202,6 +208,7 @@ func signedBy(data []byte, k *Key) (object, error) {
 	return doc, nil
 }
 
+// envelopedBy is signedBy for a token signed with an RSA key.
 func envelopedBy(data []byte, k *rsa.PrivateKey) (object, error) {
 	dot := bytes.LastIndexByte(data, '.')
 	first := bytes.IndexByte(data, '.')
@@ -220,9 +227,9 @@ func envelopedBy(data []byte, k *rsa.PrivateKey) (object, error) {
 	return ld.ParseList(payload, 1000)
 }
 
-var errNotOurs = errors.New("this key has not signed this list as it stands")
+var errNotOurs = errors.New("status list is not signed with this key, or was changed")
 
-// places are the entries that are set.
+// places returns the indexes of the set entries.
 func (b bits) places() (set []int) {
 	for i := range b.len() {
 		if b.at(i) {
@@ -232,7 +239,7 @@ func (b bits) places() (set []int) {
 	return set
 }
 
-// object is the entry as a badge holds it (section 2.1). The index is text there.
+// object returns the entry as it is written into a badge (section 2.1), with the index as a text.
 func (e StatusEntry) object() object {
 	index := strconv.FormatInt(e.Index, 10)
 	return object{
@@ -244,10 +251,11 @@ func (e StatusEntry) object() object {
 	}
 }
 
+// check returns the fault of an incomplete entry.
 func (e StatusEntry) check() error {
 	if e.Type != BitstringEntryType && e.Type != "" || !strings.HasPrefix(e.List, "https://") || e.Index < 0 ||
 		e.Purpose == "" {
-		return fmt.Errorf("a badge's place in a status list has the list's https address, a purpose and an index: %+v", e)
+		return fmt.Errorf("incomplete status entry %+v, want the https address of the list, a purpose and an index", e)
 	}
 	return nil
 }

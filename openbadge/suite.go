@@ -14,20 +14,19 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// suite is the cryptosuite of what we issue.
+// suite is the cryptosuite of the proofs that this package issues.
 const suite = "eddsa-rdfc-2022"
 
-// cryptosuite is a way to sign: how a document and the options of its proof become text, and which keys sign the hashes
-// of both.
+// cryptosuite is a signature method: how a document and its proof's options are converted to text, and which keys sign
+// the hashes of both.
 type cryptosuite struct {
-	typ, name string // the proof's type, and its cryptosuite
-	json      bool   // the text is canonical JSON (RFC 8785); else statements (RDFC-1.0)
+	typ, name string // the proof's type and cryptosuite
+	json      bool   // the text is canonical JSON (RFC 8785); otherwise statements (RDFC-1.0)
 	scheme    func(crypto.PublicKey) (scheme, bool)
 }
 
-// cryptosuites are those that this version verifies: W3C Data Integrity EdDSA Cryptosuites 1.0 and ECDSA Cryptosuites
-// 1.0, both sections 3.2 and 3.3. The second is the first one's name in drafts, the third the type from which it was
-// made.
+// cryptosuites are the supported suites: W3C Data Integrity EdDSA Cryptosuites 1.0 and ECDSA Cryptosuites 1.0, sections
+// 3.2 and 3.3 of both. The second is the name of the first in drafts, the third the older type with the same signature.
 var cryptosuites = [...]cryptosuite{
 	{"DataIntegrityProof", suite, false, edwards},
 	{"DataIntegrityProof", "eddsa-2022", false, edwards},
@@ -37,7 +36,7 @@ var cryptosuites = [...]cryptosuite{
 	{"DataIntegrityProof", "ecdsa-jcs-2019", true, nist},
 }
 
-// suiteOf is the suite that a proof says it is of.
+// suiteOf returns the suite that a proof names.
 func suiteOf(p object) (*cryptosuite, error) {
 	typ, name := ld.Str(p, "type"), ld.Str(p, "cryptosuite")
 	for i := range cryptosuites {
@@ -46,28 +45,29 @@ func suiteOf(p object) (*cryptosuite, error) {
 		}
 	}
 	if name == "" {
-		return nil, fault("unsupported-proof", "a proof of type %.40q is not verified here", typ)
+		return nil, fault("unsupported-proof", "unsupported proof type %.40q", typ)
 	}
-	return nil, fault("unsupported-proof", "a proof of type %.40q and suite %.40q is not verified here", typ, name)
+	return nil, fault("unsupported-proof", "unsupported proof type %.40q with suite %.40q", typ, name)
 }
 
-// scheme is how one key signs. Its hash is the suite's too: no proof chooses it.
+// scheme is the signature method of one key. The key also determines the hash of the suite: no proof can choose it.
 type scheme struct {
 	hash   crypto.Hash
 	verify func(message, sig []byte) bool
 }
 
-// edwards takes Ed25519 keys, with SHA-256.
+// edwards returns the scheme for Ed25519 keys, with SHA-256.
 func edwards(k crypto.PublicKey) (scheme, bool) {
 	return scheme{crypto.SHA256, func(message, sig []byte) bool { return verifyEd25519(k, message, sig) }}, isEd25519(k)
 }
 
+// isEd25519 reports whether k is an Ed25519 key.
 func isEd25519(k crypto.PublicKey) bool {
 	_, ok := k.(ed25519.PublicKey)
 	return ok
 }
 
-// nist takes ECDSA keys: P-256 with SHA-256, P-384 with SHA-384 (ECDSA Cryptosuites 1.0, section 3).
+// nist returns the scheme for ECDSA keys: P-256 with SHA-256, P-384 with SHA-384 (ECDSA Cryptosuites 1.0, section 3).
 func nist(k crypto.PublicKey) (scheme, bool) {
 	e, ok := k.(*ecdsa.PublicKey)
 	if !ok || e == nil {
@@ -84,8 +84,8 @@ func nist(k crypto.PublicKey) (scheme, bool) {
 	return scheme{h, func(message, sig []byte) bool { return verifyECDSA(e, sum(h, message), sig) }}, true
 }
 
-// verifyECDSA takes r and s one after the other, each as long as the curve's numbers (IEEE P1363). Zero, and what is
-// not below the curve's order, verify nothing.
+// verifyECDSA checks a signature of r followed by s, each as long as the curve's numbers (IEEE P1363). Zero, and
+// numbers that are not below the curve's order, are rejected.
 func verifyECDSA(k *ecdsa.PublicKey, hash, sig []byte) bool {
 	n := (k.Curve.Params().BitSize + 7) / 8
 	if len(sig) != 2*n {
@@ -94,19 +94,20 @@ func verifyECDSA(k *ecdsa.PublicKey, hash, sig []byte) bool {
 	return ecdsa.Verify(k, hash, new(big.Int).SetBytes(sig[:n]), new(big.Int).SetBytes(sig[n:]))
 }
 
+// sum returns the hash of b.
 func sum(h crypto.Hash, b []byte) []byte {
 	w := h.New()
 	w.Write(b)
 	return w.Sum(nil)
 }
 
-// signedHash is what an eddsa-rdfc-2022 proof signs.
+// signedHash returns the hash that an eddsa-rdfc-2022 proof signs.
 func signedHash(d *ld.Document, options object) ([]byte, error) {
 	return cryptosuites[0].message(d, options, nil, crypto.SHA256)
 }
 
-// message is what a proof signs of a document and of the proofs that it follows: the hash of its own options, then the
-// hash of those, both canonical.
+// message returns the bytes that a proof signs: the hash of its own options, followed by the hash of the document with
+// the proofs that it refers to, both in canonical form.
 func (c *cryptosuite) message(d *ld.Document, p object, previous []object, h crypto.Hash) ([]byte, error) {
 	options, doc, err := c.texts(d, p, previous, h)
 	if err != nil {
@@ -115,8 +116,8 @@ func (c *cryptosuite) message(d *ld.Document, p object, previous []object, h cry
 	return append(sum(h, options), sum(h, doc)...), nil
 }
 
-// texts are a proof's options and its document as the suite signs them. The words of both are known either way: who
-// reads the JSON and who reads the statements must see the same badge.
+// texts returns a proof's options and its document as the suite signs them. The terms of both are checked for every
+// suite, so that readers of the JSON and readers of the statements see the same badge.
 func (c *cryptosuite) texts(
 	d *ld.Document,
 	p object,
@@ -135,7 +136,7 @@ func (c *cryptosuite) texts(
 	}
 	var bare []object
 	for _, p := range previous {
-		bare = append(bare, withoutContext(p)) // it was held against the document's when that proof was verified
+		bare = append(bare, withoutContext(p)) // the context was compared with the document's when that proof was verified
 	}
 	if d, err = d.With(bare); err != nil {
 		return nil, nil, err
@@ -144,10 +145,11 @@ func (c *cryptosuite) texts(
 	return options, doc, err
 }
 
+// withoutContext returns a proof without its own context.
 func withoutContext(p object) object { return ld.Without(p, "@context") }
 
-// checkContext holds a proof's own context, which need not be there, against the document's. JSON may be signed under
-// the first few of the document's contexts (EdDSA 1.0, section 3.3.2); statements are what they are under all of them.
+// checkContext compares a proof's own context, which is optional, with the document's. JSON may be signed with the
+// first few contexts of the document (EdDSA 1.0, section 3.3.2); statements depend on all of them.
 func (c *cryptosuite) checkContext(d *ld.Document, p object) error {
 	v, there := p["@context"]
 	if !there {
@@ -156,13 +158,13 @@ func (c *cryptosuite) checkContext(d *ld.Document, p object) error {
 	own, all := ld.List(v), ld.List(d.Words["@context"])
 	n := len(own)
 	if n == 0 || n > len(all) || !slices.Equal(own, all[:n]) || n < len(all) && !c.json {
-		return fault("unknown-context", "the proof's context is not the document's")
+		return fault("unknown-context", "the context of the proof differs from that of the document")
 	}
 	return nil
 }
 
-// jsonTexts are the texts of the suites that sign JSON: the document's has its own proofs taken out and those before p
-// put in.
+// jsonTexts returns the texts for the suites that sign JSON. The document's own proofs are replaced by those that p
+// refers to.
 func jsonTexts(d *ld.Document, p object, previous []object) (options, doc []byte, err error) {
 	words := ld.Without(d.Words, "proof")
 	if p["@context"] != nil {
@@ -178,12 +180,12 @@ func jsonTexts(d *ld.Document, p object, previous []object) (options, doc []byte
 	return options, doc, err
 }
 
-// signatureOf is a proof's signature: base58btc, as multibase writes it.
+// signatureOf returns a proof's signature, which is base58btc with a multibase prefix.
 func signatureOf(p object) ([]byte, error) {
 	text, ok := strings.CutPrefix(ld.Str(p, "proofValue"), "z")
 	sig, read := decode58(text)
 	if !ok || !read {
-		return nil, fault("bad-signature", "the proofValue is no signature in base58btc")
+		return nil, fault("bad-signature", "proofValue is not a signature in base58btc")
 	}
 	return sig, nil
 }

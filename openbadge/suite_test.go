@@ -18,7 +18,7 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// signer is a key of any kind, and the verification method that it signs under.
+// signer is a key of any kind, with its verification method.
 type signer struct {
 	method string
 	public crypto.PublicKey
@@ -33,7 +33,7 @@ func edwardsSigner(k *Key) signer {
 	}
 }
 
-// nistSigner signs with ECDSA over any curve; h is what the suite's hash is for that curve.
+// nistSigner returns an ECDSA key on any curve; h is the hash of the suite for that curve.
 func nistSigner(t testing.TB, curve elliptic.Curve, h crypto.Hash) signer {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(curve, rand.Reader)
@@ -50,8 +50,8 @@ func nistSigner(t testing.TB, curve elliptic.Curve, h crypto.Hash) signer {
 	}}
 }
 
-// prove adds a proof to a document, after those that its previousProof names. change makes it another one before it is
-// signed.
+// prove adds a proof to a document, which covers the proofs in its previousProof. change modifies the proof before it
+// is signed.
 func proveWith(t testing.TB, d object, by signer, suite string, change ...func(p object)) object {
 	t.Helper()
 	p := object{
@@ -87,14 +87,14 @@ func proveWith(t testing.TB, d object, by signer, suite string, change ...func(p
 	return p
 }
 
-// unsigned is a badge of no issuer that is known, without its proof.
+// unsigned returns a badge of an unknown issuer, without a proof.
 func unsigned(t testing.TB) object {
 	t.Helper()
 	return ld.Without(parse(t, issued(t, key(t))["JSON"]), "proof")
 }
 
-// Each suite takes its own kinds of keys, and the hash of the key: no proof chooses either.
-func TestASuiteTakesItsOwnKeysAlone(t *testing.T) {
+// Each suite has its own kinds of keys, and the key determines the hash: a proof can choose neither.
+func TestSuitesAcceptOnlyTheirOwnKeys(t *testing.T) {
 	keys := map[string]signer{
 		"Ed25519": edwardsSigner(key(t)),
 		"P-256":   nistSigner(t, elliptic.P256(), crypto.SHA256),
@@ -142,7 +142,7 @@ func TestASuiteTakesItsOwnKeysAlone(t *testing.T) {
 }
 
 // An ECDSA signature is r and s, each of the curve's length and between zero and the curve's order.
-func TestECDSASignaturesAreTwoNumbersOfTheCurve(t *testing.T) {
+func TestMalformedECDSASignaturesAreRejected(t *testing.T) {
 	for _, curve := range []elliptic.Curve{elliptic.P256(), elliptic.P384()} {
 		k, err := ecdsa.GenerateKey(curve, rand.Reader)
 		if err != nil {
@@ -162,7 +162,7 @@ func TestECDSASignaturesAreTwoNumbersOfTheCurve(t *testing.T) {
 			want bool
 		}{
 			"r and s": {fill(r, s), true},
-			// low s is not asked for (ECDSA Cryptosuites 1.0, section 3)
+			// A low s is not required (ECDSA Cryptosuites 1.0, section 3).
 			"r and -s":       {fill(r, new(big.Int).Sub(order, s)), true},
 			"no r":           {fill(new(big.Int), s), false},
 			"no s":           {fill(r, new(big.Int)), false},
@@ -187,13 +187,13 @@ func TestECDSASignaturesAreTwoNumbersOfTheCurve(t *testing.T) {
 	}
 }
 
-// A proof over JSON signs every word of it, and its contexts; what it says is held against the contexts all the same.
-func TestProofsOverJSON(t *testing.T) {
+// A proof over JSON covers every property and the contexts. The content is still checked against the contexts.
+func TestProofsOverJSONCoverEveryProperty(t *testing.T) {
 	k := key(t)
 	by := edwardsSigner(k)
 	contexts := func(urls ...any) func(object) { return func(p object) { p["@context"] = urls } }
 	for name, c := range map[string]struct {
-		before func(d object) // the proof is made
+		before func(d object) // before the proof is made
 		proof  func(p object)
 		after  func(d object)
 		want   string
@@ -271,8 +271,8 @@ func TestProofsOverJSON(t *testing.T) {
 	}
 }
 
-// A proof's own context is the document's, or it is refused before anything is hashed.
-func TestAProofsContextIsTheDocuments(t *testing.T) {
+// A proof's own context must be the document's; otherwise it is rejected before anything is hashed.
+func TestProofMustHaveTheContextOfTheDocument(t *testing.T) {
 	d := unsigned(t)
 	all := d["@context"].([]any)
 	for name, c := range map[string]struct {
@@ -313,8 +313,8 @@ func TestAProofsContextIsTheDocuments(t *testing.T) {
 	}
 }
 
-// What we sign with signedHash is what the suite's own vector signs.
-func TestOurOwnProofsAreOfTheFirstSuite(t *testing.T) {
+// signedHash signs the same bytes as the suite's own test vector.
+func TestIssuedProofsMatchTheVectorOfTheSuite(t *testing.T) {
 	d := open(t, unsigned(t))
 	p := object{"type": "DataIntegrityProof", "cryptosuite": suite, "proofPurpose": "assertionMethod", "proofValue": "z1"}
 	mine, err := signedHash(d, p)
@@ -324,15 +324,14 @@ func TestOurOwnProofsAreOfTheFirstSuite(t *testing.T) {
 	}
 }
 
-// However many forms a document is put into, for proofs of several hashes, over JSON and in chains, they are under one
-// limit.
-func TestAllFormsOfADocumentAreUnderOneLimit(t *testing.T) {
+// All canonical forms of a document, for proofs with several hashes, over JSON and in chains, share one limit of work.
+func TestAllFormsOfADocumentShareOneLimit(t *testing.T) {
 	badge := func(what string, inside any) *ld.Document {
 		d := unsigned(t)
 		ld.Obj(d, "credentialSubject")[what] = inside
 		return open(t, d)
 	}
-	// nearly all that one form may cost
+	// nearly the limit, for one form
 	wide := func() *ld.Document { return badge("source", parse(t, []byte(tree(3, 3)))) }
 	long := func() *ld.Document { return badge("narrative", strings.Repeat("a", 900_000)) }
 	statements := func(h crypto.Hash) func(*ld.Document) error {

@@ -11,33 +11,32 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// Issuer is one whose badges count, and the only keys that count for it.
+// Issuer is a trusted issuer with the only keys that count for it.
 type Issuer struct {
-	ID string // issuer.id as it stands in its credentials: a DID or a URL
-	// Keys are of these kinds, found out by their form:
+	ID string // issuer.id in its credentials: a DID or a URL
+	// Keys have one of these kinds, detected by their form:
 	//
 	//	z6Mk…, did:key:z6Mk…         a multikey: Ed25519, P-256 or P-384
-	//	did:web:lab.example          every key that its DID document lists under assertionMethod
-	//	https://lab.example/…        what stands there: a JWKS, a DID document, or an Open Badges profile, with the keys
-	//	                             that it lists.
-	//	                             Where it is the profile that ID names, badges that it hosts count too
+	//	did:web:lab.example          all keys in assertionMethod of its DID document
+	//	https://lab.example/…        all keys in the document: a JWKS, a DID document, or an Open Badges profile.
+	//	                             If it is the profile that ID names, its hosted badges count too
 	//	-----BEGIN PUBLIC KEY-----…  a key in PEM: Ed25519, P-256, P-384, RSA of 2,048 to 8,192 bits
 	//
-	// Documents on the web are asked of Options.Documents.
+	// Documents on the web are read through Options.Documents.
 	Keys []string
 
-	// StatusIssuers are the ids of other issuers, trusted here as well, that may sign the status lists of this one's
-	// badges (Bitstring Status List 1.0, section 2.2: the two «MAY be different»). Its own lists always count.
+	// StatusIssuers are the ids of other trusted issuers that may sign the status lists of this issuer's badges (Bitstring
+	// Status List 1.0, section 2.2: the two "MAY be different"). The issuer's own lists always count.
 	StatusIssuers []string
 }
 
 // pin is a key that counts for an issuer.
 type pin struct {
 	key crypto.PublicKey // ed25519.PublicKey; *ecdsa.PublicKey on P-256 or P-384; *rsa.PublicKey
-	id  string           // the verification method or kid that its document gives it; empty: any name will do
+	id  string           // verification method or kid in the key's document; empty: any name is accepted
 }
 
-// CheckKey says whether the form of a trust file's key is one of those that Issuer lists. It asks nobody.
+// CheckKey checks that a key of a trust file has one of the forms that Issuer lists. It makes no requests.
 func CheckKey(s string) error {
 	switch {
 	case strings.HasPrefix(s, "-----BEGIN "):
@@ -48,22 +47,21 @@ func CheckKey(s string) error {
 		return err
 	case strings.HasPrefix(s, "https://"):
 		if u, err := url.Parse(s); err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
-			return fmt.Errorf("%q is no address of a document: https://host/path", s)
+			return fmt.Errorf("invalid document address %q, want https://host/path", s)
 		}
 		return nil
 	}
 	if _, ok := parseMultikey(s); !ok {
 		return fmt.Errorf(
-			"%q is no key: did:key:z6Mk…, z6Mk…, did:web:host, https://… of a profile or JWKS, or a PEM public key",
+			"invalid key %q, want did:key:z6Mk…, z6Mk…, did:web:host, https://… of a profile or JWKS, or a PEM public key",
 			s,
 		)
 	}
 	return nil
 }
 
-// webDID is where the document of a did:web stands (did:web method specification, section 2.5.2). Nothing in it is
-// escaped but the colon before a port, so that no escape can lead to another host or path than the one that stands
-// there.
+// webDID returns the address of the document for a did:web (did:web method specification, section 2.5.2). Only the
+// colon before a port is escaped, so that no escape can lead to another host or path than the visible one.
 func webDID(did string) (string, error) {
 	parts := strings.Split(strings.TrimPrefix(did, "did:web:"), ":")
 	host, ok := hostOfDID(parts[0])
@@ -71,7 +69,7 @@ func webDID(did string) (string, error) {
 		ok = ok && p != "" && strings.Trim(p, ".") != "" && strings.Trim(p, plainChars) == ""
 	}
 	if !ok {
-		return "", fmt.Errorf("%q is no did:web: did:web:host, did:web:host:path or did:web:host%%3A8443", did)
+		return "", fmt.Errorf("invalid did:web %q, want did:web:host, did:web:host:path or did:web:host%%3A8443", did)
 	}
 	if len(parts) == 1 {
 		return "https://" + host + "/.well-known/did.json", nil
@@ -79,15 +77,15 @@ func webDID(did string) (string, error) {
 	return "https://" + host + "/" + strings.Join(parts[1:], "/") + "/did.json", nil
 }
 
-// plainChars are those of a DID that are not escaped (Decentralized Identifiers 1.0, section 3.1: idchar).
+// plainChars are the characters of a DID without escapes (Decentralized Identifiers 1.0, section 3.1: idchar).
 const plainChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
 
-// hostOfDID is the host of a did:web, with its port where it has one.
+// hostOfDID returns the host of a did:web, with its port if it has one.
 func hostOfDID(s string) (string, bool) {
 	at := strings.IndexByte(s, '%')
 	name, port := s, ""
 	if at >= 0 {
-		// The offset must come from s itself: an upper-case copy of it can be longer ("ɐ" is two bytes, its capital three).
+		// Compute the offset in s itself: an upper-case copy can be longer ("ɐ" has two bytes, its capital three).
 		if !strings.EqualFold(s[at:min(at+len("%3A"), len(s))], "%3A") {
 			return "", false
 		}
@@ -105,8 +103,8 @@ func hostOfDID(s string) (string, bool) {
 	return name + ":" + port, err == nil && n > 0
 }
 
-// pins are the keys of an issuer. Where none of them can be read, nobody can say whose signature it is; where some
-// cannot, open keeps in mind that a signature which the others did not make may still be the issuer's.
+// pins returns the keys of an issuer. It fails if no key can be read. If only some cannot be read, pins stores the
+// error for open: a signature that matches no readable key may still be the issuer's.
 func (q *inquiry) pins(id string) ([]pin, error) {
 	var all []pin
 	found := false
@@ -127,15 +125,15 @@ func (q *inquiry) pins(id string) ([]pin, error) {
 	q.unread = unread
 	switch {
 	case !found:
-		return nil, fault("issuer-not-trusted", "nobody trusts %.200q here", id)
+		return nil, fault("issuer-not-trusted", "no trusted issuer has the id %.200q", id)
 	case len(all) == 0 && unread != nil:
 		return nil, unread
 	}
 	return all, nil
 }
 
-// open is err, or that our own keys could not be read where that may be why: not where the method says by itself which
-// key signed, and that key did not.
+// open returns err, or the fault of our unreadable keys if they may be the cause. They are not the cause if the method
+// itself contains the signing key and the signature is wrong.
 func (q *inquiry) open(method string, err error) error {
 	_, named := methodKey(method)
 	if q.unread != nil && (isFault(err, "key-not-pinned") || isFault(err, "bad-signature") && !named) {
@@ -144,7 +142,7 @@ func (q *inquiry) open(method string, err error) error {
 	return err
 }
 
-// pin is what one entry of Issuer.Keys stands for.
+// pin returns the keys of one entry of Issuer.Keys.
 func (q *inquiry) pin(s string) ([]pin, error) {
 	if err := CheckKey(s); err != nil {
 		return nil, err
@@ -162,11 +160,11 @@ func (q *inquiry) pin(s string) ([]pin, error) {
 	case strings.HasPrefix(s, "https://"):
 		return q.published(s, s)
 	}
-	k, _ := parseMultikey(s) // CheckKey has read it
+	k, _ := parseMultikey(s) // CheckKey has checked it
 	return []pin{{key: k}}, nil
 }
 
-// published are the keys in the document at a URL, whose id must be the given one; a JWKS has none.
+// published returns the keys in the document at a URL. The document must have the given id; a JWKS has none.
 func (q *inquiry) published(at, id string) ([]pin, error) {
 	doc, err := q.trusted(at)
 	if err != nil {
@@ -176,20 +174,20 @@ func (q *inquiry) published(at, id string) ([]pin, error) {
 		return jwks(doc)
 	}
 	if ld.Str(doc, "id") != id {
-		return nil, fmt.Errorf("the document at %s calls itself %.100q", at, ld.Str(doc, "id"))
+		return nil, fmt.Errorf("the document at %s has the id %.100q", at, ld.Str(doc, "id"))
 	}
 	keys := q.methods(doc, id)
 	old, err := q.profileKeys(doc, id)
 	if keys = append(keys, old...); len(keys) == 0 {
 		if err == nil {
-			err = fmt.Errorf("the document at %s lists no key that can sign badges", at)
+			err = fmt.Errorf("the document at %s lists no key for signing badges", at)
 		}
 		return nil, err
 	}
 	return keys, nil
 }
 
-// trusted is a JSON document that our own trust names.
+// trusted returns a JSON document that our trust settings name.
 func (q *inquiry) trusted(at string) (object, error) {
 	data, err := q.onTheWeb(at)
 	if err != nil {
@@ -202,8 +200,8 @@ func (q *inquiry) trusted(at string) (object, error) {
 	return doc, err
 }
 
-// methods are the verification methods that a document lists for assertions (Controlled Identifiers 1.0, section 2.2):
-// each its own, and neither revoked nor expired.
+// methods returns the verification methods for assertions in a document (Controlled Identifiers 1.0, section 2.2) that
+// belong to the document's owner and are neither revoked nor expired.
 func (q *inquiry) methods(doc object, id string) []pin {
 	known := map[string]object{}
 	for _, x := range ld.List(doc["verificationMethod"]) {
@@ -227,6 +225,7 @@ func (q *inquiry) methods(doc object, id string) []pin {
 	return out
 }
 
+// absoluteID completes an id that is only a fragment.
 func absoluteID(s, id string) string {
 	if strings.HasPrefix(s, "#") {
 		return id + s
@@ -234,7 +233,7 @@ func absoluteID(s, id string) string {
 	return s
 }
 
-// methodsKey is the key that a verification method holds, in either of two forms.
+// methodsKey returns the key of a verification method, in one of two forms.
 func methodsKey(m object) (crypto.PublicKey, bool) {
 	if s := ld.Str(m, "publicKeyMultibase"); s != "" {
 		return parseMultikey(s)
@@ -246,8 +245,8 @@ func methodsKey(m object) (crypto.PublicKey, bool) {
 	return nil, false
 }
 
-// over reports whether the time at key has come; without a clock, whether there is one. A time that cannot be read has
-// come.
+// over reports whether the time at key has passed; without a clock, whether there is such a time. An unreadable time
+// counts as passed.
 func (q *inquiry) over(m object, key string) bool {
 	if m[key] == nil {
 		return false
@@ -256,15 +255,15 @@ func (q *inquiry) over(m object, key string) bool {
 	return err != nil || q.o.At.IsZero() && key == "revoked" || !q.o.At.IsZero() && !t.After(q.o.At)
 }
 
-// profileKeys are the keys of an Open Badges profile (OB 2.0, CryptographicKey): within it, or at an address of their
-// own.
+// profileKeys returns the keys of an Open Badges profile (Open Badges 2.0, CryptographicKey), embedded or at their own
+// addresses.
 func (q *inquiry) profileKeys(doc object, id string) (out []pin, err error) {
 	for _, x := range ld.List(doc["publicKey"]) {
 		key, ok := x.(object)
 		if at, isURL := x.(string); isURL {
 			var e error
 			if key, e = q.trusted(at); e != nil || ld.Str(key, "id") != at {
-				err = fmt.Errorf("the key at %.100q: %w", at, orElse(e, "it calls itself by another name"))
+				err = fmt.Errorf("the key at %.100q: %w", at, orElse(e, "the document has another id"))
 				continue
 			}
 			ok = true
@@ -281,6 +280,7 @@ func (q *inquiry) profileKeys(doc object, id string) (out []pin, err error) {
 	return out, err
 }
 
+// orElse returns err, or an error with the text what if err is nil.
 func orElse(err error, what string) error {
 	if err != nil {
 		return err
@@ -288,13 +288,14 @@ func orElse(err error, what string) error {
 	return fmt.Errorf("%s", what)
 }
 
-// checkSignature tries the pinned keys: where one bears the name that the presenter gives, that one alone. A key that
-// only the presenter names is tried too, for the sake of a true reason: it never counts.
+// checkSignature tries the pinned keys. If one has the method that the presenter names, only that one is tried. A key
+// that only the presenter names is also tried, to report the right reason, but never counts.
 func checkSignature(method string, pins []pin, verifies func(crypto.PublicKey) bool) error {
 	named, hasNamed := methodKey(method)
 	return checkNamed(method, named, hasNamed, pins, verifies)
 }
 
+// checkNamed is checkSignature with the key of the method.
 func checkNamed(
 	method string,
 	named crypto.PublicKey,
@@ -312,17 +313,18 @@ func checkNamed(
 		}
 	}
 	if hasNamed && verifies(named) {
-		return fault("key-not-pinned", "it is signed well, with a key that is not pinned to the issuer: %.100q", method)
+		return fault("key-not-pinned", "the signature is correct, but its key is not pinned to the issuer: %.100q", method)
 	}
-	return fault("bad-signature", "no pinned key of the issuer has signed this")
+	return fault("bad-signature", "no pinned key of the issuer made the signature")
 }
 
+// same reports whether two keys are equal.
 func same(a, b crypto.PublicKey) bool {
 	k, ok := a.(interface{ Equal(crypto.PublicKey) bool })
 	return ok && k.Equal(b)
 }
 
-// methodKey is the key that a verification method carries in its own name, if it does.
+// methodKey returns the key that a verification method contains in its own id, if there is one.
 func methodKey(method string) (crypto.PublicKey, bool) {
 	if k, ok := parseMultikey(method); ok {
 		return k, true
@@ -334,7 +336,7 @@ func methodKey(method string) (crypto.PublicKey, bool) {
 	return parseMultikey(frag)
 }
 
-// verifyEd25519 takes any key; only one kind verifies.
+// verifyEd25519 checks an Ed25519 signature, and returns false for other kinds of keys.
 func verifyEd25519(k crypto.PublicKey, message, sig []byte) bool {
 	e, ok := k.(ed25519.PublicKey)
 	return ok && len(sig) == ed25519.SignatureSize && ed25519.Verify(e, message, sig)

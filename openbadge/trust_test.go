@@ -22,7 +22,7 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// rsaPrivate is the RSA key of the tests.
+// rsaPrivate returns the RSA key of the tests.
 func rsaPrivate(t testing.TB) *rsa.PrivateKey {
 	t.Helper()
 	k, err := ParseKey([]byte(rsaKey))
@@ -32,7 +32,7 @@ func rsaPrivate(t testing.TB) *rsa.PrivateKey {
 	return k.rsa
 }
 
-// jwkOf is a public key as a JWK.
+// jwkOf returns a public key as a JWK.
 func jwkOf(t testing.TB, k crypto.PublicKey, kid string) object {
 	t.Helper()
 	switch k := k.(type) {
@@ -52,7 +52,7 @@ func jwkOf(t testing.TB, k crypto.PublicKey, kid string) object {
 	return nil
 }
 
-// token makes a VC-JWT of the usual draft, signed as alg says.
+// token returns a VC-JWT of the usual draft, signed with the algorithm alg.
 func token(t testing.TB, issuer string, header object, sign func([]byte) []byte, change ...func(object)) []byte {
 	t.Helper()
 	d := draft()
@@ -107,7 +107,7 @@ func (w web) Resolve(url string) ([]byte, error) {
 	return json.Marshal(v)
 }
 
-// Each kind of pin, and each kind of key by it.
+// Each kind of pin, with each kind of key.
 func TestEveryKindOfPinCounts(t *testing.T) {
 	ed := key(t)
 	edPublic := ed.private.Public()
@@ -228,8 +228,8 @@ func TestEveryKindOfPinCounts(t *testing.T) {
 	}
 }
 
-// What a document says of its keys is held against what it may say.
-func TestKeysThatTheirDocumentDoesNotVouchForDoNotCount(t *testing.T) {
+// Keys in a document must belong to the document's owner, and must be neither revoked nor expired.
+func TestKeysOutsideAssertionMethodDoNotCount(t *testing.T) {
 	k := key(t)
 	did := "did:web:lab.example"
 	at := "https://lab.example/.well-known/did.json"
@@ -365,9 +365,9 @@ func TestKeysThatTheirDocumentDoesNotVouchForDoNotCount(t *testing.T) {
 	}
 }
 
-// One pin is out of reach, another is at hand: what the one at hand cannot decide stays open, unless the method itself
-// says which key signed, and that key did not.
-func TestAPinOutOfReachLeavesOpenOnlyWhatItCouldDecide(t *testing.T) {
+// One pin is unreachable, another is not. The verdict is indeterminate, unless the reachable pin decides, or the method
+// itself contains the signing key and the signature is wrong.
+func TestUnreachablePinIsIndeterminateOnlyIfItCouldDecide(t *testing.T) {
 	near, far := key(t), key(t)
 	issuer := "https://lab.example/any"
 	trust := []Issuer{{ID: issuer, Keys: []string{near.DID(), "did:web:lab.example"}}}
@@ -404,7 +404,7 @@ func TestAPinOutOfReachLeavesOpenOnlyWhatItCouldDecide(t *testing.T) {
 	}
 }
 
-// An algorithm is the key's affair: the header chooses among those that the key is for, which is one.
+// The key determines the algorithm: the header cannot choose another one.
 func TestAlgorithmsAreNotConfused(t *testing.T) {
 	const site = "https://lab.example/issuer"
 	p256, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -445,8 +445,8 @@ func TestAlgorithmsAreNotConfused(t *testing.T) {
 	}
 }
 
-// A VC-JWT of the data model 1.1 says some things in its claims alone, and nothing in two ways.
-func TestClaimsAndCredentialSayTheSame(t *testing.T) {
+// In a VC-JWT of the data model 1.1, some values are only in the claims, and no value may differ.
+func TestClaimsMustEqualTheCredential(t *testing.T) {
 	const site = "https://lab.example/issuer"
 	old := func(change func(claims, vc object)) []byte {
 		return token(t, site, object{"alg": "RS256", "typ": "JWT"}, signRS256(t), func(p object) {
@@ -512,7 +512,7 @@ func TestClaimsAndCredentialSayTheSame(t *testing.T) {
 	}
 }
 
-func TestPinsThatAreNoKeysAreRefused(t *testing.T) {
+func TestInvalidPinsAreRejected(t *testing.T) {
 	small, _ := rsa.GenerateKey(rand.Reader, 1024)
 	for _, s := range []string{"", "z6Mk", "did:key:", "zDnaekGZTbQBerwcehBSXLqAg6s55hVEBms1zFy89VHXtJSa", "did:web:",
 		"did:web:lab.example:..", "did:web:lab example", "did:web:lab.example:a%2Fb", "did:web:a@lab.example",
@@ -622,7 +622,7 @@ func FuzzPins(f *testing.F) {
 	})
 }
 
-// everywhere is one document at every address.
+// everywhere is the same document at every address.
 type everywhere string
 
 func (e everywhere) Resolve(string) ([]byte, error) { return []byte(e), nil }

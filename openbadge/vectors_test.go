@@ -13,11 +13,11 @@ import (
 	"portillon/openbadge/internal/otherstest"
 )
 
-// vector is a folder of the W3C's test vectors: the proof, and every step on the way to its signature.
+// vector is a folder of the W3C's test vectors: the proof, and every step towards its signature.
 type vector struct {
 	folder, suffix, keys string
 	hash                 crypto.Hash
-	opaque               bool // its context is not at hand: its canonical texts are taken as given
+	opaque               bool // its context is not available: the vector's canonical texts are used
 }
 
 var vectors = map[string][]vector{
@@ -49,13 +49,13 @@ var vectors = map[string][]vector{
 	},
 }
 
-// examples are the words of the W3C's vectors, whose own context is a default vocabulary for anything at all.
+// examples are the terms of the W3C's vectors, which use a context with a default vocabulary.
 var examples = ld.Extra{"https://www.w3.org/ns/credentials/examples/v2": {
 	"AlumniCredential": "https://www.w3.org/ns/credentials/examples#AlumniCredential",
 	"alumniOf":         "https://www.w3.org/ns/credentials/examples#alumniOf",
 }}
 
-func TestW3CVectorsHoldAtEveryStep(t *testing.T) {
+func TestW3CVectorsMatchAtEveryStep(t *testing.T) {
 	for name, all := range vectors {
 		held := 0
 		for _, v := range all {
@@ -128,7 +128,7 @@ func (v vector) test(t *testing.T) {
 	}
 }
 
-// whole judges the vector's proof as a badge's is judged, and a document and a proof that were changed.
+// whole verifies the vector's proof like that of a badge, and then a changed document and a changed proof.
 func (v vector) whole(t *testing.T, signed object, key crypto.PublicKey) {
 	pins := []pin{{key: key}}
 	for want, change := range map[string]func(d, p object){
@@ -150,9 +150,9 @@ func (v vector) whole(t *testing.T, signed object, key crypto.PublicKey) {
 	}
 }
 
-// The sets and chains: each proof holds with its own key; the last proof of a chain needs those before it, and nothing
-// else.
-func TestW3CProofSetsAndChainsHold(t *testing.T) {
+// Sets and chains: each proof is correct with its own key; the last proof of a chain needs the earlier ones, and no
+// others.
+func TestW3CProofSetsAndChainsAreValid(t *testing.T) {
 	held, files := 0, map[string]int{
 		"signedProofSet1":   1,
 		"signedProofSet2":   2,
@@ -169,7 +169,7 @@ func TestW3CProofSetsAndChainsHold(t *testing.T) {
 				t.Errorf("%s: proof %d: %v", name, i, err)
 				continue
 			}
-			for j := range n { // any other key is pinned, and no proof but this one is the issuer's
+			for j := range n { // with any other key pinned, only this proof is the issuer's
 				if code := codeOf(s.verify(j).counts()); j != i && code != "key-not-pinned" {
 					t.Errorf("%s: proof %d with the key of %d: %q", name, j, i, code)
 				}
@@ -183,8 +183,8 @@ func TestW3CProofSetsAndChainsHold(t *testing.T) {
 	}
 }
 
-// Proofs of 1EdTech's samples under the names and types that came before the standard.
-func TestOldProofsHold(t *testing.T) {
+// Proofs of 1EdTech's samples with names and types from before the standard.
+func TestProofsWithOldNamesAreValid(t *testing.T) {
 	for name, want := range map[string]string{
 		"simple_v1.json":         "Ed25519Signature2020",
 		"simple-eddsa-2022.json": "eddsa-2022",
@@ -207,8 +207,8 @@ func TestOldProofsHold(t *testing.T) {
 	}
 }
 
-// ecdsa-sd-2023 is for documents of which a part is shown. It is told by its name.
-func TestSelectiveDisclosureIsUnsupportedByName(t *testing.T) {
+// ecdsa-sd-2023 is for partly disclosed documents. It is reported as unsupported by its name.
+func TestSelectiveDisclosureIsReportedAsUnsupported(t *testing.T) {
 	for _, path := range []string{
 		inspector + "/sd/derivedcredential.json",
 		"w3c+vc-di-ecdsa/TestVectors/ecdsa-sd-2023/employ/derivedRevealDocument.json",
@@ -261,7 +261,7 @@ func equalBytes(t *testing.T, what string, got, want []byte) {
 	}
 }
 
-// readKey reads a multikey of any kind that the suites take: Ed25519 (0xed), P-256 (0x1200) and P-384 (0x1201), as
+// readKey decodes a multikey of any kind that the suites accept: Ed25519 (0xed), P-256 (0x1200) and P-384 (0x1201), as
 // varints.
 func readKey(t testing.TB, s string) crypto.PublicKey {
 	t.Helper()

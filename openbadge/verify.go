@@ -10,50 +10,52 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// MaxBytes bounds a credential: those with an image within are a few hundred KB.
+// MaxBytes is the maximum size of a credential: those with an embedded image have a few hundred KB.
 const MaxBytes = ld.MaxBytes
 
-// MaxListBytes bounds a status list.
+// MaxListBytes is the maximum size of a status list.
 const MaxListBytes = ld.MaxListBytes
 
-// Fault is why a document cannot be judged, or is refused. Its code is one of Codes.
+// Fault is the reason why a document is rejected or cannot be checked. Its code is one of Codes.
 type Fault = ld.Fault
 
+// fault returns a Fault with a detail for operators.
 func fault(code, format string, a ...any) error { return ld.Faultf(code, format, a...) }
 
-// object is a JSON object; numbers are json.Number.
+// object is a JSON object; its numbers are json.Number.
 type object = ld.Object
 
-// Skew is how far an issuer's clock may be ahead of ours.
+// Skew is the tolerance for an issuer's fast clock.
 const Skew = 5 * time.Minute
 
-// Options are what a verdict rests on besides the bytes.
+// Options holds the settings and sources of a verification.
 type Options struct {
 	Trust     []Issuer
-	At        time.Time  // zero: dates are not judged
-	Documents Resolver   // keys and hosted documents; nil: all of them are out of reach
-	Status    Resolver   // status lists; nil: the status is not judged
-	Refresh   Resolver   // where a badge names a refresh service, what it says now; nil: it is judged as it stands
-	Recipient *Recipient // nil: whose it is is not judged
-	Strict    bool       // what Open Badges 3.0 requires and the badge lacks is a reason against it, and no mere warning
+	At        time.Time  // time of the verification; zero: dates are not checked
+	Documents Resolver   // keys and hosted documents; nil: all of them are unreachable
+	Status    Resolver   // status lists; nil: the status is not checked
+	Refresh   Resolver   // answers of refresh services; nil: the badge is verified as presented
+	Recipient *Recipient // nil: the recipient is not checked
+	Strict    bool       // treat warnings of Open Badges 3.0 conformance as reasons for an invalid verdict
 	Allow     Allow
 }
 
-// Allow are the rules that a caller may loosen, each by its name. Zero: none.
+// Allow lists rules that a caller may relax. Zero: none.
 type Allow struct {
-	// of fewer than 131,072 entries (Bitstring Status List 1.0, section 2.2), as some platforms publish
+	// accept lists with fewer than 131,072 entries (Bitstring Status List 1.0, section 2.2), which some platforms publish
 	ShortStatusLists bool
 }
 
-// State is the verdict. The zero State is Invalid.
+// State is the result of a verification. The zero State is Invalid.
 type State uint8
 
 const (
 	Invalid       State = iota
-	Indeterminate       // our own sources are out of reach: never because of what the presenter chose
+	Indeterminate       // our own sources are unreachable; the presenter cannot cause this state
 	Valid
 )
 
+// String returns valid, indeterminate or invalid.
 func (s State) String() string {
 	switch s {
 	case Valid:
@@ -64,26 +66,26 @@ func (s State) String() string {
 	return "invalid"
 }
 
-// MarshalText writes the state's word.
+// MarshalText returns the text of String.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// Verdict is the answer, with every check's outcome in order.
+// Verdict is the result of a verification, with the outcome of every check in order.
 type Verdict struct {
 	State     State     `json:"verdict"`
 	Reasons   []Reason  `json:"reasons"`
 	Checks    []Check   `json:"checks"`
-	Warnings  []Warning `json:"warnings,omitempty"`  // what its standard requires of a badge, and it lacks
-	Kind      Kind      `json:"kind,omitempty"`      // what the document is
-	Form      string    `json:"form,omitempty"`      // how it is written: "ob3 json", "ob3 jwt", "ob2 json", "ob2 jws"
-	Baked     string    `json:"baked,omitempty"`     // the image that it was in: "png", "svg"
-	Assurance Assurance `json:"assurance,omitempty"` // what a valid verdict rests on
-	Badge     *Badge    `json:"badge,omitempty"`     // what the badge says, where it could be read
+	Warnings  []Warning `json:"warnings,omitempty"`  // requirements of the standard that the badge does not meet
+	Kind      Kind      `json:"kind,omitempty"`      // kind of the document
+	Form      string    `json:"form,omitempty"`      // "ob3 json", "ob3 jwt", "ob2 json" or "ob2 jws"
+	Baked     string    `json:"baked,omitempty"`     // format of the picture around the badge: "png" or "svg"
+	Assurance Assurance `json:"assurance,omitempty"` // evidence for a valid verdict
+	Badge     *Badge    `json:"badge,omitempty"`     // content of the badge, if it could be read
 }
 
-// Kind is what a document is.
+// Kind is the kind of a document.
 type Kind string
 
-// The documents of Open Badges. Only a BadgeKind opens anything: Verify refuses the others.
+// Kinds of documents of Open Badges. Only a badge of BadgeKind grants anything: Verify rejects the others.
 const (
 	BadgeKind       Kind = "badge"       // an OB 3.0 credential or an OB 2.0 assertion
 	ClassKind       Kind = "badge-class" // OB 2.0
@@ -91,18 +93,18 @@ const (
 	EndorsementKind Kind = "endorsement"
 	StatusListKind  Kind = "status-list"
 	CredentialKind  Kind = "credential" // another verifiable credential
-	DocumentKind    Kind = "document"   // another part of OB 2.0: a key, an alignment, …
+	DocumentKind    Kind = "document"   // another document of OB 2.0: a key, an alignment, …
 )
 
-// Assurance is what a valid verdict rests on.
+// Assurance is the evidence for a valid verdict.
 type Assurance string
 
 const (
-	Signed Assurance = "signed" // a key that is pinned to the issuer
-	Hosted Assurance = "hosted" // the issuer's own web address says so
+	Signed Assurance = "signed" // signed with a key that is pinned to the issuer
+	Hosted Assurance = "hosted" // confirmed by the issuer's web address
 )
 
-// Reason is why a badge is not valid.
+// Reason is a reason why a badge is not valid.
 type Reason struct {
 	Code   string `json:"code"` // one of Codes
 	FR     string `json:"fr"`
@@ -110,14 +112,14 @@ type Reason struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-// Check is one thing that was looked at.
+// Check is the outcome of one check.
 type Check struct {
 	Name    string `json:"check"`            // form, contexts, proof, dates, badge, status, recipient, …
 	Outcome string `json:"outcome"`          // ok, none, not judged, not used, out of reach, or a reason's code
-	Detail  string `json:"detail,omitempty"` // what an operator may want to know of a good outcome
+	Detail  string `json:"detail,omitempty"` // information for an operator about a good outcome
 }
 
-// Why is the reasons' codes and details in one line, for an operator.
+// Why returns the codes and details of all reasons in one line, for an operator.
 func (v Verdict) Why() string {
 	var b strings.Builder
 	for i, r := range v.Reasons {
@@ -132,26 +134,26 @@ func (v Verdict) Why() string {
 	return b.String()
 }
 
-// Verify judges a badge, in whatever form it comes: it finds out which. A document that is no badge is Invalid, however
-// well it is signed.
+// Verify verifies a badge in any supported form. A document of another kind is Invalid, even with a correct signature.
 func Verify(data []byte, o Options) Verdict {
 	q := inquiry{Verdict: Verdict{State: Valid, Reasons: []Reason{}}, o: o}
 	q.document(data)
 	if other := q.Kind != BadgeKind && (q.Kind != "" || q.State == Valid); other && q.State != Invalid {
-		q.check("badge", fault("not-an-open-badge", "it is of another kind: %s", q.Kind))
+		q.check("badge", fault("not-an-open-badge", "another kind of document: %s", q.Kind))
 	}
 	return q.Verdict
 }
 
-// VerifyDocument judges any document of Open Badges: a badge, an endorsement, a status list, a badge class, a profile,
-// and any other verifiable credential. Kind says which it was: only a badge is a badge.
+// VerifyDocument verifies any document of Open Badges: a badge, an endorsement, a status list, a badge class, a
+// profile, or another verifiable credential. Verdict.Kind tells the kind; callers must check it before they use the
+// document as a badge.
 func VerifyDocument(data []byte, o Options) Verdict {
 	q := inquiry{Verdict: Verdict{State: Valid, Reasons: []Reason{}}, o: o}
 	q.document(data)
 	return q.Verdict
 }
 
-// document takes the document out of its image and its envelope, and judges it by the rules of its version.
+// document extracts the document from its picture and token, and verifies it by the rules of its version.
 func (q *inquiry) document(data []byte) {
 	doc, token, err := q.unwrap(data)
 	if err == nil {
@@ -167,7 +169,7 @@ func (q *inquiry) document(data []byte) {
 	q.credential(doc, token)
 }
 
-// unwrap finds out the form. token is nil where it is JSON.
+// unwrap detects the form. token is nil for JSON.
 func (q *inquiry) unwrap(data []byte) (doc object, token *jwt, err error) {
 	data = bytes.TrimSpace(data)
 	switch {
@@ -176,7 +178,7 @@ func (q *inquiry) unwrap(data []byte) (doc object, token *jwt, err error) {
 		doc, err = q.parse(data)
 		return doc, nil, err
 	case isWebPage(data):
-		return nil, nil, fault("malformed", "a web page (HTML), and no badge: download the badge from it")
+		return nil, nil, fault("malformed", "a web page (HTML): download the badge from the page")
 	case bake.Format(data) != "":
 		return q.unbake(data)
 	}
@@ -187,10 +189,10 @@ func (q *inquiry) unwrap(data []byte) (doc object, token *jwt, err error) {
 	return doc, token, err
 }
 
-// maxListValues bounds the values of a bitstring status list, which has one long text and a few others.
+// maxListValues is the maximum number of values in a bitstring status list, which has one long text and a few others.
 const maxListValues = 1000
 
-// parse reads JSON that a badge, or a status list, may be.
+// parse parses the JSON of a badge or of a status list.
 func (q *inquiry) parse(data []byte) (object, error) {
 	if q.list {
 		return ld.ParseList(data, maxListValues)
@@ -198,6 +200,7 @@ func (q *inquiry) parse(data []byte) (object, error) {
 	return ld.Parse(data)
 }
 
+// maxBytes returns the size limit of the document.
 func (q *inquiry) maxBytes() int {
 	if q.list {
 		return MaxListBytes
@@ -205,7 +208,7 @@ func (q *inquiry) maxBytes() int {
 	return MaxBytes
 }
 
-// credential judges a verifiable credential: Open Badges 3.0, on the data model 1.1 or 2.0.
+// credential verifies a verifiable credential: Open Badges 3.0, in the data model 1.1 or 2.0.
 func (q *inquiry) credential(doc object, token *jwt) {
 	if q.judge(doc, token); q.Badge == nil {
 		return
@@ -219,9 +222,8 @@ func (q *inquiry) credential(doc object, token *jwt) {
 	}
 }
 
-// judge is all that can be said of a credential from its own bytes and its issuer's keys. q.Badge is nil where that is
-// not enough to go on. A document that is signed well but is not a good one of its kind hears first whether its dates
-// are right.
+// judge makes all checks that need only the credential and the issuer's keys. It leaves q.Badge nil if these fail. For
+// a document with a correct signature but wrong content, the dates are checked first, so that the reasons include them.
 func (q *inquiry) judge(doc object, token *jwt) {
 	d, err := openCredential(doc, q.list)
 	if !q.check("contexts", err) {
@@ -255,7 +257,7 @@ func (q *inquiry) judge(doc object, token *jwt) {
 	q.unjudged(doc)
 }
 
-// ofItsKind reads what only this kind of document says.
+// ofItsKind reads the properties of the document's kind.
 func (q *inquiry) ofItsKind(doc object) error {
 	switch q.Kind {
 	case BadgeKind:
@@ -266,13 +268,13 @@ func (q *inquiry) ofItsKind(doc object) error {
 		return new(StatusList).read(doc, q.o.Allow)
 	}
 	if doc["credentialSubject"] == nil {
-		return fault("malformed", "it has no credentialSubject")
+		return fault("malformed", "credentialSubject is missing")
 	}
 	return nil
 }
 
-// unjudged names what the credential has that no verdict rests on: a schema would have to be fetched, and an
-// endorsement is another issuer's, to be judged by itself.
+// unjudged records the parts of the credential that are not checked: a schema would have to be fetched, and an
+// endorsement is another issuer's credential, to be verified separately.
 func (q *inquiry) unjudged(doc object) {
 	if doc["credentialSchema"] != nil {
 		q.note("schema", "not judged", "")
@@ -285,7 +287,7 @@ func (q *inquiry) unjudged(doc object) {
 	}
 }
 
-// check notes an outcome, and reports whether it was good.
+// check records the outcome of a check, and returns whether it was good.
 func (q *inquiry) check(name string, err error) bool {
 	if err == nil {
 		q.note(name, "ok", "")
@@ -301,10 +303,12 @@ func (q *inquiry) check(name string, err error) bool {
 	return false
 }
 
+// note records the outcome of a check.
 func (v *Verdict) note(name, outcome, detail string) {
 	v.Checks = append(v.Checks, Check{name, outcome, detail})
 }
 
+// refuse records a reason. An invalid state replaces an indeterminate one, never the reverse.
 func (v *Verdict) refuse(name string, s State, code, detail string) {
 	if s == Invalid || v.State == Valid {
 		v.State = s
@@ -317,6 +321,7 @@ func (v *Verdict) refuse(name string, s State, code, detail string) {
 // Refuse adds a reason that only the caller can know.
 func (v *Verdict) Refuse(s State, code, detail string) { v.refuse("recipient", s, code, detail) }
 
+// dates checks the period of validity.
 func (q *inquiry) dates() {
 	b, at := q.Badge, q.o.At
 	switch {
@@ -331,6 +336,7 @@ func (q *inquiry) dates() {
 	}
 }
 
+// recipient checks that the badge belongs to the given recipient.
 func (q *inquiry) recipient() {
 	switch r := q.o.Recipient; {
 	case r == nil:

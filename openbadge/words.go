@@ -1,10 +1,10 @@
 package openbadge
 
-// said is a reason in both languages.
+// said is a text in French and English, with its code.
 type said struct{ code, fr, en string }
 
-// words are every reason in French and English. The codes are a closed list, and stable. An array: nothing is built
-// when the program starts.
+// words are the texts of all reasons, in French and English. The list of codes is closed and stable. An array needs no
+// work at the start of the program.
 var words = [...]said{
 	{"malformed", "Le fichier est illisible", "The file cannot be read"},
 	{
@@ -93,7 +93,7 @@ var words = [...]said{
 	},
 }
 
-// Codes are every reason's code.
+// Codes returns the codes of all reasons.
 func Codes() []string {
 	var out []string
 	for _, w := range words {
@@ -102,6 +102,7 @@ func Codes() []string {
 	return out
 }
 
+// wordsOf returns the text of a code.
 func wordsOf(code string) said {
 	for _, w := range words {
 		if w.code == code {
@@ -111,7 +112,7 @@ func wordsOf(code string) said {
 	return said{code, "Ce badge est refusé", "This badge is refused"}
 }
 
-// leavesOpen reports whether a reason says that our own sources are at fault, and not the badge.
+// leavesOpen reports whether a reason is a problem of our own sources, and not of the badge.
 func leavesOpen(code string) bool {
 	switch code {
 	case "trust-unusable", "status-unreachable", "status-unusable", "hosted-unreachable":

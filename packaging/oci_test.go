@@ -9,7 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// compose is what the sample says; a key that it does not know is a fault.
+// compose is the content of the sample file; an unknown key is an error.
 type compose struct {
 	Services map[string]struct {
 		Image       string   `yaml:"image"`
@@ -30,7 +30,7 @@ type compose struct {
 	Volumes map[string]any `yaml:"volumes"`
 }
 
-func TestComposeFileRunsTheImage(t *testing.T) {
+func TestComposeFileMatchesTheImage(t *testing.T) {
 	d := yaml.NewDecoder(strings.NewReader(read(t, "packaging/oci/compose.yaml")))
 	d.KnownFields(true)
 	var c compose
@@ -45,7 +45,7 @@ func TestComposeFileRunsTheImage(t *testing.T) {
 	if !strings.Contains(read(t, "packaging/build-image"), " -t "+hub.Image+" ") {
 		t.Errorf("build-image makes no image %s", hub.Image)
 	}
-	// The ports are those that a new hub listens on, and the image says so too.
+	// The published ports must equal those of a new hub, and those in the image.
 	config := read(t, "hub/create.go")
 	exposed := strings.Fields(regexp.MustCompile(`(?m)^EXPOSE (.*)$`).FindStringSubmatch(image)[1])
 	var published []string

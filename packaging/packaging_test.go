@@ -1,6 +1,6 @@
-// Package packaging holds what makes the .deb: build-deb, check, the package's scripts and the manual. Its tests read
-// every file that the package installs, strictly: a word that systemd or udev would skip with a warning fails here, on
-// any computer.
+// Package packaging holds the sources of the .deb: build-deb, check, the package's scripts and the manual. Its tests
+// parse every file that the package installs, strictly: an error that systemd or udev would skip with a warning fails
+// here, on any computer.
 package packaging
 
 import (
@@ -13,14 +13,14 @@ import (
 	"testing"
 )
 
-// setting is one line of a unit: Key=value in [Section].
+// setting is one line of a unit file: Key=value in [Section].
 type setting struct{ section, key, value string }
 
-// unit is a unit's settings in their order.
+// unit is the settings of a unit file, in order.
 type unit []setting
 
-// known are the keys that systemd 252 (Debian 12) has and that our units use, by section. A new one is added after a
-// look into the manual of that version: it ignores what it does not know, as it would RestartSteps=.
+// known are the keys of systemd 252 (Debian 12) that the units use, by section. Add a key only if the manual of that
+// version has it, because systemd 252 ignores newer keys such as RestartSteps=.
 var known = map[string]string{
 	"Unit": "Description Documentation After Wants Conflicts ConditionPathExists StartLimitIntervalSec StartLimitBurst",
 	"Path": "PathExistsGlob",
@@ -39,7 +39,7 @@ var known = map[string]string{
 	"Install": "WantedBy",
 }
 
-// lists are the keys whose later lines add to the earlier ones; of any other, the last silently wins.
+// lists are the keys whose later lines add to earlier ones. For any other key the last line silently wins.
 var lists = strings.Fields(
 	"After ConditionPathExists Environment ExecStartPre ExecStopPost LoadCredential DeviceAllow SystemCallFilter",
 )
@@ -114,9 +114,8 @@ func units(t *testing.T) map[string]unit {
 	return all
 }
 
-// What build-deb puts into the package is named by folder there; a file of another kind would be left out without a
-// word.
-func TestEveryFileOfSystemdHasItsPlaceInThePackage(t *testing.T) {
+// build-deb lists files by folder. A file of another kind would silently be left out of the package.
+func TestEachSystemdFileIsInThePackage(t *testing.T) {
 	script := read(t, "packaging/build-deb")
 	err := filepath.WalkDir("../systemd", func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -134,8 +133,8 @@ func TestEveryFileOfSystemdHasItsPlaceInThePackage(t *testing.T) {
 	}
 }
 
-// A key that the unit does not find where the README put it keeps a machine out.
-func TestReadmeInstallsWhatTheUnitLoads(t *testing.T) {
+// If the README puts a key elsewhere than where the unit reads it, the machine does not start.
+func TestReadmeInstallsTheFilesThatTheUnitLoads(t *testing.T) {
 	page := read(t, "README.md")
 	for _, id := range []string{"card-key", "machine-key"} {
 		for _, c := range units(t)["portillond@.service"].get("LoadCredential") {
@@ -156,10 +155,10 @@ func TestReadmeInstallsWhatTheUnitLoads(t *testing.T) {
 	}
 }
 
-// Who installs the package solders from what it holds: every file of firmware-config is in it, the page beside its
-// drawings.
-func TestEveryFileOfTheWiringIsInThePackage(t *testing.T) {
-	place := map[string]string{} // by pattern, the folder that build-deb puts it into
+// A person who builds a machine needs all files of firmware-config: the package must contain each of them, and the page
+// beside its drawings.
+func TestEachFileOfTheWiringIsInThePackage(t *testing.T) {
+	place := map[string]string{} // maps a pattern to its folder in the package
 	for _, line := range strings.Split(read(t, "packaging/build-deb"), "\n") {
 		words := strings.Fields(line)
 		for i := 3; i < len(words) && words[0] == "put"; i++ {
@@ -176,7 +175,7 @@ func TestEveryFileOfTheWiringIsInThePackage(t *testing.T) {
 	}
 	err := filepath.WalkDir("../firmware-config", func(path string, d os.DirEntry, err error) error {
 		rel := strings.TrimPrefix(filepath.ToSlash(path), "../")
-		if rel == "firmware-config/circuit" { // calculates the drawings, for tests
+		if rel == "firmware-config/circuit" { // code that computes the drawings, for tests
 			return filepath.SkipDir
 		}
 		if err == nil && !d.IsDir() && found(rel) == "" {
@@ -203,7 +202,7 @@ func TestEveryFileOfTheWiringIsInThePackage(t *testing.T) {
 	}
 }
 
-func TestUnitsNameOnlyWhatThePackageHolds(t *testing.T) {
+func TestUnitsReferOnlyToFilesOfThePackage(t *testing.T) {
 	for name, u := range units(t) {
 		for _, s := range u {
 			if !strings.HasPrefix(s.key, "Exec") {
@@ -211,12 +210,13 @@ func TestUnitsNameOnlyWhatThePackageHolds(t *testing.T) {
 			}
 			path := strings.Fields(s.value)[0]
 			program, ok := strings.CutPrefix(strings.TrimPrefix(path, "-+"), "/usr/bin/")
-			if slices.Contains(u.get("ConditionPathExists"), path) { // another package's: without it the unit does not start
+			// a file of another package, without which the unit does not start
+			if slices.Contains(u.get("ConditionPathExists"), path) {
 				continue
 			}
 			if name == "portillon-panel-restart.service" &&
 				slices.Contains([]string{"/usr/bin/find", "+/usr/bin/systemctl"}, path) {
-				// every Debian with systemd has them
+				// every Debian with systemd has these
 				continue
 			}
 			if _, err := os.Stat("../cmd/" + program + "/main.go"); !ok || err != nil {
@@ -229,7 +229,7 @@ func TestUnitsNameOnlyWhatThePackageHolds(t *testing.T) {
 		} else if _, err := os.Stat("man/" + page[1] + "." + page[2]); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if strings.HasSuffix(name, ".path") { // systemd itself watches
+		if strings.HasSuffix(name, ".path") { // systemd itself watches the path
 			continue
 		}
 		if !strings.Contains(read(t, "systemd/sysusers.d/portillon.conf"), "\nu "+u.one("User")+" ") || u.one("User") == "" ||
@@ -239,8 +239,8 @@ func TestUnitsNameOnlyWhatThePackageHolds(t *testing.T) {
 	}
 }
 
-// The promises of a machine's unit: whatever ends the daemon, the relay is driven off, and the daemon comes back.
-func TestMachinesUnitKeepsTheRelaysPromises(t *testing.T) {
+// The contract of a machine's unit: however the daemon ends, the relay is switched off, and the daemon restarts.
+func TestMachinesUnitSwitchesTheRelayOffAndRestarts(t *testing.T) {
 	u := units(t)["portillond@.service"]
 	for key, want := range map[string]string{
 		"Type": "notify", "NotifyAccess": "main", "WatchdogSec": "3", "KillMode": "mixed", "Restart": "always",
@@ -284,9 +284,8 @@ func TestMachinesUnitKeepsTheRelaysPromises(t *testing.T) {
 	}
 }
 
-// The screen's unit opens the page that waits for the machine, as the package installs it, at the address that a
-// machine listens on by itself.
-func TestScreensUnitWaitsForTheMachine(t *testing.T) {
+// The screen's unit opens the installed page that waits for the machine, with the default address of a machine's panel.
+func TestScreensUnitOpensTheWaitingPage(t *testing.T) {
 	u := units(t)["portillon-panel.service"]
 	words := strings.Fields(u.one("ExecStart"))
 	if last := words[len(words)-1]; last != "file:///usr/share/portillon/waiting.html#${PANEL}" ||
@@ -315,9 +314,9 @@ func TestScreensUnitWaitsForTheMachine(t *testing.T) {
 	}
 }
 
-// The daemon may restart nothing: it leaves a file, a path unit waits for it, and the service that this starts restarts
-// the screen's unit, at most three times an hour.
-func TestFrozenScreenIsRestartedByUnitsAlone(t *testing.T) {
+// The daemon has no permission to restart units. It creates a file, a path unit detects the file, and the service that
+// this starts restarts the screen's unit, at most three times an hour.
+func TestFrozenScreenIsRestartedOnlyByUnits(t *testing.T) {
 	all := units(t)
 	path, service := all["portillon-panel-restart.path"], all["portillon-panel-restart.service"]
 	if !slices.Contains(strings.Fields(all["portillon-panel.service"].one("Wants")), "portillon-panel-restart.path") {
@@ -342,8 +341,8 @@ func TestFrozenScreenIsRestartedByUnitsAlone(t *testing.T) {
 // rule is one KEY=="value" of a udev rule.
 var rule = regexp.MustCompile(`^(SUBSYSTEM|KERNEL|ENV\{[A-Z_]+\}|GROUP|MODE)(==|=)"([^"]*)"$`)
 
-// A device is allowed three times: its class by the unit, its group by the rules, its module at boot.
-func TestEveryDeviceIsAllowedByUnitRuleAndModule(t *testing.T) {
+// Access to a device has three parts: the unit allows its class, the rules set its group, a module is loaded at boot.
+func TestEachDeviceIsAllowedByUnitRuleAndModule(t *testing.T) {
 	groups := map[string]bool{}
 	for i, line := range strings.Split(read(t, "firmware-config/udev/60-portillon.rules"), "\n") {
 		if line == "" || strings.HasPrefix(line, "#") {
@@ -405,8 +404,8 @@ func TestEveryDeviceIsAllowedByUnitRuleAndModule(t *testing.T) {
 	}
 }
 
-// Keys are nobody else's; the hub's key is not even the machines'.
-func TestFoldersOfKeysAreClosed(t *testing.T) {
+// Key folders must not be readable by other users, and the hub's key not even by the machines' user.
+func TestKeyFoldersHaveMode0700(t *testing.T) {
 	line := regexp.MustCompile(
 		`^([dz]) (/etc/portillon(?:/(?:keys|hub)(?:/\*)?)?|/etc/credstore(?:/portillon\.\*)?)` +
 			` +([0-7]{4}) (root) +(root|portillon|portillon-hub) +-$`,
@@ -432,14 +431,14 @@ func TestFoldersOfKeysAreClosed(t *testing.T) {
 	}
 }
 
-// The manual says what the programs say.
-func TestManualNamesEveryVerbAndFlag(t *testing.T) {
+// The manual must match the programs.
+func TestManualHasEachCommandAndFlag(t *testing.T) {
 	plain := strings.NewReplacer(`\-`, "-", "...", "…").Replace
 	manual := plain(read(t, "packaging/man/portillon.1"))
 	verbs := regexp.MustCompile(`(?m)^\t\t\{"([a-z -]+)",\s+"([^"]*)",\s+"([^"]+)",\s+\w+\},$`).
-		FindAllStringSubmatch(read(t, "cmd/portillon/main.go"), -1)
+		FindAllStringSubmatch(read(t, "cmd/portillon/verbs.go"), -1)
 	if len(verbs) < 20 {
-		t.Fatalf("only %d verbs were found in cmd/portillon/main.go", len(verbs))
+		t.Fatalf("only %d verbs were found in cmd/portillon/verbs.go", len(verbs))
 	}
 	for _, v := range verbs {
 		want := strings.TrimSpace(".It Ic "+v[1]+" "+v[2]) + "\n" + strings.ToUpper(v[3][:1]) + v[3][1:] + ".\n"
@@ -461,8 +460,8 @@ func TestManualNamesEveryVerbAndFlag(t *testing.T) {
 	}
 }
 
-// The reader of units must be able to say no.
-func TestAWordThatSystemdWouldSkipIsAFault(t *testing.T) {
+// The parser of unit files must itself detect errors.
+func TestUnitParserReportsWhatSystemdWouldSkip(t *testing.T) {
 	for _, text := range []string{
 		"[Service]\nRestartSteps=5", "[Servce]\nType=notify", "[Unit]\nType=notify", "[Service]\nType=notify\nType=exec",
 		"[Service]\nType notify",

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// The rule opens pcscd to the daemon's user and to nobody else, by the names of the actions that pcscd asks for.
-func TestPolkitLetsOnlyTheDaemonsUserSpeakToPcscd(t *testing.T) {
+// The rule must open pcscd only to the daemon's user, by the names of pcscd's actions.
+func TestPolkitRuleAllowsPcscdOnlyToTheDaemonsUser(t *testing.T) {
 	rule := read(t, "systemd/polkit-1/60-portillon.rules")
 	rule = regexp.MustCompile(`(?m)^//.*$`).ReplaceAllString(rule, "")
 	actions := regexp.MustCompile(`action\.id == "([^"]+)"`).FindAllStringSubmatch(rule, -1)
@@ -26,8 +26,8 @@ func TestPolkitLetsOnlyTheDaemonsUserSpeakToPcscd(t *testing.T) {
 	}
 }
 
-// What -check and doctor tell people to look at and to install is what the package ships and suggests.
-func TestCuresOfPCSCReadersNameWhatThePackageHas(t *testing.T) {
+// The remedies of -check and doctor must name files and packages that this package ships and suggests.
+func TestRemediesForPCSCReadersNameFilesOfThePackage(t *testing.T) {
 	script, cures := read(t, "packaging/build-deb"), read(t, "cmd/internal/daemoncmd/pcsc.go")
 	for _, file := range []string{
 		"/usr/share/polkit-1/rules.d/60-portillon.rules", "/usr/lib/modprobe.d/portillon.conf",
@@ -53,7 +53,7 @@ func TestCuresOfPCSCReadersNameWhatThePackageHas(t *testing.T) {
 	}
 }
 
-// The unit may reach a Unix socket, and starts after pcscd's is there.
+// The unit must allow Unix sockets, and start after pcscd's socket.
 func TestMachinesUnitReachesPcscd(t *testing.T) {
 	u := units(t)["portillond@.service"]
 	if !slices.Contains(strings.Fields(u.one("RestrictAddressFamilies")), "AF_UNIX") ||

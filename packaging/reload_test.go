@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// systemd feeds no watchdog while it reloads, which takes 13.5 s on an idle Zero W (measured by a third party): each
-// run of a script reloads once at most, and systemctl's own reloads (enable, disable, mask) are left out.
-func TestPackageScriptsReloadSystemdOnceAtMost(t *testing.T) {
+// While systemd reloads, it does not feed watchdogs, for 13.5 s on an idle Zero W (measured by a third party). Each run
+// of a script may reload at most once, and systemctl's own reloads (enable, disable, mask) are suppressed.
+func TestPackageScriptsReloadSystemdAtMostOnce(t *testing.T) {
 	reload := regexp.MustCompile(`(?m)^\s*systemctl daemon-(reload|reexec)\b`)
 	quiet := regexp.MustCompile(`systemctl( --[a-z-]+)* (enable|disable|mask|unmask|preset)\b[^\n]*`)
 	for name, most := range map[string]int{"prerm": 0, "postrm": 1, "postinst": 1} {

@@ -4,27 +4,28 @@ import (
 	"slices"
 )
 
-// OtherBadge names a badge of another issuer, which a badge of this policy may accept.
+// OtherBadge names a badge of another issuer that a badge of this policy may accept.
 type OtherBadge struct {
 	Issuer      IssuerID `json:"issuer"`
-	Achievement string   `json:"achievement"` // matched without its query and fragment
+	Achievement string   `json:"achievement"` // URL; compared without its query and fragment
 }
 
-// Same reports whether both are one badge.
+// Same reports whether both name the same badge.
 func (o OtherBadge) Same(x OtherBadge) bool {
 	return o.Issuer == x.Issuer && path(o.Achievement) == path(x.Achievement)
 }
 
-// Accept is an entry of a badge's accepts: a badge of another issuer that counts as this one. It is not transitive:
-// what the other issuer accepts does not count, nor does With count where only a badge that With accepts is held.
+// Accept is an entry under a badge's accepts:. It names a badge of another issuer that counts as this badge. Entries
+// are not transitive: badges that the other issuer accepts do not count, and the badge in With must be held itself, not
+// only one that it accepts.
 type Accept struct {
 	OtherBadge
-	With BadgeID // a badge of this policy that must count besides; empty: none
-	// it counts in grants of these roles, and of a supervisor where Mentor is named; none: learner, user and host
+	With BadgeID // a badge of this policy that the member must hold as well; empty: none
+	// Roles are those in whose grants the entry counts. Mentor stands for supervision. Empty: learner, user and host.
 	Roles []Role
 }
 
-// For reports whether the entry counts where a grant gives the role, or where a supervisor answers (Mentor).
+// For reports whether the entry counts in grants of the role. Mentor also stands for what a grant asks of a supervisor.
 func (a *Accept) For(r Role) bool {
 	if len(a.Roles) == 0 {
 		return r >= Learner && r <= Host
@@ -35,19 +36,20 @@ func (a *Accept) For(r Role) bool {
 // Match is a badge of the policy that a credential counts as.
 type Match struct {
 	Badge BadgeID
-	Other *OtherBadge // the badge that is held, where Badge accepts it; nil: it is Badge itself
+	Other *OtherBadge // the badge that is held and that Badge accepts; nil: Badge itself is held
 }
 
-// Matches are the badges of the policy that the issuer's achievement.id counts as: one that it is, and those that
-// accept it. The query and the fragment do not count. Whether an accepted badge counts in a grant, Decide judges.
+// Matches returns the badges of the policy that a credential with this achievement.id of the issuer counts as: the
+// badge itself, and those that accept it. Query and fragment of the URL are ignored. Decide judges whether an accepted
+// badge counts in a grant.
 func (p *Policy) Matches(issuer IssuerID, url string) []Match {
 	return p.matches[achievement{issuer, path(url)}]
 }
 
-// MatchesOf are the badges that accept the other badge, or that it is.
+// MatchesOf is Matches for another issuer's badge.
 func (p *Policy) MatchesOf(o OtherBadge) []Match { return p.Matches(o.Issuer, o.Achievement) }
 
-// compileMatches is what Matches answers, worked out once.
+// compileMatches fills the table that Matches reads.
 func (p *Policy) compileMatches() {
 	p.matches = map[achievement][]Match{}
 	for i := range p.Badges {
@@ -61,7 +63,7 @@ func (p *Policy) compileMatches() {
 			o := &b.Accepts[k].OtherBadge
 			key := achievement{o.Issuer, path(o.Achievement)}
 			if !slices.ContainsFunc(p.matches[key], func(m Match) bool { return m.Badge == b.ID }) {
-				// two entries may differ in their roles
+				// several entries may name the same badge with different roles
 				p.matches[key] = append(p.matches[key], Match{b.ID, o})
 			}
 		}
@@ -72,17 +74,17 @@ func (p *Policy) compileMatches() {
 type Accepted struct {
 	Badge BadgeID `json:"badge"` // the badge that the grant asks for
 	OtherBadge
-	With BadgeID `json:"with,omitempty"` // what was asked for besides, and held
+	With BadgeID `json:"with,omitempty"` // the badge that the entry asks for as well
 }
 
-// accepting is an Accept as a need of one role asks for it.
+// accepting is an Accept, compiled for the needs of one role.
 type accepting struct {
 	entry *Accept
-	path  string // of its achievement
-	with  *need  // nil: nothing is asked for besides
+	path  string // the achievement's URL without query and fragment
+	with  *need  // nil: no other badge is needed
 }
 
-// accepts checks the entries of all badges. All badges are known.
+// accepts checks the entries of all badges. The ids of all badges are known by then.
 func (c *checker) accepts(issuers map[IssuerID]bool) {
 	for i := range c.p.Badges {
 		b := &c.p.Badges[i]
@@ -109,7 +111,7 @@ func (c *checker) accepts(issuers map[IssuerID]bool) {
 	}
 }
 
-// overlap reports whether two entries say different things of one badge in one role.
+// overlap reports whether two entries contradict each other about one badge in one role.
 func overlap(a, b *Accept) bool {
 	return a.Same(b.OtherBadge) && slices.ContainsFunc(Roles(), func(r Role) bool { return a.For(r) && b.For(r) })
 }
@@ -128,8 +130,8 @@ func (c *checker) accepting(m *machine, n *Need, as Role) (out []accepting) {
 	return out
 }
 
-// besides is the need of a badge that an entry asks for besides. It is met by that badge alone, and no weaker than
-// the accepted one must be. A machine has each such need once.
+// besides returns the need of a badge that an entry asks for as well, at least as strong as the accepted badge must be.
+// Only that badge itself meets the need. A machine has each such need once.
 func (m *machine) besides(with BadgeID, least Assurance) *need {
 	if with == "" {
 		return nil
@@ -146,7 +148,7 @@ func (m *machine) besides(with BadgeID, least Assurance) *need {
 	return w
 }
 
-// accepting is the entry by which the need is met with another issuer's badge; nil: there is none.
+// accepting returns the entry by which another issuer's badge meets the need, or nil.
 func (n *need) accepting(o *OtherBadge) *accepting {
 	for i := range n.accepts {
 		if a := &n.accepts[i]; a.entry.Issuer == o.Issuer && a.path == path(o.Achievement) {
@@ -156,9 +158,8 @@ func (n *need) accepting(o *OtherBadge) *accepting {
 	return nil
 }
 
-// accepted judges another issuer's badge, of which l is what its own dates and status come to. known is false where
-// the need's badge does not accept it in this role. Where only the badge that is asked for besides is missing, that
-// is what is missing.
+// accepted judges another issuer's badge h for the need n. l is what h's own dates and status came to. known is false
+// if the need's badge does not accept h in this role. If only the badge in With is missing, out says so.
 func (j *evaluator) accepted(l finding, n *need, h *Holding, who *person) (out finding, known bool) {
 	a := n.accepting(h.Other)
 	if a == nil {
@@ -176,8 +177,8 @@ func (j *evaluator) accepted(l finding, n *need, h *Holding, who *person) (out f
 	return l, true
 }
 
-// acceptedFor collects the badges of other issuers by which a met need is met: those in whose place the member holds no
-// badge that does as well.
+// acceptedFor appends the badges of other issuers by which a met need is met, unless the member holds a badge of the
+// site that meets the need as well.
 func (j *evaluator) acceptedFor(out []Accepted, n *need) []Accepted {
 	switch {
 	case n.leaf > 0:
@@ -201,7 +202,7 @@ func (j *evaluator) acceptedFor(out []Accepted, n *need) []Accepted {
 	return out
 }
 
-// acceptedBy adds the badge by which a leaf is met, where it is another issuer's.
+// acceptedBy appends the badge by which a leaf is met, if another issuer's badge meets it.
 func (j *evaluator) acceptedBy(out []Accepted, n *need, other *OtherBadge) []Accepted {
 	if a := n.accepting(other); a != nil {
 		if x := (Accepted{Badge: n.ask.Badge, OtherBadge: *other, With: a.entry.With}); !slices.Contains(out, x) {
@@ -211,7 +212,7 @@ func (j *evaluator) acceptedBy(out []Accepted, n *need, other *OtherBadge) []Acc
 	return out
 }
 
-// issuerName is an issuer's name, or its id where it has none.
+// issuerName is an issuer's name, or its id if it has no name.
 func (p *Policy) issuerName(id IssuerID) string {
 	if i, ok := p.Issuer(id); ok && i.Name != "" {
 		return i.Name
@@ -219,7 +220,7 @@ func (p *Policy) issuerName(id IssuerID) string {
 	return string(id)
 }
 
-// In says whose badge counted, as an operator reads it.
+// In is a phrase for operators: which badge of which issuer counted.
 func (a Accepted) In(p *Policy, l Language) string {
 	out := string(
 		a.Badge,

@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// Basis is what a decision rested on, in a form that can be kept: a Question without its machine, and what was
-// answered. BasisOf and Question are a pair: the question that a basis gives back gets the same decision of the same
-// policy. It names people by their pseudonyms alone, and holds no card number.
+// Basis is everything that a decision depended on, in a form for records: a Question without its machine, and the
+// answer. BasisOf and Basis.Question are inverse: the same policy gives the question of a basis the same answer. A
+// basis names people by pseudonyms only and holds no card number.
 type Basis struct {
 	At          time.Time    `json:"at"`
-	Trusted     bool         `json:"trusted,omitempty"` // the clock
+	Trusted     bool         `json:"trusted,omitempty"` // whether the clock was trusted
 	Member      *BasisMember `json:"member,omitempty"`
 	Supervisor  *BasisMember `json:"supervisor,omitempty"`
 	As          Role         `json:"as,omitempty"`
-	Card        string       `json:"card,omitempty"`       // absent: its number alone
+	Card        string       `json:"card,omitempty"`       // absent: only its number is known
 	CardState   string       `json:"card_state,omitempty"` // absent: active
 	Answering   int          `json:"answering,omitempty"`
 	Issued      time.Time    `json:"issued,omitzero"`
@@ -23,14 +23,14 @@ type Basis struct {
 	LastTrusted time.Time    `json:"last_trusted,omitzero"`
 	Fault       bool         `json:"fault,omitempty"`
 
-	Verdict Verdict `json:"verdict"`          // what was answered
+	Verdict Verdict `json:"verdict"`          // the answer
 	Policy  string  `json:"policy,omitempty"` // the number of the policy that answered
-	Bundle  uint64  `json:"bundle,omitempty"` // the version of the bundle that held it
-	// Truncated: the badges did not fit into the record. No question can be made of what is left.
+	Bundle  uint64  `json:"bundle,omitempty"` // the version of the bundle with that policy
+	// Truncated says that the badges did not fit into the record. Question returns an error then.
 	Truncated bool `json:"truncated,omitempty"`
 }
 
-// BasisMember is a Member in a Basis, with the practice at the machine of the decision alone.
+// BasisMember is a Member in a Basis. Its practice is at the machine of the decision only.
 type BasisMember struct {
 	ID       MemberID       `json:"id"`
 	Blocked  bool           `json:"blocked,omitempty"`
@@ -42,17 +42,17 @@ type BasisMember struct {
 // BasisHolding is a Holding in a Basis.
 type BasisHolding struct {
 	Badge       BadgeID   `json:"badge"`
-	Standing    string    `json:"standing,omitempty"`  // absent: verified, as nearly all are
+	Standing    string    `json:"standing,omitempty"`  // absent: verified, the usual case
 	Assurance   Assurance `json:"assurance,omitempty"` // absent: signed
-	Issuer      IssuerID  `json:"issuer,omitempty"`    // with Achievement: what is held in the badge's place
+	Issuer      IssuerID  `json:"issuer,omitempty"`    // with Achievement: the accepted badge that is held instead
 	Achievement string    `json:"achievement,omitempty"`
 	From        time.Time `json:"from,omitzero"`
 	Until       time.Time `json:"until,omitzero"`
 	Checked     time.Time `json:"checked,omitzero"`
 }
 
-// BasisPractice is a Practice in a Basis. Durations are written as Go writes them ("2h30m0s"), for canonical JSON
-// (RFC 8785) holds no whole number above 2^53, and nanoseconds reach that after 104 days.
+// BasisPractice is a Practice in a Basis. Durations are written as Go writes them ("2h30m0s"): canonical JSON (RFC
+// 8785) has no whole numbers above 2^53, and 2^53 nanoseconds are 104 days.
 type BasisPractice struct {
 	Last   time.Time `json:"last,omitzero"`
 	Logged string    `json:"logged,omitempty"`
@@ -62,7 +62,7 @@ type BasisPractice struct {
 
 var standingWords = [...]string{"unverified", "verified", "revoked"}
 
-// BasisOf keeps what d, the decision on q, rested on.
+// BasisOf returns what d, the decision on q, depended on.
 func BasisOf(q Question, d Decision) Basis {
 	b := Basis{At: keptTime(q.At), Trusted: q.Clock == Trusted, Member: basisMember(q.Member, q.Machine),
 		Supervisor: basisMember(q.Supervisor, q.Machine), As: q.As, Answering: q.Answering, Issued: keptTime(q.Issued),
@@ -71,7 +71,7 @@ func BasisOf(q Question, d Decision) Basis {
 		b.Card = q.Card.String()
 	}
 	switch {
-	case q.CardState > ReplacedCard: // no state that is known, and so refused as a blocked card is
+	case q.CardState > ReplacedCard: // an unknown state is refused like a blocked card
 		b.CardState = BlockedCard.String()
 	case q.CardState != ActiveCard:
 		b.CardState = q.CardState.String()
@@ -104,8 +104,8 @@ func basisMember(m *Member, at MachineID) *BasisMember {
 	return out
 }
 
-// keptTime is a moment in UTC, without a reading of the monotonic clock, and within the years that JSON can say
-// (RFC 3339): a badge that ends at 9999-12-31T23:59:59-05:00 ends in the year 10000 of UTC.
+// keptTime is a time as records can hold it: in UTC, without a monotonic clock reading, and within the years 1 to 9999
+// of RFC 3339. A badge that ends at 9999-12-31T23:59:59-05:00 would end in the year 10000 of UTC.
 func keptTime(t time.Time) time.Time {
 	first, last := time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC)
 	switch t = t.UTC().Round(0); {
@@ -124,8 +124,8 @@ func keptDuration(d time.Duration) string {
 	return d.String()
 }
 
-// Fit is the basis if its JSON has at most so many bytes. Else it is marked as truncated, without the badges, and
-// where even that is too long, without the people.
+// Fit returns the basis if its JSON has at most this many bytes. Otherwise it returns a truncated basis without the
+// badges or, if that is still too long, without the people.
 func (b Basis) Fit(bytes int) Basis {
 	fits := func() bool {
 		text, err := json.Marshal(b)
@@ -151,11 +151,11 @@ func (m *BasisMember) withoutBadges() *BasisMember {
 	return &out
 }
 
-// Question is what was asked at the machine. A basis that is truncated, or that says what this program does not
-// know, is an error.
+// Question is the question that the decision answered. The error says that the basis is truncated or has a value that
+// this version does not know.
 func (b Basis) Question(machine MachineID) (q Question, err error) {
 	if b.Truncated {
-		return Question{}, fmt.Errorf("the record did not hold all badges")
+		return Question{}, fmt.Errorf("the record does not hold all badges of the decision")
 	}
 	q = Question{At: b.At, Machine: machine, As: b.As, Answering: b.Answering, Issued: b.Issued, Tagged: b.Tagged,
 		LastTrusted: b.LastTrusted, Fault: b.Fault}

@@ -41,6 +41,9 @@ func kept(t *testing.T, b Basis) Basis {
 }
 
 func TestTheBasisOfADecisionGetsTheSameDecision(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: judges thousands of generated cases")
+	}
 	seen := map[Verdict]int{}
 	codes := map[Code]int{}
 	g := newGen(21, 22)

@@ -73,6 +73,9 @@ func TestDecideAllocatesOnceForPreparedMembers(t *testing.T) {
 
 // What is prepared is used for the machine, the policy and the list of badges that it was made of, and for no other.
 func TestPreparedMembersAreJudgedAsAllOthers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: judges thousands of generated cases")
+	}
 	g := newGen(31, 32)
 	for range 300 {
 		p, other := mustNew(t, g.Accepting()), mustNew(t, g.Accepting())

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// booked asks that the machine is not kept for someone else and, where the grant says so, that it is kept for the
-// member.
+// booked notes what is missing if the machine is booked for somebody else or, for a grant with booked:, if it is not
+// booked for the member.
 func (j *evaluator) booked(g *Grant) {
 	if g.Role == Maintainer || !g.Booked && !j.kept() || !j.judges(PassHours) {
 		return
@@ -21,15 +21,15 @@ func (j *evaluator) booked(g *Grant) {
 	}
 }
 
-// kept reports whether the machine may be kept for anybody now. While the clock is not trusted, what it shows says
-// nothing, but it is later than the moment when the bundle was made: what had ended by then is over. So one old booking
-// does not close a machine.
+// kept reports whether a booking may be in force. The time of an untrusted clock is unknown, but it is later than the
+// time at which the bundle was made. Bookings that had ended by then are over, so an old booking never closes a
+// machine.
 func (j *evaluator) kept() bool {
 	n := len(j.m.Bookings)
 	return n > 0 && (j.q.Clock == Trusted || j.m.Bookings[n-1].To.After(j.q.Issued))
 }
 
-// booking is the one under way, or else the next; ok is false where there is none.
+// booking returns the booking in force, or else the next one. ok is false if there is none.
 func (j *evaluator) booking() (b *Booking, now, ok bool) {
 	all := j.m.Bookings
 	i := sort.Search(len(all), func(i int) bool { return all[i].To.After(j.q.At) })
@@ -41,8 +41,8 @@ func (j *evaluator) booking() (b *Booking, now, ok bool) {
 
 func (j *evaluator) mine(b *Booking) bool { return b.For != "" && b.For == j.q.Member.ID }
 
-// bookedUntil is when a booking ends the session: the next one of somebody else's, or the end of the member's own where
-// the grant asks for one.
+// bookedUntil is when a booking ends the session: the start of the next booking of somebody else or, if the grant needs
+// a booking, the end of the member's own.
 func (j *evaluator) bookedUntil(g *Grant) (end time.Time, ok bool) {
 	if g.Role == Maintainer {
 		return end, false

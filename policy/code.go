@@ -5,35 +5,35 @@ import (
 	"time"
 )
 
-// Code says why access is not given. The list is closed and stable: records and other programs keep these words.
+// Code says why access is denied. The list is closed and stable: records and other programs store these words.
 type Code string
 
 const (
 	UnknownCard  Code = "unknown-card"  // no member has this card
 	CardBlocked  Code = "card-blocked"  // the site refuses this card, or every card of its member
-	MachineFault Code = "machine-fault" // the relay cannot be trusted; nobody starts
+	MachineFault Code = "machine-fault" // the relay has a fault, nobody may start
 	// MembershipLapsed: the membership has ended, its days of grace have passed, and the policy does not keep the
 	// role for lapsed members.
 	MembershipLapsed Code = "membership-lapsed"
-	TaggedOut        Code = "tagged-out"    // a tag lets only a maintainer work
+	TaggedOut        Code = "tagged-out"    // a tag is on the machine; only a maintainer may work
 	NoBadge          Code = "no-badge"      // the badge is not held
-	BadgeRevoked     Code = "badge-revoked" // its issuer withdrew it
-	// its proof is not verified, its status is too old to rely on, or it is not valid yet
+	BadgeRevoked     Code = "badge-revoked" // its issuer has revoked it
+	// BadgeUnverified: the proof is not verified, the status is too old, or the badge is not valid yet.
 	BadgeUnverified Code = "badge-unverified"
-	BadgeExpired    Code = "badge-expired"    // its issuer gave it an end, which has passed
+	BadgeExpired    Code = "badge-expired"    // the end of its validity has passed
 	NotEnoughHours  Code = "not-enough-hours" // less running time logged on this machine than asked
 	NotRecent       Code = "not-recent"       // the badge, or the last use of this machine, is older than asked
-	QuotaUsed       Code = "quota-used"       // the member's share is used up
-	BundleStale     Code = "bundle-stale"     // the machine has had no news for too long
-	ClockUntrusted  Code = "clock-untrusted"  // a rule on hours or dates cannot be judged
-	OutsideHours    Code = "outside-hours"    // the grant does not hold at this time of the week
-	NeedsSupervisor Code = "needs-supervisor" // a supervisor's card is wanted
+	QuotaUsed       Code = "quota-used"       // the member's quota is used up
+	BundleStale     Code = "bundle-stale"     // the machine's bundle is older than the policy allows
+	ClockUntrusted  Code = "clock-untrusted"  // a rule on hours or dates cannot be judged without a trusted clock
+	OutsideHours    Code = "outside-hours"    // outside the grant's hours
+	NeedsSupervisor Code = "needs-supervisor" // a mentor's card is needed
 )
 
-// Codes are all codes, hardest to mend first: the order in which a member hears about them.
+// Codes returns all codes, hardest to remedy first. A member is told the first one that applies.
 func Codes() []Code { return slices.Clone(codeList[:]) }
 
-// codeList is Codes. Of several grants, the one whose hardest reason stands last here came nearest.
+// codeList is the list that Codes copies. The grant whose hardest reason is latest in this list is the nearest one.
 var codeList = [...]Code{
 	UnknownCard,
 	CardBlocked,
@@ -53,7 +53,7 @@ var codeList = [...]Code{
 	NeedsSupervisor,
 }
 
-// The places of codes in codeList, for the evaluator.
+// The indices of the codes in codeList. The evaluator works with these numbers.
 const (
 	unknownCard uint8 = iota
 	cardBlocked
@@ -73,21 +73,21 @@ const (
 	needsSupervisor
 	counts uint8 = 255 // no code: the badge counts
 
-	// Up to here, codes stop every grant of a machine alike, but those whose role a lapsed member keeps.
+	// Codes up to lastOfAll stop every grant of a machine alike, except roles that a lapsed member keeps.
 	lastOfAll = int(membershipLapsed)
 )
 
 // Known reports whether c is in the list.
 func (c Code) Known() bool { return slices.Contains(codeList[:], c) }
 
-// ease is the place of c in the list.
+// ease is the index of c in the list.
 func (c Code) ease() int { return slices.Index(codeList[:], c) }
 
-// Reason is one thing that is missing.
+// Reason is one thing that is missing for a grant.
 type Reason struct {
 	Code  Code        `json:"code"`
-	Badge BadgeID     `json:"badge,omitempty"` // the badge that it concerns
-	Other *OtherBadge `json:"other,omitempty"` // the badge that is held in its place, where the reason is about that one
+	Badge BadgeID     `json:"badge,omitempty"` // the badge concerned
+	Other *OtherBadge `json:"other,omitempty"` // the accepted badge that is held instead, if the reason is about that one
 	// badge-expired: its end; badge-unverified: when it begins to be valid, or when its status was last read; not-recent:
 	// issue or last use; membership-lapsed: noon of its last day; outside-hours, booked: until when
 	At time.Time `json:"at,omitzero"`
@@ -95,30 +95,31 @@ type Reason struct {
 	Want time.Duration `json:"want,omitempty"`
 	// not-enough-hours: the running time logged; quota-used: the time used (ns)
 	Have time.Duration `json:"have,omitempty"`
-	Kind ReasonKind    `json:"kind,omitempty"` // which rule spoke, where a code has several
+	Kind ReasonKind    `json:"kind,omitempty"` // which rule gave the code, if several rules share it
 }
 
-// ReasonKind tells apart the rules that share a code. The zero kind is the code's only or plain one.
+// ReasonKind distinguishes rules that share a code. The zero kind is the only or ordinary one.
 type ReasonKind uint8
 
 const (
-	_              ReasonKind = iota
-	OfAge                     // not-recent: the badge's age
-	OfPractice                // not-recent: the last use of this machine
-	NotYet                    // badge-unverified: valid only later
-	OldStatus                 // badge-unverified: the status was read longer ago than status-grace
-	WeakAssurance             // badge-unverified: what it rests on is weaker than asked
-	WeakCard                  // card-blocked: the card's number can be copied, and this machine asks for more
-	OfDay                     // quota-used: the day's
-	OfWeek                    // quota-used: the week's
-	Booked                    // outside-hours: the machine is booked for someone else
-	NotBooked                 // outside-hours: only within a booking of one's own
-	BusySupervisor            // needs-supervisor: the one who tapped answers for as many as the policy allows
-	OfLostCard                // card-blocked: the site has noted this card as lost
-	OfBlockedCard             // card-blocked: the site has blocked this card
-	OfReplacedCard            // card-blocked: the member has another card instead
-	OfLapsed                  // needs-supervisor: the membership of the one who tapped has lapsed
-	Besides                   // no-badge: another issuer's badge is held and accepted, and this one is asked for with it
+	_             ReasonKind = iota
+	OfAge                    // not-recent: the badge's age
+	OfPractice               // not-recent: the last use of this machine
+	NotYet                   // badge-unverified: not valid yet
+	OldStatus                // badge-unverified: the last status is older than status-grace
+	WeakAssurance            // badge-unverified: the assurance is weaker than asked for
+	// card-blocked: the card's number can be copied, and this machine asks for a card that proves itself
+	WeakCard
+	OfDay          // quota-used: the day's
+	OfWeek         // quota-used: the week's
+	Booked         // outside-hours: the machine is booked for someone else
+	NotBooked      // outside-hours: allowed only during the member's own booking
+	BusySupervisor // needs-supervisor: the mentor already supervises as many as the policy allows
+	OfLostCard     // card-blocked: the site has noted this card as lost
+	OfBlockedCard  // card-blocked: the site has blocked this card
+	OfReplacedCard // card-blocked: the member has another card instead
+	OfLapsed       // needs-supervisor: the mentor's membership has lapsed
+	Besides        // no-badge: an accepted badge is held, but not the badge that its entry asks for as well
 )
 
 var kindWords = [...]string{

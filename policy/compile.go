@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// machine is a Machine with what a decision wants to know at once.
+// machine is a Machine, compiled for the evaluator.
 type machine struct {
 	*Machine
 	grants []grant // of Machine.Grants, in their order
-	leaves []*Need // every need that is a badge; a need's leaf is its place here, from 1
-	with   []*need // of those, the badges that are asked for besides an accepted one
+	leaves []*Need // every need of a single badge; need.leaf is the index here plus 1
+	with   []*need // those leaves that only «with:» of an accepted badge asks for
 }
 
 type grant struct {
@@ -22,7 +22,7 @@ type grant struct {
 	supervisor need // where Supervisor is set
 }
 
-// need is a Need: a leaf, all or any.
+// need is a compiled Need: a leaf (one badge), all, or any.
 type need struct {
 	leaf     uint16
 	ask      *Need // of a leaf
@@ -30,14 +30,15 @@ type need struct {
 	accepts  []accepting // of a leaf: what its badge accepts in this grant
 }
 
-// A machine's grants may name so many badges in all, each as often as it stands there, and needs may be nested so deep.
+// MaxNeeds bounds the badges that the grants of one machine name, repetitions counted. Needs may be nested at most
+// maxDepth deep.
 const (
 	MaxNeeds   = 4096
 	MaxNesting = 8
 )
 
-// New checks a model and compiles it. The error joins all that is wrong. The model is taken over: do not change it
-// after.
+// New checks a model and compiles it. The error joins everything that is wrong. The caller must not change the model
+// afterwards.
 func New(m Model) (*Policy, error) {
 	p := &Policy{
 		Model:        m,
@@ -174,7 +175,7 @@ func (c *checker) machine(m *Machine) {
 	c.p.machines[m.ID] = out
 }
 
-// grant checks a grant of the machine and compiles it.
+// grant checks and compiles a grant of the machine. where is its position, for errors.
 func (c *checker) grant(m *machine, where string, g *Grant) grant {
 	l := g.Session
 	c.bad(g.Role > NoRole && g.Role <= Maintainer, "%s: no role", where)
@@ -195,7 +196,8 @@ func (c *checker) bookings(m *Machine) {
 	}
 }
 
-// need compiles n for m, as a grant of the role asks for it; what is asked of a supervisor is asked of a mentor.
+// need compiles n for m, as a grant of the role asks for it. What a grant asks of a supervisor is compiled for the role
+// mentor.
 func (c *checker) need(m *machine, where string, n *Need, as Role, depth int) need {
 	if depth > MaxNesting {
 		c.bad(false, "%s: needs are nested more than %d deep", where, MaxNesting)
@@ -206,7 +208,7 @@ func (c *checker) need(m *machine, where string, n *Need, as Role, depth int) ne
 		c.bad(len(n.All)+len(n.Any) == 0, "%s: a need is a badge, all or any", where)
 		c.bad(n.Within >= 0 && n.UsedWithin >= 0 && n.Hours >= 0, "%s: badge %q: a time is negative", where, n.Badge)
 		m.leaves = append(m.leaves, n)
-		leaf := uint16(len(m.leaves)) // beyond MaxNeeds the model is refused
+		leaf := uint16(len(m.leaves)) // fits: New refuses more than MaxNeeds
 		return need{leaf: leaf, ask: n, accepts: c.accepting(m, n, as)}
 	}
 	c.bad((len(n.All) > 0) != (len(n.Any) > 0), "%s: a need is a badge, all or any", where)

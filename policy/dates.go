@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Date is a day of the calendar. Year 0 is every year.
+// Date is a calendar day. Year 0 means every year.
 type Date struct {
 	Year  int
 	Month time.Month
@@ -24,12 +24,12 @@ func ParseDate(s string) (Date, error) {
 	}
 	t, err := time.Parse("2006-01-02", fmt.Sprintf("%04d-%s", leapOr(year), rest))
 	if err != nil || len(rest) != len("12-25") || year == 0 && len(s) != len(rest) {
-		return Date{}, fmt.Errorf("%q is no date, as in 2026-12-25, or 12-25 for every year", s)
+		return Date{}, fmt.Errorf("%q is not a date, want 2026-12-25, or 12-25 for every year", s)
 	}
 	return Date{year, t.Month(), t.Day()}, nil
 }
 
-// leapOr is the year, or one that has 29 February.
+// leapOr is the year, or a leap year in place of year 0.
 func leapOr(year int) int {
 	if year == 0 {
 		return 2000
@@ -44,7 +44,7 @@ func (d Date) String() string {
 	return fmt.Sprintf("%04d-%02d-%02d", d.Year, d.Month, d.Day)
 }
 
-// AddDays returns the day that comes so many days later, or earlier where days is negative.
+// AddDays returns the day this many days later, or earlier for negative numbers.
 func (d Date) AddDays(days int) Date {
 	if at := d.Day + days; at >= 1 && at <= 28 {
 		return Date{d.Year, d.Month, at}
@@ -53,12 +53,12 @@ func (d Date) AddDays(days int) Date {
 	return Date{y, m, dd}
 }
 
-// Number counts days since 1970-01-01, which is day 0. DateOfNumber is its reverse.
+// Number counts days since 1970-01-01, which is day 0. DateOfNumber is its inverse.
 func (d Date) Number() int {
 	return int(time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC).Unix() / (24 * 60 * 60))
 }
 
-// DateOfNumber returns the day that comes so many days after 1970-01-01.
+// DateOfNumber returns the day this many days after 1970-01-01.
 func DateOfNumber(number int) Date { return Date{1970, time.January, 1}.AddDays(number) }
 
 // Weekday returns the day of the week. The date must have a year.
@@ -66,12 +66,12 @@ func (d Date) Weekday() time.Weekday {
 	return time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC).Weekday()
 }
 
-// inYear orders the days of a year.
+// inYear orders the days of one year.
 func (d Date) inYear() int { return int(d.Month)*32 + d.Day }
 
 func (d Date) all() int { return d.Year*512 + d.inYear() }
 
-// Holidays are the public holidays of a site. The nil Holidays are none.
+// Holidays are the public holidays of a site. Nil Holidays have no days.
 type Holidays struct{ days map[Date]bool }
 
 // NewHolidays takes dates of one year or of every year.
@@ -88,7 +88,7 @@ func (h *Holidays) Has(d Date) bool {
 	return h != nil && (h.days[d] || h.days[Date{0, d.Month, d.Day}])
 }
 
-// dates are the days from one to another, both included: of one year, or of every year where from has none.
+// dates is a range of days, both ends included: of one year, or of every year if from has no year.
 type dates struct{ from, to Date }
 
 func (x dates) hold(d Date) bool {
@@ -98,12 +98,13 @@ func (x dates) hold(d Date) bool {
 	case x.from.inYear() <= x.to.inYear():
 		return x.from.inYear() <= d.inYear() && d.inYear() <= x.to.inYear()
 	}
-	return d.inYear() >= x.from.inYear() || d.inYear() <= x.to.inYear() // over the New Year
+	return d.inYear() >= x.from.inYear() || d.inYear() <= x.to.inYear() // the range spans New Year
 }
 
 var months = [...]string{"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"}
 
-// parseDates reads what a rule begins with, if it is dates: "Dec 24-Jan 02,May 01", "Jul-Aug", "2026 Dec 31".
+// parseDates reads the dates at the start of a rule, if there are any: "Dec 24-Jan 02,May 01", "Jul-Aug", "2026 Dec
+// 31".
 func parseDates(s string) (out []dates, rest string, err error) {
 	if !startsDate(s) {
 		return nil, s, nil
@@ -129,7 +130,7 @@ func startsDate(s string) bool {
 	return ok
 }
 
-// parseRange reads one date, or a month, or from-to.
+// parseRange reads one date, one month, or a range.
 func parseRange(s string) (x dates, rest string, err error) {
 	whole := s
 	bad := func() (dates, string, error) {
@@ -140,7 +141,7 @@ func parseRange(s string) (x dates, rest string, err error) {
 		)
 	}
 	year, s, _ := cutYear(s)
-	month, s, _ := cutMonth(s) // startsDate has seen one
+	month, s, _ := cutMonth(s) // startsDate found one
 	first, s, dayed := cutDay(s)
 	x.from, x.to = Date{year, month, max(first, 1)}, Date{year, month, first}
 	if !dayed {
@@ -159,8 +160,8 @@ func parseRange(s string) (x dates, rest string, err error) {
 	return x, s, nil
 }
 
-// cutEnd reads what stands behind the hyphen: a day of the same month, a month, a month and a day, with a year or
-// without.
+// cutEnd reads the end of a range behind the hyphen: a day of the same month, a month, or a month and a day, with or
+// without a year.
 func cutEnd(s string, from Date, dayed bool) (to Date, rest string, ok bool) {
 	year, s, hasYear := cutYear(s)
 	if !hasYear {
@@ -202,13 +203,13 @@ func cutMonth(s string) (m time.Month, rest string, ok bool) {
 	return time.Month(i + 1), s[3:], true
 }
 
-// cutDay reads a space and a day's number.
+// cutDay reads a space and the number of a day.
 func cutDay(s string) (d int, rest string, ok bool) {
 	n := 1
 	for n < len(s) && n < 3 && s[n] >= '0' && s[n] <= '9' {
 		n++
 	}
-	if s == "" || s[0] != ' ' || n == 1 || n < len(s) && s[n] == ':' { // a time of day
+	if s == "" || s[0] != ' ' || n == 1 || n < len(s) && s[n] == ':' { // the number is a time of day
 		return 0, s, false
 	}
 	d, _ = strconv.Atoi(s[1:n])

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Clock says how far the time of a question can be believed. The zero Clock is not believed.
+// Clock says whether the time of a question is trusted. The zero Clock is not.
 type Clock uint8
 
 const (
@@ -14,46 +14,46 @@ const (
 	Trusted
 )
 
-// Question is a tap: this member, at this machine, at this moment.
+// Question is a tap: this member, at this machine, at this time.
 type Question struct {
 	At         time.Time
 	Clock      Clock
 	Machine    MachineID
-	Member     *Member      // nil: nobody has this card
-	Supervisor *Member      // who taps to answer for the member; nil: nobody
-	As         Role         // NoRole: the role to start in; else only this role will do
+	Member     *Member      // nil: the card belongs to no member
+	Supervisor *Member      // the mentor who tapped for the member; nil: nobody
+	As         Role         // the role asked for; NoRole: the least powerful that is possible
 	Card       CardStrength // what the member's card has proven
-	CardState  CardState    // what the site says of the member's card
-	Answering  int          // other sessions that the supervisor answers for, as far as the machine knows: its own
-	Issued     time.Time    // when the bundle was made that the machine works from; zero: nobody knows
-	Tagged     bool         // a tag hangs on the machine
+	CardState  CardState    // the state of the member's card at the site
+	Answering  int          // sessions of others that the mentor supervises at this machine
+	Issued     time.Time    // when the bundle in force was made; zero: unknown
+	Tagged     bool         // the machine is tagged out
 	// LastTrusted is when the machine last wrote a record with a trusted clock; zero: never. Memberships are judged
 	// by it: see Known.
 	LastTrusted time.Time
-	Fault       bool // the relay cannot be trusted
+	Fault       bool // the relay has a fault
 }
 
 // Decision is the answer. The zero Decision denies.
 type Decision struct {
 	Verdict Verdict `json:"verdict"`
-	Role    Role    `json:"role"` // NoRole where Verdict is Deny
-	// index of the grant that gives the role, or that came nearest; in mode warn, of what enforcement answers with
+	Role    Role    `json:"role"` // NoRole if Verdict is Deny
+	// Grant is the index of the grant that gives the role or comes nearest; in mode warn, as enforcement would choose.
 	Grant    int        `json:"grant"`
-	Limits   Limits     `json:"limits,omitzero"`    // of the session; Max ends it no later than the grant's hours do
-	Others   []Role     `json:"others,omitempty"`   // the member's other roles here and now, alone
-	Badges   []BadgeID  `json:"badges,omitempty"`   // the member's badges that the role rests on
-	Accepted []Accepted `json:"accepted,omitempty"` // of those, the ones in whose place another issuer's is held
-	Outcomes []Outcome  `json:"outcomes,omitempty"` // of every grant, in the policy's order
-	Would    Verdict    `json:"would"`              // what enforcement answers; differs from Verdict only in mode warn
+	Limits   Limits     `json:"limits,omitzero"`    // of the session; Max is shortened to the end of the grant's hours
+	Others   []Role     `json:"others,omitempty"`   // other roles that the member may take now without a mentor
+	Badges   []BadgeID  `json:"badges,omitempty"`   // the member's badges by which the grant is met
+	Accepted []Accepted `json:"accepted,omitempty"` // badges of other issuers that count for badges in Badges
+	Outcomes []Outcome  `json:"outcomes,omitempty"` // of every grant, in the order of the policy
+	Would    Verdict    `json:"would"`              // the answer of enforcement; differs from Verdict only in mode warn
 }
 
-// Outcome is what became of one grant.
+// Outcome is the result for one grant.
 type Outcome struct {
 	Role     Role
 	Verdict  Verdict
-	grant    uint16    // its place in the machine's grants
-	from, to uint32    // of what was found, the part that is about this grant
-	found    *findings // of the whole decision; nil: nothing is missing
+	grant    uint16    // index of the grant at the machine
+	from, to uint32    // the part of found that is about this grant
+	found    *findings // findings of the whole decision; nil: nothing is missing
 }
 
 // NewOutcome returns the outcome of a grant for which these reasons are missing.
@@ -61,8 +61,8 @@ func NewOutcome(r Role, v Verdict, missing ...Reason) Outcome {
 	return Outcome{Role: r, Verdict: v, found: &findings{given: &missing}, to: uint32(len(missing))}
 }
 
-// Missing returns all that is missing for the grant, in the order in which it is judged. Each call writes the reasons
-// out anew, from the member of the question: nobody may have changed the member since.
+// Missing returns everything that is missing for the grant, in the order of judgement. Each call computes the reasons
+// from the member of the question, who must not have changed since.
 func (o Outcome) Missing() []Reason {
 	if o.from == o.to {
 		return nil
@@ -79,8 +79,7 @@ func (o Outcome) MarshalJSON() ([]byte, error) {
 	}{o.Role, o.Verdict, o.Missing()})
 }
 
-// Nearest is the outcome of the grant that gave the role or came nearest to it. ok is false where the machine is
-// unknown.
+// Nearest is the outcome of the grant that gave the role or came nearest. ok is false if the machine is unknown.
 func (d Decision) Nearest() (o Outcome, ok bool) {
 	if d.Grant < 0 || d.Grant >= len(d.Outcomes) {
 		return Outcome{}, false
@@ -88,7 +87,7 @@ func (d Decision) Nearest() (o Outcome, ok bool) {
 	return d.Outcomes[d.Grant], true
 }
 
-// Codes are the distinct reasons of the nearest grant: none where the answer is allow.
+// Codes are the distinct reasons of the nearest grant, none if the answer is allow.
 func (d Decision) Codes() []Code {
 	o, _ := d.Nearest()
 	var out []Code
@@ -110,7 +109,7 @@ type page struct {
 	room     [32]finding
 }
 
-// Decide judges every grant of the machine. It never fails: what cannot be judged denies. A machine that the policy
+// Decide judges every grant of the machine. It cannot fail: what cannot be judged denies. A machine that the policy
 // does not know gets the zero Decision.
 func (p *Policy) Decide(q Question) Decision {
 	m := p.machines[q.Machine]
@@ -134,7 +133,7 @@ func (p *Policy) Decide(q Question) Decision {
 	return d
 }
 
-// evaluator holds one question while it is answered. It notes what is missing as numbers: see findings.
+// evaluator is the state of one decision. Missing things are noted as numbers (see findings).
 type evaluator struct {
 	q          Question
 	m          *Machine
@@ -143,15 +142,15 @@ type evaluator struct {
 	member     person
 	supervisor person
 	membership *Membership
-	known      time.Time // when memberships are judged
-	lapsed     bool      // the member's has
-	found      *findings // of all grants, one after the other
+	known      time.Time // the time at which memberships are judged
+	lapsed     bool      // whether the member's membership has lapsed
+	found      *findings // of all grants, in order
 	local      time.Time
 	wall       moment
 	shares     shares
 }
 
-// shares is what the member has used of the machine on the day and in the week of the question.
+// shares is how long the member has used the machine on the day and in the week of the question.
 type shares struct {
 	known     bool
 	day, week time.Duration
@@ -159,7 +158,7 @@ type shares struct {
 
 func (j *evaluator) missing(code uint8) { j.found.add(finding{code: code}) }
 
-// grant judges g. It awaits where nothing but a supervisor is missing.
+// grant judges one grant. The verdict is Await if only a mentor is missing.
 func (j *evaluator) grant(g *grant) Outcome {
 	o := Outcome{Role: g.Role, found: j.found, from: j.found.len()}
 	if j.q.Member == nil {
@@ -185,7 +184,7 @@ func (j *evaluator) grant(g *grant) Outcome {
 	return o
 }
 
-// everyone tells what stops a role whatever its badges.
+// everyone notes what stops a role whatever badges the member holds.
 func (j *evaluator) everyone(r Role) {
 	if j.q.Member.Blocked {
 		j.missing(cardBlocked)
@@ -210,7 +209,7 @@ func (j *evaluator) everyone(r Role) {
 	}
 }
 
-// fresh asks that the bundle is not older than the machine's policy wants.
+// fresh notes a bundle that is older than the machine's policy allows.
 func (j *evaluator) fresh() {
 	switch judged := j.judges(PassAges); {
 	case judged && j.q.At.Sub(j.q.Issued) > j.m.Fresh:
@@ -220,7 +219,8 @@ func (j *evaluator) fresh() {
 	}
 }
 
-// judges reports whether a rule on time can be judged. Where it cannot, and may not be passed over, it is missed.
+// judges reports whether a rule on time can be judged. If it cannot, and the machine does not pass it over, it is noted
+// as missing.
 func (j *evaluator) judges(rule ClockPass) bool {
 	if j.q.Clock == Trusted {
 		return true
@@ -261,7 +261,7 @@ func (j *evaluator) quota(q Quota) {
 	}
 }
 
-// used is what counts today, and this week, of what the member has used.
+// used is how long the member has used the machine today and this week.
 func (j *evaluator) used() (day, week time.Duration) {
 	if x := &j.shares; !x.known {
 		j.onWall()
@@ -276,14 +276,14 @@ func (j *evaluator) used() (day, week time.Duration) {
 	return j.shares.day, j.shares.week
 }
 
-// supervised reports whether another member has tapped who meets what the grant asks of a supervisor, and may answer
-// for one more. What they lack is not the first member's business.
+// supervised reports whether another member has tapped who meets what the grant asks of a supervisor and may supervise
+// one more person. What that member lacks is not noted, because it does not concern the first member.
 func (j *evaluator) supervised(g *grant) bool {
 	s := j.q.Supervisor
 	l := finding{code: needsSupervisor}
 	switch {
 	case s == nil || s.Blocked || s.ID == "" || s.ID == j.q.Member.ID || !j.meets(&g.supervisor, &j.supervisor):
-	case !j.membership.Keeps(Mentor) && j.hasLapsed(s): // answering for a session is what mentors do
+	case !j.membership.Keeps(Mentor) && j.hasLapsed(s): // supervising is part of the role mentor
 		l.kind = OfLapsed
 	case g.Learners > 0 && j.q.Answering >= g.Learners:
 		l.kind = BusySupervisor
@@ -294,7 +294,7 @@ func (j *evaluator) supervised(g *grant) bool {
 	return false
 }
 
-// meets reports whether the person meets the need. What is missing is not noted.
+// meets reports whether the person meets the need, and notes nothing.
 func (j *evaluator) meets(n *need, who *person) bool {
 	mark := j.found.len()
 	ok := j.need(n, who)
@@ -302,7 +302,7 @@ func (j *evaluator) meets(n *need, who *person) bool {
 	return ok
 }
 
-// need notes what is missing. Of an any that is not met, it is the alternative that comes nearest.
+// need notes what is missing for a need. If no alternative of an «any» is met, the nearest alternative is noted.
 func (j *evaluator) need(n *need, who *person) bool {
 	switch {
 	case n.leaf > 0:
@@ -326,7 +326,7 @@ func (j *evaluator) any(list []need, who *person) bool {
 			j.found.cutTo(mark)
 			return true
 		}
-		if e := ease(j.found.since(from)); e > hardest { // keep this one, drop what was kept
+		if e := ease(j.found.since(from)); e > hardest { // keep this alternative, drop the one before
 			hardest = e
 			j.found.cut(mark, from)
 		} else {
@@ -336,9 +336,9 @@ func (j *evaluator) any(list []need, who *person) bool {
 	return false
 }
 
-// ease is twice the place of the hardest reason in the list of codes: the greater, the nearer to yes. Of no reason it
-// is the end of the list. What stops every grant alike does not count. Who lacks only what is asked for with an
-// accepted badge is half a place nearer.
+// ease is twice the index of the hardest reason in the list of codes: the greater, the nearer to being met. With no
+// reason it is the length of the list. Reasons that stop every grant are ignored. A member who lacks only the badge in
+// «with:» of an accepted badge is half an index nearer.
 func ease(found []finding) int {
 	out := 2 * len(codeList)
 	for i := range found {
@@ -367,7 +367,7 @@ func (j *evaluator) badge(n *need, who *person) bool {
 	return j.found.len() == mark
 }
 
-// ages judges what a badge that counts must besides be: young, or of use lately.
+// ages checks the age of a badge that counts, the last use and the hours.
 func (j *evaluator) ages(n *need, who *person, at int) {
 	issued := who.all[at].From
 	l := finding{leaf: n.leaf, held: uint32(at)}
@@ -387,7 +387,7 @@ func (j *evaluator) ages(n *need, who *person, at int) {
 	}
 }
 
-// age asks that since is not longer ago than want.
+// age notes that since is longer ago than want.
 func (j *evaluator) age(l finding, want time.Duration, since time.Time) {
 	switch {
 	case j.q.Clock != Trusted:
@@ -400,8 +400,8 @@ func (j *evaluator) age(l finding, want time.Duration, since time.Time) {
 	j.found.add(l)
 }
 
-// best is the place of the badge that counts and was issued last. Where none counts it is -1, and why is that of the
-// one that came nearest.
+// best is the index of the badge that counts and was issued last. If none counts, best is -1, and why is the reason of
+// the nearest one.
 func (j *evaluator) best(n *need, who *person) (best int, why finding) {
 	best, why = -1, finding{code: noBadge, leaf: n.leaf}
 	for _, place := range who.held(n) {
@@ -420,14 +420,14 @@ func (j *evaluator) best(n *need, who *person) (best int, why finding) {
 			if best < 0 || h.From.After(who.all[best].From) {
 				best = at
 			}
-		case l.code > why.code, l.code == noBadge && why.code == noBadge: // only what is asked for besides: that is nearer
+		case l.code > why.code, l.code == noBadge && why.code == noBadge: // lacking only the badge in «with:» is nearer
 			why = l
 		}
 	}
 	return best, why
 }
 
-// counts says why a badge does not count, or that it does.
+// counts checks that a badge is usable now, and returns the reason if it is not.
 func (j *evaluator) counts(h *Holding, least Assurance) (code uint8, kind ReasonKind) {
 	at := j.q.At
 	switch trusted := j.q.Clock == Trusted; {
@@ -439,7 +439,7 @@ func (j *evaluator) counts(h *Holding, least Assurance) (code uint8, kind Reason
 		return badgeUnverified, WeakAssurance
 	case !trusted && !h.Until.IsZero() && j.m.Pass&PassEnds == 0:
 		return clockUntrusted, 0
-	case !trusted: // see the package comment for the two dates that are not judged
+	case !trusted: // the package comment names the two dates that are not judged
 		return counts, 0
 	case at.Before(h.From):
 		return badgeUnverified, NotYet

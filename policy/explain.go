@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// Sentence is what the member reads: the fact, then what to do. Both stand as they are shown, without a full stop.
+// Sentence is what the member reads: the fact, then the next step. Both are without a final full stop.
 type Sentence struct {
 	Fact Text `json:"fact"`
 	Next Text `json:"next"`
 }
 
-// In is the whole in one language.
+// In is both parts in one language.
 func (s Sentence) In(l Language) string {
 	if next := s.Next.In(l); next != "" {
 		return s.Fact.In(l) + ". " + next
@@ -19,8 +19,8 @@ func (s Sentence) In(l Language) string {
 	return s.Fact.In(l)
 }
 
-// Explain says a decision to the member: what p answered to q. Of several things that are missing it says the one that
-// stops everyone or, failing that, the hardest to mend. It names no person, and no role that the machine gives nobody.
+// Explain says to the member what p answered to q. If several things are missing, it names the one that stops everyone
+// or else the hardest to remedy. It names no person, and no role that the machine gives nobody.
 func Explain(p *Policy, q Question, d Decision) Sentence {
 	s := explain(p, q, d)
 	m, _ := p.Machine(q.Machine)
@@ -68,22 +68,22 @@ func (e explainer) await() Sentence {
 	if o, _ := e.d.Nearest(); slices.ContainsFunc(o.Missing(), func(r Reason) bool { return r.Kind == BusySupervisor }) {
 		return step(
 			Text{
-				"Ce mentor répond déjà du nombre maximal de sessions",
-				"This mentor already answers for as many sessions as allowed",
+				"Ce mentor encadre déjà le maximum de personnes",
+				"This mentor already supervises as many people as allowed",
 			},
-			Text{"demander à un autre mentor", "ask another mentor"},
+			Text{"voir un autre mentor", "see another mentor"},
 		)
 	}
 	if o, _ := e.d.Nearest(); slices.ContainsFunc(o.Missing(), func(r Reason) bool { return r.Kind == OfLapsed }) {
 		return step(Text{"L’adhésion du mentor s’est terminée", "The mentor’s membership has ended"},
-			Text{"voir un autre mentor", "ask another mentor"})
+			Text{"voir un autre mentor", "see another mentor"})
 	}
 	s := Sentence{
 		Fact: Text{
-			"La seconde carte ne permet pas de répondre de cette session",
-			"The second card cannot answer for this session",
+			"Cette carte ne permet pas d’encadrer",
+			"This card cannot supervise",
 		},
-		Next: Text{"Prochaine étape : demander à un mentor", "Next step: ask a mentor"},
+		Next: Text{"Prochaine étape : voir un mentor", "Next step: see a mentor"},
 	}
 	if b := e.supervisorBadge(); b != "" {
 		name := e.quote(b)
@@ -95,7 +95,7 @@ func (e explainer) await() Sentence {
 	return s
 }
 
-// supervisorBadge is the badge that the supervisor needs, where it is one.
+// supervisorBadge is the badge that the mentor needs, if it is a single one.
 func (e explainer) supervisorBadge() BadgeID {
 	if g := e.grant(); g.Supervisor != nil {
 		return g.Supervisor.Badge
@@ -103,7 +103,7 @@ func (e explainer) supervisorBadge() BadgeID {
 	return ""
 }
 
-// grant is the nearest, or the zero Grant where the decision is not from this policy.
+// grant is the nearest grant, or the zero Grant if the decision is of another policy.
 func (e explainer) grant() Grant {
 	if m, ok := e.p.Machine(e.q.Machine); ok && e.d.Grant >= 0 && e.d.Grant < len(m.Grants) {
 		return m.Grants[e.d.Grant]
@@ -157,7 +157,7 @@ func (e explainer) deny(o Outcome) Sentence {
 	}
 }
 
-// foremost is the reason that the member hears: a tag is said before what is wrong with a badge.
+// foremost is the reason that the member is told. A tag comes before a problem with a badge.
 func foremost(missing []Reason) Reason {
 	var out Reason
 	ease := len(codeList)
@@ -173,7 +173,7 @@ func foremost(missing []Reason) Reason {
 	return out
 }
 
-// noBadge names every badge that the nearest grant misses.
+// noBadge names every badge that is missing for the nearest grant.
 func (e explainer) noBadge(o Outcome) Sentence {
 	var fr, en []string
 	for _, r := range o.Missing() {
@@ -181,9 +181,9 @@ func (e explainer) noBadge(o Outcome) Sentence {
 			fr, en = append(fr, name.FR), append(en, name.EN)
 		}
 	}
-	whom := Text{"demander à un mentor", "ask a mentor"}
+	whom := Text{"voir un mentor", "see a mentor"}
 	if o.Role == Maintainer {
-		whom = Text{"demander à un mainteneur", "ask a maintainer"}
+		whom = Text{"voir un mainteneur", "see a maintainer"}
 	}
 	if len(fr) == 1 {
 		return step(Text{"Il manque le badge " + fr[0], "The badge " + en[0] + " is missing"}, whom)
@@ -222,7 +222,7 @@ func (e explainer) unverified(r Reason) Sentence {
 	case WeakAssurance:
 		return e.about(
 			r,
-			Text{"n’a pas de preuve assez forte pour cette machine", "has no proof that is strong enough for this machine"},
+			Text{"n’est pas signé : cette machine demande un badge signé", "is not signed: this machine needs a signed badge"},
 			Text{"demander à l’accueil un badge signé", "ask the desk for a signed badge"},
 		)
 	default:
@@ -244,7 +244,7 @@ func (e explainer) notRecent(r Reason) Sentence {
 	return s
 }
 
-// usedUp says which share is used up, and when there is a new one.
+// usedUp says which quota is used up, and when it begins anew.
 func usedUp(r Reason) Sentence {
 	want := hoursOf(r.Want)
 	if r.Kind == OfWeek {
@@ -289,7 +289,7 @@ func (e explainer) closed(r Reason) Sentence {
 	return step(Text{"La machine n’est pas ouverte à cette heure", "The machine is not open at this hour"}, back)
 }
 
-// about says something of a badge: of the one that is held, where that is another issuer's.
+// about says something of a badge: of the accepted badge if that is the one held.
 func (e explainer) about(r Reason, what, next Text) Sentence {
 	name := e.quote(r.Badge)
 	if r.Other != nil {
@@ -300,7 +300,7 @@ func (e explainer) about(r Reason, what, next Text) Sentence {
 	return step(Text{"Le badge " + name.FR + " " + what.FR, "The badge " + name.EN + " " + what.EN}, next)
 }
 
-// quote is the badge's name as it was issued, which is in the site's language, in quotation marks of each language.
+// quote is the badge's name as it was issued, in the quotation marks of each language.
 func (e explainer) quote(id BadgeID) Text {
 	name := string(id)
 	if b, ok := e.p.Badge(id); ok {

@@ -37,16 +37,16 @@ func TestSentencesSayFactThenNextStepInBothLanguages(t *testing.T) {
 		{"waiting", "laser", holder("first"), nil, "Utilisation possible avec un mentor. Mentor : présentez votre carte",
 			"Possible with a mentor. Mentor: tap your card"},
 		{"second card", "laser", holder("first"), func(q *Question) { q.Supervisor = other("user") },
-			"La seconde carte ne permet pas de répondre de cette session. Prochaine étape : la carte d’un mentor qui a le " +
+			"Cette carte ne permet pas d’encadrer. Prochaine étape : la carte d’un mentor qui a le " +
 				"badge « Découpe laser - Formateur mentor »",
-			"The second card cannot answer for this session. Next step: the card of a mentor who holds the badge “Découpe " +
+			"This card cannot supervise. Next step: the card of a mentor who holds the badge “Découpe " +
 				"laser - Formateur mentor”"},
 		{"no badge", "laser", holder(), nil,
-			"Il manque le badge « Découpe laser - 1er pas ». Prochaine étape : demander à un mentor",
-			"The badge “Découpe laser - 1er pas” is missing. Next step: ask a mentor"},
+			"Il manque le badge « Découpe laser - 1er pas ». Prochaine étape : voir un mentor",
+			"The badge “Découpe laser - 1er pas” is missing. Next step: see a mentor"},
 		{"no maintainer's badge", "laser", holder(), func(q *Question) { q.As = Maintainer },
-			"Il manque le badge « Découpe laser - Mainteneur ». Prochaine étape : demander à un mainteneur",
-			"The badge “Découpe laser - Mainteneur” is missing. Next step: ask a maintainer"},
+			"Il manque le badge « Découpe laser - Mainteneur ». Prochaine étape : voir un mainteneur",
+			"The badge “Découpe laser - Mainteneur” is missing. Next step: see a maintainer"},
 		{"two badges", "vinyl", holder(), func(q *Question) { q.As = Host },
 			"Il manque les badges « Découpe laser - Animateur / animatrice » et « Découpe laser - Utilisateur autonome ». " +
 				"Prochaine étape",
@@ -85,14 +85,15 @@ func TestSentencesSayFactThenNextStepInBothLanguages(t *testing.T) {
 		{"closed until Monday", "laser", holder("user"), func(q *Question) { q.At = wall(t, "2026-11-28 20:00") },
 			"La machine ouvre lundi à 9 h 00. ", "The machine opens on Monday at 9:00. "},
 		{"clock", "laser", holder("user"), func(q *Question) { q.Clock = Untrusted },
-			"L’heure n’est pas encore sûre. Prochaine étape : attendre quelques minutes ou demander à un mainteneur",
-			"The time is not certain yet. Next step: wait a few minutes or ask a maintainer"},
+			"L’horloge de la machine n’est pas encore réglée. " +
+				"Prochaine étape : attendre quelques minutes ou prévenir la maintenance",
+			"The machine’s clock is not set yet. Next step: wait a few minutes or tell a maintainer"},
 		{"unknown card", "laser", nil, nil, "Carte inconnue. Prochaine étape : la faire enregistrer à l’accueil",
 			"Unknown card. Next step: have it registered at the desk"},
 		{"blocked", "laser", blocked, nil, "Cette carte est bloquée. Prochaine étape : passer à l’accueil",
 			"This card is blocked. Next step: see the desk"},
 		{"fault", "laser", holder("user"), func(q *Question) { q.Fault = true },
-			"La machine est arrêtée par sécurité. Prochaine étape : prévenir un mainteneur",
+			"La machine est arrêtée par sécurité. Prochaine étape : prévenir la maintenance",
 			"The machine is stopped for safety. Next step: tell a maintainer"},
 		{"unknown machine", "x", holder("user"), nil, "Cette machine n’est pas encore configurée. Prochaine étape : " +
 			"prévenir l’accueil", "This machine is not set up yet. Next step: tell the desk"},
@@ -156,7 +157,7 @@ func TestSentencesOfRulesThatTheLabLacks(t *testing.T) {
 	}
 	q := ask("laser", holder("user"))
 	q.Supervisor = other()
-	if got := say(q).In(French); got != "La seconde carte ne permet pas de répondre de cette session. Prochaine étape : "+
+	if got := say(q).In(French); got != "Cette carte ne permet pas d’encadrer. Prochaine étape : "+
 		"en parler à l’accueil" {
 		t.Error(got)
 	}

@@ -9,29 +9,29 @@ import (
 	"time"
 )
 
-// Hours are times of the week and of the year, read on the clock on the wall of the site's zone: when that clock is put
-// back, the hour that comes twice is open both times or not at all. The zero Hours never open.
+// Hours are times of the week and of the year, in local time. When clocks are put back, the hour that occurs twice is
+// open both times or not at all. The zero Hours never open.
 type Hours struct {
-	week     [7][]Span // by time.Weekday: what holds on days that no date and no holiday names
-	rules    []rule    // all of them, where any names dates or holidays; else none
+	week     [7][]Span // by time.Weekday, for days that no rule with dates or holidays names
+	rules    []rule    // all rules if any names dates or holidays, otherwise none
 	holidays *Holidays
 	text     string
 }
 
-// rule is one of the rules between semicolons. The last that speaks of a day counts.
+// rule is one of the rules between semicolons. The last rule that applies to a day counts.
 type rule struct {
 	weekdays [7]bool
-	holidays bool    // and public holidays
-	dates    []dates // none: on any date
-	spans    []Span  // none: closed
+	holidays bool    // applies to public holidays too
+	dates    []dates // empty: any date
+	spans    []Span  // empty: closed
 }
 
-// Span is minutes of a day, counted from midnight, To not included. Past 24 h it reaches into the next day.
+// Span is a range of minutes since midnight, To excluded. A To above 24 h is on the next day.
 type Span struct{ From, To int }
 
 const (
 	day      = 24 * 60
-	maxSpan  = 64 // spans of one day; keeps a hostile file cheap
+	maxSpan  = 64 // spans of one day: bounds the work that a hostile file can cause
 	maxRules = 64
 )
 
@@ -40,10 +40,10 @@ var weekdays = [...]string{"Su", "Mo", "Tu", "We", "Th", "Fr", "Sa"} // by time.
 func (h *Hours) String() string { return h.text }
 
 // ParseHours reads the part of OpenStreetMap's opening_hours that a workshop needs: weekdays and times ("Mo-Fr
-// 09:00-21:00; Sa 10:00-18:00"), past midnight ("Fr,Sa 20:00-02:00"), several a day ("08:00-12:00,14:00-18:00"),
+// 09:00-21:00; Sa 10:00-18:00"), times past midnight ("Fr,Sa 20:00-02:00"), several a day ("08:00-12:00,14:00-18:00"),
 // "24/7", "Su off"; dates and months, of every year or of one ("Dec 24-Jan 02 off", "Jul-Aug Mo-Fr 10:00-16:00", "2026
-// Dec 31 off"); public holidays, which the site lists ("PH off", "Su,PH 10:00-12:00"). As there, a rule takes the place
-// of what earlier rules said about its days. holidays may be nil where the site lists none; then PH is an error.
+// Dec 31 off"); public holidays, which the site lists ("PH off", "Su,PH 10:00-12:00"). As in OpenStreetMap, a rule
+// replaces what earlier rules said about its days. holidays may be nil if the site lists none; PH is then an error.
 func ParseHours(s string, holidays *Holidays) (*Hours, error) {
 	h := &Hours{text: s, holidays: holidays}
 	rules := strings.Split(s, ";")
@@ -67,7 +67,7 @@ func ParseHours(s string, holidays *Holidays) (*Hours, error) {
 	return h, nil
 }
 
-// settle writes down the week. Rules are looked at no more where none names a date.
+// settle computes the week. Rules are dropped if none names a date.
 func (h *Hours) settle() {
 	dated := false
 	for _, r := range h.rules {
@@ -93,7 +93,7 @@ func (h *Hours) never() bool {
 // parseRule reads DATES WEEKDAYS TIMES, of which the first two may be missing, but not all three.
 func parseRule(text string) (r rule, err error) {
 	if text == "" {
-		return r, errors.New("an empty rule")
+		return r, errors.New("empty rule between two semicolons")
 	}
 	if text == "24/7" {
 		return rule{weekdays: everyDay, spans: []Span{{0, day}}}, nil
@@ -103,7 +103,7 @@ func parseRule(text string) (r rule, err error) {
 		return r, err
 	}
 	words := strings.Fields(rest)
-	if len(words) == 1 && (isTimes(words[0]) || len(r.dates) > 0) { // no weekday: every one
+	if len(words) == 1 && (isTimes(words[0]) || len(r.dates) > 0) { // without weekdays the rule holds on all of them
 		words = []string{"Mo-Su", words[0]}
 	}
 	if len(words) != 2 {
@@ -172,7 +172,7 @@ func parseTimes(s string) ([]Span, error) {
 	return out, nil
 }
 
-// minuteOf reads HH:MM, up to 48:00, as OpenStreetMap writes what ends on the next day.
+// minuteOf reads HH:MM up to 48:00. OpenStreetMap writes times on the next day as 24:00 and above.
 func minuteOf(s string) (int, error) {
 	h, m, ok := strings.Cut(s, ":")
 	if !ok || len(h) < 1 || len(h) > 2 || len(m) != 2 {
@@ -186,7 +186,7 @@ func minuteOf(s string) (int, error) {
 	return int(hh)*60 + int(mm), nil
 }
 
-// moment is a time on the wall: a day, and a minute of it.
+// moment is a local time: a day and a minute of that day.
 type moment struct {
 	Date
 	weekday time.Weekday
@@ -199,15 +199,15 @@ func onWall(at time.Time) moment {
 	return moment{Date{y, m, d}, at.Weekday(), hh*60 + mm}
 }
 
-// midnight returns the moment at which a day begins.
+// midnight is the moment at which a day begins.
 func midnight(d Date) moment { return moment{Date: d, weekday: d.Weekday()} }
 
-// plus is so many days later, at the same minute.
+// plus is the same minute this many days later.
 func (w moment) plus(days int) moment {
 	return moment{w.Date.AddDays(days), time.Weekday(((int(w.weekday)+days)%7 + 7) % 7), w.minute}
 }
 
-// on are the spans that begin on w's day.
+// on returns the spans that begin on w's day.
 func (h *Hours) on(w moment) []Span {
 	if h.rules == nil {
 		return h.week[w.weekday]
@@ -218,7 +218,7 @@ func (h *Hours) on(w moment) []Span {
 	return nil
 }
 
-// speaking is the place of the rule that counts on w's day, or -1; where no rule names a date, it is the weekday.
+// speaking is the index of the rule that applies to w's day, or -1. If no rule names a date, it is the weekday.
 func (h *Hours) speaking(w moment) int {
 	if h.rules == nil {
 		return int(w.weekday)
@@ -238,14 +238,15 @@ func (r *rule) speaksOf(w moment, holidays *Holidays) bool {
 	return len(r.dates) == 0 || slices.ContainsFunc(r.dates, func(x dates) bool { return x.hold(w.Date) })
 }
 
-// open reports whether the moment lies in h, and how many minutes on the wall remain of the span that ends last.
+// open reports whether the moment is within the hours, and how many minutes of local time remain of the span that ends
+// last.
 func (h *Hours) open(w moment) (left int, ok bool) {
 	for _, s := range h.on(w) {
 		if s.From <= w.minute && w.minute < s.To {
 			left, ok = max(left, s.To-w.minute), true
 		}
 	}
-	for _, s := range h.on(w.plus(-1)) { // what began yesterday
+	for _, s := range h.on(w.plus(-1)) { // spans that began yesterday
 		if w.minute < s.To-day {
 			left, ok = max(left, s.To-day-w.minute), true
 		}
@@ -253,13 +254,13 @@ func (h *Hours) open(w moment) (left int, ok bool) {
 	return left, ok
 }
 
-// Open reports whether h holds at the given moment, which must be in the site's zone.
+// Open reports whether h is open at a moment, which must be in the site's zone.
 func (h *Hours) Open(at time.Time) bool {
 	_, ok := h.open(onWall(at))
 	return ok
 }
 
-// horizon is how many days ahead h may differ from itself: a week, or a year where it names dates.
+// horizon is after how many days h repeats: a week, or a year if it names dates.
 func (h *Hours) horizon() int {
 	if h.rules != nil {
 		return 366
@@ -267,11 +268,11 @@ func (h *Hours) horizon() int {
 	return 7
 }
 
-// Closes returns when h next ceases to hold; at must be in the site's zone and in h. ok is false where it never does:
-// not within a week, or a year where h names dates. Where the clock on the wall is changed on the way, h is asked anew
-// what holds from there: the wall may say once more what it has said, or skip the end.
+// Closes returns when h next closes. at must be in the site's zone and within h. ok is false if h does not close within
+// a week, or a year if it names dates. When the clock changes on the way, the hours after the change are looked up
+// anew, because a local time may occur twice or not at all.
 func (h *Hours) Closes(at time.Time) (end time.Time, ok bool) {
-	// A day more than the horizon: the week may be an hour longer.
+	// One day more than the horizon, because a week with a clock change is an hour longer.
 	for last := at.Add(time.Duration(h.horizon()+1) * day * time.Minute); !at.After(last); {
 		left, open := h.open(onWall(at))
 		if !open {
@@ -286,13 +287,13 @@ func (h *Hours) Closes(at time.Time) (end time.Time, ok bool) {
 	return time.Time{}, false
 }
 
-// intoMinute is how long the minute on the wall has lasted.
+// intoMinute is the time since the local minute began.
 func intoMinute(at time.Time) time.Duration {
 	return time.Duration(at.Second())*time.Second + time.Duration(at.Nanosecond())
 }
 
-// Opens returns the next moment after at, which must be in the site's zone, from which h holds. ok is false where none
-// is within eight days, or a year where h names dates.
+// Opens returns the next moment after at at which h opens. at must be in the site's zone. ok is false if there is none
+// within eight days, or a year if h names dates.
 func (h *Hours) Opens(at time.Time) (start time.Time, ok bool) {
 	w := onWall(at)
 	for ahead := range h.horizon() + 1 {
@@ -309,18 +310,18 @@ func (h *Hours) Opens(at time.Time) (start time.Time, ok bool) {
 	return time.Time{}, false
 }
 
-// Equal reports whether both say the same of every moment, as far as their texts and their holidays tell.
+// Equal reports whether both have the same text and the same holidays.
 func (h *Hours) Equal(o *Hours) bool { return h.text == o.text && h.holidays == o.holidays }
 
-// NamesDates reports whether any rule names dates or public holidays. Where none does, every week is like the other.
+// NamesDates reports whether any rule names dates or public holidays. If none does, all weeks are equal.
 func (h *Hours) NamesDates() bool { return h.rules != nil }
 
-// RuleOn tells days apart by what h says of them: days with the same number have the same spans that begin on them.
-// It is -1 for a day of which no rule speaks.
+// RuleOn is the number of the rule that applies to a day, or -1. Days with the same number have the same spans that
+// begin on them.
 func (h *Hours) RuleOn(d Date) int { return h.speaking(midnight(d)) }
 
-// SpansTouching returns the spans that lie in a day, in part or whole, also those that began the day before. Their
-// minutes are counted from the day's own midnight.
+// SpansTouching returns the spans that touch a day, also those that began the day before. Minutes are counted from that
+// day's midnight.
 func (h *Hours) SpansTouching(d Date) []Span {
 	w := midnight(d)
 	spans := slices.Clone(h.on(w))
@@ -332,8 +333,8 @@ func (h *Hours) SpansTouching(d Date) []Span {
 	return spans
 }
 
-// DatesOfOneYear returns the first and last days of the dates that h names with a year, and the public holidays of one
-// year where h asks for holidays. What h says of other days comes again every year.
+// DatesOfOneYear returns the first and last days of ranges with a year, and the public holidays of one year if h names
+// PH. The hours of all other days repeat every year.
 func (h *Hours) DatesOfOneYear() (out []Date) {
 	for _, r := range h.rules {
 		for _, x := range r.dates {
@@ -352,7 +353,7 @@ func (h *Hours) DatesOfOneYear() (out []Date) {
 	return out
 }
 
-// onDay is a minute on the wall, so many days after the day of at.
+// onDay is a local minute, this many days after the day of at.
 func onDay(at time.Time, ahead, minute int) time.Time {
 	y, m, d := at.Date()
 	return time.Date(y, m, d+ahead, 0, minute, 0, 0, at.Location())

@@ -114,6 +114,9 @@ func TestHoursCloseWhereTheClockIsPutBackBeforeTheyOpen(t *testing.T) {
 // Around both changes of the clock, in zones that change by an hour, by half of one, at midnight, for Ramadan or by a
 // whole day.
 func TestHoursHoldUntilTheyCloseAndNotJustAfter(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: judges thousands of generated cases")
+	}
 	changes := map[string][]time.Time{}
 	for name, years := range map[string][]int{"Europe/Paris": {2026}, "America/New_York": {2026},
 		"Australia/Lord_Howe": {2026}, "America/Havana": {2026},
@@ -206,8 +209,8 @@ func TestHoursOpenNext(t *testing.T) {
 
 func TestHoursThatCannotBeReadAreRefused(t *testing.T) {
 	for in, want := range map[string]string{
-		"":                                  "an empty rule",
-		"Mo 09:00-10:00;":                   "an empty rule",
+		"":                                  "empty rule between",
+		"Mo 09:00-10:00;":                   "empty rule between",
 		"Mo":                                `"Mo" is not days and times`,
 		"Mo 09:00-10:00 11:00":              "is not days and times",
 		"Mo - Fr 09:00-10:00":               "is not days and times",

@@ -120,7 +120,7 @@ func TestWordsGoThereAndBack(t *testing.T) {
 }
 
 func TestUnknownWordsAreRefused(t *testing.T) {
-	if _, err := ParseRole("User"); err == nil || !strings.Contains(err.Error(), `"User" is no role`) {
+	if _, err := ParseRole("User"); err == nil || !strings.Contains(err.Error(), `"User" is not a role`) {
 		t.Error(err)
 	}
 	if _, err := Role(9).MarshalText(); err == nil || Role(9).String() != "none" {

@@ -3,7 +3,7 @@ package policy
 // frenchRoles are the roles as the panel and the hub name them, in the order of roleWords.
 var frenchRoles = [...]string{"aucun rôle", "Apprentissage", "Utilisation", "Atelier", "Encadrement", "Maintenance"}
 
-// In is the role in a sentence: in French its name, in English the word of the policy file.
+// In is the role in a sentence: its French name, or the English word of the policy file.
 func (r Role) In(l Language) string {
 	return Text{FR: word(frenchRoles[:], int(r)), EN: r.String()}.In(l)
 }
@@ -15,7 +15,7 @@ var frenchCodes = [len(codeList)]string{"carte inconnue", "carte bloquée", "mac
 	"temps autorisé épuisé", "liste des accès trop ancienne", "horloge pas encore réglée", "machine hors service",
 	"hors des horaires", "mentor nécessaire"}
 
-// In is the reason in a sentence: in French in words, in English as records have it.
+// In is the reason in a sentence: French words, or the English code as in records.
 func (c Code) In(l Language) string {
 	fr := string(c)
 	if i := c.ease(); i >= 0 {

@@ -24,6 +24,9 @@ func random(t *testing.T, check func(g gen, p *Policy, q Question) error) {
 }
 
 func TestAnotherBadgeNeverTakesAccessAway(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: judges thousands of generated cases")
+	}
 	gained := 0
 	random(t, func(g gen, p *Policy, q Question) error {
 		if q.Member == nil {
@@ -90,6 +93,9 @@ func eachRoleLastsAsLong(p *Policy, q, richer Question) error {
 }
 
 func TestTagLeavesNobodyButMaintainers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: judges thousands of generated cases")
+	}
 	passed := 0
 	random(t, func(_ gen, p *Policy, q Question) error {
 		q.Tagged = true
@@ -113,6 +119,9 @@ func TestTagLeavesNobodyButMaintainers(t *testing.T) {
 }
 
 func TestDecisionIsOfOnePiece(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: judges thousands of generated cases")
+	}
 	seen := map[Verdict]int{}
 	random(t, func(_ gen, p *Policy, q Question) error {
 		d := p.Decide(q)

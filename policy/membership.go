@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// Membership is how the end of a member's membership (Member.Until) counts. The zero Membership has no grace and
-// spares no role: the day after the last day is the first one on which the member is refused.
+// Membership is what the end of a member's membership (Member.Until) means. The zero Membership has no days of grace
+// and keeps no role: the member is refused from the day after the last day.
 type Membership struct {
-	Grace time.Duration // whole days after the last day in which nothing is refused
-	Warn  time.Duration // whole days before the last day from which on the member is told
-	After []Role        // roles that a lapsed member keeps
+	Grace time.Duration // whole days after the last day during which nothing is refused
+	Warn  time.Duration // whole days before the last day during which the member is reminded
+	After []Role        // roles that a member with a lapsed membership keeps
 }
 
 func (x Membership) String() string {
@@ -31,18 +31,18 @@ func (x Membership) String() string {
 // Keeps reports whether a lapsed member keeps the role.
 func (x Membership) Keeps(r Role) bool { return slices.Contains(x.After, r) }
 
-// MembershipState is where a membership stands on a day. The zero state is a membership without an end.
+// MembershipState is the state of a membership on a day. The zero state is a membership without an end.
 type MembershipState uint8
 
 const (
 	Endless   MembershipState = iota
-	Current                   // it ends later than the site warns of
-	EndsSoon                  // Warn days or less are left
-	InGrace                   // the last day has passed, and nothing is refused yet
-	HasLapsed                 // only the roles under After are left
+	Current                   // ends more than Warn days from now
+	EndsSoon                  // ends within Warn days
+	InGrace                   // the last day has passed, the days of grace have not
+	HasLapsed                 // the days of grace have passed: only roles in After remain
 )
 
-// On is where a membership that has a last day stands on a day. The zero Date as last day is no end.
+// On is the state on a day of a membership with this last day. The zero Date as last day means no end.
 func (x Membership) On(today, last Date) MembershipState {
 	if last == (Date{}) {
 		return Endless
@@ -58,12 +58,12 @@ func (x Membership) On(today, last Date) MembershipState {
 	return Current
 }
 
-// LastUse is the last day on which a member may use machines: the last day of the membership, and the grace.
+// LastUse is the last day on which the member may use machines: the last day plus the grace.
 func (x Membership) LastUse(last Date) Date { return last.AddDays(days24(x.Grace)) }
 
 func days24(d time.Duration) int { return int(d / (24 * time.Hour)) }
 
-// DateOf is the day of a moment, on the wall of a zone.
+// DateOf is the calendar day of a moment in a zone.
 func DateOf(at time.Time, zone *time.Location) Date {
 	y, m, d := at.In(zone).Date()
 	return Date{y, m, d}
@@ -72,15 +72,14 @@ func DateOf(at time.Time, zone *time.Location) Date {
 // Before reports whether d is an earlier day than o.
 func (d Date) Before(o Date) bool { return d.all() < o.all() }
 
-// Noon is a moment of the day that exists in every zone, whatever the clock is changed by.
+// Noon is a moment of the day that exists in every zone, also on days of a clock change.
 func (d Date) Noon(zone *time.Location) time.Time {
 	return time.Date(d.Year, d.Month, d.Day, 12, 0, 0, 0, zone)
 }
 
-// Known is the moment at which a membership is judged: the question's own, where the clock is trusted. Else it is
-// the latest moment that is known to have passed: when the bundle was made, or when the machine last wrote a
-// record with a trusted clock. A power cut without a network must lock nobody out, and a clock that is wrong ends
-// no membership.
+// Known is the time at which memberships are judged: the question's own time if the clock is trusted. Otherwise it is
+// the latest time that has certainly passed: when the bundle was made, or when the machine last wrote a record with a
+// trusted clock. So a power cut without a network locks nobody out, and a wrong clock ends no membership.
 func (q Question) Known() time.Time {
 	switch {
 	case q.Clock == Trusted:
@@ -91,12 +90,12 @@ func (q Question) Known() time.Time {
 	return q.Issued
 }
 
-// hasLapsed reports whether a member's membership has ended, and the grace with it.
+// hasLapsed reports whether a member's membership and its days of grace have ended.
 func (j *evaluator) hasLapsed(m *Member) bool {
 	return m != nil && m.Until != (Date{}) && j.membership.On(DateOf(j.known, j.zone), m.Until) == HasLapsed
 }
 
-// MembershipOf is where the membership of q's member stands, and its last day.
+// MembershipOf is the state and the last day of the membership of q's member.
 func (p *Policy) MembershipOf(q Question) (MembershipState, Date) {
 	if q.Member == nil {
 		return Endless, Date{}
@@ -104,14 +103,14 @@ func (p *Policy) MembershipOf(q Question) (MembershipState, Date) {
 	return p.Membership.On(DateOf(q.Known(), p.Zone), q.Member.Until), q.Member.Until
 }
 
-// CardState is what the site says of a card. The zero CardState is a card that is in use: what no member has is no
-// question of its state.
+// CardState is the state of a card at the site. The zero CardState is a card in use. A card that no member has is no
+// matter of CardState.
 type CardState uint8
 
 const (
 	ActiveCard   CardState = iota
-	LostCard               // nobody knows where it is: whoever taps it is not its member
-	BlockedCard            // the site refuses it, whoever taps it
+	LostCard               // reported lost: a tap with this card does not prove who taps
+	BlockedCard            // the site refuses the card
 	ReplacedCard           // the member has another one
 )
 
@@ -128,12 +127,11 @@ func ParseCardState(s string) (CardState, error) {
 	return CardState(n), nil
 }
 
-// Alerts reports whether somebody must hear that a card in this state was tapped. A replaced card is tapped out of
-// habit.
+// Alerts reports whether the staff must be told that a card in this state was tapped. A replaced card is often tapped
+// by habit, so nobody is told.
 func (c CardState) Alerts() bool { return c == LostCard || c == BlockedCard || c > ReplacedCard }
 
-// kind is the reason for which a card in this state is refused. A state that does not exist is refused as a
-// blocked card.
+// kind is the reason for which a card in this state is refused. An unknown state is refused like a blocked card.
 func (c CardState) kind() ReasonKind {
 	switch c {
 	case LostCard:

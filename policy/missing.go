@@ -2,22 +2,22 @@ package policy
 
 import "time"
 
-// finding is a Reason in 8 bytes. The Outcome that it belongs to knows the grant.
+// finding is a Reason in 8 bytes: indices instead of names. Its Outcome has the index of the grant.
 type finding struct {
-	code uint8 // its place in codeList
+	code uint8 // index in codeList
 	kind ReasonKind
-	leaf uint16 // which need of the machine, from 1; 0: none
-	held uint32 // which holding, where code or kind is about one
+	leaf uint16 // number of the need in machine.leaves, from 1; 0: none
+	held uint32 // index of the holding, if code or kind is about one
 }
 
-// findings are what a decision found missing for all grants of a machine, one after the other, and what it takes to
-// write that out as reasons.
+// findings is what a decision found missing for all grants of a machine, in the order of the grants, with what is
+// needed to write it as Reasons.
 type findings struct {
 	machine *machine
 	member  *Member
 	zone    *time.Location
 	list    []finding
-	given   *[]Reason // in place of all others, where NewOutcome made the outcome; nil: Decide did
+	given   *[]Reason // the reasons of an outcome that NewOutcome made; nil: Decide made the outcome
 }
 
 func (x *findings) add(l finding) { x.list = append(x.list, l) }
@@ -29,7 +29,7 @@ func (x *findings) since(mark uint32) []finding { return x.list[mark:] }
 // cutTo drops what was found since the mark.
 func (x *findings) cutTo(mark uint32) { x.list = x.list[:mark] }
 
-// cut drops what lies between two marks.
+// cut drops what was found between two marks.
 func (x *findings) cut(from, to uint32) {
 	x.list = append(x.list[:from], x.list[to:]...)
 }
@@ -54,7 +54,7 @@ func (x *findings) reasons(grant int, from, to uint32) []Reason {
 	return out
 }
 
-// share fills in what a reason says of a member's share of the machine.
+// share fills in the amounts of a reason about quotas.
 func share(m *machine, grant int, who *Member, l *finding, r *Reason) {
 	q := m.grants[grant].Quota
 	switch l.kind {
@@ -67,7 +67,7 @@ func share(m *machine, grant int, who *Member, l *finding, r *Reason) {
 	}
 }
 
-// detail fills in what a reason says of a badge.
+// detail fills in the dates and names of a reason about a badge.
 func detail(m *machine, who *Member, l *finding, r *Reason) {
 	ask := m.leaves[l.leaf-1]
 	r.Badge = ask.Badge

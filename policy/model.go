@@ -2,8 +2,7 @@ package policy
 
 import "time"
 
-// SiteID, MachineID, BadgeID, IssuerID and MemberID are slugs ([a-z0-9-], at most 64 bytes); they match whole and
-// exactly.
+// SiteID, MachineID, BadgeID, IssuerID and MemberID are slugs ([a-z0-9-], at most 64 bytes). They are compared exactly.
 type (
 	SiteID    string
 	MachineID string
@@ -13,10 +12,10 @@ type (
 	MemberID string
 )
 
-// Text is a sentence or a name in the languages that members read.
+// Text is a sentence or a name in both languages.
 type Text struct{ FR, EN string }
 
-// In returns the text in l, or in the other language where l has none.
+// In returns the text in l, or in the other language if l has none.
 func (t Text) In(l Language) string {
 	if l == English && t.EN != "" || t.FR == "" {
 		return t.EN
@@ -24,25 +23,24 @@ func (t Text) In(l Language) string {
 	return t.FR
 }
 
-// Holding is one badge that a member holds, as it was verified ahead of time. The zero Holding counts for nothing.
+// Holding is one badge that a member holds, verified before the tap. The zero Holding counts for nothing.
 type Holding struct {
 	Badge     BadgeID
 	Standing  Standing
 	Assurance Assurance
-	Other     *OtherBadge // what is held in its place, where Badge accepts it; nil: Badge itself
+	Other     *OtherBadge // the accepted badge that is held instead; nil: Badge itself
 	From      time.Time   // valid from
 	Until     time.Time   // valid until; zero: no end
 	Checked   time.Time   // when the issuer's status was last read; zero: the badge has no status to read
 }
 
-// Assurance is what a badge's standing rests on. The zero Assurance is a signature, since every badge had one before
-// others counted.
+// Assurance is how a badge was verified. The zero Assurance is a signature, the only kind in old records.
 type Assurance uint8
 
 const (
-	Signed   Assurance = iota // a key that is pinned to the issuer
-	Hosted                    // the issuer's own web address says so
-	Attested                  // someone of the site has seen it; no machine can check
+	Signed   Assurance = iota // signed with a key that the policy pins to the issuer
+	Hosted                    // found at the issuer's own web address
+	Attested                  // an administrator has seen it; no program can check it
 )
 
 var assuranceWords = [...]string{"signed", "hosted", "attested"}
@@ -57,12 +55,13 @@ func (a *Assurance) UnmarshalText(b []byte) error {
 	return err
 }
 
-// CardStrength is what a card has proven to the reader. The zero CardStrength is a number that anybody can copy.
+// CardStrength is what a card has proven to the reader. The zero CardStrength is a card of which only the number is
+// known, which anybody can copy.
 type CardStrength uint8
 
 const (
 	NumberOnly CardStrength = iota
-	AES                     // the card holds a key that the site gave it
+	AES                     // the card proved that it holds a key of the site
 )
 
 var cardWords = [...]string{"number", "aes"}
@@ -75,11 +74,11 @@ func ParseCardStrength(s string) (CardStrength, error) {
 	return CardStrength(n), err
 }
 
-// Standing is the verdict on a badge's proof and status.
+// Standing is the verdict on a badge's signature and status.
 type Standing uint8
 
 const (
-	Unverified Standing = iota // invalid, indeterminate, or not looked at
+	Unverified Standing = iota // invalid, indeterminate or not examined
 	Verified
 	Revoked
 )
@@ -89,12 +88,12 @@ type Practice struct {
 	Machine MachineID
 	Last    time.Time     // end of the last session
 	Logged  time.Duration // running time logged in all
-	Day     time.Duration // time used on the day of Last, on the wall of the site's zone: since its midnight
-	Week    time.Duration // and in its week: since Monday's
+	Day     time.Duration // time used on the day of Last, in the site's zone
+	Week    time.Duration // time used in the week of Last, which begins on Monday
 }
 
-// Used is the practice after one more session, which ended at a moment, in the site's zone. What of it lies before that
-// day, or that week, counts for none that is still to come.
+// Used is the practice after one more session, which ended at end, in the site's zone. Only the part of the session on
+// that day, and in that week, counts for the quotas.
 func (p Practice) Used(end time.Time, took time.Duration) Practice {
 	if !sameDay(p.Last, end) {
 		p.Day = 0
@@ -108,8 +107,8 @@ func (p Practice) Used(end time.Time, took time.Duration) Practice {
 	return p
 }
 
-// After is the practice p, which began to count anew, with what was practised before. Both have their Last in the
-// site's zone.
+// After is the practice p, which began to count anew, combined with an earlier practice. Both have Last in the site's
+// zone.
 func (p Practice) After(before Practice) Practice {
 	first, last := before, p
 	if last.Last.Before(first.Last) {
@@ -125,8 +124,7 @@ func (p Practice) After(before Practice) Practice {
 	return last
 }
 
-// dayBegan is the first moment of the day on the wall. Where the clock is changed in it, it has not 24 hours, and may
-// not begin at midnight.
+// dayBegan is the first moment of a local day. A day with a clock change has not 24 hours and may not begin at 0:00.
 func dayBegan(at time.Time) time.Time {
 	for {
 		h, m, s := at.Clock()
@@ -143,16 +141,16 @@ func dayBegan(at time.Time) time.Time {
 
 func weekBegan(at time.Time) time.Time {
 	y, m, d := at.Date()
-	back := (int(at.Weekday()) + 6) % 7 // from Monday
+	back := (int(at.Weekday()) + 6) % 7 // days since Monday
 	return dayBegan(time.Date(y, m, d-back, 12, 0, 0, 0, at.Location()))
 }
 
-// dayLength is a day of 24 hours. Days on which clocks change are an hour or two longer, so the bounds are generous.
+// dayLength is the usual length of a day. Days with a clock change differ by an hour or two, so comparisons leave room.
 const dayLength = 24 * time.Hour
 
-// sameDay compares days on the wall of b's zone.
+// sameDay reports whether both are on one local day of b's zone.
 func sameDay(a, b time.Time) bool {
-	if d := b.Sub(a); d > 2*dayLength || d < -2*dayLength { // far apart: the calendar need not be asked
+	if d := b.Sub(a); d > 2*dayLength || d < -2*dayLength { // a quick answer for times far apart
 		return false
 	}
 	ay, am, ad := a.In(b.Location()).Date()
@@ -160,7 +158,7 @@ func sameDay(a, b time.Time) bool {
 	return ay == by && am == bm && ad == bd
 }
 
-// sameWeek compares weeks from Monday to Sunday, as ISO 8601 counts them.
+// sameWeek reports whether both are in one week from Monday to Sunday (ISO 8601).
 func sameWeek(a, b time.Time) bool {
 	if d := b.Sub(a); d > 8*dayLength || d < -8*dayLength {
 		return false
@@ -170,29 +168,29 @@ func sameWeek(a, b time.Time) bool {
 	return ay == by && aw == bw
 }
 
-// Member is what a decision may know of a person: a pseudonym and badges, never a name.
+// Member is what a decision may know about a person: a pseudonym and badges, never a name.
 type Member struct {
 	ID       MemberID
 	Blocked  bool // every card of this member is refused
-	Until    Date // the last day of the membership, in the site's zone; zero: it has no end
+	Until    Date // last day of the membership in the site's zone; zero: no end
 	Holdings []Holding
 	Practice []Practice
-	prepared *prepared // by Prepare; nil: each decision works it out
+	prepared *prepared // set by Prepare; nil: computed at each decision
 }
 
-// Limits bound a session. A zero duration is no limit. In JSON they are nanoseconds.
+// Limits bound a session. A zero duration means no limit. In JSON they are nanoseconds.
 type Limits struct {
-	Max time.Duration `json:"max,omitempty"` // the session ends at the latest after this, unless it is extended
-	// what hours, quotas and bookings leave, for extensions too; a grant's own session has none
+	Max time.Duration `json:"max,omitempty"` // the session ends after this time unless it is extended
+	// Most is what hours, quotas and bookings leave. Extensions cannot exceed it. A grant's own session has none.
 	Most time.Duration `json:"most,omitempty"`
-	Idle time.Duration `json:"idle,omitempty"` // ends when the machine has not worked for this long
+	Idle time.Duration `json:"idle,omitempty"` // the session ends when the machine was idle for this long
 	Warn time.Duration `json:"warn,omitempty"` // the member is warned this long before the end
-	// what the member may add to what is left, each time they ask; zero: nothing
+	// Extend is the time that the member may add at each request; zero: none.
 	Extend time.Duration `json:"extend,omitempty"`
 }
 
-// Extended is what is left of a session once its member has asked for more: what was left, and Extend on top, but no
-// more than most, which is the Most of a fresh decision (zero: no limit). It never takes time away.
+// Extended is the time left of a session after its member has asked for more: the time left plus Extend, and at most
+// most, the Most of a new decision (zero: no limit). It is never less than left.
 func (l Limits) Extended(left, most time.Duration) time.Duration {
 	out := left + l.Extend
 	if most > 0 && out > most {

@@ -50,7 +50,7 @@ var mutants = []mutate.Edit{
 		"case !h.Checked.IsZero() && at.Sub(h.Checked) > j.grace:",
 		"case !h.Checked.IsZero() && at.Sub(h.Checked) > 2*j.grace:",
 	},
-	{"choose.go", "if j.q.Clock != Trusted { // what could end it was passed over", "if j.q.Clock == Trusted {"},
+	{"choose.go", "if j.q.Clock != Trusted { // the rules that could shorten", "if j.q.Clock == Trusted {"},
 	{"choose.go", "l.Most = j.leaves(g)", "l.Most = min(j.leaves(g), l.Max)"},
 	{"choose.go", "if Outlasts(l.Max, l.Most) {", "if Outlasts(l.Most, l.Max) {"},
 	{"choose.go", "return Outlasts(l.Most, other.Most)", "return false"},
@@ -87,7 +87,7 @@ var mutants = []mutate.Edit{
 	{"hours.go", "time.Duration(h.horizon()+1) * day", "time.Duration(h.horizon()) * day"},
 	{
 		"dates.go",
-		"return d.inYear() >= x.from.inYear() || d.inYear() <= x.to.inYear() // over the New Year",
+		"return d.inYear() >= x.from.inYear() || d.inYear() <= x.to.inYear() // the range spans New Year",
 		"return false",
 	},
 	{"person.go", "out.Day, out.Week = max(out.Day, x.Day), max(out.Week, x.Week)", "out.Day, out.Week = x.Day, x.Week"},

@@ -2,27 +2,27 @@ package policy
 
 import "time"
 
-// person is a member as one machine sees them.
+// person is a member with what one machine needs to know.
 type person struct {
 	*prepared
 	all       []Holding
 	last      time.Time     // end of the last session here
 	logged    time.Duration // running time logged here
-	day, week time.Duration // of it, on this day and in this week
+	day, week time.Duration // time used here on this day and in this week
 }
 
-// prepared says which of a member's badges may meet which need of one machine, so that a tap compares no names.
+// prepared lists which of a member's badges may meet which need of one machine, so that a tap compares no names.
 type prepared struct {
 	machine  *machine
-	holdings []Holding // that it was made of
-	places   []uint32  // in holdings: first those that may meet the first need, then those for the second …
-	ends     []uint32  // by need: where its places end
+	holdings []Holding // the holdings it was computed from
+	places   []uint32  // indices in holdings: those for the first need, then those for the second, and so on
+	ends     []uint32  // by need: the end of its part of places
 	others   bool      // some of places are another issuer's badges
 }
 
-// Prepare works out, ahead of the taps, which of the member's badges may meet which need of a machine. Without it the
-// member is judged the same, but slower. It holds for this policy, this machine and this list of badges: a copy of the
-// member may have another list, and the badges in a list must not be changed after.
+// Prepare computes before a tap which of the member's badges may meet which need of a machine. Without it Decide gives
+// the same answers, but slower. The result holds for this policy, this machine and this list of badges: a copy of the
+// member may have another list, and the badges in a list must not change afterwards.
 func (p *Policy) Prepare(id MachineID, who *Member) {
 	if m := p.machines[id]; m != nil && who != nil {
 		who.prepared = prepare(m, who.Holdings)
@@ -31,7 +31,7 @@ func (p *Policy) Prepare(id MachineID, who *Member) {
 
 func prepare(m *machine, all []Holding) *prepared {
 	needs := len(m.leaves)
-	room := make([]uint32, needs, 2*needs+len(all)) // the ends, then as many places as most members need
+	room := make([]uint32, needs, 2*needs+len(all)) // the ends, then room for as many indices as most members need
 	x := &prepared{machine: m, holdings: all, ends: room[:needs:needs], places: room[needs:]}
 	for i, ask := range m.leaves {
 		for place := range all {
@@ -45,13 +45,13 @@ func prepare(m *machine, all []Holding) *prepared {
 	return x
 }
 
-// isOf reports whether it was prepared for this machine, of this list of badges.
+// isOf reports whether x was computed for this machine and this list of badges.
 func (x *prepared) isOf(m *machine, all []Holding) bool {
 	return x != nil && x.machine == m && len(x.holdings) == len(all) &&
 		(len(all) == 0 || &x.holdings[0] == &all[0])
 }
 
-// held are the places of the holdings that may meet the need.
+// held returns the indices of the holdings that may meet the need.
 func (x *prepared) held(n *need) []uint32 {
 	from := uint32(0)
 	if n.leaf > 1 {
@@ -60,7 +60,7 @@ func (x *prepared) held(n *need) []uint32 {
 	return x.places[from:x.ends[n.leaf-1]]
 }
 
-// meet looks once at what the machine wants to know.
+// meet collects what the machine needs to know about the member.
 func (x *person) meet(m *machine, who *Member) {
 	if who == nil {
 		return
@@ -73,8 +73,8 @@ func (x *person) meet(m *machine, who *Member) {
 	x.last, x.logged, x.day, x.week = u.Last, u.Logged, u.Day, u.Week
 }
 
-// used is what the member has done at the machine. Where it is told twice, the better half of each counts, but for
-// quotas the greater.
+// used is the member's practice at the machine. If it is listed twice, the better value of each counts, and for quotas
+// the greater.
 func (m *Member) used(id MachineID) (out Practice) {
 	for i := range m.Practice {
 		x := &m.Practice[i]

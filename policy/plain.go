@@ -11,9 +11,9 @@ func (m *Machine) Gives(r Role) bool {
 	return m != nil && slices.ContainsFunc(m.Grants, func(g Grant) bool { return g.Role == r })
 }
 
-// Plain is a sentence for the people of this machine: where no grant gives the role of mentor or of maintainer, it
-// sends nobody to one. The desk helps in place of maintainers, and whoever supervises is not called a mentor. A nil
-// machine has no roles.
+// Plain adapts a sentence to the roles of this machine. If no grant gives mentor or maintainer, the sentence must not
+// send anybody to one: the desk takes the place of maintainers, and a supervisor is not called a mentor. A nil machine
+// has no roles.
 func (m *Machine) Plain(t Text) Text {
 	if !m.Gives(Maintainer) {
 		t = Text{replaced(t.FR, maintainerFR[:]), replaced(t.EN, maintainerEN[:])}
@@ -24,7 +24,7 @@ func (m *Machine) Plain(t Text) Text {
 	return t
 }
 
-// replaced leaves what stands in quotation marks as it is: a badge's name is quoted as it was issued.
+// replaced replaces phrases, but not inside quotation marks, because badge names are quoted as issued.
 func replaced(s string, pairs []string) string {
 	if s == "" {
 		return s
@@ -58,29 +58,29 @@ func replaced(s string, pairs []string) string {
 var (
 	maintainerFR = [...]string{
 		"Seuls les mainteneurs peuvent démarrer", "Attendre quelques minutes",
-		"attendre quelques minutes ou demander à un mainteneur", "attendre quelques minutes",
+		"attendre quelques minutes ou prévenir la maintenance", "attendre quelques minutes",
 		"jusqu’à ce qu’un mainteneur l’ait vue", "jusqu’à ce que l’accueil la remette en service",
 		"Un mainteneur le verra", "L’accueil le verra",
-		"demander à un mainteneur", "en parler à l’accueil",
+		"voir un mainteneur", "en parler à l’accueil",
 		"un mainteneur", "l’accueil",
 		"prévenir la maintenance", "prévenir l’accueil", "prévenez la maintenance", "prévenez l’accueil",
 		"Prévenir la maintenance", "Prévenir l’accueil",
 		"par la maintenance", "par le lieu"}
 	maintainerEN = [...]string{
 		"Only maintainers can start", "Wait a few minutes",
-		"wait a few minutes or ask a maintainer", "wait a few minutes",
+		"wait a few minutes or tell a maintainer", "wait a few minutes",
 		"until a maintainer has seen it", "until the desk returns it to service",
 		"A maintainer will see it", "The desk will see it",
-		"ask a maintainer", "talk to the desk",
+		"see a maintainer", "talk to the desk",
 		"a maintainer", "the desk",
 		"by maintenance", "by the site"}
 	mentorFR = [...]string{
 		"Une séance avec un mentor suffit pour reprendre", "Une séance de remise à niveau suffit pour reprendre",
 		"une séance avec un mentor suffit pour reprendre", "une séance de remise à niveau suffit pour reprendre",
 		"Aucun mentor n’a répondu pour", "Personne n’est venu encadrer",
-		"Ce mentor répond", "Cette personne répond",
-		"demander à un autre mentor", "demander à quelqu’un d’autre",
-		"demander à un mentor", "en parler à l’accueil",
+		"Ce mentor encadre", "Cette personne encadre",
+		"voir un autre mentor", "voir quelqu’un d’autre",
+		"voir un mentor", "en parler à l’accueil",
 		"la carte d’un mentor qui a", "la carte de quelqu’un qui a",
 		"Mentor : présentez", "Pour encadrer : présentez",
 		"avec un mentor", "avec quelqu’un qui encadre"}
@@ -88,9 +88,9 @@ var (
 		"One session with a mentor is enough", "One refresher session is enough",
 		"one session with a mentor is enough", "one refresher session is enough",
 		"No mentor has answered for", "Nobody has come to supervise",
-		"This mentor already answers", "This person already answers",
-		"ask another mentor", "ask somebody else",
-		"ask a mentor", "talk to the desk",
+		"This mentor already supervises", "This person already supervises",
+		"see another mentor", "see somebody else",
+		"see a mentor", "talk to the desk",
 		"the card of a mentor who holds", "the card of somebody who holds",
 		"Mentor: tap your card", "To supervise: tap your card",
 		"with a mentor", "with somebody who supervises"}

@@ -79,7 +79,7 @@ func TestNoSentenceNamesARoleThatTheMachineGivesNobody(t *testing.T) {
 
 func TestPlainLeavesWhatIsQuotedAndWhatTheMachineGives(t *testing.T) {
 	m := &Machine{}
-	in := Text{FR: "« Aide avec un mentor » : demander à un mentor", EN: "“Help with a mentor”: ask a mentor"}
+	in := Text{FR: "« Aide avec un mentor » : voir un mentor", EN: "“Help with a mentor”: see a mentor"}
 	want := Text{FR: "« Aide avec un mentor » : en parler à l’accueil", EN: "“Help with a mentor”: talk to the desk"}
 	if got := m.Plain(in); got != want {
 		t.Errorf("%+v", got)

@@ -8,9 +8,9 @@
 //
 // It refuses by default. The zero Decision, Role and Holding open nothing. A rule that cannot be judged denies, with
 // the code that says so: while the clock is not trusted, opening hours, ages and the ends of badges cannot be judged. A
-// tag stops every role but maintainer (a mentor too: a mentor answers for people, not for the state of a machine); a
-// fault stops everyone. Another badge never takes access away: of several badges of one kind the best counts, of
-// several grants of one role the longest session.
+// tag stops every role but maintainer (a mentor too: a mentor is responsible for people, not for the state of a
+// machine); a fault stops everyone. Another badge never takes access away: of several badges of one kind the best
+// counts, of several grants of one role the longest session.
 //
 // Two dates are not judged while the clock is untrusted, since every signed badge bears the first and every revocable
 // one the second, and nobody could start a machine after a power cut without a network: the beginning of a badge's
@@ -24,19 +24,19 @@ import (
 	"time"
 )
 
-// Model is a site's policy as it was written. New checks it.
+// Model is a site's policy as its author wrote it. New checks it.
 type Model struct {
 	Site     SiteID
-	Language Language       // of the site: badge names are quoted in it, as issued
-	Zone     *time.Location // hours are read in it; nil: UTC
+	Language Language       // of the site; badge names are quoted in this language
+	Zone     *time.Location // of hours, bookings and quotas; nil: UTC
 	// SignedBindings says that the policy key signs each member's addresses, subjects, cards and restrictions too: a
 	// machine that pins a policy key of its own takes no others.
 	SignedBindings bool
 	StatusGrace    time.Duration // how long a badge's last status counts; zero: DefaultStatusGrace
-	Membership     Membership    // how the end of a membership counts
-	Holidays       *Holidays     // what PH means in hours; nil: none are listed
-	Names          Names         // of members, on the panels
-	Look           Look          // of the panels
+	Membership     Membership    // what the end of a membership means
+	Holidays       *Holidays     // the public holidays, PH in hours; nil: none
+	Names          Names         // how panels show members' names
+	Look           Look          // light or dark panels
 	Issuers        []Issuer
 	Badges         []Badge
 	Machines       []Machine
@@ -45,21 +45,20 @@ type Model struct {
 	Never          []Invariant
 }
 
-// DefaultStatusGrace is how long a badge keeps its last verdict while its status cannot be read (design §4.3).
+// DefaultStatusGrace is how long a badge keeps its last verdict while its status cannot be read (the project's choice).
 const DefaultStatusGrace = 7 * 24 * time.Hour
 
-// Issuer is one whose badges count, and the only keys that count for it.
+// Issuer is an issuer whose badges count, with the only keys that are accepted for it.
 type Issuer struct {
 	ID      IssuerID
 	Name    string
-	Profile string   // issuer.id as it stands in its credentials: a DID or a URL
+	Profile string   // issuer.id in its credentials: a DID or a URL
 	Keys    []string // did:key:z6Mk…, z6Mk…, did:web:host, https://… of a profile or JWKS, or a PEM public key
 
-	StatusIssuers []IssuerID // who may sign the status lists of its badges, besides itself
+	StatusIssuers []IssuerID // issuers that may also sign the status lists of its badges
 }
 
-// StatusProfiles are the ids, as they stand in credentials, of those who may sign the status lists of an issuer's
-// badges besides it.
+// StatusProfiles returns the issuer.id of each issuer that may sign the status lists of another issuer's badges.
 func StatusProfiles(all []Issuer, of Issuer) []string {
 	var out []string
 	for _, id := range of.StatusIssuers {
@@ -78,7 +77,7 @@ type Badge struct {
 	Name        Text // exactly as issued
 	Issuer      IssuerID
 	Achievement string   // achievement.id; matched without its query and fragment
-	Accepts     []Accept // badges of other issuers that count as this one
+	Accepts     []Accept // badges of other issuers that count as this badge
 }
 
 // Machine is a machine and who may use it.
@@ -87,17 +86,17 @@ type Machine struct {
 	Name     Text
 	Grants   []Grant
 	WhenIdle WhenIdle
-	Cooldown time.Duration // what serves the machine (extraction) runs on for this long after a session
+	Cooldown time.Duration // how long extraction runs on after a session
 	Mode     Mode
 	Card     CardStrength  // what a card must prove here
-	Pass     ClockPass     // rules that are passed over while the clock is not trusted; zero: none, they refuse
-	Fresh    time.Duration // how old the bundle may be before only Stale roles start; zero: any age
+	Pass     ClockPass     // rules that are ignored while the clock is not trusted; zero: none, all of them refuse
+	Fresh    time.Duration // the age of the bundle above which only roles in Stale may start; zero: any age
 	Stale    []Role        // roles that start from a bundle older than Fresh
-	Bookings []Booking     // in order, and none begins before another has ended
+	Bookings []Booking     // sorted by time, without overlaps
 
-	Interventions []Item   // kinds that may be logged, in the order of the panel's buttons
-	Maintenance   []Upkeep // what comes due
-	Vouch         []Item   // what a mentor may say that a learner did well
+	Interventions []Item   // kinds of intervention, in the order of the panel's buttons
+	Maintenance   []Upkeep // recurring maintenance
+	Vouch         []Item   // skills that a mentor may confirm for a learner
 }
 
 // ClockPass is a set of rules.
@@ -109,18 +108,18 @@ const (
 	PassEnds                        // the ends of badges
 )
 
-// Booking keeps a machine for one member. Maintainers may work in anybody's.
+// Booking reserves a machine for one member. Maintainers may work during anybody's booking.
 type Booking struct {
 	From, To time.Time
 	For      MemberID
 }
 
-// Quota is how long a member may use the machine. Zero: no limit.
+// Quota is how long a member may use the machine. Zero means no limit.
 type Quota struct {
-	Day, Week time.Duration // on the wall of the site's zone; a week begins on Monday
+	Day, Week time.Duration // local days and weeks of the site; a week begins on Monday
 }
 
-// WhenIdle says what becomes of the work under way when a session ends. The zero WhenIdle ends both at once.
+// WhenIdle says what happens to running work when a session ends. The zero WhenIdle switches the machine off at once.
 type WhenIdle uint8
 
 const (
@@ -128,34 +127,34 @@ const (
 	FinishJob                 // finish-job: a busy machine runs until its work is done
 )
 
-// Mode is how far decisions bind. The zero Mode binds.
+// Mode says whether decisions are enforced. The zero Mode enforces them.
 type Mode uint8
 
 const (
 	Enforce Mode = iota
-	Warn         // every member gets in; the decision says what enforcement would have answered
+	Warn         // every member is let in; Decision.Would is the answer of enforcement
 )
 
 // Grant is one line of policy that gives a role.
 type Grant struct {
 	Role       Role
 	Needs      Need
-	Supervisor *Need  // what the supervisor must hold; nil: the member may be alone
+	Supervisor *Need  // what the mentor must hold; nil: no mentor is needed
 	Hours      *Hours // nil: at any time
-	Booked     bool   // only within a booking of the member's own
-	// how many sessions a supervisor may answer for at once, of those that the machine knows; zero: any number
+	Booked     bool   // only during the member's own booking
+	// Learners bounds how many sessions one mentor may supervise at once at this machine; zero: any number.
 	Learners int
 	Quota    Quota
 	Session  Limits
 }
 
-// Need is what must be held: exactly one of Badge, All and Any is set. The zero Need is never met.
+// Need is what must be held. Exactly one of Badge, All and Any is set. The zero Need is never met.
 type Need struct {
 	Badge      BadgeID
 	Within     time.Duration // the badge was issued at most this long ago; zero: any age
 	UsedWithin time.Duration // the machine was used, or the badge issued, at most this long ago; zero: any time
 	Hours      time.Duration // running time logged on the machine; zero: none
-	Assurance  Assurance     // the weakest that counts; zero: signed
+	Assurance  Assurance     // the weakest assurance that counts; zero: signed
 	All        []Need
 	Any        []Need
 }
@@ -165,19 +164,19 @@ type EvidenceRule struct {
 	Interventions int           // how many must count
 	Kinds         []string      // which kinds count
 	Within        time.Duration // how old they may be; zero: any age
-	// each is logged under the tap of someone whose session rested on this badge; empty: nobody's
+	// EndorsedBy is the badge by which the maintainer who logged the intervention was at the machine; empty: none needed.
 	EndorsedBy BadgeID
-	Endorsed   Endorsed // how that person answers for the work
-	Spread     int      // on how many different days of the site's zone they must lie; zero: on any
+	Endorsed   Endorsed // how that maintainer endorses the work
+	Spread     int      // the fewest different local days of the interventions; zero: no rule
 }
 
-// Endorsed is how the maintainer answers for work that was logged under their tap. The zero Endorsed is by the tap
-// alone.
+// Endorsed is how a maintainer endorses work that was logged under their tap. The zero Endorsed needs no more than the
+// tap.
 type Endorsed uint8
 
 const (
 	ByTap     Endorsed = iota
-	AtTheTime          // they confirm each intervention at the machine, with their own card and a touch
+	AtTheTime          // each intervention is confirmed at the machine with the maintainer's card and a touch
 )
 
 var endorsedWords = [...]string{"", "at-the-time"}
@@ -190,34 +189,34 @@ func ParseEndorsed(s string) (Endorsed, error) {
 	return Endorsed(n), err
 }
 
-// Test is an example that stands in the policy file.
+// Test is an example in the policy file.
 type Test struct {
-	Name     string // where it stands, for messages
+	Name     string // its position in the file, for messages
 	Question Question
 	Expect   Verdict
 	Role     Role // NoRole: any
 	Because  Code // empty: any
 }
 
-// Invariant is something that the policy must never allow: package policy/analysis looks for cases against it.
+// Invariant is something that the policy must never allow. Package policy/analysis looks for cases that break it.
 type Invariant struct {
-	Name    string      // where it stands, for messages
-	Roles   []Role      // that nobody may have
-	On      []MachineID // at these machines; none: at any
-	Without []BadgeID   // while they hold none of these; none: whatever they hold
-	At      *Hours      // at these times; nil: at any
-	Alone   bool        // without a supervisor; false: with one or without
+	Name    string      // its position in the file, for messages
+	Roles   []Role      // nobody may have these roles
+	On      []MachineID // at these machines; empty: at all
+	Without []BadgeID   // while they hold none of these badges; empty: whatever they hold
+	At      *Hours      // at these times; nil: at all times
+	Alone   bool        // without a mentor; false: with a mentor or without
 }
 
-// Policy is a checked model, compiled for speed. It is never changed, and may be used by many goroutines at once.
-// Its maps and slices are for reading only.
+// Policy is a checked and compiled model. It never changes, so many goroutines may use it at once. Callers only read
+// its maps and slices.
 type Policy struct {
 	Model
 	machines     map[MachineID]*machine
 	badges       map[BadgeID]*Badge
 	achievements map[achievement]BadgeID
 	matches      map[achievement][]Match
-	roleSets     [1 << (Maintainer + 1)][]Role // the roles of each set, so that a decision needs no memory for them
+	roleSets     [1 << (Maintainer + 1)][]Role // the roles in each set, so that a decision allocates none
 }
 
 type achievement struct {
@@ -250,8 +249,8 @@ func (p *Policy) Issuer(id IssuerID) (*Issuer, bool) {
 	return nil, false
 }
 
-// BadgeByAchievement returns the badge that the issuer's achievement.id stands for. The query (cid, lang at Open Badge
-// Factory) and the fragment do not count.
+// BadgeByAchievement returns the badge with this issuer and achievement.id. Query (cid and lang at Open Badge Factory)
+// and fragment of the URL are ignored.
 func (p *Policy) BadgeByAchievement(issuer IssuerID, url string) (BadgeID, bool) {
 	id, ok := p.achievements[achievement{issuer, path(url)}]
 	return id, ok
@@ -264,7 +263,7 @@ func path(url string) string {
 	return url
 }
 
-// MachinesOf returns the machines whose grants name the badge for the member, in the policy's order.
+// MachinesOf returns the machines whose grants ask the member for the badge, in the order of the policy.
 func (p *Policy) MachinesOf(b BadgeID) []MachineID {
 	var out []MachineID
 	for i := range p.Machines {
@@ -275,7 +274,7 @@ func (p *Policy) MachinesOf(b BadgeID) []MachineID {
 	return out
 }
 
-// Names reports whether the badge stands anywhere in n.
+// Names reports whether n or a need inside n asks for the badge.
 func (n Need) Names(b BadgeID) bool {
 	in := func(n Need) bool { return n.Names(b) }
 	return n.Badge == b && b != "" || slices.ContainsFunc(n.All, in) || slices.ContainsFunc(n.Any, in)

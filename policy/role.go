@@ -5,26 +5,26 @@ import (
 	"slices"
 )
 
-// Role is what a member may be at a machine, least powerful first. The zero Role opens nothing.
+// Role is what a member may do at a machine, least powerful first. The zero Role allows nothing.
 type Role uint8
 
 const (
 	NoRole     Role = iota
-	Learner         // uses the machine while a supervisor answers for the session
+	Learner         // uses the machine with a mentor
 	User            // uses it alone
 	Host            // runs a workshop
-	Mentor          // answers for a learner
-	Maintainer      // works on it; the only role that a tag does not stop
+	Mentor          // supervises a learner
+	Maintainer      // repairs the machine; the only role that a tag does not stop
 )
 
 var roleWords = [...]string{"none", "learner", "user", "host", "mentor", "maintainer"}
 
-// Roles are all roles that a grant may give, least powerful first.
+// Roles returns all roles that a grant may give, least powerful first.
 func Roles() []Role { return []Role{Learner, User, Host, Mentor, Maintainer} }
 
 func (r Role) String() string { return word(roleWords[:], int(r)) }
 
-// ParseRole reads a role's word; "none" and "" are NoRole.
+// ParseRole reads a role's word. "none" and "" are NoRole.
 func ParseRole(s string) (Role, error) {
 	n, err := number("role", roleWords[:], s)
 	return Role(n), err
@@ -42,7 +42,7 @@ type Verdict uint8
 
 const (
 	Deny  Verdict = iota
-	Await         // a supervisor's card is wanted
+	Await         // allow, as soon as a mentor taps
 	Allow
 )
 
@@ -90,7 +90,7 @@ func (l *Language) UnmarshalText(b []byte) (err error) {
 
 func word(words []string, n int) string {
 	if n >= len(words) {
-		return words[0] // what is not known is the zero word
+		return words[0] // unknown numbers are written as the zero value
 	}
 	return words[n]
 }
@@ -108,7 +108,7 @@ func number(kind string, words []string, s string) (int, error) {
 	}
 	n := slices.Index(words, s)
 	if n < 0 {
-		return 0, fmt.Errorf("policy: %q is no %s; one of: %q", s, kind, words)
+		return 0, fmt.Errorf("policy: %q is not a %s, want one of %q", s, kind, words)
 	}
 	return n, nil
 }

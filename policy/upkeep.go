@@ -7,45 +7,44 @@ import (
 	"time"
 )
 
-// Item is one of a list that a machine's people choose from: a kind of intervention, something that a learner did well.
+// Item is an entry of a list from which people choose at the machine: a kind of intervention, or a skill.
 type Item struct {
 	ID   string // a slug
-	Name Text   // as people read it
+	Name Text   // as people read the entry
 }
 
-// Upkeep is a piece of maintenance that comes due again and again: by running hours, by days, or by whichever comes
-// first.
+// Upkeep is recurring maintenance: due after running hours, after days, or after whichever comes first.
 type Upkeep struct {
-	Kind  string        // of intervention: one that is logged starts it anew
-	Hours time.Duration // running time of the machine; zero: it does not count
-	Every time.Duration // time on the wall, whole days; zero: it does not count
-	Block bool          // once it is due the machine is tagged out until it is done
+	Kind  string        // of the intervention that resets the interval
+	Hours time.Duration // interval in running time; zero: none
+	Every time.Duration // interval in whole days; zero: none
+	Block bool          // when due, the machine is tagged out until the work is done
 }
 
 // Done is when a kind of maintenance was last done.
 type Done struct {
-	At  time.Time     `json:"at"`  // zero: nobody knows, the clock was not set
-	Ran time.Duration `json:"ran"` // the machine's running time then
+	At  time.Time     `json:"at"`  // zero: unknown, the clock was not set
+	Ran time.Duration `json:"ran"` // the machine's total running time then
 }
 
-// Wear is what a machine has been through.
+// Wear is the total use of a machine.
 type Wear struct {
 	Now   time.Time
 	Clock Clock
-	Ran   time.Duration   // running time, in all
-	Done  map[string]Done // by kind; a kind that is not here counts from nothing run and no day passed
+	Ran   time.Duration   // total running time
+	Done  map[string]Done // by kind; a missing kind counts from a running time of 0 and from today
 }
 
-// Work is a piece of maintenance that is due, or will be soon: once a tenth of its interval, or less, is left.
+// Work is maintenance that is due, or will be soon: when a tenth of its interval or less is left.
 type Work struct {
 	Upkeep
 	Over      bool          // it is due now
-	ByHours   bool          // what is left is running time; else time on the wall
-	Remaining time.Duration // until it is due, or negative: since
+	ByHours   bool          // Remaining is running time; false: calendar time
+	Remaining time.Duration // time until due; negative: overdue
 }
 
-// Due lists what the machine needs, or needs soon: what is due first, then what has least left of its interval. While
-// the clock is not trusted, days are not counted.
+// Due lists the maintenance that is due or due soon: first what is due, then by the share of the interval that is left.
+// While the clock is not trusted, days are not counted.
 func (m *Machine) Due(w Wear) []Work {
 	var out []Work
 	for _, u := range m.Maintenance {
@@ -62,7 +61,8 @@ func (m *Machine) Due(w Wear) []Work {
 	return out
 }
 
-// standing is where u stands, and whether anybody needs to know. Where hours and days both call, hours speak first.
+// standing is the state of one maintenance, and whether to report it. If both hours and days are due, hours are
+// reported.
 func (u Upkeep) standing(w Wear) (Work, bool) {
 	done, known := w.Done[u.Kind]
 	by := func(every, spent time.Duration, hours bool) (Work, bool) {
@@ -70,7 +70,7 @@ func (u Upkeep) standing(w Wear) (Work, bool) {
 		return Work{Upkeep: u, Over: left <= 0, ByHours: hours, Remaining: left}, every > 0 && left <= every/10
 	}
 	since := w.Ran - done.Ran
-	if since < 0 { // what hours are counted from is another now, and began at nothing
+	if since < 0 { // the counter of hours was replaced and began at 0
 		since = w.Ran
 	}
 	ran, called := by(u.Hours, since, true)
@@ -84,8 +84,8 @@ func (u Upkeep) standing(w Wear) (Work, bool) {
 	return ran, called
 }
 
-// InterventionKinds returns the kinds that may be logged at the machine: those it lists, those that come due, and those
-// that count towards any of its badges. They are sorted.
+// InterventionKinds returns the kinds of intervention that may be logged at the machine: those that it lists, those of
+// its maintenance, and those that count towards one of its badges. They are sorted.
 func (p *Policy) InterventionKinds(id MachineID) []string {
 	var out []string
 	for b, rule := range p.Evidence {
@@ -105,8 +105,7 @@ func (p *Policy) InterventionKinds(id MachineID) []string {
 	return slices.Compact(out)
 }
 
-// KindName is a kind of intervention as people read it: the machine's own name for it, or the slug with spaces, which
-// is all that no machine knows.
+// KindName is the name of a kind of intervention: the machine's own, or the slug with spaces.
 func (m *Machine) KindName(kind string) Text {
 	if m == nil {
 		return nameOf(nil, kind)
@@ -114,7 +113,7 @@ func (m *Machine) KindName(kind string) Text {
 	return nameOf(m.Interventions, kind)
 }
 
-// SkillName is something that a mentor may vouch for, likewise.
+// SkillName is the name of a skill that a mentor may confirm: the machine's own, or the slug with spaces.
 func (m *Machine) SkillName(id string) Text {
 	if m == nil {
 		return nameOf(nil, id)
@@ -130,7 +129,7 @@ func nameOf(items []Item, id string) Text {
 	return Text{plain, plain}
 }
 
-// Names is how much of members' names a panel shows. The zero Names is the first name alone.
+// Names is how a panel shows members' names. The zero Names is the first name only.
 type Names uint8
 
 const (
@@ -148,7 +147,7 @@ func ParseNames(s string) (Names, error) {
 	return Names(n), err
 }
 
-// Of shortens a name as a site chose.
+// Of shortens a full name as the site chose.
 func (n Names) Of(full string) string {
 	words := strings.Fields(full)
 	if len(words) == 0 {
@@ -169,7 +168,7 @@ func (n Names) Of(full string) string {
 	return words[0]
 }
 
-// Look is ink on paper or paper on ink. The zero Look is what each screen prefers.
+// Look is a panel's colours: dark on light or light on dark. The zero Look follows each screen's preference.
 type Look uint8
 
 const (

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// unknownMachine answers for a machine that the policy does not name.
+// unknownMachine is the answer for a machine that the policy does not name.
 var unknownMachine = step(
 	Text{"Cette machine n’est pas encore configurée", "This machine is not set up yet"},
-	Text{"prévenir un mainteneur", "tell a maintainer"},
+	Text{"prévenir la maintenance", "tell a maintainer"},
 )
 
-// fixed are the sentences that need no badge and no date.
+// fixed is the sentence of a code that needs no badge and no date.
 func fixed(c Code) Sentence {
 	switch c {
 	case UnknownCard:
@@ -25,7 +25,7 @@ func fixed(c Code) Sentence {
 	case MachineFault:
 		return step(
 			Text{"La machine est arrêtée par sécurité", "The machine is stopped for safety"},
-			Text{"prévenir un mainteneur", "tell a maintainer"},
+			Text{"prévenir la maintenance", "tell a maintainer"},
 		)
 	case TaggedOut:
 		return step(
@@ -35,15 +35,15 @@ func fixed(c Code) Sentence {
 	case BundleStale:
 		return step(
 			Text{
-				"La machine est sans nouvelles du site depuis trop longtemps",
-				"The machine has had no news from the site for too long",
+				"La liste des accès de cette machine est trop ancienne",
+				"This machine’s access list is too old",
 			},
-			Text{"prévenir un mainteneur", "tell a maintainer"},
+			Text{"prévenir la maintenance", "tell a maintainer"},
 		)
 	case ClockUntrusted:
 		return step(
-			Text{"L’heure n’est pas encore sûre", "The time is not certain yet"},
-			Text{"attendre quelques minutes ou demander à un mainteneur", "wait a few minutes or ask a maintainer"},
+			Text{"L’horloge de la machine n’est pas encore réglée", "The machine’s clock is not set yet"},
+			Text{"attendre quelques minutes ou prévenir la maintenance", "wait a few minutes or tell a maintainer"},
 		)
 	default:
 		return step(
@@ -53,7 +53,7 @@ func fixed(c Code) Sentence {
 	}
 }
 
-// wording writes dates for someone who reads them now, in the site's zone.
+// wording writes dates relative to the present, in the site's zone.
 type wording struct {
 	zone *time.Location
 	now  time.Time
@@ -83,7 +83,7 @@ func (w wording) moment(t time.Time) Text {
 	return Text{on.FR + " à " + at.FR, on.EN + " at " + at.EN}
 }
 
-// daysUntil counts midnights.
+// daysUntil counts the midnights until t.
 func (w wording) daysUntil(t time.Time) int {
 	y, m, d := t.Date()
 	ny, nm, nd := w.now.Date()
@@ -92,7 +92,7 @@ func (w wording) daysUntil(t time.Time) int {
 	)
 }
 
-// date is "le 3 mars", "on 3 March", with the year where it is another.
+// date is "le 3 mars", "on 3 March", with the year if it is not this year.
 func (w wording) date(t time.Time) Text {
 	t = t.In(w.zone)
 	d := strconv.Itoa(t.Day())
@@ -124,7 +124,7 @@ var (
 	}
 )
 
-// lengthOf says a length of time in its largest whole unit: a month is 30 days, a year 365.
+// lengthOf is a duration in its largest whole unit. A month is 30 days, a year 365.
 func lengthOf(d time.Duration) Text {
 	days := int(d / (24 * time.Hour))
 	switch {
@@ -148,7 +148,7 @@ func count(n int, one, many string) string {
 	return strconv.Itoa(n) + " " + many
 }
 
-// hoursOf is "3 h", "3 h 20" ("3 h 20 min" in English) or "20 min". What is begun and not full does not count.
+// hoursOf is "3 h", "3 h 20" ("3 h 20 min" in English) or "20 min", rounded down to minutes.
 func hoursOf(d time.Duration) Text {
 	switch h, m := int(d/time.Hour), int(d%time.Hour/time.Minute); {
 	case m == 0:
@@ -160,7 +160,7 @@ func hoursOf(d time.Duration) Text {
 	}
 }
 
-// FormatDuration writes a length of time as a policy file does: 180d, 1h30m. It drops what is shorter than a second.
+// FormatDuration writes a duration as a policy file does: 180d, 1h30m. It drops fractions of a second.
 func FormatDuration(d time.Duration) string {
 	out := ""
 	for _, unit := range []struct {

@@ -8,32 +8,32 @@ import (
 	"strings"
 )
 
-// Card is a card's number as a person wrote it down.
+// Card is a card's number as a person writes it.
 type Card struct {
 	Number UID
-	// Part says that the format named may hold only a part of the card's number: the last 24 or 32 bits, as they are
-	// printed on cards. A reader that gives the whole number of such a card matches it by its short form.
+	// Part reports whether the format may hold only a part of the card's number: the last 24 or 32 bits, as printed on
+	// cards. A reader that delivers the whole number matches such a card by its short form.
 	Part bool
 }
 
-// CardFormats says how a card's number can be written, for hints.
+// CardFormats lists the ways to write a card's number, for hints.
 const CardFormats = `"04A1B2C3D4" or "hex:…" as readers give it, "dec:0012345678" and "wiegand26:188,24910" ` +
 	`as printed on cards, "wiegand34:1234,56789"`
 
-// maxCardText is longer than any number in any format with separators between its digits.
+// maxCardText bounds a card's number as text, in characters, separators included. Valid numbers are shorter.
 const maxCardText = 64
 
 // ParseCard reads a card's number in one of these formats:
 //
-//	62E3086CED            hexadecimal, two digits a byte, 1 to 10 bytes; colons, spaces and hyphens between the digits do
-//	                      not count
-//	hex:0012345678        the same; needed where all ten characters are digits
+//	62E3086CED            hexadecimal, two digits a byte, 1 to 10 bytes; colons, spaces and hyphens between the
+//	                      digits are ignored
+//	hex:0012345678        the same; needed if all ten characters are digits
 //	dec:0012345678        decimal: printed on cards, typed by USB readers. Four bytes, or as many as the number needs
 //	wiegand26:188,24910   facility of 8 bits, number of 16 (HID H10301): printed on EM4100 cards after the ten digits
 //	wiegand34:1234,56789  facility of 16 bits, number of 16 (HID H10306)
 //
-// Ten digits without a format, and two numbers without one, are refused: they have two readings. Only the error for ten
-// digits quotes the number, because it shows both.
+// Ten digits without a format, and two numbers without a format, are refused, because both are ambiguous. Only the
+// error for ten digits quotes the number, to show both readings.
 func ParseCard(s string) (Card, error) {
 	s = strings.TrimSpace(s)
 	if len(s) > maxCardText {
@@ -64,7 +64,7 @@ func ParseCard(s string) (Card, error) {
 	return Card{Number: u}, err
 }
 
-// ambiguous shows both readings of ten digits.
+// ambiguous returns the error that shows both readings of ten digits.
 func ambiguous(s string) error {
 	dec, errDec := parseDecimal(s)
 	hex, errHex := ParseUID(s)
@@ -81,22 +81,26 @@ func isDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") =
 func parseDecimal(s string) (Card, error) {
 	n, ok := new(big.Int).SetString(s, 10)
 	if !ok || !isDigits(s) || n.BitLen() > 8*MaxUID {
-		return Card{}, fmt.Errorf("dec: is followed by %d characters, want decimal digits of a number of at most %d bytes",
+		return Card{}, fmt.Errorf("dec: got %d characters, want decimal digits of a number of at most %d bytes",
 			len(s), MaxUID)
 	}
 	u, err := UIDOf(n.FillBytes(make([]byte, max(4, (n.BitLen()+7)/8))))
 	return Card{Number: u, Part: len(u.Bytes()) == 4}, err
 }
 
-// parseFacility reads facility,number: a facility of so many bits, a number of 16.
+// parseFacility reads facility,number: a facility of the given bits and a number of 16 bits.
 func parseFacility(s string, bits int) (Card, error) {
 	f, n, ok := strings.Cut(s, ",")
 	f, n = strings.TrimSpace(f), strings.TrimSpace(n)
 	facility, errF := strconv.ParseUint(f, 10, bits)
 	number, errN := strconv.ParseUint(n, 10, 16)
 	if !ok || errF != nil || errN != nil || !isDigits(f) || !isDigits(n) {
-		return Card{}, fmt.Errorf("wiegand%d: wants facility,number in decimal, as wiegand26:188,24910: a facility of at "+
-			"most %d and a number "+"of at most 65535", bits+18, 1<<bits-1)
+		return Card{}, fmt.Errorf(
+			"wiegand%d: malformed, want facility,number in decimal, as wiegand26:188,24910: "+
+				"a facility of at most %d and a number of at most 65535",
+			bits+18,
+			1<<bits-1,
+		)
 	}
 	b := []byte{byte(facility), byte(number >> 8), byte(number)}
 	if bits == 16 {

@@ -6,23 +6,23 @@ import (
 	"slices"
 )
 
-// FormKind says how a form of a card's number was made from the number.
+// FormKind is the way in which a form of a card's number was derived from the number.
 type FormKind uint8
 
-// The kinds of form. A short form has lost bits: cards with different numbers can share it.
+// The kinds of form. A short form has lost bits, so that cards with different numbers can share it.
 const (
 	Exact    FormKind = iota // the number itself
-	Reversed                 // its bytes in reverse order; nothing is lost
+	Reversed                 // bytes in reverse order; no bits are lost
 	Low32                    // short: the last four of an EM4100 card's five bytes
 	Low24                    // short: the last three bytes
-	// Low24Reversed is short: the last three of four bytes after they were reversed.
+	// Low24Reversed is short: the last three of the four bytes in reverse order.
 	Low24Reversed
 )
 
 // Short reports whether the form has lost bits of the number.
 func (k FormKind) Short() bool { return k >= Low32 }
 
-// String is the kind in words, as "bundle build" and "reader test" print it.
+// String returns the kind in words, for the output of "bundle build" and "reader test".
 func (k FormKind) String() string {
 	switch k {
 	case Exact:
@@ -39,30 +39,42 @@ func (k FormKind) String() string {
 	return "unknown form"
 }
 
-// Form is a number that some reader gives for a card.
+// Form is a number that some kind of reader delivers for a card.
 type Form struct {
 	Kind   FormKind
 	Number UID
 }
 
-// Forms are the numbers that readers give for the card whose number is u: the number itself first, then the number that
-// loses nothing, then the short ones. Each number stands once. The zero UID has no forms.
+// Forms returns the numbers that readers can deliver for the card with number u: the number itself, then the form that
+// loses no bits, then the short forms. Each number is listed once. The zero UID has no forms.
 //
-// Where the forms come from, each with a card that others published (form_test.go holds these):
+// Sources of the forms, each with a card that others published (form_test.go tests these):
 //
-//   - Four bytes (ISO 14443 single-size UID) are sent in either order. Wiegand 34 gives 7186A61E where an MFRC522 gives
-//     1EA68671 (stackoverflow.com/q/70022011); a USB reader types 0563537489, 2196E651, for 51E69621
-//     (github.com/OCA/hr issue 619).
-//   - Five bytes (EM4100: 8 bits of version or customer, 32 bits of number) are sent whole by an RDM6300. A USB reader
-//     types the last four as ten digits, and 26-bit Wiegand carries the last three as facility (8 bits) and number
-//     (16 bits): 0801161DD6 is 0018226646 and 022,07638 (Nitgen eNCard-i user guide, page 56). Both are what is printed
-//     on such cards.
-//   - Of four bytes, 26-bit Wiegand carries the last three, in either order: 23F51B of 1BF52327
-//     (stackoverflow.com/q/35491151).
-//   - Seven and ten bytes are sent whole, in either order. Readers of four bytes send 88 and the first three bytes of a
-//     longer number (github.com/geeksoflondon/hamster, wiki RFID-Scanners), of which the first is the manufacturer's:
-//     16 bits are left, too few to tell cards apart. That is no form here.
-//   - Three bytes are a facility and a number, whose order H10301 sets: they are not reversed.
+//   - Readers send four bytes (ISO 14443 single-size UID) in either order. Wiegand 34 delivers 7186A61E for the card
+//
+// that
+//
+//	an MFRC522 reads as 1EA68671 (stackoverflow.com/q/70022011). A USB reader types 0563537489, which is 2196E651,
+//
+// for
+//
+//	  the card 51E69621 (github.com/OCA/hr issue 619).
+//	- An RDM6300 sends all five bytes of an EM4100 card (8 bits of version or customer, 32 bits of number). A USB
+//
+// reader
+//
+//	types the last four bytes as ten digits. 26-bit Wiegand carries the last three as facility (8 bits) and number
+//
+// (16
+//
+//	  bits): 0801161DD6 is 0018226646 and 022,07638 (Nitgen eNCard-i user guide, page 56). Both numbers are printed on
+//	  such cards.
+//	- 26-bit Wiegand carries the last three of four bytes, in either order: 23F51B for 1BF52327
+//	  (stackoverflow.com/q/35491151).
+//	- Seven and ten bytes are sent whole, in either order. Readers limited to four bytes send 88 and the first three
+//	  bytes of a longer number (github.com/geeksoflondon/hamster, wiki RFID-Scanners). The first of these is the
+//	  manufacturer's byte, so that 16 bits remain, too few to distinguish cards. Forms does not return this form.
+//	- Three bytes are a facility and a number in the order that H10301 defines: they are not reversed.
 func Forms(u UID) []Form {
 	if u == (UID{}) {
 		return nil
@@ -91,17 +103,17 @@ func Forms(u UID) []Form {
 	return all
 }
 
-// Random reports whether a number was made up for this one tap: four bytes that begin with 08 (ISO/IEC 14443-3:2018,
-// 6.5.4, table of uid0 (check)). Telephones and some bank cards do this. Only readers that give an ISO 14443 number as
-// it is can know: an EM4100 card may begin so too.
+// Random reports whether a card made its number up for this one tap: four bytes that begin with 08 (ISO/IEC
+// 14443-3:2018, 6.5.4, table of uid0). Telephones and some bank cards do this. Only readers that deliver an ISO 14443
+// number unchanged can apply this test, because an EM4100 number may also begin with 08.
 func Random(u UID) bool { return u.n == 4 && u.b[0] == 0x08 }
 
-// Decimal is the number as USB readers type it and as it is printed on cards: in decimal, of ten digits or as many as
-// it needs.
+// Decimal returns the number in decimal, as USB readers type it and as it is printed on cards: ten digits, or more if
+// needed.
 func (u UID) Decimal() string { return fmt.Sprintf("%010s", new(big.Int).SetBytes(u.b[:u.n])) }
 
-// FacilityNumber is how three bytes (26-bit Wiegand) and four bytes (34-bit) are written as facility and number, each
-// in decimal: both have 16 bits for the number. Other lengths have no such form.
+// FacilityNumber returns three bytes (26-bit Wiegand) or four bytes (34-bit) as facility and number, both in decimal.
+// The number has 16 bits. ok is false for other lengths.
 func (u UID) FacilityNumber() (string, bool) {
 	b := u.b[:u.n]
 	switch u.n {

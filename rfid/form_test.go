@@ -15,9 +15,8 @@ func uid(t *testing.T, hex string) UID {
 	return u
 }
 
-// Cards of which others published what two readers say, or what is printed on them. Each address stands beside its
-// card.
-func TestFormsHoldWhatOtherReadersGiveOfPublishedCards(t *testing.T) {
+// Cards for which others published the output of two readers, or the printed number. Each card has its source.
+func TestFormsIncludePublishedReadingsOfTheSameCard(t *testing.T) {
 	for _, c := range []struct{ source, card, written string }{
 		{"Nitgen eNCard-i user guide, page 56, RF card", "0801161DD6", "dec:0018226646"},
 		{"Nitgen eNCard-i user guide, page 56, RF card", "0801161DD6", "wiegand26:022,07638"},
@@ -55,7 +54,7 @@ func TestFormsAreExactFirstThenLosslessThenShort(t *testing.T) {
 		"04A224BA115E80":       "04A224BA115E80 805E11BA24A204",
 		"6303E7":               "6303E7",
 		"1234":                 "1234",
-		"01020201":             "01020201 020201", // reversed it is the same: each number stands once
+		"01020201":             "01020201 020201", // the reversed number is the same: each number is listed once
 		"0102030405060708090A": "0102030405060708090A 0A090807060504030201",
 	} {
 		var got []string
@@ -81,12 +80,12 @@ func TestFormsAreExactFirstThenLosslessThenShort(t *testing.T) {
 	}
 }
 
-func TestACardIsWrittenInNamedFormats(t *testing.T) {
+func TestCardNumbersAreReadInEachFormat(t *testing.T) {
 	for in, want := range map[string]string{
 		"62E3086CED": "62E3086CED", "62:e3:08 6c-ed": "62E3086CED", "hex:62e3086ced": "62E3086CED",
 		"hex: 0012345678": "0012345678",
-		"00:12:34:56:78":  "0012345678", // with separators it is no decimal number
-		"12345678":        "12345678",   // eight digits stay four bytes, as they were
+		"00:12:34:56:78":  "0012345678", // with separators a number is never decimal
+		"12345678":        "12345678",   // eight digits are four bytes in hexadecimal
 		"dec:0012345678":  "00BC614E part", "dec:7616768": "00743900 part", "dec:322126887957": "4B00423C15",
 		"wiegand26:188,24910": "BC614E part", "wiegand26:123, 45678": "7BB26E part", "wiegand34:1234,56789": "04D2DDD5 part",
 		"wiegand26:0,0": "000000 part", "wiegand26:255,65535": "FFFFFF part",
@@ -135,7 +134,7 @@ func TestTenDigitsWithoutAFormatShowBothReadings(t *testing.T) {
 	}
 }
 
-// What no format reads is not repeated: it may be a number with a slip in it.
+// Errors do not quote the input, because it may be a card's number with a typing error.
 func TestErrorsAboutCardsDoNotQuoteTheNumber(t *testing.T) {
 	for in, secret := range map[string]string{"62E3086CEX": "3086", "dec:12345678X": "5678",
 		"wiegand26:188,249100": "249100", "77,30211": "30211"} {
@@ -145,7 +144,7 @@ func TestErrorsAboutCardsDoNotQuoteTheNumber(t *testing.T) {
 	}
 }
 
-func TestNumbersAreWrittenAsReadersTypeThem(t *testing.T) {
+func TestUIDIsWrittenAsReadersTypeIt(t *testing.T) {
 	for in, want := range map[string]string{
 		"00BC614E": "0012345678 188,24910", "4B00423C15": "322126887957 ", "6303E7": "0006489063 99,00999",
 		"04D2DDD5": "0080928213 1234,56789",

@@ -2,11 +2,11 @@ package rfid
 
 import "time"
 
-// Once turns what a reader repeats into taps: a card that stays in the field is one tap, however often it is read, also
-// while a second card lies beside it and the reader gives now the one, now the other. Another card is a tap at once.
-// The zero Once works, with Gone as its gap. It is pure: time comes in.
+// Once turns repeated readings into taps. A card that stays in the field is one tap, even if a second card lies beside
+// it and the reader alternates between the two. Another card is a tap at once. The zero Once uses Gone as its gap. Once
+// has no clock: the caller passes the time.
 type Once struct {
-	Gap   time.Duration // how long a card must be unseen to be gone; 0: Gone
+	Gap   time.Duration // a card unread for this long has left; 0: Gone
 	cards [together]sight
 }
 
@@ -15,16 +15,17 @@ type sight struct {
 	at  time.Time
 }
 
-// Gone is longer than the slowest reader's repeat (libraries for the RDM6300 wait 220 to 300 ms for its next frame
-// before they call a card gone) and than a glitch of the field, and shorter than a person needs to tap twice.
+// Gone is the time without a reading after which a card has left. It is longer than the slowest reader's repeat
+// (libraries for the RDM6300 wait 220 to 300 ms for the next frame) and than a disturbance of the field, and shorter
+// than the time a person needs to tap twice.
 const Gone = time.Second
 
-// together is how many cards are told apart in one gap: a wallet's worth. With more, the one longest unseen is
-// forgotten.
+// together is how many cards Once distinguishes within one gap, for cards in one wallet. With more cards, the one
+// unread for the longest time is forgotten.
 const together = 4
 
-// Tap reports whether a card read at now is a new tap. A clock that was set back by a gap or more makes a new tap too,
-// so that no card is deaf until the old time comes round.
+// Tap reports whether a card read at now is a new tap. If the clock was set back by a gap or more, the reading is a new
+// tap too, so that a card is not ignored until the clock reaches the old time.
 func (o *Once) Tap(u UID, now time.Time) bool {
 	gap := o.Gap
 	if gap == 0 {

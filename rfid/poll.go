@@ -6,58 +6,59 @@ import (
 	"time"
 )
 
-// Poller is a chip that says, when asked, which card lies in its field.
+// Poller is a chip that reports, on request, which card is in its field.
 type Poller interface {
-	// Poll looks once, and never longer than MaxPoll. A card that leaves while it is read, noise, and cards that collide
-	// are no card this time (false). An error means that the chip is not what it should be: Close it and open another.
+	// Poll looks for a card once, within MaxPoll. It returns false if a card leaves during the reading, on noise, and if
+	// cards collide. An error means that the chip does not work as expected: Close it and open another.
 	Poll(ctx context.Context) (UID, bool, error)
 	Close() error
 }
 
-// Randomised is a Poller that recognises numbers made up for one tap (Random). Poll finds no card then, and SawRandom,
-// asked after Poll, says why.
+// Randomised is a Poller that detects random numbers (Random). For such a number Poll returns no card, and SawRandom,
+// called after Poll, returns true.
 type Randomised interface{ SawRandom() bool }
 
-// Channel speaks to the card that Poll found last (ISO 14443-4): one command, one answer, status word last.
-// It is bounded like Poll. An error says that the card has left or made no sense; the chip may still be well.
+// Channel sends commands to the card that Poll found last (ISO 14443-4): one command, one answer that ends with a
+// status word. Exchange takes at most MaxPoll. An error means that the card left or sent an invalid answer; the chip
+// may still work.
 type Channel interface {
 	Exchange(ctx context.Context, command []byte) ([]byte, error)
 }
 
-// Prove has a card prove what it is. The error says why it could not.
+// Prove runs the card's proof of authenticity. The error says why the proof failed.
 type Prove func(context.Context, Channel, UID) (Proof, error)
 
-// MaxPoll is the longest that one look or one exchange may take.
+// MaxPoll is the time limit of one Poll and of one Exchange.
 const MaxPoll = 500 * time.Millisecond
 
-// Tolerance is how long a card that stands in a slot may go unread before it counts as taken away: a glitch of the
-// field must cut no power. It is five looks of a reader at its slowest pace and shorter than a person's second thought.
+// Tolerance is how long a card in a slot may go unread before it counts as removed, so that a disturbance of the field
+// does not switch the machine off. It is five looks of the slowest reader, and shorter than a deliberate exchange of
+// cards.
 const Tolerance = 1500 * time.Millisecond
 
-// pace is the pause between two looks: an MFRC522 answers in about 5 ms, a PN532 in about 30 ms.
+// pace is the pause between two looks. A look takes about 5 ms with an MFRC522 and about 30 ms with a PN532.
 const pace = 100 * time.Millisecond
 
-// Polling makes a Reader of a Poller.
+// Polling turns a Poller into a Reader.
 type Polling struct {
 	Chip  Poller
-	Prove Prove // nil: a card's number is all that counts. Only asked of chips that are a Channel.
-	Slot  bool  // the card stands in a slot: its leaving is told too
-	// Unread, where it is set, is told of numbers that are made up for one tap, at each look that meets one. It must not
-	// block.
+	Prove Prove // nil: card numbers are accepted without proof; otherwise Chip must be a Channel
+	Slot  bool  // the reader has a slot, so that a removed card is reported too
+	// Unread, if set, is called for each look that meets a random number. It must not block.
 	Unread func(Unread)
 }
 
-// Reader implements rfid.Reader by looking ten times a second.
+// Reader returns a Reader that polls the chip ten times a second.
 func (p Polling) Reader() Reader { return &polled{Polling: p, seen: time.Now(), last: time.Now()} }
 
 // polled is the Reader of a Poller.
 type polled struct {
 	Polling
 	once Once
-	last time.Time // when anybody last looked, or a proof ended
-	in   UID       // slot: the card that stands in it
-	seen time.Time // slot: when it was last read, or when the reader was opened
-	told bool      // slot: that it was empty from the start, or a card has been seen
+	last time.Time // end of the last look or proof
+	in   UID       // slot: the card in it
+	seen time.Time // slot: time of the card's last reading, or of opening the reader
+	told bool      // slot: reported as empty, or a card has been seen
 }
 
 func (p *polled) Close() error { return p.Chip.Close() }
@@ -78,7 +79,7 @@ func (p *polled) Read(ctx context.Context) (Tap, error) {
 		if t, ok := p.look(u, found, time.Now()); ok {
 			if !t.Away {
 				t.Proof, t.Unproven = p.prove(ctx, u)
-				p.last = time.Now() // the proof took time in which the chip was not polled; the card may still be there
+				p.last = time.Now() // the chip was not polled during the proof
 				p.once.Tap(u, p.last)
 			}
 			return t, nil
@@ -87,9 +88,9 @@ func (p *polled) Read(ctx context.Context) (Tap, error) {
 	}
 }
 
-// look says what a look means: a card came, the card in the slot has left, or nothing new.
+// look interprets one look: a card came, the card in the slot has left, or nothing has changed.
 func (p *polled) look(u UID, found bool, now time.Time) (Tap, bool) {
-	// The process stood still. The card may have left meanwhile and come back: that is no tap.
+	// The process was suspended. The card may have left and come back meanwhile, so that this reading is not a tap.
 	unseen := now.Sub(p.last).Abs() >= Gone
 	p.last = now
 	if !p.Slot {
@@ -102,10 +103,10 @@ func (p *polled) look(u UID, found bool, now time.Time) (Tap, bool) {
 	case found && u == p.in:
 		p.seen = now
 	case p.in == UID{} && !p.told && now.Sub(p.seen).Abs() >= Tolerance:
-		// the card that stood there before the reader was opened anew is gone
+		// the card that was in the slot before the reader was reopened has been removed
 		p.told = true
 		return Tap{At: now, Away: true}, true
-	case p.in != UID{} && (found || now.Sub(p.seen).Abs() >= Tolerance): // another card: the first is gone
+	case p.in != UID{} && (found || now.Sub(p.seen).Abs() >= Tolerance): // another card means that the first was removed
 		left := p.in
 		p.in = UID{}
 		return Tap{UID: left, At: now, Away: true}, true
@@ -113,11 +114,12 @@ func (p *polled) look(u UID, found bool, now time.Time) (Tap, bool) {
 	return Tap{}, false
 }
 
-var errMute = errors.New("reader cannot speak to a card, it reads the number only")
+var errMute = errors.New("reader cannot exchange data with a card: it reads the number only")
 
-// stands is the card in the slot.
+// stands returns the card in the slot.
 func (p *polled) stands() UID { return p.in }
 
+// prove runs the proof, if there is one to run.
 func (p *polled) prove(ctx context.Context, u UID) (Proof, error) {
 	if p.Prove == nil {
 		return NumberOnly, nil

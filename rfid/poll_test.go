@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// field is a chip with what lies in its field.
+// field is a fake chip with a card in its field.
 type field struct {
 	mu    sync.Mutex
 	card  UID
@@ -33,7 +33,7 @@ func (f *field) put(u UID) {
 }
 func (f *field) Close() error { return nil }
 
-// strongField has a card that can be spoken to.
+// strongField is a field whose card answers commands.
 type strongField struct{ *field }
 
 func (f strongField) Exchange(_ context.Context, b []byte) ([]byte, error) { return f.reply(b) }
@@ -48,7 +48,7 @@ func card(hex string) UID {
 	return u
 }
 
-// slotted runs a story before a reader with a slot; each event comes with how long after the last it came.
+// slotted plays a story at a polling reader and compares the taps. Each tap's time is relative to the tap before.
 func slotted(t *testing.T, slot bool, story func(f *field), want ...Tap) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -90,7 +90,7 @@ func (f *field) lies(u UID, d time.Duration) {
 	f.put(UID{})
 }
 
-func TestCardThatIsLookedAtTenTimesIsOneTap(t *testing.T) {
+func TestCardReadTenTimesIsOneTap(t *testing.T) {
 	slotted(
 		t,
 		false,
@@ -105,10 +105,10 @@ func TestCardHeldForAnHourIsOneTap(t *testing.T) {
 	slotted(t, true, func(f *field) { f.lies(léa, time.Hour) }, Tap{UID: léa, Slot: true}, Tap{UID: léa, Away: true})
 }
 
-func TestGlitchShorterThanTheToleranceIsNoLeaving(t *testing.T) {
+func TestCardUnreadForLessThanTheToleranceStaysInTheSlot(t *testing.T) {
 	slotted(t, true, func(f *field) {
 		f.lies(léa, time.Second)
-		for range 20 { // a contactor's sparks
+		for range 20 { // sparks of a contactor disturb the field
 			<-time.After(Tolerance - 2*pace)
 			f.lies(léa, 2*pace)
 		}
@@ -116,12 +116,12 @@ func TestGlitchShorterThanTheToleranceIsNoLeaving(t *testing.T) {
 	}, Tap{UID: léa, Slot: true}, Tap{UID: léa, Away: true})
 }
 
-func TestAnotherCardInTheSlotEndsTheFirst(t *testing.T) {
+func TestAnotherCardInTheSlotReportsTheFirstAsRemoved(t *testing.T) {
 	slotted(t, true, func(f *field) { f.lies(léa, time.Second); f.lies(nour, time.Second) },
 		Tap{UID: léa, Slot: true}, Tap{UID: léa, Away: true}, Tap{UID: nour, Slot: true}, Tap{UID: nour, Away: true})
 }
 
-func TestSlotThatIsEmptyWhenTheReaderIsOpenedSaysSoOnce(t *testing.T) {
+func TestEmptySlotIsReportedOnceAfterOpening(t *testing.T) {
 	slotted(
 		t,
 		true,
@@ -132,20 +132,20 @@ func TestSlotThatIsEmptyWhenTheReaderIsOpenedSaysSoOnce(t *testing.T) {
 	)
 }
 
-func TestDeadChipIsAnError(t *testing.T) {
+func TestFailingChipIsAnError(t *testing.T) {
 	dead := errors.New("it answers nonsense")
 	if _, err := (Polling{Chip: &field{err: dead}}).Reader().Read(t.Context()); !errors.Is(err, dead) {
 		t.Error(err)
 	}
 }
 
-func TestCardProvesItselfOncePerTapOrItsNumberIsAll(t *testing.T) {
+func TestProofRunsOncePerTapAndFailureLeavesTheNumberOnly(t *testing.T) {
 	asked := 0
 	wrong := errors.New("wrong key")
 	prove := func(ctx context.Context, c Channel, u UID) (Proof, error) {
 		asked++
 		if b, err := c.Exchange(ctx, []byte{1}); err != nil || b[0] != 2 {
-			return AES, wrong // whoever fails proves nothing, whatever else is said
+			return AES, wrong // with an error, the returned Proof must be ignored
 		}
 		return AES, nil
 	}
@@ -171,7 +171,7 @@ func TestCardProvesItselfOncePerTapOrItsNumberIsAll(t *testing.T) {
 	}
 }
 
-// phone is a field in which a telephone lies for a while.
+// phone is a field with a telephone in it for a while.
 type phone struct {
 	field
 	looks int
@@ -179,7 +179,7 @@ type phone struct {
 
 func (p *phone) SawRandom() bool { p.looks++; return p.looks <= 3 }
 
-func TestNumbersMadeUpForOneTapAreTold(t *testing.T) {
+func TestRandomNumbersAreReportedAsUnread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []Unread
 		p := &phone{}
@@ -195,7 +195,7 @@ func TestNumbersMadeUpForOneTapAreTold(t *testing.T) {
 	})
 }
 
-// What a reader sends may be a card's number: it is in no log and no error.
+// Unread input may be a card's number, so that it must not appear in a log or an error.
 func TestUnreadInputIsHiddenFromLogs(t *testing.T) {
 	var b strings.Builder
 	u := Unread{Raw: "62E3086CED", Why: "letters"}

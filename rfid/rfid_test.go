@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-func TestNumberIsHiddenUnlessAskedFor(t *testing.T) {
+func TestFormattingAUIDHidesTheNumber(t *testing.T) {
 	u, err := ParseUID("62:E3:08 6c-ed")
 	if err != nil || u.Hex() != "62E3086CED" || !bytes.Equal(u.Bytes(), []byte{0x62, 0xE3, 0x08, 0x6C, 0xED}) {
 		t.Fatal(u.Hex(), err)
@@ -27,7 +27,7 @@ func TestNumberIsHiddenUnlessAskedFor(t *testing.T) {
 	}
 }
 
-func TestBadNumbersAreRefusedWithoutBeingQuoted(t *testing.T) {
+func TestMalformedNumbersAreRefusedWithoutQuotingThem(t *testing.T) {
 	for _, s := range []string{"", "6", "62E3086CEX", strings.Repeat("62", 11), "é"} {
 		u, err := ParseUID(s)
 		if err == nil || u != (UID{}) {
@@ -77,7 +77,7 @@ func TestCardThatStaysIsOneTap(t *testing.T) {
 	}
 }
 
-// scripted fails after its taps. They come when the reader has settled, or at once.
+// scripted returns its taps, after the reader has settled or at once, then fails.
 type scripted struct {
 	taps   int
 	err    error
@@ -100,7 +100,7 @@ func (s *scripted) Read(ctx context.Context) (Tap, error) {
 }
 func (s *scripted) Close() error { *s.closed++; return nil }
 
-func TestDeadReaderIsReopenedWithBackoffAndSaidOnce(t *testing.T) {
+func TestFailedReaderIsReopenedWithBackoffAndReportedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		out := make(chan Event)
@@ -115,7 +115,7 @@ func TestDeadReaderIsReopenedWithBackoffAndSaidOnce(t *testing.T) {
 		}
 		done := make(chan bool)
 		go func() { Watch(ctx, open, out); close(done) }()
-		// the first reader's first card lay there already
+		// the first card of the first reader was there when it was opened
 		want := []string{"alive", "tap", "lost", "alive", "tap", "tap", "lost"}
 		for i, w := range want {
 			e := <-out
@@ -146,7 +146,7 @@ func TestDeadReaderIsReopenedWithBackoffAndSaidOnce(t *testing.T) {
 	})
 }
 
-// follow gathers what Watch says for a while, in a bubble.
+// follow returns the events of Watch during a time, in a synctest bubble.
 func follow(t *testing.T, d time.Duration, open func() (Reader, error)) (out []Event) {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
@@ -158,7 +158,7 @@ func follow(t *testing.T, d time.Duration, open func() (Reader, error)) (out []E
 	return out
 }
 
-// lying reads the same card for ever, as a module does with a card that was left on it.
+// lying reads the same card all the time, as a module does with a card left on it.
 type lying struct{ once Once }
 
 func (l *lying) Read(ctx context.Context) (Tap, error) {
@@ -173,7 +173,7 @@ func (l *lying) Read(ctx context.Context) (Tap, error) {
 }
 func (*lying) Close() error { return nil }
 
-func TestCardThatLiesOnAReaderWhenItIsOpenedIsNoTap(t *testing.T) {
+func TestCardOnTheReaderWhenItIsOpenedIsNotATap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		got := follow(t, time.Minute, func() (Reader, error) { return &lying{}, nil })
 		if len(got) != 1 || !got[0].Alive || got[0].Tap != (Tap{}) {
@@ -182,7 +182,7 @@ func TestCardThatLiesOnAReaderWhenItIsOpenedIsNoTap(t *testing.T) {
 	})
 }
 
-func TestReaderIsAliveOnlyOnceItHasSettled(t *testing.T) {
+func TestReaderIsAliveOnlyAfterTheSettleTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start, closed := time.Now(), 0
 		events := make(chan Event)
@@ -213,13 +213,13 @@ func TestReaderThatDiesWhileSettlingIsLostAndNeverAlive(t *testing.T) {
 		if len(got) != 1 || got[0].Alive || got[0].Err == nil {
 			t.Errorf("events %+v", got)
 		}
-		if closed < 6 || closed > 14 { // 250 ms doubling to 10 s, and up to half more
+		if closed < 6 || closed > 14 { // pauses double from 250 ms to 10 s, plus up to half for jitter
 			t.Errorf("%d tries in a minute", closed)
 		}
 	})
 }
 
-// mute lives for a while and says nothing.
+// mute is a reader that delivers nothing and fails after its life.
 type mute struct{ life time.Duration }
 
 func (m mute) Read(ctx context.Context) (Tap, error) {
@@ -230,7 +230,7 @@ func (m mute) Read(ctx context.Context) (Tap, error) {
 }
 func (mute) Close() error { return nil }
 
-func TestReaderThatLivedLongIsReopenedSoon(t *testing.T) {
+func TestReaderThatWorkedForLongIsReopenedSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tries []time.Time
 		follow(t, 10*time.Minute, func() (Reader, error) {

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// A card stands in the slot and holds the relay on. The reader fails; meanwhile the card is exchanged for any other.
-// When the reader is back, somebody must learn that the slot no longer holds the first card.
-func TestCardExchangedWhileTheReaderWasDown(t *testing.T) {
+// A card in the slot holds the relay on. The reader fails, and meanwhile another card replaces the first. When the
+// reader works again, the daemon must learn that the first card is no longer in the slot.
+func TestCardExchangedWhileTheReaderFailedIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		f := &field{}
@@ -46,7 +46,7 @@ func TestCardExchangedWhileTheReaderWasDown(t *testing.T) {
 	})
 }
 
-// A proof takes its time, and nobody looks meanwhile.
+// A proof takes time in which the chip is not polled.
 func TestCardThatIsSlowToProveItselfIsOneTap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -71,7 +71,7 @@ func TestCardThatIsSlowToProveItselfIsOneTap(t *testing.T) {
 	})
 }
 
-// held is a chip that nobody asks for a moment: the process was stopped, or had no processor, for longer than Gone.
+// held is a chip whose Poll takes longer than Gone once, as if the process was suspended.
 type held struct {
 	*field
 	looks int
@@ -84,7 +84,7 @@ func (h *held) Poll(ctx context.Context) (UID, bool, error) {
 	return h.field.Poll(ctx)
 }
 
-// A card was forgotten on the reader after its session. The Pi is busy for a second. Nobody tapped.
+// A card was forgotten on the reader after its session, and the computer is busy for a second. That must not be a tap.
 func TestForgottenCardIsNoTapAfterAStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

@@ -5,25 +5,25 @@ import (
 	"log/slog"
 )
 
-// Unread is something that a reader sent and that is no card's number.
+// Unread is input from a reader that is not a card's number.
 type Unread struct {
-	Raw string // what came. It may hold a card's number: only for whoever tests a reader, never for a log
-	Why string // what is wrong with it, and what would be right. It holds no number; empty: nothing was unread
-	// Random says that a card or a telephone gave a number that it makes up for each tap.
+	Raw string // the input, which may contain a card's number: for reader tests, never for a log
+	Why string // the fault and its remedy, without any number; empty: no unread input
+	// Random reports whether a card or a telephone sent a random number, which differs at each tap.
 	Random bool
 }
 
-// RandomNumber is the Unread of a number that was made up for one tap.
+// RandomNumber returns the Unread for a random number.
 func RandomNumber() Unread {
 	return Unread{Raw: "08…", Random: true,
-		Why: "number is made up anew for each tap (ISO 14443-3: it begins with 08), as telephones do; it belongs to no card"}
+		Why: "number begins with 08, so it is random and changes at each tap (ISO 14443-3), as with telephones"}
 }
 
-// String keeps what came out of logs.
+// String returns Why, so that Raw never appears in a log.
 func (u Unread) String() string { return u.Why }
 
-// LogValue keeps what came out of logs.
+// LogValue returns Why, so that Raw never appears in a log.
 func (u Unread) LogValue() slog.Value { return slog.StringValue(u.Why) }
 
-// Format keeps what came out of every verb of fmt.
+// Format prints Why for every verb of fmt.
 func (u Unread) Format(f fmt.State, _ rune) { fmt.Fprint(f, u.Why) }

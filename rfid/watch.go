@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// Event is what Watch says: a tap, or a change of the reader's health.
+// Event is what Watch reports: a tap, or a change of the reader's health.
 type Event struct {
-	Tap   Tap   // the zero Tap: only the health has changed
-	Alive bool  // the reader answers
-	Err   error // why it does not
+	Tap   Tap   // the zero Tap: the event is about the reader's health
+	Alive bool  // the reader works
+	Err   error // why the reader does not work
 
-	Unread Unread // something came that is no card's number; the rest of the event says nothing
+	Unread Unread // input that is not a card's number; the other fields are then unset
 }
 
 const (
@@ -23,13 +23,13 @@ const (
 	settle = 200 * time.Millisecond
 )
 
-// Watch keeps a reader open until ctx ends: it opens it, passes its taps to out, and when it fails says so once, closes
-// it, and opens it again after a pause that doubles, with jitter, from 250 ms to 10 s, and is short again once a reader
-// has lived for 10 s. It blocks while out is full.
+// Watch keeps a reader open until ctx ends. It opens the reader and sends its taps to out. When the reader fails, Watch
+// reports the failure once, closes the reader, and reopens it after a pause. The pause doubles from 250 ms to 10 s,
+// with jitter, and is short again after a reader has worked for 10 s. Watch blocks while out is full.
 //
-// A card read in the first 200 ms lies there already, and that is no tap: when power returns, or a contactor's spark
-// makes an adapter reconnect, a card that someone left on the reader must start no session and end none. The reader is
-// said to be alive only after that, so whoever waits for it to be alive may tap at once.
+// A card read in the first 200 ms was already on the reader and is not a tap. When power returns, or a spark of a
+// contactor makes an adapter reconnect, a card left on the reader must neither start nor end a session. The reader is
+// reported as alive only after these 200 ms, so that a caller who waits for Alive may tap at once.
 func Watch(ctx context.Context, open func() (Reader, error), out chan<- Event) {
 	pause, told := firstPause, false
 	for ctx.Err() == nil {
@@ -41,7 +41,7 @@ func Watch(ctx context.Context, open func() (Reader, error), out chan<- Event) {
 		if alive || !told {
 			told = send(ctx, out, Event{Err: err})
 		}
-		if alive && time.Since(since) >= longPause { // it worked: this is a new failure
+		if alive && time.Since(since) >= longPause { // the reader worked, so that this is a new failure
 			pause = firstPause
 		}
 		wait(ctx, pause+rand.N(pause/2))
@@ -49,7 +49,7 @@ func Watch(ctx context.Context, open func() (Reader, error), out chan<- Event) {
 	}
 }
 
-// serve is one life of a reader, from open to its failure.
+// serve runs one reader from opening to its failure.
 func serve(ctx context.Context, open func() (Reader, error), out chan<- Event) (alive bool, err error) {
 	r, err := open()
 	if err != nil {
@@ -68,7 +68,7 @@ func serve(ctx context.Context, open func() (Reader, error), out chan<- Event) (
 	return true, pass(ctx, r, out)
 }
 
-// calm reads, for a moment, the cards that lie there.
+// calm discards the cards that are read during the settle time.
 func calm(ctx context.Context, r Reader) error {
 	moment, cancel := context.WithTimeout(ctx, settle)
 	defer cancel()
@@ -80,7 +80,7 @@ func calm(ctx context.Context, r Reader) error {
 	return ctx.Err()
 }
 
-// pass reads taps until the reader fails.
+// pass sends taps to out until the reader fails.
 func pass(ctx context.Context, r Reader, out chan<- Event) error {
 	for {
 		t, err := r.Read(ctx)

@@ -7,13 +7,13 @@ import (
 	"portillon/policy"
 )
 
-// counts is a credential of a member, with the badges of the policy that it counts as.
+// counts is a verified badge of a member with the badges of the policy that it counts as.
 type counts struct {
 	file    File
 	matches []policy.Match
 }
 
-// Matches are the badges of the policy that a verified badge counts as: the one that it is, and those that accept it.
+// Matches returns the badges of the policy that a verified badge counts as: the badge itself, and those that accept it.
 func Matches(p *policy.Policy, b *openbadge.Badge) []policy.Match {
 	for _, i := range p.Issuers {
 		if i.Profile == b.IssuerID {
@@ -23,7 +23,7 @@ func Matches(p *policy.Policy, b *openbadge.Badge) []policy.Match {
 	return nil
 }
 
-// besides warns of accepted badges whose member has not what the policy asks for with them.
+// besides warns of accepted badges whose member lacks the badge that the policy asks for with them («with:»).
 func (b *Built) besides(s *Site, counted [][]counts) {
 	for i, m := range s.Members {
 		for _, c := range counted[i] {
@@ -36,8 +36,8 @@ func (b *Built) besides(s *Site, counted [][]counts) {
 	}
 }
 
-// missing is the badge that is asked for besides an accepted one, where the member has it not. Where entries differ
-// in it, one that is met does.
+// missing returns the badge that the policy asks for with an accepted one, if the member lacks it. If several entries
+// accept the badge, one whose «with:» is met is enough.
 func missing(p *policy.Policy, x policy.Match, all []counts) (with policy.BadgeID, needed bool) {
 	b, ok := p.Badge(x.Badge)
 	if !ok || x.Other == nil {

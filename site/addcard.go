@@ -12,9 +12,9 @@ import (
 	"portillon/wire"
 )
 
-// AddCard writes the card with this HMAC, as a bundle holds it, to a member of members.yaml. It inserts an entry and
-// leaves the rest of the text, its comments too, as it is. The result is read again: if it says anything else than
-// before and the one card more, that is an error.
+// AddCard adds a card, given by its HMAC as in a bundle, to a member of members.yaml. It inserts one entry and leaves
+// the rest of the text, also comments, unchanged. The result is parsed again; if it differs in anything but the
+// additional card, AddCard returns an error.
 func AddCard(name string, data []byte, member policy.MemberID, hmac string) ([]byte, error) {
 	if !wire.IsCardHash(hmac) {
 		return nil, fmt.Errorf("the card's HMAC has %d characters, want 64 hexadecimal digits in lower case", len(hmac))
@@ -30,7 +30,7 @@ func AddCard(name string, data []byte, member policy.MemberID, hmac string) ([]b
 	entry := hmacPrefix + hmac
 	for _, m := range before {
 		if slices.Contains(m.everyCard(), entry) {
-			return nil, fmt.Errorf("this card is %s's (%s) already", m.Name, m.ID)
+			return nil, fmt.Errorf("the card already belongs to %s (%s)", m.Name, m.ID)
 		}
 	}
 	var top yaml.Node
@@ -48,7 +48,7 @@ func AddCard(name string, data []byte, member policy.MemberID, hmac string) ([]b
 		name, entry, member)
 }
 
-// isOneCardMore reports whether after is before with the entry among the cards of the member at that place.
+// isOneCardMore reports whether after equals before with the entry added to the cards of the member at index at.
 func isOneCardMore(before, after []Member, at int, entry string) bool {
 	if len(after) != len(before) || !slices.Contains(after[at].Cards, entry) {
 		return false
@@ -56,12 +56,12 @@ func isOneCardMore(before, after []Member, at int, entry string) bool {
 	m := &after[at]
 	m.Cards = slices.DeleteFunc(m.Cards, func(c string) bool { return c == entry })
 	if len(m.Cards) == 0 {
-		m.Cards = before[at].Cards // nil and empty are the same
+		m.Cards = before[at].Cards // nil and empty lists are equal
 	}
 	return reflect.DeepEqual(before, after)
 }
 
-// memberNode is the mapping of a member; nil: it was not found.
+// memberNode is the mapping of the member at index at, or nil.
 func memberNode(top *yaml.Node, at int) *yaml.Node {
 	if len(top.Content) != 1 {
 		return nil
@@ -72,7 +72,7 @@ func memberNode(top *yaml.Node, at int) *yaml.Node {
 	return nil
 }
 
-// valueOf is the value of a key of a mapping; nil: it has no such key.
+// valueOf is the value of a key of a mapping, or nil.
 func valueOf(n *yaml.Node, key string) *yaml.Node {
 	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Value == key {
@@ -82,13 +82,14 @@ func valueOf(n *yaml.Node, key string) *yaml.Node {
 	return nil
 }
 
-// insertCard inserts an entry into cards: of a member, or writes cards: if the member has none.
+// insertCard inserts an entry into cards: of a member, or adds cards: if the member has none. It returns false for a
+// form that it cannot change.
 func insertCard(text string, m *yaml.Node, entry string) (string, bool) {
 	if m == nil || m.Kind != yaml.MappingNode {
 		return "", false
 	}
 	key := ""
-	for _, k := range []string{"cards", "card"} { // both are read likewise; one that holds a single number takes no other
+	for _, k := range []string{"cards", "card"} { // synonyms; one with a single number as its value cannot take a second
 		v := valueOf(m, k)
 		switch {
 		case v == nil && key == "":
@@ -113,7 +114,7 @@ func insertCard(text string, m *yaml.Node, entry string) (string, bool) {
 	return insertLine(text, m.Content[2], line)
 }
 
-// insertItem inserts an item of a block list before the first one.
+// insertItem inserts an item into a block list, before the first item.
 func insertItem(text string, first *yaml.Node, entry string) (string, bool) {
 	start, at, ok := place(text, first)
 	if !ok {
@@ -126,7 +127,7 @@ func insertItem(text string, first *yaml.Node, entry string) (string, bool) {
 	return text[:start] + indent + "- " + entry + "\n" + text[start:], true
 }
 
-// insertLine inserts a line before the one on which a key of a block mapping stands.
+// insertLine inserts a line before the line of a key in a block mapping.
 func insertLine(text string, key *yaml.Node, line string) (string, bool) {
 	start, at, ok := place(text, key)
 	if !ok || strings.TrimSpace(text[start:at]) != "" {
@@ -135,7 +136,7 @@ func insertLine(text string, key *yaml.Node, line string) (string, bool) {
 	return text[:start] + text[start:at] + line + "\n" + text[start:], true
 }
 
-// place is where the line of a node begins in the text, and where the node does. Columns count characters.
+// place returns the byte offset of a node, and of the start of its line. The YAML library counts columns in characters.
 func place(text string, n *yaml.Node) (start, at int, ok bool) {
 	for range n.Line - 1 {
 		i := strings.IndexByte(text[start:], '\n')
@@ -174,6 +175,7 @@ func insertInFlow(text string, n *yaml.Node, entry string) (string, bool) {
 	return text[:last+1] + comma + entry + text[last+1:], true
 }
 
+// pickText is a if first is true, otherwise b.
 func pickText(first bool, a, b string) string {
 	if first {
 		return a
@@ -181,19 +183,19 @@ func pickText(first bool, a, b string) string {
 	return b
 }
 
-// quotedEnd is the place of the quote that closes the one at i; the length of the text where none does.
+// quotedEnd is the offset of the quote that closes the one at i, or the length of the text.
 func quotedEnd(text string, i int) int {
 	quote := text[i]
 	for i++; i < len(text) && text[i] != quote; i++ {
 		if quote == '"' && text[i] == '\\' {
-			i++ // the escaped character closes nothing
+			i++ // skip the escaped character
 		}
 	}
 	return i
 }
 
-// closing finds the bracket that closes the one at open, and the last character before it that is no blank and in no
-// comment.
+// closing finds the bracket that closes the one at open, and the last character before it that is neither blank nor in
+// a comment.
 func closing(text string, open int) (end, last int, ok bool) {
 	depth, last := 0, open
 	for i := open; i < len(text); i++ {

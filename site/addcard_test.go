@@ -63,7 +63,7 @@ func TestAddCardRefusesWhatWouldBeWrong(t *testing.T) {
 		text, member, hmac, want string
 	}{
 		{text, "m-9", enrolled, "no member"},
-		{text, "m-2", enrolled, "Léa's (m-1) already"},
+		{text, "m-2", enrolled, "already belongs to Léa (m-1)"},
 		{text, "m-2", "04A1B2C3", "want 64"},
 		{text, "m-2", strings.Repeat("ab", 32), "by hand"}, {"portillon: 1", "m-1", enrolled, "members"},
 	} {

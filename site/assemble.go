@@ -11,8 +11,8 @@ import (
 	"portillon/rfid"
 )
 
-// New makes a site of parts that stand in no folder: the text of policy.yaml, and what members.yaml, badges/, status/
-// and documents/ would hold. Build makes the same bundle of it as of the folder. A nil web holds nothing.
+// New makes a site of parts that are not in a folder: the text of policy.yaml, and the contents of members.yaml,
+// badges/, status/ and documents/. Build makes the same bundle of it as of the folder. A nil web has no documents.
 func New(policyText []byte, members []Member, badges, status []File, web openbadge.Resolver) (*Site, error) {
 	p, err := file.Parse("policy.yaml", policyText)
 	if err != nil {
@@ -24,9 +24,9 @@ func New(policyText []byte, members []Member, badges, status []File, web openbad
 	return &Site{Policy: p, Members: members, Badges: badges, Status: status, Web: web, text: policyText}, nil
 }
 
-// Owner is the place in s.Members of the member that a verified badge in that file counts for; -1: it counts for none.
-// shared names the members that it could be of, where nothing says which. The first call reads s.Members: they must not
-// change after it, and calls are made one at a time.
+// Owner returns the index in s.Members of the member whose badge a verified badge in that file is, or -1. shared names
+// the candidates if members.yaml does not decide between them. The first call indexes s.Members, which must not change
+// afterwards. Owner must not be called concurrently.
 func (s *Site) Owner(file string, b *openbadge.Badge) (at int, shared []string) {
 	if s.recipients == nil {
 		s.recipients = newRecipients(s.Members)
@@ -34,10 +34,10 @@ func (s *Site) Owner(file string, b *openbadge.Badge) (at int, shared []string) 
 	return s.owner(s.recipients, File{Name: file}, b, func() []int { return s.recipients.among(b) })
 }
 
-// Tidy is a name or an address without blanks that nobody sees; it refuses invisible and control characters.
+// Tidy removes invisible blanks from a name or an address. Invisible and control characters are an error.
 func Tidy(s string) (string, error) { return tidy(s) }
 
-// CheckEmail says why a tidied address cannot be used.
+// CheckEmail returns an error that says why a tidied address is not an e-mail address.
 func CheckEmail(s string) error {
 	if local, domain, ok := strings.Cut(s, "@"); !ok || local == "" || domain == "" || strings.ContainsAny(s, " ,;<>") {
 		return errors.New("this is no e-mail address")
@@ -45,8 +45,8 @@ func CheckEmail(s string) error {
 	return nil
 }
 
-// ParseCardEntry reads a card as an entry of cards: is written: number is in hexadecimal, or hmac: and 64 digits. part
-// says that it may be a part of the card's number. Errors do not quote the number.
+// ParseCardEntry reads a card as cards: has it. number is in hexadecimal, or hmac: and 64 digits. part says that it may
+// be a part of the card's number. Errors do not quote the number.
 func ParseCardEntry(text string) (number string, part bool, err error) {
 	if strings.HasPrefix(strings.TrimSpace(text), hmacPrefix) {
 		number, ok := parseHMAC(text)
@@ -67,7 +67,7 @@ func CardEntry(number string, part bool) string {
 	u, err := rfid.ParseUID(number)
 	b := u.Bytes()
 	switch {
-	case err != nil: // hmac:
+	case err != nil: // an hmac: entry
 		return number
 	case part && len(b) == 3:
 		return fmt.Sprintf("wiegand26:%d,%d", b[0], int(b[1])<<8|int(b[2]))
@@ -79,7 +79,7 @@ func CardEntry(number string, part bool) string {
 	return number
 }
 
-// FormatMembers writes members.yaml: ParseMembers reads the same members from it.
+// FormatMembers writes members.yaml. ParseMembers reads the same members from it.
 func FormatMembers(members []Member) []byte {
 	var b strings.Builder
 	b.WriteString("portillon: 1\nmembers:")
@@ -93,6 +93,7 @@ func FormatMembers(members []Member) []byte {
 	return []byte(b.String())
 }
 
+// format writes the member as a block of members.yaml.
 func (m *Member) format(b *strings.Builder) {
 	fmt.Fprintf(b, "  - { id: %s, name: %s", quote(string(m.ID)), quote(m.Name))
 	if m.Language != "" {
@@ -121,7 +122,7 @@ func (m *Member) format(b *strings.Builder) {
 	b.WriteString(" }\n")
 }
 
-// cardEntries are the member's cards as they are written, those in use first.
+// cardEntries returns the member's cards as members.yaml has them, active ones first.
 func (m *Member) cardEntries() (out []string) {
 	parts := map[string]bool{}
 	for _, p := range m.Parts {
@@ -140,7 +141,7 @@ func (m *Member) cardEntries() (out []string) {
 	return out
 }
 
-// quote writes a text as YAML 1.2 reads it between double quotes.
+// quote writes a text in double quotes, as YAML 1.2 reads it.
 func quote(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')

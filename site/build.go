@@ -20,14 +20,14 @@ import (
 	"portillon/wire"
 )
 
-// Order is what Build needs besides the site.
+// Order is what Build needs in addition to the site.
 type Order struct {
-	Memory  *Memory // of the builds before; nil: everything is verified and encoded anew
+	Memory  *Memory // of earlier builds; nil: verify and encode everything anew
 	Version uint64
 	Issued  time.Time
 	Expires time.Time
 	Signer  note.Signer
-	CardKey []byte // the site's key for card numbers, as its machines hold it
+	CardKey []byte // the site's secret key for hashing card numbers, at least 16 bytes; its machines have the same key
 	Policy  PolicyOrder
 }
 
@@ -35,34 +35,35 @@ type Order struct {
 type Built struct {
 	Manifest wire.Manifest
 	Signed   []byte
-	Chunks   map[string][]byte // by SHA-256; without those that Order.Memory knew, which Chunk makes
+	Chunks   map[string][]byte // by SHA-256, except chunks that Order.Memory knew: Chunk makes those
 	Members  int
-	Counted  int      // credentials that are some member's
-	Warnings []string // files that do not count, each with the reason
-	Ending   []Ending // memberships and badges that end within 30 days of Issued, the soonest first
-	Errors   []string // what members.yaml must decide before a badge can count: the badge is left out
+	Counted  int      // credentials that have an owner among the members
+	Warnings []string // one sentence for each file that does not count
+	Ending   []Ending // memberships and badges that end within 30 days after Issued, soonest first
+	Errors   []string // conflicts that members.yaml must resolve; the badges concerned are left out
 
-	// Policy is what the policy key signed; zero: the site has no policy key apart.
+	// Policy is what the policy key signed. It is zero if the site has no separate policy key.
 	Policy wire.SignedPolicy
-	// Unsigned is what counts only once the policy key, which is elsewhere, has signed it; zero: nothing.
+	// Unsigned lists what machines ignore until the policy key signs it. The key may be on another computer.
 	Unsigned Unsigned
 
-	memory    *Memory                           // nil: none
-	later     map[string]func() ([]byte, error) // makes the chunks that the memory knew, by their hashes
-	assembled bool                              // nothing failed
-	encoded   map[string]wire.Chunk             // the chunks of this build, by the digest of their content
+	memory    *Memory                           // may be nil
+	later     map[string]func() ([]byte, error) // by SHA-256: makes a chunk that the memory knew
+	assembled bool                              // the build succeeded
+	encoded   map[string]wire.Chunk             // the chunks of this build by digest of their content
 	cards     *cardHasher
 
-	lists map[string]*openbadge.StatusList // those that are there, by their addresses
+	lists map[string]*openbadge.StatusList // the usable status lists, by URL
 	web   *used
-	apart bool  // the site has a policy key apart
-	bound bound // what the policy key signed of the members before this build; nil: they are not bound by it
+	apart bool  // the site has a separate policy key
+	bound bound // the signed bindings of the members; nil: bindings are not signed, or signed in this build
 }
 
-// Build makes the bundle. What it leaves out, it says in the warnings.
+// Build makes a signed bundle of the site. Files that do not count are listed in Warnings. An error means that there is
+// no bundle.
 func (s *Site) Build(o Order) (*Built, error) {
 	if len(o.CardKey) < 16 {
-		return nil, fmt.Errorf("the card key has %d bytes: at least 16 are needed", len(o.CardKey))
+		return nil, fmt.Errorf("the card key has %d bytes, want at least 16", len(o.CardKey))
 	}
 	b, err := s.assembleWhole(o)
 	if err != nil {
@@ -77,11 +78,11 @@ func (s *Site) Build(o Order) (*Built, error) {
 	return b, err
 }
 
-// maxDamaged bounds how many damaged files one build leaves out.
+// maxDamaged bounds how many damaged files one build leaves out: each one costs a new attempt.
 const maxDamaged = 1000
 
-// assembleWhole assembles. Where a file whose verdict is remembered turns out to be damaged, it begins again without
-// the verdict, so that the file is left out with a warning.
+// assembleWhole calls assemble. If a file whose verdict is remembered turns out to be damaged, it forgets the verdict
+// and tries again, so that the file is left out with a warning.
 func (s *Site) assembleWhole(o Order) (*Built, error) {
 	for range maxDamaged {
 		b, err := s.assemble(o)
@@ -91,10 +92,10 @@ func (s *Site) assembleWhole(o Order) (*Built, error) {
 		}
 		o.Memory.forget(f.sha)
 	}
-	return nil, fmt.Errorf("more than %d badges are damaged", maxDamaged)
+	return nil, fmt.Errorf("more than %d badge files are damaged", maxDamaged)
 }
 
-// assemble makes all of the bundle but the signature of its manifest.
+// assemble makes all of the bundle except the signature of the manifest.
 func (s *Site) assemble(o Order) (*Built, error) {
 	b := &Built{
 		Chunks:  map[string][]byte{},
@@ -151,7 +152,7 @@ func (s *Site) assemble(o Order) (*Built, error) {
 	return b, nil
 }
 
-// missingBadges warns of files that a member's badges: line names and that are not there.
+// missingBadges warns of files in a member's badges: that do not exist.
 func (b *Built) missingBadges(s *Site) {
 	there := map[string]bool{}
 	for _, f := range s.Badges {
@@ -166,7 +167,7 @@ func (b *Built) missingBadges(s *Site) {
 	}
 }
 
-// bookings warns of those that keep a machine for nobody. Those that are over do not matter.
+// bookings warns of future bookings for unknown members.
 func (b *Built) bookings(s *Site, at time.Time) {
 	for _, m := range s.Policy.Machines {
 		for i, x := range m.Bookings {
@@ -178,12 +179,13 @@ func (b *Built) bookings(s *Site, at time.Time) {
 	}
 }
 
-// bucket is a part of the roster, with its credentials.
+// bucket is a part of the roster with the credentials of its members.
 type bucket struct {
 	roster wire.RosterBucket
 	badges []heldFile
 }
 
+// buckets distributes the members over the roster's buckets by their ids.
 func (s *Site) buckets(b *Built, o Order) ([]bucket, error) {
 	held, err := s.match(b, o.Issued)
 	if err != nil {
@@ -224,7 +226,7 @@ func (s *Site) buckets(b *Built, o Order) ([]bucket, error) {
 	return out, nil
 }
 
-// cardHash is the form in which machines know a card. Its number was checked when members.yaml was read.
+// cardHash is the HMAC by which machines know a card. ParseMembers has checked its number.
 func cardHash(key []byte, card string) string {
 	if hash, ok := strings.CutPrefix(card, hmacPrefix); ok {
 		return hash
@@ -238,12 +240,13 @@ func cardHash(key []byte, card string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// match verifies every credential and finds whose it is: the result is by the member's place in s.Members.
+// match verifies every credential and finds its owner. The result has the badges of each member, by index in s.Members.
 func (s *Site) match(b *Built, at time.Time) ([][]heldFile, error) {
 	held, counted := make([][]heldFile, len(s.Members)), make([][]counts, len(s.Members))
 	verifier, recipients := b.memory.verifier(Trust(s.Policy), b.web), newRecipients(s.Members)
-	var places []int
+	var places []int // reused by every badge
 	for _, f := range s.Badges {
+		// Verify the file, and skip what no machine could use.
 		sha := f.sha()
 		v, twice, err := verifier.verify(s, f, sha)
 		if err != nil {
@@ -262,19 +265,8 @@ func (s *Site) match(b *Built, at time.Time) ([][]heldFile, error) {
 			b.warn(f, "is a badge that policy.yaml does not name: %s", v.badge.AchievementID)
 			continue
 		}
-		if !v.badge.ValidUntil.IsZero() && at.After(v.badge.ValidUntil) {
-			b.warn(f, "expired on %s; members who hold it are told so", v.badge.ValidUntil.Format(time.DateOnly))
-		}
-		for _, e := range v.badge.Status {
-			if b.lists[e.List] == nil {
-				b.warn(f, "can be revoked, and status/ does not hold the list %s: it opens nothing", e.List)
-				continue
-			}
-			var fault *openbadge.Fault
-			if err := b.lists[e.List].Judge(v.badge, e); errors.As(err, &fault) && fault.Code == "status-unusable" {
-				b.warn(f, "can be revoked, and its list says nothing of it: it opens nothing: %s", fault.Detail)
-			}
-		}
+		b.warnOfValidity(f, v.badge, at)
+		// Find the member whose badge it is.
 		among := func() []int {
 			places = recipients.at(places[:0], v.badge, v.addresses)
 			return places
@@ -301,16 +293,35 @@ func (s *Site) match(b *Built, at time.Time) ([][]heldFile, error) {
 	return held, nil
 }
 
-// fewBadges is how many badges most members have at most: for so many there is room at first.
+// warnOfValidity warns of a badge that has expired, or whose revocation the machines cannot check. Such a badge is put
+// into the bundle all the same: the machine refuses it and tells the member why.
+func (b *Built) warnOfValidity(f File, badge *openbadge.Badge, at time.Time) {
+	if !badge.ValidUntil.IsZero() && at.After(badge.ValidUntil) {
+		b.warn(f, "expired on %s; members who hold it are told so", badge.ValidUntil.Format(time.DateOnly))
+	}
+	for _, e := range badge.Status {
+		list := b.lists[e.List]
+		if list == nil {
+			b.warn(f, "can be revoked, and status/ does not hold the list %s: it opens nothing", e.List)
+			continue
+		}
+		var fault *openbadge.Fault
+		if err := list.Judge(badge, e); errors.As(err, &fault) && fault.Code == "status-unusable" {
+			b.warn(f, "can be revoked, and its list says nothing of it: it opens nothing: %s", fault.Detail)
+		}
+	}
+}
+
+// fewBadges is the usual number of badges of a member: the capacity of a new list.
 const fewBadges = 6
 
-// heldFile is a badge of a member, with its hash.
+// heldFile is a badge file of a member, with its SHA-256.
 type heldFile struct {
 	File
 	sha string
 }
 
-// Trust is whose signatures a policy believes, and with which keys.
+// Trust returns the issuers that a policy trusts, with their keys.
 func Trust(p *policy.Policy) []openbadge.Issuer {
 	var out []openbadge.Issuer
 	for _, i := range p.Issuers {
@@ -319,7 +330,7 @@ func Trust(p *policy.Policy) []openbadge.Issuer {
 	return out
 }
 
-// BadgeOf is the policy's name for a verified badge.
+// BadgeOf is the id in the policy of a verified badge.
 func BadgeOf(p *policy.Policy, b *openbadge.Badge) (policy.BadgeID, bool) {
 	for _, i := range p.Issuers {
 		if i.Profile == b.IssuerID {
@@ -339,8 +350,8 @@ func (b *Built) warnf(format string, a ...any) {
 	b.Warnings = append(b.Warnings, fmt.Sprintf(format, a...))
 }
 
-// status takes in the status lists. A list stands at the address that is its id. One that cannot be believed, because
-// it has ended, say, is left out: a bundle that blocks a member does not wait for it.
+// status adds the status lists. The address of a list is its id. An invalid or expired list is left out with a warning,
+// because a bundle that blocks a member must not wait for it.
 func (b *Built) status(s *Site, at time.Time) error {
 	if len(s.Status) == 0 {
 		return nil
@@ -368,13 +379,13 @@ func (b *Built) status(s *Site, at time.Time) error {
 	return b.json(wire.StatusChunk, lists)
 }
 
-// used keeps the documents that badges rested on: they travel with them, so that a machine can verify with nobody
-// online.
+// used records the documents that badges depend on. They are put into the bundle, so a machine verifies badges without
+// a network.
 type used struct {
 	from   openbadge.Resolver
-	signed map[string][]byte // those that the policy key signed; nil: it signs those that are used
+	signed map[string][]byte // documents that the policy key has signed; nil: the key signs the used ones in this build
 	found  map[string][]byte
-	newer  map[string]bool // those of from that are not what the policy key signed
+	newer  map[string]bool // URLs whose current copy differs from the signed one
 }
 
 // Resolve implements openbadge.Resolver.
@@ -385,10 +396,10 @@ func (u *used) Resolve(url string) ([]byte, error) {
 		if ok {
 			return b, nil
 		}
-		return nil, errors.New("it is not among the documents that the policy key signed")
+		return nil, errors.New("document is not among those that the policy key signed")
 	}
 	if u.from == nil {
-		return nil, errors.New("there is no documents/")
+		return nil, errors.New("the site has no folder documents/")
 	}
 	b, err := u.from.Resolve(url)
 	if err == nil {
@@ -397,14 +408,14 @@ func (u *used) Resolve(url string) ([]byte, error) {
 	return b, err
 }
 
-// compare notes a copy that the policy key has not signed.
+// compare notes a copy that differs from the signed document.
 func (u *used) compare(url string, signed []byte, ok bool) {
 	if u.from == nil {
 		return
 	}
 	now, err := u.from.Resolve(url)
 	switch {
-	case errors.Is(err, openbadge.ErrGone): // it was taken back
+	case errors.Is(err, openbadge.ErrGone): // the issuer has deleted the document
 		u.newer[url] = ok
 	case err == nil && (!ok || !bytes.Equal(now, signed)):
 		u.newer[url] = true
@@ -422,17 +433,19 @@ func (b *Built) documents() error {
 	return b.json(wire.DocumentsChunk, all)
 }
 
+// json adds a chunk with canonical JSON.
 func (b *Built) json(name string, v any) error {
 	return b.encode(name, v)
 }
 
+// chunk adds a chunk.
 func (b *Built) chunk(name string, data []byte) {
 	sha := wire.Hash(data)
 	b.Chunks[sha] = data
 	b.Manifest.Chunks = append(b.Manifest.Chunks, wire.Chunk{Name: name, SHA256: sha, Size: int64(len(data))})
 }
 
-// Chunk gives a chunk by its hash, as wire.WriteBundle asks for it.
+// Chunk returns a chunk by its SHA-256, as wire.WriteBundle needs it.
 func (b *Built) Chunk(sha string) ([]byte, error) {
 	c, ok := b.Chunks[sha]
 	if !ok {

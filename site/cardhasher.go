@@ -5,15 +5,15 @@ import (
 	"portillon/wire"
 )
 
-// cardHasher makes the forms in which machines know cards, each once. It serves one build.
+// cardHasher computes the HMACs of cards, each one once. It serves one build.
 type cardHasher struct {
 	key         []byte
-	known, used map[string]string // known: of the build before
+	known, used map[string]string // known: from the build before; used: in this build
 
 	knownUIDs, uids map[string]rfid.UID
 }
 
-// cards begins the cards of a build.
+// cards returns the hasher of a new build.
 func (m *Memory) cards(key []byte) *cardHasher {
 	if m == nil {
 		m = &Memory{}
@@ -27,6 +27,7 @@ func (m *Memory) cards(key []byte) *cardHasher {
 	return h
 }
 
+// once returns the remembered result for what, or computes it.
 func (h *cardHasher) once(what string, make func() string) string {
 	if x, ok := h.used[what]; ok {
 		return x
@@ -39,17 +40,17 @@ func (h *cardHasher) once(what string, make func() string) string {
 	return x
 }
 
-// card is cardHash.
+// card is cardHash, remembered.
 func (h *cardHasher) card(number string) string {
 	return h.once(number, func() string { return cardHash(h.key, number) })
 }
 
-// form is wire.CardFormHash.
+// form is wire.CardFormHash, remembered.
 func (h *cardHasher) form(use wire.CardForm, u rfid.UID) string {
 	return h.once(string(use)+" "+u.Hex(), func() string { return wire.CardFormHash(h.key, use, u.Bytes()) })
 }
 
-// number reads the number of a card; false: its entry holds none (hmac:).
+// number parses the number of a card. It returns false for an hmac: entry, which has no number.
 func (h *cardHasher) number(text string) (rfid.UID, bool) {
 	u, ok := h.knownUIDs[text]
 	if !ok {

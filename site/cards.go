@@ -13,10 +13,10 @@ import (
 	"portillon/yamlfile"
 )
 
-// hmacPrefix stands before a card that was enrolled by its code: its HMAC under the site's card key, of which nobody
-// needs to know the number. It is the number as the reader gives it where the card was tapped. A reader that gives the
-// bytes in reverse order finds it too; short forms cannot be made of it, so that a reader that gives more or fewer
-// digits of the same card does not.
+// hmacPrefix begins the entry of a card that was enrolled by its code: the HMAC of its number under the site's card
+// key, so that no file holds the number. The HMAC is of the number as the reader at the enrolment gave it. A reader
+// that gives the bytes in reverse order finds the card too. Short forms cannot be derived, so a reader that gives more
+// or fewer digits of the same card does not find it.
 const hmacPrefix = "hmac:"
 
 // parseHMAC reads hmac:<64 hexadecimal digits>, or hmac:<check value of a card key>:<64 hexadecimal digits> while a
@@ -27,7 +27,7 @@ func parseHMAC(s string) (string, bool) {
 	return hmacPrefix + rest, ok && wire.IsCardEntry(rest)
 }
 
-// sameCards finds cards that stand twice, once by the number and once by its HMAC: machines would block both members.
+// sameCards finds cards that are listed twice, by number and by HMAC. Machines would block both members.
 func (s *Site) sameCards(key *cardHasher) error {
 	seen := map[string]heldCard{}
 	var errs []error
@@ -45,7 +45,7 @@ func (s *Site) sameCards(key *cardHasher) error {
 	return errors.Join(errs...)
 }
 
-// parseCard reads card i (from 0) of a member. Its fault quotes the number only where ten digits have two readings, to
+// parseCard reads card i (from 0) of a member. Its fault quotes the number only if ten digits have two readings, to
 // show both.
 func parseCard(n yamlfile.Node, i int, s string) (rfid.Card, bool) {
 	c, err := rfid.ParseCard(s)
@@ -55,22 +55,22 @@ func parseCard(n yamlfile.Node, i int, s string) (rfid.Card, bool) {
 	return c, err == nil
 }
 
-// heldCard is a card with its place in members.yaml.
+// heldCard is a card with its position in members.yaml.
 type heldCard struct {
-	member, card int // both from 0; a member's refused cards come after the others
+	member, card int // indices from 0; a member's refused cards come after the active ones
 	number       rfid.UID
 	part         bool
 	refused      *InactiveCard // nil: the card is active
-	kind         rfid.FormKind // how a form was made from number; Exact: it is the number
+	kind         rfid.FormKind // how the form was derived from number; Exact: the number itself
 }
 
-// allCards are the cards of all members, those that are refused among them.
+// allCards returns the cards of all members, refused ones too.
 func (s *Site) allCards(key *cardHasher) (out []heldCard) {
 	out = make([]heldCard, 0, len(s.Members))
 	for i, m := range s.Members {
 		place := 0
 		add := func(text string, part bool, refused *InactiveCard) {
-			if u, ok := key.number(text); ok { // members.yaml was checked when it was read; an hmac: has no number
+			if u, ok := key.number(text); ok { // only hmac: entries have no number; ParseMembers checked the others
 				out = append(out, heldCard{member: i, card: place, number: u, part: part, refused: refused})
 			}
 			place++
@@ -85,11 +85,11 @@ func (s *Site) allCards(key *cardHasher) (out []heldCard) {
 	return out
 }
 
-// cardForms are forms of the members' cards as machines know them, by the member's place in Site.Members.
+// cardForms are the forms of the members' cards for the bundle, by index in Site.Members.
 type cardForms struct {
 	active  map[int][]string
 	refused map[int][]wire.CardState
-	unclear map[string]bool // hmac: entries that are a form of another member's card: they count for nobody
+	unclear map[string]bool // hmac: entries that equal a form of another member's card: they open for nobody
 }
 
 func (f cardForms) add(h heldCard, hash string) {
@@ -100,11 +100,11 @@ func (f cardForms) add(h heldCard, hash string) {
 	f.active[h.member] = append(f.active[h.member], hash)
 }
 
-// cardForms finds the forms of all cards. A lost card is refused by the forms that other readers give of it, too.
+// cardForms derives the forms of all cards. A lost card is also refused by the forms that other readers give.
 //
-// Only short forms and named parts stand in the bundle: a machine that reads a number reverses it by itself. A short
-// form that two members' cards share counts for neither, so it is left out; one that is another card's whole number
-// counts for that card alone. Both are warned of with the members' names.
+// Only short forms and named parts are put into the bundle, because a machine reverses numbers itself. A short form
+// that two members' cards share is left out, since it cannot identify either. A short form that is another card's whole
+// number counts for that card only. Both cases are reported with the members' names.
 func (b *Built) cardForms(s *Site, key *cardHasher) cardForms {
 	out := cardForms{map[int][]string{}, map[int][]wire.CardState{}, map[string]bool{}}
 	enrolled, all := s.enrolledCards(), s.allCards(key)
@@ -138,11 +138,11 @@ func (b *Built) cardForms(s *Site, key *cardHasher) cardForms {
 	return out
 }
 
-// shortOwner is the card to which a short form is given in the bundle. A form that is short for two members is given to
-// nobody, unless a third card reversed is the same number: then the machine must find two members, so that it counts
-// for neither. Of one member's cards a refused one comes first.
+// shortOwner is the card to which the bundle assigns a short form. A form that two members share is assigned to nobody,
+// unless the reversed number of a third card is the same: then it is assigned, so that the machine finds two members
+// and refuses both. Of one member's cards a refused one comes first.
 func shortOwner(holders []heldCard) (heldCard, bool) {
-	var short []heldCard // the card of each member
+	var short []heldCard // one card for each member
 	reversed := -1
 	for _, h := range holders {
 		if !h.kind.Short() {
@@ -168,8 +168,8 @@ func shortOwner(holders []heldCard) (heldCard, bool) {
 	return short[0], true
 }
 
-// warnTaken warns of forms that are another member's card, or a member's own in another state: a card that is lost by
-// the number that is printed on it, and still in use by the number that a reader gave.
+// warnTaken warns of a form that equals another member's card, or a card of the same member in another state: for
+// example a card that is lost by its printed number and still active by the number that a reader gave.
 func (b *Built) warnTaken(s *Site, owner heldCard, holders []heldCard) {
 	for _, h := range holders {
 		if h.member == owner.member && (h.refused == nil) != (owner.refused == nil) {
@@ -193,7 +193,7 @@ func (b *Built) warnShared(s *Site, holders []heldCard) {
 	}
 }
 
-// warnStillInUse warns of two entries of a member of which one is in use and one refused, and that may be one card.
+// warnStillInUse warns of an active and a refused entry of one member that may be the same card.
 func (b *Built) warnStillInUse(s *Site, active, refused heldCard) {
 	if active.refused != nil {
 		active, refused = refused, active
@@ -201,12 +201,12 @@ func (b *Built) warnStillInUse(s *Site, active, refused heldCard) {
 	w := fmt.Sprintf("members.yaml: %s is %s, and may be the same card as %s, which is in use: where they are one card, "+
 		"it still opens machines; give both the state %s",
 		s.cardName(refused), refused.refused.State, s.cardName(active), refused.refused.State)
-	if !slices.Contains(b.Warnings, w) { // of two numbers that are each other's bytes reversed
+	if !slices.Contains(b.Warnings, w) { // two numbers that reverse to each other would be reported twice
 		b.Warnings = append(b.Warnings, w)
 	}
 }
 
-// enrolledCards are the cards that were enrolled by their codes, by their entries.
+// enrolledCards returns the cards that were enrolled by their codes, by entry.
 func (s *Site) enrolledCards() map[string]heldCard {
 	out := map[string]heldCard{}
 	for i, m := range s.Members {
@@ -224,9 +224,8 @@ func (s *Site) enrolledCards() map[string]heldCard {
 	return out
 }
 
-// warnEnrolled warns of a card that was enrolled at a reader that gives a form of another member's card: nobody saw the
-// number, and the entry would let the other member's card in as this member's, or a card of this member's that is
-// refused.
+// warnEnrolled warns of a card that was enrolled at a reader that gives a form of another card. Nobody saw the number,
+// so the entry would let another member's card in as this member's, or accept a refused card.
 func (b *Built) warnEnrolled(s *Site, owner heldCard, holders []heldCard, unclear map[string]bool) {
 	for _, h := range holders {
 		switch {
@@ -249,4 +248,5 @@ func (s *Site) cardName(h heldCard) string {
 	return fmt.Sprintf("card %d of %s", h.card+1, s.memberName(h))
 }
 
+// compareNumbers orders numbers by their bytes.
 func compareNumbers(a, b rfid.UID) int { return bytes.Compare(a.Bytes(), b.Bytes()) }

@@ -107,6 +107,9 @@ func (c *crowd) lazily() (*Site, *int) {
 // Each sequence is of random changes; every build is made three times: anew, with a memory, and with a memory that
 // reads badges only where it must.
 func TestIncrementalBuildsAreTheSameAsFullOnes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: builds many bundles")
+	}
 	c := newCrowd(t, 40, 2)
 	o := order(t, 1)
 	memory, lazy := &Memory{}, &Memory{}

@@ -12,24 +12,24 @@ import (
 	"portillon/openbadge"
 )
 
-// Bounds on a folder of files: a deeper or fuller one is a mistake, such as a whole home folder copied into badges/.
+// Bounds on badges/ and status/. A folder beyond them is a mistake, such as a home folder copied into badges/.
 const (
-	maxFile  = openbadge.MaxListBytes // bytes of a file of badges/ or status/: a status list may have as many
+	maxFile  = openbadge.MaxListBytes // bytes of a file: the size of the largest status list
 	maxDepth = 4
 	maxFiles = 100_000
 )
 
-// placesEnding ends the name of the file in which badge issue remembers whose each place of a status list is.
+// placesEnding is the suffix of the file in which «badge issue» records which badge has which index of a status list.
 const placesEnding = ".places"
 
-// folder is what a folder of the site holds: each of its files is taken, or skipped with the reason.
+// folder is the content of a folder: its files, and why others were skipped.
 type folder struct {
 	files   []File
 	skipped []string
 }
 
-// readFolder reads a folder and the folders in it, in the order of the names. One file never stops a site: what cannot
-// be read, is too large or has another ending is skipped. A folder that is not there is empty.
+// readFolder reads a folder and its subfolders in the order of names. One bad file never stops a site: unreadable
+// files, large files and files with other suffixes are skipped. A missing folder is empty.
 func readFolder(dir, sub string, endings ...string) (folder, error) {
 	var out folder
 	root, err := folderRoot(filepath.Join(dir, sub))
@@ -59,7 +59,7 @@ func readFolder(dir, sub string, endings ...string) (folder, error) {
 		case len(out.files) >= maxFiles:
 			return fmt.Errorf("%s: more than %d files", root, maxFiles)
 		}
-		if strings.HasSuffix(d.Name(), placesEnding) { // the issuer's own, beside a status list
+		if strings.HasSuffix(d.Name(), placesEnding) { // a record of «badge issue» beside its status list
 			return nil
 		}
 		why := unfit(d.Name(), endings)
@@ -77,8 +77,8 @@ func readFolder(dir, sub string, endings ...string) (folder, error) {
 	return out, err
 }
 
-// folderRoot is the folder that a path leads to, by a link too: WalkDir does not follow a link that it begins with. It
-// is empty where the path does not exist.
+// folderRoot resolves a path that may be a symbolic link, because WalkDir does not follow the link that it starts with.
+// It is empty if the path does not exist.
 func folderRoot(path string) (string, error) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return "", nil
@@ -93,12 +93,12 @@ func folderRoot(path string) (string, error) {
 	return root, nil
 }
 
-// isHiddenOrDeep reports whether a folder, at rel from the folder that is read, is left out.
+// isHiddenOrDeep reports whether a folder is skipped. rel is its path below the root.
 func isHiddenOrDeep(rel, name string) bool {
 	return rel != "." && strings.HasPrefix(name, ".") || strings.Count(filepath.ToSlash(rel), "/") >= maxDepth
 }
 
-// unfit says why a file of this name is not read; empty: it is.
+// unfit says why a file of this name is skipped; empty: it is read.
 func unfit(name string, endings []string) string {
 	lower := strings.ToLower(name)
 	switch {
@@ -117,7 +117,7 @@ func unfit(name string, endings []string) string {
 	return fmt.Sprintf("its name ends in %q, want one of %s", filepath.Ext(name), strings.Join(endings, " "))
 }
 
-// readSmall reads a file of at most maxFile bytes, or says why not.
+// readSmall reads a file of at most maxFile bytes, or says why it cannot.
 func readSmall(path string) (b []byte, why string) {
 	fi, err := os.Stat(path)
 	switch {

@@ -13,23 +13,23 @@ import (
 	"portillon/yamlfile"
 )
 
-// InactiveCard is a card that the site refuses: { number: "04A1B2C3D4", state: lost, since: 2026-11-01 } under
-// cards:.
+// InactiveCard is a card that the site refuses. In cards: it is { number: "04A1B2C3D4", state: lost, since: 2026-11-01
+// }.
 type InactiveCard struct {
-	Number string // in hexadecimal, or hmac: and its HMAC
-	Part   bool   // of the number, as Member.Parts
+	Number string // in hexadecimal, or an hmac: entry
+	Part   bool   // Number is only a part of the number (see Member.Parts)
 	State  policy.CardState
-	Since  policy.Date // zero: it was not written down
+	Since  policy.Date // zero: unknown
 }
 
-// cardEntry is an entry of cards: as it stands in the file.
+// cardEntry is an entry of cards: as written.
 type cardEntry struct {
 	number string
 	state  policy.CardState
 	since  policy.Date
 }
 
-// cardEntries reads numbers, each alone or with its state.
+// cardEntries reads the entries of cards:, numbers alone or with a state.
 func cardEntries(n yamlfile.Node) []cardEntry {
 	nodes := []yamlfile.Node{n}
 	if n.IsList() {
@@ -47,8 +47,8 @@ func cardEntries(n yamlfile.Node) []cardEntry {
 	return out
 }
 
-// cardWithState reads a mapping. Its faults quote nothing, since any of its values may be a card's number in the
-// wrong place.
+// cardWithState reads an entry that is a mapping. Its faults quote nothing, since any value may be a card's number in
+// the wrong place.
 func cardWithState(n yamlfile.Node) cardEntry {
 	const form = `{ number: "04A1B2C3D4", state: lost, since: 2026-11-01 }`
 	for _, p := range n.Pairs() {
@@ -69,10 +69,10 @@ func cardWithState(n yamlfile.Node) cardEntry {
 	return e
 }
 
-// keepCard adds a card whose number has been read.
+// keepCard adds a card whose number has been parsed.
 func (m *Member) keepCard(number rfid.Card, e cardEntry) { m.keep(number.Number.Hex(), number.Part, e) }
 
-// keep adds a card: its number in hexadecimal, or its hmac: entry.
+// keep adds a card, given by its number in hexadecimal or its hmac: entry.
 func (m *Member) keep(hex string, part bool, e cardEntry) {
 	if e.state != policy.ActiveCard {
 		m.Inactive = append(m.Inactive, InactiveCard{hex, part, e.state, e.since})
@@ -84,7 +84,7 @@ func (m *Member) keep(hex string, part bool, e cardEntry) {
 	}
 }
 
-// everyCard are the numbers of all cards, whatever their state.
+// everyCard returns the numbers of all cards in any state.
 func (m *Member) everyCard() []string {
 	out := slices.Clone(m.Cards)
 	for _, c := range m.Inactive {
@@ -93,7 +93,7 @@ func (m *Member) everyCard() []string {
 	return out
 }
 
-// day is a day of one year, as 2026-09-30.
+// day reads a day of one year: 2026-09-30.
 func day(n yamlfile.Node) policy.Date {
 	s := n.Str()
 	if !n.IsScalar() {
@@ -107,7 +107,7 @@ func day(n yamlfile.Node) policy.Date {
 	return d
 }
 
-// terms writes down when, and with which cards, a member may use machines.
+// terms writes the end of the membership and the refused cards into the bundle's member.
 func (m *Member) terms(w *wire.Member, key *cardHasher) {
 	w.SetLastDay(m.Until)
 	for _, c := range m.Inactive {
@@ -115,7 +115,7 @@ func (m *Member) terms(w *wire.Member, key *cardHasher) {
 	}
 }
 
-// wire is what a bundle says of the card, or of a form of it.
+// wire is the bundle's entry for the card, or for one of its forms.
 func (c InactiveCard) wire(card string) wire.CardState {
 	x := wire.CardState{Card: card, State: c.State.String()}
 	if c.Since != (policy.Date{}) {
@@ -128,15 +128,15 @@ func (c InactiveCard) wire(card string) wire.CardState {
 type Ending struct {
 	Member policy.MemberID
 	Name   string
-	Badge  policy.BadgeID // empty: it is the membership
-	Last   policy.Date    // the last day, at the site
+	Badge  policy.BadgeID // empty: the membership itself
+	Last   policy.Date    // the last day, local to the site
 }
 
-// endingWithin is how far ahead Build looks, in days.
+// endingWithin is how many days ahead Build looks.
 const endingWithin = 30
 
-// endings lists what ends in the next 30 days, the soonest first. A membership that is over, but whose days of
-// grace are not, is among them: it can be renewed still.
+// endings lists what ends in the next 30 days, soonest first. A membership in its days of grace is included, because it
+// can still be renewed.
 func (b *Built) endings(s *Site, at time.Time) {
 	today := policy.DateOf(at, s.Policy.Zone)
 	for _, m := range s.Members {
@@ -155,7 +155,7 @@ func (b *Built) endings(s *Site, at time.Time) {
 	})
 }
 
-// badgeEnds notes the end of a badge that a member holds, and that is still valid: for each badge that it counts as.
+// badgeEnds notes the end of a member's valid badge, once for each badge of the policy that it counts as.
 func (b *Built) badgeEnds(s *Site, m Member, badge *openbadge.Badge, at time.Time) {
 	if end := badge.ValidUntil; !end.IsZero() && !at.After(end) {
 		for _, x := range Matches(s.Policy, badge) {
@@ -164,14 +164,14 @@ func (b *Built) badgeEnds(s *Site, m Member, badge *openbadge.Badge, at time.Tim
 	}
 }
 
-// ends adds an ending, unless it is further ahead than Build looks, or the member is blocked.
+// ends adds an ending within the next 30 days, unless the member is blocked.
 func (b *Built) ends(s *Site, m Member, badge policy.BadgeID, last policy.Date, at time.Time) {
 	if horizon := policy.DateOf(at.AddDate(0, 0, endingWithin), s.Policy.Zone); !m.Blocked && !horizon.Before(last) {
 		b.Ending = append(b.Ending, Ending{Member: m.ID, Name: m.Name, Badge: badge, Last: last})
 	}
 }
 
-// In is the ending as a line for the administrator.
+// In is a line about the ending for an administrator.
 func (e Ending) In(l policy.Language, p *policy.Policy) string {
 	what := policy.Text{FR: "adhésion", EN: "membership"}
 	if e.Badge != "" {

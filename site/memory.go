@@ -20,14 +20,14 @@ import (
 	"portillon/wire"
 )
 
-// Memory is what builds of one site need not do again: verdicts on credentials whose bytes, issuers and documents are
-// the same, chunks whose content is, and the forms of cards. A bundle that is built with a Memory has the bytes of a
-// bundle that is built without. The zero Memory is empty; one serves one build at a time.
+// Memory is what builds of one site need not compute again: verdicts on credentials whose bytes, issuers and documents
+// are unchanged, chunks with unchanged content, and the HMACs of cards. A bundle built with a Memory is byte for byte
+// the bundle built without. The zero Memory is empty. A Memory serves one build at a time.
 type Memory struct {
-	mu       sync.Mutex // held by Site.Build
+	mu       sync.Mutex // locked during Site.Build
 	builds   uint64
 	verdicts map[string]*remembered
-	kinds    map[[2]string]*kind   // of badges, by issuer and achievement
+	kinds    map[[2]string]*kind   // by issuer and achievement
 	chunks   map[string]wire.Chunk // by the digest of their content
 
 	cardKey    string
@@ -35,50 +35,50 @@ type Memory struct {
 	uids       map[string]rfid.UID
 }
 
-// forget has the credential with this SHA-256 verified again.
+// forget removes the verdict on the credential with this SHA-256.
 func (m *Memory) forget(sha string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.verdicts, sha)
 }
 
-// remembered is a verdict with what it rests on.
+// remembered is a verdict with everything that it depends on.
 type remembered struct {
-	badge     *openbadge.Badge // nil: it is not valid
-	why       string           // the reasons, where it is not
-	trust     string           // trustOf it
+	badge     *openbadge.Badge // nil: not valid
+	why       string           // why it is not valid
+	trust     string           // see trustOf
 	ob3       bool
-	documents map[string]string // by URL: the SHA-256; empty: it was out of reach
+	documents map[string]string // by URL: the SHA-256; empty: the document could not be read
 
-	addresses []string // addressesOf badge
+	addresses []string // see addressesOf
 	kind      *kind
-	build     uint64 // the last build that has the credential
-	file      string // its name there
+	build     uint64 // the last build with this credential
+	file      string // its file name in that build
 }
 
-// kind is an achievement of an issuer. One for all badges of it spares their builds most of what they would look up.
+// kind is an achievement of an issuer. All badges of one achievement share the results of its look-ups.
 type kind struct {
-	build   uint64 // for which matches were found; 0: none
+	build   uint64 // the build for which matches is valid; 0: none
 	matches []policy.Match
 
-	trustBuild uint64 // for which trust was found
-	trust      string // of its issuer
+	trustBuild uint64 // the build for which trust is valid
+	trust      string // the trust of its issuer
 }
 
 // verifier verifies the credentials of one build.
 type verifier struct {
-	memory  *Memory // of this build alone, where there is none
+	memory  *Memory // a new one if the build has none
 	build   uint64
 	trust   []openbadge.Issuer
-	all     string            // the trust as text
-	issuers map[string]string // the same, by issuer
+	all     string            // the whole trust as text, for comparisons
+	issuers map[string]string // the trust of each issuer as text
 	from    openbadge.Resolver
-	seen    int // credentials of this build
+	seen    int // number of credentials in this build
 
-	documents map[string]string // as remembered.documents, as they are now
+	documents map[string]string // the current documents, as in remembered.documents
 }
 
-// verifier begins a build.
+// verifier starts a build.
 func (m *Memory) verifier(trust []openbadge.Issuer, from openbadge.Resolver) *verifier {
 	if m == nil {
 		m = &Memory{}
@@ -95,8 +95,8 @@ func (m *Memory) verifier(trust []openbadge.Issuer, from openbadge.Resolver) *ve
 	return v
 }
 
-// trustOf is the part of the trust that a verdict rests on: of a valid badge of Open Badges 3.0 the keys of its issuer,
-// which no other issuer's entry changes; of every other badge all of it.
+// trustOf is the part of the trust that a verdict depends on. For a valid badge of Open Badges 3.0 that is its issuer's
+// keys only; for every other badge it is the whole trust.
 func (v *verifier) trustOf(r *remembered) string {
 	if r.badge == nil || !r.ob3 {
 		return v.all
@@ -108,8 +108,8 @@ func (v *verifier) trustOf(r *remembered) string {
 	return k.trust
 }
 
-// verify judges the credential with this SHA-256. Only the error of reading it is one. twice says that this build has
-// judged it already.
+// verify judges the credential with this SHA-256. An invalid credential is no error, an unreadable file is. twice says
+// that this build has judged the credential before.
 func (v *verifier) verify(s *Site, f File, sha string) (r *remembered, twice bool, err error) {
 	r = v.memory.verdicts[sha]
 	if r != nil && r.build == v.build {
@@ -154,10 +154,10 @@ func (v *verifier) judge(s *Site, f File) (*remembered, error) {
 	return r, nil
 }
 
-// notRemembered is the trust of a verdict that no other build may use.
+// notRemembered is the trust of a verdict that other builds must not use.
 const notRemembered = "none"
 
-// matches are what a verified badge counts as.
+// matches returns what a verified badge counts as.
 func (v *verifier) matches(p *policy.Policy, r *remembered) []policy.Match {
 	if r.kind.build != v.build {
 		r.kind.build, r.kind.matches = v.build, Matches(p, r.badge)
@@ -165,7 +165,8 @@ func (v *verifier) matches(p *policy.Policy, r *remembered) []policy.Match {
 	return r.kind.matches
 }
 
-// compact is what builds need of a badge: tens of thousands are remembered. It shares no memory with the document.
+// compact copies what builds need of a badge, so that the parsed document can be freed: a site remembers tens of
+// thousands of badges.
 func compact(b *openbadge.Badge) *openbadge.Badge {
 	out := &openbadge.Badge{ID: strings.Clone(b.ID), UID: strings.Clone(b.UID), IssuerID: strings.Clone(b.IssuerID),
 		AchievementID: strings.Clone(b.AchievementID), ValidFrom: b.ValidFrom, ValidUntil: b.ValidUntil,
@@ -175,7 +176,8 @@ func compact(b *openbadge.Badge) *openbadge.Badge {
 	return out
 }
 
-// holds reports whether every document is as it was. It asks for each, so that the build knows that it is used.
+// holds reports whether every document of a verdict is unchanged. It asks for each document, which also records that
+// the build uses it.
 func (v *verifier) holds(r *remembered) bool {
 	for url, sha := range r.documents {
 		now, asked := v.documents[url]
@@ -192,7 +194,7 @@ func (v *verifier) holds(r *remembered) bool {
 	return true
 }
 
-// done forgets the verdicts on credentials that this build did not have.
+// done forgets verdicts on credentials that this build did not have.
 func (v *verifier) done() {
 	m := v.memory
 	if v.seen == len(m.verdicts) {
@@ -206,7 +208,7 @@ func (v *verifier) done() {
 	maps.DeleteFunc(m.kinds, func(_ [2]string, k *kind) bool { return !kinds[k] })
 }
 
-// recorder notes the documents that a verdict rests on.
+// recorder notes the documents that a verdict depends on.
 type recorder struct {
 	from  openbadge.Resolver
 	found map[string]string
@@ -221,14 +223,14 @@ func (r *recorder) Resolve(url string) ([]byte, error) {
 	return b, err
 }
 
-// encode is a chunk's content in canonical JSON, or the chunk alone where the memory knows that content: then its bytes
-// are made when Built.Chunk asks for them.
+// encode adds a chunk with canonical JSON. If the memory knows the content, only its entry in the manifest is added,
+// and Built.Chunk makes the bytes when they are asked for.
 func (b *Built) encode(name string, v any) error {
 	return b.encodeOnce(name, func() (string, error) { return digest(v) },
 		func() ([]byte, error) { return wire.EncodeChunk(v) })
 }
 
-// encodeBadges is encode for a wire.BadgesBucket. The memory needs no bytes of badges.
+// encodeBadges is encode for a wire.BadgesBucket. Badges that the memory knows need not be read.
 func (b *Built) encodeBadges(s *Site, name string, files []heldFile) error {
 	return b.encodeOnce(name, func() (string, error) {
 		h := sha256.New()
@@ -247,11 +249,11 @@ func (b *Built) encodeBadges(s *Site, name string, files []heldFile) error {
 			e := append(make([]byte, 0, base64.StdEncoding.EncodedLen(len(data))+2), '"')
 			elements[i] = append(base64.StdEncoding.AppendEncode(e, data), '"')
 		}
-		return wire.JoinParts("credentials", elements), nil // base64 has nothing that JSON escapes
+		return wire.JoinParts("credentials", elements), nil // base64 needs no escapes in JSON
 	})
 }
 
-// encodeOnce adds the chunk that encode makes, unless the memory knows the one with this digest.
+// encodeOnce adds the chunk that encode makes, unless the memory has a chunk with this digest.
 func (b *Built) encodeOnce(name string, digest func() (string, error), encode func() ([]byte, error)) error {
 	if b.memory == nil {
 		data, err := encode()
@@ -282,7 +284,7 @@ func (b *Built) encodeOnce(name string, digest func() (string, error), encode fu
 	return nil
 }
 
-// digest tells contents of chunks apart. Canonical JSON would too, and takes ten times as long.
+// digest identifies the content of a chunk. Canonical JSON would do too, and takes ten times as long.
 func digest(v any) (string, error) {
 	h := sha256.New()
 	switch v := v.(type) {
@@ -309,7 +311,7 @@ func digest(v any) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// digester writes members without ambiguity: every text and list has its length before it.
+// digester hashes members unambiguously: each text and list is preceded by its length.
 type digester struct {
 	h   hash.Hash
 	buf []byte
@@ -334,7 +336,7 @@ func (d *digester) list(all []string) {
 	}
 }
 
-// member writes every field of m: a test requires it of each that wire.Member has.
+// member hashes every field of m. A test checks that no field of wire.Member is left out.
 func (d *digester) member(m *wire.Member) {
 	d.text(m.ID)
 	d.text(m.Name)
@@ -361,7 +363,7 @@ func (d *digester) member(m *wire.Member) {
 	}
 }
 
-// remember begins a build with a memory; forget ends it.
+// remember starts a build with a memory, and returns the function that ends the build.
 func (b *Built) remember(m *Memory, cardKey []byte) (forget func()) {
 	if m == nil {
 		b.cards = m.cards(cardKey)
@@ -372,7 +374,7 @@ func (b *Built) remember(m *Memory, cardKey []byte) (forget func()) {
 	b.memory, b.later, b.encoded = m, map[string]func() ([]byte, error){}, map[string]wire.Chunk{}
 	return func() {
 		defer m.mu.Unlock()
-		if b.assembled { // of a build that failed, the memory would not be whole
+		if b.assembled { // a failed build has not seen all chunks
 			m.chunks = b.encoded
 			m.cardKey, m.cardHashes, m.uids = string(cardKey), b.cards.used, b.cards.uids
 		}
@@ -383,14 +385,14 @@ func (b *Built) remember(m *Memory, cardKey []byte) (forget func()) {
 func (b *Built) late(sha string) ([]byte, error) {
 	encode, ok := b.later[sha]
 	if !ok {
-		return nil, fmt.Errorf("no chunk %s", sha)
+		return nil, fmt.Errorf("the bundle has no chunk %s", sha)
 	}
 	data, err := encode()
 	if err != nil {
 		return nil, err
 	}
 	if wire.Hash(data) != sha {
-		return nil, fmt.Errorf("chunk %s: its content was changed after the build", sha)
+		return nil, fmt.Errorf("chunk %s: content was changed after the build", sha)
 	}
 	b.Chunks[sha] = data
 	return data, nil

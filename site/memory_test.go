@@ -158,6 +158,9 @@ func same(t *testing.T, what string, got, want *Built) {
 }
 
 func TestABuildWithAMemoryIsTheSameAsOneWithout(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: builds many bundles")
+	}
 	c := newCrowd(t, 30, 2)
 	o := order(t, 1)
 	memory := &Memory{}

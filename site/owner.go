@@ -9,14 +9,13 @@ import (
 	"portillon/openbadge"
 )
 
-// owner is the place in s.Members of the one member that a badge counts for; -1: it counts for none. places are those
-// of whom it may be (recipients.among). conflict names the members that it could be, where members.yaml does not
-// decide.
+// owner returns the index in s.Members of the one member whose badge it is, or -1. places returns the candidates
+// (recipients.among). conflict names them if members.yaml does not decide between them.
 //
-// Whoever shares an address with others (a child on a parent's) holds a badge that names that address only if it also
-// names a subject that is theirs alone, or if their own badges: line names its file.
+// A member who shares an address with others, such as a child with a parent, holds a badge that names this address only
+// if the badge also names a subject of that member alone, or if the member's badges: line names the file.
 func (s *Site) owner(x *recipients, f File, b *openbadge.Badge, places func() []int) (at int, conflict []string) {
-	if i := x.byLine(f.Name, b); i >= 0 { // it decides, whoever else the recipient is
+	if i := x.byLine(f.Name, b); i >= 0 { // a badges: line decides before all else
 		return i, nil
 	}
 	var all, bySubject, byLine []int
@@ -26,7 +25,7 @@ func (s *Site) owner(x *recipients, f File, b *openbadge.Badge, places func() []
 			all = append(all, i)
 		}
 	}
-	if len(all) == 1 { // nobody else could hold it
+	if len(all) == 1 { // there is only one candidate
 		return all[0], nil
 	}
 	for _, i := range all {
@@ -49,19 +48,19 @@ func (s *Site) owner(x *recipients, f File, b *openbadge.Badge, places func() []
 	return -1, conflict
 }
 
-// tidy removes what nobody sees around and in a name or an address: blanks of all kinds become one blank, those at the
-// ends go. It refuses what would show another text than it holds.
+// tidy normalises a name or an address: blanks of all kinds become one space, those at the ends are removed. Characters
+// that would make the text look different from its content are an error.
 func tidy(s string) (string, error) {
 	for _, r := range s {
 		switch {
 		case r == '\u200b' || r == '\u200c' || r == '\u200d' || r == '\ufeff' || r == '\u00ad':
-			return "", fmt.Errorf("it holds the invisible character U+%04X; type it again by hand", r)
+			return "", fmt.Errorf("the text holds the invisible character U+%04X; type it again by hand", r)
 		case unicode.Is(unicode.Bidi_Control, r):
-			return "", fmt.Errorf("it holds the direction control U+%04X; type it again by hand", r)
+			return "", fmt.Errorf("the text holds the direction control U+%04X; type it again by hand", r)
 		case unicode.IsControl(r) && r != '\t' && r != '\n' && r != '\r':
-			return "", fmt.Errorf("it holds the control character U+%04X; type it again by hand", r)
+			return "", fmt.Errorf("the text holds the control character U+%04X; type it again by hand", r)
 		case r == unicode.ReplacementChar:
-			return "", fmt.Errorf("it is not valid UTF-8; save the file as UTF-8")
+			return "", fmt.Errorf("the text is not valid UTF-8; save the file as UTF-8")
 		}
 	}
 	return strings.Join(strings.FieldsFunc(s, unicode.IsSpace), " "), nil

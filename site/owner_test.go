@@ -59,6 +59,9 @@ func holders(t *testing.T, s *Site) (out []string, errs []string) {
 
 // A child on a parent's address must not get on the laser with the parent's badge.
 func TestBadgeForASharedAddressCountsForOneMemberAtMost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: builds many bundles")
+	}
 	const zoe = `email: zoe@example.org`
 	for name, x := range map[string]struct {
 		change []string

@@ -17,24 +17,24 @@ import (
 )
 
 // PolicyOrder says how the policy key signs the policy, the documents and, with «bindings: signed», the members'
-// bindings. The zero value: the site has no policy key apart, and the bundle's own key stands for all.
+// bindings. The zero value means that the site has no separate policy key: the bundle's key signs everything.
 type PolicyOrder struct {
-	// Number and Signer sign during the build.
+	// Number and Signer sign in this build.
 	Number uint64
 	Signer note.Signer
-	// Signed is what Site.SignPolicy wrote, on another computer perhaps: instead of Number and Signer. The bundle then
-	// holds the documents and bindings that were signed, and members are limited to their signed bindings.
+	// Signed is a policy file from Site.SignPolicy, perhaps of another computer. It replaces Number and Signer. The bundle
+	// then holds the documents and bindings of that file, and members are limited to their signed bindings.
 	Signed []byte
-	// Keys are those that may have signed Signed; nil: the machines check that.
+	// Keys are the keys that may have signed Signed. With nil only the machines check the signature.
 	Keys note.Verifiers
 }
 
 func (o PolicyOrder) isZero() bool { return o.Signer == nil && len(o.Signed) == 0 }
 
-// bound are the members' signed bindings.
+// bound is the signed bindings by member.
 type bound map[string]wire.Binding
 
-// takePolicy reads a policy that was signed before.
+// takePolicy reads and checks a policy file that was signed before.
 func (b *Built) takePolicy(s *Site, o PolicyOrder) error {
 	b.apart = !o.isZero()
 	switch {
@@ -68,7 +68,7 @@ func (b *Built) takePolicy(s *Site, o PolicyOrder) error {
 	return b.takeBindings(f)
 }
 
-// ofSite refuses a key whose name says that it is another site's.
+// ofSite refuses a key whose name says that it belongs to another site.
 func ofSite(key note.Signer, id policy.SiteID) error {
 	if k, of := keykind.KindOf(key.Name()); k != keykind.Unknown && of != string(id) {
 		return fmt.Errorf("the key %q is of another site, want the policy key of %q", key.Name(), id)
@@ -78,14 +78,14 @@ func ofSite(key note.Signer, id policy.SiteID) error {
 
 // Unsigned is what waits for the policy key.
 type Unsigned struct {
-	Documents []string          // addresses of issuers' documents that badges rest on, and of which there are newer copies
-	Members   []policy.MemberID // members whose cards, addresses or restrictions count only in part, or not at all
+	Documents []string          // URLs of documents that badges depend on and that have changed since they were signed
+	Members   []policy.MemberID // members of whose cards, addresses or restrictions some are not signed yet
 }
 
-// IsZero reports whether nothing waits.
+// IsZero reports whether nothing waits for the policy key.
 func (u Unsigned) IsZero() bool { return len(u.Documents)+len(u.Members) == 0 }
 
-// unsignedDocuments notes the documents that this build would use, and that were not signed as they are.
+// unsignedDocuments notes the documents that this build would use and whose current copy is not signed.
 func (b *Built) unsignedDocuments() {
 	for _, url := range slices.Sorted(maps.Keys(b.web.newer)) {
 		if !b.web.newer[url] {
@@ -97,7 +97,7 @@ func (b *Built) unsignedDocuments() {
 	}
 }
 
-// takeDocuments has the build use the documents that were signed, and no others.
+// takeDocuments restricts the build to the documents that were signed.
 func (b *Built) takeDocuments(f wire.PolicyFile) error {
 	b.web.signed = map[string][]byte{}
 	data, ok := f.Chunks[wire.DocumentsChunk]
@@ -115,6 +115,7 @@ func (b *Built) takeDocuments(f wire.PolicyFile) error {
 	return nil
 }
 
+// takeBindings reads the members' signed bindings.
 func (b *Built) takeBindings(f wire.PolicyFile) error {
 	if f.Policy.Bindings == "" {
 		return nil
@@ -137,7 +138,8 @@ func (b *Built) takeBindings(f wire.PolicyFile) error {
 	return nil
 }
 
-// limit leaves out of a member what the policy key has not signed, with a warning; false: all of the member.
+// limit removes from a member what the policy key has not signed, with a warning. It returns false if nothing of the
+// member is left.
 func (b *Built) limit(m Member, w wire.Member) (wire.Member, bool) {
 	if b.bound == nil {
 		return w, true
@@ -160,7 +162,7 @@ func (b *Built) limit(m Member, w wire.Member) (wire.Member, bool) {
 	return limited, true
 }
 
-// signPolicy signs what was built, where the policy key is at hand.
+// signPolicy signs the policy, documents and bindings, if the policy key is given.
 func (b *Built) signPolicy(s *Site, o PolicyOrder, buckets []bucket) error {
 	if o.Signer == nil {
 		return nil
@@ -178,8 +180,8 @@ func (b *Built) signPolicy(s *Site, o PolicyOrder, buckets []bucket) error {
 	return err
 }
 
-// bindings adds what the roster says of the members as bindings. A site without members has one empty chunk, so that
-// the document says that bindings are signed.
+// bindings adds the members' bindings as chunks. A site without members has one empty chunk, which says that bindings
+// are signed.
 func (b *Built) bindings(buckets []bucket) error {
 	for i, x := range buckets {
 		if len(x.roster.Members) == 0 && i > 0 {
@@ -196,9 +198,9 @@ func (b *Built) bindings(buckets []bucket) error {
 	return nil
 }
 
-// SignPolicy signs the site's policy, the documents that its badges rest on and, with «bindings: signed», its members.
-// What it returns is a policy file (wire.ReadPolicyFile), as PolicyOrder.Signed takes it. Of the order it reads Issued,
-// Policy.Number, Policy.Signer and CardKey, which only signed bindings need.
+// SignPolicy signs the site's policy, the documents that its badges depend on and, with «bindings: signed», its
+// members. The result is a policy file (wire.ReadPolicyFile) for PolicyOrder.Signed. It reads Issued, Policy.Number and
+// Policy.Signer of the order, and CardKey if bindings are signed.
 func (s *Site) SignPolicy(o Order) ([]byte, *Built, error) {
 	switch {
 	case o.Policy.Signer == nil:
@@ -206,7 +208,7 @@ func (s *Site) SignPolicy(o Order) ([]byte, *Built, error) {
 	case len(o.CardKey) < 16 && s.Policy.SignedBindings:
 		return nil, nil, errors.New("policy.yaml says «bindings: signed»: the card key is needed to sign the members' cards")
 	case len(o.CardKey) < 16:
-		o.CardKey = make([]byte, 16) // the cards are not part of what is signed
+		o.CardKey = make([]byte, 16) // any key will do: the cards are not signed
 	}
 	b, err := s.assemble(o)
 	if err != nil {
@@ -223,8 +225,8 @@ func (s *Site) SignPolicy(o Order) ([]byte, *Built, error) {
 	return out.Bytes(), b, err
 }
 
-// SignPolicyText signs a policy without members and documents. It is the policy of a site whose issuers pin keys
-// (did:key) and that does not say «bindings: signed».
+// SignPolicyText signs a policy without members and documents. That is enough for a site whose issuers pin keys
+// (did:key) and whose policy does not say «bindings: signed».
 func SignPolicyText(text []byte, number uint64, signer note.Signer) ([]byte, wire.SignedPolicy, error) {
 	p, err := file.Parse(wire.PolicyChunk, text)
 	if err != nil {

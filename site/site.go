@@ -6,7 +6,7 @@
 //	status/         the issuers' status lists, as they were read: .json
 //
 // A card is written in members.yaml as rfid.ParseCard reads it. A machine finds it by the number itself, which always
-// wins, and by the forms that other readers give of it (rfid.Forms), if they lead to one member alone:
+// has precedence, and by the forms that other readers give of it (rfid.Forms), if they lead to one member alone:
 //
 //   - Bytes reversed: everywhere. No bit is lost, so the only other card that this admits is the one whose number has
 //     the same bytes in reverse.
@@ -46,44 +46,45 @@ import (
 	"portillon/yamlfile"
 )
 
-// Site is a directory, read.
+// Site is the content of a site's directory.
 type Site struct {
 	Policy  *policy.Policy
 	Members []Member
 	Badges  []File
 	Status  []File
-	// Load reads a file of Badges that has a Hash and no Data; nil: each has its Data.
+	// Load reads a file of Badges that has a Hash and no Data. It may be nil if all have their Data.
 	Load       func(hash string) ([]byte, error)
-	Skipped    []string           // files of badges/ and status/ that were not read, each with the reason
-	Web        openbadge.Resolver // documents/: copies of what badges rest on, as it stands on the web; nil: none
-	recipients *recipients        // of Members, once Owner was called
-	text       []byte             // policy.yaml as it stands: the machine reads the same bytes
+	Skipped    []string           // one sentence for each file of badges/ and status/ that was not read
+	Web        openbadge.Resolver // documents/: copies of web documents that badges depend on; nil: none
+	recipients *recipients        // set by the first call of Owner
+	text       []byte             // policy.yaml, byte for byte as machines read it
 }
 
-// Member is a line of members.yaml.
+// Member is an entry of members.yaml.
 type Member struct {
 	ID       policy.MemberID
 	Name     string
 	Language string
 	Emails   []string
 	Subjects []string
-	Cards    []string // card numbers, in hexadecimal, or hmac: and the HMAC of a card that was enrolled by its code
-	// of Cards, those that are written as a part of the number is printed on the card: dec:, wiegand26:, wiegand34:
+	Cards    []string // active cards: numbers in hexadecimal, or hmac: entries of cards that were enrolled by code
+	// Parts are those of Cards that may be only a part of the number, as printed on the card: dec:, wiegand26:,
+	// wiegand34:.
 	Parts    []string
-	Badges   []string // files of badges/ that are this member's, where the recipient alone does not decide
+	Badges   []string // file names of this member's badges, needed if the recipient does not identify the member
 	Blocked  bool
-	Until    policy.Date    // the last day of the membership; zero: it has no end
+	Until    policy.Date    // the last day of the membership; zero: no end
 	Inactive []InactiveCard // lost, blocked and replaced cards
 }
 
 // File is a file of badges/ or status/.
 type File struct {
-	Name string // badges/lea-laser-user.json
+	Name string // path in the site's directory: badges/lea-laser-user.json
 	Data []byte
-	Hash string // SHA-256 of what Site.Load reads, in hexadecimal, where there is no Data
+	Hash string // SHA-256 in hexadecimal of what Site.Load reads, if there is no Data
 }
 
-// sha is the SHA-256 of the file's bytes. Whoever reads the bytes of one with a Hash checks it.
+// sha is the SHA-256 of the file's bytes. For a file with a Hash, reading the bytes checks it.
 func (f File) sha() string {
 	if f.Data == nil && f.Hash != "" {
 		return f.Hash
@@ -91,18 +92,18 @@ func (f File) sha() string {
 	return wire.Hash(f.Data)
 }
 
-// damagedFile says that a file's bytes are not those of its Hash.
+// damagedFile is the error for a file whose bytes do not match its Hash.
 type damagedFile struct{ name, sha string }
 
-func (e *damagedFile) Error() string { return e.name + ": its bytes are not those of its hash" }
+func (e *damagedFile) Error() string { return e.name + ": file content does not match the stored hash" }
 
-// bytes are the file's, read where they are not at hand.
+// bytes returns a file's bytes, loaded if necessary.
 func (s *Site) bytes(f File) ([]byte, error) {
 	if f.Data != nil || f.Hash == "" {
 		return f.Data, nil
 	}
 	if s.Load == nil {
-		return nil, fmt.Errorf("%s: nothing reads it", f.Name)
+		return nil, fmt.Errorf("%s: the file has a hash, and the site has no function to load it", f.Name)
 	}
 	b, err := s.Load(f.Hash)
 	if err != nil {
@@ -114,13 +115,13 @@ func (s *Site) bytes(f File) ([]byte, error) {
 	return b, nil
 }
 
-// Text is policy.yaml as it stands.
+// Text is the content of policy.yaml.
 func (s *Site) Text() []byte { return s.text }
 
-// Read reads the directory. The error holds every fault of the YAML file that stands in the way.
+// Read reads a site's directory. The error lists every fault of its YAML files.
 func Read(dir string) (*Site, error) { return ReadUnder(dir, filepath.Join(dir, "policy.yaml")) }
 
-// ReadUnder reads the directory as it would be with another policy file.
+// ReadUnder is Read with another policy file than the directory's own.
 func ReadUnder(dir, policyFile string) (*Site, error) {
 	text, err := os.ReadFile(policyFile)
 	if err != nil {
@@ -155,7 +156,7 @@ func ReadUnder(dir, policyFile string) (*Site, error) {
 	return s, err
 }
 
-// documents opens the folder of documents. One that is not there holds nothing.
+// documents opens the folder of documents. A missing folder has no documents.
 func documents(dir string) (*openbadge.Directory, error) {
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		return &openbadge.Directory{}, nil
@@ -163,8 +164,8 @@ func documents(dir string) (*openbadge.Directory, error) {
 	return openbadge.OpenDirectory(dir)
 }
 
-// ParseMembers reads members.yaml; name stands in its faults. Faults quote a card's number only where ten digits have
-// two readings.
+// ParseMembers reads members.yaml. name begins its faults. Faults quote a card's number only if ten digits have two
+// readings.
 func ParseMembers(name string, data []byte) ([]Member, error) {
 	d := yamlfile.Parse(name, data).Private()
 	r := d.Root().Only("portillon", "members")

@@ -286,6 +286,9 @@ func FuzzParseMembers(f *testing.F) {
 
 // The laws hold of the policies that we ship, and of the sample with every key of the language.
 func TestOurOwnPoliciesAreProven(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: builds many bundles")
+	}
 	for _, path := range []string{"../site-example/policy.yaml", "../policy/file/testdata/policy.yaml"} {
 		b, err := os.ReadFile(path)
 		if err != nil {

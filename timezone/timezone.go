@@ -1,10 +1,9 @@
-// Package timezone loads time zones by their IANA names, on computers without zone files too: a minimal image may come
-// without them, and opening hours cannot be judged without.
+// Package timezone loads time zones by their IANA names, also on computers without zone files. Opening hours need a
+// time zone, and a minimal image may lack the files.
 //
-// Go's own time/tzdata does the same with 400 KB that are not compressed; zones.gz has 60 KB. It holds an index, an
-// empty line, and the zones' data (RFC 9636) one after the other. Each line of the index is a name, an offset and a
-// length in bytes; zones with other names for the same data share it. `go generate` writes it from the Go toolchain's
-// zone files.
+// Go's time/tzdata does the same with 400 KB of uncompressed data; zones.gz has 60 KB. It contains an index, an empty
+// line, and the zones' data (RFC 9636) one after the other. Each line of the index has a name, an offset and a length
+// in bytes. Zones with equal data share it. `go generate` writes the file from the zone files of the Go toolchain.
 package timezone
 
 import (
@@ -24,10 +23,10 @@ import (
 //go:embed zones.gz
 var zones []byte
 
-// maxSize bounds the index and all zones, in bytes, as zones.gz holds them.
+// maxSize bounds the unpacked content of zones.gz, in bytes.
 const maxSize = 1 << 20
 
-// Load finds a time zone: the computer's, or, where that has none of this name, the one of this package.
+// Load returns a time zone: the computer's, or, if the computer has no zone with this name, the embedded one.
 func Load(name string) (*time.Location, error) {
 	zone, err := time.LoadLocation(name)
 	if err == nil {
@@ -44,7 +43,7 @@ func Load(name string) (*time.Location, error) {
 	return time.LoadLocationFromTZData(name, data)
 }
 
-// unpack reads all of zones.gz: a program looks up one zone, at its start.
+// unpack reads all of zones.gz. A program loads only one zone, at its start.
 func unpack() ([]byte, error) {
 	r, err := gzip.NewReader(bytes.NewReader(zones))
 	if err != nil {
@@ -57,7 +56,7 @@ func unpack() ([]byte, error) {
 	return all, nil
 }
 
-// find returns the data of the zone of this name.
+// find returns the data of the zone with this name.
 func find(all []byte, name string) (zone []byte, known bool) {
 	index, data, _ := bytes.Cut(all, []byte("\n\n"))
 	for line := range strings.Lines(string(index)) {

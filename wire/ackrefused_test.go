@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-func TestAckCarriesWhyTheHubRefusesWithinLimits(t *testing.T) {
+func TestAckCarriesTheReasonOfARefusalWithinLimits(t *testing.T) {
 	s, v := keys(t)
 	long := strings.Repeat("é", 1000)
 	for name, c := range map[string]struct {
@@ -37,8 +37,8 @@ func TestAckCarriesWhyTheHubRefusesWithinLimits(t *testing.T) {
 	}
 }
 
-// A hub that keeps no limits does not fill a machine's status with its text.
-func TestAckOfAHubWithoutLimitsIsCut(t *testing.T) {
+// A hub that ignores the limits must not fill a machine's status with its text.
+func TestMachineCutsTooLongRefusalTexts(t *testing.T) {
 	s, v := keys(t)
 	data, err := sign(
 		"portillon ack",
@@ -69,7 +69,7 @@ func FuzzAckRefusedFitsItsLimits(f *testing.F) {
 	})
 }
 
-func TestStateSaysWhatTheHubOwesOnlyWhereItOwes(t *testing.T) {
+func TestStateListsMissingAcknowledgementsOnlyIfThereAreSome(t *testing.T) {
 	plain, _ := json.Marshal(State{Machine: "laser", Phase: "off"})
 	if want := `{"machine":"laser","phase":"off","relay":false,"tagged":false,"bundle":0,"journal":0}`; string(
 		plain,

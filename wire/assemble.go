@@ -5,38 +5,39 @@ import (
 	"fmt"
 )
 
-// ErrNoParts says that a source has no parts of a chunk: a hub of the release before, a folder. The chunk is fetched
-// whole then.
-var ErrNoParts = errors.New("parts are not to be had")
+// ErrNoParts reports that a source serves no parts of a chunk: the source is a folder, or a hub of an earlier release.
+// The machine then fetches the whole chunk.
+var ErrNoParts = errors.New("source serves no parts of chunks")
 
-// PartSource is where a machine fetches chunks and parts of them. It checks nothing: whoever asked does. Its errors are
-// of the way there, but for ErrNoParts and ErrFetchWhole.
+// PartSource is where a machine fetches chunks and parts of chunks. A PartSource verifies nothing: the caller verifies
+// what it receives. Errors other than ErrNoParts and ErrFetchWhole are transport errors.
 type PartSource interface {
-	// Whole gives a chunk.
+	// Whole returns a chunk.
 	Whole(c Chunk) ([]byte, error)
-	// Outline gives the outline of a chunk, in JSON, of at most MaxOutline bytes.
+	// Outline returns the outline of a chunk, in JSON, of at most MaxOutline bytes.
 	Outline(c Chunk) ([]byte, error)
-	// Parts gives the answer to a PartsAsk for parts of a chunk, of no more bytes than the chunk has.
+	// Parts returns the answer to a PartsAsk for parts of a chunk. The answer has at most as many bytes as the chunk.
 	Parts(c Chunk, hashes []string) ([]byte, error)
 }
 
-// Assembler makes the chunks of a new bundle of the parts that the bundle in force has and of those that a source
-// sends. What came before a connection was lost is kept for the next try. One goroutine uses it.
+// Assembler builds the chunks of a new bundle from the parts that the current bundle already has and from the parts
+// that a source sends. Parts received before a lost connection are kept for the next attempt. An Assembler is not safe
+// for concurrent use.
 type Assembler struct {
 	Store  Store
 	Source PartSource
 
-	got map[string][]byte // parts of the chunk that is being fetched, by their hashes
+	got map[string][]byte // received parts of the chunk being fetched, by hash
 }
 
-// Fetch gives the chunks of m, as Store.Install asks for them.
+// Fetch returns the function by which Store.Install gets the chunks of m.
 func (a *Assembler) Fetch(m Manifest) Fetch {
-	before, _ := a.Store.Current() // none, or a damaged one: every chunk is fetched whole
+	before, _ := a.Store.Current() // without a readable bundle every chunk is fetched whole
 	whole := len(before.Chunks) == 0
 	return func(sha string) ([]byte, error) {
 		c, ok := chunkOf(m, sha)
 		if !ok {
-			return nil, fmt.Errorf("chunk %.64s is not of this bundle", sha)
+			return nil, fmt.Errorf("chunk %.64s: not in this bundle's manifest", sha)
 		}
 		if !whole {
 			b, err := a.assemble(m, before, c)
@@ -45,7 +46,7 @@ func (a *Assembler) Fetch(m Manifest) Fetch {
 				a.got = nil
 				return b, nil
 			case errors.Is(err, ErrNoParts):
-				whole = true // nor has it parts of the chunks to come
+				whole = true // the source serves no parts of the other chunks either
 			case !errors.Is(err, ErrFetchWhole):
 				return nil, err
 			}
@@ -64,10 +65,10 @@ func chunkOf(m Manifest, sha string) (Chunk, bool) {
 	return Chunk{}, false
 }
 
-// ErrFetchWhole says that one chunk cannot be made of its parts.
+// ErrFetchWhole reports that a chunk cannot be assembled from parts and must be fetched whole.
 var ErrFetchWhole = errors.New("fetch the whole chunk")
 
-// assemble makes a chunk of its parts.
+// assemble builds chunk c of m from the parts of the bundle before and from fetched parts, and verifies size and hash.
 func (a *Assembler) assemble(m, before Manifest, c Chunk) ([]byte, error) {
 	old, err := a.Store.Chunk(before, c.Name)
 	if err != nil || old == nil {
@@ -97,16 +98,16 @@ func (a *Assembler) assemble(m, before Manifest, c Chunk) ([]byte, error) {
 	}
 	b := JoinParts(o.List, elements)
 	if int64(len(b)) != c.Size || Hash(b) != c.SHA256 {
-		return nil, ErrFetchWhole // the outline lied, or another program built this bundle
+		return nil, ErrFetchWhole // wrong outline, or a bundle built by another program
 	}
 	return b, nil
 }
 
-// outline is a chunk's outline: of a badges chunk the one that its roster tells, else the source's.
+// outline returns a chunk's outline: computed from the roster for a badges chunk, else fetched from the source.
 func (a *Assembler) outline(m Manifest, c Chunk) (Outline, error) {
 	if name := rosterOf(c.Name); name != "" {
 		roster, err := a.Store.Chunk(m, name)
-		if err != nil || roster == nil { // it comes after its badges chunk in this bundle
+		if err != nil || roster == nil { // this bundle lists the roster after its badges chunk
 			return Outline{}, ErrFetchWhole
 		}
 		o, err := BadgesOutline(roster)
@@ -126,7 +127,8 @@ func (a *Assembler) outline(m Manifest, c Chunk) (Outline, error) {
 	return o, nil
 }
 
-// fetchMissing completes parts, unless so many are missing that the whole chunk takes no longer.
+// fetchMissing adds the missing parts to parts. If more than half of the parts are missing, fetchMissing returns
+// ErrFetchWhole, because the whole chunk arrives as fast.
 func (a *Assembler) fetchMissing(c Chunk, o Outline, parts map[string][]byte) error {
 	var missing []string
 	seen := map[string]bool{}
@@ -161,7 +163,7 @@ func (a *Assembler) fetchMissing(c Chunk, o Outline, parts map[string][]byte) er
 		for i, sha := range now {
 			parts[sha], a.got[sha] = elements[i], elements[i]
 		}
-		if size += int64(len(b)); size > c.Size+int64(len(o.Parts)) { // an outline of parts that are in no chunk
+		if size += int64(len(b)); size > c.Size+int64(len(o.Parts)) { // the outline lists parts that belong to no chunk
 			return ErrFetchWhole
 		}
 	}

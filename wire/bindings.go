@@ -8,15 +8,15 @@ import (
 
 const bindingsPrefix = "bindings/"
 
-// BindingsChunk names a bucket's chunk of bindings.
+// BindingsChunk returns the name of a bucket's chunk of bindings.
 func BindingsChunk(b int) string { return fmt.Sprintf("%s%02x", bindingsPrefix, b) }
 
 // IsBindingsChunk reports whether a chunk of this name holds bindings.
 func IsBindingsChunk(name string) bool { return strings.HasPrefix(name, bindingsPrefix) }
 
-// Binding is what the policy key signs of a member where the policy has «bindings: signed»: what gives them somebody's
-// badges (addresses, subjects), what acts for them (cards), and what restricts them. Names, languages and the list of
-// badges are not signed: a badge counts only for its own recipient.
+// Binding is the part of a member that the policy key signs if the policy has «bindings: signed». It covers the fields
+// that assign badges to a member (addresses, subjects), that identify the member (cards), and that restrict the member.
+// Names, languages and the list of badges are not signed, because a badge counts only for its own recipient.
 type Binding struct {
 	ID       string   `json:"id"`
 	Emails   []string `json:"emails,omitempty"`
@@ -26,34 +26,34 @@ type Binding struct {
 	MemberTerms
 }
 
-// BindingsBucket is a bindings chunk.
+// BindingsBucket is the content of a bindings chunk.
 type BindingsBucket struct {
 	Members []Binding `json:"members"`
 }
 
-// BindingOf is the binding that allows m as it is, and no more.
+// BindingOf returns the binding that allows exactly what m has.
 func BindingOf(m Member) Binding {
 	return Binding{ID: m.ID, Emails: m.Emails, Subjects: m.Subjects, Cards: m.Cards, Blocked: m.Blocked,
 		MemberTerms: m.MemberTerms}
 }
 
-// Excess is a way in which a member of the roster goes beyond the binding that the policy key has signed.
+// Excess is one field in which a member of the roster exceeds the binding that the policy key has signed.
 type Excess struct {
-	Member, Field string // the field as the bundle names it: cards, emails, subjects, blocked, until, card_states
+	Member, Field string // Field is cards, emails, subjects, blocked, until or card_states; empty: no binding
 }
 
 func (e Excess) Error() string {
 	switch e.Field {
 	case "":
-		return fmt.Sprintf("the member %q is not among the signed bindings", e.Member)
+		return fmt.Sprintf("member %q has no signed binding", e.Member)
 	case "cards", "emails", "subjects":
-		return fmt.Sprintf("the member %q has %s that the policy key has not signed", e.Member, e.Field)
+		return fmt.Sprintf("member %q has %s that the policy key has not signed", e.Member, e.Field)
 	}
-	return fmt.Sprintf("the member %q: the policy key has signed a stricter %s", e.Member, e.Field)
+	return fmt.Sprintf("member %q exceeds the signed %s: the policy key has signed a stricter value", e.Member, e.Field)
 }
 
-// Check refuses a member of the roster that goes beyond the binding. Less is allowed: whoever signs the roster may
-// block a member, end a membership earlier, refuse a card, and leave out cards and addresses.
+// Check returns an error if a member of the roster exceeds the binding. A member may have less than the binding: the
+// roster's signer may block a member, end a membership earlier, refuse a card, and leave out cards and addresses.
 func (b Binding) Check(m Member) error {
 	if _, over := b.Limit(m); len(over) > 0 {
 		return refuse(BindingUnsigned, "%v", over[0])
@@ -61,7 +61,7 @@ func (b Binding) Check(m Member) error {
 	return nil
 }
 
-// Limit is m with no more than the binding allows, and in which ways m went beyond it.
+// Limit returns m reduced to what the binding allows, and the fields in which m exceeded the binding.
 func (b Binding) Limit(m Member) (Member, []Excess) {
 	var over []Excess
 	excess := func(field string) { over = append(over, Excess{m.ID, field}) }
@@ -102,13 +102,14 @@ func (b Binding) Limit(m Member) (Member, []Excess) {
 	return m, over
 }
 
-// withCardState adds a card's state that is missing from states, in a copy.
+// withCardState returns a copy of states with the state of card c added, if that state is missing.
 func withCardState(states []CardState, c CardState) (out []CardState, missing bool) {
 	i := slices.IndexFunc(states, func(x CardState) bool { return x.Card == c.Card })
 	switch {
 	case i < 0:
 		return append(slices.Clone(states), c), true
-	case states[i].State == replacedState && c.State != replacedState: // a replaced card raises no alert
+	case states[i].State == replacedState && c.State != replacedState:
+		// the signed state is stricter: a replaced card raises no alert
 		out = slices.Clone(states)
 		out[i] = c
 		return out, true
@@ -119,10 +120,10 @@ func withCardState(states []CardState, c CardState) (out []CardState, missing bo
 // replacedState is the state of a card whose taps raise no alert.
 const replacedState = "replaced"
 
-// Bindings are the signed bindings of a bucket, by member.
+// Bindings holds the signed bindings of a bucket, by member.
 type Bindings map[string]Binding
 
-// ReadBindings reads a bindings chunk. A member who stands twice is an error.
+// ReadBindings reads a bindings chunk. A member listed twice is an error.
 func ReadBindings(chunk []byte) (Bindings, error) {
 	var bucket BindingsBucket
 	if err := DecodeChunk(chunk, &bucket); err != nil {
@@ -131,14 +132,14 @@ func ReadBindings(chunk []byte) (Bindings, error) {
 	out := Bindings{}
 	for _, b := range bucket.Members {
 		if _, twice := out[b.ID]; twice || b.ID == "" {
-			return nil, fmt.Errorf("chunk: member %q occurs twice, or has no id", b.ID)
+			return nil, fmt.Errorf("chunk: member %q is listed twice or has an empty id", b.ID)
 		}
 		out[b.ID] = b
 	}
 	return out, nil
 }
 
-// Check refuses a member of the roster without a binding, or that goes beyond it.
+// Check returns an error if a member of the roster has no binding or exceeds it.
 func (all Bindings) Check(m Member) error {
 	b, ok := all[m.ID]
 	if !ok {

@@ -12,10 +12,10 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// A bundle file is a tar archive, so that anyone can look into it: «manifest», then «chunks/<sha256>» in the manifest's
-// order.
+// A bundle file is a tar archive, so that standard tools can list it. The archive holds «manifest», then
+// «chunks/<sha256>» in the manifest's order.
 
-// WriteBundle writes a bundle file. chunk gives the bytes of a hash.
+// WriteBundle writes a bundle file. chunk returns the content of the chunk with a given hash.
 func WriteBundle(w io.Writer, manifest []byte, m Manifest, chunk func(sha string) ([]byte, error)) error {
 	t := tar.NewWriter(w)
 	put := func(name string, b []byte) error {
@@ -45,9 +45,9 @@ func WriteBundle(w io.Writer, manifest []byte, m Manifest, chunk func(sha string
 	return t.Close()
 }
 
-// ReadBundle reads a bundle file from its start: it opens the manifest, then gives each chunk to take, once its hash is
-// known to be right, and says at the end whether all were there. No more than one chunk is in memory. Errors of form
-// are *Refusals.
+// ReadBundle reads a bundle file from its start. ReadBundle opens the manifest, calls opened, then calls take with each
+// chunk once the chunk's hash is verified, and returns an error if a chunk is missing. At most one chunk is in memory.
+// Errors in the file's form are *Refusals.
 func ReadBundle(
 	r io.Reader,
 	keys note.Verifiers,
@@ -60,7 +60,7 @@ func ReadBundle(
 		return err
 	}
 	if name != "manifest" {
-		return refuse("not-a-bundle", "its first entry is %.60q, not the manifest", name)
+		return refuse("not-a-bundle", "first entry is %.60q, want the manifest", name)
 	}
 	m, err := OpenManifest(data, keys)
 	if err != nil {
@@ -77,7 +77,7 @@ func ReadBundle(
 		b, name, err := entry(t, MaxChunk)
 		if errors.Is(err, io.EOF) {
 			for _, c := range missing {
-				return refuse("missing-chunk", "%d chunks are not there, %s among them", len(missing), c.Name)
+				return refuse("missing-chunk", "%d chunks are missing, %s among them", len(missing), c.Name)
 			}
 		}
 		if err != nil {
@@ -86,10 +86,10 @@ func ReadBundle(
 		sha, _ := strings.CutPrefix(name, "chunks/")
 		c, wanted := missing[sha]
 		if !wanted {
-			return refuse("not-a-bundle", "the entry %.90q is not in the manifest", name)
+			return refuse("not-a-bundle", "entry %.90q is not listed in the manifest", name)
 		}
 		if Hash(b) != sha || int64(len(b)) != c.Size {
-			return refuse("wrong-hash", "the chunk %s is not what was signed", c.Name)
+			return refuse("wrong-hash", "chunk %s does not match the size and hash in the manifest", c.Name)
 		}
 		if err := take(sha, b); err != nil {
 			return err
@@ -99,44 +99,45 @@ func ReadBundle(
 	return nil
 }
 
+// entry reads the next file of the archive, of at most limit bytes. io.EOF is returned at the archive's end.
 func entry(t *tar.Reader, limit int64) ([]byte, string, error) {
 	h, err := t.Next()
 	switch {
 	case errors.Is(err, io.EOF):
 		return nil, "", io.EOF
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, "", refuse("truncated", "the file ends in the middle")
+		return nil, "", refuse("truncated", "file ends inside an entry")
 	case err != nil:
-		return nil, "", refuse("not-a-bundle", "it is no tar archive: %v", err)
+		return nil, "", refuse("not-a-bundle", "not a tar archive: %v", err)
 	case h.Typeflag != tar.TypeReg || h.Size > limit:
-		return nil, "", refuse("not-a-bundle", "the entry %.60q is no file of at most %d bytes", h.Name, limit)
+		return nil, "", refuse("not-a-bundle", "entry %.60q is not a file of at most %d bytes", h.Name, limit)
 	}
 	var b bytes.Buffer
 	if _, err := io.Copy(&b, t); err != nil {
-		return nil, "", refuse("truncated", "the file ends within %s", h.Name)
+		return nil, "", refuse("truncated", "file ends inside %s", h.Name)
 	}
 	return b.Bytes(), h.Name, nil
 }
 
-// Member is a member as a bundle carries them. Names and addresses are for the panel and for matching badges; they
-// leave the machine no more.
+// Member is a member as a bundle carries them. Names serve the panel, addresses serve to match badges to members. The
+// machine never sends names and addresses to another program.
 type Member struct {
 	ID       string   `json:"id"`
 	Name     string   `json:"name"`
 	Language string   `json:"language,omitempty"` // fr, en; empty: the site's
 	Emails   []string `json:"emails,omitempty"`
-	Subjects []string `json:"subjects,omitempty"` // ids by which credentials may name them
-	// HMAC-SHA-256 of the card's number under the site's card key, in hexadecimal; and forms of it (CardFormHash)
+	Subjects []string `json:"subjects,omitempty"` // ids by which credentials may name this member
+	// entries of Member.Cards: HMAC-SHA-256 of the card's number under the site's card key in hexadecimal, or CardFormHash
 	Cards   []string `json:"cards,omitempty"`
 	Blocked bool     `json:"blocked,omitempty"`
 	Badges  []string `json:"badges,omitempty"` // SHA-256 of credentials in the badges chunk of the same bucket
-	// Critical names fields of this member without which a machine would let them do more than they may. A machine that
-	// does not know one of them denies this member, and nobody else.
+	// Critical lists fields of this member that restrict the member. A machine that does not know a listed field would
+	// allow too much, so the machine denies this member. Other members are not affected.
 	Critical []string `json:"critical,omitempty"`
 	MemberTerms
 }
 
-// Unknown is the first critical field of m that this program does not know; nil: it knows all of them.
+// Unknown returns the first critical field of m that this program does not know; nil if it knows all of them.
 func (m Member) Unknown() *UnknownField {
 	if name := firstUnknown(m.Critical, reflect.TypeFor[Member]()); name != "" {
 		return &UnknownField{name}
@@ -144,31 +145,31 @@ func (m Member) Unknown() *UnknownField {
 	return nil
 }
 
-// RosterBucket is a roster chunk.
+// RosterBucket is the content of a roster chunk.
 type RosterBucket struct {
 	Members []Member `json:"members"`
 }
 
-// BadgesBucket is a badges chunk: credentials as they were issued.
+// BadgesBucket is the content of a badges chunk: credentials in the bytes in which they were issued.
 type BadgesBucket struct {
 	Credentials [][]byte `json:"credentials"`
 }
 
-// StatusBucket is the status chunk, the issuers' lists as they were read, and the documents chunk, likewise.
+// StatusBucket is the content of the status chunk (the issuers' status lists) and of the documents chunk.
 type StatusBucket struct {
 	Lists []StatusList `json:"lists"`
 }
 
-// StatusList is what stood at a URL.
+// StatusList is a document as it was downloaded from a URL.
 type StatusList struct {
 	URL  string `json:"url"`
 	Body []byte `json:"body"`
 }
 
-// EncodeChunk writes one of the buckets above as canonical JSON: the same content is the same chunk.
+// EncodeChunk writes one of the buckets above as canonical JSON, so that equal content has equal bytes.
 func EncodeChunk(v any) ([]byte, error) { return Canonical(v) }
 
-// DecodeChunk reads one as Decode does.
+// DecodeChunk reads one of the buckets above, with the rules of Decode.
 func DecodeChunk(b []byte, v any) error {
 	if err := Decode(b, v); err != nil {
 		return fmt.Errorf("chunk: %w", err)
@@ -176,19 +177,19 @@ func DecodeChunk(b []byte, v any) error {
 	return nil
 }
 
-// Peek reads a bundle file's manifest without checking who signed it: for showing, never for trusting.
+// Peek reads a bundle file's manifest without checking the signature. The result may be shown, never trusted.
 func Peek(r io.Reader) (text string, m Manifest, err error) {
 	data, name, err := entry(tar.NewReader(r), MaxSigned)
 	if err != nil || name != "manifest" {
-		return "", Manifest{}, refuse("not-a-bundle", "it does not begin with a manifest")
+		return "", Manifest{}, refuse("not-a-bundle", "first entry is not a manifest")
 	}
 	lines := strings.SplitN(string(data), "\n", 3)
 	if len(lines) < 3 || decodeHint([]byte(lines[1]), &m) != nil {
-		return "", Manifest{}, refuse("not-a-bundle", "its manifest cannot be read")
+		return "", Manifest{}, refuse("not-a-bundle", "manifest is malformed")
 	}
 	for _, c := range m.Chunks {
 		if !hexHash.MatchString(c.SHA256) {
-			return "", Manifest{}, refuse("not-a-bundle", "its manifest names the chunk %.60q by no hash", c.Name)
+			return "", Manifest{}, refuse("not-a-bundle", "manifest lists chunk %.60q without a SHA-256 hash", c.Name)
 		}
 	}
 	m.CardCheck = cardCheck(data, m.Site)

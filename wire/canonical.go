@@ -10,13 +10,13 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// Canonical is the record's canonical JSON (RFC 8785): what is stored, hashed and sent.
+// Canonical returns the record as canonical JSON (RFC 8785). These bytes are stored, hashed and sent.
 func (r Record) Canonical() ([]byte, error) {
 	r.Wall = r.Wall.UTC().Truncate(time.Millisecond)
 	return Canonical(r)
 }
 
-// Canonical marshals v as canonical JSON (RFC 8785).
+// Canonical returns v as canonical JSON (RFC 8785).
 func Canonical(v any) ([]byte, error) {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -29,21 +29,21 @@ func Canonical(v any) ([]byte, error) {
 	return out, nil
 }
 
-// Salt makes a leaf's hash say nothing of its record once the record is erased.
+// Salt is a random value in a leaf's hash. Without the salt, nobody can guess an erased record from its leaf hash.
 type Salt [16]byte
 
-// MarshalText writes a salt in hexadecimal.
+// MarshalText returns the salt in hexadecimal.
 func (s Salt) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%x", s[:]), nil }
 
-// UnmarshalText reads what MarshalText wrote.
+// UnmarshalText reads the output of MarshalText.
 func (s *Salt) UnmarshalText(b []byte) error {
 	if n, err := hex.Decode(s[:], b[:min(len(b), 2*len(s))]); err != nil || len(b) != 2*len(s) || n != len(s) {
-		return fmt.Errorf("a salt has %d hexadecimal digits", 2*len(s))
+		return fmt.Errorf("malformed salt, want %d hexadecimal digits", 2*len(s))
 	}
 	return nil
 }
 
-// Leaf is the record's hash in the journal's tree: RFC 6962's leaf hash of salt ‖ canonical record.
+// Leaf returns the record's hash in the journal's tree: the leaf hash of RFC 6962 of salt ‖ canonical record.
 func Leaf(salt Salt, canonical []byte) tlog.Hash {
 	return tlog.RecordHash(append(salt[:], canonical...))
 }

@@ -15,11 +15,11 @@ import (
 	"portillon/policy"
 )
 
-// The check of the card key is a second signature line of the manifest: its key name is card.<site>, its key hash
-// keykind.CheckHash, its signature HMAC-SHA-256(card key, text). Readers that do not know it ignore it, as those of
-// signed notes ignore each signature of an unknown key. It says which card key the bundle was built with, and vouches
-// for nothing: each machine of the site has the card key, so that no reader may take this line for the site's
-// signature.
+// The check of the card key is a second signature line of the manifest. Its key name is card.<site>, its key hash
+// keykind.CheckHash, its signature HMAC-SHA-256(card key, text). Programs that do not know this line ignore it, because
+// readers of signed notes ignore signatures of unknown keys. The line identifies the card key of the bundle and
+// authenticates nothing: every machine of the site holds the card key, so a reader must not accept this line as the
+// site's signature.
 
 // cardSigner implements note.Signer.
 type cardSigner struct {
@@ -36,22 +36,22 @@ func (c cardSigner) Sign(text []byte) ([]byte, error) {
 	return h.Sum(nil), nil
 }
 
-// CardSigner adds the check of the card key to a manifest.
+// CardSigner returns the signer that adds the check of the card key to a manifest.
 func CardSigner(site policy.SiteID, card []byte) (note.Signer, error) {
 	if site == "" || len(card) < 16 {
-		return nil, fmt.Errorf("the card key has %d bytes, want at least 16", len(card))
+		return nil, fmt.Errorf("card key has %d bytes, want at least 16", len(card))
 	}
 	return cardSigner{"card." + string(site), card}, nil
 }
 
-// signature is a signature line of a note.
+// signature is a signature line of a note, without the signature's bytes.
 type signature struct {
 	name string
 	hash uint32
 }
 
-// signatures are the signature lines of a note, whether they are valid or not: at most as many as a note may have
-// (golang.org/x/mod/sumdb/note: 100).
+// signatures returns the signature lines of a note, valid or not. The result has at most 100 lines, the limit of
+// golang.org/x/mod/sumdb/note.
 func signatures(data []byte) (out []signature) {
 	text := string(data)
 	for line := range strings.SplitSeq(text[strings.LastIndex(text, "\n\n")+1:], "\n") {
@@ -65,7 +65,7 @@ func signatures(data []byte) (out []signature) {
 	return out
 }
 
-// cardCheck is the check value in a signed manifest; empty: there is none.
+// cardCheck returns the check value of the card key in a signed manifest; empty if the manifest has none.
 func cardCheck(data []byte, site policy.SiteID) string {
 	for _, s := range signatures(data) {
 		if s.name == "card."+string(site) {
@@ -83,8 +83,8 @@ func IsSignedBy(data []byte, by interface {
 	return slices.Contains(signatures(data), signature{by.Name(), by.KeyHash()})
 }
 
-// Signers names who signed a note, without the check of the card key; empty: nobody did. The signatures are not
-// checked.
+// Signers returns the names of the keys that signed a note, without the check of the card key; empty if the note has no
+// signature. The signatures are not checked.
 func Signers(data []byte) string {
 	var names []string
 	for _, s := range signatures(data) {
@@ -95,26 +95,27 @@ func Signers(data []byte) string {
 	return strings.Join(names, " and ")
 }
 
-// signedBy says who signed a note that is refused.
+// signedBy returns the end of an error message that names the signers of a refused note.
 func signedBy(data []byte) string {
 	if by := Signers(data); by != "" {
-		return "; it is signed by " + by
+		return "; signed by " + by
 	}
 	return ""
 }
 
-// OtherCardKey is a bundle that was built with another card key than the one at hand: all its cards would be unknown.
+// OtherCardKey is the error for a bundle built with a card key other than the machine's: all cards would be unknown.
 type OtherCardKey struct {
 	Bundle, Here string // check values
 }
 
 func (o *OtherCardKey) Error() string {
-	return fmt.Sprintf("the bundle was built with the card key with the check value %s, the card key here has %s: "+
-		"want one and the same on each machine and in bundle build", o.Bundle, o.Here)
+	return fmt.Sprintf("bundle was built with card key %s, the card key here is %s (check values): "+
+		"want the same card key on all machines and in bundle build", o.Bundle, o.Here)
 }
 
-// CheckCardKey compares the card key at hand with the one that the bundle was built with. A bundle without a check
-// value comes from an older program and is taken; a card key that could not be read is not compared.
+// CheckCardKey compares the machine's card key with the card key that the bundle was built with. A bundle without a
+// check value was built by an older program and is accepted. An empty card, a key that could not be read, is not
+// compared.
 func CheckCardKey(m Manifest, card []byte) error {
 	if here := keykind.CheckValue(card); m.CardCheck != "" && len(card) > 0 && m.CardCheck != here {
 		return &OtherCardKey{m.CardCheck, here}

@@ -23,11 +23,11 @@ func signedWithCard(t *testing.T, card []byte) []byte {
 	return b
 }
 
-func TestManifestNamesTheCardKeyThatItWasBuiltWith(t *testing.T) {
+func TestManifestNamesTheCardKeyOfItsBundle(t *testing.T) {
 	card := bytes.Repeat([]byte{0x5a}, 32)
 	_, v := keys(t)
 	m, err := OpenManifest(signedWithCard(t, card), v)
-	if err != nil || m.CardCheck != "893e17fc" { // HMAC-SHA-256, calculated by another program
+	if err != nil || m.CardCheck != "893e17fc" { // HMAC-SHA-256, computed by another program
 		t.Fatalf("%q %v", m.CardCheck, err)
 	}
 	if err := CheckCardKey(m, card); err != nil {
@@ -45,8 +45,8 @@ func TestManifestNamesTheCardKeyThatItWasBuiltWith(t *testing.T) {
 	}
 }
 
-// Each machine has the card key: it must never pass for the site's signature.
-func TestCardKeyAloneSignsNoManifest(t *testing.T) {
+// Every machine has the card key: its check must never be accepted as the site's signature.
+func TestManifestSignedOnlyWithTheCardKeyIsRefused(t *testing.T) {
 	_, v := keys(t)
 	c, _ := CardSigner("biklab", bytes.Repeat([]byte{0x5a}, 32))
 	b, err := SignManifest(manifest(), c)
@@ -59,7 +59,7 @@ func TestCardKeyAloneSignsNoManifest(t *testing.T) {
 }
 
 // Readers before the check of the card key open a manifest with the signed note package alone.
-func TestOlderReaderTakesAManifestWithACardKeyCheck(t *testing.T) {
+func TestOlderReaderAcceptsAManifestWithACardKeyCheck(t *testing.T) {
 	_, v := keys(t)
 	n, err := note.Open(signedWithCard(t, bytes.Repeat([]byte{0x5a}, 32)), v)
 	if err != nil || len(n.Sigs) != 1 || len(n.UnverifiedSigs) != 1 || n.UnverifiedSigs[0].Name != "card.biklab" {
@@ -70,7 +70,7 @@ func TestOlderReaderTakesAManifestWithACardKeyCheck(t *testing.T) {
 func TestRefusedManifestNamesItsSigner(t *testing.T) {
 	data := signedWithCard(t, bytes.Repeat([]byte{0x5a}, 32))
 	_, err := OpenManifest(data, note.VerifierList())
-	if why(err) != "bad-signature" || !strings.Contains(err.Error(), "it is signed by ") ||
+	if why(err) != "bad-signature" || !strings.Contains(err.Error(), "signed by ") ||
 		strings.Contains(err.Error(), "card.") {
 		t.Error(err)
 	}

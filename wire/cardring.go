@@ -15,42 +15,42 @@ import (
 	"portillon/policy"
 )
 
-// A site changes its card key after a machine was lost that held it. During the change-over machines hold two keys: the
-// new one, which the bundle is built with, and the one before, for cards of which the hub knows only the HMAC. Such an
-// entry begins with the check value of the key before. A machine that does not know the mark, or has not that key,
-// takes the entry for a card that nobody can tap.
+// A site changes its card key after the loss of a machine that held it. During the change machines hold two keys: the
+// new key, which the bundle is built with, and the previous key, for cards that the hub knows only by their HMAC. An
+// entry made with the previous key begins with that key's check value. A machine that does not know this mark, or does
+// not have the previous key, treats the entry as a card that nobody can tap.
 
-// MaxCardKeys is how many card keys a machine holds at most: the one in force, and the one before.
+// MaxCardKeys is the most card keys that a machine holds: the current key and the previous key.
 const MaxCardKeys = 2
 
-// maxCardKeyText bounds a card key in hexadecimal, in digits. A new one has 64.
+// maxCardKeyText bounds a card key in hexadecimal digits. A new key has 64.
 const maxCardKeyText = 256
 
-// CardKeys is what a hub answers an enrolled machine that asks for card-keys.
+// CardKeys is the hub's answer to an enrolled machine that asks for card-keys.
 type CardKeys struct {
-	// Keys are in hexadecimal. The first is the one in force; the second, if any, is the one before.
+	// Keys are in hexadecimal: the current key, then the previous key if the site is changing its key.
 	Keys []string `json:"keys"`
 }
 
-// Bytes are the keys, checked.
+// Bytes returns the decoded keys, or an error if a key or their number is invalid.
 func (c CardKeys) Bytes() ([][]byte, error) {
 	if len(c.Keys) == 0 || len(c.Keys) > MaxCardKeys {
-		return nil, fmt.Errorf("card keys: there are %d, want 1 to %d", len(c.Keys), MaxCardKeys)
+		return nil, fmt.Errorf("card keys: got %d, want 1 to %d", len(c.Keys), MaxCardKeys)
 	}
 	var out [][]byte
 	for i, text := range c.Keys {
 		b, err := hex.DecodeString(text)
 		if err != nil || len(b) < 16 || len(text) > maxCardKeyText {
-			return nil, fmt.Errorf("card keys: number %d is no card key, want 32 to %d hexadecimal digits", i+1, maxCardKeyText)
+			return nil, fmt.Errorf("card keys: key %d is malformed, want 32 to %d hexadecimal digits", i+1, maxCardKeyText)
 		}
 		out = append(out, b)
 	}
 	return out, nil
 }
 
-// ChooseCardKey finds the card key that a bundle was built with among those at hand, and gives the others beside it. A
-// bundle without a check value comes from an older program: the first key counts. Where none fits, the error is an
-// *OtherCardKey that names the first.
+// ChooseCardKey returns the key among keys that a bundle was built with, and the other keys. A bundle without a check
+// value was built by an older program: the first key is chosen. If no key fits, the error is an *OtherCardKey about the
+// first key.
 func ChooseCardKey(m Manifest, keys ...[]byte) (chosen []byte, others [][]byte, err error) {
 	at := -1
 	for i, k := range keys {
@@ -72,13 +72,13 @@ func ChooseCardKey(m Manifest, keys ...[]byte) (chosen []byte, others [][]byte, 
 	return keys[at], others, nil
 }
 
-// checkDigits is the length of a check value of a key (keykind.CheckValue).
+// checkDigits is the length of a key's check value (keykind.CheckValue), in hexadecimal digits.
 const checkDigits = 8
 
-// MarkCard marks an entry of a member's cards as made with the card key that has this check value.
+// MarkCard returns an entry of a member's cards, marked as made with the card key that has this check value.
 func MarkCard(check, hash string) string { return check + ":" + hash }
 
-// CutCard takes an entry of a member's cards apart. check is empty where the entry is not marked.
+// CutCard splits an entry of a member's cards into mark and HMAC. check is empty if the entry is not marked.
 func CutCard(entry string) (check, hash string) {
 	check, hash, marked := strings.Cut(entry, ":")
 	if !marked || len(check) != checkDigits {
@@ -87,7 +87,7 @@ func CutCard(entry string) (check, hash string) {
 	return check, hash
 }
 
-// IsCardEntry reports whether an entry of a member's cards is the HMAC of a whole number, marked or not.
+// IsCardEntry reports whether an entry of a member's cards is the HMAC of a whole card number, marked or not.
 func IsCardEntry(entry string) bool {
 	check, hash := CutCard(entry)
 	if check != "" {
@@ -98,31 +98,31 @@ func IsCardEntry(entry string) bool {
 	return IsCardHash(hash)
 }
 
-// MarkOf is the mark of entries that were made with a card key.
+// MarkOf returns the mark of entries that were made with this card key.
 func MarkOf(key []byte) string { return keykind.CheckValue(key) }
 
-// CardRebound is the kind of a record of a card that was known by its HMAC under the card key before, and was tapped:
-// CardReboundBody. The hub binds it to the new key.
+// CardRebound is the kind of a record that reports a tapped card which the site knew only by its HMAC under the
+// previous card key. Its body is CardReboundBody. The hub binds the card to the new key.
 const CardRebound Kind = "card-rebound"
 
 // CardReboundBody is the body of a card-rebound record.
 type CardReboundBody struct {
-	// Sealed is the card's number, which the hub alone can open (SealNumber). The hub calculates both HMACs by itself: a
-	// machine that reports a false number binds nothing.
+	// Sealed is the card's number, encrypted for the hub (SealNumber). The hub computes both HMACs from the number, so
+	// that a machine that reports a false number cannot bind a card to a member.
 	Sealed string `json:"sealed"`
 }
 
-// reboundCard is what is sealed in a CardReboundBody.
+// reboundCard is the plaintext of CardReboundBody.Sealed.
 type reboundCard struct {
-	Number string `json:"number"` // as the card is bound, in hexadecimal
+	Number string `json:"number"` // the number that is bound to the member, in hexadecimal
 }
 
-// reboundInfo binds a sealed number to the machine that sealed it, and keeps it apart from a sealed card.
+// reboundInfo is the HPKE info of a sealed number. It binds the number to the machine and to this use.
 func reboundInfo(site policy.SiteID, m policy.MachineID) []byte {
 	return fmt.Appendf(nil, "portillon rebound card 1 %s %s", site, m)
 }
 
-// SealNumber encrypts a card's number for the hub, as SealCard does with an unknown card.
+// SealNumber encrypts a card's number for the hub, as SealCard encrypts an unknown card.
 func SealNumber(public string, site policy.SiteID, m policy.MachineID, number []byte) (string, error) {
 	raw, err := parseSealKey(public)
 	if err != nil {
@@ -144,11 +144,11 @@ func SealNumber(public string, site policy.SiteID, m policy.MachineID, number []
 	return base64.StdEncoding.EncodeToString(append(id[:sealKeyID], box...)), nil
 }
 
-// maxNumber bounds a card's number, in bytes. ISO/IEC 14443-3 numbers have at most 10.
+// maxNumber bounds a card's number, in bytes. Numbers of ISO/IEC 14443-3 have at most 10.
 const maxNumber = 32
 
-// OpenNumber opens the number that a machine sealed, with the one of keys that fits. Without it, the error is
-// ErrNoSealKey.
+// OpenNumber decrypts the number that a machine sealed, with the matching key of keys. Without a matching key the error
+// is ErrNoSealKey.
 func OpenNumber(sealed string, site policy.SiteID, m policy.MachineID, keys []SealKey) ([]byte, error) {
 	plain, err := openSealed(sealed, reboundInfo(site, m), keys)
 	if err != nil {
@@ -156,11 +156,11 @@ func OpenNumber(sealed string, site policy.SiteID, m policy.MachineID, keys []Se
 	}
 	var c reboundCard
 	if err := json.Unmarshal(plain, &c); err != nil {
-		return nil, errors.New("the sealed number is no JSON")
+		return nil, errors.New("sealed number is not JSON")
 	}
 	b, err := hex.DecodeString(c.Number)
 	if err != nil || len(b) == 0 || len(b) > maxNumber {
-		return nil, fmt.Errorf("the sealed number is malformed, want 1 to %d bytes in hexadecimal", maxNumber)
+		return nil, fmt.Errorf("sealed number is malformed, want 1 to %d bytes in hexadecimal", maxNumber)
 	}
 	return b, nil
 }

@@ -35,7 +35,7 @@ func TestMachineChoosesTheCardKeyOfItsBundle(t *testing.T) {
 	}
 }
 
-func TestMarkedCardIsTakenApart(t *testing.T) {
+func TestCutCardSplitsMarkAndHash(t *testing.T) {
 	hash := strings.Repeat("ab", 32)
 	if check, rest := CutCard(MarkCard("1a2b3c4d", hash)); check != "1a2b3c4d" || rest != hash {
 		t.Error(check, rest)
@@ -52,7 +52,7 @@ func TestMarkedCardIsTakenApart(t *testing.T) {
 	}
 }
 
-func TestSealedNumberIsForOneHubAndOneMachine(t *testing.T) {
+func TestSealedNumberOpensOnlyForItsHubAndMachine(t *testing.T) {
 	k, err := NewSealKey(bytes.Repeat([]byte{7}, 32))
 	if err != nil {
 		t.Fatal(err)

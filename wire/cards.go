@@ -6,22 +6,21 @@ import (
 	"encoding/hex"
 )
 
-// CardForm says for what a form of a card's number may be used. See CardFormHash.
+// CardForm is the use of an incomplete card number: where an entry of CardFormHash counts.
 type CardForm string
 
-// The uses. The text is a part of what is hashed: changing one makes every machine forget these forms.
+// The uses. The text is part of the hashed data: after a change, machines no longer recognise existing entries.
 const (
-	// ShortForm is a number that has lost bits: it counts at a machine whose reader may give such numbers.
+	// ShortForm is a number that has lost bits. It counts at machines whose readers may deliver such numbers.
 	ShortForm CardForm = "short"
-	// PartForm is the part of a number that members.yaml names, as it is printed on the card: it counts for a whole number
-	// that ends in it.
+	// PartForm is the part of a number that is printed on the card and written in members.yaml. It counts for every whole
+	// number that ends in this part.
 	PartForm CardForm = "part"
 )
 
-// CardFormHash is how a bundle carries a form of a card's number that is not the number: the first half of an
-// HMAC-SHA-256 under the site's card key, in hexadecimal. It stands among a member's cards. An older machine takes it
-// for one more card, which nobody can tap: the text before the number, and the length, keep it apart from the HMAC of
-// any number.
+// CardFormHash returns the entry by which a bundle carries an incomplete card number: the first half of an HMAC-SHA-256
+// under the site's card key, in hexadecimal. The entry is listed among a member's cards. An older machine treats the
+// entry as a card that nobody can tap. The prefix and the length distinguish the entry from the HMAC of any number.
 func CardFormHash(key []byte, use CardForm, number []byte) string {
 	h := hmac.New(sha256.New, key)
 	h.Write([]byte("portillon card form\x00" + string(use) + "\x00"))
@@ -29,5 +28,5 @@ func CardFormHash(key []byte, use CardForm, number []byte) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// IsCardForm reports whether an entry of a member's cards is a form of a card, not a card.
+// IsCardForm reports whether an entry of a member's cards is a CardFormHash and not a whole card.
 func IsCardForm(entry string) bool { return len(entry) == 2*16 }

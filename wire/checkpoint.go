@@ -15,25 +15,25 @@ import (
 	"portillon/policy"
 )
 
-// Checkpoint is a machine's signed word on its whole journal: so many records, and the root of their tree.
+// Checkpoint is a machine's signed statement about its journal: the number of records and the root of their tree.
 type Checkpoint struct {
 	Origin string // portillon/<site>/<machine>, or portillon/<site>/<machine>/<generation>
 	Size   uint64 // records
 	Root   tlog.Hash
 }
 
-// Origin is the name of a machine's journal of the empty generation; Generation.Origin is that of any.
+// Origin returns the name of a machine's journal of the empty generation. For other generations use Generation.Origin.
 func Origin(s policy.SiteID, m policy.MachineID) string {
 	return "portillon/" + string(s) + "/" + string(m)
 }
 
-// SignCheckpoint writes c in the form of C2SP tlog-checkpoint: origin, size, root in base64, each on a line.
+// SignCheckpoint writes c in the format C2SP tlog-checkpoint: origin, size and root in base64, one a line.
 func SignCheckpoint(c Checkpoint, s note.Signer) ([]byte, error) {
 	text := fmt.Sprintf("%s\n%d\n%s\n", c.Origin, c.Size, base64.StdEncoding.EncodeToString(c.Root[:]))
 	return note.Sign(&note.Note{Text: text}, s)
 }
 
-// OpenCheckpoint checks the signature and reads the checkpoint; origin must be the one expected.
+// OpenCheckpoint verifies the signature and reads the checkpoint. Its origin must equal origin.
 func OpenCheckpoint(data []byte, origin string, keys note.Verifiers) (Checkpoint, error) {
 	text, err := openText(data, keys)
 	if err != nil {
@@ -41,40 +41,40 @@ func OpenCheckpoint(data []byte, origin string, keys note.Verifiers) (Checkpoint
 	}
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	if len(lines) != 3 {
-		return Checkpoint{}, fmt.Errorf("checkpoint: %d lines, 3 expected", len(lines))
+		return Checkpoint{}, fmt.Errorf("checkpoint: got %d lines, want 3", len(lines))
 	}
 	size, err := strconv.ParseUint(lines[1], 10, 62)
 	if err != nil || strconv.FormatUint(size, 10) != lines[1] {
-		return Checkpoint{}, fmt.Errorf("checkpoint: the size %.30q is not a number", lines[1])
+		return Checkpoint{}, fmt.Errorf("checkpoint: size %.30q is not a decimal number", lines[1])
 	}
 	root, err := base64.StdEncoding.DecodeString(lines[2])
 	if err != nil || len(root) != tlog.HashSize {
-		return Checkpoint{}, fmt.Errorf("checkpoint: the root %.60q is not a hash", lines[2])
+		return Checkpoint{}, fmt.Errorf("checkpoint: root %.60q is not a hash in base64", lines[2])
 	}
 	if lines[0] != origin {
-		return Checkpoint{}, fmt.Errorf("checkpoint: of the journal %.100q, not %q", lines[0], origin)
+		return Checkpoint{}, fmt.Errorf("checkpoint: origin is %.100q, want %q", lines[0], origin)
 	}
 	return Checkpoint{Origin: lines[0], Size: size, Root: tlog.Hash(root)}, nil
 }
 
 // Batch is one message on a machine's records topic: consecutive records, and a checkpoint of the journal that ends
-// with the last. A hub that holds all before them can recompute the root: a record that this machine did not write
-// cannot hide among them.
+// with the last record. A hub that holds all earlier records can recompute the root, so that a record that this machine
+// did not write is detected.
 type Batch struct {
 	Records    []Leafed `json:"records"`
 	Checkpoint string   `json:"checkpoint"` // a signed note
-	// Generation is the journal's. The signed origin has it too.
+	// Generation is the journal's generation, also part of the signed origin.
 	Generation Generation `json:"generation,omitempty"`
 }
 
-// Leafed is a record with what its leaf needs.
+// Leafed is a record with the salt of its leaf.
 type Leafed struct {
 	Salt   Salt            `json:"salt"`
 	Record json.RawMessage `json:"record"` // canonical JSON
 }
 
 const (
-	// MaxBatch bounds a batch in bytes; NATS carries 1 MB.
+	// MaxBatch bounds a batch in bytes; NATS accepts messages of 1 MB.
 	MaxBatch = 512 << 10
 	// MaxBatchRecords bounds a batch in records.
 	MaxBatchRecords = 200
@@ -82,11 +82,11 @@ const (
 	MaxRecord = 8 << 10
 )
 
-// ParseBatch reads a batch. Its records are not believed yet: the checkpoint must be opened and the root recomputed.
-// What it returns may refer to data, which must not be changed.
+// ParseBatch reads a batch. The records are not authenticated yet: the caller must open the checkpoint and recompute
+// the root. The result may refer to data, so the caller must not change data.
 func ParseBatch(data []byte) (Batch, []Record, error) {
 	if len(data) > MaxBatch {
-		return Batch{}, nil, fmt.Errorf("batch: %d bytes, at most %d", len(data), MaxBatch)
+		return Batch{}, nil, fmt.Errorf("batch has %d bytes, want at most %d", len(data), MaxBatch)
 	}
 	if b, records, ok := fastBatch(data); ok {
 		return b, records, nil
@@ -94,7 +94,7 @@ func ParseBatch(data []byte) (Batch, []Record, error) {
 	return slowBatch(data)
 }
 
-// slowBatch reads a batch the long way.
+// slowBatch reads a batch with encoding/json and returns the exact error.
 func slowBatch(data []byte) (Batch, []Record, error) {
 	var b Batch
 	if err := Decode(data, &b); err != nil {
@@ -104,7 +104,7 @@ func slowBatch(data []byte) (Batch, []Record, error) {
 		return Batch{}, nil, fmt.Errorf("batch: %w", err)
 	}
 	if len(b.Records) == 0 || len(b.Records) > MaxBatchRecords {
-		return Batch{}, nil, fmt.Errorf("batch: %d records, 1 to %d expected", len(b.Records), MaxBatchRecords)
+		return Batch{}, nil, fmt.Errorf("batch has %d records, want 1 to %d", len(b.Records), MaxBatchRecords)
 	}
 	records := make([]Record, len(b.Records))
 	for i := range b.Records {
@@ -113,18 +113,18 @@ func slowBatch(data []byte) (Batch, []Record, error) {
 			return Batch{}, nil, fmt.Errorf("batch: record %d: %w", i, err)
 		}
 		if i > 0 && r.Seq != records[i-1].Seq+1 {
-			return Batch{}, nil, fmt.Errorf("batch: record %d has seq %d after %d", i, r.Seq, records[i-1].Seq)
+			return Batch{}, nil, fmt.Errorf("batch: record %d has seq %d, the record before has %d", i, r.Seq, records[i-1].Seq)
 		}
 		records[i] = r
 	}
 	return b, records, nil
 }
 
-// ParseRecord reads one record; its bytes must be canonical JSON (RFC 8785). Unknown kinds and unknown fields are taken
-// as they are: a record of a newer machine is kept, proven and passed on like any other.
+// ParseRecord reads one record, whose bytes must be canonical JSON (RFC 8785). Unknown kinds and unknown fields are
+// accepted: the hub keeps, proves and forwards a newer machine's record like any other.
 func ParseRecord(data []byte) (Record, error) {
 	if len(data) > MaxRecord {
-		return Record{}, fmt.Errorf("record of %d bytes: at most %d", len(data), MaxRecord)
+		return Record{}, fmt.Errorf("record has %d bytes, want at most %d", len(data), MaxRecord)
 	}
 	if r, ok := fastRecord(data); ok {
 		return r, nil
@@ -132,7 +132,7 @@ func ParseRecord(data []byte) (Record, error) {
 	return slowRecord(data)
 }
 
-// slowRecord reads a record the long way.
+// slowRecord reads a record with encoding/json and returns the exact error.
 func slowRecord(data []byte) (Record, error) {
 	var r Record
 	if err := decodeHint(data, &r); err != nil {
@@ -146,14 +146,14 @@ func slowRecord(data []byte) (Record, error) {
 	}
 	if key := misspelt(data, reflect.TypeFor[Record]()); key != "" {
 		return Record{}, fmt.Errorf(
-			"record %d has a field %.64q that differs from a known one by upper and lower case",
+			"record %d: field %.64q differs from a known field only in upper and lower case",
 			r.Seq,
 			key,
 		)
 	}
 	if _, offset := r.Wall.Zone(); offset != 0 || r.Wall.Nanosecond()%int(time.Millisecond) != 0 {
 		return Record{}, fmt.Errorf(
-			"record %d has the time %s, want UTC and milliseconds",
+			"record %d: time %s, want UTC with at most milliseconds",
 			r.Seq,
 			r.Wall.Format(time.RFC3339Nano),
 		)

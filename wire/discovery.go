@@ -13,13 +13,6 @@ import (
 // command. What is absent from a State shows as unknown: Home Assistant reads the word None as that.
 func (t Topics) Discovery(m policy.MachineID, name, version string) (topic string, payload []byte) {
 	id := fmt.Sprintf("portillon_%s_%s", t.Site, m)
-	part := func(platform, key, name, template string, more map[string]string) map[string]string {
-		c := map[string]string{"p": platform, "unique_id": id + "_" + key, "name": name, "value_template": template}
-		for k, v := range more {
-			c[k] = v
-		}
-		return c
-	}
 	doc := map[string]any{
 		"dev": map[string]string{
 			"ids":  id,
@@ -32,74 +25,77 @@ func (t Topics) Discovery(m policy.MachineID, name, version string) (topic strin
 		"state_topic":        t.State(m),
 		"qos":                1,
 		"availability_topic": t.Availability(m),
-		"cmps": map[string]any{
-			"phase": part("sensor", "phase", "Phase", "{{ value_json.phase }}", nil),
-			"in_use": part(
-				"binary_sensor",
-				"in_use",
-				"In use",
-				"{{ 'ON' if value_json.relay else 'OFF' }}",
-				map[string]string{"device_class": "running"},
-			),
-			"tagged": part(
-				"binary_sensor",
-				"tagged",
-				"Tagged out",
-				"{{ 'ON' if value_json.tagged else 'OFF' }}",
-				map[string]string{"device_class": "problem"},
-			),
-			"left": part("sensor", "left", "Time left", "{{ value_json.left_min | default('None') }}",
-				map[string]string{"device_class": "duration", "unit_of_measurement": "min", "state_class": "measurement"}),
-			"hours": part("sensor", "hours", "Running hours", "{{ value_json.hours | default(0) }}",
-				map[string]string{"device_class": "duration", "unit_of_measurement": "h", "state_class": "total_increasing"}),
-			"due": part(
-				"binary_sensor",
-				"due",
-				"Maintenance due",
-				"{{ 'ON' if value_json.due | default('') else 'OFF' }}",
-				map[string]string{"device_class": "problem"},
-			),
-			"upkeep": part("sensor", "upkeep", "Maintenance", "{{ value_json.due | default('None') }}", nil),
-			"records": part(
-				"sensor",
-				"records",
-				"Records",
-				"{{ value_json.journal }}",
-				map[string]string{"state_class": "total_increasing"},
-			),
-			"unacked": part(
-				"binary_sensor",
-				"unacked",
-				"Records not acknowledged",
-				"{{ 'ON' if value_json.unacked_since | default('') else 'OFF' }}",
-				map[string]string{"device_class": "problem"},
-			),
-			"unacked_since": part(
-				"sensor",
-				"unacked_since",
-				"Not acknowledged since",
-				"{{ value_json.unacked_since | default('None') }}",
-				map[string]string{"device_class": "timestamp"},
-			),
-			"unacked_why": part(
-				"sensor",
-				"unacked_why",
-				"Not acknowledged because",
-				"{{ value_json.unacked_why | default('None') }}",
-				nil,
-			),
-			"screen": part(
-				"binary_sensor",
-				"screen",
-				"Screen silent",
-				"{{ 'ON' if value_json.silent_screen | default('') else 'OFF' }}",
-				map[string]string{"device_class": "problem"},
-			),
-		},
+		"cmps":               components(id),
 	}
 	payload, err := json.Marshal(doc)
 	if err != nil {
-		return "", nil // maps of strings: it cannot be
+		return "", nil // not reached: maps of strings always marshal
 	}
 	return "homeassistant/device/" + id + "/config", payload
 }
+
+// component is one entity of Home Assistant, made from one field of State.
+type component struct {
+	key, name  string
+	value      string // a Jinja template on the JSON of State
+	binary     bool   // a binary_sensor, whose value is ON or OFF; otherwise a sensor
+	class      string // Home Assistant's device_class; may be empty
+	unit       string // unit_of_measurement of a sensor; may be empty
+	stateClass string // state_class of a sensor, which says whether Home Assistant keeps statistics; may be empty
+}
+
+// components is the "cmps" object: the entities of one machine by key.
+func components(id string) map[string]map[string]string {
+	list := []component{
+		{key: "phase", name: "Phase", value: "{{ value_json.phase }}"},
+		{key: "in_use", name: "In use", value: onOff("value_json.relay"), binary: true, class: "running"},
+		{key: "tagged", name: "Tagged out", value: onOff("value_json.tagged"), binary: true, class: "problem"},
+		{key: "left", name: "Time left", value: "{{ value_json.left_min | default('None') }}",
+			class: "duration", unit: "min", stateClass: "measurement"},
+		{key: "hours", name: "Running hours", value: "{{ value_json.hours | default(0) }}",
+			class: "duration", unit: "h", stateClass: "total_increasing"},
+		{key: "due", name: "Maintenance due", value: onOff("value_json.due | default('')"),
+			binary: true, class: "problem"},
+		{key: "upkeep", name: "Maintenance", value: "{{ value_json.due | default('None') }}"},
+		{key: "records", name: "Records", value: "{{ value_json.journal }}", stateClass: "total_increasing"},
+		{key: "unacked", name: "Records not acknowledged", value: onOff("value_json.unacked_since | default('')"),
+			binary: true, class: "problem"},
+		{key: "unacked_since", name: "Not acknowledged since",
+			value: "{{ value_json.unacked_since | default('None') }}", class: "timestamp"},
+		{key: "unacked_why", name: "Not acknowledged because",
+			value: "{{ value_json.unacked_why | default('None') }}"},
+		{key: "screen", name: "Screen silent", value: onOff("value_json.silent_screen | default('')"),
+			binary: true, class: "problem"},
+	}
+	all := make(map[string]map[string]string, len(list))
+	for _, c := range list {
+		all[c.key] = c.config(id)
+	}
+	return all
+}
+
+// config is the component as Home Assistant reads it ("p" abbreviates platform). Empty settings are left out.
+func (c component) config(id string) map[string]string {
+	out := map[string]string{
+		"p":              "sensor",
+		"unique_id":      id + "_" + c.key,
+		"name":           c.name,
+		"value_template": c.value,
+	}
+	if c.binary {
+		out["p"] = "binary_sensor"
+	}
+	for key, value := range map[string]string{
+		"device_class":        c.class,
+		"unit_of_measurement": c.unit,
+		"state_class":         c.stateClass,
+	} {
+		if value != "" {
+			out[key] = value
+		}
+	}
+	return out
+}
+
+// onOff is the Jinja template of a binary sensor that is on while the expression is true or not empty.
+func onOff(expression string) string { return "{{ 'ON' if " + expression + " else 'OFF' }}" }

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// What Home Assistant documents of MQTT device discovery (its pages «MQTT», «MQTT Sensor», «MQTT Binary sensor», and
-// schemas.py of the integration): the keys that each part may have, in the short or the long form, and those that it
-// must have. What is not here is not for us: nothing that takes commands, and nothing that goes with one person.
+// The keys that Home Assistant documents for MQTT device discovery (its pages «MQTT», «MQTT Sensor», «MQTT Binary
+// sensor», and schemas.py of the integration): which keys each part may have, in short or long form, and which it must
+// have. Keys for commands and for personal data are left out, because Portillon must not use them.
 var (
 	documentedRoot = map[string]bool{
 		"dev":                   true,
@@ -71,14 +71,14 @@ var (
 			"enabled_by_default": false,
 		},
 	}
-	documentedClasses = map[string]map[string][]string{ // and the units that a class goes with
+	documentedClasses = map[string]map[string][]string{ // the allowed units of each class
 		"sensor":        {"": nil, "duration": {"d", "h", "min", "s", "ms"}, "timestamp": nil},
 		"binary_sensor": {"": nil, "problem": nil, "running": nil},
 	}
 	documentedID = regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
 )
 
-func TestHomeAssistantFindsWhatItDocuments(t *testing.T) {
+func TestDiscoveryMatchesHomeAssistantsDocumentation(t *testing.T) {
 	topic, payload := Topics{"biklab"}.Discovery("laser", "Découpe laser", "0.1")
 	parts := strings.Split(topic, "/")
 	if len(parts) != 4 || parts[0] != "homeassistant" || parts[1] != "device" || !documentedID.MatchString(parts[2]) ||
@@ -96,8 +96,8 @@ func TestHomeAssistantFindsWhatItDocuments(t *testing.T) {
 	}
 }
 
-// The judge must be able to say no.
-func TestDocumentedSchemaRefuses(t *testing.T) {
+// The checker itself must report faults.
+func TestDiscoveryCheckerReportsEachFault(t *testing.T) {
 	_, good := Topics{"biklab"}.Discovery("laser", "Laser", "0.1")
 	for what, change := range map[string][2]string{
 		"no device":            {`"dev":`, `"device_": `},
@@ -116,7 +116,7 @@ func TestDocumentedSchemaRefuses(t *testing.T) {
 	}
 }
 
-// documented holds a discovery document against what is documented, and its templates against State.
+// documented compares a discovery document with Home Assistant's documentation, and its templates with State.
 func documented(payload []byte) (faults []string) {
 	fault := func(s ...string) { faults = append(faults, strings.Join(s, " ")) }
 	var doc struct {
@@ -173,7 +173,7 @@ func only[V any](fault func(...string), where string, may map[string]bool, is ma
 	}
 }
 
-// stateFields are the fields of a State as JSON, and whether each is always there.
+// stateFields returns the JSON names of State's fields, and whether each is always present.
 func stateFields() map[string]bool {
 	out := map[string]bool{}
 	t := reflect.TypeFor[State]()

@@ -18,21 +18,21 @@ import (
 	"portillon/policy"
 )
 
-// CodeLife is how long an enrolment code can be used after the card was tapped.
+// CodeLife is how long an enrolment code is valid after the tap of the card.
 const CodeLife = 24 * time.Hour
 
 // codeLetters are the digits of Crockford's base 32 (crockford.com/base32.html): no I, L, O and U.
 const codeLetters = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
-// codeLength is the length of an enrolment code: 30 bits.
+// codeLength is the length of an enrolment code, in characters of 5 bits: 30 bits.
 const codeLength = 6
 
-// maxCodeText bounds what a person types for a code, with blanks and hyphens.
+// maxCodeText bounds a code as typed, in bytes, with blanks and hyphens.
 const maxCodeText = 32
 
-// EnrolCode is the code of an unknown card, which its panel shows: the first 30 bits of an HMAC-SHA-256 under the
-// site's card key over "enrolment code" and the number as the reader gives it. It cannot be turned back into the number
-// without the key.
+// EnrolCode returns the code that a panel shows for an unknown card: the first 30 bits of an HMAC-SHA-256 under the
+// site's card key over "enrolment code" and the number that the reader delivers. Without the card key, the code does
+// not reveal the number.
 func EnrolCode(key, number []byte) string {
 	h := hmac.New(sha256.New, key)
 	h.Write([]byte("enrolment code"))
@@ -45,10 +45,9 @@ func EnrolCode(key, number []byte) string {
 	return string(out)
 }
 
-// ParseEnrolCode reads a code as a person types it: lower case, blanks and hyphens do not matter, I and L count as 1, O
-// as 0.
+// ParseEnrolCode reads a code as a person types it. Case, blanks and hyphens are ignored; I and L count as 1, O as 0.
 func ParseEnrolCode(s string) (string, error) {
-	wrong := fmt.Errorf("%.40q is no card code, want %d characters of %s", s, codeLength, codeLetters)
+	wrong := fmt.Errorf("%.40q is not a card code, want %d characters of %s", s, codeLength, codeLetters)
 	if len(s) > maxCodeText {
 		return "", wrong
 	}
@@ -60,20 +59,20 @@ func ParseEnrolCode(s string) (string, error) {
 	return s, nil
 }
 
-// EnrolCard is what the machine knows of an unknown card: enough to enrol it, and not its number. Whoever has the card
-// key can find a short number from Card by trying all numbers, so it travels sealed.
+// EnrolCard holds what a machine sends about an unknown card: enough to enrol the card, without its number. A holder of
+// the card key can find a short number from Card by trying all numbers, so an EnrolCard is sent encrypted (SealCard).
 type EnrolCard struct {
 	Code string `json:"code"` // EnrolCode
 	Card string `json:"hmac"` // as in Member.Cards
-	// Key is the check value of the card key that both were made with; empty: an older program does not say.
+	// Key is the check value of the card key under which Code and Card were computed; empty from older programs.
 	Key string `json:"key,omitempty"`
 }
 
-// check refuses what no machine writes.
+// check returns an error if a field has a form that no machine writes.
 func (c EnrolCard) check() error {
 	code, err := ParseEnrolCode(c.Code)
 	if err != nil || code != c.Code || !IsCardHash(c.Card) || c.Key != "" && !IsCardEntry(MarkCard(c.Key, c.Card)) {
-		return errors.New("the sealed card is malformed, want a code and an HMAC of 64 hexadecimal digits")
+		return errors.New("sealed card is malformed, want a code and an HMAC of 64 hexadecimal digits")
 	}
 	return nil
 }
@@ -85,20 +84,20 @@ func IsCardHash(entry string) bool {
 	return err == nil && len(b) == sha256.Size && entry == strings.ToLower(entry)
 }
 
-// sealKeyID is how many bytes of SHA-256(public half) stand before a sealed card, so that the hub finds the key.
+// sealKeyID is how many bytes of SHA-256(public half) precede a sealed card. They tell the hub which key to use.
 const sealKeyID = 8
 
-// maxSealed bounds a sealed card, in characters. One has 244: key id, encapsulated key (32), JSON (94 bytes), tag (16),
-// in base64.
+// maxSealed bounds a sealed card, in characters. A sealed card has 244: key id, encapsulated key (32 bytes), JSON (94
+// bytes) and tag (16 bytes), in base64.
 const maxSealed = 512
 
-// sealInfo binds a sealed card to the machine that sealed it (RFC 9180 §5.1, info).
+// sealInfo is the HPKE info of a sealed card (RFC 9180 §5.1). It binds the card to the machine that sealed it.
 func sealInfo(site policy.SiteID, m policy.MachineID) []byte {
 	return fmt.Appendf(nil, "portillon card 1 %s %s", site, m)
 }
 
-// SealCard encrypts c for the hub that holds the private half of public, the field Seal of an acknowledgement: HPKE
-// (RFC 9180), base mode, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305.
+// SealCard encrypts c for the hub. public is the field Seal of an acknowledgement. The scheme is HPKE (RFC 9180) in
+// base mode: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305.
 func SealCard(public string, site policy.SiteID, m policy.MachineID, c EnrolCard) (string, error) {
 	raw, err := parseSealKey(public)
 	if err != nil {
@@ -120,11 +119,11 @@ func SealCard(public string, site policy.SiteID, m policy.MachineID, c EnrolCard
 	return base64.StdEncoding.EncodeToString(append(id[:sealKeyID], box...)), nil
 }
 
-// parseSealKey reads the public half of a seal key.
+// parseSealKey decodes the public half of a seal key.
 func parseSealKey(public string) ([]byte, error) {
 	b, err := base64.StdEncoding.DecodeString(public)
 	if err != nil || len(b) != 32 {
-		return nil, errors.New("the seal key is no X25519 key, want 32 bytes in base64")
+		return nil, errors.New("seal key is not an X25519 key, want 32 bytes in base64")
 	}
 	return b, nil
 }
@@ -132,24 +131,26 @@ func parseSealKey(public string) ([]byte, error) {
 // SealKey is a private key that opens sealed cards.
 type SealKey struct{ k *ecdh.PrivateKey }
 
-// NewSealKey makes a SealKey of 32 random bytes.
+// NewSealKey returns the SealKey with the private half b, 32 random bytes.
 func NewSealKey(b []byte) (SealKey, error) {
 	k, err := ecdh.X25519().NewPrivateKey(b)
 	if err != nil {
-		return SealKey{}, fmt.Errorf("the seal key has %d bytes, want 32", len(b))
+		return SealKey{}, fmt.Errorf("seal key has %d bytes, want 32", len(b))
 	}
 	return SealKey{k}, nil
 }
 
-// Public is the half that machines get, in base64.
+// Public returns the public half, which machines receive, in base64.
 func (s SealKey) Public() string {
 	return base64.StdEncoding.EncodeToString(s.k.PublicKey().Bytes())
 }
 
-// ErrNoSealKey says that the key with which a card was sealed is not there: it has been deleted, or is another hub's.
-var ErrNoSealKey = errors.New("the key of this sealed card has been deleted")
+// ErrNoSealKey reports that the hub does not hold the key for a sealed card: the key has been deleted, or belongs to
+// another hub.
+var ErrNoSealKey = errors.New("no key for this sealed card: the key has been deleted")
 
-// OpenCard opens a sealed card of a machine with the one of keys that fits. Without it, the error is ErrNoSealKey.
+// OpenCard decrypts a machine's sealed card with the matching key of keys. Without a matching key the error is
+// ErrNoSealKey.
 func OpenCard(sealed string, site policy.SiteID, m policy.MachineID, keys []SealKey) (EnrolCard, error) {
 	plain, err := openSealed(sealed, sealInfo(site, m), keys)
 	if err != nil {
@@ -157,19 +158,19 @@ func OpenCard(sealed string, site policy.SiteID, m policy.MachineID, keys []Seal
 	}
 	var c EnrolCard
 	if err := json.Unmarshal(plain, &c); err != nil {
-		return EnrolCard{}, errors.New("the sealed card is no JSON")
+		return EnrolCard{}, errors.New("sealed card is not JSON")
 	}
 	return c, c.check()
 }
 
-// openSealed decrypts what a machine sealed for the hub.
+// openSealed decrypts data that a machine sealed for the hub. info must equal the info of the encryption.
 func openSealed(sealed string, info []byte, keys []SealKey) ([]byte, error) {
 	if len(sealed) > maxSealed {
-		return nil, fmt.Errorf("the sealed card has %d characters, want at most %d", len(sealed), maxSealed)
+		return nil, fmt.Errorf("sealed card has %d characters, want at most %d", len(sealed), maxSealed)
 	}
 	b, err := base64.StdEncoding.DecodeString(sealed)
 	if err != nil || len(b) <= sealKeyID {
-		return nil, errors.New("the sealed card is no base64 of a key id and a ciphertext")
+		return nil, errors.New("sealed card is malformed, want base64 of a key id and a ciphertext")
 	}
 	for _, s := range keys {
 		id := sha256.Sum256(s.k.PublicKey().Bytes())
@@ -182,7 +183,7 @@ func openSealed(sealed string, info []byte, keys []SealKey) ([]byte, error) {
 		}
 		plain, err := hpke.Open(key, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), info, b[sealKeyID:])
 		if err != nil {
-			return nil, fmt.Errorf("the sealed card cannot be opened: %w", err)
+			return nil, fmt.Errorf("decrypt the sealed card: %w", err)
 		}
 		return plain, nil
 	}

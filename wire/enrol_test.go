@@ -19,7 +19,7 @@ func sealKey(t testing.TB, b byte) SealKey {
 
 var unknownCard = EnrolCard{Code: "0A1B2C", Card: strings.Repeat("0123456789abcdef", 4)}
 
-func TestEnrolCodesAreSixCrockfordCharactersOfTheExactNumber(t *testing.T) {
+func TestEnrolCodeHasSixCharactersAndDependsOnNumberAndKey(t *testing.T) {
 	key := []byte("0123456789abcdef")
 	seen := map[string]bool{}
 	for i := range 1000 {
@@ -29,10 +29,11 @@ func TestEnrolCodesAreSixCrockfordCharactersOfTheExactNumber(t *testing.T) {
 		}
 		seen[c] = true
 	}
-	if len(seen) < 999 { // 1000 of 2^30: one pair in 2,000 such tests by chance, and the numbers here are fixed
+	// Among 1000 random codes of 30 bits, two are equal in 1 of 2,000 cases. The numbers of this test are fixed.
+	if len(seen) < 999 {
 		t.Errorf("%d codes of 1000 cards", len(seen))
 	}
-	// By "openssl dgst -sha256 -mac HMAC" the HMAC begins with 77cd27ff.
+	// Computed with "openssl dgst -sha256 -mac HMAC": the HMAC begins with 77cd27ff.
 	if got := EnrolCode(key, []byte{0x04, 0xa1, 0xb2, 0xc3}); got != "EZ6JFZ" {
 		t.Error(got)
 	}
@@ -42,7 +43,7 @@ func TestEnrolCodesAreSixCrockfordCharactersOfTheExactNumber(t *testing.T) {
 	}
 }
 
-func TestACodeIsReadAsPeopleTypeIt(t *testing.T) {
+func TestEnrolCodeIsReadAsPeopleTypeIt(t *testing.T) {
 	for s, want := range map[string]string{
 		"0A1B2C": "0A1B2C", " 0a1-b2c ": "0A1B2C", "oAiBlC": "0A1B1C", "O\u00a0A1 B2C": "0A1B2C",
 		"": "", "7F3A": "", "0A1B2CD": "", "0A1B2U": "", "0A1B2É": "", "04A1B2C3D4": "",
@@ -55,7 +56,7 @@ func TestACodeIsReadAsPeopleTypeIt(t *testing.T) {
 	}
 }
 
-func TestASealedCardOpensOnlyWithItsKeyForItsMachine(t *testing.T) {
+func TestSealedCardOpensOnlyWithItsKeyForItsMachine(t *testing.T) {
 	k, other := sealKey(t, 1), sealKey(t, 2)
 	sealed, err := SealCard(k.Public(), "lab", "laser", unknownCard)
 	if err != nil || len(sealed) > maxSealed {

@@ -9,14 +9,15 @@ import (
 	"unicode/utf8"
 )
 
-// What machines send is canonical JSON of a known shape nearly always. A scanner reads it in one pass and without
-// reflection; at the first byte that it does not expect it gives up, and the text is read the long way, which says what
-// is wrong with it. It takes less than the long way does, and never more or anything else: FuzzFastBatch compares them.
+// Machines nearly always send canonical JSON of a known shape. A scanner reads such text in one pass and without
+// reflection. At the first unexpected byte the scanner fails, and encoding/json reads the text and returns an exact
+// error. The scanner accepts a subset of what encoding/json accepts and returns the same values: FuzzFastBatch compares
+// them.
 
-// maxDepth is how deep the scanner goes into objects and arrays within one another.
+// maxDepth is the deepest nesting of objects and arrays that the scanner reads.
 const maxDepth = 16
 
-// scanner stands before b[i]. Once it has failed, it stays so.
+// scanner is a reader of JSON text; i is the index of the next byte. After a failure, failed stays true.
 type scanner struct {
 	b      []byte
 	i      int
@@ -25,7 +26,7 @@ type scanner struct {
 
 func (s *scanner) fail() { s.failed = true }
 
-// take reads exactly text.
+// take reads exactly text, or fails.
 func (s *scanner) take(text string) {
 	if !s.failed && s.has(text) {
 		s.i += len(text)
@@ -34,11 +35,12 @@ func (s *scanner) take(text string) {
 	s.fail()
 }
 
+// has reports whether the next bytes are text.
 func (s *scanner) has(text string) bool {
 	return len(s.b)-s.i >= len(text) && string(s.b[s.i:s.i+len(text)]) == text
 }
 
-// next is the byte to come; 0: there is none.
+// next returns the next byte; 0 at the end and after a failure.
 func (s *scanner) next() byte {
 	if s.failed || s.i >= len(s.b) {
 		return 0
@@ -46,7 +48,7 @@ func (s *scanner) next() byte {
 	return s.b[s.i]
 }
 
-// plain reads a string without escapes, and returns what stands between the quotes.
+// plain reads a string without escapes, and returns the bytes between the quotes.
 func (s *scanner) plain() []byte {
 	s.take(`"`)
 	for from := s.i; !s.failed && s.i < len(s.b); s.i++ {
@@ -62,8 +64,8 @@ func (s *scanner) plain() []byte {
 	return nil
 }
 
-// text reads a string with the escapes that canonical JSON has for ", \ and the usual control characters (RFC 8785,
-// 3.2.2.2).
+// text reads a string. The accepted escapes are those of canonical JSON for ", \ and the usual control characters
+// (RFC 8785 §3.2.2.2).
 func (s *scanner) text() {
 	s.take(`"`)
 	for !s.failed && s.i < len(s.b) {
@@ -86,7 +88,7 @@ func (s *scanner) text() {
 	s.fail()
 }
 
-// integer reads a whole number of at most 15 digits, which is the same number in every program (RFC 7493, 2.2).
+// integer reads an integer of at most 15 digits, which every program represents exactly (RFC 7493 §2.2).
 func (s *scanner) integer() int64 {
 	from := s.i
 	if s.next() == '-' {
@@ -133,7 +135,7 @@ func (s *scanner) value(depth int) []byte {
 	return s.b[from:s.i]
 }
 
-// object reads an object whose keys are ASCII without escapes and sorted, and has field read the value of each.
+// object reads an object whose keys are sorted ASCII strings without escapes. object calls field to read each value.
 func (s *scanner) object(depth int, field func(key []byte)) {
 	s.take("{")
 	if depth == 0 {
@@ -165,6 +167,7 @@ func (s *scanner) object(depth int, field func(key []byte)) {
 	}
 }
 
+// array reads an array of any canonical values.
 func (s *scanner) array(depth int) {
 	s.take("[")
 	if depth == 0 {
@@ -184,8 +187,7 @@ func (s *scanner) array(depth int) {
 	}
 }
 
-// record reads a record. raw are its bytes, of which its body is a part. The words that it shares with the one before
-// are that one's.
+// record reads a record and returns its bytes in raw. Strings equal to those of the record before share their memory.
 func (s *scanner) record(before Record) (r Record, raw []byte) {
 	from := s.i
 	s.object(maxDepth, func(key []byte) {
@@ -212,7 +214,7 @@ func (s *scanner) record(before Record) (r Record, raw []byte) {
 			r.Site = again(s.plain(), before.Site)
 		case "wall":
 			r.Wall = s.time()
-		default: // of a newer machine, or another spelling
+		default: // a newer machine's field, or a wrong spelling
 			s.fail()
 		}
 	})
@@ -223,7 +225,7 @@ func (s *scanner) record(before Record) (r Record, raw []byte) {
 	return r, s.b[from:s.i]
 }
 
-// again is b as a word; before where they are equal, which spares its memory.
+// again converts b to a string type. If b equals before, again returns before and allocates nothing.
 func again[T ~string](b []byte, before T) T {
 	if string(b) == string(before) {
 		return before
@@ -231,7 +233,7 @@ func again[T ~string](b []byte, before T) T {
 	return T(b)
 }
 
-// time reads a time in UTC of at most milliseconds, as encoding/json does.
+// time reads a time as encoding/json does. The time must be in UTC, with at most milliseconds.
 func (s *scanner) time() (t time.Time) {
 	from := s.i
 	s.plain()
@@ -247,7 +249,7 @@ func (s *scanner) time() (t time.Time) {
 	return t
 }
 
-// fastRecord reads a canonical record; false: it must be read the long way.
+// fastRecord reads a canonical record. If ok is false, the caller must use slowRecord.
 func fastRecord(data []byte) (Record, bool) {
 	if len(data) > MaxRecord || !utf8.Valid(data) {
 		return Record{}, false
@@ -258,8 +260,8 @@ func fastRecord(data []byte) (Record, bool) {
 	return r, !s.failed && s.i == len(data)
 }
 
-// fastBatch reads a batch as encoding/json writes it; false: it must be read the long way. What it returns refers to
-// data.
+// fastBatch reads a batch as encoding/json writes it. If ok is false, the caller must use slowBatch. The result refers
+// to data.
 func fastBatch(data []byte) (b Batch, records []Record, ok bool) {
 	if len(data) > MaxBatch || !utf8.Valid(data) {
 		return b, nil, false
@@ -294,7 +296,7 @@ func fastBatch(data []byte) (b Batch, records []Record, ok bool) {
 	return b, records, true
 }
 
-// leafed reads a record with its salt. before is the record before it.
+// leafed reads a record with its salt. before is the previous record of the batch.
 func (s *scanner) leafed(before Record) (l Leafed, r Record) {
 	s.take(`{"salt":"`)
 	end := s.i + 2*len(l.Salt)
@@ -314,7 +316,7 @@ func (s *scanner) leafed(before Record) (l Leafed, r Record) {
 	return l, r
 }
 
-// word reads a string as encoding/json does.
+// word reads any string as encoding/json does, escapes included.
 func (s *scanner) word() (out string) {
 	from := s.i
 	s.text()

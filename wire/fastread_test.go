@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// records that the scanner reads, and texts near them that it must leave to the long way or read as it does.
+// recordTexts returns records that the scanner reads, and similar texts that it must refuse or read like encoding/json.
 func recordTexts(t testing.TB) (fast [][]byte, others []string) {
 	t.Helper()
 	wall := time.Date(2026, 11, 2, 9, 0, 0, 120e6, time.UTC)
@@ -65,14 +65,14 @@ func sameRecord(t *testing.T, data []byte) {
 	}
 }
 
-func TestScannerReadsRecordsAsTheLongWayDoesOrLeavesThem(t *testing.T) {
+func TestScannerAgreesWithEncodingJSONOnRecords(t *testing.T) {
 	fast, others := recordTexts(t)
 	for _, b := range fast {
 		if _, ok := fastRecord(b); !ok {
 			t.Errorf("%s is read the long way", b)
 		}
 		sameRecord(t, b)
-		for i := range b { // cut short
+		for i := range b { // every truncation
 			sameRecord(t, b[:i])
 		}
 	}
@@ -132,7 +132,7 @@ func batchTexts(t testing.TB) (out []string) {
 	return out
 }
 
-// numbered are n records with seqs from 1 on.
+// numbered returns n copies of a record with the seqs 1 to n.
 func numbered(record string, n int) (out []string) {
 	for i := range n {
 		b, _ := json.Marshal(i + 1)
@@ -154,7 +154,7 @@ func sameBatch(t *testing.T, data []byte) (fast bool) {
 	return true
 }
 
-func TestScannerReadsBatchesAsTheLongWayDoesOrLeavesThem(t *testing.T) {
+func TestScannerAgreesWithEncodingJSONOnBatches(t *testing.T) {
 	for i, s := range batchTexts(t) {
 		if fast := sameBatch(t, []byte(s)); i < 2 && !fast {
 			t.Errorf("%s is read the long way", s)

@@ -33,8 +33,8 @@ func TestOriginNamesTheGeneration(t *testing.T) {
 	}
 }
 
-// A journal from before there were generations sends what machines of that time sent.
-func TestTheEmptyGenerationIsNotWritten(t *testing.T) {
+// A journal without a generation must send the same bytes as programs from before generations.
+func TestEmptyGenerationIsNotWritten(t *testing.T) {
 	for _, v := range []any{Batch{}, Ack{}, State{}, Record{}} {
 		b, err := json.Marshal(v)
 		if err != nil || bytes.Contains(b, []byte("eneration")) || bytes.Contains(b, []byte("poch")) {

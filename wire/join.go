@@ -12,65 +12,66 @@ import (
 	"portillon/policy"
 )
 
-// The machines' listener of a hub speaks HTTPS below JoinPath. A machine that joins reads HubIdentity, compares it with
-// its code, and only then opens a connection that trusts the hub's authority alone and sends the secret.
+// The hub's listener for machines serves HTTPS below JoinPath. A machine that joins reads HubIdentity and compares it
+// with its code. Only then does the machine open a connection that trusts the hub's authority alone, and send the
+// secret.
 //
-//	GET  site                → HubIdentity; anybody may read it
-//	POST code   CodeAsk      → CodeAnswer; nothing changes
+//	GET  site                → HubIdentity; readable without authentication
+//	POST code   CodeAsk      → CodeAnswer; changes nothing
 //	POST join   JoinAsk      → JoinAnswer; the code is used up
-//	POST renew  signed Renew → Renewed; by proof of the machine's key, also with an expired certificate
+//	POST renew  signed Renew → Renewed; authenticated by the machine's key, also with an expired certificate
 //	GET  time?nonce=…        → signed HubTime
-//	GET  manifest, chunks/HASH, credentials/HASH; with the machine's certificate, for they hold names
-//	GET  card-keys           → CardKeys; with the machine's certificate
-//	POST returned/manifest, returned/policy: what the machine works from, where the hub offers something older (it was
-//	     restored from a backup); a signed manifest, then a policy file (PolicyFile) with the policy that it names; with
-//	     the machine's certificate
+//	GET  manifest, chunks/HASH, credentials/HASH; need the machine's certificate, because they contain names
+//	GET  card-keys           → CardKeys; needs the machine's certificate
+//	POST returned/manifest, returned/policy: the machine's current bundle, sent to a hub that offers an older one
+//	     because the hub was restored from a backup: a signed manifest, then a policy file (PolicyFile) with the
+//	     policy that the manifest names; needs the machine's certificate
 const JoinPath = "/machine/v1/"
 
-// ChannelLabel is the label of the keying material (RFC 8446 §7.5) that a JoinAsk and a Renew are bound to: what was
-// signed for one connection is worth nothing on another.
+// ChannelLabel is the label of the keying material (RFC 8446 §7.5) that binds a JoinAsk and a Renew to a connection: a
+// message signed for one connection is invalid on another.
 const ChannelLabel = "EXPORTER-portillon-machine"
 
 const (
-	// MaxJoin bounds any message of the machines' listener but manifest and chunks, in bytes.
+	// MaxJoin bounds each message of the machines' listener except manifest and chunks, in bytes.
 	MaxJoin = 64 << 10
 	// ChannelSize is the size of the keying material, in bytes.
 	ChannelSize = 32
-	// MaxReturnedPolicy bounds a policy file that a machine returns, in bytes: a text, the issuers' documents (a chunk of
-	// at most 32 MB) and members' bindings.
+	// MaxReturnedPolicy bounds a policy file that a machine returns, in bytes: the policy's text, the issuers' documents
+	// (a chunk of at most 32 MB) and members' bindings.
 	MaxReturnedPolicy = 48 << 20
 	// MaxNonce bounds the nonce of a HubTime, in bytes.
 	MaxNonce = 64
 )
 
-// HubIdentity is what a hub says of itself before anybody believes it.
+// HubIdentity is what a hub states about itself before the machine has authenticated the hub.
 type HubIdentity struct {
 	Pins
 	Name   string `json:"name"`             // in the hub's certificate
-	Broker string `json:"broker,omitempty"` // ssl://hub.local:8883; a host of its own is dialled at the hub's address
+	Broker string `json:"broker,omitempty"` // ssl://hub.local:8883; another host name is dialled at the hub's address
 	Format int    `json:"format"`
 }
 
-// CodeAsk asks which machine a code is for.
+// CodeAsk asks for which machine a code was made.
 type CodeAsk struct {
 	Secret string `json:"secret"` // 50 bits in hexadecimal
 }
 
-// CodeAnswer is the machine that a code is for.
+// CodeAnswer names the machine for which a code was made.
 type CodeAnswer struct {
 	Site    policy.SiteID    `json:"site"`
 	Machine policy.MachineID `json:"machine"`
-	Replace bool             `json:"replace,omitempty"` // the machine was there before, and begins a new journal
+	Replace bool             `json:"replace,omitempty"` // the machine was enrolled before and starts a new journal
 }
 
-// JoinAsk brings a machine in: Signed is a Join, signed with the private half of Key.
+// JoinAsk asks the hub to enrol a machine. Signed is a Join, signed with the private half of Key.
 type JoinAsk struct {
 	Secret string `json:"secret"`
 	Key    string `json:"key"` // the verifier key of the machine's checkpoints
 	Signed []byte `json:"signed"`
 }
 
-// Join is what a machine that joins says of itself, signed with its new key.
+// Join is what a joining machine states about itself, signed with its new key.
 type Join struct {
 	Site    policy.SiteID    `json:"site"`
 	Machine policy.MachineID `json:"machine"`
@@ -80,13 +81,14 @@ type Join struct {
 	Replace bool             `json:"replace,omitempty"`
 }
 
-// JoinAnswer is what a machine gets once.
+// JoinAnswer is what a machine receives once, when it joins.
 type JoinAnswer struct {
 	Site        policy.SiteID    `json:"site"`
 	Machine     policy.MachineID `json:"machine"`
 	Certificate []byte           `json:"certificate"` // DER
-	// Authority signed Certificate (DER), where it is not the authority that the machine pins: the site has a certificate
-	// of its own for the hub. It verifies nothing else. Absent: the pinned one signed it.
+	// Authority is the certificate (DER) of the authority that signed Certificate, if that is not the authority that the
+	// machine pins: the hub then uses a certificate of the site. Authority verifies nothing else. Absent: the pinned
+	// authority signed Certificate.
 	Authority []byte `json:"authority,omitempty"`
 	Broker    string `json:"broker"`
 	Username  string `json:"username"`
@@ -94,7 +96,7 @@ type JoinAnswer struct {
 	CardKey   string `json:"card_key"` // hexadecimal
 }
 
-// Renew asks for another certificate. It is signed with the machine's key.
+// Renew asks for a new certificate. It is signed with the machine's key.
 type Renew struct {
 	Site    policy.SiteID    `json:"site"`
 	Machine policy.MachineID `json:"machine"`
@@ -102,18 +104,18 @@ type Renew struct {
 	TLSKey  []byte           `json:"tls_key"`
 }
 
-// RenewAsk carries a Renew: the hub must know the machine before it can check the signature.
+// RenewAsk carries a Renew. The hub needs Machine to choose the key that verifies the signature.
 type RenewAsk struct {
 	Machine policy.MachineID `json:"machine"`
 	Signed  []byte           `json:"signed"`
 }
 
-// Renewed is another certificate.
+// Renewed is the answer to a RenewAsk.
 type Renewed struct {
 	Certificate []byte `json:"certificate"` // DER
 }
 
-// HubTime is the time by the hub's clock, signed with the hub's key. Nonce is the asker's.
+// HubTime is the hub's time, signed with the hub's key. Nonce is the nonce of the request.
 type HubTime struct {
 	Site  policy.SiteID `json:"site"`
 	Nonce string        `json:"nonce"`
@@ -126,13 +128,13 @@ const (
 	kindTime  = "portillon time"
 )
 
-// SecretText is a code's secret as it travels.
+// SecretText returns the code's secret in hexadecimal, as JoinAsk and CodeAsk carry it.
 func (c JoinCode) SecretText() string { return fmt.Sprintf("%013x", c.Secret) }
 
 // SignJoin signs j with the machine's key.
 func SignJoin(j Join, s note.Signer) ([]byte, error) { return sign(kindJoin, j, s) }
 
-// OpenJoin checks the signature, and that the message was made for this connection.
+// OpenJoin verifies the signature and that the message was signed for this connection.
 func OpenJoin(data []byte, key note.Verifier, channel []byte) (Join, error) {
 	var j Join
 	if err := open(kindJoin, data, note.VerifierList(key), &j); err != nil {
@@ -144,21 +146,22 @@ func OpenJoin(data []byte, key note.Verifier, channel []byte) (Join, error) {
 // SignRenew signs r with the machine's key.
 func SignRenew(r Renew, s note.Signer) ([]byte, error) { return sign(kindRenew, r, s) }
 
-// OpenRenew checks the signature, the address, and that the message was made for this connection.
+// OpenRenew verifies the signature, the site and machine, and that the message was signed for this connection.
 func OpenRenew(data []byte, key note.Verifier, site policy.SiteID, m policy.MachineID, channel []byte) (Renew, error) {
 	var r Renew
 	if err := open(kindRenew, data, note.VerifierList(key), &r); err != nil {
 		return Renew{}, fmt.Errorf("renew: %w", err)
 	}
 	if r.Site != site || r.Machine != m {
-		return Renew{}, fmt.Errorf("renew: for %.64s/%.64s, not %s/%s", r.Site, r.Machine, site, m)
+		return Renew{}, fmt.Errorf("renew: message is for %.64s/%.64s, want %s/%s", r.Site, r.Machine, site, m)
 	}
 	return r, checkChannel("renew", r.Channel, channel)
 }
 
+// checkChannel returns an error unless got is the keying material of this connection, in hexadecimal.
 func checkChannel(what, got string, channel []byte) error {
 	if len(channel) != ChannelSize || got != hex.EncodeToString(channel) {
-		return fmt.Errorf("%s: the message was signed for another connection", what)
+		return fmt.Errorf("%s: message was signed for another connection", what)
 	}
 	return nil
 }
@@ -166,23 +169,23 @@ func checkChannel(what, got string, channel []byte) error {
 // SignTime signs t with the hub's key.
 func SignTime(t HubTime, s note.Signer) ([]byte, error) { return sign(kindTime, t, s) }
 
-// OpenTime checks the hub's signature, and that the time is the answer to the nonce.
+// OpenTime verifies the hub's signature, and that the answer carries the request's nonce.
 func OpenTime(data []byte, keys note.Verifiers, site policy.SiteID, nonce string) (time.Time, error) {
 	var t HubTime
 	if err := open(kindTime, data, keys, &t); err != nil {
 		return time.Time{}, fmt.Errorf("hub time: %w", err)
 	}
 	if t.Site != site || nonce == "" || t.Nonce != nonce || t.Time.IsZero() {
-		return time.Time{}, errors.New("hub time: the answer is of another site or to another question")
+		return time.Time{}, errors.New("hub time: answer has another site or another nonce")
 	}
 	return t.Time, nil
 }
 
-// VerifyHub checks a hub's certificates against the pinned authority, by name. Where the clock is not trusted, dates do
-// not count: the time of the check is then the first one at which all certificates were valid.
+// VerifyHub verifies a hub's certificate chain against the pinned authority and the name. If the machine's clock is not
+// trusted, expiry is not checked: the time of verification is then the first one at which all certificates were valid.
 func VerifyHub(chain []*x509.Certificate, ca *x509.Certificate, name string, now time.Time, trusted bool) error {
 	if len(chain) == 0 || ca == nil || name == "" {
-		return errors.New("the hub shows no certificate")
+		return errors.New("hub sent no certificate")
 	}
 	roots, others := x509.NewCertPool(), x509.NewCertPool()
 	roots.AddCert(ca)
@@ -201,7 +204,7 @@ func VerifyHub(chain []*x509.Certificate, ca *x509.Certificate, name string, now
 	_, err := chain[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: others, DNSName: name, CurrentTime: now,
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
 	if err != nil {
-		return fmt.Errorf("the hub's certificate: %w", err)
+		return fmt.Errorf("verify the hub's certificate: %w", err)
 	}
 	return nil
 }

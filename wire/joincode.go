@@ -11,44 +11,44 @@ import (
 	"portillon/policy"
 )
 
-// JoinCode is the code that an administrator makes at the hub and types at a machine's computer once: PinsHash binds
-// it to the hub, Secret opens the hub for one machine.
+// JoinCode is the code that an administrator creates at the hub and types once at the machine's computer. Pins
+// authenticates the hub to the machine, Secret authorises the enrolment of one machine.
 //
-// Written, it has 27 characters of Crockford's base 32 in groups of three: 16 of the hash, 10 of the secret, one check
-// character. The check is a sum in GF(32) with a different weight for each place, so that any one wrong character and
-// any two that changed places are noticed. Crockford's own check, modulo 37, has the characters * ~ $ =, which a shell
-// would take for its own.
+// As text, a code has 27 characters of Crockford's base 32 in groups of three: 16 for the hash, 10 for the secret, and
+// one check character. The check is a sum in GF(32) with a different weight for each position. It detects any single
+// wrong character and any two exchanged characters. Crockford's own check, modulo 37, uses the characters * ~ $ =,
+// which a shell interprets.
 type JoinCode struct {
 	Pins   [PinsHashSize]byte
 	Secret uint64 // 50 bits
 }
 
 const (
-	// PinsHashSize is how many bytes of a hash over the hub's keys a code holds: 80 bits.
+	// PinsHashSize is how many bytes of the hash of the hub's keys a code holds: 80 bits.
 	PinsHashSize = 10
-	// JoinSecretBits is the size of the secret.
+	// JoinSecretBits is the size of the secret, in bits.
 	JoinSecretBits = 50
 
 	joinHashDigits, joinSecretDigits = PinsHashSize * 8 / 5, JoinSecretBits / 5
 
 	joinDigits = joinHashDigits + joinSecretDigits + 1
-	// maxJoinText bounds a code as somebody types it, in bytes.
+	// maxJoinText bounds a code as typed, in bytes.
 	maxJoinText = 200
 )
 
-// ErrJoinCode says that a text is no code, or has a slip in it.
+// ErrJoinCode reports that a text is not a code, or that a character is wrong.
 var ErrJoinCode = errors.New("not a code for a machine")
 
-// NewJoinSecret is a random secret. random is crypto/rand.Reader, but for tests.
+// NewJoinSecret returns a random secret. random is crypto/rand.Reader except in tests.
 func NewJoinSecret(random io.Reader) (uint64, error) {
 	var b [8]byte
 	if _, err := io.ReadFull(random, b[:]); err != nil {
-		return 0, fmt.Errorf("no random secret: %w", err)
+		return 0, fmt.Errorf("read random bytes for a secret: %w", err)
 	}
 	return binary.BigEndian.Uint64(b[:]) >> (64 - JoinSecretBits), nil
 }
 
-// String is the code as people copy it.
+// String returns the code as people copy it, in groups of three characters.
 func (c JoinCode) String() string {
 	d := c.digits()
 	var b strings.Builder
@@ -62,7 +62,7 @@ func (c JoinCode) String() string {
 }
 
 func (c JoinCode) digits() (d [joinDigits]byte) {
-	for i := range joinHashDigits { // five bits each, the first bit first
+	for i := range joinHashDigits { // five bits per digit, most significant first
 		at := i * 5
 		pair := uint(c.Pins[at/8]) << 8
 		if at/8+1 < PinsHashSize {
@@ -77,8 +77,8 @@ func (c JoinCode) digits() (d [joinDigits]byte) {
 	return d
 }
 
-// joinSum is the weighted sum of all digits in GF(32): the last has the weight 1. With the last digit 0 it is the check
-// character; of a code with its check character it is 0.
+// joinSum returns the weighted sum of all digits in GF(32); the last digit has the weight 1. If the last digit is 0,
+// the sum is the check character. Over a code with a correct check character the sum is 0.
 func joinSum(d [joinDigits]byte) (sum byte) {
 	for _, x := range d { // Horner's scheme: each step multiplies by the element x of the field
 		if sum <<= 1; sum&32 != 0 {
@@ -89,8 +89,7 @@ func joinSum(d [joinDigits]byte) (sum byte) {
 	return sum
 }
 
-// ParseJoinCode reads a code as a person types it: lower case, blanks and hyphens do not matter, I and L count as 1, O
-// as 0.
+// ParseJoinCode reads a code as a person types it. Case, blanks and hyphens are ignored; I and L count as 1, O as 0.
 func ParseJoinCode(s string) (JoinCode, error) {
 	if len(s) > maxJoinText {
 		return JoinCode{}, fmt.Errorf("%w: %d characters, want %d", ErrJoinCode, len(s), joinDigits)
@@ -109,8 +108,10 @@ func ParseJoinCode(s string) (JoinCode, error) {
 		d[i] = byte(x)
 	}
 	if joinSum(d) != 0 {
-		return JoinCode{}, fmt.Errorf("%w: a character is wrong, or two changed places; compare it with the hub's page",
-			ErrJoinCode)
+		return JoinCode{}, fmt.Errorf(
+			"%w: wrong check character, so a character is wrong or two are exchanged: compare the code with the hub's page",
+			ErrJoinCode,
+		)
 	}
 	return joinCodeOf(d), nil
 }
@@ -130,15 +131,15 @@ func joinCodeOf(d [joinDigits]byte) (c JoinCode) {
 	return c
 }
 
-// Pins are the keys that a machine trusts once it has joined.
+// Pins are the keys that a machine trusts after joining.
 type Pins struct {
 	Site      policy.SiteID `json:"site"`
-	CA        []byte        `json:"ca"`         // the certificate of the authority that signs the hub's, DER
-	PolicyKey string        `json:"policy_key"` // the verifier key of bundles: name+hash+key
-	HubKey    string        `json:"hub_key"`    // of acknowledgements and commands
+	CA        []byte        `json:"ca"`         // certificate of the authority that signs the hub's certificate, DER
+	PolicyKey string        `json:"policy_key"` // verifier key of bundles: name+hash+key
+	HubKey    string        `json:"hub_key"`    // verifier key of acknowledgements and commands
 }
 
-// Hash is what a code holds of the pins.
+// Hash returns the hash of the pins that a JoinCode holds.
 func (p Pins) Hash() (out [PinsHashSize]byte) {
 	ca := sha256.Sum256(p.CA)
 	h := sha256.Sum256(fmt.Appendf(nil, "portillon join 1\n%s\n%x\n%s\n%s\n", p.Site, ca, p.PolicyKey, p.HubKey))

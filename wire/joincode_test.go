@@ -36,7 +36,7 @@ func TestJoinCodeIsReadAsItIsWritten(t *testing.T) {
 }
 
 // The form of the code must not change: machines and hubs of different releases share it. The expected values were
-// calculated by another program.
+// computed by another program.
 func TestJoinCodeHasItsFixedForm(t *testing.T) {
 	c := JoinCode{Pins: [PinsHashSize]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 255}, Secret: 1<<50 - 1}
 	const want = "000-G40-R40-M30-E27-ZZZ-ZZZ-ZZZ-ZZW"
@@ -49,7 +49,7 @@ func TestJoinCodeHasItsFixedForm(t *testing.T) {
 	}
 }
 
-func TestJoinCodeMayBeTypedCarelessly(t *testing.T) {
+func TestJoinCodeIgnoresCaseBlanksAndLookalikes(t *testing.T) {
 	c := JoinCode{Secret: 0x1_0842_1084_2108} // ones and zeros
 	text := c.String()
 	for _, typed := range []string{strings.ToLower(text), strings.ReplaceAll(text, "-", ""),
@@ -62,7 +62,7 @@ func TestJoinCodeMayBeTypedCarelessly(t *testing.T) {
 	}
 }
 
-func TestEverySlipInAJoinCodeIsNoticed(t *testing.T) {
+func TestJoinCodeDetectsOneWrongOrTwoExchangedCharacters(t *testing.T) {
 	text := strings.ReplaceAll(someCode(t).String(), "-", "")
 	for i := range len(text) {
 		for _, r := range codeLetters {
@@ -83,7 +83,7 @@ func TestEverySlipInAJoinCodeIsNoticed(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoJoinCodeIsRefused(t *testing.T) {
+func TestMalformedJoinCodesAreRefused(t *testing.T) {
 	text := someCode(t).String()
 	for _, s := range []string{"", "x", text[:len(text)-1], text + "0", text + text, strings.Repeat("0", 10000),
 		"U" + text[1:], "é" + text[1:], "*" + text[1:]} {

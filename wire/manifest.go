@@ -13,24 +13,24 @@ import (
 	"portillon/policy"
 )
 
-// Manifest says what a bundle is made of. Its signature, by way of the chunks' hashes, is the bundle's.
+// Manifest lists the chunks of a bundle by hash. The manifest's signature thereby covers the whole bundle.
 type Manifest struct {
 	Site    policy.SiteID `json:"site"`
-	Version uint64        `json:"version"` // only grows
+	Version uint64        `json:"version"` // increases with each bundle
 	Issued  time.Time     `json:"issued"`
-	// what an old bundle still opens is the policy's business: it installs all the same
+	// An expired bundle is still installed: the policy decides what it allows.
 	Expires time.Time `json:"expires"`
 	Chunks  []Chunk   `json:"chunks"`
 
-	// SignedPolicy is the document that the policy key signed (SignPolicy); empty: the site has no policy key apart.
+	// SignedPolicy is the document signed by the policy key (SignPolicy); empty if the site has no separate policy key.
 	SignedPolicy string `json:"signed_policy,omitempty"`
 
 	// CardCheck is the check value of the card key that the bundle was built with (CardSigner), 8 hexadecimal digits;
-	// empty: an older program built it. OpenManifest reads it from the signature lines.
+	// empty from older programs. OpenManifest reads it from the signature lines.
 	CardCheck string `json:"-"`
 }
 
-// Chunk is a part of a bundle, kept and fetched by its hash.
+// Chunk is a part of a bundle, stored and fetched by its hash.
 type Chunk struct {
 	Name   string `json:"name"` // policy.yaml, roster/00 … roster/3f, badges/…, bindings/…, status, documents
 	SHA256 string `json:"sha256"`
@@ -41,31 +41,33 @@ type Chunk struct {
 const (
 	PolicyChunk = "policy.yaml"
 	StatusChunk = "status"
-	// DocumentsChunk is what badges rest on that stands on the web: keys of did:web and of profiles, hosted badges.
+	// DocumentsChunk holds the web documents that verify badges: keys of did:web and of profiles, hosted badges.
 	DocumentsChunk = "documents"
-	// Buckets is the number of buckets a roster is spread over: a change to one member changes one of them.
+	// Buckets is the number of buckets of a roster. A change to one member changes one bucket.
 	Buckets = 64
-	// MaxChunk bounds a chunk: a bucket of a site with 10,000 members and 5 badges each is about 3 MB.
+	// MaxChunk bounds a chunk, in bytes: a bucket of a site with 10,000 members and 5 badges each has about 3 MB.
 	MaxChunk = 32 << 20
 )
 
-// RosterChunk and BadgesChunk name a bucket's chunks.
+// RosterChunk returns the name of a bucket's roster chunk.
 func RosterChunk(b int) string { return fmt.Sprintf("roster/%02x", b) }
+
+// BadgesChunk returns the name of a bucket's badges chunk.
 func BadgesChunk(b int) string { return fmt.Sprintf("badges/%02x", b) }
 
-// Bucket is the bucket of a member.
+// Bucket returns the number of a member's bucket.
 func Bucket(id policy.MemberID) int {
 	h := sha256.Sum256([]byte(id))
 	return int(h[0] % Buckets)
 }
 
-// Hash is the name under which a chunk or a credential is kept: SHA-256 in hexadecimal.
+// Hash returns the name under which a chunk or a credential is stored: its SHA-256 in hexadecimal.
 func Hash(b []byte) string {
 	h := sha256.Sum256(b)
 	return hex.EncodeToString(h[:])
 }
 
-// Refusal says why a bundle changed nothing. The list is closed.
+// Refusal is the reason why a bundle was rejected and nothing changed. The list of codes is closed.
 type Refusal struct {
 	// Code is bad-signature, not-a-bundle, other-site, older-version, missing-chunk, wrong-hash, truncated, unusable, or
 	// one of PolicyUnsigned, OlderPolicy and BindingUnsigned.
@@ -77,17 +79,17 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return r.Code + ": " + r.Detail }
 
-// Unwrap is why a bundle is unusable; nil for the other codes.
+// Unwrap returns the reason why a bundle is unusable; nil for the other codes.
 func (r *Refusal) Unwrap() error { return r.cause }
 
 func refuse(code, format string, a ...any) error {
 	return &Refusal{Code: code, Detail: fmt.Sprintf(format, a...)}
 }
 
-// Unusable is the refusal of a bundle that is whole, signed, and says what cannot be worked from.
+// Unusable returns the refusal of a complete, signed bundle whose content the machine cannot use.
 func Unusable(err error) error { return &Refusal{"unusable", err.Error(), err} }
 
-// SignManifest signs m with the site's key, and with the card key where there is one (CardSigner).
+// SignManifest signs m with the site's key, and with the card key if given (CardSigner).
 func SignManifest(m Manifest, s ...note.Signer) ([]byte, error) {
 	return sign("portillon bundle", m, s...)
 }
@@ -97,7 +99,7 @@ var (
 	chunkName = regexp.MustCompile(`^(policy\.yaml|status|documents|(roster|badges|bindings)/[0-3][0-9a-f])$`)
 )
 
-// OpenManifest checks the signature, then the form. The error is a *Refusal.
+// OpenManifest verifies the signature, then the form. The error is a *Refusal.
 func OpenManifest(data []byte, keys note.Verifiers) (Manifest, error) {
 	var m Manifest
 	var unknown *UnknownField
@@ -109,24 +111,28 @@ func OpenManifest(data []byte, keys note.Verifiers) (Manifest, error) {
 		return Manifest{}, refuse("not-a-bundle", "%v", err)
 	}
 	if m.Site == "" || m.Version == 0 {
-		return Manifest{}, refuse("not-a-bundle", "it names no site or no version")
+		return Manifest{}, refuse("not-a-bundle", "manifest has no site or no version")
 	}
 	seen := map[string]bool{}
 	for _, c := range m.Chunks {
 		if !chunkName.MatchString(c.Name) || !hexHash.MatchString(c.SHA256) || c.Size < 0 || c.Size > MaxChunk ||
 			seen[c.Name] {
-			return Manifest{}, refuse("not-a-bundle", "the chunk %.80q does not do", c.Name)
+			return Manifest{}, refuse(
+				"not-a-bundle",
+				"chunk %.80q is invalid: unknown name, wrong hash or size, or listed twice",
+				c.Name,
+			)
 		}
 		seen[c.Name] = true
 	}
 	if !seen[PolicyChunk] {
-		return Manifest{}, refuse("missing-chunk", "it holds no %s", PolicyChunk)
+		return Manifest{}, refuse("missing-chunk", "manifest lists no %s", PolicyChunk)
 	}
 	m.CardCheck = cardCheck(data, m.Site)
 	return m, nil
 }
 
-// Chunk finds a chunk by its name.
+// Chunk returns the chunk with this name.
 func (m Manifest) Chunk(name string) (Chunk, bool) {
 	for _, c := range m.Chunks {
 		if c.Name == name {
@@ -136,13 +142,14 @@ func (m Manifest) Chunk(name string) (Chunk, bool) {
 	return Chunk{}, false
 }
 
-// Follows says whether m may take the place of old, for a machine of site. The zero Manifest stands for none.
+// Follows returns an error unless m may replace old on a machine of site. The zero Manifest means that there is no
+// bundle yet.
 func (m Manifest) Follows(old Manifest, site policy.SiteID) error {
 	switch {
 	case m.Site != site:
-		return refuse("other-site", "it is the site %q's, this machine is of %q", m.Site, site)
+		return refuse("other-site", "bundle is for the site %q, this machine belongs to %q", m.Site, site)
 	case m.Version <= old.Version:
-		return refuse("older-version", "its version is %d, this machine works from %d", m.Version, old.Version)
+		return refuse("older-version", "bundle has version %d, this machine already has version %d", m.Version, old.Version)
 	}
 	return nil
 }

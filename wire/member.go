@@ -7,51 +7,51 @@ import (
 	"portillon/policy"
 )
 
-// MemberTerms are the parts of a Member on which it depends when, and with which cards, they may use a machine.
+// MemberTerms holds the fields of a Member that restrict when, and with which cards, the member may use a machine.
 type MemberTerms struct {
-	Until string `json:"until,omitempty"` // the last day of the membership, at the site: 2026-09-30; empty: it has no end
-	// CardStates are cards that the site refuses, with their states. They do not stand in Cards: a machine that
-	// does not know this field takes them for unknown cards.
+	Until string `json:"until,omitempty"` // last day of the membership in the site's time zone: 2026-09-30; empty: no end
+	// CardStates lists cards that the site refuses, with their states. These cards are not in Cards: a machine that does
+	// not know this field treats them as unknown cards.
 	CardStates []CardState `json:"card_states,omitempty"`
 }
 
-// CardState is what the site says of a card that it refuses.
+// CardState is the state of a card that the site refuses.
 type CardState struct {
 	Card  string `json:"card"`            // as in Member.Cards
-	State string `json:"state"`           // lost, blocked or replaced; what a machine does not know counts as blocked
-	Since string `json:"since,omitempty"` // the day at the site; empty: it was not written down
+	State string `json:"state"`           // lost, blocked or replaced; an unknown state counts as blocked
+	Since string `json:"since,omitempty"` // day of the change in the site's time zone; empty: not recorded
 }
 
-// dayForm is a day of the calendar.
+// dayForm matches a calendar date, YYYY-MM-DD.
 var dayForm = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
 
-// LastDay is the last day of the membership; the zero Date: it has no end. A day that cannot be read is an error,
-// and must deny.
+// LastDay returns the last day of the membership; the zero Date if the membership has no end. An unreadable date is an
+// error, and the caller must deny.
 func (t MemberTerms) LastDay() (policy.Date, error) {
 	if t.Until == "" {
 		return policy.Date{}, nil
 	}
 	d, err := policy.ParseDate(t.Until)
 	if err != nil || !dayForm.MatchString(t.Until) {
-		return policy.Date{}, fmt.Errorf("until %.40q is no day, want one as 2026-09-30", t.Until)
+		return policy.Date{}, fmt.Errorf("until %.40q is not a date, want YYYY-MM-DD such as 2026-09-30", t.Until)
 	}
 	return d, nil
 }
 
-// SetLastDay writes the last day down, and lists the field as critical: a machine that did not know it would let
-// the member in for ever.
+// SetLastDay sets the last day and lists the field as critical: a machine that does not know the field would admit the
+// member without end.
 func (m *Member) SetLastDay(d policy.Date) {
 	if d != (policy.Date{}) {
 		m.Until, m.Critical = d.String(), append(m.Critical, "until")
 	}
 }
 
-// CardAlert is the kind of a record of a lost or blocked card that was tapped: CardAlertBody. The member of the
-// record is the one whose card it was: nobody knows who tapped it.
+// CardAlert is the kind of a record that reports the tap of a lost or blocked card. Its body is CardAlertBody. The
+// record names the member to whom the card was issued; who tapped the card is unknown.
 const CardAlert Kind = "card-alert"
 
 // CardAlertBody is the body of a card-alert record. It holds no card number.
 type CardAlertBody struct {
 	State string `json:"state"`           // lost or blocked
-	Since string `json:"since,omitempty"` // since when the site says so: a day
+	Since string `json:"since,omitempty"` // first day of the state
 }

@@ -11,29 +11,30 @@ import (
 )
 
 const (
-	// CommandLife is how long a command may be carried out after it was issued.
+	// CommandLife is the longest lifetime of a command, from issue to expiry.
 	CommandLife = 30 * time.Second
-	// Skew is how far two clocks of a site may differ.
+	// Skew is the tolerated difference between two clocks of a site.
 	Skew = 5 * time.Second
 )
 
-// Ack says how much of a machine's journal the hub holds on its disk.
+// Ack states how many records of a machine's journal the hub has stored on disk.
 type Ack struct {
 	Site    policy.SiteID    `json:"site"`
 	Machine policy.MachineID `json:"machine"`
-	Seq     uint64           `json:"seq"` // all records up to this one
-	// of the tree over them, in hexadecimal: an acknowledgement of another journal does not fit
+	Seq     uint64           `json:"seq"` // the hub has stored all records up to this one
+	// Root is the root of the tree over these records, in hexadecimal. An acknowledgement of another journal does not
+	// match.
 	Root string `json:"root"`
-	// Generation is that of the journal whose records are held.
+	// Generation is the generation of the acknowledged journal.
 	Generation Generation `json:"generation,omitempty"`
-	// Refused says why the hub refuses the records after Seq; nil: it does not.
+	// Refused states why the hub refuses the records after Seq; nil if the hub refuses nothing.
 	Refused *AckRefused `json:"refused,omitempty"`
-	// Seal is the public half of the hub's key of the day for sealed cards (SealCard). It is sent only to machines whose
-	// state has format SealFormat or more.
+	// Seal is the public half of the hub's key of the day for sealed cards (SealCard). The hub sends it only to machines
+	// whose state has format SealFormat or later.
 	Seal string `json:"seal,omitempty"`
 }
 
-// SealFormat is the first format of a state whose machine reads Ack.Seal.
+// SealFormat is the first format of a state whose sender can read Ack.Seal.
 const SealFormat = 2
 
 // SignAck signs a with the hub's key.
@@ -42,27 +43,27 @@ func SignAck(a Ack, s note.Signer) ([]byte, error) {
 	return sign("portillon ack", a, s)
 }
 
-// OpenAck checks the hub's signature, and that the acknowledgement is for this machine.
+// OpenAck verifies the hub's signature and that the acknowledgement is for this machine.
 func OpenAck(data []byte, keys note.Verifiers, site policy.SiteID, m policy.MachineID) (Ack, error) {
 	var a Ack
 	if err := open("portillon ack", data, keys, &a); err != nil {
 		return Ack{}, fmt.Errorf("acknowledgement: %w", err)
 	}
 	if a.Site != site || a.Machine != m {
-		return Ack{}, fmt.Errorf("acknowledgement: for %s/%s, not %s/%s", a.Site, a.Machine, site, m)
+		return Ack{}, fmt.Errorf("acknowledgement is for %s/%s, want %s/%s", a.Site, a.Machine, site, m)
 	}
 	a.Refused = a.Refused.bounded()
 	if _, err := parseSealKey(a.Seal); err != nil {
-		a.Seal = "" // a later hub may have another kind of key; the acknowledgement counts all the same
+		a.Seal = "" // a later hub may use another kind of key; the acknowledgement remains valid
 	}
 	return a, nil
 }
 
-// Command is an order to one machine, from the hub.
+// Command is an order from the hub to one machine.
 type Command struct {
 	Site    policy.SiteID    `json:"site"`
 	Machine policy.MachineID `json:"machine"`
-	ID      string           `json:"id"` // never used twice
+	ID      string           `json:"id"` // unique
 	Do      string           `json:"do"` // tag, stop
 	Tag     string           `json:"tag,omitempty"`
 	Reason  string           `json:"reason,omitempty"`
@@ -74,20 +75,21 @@ type Command struct {
 // SignCommand signs c with the hub's key.
 func SignCommand(c Command, s note.Signer) ([]byte, error) { return sign("portillon command", c, s) }
 
-// Why a command is refused.
+// Reasons to refuse a command.
 var (
-	ErrForeign  = errors.New("the command is for another machine")
-	ErrLate     = errors.New("the command has expired, or its lifetime exceeds the limit")
-	ErrEarly    = errors.New("the command was issued in the future: the clocks of hub and machine differ")
-	ErrRepeated = errors.New("the command was received before")
-	ErrNoClock  = errors.New("the machine's clock is not trusted, so the age of the command is unknown")
+	ErrForeign  = errors.New("command is for another machine")
+	ErrLate     = errors.New("command has expired, or its lifetime exceeds the limit")
+	ErrEarly    = errors.New("command was issued in the future: the clocks of hub and machine differ")
+	ErrRepeated = errors.New("command was received before")
+	ErrNoClock  = errors.New("machine's clock is not trusted, so the age of the command is unknown")
 )
 
-// DependsOnClock reports whether a command is valid only within its lifetime. A tag is not: its id identifies it,
-// adding it twice changes nothing, and the machine never adds an id again that its journal shows as taken off.
+// DependsOnClock reports whether a command is valid only within its lifetime. A tag command is valid at any time:
+// adding the same tag id twice changes nothing, and the machine never adds an id again that its journal shows as
+// removed.
 func (c Command) DependsOnClock() bool { return c.Do != "tag" }
 
-// TagID is the id of the tag that a tag command adds.
+// TagID returns the id of the tag that a tag command adds.
 func (c Command) TagID() string {
 	if c.Tag != "" {
 		return c.Tag
@@ -95,18 +97,18 @@ func (c Command) TagID() string {
 	return c.ID
 }
 
-// Commands opens commands for one machine, and remembers the ids of those that could come again. One goroutine uses it.
+// Commands opens commands for one machine and remembers the ids that could be repeated. Not safe for concurrent use.
 type Commands struct {
 	Site    policy.SiteID
 	Machine policy.MachineID
 	Keys    note.Verifiers
-	Started time.Time // commands issued before are refused: what they were is forgotten
+	Started time.Time // commands issued earlier are refused, because their ids are not remembered
 	seen    map[string]time.Time
 }
 
-// Open checks the signature, the address and, for commands that depend on the clock, age and repetition. now is this
-// machine's clock, trusted says whether it can be believed. With an error, the command is returned too if this machine
-// may answer it: it is signed, meant for this machine, and was not received before; otherwise its ID is empty.
+// Open verifies the signature, the addressee and, for commands that depend on the clock, age and repetition. now is the
+// machine's clock; trusted reports whether that clock is trusted. On an error, Open also returns the command if this
+// machine may reply to it: the command is signed, for this machine, and not repeated. Otherwise its ID is empty.
 func (o *Commands) Open(data []byte, now time.Time, trusted bool) (Command, error) {
 	var c Command
 	if err := open("portillon command", data, o.Keys, &c); err != nil {
@@ -116,7 +118,7 @@ func (o *Commands) Open(data []byte, now time.Time, trusted bool) (Command, erro
 	case c.Site != o.Site || c.Machine != o.Machine:
 		return Command{}, ErrForeign
 	case c.ID == "" || len(c.ID) > 64:
-		return Command{}, fmt.Errorf("command: the id has %d bytes, want 1 to 64", len(c.ID))
+		return Command{}, fmt.Errorf("command: id has %d bytes, want 1 to 64", len(c.ID))
 	case !c.DependsOnClock():
 		return c, nil
 	case !trusted:
@@ -131,7 +133,7 @@ func (o *Commands) Open(data []byte, now time.Time, trusted bool) (Command, erro
 	return c, nil
 }
 
-// checkAge refuses a command that came too late, too early, or was issued before Started.
+// checkAge refuses a command that has expired, was issued in the future, or was issued before Started.
 func (o *Commands) checkAge(c Command, now time.Time) error {
 	switch life := c.Expires.Sub(c.Issued); {
 	case life <= 0 || life > CommandLife || !now.Before(c.Expires) || c.Issued.Before(o.Started.Add(-Skew)):
@@ -142,7 +144,7 @@ func (o *Commands) checkAge(c Command, now time.Time) error {
 	return nil
 }
 
-// isRepeated reports whether a command was received before, and remembers it for as long as it could come again.
+// isRepeated reports whether a command was received before. It remembers the command's id until the command expires.
 func (o *Commands) isRepeated(c Command, now time.Time) bool {
 	for id, expires := range o.seen {
 		if now.After(expires) {
@@ -159,43 +161,43 @@ func (o *Commands) isRepeated(c Command, now time.Time) bool {
 	return false
 }
 
-// Reply says what came of a command. It is not signed: the record in the journal is.
+// Reply is the result of a command. It is not signed; the record in the journal is.
 type Reply struct {
 	ID  string `json:"id"`
 	OK  bool   `json:"ok"`
 	Why string `json:"why,omitempty"`
 }
 
-// State is a machine as every subscriber may know it: nothing of a person. It is retained.
+// State is the part of a machine's state that every subscriber may read. It contains no personal data and is retained.
 type State struct {
 	Machine policy.MachineID `json:"machine"`
 	Phase   string           `json:"phase"`
 	Relay   bool             `json:"relay"`
 	Tagged  bool             `json:"tagged"`
-	// minutes until the session's end, rounded up; absent: nobody is at work, or there is no end
+	// Left is minutes until the session's end, rounded up; absent without a session and for a session without end.
 	Left    int     `json:"left_min,omitempty"`
-	Hours   float64 `json:"hours,omitempty"` // that the machine has run in all, in tenths
-	Due     string  `json:"due,omitempty"`   // the kind of maintenance that is due first; absent: none is
-	Bundle  uint64  `json:"bundle"`          // the version it works from
-	Journal uint64  `json:"journal"`         // records it has written
+	Hours   float64 `json:"hours,omitempty"` // total running hours, in tenths of an hour
+	Due     string  `json:"due,omitempty"`   // kind of the maintenance due first; absent: none is due
+	Bundle  uint64  `json:"bundle"`          // version of the current bundle
+	Journal uint64  `json:"journal"`         // records in the journal
 
-	Format     int        `json:"format,omitempty"`     // of what the machine reads and writes; absent: 1
-	Program    string     `json:"program,omitempty"`    // the version of its program
-	Generation Generation `json:"generation,omitempty"` // its journal's
-	// UnackedSince is since when the hub has owed an acknowledgement; absent: it owes none, or only for a short time.
+	Format     int        `json:"format,omitempty"`     // format that the machine reads and writes; absent: 1
+	Program    string     `json:"program,omitempty"`    // version of the machine's program
+	Generation Generation `json:"generation,omitempty"` // generation of the journal
+	// UnackedSince is the start of a lasting lack of acknowledgements; absent if the hub acknowledges in time.
 	UnackedSince time.Time `json:"unacked_since,omitzero"`
-	// UnackedWhy is the reason as a code, where the machine knows it: broker-away, no-answer, hub-refuses/bad-checkpoint.
+	// UnackedWhy is the reason as a code, if known: broker-away, no-answer, hub-refuses/bad-checkpoint.
 	UnackedWhy string `json:"unacked_why,omitempty"`
-	// SilentScreen is the machine's own screen that does not report itself; absent: all of them do.
+	// SilentScreen is one of the machine's own screens that sends no reports; absent: all screens send them.
 	SilentScreen string `json:"silent_screen,omitempty"`
-	Clock        string `json:"clock,omitempty"` // trusted or untrusted; absent: the machine does not say
-	// BundleRefused says why the machine refuses the bundle that it was offered; absent: it refuses none.
+	Clock        string `json:"clock,omitempty"` // trusted or untrusted; absent: unknown
+	// BundleRefused is the reason why the machine refuses the offered bundle; absent: none is refused.
 	BundleRefused string `json:"bundle_refused,omitempty"`
-	Disk          string `json:"disk,omitempty"` // what is damaged on the disk; absent: nothing that is known
+	Disk          string `json:"disk,omitempty"` // damage on the disk; absent: none known
 	StateKeys
 }
 
-// ParseState reads a state. A state is only a hint: unknown fields are skipped, and none is critical.
+// ParseState reads a state. A state is only a hint: unknown fields are skipped, and no field is critical.
 func ParseState(data []byte) (State, error) {
 	var s State
 	if len(data) > MaxRecord {
@@ -207,11 +209,11 @@ func ParseState(data []byte) (State, error) {
 	s.Clock, s.Disk = OneLine(s.Clock, maxStateText), OneLine(s.Disk, maxStateText)
 	s.BundleRefused = OneLine(s.BundleRefused, maxStateText)
 	s.StateKeys = s.bounded()
-	if s.Generation.Check() != nil { // it stands in a command that an administrator copies
+	if s.Generation.Check() != nil { // an administrator copies the generation into a shell command
 		s.Generation = ""
 	}
 	return s, err
 }
 
-// maxStateText bounds a text in a state that a hub logs or shows, in bytes.
+// maxStateText bounds each text of a state that a hub logs or shows, in bytes.
 const maxStateText = 100

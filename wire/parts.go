@@ -10,29 +10,29 @@ import (
 	"strings"
 )
 
-// Every chunk but the policy is one list in canonical JSON, as {"members":[…]}. Its parts are the elements of the list,
-// and a part is known by its own hash: a credential by the SHA-256 of its bytes as they were issued, by which the
-// roster names it; every other part by the SHA-256 of its canonical JSON. A machine that has most parts of a chunk
-// fetches its Outline and the parts that it lacks, and joins them: the chunk's own hash, which the manifest signs, says
-// whether it is whole.
+// Every chunk except the policy is one list in canonical JSON, such as {"members":[…]}. The parts of a chunk are the
+// elements of the list. A part is identified by a hash: a credential by the SHA-256 of its issued bytes, as the roster
+// names it; every other part by the SHA-256 of its canonical JSON. A machine that has most parts of a chunk fetches the
+// Outline and the missing parts, and joins them. The chunk's own hash, which the manifest signs, then verifies the
+// result.
 //
-// The outline of a badges chunk follows from the roster chunk of the same bucket: its credentials stand in the order in
-// which the members of that roster chunk, one after the other, name them under badges.
+// The outline of a badges chunk follows from the roster chunk of the same bucket: the credentials have the order in
+// which the members of the roster chunk list them under badges.
 
-// Parts is a chunk taken apart.
+// Parts is a chunk split into its parts.
 type Parts struct {
 	List     string   // members, credentials or lists
-	Elements [][]byte // canonical JSON each; they share the chunk's memory
+	Elements [][]byte // canonical JSON; slices of the chunk's memory
 	Hashes   []string // of the elements, in the same order
 }
 
-// Outline is a chunk by the hashes of its parts.
+// Outline is a chunk given by the hashes of its parts.
 type Outline struct {
 	List  string   `json:"list"`
 	Parts []string `json:"parts"` // SHA-256 in hexadecimal, in order
 }
 
-// PartsAsk asks for parts of a chunk. The answer is {"parts":[…]} (JoinParts), in the order of the ask.
+// PartsAsk asks for parts of a chunk. The answer is {"parts":[…]} (JoinParts), in the order of the request.
 type PartsAsk struct {
 	Parts []string `json:"parts"`
 }
@@ -42,21 +42,21 @@ const (
 	MaxAskedParts = 200
 	// MaxPartsAsk bounds a PartsAsk, in bytes: MaxAskedParts hashes of 67 bytes each.
 	MaxPartsAsk = 16 << 10
-	// MaxParts bounds the parts of a chunk: those of 32 MB have 500 bytes and more each.
+	// MaxParts bounds the parts of a chunk: the parts of a chunk of 32 MB have 500 bytes or more each.
 	MaxParts = 1 << 16
 	// MaxOutline bounds an outline, in bytes: MaxParts hashes of 67 bytes each.
 	MaxOutline = 5 << 20
-	// AnsweredParts is the list of an answer to a PartsAsk.
+	// AnsweredParts is the list name of an answer to a PartsAsk.
 	AnsweredParts = "parts"
 )
 
 var listNames = []string{"members", "credentials", "lists", AnsweredParts}
 
-// errNoList is of a chunk that has no parts.
+// errNoList reports a chunk that is not one list.
 var errNoList = errors.New("chunk: not one list in canonical JSON, want {\"members\":[…]}")
 
-// SplitChunk takes a chunk apart. A chunk that is no list is an error, and so is one with more than MaxParts elements.
-// That the chunk is canonical is not checked: the hash of what is joined again is.
+// SplitChunk splits a chunk into its parts. A chunk that is not a list, or has more than MaxParts elements, is an
+// error. SplitChunk does not check that the chunk is canonical: the caller verifies the hash of the joined chunk.
 func SplitChunk(chunk []byte) (Parts, error) {
 	var p Parts
 	for _, name := range listNames {
@@ -115,7 +115,7 @@ func splitList(b []byte) (out [][]byte, err error) {
 	return append(out, b[from:]), nil
 }
 
-// nesting is how a byte outside strings changes the depth of objects and arrays.
+// nesting returns by how much a byte outside strings changes the nesting depth.
 func nesting(c byte) int {
 	switch c {
 	case '{', '[':
@@ -126,28 +126,28 @@ func nesting(c byte) int {
 	return 0
 }
 
-// PartHash is the hash by which an element of a chunk is known.
+// PartHash returns the hash that identifies an element of a chunk.
 func PartHash(element []byte) (string, error) {
 	if len(element) < 2 || element[0] != '"' {
 		return Hash(element), nil
 	}
 	b, err := base64.StdEncoding.Strict().DecodeString(string(element[1 : len(element)-1]))
 	if err != nil || element[len(element)-1] != '"' {
-		return "", errors.New("chunk: a credential is no base64")
+		return "", errors.New("chunk: credential is not base64")
 	}
 	return Hash(b), nil
 }
 
-// Credential is the credential in an element of a badges chunk, as it was issued.
+// Credential decodes an element of a badges chunk into the credential as it was issued.
 func Credential(element []byte) ([]byte, error) {
 	var b []byte
 	if err := json.Unmarshal(element, &b); err != nil {
-		return nil, fmt.Errorf("chunk: no credential: %w", err)
+		return nil, fmt.Errorf("chunk: decode a credential: %w", err)
 	}
 	return b, nil
 }
 
-// Outline is the outline of the chunk.
+// Outline returns the outline of the chunk.
 func (p Parts) Outline() Outline {
 	if p.Hashes == nil {
 		return Outline{p.List, []string{}}
@@ -155,7 +155,7 @@ func (p Parts) Outline() Outline {
 	return Outline{p.List, p.Hashes}
 }
 
-// JoinParts makes a chunk of its elements.
+// JoinParts builds a chunk from its elements. It is the inverse of SplitChunk.
 func JoinParts(list string, elements [][]byte) []byte {
 	size := len(list) + 8
 	for _, e := range elements {
@@ -174,7 +174,7 @@ func JoinParts(list string, elements [][]byte) []byte {
 	return append(b, "]}"...)
 }
 
-// OpenOutline reads an outline that a hub answered.
+// OpenOutline reads an outline from a hub and checks its form.
 func OpenOutline(b []byte) (Outline, error) {
 	var o Outline
 	if err := Decode(b, &o); err != nil {
@@ -183,10 +183,11 @@ func OpenOutline(b []byte) (Outline, error) {
 	return o, o.check()
 }
 
+// check returns an error if the list's name, the number of parts or a hash is invalid.
 func (o Outline) check() error {
 	switch {
 	case o.List == AnsweredParts || !slices.Contains(listNames, o.List):
-		return fmt.Errorf("outline: %.40q is no list of a chunk", o.List)
+		return fmt.Errorf("outline: unknown list %.40q", o.List)
 	case len(o.Parts) > MaxParts:
 		return fmt.Errorf("outline: %d parts, want at most %d", len(o.Parts), MaxParts)
 	}
@@ -196,37 +197,37 @@ func (o Outline) check() error {
 func checkHashes(all []string) error {
 	for _, sha := range all {
 		if !hexHash.MatchString(sha) {
-			return fmt.Errorf("outline: %.70q is no hash of a part", sha)
+			return fmt.Errorf("outline: invalid part hash %.70q, want 64 hex digits", sha)
 		}
 	}
 	return nil
 }
 
-// OpenPartsAsk reads what a machine asks for.
+// OpenPartsAsk reads a machine's PartsAsk and returns the hashes in it.
 func OpenPartsAsk(b []byte) ([]string, error) {
 	var a PartsAsk
 	if err := Decode(b, &a); err != nil {
 		return nil, fmt.Errorf("parts: %w", err)
 	}
 	if len(a.Parts) == 0 || len(a.Parts) > MaxAskedParts {
-		return nil, fmt.Errorf("parts: %d are asked for, want 1 to %d", len(a.Parts), MaxAskedParts)
+		return nil, fmt.Errorf("parts: request lists %d parts, want 1 to %d", len(a.Parts), MaxAskedParts)
 	}
 	return a.Parts, checkHashes(a.Parts)
 }
 
-// OpenParts reads a hub's answer to a PartsAsk: exactly the parts of these hashes, each with its own.
+// OpenParts reads a hub's answer to a PartsAsk. The answer must contain exactly the parts with these hashes, in order.
 func OpenParts(b []byte, hashes []string) ([][]byte, error) {
 	p, err := SplitChunk(b)
 	if err != nil || p.List != AnsweredParts {
-		return nil, errors.New("parts: the answer is no list of parts")
+		return nil, errors.New("parts: answer is not a list of parts")
 	}
 	if !slices.Equal(p.Hashes, hashes) {
-		return nil, fmt.Errorf("parts: the answer does not hold the %d parts that were asked for", len(hashes))
+		return nil, fmt.Errorf("parts: answer does not match the %d requested parts", len(hashes))
 	}
 	return p.Elements, nil
 }
 
-// BadgesOutline is the outline of the badges chunk that belongs to a roster chunk.
+// BadgesOutline returns the outline of the badges chunk that belongs to a roster chunk.
 func BadgesOutline(roster []byte) (Outline, error) {
 	var b RosterBucket
 	if err := DecodeChunk(roster, &b); err != nil {
@@ -239,7 +240,7 @@ func BadgesOutline(roster []byte) (Outline, error) {
 	return o, o.check()
 }
 
-// rosterOf is the name of the roster chunk of a badges chunk's bucket; empty: it is no badges chunk.
+// rosterOf returns the name of the roster chunk in the bucket of a badges chunk; empty for other chunks.
 func rosterOf(name string) string {
 	if bucket, ok := strings.CutPrefix(name, "badges/"); ok {
 		return "roster/" + bucket

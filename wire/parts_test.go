@@ -13,7 +13,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// partsSite is a site of one bucket whose bundles are made by hand.
+// partsSite is a site with one bucket whose bundles the test builds.
 type partsSite struct {
 	t       testing.TB
 	members []Member
@@ -43,7 +43,7 @@ func (s *partsSite) award(i int) {
 	s.members[i].Badges = append(s.members[i].Badges, Hash(b))
 }
 
-// build makes the next bundle.
+// build returns the signed manifest of the next bundle.
 func (s *partsSite) build() []byte {
 	s.t.Helper()
 	s.version++
@@ -77,12 +77,12 @@ func (s *partsSite) add(name string, b []byte) {
 	s.m.Chunks = append(s.m.Chunks, Chunk{name, Hash(b), int64(len(b))})
 }
 
-// hubOf serves the site's chunks, and misbehaves as its fields say.
+// hubOf serves the site's chunks and injects the faults in its fields.
 type hubOf struct {
 	*partsSite
-	sent   int      // bytes
-	whole  []string // names of chunks that were fetched whole
-	asked  int      // for parts
+	sent   int      // bytes sent
+	whole  []string // names of chunks fetched whole
+	asked  int      // number of requests for parts
 	change func(what string, b []byte) ([]byte, error)
 }
 
@@ -129,14 +129,14 @@ func (h *hubOf) Parts(c Chunk, hashes []string) ([]byte, error) {
 	return h.answer("parts", JoinParts(AnsweredParts, out))
 }
 
-// install takes the next bundle.
+// install installs the next bundle through the assembler.
 func (s *partsSite) install(a *Assembler) error {
 	signed := s.build()
 	_, err := s.store.Install(signed, a.Fetch(s.m), nil)
 	return err
 }
 
-func TestNewBadgeCostsTheOutlineTheMemberAndTheBadge(t *testing.T) {
+func TestNewBadgeTransfersOnlyOutlineMemberAndBadge(t *testing.T) {
 	s := newPartsSite(t, 100)
 	h := &hubOf{partsSite: s}
 	a := &Assembler{Store: s.store, Source: h}
@@ -153,7 +153,7 @@ func TestNewBadgeCostsTheOutlineTheMemberAndTheBadge(t *testing.T) {
 	}
 }
 
-func TestFaultyPartsAreReplacedByTheWholeChunk(t *testing.T) {
+func TestFaultyPartsMakeTheMachineFetchTheWholeChunk(t *testing.T) {
 	other := Hash([]byte("other"))
 	for name, c := range map[string]struct {
 		change func(what string, b []byte) ([]byte, error)
@@ -228,8 +228,8 @@ func onOutline(f func(*Outline)) func(string, []byte) ([]byte, error) {
 	}
 }
 
-// A hub that answers an outline with parts of its own cannot fill the memory.
-func TestPartsOfOneChunkTakeNoMoreThanTheChunk(t *testing.T) {
+// A hub whose outline lists parts of other chunks must not fill the machine's memory.
+func TestPartsOfOneChunkAreBoundedByTheChunksSize(t *testing.T) {
 	s := newPartsSite(t, 2000)
 	h := &hubOf{partsSite: s}
 	a := &Assembler{Store: s.store, Source: h}
@@ -279,7 +279,7 @@ type lyingParts struct {
 
 func (l *lyingParts) Parts(_ Chunk, hashes []string) ([]byte, error) { return l.parts(hashes), nil }
 
-func TestPartsThatCameBeforeTheConnectionWasLostAreNotFetchedAgain(t *testing.T) {
+func TestReceivedPartsAreKeptWhenTheConnectionIsLost(t *testing.T) {
 	s := newPartsSite(t, 1500)
 	h := &hubOf{partsSite: s}
 	a := &Assembler{Store: s.store, Source: h}
@@ -314,7 +314,7 @@ func TestPartsThatCameBeforeTheConnectionWasLostAreNotFetchedAgain(t *testing.T)
 	}
 }
 
-func TestAssembledBundlesAreThoseThatWereBuilt(t *testing.T) {
+func TestAssembledBundlesEqualTheBuiltOnes(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 7))
 	s := newPartsSite(t, 30)
 	h := &hubOf{partsSite: s}
@@ -351,7 +351,7 @@ func TestAssembledBundlesAreThoseThatWereBuilt(t *testing.T) {
 	}
 }
 
-func FuzzChunkThatIsSplitIsJoinedAgain(f *testing.F) {
+func FuzzSplitAndJoinReturnTheSameChunk(f *testing.F) {
 	f.Add([]byte(`{"members":[{"id":"a","name":"x\"],[\\"},{"id":"b"}]}`))
 	f.Add([]byte(`{"credentials":["aGVsbG8=","eA=="]}`))
 	f.Add([]byte(`{"lists":[]}`))
@@ -372,7 +372,7 @@ func FuzzChunkThatIsSplitIsJoinedAgain(f *testing.F) {
 			}
 		}
 		var all map[string][]json.RawMessage
-		// Chunks are canonical JSON; of others it only matters that they are joined again as they were.
+		// The number of elements is only checked for canonical JSON, which chunks always are.
 		if IsCanonical(b) && json.Unmarshal(b, &all) == nil && len(all) == 1 && len(all[p.List]) != len(p.Elements) {
 			t.Fatalf("%q has %d elements, want %d", b, len(p.Elements), len(all[p.List]))
 		}

@@ -11,11 +11,11 @@ import (
 	"portillon/policy"
 )
 
-// SignedPolicy is what a site's policy key signs. It travels inside the manifest, as text, because readers of the
-// first release refuse a bundle with a chunk of a name that they do not know, and skip an unknown field of a manifest.
+// SignedPolicy is the document that a site's policy key signs. The manifest carries it as text: readers of the first
+// release skip an unknown field of a manifest, but refuse a bundle that has a chunk with an unknown name.
 type SignedPolicy struct {
 	Site      policy.SiteID `json:"site"`
-	Number    uint64        `json:"number"`              // the policy number: it only grows
+	Number    uint64        `json:"number"`              // policy number; increases with each change
 	Policy    string        `json:"policy"`              // SHA-256 of policy.yaml
 	Documents string        `json:"documents,omitempty"` // SHA-256 of the documents chunk; empty: the bundle has none
 	Bindings  string        `json:"bindings,omitempty"`  // BindingsHash; empty: bindings are not signed
@@ -31,7 +31,7 @@ func SignPolicy(p SignedPolicy, s note.Signer) ([]byte, error) {
 	return sign(policyKind, p, s)
 }
 
-// OpenPolicy checks that one of the keys has signed a policy document, then its form.
+// OpenPolicy verifies that one of the keys signed the policy document, then checks the form.
 func OpenPolicy(data []byte, keys note.Verifiers) (SignedPolicy, error) {
 	var p SignedPolicy
 	if err := open(policyKind, data, keys, &p); err != nil {
@@ -40,13 +40,13 @@ func OpenPolicy(data []byte, keys note.Verifiers) (SignedPolicy, error) {
 	return p, p.check()
 }
 
-// PeekPolicy reads a policy document without checking who signed it: for showing, never for trusting.
+// PeekPolicy reads a policy document without checking the signature. The result may be shown, never trusted.
 func PeekPolicy(data []byte) (SignedPolicy, error) {
 	var p SignedPolicy
 	first, rest, ok := strings.Cut(string(data), "\n")
 	body, _, ok2 := strings.Cut(rest, "\n")
 	if !ok || !ok2 || first != policyKind || len(data) > MaxSigned {
-		return p, errors.New("this is no policy document, want one that portillon policy sign wrote")
+		return p, errors.New("not a policy document, want one written by portillon policy sign")
 	}
 	if err := Decode([]byte(body), &p); err != nil {
 		return SignedPolicy{}, err
@@ -54,79 +54,80 @@ func PeekPolicy(data []byte) (SignedPolicy, error) {
 	return p, p.check()
 }
 
+// check returns an error if a required field is missing or a hash is malformed.
 func (p SignedPolicy) check() error {
 	switch {
 	case p.Site == "" || p.Number == 0:
 		return errors.New("policy document: site or number is missing")
 	case !hexHash.MatchString(p.Policy):
-		return fmt.Errorf("policy document: %.70q is no hash of policy.yaml", p.Policy)
+		return fmt.Errorf("policy document: %.70q is not a SHA-256 of policy.yaml", p.Policy)
 	case p.Documents != "" && !hexHash.MatchString(p.Documents):
-		return fmt.Errorf("policy document: %.70q is no hash of documents", p.Documents)
+		return fmt.Errorf("policy document: %.70q is not a SHA-256 of documents", p.Documents)
 	case p.Bindings != "" && !hexHash.MatchString(p.Bindings):
-		return fmt.Errorf("policy document: %.70q is no hash of bindings", p.Bindings)
+		return fmt.Errorf("policy document: %.70q is not a SHA-256 of bindings", p.Bindings)
 	}
 	return nil
 }
 
-// The codes of refusals that only a machine gives that pins a policy key apart from the key of its bundles.
+// Codes of refusals by machines that pin a policy key separate from the bundle key.
 const (
-	PolicyUnsigned  = "policy-unsigned"  // the policy key has not signed what the bundle says
-	OlderPolicy     = "older-policy"     // the policy number is lower than one that the machine has accepted
-	BindingUnsigned = "binding-unsigned" // a member's cards, addresses or restrictions go beyond what was signed
+	PolicyUnsigned  = "policy-unsigned"  // the policy key has not signed the bundle's policy
+	OlderPolicy     = "older-policy"     // the policy number is lower than an accepted one
+	BindingUnsigned = "binding-unsigned" // a member exceeds the signed binding
 )
 
-// IsPolicyRefusal reports whether a bundle was refused for what its policy key has signed, or has not.
+// IsPolicyRefusal reports whether err refuses a bundle with one of these codes.
 func IsPolicyRefusal(err error) bool {
 	var r *Refusal
 	return errors.As(err, &r) && (r.Code == PolicyUnsigned || r.Code == OlderPolicy || r.Code == BindingUnsigned)
 }
 
-// CheckPolicy checks that a policy key has signed the policy, the documents and the bindings that the manifest names.
+// CheckPolicy verifies that a policy key has signed the policy, the documents and the bindings that the manifest lists.
 // The error is a *Refusal.
 func (m Manifest) CheckPolicy(keys note.Verifiers) (SignedPolicy, error) {
 	unsigned := func(format string, a ...any) (SignedPolicy, error) {
 		return SignedPolicy{}, refuse(PolicyUnsigned, "bundle version %d: %s", m.Version, fmt.Sprintf(format, a...))
 	}
 	if m.SignedPolicy == "" {
-		return unsigned("no policy key has signed it")
+		return unsigned("no policy key has signed the policy")
 	}
 	data := []byte(m.SignedPolicy)
 	p, err := OpenPolicy(data, keys)
 	if errors.Is(err, ErrBadSignature) {
-		return unsigned("the policy document: %v%s", err, signedBy(data))
+		return unsigned("policy document: %v%s", err, signedBy(data))
 	}
 	if err != nil {
-		return unsigned("the policy document: %v", err)
+		return unsigned("policy document: %v", err)
 	}
 	if p.Site != m.Site {
-		return unsigned("the policy document is of the site %q", p.Site)
+		return unsigned("policy document is for the site %q", p.Site)
 	}
 	for _, x := range []struct{ name, signed string }{{PolicyChunk, p.Policy}, {DocumentsChunk, p.Documents}} {
 		c, _ := m.Chunk(x.name)
 		if c.SHA256 != x.signed {
-			return unsigned("%s is not the one that policy number %d was signed with", x.name, p.Number)
+			return unsigned("%s differs from the one signed as policy number %d", x.name, p.Number)
 		}
 	}
 	if p.Bindings != "" && m.BindingsHash() != p.Bindings {
-		return unsigned("the members' bindings are not those that policy number %d was signed with", p.Number)
+		return unsigned("members' bindings differ from those signed as policy number %d", p.Number)
 	}
 	return p, nil
 }
 
-// replaces refuses a policy that is older than one that was accepted before. The zero SignedPolicy stands for none. Two
-// documents with one number are refused too: nobody could tell which is the older one.
+// replaces refuses a policy older than the accepted one, old; the zero SignedPolicy means that none was accepted. Two
+// different documents with one number are refused too, because their order is unknown.
 func (p SignedPolicy) replaces(old SignedPolicy) error {
 	switch {
 	case p.Number < old.Number:
-		return refuse(OlderPolicy, "policy number %d, this machine has accepted number %d", p.Number, old.Number)
+		return refuse(OlderPolicy, "policy number is %d, this machine has already accepted number %d", p.Number, old.Number)
 	case p.Number == old.Number && p != old:
-		return refuse(OlderPolicy, "policy number %d was signed with another content before; "+
+		return refuse(OlderPolicy, "policy number %d was signed before with another content: "+
 			"each change needs a higher number", p.Number)
 	}
 	return nil
 }
 
-// BindingsHash is the hash of all bindings chunks that m names; empty: it names none.
+// BindingsHash returns the hash over all bindings chunks of m; empty if m has none.
 func (m Manifest) BindingsHash() string {
 	var lines []string
 	for _, c := range m.Chunks {
@@ -141,8 +142,8 @@ func (m Manifest) BindingsHash() string {
 	return Hash([]byte(strings.Join(lines, "")))
 }
 
-// PolicyKeyName is the name of the key that a policy document says has signed it; empty: it says none. The signature
-// is not checked.
+// PolicyKeyName returns the name of the key in a policy document's first signature line; empty if there is none. The
+// signature is not checked.
 func PolicyKeyName(document string) string {
 	for _, s := range signatures([]byte(document)) {
 		return s.name

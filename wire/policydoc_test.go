@@ -12,12 +12,12 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// policySite is a store of a machine that pins a policy key apart, and what signs its bundles.
+// policySite is the store of a machine with a separate policy key, and the keys that sign its bundles.
 type policySite struct {
 	t      *testing.T
 	store  Store
 	policy note.Signer
-	thief  note.Signer // another policy key
+	thief  note.Signer // an untrusted policy key
 	data   map[string][]byte
 }
 
@@ -38,7 +38,7 @@ func newPolicySite(t *testing.T) *policySite {
 	return p
 }
 
-// bundle is a manifest whose chunks have these contents, signed as policy number n by the signer.
+// bundle returns a manifest with these chunks, and a policy document with number n, signed by by.
 func (p *policySite) bundle(version, n uint64, by note.Signer, chunks map[string]string) Manifest {
 	p.t.Helper()
 	m := Manifest{Site: "biklab", Version: version}
@@ -74,7 +74,7 @@ func (p *policySite) install(m Manifest) error {
 	return err
 }
 
-func TestBundleNeedsThePolicyKeyForPolicyDocumentsAndBindings(t *testing.T) {
+func TestPolicyDocumentsAndBindingsNeedThePolicyKey(t *testing.T) {
 	content := func() map[string]string {
 		return map[string]string{
 			PolicyChunk:      "policy",
@@ -145,7 +145,7 @@ func (p *policySite) drop(m *Manifest, name string) {
 	m.Chunks = out
 }
 
-func TestLowerPolicyNumberIsRefusedForEver(t *testing.T) {
+func TestLowerPolicyNumberIsAlwaysRefused(t *testing.T) {
 	p := newPolicySite(t)
 	at := func(version, n uint64, text string) error {
 		return p.install(p.bundle(version, n, p.policy, map[string]string{PolicyChunk: text}))
@@ -161,14 +161,14 @@ func TestLowerPolicyNumberIsRefusedForEver(t *testing.T) {
 	step("a higher number", at(3, 7, "seven"), "")
 	step("a lower number", at(4, 6, "six"), OlderPolicy)
 	step("the same number with another content", at(4, 7, "other"), OlderPolicy)
-	// The manifest in force and the one before are lost: the number is not.
+	// Losing both manifests must not lose the number.
 	for _, name := range []string{"manifest", previousManifest} {
 		if err := os.Remove(filepath.Join(p.store.Dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	step("after the manifests were lost", at(5, 6, "six"), OlderPolicy)
-	// The file with the number is damaged: the manifest in force knows it.
+	// Without the file, the current manifest supplies the number.
 	step("again in force", at(6, 7, "seven"), "")
 	if err := os.WriteFile(filepath.Join(p.store.Dir, policyFloorFile), []byte("damaged"), 0o600); err != nil {
 		t.Fatal(err)
@@ -178,7 +178,7 @@ func TestLowerPolicyNumberIsRefusedForEver(t *testing.T) {
 	if got := p.store.PolicyFloor().Number; got != 8 {
 		t.Errorf("the highest number is %d, want 8", got)
 	}
-	// Another policy key counts anew.
+	// The numbers of another policy key are counted separately.
 	skey, vkey, _ := note.GenerateKey(rand.Reader, "portillon:policy:biklab")
 	v, _ := note.NewVerifier(vkey)
 	p.policy, _ = note.NewSigner(skey)
@@ -200,7 +200,7 @@ func TestPolicyNumberIsKeptBeforeTheManifest(t *testing.T) {
 	}
 }
 
-func TestStoreWithoutPolicyKeyTakesBundlesAsBefore(t *testing.T) {
+func TestStoreWithoutPolicyKeyAcceptsBundlesWithoutPolicy(t *testing.T) {
 	p := newPolicySite(t)
 	p.store.Policy = nil
 	for i, by := range []note.Signer{nil, p.policy, p.thief, nil} {
@@ -218,7 +218,7 @@ func TestManifestWithoutPolicyDocumentHasNoNewField(t *testing.T) {
 	}
 }
 
-func TestPolicyFileHoldsWhatWasSigned(t *testing.T) {
+func TestPolicyFileMustMatchItsSignedDocument(t *testing.T) {
 	p := newPolicySite(t)
 	m := p.bundle(1, 3, p.policy, map[string]string{PolicyChunk: "policy", DocumentsChunk: "docs", BindingsChunk(1): "b"})
 	good := func() PolicyFile {
@@ -237,12 +237,13 @@ func TestPolicyFileHoldsWhatWasSigned(t *testing.T) {
 	}{
 		"as it was signed": {func(*PolicyFile) {}, ""},
 		"another policy": {func(f *PolicyFile) { f.Chunks[PolicyChunk] = []byte("x") },
-			"policy.yaml is not what was signed"},
-		"no documents": {func(f *PolicyFile) { delete(f.Chunks, DocumentsChunk) }, "documents is not what was signed"},
+			"policy.yaml does not match the signed hash"},
+		"no documents": {func(f *PolicyFile) { delete(f.Chunks, DocumentsChunk) },
+			"documents does not match the signed hash"},
 		"other bindings": {func(f *PolicyFile) { f.Chunks[BindingsChunk(1)] = []byte("x") },
-			"bindings is not what was signed"},
-		"a foreign entry": {func(f *PolicyFile) { f.Chunks["roster/01"] = []byte("x") }, "does not belong there"},
-		"a path":          {func(f *PolicyFile) { f.Chunks["bindings/../x"] = []byte("x") }, "does not belong there"},
+			"bindings does not match the signed hash"},
+		"a foreign entry": {func(f *PolicyFile) { f.Chunks["roster/01"] = []byte("x") }, "unexpected entry"},
+		"a path":          {func(f *PolicyFile) { f.Chunks["bindings/../x"] = []byte("x") }, "unexpected entry"},
 		"no document":     {func(f *PolicyFile) { f.Signed = []byte("x") }, ErrBadSignature.Error()},
 		"an edited number": {func(f *PolicyFile) { f.Signed = bytes.Replace(f.Signed, []byte(`:3`), []byte(`:4`), 1) },
 			ErrBadSignature.Error()},
@@ -267,7 +268,7 @@ func TestPolicyFileHoldsWhatWasSigned(t *testing.T) {
 	}
 }
 
-func TestBindingAllowsLessAndNeverMore(t *testing.T) {
+func TestMemberMayHaveLessThanItsBindingButNotMore(t *testing.T) {
 	lost := CardState{Card: "c-lost", State: "lost"}
 	signed := func() Member {
 		return Member{
@@ -284,7 +285,7 @@ func TestBindingAllowsLessAndNeverMore(t *testing.T) {
 	for name, c := range map[string]struct {
 		binding Member
 		change  func(*Member)
-		field   string // that goes beyond; empty: none
+		field   string // the field that exceeds the binding; empty: none
 	}{
 		"as it was signed": {signed(), func(*Member) {}, ""},
 		"another name":     {signed(), func(m *Member) { m.Name, m.Language, m.Badges = "x", "en", []string{"b"} }, ""},
@@ -327,12 +328,12 @@ func TestBindingAllowsLessAndNeverMore(t *testing.T) {
 	all := Bindings{"m-1": BindingOf(signed())}
 	var r *Refusal
 	if err := all.Check(Member{ID: "m-2"}); !errors.As(err, &r) ||
-		!strings.Contains(err.Error(), `"m-2" is not among the signed bindings`) {
+		!strings.Contains(err.Error(), `"m-2" has no signed binding`) {
 		t.Error(err)
 	}
 }
 
-func TestBindingsOfOneMemberStandOnce(t *testing.T) {
+func TestMemberListedTwiceInBindingsIsRefused(t *testing.T) {
 	for text, want := range map[string]bool{`{"members":[{"id":"a"},{"id":"b"}]}`: true,
 		`{"members":[{"id":"a"},{"id":"a"}]}`: false,
 		`{"members":[{}]}`:                    false, `{"critical":["novel"],"members":[]}`: false, `[]`: false} {

@@ -12,20 +12,20 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// A policy file is what «portillon policy sign» writes and a hub publishes: a tar archive with the signed document as
-// «policy», then the chunks that it signs by their names: policy.yaml, documents, bindings/00 … bindings/3f.
+// A policy file is written by «portillon policy sign» and published by a hub. It is a tar archive: the signed document
+// as «policy», then the signed chunks by name: policy.yaml, documents, bindings/00 … bindings/3f.
 
-// PolicyFile is such a file, read.
+// PolicyFile is the content of a policy file.
 type PolicyFile struct {
 	Policy SignedPolicy
-	Signed []byte            // the document
+	Signed []byte            // the signed document
 	Chunks map[string][]byte // by name
 }
 
 // policyEntry is the name of the document's entry.
 const policyEntry = "policy"
 
-// maxPolicyFile bounds all chunks of a policy file, in bytes: the bindings of 10,000 members have about 3 MB.
+// maxPolicyFile bounds the chunks of a policy file together, in bytes: the bindings of 10,000 members have about 3 MB.
 const maxPolicyFile = 64 << 20
 
 // WritePolicyFile writes a policy file.
@@ -50,8 +50,8 @@ func WritePolicyFile(w io.Writer, f PolicyFile) error {
 	return t.Close()
 }
 
-// ReadPolicyFile reads a policy file and checks that the document names exactly the chunks that are there. keys are
-// those that may have signed it; nil: the signature is not checked, because whoever takes the bundle checks it.
+// ReadPolicyFile reads a policy file and checks that the document lists exactly the chunks of the file. keys are the
+// trusted policy keys; with nil the signature is not checked, because the machine that takes the bundle checks it.
 func ReadPolicyFile(r io.Reader, keys note.Verifiers) (PolicyFile, error) {
 	t := tar.NewReader(r)
 	signed, name, err := entry(t, MaxSigned)
@@ -59,7 +59,7 @@ func ReadPolicyFile(r io.Reader, keys note.Verifiers) (PolicyFile, error) {
 		return PolicyFile{}, fmt.Errorf("policy file: %w", noEnd(err))
 	}
 	if name != policyEntry {
-		return PolicyFile{}, fmt.Errorf("policy file: the first entry is %.60q, want %q", name, policyEntry)
+		return PolicyFile{}, fmt.Errorf("policy file: first entry is %.60q, want %q", name, policyEntry)
 	}
 	f := PolicyFile{Signed: signed, Chunks: map[string][]byte{}}
 	if keys == nil {
@@ -79,7 +79,7 @@ func ReadPolicyFile(r io.Reader, keys note.Verifiers) (PolicyFile, error) {
 			return PolicyFile{}, fmt.Errorf("policy file: %w", err)
 		}
 		if _, twice := f.Chunks[name]; twice || !isPolicyChunk(name) {
-			return PolicyFile{}, fmt.Errorf("policy file: the entry %.60q does not belong there", name)
+			return PolicyFile{}, fmt.Errorf("policy file: unexpected entry %.60q", name)
 		}
 		if total += len(b); total > maxPolicyFile {
 			return PolicyFile{}, fmt.Errorf("policy file: more than %d bytes", maxPolicyFile)
@@ -88,6 +88,7 @@ func ReadPolicyFile(r io.Reader, keys note.Verifiers) (PolicyFile, error) {
 	}
 }
 
+// noEnd turns io.EOF into io.ErrUnexpectedEOF.
 func noEnd(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
@@ -100,7 +101,7 @@ func isPolicyChunk(name string) bool {
 	return name == PolicyChunk || name == DocumentsChunk || IsBindingsChunk(name) && chunkName.MatchString(name)
 }
 
-// check compares the chunks with the document.
+// check compares the chunks' hashes with those in the document.
 func (f PolicyFile) check() error {
 	var m Manifest
 	for name, b := range f.Chunks {
@@ -110,7 +111,7 @@ func (f PolicyFile) check() error {
 	for _, x := range []struct{ name, here, signed string }{{PolicyChunk, is(PolicyChunk), f.Policy.Policy},
 		{DocumentsChunk, is(DocumentsChunk), f.Policy.Documents}, {"bindings", m.BindingsHash(), f.Policy.Bindings}} {
 		if x.here != x.signed {
-			return fmt.Errorf("policy file: %s is not what was signed", x.name)
+			return fmt.Errorf("policy file: %s does not match the signed hash", x.name)
 		}
 	}
 	return nil

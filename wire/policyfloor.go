@@ -2,11 +2,11 @@ package wire
 
 import "path/filepath"
 
-// policyFloorFile holds the document with the highest policy number that was ever installed here. It is kept apart
-// from the manifests, so that it outlives a return to the manifest before.
+// policyFloorFile holds the document with the highest policy number ever installed here. It is separate from the
+// manifests, so that it survives a return to the previous manifest.
 const policyFloorFile = "policy.highest"
 
-// mayFollow refuses a manifest that must not take the place of what is installed.
+// mayFollow returns an error unless m may replace the installed manifest.
 func (s Store) mayFollow(m Manifest) error {
 	if err := m.Follows(s.floor(), s.Site); err != nil || s.Policy == nil {
 		return err
@@ -18,8 +18,8 @@ func (s Store) mayFollow(m Manifest) error {
 	return p.replaces(s.PolicyFloor())
 }
 
-// PolicyFloor is the signed policy with the highest number that was installed here, under the policy keys of today; the
-// zero SignedPolicy where there is none. A damaged file counts as none: the manifests in the store know their number
+// PolicyFloor returns the signed policy with the highest number installed here under the current policy keys; the zero
+// SignedPolicy if there is none. A damaged file counts as absent, because the manifests in the store hold their numbers
 // too.
 func (s Store) PolicyFloor() SignedPolicy {
 	if s.Policy == nil {
@@ -43,8 +43,8 @@ func (s Store) PolicyFloor() SignedPolicy {
 	return highest
 }
 
-// keepPolicy keeps the policy document of a manifest that comes into force. It is written before the manifest: a power
-// cut in between leaves a floor that is too high for nothing but an older policy.
+// keepPolicy stores the policy document of a manifest that is being installed. It is written before the manifest. After
+// a power cut in between, the floor is one policy ahead, which refuses only older policies.
 func (s Store) keepPolicy(m Manifest) error {
 	if s.Policy == nil || m.SignedPolicy == "" {
 		return nil

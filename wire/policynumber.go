@@ -1,4 +1,4 @@
 package wire
 
-// PolicyNumber names a policy by its text: the first 12 hexadecimal digits of the hash of its chunk (Hash).
+// PolicyNumber returns the name of a policy text: the first 12 hexadecimal digits of its chunk's hash (Hash).
 func PolicyNumber(text []byte) string { return Hash(text)[:12] }

@@ -11,16 +11,15 @@ import (
 	"github.com/gowebpki/jcs"
 )
 
-// UnknownField says that a text requires a field that this program does not know.
+// UnknownField is the error for an object that lists a critical field unknown to this program.
 type UnknownField struct{ Name string }
 
 func (e *UnknownField) Error() string {
-	return fmt.Sprintf("requires %.64q, which this program does not know; upgrade it", e.Name)
+	return fmt.Sprintf("requires the field %.64q, unknown to this program: upgrade the program", e.Name)
 }
 
-// Decode reads one JSON object, and nothing after it, into v, which points to a struct. Fields that v lacks are
-// skipped, unless the object's field "critical" names one: then the error is an *UnknownField. The "critical" of an
-// object inside does not count here.
+// Decode reads exactly one JSON object into v, a pointer to a struct. Fields that v lacks are skipped. If the object's
+// "critical" lists such a field, the error is an *UnknownField. The "critical" of nested objects does not count here.
 func Decode(b []byte, v any) error {
 	if err := decodeHint(b, v); err != nil {
 		return err
@@ -40,17 +39,16 @@ func Decode(b []byte, v any) error {
 	return nil
 }
 
-// decodeHint reads one JSON value, and nothing after it, into v. Every field that v lacks is skipped, also a critical
-// one.
+// decodeHint reads exactly one JSON value into v. Every field that v lacks is skipped, critical fields too.
 func decodeHint(b []byte, v any) error {
 	if err := json.Unmarshal(b, v); err != nil {
-		return fmt.Errorf("not the JSON that is expected: %w", err)
+		return fmt.Errorf("not the expected JSON: %w", err)
 	}
 	return nil
 }
 
-// mayBeCritical spares large chunks a second reading. A key can be written with escapes too, and encoding/json does not
-// tell upper from lower case.
+// mayBeCritical reports whether b can contain the key "critical", so that large chunks are rarely decoded twice. A key
+// may be written with escapes, and encoding/json ignores case.
 func mayBeCritical(b []byte) bool {
 	const key = "critical"
 	for i := 0; i+len(key) <= len(b); i++ {
@@ -61,7 +59,7 @@ func mayBeCritical(b []byte) bool {
 	return bytes.Contains(b, []byte(`\u`))
 }
 
-// firstUnknown is the first of names that is no JSON field of the struct t; empty: t has all of them.
+// firstUnknown returns the first name that is not a JSON field of the struct t; empty if t has all of them.
 func firstUnknown(names []string, t reflect.Type) string {
 	if len(names) == 0 {
 		return ""
@@ -78,7 +76,7 @@ func firstUnknown(names []string, t reflect.Type) string {
 	return ""
 }
 
-// fieldNames are the JSON names of a struct's fields, those of embedded structs included.
+// fieldNames returns the JSON names of a struct's fields, including those of embedded structs.
 func fieldNames(t reflect.Type) (out []string) {
 	if t.Kind() != reflect.Struct {
 		return nil
@@ -96,17 +94,17 @@ func fieldNames(t reflect.Type) (out []string) {
 	return out
 }
 
-// IsCanonical reports whether b is canonical JSON (RFC 8785), whatever its fields are.
+// IsCanonical reports whether b is canonical JSON (RFC 8785), whatever its fields.
 func IsCanonical(b []byte) bool {
 	if !utf8.Valid(b) {
-		return false // jcs passes the bytes of strings on as they are
+		return false // jcs copies the bytes of strings unchecked
 	}
 	c, err := jcs.Transform(b)
 	return err == nil && bytes.Equal(c, b)
 }
 
-// misspelt is a field of the object b that encoding/json takes for a field of the struct t though its letters differ in
-// case; empty: there is none. Other programs would not read such a field.
+// misspelt returns a key of the object b that differs from a field of the struct t only in case; empty if there is
+// none. encoding/json would accept such a key, other programs would not.
 func misspelt(b []byte, t reflect.Type) string {
 	var all map[string]json.RawMessage
 	if json.Unmarshal(b, &all) != nil {

@@ -10,7 +10,7 @@ import (
 	"portillon/policy"
 )
 
-// signText signs a text as a newer program would write it.
+// signText signs a text as a newer program could write it.
 func signText(t testing.TB, kind, text string, s note.Signer) []byte {
 	t.Helper()
 	b, err := note.Sign(&note.Note{Text: kind + "\n" + text + "\n"}, s)
@@ -20,12 +20,12 @@ func signText(t testing.TB, kind, text string, s note.Signer) []byte {
 	return b
 }
 
-// with adds fields to the end of a JSON object.
+// with returns a JSON object with fields added at its end.
 func with(object, fields string) string {
 	return strings.TrimSuffix(object, "}") + "," + fields + "}"
 }
 
-// readers opens each format in which "critical" counts, from the JSON of its outermost object.
+// readers returns, for each format with "critical", its reader and a sample of its outermost object.
 func readers(t *testing.T) map[string]struct {
 	text string
 	open func(text string) error
@@ -82,7 +82,8 @@ func TestUnknownFieldsAreSkippedUnlessCritical(t *testing.T) {
 		}
 		for _, fields := range []string{`"critical":["novel"],"novel":1`, `"novel":1,"\u0063ritical":["novel"]`} {
 			err := r.open(with(r.text, fields))
-			if err == nil || !strings.Contains(err.Error(), `requires "novel", which this program does not know; upgrade it`) {
+			if err == nil ||
+				!strings.Contains(err.Error(), `requires the field "novel", unknown to this program: upgrade the program`) {
 				t.Errorf("%s with %s: %v", name, fields, err)
 			}
 		}
@@ -97,7 +98,7 @@ func TestUnknownFieldsAreSkippedUnlessCritical(t *testing.T) {
 	}
 }
 
-func TestKnownCriticalFieldsAreNoReasonToRefuse(t *testing.T) {
+func TestKnownCriticalFieldsAreAccepted(t *testing.T) {
 	for name, field := range map[string]string{"manifest": "issued", "ack": "seq", "command": "now", "batch": "checkpoint",
 		"roster": "members"} {
 		r := readers(t)[name]
@@ -117,8 +118,8 @@ func TestTrailingDataAndSecondValuesAreRefused(t *testing.T) {
 	}
 }
 
-// One member of the roster is denied, not the roster.
-func TestMembersCriticalFieldsConcernThatMemberAlone(t *testing.T) {
+// An unknown critical field must deny that member only, not the whole roster.
+func TestCriticalFieldOfAMemberAffectsOnlyThatMember(t *testing.T) {
 	var b RosterBucket
 	text := `{"members":[{"critical":["novel"],"id":"m-1","novel":1},{"critical":["badges","blocked"],"id":"m-2"},` +
 		`{"id":"m-3","novel":1}]}`
@@ -136,7 +137,7 @@ func TestMembersCriticalFieldsConcernThatMemberAlone(t *testing.T) {
 	}
 }
 
-func TestStatesAreHintsAndNeverRefused(t *testing.T) {
+func TestStatesWithUnknownFieldsAreAccepted(t *testing.T) {
 	s, err := ParseState([]byte(`{"critical":["novel"],"machine":"laser","novel":{"a":1},"phase":"on"}`))
 	if err != nil || s.Machine != "laser" || s.Phase != "on" {
 		t.Errorf("%+v, %v", s, err)
@@ -149,7 +150,7 @@ func TestStatesAreHintsAndNeverRefused(t *testing.T) {
 const novelRecord = `{"body":{"novel":[1,"é"]},"boot":"7c1d","clock":"trusted","kind":"novel-kind",` +
 	`"machine":"laser","mono":1000,"novel":true,"seq":7,"site":"biklab","wall":"2026-11-23T10:00:00.123Z"}`
 
-func TestRecordsOfUnknownKindsAndFieldsAreTaken(t *testing.T) {
+func TestRecordsWithUnknownKindsAndFieldsAreAccepted(t *testing.T) {
 	r, err := ParseRecord([]byte(novelRecord))
 	if err != nil || r.Seq != 7 || r.Kind != "novel-kind" || r.Machine != policy.MachineID("laser") {
 		t.Errorf("%+v, %v", r, err)

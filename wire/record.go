@@ -7,15 +7,14 @@ import (
 	"portillon/policy"
 )
 
-// Record is one line of a machine's journal. Its canonical JSON (RFC 8785) is what the journal stores, hashes and
-// sends.
+// Record is one entry of a machine's journal. Its canonical JSON (RFC 8785) is stored, hashed and sent.
 type Record struct {
 	Site    policy.SiteID    `json:"site"`
 	Machine policy.MachineID `json:"machine"`
-	Seq     uint64           `json:"seq"`  // 1, 2, 3 … no gaps
+	Seq     uint64           `json:"seq"`  // 1, 2, 3 … without gaps
 	Boot    string           `json:"boot"` // the kernel's boot id
-	Mono    int64            `json:"mono"` // milliseconds since that boot
-	// UTC, milliseconds; before an earlier trusted time only where Clock says corrected, or is untrusted
+	Mono    int64            `json:"mono"` // milliseconds since boot
+	// UTC, milliseconds; earlier than a previous trusted time only if Clock is corrected or untrusted
 	Wall    time.Time       `json:"wall"`
 	Clock   Clock           `json:"clock"`
 	Kind    Kind            `json:"kind"`
@@ -23,14 +22,14 @@ type Record struct {
 	Member  policy.MemberID `json:"member,omitempty"` // pseudonym
 	Body    json.RawMessage `json:"body,omitempty"`   // one of the Body types, by Kind
 
-	// Generation is that of the journal the record was read from, where the reader knows it. It is no part of the record:
-	// checkpoints and batches say it.
+	// Generation is the generation of the journal that the record was read from, if the reader knows it. It is not part of
+	// the record; checkpoints and batches carry it.
 	Generation Generation `json:"-"`
-	// Epoch counts a machine's generations at its hub, from 0, in the order in which the hub took them.
+	// Epoch is the machine's generation counted at the hub: from 0, in the order in which the hub accepted them.
 	Epoch int `json:"-"`
 }
 
-// Clock says how far the wall time of a record can be believed.
+// Clock is how far a record's wall time can be trusted.
 type Clock string
 
 const (
@@ -40,65 +39,64 @@ const (
 	ClockCorrected Clock = "corrected"
 )
 
-// Believed reports whether the wall time counts.
+// Believed reports whether the wall time can be trusted.
 func (c Clock) Believed() bool { return c == ClockTrusted || c == ClockCorrected }
 
-// Kind is the kind of a record. A newer machine writes kinds that are not in this list: readers keep what they do not
-// know.
+// Kind is the kind of a record. Newer machines write kinds that this list lacks; readers keep such records.
 type Kind string
 
 const (
 	Booted       Kind = "booted"         // BootBody: the daemon started
 	SessionStart Kind = "session-start"  // StartBody
 	SessionEnd   Kind = "session-end"    // EndBody
-	RoleChanged  Kind = "role-changed"   // RoleBody: the member took another of their roles
+	RoleChanged  Kind = "role-changed"   // RoleBody: the member changed to another of their roles
 	Refused      Kind = "refused"        // RefusedBody
-	Assisted     Kind = "assisted"       // AssistBody: a second member works along under the maintainer's tap
+	Assisted     Kind = "assisted"       // AssistBody: a second member joined a maintainer's work
 	Intervened   Kind = "intervention"   // InterventionBody
 	Tagged       Kind = "tagged"         // TagBody
 	Untagged     Kind = "untagged"       // TagBody
 	Faulted      Kind = "fault"          // FaultBody
 	FaultCleared Kind = "fault-cleared"  // FaultBody
 	BundleTaken  Kind = "bundle"         // BundleBody: the machine now works from this bundle
-	BundleKept   Kind = "bundle-refused" // BundleBody with Why: the offered bundle changed nothing
+	BundleKept   Kind = "bundle-refused" // BundleBody with Why: the offered bundle was refused
 	ReaderLost   Kind = "reader-lost"    // FaultBody
 	ReaderBack   Kind = "reader-back"    // FaultBody
-	Commanded    Kind = "command"        // CommandBody: an order that was carried out or refused
+	Commanded    Kind = "command"        // CommandBody: a command was executed or refused
 	Extended     Kind = "extended"       // ExtendBody: the session may last longer
-	HandedOver   Kind = "handed-over"    // HandOverBody: another mentor answers for the session from now on
-	Powered      Kind = "power"          // PowerBody: the relay was switched under a maintainer's hand
-	Reported     Kind = "problem"        // ReportBody: a member saw that something is wrong
-	Vouched      Kind = "vouched"        // VouchBody: a mentor says what the member did well
-	// AttestBody: a maintainer confirms an intervention that was logged under their tap
+	HandedOver   Kind = "handed-over"    // HandOverBody: another mentor now supervises the session
+	Powered      Kind = "power"          // PowerBody: a maintainer switched the relay
+	Reported     Kind = "problem"        // ReportBody: a member reported a problem
+	Vouched      Kind = "vouched"        // VouchBody: a mentor confirmed skills of the member
+	// AttestBody: a maintainer confirmed an intervention that was logged under their tap
 	Attested Kind = "attested"
-	// RestoredBody: the hub gave back to a new journal what it knows from the machine's journals before
+	// RestoredBody: the hub restored data of earlier journals into a new journal
 	Restored Kind = "restored"
 )
 
 // StartBody is the body of a session-start record.
 type StartBody struct {
 	Role   policy.Role      `json:"role"`
-	Grant  int              `json:"grant"`  // the grant's place in the policy, from 0
-	Badges []policy.BadgeID `json:"badges"` // the badges that the decision rested on
-	// of those, the ones in whose place a badge of another issuer was held
+	Grant  int              `json:"grant"`  // index of the grant in the policy, from 0
+	Badges []policy.BadgeID `json:"badges"` // badges that the decision used
+	// badges of other issuers that were accepted in place of some of Badges
 	Accepted   []policy.Accepted `json:"accepted,omitempty"`
 	Supervisor policy.MemberID   `json:"supervisor,omitempty"`
-	MaxSeconds int64             `json:"max_s,omitempty"` // the session's limit; absent: none
-	Bundle     uint64            `json:"bundle"`          // the bundle's version
-	Would      string            `json:"would,omitempty"` // in mode warn: what enforcement would have said
-	Card       string            `json:"card"`            // how strong the card's proof was: "uid" or "aes"
-	// what the decision rested on; absent: an older program wrote the record
+	MaxSeconds int64             `json:"max_s,omitempty"` // session limit in seconds; absent: no limit
+	Bundle     uint64            `json:"bundle"`          // version of the bundle
+	Would      string            `json:"would,omitempty"` // in mode warn: the result that enforcement would have had
+	Card       string            `json:"card"`            // strength of the card's proof: "uid" or "aes"
+	// input of the decision; absent in records of older programs
 	Basis *policy.Basis `json:"basis,omitempty"`
 }
 
 // EndBody is the body of a session-end record.
 type EndBody struct {
 	Cause Cause `json:"cause"`
-	// how long it lasted, a maintenance with the power cut likewise; 0 where it cannot be known
+	// duration in seconds, also of a maintenance with the power off; 0 if unknown
 	Seconds int64 `json:"seconds"`
 }
 
-// Cause says why a session ended; the list is closed.
+// Cause is the reason why a session ended; the list is closed.
 type Cause string
 
 const (
@@ -106,14 +104,14 @@ const (
 	CauseSupervisor Cause = "supervisor" // the supervisor ended it
 	CauseLimit      Cause = "limit"      // the limit was reached
 	CauseIdle       Cause = "idle"       // the machine stood idle too long
-	// an operator or a command stopped it, or its start came to nothing: on record too late, or the contactor not yet
-	// open; or a new bundle lacks or blocks who has the session
+	// CauseStop: an operator or a command stopped the session; the start failed because the journal write was late or the
+	// contactor had not opened; or a new bundle removed or blocked a member of the session.
 	CauseStop       Cause = "stop"
 	CauseTag        Cause = "tag"         // a tag ended it
 	CauseFault      Cause = "fault"       // the relay, its guard or the e-stop
 	CauseShutdown   Cause = "shutdown"    // the daemon was asked to end
-	CauseDaemonLost Cause = "daemon-lost" // the daemon died; closed at its next start in the same boot
-	CausePowerLost  Cause = "power-lost"  // the machine's computer restarted; closed at its next start
+	CauseDaemonLost Cause = "daemon-lost" // the daemon crashed; recorded at its next start in the same boot
+	CausePowerLost  Cause = "power-lost"  // the machine's computer restarted; recorded at the daemon's next start
 )
 
 // RoleBody is the body of a role-changed record.
@@ -127,66 +125,66 @@ type RoleBody struct {
 // RefusedBody is the body of a refused record. It holds no card number.
 type RefusedBody struct {
 	Reasons []policy.Code `json:"reasons"`
-	Role    policy.Role   `json:"role,omitempty"`  // the role that came nearest
+	Role    policy.Role   `json:"role,omitempty"`  // role with the fewest missing requirements
 	Basis   *policy.Basis `json:"basis,omitempty"` // as in StartBody
-	// Sealed is the code and the HMAC of an unknown card, which the hub alone can open (SealCard); empty: the card is
-	// known, or the machine has no key of the hub.
+	// Sealed is the code and the HMAC of an unknown card, encrypted for the hub (SealCard); empty if the card is known or
+	// the machine has no key of the hub.
 	Sealed string `json:"sealed,omitempty"`
 }
 
-// AssistBody is the body of an assisted record: Member of the record works along.
+// AssistBody is the body of an assisted record. The record's Member is the second member.
 type AssistBody struct {
-	With policy.MemberID `json:"with"` // the maintainer whose session it is
+	With policy.MemberID `json:"with"` // the maintainer who has the session
 }
 
-// InterventionBody is the body of an intervention record: Member of the record did the work.
+// InterventionBody is the body of an intervention record. The record's Member did the work.
 type InterventionBody struct {
 	What     string          `json:"what"`               // a kind from the policy: "lens-cleaning"
 	Endorser policy.MemberID `json:"endorser,omitempty"` // the maintainer under whose tap it was logged
 	Minutes  int             `json:"minutes,omitempty"`
 	Note     string          `json:"note,omitempty"`  // at most 500 bytes
-	Parts    string          `json:"parts,omitempty"` // what was put in; at most 200 bytes
-	Photo    string          `json:"photo,omitempty"` // the SHA-256 of a picture that the machine keeps, in hexadecimal
-	Ran                      // at that moment
+	Parts    string          `json:"parts,omitempty"` // replaced parts; at most 200 bytes
+	Photo    string          `json:"photo,omitempty"` // SHA-256 of a picture stored on the machine, in hexadecimal
+	Ran                      // running hours at that time
 
-	// Where the policy's evidence is endorsed at-the-time: either the endorser wrote the record themself, after their own
-	// tap, or the record has an id by which a later attested record names it.
+	// For a policy with evidence endorsed at-the-time: Attested means that the endorser wrote the record after their own
+	// tap. Otherwise ID is the id by which a later attested record names this record.
 	Attested bool   `json:"attested,omitempty"`
 	ID       string `json:"id,omitempty"`
 }
 
-// AttestBody is the body of an attested record: Member of the record is the endorser, who stood at the machine and
-// touched "attest".
+// AttestBody is the body of an attested record. The record's Member is the endorser, who pressed "attest" at the
+// machine.
 type AttestBody struct {
-	Intervention string `json:"intervention"` // the id in InterventionBody
+	Intervention string `json:"intervention"` // InterventionBody.ID
 }
 
-// Ran is how long a machine has run in all, and how that is known.
+// Ran holds a machine's total running time and its source.
 type Ran struct {
 	RanSeconds int64 `json:"ran_s,omitempty"`
 	RanBy      RanBy `json:"ran_by,omitempty"`
 }
 
-// RanBy says what running hours are counted from.
+// RanBy is the signal from which running hours are counted.
 type RanBy string
 
 const (
-	RanByBusy  RanBy = "busy"  // the input that says that the machine works
-	RanByRelay RanBy = "relay" // its relay was closed
+	RanByBusy  RanBy = "busy"  // the input that is active while the machine works
+	RanByRelay RanBy = "relay" // the closed relay
 )
 
 // ExtendBody is the body of an extended record.
 type ExtendBody struct {
-	Seconds int64 `json:"seconds"` // what is left now
+	Seconds int64 `json:"seconds"` // remaining time in seconds
 }
 
 // HandOverBody is the body of a handed-over record.
 type HandOverBody struct {
 	From     policy.MemberID   `json:"from"`
 	To       policy.MemberID   `json:"to"`
-	Badges   []policy.BadgeID  `json:"badges"`             // that the new decision rested on
+	Badges   []policy.BadgeID  `json:"badges"`             // badges that the new decision used
 	Accepted []policy.Accepted `json:"accepted,omitempty"` // as in StartBody
-	Basis    *policy.Basis     `json:"basis,omitempty"`    // of the new decision, as in StartBody
+	Basis    *policy.Basis     `json:"basis,omitempty"`    // input of the new decision, as in StartBody
 }
 
 // PowerBody is the body of a power record.
@@ -194,19 +192,19 @@ type PowerBody struct {
 	On bool `json:"on"`
 }
 
-// ReportBody is the body of a problem record: Member of the record saw it.
+// ReportBody is the body of a problem record. The record's Member reported the problem.
 type ReportBody struct {
 	What  Problem `json:"what"`
 	Note  string  `json:"note,omitempty"`  // at most 500 bytes
 	Photo string  `json:"photo,omitempty"` // as in InterventionBody
-	Tag   string  `json:"tag,omitempty"`   // the tag that was put on for it
-	// Claimed is who had tapped when the form was opened that somebody then sent from a phone, and that nobody has
-	// confirmed at the machine. Member of such a record is empty: nobody has signed it, and it put on no tag.
+	Tag   string  `json:"tag,omitempty"`   // id of the tag added because of the problem
+	// Claimed is the member who had tapped when the form was opened, if the form was sent from a phone and nobody
+	// confirmed it at the machine. The record's Member is then empty, because nobody authenticated, and no tag was added.
 	Claimed policy.MemberID `json:"claimed,omitempty"`
 	Ran
 }
 
-// Problem is what a member may report; the list is closed.
+// Problem is a problem that a member may report; the list is closed.
 type Problem string
 
 const (
@@ -216,10 +214,10 @@ const (
 	Dangerous Problem = "dangerous" // the machine is tagged out
 )
 
-// Problems are all of them, the least first.
+// Problems returns all problems, the least severe first.
 func Problems() []Problem { return []Problem{Noise, Poor, Broken, Dangerous} }
 
-// VouchBody is the body of a vouched record: Member of the record is the learner.
+// VouchBody is the body of a vouched record. The record's Member is the learner.
 type VouchBody struct {
 	Mentor policy.MemberID `json:"mentor"`
 	Skills []string        `json:"skills"` // slugs of the policy's vouch list
@@ -230,7 +228,7 @@ type TagBody struct {
 	Tag    string `json:"tag"` // the tag's id
 	Reason string `json:"reason,omitempty"`
 	Now    bool   `json:"now,omitempty"`  // end a running session at once, not at idle
-	Role   string `json:"role,omitempty"` // in which role the person put it on; empty: none was known
+	Role   string `json:"role,omitempty"` // role of the person who added the tag; empty: unknown
 }
 
 // FaultBody is the body of fault, fault-cleared, reader-lost and reader-back records.
@@ -254,5 +252,5 @@ type BundleBody struct {
 type CommandBody struct {
 	ID  string `json:"id"`
 	Do  string `json:"do"`
-	Why string `json:"why,omitempty"` // why it was refused; empty: carried out
+	Why string `json:"why,omitempty"` // reason of a refusal; empty: executed
 }

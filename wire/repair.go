@@ -11,10 +11,10 @@ import (
 	"path/filepath"
 )
 
-// previousManifest is the manifest that was in force before; its chunks are kept, so that a machine can go back to it.
+// previousManifest is the file of the previous manifest. Its chunks are kept, so that a machine can return to it.
 const previousManifest = "manifest.previous"
 
-// Previous is the manifest that was in force before the current one; fs.ErrNotExist where there was none.
+// Previous returns the manifest before the current one; fs.ErrNotExist if there was none.
 func (s Store) Previous() (Manifest, error) { return s.read(previousManifest) }
 
 func (s Store) read(name string) (Manifest, error) {
@@ -25,22 +25,22 @@ func (s Store) read(name string) (Manifest, error) {
 	return OpenManifest(data, s.Keys)
 }
 
-// readFile reads a regular file of at most limit bytes. A disk that fails may have anything in a file's place: a pipe
-// would be waited for without end, and a file whose size is damaged takes all memory.
+// readFile reads a regular file of at most limit bytes. On a failing disk a path can name anything: reading a pipe
+// would block forever, and a file with a damaged size would use all memory.
 func readFile(path string, limit int64) ([]byte, error) {
 	fi, err := os.Lstat(path)
 	switch {
 	case err != nil:
 		return nil, err
 	case !fi.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is no regular file", path)
+		return nil, fmt.Errorf("%s is not a regular file", path)
 	case fi.Size() > limit:
 		return nil, fmt.Errorf("%s has %d bytes, want at most %d", path, fi.Size(), limit)
 	}
 	return os.ReadFile(path)
 }
 
-// floor is the manifest that a new one must follow: the one in force or, where its file is damaged, the one before.
+// floor returns the manifest that a new one must follow: the current one or, if that is damaged, the previous one.
 func (s Store) floor() Manifest {
 	if m, err := s.Current(); err == nil {
 		return m
@@ -49,7 +49,7 @@ func (s Store) floor() Manifest {
 	return m
 }
 
-// keepPrevious keeps the manifest in force as the previous one. A damaged one is not worth keeping.
+// keepPrevious stores the current manifest as the previous one, unless the current manifest is damaged.
 func (s Store) keepPrevious() error {
 	data, err := s.Signed()
 	if err != nil {
@@ -61,7 +61,7 @@ func (s Store) keepPrevious() error {
 	return s.put(previousManifest, data)
 }
 
-// put writes a file of the store. Whatever else stands in its place is moved aside first.
+// put writes a file of the store. Anything at its path that is not a regular file is moved aside first.
 func (s Store) put(name string, b []byte) error {
 	path := filepath.Join(s.Dir, name)
 	if err := ClearPath(path); err != nil {
@@ -70,7 +70,7 @@ func (s Store) put(name string, b []byte) error {
 	return WriteFile(path, b, 0o600)
 }
 
-// folders makes the folders of the store. What stands in their places and is no folder, nor a link to one, is moved
+// folders creates the folders of the store. Anything at their paths that is not a folder or a link to a folder is moved
 // aside.
 func (s Store) folders() error {
 	for _, dir := range []string{s.Dir, filepath.Join(s.Dir, "chunks")} {
@@ -86,7 +86,7 @@ func (s Store) folders() error {
 	return os.MkdirAll(filepath.Join(s.Dir, "chunks"), 0o700)
 }
 
-// ClearPath moves aside whatever stands at path and is no regular file, so that a file can be written there.
+// ClearPath moves aside anything at path that is not a regular file, so that a file can be written there.
 func ClearPath(path string) error {
 	fi, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && fi.Mode().IsRegular() {
@@ -98,9 +98,10 @@ func ClearPath(path string) error {
 	return moveAside(path)
 }
 
-// asideMost bounds how many damaged things are kept beside one path, for somebody to look at.
+// asideMost bounds how many damaged files are kept beside one path for inspection.
 const asideMost = 9
 
+// moveAside renames path to the first free name path.damaged-N.
 func moveAside(path string) error {
 	for n := 1; n <= asideMost; n++ {
 		to := fmt.Sprintf("%s.damaged-%d", path, n)
@@ -109,14 +110,14 @@ func moveAside(path string) error {
 		}
 	}
 	return fmt.Errorf(
-		"%s is no regular file, and %d damaged ones are kept beside it: remove %s.damaged-*",
+		"%s is not a regular file, and %d damaged ones are kept beside it: remove %s.damaged-*",
 		path,
 		asideMost,
 		path,
 	)
 }
 
-// Damaged are the chunks of m that the store lacks, or whose bytes are not what was signed.
+// Damaged returns the chunks of m that the store lacks or whose content does not match the signed hash.
 func (s Store) Damaged(m Manifest) (out []Chunk) {
 	for _, c := range m.Chunks {
 		if !s.has(c) {
@@ -126,7 +127,8 @@ func (s Store) Damaged(m Manifest) (out []Chunk) {
 	return out
 }
 
-// has compares a chunk on the disk with its hash, a piece at a time: all of a large site are 64 MB.
+// has reports whether the store holds a chunk with the right hash. The file is read in pieces: the chunks of a large
+// site have 64 MB.
 func (s Store) has(c Chunk) bool {
 	if !s.hasSize(c) {
 		return false
@@ -141,7 +143,8 @@ func (s Store) has(c Chunk) bool {
 	return err == nil && hex.EncodeToString(h.Sum(nil)) == c.SHA256
 }
 
-// Repair fetches the damaged chunks of m. It returns how many it repaired, and an error if any is still damaged.
+// Repair fetches the damaged chunks of m. It returns the number of repaired chunks, and an error if any is still
+// damaged.
 func (s Store) Repair(m Manifest, fetch Fetch) (repaired int, err error) {
 	if err := s.folders(); err != nil {
 		return 0, err
@@ -156,8 +159,8 @@ func (s Store) Repair(m Manifest, fetch Fetch) (repaired int, err error) {
 	return repaired, errors.Join(err, syncDir(filepath.Join(s.Dir, "chunks")))
 }
 
-// RepairFrom takes the damaged chunks of m from a bundle file. The file may hold another version: chunks are known by
-// their hashes.
+// RepairFrom takes the damaged chunks of m from a bundle file. The file may contain another version, because chunks are
+// identified by hash.
 func (s Store) RepairFrom(r io.Reader, m Manifest) (repaired int, err error) {
 	missing := map[string]Chunk{}
 	for _, c := range s.Damaged(m) {
@@ -179,7 +182,7 @@ func (s Store) RepairFrom(r io.Reader, m Manifest) (repaired int, err error) {
 		return s.want(c, func(string) ([]byte, error) { return b, nil })
 	})
 	if len(missing) > 0 && err == nil {
-		err = refuse("missing-chunk", "%d damaged chunks are not in the file", len(missing))
+		err = refuse("missing-chunk", "bundle file lacks %d damaged chunks", len(missing))
 	}
 	return repaired, err
 }

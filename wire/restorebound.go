@@ -5,16 +5,16 @@ import (
 	"fmt"
 )
 
-// tagsGiven bounds the tags of a Restore that Bounded makes: a machine holds 32, its own among them (daemon/session:
-// TagsMax), and refuses a Restore of which it can't put on every tag.
+// tagsGiven bounds the tags of a Restore from Bounded. A machine holds 32 tags including its own (daemon/session:
+// TagsMax), and refuses a Restore if it cannot add every tag.
 const tagsGiven = 24
 
 // maxTagID and maxTagReason bound a tag in a Restore, maxDoneKind a kind of maintenance, in bytes.
 const maxTagID, maxTagReason, maxDoneKind = 64, 500, 64
 
-// Bounded is r within the limits that its machine checks. Whoever has a machine's key can write any record into the
-// ledger: without this, one such record would make the machine refuse all that the hub gives back. No tag is left out:
-// one with a name that is too long gets another name, and those that do not fit are one tag.
+// Bounded returns r reduced to the limits that the machine checks. Without Bounded, one false record, which anyone with
+// the machine's key can write, would make the machine refuse the whole Restore. No tag is lost: a tag with a long id
+// gets another id, and tags beyond the limit become one tag.
 func (r Restore) Bounded() Restore {
 	r.Tags = boundedTags(r.Tags)
 	var removed []string
@@ -49,7 +49,7 @@ func (r Restore) Bounded() Restore {
 	return r
 }
 
-// maxMemberID bounds a pseudonym in bytes: a name in a record has at most 64 (daemon/session: envelopeMax).
+// maxMemberID bounds a pseudonym, in bytes, as in records (daemon/session: envelopeMax).
 const maxMemberID = 64
 
 func boundedSeconds(n int64) int64 { return min(max(n, 0), maxRestoredSeconds) }

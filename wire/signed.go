@@ -8,13 +8,13 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// MaxSigned bounds a signed text of any kind, in bytes: the largest manifest, of 4,096 chunks, is about 600 KB.
+// MaxSigned bounds a signed text of any kind, in bytes. The largest manifest, of 4,096 chunks, has about 600 KB.
 const MaxSigned = 1 << 20
 
-// ErrBadSignature says that no key that counts has signed.
+// ErrBadSignature reports that no trusted key signed the text.
 var ErrBadSignature = errors.New("no trusted key has signed this")
 
-// sign makes a note of v's canonical JSON. kind is its first line: a text of one kind never passes for another.
+// sign returns a note with v's canonical JSON. kind is its first line and separates the kinds of signed texts.
 func sign(kind string, v any, s ...note.Signer) ([]byte, error) {
 	b, err := Canonical(v)
 	if err != nil {
@@ -23,7 +23,7 @@ func sign(kind string, v any, s ...note.Signer) ([]byte, error) {
 	return note.Sign(&note.Note{Text: kind + "\n" + string(b) + "\n"}, s...)
 }
 
-// open checks who signed, then reads the JSON into v as Decode does.
+// open verifies the signature and the kind, then reads the JSON into v with Decode.
 func open(kind string, data []byte, keys note.Verifiers, v any) error {
 	text, err := openText(data, keys)
 	if err != nil {
@@ -31,14 +31,15 @@ func open(kind string, data []byte, keys note.Verifiers, v any) error {
 	}
 	first, body, ok := strings.Cut(text, "\n")
 	if !ok || first != kind {
-		return fmt.Errorf("this is a %.60q, not a %q", first, kind)
+		return fmt.Errorf("signed text is a %.60q, want a %q", first, kind)
 	}
 	return Decode([]byte(body), v)
 }
 
+// openText verifies the signature and returns the signed text.
 func openText(data []byte, keys note.Verifiers) (string, error) {
 	if len(data) > MaxSigned {
-		return "", fmt.Errorf("a signed text of %d bytes: at most %d", len(data), MaxSigned)
+		return "", fmt.Errorf("signed text has %d bytes, want at most %d", len(data), MaxSigned)
 	}
 	n, err := note.Open(data, keys)
 	var unverified *note.UnverifiedNoteError
@@ -47,7 +48,7 @@ func openText(data []byte, keys note.Verifiers) (string, error) {
 	case errors.As(err, &unverified), errors.As(err, &invalid):
 		return "", ErrBadSignature
 	case err != nil:
-		return "", fmt.Errorf("%w: it is no signed note", ErrBadSignature)
+		return "", fmt.Errorf("%w: not a signed note", ErrBadSignature)
 	}
 	return n.Text, nil
 }

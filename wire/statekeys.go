@@ -8,23 +8,23 @@ import (
 	"strings"
 )
 
-// StateKeys says which keys a machine works with, as short values that people compare, and how much room its disk has.
-// An older machine says none of it.
+// StateKeys holds short values by which people compare the keys of a machine, and the free space of its disk. Older
+// machines send none of it.
 type StateKeys struct {
-	MachineKey string `json:"machine_key,omitempty"`  // Fingerprint of the key that signs its records
-	HubKey     string `json:"hub_key,omitempty"`      // of the key that it believes acknowledgements and commands by
-	BundleKey  string `json:"bundle_key,omitempty"`   // of the key that it believes bundles by
-	PolicyKey  string `json:"policy_key,omitempty"`   // of the policy key that it pins apart; absent: none
-	CardKey    string `json:"card_key,omitempty"`     // check value of the card key that its bundle was built with
-	OldCardKey string `json:"old_card_key,omitempty"` // of the card key that it holds beside; absent: none
-	// DiskFree is how much of its data folder's disk is free, in MB (10^6 bytes); absent: not known. It is rounded, so
-	// that a state does not change all the time.
+	MachineKey string `json:"machine_key,omitempty"`  // Fingerprint of the key that signs the machine's records
+	HubKey     string `json:"hub_key,omitempty"`      // Fingerprint of the key that verifies acknowledgements and commands
+	BundleKey  string `json:"bundle_key,omitempty"`   // Fingerprint of the key that verifies bundles
+	PolicyKey  string `json:"policy_key,omitempty"`   // Fingerprint of the separate policy key; absent: none
+	CardKey    string `json:"card_key,omitempty"`     // check value of the bundle's card key
+	OldCardKey string `json:"old_card_key,omitempty"` // check value of the previous card key; absent: none
+	// DiskFree is the free space on the disk of the data folder, in MB (10^6 bytes); absent: unknown. It is rounded, so
+	// that the state changes rarely.
 	DiskFree int64 `json:"disk_free_mb,omitempty"`
 }
 
 var shortHex = regexp.MustCompile(`^[0-9a-f]{8,16}$`)
 
-// bounded leaves out what is no short value.
+// bounded returns k without malformed values.
 func (k StateKeys) bounded() StateKeys {
 	for _, s := range []*string{&k.MachineKey, &k.HubKey, &k.BundleKey, &k.PolicyKey, &k.CardKey, &k.OldCardKey} {
 		if !shortHex.MatchString(*s) {
@@ -35,8 +35,8 @@ func (k StateKeys) bounded() StateKeys {
 	return k
 }
 
-// Fingerprint is how people compare a key: the first 16 hexadecimal digits of its SHA-256. vkey is a verifier key,
-// name+hash+key; empty for none.
+// Fingerprint returns the value by which people compare a key: the first 16 hexadecimal digits of its SHA-256. vkey is
+// a verifier key, name+hash+key. The fingerprint of an empty vkey is empty.
 func Fingerprint(vkey string) string {
 	if vkey == "" {
 		return ""

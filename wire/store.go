@@ -12,25 +12,25 @@ import (
 	"portillon/policy"
 )
 
-// Store is the folder where a machine keeps the bundle it works from: «manifest», the one before it as
-// «manifest.previous», and the chunks of both by hash. A new bundle's chunks are all on the disk before the manifest is
-// renamed into place: at any power cut the old one or the new one is whole.
+// Store is the folder where a machine keeps its current bundle: «manifest», the previous one as «manifest.previous»,
+// and the chunks of both by hash. All chunks of a new bundle are on disk before its manifest is renamed into place, so
+// that after a power cut either the old or the new bundle is complete.
 type Store struct {
 	Dir  string
 	Site policy.SiteID
 	Keys note.Verifiers
-	// Policy are the policy keys, where they are not the keys of bundles: only what they have signed is installed, and no
-	// lower policy number than one that was installed before. nil: the policy has no key of its own.
+	// Policy holds the policy keys, if they differ from the bundle keys. A bundle is then installed only if its policy is
+	// signed by one of them and its policy number is not lower than an installed one. nil: no separate policy key.
 	Policy note.Verifiers
 }
 
-// Current is the manifest in force; os.ErrNotExist where there is none.
+// Current returns the current manifest; os.ErrNotExist if there is none.
 func (s Store) Current() (Manifest, error) { return s.read("manifest") }
 
-// Signed is the manifest in force as it was signed. Its signature is not checked.
+// Signed returns the bytes of the current signed manifest. The signature is not checked.
 func (s Store) Signed() ([]byte, error) { return readFile(filepath.Join(s.Dir, "manifest"), MaxSigned) }
 
-// Chunk reads a chunk of m by its name, and checks its hash. A name that m does not hold is nil, without error.
+// Chunk reads a chunk of m by name and verifies its hash. If m has no such chunk, both results are nil.
 func (s Store) Chunk(m Manifest, name string) ([]byte, error) {
 	c, ok := m.Chunk(name)
 	if !ok {
@@ -41,26 +41,26 @@ func (s Store) Chunk(m Manifest, name string) ([]byte, error) {
 		return nil, refuse("missing-chunk", "%s: %v", name, err)
 	}
 	if Hash(b) != c.SHA256 {
-		return nil, refuse("wrong-hash", "%s is not what was signed: the disk has changed it", name)
+		return nil, refuse("wrong-hash", "%s does not match the signed hash: damaged on the disk", name)
 	}
 	return b, nil
 }
 
 func (s Store) path(sha string) string { return filepath.Join(s.Dir, "chunks", sha) }
 
-// Fetch gives the bytes of a chunk by its hash.
+// Fetch returns the content of the chunk with a hash.
 type Fetch func(sha string) ([]byte, error)
 
-// Install takes a signed manifest and fetches the chunks that are not here. usable judges the whole before it comes
-// into force: it is given the new manifest, and chunks can be read. On any error what was in force stays. Same version,
-// same bytes: nothing to do, no error.
+// Install opens a signed manifest, fetches the missing chunks and makes the bundle current. usable is called before,
+// and may read all chunks of the new manifest. On any error the current bundle stays. The same version with the same
+// bytes changes nothing and is not an error.
 func (s Store) Install(manifest []byte, fetch Fetch, usable func(Manifest) error) (Manifest, error) {
 	return s.install(manifest, fetch, usable, nil)
 }
 
-// InstallChanged is Install without reading the chunks that the bundle in force has too: their sizes are compared, and
-// not their hashes. At 10,000 members that spares 64 MB for each change. Whoever reads a chunk compares its hash. Where
-// the bundle cannot be used, all chunks are read, the damaged ones fetched, and it is tried once more.
+// InstallChanged is Install without reading the chunks that the current bundle has too: only their sizes are compared,
+// which saves reading 64 MB per change at 10,000 members. Reading a chunk later verifies its hash. If the bundle is
+// unusable, InstallChanged verifies all chunks, fetches damaged ones, and tries once more.
 func (s Store) InstallChanged(manifest []byte, fetch Fetch, usable func(Manifest) error) (Manifest, error) {
 	held := map[string]bool{}
 	if before, err := s.Current(); err == nil {
@@ -76,7 +76,7 @@ func (s Store) InstallChanged(manifest []byte, fetch Fetch, usable func(Manifest
 	return m, err
 }
 
-// damagedOf are the damaged chunks of a signed manifest.
+// damagedOf returns the damaged chunks of a signed manifest.
 func (s Store) damagedOf(manifest []byte) []Chunk {
 	m, err := OpenManifest(manifest, s.Keys)
 	if err != nil {
@@ -85,7 +85,7 @@ func (s Store) damagedOf(manifest []byte) []Chunk {
 	return s.Damaged(m)
 }
 
-// install installs. held are chunks whose sizes alone are compared.
+// install implements Install. Of the chunks in held, only the sizes are compared.
 func (s Store) install(manifest []byte, fetch Fetch, usable func(Manifest) error,
 	held map[string]bool) (Manifest, error) {
 	m, err := OpenManifest(manifest, s.Keys)
@@ -124,7 +124,7 @@ func (s Store) install(manifest []byte, fetch Fetch, usable func(Manifest) error
 	return m, nil
 }
 
-// InstallFile installs from a bundle file.
+// InstallFile installs a bundle from a bundle file.
 func (s Store) InstallFile(r io.Reader, usable func(Manifest) error) (Manifest, error) {
 	var manifest []byte
 	err := ReadBundle(r, s.Keys, func(data []byte, m Manifest) error {
@@ -142,13 +142,13 @@ func (s Store) InstallFile(r io.Reader, usable func(Manifest) error) (Manifest, 
 	return s.Install(manifest, nil, usable)
 }
 
-// hasSize reports whether a file of the chunk's size is there.
+// hasSize reports whether the store has a regular file of the chunk's size.
 func (s Store) hasSize(c Chunk) bool {
 	fi, err := os.Lstat(s.path(c.SHA256))
 	return err == nil && fi.Mode().IsRegular() && fi.Size() == c.Size
 }
 
-// want brings a chunk into the folder.
+// want makes sure that the store has chunk c, fetching it if needed.
 func (s Store) want(c Chunk, fetch Fetch) error {
 	if s.has(c) {
 		return nil
@@ -161,12 +161,12 @@ func (s Store) want(c Chunk, fetch Fetch) error {
 		return refuse("missing-chunk", "%s: %v", c.Name, err)
 	}
 	if Hash(b) != c.SHA256 || int64(len(b)) != c.Size {
-		return refuse("wrong-hash", "%s is not what was signed", c.Name)
+		return refuse("wrong-hash", "%s does not match the signed size and hash", c.Name)
 	}
 	return s.put(filepath.Join("chunks", c.SHA256), b)
 }
 
-// sweep removes chunks that none of these manifests names. What cannot be removed now will be the next time.
+// sweep removes chunks that none of the manifests lists. A failed removal is retried by the next sweep.
 func (s Store) sweep(manifests ...Manifest) {
 	keep := map[string]bool{}
 	for _, m := range manifests {
@@ -185,8 +185,8 @@ func (s Store) sweep(manifests ...Manifest) {
 	}
 }
 
-// WriteFile replaces a file so that a power cut leaves the old one or the new one: write, fsync, rename, fsync the
-// folder.
+// WriteFile replaces a file atomically: write a temporary file, fsync, rename, fsync the folder. After a power cut the
+// path has the old or the new content.
 func WriteFile(path string, b []byte, mode os.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {

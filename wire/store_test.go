@@ -30,7 +30,7 @@ func store(t testing.TB) Store {
 	return Store{Dir: filepath.Join(t.TempDir(), "bundle"), Site: "biklab", Keys: v}
 }
 
-// why is the refusal's code, or the error as it is.
+// why returns the refusal's code, or the error's text.
 func why(err error) string {
 	var r *Refusal
 	if errors.As(err, &r) {
@@ -108,7 +108,7 @@ func TestRefusedBundlesChangeNothing(t *testing.T) {
 	}
 }
 
-func TestOnlyMissingChunksAreFetchedAndOldOnesGo(t *testing.T) {
+func TestOnlyMissingChunksAreFetchedAndOldOnesAreRemoved(t *testing.T) {
 	st := store(t)
 	s, _ := keys(t)
 	if _, err := st.InstallFile(bytes.NewReader(bundleFile(t, manifest())), nil); err != nil {
@@ -134,7 +134,7 @@ func TestOnlyMissingChunksAreFetchedAndOldOnesGo(t *testing.T) {
 	if _, err := st.Install(signed, fetch, nil); err != nil || len(asked) != 1 {
 		t.Fatalf("asked for %v, %v", asked, err)
 	}
-	// The chunks of the version before are kept, those of older versions are removed.
+	// The chunks of the previous version are kept, older ones are removed.
 	for _, x := range []struct {
 		version uint64
 		want    int
@@ -153,7 +153,7 @@ func TestOnlyMissingChunksAreFetchedAndOldOnesGo(t *testing.T) {
 	}
 }
 
-func TestChunkThatTheDiskChangedIsRefused(t *testing.T) {
+func TestChunkChangedOnTheDiskIsRefused(t *testing.T) {
 	st := store(t)
 	m, err := st.InstallFile(bytes.NewReader(bundleFile(t, manifest())), nil)
 	if err != nil {
@@ -179,7 +179,7 @@ func TestMembersAreSpreadOverAllBuckets(t *testing.T) {
 	}
 }
 
-// damages are what a worn card or a power cut does to a file.
+// damages are the effects of a worn SD card or a power cut on a file.
 var damages = map[string]func(t *testing.T, path string){
 	"one byte changed": func(t *testing.T, path string) {
 		b, err := os.ReadFile(path)
@@ -250,7 +250,7 @@ func TestDamagedChunksAreRepairedFromTheFileOrByFetching(t *testing.T) {
 	}
 }
 
-func TestRepairRejectsBytesThatAreNotTheChunk(t *testing.T) {
+func TestRepairRejectsBytesWithAnotherHash(t *testing.T) {
 	st := store(t)
 	m, err := st.InstallFile(bytes.NewReader(bundleFile(t, manifest())), nil)
 	if err != nil {
@@ -268,8 +268,8 @@ func TestRepairRejectsBytesThatAreNotTheChunk(t *testing.T) {
 	}
 }
 
-// A damaged manifest must not let an older bundle in.
-func TestDamagedManifestKeepsTheVersionBeforeAsTheFloor(t *testing.T) {
+// A damaged manifest must not allow an older bundle.
+func TestWithADamagedManifestThePreviousVersionIsTheFloor(t *testing.T) {
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
 			st := store(t)
@@ -299,8 +299,8 @@ func TestDamagedManifestKeepsTheVersionBeforeAsTheFloor(t *testing.T) {
 	}
 }
 
-// Whatever a broken disk, or a hand, has put in a file's place is damage: it is neither waited for nor read whole.
-func TestWhatIsNoFileOfTheSignedSizeIsDamage(t *testing.T) {
+// A path that is not a regular file of the right size is damage: the store neither waits for it nor reads all of it.
+func TestAnythingButAFileOfTheSignedSizeIsDamage(t *testing.T) {
 	for name, replace := range map[string]func(path string) error{
 		"pipe": func(path string) error { return syscall.Mkfifo(path, 0o600) },
 		"link": func(path string) error { return os.Symlink("/dev/zero", path) },
@@ -337,8 +337,9 @@ func TestWhatIsNoFileOfTheSignedSizeIsDamage(t *testing.T) {
 	}
 }
 
-// A folder may be a link to another disk. Moving it aside would take the bundle away before the next one is whole.
-func TestAFolderThatIsALinkStays(t *testing.T) {
+// A folder may be a link to another disk. Moving the link aside would remove the bundle before the next one is
+// complete.
+func TestStoreKeepsAFolderThatIsALink(t *testing.T) {
 	for _, which := range []string{"", "chunks"} {
 		st := store(t)
 		if _, err := st.InstallFile(bytes.NewReader(bundleFile(t, manifest())), nil); err != nil {
@@ -366,7 +367,7 @@ func TestAFolderThatIsALinkStays(t *testing.T) {
 	}
 }
 
-func TestChangedBundleIsInstalledWithoutReadingTheRest(t *testing.T) {
+func TestInstallChangedReadsOnlyChangedChunks(t *testing.T) {
 	s := newPartsSite(t, 3)
 	a := &Assembler{Store: s.store, Source: &hubOf{partsSite: s}}
 	if err := s.install(a); err != nil {

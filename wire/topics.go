@@ -8,12 +8,12 @@ import (
 	"portillon/policy"
 )
 
-// MaxPacket bounds an MQTT packet everywhere: the remaining length (MQTT 3.1.1 §2.2.3), in bytes, that machine, hub and
-// broker send and accept. A packet of MaxPacket holds the largest signed text, a topic of 1,000 bytes and a packet
+// MaxPacket bounds every MQTT packet that machine, hub and broker send and accept: the remaining length (MQTT 3.1.1
+// §2.2.3), in bytes. A packet of MaxPacket holds the largest signed text, a topic of 1,000 bytes and a packet
 // identifier.
 const MaxPacket = MaxSigned + 1<<10
 
-// Party is a kind of account at the broker. The zero Party is nobody's.
+// Party is a kind of account at the broker. The zero Party has no permissions.
 type Party uint8
 
 // The parties at a site's broker.
@@ -24,16 +24,16 @@ const (
 	WatcherParty       // Home Assistant
 )
 
-// Use is what a party does with a topic. The zero Use is nothing, and is not permitted.
+// Use is what a party does with a topic. The zero Use permits nothing.
 type Use uint8
 
 // The uses of a topic.
 const (
 	Unused       Use = iota
-	Publishes        // publishes on it; the hub also subscribes to it with QoS 0, to find what others left there
-	Subscribes       // subscribes at each connection, with the topic's QoS
-	Inspects         // subscribes with QoS 0, only to find retained messages of machines that are gone
-	MaySubscribe     // is permitted to subscribe, and does not need to
+	Publishes        // publishes; the hub also subscribes with QoS 0, to find retained messages
+	Subscribes       // subscribes at each connection, with QoS of the topic
+	Inspects         // subscribes with QoS 0, to find retained messages of removed machines
+	MaySubscribe     // may subscribe
 )
 
 // TopicName names a topic of the protocol.
@@ -57,17 +57,17 @@ const (
 type Topic struct {
 	Name    TopicName
 	Pattern string // portillon/{site}/{machine}/records
-	// Retained says that the publisher sets the retain flag. On a topic that is not retained, publisher and hub remove
-	// what somebody else retained there.
+	// Retained reports whether the publisher sets the retain flag. On other topics, publisher and hub clear retained
+	// messages.
 	Retained              bool
-	QoS                   byte // of each publish, and of the subscription of a party that Subscribes
+	QoS                   byte // QoS of publishes and of subscriptions by Subscribes
 	Hub, Machine, Watcher Use
-	Content               string // what a message holds
+	Content               string // content of a message, for the table of topics
 }
 
-// TopicTable lists every topic of the protocol. The subscriptions of hub and machines (Topics.Subscriptions), the
-// permissions at the broker and in mosquitto's access list (Topics.Permissions), and the table for administrators at
-// the head of that list are made from it. A new topic is a row here and a handler where it is received.
+// TopicTable lists every topic of the protocol. Three things are generated from it: the subscriptions of hub and
+// machines (Topics.Subscriptions), the permissions at the broker and in mosquitto's access list (Topics.Permissions),
+// and the table of topics at the head of that list. A new topic needs a row here and a handler at the receiver.
 func TopicTable() []Topic { return slices.Clone(topicTable[:]) }
 
 const own = "portillon/{site}/{machine}/"
@@ -75,21 +75,21 @@ const own = "portillon/{site}/{machine}/"
 var topicTable = [...]Topic{
 	{TopicAvailability, own + "availability", true, 1, Subscribes, Publishes, MaySubscribe,
 		"online, or offline (also the will)"},
-	{TopicState, own + "state", true, 1, Subscribes, Publishes, MaySubscribe, "how the machine stands"},
+	{TopicState, own + "state", true, 1, Subscribes, Publishes, MaySubscribe, "the machine's state"},
 	{TopicRecords, own + "records", false, 1, Subscribes, Publishes, Unused, "records of the journal, in order"},
 	{TopicCheckpoint, own + "checkpoint", true, 1, Inspects, Publishes, Unused, "the journal's signed checkpoint"},
 	{TopicReply, own + "reply", false, 1, Subscribes, Publishes, Unused, "the answer to a command"},
 	{TopicDiscovery, "homeassistant/device/portillon_{site}_{machine}/config", true, 1, Unused, Publishes, MaySubscribe,
-		"how Home Assistant shows the machine"},
+		"the machine's description for Home Assistant"},
 	{TopicCommand, own + "command", false, 1, Publishes, Subscribes, Unused, "a signed command, valid for seconds"},
 	{TopicAck, "portillon/{site}/ack/{machine}", true, 1, Publishes, Subscribes, Unused,
 		"which records the hub holds, signed"},
 	{TopicBundle, "portillon/{site}/bundle", true, 1, Publishes, Subscribes, Unused,
-		"the signed manifest of the bundle in force"},
+		"the signed manifest of the current bundle"},
 	{TopicBirth, "homeassistant/status", false, 1, Unused, MaySubscribe, Publishes, "Home Assistant has started"},
 }
 
-// wideGrants are filters that a party may use besides its topics.
+// wideGrants returns filters that a party may use in addition to its topics.
 func wideGrants() []Permission {
 	return []Permission{
 		{
@@ -97,12 +97,12 @@ func wideGrants() []Permission {
 			Filter:    "portillon/{site}/#",
 			Publish:   true,
 			Subscribe: true,
-		}, // it clears topics of machines that are gone
+		}, // the hub clears topics of removed machines
 		{Party: WatcherParty, Filter: "homeassistant/#", Subscribe: true},
 	}
 }
 
-// Use is what a party does with the topic.
+// Use returns what a party does with the topic.
 func (t Topic) Use(p Party) Use {
 	switch p {
 	case HubParty:
@@ -127,7 +127,7 @@ func (t Topic) MaySubscribe(p Party) bool {
 // OfMachine reports whether each machine has a topic of this name.
 func (t Topic) OfMachine() bool { return strings.Contains(t.Pattern, "{machine}") }
 
-// Of fills in site and machine; machine may be "+" for all of them.
+// Of returns the topic for a site and a machine; machine may be "+" for all machines.
 func (t Topic) Of(site policy.SiteID, machine policy.MachineID) string {
 	return fill(t.Pattern, site, machine)
 }
@@ -139,8 +139,8 @@ func fill(pattern string, site policy.SiteID, machine policy.MachineID) string {
 // Topics names the topics of one site.
 type Topics struct{ Site policy.SiteID }
 
-// Of is the topic of this name, for a machine where each has one. An unknown name gives the empty topic, on which no
-// broker lets anybody publish.
+// Of returns the topic with this name; m is needed if every machine has one. For an unknown name Of returns the empty
+// topic, on which no broker accepts messages.
 func (t Topics) Of(name TopicName, m policy.MachineID) string {
 	for _, x := range topicTable {
 		if x.Name == name {
@@ -162,7 +162,7 @@ func (t Topics) Command(m policy.MachineID) string { return t.Of(TopicCommand, m
 func (t Topics) Bundle() string                    { return t.Of(TopicBundle, "") }
 func (t Topics) Ack(m policy.MachineID) string     { return t.Of(TopicAck, m) }
 
-// Subscriptions are the topic filters that a party subscribes to at each connection, with their QoS. m is the machine,
+// Subscriptions returns the topic filters, with QoS, to which a party subscribes at each connection. m is the machine,
 // or "+" for the hub.
 func (t Topics) Subscriptions(p Party, m policy.MachineID) map[string]byte {
 	out := map[string]byte{}
@@ -177,8 +177,8 @@ func (t Topics) Subscriptions(p Party, m policy.MachineID) map[string]byte {
 	return out
 }
 
-// NeverRetained are the topics of a machine that it publishes on without the retain flag. At each connection it clears
-// what somebody else retained there.
+// NeverRetained returns the topics on which a machine publishes without the retain flag. At each connection the machine
+// clears messages that another client retained there.
 func (t Topics) NeverRetained(m policy.MachineID) (out []string) {
 	for _, x := range topicTable {
 		if x.Machine == Publishes && !x.Retained {
@@ -188,15 +188,15 @@ func (t Topics) NeverRetained(m policy.MachineID) (out []string) {
 	return out
 }
 
-// Permission is a topic filter that an account may use.
+// Permission is a topic filter that an account may use, and how.
 type Permission struct {
 	Party              Party
 	Filter             string
 	Publish, Subscribe bool
 }
 
-// Permissions are what an account may do: all else is denied. m is the machine, or "+" for the watcher. A topic that a
-// wider filter covers is not listed.
+// Permissions returns what an account may do; everything else is denied. m is the machine, or "+" for the watcher. A
+// topic covered by a wider filter of the account is not listed.
 func (t Topics) Permissions(p Party, m policy.MachineID) (out []Permission) {
 	var wide []Permission
 	for _, g := range wideGrants() {
@@ -240,8 +240,8 @@ func Covers(filter, other string) bool {
 	}
 }
 
-// Parse finds the topic of the table that a topic is, and the machine that it belongs to: empty where the topic is one
-// for the whole site. The machine is what stands in the topic, and need not be an id.
+// Parse returns the topic of the table that matches, and the machine named in it: empty for a topic of the whole site.
+// The machine is not validated.
 func (t Topics) Parse(topic string) (found Topic, machine policy.MachineID, ok bool) {
 	for _, x := range topicTable {
 		m, matches := match(x.Pattern, string(t.Site), topic)
@@ -256,8 +256,8 @@ func (t Topics) Parse(topic string) (found Topic, machine policy.MachineID, ok b
 	return found, machine, ok
 }
 
-// match compares the levels of a topic with those of a pattern, and returns the one that stands for {machine}. A
-// pattern in which {machine} is part of a level matches nothing: nobody of ours subscribes to it.
+// match compares a topic with a pattern, level by level, and returns the level at {machine}. A pattern with {machine}
+// inside a level matches nothing, because Portillon does not subscribe to such a topic.
 func match(pattern, site, topic string) (machine string, ok bool) {
 	if strings.ContainsAny(topic, "+#") {
 		return "", false
@@ -286,13 +286,14 @@ func match(pattern, site, topic string) (machine string, ok bool) {
 	}
 }
 
-// Reserved reports whether an id cannot be a machine's: topics of the site stand where a machine's id would.
+// Reserved reports whether an id is not allowed for machines, because a topic of the site uses it in the machine's
+// place.
 func Reserved(m policy.MachineID) bool { return m == "ack" || m == "bundle" }
 
-// All matches the topics of this name of all machines.
+// All returns the topic filter for this topic of all machines.
 func (t Topics) All(name TopicName) string { return t.Of(name, "+") }
 
-// Machine reads which machine a topic of this name belongs to. It refuses what cannot be an id.
+// Machine returns the machine to which a topic with this name belongs. ok is false for an invalid machine id.
 func (t Topics) Machine(topic string, name TopicName) (policy.MachineID, bool) {
 	x, m, ok := t.Parse(topic)
 	if !ok || x.Name != name || m == "" || Reserved(m) || strings.ContainsAny(string(m), ". *") {
@@ -301,7 +302,8 @@ func (t Topics) Machine(topic string, name TopicName) (policy.MachineID, bool) {
 	return m, true
 }
 
-// Document lists the topics of the site in Markdown: who publishes and who may subscribe, for whoever sets up a broker.
+// Document returns the topics of the site as a Markdown table with publishers and subscribers, for administrators of a
+// broker.
 func (t Topics) Document() string {
 	var b strings.Builder
 	b.WriteString("| topic | retained | QoS | publisher | subscribers | content |\n|---|---|---|---|---|---|\n")
@@ -327,16 +329,15 @@ func (t Topics) Document() string {
 	return b.String()
 }
 
-// ClientID is a machine's MQTT client id. It never changes, so that a connection that hangs is replaced by the next
-// one.
+// ClientID returns a machine's MQTT client id. It never changes, so that a new connection replaces a hanging one.
 func (t Topics) ClientID(m policy.MachineID) string {
 	return "portillon-" + string(t.Site) + "-" + string(m)
 }
 
-// HubClientID is the hub's. No id of a machine holds an underscore.
+// HubClientID returns the hub's client id. Machine ids contain no underscore, so that no machine has this id.
 func (t Topics) HubClientID() string { return "portillon-" + string(t.Site) + "_hub" }
 
-// Online and Offline are the payloads of availability; Offline is the will.
+// Online and Offline are the payloads of the availability topic; Offline is the will.
 const (
 	Online  = "online"
 	Offline = "offline"

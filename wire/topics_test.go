@@ -58,7 +58,7 @@ func TestMachinePublishesOnlyUnderItsOwnID(t *testing.T) {
 	}
 }
 
-func TestPartiesSubscribeOnlyToWhatTheyMay(t *testing.T) {
+func TestPartiesSubscribeOnlyWherePermitted(t *testing.T) {
 	topics := Topics{"biklab"}
 	for p, m := range map[Party]policy.MachineID{HubParty: "+", MachineParty: "laser", WatcherParty: "+"} {
 		granted := topics.Permissions(p, m)
@@ -73,7 +73,7 @@ func TestPartiesSubscribeOnlyToWhatTheyMay(t *testing.T) {
 	}
 }
 
-func TestSubscriptionsAreThoseOfTheProtocol(t *testing.T) {
+func TestSubscriptionsFollowTheTopicTable(t *testing.T) {
 	topics := Topics{"biklab"}
 	for p, want := range map[Party][]string{
 		MachineParty: {"portillon/biklab/ack/laser 1", "portillon/biklab/bundle 1", "portillon/biklab/laser/command 1"},
@@ -105,9 +105,9 @@ func TestParseFindsTopicAndMachine(t *testing.T) {
 	}{
 		"portillon/biklab/laser/records":     {TopicRecords, "laser"},
 		"portillon/biklab/ack/laser":         {TopicAck, "laser"},
-		"portillon/biklab/ack/records":       {TopicAck, "records"}, // an acknowledgement for a machine of this name
+		"portillon/biklab/ack/records":       {TopicAck, "records"}, // an acknowledgement for the machine named records
 		"portillon/biklab/bundle":            {TopicBundle, ""},
-		"portillon/biklab/bundle/state":      {TopicState, "bundle"}, // somebody retained it; no machine has this id
+		"portillon/biklab/bundle/state":      {TopicState, "bundle"}, // a reserved id that no machine has
 		"portillon/biklab/not an id/state":   {TopicState, "not an id"},
 		"homeassistant/status":               {TopicBirth, ""},
 		"portillon/other/laser/records":      {},
@@ -126,7 +126,7 @@ func TestParseFindsTopicAndMachine(t *testing.T) {
 	}
 }
 
-func TestFilterCoversWhatItMatches(t *testing.T) {
+func TestCoversFollowsTheMatchingRulesOfMQTT(t *testing.T) {
 	for _, c := range []struct {
 		filter, other string
 		want          bool

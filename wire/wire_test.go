@@ -17,9 +17,9 @@ import (
 	"portillon/policy"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
-// keys are the tests' alone. Ed25519 signs the same text the same way each time, so that signed files are golden too.
+// keys returns test-only keys. Ed25519 signatures are deterministic, so signed texts can be golden files too.
 func keys(t testing.TB) (note.Signer, note.Verifiers) {
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(bytes.NewReader(bytes.Repeat([]byte{7}, 64)), "portillon-test")
@@ -196,8 +196,8 @@ var command = Command{
 	Expires: at.Add(30 * time.Second),
 }
 
-// What travels is a promise to every machine and hub that is out there: a golden file each.
-func TestWhatTravelsIsWhatTheGoldenFilesSay(t *testing.T) {
+// Message formats are a promise to every installed machine and hub: one golden file for each.
+func TestMessageFormatsMatchTheGoldenFiles(t *testing.T) {
 	s, v := keys(t)
 	records := sample(t)
 	var lines []byte
@@ -288,8 +288,8 @@ func TestWhatTravelsIsWhatTheGoldenFilesSay(t *testing.T) {
 	golden(t, "roster.json", roster.Bytes())
 }
 
-// What is signed for one use, by one key, for one machine, is good for nothing else.
-func TestSignedTextsCountOnlyForWhatTheyAre(t *testing.T) {
+// A text signed for one use, by one key, for one machine, must not be accepted for any other.
+func TestSignedTextsAreAcceptedOnlyForTheirUse(t *testing.T) {
 	s, v := keys(t)
 	evil := stranger(t)
 	good := func(b []byte, err error) []byte {
@@ -319,7 +319,7 @@ func TestSignedTextsCountOnlyForWhatTheyAre(t *testing.T) {
 				t.Errorf("a signed %s opened as %s: %v", other, kind, err)
 			}
 		}
-		for i := range len(texts[kind]) - 3 { // the last letter of the signature has bits that mean nothing
+		for i := range len(texts[kind]) - 3 { // the last base64 letter of the signature has unused bits
 			c := bytes.Clone(texts[kind])
 			c[i] ^= 1
 			if err := f(c); err == nil {
@@ -395,8 +395,8 @@ func TestCommandsAreRefusedWhenLateEarlyForeignOrRepeated(t *testing.T) {
 	}
 }
 
-// A machine that lost its time server, or whose clock runs ahead or behind, must still take a tag.
-func TestTagCommandsDoNotDependOnTheClock(t *testing.T) {
+// A machine with a wrong or untrusted clock must still accept a tag.
+func TestTagCommandsAreValidWithoutATrustedClock(t *testing.T) {
 	s, v := keys(t)
 	o := &Commands{Site: "biklab", Machine: "laser", Keys: v, Started: at}
 	tag, err := SignCommand(command, s)
@@ -420,7 +420,7 @@ func TestTagCommandsDoNotDependOnTheClock(t *testing.T) {
 	}
 }
 
-// The sender learns why its command was refused; a command that was received before is not answered again.
+// The sender learns why its command was refused. A repeated command is not answered again.
 func TestRefusedCommandsKeepTheirIDForTheReply(t *testing.T) {
 	s, v := keys(t)
 	stop := command

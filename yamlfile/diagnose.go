@@ -10,16 +10,16 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// suspect is a place where a text stops being YAML, with the mistake that beginners usually make there.
+// suspect is a place where a text stops being YAML, with the probable mistake.
 type suspect struct {
 	line, column  int // from 1
 	problem, hint string
-	sure          bool // it is a slip even where YAML takes it for a word
+	sure          bool // a mistake even if YAML accepts the text
 }
 
-// diagnose looks for the mistake in a text that the YAML library has refused. The library's own errors name the line
-// where it gave up, which is often the line where the block began. diagnose knows the usual mistakes and no others, and
-// finds none in a text that is YAML.
+// diagnose searches for the mistake in a text that the YAML library has refused. The library's errors name the line
+// where it stopped, which is often the line where the block began. diagnose knows only the common mistakes, and finds
+// none in valid YAML.
 func diagnose(data []byte) (suspect, bool) {
 	d := &diagnosis{}
 	for i, l := range splitLines(data) {
@@ -37,7 +37,7 @@ func diagnose(data []byte) (suspect, bool) {
 	return *d.found, true
 }
 
-// splitLines are the lines as the YAML library and editors count them.
+// splitLines returns the lines as the YAML library and editors count them.
 func splitLines(data []byte) []string {
 	text := strings.TrimPrefix(string(data), "\ufeff")
 	if strings.Contains(text, "\r") {
@@ -46,15 +46,15 @@ func splitLines(data []byte) []string {
 	return strings.Split(text, "\n")
 }
 
-// maxTried and maxTriedEntries bound what is read again, ten times at most, to make sure: a hostile file must not cost
-// much.
+// maxTried and maxTriedEntries bound texts for which a diagnosis is checked, which parses them up to ten times: a
+// hostile file must not cost much time.
 const (
 	maxTried        = 64 << 10
 	maxTriedEntries = 6000
 )
 
-// trusted checks a diagnosis with the YAML library: the text above the line must be YAML, and must not be YAML any more
-// with the line, nor with up to seven lines that follow.
+// trusted checks a diagnosis with the YAML library. The text above the line must be valid, and must become invalid with
+// the line and with up to seven further lines.
 func trusted(data []byte, s suspect) bool {
 	if len(data) > maxTried || Entries(data) > maxTriedEntries {
 		return true
@@ -74,33 +74,33 @@ func trusted(data []byte, s suspect) bool {
 	return true
 }
 
-// diagnosis reads a text line by line, as YAML would, and stops at the first mistake.
+// diagnosis reads a text line by line, like YAML, and stops at the first mistake.
 type diagnosis struct {
-	at       int // the line, from 1
+	at       int // present line, from 1
 	levels   []level
-	plain    bool      // the last value is plain words: lines that are further in may go on with it
-	block    int       // the column of the block whose value is written with | or >, from 1; 0: none is
-	brackets []bracket // open
-	quote    bracket   // open; its rune is 0 where none is
+	plain    bool      // the last value is a plain scalar, which more indented lines may continue
+	block    int       // column of a block scalar (| or >), from 1; 0: none
+	brackets []bracket // open brackets
+	quote    bracket   // open quotation; its rune is 0 if none is open
 	found    *suspect
-	lost     bool // by what our files do not use
+	lost     bool // the text uses YAML features that diagnosis does not know
 }
 
-// level is a block: the column where its entries begin, from 0.
+// level is an open block. Columns count from 0.
 type level struct {
 	column int
 	dash   bool // a list
 	open   bool // the last entry has no value yet
-	first  int  // the line where it begins
-	many   bool // it has more entries than that
+	first  int  // line where the block begins
+	many   bool // the block has more than one entry
 }
 
-// bracket is an opening bracket or quote, and what has been seen since.
+// bracket is an opening bracket or quote.
 type bracket struct {
 	rune         rune
 	line, column int  // from 1
-	indent       int  // of its line
-	colon        bool // the entry has a key and a colon already
+	indent       int  // indentation of its line
+	colon        bool // the present entry already has a key and a colon
 }
 
 func (d *diagnosis) suspect(line, column int, hint, format string, a ...any) {
@@ -109,21 +109,21 @@ func (d *diagnosis) suspect(line, column int, hint, format string, a ...any) {
 	}
 }
 
-// here is a slip on the line that is read, at place i of it.
+// here reports a mistake at index i of the present line.
 func (d *diagnosis) here(i int, hint, format string, a ...any) {
 	d.suspect(d.at, i+1, hint, format, a...)
 }
 
-// space is a slip: what looks like a space at place i of the line, and is none.
+// space reports a character at index i that looks like a space and is not.
 func (d *diagnosis) space(i int, r rune, where string) {
 	d.here(i, "write ordinary spaces", "%s stands %s", nameOf(r), where)
 	d.found.sure = r != '\t'
 }
 
-// isSpace is what looks like a space, or like nothing.
+// isSpace reports whether the rune is invisible or looks like a space.
 func isSpace(r rune) bool { return unicode.IsSpace(r) || r == '\u200b' || r == '\ufeff' }
 
-// entryLike is the beginning of a line in a block: a dash, or a key of our files.
+// entryLike matches the beginning of a line in a block: a dash or a key.
 var entryLike = regexp.MustCompile(`^(- |-$|["']?[A-Za-z][\w-]*["']?:( |$))`)
 
 // read reads one line.
@@ -143,22 +143,22 @@ func (d *diagnosis) read(l []rune) {
 		return
 	}
 	d.block = 0
-	// Comments, document markers and directives (%YAML) hold no entry.
+	// Comments, document markers and directives (%YAML) contain no entry.
 	if rest[0] == '#' || strings.HasPrefix(rest, "---") || strings.HasPrefix(rest, "...") || rest[0] == '%' {
 		return
 	}
 	if !d.isIndentedBySpaces(l[:in], rest) {
 		return
 	}
-	// Our files use no complex keys, anchors, tags and aliases: the text cannot be followed further.
+	// Complex keys, anchors, tags and aliases are not supported: stop the diagnosis.
 	d.lost = strings.ContainsRune("?:&!*", l[in])
 	if !d.lost {
 		d.entry(l, in)
 	}
 }
 
-// isIndentedBySpaces reports the first character of an indentation that is no ordinary space. A tab is one only before
-// an entry of a block.
+// isIndentedBySpaces reports the first character of an indentation that is not an ordinary space. A tab is a mistake
+// only before an entry of a block.
 func (d *diagnosis) isIndentedBySpaces(indentation []rune, rest string) bool {
 	for i, r := range indentation {
 		if r != ' ' && (r != '\t' || entryLike.MatchString(rest)) {
@@ -169,7 +169,7 @@ func (d *diagnosis) isIndentedBySpaces(indentation []rune, rest string) bool {
 	return true
 }
 
-// skipBlanks is the next place from i on that holds no space or tab.
+// skipBlanks returns the index of the first character from i on that is neither space nor tab.
 func skipBlanks(l []rune, i int) int {
 	for i < len(l) && isBlank(l[i]) {
 		i++
@@ -179,7 +179,7 @@ func skipBlanks(l []rune, i int) int {
 
 func isBlank(r rune) bool { return r == ' ' || r == '\t' }
 
-// goOn reads a line inside brackets or quotes, unless it is plainly the next entry: then they were never closed.
+// goOn reads a line inside brackets or quotes. If the line is clearly the next entry, they were never closed.
 func (d *diagnosis) goOn(l []rune, in int, rest string) {
 	open := d.quote
 	if open.rune == 0 {
@@ -196,7 +196,7 @@ func (d *diagnosis) goOn(l []rune, in int, rest string) {
 	}
 }
 
-// unclosed reports the innermost quote or bracket that is still open.
+// unclosed reports the innermost open quote or bracket.
 func (d *diagnosis) unclosed() {
 	if q := d.quote; q.rune != 0 {
 		d.suspect(q.line, q.column, fmt.Sprintf("add %c behind the words that it quotes", q.rune),
@@ -214,10 +214,10 @@ func (d *diagnosis) end() {
 	}
 }
 
-// entry reads what stands at place i of a line in a block: dashes, a key, a value.
+// entry reads a line of a block from index i: dashes, a key, a value.
 func (d *diagnosis) entry(l []rune, i int) {
 	first := i
-	// Dashes: each opens an entry of a list.
+	// Each dash opens an entry of a list.
 	for i < len(l) && l[i] == '-' {
 		if !ends(l, i+1) {
 			d.tight(l, i)
@@ -231,7 +231,7 @@ func (d *diagnosis) entry(l []rune, i int) {
 	if d.stopped() {
 		return
 	}
-	// The key, if there is one, and what follows its colon.
+	// Read the key, if there is one, and the value after its colon.
 	colon := keyEnd(l, i)
 	if colon < 0 {
 		d.bare(l, i, i > first)
@@ -243,10 +243,10 @@ func (d *diagnosis) entry(l []rune, i int) {
 	d.value(l, skipBlanks(l, colon+1))
 }
 
-// stopped reports whether a slip was found, or the text uses what our files do not.
+// stopped reports whether a mistake was found, or the text uses unsupported features.
 func (d *diagnosis) stopped() bool { return d.found != nil || d.lost }
 
-// tight reports a dash that touches what follows it, where an entry of a list was probably meant.
+// tight reports a dash without a space after it, if an entry of a list was probably meant.
 func (d *diagnosis) tight(l []rune, i int) {
 	next := l[i+1]
 	inList := len(d.levels) > 0 &&
@@ -259,7 +259,7 @@ func (d *diagnosis) tight(l []rune, i int) {
 	}
 }
 
-// keyEnd is the place of the colon behind a key, or -1.
+// keyEnd returns the index of the colon after a key, or -1.
 func keyEnd(l []rune, i int) int {
 	if i >= len(l) || strings.ContainsRune("#{[|>&*!%@`,]}", l[i]) {
 		return -1
@@ -278,7 +278,7 @@ func keyEnd(l []rune, i int) int {
 	return -1
 }
 
-// quotedKeyEnd is keyEnd for a key in quotes, which open at place i.
+// quotedKeyEnd is keyEnd for a quoted key whose quote opens at index i.
 func quotedKeyEnd(l []rune, i int) int {
 	quote := l[i]
 	for i++; i < len(l) && l[i] != quote; i++ {

@@ -28,7 +28,7 @@ machines:
 never: []
 `
 
-func TestASlipIsShownWhereItStandsWithItsCure(t *testing.T) {
+func TestMistakesAreReportedWithPlaceAndHint(t *testing.T) {
 	for _, c := range []struct{ name, old, new, want string }{
 		{
 			"a space short",
@@ -207,7 +207,7 @@ func TestASlipIsShownWhereItStandsWithItsCure(t *testing.T) {
 	}
 }
 
-// suspects is the look alone, on whatever the library thinks of the text.
+// suspects runs the diagnosis, whether or not the library accepts the text.
 func suspects(text string) *suspect {
 	d := &diagnosis{}
 	for i, l := range splitLines([]byte(text)) {
@@ -227,7 +227,7 @@ func shipped(t *testing.T) map[string]string {
 		if err != nil || e.IsDir() || filepath.Ext(path) != ".yaml" && filepath.Ext(path) != ".yml" {
 			return err
 		}
-		if e.Name() == "openapi.yaml" { // it has aliases: it is read with another library, and nobody at a site writes it
+		if e.Name() == "openapi.yaml" { // it has aliases and is not written by people of a site
 			return nil
 		}
 		b, err := os.ReadFile(path)
@@ -240,8 +240,8 @@ func shipped(t *testing.T) map[string]string {
 	return out
 }
 
-// A diagnosis is worth something where it never accuses what is well written.
-func TestNothingIsSuspectedInTextThatIsYAML(t *testing.T) {
+// The diagnosis must never report a mistake in valid YAML.
+func TestDiagnosisFindsNothingInValidYAML(t *testing.T) {
 	texts := shipped(t)
 	texts["words"] = "a: it's, \"so\"\nb: -x {y} [z]\nc: x#y\nd: 'it''s # no comment'\ne: \"\\\" #\"\nf:\n- g\n- h: " +
 		"i\n  j: k\nl: m\n  goes on\n  - and on\nn: |\n  o: p: q\n \nr: >-\n  {\ns: 09:00-12:00\nt: [09:00, \"u\": v, " +
@@ -259,16 +259,18 @@ func TestNothingIsSuspectedInTextThatIsYAML(t *testing.T) {
 	}
 }
 
-// Lines of the example are damaged in the ways of beginners: where the library then refuses the file, the line is
-// found.
-func TestADamagedLineOfTheExampleIsFound(t *testing.T) {
+// Lines of the example are damaged in typical ways. If the library then refuses the file, the right line must be found.
+func TestDamagedLinesOfTheExampleAreFound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: reads hundreds of changed files")
+	}
 	b, err := os.ReadFile("../site-example/policy.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(string(b), "\n")
 	found, refused := 0, 0
-	for i := 2; i < len(lines); i += 3 { // all of them take seconds
+	for i := 2; i < len(lines); i += 3 { // testing every line takes seconds
 		l := lines[i]
 		for name, worse := range map[string]string{
 			"short":   strings.TrimPrefix(l, " "),

@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// place judges where an entry begins, and opens and closes blocks.
+// place checks the column of an entry, and opens and closes blocks.
 func (d *diagnosis) place(column int, dash bool) {
 	left := d.closeBlocks(column, dash)
 	n := len(d.levels)
-	if n > 4*MaxDepth { // no file of ours is nested as deep
+	if n > 4*MaxDepth { // valid files are not nested that deep
 		d.lost = true
 		return
 	}
@@ -27,14 +27,14 @@ func (d *diagnosis) place(column int, dash bool) {
 	case top.open && (top.column < column || dash):
 		top.open = false
 		d.levels = append(d.levels, fresh)
-	case top.column < column && d.plain && dash: // plain words that go on
+	case top.column < column && d.plain && dash: // a plain scalar that continues
 	default:
 		d.misplaced(column, dash, *top, left)
 	}
 }
 
-// closeBlocks ends the blocks that are further in than an entry that begins at column, and returns the last of them:
-// the zero level where none ends.
+// closeBlocks ends the blocks that are more indented than an entry at column, and returns the last of them: the zero
+// level if none ends.
 func (d *diagnosis) closeBlocks(column int, dash bool) (left level) {
 	n := len(d.levels)
 	for ; n > 0 && d.levels[n-1].column > column; n-- {
@@ -48,7 +48,7 @@ func (d *diagnosis) closeBlocks(column int, dash bool) (left level) {
 	return left
 }
 
-// misplaced is an entry that fits neither the block that it stands in nor the one that has ended above it.
+// misplaced reports an entry whose column matches neither the present block nor the block that ended above it.
 func (d *diagnosis) misplaced(column int, dash bool, top, left level) {
 	switch {
 	case top.column < column && left.first > 0:
@@ -69,7 +69,8 @@ func (d *diagnosis) misplaced(column int, dash bool, top, left level) {
 	}
 }
 
-// beginIn is where an entry of a block would stand; or the block has one entry so far, and that one is wrong.
+// beginIn returns a hint with the column where an entry should begin. If the block has only one entry, that entry may
+// be the wrong one.
 func beginIn(l level) string {
 	if l.many {
 		return fmt.Sprintf("begin it in column %d", l.column+1)
@@ -77,11 +78,11 @@ func beginIn(l level) string {
 	return fmt.Sprintf("begin it in column %d; or mend line %d, where its block begins", l.column+1, l.first)
 }
 
-// value reads what stands behind a key or a dash.
+// value reads the value after a key or a dash.
 func (d *diagnosis) value(l []rune, i int) {
 	d.plain = false
 	if i >= len(l) || l[i] == '#' {
-		return // it may follow below
+		return // the value may follow on the next lines
 	}
 	if n := len(d.levels); n > 0 {
 		d.levels[n-1].open = false
@@ -107,7 +108,7 @@ func (d *diagnosis) value(l []rune, i int) {
 	}
 }
 
-// words reads plain words to the end of a line in a block.
+// words reads a plain scalar to the end of a line.
 func (d *diagnosis) words(l []rune, i int) {
 	from := i
 	for ; i < len(l); i++ {
@@ -121,7 +122,7 @@ func (d *diagnosis) words(l []rune, i int) {
 	}
 }
 
-// colon is one that stands in plain words, as if they were another key.
+// colon reports a colon inside a plain scalar that looks like another key.
 func (d *diagnosis) colon(l []rune, from, i int) {
 	if strings.ContainsRune(quotes, l[from]) {
 		d.here(from, `write " before the words and behind them`, "%c is a letter to YAML, no quotation mark", l[from])
@@ -139,7 +140,7 @@ func (d *diagnosis) colon(l []rune, from, i int) {
 	d.here(i, hint, "a second colon, with a space behind it, in one line")
 }
 
-// bare reads a line, or what follows a dash, that has no key.
+// bare reads a line, or the text after a dash, that has no key.
 func (d *diagnosis) bare(l []rune, i int, dash bool) {
 	n := len(d.levels)
 	switch {
@@ -164,7 +165,7 @@ func (d *diagnosis) bare(l []rune, i int, dash bool) {
 	}
 }
 
-// touching is a colon with something right behind it, or -1.
+// touching returns the index of a colon without a space after it, or -1.
 func touching(l []rune, i int) int {
 	for ; i+1 < len(l) && l[i] != '"' && l[i] != '\''; i++ {
 		if l[i] == ':' && l[i+1] != ' ' {
@@ -174,7 +175,7 @@ func touching(l []rune, i int) int {
 	return -1
 }
 
-// maxIndent is more than anybody indents: each bracket of a line asks how far in it is.
+// maxIndent bounds the measured indentation, which is read for each bracket of a line.
 const maxIndent = 200
 
 func (d *diagnosis) indent(l []rune) int {
@@ -190,7 +191,7 @@ func (d *diagnosis) open(l []rune, i int) {
 	d.quote = bracket{rune: l[i], line: d.at, column: i + 1, indent: d.indent(l)}
 }
 
-// quoted reads a quotation on, from place i, and what follows it.
+// quoted reads a quotation from index i, and the text after it.
 func (d *diagnosis) quoted(l []rune, i int) {
 	q := d.quote.rune
 	for ; i < len(l); i++ {
@@ -205,7 +206,7 @@ func (d *diagnosis) quoted(l []rune, i int) {
 	}
 }
 
-// behind reads what stands behind a quotation.
+// behind reads the text after a quotation.
 func (d *diagnosis) behind(l []rune, i int, quote rune) {
 	i = skipBlanks(l, i)
 	switch {
@@ -224,7 +225,7 @@ func (d *diagnosis) behind(l []rune, i int, quote rune) {
 	}
 }
 
-// flow reads what stands in brackets, from place i; an opening bracket may stand there.
+// flow reads text inside brackets from index i, where an opening bracket may be.
 func (d *diagnosis) flow(l []rune, i int) {
 	for i < len(l) && d.found == nil {
 		if l[i] == '#' && (i == 0 || isBlank(l[i-1])) { // a comment
@@ -242,7 +243,7 @@ func (d *diagnosis) flow(l []rune, i int) {
 			}
 		case '"', '\'':
 			d.open(l, i)
-			d.quoted(l, i+1) // behind reads on with flow
+			d.quoted(l, i+1) // behind continues with flow
 			return
 		case '&', '!', '?':
 			d.lost = true
@@ -256,7 +257,7 @@ func (d *diagnosis) flow(l []rune, i int) {
 	}
 }
 
-// flowWords reads plain words in brackets.
+// flowWords reads a plain scalar inside brackets.
 func (d *diagnosis) flowWords(l []rune, i int) int {
 	from, top := i, &d.brackets[len(d.brackets)-1]
 	for ; i < len(l) && !strings.ContainsRune(",[]{}", l[i]); i++ {
@@ -274,7 +275,7 @@ func (d *diagnosis) flowWords(l []rune, i int) int {
 	return i
 }
 
-// close closes a bracket at place i, and says whether others are still open.
+// close closes a bracket at index i, and reports whether others are still open.
 func (d *diagnosis) close(l []rune, i int) bool {
 	n := len(d.brackets)
 	if b := d.brackets[n-1]; closer(b.rune) != l[i] {
@@ -308,7 +309,7 @@ func closer(r rune) rune {
 	return ']'
 }
 
-// nameOf is what people may call a space that is none.
+// nameOf returns the name of a character that looks like a space.
 func nameOf(r rune) string {
 	name := map[rune]string{
 		'\u00a0': "a non-breaking space",
@@ -324,7 +325,7 @@ func nameOf(r rune) string {
 	return fmt.Sprintf("%s (U+%04X)", name, r)
 }
 
-// lookalike is a hint about a letter that a reader of the file cannot tell from another, or "".
+// lookalike returns a hint about a letter that looks like another, or "".
 func lookalike(key string) string {
 	for _, r := range key {
 		switch {
@@ -337,5 +338,5 @@ func lookalike(key string) string {
 	return ""
 }
 
-// quotes are what word processors write for quotation marks.
+// quotes are the quotation marks of word processors.
 const quotes = "“”„«»‘’"

@@ -7,17 +7,17 @@ import (
 	"unicode"
 )
 
-// Fault is one thing wrong with a file.
+// Fault is one error in a file.
 type Fault struct {
 	File         string
-	Line, Column int    // from 1; 0: the file as a whole
+	Line, Column int    // from 1; 0: the whole file
 	Field        string // "machines.laser.grants[0].role"
-	Problem      string // what is wrong, with what was given
-	Hint         string // what would do; may be empty
-	Excerpt      string // the line; empty where it is too long, or holds a secret
+	Problem      string // what is wrong, with the given value
+	Hint         string // a valid value; may be empty
+	Excerpt      string // the line; empty if it is too long or contains a secret
 }
 
-// String is the fault as an operator reads it, with the line and a caret below it.
+// String returns the fault for an operator, with the line and a caret below it.
 func (f Fault) String() string {
 	var b strings.Builder
 	b.WriteString(f.File)
@@ -39,12 +39,12 @@ func (f Fault) String() string {
 	return b.String()
 }
 
-// window is what a screen shows of a line around a column, and where the column is in it.
+// window returns the visible part of a line around a column, and the column's position in it.
 func window(line string, column int) (string, int) {
 	const wide, before = 140, 60
 	r := []rune(strings.ToValidUTF8(line, "\ufffd"))
 	for i, c := range r {
-		if unicode.IsControl(c) && c != '\t' { // a terminal would obey it
+		if unicode.IsControl(c) && c != '\t' { // a terminal would interpret it
 			r[i] = '\ufffd'
 		}
 	}
@@ -60,7 +60,7 @@ func window(line string, column int) (string, int) {
 	return out, column
 }
 
-// indent keeps tabs, so that the caret stands under the word.
+// indent returns n columns of white space and keeps tabs, so that the caret is below the word.
 func indent(line string, n int) string {
 	var b strings.Builder
 	for i, r := range []rune(line) {
@@ -76,7 +76,7 @@ func indent(line string, n int) string {
 	return b.String()
 }
 
-// Faults is an error made of all that is wrong, in the file's order.
+// Faults is an error with all faults of a file, in the file's order.
 type Faults []Fault
 
 func (f Faults) Error() string {
@@ -87,12 +87,12 @@ func (f Faults) Error() string {
 	return strings.Join(out, "\n")
 }
 
-// again reports whether g is the same fault: a place may be asked twice what it holds.
+// again reports whether g is the same fault, because a node may be read twice.
 func (f Fault) again(g Fault) bool {
 	return f.Line == g.Line && f.Column == g.Column && f.Field == g.Field && f.Problem == g.Problem
 }
 
-// excerpt is what may be shown of a line.
+// excerpt returns the part of a line that may be shown.
 func excerpt(line string) string {
 	if len(line) > maxLine || secret(line) {
 		return ""
@@ -100,11 +100,11 @@ func excerpt(line string) string {
 	return strings.TrimRight(line, "\r")
 }
 
-// hexKey is a card key or an AES key: 32 hexadecimal digits or more, and nothing else around them.
+// hexKey matches a card key or an AES key: 32 or more hexadecimal digits that are not part of a longer word.
 var hexKey = regexp.MustCompile(`(?i)(^|[^0-9a-z+/_-])[0-9a-f]{32,}($|[^0-9a-z+/_-])`)
 
-// secret reports whether a line is of a key file that was given by mistake: ours, PEM, a multikey, a JWK, digits of a
-// card key.
+// secret reports whether a line seems to be from a key file that was given by mistake: a key of Portillon, PEM, a
+// multikey, a JWK, or the digits of a card key.
 func secret(line string) bool {
 	for _, mark := range []string{"PRIVATE+KEY", "PRIVATE KEY", "secretKey", `"d":`, `"d" :`} {
 		if strings.Contains(line, mark) {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// SlugForm and DurationForm are what Slug and ParseDuration take, as regular expressions that a JSON Schema may repeat.
-// A length of time is not empty besides; with five digits a number, 273 years and a bit, it cannot overflow.
+// SlugForm and DurationForm are the forms that Slug and ParseDuration accept, as regular expressions for a JSON Schema.
+// A duration must also not be empty. With five digits per number it cannot overflow: at most 273 years.
 const (
 	SlugForm     = `^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$`
 	DurationForm = `^([0-9]{1,5}d)?([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$`
@@ -19,7 +19,7 @@ var (
 	durationForm = regexp.MustCompile(DurationForm)
 )
 
-// Slug is an id: lower-case letters, digits and hyphens, at most 64, hyphens only within.
+// Slug returns an id: lower-case letters, digits and hyphens, at most 64, with hyphens only inside.
 func (x Node) Slug() string {
 	s, ok := x.word()
 	if ok && !slug.MatchString(s) {
@@ -29,7 +29,7 @@ func (x Node) Slug() string {
 	return s
 }
 
-// Duration reads 45s, 10m, 2h, 180d, 1d12h; not negative.
+// Duration returns a length of time such as 45s, 10m, 2h, 180d or 1d12h; never negative.
 func (x Node) Duration() time.Duration {
 	s, ok := x.word()
 	if !ok {
@@ -43,7 +43,7 @@ func (x Node) Duration() time.Duration {
 	return d
 }
 
-// ParseDuration reads whole days (of 24 h), hours, minutes and seconds, in this order, of which some may be left out.
+// ParseDuration parses whole days (of 24 h), hours, minutes and seconds, in this order. Parts may be left out.
 func ParseDuration(s string) (time.Duration, error) {
 	parts := durationForm.FindStringSubmatch(s)
 	if s == "" || parts == nil {

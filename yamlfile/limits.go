@@ -7,20 +7,20 @@ import (
 )
 
 const (
-	MaxBytes   = 4 << 20 // a members.yaml of 10,000 people is about 2 MB
-	MaxEntries = 400_000 // and has about 150,000
+	MaxBytes   = 4 << 20 // bytes of a file; a members.yaml of 10,000 people has about 2 MB
+	MaxEntries = 400_000 // entries of a file; that members.yaml has about 150,000
 	MaxDepth   = 32
-	// maxFaults keeps an answer readable, and quick on a hostile file: once it is reached, nothing more is read.
+	// maxFaults bounds the reported faults, for readability and for speed on a hostile file. At the limit reading stops.
 	maxFaults = 50
-	maxWords  = 1000     // of a problem or a hint, in bytes: whatever was given
-	maxLine   = 64 << 10 // of a line that is shown, in bytes: a longer one nobody wrote
-	maxName   = 64       // of a key in a path, in bytes: an id is no longer
-	maxLetter = 2 << 20  // pairs of letters compared for all hints of a file
+	maxWords  = 1000     // length of a problem or a hint, in bytes
+	maxLine   = 64 << 10 // length of a line that is shown, in bytes
+	maxName   = 64       // length of a key in a path, in bytes, as of an id
+	maxLetter = 2 << 20  // comparisons of letters for all hints of a file
 )
 
-// Entries is how many entries a text may hold at most, looked at without reading it: each stands behind a comma, an
-// opening bracket, the end of a line, or a dash, a colon or a question mark with a space. Those in words and comments
-// count too.
+// Entries returns an upper bound of the entries in a text, without parsing it. Each entry follows a comma, an opening
+// bracket, the end of a line, or a dash, colon or question mark with a space. Those inside words and comments count
+// too.
 func Entries(data []byte) int {
 	n := 1
 	for i, c := range data {
@@ -36,7 +36,7 @@ func Entries(data []byte) int {
 	return n
 }
 
-// tooMuch refuses what would cost much to read, before the YAML library does anything: its own work grows with it.
+// tooMuch refuses files that would cost much to parse, before the YAML library runs.
 func tooMuch(data []byte) (Fault, bool) {
 	if len(data) > MaxBytes {
 		return Fault{
@@ -56,7 +56,7 @@ func tooMuch(data []byte) (Fault, bool) {
 	return Fault{}, false
 }
 
-// tooDeep looks for nesting.
+// tooDeep reports whether brackets are nested too deep.
 func tooDeep(data []byte) bool {
 	depth := 0
 	for _, c := range data {
@@ -72,7 +72,7 @@ func tooDeep(data []byte) bool {
 	return false
 }
 
-// clip is the beginning of s.
+// clip returns the beginning of s, at most most bytes.
 func clip(s string, most int) string {
 	if len(s) <= most {
 		return s
@@ -83,8 +83,9 @@ func clip(s string, most int) string {
 	return s[:most] + "…"
 }
 
-// unreadable finds the first letter that a file must not hold: bytes of another encoding, what YAML forbids, and line
-// ends that hardly an editor shows: behind one of these, a comment would go on as a key.
+// unreadable returns a fault for the first character that a file must not contain: bytes of another encoding,
+// characters that YAML forbids, and line ends that most editors do not show. After such a line end, a comment would
+// continue as a key.
 func unreadable(data []byte, lines []string) (Fault, bool) {
 	if s := string(data[:min(len(data), 2)]); s == "\xff\xfe" || s == "\xfe\xff" {
 		return Fault{Problem: "this is not YAML: the file is UTF-16", Hint: "save the file as UTF-8"}, true
@@ -103,7 +104,7 @@ func unreadable(data []byte, lines []string) (Fault, bool) {
 	return Fault{}, false
 }
 
-// badLetter says what is wrong with a letter, which stands first in rest; "" where nothing is.
+// badLetter describes what is wrong with the character at the beginning of rest; "" if nothing is.
 func badLetter(r rune, rest string) (problem, hint string) {
 	switch {
 	case r == utf8.RuneError && !strings.HasPrefix(rest, string(utf8.RuneError)):

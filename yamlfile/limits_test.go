@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// What nobody sees in an editor, or what no editor agrees on, is refused where it stands.
-func TestALetterThatNoFileMayHoldIsFoundWhereItStands(t *testing.T) {
+// Characters that editors do not show, or show differently, must be refused with their place.
+func TestForbiddenCharactersAreReportedWithTheirPlace(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
 		{"NUL", "level: 3\nwait: \"é\x00\"\n", "f.yaml:2:9: this is not YAML: U+0000 is a control character (remove it)"},
 		{"escape", "level: 3 # \x1b[2J\n", "f.yaml:1:12: this is not YAML: U+001B is a control character"},
@@ -47,8 +47,8 @@ func TestALetterThatNoFileMayHoldIsFoundWhereItStands(t *testing.T) {
 	}
 }
 
-// Lines end as editors and the library have it: each fault is shown with its own.
-func TestALineEndOfAnySystemIsCounted(t *testing.T) {
+// Lines are counted as in editors and in the library, so that each fault is shown with its own line.
+func TestLineEndsOfAllSystemsAreCounted(t *testing.T) {
 	for _, end := range []string{"\n", "\r\n", "\r"} {
 		err := read("level: 3" + end + "# a comment" + end + "wait: soon" + end)
 		if err == nil || !strings.Contains(err.Error(), "f.yaml:3:7: wait:") ||
@@ -58,15 +58,15 @@ func TestALineEndOfAnySystemIsCounted(t *testing.T) {
 	}
 }
 
-// An excerpt goes to a terminal, which would obey what stands there.
-func TestAnExcerptHoldsNoControlCharacter(t *testing.T) {
+// An excerpt goes to a terminal, which would interpret control characters.
+func TestExcerptHasNoControlCharacters(t *testing.T) {
 	err := read("level: 3\nwait: \x1b[31mred\n")
 	if err == nil || strings.Contains(err.Error(), "\x1b") || !strings.Contains(err.Error(), "wait: \ufffd[31mred") {
 		t.Errorf("%q", err)
 	}
 }
 
-func TestAnEmptyKeyIsRefused(t *testing.T) {
+func TestEmptyKeyIsRefused(t *testing.T) {
 	for in, want := range map[string]string{
 		"level: 3\n~: 4\n":    "f.yaml:2:1: an empty key (put it in quotes if it is meant as a word)",
 		"level: 3\nnull: 4\n": "f.yaml:2:1: an empty key",
@@ -80,8 +80,8 @@ func TestAnEmptyKeyIsRefused(t *testing.T) {
 	}
 }
 
-// Entries never says less than a third of what is there: a key, its value, and the mapping that they may make.
-func TestEntriesIsABoundOfWhatIsRead(t *testing.T) {
+// Entries must be at least a third of the real number: a key, its value, and the mapping that they may form.
+func TestEntriesIsAnUpperBound(t *testing.T) {
 	texts := shipped(t)
 	for i, s := range []string{
 		"[a: b, c: d]",
@@ -129,7 +129,7 @@ func count(x Node) int {
 	return n
 }
 
-func TestALengthOfTimeIsWrittenInOneWay(t *testing.T) {
+func TestDurationHasOneWrittenForm(t *testing.T) {
 	for in, want := range map[string]time.Duration{
 		"0s":       0,
 		"45s":      45 * time.Second,
@@ -174,8 +174,8 @@ func TestALengthOfTimeIsWrittenInOneWay(t *testing.T) {
 	}
 }
 
-// A value, a key or a path that somebody has made long is never repeated whole; nor is a line that no screen holds.
-func TestNoFaultIsLong(t *testing.T) {
+// A long value, key, path or line must never be repeated in full.
+func TestFaultsHaveBoundedLength(t *testing.T) {
 	long := strings.Repeat("x", 100_000)
 	d := Parse("f.yaml", []byte("a: "+long+"\n? "+long+"\n: [1, { ? "+long+"\n  : y }]\n"))
 	r := d.Root().Only("a")
@@ -202,7 +202,7 @@ func TestNoFaultIsLong(t *testing.T) {
 	}
 }
 
-// Hints are for people: where a file has been given as many as they can use, they cost nothing more.
+// Hints are for people. After many of them in one file, they must cost no more time.
 func TestHintsHaveABudget(t *testing.T) {
 	words := make([]string, 1000)
 	for i := range words {
@@ -225,8 +225,8 @@ func TestHintsHaveABudget(t *testing.T) {
 	}
 }
 
-// Once the list of faults is full, nothing more is read.
-func TestAFullListOfFaultsEndsTheReading(t *testing.T) {
+// Once the list of faults is full, reading must stop.
+func TestReadingStopsAtTheMaximumOfFaults(t *testing.T) {
 	d := Parse("f.yaml", []byte("list: ["+strings.Repeat("x, ", 200)+"]\nmap: {a: b}\n"))
 	r := d.Root()
 	for _, x := range r.Get("list").List() {

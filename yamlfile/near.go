@@ -5,11 +5,11 @@ import (
 	"unicode/utf8"
 )
 
-// DidYouMean is a hint that names the nearest of the words, or "" where none is near, or where the file has had as many
-// hints as may cost something.
+// DidYouMean returns a hint with the most similar of words; "" if none is similar, or if the file's limit for hints is
+// reached.
 func (x Node) DidYouMean(given string, words []string) string {
 	n := utf8.RuneCountInString(given)
-	best, dist := "", n/3+2 // one slip in a short word, more in a long one
+	best, dist := "", n/3+2 // one wrong letter in a short word, more in a long one
 	if len(given) > 100 || x.d.full() || x.d.letters > maxLetter {
 		return ""
 	}
@@ -30,7 +30,8 @@ func (x Node) DidYouMean(given string, words []string) string {
 	return fmt.Sprintf("did you mean %q?", best)
 }
 
-// distance counts insertions, deletions, changes, and swaps of neighbours (Damerau, restricted).
+// distance counts insertions, deletions, substitutions and swaps of neighbours (restricted Damerau–Levenshtein
+// distance).
 func distance(a, b string) int {
 	x, y := []rune(a), []rune(b)
 	two, one, row := make([]int, len(y)+1), make([]int, len(y)+1), make([]int, len(y)+1)

@@ -1,11 +1,11 @@
 // Package yamlfile reads the YAML files that people of a site write: policy, members, machine, hub.
 //
 // It accepts one document of plain mappings, lists and scalars. It refuses anchors, aliases, merge keys, tags,
-// duplicate and empty keys, keys that nobody asked for, control characters, line ends that no editor shows (U+2028),
-// encodings other than UTF-8, more than MaxBytes or MaxEntries, and nesting beyond MaxDepth. It never stops at the
-// first fault: all are collected, each with file, line, column, field, the words given, and what would do; once each.
-// Only a slip in YAML itself ends the reading: it is looked for in the text, since the YAML library does not say where
-// it stands.
+// duplicate and empty keys, unknown keys, control characters, line ends that editors do not show (U+2028), encodings
+// other than UTF-8, more than MaxBytes or MaxEntries, and nesting deeper than MaxDepth. It does not stop at the first
+// fault: all faults are collected, each once, with file, line, column, field, the given value, and a valid one. Only an
+// error in YAML itself ends the reading. The package then searches the text for its place, because the YAML library
+// does not report it.
 package yamlfile
 
 import (
@@ -29,11 +29,11 @@ type Doc struct {
 	root    *yaml.Node
 	faults  Faults
 	private bool
-	seen    Fault // whose line was looked at last
-	letters int   // compared for hints
+	seen    Fault // line and excerpt of the last fault
+	letters int   // comparisons used for hints
 }
 
-// Parse reads data; name stands in every fault. It always returns a Doc: Err says whether it can be used.
+// Parse reads data; name is the file's name in faults. Parse always returns a Doc: Err reports whether it is usable.
 func Parse(name string, data []byte) *Doc {
 	d := &Doc{name: name}
 	if f, bad := tooMuch(data); bad {
@@ -61,7 +61,8 @@ func Parse(name string, data []byte) *Doc {
 	return d
 }
 
-// Private keeps lines out of the faults: an error about a file of members is sent to others more readily than the file.
+// Private removes file lines from the faults, because an error about a members' file is more easily passed on than the
+// file.
 func (d *Doc) Private() *Doc {
 	d.private = true
 	for i := range d.faults {
@@ -70,7 +71,7 @@ func (d *Doc) Private() *Doc {
 	return d
 }
 
-// more reports what follows the document.
+// more reports text after the document.
 func (d *Doc) more(data []byte, document bool, line int) {
 	if s, ok := diagnose(data); ok && !document {
 		d.add(s.fault())
@@ -113,7 +114,7 @@ func (s suspect) fault() Fault {
 	return Fault{Line: s.line, Column: s.column, Problem: "this is not YAML: " + s.problem, Hint: s.hint}
 }
 
-// plain refuses what a reader could misread, and says whether the tree below n can be walked.
+// plain refuses YAML features that a reader could misunderstand, and reports whether the tree below n can be read.
 func (d *Doc) plain(n *yaml.Node, depth int) bool {
 	at := Node{d: d, n: n}
 	switch {
@@ -167,7 +168,7 @@ func (d *Doc) add(f Fault) {
 		return
 	}
 	if f.Line > 0 && f.Line <= len(d.lines) && !d.private {
-		if d.seen.Line != f.Line { // a line of a megabyte may have many faults
+		if d.seen.Line != f.Line { // a long line may have many faults
 			d.seen = Fault{Line: f.Line, Excerpt: excerpt(d.lines[f.Line-1])}
 		}
 		f.Excerpt = d.seen.Excerpt
@@ -175,12 +176,12 @@ func (d *Doc) add(f Fault) {
 	d.faults = append(d.faults, f)
 }
 
-// Enough reports whether so many faults have been found that no more are taken: nothing more need be read.
+// Enough reports whether the maximum of faults is reached, so that reading further is useless.
 func (x Node) Enough() bool { return x.d.full() }
 
 func (d *Doc) full() bool { return len(d.faults) >= maxFaults }
 
-// Err is nil, or Faults with all that was found so far.
+// Err returns nil, or Faults with all faults so far.
 func (d *Doc) Err() error {
 	if len(d.faults) == 0 {
 		return nil
@@ -189,23 +190,22 @@ func (d *Doc) Err() error {
 	return d.faults
 }
 
-// Root is the whole document.
+// Root returns the whole document.
 func (d *Doc) Root() Node { return Node{d: d, n: d.root} }
 
-// Node is a place in a file. The zero value of what it holds stands for what is absent or wrong; wrong has been
-// reported.
+// Node is a place in a file. A missing or wrong value reads as the zero value; a wrong one has been reported.
 type Node struct {
 	d      *Doc
 	n      *yaml.Node
 	parent *yaml.Node
-	path   string // from the root; of what Get gave, without key
-	key    string // put together only where somebody asks: most values have no fault
+	path   string // path from the root, without key
+	key    string // appended to path on request only, because most values have no fault
 }
 
-// Present reports whether something stands here. An empty value (null) does not.
+// Present reports whether the node has a value. An empty value (null) is not present.
 func (x Node) Present() bool { return x.n != nil && x.n.Tag != "!!null" }
 
-// Path is the field's name from the root.
+// Path returns the field's name from the root.
 func (x Node) Path() string {
 	if x.key == "" {
 		return x.path
@@ -213,7 +213,7 @@ func (x Node) Path() string {
 	return join(x.path, x.key)
 }
 
-// Line is where it stands, from 1; 0 where nothing does.
+// Line returns the node's line, from 1; 0 if it is absent.
 func (x Node) Line() int {
 	if x.n == nil {
 		return 0
@@ -221,7 +221,7 @@ func (x Node) Line() int {
 	return x.n.Line
 }
 
-// Fault reports what is wrong here. hint may be empty.
+// Fault reports an error at this node. hint may be empty.
 func (x Node) Fault(hint, format string, a ...any) {
 	if x.d.full() {
 		return
@@ -237,7 +237,7 @@ func (x Node) Fault(hint, format string, a ...any) {
 	x.d.add(f)
 }
 
-// Required reports x where it is absent.
+// Required reports a fault if x is absent.
 func (x Node) Required() Node {
 	if !x.Present() && x.d.root != nil {
 		x.Fault("", "is missing")
@@ -245,7 +245,7 @@ func (x Node) Required() Node {
 	return x
 }
 
-// Get is the value of key, which Only must have allowed.
+// Get returns the value of a key. Only must have allowed the key.
 func (x Node) Get(key string) Node {
 	out := Node{d: x.d, parent: x.n, path: x.Path(), key: key}
 	if x.n == nil || x.n.Kind != yaml.MappingNode || x.d.full() {
@@ -267,7 +267,7 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-// Only reports every key but these, and anything that is no mapping.
+// Only reports a fault for every key except these, and for a node that is not a mapping.
 func (x Node) Only(keys ...string) Node {
 	if !x.is(yaml.MappingNode, mapping) {
 		return x
@@ -298,7 +298,7 @@ type Pair struct {
 	Value   Node
 }
 
-// Pairs are the entries of a mapping, in the file's order.
+// Pairs returns the entries of a mapping, in the file's order.
 func (x Node) Pairs() []Pair {
 	if !x.is(yaml.MappingNode, mapping) {
 		return nil
@@ -311,7 +311,7 @@ func (x Node) Pairs() []Pair {
 	return out
 }
 
-// List are the entries of a list, in order.
+// List returns the entries of a list, in order.
 func (x Node) List() []Node {
 	if !x.is(yaml.SequenceNode, "a list ([…] or lines that begin with -)") {
 		return nil
@@ -323,7 +323,7 @@ func (x Node) List() []Node {
 	return out
 }
 
-// IsScalar, IsList and IsMap say what stands here.
+// IsScalar, IsList and IsMap report the kind of the node's value.
 func (x Node) IsScalar() bool { return x.Present() && x.n.Kind == yaml.ScalarNode }
 func (x Node) IsList() bool   { return x.Present() && x.n.Kind == yaml.SequenceNode }
 func (x Node) IsMap() bool    { return x.Present() && x.n.Kind == yaml.MappingNode }
@@ -339,7 +339,7 @@ func (x Node) is(k yaml.Kind, what string) bool {
 	return true
 }
 
-// Str is a scalar's words. Numbers and dates written without quotes are words too.
+// Str returns a scalar's text. Numbers and dates without quotes are text too.
 func (x Node) Str() string {
 	if !x.is(yaml.ScalarNode, "one value") {
 		return ""
@@ -347,13 +347,13 @@ func (x Node) Str() string {
 	return x.n.Value
 }
 
-// word is a scalar's words, and whether it is one; anything else has been reported.
+// word returns a scalar's text, and whether the node is one. A fault was reported for anything else.
 func (x Node) word() (string, bool) {
 	s := x.Str()
 	return s, x.IsScalar()
 }
 
-// Strs is a list of words; one word alone is a list of one.
+// Strs returns a list of texts; a single scalar is a list of one.
 func (x Node) Strs() []string {
 	if x.IsScalar() {
 		return []string{x.Str()}
@@ -365,7 +365,7 @@ func (x Node) Strs() []string {
 	return out
 }
 
-// OneOf is a word of a closed list, or "".
+// OneOf returns a word of a closed list, or "" after reporting a fault.
 func (x Node) OneOf(words ...string) string {
 	s, ok := x.word()
 	if !ok || slices.Contains(words, s) {
@@ -379,7 +379,7 @@ func (x Node) OneOf(words ...string) string {
 	return ""
 }
 
-// Int is a whole number between least and most.
+// Int returns a whole number between least and most; 0 after reporting a fault.
 func (x Node) Int(least, most int) int {
 	s, ok := x.word()
 	if !ok {
@@ -393,5 +393,5 @@ func (x Node) Int(least, most int) int {
 	return n
 }
 
-// Bool is true or false.
+// Bool returns true or false; false after reporting a fault.
 func (x Node) Bool() bool { return x.OneOf("true", "false") == "true" }

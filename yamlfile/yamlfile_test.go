@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestFaultsNamePlaceWordsAndCure(t *testing.T) {
+func TestFaultsHavePlaceValueAndHint(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
 		{"unknown key", "levle: 3\n", `f.yaml:1:1: unknown key "levle" (did you mean "level"?)`},
 		{"twice", "level: 3\nlevel: 4\n", `f.yaml:2:1: the key "level" stands twice (it stands on line 1 already)`},
@@ -66,8 +66,8 @@ func TestKeyFileGivenByMistakeIsNotShown(t *testing.T) {
 	}
 }
 
-// What is no value of one word is told once, not again for the word that it is not.
-func TestAFaultIsToldOnce(t *testing.T) {
+// A value of the wrong kind must be reported once, and not again for its missing text.
+func TestFaultIsReportedOnce(t *testing.T) {
 	d := Parse("f.yaml", []byte("int: [1]\nbool: {}\nword: [x]\ntime: [2h]\nslug: [a]\nmap: 3\n"))
 	r := d.Root().Only("int", "bool", "word", "time", "slug", "map")
 	r.Get("int").Int(1, 9)
@@ -82,7 +82,7 @@ func TestAFaultIsToldOnce(t *testing.T) {
 	}
 }
 
-func TestAKeyWithALookalikeSaysWhichLetterItIs(t *testing.T) {
+func TestHintNamesTheLookalikeLetterOfAKey(t *testing.T) {
 	for in, want := range map[string]string{
 		"\u00a0level: 3\n": "a non-breaking space (U+00A0) is a letter of it: write ordinary spaces",
 		"“level”: 3\n":     "“ is a letter of it: write straight quotation marks",
@@ -93,8 +93,8 @@ func TestAKeyWithALookalikeSaysWhichLetterItIs(t *testing.T) {
 	}
 }
 
-// Long lines are those of grants, where most faults are.
-func TestALongLineIsShownAroundTheFault(t *testing.T) {
+// Lines with grants are long, and have most faults.
+func TestLongLineIsShownAroundTheFault(t *testing.T) {
 	words := strings.Repeat("é, ", 100)
 	for _, c := range []struct{ name, in, want string }{
 		{
@@ -127,7 +127,7 @@ func TestALongLineIsShownAroundTheFault(t *testing.T) {
 			t.Errorf("%s: %d letters, or the caret is elsewhere:\n%v", c.name, len(shown), err)
 		}
 	}
-	// The letters that are left out are looked at too.
+	// The part of the line that is not shown must be checked for secrets too.
 	in := "level: x # " + strings.Repeat("-", 300) + " secretKeyMultibase"
 	if err := read(in); err == nil || strings.Contains(err.Error(), "level: x #") {
 		t.Errorf("a line with a key is shown: %v", err)

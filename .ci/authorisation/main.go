@@ -1,15 +1,16 @@
-// Command authorisation removes each check of a right from the hub, one after the other, and reports which removals are
-// found by the tests of the package and the hub's tables of authorisation:
+// Command authorisation removes each authorisation check from the hub, one at a time, and reports which removals are
+// detected by the tests of the package and by the hub's tables of authorisation:
 //
-//	go run ./.ci/authorisation                 all of them; some minutes
-//	go run ./.ci/authorisation .               those of package hub itself
-//	go run ./.ci/authorisation directory       those of one package
+// go run ./.ci/authorisation                 all checks; takes some minutes
+// go run ./.ci/authorisation .               the checks of package hub itself
+// go run ./.ci/authorisation directory       the checks of one package
+//
 //	go run ./.ci/authorisation hub/directory/card.go:171
 //
-// The checks are the calls a.May(act, target), and those of the packages' own functions of it (gone). A test program of
-// each package is built once, in which each of them answers "allowed" where an environment variable names its number;
-// the sources are not changed (go build -overlay). It is no part of the continuous integration: the tests and tables
-// themselves are.
+// The checks are the calls a.May(act, target) and the calls of the packages' own functions based on it (gone). One test
+// program is built for each package, in which each check answers "allowed" if an environment variable names its number;
+// the sources are not changed (go build -overlay). The command is not part of continuous integration: the tests and
+// tables are.
 package main
 
 import (
@@ -30,20 +31,20 @@ import (
 	"strings"
 )
 
-// variable names the check that is removed.
+// variable names the environment variable with the number of the removed check.
 const variable = "PORTILLON_REMOVED_CHECK"
 
-// proof is which tests should find that a package lost a check. Its own tests are asked first: they are faster, and
-// call what no route calls.
+// proof names the tests that should detect a removed check of a package. The package's own tests are run first: they
+// are faster and cover calls that no route makes.
 type proof struct {
 	own  string // tests of the package itself; empty: none
 	rows string // routes of the hub's tables; empty: none
 }
 
-// hubPackage is the package of the tables itself.
+// hubPackage is the package of the tables.
 const hubPackage = "."
 
-// proofs are those of each package below hub.
+// proofs returns the proof of each package below hub.
 func proofs() map[string]proof {
 	return map[string]proof{
 		"directory": {"EveryMethodRefuses|MayNotSee|MoreThanItsActorMay",
@@ -60,15 +61,15 @@ func proofs() map[string]proof {
 	}
 }
 
-// exceptions are checks whose removal no test can find, with the reason.
+// exceptions returns the checks whose removal no test can detect, with the reason.
 func exceptions() map[string]string { return map[string]string{} }
 
-// site is one check.
+// site is the place of one check in the sources.
 type site struct {
-	number   int
-	pkg, at  string
-	from, to int    // offsets in the file
-	then     string // what stands in its place
+	number   int    // value of the variable that removes it
+	pkg, at  string // package below hub, and FILE:LINE
+	from, to int    // byte offsets in the file
+	then     string // its value once removed
 }
 
 func main() {
@@ -80,8 +81,9 @@ func main() {
 	}
 }
 
+// run removes the checks named in only, or all of them, and prints the result of each.
 func run(ctx context.Context, only []string) error {
-	var lines []string // as hub/directory/card.go:171
+	var lines []string // such as hub/directory/card.go:171
 	only = slices.DeleteFunc(only, func(s string) bool {
 		if strings.Contains(s, ":") {
 			lines = append(lines, s)
@@ -119,20 +121,20 @@ func run(ctx context.Context, only []string) error {
 			fmt.Printf("NOT FOUND %s\n", s.at)
 		}
 	}
-	fmt.Printf("%d of %d removed checks are found, %d are excepted\n", found, len(sites), excepted)
+	fmt.Printf("%d of %d removed checks found, %d excepted\n", found, len(sites), excepted)
 	if found+excepted < len(sites) {
-		return errors.New("a check is removed, and no test finds it")
+		return errors.New("no test detects the removal of some checks, listed above as NOT FOUND")
 	}
 	return nil
 }
 
-// programs are the test programs, each built once.
+// programs builds each test program once.
 type programs struct {
-	overlay, folder string
-	ready           map[string]bool
+	overlay, folder string          // the overlay's file, and the folder of the programs
+	ready           map[string]bool // tests, with package, that pass with all checks
 }
 
-// find says which tests fail without a check; empty: none.
+// find returns which tests fail without a check; empty: none.
 func (p *programs) find(ctx context.Context, s site) (by string, err error) {
 	tests := proofs()[s.pkg]
 	if tests.own != "" {
@@ -150,8 +152,8 @@ func (p *programs) find(ctx context.Context, s site) (by string, err error) {
 	return "", nil
 }
 
-// fails reports whether the tests of a package fail without a check. They are run with every check first: tests that
-// fail anyway find nothing.
+// fails reports whether the tests of a package fail without a check. They are run with all checks first, because tests
+// that fail in any case prove nothing.
 func (p *programs) fails(ctx context.Context, s site, pkg string, tests ...string) (bool, error) {
 	program := filepath.Join(p.folder, "hub-"+pkg+".test")
 	key := strings.Join(append([]string{pkg}, tests...), " ")
@@ -177,13 +179,14 @@ func (p *programs) fails(ctx context.Context, s site, pkg string, tests ...strin
 	return false, err
 }
 
+// ask runs tests of a program without the removed check; empty: with all checks.
 func ask(ctx context.Context, program, pkg, removed string, tests []string) ([]byte, error) {
 	c := exec.CommandContext(ctx, program, append(tests, "-test.failfast")...)
 	c.Dir, c.Env = filepath.Join("hub", pkg), append(os.Environ(), variable+"="+removed)
 	return c.CombinedOutput()
 }
 
-// change writes copies of the services' files in which each check can be removed, and the overlay that names them.
+// change writes copies of the services' files in which each check can be removed, and an overlay that refers to them.
 func change(work string, only []string) (all []site, overlay string, err error) {
 	replaced := map[string]string{}
 	put := func(path string, text []byte) error {
@@ -219,6 +222,7 @@ func change(work string, only []string) (all []site, overlay string, err error) 
 			}
 		}
 	}
+	// Every package of the hub imports actor: the switch is added there.
 	actor, err := os.ReadFile("hub/actor/actor.go")
 	if err != nil {
 		return nil, "", err
@@ -237,8 +241,8 @@ func change(work string, only []string) (all []site, overlay string, err error) 
 	return all, overlay, os.WriteFile(overlay, list, 0o600)
 }
 
-// gone is what the call of a check becomes once it is removed, by the name of what is called; empty: it is no check.
-// Checks are May, and what the packages make of it.
+// gone returns the value that replaces the call of a check once it is removed, by the name of the called function;
+// empty: the call is no check. Checks are May and the packages' functions based on it.
 func gone(c *ast.CallExpr) string {
 	name := ""
 	switch f := c.Fun.(type) {
@@ -248,7 +252,7 @@ func gone(c *ast.CallExpr) string {
 		name = f.Name
 	}
 	switch name {
-	case "May": // of any value: they are all actors
+	case "May": // whatever the receiver: only actors have this method
 		if len(c.Args) == 2 {
 			return "nil"
 		}
@@ -260,7 +264,7 @@ func gone(c *ast.CallExpr) string {
 	return ""
 }
 
-// checks wraps each check of a file.
+// checks wraps each check of a file, with numbers from first on. It returns the file's new text.
 func checks(path, pkg string, first int) (text []byte, found []site, err error) {
 	if text, err = os.ReadFile(path); err != nil {
 		return nil, nil, err
@@ -285,6 +289,7 @@ func checks(path, pkg string, first int) (text []byte, found []site, err error) 
 	for i := range found {
 		found[i].number = first + i
 	}
+	// From the end of the file, so that the offsets of earlier checks remain valid.
 	for _, s := range slices.Backward(found) {
 		wrapped := fmt.Sprintf("actor.Removed(%d, %s, %s)", s.number, text[s.from:s.to], s.then)
 		text = slices.Concat(text[:s.from], []byte(wrapped), text[s.to:])

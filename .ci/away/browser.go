@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// browser has Chromium go through the first day, on the hub's computer. The script starts the programs itself: it has a
-// command for each computer.
+// browser has Chromium go through the first day on the hub's computer. The browser script starts the programs itself,
+// through one shell script for each computer.
 func browser(ctx context.Context, w *world) (string, error) {
 	script := func(name string, cmd *exec.Cmd) (string, error) {
 		path := filepath.Join(w.dir, name)
@@ -53,4 +53,5 @@ func browser(ctx context.Context, w *world) (string, error) {
 	return lines[len(lines)-1], nil
 }
 
+// quoted returns s as one word of a shell.
 func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// file is the text of a file of one of the computers; empty: there is none.
+// file returns the text of a file of one of the computers; empty: there is none.
 func (w *world) file(name string) string {
-	b, _ := os.ReadFile(filepath.Join(w.dir, name)) // what is missing is no text
+	b, _ := os.ReadFile(filepath.Join(w.dir, name)) // a missing file has no text
 	return strings.TrimSpace(string(b))
 }
 
-// expires is when the machine's certificate ends.
+// expires returns the end of validity of the machine's certificate.
 func (w *world) expires(context.Context) (time.Time, error) {
 	block, _ := pem.Decode([]byte(w.file("pi/var/lib/portillon/laser/hub/machine.crt") + "\n"))
 	if block == nil {
@@ -32,12 +32,14 @@ func (w *world) expires(context.Context) (time.Time, error) {
 	return c.NotAfter, nil
 }
 
-// freeze stops a program as it is: its computer still acknowledges what comes, and nothing answers.
+// freeze stops a program with SIGSTOP: its computer still acknowledges packets, but nothing answers.
 func (p *program) freeze() error { return p.cmd.Process.Signal(syscall.SIGSTOP) }
-func (p *program) thaw() error   { return p.cmd.Process.Signal(syscall.SIGCONT) }
 
-// reported waits until the report of some days has this many uses of Léa's: the hub counts records soon after it
-// has them.
+// thaw lets a frozen program continue.
+func (p *program) thaw() error { return p.cmd.Process.Signal(syscall.SIGCONT) }
+
+// reported waits until the report of the days from to to lists this many uses by Léa: the hub counts records shortly
+// after it receives them.
 func (w *world) reported(ctx context.Context, from, to time.Time, uses int) error {
 	line := fmt.Sprintf("portillon report uses --from %s --to %s --lang en "+atAPI, from.UTC().Format(time.DateOnly),
 		to.UTC().Format(time.DateOnly))

@@ -1,12 +1,12 @@
-// Command away runs a hub and a machine on two computers that are not there: two network namespaces with a switch
-// between them, and no way to the Internet. The programs are portillon-hub, portillond and portillon; the machine has
-// a simulated pin, taps come through its control socket, and its clock is a file (build tag owned_clock).
+// Command away runs a hub and a machine on two simulated computers: two network namespaces with a switch between them
+// and no route to the Internet. The programs are portillon-hub, portillond and portillon; the machine has a simulated
+// pin, cards are presented through its control socket, and its clock is a file (build tag owned_clock).
 //
 //	go run ./.ci/away [-only hub-week,half-open] [-out DIR] [-keep]
 //
-// It prints a row for each of what may keep hub and machine apart, «ok» or «FAIL», and its figure. The row story is
-// docs/first-day.md: each command in it is run, and its answers are compared. The row browser is the same day in
-// Chromium (.ci/browser/firstday.mjs); it is run only where -only names it. It takes root, for the namespaces.
+// It prints a row for each condition that may separate hub and machine, «ok» or «FAIL», with its figure. The row story
+// is docs/first-day.md: each of its commands is run, and the answers are compared. The row browser is the same day in
+// Chromium (.ci/browser/firstday.mjs), run only if -only names it. The command needs root, for the namespaces.
 package main
 
 import (
@@ -28,16 +28,17 @@ import (
 // limit bounds the whole run, builds included.
 const limit = 8 * time.Minute
 
-// atOnce is how many rows run at the same time: most of a row is waiting.
+// atOnce is the number of rows that run concurrently: most of a row is waiting.
 const atOnce = 3
 
-// row is one thing that may keep hub and machine apart. Its figure says what was measured.
+// row is one condition that may separate hub and machine. Its figure states what was measured.
 type row struct {
 	name string
 	run  func(context.Context, *world) (figure string, err error)
-	asks bool // it is run only where it is named
+	asks bool // run only if -only names it
 }
 
+// rows returns all rows in the order they are started.
 func rows() []row {
 	return []row{
 		{name: "story", run: story},
@@ -59,8 +60,8 @@ func rows() []row {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	only := flag.String("only", "", "only these rows, with commas")
-	out := flag.String("out", "", "where pictures go; default: a folder that is removed")
+	only := flag.String("only", "", "only these rows, separated by commas")
+	out := flag.String("out", "", "folder for screenshots; default: a temporary folder")
 	keep := flag.Bool("keep", false, "keep the folders of the computers")
 	flag.Parse()
 	ctx, cancel := context.WithTimeout(ctx, limit)
@@ -74,15 +75,16 @@ func main() {
 	}
 }
 
+// run builds the programs and plays the chosen rows, each in a world of its own. It returns how many failed.
 func run(ctx context.Context, only, out string, keep bool) (failed int, err error) {
 	if os.Geteuid() != 0 {
-		return 0, errors.New("network namespaces take root")
+		return 0, errors.New("network namespaces need root")
 	}
 	chosen, err := choose(only)
 	if err != nil {
 		return 0, err
 	}
-	dir, err := os.MkdirTemp("", "ptl-away-") // short: a socket's path has at most 107 bytes
+	dir, err := os.MkdirTemp("", "ptl-away-") // short: a socket's path is limited to 107 bytes
 	if err != nil {
 		return 0, err
 	}
@@ -127,6 +129,7 @@ func run(ctx context.Context, only, out string, keep bool) (failed int, err erro
 	return failed, nil
 }
 
+// choose returns the rows named in only, or all rows that need not be named if only is empty.
 func choose(only string) (out []row, err error) {
 	names := strings.FieldsFunc(only, func(r rune) bool { return r == ',' })
 	known := map[string]bool{}
@@ -138,18 +141,19 @@ func choose(only string) (out []row, err error) {
 	}
 	for _, n := range names {
 		if !known[n] {
-			return nil, fmt.Errorf("no row %s", n)
+			return nil, fmt.Errorf("no row is called %s", n)
 		}
 	}
 	return out, nil
 }
 
-// build builds the programs. That of the machine has a clock of its own, which no packaged program has.
+// build builds the programs. Only the machine's has the build tag for a clock in a file, which no packaged program has.
 func build(ctx context.Context, bin string) error {
 	return errors.Join(command(ctx, "go", "build", "-o", bin+"/", "./cmd/portillon", "./cmd/portillon-hub"),
 		command(ctx, "go", "build", "-tags", "owned_clock", "-o", bin+"/", "./cmd/portillond"))
 }
 
+// command runs a command. An error contains its output.
 func command(ctx context.Context, name string, args ...string) error {
 	if out, err := exec.CommandContext(ctx, name, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, out)
@@ -157,7 +161,7 @@ func command(ctx context.Context, name string, args ...string) error {
 	return nil
 }
 
-// inWorld runs a row in a world of its own, and says on failure what the programs said.
+// inWorld plays a row in a world of its own. An error contains the logs of its programs.
 func inWorld(ctx context.Context, n int, dir, bin, out string, run func(context.Context, *world) (string,
 	error)) (string, error) {
 	w, err := newWorld(ctx, n, dir, bin, out)

@@ -8,16 +8,17 @@ import (
 	"strings"
 )
 
-// The addresses of the two computers. The hub's second one is what it has after it moved.
+// The addresses of the two computers. The hub has movedAddress after it moved.
 const (
 	hubAddress   = "10.77.0.1"
 	movedAddress = "10.77.0.9"
 	piAddress    = "10.77.0.2"
 )
 
-// network is a switch and two computers at it, each a network namespace. No packet leaves it.
+// network is a switch with two computers, each a network namespace. No packet leaves it.
 type network struct{ hub, pi, wire string }
 
+// newNetwork creates the nth network of this process.
 func newNetwork(ctx context.Context, n int) (network, error) {
 	name := fmt.Sprintf("ptl%d-%d-", os.Getpid(), n)
 	w := network{name + "hub", name + "pi", name + "wire"}
@@ -43,26 +44,28 @@ func ip(ctx context.Context, lines ...string) error {
 	return nil
 }
 
-// cut has the switch drop what comes from the hub and goes there. Both computers still see a link: nobody is told.
+// cut makes the switch drop all packets from and to the hub. Both computers still see a link: neither is notified.
 func (n network) cut(ctx context.Context) error {
 	return ip(ctx, "-n "+n.wire+" link set hub nomaster")
 }
 
+// mend lets packets pass again.
 func (n network) mend(ctx context.Context) error {
 	return ip(ctx, "-n "+n.wire+" link set hub master switch")
 }
 
-// moveHub gives the hub's computer another address, as a new lease does. What used the old one gets no answer.
+// moveHub gives the hub's computer another address, as a new DHCP lease does. The old address no longer answers.
 func (n network) moveHub(ctx context.Context) error {
 	return ip(ctx, "-n "+n.hub+" addr flush dev eth0", "-n "+n.hub+" addr add "+movedAddress+"/24 dev eth0")
 }
 
-// silence keeps multicast off the hub's link.
+// silence disables multicast on both computers, so that the machine cannot find the hub by multicast DNS.
 func (n network) silence(ctx context.Context) error {
 	return ip(ctx, "-n "+n.hub+" link set eth0 multicast off", "-n "+n.pi+" link set eth0 multicast off")
 }
 
+// close deletes the namespaces.
 func (n network) close() error {
-	ctx := context.Background() // the namespaces go, whatever ended the row
+	ctx := context.Background() // not the row's, which may have ended
 	return errors.Join(ip(ctx, "netns del "+n.hub), ip(ctx, "netns del "+n.pi), ip(ctx, "netns del "+n.wire))
 }

@@ -12,12 +12,13 @@ import (
 
 const day = 24 * time.Hour
 
-// synced is a computer whose clock a time server keeps.
+// synced returns the clock file of a computer that is synchronised by a time server.
 func synced(offset time.Duration) string { return offset.String() + " synchronised" }
 
-// unsynced is a computer that no time server reaches.
+// unsynced returns the clock file of a computer that no time server reaches.
 func unsynced(offset time.Duration) string { return offset.String() + " alone" }
 
+// hubOffForAWeek uses the machine on three days of a week without the hub, then starts the hub.
 func hubOffForAWeek(ctx context.Context, w *world) (string, error) {
 	if err := w.worked(ctx); err != nil {
 		return "", err
@@ -25,7 +26,7 @@ func hubOffForAWeek(ctx context.Context, w *world) (string, error) {
 	if err := w.hubProgram.end(); err != nil {
 		return "", err
 	}
-	for _, at := range []time.Duration{0, 3 * day, 7 * day} { // the machine is switched off at night
+	for _, at := range []time.Duration{0, 3 * day, 7 * day} { // the machine is off at night
 		if at > 0 {
 			if err := w.boot(ctx, synced(at)); err != nil {
 				return "", err
@@ -37,7 +38,7 @@ func hubOffForAWeek(ctx context.Context, w *world) (string, error) {
 	}
 	before, err := w.status(ctx)
 	if err != nil || before.Hub || before.Acked >= before.Journal || before.Unacked == nil {
-		return "", fmt.Errorf("the hub is off, and the machine says %+v, %v", before, err)
+		return "", fmt.Errorf("hub is off, but the machine's status is %+v, %v", before, err)
 	}
 	w.offset = 7 * day
 	if err := w.startHub(ctx); err != nil {
@@ -54,6 +55,7 @@ func hubOffForAWeek(ctx context.Context, w *world) (string, error) {
 		before.Journal-before.Acked, took.Seconds()), nil
 }
 
+// machineOffForAYear keeps the machine off until long after its certificate has expired.
 func machineOffForAYear(ctx context.Context, w *world) (string, error) {
 	if err := w.worked(ctx); err != nil {
 		return "", err
@@ -74,7 +76,7 @@ func machineOffForAYear(ctx context.Context, w *world) (string, error) {
 		return "", err
 	}
 	began := time.Now()
-	// A Pi without a clock chip goes on at the time of its last shutdown.
+	// A Pi without a real-time clock continues at the time of its last shutdown.
 	if err := w.boot(ctx, unsynced(0)); err != nil {
 		return "", err
 	}
@@ -86,21 +88,22 @@ func machineOffForAYear(ctx context.Context, w *world) (string, error) {
 	took := time.Since(began)
 	renewed, err := w.expires(ctx)
 	if err != nil || renewed.Sub(time.Now()) < w.offset+80*day || time.Until(expired) > 91*day {
-		return "", fmt.Errorf("the certificate ended at %v, and ends at %v now: %v", expired, renewed, err)
+		return "", fmt.Errorf("certificate expired at %v, and expires at %v after the year: %v", expired, renewed, err)
 	}
 	if _, err := w.session(ctx); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("certificate renewed by the machine's key, clock set, bundle taken %.1f s after power is on",
+	return fmt.Sprintf("certificate renewed with the machine's key, clock set, bundle in force %.1f s after power-on",
 		took.Seconds()), nil
 }
 
+// noInternetForEver runs the machine for more than two years without time server and name server.
 func noInternetForEver(ctx context.Context, w *world) (string, error) {
 	if err := errors.Join(w.site(ctx), w.enrol(ctx)); err != nil {
 		return "", err
 	}
 	if out, err := w.answer(ctx, w.atHub(ctx, "ip route get 192.0.2.1 || true")); err != nil || out != "" {
-		return "", fmt.Errorf("there is a way to the Internet: %s %v", out, err)
+		return "", fmt.Errorf("route to the Internet exists: %s %v", out, err)
 	}
 	for _, at := range []time.Duration{0, 400 * day, 800 * day} {
 		if at > 0 {
@@ -121,9 +124,10 @@ func noInternetForEver(ctx context.Context, w *world) (string, error) {
 			return "", fmt.Errorf("day %d: %w", at/day, err)
 		}
 	}
-	return "3 years of power cuts, no time server, no name server: the time is the hub's, the laser opens", nil
+	return "power cuts over 800 days, no time server, no name server: time set by the hub, laser works", nil
 }
 
+// hubMovedAndIsFound moves the hub to another address, which the machine finds by multicast DNS.
 func hubMovedAndIsFound(ctx context.Context, w *world) (string, error) {
 	if err := w.worked(ctx); err != nil {
 		return "", err
@@ -139,12 +143,13 @@ func hubMovedAndIsFound(ctx context.Context, w *world) (string, error) {
 		return "", err
 	}
 	if at := w.file("pi/var/lib/portillon/laser/hub/address"); at != movedAddress+":8443" {
-		return "", fmt.Errorf("the machine found the hub at %q", at)
+		return "", fmt.Errorf("machine found the hub at %q", at)
 	}
 	return fmt.Sprintf("found by multicast DNS; records acknowledged %.0f s after a tap, nothing restarted",
 		took.Seconds()), nil
 }
 
+// hubMovedAndMachineIsTold moves the hub without multicast: portillond enrol tells the machine the address.
 func hubMovedAndMachineIsTold(ctx context.Context, w *world) (string, error) {
 	if err := w.worked(ctx); err != nil {
 		return "", err
@@ -153,7 +158,7 @@ func hubMovedAndMachineIsTold(ctx context.Context, w *world) (string, error) {
 		return "", err
 	}
 	if out, err := w.answer(ctx, w.atPi(ctx, "portillond enrol --hub 10.77.0.3:8443 --no-start")); err == nil {
-		return "", fmt.Errorf("a hub was found where none is: %s", out)
+		return "", fmt.Errorf("enrol accepted an address without a hub: %s", out)
 	}
 	said, err := w.answer(ctx, w.atPi(ctx, "portillond enrol --hub "+movedAddress+" --no-start"))
 	if err != nil || !strings.Contains(said, movedAddress+":8443") {
@@ -167,15 +172,17 @@ func hubMovedAndMachineIsTold(ctx context.Context, w *world) (string, error) {
 		took.Seconds()), err
 }
 
+// firstBootIn1970 enrols a machine whose clock starts at the epoch.
 func firstBootIn1970(ctx context.Context, w *world) (string, error) {
 	return w.firstBoot(ctx, time.Unix(3600, 0))
 }
 
+// firstBootIn2037 enrols a machine whose clock is years ahead.
 func firstBootIn2037(ctx context.Context, w *world) (string, error) {
 	return w.firstBoot(ctx, time.Date(2037, 6, 1, 12, 0, 0, 0, time.UTC))
 }
 
-// firstBoot enrols a computer whose clock was never set.
+// firstBoot enrols a computer whose clock was never set and reads at.
 func (w *world) firstBoot(ctx context.Context, at time.Time) (string, error) {
 	wrong := unsynced(time.Until(at).Round(time.Second))
 	if err := errors.Join(w.site(ctx), w.piClock(wrong), w.enrol(ctx), w.boot(ctx, wrong)); err != nil {
@@ -194,10 +201,11 @@ func (w *world) firstBoot(ctx context.Context, at time.Time) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf(
-		"enrolled, clock set by the hub, trusted %.1f s after the daemon is there; the use has today's date",
+		"enrolled, clock set by the hub, trusted %.1f s after the daemon started; the use has today's date",
 		took.Seconds()), nil
 }
 
+// cableWithoutReset drops all packets between hub and machine without closing a connection.
 func cableWithoutReset(ctx context.Context, w *world) (string, error) {
 	if err := w.worked(ctx); err != nil {
 		return "", err
@@ -210,7 +218,7 @@ func cableWithoutReset(ctx context.Context, w *world) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := w.becomes(ctx, "a machine that knows that the broker is gone",
+	if _, err := w.becomes(ctx, "a machine that has noticed the loss of the broker",
 		func(s control.Status) bool { return !s.Broker && !s.Hub }); err != nil {
 		return "", err
 	}
@@ -220,10 +228,11 @@ func cableWithoutReset(ctx context.Context, w *world) (string, error) {
 	}
 	took, err := w.becomes(ctx, "all records acknowledged", acknowledged)
 	return fmt.Sprintf(
-		"relay on %v after the tap; noticed after %.0f s; records acknowledged %.1f s after packets pass again",
+		"relay on %v after the tap; loss noticed after %.0f s; records acknowledged %.1f s after packets pass again",
 		opened.Round(time.Millisecond), noticed.Seconds(), took.Seconds()), err
 }
 
+// hubThatAnswersNothing freezes the hub's process: connections stay open and nothing answers.
 func hubThatAnswersNothing(ctx context.Context, w *world) (string, error) {
 	if err := w.worked(ctx); err != nil {
 		return "", err
@@ -235,7 +244,7 @@ func hubThatAnswersNothing(ctx context.Context, w *world) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	noticed, err := w.becomes(ctx, "a machine that knows that the hub is gone",
+	noticed, err := w.becomes(ctx, "a machine that has noticed the loss of the hub",
 		func(s control.Status) bool { return !s.Broker && !s.Hub })
 	if err != nil {
 		return "", err
@@ -244,16 +253,21 @@ func hubThatAnswersNothing(ctx context.Context, w *world) (string, error) {
 		return "", err
 	}
 	took, err := w.becomes(ctx, "all records acknowledged", acknowledged)
-	return fmt.Sprintf("relay on %v after the tap; noticed %.0f s after the session; records acknowledged %.1f s after "+
-		"the hub goes on",
-		opened.Round(time.Millisecond), noticed.Seconds(), took.Seconds()), err
+	return fmt.Sprintf(
+		"relay on %v after the tap; loss noticed %.0f s after the session; records acknowledged %.1f s after "+
+			"the hub continues",
+		opened.Round(time.Millisecond),
+		noticed.Seconds(),
+		took.Seconds(),
+	), err
 }
 
+// certificateReplaced replaces the hub's certificate, first by one of the same authority, then by one of another.
 func certificateReplaced(ctx context.Context, w *world) (string, error) {
 	if err := w.worked(ctx); err != nil {
 		return "", err
 	}
-	// The hub's own certificate is made anew at each start, by the authority that the machine pinned.
+	// The hub's own certificate is issued anew at each start, by the authority that the machine has pinned.
 	if err := w.startHub(ctx); err != nil {
 		return "", err
 	}
@@ -261,7 +275,7 @@ func certificateReplaced(ctx context.Context, w *world) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// Another authority is another hub.
+	// A hub with another authority is another hub.
 	if _, err := w.answer(ctx, w.atHub(ctx, "mv biklab/data/authority kept")); err != nil {
 		return "", err
 	}
@@ -271,7 +285,7 @@ func certificateReplaced(ctx context.Context, w *world) (string, error) {
 	if _, err := w.session(ctx); err != nil {
 		return "", err
 	}
-	s, err := w.becomes(ctx, "a machine that refuses the hub, and says why", func(s control.Status) bool {
+	s, err := w.becomes(ctx, "a machine that refuses the hub and states why", func(s control.Status) bool {
 		return !s.Hub && s.Unacked != nil && strings.Contains(s.Unacked.Detail, "authority")
 	})
 	if err != nil {
@@ -284,11 +298,16 @@ func certificateReplaced(ctx context.Context, w *world) (string, error) {
 		return "", err
 	}
 	back, err := w.becomes(ctx, "all records acknowledged", acknowledged)
-	return fmt.Sprintf("new certificate: %.1f s; another authority is refused after %.1f s, its taps open; with its own "+
-		"again: %.1f s",
-		took.Seconds(), s.Seconds(), back.Seconds()), err
+	return fmt.Sprintf(
+		"new certificate accepted after %.1f s; another authority refused after %.1f s, cards still work; own authority "+
+			"accepted again after %.1f s",
+		took.Seconds(),
+		s.Seconds(),
+		back.Seconds(),
+	), err
 }
 
+// revokedWhileAway revokes the machine while it is off, and enrols it again later.
 func revokedWhileAway(ctx context.Context, w *world) (string, error) {
 	if err := w.worked(ctx); err != nil {
 		return "", err
@@ -306,27 +325,32 @@ func revokedWhileAway(ctx context.Context, w *world) (string, error) {
 	if err := w.boot(ctx, synced(0)); err != nil {
 		return "", err
 	}
-	took, err := w.becomes(ctx, "a machine that is refused, and says why", func(s control.Status) bool {
+	took, err := w.becomes(ctx, "a machine that is refused and states why", func(s control.Status) bool {
 		return !s.Hub && s.Unacked != nil && s.Unacked.Why != ""
 	})
 	if err != nil {
 		return "", err
 	}
-	if _, err := w.session(ctx); err != nil { // it still holds its bundle: docs/hub.md says so
+	if _, err := w.session(ctx); err != nil { // it still has its bundle, as docs/hub.md says
 		return "", err
 	}
 	if now, err := w.status(ctx); err != nil || now.Acked != was.Acked {
-		return "", fmt.Errorf("%d records are acknowledged, %d were before it was revoked: %v", now.Acked, was.Acked, err)
+		return "", fmt.Errorf(
+			"%d records are acknowledged, but %d were before the machine was revoked: %v",
+			now.Acked,
+			was.Acked,
+			err,
+		)
 	}
 	list, err := w.answer(ctx, w.atHub(ctx, "portillon machine list --lang en "+atAPI))
 	if err != nil || !strings.Contains(list, "revoked") {
 		return "", fmt.Errorf("%s %v", list, err)
 	}
-	// Found again: a new code brings it back, with its journal.
+	// A new code enrols the machine again, with its journal.
 	if err := errors.Join(w.daemon.end(), w.enrol(ctx), w.boot(ctx, synced(0))); err != nil {
 		return "", err
 	}
 	back, err := w.becomes(ctx, "all records acknowledged", acknowledged)
-	return fmt.Sprintf("refused after %.1f s, nothing of it taken; enrolled again: all records %.1f s later",
+	return fmt.Sprintf("refused after %.1f s, no record accepted; enrolled again: all records acknowledged %.1f s later",
 		took.Seconds(), back.Seconds()), err
 }

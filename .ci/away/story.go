@@ -10,22 +10,22 @@ import (
 	"time"
 )
 
-// dayFile is the transcript: a page of the documentation.
+// dayFile is the transcript, a page of the documentation.
 const dayFile = "docs/first-day.md"
 
-// step is a command of the transcript, on one of the two computers, with the answer that it must give.
+// step is a command of the transcript, for one of the two computers, with the answer it must give.
 type step struct {
-	place  string // hub or pi
-	line   string
-	lineNo int
-	want   []string
-	file   string // in place of a command: a file of the hub's computer
+	place  string   // hub or pi
+	line   string   // command, or empty for a file
+	lineNo int      // line of the transcript
+	want   []string // lines of the answer, or of the file
+	file   string   // name of a file of the hub's computer, if the step is not a command
 }
 
-// parse reads the transcript. In a block ```console a line "hub$ …" is a command there, "pi$ …" one at the machine, and
-// what follows is the answer: … stands for anything within a line, a line … for any lines, {word} for a word of this
-// run, which is the same wherever it stands. "# exit 1" ends a command that says no; "&" one that goes on. A block
-// "```yaml name" is a file.
+// parse reads the transcript. In a block ```console a line "hub$ …" is a command on the hub, "pi$ …" one on the
+// machine, and the following lines are its answer: … stands for any text within a line, a line … for any lines, {word}
+// for a word of this run, which is the same in all places. "# exit 1" ends a command that must fail; "&" one that keeps
+// running. A block "```yaml name" is a file.
 func parse(text string) (out []step) {
 	kind := ""
 	for i, line := range strings.Split(text, "\n") {
@@ -52,11 +52,12 @@ func parse(text string) (out []step) {
 
 // telling is a run of the transcript.
 type telling struct {
-	*world
-	words  map[string]string // what {word} stands for
-	prefix map[string]string // cd and NAME=value, by place
+	*world                   // the two computers
+	words  map[string]string // values of {word} in this run
+	prefix map[string]string // cd and NAME=value lines in effect, by place
 }
 
+// story runs the transcript.
 func story(ctx context.Context, w *world) (string, error) {
 	text, err := os.ReadFile(dayFile)
 	if err != nil {
@@ -80,8 +81,10 @@ func story(ctx context.Context, w *world) (string, error) {
 		dayFile), nil
 }
 
+// setting matches a line that applies to all later commands of a computer.
 var setting = regexp.MustCompile(`^(cd|[A-Z]+=)`)
 
+// tell runs one step and compares the answer.
 func (t *telling) tell(ctx context.Context, s step) error {
 	if s.file != "" {
 		return os.WriteFile(filepath.Join(t.dir, "hub", s.file), []byte(t.filled(strings.Join(s.want, "\n")+"\n")), 0o644)
@@ -104,13 +107,13 @@ func (t *telling) tell(ctx context.Context, s step) error {
 		_, err = await(ctx, before, func() (bool, error) { err := t.compare(s.want, p.said()); return err == nil, err })
 		return err
 	}
-	if name, ok := strings.CutPrefix(line, "kill "); ok { // of a job of this shell: its last program of that name
+	if name, ok := strings.CutPrefix(line, "kill "); ok { // ends the last program of that name
 		return t.kill(name)
 	}
-	// A machine and its hub need a moment: what a question answers is asked for again for a while.
+	// Machine and hub need a moment: a command that changes nothing is repeated until its answer is as expected.
 	_, err := await(ctx, line, func() (bool, error) {
 		if strings.Contains(line, "machine tap") {
-			time.Sleep(again) // the same card sooner is the same tap
+			time.Sleep(again) // the same card earlier is the same tap
 		}
 		cmd := at(ctx, t.prefix[s.place]+line)
 		b, err := cmd.CombinedOutput()
@@ -122,19 +125,22 @@ func (t *telling) tell(ctx context.Context, s step) error {
 	return err
 }
 
+// kill ends the last program whose name begins with name.
 func (t *telling) kill(name string) error {
 	for i := len(t.all) - 1; i >= 0; i-- {
 		if p := t.all[i]; strings.HasPrefix(p.name, name) {
 			return p.end()
 		}
 	}
-	return fmt.Errorf("no program %q runs", name)
+	return fmt.Errorf("no program %q was started", name)
 }
 
-// asking are commands that change nothing, and may be repeated until the answer is there.
+// asking matches commands that change nothing and may be repeated until the answer is as expected.
 var asking = regexp.MustCompile(
 	`^portillon (machine (list|status|tap)|card taps|report|member (list|show)|policy show)`)
 
+// compareOnce compares an answer and reports whether the comparison is final: as expected, or of a command that must
+// not be repeated.
 func (t *telling) compareOnce(s step, got string) (bool, error) {
 	err := t.compare(s.want, got)
 	if err != nil && !asking.MatchString(s.line) {
@@ -143,7 +149,7 @@ func (t *telling) compareOnce(s step, got string) (bool, error) {
 	return err == nil, err
 }
 
-// filled is a text with the words of this run.
+// filled returns a text with the words of this run in place of {word}.
 func (t *telling) filled(s string) string {
 	for name, word := range t.words {
 		s = strings.ReplaceAll(s, "{"+name+"}", word)
@@ -151,12 +157,13 @@ func (t *telling) filled(s string) string {
 	return s
 }
 
+// Patterns of blanks, which count as one space, and of a quoted {word}.
 var (
 	blanks = regexp.MustCompile(`[ \t]+`)
 	word   = regexp.MustCompile(`\\\{([a-z]+)\\\}`)
 )
 
-// compare compares an answer with the transcript's, and learns the words of this run.
+// compare compares an answer with the transcript's and learns the words of this run.
 func (t *telling) compare(want []string, got string) error {
 	pattern := "^"
 	for _, line := range want {
@@ -173,14 +180,14 @@ func (t *telling) compare(want []string, got string) error {
 	}
 	var b strings.Builder
 	for line := range strings.Lines(got) {
-		if strings.HasPrefix(line, "time=") { // the log, which comes between
+		if strings.HasPrefix(line, "time=") { // a line of the log
 			continue
 		}
 		b.WriteString(strings.TrimSpace(blanks.ReplaceAllString(line, " ")) + "\n")
 	}
 	m := x.FindStringSubmatch(b.String())
 	if m == nil {
-		return fmt.Errorf("want\n%s\nanswer\n%s", strings.Join(want, "\n"), b.String())
+		return fmt.Errorf("want\n%s\ngot\n%s", strings.Join(want, "\n"), b.String())
 	}
 	for i, name := range x.SubexpNames() {
 		if name != "" {

@@ -17,29 +17,30 @@ import (
 )
 
 const (
-	// patience is how long one thing may take on a loaded computer.
+	// patience is the time one operation may take on a loaded computer.
 	patience = time.Minute
-	look     = 50 * time.Millisecond
-	// again is how long the same card counts as the same tap, and a little more (session.Debounce: 2 s).
+	look     = 50 * time.Millisecond // interval between two attempts
+	// again is slightly longer than the time in which the same card is the same tap (session.Debounce: 2 s).
 	again = 2100 * time.Millisecond
 )
 
-// world is a hub's computer and a machine's computer, with what runs there.
+// world is a hub's computer and a machine's computer with the programs that run on them.
 type world struct {
-	network
-	dir, bin, out string
-	hubProgram    *program
-	daemon        *program
-	offset        time.Duration // of the hub's clock
-	boots         int
-	all           []*program
+	network                     // the switch between the two
+	dir, bin, out string        // folders of the computers, the programs and the screenshots
+	hubProgram    *program      // portillon-hub; nil: never started
+	daemon        *program      // portillond; nil: never started
+	offset        time.Duration // of the hub's clock from this computer's
+	boots         int           // of the machine's computer
+	all           []*program    // every program started
 }
 
+// newWorld creates the nth world in dir, with an empty hub and a machine that is not enrolled.
 func newWorld(ctx context.Context, n int, dir, bin, out string) (*world, error) {
 	w := &world{dir: dir, bin: bin, out: out}
 	for name, text := range map[string]string{
 		"hub/.keep": "", "pi/var/lib/.keep": "", "pi/run/.keep": "", "pi/etc/credstore/.keep": "",
-		// as the package makes it
+		// As the package creates them:
 		"pi/etc/passwd": "root:x:0:0::/root:/bin/sh\nportillon:x:990:990::/nonexistent:/usr/sbin/nologin\n",
 		"pi/etc/group":  "root:x:0:\nportillon:x:990:\n",
 		"pi/etc/hosts":  "127.0.0.1 localhost\n" + hubAddress + " hub\n",
@@ -61,7 +62,7 @@ func newWorld(ctx context.Context, n int, dir, bin, out string) (*world, error) 
 	return w, errors.Join(err, w.piClock("0s synchronised"))
 }
 
-// unit is what systemd does for portillond@laser (systemd/portillond@.service): the time, the credentials, the daemon.
+// unit does what systemd does for portillond@laser (systemd/portillond@.service): time, credentials, daemon.
 const unit = `#!/bin/sh
 portillond -config /etc/portillon/$1.yaml -set-clock
 mkdir -p -m 700 /run/credentials
@@ -69,16 +70,17 @@ for k in card-key $1.machine-key $1.mqtt-password; do cp /etc/credstore/portillo
 CREDENTIALS_DIRECTORY=/run/credentials exec portillond -config /etc/portillon/$1.yaml
 `
 
-// piClock sets how far the clock of the machine's computer is from this one's.
+// piClock sets the offset of the machine's clock from this computer's, and whether a time server vouches for it.
 func (w *world) piClock(text string) error {
 	return os.WriteFile(filepath.Join(w.dir, "pi/clock"), []byte(text), 0o644)
 }
 
-// atHub is a command on the hub's computer, atPi one on the machine's, as root there.
+// atHub returns a command on the hub's computer, run as root there.
 func (w *world) atHub(ctx context.Context, line string) *exec.Cmd {
 	return w.at(ctx, w.hub, "hub", "exec unshare --uts sh -c 'hostname hub && exec \"$@\"' - sh -c \"$LINE\"", line)
 }
 
+// atPi returns a command on the machine's computer, run as root there with its own /etc, /var/lib and /run.
 func (w *world) atPi(ctx context.Context, line string) *exec.Cmd {
 	mounts := ""
 	for _, d := range []string{"etc", "var/lib", "run"} {
@@ -88,18 +90,19 @@ func (w *world) atPi(ctx context.Context, line string) *exec.Cmd {
 	return w.at(ctx, w.pi, "pi/root", mounts+"exec sh -c \"$LINE\"", line)
 }
 
+// at returns a command in a namespace, started in a folder of the world.
 func (w *world) at(ctx context.Context, namespace, folder, begin, line string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "ip", "netns", "exec", namespace, "sh", "-c", begin)
 	cmd.Dir = filepath.Join(w.dir, folder)
 	cmd.Env = []string{"PATH=" + w.bin + ":/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=en_GB.UTF-8", "TZ=UTC",
 		"LINE=" + line,
 		"PORTILLON_CLOCK=" + filepath.Join(w.dir, "pi/clock")}
-	cmd.WaitDelay = time.Second // what it started may hold its output open
+	cmd.WaitDelay = time.Second // a child process may hold its output open
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd
 }
 
-// answer runs a command on the hub's computer to its end.
+// answer runs a command to its end and returns its standard output. An error contains both outputs.
 func (w *world) answer(ctx context.Context, cmd *exec.Cmd) (string, error) {
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -109,13 +112,13 @@ func (w *world) answer(ctx context.Context, cmd *exec.Cmd) (string, error) {
 	return out.String(), nil
 }
 
-// program is a program that runs until end.
+// program is a program that runs until end is called. It collects its own output.
 type program struct {
-	name string
-	cmd  *exec.Cmd
-	mu   sync.Mutex
-	text bytes.Buffer
-	done chan struct{}
+	name string        // for messages
+	cmd  *exec.Cmd     // its process
+	mu   sync.Mutex    // guards text
+	text bytes.Buffer  // both outputs
+	done chan struct{} // closed when it has ended
 }
 
 func (p *program) Write(b []byte) (int, error) {
@@ -124,40 +127,43 @@ func (p *program) Write(b []byte) (int, error) {
 	return p.text.Write(b)
 }
 
+// said returns the output so far.
 func (p *program) said() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.text.String()
 }
 
+// start starts a program of the world.
 func (w *world) start(name string, cmd *exec.Cmd) (*program, error) {
 	p := &program{name: name, cmd: cmd, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = p, p
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	go func() { _ = cmd.Wait(); close(p.done) }() // how it ended stands in its log
+	go func() { _ = cmd.Wait(); close(p.done) }() // its log tells how it ended
 	w.all = append(w.all, p)
 	return p, nil
 }
 
-// end ends a program, and waits until it has.
+// end ends a program, frozen or not, and waits until it has ended.
 func (p *program) end() error {
 	if p == nil {
 		return nil
 	}
 	_ = p.cmd.Process.Signal(syscall.SIGCONT)
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
 	select {
 	case <-p.done:
 		return nil
 	case <-time.After(patience):
 		_ = p.cmd.Process.Kill()
 		<-p.done
-		return fmt.Errorf("%s does not end within %v", p.name, patience)
+		return fmt.Errorf("%s did not end within %v", p.name, patience)
 	}
 }
 
+// said returns the last 25 lines of each program's output.
 func (w *world) said() string {
 	var b strings.Builder
 	for _, p := range w.all {
@@ -170,6 +176,7 @@ func (w *world) said() string {
 	return b.String()
 }
 
+// close ends all programs and deletes the network.
 func (w *world) close() error {
 	var errs []error
 	for _, p := range w.all {
@@ -178,7 +185,7 @@ func (w *world) close() error {
 	return errors.Join(append(errs, w.network.close())...)
 }
 
-// await looks until something is so.
+// await calls is until it reports true, and returns the time that took. It fails after patience.
 func await(ctx context.Context, what string, is func() (bool, error)) (time.Duration, error) {
 	began := time.Now()
 	for {
@@ -193,7 +200,7 @@ func await(ctx context.Context, what string, is func() (bool, error)) (time.Dura
 	}
 }
 
-// startHub starts the hub in its folder, which it makes where that is empty.
+// startHub starts the hub in its folder, which the hub fills if it is empty. A running hub is ended first.
 func (w *world) startHub(ctx context.Context) (err error) {
 	if err = w.hubProgram.end(); err != nil {
 		return err
@@ -209,7 +216,7 @@ func (w *world) startHub(ctx context.Context) (err error) {
 	return err
 }
 
-// boot starts the machine's computer: another boot, the clock as its unit sets it, the daemon.
+// boot restarts the machine's computer: a new boot id, the clock as its unit sets it, the daemon.
 func (w *world) boot(ctx context.Context, clock string) (err error) {
 	if err = w.daemon.end(); err != nil {
 		return err
@@ -227,10 +234,12 @@ func (w *world) boot(ctx context.Context, clock string) (err error) {
 	return err
 }
 
+// ask sends a request to the machine's control socket.
 func (w *world) ask(ctx context.Context, r control.Request) (control.Reply, error) {
 	return control.Call(ctx, filepath.Join(w.dir, "pi/run/portillon.sock"), r)
 }
 
+// status returns the machine's status.
 func (w *world) status(ctx context.Context) (control.Status, error) {
 	r, err := w.ask(ctx, control.Request{Do: "status"})
 	if err == nil && r.Status == nil {
@@ -242,7 +251,7 @@ func (w *world) status(ctx context.Context) (control.Status, error) {
 	return *r.Status, nil
 }
 
-// becomes waits until the machine stands as it should.
+// becomes waits until the machine's status meets a condition, and returns the time that took.
 func (w *world) becomes(ctx context.Context, what string, is func(control.Status) bool) (time.Duration, error) {
 	var last control.Status
 	took, err := await(ctx, what, func() (bool, error) {
@@ -253,16 +262,16 @@ func (w *world) becomes(ctx context.Context, what string, is func(control.Status
 		return err == nil && is(s), err
 	})
 	if err != nil {
-		err = fmt.Errorf("%w; the machine says %+v", err, last)
+		err = fmt.Errorf("%w; the machine's status is %+v", err, last)
 	}
 	return took, err
 }
 
-// acknowledged reports that the hub holds all records.
+// acknowledged reports whether the hub holds all records.
 func acknowledged(s control.Status) bool { return s.Journal > 0 && s.Acked == s.Journal && s.Hub }
 
-// session taps the card of Léa until the relay is on, and once more until it is off. It returns how long the first
-// took.
+// session presents Léa's card until the relay is on, and once more until it is off. It returns the time until the relay
+// was on.
 func (w *world) session(ctx context.Context) (time.Duration, error) {
 	began := time.Now()
 	if r, err := w.ask(ctx, control.Request{Do: "tap", Card: leasCard}); err != nil || !r.OK {
@@ -283,10 +292,11 @@ func (w *world) session(ctx context.Context) (time.Duration, error) {
 	return took, err
 }
 
+// Léa's card, the flags of each command at the hub, and the script that sets up a site.
 const (
 	leasCard = "04A124B2115E80"
 	atAPI    = "--hub http://localhost:8040 --token-file token "
-	// makeSite is a site with one member, Léa, who may use the laser by her badge.
+	// makeSite sets up a site with one member, Léa, who may use the laser through her badge.
 	makeSite = `set -e
 echo 'an invented passphrase' | portillon hub token olivia@lab.example -o token \
   --owner-code-file biklab/data/owner-code --hub http://localhost:8040
@@ -311,7 +321,7 @@ portillon machine add laser $API
 `
 )
 
-// site starts a hub with a site of one member.
+// site starts a hub and sets up its site with one member.
 func (w *world) site(ctx context.Context) error {
 	if err := w.startHub(ctx); err != nil {
 		return err
@@ -320,7 +330,7 @@ func (w *world) site(ctx context.Context) error {
 	return err
 }
 
-// enrol brings the machine in, with a new code.
+// enrol enrols the machine with a new code.
 func (w *world) enrol(ctx context.Context) error {
 	said, err := w.answer(ctx, w.atHub(ctx, "portillon machine code laser --lang en "+atAPI))
 	if err != nil {
@@ -328,13 +338,13 @@ func (w *world) enrol(ctx context.Context) error {
 	}
 	_, code, ok := strings.Cut(said, "sudo ")
 	if code, _, _ = strings.Cut(code, "\n"); !ok {
-		return fmt.Errorf("no code: %s", said)
+		return fmt.Errorf("machine code printed no command: %s", said)
 	}
 	_, err = w.answer(ctx, w.atPi(ctx, code+" --wiring ./bench.yaml --no-start"))
 	return err
 }
 
-// worked is a world whose machine works: it has its bundle, and the hub holds its records.
+// worked brings the world to a machine in operation: it has its bundle, and the hub holds its records.
 func (w *world) worked(ctx context.Context) error {
 	if err := errors.Join(w.site(ctx), w.enrol(ctx), w.boot(ctx, "0s synchronised")); err != nil {
 		return err

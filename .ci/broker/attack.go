@@ -17,7 +17,7 @@ import (
 	"portillon/wire"
 )
 
-// attacker has the accounts of laser and of the watcher. What it counts is for printing.
+// attacker attacks with the accounts of laser and of the watcher. Its counters are printed.
 type attacker struct {
 	site                                                *site
 	sizes, retained, flooded, connected, refused, taken atomic.Int64
@@ -30,13 +30,13 @@ func (a *attacker) String() string {
 		a.connected.Load(), a.refused.Load(), a.taken.Load())
 }
 
-// attack is one kind, repeated for as long as a run lasts.
+// attack is one kind of attack, repeated during a run.
 type attack struct {
-	name string
-	once func(context.Context)
+	name string                // for messages and -only
+	once func(context.Context) // carries it out once
 }
 
-// attacks are all kinds. Those that use up the account's connects come last.
+// attacks returns all kinds. Those that exhaust the account's connects come last.
 func (a *attacker) attacks() []attack {
 	return []attack{
 		{"flood", a.flood},
@@ -52,13 +52,13 @@ func (a *attacker) attacks() []attack {
 	}
 }
 
-// start runs an attack until ctx ends; the function it returns waits for its end.
+// start repeats an attack until ctx ends. The returned function waits for its end.
 func (a *attacker) start(ctx context.Context, x attack) (wait func()) {
 	var work sync.WaitGroup
 	work.Go(func() {
 		for ctx.Err() == nil {
 			x.once(ctx)
-			select { // a broker that refuses at once is not asked in a tight loop
+			select { // no tight loop against a broker that refuses at once
 			case <-ctx.Done():
 			case <-time.After(20 * time.Millisecond):
 			}
@@ -67,6 +67,7 @@ func (a *attacker) start(ctx context.Context, x attack) (wait func()) {
 	return work.Wait
 }
 
+// watcher returns the watcher's user name, which depends on the broker.
 func (a *attacker) watcher() string {
 	if a.site.kind == "inside" {
 		return "+watcher"
@@ -74,6 +75,7 @@ func (a *attacker) watcher() string {
 	return "watcher"
 }
 
+// password returns the password of a user.
 func (a *attacker) password(user string) string {
 	if user == "+watcher" {
 		return password("watcher")
@@ -81,8 +83,7 @@ func (a *attacker) password(user string) string {
 	return password(user)
 }
 
-// dial connects with an account and a client id. What the broker sends is read and forgotten. The connection ends with
-// ctx.
+// dial connects with an account and a client id and discards what the broker sends. The connection ends with ctx.
 func (a *attacker) dial(ctx context.Context, user, id string) (net.Conn, error) {
 	c, err := net.DialTimeout("tcp", a.site.addr, 5*time.Second)
 	if err != nil {
@@ -107,6 +108,7 @@ func (a *attacker) dial(ctx context.Context, user, id string) (net.Conn, error) 
 	return c, nil
 }
 
+// publish sends one message with QoS 1 and does not wait for its acknowledgement.
 func publish(c net.Conn, topic string, retained bool, payload []byte) error {
 	p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
 	p.TopicName, p.Qos, p.MessageID, p.Retain, p.Payload = topic, 1, 7, retained, payload
@@ -117,9 +119,10 @@ func publish(c net.Conn, topic string, retained bool, payload []byte) error {
 	return err
 }
 
+// id returns the client id of laser.
 func (a *attacker) id() string { return wire.Topics{Site: "biklab"}.ClientID(laser) }
 
-// packets sends packets of the limit less one byte, of the limit, of one more, and of ten times the limit.
+// packets sends packets of one byte less than the limit, of the limit, of one byte more, and of ten times the limit.
 func (a *attacker) packets(ctx context.Context) {
 	topics := wire.Topics{Site: "biklab"}
 	for _, topic := range []string{topics.Records(laser), topics.State(laser)} {
@@ -135,8 +138,8 @@ func (a *attacker) packets(ctx context.Context) {
 	}
 }
 
-// everyTopic leaves 10 MB, and then what the limit allows, on every topic of every machine, as laser and as the
-// watcher.
+// everyTopic publishes 10 MB, and then as much as the limit allows, as a retained message on every topic of every
+// machine, as laser and as the watcher.
 func (a *attacker) everyTopic(ctx context.Context) {
 	for _, user := range []string{string(laser), a.watcher()} {
 		for _, x := range wire.TopicTable() {
@@ -157,7 +160,7 @@ func (a *attacker) everyTopic(ctx context.Context) {
 	}
 }
 
-// flood publishes as fast as the broker takes it.
+// flood publishes as fast as the broker accepts.
 func (a *attacker) flood(ctx context.Context) {
 	c, err := a.dial(ctx, string(laser), a.id())
 	if err != nil {
@@ -170,7 +173,7 @@ func (a *attacker) flood(ctx context.Context) {
 	}
 }
 
-// connections opens 1,000 with laser's account, and keeps those that the broker keeps.
+// connections opens 1,000 connections with laser's account and keeps those the broker accepts.
 func (a *attacker) connections(ctx context.Context) {
 	for range 1000 {
 		c, err := a.dial(ctx, string(laser), a.id())
@@ -183,7 +186,7 @@ func (a *attacker) connections(ctx context.Context) {
 	}
 }
 
-// idle opens 200 connections that never say who they are.
+// idle opens 200 connections that send nothing, and keeps them for a second.
 func (a *attacker) idle(ctx context.Context) {
 	for range 200 {
 		c, err := net.DialTimeout("tcp", a.site.addr, time.Second)
@@ -200,7 +203,7 @@ func (a *attacker) idle(ctx context.Context) {
 	}
 }
 
-// clientIDs takes the ids of the victims and of the hub, as laser and as the watcher.
+// clientIDs connects with the client ids of the victims and of the hub, as laser and as the watcher.
 func (a *attacker) clientIDs(ctx context.Context) {
 	topics := wire.Topics{Site: "biklab"}
 	ids := []string{topics.HubClientID(), "hub"}

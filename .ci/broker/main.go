@@ -1,14 +1,13 @@
-// Command broker is the campaign against a site's broker: the account of one machine sends packets around and far
-// beyond the limit, leaves 10 MB on every topic, floods, opens 1,000 connections and takes the client ids of others,
-// while two other machines send records and wait for the hub's acknowledgement. It also starts and kills the hub again
-// and again.
+// Command broker attacks a site's broker: the account of one machine sends packets around and far beyond the limit,
+// publishes 10 MB on every topic, floods, opens 1,000 connections and takes over the client ids of others, while two
+// other machines send records and wait for the hub's acknowledgement. It also starts and kills the hub many times.
 //
 //	go run ./.ci/broker [-short] [-broker inside,mosquitto]
 //
-// It prints what it measured. It fails where something of the others was lost, where more is stored than the limits
-// allow, where the hub is larger than 60 MB afterwards, and, without -short, where the others waited more than twice as
-// long as without the attack (the median of five pairs, for each kind of attack; mosquitto has no limit on bytes a
-// second, so its ratios are printed, not judged). All of it is on loopback, in a temporary folder.
+// It prints its measurements. It fails if records of the other machines are lost, if more is stored than the limits
+// allow, if the hub's memory exceeds 60 MB afterwards, or, without -short, if the others wait more than twice as long
+// as without the attack (the median of five pairs, for each kind of attack; mosquitto has no limit on bytes per second,
+// so its ratios are printed and not judged). Everything runs on loopback in a temporary folder.
 package main
 
 import (
@@ -26,15 +25,15 @@ import (
 	"portillon/hub"
 )
 
-// hubFile names the hub.yaml that this program, started as a hub, reads.
+// hubFile is the environment variable with the hub.yaml of this program when it runs as a hub.
 const hubFile = "PORTILLON_CAMPAIGN_HUB"
 
-// plan is how much is done.
+// plan is the extent of a campaign.
 type plan struct {
-	pairs, starts int
-	run           time.Duration // one run of a pair
+	pairs, starts int           // pairs of runs for each attack, and starts of the hub
+	run           time.Duration // length of one run of a pair
 	gate          bool          // whether the ratio of the medians may fail the campaign
-	only          string        // a word of the attacks' names; empty: all
+	only          string        // text in the names of the attacks to run; empty: all
 }
 
 func main() {
@@ -43,9 +42,9 @@ func main() {
 	if path := os.Getenv(hubFile); path != "" {
 		os.Exit(beHub(ctx, path))
 	}
-	short := flag.Bool("short", false, "a sample of at most 40 s; ratios of time are printed, not judged")
-	brokers := flag.String("broker", "inside,mosquitto", "which brokers")
-	only := flag.String("only", "", "of the attacks, only those with this word in their name")
+	short := flag.Bool("short", false, "a sample of at most 40 s; time ratios are printed, not judged")
+	brokers := flag.String("broker", "inside,mosquitto", "brokers to attack, separated by commas")
+	only := flag.String("only", "", "only the attacks with this word in their name")
 	flag.Parse()
 	p := plan{pairs: 5, starts: 500, run: 4 * time.Second, gate: true}
 	if *short {
@@ -69,6 +68,7 @@ func main() {
 	fmt.Println("0 failed")
 }
 
+// beHub runs this program as a hub and returns its exit code.
 func beHub(ctx context.Context, path string) int {
 	c, err := hub.ReadConfig(path)
 	if err == nil {
@@ -83,24 +83,27 @@ func beHub(ctx context.Context, path string) int {
 	return 0
 }
 
-// campaign is one broker under attack.
+// campaign attacks one broker.
 type campaign struct {
 	plan
-	kind   string
-	failed int
-	site   *site
-	peak   uint64 // of the bytes stored at the broker inside
+	kind   string // inside or mosquitto
+	failed int    // number of failures
+	site   *site  // the site under attack
+	peak   uint64 // most bytes stored at the hub's own broker so far
 }
 
+// say prints a line with the broker's name.
 func (c *campaign) say(format string, a ...any) {
 	fmt.Printf("%-10s %s\n", c.kind, fmt.Sprintf(format, a...))
 }
 
+// fail prints and counts a failure.
 func (c *campaign) fail(format string, a ...any) {
 	c.failed++
 	c.say("FAILED "+format, a...)
 }
 
+// all runs the whole campaign against one broker.
 func (c *campaign) all(ctx context.Context) error {
 	s, err := newSite(c.kind)
 	if err != nil {
@@ -126,7 +129,7 @@ func (c *campaign) all(ctx context.Context) error {
 	return c.restarts(ctx)
 }
 
-// compare runs pairs of the same work, without and with the attack.
+// compare measures the same work without and with each attack, and checks that no record of the others is lost.
 func (c *campaign) compare(ctx context.Context) error {
 	others := make([]*other, 0, 2)
 	for _, id := range victims {
@@ -149,7 +152,7 @@ func (c *campaign) compare(ctx context.Context) error {
 	c.say("%s", a.String())
 	for _, o := range others {
 		if n := o.lost.Load(); n > 0 {
-			c.fail("%s lost its connection %d times", o.id, n)
+			c.fail("%s lost its connection %d times; no attack may cut others off", o.id, n)
 		}
 		var held uint64
 		for end := time.Now().Add(time.Minute); time.Now().Before(end) && held < o.journal.Len() &&
@@ -165,13 +168,13 @@ func (c *campaign) compare(ctx context.Context) error {
 			c.fail("%d records of %s took longer than %v", n, o.id, patience)
 		}
 		if held != o.journal.Len() {
-			c.fail("the hub holds %d of %d records of %s", held, o.journal.Len(), o.id)
+			c.fail("hub holds %d of %d records of %s", held, o.journal.Len(), o.id)
 		}
 	}
 	return nil
 }
 
-// pairsOf measures one kind of attack: each pair is the same work without and with it.
+// pairsOf measures one kind of attack: each pair is the same work without and with the attack.
 func (c *campaign) pairsOf(ctx context.Context, a *attacker, x attack, others []*other) error {
 	var ratios []float64
 	var calm, rough []time.Duration
@@ -201,22 +204,24 @@ func (c *campaign) pairsOf(ctx context.Context, a *attacker, x attack, others []
 		median(calm).Round(10*time.Microsecond), median(rough).Round(10*time.Microsecond), c.pairs, r,
 		len(rough), slices.Max(rough).Round(time.Millisecond))
 	if c.gate && c.kind == "inside" && r > 2 {
-		c.fail("%s: the others waited %.2f times as long, at most 2 is allowed", x.name, r)
+		c.fail("%s: others waited %.2f times as long, at most 2 is allowed", x.name, r)
 	}
 	return nil
 }
 
+// median sorts durations and returns the median.
 func median(d []time.Duration) time.Duration {
 	slices.Sort(d)
 	return d[len(d)/2]
 }
 
+// maxResident is the limit of the hub's resident memory after the attacks, in bytes.
 const maxResident = 60 << 20
 
-// after looks at what the attack left.
+// after checks memory and stored messages after the attacks.
 func (c *campaign) after(ctx context.Context, h *process) error {
 	var resident int64
-	for end := time.Now().Add(20 * time.Second); ; { // the runtime gives memory back by and by
+	for end := time.Now().Add(20 * time.Second); ; { // the runtime returns memory gradually
 		var err error
 		if resident, err = h.resident(); err != nil {
 			return err
@@ -228,7 +233,7 @@ func (c *campaign) after(ctx context.Context, h *process) error {
 	}
 	c.say("hub resident afterwards: %.1f MB", float64(resident)/1e6)
 	if resident > maxResident {
-		c.fail("the hub is %.1f MB, at most %.1f are allowed", float64(resident)/1e6, maxResident/1e6)
+		c.fail("hub's resident memory is %.1f MB, at most %.1f are allowed", float64(resident)/1e6, maxResident/1e6)
 	}
 	if c.site.broker != nil {
 		size, err := c.site.broker.resident()

@@ -21,20 +21,21 @@ import (
 // other is a machine that works while another's account attacks: a journal and an uplink, as in portillond.
 type other struct {
 	id      policy.MachineID
-	journal *journal.Journal
-	up      *uplink.Uplink
-	lost    atomic.Int64 // connections
-	late    atomic.Int64 // records that took longer than patience
-	stop    func()
+	journal *journal.Journal // its records
+	up      *uplink.Uplink   // its connection to the broker
+	lost    atomic.Int64     // number of lost connections
+	late    atomic.Int64     // number of records that took longer than patience
+	stop    func()           // ends it and deletes its journal
 }
 
+// other starts a machine and waits until its first record is acknowledged.
 func (s *site) other(ctx context.Context, id policy.MachineID) (*other, error) {
 	signer, err := note.NewSigner(s.keys[id])
 	if err != nil {
 		return nil, err
 	}
 	o := &other{id: id}
-	// In memory where that is possible: the disk of the machine is not what is measured.
+	// In memory if possible: the machine's disk is not measured.
 	dir := s.dir
 	if _, err := os.Stat("/dev/shm"); err == nil {
 		if dir, err = os.MkdirTemp("/dev/shm", "portillon-broker-"); err != nil {
@@ -76,21 +77,21 @@ func (s *site) other(ctx context.Context, id policy.MachineID) (*other, error) {
 	case <-online:
 	case <-time.After(20 * time.Second):
 		o.stop()
-		return nil, fmt.Errorf("%s does not reach the broker", id)
+		return nil, fmt.Errorf("%s did not connect to the broker within 20 s", id)
 	}
 	return o, o.record(ctx, new(time.Duration))
 }
 
-// patience is how long a record may take before it counts as late and the next one is written.
+// patience is the time after which a record counts as late and the next one is written.
 const patience = 15 * time.Second
 
-// record writes one record, and returns once the hub has acknowledged it, or it is late.
+// record writes one record and returns once the hub has acknowledged it or it is late.
 func (o *other) record(ctx context.Context, took *time.Duration) error {
 	if _, err := o.journal.Append(journal.Entry{Kind: wire.Refused, Body: wire.RefusedBody{}}); err != nil {
 		return err
 	}
 	began := time.Now()
-	o.up.Kick()
+	o.up.Notify()
 	for o.up.Acked() < o.journal.Len() {
 		if time.Sleep(100 * time.Microsecond); ctx.Err() != nil {
 			return ctx.Err()
@@ -104,7 +105,7 @@ func (o *other) record(ctx context.Context, took *time.Duration) error {
 	return nil
 }
 
-// measure has all machines write records for a while, and returns how long each took from publish to acknowledgement.
+// measure makes all machines write records for a time, and returns each record's time from publish to acknowledgement.
 func measure(ctx context.Context, others []*other, run time.Duration) ([]time.Duration, error) {
 	var mu sync.Mutex
 	var all []time.Duration

@@ -23,22 +23,25 @@ import (
 	"portillon/policy"
 )
 
-// laser's account attacks; the victims' machines work.
+// laser is the machine whose account attacks.
 const laser policy.MachineID = "laser"
 
+// victims are the machines that work meanwhile.
 var victims = []policy.MachineID{"vinyl", "press"}
 
-// site is a hub.yaml with three machines, their keys and passwords.
+// site is a hub.yaml with three machines, their keys and their passwords.
 type site struct {
-	dir, addr, http string
-	kind            string
-	keys            map[policy.MachineID]string // private
-	hubKey          note.Verifier
-	broker          *process // mosquitto; nil: the broker inside
+	dir, addr, http string                      // folder, and addresses of the broker and of the hub
+	kind            string                      // inside or mosquitto
+	keys            map[policy.MachineID]string // private keys
+	hubKey          note.Verifier               // of acknowledgements
+	broker          *process                    // mosquitto; nil: the hub's own broker
 }
 
+// password returns the password of a user.
 func password(user string) string { return "secret-of-" + user }
 
+// newSite creates a site for a kind of broker in a temporary folder.
 func newSite(kind string) (*site, error) {
 	dir, err := os.MkdirTemp("", "portillon-broker-")
 	if err != nil {
@@ -51,6 +54,7 @@ func newSite(kind string) (*site, error) {
 	return s, nil
 }
 
+// write writes the site's files.
 func (s *site) write() error {
 	var err error
 	if s.addr, err = freeAddr(); err != nil {
@@ -96,6 +100,7 @@ func (s *site) write() error {
 	return nil
 }
 
+// freeAddr returns a free address of the loopback interface.
 func freeAddr() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -104,6 +109,7 @@ func freeAddr() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
+// close ends the broker and deletes the folder.
 func (s *site) close() {
 	if s.broker != nil {
 		s.broker.kill()
@@ -111,7 +117,7 @@ func (s *site) close() {
 	os.RemoveAll(s.dir)
 }
 
-// startBroker starts mosquitto with the files that portillon hub mosquitto-conf writes, unless the broker is the hub's.
+// startBroker starts mosquitto with the files written by portillon hub mosquitto-conf, unless the broker is the hub's.
 func (s *site) startBroker() error {
 	if s.kind == "inside" {
 		return nil
@@ -131,7 +137,7 @@ func (s *site) startBroker() error {
 		fmt.Fprintf(&passwords, "%s:%s\n", u, password(u))
 	}
 	if os.Geteuid() == 0 {
-		conf += "user root\n" // it would otherwise not read the folder
+		conf += "user root\n" // it drops root and then cannot read the folder otherwise
 	}
 	for name, text := range map[string]string{broker.MosquittoConf: conf + "log_type none\n", broker.MosquittoACL: acl,
 		broker.MosquittoPassword: passwords.String()} {
@@ -153,6 +159,7 @@ func (s *site) startBroker() error {
 	return reachable(context.Background(), s.addr)
 }
 
+// reachable waits at most 20 s until addr accepts connections.
 func reachable(ctx context.Context, addr string) error {
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		c, err := net.Dial("tcp", addr)
@@ -165,7 +172,7 @@ func reachable(ctx context.Context, addr string) error {
 	}
 }
 
-// startHub starts this program as the hub, and returns once the hub hears its machines.
+// startHub starts this program as the hub and waits until hub and broker accept connections.
 func (s *site) startHub(ctx context.Context) (*process, error) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), hubFile+"="+filepath.Join(s.dir, "hub.yaml"))
@@ -175,17 +182,18 @@ func (s *site) startHub(ctx context.Context) (*process, error) {
 	}
 	if err := errors.Join(reachable(ctx, s.http), reachable(ctx, s.addr)); err != nil {
 		p.kill()
-		return nil, fmt.Errorf("the hub does not start: %w", err)
+		return nil, fmt.Errorf("hub does not start: %w", err)
 	}
 	return p, nil
 }
 
-// process is a child of this program.
+// process is a child process of this program.
 type process struct {
-	cmd  *exec.Cmd
-	done bool
+	cmd  *exec.Cmd // the child
+	done bool      // it has ended
 }
 
+// start starts a child that shares this program's standard error.
 func start(cmd *exec.Cmd) (*process, error) {
 	cmd.Stderr = os.Stderr
 	return &process{cmd: cmd}, cmd.Start()
@@ -193,6 +201,7 @@ func start(cmd *exec.Cmd) (*process, error) {
 
 func (p *process) kill() { p.end(syscall.SIGKILL) }
 
+// end sends a signal and waits until the child has ended.
 func (p *process) end(s syscall.Signal) {
 	if !p.done {
 		p.done = true
@@ -201,7 +210,7 @@ func (p *process) end(s syscall.Signal) {
 	}
 }
 
-// resident is VmRSS in bytes (proc_pid_status(5)).
+// resident returns the resident memory in bytes, VmRSS of proc_pid_status(5).
 func (p *process) resident() (int64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
@@ -213,9 +222,10 @@ func (p *process) resident() (int64, error) {
 			return kb << 10, err
 		}
 	}
-	return 0, errors.New("no VmRSS")
+	return 0, errors.New("no VmRSS in the status of the process")
 }
 
+// get decodes the JSON that the hub answers at a path.
 func (s *site) get(path string, v any) error {
 	r, err := http.Get("http://" + s.http + path)
 	if err != nil {
@@ -225,7 +235,7 @@ func (s *site) get(path string, v any) error {
 	return json.NewDecoder(r.Body).Decode(v)
 }
 
-// held is how many records of a machine the hub holds.
+// held returns the number of a machine's records that the hub holds.
 func (s *site) held(id policy.MachineID) (uint64, error) {
 	var all []hub.Machine
 	if err := s.get("/machines", &all); err != nil {
@@ -236,5 +246,5 @@ func (s *site) held(id policy.MachineID) (uint64, error) {
 			return m.Held, nil
 		}
 	}
-	return 0, fmt.Errorf("the hub knows no machine %s", id)
+	return 0, fmt.Errorf("hub lists no machine %s", id)
 }

@@ -10,22 +10,22 @@ import (
 	"portillon/hub/broker"
 )
 
-// stored compares what the broker inside stores with the limits of the accounts that stored it.
+// stored compares the bytes stored at the hub's own broker with the limits of the accounts that stored them.
 func (c *campaign) stored(print bool) error {
 	var s hub.BrokerStatus
 	if err := c.site.get("/broker", &s); err != nil {
 		return err
 	}
-	limit := uint64(broker.MaxStored()) + 1<<20 // and what the others, the hub and the sessions store
+	limit := uint64(broker.MaxStored()) + 1<<20 // plus what the others, the hub and the sessions store
 	if s.Stored.Bytes > limit {
-		c.fail("%d bytes are stored, at most %d are allowed", s.Stored.Bytes, limit)
+		c.fail("broker stores %d bytes, at most %d are allowed", s.Stored.Bytes, limit)
 	}
 	c.peak = max(c.peak, s.Stored.Bytes)
 	if !print {
 		return nil
 	}
-	c.say("stored at the broker: %.1f MB in %d messages, %d consumers; the limit of the account is %.1f MB, "+
-		"the most during an attack was %.1f MB",
+	c.say("stored at the broker: %.1f MB in %d messages, %d consumers; limit of the account %.1f MB, "+
+		"maximum during an attack %.1f MB",
 		float64(s.Stored.Bytes)/1e6, s.Stored.Messages, s.Stored.Consumers, float64(limit)/1e6, float64(c.peak)/1e6)
 	for _, a := range s.Accounts {
 		if len(a.Refused) > 0 {
@@ -35,8 +35,8 @@ func (c *campaign) stored(print bool) error {
 	return nil
 }
 
-// restarts starts the hub again and again, and ends it by SIGTERM and SIGKILL in turn. As much is stored after each
-// start; the broker has one or two consumers of its own for a moment.
+// restarts starts the hub many times and ends it by SIGTERM and SIGKILL in turn. The stored amount must not grow with
+// the starts; the broker briefly has one or two consumers of its own.
 func (c *campaign) restarts(ctx context.Context) error {
 	var first broker.Stored
 	began := time.Now()
@@ -54,7 +54,7 @@ func (c *campaign) restarts(ctx context.Context) error {
 			if i == 0 {
 				first = got
 			} else if got.Consumers > first.Consumers+2 || got.Bytes > first.Bytes+1<<20 {
-				c.fail("start %d: %+v is stored, %+v after the first", i, got, first)
+				c.fail("start %d: broker stores %+v, but %+v after the first start", i, got, first)
 			}
 			if i == c.starts-1 {
 				c.say("after %d starts: %d consumers, %.1f MB stored", c.starts, got.Consumers, float64(got.Bytes)/1e6)
@@ -69,7 +69,7 @@ func (c *campaign) restarts(ctx context.Context) error {
 	return nil
 }
 
-// settled is what is stored once the hub has subscribed: it has a consumer for each of its filters.
+// settled returns what is stored once the hub has subscribed: it has one consumer for each of its filters.
 func (c *campaign) settled() (broker.Stored, error) {
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		var s hub.BrokerStatus
@@ -78,7 +78,7 @@ func (c *campaign) settled() (broker.Stored, error) {
 			return s.Stored, nil
 		}
 		if time.Now().After(end) {
-			return s.Stored, fmt.Errorf("the hub has %d consumers, want 4: %w", s.Stored.Consumers, err)
+			return s.Stored, fmt.Errorf("hub has %d consumers, want 4: %w", s.Stored.Consumers, err)
 		}
 	}
 }

@@ -1,11 +1,11 @@
-// Command compat runs the machine of the release before beside the hub of this one, then today's machine, then today's
-// machine on the data that the machine of the release before has left. Each takes the bundle and its next version,
-// sends records until all are acknowledged, and obeys a stop and a tag.
+// Command compat runs the previous release's machine beside this release's hub, then this release's machine, then this
+// release's machine on the data left by the previous release's. Each must accept the bundle and its next version, send
+// records until all are acknowledged, and obey a stop and a tag.
 //
 //	go run ./.ci/compat
 //
-// The machine of the release before is built from this repository's history. The machines have no hardware: a simulated
-// pin, and taps given through the control socket. Everything listens on loopback.
+// The previous release's machine is built from this repository's history. The machines have no hardware: they use a
+// simulated pin, and cards are presented through the control socket. Everything listens on loopback.
 package main
 
 import (
@@ -20,10 +20,10 @@ import (
 	"time"
 )
 
-// before is the commit of the release before: its machines must work with this hub.
+// before is the commit of the previous release, whose machines must work with this hub.
 const before = "80f842b"
 
-// limit bounds the whole run, builds included.
+// limit is the time for the whole run, builds included.
 const limit = 4 * time.Minute
 
 func main() {
@@ -37,6 +37,7 @@ func main() {
 	}
 }
 
+// run builds both machines and plays each sequence of them in a folder of its own.
 func run(ctx context.Context) error {
 	dir, err := os.MkdirTemp("", "portillon-compat-")
 	if err != nil {
@@ -55,24 +56,28 @@ func run(ctx context.Context) error {
 		name     string
 		programs []program // one after the other, on the same data
 	}{
-		{"release before, then its data with today's program", []program{{old, 1}, {today, 2}}},
-		{"today's program", []program{{today, 2}}},
+		{"previous release, then this release on the same data", []program{{old, 1}, {today, 2}}},
+		{"this release", []program{{today, 2}}},
 	} {
 		began := time.Now()
 		if err := story(ctx, filepath.Join(dir, strings.ReplaceAll(s.name, " ", "-")[:7]), s.programs); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		fmt.Printf("%s: bundles taken, records acknowledged, stop and tag obeyed (%.1f s)\n", s.name,
+		fmt.Printf("%s: bundles in force, records acknowledged, stop and tag obeyed (%.1f s)\n", s.name,
 			time.Since(began).Seconds())
 	}
 	return nil
 }
 
-// buildOld builds portillond of the release before.
+// buildOld builds the previous release's portillond and returns its path.
 func buildOld(ctx context.Context, dir string) (string, error) {
 	if err := command(ctx, ".", "git", "cat-file", "-e", before+"^{commit}"); err != nil {
-		return "", fmt.Errorf("commit %s is not in this repository, want the whole history (git fetch --unshallow): "+
-			"the machine of the release before is built from it: %w", before, err)
+		return "", fmt.Errorf(
+			"commit %s of the previous release is not in this repository; fetch the whole history (git fetch --unshallow), "+
+				"its machine is built from it: %w",
+			before,
+			err,
+		)
 	}
 	source, archive := filepath.Join(dir, "source"), filepath.Join(dir, "source.tar")
 	program := filepath.Join(dir, "portillond-before")
@@ -82,6 +87,7 @@ func buildOld(ctx context.Context, dir string) (string, error) {
 		command(ctx, source, "go", "build", "-o", program, "./cmd/portillond"))
 }
 
+// command runs a command in a folder. An error contains its output.
 func command(ctx context.Context, dir, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir

@@ -23,41 +23,43 @@ import (
 	"portillon/wire"
 )
 
+// The machine, and how its tests wait.
 const (
 	laser policy.MachineID = "laser"
-	// card is Inès's of the example site: a maintainer of the laser, who may start it at any time.
+	// card is the card of Inès on the example site: a maintainer of the laser, who may start it at any time.
 	card = "04A224BA115E80"
-	// patience is how long one thing may take on a loaded computer.
+	// patience is the time one operation may take on a loaded computer.
 	patience = 30 * time.Second
-	look     = 20 * time.Millisecond
+	look     = 20 * time.Millisecond // interval between two attempts
 )
 
-// program is a portillond, and the number of the formats that it writes.
+// program is a portillond.
 type program struct {
-	path   string
-	format int
+	path   string // of the executable
+	format int    // number of the formats it writes
 }
 
-// place is a site's folder, with a hub and one machine.
+// place is a site's folder with a hub and one machine.
 type place struct {
-	dir       string
-	site      *site.Site
-	key       note.Signer // of bundles
-	vkey      string
-	hubKey    string // what machines pin
-	conf      hub.Config
-	hub       *hub.Hub
-	start     time.Time // the programs' clock began at monday then
-	version   uint64
-	generated wire.Generation // of the journal, as the first program made it
+	dir       string          // folder of everything
+	site      *site.Site      // the example site
+	key       note.Signer     // signs bundles
+	vkey      string          // public key of bundles
+	hubKey    string          // public key of the hub, which machines pin
+	conf      hub.Config      // configuration of the hub
+	hub       *hub.Hub        // the hub of this release
+	start     time.Time       // time at which the programs' clock showed monday
+	version   uint64          // of the last bundle
+	generated wire.Generation // of the journal, as created by the first program
 }
 
-// monday is when the example site's badges are valid.
+// monday is a time at which the example site's badges are valid.
 var monday = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
+// now returns the time on the programs' clock.
 func (p *place) now() time.Time { return monday.Add(time.Since(p.start)) }
 
-// story runs the programs one after the other on one machine's data, beside one hub.
+// story runs programs one after the other on one machine's data, beside one hub.
 func story(ctx context.Context, dir string, programs []program) error {
 	p := &place{dir: dir, start: time.Now()}
 	if err := p.prepare(); err != nil {
@@ -81,13 +83,15 @@ func story(ctx context.Context, dir string, programs []program) error {
 	cancel()
 	<-done
 	if err = errors.Join(err, h.Close()); err != nil {
-		return fmt.Errorf("%w\nthe hub's log:\n%s", err, log.String())
+		return fmt.Errorf("%w\nhub's log:\n%s", err, log.String())
 	}
 	return nil
 }
 
+// newKey returns a new private and public key.
 func newKey(name string) (skey, vkey string, err error) { return note.GenerateKey(rand.Reader, name) }
 
+// prepare writes the keys, the hub's configuration and the first bundle.
 func (p *place) prepare() (err error) {
 	machine := filepath.Join(p.dir, "m")
 	if err := os.MkdirAll(machine, 0o700); err != nil {
@@ -134,7 +138,7 @@ func (p *place) prepare() (err error) {
 	return p.bundle()
 }
 
-// bundle writes the next version of the bundle, where the hub looks for it.
+// bundle writes the next version of the bundle to the file from which the hub reads it.
 func (p *place) bundle() error {
 	p.version++
 	b, err := p.site.Build(site.Order{Version: p.version, Issued: monday, Expires: monday.AddDate(0, 1, 0), Signer: p.key,
@@ -149,7 +153,7 @@ func (p *place) bundle() error {
 	return wire.WriteFile(p.conf.Bundle.File, out.Bytes(), 0o600)
 }
 
-// daemon starts a portillond. The returned function ends it, and returns its log.
+// daemon starts a portillond. The returned function ends it and returns its log.
 func (p *place) daemon(x program) (end func() string, err error) {
 	dir := filepath.Join(p.dir, "m")
 	conf := filepath.Join(dir, "machine.yaml")
@@ -177,15 +181,15 @@ panel: { listen: "127.0.0.1:0" }
 		return nil, err
 	}
 	return func() string {
-		_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
+		_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
 		stop := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
 		defer stop.Stop()
-		_ = cmd.Wait() // the log says why
+		_ = cmd.Wait() // the log gives the reason
 		return log.String()
 	}, nil
 }
 
-// chapter is what one program must do.
+// chapter runs one program and does the work with it.
 func (p *place) chapter(ctx context.Context, first bool, x program) error {
 	end, err := p.daemon(x)
 	if err != nil {
@@ -193,17 +197,17 @@ func (p *place) chapter(ctx context.Context, first bool, x program) error {
 	}
 	err = p.work(ctx, first, x)
 	if log := end(); err != nil {
-		return fmt.Errorf("%w\nthe machine's log:\n%s", err, log)
+		return fmt.Errorf("%w\nmachine's log:\n%s", err, log)
 	}
 	return nil
 }
 
-// work takes a new bundle, starts a session, stops it and puts a tag on the machine, each seen by machine and hub.
+// work puts a new bundle in force, starts a session, stops it and tags the machine, each seen by machine and hub.
 func (p *place) work(ctx context.Context, first bool, x program) error {
 	if err := p.waitForBundle(ctx); err != nil {
 		return err
 	}
-	if !first { // the program before left its tag
+	if !first { // the tag put on while the previous program ran
 		if err := p.untag(ctx); err != nil {
 			return err
 		}
@@ -226,17 +230,19 @@ func (p *place) work(ctx context.Context, first bool, x program) error {
 	return p.settled(ctx, first, x)
 }
 
+// waitForBundle waits until the last bundle is in force.
 func (p *place) waitForBundle(ctx context.Context) error {
 	return p.wait(ctx, fmt.Sprintf("version %d of the bundle", p.version),
 		func(s control.Status, w wire.State) bool { return s.Bundle == p.version && w.Bundle == p.version })
 }
 
+// waitForTag waits until the machine has the hub's tag.
 func (p *place) waitForTag(ctx context.Context) error {
 	return p.wait(ctx, "the hub's tag",
 		func(s control.Status, w wire.State) bool { return len(s.Tags) == 1 && w.Tagged })
 }
 
-// untag takes off the tag that the hub put on while another program ran here.
+// untag removes the tag that the hub put on while the previous program ran.
 func (p *place) untag(ctx context.Context) error {
 	if err := p.waitForTag(ctx); err != nil {
 		return err
@@ -264,7 +270,7 @@ func (p *place) startAndStop(ctx context.Context) error {
 		func(s control.Status, w wire.State) bool { return !s.Relay && !w.Relay && s.Session == "" })
 }
 
-// settled waits until the hub has acknowledged all records, and looks at formats and generations.
+// settled waits until the hub has acknowledged all records, and checks formats and generations.
 func (p *place) settled(ctx context.Context, first bool, x program) error {
 	if err := p.wait(ctx, "all records acknowledged", func(s control.Status, w wire.State) bool {
 		return s.Journal > 5 && s.Acked == s.Journal && w.Journal == s.Journal && p.hub.Machines()[0].Held == s.Journal
@@ -273,10 +279,10 @@ func (p *place) settled(ctx context.Context, first bool, x program) error {
 	}
 	m := p.hub.Machines()[0]
 	if m.Trouble != "" {
-		return fmt.Errorf("the hub refused records: %s", m.Trouble)
+		return fmt.Errorf("hub refused records: %s", m.Trouble)
 	}
 	if got := max(1, m.State.Format); got != x.format || (got > 1) != (m.State.Program != "") {
-		return fmt.Errorf("the state says format %d and program %q, want format %d", m.State.Format, m.State.Program,
+		return fmt.Errorf("machine's state has format %d and program %q, want format %d", m.State.Format, m.State.Program,
 			x.format)
 	}
 	if first {
@@ -285,29 +291,30 @@ func (p *place) settled(ctx context.Context, first bool, x program) error {
 	return p.sameGeneration(ctx, first, x, m.State.Generation)
 }
 
-// sameGeneration compares the generation of the journal as the first program, the state and the ledger name it.
+// sameGeneration checks that the first program, the state and the ledger agree on the generation of the journal.
 func (p *place) sameGeneration(ctx context.Context, first bool, x program, inState wire.Generation) error {
 	all, err := p.hub.Ledger().Generations(ctx, laser)
 	if err != nil || len(all) != 1 || all[0].Generation != inState || inState != p.generated {
-		return fmt.Errorf("the state says generation %q, the first program made %q, the ledger has %+v, %v",
+		return fmt.Errorf("state has generation %q, first program created %q, ledger has %+v, %v",
 			string(inState), string(p.generated), all, err)
 	}
 	if (p.generated == "") != (first && x.format == 1 || !first) {
-		return fmt.Errorf("generation %q of a journal that a program of format %d goes on with", string(p.generated),
+		return fmt.Errorf("generation %q is wrong for a journal continued by a program of format %d", string(p.generated),
 			x.format)
 	}
 	return nil
 }
 
+// ask sends a request to the machine's control socket and fails if it is refused.
 func (p *place) ask(ctx context.Context, r control.Request) (control.Reply, error) {
 	out, err := control.Call(ctx, filepath.Join(p.dir, "m", "s"), r)
 	if err == nil && !out.OK {
-		err = fmt.Errorf("%s is refused: %s %s", r.Do, out.Error, out.EN)
+		err = fmt.Errorf("%s refused: %s %s", r.Do, out.Error, out.EN)
 	}
 	return out, err
 }
 
-// wait looks at the machine, and at its state as the hub knows it, until both are as wanted.
+// wait waits until the machine's status and its state as known to the hub are as wanted.
 func (p *place) wait(ctx context.Context, what string, ok func(control.Status, wire.State) bool) error {
 	var status control.Status
 	var state wire.State
@@ -325,6 +332,12 @@ func (p *place) wait(ctx context.Context, what string, ok func(control.Status, w
 			return nil
 		}
 	}
-	return fmt.Errorf("within %s: want %s; the machine says %+v, its state %+v, %v", patience, what, status, state,
-		errors.Join(err, ctx.Err()))
+	return fmt.Errorf(
+		"within %s: want %s; machine's status %+v, its state at the hub %+v, %v",
+		patience,
+		what,
+		status,
+		state,
+		errors.Join(err, ctx.Err()),
+	)
 }

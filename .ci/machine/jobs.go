@@ -11,6 +11,7 @@ import (
 	"portillon/.ci/machine/nbd"
 )
 
+// newMachine returns a machine with an empty disk, whose cuts are drawn from the test's seed.
 func (t *test) newMachine(ctx context.Context, name string) (*machine, error) {
 	image, err := t.disk(ctx, name)
 	if err != nil {
@@ -23,7 +24,7 @@ func (t *test) newMachine(ctx context.Context, name string) (*machine, error) {
 	return m, nil
 }
 
-// rows plays the failure matrix on one boot, cuts the power in a session, and looks at what a second boot finds.
+// rows plays the failure matrix in one boot, cuts the power in a session, and checks what a second boot finds.
 func (t *test) rows(ctx context.Context) error {
 	m, err := t.newMachine(ctx, "rows")
 	if err != nil {
@@ -39,7 +40,7 @@ func (t *test) rows(ctx context.Context) error {
 		return err
 	}
 	if !first.cut {
-		return errors.New("the first boot ended before its power cut")
+		return errors.New("first boot ended before its power cut")
 	}
 	second, err := m.boot(ctx, t.path("full.cpio"), systemd+" rig=revived", 0, 15*time.Minute)
 	if err != nil {
@@ -49,7 +50,7 @@ func (t *test) rows(ctx context.Context) error {
 	return nil
 }
 
-// hub reads what a hub has resident on an arm64 computer.
+// hub measures the resident memory of a hub on an arm64 computer.
 func (t *test) hub(ctx context.Context) error {
 	err := t.do(ctx, []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=arm64"}, "go", "build", "-trimpath", "-ldflags=-s -w",
 		"-o", t.path("hub/rig/files/hub-bench"), "./bench/hub")
@@ -70,21 +71,24 @@ func (t *test) hub(ctx context.Context) error {
 	return err
 }
 
-// judge compares every edge of all boots with the journal as the last one found it.
+// judge compares every edge of all boots with the journal as the last boot found it.
 func (t *test) judge(name string, boots []*boot) {
 	records := boots[len(boots)-1].records
 	spans, wrong := breaches(boots, records)
 	if len(wrong) > 0 || spans == 0 {
-		t.fail(name, fmt.Errorf("%d times high, %d records: %s", spans, len(records), strings.Join(wrong, "; ")))
+		t.fail(
+			name,
+			fmt.Errorf("line 17 was high %d times, journal has %d records: %s", spans, len(records), strings.Join(wrong, "; ")),
+		)
 		return
 	}
 	t.pass(name, fmt.Sprintf("line 17 was high %d times, each within a session of the journal's %d records", spans,
 		len(records)))
 }
 
-// cutting cuts the power at random moments of a machine in use, again and again on the same disk. After each, what was
-// acknowledged before is in the journal, no session has begun by itself, and the one that was under way is closed: the
-// agent sees to that.
+// cutting cuts the power at random moments of a machine in use, many times on the same disk. After each cut the agent
+// checks that everything acknowledged before is in the journal, that no session has started by itself, and that the
+// interrupted one is closed.
 func (t *test) cutting(ctx context.Context) error {
 	m, err := t.newMachine(ctx, "cuts")
 	if err != nil {
@@ -111,8 +115,11 @@ func (t *test) cutting(ctx context.Context) error {
 	}
 	t.judge("every edge of all power cuts", boots)
 	if !failed {
-		t.pass("power cuts", fmt.Sprintf("%d, with %d of %d unflushed sectors lost; %d acknowledgements, and all that they "+
-			"were for is in the journal", t.cuts, m.lost, m.atStake, acks))
+		t.pass(
+			"power cuts",
+			fmt.Sprintf("%d, with %d of %d unflushed sectors lost; %d acknowledgements, and all acknowledged records "+
+				"are in the journal", t.cuts, m.lost, m.atStake, acks),
+		)
 	}
 	return nil
 }

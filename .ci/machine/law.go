@@ -7,8 +7,9 @@ import (
 	"portillon/wire"
 )
 
-// breaches are where the relay's line was high outside a session of the journal: before the record of its start was
-// written, or after the record of its end. records is the journal as it was in the end; boots are all boots until then.
+// breaches returns how often the relay's line was high, and each time it was so outside a session of the journal:
+// before the record of its start was written, or after the record of its end. records is the final journal; boots are
+// all boots until then.
 func breaches(boots []*boot, records []wire.Record) (spans int, out []string) {
 	for _, b := range boots {
 		for i, up := range b.edges {
@@ -16,21 +17,24 @@ func breaches(boots []*boot, records []wire.Record) (spans int, out []string) {
 				continue
 			}
 			spans++
-			down := time.Duration(1<<63 - 1) // the power went
+			down := time.Duration(1<<63 - 1) // until the power cut
 			if i+1 < len(b.edges) {
 				down = b.edges[i+1].at
 			}
 			if !covered(b.id, up.at, down, records) {
-				out = append(out, fmt.Sprintf("boot %s: line 17 was high from %v to %v, and the journal has no session then", b.id,
-					up.at, down))
+				out = append(
+					out,
+					fmt.Sprintf("boot %s: line 17 was high from %v to %v, but the journal has no session of that time", b.id,
+						up.at, down),
+				)
 			}
 		}
 	}
 	return spans, out
 }
 
-// covered says whether one session spans the time. A record's time is in whole milliseconds, cut off: a start's is
-// never late by it, and an end's may seem early by one.
+// covered reports whether one session covers the time. A record's time is rounded down to whole milliseconds: a start's
+// is never late by that, and an end's may be early by one.
 func covered(boot string, from, to time.Duration, records []wire.Record) bool {
 	open, began := "", time.Duration(0)
 	for _, r := range records {
@@ -41,7 +45,7 @@ func covered(boot string, from, to time.Duration, records []wire.Record) bool {
 		case r.Kind == wire.SessionEnd && r.Session == open && open != "":
 			end := at + time.Millisecond
 			if r.Boot != boot {
-				end = 1<<63 - 1 // it was closed after a power cut
+				end = 1<<63 - 1 // closed after a power cut
 			}
 			if began <= from && to <= end {
 				return true
@@ -49,5 +53,5 @@ func covered(boot string, from, to time.Duration, records []wire.Record) bool {
 			open = ""
 		}
 	}
-	return open != "" && began <= from // still under way
+	return open != "" && began <= from // still running
 }

@@ -1,11 +1,11 @@
 // Command machine is the machine test: portillond on an emulated arm64 computer with Debian's kernel, a real systemd, a
-// simulated GPIO chip like a Raspberry Pi's, and a disk that loses at a power cut what was never flushed. Every row of
-// the failure matrix is played on it, and every edge of the relay's line is compared with the journal.
+// simulated GPIO chip like a Raspberry Pi's, and a disk that loses unflushed writes in a power cut. It plays every row
+// of the failure matrix and compares every edge of the relay's line with the journal.
 //
 //	go run ./.ci/machine [-cuts 20] [-seed N] [-jobs rows,cuts,pi] [-only WORD] [-full] CACHE
 //
-// CACHE is a folder for the kernel and the root, which the scripts kernel and root make there once; they need root and
-// apt. It ends with a line «N passed, N failed», and fails where anything did.
+// CACHE is a folder for the kernel and the root file system, which the scripts kernel and root create there once; they
+// need root and apt. The last line of output is «N passed, N failed»; the command fails if anything did.
 package main
 
 import (
@@ -21,26 +21,26 @@ import (
 	"time"
 )
 
-// here is this folder, from the repository's root, where the command is run.
+// here is the folder of this command, from the repository's root, where it must be run.
 const here = ".ci/machine"
 
-// limit is how long all of it may take on two cores.
+// limit is the time for the whole test on two cores.
 const limit = 60 * time.Minute
 
 func main() {
 	t := &test{}
 	flag.IntVar(&t.cuts, "cuts", 20, "power cuts at random moments")
-	flag.Uint64Var(&t.seed, "seed", uint64(time.Now().UnixNano()), "what chance begins with")
-	jobs := flag.String("jobs", "rows,cuts,pi", "what to do; hub reads what a hub has resident")
+	flag.Uint64Var(&t.seed, "seed", uint64(time.Now().UnixNano()), "seed of the random choices")
+	jobs := flag.String("jobs", "rows,cuts,pi", "jobs, separated by commas; hub measures the memory of a hub")
 	flag.StringVar(&t.only, "only", "",
-		"of the rows, only those with one of these words in their name, separated by commas")
-	flag.BoolVar(&t.deaf, "deaf", false, "a disk that ignores flushes: the power cuts must fail then")
-	flag.BoolVar(&t.loud, "v", false, "print all that comes from the console")
+		"only the rows with one of these words in their name, separated by commas")
+	flag.BoolVar(&t.deaf, "deaf", false, "use a disk that ignores flushes: the power cuts must then fail")
+	flag.BoolVar(&t.loud, "v", false, "print the whole console")
 	flag.BoolVar(&t.full, "full", false, "play all 48 cells of the clock table, not six")
-	most := flag.Duration("limit", limit, "the most that all of it may take")
+	most := flag.Duration("limit", limit, "time limit of the whole test")
 	flag.Parse()
 	if flag.NArg() != 1 {
-		fmt.Fprintln(os.Stderr, "machine: want one folder, for the kernel and the root")
+		fmt.Fprintln(os.Stderr, "machine: want one argument, the folder of the kernel and the root")
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -51,11 +51,11 @@ func main() {
 	if err := t.prepare(ctx); err != nil {
 		t.fail("prepare", err)
 	} else {
-		var work sync.WaitGroup // all at once: an emulator takes one core each
+		var work sync.WaitGroup // concurrently: each emulator uses one core
 		for _, j := range strings.Split(*jobs, ",") {
 			job, known := map[string]func(context.Context) error{"rows": t.rows, "cuts": t.cutting, "pi": t.pi, "hub": t.hub}[j]
 			if !known {
-				t.fail(j, fmt.Errorf("no job is called so"))
+				t.fail(j, fmt.Errorf("no job has this name; jobs are rows, cuts, pi and hub"))
 				continue
 			}
 			work.Go(func() {
@@ -75,17 +75,18 @@ func main() {
 
 // test is a run of the machine test.
 type test struct {
-	cache, work    string
-	cuts           int
-	seed           uint64
-	only           string
-	loud, deaf     bool
-	full           bool // every cell of the clock table
-	start          time.Time
-	mu             sync.Mutex // guards what follows, and the lines of output
+	cache, work    string     // folder CACHE, and the temporary folder
+	cuts           int        // number of power cuts
+	seed           uint64     // of the random choices
+	only           string     // words in the names of the rows to play; empty: all
+	loud, deaf     bool       // print the console; the disk ignores flushes
+	full           bool       // play every cell of the clock table
+	start          time.Time  // of the run
+	mu             sync.Mutex // guards the counts, and the output line by line
 	passed, failed int
 }
 
+// pass prints and counts a passed check.
 func (t *test) pass(name, figure string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -93,6 +94,7 @@ func (t *test) pass(name, figure string) {
 	fmt.Printf("--- PASS: %s (%s) [%.0fs]\n", name, figure, time.Since(t.start).Seconds())
 }
 
+// fail prints and counts a failed check.
 func (t *test) fail(name string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -100,8 +102,8 @@ func (t *test) fail(name string, err error) {
 	fmt.Printf("--- FAIL: %s: %v [%.0fs]\n", name, err, time.Since(t.start).Seconds())
 }
 
-// prepare makes the kernel and the root where they are missing, builds the programs, and packs what the machine boots
-// from.
+// prepare creates the kernel and the root if they are missing, builds the programs, and packs the initrds of the
+// machine.
 func (t *test) prepare(ctx context.Context) (err error) {
 	for _, script := range []string{"kernel", "root"} {
 		if err := t.do(ctx, nil, filepath.Join(here, script), t.cache); err != nil {
@@ -130,11 +132,12 @@ func (t *test) prepare(ctx context.Context) (err error) {
 	return nil
 }
 
+// path returns a path in the temporary folder.
 func (t *test) path(parts ...string) string {
 	return filepath.Join(append([]string{t.work}, parts...)...)
 }
 
-// do runs a program of the host's, and shows what it said only where it failed.
+// do runs a program on the host. An error contains its output.
 func (t *test) do(ctx context.Context, env []string, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = append(os.Environ(), env...)
@@ -144,7 +147,7 @@ func (t *test) do(ctx context.Context, env []string, name string, args ...string
 	return nil
 }
 
-// copyTo copies files of the repository into the folder that becomes the machine's root.
+// copyTo copies files of the repository to the folder that becomes the machine's root.
 func (t *test) copyTo(to string, files ...string) error {
 	if err := os.MkdirAll(t.path(to), 0o755); err != nil {
 		return err

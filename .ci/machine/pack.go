@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 )
 
-// pack makes the two initrds: full is Debian with the agent as a service; light is portillond with the agent as /init,
-// and nothing else.
+// pack creates the two initrds: full is Debian with the agent as a service; light has only portillond and the agent as
+// /init.
 func (t *test) pack(ctx context.Context) error {
 	if err := t.site(ctx); err != nil {
 		return err
@@ -40,11 +40,11 @@ rm -rf light full`
 	return t.do(ctx, nil, "sh", "-c", script, "pack", t.work, absolute(here), absolute(t.cache))
 }
 
-// installed puts what the machine installs into its root: the Debian package where the repository can build one, or the
-// files.
+// installed adds what the machine installs to its root: the Debian package if the repository can build one, otherwise
+// the files.
 func (t *test) installed(ctx context.Context) error {
 	if _, err := os.Stat("packaging/build-deb"); err == nil {
-		// Packed again without compression: the emulated machine would take half a minute to unpack it.
+		// Repacked without compression: the emulated machine would need half a minute to decompress it.
 		const repack = `cd "$1"
 dpkg-deb -R portillon_0.1_arm64.deb deb
 dpkg-deb --root-owner-group -Znone -b deb rig/portillon.deb
@@ -56,6 +56,7 @@ rm -r deb`
 	return t.copyTo("rig/files/etc/systemd/system", "systemd/portillond@.service")
 }
 
+// absolute returns the absolute form of a path.
 func absolute(path string) string {
 	p, err := filepath.Abs(path)
 	if err != nil {
@@ -64,7 +65,7 @@ func absolute(path string) string {
 	return p
 }
 
-// disk is an empty file system of 48 MiB: a small SD card.
+// disk returns an empty file system of 48 MiB, in place of a small SD card.
 func (t *test) disk(ctx context.Context, name string) ([]byte, error) {
 	path := t.path(name + ".disk")
 	if err := t.do(ctx, nil, "mke2fs", "-q", "-F", "-t", "ext4", path, "48M"); err != nil {

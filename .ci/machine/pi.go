@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// Registers of a BCM2837's GPIO (BCM2835 ARM Peripherals, chapter 6, at the Pi 3's address).
+// GPIO registers of a BCM2837 (BCM2835 ARM Peripherals, chapter 6, at the addresses of the Pi 3).
 const (
-	gpfsel1 = 0x3f200004 // three bits a line, from line 10; 001 is an output
-	gplev0  = 0x3f200034 // a bit a line
+	gpfsel1 = 0x3f200004 // three bits for each line from 10 on; 001 is an output
+	gplev0  = 0x3f200034 // one bit for each line
 )
 
-// pi asks QEMU's Raspberry Pi 3 and the Pi's own driver what a killed portillond leaves on the pin: with lines that
-// persist, as Raspberry Pi OS has them, and without. The pin's registers are read from outside.
+// pi checks with QEMU's Raspberry Pi 3 and the Pi's own driver what a killed portillond leaves on the pin, with lines
+// that persist, as on Raspberry Pi OS, and without. The pin's registers are read from outside.
 func (t *test) pi(ctx context.Context) error {
 	for _, persist := range []string{"1", "0"} {
 		if err := t.piOnce(ctx, persist); err != nil {
@@ -28,6 +28,7 @@ func (t *test) pi(ctx context.Context) error {
 	return nil
 }
 
+// piOnce does so with one setting of persist.
 func (t *test) piOnce(ctx context.Context, persist string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
@@ -54,7 +55,7 @@ func (t *test) piOnce(ctx context.Context, persist string) error {
 	return err
 }
 
-// pin reads whether a line of the second ten is an output, and its level, from QEMU's monitor.
+// pin reads through QEMU's monitor whether a line from 10 to 19 is an output, and its level.
 func pin(monitor string, line int) (output, high bool, err error) {
 	c, err := net.Dial("unix", monitor)
 	if err != nil {
@@ -75,7 +76,7 @@ func pin(monitor string, line int) (output, high bool, err error) {
 		fmt.Fprintln(c) // for another prompt
 		m := regexp.MustCompile(`: 0x([0-9a-f]{8})`).FindStringSubmatch(text)
 		if m == nil {
-			return 0, fmt.Errorf("the monitor says %q", text)
+			return 0, fmt.Errorf("monitor answered %q", text)
 		}
 		return strconv.ParseUint(m[1], 16, 32)
 	}
@@ -87,7 +88,7 @@ func pin(monitor string, line int) (output, high bool, err error) {
 	return function>>(3*(line-10))&7 == 1, levels>>line&1 == 1, err
 }
 
-// prompt reads until the monitor waits for an order.
+// prompt reads until the monitor waits for a command.
 func prompt(r *bufio.Reader) (string, error) {
 	var b strings.Builder
 	for !strings.HasSuffix(b.String(), "(qemu) ") {

@@ -21,36 +21,36 @@ import (
 	"portillon/wire"
 )
 
-// boot is what one boot of the machine has said.
+// boot is what the agent reported in one boot of the machine.
 type boot struct {
-	id      string
-	edges   []edge
-	records []wire.Record
-	acked   string // what somebody was last told of: the number of records, and the hash over them
-	acks    int
-	failed  bool
-	cut     bool // it asked for a power cut
-	log     []string
+	id      string        // the kernel's boot id
+	edges   []edge        // of the relay's line, oldest first
+	records []wire.Record // of the journal, as last sent
+	acked   string        // last acknowledgement: number of records, and hash over them
+	acks    int           // number of acknowledgements
+	failed  bool          // a row has failed
+	cut     bool          // the power was cut
+	log     []string      // other lines of the console
 }
 
-// edge is a change of the relay's line, at a time since boot.
+// edge is a change of the relay's line.
 type edge struct {
-	at   time.Duration
-	high bool
+	at   time.Duration // time since boot
+	high bool          // the new level
 }
 
-// machine is a computer with a disk. It can be booted again and again.
+// machine is a computer with a disk that can be booted many times.
 type machine struct {
-	t      *test
-	name   string
-	disk   *nbd.Disk
-	chance *rand.Rand
+	t      *test      // the run
+	name   string     // of the disk's file and socket
+	disk   *nbd.Disk  // keeps its content between boots
+	chance *rand.Rand // decides when to cut, and what is lost
 
-	atStake, lost int // sectors, in all power cuts
+	atStake, lost int // unflushed sectors in all power cuts, and those lost
 }
 
-// boot starts the computer and follows it until it says done or cut, or, where writes is given, until it has written so
-// often to its disk since it was ready. Then its power is gone.
+// boot starts the computer and follows it until the agent reports done or cut or, if writes is positive, until the
+// computer has written that often to its disk since it was ready. Then it cuts the power.
 func (m *machine) boot(ctx context.Context, initrd, words string, writes int, most time.Duration) (*boot, error) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
@@ -71,26 +71,26 @@ func (m *machine) boot(ctx context.Context, initrd, words string, writes int, mo
 		"-append", "console=ttyAMA0 quiet loglevel=0 panic=-1 audit=0 trace_clock=mono trace_buf_size=4M "+
 			"trace_event=gpio:gpio_value,gpio:gpio_direction "+words)
 	l.Close()
-	<-served // the last writes have arrived
+	<-served // waits for the last writes
 	atStake, lost := m.disk.Cut(m.chance)
 	m.atStake, m.lost = m.atStake+atStake, m.lost+lost
 	return b, err
 }
 
-// counted is how time passes in the machine: 4 ns an instruction, so at 250 million a second. What is measured there
-// depends on what is executed, not on how busy the host is. There is one core: QEMU would give several their turns of
-// 100 ms one after the other.
+// counted are QEMU's flags for the passing of time in the machine: 4 ns per instruction, so 250 million a second. A
+// measured time depends on the instructions executed, not on the load of the host. The machine has one core: QEMU would
+// run several in turns of 100 ms.
 var counted = []string{"-icount", "shift=2,sleep=on", "-rtc", "clock=vm"}
 
-// watch is what the host does at the agent's word.
+// watch has the host's reactions to the agent's messages.
 type watch struct {
-	power func(off func())        // it is ready for chance to strike
-	look  func(name string) error // it waits for a look from outside
+	power func(off func())        // called when the power may be cut; off cuts it
+	look  func(name string) error // called when the agent waits for a look from outside
 }
 
-// follow runs QEMU and reads its console. QEMU is always killed: that is the power cut.
+// follow runs QEMU and reads its console. It always ends QEMU by killing it, which is the power cut.
 func (t *test) follow(ctx context.Context, w watch, args ...string) (*boot, error) {
-	runtime.LockOSThread() // Pdeathsig is the thread's
+	runtime.LockOSThread() // Pdeathsig is bound to this thread
 	defer runtime.UnlockOSThread()
 	args = append(args, counted...)
 	cmd := exec.Command("qemu-system-aarch64",
@@ -131,7 +131,7 @@ func (t *test) follow(ctx context.Context, w watch, args ...string) (*boot, erro
 	return b, nil
 }
 
-// hear reads the console until done or cut.
+// hear reads the console until the agent reports done or cut, or the console ends.
 func (b *boot) hear(t *test, console io.Reader, w watch) error {
 	s := bufio.NewScanner(console)
 	s.Buffer(nil, 1<<20)

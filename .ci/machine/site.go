@@ -16,7 +16,8 @@ import (
 	"portillon/wire"
 )
 
-// The site: Léa may use the laser at any time, Tom by a grant that has hours, though all of them: it needs a clock.
+// sitePolicy is the policy of the site: Léa may use the laser at any time; Tom by a grant with hours, which covers the
+// whole week but needs a trusted clock.
 const sitePolicy = `portillon: 1
 site: rig
 language: fr
@@ -37,12 +38,14 @@ machines:
       - { role: host, needs: laser-host, hours: "Mo-Su 00:00-24:00", session: { max: 12h } }
 `
 
+// siteMembers are the members with their cards.
 const siteMembers = `portillon: 1
 members:
   - { id: m-lea, name: Léa, email: lea@example.org, cards: ["62E3086CED"] }
   - { id: m-tom, name: Tom, email: tom@example.org, cards: ["01000734E0"] }
 `
 
+// machineFile is the configuration of the machine, with the key of bundles and the reader.
 const machineFile = `portillon: 1
 site: rig
 machine: laser
@@ -58,7 +61,7 @@ panel: { listen: "127.0.0.1:8037" }
 clock: ntp
 `
 
-// piFile is a machine's on the emulated Raspberry Pi: no disk, no e-stop, no broker.
+// piFile is the configuration on the emulated Raspberry Pi: no disk, no emergency stop, no broker.
 const piFile = `portillon: 1
 site: rig
 machine: laser
@@ -73,7 +76,7 @@ panel: { listen: "127.0.0.1:8037" }
 clock: ntp
 `
 
-// manyFile is a machine's with a bundle of many members, run by the program for a Pi Zero.
+// manyFile is the configuration of a machine with a bundle of many members, for the Pi Zero's program.
 const manyFile = `portillon: 1
 site: rig
 machine: laser
@@ -88,10 +91,11 @@ panel: { listen: "127.0.0.1:8036" }
 clock: ntp
 `
 
-// manyMembers hold one badge each. Verifying them takes an emulated Pi Zero half a minute.
+// manyMembers is the number of further members, with one badge each. An emulated Pi Zero verifies them in half a
+// minute.
 const manyMembers = 1000
 
-// site makes the site, its keys and its bundle, as an operator does.
+// site creates the site, its keys and its bundles, as an operator does.
 func (t *test) site(ctx context.Context) error {
 	dir := t.path("site")
 	now := time.Now()
@@ -119,7 +123,7 @@ func (t *test) site(ctx context.Context) error {
 	}
 	files["../hub.key"] = hub
 	files["../rig/site/hub.pub"] = hubPublic
-	files["../rig/site/hub.key"] = hub // the listener of a row acknowledges as the hub does
+	files["../rig/site/hub.key"] = hub // the listener in a row acknowledges as a hub does
 	files["../rig/site/keys/card.key"] = strings.Repeat("5a", 32)
 	files["../rig/site/keys/machine.key"] = machine
 	files["../rig/site/laser.yaml"] = fmt.Sprintf(machineFile, hubPublic,
@@ -142,7 +146,7 @@ func (t *test) site(ctx context.Context) error {
 	return t.bundle(ctx, dir, "many.bundle", 2)
 }
 
-// writeAll writes files below a folder. Keys can be read by their group only.
+// writeAll writes files below a folder. Only the owner and the group can read keys.
 func writeAll(dir string, files map[string]string) error {
 	for name, text := range files {
 		path := filepath.Join(dir, name)
@@ -160,7 +164,7 @@ func writeAll(dir string, files map[string]string) error {
 	return nil
 }
 
-// bundle builds the bundle of a site, as an operator does.
+// bundle builds a bundle of a site, as an operator does.
 func (t *test) bundle(ctx context.Context, dir, name string, version int) error {
 	bundle := t.path("rig/site", name)
 	if err := t.do(ctx, nil, "go", "run", "./cmd/portillon", "bundle", "build", dir, "--key", t.path("hub.key"),
@@ -171,7 +175,7 @@ func (t *test) bundle(ctx context.Context, dir, name string, version int) error 
 	return os.Chmod(bundle, 0o644)
 }
 
-// manyMore adds many members to a site.
+// manyMore adds manyMembers members to a site.
 func manyMore(dir string, issuer *openbadge.Key, now time.Time) error {
 	members := siteMembers
 	for i := range manyMembers {
@@ -189,8 +193,8 @@ func manyMore(dir string, issuer *openbadge.Key, now time.Time) error {
 	return os.WriteFile(filepath.Join(dir, "members.yaml"), []byte(members), 0o644)
 }
 
-// orders writes a tag command of the hub for each cell of the clock table. A tag depends on no clock, so that it can be
-// signed ahead.
+// orders writes a signed tag command of the hub for each cell of the clock table. A tag depends on no clock, so it can
+// be signed in advance.
 func (t *test) orders(hubKey string) error {
 	signer, err := note.NewSigner(hubKey)
 	if err != nil {

@@ -12,26 +12,28 @@ import (
 	"time"
 )
 
-// admin is an administrator's browser.
+// admin is an administrator's HTTP client, with the cookies of a browser.
 type admin struct {
-	base string
-	c    *http.Client
+	base string       // address of the hub's web pages
+	c    *http.Client // keeps the session cookie, follows no redirects
 }
 
+// newAdmin returns a client for the hub at base, which is not signed in yet.
 func newAdmin(base string) (*admin, error) {
 	jar, err := cookiejar.New(nil)
 	return &admin{base, &http.Client{Jar: jar, Timeout: 5 * time.Minute,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, err
 }
 
-// own makes the first owner of a new hub, who is then signed in.
+// own creates the first owner of a new hub with the code of the hub's start, which also signs the client in.
 func (a *admin) own(ctx context.Context, code string) error {
 	form := url.Values{"code": {code}, "name": {"ada@bench.example"}, "password": {"a-long-and-odd-password"}}
 	_, err := a.send(ctx, "POST", "/code/owner", "application/x-www-form-urlencoded", []byte(form.Encode()), nil)
 	return err
 }
 
-// api sends JSON, or other bytes of a kind, and reads the answer into out.
+// api sends a request to the API and decodes the answer into out. in is marshalled as JSON, unless it is a []byte; kind
+// is its content type. headers are pairs of name and value.
 func (a *admin) api(ctx context.Context, method, path, kind string, in, out any, headers ...string) error {
 	body, isBytes := in.([]byte)
 	if !isBytes && in != nil {
@@ -47,6 +49,7 @@ func (a *admin) api(ctx context.Context, method, path, kind string, in, out any,
 	return json.Unmarshal(answer, out)
 }
 
+// send sends a request and returns the answer's body. A status from 400 on is an error with the beginning of the body.
 func (a *admin) send(ctx context.Context, method, path, kind string, body []byte, headers []string) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, method, a.base+path, bytes.NewReader(body))
 	if err != nil {
@@ -70,7 +73,7 @@ func (a *admin) send(ctx context.Context, method, path, kind string, body []byte
 	return answer, err
 }
 
-// publish publishes a policy in the place of the one of a number.
+// publish replaces the current policy. If-Match carries the current number, so that a concurrent change is an error.
 func (a *admin) publish(ctx context.Context, text string) error {
 	var now struct{ Number int64 }
 	if err := a.api(ctx, "GET", "/policy", "", nil, &now); err != nil {
@@ -80,7 +83,7 @@ func (a *admin) publish(ctx context.Context, text string) error {
 		"If-Match", fmt.Sprintf("%q", fmt.Sprint(now.Number)))
 }
 
-// bundle is the version of the bundle in force and how many members it has.
+// bundle returns the version of the current bundle and its number of members.
 func (a *admin) bundle(ctx context.Context) (version uint64, members int, err error) {
 	var b struct {
 		Version uint64
@@ -89,16 +92,17 @@ func (a *admin) bundle(ctx context.Context) (version uint64, members int, err er
 	}
 	err = a.api(ctx, "GET", "/bundle", "", nil, &b)
 	if err == nil && b.Problem != "" {
-		err = fmt.Errorf("the hub builds no bundle: %s", b.Problem)
+		err = fmt.Errorf("hub builds no bundle: %s", b.Problem)
 	}
 	return b.Version, b.Members, err
 }
 
-// fill imports the members and their badges, and publishes a policy that names them.
+// fill imports the members and their badges, and publishes a policy with their issuer.
 func (b *bigSite) fill(ctx context.Context, a *admin, say func(string)) error {
 	if err := a.publish(ctx, b.policyText("first")); err != nil {
 		return err
 	}
+	// Import the members: upload the file, then apply the preview.
 	var preview struct{ ID string }
 	if err := a.api(ctx, "POST", "/imports?name=members.yaml", "application/yaml", b.membersYAML(), &preview); err != nil {
 		return err
@@ -106,6 +110,7 @@ func (b *bigSite) fill(ctx context.Context, a *admin, say func(string)) error {
 	if err := a.api(ctx, "POST", "/imports/"+preview.ID+"/apply", "", nil, nil); err != nil {
 		return err
 	}
+	// Upload the badges in ZIPs of the size that the hub accepts.
 	for from := 0; from < b.members; from += zipFiles {
 		data, err := b.badgesZIP(from)
 		if err != nil {

@@ -22,14 +22,14 @@ import (
 	"time"
 )
 
-// childOfBare has this program run as the bare server.
+// childOfBare is the argument with which this program runs as the bare server.
 const childOfBare = "child-of-bare"
 
-const maxBare = 64 << 20 // bytes that the bare server gives at once
+const maxBare = 64 << 20 // longest answer of the bare server, in bytes
 
-// bareTime is how long a bare HTTPS server of the standard library, in a process of its own, needs to give so many
-// bytes to each of so many clients, each with a connection that is open already and one request: the least that a
-// change can take on this computer. It returns the time of each client, sorted.
+// bareTime measures how long a bare HTTPS server of the standard library, in a separate process, needs to send size
+// bytes to each client. Each client has an open connection and sends one request. The result is a lower bound for a
+// change on this computer: the sorted times of the clients.
 func bareTime(ctx context.Context, log io.Writer, clients int, size int64) (times []time.Duration, err error) {
 	p, err := startProcess(ctx, log, childOfBare, "-")
 	if err != nil {
@@ -39,18 +39,18 @@ func bareTime(ctx context.Context, log io.Writer, clients int, size int64) (time
 	all := make([]*http.Client, clients)
 	for i := range all {
 		all[i] = &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{DisableCompression: true, MaxIdleConns: 1,
-			// Its certificate is of this run.
+			// The server's certificate is made for this run only.
 			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true}}}
 		defer all[i].CloseIdleConnections()
 	}
-	// The server's code is its address. The first round opens the connections.
+	// The child prints its address in place of a code. The first round only opens the connections.
 	if _, err := bareRound(ctx, all, p.code, 0); err != nil {
 		return nil, err
 	}
 	return bareRound(ctx, all, p.code, size)
 }
 
-// bareRound has all clients ask for so many bytes at once.
+// bareRound makes all clients request size bytes at the same time, and returns their sorted times.
 func bareRound(ctx context.Context, all []*http.Client, address string, size int64) ([]time.Duration, error) {
 	times, errs := make([]time.Duration, len(all)), make([]error, len(all))
 	var work sync.WaitGroup
@@ -66,6 +66,7 @@ func bareRound(ctx context.Context, all []*http.Client, address string, size int
 	return times, errors.Join(errs...)
 }
 
+// bareGet sends one request and checks status and length of the answer.
 func bareGet(ctx context.Context, c *http.Client, url string, size int64) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -83,7 +84,7 @@ func bareGet(ctx context.Context, c *http.Client, url string, size int64) error 
 	return err
 }
 
-// beBare is the bare server, until standard input ends.
+// beBare runs the bare server until standard input ends. It prints "ready" and its address.
 func beBare(out, errs io.Writer) int {
 	err := func() error {
 		cert, err := bareCert()
@@ -102,7 +103,7 @@ func beBare(out, errs io.Writer) int {
 				return
 			}
 			w.Header().Set("Content-Length", strconv.Itoa(n))
-			w.Write(all[:n]) // the asker may be gone
+			w.Write(all[:n]) // the client may have disconnected
 		}
 		s := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(give),
 			TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert}}}
@@ -123,7 +124,7 @@ func beBare(out, errs io.Writer) int {
 	return 0
 }
 
-// bareCert is of the kind that the hub has.
+// bareCert returns a self-signed certificate of the same kind as the hub's.
 func bareCert() (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

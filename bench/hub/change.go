@@ -25,24 +25,24 @@ import (
 )
 
 const (
-	// changeBadges is how many badges each member has.
+	// changeBadges is the number of badges of each member.
 	changeBadges = 5
-	// changeZIP is how many badges one upload has: directory takes 1,000.
+	// changeZIP is the number of badges in one upload; the directory accepts 1,000.
 	changeZIP = 1000
-	// changeRounds is how often each change is made.
+	// changeRounds is how often each change is measured.
 	changeRounds = 7
 )
 
-// changed is a hub that keeps a site of many members, and its owner at the API.
+// changed is a running hub with a site of many members, and an API client of its owner.
 type changed struct {
 	hub  *hub.Hub
-	http *http.Client
-	base string
-	key  *openbadge.Key
-	text []byte // the policy
+	http *http.Client   // has the owner's session cookie
+	base string         // address of the hub's web pages
+	key  *openbadge.Key // signs the badges
+	text []byte         // the published policy
 	kind openbadge.Achievement
-	from string // the issuer
-	n    int    // badges that were issued
+	from string // the issuer's id
+	n    int    // number of issued badges
 }
 
 // changeRow measures how long a change of one member takes until the next bundle is in force at the hub.
@@ -74,10 +74,23 @@ func changeRow(ctx context.Context, o options) error {
 		return err
 	}
 	o.out(fmt.Sprintf("  bare: a manifest of the same size is written and synced in %v", bare.Round(time.Microsecond)))
-	for _, x := range []struct {
-		name string
-		do   func(i int) error
-	}{
+	for _, kind := range c.kinds(ctx) {
+		if err := c.measure(ctx, kind, o.out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// changeKind is one kind of change whose way into the bundle is measured.
+type changeKind struct {
+	name string
+	do   func(i int) error // makes the change number i through the API
+}
+
+// kinds returns the changes that an administrator makes most often.
+func (c *changed) kinds(ctx context.Context) []changeKind {
+	return []changeKind{
 		{"one new badge", func(i int) error { return c.award(ctx, i+1, 1) }},
 		{"one new card", func(i int) error {
 			return c.json(ctx, "POST", fmt.Sprintf("/members/m-%05d/cards", i),
@@ -86,40 +99,40 @@ func changeRow(ctx context.Context, o options) error {
 		{"one policy line", func(i int) error {
 			return c.publish(ctx, append(bytes.Clone(c.text), fmt.Sprintf("# %d\n", i)...))
 		}},
-	} {
-		var wall, busy []time.Duration
-		for i := range changeRounds {
-			before, cpu := version(c.hub), busyTime()
-			began := time.Now()
-			if err := x.do(i); err != nil {
-				return fmt.Errorf("%s: %w", x.name, err)
-			}
-			if err := c.await(ctx, func() bool { return version(c.hub) > before }); err != nil {
-				return err
-			}
-			wall, busy = append(wall, time.Since(began)), append(busy, busyTime()-cpu)
-			time.Sleep(time.Second) // versions are seconds: the next build is no later than this one's
-		}
-		slices.Sort(wall)
-		slices.Sort(busy)
-		o.out(
-			fmt.Sprintf(
-				"  %-16s from the request until the bundle is in force: median %v, longest %v; processor %v (median)",
-				x.name,
-				wall[len(wall)/2].Round(
-					time.Millisecond,
-				),
-				wall[len(wall)-1].Round(time.Millisecond),
-				busy[len(busy)/2].Round(time.Millisecond),
-			),
-		)
 	}
+}
+
+// measure makes changeRounds changes of one kind and prints the time from each request until a new bundle is in force.
+func (c *changed) measure(ctx context.Context, kind changeKind, out func(...any)) error {
+	var wall, busy []time.Duration
+	for i := range changeRounds {
+		before, cpu := version(c.hub), busyTime()
+		began := time.Now()
+		if err := kind.do(i); err != nil {
+			return fmt.Errorf("%s: %w", kind.name, err)
+		}
+		if err := c.await(ctx, func() bool { return version(c.hub) > before }); err != nil {
+			return err
+		}
+		wall, busy = append(wall, time.Since(began)), append(busy, busyTime()-cpu)
+		time.Sleep(time.Second) // bundle versions are seconds: the next build then gets a version of its own
+	}
+	slices.Sort(wall)
+	slices.Sort(busy)
+	median, longest := wall[len(wall)/2], wall[len(wall)-1]
+	out(fmt.Sprintf(
+		"  %-16s from the request until the bundle is in force: median %v, longest %v; processor %v (median)",
+		kind.name,
+		median.Round(time.Millisecond),
+		longest.Round(time.Millisecond),
+		busy[len(busy)/2].Round(time.Millisecond),
+	))
 	return nil
 }
 
 func version(h *hub.Hub) uint64 { _, v := h.Manifest(); return v }
 
-// busyTime is the processor's time that this process has taken.
+// busyTime returns the processor time used by this process, user and system.
 func busyTime() time.Duration {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
@@ -128,7 +141,7 @@ func busyTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// bareBundle is the least that a bundle in force costs: its manifest on the disk.
+// bareBundle measures the lower bound for a new bundle: writing and syncing a manifest of the same size.
 func bareBundle(h *hub.Hub, dir string) (time.Duration, error) {
 	manifest, _ := h.Manifest()
 	began := time.Now()
@@ -136,7 +149,7 @@ func bareBundle(h *hub.Hub, dir string) (time.Duration, error) {
 	return time.Since(began), err
 }
 
-// startChanged starts a hub in an empty folder, with an owner who is signed in.
+// startChanged starts a hub in an empty folder, with its first owner signed in. stop ends and closes the hub.
 func startChanged(ctx context.Context, dir string) (*changed, func(), error) {
 	made, err := hub.Create(dir, hub.NewHub{Site: "biklab", Host: "localhost", Web: "127.0.0.1:0"})
 	if err != nil {
@@ -146,6 +159,7 @@ func startChanged(ctx context.Context, dir string) (*changed, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	// Use free ports of the loopback interface.
 	for _, port := range []string{"0.0.0.0:8443", "0.0.0.0:8883"} {
 		text = bytes.ReplaceAll(text, []byte(port), []byte("127.0.0.1:0"))
 	}
@@ -181,6 +195,7 @@ func startChanged(ctx context.Context, dir string) (*changed, func(), error) {
 	return nil, nil, err
 }
 
+// signIn creates the first owner with the hub's code, which also signs the client in.
 func (c *changed) signIn(ctx context.Context) error {
 	form := url.Values{"code": {c.hub.OwnerCode()}, "name": {"ada@lab.example"}, "password": {"a-long-and-odd-password"}}
 	status, body, err := c.do(ctx, "POST", "/code/owner", "application/x-www-form-urlencoded", []byte(form.Encode()), "")
@@ -190,6 +205,8 @@ func (c *changed) signIn(ctx context.Context) error {
 	return err
 }
 
+// do sends a request and returns status and body. kind is the content type, match the header If-Match; both may be
+// empty.
 func (c *changed) do(ctx context.Context, method, path, kind string, body []byte, match string) (int, []byte, error) {
 	r, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
@@ -210,6 +227,7 @@ func (c *changed) do(ctx context.Context, method, path, kind string, body []byte
 	return resp.StatusCode, b, err
 }
 
+// api sends a request to the API and decodes the answer into out, unless out is nil.
 func (c *changed) api(ctx context.Context, method, path, kind string, body []byte, match string, out any) error {
 	status, b, err := c.do(ctx, method, "/api/v1"+path, kind, body, match)
 	switch {
@@ -223,6 +241,7 @@ func (c *changed) api(ctx context.Context, method, path, kind string, body []byt
 	return nil
 }
 
+// json sends in as JSON to the API.
 func (c *changed) json(ctx context.Context, method, path string, in any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
@@ -231,7 +250,7 @@ func (c *changed) json(ctx context.Context, method, path string, in any) error {
 	return c.api(ctx, method, path, "application/json", body, "", nil)
 }
 
-// publish publishes a policy instead of the one in force.
+// publish replaces the current policy.
 func (c *changed) publish(ctx context.Context, text []byte) error {
 	var now struct{ Number int64 }
 	if err := c.api(ctx, "GET", "/policy", "", nil, "", &now); err != nil {
@@ -244,6 +263,7 @@ func (c *changed) publish(ctx context.Context, text []byte) error {
 	return c.api(ctx, "POST", "/policy", "application/json", body, fmt.Sprintf("%q", fmt.Sprint(now.Number)), nil)
 }
 
+// await waits until is returns true, or until ctx ends.
 func (c *changed) await(ctx context.Context, is func() bool) error {
 	for !is() {
 		select {
@@ -260,7 +280,7 @@ func (c *changed) fill(ctx context.Context, members int) error {
 	text, err1 := os.ReadFile("site-example/policy.yaml")
 	key, err2 := os.ReadFile("site-example/keys/DEMO-ONLY-issuer.json")
 	if err := errors.Join(err1, err2); err != nil {
-		return fmt.Errorf("run it in the repository's folder: %w", err)
+		return fmt.Errorf("run the benchmark in the repository's folder: %w", err)
 	}
 	p, err := file.Parse("policy.yaml", text)
 	if err != nil {
@@ -278,6 +298,7 @@ func (c *changed) fill(ctx context.Context, members int) error {
 	if err := c.publish(ctx, text); err != nil {
 		return err
 	}
+	// Import the members as CSV: upload the file, then apply the preview.
 	var list strings.Builder
 	list.WriteString("id;name;email;card\n")
 	for i := range members {
@@ -291,6 +312,7 @@ func (c *changed) fill(ctx context.Context, members int) error {
 	if err := c.api(ctx, "POST", "/imports/"+preview.ID+"/apply", "", nil, "", nil); err != nil {
 		return err
 	}
+	// Upload the badges in ZIPs.
 	for from := 0; from < members*changeBadges; from += changeZIP {
 		if err := c.award(ctx, from/changeBadges, min(changeZIP, members*changeBadges-from)); err != nil {
 			return err
@@ -299,7 +321,7 @@ func (c *changed) fill(ctx context.Context, members int) error {
 	return c.settle(ctx)
 }
 
-// settle waits until no more bundles are built.
+// settle waits until the hub has built no new bundle for 5 s.
 func (c *changed) settle(ctx context.Context) error {
 	for last, since := version(c.hub), time.Now(); time.Since(since) < 5*time.Second; {
 		if err := c.await(ctx, func() bool {
@@ -315,7 +337,7 @@ func (c *changed) settle(ctx context.Context) error {
 	return nil
 }
 
-// award issues badges to members from one on, changeBadges each, and uploads them as a ZIP.
+// award issues n badges to the members from index from on, changeBadges each, and uploads them as a ZIP.
 func (c *changed) award(ctx context.Context, from, n int) error {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)

@@ -31,13 +31,13 @@ import (
 type bigSite struct {
 	dir, config string
 	c           hub.Config
-	web         string
+	web         string // address of the hub's web pages
 	issuer      *openbadge.Key
-	members     int
-	machines    int
+	members     int // number of members
+	machines    int // number of machines
 }
 
-// newBigSite makes a hub in an empty folder, on free ports of loopback.
+// newBigSite creates a hub in an empty folder, on free ports of the loopback interface.
 func newBigSite(dir string, members, machines int) (*bigSite, error) {
 	made, err := hub.Create(dir, hub.NewHub{Site: site, Host: "localhost", Web: "127.0.0.1:0"})
 	if err != nil {
@@ -48,6 +48,7 @@ func newBigSite(dir string, members, machines int) (*bigSite, error) {
 		return nil, err
 	}
 	b := &bigSite{dir: dir, config: made.Config, members: members, machines: machines}
+	// Replace each listening address in the file by a free one.
 	for _, was := range []string{"127.0.0.1:0", "0.0.0.0:8443", "0.0.0.0:8883"} {
 		address, err := freeAddress()
 		if err != nil {
@@ -67,7 +68,8 @@ func newBigSite(dir string, members, machines int) (*bigSite, error) {
 	return b, err
 }
 
-// freeAddress is a port that nobody listens on at this moment: a hub that restarts listens on the same one.
+// freeAddress returns an unused address of the loopback interface. It is fixed, because a restarted hub must listen on
+// the same port.
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -76,9 +78,10 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
+// benchAchievement is the achievement of the badge that all machines need.
 const benchAchievement = "https://bench.example/achievements/user"
 
-// policyText is a policy that names every machine. note makes it another one.
+// policyText returns a policy with every machine. A different note gives a different policy.
 func (b *bigSite) policyText(note string) string {
 	var w strings.Builder
 	fmt.Fprintf(&w, "# %s\nportillon: 1\nsite: %s\nlanguage: en\ntimezone: Europe/Paris\n", note, site)
@@ -91,15 +94,19 @@ func (b *bigSite) policyText(note string) string {
 	return w.String()
 }
 
+// machineName returns the id of machine i.
 func machineName(i int) policy.MachineID { return policy.MachineID(fmt.Sprintf("mill-%04d", i)) }
 
+// memberName returns the id of member i.
 func memberName(i int) policy.MemberID { return policy.MemberID(fmt.Sprintf("m-%06d", i)) }
 
+// memberMail returns the e-mail address of member i.
 func memberMail(i int) string { return fmt.Sprintf("member%d@example.org", i) }
 
+// memberSubject returns the DID of member i, by which badges name their recipient.
 func memberSubject(i int) string { return fmt.Sprintf("did:example:member-%d", i) }
 
-// membersYAML lists the members, each with a card.
+// membersYAML returns a file of all members, each with a card.
 func (b *bigSite) membersYAML() []byte {
 	var w bytes.Buffer
 	w.WriteString("portillon: 1\nmembers:\n")
@@ -110,11 +117,11 @@ func (b *bigSite) membersYAML() []byte {
 	return w.Bytes()
 }
 
-// hashedOne is of how many badges one names its recipient by a hashed address, the others by a subject: whose a hashed
-// address is, an upload tries on every member, which would take minutes for all of them.
+// hashedOne is the interval of members whose badge names the recipient by a hashed address; the others are named by a
+// subject. The hub compares a hashed address with every member, which would take minutes for all badges.
 const hashedOne = 10
 
-// badge is a badge of a member.
+// badge issues a badge to a member.
 func (b *bigSite) badge(member int) ([]byte, error) {
 	d := openbadge.Draft{Achievement: openbadge.Achievement{ID: benchAchievement, Name: "User",
 		Description: "May use the machine alone", Criteria: "Has passed"}, ValidFrom: time.Now().Add(-time.Hour)}
@@ -126,10 +133,10 @@ func (b *bigSite) badge(member int) ([]byte, error) {
 	return openbadge.IssueJWT(d, b.issuer)
 }
 
-// zipFiles is how many badges a ZIP holds; the hub takes 1,000 at most.
+// zipFiles is the number of badges in a ZIP; the hub accepts 1,000.
 const zipFiles = 1000
 
-// badgesZIP are the badges of the members from a number on, as many as a ZIP may hold.
+// badgesZIP returns a ZIP with the badges of the members from index from on, at most zipFiles.
 func (b *bigSite) badgesZIP(from int) ([]byte, error) {
 	var out bytes.Buffer
 	z := zip.NewWriter(&out)
@@ -150,7 +157,7 @@ func (b *bigSite) badgesZIP(from int) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// enrol writes the machines into the database of a hub that does not run: enrolment itself tries two codes a second.
+// enrol writes the machines into the database of a stopped hub, because the hub limits enrolment to two codes a second.
 func (b *bigSite) enrol(ctx context.Context, f *fleet) (err error) {
 	db, err := store.Open(ctx, b.c.Database())
 	if err != nil {
@@ -164,6 +171,7 @@ func (b *bigSite) enrol(ctx context.Context, f *fleet) (err error) {
 	if f.hub.ca, err = x509.ParseCertificate(authority.Certificate()); err != nil {
 		return err
 	}
+	// Write all machines in one transaction.
 	return db.Site(site).Write(ctx, func(tx *store.Tx) error {
 		for i := range b.machines {
 			m, err := enrolOne(ctx, tx, authority, machineName(i))
@@ -176,6 +184,7 @@ func (b *bigSite) enrol(ctx context.Context, f *fleet) (err error) {
 	})
 }
 
+// enrolOne creates a machine with its keys and certificate, and writes its rows.
 func enrolOne(ctx context.Context, tx *store.Tx, authority *enrol.Authority, id policy.MachineID) (*simulated, error) {
 	journal, err := newMachine(id)
 	if err != nil {
@@ -195,6 +204,7 @@ func enrolOne(ctx context.Context, tx *store.Tx, authority *enrol.Authority, id 
 	if err != nil {
 		return nil, err
 	}
+	// The hub stores only the hash of the password.
 	m.cert = tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key, Leaf: cert}
 	hash := sha256.Sum256([]byte(m.password))
 	_, err = tx.Exec(ctx, `INSERT INTO machine (site, machine, version, added, enrolled, public, password)
@@ -208,7 +218,7 @@ func enrolOne(ctx context.Context, tx *store.Tx, authority *enrol.Authority, id 
 	return m, err
 }
 
-// simHub is how machines reach the hub.
+// simHub returns how machines reach the hub of this site.
 func (b *bigSite) simHub() (*simHub, error) {
 	key, err := b.c.Verifier()
 	if err != nil {

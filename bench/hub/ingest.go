@@ -24,28 +24,29 @@ import (
 )
 
 const (
-	ingestMachines = 20
-	ingestBatch    = 100
-	// ingestRounds is how often each way is measured, in turn: the median of the ratios counts, so that a burst of
-	// other work on the machine does not decide.
+	ingestMachines = 20  // machines that send records
+	ingestBatch    = 100 // records in a batch
+	// ingestRounds is how often each variant is measured, in turn. The median of the ratios is used, so that a short load
+	// by other programs does not affect the result.
 	ingestRounds = 9
-	// ingestTogether is how many batches that wait the hub keeps in one transaction (hub/desk.go, maxTogether).
+	// ingestTogether is how many waiting batches the hub stores in one transaction (maxTogether in package hub).
 	ingestTogether = 16
-	// ingestMust is the least ratio.
+	// ingestMust is the smallest accepted ratio of ledger to bare insert.
 	ingestMust = 0.5
 )
 
-// batches are the messages of 20 machines, one machine after the other, as they come.
+// batches are the messages of ingestMachines machines, in turn.
 type batches struct {
-	keys   ledger.Keys
-	taken  []ledger.Batch
-	parsed []wire.Batch
+	keys   ledger.Keys    // of the machines
+	taken  []ledger.Batch // as received from the broker
+	parsed []wire.Batch   // the same, parsed
 
-	records [][]wire.Record // of each batch
-	leaves  [][]tlog.Hash
-	bytes   int
+	records [][]wire.Record // records of each batch
+	leaves  [][]tlog.Hash   // leaf hashes of each batch
+	bytes   int             // size of all salts and records
 }
 
+// makeBatches generates the messages before measuring, so that signing is not part of the result.
 func makeBatches(records int) (out batches, err error) {
 	out.keys = ledger.Keys{}
 	var machines []*machine
@@ -77,11 +78,11 @@ func makeBatches(records int) (out batches, err error) {
 	return out, nil
 }
 
-// ingest measures the ledger beside a bare insert of the same salts and records into the same kind of file: WAL, FULL,
-// one table whose key is machine and seq. Both sides commit in the same rhythm: once with each batch, and once with as
-// many batches as the hub takes at once where they wait. The bare insert verifies nothing: no JSON, no signature, no
-// tree, no index. A second bare insert keeps all columns and the index that the ledger keeps: what is between it and
-// the ledger is the price of the checks.
+// ingest compares the ledger with a bare insert of the same salts and records into the same kind of file: WAL, FULL,
+// one table with the key (machine, seq). Both commit at the same rate: once with each batch, and once with
+// ingestTogether batches. The bare insert verifies nothing: no JSON, no signature, no tree, no index. A second bare
+// insert stores all columns and the index of the ledger; the difference between it and the ledger is the cost of the
+// checks.
 func ingest(_ context.Context, o options) error {
 	b, err := makeBatches(o.records)
 	if err != nil {
@@ -99,12 +100,13 @@ func ingest(_ context.Context, o options) error {
 	return failed
 }
 
-// compare measures the three ways in turn, with so many batches in each transaction.
+// compare measures the three variants in turn, with group batches in each transaction.
 func (b batches) compare(o options, group int, n float64) error {
 	ways := []struct {
 		name string
 		open func(path string) (run, end func() error, err error)
 	}{{"bare", b.bare(group, bareBytes)}, {"same-rows", b.bare(group, bareRows)}, {"ledger", b.take(group)}}
+	// In each round, measure all variants one after the other.
 	costs := map[string][]cost{}
 	for range ingestRounds {
 		for _, w := range ways {
@@ -120,6 +122,7 @@ func (b batches) compare(o options, group int, n float64) error {
 		o.out(fmt.Sprintf("  %2d batches to a commit: %-9s %7.0f/s, %5.1f µs of processor a record", group, w.name, n/c.wall,
 			c.cpu/n*1e6))
 	}
+	// On a busy computer only processor times are comparable.
 	bare, rows := ratios(costs["bare"], costs["ledger"]), ratios(costs["same-rows"], costs["ledger"])
 	counts, by := bare.wall, "by the clock"
 	if busy() {
@@ -140,15 +143,14 @@ func (b batches) compare(o options, group int, n float64) error {
 	return nil
 }
 
-// busy reports whether more programs want a processor than there are: then wall times say more of the others than of
-// what is measured.
+// busy reports whether more programs want a processor than there are processors. Wall times are then unreliable.
 func busy() bool {
 	one, _, _ := strings.Cut(load(), " ")
 	n, err := strconv.ParseFloat(one, 64)
 	return err == nil && n > float64(runtime.NumCPU())
 }
 
-// ratios are how fast b is, in terms of a: the median of the rounds, in which both were measured one after the other.
+// ratios returns how fast b is relative to a: the median over the rounds, in each of which both were measured.
 func ratios(a, b []cost) cost {
 	out := make([]cost, len(a))
 	for i := range a {
@@ -157,7 +159,7 @@ func ratios(a, b []cost) cost {
 	return medianCost(out)
 }
 
-// medianCost is the median of the wall times and that of the processor times.
+// medianCost returns the median of the wall times and of the processor times.
 func medianCost(all []cost) cost {
 	var wall, cpu []float64
 	for _, c := range all {
@@ -168,7 +170,7 @@ func medianCost(all []cost) cost {
 	return cost{wall[len(wall)/2], cpu[len(cpu)/2]}
 }
 
-// timed opens a database in a folder of its own, and runs and measures what open returns.
+// timed opens a database in a new folder with open, and measures run.
 func timed(o options, name string, open func(path string) (run, end func() error, err error)) (c cost, err error) {
 	dir, err := os.MkdirTemp(o.dir, "portillon-bench-")
 	if err != nil {
@@ -180,7 +182,7 @@ func timed(o options, name string, open func(path string) (run, end func() error
 		return cost{}, fmt.Errorf("%s: %w", name, err)
 	}
 	defer func() { err = errors.Join(err, end()) }()
-	runtime.GC() // what was measured before leaves nothing to collect
+	runtime.GC() // exclude garbage of earlier measurements
 	began, cpu := time.Now(), cpuTime()
 	if err := run(); err != nil {
 		return cost{}, fmt.Errorf("%s: %w", name, err)
@@ -188,11 +190,10 @@ func timed(o options, name string, open func(path string) (run, end func() error
 	return cost{time.Since(began).Seconds(), (cpuTime() - cpu).Seconds()}, nil
 }
 
-// cost is what something took, in seconds: on the clock, and of the processors. The second hardly depends on what else
-// the machine does.
+// cost is a duration in seconds: wall time and processor time. The processor time hardly depends on other programs.
 type cost struct{ wall, cpu float64 }
 
-// cpuTime is how long this process has had a processor (getrusage(2)).
+// cpuTime returns the processor time used by this process (getrusage(2)).
 func cpuTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -201,7 +202,7 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// take has a ledger take the batches, so many in each transaction.
+// take returns a variant in which a ledger takes the batches, group in each transaction.
 func (b batches) take(group int) func(path string) (run, end func() error, err error) {
 	return func(path string) (run, end func() error, err error) {
 		l, err := ledger.Open(path, site, b.keys)
@@ -212,6 +213,7 @@ func (b batches) take(group int) func(path string) (run, end func() error, err e
 	}
 }
 
+// takeAll stores all batches and checks that all their records are new.
 func (b batches) takeAll(l *ledger.Ledger, group int) error {
 	for some := range slices.Chunk(b.taken, group) {
 		for _, r := range l.TakeAll(some) {
@@ -219,21 +221,21 @@ func (b batches) takeAll(l *ledger.Ledger, group int) error {
 				return r.Err
 			}
 			if r.New != ingestBatch {
-				return fmt.Errorf("%d records of a batch are new, want %d", r.New, ingestBatch)
+				return fmt.Errorf("batch has %d new records, want %d", r.New, ingestBatch)
 			}
 		}
 	}
 	return nil
 }
 
-// bareTable is how a bare insert keeps records.
+// bareTable is the table of a bare insert.
 type bareTable struct {
-	make   []string // statements
-	insert string
+	make   []string // statements that create the table
+	insert string   // statement that inserts a row
 	values func(m policy.MachineID, seq int64, l wire.Leafed, r *wire.Record, leaf []byte) []any
 }
 
-// bareBytes keeps salts and records.
+// bareBytes stores only salts and records.
 var bareBytes = bareTable{
 	make: []string{
 		"CREATE TABLE records (machine TEXT NOT NULL, seq BIGINT NOT NULL, salt BLOB NOT NULL, record BLOB NOT NULL, " +
@@ -245,7 +247,7 @@ var bareBytes = bareTable{
 	},
 }
 
-// bareRows keeps the rows and the index of the ledger's table (hub/store/migrations/00010_ledger.sql).
+// bareRows stores the columns and the index of the ledger's table (hub/store/migrations/00010_ledger.sql).
 var bareRows = bareTable{
 	make: []string{
 		"CREATE TABLE records (site TEXT NOT NULL, journal BIGINT NOT NULL, seq BIGINT NOT NULL, kind TEXT NOT NULL, " +
@@ -272,7 +274,7 @@ var bareRows = bareTable{
 	},
 }
 
-// bare inserts rows, so many batches in each transaction.
+// bare returns a variant that inserts rows without checks, group batches in each transaction.
 func (b batches) bare(group int, t bareTable) func(path string) (run, end func() error, err error) {
 	return func(path string) (run, end func() error, err error) {
 		q := url.Values{
@@ -297,6 +299,7 @@ func (b batches) bare(group int, t bareTable) func(path string) (run, end func()
 	}
 }
 
+// insertAll inserts all batches, group in each transaction.
 func (b batches) insertAll(db *sql.DB, insert *sql.Stmt, group int, t bareTable) error {
 	seqs := map[policy.MachineID]int64{}
 	for at := 0; at < len(b.parsed); at += group {

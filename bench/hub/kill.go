@@ -24,33 +24,33 @@ import (
 	"portillon/policy"
 )
 
-// childArgument has this program run as the process that is killed.
+// childArgument is the argument with which this program runs as the process that is killed.
 const childArgument = "child-of-kill"
 
 const (
-	killMachines = 4
-	killBatches  = 60 // of each machine, in a folder
-	killRecords  = 20 // of a batch
-	// killLines bounds after how many of its lines a child is killed.
+	killMachines = 4  // machines in a folder
+	killBatches  = 60 // batches of each machine in a folder
+	killRecords  = 20 // records in a batch
+	// killLines is the largest number of output lines after which a child is killed.
 	killLines = 24
 )
 
-// killed is a folder in which processes take batches and make changes, and are killed.
+// killed is a folder in which child processes store batches and make changes until they are killed.
 type killed struct {
 	dir     string
 	machine []policy.MachineID
 	Keys    map[policy.MachineID]string
 	Batches map[policy.MachineID][][]byte
-	roots   map[policy.MachineID][]tlog.Hash // after each batch
-	acked   map[policy.MachineID]uint64      // as the children said
-	changed int64                            // the last change that a child said was made
+	roots   map[policy.MachineID][]tlog.Hash // root of the tree after each batch
+	acked   map[policy.MachineID]uint64      // records that the children reported as acknowledged
+	changed int64                            // number of the last change that a child reported
 
-	Private, Public string                     // the hub's key
-	did             map[string]map[string]bool // ids of what the children said that services made, by kind
+	Private, Public string                     // the hub's key pair
+	did             map[string]map[string]bool // ids that the children reported as created by services, by kind
 }
 
-// kill kills a process that takes records and makes changes, so many times, at a random moment, and looks after each
-// whether what it said is there, once, and nothing half.
+// kill kills a process that stores records and makes changes, o.times times at random moments. After each kill it
+// checks that everything that the process reported is stored, once and completely.
 func kill(ctx context.Context, o options) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -67,7 +67,7 @@ func kill(ctx context.Context, o options) error {
 			n, err = k.run(ctx, self, n, o.times)
 		}
 		if err != nil {
-			return fmt.Errorf("kill %d: %w; the database stays in %s", n, err, dir)
+			return fmt.Errorf("kill %d: %w; database kept in %s", n, err, dir)
 		}
 		for _, seq := range k.acked {
 			records += seq
@@ -102,6 +102,7 @@ func kill(ctx context.Context, o options) error {
 	return nil
 }
 
+// newKilled creates a folder with signed batches for the children, and an empty database.
 func newKilled(dir string) (*killed, error) {
 	k := &killed{dir: dir, Keys: map[policy.MachineID]string{}, Batches: map[policy.MachineID][][]byte{},
 		roots: map[policy.MachineID][]tlog.Hash{}, acked: map[policy.MachineID]uint64{}, did: map[string]map[string]bool{}}
@@ -127,6 +128,7 @@ func newKilled(dir string) (*killed, error) {
 			k.Batches[m.id], k.roots[m.id] = append(k.Batches[m.id], data), append(k.roots[m.id], root)
 		}
 	}
+	// The children read the batches and keys from a file.
 	b, err := json.Marshal(k)
 	if err != nil {
 		return nil, err
@@ -137,7 +139,7 @@ func newKilled(dir string) (*killed, error) {
 	return k, k.makeTables()
 }
 
-// makeTables makes the database, and two tables that a change alters together.
+// makeTables creates the database, and two extra tables that one change modifies together.
 func (k *killed) makeTables() error {
 	db, err := store.Open(context.Background(), k.path())
 	if err != nil {
@@ -157,9 +159,11 @@ func (k *killed) makeTables() error {
 	return errors.Join(err, raw.Close())
 }
 
+// path returns the file of the database.
 func (k *killed) path() string { return filepath.Join(k.dir, store.Name) }
 
-// run kills children until the kills are made or the folder's batches are all taken. It returns how many were made.
+// run kills children until all kills are done or the folder's batches are used up. It returns the number of kills so
+// far.
 func (k *killed) run(ctx context.Context, self string, from, to int) (n int, err error) {
 	for n = from; n < to; n++ {
 		if err := ctx.Err(); err != nil {
@@ -172,14 +176,14 @@ func (k *killed) run(ctx context.Context, self string, from, to int) (n int, err
 		if err := k.check(); err != nil {
 			return n, err
 		}
-		if ended { // the child had nothing left to do, and was not killed
+		if ended { // the child had no work left and exited before it was killed
 			return n, nil
 		}
 	}
 	return n, nil
 }
 
-// one starts a child, reads some of its lines, and kills it.
+// one starts a child, reads some of its lines, and kills it. ended reports whether the child exited by itself.
 func (k *killed) one(ctx context.Context, self string) (ended bool, err error) {
 	c := exec.CommandContext(ctx, self, childArgument, k.dir)
 	c.Stderr = os.Stderr
@@ -197,9 +201,9 @@ func (k *killed) one(ctx context.Context, self string) (ended bool, err error) {
 		}
 		k.heard(lines.Text())
 	}
-	time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond) // into the middle of a transaction
+	time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond) // kill in the middle of a transaction
 	killErr := c.Process.Kill()
-	for lines.Scan() { // what it said before it died
+	for lines.Scan() { // read the lines written before the kill
 		k.heard(lines.Text())
 	}
 	err = c.Wait()
@@ -209,6 +213,7 @@ func (k *killed) one(ctx context.Context, self string) (ended bool, err error) {
 	return false, nil
 }
 
+// heard records one line of a child: an acknowledgement, a change, or an id created by a service.
 func (k *killed) heard(line string) {
 	var m policy.MachineID
 	var seq uint64
@@ -225,13 +230,13 @@ func (k *killed) heard(line string) {
 	}
 }
 
-// check looks at what the killed process has left.
+// check verifies the data that the killed process left.
 func (k *killed) check() (err error) {
 	keys, err := k.keys()
 	if err != nil {
 		return err
 	}
-	l, err := ledger.Open(k.path(), site, keys) // it reads all pages
+	l, err := ledger.Open(k.path(), site, keys) // reads all pages of the file
 	if err != nil {
 		return err
 	}
@@ -246,12 +251,17 @@ func (k *killed) check() (err error) {
 	}
 	left, right, err := changes(k.path())
 	if err == nil && (left != right || left < k.changed) {
-		err = fmt.Errorf("a change is %d on one side and %d on the other, %d was made", left, right, k.changed)
+		err = fmt.Errorf(
+			"change counter is %d in one table and %d in the other, want the same and at least %d",
+			left,
+			right,
+			k.changed,
+		)
 	}
 	return err
 }
 
-// checkStore looks at what the services have left.
+// checkStore verifies the data of the services.
 func (k *killed) checkStore() (err error) {
 	db, err := store.Open(context.Background(), k.path())
 	if err != nil {
@@ -261,13 +271,14 @@ func (k *killed) checkStore() (err error) {
 	return k.checkServices(context.Background(), db.Site(site))
 }
 
+// checkMachine verifies that a machine's records are complete, in order, and match the tree's root.
 func (k *killed) checkMachine(l *ledger.Ledger, m policy.MachineID) error {
 	head, err := l.Head(m)
 	if err != nil {
 		return err
 	}
 	if head.Seq < k.acked[m] || head.Seq%killRecords != 0 {
-		return fmt.Errorf("%d records are held, %d were acknowledged, in batches of %d", head.Seq, k.acked[m], killRecords)
+		return fmt.Errorf("%d records are stored, %d were acknowledged in batches of %d", head.Seq, k.acked[m], killRecords)
 	}
 	next := uint64(1)
 	err = l.Records(context.Background(), ledger.Query{Machine: m}, func(e ledger.Entry) error {
@@ -281,18 +292,20 @@ func (k *killed) checkMachine(l *ledger.Ledger, m policy.MachineID) error {
 		return err
 	}
 	if next != head.Seq+1 || head.Root != k.roots[m][head.Seq/killRecords-1] {
-		return fmt.Errorf("%d records are there, the head names %d", next-1, head.Seq)
+		return fmt.Errorf("found %d records, head names %d", next-1, head.Seq)
 	}
+	// The proof must cover all stored records.
 	p, err := l.Prove(context.Background(), m, "", []uint64{1, head.Seq})
 	if err != nil {
 		return err
 	}
 	if p.Size != head.Seq {
-		return fmt.Errorf("checkpoint covers %d records, the head names %d", p.Size, head.Seq)
+		return fmt.Errorf("checkpoint covers %d records, head names %d", p.Size, head.Seq)
 	}
 	return nil
 }
 
+// keys returns the verifiers of the machines.
 func (k *killed) keys() (ledger.Keys, error) {
 	out := ledger.Keys{}
 	for m, text := range k.Keys {
@@ -305,6 +318,7 @@ func (k *killed) keys() (ledger.Keys, error) {
 	return out, nil
 }
 
+// changes returns the counters of the two extra tables; 0 for an empty table.
 func changes(path string) (left, right int64, err error) {
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
@@ -315,7 +329,7 @@ func changes(path string) (left, right int64, err error) {
 	return left, right, errors.Join(err, db.Close())
 }
 
-// child takes batches and makes changes in the folder args[0], and says on out what is done, until it is killed.
+// child stores batches and makes changes in the folder args[0] until it is killed, and reports each on out.
 func child(ctx context.Context, args []string, out, errs io.Writer) int {
 	if err := work(ctx, args[0], out); err != nil {
 		fmt.Fprintln(errs, "child:", err)
@@ -324,6 +338,7 @@ func child(ctx context.Context, args []string, out, errs io.Writer) int {
 	return 0
 }
 
+// work runs the child: a clerk changes the services' data while batches are stored.
 func work(ctx context.Context, dir string, out io.Writer) error {
 	k := killed{dir: dir}
 	b, err := os.ReadFile(filepath.Join(dir, "batches.json"))
@@ -358,10 +373,11 @@ func work(ctx context.Context, dir string, out io.Writer) error {
 	return err
 }
 
-// takeBatches takes all batches, and makes changes of the two tables.
+// takeBatches stores all batches, and changes the two tables after each round.
 func (k *killed) takeBatches(ctx context.Context, s *store.Site, keys ledger.Keys, out io.Writer) error {
 	l := ledger.New(s, keys)
 	for {
+		// Find the next batch of each machine.
 		var some []ledger.Batch
 		for m, batches := range k.Batches {
 			head, err := l.Head(m)
@@ -375,6 +391,7 @@ func (k *killed) takeBatches(ctx context.Context, s *store.Site, keys ledger.Key
 		if len(some) == 0 {
 			return nil
 		}
+		// Store the batches in transactions of random size, and report each acknowledgement.
 		for group := range slices.Chunk(some, 1+rand.IntN(len(some))) {
 			for i, r := range l.TakeAll(group) {
 				if r.Err != nil {
@@ -389,7 +406,7 @@ func (k *killed) takeBatches(ctx context.Context, s *store.Site, keys ledger.Key
 	}
 }
 
-// change alters two tables in one transaction.
+// change increments the counters of both tables in one transaction, and reports the new value.
 func change(ctx context.Context, s *store.Site, out io.Writer) error {
 	var n int64
 	err := s.Write(ctx, func(tx *store.Tx) error {

@@ -26,19 +26,19 @@ import (
 	"portillon/wire"
 )
 
-// clerk changes what the hub's services keep, as an administrator does, while batches are taken.
+// clerk changes the data of the hub's services, as an administrator does, while batches are stored.
 type clerk struct {
 	site      *store.Site
 	audit     *audit.Log
-	directory *directory.Service
-	accounts  *account.Service
-	enrol     *enrol.Service
-	publish   *publish.Service
-	last      policy.MemberID
-	number    int64 // of the last policy
+	directory *directory.Services
+	accounts  *account.Services
+	enrol     *enrol.Services
+	publish   *publish.Services
+	last      policy.MemberID // the member added last
+	number    int64           // number of the last policy
 }
 
-// hubKey makes the key of a hub: its private and its public half.
+// hubKey generates a hub's key pair.
 func hubKey() (private, public string, err error) {
 	name, err := keykind.Name(keykind.Site, string(site))
 	if err != nil {
@@ -47,6 +47,7 @@ func hubKey() (private, public string, err error) {
 	return note.GenerateKey(rand.Reader, name)
 }
 
+// newClerk opens the hub's services on the database of s.
 func newClerk(ctx context.Context, dir string, s *store.Site, private, public string) (*clerk, error) {
 	signer, err := note.NewSigner(private)
 	if err != nil {
@@ -84,7 +85,7 @@ func newClerk(ctx context.Context, dir string, s *store.Site, private, public st
 	return c, s.QueryRow(ctx, "SELECT coalesce(max(number), 0) FROM policies WHERE site = $1").Scan(&c.number)
 }
 
-// keyPair is a key to sign with, and what verifies its signatures.
+// keyPair parses a signing key and its verifier.
 func keyPair(private, public string) (note.Signer, note.Verifiers, error) {
 	signer, err := note.NewSigner(private)
 	if err != nil {
@@ -94,6 +95,7 @@ func keyPair(private, public string) (note.Signer, note.Verifiers, error) {
 	return signer, note.VerifierList(key), err
 }
 
+// newAudit opens the audit log of a site.
 func newAudit(s *store.Site, private, public string) (*audit.Log, error) {
 	signer, err := note.NewSigner(private)
 	if err != nil {
@@ -114,7 +116,7 @@ func (k plainSigner) SignPolicy(number int64, text, _ []byte) ([]byte, error) {
 	return note.Sign(&note.Note{Text: fmt.Sprintf("policy %d of %d bytes\n", number, len(text))}, k.Signer)
 }
 
-// work makes changes until ctx ends or one fails, and says each on out once it is made.
+// work makes changes until ctx ends or a change fails, and reports each completed change on out.
 func (c *clerk) work(ctx context.Context, out io.Writer) error {
 	for ctx.Err() == nil {
 		kind, id, err := c.one(ctx)
@@ -128,7 +130,7 @@ func (c *clerk) work(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// one makes one change of a kind by chance.
+// one makes one change of a random kind, and returns the kind and the id of what it created.
 func (c *clerk) one(ctx context.Context) (kind, id string, err error) {
 	by := actor.System("bench")
 	switch mrand.IntN(5) {
@@ -139,7 +141,7 @@ func (c *clerk) one(ctx context.Context) (kind, id string, err error) {
 			Name:   "Member " + id,
 			Emails: []string{id + "@one.example", id + "@two.example"},
 		}
-		if _, err = c.directory.Add(ctx, by, m); err == nil {
+		if _, err = c.directory.Members.Add(ctx, by, m); err == nil {
 			c.last = m.ID
 		}
 		return "member", id, err
@@ -147,16 +149,21 @@ func (c *clerk) one(ctx context.Context) (kind, id string, err error) {
 		if c.last == "" {
 			return c.one(ctx)
 		}
-		card, err := c.directory.AddCard(ctx, by, c.last, directory.Card{Number: "04" + someHex(6), State: directory.Active})
+		card, err := c.directory.Cards.AddCard(
+			ctx,
+			by,
+			c.last,
+			directory.Card{Number: "04" + someHex(6), State: directory.Active},
+		)
 		return "card", card.ID, err
 	case 2:
 		id = "mill-" + someHex(4)
-		if _, err = c.enrol.Add(ctx, by, policy.MachineID(id)); err == nil {
-			_, err = c.enrol.NewCode(ctx, by, policy.MachineID(id), false)
+		if _, err = c.enrol.Machines.Add(ctx, by, policy.MachineID(id)); err == nil {
+			_, err = c.enrol.Codes.New(ctx, by, policy.MachineID(id), false)
 		}
 		return "machine_code", id, err
 	case 3:
-		x, err := c.accounts.Add(
+		x, err := c.accounts.Registry.Add(
 			ctx,
 			by,
 			account.Account{Name: "a" + someHex(4) + "@example.org", Site: actor.Administrator},
@@ -166,27 +173,29 @@ func (c *clerk) one(ctx context.Context) (kind, id string, err error) {
 	}
 	text := fmt.Sprintf("# %s\nportillon: 1\nsite: %s\nlanguage: en\ntimezone: Europe/Paris\nissuers: {}\nbadges: {}\n"+
 		"roles: [user]\nmachines: {}\n", someHex(4), site)
-	p, err := c.publish.Publish(ctx, by, text, "bench", c.number, nil)
+	p, err := c.publish.Policies.Publish(ctx, by, text, "bench", c.number, nil)
 	if err == nil {
 		c.number = p.Number
 	}
 	return "policy", fmt.Sprint(p.Number), err
 }
 
+// someHex returns n random bytes in hexadecimal.
 func someHex(n int) string {
 	b := make([]byte, n)
 	rand.Read(b) // never fails
 	return hex.EncodeToString(b)
 }
 
-// made is what a kind of change leaves: its rows, and its entries in the audit log.
+// made describes what a kind of change leaves: its rows, and its entries in the audit log.
 type made struct {
-	kind, ids string // the ids of all that were made
-	rows      string // how many rows of all tables of the kind there are
-	each      int    // rows of a change
-	act       actor.Act
+	kind, ids string    // query for the ids of everything created
+	rows      string    // query for the number of rows in all tables of this kind
+	each      int       // rows per change
+	act       actor.Act // act of the entries in the audit log
 }
 
+// allMade returns a description of each kind of change.
 func allMade() []made {
 	return []made{
 		{"member", "SELECT id FROM member WHERE site = $1",
@@ -203,8 +212,8 @@ func allMade() []made {
 	}
 }
 
-// checkServices looks whether every change that was said is there, and whether each has all of its rows and its one
-// entry in the audit log, which verifies.
+// checkServices verifies that every reported change is stored, with all its rows and one entry in the audit log, and
+// that the audit log is valid.
 func (k *killed) checkServices(ctx context.Context, s *store.Site) error {
 	log, err := newAudit(s, k.Private, k.Public)
 	if err != nil {
@@ -221,7 +230,7 @@ func (k *killed) checkServices(ctx context.Context, s *store.Site) error {
 		}
 		for id := range k.did[m.kind] {
 			if !there[id] {
-				return fmt.Errorf("the %s %s was made and is not there", m.kind, id)
+				return fmt.Errorf("%s %s was reported and is missing", m.kind, id)
 			}
 		}
 		var rows int
@@ -229,13 +238,14 @@ func (k *killed) checkServices(ctx context.Context, s *store.Site) error {
 			return err
 		}
 		if rows != acts[m.act]*m.each {
-			return fmt.Errorf("%d rows of the kind %s are there, and %d entries of %s in the audit log, want %d rows for each",
+			return fmt.Errorf("found %d rows of the kind %s and %d audit entries of %s, want %d rows per entry",
 				rows, m.kind, acts[m.act], m.act, m.each)
 		}
 	}
 	return nil
 }
 
+// idsOf returns the ids that a query selects.
 func idsOf(ctx context.Context, s *store.Site, query string) (map[string]bool, error) {
 	rows, err := s.Query(ctx, query)
 	if err != nil {
@@ -253,7 +263,7 @@ func idsOf(ctx context.Context, s *store.Site, query string) (map[string]bool, e
 	return out, rows.Err()
 }
 
-// checkAudit verifies the audit log, and counts its entries by act.
+// checkAudit verifies the exported audit log, and counts its entries by act.
 func (k *killed) checkAudit(ctx context.Context, s *store.Site, log *audit.Log) (map[actor.Act]int, error) {
 	by := actor.System("bench")
 	var text bytes.Buffer
@@ -283,7 +293,7 @@ func (k *killed) checkAudit(ctx context.Context, s *store.Site, log *audit.Log) 
 		}
 	}
 	if entries != v.Entries {
-		return nil, fmt.Errorf("%d entries are there, the signed tree has %d", entries, v.Entries)
+		return nil, fmt.Errorf("found %d entries, signed tree has %d", entries, v.Entries)
 	}
 	return out, nil
 }

@@ -13,18 +13,20 @@ import (
 	"portillon/wire"
 )
 
+// site is the site of all benchmarks.
 const site policy.SiteID = "bench"
 
-// machine is a journal in memory, as a machine has it, that publishes batches.
+// machine is a machine's journal in memory, which produces batches.
 type machine struct {
 	id     policy.MachineID
 	signer note.Signer
 	key    note.Verifier
-	vkey   string // key as text
-	hashes []tlog.Hash
-	n      int64
+	vkey   string      // key as text
+	hashes []tlog.Hash // stored hashes of the tree
+	n      int64       // records so far
 }
 
+// newMachine returns a machine with a new key and an empty journal.
 func newMachine(id policy.MachineID) (*machine, error) {
 	skey, vkey, err := note.GenerateKey(rand.Reader, "portillon-"+string(id))
 	if err != nil {
@@ -38,7 +40,7 @@ func newMachine(id policy.MachineID) (*machine, error) {
 	return m, err
 }
 
-// ReadHashes is tlog's way to read the tree.
+// ReadHashes implements tlog.HashReader.
 func (m *machine) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	out := make([]tlog.Hash, len(indexes))
 	for i, x := range indexes {
@@ -47,7 +49,7 @@ func (m *machine) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	return out, nil
 }
 
-// next is the record that comes next: sessions of many members, of the size that real ones have.
+// next returns the next record: sessions of many members, with records of realistic size.
 func (m *machine) next() wire.Record {
 	n := m.n
 	r := wire.Record{
@@ -71,10 +73,11 @@ func (m *machine) next() wire.Record {
 	return r
 }
 
-// batch are the next n records as they travel.
+// batch returns a signed message with the next n records, encoded and as a value.
 func (m *machine) batch(n int) ([]byte, wire.Batch, error) {
 	var b wire.Batch
 	for range n {
+		// Append the record's leaf to the tree.
 		text, err := m.next().Canonical()
 		if err != nil {
 			return nil, b, err
@@ -87,6 +90,7 @@ func (m *machine) batch(n int) ([]byte, wire.Batch, error) {
 		}
 		m.hashes, m.n, b.Records = append(m.hashes, h...), m.n+1, append(b.Records, l)
 	}
+	// Sign the checkpoint that ends with the last record.
 	root, err := tlog.TreeHash(m.n, m)
 	if err != nil {
 		return nil, b, err

@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	machinesP99     = 2 * time.Second  // from the change to its being in force, for 99 of 100 machines
-	machinesBytes   = 64 << 10         // to each, for a change of one member
-	machinesRestart = 30 * time.Second // until all are back and caught up
-	machinesMemory  = 300 << 20        // resident, of hub and broker
-	// machinesWait bounds what is waited for, on a machine with much else to do.
+	machinesP99     = 2 * time.Second  // longest time until a change is in force on 99 of 100 machines
+	machinesBytes   = 64 << 10         // most bytes to each machine for a change of one member
+	machinesRestart = 30 * time.Second // longest time until all machines are connected and caught up after a restart
+	machinesMemory  = 300 << 20        // most resident memory of hub with broker
+	// machinesWait bounds each wait, on a computer with much other load.
 	machinesWait = 2 * time.Minute
-	// machinesPause is between two changes, so that the one before has no part in the next.
+	// machinesPause separates two changes, so that one does not affect the next.
 	machinesPause = 2 * time.Second
-	restartBatch  = 10 // records that each machine writes while the hub is away
+	restartBatch  = 10 // records that each machine writes while the hub is stopped
 )
 
 // machinesRun is one run of the row machines.
@@ -32,12 +32,13 @@ type machinesRun struct {
 	fleet *fleet
 	hub   *hubProcess
 	admin *admin
-	sizes []int64 // bytes that came to a machine, for each kind of change: the median of the machines, at most
-	fails []error
+	sizes []int64 // largest median of received bytes per machine, for each kind of change
+	fails []error // missed figures
 }
 
-// machines runs a hub with its broker in one process, and so many simulated machines in this one. It measures how long
-// after a change it is in force on all machines, what comes to each, and how a hub returns that was killed.
+// machines runs a hub with its broker in one process, and many simulated machines in this process. It measures how long
+// a change takes until it is in force on all machines, how many bytes each receives, and how fast a killed hub
+// recovers.
 func machines(ctx context.Context, o options) error {
 	dir, err := os.MkdirTemp(o.dir, "portillon-machines-")
 	if err != nil {
@@ -63,7 +64,7 @@ func machines(ctx context.Context, o options) error {
 	return errors.Join(err, r.hub.stop(), errors.Join(r.fails...))
 }
 
-// prepare makes the site: members and badges by the API, machines in the database while the hub does not run.
+// prepare creates the site: members and badges through the API, machines in the database of the stopped hub.
 func (r *machinesRun) prepare(ctx context.Context) (err error) {
 	began := time.Now()
 	if r.hub, err = startProcess(ctx, r.o.log, childOfMachines, r.site.config); err != nil {
@@ -76,6 +77,7 @@ func (r *machinesRun) prepare(ctx context.Context) (err error) {
 	if err == nil {
 		err = r.site.fill(ctx, r.admin, func(string) {})
 	}
+	// Wait until the bundle contains every member's badge.
 	h, herr := r.site.simHub()
 	if r.fleet = newFleet(h); r.o.quick {
 		r.fleet.again = time.Second
@@ -87,6 +89,7 @@ func (r *machinesRun) prepare(ctx context.Context) (err error) {
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
+	// Stop the hub, enrol the machines, and start the hub again.
 	if err = errors.Join(err, r.hub.stop()); err != nil {
 		return err
 	}
@@ -117,7 +120,7 @@ func (r *machinesRun) prepare(ctx context.Context) (err error) {
 	return err
 }
 
-// isBuilt reports whether the bundle in force has every member's badge.
+// isBuilt reports whether the current bundle has every member's badge.
 func (r *machinesRun) isBuilt() (bool, error) {
 	s := r.store()
 	m, err := s.Current()
@@ -129,7 +132,7 @@ func (r *machinesRun) isBuilt() (bool, error) {
 		var bucket wire.RosterBucket
 		b, cerr := s.Chunk(m, wire.RosterChunk(i))
 		if err = errors.Join(err, cerr); err != nil || b == nil {
-			continue // none, or the next bundle has just taken its place
+			continue // no such chunk, or a newer bundle has just replaced this one
 		}
 		if err := wire.DecodeChunk(b, &bucket); err != nil {
 			return false, err
@@ -141,18 +144,19 @@ func (r *machinesRun) isBuilt() (bool, error) {
 	return badges == r.o.members, nil
 }
 
-// store is the hub's, for reading.
+// store returns the hub's bundle store, for reading.
 func (r *machinesRun) store() wire.Store {
 	return wire.Store{Dir: filepath.Join(r.site.c.Data, "bundle"), Site: site, Keys: r.fleet.hub.keys}
 }
 
-// must notes a figure that is not kept.
+// must records an error if a figure is missed.
 func (r *machinesRun) must(kept bool, format string, a ...any) {
 	if !kept {
 		r.fails = append(r.fails, fmt.Errorf(format, a...))
 	}
 }
 
+// measure runs all measurements: first connection, each kind of change, the bare server, and a restart.
 func (r *machinesRun) measure(ctx context.Context) error {
 	began := time.Now()
 	m, err := r.store().Current()
@@ -192,7 +196,8 @@ func (r *machinesRun) measure(ctx context.Context) error {
 	return nil
 }
 
-// quiet waits until a hub that has started has verified all badges, for its first bundle and for the directory.
+// quiet waits until a started hub has verified all badges, for its first bundle and for the directory: its processor
+// use is below 5 % for 3 s.
 func (r *machinesRun) quiet(ctx context.Context) error {
 	began := time.Now()
 	for calm := 0; calm < 3 && time.Since(began) < machinesWait && !r.o.quick; {
@@ -218,7 +223,7 @@ func (r *machinesRun) quiet(ctx context.Context) error {
 	return nil
 }
 
-// bare measures beside it what a bare server needs for the same bytes, with all connections open.
+// bare measures a bare server that sends the same number of bytes over open connections, for comparison.
 func (r *machinesRun) bare(ctx context.Context) error {
 	for _, size := range r.sizes {
 		own := cpuTime()
@@ -233,7 +238,7 @@ func (r *machinesRun) bare(ctx context.Context) error {
 	return nil
 }
 
-// everyone reports whether all machines are connected and caught up.
+// everyone reports whether all machines are connected and caught up with a bundle version.
 func (r *machinesRun) everyone(version uint64) bool {
 	for _, m := range r.fleet.all {
 		if !m.caughtUp(version) {
@@ -243,6 +248,7 @@ func (r *machinesRun) everyone(version uint64) bool {
 	return true
 }
 
+// hubUsage describes the hub's memory and processor time.
 func (r *machinesRun) hubUsage() string {
 	u, err := r.hub.usage()
 	if err != nil {
@@ -256,13 +262,14 @@ func (r *machinesRun) hubUsage() string {
 	)
 }
 
-// siteChange is something that an administrator does.
+// siteChange is a change that an administrator makes.
 type siteChange struct {
 	name   string
-	member bool // it concerns one member
+	member bool // the change concerns one member
 	do     func(ctx context.Context, n int) error
 }
 
+// changes returns the measured changes.
 func (r *machinesRun) changes() []siteChange {
 	member := func(n int) string { return fmt.Sprintf("/members/%s", memberName(n*7%r.o.members)) }
 	return []siteChange{
@@ -283,7 +290,7 @@ func (r *machinesRun) changes() []siteChange {
 	}
 }
 
-// change makes a change some times, and measures each.
+// change makes one kind of change o.rounds times, and measures each.
 func (r *machinesRun) change(ctx context.Context, c siteChange) error {
 	var sizes []int64
 	for n := range r.o.rounds {
@@ -298,6 +305,7 @@ func (r *machinesRun) change(ctx context.Context, c siteChange) error {
 		if err != nil {
 			return err
 		}
+		// Reset the counters, make the change, and wait for all machines.
 		r.fleet.bytes()
 		r.fleet.watch(before)
 		own, at := cpuTime(), time.Now()
@@ -312,6 +320,7 @@ func (r *machinesRun) change(ctx context.Context, c siteChange) error {
 		if err != nil {
 			return err
 		}
+		// Print the figures and compare them with the limits.
 		times, bytes := r.fleet.since(at), r.fleet.bytes()
 		p99, most := times[len(times)*99/100], bytes[len(bytes)-1]
 		sizes = append(sizes, bytes[len(bytes)/2])
@@ -336,15 +345,15 @@ func (r *machinesRun) change(ctx context.Context, c siteChange) error {
 	return nil
 }
 
-// restart kills the hub, has each machine write records meanwhile, and measures how long after the start of the next
-// one all are back and caught up.
+// restart kills the hub, lets each machine write records meanwhile, and measures the time from the next start until all
+// machines are connected and their records acknowledged.
 func (r *machinesRun) restart(ctx context.Context) error {
 	version, _, err := r.admin.bundle(ctx)
 	if err != nil {
 		return err
 	}
 	end := r.hub.kill
-	if r.o.profile != "" { // a process that is killed writes none
+	if r.o.profile != "" { // a killed process writes no profile
 		end = r.hub.stop
 	}
 	if err := end(); err != nil {

@@ -1,11 +1,11 @@
-// Command hub measures the hub: each row beside something bare in the same run, with the load of the machine. Absolute
-// figures count on an unloaded machine alone; a ratio counts anywhere.
+// Command hub measures the hub. Each row is compared with something bare in the same run, and printed with the load of
+// the computer. Absolute figures are valid only on an unloaded computer; ratios are valid on any.
 //
 //	go run ./bench/hub                    all rows
 //	go run ./bench/hub -only ingest       one row
 //	go run ./bench/hub -only kill -times 500
 //
-// A row is a function in a file of its own, and a line in rows.
+// A row is a function in its own file, and a line in rows.
 package main
 
 import (
@@ -19,25 +19,26 @@ import (
 	"strings"
 )
 
-// options are what the flags say.
+// options are the values of the flags.
 type options struct {
-	times             int              // how often the row kill kills
-	records           int              // how many records the row ingest takes
-	machines, members int              // of the row machines
-	rounds            int              // how often each change of the row machines is made
-	profile           string           // where the row machines writes a profile of the hub; empty: nowhere
-	quick             bool             // the row machines waits for nothing between changes: for tests
-	dir               string           // where databases are made; empty: the system's folder for temporary files
-	log               io.Writer        // what happens meanwhile
-	out               func(row ...any) // prints a line of a row
+	times             int              // kill: number of kills
+	records           int              // ingest: number of records; change: number of members
+	machines, members int              // machines: numbers of machines and members
+	rounds            int              // machines: how often each change is made
+	profile           string           // machines: file for a profile of the hub; empty: none
+	quick             bool             // machines: no pauses between changes, for tests
+	dir               string           // folder for databases; empty: the system's folder for temporary files
+	log               io.Writer        // receives log lines
+	out               func(row ...any) // prints a line of a row's result
 }
 
-// row is one thing that is measured. Its error says that it does not keep what the hub promises.
+// row is one measurement. It returns an error if the hub misses a promised figure.
 type row struct {
 	name, about string
 	run         func(context.Context, options) error
 }
 
+// rows lists all measurements.
 func rows() []row {
 	return []row{
 		{"ingest", "records a second, batches of 100, beside a bare insert of the same bytes", ingest},
@@ -61,7 +62,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// beChild runs what a row starts this program again for.
+// beChild runs one of the child processes for which rows start this program again. is reports whether args name one.
 func beChild(ctx context.Context, args []string) (code int, is bool) {
 	if len(args) < 2 {
 		return 0, false
@@ -77,6 +78,8 @@ func beChild(ctx context.Context, args []string) (code int, is bool) {
 	return 0, false
 }
 
+// run parses the flags and runs the selected rows. It returns the exit code: 1 after a missed figure, 2 for wrong
+// flags.
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	o := options{log: errs, out: func(row ...any) { fmt.Fprintln(out, row...) }}
 	fs := flag.NewFlagSet("hub", flag.ContinueOnError)
@@ -112,13 +115,13 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 		fmt.Fprintf(out, "  load %s\n", load())
 	}
 	for name := range wanted {
-		fmt.Fprintf(errs, "hub: there is no row %q\n", name)
+		fmt.Fprintf(errs, "hub: unknown row %q\n", name)
 		failed = 2
 	}
 	return failed
 }
 
-// load is the machine's load over 1, 5 and 15 minutes (proc(5), /proc/loadavg).
+// load returns the computer's load over 1, 5 and 15 minutes (proc(5), /proc/loadavg).
 func load() string {
 	b, err := os.ReadFile("/proc/loadavg")
 	if f := strings.Fields(string(b)); err == nil && len(f) >= 3 {

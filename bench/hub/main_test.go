@@ -7,6 +7,9 @@ import (
 )
 
 func TestOnlyTheNamedRowsAreRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: starts a hub and its machines")
+	}
 	var out, errs bytes.Buffer
 	if code := run(t.Context(), []string{"-only", "kill", "-times", "1", "-dir", t.TempDir()}, &out, &errs); code != 0 ||
 		strings.Contains(out.String(), "ingest") ||

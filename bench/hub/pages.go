@@ -21,17 +21,18 @@ import (
 )
 
 const (
-	pagesMembers = 10_000
-	pagesRecords = 1_000_000
-	pagesTimes   = 200 // how often each address is asked for
-	pagesLong    = 2 * time.Second
-	readMost     = 20 * time.Millisecond
-	pageMost     = 30 * time.Millisecond
-	pageBytes    = 60_000
+	pagesMembers = 10_000                // members of the site
+	pagesRecords = 1_000_000             // records in the ledger
+	pagesTimes   = 200                   // most requests per address
+	pagesLong    = 2 * time.Second       // longest measurement of an address
+	readMost     = 20 * time.Millisecond // limit of p99 for a read of the API
+	pageMost     = 30 * time.Millisecond // limit of p99 for a page
+	pageBytes    = 60_000                // largest page, in bytes
 )
 
-// pages measures each page and each paged read of the API, at 10,000 members with 5 badges each and a million records,
-// as an administrator's browser has them over HTTP, beside a bare SELECT of as many rows put through a template.
+// pages measures each page and each paged read of the API over HTTP, as an administrator's browser requests them, with
+// 10,000 members, 5 badges each and a million records. For comparison it measures a bare SELECT of as many rows with a
+// template.
 func pages(ctx context.Context, o options) (err error) {
 	s, err := openPagesSite(o, pagesMembers, pagesRecords)
 	if err != nil {
@@ -84,7 +85,7 @@ func pages(ctx context.Context, o options) (err error) {
 	return nil
 }
 
-// pagesAddresses are all lists of the API, and all pages.
+// pagesAddresses returns all lists of the API, and all pages.
 func pagesAddresses() []string {
 	year := "from=" + time.Now().AddDate(-1, 0, 1).Format(time.DateOnly) + "&to=" + time.Now().Format(time.DateOnly)
 	month := "from=" + time.Now().AddDate(0, 0, -29).Format(time.DateOnly) + "&to=" + time.Now().Format(time.DateOnly)
@@ -105,7 +106,7 @@ func pagesAddresses() []string {
 	}
 }
 
-// start opens the hub; where its folder is new, it is filled first.
+// start opens the hub. A new folder is filled first.
 func (s *pagesSite) start(ctx context.Context, o options) (h *hub.Hub, stop func() error, err error) {
 	if !s.existing {
 		if err := s.make(ctx, o); err != nil {
@@ -115,7 +116,7 @@ func (s *pagesSite) start(ctx context.Context, o options) (h *hub.Hub, stop func
 	return s.run(ctx)
 }
 
-// run opens the hub. The program's own log is silent: it is measured without a terminal.
+// run opens the hub without a log, so that logging is not measured. stop ends and closes it.
 func (s *pagesSite) run(ctx context.Context) (*hub.Hub, func() error, error) {
 	h, err := hub.New(s.config, hub.Options{})
 	if err != nil {
@@ -134,7 +135,7 @@ func (s *pagesSite) run(ctx context.Context) (*hub.Hub, func() error, error) {
 	}, nil
 }
 
-// make makes the first owner and publishes the policy as people do, then fills the tables.
+// make creates the first owner and publishes the policy through the web pages, then fills the tables.
 func (s *pagesSite) make(ctx context.Context, o options) error {
 	h, stop, err := s.run(ctx)
 	if err != nil {
@@ -166,11 +167,12 @@ type pagesBrowser struct {
 	c    http.Client
 }
 
+// signIn signs the owner in.
 func (b *pagesBrowser) signIn(ctx context.Context) error {
 	return b.post(ctx, "/sign-in", url.Values{"name": {pagesAccount}, "password": {pagesPassword}})
 }
 
-// post sends a form, which is to be answered with a redirect.
+// post sends a form. The answer must be a redirect.
 func (b *pagesBrowser) post(ctx context.Context, path string, v url.Values) error {
 	if b.c.Jar == nil {
 		jar, err := cookiejar.New(nil)
@@ -199,7 +201,7 @@ func (b *pagesBrowser) post(ctx context.Context, path string, v url.Values) erro
 	return nil
 }
 
-// get reads an address whole, and how long that took.
+// get reads an address completely, and returns how long that took.
 func (b *pagesBrowser) get(ctx context.Context, path string) (body []byte, took time.Duration, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, b.base+path, nil)
 	if err != nil {
@@ -220,11 +222,11 @@ func (b *pagesBrowser) get(ctx context.Context, path string) (body []byte, took 
 	return body, took, err
 }
 
-// pagesBundle is how long the bundle of all members is waited for: pages do not need it, and its build takes processor
-// time beside them.
+// pagesBundle bounds the wait for the bundle of all members. The pages do not need it, but building it would take
+// processor time during the measurements.
 const pagesBundle = 20 * time.Second
 
-// counted waits until the newest records are in the reports, and for a while until all members are in the bundle.
+// counted waits until the newest records are in the reports, and at most pagesBundle until the bundle has all members.
 func (b *pagesBrowser) counted(ctx context.Context, o options) error {
 	today := "/api/v1/reports/uses?limit=1&from=" + time.Now().AddDate(0, 0, -2).Format(time.DateOnly) + "&to=" +
 		time.Now().Format(time.DateOnly) + "&machine=" + string(pagesMachine(pagesMachines-1))
@@ -248,7 +250,7 @@ func (b *pagesBrowser) counted(ctx context.Context, o options) error {
 	}
 }
 
-// quiet waits until this process, in which the hub runs, has little to do: after a start the hub verifies all badges.
+// quiet waits until this process, in which the hub runs, is almost idle: after a start the hub verifies all badges.
 func quiet(ctx context.Context) error {
 	const every, busy, most = 2 * time.Second, 100 * time.Millisecond, 10 * time.Minute
 	for end := time.Now().Add(most); ; {
@@ -262,15 +264,15 @@ func quiet(ctx context.Context) error {
 			return nil
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("the hub is not quiet %v after its start", most)
+			return fmt.Errorf("hub is still busy %v after its start", most)
 		}
 	}
 }
 
-// measure asks for one address again and again, then for the bare one, and prints a row. cpu is the processor's time of
-// client and server for an answer: on a loaded machine it says what the wall's time does not.
+// measure requests one address repeatedly, then the comparable bare one, and prints a row. The processor time of client
+// and server per answer is printed too, because on a loaded computer the wall time is unreliable.
 func (b *pagesBrowser) measure(ctx context.Context, o options, path string, bare *bareServer) (ok bool, err error) {
-	if _, _, err := b.get(ctx, path); err != nil { // what is kept in memory is there
+	if _, _, err := b.get(ctx, path); err != nil { // fill the hub's in-memory cache
 		return false, err
 	}
 	hub, err := b.ask(ctx, path)
@@ -296,14 +298,14 @@ func (b *pagesBrowser) measure(ctx context.Context, o options, path string, bare
 	return ok, nil
 }
 
-// answers are what was measured of one address.
+// answers are the measurements of one address.
 type answers struct {
-	took  []time.Duration
-	cpu   float64 // milliseconds an answer
-	bytes int
+	took  []time.Duration // duration of each answer
+	cpu   float64         // processor time per answer, in milliseconds
+	bytes int             // size of the last answer
 }
 
-// ask asks for an address pagesTimes, or for pagesLong.
+// ask requests an address pagesTimes times, or for pagesLong.
 func (b *pagesBrowser) ask(ctx context.Context, path string) (out answers, err error) {
 	began, cpu := time.Now(), cpuTime()
 	for len(out.took) < pagesTimes && time.Since(began) < pagesLong {
@@ -317,27 +319,29 @@ func (b *pagesBrowser) ask(ctx context.Context, path string) (out answers, err e
 	return out, nil
 }
 
+// milliseconds converts a duration to milliseconds.
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// quantile is the value below which so many of a hundred lie.
+// quantile returns the value below which percent of the durations lie.
 func quantile(all []time.Duration, percent int) time.Duration {
 	sorted := slices.Sorted(slices.Values(all))
 	return sorted[min(len(sorted)-1, len(sorted)*percent/100)]
 }
 
-// bareServer answers with 50 rows of a table put through a template, and with nothing else: no session, no rights.
+// bareServer answers with 50 rows of a table in a template: without sessions and permissions.
 type bareServer struct {
 	db      *sql.DB
 	server  *http.Server
 	browser pagesBrowser
 }
 
+// close stops the server and closes the database.
 func (s *bareServer) close() {
 	s.server.Close()
 	s.db.Close()
 }
 
-// bareQueries are SELECTs of as many rows as a page has.
+// bareQueries returns SELECTs with as many rows as a page has, by address.
 func bareQueries() map[string]string {
 	return map[string]string{
 		"/members": `SELECT m.id, m.name, m.until_day, v.value FROM member m JOIN member_value v ON v.site = m.site AND
@@ -350,7 +354,7 @@ func bareQueries() map[string]string {
 	}
 }
 
-// bareOf is the bare address beside one of the hub's.
+// bareOf returns the bare address that is comparable with one of the hub's.
 func bareOf(path string) string {
 	switch {
 	case strings.Contains(path, "/reports"):
@@ -363,6 +367,7 @@ func bareOf(path string) string {
 	return "/machines"
 }
 
+// bare starts a bare server on the database of the site.
 func (s *pagesSite) bare(ctx context.Context) (*bareServer, error) {
 	db, err := sql.Open("sqlite", "file:"+s.config.Database()+"?mode=ro")
 	if err != nil {
@@ -391,10 +396,11 @@ func (s *pagesSite) bare(ctx context.Context) (*bareServer, error) {
 	}
 	out := &bareServer{db: db, server: &http.Server{Handler: mux, ReadHeaderTimeout: time.Second},
 		browser: pagesBrowser{base: "http://" + l.Addr().String()}}
-	go out.server.Serve(l) //nolint:errcheck // it ends with close
+	go out.server.Serve(l) //nolint:errcheck // ends with close
 	return out, nil
 }
 
+// fourColumns runs a query and returns its rows as texts.
 func fourColumns(ctx context.Context, db *sql.DB, query string) (out [][4]string, err error) {
 	rows, err := db.QueryContext(ctx, query)
 	if err != nil {

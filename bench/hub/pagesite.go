@@ -22,14 +22,14 @@ import (
 )
 
 const (
-	pagesMachines = 20
-	pagesBadges   = 5 // of each member
-	pagesYears    = 3 // over which the records lie
-	// pagesMade names the folder: another number where what a hub keeps has changed since.
+	pagesMachines = 20 // machines of the site
+	pagesBadges   = 5  // badges of each member
+	pagesYears    = 3  // years covered by the records
+	// pagesMade is the folder's name. Increment its number after a change of the hub's tables.
 	pagesMade     = "portillon-bench-pages-1"
 	pagesAccount  = "ada@bench.example"
 	pagesPassword = "a-long-and-odd-password"
-	// pagesOld is when the folder is made anew: its newest records are to lie within the range that reports show.
+	// pagesOld is the age at which the folder is created again, because reports need recent records.
 	pagesOld = 5 * 24 * time.Hour
 )
 
@@ -40,10 +40,10 @@ type pagesSite struct {
 	members  int
 	records  int
 	issuer   *openbadge.Key
-	existing bool // it was made by an earlier run
+	existing bool // the folder exists from an earlier run
 }
 
-// openPagesSite makes the folder, or takes the one that an earlier run left.
+// openPagesSite creates the folder, or opens the folder of an earlier run.
 func openPagesSite(o options, members, records int) (*pagesSite, error) {
 	s := &pagesSite{dir: filepath.Join(o.dir, fmt.Sprintf("%s-%d-%d", pagesMade, members, records)), members: members,
 		records: records}
@@ -66,6 +66,7 @@ func openPagesSite(o options, members, records int) (*pagesSite, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Listen only on the loopback interface.
 	for _, everywhere := range []string{"0.0.0.0:8443", "0.0.0.0:8883"} {
 		text = bytes.ReplaceAll(text, []byte(everywhere), []byte("127.0.0.1:0"))
 	}
@@ -79,13 +80,16 @@ func openPagesSite(o options, members, records int) (*pagesSite, error) {
 	return s, err
 }
 
+// pagesBadge returns the name of badge k in the policy.
 func pagesBadge(k int) string { return fmt.Sprintf("badge-%d", k) }
 
+// pagesAchievement returns the achievement of badge k.
 func pagesAchievement(k int) string { return "https://bench.example/achievements/" + pagesBadge(k) }
 
+// pagesMachine returns the id of machine i.
 func pagesMachine(i int) policy.MachineID { return policy.MachineID(fmt.Sprintf("machine-%02d", i)) }
 
-// policyText is a policy of 20 machines, each with a badge to use it and one to maintain it.
+// policyText returns a policy with pagesMachines machines, each with a badge for use and one for maintenance.
 func (s *pagesSite) policyText() string {
 	var w strings.Builder
 	fmt.Fprintf(&w, "portillon: 1\nsite: %s\nlanguage: fr\ntimezone: Europe/Paris\nissuers:\n", site)
@@ -103,8 +107,8 @@ func (s *pagesSite) policyText() string {
 	return w.String()
 }
 
-// fill writes members, cards, badges and records straight into the tables of a hub that does not run: through the
-// services it would take an hour.
+// fill writes members, cards, badges and records directly into the tables of a stopped hub, because the services would
+// take an hour.
 func (s *pagesSite) fill(ctx context.Context) (err error) {
 	db, err := sql.Open("sqlite", "file:"+s.config.Database()+"?_pragma=synchronous(0)&_pragma=busy_timeout(5000)")
 	if err != nil {
@@ -124,7 +128,7 @@ func (s *pagesSite) fill(ctx context.Context) (err error) {
 	return nil
 }
 
-// bulk writes rows in one transaction, with each statement prepared once. It keeps the first error.
+// bulk writes rows in one transaction, with each statement prepared once. It stores the first error.
 type bulk struct {
 	ctx      context.Context
 	tx       *sql.Tx
@@ -132,6 +136,7 @@ type bulk struct {
 	err      error
 }
 
+// inBulk runs fill in one transaction.
 func inBulk(ctx context.Context, db *sql.DB, fill func(*bulk) error) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
@@ -145,7 +150,7 @@ func inBulk(ctx context.Context, db *sql.DB, fill func(*bulk) error) error {
 	return tx.Commit()
 }
 
-// row writes a row of a table; columns are names with spaces between.
+// row writes a row of a table; columns are names separated by spaces.
 func (b *bulk) row(table, columns string, values ...any) {
 	if b.err != nil {
 		return
@@ -162,8 +167,10 @@ func (b *bulk) row(table, columns string, values ...any) {
 	_, b.err = b.prepared[key].ExecContext(b.ctx, values...)
 }
 
+// pagesMember returns the id of member i.
 func pagesMember(i int) string { return fmt.Sprintf("m-%06d", i) }
 
+// fillMembers writes the members, each with an address, a card and pagesBadges badges.
 func (s *pagesSite) fillMembers(b *bulk) error {
 	now := time.Now()
 	checks, err := json.Marshal([]map[string]any{{"code": "form", "ok": true, "outcome": "ok"},
@@ -192,6 +199,7 @@ func (s *pagesSite) fillMembers(b *bulk) error {
 			"list",
 			now.UnixMilli(),
 		)
+		// Each member has one e-mail address and one card; every 97th card is lost.
 		b.row("member_value", "site member kind place value", string(site), id, "email", 1, mail)
 		state := "active"
 		if i%97 == 0 {
@@ -209,6 +217,7 @@ func (s *pagesSite) fillMembers(b *bulk) error {
 	return nil
 }
 
+// fillBadge issues badge k to member i and writes it as verified.
 func (s *pagesSite) fillBadge(b *bulk, i, k int, mail string, checks []byte, now time.Time) error {
 	data, err := openbadge.IssueJWT(openbadge.Draft{Achievement: openbadge.Achievement{ID: pagesAchievement(k),
 		Name: "Badge numéro " + fmt.Sprint(k), Description: "May use the machine alone", Criteria: "Has passed"}, Email: mail,
@@ -246,6 +255,7 @@ func (s *pagesSite) fillBadge(b *bulk, i, k int, mail string, checks []byte, now
 	return nil
 }
 
+// fillMachines writes the machines as enrolled.
 func (s *pagesSite) fillMachines(b *bulk) error {
 	for i := range pagesMachines {
 		m, err := newMachine(pagesMachine(i))
@@ -259,7 +269,7 @@ func (s *pagesSite) fillMachines(b *bulk) error {
 	return nil
 }
 
-// fillJournal writes one machine's records: sessions, and a refusal after every second one.
+// fillJournal writes one machine's records: sessions, and a refusal after every second session.
 func (s *pagesSite) fillJournal(b *bulk, machine int) error {
 	n := s.records / pagesMachines
 	id := pagesMachine(machine)
@@ -270,6 +280,7 @@ func (s *pagesSite) fillJournal(b *bulk, machine int) error {
 			Mono: int64(i) * 1000, Wall: from.Add(time.Duration(i) * step).UTC().Truncate(time.Millisecond),
 			Clock: wire.ClockTrusted}
 		r.Member = policy.MemberID(pagesMember((i/5*7919 + machine) % s.members))
+		// Of each five records, four are starts and ends of sessions, and one is a refusal.
 		switch i % 5 {
 		case 0, 2:
 			r.Kind, r.Body = wire.SessionStart, json.RawMessage(`{"badges":["badge-1"],"grant":0,"role":"user"}`)
@@ -292,6 +303,7 @@ func (s *pagesSite) fillJournal(b *bulk, machine int) error {
 		b.row("ledger_records", "site journal seq kind member session wall salt leaf record", string(site), machine+1, i+1,
 			string(r.Kind), string(r.Member), r.Session, r.Wall.UnixMilli(), l.Salt[:], leaf[:], []byte(text))
 	}
+	// The journal's head gets no valid root, because reading pages does not verify it.
 	root := make([]byte, 32)
 	b.row(
 		"ledger_journals",

@@ -19,18 +19,18 @@ import (
 	"portillon/hub"
 )
 
-// childOfMachines has this program run as the hub of the row machines, so that its memory and its processor time can be
-// read apart from those of the machines.
+// childOfMachines is the argument with which this program runs as the hub of the row machines. A separate process
+// allows measuring the hub's memory and processor time without those of the machines.
 const childOfMachines = "child-of-machines"
 
-// hubProcess is a hub in a process of its own.
+// hubProcess is a hub in a separate process.
 type hubProcess struct {
 	cmd  *exec.Cmd
-	in   io.WriteCloser // closed: it ends
-	code string         // of the first owner; empty: there is one
+	in   io.WriteCloser // closing it ends the process
+	code string         // code for the first owner; empty if there is an owner
 }
 
-// startProcess starts this program again, and returns once it says that it is ready. Whoever starts it ends it.
+// startProcess starts this program again, and returns once the child prints that it is ready. The caller must end it.
 func startProcess(ctx context.Context, log io.Writer, args ...string) (*hubProcess, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -57,24 +57,25 @@ func startProcess(ctx context.Context, log io.Writer, args ...string) (*hubProce
 	return p, nil
 }
 
-// stop ends the process and waits for it.
+// stop ends the process orderly and waits for it.
 func (p *hubProcess) stop() error {
 	return errors.Join(p.in.Close(), p.cmd.Wait())
 }
 
-// kill ends the process as a power cut does.
+// kill kills the process, like a power cut.
 func (p *hubProcess) kill() error {
 	err := p.cmd.Process.Kill()
-	p.cmd.Wait() // it says that it was killed
+	p.cmd.Wait() // the error only says that the process was killed
 	return err
 }
 
-// usage is what a process has and had (proc(5): /proc/PID/status and /proc/PID/stat).
+// usage is the memory and processor time of a process (proc(5): /proc/PID/status and /proc/PID/stat).
 type usage struct {
 	resident, peak int64         // bytes
-	cpu            time.Duration // of all its threads
+	cpu            time.Duration // of all threads
 }
 
+// usage reads the present usage of the process.
 func (p *hubProcess) usage() (u usage, err error) {
 	dir := fmt.Sprintf("/proc/%d/", p.cmd.Process.Pid)
 	status, err := os.ReadFile(dir + "status")
@@ -98,7 +99,7 @@ func (p *hubProcess) usage() (u usage, err error) {
 	_, rest, ok := strings.Cut(string(stat), ") ")
 	f := strings.Fields(rest)
 	if err != nil || !ok || len(f) < 13 {
-		return u, errors.Join(err, errors.New("/proc/PID/stat cannot be read"))
+		return u, errors.Join(err, errors.New("cannot parse /proc/PID/stat"))
 	}
 	user, _ := strconv.ParseInt(f[11], 10, 64)
 	system, _ := strconv.ParseInt(f[12], 10, 64)
@@ -106,10 +107,10 @@ func (p *hubProcess) usage() (u usage, err error) {
 	return u, nil
 }
 
-// clockTicks is the kernel's USER_HZ, which is 100 on every architecture that the hub runs on (time(7)).
+// clockTicks is the kernel's USER_HZ, which is 100 on every architecture of the hub (time(7)).
 const clockTicks = 100
 
-// writeProfile writes a profile of this process beside the one of the processor.
+// writeProfile writes a profile of this process to a file named after the processor profile.
 func writeProfile(name, beside string) error {
 	f, err := os.Create(beside + "." + name)
 	if err != nil {
@@ -118,8 +119,8 @@ func writeProfile(name, beside string) error {
 	return errors.Join(pprof.Lookup(name).WriteTo(f, 0), f.Close())
 }
 
-// beHub runs the hub of the file args[0] until standard input ends. Where there is an args[1], it is the file that a
-// profile of the processor is written to; those of memory and goroutines are written beside it.
+// beHub runs the hub of the file args[0] until standard input ends. args[1], if given, is the file for a processor
+// profile; profiles of memory and goroutines are written beside it.
 func beHub(ctx context.Context, args []string, out, errs io.Writer) int {
 	err := func() error {
 		c, err := hub.ReadConfig(args[0])
@@ -148,7 +149,7 @@ func beHub(ctx context.Context, args []string, out, errs io.Writer) int {
 		defer cancel()
 		go func() {
 			io.Copy(io.Discard, os.Stdin)
-			if len(args) > 1 { // while all machines are connected
+			if len(args) > 1 { // write the profiles while all machines are connected
 				if err := errors.Join(writeProfile("heap", args[1]), writeProfile("goroutine", args[1])); err != nil {
 					fmt.Fprintln(errs, "profile:", err)
 				}

@@ -20,27 +20,27 @@ import (
 	"portillon/wire"
 )
 
-// The times of the daemon (daemon/uplink, cmd/internal/hublink): a measurement of other ones would say nothing.
+// Times of the daemon (daemon/uplink, cmd/internal/hublink). With other times the measurement would not be realistic.
 const (
 	simBackoff    = 500 * time.Millisecond
 	simBackoffMax = 20 * time.Second
 	simTimeout    = 10 * time.Second
-	simIdle       = 20 * time.Second // how long a connection for fetches stays open
+	simIdle       = 20 * time.Second // how long an idle connection for fetches stays open
 )
 
-// simHub is the hub as simulated machines reach it.
+// simHub describes the hub to simulated machines.
 type simHub struct {
 	site     policy.SiteID
-	name     string // in its certificate
+	name     string // name in the hub's certificate
 	machines string // host:port of the listener for machines
-	broker   string // host:port
+	broker   string // host:port of the broker
 	ca       *x509.Certificate
-	keys     note.Verifiers // of manifests and acknowledgements
+	keys     note.Verifiers // verify manifests and acknowledgements
 }
 
-// simulated is a machine that speaks the wire protocol: MQTT by its account, its state retained, the manifest, and by
-// its certificate what it lacks of the bundle. It compares the hash of what it fetches (sim_fetch.go). A bundle is in
-// force on it once its manifest is believed and all that it lacked is fetched.
+// simulated is a machine that uses the wire protocol: MQTT with its account, a retained state, the manifest, and HTTPS
+// with its certificate for missing parts of the bundle. It verifies the hash of what it fetches (sim_fetch.go). A
+// bundle is in force on it once the manifest is verified and everything missing is fetched.
 type simulated struct {
 	*machine
 	hub      *simHub
@@ -48,20 +48,21 @@ type simulated struct {
 	password string
 	cert     tls.Certificate
 	http     *http.Client
-	wake     chan struct{} // the manifest or the journal is another one
+	wake     chan struct{} // signals a new manifest
 
 	mu       sync.Mutex
-	manifest []byte // the newest that came
-	acked    uint64 // records that the hub holds
-	heard    bool   // the hub has acknowledged something on this connection
-	pending  []byte // the batch that is not acknowledged; nil: there is none
+	manifest []byte // the newest received manifest
+	acked    uint64 // records acknowledged by the hub
+	heard    bool   // the hub sent an acknowledgement on this connection
+	pending  []byte // the unacknowledged batch; nil: none
 	online   bool
 
-	inForce *wire.Manifest // install's own
-	version atomic.Uint64  // of inForce
-	bytes   atomic.Int64   // that came on all its connections since the fleet's counters were cleared
+	inForce *wire.Manifest // used only by install
+	version atomic.Uint64  // version of inForce
+	bytes   atomic.Int64   // bytes received on all connections since the last fleet.bytes
 }
 
+// prepare creates the HTTPS client with the machine's certificate.
 func (m *simulated) prepare() {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: m.hub.name, InsecureSkipVerify: true,
 		VerifyConnection: func(s tls.ConnectionState) error {
@@ -76,7 +77,7 @@ func (m *simulated) prepare() {
 	m.wake = make(chan struct{}, 1)
 }
 
-// dial opens a connection whose incoming bytes count.
+// dial opens a connection whose received bytes are counted.
 func (m *simulated) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	c, err := (&net.Dialer{}).DialContext(ctx, network, address)
 	if err != nil {
@@ -85,7 +86,7 @@ func (m *simulated) dial(ctx context.Context, network, address string) (net.Conn
 	return counted{c, &m.bytes}, nil
 }
 
-// run keeps a connection to the broker until ctx ends.
+// run keeps a connection to the broker until ctx ends, with the daemon's backoff.
 func (m *simulated) run(ctx context.Context) {
 	m.prepare()
 	var fetches sync.WaitGroup
@@ -110,6 +111,7 @@ func (m *simulated) run(ctx context.Context) {
 	}
 }
 
+// setOnline records whether the machine is connected.
 func (m *simulated) setOnline(is bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -119,9 +121,10 @@ func (m *simulated) setOnline(is bool) {
 	}
 }
 
+// topics returns the topics of the machine's site.
 func (m *simulated) topics() wire.Topics { return wire.Topics{Site: m.hub.site} }
 
-// session is one connection, to its end. It reports whether the hub answered.
+// session runs one connection to its end. progress reports whether the hub answered.
 func (m *simulated) session(ctx context.Context) (progress bool, err error) {
 	dial, cancel := context.WithTimeout(ctx, simTimeout)
 	defer cancel()
@@ -150,7 +153,7 @@ func (m *simulated) session(ctx context.Context) (progress bool, err error) {
 	return m.serve(ctx, q)
 }
 
-// serve greets the hub, then handles what comes.
+// serve announces the machine after the SUBACK, then handles messages.
 func (m *simulated) serve(ctx context.Context, q *mqttConn) (progress bool, err error) {
 	end, done := context.WithCancel(ctx)
 	defer done()
@@ -165,7 +168,7 @@ func (m *simulated) serve(ctx context.Context, q *mqttConn) (progress bool, err 
 				return progress, err
 			}
 			m.setOnline(true)
-			go m.speak(end, q) // it ends with the connection
+			go m.speak(end, q) // ends with the connection
 		case mqttPublish:
 			topic, data, err := q.message(first, body)
 			if err != nil {
@@ -176,12 +179,13 @@ func (m *simulated) serve(ctx context.Context, q *mqttConn) (progress bool, err 
 	}
 }
 
+// greet publishes availability and state, and sends a pending batch.
 func (m *simulated) greet(q *mqttConn) error {
 	t := m.topics()
 	return errors.Join(q.publish(t.Availability(m.id), true, []byte(wire.Online)), m.show(q), m.send(q))
 }
 
-// show publishes the state.
+// show publishes the machine's state.
 func (m *simulated) show(q *mqttConn) error {
 	m.mu.Lock()
 	journal := uint64(m.n)
@@ -196,7 +200,7 @@ func (m *simulated) show(q *mqttConn) error {
 	return q.publish(m.topics().State(m.id), true, data)
 }
 
-// send publishes the batch that waits for its acknowledgement.
+// send publishes the pending batch, if there is one.
 func (m *simulated) send(q *mqttConn) error {
 	m.mu.Lock()
 	batch := m.pending
@@ -207,7 +211,7 @@ func (m *simulated) send(q *mqttConn) error {
 	return q.publish(m.topics().Records(m.id), false, batch)
 }
 
-// speak publishes what changes, until the connection ends.
+// speak publishes changes and repeats a pending batch, until the connection ends.
 func (m *simulated) speak(ctx context.Context, q *mqttConn) {
 	ping, again := time.NewTicker(mqttPingEvery), time.NewTicker(m.fleet.again)
 	defer ping.Stop()
@@ -221,7 +225,7 @@ func (m *simulated) speak(ctx context.Context, q *mqttConn) {
 		case <-ping.C:
 			err = q.write(mqttPing, nil)
 		case <-again.C:
-			err = m.send(q) // what is not acknowledged is sent again, as the daemon does after 10 s
+			err = m.send(q) // repeat an unacknowledged batch, as the daemon does after 10 s
 		case <-m.fleet.speak(m):
 			if v := m.version.Load(); v != shown {
 				shown, err = v, m.show(q)
@@ -235,7 +239,7 @@ func (m *simulated) speak(ctx context.Context, q *mqttConn) {
 	}
 }
 
-// hear takes a message, and reports whether it is the hub's acknowledgement.
+// hear handles a message, and reports whether it is an acknowledgement of the hub.
 func (m *simulated) hear(topic string, data []byte) bool {
 	switch topic {
 	case m.topics().Bundle():
@@ -259,7 +263,7 @@ func (m *simulated) hear(topic string, data []byte) bool {
 			m.pending = nil
 		}
 		m.mu.Unlock()
-		if again { // the hub repeats itself: it has not got the batch (daemon/uplink, flow)
+		if again { // a repeated acknowledgement means that the hub did not receive the batch (daemon/uplink, flow)
 			m.fleet.notify(m)
 		}
 		m.fleet.changed()
@@ -268,7 +272,7 @@ func (m *simulated) hear(topic string, data []byte) bool {
 	return false
 }
 
-// install brings each new manifest into force, until ctx ends.
+// install brings each new manifest into force, with up to four attempts, until ctx ends.
 func (m *simulated) install(ctx context.Context) {
 	for {
 		select {
@@ -290,7 +294,7 @@ func (m *simulated) install(ctx context.Context) {
 	}
 }
 
-// record has the machine write a batch to its journal, which waits for its acknowledgement from now on.
+// record appends n records to the machine's journal and makes them the pending batch.
 func (m *simulated) record(n int) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -302,7 +306,8 @@ func (m *simulated) record(n int) error {
 	return nil
 }
 
-// caughtUp reports whether the machine is connected, works from the bundle version, and owes the hub no record.
+// caughtUp reports whether the machine is connected, has at least this bundle version, and has no unacknowledged
+// record.
 func (m *simulated) caughtUp(version uint64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

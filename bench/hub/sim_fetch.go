@@ -15,46 +15,48 @@ import (
 	"portillon/wire"
 )
 
-// library holds the chunks and outlines that simulated machines hold, each once for all of them, by its hash: 1,000
-// copies of a roster of 10,000 members would measure this program's memory. Each machine makes its own requests over
-// its own connection, and compares the hash of what it receives. Taking apart what all have is done once.
+// library stores the chunks and outlines of all simulated machines once, by hash, because 1,000 copies of a roster of
+// 10,000 members would exceed this program's memory. Each machine sends its own requests over its own connection, and
+// verifies the hash of what it receives. Splitting a chunk that all machines have is done once.
 type library struct {
 	mu       sync.Mutex
 	chunks   map[string]*shelved
-	outlines map[string]*heldOutline // by the hash of the answer
+	outlines map[string]*heldOutline // by hash of the answer
 }
 
-// shelved is a chunk, and what is made of it once.
+// shelved is a stored chunk with results that are computed once.
 type shelved struct {
 	bytes []byte
 
 	split sync.Once
 	parts wire.Parts
-	has   map[string]bool // hashes of its parts; nil: it has none
+	has   map[string]bool // hashes of its parts; nil if the chunk has no parts
 
 	outlined sync.Once
-	outline  wire.Outline // of the badges chunk that belongs to this roster chunk
+	outline  wire.Outline // outline of the badges chunk that belongs to this roster chunk
 	err      error
 }
 
+// heldOutline is an outline that is parsed once.
 type heldOutline struct {
 	read    sync.Once
 	outline wire.Outline
 	err     error
 }
 
+// newLibrary returns an empty library.
 func newLibrary() *library {
 	return &library{chunks: map[string]*shelved{}, outlines: map[string]*heldOutline{}}
 }
 
-// chunk is a chunk that some machine holds; nil: none does.
+// chunk returns a stored chunk; nil if no machine has it.
 func (l *library) chunk(sha string) *shelved {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.chunks[sha]
 }
 
-// add keeps a chunk whose hash was compared.
+// add stores a chunk whose hash was verified.
 func (l *library) add(sha string, b []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -63,7 +65,7 @@ func (l *library) add(sha string, b []byte) {
 	}
 }
 
-// outline reads an outline that a hub answered.
+// outline parses an outline from the hub, once for all machines.
 func (l *library) outline(b []byte) (wire.Outline, error) {
 	sha := wire.Hash(b)
 	l.mu.Lock()
@@ -77,7 +79,7 @@ func (l *library) outline(b []byte) (wire.Outline, error) {
 	return o.outline, o.err
 }
 
-// partsOf are the hashes of a chunk's parts; nil: it has none.
+// partsOf returns the hashes of a chunk's parts; nil if the chunk has no parts.
 func (s *shelved) partsOf() map[string]bool {
 	s.split.Do(func() {
 		var err error
@@ -92,13 +94,13 @@ func (s *shelved) partsOf() map[string]bool {
 	return s.has
 }
 
-// badges is the outline of the badges chunk that belongs to this roster chunk.
+// badges returns the outline of the badges chunk that belongs to this roster chunk.
 func (s *shelved) badges() (wire.Outline, error) {
 	s.outlined.Do(func() { s.outline, s.err = wire.BadgesOutline(s.bytes) })
 	return s.outline, s.err
 }
 
-// join makes a chunk of the parts of the one before and of those that came, and compares its hash: once for all
+// join builds a chunk from the parts of the previous one and the received parts, and verifies its hash, once for all
 // machines.
 func (l *library) join(c wire.Chunk, o wire.Outline, before *shelved, came map[string][]byte) error {
 	if l.chunk(c.SHA256) != nil {
@@ -114,14 +116,14 @@ func (l *library) join(c wire.Chunk, o wire.Outline, before *shelved, came map[s
 	}
 	b := wire.JoinParts(o.List, elements)
 	if wire.Hash(b) != c.SHA256 {
-		return fmt.Errorf("%s of its parts is not what was signed", c.Name)
+		return fmt.Errorf("chunk %s joined from its parts does not match the signed hash", c.Name)
 	}
 	l.add(c.SHA256, b)
 	return nil
 }
 
-// take brings a bundle into force: what the machine lacks is fetched and its hashes are compared, as wire.Assembler and
-// cmd/internal/hublink do it.
+// take brings a bundle into force: it fetches what the machine lacks and verifies the hashes, like wire.Assembler and
+// cmd/internal/hublink.
 func (m *simulated) take(ctx context.Context, manifest []byte) error {
 	b, err := m.fleet.open(manifest)
 	if err != nil {
@@ -145,7 +147,7 @@ func (m *simulated) take(ctx context.Context, manifest []byte) error {
 	return nil
 }
 
-// want fetches a chunk: the parts that the chunk before lacks, or all of it.
+// want fetches a chunk: the parts that the previous chunk lacks, or the whole chunk.
 func (m *simulated) want(ctx context.Context, b *wire.Manifest, was, c wire.Chunk) error {
 	before := m.fleet.library.chunk(was.SHA256)
 	if before == nil || before.partsOf() == nil {
@@ -158,6 +160,7 @@ func (m *simulated) want(ctx context.Context, b *wire.Manifest, was, c wire.Chun
 	if !known {
 		return m.whole(ctx, c)
 	}
+	// Fetch the whole chunk if more than half of the parts are missing, like wire.Assembler.
 	var missing []string
 	has, seen := before.partsOf(), map[string]bool{}
 	for _, sha := range o.Parts {
@@ -180,7 +183,7 @@ func (m *simulated) want(ctx context.Context, b *wire.Manifest, was, c wire.Chun
 		if err != nil {
 			return err
 		}
-		elements, err := wire.OpenParts(answer, now) // it compares the hash of each
+		elements, err := wire.OpenParts(answer, now) // verifies the hash of each
 		if err != nil {
 			return err
 		}
@@ -191,7 +194,7 @@ func (m *simulated) want(ctx context.Context, b *wire.Manifest, was, c wire.Chun
 	return m.fleet.library.join(c, o, before, came)
 }
 
-// outline is a chunk's outline. It is not known of a badges chunk whose roster chunk is not there yet.
+// outline returns a chunk's outline. known is false for a badges chunk whose roster chunk is not fetched yet.
 func (m *simulated) outline(ctx context.Context, b *wire.Manifest, c wire.Chunk) (o wire.Outline, known bool,
 	err error) {
 	if bucket, is := bytes.CutPrefix([]byte(c.Name), []byte("badges/")); is {
@@ -211,19 +214,20 @@ func (m *simulated) outline(ctx context.Context, b *wire.Manifest, c wire.Chunk)
 	return o, true, err
 }
 
+// whole fetches a whole chunk and verifies its hash.
 func (m *simulated) whole(ctx context.Context, c wire.Chunk) error {
 	b, err := m.ask(ctx, http.MethodGet, "chunks/"+c.SHA256, nil)
 	if err != nil {
 		return err
 	}
 	if wire.Hash(b) != c.SHA256 {
-		return fmt.Errorf("the chunk %s is not what was signed", c.Name)
+		return fmt.Errorf("chunk %s does not match the size and hash in the manifest", c.Name)
 	}
 	m.fleet.library.add(c.SHA256, b)
 	return nil
 }
 
-// ask asks the hub over the machine's own connection, and reads gzip, as a machine does.
+// ask sends a request over the machine's own connection and accepts gzip, like a machine.
 func (m *simulated) ask(ctx context.Context, method, path string, body []byte) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, method, "https://hub"+wire.JoinPath+path, bytes.NewReader(body))
 	if err != nil {
@@ -245,7 +249,7 @@ func (m *simulated) ask(ctx context.Context, method, path string, body []byte) (
 	return b, err
 }
 
-// unpack reads an answer. Readers of gzip are used again: each has 40 KB of memory.
+// unpack reads an answer. The gzip readers are reused, because each has 40 KB of memory.
 func (f *fleet) unpack(resp *http.Response) ([]byte, error) {
 	body := io.LimitReader(resp.Body, wire.MaxChunk)
 	if resp.Header.Get("Content-Encoding") != "gzip" {
@@ -262,12 +266,13 @@ func (f *fleet) unpack(resp *http.Response) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(z, wire.MaxChunk))
 }
 
-// counted is a connection whose incoming bytes are counted, those of TLS among them.
+// counted is a connection whose received bytes are counted, including those of TLS.
 type counted struct {
 	net.Conn
 	n *atomic.Int64
 }
 
+// Read implements net.Conn.
 func (c counted) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	c.n.Add(int64(n))

@@ -12,26 +12,27 @@ import (
 	"portillon/wire"
 )
 
-// fleet is all simulated machines. It opens each manifest once: a machine's own processor does that in reality, and
-// those that are simulated share one with the hub.
+// fleet is the set of all simulated machines. It verifies each manifest only once, because the simulated machines share
+// a processor with the hub, while each real machine has its own.
 type fleet struct {
 	hub   *simHub
 	all   []*simulated
-	again time.Duration // after how long a machine sends again what is not acknowledged
+	again time.Duration // interval at which a machine repeats an unacknowledged batch
 
 	library   *library
 	unpackers sync.Pool // *gzip.Reader
 
 	mu      sync.Mutex
-	opened  map[[sha256.Size]byte]*wire.Manifest
-	told    time.Time                // when the newest manifest came to the first machine
-	watched uint64                   // the version that stood before the change that is measured
-	reached map[*simulated]time.Time // when a newer one came into force
-	notes   map[string]int           // errors that were met and overcome, by their words
-	news    map[*simulated]chan struct{}
-	waiters []chan struct{}
+	opened  map[[sha256.Size]byte]*wire.Manifest // verified manifests, by hash
+	told    time.Time                            // when the first machine received the newest manifest
+	watched uint64                               // bundle version before the measured change
+	reached map[*simulated]time.Time             // when a newer version came into force on a machine
+	notes   map[string]int                       // number of errors that a retry solved, by text
+	news    map[*simulated]chan struct{}         // signals that a machine has something to publish
+	waiters []chan struct{}                      // channels of running awaits
 }
 
+// newFleet returns a fleet without machines.
 func newFleet(hub *simHub) *fleet {
 	return &fleet{hub: hub, again: simTimeout, library: newLibrary(), opened: map[[sha256.Size]byte]*wire.Manifest{},
 		reached: map[*simulated]time.Time{}, notes: map[string]int{}, news: map[*simulated]chan struct{}{}}
@@ -52,7 +53,7 @@ func (f *fleet) run(ctx context.Context) {
 	all.Wait()
 }
 
-// open verifies a manifest.
+// open verifies a manifest, once for all machines.
 func (f *fleet) open(signed []byte) (*wire.Manifest, error) {
 	key := sha256.Sum256(signed)
 	f.mu.Lock()
@@ -68,8 +69,8 @@ func (f *fleet) open(signed []byte) (*wire.Manifest, error) {
 	return &m, nil
 }
 
-// give has every machine hold what a bundle holds, but for its version: it takes the bundle in force once it is
-// connected.
+// give gives every machine the chunks of a bundle, but not its version, so that each machine brings the current bundle
+// into force once it is connected.
 func (f *fleet) give(s wire.Store, m wire.Manifest) error {
 	for _, c := range m.Chunks {
 		b, err := s.Chunk(m, c.Name)
@@ -84,10 +85,10 @@ func (f *fleet) give(s wire.Store, m wire.Manifest) error {
 	return nil
 }
 
-// addresses are those of connections, whose ports tell equal errors apart.
+// addresses matches addresses of connections, which are removed so that equal errors have equal texts.
 var addresses = regexp.MustCompile(`[0-9.]+:[0-9]+(->[0-9.]+:[0-9]+)?`)
 
-// note counts an error that a machine gets over by trying again.
+// note counts an error that a machine overcomes by trying again.
 func (f *fleet) note(what string, err error) {
 	text := what + ": " + fmt.Sprintf("%.80s", addresses.ReplaceAllString(fmt.Sprint(err), "…"))
 	f.mu.Lock()
@@ -95,7 +96,7 @@ func (f *fleet) note(what string, err error) {
 	f.notes[text]++
 }
 
-// takeNotes are the errors since the last call.
+// takeNotes returns the errors since the last call.
 func (f *fleet) takeNotes() (out []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -107,7 +108,7 @@ func (f *fleet) takeNotes() (out []string) {
 	return out
 }
 
-// inForce notes that a machine works from a version, and has it say so.
+// inForce records that a version is in force on a machine, and makes the machine publish it.
 func (f *fleet) inForce(m *simulated, version uint64) {
 	f.mu.Lock()
 	if _, counted := f.reached[m]; !counted && version > f.watched {
@@ -118,7 +119,7 @@ func (f *fleet) inForce(m *simulated, version uint64) {
 	f.changed()
 }
 
-// notify has a machine publish its new records and its state.
+// notify makes a machine publish what is new.
 func (f *fleet) notify(m *simulated) {
 	select {
 	case f.news[m] <- struct{}{}:
@@ -126,9 +127,10 @@ func (f *fleet) notify(m *simulated) {
 	}
 }
 
+// speak returns the channel on which a machine learns that it has something to publish.
 func (f *fleet) speak(m *simulated) <-chan struct{} { return f.news[m] }
 
-// changed wakes those that wait for the fleet.
+// changed wakes all running awaits.
 func (f *fleet) changed() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -140,7 +142,7 @@ func (f *fleet) changed() {
 	}
 }
 
-// await returns once done holds, or an error after a while.
+// await returns once done holds, or returns an error after most.
 func (f *fleet) await(ctx context.Context, most time.Duration, what string, done func() bool) error {
 	w := make(chan struct{}, 1)
 	f.mu.Lock()
@@ -153,21 +155,27 @@ func (f *fleet) await(ctx context.Context, most time.Duration, what string, done
 	}()
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	look := time.NewTicker(50 * time.Millisecond) // what is no event: a connection that came back
+	look := time.NewTicker(50 * time.Millisecond) // also check for changes without an event, such as a reconnection
 	defer look.Stop()
 	for !done() {
 		select {
 		case <-w:
 		case <-look.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%s: not within %v: %d of %d machines are there; met: %v", what, most, f.there(), len(f.all),
-				f.takeNotes())
+			return fmt.Errorf(
+				"%s: not reached within %v: %d of %d machines are connected; errors: %v",
+				what,
+				most,
+				f.there(),
+				len(f.all),
+				f.takeNotes(),
+			)
 		}
 	}
 	return nil
 }
 
-// there counts the machines that are connected.
+// there counts the connected machines.
 func (f *fleet) there() (n int) {
 	for _, m := range f.all {
 		m.mu.Lock()
@@ -179,7 +187,7 @@ func (f *fleet) there() (n int) {
 	return n
 }
 
-// watch measures from now on when a newer version than this one comes into force.
+// watch starts measuring when versions newer than this one come into force.
 func (f *fleet) watch(version uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -187,14 +195,14 @@ func (f *fleet) watch(version uint64) {
 	clear(f.reached)
 }
 
-// toldAfter is how long after a moment the newest manifest came to the first machine.
+// toldAfter returns the time from at until the first machine received the newest manifest.
 func (f *fleet) toldAfter(at time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.told.Sub(at)
 }
 
-// since is how long after a moment the version that is watched for came into force on each machine, sorted.
+// since returns, sorted, the times from at until the watched version was in force on each machine.
 func (f *fleet) since(at time.Time) (out []time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -205,7 +213,7 @@ func (f *fleet) since(at time.Time) (out []time.Duration) {
 	return out
 }
 
-// allOn reports whether all machines work from this version or a newer one.
+// allOn reports whether all machines have this bundle version or a newer one.
 func (f *fleet) allOn(version uint64) bool {
 	for _, m := range f.all {
 		if m.version.Load() < version {
@@ -215,7 +223,7 @@ func (f *fleet) allOn(version uint64) bool {
 	return true
 }
 
-// bytes are how many bytes came to each machine since the last call, sorted.
+// bytes returns, sorted, the bytes that each machine received since the last call.
 func (f *fleet) bytes() (out []int64) {
 	for _, m := range f.all {
 		out = append(out, m.bytes.Swap(0))

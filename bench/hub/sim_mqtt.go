@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// MQTT 3.1.1 §2.2.1: control packets, with the flags that a client must set.
+// Control packets of MQTT 3.1.1 §2.2.1, with the flags that a client must set.
 const (
 	mqttConnect    = 0x10
 	mqttConnack    = 0x20
@@ -22,14 +22,14 @@ const (
 	mqttPing       = 0xc0
 	mqttQoS1       = 0x02
 	mqttRetain     = 0x01
-	mqttKeepAlive  = 30 // seconds, as the daemon has it
+	mqttKeepAlive  = 30 // seconds, as in the daemon
 	mqttPingEvery  = 20 * time.Second
 	mqttMaxPacket  = 2 << 20
-	mqttFirstFlags = 0x02 | 0x04 | 0x08 | 0x20 | 0x40 | 0x80 // clean session; a will of QoS 1, retained; user; password
+	mqttFirstFlags = 0x02 | 0x04 | 0x08 | 0x20 | 0x40 | 0x80 // clean session, retained will with QoS 1, user, password
 )
 
-// mqttConn is a connection of a simulated machine: the part of MQTT 3.1.1 that the daemon uses, and nothing that costs
-// much. One goroutine reads.
+// mqttConn is a connection of a simulated machine: a lightweight implementation of the part of MQTT 3.1.1 that the
+// daemon uses. Only one goroutine may read.
 type mqttConn struct {
 	c  net.Conn
 	r  *bufio.Reader
@@ -38,10 +38,10 @@ type mqttConn struct {
 	mu sync.Mutex // guards writes and id
 }
 
-// mqttHello is what a CONNECT says.
+// mqttHello is the content of a CONNECT.
 type mqttHello struct{ client, user, password, willTopic, will string }
 
-// openMQTT sends CONNECT and waits for its answer.
+// openMQTT sends a CONNECT and waits for its answer, at most patience.
 func openMQTT(c net.Conn, h mqttHello, patience time.Duration) (*mqttConn, error) {
 	m := &mqttConn{c: c, r: bufio.NewReaderSize(c, 4<<10)}
 	body := append(mqttText(nil, "MQTT"), 4, mqttFirstFlags, 0, mqttKeepAlive)
@@ -59,11 +59,12 @@ func openMQTT(c net.Conn, h mqttHello, patience time.Duration) (*mqttConn, error
 		return nil, err
 	}
 	if kind != mqttConnack || len(answer) != 2 || answer[1] != 0 {
-		return nil, fmt.Errorf("the broker answers CONNECT with %#x %x", kind, answer)
+		return nil, fmt.Errorf("broker answered CONNECT with %#x %x", kind, answer)
 	}
 	return m, c.SetDeadline(time.Time{})
 }
 
+// mqttText appends a text with its length.
 func mqttText(b []byte, s string) []byte {
 	return append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...)
 }
@@ -75,12 +76,14 @@ func (m *mqttConn) write(first byte, body []byte) error {
 	return m.writeLocked(first, body)
 }
 
+// writeLocked sends one packet. The caller must hold the lock.
 func (m *mqttConn) writeLocked(first byte, body []byte) error {
 	packet := append(binary.AppendUvarint([]byte{first}, uint64(len(body))), body...) // §2.2.3 is a varint of base 128
 	_, err := m.c.Write(packet)
 	return err
 }
 
+// nextID returns a new packet identifier, never 0. The caller must hold the lock.
 func (m *mqttConn) nextID() uint16 {
 	if m.id++; m.id == 0 {
 		m.id = 1
@@ -88,7 +91,7 @@ func (m *mqttConn) nextID() uint16 {
 	return m.id
 }
 
-// subscribe asks for topics with QoS 1.
+// subscribe subscribes to topics with QoS 1.
 func (m *mqttConn) subscribe(topics ...string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -111,7 +114,7 @@ func (m *mqttConn) publish(topic string, retained bool, data []byte) error {
 	return m.writeLocked(first, body)
 }
 
-// read gives the next packet: its first byte and what follows its header.
+// read returns the next packet: its first byte and its body.
 func (m *mqttConn) read() (first byte, body []byte, err error) {
 	if first, err = m.r.ReadByte(); err != nil {
 		return 0, nil, err
@@ -121,17 +124,17 @@ func (m *mqttConn) read() (first byte, body []byte, err error) {
 		return 0, nil, err
 	}
 	if n > mqttMaxPacket {
-		return 0, nil, fmt.Errorf("a packet of %d bytes, want at most %d", n, mqttMaxPacket)
+		return 0, nil, fmt.Errorf("packet has %d bytes, want at most %d", n, mqttMaxPacket)
 	}
 	body = make([]byte, n)
 	_, err = io.ReadFull(m.r, body)
 	return first, body, err
 }
 
-// message takes a PUBLISH apart, and acknowledges it.
+// message parses a PUBLISH, and acknowledges it if its QoS is 1.
 func (m *mqttConn) message(first byte, body []byte) (topic string, data []byte, err error) {
 	if len(body) < 2 || len(body) < 2+int(binary.BigEndian.Uint16(body)) {
-		return "", nil, errors.New("a PUBLISH is too short")
+		return "", nil, errors.New("PUBLISH is too short")
 	}
 	n := 2 + int(binary.BigEndian.Uint16(body))
 	topic, data = string(body[2:n]), body[n:]
@@ -139,7 +142,7 @@ func (m *mqttConn) message(first byte, body []byte) (topic string, data []byte, 
 		return topic, data, nil
 	}
 	if len(data) < 2 {
-		return "", nil, errors.New("a PUBLISH has no packet identifier")
+		return "", nil, errors.New("PUBLISH has no packet identifier")
 	}
 	return topic, data[2:], m.write(mqttPuback, data[:2])
 }

@@ -13,18 +13,21 @@ import (
 	"portillon/hub/audit"
 )
 
-// auditFound is what audit verify found, as JSON says it.
+// auditFound is the result of «audit verify» as JSON.
 type auditFound struct {
-	Verdict string   `json:"verdict"` // valid or invalid
-	Reasons []reason `json:"reasons"`
-	Log     string   `json:"log,omitempty"` // portillon-audit/<site>
-	Entries uint64   `json:"entries"`
-	Erased  uint64   `json:"erased"`
-	Last    string   `json:"last,omitempty"`
-	Root    string   `json:"root,omitempty"`
+	Verdict string   `json:"verdict"`        // valid or invalid
+	Reasons []reason `json:"reasons"`        // why the log is invalid; empty if it is valid
+	Log     string   `json:"log,omitempty"`  // portillon-audit/<site>
+	Entries uint64   `json:"entries"`        // entries that were read
+	Erased  uint64   `json:"erased"`         // entries whose text was erased on request; their hashes remain
+	Last    string   `json:"last,omitempty"` // time of the last entry, RFC 3339
+	Root    string   `json:"root,omitempty"` // root hash of the log's tree, if it is valid
 }
 
-// auditVerify reads an exported audit log and says whether it is exactly what the hub signed.
+// auditVerify runs «audit verify»: it checks that an exported audit log is exactly what the hub signed. An invalid log
+// exits with 1.
+// An entry whose text was erased on request keeps its hash, so the log stays valid. --key is the hub's public key, or a
+// file with it.
 func auditVerify(_ context.Context, w stdio, args []string) error {
 	var keyText string
 	asJSON := false
@@ -44,6 +47,7 @@ func auditVerify(_ context.Context, w stdio, args []string) error {
 		return wrong("%w", err).hinted("the file that the hub's page or GET /api/v1/audit/export gave")
 	}
 	defer f.Close()
+	// Verify returns what it has read also for an invalid log, so the counts are printed in both cases.
 	v, err := audit.Verify(f, key)
 	out := auditFound{Verdict: "valid", Reasons: []reason{}, Log: v.Origin, Entries: v.Entries, Erased: v.Erased}
 	if !v.Last.IsZero() {
@@ -67,6 +71,7 @@ func auditVerify(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
+// printAudit prints the result for a person.
 func printAudit(w stdio, x auditFound) {
 	fmt.Fprintln(w.out, x.Verdict)
 	for _, r := range x.Reasons {
@@ -84,7 +89,7 @@ func printAudit(w stdio, x auditFound) {
 	}
 }
 
-// auditKey reads the public half of the hub's key, given as it is or as a file.
+// auditKey reads the public half of the hub's key. text is the key itself or the path of a file with it.
 func auditKey(text string) (note.Verifier, error) {
 	if text == "" {
 		return nil, wrong("audit verify: --key is missing").

@@ -11,7 +11,9 @@ import (
 	"portillon/openbadge/bake"
 )
 
-// badgeBake puts a badge into a PNG or an SVG, and makes sure that it comes out again as it went in.
+// badgeBake runs «badge bake»: it embeds a badge into a PNG or an SVG.
+// The badge itself is not changed: JSON goes into an iTXt chunk of a PNG or an element of an SVG, under the keyword of
+// its version (openbadgecredential for 3.0, openbadges for 2.0).
 func badgeBake(_ context.Context, w stdio, args []string) error {
 	var badge, out string
 	var force bool
@@ -35,9 +37,10 @@ func badgeBake(_ context.Context, w stdio, args []string) error {
 		return wrong("%w", err)
 	}
 	payload = bytes.TrimSpace(payload)
+	// Only a document that can be read as a badge is embedded. Whether its signature is valid does not matter here.
 	v := openbadge.Verify(payload, openbadge.Options{})
 	if v.Badge == nil || v.Baked != "" {
-		return wrong("%s is no badge to bake: %s", badge, v.Why())
+		return wrong("%s is not a badge that can be baked: %s", badge, v.Why())
 	}
 	version := bake.OB3
 	if strings.HasPrefix(v.Form, "ob2") {
@@ -47,8 +50,9 @@ func badgeBake(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return wrong("%s: %w", rest[0], err)
 	}
+	// Extract the badge again before the image is written: a program that reads it must find the same bytes.
 	if again, _, err := bake.Extract(baked); err != nil || !bytes.Equal(again, payload) {
-		return wrong("%s: the badge does not come out of it as it went in", rest[0])
+		return wrong("%s: the badge extracted from the image differs from the one baked into it", rest[0])
 	}
 	return w.writeOut(out, baked, force)
 }

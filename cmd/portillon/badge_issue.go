@@ -19,16 +19,18 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// issuing is what badge issue is told.
+// issuing is the flags of «badge issue» and the badge that they describe.
 type issuing struct {
 	key, policy, badge, out, form, evidence, hub, issuerName, from, until string
 	jwt, force                                                            bool
-	members                                                               string // a site, whose members get the badge
-	who                                                                   []choice
-	place                                                                 place
-	draft                                                                 openbadge.Draft
+	// --members: a site's directory, whose members get the badge
+	members string
+	who     []choice // --all-who: all conditions must hold
+	place   place    // in the issuer's status list
+	draft   openbadge.Draft
 }
 
+// declare declares the flags.
 func (i *issuing) declare(fs *flag.FlagSet) {
 	fs.StringVar(&i.key, "key", "", "the issuer's key (badge keygen); an RSA key signs a VC-JWT with RS256")
 	fs.StringVar(&i.policy, "policy", "", "a policy.yaml that names the badge")
@@ -63,11 +65,16 @@ func (i *issuing) declare(fs *flag.FlagSet) {
 	fs.BoolVar(&i.force, "force", false, "write over a file that exists")
 }
 
+// note adds a sentence of evidence (--evidence-note).
 func (i *issuing) note(s string) error {
 	i.draft.Evidence = append(i.draft.Evidence, openbadge.Evidence{Narrative: s})
 	return nil
 }
 
+// badgeIssue runs «badge issue», for one recipient or for many members of a site.
+// The recipient is one e-mail address, which the badge contains as a salted hash, or one subject. With --policy and
+// --badge the achievement comes from the policy, and the badge gets an index in the issuer's status list, so that it
+// can be revoked.
 func badgeIssue(ctx context.Context, w stdio, args []string) error {
 	var i issuing
 	if _, err := flags(w, "badge issue", args, 0, i.declare); err != nil {
@@ -79,6 +86,7 @@ func badgeIssue(ctx context.Context, w stdio, args []string) error {
 	if err := i.complete(); err != nil {
 		return err
 	}
+	// From here on the key decides which forms and issuers are possible.
 	k, err := readIssuerKey(i.key)
 	if err != nil {
 		return wrong("%w", err)
@@ -92,7 +100,8 @@ func badgeIssue(ctx context.Context, w stdio, args []string) error {
 	return i.issueOne(k, w, func(b []byte) error { return w.writeOut(i.out, b, i.force) })
 }
 
-// issueOne draws the badge's place, signs the badge and writes it. The list is there before the badge that names it.
+// issueOne reserves an index in the status list, signs the badge and writes it with write. A new status list is written
+// before the first badge that names it.
 func (i *issuing) issueOne(k *openbadge.Key, w stdio, write func([]byte) error) (err error) {
 	if i.draft.Statuses, err = i.place.entries(k); err != nil {
 		return err
@@ -113,7 +122,7 @@ func (i *issuing) issueOne(k *openbadge.Key, w stdio, write func([]byte) error) 
 	return i.place.register(b)
 }
 
-// complete says all at once what is missing.
+// complete returns one error that names every missing flag.
 func (i *issuing) complete() error {
 	a := i.draft.Achievement
 	if err := i.consistent(); err != nil {
@@ -154,6 +163,7 @@ func (i *issuing) consistent() error {
 	return nil
 }
 
+// sign signs the draft in the form that was asked for. RSA keys default to VC-JWT, other keys to JSON.
 func (i *issuing) sign(k *openbadge.Key) ([]byte, error) {
 	if i.jwt || i.form == "" && k.Algorithm() == "RS256" {
 		i.form = "jwt"
@@ -174,7 +184,7 @@ func (i *issuing) sign(k *openbadge.Key) ([]byte, error) {
 	return b, nil
 }
 
-// prepare fills the draft from the policy, the dates, the status list and the evidence.
+// prepare fills the draft from the dates, the policy and the evidence.
 func (i *issuing) prepare(ctx context.Context, k *openbadge.Key) (err error) {
 	if i.draft.ValidFrom, err = timeFlag("--from", i.from, time.Now()); err != nil {
 		return err
@@ -201,7 +211,8 @@ func (i *issuing) prepare(ctx context.Context, k *openbadge.Key) (err error) {
 	return nil
 }
 
-// named fills the draft from the policy's badge. The key must count for its issuer, or the badge would count nowhere.
+// named fills the draft from a badge of the policy. The key must be one that the policy pins for the badge's issuer: no
+// machine would accept the badge otherwise.
 func (i *issuing) named(k *openbadge.Key) error {
 	p, err := readPolicy(i.policy)
 	if err != nil {
@@ -213,14 +224,15 @@ func (i *issuing) named(k *openbadge.Key) error {
 	}
 	is, _ := p.Issuer(b.Issuer)
 	if !pinned(is.Keys, k) {
-		return wrong("the key %s is none of the keys of the issuer %s in %s", k.Name(), is.ID, i.policy).
-			hinted("a badge that it signs would count nowhere")
+		return wrong("the key %s is not among the keys of the issuer %s in %s", k.Name(), is.ID, i.policy).
+			hinted("no machine accepts a badge that this key signs")
 	}
 	if i.draft.IssuerID != "" && i.draft.IssuerID != is.Profile {
 		return wrong("--issuer: the policy knows the issuer %s as %s", is.ID, is.Profile)
 	}
 	i.draft.Achievement.ID, i.draft.Achievement.Name = b.Achievement, b.Name.In(p.Language)
 	i.draft.IssuerID, i.draft.IssuerName = is.Profile, is.Name
+	// Without a flag for the status list, use the one beside the policy.
 	if i.place.list == "" && i.draft.Status == "" && !i.place.none {
 		i.place.since = i.draft.ValidFrom
 		return i.place.byPolicy(i.policy, is, b.Achievement, k)
@@ -228,8 +240,8 @@ func (i *issuing) named(k *openbadge.Key) error {
 	return nil
 }
 
-// pinned reports whether the key may be one of those that count: itself, or one in a document on the web, which is not
-// asked here.
+// pinned reports whether the key may be one of the pinned ones: by itself, or in a document on the web, which is not
+// fetched here.
 func pinned(keys []string, k *openbadge.Key) bool {
 	return slices.ContainsFunc(keys, func(s string) bool {
 		return s == k.Name() || s == k.DID() && s != "" || strings.HasPrefix(s, "did:web:") ||
@@ -237,7 +249,8 @@ func pinned(keys []string, k *openbadge.Key) bool {
 	})
 }
 
-// rest makes the badge rest on an evidence file: verified to the machines' own signatures, and complete.
+// rest bases the badge on an evidence file: it checks the file's signatures by the hub and the machines, and that the
+// rule is met.
 func (i *issuing) rest(ctx context.Context) error {
 	c, err := hub.ReadConfig(i.hub)
 	if err != nil {
@@ -269,14 +282,14 @@ func (i *issuing) rest(ctx context.Context) error {
 	return i.earnedBy(f.Member)
 }
 
-// earnedBy makes sure that the badge goes to the member whose evidence it is: members.yaml, beside the policy, says who
-// that is.
+// earnedBy checks that the recipient is the member whose evidence it is. members.yaml beside the policy has the
+// member's addresses.
 func (i *issuing) earnedBy(id policy.MemberID) error {
 	path := filepath.Join(filepath.Dir(i.policy), "members.yaml")
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return (&failure{code: 3, err: fmt.Errorf("it cannot be said whose evidence this is: %s is not there", path)}).hinted(
-			"--policy names a site's policy.yaml; members.yaml stands beside it",
+		return (&failure{code: 3, err: fmt.Errorf("the owner of the evidence is unknown: %s does not exist", path)}).hinted(
+			"--policy names the policy.yaml of a site, which has members.yaml beside it",
 		)
 	}
 	members, err := site.ParseMembers(path, data)
@@ -293,10 +306,10 @@ func (i *issuing) earnedBy(id policy.MemberID) error {
 			}
 		}
 	}
-	return no("the evidence is the member %s's, and --recipient is not their address", id)
+	return no("--recipient is not an address of the member %s, whose evidence it is", id)
 }
 
-// evidenceOf is each counted intervention as the badge carries it: what, when, where, and under whose tap, by
+// evidenceOf describes each counted intervention in the badge: what, when, where, and which maintainer endorsed it, by
 // pseudonym.
 func evidenceOf(f evidence.File, p evidence.Progress) []openbadge.Evidence {
 	var out []openbadge.Evidence

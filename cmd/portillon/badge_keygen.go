@@ -9,6 +9,8 @@ import (
 	"portillon/openbadge"
 )
 
+// badgeKeygen runs «badge keygen»: it makes an issuer's key and, with --did-web, the DID document to publish.
+// The key file has mode 0600 and is never overwritten. Standard output has the key's public name, or the did:web.
 func badgeKeygen(_ context.Context, w stdio, args []string) error {
 	var out, text, web, document string
 	var rsa bool
@@ -25,6 +27,7 @@ func badgeKeygen(_ context.Context, w stdio, args []string) error {
 		need{"--document", web == "" || document != ""}); err != nil {
 		return err
 	}
+	// Check the did:web before the key is written.
 	did, address, err := webDID(web)
 	if err != nil {
 		return err
@@ -47,6 +50,8 @@ func badgeKeygen(_ context.Context, w stdio, args []string) error {
 	return w.publish(did, address, document, k)
 }
 
+// webDID returns the did:web of a host, and the address at which its document must be published. Both are empty without
+// --did-web.
 func webDID(web string) (did, address string, err error) {
 	if web == "" {
 		return "", "", nil
@@ -57,6 +62,7 @@ func webDID(web string) (did, address string, err error) {
 	return did, address, nil
 }
 
+// generate makes an Ed25519 key, or an RSA key of 3072 bits. note is a comment in its file.
 func generate(rsa bool, note string) (*openbadge.Key, error) {
 	if rsa {
 		return openbadge.GenerateRSAKey(note)
@@ -64,7 +70,7 @@ func generate(rsa bool, note string) (*openbadge.Key, error) {
 	return openbadge.GenerateKey(note)
 }
 
-// publish writes the DID document of a new key, and says where it must stand.
+// publish writes the DID document of a new key, and prints the address at which it must be published.
 func (w stdio) publish(did, address, path string, k *openbadge.Key) error {
 	doc, err := openbadge.DIDDocument(did, k)
 	if err != nil {
@@ -78,7 +84,9 @@ func (w stdio) publish(did, address, path string, k *openbadge.Key) error {
 	return nil
 }
 
-// badgePublish prints what an issuer publishes about its keys.
+// badgePublish runs «badge publish»: it writes the document by which others find an issuer's keys.
+// --key may be repeated: as long as badges signed with an old key are valid, the old key must stay published. --form
+// chooses a DID document, a profile (Open Badges 3.0 issuer) or a JWKS; the default follows from the issuer's id.
 func badgePublish(_ context.Context, w stdio, args []string) error {
 	var issuer, name, form, out string
 	var force bool

@@ -15,9 +15,9 @@ import (
 	"portillon/site"
 )
 
-// choice is one condition of --all-who on a member.
+// choice is one condition of --all-who. The zero choice holds for every member.
 type choice struct {
-	holds bool // else: lacks
+	holds bool // the member must hold the badge; false: must lack it
 	badge policy.BadgeID
 }
 
@@ -35,14 +35,14 @@ func (i *issuing) choose(s string) error {
 	return nil
 }
 
-// recipient is a member who is to have the badge, or why not.
+// recipient is a member chosen by --all-who. why, if it is not empty, says why the member is skipped.
 type recipient struct {
 	member site.Member
 	why    string
 }
 
-// issueToMany issues the badge to each of the site's members who is chosen, one file each, and says so line by line.
-// Whoever has it already is passed over, so that the command can be given again after it was interrupted.
+// issueToMany issues the badge to each chosen member, one file each, and prints a line for each. A member who already
+// has the badge is skipped, so the command can be repeated after an interruption.
 func (i *issuing) issueToMany(w stdio, k *openbadge.Key) error {
 	all, err := i.recipients()
 	if err != nil {
@@ -55,6 +55,7 @@ func (i *issuing) issueToMany(w stdio, k *openbadge.Key) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return wrong("%w", err)
 	}
+	// An error stops the loop. The badges issued before it are complete files.
 	issued := 0
 	for n, r := range all {
 		at := fmt.Sprintf("%d/%d %s", n+1, len(all), plain(r.member.Name))
@@ -73,7 +74,7 @@ func (i *issuing) issueToMany(w stdio, k *openbadge.Key) error {
 	return nil
 }
 
-// issueTo issues the badge to one member, under a name that no file has yet.
+// issueTo issues the badge to one member, in a new file.
 func (i *issuing) issueTo(w stdio, k *openbadge.Key, m site.Member, dir string) (path string, err error) {
 	i.draft.Email, i.draft.Subject, i.place.index = "", "", -1
 	if len(m.Emails) > 0 {
@@ -89,7 +90,8 @@ func (i *issuing) issueTo(w stdio, k *openbadge.Key, m site.Member, dir string) 
 	return path, err
 }
 
-// writeBeside writes a badge where nothing stands: an expired one of the same member stays.
+// writeBeside writes a badge to a file that does not exist yet: name, or name-2 to name-999. Files of expired badges of
+// the same member are kept.
 func writeBeside(dir, name, form string, b []byte) (string, error) {
 	ending := ".json"
 	if form == "jwt" {
@@ -113,7 +115,7 @@ func writeBeside(dir, name, form string, b []byte) (string, error) {
 	return "", wrong("%s has too many badges called %s", dir, name)
 }
 
-// recipients are the site's members in their order, who they are judged as a machine would.
+// recipients returns the chosen members in the order of the site. Their badges are judged as a machine judges them.
 func (i *issuing) recipients() ([]recipient, error) {
 	s, err := site.ReadUnder(i.members, i.policy)
 	if err != nil {
@@ -141,7 +143,7 @@ func (i *issuing) recipients() ([]recipient, error) {
 	return out, nil
 }
 
-// judge says whether a member is chosen, and why they are passed over all the same.
+// judge reports whether a member is chosen, and why a chosen member is skipped.
 func (i *issuing) judge(r *roster.Roster, m site.Member, at time.Time) (why string, chosen bool) {
 	p, ok := r.Person(m.ID)
 	if !ok {
@@ -158,13 +160,13 @@ func (i *issuing) judge(r *roster.Roster, m site.Member, at time.Time) (why stri
 	case holdsNow(p.Member, policyBadge(i.badge), at):
 		return "has it already", true
 	case len(m.Emails)+len(m.Subjects) == 0:
-		return "members.yaml has no address and no subject of theirs", true
+		return "members.yaml has no address and no subject for this member", true
 	}
 	return "", true
 }
 
-// holdsNow reports whether a member has a badge itself, not another issuer's that it accepts, and it neither ended nor
-// was taken back.
+// holdsNow reports whether a member holds the badge itself, neither expired nor revoked. An accepted badge of another
+// issuer does not count.
 func holdsNow(m *policy.Member, badge policy.BadgeID, at time.Time) bool {
 	return slices.ContainsFunc(m.Holdings, func(h policy.Holding) bool {
 		return h.Badge == badge && h.Other == nil && h.Standing != policy.Revoked && (h.Until.IsZero() || at.Before(h.Until))

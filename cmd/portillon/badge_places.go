@@ -23,22 +23,23 @@ import (
 	"portillon/wire"
 )
 
-// place is where a new badge stands in a status list of ours: the list's file, and beside it a register of who has
-// which place, which nobody but the issuer needs.
+// place is the index of a new badge in a status list of the issuer. Beside the list is a register, FILE.places, of
+// which badge has which index; only the issuer needs it.
 type place struct {
 	list  string
-	index int
+	index int    // --status-index; below 0: draw a free one
 	none  bool   // --no-status
-	url   string // of a list that is made now
-	// since is when the badge begins. A list that is made for it begins no later: a machine whose clock stands between
-	// the two would reject the list, and the badge with it.
+	url   string // --status-url: the address of a list that is made now
+	// since is the beginning of the badge's validity. A new list begins at the same time or earlier: a machine whose clock
+	// is between the two would reject the list, and the badge with it.
 	since time.Time
 
-	draft openbadge.StatusListDraft
-	fresh []byte         // a list that is to be written with its first badge
-	taken map[int]string // by whom
+	draft openbadge.StatusListDraft // the list, once it was found or made
+	fresh []byte                    // a new signed list, written together with its first badge
+	taken map[int]string            // ids of the badges by index
 }
 
+// declare declares the flags about the status list.
 func (p *place) declare(fs *flag.FlagSet) {
 	fs.StringVar(&p.list, "status-list", "",
 		"the issuer's status list: a file (badge status-list), in which the badge gets a place that FILE.places remembers; "+
@@ -49,11 +50,11 @@ func (p *place) declare(fs *flag.FlagSet) {
 	fs.BoolVar(&p.none, "no-status", false, "issue a badge without a status list, which can never be revoked")
 }
 
-// maxLists bounds the lists of one issuer that are looked through for a place: each has room for 65,536 badges.
+// maxLists bounds how many lists of one issuer are searched for a free index. Each has room for 65,536 badges.
 const maxLists = 20
 
-// byPolicy finds the list of a policy's issuer, which bundle build carries to the machines: the first that this key has
-// signed and that has room. Where there is none it makes one.
+// byPolicy finds the list of a policy's issuer in the folder that «bundle build» reads: the first one signed with this
+// key that is at most half full. If there is none it makes one.
 func (p *place) byPolicy(policyFile string, is *policy.Issuer, achievement string, k *openbadge.Key) error {
 	dir := filepath.Join(filepath.Dir(policyFile), "status")
 	for n := 1; n <= maxLists; n++ {
@@ -72,11 +73,12 @@ func (p *place) byPolicy(policyFile string, is *policy.Issuer, achievement strin
 		}
 		d, err := openbadge.OpenStatusList(data, k)
 		if err != nil || d.IssuerID != is.Profile || d.Purpose != "revocation" {
-			continue // another key's, which only that key can change
+			continue // a list of another key, which only that key can change
 		}
 		if p.taken, err = knownPlaces(path, d); err != nil {
 			return err
 		}
+		// Half of the list stays empty, so that drawing a free index at random is fast.
 		if len(p.taken) < d.Size/2 {
 			p.list, p.draft = path, d
 			return nil
@@ -86,7 +88,7 @@ func (p *place) byPolicy(policyFile string, is *policy.Issuer, achievement strin
 		hinted("--status-list names another")
 }
 
-// make signs the list that does not exist yet. It is written with its first badge.
+// make signs a new list. write stores it together with its first badge.
 func (p *place) make(is *policy.Issuer, achievement, name string, k *openbadge.Key) (err error) {
 	at := p.url
 	if at == "" {
@@ -112,7 +114,7 @@ func (p *place) make(is *policy.Issuer, achievement, name string, k *openbadge.K
 	return err
 }
 
-// statusURL is where a list may stand: at the host of the first of these ids that names one.
+// statusURL is an address for a list: at the host of the first of these ids that names one, or empty.
 func statusURL(name string, ids ...string) string {
 	for _, id := range ids {
 		if rest, ok := strings.CutPrefix(id, "did:web:"); ok {
@@ -127,16 +129,17 @@ func statusURL(name string, ids ...string) string {
 	return ""
 }
 
-// entries are what the badge says of its place.
+// entries returns what the badge says about its index, or nil without a status list.
 func (p *place) entries(k *openbadge.Key) ([]openbadge.StatusEntry, error) {
 	switch elsewhere := strings.HasPrefix(p.list, "https://"); {
 	case p.list == "" || p.none:
 		return nil, nil
 	case elsewhere && p.index < 0:
-		return nil, wrong("--status-index is missing").hinted("a place is only drawn where the list is a file")
+		return nil, wrong("--status-index is missing").hinted("an index can be drawn only if the list is a file")
 	case elsewhere:
 		return []openbadge.StatusEntry{openbadge.StatusListDraft{ID: p.list}.Entry(p.index)}, nil
 	}
+	// Read the list that --status-list names.
 	if p.draft.ID == "" {
 		var err error
 		if p.draft, err = openList(p.list, k); err != nil {
@@ -146,6 +149,7 @@ func (p *place) entries(k *openbadge.Key) ([]openbadge.StatusEntry, error) {
 			return nil, err
 		}
 	}
+	// Draw a free index.
 	if p.index < 0 {
 		var err error
 		if p.index, err = p.draft.RandomIndex(p.taken); err != nil {
@@ -153,13 +157,13 @@ func (p *place) entries(k *openbadge.Key) ([]openbadge.StatusEntry, error) {
 		}
 	}
 	if p.taken[p.index] != "" {
-		return nil, wrong("--status-index: the place %d is the badge %s's", p.index, p.taken[p.index])
+		return nil, wrong("--status-index: the index %d belongs to the badge %s", p.index, p.taken[p.index])
 	}
 	return []openbadge.StatusEntry{p.draft.Entry(p.index)}, nil
 }
 
-// write writes a list that was made for this badge, before the badge: one that names a list which is nowhere would open
-// nothing.
+// write stores a new list. It runs before the badge is written, because machines reject a badge whose list does not
+// exist.
 func (p *place) write(w stdio) error {
 	if p.fresh == nil {
 		return nil
@@ -177,7 +181,7 @@ func (p *place) write(w stdio) error {
 	return nil
 }
 
-// register remembers whose the place is.
+// register notes which badge has the index.
 func (p *place) register(badge []byte) error {
 	v := openbadge.Verify(badge, openbadge.Options{})
 	if p.list == "" || p.none || strings.HasPrefix(p.list, "https://") || v.Badge == nil {
@@ -190,8 +194,10 @@ func (p *place) register(badge []byte) error {
 	return appendPlaces(p.list, map[int]string{p.index: v.Badge.ID})
 }
 
+// placesOf is the path of a list's register.
 func placesOf(list string) string { return list + ".places" }
 
+// appendPlaces adds lines to a register.
 func appendPlaces(list string, places map[int]string) error {
 	f, err := os.OpenFile(placesOf(list), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
@@ -205,7 +211,7 @@ func appendPlaces(list string, places map[int]string) error {
 	return errors.Join(err, f.Close())
 }
 
-// readPlaces reads a register: a place and a badge's id on each line.
+// readPlaces reads a register: an index and a badge's id on each line. A missing register is empty.
 func readPlaces(list string) (map[int]string, error) {
 	out := map[int]string{}
 	b, err := os.ReadFile(placesOf(list))
@@ -219,7 +225,7 @@ func readPlaces(list string) (map[int]string, error) {
 		index, id, _ := strings.Cut(line, " ")
 		n, err := strconv.Atoi(index)
 		if err != nil || id == "" {
-			return nil, wrong("%s:%d: %.40q is no place and badge's id", placesOf(list), i+1, line).
+			return nil, wrong("%s:%d: %.40q is not an index and a badge's id", placesOf(list), i+1, line).
 				hinted("remove the file: it is made anew from the badges")
 		}
 		out[n] = id
@@ -227,9 +233,9 @@ func readPlaces(list string) (map[int]string, error) {
 	return out, nil
 }
 
-// knownPlaces are those of the register and of the badges that lie beside it: what a lost or torn register does not
-// hold is written into it again. Two badges in one place would be revoked together, so no place that any badge claims
-// is given to another.
+// knownPlaces returns the used indices: those of the register, and those of badges in the folders beside the list.
+// Indices that a lost or damaged register lacks are added to it. Two badges with one index would be revoked together,
+// so an index that any badge names is never given out again.
 func knownPlaces(list string, d openbadge.StatusListDraft) (map[int]string, error) {
 	taken, err := readPlaces(list)
 	if err != nil {
@@ -251,7 +257,7 @@ func knownPlaces(list string, d openbadge.StatusListDraft) (map[int]string, erro
 	return taken, appendPlaces(list, lost)
 }
 
-// eachBadge reads the badges of a folder, of whoever's. What is no badge is passed over.
+// eachBadge calls do for each badge in a folder, whoever issued it. Other files are skipped. A missing folder is empty.
 func eachBadge(dir string, do func(*openbadge.Badge)) error {
 	files, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -277,7 +283,7 @@ func eachBadge(dir string, do func(*openbadge.Badge)) error {
 	return nil
 }
 
-// placeIn is the place in the list that a badge says it has.
+// placeIn is the index in the list that a badge names.
 func placeIn(b *openbadge.Badge, d openbadge.StatusListDraft) (int, bool) {
 	for _, e := range b.Status {
 		if e.Type == openbadge.BitstringEntryType && e.List == d.ID && e.Index < int64(d.Size) {
@@ -287,7 +293,7 @@ func placeIn(b *openbadge.Badge, d openbadge.StatusListDraft) (int, bool) {
 	return 0, false
 }
 
-// pinOf is a key as a trust file names it.
+// pinOf is a key as a trust file names it: its DID, or a PEM public key.
 func pinOf(k *openbadge.Key) string {
 	if k.DID() != "" {
 		return k.DID()
@@ -299,7 +305,7 @@ func pinOf(k *openbadge.Key) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }
 
-// warnOfNoStatus says what a badge without a status list cannot do.
+// warnOfNoStatus warns that a badge without a status list can never be revoked.
 func (w stdio) warnOfNoStatus() {
 	fmt.Fprintln(w.err,
 		"portillon: warning: without a status list this badge can never be revoked: it counts until it ends")

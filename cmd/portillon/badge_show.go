@@ -13,6 +13,8 @@ import (
 	"portillon/policy"
 )
 
+// badgeShow runs «badge show»: it prints the content of a badge without verifying it.
+// It exits with 2 if the file cannot be read as a badge. --json prints the parsed badge instead of text.
 func badgeShow(_ context.Context, w stdio, args []string) error {
 	var asJSON bool
 	var at string
@@ -45,18 +47,18 @@ func badgeShow(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// page prints a badge for a person, in their language. All of its words are the badge's own: they are shown, not
-// believed.
+// page prints a badge for a person. All texts of the badge are shown as they are and may be untrue.
 type page struct {
 	out  io.Writer
-	lang policy.Language
-	at   time.Time
+	lang policy.Language // of labels and dates
+	at   time.Time       // the time that decides whether the badge has expired
 }
 
-// labelWidth is that of the widest label, in runes: modèle de badge.
+// labelWidth is the width of the widest label in runes: modèle de badge.
 const labelWidth = 15
 
-// line prints a label and a text. A long text goes on below itself.
+// line prints a label and a text. A text longer than 96 runes continues on the next lines. An empty text prints
+// nothing.
 func (p page) line(fr, en, text string) {
 	if text = strings.TrimSpace(plain(text)); text == "" {
 		return
@@ -70,7 +72,7 @@ func (p page) line(fr, en, text string) {
 	}
 }
 
-// wrapped breaks a text between words.
+// wrapped breaks a text between words into lines of at most width runes. A longer word has a line of its own.
 func wrapped(text string, width int) (lines []string) {
 	line := ""
 	for _, word := range strings.Fields(text) {
@@ -86,6 +88,7 @@ func wrapped(text string, width int) (lines []string) {
 	return append(lines, line)
 }
 
+// badge prints all fields of a badge that have a value.
 func (p page) badge(v openbadge.Verdict) {
 	b := v.Badge
 	p.line("badge", "badge", b.AchievementName)
@@ -113,7 +116,7 @@ func (p page) badge(v openbadge.Verdict) {
 	p.line("format", "format", p.form(v))
 }
 
-// joined puts together what is there.
+// joined joins the parts that are not empty.
 func joined(by string, parts ...string) string {
 	var there []string
 	for _, s := range parts {
@@ -124,6 +127,7 @@ func joined(by string, parts ...string) string {
 	return strings.Join(there, by)
 }
 
+// dates prints from when to when the badge is valid.
 func (p page) dates(b *openbadge.Badge) {
 	if b.ValidFrom.IsZero() {
 		return
@@ -140,7 +144,7 @@ func (p page) dates(b *openbadge.Badge) {
 	p.line("jusqu’au", "until", day(p.lang, b.ValidUntil)+p.left(b.ValidUntil))
 }
 
-// left says how long there is to go, or since when it is over.
+// left says how much time is left, or since when the badge has expired.
 func (p page) left(until time.Time) string {
 	days := int(until.Sub(p.at).Hours() / 24)
 	switch {
@@ -154,6 +158,7 @@ func (p page) left(until time.Time) string {
 	return fmt.Sprintf(say(p.lang, " (encore %d %s)", " (%d %s left)"), days, p.days(days))
 }
 
+// days is the noun for n days.
 func (p page) days(n int) string {
 	if n == 1 {
 		return say(p.lang, "jour", "day")
@@ -161,6 +166,7 @@ func (p page) days(n int) string {
 	return say(p.lang, "jours", "days")
 }
 
+// identity is the recipient: an address, or the hash of one.
 func (p page) identity(i openbadge.Identity) string {
 	kind := i.Type
 	if kind == "emailAddress" || kind == "email" {
@@ -172,6 +178,7 @@ func (p page) identity(i openbadge.Identity) string {
 	return kind + " " + i.Hash
 }
 
+// status is the kind of the badge's revocation list.
 func (p page) status(e openbadge.StatusEntry) string {
 	switch e.Type {
 	case openbadge.RevocationListType:
@@ -182,7 +189,7 @@ func (p page) status(e openbadge.StatusEntry) string {
 	return e.Type
 }
 
-// form is how the badge is written, and what image it was in.
+// form is the format of the badge, and of the image that it was extracted from.
 func (p page) form(v openbadge.Verdict) string {
 	form := v.Form
 	switch form {

@@ -13,6 +13,7 @@ import (
 	"portillon/wire"
 )
 
+// openList reads a status list that the key has signed.
 func openList(path string, k *openbadge.Key) (openbadge.StatusListDraft, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -25,7 +26,9 @@ func openList(path string, k *openbadge.Key) (openbadge.StatusListDraft, error) 
 	return d, nil
 }
 
-// badgeStatusList makes a list in which nobody is revoked yet.
+// badgeStatusList runs «badge status-list»: it makes a list in which no badge is revoked.
+// The list is a signed Bitstring Status List for revocation or suspension. Others find it at --id, so the file must be
+// published there before a badge names it.
 func badgeStatusList(_ context.Context, w stdio, args []string) error {
 	var d openbadge.StatusListDraft
 	var key, out, at string
@@ -48,6 +51,7 @@ func badgeStatusList(_ context.Context, w stdio, args []string) error {
 		need{"--id", d.ID != ""}, need{"-o", out != ""}); err != nil {
 		return err
 	}
+	// The key must be the issuer's: a list signed by another key revokes nothing.
 	k, err := readIssuerKey(key)
 	if err != nil {
 		return wrong("%w", err)
@@ -59,6 +63,7 @@ func badgeStatusList(_ context.Context, w stdio, args []string) error {
 	return w.writeNewOut(out, b)
 }
 
+// signList signs a list. at is its time of issue (RFC 3339, empty: now), life how long it is valid (0: no end).
 func signList(d openbadge.StatusListDraft, k *openbadge.Key, at string, life time.Duration) (b []byte, err error) {
 	if d.ValidFrom, err = timeFlag("--at", at, time.Now()); err != nil {
 		return nil, err
@@ -73,15 +78,16 @@ func signList(d openbadge.StatusListDraft, k *openbadge.Key, at string, life tim
 	return b, nil
 }
 
-// revoking is what badge revoke is told.
+// revoking is the flags of «badge revoke».
 type revoking struct {
-	key, at     string
-	badges      []string
-	indices     []int
-	undo, renew bool
-	life        time.Duration
+	key, at     string        // the key that signed the list
+	badges      []string      // files of the badges
+	indices     []int         // indices in the list
+	undo, renew bool          // clear the bits
+	life        time.Duration // validity of the new list; 0: as before
 }
 
+// declare declares the flags.
 func (r *revoking) declare(fs *flag.FlagSet) {
 	fs.StringVar(&r.key, "key", "", "the key that signed the list")
 	fs.Func("badge", "the badge, a file, which says its place; may be repeated",
@@ -97,7 +103,9 @@ func (r *revoking) declare(fs *flag.FlagSet) {
 	spanFlag(fs, &r.life, "life", 0, "how long the list is good from now on; default: as long as before")
 }
 
-// badgeRevoke sets badges' places in a list of ours, or clears them, and signs the list anew.
+// badgeRevoke runs «badge revoke»: it sets or clears the bits of badges in a status list, and signs the list again.
+// The list takes effect at machines with the next bundle, and elsewhere when it is published. --renew signs the list
+// again without a change, for lists with --life.
 func badgeRevoke(_ context.Context, w stdio, args []string) error {
 	var r revoking
 	rest, err := flags(w, "badge revoke", args, 1, r.declare)
@@ -120,6 +128,7 @@ func badgeRevoke(_ context.Context, w stdio, args []string) error {
 		return err
 	}
 	d.Set = r.change(d.Set)
+	// Without --life the new list is valid as long as the old one was.
 	if r.life == 0 && !d.ValidUntil.IsZero() {
 		r.life = d.ValidUntil.Sub(d.ValidFrom)
 	}
@@ -134,8 +143,8 @@ func badgeRevoke(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// find looks up the places of the badges: in the register, or in the badge itself where this key has signed it, for
-// anybody could write another badge's place into a file.
+// find looks up the indices of the badges. It trusts the register, or a badge that this key has signed. Other badges
+// are not trusted, because anybody can write another badge's index into a file.
 func (r *revoking) find(list string, d openbadge.StatusListDraft, k *openbadge.Key) error {
 	taken, err := readPlaces(list)
 	if err != nil {
@@ -160,15 +169,16 @@ func (r *revoking) find(list string, d openbadge.StatusListDraft, k *openbadge.K
 			index = own
 		}
 		if index < 0 {
-			return wrong("%s does not know the badge %s, and this key has not signed a badge with a place in %s", placesOf(list),
+			return wrong("%s has no badge %s, and the badge is not signed by this key with an index in %s", placesOf(list),
 				v.Badge.ID, d.ID).
-				hinted("--index names its place")
+				hinted("--index gives the badge's index in the list")
 		}
 		r.indices = append(r.indices, index)
 	}
 	return nil
 }
 
+// change returns the sorted set with the indices added, or removed with --undo.
 func (r *revoking) change(set []int) []int {
 	for _, n := range r.indices {
 		at, there := slices.BinarySearch(set, n)

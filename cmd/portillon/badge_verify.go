@@ -16,13 +16,14 @@ import (
 	"portillon/policy/file"
 )
 
-// verifying is what badge verify is told.
+// verifying is the flags of «badge verify».
 type verifying struct {
-	trust, status, documents, at, recipient string
-	asJSON, checks, short, online, strict   bool
+	trust, status, documents, at, recipient string // the YAML file with issuers:
+	asJSON, checks, short, online, strict   bool   // print the verdict as JSON
 	lang                                    *policy.Language
 }
 
+// declare declares the flags.
 func (x *verifying) declare(fs *flag.FlagSet) {
 	fs.StringVar(&x.trust, "trust", "", "any YAML with issuers: (a policy.yaml does)")
 	fs.StringVar(&x.status, "status", "",
@@ -42,6 +43,10 @@ func (x *verifying) declare(fs *flag.FlagSet) {
 	x.lang = langFlag(fs)
 }
 
+// badgeVerify runs «badge verify»: it exits with 0 for a valid badge, 1 for an invalid one, 3 if the verdict needs a
+// document that is missing.
+// The trust file names issuers and keys; a badge of another issuer is invalid. Revocation lists and hosted documents
+// come from folders, or from the web with --online. --checks prints every check.
 func badgeVerify(ctx context.Context, w stdio, args []string) error {
 	var x verifying
 	rest, err := flags(w, "badge verify", args, 1, x.declare)
@@ -68,6 +73,7 @@ func badgeVerify(ctx context.Context, w stdio, args []string) error {
 	return x.exit(rest[0], v)
 }
 
+// options reads the trust file and the folders.
 func (x *verifying) options(ctx context.Context) (o openbadge.Options, err error) {
 	if o.At, err = timeFlag("--at", x.at, time.Now()); err != nil {
 		return o, err
@@ -92,8 +98,8 @@ func (x *verifying) options(ctx context.Context) (o openbadge.Options, err error
 	return o, nil
 }
 
-// beside is the folder that was named, or the one of a site that the trust file belongs to: a policy.yaml has status/
-// and documents/ beside it. The web, where it is asked, knows better than a copy.
+// beside is the named folder, or the folder of that name beside the trust file, if it exists. With --online the web is
+// asked instead, because a copy may be old.
 func (x *verifying) beside(named, folder string) string {
 	dir := filepath.Join(filepath.Dir(x.trust), folder)
 	if i, err := os.Stat(dir); named != "" || x.online || err != nil || !i.IsDir() {
@@ -102,7 +108,7 @@ func (x *verifying) beside(named, folder string) string {
 	return dir
 }
 
-// ask has the web asked for what no folder is named for, and the badge's refresh service too.
+// ask has documents without a folder fetched from the web, also the badge's refresh service.
 func (x *verifying) ask(ctx context.Context, o *openbadge.Options) {
 	web := fetch.New(fetch.Options{}).For(ctx)
 	if x.documents == "" {
@@ -114,13 +120,13 @@ func (x *verifying) ask(ctx context.Context, o *openbadge.Options) {
 	o.Refresh = web
 }
 
-// exit is the verdict as an exit code. Bytes that are no document at all are an input that cannot be read.
+// exit maps a verdict to an exit code. A file that is not a document at all counts as unreadable input.
 func (x *verifying) exit(path string, v openbadge.Verdict) error {
 	switch {
 	case v.State == openbadge.Valid:
 		return nil
 	case v.State == openbadge.Indeterminate && hasReason(v, "hosted-unreachable") && !x.online:
-		return (&failure{code: 3, err: fmt.Errorf("%s: what stands at its issuer's addresses is out of reach", path)}).
+		return (&failure{code: 3, err: fmt.Errorf("%s: the documents at its issuer's addresses were not fetched", path)}).
 			hinted("--documents names a folder with copies of it; --online asks the web")
 	case v.State == openbadge.Indeterminate:
 		return errCannotSay
@@ -130,16 +136,17 @@ func (x *verifying) exit(path string, v openbadge.Verdict) error {
 	return errNo
 }
 
+// hasReason reports whether the verdict has a reason with this code.
 func hasReason(v openbadge.Verdict, code string) bool {
 	return slices.ContainsFunc(v.Reasons, func(r openbadge.Reason) bool { return r.Code == code })
 }
 
-// unreadable reports whether the verdict never got as far as a document.
+// unreadable reports whether the file could not even be read as a document.
 func unreadable(v openbadge.Verdict) bool {
 	return len(v.Checks) == 1 && v.Checks[0].Name == "form" && v.Checks[0].Outcome == "malformed"
 }
 
-// print is the verdict for a person, then the badge.
+// print prints the verdict for a person, then the badge.
 func (x *verifying) print(w stdio, v openbadge.Verdict, at time.Time) {
 	l := *x.lang
 	fmt.Fprintln(w.out, stateWord(l, v.State))
@@ -150,7 +157,7 @@ func (x *verifying) print(w stdio, v openbadge.Verdict, at time.Time) {
 		}
 		fmt.Fprintln(w.out)
 	}
-	if !x.strict { // else they are the reasons
+	if !x.strict { // with --strict, warnings are among the reasons
 		for _, n := range v.Warnings {
 			fmt.Fprintf(w.out, "  %s: %s: %s (%s)\n", say(l, "avertissement", "warning"), n.Code, say(l, n.FR, n.EN),
 				plain(n.Path))
@@ -167,6 +174,7 @@ func (x *verifying) print(w stdio, v openbadge.Verdict, at time.Time) {
 	}
 }
 
+// stateWord is the verdict in one word.
 func stateWord(l policy.Language, s openbadge.State) string {
 	switch s {
 	case openbadge.Valid:
@@ -177,10 +185,11 @@ func stateWord(l policy.Language, s openbadge.State) string {
 	return say(l, "invalide", "invalid")
 }
 
+// readTrust reads the issuers whose signatures are trusted.
 func readTrust(path string) ([]openbadge.Issuer, error) {
 	if path == "" {
 		return nil, wrong("--trust is missing").
-			hinted("a signature proves nothing about who: name the file that says whose keys count")
+			hinted("name the file that lists the issuers and keys to trust: a signature alone does not say who signed")
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -197,8 +206,8 @@ func readTrust(path string) ([]openbadge.Issuer, error) {
 	return out, nil
 }
 
-// readDocuments reads a folder. Without one every document is out of reach: a badge that needs it cannot be said to be
-// valid.
+// readDocuments opens a folder of documents. Without a folder no document can be read, and a badge that needs one has
+// no verdict.
 func readDocuments(dir string) (openbadge.Resolver, error) {
 	if dir == "" {
 		return &openbadge.Directory{}, nil

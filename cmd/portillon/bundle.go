@@ -24,9 +24,12 @@ import (
 	"portillon/wire"
 )
 
-// slug is a site's id, as yamlfile reads it.
+// slug is the form of a site's id, the same as in package yamlfile.
 var slug = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$`)
 
+// bundleKeygen runs «bundle keygen»: it writes the private half of a new signing key and prints the public half.
+// The name of the key says its kind (site, policy, hub or machine) and its site, so that a key in the wrong place is
+// recognised.
 func bundleKeygen(_ context.Context, w stdio, args []string) error {
 	var out, name, kind string
 	rest, err := flags(w, "bundle keygen", args, 1, func(fs *flag.FlagSet) {
@@ -56,7 +59,7 @@ func bundleKeygen(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// writeNew writes a secret where nothing stands yet.
+// writeNew writes a secret to a new file. An existing file is never overwritten.
 func writeNew(path string, b []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, os.ErrExist) {
@@ -69,7 +72,7 @@ func writeNew(path string, b []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// readSigner reads a key made by keygen.
+// readSigner reads a private key of this kind, as bundle keygen wrote it.
 func readSigner(path string, kind keykind.Kind) (note.Signer, error) {
 	if path == "" {
 		return nil, wrong("--key is missing").hinted("portillon bundle keygen SITE -o hub.key makes one")
@@ -108,6 +111,9 @@ func readCardKey(path string) ([]byte, error) {
 	return key, nil
 }
 
+// bundleBuild runs «bundle build».
+// --version defaults to the time in seconds, so a later bundle always has a higher version; machines refuse lower ones.
+// Warnings about badges that do not count go to standard error and do not stop the build, except with --strict.
 func bundleBuild(_ context.Context, w stdio, args []string) error {
 	var key, cardKey, out, at, hubFile string
 	var version uint64
@@ -128,6 +134,7 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
+	// Defaults that depend on the time of issue.
 	o := site.Order{Version: version, Issued: time.Now()}
 	if o.Issued, err = timeFlag("--at", at, o.Issued); err != nil {
 		return err
@@ -138,6 +145,7 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 	if out == "" {
 		return wrong("-o is missing").hinted("-o site.bundle")
 	}
+	// Read the three keys: for bundles, for the policy, and for card numbers.
 	if o.Signer, err = readSigner(key, pol.signerKind()); err != nil {
 		return err
 	}
@@ -150,9 +158,10 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 	return w.bundle(rest[0], out, o, strict, checkedSigner(key, hubFile, pol.signerKind()))
 }
 
-// bundle builds the site in dir into a file. What is wrong with one file leaves that file out, unless strict is set. A
-// policy that does not keep its own promises is not built. checks refuse the keys.
+// bundle builds the site in dir into the file out. A faulty file of the site is left out with a warning; with strict
+// nothing is written then. A policy whose examples fail is refused. checks refuse the keys.
 func (w stdio) bundle(dir, out string, o site.Order, strict bool, checks func(*site.Site) error) error {
+	// Refuse before anything is built: unreadable files, wrong keys, and a policy that is broken.
 	s, err := site.Read(dir)
 	if err != nil {
 		return err
@@ -173,6 +182,7 @@ func (w stdio) bundle(dir, out string, o site.Order, strict bool, checks func(*s
 	if err != nil {
 		return err
 	}
+	// Report everything that was left out.
 	w.warn(b.Warnings)
 	for _, x := range b.Errors {
 		fmt.Fprintf(w.err, "portillon: error: %s\n", x)
@@ -197,8 +207,8 @@ func (w stdio) bundle(dir, out string, o site.Order, strict bool, checks func(*s
 	return nil
 }
 
-// keptPromises refuses a policy whose examples do not hold, or that lets happen what it says must never be: no machine
-// gets it.
+// keptPromises refuses a policy whose examples fail, or that breaks a rule under never:. Such a policy must not reach a
+// machine.
 func keptPromises(p *policy.Policy, dir string, at time.Time) error {
 	failed := len(analysis.Breaches(p, at))
 	for _, r := range policyfile.RunTests(p) {
@@ -213,8 +223,8 @@ func keptPromises(p *policy.Policy, dir string, at time.Time) error {
 	return nil
 }
 
-// sound says what policy check says of a policy. A law that is broken stops it; too many cases to try do not: nothing
-// is wrong with them.
+// sound prints the same warnings as «policy check». A law that is broken is an error. Too many cases are only a
+// warning, because the policy may be right.
 func (w stdio) sound(p *policy.Policy, path string, at time.Time) error {
 	where, l := placesIn(path), environment()
 	warnings, err := analysis.Warnings(p, at)
@@ -232,6 +242,7 @@ func (w stdio) sound(p *policy.Policy, path string, at time.Time) error {
 	return flawed(err, where, l)
 }
 
+// timeFlag reads a flag with a time (RFC 3339). An empty flag is absent.
 func timeFlag(name, given string, absent time.Time) (time.Time, error) {
 	if given == "" {
 		return absent, nil
@@ -243,7 +254,7 @@ func timeFlag(name, given string, absent time.Time) (time.Time, error) {
 	return t, nil
 }
 
-// siteTime is a time as the examples in a policy write it: on the wall of the site, or with its offset.
+// siteTime reads a time as examples in a policy have it: local to the site, or with an offset.
 func siteTime(name, given string, zone *time.Location, absent time.Time) (time.Time, error) {
 	for _, form := range []string{"2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02"} {
 		if t, err := time.ParseInLocation(form, given, zone); err == nil {
@@ -258,7 +269,7 @@ func siteTime(name, given string, zone *time.Location, absent time.Time) (time.T
 	return t, nil
 }
 
-// several is a number and its noun, in a language that puts an s behind it.
+// several is a number with its noun, which takes an s in the plural.
 func several(n int, noun string) string {
 	if n > 1 {
 		noun += "s"
@@ -266,20 +277,24 @@ func several(n int, noun string) string {
 	return fmt.Sprint(n, " ", noun)
 }
 
-// bundleInfo is what verify and show print.
+// bundleInfo is the result of «bundle verify» as JSON.
 type bundleInfo struct {
-	Verdict string         `json:"verdict"`
-	Reasons []reason       `json:"reasons"`
-	Bundle  *wire.Manifest `json:"bundle,omitempty"`
-	CardKey string         `json:"card_key,omitempty"` // its check value
-	Policy  *policyInfo    `json:"policy,omitempty"`
+	Verdict string         `json:"verdict"`            // valid or invalid
+	Reasons []reason       `json:"reasons"`            // why the bundle is refused; empty if it is valid
+	Bundle  *wire.Manifest `json:"bundle,omitempty"`   // the manifest
+	CardKey string         `json:"card_key,omitempty"` // check value of the card key
+	Policy  *policyInfo    `json:"policy,omitempty"`   // the signed policy, if there is one
 }
 
+// reason is why a verdict is negative.
 type reason struct {
-	Code   string `json:"code"`
-	Detail string `json:"detail,omitempty"`
+	Code   string `json:"code"`             // a stable word for programs
+	Detail string `json:"detail,omitempty"` // a phrase for people
 }
 
+// bundleVerify runs «bundle verify»: it checks a bundle as a machine does, except versions and times.
+// An invalid bundle exits with 1. --card-key also compares the site's card key, since with another one no card would be
+// known.
 func bundleVerify(_ context.Context, w stdio, args []string) error {
 	var pub, cardKey, policyPub string
 	var asJSON bool
@@ -303,6 +318,7 @@ func bundleVerify(_ context.Context, w stdio, args []string) error {
 			return err
 		}
 	}
+	// A Refusal is the verdict "invalid". Any other error means that the file could not be read.
 	m, err := inspect(rest[0], note.VerifierList(v), card)
 	var pol *policyInfo
 	var words string
@@ -335,7 +351,7 @@ func bundleVerify(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// bundleVerifier reads --pub: the site's key, or the hub's where machines pin a policy key apart.
+// bundleVerifier reads --pub: the site's key, or the hub's if machines pin a separate policy key.
 func bundleVerifier(pub string, policyApart bool) (note.Verifier, error) {
 	if pub == "" {
 		return nil, wrong("--pub is missing").hinted("the line that bundle keygen printed: portillon:site:SITE+…")
@@ -359,7 +375,8 @@ func bundleVerifier(pub string, policyApart bool) (note.Verifier, error) {
 	return v, nil
 }
 
-// inspect reads a bundle file to its end.
+// inspect reads a bundle file completely and checks every chunk. card, if it is not nil, must be the key that the
+// bundle was built with.
 func inspect(path string, keys note.Verifiers, card []byte) (*wire.Manifest, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -377,6 +394,8 @@ func inspect(path string, keys note.Verifiers, card []byte) (*wire.Manifest, err
 	return &m, err
 }
 
+// bundleShow runs «bundle show»: it prints the manifest without verifying it.
+// It lists site, version, dates, signers, policy and chunks with their sizes.
 func bundleShow(_ context.Context, w stdio, args []string) error {
 	rest, err := flags(w, "bundle show", args, 1, nil)
 	if err != nil {

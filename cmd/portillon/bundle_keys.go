@@ -18,7 +18,7 @@ import (
 	"portillon/wire"
 )
 
-// keyName is the name of a new signing key. A name that is given is taken as it is: it says no kind.
+// keyName is the name of a new signing key: portillon:KIND:ID, or the given name, which does not say its kind.
 func keyName(id, kind, name string) (string, error) {
 	k, ok := keykind.NoteKind(kind)
 	if !ok {
@@ -47,7 +47,7 @@ func keyName(id, kind, name string) (string, error) {
 	return name, nil
 }
 
-// keyFits refuses a key of another kind. path is its file; empty: the key itself was given.
+// keyFits refuses a key of another kind. path is the file of the key; it is empty if the key itself was given.
 func keyFits(flag, path, text string, p keykind.Place) error {
 	err := p.Check(text)
 	switch {
@@ -59,8 +59,9 @@ func keyFits(flag, path, text string, p keykind.Place) error {
 	return wrong("%s: %s: %w", flag, path, err)
 }
 
-// checkedSigner refuses a key that must not sign the bundles of a site: one of another site, one of its machines. Older
-// keys of machines are known by the names that setup and the README gave them, MACHINE.SITE, and by a hub.yaml.
+// checkedSigner returns a check that refuses keys which must not sign the site's bundles: keys of other sites and of
+// machines. Older machine keys have no kind in their name; they are recognised by the name MACHINE.SITE, or by a
+// hub.yaml.
 func checkedSigner(path, hubFile string, kind keykind.Kind) func(*site.Site) error {
 	return func(s *site.Site) error {
 		b, err := os.ReadFile(path)
@@ -94,7 +95,7 @@ func checkedSigner(path, hubFile string, kind keykind.Kind) func(*site.Site) err
 	}
 }
 
-// hubPins compares the signing key with those of a hub.yaml.
+// hubPins compares the signing key with the keys in a hub.yaml.
 func hubPins(c hub.Config, path, hubFile, public string) error {
 	v, err := note.NewVerifier(public)
 	if err != nil {
@@ -116,8 +117,8 @@ func hubPins(c hub.Config, path, hubFile, public string) error {
 	return nil
 }
 
-// sameKeys compares the keys with those of the bundle that would be written over: with other keys every machine refuses
-// the new one, or knows no card.
+// sameKeys compares the keys with those of the bundle file that would be overwritten. With another signing key every
+// machine would refuse the new bundle; with another card key no machine would know a card.
 func sameKeys(out string, o site.Order) error {
 	b, err := os.ReadFile(out)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -128,7 +129,7 @@ func sameKeys(out string, o site.Order) error {
 	}
 	text, m, err := wire.Peek(bytes.NewReader(b))
 	if err != nil {
-		return nil // no bundle: it is written over as before
+		return nil // the file is not a bundle: overwrite it
 	}
 	const hint = "to change the key on every machine, move the old bundle away first"
 	if m.Site == "" || o.Signer == nil {
@@ -149,7 +150,7 @@ func sameKeys(out string, o site.Order) error {
 	return nil
 }
 
-// cardCheckOf is the check value of a bundle's card key behind these words; nothing where it has none.
+// cardCheckOf is the words followed by the check value of a bundle's card key, or nothing if the bundle has none.
 func cardCheckOf(m wire.Manifest, words string) string {
 	if m.CardCheck == "" {
 		return ""
@@ -157,7 +158,7 @@ func cardCheckOf(m wire.Manifest, words string) string {
 	return words + m.CardCheck
 }
 
-// readIssuerKey reads the key of badge keygen; a key of another kind is named.
+// readIssuerKey reads an issuer's private key. For a key of another kind the error names that kind.
 func readIssuerKey(path string) (*openbadge.Key, error) {
 	k, err := openbadge.ReadKey(path)
 	if err == nil {

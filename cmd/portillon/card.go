@@ -18,24 +18,24 @@ import (
 	"portillon/rfid/strong"
 )
 
-// talker is a reader through which one can speak to a card.
+// talker is a reader that can exchange commands with a card.
 type talker interface {
 	rfid.Poller
 	rfid.Channel
 }
 
-// opener opens a reader by its spec, as in pn532:/dev/ttyUSB0.
+// opener opens a reader by a text such as pn532:/dev/ttyUSB0.
 type opener func(spec string) (talker, error)
 
-// openTalker opens a PN532: pn532:/dev/ttyUSB0 on a serial line, pn532:i2c:/dev/i2c-1, pn532:spi:/dev/spidev0.0; or the
-// PC/SC reader whose name begins so: pcsc:ACS.
+// openTalker opens a PN532 (pn532:/dev/ttyUSB0 on a serial line, pn532:i2c:/dev/i2c-1, pn532:spi:/dev/spidev0.0), or
+// the PC/SC reader whose name begins with the given text (pcsc:ACS).
 func openTalker(spec string) (talker, error) {
 	if name, ok := strings.CutPrefix(spec, "pcsc:"); ok {
 		return pcsc.Open(name)
 	}
 	port, ok := strings.CutPrefix(spec, "pn532:")
 	if !ok || port == "" {
-		return nil, wrong("--reader: %q is no reader that speaks to cards", spec).
+		return nil, wrong("--reader: %q is not a reader that can exchange commands with cards", spec).
 			hinted("pn532:/dev/ttyUSB0, pn532:i2c:/dev/i2c-1, pn532:spi:/dev/spidev0.0 or pcsc:NAME")
 	}
 	if !strings.Contains(port, ":") {
@@ -44,6 +44,8 @@ func openTalker(spec string) (talker, error) {
 	return pn532.Open(port)
 }
 
+// cardKeygen runs «card keygen»: it makes the AES key for cards that prove themselves.
+// The file has mode 0600. Machines with card: aes in the policy need the key, and whoever has the key can make cards.
 func cardKeygen(_ context.Context, w stdio, args []string) error {
 	var out string
 	if _, err := flags(w, "card keygen", args, 0, func(fs *flag.FlagSet) {
@@ -65,14 +67,15 @@ func cardKeygen(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// carding is what the card verbs share.
+// carding is the flags of the verbs that work with a card on a reader.
 type carding struct {
-	reader, key, old string
-	json, number     bool
-	wait             time.Duration
+	reader, key, old string        // file of the site's AES key
+	json, number     bool          // print the card's number too
+	wait             time.Duration // how long to wait for a card
 	lang             *policy.Language
 }
 
+// declare declares the flags.
 func (x *carding) declare(fs *flag.FlagSet) {
 	fs.StringVar(&x.reader, "reader", "", "the reader, as in pn532:/dev/ttyUSB0")
 	fs.StringVar(&x.key, "key", "", "the site's AES key for cards (card keygen)")
@@ -82,6 +85,8 @@ func (x *carding) declare(fs *flag.FlagSet) {
 	x.lang = langFlag(fs)
 }
 
+// cardCheck runs «card check»: the card proves the site's key and its number.
+// It exits with 0 if the card proved the key and its own number, with 1 if not, and with 3 if the card left too early.
 func cardCheck(ctx context.Context, w stdio, args []string) error {
 	var x carding
 	if _, err := flags(w, "card check", args, 0, x.declare); err != nil {
@@ -93,6 +98,9 @@ func cardCheck(ctx context.Context, w stdio, args []string) error {
 	})
 }
 
+// cardPersonalise runs «card personalise»: it writes the site's keys to a new card, then checks the card.
+// --old-key is the key of a card that another site has prepared; new cards have the manufacturer's key of zeros. A card
+// that left the reader too early may be half prepared; running the verb again completes it.
 func cardPersonalise(ctx context.Context, w stdio, args []string) error {
 	var x carding
 	if _, err := flags(w, "card personalise", args, 0, func(fs *flag.FlagSet) {
@@ -119,7 +127,7 @@ func cardPersonalise(ctx context.Context, w stdio, args []string) error {
 	})
 }
 
-// with reads the key, opens the reader and waits for a card.
+// with reads the key, opens the reader, waits for a card and calls do.
 func (x *carding) with(ctx context.Context, w stdio, do func(strong.Site, talker, rfid.UID) error) error {
 	if err := missing("--reader pn532:/dev/ttyUSB0 --key strong.key", need{"--reader", x.reader != ""},
 		need{"--key", x.key != ""}); err != nil {
@@ -146,6 +154,7 @@ func (x *carding) with(ctx context.Context, w stdio, do func(strong.Site, talker
 	return do(strong.Site{Key: k}, t, u)
 }
 
+// readStrongKey reads the site's AES key for cards.
 func readStrongKey(path string) (strong.Key, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -161,7 +170,7 @@ func readStrongKey(path string) (strong.Key, error) {
 	return k, nil
 }
 
-// await looks for a card until there is one.
+// await polls the reader until a card is there, for at most long.
 func await(ctx context.Context, t talker, long time.Duration) (rfid.UID, error) {
 	ctx, stop := context.WithTimeout(ctx, long)
 	defer stop()
@@ -171,34 +180,35 @@ func await(ctx context.Context, t talker, long time.Duration) (rfid.UID, error) 
 		case found && err == nil:
 			return u, nil
 		case ctx.Err() != nil:
-			return u, fmt.Errorf("no card came within %s", long)
+			return u, fmt.Errorf("no card was presented within %s", long)
 		case err != nil:
-			return u, fmt.Errorf("the reader: %w", err)
+			return u, fmt.Errorf("reader failed: %w", err)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 }
 
-// cardAnswer is what check and personalise print.
+// cardAnswer is what the verbs print, as JSON or as a sentence.
 type cardAnswer struct {
-	Verdict string `json:"verdict"` // proven, refused or unknown
-	Card    string `json:"card,omitempty"`
-	Number  string `json:"number,omitempty"`
-	Legacy  bool   `json:"legacy,omitempty"`
-	Factory bool   `json:"factory,omitempty"`
-	Reason  string `json:"reason,omitempty"`
-	Detail  string `json:"detail,omitempty"`
+	Verdict string `json:"verdict"`           // proven, refused or unknown
+	Card    string `json:"card,omitempty"`    // the kind of card, if known
+	Number  string `json:"number,omitempty"`  // with --number: the number in hexadecimal
+	Legacy  bool   `json:"legacy,omitempty"`  // the card uses the older EV1 protocol
+	Factory bool   `json:"factory,omitempty"` // the card still has the manufacturer's keys
+	Reason  string `json:"reason,omitempty"`  // a stable word why the card is refused
+	Detail  string `json:"detail,omitempty"`  // the technical error
 
-	said string // for a person
-	exit error
+	said string // the sentence for a person
+	exit error  // the error that sets the exit code; nil: 0
 }
 
-// refusal is a sentinel of package strong in the tool's words.
+// refusal is an error of package strong in the tool's words.
 type refusal struct {
-	why          error
-	code, fr, en string
+	why          error  // the error of package strong
+	code, fr, en string // the Reason in JSON
 }
 
+// refusals are the reasons why a card may be refused.
 func refusals() []refusal {
 	return []refusal{
 		{
@@ -236,6 +246,7 @@ func refusals() []refusal {
 	}
 }
 
+// answer describes the outcome of a check. err is nil if the card proved itself.
 func (x *carding) answer(r strong.Report, u rfid.UID, err error) cardAnswer {
 	a := cardAnswer{Verdict: "proven", Legacy: r.Legacy, Factory: r.Factory}
 	if r.Card != strong.Unknown {
@@ -266,6 +277,7 @@ func (x *carding) answer(r strong.Report, u rfid.UID, err error) cardAnswer {
 	return a
 }
 
+// tell prints the answer and returns the error that sets the exit code.
 func (x *carding) tell(w stdio, a cardAnswer) error {
 	if x.json {
 		return errors.Join(printJSON(w.out, a), a.exit)

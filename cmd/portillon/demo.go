@@ -18,31 +18,36 @@ import (
 	siteexample "portillon/site-example"
 )
 
-// demoStart is when the demo happens: a Monday morning in the lab's opening hours, whenever it is run.
+// demoStart is the time at which the demo takes place: a Monday morning within opening hours, whenever the demo is run.
 const demoStart = "2026-11-23T10:00:00+01:00"
 
-// demo is a hub that keeps the site itself, three machines and their members, in a folder that goes when it ends.
+// demo is a hub that manages its site, and three machines with their members, in a temporary folder.
 type demo struct {
-	dir      string
-	lock     *os.File      // held for as long as the demo lives
-	offset   time.Duration // of the demo's clock
-	hub      *hub.Hub
-	hubEnd   func()
-	hubDone  chan struct{} // closed once the hub has ended
-	hubFault error         // why it ended; to be read after hubDone
-	conf     hub.Config
-	cardKey  []byte
-	people   []*demoPerson // as whom the hub's pages open
-	machines []*demoMachine
+	dir      string         // the temporary folder
+	lock     *os.File       // locked until the demo ends
+	offset   time.Duration  // of the demo's clock from the real one
+	hub      *hub.Hub       // the running hub
+	hubEnd   func()         // cancels the hub's context
+	hubDone  chan struct{}  // closed when the hub has ended
+	hubFault error          // why the hub ended; read it only after hubDone
+	conf     hub.Config     // the hub's configuration
+	cardKey  []byte         // the site's card key, from which the hashes of cards are made
+	people   []*demoPerson  // accounts that the demo's page can sign in with
+	machines []*demoMachine // the machines of the policy
 
 	mu     sync.Mutex
-	issued map[string]bool // member/badge
+	issued map[string]bool // issued badges, as member/badge
 }
 
+// now is the time in the demo.
 func (d *demo) now() time.Time { return time.Now().Add(d.offset) }
 
+// path is a path below the demo's folder.
 func (d *demo) path(name ...string) string { return filepath.Join(append([]string{d.dir}, name...)...) }
 
+// demoVerb runs «demo» until it is interrupted, then removes everything that the demo made.
+// The page listens on loopback only, because whoever reaches it can present every card. Nothing remains after the demo,
+// also after SIGKILL: the next demo removes the folder.
 func demoVerb(ctx context.Context, w stdio, args []string) error {
 	var listen string
 	if _, err := flags(w, "demo", args, 0, func(fs *flag.FlagSet) {
@@ -70,6 +75,7 @@ func demoVerb(ctx context.Context, w stdio, args []string) error {
 	return errors.Join(err, d.close())
 }
 
+// welcome prints what to try.
 func (d *demo) welcome(w stdio, a net.Addr) {
 	fmt.Fprintf(w.out, `portillon demo: three machines of the site %s, one hub, no hardware
 
@@ -86,8 +92,8 @@ func (d *demo) welcome(w stdio, a net.Addr) {
 `, d.conf.Site, a)
 }
 
-// openDemo makes the hub and the site in it, and starts a daemon for each machine, which joins the hub as a real one
-// does. What it returns must be closed, with an error too.
+// openDemo makes the hub with the site, and starts a daemon for each machine, which joins the hub as a real one does.
+// The result must be closed, also after an error. origin is the address of the demo's page.
 func openDemo(ctx context.Context, w stdio, origin string) (*demo, error) {
 	d := &demo{issued: map[string]bool{}}
 	start, err := time.Parse(time.RFC3339, demoStart)
@@ -105,6 +111,7 @@ func openDemo(ctx context.Context, w stdio, origin string) (*demo, error) {
 	if err := os.CopyFS(d.path("site"), siteexample.Files); err != nil {
 		return d, err
 	}
+	// The tool refuses an issuer's key that others can read.
 	if err := os.Chmod(d.path("site/keys/DEMO-ONLY-issuer.json"), 0o600); err != nil {
 		return d, err
 	}
@@ -116,16 +123,17 @@ func openDemo(ctx context.Context, w stdio, origin string) (*demo, error) {
 	return d, nil
 }
 
-// issue is what the operator does when the evidence is complete: export it, issue the badge from it, and add the badge
-// at the hub, which hands it out to the machines.
+// issue does what an administrator does when the evidence is complete: export it, issue the badge from it, and add the
+// badge at the hub, which sends it to the machines.
 func (d *demo) issue(ctx context.Context, member policy.MemberID, badge policy.BadgeID) error {
-	m, err := d.hub.Directory().Member(ctx, demoActor, member)
+	m, err := d.hub.Directory().Members.Get(ctx, demoActor, member)
 	if err != nil {
 		return err
 	}
 	if len(m.Emails) == 0 {
-		return fmt.Errorf("%s has no address to issue a badge to", m.Name)
+		return fmt.Errorf("%s has no e-mail address to issue a badge to", m.Name)
 	}
+	// The verbs below read the policy from the demo's folder.
 	if err := d.writePolicy(ctx); err != nil {
 		return err
 	}
@@ -141,12 +149,12 @@ func (d *demo) issue(ctx context.Context, member policy.MemberID, badge policy.B
 		"--criteria", "Cinq interventions validées par un mainteneur", "-o", d.path("site/badges", name)); err != nil {
 		return err
 	}
-	// The list in which the badge can be revoked comes with it: this hub fetches none.
+	// Add the badge together with its status list, because this hub fetches nothing from the web.
 	files, err := zipped(os.DirFS(d.path("site")), "badges/"+name, "status/*.json")
 	if err != nil {
 		return err
 	}
-	if _, err := d.hub.Directory().AddBadges(ctx, demoActor, member, name+".zip", files); err != nil {
+	if _, err := d.hub.Directory().Badges.AddBadges(ctx, demoActor, member, name+".zip", files); err != nil {
 		return err
 	}
 	d.mu.Lock()
@@ -155,7 +163,7 @@ func (d *demo) issue(ctx context.Context, member policy.MemberID, badge policy.B
 	return nil
 }
 
-// hasIssued reports whether the demo's operator issued a badge.
+// hasIssued reports whether the badge was issued in this demo.
 func (d *demo) hasIssued(member policy.MemberID, badge policy.BadgeID) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -169,6 +177,7 @@ func (d *demo) close() error {
 	for i, m := range d.machines {
 		all.Go(func() { errs[i] = m.stop() })
 	}
+	// The machines have ended: end the hub, which they might still have used.
 	all.Wait()
 	if d.hubEnd != nil {
 		d.hubEnd()
@@ -186,7 +195,7 @@ func (d *demo) close() error {
 	return errors.Join(errs...)
 }
 
-// serve shows the page until ctx ends, or the hub does.
+// serve serves the page until ctx ends, or the hub does.
 func (d *demo) serve(ctx context.Context, l net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -23,16 +23,17 @@ import (
 	"portillon/policy"
 )
 
-// demoActor is who fills the hub and issues badges: whoever started the demo.
+// demoActor is in the hub's audit log for everything that the demo does by itself.
 var demoActor = actor.System("demo")
 
-// demoPatience bounds each wait of the demo's start.
+// demoPatience bounds each wait at the start.
 const demoPatience = 20 * time.Second
 
+// hubFile is the hub's configuration.
 func (d *demo) hubFile() string { return d.path("hub", "hub.yaml") }
 
-// openHub makes a new hub as portillon-hub does in an empty folder, with every listener on a free port of loopback,
-// and asks nothing of the web.
+// openHub makes a new hub as portillon-hub does in an empty folder, with every listener on a free port of loopback. The
+// hub fetches nothing from the web.
 func (d *demo) openHub(_ context.Context, origin string) error {
 	p, err := readPolicy(d.path("site/policy.yaml"))
 	if err != nil {
@@ -64,10 +65,11 @@ func (d *demo) openHub(_ context.Context, origin string) error {
 	return err
 }
 
-// fillHub puts policy, members, badges, machines and accounts into the hub by the services that its pages call. The
-// hub does not run yet: the first bundle that it builds holds all of it.
+// fillHub puts policy, members, badges, machines and accounts into the hub, through the services that the hub's pages
+// use. The hub does not run yet, so its first bundle has all of it.
 func (d *demo) fillHub(ctx context.Context, _ string) error {
-	first, err := d.hub.Publishing().Current(ctx, demoActor)
+	// Publish the example's policy in place of the new hub's.
+	first, err := d.hub.Publishing().Policies.Current(ctx, demoActor)
 	if err != nil {
 		return err
 	}
@@ -75,18 +77,19 @@ func (d *demo) fillHub(ctx context.Context, _ string) error {
 	if err != nil {
 		return err
 	}
-	_, err = d.hub.Publishing().Publish(ctx, demoActor, string(text), "site-example", first.Number, nil)
+	_, err = d.hub.Publishing().Policies.Publish(ctx, demoActor, string(text), "site-example", first.Number, nil)
 	if err != nil {
 		return err
 	}
 	if err := d.importMembers(ctx); err != nil {
 		return err
 	}
+	// Add the badges with their status lists.
 	badges, err := zipped(os.DirFS(d.path("site")), "badges/*.json", "status/*.json")
 	if err != nil {
 		return err
 	}
-	kept, err := d.hub.Directory().AddBadges(ctx, demoActor, "", "site-example.zip", badges)
+	kept, err := d.hub.Directory().Badges.AddBadges(ctx, demoActor, "", "site-example.zip", badges)
 	if err != nil {
 		return err
 	}
@@ -95,12 +98,13 @@ func (d *demo) fillHub(ctx context.Context, _ string) error {
 			return fmt.Errorf("the badge %s: %s", b.From, b.Refused)
 		}
 	}
+	// Add every machine of the policy.
 	p, err := d.hub.Policy(ctx)
 	if err != nil {
 		return err
 	}
 	for _, m := range p.Machines {
-		if _, err := d.hub.Enrol().Add(ctx, demoActor, m.ID); err != nil {
+		if _, err := d.hub.Enrol().Machines.Add(ctx, demoActor, m.ID); err != nil {
 			return err
 		}
 		d.machines = append(d.machines, &demoMachine{id: m.ID, name: m.Name, dir: d.path(string(m.ID))})
@@ -108,21 +112,21 @@ func (d *demo) fillHub(ctx context.Context, _ string) error {
 	return d.addPeople(ctx)
 }
 
-// importMembers imports the members.yaml of the demo's folder, as the page for it does.
+// importMembers imports the members.yaml of the example, as the hub's import page does.
 func (d *demo) importMembers(ctx context.Context) error {
 	data, err := os.ReadFile(d.path("site/members.yaml"))
 	if err != nil {
 		return err
 	}
-	preview, err := d.hub.Directory().Preview(ctx, demoActor, directory.Import{Name: "members.yaml", Data: data})
+	preview, err := d.hub.Directory().Imports.Preview(ctx, demoActor, directory.Import{Name: "members.yaml", Data: data})
 	if err != nil {
 		return err
 	}
-	_, err = d.hub.Directory().Apply(ctx, demoActor, preview.ID)
+	_, err = d.hub.Directory().Imports.Apply(ctx, demoActor, preview.ID)
 	return err
 }
 
-// zipped is a ZIP of the files that match patterns.
+// zipped is a ZIP of the files that match the patterns.
 func zipped(from fs.FS, patterns ...string) ([]byte, error) {
 	var out bytes.Buffer
 	z := zip.NewWriter(&out)
@@ -145,13 +149,13 @@ func zipped(from fs.FS, patterns ...string) ([]byte, error) {
 			}
 		}
 	}
-	err := z.Close() // it writes the directory of the ZIP
+	err := z.Close() // writes the ZIP's directory
 	return out.Bytes(), err
 }
 
-// startHub runs the hub, and waits until it hears machines and has its first bundle.
+// startHub runs the hub, and waits until it listens to machines and has built its first bundle.
 func (d *demo) startHub(ctx context.Context, _ string) error {
-	run, cancel := context.WithCancel(context.WithoutCancel(ctx)) // it ends after the machines: close
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx)) // the hub ends after the machines: see close
 	d.hubEnd, d.hubDone = cancel, make(chan struct{})
 	go func() {
 		defer close(d.hubDone)
@@ -159,6 +163,7 @@ func (d *demo) startHub(ctx context.Context, _ string) error {
 			d.hubFault = err
 		}
 	}()
+	// Wait for both: the connection to the broker and the first bundle.
 	late := time.NewTimer(demoPatience)
 	defer late.Stop()
 	look := time.NewTicker(5 * time.Millisecond)
@@ -170,11 +175,11 @@ func (d *demo) startHub(ctx context.Context, _ string) error {
 			hearing, heard = nil, true
 		case <-look.C:
 		case <-d.hubDone:
-			return errors.Join(errors.New("the hub ended at once"), d.hubFault)
+			return errors.Join(errors.New("the hub ended during its start"), d.hubFault)
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-late.C:
-			return fmt.Errorf("the hub has no bundle, or did not reach its broker, within %v", demoPatience)
+			return fmt.Errorf("the hub has no bundle or no connection to its broker after %v", demoPatience)
 		}
 		if _, version := d.hub.Manifest(); heard && version > 0 {
 			return nil
@@ -182,7 +187,7 @@ func (d *demo) startHub(ctx context.Context, _ string) error {
 	}
 }
 
-// startMachines has every machine join the hub and start, all at the same time.
+// startMachines has all machines join the hub and start, at the same time.
 func (d *demo) startMachines(ctx context.Context, origin string) error {
 	errs := make([]error, len(d.machines))
 	var all sync.WaitGroup
@@ -193,7 +198,7 @@ func (d *demo) startMachines(ctx context.Context, origin string) error {
 				err = m.start(d, origin)
 			}
 			if err != nil {
-				errs[i] = fmt.Errorf("the machine %s: %w", m.id, err)
+				errs[i] = fmt.Errorf("machine %s: %w", m.id, err)
 			}
 		})
 	}
@@ -201,10 +206,10 @@ func (d *demo) startMachines(ctx context.Context, origin string) error {
 	return errors.Join(append(errs, d.nameKeys(ctx))...)
 }
 
-// nameKeys writes the machines' public keys into hub.yaml, where «evidence export» and «badge issue» look for them. The
-// hub that runs knows them from the enrolment.
+// nameKeys writes the machines' public keys into hub.yaml, where «evidence export» and «badge issue» look them up. The
+// running hub knows the keys from the enrolment.
 func (d *demo) nameKeys(ctx context.Context) error {
-	all, err := d.hub.Enrol().Enrolled(ctx)
+	all, err := d.hub.Enrol().Machines.Enrolled(ctx)
 	if err != nil {
 		return err
 	}
@@ -222,23 +227,23 @@ func (d *demo) nameKeys(ctx context.Context) error {
 
 // writePolicy writes the policy in force into the demo's folder, for the tool's verbs.
 func (d *demo) writePolicy(ctx context.Context) error {
-	now, err := d.hub.Publishing().Current(ctx, demoActor)
+	now, err := d.hub.Publishing().Policies.Current(ctx, demoActor)
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(d.path("site/policy.yaml"), []byte(now.Text), 0o600)
 }
 
-// addPeople makes the accounts of those as whom the hub's pages open. None has a password yet: hashing one takes
-// 19 MiB and time, and most demos never sign in as its owner.
+// addPeople makes the accounts that the demo's page can sign in with. They have no password yet, because hashing one
+// takes 19 MiB and time, and most demos never sign in as the owner.
 func (d *demo) addPeople(ctx context.Context) error {
 	d.people = demoPeople()
 	for _, p := range d.people {
 		if p.role == actor.Owner {
-			continue // the code of the first owner makes this account
+			continue // the first owner's code makes this account
 		}
 		given := account.Account{Name: p.address, Member: p.member, Site: p.role}
-		made, err := d.hub.Accounts().Add(ctx, demoActor, given, "")
+		made, err := d.hub.Accounts().Registry.Add(ctx, demoActor, given, "")
 		if err != nil {
 			return err
 		}
@@ -247,21 +252,21 @@ func (d *demo) addPeople(ctx context.Context) error {
 	return nil
 }
 
-// demoPerson is somebody who signs in at the demo's hub.
+// demoPerson is somebody who can sign in at the demo's hub.
 type demoPerson struct {
 	id      string
-	name    string
-	does    policy.Text
-	address string // what they sign in with
-	member  policy.MemberID
-	role    actor.Role
+	name    string          // first name, as on the page
+	does    policy.Text     // the role, for the page
+	address string          // the name to sign in with
+	member  policy.MemberID // the member id; empty for the owner and the administrator
+	role    actor.Role      // the role at the hub
 
 	mu       sync.Mutex
-	account  string // the account's id; empty: there is none yet
-	password string // an owner's or administrator's; empty: none was set yet
+	account  string // the account's id; empty: not made yet
+	password string // of an owner or administrator; empty: not set yet
 }
 
-// demoPeople are one of each role. Mentor and maintainer follow from the badges of site-example.
+// demoPeople returns one person of each role. Mentor and maintainer follow from the badges of site-example.
 func demoPeople() []*demoPerson {
 	return []*demoPerson{
 		{id: "owner", name: "Olivia", address: "olivia@biklab.example", role: actor.Owner,

@@ -24,6 +24,9 @@ type demoVisitor struct {
 
 func openDemoPage(t *testing.T) (*demo, *demoVisitor) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("short: starts the demo, a hub and three machines")
+	}
 	d, err := openDemo(t.Context(), stdio{out: io.Discard, err: io.Discard}, "http://127.0.0.1")
 	t.Cleanup(func() {
 		if err := d.close(); err != nil {
@@ -134,8 +137,8 @@ func demoHubPagesFollow(t *testing.T, d *demo, v *demoVisitor) {
 	if _, body, _ := v.do(r); !strings.Contains(body, "published today at 10:0") { // in Paris; it is 9 in UTC
 		t.Errorf("the page has no time of the policy's zone:\n%.2000s", body)
 	}
-	_, err = d.hub.Directory().AddBadgeURL(t.Context(), demoActor, "m-020dc2", "https://lab.example/badge.json")
-	if err == nil || !strings.Contains(err.Error(), "this hub fetches nothing from the web") {
+	_, err = d.hub.Directory().Badges.AddBadgeURL(t.Context(), demoActor, "m-020dc2", "https://lab.example/badge.json")
+	if err == nil || !strings.Contains(err.Error(), "the hub fetches nothing from the web") {
 		t.Errorf("the demo's hub asks the web: %v", err)
 	}
 }
@@ -195,10 +198,10 @@ func TestDemoMachineFollowsItsHub(t *testing.T) {
 			t.Fatal(err)
 		}
 		fdm.ask(ctx, control.Request{Do: "tap", Card: d.unknownNumber(s)})
-		taps, _, err = d.hub.Directory().Taps(ctx, demoActor, directory.Page{})
+		taps, _, err = d.hub.Directory().Taps.Unknown(ctx, demoActor, directory.Page{})
 		return err == nil && len(taps) == 1 && taps[0].Assignable
 	})
-	if _, err := d.hub.Directory().Assign(ctx, demoActor, taps[0].ID, rosa); err != nil {
+	if _, err := d.hub.Directory().Taps.Assign(ctx, demoActor, taps[0].ID, rosa); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "Rosa's new card", func() bool {
@@ -213,13 +216,13 @@ func TestDemoMachineFollowsItsHub(t *testing.T) {
 		t.Errorf("the next unknown card is %s, want %s", got, strangerCard(1))
 	}
 
-	now, err := d.hub.Publishing().Current(ctx, demoActor)
+	now, err := d.hub.Publishing().Policies.Current(ctx, demoActor)
 	if err != nil {
 		t.Fatal(err)
 	}
 	const before, after = "needs: fdm-user, session: { max: 3h }", "needs: fdm-first-steps, session: { max: 3h }"
 	text := strings.Replace(now.Text, before, after, 1)
-	if _, err := d.hub.Publishing().Publish(ctx, demoActor, text, "", now.Number, nil); err != nil {
+	if _, err := d.hub.Publishing().Policies.Publish(ctx, demoActor, text, "", now.Number, nil); err != nil {
 		t.Fatal(err)
 	}
 	fdm.ask(ctx, control.Request{Do: "stop"})

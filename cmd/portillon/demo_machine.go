@@ -23,34 +23,35 @@ import (
 	"portillon/policy"
 )
 
-// demoMachine is a real portillond with its guard, on a simulated pin, that joined the hub.
+// demoMachine is a real portillond with its guard, on a simulated pin, that has joined the hub.
 type demoMachine struct {
 	id     policy.MachineID
-	name   policy.Text
-	dir    string
-	file   string // the machine.yaml, without what the demo says of its panel
-	origin string
+	name   policy.Text // the name in the policy
+	dir    string      // the machine's folder, with its keys, data and pins
+	file   string      // the text of machine.yaml without panel:, which config adds
+	origin string      // the address of the demo's page, which may show the panel
 	d      *demo
 
 	mu    sync.Mutex
-	panel string
-	cmd   *exec.Cmd
-	ended chan struct{}
-	log   bytes.Buffer
-	quit  bool
+	panel string        // the panel's address, once the daemon is ready
+	cmd   *exec.Cmd     // the daemon
+	ended chan struct{} // closed when the daemon has ended
+	log   bytes.Buffer  // the daemon's standard error
+	quit  bool          // the demo ends: do not start the daemon again
 }
 
-// demoHost is this computer at the demo's time.
+// demoHost is this computer with the demo's clock.
 type demoHost struct {
 	setup.Pi
 	now func() time.Time
 }
 
+// Now is the demo's time.
 func (h demoHost) Now() time.Time { return h.now() }
 
-// join enrols the machine at the hub, by a code that the hub makes for it.
+// join enrols the machine at the hub, with a one-time code.
 func (m *demoMachine) join(ctx context.Context, d *demo) error {
-	code, err := d.hub.Enrol().NewCode(ctx, demoActor, m.id, false)
+	code, err := d.hub.Enrol().Codes.New(ctx, demoActor, m.id, false)
 	if err != nil {
 		return err
 	}
@@ -65,17 +66,18 @@ func (m *demoMachine) join(ctx context.Context, d *demo) error {
 	return err
 }
 
+// path is the machine's configuration.
 func (m *demoMachine) path() string { return filepath.Join(m.dir, string(m.id)+".yaml") }
 
 // hubPage is the path of the machine's page at the hub.
 func (m *demoMachine) hubPage() string { return "/machines/" + url.PathEscape(string(m.id)) }
 
-// config is the machine.yaml: the demo's page shows the panel in a frame.
+// config is the text of machine.yaml. It allows the demo's page to show the panel in a frame.
 func (m *demoMachine) config() string {
 	return m.file + fmt.Sprintf("panel: { listen: %q, framed: %q }\n", m.listen(), m.origin)
 }
 
-// listen is the panel's address: any free port at first, and the same one when a daemon that was killed comes back.
+// listen is the panel's address: any free port at first, and the same port when a killed daemon starts again.
 func (m *demoMachine) listen() string {
 	if m.panel == "" {
 		return "127.0.0.1:0"
@@ -83,6 +85,7 @@ func (m *demoMachine) listen() string {
 	return strings.TrimSuffix(strings.TrimPrefix(m.panel, "http://"), "/")
 }
 
+// start starts the daemon and waits until it is ready, for at most 20 seconds.
 func (m *demoMachine) start(d *demo, origin string) error {
 	m.d, m.origin = d, origin
 	m.mu.Lock()
@@ -105,6 +108,7 @@ func (m *demoMachine) start(d *demo, origin string) error {
 		return err
 	}
 	m.cmd, m.ended = cmd, make(chan struct{})
+	// Read the daemon's output for the address of its panel. When the daemon ends, start it again.
 	ready := make(chan string, 1)
 	go func(ended chan struct{}) {
 		for s := bufio.NewScanner(out); s.Scan(); {
@@ -120,25 +124,27 @@ func (m *demoMachine) start(d *demo, origin string) error {
 	case m.panel = <-ready:
 		return nil
 	case <-m.ended:
-		return fmt.Errorf("it ended at once: %s", m.log.String())
+		return fmt.Errorf("the daemon ended during its start: %s", m.log.String())
 	case <-time.After(20 * time.Second):
-		return errors.New("it was not ready in 20 s")
+		return errors.New("the daemon was not ready after 20 s")
 	}
 }
 
-// again does what systemd does beside a real machine: a daemon that was killed is started anew.
+// again starts a killed daemon again, as systemd does beside a real machine.
 func (m *demoMachine) again() {
 	m.mu.Lock()
 	quit := m.quit
 	m.mu.Unlock()
 	if !quit {
-		time.Sleep(2 * time.Second) // long enough to see the lamp go out
+		time.Sleep(2 * time.Second) // long enough for a person to see the lamp go out
 		m.start(m.d, m.origin)
 	}
 }
 
+// socket is the daemon's control socket.
 func (m *demoMachine) socket() string { return filepath.Join(m.dir, string(m.id)+".sock") }
 
+// ask sends a request to the daemon.
 func (m *demoMachine) ask(ctx context.Context, r control.Request) control.Reply {
 	rep, err := control.Call(ctx, m.socket(), r)
 	if err != nil {
@@ -147,22 +153,24 @@ func (m *demoMachine) ask(ctx context.Context, r control.Request) control.Reply 
 	return rep
 }
 
-// lit is the relay's level, read at the pin as anyone may.
+// lit is the level of the relay's pin, read at the pin and not from the daemon.
 func (m *demoMachine) lit() bool {
 	on, err := sim.Level(filepath.Join(m.dir, "pin"))
 	return err == nil && on
 }
 
+// estop opens or closes the simulated emergency stop.
 func (m *demoMachine) estop(open bool) error {
 	return sim.Drive(filepath.Join(m.dir, "e-stop"), open)
 }
 
+// estopOpen reports whether the emergency stop is pressed.
 func (m *demoMachine) estopOpen() bool {
 	b, err := os.ReadFile(filepath.Join(m.dir, "e-stop"))
 	return err == nil && bytes.HasPrefix(b, []byte("1"))
 }
 
-// kill is kill -9: the guard must open the relay by itself.
+// kill ends the daemon with SIGKILL. The guard must open the relay by itself.
 func (m *demoMachine) kill() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -171,7 +179,7 @@ func (m *demoMachine) kill() {
 	}
 }
 
-// stop ends the daemon in order.
+// stop ends the daemon with SIGTERM, and with SIGKILL after 10 seconds.
 func (m *demoMachine) stop() error {
 	m.mu.Lock()
 	m.quit = true
@@ -186,11 +194,11 @@ func (m *demoMachine) stop() error {
 		return nil
 	case <-time.After(10 * time.Second):
 		cmd.Process.Kill()
-		return fmt.Errorf("the daemon of %s did not end in 10 s", m.id)
+		return fmt.Errorf("the daemon of %s did not end within 10 s and was killed", m.id)
 	}
 }
 
-// run calls one of the tool's verbs, as an operator would, and returns what it printed.
+// run calls one of the tool's verbs as a person would, and returns what it printed.
 func (d *demo) run(ctx context.Context, verb func(context.Context, stdio, []string) error,
 	args ...string) (string, error) {
 	var out, errs bytes.Buffer

@@ -22,44 +22,49 @@ import (
 	"portillon/wire"
 )
 
+// demoFiles are the page's HTML, CSS and script.
+//
 //go:embed demo
 var demoFiles embed.FS
 
-// demoView is all that the demo's page shows.
+// demoView is everything that the demo's page shows.
 type demoView struct {
-	Clock    policy.Text    `json:"clock"`
-	Hub      string         `json:"hub"` // where its pages are
-	People   []demoSigner   `json:"people"`
-	Machines []demoPlace    `json:"machines"`
-	Members  []demoCard     `json:"members"`
-	Records  []demoRecord   `json:"records"`
-	Evidence []demoProgress `json:"evidence"`
+	Clock    policy.Text    `json:"clock"`    // the demo's day and time
+	Hub      string         `json:"hub"`      // address of the hub's pages
+	People   []demoSigner   `json:"people"`   // who can sign in at the hub
+	Machines []demoPlace    `json:"machines"` // in the order of the policy
+	Members  []demoCard     `json:"members"`  // one card each, the unknown card last
+	Records  []demoRecord   `json:"records"`  // the last records of all machines, newest first
+	Evidence []demoProgress `json:"evidence"` // progress towards badges
 }
 
-// demoSigner is a button that opens the hub's pages.
+// demoSigner is a button that opens the hub's pages as this person.
 type demoSigner struct {
 	ID   string      `json:"id"`
 	Name string      `json:"name"`
 	Does policy.Text `json:"does"`
 }
 
+// demoPlace is one machine on the page.
 type demoPlace struct {
 	ID     policy.MachineID `json:"id"`
 	Name   policy.Text      `json:"name"`
-	Panel  string           `json:"panel"`
-	Relay  bool             `json:"relay"` // the pin's level, read at the pin
-	Phase  string           `json:"phase"`
-	EStop  bool             `json:"estop"`
-	Tagged bool             `json:"tagged"`
-	Kinds  []demoKind       `json:"kinds"`
-	Page   string           `json:"page"` // its page at the hub, a path
+	Panel  string           `json:"panel"`  // address of the machine's panel
+	Relay  bool             `json:"relay"`  // the level, read at the pin
+	Phase  string           `json:"phase"`  // of the session, as in machine status
+	EStop  bool             `json:"estop"`  // the emergency stop is pressed
+	Tagged bool             `json:"tagged"` // the machine is tagged out
+	Kinds  []demoKind       `json:"kinds"`  // interventions that can be logged
+	Page   string           `json:"page"`   // path of its page at the hub
 }
 
+// demoKind is a button for an intervention.
 type demoKind struct {
 	ID   string      `json:"id"`
 	Name policy.Text `json:"name"`
 }
 
+// demoCard is a button that presents a member's card. Card is false if the member has none.
 type demoCard struct {
 	ID     policy.MemberID `json:"id"`
 	Name   string          `json:"name"`
@@ -67,41 +72,44 @@ type demoCard struct {
 	Card   bool            `json:"card"`
 }
 
+// demoRecord is a line of the list of records.
 type demoRecord struct {
 	Machine policy.MachineID `json:"machine"`
 	Seq     uint64           `json:"seq"`
-	Time    string           `json:"time"`
+	Time    string           `json:"time"` // 15:04:05, local to the site
 	Kind    wire.Kind        `json:"kind"`
-	Who     string           `json:"who"`
-	Detail  policy.Text      `json:"detail"`
+	Who     string           `json:"who"`    // a name, or the id of an unknown member
+	Detail  policy.Text      `json:"detail"` // the body of the record
 }
 
+// demoProgress is how far a member has come towards a badge.
 type demoProgress struct {
 	Member   policy.MemberID `json:"member"`
 	Name     string          `json:"name"`
 	ID       policy.BadgeID  `json:"id"`
 	Badge    policy.Text     `json:"badge"`
-	Counted  int             `json:"counted"`
+	Counted  int             `json:"counted"` // interventions that count, at most Needed
 	Needed   int             `json:"needed"`
 	Complete bool            `json:"complete"`
-	Issued   bool            `json:"issued"`
-	Whys     []policy.Text   `json:"whys"`
+	Issued   bool            `json:"issued"` // the badge was issued in this demo
+	Whys     []policy.Text   `json:"whys"`   // why other interventions do not count
 }
 
-// demoPage serves the page and what it asks for.
+// demoPage serves the page and its requests.
 type demoPage struct {
 	d      *demo
 	web    fs.FS
 	people []demoSigner
-	one    sync.Mutex // one order at a time
+	one    sync.Mutex // held while an order is carried out
 
 	mu   sync.Mutex
-	view []byte
-	wake chan struct{} // closed when view changes
-	last map[policy.MachineID]uint64
-	seen []wire.Record // the newest first
+	view []byte                      // a demoView as JSON
+	wake chan struct{}               // closed when view changes
+	last map[policy.MachineID]uint64 // the last record read of each machine
+	seen []wire.Record               // the last records, newest first
 }
 
+// newDemoPage makes the page of a demo whose hub has its accounts.
 func newDemoPage(d *demo, web fs.FS) *demoPage {
 	p := &demoPage{d: d, web: web, wake: make(chan struct{}), last: map[policy.MachineID]uint64{}}
 	for _, x := range d.people {
@@ -110,6 +118,7 @@ func newDemoPage(d *demo, web fs.FS) *demoPage {
 	return p
 }
 
+// handler routes the page's requests. It answers only requests for localhost or an IP address.
 func (p *demoPage) handler() (http.Handler, error) {
 	m := http.NewServeMux()
 	signIn, err := p.signInRoute()
@@ -132,15 +141,16 @@ func (p *demoPage) handler() (http.Handler, error) {
 	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", csp)
 		w.Header().Set("Cache-Control", "no-cache")
-		// No page of the Internet reaches the demo by a name of its own.
+		// Refuse other host names: a web page elsewhere could point its own name at this address (DNS rebinding).
 		if host := hostOf(r.Host); host != "localhost" && net.ParseIP(host) == nil {
-			http.Error(w, "the demo is not known by that name", http.StatusMisdirectedRequest)
+			http.Error(w, "the demo answers only at localhost and 127.0.0.1", http.StatusMisdirectedRequest)
 			return
 		}
 		m.ServeHTTP(w, r)
 	})), nil
 }
 
+// demoOrder is a click on the page.
 type demoOrder struct {
 	Machine policy.MachineID `json:"machine"`
 	Member  policy.MemberID  `json:"member"`
@@ -149,11 +159,12 @@ type demoOrder struct {
 	Open    bool             `json:"open"`
 }
 
+// order decodes a request, has do carry it out, and answers with a sentence. Orders are carried out one at a time.
 func (p *demoPage) order(do func(context.Context, *demoMachine, demoOrder) policy.Text) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var o demoOrder
 		if err := json.NewDecoder(io.LimitReader(r.Body, 4096)).Decode(&o); err != nil {
-			http.Error(w, "this is no order of the demo's page", http.StatusBadRequest)
+			http.Error(w, "request body is not an order of the demo's page", http.StatusBadRequest)
 			return
 		}
 		p.one.Lock()
@@ -163,7 +174,7 @@ func (p *demoPage) order(do func(context.Context, *demoMachine, demoOrder) polic
 		if i >= 0 {
 			m = p.d.machines[i]
 		} else if o.Badge == "" {
-			http.Error(w, "there is no such machine", http.StatusBadRequest)
+			http.Error(w, "the demo has no such machine", http.StatusBadRequest)
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
@@ -172,6 +183,7 @@ func (p *demoPage) order(do func(context.Context, *demoMachine, demoOrder) polic
 	}
 }
 
+// say is a daemon's reply as a sentence.
 func (p *demoPage) say(r control.Reply) policy.Text {
 	if r.Error != "" {
 		return policy.Text{FR: r.Error, EN: r.Error}
@@ -179,6 +191,7 @@ func (p *demoPage) say(r control.Reply) policy.Text {
 	return policy.Text{FR: r.FR, EN: r.EN}
 }
 
+// tap presents a member's card, or an unknown card if there is no such member.
 func (p *demoPage) tap(ctx context.Context, m *demoMachine, o demoOrder) policy.Text {
 	s, err := p.d.site(ctx)
 	if err != nil {
@@ -191,18 +204,22 @@ func (p *demoPage) tap(ctx context.Context, m *demoMachine, o demoOrder) policy.
 	return p.say(m.ask(ctx, control.Request{Do: "tap", Card: card}))
 }
 
+// log logs an intervention of 10 minutes.
 func (p *demoPage) log(ctx context.Context, m *demoMachine, o demoOrder) policy.Text {
 	return p.say(m.ask(ctx, control.Request{Do: "log", Kind: o.Kind, Minute: 10}))
 }
 
+// tag tags the machine out.
 func (p *demoPage) tag(ctx context.Context, m *demoMachine, _ demoOrder) policy.Text {
 	return p.say(m.ask(ctx, control.Request{Do: "tag", Reason: "courroie usée"}))
 }
 
+// untag returns the machine to service.
 func (p *demoPage) untag(ctx context.Context, m *demoMachine, _ demoOrder) policy.Text {
 	return p.say(m.ask(ctx, control.Request{Do: "untag"}))
 }
 
+// estop presses or releases the emergency stop.
 func (p *demoPage) estop(_ context.Context, m *demoMachine, o demoOrder) policy.Text {
 	if err := m.estop(o.Open); err != nil {
 		return policy.Text{FR: err.Error(), EN: err.Error()}
@@ -210,12 +227,14 @@ func (p *demoPage) estop(_ context.Context, m *demoMachine, o demoOrder) policy.
 	return policy.Text{}
 }
 
+// kill kills the daemon.
 func (p *demoPage) kill(_ context.Context, m *demoMachine, _ demoOrder) policy.Text {
 	m.kill()
 	return policy.Text{FR: "Démon tué : le gardien ouvre le relais. Il redémarre dans 2 s, machine arrêtée",
 		EN: "Daemon killed: the guard opens the relay. It starts again in 2 s, with the machine off"}
 }
 
+// issue issues a badge that a member has earned.
 func (p *demoPage) issue(ctx context.Context, _ *demoMachine, o demoOrder) policy.Text {
 	if err := p.d.issue(ctx, o.Member, o.Badge); err != nil {
 		return policy.Text{FR: err.Error(), EN: err.Error()}
@@ -224,6 +243,7 @@ func (p *demoPage) issue(ctx context.Context, _ *demoMachine, o demoOrder) polic
 		EN: "Badge signed, added at the hub, bundle sent to the machines"}
 }
 
+// events streams the view to the page (server-sent events): at once, and whenever it changes.
 func (p *demoPage) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(w)
@@ -244,7 +264,7 @@ func (p *demoPage) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// watch looks at everything, four times a second.
+// watch updates the view four times a second.
 func (p *demoPage) watch(ctx context.Context) {
 	t := time.NewTicker(250 * time.Millisecond)
 	defer t.Stop()
@@ -258,16 +278,18 @@ func (p *demoPage) watch(ctx context.Context) {
 	}
 }
 
+// look builds the view again, and wakes events if it has changed.
 func (p *demoPage) look(ctx context.Context) {
 	site, err := p.d.site(ctx)
 	if err != nil || site.policy == nil {
-		return // the hub ends, or its database is busy: the next look comes
+		return // the hub ends, or its database is busy: try again next time
 	}
 	v := demoView{Hub: p.d.hub.WebURL(), People: p.people, Members: p.d.cards(site), Machines: []demoPlace{},
 		Records: []demoRecord{}, Evidence: []demoProgress{}}
 	now := p.d.now().In(site.policy.Zone)
 	days := [...]string{"dimanche", "lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi"}
 	v.Clock = policy.Text{FR: days[now.Weekday()] + now.Format(" 15 h 04"), EN: now.Format("Monday 15:04")}
+	// Ask each daemon for its state, and read the pins.
 	for _, m := range p.d.machines {
 		place := demoPlace{ID: m.id, Name: m.name, Panel: m.panel, Relay: m.lit(), EStop: m.estopOpen(),
 			Kinds: site.kinds(m.id), Page: m.hubPage()}
@@ -276,6 +298,7 @@ func (p *demoPage) look(ctx context.Context) {
 		}
 		v.Machines = append(v.Machines, place)
 	}
+	// Add new records and the progress towards badges.
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.hear(ctx)
@@ -292,7 +315,7 @@ func (p *demoPage) look(ctx context.Context) {
 	p.wake = make(chan struct{})
 }
 
-// kinds are the interventions that count towards a badge of the machine.
+// kinds returns the interventions that count towards a badge of the machine.
 func (s demoSite) kinds(id policy.MachineID) []demoKind {
 	out := []demoKind{}
 	m, ok := s.policy.Machine(id)
@@ -310,7 +333,7 @@ func (s demoSite) kinds(id policy.MachineID) []demoKind {
 	return slices.Compact(out)
 }
 
-// hear takes the records that the hub has committed since the last look; the newest stand first.
+// hear adds the records that the hub has committed since the last call, newest first, and keeps the last 14.
 func (p *demoPage) hear(ctx context.Context) {
 	for _, m := range p.d.machines {
 		p.d.hub.Ledger().Records(ctx, ledger.Query{Machine: m.id, After: p.last[m.id]}, func(e ledger.Entry) error {
@@ -322,12 +345,14 @@ func (p *demoPage) hear(ctx context.Context) {
 	p.seen = p.seen[:min(len(p.seen), 14)]
 }
 
+// record describes a record for the page.
 func (s demoSite) record(r wire.Record) demoRecord {
 	body := strings.NewReplacer(`"`, "", ",", ", ", ":", ": ").Replace(strings.Trim(string(r.Body), "{}"))
 	return demoRecord{Machine: r.Machine, Seq: r.Seq, Time: r.Wall.In(s.policy.Zone).Format("15:04:05"), Kind: r.Kind,
 		Who: s.name(r.Member), Detail: policy.Text{FR: body, EN: body}}
 }
 
+// progress returns the members who have logged interventions towards a badge.
 func (p *demoPage) progress(ctx context.Context, s demoSite) []demoProgress {
 	all, err := hub.Progress(ctx, p.d.hub.Ledger(), s.policy, p.d.now())
 	out := []demoProgress{}
@@ -354,7 +379,7 @@ func (p *demoPage) progress(ctx context.Context, s demoSite) []demoProgress {
 	return out
 }
 
-// onlyElsewhere is progress towards a badge of another machine: there is none.
+// onlyElsewhere reports whether all interventions were at machines that do not count for the badge.
 func onlyElsewhere(x evidence.Progress) bool {
 	return !slices.ContainsFunc(x.Rejected, func(r evidence.Rejected) bool {
 		return !slices.Contains(r.Why, evidence.WrongMachine)

@@ -16,8 +16,8 @@ import (
 	"portillon/policy"
 )
 
-// signIn signs a person in, in the browser whose request ctx comes from, by the ways that the hub's own pages offer: a
-// member with a printed code that is made for this once, an owner or administrator with a password that the demo
+// signIn signs a person in, in the browser that sent the request of ctx, by the ways that the hub's own pages offer: a
+// member with a printed code that is made for this one time, an owner or administrator with a password that the demo
 // makes the first time.
 func (d *demo) signIn(ctx context.Context, p *demoPerson) error {
 	p.mu.Lock()
@@ -25,14 +25,14 @@ func (d *demo) signIn(ctx context.Context, p *demoPerson) error {
 	accounts := d.hub.Accounts()
 	switch {
 	case p.member != "":
-		codes, err := accounts.PrintedCodes(ctx, demoActor, []policy.MemberID{p.member}, 1)
+		codes, err := accounts.PrintedCodes.Print(ctx, demoActor, []policy.MemberID{p.member}, 1)
 		if err != nil {
 			return err
 		}
-		_, err = accounts.UseCode(ctx, codes[0].Code)
+		_, err = accounts.PrintedCodes.UseCode(ctx, codes[0].Code)
 		return err
 	case p.password != "":
-		_, err := accounts.SignIn(ctx, p.address, p.password, "")
+		_, err := accounts.Passwords.SignIn(ctx, p.address, p.password, "")
 		return err
 	}
 	password := rand.Text()
@@ -47,27 +47,28 @@ func (d *demo) signIn(ctx context.Context, p *demoPerson) error {
 func (d *demo) setPassword(ctx context.Context, p *demoPerson, password string) error {
 	accounts := d.hub.Accounts()
 	if p.account == "" {
-		_, err := accounts.Redeem(ctx, d.hub.OwnerCode(), p.address, password)
+		_, err := accounts.Ownership.Redeem(ctx, d.hub.OwnerCode(), p.address, password)
 		return err
 	}
-	code, err := accounts.ResetCode(ctx, demoActor, p.account)
+	code, err := accounts.Recovery.ResetCode(ctx, demoActor, p.account)
 	if err != nil {
 		return err
 	}
-	_, err = accounts.ResetPassword(ctx, code, password)
+	_, err = accounts.Recovery.ResetPassword(ctx, code, password)
 	return err
 }
 
-// signInPath is the one route of the demo that begins a session at the hub. The hub itself has no such route.
+// signInPath is the only route of the demo that starts a session at the hub. A real hub has no such route.
 const signInPath = "/as"
 
-// signInRoute answers POST /as (person, page, lang): it signs the browser in and sends it to a page of the hub. Cookies
-// are of a host and not of a port (RFC 6265 §8.5), so that a session that begins here is one at the hub. Requests of
-// other sites are refused, twice over: by the guard of every listener of the hub, and by the accounts themselves.
+// signInRoute answers POST /as (person, page, lang): it signs the browser in and redirects it to a page of the hub.
+// Cookies belong to a host, not to a port (RFC 6265 §8.5), so the session is valid at the hub. Requests from other
+// sites are refused both by the protection of every listener of the hub and by the accounts.
 func (p *demoPage) signInRoute() (http.Handler, error) {
-	return httpd.Handler(httpd.Options{Now: p.d.now}, p.d.hub.Accounts().Handler(http.HandlerFunc(p.openHub)))
+	return httpd.Handler(httpd.Options{Now: p.d.now}, p.d.hub.Accounts().Requests.Handler(http.HandlerFunc(p.openHub)))
 }
 
+// openHub signs in and redirects.
 func (p *demoPage) openHub(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 4096)
 	i := slices.IndexFunc(p.d.people, func(x *demoPerson) bool { return x.id == r.PostFormValue("person") })
@@ -88,12 +89,12 @@ func (p *demoPage) openHub(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, to.String(), http.StatusSeeOther)
 }
 
-// isHubPage allows the hub's first page and those of the demo's machines: the route redirects nowhere else.
+// isHubPage allows the hub's first page and the pages of the demo's machines. The route redirects nowhere else.
 func (p *demoPage) isHubPage(path string) bool {
 	return path == "/" || slices.ContainsFunc(p.d.machines, func(m *demoMachine) bool { return path == m.hubPage() })
 }
 
-// signInFault says why nobody was signed in, to whoever pressed the button.
+// signInFault is the HTTP status and the sentence for a failed sign-in.
 func signInFault(p *demoPerson, err error) (status int, why string) {
 	status = account.Status(err)
 	if errors.Is(err, account.ErrWrong) {

@@ -16,18 +16,18 @@ import (
 
 // demoSite is the site as its hub has it at one moment.
 type demoSite struct {
-	policy  *policy.Policy
-	members []directory.Member
+	policy  *policy.Policy     // the policy in force
+	members []directory.Member // all members, in the hub's order
 }
 
-// site reads the policy in force and the members.
+// site reads the policy in force and all members from the hub.
 func (d *demo) site(ctx context.Context) (s demoSite, err error) {
 	if s.policy, err = d.hub.Policy(ctx); err != nil {
 		return s, err
 	}
 	page := directory.Page{Limit: 500}
 	for {
-		some, next, err := d.hub.Directory().Members(ctx, demoActor, directory.Filter{}, page)
+		some, next, err := d.hub.Directory().Members.List(ctx, demoActor, directory.Filter{}, page)
 		if err != nil {
 			return s, err
 		}
@@ -38,7 +38,7 @@ func (d *demo) site(ctx context.Context) (s demoSite, err error) {
 	}
 }
 
-// name is what the demo's page calls a member.
+// name is a member's name, or the id of an unknown member.
 func (s demoSite) name(id policy.MemberID) string {
 	if m, ok := s.member(id); ok {
 		return m.Name
@@ -46,6 +46,7 @@ func (s demoSite) name(id policy.MemberID) string {
 	return string(id)
 }
 
+// member finds a member by id.
 func (s demoSite) member(id policy.MemberID) (directory.Member, bool) {
 	i := slices.IndexFunc(s.members, func(m directory.Member) bool { return m.ID == id })
 	if i < 0 {
@@ -54,17 +55,17 @@ func (s demoSite) member(id policy.MemberID) (directory.Member, bool) {
 	return s.members[i], true
 }
 
-// stranger is the id of the button with a card that nobody has.
+// stranger is the id of the button with an unknown card.
 const stranger policy.MemberID = "stranger"
 
-// strangerCard is the number of the nth unknown card that is tapped. Once one is given to a member, the next is.
+// strangerCard is the number of the nth unknown card. When one is given to a member, the button presents the next.
 func strangerCard(n int) string { return fmt.Sprintf("FFFFFF%02X", n) }
 
-// maxStrangers bounds how many unknown cards a demo has.
+// maxStrangers bounds the unknown cards of a demo.
 const maxStrangers = 200
 
-// numberOf is what a reader would read of a member's card: the first that has a number. Of a card that was assigned
-// at the hub the hub knows the HMAC alone, and it is one of those that the demo tapped. Empty: the member has none.
+// numberOf is the number that a reader would read from a member's first card, or empty if the member has none. Of a
+// card that was assigned at the hub, the hub knows only the HMAC; it must be one of the demo's unknown cards.
 func (d *demo) numberOf(m directory.Member) string {
 	for _, c := range m.Cards {
 		hash, assigned := strings.CutPrefix(c.Number, "hmac:")
@@ -96,7 +97,7 @@ func (d *demo) unknownNumber(s demoSite) string {
 	return strangerCard(maxStrangers)
 }
 
-// hashOf is a card's number as the hub keeps it of a card that was assigned: HMAC-SHA-256 under the site's card key.
+// hashOf is a card's number as the hub stores it: HMAC-SHA-256 under the site's card key.
 func (d *demo) hashOf(number string) string {
 	b, err := hex.DecodeString(number)
 	if err != nil {
@@ -107,7 +108,7 @@ func (d *demo) hashOf(number string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// cards are the buttons of the demo's page, the unknown card last.
+// cards returns the buttons for the cards, the unknown card last.
 func (d *demo) cards(s demoSite) (out []demoCard) {
 	for _, m := range s.members {
 		out = append(out, demoCard{ID: m.ID, Name: m.Name, Badges: s.badgesOf(m), Card: d.numberOf(m) != ""})
@@ -116,8 +117,7 @@ func (d *demo) cards(s demoSite) (out []demoCard) {
 	return append(out, demoCard{ID: stranger, Name: "?", Badges: unknown, Card: true})
 }
 
-// badgesOf is what stands on a member's card in the demo: the badges that count as one of the policy's, and what has
-// become of them.
+// badgesOf lists a member's badges that the policy names, each with what is wrong with it.
 func (s demoSite) badgesOf(m directory.Member) policy.Text {
 	var fr, en []string
 	for _, b := range m.Badges {
@@ -134,7 +134,7 @@ func (s demoSite) badgesOf(m directory.Member) policy.Text {
 	return policy.Text{FR: strings.Join(fr, " · "), EN: strings.Join(en, " · ")}
 }
 
-// badgeState says what stands behind the name of a badge that does not count.
+// badgeState is the suffix for a badge that does not count.
 func badgeState(b directory.Badge) (fr, en string) {
 	if b.Verdict == openbadge.Valid.String() {
 		return "", ""

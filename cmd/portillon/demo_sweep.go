@@ -9,7 +9,7 @@ import (
 // demoPrefix begins the name of a demo's folder.
 const demoPrefix = "portillon-demo-"
 
-// lockDemo marks a demo's folder as in use until the process ends, however it ends.
+// lockDemo marks a demo's folder as in use until the process ends in any way.
 func lockDemo(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -22,8 +22,7 @@ func lockDemo(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// sweepDemos removes the folders of demos that were killed. A folder in use, or one that is not ours to open, is left
-// alone.
+// sweepDemos removes the folders of demos that were killed. Folders in use and folders of other users are kept.
 func sweepDemos(tmp string) {
 	dirs, err := filepath.Glob(filepath.Join(tmp, demoPrefix+"*"))
 	if err != nil {

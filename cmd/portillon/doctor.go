@@ -15,7 +15,8 @@ import (
 	"portillon/policy"
 )
 
-// firmwareRender prints the boot fragment of a wiring, so that the two cannot disagree.
+// firmwareRender runs «firmware render»: it prints the part of config.txt that belongs to a wiring.
+// The lines come from the same machine.yaml as the daemon's configuration, so that both name the same pins.
 func firmwareRender(_ context.Context, w stdio, args []string) error {
 	rest, err := flags(w, "firmware render", args, 1, nil)
 	if err != nil {
@@ -29,14 +30,16 @@ func firmwareRender(_ context.Context, w stdio, args []string) error {
 		return (&failure{code: 2, err: err}).hinted("%s", daemoncmd.Samples())
 	}
 	if c.Simulated() {
-		return no("%s: its pins are simulated: there is nothing to render", rest[0]).
+		return no("%s: the pins are simulated, so config.txt needs nothing for this machine", rest[0]).
 			hinted(`on a Pi: relay: { pin: "gpio:pinctrl-/17" }`)
 	}
 	fmt.Fprint(w.out, c.Fragment(filepath.Base(rest[0])))
 	return nil
 }
 
-// doctorVerb examines the Pi it runs on.
+// doctorVerb runs «doctor»: it examines the Pi that it runs on. With --pump it tests the charge pump instead.
+// It exits with 0 if nothing is wrong, 1 if something is, and 3 if something could not be examined, for example without
+// sudo. It changes nothing.
 func doctorVerb(ctx context.Context, w stdio, args []string) error {
 	asJSON, pump, lamp, hubFile := false, false, false, ""
 	var lang *policy.Language
@@ -81,9 +84,9 @@ func doctorVerb(ctx context.Context, w stdio, args []string) error {
 	return verdictOf(found)
 }
 
-// untilLineIsLow ends with the terminal too (SIGHUP), and Ctrl-Z is ignored until stop is called: a test that is killed
-// or suspended leaves the relay's line as it is at that moment, and a damaged pump may hold the relay closed on a
-// level.
+// untilLineIsLow returns a context that also ends with the terminal (SIGHUP), and ignores Ctrl-Z until stop is called.
+// A test that is killed or suspended leaves the relay's line at its level, and a damaged pump may hold the relay closed
+// on a level.
 func untilLineIsLow(ctx context.Context) (_ context.Context, stop func()) {
 	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGHUP)
 	signal.Ignore(syscall.SIGTSTP)
@@ -93,6 +96,7 @@ func untilLineIsLow(ctx context.Context) (_ context.Context, stop func()) {
 	}
 }
 
+// printFindings prints a line for each finding, and its remedy below it.
 func printFindings(w stdio, l policy.Language, found []doctor.Finding) {
 	mark := map[doctor.State]string{
 		doctor.Well:    "ok",
@@ -108,7 +112,7 @@ func printFindings(w stdio, l policy.Language, found []doctor.Finding) {
 	}
 }
 
-// verdictOf is the exit code: 1 where something is wrong, 3 where something could not be looked at.
+// verdictOf sets the exit code: 1 if something is wrong, 3 if something could not be examined.
 func verdictOf(found []doctor.Finding) error {
 	var out error
 	for _, f := range found {

@@ -12,8 +12,8 @@ import (
 	"portillon/policy"
 )
 
-// hubBeside finds the hub.yaml whose keys a machine's are compared with: the one that is named, or one of the same site
-// beside the machine's file. nil: there is none.
+// hubBeside returns a function that reads the keys in a hub.yaml for comparison: the named file, or one of the same
+// site beside the machine's file. It returns nil if there is none.
 func hubBeside(c daemoncmd.Config, file, named string) func() (doctor.Pinned, error) {
 	path := named
 	if path == "" {
@@ -28,7 +28,7 @@ func hubBeside(c daemoncmd.Config, file, named string) func() (doctor.Pinned, er
 	return func() (doctor.Pinned, error) { return pinnedIn(c, path, "/etc/credstore") }
 }
 
-// pinnedIn reads the keys that a hub.yaml names, and the machine's own from where it stands.
+// pinnedIn reads the keys that a hub.yaml names, and the machine's own key.
 func pinnedIn(c daemoncmd.Config, path, store string) (doctor.Pinned, error) {
 	h, err := hub.ReadConfig(path)
 	if err != nil {
@@ -43,7 +43,7 @@ func pinnedIn(c daemoncmd.Config, path, store string) (doctor.Pinned, error) {
 		return doctor.Pinned{}, err
 	}
 	out.Machine = keys.PublicInForce(policy.MachineID(c.Machine))
-	out.Hub, _ = h.PublicKey() // root's alone, perhaps: then it is not compared
+	out.Hub, _ = h.PublicKey() // perhaps readable by root only: then it is not compared
 	_, out.Own, _ = c.Signer(store)
 	return out, nil
 }

@@ -18,23 +18,24 @@ import (
 	"portillon/wire"
 )
 
-// seenCard is an unknown card that was tapped.
+// seenCard is a tap of an unknown card.
 type seenCard struct {
 	wire.EnrolCard
-	Machine string
-	At      time.Time
-	Clock   bool   // the machine's clock was trusted
-	tap     string // tells this tap from others
+	Machine string    // where the card was tapped
+	At      time.Time // when, by the machine's clock
+	Clock   bool      // the machine's clock was trusted
+	tap     string    // identifies this tap
 }
 
-// enrolling is what the verbs that enrol a card share.
+// enrolling is the flags of the verbs that enrol a card.
 type enrolling struct {
-	socket, hub, site, machine string
-	wait                       time.Duration
+	socket, hub, site, machine string        // control socket of a daemon beside the tool
+	wait                       time.Duration // how long to wait for a tap
 	lang                       *policy.Language
-	now                        func() time.Time // of the site; nil: this computer's
+	now                        func() time.Time // the site's clock; nil: this computer's
 }
 
+// declare declares where unknown cards are looked up.
 func (x *enrolling) declare(fs *flag.FlagSet) {
 	fs.StringVar(&x.socket, "socket", "",
 		"ask the machine's daemon beside you: its control socket (machine.yaml: control)")
@@ -42,12 +43,13 @@ func (x *enrolling) declare(fs *flag.FlagSet) {
 	x.lang = langFlag(fs)
 }
 
+// declareSite declares the site too.
 func (x *enrolling) declareSite(fs *flag.FlagSet) {
 	x.declare(fs)
 	fs.StringVar(&x.site, "site", "", "the site's folder, with members.yaml")
 }
 
-// where says what is missing or too much.
+// where refuses both or neither of --hub and --socket.
 func (x *enrolling) where() error {
 	if (x.socket == "") == (x.hub == "") {
 		return wrong("one of --hub and --socket is needed").
@@ -56,7 +58,7 @@ func (x *enrolling) where() error {
 	return nil
 }
 
-// seen are the unknown cards of the last 24 hours.
+// seen returns the taps of unknown cards of the last 24 hours.
 func (x *enrolling) seen(ctx context.Context) ([]seenCard, error) {
 	if x.socket != "" {
 		return seenBySocket(ctx, x.socket)
@@ -97,10 +99,11 @@ func (x *enrolling) seen(ctx context.Context) ([]seenCard, error) {
 	return out, nil
 }
 
+// seenBySocket asks a machine's daemon for its unknown cards.
 func seenBySocket(ctx context.Context, path string) ([]seenCard, error) {
 	rep, err := control.Call(ctx, path, control.Request{Do: "unknown"})
 	if err != nil {
-		return nil, (&failure{code: 3, err: err}).hinted("is portillond running, and may you open its socket?")
+		return nil, (&failure{code: 3, err: err}).hinted("check that portillond is running, and that you may open its socket")
 	}
 	if !rep.OK || rep.Unknown == nil {
 		return nil, (&failure{code: 3, err: fmt.Errorf("the daemon at %s does not list unknown cards: %s", path, rep.Error)}).
@@ -114,7 +117,7 @@ func seenBySocket(ctx context.Context, path string) ([]seenCard, error) {
 	return out, nil
 }
 
-// taps says where and when cards were tapped: a line for each card and machine with its last tap, the newest last.
+// taps says where and when cards were tapped: a line for each card and machine with its last tap, newest last.
 func (x *enrolling) taps(cards []seenCard) string {
 	cards = slices.Clone(cards)
 	slices.SortStableFunc(cards, func(a, b seenCard) int { return a.At.Compare(b.At) })
@@ -135,15 +138,15 @@ func (x *enrolling) taps(cards []seenCard) string {
 			line += fmt.Sprintf(say(*x.lang, " (la dernière de %d fois)", " (the last of %d times)"), n)
 		}
 		if !c.Clock {
-			line += say(*x.lang, " (horloge non sûre)", " (clock not trusted)")
+			line += say(*x.lang, " (horloge non réglée)", " (clock not trusted)")
 		}
 		lines = append(lines, line)
 	}
 	return strings.Join(lines, "\n")
 }
 
-// withCode chooses the taps of the one card that has this code. Two cards that share it are refused: nobody can tell
-// which was meant.
+// withCode returns the taps of the only card with this code. Two cards with the code are refused, because either may be
+// meant.
 func (x *enrolling) withCode(all []seenCard, code string) ([]seenCard, error) {
 	var found []seenCard
 	two := false
@@ -170,6 +173,7 @@ func (x *enrolling) withCode(all []seenCard, code string) ([]seenCard, error) {
 	return found, nil
 }
 
+// notFound is what to do when no card has the code.
 func (x *enrolling) notFound() string {
 	if x.hub != "" {
 		return say(*x.lang, "présenter la carte à nouveau, puis attendre que la machine joigne le hub ; "+
@@ -180,7 +184,7 @@ func (x *enrolling) notFound() string {
 	return say(*x.lang, "présenter la carte à nouveau à cette machine", "tap the card again at this machine")
 }
 
-// find reads a code and finds its card.
+// find parses a code and finds its card.
 func (x *enrolling) find(ctx context.Context, text string) ([]seenCard, error) {
 	code, err := wire.ParseEnrolCode(text)
 	if err != nil {
@@ -193,6 +197,9 @@ func (x *enrolling) find(ctx context.Context, text string) ([]seenCard, error) {
 	return x.withCode(all, code)
 }
 
+// cardFind runs «card find».
+// The code is on the machine's screen after an unknown card was tapped, for 24 hours. The number of the card is not
+// shown.
 func cardFind(ctx context.Context, w stdio, args []string) error {
 	var x enrolling
 	rest, err := flags(w, "card find", args, 1, x.declare)
@@ -216,6 +223,8 @@ func cardFind(ctx context.Context, w stdio, args []string) error {
 	return nil
 }
 
+// memberAddCard runs «member add-card».
+// members.yaml gets the HMAC of the card's number. The card is accepted with the next bundle.
 func memberAddCard(ctx context.Context, w stdio, args []string) error {
 	var x enrolling
 	rest, err := flags(w, "member add-card", args, 2, x.declareSite)
@@ -236,7 +245,7 @@ func memberAddCard(ctx context.Context, w stdio, args []string) error {
 	return x.add(w, found, who)
 }
 
-// add writes a card into members.yaml.
+// add writes a card into members.yaml, and says when it counts.
 func (x *enrolling) add(w stdio, found []seenCard, who site.Member) error {
 	path := filepath.Join(x.site, "members.yaml")
 	before, err := os.ReadFile(path)
@@ -260,9 +269,12 @@ func (x *enrolling) add(w stdio, found []seenCard, who site.Member) error {
 	return nil
 }
 
-// learnEvery is how often card learn looks for a tap.
+// learnEvery is how often «card learn» looks for a new tap.
 const learnEvery = 300 * time.Millisecond
 
+// cardLearn runs «card learn»: the next unknown card that is tapped is added to a member.
+// Only taps after the start of the verb count. Two different cards in that time are an error, because either may be
+// meant.
 func cardLearn(ctx context.Context, w stdio, args []string) error {
 	var x enrolling
 	rest, err := flags(w, "card learn", args, 1, func(fs *flag.FlagSet) {
@@ -277,7 +289,7 @@ func cardLearn(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	who, err := x.member(rest[0]) // before anybody waits for a card
+	who, err := x.member(rest[0]) // check the member before anybody goes to tap a card
 	if err != nil {
 		return err
 	}
@@ -293,8 +305,7 @@ func cardLearn(ctx context.Context, w stdio, args []string) error {
 	return x.add(w, found, who)
 }
 
-// member finds a member of members.yaml by id, or by the whole name where one member alone has it. Case does not
-// matter in a name.
+// member finds a member of members.yaml by id, or by the full name, in any case, if only one member has it.
 func (x *enrolling) member(given string) (site.Member, error) {
 	path := filepath.Join(x.site, "members.yaml")
 	text, err := os.ReadFile(path)
@@ -320,13 +331,13 @@ func (x *enrolling) member(given string) (site.Member, error) {
 		return named[0], nil
 	case 0:
 		return site.Member{}, wrong("%s has no member %.64q", path, given).
-			hinted("an id or a whole name that stands there; a new member is a line of that file first")
+			hinted("an id or a full name in that file; add a new member there first")
 	}
 	return site.Member{}, wrong("%s has %d members with the name %.64q", path, len(named), given).
 		hinted("one of: %s", strings.Join(ids[:min(len(ids), 8)], ", "))
 }
 
-// next waits for the first unknown card that was not tapped before.
+// next waits until an unknown card is tapped that is not among before.
 func (x *enrolling) next(ctx context.Context, before []seenCard) ([]seenCard, error) {
 	ctx, stop := context.WithTimeout(ctx, x.wait)
 	defer stop()
@@ -357,7 +368,7 @@ func (x *enrolling) next(ctx context.Context, before []seenCard) ([]seenCard, er
 	}
 }
 
-// fresh are the taps of one card that were not there before; nil: there is none.
+// fresh returns the taps of one card that are not among before; nil: none. Two cards are an error.
 func (x *enrolling) fresh(now, before []seenCard) (out []seenCard, err error) {
 	for _, c := range now {
 		if !slices.ContainsFunc(before, func(b seenCard) bool { return b.tap == c.tap }) {

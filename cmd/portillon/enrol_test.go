@@ -61,6 +61,9 @@ func nowhere(t *testing.T, dir string, texts ...string) {
 
 // From a card that nobody knows to a session of its new owner, with real daemons, their hub and its broker.
 func TestUnknownCardIsEnrolledByItsCodeAndStartsASession(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: runs the programs as processes")
+	}
 	const number, lea = "DEADBEEF01", "m-020dc2"
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

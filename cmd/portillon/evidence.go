@@ -15,33 +15,38 @@ import (
 	"portillon/wire"
 )
 
+// policyBadge is a badge's id from a flag.
 func policyBadge(s string) policy.BadgeID { return policy.BadgeID(s) }
 
-// desk is where evidence is asked for: a hub's ledger, read beside the running hub, and the site's policy.
-type desk struct {
-	site, member, badge, at, out string
+// evidenceQuery is the flags of the evidence verbs and what they read: a hub's ledger, which may be in use by the hub,
+// and the site's policy.
+type evidenceQuery struct {
+	site, member, badge, at, out string // directory of the site
 	json                         bool
 	lang                         *policy.Language
-	conf                         hub.Config
+	conf                         hub.Config // the hub's configuration
 	ledger                       *ledger.Ledger
-	policy                       *policy.Policy
-	now                          time.Time
+	policy                       *policy.Policy // of the site
+	now                          time.Time      // the time that decides how old interventions are
 }
 
-func (d *desk) declare(fs *flag.FlagSet) {
+// declare declares the flags that all these verbs have.
+func (d *evidenceQuery) declare(fs *flag.FlagSet) {
 	fs.StringVar(&d.site, "site", "", "the site's directory (its policy.yaml has the rules)")
 	fs.StringVar(&d.at, "at", "", "judge as of this time (RFC 3339); default: now")
 	fs.BoolVar(&d.json, "json", false, "print it as JSON")
 	d.lang = langFlag(fs)
 }
 
-func (d *desk) declareOne(fs *flag.FlagSet) {
+// declareOne declares the flags for one member and badge too.
+func (d *evidenceQuery) declareOne(fs *flag.FlagSet) {
 	d.declare(fs)
 	fs.StringVar(&d.member, "member", "", "the member's pseudonym, as in members.yaml")
 	fs.StringVar(&d.badge, "badge", "", "the badge, as the policy names it")
 }
 
-func (d *desk) open(path string) (err error) {
+// open reads the policy and opens the ledger. The caller closes the ledger.
+func (d *evidenceQuery) open(path string) (err error) {
 	if d.site == "" {
 		return wrong("--site is missing").hinted("the directory that holds policy.yaml")
 	}
@@ -60,8 +65,10 @@ func (d *desk) open(path string) (err error) {
 	return nil
 }
 
+// evidenceList runs «evidence list».
+// The order is by member and badge. A member who already holds the badge is marked.
 func evidenceList(ctx context.Context, w stdio, args []string) error {
-	var d desk
+	var d evidenceQuery
 	rest, err := flags(w, "evidence list", args, 1, d.declare)
 	if err != nil {
 		return err
@@ -84,9 +91,9 @@ func evidenceList(ctx context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// holders notes who holds already what their work counts towards, as a machine would judge it from the site's members
-// and badges. Where these cannot be read, nobody is known to.
-func (d *desk) holders(w stdio, all []evidence.Progress) {
+// holders notes which members already hold the badge that they work towards, as a machine would judge it. If members or
+// badges cannot be read, it warns and notes nothing.
+func (d *evidenceQuery) holders(w stdio, all []evidence.Progress) {
 	r, _, err := believed(d.site, filepath.Join(d.site, "policy.yaml"), d.now)
 	if err != nil {
 		w.warn(
@@ -102,7 +109,7 @@ func (d *desk) holders(w stdio, all []evidence.Progress) {
 	}
 }
 
-// progressWords is how far a member has come: the badge is due once it is complete and they do not hold it.
+// progressWords says how far a member has come.
 func progressWords(p evidence.Progress, l policy.Language) string {
 	out := fmt.Sprintf(say(l, "%d sur %d", "%d of %d"), len(p.Counted), p.Needed)
 	if p.Spread > 0 {
@@ -117,8 +124,10 @@ func progressWords(p evidence.Progress, l policy.Language) string {
 	return out
 }
 
+// evidenceShow runs «evidence show». It exits with 1 while interventions are missing.
+// Rejected interventions are listed with all their reasons.
 func evidenceShow(ctx context.Context, w stdio, args []string) error {
-	var d desk
+	var d evidenceQuery
 	rest, err := flags(w, "evidence show", args, 1, d.declareOne)
 	if err != nil {
 		return err
@@ -144,8 +153,8 @@ func evidenceShow(ctx context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// print says which interventions count, which do not, and why.
-func (d *desk) print(w stdio, p evidence.Progress) {
+// print lists the interventions that count and those that do not, each with the reasons.
+func (d *evidenceQuery) print(w stdio, p evidence.Progress) {
 	l := *d.lang
 	for _, c := range p.Counted {
 		fmt.Fprintf(w.out, "%-11s %s\n", say(l, "compte", "counts"), describe(c.Record, c.What, c.Minutes, l))
@@ -165,13 +174,17 @@ func (d *desk) print(w stdio, p evidence.Progress) {
 	fmt.Fprintln(w.out)
 }
 
+// describe is an intervention on one line.
 func describe(r wire.Record, b wire.InterventionBody, minutes int, l policy.Language) string {
 	return fmt.Sprintf(say(l, "%s  %s %d  %s, %d min, carte de %s", "%s  %s %d  %s, %d min, under %s"),
 		r.Wall.Format(time.DateTime), r.Machine, r.Seq, b.What, minutes, b.Endorser)
 }
 
+// evidenceExport runs «evidence export»: it signs a file with the records that count.
+// The file has the records with their proofs and the machines' checkpoints, signed by the hub. «badge issue --evidence»
+// verifies all of them.
 func evidenceExport(ctx context.Context, w stdio, args []string) error {
-	var d desk
+	var d evidenceQuery
 	rest, err := flags(w, "evidence export", args, 1, func(fs *flag.FlagSet) {
 		d.declareOne(fs)
 		fs.StringVar(&d.out, "o", "", "the evidence file")
@@ -212,6 +225,7 @@ func evidenceExport(ctx context.Context, w stdio, args []string) error {
 	return nil
 }
 
+// versionVerb runs «version».
 func versionVerb(_ context.Context, w stdio, _ []string) error {
 	fmt.Fprintln(w.out, "portillon "+version())
 	return nil

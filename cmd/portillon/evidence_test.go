@@ -31,7 +31,7 @@ func TestEvidenceSaysWhoHoldsTheBadgeAlready(t *testing.T) {
 	} {
 		var errs bytes.Buffer
 		got := all()
-		d := desk{site: "../../site-example", lang: lang, now: now}
+		d := evidenceQuery{site: "../../site-example", lang: lang, now: now}
 		d.holders(stdio{strings.NewReader(""), &errs, &errs, nil}, got)
 		for i, want := range []string{words[0], words[1], words[1], words[2], words[2]} {
 			said := progressWords(got[i], *lang)
@@ -44,7 +44,7 @@ func TestEvidenceSaysWhoHoldsTheBadgeAlready(t *testing.T) {
 		}
 	}
 	var errs bytes.Buffer
-	d := desk{site: filepath.Join(t.TempDir(), "gone"), lang: &en, now: now}
+	d := evidenceQuery{site: filepath.Join(t.TempDir(), "gone"), lang: &en, now: now}
 	got := all()
 	d.holders(stdio{strings.NewReader(""), &errs, &errs, nil}, got)
 	if got[0].AlreadyHolds || !strings.Contains(errs.String(), "who holds the badge already is not known") {

@@ -14,24 +14,26 @@ import (
 	"portillon/policy"
 )
 
-// applied is what firmware apply prints as JSON.
+// applied is the result of «firmware apply» as JSON.
 type applied struct {
-	Machine   string              `json:"machine"`
-	Model     string              `json:"model"`   // as the device tree names it; empty where there is none
-	Changed   bool                `json:"changed"` // with --dry-run: something would change
-	Reboot    bool                `json:"reboot"`  // what changed counts from the next boot on
-	Files     []bootconfig.Change `json:"files"`
+	Machine   string              `json:"machine"`   // the machine's id
+	Model     string              `json:"model"`     // from the device tree; empty if there is none
+	Changed   bool                `json:"changed"`   // files changed or, with --dry-run, would change
+	Reboot    bool                `json:"reboot"`    // the change takes effect at the next boot
+	Files     []bootconfig.Change `json:"files"`     // the files with their differences
 	Conflicts []string            `json:"conflicts"` // lines outside the machine's block that contradict it
 }
 
-// applyFlags are firmware apply's.
+// applyFlags are the flags of «firmware apply».
 type applyFlags struct {
-	root             string
-	yes, dry, asJSON bool
+	root             string // the root directory of the Pi's files
+	yes, dry, asJSON bool   // print the difference only
 	lang             *policy.Language
 }
 
-// firmwareApply brings a Pi's config.txt and cmdline.txt to what the wiring needs.
+// firmwareApply runs «firmware apply»: it edits a Pi's config.txt and cmdline.txt for the wiring.
+// It changes only the block between its own marks, keeps a copy of each old file, and asks before it writes. Lines
+// outside the block that contradict the wiring are reported, not changed.
 func firmwareApply(_ context.Context, w stdio, args []string) error {
 	var f applyFlags
 	rest, err := flags(w, "firmware apply", args, 1, func(fs *flag.FlagSet) {
@@ -45,7 +47,7 @@ func firmwareApply(_ context.Context, w stdio, args []string) error {
 		return err
 	}
 	if f.asJSON && !f.yes && !f.dry {
-		return wrong("firmware apply: --json asks nothing: it wants --yes or --dry-run")
+		return wrong("firmware apply: --json needs --yes or --dry-run, because it cannot ask")
 	}
 	c, err := daemoncmd.ReadConfig(rest[0])
 	if err == nil {
@@ -55,7 +57,7 @@ func firmwareApply(_ context.Context, w stdio, args []string) error {
 		return (&failure{code: 2, err: err}).hinted("%s", daemoncmd.Samples())
 	}
 	if c.Simulated() {
-		return no("%s: its pins are simulated: config.txt needs nothing for it",
+		return no("%s: the pins are simulated, so config.txt needs nothing for this machine",
 			rest[0]).hinted(`on a Pi: relay: { pin: "gpio:pinctrl-/17" }`)
 	}
 	root, err := os.OpenRoot(f.root)
@@ -71,7 +73,7 @@ func firmwareApply(_ context.Context, w stdio, args []string) error {
 	return f.finish(w, c, root, plan)
 }
 
-// finish shows the plan, asks, writes, and says what is left to do.
+// finish shows the plan, asks, writes, and says what remains to be done.
 func (f applyFlags) finish(w stdio, c daemoncmd.Config, root *os.Root, plan bootconfig.Plan) error {
 	l, changed := *f.lang, len(plan.Changes) > 0
 	writes := changed && !f.dry
@@ -108,11 +110,11 @@ func printWritten(w stdio, plan bootconfig.Plan, l policy.Language) {
 		fmt.Fprintf(w.out, say(l, "écrit : %s ; l’ancien fichier est gardé : %s\n",
 			"written: %s; the file as it was is kept: %s\n"), ch.Path, ch.Copy)
 	}
-	fmt.Fprintln(w.out, say(l, "redémarrer maintenant : sudo reboot. Avant le redémarrage, rien de cela ne compte",
-		"reboot now: sudo reboot. Nothing of this counts before the reboot"))
+	fmt.Fprintln(w.out, say(l, "redémarrer maintenant : sudo reboot. Les changements prennent effet au redémarrage",
+		"reboot now: sudo reboot. The changes take effect at the reboot"))
 }
 
-// show prints the difference and what contradicts it.
+// show prints the difference, and lines that contradict it.
 func (f applyFlags) show(w stdio, c daemoncmd.Config, plan bootconfig.Plan) {
 	l := *f.lang
 	if !plan.Board.Known() {
@@ -134,7 +136,7 @@ func (f applyFlags) show(w stdio, c daemoncmd.Config, plan bootconfig.Plan) {
 	}
 }
 
-// agreed asks on the terminal. No answer is no.
+// agreed asks on the terminal. No answer means no.
 func agreed(w stdio, l policy.Language) bool {
 	fmt.Fprint(w.err, say(l, "écrire cela ? [o/N] ", "write this? [y/N] "))
 	answer, _ := bufio.NewReader(w.in).ReadString('\n')

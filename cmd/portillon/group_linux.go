@@ -2,8 +2,8 @@ package main
 
 import "syscall"
 
-// ownGroup keeps a Ctrl-C in the terminal from the daemons: the demo ends them in order. If the demo is killed, they
-// end with it.
+// ownGroup puts daemons into a process group of their own, so that Ctrl-C in the terminal does not reach them: the demo
+// ends them in order. If the demo is killed, they get SIGTERM.
 func ownGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 }

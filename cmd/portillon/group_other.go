@@ -4,5 +4,6 @@ package main
 
 import "syscall"
 
-// ownGroup keeps a Ctrl-C in the terminal from the daemons: the demo ends them in order.
+// ownGroup puts daemons into a process group of their own, so that Ctrl-C in the terminal does not reach them: the demo
+// ends them in order.
 func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

@@ -19,7 +19,10 @@ import (
 // mosquittoDir is where Debian's mosquitto looks for its files.
 const mosquittoDir = "/etc/mosquitto"
 
-// hubMosquittoConf writes mosquitto's settings and access list for the machines of a hub.yaml.
+// hubMosquittoConf runs «hub mosquitto-conf»: it writes mosquitto's settings and access list for the machines of a
+// hub.yaml.
+// It is for sites that run their own mosquitto in place of the hub's broker. The access list comes from the same table
+// as the hub's own permissions (wire/topics.go).
 func hubMosquittoConf(_ context.Context, w stdio, args []string) error {
 	var dir, data string
 	rest, err := flags(w, "hub mosquitto-conf", args, 1, func(fs *flag.FlagSet) {
@@ -69,6 +72,7 @@ func mosquittoOf(c hub.Config, dir, data string) (broker.Mosquitto, error) {
 		return m, wrong("the machine %s has the name of the hub's account",
 			m.Hub).hinted("mqtt: { username: … } in hub.yaml names the hub's account")
 	}
+	// The hub connects to this broker: mosquitto must listen on the same port. A loopback address stays one.
 	if c.MQTT.Broker != "" {
 		u, err := url.Parse(c.MQTT.Broker)
 		if err != nil {
@@ -87,6 +91,7 @@ func mosquittoOf(c hub.Config, dir, data string) (broker.Mosquitto, error) {
 	return m, nil
 }
 
+// writeMosquitto writes the files, and prints how to set the accounts' passwords.
 func writeMosquitto(w stdio, m broker.Mosquitto, conf, acl string) error {
 	if err := os.MkdirAll(m.Dir, 0o755); err != nil {
 		return err

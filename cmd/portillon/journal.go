@@ -13,22 +13,22 @@ import (
 	"portillon/daemon/journal"
 )
 
-// whole is what journal verify found, as JSON says it.
+// whole is the result of «journal verify» as JSON.
 type whole struct {
-	Verdict string   `json:"verdict"` // valid or invalid
-	Reasons []reason `json:"reasons"`
-	Journal string   `json:"journal,omitempty"` // whose it is
-	Records uint64   `json:"records"`           // from the first on that are whole
-	Erased  uint64   `json:"erased"`
-	Lost    uint64   `json:"lost,omitempty"` // lost to damage; the hub holds them
-	Last    string   `json:"last,omitempty"` // time of the last of them
-	Root    string   `json:"root,omitempty"` // of the tree; a checkpoint signs it
+	Verdict string   `json:"verdict"`           // valid or invalid
+	Reasons []reason `json:"reasons"`           // why the journal is invalid; empty if it is valid
+	Journal string   `json:"journal,omitempty"` // its name, portillon/SITE/MACHINE
+	Records uint64   `json:"records"`           // the number of valid records from the first on
+	Erased  uint64   `json:"erased"`            // records whose content was erased; their hashes remain
+	Lost    uint64   `json:"lost,omitempty"`    // records lost to damage, of which the hub has copies
+	Last    string   `json:"last,omitempty"`    // time of the last valid record
+	Root    string   `json:"root,omitempty"`    // root hash of the tree, which checkpoints sign
 
 	differences []string // between the facts and the records
 }
 
-// openJournal opens a journal for reading; a daemon may be writing to it. A file that could not be looked at is wrong
-// use, a damaged one is not.
+// openJournal opens a journal for reading; a daemon may write to it meanwhile. A file that cannot be read is wrong use,
+// a damaged one is not.
 func openJournal(path string) (*journal.Journal, error) {
 	j, err := journal.OpenReadOnly(path)
 	if errors.Is(err, journal.ErrUnread) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
@@ -39,7 +39,9 @@ func openJournal(path string) (*journal.Journal, error) {
 	return j, err
 }
 
-// journalVerify reads all of a journal, and compares every record with the tree.
+// journalVerify runs «journal verify»: it reads a whole journal and compares every record with the tree. A damaged
+// journal exits with 1.
+// A daemon may be writing to the journal meanwhile.
 func journalVerify(ctx context.Context, w stdio, args []string) error {
 	asJSON := false
 	rest, err := flags(
@@ -75,6 +77,7 @@ func journalVerify(ctx context.Context, w stdio, args []string) error {
 	return nil
 }
 
+// verified verifies a journal. A *failure means that the journal could not be read, any other error that it is damaged.
 func verified(ctx context.Context, path string) (whole, error) {
 	j, err := openJournal(path)
 	if err != nil {
@@ -94,7 +97,7 @@ func verified(ctx context.Context, path string) (whole, error) {
 	return out, err
 }
 
-// compareFacts names each fact that says less than the records do, and each cursor past the end.
+// compareFacts names each fact that differs from what the records say, and each cursor beyond the last record.
 func compareFacts(ctx context.Context, j *journal.Journal) ([]string, error) {
 	var c daemon.Recount
 	if err := j.Walk(ctx, c.Add, c.Gap); err != nil {
@@ -114,6 +117,7 @@ func compareFacts(ctx context.Context, j *journal.Journal) ([]string, error) {
 	return out, err
 }
 
+// printWhole prints the result for a person.
 func printWhole(w io.Writer, x whole) {
 	fmt.Fprintln(w, x.Verdict)
 	line := func(what, format string, a ...any) {
@@ -136,8 +140,8 @@ func printWhole(w io.Writer, x whole) {
 	}
 }
 
-// journalExport prints the records, one line of JSON each, as they travel: {"salt": …, "record": …}. Of a journal that
-// is not whole it prints what is there, and says no.
+// journalExport runs «journal export»: it prints the records, one line of JSON each, as they are sent to the hub:
+// {"salt": …, "record": …}. Of a damaged journal it prints what can be read, and exits with 1.
 func journalExport(ctx context.Context, w stdio, args []string) error {
 	var from uint64
 	rest, err := flags(

@@ -10,18 +10,21 @@ import (
 	"portillon/daemon/journal"
 )
 
-// salvaged is what journal salvage did, as JSON says it.
+// salvaged is the result of «journal salvage» as JSON.
 type salvaged struct {
-	Verdict string   `json:"verdict"` // valid: all of it was read; invalid: something is lost
-	Reasons []reason `json:"reasons"`
-	Journal string   `json:"journal"`
-	To      string   `json:"to"`
-	Read    uint64   `json:"read"`    // records that could be read and fit their hash
+	Verdict string   `json:"verdict"` // valid: everything was read; invalid: something is lost
+	Reasons []reason `json:"reasons"` // what the new journal lacks
+	Journal string   `json:"journal"` // the journal's name
+	To      string   `json:"to"`      // path of the new journal
+	Read    uint64   `json:"read"`    // records that could be read and match their hash
 	Records uint64   `json:"records"` // length of the new journal
-	Held    uint64   `json:"held"`    // records that the hub holds, by the file's own word
+	Held    uint64   `json:"held"`    // records that the hub has, according to the file
 }
 
-// journalSalvage writes what is left of a damaged journal as a new one. The damaged file stays as it is.
+// journalSalvage runs «journal salvage»: it writes what is left of a damaged journal as a new one. The damaged file is
+// not changed.
+// The result is valid for a daemon: it continues the same hash tree, and records that only the hub has are represented
+// by their hashes. It exits with 1 if something is lost.
 func journalSalvage(ctx context.Context, w stdio, args []string) error {
 	asJSON, to, origin := false, "", ""
 	rest, err := flags(w, "journal salvage", args, 1, func(fs *flag.FlagSet) {
@@ -71,6 +74,7 @@ func journalSalvage(ctx context.Context, w stdio, args []string) error {
 	return err
 }
 
+// lostOf describes what the new journal lacks.
 func lostOf(s journal.SalvageResult) (out []reason) {
 	for _, x := range []struct {
 		code, why string
@@ -78,7 +82,7 @@ func lostOf(s journal.SalvageResult) (out []reason) {
 	}{
 		{"lost", "cannot be read; the hub holds them, and hashes of later records cover them", s.Lost},
 		{"unread", "cannot be read, and are not in the new journal", s.Unread},
-		{"unproven", "can be read, and nothing proves them: they stay in the damaged file", s.Dropped},
+		{"unproven", "can be read, but no hash covers them: they are only in the damaged file", s.Dropped},
 	} {
 		if len(x.spans) == 0 {
 			continue
@@ -95,6 +99,7 @@ func lostOf(s journal.SalvageResult) (out []reason) {
 	return out
 }
 
+// printSalvaged prints the result for a person.
 func printSalvaged(w stdio, x salvaged) {
 	fmt.Fprintf(w.out, "%-10s %s\n%-10s %d kept, %d read\n", "journal", x.Journal, "records", x.Records, x.Read)
 	for _, r := range x.Reasons {

@@ -412,6 +412,9 @@ func newKeyBench(t *testing.T) *keyBench {
 
 // Every key in every place: it fits, or it is refused there, with its own name and the kind that belongs there.
 func TestAKeyOfAnotherKindIsRefusedWhereItIsNamed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: runs the programs as processes")
+	}
 	given := allKeys(t)
 	for _, p := range slices.Concat(machinePlaces(), hubPlaces(), toolPlaces(), otherPlaces()) {
 		t.Run(p.name, func(t *testing.T) {

@@ -16,28 +16,29 @@ import (
 	"portillon/policy"
 )
 
-// order is what the machine verbs share: a socket, and how to print.
+// order is the flags that the verbs for a machine's daemon share.
 type order struct {
-	socket string
-	json   bool
-	lang   *policy.Language // of whoever reads the terminal; the panel speaks the member's
+	socket string           // the daemon's control socket
+	json   bool             // print the daemon's answer as JSON
+	lang   *policy.Language // of the terminal; the panel uses the member's language
 }
 
+// declare declares the flags.
 func (o *order) declare(fs *flag.FlagSet) {
 	fs.StringVar(&o.socket, "socket", "", "the daemon's control socket (machine.yaml: control)")
 	fs.BoolVar(&o.json, "json", false, "print the daemon's answer as JSON")
 	o.lang = langFlag(fs)
 }
 
-// give sends req and prints the answer. The daemon's no is exit 1.
+// give sends a request to the daemon and prints the answer. A refusal exits with 1.
 func (o *order) give(ctx context.Context, w stdio, req control.Request) error {
 	if o.socket == "" {
 		return wrong("--socket is missing").
-			hinted("it is the line control: of the machine's machine.yaml, by default /run/portillon/MACHINE.sock")
+			hinted("the path under control: in the machine's machine.yaml, by default /run/portillon/MACHINE.sock")
 	}
 	rep, err := control.Call(ctx, o.socket, req)
 	if err != nil {
-		return (&failure{code: 3, err: err}).hinted("is portillond running, and may you open its socket?")
+		return (&failure{code: 3, err: err}).hinted("check that portillond is running, and that you may open its socket")
 	}
 	if o.json {
 		if err := printJSON(w.out, rep); err != nil || rep.OK {
@@ -48,6 +49,7 @@ func (o *order) give(ctx context.Context, w stdio, req control.Request) error {
 	return o.print(w, rep)
 }
 
+// print prints a reply for a person.
 func (o *order) print(w stdio, rep control.Reply) error {
 	if rep.Status != nil {
 		printStatus(w.out, *rep.Status)
@@ -64,7 +66,7 @@ func (o *order) print(w stdio, rep control.Reply) error {
 	return &failure{code: exitOf(rep), err: errors.New(rep.Error), hint: rep.Hint}
 }
 
-// exitOf is the exit code of a refusal: an order that nobody could carry out is wrong use.
+// exitOf is the exit code of a refusal: 2 for an order that could never be carried out, otherwise 1.
 func exitOf(rep control.Reply) int {
 	if rep.Wrong {
 		return 2
@@ -72,6 +74,7 @@ func exitOf(rep control.Reply) int {
 	return 1
 }
 
+// printJSON prints a value as indented JSON.
 func printJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
@@ -79,6 +82,7 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
+// pick is a if first is true, otherwise b.
 func pick(first bool, a, b string) string {
 	if first {
 		return a
@@ -86,74 +90,77 @@ func pick(first bool, a, b string) string {
 	return b
 }
 
-// printStatus prints times as the daemon gives them: in the site's time zone, as its panel does.
+// printStatus prints the daemon's status. Times are in the site's time zone, as on the panel.
 func printStatus(w io.Writer, s control.Status) {
-	line := func(what, format string, a ...any) {
-		fmt.Fprintf(w, "%-12s %s\n", what, plain(fmt.Sprintf(format, a...)))
-	}
-	line("machine", "%s (site %s)", s.Machine, s.Site)
-	line("phase", "%s", s.Phase)
-	line("relay", "%s", map[bool]string{true: "on", false: "off"}[s.Relay])
-	if s.Member != "" {
-		as := s.Role
-		if as == "" {
-			as = "nobody yet"
-		}
-		line("member", "%s as %s, since %s", s.Member, as, s.Since.Format(time.TimeOnly))
-	}
-	if !s.Until.IsZero() {
-		line("until", "%s", s.Until.Format(time.TimeOnly))
-	}
-	if s.Supervisor != "" {
-		line("supervisor", "%s", s.Supervisor)
-	}
-	if s.Assistant != "" {
-		line("works along", "%s", s.Assistant)
-	}
-	if len(s.Tags) > 0 {
-		line("tagged out", "%s", strings.Join(s.Tags, "; "))
-	}
-	if len(s.Faults) > 0 {
-		line("faults", "%s", strings.Join(s.Faults, "; "))
-	}
-	line("reader", "%s", pick(s.NoReader, "none is configured", pick(s.Reader, "answers", "does not answer")))
-	line("hub", "%s", hubLine(s))
+	p := statusPrinter{w}
+	p.line("machine", "%s (site %s)", s.Machine, s.Site)
+	p.session(s)
+	p.list("tagged out", s.Tags)
+	p.list("faults", s.Faults)
+	p.line("reader", "%s", pick(s.NoReader, "none is configured", pick(s.Reader, "answers", "does not answer")))
+	p.line("hub", "%s", hubLine(s))
 	for _, l := range unackedLines(s.Unacked, policy.English) {
-		line("", "%s", l)
+		p.line("", "%s", l)
 	}
-	line(
-		"clock",
-		"%s",
-		pick(s.Clock == "untrusted", "untrusted: rules on hours and dates refuse until it is set", s.Clock),
-	)
-	line("bundle", "%s", pick(s.Bundle == 0, "none yet: nobody can start", fmt.Sprintf("version %d", s.Bundle)))
-	if s.BundleDamage != "" {
-		line("", "%s", plain(s.BundleDamage))
-	}
-	if s.BundleRefused != "" {
-		line("", "refused: %s", plain(s.BundleRefused))
-	}
-	for _, d := range s.Denied {
-		line("denied", "%s", plain(d))
-	}
-	line("journal", "%d records, %d held by the hub", s.Journal, s.Acked)
-	if s.JournalDamage != "" {
-		line("", "%s", plain(s.JournalDamage))
-	}
+	p.line("clock", "%s",
+		pick(s.Clock == "untrusted", "untrusted: rules on hours and dates refuse until it is set", s.Clock))
+	p.bundle(s)
+	p.line("journal", "%d records, %d held by the hub", s.Journal, s.Acked)
+	p.optional("", "%s", s.JournalDamage)
 	for _, x := range s.Screens {
-		line(
-			"screen",
-			"%s %s",
-			x.Address,
-			pick(
-				x.SilentSeconds > 0,
-				fmt.Sprintf("silent for %d s: what it shows may be wrong", x.SilentSeconds),
-				"reports itself",
-			),
-		)
+		silent := fmt.Sprintf("silent for %d s: what it shows may be wrong", x.SilentSeconds)
+		p.line("screen", "%s %s", x.Address, pick(x.SilentSeconds > 0, silent, "reports itself"))
 	}
 }
 
+// statusPrinter writes the lines of «machine status»: a name in 12 columns, then the value.
+type statusPrinter struct{ w io.Writer }
+
+// line writes one line. An empty name continues the line above. Control characters in the values are removed, because
+// some of them come from a hub or a panel.
+func (p statusPrinter) line(name, format string, values ...any) {
+	fmt.Fprintf(p.w, "%-12s %s\n", name, plain(fmt.Sprintf(format, values...)))
+}
+
+// optional writes a line unless the value is empty.
+func (p statusPrinter) optional(name, format, value string) {
+	if value != "" {
+		p.line(name, format, value)
+	}
+}
+
+// list writes all values on one line, or nothing.
+func (p statusPrinter) list(name string, values []string) {
+	p.optional(name, "%s", strings.Join(values, "; "))
+}
+
+// session writes the state of the machine and who uses it.
+func (p statusPrinter) session(s control.Status) {
+	p.line("phase", "%s", s.Phase)
+	p.line("relay", "%s", pick(s.Relay, "on", "off"))
+	if s.Member != "" {
+		role := pick(s.Role == "", "nobody yet", s.Role)
+		p.line("member", "%s as %s, since %s", s.Member, role, s.Since.Format(time.TimeOnly))
+	}
+	if !s.Until.IsZero() {
+		p.line("until", "%s", s.Until.Format(time.TimeOnly))
+	}
+	p.optional("supervisor", "%s", s.Supervisor)
+	p.optional("works along", "%s", s.Assistant)
+}
+
+// bundle writes the version in force, what is wrong with the stored or offered bundle, and what the broker denied.
+func (p statusPrinter) bundle(s control.Status) {
+	p.line("bundle", "%s", pick(s.Bundle == 0, "none yet: nobody can start", fmt.Sprintf("version %d", s.Bundle)))
+	p.optional("", "%s", s.BundleDamage)
+	p.optional("", "refused: %s", s.BundleRefused)
+	for _, d := range s.Denied {
+		p.line("denied", "%s", d)
+	}
+}
+
+// machineStatus runs «machine status», at the daemon or at the hub.
+// With --hub it asks the hub on this computer instead of a daemon, and exits with 1 if a machine is in trouble.
 func machineStatus(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var office, machine string
@@ -171,6 +178,8 @@ func machineStatus(ctx context.Context, w stdio, args []string) error {
 	return o.give(ctx, w, control.Request{Do: "status"})
 }
 
+// machineTap runs «machine tap»: it presents a card by its number.
+// The tap has the same effect as one at the reader, and exits with 1 if the machine refuses it.
 func machineTap(ctx context.Context, w stdio, args []string) error {
 	var o order
 	rest, err := flags(w, "machine tap", args, 1, o.declare)
@@ -180,6 +189,7 @@ func machineTap(ctx context.Context, w stdio, args []string) error {
 	return o.give(ctx, w, control.Request{Do: "tap", Card: rest[0]})
 }
 
+// machineRole runs «machine role»: it changes the role of the running session.
 func machineRole(ctx context.Context, w stdio, args []string) error {
 	var o order
 	rest, err := flags(w, "machine role", args, 1, o.declare)
@@ -189,6 +199,9 @@ func machineRole(ctx context.Context, w stdio, args []string) error {
 	return o.give(ctx, w, control.Request{Do: "role", Role: rest[0]})
 }
 
+// machineTag runs «machine tag» at the daemon, or through the hub: by its hub.yaml on the hub's computer, or by its
+// URL.
+// A running session ends normally unless --now is given. Through the hub the tag waits until the machine is online.
 func machineTag(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var now bool
@@ -219,7 +232,7 @@ func machineTag(ctx context.Context, w stdio, args []string) error {
 	return o.give(ctx, w, control.Request{Do: "tag", Reason: rest[0], Now: now})
 }
 
-// tagFromOffice leaves a tag for the hub to bring to its machine.
+// tagFromOffice stores a tag in the hub's data, from where the hub sends it to the machine.
 func (o *order) tagFromOffice(w stdio, file string, m policy.MachineID, reason string, now bool) error {
 	if o.socket != "" || m == "" {
 		return wrong("--hub goes with --machine, and without --socket").
@@ -241,7 +254,8 @@ func (o *order) tagFromOffice(w stdio, file string, m policy.MachineID, reason s
 	return nil
 }
 
-// machineTags lists the tags that the office put on.
+// machineTags runs «machine tags»: it lists the tags that were put on through the hub.
+// Each tag says whether it has reached its machine.
 func machineTags(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var office string
@@ -273,7 +287,7 @@ func machineTags(ctx context.Context, w stdio, args []string) error {
 	return err
 }
 
-// standing is where a tag stands, in a word.
+// standing says whether a tag has reached its machine.
 func (o *order) standing(t hub.TagStatus) string {
 	if t.OnMachine {
 		return say(o.language(), "sur la machine", "on the machine")
@@ -281,6 +295,7 @@ func (o *order) standing(t hub.TagStatus) string {
 	return say(o.language(), "en attente", "waiting")
 }
 
+// language is that of the terminal, French by default.
 func (o *order) language() policy.Language {
 	if o.lang == nil {
 		return policy.French
@@ -288,6 +303,8 @@ func (o *order) language() policy.Language {
 	return *o.lang
 }
 
+// machineUntag runs «machine untag»: it removes one tag, or the only one.
+// Only the tag's id must be given, and only if the machine has several.
 func machineUntag(ctx context.Context, w stdio, args []string) error {
 	var o order
 	rest, err := flags(w, "machine untag", args, -1, o.declare)
@@ -300,6 +317,8 @@ func machineUntag(ctx context.Context, w stdio, args []string) error {
 	return o.give(ctx, w, control.Request{Do: "untag", Tag: strings.Join(rest, "")})
 }
 
+// machineStop runs «machine stop»: it ends the session.
+// The machine is switched off as its policy says for an ended session (finish-job or at once).
 func machineStop(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var x remote
@@ -319,6 +338,8 @@ func machineStop(ctx context.Context, w stdio, args []string) error {
 	return o.give(ctx, w, control.Request{Do: "stop"})
 }
 
+// machineLog runs «machine log»: it logs an intervention by the maintainer who is at the machine.
+// A maintainer must be at the machine with their card. The intervention counts as logged under that tap.
 func machineLog(ctx context.Context, w stdio, args []string) error {
 	var o order
 	req := control.Request{Do: "log"}

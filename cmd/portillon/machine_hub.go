@@ -16,7 +16,7 @@ import (
 	"portillon/policy"
 )
 
-// hubLine is what a machine's daemon says of the hub.
+// hubLine is the state of the connection to the hub.
 func hubLine(s control.Status) string {
 	switch {
 	case s.Alone:
@@ -24,15 +24,15 @@ func hubLine(s control.Status) string {
 	case s.Hub:
 		return "acknowledges"
 	case !s.Broker:
-		return "the broker is away"
+		return "the broker cannot be reached"
 	case s.Unacked != nil && s.Unacked.Overdue:
 		return "does not acknowledge"
 	}
 	return "the broker is reached, the hub has not answered yet"
 }
 
-// unackedLines say for how long the hub has owed an acknowledgement, why, and what to do. An acknowledgement that
-// is merely on its way is not worth a line.
+// unackedLines say since when the hub has not acknowledged records, why, and what to do. They are empty while an
+// acknowledgement is merely on its way.
 func unackedLines(u *control.Unacked, l policy.Language) []string {
 	if u == nil || !u.Overdue && u.Why == "" {
 		return nil
@@ -52,10 +52,10 @@ func reasonLines(code, detail string, l policy.Language) (out []string) {
 	return append(out, line, "→ "+cure.In(l))
 }
 
-// maxMachines bounds what is read from a hub: a state has at most 8 KB.
+// maxMachines bounds the answer of a hub in bytes: 1,024 machines with states of at most 8 KB.
 const maxMachines = 8 << 20
 
-// askHub asks a running hub for its machines.
+// askHub asks the hub that runs on this computer for its machines.
 func askHub(ctx context.Context, file string) ([]hub.Machine, error) {
 	c, err := hub.ReadConfig(file)
 	if err != nil {
@@ -72,8 +72,8 @@ func askHub(ctx context.Context, file string) ([]hub.Machine, error) {
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, (&failure{code: 3, err: fmt.Errorf("the hub does not answer at %s: %w", c.HTTP, err)}).
-			hinted("is portillon-hub running on this computer?")
+		return nil, (&failure{code: 3, err: fmt.Errorf("no answer from the hub at %s: %w", c.HTTP, err)}).
+			hinted("check that portillon-hub is running on this computer")
 	}
 	defer resp.Body.Close()
 	var out []hub.Machine
@@ -86,7 +86,7 @@ func askHub(ctx context.Context, file string) ([]hub.Machine, error) {
 	return out, nil
 }
 
-// statusAtHub prints how the hub sees the machines. It is exit 1 where one of them is in trouble.
+// statusAtHub prints how the hub sees the machines. It exits with 1 if one of them is in trouble.
 func (o *order) statusAtHub(ctx context.Context, w stdio, file string, only policy.MachineID) error {
 	if o.socket != "" {
 		return wrong("--hub goes without --socket").hinted("portillon machine status --hub hub.yaml --machine laser")
@@ -123,12 +123,13 @@ func (o *order) statusAtHub(ctx context.Context, w stdio, file string, only poli
 	return nil
 }
 
-// seenByHub is how the hub sees a machine, and whether something is wrong with it.
+// seenByHub describes a machine as the hub sees it, and reports whether something is wrong.
 func seenByHub(m hub.Machine, l policy.Language) (lines []string, trouble bool) {
 	when := func(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
 	add := func(fr, en string, a ...any) { lines = append(lines, fmt.Sprintf(say(l, fr, en), a...)) }
 	add("%s, %d enregistrements reçus", "%s, %d records held",
 		say(l, pick(m.Online, "en ligne", "hors ligne"), pick(m.Online, "online", "offline")), m.Held)
+	// The hub refuses the machine's records.
 	if code, detail := m.Refusal(); code != "" {
 		trouble = true
 		add("enregistrements refusés depuis le %s, la dernière fois le %s", "records refused since %s, last at %s",
@@ -140,6 +141,7 @@ func seenByHub(m hub.Machine, l policy.Language) (lines []string, trouble bool) 
 				"  portillon machine replace "+string(m.ID)+" --hub hub.yaml --generation "+string(s.Generation))
 		}
 	}
+	// The machine reports that acknowledgements are missing. A refusal was reported above.
 	if s := m.State; s != nil && !s.UnackedSince.IsZero() {
 		trouble = true
 		add("la machine dit : pas d’accusé de réception depuis le %s", "the machine says: no acknowledgement since %s",
@@ -148,6 +150,7 @@ func seenByHub(m hub.Machine, l policy.Language) (lines []string, trouble bool) 
 			lines = append(lines, reasonLines(s.UnackedWhy, "", l)...)
 		}
 	}
+	// A screen does not report itself.
 	if s := m.State; s != nil && s.SilentScreen != "" {
 		trouble = true
 		add(

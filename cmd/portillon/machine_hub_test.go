@@ -35,7 +35,7 @@ func TestStatusNamesSinceWhenAndWhyTheHubDoesNotAcknowledge(t *testing.T) {
 		"broker away": {
 			control.Status{Unacked: &control.Unacked{Since: since, Why: "broker-away", Detail: "connection refused"}},
 			[]string{
-				"the broker is away",
+				"the broker cannot be reached",
 				"no acknowledgement since 2026-11-23 10:00:00",
 				"(connection refused)",
 				"→ Check the network",

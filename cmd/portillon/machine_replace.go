@@ -17,16 +17,18 @@ import (
 	"portillon/wire"
 )
 
-// replacement is what an administrator orders.
+// replacement is the flags of «machine replace».
 type replacement struct {
-	machine         policy.MachineID
-	hub             string // hub.yaml
-	generation, why string
-	by              string
+	machine         policy.MachineID // the machine's id
+	hub             string           // hub.yaml
+	generation, why string           // of the new journal; empty: as the machine told the hub
+	by              string           // who does it, for the record
 }
 
-// machineReplace has the hub accept the new journal of a machine. The hub may run meanwhile: it finds the act in its
-// ledger.
+// machineReplace runs «machine replace»: it has the hub accept the new journal of a machine. The hub may be running; it
+// reads the replacement from its ledger.
+// It is for a machine with a new SD card or a lost journal. The old journal stays in the ledger. The hub sends tags,
+// running hours and practice back to the machine.
 func machineReplace(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var r replacement
@@ -71,10 +73,10 @@ func machineReplace(ctx context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// nameOf is a generation as people read it.
+// nameOf is a generation's name, or a dash for the first one, which has none.
 func nameOf(g wire.Generation) string { return cmp.Or(string(g), "—") }
 
-// toldGeneration is the generation of its journal that a machine told the running hub.
+// toldGeneration is the generation that the machine reported to the running hub.
 func toldGeneration(ctx context.Context, file string, m policy.MachineID) (string, error) {
 	machines, err := askHub(ctx, file)
 	if err != nil {
@@ -89,18 +91,19 @@ func toldGeneration(ctx context.Context, file string, m policy.MachineID) (strin
 	return string(machines[i].State.Generation), nil
 }
 
+// hintGeneration adds how to name the generation by hand.
 func hintGeneration(err error) error {
 	var f *failure
 	if errors.As(err, &f) && f.hint == "" {
-		return f.hinted("name it: --generation, as “portillon machine status” shows it at the machine")
+		return f.hinted("--generation names the generation that “portillon machine status” shows at the machine")
 	}
 	return err
 }
 
-// act writes the replacement into the ledger, and returns the journal before and the generation of the next.
+// act writes the replacement into the ledger. It returns the journal before, and the generation that follows.
 func (r replacement) act(ctx context.Context, c hub.Config) (old ledger.Generation, next wire.Generation, err error) {
 	next = wire.Generation(r.generation)
-	if _, err := os.Stat(c.Ledger()); err != nil { // opening it would make one
+	if _, err := os.Stat(c.Ledger()); err != nil { // ledger.Open would make a new one
 		return old, next, &failure{code: 1, err: fmt.Errorf("the hub has no ledger: %w", err)}
 	}
 	keys, err := c.MachineKeys(ctx)
@@ -118,7 +121,7 @@ func (r replacement) act(ctx context.Context, c hub.Config) (old ledger.Generati
 	}
 	if n := len(all); n > 0 {
 		if old = all[n-1]; old.Generation == next {
-			return old, next, &failure{code: 1, err: fmt.Errorf("the hub takes the journal %s of %s already", next, r.machine)}
+			return old, next, &failure{code: 1, err: fmt.Errorf("the hub already accepts the journal %s of %s", next, r.machine)}
 		}
 	}
 	by := cmp.Or(r.by, os.Getenv("SUDO_USER"))
@@ -140,7 +143,7 @@ func (r replacement) act(ctx context.Context, c hub.Config) (old ledger.Generati
 	return old, next, nil
 }
 
-// journalLines show the journals of a machine that has had more than one.
+// journalLines list the replacements of a machine's journal.
 func journalLines(m hub.Machine, l policy.Language) (out []string) {
 	for i := 1; i < len(m.Journals); i++ {
 		old, next := m.Journals[i-1], m.Journals[i]

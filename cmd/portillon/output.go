@@ -12,7 +12,7 @@ import (
 	"portillon/policy"
 )
 
-// langFlag declares --lang. Its default is the environment's.
+// langFlag declares --lang. Its default follows the environment.
 func langFlag(fs *flag.FlagSet) *policy.Language {
 	lang := environment()
 	fs.Func(
@@ -26,8 +26,8 @@ func langFlag(fs *flag.FlagSet) *policy.Language {
 	return &lang
 }
 
-// environment is the language of whoever reads the terminal: the first of LC_ALL, LC_MESSAGES and LANG that is set
-// decides (POSIX, Base Definitions, section 8.2). Every language but French is answered in English, C and de_DE too.
+// environment is the language of the terminal: the first of LC_ALL, LC_MESSAGES and LANG that is set decides (POSIX,
+// Base Definitions, section 8.2). Languages other than French get English, also C and de_DE.
 func environment() policy.Language {
 	for _, name := range [...]string{"LC_ALL", "LC_MESSAGES", "LANG"} {
 		if s := os.Getenv(name); s != "" {
@@ -40,7 +40,7 @@ func environment() policy.Language {
 	return policy.French
 }
 
-// say is the one of two phrases that the language asks for.
+// say is the phrase in the given language.
 func say(l policy.Language, fr, en string) string {
 	if l == policy.English {
 		return en
@@ -48,6 +48,7 @@ func say(l policy.Language, fr, en string) string {
 	return fr
 }
 
+// monthsInFrench are the months, January first.
 var monthsInFrench = [...]string{
 	"janvier",
 	"février",
@@ -63,7 +64,7 @@ var monthsInFrench = [...]string{
 	"décembre",
 }
 
-// day is a date in words, as "1er mars 2026", in UTC.
+// day is a date in words, such as "1er mars 2026", in UTC.
 func day(l policy.Language, t time.Time) string {
 	t = t.UTC()
 	if l == policy.English {
@@ -76,7 +77,7 @@ func day(l policy.Language, t time.Time) string {
 	return fmt.Sprintf("%d%s %s %d", t.Day(), first, monthsInFrench[t.Month()-1], t.Year())
 }
 
-// plain is a text from outside as a terminal may show it: on one line, and without control and formatting characters,
+// plain makes a text from outside safe for a terminal: on one line, and without control and formatting characters,
 // which could move the cursor, change the window's title or hide text.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
@@ -99,7 +100,7 @@ func harmless(s string) string {
 	return strings.Join(lines, "\n")
 }
 
-// spanFlag declares a flag for a length of time: as Go writes them (12h), or in days (30d).
+// spanFlag declares a flag for a duration, as Go writes it (12h), or in days (30d).
 func spanFlag(fs *flag.FlagSet, into *time.Duration, name string, absent time.Duration, usage string) {
 	*into = absent
 	fs.Func(name, usage, func(s string) (err error) {
@@ -108,6 +109,7 @@ func spanFlag(fs *flag.FlagSet, into *time.Duration, name string, absent time.Du
 	})
 }
 
+// span parses a duration of 0 or more, at most 36,500 days.
 func span(s string) (time.Duration, error) {
 	days, isDays := strings.CutSuffix(s, "d")
 	if !isDays {
@@ -124,7 +126,7 @@ func span(s string) (time.Duration, error) {
 	return time.Duration(n) * 24 * time.Hour, nil
 }
 
-// endFlag is a time, or a length of time after the beginning.
+// endFlag reads a time, or a duration after from.
 func endFlag(name, given string, from time.Time) (time.Time, error) {
 	if d, err := span(given); err == nil {
 		return from.Add(d), nil
@@ -137,7 +139,7 @@ func endFlag(name, given string, from time.Time) (time.Time, error) {
 	return t, nil
 }
 
-// missing is one error for all required flags that were not given; nil where none is missing.
+// missing is one error for all required flags that were not given, or nil.
 func missing(hint string, needs ...need) error {
 	var problems []string
 	for _, n := range needs {
@@ -157,8 +159,8 @@ type need struct {
 	given bool
 }
 
-// writeOut writes a file that is not secret and prints its name and size. It refuses to overwrite a file unless forced.
-// Without a path it prints the content.
+// writeOut writes a file that is not secret, and prints its name and size. It overwrites an existing file only with
+// force. Without a path it prints the content.
 func (w stdio) writeOut(path string, b []byte, force bool) error {
 	if path == "" {
 		_, err := w.out.Write(b)
@@ -178,6 +180,7 @@ func (w stdio) writeNewOut(path string, b []byte) error {
 	return w.write(path, b)
 }
 
+// write writes a file and prints its name and size.
 func (w stdio) write(path string, b []byte) error {
 	if err := os.WriteFile(path, b, 0o644); err != nil {
 		return wrong("%w", err)

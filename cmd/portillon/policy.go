@@ -18,7 +18,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// readPolicy reads a policy file; all its faults are the error.
+// readPolicy reads a policy file. The error lists all its faults.
 func readPolicy(path string) (*policy.Policy, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -27,18 +27,19 @@ func readPolicy(path string) (*policy.Policy, error) {
 	return file.Parse(path, b)
 }
 
-// places say where in a file something stands: "policy.yaml:89: machines.laser.grants[1]".
+// places finds where entries are in a file: "policy.yaml:89: machines.laser.grants[1]".
 type places struct {
-	name string
-	root yamlfile.Node
+	name string        // the file's name in positions
+	root yamlfile.Node // the parsed file
 }
 
+// placesIn reads the file again for the positions of its entries.
 func placesIn(path string) places {
-	b, _ := os.ReadFile(path) // it was read before: where it is gone, there is no line to say
+	b, _ := os.ReadFile(path) // the file was read before; if it is gone now, positions have no line
 	return places{path, yamlfile.Parse(path, b).Root()}
 }
 
-// line is where a path begins, with the path: keys, and indices from 0, as in faults.
+// line is the position of a path: keys, and indices from 0, as in faults.
 func (p places) line(path ...any) string {
 	n, line := p.root, 0
 	for _, x := range path {
@@ -62,7 +63,7 @@ func (p places) line(path ...any) string {
 	return fmt.Sprintf("%s:%d: %s", p.name, line, n.Path())
 }
 
-// ofGrant is where a grant stands, or its machine.
+// ofGrant is the position of a grant, or of its machine if grant is below 0.
 func (p places) ofGrant(m policy.MachineID, grant int) string {
 	if grant < 0 {
 		return p.line("machines", string(m))
@@ -70,7 +71,7 @@ func (p places) ofGrant(m policy.MachineID, grant int) string {
 	return p.line("machines", string(m), "grants", grant)
 }
 
-// ofWarning is where what a warning is about stands.
+// ofWarning is the position of what a warning is about.
 func (p places) ofWarning(w analysis.Warning) string {
 	if w.Badge != "" {
 		return p.line("badges", string(w.Badge), "accepts", w.Entry)
@@ -78,6 +79,9 @@ func (p places) ofWarning(w analysis.Warning) string {
 	return p.ofGrant(w.Machine, w.Grant)
 }
 
+// policyCheck runs «policy check»: it reads a policy, prints warnings, and checks the laws of every policy.
+// Warnings do not change the exit code. A policy with a fault exits with 2, one for which a law of every policy does
+// not hold with 1.
 func policyCheck(_ context.Context, w stdio, args []string) error {
 	var lang *policy.Language
 	rest, err := flags(w, "policy check", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
@@ -115,11 +119,11 @@ func policyCheck(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// flawed says what an analysis came upon, where, and what would do.
+// flawed adds a position and a hint to the error of an analysis. nil stays nil.
 func flawed(err error, at places, l policy.Language) error {
 	var f *analysis.Flaw
 	if !errors.As(err, &f) {
-		return err // nil, most of the time
+		return err // nil, or an error that already says all
 	}
 	out := &failure{code: 3, err: fmt.Errorf(say(l, "%s : %s", "%s: %s"), at.ofGrant(f.Machine, -1), f.Text.In(l)),
 		hint: say(l, "moins de durées, de quotas ou de badges différents dans les règles d’un même rôle ; "+
@@ -128,11 +132,13 @@ func flawed(err error, at places, l policy.Language) error {
 	if f.Broken {
 		out.code = 1
 		out.hint = say(l, "l’erreur vient de portillon, pas du fichier : merci de la signaler avec ce fichier",
-			"this is a fault of portillon, not of the file: please report it, with the file")
+			"this is a bug in portillon, not in the file: please report it together with the file")
 	}
 	return out
 }
 
+// policyTest runs «policy test»: the examples under tests:, and the rules under never:.
+// It exits with 1 if an example fails or a rule under never: is broken, and with 3 if the file has neither.
 func policyTest(_ context.Context, w stdio, args []string) error {
 	var lang *policy.Language
 	rest, err := flags(w, "policy test", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
@@ -173,12 +179,13 @@ func policyTest(_ context.Context, w stdio, args []string) error {
 	case len(p.Tests)+len(p.Never) == 0:
 		err := fmt.Errorf(say(*lang, "%s : rien à essayer", "%s: nothing to try"), rest[0])
 		return (&failure{code: 3, err: err}).hinted("%s",
-			say(*lang, "les exemples vont sous tests:, ce qui ne doit jamais être sous never:",
-				"examples stand under tests:, what must never be under never:"))
+			say(*lang, "les exemples vont sous tests:, les accès interdits sous never:",
+				"examples go under tests:, forbidden access under never:"))
 	}
 	return nil
 }
 
+// either is a if first is true, otherwise b.
 func either(first bool, a, b string) string {
 	if first {
 		return a
@@ -186,7 +193,7 @@ func either(first bool, a, b string) string {
 	return b
 }
 
-// named is a place, with the name that its entry may have.
+// named is a position with the name of its entry, unless the position ends with it.
 func named(place, name string) string {
 	if strings.HasSuffix(place, " "+name) {
 		return place
@@ -194,7 +201,7 @@ func named(place, name string) string {
 	return place + " (" + name + ")"
 }
 
-// breach is a case against an invariant, for an operator.
+// breach is a line about a case that breaks an invariant.
 func breach(p *policy.Policy, at places, b analysis.Breach, l policy.Language) string {
 	holds := say(l, "sans badge", "with no badge")
 	var all []string
@@ -212,8 +219,9 @@ func breach(p *policy.Policy, at places, b analysis.Breach, l policy.Language) s
 		role += say(l, " avec un mentor", " with a mentor")
 	}
 	if b.Clock == policy.Untrusted {
-		role += say(l, ", tant que l’heure n’est pas sûre", ", while the clock is not trusted")
+		role += say(l, ", tant que l’horloge n’est pas réglée", ", while the clock is not trusted")
 	}
+	// Find the invariant's position by its name.
 	i := 0
 	for i < len(p.Never) && p.Never[i].Name != b.Invariant.Name {
 		i++

@@ -12,15 +12,15 @@ import (
 	"portillon/policy/analysis"
 )
 
-// differences is what policy diff --json prints.
+// differences is the result of «policy diff» as JSON.
 type differences struct {
 	Verdict  string             `json:"verdict"` // same, differs
 	Reasons  []reason           `json:"reasons"`
-	Changes  []analysis.Change  `json:"changes"`
-	Settings []analysis.Setting `json:"settings,omitempty"` // what else differs
-	Members  []affected         `json:"members,omitempty"`
+	Changes  []analysis.Change  `json:"changes"`            // by machine and role
+	Settings []analysis.Setting `json:"settings,omitempty"` // differences that Compare does not cover
+	Members  []affected         `json:"members,omitempty"`  // with --site: members who gain or lose a role
 
-	site bool // members were compared
+	site bool // --site was given: members were compared
 }
 
 // affected is a member of the site who gains or loses a role.
@@ -30,6 +30,9 @@ type affected struct {
 	analysis.MemberChange
 }
 
+// policyDiff runs «policy diff». It exits with 1 if the policies differ.
+// Without --site it compares the policies for every possible member. With --site it also verifies the site's badges
+// under each policy, and names the members who gain or lose a role in the following year.
 func policyDiff(_ context.Context, w stdio, args []string) error {
 	var dir, at string
 	var l *policy.Language
@@ -72,7 +75,7 @@ func policyDiff(_ context.Context, w stdio, args []string) error {
 	return w.differs(out, *l, asJSON)
 }
 
-// affected verifies the site's badges under either policy, and compares what members may.
+// affected verifies the site's badges under both policies, and compares the roles of the members.
 func (w stdio) affected(dir, old, young string, at time.Time) ([]affected, error) {
 	before, known, err1 := believed(dir, old, at)
 	after, warnings, err2 := believed(dir, young, at)
@@ -83,7 +86,7 @@ func (w stdio) affected(dir, old, young string, at time.Time) ([]affected, error
 	var all []analysis.Twin
 	var names []string
 	for p := range after.Everyone() {
-		if same, ok := before.Person(p.Member.ID); ok { // one file says who they are
+		if same, ok := before.Person(p.Member.ID); ok { // both read the same members.yaml
 			all, names = append(all, analysis.Twin{Before: same.Member, After: p.Member}), append(names, p.Name)
 		}
 	}
@@ -94,6 +97,7 @@ func (w stdio) affected(dir, old, young string, at time.Time) ([]affected, error
 	return out, nil
 }
 
+// differs prints the result, and returns errNo if there is a difference.
 func (w stdio) differs(d differences, l policy.Language, asJSON bool) error {
 	if asJSON {
 		if err := printJSON(w.out, d); err != nil {
@@ -108,9 +112,10 @@ func (w stdio) differs(d differences, l policy.Language, asJSON bool) error {
 	return nil
 }
 
+// tellDifferences prints the result for a person.
 func (w stdio) tellDifferences(d differences, l policy.Language) {
 	switch zoned := slices.ContainsFunc(d.Settings, func(s analysis.Setting) bool { return s.Path == "timezone" }); {
-	case zoned: // hours of two zones have no times of day in common
+	case zoned: // hours in two zones cannot be compared by time of day
 		fmt.Fprintln(w.out, say(l,
 			"les deux fichiers ont des fuseaux horaires différents : les accès ne sont pas comparés à la minute près",
 			"the two files have different time zones: access is not compared to the minute"))
@@ -136,7 +141,7 @@ func (w stdio) tellDifferences(d differences, l policy.Language) {
 	}
 }
 
-// in is a member's change in a line.
+// in is a line about a member's change.
 func (a affected) in(l policy.Language) string {
 	role := a.Role.In(l)
 	if !a.Alone {
@@ -151,9 +156,10 @@ func (a affected) in(l policy.Language) string {
 	return out + analysis.WhenInWords(a.When, a.Except, l) + fmt.Sprintf(hours, a.Hours)
 }
 
+// settingInWords is a line about a setting that differs.
 func settingInWords(s analysis.Setting, l policy.Language) string {
 	switch {
-	case s.Before != "" && s.After != "" && len(s.Before)+len(s.After) < 300: // long ones are PEM keys
+	case s.Before != "" && s.After != "" && len(s.Before)+len(s.After) < 300: // longer values are PEM keys
 		return s.Path + say(l, " : ", ": ") + plain(s.Before) + " → " + plain(s.After)
 	case s.Before == "" && s.After != "":
 		return s.Path + say(l, " : nouveau", ": new")

@@ -11,23 +11,25 @@ import (
 	"portillon/policy"
 )
 
-// explained is what policy explain --json prints.
+// explained is the result of «policy explain» as JSON.
 type explained struct {
-	Verdict  policy.Verdict  `json:"verdict"`
-	Reasons  []reason        `json:"reasons"`
-	Decision policy.Decision `json:"decision"`
-	Sentence policy.Sentence `json:"sentence"`
+	Verdict  policy.Verdict  `json:"verdict"`  // allow, await or deny
+	Reasons  []reason        `json:"reasons"`  // codes of the nearest grant
+	Decision policy.Decision `json:"decision"` // the whole decision
+	Sentence policy.Sentence `json:"sentence"` // what the member reads
 }
 
-// asked are the flags of policy explain: what an example under tests: can say.
+// asked is the flags of «policy explain»: everything that an example under tests: can set.
 type asked struct {
 	machine, member, holds, supervisor, at, card, clock, as, used, lastUsed string
-	age, logged                                                             time.Duration
-	answering                                                               int
-	tagged, fault                                                           bool
-	until, cardState                                                        string
+	age, logged                                                             time.Duration // of the bundle
+	// people whom the mentor already supervises
+	answering        int
+	tagged, fault    bool
+	until, cardState string // last day of the membership
 }
 
+// declare declares the flags.
 func (a *asked) declare(fs *flag.FlagSet) {
 	fs.StringVar(&a.machine, "machine", "", "the machine")
 	fs.StringVar(&a.member, "member", "member",
@@ -35,7 +37,7 @@ func (a *asked) declare(fs *flag.FlagSet) {
 	fs.StringVar(&a.holds, "holds", "", "the member's badges, with commas; issued a year ago, unless it says otherwise: "+
 		"laser-user/issued=2025-01-31/expires=2027-01-31/revoked; laser-user/issuer=ID is the badge of that issuer "+
 		"that laser-user accepts")
-	fs.StringVar(&a.supervisor, "supervisor-holds", "", "the badges of the supervisor who taps, likewise")
+	fs.StringVar(&a.supervisor, "supervisor-holds", "", "the badges of the mentor who taps, in the same form")
 	fs.StringVar(&a.at, "at", "", "the time, at the site (2026-11-23T10:00) or with its offset; default: now")
 	fs.StringVar(&a.clock, "clock", "trusted", "the machine's clock: trusted or untrusted")
 	fs.StringVar(&a.card, "card", "number", "what the card has proven: number or aes")
@@ -44,14 +46,17 @@ func (a *asked) declare(fs *flag.FlagSet) {
 	fs.StringVar(&a.lastUsed, "last-used", "", "when the member last used the machine; default: never, or now with --used")
 	spanFlag(fs, &a.logged, "logged", 0, "running time that the member has logged on the machine, as 10h")
 	spanFlag(fs, &a.age, "bundle-age", 0, "how old the machine's bundle is, as 31d or 240h")
-	fs.IntVar(&a.answering, "answering", 0, "how many sessions the supervisor answers for already")
+	fs.IntVar(&a.answering, "answering", 0, "how many people the mentor already supervises")
 	fs.StringVar(&a.until, "until", "",
 		"the last day of the member's membership, as 2026-09-30; default: it has no end, or what the site says")
 	fs.StringVar(&a.cardState, "card-state", "active", "what the site says of the card: active, lost, blocked or replaced")
 	fs.BoolVar(&a.tagged, "tagged", false, "the machine is tagged out")
-	fs.BoolVar(&a.fault, "fault", false, "the machine's relay cannot be trusted")
+	fs.BoolVar(&a.fault, "fault", false, "the machine's relay has a fault")
 }
 
+// policyExplain runs «policy explain» for invented badges, or for a member of a site. It exits with 1 unless the answer
+// is allow.
+// The flags are those of an example under tests:, so a decision can be turned into an example.
 func policyExplain(_ context.Context, w stdio, args []string) error {
 	var a asked
 	var lang *policy.Language
@@ -78,6 +83,7 @@ func policyExplain(_ context.Context, w stdio, args []string) error {
 	return w.explain(p, q, *lang, asJSON)
 }
 
+// question builds the question that the flags describe.
 func (a *asked) question(p *policy.Policy) (q policy.Question, err error) {
 	q = policy.Question{
 		Clock:     policy.Trusted,
@@ -122,7 +128,7 @@ func (a *asked) question(p *policy.Policy) (q policy.Question, err error) {
 	return q, err
 }
 
-// practice is what the member has done at the machine.
+// practice is the member's practice at the machine. With --used the last use is now.
 func (a *asked) practice(p *policy.Policy, q policy.Question) (policy.Practice, error) {
 	here := policy.Practice{Machine: q.Machine, Logged: a.logged}
 	var last time.Time
@@ -140,7 +146,7 @@ func (a *asked) practice(p *policy.Policy, q policy.Question) (policy.Practice, 
 			continue
 		}
 		if !named || into == nil {
-			return here, wrong("--used: %q is no share of a day or a week", part).hinted("--used day=2h,week=6h")
+			return here, wrong("--used: %q is not the use of a day or a week", part).hinted("--used day=2h,week=6h")
 		}
 		if *into, err = span(text); err != nil {
 			return here, wrong("--used: %w", err)
@@ -149,6 +155,7 @@ func (a *asked) practice(p *policy.Policy, q policy.Question) (policy.Practice, 
 	return here, nil
 }
 
+// explain asks the policy, and prints the decision.
 func (w stdio) explain(p *policy.Policy, q policy.Question, l policy.Language, asJSON bool) error {
 	d := p.Decide(q)
 	said := policy.Explain(p, q, d)
@@ -169,8 +176,8 @@ func (w stdio) explain(p *policy.Policy, q policy.Question, l policy.Language, a
 	return nil
 }
 
-// trace is the answer for an operator: the sentence the member reads, then every grant. In
-// English, codes and roles are words of the policy file.
+// trace prints the sentence that the member reads, then every grant. In English, codes and roles are words of the
+// policy file.
 func (w stdio) trace(p *policy.Policy, d policy.Decision, said string, l policy.Language) {
 	verdict := func(v policy.Verdict) string {
 		return say(l, [...]string{"refusé", "en attente", "autorisé"}[v], v.String())
@@ -199,7 +206,7 @@ func (w stdio) trace(p *policy.Policy, d policy.Decision, said string, l policy.
 	}
 }
 
-// lacking writes each code once, with its badge, and behind it which rules spoke.
+// lacking lists each code once, with its badge, followed by the rules that gave it.
 func lacking(p *policy.Policy, missing []policy.Reason, l policy.Language) []string {
 	var heads []string
 	codes, rules := map[string]policy.Code{}, map[string][]string{}
@@ -224,7 +231,7 @@ func lacking(p *policy.Policy, missing []policy.Reason, l policy.Language) []str
 	return heads
 }
 
-// ruleOf says which rule spoke, where a code has several.
+// ruleOf says which rule gave the reason, if its code has several.
 func ruleOf(p *policy.Policy, r policy.Reason, l policy.Language) string {
 	if s := ofMembership(p, r, l); s != "" {
 		return s
@@ -239,7 +246,7 @@ func ruleOf(p *policy.Policy, r policy.Reason, l policy.Language) string {
 	case policy.OldStatus:
 		return say(l, "statut trop ancien", "status too old")
 	case policy.WeakAssurance:
-		return say(l, "preuve trop faible", "proof too weak")
+		return say(l, "vérification trop faible", "assurance too weak")
 	case policy.WeakCard:
 		return say(l, "carte : un numéro seul", "card: a number only")
 	case policy.OfDay:
@@ -254,12 +261,13 @@ func ruleOf(p *policy.Policy, r policy.Reason, l policy.Language) string {
 	case policy.Besides:
 		return say(l, "demandé avec un badge accepté", "asked for with an accepted badge")
 	case policy.BusySupervisor:
-		return say(l, "répond déjà d’assez de sessions", "answers for enough sessions already")
+		return say(l, "encadre déjà le maximum de personnes", "already supervises as many people as allowed")
 	}
 	return ""
 }
 
-// holder is somebody who holds badges, verified and without an end, since a year, unless the badge says otherwise.
+// holder is a member with these badges. They are verified, without an end, and a year old, unless the flag says
+// otherwise.
 func holder(p *policy.Policy, flag, id, badges string, at time.Time) (*policy.Member, error) {
 	m := &policy.Member{ID: policy.MemberID(id)}
 	for _, text := range strings.Split(badges, ",") {
@@ -284,7 +292,7 @@ func holder(p *policy.Policy, flag, id, badges string, at time.Time) (*policy.Me
 			case "issuer":
 				other, err = acceptedOf(p, flag, h.Badge, policy.IssuerID(value))
 			default:
-				err = wrong("%s: %q says nothing of a badge", flag, x).
+				err = wrong("%s: %q is not a property of a badge", flag, x).
 					hinted("%s/issued=2025-01-31/expires=2027-01-31/revoked/issuer=ID", h.Badge)
 			}
 			if err != nil {
@@ -303,6 +311,7 @@ func holder(p *policy.Policy, flag, id, badges string, at time.Time) (*policy.Me
 	return m, nil
 }
 
+// machineList lists the policy's machines.
 func machineList(p *policy.Policy) string {
 	var out []string
 	for _, m := range p.Machines {

@@ -12,6 +12,8 @@ import (
 	"portillon/wire"
 )
 
+// policyFmt runs «policy fmt»: it prints a policy in its canonical form, writes it (-w), or checks it (--check).
+// Comments are kept. A file that «policy check» refuses is not formatted.
 func policyFmt(_ context.Context, w stdio, args []string) error {
 	var write, check bool
 	rest, err := flags(w, "policy fmt", args, 1, func(fs *flag.FlagSet) {
@@ -22,7 +24,7 @@ func policyFmt(_ context.Context, w stdio, args []string) error {
 		return err
 	}
 	if write && check {
-		return wrong("policy fmt: --check and -w stand together").hinted("--check only looks, -w writes: one of them")
+		return wrong("policy fmt: --check and -w exclude each other").hinted("--check only looks, -w writes: one of them")
 	}
 	before, err := os.ReadFile(rest[0])
 	if err != nil {
@@ -49,8 +51,8 @@ func policyFmt(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// rewrite replaces a file that is there. Of a link, it replaces what the link points at: a site may keep its policy
-// elsewhere.
+// rewrite replaces an existing file, with the same permissions. If path is a link, the linked file is replaced, because
+// a site may keep its policy elsewhere.
 func rewrite(path string, data []byte) error {
 	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -63,6 +65,8 @@ func rewrite(path string, data []byte) error {
 	return wire.WriteFile(path, data, info.Mode().Perm())
 }
 
+// policySchema runs «policy schema».
+// Editors use it to complete and check policy.yaml.
 func policySchema(_ context.Context, w stdio, args []string) error {
 	if _, err := flags(w, "policy schema", args, 0, nil); err != nil {
 		return err

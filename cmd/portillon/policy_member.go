@@ -11,16 +11,16 @@ import (
 	"portillon/policy"
 )
 
-// isSite reports whether what was given is a site's folder, not a policy file.
+// isSite reports whether the path is a site's directory and not a policy file.
 func isSite(path string) bool {
 	fi, err := os.Stat(path)
 	return err == nil && fi.IsDir()
 }
 
-// explainMember answers for a real member of a site: badge by badge, then as policy explain does.
+// explainMember explains the decision for a member of a site, and lists the member's badges.
 func (a *asked) explainMember(w stdio, dir string, l policy.Language, asJSON bool) error {
 	if a.holds != "" {
-		return wrong("--holds goes with a policy file; a site's folder says what its members hold").
+		return wrong("--holds needs a policy file; a site's directory already has its members' badges").
 			hinted("portillon policy explain SITE --member NAME --machine M")
 	}
 	file := filepath.Join(dir, "policy.yaml")
@@ -44,6 +44,7 @@ func (a *asked) explainMember(w stdio, dir string, l policy.Language, asJSON boo
 	if err != nil {
 		return err
 	}
+	// Flags replace the member's practice and the end of the membership.
 	member := *who.Member
 	member.Practice = q.Member.Practice
 	if q.Member.Until != (policy.Date{}) {
@@ -57,8 +58,7 @@ func (a *asked) explainMember(w stdio, dir string, l policy.Language, asJSON boo
 	return w.explain(r.Policy, q, l, asJSON)
 }
 
-// findMember finds a member by id or by name. Case does not matter; a part of the name does where it is one member's
-// alone.
+// findMember finds a member by id or by name. Case is ignored. A part of the name is enough if it is one member's only.
 func findMember(r *roster.Roster, given string) (roster.Person, error) {
 	if p, ok := r.Person(policy.MemberID(given)); ok {
 		return p, nil
@@ -87,12 +87,11 @@ func findMember(r *roster.Roster, given string) (roster.Person, error) {
 	for _, p := range found[:min(len(found), 8)] {
 		names = append(names, fmt.Sprintf("%s (%s)", plain(p.Name), p.Member.ID))
 	}
-	return roster.Person{}, wrong("--member: %q is %d members", given, len(found)).
+	return roster.Person{}, wrong("--member: %q matches %d members", given, len(found)).
 		hinted("one of: %s", strings.Join(names, ", "))
 }
 
-// holdings prints what a member holds, badge by badge, and what the site's build says of their badges that do not
-// count.
+// holdings prints a member's badges, and the site's warnings about this member.
 func (w stdio) holdings(p *policy.Policy, who roster.Person, warnings []string, at time.Time, l policy.Language) {
 	fmt.Fprintf(w.out, "%s (%s)", plain(who.Name), who.Member.ID)
 	if who.Member.Blocked {
@@ -122,8 +121,8 @@ func (w stdio) holdings(p *policy.Policy, who roster.Person, warnings []string, 
 	}
 	fmt.Fprintln(
 		w.out,
-		say(l, "  utilisation inconnue ici : --last-used, --logged et --used la donnent",
-			"  practice is not known here: --last-used, --logged and --used give it"),
+		say(l, "  utilisation inconnue ici : la donner par --last-used, --logged et --used",
+			"  practice is unknown here: give it with --last-used, --logged and --used"),
 	)
 }
 

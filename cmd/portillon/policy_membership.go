@@ -23,7 +23,7 @@ func (a *asked) membership(q *policy.Question) (err error) {
 	return nil
 }
 
-// ofMembership is what a reason says of a membership or of a card's state; empty: it is about something else.
+// ofMembership is what a reason says about a membership or a card; empty: it is about something else.
 func ofMembership(p *policy.Policy, r policy.Reason, l policy.Language) string {
 	switch {
 	case r.Code == policy.MembershipLapsed && !r.At.IsZero():
@@ -40,7 +40,7 @@ func ofMembership(p *policy.Policy, r policy.Reason, l policy.Language) string {
 	return ""
 }
 
-// membershipLine is where a member's membership stands; empty: it has no end.
+// membershipLine is the state of a membership; empty: it has no end.
 func membershipLine(p *policy.Policy, who roster.Person, at time.Time, l policy.Language) string {
 	state, last := p.MembershipOf(policy.Question{At: at, Clock: policy.Trusted, Member: who.Member})
 	switch state {
@@ -59,7 +59,7 @@ func membershipLine(p *policy.Policy, who roster.Person, at time.Time, l policy.
 	return fmt.Sprintf(say(l, "adhésion jusqu’au %s", "membership until %s"), last)
 }
 
-// lapsedAmong counts those who may not use a machine because their membership has lapsed.
+// lapsedAmong counts the members who may not use a machine because their membership has lapsed.
 func lapsedAmong(all []may, m policy.MachineID) (n int) {
 	for _, x := range all {
 		if x.Machine == m && slices.Contains(x.Missing, policy.MembershipLapsed) {
@@ -69,7 +69,7 @@ func lapsedAmong(all []may, m policy.MachineID) (n int) {
 	return n
 }
 
-// endings lists, by name, the memberships and badges that end within 30 days.
+// endings lists the memberships and badges that end within 30 days, by name.
 func (w stdio) endings(all []site.Ending, p *policy.Policy) {
 	if len(all) == 0 {
 		return

@@ -18,7 +18,10 @@ import (
 	"portillon/wire"
 )
 
-// policySign signs a policy with the policy key, on a computer that the hub cannot reach perhaps.
+// policySign runs «policy sign»: it signs a policy with the policy key, perhaps on a computer that the hub cannot
+// reach.
+// Machines that pin a separate policy key accept no policy without its signature, so a hub that was broken into cannot
+// change who may do what. The number must grow with each policy.
 func policySign(_ context.Context, w stdio, args []string) error {
 	var key, cardKey, out string
 	var number uint64
@@ -59,7 +62,7 @@ func policySign(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// signPolicy signs a site's directory, or a policy file. A policy file beside a members.yaml is that site's.
+// signPolicy signs a site's directory or a policy file. A policy file beside a members.yaml belongs to that site.
 func (w stdio) signPolicy(path string, o site.Order) ([]byte, wire.SignedPolicy, error) {
 	fail := func(err error) ([]byte, wire.SignedPolicy, error) { return nil, wire.SignedPolicy{}, err }
 	dir, file := path, filepath.Join(path, "policy.yaml")
@@ -70,6 +73,7 @@ func (w stdio) signPolicy(path string, o site.Order) ([]byte, wire.SignedPolicy,
 	if err != nil {
 		return fail(err)
 	}
+	// Refuse a policy that «bundle build» would refuse.
 	if err := keptPromises(p, filepath.Dir(file), o.Issued); err != nil {
 		return fail(err)
 	}
@@ -96,7 +100,7 @@ func (w stdio) signPolicy(path string, o site.Order) ([]byte, wire.SignedPolicy,
 	return data, b.Policy, nil
 }
 
-// readPolicyKey reads the private half of a policy key. A site key may be one.
+// readPolicyKey reads the private half of a policy key. A site key may serve as one.
 func readPolicyKey(flag, path string) (note.Signer, error) {
 	if path == "" {
 		return nil, wrong("%s is missing", flag).hinted("portillon bundle keygen SITE --kind policy -o policy.key makes one")
@@ -115,12 +119,13 @@ func readPolicyKey(flag, path string) (note.Signer, error) {
 	return s, nil
 }
 
-// policyFlags are the flags of bundle build about the policy key.
+// policyFlags are the flags of «bundle build» about the policy key.
 type policyFlags struct {
-	key, signed string
-	number      uint64
+	key, signed string // file of the policy key
+	number      uint64 // the policy's number; 0: the time of issue
 }
 
+// declare declares the flags.
 func (p *policyFlags) declare(fs *flag.FlagSet) {
 	fs.StringVar(&p.key, "policy-key", "", "the policy key, where machines pin one apart from --key")
 	fs.Uint64Var(&p.number, "policy-number", 0,
@@ -128,7 +133,7 @@ func (p *policyFlags) declare(fs *flag.FlagSet) {
 	fs.StringVar(&p.signed, "policy", "", "instead of --policy-key: the file that portillon policy sign wrote")
 }
 
-// apart reports whether the site has a policy key apart: then a hub key may sign bundles.
+// apart reports whether the site has a separate policy key. A hub key may sign its bundles then.
 func (p *policyFlags) apart() bool { return p.key != "" || p.signed != "" }
 
 // signerKind is the kind of the key that signs the bundle.
@@ -139,6 +144,7 @@ func (p *policyFlags) signerKind() keykind.Kind {
 	return keykind.Site
 }
 
+// order reads the policy key, or the policy that was signed with it.
 func (p *policyFlags) order(issued time.Time) (o site.PolicyOrder, err error) {
 	switch {
 	case p.key != "" && p.signed != "":
@@ -159,22 +165,22 @@ func (p *policyFlags) order(issued time.Time) (o site.PolicyOrder, err error) {
 	return o, err
 }
 
-// policyWords say what a policy document is: number, key, and what besides the policy it signs.
+// policyWords describes a signed policy: its number, its key, and what else it signs.
 func policyWords(p wire.SignedPolicy, key string) string {
 	return fmt.Sprintf("policy number %d, signed by %s, %s, %s", p.Number, key,
 		pick(p.Documents == "", "without documents", "with the issuers' documents"),
 		pick(p.Bindings == "", "bindings are not signed", "bindings are signed"))
 }
 
-// policyInfo is what verify and show print of a bundle's policy document.
+// policyInfo is a bundle's signed policy as JSON.
 type policyInfo struct {
-	Number   uint64 `json:"number"`
-	Key      string `json:"key"`
+	Number   uint64 `json:"number"` // grows with each policy
+	Key      string `json:"key"`    // name of the key
 	Verified bool   `json:"verified"`
-	Bindings bool   `json:"bindings"`
+	Bindings bool   `json:"bindings"` // the members' cards and addresses are signed too
 }
 
-// policyOf reads the policy document of a bundle; nil: it has none. It is verified with key, where one is given.
+// policyOf reads the signed policy of a bundle, or nil if it has none. The signature is verified if key is given.
 func policyOf(m wire.Manifest, key string) (*policyInfo, string, error) {
 	if key == "" && m.SignedPolicy == "" {
 		return nil, "", nil

@@ -22,8 +22,8 @@ import (
 	"portillon/wire"
 )
 
-// believed is a site as a machine believes it, under a policy: built into a bundle, with keys of the moment, and loaded
-// as a daemon loads it. The warnings are of what does not count.
+// believed builds the site into a bundle, with new keys, and loads it as a daemon does, under the given policy. The
+// warnings are about files that do not count.
 func believed(dir, policyFile string, at time.Time) (*roster.Roster, []string, error) {
 	s, err := site.ReadUnder(dir, policyFile)
 	if err != nil {
@@ -60,21 +60,24 @@ type may struct {
 	Member  policy.MemberID  `json:"member"`
 	Name    string           `json:"name"`
 	Machine policy.MachineID `json:"machine"`
-	Alone   []policy.Role    `json:"alone,omitempty"`
-	With    []policy.Role    `json:"with_supervisor,omitempty"`
-	Missing []policy.Code    `json:"missing,omitempty"` // where there is no role now
-	When    []mayWhen        `json:"when,omitempty"`
+	Alone   []policy.Role    `json:"alone,omitempty"`           // roles without a mentor, now
+	With    []policy.Role    `json:"with_supervisor,omitempty"` // roles with a mentor, now
+	Missing []policy.Code    `json:"missing,omitempty"`         // if the member has no role now
+	When    []mayWhen        `json:"when,omitempty"`            // all roles at any time
 }
 
-// mayWhen is one of their roles with its hours; absent: at any time.
+// mayWhen is one of the member's roles with its hours.
 type mayWhen struct {
 	Role   policy.Role `json:"role"`
-	With   bool        `json:"with_supervisor,omitempty"`
-	Hours  string      `json:"hours,omitempty"`  // as the policy has them
-	Booked bool        `json:"booked,omitempty"` // within a booking of their own
-	Now    bool        `json:"now"`
+	With   bool        `json:"with_supervisor,omitempty"` // only with a mentor
+	Hours  string      `json:"hours,omitempty"`           // as in the policy; empty: at any time
+	Booked bool        `json:"booked,omitempty"`          // only during the member's own booking
+	Now    bool        `json:"now"`                       // possible at the given time
 }
 
+// policyWho runs «policy who». It exits with 1 if no member may use the machines.
+// It builds the site as «bundle build» does and judges the badges as a machine does. Warnings about badges that do not
+// count go to standard error.
 func policyWho(_ context.Context, w stdio, args []string) error {
 	var machine, at string
 	var asJSON bool
@@ -89,7 +92,7 @@ func policyWho(_ context.Context, w stdio, args []string) error {
 		return err
 	}
 	zone := time.UTC
-	if p, err := readPolicy(filepath.Join(rest[0], "policy.yaml")); err == nil { // what is wrong with it is said below
+	if p, err := readPolicy(filepath.Join(rest[0], "policy.yaml")); err == nil { // believed reports its faults
 		zone = p.Zone
 	}
 	when, err := siteTime("--at", at, zone, time.Now())
@@ -111,19 +114,19 @@ func policyWho(_ context.Context, w stdio, args []string) error {
 	return w.who(r.Policy, all, *lang)
 }
 
-// warn says what does not count: somebody may be missing for it.
+// warn prints warnings about files that do not count: a member may be missing because of them.
 func (w stdio) warn(warnings []string) {
 	for _, x := range warnings {
 		fmt.Fprintf(w.err, "portillon: warning: %s\n", harmless(x))
 	}
 }
 
-// who answers for every member at the machine, or at all.
+// who asks for every member and machine, or for one machine. Members are sorted by name.
 func who(r *roster.Roster, only policy.MachineID, at time.Time) []may {
 	all := []may{}
 	var members []*policy.Member
 	var names []string
-	// The bundle's order is that of hashes: names come in the same order at every call.
+	// Sort by name: the bundle has its members in the order of hashes.
 	for _, p := range slices.SortedFunc(r.Everyone(), func(a, b roster.Person) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Member.ID, b.Member.ID))
 	}) {
@@ -160,7 +163,7 @@ func who(r *roster.Roster, only policy.MachineID, at time.Time) []may {
 	return all
 }
 
-// who prints a table: those who may at some time, by machine, and when; the others are counted.
+// who prints a table by machine of the members who may use it, and when. The others are counted.
 func (w stdio) who(p *policy.Policy, all []may, l policy.Language) error {
 	found := false
 	for _, m := range p.Machines {
@@ -192,6 +195,7 @@ func (w stdio) who(p *policy.Policy, all []may, l policy.Language) error {
 	return nil
 }
 
+// roleWords lists a member's roles with their hours.
 func roleWords(x may, l policy.Language) string {
 	var out []string
 	for _, r := range x.When {

@@ -15,8 +15,8 @@ import (
 	"portillon/rfid/pcsc"
 )
 
-// machinePorts lists what a machine.yaml can name on this computer. periph finds pins and opens SPI ports here;
-// the relay's own pin is never opened through it (see daemon/relay/gpio).
+// machinePorts runs «machine ports»: it lists what a machine.yaml can name on this computer. It finds pins and opens
+// SPI ports with package periph; the relay's pin is never opened with periph (see daemon/relay/gpio).
 func machinePorts(_ context.Context, w stdio, args []string) error {
 	if _, err := flags(w, "machine ports", args, 0, nil); err != nil {
 		return err
@@ -66,7 +66,7 @@ func machinePorts(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// usbReaders are the readers that are plugged in and type as keyboards do, by names that do not change.
+// usbReaders returns the connected USB readers that type like keyboards, by device names that do not change.
 func usbReaders() []string {
 	found, err := filepath.Glob("/dev/input/by-id/*-event-kbd")
 	if err != nil {

@@ -13,8 +13,10 @@ import (
 	"portillon/rfid"
 )
 
-// readerTest shows what a reader sends: as it comes, as a number in every form, and the lines for machine.yaml and
-// members.yaml.
+// readerTest runs «reader test»: it shows what a reader sends, the number in every form, and the lines for machine.yaml
+// and members.yaml.
+// The number of a card is shown to whoever sees the terminal. A running daemon holds its reader, so it must be stopped
+// first.
 func readerTest(ctx context.Context, w stdio, args []string) error {
 	var format, bits string
 	var cards int
@@ -53,9 +55,9 @@ func readerTest(ctx context.Context, w stdio, args []string) error {
 	for t.left > 0 {
 		tap, err := r.Read(ctx)
 		switch {
-		case err != nil && t.left == 0: // the last card was recognised in a line that the reader refused
+		case err != nil && t.left == 0: // done: the last card was recognised in a line that the reader refused
 		case errors.Is(err, context.DeadlineExceeded):
-			return &failure{code: 3, err: fmt.Errorf("no card came within %s that the reader could read", wait)}
+			return &failure{code: 3, err: fmt.Errorf("no readable card was presented within %s", wait)}
 		case err != nil:
 			return &failure{code: 3, err: err}
 		default:
@@ -65,23 +67,25 @@ func readerTest(ctx context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// readerTrial prints what a reader sends. The reader calls it from Read, so one call follows the other.
+// readerTrial prints what a reader sends. The reader calls it from Read, so calls never overlap.
 type readerTrial struct {
 	w      stdio
-	lang   policy.Language
-	config daemoncmd.ReaderConfig
-	left   int    // cards to come
-	stop   func() // ends the wait for them
-	said   rfid.Unread
+	lang   policy.Language        // of the labels
+	config daemoncmd.ReaderConfig // the reader, for the line in machine.yaml
+	left   int                    // number of cards still to come
+	stop   func()                 // ends the wait for cards
+	said   rfid.Unread            // the last refusal that was printed
 }
 
+// row prints a name and a value.
 func (t *readerTrial) row(name, format string, a ...any) {
 	fmt.Fprintf(t.w.out, "%-14s%s\n", name, fmt.Sprintf(format, a...))
 }
 
+// hear prints what the reader sent, byte for byte.
 func (t *readerTrial) hear(raw string) { t.row(say(t.lang, "reçu", "received"), "%s", plain(raw)) }
 
-// sayUnread says what is wrong, and shows hexadecimal that came where decimal was expected.
+// sayUnread prints why a card was not read. Hexadecimal digits where decimal was expected are shown as a number.
 func (t *readerTrial) sayUnread(u rfid.Unread) {
 	if t.config.Kind == "keyboard" && t.config.Values["format"] == "decimal" && strings.ContainsAny(u.Raw, "ABCDEF") {
 		if c, err := rfid.ParseUID(u.Raw); err == nil {
@@ -90,14 +94,14 @@ func (t *readerTrial) sayUnread(u rfid.Unread) {
 			return
 		}
 	}
-	if u == t.said { // a telephone that lies there is met ten times a second
+	if u == t.said { // a phone that lies on the reader is refused ten times a second
 		return
 	}
 	t.said = u
 	t.row(say(t.lang, "refusé", "refused"), "%s", u.Why)
 }
 
-// tapped shows the card's number in every form.
+// tapped prints the card's number in every form, and counts the card.
 func (t *readerTrial) tapped(u rfid.UID) {
 	t.forms(u)
 	for _, warning := range t.warnings(u) {
@@ -112,6 +116,7 @@ func (t *readerTrial) tapped(u rfid.UID) {
 	}
 }
 
+// forms prints a number and the forms that other readers give of it.
 func (t *readerTrial) forms(u rfid.UID) {
 	t.row(say(t.lang, "numéro", "number"), "%s", formRow(rfid.Form{Number: u}))
 	for _, f := range rfid.Forms(u)[1:] {
@@ -119,7 +124,8 @@ func (t *readerTrial) forms(u rfid.UID) {
 	}
 }
 
-// cardForms prints a number as other readers give it. It takes the formats of members.yaml.
+// cardForms runs «card forms»: it prints a number as other readers give it. It takes the formats of members.yaml.
+// It shows which number another reader gives of the same card, for members who use machines with different readers.
 func cardForms(_ context.Context, w stdio, args []string) error {
 	var lang *policy.Language
 	rest, err := flags(w, "card forms", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
@@ -136,14 +142,15 @@ func cardForms(_ context.Context, w stdio, args []string) error {
 		t.row(
 			"",
 			"%s",
-			say(*lang, "c’est peut-être une partie du numéro : tout numéro entier qui finit ainsi compte pour cette carte",
-				"this may be a part of the number: every whole number that ends so counts for this card"),
+			say(*lang, "c’est peut-être une partie du numéro : "+
+				"tout numéro entier qui se termine ainsi est accepté comme cette carte",
+				"this may be a part of the number: every full number with this ending is accepted as this card"),
 		)
 	}
 	return nil
 }
 
-// formRow is a number in hexadecimal, in decimal, and as facility,number where it has that form.
+// formRow is a number in hexadecimal, in decimal, and as facility,number if it has that form.
 func formRow(f rfid.Form) string {
 	s := fmt.Sprintf("%-21s dec:%s", "hex:"+f.Number.Hex(), f.Number.Decimal())
 	if pair, ok := f.Number.FacilityNumber(); ok {
@@ -153,7 +160,7 @@ func formRow(f rfid.Form) string {
 	return s
 }
 
-// memberCard is how members.yaml takes a number without doubt.
+// memberCard is a number as members.yaml reads it unambiguously.
 func memberCard(u rfid.UID) string {
 	h := u.Hex()
 	if strings.Trim(h, "0123456789") == "" {
@@ -162,6 +169,7 @@ func memberCard(u rfid.UID) string {
 	return h
 }
 
+// formName is the name of a form.
 func (t *readerTrial) formName(k rfid.FormKind) string {
 	names := map[rfid.FormKind]string{
 		rfid.Reversed:      "octets inversés",
@@ -172,7 +180,7 @@ func (t *readerTrial) formName(k rfid.FormKind) string {
 	return say(t.lang, names[k], k.String())
 }
 
-// warnings are what a number says of the reader or the card.
+// warnings returns what a number reveals about the reader or the card.
 func (t *readerTrial) warnings(u rfid.UID) (out []string) {
 	b := u.Bytes()
 	if t.config.Kind == "keyboard" && t.config.Values["format"] == "hex" && len(b) == 5 &&
@@ -184,6 +192,7 @@ func (t *readerTrial) warnings(u rfid.UID) (out []string) {
 				"ten digits without a letter: if no other card has letters either, the reader types decimal (format: decimal)"),
 		)
 	}
+	// 88 is the cascade tag: more bytes of the UID follow (ISO/IEC 14443-3).
 	if len(b) == 4 && (b[0] == 0x88 || b[3] == 0x88) {
 		out = append(
 			out,
@@ -191,6 +200,7 @@ func (t *readerTrial) warnings(u rfid.UID) (out []string) {
 				"the reader gives only the beginning of a number of 7 bytes (88): many cards have the same number here"),
 		)
 	}
+	// A first byte of 08 marks a random UID (ISO/IEC 14443-3).
 	if t.config.GivesShortNumbers() && (rfid.Random(u) || len(b) == 4 && b[3] == 0x08) {
 		out = append(
 			out,

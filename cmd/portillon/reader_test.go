@@ -52,7 +52,7 @@ func (s *starter) Write(b []byte) (int, error) {
 func TestReaderTestShowsRawInputEveryFormAndTheLines(t *testing.T) {
 	got, code := trial(t, "\x02100086F44427\x03\x02100086F44426\x03", "rdm6300:PORT")
 	want := `received      "100086F44427"
-refused       frame's checksum does not match its number: look at the antenna, the wires and the supply of the module
+refused       checksum does not match the number: check the module's antenna, wires and supply
 received      "100086F44426"
 number        hex:100086F444        dec:68728321092
               hex:44F4860010        dec:296160198672   bytes reversed
@@ -103,9 +103,9 @@ func TestReaderTestEndsWithoutACardAndRefusesWhatMachineYamlWould(t *testing.T) 
 		t.Errorf("code %d: %s", code, got)
 	}
 	for spec, want := range map[string]string{
-		"rdm6300":                  "names no reader",
-		"none:x":                   "names no reader",
-		"nfc:/dev/x":               "names no reader",
+		"rdm6300":                  "is not a reader",
+		"none:x":                   "is not a reader",
+		"nfc:/dev/x":               "is not a reader",
 		"wiegand:gpio:pinctrl-/23": "two lines",
 		"rdm6300:serial:PORT":      "begins with a bus",
 		"pn532:usb:/dev/x":         "which bus",

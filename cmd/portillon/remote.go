@@ -19,13 +19,14 @@ import (
 	"portillon/policy"
 )
 
-// remote is what the verbs share that speak to a hub over the network.
+// remote is the flags of the verbs that ask a hub over the network.
 type remote struct {
-	hub, token, ca string
-	json           bool
+	hub, token, ca string // the hub's URL
+	json           bool   // print the hub's answer unchanged
 	lang           *policy.Language
 }
 
+// declare declares the flags.
 func (x *remote) declare(fs *flag.FlagSet) {
 	fs.StringVar(&x.hub, "hub", "", "the hub's URL, as https://hub.local:8040")
 	x.declareToken(fs)
@@ -33,16 +34,18 @@ func (x *remote) declare(fs *flag.FlagSet) {
 	x.lang = langFlag(fs)
 }
 
+// declareToken declares how the tool identifies itself and the hub.
 func (x *remote) declareToken(fs *flag.FlagSet) {
 	fs.StringVar(&x.token, "token-file", "", "a file with an API token, which its owner alone can read")
 	fs.StringVar(&x.ca, "ca", "", "with --hub URL: the hub's certificate authority (PEM); default: those of this computer")
 }
 
-// isURL tells a hub's URL from a hub.yaml.
+// isURL reports whether a flag is a hub's URL and not a hub.yaml.
 func isURL(s string) bool {
 	return strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://")
 }
 
+// client is a client of the hub's API.
 func (x *remote) client() (*apiclient.Client, error) {
 	if err := missing("portillon … --hub https://hub.local:8040 --token-file token", need{"--hub URL", isURL(x.hub)},
 		need{"--token-file", x.token != ""}); err != nil {
@@ -56,8 +59,8 @@ func (x *remote) client() (*apiclient.Client, error) {
 	return c, nil
 }
 
-// failed is an error of the API with the tool's exit code: the hub's no is 1, input that it cannot use is 2, and a hub
-// that cannot be asked is 3.
+// failed adds the exit code to an error of the API: 1 for a refusal, 2 for input that the hub cannot use, 3 for a hub
+// that cannot be asked.
 func failed(err error) error {
 	var p *apiclient.Problem
 	var away *apiclient.Unreachable
@@ -70,6 +73,7 @@ func failed(err error) error {
 	return err
 }
 
+// codeOf is the exit code for an HTTP status.
 func codeOf(status int) int {
 	switch status {
 	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge,
@@ -98,6 +102,7 @@ func (x *remote) ask(ctx context.Context, w stdio, q apiclient.Request,
 	return x.show(w, c, a, show)
 }
 
+// show prints an answer: as JSON, or with show.
 func (x *remote) show(w stdio, c *apiclient.Client, a apiclient.Answer,
 	show func(apiclient.Answer, *apiclient.Client) error) error {
 	if !x.json {
@@ -109,10 +114,11 @@ func (x *remote) show(w stdio, c *apiclient.Client, a apiclient.Answer,
 	return x.indent(w, a.Body)
 }
 
+// indent prints JSON, indented.
 func (x *remote) indent(w stdio, b []byte) error {
 	var out bytes.Buffer
 	if err := json.Indent(&out, bytes.TrimSpace(b), "", "  "); err != nil {
-		return &failure{code: 3, err: fmt.Errorf("the hub's answer is no JSON: %w", err)}
+		return &failure{code: 3, err: fmt.Errorf("the hub's answer is not JSON: %w", err)}
 	}
 	_, err := fmt.Fprintln(w.out, out.String())
 	return err
@@ -126,7 +132,7 @@ func (x *remote) done(w stdio, fr, en string, a ...any) func(apiclient.Answer, *
 	}
 }
 
-// printList prints every item of a list, as JSON or as a line of cells.
+// printList reads all pages of a list, and prints every item, as JSON or as a row of cells.
 func printList[T any](ctx context.Context, x *remote, w stdio, path string, query url.Values,
 	cells func(T) []string) error {
 	c, err := x.client()
@@ -155,7 +161,7 @@ func printList[T any](ctx context.Context, x *remote, w stdio, path string, quer
 	return table(w, rows)
 }
 
-// table prints rows in columns.
+// table prints rows in columns. Empty cells are printed as a dash.
 func table(w stdio, rows [][]string) error {
 	t := tabwriter.NewWriter(w.out, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
@@ -167,7 +173,7 @@ func table(w stdio, rows [][]string) error {
 	return t.Flush()
 }
 
-// moment is a time as a terminal shows it, here; empty for the zero time.
+// moment is a local time for a terminal; empty for the zero time.
 func moment(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -175,7 +181,7 @@ func moment(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04")
 }
 
-// readUpload reads a file that goes to the hub.
+// readUpload reads a file that is sent to the hub.
 func readUpload(path string) ([]byte, error) {
 	const most = 16 << 20 // the API's bound
 	info, err := os.Stat(path)
@@ -192,7 +198,7 @@ func readUpload(path string) ([]byte, error) {
 	return b, nil
 }
 
-// versionOf is the ETag of a thing at the hub.
+// versionOf is the ETag of a resource at the hub.
 func versionOf(ctx context.Context, c *apiclient.Client, path string) (string, error) {
 	var v struct{}
 	a, err := c.Get(ctx, path, nil, &v)

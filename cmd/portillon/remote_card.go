@@ -18,16 +18,17 @@ import (
 	"portillon/policy"
 )
 
-// apiCard is a card as the API shows it.
+// apiCard is a card in the API.
 type apiCard struct {
-	ID     string    `json:"id"`
-	Number string    `json:"number"`
-	Last   string    `json:"last"`
-	State  string    `json:"state"`
-	Since  time.Time `json:"since"`
+	ID     string    `json:"id"`     // the card's id at the hub
+	Number string    `json:"number"` // in hexadecimal; empty without the right to see it
+	Last   string    `json:"last"`   // the last digits of the number
+	State  string    `json:"state"`  // active, lost, blocked or replaced
+	Since  time.Time `json:"since"`  // when the state changed
 	Note   string    `json:"note"`
 }
 
+// cells is the card as a row. Without the right to see it, only the end of the number is shown.
 func (c apiCard) cells() []string {
 	number := c.Number
 	if number == "" {
@@ -36,23 +37,24 @@ func (c apiCard) cells() []string {
 	return []string{c.ID, number, c.State, moment(c.Since), c.Note}
 }
 
-// apiBadge is a badge as the API shows it.
+// apiBadge is a badge in the API.
 type apiBadge struct {
-	ID      string    `json:"id"`
-	Name    string    `json:"name"`
-	Badge   string    `json:"badge"`
+	ID      string    `json:"id"`    // the badge's id at the hub
+	Name    string    `json:"name"`  // the achievement's name
+	Badge   string    `json:"badge"` // the badge of the policy that it counts as
 	Issuer  string    `json:"issuer"`
-	Verdict string    `json:"verdict"`
-	Expires time.Time `json:"expires"`
-	Member  string    `json:"member"`
-	From    string    `json:"from"`
-	Refused string    `json:"refused"`
+	Verdict string    `json:"verdict"` // valid, invalid or indeterminate
+	Expires time.Time `json:"expires"` // zero: no end
+	Member  string    `json:"member"`  // the owner's id
+	From    string    `json:"from"`    // the file or address it came from
+	Refused string    `json:"refused"` // why the hub did not take it; empty: it did
 	Checks  []struct {
 		OK      bool   `json:"ok"`
 		Outcome string `json:"outcome"`
 	} `json:"checks"`
 }
 
+// cells is the badge as a row, with the first check that failed.
 func (b apiBadge) cells(l policy.Language) []string {
 	verdict := map[string]string{"valid": say(l, "valable", "valid"), "invalid": say(l, "non valable", "invalid"),
 		"indeterminate": say(l, "non vérifiable maintenant", "cannot be verified now")}[b.Verdict]
@@ -68,6 +70,7 @@ func (b apiBadge) cells(l policy.Language) []string {
 	return []string{b.Name, b.Badge, verdict, moment(b.Expires), b.Issuer, b.Member, b.ID}
 }
 
+// printCard prints the card in an answer.
 func (x *remote) printCard(w stdio) func(apiclient.Answer, *apiclient.Client) error {
 	return func(a apiclient.Answer, c *apiclient.Client) error {
 		var card apiCard
@@ -78,6 +81,9 @@ func (x *remote) printCard(w stdio) func(apiclient.Answer, *apiclient.Client) er
 	}
 }
 
+// cardAssign runs «card assign».
+// --tap assigns the card of a tap at a machine, without anybody seeing the number. --number assigns a card by its
+// number.
 func cardAssign(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var tap, number, note string
@@ -102,18 +108,24 @@ func cardAssign(ctx context.Context, w stdio, args []string) error {
 	return x.ask(ctx, w, q, x.printCard(w))
 }
 
+// cardBlock runs «card block».
+// Machines refuse the card from the next bundle on.
 func cardBlock(ctx context.Context, w stdio, args []string) error {
 	return cardState(ctx, w, args, "card block", "blocked")
 }
 
+// cardLost runs «card lost».
+// Machines refuse the card from the next bundle on, and the staff is told when somebody taps it.
 func cardLost(ctx context.Context, w stdio, args []string) error {
 	return cardState(ctx, w, args, "card lost", "lost")
 }
 
+// cardActivate runs «card activate».
 func cardActivate(ctx context.Context, w stdio, args []string) error {
 	return cardState(ctx, w, args, "card activate", "active")
 }
 
+// cardState changes the state of a card.
 func cardState(ctx context.Context, w stdio, args []string, verb, state string) error {
 	var x remote
 	var note string
@@ -132,6 +144,8 @@ func cardState(ctx context.Context, w stdio, args []string, verb, state string) 
 	return x.ask(ctx, w, q, x.done(w, words[0], words[1]))
 }
 
+// cardTaps runs «card taps».
+// Taps of which the hub has the card's HMAC can be assigned.
 func cardTaps(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	if _, err := flags(w, "card taps", args, 0, x.declare); err != nil {
@@ -154,6 +168,9 @@ func cardTaps(ctx context.Context, w stdio, args []string) error {
 	})
 }
 
+// badgeAdd runs «badge add»: it uploads a badge, or gives the hub its address.
+// Without --member the hub finds the owner by the badge's recipient. The hub verifies the badge and keeps invalid ones
+// with their verdict.
 func badgeAdd(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var member, address string
@@ -183,6 +200,7 @@ func badgeAdd(ctx context.Context, w stdio, args []string) error {
 	return x.addBadges(ctx, w, member, rest[0])
 }
 
+// addBadges uploads a file with one badge or several. It exits with 1 if the hub refuses one of them.
 func (x *remote) addBadges(ctx context.Context, w stdio, member, file string) error {
 	data, err := readUpload(file)
 	if err != nil {
@@ -217,6 +235,7 @@ func (x *remote) addBadges(ctx context.Context, w stdio, member, file string) er
 	return err
 }
 
+// badgeList runs «badge list».
 func badgeList(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	rest, err := flags(w, "badge list", args, 1, x.declare)
@@ -247,7 +266,7 @@ func badgeList(ctx context.Context, w stdio, args []string) error {
 	return table(w, rows)
 }
 
-// formOf is a file as a form, with the columns' mapping where there is one.
+// formOf is a file as a multipart form, with the columns' mapping if there is one.
 func formOf(name string, data []byte, mapping map[string]string) (body []byte, kind string, err error) {
 	var b bytes.Buffer
 	form := multipart.NewWriter(&b)
@@ -267,7 +286,7 @@ func formOf(name string, data []byte, mapping map[string]string) (body []byte, k
 	return b.Bytes(), form.FormDataContentType(), err
 }
 
-// writePrivate writes a file with names in it: for its owner alone. Without a name it prints.
+// writePrivate writes a file with personal data, readable by its owner only. Without a name it prints the content.
 func (w stdio) writePrivate(path string, b []byte, force bool) error {
 	if path == "" {
 		_, err := w.out.Write(b)

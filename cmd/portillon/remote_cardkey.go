@@ -11,14 +11,14 @@ import (
 	"portillon/policy"
 )
 
-// apiCardKey is how the card key stands, as far as the tool prints it.
+// apiCardKey is the state of the card key in the API, as far as the tool prints it.
 type apiCardKey struct {
-	InForce string    `json:"in_force"`
-	Before  string    `json:"before"`
-	Began   time.Time `json:"began"`
-	Who     string    `json:"who"`
-	Left    int       `json:"cards_left"`
-	Cards   []struct {
+	InForce string     `json:"in_force"`   // check value of the key in force
+	Before  string     `json:"before"`     // check value of the old key; empty: no change is in progress
+	Began   time.Time  `json:"began"`      // when the change began
+	Who     string     `json:"who"`        // who began it
+	Left    int        `json:"cards_left"` // cards that still need the old key
+	Cards   []struct { // those cards
 		Member string `json:"member"`
 		Name   string `json:"name"`
 		Last   string `json:"last"`
@@ -32,6 +32,9 @@ type apiCardKey struct {
 	} `json:"machines"`
 }
 
+// cardKeyShow runs «key show card».
+// A change of key takes as long as there are cards that were assigned by their code: their number is not known, so they
+// must be tapped once.
 func cardKeyShow(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	if _, err := flags(w, "key show card", args, 0, x.declare); err != nil {
@@ -52,7 +55,7 @@ func cardKeyShow(ctx context.Context, w stdio, args []string) error {
 	})
 }
 
-// print says who hangs on the key before, one line each.
+// print lists the machines and cards that still need the old key, a line each.
 func (k apiCardKey) print(w stdio, l policy.Language) {
 	fmt.Fprintf(w.out, say(l, "clé des cartes en vigueur : %s\n", "card key in force: %s\n"), plain(k.InForce))
 	if k.Before == "" {
@@ -91,6 +94,8 @@ func machineKeyWords(has bool, why string, changing bool, l policy.Language) str
 	return say(l, "ne dit pas quelle clé il a", "does not say which key it has")
 }
 
+// cardKeyRotate runs «key rotate card».
+// The old key stays valid until «key end card». Machines fetch the new key by themselves.
 func cardKeyRotate(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var reason string
@@ -105,16 +110,18 @@ func cardKeyRotate(ctx context.Context, w stdio, args []string) error {
 		return err
 	}
 	return x.changeCardKey(ctx, w, "rotate", map[string]string{"reason": reason},
-		"nouvelle clé des cartes en vigueur ; « portillon key show card » dit ce qui tient encore à l’ancienne",
-		"a new card key is in force; \"portillon key show card\" says what still hangs on the old one")
+		"nouvelle clé des cartes en vigueur ; « portillon key show card » liste ce qui dépend encore de l’ancienne",
+		"a new card key is in force; \"portillon key show card\" lists what still depends on the old one")
 }
 
+// cardKeyEnd runs «key end card».
+// It ends a change of key. Cards that still need the old key must be assigned again.
 func cardKeyEnd(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var yes bool
 	_, err := flags(w, "key end card", args, 0, func(fs *flag.FlagSet) {
 		x.declare(fs)
-		fs.BoolVar(&yes, "yes", false, "cards that still hang on the old key stop working")
+		fs.BoolVar(&yes, "yes", false, "accept that cards which still depend on the old key stop working")
 	})
 	if err == nil && !yes {
 		err = wrong("--yes is missing").
@@ -126,6 +133,7 @@ func cardKeyEnd(ctx context.Context, w stdio, args []string) error {
 	return x.changeCardKey(ctx, w, "end", nil, "l’ancienne clé des cartes est supprimée", "the old card key is deleted")
 }
 
+// changeCardKey changes the card key in the version that the hub has now. do is rotate or end.
 func (x *remote) changeCardKey(ctx context.Context, w stdio, do string, in any, fr, en string) error {
 	c, err := x.client()
 	if err != nil {

@@ -13,12 +13,12 @@ import (
 	"portillon/policy"
 )
 
-// apiMachine is a machine as the API shows it, as far as the tool prints it.
+// apiMachine is a machine in the API, as far as the tool prints it.
 type apiMachine struct {
 	ID       string    `json:"id"`
-	Enrolled time.Time `json:"enrolled"`
-	Revoked  time.Time `json:"revoked"`
-	Standing struct {
+	Enrolled time.Time `json:"enrolled"` // zero: not enrolled yet
+	Revoked  time.Time `json:"revoked"`  // zero: not revoked
+	Standing struct {  // the machine's last report
 		Online  bool      `json:"online"`
 		Seen    time.Time `json:"seen"`
 		Program string    `json:"program"`
@@ -34,6 +34,8 @@ type apiMachine struct {
 	} `json:"standing"`
 }
 
+// cells is the machine as a row: state, last contact, bundle (in force/wanted), records (at the hub/written), program,
+// and what is wrong.
 func (m apiMachine) cells(l policy.Language) []string {
 	s := m.Standing
 	state := say(l, pick(s.Online, "en ligne", "hors ligne"), pick(s.Online, "online", "offline"))
@@ -55,6 +57,8 @@ func (m apiMachine) cells(l policy.Language) []string {
 		strings.Join(append(trouble, s.Faults...), "; ")}
 }
 
+// machinesAtHub runs «machine list».
+// The columns are id, state, last contact, bundle, records, program and faults.
 func machinesAtHub(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	if _, err := flags(w, "machine list", args, 0, x.declare); err != nil {
@@ -63,6 +67,9 @@ func machinesAtHub(ctx context.Context, w stdio, args []string) error {
 	return printList(ctx, &x, w, "/machines", nil, func(m apiMachine) []string { return m.cells(*x.lang) })
 }
 
+// machineCode runs «machine code».
+// The code is valid once and for a limited time. --replace makes a code for a new SD card of an enrolled machine; --qr
+// writes it as a QR code for the setup page.
 func machineCode(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var replace bool
@@ -114,6 +121,9 @@ func machineCode(ctx context.Context, w stdio, args []string) error {
 	return w.writePrivate(picture, []byte(code.QR), true)
 }
 
+// machineRevoke runs «machine revoke».
+// The machine loses its certificate and its account at the broker at once. Its keys are no longer trusted for new
+// records.
 func machineRevoke(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var reason string
@@ -144,7 +154,7 @@ func machineRevoke(ctx context.Context, w stdio, args []string) error {
 	return x.show(w, c, a, x.done(w, "certificat de %s retiré", "certificate of %s revoked", rest[0]))
 }
 
-// tagRemotely takes a machine out of service through the hub's API.
+// tagRemotely tags a machine out through the hub's API.
 func (x *remote) tagRemotely(ctx context.Context, w stdio, machine, reason string) error {
 	if machine == "" {
 		return wrong("--machine is missing").hinted("portillon machine tag --hub https://… --machine laser REASON")

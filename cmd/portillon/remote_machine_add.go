@@ -7,7 +7,7 @@ import (
 	"portillon/hub/apiclient"
 )
 
-// machineAdd makes a machine known to the hub; a code lets it join.
+// machineAdd runs «machine add»: it adds a machine to the hub. The machine joins with a one-time code afterwards.
 func machineAdd(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	rest, err := flags(w, "machine add", args, 1, x.declare)

@@ -16,18 +16,19 @@ import (
 	"portillon/policy"
 )
 
-// apiMember is a member as the API shows it, as far as the tool prints it.
+// apiMember is a member in the API, as far as the tool prints it.
 type apiMember struct {
-	ID      string     `json:"id"`
+	ID      string     `json:"id"` // the member's pseudonym
 	Name    string     `json:"name"`
 	Emails  []string   `json:"emails"`
-	Until   string     `json:"until"`
-	Blocked bool       `json:"blocked"`
+	Until   string     `json:"until"`   // last day of the membership; empty: no end
+	Blocked bool       `json:"blocked"` // every card is refused
 	Cards   []apiCard  `json:"cards"`
 	Badges  []apiBadge `json:"badges"`
-	Note    string     `json:"note"`
+	Note    string     `json:"note"` // for administrators
 }
 
+// cells is the member as a row.
 func (m apiMember) cells(l policy.Language) []string {
 	state := cmp.Or(m.Until, say(l, "sans fin", "no end"))
 	if m.Blocked {
@@ -36,6 +37,8 @@ func (m apiMember) cells(l policy.Language) []string {
 	return []string{m.ID, m.Name, strings.Join(m.Emails, ", "), state}
 }
 
+// memberList runs «member list».
+// It reads all pages of the list.
 func memberList(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	query := url.Values{}
@@ -54,6 +57,7 @@ func memberList(ctx context.Context, w stdio, args []string) error {
 	return printList(ctx, &x, w, "/members", query, func(m apiMember) []string { return m.cells(*x.lang) })
 }
 
+// memberShow runs «member show».
 func memberShow(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	rest, err := flags(w, "member show", args, 1, x.declare)
@@ -64,6 +68,7 @@ func memberShow(ctx context.Context, w stdio, args []string) error {
 		x.printMember(w))
 }
 
+// printMember prints the member in an answer, with cards and badges.
 func (x *remote) printMember(w stdio) func(apiclient.Answer, *apiclient.Client) error {
 	return func(a apiclient.Answer, c *apiclient.Client) error {
 		var m apiMember
@@ -84,15 +89,15 @@ func (x *remote) printMember(w stdio) func(apiclient.Answer, *apiclient.Client) 
 	}
 }
 
-// fieldsOf reads name=Léa emails=a@b,c@d until=: a field without a value is taken away.
+// fieldsOf reads fields such as name=Léa emails=a@b,c@d until=. A field without a value is removed.
 func fieldsOf(args []string) (map[string]any, error) {
 	out := map[string]any{}
 	known := []string{"name", "language", "emails", "subjects", "guardians", "until", "blocked", "external_id"}
 	for _, arg := range args {
 		name, value, ok := strings.Cut(arg, "=")
 		if !ok || !slices.Contains(known, name) {
-			return nil, wrong("%q is no field of a member", arg).hinted("FIELD=VALUE, with one of %s; FIELD= takes it away",
-				strings.Join(known, ", "))
+			return nil, wrong("%q is not a field of a member", arg).
+				hinted("FIELD=VALUE, with one of %s; FIELD= removes the value", strings.Join(known, ", "))
 		}
 		switch {
 		case value == "":
@@ -112,6 +117,8 @@ func fieldsOf(args []string) (map[string]any, error) {
 	return out, nil
 }
 
+// memberAdd runs «member add».
+// The fields are those of fieldsOf. The hub chooses an id unless --id is given.
 func memberAdd(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var id string
@@ -136,6 +143,7 @@ func memberAdd(ctx context.Context, w stdio, args []string) error {
 	return x.ask(ctx, w, apiclient.Request{Method: http.MethodPost, Path: "/members", JSON: fields}, x.printMember(w))
 }
 
+// memberSet runs «member set». It changes the version of the member that the hub has now.
 func memberSet(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	rest, err := flags(w, "member set", args, -1, x.declare)
@@ -168,12 +176,14 @@ func memberSet(ctx context.Context, w stdio, args []string) error {
 	return x.show(w, c, a, x.printMember(w))
 }
 
+// memberErase runs «member erase».
+// The hub erases the person's data and keeps records under a pseudonym that no longer leads to anybody.
 func memberErase(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var yes bool
 	rest, err := flags(w, "member erase", args, 1, func(fs *flag.FlagSet) {
 		x.declare(fs)
-		fs.BoolVar(&yes, "yes", false, "erase indeed: nobody brings the data back")
+		fs.BoolVar(&yes, "yes", false, "erase the data; this cannot be undone")
 	})
 	if err != nil {
 		return err
@@ -199,34 +209,38 @@ func memberErase(ctx context.Context, w stdio, args []string) error {
 
 // apiPreview is what an import would change.
 type apiPreview struct {
-	ID        string     `json:"id"`
-	Added     []apiRow   `json:"added"`
-	Changed   []apiRow   `json:"changed"`
-	Gone      []apiRow   `json:"gone"`
-	Unchanged int        `json:"unchanged"`
-	Gains     []apiRight `json:"gains"`
-	Loses     []apiRight `json:"loses"`
+	ID        string     `json:"id"`        // for «apply»
+	Added     []apiRow   `json:"added"`     // members that the hub does not have
+	Changed   []apiRow   `json:"changed"`   // members with other values
+	Gone      []apiRow   `json:"gone"`      // members that the list no longer has
+	Unchanged int        `json:"unchanged"` // number of equal members
+	Gains     []apiRight `json:"gains"`     // roles gained by the import
+	Loses     []apiRight `json:"loses"`     // roles lost by the import
 	Warnings  []string   `json:"warnings"`
-	Confirm   bool       `json:"confirm"`
+	Confirm   bool       `json:"confirm"` // many members are gone, which needs --confirm
 }
 
+// apiRow is a changed row of an import.
 type apiRow struct {
-	Row    int      `json:"row"`
+	Row    int      `json:"row"` // line of the list, from 1
 	Member string   `json:"member"`
 	Name   string   `json:"name"`
-	Fields []string `json:"fields"`
+	Fields []string `json:"fields"` // the changed fields
 }
 
+// apiRight is a role that a member gains or loses.
 type apiRight struct {
 	Member  string `json:"member"`
 	Name    string `json:"name"`
 	Machine string `json:"machine"`
 	Role    string `json:"role"`
-	Why     string `json:"why"`
+	Why     string `json:"why"` // what changed for this member
 }
 
+// changes is the number of members that the import changes.
 func (p apiPreview) changes() int { return len(p.Added) + len(p.Changed) + len(p.Gone) }
 
+// printPreview prints what an import would change.
 func (x *remote) printPreview(w stdio, p apiPreview) error {
 	l := *x.lang
 	fmt.Fprintf(w.out, say(l, "%d ajoutés, %d modifiés, %d absents de la liste, %d inchangés\n",
@@ -248,7 +262,7 @@ func (x *remote) printPreview(w stdio, p apiPreview) error {
 	return table(w, rows)
 }
 
-// rightRows are who gains and who loses what.
+// rightRows are the roles that members gain and lose, as rows.
 func rightRows(l policy.Language, gains, loses []apiRight) (rows [][]string) {
 	for _, r := range gains {
 		rows = append(rows, []string{say(l, "gagne", "gains"), cmp.Or(r.Name, r.Member), r.Machine, r.Role, r.Why})
@@ -259,14 +273,17 @@ func rightRows(l policy.Language, gains, loses []apiRight) (rows [][]string) {
 	return rows
 }
 
-// importing is what an import is asked for.
+// importing is the flags of «member import».
 type importing struct {
 	remote
-	source         string
-	mapping        map[string]string
-	apply, confirm bool
+	source         string            // a name for the list
+	mapping        map[string]string // fields by column header
+	apply, confirm bool              // apply the preview
 }
 
+// memberImport runs «member import»: it previews an import, and applies it with --apply.
+// A list is a complete state of one source: members of this source that the list no longer has are suspended. The
+// preview names all changes; without --apply nothing is changed.
 func memberImport(ctx context.Context, w stdio, args []string) error {
 	x := importing{mapping: map[string]string{}}
 	rest, err := flags(w, "member import", args, 1, func(fs *flag.FlagSet) {
@@ -295,7 +312,7 @@ func memberImport(ctx context.Context, w stdio, args []string) error {
 	return x.run(ctx, w, filepath.Base(rest[0]), data)
 }
 
-// run previews an import, and applies it if that was asked for. A preview that changes something is exit 1.
+// run previews an import, and applies it if --apply is given. A preview with changes exits with 1.
 func (x *importing) run(ctx context.Context, w stdio, name string, data []byte) error {
 	c, err := x.client()
 	if err != nil {
@@ -336,6 +353,8 @@ func (x *importing) run(ctx context.Context, w stdio, name string, data []byte) 
 	return err
 }
 
+// memberExport runs «member export».
+// The file contains personal data, so it is readable by its owner only.
 func memberExport(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var format, out string

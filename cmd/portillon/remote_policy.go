@@ -13,17 +13,18 @@ import (
 	"portillon/hub/apiclient"
 )
 
-// apiPolicy is a version of the policy as the API shows it.
+// apiPolicy is a version of the policy in the API.
 type apiPolicy struct {
-	Number   int64     `json:"number"`
-	Text     string    `json:"text"`
-	Comment  string    `json:"comment"`
-	By       string    `json:"by"`
-	At       time.Time `json:"at"`
-	InForce  bool      `json:"in_force"`
-	Unsigned bool      `json:"unsigned"`
+	Number   int64     `json:"number"`   // grows with each version
+	Text     string    `json:"text"`     // policy.yaml
+	Comment  string    `json:"comment"`  // why it was published
+	By       string    `json:"by"`       // who published it
+	At       time.Time `json:"at"`       // when
+	InForce  bool      `json:"in_force"` // machines get this version
+	Unsigned bool      `json:"unsigned"` // the policy key has not signed it yet
 }
 
+// printPolicy prints the version in an answer.
 func (x *remote) printPolicy(w stdio) func(apiclient.Answer, *apiclient.Client) error {
 	return func(a apiclient.Answer, c *apiclient.Client) error {
 		var p apiPolicy
@@ -38,6 +39,8 @@ func (x *remote) printPolicy(w stdio) func(apiclient.Answer, *apiclient.Client) 
 	}
 }
 
+// policyShow runs «policy show».
+// It prints the text, or writes it to a file with -o.
 func policyShow(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var number int64
@@ -70,6 +73,7 @@ func policyShow(ctx context.Context, w stdio, args []string) error {
 		})
 }
 
+// policyVersions runs «policy versions».
 func policyVersions(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	if _, err := flags(w, "policy versions", args, 0, x.declare); err != nil {
@@ -84,8 +88,8 @@ func policyVersions(ctx context.Context, w stdio, args []string) error {
 	})
 }
 
-// policyDraft prints what is wrong with a policy, and who would gain and lose what. It is exit 0 where nothing changes,
-// 1 where something does, and 2 where the text has faults.
+// policyDraft runs «policy draft»: it prints what is wrong with a policy, and who would gain and lose what. It exits
+// with 0 if no access changes, 1 if some does, 2 if the text has faults.
 func policyDraft(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	rest, err := flags(w, "policy draft", args, 1, x.declare)
@@ -128,11 +132,11 @@ func policyDraft(ctx context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// apiDraft is what the hub finds about a policy.
+// apiDraft is the hub's check of a policy.
 type apiDraft struct {
-	Faults   []apiFault `json:"faults"`
-	Warnings []apiFault `json:"warnings"`
-	Same     bool       `json:"same"`
+	Faults   []apiFault `json:"faults"`   // any fault prevents publication
+	Warnings []apiFault `json:"warnings"` // rules that are probably not meant
+	Same     bool       `json:"same"`     // no access changes
 	Effect   *struct {
 		Gains []apiRight `json:"gains"`
 		Loses []apiRight `json:"loses"`
@@ -140,13 +144,15 @@ type apiDraft struct {
 	} `json:"effect"`
 }
 
+// apiFault is a fault or a warning with its position.
 type apiFault struct {
-	Line    int    `json:"line"`
-	Column  int    `json:"column"`
+	Line    int    `json:"line"`   // from 1
+	Column  int    `json:"column"` // from 1
 	Message string `json:"message"`
-	Hint    string `json:"hint"`
+	Hint    string `json:"hint"` // what would be right
 }
 
+// printDraft prints the check, and the command that publishes the policy.
 func (x *remote) printDraft(w stdio, file string, d apiDraft, inForce int64) error {
 	for _, f := range append(d.Faults, d.Warnings...) {
 		fmt.Fprintf(w.out, "%s:%d:%d: %s\n", file, f.Line, f.Column, plain(f.Message))
@@ -173,6 +179,8 @@ func (x *remote) printDraft(w stdio, file string, d apiDraft, inForce int64) err
 	return nil
 }
 
+// policyPublish runs «policy publish». The hub refuses if the version in force is not the one that --of names.
+// --signature is for a policy key on another computer: the file that «policy sign» wrote there.
 func policyPublish(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var comment, signature string
@@ -208,6 +216,7 @@ func policyPublish(ctx context.Context, w stdio, args []string) error {
 	return x.ask(ctx, w, q, x.printPolicy(w))
 }
 
+// policyBack runs «policy back»: it publishes the text before the one in force as a new version.
 func policyBack(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var comment string

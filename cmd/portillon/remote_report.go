@@ -13,13 +13,14 @@ import (
 	"portillon/hub/apiclient"
 )
 
-// reporting is what the report verbs share.
+// reporting is the flags of the report verbs.
 type reporting struct {
 	remote
-	from, to, machine string
-	csv               bool
+	from, to, machine string // the first day
+	csv               bool   // print the hub's CSV
 }
 
+// read parses the flags into a query.
 func (x *reporting) read(w stdio, verb string, args []string) (url.Values, error) {
 	_, err := flags(w, verb, args, 0, func(fs *flag.FlagSet) {
 		x.declare(fs)
@@ -56,11 +57,13 @@ func (x *reporting) print(ctx context.Context, w stdio, path string, query url.V
 	return err
 }
 
-// length is a length of time in hours and minutes.
+// length is a duration in hours and minutes: 12:05.
 func length(seconds int64) string {
 	return fmt.Sprintf("%d:%02d", seconds/3600, seconds/60%60)
 }
 
+// reportUses runs «report uses».
+// Names are shown only with the right to see them.
 func reportUses(ctx context.Context, w stdio, args []string) error {
 	var x reporting
 	query, err := x.read(w, "report uses", args)
@@ -84,6 +87,8 @@ func reportUses(ctx context.Context, w stdio, args []string) error {
 	})
 }
 
+// reportWeeks runs «report weeks».
+// A week begins on Monday, in the site's zone. Hours are the length of sessions.
 func reportWeeks(ctx context.Context, w stdio, args []string) error {
 	var x reporting
 	query, err := x.read(w, "report weeks", args)
@@ -106,6 +111,8 @@ func reportWeeks(ctx context.Context, w stdio, args []string) error {
 	})
 }
 
+// reportRefusals runs «report refusals».
+// Reasons are the codes of package policy.
 func reportRefusals(ctx context.Context, w stdio, args []string) error {
 	var x reporting
 	query, err := x.read(w, "report refusals", args)

@@ -12,12 +12,14 @@ import (
 	"portillon/hub/apiclient"
 )
 
-// tokenScopes are the acts that the verbs of this tool ask for. A token may do of them what its owner may.
+// tokenScopes are the permissions that the tool's verbs need. A token never exceeds the permissions of its owner.
 const tokenScopes = "members.read members.write members.erase cards.write badges.write taps.read policy.read " +
 	"policy.publish machines.read sessions.read machines.enrol machines.tag machines.stop reports.read reports.names " +
 	"audit.read"
 
-// hubToken signs in with a name and a password, and writes an API token for the other verbs.
+// hubToken runs «hub token»: it signs in with a name and a password, and writes an API token for the other verbs.
+// The password comes from a file or from standard input, never from the command line. With --owner-code-file it makes
+// the first owner of a new hub. The token is shown nowhere but in the file.
 func hubToken(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var password, owner, scopes, out string
@@ -45,6 +47,7 @@ func hubToken(ctx context.Context, w stdio, args []string) error {
 	if _, err := os.Lstat(out); err == nil {
 		return wrong("%s exists already", out).hinted("name another file, or move this one away first")
 	}
+	// Read the secrets.
 	in := apiclient.SignIn{Name: rest[0]}
 	if in.Password, err = firstLine(w, password); err != nil {
 		return err
@@ -55,7 +58,8 @@ func hubToken(ctx context.Context, w stdio, args []string) error {
 		}
 	}
 	o := apiclient.Options{URL: x.hub, CAFile: x.ca, Language: say(*x.lang, "fr", "en")}
-	host, _ := os.Hostname() // it names the token; an empty one does no harm
+	host, _ := os.Hostname() // part of the token's name; may be empty
+	// Sign in, make the token, and sign out again.
 	t, err := apiclient.NewToken(ctx, o, in, strings.TrimSpace("portillon "+host), strings.Fields(scopes),
 		time.Now().AddDate(0, 0, days).Truncate(time.Second))
 	if err != nil {
@@ -72,7 +76,7 @@ func hubToken(ctx context.Context, w stdio, args []string) error {
 
 // firstLine reads the first line of a file, or of standard input.
 func firstLine(w stdio, path string) (string, error) {
-	const most = 1 << 10 // bytes; the hub takes passwords of that length
+	const most = 1 << 10 // bytes: the longest password at the hub
 	from := w.in
 	if path != "" {
 		f, err := os.Open(path)

@@ -80,6 +80,9 @@ func writeJournal() {
 }
 
 func TestTranscripts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: runs the programs as processes")
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {

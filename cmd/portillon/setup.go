@@ -17,7 +17,9 @@ import (
 	"portillon/policy"
 )
 
-// setupVerb takes a Pi from the installed package to a machine that has passed its acceptance test.
+// setupVerb runs «setup»: it takes a Pi from the installed package to a machine that has passed its acceptance test.
+// Every question can be answered by a flag, so a script can run it. It may be interrupted and started again at any
+// point. --list and --verify only print and change nothing.
 func setupVerb(ctx context.Context, w stdio, args []string) error {
 	o := setup.Options{Version: daemoncmd.Version}
 	var lang *policy.Language
@@ -61,6 +63,7 @@ func setupVerb(ctx context.Context, w stdio, args []string) error {
 	return setupEnded(s.Run(ctx))
 }
 
+// declareSetup declares the flags that answer setup's questions.
 func declareSetup(fs *flag.FlagSet, o *setup.Options) {
 	for _, x := range []struct {
 		into             *string
@@ -94,7 +97,8 @@ func declareSetup(fs *flag.FlagSet, o *setup.Options) {
 	fs.Bool("continue", false, "go on where setup was interrupted; it does so without this flag too")
 }
 
-// setupEnded is the exit code of a run: 1 where it is not complete or the test not passed, which has been said already.
+// setupEnded is the exit code of a run: 1 if setup is incomplete or the test was not passed, which setup has already
+// printed.
 func setupEnded(err error) error {
 	switch {
 	case err == nil, errors.Is(err, setup.ErrReboot):
@@ -107,6 +111,7 @@ func setupEnded(err error) error {
 	return err
 }
 
+// acceptanceList prints the steps of the acceptance test as Markdown, all of them or those of a machine.
 func acceptanceList(w stdio, l policy.Language, files []string) error {
 	plan := acceptance.Steps()
 	if len(files) == 1 {
@@ -120,13 +125,14 @@ func acceptanceList(w stdio, l policy.Language, files []string) error {
 	return nil
 }
 
+// verifyProtocol verifies a signed acceptance protocol. It exits with 1 if the machine did not pass.
 func verifyProtocol(w stdio, l policy.Language, path, pub string) error {
 	if err := keyFits("--pub", "", pub, keykind.Place{Kind: keykind.Machine}); err != nil {
 		return err
 	}
 	v, err := note.NewVerifier(pub)
 	if err != nil {
-		return wrong("--pub: %.80q is no public key",
+		return wrong("--pub: %.80q is not a public key",
 			pub).hinted("the line that portillon setup printed for this machine, as portillon:machine:laser.biklab+…")
 	}
 	p, err := acceptance.Read(path, note.VerifierList(v))

@@ -8,7 +8,8 @@ import (
 	"portillon/cmd/internal/sheet"
 )
 
-// firmwareSheet makes the sheet that goes to the electrician with a machine.
+// firmwareSheet runs «firmware sheet»: it makes the page for the machine's electrician.
+// It is one HTML file without scripts, to be printed from a browser.
 func firmwareSheet(_ context.Context, w stdio, args []string) error {
 	var out string
 	var force bool
@@ -34,7 +35,7 @@ func firmwareSheet(_ context.Context, w stdio, args []string) error {
 		return (&failure{code: 2, err: err}).hinted("%s", daemoncmd.Samples())
 	}
 	if c.Simulated() {
-		return no("%s: its pins are simulated: there is nothing for an electrician to wire", rest[0]).
+		return no("%s: the pins are simulated, so there is nothing to wire", rest[0]).
 			hinted(`on a Pi: relay: { pin: "gpio:pinctrl-/17" }`)
 	}
 	page, err := sheet.HTML(c, rest[0], langs...)

@@ -10,6 +10,7 @@ import (
 // What would stop the daemon, or leave a machine that lets nobody in, is found before it is started; and nothing is
 // left behind.
 func TestCheckFindsWhatWouldStopTheDaemon(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	l := newLab(t, teamworkPolicy, teamworkMembers, map[string][]byte{"simple.json": fixture(t, "simple.json")})
 	for name, x := range map[string]struct {
 		change func(string) string

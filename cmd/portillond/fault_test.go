@@ -222,6 +222,7 @@ func smallDisk(t *testing.T, l *lab) (fill func()) {
 }
 
 func TestFullDiskStartsNoSessionAndLetsARunningOneEnd(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	l := ownSite(t)
 	fill := smallDisk(t, l)
 	l.start()
@@ -253,6 +254,7 @@ func TestFullDiskStartsNoSessionAndLetsARunningOneEnd(t *testing.T) {
 }
 
 func TestReaderUnpluggedDuringASessionLeavesItRunning(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	line, port, err := rfidtest.OpenPTY()
 	if err != nil {
 		t.Fatal(err)
@@ -288,6 +290,7 @@ func TestReaderUnpluggedDuringASessionLeavesItRunning(t *testing.T) {
 }
 
 func TestRefusedBundlesLeaveTheOldOneInForce(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	l := tapped(t)
 	l.ask(control.Request{Do: "stop"})
 	good, err := os.ReadFile(l.path("site.bundle"))

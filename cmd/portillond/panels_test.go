@@ -37,12 +37,12 @@ func TestTwentyPanelsAndManyTapsLeaveMemoryFlat(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: runs a daemon through some hundred sessions")
 	}
-	taps := 180
+	taps, members := 180, 200
 	if *hour {
-		taps = 1800
+		taps, members = 1800, 1000
 	}
 	l := &lab{t: t, dir: t.TempDir(), site: "big", reader: "{ kind: none }"}
-	if err := sitetest.Make(l.path("site"), 1000, time.Now()); err != nil {
+	if err := sitetest.Make(l.path("site"), members, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	l.furnish()
@@ -57,7 +57,7 @@ func TestTwentyPanelsAndManyTapsLeaveMemoryFlat(t *testing.T) {
 	var at [4]float64
 	for quarter := range at {
 		for n := range taps / 4 {
-			hourly(l, address[1], quarter*taps/4+n)
+			hourly(l, address[1], quarter*taps/4+n, members)
 		}
 		at[quarter] = holds(t, l.cmd.Process.Pid)
 	}
@@ -73,8 +73,8 @@ func TestTwentyPanelsAndManyTapsLeaveMemoryFlat(t *testing.T) {
 }
 
 // hourly is what happens every two seconds.
-func hourly(l *lab, panel string, n int) {
-	card := sitetest.Card(n % 1000)
+func hourly(l *lab, panel string, n, members int) {
+	card := sitetest.Card(n % members)
 	if n%10 == 9 {
 		card = fmt.Sprintf("FF%08X", n)
 	}

@@ -121,6 +121,7 @@ func (s *subscriber) everything() string {
 
 // The whole walk on real input: bytes on a serial line, a badge that others issued, the relay's pin, a real broker.
 func TestFrameOnTheLineSwitchesTheRelayAndItsRecordsReachTheBroker(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	badge := fixture(t, "simple.json")
 	broker := mosquitto(t)
 	heard := subscribe(t, broker)
@@ -168,6 +169,7 @@ func TestFrameOnTheLineSwitchesTheRelayAndItsRecordsReachTheBroker(t *testing.T)
 }
 
 func TestExpiredBadgeOnTheSameFrameIsRefused(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	badge := fixture(t, "simple-err-expired.json")
 	line, port, err := rfidtest.OpenPTY()
 	if err != nil {

@@ -40,7 +40,7 @@ func TestFieldsOfNewerToolsAreSkipped(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	if _, err := Parse([]byte(`{"do":"stop","novel":1,"critical":["novel"]}`)); err == nil ||
-		!strings.Contains(err.Error(), `requires "novel"`) {
+		!strings.Contains(err.Error(), `requires the field "novel"`) {
 		t.Errorf("an unknown critical field: %v", err)
 	}
 }

@@ -11,6 +11,9 @@ import (
 // Whatever bytes a worn card turns over, nothing panics, no other record is made of one, and a file that is refused
 // stays as it is.
 func TestDamageAnywhereIsRefusedOrHarmless(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: damages and repairs journals on the disk")
+	}
 	path := made(t, 120)
 	good, err := os.ReadFile(path)
 	if err != nil {

@@ -52,7 +52,7 @@ var (
 	// ErrUnread says that a file could not be looked at, or is none of ours: nothing is known about a journal.
 	ErrUnread = errors.New("file cannot be read")
 	// ErrDamaged says that a file is a journal's, and SQLite can no longer read it.
-	ErrDamaged = errors.New("the file is damaged")
+	ErrDamaged = errors.New("file is damaged")
 )
 
 // Journal is an open journal, as the daemon and its tools use it. Its methods may be called at once. An error names the

@@ -74,6 +74,9 @@ func zeroed(t *testing.T, path string, page int) {
 // Each page of a journal is zeroed in turn. What is salvaged is what was written, opens for writing, goes on, and has
 // the root that the hub holds.
 func TestEachZeroedPageIsSalvagedAsFarAsTheTreeProvesIt(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: damages and repairs journals on the disk")
+	}
 	const n = 150
 	for _, held := range []uint64{0, n} {
 		path, ack := saved(t, n, held)

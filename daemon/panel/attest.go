@@ -6,9 +6,9 @@ import (
 	"portillon/policy"
 )
 
-// What an endorser is asked, and what they and others read of it.
+// Questions to an endorser, and the messages that follow.
 
-// Attested thanks an endorser.
+// Attested returns the view that thanks an endorser.
 func Attested(name string, kind policy.Text) View {
 	return View{Sign: SignThanks,
 		Line: policy.Text{
@@ -17,7 +17,8 @@ func Attested(name string, kind policy.Text) View {
 		}}
 }
 
-// EndorseQuestion asks an endorser about an intervention that was logged in their session; the button below names it.
+// EndorseQuestion returns the question to an endorser about an intervention that was logged in their session. The
+// button below it names the intervention.
 func EndorseQuestion(endorser, by string) policy.Text {
 	return policy.Text{
 		FR: endorser + ", attester ce que " + by + " a fait ?",
@@ -25,8 +26,8 @@ func EndorseQuestion(endorser, by string) policy.Text {
 	}
 }
 
-// WaitsForEndorser says whose card is wanted; runs says that their session is still under way, and that the card ends
-// it.
+// WaitsForEndorser returns the note that names the endorser whose card is needed. runs reports whether their session is
+// still running; their card then also ends it.
 func WaitsForEndorser(endorser string, runs bool) policy.Text {
 	if runs {
 		return policy.Text{
@@ -40,7 +41,7 @@ func WaitsForEndorser(endorser string, runs bool) policy.Text {
 	}
 }
 
-// OfferAttest confirms the intervention id; minutes as it was logged, 0: it says none.
+// OfferAttest returns the button that confirms the intervention id. minutes is its logged duration; 0: none was logged.
 func OfferAttest(id string, kind policy.Text, minutes int) Offer {
 	long := ""
 	if minutes > 0 {
@@ -56,12 +57,12 @@ func OfferAttest(id string, kind policy.Text, minutes int) Offer {
 	}
 }
 
-// OfferDecline drops the question.
+// OfferDecline returns the button that declines to endorse.
 func OfferDecline(id string) Offer {
 	return Offer{Do: "decline", Arg: id, Label: policy.Text{FR: "Ne pas attester", EN: "Do not endorse"}}
 }
 
-// TooManyMinutes answers a form that says more than its session lasted.
+// TooManyMinutes returns the refusal of a form whose minutes exceed the session's.
 func TooManyMinutes(most int) Refusal {
 	return Refusal{
 		FR: fmt.Sprintf("La session a duré %d min : pas plus", most),

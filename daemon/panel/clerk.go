@@ -8,22 +8,22 @@ import (
 	"portillon/policy"
 )
 
-// Actions is the machine as people use it at its panel. Its methods block until the machine's loop has answered, and
-// may be called at once. A Refusal says why something cannot be, in words for whoever asked; nothing of it switches a
-// relay on.
+// Actions are the functions of a machine that people use at its panel. The methods block until the machine's loop has
+// answered, and may be called concurrently. A Refusal is a reason in words for the person at the panel. No method
+// switches a relay on.
 type Actions interface {
-	// Do carries out what needs a touch and nothing more.
+	// Do executes an action that needs only a touch.
 	Do(ctx context.Context, o Touch) error
-	// Form opens a form to write in, for whoever tapped in the last minute; or, with a token, the one that was opened
-	// before.
+	// Form opens a form for the person who tapped in the last minute, or, with a token, returns the form that was opened
+	// with it.
 	Form(ctx context.Context, a FormRequest) (Form, error)
-	// Write fills the form in. It is used up once its record is on the disk, or once it waits for its member to
-	// confirm it at the machine: waits says then what is still to do, and is empty otherwise. The picture belongs to
-	// Actions from then on; on an error it stays the caller's.
+	// Write submits a filled-in form. The form is used up once its record is on the disk, or once it waits for the member
+	// to confirm it at the machine; waits then tells what remains to be done. The picture belongs to Actions after a
+	// success, and to the caller after an error.
 	Write(ctx context.Context, token string, e Entry) (waits policy.Text, err error)
 }
 
-// Refusal is an answer that somebody at the panel reads.
+// Refusal is an answer to the person at the panel, in both languages.
 type Refusal policy.Text
 
 // Error implements error.
@@ -33,39 +33,39 @@ func (r Refusal) Error() string { return r.EN }
 type Touch struct {
 	Do    Action   `json:"do"`              // role, extend, power-off, untag, vouch, confirm, deny, attest, decline
 	Arg   string   `json:"arg,omitempty"`   // the role, the tag, the form, the intervention
-	Items []string `json:"items,omitempty"` // vouch: what the learner did well
-	At    uint64   `json:"at,omitempty"`    // Visitor.At as it was shown; 0: whoever stands there
-	Here  bool     `json:"-"`               // from the screen at the machine
+	Items []string `json:"items,omitempty"` // vouch: the skills that the learner showed
+	At    uint64   `json:"at,omitempty"`    // Visitor.At of the shown view; 0: any visitor
+	Here  bool     `json:"-"`               // touched at the machine's own screen
 }
 
 // FormRequest asks for a form.
 type FormRequest struct {
 	Do    Action `json:"do,omitempty"`   // log, report, tag
-	Item  string `json:"item,omitempty"` // what was touched already
+	Item  string `json:"item,omitempty"` // the item that was already touched
 	Token string `json:"token,omitempty"`
 	At    uint64 `json:"at,omitempty"` // as in Touch
-	Here  bool   `json:"-"`            // likewise
+	Here  bool   `json:"-"`            // as in Touch
 }
 
-// Form is a one-time permission to write one thing, bound to who tapped and to their session. It is for whoever holds
-// its token.
+// Form is a permission to write one entry, bound to the person who tapped and to their session. The holder of its token
+// may use it once.
 type Form struct {
 	Token string      `json:"token"`
 	Do    Action      `json:"do"`
 	Title policy.Text `json:"title"`
 	Items []Choice    `json:"items"`
 	Item  string      `json:"item,omitempty"`
-	// how long the work took, as far as the machine knows; the form asks for it
+	// Minutes is the duration of the work, as far as the machine knows; the form shows it for correction.
 	Minutes int       `json:"minutes,omitempty"`
-	Parts   bool      `json:"parts,omitempty"` // the form asks for what was put in
+	Parts   bool      `json:"parts,omitempty"` // the form asks for replaced parts
 	Stop    string    `json:"stop,omitempty"`  // with this item the form asks whether to stop at once
 	Ends    time.Time `json:"ends"`
-	URL     string    `json:"url,omitempty"` // where a phone finds it; empty: phones cannot reach this panel
+	URL     string    `json:"url,omitempty"` // address of the form for a phone; empty: phones cannot reach this panel
 	QR      *QR       `json:"qr,omitempty"`
-	At      uint64    `json:"at,omitempty"` // Visitor.At of who opened it
+	At      uint64    `json:"at,omitempty"` // Visitor.At of the person who opened the form
 }
 
-// Entry is a form filled in.
+// Entry is the content of a filled-in form.
 type Entry struct {
 	Item    string
 	Minutes int
@@ -73,17 +73,17 @@ type Entry struct {
 	Note    string
 	Now     bool
 	Photo   Picture
-	Here    bool // from the screen at the machine
+	Here    bool // filled in at the machine's own screen
 }
 
-// Picture is a photo that Photos took in, until its record is written or nothing came of it. The zero Picture is none.
+// Picture is a stored photo of a form whose record is not written yet. The zero Picture means no photo.
 type Picture struct {
-	Name string // the SHA-256 of what it holds, in hexadecimal
+	Name string // SHA-256 of its content, in hexadecimal
 	keep func() error
 	drop func()
 }
 
-// Keep has the picture stay for good, under its name. To keep it again changes nothing.
+// Keep stores the picture permanently under its name. Repeated calls change nothing.
 func (p Picture) Keep() error {
 	if p.keep == nil {
 		return nil
@@ -91,28 +91,28 @@ func (p Picture) Keep() error {
 	return p.keep()
 }
 
-// Drop deletes it, unless another record's is the same.
+// Drop deletes the picture, unless another record has the same one.
 func (p Picture) Drop() {
 	if p.drop != nil {
 		p.drop()
 	}
 }
 
-// Choice is one of several that may be touched.
+// Choice is one of several answers to touch.
 type Choice struct {
 	ID    string      `json:"id"`
 	Label policy.Text `json:"label"`
 }
 
-// Offer is a button that does what it says.
+// Offer is a button with its action.
 type Offer struct {
-	Do    Action      `json:"do"` // as in Touch, or log, report, tag: it opens a form
+	Do    Action      `json:"do"` // an action of Touch; log, report and tag open a form
 	Arg   string      `json:"arg,omitempty"`
 	Label policy.Text `json:"label"`
 }
 
-// Photos takes pictures in. Save reads one of at most MaxPhoto bytes; an error of type Refusal says what is wrong with
-// it.
+// Photos stores pictures. Save reads a picture of at most MaxPhoto bytes. An error of type Refusal describes what is
+// wrong with the picture.
 type Photos interface {
 	Save(r io.Reader) (Picture, error)
 }

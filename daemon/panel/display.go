@@ -7,46 +7,46 @@ import (
 	"portillon/policy"
 )
 
-// patience is how long a card may go unanswered before the panel says that it was read.
+// patience is how long a card may go unanswered before the panel shows that it was read.
 const patience = 150 * time.Millisecond
 
-// Frame is what a page shows at a moment: the view, and what the panel itself adds to it.
+// Frame is the content of a page: the view, and what the panel adds to it.
 type Frame struct {
 	View
 	Look  string    `json:"look"`
-	Hub   bool      `json:"hub"`   // the hub acknowledges
-	Now   time.Time `json:"now"`   // the machine's time, so that a browser's clock does not matter
+	Hub   bool      `json:"hub"`   // the hub acknowledges records
+	Now   time.Time `json:"now"`   // the machine's time, because a browser's clock may be wrong
 	Zone  int       `json:"zone"`  // the site's offset from UTC at Now, in seconds
-	Build string    `json:"build"` // of this page: one that is older loads itself anew
-	Rev   uint64    `json:"rev"`   // the revision: a page reports which one it shows
+	Build string    `json:"build"` // build of the page: an older page reloads itself
+	Rev   uint64    `json:"rev"`   // revision of the content: a page reports which one it shows
 }
 
-// display holds what the panel shows. It tells open pages of each change.
+// display holds what the panel shows, and notifies open pages of each change.
 type display struct {
 	now     func() time.Time
 	changed func() // called with the lock held; it must not block
 
 	mu      sync.Mutex // guards all below
-	base    View       // what Show set last
-	flash   *View      // an answer that is shown over it; nil: none
+	base    View       // the view last set by Show
+	flash   *View      // a temporary answer shown instead of base; nil: none
 	timer   *time.Timer
 	hub     bool
 	note    policy.Text
 	machine machineFace
-	rev     uint64    // the revision of what is shown: it grows with each change
-	revised time.Time // when it last grew
+	rev     uint64    // revision of the content, incremented by each change
+	revised time.Time // time of the last change
 }
 
-// machineFace is how a machine calls itself and speaks, as its policy has it.
+// machineFace holds the machine's name, language, zone, look and wording, from its policy.
 type machineFace struct {
 	name     policy.Text
 	language policy.Language
 	zone     *time.Location
 	look     policy.Look
-	wording  func(policy.Text) policy.Text // what a sentence is for this machine's people; nil: as it is
+	wording  func(policy.Text) policy.Text // adapts sentences to this machine; nil: unchanged
 }
 
-// say is a view in the words of this machine.
+// say returns a view in this machine's wording.
 func (m machineFace) say(v View) View {
 	if m.wording == nil {
 		return v
@@ -62,7 +62,7 @@ func newDisplay(c Config, changed func()) *display {
 	}
 }
 
-// change makes one change and tells the pages.
+// change makes one change and notifies the pages.
 func (d *display) change(do func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -72,7 +72,7 @@ func (d *display) change(do func()) {
 	d.changed()
 }
 
-// changeIf makes a change unless what is shown is the same already: a tick alone tells no page anything.
+// changeIf makes a change unless the content stays the same, so that a tick alone notifies no page.
 func (d *display) changeIf(differs func() bool, do func()) {
 	d.mu.Lock()
 	differ := differs()
@@ -111,7 +111,7 @@ func (d *display) showFor(v View, long time.Duration) {
 	})
 }
 
-// endFlash ends an answer. The lock is held.
+// endFlash ends a temporary answer. The caller must hold the lock.
 func (d *display) endFlash() {
 	if d.timer != nil {
 		d.timer.Stop()
@@ -141,7 +141,7 @@ func (d *display) reading() (done func()) {
 	}
 }
 
-// frame is what a page shows now.
+// frame returns the present content of a page.
 func (d *display) frame() Frame {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -150,13 +150,13 @@ func (d *display) frame() Frame {
 		v = *d.flash
 	}
 	v.Visitor, v.Offers, v.Note = d.base.Visitor, d.base.Offers, d.note
-	if d.flash != nil && v.Visitor != nil { // an answer goes before a question
+	if d.flash != nil && v.Visitor != nil { // an answer hides a question
 		x := *v.Visitor
 		x.Question, x.Line, x.Items = "", policy.Text{}, nil
 		v.Visitor = &x
 	}
 	v = v.known()
-	// Whose buttons these are has just been refused, or is not known yet.
+	// Without the column offers, the person was just refused or is not known yet, and gets no buttons.
 	if row, _ := v.Sign.row(); !row.offers {
 		v.Offers = nil
 	}
@@ -165,7 +165,7 @@ func (d *display) frame() Frame {
 	return f
 }
 
-// sign is what lamps and buzzer follow.
+// sign returns the sign that lamps and buzzer follow.
 func (d *display) sign() Sign {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -175,14 +175,14 @@ func (d *display) sign() Sign {
 	return d.base.Sign
 }
 
-// face is how the machine calls itself now.
+// face returns the machine's present name, language, zone, look and wording.
 func (d *display) face() machineFace {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.machine
 }
 
-// revision is the revision that is shown, and since when.
+// revision returns the present revision, and the time of its change.
 func (d *display) revision() (uint64, time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

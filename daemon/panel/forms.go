@@ -18,17 +18,17 @@ import (
 	"portillon/policy"
 )
 
-// What is sent by a page is small; a picture comes in a form of at most this.
+// Limits of what a page sends, in bytes. Only a form may contain a picture.
 const (
 	maxOrder = 4 << 10
 	maxForm  = MaxPhoto + 64<<10
-	// maxUnread is how much of a rejected form is read and thrown away; a photo of a phone has at most some 15 MB.
+	// maxUnread bounds how much of a rejected form is read and discarded; a phone's photo has at most about 15 MB.
 	maxUnread = 32 << 20
-	maxNote   = 500 // characters, as a record has it
+	maxNote   = 500 // characters, as in a record
 	maxParts  = 200
 )
 
-// How long a body may take: a stranger who sends nothing holds nothing up for long.
+// Time limits for reading a body, so that a client that sends nothing does not block others for long.
 const (
 	orderTime = 5 * time.Second
 	formTime  = 30 * time.Second
@@ -48,7 +48,7 @@ var (
 
 var notHere = Refusal{FR: "Ce panneau n’a pas de machine derrière lui", EN: "No machine stands behind this panel"}
 
-// do is POST /do: a touch.
+// do serves POST /do: a touch.
 func (s *server) do(w http.ResponseWriter, r *http.Request) {
 	var o Touch
 	if !s.read(w, r, &o) {
@@ -62,7 +62,7 @@ func (s *server) do(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// ask is POST /form: a form for whoever tapped.
+// ask serves POST /form: a form for the person who tapped.
 func (s *server) ask(w http.ResponseWriter, r *http.Request) {
 	var a FormRequest
 	if !s.read(w, r, &a) {
@@ -86,8 +86,8 @@ func (s *server) ask(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(f)
 }
 
-// elsewhere is what a page that is not at the machine reads when it asks for a form: only the code at the machine's
-// screen opens one there.
+// elsewhere returns the refusal for a page that asks for a form away from the machine: only the code on the machine's
+// own screen opens a form on a phone.
 func (s *server) elsewhere() Refusal {
 	if !s.screens.exist() {
 		return s.noScreen()
@@ -95,12 +95,12 @@ func (s *server) elsewhere() Refusal {
 	return ScanCode
 }
 
-// noScreen is NoScreen in the words of this machine.
+// noScreen returns NoScreen in this machine's wording.
 func (s *server) noScreen() Refusal {
 	return Refusal(s.display.face().say(View{Line: policy.Text(NoScreen)}).Line)
 }
 
-// read takes a small JSON body.
+// read decodes a small JSON body. After a failure it has answered the request and returns false.
 func (s *server) read(w http.ResponseWriter, r *http.Request, into any) bool {
 	http.NewResponseController(w).SetReadDeadline(time.Now().Add(orderTime))
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrder))
@@ -116,7 +116,7 @@ func (s *server) read(w http.ResponseWriter, r *http.Request, into any) bool {
 	return true
 }
 
-// form is GET /form/TOKEN: the form on a phone.
+// form serves GET /form/TOKEN: the form on a phone.
 func (s *server) form(w http.ResponseWriter, r *http.Request) {
 	if s.c.Actions == nil {
 		s.leaf(w, http.StatusNotFound, notHere, false)
@@ -137,7 +137,7 @@ func (s *server) form(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, phone(f, name))
 }
 
-// write is POST /form/TOKEN: a form filled in, by the panel's own page or by a phone.
+// write serves POST /form/TOKEN: a filled-in form, from the panel's own page or from a phone.
 func (s *server) write(w http.ResponseWriter, r *http.Request) {
 	script := strings.Contains(r.Header.Get("Accept"), "application/json")
 	done, err := s.submit(w, r)
@@ -160,13 +160,13 @@ func (s *server) write(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// submitted is a form that was taken, and what is still to do; an empty text: nothing.
+// submitted is an accepted form, and what remains to be done; empty: nothing.
 type submitted struct {
 	form  Form
 	waits policy.Text
 }
 
-// submit takes a form in.
+// submit processes a filled-in form.
 func (s *server) submit(w http.ResponseWriter, r *http.Request) (submitted, error) {
 	if s.c.Actions == nil {
 		return submitted{}, notHere
@@ -175,7 +175,7 @@ func (s *server) submit(w http.ResponseWriter, r *http.Request) (submitted, erro
 	if !here && !s.screens.exist() {
 		return submitted{}, s.noScreen()
 	}
-	// The form is looked up before a picture is read.
+	// Look up the form before reading a picture.
 	f, err := s.c.Actions.Form(r.Context(), FormRequest{Token: token, Here: here})
 	if err != nil {
 		return submitted{}, err
@@ -184,7 +184,7 @@ func (s *server) submit(w http.ResponseWriter, r *http.Request) (submitted, erro
 	if here {
 		turn = s.screenForm
 	}
-	select { // one at a time: a picture is held in memory until it is on the disk
+	select { // one form at a time, because a picture is in memory until it is on the disk
 	case turn <- struct{}{}:
 		defer func() { <-turn }()
 	default:
@@ -196,7 +196,7 @@ func (s *server) submit(w http.ResponseWriter, r *http.Request) (submitted, erro
 	e, err := s.entry(r)
 	e.Here = here
 	if err != nil {
-		// A phone that is still sending reads no answer: it would see a connection reset.
+		// A phone reads the answer only after sending. Without reading the rest, it would see a connection reset.
 		io.CopyN(io.Discard, body, maxUnread)
 		e.Photo.Drop()
 		return submitted{}, err
@@ -209,14 +209,14 @@ func (s *server) submit(w http.ResponseWriter, r *http.Request) (submitted, erro
 	return submitted{form: f, waits: waits}, nil
 }
 
-// entry reads what was filled in, part by part: a picture is never held twice, and there is one. On an error too, the
-// caller drops it.
+// entry reads a filled-in form part by part, so that a picture is in memory only once. Only one picture is allowed. On
+// an error the caller must drop the picture.
 func (s *server) entry(r *http.Request) (e Entry, err error) {
 	parts, err := r.MultipartReader()
 	if err != nil {
 		return e, notOurs
 	}
-	for range 16 { // more fields than any form has
+	for range 16 { // more than the fields of any form
 		part, err := parts.NextPart()
 		if errors.Is(err, io.EOF) {
 			return e, nil
@@ -274,7 +274,7 @@ func bounded(s string, most int) error {
 	return nil
 }
 
-// notNow says that it is our own fault, and tells the log why.
+// notNow logs an internal error, and returns the refusal for the person.
 func notNow(err error) Refusal {
 	slog.Warn("panel form failed", "err", err)
 	return Refusal{
@@ -283,7 +283,7 @@ func notNow(err error) Refusal {
 	}
 }
 
-// refuse answers a page: a Refusal in both languages, anything else as our own fault.
+// refuse answers a page: with a Refusal in both languages, or with notNow for any other error.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	code, text := http.StatusConflict, Refusal{}
 	if !errors.As(err, &text) {
@@ -294,8 +294,8 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	json.NewEncoder(w).Encode(policy.Text(text))
 }
 
-// leaf is a page of one sentence, on a phone. nil: it is done. again says that what was written stands on the page
-// before, to be sent again.
+// leaf answers a phone with a page of one sentence; nil means success. again adds that the entry is still on the
+// previous page and can be sent again.
 func (s *server) leaf(w http.ResponseWriter, code int, err error, again bool) {
 	t := Refusal{FR: "Merci, c’est noté.", EN: "Thank you, it is written down."}
 	if err != nil && !errors.As(err, &t) {
@@ -304,7 +304,7 @@ func (s *server) leaf(w http.ResponseWriter, code int, err error, again bool) {
 	s.sentence(w, code, policy.Text(t), again)
 }
 
-// sentence is leaf for a text that is no error.
+// sentence answers like leaf, with a text that is not an error.
 func (s *server) sentence(w http.ResponseWriter, code int, t policy.Text, again bool) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(code)
@@ -323,8 +323,8 @@ const phoneHead = `<!doctype html><html lang="fr" translate="no"><meta charset="
 	`<meta name="google" content="notranslate"><meta name="viewport" content="width=device-width, initial-scale=1">` +
 	`<title>%s</title><link rel="stylesheet" href="/panel.css"><main class="phone">`
 
-// ties are where a line must not break, as panel.js has them: French sets a space before : ; ? ! » and after «; a
-// number and its unit are one word, and so are a day and its month.
+// ties matches places where a line must not break, as in panel.js: French sets a space before : ; ? ! » and after «; a
+// number stays with its unit, and a day with its month.
 var ties = regexp.MustCompile(`(?i)« | [:;?!»]|\d (?:h|min|s|j|d|Mo|MB)\b(?: \d)?` +
 	`|\d(?:er)? (?:jan|fév|feb|mar|avr|apr|mai|may|jui|jun|jul|aoû|aug|sep|oct|nov|déc|dec)`)
 
@@ -332,7 +332,7 @@ func tie(s string) string {
 	return ties.ReplaceAllStringFunc(s, func(m string) string { return strings.ReplaceAll(m, " ", "\u00a0") })
 }
 
-// both is a text in French and in English, one under the other: a phone's owner need not choose.
+// both returns a text in French and in English, one below the other, so that nobody has to choose.
 func both(t policy.Text) string {
 	fr, en := html.EscapeString(tie(t.FR)), html.EscapeString(tie(t.EN))
 	switch {
@@ -346,7 +346,7 @@ func both(t policy.Text) string {
 	return fr + ` <small lang="en">` + en + `</small>`
 }
 
-// phone is a form as a page that needs no script; with one, pictures are made smaller before they are sent.
+// phone returns a form as a page that works without scripts; its script makes pictures smaller before sending.
 func phone(f Form, machine policy.Text) string {
 	var b strings.Builder
 	title := machine.FR

@@ -20,12 +20,12 @@ import (
 	"portillon/policy"
 )
 
-// desk is a clerk with one form, which takes one entry.
+// desk is a fake of Actions with one form, which accepts one entry.
 type desk struct {
 	did   []Touch
 	wrote []Entry
 	no    error
-	asked Action // what its form is for, where the page does not say
+	asked Action // action of its form if the page names none
 	waits policy.Text
 }
 
@@ -54,7 +54,7 @@ func (d *desk) Write(_ context.Context, _ string, e Entry) (policy.Text, error) 
 	return d.waits, d.no
 }
 
-// tablet is a screen of the machine at another computer.
+// tablet is the address of a screen of the machine on another computer.
 var tablet = []netip.Addr{netip.MustParseAddr("192.168.1.40")}
 
 type part struct{ name, file, data string }
@@ -77,7 +77,7 @@ func filled(parts ...part) (string, io.Reader) {
 func post(t *testing.T, p *Panel, path, kind string, body io.Reader, headers ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequest("POST", "http://laser"+path, body)
-	if path == "/form" { // a form is opened at the machine
+	if path == "/form" { // forms are opened at the machine
 		r.RemoteAddr = "192.168.1.40:4711"
 	}
 	r.Header.Set("Content-Type", kind)
@@ -89,7 +89,7 @@ func post(t *testing.T, p *Panel, path, kind string, body io.Reader, headers ...
 	return w
 }
 
-func TestTouchesComeFromThisPageAloneAndAreOnesItMakes(t *testing.T) {
+func TestOnlyValidTouchesFromThePanelsPageAreAccepted(t *testing.T) {
 	d := &desk{}
 	p := New(Config{Screens: tablet, Actions: d})
 	for _, c := range []struct {
@@ -165,7 +165,7 @@ func TestFormIsOpenedWithItsCodeAndFilledInOnce(t *testing.T) {
 	}
 }
 
-func TestPhoneSeesTheFormWithEveryWordEscaped(t *testing.T) {
+func TestPhoneFormEscapesAllText(t *testing.T) {
 	w := httptest.NewRecorder()
 	New(
 		Config{Screens: tablet, Actions: &desk{}, Name: policy.Text{FR: "Découpe <b>", EN: "Laser"}},
@@ -187,9 +187,8 @@ func TestPhoneSeesTheFormWithEveryWordEscaped(t *testing.T) {
 	}
 }
 
-// What waits for its member's confirmation is said: to a phone on a page, to the machine's own page as a text that it
-// shows.
-func TestFormThatWaitsIsSaidToWait(t *testing.T) {
+// If a form waits for its member's confirmation, a phone must get this on a page, and the machine's own page as text.
+func TestUnconfirmedFormIsAnsweredAsWaiting(t *testing.T) {
 	for accept, want := range map[string]string{
 		"application/json": `{"FR":"C’est reçu, pas encore noté`,
 		"text/html":        "<h1>C’est reçu, pas encore noté",
@@ -210,7 +209,7 @@ func TestFormThatWaitsIsSaidToWait(t *testing.T) {
 	}
 }
 
-func TestPhoneThatTagsAMachineOutReadsWhatATagDoesNotDo(t *testing.T) {
+func TestPhoneThatTagsAMachineIsWarnedThatOnlyTheRelayIsOpen(t *testing.T) {
 	for do, want := range map[Action]bool{"tag": true, "report": false} {
 		kind, body := filled(part{name: "item", data: "noise"})
 		w := post(t, New(Config{Screens: tablet, Actions: &desk{asked: do}}), "/form/t0ken", kind, body)
@@ -220,7 +219,10 @@ func TestPhoneThatTagsAMachineOutReadsWhatATagDoesNotDo(t *testing.T) {
 	}
 }
 
-func TestBadEntriesSayWhyAndAreNotTaken(t *testing.T) {
+func TestInvalidEntriesAreRefusedWithTheReason(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: sends forms of many sizes")
+	}
 	long := strings.Repeat("é", 501)
 	for name, c := range map[string]struct {
 		p    part
@@ -265,8 +267,8 @@ func TestBadEntriesSayWhyAndAreNotTaken(t *testing.T) {
 	}
 }
 
-// One token could fill the album: with many photos in one form, or with forms that come to nothing.
-func TestFormThatComesToNothingLeavesNoPhoto(t *testing.T) {
+// One token must not fill the album, neither with many photos in one form nor with failing forms.
+func TestFailedFormLeavesNoPhoto(t *testing.T) {
 	a := &Album{Dir: t.TempDir(), Max: 64 << 20, Most: 10}
 	d := &desk{}
 	p := New(Config{Screens: tablet, Actions: d, Photos: a})
@@ -289,8 +291,8 @@ func TestFormThatComesToNothingLeavesNoPhoto(t *testing.T) {
 	}
 }
 
-// A picture is held in memory until it is on the disk: one at a time.
-func TestFormsArriveOneAtATime(t *testing.T) {
+// A picture is in memory until it is on the disk, so that only one form at a time is processed.
+func TestFormsAreProcessedOneAtATime(t *testing.T) {
 	p := New(Config{Screens: tablet, Actions: &desk{}})
 	p.server.phoneForm <- struct{}{}
 	kind, body := filled(part{name: "item", data: "noise"})
@@ -314,8 +316,8 @@ func TestFormsArriveOneAtATime(t *testing.T) {
 	}
 }
 
-// A touch counts at the screen of the machine, wherever the request says that it is.
-func TestOnlyTheScreenAtTheMachineIsHere(t *testing.T) {
+// Whether a touch comes from the machine's own screen is decided by the address, not by the request.
+func TestOnlyTheAddressDecidesWhetherAScreenIsAtTheMachine(t *testing.T) {
 	d := &desk{}
 	p := New(Config{Screens: tablet, Actions: d})
 	for from, want := range map[string]bool{
@@ -342,7 +344,7 @@ func TestOnlyTheScreenAtTheMachineIsHere(t *testing.T) {
 	}
 }
 
-func TestOnlyNamesOfTheLocalNetworkReachThePanel(t *testing.T) {
+func TestHostMustBeALocalNameOrAddress(t *testing.T) {
 	p := New(Config{URL: "http://atelier.example.org:8037"})
 	for host, want := range map[string]int{
 		"127.0.0.1:8037": 200, "[::1]:8037": 200, "laser": 200, "laser.local:80": 200, "192.168.1.7": 200,
@@ -358,8 +360,7 @@ func TestOnlyNamesOfTheLocalNetworkReachThePanel(t *testing.T) {
 	}
 }
 
-// photograph is a JPEG as a phone makes it: with Exif that says where it was taken, a comment, and something after its
-// end.
+// photograph returns a JPEG as a phone makes it: with a location in Exif, a comment, and data after its end.
 func photograph(t testing.TB) []byte {
 	t.Helper()
 	img := image.NewRGBA(image.Rect(0, 0, 32, 24))
@@ -377,7 +378,7 @@ func photograph(t testing.TB) []byte {
 	return append(out, "PK\x03\x04 a zip behind the picture"...)
 }
 
-func TestPhotoIsKeptWithoutWhereItWasTaken(t *testing.T) {
+func TestPhotoIsStoredWithoutItsLocation(t *testing.T) {
 	a := &Album{Dir: t.TempDir(), Max: 10 << 10, Most: 10}
 	save := func() Picture {
 		t.Helper()
@@ -407,7 +408,7 @@ func TestPhotoIsKeptWithoutWhereItWasTaken(t *testing.T) {
 	if err := again.Keep(); err != nil || again.Name != first.Name {
 		t.Error(err)
 	}
-	if again.Drop(); files() != 1 { // it is another record's: it stays, whatever becomes of this form
+	if again.Drop(); files() != 1 { // another record has the same picture, so that it must stay
 		t.Error("a picture of two records is deleted with one of them")
 	}
 	waits := save()
@@ -433,14 +434,14 @@ func TestPhotoIsKeptWithoutWhereItWasTaken(t *testing.T) {
 	}
 	a.Most = 10
 	save().Keep()
-	save() // it waits for a card when the daemon ends
+	save() // the form waits for a card when the daemon ends
 	os.WriteFile(a.Dir+"/new-1", nil, 0o600)
 	if a.Forget(); files() != 1 {
 		t.Errorf("%d files after the start, want the picture that was kept", files())
 	}
 }
 
-// A JPEG by another hand: the standard library reads what is left of it as it read the whole.
+// After removing segments from any JPEG, the standard library must decode the rest like the original.
 func FuzzJPEG(f *testing.F) {
 	f.Add(photograph(f))
 	f.Add([]byte{0xff, 0xd8, 0xff, 0xd9})
@@ -471,8 +472,8 @@ func FuzzJPEG(f *testing.F) {
 	})
 }
 
-// A phone that is still sending its photo must read why it was rejected, not see the connection reset.
-func TestPhoneReadsThatItsPhotoIsTooBig(t *testing.T) {
+// A phone that is still sending its photo must receive the reason of the refusal, and not a connection reset.
+func TestPhoneLearnsThatItsPhotoIsTooBig(t *testing.T) {
 	p := New(Config{Screens: tablet, Actions: &desk{}, Photos: &Album{Dir: t.TempDir(), Max: 64 << 20, Most: 10}})
 	s := httptest.NewServer(p.Handler())
 	defer s.Close()

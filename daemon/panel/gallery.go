@@ -6,14 +6,14 @@ import (
 	"portillon/policy"
 )
 
-// Example is a view with the name of what it shows.
+// Example is a named view.
 type Example struct {
 	Name string
 	View View
 }
 
-// Gallery is every state of a panel once, by the name of its sign, then what else a state may say: for tests, pictures
-// and whoever wants to see the words.
+// Gallery returns every state of a panel once, named after its sign, then further variants: for tests, pictures and
+// readers of the texts.
 func Gallery(now time.Time) []Example {
 	c := Clock{time.UTC}
 	var out []Example
@@ -35,17 +35,17 @@ var (
 		FR: "« Découpe laser - Utilisateur autonome »",
 		EN: "“Découpe laser - Utilisateur autonome”",
 	}
-	askMentor = policy.Text{FR: "Prochaine étape : demander à un mentor", EN: "Next step: ask a mentor"}
+	askMentor = policy.Text{FR: "Prochaine étape : voir un mentor", EN: "Next step: see a mentor"}
 )
 
-// seen is a view with the visitor Inès, her role and her buttons.
+// seen returns a view with the visitor Inès, her role and her buttons.
 func seen(now time.Time, v View, role policy.Role, offers ...Offer) View {
 	v.Role, v.Offers = RoleName(role), offers
 	v.Visitor = &Visitor{Name: "Inès", Until: now.Add(time.Minute)}
 	return v
 }
 
-// noted is a view with a line at the foot.
+// noted returns a view with a note at the foot.
 func noted(v View, note policy.Text) View {
 	v.Note = note
 	return v
@@ -124,7 +124,7 @@ func refusalExamples() []Example {
 	}
 }
 
-// questionExamples are views in which whoever tapped last is asked something.
+// questionExamples returns views in which the visitor is asked a question.
 func questionExamples(c Clock, now time.Time) []Example {
 	ask := func(v View, name string, about Action, line policy.Text, items []Choice, offers ...Offer) View {
 		v.Visitor = &Visitor{Name: name, Until: now.Add(time.Minute), Question: about, Line: line, Items: items}

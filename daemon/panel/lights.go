@@ -8,12 +8,12 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// Lights are three lamps and a buzzer beside a machine, with or without a screen. A nil pin is not wired. The lamps
-// stand one above the other, red on top and green below: whoever cannot tell the colours apart reads which lamp is
-// lit and its rhythm.
+// Lights are three lamps and a buzzer beside a machine, with or without a screen. A nil pin is not wired. The lamps are
+// arranged vertically, red on top and green below, so that a person who cannot distinguish the colours recognises a
+// lamp by its place and rhythm.
 //
-// The table of states gives each state its lamps and its beeps. States that ask the same of whoever stands there share
-// their lamps; states that ask something else never do (TestStatesShareLampsOnlyIfTheyAskTheSame):
+// The table of states gives each state its lamps and beeps. States that ask the member for the same action share their
+// lamps; other states never do (TestStatesShareLampsOnlyIfTheyAskTheSame):
 //
 //	lamps                        states
 //	green, a glimpse every 3 s   ready
@@ -30,11 +30,11 @@ import (
 //	red, steady                  tagged out
 //	red quick, amber quick       fault: three long beeps
 //
-// While one of the machine's own screens does not report itself, amber glimpses too where it is dark otherwise, and two
-// long beeps say when that begins.
+// While one of the machine's own screens sends no reports, a dark amber lamp shows a glimpse too. Two long beeps mark
+// the beginning of that.
 type Lights struct{ Red, Amber, Green, Buzzer gpio.PinOut }
 
-// rhythm is how a lamp is lit over time.
+// rhythm is a lamp's pattern over time.
 type rhythm uint8
 
 const (
@@ -42,10 +42,10 @@ const (
 	steady         // always
 	slow           // a second on, a second off
 	quick          // four times a second
-	glimpse        // a fifth of a second every three
+	glimpse        // 0.2 s on every 3 s
 )
 
-// lit reports whether a lamp of this rhythm is lit, t after its state began.
+// lit reports whether a lamp with this rhythm is on at t after the beginning of its state.
 func (r rhythm) lit(t time.Duration) bool {
 	switch r {
 	case steady:
@@ -60,7 +60,7 @@ func (r rhythm) lit(t time.Duration) bool {
 	return false
 }
 
-// beeps are the times, in milliseconds, of a buzzer that is on, off, on …
+// beeps are durations in milliseconds: buzzer on, off, on …
 type beeps []int
 
 func (b beeps) on(t time.Duration) bool {
@@ -72,7 +72,7 @@ func (b beeps) on(t time.Duration) bool {
 	return false
 }
 
-// lamps is how the three are lit in a state.
+// lamps holds the rhythms of the three lamps in a state.
 type lamps struct{ red, amber, green rhythm }
 
 var (
@@ -91,23 +91,23 @@ var (
 	lampsReaderSilent = lamps{amber: quick}
 )
 
-// signal is what lamps and buzzer do at one state.
+// signal is the lamps and the sound of a state.
 type signal struct {
 	lit   lamps
 	sound beeps
 }
 
-// signal is what a Sign looks and sounds like.
+// signal returns the lamps and the sound of a sign.
 func (s Sign) signal() signal {
 	x, _ := s.row()
 	return signal{x.lamps, x.buzzer}
 }
 
-// frame is how often the lamps are looked at: half of the quickest rhythm's shortest part.
+// frame is the interval between two updates of the lamps: half of the shortest phase of the quickest rhythm.
 const frame = 60 * time.Millisecond
 
-// Follow sets lamps and buzzer as the panel's state asks, until ctx ends; then they are dark. A lamp that cannot be set
-// is logged once and left alone; the others go on.
+// Follow sets lamps and buzzer according to the panel's state until ctx ends, then switches them off. A failing lamp is
+// logged once and not used any more; the others continue.
 func (l Lights) Follow(ctx context.Context, p *Panel, log *slog.Logger) {
 	outputs := []*lamp{
 		{name: "red", pin: l.Red}, {name: "amber", pin: l.Amber}, {name: "green", pin: l.Green},
@@ -145,22 +145,22 @@ func (l Lights) Follow(ctx context.Context, p *Panel, log *slog.Logger) {
 	}
 }
 
-// stuckBeeps are two long ones.
+// stuckBeeps are two long beeps.
 var stuckBeeps = beeps{700, 300, 700}
 
-// withStuckScreen adds that a screen is silent, since stuck, to the signal of a state that began t ago. A state's own
-// lamps and beeps go first.
+// withStuckScreen adds the signal of a silent screen, silent for stuck, to the signal of a state that began t ago. The
+// state's own lamps and beeps have priority.
 func (s signal) withStuckScreen(t, stuck time.Duration) signal {
 	if s.lit.amber == dark {
 		s.lit.amber = glimpse
 	}
 	if !s.sound.on(t) && stuckBeeps.on(stuck) {
-		s.sound = beeps{int((t + frame) / time.Millisecond)} // on now
+		s.sound = beeps{int((t + frame) / time.Millisecond)} // on at this moment
 	}
 	return s
 }
 
-// lamp is a pin that is set only when it changes.
+// lamp is a pin that is set only on changes.
 type lamp struct {
 	name string
 	pin  gpio.PinOut

@@ -13,7 +13,7 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// bulb is a lamp that remembers.
+// bulb is a lamp that records its changes.
 type bulb struct {
 	gpio.PinOut
 	fail error
@@ -43,7 +43,7 @@ func (b *bulb) times() int {
 	return b.n
 }
 
-func TestLightsFollowThePanelAndGoDarkWithIt(t *testing.T) {
+func TestLightsFollowThePanelAndEndDark(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var red, green, buzzer bulb
 		p := New(Config{})
@@ -80,7 +80,7 @@ func TestLightsFollowThePanelAndGoDarkWithIt(t *testing.T) {
 	})
 }
 
-func TestLampThatFailsIsSaidOnceAndStopsNothing(t *testing.T) {
+func TestFailingLampIsLoggedOnceAndOthersContinue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
 		var green bulb

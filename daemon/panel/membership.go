@@ -6,26 +6,26 @@ import (
 	"portillon/policy"
 )
 
-// MembershipUntil is the note of a member whose membership ends soon.
+// MembershipUntil returns the note for a member whose membership ends soon.
 func (c Clock) MembershipUntil(last time.Time) policy.Text {
 	d := c.day(last)
 	return policy.Text{FR: "Adhésion jusqu’au " + d.FR, EN: "Membership until " + d.EN}
 }
 
-// MembershipOver is the note of a member whose membership has ended, while the machines can be used still.
+// MembershipOver returns the note for a member whose membership has ended but who may still use machines.
 func (c Clock) MembershipOver(last, lastUse time.Time) policy.Text {
 	d, use := c.day(last), c.day(lastUse)
 	return policy.Text{FR: "Adhésion terminée le " + d.FR + " ; machines utilisables jusqu’au " + use.FR,
 		EN: "Membership ended on " + d.EN + "; machines can be used until " + use.EN}
 }
 
-// MembershipLapsed is the note of a member whose membership has ended, and who keeps their role all the same.
+// MembershipLapsed returns the note for a member whose membership has ended and who keeps their role.
 func (c Clock) MembershipLapsed(last time.Time) policy.Text {
 	d := c.day(last)
 	return policy.Text{FR: "Adhésion terminée le " + d.FR, EN: "Membership ended on " + d.EN}
 }
 
-// MembershipEnded refuses a member by name; fact and next come from the policy.
+// MembershipEnded returns the refusal of a member by name; fact and next come from the policy.
 func MembershipEnded(name string, fact, next policy.Text) View {
 	if name != "" {
 		fact = policy.Text{FR: name + " : " + lower(fact.FR), EN: name + ": " + lower(fact.EN)}

@@ -9,9 +9,9 @@ import (
 	"portillon/policy"
 )
 
-// What is asked, offered and answered at the panel, beside the states of words.go.
+// Questions, buttons and answers at the panel, in addition to the states of views.go.
 
-// Logged thanks for an intervention; next says whose card is wanted to endorse it, or nothing.
+// Logged returns the thanks for an intervention; next names whose card is needed to endorse it, or is empty.
 func Logged(name string, kind, next policy.Text) View {
 	return View{Sign: SignThanks, Next: next,
 		Line: policy.Text{
@@ -20,8 +20,8 @@ func Logged(name string, kind, next policy.Text) View {
 		}}
 }
 
-// Thanked thanks for a report, and says what became of the machine: danger takes it out of service, at once or, where
-// it still runs, once its session ends.
+// Thanked returns the thanks for a report, with the consequence for the machine: danger takes it out of service, at
+// once or, if a session is running, at the session's end.
 func Thanked(name string, danger, runs bool) View {
 	v := View{Sign: SignThanks, Line: policy.Text{
 		FR: "Merci " + stop(name) + " Le problème est noté",
@@ -51,13 +51,13 @@ func Thanked(name string, danger, runs bool) View {
 	return v
 }
 
-// Vouched thanks a mentor.
+// Vouched returns the thanks to a mentor.
 func Vouched(learner string) View {
 	return View{Sign: SignThanks, Line: policy.Text{FR: "C’est noté pour " + learner, EN: "Noted for " + learner},
 		Next: policy.Text{FR: "C’est gardé pour son prochain badge", EN: "Kept for their next badge"}}
 }
 
-// Returned says that a machine is in service again.
+// Returned returns the view of a machine that is in service again.
 func Returned(name string) View {
 	return View{
 		Sign: SignThanks,
@@ -65,7 +65,7 @@ func Returned(name string) View {
 	}
 }
 
-// StoppedForSafety says that a session was ended for safety by something that has passed.
+// StoppedForSafety returns the view after a session was ended by a fault that is over.
 func StoppedForSafety(name string) View {
 	return View{Sign: SignFault, Line: policy.Text{
 		FR: "Session arrêtée par sécurité : " + name,
@@ -74,8 +74,8 @@ func StoppedForSafety(name string) View {
 		Next: policy.Text{FR: "Vérifiez la pièce, puis présentez votre carte", EN: "Check the piece, then tap your card"}}
 }
 
-// TagNote says at the foot that a tag hangs on a machine where somebody works: it counts once they have gone, or, in
-// maintenance, already.
+// TagNote returns the note about a tag on a machine that is in use: the tag applies after the session, or, in
+// maintenance, already now.
 func TagNote(reason policy.Text, maintained bool) policy.Text {
 	fr, en := inSentence(reason.In(policy.French)), inSentence(reason.In(policy.English))
 	if maintained {
@@ -84,7 +84,7 @@ func TagNote(reason policy.Text, maintained bool) policy.Text {
 	return policy.Text{FR: "Hors service après cette session : " + fr, EN: "Out of service after this session: " + en}
 }
 
-// TagWaits answers whoever tags a machine out while somebody works at it.
+// TagWaits returns the answer to a person who tags a machine while it is in use.
 func TagWaits() policy.Text {
 	return join(policy.Text{
 		FR: "Noté : hors service dès la fin de la session en cours",
@@ -92,12 +92,12 @@ func TagWaits() policy.Text {
 	}, noIsolation())
 }
 
-// Tagged answers, on a phone, whoever tagged a machine out.
+// Tagged returns the answer, on a phone, to a person who tagged a machine.
 func Tagged() policy.Text {
 	return join(policy.Text{FR: "C’est noté", EN: "It is written down"}, noIsolation())
 }
 
-// TagPending answers whoever tags a machine out from the office.
+// TagPending returns the answer to a person who tags a machine from the office.
 func TagPending(machine policy.MachineID, tag string) policy.Text {
 	return join(policy.Text{FR: fmt.Sprintf("Noté : la machine %s sera hors service dès que le hub l’aura jointe "+
 		"(étiquette %s)", machine, tag),
@@ -105,14 +105,14 @@ func TagPending(machine policy.MachineID, tag string) policy.Text {
 			"%s)", machine, tag)}, noIsolation())
 }
 
-// noIsolation is OnlyRelay for a tag that waits: the relay may still be closed.
+// noIsolation returns the warning of OnlyRelay for a tag that waits: the relay may still be closed.
 func noIsolation() policy.Text {
 	return policy.Text{FR: "Une mise hors service n’ouvre que le relais : débrancher, ou cadenasser l’interrupteur " +
 		"principal, avant d’y mettre les mains",
 		EN: "A tag only opens the relay: unplug the machine, or lock its main switch, before putting hands in"}
 }
 
-// What a touch may be answered.
+// Answers to a touch.
 var (
 	NotNow = Refusal{
 		FR: "Ce n’est plus possible : présentez à nouveau votre carte",
@@ -135,7 +135,8 @@ var (
 		FR: "Présentez votre carte pour signaler un problème. La machine ne change pas d’état",
 		EN: "Tap your card to report a problem. The machine stays as it is",
 	}
-	// CardToReportInUse is the same while somebody uses the machine: their own card ends their session, as ever.
+	// CardToReportInUse replaces CardToReport while the machine is in use: the user's own card ends their session as
+	// always.
 	CardToReportInUse = Refusal{FR: "Présentez votre carte pour signaler un problème. La carte de la personne qui " +
 		"utilise la machine l’arrête",
 		EN: "Tap your card to report a problem. The card of whoever uses the machine stops it"}
@@ -150,7 +151,7 @@ var (
 	}
 )
 
-// What is answered to pages and phones that are not at the machine.
+// Answers to pages and phones away from the machine.
 var (
 	ScanCode = Refusal{FR: "Les formulaires s’ouvrent à l’écran de la machine : présentez-y votre carte, puis " +
 		"lisez le code affiché avec ce téléphone",
@@ -168,7 +169,7 @@ var (
 	}
 )
 
-// FormWaits answers a phone: what it sent counts for nothing until its member confirms it.
+// FormWaits returns the answer to a phone whose form is not valid until its member confirms it.
 func FormWaits() policy.Text {
 	return policy.Text{FR: "C’est reçu, pas encore noté. Pour le confirmer dans les dix minutes : présentez votre " +
 		"carte à la machine, puis touchez « Confirmer » à son écran",
@@ -176,8 +177,8 @@ func FormWaits() policy.Text {
 			"touch “Confirm” at its screen"}
 }
 
-// ReportWaits answers a phone that reported a problem: it is written down, nobody has signed it, and the machine was
-// not stopped for it.
+// ReportWaits returns the answer to a phone that reported a problem: the report is stored unsigned, and the machine was
+// not stopped.
 func ReportWaits(danger bool) policy.Text {
 	if danger {
 		return policy.Text{FR: "C’est noté, sans signature, et la machine n’est pas arrêtée. Pour l’arrêter : l’arrêt " +
@@ -191,7 +192,7 @@ func ReportWaits(danger bool) policy.Text {
 			"then touch “Confirm” at its screen"}
 }
 
-// Unconfirmed is the note while a form from a phone waits for its member's card.
+// Unconfirmed returns the note while a form from a phone waits for its member's card.
 func Unconfirmed(name string) policy.Text {
 	return policy.Text{
 		FR: "Formulaire envoyé d’un téléphone. " + name + " : présentez votre carte pour le confirmer",
@@ -199,7 +200,7 @@ func Unconfirmed(name string) policy.Text {
 	}
 }
 
-// NotConfirmed is the note once it has waited for too long.
+// NotConfirmed returns the note after a form was not confirmed in time.
 func NotConfirmed() policy.Text {
 	return policy.Text{
 		FR: "Un formulaire envoyé d’un téléphone n’a pas été confirmé : il n’est pas noté",
@@ -207,7 +208,7 @@ func NotConfirmed() policy.Text {
 	}
 }
 
-// DangerUnsigned is the note of a danger that was reported from a phone and that nobody has signed.
+// DangerUnsigned returns the note about a danger reported from a phone and not confirmed by anyone.
 func DangerUnsigned() policy.Text {
 	return policy.Text{
 		FR: "Danger signalé d’un téléphone, non confirmé : vérifiez la machine avant de l’utiliser",
@@ -215,7 +216,7 @@ func DangerUnsigned() policy.Text {
 	}
 }
 
-// ConfirmQuestion asks a member about the form that was sent from a phone.
+// ConfirmQuestion returns the question to a member about the form sent from a phone.
 func ConfirmQuestion(name string) policy.Text {
 	return policy.Text{
 		FR: name + ", confirmer ce qui a été envoyé d’un téléphone ?",
@@ -223,7 +224,7 @@ func ConfirmQuestion(name string) policy.Text {
 	}
 }
 
-// OfferConfirm signs the form id, which says what; minutes as the form has them, 0: it has none.
+// OfferConfirm returns the button that signs the form id. what is its content; minutes is the form's duration, 0: none.
 func OfferConfirm(id string, what policy.Text, minutes int) Offer {
 	long := ""
 	if minutes > 0 {
@@ -236,12 +237,12 @@ func OfferConfirm(id string, what policy.Text, minutes int) Offer {
 	}
 }
 
-// OfferDeny drops it.
+// OfferDeny returns the button that discards the form.
 func OfferDeny(id string) Offer {
 	return Offer{Do: "deny", Arg: id, Label: policy.Text{FR: "Ce n’est pas de moi", EN: "Not mine"}}
 }
 
-// CallMentor asks for the card of the mentor whose learner has ended the session.
+// CallMentor returns the request for the card of the mentor whose learner has ended the session.
 func CallMentor(mentor, learner string) policy.Text {
 	return policy.Text{
 		FR: mentor + " : présentez votre carte pour dire ce que " + learner + " a réussi",
@@ -249,7 +250,7 @@ func CallMentor(mentor, learner string) policy.Text {
 	}
 }
 
-// VouchQuestion asks a mentor.
+// VouchQuestion returns the question to a mentor about a learner's skills.
 func VouchQuestion(mentor, learner string) policy.Text {
 	return policy.Text{
 		FR: mentor + ", qu’est-ce que " + learner + " a réussi ?",
@@ -257,22 +258,23 @@ func VouchQuestion(mentor, learner string) policy.Text {
 	}
 }
 
-// InterventionQuestion asks a maintainer, or the member who worked under their hand.
+// InterventionQuestion returns the question to a maintainer, or to the member who worked under the maintainer's
+// supervision.
 func InterventionQuestion(name string) policy.Text {
 	return policy.Text{FR: name + ", qu’est-ce qui a été fait ?", EN: name + ", what was done?"}
 }
 
-// ReportQuestion asks a member.
+// ReportQuestion returns the question to a member who reports a problem.
 func ReportQuestion(name string) policy.Text {
 	return policy.Text{FR: name + ", quel est le problème ?", EN: name + ", what is wrong?"}
 }
 
-// TagQuestion asks a maintainer.
+// TagQuestion returns the question to a maintainer who tags the machine.
 func TagQuestion(name string) policy.Text {
 	return policy.Text{FR: name + ", pourquoi mettre hors service ?", EN: name + ", why take it out of service?"}
 }
 
-// ProblemName is a problem as people read it. An unknown one is its own name.
+// ProblemName returns a problem's name for people. An unknown problem is returned unchanged.
 func ProblemName(what string) policy.Text {
 	switch what {
 	case "noise":
@@ -287,7 +289,8 @@ func ProblemName(what string) policy.Text {
 	return policy.Text{FR: what, EN: what}
 }
 
-// MaintenanceNote says that maintenance is due, or will be: hours says whether what is left is running time.
+// MaintenanceNote returns the note that maintenance is due (over) or will be. hours reports whether left is running
+// time.
 func MaintenanceNote(kind policy.Text, over, hours bool, left time.Duration) policy.Text {
 	fr, en := lower(kind.In(policy.French)), lower(kind.In(policy.English))
 	if over {
@@ -303,7 +306,7 @@ func MaintenanceNote(kind policy.Text, over, hours bool, left time.Duration) pol
 	}
 }
 
-// MaintenanceTagReason is why a machine took itself out of service.
+// MaintenanceTagReason returns the reason of the tag with which a machine takes itself out of service.
 func MaintenanceTagReason(kind policy.Text) policy.Text {
 	return policy.Text{
 		FR: "Entretien à faire (" + lower(kind.In(policy.French)) + ")",
@@ -313,7 +316,7 @@ func MaintenanceTagReason(kind policy.Text) policy.Text {
 
 func ceil(d, unit time.Duration) int { return int((d + unit - 1) / unit) }
 
-// labels are the beginnings of reasons that are ours or the policy's, not somebody's own words.
+// labels returns the beginnings of reasons that come from this program or the policy, and not from a person.
 func labels() []policy.Text {
 	out := []policy.Text{MaintenanceTagReason(policy.Text{})}
 	for _, what := range []string{"noise", "poor-result", "broken", "dangerous"} {
@@ -322,8 +325,8 @@ func labels() []policy.Text {
 	return out
 }
 
-// inSentence is a reason as in the middle of a sentence: one that begins with a label begins small. What somebody typed
-// stays as it is, for it may begin with a name.
+// inSentence returns a reason for use inside a sentence: a label begins with a small letter. Text typed by a person
+// stays unchanged, because it may begin with a name.
 func inSentence(reason string) string {
 	for _, l := range labels() {
 		for _, s := range []string{l.FR, l.EN} {
@@ -335,7 +338,7 @@ func inSentence(reason string) string {
 	return reason
 }
 
-// lower makes a name's first letter small, as in the middle of a sentence, unless the word is an abbreviation.
+// lower changes the first letter of a text to lower case, unless the first word is an abbreviation.
 func lower(s string) string {
 	r := []rune(s)
 	if len(r) == 0 || len(r) > 1 && unicode.IsUpper(r[1]) {
@@ -344,7 +347,7 @@ func lower(s string) string {
 	return strings.ToLower(string(r[0])) + string(r[1:])
 }
 
-// OfferExtend makes the session longer.
+// OfferExtend returns the button that extends the session.
 func OfferExtend(by time.Duration) Offer {
 	n := int(by / time.Minute)
 	return Offer{
@@ -353,7 +356,7 @@ func OfferExtend(by time.Duration) Offer {
 	}
 }
 
-// OfferRole takes another role.
+// OfferRole returns the button that changes the member's role.
 func OfferRole(r policy.Role) Offer {
 	label := policy.Text{FR: "Utiliser la machine", EN: "Use the machine"}
 	switch r {
@@ -369,23 +372,23 @@ func OfferRole(r policy.Role) Offer {
 	return Offer{Do: TakeRole, Arg: r.String(), Label: label}
 }
 
-// OfferPowerOff opens the relay during a maintenance. The machine's supply stays live: the view above the button says
-// so.
+// OfferPowerOff returns the button that opens the relay during a maintenance. The machine's supply stays live: the view
+// above the button warns of that.
 func OfferPowerOff() Offer {
 	return Offer{Do: "power-off", Label: policy.Text{FR: "Arrêter la machine", EN: "Stop the machine"}}
 }
 
-// OfferLog opens the form of an intervention.
+// OfferLog returns the button that opens the form for an intervention.
 func OfferLog() Offer {
 	return Offer{Do: "log", Label: policy.Text{FR: "Noter une intervention", EN: "Log an intervention"}}
 }
 
-// OfferTag opens the form that puts the machine out of service.
+// OfferTag returns the button that opens the form for taking the machine out of service.
 func OfferTag() Offer {
 	return Offer{Do: "tag", Label: policy.Text{FR: "Mettre hors service", EN: "Take out of service"}}
 }
 
-// OfferUntag takes one tag off, by its name.
+// OfferUntag returns the button that removes one tag, by its id.
 func OfferUntag(id string, reason policy.Text) Offer {
 	return Offer{
 		Do:  "untag",

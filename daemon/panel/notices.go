@@ -2,7 +2,7 @@ package panel
 
 import "portillon/policy"
 
-// AlreadyRead answers a card that was read a moment ago, and means nothing now.
+// AlreadyRead returns the answer to a card that was read a moment ago and is now ignored.
 func AlreadyRead() View {
 	v := OneMoment()
 	v.Line = policy.Text{FR: "Carte déjà lue", EN: "Card already read"}
@@ -13,7 +13,7 @@ func AlreadyRead() View {
 	return v
 }
 
-// JournalUnusable says that the machine's journal cannot be opened: nobody can use the machine.
+// JournalUnusable returns the view of a machine whose journal cannot be opened: nobody can use the machine.
 func JournalUnusable() View {
 	return View{Sign: SignFault,
 		Line: policy.Text{
@@ -23,20 +23,20 @@ func JournalUnusable() View {
 		Next: policy.Text{FR: "Prévenir la maintenance", EN: "Tell a maintainer"}}
 }
 
-// DamagedJournal is the note of a machine that works while a part of its journal cannot be read.
+// DamagedJournal returns the note of a machine that works while a part of its journal is unreadable.
 func DamagedJournal() policy.Text {
 	return policy.Text{FR: "Une partie des enregistrements de cette machine est illisible. Prévenir la maintenance",
 		EN: "A part of this machine’s records cannot be read. Tell a maintainer"}
 }
 
-// OlderJournal is the note of a machine whose journal is not the one that the hub holds.
+// OlderJournal returns the note of a machine whose journal differs from the hub's copy.
 func OlderJournal() policy.Text {
 	return policy.Text{FR: "Enregistrements plus anciens que prévu : une mise hors service manque peut-être. " +
 		"Prévenir la maintenance",
 		EN: "Records are older than expected: an out-of-service tag may be missing. Tell a maintainer"}
 }
 
-// OlderJournalTag is the reason of the tag that such a machine puts on itself.
+// OlderJournalTag returns the reason of the tag that such a machine adds to itself.
 func OlderJournalTag() policy.Text {
 	return policy.Text{
 		FR: "enregistrements plus anciens que prévu, à vérifier",
@@ -44,20 +44,20 @@ func OlderJournalTag() policy.Text {
 	}
 }
 
-// NewJournal is the note of a machine whose journal began anew, until it has been compared with what the hub holds of
-// the one before.
+// NewJournal returns the note of a machine with a new journal, until it has been compared with the hub's copy of the
+// previous journal.
 func NewJournal() policy.Text {
 	return policy.Text{FR: "Enregistrements recommencés : une mise hors service ou des heures manquent peut-être. " +
 		"Prévenir la maintenance",
 		EN: "The records began anew: an out-of-service tag or hours may be missing. Tell a maintainer"}
 }
 
-// NewJournalTag is the reason of the tag that such a machine puts on itself.
+// NewJournalTag returns the reason of the tag that such a machine adds to itself.
 func NewJournalTag() policy.Text {
 	return policy.Text{FR: "enregistrements recommencés, à vérifier", EN: "the records began anew, to be checked"}
 }
 
-// VerifyingList says that the machine verifies the badges of a members' list for the first time.
+// VerifyingList returns the view while the machine verifies the badges of a members' list for the first time.
 func VerifyingList() View {
 	return View{Sign: SignFault,
 		Line: policy.Text{
@@ -67,7 +67,7 @@ func VerifyingList() View {
 		Next: policy.Text{FR: "Réessayez dans quelques minutes", EN: "Try again in a few minutes"}}
 }
 
-// DamagedList says that the members' list on the machine is damaged and that no earlier one can be used.
+// DamagedList returns the view when the members' list on the machine is damaged and no earlier list is usable.
 func DamagedList() View {
 	return View{Sign: SignFault,
 		Line: policy.Text{
@@ -77,14 +77,14 @@ func DamagedList() View {
 		Next: policy.Text{FR: "Prévenir l’accueil", EN: "Tell the desk"}}
 }
 
-// EarlierList is the note of a machine that works with an earlier members' list, because the current one is damaged.
+// EarlierList returns the note of a machine that uses an earlier members' list, because the current one is damaged.
 func EarlierList() policy.Text {
 	return policy.Text{FR: "Liste des membres endommagée : la machine utilise la précédente. Prévenir l’accueil",
 		EN: "The members’ list is damaged: the machine uses the one before. Tell the desk"}
 }
 
-// RecordsKept is the note of a machine whose records the hub does not acknowledge. It is small: nobody at the machine
-// has to do anything.
+// RecordsKept returns the note of a machine whose records the hub does not acknowledge. It is brief, because nobody at
+// the machine has to act.
 func RecordsKept() policy.Text {
 	return policy.Text{FR: "Enregistrements gardés ici, envoyés plus tard", EN: "Records kept here, sent later"}
 }

@@ -7,37 +7,37 @@ import (
 )
 
 const (
-	viewers   = 32 // pages open at once, beside the screen at the machine; more are refused
-	ofAddress = 4  // of one address
+	viewers   = 32 // limit of open pages, not counting screens at the machine
+	ofAddress = 4  // limit of open pages per address
 )
 
-// pages are the open pages. The zero value has none.
+// pages is the set of open pages. The zero value is empty.
 type pages struct {
 	mu   sync.Mutex
 	open []openPage
 }
 
-// openPage is a page that waits for changes, and where it is.
+// openPage is a page that waits for changes.
 type openPage struct {
 	wake chan struct{}
 	at   netip.Addr
-	near bool // a screen at the machine
+	near bool // the page is on a screen at the machine
 }
 
-// wake tells every page of a change, without waiting for one.
+// wake notifies every page of a change, without waiting.
 func (p *pages) wake() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, x := range p.open {
 		select {
 		case x.wake <- struct{}{}:
-		default: // a change is announced already
+		default: // a notification is already pending
 		}
 	}
 }
 
-// add has a page told of changes; false: there is no room for it. Pages are counted by address and in all; a screen at
-// the machine has places of its own.
+// add registers a page for notifications. ok is false if the limit is reached. Pages are limited by address and in
+// total; screens at the machine are not part of the total.
 func (p *pages) add(a netip.Addr, near bool) (chan struct{}, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,17 +1,17 @@
-// Package panel is what stands beside the machine and speaks to the member: one page, one shape, one sentence, one next
-// step.
+// Package panel implements the page beside the machine: one page with one shape, one sentence and one next step for the
+// member.
 //
-// It serves the page, its style and its script from the binary, so that it works with no Internet, and sends
-// each View as a server-sent event. A browser that hears nothing for 5 s says so instead of showing what is stale.
+// It serves the page, its style and its script from the binary, so that it works without Internet, and sends each View
+// as a server-sent event. A browser that receives nothing for 5 s shows that, instead of stale content.
 //
-// It accepts touches (POST /do) from the screen at the machine alone (this computer's own, and the addresses of
-// Config.Screens), and forms: POST /form opens one, at that screen alone, for whoever tapped in the last minute, and
-// gives a token that is good for one entry and for ten minutes, at the panel itself or on a phone that reads its QR
-// code. What a phone sends is unsigned until its member confirms it at the machine. A machine without a screen takes
-// no form from elsewhere. What may be done is the machine's to say (Actions); nothing that comes through a panel
-// switches a relay on, and no panel ever sees a card number. Bodies are small, pictures at most 4 MB; a request whose
-// Host is no address or name of the local network is refused, so that no page of the Internet can reach a panel by a
-// name of its own (DNS rebinding).
+// It accepts touches (POST /do) only from the screen at the machine: this computer's own, and the addresses of
+// Config.Screens. POST /form opens a form, only at that screen, for the person who tapped in the last minute. The
+// form's token is valid for one entry and ten minutes, at the panel itself or on a phone that reads its QR code. What a
+// phone sends is unsigned until its member confirms it at the machine. A machine without a screen accepts no form from
+// elsewhere. The machine decides what is allowed (Actions). No request to a panel switches a relay on, and no panel
+// receives a card number. Bodies are small, pictures have at most 4 MB. A request whose Host is neither an address nor
+// a name of the local network is refused, so that no page of the Internet can reach a panel through a name of its own
+// (DNS rebinding).
 package panel
 
 import (
@@ -22,29 +22,29 @@ import (
 	"portillon/policy"
 )
 
-// Config is what a page needs to know of its machine.
+// Config describes the machine of a panel.
 type Config struct {
 	Machine  policy.MachineID
 	Name     policy.Text
 	Language policy.Language
 	Now      func() time.Time // the machine's clock
 	Zone     *time.Location
-	Framed   string       // an origin that may show the page in a frame; empty: none
-	URL      string       // where phones find this panel, as http://laser.local:8080; empty: they cannot
-	Actions  Actions      // nil: a panel that only shows
-	Photos   Photos       // nil: none are kept
-	Screens  []netip.Addr // of screens that stand at the machine, beside this computer's own
+	Framed   string       // origin that may show the page in a frame; empty: none
+	URL      string       // address of this panel for phones, such as http://laser.local:8080; empty: none
+	Actions  Actions      // nil: the panel only displays
+	Photos   Photos       // nil: no photos are stored
+	Screens  []netip.Addr // addresses of further screens at the machine
 }
 
-// Panel is the panel of one machine: what it shows, the pages that show it, and the screens at the machine. Its methods
-// may be called at once and never block.
+// Panel is the panel of one machine: its content, the pages that show it, and the screens at the machine. Its methods
+// may be called concurrently and never block.
 type Panel struct {
 	display *display
 	screens *screens
 	server  *server
 }
 
-// New shows nothing but the reader that does not answer, until it is told more.
+// New returns a panel that shows a silent reader until Show is called.
 func New(c Config) *Panel {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -61,44 +61,44 @@ func New(c Config) *Panel {
 	return p
 }
 
-// Handler serves the page at /, its parts, /events, and what is touched and written.
+// Handler returns the handler for the page at /, its parts, /events, touches and forms.
 func (p *Panel) Handler() http.Handler { return p.server.handler() }
 
-// Show sets what is seen from now on. An answer that still flashes stays until its time is up.
+// Show sets the view. A temporary answer stays until its time is over.
 func (p *Panel) Show(v View) { p.display.show(v) }
 
-// Flash shows an answer for d, then what Show set last.
+// Flash shows a temporary answer for d, then the view of Show.
 func (p *Panel) Flash(v View, d time.Duration) { p.display.showFor(v, d) }
 
-// EndFlash ends an answer that flashes.
+// EndFlash ends a temporary answer.
 func (p *Panel) EndFlash() { p.display.change(p.display.endFlash) }
 
-// Reading says, unless an answer comes at once, that a card was read. Show does not end it; call what it returns once
-// the answer is there.
+// Reading shows, unless an answer follows at once, that a card was read. Show does not end this; call the returned
+// function when the answer is there.
 func (p *Panel) Reading() (done func()) { return p.display.reading() }
 
-// SetHubOnline says whether the hub acknowledges.
+// SetHubOnline sets whether the hub acknowledges records.
 func (p *Panel) SetHubOnline(up bool) { p.display.setHub(up) }
 
-// SetNote sets the line at the foot; an empty text removes it.
+// SetNote sets the note at the foot; an empty text removes it.
 func (p *Panel) SetNote(t policy.Text) { p.display.setNote(t) }
 
-// SetMachine takes the machine's name, language, zone and look from a new policy. A nil zone leaves the zone as it was.
+// SetMachine sets the machine's name, language, zone and look from a new policy. A nil zone leaves the zone unchanged.
 func (p *Panel) SetMachine(name policy.Text, l policy.Language, zone *time.Location, look policy.Look) {
 	p.display.setMachine(name, l, zone, look)
 }
 
-// SetWording sets what a sentence is for the people of this machine, as its policy says: policy.Machine.Plain.
+// SetWording sets the function that adapts sentences to this machine: policy.Machine.Plain.
 func (p *Panel) SetWording(f func(policy.Text) policy.Text) {
 	p.display.change(func() { p.display.machine.wording = f })
 }
 
-// Current is what a page sees now.
+// Current returns the present content of a page.
 func (p *Panel) Current() Frame { return p.display.frame() }
 
-// Screens judges every screen that has ever reported itself, at this moment. Fell, Back and Restart are answered once:
-// one caller acts on them.
+// Screens returns the state of every screen that has ever reported. Fell, Back and Restart are set in one result only,
+// so that only one caller may act on them.
 func (p *Panel) Screens() []Screen { return p.screens.judgeAll() }
 
-// sign is what the panel shows at this moment, and whether one of the machine's own screens is silent.
+// sign returns the present sign, and whether one of the machine's own screens is silent.
 func (p *Panel) sign() (Sign, bool) { return p.display.sign(), p.screens.isStuck() }

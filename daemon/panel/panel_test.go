@@ -25,7 +25,7 @@ func every() map[string]View {
 	return views
 }
 
-func TestEveryViewSpeaksBothLanguages(t *testing.T) {
+func TestEveryViewHasBothLanguages(t *testing.T) {
 	for name, v := range every() {
 		if v.Line.FR == "" || v.Line.EN == "" || v.Line.FR == v.Line.EN {
 			t.Errorf("%s: line %q / %q", name, v.Line.FR, v.Line.EN)
@@ -44,7 +44,7 @@ func TestEveryViewSpeaksBothLanguages(t *testing.T) {
 	}
 }
 
-func TestWordsAreThoseOfTheHouse(t *testing.T) {
+func TestTextsMatchThePanelsStyle(t *testing.T) {
 	c := Clock{time.FixedZone("Paris", 3600)}
 	for _, x := range []struct{ got, want policy.Text }{
 		{c.On("Léa", noon, noon.Add(3*time.Hour)).Line, policy.Text{
@@ -80,9 +80,9 @@ func TestWordsAreThoseOfTheHouse(t *testing.T) {
 	}
 }
 
-// Whoever stops a machine, tags it out or finds it so reads, in both languages, that the relay is open and that it
-// takes a plug pulled out or a main switch locked before hands go in.
-func TestStoppedMachineIsNotCalledSafeToWorkOn(t *testing.T) {
+// A person who stops or tags a machine, or finds it tagged, must read in both languages that only the relay is open,
+// and that it must be unplugged or its main switch locked before work on it.
+func TestStoppedMachineIsNeverDescribedAsSafeToWorkOn(t *testing.T) {
 	belt := policy.Text{FR: "courroie usée", EN: "worn belt"}
 	sentences := map[string]policy.Text{
 		"tag that waits":      TagWaits(),
@@ -112,7 +112,7 @@ func TestStoppedMachineIsNotCalledSafeToWorkOn(t *testing.T) {
 	}
 }
 
-func TestAnswerGivesWayToTheState(t *testing.T) {
+func TestTemporaryAnswerEndsAndShowsTheState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(Config{})
 		if p.Current().Sign != SignReaderSilent {
@@ -132,7 +132,7 @@ func TestAnswerGivesWayToTheState(t *testing.T) {
 	})
 }
 
-func TestPageHearsEachChange(t *testing.T) {
+func TestPageReceivesEachChange(t *testing.T) {
 	p := New(Config{Now: func() time.Time { return noon }})
 	s := httptest.NewServer(p.Handler())
 	defer s.Close()
@@ -164,9 +164,9 @@ func TestPageHearsEachChange(t *testing.T) {
 	}
 }
 
-// After an upgrade a page that was left open knows that it is not of this machine any more, and no browser offers to
-// translate what is in both languages.
-func TestPageNamesItsBuildAndWantsNoTranslation(t *testing.T) {
+// After an upgrade an open page must detect that it is outdated, and browsers must not offer to translate a page that
+// is in both languages.
+func TestPageNamesItsBuildAndForbidsTranslation(t *testing.T) {
 	p := New(Config{})
 	w := httptest.NewRecorder()
 	p.Handler().ServeHTTP(w, httptest.NewRequest("GET", "http://laser/", nil))
@@ -181,8 +181,8 @@ func TestPageNamesItsBuildAndWantsNoTranslation(t *testing.T) {
 	}
 }
 
-// One stranger takes four places, all strangers together leave the screen at the machine its own.
-func TestPagesAreCountedAndTheScreenAtTheMachineHasItsPlace(t *testing.T) {
+// One address may open four pages. The limit for all pages must not affect the screen at the machine.
+func TestPageLimitsDoNotAffectTheMachinesScreen(t *testing.T) {
 	p := New(Config{Screens: []netip.Addr{netip.MustParseAddr("192.168.1.40")}})
 	from := func(a string) int {
 		w := httptest.NewRecorder()
@@ -214,7 +214,7 @@ func TestPagesAreCountedAndTheScreenAtTheMachineHasItsPlace(t *testing.T) {
 	}
 }
 
-func TestPageAsksNothingOfTheInternetAndStaysInNoFrame(t *testing.T) {
+func TestPageLoadsNothingFromTheInternetAndForbidsFrames(t *testing.T) {
 	h := New(Config{Machine: "laser", Name: policy.Text{FR: "Découpe <laser>", EN: "Laser cutter"}}).Handler()
 	for _, path := range []string{"/", "/panel.css", "/panel.js", "/phone.js"} {
 		w := httptest.NewRecorder()
@@ -243,7 +243,7 @@ func FuzzHandler(f *testing.F) {
 	h := New(Config{Actions: &desk{}}).Handler()
 	f.Fuzz(func(t *testing.T, method, path, body string) {
 		if strings.Contains(path, "events") {
-			return // a stream does not end
+			return // a stream never ends
 		}
 		r, err := http.NewRequest(method, "http://panel/", strings.NewReader(body))
 		if err != nil {

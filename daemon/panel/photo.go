@@ -13,21 +13,21 @@ import (
 	"sync"
 )
 
-// MaxPhoto bounds a picture. The phone's page makes it smaller before it is sent.
+// MaxPhoto bounds a picture, in bytes. The phone's page makes pictures smaller before sending.
 const MaxPhoto = 4 << 20
 
-// Album keeps pictures in a folder, each under the SHA-256 of what it holds. It keeps JPEG alone, and of that the
-// picture alone: where and with what it was taken (Exif), thumbnails and comments are thrown away. Its methods may be
-// called at once.
+// Album stores pictures in a folder, each under the SHA-256 of its content. It accepts only JPEG, and stores only the
+// picture itself: location and camera data (Exif), thumbnails and comments are removed. Its methods may be called
+// concurrently.
 type Album struct {
 	Dir  string
-	Max  int64 // bytes in all; more is refused
-	Most int   // pictures; more are refused
+	Max  int64 // limit of all pictures together, in bytes
+	Most int   // limit of the number of pictures
 
 	mu sync.Mutex
 }
 
-// What may be wrong with a picture.
+// Refusals of a picture.
 var (
 	errTooBig = Refusal{FR: "La photo est trop grande : 4 Mo au plus", EN: "The photo is too big: 4 MB at most"}
 	errNoJPEG = Refusal{FR: "Ce fichier n’est pas une photo JPEG", EN: "This file is not a JPEG photo"}
@@ -37,10 +37,10 @@ var (
 	}
 )
 
-// held is how the name of a picture begins that no record has kept yet.
+// held is the prefix of the file names of pictures that no record uses yet.
 const held = "held-"
 
-// Save implements Photos. The file is on the disk when it returns.
+// Save implements Photos. The file is on the disk when Save returns.
 func (a *Album) Save(r io.Reader) (Picture, error) {
 	data, err := io.ReadAll(io.LimitReader(r, MaxPhoto+1))
 	switch {
@@ -67,9 +67,9 @@ func (a *Album) Save(r io.Reader) (Picture, error) {
 	return a.picture(name, file), nil
 }
 
-// picture is the one that lies in file until it is kept.
+// picture returns the Picture for a file that no record uses yet.
 func (a *Album) picture(name, file string) Picture {
-	kept, ours := false, true // ours: no other record's picture is the same
+	kept, ours := false, true // ours: no other record has the same picture
 	final := filepath.Join(a.Dir, name+".jpg")
 	keep := func() error {
 		a.mu.Lock()
@@ -99,7 +99,7 @@ func (a *Album) picture(name, file string) Picture {
 	return Picture{Name: name, keep: keep, drop: drop}
 }
 
-// room says whether more may be kept.
+// room returns an error unless more bytes may be stored.
 func (a *Album) room(more int64) error {
 	if err := os.MkdirAll(a.Dir, 0o700); err != nil {
 		return err
@@ -119,7 +119,7 @@ func (a *Album) room(more int64) error {
 	return nil
 }
 
-// write puts a picture that no record has kept yet on the disk, and returns its file.
+// write stores a picture that no record uses yet, and returns its file.
 func (a *Album) write(data []byte) (string, error) {
 	f, err := os.CreateTemp(a.Dir, held+"*")
 	if err != nil {
@@ -132,9 +132,9 @@ func (a *Album) write(data []byte) (string, error) {
 	return f.Name(), err
 }
 
-// Forget removes what an interrupted Save left, and the pictures of forms that waited for a card when the daemon ended.
+// Forget removes files of interrupted Saves, and pictures of forms that waited for a card when the daemon ended.
 func (a *Album) Forget() {
-	for _, begin := range []string{held, "new-"} { // the second is how an older version named them
+	for _, begin := range []string{held, "new-"} { // the second is the prefix of an older version
 		left, _ := filepath.Glob(filepath.Join(a.Dir, begin+"*"))
 		for _, f := range left {
 			os.Remove(f)
@@ -148,17 +148,17 @@ var errJPEG = errors.New("not a JPEG")
 const (
 	soi, eoi, sos = 0xd8, 0xd9, 0xda
 	rst0, rst7    = 0xd0, 0xd7
-	app0, app14   = 0xe0, 0xee // JFIF; Adobe, which says how colours are meant
+	app0, app14   = 0xe0, 0xee // JFIF; Adobe, which defines the colours
 	app15, com    = 0xef, 0xfe
 )
 
-// segment is a part of a JPEG from one marker to the next: b[from:end].
+// segment is the part of a JPEG from one marker to the next: b[from:end].
 type segment struct {
 	marker    byte
 	from, end int
 }
 
-// nextSegment reads the segment that begins at i, after any fill bytes (B.1.1.2). An EOI has no length.
+// nextSegment reads the segment at i, skipping fill bytes (B.1.1.2). An EOI has no length.
 func nextSegment(b []byte, i int) (segment, error) {
 	for i+1 < len(b) && b[i] == 0xff && b[i+1] == 0xff {
 		i++
@@ -173,14 +173,14 @@ func nextSegment(b []byte, i int) (segment, error) {
 	if i+3 >= len(b) || s.marker < 0xc0 || s.marker == soi || s.marker >= rst0 && s.marker <= rst7 {
 		return segment{}, errJPEG
 	}
-	s.end += int(b[i+2])<<8 + int(b[i+3]) // the length counts its own two bytes (B.1.1.4)
+	s.end += int(b[i+2])<<8 + int(b[i+3]) // the length includes its own two bytes (B.1.1.4)
 	if s.end < i+4 || s.end > len(b) {
 		return segment{}, errJPEG
 	}
 	return s, nil
 }
 
-// isPicture reports whether a segment is a part of the picture, not something that an application or a camera added.
+// isPicture reports whether a segment is part of the picture, and not data added by an application or a camera.
 func (s segment) isPicture(b []byte) bool {
 	switch {
 	case s.marker == com:
@@ -193,12 +193,12 @@ func (s segment) isPicture(b []byte) bool {
 	return s.marker < app0 || s.marker > app15
 }
 
-// bare is a JPEG's picture: from SOI to EOI, without the segments that applications and cameras add.
+// bare returns a JPEG's picture from SOI to EOI, without the segments added by applications and cameras.
 func bare(b []byte) ([]byte, error) {
 	if len(b) < 4 || b[0] != 0xff || b[1] != soi {
 		return nil, errJPEG
 	}
-	out, framed := b[:2], false // in place: what is kept is never longer than what was read
+	out, framed := b[:2], false // in place: the output is never longer than the input read so far
 	for i := 2; ; {
 		s, err := nextSegment(b, i)
 		if err != nil {
@@ -222,15 +222,16 @@ func bare(b []byte) ([]byte, error) {
 	}
 }
 
-// smallest is fewer bytes than any picture has: tables, a frame and a scan.
+// smallest is less than the size of any picture, in bytes: tables, a frame and a scan.
 const smallest = 100
 
-// jfif reports an APP0 segment that carries no thumbnail (JFIF 1.02: identifier, version, units, densities, and 0 × 0).
+// jfif reports whether an APP0 segment is plain JFIF without a thumbnail (JFIF 1.02: identifier, version, units,
+// densities, and 0 × 0).
 func jfif(b []byte) bool {
 	return len(b) == 14 && string(b[:5]) == "JFIF\x00" && b[12] == 0 && b[13] == 0
 }
 
-// scan is where the coded picture that begins at i ends: at the next marker that is none of its own.
+// scan returns the end of the coded picture at i: the next marker that is not part of it.
 func scan(b []byte, i int) int {
 	for i < len(b) {
 		n := bytes.IndexByte(b[i:], 0xff)
@@ -246,7 +247,7 @@ func scan(b []byte, i int) int {
 	return i
 }
 
-// printable is a line or a text that somebody wrote, without control characters but for line ends.
+// printable returns text typed by a person without control characters except line ends.
 func printable(s string) string {
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
 		if r < ' ' && r != '\n' || r == 0x7f || r == '\ufeff' || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
@@ -256,7 +257,7 @@ func printable(s string) string {
 	}, strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\r\n", "\n")))
 }
 
-// tooLong says how long a text may be.
+// tooLong returns the refusal of a text that exceeds most characters.
 func tooLong(most int) Refusal {
 	return Refusal{
 		FR: fmt.Sprintf("Le texte est trop long : %d caractères au plus", most),

@@ -8,11 +8,11 @@ import (
 	"portillon/policy"
 )
 
-// A machine whose policy gives nobody the role of mentor or of maintainer never names one, in whatever state its panel
-// is.
-func TestPanelNamesNoRoleThatTheMachineGivesNobody(t *testing.T) {
+// On a machine whose policy grants nobody the role of mentor or maintainer, no state of the panel may mention that
+// role.
+func TestPanelNeverNamesARoleThatNobodyHas(t *testing.T) {
 	role := regexp.MustCompile(`(?i)mentor|mainten`)
-	// only a session with a maintainer or a mentor has these
+	// only a session with a maintainer or a mentor has these states
 	theirs := map[string]bool{"supervised": true, "maintenance": true, "maintenance with a helper": true, "dark": true}
 	m := &policy.Machine{Grants: []policy.Grant{{Role: policy.User}, {Role: policy.Learner}}}
 	p := New(Config{Now: func() time.Time { return noon }})

@@ -7,14 +7,13 @@ import (
 	"rsc.io/qr"
 )
 
-// QR is a code that a phone reads (ISO/IEC 18004), as a path in a square of Size units, its quiet zone of four units
-// included.
+// QR is a QR code (ISO/IEC 18004), as a path in a square of Size units that includes the quiet zone of four units.
 type QR struct {
 	Size int    `json:"size"`
 	Path string `json:"path"`
 }
 
-// newQR writes text in the level that survives a scratch (M, 15 %). nil: the text is too long for one.
+// newQR encodes text with the error correction level M (15 %); nil if the text is too long.
 func newQR(text string) *QR {
 	c, err := qr.Encode(text, qr.M)
 	if err != nil {

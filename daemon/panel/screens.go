@@ -10,34 +10,34 @@ import (
 	"time"
 )
 
-// How the machine's own screens are watched. A page at such a screen reports itself every 5 s (panel.js: aliveEvery).
+// Limits for watching the machine's own screens. A page on such a screen reports every 5 s (panel.js: aliveEvery).
 const (
 	silentAfter = 15 * time.Second // three reports missed
-	// a browser on a Pi 3 takes up to half a minute to show its page again (measured by hand; check)
+	// A browser on a Pi 3 takes up to half a minute to show its page again (measured by hand).
 	restartGap    = time.Minute
 	restartMost   = 3                // restarts within restartWindow
-	restartWindow = 61 * time.Minute // an hour, and a minute so that systemd's own limit of 3 an hour is never reached
+	restartWindow = 61 * time.Minute // an hour and a minute, so that systemd's own limit of 3 per hour is never reached
 )
 
-// Screen is one of the machine's own screens: this computer's, or one that Config.Screens names.
+// Screen is the state of one of the machine's own screens: this computer's, or one named in Config.Screens.
 type Screen struct {
 	Addr   netip.Addr // 127.0.0.1 for this computer's own
 	Silent time.Duration
-	// Restart says that the browser at this computer's own screen must be started anew.
+	// Restart means that the browser on this computer's own screen must be restarted.
 	Restart bool
-	// Fell and Back are set once, when the screen fell silent and when it reported again.
+	// Fell and Back are set once: when the screen became silent, and when it reported again.
 	Fell, Back bool
 }
 
-// screen is what the panel remembers of one. The zero screen has never reported.
+// screen is what the panel stores about one screen. The zero screen has never reported.
 type screen struct {
-	alive    time.Time   // when its page last reported; zero: never, or it was closed
-	fell     bool        // its silence was said
-	restarts []time.Time // when a restart was asked for, within restartWindow
+	alive    time.Time   // time of the last report; zero: never, or the page was closed
+	fell     bool        // the silence was reported
+	restarts []time.Time // times of requested restarts within restartWindow
 }
 
-// judge decides what a screen's silence means at now. local says that the screen is this computer's own, which alone
-// can be restarted.
+// judge evaluates a screen at now. local reports whether the screen is this computer's own, the only one that can be
+// restarted.
 func (s screen) judge(now time.Time, local bool) (screen, Screen) {
 	out := Screen{}
 	if s.alive.IsZero() {
@@ -60,25 +60,25 @@ func (s screen) judge(now time.Time, local bool) (screen, Screen) {
 	return s, out
 }
 
-// screens are the machine's own screens, and what their pages report.
+// screens holds the machine's own screens and their reports.
 type screens struct {
 	named []netip.Addr // Config.Screens
 	now   func() time.Time
 
 	mu       sync.Mutex
 	reported map[netip.Addr]screen
-	seen     bool // a page at one of them has opened or reported itself
-	stuck    bool // one was silent when judgeAll last looked
+	seen     bool // a page on one of them was opened or has reported
+	stuck    bool // one was silent at the last judgeAll
 }
 
 func newScreens(c Config) *screens {
 	return &screens{named: c.Screens, now: c.Now, reported: map[netip.Addr]screen{}}
 }
 
-// near reports whether an address is of a screen that stands at the machine.
+// near reports whether an address belongs to a screen at the machine.
 func (s *screens) near(a netip.Addr) bool { return a.IsLoopback() || slices.Contains(s.named, a) }
 
-// judgeAll is Panel.Screens.
+// judgeAll implements Panel.Screens.
 func (s *screens) judgeAll() []Screen {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,16 +109,16 @@ func (s *screens) markSeen() {
 	s.seen = true
 }
 
-// exist reports whether the machine has a screen of its own: one is configured, or a page on this computer has reported
-// itself.
+// exist reports whether the machine has its own screen: one is configured, or a page on this computer has reported.
 func (s *screens) exist() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.named) > 0 || s.seen
 }
 
-// take notes what the page at an own screen reports of itself; shown and since are the display's revision. A page that
-// still shows a view which was replaced more than 15 s ago does not count: it runs, and what it shows is wrong.
+// take stores a report from a page on one of the machine's own screens. shown and since are the display's revision and
+// its time. A report that still shows a view replaced more than 15 s ago is ignored, because that page shows wrong
+// content.
 func (s *screens) take(a netip.Addr, r report, shown uint64, since time.Time) {
 	if a.IsLoopback() {
 		a = netip.AddrFrom4([4]byte{127, 0, 0, 1})
@@ -137,14 +137,13 @@ func (s *screens) take(a netip.Addr, r report, shown uint64, since time.Time) {
 	s.reported[a], s.seen = one, true
 }
 
-// report is what a page sends of itself.
+// report is the report of a page about itself.
 type report struct {
-	Rev    uint64 `json:"rev"`              // the revision of the view that it shows; 0: it says that it shows none
-	Leaves bool   `json:"leaves,omitempty"` // it is being closed, and nobody needs to restart it
+	Rev    uint64 `json:"rev"`              // revision of the shown view; 0: the page shows no view
+	Leaves bool   `json:"leaves,omitempty"` // the page is being closed, and must not be restarted
 }
 
-// alive is POST /alive: a page says that it runs, and what it shows. A page that is not at one of the machine's own
-// screens is not watched.
+// alive serves POST /alive: a report of a page. Only pages on the machine's own screens are watched.
 func (s *server) alive(w http.ResponseWriter, r *http.Request) {
 	http.NewResponseController(w).SetReadDeadline(time.Now().Add(orderTime))
 	var said report

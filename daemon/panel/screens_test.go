@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// pass is one look at a screen: at second at, having last reported itself at second alive; -1: not since the look
-// before.
+// pass is one evaluation of a screen: at second at, after a report at second alive; -1: no report since the last
+// evaluation.
 type pass struct {
 	at, alive int
 	want      string
 }
 
-func TestSilentScreenIsSaidAndRestartedThreeTimesAnHour(t *testing.T) {
+func TestSilentScreenIsReportedAndRestartedThreeTimesAnHour(t *testing.T) {
 	for name, c := range map[string]struct {
 		local  bool
 		passes []pass
@@ -79,8 +79,8 @@ func shown(s Screen) string {
 	return strings.Join(out, " ")
 }
 
-// The page's own message counts, of the machine's own screens alone, and only where it shows what the machine says.
-func TestScreenIsAliveByItsPagesOwnMessage(t *testing.T) {
+// A report counts only from one of the machine's own screens, and only if the page shows the present view.
+func TestScreenIsAliveWhileItReportsThePresentView(t *testing.T) {
 	now := noon
 	p := New(Config{Now: func() time.Time { return now }, Screens: []netip.Addr{netip.MustParseAddr("192.168.1.40")}})
 	send := func(from, body string) int {
@@ -114,7 +114,7 @@ func TestScreenIsAliveByItsPagesOwnMessage(t *testing.T) {
 	old := p.Current().Rev
 	p.Show(Ready())
 	now = now.Add(silentAfter - time.Second)
-	send("192.168.1.40:1", fmt.Sprintf(`{"rev":%d}`, old)) // the news may be on its way
+	send("192.168.1.40:1", fmt.Sprintf(`{"rev":%d}`, old)) // the new view may not have arrived yet
 	now = now.Add(time.Second)
 	if got := fmt.Sprint(silent()); got != "[127.0.0.1]" {
 		t.Errorf("silent: %s", got)
@@ -139,7 +139,7 @@ func TestScreenIsAliveByItsPagesOwnMessage(t *testing.T) {
 	}
 }
 
-func TestLampsAndBuzzerSayThatAScreenIsSilent(t *testing.T) {
+func TestLampsAndBuzzerSignalASilentScreen(t *testing.T) {
 	for _, c := range []struct {
 		sign  Sign
 		stuck time.Duration

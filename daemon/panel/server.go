@@ -23,21 +23,23 @@ import (
 //go:embed web
 var web embed.FS
 
-// heartbeat is how often a page hears something at least: one that hears nothing for 5 s says so (panel.js: old).
+// heartbeat is the longest interval between two events to a page. A page that receives nothing for 5 s shows that
+// (panel.js: old).
 const heartbeat = 2 * time.Second
 
-// server answers pages and phones.
+// server handles the requests of pages and phones.
 type server struct {
 	c       Config
 	display *display
 	screens *screens
 	pages   *pages
-	// Each holds one while a form is read: screenForm is for the machine's own screens, which wait for no phone.
+	// Each holds one value while a form is read: screenForm is for the machine's own screens, which do not wait for
+	// phones.
 	phoneForm, screenForm chan struct{}
 }
 
-// build names the page's parts as this program holds them: after an upgrade, a page that was left open is not of it any
-// more.
+// build returns a hash of the page's parts in this program: after an upgrade, an open page has another build and
+// reloads.
 var build = sync.OnceValue(func() string {
 	sum := sha256.New()
 	for _, part := range []string{"page.html", "panel.css", "panel.js"} {
@@ -51,10 +53,10 @@ var build = sync.OnceValue(func() string {
 	return hex.EncodeToString(sum.Sum(nil)[:6])
 })
 
-// here reports whether a request comes from a screen that stands at the machine.
+// here reports whether a request comes from a screen at the machine.
 func (s *server) here(r *http.Request) bool { return s.screens.near(address(r)) }
 
-// address is where a request comes from; the zero Addr where that cannot be known, which is nowhere near.
+// address returns a request's address; the zero Addr if it is unknown, which is never at the machine.
 func address(r *http.Request) netip.Addr {
 	a, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -63,7 +65,7 @@ func address(r *http.Request) netip.Addr {
 	return a.Addr().Unmap()
 }
 
-// listen has a page told of changes.
+// listen registers a page for notifications.
 func (s *server) listen(a netip.Addr) (chan struct{}, bool) {
 	near := s.screens.near(a)
 	wake, ok := s.pages.add(a, near)
@@ -73,7 +75,7 @@ func (s *server) listen(a netip.Addr) (chan struct{}, bool) {
 	return wake, ok
 }
 
-// handler routes the page at /, its parts, /events, and what is touched and written.
+// handler routes the page at /, its parts, /events, touches and forms.
 func (s *server) handler() http.Handler {
 	m := http.NewServeMux()
 	m.HandleFunc("GET /{$}", s.page)
@@ -104,7 +106,7 @@ func pagePart(name, contentType string) http.HandlerFunc {
 	}
 }
 
-// guarded sends the headers that keep a page to itself.
+// guarded adds security headers and rejects requests with a foreign Host.
 func (s *server) guarded(h http.Handler) http.Handler {
 	frame := "'none'"
 	if s.c.Framed != "" {
@@ -118,7 +120,7 @@ func (s *server) guarded(h http.Handler) http.Handler {
 		w.Header().Set("Referrer-Policy", "no-referrer")
 		w.Header().Set("Cache-Control", "no-cache")
 		if !s.local(r.Host) {
-			http.Error(w, "unknown host name for this panel: panel: url: in machine.yaml gives it "+
+			http.Error(w, "unknown host name for this panel: set panel: url: in machine.yaml "+
 				"one", http.StatusMisdirectedRequest)
 			return
 		}
@@ -126,7 +128,7 @@ func (s *server) guarded(h http.Handler) http.Handler {
 	})
 }
 
-// local reports whether a Host is an address, or a name that only a local network gives, or the panel's own.
+// local reports whether a Host is an address, a name that exists only in local networks, or the panel's own.
 func (s *server) local(host string) bool {
 	if u, err := url.Parse(s.c.URL); err == nil && u.Host != "" && strings.EqualFold(u.Host, host) {
 		return true
@@ -145,7 +147,7 @@ func (s *server) local(host string) bool {
 	)
 }
 
-// page fills in the one page. It is no template: text/template alone would add a megabyte to the daemon.
+// page fills in the page. It does not use text/template, which would add a megabyte to the daemon.
 func (s *server) page(w http.ResponseWriter, r *http.Request) {
 	text, err := web.ReadFile("web/page.html")
 	if err != nil {
@@ -187,19 +189,19 @@ func (s *server) page(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) events(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet { // HEAD too is a GET to a ServeMux
+	if r.Method != http.MethodGet { // a ServeMux routes HEAD to GET handlers
 		return
 	}
 	wake, ok := s.listen(address(r))
 	if !ok {
-		http.Error(w, fmt.Sprintf("too many pages are open already: %d in all, %d of one "+
+		http.Error(w, fmt.Sprintf("too many open pages: at most %d in all and %d for one "+
 			"computer", viewers, ofAddress), http.StatusServiceUnavailable)
 		return
 	}
 	defer s.pages.remove(wake)
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(w)
-	out.SetReadDeadline(time.Time{}) // a stream outlives the time that a request may take
+	out.SetReadDeadline(time.Time{}) // a stream lasts longer than the time limit of a request
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	for {

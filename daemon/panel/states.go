@@ -8,9 +8,9 @@ import (
 	"portillon/policy"
 )
 
-// state is a row of the table of panel states: all that follows from a view's sign alone. Page, style, script, lamps,
-// buzzer and the daemon's answers to a tap take it from here. Each column is chosen so that a row which leaves it out
-// is a refusal without buttons.
+// state is a row of the table of panel states: everything that follows from a view's sign alone. Page, style, script,
+// lamps, buzzer and the daemon's answers to a tap use this table. Each column is defined so that a row without it is a
+// refusal without buttons.
 type state struct {
 	sign Sign
 	// shape is the drawing, as elements of an SVG of 120 × 120. Classes of panel.css: ring, bar, disc, and the motions
@@ -20,28 +20,28 @@ type state struct {
 
 	lamps   lamps
 	buzzer  beeps
-	speaker beeps // of a screen with a loudspeaker
+	speaker beeps // for a screen with a loudspeaker
 
-	accepts  bool // a tap that ends in this state was not refused
-	offers   bool // the state keeps its buttons
-	calm     bool // a question to the visitor may stand in the sentence's place
-	saysTime bool // the sentence itself says how long is left
-	urgent   bool // closes a form that is open
+	accepts  bool // a tap that leads to this state was not refused
+	offers   bool // the state shows its buttons
+	calm     bool // a question to the visitor may replace the sentence
+	saysTime bool // the sentence itself contains the remaining time
+	urgent   bool // closes an open form
 
-	// example is a view of this state, for the gallery.
+	// example returns a view of this state, for the gallery.
 	example func(c Clock, now time.Time) View
 }
 
-// colour is what a shape is drawn in: panel.css has the values by day and by night.
+// colour is the colour of a shape: panel.css has the values by day and by night.
 type colour string
 
 const (
-	ink   colour = ""          // as the text
+	ink   colour = ""          // the text's colour
 	blue  colour = "on"        // the machine is on
-	amber colour = "attention" // something has to be done
+	amber colour = "attention" // somebody has to act
 )
 
-// Sequences of a buzzer and of a screen's loudspeaker, in milliseconds on, off, on.
+// Sequences for a buzzer and for a screen's loudspeaker, in milliseconds on, off, on.
 var (
 	oneBeep        = beeps{120}
 	twoBeeps       = beeps{120, 120, 120}
@@ -54,8 +54,8 @@ var (
 	speakerAlarm = beeps{400, 100, 400, 100, 400}
 )
 
-// states has one row for each Sign. To add a state, give its sign, its view and its row a file of their own, and name
-// the row here; testdata/recipes/panel-state.patch shows it.
+// states has one row for each Sign. To add a state, put its sign, its view and its row into a new file, and add the row
+// here; testdata/recipes/panel-state.patch is an example.
 var states = []state{
 	{
 		sign: SignReady, colour: ink, lamps: lampsReady,
@@ -208,7 +208,7 @@ var states = []state{
 	},
 }
 
-// row is the table's row of a sign; false: there is none, and the row is that of a refusal.
+// row returns the table's row for a sign. If there is none, ok is false and the row is that of a refusal.
 func (s Sign) row() (state, bool) {
 	refusal := state{}
 	for _, x := range states {
@@ -222,13 +222,13 @@ func (s Sign) row() (state, bool) {
 	return refusal, false
 }
 
-// IsRefusal reports whether a tap that ends in this state was refused.
+// IsRefusal reports whether a tap that leads to this state was refused.
 func (s Sign) IsRefusal() bool {
 	x, _ := s.row()
 	return !x.accepts
 }
 
-// name is the sign as page, style and script have it.
+// name returns the sign's name for page, style and script.
 func (s Sign) name() string {
 	if s == SignReaderSilent {
 		return "silent"
@@ -236,8 +236,8 @@ func (s Sign) name() string {
 	return string(s)
 }
 
-// known is the view, or a refusal where the table has no row for its sign: what such a view means is not known, and
-// nobody must take it for a machine that is on.
+// known returns the view, or a refusal if the table has no row for its sign: a view with an unknown sign must never
+// look like a running machine.
 func (v View) known() View {
 	if _, ok := v.Sign.row(); ok {
 		return v
@@ -249,7 +249,7 @@ func (v View) known() View {
 	}
 }
 
-// shapes is the drawing of every state, for the page. Their attributes are all that the script knows of a state.
+// shapes returns the drawings of all states for the page. Their attributes are all that the script knows about a state.
 func shapes() string {
 	var b strings.Builder
 	for _, s := range states {

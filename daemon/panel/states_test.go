@@ -16,7 +16,7 @@ import (
 	"portillon/policy"
 )
 
-// declaredSigns are the values of all constants of type Sign in this folder.
+// declaredSigns returns the values of all constants of type Sign in this folder.
 func declaredSigns(t *testing.T) []Sign {
 	t.Helper()
 	files, err := os.ReadDir(".")
@@ -72,12 +72,12 @@ func TestEverySignHasOneCompleteRowInTheTableOfStates(t *testing.T) {
 	}
 }
 
-// refusing are the states in which a tap was refused. Everything else that is known was not refused.
+// refusing lists the states in which a tap was refused. In all other known states it was not.
 var refusing = []Sign{
 	SignRefused, SignExpired, SignRecent, SignHours, SignUnknown, SignOccupied, SignClockNotSet, SignTagged, SignFault,
 }
 
-func TestATapIsRefusedInTheseStatesAlone(t *testing.T) {
+func TestTapIsRefusedOnlyInRefusingStates(t *testing.T) {
 	for _, s := range declaredSigns(t) {
 		if got := s.IsRefusal(); got != slices.Contains(refusing, s) {
 			t.Errorf("sign %q is a refusal: %v", s, got)
@@ -85,7 +85,7 @@ func TestATapIsRefusedInTheseStatesAlone(t *testing.T) {
 	}
 }
 
-func TestASignWithoutARowIsARefusal(t *testing.T) {
+func TestSignWithoutARowIsARefusal(t *testing.T) {
 	forgotten := Sign("forgotten")
 	if !forgotten.IsRefusal() {
 		t.Error("a tap that ends in an unknown state is answered as accepted")
@@ -108,7 +108,7 @@ func TestASignWithoutARowIsARefusal(t *testing.T) {
 	}
 }
 
-// The page's drawings carry all that the script knows of a state.
+// The page's drawings contain everything that the script knows about a state.
 func TestPageHasTheDrawingOfEveryState(t *testing.T) {
 	w := httptest.NewRecorder()
 	New(Config{}).Handler().ServeHTTP(w, httptest.NewRequest("GET", "http://laser/", nil))
@@ -134,7 +134,7 @@ func TestPageHasTheDrawingOfEveryState(t *testing.T) {
 			t.Errorf("panel.css lacks the colour %q", s.colour)
 		}
 		if slices.Contains([]Sign{SignRefused, SignReaderSilent, SignOn}, s.sign) {
-			continue // what the script falls back to, what it calls the empty sign, and a value of a form's box
+			continue // the script's fallback, its name for the empty sign, and the value of a form's checkbox
 		}
 		if name := "'" + s.sign.name() + "'"; strings.Contains(string(script), name) {
 			t.Errorf("panel.js names %s: what it knows of a state belongs into the table", name)
@@ -142,8 +142,8 @@ func TestPageHasTheDrawingOfEveryState(t *testing.T) {
 	}
 }
 
-// sharedLamps are the states that ask the same of whoever stands there: look after the session; wait a moment, all is
-// well; keep off, a maintainer works; something is missing.
+// sharedLamps lists the groups of states that ask the same of the member: look after the session; wait a moment; keep
+// away, a maintainer works; something is missing.
 var sharedLamps = [][]Sign{
 	{SignOn, SignSupervised, SignWorkshop},
 	{SignReading, SignThanks},
@@ -172,7 +172,7 @@ func TestStatesShareLampsOnlyIfTheyAskTheSame(t *testing.T) {
 	}
 }
 
-// film is which of the three lamps are lit over the first twelve seconds of a state: by their place, not by colour.
+// film returns which of the three lamps are on during the first twelve seconds of a state, by place and not by colour.
 func film(x lamps) string {
 	var b strings.Builder
 	for t := time.Duration(0); t < 12*time.Second; t += frame {
@@ -183,7 +183,7 @@ func film(x lamps) string {
 	return b.String()
 }
 
-func TestDifferentLampsAreToldApartByPlaceAndRhythm(t *testing.T) {
+func TestStatesDifferInPlaceOrRhythmOfTheirLamps(t *testing.T) {
 	seen := map[string]lamps{}
 	for _, s := range states {
 		f := film(s.lamps)

@@ -10,18 +10,19 @@ import (
 	"portillon/policy"
 )
 
-// View is what a member sees: one sign, one sentence, one next step. The zero View is the reader that does not answer.
+// View is what a member sees: one sign, one sentence, one next step. The zero View means that the reader does not
+// answer.
 type View struct {
 	Sign  Sign        `json:"sign"`
 	Line  policy.Text `json:"line"`
 	Next  policy.Text `json:"next"`
-	Until time.Time   `json:"until,omitzero"` // the end of what counts down
-	Since time.Time   `json:"since,omitzero"` // its beginning
-	Role  policy.Text `json:"role,omitzero"`  // what the member does here: a caption
+	Until time.Time   `json:"until,omitzero"` // end of the countdown
+	Since time.Time   `json:"since,omitzero"` // beginning of the countdown
+	Role  policy.Text `json:"role,omitzero"`  // the member's present role, as a caption
 
-	Offers  []Offer     `json:"offers,omitempty"` // what may be touched now
-	Visitor *Visitor    `json:"desk,omitempty"`   // who tapped last, for as long as that counts
-	Note    policy.Text `json:"note"`             // a line at the foot: the reader or the journal needs care
+	Offers  []Offer     `json:"offers,omitempty"` // the available buttons
+	Visitor *Visitor    `json:"desk,omitempty"`   // the person who tapped last, while the tap is valid
+	Note    policy.Text `json:"note"`             // a note at the foot, for instance about the journal
 }
 
 // equal reports whether two views show the same. reflect.DeepEqual would add 30 KB to the daemon; a test changes each
@@ -31,13 +32,13 @@ func (v View) equal(o View) bool {
 		v.Role == o.Role && v.Note == o.Note && slices.Equal(v.Offers, o.Offers) && v.Visitor.equal(o.Visitor)
 }
 
-// Visitor is whoever tapped last, and what they are asked.
+// Visitor is the person who tapped last, and the question to them.
 type Visitor struct {
 	Name   string    `json:"name"`
 	Until  time.Time `json:"until"`
-	At     uint64    `json:"at"`               // which arrival this is: a touch names it, so that it is nobody else's
-	Report bool      `json:"report,omitempty"` // they were asked for their card to report a problem
-	// log: which of Items was done; vouch: which the learner did well; confirm, attest: the Offers answer
+	At     uint64    `json:"at"`               // number of this tap; a touch must repeat it
+	Report bool      `json:"report,omitempty"` // the person tapped in order to report a problem
+	// log: which of Items was done; vouch: which skills the learner showed; confirm, attest: the Offers are the answers
 	Question Action      `json:"ask,omitempty"`
 	Line     policy.Text `json:"line,omitzero"`
 	Items    []Choice    `json:"items,omitempty"`
@@ -52,7 +53,7 @@ func (v *Visitor) equal(o *Visitor) bool {
 		v.Question == o.Question && v.Line == o.Line && slices.Equal(v.Items, o.Items)
 }
 
-// Sign is the shape on the screen: never colour alone.
+// Sign is the state's shape on the screen. A state never differs from another by colour alone.
 type Sign string
 
 const (
@@ -80,7 +81,7 @@ const (
 	SignPoweredOff   Sign = "dark"
 )
 
-// Clock writes times as the site's members read them.
+// Clock formats times for the site's members.
 type Clock struct{ Zone *time.Location }
 
 func (c Clock) hour(t time.Time) policy.Text {
@@ -118,7 +119,7 @@ func (c Clock) day(t time.Time) policy.Text {
 	return policy.Text{FR: d + " " + months[t.Month()-1], EN: t.Format("2 Jan")}
 }
 
-// stop ends a sentence in a name. A name that ends in a stop, as «Léa M.» does, has it already.
+// stop ends a sentence after a name. A name that already ends in a full stop, such as «Léa M.», gets no second one.
 func stop(name string) string {
 	if strings.HasSuffix(name, ".") {
 		return name
@@ -126,17 +127,17 @@ func stop(name string) string {
 	return name + "."
 }
 
-// Ready waits for a card.
+// Ready returns the view that asks for a card.
 func Ready() View {
 	return View{Sign: SignReady, Line: policy.Text{FR: "Présentez votre carte", EN: "Tap your card"}}
 }
 
-// OneMoment says that a card was read and the answer is on its way.
+// OneMoment returns the view after a card was read and before the answer.
 func OneMoment() View {
 	return View{Sign: SignReading, Line: policy.Text{FR: "Un instant…", EN: "One moment…"}}
 }
 
-// ClockNotSet says that the time is not certain; only says that maintainers alone can start until it is.
+// ClockNotSet returns the view while the time is not trusted; only means that only maintainers can start until it is.
 func ClockNotSet(only bool) View {
 	v := View{Sign: SignClockNotSet, Line: policy.Text{
 		FR: "L’horloge de la machine n’est pas encore réglée",
@@ -152,7 +153,7 @@ func ClockNotSet(only bool) View {
 	return v
 }
 
-// Workshop says who leads one, for a group.
+// Workshop returns the view of a workshop for a group, with its leader.
 func (c Clock) Workshop(name string, since, until time.Time) View {
 	v := View{Sign: SignWorkshop, Since: since, Until: until, Next: tapAgain,
 		Line: policy.Text{FR: "Atelier animé par " + name, EN: "Workshop led by " + name}}
@@ -160,7 +161,7 @@ func (c Clock) Workshop(name string, since, until time.Time) View {
 	return v
 }
 
-// On greets the member whose session runs. A zero until says that no limit is set.
+// On returns the view of a running session. A zero until means no time limit.
 func (c Clock) On(name string, since, until time.Time) View {
 	v := View{Sign: SignOn, Since: since, Until: until,
 		Line: policy.Text{FR: "Bonjour " + stop(name) + " Machine en marche", EN: "Hello " + stop(name) + " Machine on"},
@@ -169,7 +170,7 @@ func (c Clock) On(name string, since, until time.Time) View {
 	return v
 }
 
-// Supervised names the member and the mentor who supervises the session.
+// Supervised returns the view of a session with the member and the supervising mentor.
 func (c Clock) Supervised(name, mentor string, since, until time.Time) View {
 	v := View{Sign: SignSupervised, Since: since, Until: until,
 		Line: policy.Text{FR: name + " avec " + mentor + " (mentor)", EN: name + ", supervised by " + mentor},
@@ -191,7 +192,7 @@ func (c Clock) upTo(line policy.Text, until time.Time) policy.Text {
 	return policy.Text{FR: line.FR + " jusqu’à " + h.FR, EN: line.EN + " until " + h.EN}
 }
 
-// Ending warns that the session ends soon; more says that it may be made longer.
+// Ending returns the warning that the session ends soon; more means that the member may extend it.
 func (c Clock) Ending(now, until time.Time, more bool) View {
 	left := max(int(until.Sub(now).Round(time.Minute)/time.Minute), 1)
 	v := View{Sign: SignEnding, Until: until,
@@ -206,7 +207,7 @@ func (c Clock) Ending(now, until time.Time, more bool) View {
 	return v
 }
 
-// Finishing lets the work under way come to its end.
+// Finishing returns the view while a job finishes after the session's end.
 func Finishing() View {
 	return View{
 		Sign: SignFinishing,
@@ -217,7 +218,7 @@ func Finishing() View {
 	}
 }
 
-// Cooling says how long the extraction keeps running.
+// Cooling returns the view while the extraction keeps running after a session.
 func (c Clock) Cooling(now, until time.Time) View {
 	left := max(int((until.Sub(now)+time.Minute-1)/time.Minute), 1)
 	return View{Sign: SignCooling, Until: until, Since: now,
@@ -228,7 +229,7 @@ func (c Clock) Cooling(now, until time.Time) View {
 		Next: policy.Text{FR: "La machine est libre : présentez une carte", EN: "The machine is free: tap a card"}}
 }
 
-// Awaiting asks for the card of a mentor; today are those who were here today.
+// Awaiting returns the request for a mentor's card; today are the names of mentors who were here today.
 func Awaiting(name string, since, until time.Time, today []string) View {
 	v := View{Sign: SignAwaiting, Since: since, Until: until,
 		Line: policy.Text{
@@ -240,7 +241,7 @@ func Awaiting(name string, since, until time.Time, today []string) View {
 	return v
 }
 
-// WithNames adds to what to do next who can help with it, of those who were here today.
+// WithNames adds to the next step the names of people who can help and were here today.
 func WithNames(next policy.Text, names []string) policy.Text {
 	if len(names) == 0 {
 		return next
@@ -249,7 +250,7 @@ func WithNames(next policy.Text, names []string) policy.Text {
 	return policy.Text{FR: next.FR + " (aujourd’hui : " + all + ")", EN: next.EN + " (today: " + all + ")"}
 }
 
-// NoMentorCame ends a wait for a mentor.
+// NoMentorCame returns the view after no mentor tapped in time.
 func NoMentorCame(name string) View {
 	return View{Sign: SignRefused,
 		Line: policy.Text{FR: "Aucun mentor n’a répondu pour " + name, EN: "No mentor has answered for " + name},
@@ -259,7 +260,7 @@ func NoMentorCame(name string) View {
 		}}
 }
 
-// Refused says what is missing and what to do; both sentences come from the policy, and why is its reason.
+// Refused returns a refusal: what is missing, and what to do. Both sentences come from the policy; why is the reason.
 func Refused(why policy.Code, fact, next policy.Text) View {
 	v := View{Sign: SignRefused, Line: fact, Next: next}
 	switch why {
@@ -280,7 +281,8 @@ func Refused(why policy.Code, fact, next policy.Text) View {
 	return v
 }
 
-// Unknown shows the code by which an administrator finds the card; it is not the card's number.
+// Unknown returns the view for an unknown card, with the code by which an administrator finds the card. The code is not
+// the card's number.
 func Unknown(code string) View {
 	if code == "" {
 		return View{
@@ -296,8 +298,7 @@ func Unknown(code string) View {
 		Next: policy.Text{FR: "Prochaine étape : donner ce code à l’accueil", EN: "Next step: give this code to the desk"}}
 }
 
-// Unreadable answers a card of which the reader gives no number that anything here understands; random: it makes up
-// another for each tap.
+// Unreadable returns the answer to a card whose number is not usable; random means that the number changes at each tap.
 func Unreadable(random bool) View {
 	v := View{Sign: SignUnknown, Line: policy.Text{FR: "Carte illisible ici", EN: "Card not readable here"},
 		Next: policy.Text{FR: "Prochaine étape : une autre carte, ou l’accueil", EN: "Next step: another card, or the desk"}}
@@ -310,7 +311,7 @@ func Unreadable(random bool) View {
 	return v
 }
 
-// Occupied answers a card presented while another member is at work.
+// Occupied returns the answer to a card while another member uses the machine.
 func Occupied(name string) View {
 	return View{Sign: SignOccupied,
 		Line: policy.Text{FR: "La machine est occupée par " + name, EN: "The machine is in use by " + name},
@@ -320,8 +321,8 @@ func Occupied(name string) View {
 		}}
 }
 
-// TaggedOut says why nobody may use the machine, and as whom somebody said so. A zero since leaves the day out; NoRole
-// is the office, or the machine itself.
+// TaggedOut returns the view of a machine out of service, with the reason and the role of the person who tagged it.
+// With a zero since, the day is left out. NoRole means the office, or the machine itself.
 func (c Clock) TaggedOut(since time.Time, reason policy.Text, by policy.Role) View {
 	line := policy.Text{FR: "Hors service", EN: "Out of service"}
 	if !since.IsZero() {
@@ -348,21 +349,22 @@ func (c Clock) TaggedOut(since time.Time, reason policy.Text, by policy.Role) Vi
 	return v
 }
 
-// OnlyRelay says what an open relay does not do. The terminals before the relay stay live: what makes a machine safe to
-// work on is its plug pulled out, or its main switch off and padlocked (EN 60204-1, 5.3 and 5.4).
+// OnlyRelay returns the warning that an open relay does not isolate the machine: the terminals before the relay stay
+// live. A machine is safe to work on when it is unplugged, or its main switch is off and padlocked (EN 60204-1, 5.3 and
+// 5.4).
 func OnlyRelay() policy.Text {
 	return policy.Text{FR: "Seul le relais est ouvert : débrancher, ou cadenasser l’interrupteur principal, avant " +
 		"d’y mettre les mains",
 		EN: "Only the relay is open: unplug the machine, or lock its main switch, before putting hands in"}
 }
 
-// join sets two sentences one after the other.
+// join joins two sentences.
 func join(a, b policy.Text) policy.Text {
 	return policy.Text{FR: a.FR + ". " + b.FR, EN: a.EN + ". " + b.EN}
 }
 
-// Maintenance says who works on the machine, and who works along; helper may be empty. The machine is powered: its next
-// step says what the button below it, OfferPowerOff, does not do.
+// Maintenance returns the view of a maintenance with its maintainer and an optional helper. The machine is powered, so
+// that the next step warns what the button OfferPowerOff below it does not do.
 func Maintenance(name, helper string) View {
 	v := View{Sign: SignMaintenance,
 		Line: policy.Text{
@@ -383,14 +385,14 @@ func Maintenance(name, helper string) View {
 	return v
 }
 
-// stopOpens is OnlyRelay for a machine that is still powered.
+// stopOpens returns the warning of OnlyRelay for a machine that is still powered.
 func stopOpens() policy.Text {
 	return policy.Text{FR: "L’arrêt n’ouvre que le relais : débrancher, ou cadenasser l’interrupteur principal, " +
 		"avant d’y mettre les mains",
 		EN: "Stopping only opens the relay: unplug the machine, or lock its main switch, before putting hands in"}
 }
 
-// PoweredOff is a maintenance with the relay open.
+// PoweredOff returns the view of a maintenance with the relay open.
 func PoweredOff(name string) View {
 	return View{Sign: SignPoweredOff,
 		Line: policy.Text{
@@ -402,7 +404,7 @@ func PoweredOff(name string) View {
 			EN: "Only the relay is open. No plug: lock the main switch. To give the machine back: " + name + "’s card"}}
 }
 
-// Fault says that the machine was stopped, and what to do.
+// Fault returns the view after a stop by a fault, with the next step.
 func Fault(what string) View {
 	v := View{Sign: SignFault, Next: policy.Text{FR: "Prévenir la maintenance", EN: "Tell a maintainer"}}
 	switch what {
@@ -424,7 +426,7 @@ func Fault(what string) View {
 		v.Line = policy.Text{FR: "La porte est ouverte : la machine est arrêtée", EN: "The door is open: the machine is off"}
 		v.Next = policy.Text{FR: "Fermez la porte, puis présentez votre carte", EN: "Close the door, then tap your card"}
 	case "contactor":
-		// A welded contactor keeps its power, whatever the relay does.
+		// A machine with a welded contactor stays powered whatever the relay does.
 		v.Line = policy.Text{
 			FR: "Défaut électrique détecté : la machine peut être encore sous tension",
 			EN: "Electrical fault: the machine may still be live",
@@ -447,7 +449,7 @@ func Fault(what string) View {
 	return v
 }
 
-// ReaderSilent says that the reader does not answer; the zero View means the same.
+// ReaderSilent returns the view of a reader that does not answer; the zero View means the same.
 func ReaderSilent(running bool) View {
 	v := View{Line: policy.Text{FR: "Le lecteur de cartes ne répond pas", EN: "The card reader does not answer"},
 		Next: policy.Text{FR: "Prévenir la maintenance", EN: "Tell a maintainer"}}
@@ -457,7 +459,7 @@ func ReaderSilent(running bool) View {
 	return v
 }
 
-// CannotRecord says that no session can start because the journal cannot be written.
+// CannotRecord returns the view when no session can start because the journal cannot be written.
 func CannotRecord() View {
 	return View{Sign: SignFault,
 		Line: policy.Text{
@@ -467,7 +469,7 @@ func CannotRecord() View {
 		Next: policy.Text{FR: "Prévenir la maintenance", EN: "Tell a maintainer"}}
 }
 
-// TooSlow says that a start was on record only when its member could have walked away.
+// TooSlow returns the refusal of a start that was recorded so late that the member could have left.
 func TooSlow() View {
 	return View{Sign: SignRefused,
 		Line: policy.Text{
@@ -477,7 +479,7 @@ func TooSlow() View {
 		Next: policy.Text{FR: "Présentez à nouveau votre carte", EN: "Tap your card again"}}
 }
 
-// StillStopping says that a start came before the machine's contactor was known to be open.
+// StillStopping returns the refusal of a start while the machine's contactor may still be closed.
 func StillStopping() View {
 	return View{Sign: SignRefused,
 		Line: policy.Text{FR: "La machine n’a pas fini de s’arrêter", EN: "The machine has not quite stopped yet"},
@@ -487,8 +489,8 @@ func StillStopping() View {
 		}}
 }
 
-// AccessWithdrawn says why a session ended under somebody's hands: the site's new list lacks who answers for it, or
-// blocks their card.
+// AccessWithdrawn returns the view after a session was ended because the site's new list lacks the responsible member,
+// or blocks their card.
 func AccessWithdrawn() View {
 	return View{Sign: SignRefused,
 		Line: policy.Text{
@@ -498,7 +500,7 @@ func AccessWithdrawn() View {
 		Next: policy.Text{FR: "Parlez-en à l’accueil", EN: "Talk to the desk"}}
 }
 
-// NoPolicy says that the machine has no bundle to work from.
+// NoPolicy returns the view of a machine without a bundle.
 func NoPolicy() View {
 	return View{Sign: SignFault,
 		Line: policy.Text{
@@ -508,7 +510,7 @@ func NoPolicy() View {
 		Next: policy.Text{FR: "Prévenir l’accueil", EN: "Tell the desk"}}
 }
 
-// RoleName is a role as a member reads it.
+// RoleName returns a role's name for members.
 func RoleName(r policy.Role) policy.Text {
 	switch r {
 	case policy.Learner:
@@ -525,5 +527,5 @@ func RoleName(r policy.Role) policy.Text {
 	return policy.Text{FR: "Aucun", EN: "None"}
 }
 
-// tellMaintenance is the next step where only a maintainer can help.
+// tellMaintenance is the next step if only a maintainer can help.
 var tellMaintenance = policy.Text{FR: "Prévenir la maintenance", EN: "Tell a maintainer"}

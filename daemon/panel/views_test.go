@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// French elides «de» before some names and no rule knows which: no sentence has «de» or «d’» before a name. Nor does a
-// sentence end in two stops where a name ends in one.
-func TestNoSentenceChangesBeforeOrAfterAName(t *testing.T) {
+// In French, «de» before a name depends on the name in ways that no rule covers, so that no sentence has «de» or «d’»
+// before a name. No sentence ends in two full stops after a name that ends in one.
+func TestSentencesDoNotDependOnTheNameInThem(t *testing.T) {
 	wrong := regexp.MustCompile(`(?i)\bd(e |’)Hortense|Hortense M\.\.`)
 	c, now := Clock{}, noon
 	name := "Hortense M."
@@ -27,7 +27,7 @@ func TestNoSentenceChangesBeforeOrAfterAName(t *testing.T) {
 	}
 }
 
-func TestATypedReasonKeepsItsCapitalAndALabelDoesNot(t *testing.T) {
+func TestTypedReasonKeepsItsCapitalAndALabelDoesNot(t *testing.T) {
 	for reason, want := range map[string]string{
 		"Karim a vu de la fumée":          "Karim a vu de la fumée",
 		"Danger, fumée":                   "danger, fumée",
@@ -43,7 +43,7 @@ func TestATypedReasonKeepsItsCapitalAndALabelDoesNot(t *testing.T) {
 	}
 }
 
-func TestNoLineBreaksInsideWhatIsOneWord(t *testing.T) {
+func TestTiesPreventLineBreaksInsideUnits(t *testing.T) {
 	for s, want := range map[string]string{
 		"« Nour » : jusqu’à 16 h 00 !":   "«~Nour~»~: jusqu’à 16~h~00~!",
 		"Encore 2 min ; 4 Mo au plus":    "Encore 2~min~; 4~Mo au plus",

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A board that 5 V feeds closes when 3.3 V is off and 5 V on: it is refused by the key that says so, with the reason
-// and the right circuit.
+// A board supplied with 5 V closes when 3.3 V is off and 5 V is on. The error must name the key, the reason and the
+// right circuit.
 func TestActiveLowBoardIsRefusedUnlessIts33VoltSupplyAndPullUpAreNamed(t *testing.T) {
 	const real = "gpio:pinctrl-/17"
 	for _, c := range []struct {
@@ -44,8 +44,8 @@ func TestActiveLowBoardIsRefusedUnlessIts33VoltSupplyAndPullUpAreNamed(t *testin
 	}
 }
 
-// What keeps its contacts when the Pi dies must not switch a machine.
-func TestRelayBoardThatHoldsItsStateIsRefusedByName(t *testing.T) {
+// A board that keeps its contacts when the Pi fails must not switch a machine.
+func TestRelayBoardThatKeepsItsStateIsRefused(t *testing.T) {
 	boards := map[string]string{
 		"i2c:0x20/3":            "I²C expander (PCF8574, MCP23017)",
 		"I2C:0x20/3":            "I²C expander",
@@ -92,9 +92,9 @@ func TestRelayBoardThatHoldsItsStateIsRefusedByName(t *testing.T) {
 	}
 }
 
-// Files of before supply: existed have pull: up alone. Where the board is fed with 3.3 V it is safe, and one line mends
-// it.
-func TestAnActiveLowBoardOfUnknownSupplyIsToldTheOneMissingKey(t *testing.T) {
+// Files from before the key supply: only have pull: up. If the board is supplied with 3.3 V it is safe, and the error
+// must name the missing line.
+func TestErrorForAnUnknownSupplyNamesTheMissingKey(t *testing.T) {
 	w := Wiring{Relay: "gpio:pinctrl-/17", ActiveLow: true, PullUp: true}
 	if f, bad := w.LevelFault(); !bad ||
 		!strings.HasPrefix(f.Cure, "if VCC is fed with 3.3 V already, write supply: 3.3V") {

@@ -2,10 +2,10 @@ package relay
 
 import "sync"
 
-// Event is what the guard says by itself.
+// Event is a change that the guard reports without being asked.
 type Event struct {
 	What EventKind
-	On   bool   // EStop, Door: open; Contactor: it does not follow; Busy: works
+	On   bool   // EStop, Door: open; Contactor: differs from the order; Busy: the machine works
 	Why  string // Dropped: lease, e-stop, door, contactor, job-done, job-late; Lost: a sentence for the operator
 }
 
@@ -13,16 +13,17 @@ type Event struct {
 type EventKind string
 
 const (
-	EStop     EventKind = "e-stop"     // at the start, and when it changes
-	Door      EventKind = "door"       // likewise
-	Busy      EventKind = "busy"       // likewise
-	Contactor EventKind = "contactor"  // once it was first compared with the order, and when that changes
-	Dropped   EventKind = "dropped"    // the guard opened the relay without being asked
+	EStop     EventKind = "e-stop"     // sent at the start and on each change
+	Door      EventKind = "door"       // sent at the start and on each change
+	Busy      EventKind = "busy"       // sent at the start and on each change
+	Contactor EventKind = "contactor"  // sent after the first comparison and on each change
+	Dropped   EventKind = "dropped"    // the guard opened the relay without an order
 	Lost      EventKind = "guard-lost" // the guard has ended, and the relay is open
 )
 
-// news holds events until they are taken. Telling never waits: of what was not taken, each input keeps its last change
-// and the one before, so that a reader who comes late learns both that the e-stop opened and that it closed again.
+// news queues events until they are read, so that the sender never waits. For events that are not read in time, each
+// input keeps its last change and the one before. A slow reader thereby learns that the e-stop opened, and that it
+// closed again.
 type news struct {
 	mu    sync.Mutex
 	queue []Event
@@ -31,6 +32,7 @@ type news struct {
 
 func newNews() *news { return &news{more: make(chan struct{}, 1)} }
 
+// tell queues an event.
 func (n *news) tell(e Event) {
 	n.mu.Lock()
 	n.add(e)
@@ -42,22 +44,22 @@ func (n *news) tell(e Event) {
 }
 
 func (n *news) add(e Event) {
-	last, before := -1, -1 // of the same kind
+	last, before := -1, -1 // indexes of the last two events of the same kind
 	for i, q := range n.queue {
 		if q.What == e.What {
 			last, before = i, last
 		}
 	}
 	switch {
-	case last >= 0 && n.queue[last].On == e.On: // nothing new
-	case before >= 0: // there and back again: as it was before the last
+	case last >= 0 && n.queue[last].On == e.On: // no change
+	case before >= 0: // the last two changes cancel out
 		n.queue = append(n.queue[:last], n.queue[last+1:]...)
 	default:
 		n.queue = append(n.queue, e)
 	}
 }
 
-// deliver passes events on until Lost has been, or until closing and nobody takes one.
+// deliver sends events until Lost was sent, or until closing is closed and no reader is ready.
 func (n *news) deliver(to chan<- Event, closing <-chan struct{}) {
 	for {
 		e := n.first()
@@ -75,7 +77,7 @@ func (n *news) deliver(to chan<- Event, closing <-chan struct{}) {
 	}
 }
 
-// first waits for the oldest event and takes it. Lost always comes.
+// first waits for the oldest event and removes it. Lost always comes.
 func (n *news) first() Event {
 	for {
 		n.mu.Lock()

@@ -11,43 +11,43 @@ import (
 )
 
 const (
-	// Lease is how long the relay stays closed without a word from the daemon (failure matrix: off within 1 s).
-	// It is shorter than a second by what a busy Pi needs to wake a process and move a contact.
+	// Lease is how long the relay stays closed without a line from the daemon. The failure matrix requires off within 1 s;
+	// the rest is what a busy Pi needs to wake a process and move a contact.
 	Lease = 900 * time.Millisecond
-	// renewal is how often the daemon says keep: two may be lost.
+	// renewal is the interval at which the daemon sends keep: two may be lost.
 	renewal = 250 * time.Millisecond
-	// backlog is how many words wait for a daemon that does not read, beyond what the pipe holds (64 KiB on Linux).
+	// backlog is how many words wait for a daemon that does not read, in addition to the pipe's buffer (64 KiB on Linux).
 	backlog = 256
-	// pulse is how often a heartbeat's line changes: 200 Hz. The charge pump's C1 is so small beside C2 that five stray
-	// edges do not close the relay, and so small a C1 must be moved often (firmware-config/charge-pump.svg;
-	// TestChargePumpHolds… there computes it). A pulse is a timer, a select and one ioctl. A late one harms nothing: the
-	// pump bears 50 ms without any.
+	// pulse is the interval between two edges of the heartbeat: 200 Hz. The charge pump's C1 is so small compared with C2
+	// that five stray edges do not close the relay, and it must therefore be charged often (computed by
+	// TestChargePumpHolds… in firmware-config/circuit for charge-pump.svg). A pulse costs a timer, a select and one ioctl.
+	// A late pulse is harmless, because the pump holds for 50 ms without any.
 	pulse = 2500 * time.Microsecond
-	// pumpRelease is how long a charge pump may hold its relay after the last beat. The drawing's values give 0.58 s at
-	// most (firmware-config/circuit.PumpRelease; TestContactorIsGivenThePumpsTime compares the two).
+	// pumpRelease is how long a charge pump may hold its relay after the last pulse. The values of the drawing give at
+	// most 0.58 s (firmware-config/circuit.PumpRelease; TestContactorBehindAPumpMayFollowLater compares the two).
 	pumpRelease = 600 * time.Millisecond
-	// contactorTime is how long the relay (K1 in firmware-config/wiring.svg, 10 ms: Omron G5LE), the contactor relay K2
-	// (40 ms, check) and a contactor with its suppressor take one after the other: 73 ms and 24 ms for a Schneider
-	// LC1D09BD with LAD4TBDL (check), up to 150 ms for large ones. A contactor with a plain diode takes some 6 to 10 times
-	// as long to open: the margin bears that for a small one.
+	// contactorTime is the total time of the relay (K1 in firmware-config/wiring.svg, 10 ms: Omron G5LE), the contactor
+	// relay K2 (40 ms) and a contactor with its suppressor: 73 ms to close and 24 ms to open for a Schneider LC1D09BD with
+	// LAD4TBDL, up to 150 ms for large ones. A contactor with a plain diode takes 6 to 10 times as long to open, which the
+	// margin allows for a small contactor.
 	contactorTime = 200 * time.Millisecond
-	// openingTime is how long the Switch asks again while a contactor still opens: what a pump and a contactor take, and
-	// less than the second after which the daemon's loop counts as hung.
+	// openingTime is how long the Switch repeats an order while a contactor opens: the time of a pump and a contactor. It
+	// is less than the second after which the daemon's loop counts as hung.
 	openingTime = pumpRelease + contactorTime
-	// followMargin is for a busy Pi, and for a mirror contact that bounces.
+	// followMargin allows for a busy Pi, and for a mirror contact that bounces.
 	followMargin = 300 * time.Millisecond
-	// flutter is how long a contactor may say otherwise at any other time: it bounces when the machine shakes.
+	// flutter is how long a contactor may disagree at any other time, because it bounces when the machine vibrates.
 	flutter = 100 * time.Millisecond
-	// parting bounds how long the guard waits for its last word to be taken, the relay being open.
+	// parting bounds how long the guard waits until its last line is read. The relay is open by then.
 	parting = 100 * time.Millisecond
 )
 
-// ErrLost is why a guard ends whose daemon is gone.
+// ErrLost is the guard's error when its daemon has ended.
 var ErrLost = errors.New("connection to the daemon lost")
 
-var errDeaf = errors.New("the daemon does not listen")
+var errDeaf = errors.New("daemon does not read the guard's lines")
 
-// followTime is how long a contactor may take to do as it is told, before the guard reports it. Behind a charge pump it
+// followTime is how long a contactor may take to follow an order before the guard reports it. Behind a charge pump it
 // opens later.
 func followTime(heartbeat bool) time.Duration {
 	if heartbeat {
@@ -56,7 +56,7 @@ func followTime(heartbeat bool) time.Duration {
 	return contactorTime + followMargin
 }
 
-// guard is a run of Guard. One goroutine owns it.
+// guard is the state of a running Guard, owned by one goroutine.
 type guard struct {
 	pins      Pins
 	words     *speaker
@@ -64,13 +64,13 @@ type guard struct {
 	exhaust   *exhaust
 	contactor *mirror
 	job       *job
-	lease     *time.Timer     // the end of the daemon's last word
-	stops     map[string]bool // e-stop and door: open
+	lease     *time.Timer     // the end of the daemon's lease
+	stops     map[string]bool // whether e-stop and door are open
 	gone      bool            // the daemon's pipe has ended
 }
 
-// Guard holds the pins until in ends, ctx is done, or something is wrong; then the relay is open. It blocks.
-// A goroutine stays behind in in.Read until that returns: the process is expected to end.
+// Guard controls the pins until in ends, ctx is done, or an error occurs; then the relay is open. Guard blocks. One
+// goroutine stays in in.Read until that returns, because the process is expected to exit.
 func Guard(ctx context.Context, in io.Reader, out io.Writer, p Pins) error {
 	words, spoken := make(chan word, backlog), make(chan struct{})
 	go func() { defer close(spoken); speak(out, words) }()
@@ -82,7 +82,7 @@ func Guard(ctx context.Context, in io.Reader, out io.Writer, p Pins) error {
 	close(words)
 	select {
 	case <-spoken:
-	case <-time.After(parting): // a daemon that does not listen is not waited for
+	case <-time.After(parting): // do not wait for a daemon that does not read
 	}
 	return err
 }
@@ -101,17 +101,17 @@ func stopped() *time.Timer {
 	return t
 }
 
-// hold opens the relay, carries out what is said and seen, and opens the relay again.
+// hold opens the relay, processes orders and inputs, and opens the relay again.
 func (g *guard) hold(ctx context.Context, in io.Reader) error {
 	if err := g.open(); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var watchers sync.WaitGroup
-	defer watchers.Wait() // a look at an input is bounded; the relay is open by now
+	defer watchers.Wait() // reads of inputs are bounded; the relay is open by now
 	defer cancel()
 	defer g.exhaust.pin.Out(gpio.Low)
-	defer g.open() // before anything else, whatever ends the guard
+	defer g.open() // runs first, whatever ends the guard
 	g.words.say(word{say: "guard", id: version})
 	inputs := make(chan input)
 	for _, w := range []watched{
@@ -121,9 +121,9 @@ func (g *guard) hold(ctx context.Context, in io.Reader) error {
 		{"busy", g.pins.Busy},
 	} {
 		if w.pin == gpio.INVALID {
-			continue // what is not wired never trips
+			continue // an input that is not wired never trips
 		}
-		high := bool(w.pin.Read()) // its level counts before the first order does
+		high := bool(w.pin.Read()) // read the level before the first order
 		if err := g.input(input{w.name, high}); err != nil {
 			return err
 		}
@@ -167,7 +167,7 @@ func (g *guard) run(ctx context.Context, lines <-chan heard, inputs <-chan input
 	}
 }
 
-// hear carries out a line of the daemon's; ok is false once its pipe has ended.
+// hear processes a line from the daemon; ok is false once its pipe has ended.
 func (g *guard) hear(l heard, ok bool) error {
 	if !ok {
 		g.gone = true
@@ -183,8 +183,8 @@ func (g *guard) hear(l heard, ok bool) error {
 	return g.obey(o)
 }
 
-// obey carries out an order. Any order proves that the daemon lives: the lease begins anew, and a job that went on
-// without the daemon has it back.
+// obey executes an order. Each order proves that the daemon lives: the lease restarts, and the daemon regains control
+// of a job that continued without it.
 func (g *guard) obey(o order) error {
 	g.job.reclaim()
 	g.lease.Stop()
@@ -207,7 +207,7 @@ func (g *guard) obey(o order) error {
 	return nil
 }
 
-// close closes the relay unless something forbids it at this moment.
+// close closes the relay unless an input forbids it now.
 func (g *guard) close(o order) error {
 	if why := g.obstacle(); why != "" {
 		return g.deny(o, why)
@@ -227,8 +227,8 @@ func (g *guard) close(o order) error {
 	return nil
 }
 
-// deny opens the relay and says why it does not close. What forbids it is said as an event first, so that the daemon
-// knows of it and hears when it has passed.
+// deny opens the relay and sends the reason why it does not close. The reason is first sent as an event, so that the
+// daemon later receives the event that ends it.
 func (g *guard) deny(o order, why string) error {
 	err := g.open()
 	switch {
@@ -239,7 +239,7 @@ func (g *guard) deny(o order, why string) error {
 		g.words.say(word{say: "contactor", on: true})
 		g.contactor.expect(flutter)
 	case (why == "e-stop" || why == "door") && !g.stops[why]:
-		// The pin was read high once, without an edge: a press will be announced again.
+		// The pin was read high once, without an edge, so that a real press will be reported again.
 		g.words.say(word{say: why, on: true})
 		defer g.words.say(word{say: why})
 	}
@@ -247,8 +247,8 @@ func (g *guard) deny(o order, why string) error {
 	return err
 }
 
-// obstacle is why the relay must not close now; empty: it may. A machine that works although its relay is open is fed
-// from elsewhere.
+// obstacle returns why the relay must not close now; empty if it may. A machine that works while its relay is open gets
+// power from another source.
 func (g *guard) obstacle() string {
 	switch {
 	case g.stops["e-stop"] || g.pins.EStop.Read() == gpio.High:
@@ -265,7 +265,7 @@ func (g *guard) obstacle() string {
 	return ""
 }
 
-// open opens the relay. The extraction runs on for as long as the last order said.
+// open opens the relay. The extraction continues for the time given in the last order.
 func (g *guard) open() error {
 	wasOn := g.relay.on
 	err := g.relay.open()
@@ -280,7 +280,7 @@ func (g *guard) open() error {
 
 func (g *guard) followTime() time.Duration { return followTime(g.relay.heartbeat) }
 
-// compare opens the relay when the contactor has not followed.
+// compare opens the relay if the contactor has not followed.
 func (g *guard) compare() error {
 	if report := g.contactor.compare(g.relay.on); report {
 		g.words.say(word{say: "contactor", on: g.contactor.disagrees})
@@ -301,11 +301,11 @@ func (g *guard) drop(why string) error {
 	return err
 }
 
-// lost opens the relay, or lets the job finish where the daemon's last order allowed it.
+// lost opens the relay, or lets the job finish if the daemon's last order allowed that.
 func (g *guard) lost() error {
 	g.lease.Stop()
 	switch {
-	case g.job.orphaned: // the lease was missed first, and now the pipe has ended too
+	case g.job.orphaned: // the lease ended earlier, and now the pipe has ended too
 		return nil
 	case g.relay.on && g.job.mayFinish():
 		g.job.orphan()
@@ -314,7 +314,7 @@ func (g *guard) lost() error {
 	return g.drop("lease")
 }
 
-// input takes an input's change.
+// input processes a changed input.
 func (g *guard) input(in input) error {
 	switch in.name {
 	case "contactor":
@@ -334,7 +334,7 @@ func (g *guard) input(in input) error {
 	return g.stop(in)
 }
 
-// stop takes a change of the e-stop or the door: the relay opens before any word about it.
+// stop processes a change of the e-stop or the door. The relay opens before the change is reported.
 func (g *guard) stop(in input) (err error) {
 	was := g.relay.on
 	if g.stops[in.name] = in.high; in.high && was {

@@ -69,12 +69,12 @@ func (c *contact) Read() gpio.Level { return gpio.Level(c.high.Load()) }
 
 func (c *contact) WaitForEdge(d time.Duration) bool { time.Sleep(d); return false }
 
-// rig is a guard with its three pins, and the daemon's two ends of its pipes.
+// rig is a guard with its pins, and the daemon's ends of its pipes.
 type rig struct {
 	t           *testing.T
 	pin         brittle
 	estop, busy contact
-	more        func(*Pins) // further pins
+	more        func(*Pins) // changes the pins
 	in          *io.PipeWriter
 	cancel      context.CancelFunc
 	done        chan error
@@ -83,7 +83,7 @@ type rig struct {
 	said []string
 }
 
-// Write implements io.Writer: it is the guard's output.
+// Write implements io.Writer for the guard's output.
 func (r *rig) Write(b []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -91,7 +91,7 @@ func (r *rig) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// rigged runs a story in which time is the test's own. The guard is ended after it.
+// rigged plays a story in synctest time. The guard is ended afterwards.
 func rigged(t *testing.T, prepare func(*rig), story func(*rig)) {
 	synctest.Test(t, func(t *testing.T) {
 		in, say := io.Pipe()
@@ -122,7 +122,7 @@ func (r *rig) say(lines string) *rig {
 	return r
 }
 
-// wait lets time pass while the daemon is silent.
+// wait lets time pass without lines from the daemon.
 func (r *rig) wait(d time.Duration) *rig {
 	time.Sleep(d)
 	synctest.Wait()
@@ -164,7 +164,7 @@ func (r *rig) hears(line string) *rig {
 	return r
 }
 
-// ends waits for the guard's end.
+// ends waits until the guard ends with this error.
 func (r *rig) ends(want string) *rig {
 	r.t.Helper()
 	select {
@@ -187,10 +187,10 @@ func TestGuardGreetsWithItsVersionAndAnOpenRelay(t *testing.T) {
 	})
 }
 
-func TestLeaseIsCountedFromTheLastWord(t *testing.T) {
+func TestLeaseRunsFromTheLastLine(t *testing.T) {
 	rigged(t, nil, func(r *rig) {
 		r.say("on 1 0 0\n").hears("done 1 1")
-		for range 10 { // kept for longer than any lease
+		for range 10 { // renewed for longer than a lease
 			r.wait(Lease-time.Millisecond).is(true, "within the lease").say("keep\n")
 		}
 		r.wait(Lease-time.Millisecond).is(true, "just before the lease's end")
@@ -208,6 +208,9 @@ func TestOrdersAreAnsweredByTheirNumber(t *testing.T) {
 }
 
 func TestJobFinishesWhenItsDaemonIsLost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: starts the guard as a process, or waits for its times")
+	}
 	lose := map[string]func(*rig){
 		"a closed pipe":   func(r *rig) { r.in.Close() },
 		"a missed lease":  func(*rig) {},
@@ -226,7 +229,10 @@ func TestJobFinishesWhenItsDaemonIsLost(t *testing.T) {
 	}
 }
 
-func TestJobThatFinishesAloneIsCappedToTheMillisecond(t *testing.T) {
+func TestJobWithoutDaemonEndsAtItsLimit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: starts the guard as a process, or waits for its times")
+	}
 	rigged(t, nil, func(r *rig) {
 		r.say("on 1 3600000 0\n").set(&r.busy, true).wait(sample)
 		r.in.Close()
@@ -235,7 +241,7 @@ func TestJobThatFinishesAloneIsCappedToTheMillisecond(t *testing.T) {
 	})
 }
 
-func TestNothingFinishesAloneUnlessAllowedAndBusy(t *testing.T) {
+func TestJobFinishesWithoutDaemonOnlyIfAllowedAndBusy(t *testing.T) {
 	for _, c := range []struct {
 		name, order string
 		busy        bool
@@ -252,9 +258,9 @@ func TestNothingFinishesAloneUnlessAllowedAndBusy(t *testing.T) {
 	}
 }
 
-func TestCapIsCountedFromTheFirstLoss(t *testing.T) {
+func TestLimitOfAJobRunsFromTheFirstLoss(t *testing.T) {
 	rigged(t, nil, func(r *rig) {
-		// the daemon hangs, and then dies
+		// the daemon hangs, then exits
 		r.say("on 1 60000 0\n").set(&r.busy, true).wait(sample).wait(30*time.Second - sample)
 		r.in.Close()
 		r.wait(30*time.Second+Lease-time.Millisecond).is(true, "just before the cap")
@@ -262,7 +268,7 @@ func TestCapIsCountedFromTheFirstLoss(t *testing.T) {
 	})
 }
 
-func TestDaemonThatComesBackHasItsJobAgain(t *testing.T) {
+func TestReturningDaemonRegainsItsJob(t *testing.T) {
 	rigged(t, nil, func(r *rig) {
 		r.say("on 1 60000 0\n").set(&r.busy, true).wait(sample).wait(30*time.Second).is(true, "alone")
 		r.live(5*time.Minute).is(true, "the cap was for being alone")
@@ -271,7 +277,7 @@ func TestDaemonThatComesBackHasItsJobAgain(t *testing.T) {
 	})
 }
 
-func TestEStopOpensTheRelayWhateverElseHolds(t *testing.T) {
+func TestEStopOpensTheRelayInEveryState(t *testing.T) {
 	for name, before := range map[string]func(*rig){
 		"in a session":   func(*rig) {},
 		"finishing":      func(r *rig) { r.wait(2 * Lease) },
@@ -287,7 +293,7 @@ func TestEStopOpensTheRelayWhateverElseHolds(t *testing.T) {
 	}
 }
 
-func TestRelayStaysOpenWhileTheEStopIs(t *testing.T) {
+func TestRelayStaysOpenWhileTheEStopIsOpen(t *testing.T) {
 	rigged(t, nil, func(r *rig) {
 		r.set(&r.estop, true).wait(sample)
 		r.say("on 1 0 0\n").is(false, "ordered").hears("deny 1 e-stop")
@@ -296,7 +302,7 @@ func TestRelayStaysOpenWhileTheEStopIs(t *testing.T) {
 	})
 }
 
-func TestEStopThatOpenedThisMomentIsSeenBeforeTheRelayCloses(t *testing.T) {
+func TestEStopIsReadBeforeTheRelayCloses(t *testing.T) {
 	rigged(t, nil, func(r *rig) {
 		r.set(&r.estop, true).say("on 1 0 0\n")
 		if r.pin.rose() > 0 {
@@ -306,13 +312,13 @@ func TestEStopThatOpenedThisMomentIsSeenBeforeTheRelayCloses(t *testing.T) {
 	})
 }
 
-func TestInputThatIsHighAtTheStartCounts(t *testing.T) {
+func TestInputThatIsHighAtTheStartIsReported(t *testing.T) {
 	rigged(t, func(r *rig) { r.set(&r.estop, true) }, func(r *rig) {
 		r.hears("e-stop 1").say("on 1 0 0\n").is(false, "e-stop open from the start")
 	})
 }
 
-// A current relay's output falls to nothing twice or once in each period of the mains.
+// The output of a current relay drops to low once or twice in each period of the mains.
 func TestInputThatFlickersCountsAsHigh(t *testing.T) {
 	rigged(t, nil, func(r *rig) {
 		r.say("on 1 3600000 0\n").set(&r.busy, true).wait(sample)
@@ -324,7 +330,7 @@ func TestInputThatFlickersCountsAsHigh(t *testing.T) {
 	})
 }
 
-func TestWhatIsNotWiredNeverTrips(t *testing.T) {
+func TestInputThatIsNotWiredNeverTrips(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pin := &brittle{}
 		in, say := io.Pipe()
@@ -335,7 +341,7 @@ func TestWhatIsNotWiredNeverTrips(t *testing.T) {
 		if !pin.high() {
 			t.Error("an e-stop that is not wired holds the relay open")
 		}
-		say.Close() // not busy: nothing to finish
+		say.Close() // not busy: no job may finish
 		if err := <-done; !errors.Is(err, ErrLost) || pin.high() {
 			t.Error(err, pin.high())
 		}
@@ -345,12 +351,12 @@ func TestWhatIsNotWiredNeverTrips(t *testing.T) {
 func TestGuardWithoutARelayRefuses(t *testing.T) {
 	var said strings.Builder
 	err := Guard(t.Context(), strings.NewReader("on 1 0 0\n"), &said, Pins{})
-	if err == nil || !strings.HasPrefix(said.String(), "fault the relay's pin") {
+	if err == nil || !strings.HasPrefix(said.String(), "fault relay's pin") {
 		t.Errorf("ended with %v, said %q", err, said.String())
 	}
 }
 
-func TestNonsenseEndsTheGuard(t *testing.T) {
+func TestInvalidLineEndsTheGuard(t *testing.T) {
 	for _, line := range []string{"", "on", "on 1", "on 1 -1", "on 1 0 ", " on 1 0 0", "on 1 0\r", "on +1 0",
 		"on 01 0 0", "on 1 1e3", "on 1 604800001 0",
 		"on 1 99999999999999999999 0", "on 18446744073709551616 0 0", "ON 1 0", "off", "off x",
@@ -359,9 +365,9 @@ func TestNonsenseEndsTheGuard(t *testing.T) {
 			r.say("on 1 3600000 0\n").set(&r.busy, true).wait(sample).is(true, "before")
 			go io.WriteString(r.in, line+"\n")
 			if line == strings.Repeat("k", 4096) {
-				r.ends("longer than")
+				r.ends("too long")
 			} else {
-				r.ends("malformed order")
+				r.ends("invalid")
 			}
 			if last := r.said[len(r.said)-1]; !strings.HasPrefix(last, "fault ") {
 				t.Errorf("%.20q: the last word was %q", line, last)
@@ -370,8 +376,8 @@ func TestNonsenseEndsTheGuard(t *testing.T) {
 	}
 }
 
-// A daemon can die while it writes. «on 1 36» was to be «on 1 3600000».
-func TestHalfALineSwitchesNothing(t *testing.T) {
+// A daemon can crash while it writes, so that «on 1 3600000» arrives as «on 1 36».
+func TestPartialLineSwitchesNothing(t *testing.T) {
 	for _, half := range []string{"on 1 36 0", "on 1 0 0", "off 1", "k"} {
 		rigged(t, nil, func(r *rig) {
 			r.say(half)
@@ -384,10 +390,10 @@ func TestHalfALineSwitchesNothing(t *testing.T) {
 	}
 }
 
-func TestPinThatFailsEndsTheGuardWithTheReason(t *testing.T) {
+func TestFailingPinEndsTheGuardWithTheReason(t *testing.T) {
 	burnt := errors.New("the board\nburnt")
 	rigged(t, func(r *rig) { r.pin.breaks(burnt, nil) }, func(r *rig) {
-		r.say("on 1 0 0\n").ends("burnt").hears("fault the relay's pin: the board burnt")
+		r.say("on 1 0 0\n").ends("burnt").hears("fault relay's pin: the board burnt")
 	})
 	rigged(t, nil, func(r *rig) {
 		r.say("on 1 0 0\n")
@@ -397,19 +403,19 @@ func TestPinThatFailsEndsTheGuardWithTheReason(t *testing.T) {
 			t.Errorf("confirmed what failed: %v, %q", err, r.said)
 		}
 		r.pin.breaks(nil, nil)
-		r.pin.Out(gpio.Low) // the process ends, and the kernel lets the pin go
+		r.pin.Out(gpio.Low) // the process ends, and the kernel releases the pin
 	})
 }
 
-func TestGuardThatIsAskedToEndOpensTheRelay(t *testing.T) {
+func TestGuardOpensTheRelayWhenAskedToEnd(t *testing.T) {
 	rigged(t, nil, func(r *rig) {
 		r.say("on 1 3600000 0\n").set(&r.busy, true).wait(sample).is(true, "before").cancel()
 		r.ends("canceled")
 	})
 }
 
-// A daemon that reads nothing cannot know that the e-stop opened.
-func TestDaemonThatDoesNotListenLosesTheRelay(t *testing.T) {
+// A daemon that reads nothing does not learn that the e-stop opened.
+func TestRelayOpensWhenTheDaemonDoesNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pin := &brittle{}
 		in, say := io.Pipe()

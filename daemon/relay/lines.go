@@ -12,21 +12,21 @@ import (
 	"unicode"
 )
 
-// version of the lines. Both ends are one program, unless it was replaced under a running daemon.
+// version is the version of the protocol. Both ends are the same program, unless it was replaced while the daemon ran.
 const version = 3
 
-// maxLine bounds a line of the protocol in bytes, its line feed among them.
+// maxLine bounds a line of the protocol, in bytes, with its line feed.
 const maxLine = 256
 
-// MaxFinish bounds how long a job may go on without its daemon: longer than any print we know.
+// MaxFinish bounds how long a job may continue without its daemon: longer than any known 3D print.
 const MaxFinish = 7 * 24 * time.Hour
 
 // order is a line from the daemon.
 type order struct {
 	do     string // on, off, keep
-	id     uint64 // of on and off
+	id     uint64 // number of an on or off order
 	finish time.Duration
-	cool   time.Duration // the extraction's, once the relay is open
+	cool   time.Duration // running time of the extraction after the relay opens
 }
 
 func (o order) String() string {
@@ -39,7 +39,7 @@ func (o order) String() string {
 	return o.do
 }
 
-// parseOrder takes a line only if it is written exactly as the daemon writes it.
+// parseOrder parses a line. The line must be exactly as the daemon writes it.
 func parseOrder(line string) (order, error) {
 	o := order{}
 	var arg string
@@ -55,10 +55,10 @@ func parseOrder(line string) (order, error) {
 		o.id = number(arg)
 	case "keep":
 	default:
-		return order{}, fmt.Errorf("malformed order %.40q", line)
+		return order{}, fmt.Errorf("invalid order %.40q", line)
 	}
 	if o.String() != line || !bounded(o.finish) || !bounded(o.cool) {
-		return order{}, fmt.Errorf("malformed order %.40q", line)
+		return order{}, fmt.Errorf("invalid order %.40q", line)
 	}
 	return o, nil
 }
@@ -86,7 +86,7 @@ func bounded(d time.Duration) bool { return d >= 0 && d <= MaxFinish }
 // word is a line from the guard.
 type word struct {
 	say string // guard, done, deny, alive, drop, fault, or an input's name
-	id  uint64 // done, deny: of the order; guard: the version
+	id  uint64 // done, deny: number of the order; guard: version
 	on  bool
 	why string
 }
@@ -112,7 +112,7 @@ func bit(on bool) byte {
 	return '0'
 }
 
-// parseWord takes a line only if it is written exactly as a guard writes it.
+// parseWord parses a line. The line must be exactly as a guard writes it.
 func parseWord(line string) (word, error) {
 	w := word{}
 	var arg string
@@ -133,15 +133,15 @@ func parseWord(line string) (word, error) {
 		w.why = arg
 	case "alive":
 	default:
-		return word{}, fmt.Errorf("malformed line from the guard: %.40q", line)
+		return word{}, fmt.Errorf("invalid line from the guard: %.40q", line)
 	}
 	if w.String() != line {
-		return word{}, fmt.Errorf("malformed line from the guard: %.40q", line)
+		return word{}, fmt.Errorf("invalid line from the guard: %.40q", line)
 	}
 	return w, nil
 }
 
-// fault makes one line of an error.
+// fault returns the line that reports an error.
 func fault(err error) word {
 	why := strings.Map(func(r rune) rune {
 		if r < ' ' {
@@ -152,9 +152,9 @@ func fault(err error) word {
 	return word{say: "fault", why: strings.ToValidUTF8(why[:min(len(why), maxLine-16)], "")}
 }
 
-var errTooLong = fmt.Errorf("line is longer than %d bytes", maxLine)
+var errTooLong = errors.New("line is too long")
 
-// readLine reads a whole line, without its line feed. What comes before the end without one is thrown away.
+// readLine reads a whole line and removes its line feed. An incomplete line at the end is discarded.
 func readLine(r *bufio.Reader) (string, error) {
 	b, err := r.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {

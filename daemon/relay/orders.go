@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// orders numbers the orders to a guard and matches its answers with them.
+// orders numbers the orders to a guard and matches the answers.
 type orders struct {
-	answers chan word // room for one, and only one is awaited
+	answers chan word // buffer of one, because only one answer is awaited
 
 	mu         sync.Mutex
-	sent       uint64 // the number of the last order
-	awaited    uint64 // the order whose answer is awaited; 0: none
-	hungUp     bool   // the guard was told to end: answers count no more
-	unanswered int    // renewals in a row
+	sent       uint64 // number of the last order
+	awaited    uint64 // number of the order whose answer is awaited; 0: none
+	hungUp     bool   // the guard was told to end: ignore answers
+	unanswered int    // consecutive renewals without an answer
 }
 
 func newOrders() *orders { return &orders{answers: make(chan word, 1)} }
 
-// next is a new order, whose answer is awaited from now on.
+// next returns a new order and registers it for an answer.
 func (o *orders) next(on bool, finish, cool time.Duration) order {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -30,7 +30,7 @@ func (o *orders) next(on bool, finish, cool time.Duration) order {
 	return order{do: "on", id: o.sent, finish: finish, cool: cool}
 }
 
-// last is the order that opens the relay for good. Nobody awaits its answer.
+// last returns the order that opens the relay before the guard ends. Its answer is not awaited.
 func (o *orders) last() order {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -39,7 +39,7 @@ func (o *orders) last() order {
 	return order{do: "off", id: o.sent}
 }
 
-// answer passes an answer on; false: nobody awaits it.
+// answer delivers an answer. It returns false if no such answer is awaited.
 func (o *orders) answer(w word) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -54,14 +54,14 @@ func (o *orders) answer(w word) bool {
 	return true
 }
 
-// heard notes that the guard said something.
+// heard resets the count of unanswered renewals.
 func (o *orders) heard() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.unanswered = 0
 }
 
-// renewal counts a renewal of the lease, and reports whether too many were left unanswered, and whether the guard was
+// renewal counts a renewal of the lease. silent reports whether too many are unanswered, ending whether the guard was
 // told to end.
 func (o *orders) renewal() (silent, ending bool) {
 	o.mu.Lock()

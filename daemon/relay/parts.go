@@ -7,12 +7,12 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// The parts of a guard. Each has one duty and is owned by the guard's goroutine.
+// The components of a guard. Each has one task and is used only by the guard's goroutine.
 
-// speaker tells the daemon what the guard has to say, without waiting for it.
+// speaker sends words to the daemon without waiting.
 type speaker struct {
 	out  chan<- word
-	deaf bool // a word found no room: the daemon does not listen
+	deaf bool // the buffer was full: the daemon does not read
 }
 
 func (s *speaker) say(w word) {
@@ -23,12 +23,12 @@ func (s *speaker) say(w word) {
 	}
 }
 
-// relayLine is the relay's pin. Behind a charge pump it needs a heartbeat, which stands still whenever the guard does.
+// relayLine is the relay's pin. For a charge pump it is toggled as a heartbeat, which stops whenever the guard stops.
 type relayLine struct {
 	pin       gpio.PinOut
 	heartbeat bool
 	beat      *time.Ticker
-	level     gpio.Level // of a heartbeat's line
+	level     gpio.Level // present level of a heartbeat
 	on        bool
 }
 
@@ -40,12 +40,12 @@ func newRelayLine(p Pins) *relayLine {
 
 func (r *relayLine) out(l gpio.Level) error {
 	if err := r.pin.Out(l); err != nil {
-		return fmt.Errorf("the relay's pin: %w", err)
+		return fmt.Errorf("relay's pin: %w", err)
 	}
 	return nil
 }
 
-// close closes the relay. A heartbeat that runs already goes on in its rhythm.
+// close closes the relay. A running heartbeat continues without interruption.
 func (r *relayLine) close() error {
 	if err := r.out(gpio.High); err != nil {
 		return err
@@ -58,15 +58,15 @@ func (r *relayLine) close() error {
 	return nil
 }
 
-// open opens the relay. It counts as open even after an error: nothing more can be done with the pin, and the guard
-// ends.
+// open opens the relay. After an error the relay still counts as open: the pin cannot be changed any more, and the
+// guard ends, which releases it.
 func (r *relayLine) open() error {
 	r.beat.Stop()
 	r.on = false
 	return r.out(gpio.Low)
 }
 
-// toggle is one beat.
+// toggle outputs one edge of the heartbeat.
 func (r *relayLine) toggle() error {
 	if !r.on {
 		return nil
@@ -75,11 +75,11 @@ func (r *relayLine) toggle() error {
 	return r.out(r.level)
 }
 
-// exhaust is the extraction, which runs with the relay and on after it.
+// exhaust is the extraction, which runs with the relay and for some time after it.
 type exhaust struct {
-	pin   gpio.PinOut // INVALID: none is wired
+	pin   gpio.PinOut // INVALID: not wired
 	off   *time.Timer
-	after time.Duration // how long it runs on once the relay is open
+	after time.Duration // running time after the relay opens
 }
 
 func (e *exhaust) set(on bool) error {
@@ -88,7 +88,7 @@ func (e *exhaust) set(on bool) error {
 		return nil
 	}
 	if err := e.pin.Out(gpio.Level(on)); err != nil {
-		return fmt.Errorf("the extraction's pin: %w", err)
+		return fmt.Errorf("extraction's pin: %w", err)
 	}
 	return nil
 }
@@ -97,15 +97,15 @@ func (e *exhaust) offLater() { e.off.Reset(e.after) }
 
 // mirror compares a contactor's mirror contact with the relay.
 type mirror struct {
-	pin       gpio.PinIn // INVALID: it has no mirror contact
+	pin       gpio.PinIn // INVALID: no mirror contact
 	check     *time.Timer
-	closed    bool // as its contact says
-	checking  bool // check runs
-	disagrees bool // with the relay
-	compared  bool // the daemon has been told the result once
+	closed    bool // as the mirror contact shows
+	checking  bool // the timer check runs
+	disagrees bool // the contact differs from the relay
+	compared  bool // the first result was reported
 }
 
-// expect has the contact compared with the relay in d from now.
+// expect schedules a comparison in d.
 func (c *mirror) expect(d time.Duration) {
 	if c.pin == gpio.INVALID {
 		return
@@ -114,9 +114,9 @@ func (c *mirror) expect(d time.Duration) {
 	c.check.Reset(d)
 }
 
-// compare looks whether the contactor has followed the relay. One that has not is welded, or its coil or its wire is
-// broken. The daemon is told of a change, and of the first comparison whatever it finds: it may hold what a guard
-// before this one said.
+// compare compares the contact with the relay. A contactor that has not followed is welded, or its coil or its wire is
+// broken. A change is reported. The first result is always reported, because the daemon may still have the result of an
+// earlier guard.
 func (c *mirror) compare(on bool) (report bool) {
 	c.checking, c.closed = false, bool(c.pin.Read())
 	disagrees := c.closed != on
@@ -125,23 +125,23 @@ func (c *mirror) compare(on bool) (report bool) {
 	return report
 }
 
-// job is what the machine works at, and how long it may go on without the daemon.
+// job is the machine's job, and how long it may continue without the daemon.
 type job struct {
 	busy     bool
-	finish   time.Duration // how long it may go on; 0: not at all
-	orphaned bool          // it goes on without the daemon
+	finish   time.Duration // how long it may continue; 0: not at all
+	orphaned bool          // it continues without the daemon
 	late     *time.Timer   // the end of finish
 }
 
 func (j *job) mayFinish() bool { return j.finish > 0 && j.busy }
 
-// orphan lets the job go on without the daemon for a while.
+// orphan lets the job continue without the daemon, for finish.
 func (j *job) orphan() {
 	j.orphaned = true
 	j.late.Reset(j.finish)
 }
 
-// reclaim gives the job back to the daemon, or ends it.
+// reclaim returns the job to the daemon's control, or ends it.
 func (j *job) reclaim() {
 	j.orphaned = false
 	j.late.Stop()

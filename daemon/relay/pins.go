@@ -12,8 +12,8 @@ import (
 	"portillon/daemon/relay/gpio/sim"
 )
 
-// Pins are what a guard holds. Where there is none, it is gpio.INVALID or nil: such a relay refuses, and such an
-// input never trips.
+// Pins are the pins of a guard. A pin that is not wired is gpio.INVALID or nil: such a relay refuses to close, and such
+// an input never trips.
 type Pins struct {
 	Relay     gpio.PinOut
 	Exhaust   gpio.PinOut // the extraction's relay
@@ -21,10 +21,10 @@ type Pins struct {
 	Door      gpio.PinIn  // high: open
 	Contactor gpio.PinIn  // high: closed
 	Busy      gpio.PinIn  // high: the machine works
-	Heartbeat bool        // the relay's line is toggled while the relay is closed: a charge pump stands behind it
+	Heartbeat bool        // toggle the relay's line while closed, for a charge pump
 }
 
-// wired puts gpio.INVALID where nothing is.
+// wired replaces nil with gpio.INVALID.
 func (p Pins) wired() Pins {
 	if p.Relay == nil {
 		p.Relay = gpio.INVALID
@@ -40,36 +40,37 @@ func (p Pins) wired() Pins {
 	return p
 }
 
-// Wiring names the pins as machine.yaml does: "gpio:LABEL/LINE" (a line of the first chip whose label begins so:
+// Wiring names the pins as in machine.yaml: "gpio:LABEL/LINE" (a line of the first chip whose label begins with LABEL:
 // gpio:pinctrl-/17) or "sim:/path" (a simulated pin). An empty input is not wired.
 //
-// The e-stop and the door are normally closed contacts to ground, on lines that are pulled up; busy is a contact to
-// 3.3 V, closed while the machine works, on a line that is pulled down. So a broken wire, or a line that cannot be
-// read, is an open e-stop and an idle machine: the relay opens. The contactor's own word is a mirror contact (IEC
-// 60947-4-1, annex F), closed to ground while the contactor is open, on a line that is pulled up: a broken wire says
-// closed when it must not, a short says open when it must not. Where a start button
-// closes the contactor, a linked contact of the relay K2 stands in series with it (firmware-config/wiring.svg).
+// The e-stop and the door are normally closed contacts to ground, on lines with pull-up. Busy is a contact to 3.3 V,
+// closed while the machine works, on a line with pull-down. A broken wire or an unreadable line therefore means an open
+// e-stop or an idle machine: the relay opens. The contactor's feedback is a mirror contact (IEC 60947-4-1, annex F),
+// closed to ground while the contactor is open, on a line with pull-up. A broken wire reads as closed when the
+// contactor should be open, and a short as open when it should be closed, so that both are detected. If a start button
+// closes the contactor, a linked contact of the relay K2 must be in series with the mirror contact
+// (firmware-config/wiring.svg).
 //
-// A relay closes on a high level. When every program has ended its line is an input that falls low, by the chip's own
-// pull (GPIO 9 to 27: down) and the resistor to ground. ActiveLow, PullUp and Supply describe the other kind of
-// board, one that closes on a low level; they hold for the relay and the extraction alike, and LevelFault says which
-// of their combinations are refused. A simulated pin has no level.
+// A relay closes on a high level. After all programs have ended, its line is an input that is pulled low by the chip's
+// own pull (GPIO 9 to 27: down) and the resistor to ground. ActiveLow, PullUp and Supply describe boards that close on
+// a low level. They apply to the relay and the extraction alike; LevelFault returns which combinations are refused. A
+// simulated pin has no level.
 type Wiring struct {
 	Relay, Exhaust               string
 	EStop, Door, Contactor, Busy string
 	ActiveLow                    bool   // the relay boards close on a low level
-	PullUp                       bool   // a resistor to 3.3 V holds the boards' inputs high when no program does
-	Supply                       string // what feeds the boards' optocouplers: Supply33, Supply5, or "": unknown
-	Heartbeat                    bool   // a charge pump stands between the line and the relay
+	PullUp                       bool   // a resistor to 3.3 V holds the boards' inputs high while no program drives them
+	Supply                       string // supply of the boards' optocouplers: Supply33, Supply5, or "": unknown
+	Heartbeat                    bool   // a charge pump is between the line and the relay
 }
 
-// wire is one name of a Wiring.
+// wire is one named pin of a Wiring.
 type wire struct {
-	name string // as machine.yaml has it
+	name string // the key in machine.yaml
 	pin  string
-	pull gpio.Pull    // of an input
-	to   *gpio.PinIn  // of an input
-	out  *gpio.PinOut // of an output
+	pull gpio.Pull    // pull of an input
+	to   *gpio.PinIn  // destination of an input
+	out  *gpio.PinOut // destination of an output
 }
 
 func (w Wiring) wires(p *Pins) []wire {
@@ -83,7 +84,7 @@ func (w Wiring) wires(p *Pins) []wire {
 	}
 }
 
-// Open takes the pins; the relay is open from its first moment on.
+// Open opens the pins. The relay is open from the start.
 func (w Wiring) Open() (Pins, error) {
 	if err := w.Check(); err != nil {
 		return Pins{}, err
@@ -99,7 +100,7 @@ func (w Wiring) Open() (Pins, error) {
 			*x.to, err = openInput(x.pin, x.pull)
 		}
 		if err != nil {
-			for _, y := range w.wires(&p) { // what is held already is let go: the kernel gives a line to one holder
+			for _, y := range w.wires(&p) { // release opened pins, because the kernel gives a line to one program only
 				if y.name == x.name {
 					break
 				}
@@ -120,7 +121,7 @@ func letGo(x wire) {
 	}
 }
 
-// Check says all that is wrong with the wiring, without opening a pin.
+// Check returns all errors in the wiring, without opening a pin.
 func (w Wiring) Check() error {
 	var errs []error
 	taken := map[spec]string{}
@@ -137,7 +138,7 @@ func (w Wiring) Check() error {
 			continue
 		}
 		if other := taken[s]; other != "" {
-			errs = append(errs, fmt.Errorf("relay: %s: %q is already the relay's %s", x.name, x.pin, other))
+			errs = append(errs, fmt.Errorf("relay: %s: %q is already used as the relay's %s", x.name, x.pin, other))
 			continue
 		}
 		taken[s] = x.name
@@ -148,7 +149,7 @@ func (w Wiring) Check() error {
 	return errors.Join(errs...)
 }
 
-// spec is the name of a pin, taken apart.
+// spec is a parsed pin name.
 type spec struct {
 	sim   string
 	label string
@@ -166,8 +167,8 @@ func parsePin(s string) (spec, error) {
 			return spec{label: label, line: int(line)}, nil
 		}
 	}
-	return spec{}, fmt.Errorf("%q names no pin: gpio:pinctrl-/17 is line 17 of the Pi's own chip, sim:/path a "+
-		"simulated one", s)
+	return spec{}, fmt.Errorf("%q names no pin: want gpio:pinctrl-/17 for line 17 of the Pi's own chip, "+
+		"or sim:/path for a simulated pin", s)
 }
 
 func openRelay(s string, activeLow bool) (gpio.PinOut, error) {

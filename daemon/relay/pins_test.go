@@ -34,8 +34,9 @@ func TestWiringIsChecked(t *testing.T) {
 		{Wiring{Relay: "sim:/tmp/x"}, ""},
 		{Wiring{Relay: "sim:/tmp/x", EStop: "gpio:x"}, "relay: e-stop: \"gpio:x\" names no pin"},
 		{Wiring{Relay: "sim:/tmp/x", Busy: "x"}, "relay: busy: \"x\" names no pin"},
-		{Wiring{Relay: "sim:/tmp/x", Busy: "sim:/tmp/x"}, "already the relay's pin"},
-		{Wiring{Relay: "gpio:pinctrl-/17", EStop: "gpio:pinctrl-/5", Busy: "gpio:pinctrl-/5"}, "already the relay's e-stop"},
+		{Wiring{Relay: "sim:/tmp/x", Busy: "sim:/tmp/x"}, "already used as the relay's pin"},
+		{Wiring{Relay: "gpio:pinctrl-/17", EStop: "gpio:pinctrl-/5", Busy: "gpio:pinctrl-/5"},
+			"already used as the relay's e-stop"},
 		{Wiring{Relay: "gpio:pinctrl-/17", EStop: "gpio:pinctrl-/5", Busy: "gpio:pinctrl-/6"}, ""},
 	} {
 		err := c.w.Check()
@@ -45,8 +46,8 @@ func TestWiringIsChecked(t *testing.T) {
 	}
 }
 
-// Who solders mends all at once.
-func TestAllFaultsOfAWiringAreSaidAtOnce(t *testing.T) {
+// A person who wires a machine should see all faults at once.
+func TestCheckReturnsAllFaultsOfAWiring(t *testing.T) {
 	err := Wiring{Relay: "gpio:pinctrl-/4", Exhaust: "gpio:pinctrl-/14", EStop: "22", ActiveLow: true}.Check()
 	for _, want := range []string{
 		"relay: pin: GPIO 4", "relay: exhaust: GPIO 14", `relay: e-stop: "22"`, "relay: active: low",
@@ -57,8 +58,8 @@ func TestAllFaultsOfAWiringAreSaidAtOnce(t *testing.T) {
 	}
 }
 
-func TestInputsReadAsABrokenWireWouldWhenTheyCannotBeRead(t *testing.T) {
-	dir := t.TempDir() // a directory is no file: it cannot be read
+func TestUnreadableInputsReadLikeABrokenWire(t *testing.T) {
+	dir := t.TempDir() // a directory cannot be read as a file
 	p, err := Wiring{Relay: "sim:" + filepath.Join(dir, "pin"), EStop: "sim:" + dir, Busy: "sim:" + dir + "/."}.Open()
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +69,7 @@ func TestInputsReadAsABrokenWireWouldWhenTheyCannotBeRead(t *testing.T) {
 	}
 }
 
-func TestNothingIsOpenedForAWiringThatIsWrong(t *testing.T) {
+func TestOpenOpensNothingForAWrongWiring(t *testing.T) {
 	pin := filepath.Join(t.TempDir(), "pin")
 	if _, err := (Wiring{Relay: "sim:" + pin, EStop: "sim:" + pin}).Open(); err == nil {
 		t.Error("opened")

@@ -17,7 +17,7 @@ import (
 	"portillon/daemon/relay/gpio/sim"
 )
 
-// The test binary is its own guard and its own daemon: real processes, real signals.
+// The test binary also runs as guard and as daemon, to test real processes and signals.
 func TestMain(m *testing.M) {
 	dir := os.Getenv("RELAY_TEST_DIR")
 	switch os.Getenv("RELAY_TEST_CHILD") {
@@ -37,7 +37,7 @@ func wiring(dir string) Wiring {
 	}
 }
 
-// guardChild is what portillond guard does.
+// guardChild does what portillond guard does.
 func guardChild(dir string) int {
 	signal.Ignore(os.Interrupt, syscall.SIGHUP, syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
@@ -51,7 +51,7 @@ func guardChild(dir string) int {
 	return 0
 }
 
-// daemonChild switches on, says so with the guard's pid, and lives until it is ended.
+// daemonChild switches on, prints the guard's pid, and runs until it is ended.
 func daemonChild(dir string) {
 	events := make(chan Event, 64)
 	s, err := Start(context.Background(), child("guard", dir), func() bool { return true }, events)
@@ -63,7 +63,7 @@ func daemonChild(dir string) {
 		fmt.Println("error", err)
 		os.Exit(1)
 	}
-	if os.Getenv("RELAY_TEST_BUSY") != "" { // the job begins once the machine is on
+	if os.Getenv("RELAY_TEST_BUSY") != "" { // the job begins after the machine is on
 		sim.Drive(filepath.Join(dir, "busy"), true)
 		for e := range events {
 			if e.What == Busy && e.On {
@@ -77,7 +77,7 @@ func daemonChild(dir string) {
 
 func child(kind, dir string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0])
-	// else a guard under the race detector takes a second to end
+	// otherwise a guard under the race detector takes a second to exit
 	cmd.Env = append(os.Environ(), "RELAY_TEST_CHILD="+kind, "RELAY_TEST_DIR="+dir, "GORACE=atexit_sleep_ms=0")
 	cmd.Stderr = os.Stderr
 	return cmd
@@ -88,40 +88,40 @@ func lit(dir string) bool {
 	return err == nil && on
 }
 
-// busy is how much longer than promised something may take here, where others use the computer too. The tests with a
-// clock of their own hold the promise to the millisecond, and the emulated machine measures it.
+// busy is the factor by which limits are extended, because other programs use the computer too. Tests in synctest time
+// check the limits to the millisecond, and the emulated machine measures them.
 const busy = 5
 
-// within waits for what must come in d, on a computer that does nothing else.
+// within waits until holds is true, at most d on an otherwise idle computer.
 func within(t *testing.T, d time.Duration, what string, holds func() bool) time.Duration {
 	t.Helper()
-	start := time.Now()
-	for !holds() {
+	start, poll := time.Now(), time.Tick(time.Millisecond) // a process tells nobody that its pin has changed
+	for ; !holds(); <-poll {
 		if time.Since(start) > busy*d {
 			t.Fatalf("not within %v: %s", busy*d, what)
 		}
-		time.Sleep(time.Millisecond)
 	}
 	return time.Since(start)
 }
 
-// stays looks at the pin for d.
+// stays checks for d that the pin does not change.
 func stays(t *testing.T, d time.Duration, on bool, dir string) {
 	t.Helper()
-	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	poll := time.Tick(time.Millisecond)
+	for end := time.Now().Add(d); time.Now().Before(end); <-poll {
 		if lit(dir) != on {
 			t.Fatalf("the pin did not stay as it was (%v)", on)
 		}
 	}
 }
 
-// over reports whether a process has ended; its new parent may not have taken note yet.
+// over reports whether a process has exited; its new parent may not have reaped it yet.
 func over(pid int) bool {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return syscall.Kill(pid, 0) != nil || err == nil && strings.Contains(string(b), ") Z ")
 }
 
-// daemonOn starts a daemon whose relay is on.
+// daemonOn starts a daemon and waits until its relay is on.
 func daemonOn(t *testing.T, dir string, env ...string) (daemon *exec.Cmd, guard int) {
 	t.Helper()
 	daemon = child("daemon", dir)
@@ -153,12 +153,15 @@ func TestGuardDropsRelayWhenDaemonIsKilled(t *testing.T) {
 }
 
 func TestGuardDropsRelayWhenDaemonHangs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: starts the guard as a process, or waits for its times")
+	}
 	dir := t.TempDir()
 	d, _ := daemonOn(t, dir)
 	d.Process.Signal(syscall.SIGSTOP)
 	t.Logf("off after %v", within(t, time.Second, "relay off", func() bool { return !lit(dir) }))
 	d.Process.Signal(syscall.SIGCONT)
-	// A daemon that comes back says keep: that alone must not close the relay again. Its next order, if any, would.
+	// A returning daemon sends keep, which must not close the relay again. Only an order may.
 	stays(t, 600*time.Millisecond, false, dir)
 }
 
@@ -169,7 +172,10 @@ func TestRelayIsOffWhenItsGuardIsKilled(t *testing.T) {
 	within(t, time.Second, "relay off", func() bool { return !lit(dir) })
 }
 
-func TestJobFinishesWithoutItsDaemonWhereThatIsAllowed(t *testing.T) {
+func TestJobFinishesWithoutItsDaemonIfAllowed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: starts the guard as a process, or waits for its times")
+	}
 	dir := t.TempDir()
 	d, _ := daemonOn(t, dir, "RELAY_TEST_FINISH=1h", "RELAY_TEST_BUSY=1")
 	d.Process.Kill()
@@ -178,7 +184,7 @@ func TestJobFinishesWithoutItsDaemonWhereThatIsAllowed(t *testing.T) {
 	within(t, time.Second, "off when the job is done", func() bool { return !lit(dir) })
 }
 
-func TestEStopEndsEvenAJobThatFinishesAlone(t *testing.T) {
+func TestEStopEndsAJobWithoutDaemon(t *testing.T) {
 	dir := t.TempDir()
 	d, _ := daemonOn(t, dir, "RELAY_TEST_FINISH=1h", "RELAY_TEST_BUSY=1")
 	d.Process.Kill()
@@ -186,7 +192,10 @@ func TestEStopEndsEvenAJobThatFinishesAlone(t *testing.T) {
 	within(t, time.Second, "relay off", func() bool { return !lit(dir) })
 }
 
-func TestJobThatFinishesAloneIsBounded(t *testing.T) {
+func TestJobWithoutDaemonIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: starts the guard as a process, or waits for its times")
+	}
 	dir := t.TempDir()
 	d, _ := daemonOn(t, dir, "RELAY_TEST_FINISH=1s", "RELAY_TEST_BUSY=1")
 	d.Process.Kill()
@@ -207,7 +216,7 @@ func started(t *testing.T, alive func() bool) (*Switch, chan Event, string) {
 
 func yes() bool { return true }
 
-// next waits for an event of the kind.
+// next waits for an event of this kind.
 func next(t *testing.T, events <-chan Event, what EventKind) Event {
 	t.Helper()
 	for {
@@ -264,6 +273,9 @@ func TestEStopOpensTheRelayAndHoldsItOpen(t *testing.T) {
 }
 
 func TestDeadDaemonLoopLetsTheLeaseEnd(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: starts the guard as a process, or waits for its times")
+	}
 	s, events, dir := started(t, func() bool { return false })
 	if err := s.Set(t.Context(), true, 0, 0); err != nil {
 		t.Fatal(err)
@@ -274,7 +286,7 @@ func TestDeadDaemonLoopLetsTheLeaseEnd(t *testing.T) {
 	}
 }
 
-func TestSwitchTellsThatItsGuardIsLost(t *testing.T) {
+func TestSwitchReportsALostGuard(t *testing.T) {
 	s, events, _ := started(t, yes)
 	s.Set(t.Context(), true, 0, 0)
 	syscall.Kill(s.pid, syscall.SIGKILL)
@@ -286,15 +298,18 @@ func TestSwitchTellsThatItsGuardIsLost(t *testing.T) {
 	}
 }
 
-func TestPinThatIsHeldIsRefused(t *testing.T) {
+func TestPinUsedByAnotherProcessIsRefused(t *testing.T) {
 	_, _, dir := started(t, yes)
 	_, err := Start(t.Context(), child("guard", dir), yes, make(chan Event, 8))
-	if err == nil || !strings.Contains(err.Error(), "another process holds it") {
+	if err == nil || !strings.Contains(err.Error(), "another process uses it") {
 		t.Fatal(err)
 	}
 }
 
-func TestGuardThatIsStoppedIsNoticedAndEnded(t *testing.T) {
+func TestStoppedGuardIsDetectedAndEnded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: starts the guard as a process, or waits for its times")
+	}
 	s, events, dir := started(t, yes)
 	if err := s.Set(t.Context(), true, 0, 0); err != nil {
 		t.Fatal(err)
@@ -307,6 +322,9 @@ func TestGuardThatIsStoppedIsNoticedAndEnded(t *testing.T) {
 }
 
 func TestOrderToAStoppedGuardOpensTheRelayWithinASecond(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: starts the guard as a process, or waits for its times")
+	}
 	s, _, dir := started(t, yes)
 	s.Set(t.Context(), true, 0, 0)
 	syscall.Kill(s.pid, syscall.SIGSTOP)
@@ -322,7 +340,7 @@ func TestTerminatedGuardOpensTheRelayAndEnds(t *testing.T) {
 	next(t, events, Lost)
 }
 
-func TestGuardLeavesACtrlCToTheDaemon(t *testing.T) {
+func TestTerminalSignalsReachOnlyTheDaemon(t *testing.T) {
 	s, _, dir := started(t, yes)
 	s.Set(t.Context(), true, 0, 0)
 	for range 20 {
@@ -335,7 +353,7 @@ func TestGuardLeavesACtrlCToTheDaemon(t *testing.T) {
 	}
 }
 
-func TestCloseEndsAJobThatMightHaveFinishedAlone(t *testing.T) {
+func TestCloseEndsAJobThatMayFinishWithoutDaemon(t *testing.T) {
 	s, events, dir := started(t, yes)
 	if err := s.Set(t.Context(), true, time.Hour, 0); err != nil {
 		t.Fatal(err)
@@ -348,9 +366,9 @@ func TestCloseEndsAJobThatMightHaveFinishedAlone(t *testing.T) {
 	}
 }
 
-// The daemon's files are its journal, its sockets, its reader: a guard that outlived it with one of them would hold
-// them open.
-func TestGuardHasNoFilesOfTheDaemon(t *testing.T) {
+// The daemon's open files are its journal, its sockets and its reader. A guard that inherits one would keep it open
+// after the daemon has ended.
+func TestGuardInheritsNoFilesOfTheDaemon(t *testing.T) {
 	file, err := os.Create(filepath.Join(t.TempDir(), "journal"))
 	if err != nil {
 		t.Fatal(err)
@@ -364,7 +382,7 @@ func TestGuardHasNoFilesOfTheDaemon(t *testing.T) {
 	defer w.Close()
 	ours := map[string]bool{target("self", file): true, target("self", r): true}
 	s, _, _ := started(t, yes)
-	other, _, _ := started(t, yes) // nor the pipe by which another guard learns of our end
+	other, _, _ := started(t, yes) // nor the pipe by which another guard detects the daemon's end
 	for _, pid := range []int{s.pid, other.pid} {
 		fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 		if err != nil {
@@ -384,7 +402,7 @@ func target(pid string, f *os.File) string {
 	return to
 }
 
-func TestNonsenseOnTheRealPipeOpensTheRelay(t *testing.T) {
+func TestInvalidLineOnARealPipeOpensTheRelay(t *testing.T) {
 	dir := t.TempDir()
 	g := child("guard", dir)
 	in, _ := g.StdinPipe()
@@ -408,7 +426,7 @@ func TestNonsenseOnTheRealPipeOpensTheRelay(t *testing.T) {
 	for lines.Scan() {
 		last = lines.Text()
 	}
-	if err := g.Wait(); err != nil || !strings.HasPrefix(last, "fault malformed order") {
+	if err := g.Wait(); err != nil || !strings.HasPrefix(last, "fault invalid order") {
 		t.Errorf("the guard ended with %v, and said last %q", err, last)
 	}
 }

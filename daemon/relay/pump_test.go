@@ -11,8 +11,8 @@ import (
 	"portillon/firmware-config/circuit"
 )
 
-// The guard, its manual, the drawing and the page for makers speak of one frequency.
-func TestHeartbeatIsTheOneThatThePumpIsDrawnFor(t *testing.T) {
+// The guard, its package documentation, the drawing and the documentation for makers must state the same frequency.
+func TestHeartbeatFrequencyMatchesThePumpsDrawing(t *testing.T) {
 	svg, err := os.ReadFile("../../firmware-config/charge-pump.svg")
 	if err != nil {
 		t.Fatal(err)

@@ -12,9 +12,9 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// Two cards change places in a slot: off and on come within milliseconds, and the contactor needs 50 (with a charge
-// pump 500) to open.
-func TestNextMemberBeforeTheContactorHasOpenedIsNoLie(t *testing.T) {
+// When two cards are exchanged in a slot, off and on come within milliseconds, and the contactor needs 50 ms (with a
+// charge pump 500 ms) to open.
+func TestOrderWhileTheContactorOpensIsNotAFault(t *testing.T) {
 	feedback := &contact{}
 	rigged(t, func(r *rig) { r.more = func(p *Pins) { p.Contactor = feedback } }, func(r *rig) {
 		r.wait(time.Second).say("on 1 0 0\n")
@@ -22,7 +22,7 @@ func TestNextMemberBeforeTheContactorHasOpenedIsNoLie(t *testing.T) {
 		r.live(2 * time.Second)
 		r.say("off 2\n").wait(10 * time.Millisecond).say("on 3 0 0\n")
 		r.wait(40 * time.Millisecond)
-		feedback.high.Store(false) // it opens after 50 ms, as it should
+		feedback.high.Store(false) // the contactor opens after 50 ms, as it should
 		r.live(time.Second)
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -35,7 +35,7 @@ func TestNextMemberBeforeTheContactorHasOpenedIsNoLie(t *testing.T) {
 	})
 }
 
-// spark is an e-stop that reads open once, and has no edge that a watcher sees.
+// spark is an e-stop that reads as open once, without an edge.
 type spark struct {
 	gpio.PinIn
 	now atomic.Bool
@@ -44,9 +44,9 @@ type spark struct {
 func (s *spark) Read() gpio.Level                 { return gpio.Level(s.now.Swap(false)) }
 func (s *spark) WaitForEdge(d time.Duration) bool { time.Sleep(d); return false }
 
-// A refusal that names the e-stop must be taken back: the daemon holds it as a fault until the guard says that the
-// e-stop is closed.
-func TestRefusalForASparkIsTakenBack(t *testing.T) {
+// A refusal because of the e-stop must be followed by an event that the e-stop is closed, because the daemon treats the
+// refusal as a fault until then.
+func TestRefusalBecauseOfASparkIsFollowedByAnAllClear(t *testing.T) {
 	s := &spark{}
 	rigged(t, func(r *rig) { r.more = func(p *Pins) { p.EStop = s } }, func(r *rig) {
 		r.wait(time.Second)
@@ -78,13 +78,12 @@ type immortal struct{ kills atomic.Int32 }
 func (d *immortal) Wait() error { return errors.New("never") }
 func (d *immortal) Kill() error { d.kills.Add(1); return nil }
 
-// end must kill a guard that does not end, always: two timers of the same length race, and whoever loses is stopped.
+// end must always kill a guard that does not exit, although two timers of the same length race.
 func TestEndAlwaysKills(t *testing.T) {
 	var in io.WriteCloser = nowhere{}
 	for range 200 {
 		d := &immortal{}
 		if !newSwitch(in, d, nil).end(200*time.Microsecond) && d.kills.Load() == 0 {
-			time.Sleep(10 * time.Millisecond)
 			t.Fatalf(
 				"the guard did not end and was killed %d times: it holds the relay as it was, and nobody tries again",
 				d.kills.Load(),

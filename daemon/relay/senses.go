@@ -10,16 +10,16 @@ import (
 )
 
 const (
-	// sample bounds how long a changed input can stay unseen where no edge wakes us.
+	// sample bounds how long a changed input stays undetected if no edge wakes the guard.
 	sample = 20 * time.Millisecond
-	// settle is how long an input must be low before it counts as low again: longer than a contact bounces, and than
-	// a current relay's output gaps at 50 Hz (20 ms). High counts at once.
+	// settle is how long an input must be low before it counts as low again: longer than a contact bounces, and longer
+	// than the gaps in a current relay's output at 50 Hz (20 ms). High counts at once.
 	settle = 60 * time.Millisecond
-	// chatter is the least time between two looks at an input that never rests.
+	// chatter is the shortest interval between two reads of an input that changes constantly.
 	chatter = time.Millisecond
 )
 
-// speak writes the guard's words. After an error it only takes them: the end of the guard's input tells it more.
+// speak writes the guard's words. After an error it discards them: the end of the guard's input ends the guard.
 func speak(out io.Writer, words <-chan word) {
 	var err error
 	for w := range words {
@@ -29,13 +29,13 @@ func speak(out io.Writer, words <-chan word) {
 	}
 }
 
-// heard is a line from the daemon, or why there is no making sense of it.
+// heard is a line from the daemon, or the error of an invalid line.
 type heard struct {
 	line string
 	err  error
 }
 
-// listen passes lines until in ends; then the channel is closed.
+// listen sends lines to the returned channel until in ends, then closes the channel.
 func listen(ctx context.Context, in io.Reader) <-chan heard {
 	lines := make(chan heard)
 	go func() {
@@ -61,21 +61,21 @@ type input struct {
 	high bool
 }
 
-// watched is an input under watch.
+// watched is an input that the guard watches.
 type watched struct {
 	name string
 	pin  gpio.PinIn
 }
 
-// watch passes an input's changes until ctx ends.
+// watch sends an input's changes to out until ctx ends.
 func (w watched) watch(ctx context.Context, high bool, out chan<- input) {
-	var low time.Time // since when it has been low, while it still counts as high
+	var low time.Time // start of the low level, while the input still counts as high
 	for ctx.Err() == nil {
 		began := time.Now()
 		if w.pin.WaitForEdge(sample) {
 			low = time.Time{}
 			pause(ctx, chatter-time.Since(began))
-		} else { // a pin that cannot wait says so at once
+		} else { // a pin without edge detection returns at once
 			pause(ctx, sample-time.Since(began))
 		}
 		switch now := w.pin.Read() == gpio.High; {

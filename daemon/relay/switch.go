@@ -13,26 +13,25 @@ import (
 )
 
 const (
-	// confirmation bounds how long a guard may take to answer an order: a tenth of it is what a loaded Pi needs.
+	// confirmation bounds the time of a guard's answer to an order: ten times what a loaded Pi needs.
 	confirmation = 500 * time.Millisecond
-	// grace is how long a guard that did not do its work may take to open the relay and end by itself. With
-	// confirmation it is less than a second. It is not nothing, because a Pi can keep a killed guard's pin as it was.
+	// grace is the time for a failing guard to open the relay and exit before it is killed. With confirmation it is less
+	// than a second. It is not zero, because on a Pi the pin of a killed guard can stay as it was.
 	grace = 400 * time.Millisecond
-	// silence is how many keeps in a row a guard may leave unanswered: two seconds.
+	// silence is how many consecutive keeps a guard may leave unanswered: two seconds.
 	silence = 8
-	// hello bounds a guard's start, on the slowest card of the slowest Pi.
+	// hello bounds a guard's start, on the slowest SD card of the slowest Pi.
 	hello = 5 * time.Second
-	// farewell bounds an orderly end.
+	// farewell bounds an orderly exit.
 	farewell = time.Second
 )
 
 var (
-	// ErrNoGuard is what a Switch answers that was never started, or was closed, or whose guard has ended: the relay is
-	// open.
+	// ErrNoGuard is the error of a Switch that was never started, was closed, or whose guard has ended. The relay is open.
 	ErrNoGuard = errors.New("no guard is running")
 )
 
-// Refusal is why a living guard does not close the relay.
+// Refusal is the reason why a working guard does not close the relay.
 type Refusal string
 
 const (
@@ -40,19 +39,20 @@ const (
 	ErrDoor        Refusal = "door"
 	ErrContactor   Refusal = "contactor"
 	ErrMachineRuns Refusal = "runs"
-	// the contactor has just been told to open, or its mirror contact chatters: Set asked again until it must have settled
+	// ErrContactorOpening: the contactor may still be opening, or its mirror contact bounces. Set repeats the order until
+	// the contactor must have settled.
 	ErrContactorOpening Refusal = "moment"
 )
 
-var refusals = map[Refusal]string{ErrEStop: "the emergency stop is open", ErrDoor: "the door is open",
-	ErrContactor: "the contactor does not say that it is open", ErrMachineRuns: "the machine works although its " +
+var refusals = map[Refusal]string{ErrEStop: "emergency stop is open", ErrDoor: "door is open",
+	ErrContactor: "contactor does not report that it is open", ErrMachineRuns: "machine works although its " +
 		"relay is open",
-	ErrContactorOpening: "the contactor is still opening"}
+	ErrContactorOpening: "contactor is still opening"}
 
 // Error implements error.
 func (r Refusal) Error() string { return refusals[r] }
 
-// process is the guard as a process.
+// process is the guard's process.
 type process interface {
 	Wait() error
 	Kill() error
@@ -62,7 +62,8 @@ type command struct{ *exec.Cmd }
 
 func (c command) Kill() error { return c.Process.Kill() }
 
-// Switch switches the relay through the guard. The zero Switch refuses to switch on. Its methods may be called at once.
+// Switch switches the relay through the guard. The zero Switch refuses to switch on. Its methods may be called
+// concurrently.
 type Switch struct {
 	in    io.WriteCloser
 	guard process
@@ -76,16 +77,16 @@ type Switch struct {
 	turn   sync.Mutex // one order at a time
 }
 
-// life is how far a guard has come, by channels that are closed.
+// life is a guard's progress, as channels that are closed.
 type life struct {
-	ready     chan struct{} // the guard's first line has come
+	ready     chan struct{} // the guard's first line was received
 	ended     chan struct{} // the process has ended
-	closing   chan struct{} // nobody is waited for any more
-	delivered chan struct{} // the last event was taken, or thrown away
+	closing   chan struct{} // the Switch is closing: do not wait for a reader
+	delivered chan struct{} // the last event was read or discarded
 	once      sync.Once     // closes closing
 }
 
-// firstReason keeps the first reason why a guard ended.
+// firstReason stores the first reason why a guard ended.
 type firstReason struct {
 	mu  sync.Mutex
 	why string
@@ -103,17 +104,17 @@ func (r *firstReason) String() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.why == "" {
-		return "the guard ended"
+		return "guard ended"
 	}
 	return r.why
 }
 
-// Start runs the guard's command and waits until it holds the pin, open, for at most five seconds. alive is asked
-// before each renewal: false lets the lease end. Events go to events, which should be read; the last is Lost. A reader
-// who is slow finds each input brought up to date; nothing else waits for it.
+// Start runs the guard's command and waits, for at most five seconds, until the guard controls the pin and the relay is
+// open. alive is called before each renewal: false lets the lease end. Events are sent to events; the last is Lost. A
+// slow reader receives the latest state of each input, and blocks nothing else.
 //
-// The guard gets a process group of its own, so that a terminal's Ctrl-C and Ctrl-Z reach the daemon alone, and no
-// files but its standard ones: its input ends with the daemon, however that ends.
+// The guard gets its own process group, so that a terminal's Ctrl-C and Ctrl-Z reach only the daemon. It inherits no
+// files except the standard ones, so that its input ends when the daemon ends for any reason.
 func Start(ctx context.Context, cmd *exec.Cmd, alive func() bool, events chan<- Event) (*Switch, error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -127,7 +128,7 @@ func Start(ctx context.Context, cmd *exec.Cmd, alive func() bool, events chan<- 
 		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("the guard did not start: %w", err)
+		return nil, fmt.Errorf("start the guard: %w", err)
 	}
 	s := newSwitch(in, command{cmd}, alive)
 	s.pid = cmd.Process.Pid
@@ -163,10 +164,10 @@ func (s *Switch) begin(ctx context.Context, out io.Reader, events chan<- Event) 
 		err = ctx.Err()
 	}
 	s.Close()
-	return nil, fmt.Errorf("the guard did not start: %w", err)
+	return nil, fmt.Errorf("start the guard: %w", err)
 }
 
-// attend listens until the guard ends or makes no sense, and sees it to its end.
+// attend processes the guard's lines until the guard ends or sends an invalid line, and then waits for its exit.
 func (s *Switch) attend(out io.Reader) {
 	if err := s.listen(lineReader(out)); !errors.Is(err, io.EOF) {
 		s.reason.set(err.Error())
@@ -182,7 +183,7 @@ func (s *Switch) attend(out io.Reader) {
 	close(s.life.ended)
 }
 
-// listen returns why there is nothing more to hear: io.EOF where the guard has ended.
+// listen processes lines and returns why it stopped: io.EOF if the guard has ended.
 func (s *Switch) listen(r *bufio.Reader) error {
 	for greeted := false; ; {
 		line, err := readLine(r)
@@ -198,7 +199,8 @@ func (s *Switch) listen(r *bufio.Reader) error {
 		case w.say == "fault":
 			s.reason.set(w.why)
 		case !greeted && (w.say != "guard" || w.id != version || w.on):
-			return fmt.Errorf("the guard said %.40q, not guard %d 0: is it of the same version as the daemon?", line, version)
+			return fmt.Errorf("first line from the guard is %.40q, want guard %d 0: "+
+				"check that guard and daemon are of the same version", line, version)
 		case !greeted:
 			greeted = true
 			close(s.life.ready)
@@ -208,7 +210,7 @@ func (s *Switch) listen(r *bufio.Reader) error {
 	}
 }
 
-// take passes on what the guard said; false: it had no business to say so.
+// take processes a line from the guard. It returns false for an unexpected line.
 func (s *Switch) take(w word) bool {
 	switch w.say {
 	case "alive":
@@ -225,35 +227,35 @@ func (s *Switch) take(w word) bool {
 	return false
 }
 
-// Set closes or opens the relay and returns once the guard has confirmed, within a second; twice that where a contactor
-// still opens. finish is how long the machine's job may go on if this daemon is lost, cool how long the extraction runs
-// on after the relay; both at most MaxFinish. After an error the relay is open: the guard refused (a Refusal), or it is
-// gone, or it did not answer, was ended, and Lost follows. A ctx that ends before the answer ends the guard too, and
-// one that has ended closes nothing.
+// Set closes or opens the relay and returns once the guard has confirmed, within a second, or two while a contactor
+// opens. finish is how long the machine's job may continue if this daemon is lost, cool how long the extraction runs
+// after the relay opens; both are at most MaxFinish. After an error the relay is open: the guard refused (a Refusal),
+// or it has ended, or it did not answer and was ended, and Lost follows. If ctx ends before the answer, the guard is
+// ended too. If ctx has ended before the call, the relay does not close.
 func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) error {
 	if s.in == nil {
 		return ErrNoGuard
 	}
 	if !bounded(finish) || !bounded(cool) {
-		return fmt.Errorf("a job may go on for %v and the extraction for %v after the daemon's end: want at most "+
+		return fmt.Errorf("job may finish for %v and extraction run for %v: want at most "+
 			"%v", finish, cool, MaxFinish)
 	}
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	err := s.give(ctx, on, finish, cool)
 	for tries := openingTime / flutter; tries >= 0 && errors.Is(err, ErrContactorOpening) && ctx.Err() == nil; tries-- {
-		time.Sleep(flutter) // a card that takes another's place in its slot comes before the contactor has opened
+		time.Sleep(flutter) // after an exchange of cards in a slot, the order comes before the contactor has opened
 		err = s.give(ctx, on, finish, cool)
 	}
 	return err
 }
 
-// give gives one order and waits for its answer.
+// give sends one order and waits for its answer.
 func (s *Switch) give(ctx context.Context, on bool, finish, cool time.Duration) error {
-	if err := ctx.Err(); on && err != nil { // the relay must not close for the moment until the guard is ended
+	if err := ctx.Err(); on && err != nil { // the relay must not close while the guard is being ended
 		s.reason.set(err.Error())
 		s.end(grace)
-		return fmt.Errorf("the guard was ended: %w", err)
+		return fmt.Errorf("guard was ended: %w", err)
 	}
 	o := s.orders.next(on, finish, cool)
 	if err := s.say(o); err != nil {
@@ -275,7 +277,7 @@ func (s *Switch) give(ctx context.Context, on bool, finish, cool time.Duration) 
 	}
 	s.reason.set(err.Error())
 	s.end(grace)
-	return fmt.Errorf("the guard was ended: %w", err)
+	return fmt.Errorf("guard was ended: %w", err)
 }
 
 func (s *Switch) judge(o order, w word) error {
@@ -284,18 +286,18 @@ func (s *Switch) judge(o order, w word) error {
 	case w.say == "done" && w.on == (o.do == "on"):
 		return nil
 	case w.say == "deny" && o.do == "on" && refusals[why] != "":
-		return fmt.Errorf("the guard did not close the relay: %w", why)
+		return fmt.Errorf("guard did not close the relay: %w", why)
 	case o.do == "on":
-		s.reason.set("the guard did not close the relay")
+		s.reason.set("guard did not close the relay")
 		s.end(grace)
-		return errors.New("the guard was ended: it refused to close the relay and gave no reason")
+		return errors.New("guard was ended, because it did not close the relay and gave no reason")
 	}
-	s.reason.set("the guard did not open the relay")
+	s.reason.set("guard did not open the relay")
 	s.end(grace)
-	return errors.New("the guard was ended: it did not open the relay")
+	return errors.New("guard was ended, because it did not open the relay")
 }
 
-// say writes a line, whole or not at all: it is shorter than what a pipe takes at once (PIPE_BUF, pipe(7)).
+// say writes a line completely or not at all: it is shorter than an atomic write to a pipe (PIPE_BUF, pipe(7)).
 func (s *Switch) say(o order) error {
 	if d, ok := s.in.(interface{ SetWriteDeadline(time.Time) error }); ok {
 		d.SetWriteDeadline(time.Now().Add(confirmation))
@@ -304,7 +306,7 @@ func (s *Switch) say(o order) error {
 	return err
 }
 
-// renew keeps the lease while the daemon lives, and ends a guard that no longer answers.
+// renew renews the lease while the daemon lives, and ends a guard that no longer answers.
 func (s *Switch) renew() {
 	t := time.NewTicker(renewal)
 	defer t.Stop()
@@ -326,7 +328,7 @@ func (s *Switch) renew() {
 	}
 }
 
-// keep renews the lease; false: the guard no longer answers.
+// keep renews the lease. It returns false if the guard no longer answers.
 func (s *Switch) keep() bool {
 	silent, ending := s.orders.renewal()
 	if ending {
@@ -339,29 +341,29 @@ func (s *Switch) keep() bool {
 	return s.say(order{do: "keep"}) == nil
 }
 
-// hangUp tells the guard to open the relay, even if a job was allowed to finish, and closes its input, which ends it.
+// hangUp orders the guard to open the relay, even if a job may finish, and closes its input, which ends it.
 func (s *Switch) hangUp() {
 	s.say(s.orders.last())
 	s.in.Close()
 }
 
-// end ends the guard; it is killed when that takes longer than d.
+// end ends the guard, and kills it if that takes longer than d.
 func (s *Switch) end(d time.Duration) (killed bool) {
-	late := time.AfterFunc(d, func() { s.guard.Kill() }) // whatever the last words have to wait for
+	late := time.AfterFunc(d, func() { s.guard.Kill() }) // even if the last order blocks
 	s.hangUp()
 	gone := time.NewTimer(d)
 	defer gone.Stop()
 	select {
 	case <-s.life.ended:
 		return !late.Stop()
-	case <-gone.C: // the other timer may be about to fire; stopping it would leave the guard as it is
+	case <-gone.C: // the other timer may have been stopped, so kill the guard here too
 		s.guard.Kill()
 		return true
 	}
 }
 
-// Close opens the relay and waits for the guard's end: for a second, and after killing it for another.
-// What nobody takes from the events then is thrown away.
+// Close opens the relay and waits for the guard's exit: one second, then one more after killing it. Events that are not
+// read by then are discarded.
 func (s *Switch) Close() error {
 	if s.in == nil {
 		return nil
@@ -371,11 +373,11 @@ func (s *Switch) Close() error {
 	select {
 	case <-s.life.ended:
 	case <-time.After(farewell):
-		return fmt.Errorf("the guard %d did not end, although it was killed", s.pid)
+		return fmt.Errorf("guard %d did not exit after it was killed", s.pid)
 	}
 	<-s.life.delivered
 	if killed {
-		return errors.New("the guard did not end by itself, and was killed")
+		return errors.New("guard did not exit in time and was killed")
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// pipe is a pipe as the kernel has them: it takes what is written until it is full. io.Pipe's writers wait.
+// pipe is a pipe like the kernel's: writes succeed until it is full. With io.Pipe, writers wait for a reader.
 type pipe struct {
 	full   chan []byte
 	ended  chan struct{}
@@ -63,11 +63,11 @@ func (p *pipe) Close() error {
 	return nil
 }
 
-// fake is a guard that says what a test has it say. It ends when it is killed, and when its input does if it is not
-// stuck.
+// fake is a guard that sends what a test wants. It ends when it is killed, and, unless it is stuck, when its input
+// ends.
 type fake struct {
 	in, out *pipe
-	orders  *bufio.Reader // what the daemon says
+	orders  *bufio.Reader // lines from the daemon
 	dead    chan struct{}
 	once    sync.Once
 	killed  atomic.Bool
@@ -104,7 +104,7 @@ func (f *fake) Wait() error {
 
 func (f *fake) say(lines string) { io.WriteString(f.out, lines) }
 
-// obey answers orders as reply has it, until the input ends.
+// obey answers orders with reply, until the input ends.
 func (f *fake) obey(reply func(order) string) {
 	for {
 		line, err := f.orders.ReadString('\n')
@@ -124,7 +124,7 @@ func (f *fake) obey(reply func(order) string) {
 	}
 }
 
-// honest does as it is told.
+// honest answers as a working guard.
 func honest(o order) string {
 	if o.do == "keep" {
 		return "alive\n"
@@ -134,7 +134,7 @@ func honest(o order) string {
 
 func mute(order) string { return "" }
 
-// held starts a Switch on a fake guard, and closes it after the story.
+// held starts a Switch with a fake guard, and closes it after the story.
 func held(
 	t *testing.T,
 	alive func() bool,
@@ -161,7 +161,7 @@ func held(
 	})
 }
 
-// took says how long do takes, which must be less than a second.
+// took returns the duration of do, which must be less than a second.
 func took(t *testing.T, do func()) time.Duration {
 	t.Helper()
 	start := time.Now()
@@ -208,8 +208,8 @@ func TestGuardThatDoesNotConfirmIsEnded(t *testing.T) {
 		"answers keep only": {func(o order) string { return "alive\n" }, "no answer to"},
 		"another order":     {func(o order) string { return honest(order{do: o.do, id: o.id + 1}) }, "unexpected line"},
 		"twice":             {func(o order) string { return honest(o) + honest(o) }, "unexpected line"},
-		"nonsense":          {func(order) string { return "done\n" }, "malformed line"},
-		"no line feed":      {func(order) string { return strings.Repeat("x", 300) }, "longer than"},
+		"nonsense":          {func(order) string { return "done\n" }, "invalid"},
+		"no line feed":      {func(order) string { return strings.Repeat("x", 300) }, "too long"},
 		"greets again":      {func(order) string { return "guard 3 0\n" }, "unexpected line"},
 		"gives up":          {func(order) string { return "fault the board burnt\n" }, "burnt"},
 	} {
@@ -250,8 +250,8 @@ func TestGuardThatDoesNotOpenTheRelayIsEnded(t *testing.T) {
 	})
 }
 
-// The drop of a moment ago must not pass for the answer to the order of this one.
-func TestDropIsNoAnswer(t *testing.T) {
+// A drop must not be taken as the answer to the order that follows it.
+func TestDropIsNotTheAnswerToAnOrder(t *testing.T) {
 	dropping := func(o order) string {
 		if o.do == "on" {
 			return "drop lease\n" + honest(o)
@@ -268,7 +268,7 @@ func TestDropIsNoAnswer(t *testing.T) {
 	})
 }
 
-func TestEStopIsTheReasonOfARefusalAndTheGuardLives(t *testing.T) {
+func TestRefusalBecauseOfTheEStopKeepsTheGuard(t *testing.T) {
 	refuses := func(o order) string {
 		if o.do == "on" {
 			return fmt.Sprintf("deny %d e-stop\n", o.id)
@@ -285,7 +285,7 @@ func TestEStopIsTheReasonOfARefusalAndTheGuardLives(t *testing.T) {
 	})
 }
 
-func TestGuardThatHangsIsNoticedWithinThreeSeconds(t *testing.T) {
+func TestHangingGuardIsDetectedWithinThreeSeconds(t *testing.T) {
 	var hung atomic.Bool
 	hangs := func(o order) string {
 		if hung.Load() {
@@ -332,7 +332,7 @@ func TestLeaseIsRenewedOnlyWhileTheDaemonLives(t *testing.T) {
 	})
 }
 
-func TestUnsetAliveIsDead(t *testing.T) {
+func TestWithoutAliveFunctionTheLeaseEnds(t *testing.T) {
 	var keeps atomic.Int64
 	held(
 		t,
@@ -358,9 +358,8 @@ func TestOrdersAfterTheContextEndTheGuard(t *testing.T) {
 	})
 }
 
-// A card and the end of the daemon may come in one moment: the relay must not close for it, and is open afterwards as
-// after any error.
-func TestOrderToCloseAfterTheContextIsNotGiven(t *testing.T) {
+// A card and the end of the daemon may coincide: the relay must not close then, and must be open afterwards.
+func TestOrderToCloseIsNotSentAfterTheContextEnded(t *testing.T) {
 	var given atomic.Int64
 	counts := func(o order) string {
 		if o.do == "on" {
@@ -380,7 +379,7 @@ func TestOrderToCloseAfterTheContextIsNotGiven(t *testing.T) {
 	})
 }
 
-func TestCloseOpensTheRelayBeforeTheGuardMayThinkItLost(t *testing.T) {
+func TestCloseOrdersTheRelayOpenBeforeClosingThePipe(t *testing.T) {
 	var last atomic.Value
 	held(
 		t,
@@ -411,8 +410,8 @@ func TestCloseIsBounded(t *testing.T) {
 	})
 }
 
-// Nobody reads the events; orders are carried out all the same.
-func TestEventsThatNobodyReadsHoldNothingUp(t *testing.T) {
+// Orders must be executed although events are not read.
+func TestUnreadEventsDoNotBlockOrders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, say, hear := newFake()
 		go f.obey(honest)
@@ -448,10 +447,10 @@ func TestEventsThatNobodyReadsHoldNothingUp(t *testing.T) {
 	})
 }
 
-func TestGuardThatDoesNotStartSaysWhy(t *testing.T) {
+func TestStartErrorGivesTheGuardsReason(t *testing.T) {
 	for line, want := range map[string]string{
 		"fault line 17 of /dev/gpiochip0 is held by \"other\"\n": "held by",
-		"guard 1\n":      "malformed line",
+		"guard 1\n":      "invalid",
 		"guard 9 0\n":    "same version",
 		"guard 3 1\n":    "same version",
 		"done 1 1\n":     "same version",
@@ -492,7 +491,7 @@ func TestUnsetSwitchRefuses(t *testing.T) {
 	}
 }
 
-func TestJobCannotGoOnAloneForEver(t *testing.T) {
+func TestFinishTimeIsBounded(t *testing.T) {
 	held(t, yes, honest, func(t *testing.T, s *Switch, _ *fake, _ chan Event) {
 		for _, d := range []time.Duration{-1, MaxFinish + 1} {
 			if err := s.Set(t.Context(), true, d, 0); err == nil {

@@ -11,14 +11,14 @@ import (
 	"portillon/firmware-config/circuit"
 )
 
-// contactor is a coil and the mirror contact it moves, later than it is told, unless something is broken.
+// contactor is a coil with its mirror contact, which follows with a delay, and with faults.
 type contactor struct {
 	brittle
 	mirror contact
 	lag    time.Duration
-	welded bool // it stays closed
-	open   bool // its coil is burnt
-	mute   bool // the mirror's wire is broken: pulled up
+	welded bool // the contactor stays closed
+	open   bool // the coil is broken
+	mute   bool // the wire of the mirror contact is broken: pulled up
 }
 
 // Out implements gpio.PinOut.
@@ -28,7 +28,7 @@ func (c *contactor) Out(l gpio.Level) error {
 	return c.brittle.Out(l)
 }
 
-// coiled is a guard whose relay moves a contactor.
+// coiled runs a guard whose relay switches a contactor.
 func coiled(t *testing.T, c *contactor, story func(*rig)) {
 	rigged(t, func(r *rig) {
 		c.mirror.high.Store(c.welded || c.mute)
@@ -36,7 +36,7 @@ func coiled(t *testing.T, c *contactor, story func(*rig)) {
 	}, story)
 }
 
-func TestContactorThatFollowsIsBelieved(t *testing.T) {
+func TestContactorThatFollowsIsNotAFault(t *testing.T) {
 	c := &contactor{lag: 80 * time.Millisecond}
 	coiled(t, c, func(r *rig) {
 		r.wait(time.Second)
@@ -53,7 +53,7 @@ func TestContactorThatFollowsIsBelieved(t *testing.T) {
 	})
 }
 
-// pumped is a contactor behind a charge pump and a relay: it closes soon after the first beats, and opens late after
+// pumped is a contactor behind a charge pump and a relay. It closes soon after the first pulses, and opens late after
 // the last.
 type pumped struct {
 	gpio.PinOut
@@ -81,16 +81,16 @@ func (p *pumped) Out(l gpio.Level) error {
 	return nil
 }
 
-// A pump that lets go as late as the drawing's may, and a large contactor behind it, are no fault; one that is later
-// is.
-func TestContactorIsGivenThePumpsTime(t *testing.T) {
+// A pump that releases as late as the drawing allows, with a large contactor behind it, must not be a fault. A later
+// one must be.
+func TestContactorBehindAPumpMayFollowLater(t *testing.T) {
 	if pumpRelease != circuit.PumpRelease {
 		t.Errorf("the guard counts with %v for a charge pump, the drawing with %v", pumpRelease, circuit.PumpRelease)
 	}
 	if late := followTime(true); late < circuit.PumpRelease+contactorTime || late > 1200*time.Millisecond {
 		t.Errorf("a contactor behind a pump is given %v", late)
 	}
-	if openingTime >= time.Second { // daemon: hang
+	if openingTime >= time.Second { // limit of the daemon's loop
 		t.Errorf(
 			"an order waits %v for a contactor that opens, and the daemon's loop counts as hung after a second",
 			openingTime,
@@ -168,9 +168,9 @@ func TestContactorThatDiffersFromTheOrderOpensTheRelay(t *testing.T) {
 	})
 }
 
-// A guard may die while its contactor lies, and the contactor be mended before the next one begins: only that one can
-// take the fault back.
-func TestFirstComparisonOfAGuardAlwaysSpeaks(t *testing.T) {
+// A guard may end while its contactor reports wrongly, and the contactor may be repaired before the next guard starts.
+// Only the next guard can then clear the fault.
+func TestFirstComparisonOfAGuardIsAlwaysReported(t *testing.T) {
 	c := &contactor{}
 	coiled(t, c, func(r *rig) {
 		r.wait(flutter).hears("contactor 0").wait(time.Minute)
@@ -183,7 +183,7 @@ func TestFirstComparisonOfAGuardAlwaysSpeaks(t *testing.T) {
 	})
 }
 
-func TestMachineThatWorksWhileItsRelayIsOpenIsNotSwitchedOn(t *testing.T) {
+func TestMachineThatWorksWithAnOpenRelayIsNotSwitchedOn(t *testing.T) {
 	rigged(t, nil, func(r *rig) {
 		r.set(&r.busy, true).wait(sample).say("on 1 0 0\n").is(false, "it works already").hears("deny 1 runs")
 		r.set(&r.busy, false).wait(2*settle).say("on 2 0 0\n").is(true, "it rests")
@@ -200,7 +200,7 @@ func TestOpenDoorOpensTheRelayAtOnce(t *testing.T) {
 	})
 }
 
-func TestExtractionRunsWithTheMachineAndOnAfterIt(t *testing.T) {
+func TestExtractionRunsDuringAndAfterTheSession(t *testing.T) {
 	var fan brittle
 	stories := map[string]func(*rig){
 		"tapped out": func(r *rig) { r.say("off 2\n") },
@@ -230,7 +230,7 @@ func TestExtractionRunsWithTheMachineAndOnAfterIt(t *testing.T) {
 	}
 }
 
-func TestHeartbeatIsASignalAndNoLevel(t *testing.T) {
+func TestHeartbeatTogglesTheLineOnlyWhileClosed(t *testing.T) {
 	rigged(t, func(r *rig) { r.more = func(p *Pins) { p.Heartbeat = true } }, func(r *rig) {
 		r.say("on 1 0 0\n")
 		before := r.pin.rose()
@@ -253,8 +253,8 @@ func TestHeartbeatIsASignalAndNoLevel(t *testing.T) {
 	})
 }
 
-// A line that fails between two beats ends the guard.
-func TestHeartbeatThatCannotBeSetIsAFault(t *testing.T) {
+// A line that fails between two pulses ends the guard.
+func TestFailingHeartbeatIsAFault(t *testing.T) {
 	rigged(t, func(r *rig) { r.more = func(p *Pins) { p.Heartbeat = true } }, func(r *rig) {
 		r.say("on 1 0 0\n")
 		r.pin.breaks(errors.New("the board burnt"), nil)

@@ -79,6 +79,9 @@ func change(t *testing.T, built *site.Built, id string, change func(*wire.Member
 }
 
 func TestWhatABundleSaysWronglyOfAMemberDeniesThatMemberAlone(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: builds and verifies many bundles")
+	}
 	uid, _ := rfid.ParseUID(lea)
 	for name, c := range map[string]struct {
 		change  func(*wire.Member)
@@ -129,6 +132,9 @@ func TestWhatABundleSaysWronglyOfAMemberDeniesThatMemberAlone(t *testing.T) {
 
 // A card that one member lost opens nothing for another, in whatever order the two stand in the bundle.
 func TestCardThatAnybodyLostOpensNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: builds and verifies many bundles")
+	}
 	uid, _ := rfid.ParseUID(lea)
 	for _, id := range []string{"m-2dc899", "m-020dc2", "m-ae0699", "m-be879f", "m-cf53f1"} {
 		b := newBench(t)

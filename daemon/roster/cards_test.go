@@ -56,6 +56,9 @@ func (b *bench) whose(number string, short bool) string {
 // gives whole numbers (RDM6300, PN532, MFRC522, PC/SC), and one whose reader may give a part (26-bit Wiegand, a USB
 // reader).
 func TestACardIsFoundByTheNumberThatAnyReaderGives(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: builds and verifies many bundles")
+	}
 	b := newBench(t)
 	for i, c := range []struct{ lea, zoe, number, whole, short string }{
 		// The whole number is listed. A short one counts only where the reader gives such numbers.
@@ -146,6 +149,9 @@ func TestAFormOfTwoMembersInABundleBlocksNobody(t *testing.T) {
 // A lost card is refused by every form that other readers give of it, and a card whose number is the same as such a
 // form is not.
 func TestARefusedCardIsFoundByItsForms(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: builds and verifies many bundles")
+	}
 	b := newBench(t)
 	for i, c := range []struct {
 		lea, zoe, number string

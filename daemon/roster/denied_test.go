@@ -45,7 +45,7 @@ func TestMemberWithAnUnknownCriticalFieldIsDeniedAlone(t *testing.T) {
 	})
 	r := b.load()
 	if len(r.Denied) != 1 || r.Denied[0].Member != "m-020dc2" ||
-		!strings.Contains(r.Denied[0].Why.Error(), `requires "novel"`) {
+		!strings.Contains(r.Denied[0].Why.Error(), `requires the field "novel"`) {
 		t.Errorf("denied: %v", r.Denied)
 	}
 	for p := range r.Everyone() {

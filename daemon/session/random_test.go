@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"flag"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -342,11 +343,11 @@ func checkAfterwards(t testing.TB, w *world) {
 	}
 }
 
-const histories = 100_000
+var histories = flag.Int("histories", 10_000, "how many random histories to live through")
 
 func TestInvariantsHoldOverRandomHistories(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(20261123, 1))
-	n, starts, ends, failed := histories, 0, map[wire.Cause]int{}, 0
+	n, starts, ends, failed := *histories, 0, map[wire.Cause]int{}, 0
 	if testing.Short() {
 		n /= 10
 	}

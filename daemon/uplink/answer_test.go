@@ -32,7 +32,8 @@ func clocked(t testing.TB, url string) (Config, *monotonic) {
 // becomes waits until the uplink's health is as it should be.
 func becomes(t testing.TB, u *Uplink, what string, is func(Health) bool) Health {
 	t.Helper()
-	for end := time.Now().Add(deadline); ; time.Sleep(2 * time.Millisecond) {
+	poll := time.Tick(2 * time.Millisecond)
+	for end := time.Now().Add(deadline); ; <-poll {
 		h := u.Health()
 		if is(h) {
 			return h

@@ -257,6 +257,9 @@ func wrong() map[string][]byte {
 }
 
 func TestUplinkComesBackAfterAnyBytes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: sends thousands of records through a broker")
+	}
 	for name, raw := range wrong() {
 		t.Run(name, func(t *testing.T) {
 			var greeted atomic.Int64

@@ -79,6 +79,9 @@ func freePort(t *testing.T) int {
 }
 
 func TestBrokerAwayForFiveThousandRecordsThenAllArriveInOrder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: sends thousands of records through a broker")
+	}
 	findMosquitto(t)
 	port := freePort(t)
 	url := fmt.Sprintf("tcp://127.0.0.1:%d", port)

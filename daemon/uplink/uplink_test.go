@@ -130,6 +130,9 @@ func whole(t *testing.T, h *hub, j *journal.Journal) {
 }
 
 func TestNothingIsLostWhateverTheBrokerDoes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: sends thousands of records through a broker")
+	}
 	every := func(n int64, fate brokertest.Fate) func(*brokertest.Broker) {
 		var count atomic.Int64
 		return func(b *brokertest.Broker) {
@@ -169,6 +172,9 @@ func TestNothingIsLostWhateverTheBrokerDoes(t *testing.T) {
 }
 
 func TestAppendGoesOnWhileTheBrokerReadsNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: sends thousands of records through a broker")
+	}
 	b := broker(t, func(b *brokertest.Broker) {
 		b.Decide = func(m brokertest.Message) brokertest.Fate {
 			if isRecords(m) {

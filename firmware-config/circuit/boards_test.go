@@ -6,9 +6,10 @@ import (
 	"testing"
 )
 
-// A pin of a Pi, at its worst: BCM2711 (raspberrypi/documentation, gpio-on-raspberry-pi.adoc): input leakage at most 10
-// µA at 85 °C, an output gives at least 2.6 V at 4 mA and sinks 4 mA at 0.4 V at most, pulls are 33 to 73 kΩ; BCM2835:
-// 0.9 and 1.6 V, 5 µA, 50 to 65 kΩ. RP1 (Pi 5) is taken as BCM2711 (check: its data sheet could not be had).
+// Worst cases of a Pi's pin. BCM2711 (raspberrypi/documentation, gpio-on-raspberry-pi.adoc): input leakage at most 10
+// µA at 85 °C, an output delivers at least 2.6 V at 4 mA and sinks 4 mA at 0.4 V at most, pulls are 33 to 73 kΩ;
+// BCM2835: 0.9 and 1.6 V, 5 µA, 50 to 65 kΩ. For RP1 (Pi 5) the values of BCM2711 are used, because its data sheet has
+// none.
 const (
 	inputLeak   = 10e-6
 	sinkOhm     = 100.0 // 0.4 V at 4 mA
@@ -16,22 +17,22 @@ const (
 	pullMost    = 73e3
 	lowAtMost   = 0.8
 	highAtLeast = 2.0
-	// A, what a pin gives without losing its level (BCM2711: 7 mA at 2.6 V; BCM2835: 8 mA by default)
+	// A, current of a pin that keeps its level (BCM2711: 7 mA at 2.6 V; BCM2835: 8 mA by default)
 	pinAtMost = 8e-3
-	// A, all that these circuits take from the 3.3 V pins: the first Pi's limit (check), later ones give more
+	// A, limit for all these circuits together on the 3.3 V pins: that of the first Pi; later ones allow more
 	railAtMost         = 50e-3
 	floating           = 1e9 // Ω
 	coilHolds          = openBelow * coilVolt
 	relayBoardCoilOhms = 63.0
 )
 
-// state is what the Pi and its supplies are while the relay must be open.
+// state is a state of the Pi and its supplies in which the relay must be open.
 type state struct {
 	name string
 	set  func(n *Net)
 }
 
-// offStates are those of an active-high line, or of an active-low one.
+// offStates returns these states for an active-high or an active-low line.
 func offStates(activeLow bool) []state {
 	rail := railVolt * (1 + railTolerance)
 	drive := func(volt, ohm float64) func(*Net) {
@@ -44,13 +45,13 @@ func offStates(activeLow bool) []state {
 	return []state{
 		off,
 		{"no program runs: the pin is an input", drive(0, floating)},
-		// The leakage as a source of 10 µA: it flows whichever way closes the relay.
+		// The leakage is a source of 10 µA, in the direction that closes the relay.
 		{"no program runs, the pin leaks upwards", drive(inputLeak*floating, floating)},
 		{"no program runs, the pin leaks downwards", drive(-inputLeak*floating, floating)},
 		{"no program runs, the pin's own pull-down is left", drive(0, pullLeast)},
 		{"the Pi has halted: 3.3 V is off, 5 V on", func(n *Net) {
 			n.Drive("OUT", 0, floating)
-			n.Drive("V3", 0, sourceOhm) // the rail is held near 0 V by all that hangs on it
+			n.Drive("V3", 0, sourceOhm) // the loads hold the rail near 0 V
 		}},
 		{"5 V is off", func(n *Net) {
 			n.Drive("OUT", rail, floating)
@@ -67,12 +68,12 @@ func onState(activeLow bool) func(*Net) {
 	}
 }
 
-// boardCorners are all values high or low together, with the strongest and the weakest semiconductors.
+// boardCorners returns corners with all values high or low together, and the strongest and weakest semiconductors.
 func boardCorners(parts []Part, strong bool) (out []Corner) {
 	for _, up := range []bool{false, true} {
 		high := map[string]bool{}
 		for _, p := range parts {
-			// the supplies high with the resistors low, and the other way round
+			// supplies high with resistors low, and the reverse
 			high[p.Name] = up != (p.Kind == "R" || p.Kind == "COIL")
 		}
 		for _, d := range []Diodes{Cold, Fresh, Hot} {
@@ -82,14 +83,14 @@ func boardCorners(parts []Part, strong bool) (out []Corner) {
 	return out
 }
 
-// protection is the diode from every pin to the chip's 3.3 V, which conducts when that rail is off.
+// protection adds the diode from each pin to the chip's 3.3 V, which conducts when that rail is off.
 func protection(n *Net, parts []Part) {
 	if _, ok := Find(parts, "V3"); ok {
 		n.D("protection", "pin", "rail", JunctionOf(0.6, 1e-3, 1.5, 25))
 	}
 }
 
-// coilVoltage is the largest or the smallest across K1, over corners.
+// coilVoltage returns the largest or the smallest voltage across K1 over the corners.
 func coilVoltage(t *testing.T, parts []Part, corners []Corner, set func(*Net), worst func(a, b float64) float64,
 	f ...Fault) float64 {
 	t.Helper()
@@ -113,7 +114,7 @@ func coilVoltage(t *testing.T, parts []Part, corners []Corner, set func(*Net), w
 	return v
 }
 
-// judgeBoard says in which states a board's relay may close although it must not, and whether an order closes it.
+// judgeBoard returns the states in which the relay may close without an order, and whether an order closes it.
 func judgeBoard(t *testing.T, parts []Part, activeLow bool, f ...Fault) (closes []string, works bool) {
 	t.Helper()
 	for _, s := range offStates(activeLow) {
@@ -125,7 +126,7 @@ func judgeBoard(t *testing.T, parts []Part, activeLow bool, f ...Fault) (closes 
 	return closes, v > closedAbove*coilVolt*0.95
 }
 
-// boards are the drawn ones.
+// boards returns the drawn relay boards.
 func boards(t *testing.T) []struct {
 	drawing, circuit, name string
 	low                    bool
@@ -140,7 +141,7 @@ func boards(t *testing.T) []struct {
 	}
 }
 
-func TestRelayBoardsOpenWithoutAProgramAndCloseOnOrder(t *testing.T) {
+func TestRelayBoardsCloseOnlyOnOrder(t *testing.T) {
 	for _, b := range boards(t) {
 		closes, works := judgeBoard(t, parts(t, b.drawing, b.circuit), b.low)
 		if len(closes) > 0 || !works {
@@ -149,9 +150,9 @@ func TestRelayBoardsOpenWithoutAProgramAndCloseOnOrder(t *testing.T) {
 	}
 }
 
-// A wet board or a long wire lets 15 µA more into the line than the pin itself: the resistors must win, and without
-// them it closes.
-func TestResistorsWinAgainstAWetBoard(t *testing.T) {
+// A wet board or a long wire adds a leakage of 15 µA to that of the pin. The resistors must keep the relay open;
+// without them it must close, which shows that the test can fail.
+func TestResistorsKeepTheRelayOpenOnAWetBoard(t *testing.T) {
 	for _, b := range boards(t) {
 		p := parts(t, b.drawing, b.circuit)
 		leak := 2.5 * inputLeak
@@ -168,7 +169,7 @@ func TestResistorsWinAgainstAWetBoard(t *testing.T) {
 	}
 }
 
-// The cures of earlier pages must be refused.
+// Circuits that earlier documentation recommended must be refused.
 func TestBoardsThatCloseWithoutAProgramAreRefused(t *testing.T) {
 	opto := func(first string) string {
 		return "OUT PIN pin GPIO17\nV3 V rail gnd 3.3V ±5%\n" + first + "V5 V five gnd 5V ±5%\nR5 R five x 1kΩ " +
@@ -188,7 +189,7 @@ func TestBoardsThatCloseWithoutAProgramAreRefused(t *testing.T) {
 	}
 }
 
-// boardRows are the boards' single faults, and those of the wire to IN.
+// boardRows returns the single faults of the boards and of the wire to IN.
 func boardRows(t *testing.T) (rows []row) {
 	for _, b := range boards(t) {
 		p := parts(t, b.drawing, b.circuit)
@@ -207,7 +208,7 @@ func boardRows(t *testing.T) (rows []row) {
 				r.does, r.notices = "open; an order does not close it", "whoever starts; `feedback`: contactor fault"
 			default:
 				r.does, r.notices = "works; open without a program", "nobody"
-				if b.name == "relay-board.svg" && f.Part == "R0" { // the wet board: TestResistorsWinAgainstAWetBoard
+				if b.name == "relay-board.svg" && f.Part == "R0" { // the wet board: TestResistorsKeepTheRelayOpenOnAWetBoard
 					r.does = "works; open without a program on a dry board, by the pin's own pull-down; a wet board may close it"
 					r.notices = "nobody: look whether it is there"
 				}

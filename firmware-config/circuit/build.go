@@ -2,22 +2,22 @@ package circuit
 
 import "fmt"
 
-// Fault is one part that is broken. The zero Fault breaks nothing.
+// Fault is one broken part. The zero Fault means that nothing is broken.
 type Fault struct {
 	Part  string
-	Short bool   // else open
-	Pins  [2]int // of a part with three pins, which of them are shorted
+	Short bool   // shorted; otherwise open
+	Pins  [2]int // which pins of a part with three pins are shorted
 }
 
-// Corner is one case of what parts may be: each value at an end of its tolerance.
+// Corner is one combination of tolerances: each value at one end of its tolerance.
 type Corner struct {
-	High   map[string]bool // the parts whose value is at the upper end; the others are at the lower
-	Middle bool            // all values as written
+	High   map[string]bool // parts with the upper value; all others have the lower one
+	Middle bool            // all values are nominal
 	Diodes Diodes
 	Strong bool // transistors and optocouplers with their largest gain
 }
 
-// Of is a part's value in this corner.
+// Of returns a part's value in this corner.
 func (c Corner) Of(p Part) float64 {
 	switch {
 	case c.Middle:
@@ -30,13 +30,13 @@ func (c Corner) Of(p Part) float64 {
 
 const (
 	shorted    = 0.05  // Ω
-	loadOhm    = 100.0 // Ω, of what a circuit feeds: enough to see whether it is fed
-	insulation = 1e6   // Ω, of a supply that is not joined to ground
+	loadOhm    = 100.0 // Ω, a load, which shows whether the circuit supplies it
+	insulation = 1e6   // Ω, of a supply without connection to ground
 	sourceOhm  = 0.1   // Ω, of a supply
-	strongFet  = 20.0  // A/V²: a power transistor's; the limits are in its threshold
+	strongFet  = 20.0  // A/V², of a power transistor, whose threshold gives the limits
 )
 
-// Build makes a net of a circuit. Contacts are open and pins float until they are set.
+// Build returns the net of a circuit with faults. At first, contacts are open and pins float.
 func Build(parts []Part, c Corner, faults ...Fault) (*Net, error) {
 	n := NewNet()
 	for _, p := range parts {
@@ -47,7 +47,7 @@ func Build(parts []Part, c Corner, faults ...Fault) (*Net, error) {
 			}
 		}
 		if fault.Part != "" {
-			for _, node := range p.Nodes { // the nodes are there, whatever became of the part
+			for _, node := range p.Nodes { // the nodes of a broken part still exist
 				n.node(node)
 			}
 			if fault.Short && len(p.Nodes) > 1 {
@@ -59,7 +59,7 @@ func Build(parts []Part, c Corner, faults ...Fault) (*Net, error) {
 			}
 			if !fault.Short || len(p.Nodes) < 3 {
 				continue
-			} // what is left of a transistor still works
+			} // the rest of a shorted transistor still works
 		}
 		if err := n.part(p, c); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.Name, err)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// fall is how long a coil's current takes from its steady value to a part of the rated one, once its contact opens.
+// fall returns how long a coil's current takes to fall from its steady value to a part of it after its contact opens.
 func fall(t *testing.T, p []Part, c Corner, part float64) (seconds, peak float64) {
 	t.Helper()
 	coil, _ := Find(p, "KM1")
@@ -46,13 +46,13 @@ func fall(t *testing.T, p []Part, c Corner, part float64) (seconds, peak float64
 	return seconds, peak
 }
 
-func TestSuppressorLetsTheContactorOpenSoon(t *testing.T) {
+func TestSuppressorLetsTheContactorOpenFast(t *testing.T) {
 	type span struct{ least, most, peak float64 }
 	got := map[string]span{}
 	for _, name := range []string{"tvs", "diode"} {
 		p := parts(t, "suppressor.svg", name)
 		s := span{least: math.Inf(1)}
-		for _, high := range []bool{false, true} { // supply and clamp together; the coil the other way round
+		for _, high := range []bool{false, true} { // supply and clamp both high or low, the coil the reverse
 			for _, clamp := range []bool{false, true} {
 				c := Corner{High: map[string]bool{"V24": high, "KM1": !high, "D1": clamp}}
 				seconds, peak := fall(t, p, c, 0.1)
@@ -78,8 +78,8 @@ func TestSuppressorLetsTheContactorOpenSoon(t *testing.T) {
 	}
 }
 
-// A diode that stands off less than the supply's upper end would carry current all day.
-func TestSuppressorOfTooLowAVoltageIsSeen(t *testing.T) {
+// A diode with a stand-off voltage below the supply's upper limit would conduct all the time.
+func TestSuppressorWithTooLowVoltageIsDetected(t *testing.T) {
 	n := NewNet()
 	n.V("V24", "plus", Ground, 28.8, sourceOhm)
 	n.R("wire", "plus", "coil", 1)
@@ -89,7 +89,7 @@ func TestSuppressorOfTooLowAVoltageIsSeen(t *testing.T) {
 	}
 }
 
-func TestLampsKeepWithinThePinsLimits(t *testing.T) {
+func TestLampsStayWithinThePinsLimits(t *testing.T) {
 	lamps := parts(t, "signals.svg", "lamps")
 	total, least, most := 0.0, math.Inf(1), 0.0
 	for _, c := range []Corner{{Diodes: Cold}, {Diodes: Hot}, {Diodes: Cold, High: map[string]bool{"R1": true, "R2": true,
@@ -124,13 +124,13 @@ func TestLampsKeepWithinThePinsLimits(t *testing.T) {
 	if least < 1e-3 || most > pinAtMost {
 		t.Errorf("an LED takes %.1f to %.1f mA, want 1 to %.0f", least*1e3, most*1e3, pinAtMost*1e3)
 	}
-	// Three LEDs, the buzzer's base and the relays of machine and extraction (R5 of a relay board), each some 3 mA.
+	// Three LEDs, the buzzer's base and the relays of machine and extraction (R5 of a relay board), about 3 mA each.
 	if all := total + 3*3.5e-3; all > 30e-3 {
 		t.Errorf("all outputs together: %.1f mA, the drawing says under 30", all*1e3)
 	}
 }
 
-func TestBuzzerAndTowerLampSwitchFromAPin(t *testing.T) {
+func TestPinSwitchesBuzzerAndTowerLamp(t *testing.T) {
 	for _, x := range []struct {
 		circuit, pin, load string
 		rated, ohm         float64

@@ -7,19 +7,19 @@ import (
 	"testing"
 )
 
-// ladder is the start circuit of wiring.svg as it stands: what people and Portillon do with its contacts, and whether
-// the contactors hold.
+// ladder simulates the start circuit of wiring.svg: the contacts as people and Portillon operate them, and whether the
+// contactors stay closed.
 type ladder struct {
 	t      *testing.T
 	net    *Net
 	pulled map[string]bool // K2, KM1
-	welded string          // a contact that stays closed
-	order  bool            // K1 is meant to be closed
-	lied   bool            // feedback once did not agree with the order
+	welded string          // a welded contact, which stays closed
+	order  bool            // the relay K1 is ordered closed
+	lied   bool            // feedback disagreed with the order at least once
 }
 
 // A contactor of 24 V DC closes at 70 to 80 % of its voltage and opens at 10 to 25 % (Schneider LC1D: 0.7 to 1.25 Uc,
-// 0.1 to 0.25 Uc; check).
+// 0.1 to 0.25 Uc).
 const (
 	contactorCloses = 0.7 * 24
 	contactorOpens  = 0.1 * 24
@@ -27,7 +27,7 @@ const (
 
 func newLadder(t *testing.T, parts []Part, f ...Fault) *ladder {
 	t.Helper()
-	n, err := Build(parts, Corner{}, f...) // all values low: the weakest supply
+	n, err := Build(parts, Corner{}, f...) // all values low, with the weakest supply
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,8 +43,8 @@ func newLadder(t *testing.T, parts []Part, f ...Fault) *ladder {
 	return l.settle()
 }
 
-// settle lets the contacts of K2 and KM1 follow their coils. Linked contacts: the NC one stays open while the NO one is
-// welded.
+// settle moves the contacts of K2 and KM1 according to their coils. Contacts are linked: the NC contact stays open
+// while the NO contact is welded.
 func (l *ladder) settle() *ladder {
 	l.t.Helper()
 	for range 6 {
@@ -73,7 +73,7 @@ func (l *ladder) close(name string) *ladder { return l.set(name, true) }
 func (l *ladder) open(name string) *ladder  { return l.set(name, false) }
 func (l *ladder) press() *ladder            { return l.close("S3").open("S3") }
 
-// stories are what must and must not start a machine. Each ends with the contactor as it says.
+// stories are sequences of operations, each with the contactor's expected final state.
 var stories = []struct {
 	name string
 	tell func(*ladder)
@@ -96,20 +96,20 @@ var stories = []struct {
 	}, false},
 }
 
-func TestMachineStartsByItsButtonAndNeverByACardAlone(t *testing.T) {
+func TestMachineStartsByItsButtonAndNotByACardAlone(t *testing.T) {
 	start := parts(t, "wiring.svg", "start")
 	for _, s := range stories {
 		l := newLadder(t, start)
 		if s.tell(l); l.pulled["KM1"] != s.runs {
 			t.Errorf("%s: the contactor is closed: %v, want %v", s.name, l.pulled["KM1"], s.runs)
 		}
-		if l.lied && s.name != "the return of the power" { // a guard without 24 V reports a contactor fault, and is right
+		if l.lied && s.name != "the return of the power" { // without 24 V a contactor fault is correct
 			t.Errorf("%s: feedback does not agree with Portillon's order all the time", s.name)
 		}
 	}
 }
 
-// The first page had Portillon's contact in series with the coil and nothing that holds: that must be refused.
+// The first drawing had Portillon's contact in series with the coil and no self-holding. That must be refused.
 func TestContactWithoutSelfHoldIsRefused(t *testing.T) {
 	old := netlist(t,
 		"V3 V rail gnd 3.3V\nR1 R rail fb 680Ω\nV24 V plus gnd 24V\nF1 FUSE plus a 1A\nS0.1 NC a b e-stop\nK1 NO b "+
@@ -126,12 +126,12 @@ func TestContactWithoutSelfHoldIsRefused(t *testing.T) {
 	}
 }
 
-// ladderRows are the start circuit's single faults: which stories end otherwise.
+// ladderRows returns the single faults of the start circuit, with the stories that end differently.
 func ladderRows(t *testing.T) (rows []row) {
 	start := parts(t, "wiring.svg", "start")
 	faults, names := faultsOf(start)
 	for i, f := range faults {
-		if f.Part == "R1" { // drawn, and broken, in inputs.svg
+		if f.Part == "R1" { // tested with inputs.svg
 			continue
 		}
 		var starts, stops []string
@@ -186,7 +186,7 @@ var ladderNotices = map[string]string{
 	"D2 open":        "nobody: K1's contact wears, and the kick disturbs the Pi",
 }
 
-func TestLidStopsTheBeamWhateverPortillonDoes(t *testing.T) {
+func TestOpenLidStopsTheBeamInEveryState(t *testing.T) {
 	for _, name := range []string{"enable", "mains"} {
 		p := parts(t, "laser-lid.svg", name)
 		for _, k1 := range []bool{false, true} {
@@ -211,7 +211,7 @@ func TestLidStopsTheBeamWhateverPortillonDoes(t *testing.T) {
 	}
 }
 
-// lidRows are the lid's single faults.
+// lidRows returns the single faults of the lid circuit.
 func lidRows(t *testing.T) (rows []row) {
 	for _, name := range []string{"enable", "mains"} {
 		p := parts(t, "laser-lid.svg", name)
@@ -256,7 +256,7 @@ func lidRows(t *testing.T) (rows []row) {
 	return rows
 }
 
-// mainsCircuits are those of mains.svg: their main contacts, and the nodes of the machine.
+// mainsCircuits lists the circuits of mains.svg with their main contacts and the machine's nodes.
 var mainsCircuits = []struct {
 	name            string
 	poles, machines []string
@@ -265,7 +265,7 @@ var mainsCircuits = []struct {
 	{"three", []string{"KM1.1", "KM1.2", "KM1.3"}, []string{"m1", "m2", "m3"}},
 }
 
-// switched is a mains circuit with all switches on but those that begin with off.
+// switched returns a mains circuit with all switches closed except those whose name begins with off.
 func switched(t *testing.T, p []Part, off string, f ...Fault) *Net {
 	t.Helper()
 	n, err := Build(p, Corner{Middle: true}, f...)
@@ -277,7 +277,7 @@ func switched(t *testing.T, p []Part, off string, f ...Fault) *Net {
 			n.Close(x.Name, off == "" || !strings.HasPrefix(x.Name, off))
 		}
 	}
-	n.Drive("V2", -115, sourceOhm) // a moment of the three phases
+	n.Drive("V2", -115, sourceOhm) // an instant of the three phases
 	n.Drive("V3", -115, sourceOhm)
 	if err := n.Solve(); err != nil {
 		t.Fatal(err)
@@ -285,7 +285,7 @@ func switched(t *testing.T, p []Part, off string, f ...Fault) *Net {
 	return n
 }
 
-func TestMainsAreCutOnAllPolesAndThePiIsFedBeforeTheContactor(t *testing.T) {
+func TestContactorCutsAllPolesButNotThePisSupply(t *testing.T) {
 	for _, c := range mainsCircuits {
 		p := parts(t, "mains.svg", c.name)
 		neutral := "n"
@@ -309,7 +309,7 @@ func TestMainsAreCutOnAllPolesAndThePiIsFedBeforeTheContactor(t *testing.T) {
 				t.Errorf("%s: %s open, the Pi is fed: %v", c.name, off, fed)
 			}
 		}
-		// each pole is in the way of its conductor: without it the machine works no more as before
+		// each pole interrupts its conductor: without it the machine does not work
 		for _, pole := range c.poles {
 			whole, less := switched(t, p, ""), switched(t, p, pole)
 			if near(whole.Through("M1"), less.Through("M1"), 1e-3) && near(whole.Through("M3"), less.Through("M3"), 1e-3) {
@@ -319,12 +319,12 @@ func TestMainsAreCutOnAllPolesAndThePiIsFedBeforeTheContactor(t *testing.T) {
 	}
 }
 
-// feed is the index of the Pi's supply.
+// feed returns the index of the Pi's supply.
 func feed(parts []Part) int {
 	return slices.IndexFunc(parts, func(p Part) bool { return p.Name == "T1" })
 }
 
-// mainsRows are the contactor's poles, welded or broken.
+// mainsRows returns the faults of the contactor's poles, welded or open.
 func mainsRows(t *testing.T) (rows []row) {
 	for _, c := range mainsCircuits {
 		p := parts(t, "mains.svg", c.name)

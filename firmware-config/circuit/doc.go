@@ -1,8 +1,8 @@
-// Package circuit recomputes the circuits of the wiring page from the drawings' own files, so that a drawing cannot say
-// one thing and be built, or tested, as another. It is used by tests alone: no program imports it.
+// Package circuit recomputes the circuits of the wiring page from the drawings' own files, so that a drawing cannot
+// differ from what is tested. Only tests use it: no program imports it.
 //
-// A drawing (firmware-config/*.svg) carries its netlist in <metadata>, as text. A line "circuit NAME" begins a circuit;
-// every other line is a part:
+// A drawing (firmware-config/*.svg) contains its netlist in <metadata>, as text. A line "circuit NAME" begins a
+// circuit; every other line is a part:
 //
 //	NAME KIND NODES… VALUE [±N%]
 //
@@ -20,10 +20,10 @@
 //	LOAD        two                                 what it is: a word
 //	TIME        none                                2.5ms
 //
-// The node "gnd" is what voltages are measured against. Read refuses a drawing that does not show each part's name (of
-// S0.1, S0) with its value in the same text, and its tolerance somewhere; the word of a contact or a load may stand in
-// another text. V and PIN need no name in the drawing, TIME neither.
+// The node "gnd" is the reference of all voltages. Read refuses a drawing that does not show each part's name (S0 for
+// S0.1) with its value in the same text, and its tolerance anywhere. The word of a contact or a load may be in another
+// text. The drawing need not show the names of V, PIN and TIME.
 //
 // Net is the solver: nodal analysis with Newton's method, backward Euler in time. Its models are as simple as a worst
-// case allows; each limit comes from a data sheet, which models.go names.
+// case allows. Each limit comes from a data sheet, which models.go names.
 package circuit

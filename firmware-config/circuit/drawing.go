@@ -14,29 +14,29 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of a drawing.
+// Limits of a drawing.
 const (
 	maxDrawing = 256 << 10 // bytes
 	maxParts   = 200
 )
 
-// Part is a line of a netlist.
+// Part is one line of a netlist.
 type Part struct {
 	Name, Kind string
 	Nodes      []string
-	Text       string  // the value as the drawing has it, without spaces: 470Ω
-	Value      float64 // in Ω, F, V, A or s; 0 where Text names a type
-	Tolerance  float64 // 0.05 is ±5 %
+	Text       string  // the value as in the drawing, without spaces: 470Ω
+	Value      float64 // in Ω, F, V, A or s; 0 if Text names a type
+	Tolerance  float64 // 0.05 means ±5 %
 }
 
-// Drawing is what a drawing's file says.
+// Drawing is the content of a drawing's file.
 type Drawing struct {
 	Title    string
 	Circuits map[string][]Part
-	Order    []string // the circuits' names, as they come
+	Order    []string // names of the circuits, in order
 }
 
-// Find returns a part of a circuit.
+// Find returns the part of a circuit with this name.
 func Find(parts []Part, name string) (Part, bool) {
 	for _, p := range parts {
 		if p.Name == name {
@@ -46,12 +46,12 @@ func Find(parts []Part, name string) (Part, bool) {
 	return Part{}, false
 }
 
-// kinds says how many nodes a part has, and whether its value is a quantity.
+// kinds gives, for each kind of part, the number of nodes and whether the value is a quantity.
 var kinds = map[string]struct {
 	nodes    int
 	quantity bool
 	unnamed  bool // the drawing need not show the part's name
-	word     bool // its value is a word that may stand elsewhere in the drawing
+	word     bool // the value is a word that may be elsewhere in the drawing
 }{
 	"R": {nodes: 2, quantity: true}, "C": {nodes: 2, quantity: true}, "FUSE": {nodes: 2,
 		quantity: true}, "COIL": {nodes: 2, quantity: true},
@@ -68,7 +68,7 @@ var units = []struct {
 }{{"kΩ", 1e3}, {"MΩ", 1e6}, {"Ω", 1}, {"µF", 1e-6}, {"nF", 1e-9}, {"mA", 1e-3}, {"ms", 1e-3}, {"A", 1}, {"V", 1}, {"s",
 	1}}
 
-// quantity reads 4.7kΩ.
+// quantity parses a value with its unit, such as 4.7kΩ.
 func quantity(s string) (float64, error) {
 	for _, u := range units {
 		number, ok := strings.CutSuffix(s, u.suffix)
@@ -84,7 +84,7 @@ func quantity(s string) (float64, error) {
 	return 0, fmt.Errorf("value %q has no known unit, want one of kΩ, MΩ, Ω, µF, nF, A, mA, V, s, ms", s)
 }
 
-// Read parses a drawing and checks that it shows what its netlist says.
+// Read parses a drawing and checks that it shows the content of its netlist.
 func Read(svg []byte) (Drawing, error) {
 	if len(svg) > maxDrawing {
 		return Drawing{}, fmt.Errorf("drawing has %d bytes, want at most %d", len(svg), maxDrawing)
@@ -103,10 +103,10 @@ func Read(svg []byte) (Drawing, error) {
 	return d, d.shown(texts["text"])
 }
 
-// textsOf collects the text of the elements that matter, by the element's name.
+// textsOf collects the text of the relevant elements, by element name.
 func textsOf(svg []byte) (map[string][]string, error) {
 	texts := map[string][]string{}
-	in := "" // the element whose text is collected
+	in := "" // the element being collected
 	dec := xml.NewDecoder(bytes.NewReader(svg))
 	for {
 		token, err := dec.Token()
@@ -153,7 +153,7 @@ func (d *Drawing) parse(netlist string) error {
 			}
 			d.Circuits[name], d.Order = nil, append(d.Order, name)
 		case name == "":
-			return fmt.Errorf("netlist: %q stands before the first circuit", strings.TrimSpace(line))
+			return fmt.Errorf("netlist: %q comes before the first circuit", strings.TrimSpace(line))
 		default:
 			p, err := parsePart(f)
 			if err != nil {
@@ -173,7 +173,7 @@ func (d *Drawing) parse(netlist string) error {
 
 func parsePart(f []string) (Part, error) {
 	if len(f) < 2 {
-		return Part{}, errors.New("a part needs a name, a kind, its nodes and a value")
+		return Part{}, errors.New("incomplete part, want a name, a kind, nodes and a value")
 	}
 	k, ok := kinds[f[1]]
 	if !ok {
@@ -189,7 +189,7 @@ func parsePart(f []string) (Part, error) {
 		p.Tolerance, rest = percent/100, rest[:n-1]
 	}
 	if len(rest) != k.nodes+1 {
-		return Part{}, fmt.Errorf("%d nodes and values, want %d nodes and one value", len(rest), k.nodes)
+		return Part{}, fmt.Errorf("got %d nodes and values, want %d nodes and one value", len(rest), k.nodes)
 	}
 	p.Nodes, p.Text = rest[:k.nodes], rest[k.nodes]
 	if k.quantity {
@@ -201,14 +201,14 @@ func parsePart(f []string) (Part, error) {
 	return p, nil
 }
 
-// shown checks that a reader of the drawing sees every part, its value and its tolerance.
+// shown checks that the drawing shows every part with its value and its tolerance.
 func (d *Drawing) shown(texts []string) error {
 	var errs []error
 	refuse := func(format string, a ...any) { errs = append(errs, fmt.Errorf(format, a...)) }
 	for _, circuit := range d.Order {
 		for _, p := range d.Circuits[circuit] {
 			name, _, _ := strings.Cut(p.Name, ".")
-			beside := texts // where the value must stand
+			beside := texts // texts that may contain the value
 			if !kinds[p.Kind].unnamed {
 				beside = nil
 				for _, t := range texts {
@@ -217,24 +217,24 @@ func (d *Drawing) shown(texts []string) error {
 					}
 				}
 				if beside == nil {
-					refuse("circuit %s: the drawing does not show the name %s", circuit, p.Name)
+					refuse("circuit %s: drawing does not show the name %s", circuit, p.Name)
 				}
 			}
 			if kinds[p.Kind].word {
 				beside = texts
 			}
 			if !contains(beside, p.Text) {
-				refuse("circuit %s: the drawing does not show %s, the value of %s", circuit, p.Text, p.Name)
+				refuse("circuit %s: drawing does not show %s, the value of %s", circuit, p.Text, p.Name)
 			}
 			if t := fmt.Sprintf("±%g%%", 100*p.Tolerance); p.Tolerance > 0 && !contains(texts, t) {
-				refuse("circuit %s: the drawing does not show %s, the tolerance of %s", circuit, t, p.Name)
+				refuse("circuit %s: drawing does not show %s, the tolerance of %s", circuit, t, p.Name)
 			}
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// hasWord reports whether a text holds a name as a whole word.
+// hasWord reports whether a text contains a name as a whole word.
 func hasWord(text, name string) bool {
 	return slices.Contains(strings.FieldsFunc(text, func(r rune) bool {
 		return !unicode.IsLetter(r) &&
@@ -242,7 +242,8 @@ func hasWord(text, name string) bool {
 	}), name)
 }
 
-// contains looks for a value, however it is spaced, that is not the end of another number: 7Ω is not in 47 Ω.
+// contains reports whether a text has a value, with any spacing, that is not the end of another number: 7Ω is not in 47
+// Ω.
 func contains(texts []string, value string) bool {
 	for _, t := range texts {
 		for i, r := range t {
@@ -254,7 +255,7 @@ func contains(texts []string, value string) bool {
 	return false
 }
 
-// begins reports whether a text begins with a value, spaces within it aside.
+// begins reports whether a text begins with a value, ignoring spaces inside it.
 func begins(text, value string) bool {
 	for i, want := range value {
 		if i > 0 {

@@ -2,8 +2,8 @@ package circuit
 
 import "math"
 
-// boltzmann over the electron's charge, V/K: the thermal voltage of a junction is this times its temperature (25.7 mV
-// at 25 °C).
+// boltzmann is Boltzmann's constant divided by the electron's charge, in V/K. Multiplied by a junction's temperature it
+// gives the thermal voltage (25.7 mV at 25 °C).
 const boltzmann = 8.617e-5
 
 // pair is an element between two nodes.
@@ -11,7 +11,7 @@ type pair struct{ a, b int }
 
 func (pair) accept(*Net, float64) {}
 
-// resistor is a resistor, a contact (closed or open) or a piece of wire.
+// resistor is a resistor, a contact (closed or open) or a wire.
 type resistor struct {
 	pair
 	g float64
@@ -19,17 +19,17 @@ type resistor struct {
 
 func (r *resistor) stamp(n *Net, _ float64) { n.conduct(r.a, r.b, r.g) }
 
-// R adds a resistor of so many Ω.
+// R adds a resistor, in Ω.
 func (n *Net) R(name, a, b string, ohm float64) {
 	n.add(name, &resistor{pair{n.node(a), n.node(b)}, 1 / ohm})
 }
 
-// Contact adds a contact, open.
+// Contact adds an open contact.
 func (n *Net) Contact(name, a, b string) {
 	n.add(name, &resistor{pair{n.node(a), n.node(b)}, 0})
 }
 
-// Close closes or opens a contact; it reports whether there is one of that name.
+// Close closes or opens a contact. It reports whether the contact exists.
 func (n *Net) Close(name string, closed bool) bool {
 	r, ok := n.named[name].(*resistor)
 	if ok && closed {
@@ -40,7 +40,7 @@ func (n *Net) Close(name string, closed bool) bool {
 	return ok
 }
 
-// capacitor remembers its voltage.
+// capacitor stores its voltage.
 type capacitor struct {
 	pair
 	farad, v float64
@@ -56,12 +56,12 @@ func (c *capacitor) stamp(n *Net, dt float64) {
 
 func (c *capacitor) accept(n *Net, _ float64) { c.v = n.across(c.a, c.b) }
 
-// C adds a capacitor, empty.
+// C adds a discharged capacitor.
 func (n *Net) C(name, a, b string, farad float64) {
 	n.add(name, &capacitor{pair: pair{n.node(a), n.node(b)}, farad: farad})
 }
 
-// Charge sets the voltage of a capacitor; it reports whether there is one of that name.
+// Charge sets the voltage of a capacitor. It reports whether the capacitor exists.
 func (n *Net) Charge(name string, volt float64) bool {
 	c, ok := n.named[name].(*capacitor)
 	if ok {
@@ -70,7 +70,7 @@ func (n *Net) Charge(name string, volt float64) bool {
 	return ok
 }
 
-// inductor remembers its current.
+// inductor stores its current.
 type inductor struct {
 	pair
 	henry, i float64
@@ -98,7 +98,7 @@ func (n *Net) L(name, a, b string, henry float64) {
 	n.add(name, &inductor{pair: pair{n.node(a), n.node(b)}, henry: henry})
 }
 
-// source is a voltage with a resistance in series.
+// source is a voltage source with a resistance in series.
 type source struct {
 	pair
 	volt, g float64
@@ -109,13 +109,13 @@ func (s *source) stamp(n *Net, _ float64) {
 	n.inject(s.a, s.b, -s.volt*s.g)
 }
 
-// V adds a voltage from node b (−) to node a (+), behind so many Ω.
+// V adds a voltage source from node b (−) to node a (+) with a series resistance in Ω.
 func (n *Net) V(name, a, b string, volt, ohm float64) {
 	n.add(name, &source{pair{n.node(a), n.node(b)}, volt, 1 / ohm})
 }
 
-// Drive sets the voltage and the resistance of a source: math.Inf(1) lets it float. It reports whether there is one of
-// that name.
+// Drive sets the voltage and the resistance of a source; math.Inf(1) lets it float. It reports whether the source
+// exists.
 func (n *Net) Drive(name string, volt, ohm float64) bool {
 	s, ok := n.named[name].(*source)
 	if ok {
@@ -124,13 +124,13 @@ func (n *Net) Drive(name string, volt, ohm float64) bool {
 	return ok
 }
 
-// sink is a current that flows from a to b whatever the voltage: a leakage.
+// sink is a leakage: a current from a to b that hardly depends on the voltage.
 type sink struct {
 	pair
 	i float64
 }
 
-// stamp has the current end where the voltage does: a leakage discharges a node and never drives it below zero.
+// stamp lets the current end at zero volts: a leakage discharges a node and never makes it negative.
 func (s *sink) stamp(n *Net, _ float64) {
 	g := s.i / 0.1
 	if v := n.across(s.a, s.b); v > 0.1 {
@@ -140,7 +140,7 @@ func (s *sink) stamp(n *Net, _ float64) {
 	}
 }
 
-// Leak adds a leakage of so many A from a to b.
+// Leak adds a leakage from a to b, in A.
 func (n *Net) Leak(name, a, b string, ampere float64) {
 	n.add(name, &sink{pair{n.node(a), n.node(b)}, ampere})
 }
@@ -152,7 +152,7 @@ type Junction struct {
 	Kelvin     float64 // the junction's temperature
 }
 
-// JunctionOf is the model of a diode that drops so many V at so many A at a temperature in °C.
+// JunctionOf returns the model of a diode with this voltage drop at this current and temperature in °C.
 func JunctionOf(volt, ampere, emission, celsius float64) Junction {
 	j := Junction{Emission: emission, Kelvin: celsius + 273.15}
 	j.Saturation = ampere / (math.Exp(volt/j.thermal()) - 1)
@@ -161,8 +161,7 @@ func JunctionOf(volt, ampere, emission, celsius float64) Junction {
 
 func (j Junction) thermal() float64 { return j.Emission * boltzmann * j.Kelvin }
 
-// steepest is the exponent beyond which a junction's curve goes on straight: a current of 10^30 times saturation
-// overflows nothing.
+// steepest is the exponent above which a junction's curve continues as a straight line, so that no current overflows.
 const steepest = 70
 
 // flow returns the current and the conductance at v.
@@ -177,8 +176,8 @@ func (j Junction) flow(v float64) (i, g float64) {
 	return j.Saturation * (e - 1), j.Saturation*e/t + leastConductance
 }
 
-// tame limits the next guess of a junction's voltage, whose exponential would throw Newton's method out (SPICE's
-// pnjlim).
+// tame limits the next value of a junction's voltage, because the exponential would make Newton's method diverge
+// (pnjlim in SPICE).
 func (j Junction) tame(next, last float64) float64 {
 	t := j.thermal()
 	critical := t * math.Log(t/(math.Sqrt2*j.Saturation))
@@ -194,7 +193,7 @@ func (j Junction) tame(next, last float64) float64 {
 	return t * math.Log(max(next/t, 1e-9))
 }
 
-// tame limits a junction's next voltage and notes where that is not yet the voltage of its nodes.
+// tame limits a junction's next voltage, and records whether it still differs from the voltage of its nodes.
 func (n *Net) tame(j Junction, next, last float64) float64 {
 	v := j.tame(next, last)
 	if math.Abs(v-next) > steady {
@@ -203,7 +202,7 @@ func (n *Net) tame(j Junction, next, last float64) float64 {
 	return v
 }
 
-// diode conducts from a to b.
+// diode is a diode from a to b.
 type diode struct {
 	pair
 	j    Junction
@@ -222,7 +221,7 @@ func (n *Net) D(name, anode, cathode string, j Junction) {
 	n.add(name, &diode{pair: pair{n.node(anode), n.node(cathode)}, j: j})
 }
 
-// clamp conducts in both directions beyond a voltage: a bidirectional suppressor, or one Zener direction each way.
+// clamp is a bidirectional suppressor: it conducts in both directions above a voltage.
 type clamp struct {
 	pair
 	volt, ohm float64
@@ -239,7 +238,7 @@ func (c *clamp) stamp(n *Net, _ float64) {
 	}
 }
 
-// Clamp adds a bidirectional suppressor that begins to conduct at so many V, with so many Ω beyond.
+// Clamp adds a bidirectional suppressor that conducts above volt, with a series resistance in Ω.
 func (n *Net) Clamp(name, a, b string, volt, ohm float64) {
 	n.add(name, &clamp{pair{n.node(a), n.node(b)}, volt, ohm})
 }

@@ -10,9 +10,9 @@ import (
 // inputCircuit is a circuit of inputs.svg.
 type inputCircuit struct {
 	name, contact string
-	limit         string  // the resistor that carries the contact's current
+	limit         string  // name of the resistor in series with the contact
 	closedIsHigh  bool    // busy
-	least, most   float64 // A, through the closed contact
+	least, most   float64 // current through the closed contact, in A
 }
 
 var inputCircuits = []inputCircuit{
@@ -22,7 +22,7 @@ var inputCircuits = []inputCircuit{
 	{"opto", "X4", "R8", false, 5e-3, 9.5e-3},
 }
 
-// level is what the Pi reads.
+// level is the level that the Pi reads.
 type level int
 
 const (
@@ -43,7 +43,8 @@ func levelOf(least, most float64) level {
 	return unsure
 }
 
-// pinVoltage is the least and the most at the pin over all corners, and the same of the contact's current.
+// pinVoltage returns the smallest and largest voltage at the pin over all corners, and the same of the contact's
+// current.
 func pinVoltage(t *testing.T, parts []Part, c inputCircuit, closed bool, change func(*Net), f ...Fault) (least, most,
 	currentLeast, currentMost float64) {
 	t.Helper()
@@ -124,8 +125,8 @@ func TestInputsReadTheirContactsInEveryCorner(t *testing.T) {
 	t.Logf("all inputs together, with busy's wire against ground: %.1f mA from 3.3 V", all*1e3)
 }
 
-// A pin that a wrong file makes an output meets its contact through the resistor in series.
-func TestInputThatIsDrivenByMistakeHarmsNoPin(t *testing.T) {
+// A pin that a wrong configuration makes an output is connected to its contact through the series resistor.
+func TestInputDrivenByMistakeDoesNotOverloadThePin(t *testing.T) {
 	for _, c := range inputCircuits {
 		p := parts(t, "inputs.svg", c.name)
 		for _, volt := range []float64{0, railVolt * (1 + railTolerance)} {
@@ -141,7 +142,7 @@ func TestInputThatIsDrivenByMistakeHarmsNoPin(t *testing.T) {
 				}
 				limit := pinAtMost
 				if c.name == "opto" && volt > 0 && closed {
-					// the optocoupler's output has no resistor: only its gain limits it; the Pi's own limit is not kept
+					// the optocoupler's output has no resistor: only its gain limits the current, which may exceed the Pi's limit
 					limit = 16e-3 * 4
 				}
 				if i := math.Abs(n.Through("IN")); i > limit {
@@ -152,8 +153,8 @@ func TestInputThatIsDrivenByMistakeHarmsNoPin(t *testing.T) {
 	}
 }
 
-// The circuits of earlier pages must be refused.
-func TestInputsThatAreWrongAreRefused(t *testing.T) {
+// Circuits of earlier documentation must be refused.
+func TestWrongInputCircuitsAreRefused(t *testing.T) {
 	for _, x := range []struct {
 		name, lines string
 		c           inputCircuit
@@ -179,7 +180,7 @@ func TestInputsThatAreWrongAreRefused(t *testing.T) {
 	}
 }
 
-// inputRows are the inputs' single faults, and those of their wires.
+// inputRows returns the single faults of the inputs and of their wires.
 func inputRows(t *testing.T) (rows []row) {
 	for _, c := range inputCircuits {
 		p := parts(t, "inputs.svg", c.name)

@@ -2,7 +2,7 @@ package circuit
 
 import "fmt"
 
-// Diodes is which of a diode's possible curves a calculation takes.
+// Diodes selects one of the possible curves of a diode.
 type Diodes int
 
 const (
@@ -14,20 +14,20 @@ const (
 	Hot
 )
 
-// Celsius is the temperature of this corner.
+// Celsius returns the temperature of this corner.
 func (d Diodes) Celsius() float64 { return [...]float64{0, 25, 60}[d] }
 
-// junctionOf is the curve of a named diode.
+// junctionOf returns the curve of a diode by its type.
 //
 // BAT46 (STMicroelectronics, table 3): at most 0.25 V at 0.1 mA and 0.45 V at 10 mA and 25 °C; leakage at most 0.5 µA
-// at 1.5 V and 25 °C, 5 µA at 1.5 V and 7.5 µA at 10 V and 60 °C. A Schottky diode's drop rises by some 1.5 mV for each
-// kelvin less (check): 0.29 V at 0 °C. The leakage of a corner is taken as its saturation current, which is also the
-// smallest drop that goes with it.
+// at 1.5 V and 25 °C, 5 µA at 1.5 V and 7.5 µA at 10 V and 60 °C. A Schottky diode's drop rises by about 1.5 mV for
+// each kelvin below: 0.29 V at 0 °C. The leakage of a corner is used as its saturation current, which also gives the
+// smallest matching drop.
 //
-// 1N4148 (Vishay): at most 1.0 V at 10 mA; 0.62 to 0.72 V at 5 mA for the 1N4448; 0.45 V at 0.1 mA typically (check).
+// 1N4148 (Vishay): at most 1.0 V at 10 mA; 0.62 to 0.72 V at 5 mA for the 1N4448; typically 0.45 V at 0.1 mA.
 //
-// LED: red 1.6 to 2.2 V, amber 1.7 to 2.3 V, green (GaP, 570 nm) 1.8 to 2.5 V at 4 mA, as makers of 5 mm LEDs have it
-// (Kingbright L-53 series; check the bag). A green of 525 nm (InGaN) wants 2.8 to 3.4 V, which a pin does not give.
+// LED: red 1.6 to 2.2 V, amber 1.7 to 2.3 V, green (GaP, 570 nm) 1.8 to 2.5 V at 4 mA, according to makers of 5 mm LEDs
+// (Kingbright L-53 series). A green LED of 525 nm (InGaN) needs 2.8 to 3.4 V, which a pin does not deliver.
 func junctionOf(model string, d Diodes) (Junction, error) {
 	celsius := d.Celsius()
 	type drop struct{ volt, ampere, emission float64 }
@@ -57,12 +57,13 @@ func junctionOf(model string, d Diodes) (Junction, error) {
 	return JunctionOf(k[d].volt, k[d].ampere, k[d].emission, celsius), nil
 }
 
-// Threshold is VGS(th) of a named transistor in V at 250 µA and 25 °C: the least, the most and the gate's leakage in A.
+// Threshold returns the smallest and largest VGS(th) of a transistor in V at 250 µA and 25 °C, and the gate's leakage
+// in A.
 //
-// AO3400A (Alpha & Omega, static parameters): 0.65 to 1.45 V; IGSS at most 100 nA at 12 V. A hot transistor begins
-// lower, by some 2 mV/K (check): 0.07 V at 60 °C. But 250 µA closes no relay: one of 63 Ω opens, at the latest, under 8
-// mA (10 % of 5 V), and the gate must rise by 0.1 V and more for 30 times the current. So the least threshold is a safe
-// bound of "open" for a hot one too.
+// AO3400A (Alpha & Omega, static parameters): 0.65 to 1.45 V; IGSS at most 100 nA at 12 V. The threshold of a hot
+// transistor is lower, by about 2 mV/K: 0.07 V at 60 °C. But 250 µA does not close a relay: one of 63 Ω opens at the
+// latest below 8 mA (10 % of 5 V), and 30 times the current needs 0.1 V or more at the gate. The smallest threshold is
+// therefore a safe limit of "open" for a hot transistor too.
 func Threshold(model string) (least, most, leak float64, err error) {
 	if model != "AO3400A" {
 		return 0, 0, 0, fmt.Errorf("unknown transistor %s", model)
@@ -70,7 +71,7 @@ func Threshold(model string) (least, most, leak float64, err error) {
 	return 0.65, 1.45, 100e-9, nil
 }
 
-// transistorOf is an NPN transistor whose gain is the least or the most of its data sheet.
+// transistorOf returns an NPN transistor with the smallest or largest gain of its data sheet.
 //
 // BC337 (onsemi, hFE at 100 mA and 1 V: 100 to 630 over all groups; VBE(on) at most 1.2 V at 300 mA; ICBO at most 100
 // nA).
@@ -85,7 +86,8 @@ func transistorOf(model string, d Diodes, strong bool) (Bipolar, error) {
 	return q, nil
 }
 
-// clampOf is a bidirectional suppressor: the least and the most breakdown voltage in V, and its resistance in Ω beyond.
+// clampOf returns a bidirectional suppressor's smallest and largest breakdown voltage in V, and its resistance above in
+// Ω.
 //
 // P6KE (Littelfuse and Vishay): 12CA 11.4 to 12.6 V at 1 mA, 16.7 V at 36 A, stands off 10.2 V; 39CA 37.1 to 41.0 V,
 // 53.9 V at 11.1 A, stands off 33.3 V.

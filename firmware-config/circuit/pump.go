@@ -6,35 +6,35 @@ import (
 )
 
 // The Pi's pin as a source. BCM2711: at least 2.6 V at 4 mA, so at most 175 Ω (raspberrypi/documentation,
-// gpio-on-raspberry-pi.adoc, table of BCM2711); the 3.3 V of a Pi are ±5 % (check: the regulator's own tolerance is 2
+// gpio-on-raspberry-pi.adoc, table of BCM2711). A Pi's 3.3 V has a tolerance of ±5 % (that of the regulator alone is 2
 // %).
 const (
 	pinOhm        = 175.0
 	railVolt      = 3.3
 	railTolerance = 0.05
-	firstStep     = 5e-6 // s, after an edge: a twentieth of the shortest R1·C1
+	firstStep     = 5e-6 // s, first step after an edge: a twentieth of the shortest R1·C1
 	longestStep   = 2e-3 // s
-	growth        = 1.4  // of the steps after an edge
-	steadyBeats   = 4    // between two looks at C2
+	growth        = 1.4  // factor between two steps after an edge
+	steadyBeats   = 4    // number of beats between two readings of C2
 	steadyTries   = 12
-	steadyVolt    = 1e-3 // V between two looks: the pump counts as steady
+	steadyVolt    = 1e-3 // V between two readings of a steady pump
 )
 
-// Pump is a charge pump under calculation. Its circuit has a pin OUT, the capacitors C2a and C2b (or C2) and the
+// Pump is a charge pump being computed. Its circuit has a pin OUT, the capacitors C2a and C2b (or C2) and the
 // transistor Q1.
 type Pump struct {
 	net   *Net
-	high  float64 // V, of the pin
-	beat  float64 // s between two toggles
+	high  float64 // V, high level of the pin
+	beat  float64 // s between two edges
 	store []string
 	gate  string
-	line  float64 // V, as it was last driven
-	dt    float64 // s, of the next step
+	line  float64 // V, present level of the line
+	dt    float64 // s, length of the next step
 
-	coilOhm float64 // Ω, of K1; 0 where the circuit ends at Q1
+	coilOhm float64 // Ω, of K1; 0 if the circuit ends at Q1
 }
 
-// NewPump builds a pump in one corner of its tolerances; supplyHigh takes the Pi's 3.3 V at their upper end.
+// NewPump builds a pump in one corner of its tolerances; with supplyHigh, the Pi's 3.3 V has its upper limit.
 func NewPump(parts []Part, c Corner, supplyHigh bool, faults ...Fault) (*Pump, error) {
 	n, err := Build(parts, c, faults...)
 	if err != nil {
@@ -43,7 +43,7 @@ func NewPump(parts []Part, c Corner, supplyHigh bool, faults ...Fault) (*Pump, e
 	q, ok := Find(parts, "Q1")
 	beat, timed := Find(parts, "BEAT")
 	if !ok || !timed {
-		return nil, fmt.Errorf("a pump needs Q1 and BEAT")
+		return nil, fmt.Errorf("incomplete pump, want Q1 and BEAT")
 	}
 	p := &Pump{net: n, high: railVolt * (1 - railTolerance), beat: beat.Value, gate: q.Nodes[0]}
 	if supplyHigh {
@@ -60,13 +60,13 @@ func NewPump(parts []Part, c Corner, supplyHigh bool, faults ...Fault) (*Pump, e
 	return p, nil
 }
 
-// Gate is the voltage at Q1's gate.
+// Gate returns the voltage at Q1's gate, in V.
 func (p *Pump) Gate() float64 { return p.net.At(p.gate) }
 
-// Coil is the voltage across the relay K1. A coil that is broken moves nothing.
+// Coil returns the voltage across the relay K1, in V. A broken coil gives 0.
 func (p *Pump) Coil() float64 { return p.net.Through("K1") * p.coilOhm }
 
-// Hold has the line stand at a level for a time. It returns the lowest and the highest voltage at the gate.
+// Hold keeps the line at a level for a time. It returns the lowest and highest voltage at the gate.
 func (p *Pump) Hold(high bool, seconds float64) (least, most float64, err error) {
 	volt := 0.0
 	if high {
@@ -87,8 +87,8 @@ func (p *Pump) Hold(high bool, seconds float64) (least, most float64, err error)
 	return least, most, nil
 }
 
-// Edges begins with empty capacitors and a low line, which then changes n times. It returns the highest voltage at the
-// gate so far after each edge: its element n−1 is what n edges do.
+// Edges starts with discharged capacitors and a low line, which then changes n times. It returns the highest gate
+// voltage after each edge: element n−1 is the effect of n edges.
 func (p *Pump) Edges(n int, apart float64) (most []float64, err error) {
 	p.net.Rest()
 	p.dt = 0
@@ -107,16 +107,16 @@ func (p *Pump) Edges(n int, apart float64) (most []float64, err error) {
 	return most, nil
 }
 
-// Steady beats until the gate no longer rises, and returns the lowest and the highest voltage of a beat. It ends after
-// a low half beat. It looks for the voltage that a few beats leave as it is (secant method): beating it up from nothing
-// takes hundreds of beats.
+// Steady toggles until the gate's voltage is steady, and returns the lowest and highest voltage of a beat. It ends
+// after a low half beat. It finds the steady voltage by the secant method, because charging from zero takes hundreds of
+// beats.
 func (p *Pump) Steady() (least, most float64, err error) {
 	p.net.Rest()
 	rise := func(from float64) (float64, error) {
 		for _, c := range p.store {
 			p.net.Charge(c, from)
 		}
-		for range steadyBeats { // C1 finds its own voltage in the first
+		for range steadyBeats { // C1 reaches its own voltage in the first beat
 			if least, most, err = p.beatOnce(); err != nil {
 				return 0, err
 			}
@@ -151,7 +151,7 @@ func (p *Pump) beatOnce() (least, most float64, err error) {
 	return min(a, c), max(b, d), err
 }
 
-// Release is how long the gate takes to fall under a voltage once the line stands still; at most the limit.
+// Release returns how long the gate takes to fall below a voltage after the line stops; at most limit. In seconds.
 func (p *Pump) Release(high bool, under, limit float64) (seconds float64, err error) {
 	const look = 2e-3
 	for p.Gate() > under && seconds < limit {

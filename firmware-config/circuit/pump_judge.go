@@ -6,30 +6,30 @@ import (
 	"time"
 )
 
-// What a charge pump must do. The relay behind it opens under 10 % of its voltage at the latest, closes at 75 % (Omron
-// G5LE).
+// Requirements for a charge pump. The relay behind it opens at the latest below 10 % of its voltage, and closes at 75 %
+// (Omron G5LE).
 const (
-	// PumpRelease is how long a pump may take to open its relay once the line stands still.
+	// PumpRelease is how long a pump may take to open its relay after the line stops.
 	PumpRelease = 600 * time.Millisecond
-	strayEdges  = 5     // that close nothing: pins move at boot and when a program dies
-	ample       = 0.4   // V over the largest threshold: the channel carries amperes there, the coil wants 0.1
-	chill       = 0.05  // V by which a cold transistor's threshold is higher: 2 mV/K from 25 to 0 °C (check)
-	quiet       = 50e-3 // s for which a busy Pi may not beat
-	longest     = 3.0   // s for which the calculation waits for a release
+	strayEdges  = 5     // edges that must not close the relay: pins change at boot and when a program ends
+	ample       = 0.4   // V above the largest threshold, where the channel carries amperes and the coil needs 0.1 A
+	chill       = 0.05  // V, increase of a cold transistor's threshold: 2 mV/K from 25 to 0 °C
+	quiet       = 50e-3 // s, longest pause of the heartbeat on a busy Pi
+	longest     = 3.0   // s, longest computed release
 	openBelow   = 0.10
 	closedAbove = 0.75
 )
 
-// PumpFigures are what all corners of a pump's tolerances give.
+// PumpFigures are the extreme values over all corners of a pump's tolerances.
 type PumpFigures struct {
-	Edges       [strayEdges + 1]float64 // the highest voltage at the gate after so many stray edges
+	Edges       [strayEdges + 1]float64 // highest gate voltage, by number of stray edges
 	Least, Most float64                 // V at the gate with the heartbeat
-	Stalled     float64                 // the lowest voltage after 50 ms without a beat
-	Release     float64                 // s, the longest
+	Stalled     float64                 // lowest voltage after 50 ms without a beat
+	Release     float64                 // s, longest release
 }
 
-// PumpCorners are the cases of a pump's tolerances: C1, C2, R2 and the Pi's 3.3 V each high or low, and three sorts of
-// diodes. Two parts that share a task (C2a and C2b) are taken alike: both high is worse than one.
+// PumpCorners returns the corners of a pump's tolerances: C1, C2, R2 and the Pi's 3.3 V each high or low, and three
+// curves of diodes. Two parts with the same task (C2a and C2b) have the same value, because that is the worst case.
 func PumpCorners(parts []Part) (corners []Corner, supplyHigh []bool) {
 	for bits := range 1 << 4 {
 		high := map[string]bool{}
@@ -51,7 +51,7 @@ func PumpCorners(parts []Part) (corners []Corner, supplyHigh []bool) {
 	return corners, supplyHigh
 }
 
-// gateSide leaves out what hangs on Q1's drain: it moves nothing at the gate.
+// gateSide returns the parts without those at Q1's drain, which do not affect the gate.
 func gateSide(parts []Part) (out []Part) {
 	for _, p := range parts {
 		if p.Kind != "COIL" && p.Kind != "V" && p.Kind != "FUSE" && p.Kind != "TVS" {
@@ -61,7 +61,7 @@ func gateSide(parts []Part) (out []Part) {
 	return out
 }
 
-// JudgePump calculates one corner and says what the pump does that it must not.
+// JudgePump computes one corner and returns which requirements the pump violates.
 func JudgePump(parts []Part, c Corner, supplyHigh bool) (f PumpFigures, wrong []string, err error) {
 	p, err := NewPump(gateSide(parts), c, supplyHigh)
 	if err != nil {
@@ -105,11 +105,11 @@ func JudgePump(parts []Part, c Corner, supplyHigh bool) (f PumpFigures, wrong []
 	return f, wrong, nil
 }
 
-// stall ends the heartbeat with the line high, and with the line low: it finds the voltage after a stall, and the time
-// until the relay opens.
+// stall stops the heartbeat with the line high, and with the line low. It computes the voltage after a stall, and the
+// time until the relay opens.
 func (p *Pump) stall(f *PumpFigures, least float64) error {
 	for _, high := range []bool{true, false} {
-		if !high { // the first stall has emptied it
+		if !high { // the first stall has discharged the pump
 			if _, _, err := p.Steady(); err != nil {
 				return err
 			}

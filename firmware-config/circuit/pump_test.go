@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// textOf is the text of a drawing's file.
+// textOf returns the text of a drawing's file.
 func textOf(t *testing.T, name string) string {
 	t.Helper()
 	b, err := os.ReadFile("../" + name)
@@ -27,7 +27,7 @@ func drawn(t *testing.T, name string) Drawing {
 	return d
 }
 
-// parts is one circuit of a drawing.
+// parts returns one circuit of a drawing.
 func parts(t *testing.T, drawing, circuit string) []Part {
 	t.Helper()
 	p := drawn(t, drawing).Circuits[circuit]
@@ -37,7 +37,7 @@ func parts(t *testing.T, drawing, circuit string) []Part {
 	return p
 }
 
-// netlist makes parts of lines, as a drawing would hold them.
+// netlist parses lines of a netlist as in a drawing.
 func netlist(t *testing.T, lines string) []Part {
 	t.Helper()
 	d := Drawing{Circuits: map[string][]Part{}}
@@ -47,7 +47,7 @@ func netlist(t *testing.T, lines string) []Part {
 	return d.Circuits["x"]
 }
 
-func TestChargePumpHoldsForTheHeartbeatAndForNothingElse(t *testing.T) {
+func TestChargePumpHoldsOnlyWithTheHeartbeat(t *testing.T) {
 	t.Parallel()
 	pump := parts(t, "charge-pump.svg", "pump")
 	all := PumpFigures{Least: math.Inf(1), Stalled: math.Inf(1)}
@@ -71,8 +71,8 @@ func TestChargePumpHoldsForTheHeartbeatAndForNothingElse(t *testing.T) {
 		strayEdges, all.Edges[1:], all.Least, all.Most, all.Stalled, all.Release)
 }
 
-// The calculation must be able to refuse: these were drawn once, or are what a shop sells in place of the named parts.
-func TestPumpsThatAreWrongAreRefused(t *testing.T) {
+// Wrong circuits must be refused: earlier drawings, and substitutes that shops sell for the specified parts.
+func TestWrongPumpsAreRefused(t *testing.T) {
 	t.Parallel()
 	single := func(r1, c1, c2, r2, beat, diode, tolerance string) string {
 		return "OUT PIN pin GPIO17\nR1 R pin a " + r1 + " ±5%\nC1 C a c " + c1 + " " + tolerance + "\nD2 D gnd c " + diode +

@@ -6,38 +6,38 @@ import (
 	"math"
 )
 
-// Ground is the node that every voltage is measured against.
+// Ground is the reference node of all voltages.
 const Ground = "gnd"
 
-// Limits of the solver. The circuits here hold currents from 0.1 µA to 10 A.
+// Limits of the solver. These circuits have currents from 0.1 µA to 10 A.
 const (
-	leastConductance = 1e-9 // S (1 GΩ), from every node to ground: a node that nothing holds still has a voltage
+	leastConductance = 1e-9 // S (1 GΩ), from every node to ground, so that a floating node has a voltage
 	closedContact    = 0.05 // Ω
-	converged        = 2e-5 // V, the largest change of a node in the last Newton iteration of a step in time
-	// V, the same of a steady state, where rounding moves a floating node by 1e-5 (5 V at 20 S, in 1 GΩ)
+	converged        = 2e-5 // V, largest change of a node in the last Newton iteration of a time step
+	// V, the same for a steady state, where rounding moves a floating node by 1e-5 (5 V at 20 S, in 1 GΩ)
 	steady        = 2e-4
 	maxIterations = 300
 )
 
-// ErrNoSolution is a circuit whose equations did not converge.
+// ErrNoSolution reports a circuit whose equations did not converge.
 var ErrNoSolution = errors.New("circuit: Newton iteration did not converge")
 
-// Net is a circuit under calculation: nodes, elements and the voltages last found. It is not safe for concurrent use.
+// Net is a circuit being computed: nodes, elements and the last voltages. It is not safe for concurrent use.
 type Net struct {
-	index    map[string]int // of a node; ground is -1
+	index    map[string]int // index of a node; ground is -1
 	v        []float64      // voltage of each node, V
 	elements []element
 	named    map[string]element
 	matrix   [][]float64
 	right    []float64
-	least    float64 // S, from every node to ground
-	limited  bool    // a junction was not yet taken at the voltage of its nodes
+	least    float64 // S, conductance from every node to ground
+	limited  bool    // a junction's voltage was limited in this iteration
 }
 
-// element adds its conductance and current to the equations.
+// element is a part that adds its conductance and current to the equations.
 type element interface {
 	stamp(n *Net, dt float64)
-	// accept keeps what the element must remember for the next step.
+	// accept stores what the element needs in the next step.
 	accept(n *Net, dt float64)
 }
 
@@ -61,7 +61,7 @@ func (n *Net) add(name string, e element) {
 	n.named[name] = e
 }
 
-// At returns the voltage of a node in V. An unknown node is an error of the caller and reads NaN.
+// At returns the voltage of a node in V; NaN for an unknown node.
 func (n *Net) At(node string) float64 {
 	i, ok := n.index[node]
 	if !ok {
@@ -106,7 +106,7 @@ func (n *Net) inject(a, b int, i float64) {
 	}
 }
 
-// Solve finds the steady state: capacitors carry nothing, inductors are wires.
+// Solve finds the steady state: capacitors carry no current, inductors are wires.
 func (n *Net) Solve() error { return n.newton(0) }
 
 // Step advances by dt seconds (backward Euler).
@@ -117,7 +117,7 @@ func (n *Net) Step(dt float64) error {
 	return n.newton(dt)
 }
 
-// Rest empties all capacitors and inductors.
+// Rest discharges all capacitors and inductors.
 func (n *Net) Rest() {
 	for _, e := range n.elements {
 		switch e := e.(type) {
@@ -132,14 +132,14 @@ func (n *Net) Rest() {
 	}
 }
 
-// newton solves the equations. Where that fails, it holds every node to ground with a conductance that it takes away
-// step by step.
+// newton solves the equations. If that fails, it adds a conductance from every node to ground, and removes it step by
+// step.
 func (n *Net) newton(dt float64) error {
 	n.resize()
 	err := n.iterate(dt)
 	for g := 1e-2; err != nil && g >= leastConductance; g /= 10 {
 		n.least = g
-		n.iterate(dt) // as far as it comes
+		n.iterate(dt) // an error is expected here
 	}
 	if n.least != leastConductance {
 		n.least = leastConductance
@@ -175,7 +175,7 @@ func (n *Net) iterate(dt float64) error {
 	return ErrNoSolution
 }
 
-// adopt moves towards the next voltages and returns the largest change.
+// adopt stores the next voltages and returns the largest change.
 func (n *Net) adopt(next []float64) (change float64) {
 	for i, v := range next {
 		change = max(change, math.Abs(v-n.v[i]))
@@ -206,7 +206,7 @@ func (n *Net) clear() {
 	}
 }
 
-// eliminate solves the linear equations (Gauss, with the largest pivot of each column).
+// eliminate solves the linear equations (Gaussian elimination with partial pivoting).
 func (n *Net) eliminate() ([]float64, error) {
 	a, b := n.matrix, n.right
 	for k := range a {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// near reports whether got is within a part of want.
+// near reports whether got is within a relative deviation of want.
 func near(got, want, part float64) bool { return math.Abs(got-want) <= part*math.Abs(want) }
 
 func solved(t *testing.T, n *Net) *Net {
@@ -17,7 +17,7 @@ func solved(t *testing.T, n *Net) *Net {
 	return n
 }
 
-func TestVoltageDividerIsThatOfTheFormula(t *testing.T) {
+func TestVoltageDividerMatchesTheFormula(t *testing.T) {
 	n := NewNet()
 	n.V("V", "in", Ground, 5, 0.001)
 	n.R("R1", "in", "out", 1000)
@@ -31,8 +31,8 @@ func TestVoltageDividerIsThatOfTheFormula(t *testing.T) {
 	}
 }
 
-// A Wheatstone bridge has no series and parallel parts: only equations solve it. 1, 2, 3, 4 Ω and 5 Ω across, at 10 V:
-// nodes (10−x)/1 = x/3 + (x−y)/5 and (10−y)/2 = y/4 − (x−y)/5 give x = 126/17, y = 116/17.
+// A Wheatstone bridge cannot be reduced to series and parallel parts. With 1, 2, 3, 4 Ω and 5 Ω across, at 10 V, the
+// node equations (10−x)/1 = x/3 + (x−y)/5 and (10−y)/2 = y/4 − (x−y)/5 give x = 126/17, y = 116/17.
 func TestBridgeIsSolved(t *testing.T) {
 	n := NewNet()
 	n.V("V", "in", Ground, 10, 1e-6)
@@ -88,7 +88,7 @@ func TestCoilsCurrentDecaysByItsTimeConstant(t *testing.T) {
 	}
 }
 
-func TestDiodeDropsWhatItsModelSays(t *testing.T) {
+func TestDiodeVoltageMatchesItsModel(t *testing.T) {
 	j := JunctionOf(0.7, 10e-3, 1.8, 25)
 	n := NewNet()
 	n.V("V", "in", Ground, 1.7, 0.001)
@@ -142,7 +142,7 @@ func TestTransistorsAmplifyAndSaturate(t *testing.T) {
 	}
 }
 
-func TestOptocouplerPassesItsCurrentOn(t *testing.T) {
+func TestOptocouplerTransfersItsCurrent(t *testing.T) {
 	build := func(load float64) *Net {
 		n := NewNet()
 		n.V("V", "in", Ground, 6, 0.001)
@@ -173,7 +173,7 @@ func TestSuppressorClampsInBothDirections(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeSolvedIsAnError(t *testing.T) {
+func TestSingularCircuitIsAnError(t *testing.T) {
 	n := NewNet()
 	n.V("V", "in", Ground, math.NaN(), 1)
 	if err := n.Solve(); !errors.Is(err, ErrNoSolution) {

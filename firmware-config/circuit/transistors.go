@@ -2,14 +2,14 @@ package circuit
 
 import "math"
 
-// Bipolar is an NPN transistor's model (Ebers and Moll, transport form).
+// Bipolar is the model of an NPN transistor (Ebers and Moll, transport form).
 type Bipolar struct {
 	Junction
-	Gain    float64 // forward current gain, as low or as high as the data sheet allows
+	Gain    float64 // forward current gain, at a limit of the data sheet
 	Reverse float64 // reverse current gain
 }
 
-// npn has three nodes.
+// npn is an NPN transistor between three nodes.
 type npn struct {
 	b, c, e  int
 	q        Bipolar
@@ -23,14 +23,14 @@ func (q *npn) stamp(n *Net, _ float64) {
 	q.vbc = n.tame(q.q.Junction, n.across(q.b, q.c), q.vbc)
 	ife, gfe := q.q.flow(q.vbe)
 	irc, grc := q.q.flow(q.vbc)
-	// The base's two junctions carry the transport currents divided by the gains.
+	// The two base junctions carry the transport currents divided by the gains.
 	base := func(x int, i, g, v, gain float64) {
 		n.conduct(q.b, x, g/gain)
 		n.inject(q.b, x, i/gain-g/gain*v)
 	}
 	base(q.e, ife, gfe, q.vbe, q.q.Gain)
 	base(q.c, irc, grc, q.vbc, q.q.Reverse)
-	// The collector's transport current ife − irc.
+	// Add the collector's transport current ife − irc.
 	n.transconduct(q.c, q.e, q.b, q.e, gfe)
 	n.transconduct(q.c, q.e, q.b, q.c, -grc)
 	n.inject(q.c, q.e, ife-irc-gfe*q.vbe+grc*q.vbc)
@@ -41,13 +41,13 @@ func (n *Net) NPN(name, base, collector, emitter string, q Bipolar) {
 	n.add(name, &npn{b: n.node(base), c: n.node(collector), e: n.node(emitter), q: q})
 }
 
-// Fet is an N-channel transistor's model (square law).
+// Fet is the model of an N-channel transistor (square law).
 type Fet struct {
 	Threshold float64 // V, gate to source
 	Slope     float64 // A/V²
 }
 
-// nmos has three nodes; its gate carries nothing.
+// nmos is an N-channel transistor between three nodes; its gate carries no current.
 type nmos struct {
 	g, d, s int
 	m       Fet
@@ -79,8 +79,7 @@ func (n *Net) NMOS(name, gate, drain, source string, m Fet) {
 	n.add(name, &nmos{n.node(gate), n.node(drain), n.node(source), m})
 }
 
-// opto is the output of an optocoupler: a current proportional to that of its LED, as far as the voltage across it
-// allows.
+// opto is the output of an optocoupler: a current proportional to that of its LED, limited by the voltage across it.
 type opto struct {
 	led  *diode
 	c, e int
@@ -89,15 +88,15 @@ type opto struct {
 
 func (opto) accept(*Net, float64) {}
 
-// knee shapes an optocoupler's output near saturation, V: at 0.2 V, where most data sheets give the saturated current,
-// it carries 95 %.
+// knee shapes an optocoupler's output near saturation, in V: at 0.2 V, where most data sheets give the saturated
+// current, it carries 95 %.
 const knee = 0.067
 
 func (o *opto) stamp(n *Net, _ float64) {
 	i, g := o.led.j.flow(o.led.last)
 	i, g = max(i, 0)*o.gain, g*o.gain
 	v := n.across(o.c, o.e)
-	part, slope := v/knee, 1/knee // backwards: a resistor
+	part, slope := v/knee, 1/knee // in reverse direction: a resistor
 	if v > 0 {
 		e := math.Exp(-v / knee)
 		part, slope = 1-e, e/knee
@@ -115,8 +114,7 @@ func (n *Net) Opto(name, anode, cathode, collector, emitter string, j Junction, 
 	n.add(name+" output", &opto{led: led, c: n.node(collector), e: n.node(emitter), gain: gain})
 }
 
-// Through returns the current through a two-pole part in A, from its first node to its second. Parts that are not there
-// carry nothing.
+// Through returns the current through a two-pole part in A, from its first node to its second; 0 for an unknown part.
 func (n *Net) Through(name string) float64 {
 	switch e := n.named[name].(type) {
 	case *resistor:

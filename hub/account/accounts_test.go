@@ -18,27 +18,30 @@ func TestLastOwnerCannotBeRemovedDemotedOrDisabled(t *testing.T) {
 	b := open(t)
 	x := b.owner()
 	// An owner who cannot sign in is nobody's way back.
-	second, err := b.Add(t.Context(), root, account.Account{Name: "second", Site: actor.Owner}, "")
+	second, err := b.Registry.Add(t.Context(), root, account.Account{Name: "second", Site: actor.Owner}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for what, f := range map[string]func() error{
-		"demoted":  func() error { _, err := b.SetRole(t.Context(), root, x.ID, x.Version, actor.Administrator); return err },
-		"disabled": func() error { _, err := b.Disable(t.Context(), root, x.ID, x.Version, true); return err },
-		"removed":  func() error { return b.Remove(t.Context(), root, x.ID, x.Version) },
+		"demoted": func() error {
+			_, err := b.Registry.SetRole(t.Context(), root, x.ID, x.Version, actor.Administrator)
+			return err
+		},
+		"disabled": func() error { _, err := b.Registry.Disable(t.Context(), root, x.ID, x.Version, true); return err },
+		"removed":  func() error { return b.Registry.Remove(t.Context(), root, x.ID, x.Version) },
 	} {
 		if err := f(); !invalid(err) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	code, err := b.ResetCode(t.Context(), root, second.ID)
+	code, err := b.Recovery.ResetCode(t.Context(), root, second.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.ResetPassword(t.Context(), code, "another random text"); err != nil {
+	if _, err := b.Recovery.ResetPassword(t.Context(), code, "another random text"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.SetRole(t.Context(), root, x.ID, x.Version, actor.Administrator); err != nil {
+	if _, err := b.Registry.SetRole(t.Context(), root, x.ID, x.Version, actor.Administrator); err != nil {
 		t.Errorf("with a second owner: %v", err)
 	}
 }
@@ -51,7 +54,7 @@ func TestOwnersDemotedInParallelLeaveOne(t *testing.T) {
 	}
 	done := make(chan error)
 	for _, x := range all {
-		go func() { _, err := b.Disable(t.Context(), root, x.ID, x.Version, true); done <- err }()
+		go func() { _, err := b.Registry.Disable(t.Context(), root, x.ID, x.Version, true); done <- err }()
 	}
 	refused := 0
 	for range all {
@@ -84,7 +87,7 @@ func TestAccountsAreCheckedWithAllFaultsAtOnce(t *testing.T) {
 		{"everything", account.Account{Name: "", Site: "x", Member: "a\nb"}, []string{"name", "role", "member"}},
 		{"member without a member", account.Account{Name: "x", Site: actor.Member}, []string{"member"}},
 	} {
-		_, err := b.Add(t.Context(), root, c.given, "")
+		_, err := b.Registry.Add(t.Context(), root, c.given, "")
 		if !invalid(err) {
 			t.Errorf("%s: %v", c.what, err)
 			continue
@@ -100,23 +103,23 @@ func TestAccountsAreCheckedWithAllFaultsAtOnce(t *testing.T) {
 func TestChangeOfAnOlderVersionIsAConflict(t *testing.T) {
 	b := open(t)
 	x := b.owner()
-	if _, err := b.Change(t.Context(), root, x.ID, x.Version,
+	if _, err := b.Registry.Change(t.Context(), root, x.ID, x.Version,
 		func(x *account.Account) error { x.Name = "a"; return nil }); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Change(t.Context(), root, x.ID, x.Version,
+	if _, err := b.Registry.Change(t.Context(), root, x.ID, x.Version,
 		func(x *account.Account) error { x.Name = "b"; return nil }); !conflicted(err) {
 		t.Error(err)
 	}
-	if err := b.Remove(t.Context(), root, x.ID, x.Version); !conflicted(err) {
+	if err := b.Registry.Remove(t.Context(), root, x.ID, x.Version); !conflicted(err) {
 		t.Error(err)
 	}
 }
 
-func TestChangeDoesNotReachWhatIsNotToBeChanged(t *testing.T) {
+func TestChangeKeepsTheFieldsThatNobodyMayChange(t *testing.T) {
 	b := open(t)
 	x := b.owner()
-	got, err := b.Change(t.Context(), root, x.ID, x.Version, func(x *account.Account) error {
+	got, err := b.Registry.Change(t.Context(), root, x.ID, x.Version, func(x *account.Account) error {
 		x.ID, x.Version, x.Password, x.Made = "a-other", 99, false, time.Time{}
 		return nil
 	})
@@ -128,14 +131,14 @@ func TestChangeDoesNotReachWhatIsNotToBeChanged(t *testing.T) {
 func TestAccountsArePaged(t *testing.T) {
 	b := open(t)
 	for n := range 7 {
-		if _, err := b.Add(t.Context(), root, account.Account{Name: fmt.Sprintf("n%d", n)}, ""); err != nil {
+		if _, err := b.Registry.Add(t.Context(), root, account.Account{Name: fmt.Sprintf("n%d", n)}, ""); err != nil {
 			t.Fatal(err)
 		}
 	}
 	seen := map[string]bool{}
 	pages := 0
 	for p := (account.Page{Limit: 3}); ; pages++ {
-		out, next, err := b.Accounts(t.Context(), root, p)
+		out, next, err := b.Registry.List(t.Context(), root, p)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,28 +166,37 @@ func TestEveryActOfAnAdministratorIsInTheAuditLog(t *testing.T) {
 		what string
 		f    func() error
 	}{
-		{"Add", func() (err error) { y, err = b.Add(ctx, a, account.Account{Name: "y\u00a0z"}, ""); return err }},
+		{"Add", func() (err error) { y, err = b.Registry.Add(ctx, a, account.Account{Name: "y\u00a0z"}, ""); return err }},
 		{"Add", func() (err error) {
-			y, err = b.Add(ctx, a, account.Account{Name: "y", Member: "m-lea", Site: actor.Member}, good)
+			y, err = b.Registry.Add(ctx, a, account.Account{Name: "y", Member: "m-lea", Site: actor.Member}, good)
 			return err
 		}},
-		{"SetRole", func() (err error) { y, err = b.SetRole(ctx, a, y.ID, y.Version, actor.Administrator); return err }},
+		{"SetRole", func() (err error) {
+			y, err = b.Registry.SetRole(ctx, a, y.ID, y.Version, actor.Administrator)
+			return err
+		}},
 		{"SetMachineRole", func() (err error) {
-			y, err = b.SetMachineRole(ctx, a, y.ID, y.Version, "saw", actor.Maintainer)
+			y, err = b.Registry.SetMachineRole(ctx, a, y.ID, y.Version, "saw", actor.Maintainer)
 			return err
 		}},
-		{"SetMachineRole", func() (err error) { y, err = b.SetMachineRole(ctx, a, y.ID, y.Version, "saw", ""); return err }},
-		{"Disable", func() (err error) { y, err = b.Disable(ctx, a, y.ID, y.Version, true); return err }},
-		{"ResetCode", func() error { _, err := b.ResetCode(ctx, a, y.ID); return err }},
-		{"SignOutEverywhere", func() error { return b.SignOutEverywhere(ctx, a, y.ID) }},
+		{"SetMachineRole", func() (err error) {
+			y, err = b.Registry.SetMachineRole(ctx, a, y.ID, y.Version, "saw", "")
+			return err
+		}},
+		{"Disable", func() (err error) { y, err = b.Registry.Disable(ctx, a, y.ID, y.Version, true); return err }},
+		{"ResetCode", func() error { _, err := b.Recovery.ResetCode(ctx, a, y.ID); return err }},
+		{"SignOutEverywhere", func() error { return b.Sessions.EndAll(ctx, a, y.ID) }},
 		{"NewToken", func() (err error) {
-			tok, err = b.NewToken(ctx, a, "script", []actor.Act{actor.ReadMembers}, b.now.Add(time.Hour))
+			tok, err = b.Tokens.Issue(ctx, a, "script", []actor.Act{actor.ReadMembers}, b.now.Add(time.Hour))
 			return err
 		}},
-		{"RevokeToken", func() error { return b.RevokeToken(ctx, a, x.ID, tok.ID) }},
-		{"PrintedCodes", func() error { _, err := b.PrintedCodes(ctx, a, []policy.MemberID{"m-karim"}, 1); return err }},
-		{"ChangePassword", func() error { return b.ChangePassword(ctx, a, good, "another random text") }},
-		{"Remove", func() error { return b.Remove(ctx, a, y.ID, y.Version) }},
+		{"RevokeToken", func() error { return b.Tokens.Revoke(ctx, a, x.ID, tok.ID) }},
+		{"PrintedCodes", func() error {
+			_, err := b.PrintedCodes.Print(ctx, a, []policy.MemberID{"m-karim"}, 1)
+			return err
+		}},
+		{"ChangePassword", func() error { return b.Passwords.ChangePassword(ctx, a, good, "another random text") }},
+		{"Remove", func() error { return b.Registry.Remove(ctx, a, y.ID, y.Version) }},
 	} {
 		err := step.f()
 		if step.what == "Add" && invalid(err) {
@@ -194,7 +206,7 @@ func TestEveryActOfAnAdministratorIsInTheAuditLog(t *testing.T) {
 			t.Fatalf("%s: %v", step.what, err)
 		}
 		entries++
-		out, _, err := b.AuditLog(ctx, a, account.Page{Limit: 500})
+		out, _, err := b.o.Audit.Entries(ctx, a, account.Page{Limit: 500})
 		if err != nil || len(out) != entries || out[0].Account != x.ID || out[0].Request != "req-7" || out[0].Detail == "" {
 			t.Fatalf("after %s: %d entries, want %d, %v, %+v", step.what, len(out), entries, err, out[0])
 		}
@@ -217,10 +229,10 @@ func TestActWithoutItsAuditEntryDoesNotHappen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Add(t.Context(), root, account.Account{Name: "y"}, ""); err == nil {
+	if _, err := b.Registry.Add(t.Context(), root, account.Account{Name: "y"}, ""); err == nil {
 		t.Error("an account was added without an entry")
 	}
-	if _, err := b.Change(t.Context(), root, x.ID, x.Version,
+	if _, err := b.Registry.Change(t.Context(), root, x.ID, x.Version,
 		func(x *account.Account) error { x.Name = "z"; return nil }); err == nil {
 		t.Error("an account was changed without an entry")
 	}
@@ -234,13 +246,13 @@ func TestTokenHasItsOwnersRightsAtTheTimeOfUseWithinItsScopes(t *testing.T) {
 	b.owner()
 	x := b.add(account.Account{Name: "adm", Member: "m-lea", Site: actor.Administrator})
 	a := actor.Actor{Account: x.ID, Site: actor.Administrator}
-	tok, err := b.NewToken(t.Context(), a, "script", []actor.Act{actor.WriteMembers, actor.WriteAccounts,
+	tok, err := b.Tokens.Issue(t.Context(), a, "script", []actor.Act{actor.WriteMembers, actor.WriteAccounts,
 		actor.TagMachine}, b.now.Add(24*time.Hour))
 	if err != nil || !strings.HasPrefix(tok.Text, "ptl_") {
 		t.Fatal(tok, err)
 	}
 	may := func(act actor.Act, m policy.MachineID) bool {
-		a, err := b.FromToken(t.Context(), tok.Text, "192.0.2.1")
+		a, err := b.Tokens.FromToken(t.Context(), tok.Text, "192.0.2.1")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -250,7 +262,7 @@ func TestTokenHasItsOwnersRightsAtTheTimeOfUseWithinItsScopes(t *testing.T) {
 		!may(actor.TagMachine, "saw") {
 		t.Error("wrong rights as an administrator")
 	}
-	if x, err = b.Change(t.Context(), root, x.ID, x.Version, func(x *account.Account) error {
+	if x, err = b.Registry.Change(t.Context(), root, x.ID, x.Version, func(x *account.Account) error {
 		x.Site, x.Machines = actor.Member, map[policy.MachineID]actor.Role{"saw": actor.Maintainer}
 		return nil
 	}); err != nil {
@@ -259,10 +271,10 @@ func TestTokenHasItsOwnersRightsAtTheTimeOfUseWithinItsScopes(t *testing.T) {
 	if may(actor.WriteMembers, "") || !may(actor.TagMachine, "saw") || may(actor.TagMachine, "laser") {
 		t.Error("wrong rights as a maintainer")
 	}
-	if _, err := b.Disable(t.Context(), root, x.ID, x.Version, true); err != nil {
+	if _, err := b.Registry.Disable(t.Context(), root, x.ID, x.Version, true); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.FromToken(t.Context(), tok.Text, ""); !errors.Is(err, account.ErrWrong) {
+	if _, err := b.Tokens.FromToken(t.Context(), tok.Text, ""); !errors.Is(err, account.ErrWrong) {
 		t.Errorf("of a disabled account: %v", err)
 	}
 }
@@ -271,15 +283,15 @@ func TestTokenEnds(t *testing.T) {
 	b := open(t)
 	x := b.owner()
 	a := actor.Actor{Account: x.ID, Site: actor.Owner}
-	tok, err := b.NewToken(t.Context(), a, "script", []actor.Act{actor.ReadMembers}, b.now.Add(time.Hour))
+	tok, err := b.Tokens.Issue(t.Context(), a, "script", []actor.Act{actor.ReadMembers}, b.now.Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
-	use := func() error { _, err := b.FromToken(t.Context(), tok.Text, ""); return err }
+	use := func() error { _, err := b.Tokens.FromToken(t.Context(), tok.Text, ""); return err }
 	if err := use(); err != nil {
 		t.Fatal(err)
 	}
-	if all, err := b.Tokens(t.Context(), a, x.ID); err != nil || len(all) != 1 || all[0].Text != "" ||
+	if all, err := b.Tokens.Issued(t.Context(), a, x.ID); err != nil || len(all) != 1 || all[0].Text != "" ||
 		all[0].Used.IsZero() {
 		t.Errorf("%+v, %v", all, err)
 	}
@@ -291,27 +303,28 @@ func TestTokenEnds(t *testing.T) {
 	if err := use(); !errors.Is(err, account.ErrWrong) {
 		t.Errorf("after its end: %v", err)
 	}
-	if tok, err = b.NewToken(t.Context(), a, "script", []actor.Act{actor.ReadMembers}, b.now.Add(time.Hour)); err != nil {
+	tok, err = b.Tokens.Issue(t.Context(), a, "script", []actor.Act{actor.ReadMembers}, b.now.Add(time.Hour))
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(use(), b.RevokeToken(t.Context(), a, x.ID, tok.ID)); err != nil {
+	if err := errors.Join(use(), b.Tokens.Revoke(t.Context(), a, x.ID, tok.ID)); err != nil {
 		t.Fatal(err)
 	}
 	if err := use(); !errors.Is(err, account.ErrWrong) {
 		t.Errorf("revoked: %v", err)
 	}
 	for what, f := range map[string]func() error{
-		"no scopes": func() error { _, err := b.NewToken(t.Context(), a, "x", nil, b.now.Add(time.Hour)); return err },
+		"no scopes": func() error { _, err := b.Tokens.Issue(t.Context(), a, "x", nil, b.now.Add(time.Hour)); return err },
 		"unknown act": func() error {
-			_, err := b.NewToken(t.Context(), a, "x", []actor.Act{"all"}, b.now.Add(time.Hour))
+			_, err := b.Tokens.Issue(t.Context(), a, "x", []actor.Act{"all"}, b.now.Add(time.Hour))
 			return err
 		},
 		"no end": func() error {
-			_, err := b.NewToken(t.Context(), a, "x", []actor.Act{actor.ReadOwn}, time.Time{})
+			_, err := b.Tokens.Issue(t.Context(), a, "x", []actor.Act{actor.ReadOwn}, time.Time{})
 			return err
 		},
 		"ends in 2028": func() error {
-			_, err := b.NewToken(t.Context(), a, "x", []actor.Act{actor.ReadOwn}, b.now.AddDate(2, 0, 0))
+			_, err := b.Tokens.Issue(t.Context(), a, "x", []actor.Act{actor.ReadOwn}, b.now.AddDate(2, 0, 0))
 			return err
 		},
 	} {
@@ -324,21 +337,21 @@ func TestTokenEnds(t *testing.T) {
 func TestWrongTokensAreThrottledAndRightOnesNever(t *testing.T) {
 	b := open(t)
 	x := b.owner()
-	tok, err := b.NewToken(t.Context(), actor.Actor{Account: x.ID, Site: actor.Owner}, "script",
+	tok, err := b.Tokens.Issue(t.Context(), actor.Actor{Account: x.ID, Site: actor.Owner}, "script",
 		[]actor.Act{actor.ReadMembers}, b.now.Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
 	refused := 0
 	for range 100 {
-		if _, err := b.FromToken(t.Context(), "ptl_guess", "192.0.2.1"); throttled(err) {
+		if _, err := b.Tokens.FromToken(t.Context(), "ptl_guess", "192.0.2.1"); throttled(err) {
 			refused++
 		}
 	}
 	if refused != 40 {
 		t.Errorf("%d of 100 were refused, want 40", refused)
 	}
-	if _, err := b.FromToken(t.Context(), tok.Text, "192.0.2.1"); err != nil {
+	if _, err := b.Tokens.FromToken(t.Context(), tok.Text, "192.0.2.1"); err != nil {
 		t.Errorf("a right token: %v", err)
 	}
 }
@@ -346,7 +359,7 @@ func TestWrongTokensAreThrottledAndRightOnesNever(t *testing.T) {
 func TestTokensFormIsChecked(t *testing.T) {
 	b := open(t)
 	x := b.owner()
-	tok, err := b.NewToken(t.Context(), actor.Actor{Account: x.ID, Site: actor.Owner}, "s",
+	tok, err := b.Tokens.Issue(t.Context(), actor.Actor{Account: x.ID, Site: actor.Owner}, "s",
 		[]actor.Act{actor.ReadMembers}, b.now.Add(time.Hour))
 	if err != nil || !account.IsToken(tok.Text) {
 		t.Fatal(tok, err)
@@ -367,23 +380,24 @@ func TestErasedMemberLeavesNothingButAVerifiableLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := w.get().Account
-	x, err := b.Account(t.Context(), root, id)
+	x, err := b.Registry.Get(t.Context(), root, id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Change(t.Context(), root, id, x.Version,
+	if _, err := b.Registry.Change(t.Context(), root, id, x.Version,
 		func(x *account.Account) error { x.Name = "Léa Martin"; return nil }); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.do("POST", func(ctx context.Context) error { return b.MailLink(ctx, "lea@biklab.example") }); err != nil {
+	ask := func(ctx context.Context) error { return b.Links.MailLink(ctx, "lea@biklab.example") }
+	if err := w.do("POST", ask); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.PrintedCodes(t.Context(), root, []policy.MemberID{"m-lea"}, 1); err != nil {
+	if _, err := b.PrintedCodes.Print(t.Context(), root, []policy.MemberID{"m-lea"}, 1); err != nil {
 		t.Fatal(err)
 	}
 	forget := func(a actor.Actor) error {
 		return b.site.Write(t.Context(), func(tx *store.Tx) error {
-			return b.Forget(t.Context(), tx, a, "m-lea", []string{"Lea@biklab.example"})
+			return b.Registry.Forget(t.Context(), tx, a, "m-lea", []string{"Lea@biklab.example"})
 		})
 	}
 	if err := forget(actor.Actor{Account: "a", Site: actor.Member}); !denied(err) {
@@ -415,14 +429,17 @@ func TestErasureRemovesATrustedAccountForOwnersAlone(t *testing.T) {
 		b.owner()
 		x := b.add(account.Account{Name: "lea", Member: "m-lea", Site: role})
 		forget := func(a actor.Actor) error {
-			return b.site.Write(t.Context(), func(tx *store.Tx) error { return b.Forget(t.Context(), tx, a, "m-lea", nil) })
+			return b.site.Write(
+				t.Context(),
+				func(tx *store.Tx) error { return b.Registry.Forget(t.Context(), tx, a, "m-lea", nil) },
+			)
 		}
 		scoped := actor.Actor{Account: "o", Site: actor.Owner, Token: "t", Scopes: []actor.Act{actor.EraseMembers}}
 		for _, a := range []actor.Actor{{Account: "a", Site: actor.Administrator}, scoped} {
 			if err := forget(a); !invalid(err) {
 				t.Errorf("%s, erased by %+v: %v", role, a, err)
 			}
-			if _, err := b.Account(t.Context(), root, x.ID); err != nil {
+			if _, err := b.Registry.Get(t.Context(), root, x.ID); err != nil {
 				t.Fatalf("%s: the account is gone: %v", role, err)
 			}
 		}

@@ -1,32 +1,29 @@
 package account
 
 import (
+	"cmp"
+	"context"
+	"database/sql"
 	"encoding/base32"
+	"errors"
 	"hash/crc32"
 	"strings"
+
+	"portillon/hub/actor"
+	"portillon/hub/store"
+	"portillon/policy"
 )
 
 // crockford is the alphabet of Douglas Crockford's base 32: no I, L, O, U.
 const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
-// Bits of the codes that people type, and of those that programs carry.
+// Lengths of codes. Nobody can guess a typed code within its life: the code has 75 bits, and an address has ten
+// attempts, then one a minute (rates).
 const (
 	typedCode  = 15 // characters of 5 bits: 75 bits
 	linkCode   = 26 // 130 bits
-	tokenBytes = 20
+	tokenBytes = 20 // 160 bits
 )
-
-// newCode makes a code of n characters of 5 random bits.
-func (s *Service) newCode(n int) (string, error) {
-	b, err := s.random(n)
-	if err != nil {
-		return "", err
-	}
-	for i := range b {
-		b[i] = crockford[b[i]&31]
-	}
-	return string(b), nil
-}
 
 // grouped writes a code as people read it: five characters, a dash, five characters.
 func grouped(code string) string {
@@ -37,8 +34,8 @@ func grouped(code string) string {
 	return strings.Join(append(parts, code), "-")
 }
 
-// ungrouped reads a code as people type it: in either case, with O for 0 and I or L for 1, with spaces or dashes.
-// What is no code gives the empty text.
+// ungrouped reads a code as people type it: in either case, with O for 0 and I or L for 1, with spaces or dashes. It
+// returns the empty text for anything that is no code.
 func ungrouped(s string) string {
 	if len(s) > 100 {
 		return ""
@@ -55,17 +52,8 @@ const tokenPrefix = "ptl_"
 
 var tokenText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// newTokenText makes an API token: the prefix, 160 random bits, and their CRC-32, so that a scanner or a typing error
-// is told from a token without asking anybody.
-func (s *Service) newTokenText() (string, error) {
-	b, err := s.random(tokenBytes)
-	if err != nil {
-		return "", err
-	}
-	return tokenPrefix + tokenText.EncodeToString(append(b, checksum(b)...)), nil
-}
-
-// isToken reports whether text has the form of a token.
+// isToken reports whether text has the form of an API token: the prefix, 160 bits and their checksum. Any other text
+// is refused without a look at the database.
 func isToken(text string) bool {
 	rest, ok := strings.CutPrefix(text, tokenPrefix)
 	if !ok || len(rest) != tokenText.EncodedLen(tokenBytes+4) {
@@ -75,7 +63,64 @@ func isToken(text string) bool {
 	return err == nil && string(checksum(b[:tokenBytes])) == string(b[tokenBytes:]) && tokenText.EncodeToString(b) == rest
 }
 
+// checksum is the CRC-32 (IEEE) of b, the highest byte first.
 func checksum(b []byte) []byte {
 	c := crc32.ChecksumIEEE(b)
 	return []byte{byte(c >> 24), byte(c >> 16), byte(c >> 8), byte(c)}
+}
+
+// noRow turns a row that is not there into ErrCode, and keeps every other error.
+func noRow(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrCode
+	}
+	return err
+}
+
+// oneTimeCodes signs members in by e-mail links and printed codes.
+type oneTimeCodes struct {
+	core     *core
+	rights   *rights
+	rows     *accountRows
+	browsers *browsers
+}
+
+// use removes a code and signs its member in. kind is the code's kind in the database, "link" or "printed". Of several
+// requests that use the code at once, one removes the row and signs in; the others get ErrCode.
+func (s *oneTimeCodes) use(ctx context.Context, hash []byte, kind string, m policy.MemberID) (actor.Actor, error) {
+	if shut, err := s.rights.isShut(ctx, row{Account: Account{Member: m}}); err != nil || shut {
+		return actor.Actor{}, cmp.Or(err, ErrCode)
+	}
+	var x row
+	err := s.core.site.Write(ctx, func(tx *store.Tx) error {
+		// Whoever deletes the row has used the code.
+		done, err := tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND hash = $2 AND kind = $3 AND expires > $4`,
+			hash, kind, s.core.now())
+		if err != nil {
+			return err
+		}
+		if n, err := done.RowsAffected(); err != nil || n != 1 {
+			return errors.Join(ErrCode, err)
+		}
+		// The member may have become an administrator, or been disabled, since the code was made.
+		if x, err = s.rows.ofMember(ctx, tx, m); err != nil {
+			return err
+		}
+		if x.isTrusted() || x.Disabled {
+			return ErrCode
+		}
+		_, err = tx.Exec(ctx, `UPDATE account SET seen = $3 WHERE site = $1 AND id = $2`, x.ID, s.core.now())
+		return err
+	})
+	if err != nil {
+		return actor.Actor{}, err
+	}
+	how := "link"
+	if kind != "link" {
+		how = "code"
+	}
+	if err := s.browsers.begin(ctx, x, how); err != nil {
+		return actor.Actor{}, err
+	}
+	return s.rights.actorOf(ctx, x)
 }

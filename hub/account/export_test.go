@@ -6,22 +6,22 @@ import (
 )
 
 // CountHashes calls count whenever a password is hashed, with the parameters.
-func (s *Service) CountHashes(count func(Argon)) {
-	was := s.derive
-	s.derive = func(p Argon, password, salt []byte) []byte { count(p); return was(p, password, salt) }
+func (s *Services) CountHashes(count func(Argon)) {
+	was := s.Passwords.hasher.derive
+	s.Passwords.hasher.derive = func(p Argon, password, salt []byte) []byte { count(p); return was(p, password, salt) }
 }
 
-// SendDue is one round of RunMail.
-func (s *Service) SendDue(ctx context.Context) time.Duration { return s.sendDue(ctx) }
+// SendDue is one round of Outbox.Run.
+func (s *Services) SendDue(ctx context.Context) time.Duration { return s.Outbox.sendDue(ctx) }
 
 // FillQueue takes every place of the queue of passwords.
-func (s *Service) FillQueue() (free func()) {
+func (s *Services) FillQueue() (free func()) {
 	for range hashing + waiting {
-		s.queue.places <- struct{}{}
+		s.Passwords.hasher.queue.places <- struct{}{}
 	}
 	return func() {
 		for range hashing + waiting {
-			<-s.queue.places
+			<-s.Passwords.hasher.queue.places
 		}
 	}
 }
@@ -30,7 +30,7 @@ func (s *Service) FillQueue() (free func()) {
 func Quick(s Sender, d time.Duration) Sender { return smtpSender{s.(smtpSender).SMTP, d} }
 
 // KeepLimits bounds the rows of limits.
-func (s *Service) KeepLimits(n int) { s.maxLimits = n }
+func (s *Services) KeepLimits(n int) { s.Passwords.limits.most = n }
 
 // What tests look at from outside.
 var (

@@ -31,20 +31,21 @@ func derive(p Argon, password, salt []byte) []byte {
 	return argon2.IDKey(password, salt, p.Passes, p.MiB<<10, p.Lanes, hashSize)
 }
 
-// hashed is a password as it is stored.
+// hashed is a password as the database keeps it: the parameters, the salt and the derived key of argon2id.
 type hashed struct {
 	Argon
 	salt, hash []byte
 }
 
-// String is the PHC format: $argon2id$v=19$m=19456,t=2,p=1$salt$hash.
+// String is the PHC format: $argon2id$v=19$m=19456,t=2,p=1$salt$hash, with memory in KiB and base64 without padding.
 func (h hashed) String() string {
 	b := base64.RawStdEncoding
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, h.MiB<<10, h.Passes, h.Lanes,
 		b.EncodeToString(h.salt), b.EncodeToString(h.hash))
 }
 
-// parseHash reads what String wrote. Parameters are bounded: a row that was tampered with cannot exhaust memory.
+// parseHash reads the format that String writes, in that form only. The parameters are bounded: a row that somebody
+// tampered with cannot exhaust the memory.
 func parseHash(s string) (hashed, error) {
 	bad := fmt.Errorf("stored password is not argon2id in PHC format with known parameters")
 	parts := strings.Split(s, "$")
@@ -98,11 +99,13 @@ const (
 // memory.
 type queue struct{ places, running chan struct{} }
 
+// newQueue makes a queue with all places free.
 func newQueue() *queue {
 	return &queue{places: make(chan struct{}, hashing+waiting), running: make(chan struct{}, hashing)}
 }
 
-// enter waits for a place. leave must be called once where err is nil.
+// enter waits until a password may be hashed; *Busy where too many wait already, ctx.Err() where ctx ends first. The
+// caller calls leave once where err is nil.
 func (q *queue) enter(ctx context.Context) (leave func(), err error) {
 	select {
 	case q.places <- struct{}{}:
@@ -118,17 +121,25 @@ func (q *queue) enter(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-// newHash hashes a new password. The caller is in the queue.
-func (s *Service) newHash(password string) (string, error) {
-	salt, err := s.random(saltSize)
+// hasher hashes new passwords and checks given ones, few at a time.
+type hasher struct {
+	core   *core
+	queue  *queue
+	cost   Argon // of new hashes; a stored one of another cost is replaced at the next sign-in
+	derive func(Argon, []byte, []byte) []byte
+}
+
+// newHash hashes a new password with a new salt. The caller holds a place in the queue.
+func (s *hasher) newHash(password string) (string, error) {
+	salt, err := s.core.random(saltSize)
 	if err != nil {
 		return "", err
 	}
-	return hashed{s.o.Hash, salt, s.derive(s.o.Hash, []byte(password), salt)}.String(), nil
+	return hashed{s.cost, salt, s.derive(s.cost, []byte(password), salt)}.String(), nil
 }
 
-// hashAlone is newHash for a caller who is not in the queue.
-func (s *Service) hashAlone(ctx context.Context, password string) (string, error) {
+// hashAlone is newHash for a caller who holds no place in the queue. It returns *Busy where no place is free.
+func (s *hasher) hashAlone(ctx context.Context, password string) (string, error) {
 	leave, err := s.queue.enter(ctx)
 	if err != nil {
 		return "", err
@@ -137,15 +148,16 @@ func (s *Service) hashAlone(ctx context.Context, password string) (string, error
 	return s.newHash(password)
 }
 
-// check compares a password with a stored one. Where stored is empty or damaged it does the same work, and says no:
-// the time says nothing of whether an account exists. The caller is in the queue.
-func (s *Service) check(stored, password string) (right, upgrade bool) {
+// check compares a password with a stored hash. upgrade reports that the hash is of another cost than the one in
+// force. Where stored is empty or damaged, check does the same work and says no, so that the time does not tell
+// whether an account exists. The caller holds a place in the queue.
+func (s *hasher) check(stored, password string) (right, upgrade bool) {
 	h, err := parseHash(stored)
 	known := err == nil
 	if !known {
-		h = hashed{s.o.Hash, make([]byte, saltSize), make([]byte, hashSize)}
+		h = hashed{s.cost, make([]byte, saltSize), make([]byte, hashSize)}
 	}
 	got := s.derive(h.Argon, []byte(password), h.salt)
 	right = subtle.ConstantTimeCompare(got, h.hash) == 1 && known
-	return right, right && h.Argon != s.o.Hash
+	return right, right && h.Argon != s.cost
 }

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -24,6 +23,7 @@ import (
 	"portillon/hub/audit"
 	"portillon/hub/fault"
 	"portillon/hub/store"
+	"portillon/hub/store/storetest"
 	"portillon/policy"
 )
 
@@ -31,7 +31,7 @@ const good = "four random words are long"
 
 // bench is a service on a database of its own, with a clock that stands unless it is moved.
 type bench struct {
-	*account.Service
+	*account.Services
 	t    *testing.T
 	o    account.Options
 	db   *store.DB
@@ -71,12 +71,8 @@ var quickHash = account.Argon{MiB: 1, Passes: 1, Lanes: 1}
 
 func open(t *testing.T, change ...func(*account.Options)) *bench {
 	t.Helper()
-	dir := t.TempDir()
-	db, err := store.Open(t.Context(), filepath.Join(dir, "portillon.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	dir := storetest.Dir(t)
+	db := storetest.OpenIn(t, dir)
 	b := &bench{t: t, db: db, site: db.Site("biklab"), now: time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC),
 		log: &bytes.Buffer{}, sink: &outbox{}}
 	private, public, err := note.GenerateKey(rand.Reader, "portillon:hub:biklab")
@@ -115,7 +111,7 @@ func (b *bench) restart() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.Service = s
+	b.Services = s
 }
 
 // people are Léa, who is a mentor of the laser by her badges, Karim and his sister Inès at one address, and Zoé, a
@@ -161,7 +157,7 @@ var root = actor.Local("root")
 // add adds an account with the password good.
 func (b *bench) add(x account.Account) account.Account {
 	b.t.Helper()
-	got, err := b.Add(b.t.Context(), root, x, good)
+	got, err := b.Registry.Add(b.t.Context(), root, x, good)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -185,7 +181,7 @@ func (b *bench) count(query string, args ...any) (n int) {
 func (b *bench) verifyAudit() string {
 	b.t.Helper()
 	var out bytes.Buffer
-	if err := b.ExportAudit(b.t.Context(), root, &out); err != nil {
+	if err := b.o.Audit.Export(b.t.Context(), root, &out); err != nil {
 		b.t.Fatal(err)
 	}
 	text := out.String()
@@ -195,7 +191,7 @@ func (b *bench) verifyAudit() string {
 	return text
 }
 
-// browser keeps cookies, and asks a handler of the tests' own behind Service.Handler.
+// browser keeps cookies, and asks a handler of the tests' own behind Requests.Handler.
 type browser struct {
 	b       *bench
 	cookies map[string]*http.Cookie
@@ -221,8 +217,8 @@ func (w *browser) do(method string, f func(ctx context.Context) error) (err erro
 		r.AddCookie(c)
 	}
 	w.seen, w.answer = actor.Actor{}, httptest.NewRecorder()
-	w.b.Handler(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		w.seen = w.b.Actor(r)
+	w.b.Requests.Handler(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.seen = account.ActorOf(r.Context())
 		if f != nil {
 			err = f(r.Context())
 		}
@@ -248,7 +244,10 @@ func (w *browser) get() actor.Actor {
 
 func (w *browser) signIn(name, password string) error {
 	w.b.t.Helper()
-	return w.do("POST", func(ctx context.Context) error { _, err := w.b.SignIn(ctx, name, password, ""); return err })
+	return w.do(
+		"POST",
+		func(ctx context.Context) error { _, err := w.b.Passwords.SignIn(ctx, name, password, ""); return err },
+	)
 }
 
 func (w *browser) cookie() string {

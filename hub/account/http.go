@@ -3,34 +3,46 @@ package account
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"strconv"
 	"strings"
 
 	"portillon/hub/actor"
+
+	"github.com/alexedwards/scs/v2"
 )
 
-// BackgroundHeader marks what a page asks for by itself: it does not count as a use of the session, so that a page that
-// is left open keeps nobody signed in.
+// BackgroundHeader marks a request that a page makes by itself. Such a request is no use of the session: a page that
+// is left open does not keep anybody signed in.
 const BackgroundHeader = "Portillon-Background"
 
-// Handler gives every request to next who asks: ActorOf. It refuses a request with a token and a session (400), a wrong
-// token (401), and too many wrong ones (429). What a listener refuses before anybody is asked for, a foreign Host or a
-// form of another site's page, is refused by package httpd.
+// Requests finds out who asks, from the session cookie or the API token of an HTTP request.
+type Requests struct {
+	sessions *Sessions
+	tokens   *Tokens
+	manager  *scs.SessionManager
+	request  func(*http.Request) (id, address string)
+	refuse   func(http.ResponseWriter, *http.Request, error)
+}
+
+// Handler calls next with the actor of each request in its context (ActorOf). It refuses a request with a token and a
+// session (400), with a wrong token (401), and after too many wrong tokens (429). Package httpd refuses before what
+// concerns the listener alone: a foreign Host, or a form that another site's page sends.
 //
-// A visitor gets no cookie before SignIn, MailLink and their like.
-func (s *Service) Handler(next http.Handler) http.Handler {
-	browser := s.sessions.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// A visitor gets no cookie before they sign in or ask for a link.
+func (s *Requests) Handler(next http.Handler) http.Handler {
+	browser := s.manager.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := visitorOf(r.Context())
 		v.session = true
 		ctx := context.WithValue(r.Context(), visitorKey, v)
-		a, err := s.FromSession(ctx)
+		a, err := s.sessions.FromSession(ctx)
 		s.serve(w, r.WithContext(ctx), next, a, err)
 	}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := visitor{agent: shorten(printable(r.UserAgent()), 200), background: r.Header.Get(BackgroundHeader) != ""}
-		v.request, v.address = s.o.Request(r)
+		v.request, v.address = s.request(r)
 		r = r.WithContext(context.WithValue(r.Context(), visitorKey, v))
 		if _, given := r.Header["Authorization"]; !given {
 			browser.ServeHTTP(w, r)
@@ -41,7 +53,8 @@ func (s *Service) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// connection is where a request comes from, without a handler before this one that knows proxies.
+// connection is Options.Request where there is none: no id, and the address of the connection. It trusts no header of
+// a proxy.
 func connection(r *http.Request) (id, address string) {
 	from, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -50,22 +63,23 @@ func connection(r *http.Request) (id, address string) {
 	return "", from.Addr().Unmap().WithZone("").String()
 }
 
-// bearer is whom a request's API token speaks for.
-func (s *Service) bearer(r *http.Request) (actor.Actor, error) {
-	if _, err := r.Cookie(s.sessions.Cookie.Name); err == nil {
+// bearer is the actor that the API token of a request speaks for. A request with a token and a session cookie is
+// refused (ErrBoth): it would be unclear who asks.
+func (s *Requests) bearer(r *http.Request) (actor.Actor, error) {
+	if _, err := r.Cookie(s.manager.Cookie.Name); err == nil {
 		return actor.Actor{}, ErrBoth
 	}
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || len(r.Header["Authorization"]) != 1 {
 		token = ""
 	}
-	return s.FromToken(r.Context(), strings.TrimSpace(token), "")
+	return s.tokens.FromToken(r.Context(), strings.TrimSpace(token), "")
 }
 
-// serve passes a request on with its actor, or says why not.
-func (s *Service) serve(w http.ResponseWriter, r *http.Request, next http.Handler, a actor.Actor, err error) {
+// serve calls next with the actor of the request, or refuses the request where err is not nil.
+func (s *Requests) serve(w http.ResponseWriter, r *http.Request, next http.Handler, a actor.Actor, err error) {
 	if err != nil {
-		s.o.Refuse(w, r, err)
+		s.refuse(w, r, err)
 		return
 	}
 	v := visitorOf(r.Context())
@@ -73,7 +87,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, next http.Handle
 	next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), actorKey, a)))
 }
 
-// Status is the HTTP status of an error of this package; 0: it is not of this package.
+// Status is the HTTP status that answers an error of this package; 0: the error is of another package.
 func Status(err error) int {
 	var full *Throttled
 	var busy *Busy
@@ -95,27 +109,29 @@ func Status(err error) int {
 	return 0
 }
 
-// refuse is Options.Refuse where there is none: in plain text.
-func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	status := Status(err)
-	if status == 0 {
-		s.log.Error("request failed", "err", err, "request", visitorOf(r.Context()).request)
-		status, err = http.StatusInternalServerError, errors.New(http.StatusText(http.StatusInternalServerError))
-	}
-	if after := RetryAfter(err); after > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(after))
-	}
-	if status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", "Bearer")
-		if errors.Is(err, ErrWrong) {
-			err = errors.New("token is wrong or has expired")
+// plainRefusal is Options.Refuse where there is none: in plain text.
+func plainRefusal(log *slog.Logger) func(http.ResponseWriter, *http.Request, error) {
+	return func(w http.ResponseWriter, r *http.Request, err error) {
+		status := Status(err)
+		if status == 0 {
+			log.Error("request failed", "err", err, "request", visitorOf(r.Context()).request)
+			status, err = http.StatusInternalServerError, errors.New(http.StatusText(http.StatusInternalServerError))
 		}
+		if after := RetryAfter(err); after > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(after))
+		}
+		if status == http.StatusUnauthorized {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			if errors.Is(err, ErrWrong) {
+				err = errors.New("token is wrong or has expired")
+			}
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		http.Error(w, err.Error(), status)
 	}
-	w.Header().Set("Cache-Control", "no-store")
-	http.Error(w, err.Error(), status)
 }
 
-// RetryAfter is after how many seconds to try again; 0: trying again is of no use.
+// RetryAfter is after how many seconds to try again (header Retry-After); 0: another attempt is of no use.
 func RetryAfter(err error) int {
 	var full *Throttled
 	var busy *Busy
@@ -128,29 +144,11 @@ func RetryAfter(err error) int {
 	return 0
 }
 
-// ActorOf is who asks, as Handler found out. A request that did not come through Handler is nobody's.
+// ActorOf is the actor of the request that ctx comes from, as Requests.Handler found out. The zero Actor, who may do
+// nothing, where ctx comes from no such request.
 func ActorOf(ctx context.Context) actor.Actor {
 	a, _ := ctx.Value(actorKey).(actor.Actor)
 	return a
-}
-
-// Actor is ActorOf a request.
-func (s *Service) Actor(r *http.Request) actor.Actor { return ActorOf(r.Context()) }
-
-// ActorNow is who asks by a request's session at this moment, which may have ended since Handler found out: for answers
-// that last long. The zero Actor: nobody.
-func (s *Service) ActorNow(r *http.Request) (actor.Actor, error) {
-	ctx := r.Context()
-	if !visitorOf(ctx).session {
-		return actor.Actor{}, nil
-	}
-	v := visitorOf(ctx)
-	v.background = true // an open event stream is no use: a page that nobody looks at would keep its session
-	_, alive, err := sessionStore{s}.FindCtx(context.WithValue(ctx, visitorKey, v), s.sessions.Token(ctx))
-	if err != nil || !alive {
-		return actor.Actor{}, err
-	}
-	return s.FromSession(ctx)
 }
 
 // RequestID is the id of the request that ctx comes from, for logs.

@@ -1,10 +1,9 @@
 package account
 
 import (
-	"cmp"
 	"context"
-	"database/sql"
 	"errors"
+	"fmt"
 	"net/mail"
 	"net/url"
 	"strings"
@@ -16,22 +15,31 @@ import (
 	"portillon/policy"
 )
 
-// noRow turns a missing row into ErrCode.
-func noRow(err error) error {
-	if errors.Is(err, sql.ErrNoRows) {
-		return ErrCode
-	}
-	return err
-}
-
-// LinkPath is the page that an e-mail link opens, with ?code=…. GET shows a button and changes nothing (Link): scanners
-// of mail follow links. POST signs in (UseLink).
+// LinkPath is the page that an e-mail link opens, with ?code=…. GET shows a button and changes nothing (Links.Link),
+// because programs that scan mail open links. POST signs in (Links.UseLink).
 const LinkPath = "/sign-in/link"
 
-// MailLink sends a link to an e-mail address that the directory knows. The answer is the same where it knows none. The
-// link works in the browser whose request ctx comes from, once, for 15 minutes.
-func (s *Service) MailLink(ctx context.Context, address string) error {
-	if s.o.Mail == nil || !s.o.Settings().Links {
+// linkLife is how long an e-mail link is valid.
+const linkLife = 15 * time.Minute
+
+// Links signs members in by a link that is sent to their e-mail address.
+type Links struct {
+	core     *core
+	limits   *throttle
+	rights   *rights
+	browsers *browsers
+	codes    *oneTimeCodes
+	outbox   *Outbox
+	settings func() Settings
+	url      *url.URL // how browsers reach the hub; nil: no links
+}
+
+// MailLink sends a link to an e-mail address that the directory knows. The answer is the same where the directory does
+// not know it, so that nobody learns who is a member. The link works once, for 15 minutes, in the browser whose
+// request ctx comes from. It returns ErrNoMail, ErrNoBrowser, *fault.Invalid for something that is no address, or
+// *Throttled by the asking address.
+func (s *Links) MailLink(ctx context.Context, address string) error {
+	if s.outbox.sender == nil || !s.settings().Links {
 		return ErrNoMail
 	}
 	if !visitorOf(ctx).session {
@@ -41,11 +49,12 @@ func (s *Service) MailLink(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	r := s.rates()
-	if err := s.spend(ctx, limit{r.mailFrom, network(visitorOf(ctx).address)}); err != nil {
+	r := rates()
+	if err := s.limits.spend(ctx, limit{r.mailFrom, network(visitorOf(ctx).address)}); err != nil {
 		return err
 	}
-	browser, err := s.browser(ctx, true)
+	// Bind the link to this browser, before it is known whether a mail is sent.
+	browser, err := s.browsers.secret(ctx, true)
 	if err != nil {
 		return err
 	}
@@ -53,28 +62,32 @@ func (s *Service) MailLink(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	code, err := s.newCode(linkCode)
+	code, err := s.core.newCode(linkCode)
 	if err != nil {
 		return err
 	}
-	return s.site.Write(ctx, func(tx *store.Tx) error {
+	return s.core.site.Write(ctx, func(tx *store.Tx) error {
+		// A recipient who was sent too many mails gets none, and the visitor is not told.
 		var full *Throttled
-		switch err := s.spendIn(ctx, tx, limit{r.mailTo, to}); {
+		switch err := s.limits.spendIn(ctx, tx, limit{r.mailTo, to}); {
 		case errors.As(err, &full), err == nil && len(people) == 0:
 			return nil // nobody learns whether the directory knows the address
 		case err != nil:
 			return err
 		}
 		_, err := tx.Exec(ctx, `INSERT INTO account_code (site, hash, kind, account, member, address, browser, expires)
-			VALUES ($1, $2, 'link', '', '', $3, $4, $5)`, hashOf(code), to, hashOf(browser), s.now()+linkLife.Milliseconds())
+			VALUES ($1, $2, 'link', '', '', $3, $4, $5)`,
+			hashOf(code), to, hashOf(browser), s.core.now()+linkLife.Milliseconds())
 		if err != nil {
 			return err
 		}
-		return s.enqueue(ctx, tx, s.linkMail(to, code, people[0].Language))
+		return s.outbox.enqueue(ctx, tx, s.mail(to, code, people[0].Language))
 	})
 }
 
-// parseAddress reads a bare e-mail address. A line feed in it would be a header of a mail.
+// parseAddress reads a bare e-mail address and returns it as nameKey writes it. It refuses a display name and control
+// characters: a line feed would begin a header of the mail. 254 bytes are the longest address (RFC 5321, erratum
+// 1690).
 func parseAddress(address string) (string, error) {
 	a, err := mail.ParseAddress(address)
 	if err != nil || len(address) > 254 || a.Name != "" || a.Address != strings.TrimSpace(address) ||
@@ -86,25 +99,25 @@ func parseAddress(address string) (string, error) {
 	return nameKey(a.Address), nil
 }
 
-// mayLink are the members whom a link to an address may sign in: never an administrator, an owner, a disabled
-// account or a blocked member.
-func (s *Service) mayLink(ctx context.Context, address string) ([]Person, error) {
-	if s.o.People.ByAddress == nil {
+// mayLink are the members whom a link to an address may sign in: never an administrator, an owner, a disabled account
+// or a blocked member.
+func (s *Links) mayLink(ctx context.Context, address string) ([]Person, error) {
+	if s.rights.people.ByAddress == nil {
 		return nil, nil
 	}
-	all, err := s.o.People.ByAddress(ctx, address)
+	all, err := s.rights.people.ByAddress(ctx, address)
 	if err != nil {
 		return nil, err
 	}
 	var out []Person
 	for _, p := range all {
-		x, err := byMember(ctx, s.site, p.ID)
+		x, err := byMember(ctx, s.core.site, p.ID)
 		gone := (*fault.NotFound)(nil)
 		if err != nil && !errors.As(err, &gone) {
 			return nil, err
 		}
 		x.Member = p.ID // who has no account yet gets one at the first sign-in
-		shut, err := s.isShut(ctx, x)
+		shut, err := s.rights.isShut(ctx, x)
 		if err != nil {
 			return nil, err
 		}
@@ -115,21 +128,23 @@ func (s *Service) mayLink(ctx context.Context, address string) ([]Person, error)
 	return out, nil
 }
 
-// link is the address of the page. Its host is from the hub's configuration, never from a request.
-func (s *Service) link(code string) string {
-	u := s.o.URL.JoinPath(LinkPath)
+// address is the address of the page with a code. Its host is the one of the hub's configuration: the host that a
+// request names could be a stranger's.
+func (s *Links) address(code string) string {
+	u := s.url.JoinPath(LinkPath)
 	u.RawQuery = url.Values{"code": {code}}.Encode()
 	return u.String()
 }
 
-// Link says whom a link would sign in, and changes nothing. Without the browser that asked for it, it returns ErrCode.
-func (s *Service) Link(ctx context.Context, code string) ([]Person, error) {
-	if err := s.allowed(ctx, s.site, s.guessLimit(ctx)); err != nil {
+// Link returns the members whom a link would sign in, and changes nothing. It returns ErrCode where the code is wrong,
+// used or expired, or where another browser asked for the link; each such attempt counts as a guess.
+func (s *Links) Link(ctx context.Context, code string) ([]Person, error) {
+	if err := s.limits.allowed(ctx, s.core.site, s.limits.guessLimit(ctx)); err != nil {
 		return nil, err
 	}
-	address, err := s.linkAddress(ctx, s.site, code)
+	address, err := s.recipient(ctx, s.core.site, code)
 	if errors.Is(err, ErrCode) {
-		return nil, errors.Join(ErrCode, s.guess(ctx))
+		return nil, errors.Join(ErrCode, s.limits.guess(ctx))
 	}
 	if err != nil {
 		return nil, err
@@ -141,20 +156,21 @@ func (s *Service) Link(ctx context.Context, code string) ([]Person, error) {
 	return people, err
 }
 
-func (s *Service) linkAddress(ctx context.Context, q oneRow, code string) (address string, err error) {
-	browser, err := s.browser(ctx, false)
+// recipient is the e-mail address that a code was sent to, if this browser asked for it; else ErrCode.
+func (s *Links) recipient(ctx context.Context, q oneRow, code string) (address string, err error) {
+	browser, err := s.browsers.secret(ctx, false)
 	if err != nil || browser == "" {
 		return "", errors.Join(ErrCode, err)
 	}
 	err = q.QueryRow(ctx, `SELECT address FROM account_code WHERE site = $1 AND hash = $2 AND kind = 'link' AND browser =
 		$3 AND expires > $4`,
-		hashOf(ungrouped(code)), hashOf(browser), s.now()).Scan(&address)
+		hashOf(ungrouped(code)), hashOf(browser), s.core.now()).Scan(&address)
 	return address, noRow(err)
 }
 
 // UseLink signs in by an e-mail link, once. Where the address belongs to several members and member is empty, it
-// returns *Choose and the link stays valid.
-func (s *Service) UseLink(ctx context.Context, code string, member policy.MemberID) (actor.Actor, error) {
+// returns *Choose and the link stays valid. It returns ErrCode as Link does.
+func (s *Links) UseLink(ctx context.Context, code string, member policy.MemberID) (actor.Actor, error) {
 	people, err := s.Link(ctx, code)
 	if err != nil {
 		return actor.Actor{}, err
@@ -164,156 +180,33 @@ func (s *Service) UseLink(ctx context.Context, code string, member policy.Member
 	}
 	for _, p := range people {
 		if member == "" || p.ID == member {
-			return s.useOnce(ctx, hashOf(ungrouped(code)), "link", p.ID)
+			return s.codes.use(ctx, hashOf(ungrouped(code)), "link", p.ID)
 		}
 	}
 	return actor.Actor{}, ErrCode
 }
 
-// useOnce removes a code and signs its member in. Of several who use it at once, one is let in.
-func (s *Service) useOnce(ctx context.Context, hash []byte, kind string, m policy.MemberID) (actor.Actor, error) {
-	if shut, err := s.isShut(ctx, row{Account: Account{Member: m}}); err != nil || shut {
-		return actor.Actor{}, cmp.Or(err, ErrCode)
+// mail is the message with a link to sign in, in the member's language, else in the site's. It names nobody: it may
+// reach a guardian, or be read by others.
+func (s *Links) mail(to, code, language string) Mail {
+	l := policy.English
+	site := s.settings()
+	if language == "fr" || language == "" && site.Language == "fr" {
+		l = policy.French
 	}
-	var x row
-	err := s.site.Write(ctx, func(tx *store.Tx) error {
-		done, err := tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND hash = $2 AND kind = $3 AND expires > $4`,
-			hash, kind, s.now())
-		if err != nil {
-			return err
-		}
-		if n, err := done.RowsAffected(); err != nil || n != 1 {
-			return errors.Join(ErrCode, err)
-		}
-		if x, err = s.ofMember(ctx, tx, m); err != nil {
-			return err
-		}
-		if x.isTrusted() || x.Disabled {
-			return ErrCode
-		}
-		_, err = tx.Exec(ctx, `UPDATE account SET seen = $3 WHERE site = $1 AND id = $2`, x.ID, s.now())
-		return err
-	})
-	if err != nil {
-		return actor.Actor{}, err
+	subject := policy.Text{FR: "Se connecter à %s", EN: "Sign in to %s"}.In(l)
+	body := policy.Text{
+		FR: "Quelqu’un a demandé à se connecter à %s avec cette adresse.\n\n" +
+			"Ouvrez ce lien dans le navigateur où la demande a été faite, " +
+			"puis appuyez sur le bouton « Se connecter » :\n\n%s\n\nLe lien marche une fois, pendant 15 minutes. " +
+			"Si vous n’avez rien demandé, ignorez ce message.\n",
+		EN: "Somebody asked to sign in to %s with this address.\n\nOpen this link in the browser where you asked, " +
+			"then press the button “Sign in”:\n\n%s\n\nThe link works once, for 15 minutes. " +
+			"If you did not ask for it, ignore this message.\n",
+	}.In(l)
+	title := printable(site.Title)
+	if site.Contact != "" {
+		body += "\n" + strings.ReplaceAll(printable(site.Contact), "%", "%%") + "\n"
 	}
-	how := "link"
-	if kind != "link" {
-		how = "code"
-	}
-	if err := s.begin(ctx, x, how); err != nil {
-		return actor.Actor{}, err
-	}
-	return s.actorOf(ctx, x)
-}
-
-// ofMember is a member's account. A member who signs in for the first time gets one, named by their id.
-func (s *Service) ofMember(ctx context.Context, tx *store.Tx, m policy.MemberID) (row, error) {
-	x, err := byMember(ctx, tx, m)
-	if gone := (*fault.NotFound)(nil); !errors.As(err, &gone) {
-		return x, err
-	}
-	if x, err = s.fresh(Account{Name: string(m), Member: m, Site: actor.Member}); err != nil {
-		return row{}, err
-	}
-	if err := s.unique(ctx, tx, x); err != nil {
-		return row{}, err
-	}
-	tx.Changed(store.Accounts)
-	return x, insert(ctx, tx, x)
-}
-
-// Bounds of printed codes.
-const (
-	printedLife  = 90 * 24 * time.Hour
-	maxPrinted   = 200 // members at a time
-	printedEach  = 10  // codes of a member at most
-	printedRight = "1 to 200 members, 1 to 10 codes each"
-)
-
-// PrintedCodes makes codes on paper for members without e-mail, each of which signs its member in once, within 90 days.
-// A member's earlier codes end. Nobody can make one that signs in an administrator or an owner.
-func (s *Service) PrintedCodes(ctx context.Context, a actor.Actor, members []policy.MemberID, each int) ([]Printed,
-	error) {
-	if err := a.May(actor.WriteMembers, actor.Target{}); err != nil {
-		return nil, err
-	}
-	if len(members) == 0 || len(members) > maxPrinted || each < 1 || each > printedEach {
-		return nil, &fault.Invalid{Faults: []fault.Field{{Field: "members", Wrong: "too many or none", Right: printedRight}}}
-	}
-	people := make([]Person, len(members))
-	for i, m := range members {
-		people[i] = Person{ID: m}
-		if s.o.People.Member != nil {
-			var err error
-			if people[i], err = s.o.People.Member(ctx, m); err != nil {
-				return nil, err
-			}
-		}
-	}
-	var out []Printed
-	err := s.site.Write(ctx, func(tx *store.Tx) error {
-		for _, p := range people {
-			some, err := s.printFor(ctx, tx, a, p, each)
-			if err != nil {
-				return err
-			}
-			out = append(out, some...)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (s *Service) printFor(ctx context.Context, tx *store.Tx, a actor.Actor, p Person, each int) (out []Printed,
-	err error) {
-	x, err := byMember(ctx, tx, p.ID)
-	if gone := (*fault.NotFound)(nil); err != nil && !errors.As(err, &gone) {
-		return nil, err
-	}
-	if x.isTrusted() || p.ID == "" {
-		return nil, &fault.Invalid{Faults: []fault.Field{{Field: "members", Given: shorten(string(p.ID), 60),
-			Wrong: "administrators and owners sign in with a password", Right: "a member without such a role"}}}
-	}
-	if _, err := tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND kind = 'printed' AND member = $2`,
-		string(p.ID)); err != nil {
-		return nil, err
-	}
-	for range each {
-		code, err := s.newCode(typedCode)
-		if err != nil {
-			return nil, err
-		}
-		ends := s.now() + printedLife.Milliseconds()
-		_, err = tx.Exec(ctx, `INSERT INTO account_code (site, hash, kind, account, member, address, browser, expires)
-			VALUES ($1, $2, 'printed', '', $3, '', $4, $5)`, hashOf(code), string(p.ID), []byte{}, ends)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, Printed{Member: p.ID, Name: p.Name, Code: grouped(code), Expires: at(ends)})
-	}
-	return out, s.Audit(ctx, tx, a, actor.WriteMembers, "member "+string(p.ID), "codes printed to sign in with")
-}
-
-// UseCode signs in by a printed code, once.
-func (s *Service) UseCode(ctx context.Context, code string) (actor.Actor, error) {
-	if err := s.guess(ctx); err != nil {
-		return actor.Actor{}, err
-	}
-	var m policy.MemberID
-	hash := hashOf(ungrouped(code))
-	err := s.site.QueryRow(ctx, `SELECT member FROM account_code WHERE site = $1 AND hash = $2 AND kind = 'printed' AND
-		expires > $3`,
-		hash, s.now()).Scan(&m)
-	if err != nil {
-		return actor.Actor{}, noRow(err)
-	}
-	a, err := s.useOnce(ctx, hash, "printed", m)
-	if err != nil {
-		return actor.Actor{}, err
-	}
-	return a, s.goodGuess(ctx)
+	return Mail{To: to, Subject: fmt.Sprintf(subject, title), Body: fmt.Sprintf(body, title, s.address(code))}
 }

@@ -17,7 +17,7 @@ import (
 // asks has a browser ask for a link, and returns the code that was mailed; empty: none was.
 func (w *browser) asks(address string) string {
 	w.b.t.Helper()
-	if err := w.do("POST", func(ctx context.Context) error { return w.b.MailLink(ctx, address) }); err != nil {
+	if err := w.do("POST", func(ctx context.Context) error { return w.b.Links.MailLink(ctx, address) }); err != nil {
 		w.b.t.Fatal(err)
 	}
 	return w.b.mailed()
@@ -40,7 +40,7 @@ func (b *bench) mailed() string {
 
 func (w *browser) uses(code string, m policy.MemberID) error {
 	w.b.t.Helper()
-	return w.do("POST", func(ctx context.Context) error { _, err := w.b.UseLink(ctx, code, m); return err })
+	return w.do("POST", func(ctx context.Context) error { _, err := w.b.Links.UseLink(ctx, code, m); return err })
 }
 
 func TestLinkSignsInOnceInTheBrowserThatAsked(t *testing.T) {
@@ -72,20 +72,20 @@ func TestLinkSignsInOnceInTheBrowserThatAsked(t *testing.T) {
 }
 
 // Scanners of mail open every link, several times, without cookies.
-func TestScannerDoesNotUseALinkUp(t *testing.T) {
+func TestOpeningALinkDoesNotUseIt(t *testing.T) {
 	b := open(t)
 	w, scanner := b.browser(), b.browser()
 	scanner.from = "198.51.100.1:1"
 	code := w.asks("lea@biklab.example")
 	for range 5 {
-		err := scanner.do("GET", func(ctx context.Context) error { _, err := b.Link(ctx, code); return err })
+		err := scanner.do("GET", func(ctx context.Context) error { _, err := b.Links.Link(ctx, code); return err })
 		if !errors.Is(err, account.ErrCode) || scanner.get().Account != "" {
 			t.Fatalf("scanner: %v, %+v", err, scanner.seen)
 		}
 	}
 	for range 3 { // the page is opened, and reloaded
 		var people []account.Person
-		err := w.do("GET", func(ctx context.Context) (err error) { people, err = b.Link(ctx, code); return err })
+		err := w.do("GET", func(ctx context.Context) (err error) { people, err = b.Links.Link(ctx, code); return err })
 		if err != nil || len(people) != 1 || people[0].ID != "m-lea" || w.get().Account != "" {
 			t.Fatal(err, people)
 		}
@@ -125,7 +125,7 @@ func TestLinkExpiresAfterAQuarterOfAnHour(t *testing.T) {
 	w := b.browser()
 	code := w.asks("lea@biklab.example")
 	b.pass(15*time.Minute - time.Second)
-	if err := w.do("GET", func(ctx context.Context) error { _, err := b.Link(ctx, code); return err }); err != nil {
+	if err := w.do("GET", func(ctx context.Context) error { _, err := b.Links.Link(ctx, code); return err }); err != nil {
 		t.Errorf("before: %v", err)
 	}
 	b.pass(time.Second)
@@ -173,16 +173,16 @@ func TestLinksNeverSignInAdministratorsOrOwners(t *testing.T) {
 		}
 		// Nor with a link that was sent before the role was given.
 		b.owner()
-		if x, err := b.SetRole(t.Context(), root, x.ID, x.Version, actor.Member); err != nil {
+		if x, err := b.Registry.SetRole(t.Context(), root, x.ID, x.Version, actor.Member); err != nil {
 			t.Fatal(err)
 		} else if code := w.asks("lea@biklab.example"); code == "" {
 			t.Error("no link for a member")
-		} else if _, err := b.SetRole(t.Context(), root, x.ID, x.Version, role); err != nil {
+		} else if _, err := b.Registry.SetRole(t.Context(), root, x.ID, x.Version, role); err != nil {
 			t.Fatal(err)
 		} else if err := w.uses(code, "m-lea"); !errors.Is(err, account.ErrCode) {
 			t.Errorf("%s: %v", role, err)
 		}
-		if _, err := b.PrintedCodes(t.Context(), root, []policy.MemberID{"m-lea"}, 1); !invalid(err) {
+		if _, err := b.PrintedCodes.Print(t.Context(), root, []policy.MemberID{"m-lea"}, 1); !invalid(err) {
 			t.Errorf("%s: printed code: %v", role, err)
 		}
 	}
@@ -193,17 +193,17 @@ func TestDisabledAccountIsNotSignedInByLinkOrCode(t *testing.T) {
 	x := b.add(account.Account{Name: "lea", Member: "m-lea", Site: actor.Member})
 	w := b.browser()
 	code := w.asks("lea@biklab.example")
-	printed, err := b.PrintedCodes(t.Context(), root, []policy.MemberID{"m-lea"}, 1)
+	printed, err := b.PrintedCodes.Print(t.Context(), root, []policy.MemberID{"m-lea"}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Disable(t.Context(), root, x.ID, x.Version, true); err != nil {
+	if _, err := b.Registry.Disable(t.Context(), root, x.ID, x.Version, true); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.uses(code, ""); !errors.Is(err, account.ErrCode) {
 		t.Errorf("link: %v", err)
 	}
-	if _, err := b.UseCode(t.Context(), printed[0].Code); !errors.Is(err, account.ErrCode) {
+	if _, err := b.PrintedCodes.UseCode(t.Context(), printed[0].Code); !errors.Is(err, account.ErrCode) {
 		t.Errorf("code: %v", err)
 	}
 }
@@ -236,7 +236,7 @@ func TestMailsToOneAddressAndFromOneBrowserAreLimited(t *testing.T) {
 	refused := 0
 	for n := range 30 { // from one browser to everybody
 		if err := w.do("POST", func(ctx context.Context) error {
-			return b.MailLink(ctx, fmt.Sprintf("n%d@biklab.example",
+			return b.Links.MailLink(ctx, fmt.Sprintf("n%d@biklab.example",
 				n))
 		}); throttled(err) {
 			refused++
@@ -260,7 +260,7 @@ func TestHostOfALinkIsFromTheConfiguration(t *testing.T) {
 func TestAddressesWithHeadersAreRefused(t *testing.T) {
 	b := open(t)
 	w := b.browser()
-	if err := b.MailLink(t.Context(), "lea@biklab.example"); !errors.Is(err, account.ErrNoBrowser) {
+	if err := b.Links.MailLink(t.Context(), "lea@biklab.example"); !errors.Is(err, account.ErrNoBrowser) {
 		t.Errorf("without a browser: %v", err)
 	}
 	for _, address := range []string{"", "x", "lea@biklab.example\r\nBcc: all@evil.example",
@@ -268,7 +268,7 @@ func TestAddressesWithHeadersAreRefused(t *testing.T) {
 		"\"a\r\nBcc: x\"@biklab.example",
 		"Léa <lea@biklab.example>", "lea@biklab.example, x@evil.example", "<lea@biklab.example>",
 		"a@b.example\x00", strings.Repeat("a", 300) + "@biklab.example", "\u202elea@biklab.example"} {
-		if err := w.do("POST", func(ctx context.Context) error { return b.MailLink(ctx, address) }); !invalid(err) {
+		if err := w.do("POST", func(ctx context.Context) error { return b.Links.MailLink(ctx, address) }); !invalid(err) {
 			t.Errorf("%q: %v", address, err)
 		}
 	}
@@ -350,7 +350,7 @@ func TestLinksCanBeSwitchedOffWhileTheHubRuns(t *testing.T) {
 		o.Settings = func() account.Settings { return account.Settings{Title: "Bik Lab", Language: "en", Links: links} }
 	})
 	w := b.browser()
-	ask := func(ctx context.Context) error { return b.MailLink(ctx, "lea@biklab.example") }
+	ask := func(ctx context.Context) error { return b.Links.MailLink(ctx, "lea@biklab.example") }
 	if err := w.do("POST", ask); err != nil {
 		t.Fatal(err)
 	}
@@ -362,20 +362,20 @@ func TestLinksCanBeSwitchedOffWhileTheHubRuns(t *testing.T) {
 
 func TestWithoutMailThereAreNoLinks(t *testing.T) {
 	b := open(t, func(o *account.Options) { o.Mail = nil })
-	if err := b.MailLink(t.Context(), "lea@biklab.example"); !errors.Is(err, account.ErrNoMail) {
+	if err := b.Links.MailLink(t.Context(), "lea@biklab.example"); !errors.Is(err, account.ErrNoMail) {
 		t.Error(err)
 	}
 }
 
 func TestPrintedCodeSignsItsMemberInOnce(t *testing.T) {
 	b := open(t)
-	out, err := b.PrintedCodes(t.Context(), root, []policy.MemberID{"m-lea", "m-karim"}, 2)
+	out, err := b.PrintedCodes.Print(t.Context(), root, []policy.MemberID{"m-lea", "m-karim"}, 2)
 	if err != nil || len(out) != 4 || out[0].Name != "Léa" {
 		t.Fatal(out, err)
 	}
 	w := b.browser()
 	use := func(code string) error {
-		return w.do("POST", func(ctx context.Context) error { _, err := b.UseCode(ctx, code); return err })
+		return w.do("POST", func(ctx context.Context) error { _, err := b.PrintedCodes.UseCode(ctx, code); return err })
 	}
 	typed := strings.ToLower(strings.ReplaceAll(strings.ReplaceAll(out[2].Code, "-", " "), "0", "o"))
 	if err := use(typed); err != nil || w.get().Member != "m-karim" {
@@ -384,18 +384,18 @@ func TestPrintedCodeSignsItsMemberInOnce(t *testing.T) {
 	if err := use(out[2].Code); !errors.Is(err, account.ErrCode) {
 		t.Errorf("twice: %v", err)
 	}
-	if again, err := b.PrintedCodes(t.Context(), root, []policy.MemberID{"m-lea"}, 1); err != nil {
+	if again, err := b.PrintedCodes.Print(t.Context(), root, []policy.MemberID{"m-lea"}, 1); err != nil {
 		t.Fatal(err)
 	} else if err := use(out[0].Code); !errors.Is(err, account.ErrCode) {
 		t.Errorf("an earlier sheet: %v", err)
 	} else if b.pass(91 * 24 * time.Hour); !errors.Is(use(again[0].Code), account.ErrCode) {
 		t.Error("after 91 days it works")
 	}
-	if _, err := b.PrintedCodes(t.Context(), root, []policy.MemberID{"m-none"}, 1); !missing(err) {
+	if _, err := b.PrintedCodes.Print(t.Context(), root, []policy.MemberID{"m-none"}, 1); !missing(err) {
 		t.Errorf("an unknown member: %v", err)
 	}
 	for _, n := range []int{0, 11, -1} {
-		if _, err := b.PrintedCodes(t.Context(), root, []policy.MemberID{"m-lea"}, n); !invalid(err) {
+		if _, err := b.PrintedCodes.Print(t.Context(), root, []policy.MemberID{"m-lea"}, n); !invalid(err) {
 			t.Errorf("%d codes: %v", n, err)
 		}
 	}
@@ -408,7 +408,7 @@ func TestForgottenPasswordIsSetAfterALink(t *testing.T) {
 	b.add(account.Account{Name: "lea", Member: "m-lea", Site: actor.Member})
 	w := b.browser()
 	set := func(ctx context.Context) error {
-		return b.ChangePassword(ctx, account.ActorOf(ctx), "", "another random text")
+		return b.Passwords.ChangePassword(ctx, account.ActorOf(ctx), "", "another random text")
 	}
 	if err := w.uses(w.asks("lea@biklab.example"), ""); err != nil {
 		t.Fatal(err)

@@ -46,7 +46,10 @@ var mayTable = []struct {
 	{"Merge", "?????????", "----++++-"},
 }
 
-func TestWhoMayDoWhat(t *testing.T) {
+func TestActorsMayDoWhatTheTableSays(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: hashes passwords")
+	}
 	b := open(t)
 	b.owner()
 	ctx := t.Context()
@@ -106,7 +109,7 @@ func roles(m policy.MachineID, r actor.Role) map[policy.MachineID]actor.Role {
 
 // fresh is an account as it stands now.
 func (b *bench) fresh(x account.Account) account.Account {
-	if got, err := b.Account(b.t.Context(), root, x.ID); err == nil {
+	if got, err := b.Registry.Get(b.t.Context(), root, x.ID); err == nil {
 		return got
 	}
 	return x
@@ -115,12 +118,12 @@ func (b *bench) fresh(x account.Account) account.Account {
 // restore undoes what a method that was allowed did to an account.
 func (b *bench) restore(x account.Account) {
 	b.t.Helper()
-	now, err := b.Account(b.t.Context(), root, x.ID)
+	now, err := b.Registry.Get(b.t.Context(), root, x.ID)
 	if missing(err) {
 		return // nobody's, or removed: see methods
 	}
 	if err == nil {
-		_, err = b.Change(b.t.Context(), root, x.ID, now.Version, func(y *account.Account) error {
+		_, err = b.Registry.Change(b.t.Context(), root, x.ID, now.Version, func(y *account.Account) error {
 			y.Name, y.Site, y.Machines, y.Disabled, y.Member = x.Name, x.Site, x.Machines, x.Disabled, x.Member
 			return nil
 		})
@@ -135,44 +138,49 @@ var errUndo = errors.New("undo")
 // methods are all methods that take an actor, on an account.
 func methods(b *bench, ctx context.Context, a actor.Actor, x account.Account) map[string]func() error {
 	return map[string]func() error{
-		"Accounts": func() error { _, _, err := b.Accounts(ctx, a, account.Page{}); return err },
-		"Account":  func() error { _, err := b.Account(ctx, a, x.ID); return err },
+		"Accounts": func() error { _, _, err := b.Registry.List(ctx, a, account.Page{}); return err },
+		"Account":  func() error { _, err := b.Registry.Get(ctx, a, x.ID); return err },
 		"Add": func() error {
-			_, err := b.Add(ctx, a, account.Account{Name: "owner"},
+			_, err := b.Registry.Add(ctx, a, account.Account{Name: "owner"},
 				"")
 			return err
 		}, // the name is taken
 		"Change": func() error {
-			_, err := b.Change(ctx, a, x.ID, x.Version, func(*account.Account) error { return nil })
+			_, err := b.Registry.Change(ctx, a, x.ID, x.Version, func(*account.Account) error { return nil })
 			return err
 		},
-		"SetRole": func() error { _, err := b.SetRole(ctx, a, x.ID, x.Version, actor.Owner); return err },
+		"SetRole": func() error { _, err := b.Registry.SetRole(ctx, a, x.ID, x.Version, actor.Owner); return err },
 		"SetMachineRole": func() error {
-			_, err := b.SetMachineRole(ctx, a, x.ID, x.Version, "saw",
+			_, err := b.Registry.SetMachineRole(ctx, a, x.ID, x.Version, "saw",
 				actor.Maintainer)
 			return err
 		},
-		"Disable":           func() error { _, err := b.Disable(ctx, a, x.ID, x.Version, true); return err },
-		"Remove":            func() error { return b.Remove(ctx, a, x.ID, -1) }, // a conflict
-		"ResetCode":         func() error { _, err := b.ResetCode(ctx, a, x.ID); return err },
-		"Recover":           func() error { _, err := b.Recover(ctx, a, x.Name); return err },
-		"Sessions":          func() error { _, err := b.Sessions(ctx, a, x.ID); return err },
-		"EndSession":        func() error { return b.EndSession(ctx, a, x.ID, "s-none") },
-		"SignOutEverywhere": func() error { return b.SignOutEverywhere(ctx, a, x.ID) },
-		"Tokens":            func() error { _, err := b.Tokens(ctx, a, x.ID); return err },
+		"Disable":           func() error { _, err := b.Registry.Disable(ctx, a, x.ID, x.Version, true); return err },
+		"Remove":            func() error { return b.Registry.Remove(ctx, a, x.ID, -1) }, // a conflict
+		"ResetCode":         func() error { _, err := b.Recovery.ResetCode(ctx, a, x.ID); return err },
+		"Recover":           func() error { _, err := b.Recovery.Recover(ctx, a, x.Name); return err },
+		"Sessions":          func() error { _, err := b.Sessions.Active(ctx, a, x.ID); return err },
+		"EndSession":        func() error { return b.Sessions.End(ctx, a, x.ID, "s-none") },
+		"SignOutEverywhere": func() error { return b.Sessions.EndAll(ctx, a, x.ID) },
+		"Tokens":            func() error { _, err := b.Tokens.Issued(ctx, a, x.ID); return err },
 		"NewToken": func() error {
-			_, err := b.NewToken(ctx, a, "t", []actor.Act{actor.ReadMembers}, b.now.Add(time.Hour))
+			_, err := b.Tokens.Issue(ctx, a, "t", []actor.Act{actor.ReadMembers}, b.now.Add(time.Hour))
 			return err
 		},
-		"RevokeToken":    func() error { return b.RevokeToken(ctx, a, x.ID, "t-none") },
-		"ChangePassword": func() error { return b.ChangePassword(ctx, a, "wrong wrong wrong", "another random text") },
-		"PrintedCodes":   func() error { _, err := b.PrintedCodes(ctx, a, []policy.MemberID{"m-karim"}, 1); return err },
-		"AuditLog":       func() error { _, _, err := b.AuditLog(ctx, a, account.Page{}); return err },
-		"ExportAudit":    func() error { return b.ExportAudit(ctx, a, &bytes.Buffer{}) },
-		"Merge":          func() error { return b.merge(a, "m-karim", "m-ines") },
+		"RevokeToken": func() error { return b.Tokens.Revoke(ctx, a, x.ID, "t-none") },
+		"ChangePassword": func() error {
+			return b.Passwords.ChangePassword(ctx, a, "wrong wrong wrong", "another random text")
+		},
+		"PrintedCodes": func() error {
+			_, err := b.PrintedCodes.Print(ctx, a, []policy.MemberID{"m-karim"}, 1)
+			return err
+		},
+		"AuditLog":    func() error { _, _, err := b.o.Audit.Entries(ctx, a, account.Page{}); return err },
+		"ExportAudit": func() error { return b.o.Audit.Export(ctx, a, &bytes.Buffer{}) },
+		"Merge":       func() error { return b.merge(a, "m-karim", "m-ines") },
 		"Forget": func() error {
 			err := b.site.Write(ctx, func(tx *store.Tx) error {
-				if err := b.Forget(ctx, tx, a, "m-zoe", nil); err != nil {
+				if err := b.Registry.Forget(ctx, tx, a, "m-zoe", nil); err != nil {
 					return err
 				}
 				return errUndo
@@ -186,7 +194,7 @@ func methods(b *bench, ctx context.Context, a actor.Actor, x account.Account) ma
 }
 
 // Each method is asked for every id of another site: nothing of it is seen or changed.
-func TestOtherSitesAccountsAreNotThere(t *testing.T) {
+func TestAccountsOfAnotherSiteAreNotFound(t *testing.T) {
 	b := open(t)
 	b.owner()
 	o := b.o
@@ -195,16 +203,16 @@ func TestOtherSitesAccountsAreNotThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := elsewhere.Add(t.Context(), root, account.Account{Name: "theirs", Site: actor.Owner}, good)
+	x, err := elsewhere.Registry.Add(t.Context(), root, account.Account{Name: "theirs", Site: actor.Owner}, good)
 	if err != nil {
 		t.Fatal(err)
 	}
-	tok, err := elsewhere.NewToken(t.Context(), actor.Actor{Account: x.ID, Site: actor.Owner}, "t",
+	tok, err := elsewhere.Tokens.Issue(t.Context(), actor.Actor{Account: x.ID, Site: actor.Owner}, "t",
 		[]actor.Act{actor.ReadMembers}, b.now.Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
-	code, err := elsewhere.ResetCode(t.Context(), root, x.ID)
+	code, err := elsewhere.Recovery.ResetCode(t.Context(), root, x.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,19 +226,19 @@ func TestOtherSitesAccountsAreNotThere(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if all, _, err := b.Accounts(t.Context(), root, account.Page{}); err != nil || len(all) != 1 {
+	if all, _, err := b.Registry.List(t.Context(), root, account.Page{}); err != nil || len(all) != 1 {
 		t.Errorf("%+v, %v", all, err)
 	}
-	if _, err := b.SignIn(t.Context(), "theirs", good, ""); !errors.Is(err, account.ErrWrong) {
+	if _, err := b.Passwords.SignIn(t.Context(), "theirs", good, ""); !errors.Is(err, account.ErrWrong) {
 		t.Errorf("SignIn: %v", err)
 	}
-	if _, err := b.FromToken(t.Context(), tok.Text, ""); !errors.Is(err, account.ErrWrong) {
+	if _, err := b.Tokens.FromToken(t.Context(), tok.Text, ""); !errors.Is(err, account.ErrWrong) {
 		t.Errorf("FromToken: %v", err)
 	}
-	if _, err := b.ResetPassword(t.Context(), code, "another random text"); !errors.Is(err, account.ErrCode) {
+	if _, err := b.Recovery.ResetPassword(t.Context(), code, "another random text"); !errors.Is(err, account.ErrCode) {
 		t.Errorf("ResetPassword: %v", err)
 	}
-	if _, err := elsewhere.SignIn(t.Context(), "theirs", good, ""); err != nil {
+	if _, err := elsewhere.Passwords.SignIn(t.Context(), "theirs", good, ""); err != nil {
 		t.Errorf("at their own site: %v", err)
 	}
 }

@@ -10,7 +10,10 @@ import (
 )
 
 func (b *bench) merge(a actor.Actor, keep, drop policy.MemberID) error {
-	return b.site.Write(b.t.Context(), func(tx *store.Tx) error { return b.Merge(b.t.Context(), tx, a, keep, drop) })
+	return b.site.Write(
+		b.t.Context(),
+		func(tx *store.Tx) error { return b.Registry.Merge(b.t.Context(), tx, a, keep, drop) },
+	)
 }
 
 func TestAccountGoesWithAMemberWhoIsMerged(t *testing.T) {
@@ -45,7 +48,7 @@ func TestAccountGoesWithAMemberWhoIsMerged(t *testing.T) {
 		if invalid(err) != c.refused || err != nil && !c.refused {
 			t.Errorf("%s: %v", name, err)
 		}
-		all, _, err := b.Accounts(t.Context(), root, account.Page{})
+		all, _, err := b.Registry.List(t.Context(), root, account.Page{})
 		left := ""
 		for _, x := range all {
 			switch x.Member {
@@ -62,7 +65,7 @@ func TestAccountGoesWithAMemberWhoIsMerged(t *testing.T) {
 		}
 		for _, x := range all {
 			if x.Member != "" {
-				if err := b.Remove(t.Context(), root, x.ID, x.Version); err != nil {
+				if err := b.Registry.Remove(t.Context(), root, x.ID, x.Version); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -75,7 +78,7 @@ func TestSessionsAndPrintedCodesEndWithAMerge(t *testing.T) {
 	b := open(t)
 	b.owner()
 	x := b.add(account.Account{Name: "drop", Member: "m-ines", Site: actor.Member})
-	if _, err := b.PrintedCodes(t.Context(), root, []policy.MemberID{"m-ines"}, 2); err != nil {
+	if _, err := b.PrintedCodes.Print(t.Context(), root, []policy.MemberID{"m-ines"}, 2); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.merge(root, "m-karim", "m-ines"); err != nil {

@@ -5,37 +5,48 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"portillon/hub/store"
-	"portillon/policy"
 )
 
 // Mail is a message to one recipient.
 type Mail struct{ To, Subject, Body string }
 
-// Sender sends a mail. A *Refused error is final; after any other the mail is tried again.
+// Sender sends a mail and returns once the server has accepted it. A *Refused error is final; after any other error
+// the mail is tried again. ctx ends the attempt.
 type Sender interface {
 	Send(ctx context.Context, m Mail) error
 }
 
-// Refused is a mail that the server does not take, whenever it is tried.
+// Refused is the error of a mail that the server will never accept, as one to an address that does not exist. The mail
+// is dropped; after any other error it is sent again.
 type Refused struct{ Err error }
 
+// Error implements error.
 func (e *Refused) Error() string { return "mail is refused for good: " + e.Err.Error() }
+
+// Unwrap is the answer of the mail server.
 func (e *Refused) Unwrap() error { return e.Err }
 
 const (
-	maxOutbox  = 1000
-	firstRetry = 5 * time.Second
-	lastRetry  = 2 * time.Minute
+	maxOutbox  = 1000             // mails that are not sent yet
+	firstRetry = 5 * time.Second  // after the first attempt that failed; doubled after each further one
+	lastRetry  = 2 * time.Minute  // the longest wait
 	mailTime   = 30 * time.Second // for one mail
 )
 
-// enqueue puts a mail into the outbox, in the transaction of what it is about.
-func (s *Service) enqueue(ctx context.Context, tx *store.Tx, m Mail) error {
-	id, err := s.newID("o-")
+// Outbox keeps the mails that are to be sent, and sends them.
+type Outbox struct {
+	core   *core
+	sender Sender        // nil: nothing is sent
+	added  chan struct{} // holds one value at most: it wakes Run
+}
+
+// enqueue puts a mail into the outbox, in the transaction of what the mail is about: it is sent if and only if that is
+// committed. The outbox holds at most maxOutbox mails; a mail expires with the link in it (linkLife).
+func (s *Outbox) enqueue(ctx context.Context, tx *store.Tx, m Mail) error {
+	id, err := s.core.newID("o-")
 	if err != nil {
 		return err
 	}
@@ -48,21 +59,21 @@ func (s *Service) enqueue(ctx context.Context, tx *store.Tx, m Mail) error {
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO account_mail (site, id, recipient, subject, body, tries, next, expires) VALUES ($1,
 		$2, $3, $4, $5, 0, $6, $7)`,
-		id, m.To, m.Subject, m.Body, s.now(), s.now()+linkLife.Milliseconds())
+		id, m.To, m.Subject, m.Body, s.core.now(), s.core.now()+linkLife.Milliseconds())
 	if err != nil {
 		return err
 	}
 	select { // RunMail looks again in a second where this comes before the commit
-	case s.mail <- struct{}{}:
+	case s.added <- struct{}{}:
 	default:
 	}
 	return nil
 }
 
-// RunMail sends what is in the outbox until ctx ends. A mail is tried again until what it says has expired; it may
-// arrive twice where the hub stops between sending and writing that it was sent.
-func (s *Service) RunMail(ctx context.Context) error {
-	if s.o.Mail == nil {
+// Run sends what is in the outbox until ctx ends, and returns ctx.Err(). A mail is sent again until it has expired. It
+// may arrive twice where the hub stops between sending it and recording that it was sent. One goroutine may run it.
+func (s *Outbox) Run(ctx context.Context) error {
+	if s.sender == nil {
 		<-ctx.Done()
 		return ctx.Err()
 	}
@@ -73,7 +84,7 @@ func (s *Service) RunMail(ctx context.Context) error {
 		case <-ctx.Done():
 			t.Stop()
 			return ctx.Err()
-		case <-s.mail:
+		case <-s.added:
 			t.Reset(time.Second / 10)
 			select {
 			case <-t.C:
@@ -85,102 +96,84 @@ func (s *Service) RunMail(ctx context.Context) error {
 	}
 }
 
+// pending is a mail in the outbox, with the number of attempts so far.
 type pending struct {
 	Mail
 	id    string
 	tries int64
 }
 
-// sendDue sends each mail that is due, once, and says when to look again.
-func (s *Service) sendDue(ctx context.Context) time.Duration {
+// sendDue sends each mail that is due, once, and returns how long to wait before it looks again.
+func (s *Outbox) sendDue(ctx context.Context) time.Duration {
 	for range maxOutbox {
-		m, err := s.nextMail(ctx)
+		m, err := s.next(ctx)
 		if errors.Is(err, sql.ErrNoRows) {
 			return firstRetry / 5
 		}
 		if err != nil {
-			s.log.Error("outbox cannot be read", "err", err)
+			s.core.log.Error("outbox cannot be read", "err", err)
 			return lastRetry
 		}
 		sctx, cancel := context.WithTimeout(ctx, mailTime)
-		err = s.o.Mail.Send(sctx, m.Mail)
+		err = s.sender.Send(sctx, m.Mail)
 		cancel()
 		if ctx.Err() != nil {
 			return firstRetry
 		}
 		if err := s.sent(ctx, m, err); err != nil {
-			s.log.Error("outbox cannot be written", "err", err)
+			s.core.log.Error("outbox cannot be written", "err", err)
 			return lastRetry
 		}
 	}
 	return firstRetry
 }
 
-// nextMail reads the mail that is due for longest, and drops those that have expired.
-func (s *Service) nextMail(ctx context.Context) (m pending, err error) {
+// next reads the mail that is due for longest, and drops those that have expired. It returns sql.ErrNoRows where none
+// is due.
+func (s *Outbox) next(ctx context.Context) (m pending, err error) {
 	var expires int64
 	for {
-		err = s.site.QueryRow(ctx, `SELECT id, recipient, subject, body, tries, expires FROM account_mail WHERE site = $1 AND
-			next <= $2
-			ORDER BY next, id LIMIT 1`, s.now()).Scan(&m.id, &m.To, &m.Subject, &m.Body, &m.tries, &expires)
-		if err != nil || s.now() < expires {
+		err = s.core.site.QueryRow(ctx, `SELECT id, recipient, subject, body, tries, expires FROM account_mail
+			WHERE site = $1 AND next <= $2
+			ORDER BY next, id LIMIT 1`, s.core.now()).
+			Scan(&m.id, &m.To, &m.Subject, &m.Body, &m.tries, &expires)
+		if err != nil || s.core.now() < expires {
 			return m, err
 		}
-		s.log.Warn("mail was not sent in time", "mail", m.id, "tries", m.tries)
+		s.core.log.Warn("mail was not sent in time", "mail", m.id, "tries", m.tries)
 		if err := s.drop(ctx, m.id); err != nil {
 			return m, err
 		}
 	}
 }
 
-func (s *Service) drop(ctx context.Context, id string) error {
-	return s.site.Write(ctx, func(tx *store.Tx) error {
+// drop removes a mail from the outbox.
+func (s *Outbox) drop(ctx context.Context, id string) error {
+	return s.core.site.Write(ctx, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `DELETE FROM account_mail WHERE site = $1 AND id = $2`, id)
 		return err
 	})
 }
 
-// sent records the outcome of a try.
-func (s *Service) sent(ctx context.Context, m pending, failure error) error {
+// sent records the outcome of an attempt: it drops a mail that was sent or refused for good, and puts off any other.
+// The wait doubles from firstRetry to lastRetry.
+func (s *Outbox) sent(ctx context.Context, m pending, failure error) error {
 	var final *Refused
 	if failure == nil || errors.As(failure, &final) {
-		s.log.Info("mail done", "mail", m.id, "tries", m.tries+1, "err", failure)
+		s.core.log.Info("mail done", "mail", m.id, "tries", m.tries+1, "err", failure)
 		return s.drop(ctx, m.id)
 	}
 	wait := min(firstRetry<<min(m.tries, 10), lastRetry)
-	s.log.Warn("mail is tried again", "mail", m.id, "tries", m.tries+1, "in", wait, "err", failure)
-	return s.site.Write(ctx, func(tx *store.Tx) error {
+	s.core.log.Warn("mail is tried again", "mail", m.id, "tries", m.tries+1, "in", wait, "err", failure)
+	return s.core.site.Write(ctx, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE account_mail SET tries = tries + 1, next = $3 WHERE site = $1 AND id = $2`, m.id,
-			s.now()+wait.Milliseconds())
+			s.core.now()+wait.Milliseconds())
 		return err
 	})
 }
 
-// linkMail is the mail with a link to sign in. It names nobody: it may go to a guardian, or be read by others.
-func (s *Service) linkMail(to, code, language string) Mail {
-	l := policy.English
-	site := s.o.Settings()
-	if language == "fr" || language == "" && site.Language == "fr" {
-		l = policy.French
-	}
-	subject := policy.Text{FR: "Se connecter à %s", EN: "Sign in to %s"}.In(l)
-	body := policy.Text{
-		FR: "Quelqu’un a demandé à se connecter à %s avec cette adresse.\n\n" +
-			"Ouvrez ce lien dans le navigateur où la demande a été faite, " +
-			"puis appuyez sur le bouton « Se connecter » :\n\n%s\n\nLe lien marche une fois, pendant 15 minutes. " +
-			"Si vous n’avez rien demandé, ignorez ce message.\n",
-		EN: "Somebody asked to sign in to %s with this address.\n\nOpen this link in the browser where you asked, " +
-			"then press the button “Sign in”:\n\n%s\n\nThe link works once, for 15 minutes. " +
-			"If you did not ask for it, ignore this message.\n",
-	}.In(l)
-	title := printable(site.Title)
-	if site.Contact != "" {
-		body += "\n" + strings.ReplaceAll(printable(site.Contact), "%", "%%") + "\n"
-	}
-	return Mail{To: to, Subject: fmt.Sprintf(subject, title), Body: fmt.Sprintf(body, title, s.link(code))}
-}
-
-// printable replaces what is no printable character: a line feed in a subject would begin a header.
+// printable replaces each character that is not printable by a space, and cuts s at 200 bytes: a line feed in a
+// subject would begin a header.
 func printable(s string) string {
 	out := []rune(shorten(s, 200))
 	for i, r := range out {

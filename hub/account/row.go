@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
 
 	"portillon/hub/actor"
 	"portillon/hub/fault"
@@ -11,19 +12,22 @@ import (
 	"portillon/policy"
 )
 
-// reader is a site or a transaction of it.
+// reader reads rows: a *store.Site outside of a transaction, or the *store.Tx of one.
 type reader interface {
 	oneRow
 	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// row is an account with what nobody is shown.
+// row is an account as the database keeps it, with the two values that nobody is shown. The password is its argon2id
+// hash in PHC format; empty: the account has none. The epoch grows when all sessions end: a session of an older epoch
+// is void.
 type row struct {
 	Account
 	password string
 	epoch    int64
 }
 
+// scanRow reads the columns that byID, byName and byMember select, in their order.
 func scanRow(r interface{ Scan(...any) error }) (row, error) {
 	var x row
 	var made, seen int64
@@ -39,19 +43,23 @@ func byID(ctx context.Context, q reader, id string) (row, error) {
 	return filled(ctx, q, x, err, id)
 }
 
+// byName reads the account of a name, compared as nameKey does; *fault.NotFound where there is none.
 func byName(ctx context.Context, q reader, name string) (row, error) {
 	x, err := scanRow(q.QueryRow(ctx, `SELECT id, version, name, member, role, password, epoch, made, seen, disabled
 		FROM account WHERE site = $1 AND name_key = $2`, nameKey(name)))
 	return filled(ctx, q, x, err, name)
 }
 
+// byMember reads the account of a member; *fault.NotFound where there is none. No account belongs to the empty id.
 func byMember(ctx context.Context, q reader, m policy.MemberID) (row, error) {
 	x, err := scanRow(q.QueryRow(ctx, `SELECT id, version, name, member, role, password, epoch, made, seen, disabled
 		FROM account WHERE site = $1 AND member = $2 AND member <> ''`, string(m)))
 	return filled(ctx, q, x, err, string(m))
 }
 
-// filled adds the roles at machines.
+// filled adds the roles at machines to an account that was read, or turns a missing row into *fault.NotFound. wanted
+// is the id or name that was asked for; the error quotes at most 60 bytes of it, since people type passwords into the
+// field for names.
 func filled(ctx context.Context, q reader, x row, err error, wanted string) (row, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return row{}, &fault.NotFound{What: "account", ID: shorten(wanted, 60)}
@@ -78,7 +86,7 @@ func filled(ctx context.Context, q reader, x row, err error, wanted string) (row
 	return x, rows.Err()
 }
 
-// insert adds an account.
+// insert writes a new account. Its times of first and last use are those of x.Made and never; it is not disabled.
 func insert(ctx context.Context, tx *store.Tx, x row) error {
 	_, err := tx.Exec(ctx, `INSERT INTO account (site, id, version, name, name_key, member, role, password, epoch, made,
 		seen, disabled)
@@ -90,7 +98,7 @@ func insert(ctx context.Context, tx *store.Tx, x row) error {
 	return setMachines(ctx, tx, x)
 }
 
-// update writes all of an account but when it was made and seen.
+// update writes an account over its row. The times when it was made and last seen stay as they are.
 func update(ctx context.Context, tx *store.Tx, x row) error {
 	_, err := tx.Exec(ctx, `UPDATE account SET version = $3, name = $4, name_key = $5, member = $6, role = $7, password =
 		$8,
@@ -102,6 +110,7 @@ func update(ctx context.Context, tx *store.Tx, x row) error {
 	return setMachines(ctx, tx, x)
 }
 
+// bit is a boolean as the database keeps it: 1 or 0.
 func bit(b bool) int64 {
 	if b {
 		return 1
@@ -109,6 +118,7 @@ func bit(b bool) int64 {
 	return 0
 }
 
+// setMachines replaces the roles that a person gave an account at machines.
 func setMachines(ctx context.Context, tx *store.Tx, x row) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM account_machine WHERE site = $1 AND account = $2`, x.ID); err != nil {
 		return err
@@ -123,7 +133,8 @@ func setMachines(ctx context.Context, tx *store.Tx, x row) error {
 	return nil
 }
 
-// otherOwners counts the owners besides an account who can sign in.
+// otherOwners counts the owners besides the account id who can sign in: not disabled, and with a password. With an
+// empty id it counts all of them.
 func otherOwners(ctx context.Context, q oneRow, id string) (n int, err error) {
 	err = q.QueryRow(ctx, `SELECT count(*) FROM account WHERE site = $1 AND id <> $2 AND role = $3 AND disabled = 0 AND
 		password <> ''`,
@@ -134,10 +145,12 @@ func otherOwners(ctx context.Context, q oneRow, id string) (n int, err error) {
 // isOwner reports whether an account is an owner who can sign in.
 func (x row) isOwner() bool { return x.Site == actor.Owner && !x.Disabled && x.password != "" }
 
-// isTrusted reports whether an account is an administrator's or an owner's: no link and no printed code signs them in.
+// isTrusted reports whether an account is an administrator's or an owner's. Only a password signs such an account in:
+// no e-mail link and no printed code does.
 func (x row) isTrusted() bool { return x.Site == actor.Owner || x.Site == actor.Administrator }
 
-// endSessions ends all of an account's sessions. The next epoch ends those too that a request is writing meanwhile.
+// endSessions ends all sessions of an account and tells event streams of it. It raises x.epoch, so that a session
+// which a request writes at the same time is void as well.
 func endSessions(ctx context.Context, tx *store.Tx, x *row) error {
 	x.epoch++
 	if _, err := tx.Exec(ctx, `UPDATE account SET epoch = $3 WHERE site = $1 AND id = $2`, x.ID, x.epoch); err != nil {
@@ -146,4 +159,93 @@ func endSessions(ctx context.Context, tx *store.Tx, x *row) error {
 	_, err := tx.Exec(ctx, `DELETE FROM account_session WHERE site = $1 AND account = $2`, x.ID)
 	tx.Changed(store.Accounts)
 	return err
+}
+
+// accountRows adds, changes and removes accounts within a transaction, each change with its entry in the audit log.
+type accountRows struct {
+	core *core
+}
+
+// fresh is the row of a new account with a new id. The caller checks the values and writes the row.
+func (s *accountRows) fresh(given Account) (row, error) {
+	id, err := s.core.newID("a-")
+	return row{Account: Account{ID: id, Version: 1, Name: given.Name, Member: given.Member, Site: given.Site,
+		Machines: maps.Clone(given.Machines), Made: at(s.core.now())}, epoch: 1}, err
+}
+
+// insertAudited writes a new account with its entry in the audit log, and tells subscribers of the change.
+func (s *accountRows) insertAudited(ctx context.Context, tx *store.Tx, a actor.Actor, x row) error {
+	if err := insert(ctx, tx, x); err != nil {
+		return err
+	}
+	tx.Changed(store.Accounts)
+	return s.core.audit(ctx, tx, a, actor.WriteAccounts, "account "+x.ID, "added "+describe(x.Account))
+}
+
+// unique refuses a name or a member that another account has.
+func (s *accountRows) unique(ctx context.Context, tx *store.Tx, x row) error {
+	var faults []fault.Field
+	other, err := byName(ctx, tx, x.Name)
+	if err == nil && other.ID != x.ID {
+		faults = append(faults, fault.Field{Field: "name", Given: x.Name, Wrong: "another account has this name",
+			Right: "a name of its own"})
+	}
+	gone := (*fault.NotFound)(nil)
+	if err != nil && !errors.As(err, &gone) {
+		return err
+	}
+	if other, err = byMember(ctx, tx, x.Member); err == nil && other.ID != x.ID {
+		faults = append(faults, fault.Field{Field: "member", Given: string(x.Member), Wrong: "member has an account already",
+			Right: "the account " + other.ID})
+	}
+	if err != nil && !errors.As(err, &gone) {
+		return err
+	}
+	if faults != nil {
+		return &fault.Invalid{Faults: faults}
+	}
+	return nil
+}
+
+// remove deletes an account with its sessions, tokens, codes, known addresses and roles. It refuses to remove the last
+// owner who can sign in. The caller writes the audit entry.
+func (s *accountRows) remove(ctx context.Context, tx *store.Tx, x row) error {
+	if err := keepsAnOwner(ctx, tx, x, row{}); err != nil {
+		return err
+	}
+	tx.Changed(store.Accounts)
+	_, err := tx.Exec(ctx, `DELETE FROM account_session WHERE site = $1 AND account = $2`, x.ID)
+	if err == nil {
+		_, err = tx.Exec(ctx, `DELETE FROM account_token WHERE site = $1 AND account = $2`, x.ID)
+	}
+	if err == nil {
+		_, err = tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND account = $2`, x.ID)
+	}
+	if err == nil {
+		_, err = tx.Exec(ctx, `DELETE FROM account_known WHERE site = $1 AND account = $2`, x.ID)
+	}
+	if err == nil {
+		_, err = tx.Exec(ctx, `DELETE FROM account_machine WHERE site = $1 AND account = $2`, x.ID)
+	}
+	if err == nil {
+		_, err = tx.Exec(ctx, `DELETE FROM account WHERE site = $1 AND id = $2`, x.ID)
+	}
+	return err
+}
+
+// ofMember is the account of a member. A member who signs in for the first time gets one: with the role member,
+// without a password, named by the member's id.
+func (s *accountRows) ofMember(ctx context.Context, tx *store.Tx, m policy.MemberID) (row, error) {
+	x, err := byMember(ctx, tx, m)
+	if gone := (*fault.NotFound)(nil); !errors.As(err, &gone) {
+		return x, err
+	}
+	if x, err = s.fresh(Account{Name: string(m), Member: m, Site: actor.Member}); err != nil {
+		return row{}, err
+	}
+	if err := s.unique(ctx, tx, x); err != nil {
+		return row{}, err
+	}
+	tx.Changed(store.Accounts)
+	return x, insert(ctx, tx, x)
 }

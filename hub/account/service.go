@@ -3,18 +3,13 @@ package account
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
-	"sync/atomic"
 	"time"
-
-	"github.com/alexedwards/scs/v2"
 
 	"portillon/hub/actor"
 	"portillon/hub/audit"
@@ -22,14 +17,15 @@ import (
 	"portillon/policy"
 )
 
-// Person is what the directory says of a member.
+// Person is a member as the directory knows them: enough to address them and to sign them in.
 type Person struct {
 	ID       policy.MemberID `json:"id"`
 	Name     string          `json:"name"`
 	Language string          `json:"-"` // fr or en; empty: the site's
 }
 
-// People is what accounts ask the directory. Functions that are nil answer nothing.
+// People are the questions that this package asks the directory. The hub connects the two, so that neither package
+// imports the other. A function that is nil answers nothing.
 type People struct {
 	// ByAddress gives the members whom an e-mail address may sign in: of a minor, the guardian's addresses only.
 	ByAddress func(ctx context.Context, address string) ([]Person, error)
@@ -42,7 +38,7 @@ type People struct {
 	Standing func(ctx context.Context, id policy.MemberID) (Standing, error)
 }
 
-// Standing is what a membership opens at the hub. The zero Standing opens nothing.
+// Standing says what a membership allows at the hub. The zero Standing allows nothing.
 type Standing string
 
 // The standings of a member. A member whom the directory does not know has none.
@@ -52,7 +48,8 @@ const (
 	Blocked Standing = "blocked" // signs in to nothing
 )
 
-// Settings are what an administrator may change while the hub runs.
+// Settings are the values that an administrator may change while the hub runs. This package reads them anew for each
+// mail.
 type Settings struct {
 	Title    string // of the site, in mails
 	Language string // of members who have chosen none: fr or en
@@ -60,13 +57,14 @@ type Settings struct {
 	Links    bool   // members may sign in by e-mail
 }
 
-// Options are what a Service is made from.
+// Options are the parts that New makes the services from. Site is required; each other part says what holds without
+// it.
 type Options struct {
 	Site   *store.Site
 	Folder string       // the hub's data folder: owner-code stands there
 	Log    *slog.Logger // nil: none
 	Audit  *audit.Log   // nil: none
-	People People       //
+	People People       // the directory; zero: no member signs in by e-mail, and badges give no role
 	// Settings are those of the site at this moment; nil: its id as title, in English, with links.
 	Settings func() Settings
 	URL      *url.URL // how browsers reach the hub, from its configuration; nil: no links and cookies in the clear
@@ -82,30 +80,73 @@ type Options struct {
 	Hash   Argon            // zero: 19 MiB, 2 passes, 1 lane
 }
 
-// Service keeps accounts. Its methods may be called by many goroutines.
-type Service struct {
-	o         Options
-	site      *store.Site
-	log       *slog.Logger
-	queue     *queue
-	sessions  *scs.SessionManager
-	maxLimits int
-	spent     atomic.Uint64 // how often a limit was used, for pruning
-	mail      chan struct{} // wakes RunMail
-	derive    func(Argon, []byte, []byte) []byte
+// Services are the accounts of one site, by duty. Callers name the duty, as in Sessions.End. Each service may be
+// called by many goroutines; those that take an actor ask by themselves what the actor may do.
+type Services struct {
+	Passwords    *Passwords    // sign-in by name and password
+	Links        *Links        // sign-in by a link in an e-mail
+	PrintedCodes *PrintedCodes // sign-in by a code on paper
+	Ownership    *Ownership    // the first owner
+	Recovery     *Recovery     // codes for a new password
+	Sessions     *Sessions     // browsers that are signed in
+	Tokens       *Tokens       // API tokens
+	Registry     *Registry     // the accounts themselves and their roles
+	Outbox       *Outbox       // mails that are to be sent
+	Requests     *Requests     // who asks, by the cookie or the token of an HTTP request
 }
 
-// New makes a Service.
-func New(o Options) (*Service, error) {
+// New makes the services. It returns an error where o names no site, where its URL is no http or https address, or
+// where mail is to be sent and links would have no address. It starts no goroutine: the caller runs Outbox.Run.
+func New(o Options) (*Services, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	o = o.withDefaults()
+	core := &core{site: o.Site, log: o.Log, clock: o.Now, entropy: o.Random, auditLog: o.Audit}
+	limits := &throttle{core: core, most: maxLimits}
+	hasher := &hasher{core: core, queue: newQueue(), cost: o.Hash, derive: derive}
+	rights := &rights{people: o.People, log: o.Log}
+	rows := &accountRows{core: core}
+	browsers := &browsers{core: core, rights: rights, manager: newManager(core, o.URL)}
+	outbox := &Outbox{core: core, sender: o.Mail, added: make(chan struct{}, 1)}
+	// Services that sign people in share browsers, rights and limits: one limit counts the attempts of all.
+	codes := &oneTimeCodes{core: core, rights: rights, rows: rows, browsers: browsers}
+	passwords := &Passwords{core: core, limits: limits, hasher: hasher, rights: rights, browsers: browsers}
+	tokens := &Tokens{core: core, limits: limits, rights: rights}
+	sessions := &Sessions{core: core, rights: rights, browsers: browsers}
+	return &Services{
+		Passwords: passwords,
+		Links: &Links{core: core, limits: limits, rights: rights, browsers: browsers, codes: codes, outbox: outbox,
+			settings: o.Settings, url: o.URL},
+		PrintedCodes: &PrintedCodes{core: core, limits: limits, member: o.People.Member, codes: codes},
+		Ownership: &Ownership{core: core, limits: limits, hasher: hasher, rights: rights, rows: rows, browsers: browsers,
+			folder: o.Folder},
+		Recovery: &Recovery{core: core, limits: limits, rights: rights, passwords: passwords},
+		Sessions: sessions,
+		Tokens:   tokens,
+		Registry: &Registry{core: core, hasher: hasher, rights: rights, rows: rows},
+		Outbox:   outbox,
+		Requests: &Requests{sessions: sessions, tokens: tokens, manager: browsers.manager, request: o.Request,
+			refuse: o.Refuse},
+	}, nil
+}
+
+// check refuses options that no services can be made from.
+func (o Options) check() error {
 	if o.Site == nil {
-		return nil, errors.New("account: a site is required")
+		return errors.New("account: a site is required")
 	}
 	if o.URL != nil && (o.URL.Host == "" || o.URL.Scheme != "http" && o.URL.Scheme != "https") {
-		return nil, fmt.Errorf("account: %q is no address for browsers, want https://host", o.URL)
+		return fmt.Errorf("account: %q is no address for browsers, want https://host", o.URL)
 	}
 	if o.Mail != nil && o.URL == nil {
-		return nil, errors.New("account: e-mail links need the hub's address for browsers (url:)")
+		return errors.New("account: e-mail links need the hub's address for browsers (url:)")
 	}
+	return nil
+}
+
+// withDefaults fills in what is not given.
+func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -124,63 +165,8 @@ func New(o Options) (*Service, error) {
 	if o.Settings == nil {
 		o.Settings = func() Settings { return Settings{Title: string(o.Site.ID()), Language: "en", Links: true} }
 	}
-	s := &Service{o: o, site: o.Site, maxLimits: maxLimits, log: o.Log, queue: newQueue(), mail: make(chan struct{}, 1),
-		derive: derive}
 	if o.Refuse == nil {
-		s.o.Refuse = s.refuse
+		o.Refuse = plainRefusal(o.Log)
 	}
-	s.sessions = s.newSessions()
-	return s, nil
-}
-
-// now is the time as the database keeps it.
-func (s *Service) now() int64 { return s.o.Now().UnixMilli() }
-
-func at(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms).UTC()
-}
-
-// random returns n random bytes.
-func (s *Service) random(n int) ([]byte, error) {
-	b := make([]byte, n)
-	_, err := io.ReadFull(s.o.Random, b)
-	return b, err
-}
-
-// newID makes an id that says nothing.
-func (s *Service) newID(prefix string) (string, error) {
-	b, err := s.random(8)
-	return prefix + hex.EncodeToString(b), err
-}
-
-func hashOf(secret string) []byte {
-	h := sha256.Sum256([]byte(secret))
-	return h[:]
-}
-
-// Audit writes an entry of the audit log in the transaction tx. Services get it as Options.Audit.
-func (s *Service) Audit(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, on, detail string) error {
-	if s.o.Audit == nil {
-		return nil
-	}
-	return s.o.Audit.Append(ctx, tx, a, act, on, detail)
-}
-
-// AuditLog reads the audit log, the newest entry first. The log asks by itself for actor.ReadAudit.
-func (s *Service) AuditLog(ctx context.Context, a actor.Actor, p Page) ([]Entry, string, error) {
-	if s.o.Audit == nil {
-		return nil, "", nil
-	}
-	return s.o.Audit.Entries(ctx, a, p)
-}
-
-// ExportAudit writes the whole audit log, as audit.Verify reads it. The log asks by itself for actor.ReadAudit.
-func (s *Service) ExportAudit(ctx context.Context, a actor.Actor, w io.Writer) error {
-	if s.o.Audit == nil {
-		return errors.New("this hub keeps no audit log")
-	}
-	return s.o.Audit.Export(ctx, a, w)
+	return o
 }

@@ -2,245 +2,124 @@ package account
 
 import (
 	"context"
-	"database/sql"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"net/http"
-	"strconv"
-	"time"
 
-	"github.com/alexedwards/scs/v2"
-
+	"portillon/hub/actor"
+	"portillon/hub/fault"
 	"portillon/hub/store"
 )
 
-// How long a session lasts without a request, and at most.
-const (
-	idleTrusted = 2 * time.Hour // administrators and owners
-	lifeTrusted = 12 * time.Hour
-	idleMember  = 7 * 24 * time.Hour
-	lifeMember  = 30 * 24 * time.Hour
-	lifeVisitor = 20 * time.Minute // a visitor who asked to sign in: longer than a link is valid
-
-	touchEvery  = time.Minute // a session's last use is written so often: reading a page costs no write
-	maxSessions = 50          // of an account
-	maxVisitors = 5000
-)
-
-// What a session holds.
-const (
-	keyAccount = "account"
-	keyEpoch   = "epoch"
-	keyHow     = "how"     // password, link, code
-	keyBrowser = "browser" // the secret that binds an e-mail link to the browser that asked
-	keyIdle    = "idle"    // seconds
-	keyLife    = "life"
-)
-
-func (s *Service) newSessions() *scs.SessionManager {
-	m := scs.New()
-	m.Store = sessionStore{s}
-	m.Codec = sessionCodec{}
-	m.Lifetime = lifeMember // the store's own clock and columns decide; this is the cookie's upper bound
-	m.Cookie.HttpOnly, m.Cookie.SameSite, m.Cookie.Path = true, http.SameSiteLaxMode, "/"
-	m.Cookie.Name, m.Cookie.Secure = "portillon", false
-	if s.o.URL != nil && s.o.URL.Scheme == "https" {
-		m.Cookie.Name, m.Cookie.Secure = "__Host-portillon", true
-	}
-	m.ErrorFunc = func(w http.ResponseWriter, r *http.Request, err error) {
-		s.log.Error("session failed", "err", err, "request", visitorOf(r.Context()).request)
-		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-	}
-	return m
+// Sessions are the browsers that are signed in: an account's list of them, who asks by one, and their end.
+type Sessions struct {
+	core     *core
+	rights   *rights
+	browsers *browsers
 }
 
-// sessionCodec writes a session as JSON of texts.
-type sessionCodec struct{}
-
-func (sessionCodec) Encode(deadline time.Time, values map[string]any) ([]byte, error) {
-	texts := map[string]string{}
-	for k, v := range values {
-		if t, ok := v.(string); ok {
-			texts[k] = t
-		}
+// FromSession is the actor who is signed in in the browser whose request ctx comes from; the zero Actor: nobody. The
+// rights are those of this moment, not those at sign-in.
+func (s *Sessions) FromSession(ctx context.Context) (actor.Actor, error) {
+	x, ok, err := s.browsers.account(ctx)
+	if err != nil || !ok {
+		return actor.Actor{}, err
 	}
-	return json.Marshal(struct {
-		Deadline time.Time         `json:"deadline"`
-		Values   map[string]string `json:"values"`
-	}{deadline, texts})
+	return s.rights.actorOf(ctx, x)
 }
 
-func (sessionCodec) Decode(b []byte) (time.Time, map[string]any, error) {
-	var x struct {
-		Deadline time.Time         `json:"deadline"`
-		Values   map[string]string `json:"values"`
+// ActorNow is the actor of a request's session at this moment. The session may have ended since the request began:
+// answers that last long, such as event streams, ask again by ActorNow. The zero Actor: nobody is signed in any more.
+func (s *Sessions) ActorNow(r *http.Request) (actor.Actor, error) {
+	ctx := r.Context()
+	if !visitorOf(ctx).session {
+		return actor.Actor{}, nil
 	}
-	err := json.Unmarshal(b, &x)
-	values := map[string]any{}
-	for k, v := range x.Values {
-		values[k] = v
+	v := visitorOf(ctx)
+	v.background = true // an open event stream is no use: a page that nobody looks at would keep its session
+	_, alive, err := sessionStore{s.core}.FindCtx(context.WithValue(ctx, visitorKey, v), s.browsers.manager.Token(ctx))
+	if err != nil || !alive {
+		return actor.Actor{}, err
 	}
-	return x.Deadline, values, err
+	return s.FromSession(ctx)
 }
 
-// sessionStore keeps scs's sessions in the hub's database, under the hash of their token.
-type sessionStore struct{ s *Service }
-
-var errNoContext = errors.New("session store: a context is required")
-
-func (sessionStore) Find(string) ([]byte, bool, error)      { return nil, false, errNoContext }
-func (sessionStore) Delete(string) error                    { return errNoContext }
-func (sessionStore) Commit(string, []byte, time.Time) error { return errNoContext }
-
-// FindCtx reads a session that has not ended.
-func (st sessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
-	var data []byte
-	var seen, idle, expires int64
-	if len(token) > 100 {
-		return nil, false, nil
-	}
-	hash := hashOf(token)
-	err := st.s.site.QueryRow(ctx, `SELECT data, seen, idle, expires FROM account_session WHERE site = $1 AND hash = $2`,
-		hash).
-		Scan(&data, &seen, &idle, &expires)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, false, nil
-	}
-	now := st.s.now()
-	if err != nil || now >= expires || now >= seen+idle {
-		return nil, false, err
-	}
-	if now-seen >= touchEvery.Milliseconds() && !visitorOf(ctx).background {
-		err := st.s.site.Write(ctx, func(tx *store.Tx) error {
-			_, err := tx.Exec(ctx, `UPDATE account_session SET seen = $3 WHERE site = $1 AND hash = $2`, hash, now)
-			return err
-		})
-		if err != nil { // a full disk ends no session
-			st.s.log.Warn("session use is not recorded", "err", err)
-		}
-	}
-	return data, true, nil
-}
-
-// DeleteCtx removes a session.
-func (st sessionStore) DeleteCtx(ctx context.Context, token string) error {
-	return st.s.site.Write(ctx, func(tx *store.Tx) error {
-		tx.Changed(store.Accounts) // an event stream of this session ends
-		_, err := tx.Exec(ctx, `DELETE FROM account_session WHERE site = $1 AND hash = $2`, hashOf(token))
-		return err
-	})
-}
-
-// CommitCtx writes a session. Its absolute end stays what it was when its token was new.
-func (st sessionStore) CommitCtx(ctx context.Context, token string, b []byte, _ time.Time) error {
-	_, values, err := sessionCodec{}.Decode(b)
-	if err != nil {
-		return err
-	}
-	text := func(k string) string { t, _ := values[k].(string); return t }
-	life := duration(text(keyLife), lifeVisitor)
-	idle := duration(text(keyIdle), lifeVisitor)
-	epoch, _ := strconv.ParseInt(text(keyEpoch), 10, 64)
-	id, err := st.s.newID("s-")
-	if err != nil {
-		return err
-	}
-	v, now := visitorOf(ctx), st.s.now()
-	return st.s.site.Write(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO account_session (site, hash, id, account, epoch, data, made, seen, idle, expires,
-			address, agent)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11)
-			ON CONFLICT (site, hash) DO UPDATE SET data = excluded.data, account = excluded.account,
-			epoch = excluded.epoch, seen = excluded.seen`,
-			hashOf(token), id, text(keyAccount), epoch, b, now, idle.Milliseconds(), now+life.Milliseconds(), v.address, v.agent)
-		if err != nil {
-			return err
-		}
-		return st.s.boundSessions(ctx, tx, text(keyAccount))
-	})
-}
-
-func duration(seconds string, otherwise time.Duration) time.Duration {
-	n, err := strconv.ParseInt(seconds, 10, 32)
-	if err != nil || n <= 0 {
-		return otherwise
-	}
-	return min(time.Duration(n)*time.Second, lifeMember)
-}
-
-// boundSessions removes what has ended, and the oldest of an account's (or of all visitors') sessions beyond the limit.
-func (s *Service) boundSessions(ctx context.Context, tx *store.Tx, account string) error {
-	if _, err := tx.Exec(ctx, `DELETE FROM account_session WHERE site = $1 AND expires <= $2`, s.now()); err != nil {
-		return err
-	}
-	most := maxSessions
-	if account == "" {
-		most = maxVisitors
-	}
-	_, err := tx.Exec(ctx, `DELETE FROM account_session WHERE site = $1 AND account = $2 AND hash IN (SELECT hash FROM
-		account_session
-		WHERE site = $1 AND account = $2 ORDER BY made DESC LIMIT 1000000 OFFSET $3)`, account, most)
-	return err
-}
-
-type contextKey int
-
-const (
-	visitorKey contextKey = iota
-	actorKey
-)
-
-// visitor is what is known of a request before anybody signs in.
-type visitor struct {
-	request, address, agent string
-	session                 bool // scs has loaded a session, or would make one
-	background              bool // a page asks by itself: this is no use of the session
-}
-
-func visitorOf(ctx context.Context) visitor {
-	v, _ := ctx.Value(visitorKey).(visitor)
-	return v
-}
-
-// begin signs the browser in whose request ctx comes from. It gives it a new token, so that nobody who knew the old one
-// is signed in with it. A ctx that Handler has not made has no browser.
-func (s *Service) begin(ctx context.Context, x row, how string) error {
+// SignOut ends the session of the browser whose request ctx comes from. Without a browser it does nothing.
+func (s *Sessions) SignOut(ctx context.Context) error {
 	if !visitorOf(ctx).session {
 		return nil
 	}
-	idle, life := idleMember, lifeMember
-	if x.isTrusted() {
-		idle, life = idleTrusted, lifeTrusted
-	}
-	if err := s.sessions.Clear(ctx); err != nil {
-		return err
-	}
-	if err := s.sessions.RenewToken(ctx); err != nil {
-		return err
-	}
-	s.sessions.SetDeadline(ctx, time.Now().Add(life)) // of the cookie: browsers have a clock of their own
-	for k, v := range map[string]string{keyAccount: x.ID, keyEpoch: strconv.FormatInt(x.epoch, 10), keyHow: how,
-		keyIdle: strconv.Itoa(int(idle.Seconds())), keyLife: strconv.Itoa(int(life.Seconds()))} {
-		s.sessions.Put(ctx, k, v)
-	}
-	return nil
+	return s.browsers.manager.Destroy(ctx)
 }
 
-// browser is the secret of the session that asks; make gives it one where it has none.
-func (s *Service) browser(ctx context.Context, make bool) (string, error) {
-	if !visitorOf(ctx).session {
-		return "", nil
+// Active lists the sessions of an account that have not ended, the newest first, at most 100. The session of the
+// request itself is marked as current. The actor needs actor.WriteAccounts for an account that is not the own one.
+func (s *Sessions) Active(ctx context.Context, a actor.Actor, id string) ([]Session, error) {
+	if err := mayAccount(a, id); err != nil {
+		return nil, err
 	}
-	secret := s.sessions.GetString(ctx, keyBrowser)
-	if secret != "" || !make {
-		return secret, nil
-	}
-	b, err := s.random(16)
+	x, err := byID(ctx, s.core.site, id)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	secret = hex.EncodeToString(b)
-	s.sessions.Put(ctx, keyBrowser, secret)
-	return secret, nil
+	// The session of this request is found by the hash of its token.
+	current := ""
+	if visitorOf(ctx).session {
+		current = string(hashOf(s.browsers.manager.Token(ctx)))
+	}
+	rows, err := s.core.site.Query(ctx, `SELECT id, hash, made, seen, address, agent FROM account_session
+		WHERE site = $1 AND account = $2 AND epoch = $3 AND expires > $4 AND seen + idle > $4 ORDER BY made DESC LIMIT 100`,
+		id, x.epoch, s.core.now())
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []Session
+	for rows.Next() {
+		var one Session
+		var hash []byte
+		var made, seen int64
+		if err := rows.Scan(&one.ID, &hash, &made, &seen, &one.Address, &one.Agent); err != nil {
+			return nil, err
+		}
+		one.Made, one.Seen, one.Current = at(made), at(seen), string(hash) == current
+		out = append(out, one)
+	}
+	return out, rows.Err()
+}
+
+// End ends one session of an account; *fault.NotFound where the account has no such session. The actor needs
+// actor.WriteAccounts for an account that is not the own one.
+func (s *Sessions) End(ctx context.Context, a actor.Actor, id, session string) error {
+	if err := mayAccount(a, id); err != nil {
+		return err
+	}
+	return s.core.site.Write(ctx, func(tx *store.Tx) error {
+		done, err := tx.Exec(ctx, `DELETE FROM account_session WHERE site = $1 AND account = $2 AND id = $3`, id, session)
+		if err != nil {
+			return err
+		}
+		if n, err := done.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(&fault.NotFound{What: "session", ID: shorten(session, 60)}, err)
+		}
+		tx.Changed(store.Accounts)
+		return s.core.audit(ctx, tx, a, actor.WriteAccounts, "account "+id, "session ended")
+	})
+}
+
+// EndAll ends all sessions of an account, that of the request too. API tokens stay valid. The actor needs
+// actor.WriteAccounts for an account that is not the own one.
+func (s *Sessions) EndAll(ctx context.Context, a actor.Actor, id string) error {
+	if err := mayAccount(a, id); err != nil {
+		return err
+	}
+	return s.core.site.Write(ctx, func(tx *store.Tx) error {
+		x, err := byID(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if err := endSessions(ctx, tx, &x); err != nil {
+			return err
+		}
+		return s.core.audit(ctx, tx, a, actor.WriteAccounts, "account "+id, "signed out everywhere")
+	})
 }

@@ -57,7 +57,7 @@ func TestSessionFixation(t *testing.T) {
 	b.owner()
 	attacker := b.browser()
 	if err := attacker.do("POST", func(ctx context.Context) error {
-		return b.MailLink(ctx,
+		return b.Links.MailLink(ctx,
 			"lea@biklab.example")
 	}); err != nil {
 		t.Fatal(err)
@@ -100,7 +100,7 @@ func TestTokenIsNewAtEachSignInAndChangeOfPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	change := func(ctx context.Context) error {
-		return b.ChangePassword(ctx, account.ActorOf(ctx), good, "another random text")
+		return b.Passwords.ChangePassword(ctx, account.ActorOf(ctx), good, "another random text")
 	}
 	if err := w.do("POST", change); err != nil {
 		t.Fatal(err)
@@ -137,7 +137,7 @@ func TestSessionTokensAreStoredHashed(t *testing.T) {
 	}
 }
 
-func TestSessionEnds(t *testing.T) {
+func TestSessionEndsAfterItsIdleTimeAndItsLifetime(t *testing.T) {
 	for _, c := range []struct {
 		what string
 		role account.Account
@@ -182,7 +182,7 @@ func TestSignOutEndsTheSession(t *testing.T) {
 		}
 	}
 	kept := w.cookie()
-	if err := w.do("POST", b.SignOut); err != nil {
+	if err := w.do("POST", b.Sessions.SignOut); err != nil {
 		t.Fatal(err)
 	}
 	if w.cookie() != "" {
@@ -193,7 +193,7 @@ func TestSignOutEndsTheSession(t *testing.T) {
 		t.Error("the wrong session ended")
 	}
 	if err := other.do("POST", func(ctx context.Context) error {
-		return b.SignOutEverywhere(ctx, account.ActorOf(ctx),
+		return b.Sessions.EndAll(ctx, account.ActorOf(ctx),
 			x.ID)
 	}); err != nil {
 		t.Fatal(err)
@@ -215,7 +215,7 @@ func TestOneSessionCanBeEnded(t *testing.T) {
 	}
 	var all []account.Session
 	list := func(ctx context.Context) (err error) {
-		all, err = b.Sessions(ctx, account.ActorOf(ctx), x.ID)
+		all, err = b.Sessions.Active(ctx, account.ActorOf(ctx), x.ID)
 		return err
 	}
 	if err := w.do("GET", list); err != nil || len(all) != 2 {
@@ -226,7 +226,7 @@ func TestOneSessionCanBeEnded(t *testing.T) {
 			t.Errorf("session %+v", s)
 		}
 		if !s.Current {
-			if err := b.EndSession(t.Context(), root, x.ID, s.ID); err != nil {
+			if err := b.Sessions.End(t.Context(), root, x.ID, s.ID); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -234,13 +234,13 @@ func TestOneSessionCanBeEnded(t *testing.T) {
 	if other.get().Account != "" || w.get().Account == "" {
 		t.Error("the wrong session ended")
 	}
-	if err := b.EndSession(t.Context(), root, x.ID, "s-none"); !missing(err) {
+	if err := b.Sessions.End(t.Context(), root, x.ID, "s-none"); !missing(err) {
 		t.Error(err)
 	}
 }
 
 // A request that is writing its session while all sessions end does not bring it back.
-func TestSessionThatIsWrittenMeanwhileStaysEnded(t *testing.T) {
+func TestSessionWrittenDuringItsEndStaysEnded(t *testing.T) {
 	b := open(t)
 	x := b.owner()
 	w := b.browser()
@@ -248,10 +248,11 @@ func TestSessionThatIsWrittenMeanwhileStaysEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := w.do("POST", func(ctx context.Context) error {
-		if err := b.MailLink(ctx, "lea@biklab.example"); err != nil { // the session is written at the end of the request
+		// The session is written at the end of the request.
+		if err := b.Links.MailLink(ctx, "lea@biklab.example"); err != nil {
 			return err
 		}
-		return b.SignOutEverywhere(t.Context(), root, x.ID)
+		return b.Sessions.EndAll(t.Context(), root, x.ID)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -283,14 +284,14 @@ func TestChangeOfRightsEndsSessions(t *testing.T) {
 			if err := w.signIn("x", good); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := b.Change(t.Context(), root, x.ID, x.Version, c.change); err != nil {
+			if _, err := b.Registry.Change(t.Context(), root, x.ID, x.Version, c.change); err != nil {
 				t.Fatal(err)
 			}
 			if ended := w.get().Account == ""; ended != c.ends {
 				t.Errorf("session ended: %v, want %v", ended, c.ends)
 			}
 			now := b.fresh(x)
-			if _, err := b.Disable(t.Context(), root, x.ID, now.Version, false); err != nil {
+			if _, err := b.Registry.Disable(t.Context(), root, x.ID, now.Version, false); err != nil {
 				t.Fatal(err)
 			}
 			if ended := w.get().Account == ""; ended != c.ends {
@@ -313,7 +314,7 @@ func TestRolesFromBadgesAreOfMachinesAlone(t *testing.T) {
 		a.Machines["drill"] != actor.Maintainer {
 		t.Errorf("actor %+v", a)
 	}
-	got, err := b.Account(t.Context(), root, x.ID)
+	got, err := b.Registry.Get(t.Context(), root, x.ID)
 	if err != nil || len(got.Earned) != 1 || len(got.Machines) != 1 {
 		t.Errorf("account %+v, %v", got, err)
 	}
@@ -359,7 +360,7 @@ func TestReadingAPageWritesNothing(t *testing.T) {
 func TestTokenAndSessionAreNeverUsedTogether(t *testing.T) {
 	b := open(t)
 	x := b.owner()
-	token, err := b.NewToken(t.Context(), actor.Actor{Account: x.ID, Site: actor.Owner}, "script",
+	token, err := b.Tokens.Issue(t.Context(), actor.Actor{Account: x.ID, Site: actor.Owner}, "script",
 		[]actor.Act{actor.ReadMembers}, b.now.Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)

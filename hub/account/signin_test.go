@@ -17,7 +17,7 @@ import (
 
 func TestFirstOwnersCodeWorksOnceAndIsGone(t *testing.T) {
 	b := open(t)
-	code, made, err := b.FirstOwner()
+	code, made, err := b.Ownership.FirstOwner()
 	if err != nil || !made || len(strings.ReplaceAll(code, "-", "")) < 12 {
 		t.Fatal(code, made, err)
 	}
@@ -26,19 +26,19 @@ func TestFirstOwnersCodeWorksOnceAndIsGone(t *testing.T) {
 		t.Fatal(info, err)
 	}
 	b.restart()
-	if again, made, err := b.FirstOwner(); err != nil || made || again != code {
+	if again, made, err := b.Ownership.FirstOwner(); err != nil || made || again != code {
 		t.Fatal("a second start gives another code", again, made, err)
 	}
-	if _, err := b.Redeem(t.Context(), "00000-00000-00000", "ines", good); !errors.Is(err, account.ErrCode) {
+	if _, err := b.Ownership.Redeem(t.Context(), "00000-00000-00000", "ines", good); !errors.Is(err, account.ErrCode) {
 		t.Errorf("a wrong code: %v", err)
 	}
-	if _, err := b.Redeem(t.Context(), code, "ines", "short"); !invalid(err) {
+	if _, err := b.Ownership.Redeem(t.Context(), code, "ines", "short"); !invalid(err) {
 		t.Errorf("a short password: %v", err)
 	}
 	w := b.browser()
 	typed := strings.ToLower(strings.ReplaceAll(code, "-", " "))
 	if err := w.do("POST", func(ctx context.Context) error {
-		_, err := b.Redeem(ctx, typed, "ines",
+		_, err := b.Ownership.Redeem(ctx, typed, "ines",
 			good)
 		return err
 	}); err != nil {
@@ -50,10 +50,10 @@ func TestFirstOwnersCodeWorksOnceAndIsGone(t *testing.T) {
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the file is still there: %v", err)
 	}
-	if _, err := b.Redeem(t.Context(), code, "karim", good); !errors.Is(err, account.ErrCode) {
+	if _, err := b.Ownership.Redeem(t.Context(), code, "karim", good); !errors.Is(err, account.ErrCode) {
 		t.Errorf("the code works twice: %v", err)
 	}
-	if code, made, err := b.FirstOwner(); code != "" || made || err != nil {
+	if code, made, err := b.Ownership.FirstOwner(); code != "" || made || err != nil {
 		t.Error("a hub with an owner gives a code", code, made, err)
 	}
 	b.verifyAudit()
@@ -61,13 +61,13 @@ func TestFirstOwnersCodeWorksOnceAndIsGone(t *testing.T) {
 
 func TestOwnersCodeInParallelMakesOneOwner(t *testing.T) {
 	b := open(t)
-	code, _, err := b.FirstOwner()
+	code, _, err := b.Ownership.FirstOwner()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
 	for n := range 8 {
-		wg.Go(func() { _, _ = b.Redeem(t.Context(), code, fmt.Sprintf("owner%d", n), good) })
+		wg.Go(func() { _, _ = b.Ownership.Redeem(t.Context(), code, fmt.Sprintf("owner%d", n), good) })
 	}
 	wg.Wait()
 	if n := b.count(`SELECT count(*) FROM account WHERE site = $1`); n != 1 {
@@ -81,12 +81,13 @@ func TestUnknownAccountCostsTheSameWorkAsAWrongPassword(t *testing.T) {
 	x := b.owner()
 	b.add(account.Account{Name: "off", Site: actor.Administrator})
 	b.add(account.Account{Name: "disabled", Member: "m-lea", Site: actor.Member, Disabled: false})
-	if _, err := b.Add(t.Context(), root, account.Account{Name: "mail only", Member: "m-karim", Site: actor.Member},
+	karim := account.Account{Name: "mail only", Member: "m-karim", Site: actor.Member}
+	if _, err := b.Registry.Add(t.Context(), root, karim,
 		""); err != nil {
 		t.Fatal(err)
 	}
 	d := b.find("disabled")
-	if _, err := b.Disable(t.Context(), root, d.ID, d.Version, true); err != nil {
+	if _, err := b.Registry.Disable(t.Context(), root, d.ID, d.Version, true); err != nil {
 		t.Fatal(err)
 	}
 	_ = x
@@ -96,7 +97,7 @@ func TestUnknownAccountCostsTheSameWorkAsAWrongPassword(t *testing.T) {
 		{"owner", "wrong wrong wrong"}, {"nobody", good}, {"mail only", good}, {"disabled", good}, {"", ""}, {"owner", ""},
 	} {
 		work = nil
-		_, err := b.SignIn(t.Context(), c.name, c.password, "192.0.2.7")
+		_, err := b.Passwords.SignIn(t.Context(), c.name, c.password, "192.0.2.7")
 		if !errors.Is(err, account.ErrWrong) || len(work) != 1 || work[0] != quickHash {
 			t.Errorf("%q: %v, work %v", c.name, err, work)
 		}
@@ -105,7 +106,7 @@ func TestUnknownAccountCostsTheSameWorkAsAWrongPassword(t *testing.T) {
 
 func (b *bench) find(name string) account.Account {
 	b.t.Helper()
-	all, _, err := b.Accounts(b.t.Context(), root, account.Page{Limit: 500})
+	all, _, err := b.Registry.List(b.t.Context(), root, account.Page{Limit: 500})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -133,7 +134,7 @@ func TestPasswordIsHashedAnewWhenParametersGrow(t *testing.T) {
 		t.Fatal(stored())
 	}
 	for range 2 {
-		if _, err := b.SignIn(t.Context(), "OWNER ", good, ""); err != nil {
+		if _, err := b.Passwords.SignIn(t.Context(), "OWNER ", good, ""); err != nil {
 			t.Fatal(err)
 		}
 		if !strings.HasPrefix(stored(), "$argon2id$v=19$m=2048,t=2,p=1$") {
@@ -149,11 +150,11 @@ func TestFloodOfSignInsIsAnsweredBusyWithoutHashing(t *testing.T) {
 	b.CountHashes(func(account.Argon) { hashes++ })
 	free := b.FillQueue()
 	var busy *account.Busy
-	if _, err := b.SignIn(t.Context(), "owner", good, ""); !errors.As(err, &busy) || hashes != 0 {
+	if _, err := b.Passwords.SignIn(t.Context(), "owner", good, ""); !errors.As(err, &busy) || hashes != 0 {
 		t.Errorf("%v after %d hashes", err, hashes)
 	}
 	free()
-	if _, err := b.SignIn(t.Context(), "owner", good, ""); err != nil {
+	if _, err := b.Passwords.SignIn(t.Context(), "owner", good, ""); err != nil {
 		t.Error(err)
 	}
 }
@@ -176,7 +177,7 @@ func TestAtMostTwoPasswordsAreHashedAtATime(t *testing.T) {
 	})
 	var wg sync.WaitGroup
 	for n := range 12 {
-		wg.Go(func() { _, _ = b.SignIn(t.Context(), fmt.Sprintf("n%d", n), good, "") })
+		wg.Go(func() { _, _ = b.Passwords.SignIn(t.Context(), fmt.Sprintf("n%d", n), good, "") })
 	}
 	wg.Wait()
 	if most > account.Hashing || len(entered) != 12 {
@@ -193,12 +194,12 @@ func TestGuessesInParallelAreCountedOneByOne(t *testing.T) {
 	b.CountHashes(func(account.Argon) { mu.Lock(); hashes++; mu.Unlock() })
 	for n := range 40 {
 		wg.Go(func() {
-			_, _ = b.SignIn(t.Context(), "owner", "wrong wrong wrong", fmt.Sprintf("198.51.100.%d", n))
+			_, _ = b.Passwords.SignIn(t.Context(), "owner", "wrong wrong wrong", fmt.Sprintf("198.51.100.%d", n))
 		})
 	}
 	wg.Wait()
 	for n := range 20 { // what was answered "busy" before
-		_, _ = b.SignIn(t.Context(), "owner", "wrong wrong wrong", fmt.Sprintf("203.0.113.%d", n))
+		_, _ = b.Passwords.SignIn(t.Context(), "owner", "wrong wrong wrong", fmt.Sprintf("203.0.113.%d", n))
 	}
 	if hashes != 10 {
 		t.Errorf("%d passwords were tried, want 10", hashes)
@@ -209,7 +210,7 @@ func TestLimitOutlivesARestartAndEnds(t *testing.T) {
 	b := open(t)
 	b.owner()
 	try := func(password string) error {
-		_, err := b.SignIn(t.Context(), "owner", password, "192.0.2.9")
+		_, err := b.Passwords.SignIn(t.Context(), "owner", password, "192.0.2.9")
 		return err
 	}
 	for range 10 {
@@ -243,16 +244,16 @@ func TestLimitOutlivesARestartAndEnds(t *testing.T) {
 func TestGuessersElsewhereDoNotKeepTheOwnerOut(t *testing.T) {
 	b := open(t)
 	b.owner()
-	if _, err := b.SignIn(t.Context(), "owner", good, "192.0.2.1"); err != nil {
+	if _, err := b.Passwords.SignIn(t.Context(), "owner", good, "192.0.2.1"); err != nil {
 		t.Fatal(err)
 	}
 	for n := range 30 {
-		_, _ = b.SignIn(t.Context(), "owner", "wrong wrong wrong", fmt.Sprintf("198.51.100.%d", n))
+		_, _ = b.Passwords.SignIn(t.Context(), "owner", "wrong wrong wrong", fmt.Sprintf("198.51.100.%d", n))
 	}
-	if _, err := b.SignIn(t.Context(), "owner", good, "198.51.100.99"); !throttled(err) {
+	if _, err := b.Passwords.SignIn(t.Context(), "owner", good, "198.51.100.99"); !throttled(err) {
 		t.Errorf("from a new address: %v", err)
 	}
-	if _, err := b.SignIn(t.Context(), "owner", good, "192.0.2.1"); err != nil {
+	if _, err := b.Passwords.SignIn(t.Context(), "owner", good, "192.0.2.1"); err != nil {
 		t.Errorf("from the owner's address: %v", err)
 	}
 }
@@ -262,19 +263,25 @@ func TestOneAddressCannotTryManyNames(t *testing.T) {
 	tried := 0
 	for n := range 60 {
 		address := fmt.Sprintf("2001:db8:1:2::%x", n) // one customer's network
-		if _, err := b.SignIn(t.Context(), fmt.Sprintf("name%d", n), good, address); errors.Is(err, account.ErrWrong) {
+		if _, err := b.Passwords.SignIn(t.Context(), fmt.Sprintf("name%d", n), good, address); errors.Is(
+			err,
+			account.ErrWrong,
+		) {
 			tried++
 		}
 	}
 	if tried != 30 {
 		t.Errorf("%d names were tried, want 30", tried)
 	}
-	if _, err := b.SignIn(t.Context(), "x", good, "2001:db8:1:3::1"); !errors.Is(err, account.ErrWrong) {
+	if _, err := b.Passwords.SignIn(t.Context(), "x", good, "2001:db8:1:3::1"); !errors.Is(err, account.ErrWrong) {
 		t.Errorf("another network: %v", err)
 	}
 }
 
 func TestRowsOfLimitsAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: hashes passwords")
+	}
 	b := open(t)
 	b.KeepLimits(500)
 	err := b.fill(1000)
@@ -282,14 +289,14 @@ func TestRowsOfLimitsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range 70 {
-		_, _ = b.SignIn(t.Context(), fmt.Sprintf("n%d", n), good, fmt.Sprintf("10.0.%d.1", n))
+		_, _ = b.Passwords.SignIn(t.Context(), fmt.Sprintf("n%d", n), good, fmt.Sprintf("10.0.%d.1", n))
 	}
 	if n := b.count(`SELECT count(*) FROM account_throttle WHERE site = $1`); n > 500+200 {
 		t.Errorf("%d rows", n)
 	}
 	b.pass(24 * time.Hour)
 	for n := range 70 {
-		_, _ = b.SignIn(t.Context(), fmt.Sprintf("n%d", n), good, fmt.Sprintf("10.0.%d.1", n))
+		_, _ = b.Passwords.SignIn(t.Context(), fmt.Sprintf("n%d", n), good, fmt.Sprintf("10.0.%d.1", n))
 	}
 	if n := b.count(`SELECT count(*) FROM account_throttle WHERE site = $1`); n > 200 {
 		t.Errorf("%d rows a day later", n)
@@ -318,11 +325,11 @@ func TestGuessablePasswordsAreRefused(t *testing.T) {
 
 func TestPasswordIsTheSameOnTwoKeyboards(t *testing.T) {
 	b := open(t)
-	if _, err := b.Add(t.Context(), root, account.Account{Name: "Inès", Site: actor.Owner},
+	if _, err := b.Registry.Add(t.Context(), root, account.Account{Name: "Inès", Site: actor.Owner},
 		"éléphant vert sept"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.SignIn(t.Context(), "INE\u0300S", "e\u0301le\u0301phant vert sept", ""); err != nil {
+	if _, err := b.Passwords.SignIn(t.Context(), "INE\u0300S", "e\u0301le\u0301phant vert sept", ""); err != nil {
 		t.Error(err)
 	}
 }
@@ -357,29 +364,29 @@ func TestRecoverIsForRootAlone(t *testing.T) {
 	b := open(t)
 	x := b.owner()
 	o := actor.Actor{Account: x.ID, Site: actor.Owner}
-	if _, err := b.Recover(t.Context(), o, "owner"); !denied(err) {
+	if _, err := b.Recovery.Recover(t.Context(), o, "owner"); !denied(err) {
 		t.Errorf("an owner over the network: %v", err)
 	}
-	if _, err := b.Recover(t.Context(), root, "nobody"); !missing(err) {
+	if _, err := b.Recovery.Recover(t.Context(), root, "nobody"); !missing(err) {
 		t.Errorf("an unknown name: %v", err)
 	}
 	w := b.browser()
 	if err := w.signIn("owner", good); err != nil {
 		t.Fatal(err)
 	}
-	code, err := b.Recover(t.Context(), root, "Owner")
+	code, err := b.Recovery.Recover(t.Context(), root, "Owner")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if w.get().Account != "" {
 		t.Error("the session goes on after a reset")
 	}
-	if _, err := b.ResetPassword(t.Context(), code, "short"); !invalid(err) {
+	if _, err := b.Recovery.ResetPassword(t.Context(), code, "short"); !invalid(err) {
 		t.Error(err)
 	}
 	again := b.browser()
 	use := func(ctx context.Context) error {
-		_, err := b.ResetPassword(ctx, code, "another random text")
+		_, err := b.Recovery.ResetPassword(ctx, code, "another random text")
 		return err
 	}
 	if err := again.do("POST", use); err != nil {
@@ -391,10 +398,10 @@ func TestRecoverIsForRootAlone(t *testing.T) {
 	if err := again.do("POST", use); !errors.Is(err, account.ErrCode) {
 		t.Errorf("the code works twice: %v", err)
 	}
-	if _, err := b.SignIn(t.Context(), "owner", good, ""); !errors.Is(err, account.ErrWrong) {
+	if _, err := b.Passwords.SignIn(t.Context(), "owner", good, ""); !errors.Is(err, account.ErrWrong) {
 		t.Errorf("the old password: %v", err)
 	}
-	if _, err := b.SignIn(t.Context(), "owner", "another random text", ""); err != nil {
+	if _, err := b.Passwords.SignIn(t.Context(), "owner", "another random text", ""); err != nil {
 		t.Error(err)
 	}
 	b.verifyAudit()
@@ -403,12 +410,12 @@ func TestRecoverIsForRootAlone(t *testing.T) {
 func TestResetCodeExpires(t *testing.T) {
 	b := open(t)
 	x := b.owner()
-	code, err := b.ResetCode(t.Context(), root, x.ID)
+	code, err := b.Recovery.ResetCode(t.Context(), root, x.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.pass(61 * time.Minute)
-	if _, err := b.ResetPassword(t.Context(), code, "another random text"); !errors.Is(err, account.ErrCode) {
+	if _, err := b.Recovery.ResetPassword(t.Context(), code, "another random text"); !errors.Is(err, account.ErrCode) {
 		t.Error(err)
 	}
 }
@@ -416,19 +423,22 @@ func TestResetCodeExpires(t *testing.T) {
 func TestGuessedCodesAreThrottled(t *testing.T) {
 	b := open(t)
 	x := b.owner()
-	code, err := b.ResetCode(t.Context(), root, x.ID)
+	code, err := b.Recovery.ResetCode(t.Context(), root, x.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := b.browser()
 	tries := []func(ctx context.Context, code string) error{
-		func(ctx context.Context, code string) error { _, err := b.UseCode(ctx, code); return err },
+		func(ctx context.Context, code string) error { _, err := b.PrintedCodes.UseCode(ctx, code); return err },
 		func(ctx context.Context, code string) error {
-			_, err := b.ResetPassword(ctx, code, "another random text")
+			_, err := b.Recovery.ResetPassword(ctx, code, "another random text")
 			return err
 		},
-		func(ctx context.Context, code string) error { _, err := b.Redeem(ctx, code, "x", good); return err },
-		func(ctx context.Context, code string) error { _, err := b.UseLink(ctx, code, ""); return err },
+		func(ctx context.Context, code string) error {
+			_, err := b.Ownership.Redeem(ctx, code, "x", good)
+			return err
+		},
+		func(ctx context.Context, code string) error { _, err := b.Links.UseLink(ctx, code, ""); return err },
 	}
 	refused := 0
 	for n := range 40 {

@@ -30,7 +30,8 @@ type SMTP struct {
 	From               string
 }
 
-// ReadSMTP reads the file. Its faults name lines and quote no password. A file that others can read is refused.
+// ReadSMTP reads the file of SMTP. Its faults name lines and quote no password. A file that others than its owner can
+// read is refused.
 func ReadSMTP(path string) (SMTP, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -46,7 +47,8 @@ func ReadSMTP(path string) (SMTP, error) {
 	return ParseSMTP(path, data)
 }
 
-// ParseSMTP is ReadSMTP on bytes.
+// ParseSMTP reads the text of the file name, as ReadSMTP does. TLS is starttls where the text does not say it. Mail in
+// the clear is accepted to the hub's own computer only.
 func ParseSMTP(name string, data []byte) (SMTP, error) {
 	d := yamlfile.Parse(name, data).Private()
 	r := d.Root()
@@ -76,12 +78,14 @@ func ParseSMTP(name string, data []byte) (SMTP, error) {
 // Sender sends mail as the file says.
 func (c SMTP) Sender() Sender { return smtpSender{c, mailTime} }
 
+// smtpSender sends mail by SMTP. timeout is for one mail, with the connection.
 type smtpSender struct {
 	SMTP
 	timeout time.Duration
 }
 
-// Send delivers one mail on a connection of its own, which ends with ctx.
+// Send delivers one mail on a connection of its own, which ends with ctx. An answer of the class 5yz (RFC 5321,
+// section 4.2.1) is final and becomes *Refused.
 func (c smtpSender) Send(ctx context.Context, m Mail) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -107,6 +111,7 @@ func (c smtpSender) Send(ctx context.Context, m Mail) error {
 	return err
 }
 
+// options are those of a connection that ends with ctx.
 func (c smtpSender) options(ctx context.Context) []mail.Option {
 	o := []mail.Option{mail.WithPort(c.Port), mail.WithTimeout(c.timeout), mail.WithoutNoop()}
 	switch c.TLS {
@@ -124,7 +129,8 @@ func (c smtpSender) options(ctx context.Context) []mail.Option {
 	return o
 }
 
-// dialUntilDone closes the connection when ctx ends: a server that answers a byte a minute holds nothing up.
+// dialUntilDone dials and closes the connection when until ends: a server that answers one byte a minute delays
+// nothing longer.
 func dialUntilDone(until context.Context) mail.DialContextFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)

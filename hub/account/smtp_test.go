@@ -218,9 +218,10 @@ func TestRunMailEndsWithItsContextAndSendsWhatComes(t *testing.T) {
 	got := make(chan account.Mail, 1)
 	b.o.Mail = sendFunc(func(m account.Mail) error { got <- m; return nil })
 	b.restart()
-	go func() { done <- b.RunMail(ctx) }()
+	go func() { done <- b.Outbox.Run(ctx) }()
 	w := b.browser()
-	if err := w.do("POST", func(ctx context.Context) error { return b.MailLink(ctx, "lea@biklab.example") }); err != nil {
+	ask := func(ctx context.Context) error { return b.Links.MailLink(ctx, "lea@biklab.example") }
+	if err := w.do("POST", ask); err != nil {
 		t.Fatal(err)
 	}
 	if m := <-got; m.To != "lea@biklab.example" {

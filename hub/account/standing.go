@@ -2,23 +2,34 @@ package account
 
 import (
 	"context"
+	"errors"
+	"log/slog"
+	"maps"
 
 	"portillon/hub/actor"
+	"portillon/hub/fault"
 	"portillon/policy"
 )
 
-// standing is what the membership of an account's member opens. An account without a member needs none. An owner's
-// account does not depend on the directory: only an owner ends it, and administrators write the directory.
-func (s *Service) standing(ctx context.Context, x row) (Standing, error) {
-	if x.Member == "" || x.Site == actor.Owner || s.o.People.Standing == nil {
-		return Current, nil
-	}
-	return s.o.People.Standing(ctx, x.Member)
+// rights says what an account may do at this moment, as the directory knows its member.
+type rights struct {
+	people People
+	log    *slog.Logger
 }
 
-// isShut reports whether an account signs in to nothing: it is disabled, or its member is blocked or not in the
-// directory. Sessions and tokens ask at each request, so that a change counts at once.
-func (s *Service) isShut(ctx context.Context, x row) (bool, error) {
+// standing is what the membership of an account's member allows. An account without a member needs no membership. The
+// account of an owner does not depend on the directory: administrators write the directory, and could otherwise lock
+// an owner out.
+func (s *rights) standing(ctx context.Context, x row) (Standing, error) {
+	if x.Member == "" || x.Site == actor.Owner || s.people.Standing == nil {
+		return Current, nil
+	}
+	return s.people.Standing(ctx, x.Member)
+}
+
+// isShut reports whether an account may not sign in at all: it is disabled, or its member is blocked or unknown to the
+// directory. Sessions and tokens ask at each request, so that a change takes effect at once.
+func (s *rights) isShut(ctx context.Context, x row) (bool, error) {
 	if x.Disabled {
 		return true, nil
 	}
@@ -26,9 +37,10 @@ func (s *Service) isShut(ctx context.Context, x row) (bool, error) {
 	return of != Current && of != Lapsed, err
 }
 
-// actorOf is an account as services see it. A member whose membership has lapsed has no role but the one that a person
-// gave for the whole site: their own record is left to them. What isShut says has been asked before.
-func (s *Service) actorOf(ctx context.Context, x row) (actor.Actor, error) {
+// actorOf is the actor that an account is at this moment. The caller has asked isShut before. A member whose
+// membership has lapsed keeps the role owner or administrator, if a person gave it; any other such member sees their
+// own record only.
+func (s *rights) actorOf(ctx context.Context, x row) (actor.Actor, error) {
 	v := visitorOf(ctx)
 	a := actor.Actor{Account: x.ID, Name: x.Name, Member: x.Member, Request: v.request, Address: v.address}
 	of, err := s.standing(ctx, x)
@@ -44,6 +56,7 @@ func (s *Service) actorOf(ctx context.Context, x row) (actor.Actor, error) {
 	if a.Site = x.Site; a.Site == "" && a.Member != "" {
 		a.Site = actor.Member
 	}
+	// Roles that a person gave are added to those that follow from badges. Maintainer includes mentor.
 	a.Machines = s.earned(ctx, x.Member)
 	for m, r := range x.Machines {
 		if r == actor.Maintainer || a.Machines[m] == "" {
@@ -54,4 +67,51 @@ func (s *Service) actorOf(ctx context.Context, x row) (actor.Actor, error) {
 		}
 	}
 	return a, nil
+}
+
+// memberExists returns *fault.Invalid where the directory has no member with this id. The empty id, an account without
+// a member, is accepted.
+func (s *rights) memberExists(ctx context.Context, m policy.MemberID) error {
+	if m == "" || s.people.Member == nil {
+		return nil
+	}
+	_, err := s.people.Member(ctx, m)
+	if gone := (*fault.NotFound)(nil); errors.As(err, &gone) {
+		return &fault.Invalid{Faults: []fault.Field{{Field: "member", Given: shorten(string(m), 60), Wrong: "no such member",
+			Right: "the id of a member"}}}
+	}
+	return err
+}
+
+// earned are the roles at machines that follow from a member's badges: mentor and maintainer, no other. Where the
+// directory cannot tell them, the member has none and the log says why.
+func (s *rights) earned(ctx context.Context, m policy.MemberID) map[policy.MachineID]actor.Role {
+	if m == "" || s.people.Roles == nil {
+		return nil
+	}
+	roles, err := s.people.Roles(ctx, m)
+	if err != nil {
+		s.log.Warn("roles from badges cannot be told", "member", m, "err", err)
+		return nil
+	}
+	roles = maps.Clone(roles)
+	maps.DeleteFunc(roles, func(m policy.MachineID, r actor.Role) bool { return m == "" || !isMachineRole(r) })
+	return roles
+}
+
+// isMachineRole reports whether a role is one of a machine; the others are roles of the site.
+func isMachineRole(r actor.Role) bool { return r == actor.Mentor || r == actor.Maintainer }
+
+// own reports whether an actor is the owner of an account, signed in by a session. An API token is not: it does not
+// change its owner's passwords, sessions and tokens.
+func own(a actor.Actor, id string) bool {
+	return a.Account != "" && a.Account == id && a.Token == "" && a.Scopes == nil
+}
+
+// mayAccount returns nil for one's own account, and for actors with actor.WriteAccounts; else *actor.Denied.
+func mayAccount(a actor.Actor, id string) error {
+	if own(a, id) {
+		return nil
+	}
+	return a.May(actor.WriteAccounts, actor.Target{})
 }

@@ -27,6 +27,9 @@ func standings(of map[policy.MemberID]account.Standing) func(*account.Options) {
 // What a membership's end does to those who are signed in already, and to those who sign in then. It is written in
 // docs/hub.md.
 func TestStandingOfAMemberCountsAtOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: hashes passwords")
+	}
 	const nobody, own, all = "nobody", "own record", "all"
 	for _, c := range []struct {
 		name     string
@@ -55,7 +58,7 @@ func TestStandingOfAMemberCountsAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := w.get()
-		token, err := b.NewToken(t.Context(), actor.Actor{Account: x.ID}, "script", actor.Acts(), b.now.Add(time.Hour))
+		token, err := b.Tokens.Issue(t.Context(), actor.Actor{Account: x.ID}, "script", actor.Acts(), b.now.Add(time.Hour))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,7 +69,7 @@ func TestStandingOfAMemberCountsAtOnce(t *testing.T) {
 			refused != nil && c.standing != "broken" && !errors.Is(refused, account.ErrWrong) {
 			t.Errorf("%s: signing in: %v", c.name, refused)
 		}
-		byToken, err := b.FromToken(t.Context(), token.Text, "")
+		byToken, err := b.Tokens.FromToken(t.Context(), token.Text, "")
 		if (err != nil) != (c.want == nobody) {
 			t.Errorf("%s: token: %v", c.name, err)
 		}
@@ -98,18 +101,18 @@ func TestBlockedMemberUsesNoLinkAndNoCode(t *testing.T) {
 	b.owner()
 	w := b.browser()
 	link := w.asks("lea@biklab.example")
-	printed, err := b.PrintedCodes(t.Context(), root, []policy.MemberID{"m-lea", "m-karim"}, 2)
+	printed, err := b.PrintedCodes.Print(t.Context(), root, []policy.MemberID{"m-lea", "m-karim"}, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	of["m-lea"] = account.Blocked
-	err = w.do("POST", func(ctx context.Context) error { _, err := b.UseLink(ctx, link, ""); return err })
+	err = w.do("POST", func(ctx context.Context) error { _, err := b.Links.UseLink(ctx, link, ""); return err })
 	if !errors.Is(err, account.ErrCode) {
 		t.Errorf("link: %v", err)
 	}
 	use := func(code string) (got actor.Actor, err error) {
 		w := b.browser()
-		err = w.do("POST", func(ctx context.Context) (err error) { got, err = b.UseCode(ctx, code); return err })
+		err = w.do("POST", func(ctx context.Context) (err error) { got, err = b.PrintedCodes.UseCode(ctx, code); return err })
 		return got, err
 	}
 	if _, err := use(printed[0].Code); !errors.Is(err, account.ErrCode) {
@@ -136,21 +139,21 @@ func (w *browser) during(f func(now func() (actor.Actor, error)) error) error {
 	w.b.t.Helper()
 	return w.do("GET", func(ctx context.Context) error {
 		r := httptest.NewRequestWithContext(ctx, "GET", "https://hub.biklab.example/", nil)
-		return f(func() (actor.Actor, error) { return w.b.ActorNow(r) })
+		return f(func() (actor.Actor, error) { return w.b.Sessions.ActorNow(r) })
 	})
 }
 
 // What lasts long asks again who is signed in.
-func TestSessionThatEndedMeanwhileIsNobodys(t *testing.T) {
+func TestActorNowIsNobodyAfterTheSessionEnded(t *testing.T) {
 	for name, end := range map[string]func(*bench, account.Account, string) error{
 		"session ended": func(b *bench, x account.Account, session string) error {
-			return b.EndSession(b.t.Context(), root, x.ID, session)
+			return b.Sessions.End(b.t.Context(), root, x.ID, session)
 		},
 		"signed out everywhere": func(b *bench, x account.Account, _ string) error {
-			return b.SignOutEverywhere(b.t.Context(), root, x.ID)
+			return b.Sessions.EndAll(b.t.Context(), root, x.ID)
 		},
 		"account disabled": func(b *bench, x account.Account, _ string) error {
-			_, err := b.Disable(b.t.Context(), root, x.ID, x.Version, true)
+			_, err := b.Registry.Disable(b.t.Context(), root, x.ID, x.Version, true)
 			return err
 		},
 		"time": func(b *bench, _ account.Account, _ string) error { b.pass(13 * time.Hour); return nil },
@@ -166,7 +169,7 @@ func TestSessionThatEndedMeanwhileIsNobodys(t *testing.T) {
 			if got, err := now(); err != nil || got.Account != x.ID {
 				t.Errorf("%s: before: %+v, %v", name, got, err)
 			}
-			all, err := b.Sessions(t.Context(), root, x.ID)
+			all, err := b.Sessions.Active(t.Context(), root, x.ID)
 			if err != nil || len(all) != 1 {
 				t.Fatal(all, err)
 			}
@@ -187,7 +190,7 @@ func TestSessionThatEndedMeanwhileIsNobodys(t *testing.T) {
 
 // What an administrator's page asks for by itself while it is left open keeps no session: neither its event stream nor
 // its refreshes.
-func TestOpenPageKeepsNoSession(t *testing.T) {
+func TestRequestsOfAnOpenPageDoNotExtendTheSession(t *testing.T) {
 	for name, open2h := range map[string]func(b *bench, w *browser) error{
 		"event stream": func(b *bench, w *browser) error {
 			return w.during(func(now func() (actor.Actor, error)) error {

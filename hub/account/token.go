@@ -20,15 +20,23 @@ const (
 	tokenUsedEach = 5 * time.Minute // a token's last use is written so often
 )
 
-// Tokens are an account's API tokens, without their text.
-func (s *Service) Tokens(ctx context.Context, a actor.Actor, id string) ([]Token, error) {
+// Tokens are the API tokens of accounts.
+type Tokens struct {
+	core   *core
+	limits *throttle
+	rights *rights
+}
+
+// Issued lists the API tokens of an account without their text, the newest first, expired ones too. The actor needs
+// actor.WriteAccounts for an account that is not the own one.
+func (s *Tokens) Issued(ctx context.Context, a actor.Actor, id string) ([]Token, error) {
 	if err := mayAccount(a, id); err != nil {
 		return nil, err
 	}
-	if _, err := byID(ctx, s.site, id); err != nil {
+	if _, err := byID(ctx, s.core.site, id); err != nil {
 		return nil, err
 	}
-	rows, err := s.site.Query(ctx, `SELECT id, name, scopes, made, expires, used FROM account_token
+	rows, err := s.core.site.Query(ctx, `SELECT id, name, scopes, made, expires, used FROM account_token
 		WHERE site = $1 AND account = $2 ORDER BY made DESC, id LIMIT 100`, id)
 	if err != nil {
 		return nil, err
@@ -48,6 +56,7 @@ func (s *Service) Tokens(ctx context.Context, a actor.Actor, id string) ([]Token
 	return out, rows.Err()
 }
 
+// acts reads scopes as the database keeps them: acts, separated by spaces.
 func acts(scopes string) []actor.Act {
 	out := []actor.Act{}
 	for _, s := range strings.Fields(scopes) {
@@ -56,38 +65,41 @@ func acts(scopes string) []actor.Act {
 	return out
 }
 
-// NewToken makes an API token of one's own account. It may do what its owner may at the time of use, and of that its
-// scopes only. Its text is given once. A token makes no tokens.
-func (s *Service) NewToken(ctx context.Context, a actor.Actor, name string, scopes []actor.Act,
+// Issue makes an API token of the actor's own account. The token may do what its owner may at the time of use, as far
+// as its scopes name the act. Its text is returned once and kept as a hash. It returns *actor.Denied for an actor that
+// is itself a token, and *fault.Invalid for a name, scopes or an end that cannot be used.
+func (s *Tokens) Issue(ctx context.Context, a actor.Actor, name string, scopes []actor.Act,
 	expires time.Time) (Token, error) {
 	if !own(a, a.Account) || a.Account == "local" {
 		return Token{}, &actor.Denied{Act: actor.WriteAccounts, Actor: a}
 	}
-	now := s.o.Now()
+	now := s.core.clock()
 	if faults := checkToken(name, scopes, now, expires); faults != nil {
 		return Token{}, &fault.Invalid{Faults: faults}
 	}
 	scopes = slices.Compact(slices.Sorted(slices.Values(scopes)))
 	t := Token{Name: name, Scopes: scopes, Made: at(now.UnixMilli()), Expires: at(expires.UnixMilli())}
 	var err error
-	if t.ID, err = s.newID("t-"); err != nil {
+	if t.ID, err = s.core.newID("t-"); err != nil {
 		return Token{}, err
 	}
-	if t.Text, err = s.newTokenText(); err != nil {
+	if t.Text, err = s.core.newTokenText(); err != nil {
 		return Token{}, err
 	}
-	if err := s.site.Write(ctx, func(tx *store.Tx) error { return s.addToken(ctx, tx, a, t) }); err != nil {
+	if err := s.core.site.Write(ctx, func(tx *store.Tx) error { return s.add(ctx, tx, a, t) }); err != nil {
 		return Token{}, err
 	}
 	return t, nil
 }
 
-func (s *Service) addToken(ctx context.Context, tx *store.Tx, a actor.Actor, t Token) error {
+// add writes a token with its audit entry, after it removed the account's expired tokens. An account has at most
+// maxTokens.
+func (s *Tokens) add(ctx context.Context, tx *store.Tx, a actor.Actor, t Token) error {
 	if _, err := byID(ctx, tx, a.Account); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(ctx, `DELETE FROM account_token WHERE site = $1 AND account = $2 AND expires <= $3`, a.Account,
-		s.now()); err != nil {
+		s.core.now()); err != nil {
 		return err
 	}
 	var n int
@@ -110,10 +122,11 @@ func (s *Service) addToken(ctx context.Context, tx *store.Tx, a actor.Actor, t T
 		return err
 	}
 	tx.Changed(store.Accounts)
-	return s.Audit(ctx, tx, a, actor.WriteAccounts, "token "+t.ID, "made for "+strings.Join(words,
+	return s.core.audit(ctx, tx, a, actor.WriteAccounts, "token "+t.ID, "made for "+strings.Join(words,
 		" ")+", until "+t.Expires.Format(time.DateOnly))
 }
 
+// checkToken returns what is wrong with the values of a new token, or nothing.
 func checkToken(name string, scopes []actor.Act, now, expires time.Time) (faults []fault.Field) {
 	for _, f := range checkName(name) {
 		f.Right = "what the token is for"
@@ -137,12 +150,13 @@ func checkToken(name string, scopes []actor.Act, now, expires time.Time) (faults
 	return faults
 }
 
-// RevokeToken ends a token of an account.
-func (s *Service) RevokeToken(ctx context.Context, a actor.Actor, id, token string) error {
+// Revoke ends a token of an account at once; *fault.NotFound where the account has no such token. The actor needs
+// actor.WriteAccounts for an account that is not the own one.
+func (s *Tokens) Revoke(ctx context.Context, a actor.Actor, id, token string) error {
 	if err := mayAccount(a, id); err != nil {
 		return err
 	}
-	return s.site.Write(ctx, func(tx *store.Tx) error {
+	return s.core.site.Write(ctx, func(tx *store.Tx) error {
 		done, err := tx.Exec(ctx, `DELETE FROM account_token WHERE site = $1 AND account = $2 AND id = $3`, id, token)
 		if err != nil {
 			return err
@@ -151,63 +165,68 @@ func (s *Service) RevokeToken(ctx context.Context, a actor.Actor, id, token stri
 			return errors.Join(&fault.NotFound{What: "token", ID: shorten(token, 60)}, err)
 		}
 		tx.Changed(store.Accounts)
-		return s.Audit(ctx, tx, a, actor.WriteAccounts, "token "+token, "revoked")
+		return s.core.audit(ctx, tx, a, actor.WriteAccounts, "token "+token, "revoked")
 	})
 }
 
-// FromToken returns whom an API token speaks for: its owner's rights at this moment, within its scopes. It returns
-// ErrWrong, or *Throttled after too many wrong tokens from an address; a right token is never throttled.
-func (s *Service) FromToken(ctx context.Context, text, address string) (actor.Actor, error) {
+// FromToken is the actor that an API token speaks for: its owner's rights at this moment, within its scopes. It
+// returns ErrWrong for a text that is no valid token, or *Throttled after too many wrong tokens from an address. A
+// right token is never throttled.
+func (s *Tokens) FromToken(ctx context.Context, text, address string) (actor.Actor, error) {
 	if address == "" {
 		address = visitorOf(ctx).address
 	}
-	a, err := s.tokenActor(ctx, text)
+	a, err := s.actorOf(ctx, text)
 	if !errors.Is(err, ErrWrong) {
 		return a, err
 	}
-	if limited := s.spend(ctx, limit{s.rates().token, network(address)}); limited != nil {
+	if limited := s.limits.spend(ctx, limit{rates().token, network(address)}); limited != nil {
 		return actor.Actor{}, limited
 	}
 	return actor.Actor{}, ErrWrong
 }
 
-func (s *Service) tokenActor(ctx context.Context, text string) (actor.Actor, error) {
+// actorOf is FromToken without the limit on wrong tokens. It records the use of the token at most once in
+// tokenUsedEach.
+func (s *Tokens) actorOf(ctx context.Context, text string) (actor.Actor, error) {
 	if !isToken(text) {
 		return actor.Actor{}, ErrWrong
 	}
 	var id, owner, scopes string
 	var used int64
-	err := s.site.QueryRow(ctx, `SELECT id, account, scopes, used FROM account_token WHERE site = $1 AND hash = $2 AND
+	err := s.core.site.QueryRow(ctx, `SELECT id, account, scopes, used FROM account_token WHERE site = $1 AND hash = $2 AND
 		expires > $3`,
-		hashOf(text), s.now()).Scan(&id, &owner, &scopes, &used)
+		hashOf(text), s.core.now()).Scan(&id, &owner, &scopes, &used)
 	if errors.Is(err, sql.ErrNoRows) {
 		return actor.Actor{}, ErrWrong
 	}
 	if err != nil {
 		return actor.Actor{}, err
 	}
-	x, err := byID(ctx, s.site, owner)
+	// The owner may have been removed, disabled or blocked since the token was made.
+	x, err := byID(ctx, s.core.site, owner)
 	if gone := (*fault.NotFound)(nil); errors.As(err, &gone) {
 		return actor.Actor{}, ErrWrong
 	}
 	if err != nil {
 		return actor.Actor{}, err
 	}
-	if shut, err := s.isShut(ctx, x); err != nil {
+	if shut, err := s.rights.isShut(ctx, x); err != nil {
 		return actor.Actor{}, err
 	} else if shut {
 		return actor.Actor{}, ErrWrong
 	}
-	if s.now()-used >= tokenUsedEach.Milliseconds() {
-		err := s.site.Write(ctx, func(tx *store.Tx) error {
-			_, err := tx.Exec(ctx, `UPDATE account_token SET used = $3 WHERE site = $1 AND id = $2`, id, s.now())
+	// Record the use, but not with every request: a write costs more than all the rest.
+	if s.core.now()-used >= tokenUsedEach.Milliseconds() {
+		err := s.core.site.Write(ctx, func(tx *store.Tx) error {
+			_, err := tx.Exec(ctx, `UPDATE account_token SET used = $3 WHERE site = $1 AND id = $2`, id, s.core.now())
 			return err
 		})
 		if err != nil { // a full disk refuses no token
-			s.log.Warn("token use is not recorded", "err", err)
+			s.core.log.Warn("token use is not recorded", "err", err)
 		}
 	}
-	a, err := s.actorOf(ctx, x)
+	a, err := s.rights.actorOf(ctx, x)
 	if err != nil {
 		return actor.Actor{}, err
 	}

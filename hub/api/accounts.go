@@ -12,7 +12,7 @@ import (
 	"portillon/policy"
 )
 
-// accountEdit is what a change of an account may name.
+// accountEdit holds the fields of an account that a client may change.
 type accountEdit struct {
 	Name     string                          `json:"name"`
 	Member   policy.MemberID                 `json:"member,omitempty"`
@@ -21,42 +21,47 @@ type accountEdit struct {
 	Disabled bool                            `json:"disabled,omitempty"`
 }
 
+// apply writes the edited fields into an account.
 func (e accountEdit) apply(a *account.Account) {
 	a.Name, a.Member, a.Site, a.Machines, a.Disabled = e.Name, e.Member, e.Site, e.Machines, e.Disabled
 }
 
+// newToken is the body of a request for an API token. Scopes are the permissions of the token; none: no permission.
 type newToken struct {
 	Name    string      `json:"name"`
 	Scopes  []actor.Act `json:"scopes"`
 	Expires time.Time   `json:"expires"`
 }
 
+// printInput is the body of a request for printed codes.
 type printInput struct {
 	Members []policy.MemberID `json:"members"`
-	Each    int               `json:"each,omitempty"` // codes of each member; 1
+	Each    int               `json:"each,omitempty"` // codes for each member; default 1
 }
 
+// resetCode is the answer to a request for a new password.
 type resetCode struct {
-	Code string `json:"code"` // works once; given once
+	Code string `json:"code"` // can be used once and is shown once
 }
 
-// me is who asks.
+// me describes the account that makes the request.
 type me struct {
 	Account  string                          `json:"account"`
 	Name     string                          `json:"name"`
 	Member   policy.MemberID                 `json:"member,omitempty"`
 	Site     actor.Role                      `json:"role,omitempty"`
 	Machines map[policy.MachineID]actor.Role `json:"machine_roles,omitempty"`
-	Scopes   []actor.Act                     `json:"scopes,omitempty"` // of the token; none: all acts of the role
-	Token    string                          `json:"token,omitempty"`  // its id
+	Scopes   []actor.Act                     `json:"scopes,omitempty"` // of the token; empty: those of the role
+	Token    string                          `json:"token,omitempty"`  // id of the token
 }
 
-// accountAPI answers for accounts and the audit log.
+// accountAPI serves the routes of accounts and the audit log.
 type accountAPI struct {
 	accounts Accounts
 	now      func() time.Time
 }
 
+// routes returns the routes for administrators.
 func (s *accountAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/accounts", Act: actor.WriteAccounts, Query: []string{"cursor", "limit"},
@@ -86,7 +91,7 @@ func (s *accountAPI) routes() []Route {
 	}
 }
 
-// ownRoutes are of whoever is signed in, about themselves.
+// ownRoutes returns the routes for users about their own account.
 func (s *accountAPI) ownRoutes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/me", Answer: me{}, handle: s.whoAmI},
@@ -101,20 +106,23 @@ func (s *accountAPI) ownRoutes() []Route {
 
 const auditType = "application/octet-stream"
 
+// listAccounts answers one page of the accounts, sorted by id.
 func (s *accountAPI) listAccounts(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
 		return answer{}, err
 	}
-	found, next, err := s.accounts.Accounts(c.ctx(), c.actor, account.Page{After: after, Limit: limit})
+	found, next, err := s.accounts.Registry.List(c.ctx(), c.actor, account.Page{After: after, Limit: limit})
 	if err != nil {
 		return answer{}, err
 	}
 	return paged(c, found, next), nil
 }
 
+// oneAccount returns the answer with an account, with the account's version as the ETag.
 func oneAccount(a account.Account) answer { return answer{body: a, version: a.Version} }
 
+// addAccount creates an account without a password, and answers 201 with the address of the account.
 func (s *accountAPI) addAccount(c *call) (answer, error) {
 	var in accountEdit
 	if err := c.body(&in); err != nil {
@@ -122,7 +130,7 @@ func (s *accountAPI) addAccount(c *call) (answer, error) {
 	}
 	var a account.Account
 	in.apply(&a)
-	a, err := s.accounts.Add(c.ctx(), c.actor, a, "") // its owner sets a password with a code of /reset
+	a, err := s.accounts.Registry.Add(c.ctx(), c.actor, a, "") // its owner sets a password with a code of /reset
 	if err != nil {
 		return answer{}, err
 	}
@@ -131,14 +139,16 @@ func (s *accountAPI) addAccount(c *call) (answer, error) {
 	return out, nil
 }
 
+// getAccount answers one account.
 func (s *accountAPI) getAccount(c *call) (answer, error) {
-	a, err := s.accounts.Account(c.ctx(), c.actor, c.id("account"))
+	a, err := s.accounts.Registry.Get(c.ctx(), c.actor, c.id("account"))
 	if err != nil {
 		return answer{}, err
 	}
 	return oneAccount(a), nil
 }
 
+// patchAccount changes an account by a JSON merge patch (RFC 7396). If-Match must name the account's version.
 func (s *accountAPI) patchAccount(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
@@ -148,7 +158,7 @@ func (s *accountAPI) patchAccount(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	a, err := s.accounts.Change(c.ctx(), c.actor, c.id("account"), version, func(a *account.Account) error {
+	a, err := s.accounts.Registry.Change(c.ctx(), c.actor, c.id("account"), version, func(a *account.Account) error {
 		edit, err := patched(accountEdit{a.Name, a.Member, a.Site, maps.Clone(a.Machines), a.Disabled}, patch, c.lang)
 		if err != nil {
 			return err
@@ -162,34 +172,38 @@ func (s *accountAPI) patchAccount(c *call) (answer, error) {
 	return oneAccount(a), nil
 }
 
+// resetAccount makes a code with which the account's owner sets a new password. The answer is the only place where the
+// code is ever shown.
 func (s *accountAPI) resetAccount(c *call) (answer, error) {
-	text, err := s.accounts.ResetCode(c.ctx(), c.actor, c.id("account"))
+	text, err := s.accounts.Recovery.ResetCode(c.ctx(), c.actor, c.id("account"))
 	if err != nil {
 		return answer{}, err
 	}
 	return answer{status: http.StatusCreated, body: resetCode{text}}, nil
 }
 
+// auditLog answers one page of the audit log, the newest entry first.
 func (s *accountAPI) auditLog(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
 		return answer{}, err
 	}
-	found, next, err := s.accounts.AuditLog(c.ctx(), c.actor, account.Page{After: after, Limit: limit})
+	found, next, err := s.accounts.Audit.Entries(c.ctx(), c.actor, account.Page{After: after, Limit: limit})
 	if err != nil {
 		return answer{}, err
 	}
 	return paged(c, found, next), nil
 }
 
+// exportAudit streams the whole audit log as a file. Its name has the date, in UTC.
 func (s *accountAPI) exportAudit(c *call) (answer, error) {
 	name := fmt.Sprintf("audit-%s.log", s.now().UTC().Format(time.DateOnly))
 	return answer{mime: auditType, file: name, stream: func(w io.Writer) error {
-		return s.accounts.ExportAudit(c.ctx(), c.actor, w)
+		return s.accounts.Audit.Export(c.ctx(), c.actor, w)
 	}}, nil
 }
 
-// whoAmI needs no right but to be somebody.
+// whoAmI answers GET /me. It needs no permission, only a signed-in user.
 func (s *accountAPI) whoAmI(c *call) (answer, error) {
 	a := c.actor
 	if a.Account == "" {
@@ -199,7 +213,7 @@ func (s *accountAPI) whoAmI(c *call) (answer, error) {
 		Scopes: a.Scopes, Token: a.Token}}, nil
 }
 
-// account is whose sessions and tokens a route is about: that of the path, or one's own.
+// account returns the account whose sessions and tokens a route handles: that of the path, or the user's own.
 func (c *call) account() string {
 	if id := c.id("account"); id != "" {
 		return id
@@ -207,25 +221,27 @@ func (c *call) account() string {
 	return c.actor.Account
 }
 
+// removeAccount removes an account. If-Match must name its version.
 func (s *accountAPI) removeAccount(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{}, s.accounts.Remove(c.ctx(), c.actor, c.id("account"), version)
+	return answer{}, s.accounts.Registry.Remove(c.ctx(), c.actor, c.id("account"), version)
 }
 
+// endSession ends one session of an account: the person is signed out in that browser.
 func (s *accountAPI) endSession(c *call) (answer, error) {
-	return answer{}, s.accounts.EndSession(c.ctx(), c.actor, c.account(), c.id("session"))
+	return answer{}, s.accounts.Sessions.End(c.ctx(), c.actor, c.account(), c.id("session"))
 }
 
-// printCodes makes codes on paper, each of which signs a member in once.
+// printCodes answers POST /printed-codes: codes on paper, each of which signs a member in once.
 func (s *accountAPI) printCodes(c *call) (answer, error) {
 	in := printInput{Each: 1}
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	codes, err := s.accounts.PrintedCodes(c.ctx(), c.actor, in.Members, in.Each)
+	codes, err := s.accounts.PrintedCodes.Print(c.ctx(), c.actor, in.Members, in.Each)
 	if err != nil {
 		return answer{}, err
 	}
@@ -234,38 +250,43 @@ func (s *accountAPI) printCodes(c *call) (answer, error) {
 	return out, nil
 }
 
+// sessions lists the sessions of an account.
 func (s *accountAPI) sessions(c *call) (answer, error) {
-	found, err := s.accounts.Sessions(c.ctx(), c.actor, c.account())
+	found, err := s.accounts.Sessions.Active(c.ctx(), c.actor, c.account())
 	if err != nil {
 		return answer{}, err
 	}
 	return listOf(found), nil
 }
 
+// signOutEverywhere ends all sessions of an account.
 func (s *accountAPI) signOutEverywhere(c *call) (answer, error) {
-	return answer{}, s.accounts.SignOutEverywhere(c.ctx(), c.actor, c.account())
+	return answer{}, s.accounts.Sessions.EndAll(c.ctx(), c.actor, c.account())
 }
 
+// tokens lists the API tokens of an account, without their secrets.
 func (s *accountAPI) tokens(c *call) (answer, error) {
-	found, err := s.accounts.Tokens(c.ctx(), c.actor, c.account())
+	found, err := s.accounts.Tokens.Issued(c.ctx(), c.actor, c.account())
 	if err != nil {
 		return answer{}, err
 	}
 	return listOf(found), nil
 }
 
+// newToken makes an API token of the actor's own account. The answer is the only place where its secret is ever shown.
 func (s *accountAPI) newToken(c *call) (answer, error) {
 	var in newToken
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	t, err := s.accounts.NewToken(c.ctx(), c.actor, in.Name, in.Scopes, in.Expires)
+	t, err := s.accounts.Tokens.Issue(c.ctx(), c.actor, in.Name, in.Scopes, in.Expires)
 	if err != nil {
 		return answer{}, err
 	}
 	return answer{status: http.StatusCreated, body: t}, nil
 }
 
+// revokeToken revokes an API token: the next request with it is answered 401.
 func (s *accountAPI) revokeToken(c *call) (answer, error) {
-	return answer{}, s.accounts.RevokeToken(c.ctx(), c.actor, c.account(), c.id("token"))
+	return answer{}, s.accounts.Tokens.Revoke(c.ctx(), c.actor, c.account(), c.id("token"))
 }

@@ -1,15 +1,16 @@
-// Package api is the hub's JSON interface under /api/v1. It calls the services and contains no rule of its own: who may
-// do what is decided by each service (actor.Actor.May), and this package turns its errors into answers.
+// Package api is the hub's JSON interface under /api/v1. It calls the services and contains no rules of its own: each
+// service checks permissions (actor.Actor.May), and this package converts their errors to responses.
 //
-// Every route stands in one table (routes), and openapi.yaml describes each by hand. Tests compare the two, and
-// validate every answer of every test against the description.
+// All routes are in one table (routes), and openapi.yaml describes each of them by hand. Tests compare both, and
+// validate every response in every test against the description.
 //
-//   - An error is problem details (RFC 9457), in French or English as Accept-Language asks.
-//   - A list is paged by an opaque cursor: {"items": […], "next": "/api/v1/…"}; the last page has no next.
-//   - A thing with a version has it as its ETag, and a change of it names it in If-Match: 428 where it is missing, 412
-//     where somebody else changed the thing meanwhile.
-//   - A body is bounded and strict: an unknown, repeated or misplaced field is refused, with the nearest that is known.
-//   - A program signs in with an API token: Authorization: Bearer …; a browser with its session.
+//   - Errors are problem details (RFC 9457), in French or English depending on Accept-Language.
+//   - Lists have pages with an opaque cursor: {"items": […], "next": "/api/v1/…"}; the last page has no next.
+//   - A resource with a version has the version as its ETag, and a change names it in If-Match. The status is 428 if
+//     If-Match is missing, and 412 if the resource has changed since.
+//   - Request bodies are limited in size and strict: an unknown, repeated or misplaced field is rejected, with the most
+//     similar known field.
+//   - Programs sign in with an API token: Authorization: Bearer …; browsers with their session.
 package api
 
 import (
@@ -23,31 +24,35 @@ import (
 	"portillon/policy"
 )
 
-// Prefix is where the API stands.
+// Prefix is the path of the API.
 const Prefix = "/api/v1"
 
-// Options are the services of one site. A nil service answers 501 for all of its routes.
+// Options holds the services of one site. The routes of a nil service answer with status 501.
 type Options struct {
 	Directory Directory
 	Machines  Machines
+	Codes     Codes  // needed where Machines is
+	Orders    Orders // needed where Machines is
 	CardKeys  CardKeys
 	Policies  Policies
+	Drafts    Drafts   // needed where Policies is
+	Bundles   Bundles  // needed where Policies is
 	Accounts  Accounts // required
 	Reports   Reports
 	Hub       Hub
 	Events    Events
-	// Session says who is signed in by a browser's cookie; the zero Actor: nobody. nil: there are no sessions.
+	// Session returns the user of a browser's session cookie, or the zero Actor. nil: sessions are not supported.
 	Session func(*http.Request) (actor.Actor, error)
-	// SessionNow is Session at this moment, for answers that last long: a session may have ended since. nil: Session.
+	// SessionNow is Session without a cache, for long responses during which the session may end. nil: Session.
 	SessionNow func(*http.Request) (actor.Actor, error)
-	// Status and RetryAfter (seconds; 0: none) say how an error of the accounts is answered: account.Status and
-	// account.RetryAfter. nil: as every other error.
+	// Status returns the status for an error of the accounts, and RetryAfter the seconds to wait (0: none): see
+	// account.Status and account.RetryAfter. nil: these errors are handled like all others.
 	Status     func(error) int
 	RetryAfter func(error) int
 
 	Log     *slog.Logger     // nil: nothing is logged
 	Now     func() time.Time // nil: time.Now
-	Version string           // the program's, for the description
+	Version string           // version of the program, for the description
 }
 
 // State is how the hub runs.
@@ -76,22 +81,22 @@ type Listens struct {
 	Broker   string `json:"broker"`             // URL
 }
 
-// Settings are what an administrator sets for the site while the hub runs. Zone, URL and Mail only show what the policy
-// and hub.yaml say.
+// Settings are the site's settings that an administrator can change at run time. Zone, URL and Mail are read-only: they
+// come from the policy and hub.yaml.
 type Settings struct {
 	Version  int64         `json:"version"`
 	Site     policy.SiteID `json:"site"`
 	Name     string        `json:"name"`
 	Language string        `json:"language"`          // fr, en
-	Contact  string        `json:"contact,omitempty"` // whom members ask; shown in mails
+	Contact  string        `json:"contact,omitempty"` // contact for members; shown in mails
 
-	MailLinks bool   `json:"mail_links"` // members may sign in by a link by e-mail
-	Mail      bool   `json:"mail"`       // hub.yaml names a mail server
+	MailLinks bool   `json:"mail_links"` // members may sign in with a link sent by e-mail
+	Mail      bool   `json:"mail"`       // hub.yaml configures a mail server
 	Zone      string `json:"time_zone"`
-	URL       string `json:"url"` // where browsers reach the hub
+	URL       string `json:"url"` // the hub's address for browsers
 }
 
-// API is the handler. Make one with New.
+// API is the handler of /api/v1. Create it with New.
 type API struct {
 	o      Options
 	mux    *http.ServeMux
@@ -100,9 +105,9 @@ type API struct {
 	texts  *texts
 }
 
-// New makes the handler of /api/v1.
+// New returns the handler of /api/v1. It fails without accounts.
 func New(o Options) (*API, error) {
-	if o.Accounts == nil {
+	if o.Accounts.Tokens == nil {
 		return nil, errors.New("api: Accounts is missing: nobody could sign in")
 	}
 	if o.Log == nil {
@@ -143,25 +148,26 @@ func New(o Options) (*API, error) {
 // ServeHTTP implements http.Handler.
 func (s *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-// Routes is the table of all routes.
+// Routes returns the table of all routes.
 func (s *API) Routes() []Route { return append([]Route(nil), s.routes...) }
 
-// table is every route of the API. A resource without its service answers 501.
+// table returns all routes. The routes of a missing service answer with status 501.
 func (s *API) table() (all []Route) {
 	o := s.o
 	accounts := &accountAPI{accounts: o.Accounts, now: o.Now}
+	policies := &policyAPI{policies: o.Policies, drafts: o.Drafts, bundles: o.Bundles, texts: s.texts}
 	events := &eventAPI{events: o.Events, streams: newStreams(), authenticate: s.authenticate, sessionNow: o.SessionNow}
 	for _, part := range []struct {
 		on     bool
 		routes []Route
 	}{
-		{o.Directory != nil, (&memberAPI{directory: o.Directory}).routes()},
-		{o.Directory != nil, (&cardAPI{directory: o.Directory}).routes()},
-		{o.Directory != nil, (&badgeAPI{directory: o.Directory, texts: s.texts}).routes()},
-		{o.Directory != nil, (&importAPI{directory: o.Directory, texts: s.texts}).routes()},
-		{o.Machines != nil, (&machineAPI{machines: o.Machines}).routes()},
+		{o.Directory != (Directory{}), (&memberAPI{directory: o.Directory}).routes()},
+		{o.Directory != (Directory{}), (&cardAPI{directory: o.Directory}).routes()},
+		{o.Directory != (Directory{}), (&badgeAPI{directory: o.Directory, texts: s.texts}).routes()},
+		{o.Directory != (Directory{}), (&importAPI{directory: o.Directory, texts: s.texts}).routes()},
+		{o.Machines != nil, (&machineAPI{machines: o.Machines, codes: o.Codes, orders: o.Orders}).routes()},
 		{o.CardKeys != nil, (&cardKeyAPI{keys: o.CardKeys}).routes()},
-		{o.Policies != nil, (&policyAPI{policies: o.Policies, texts: s.texts}).routes()},
+		{o.Policies != nil, policies.routes()},
 		{true, accounts.routes()},
 		{o.Reports != nil, (&reportAPI{reports: o.Reports}).routes()},
 		{o.Hub != nil, (&hubAPI{hub: o.Hub}).routes()},

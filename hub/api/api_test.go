@@ -17,7 +17,7 @@ import (
 	"portillon/policy"
 )
 
-func TestListsArePagedByAnOpaqueCursor(t *testing.T) {
+func TestListsHavePagesWithAnOpaqueCursor(t *testing.T) {
 	s := newSite(t)
 	var seen []policy.MemberID
 	path := "/members?limit=2&text=a"
@@ -51,7 +51,7 @@ func TestListsArePagedByAnOpaqueCursor(t *testing.T) {
 	}
 }
 
-func TestChangesNameTheVersionThatTheyChange(t *testing.T) {
+func TestChangesRequireTheCurrentVersion(t *testing.T) {
 	s := newSite(t)
 	a := ask{method: "PATCH", path: "/members/m-lea", as: "owner", kind: mergePatchType, body: `{"name": "Zoé"}`}
 	for match, want := range map[string]int{"": 428, "*": 428, `"6"`: 412, `"7"`: 200, `W/"7"`: 412, `7`: 412,
@@ -73,7 +73,7 @@ func TestChangesNameTheVersionThatTheyChange(t *testing.T) {
 	s.want(200, ask{method: "GET", path: "/members/m-lea", as: "owner", header: map[string]string{"If-None-Match": `"6"`}})
 }
 
-func TestBodiesAreStrict(t *testing.T) {
+func TestBodiesAreDecodedStrictly(t *testing.T) {
 	s := newSite(t)
 	for body, want := range map[string]struct{ field, right string }{
 		`{"nmae": "Zoé"}`:                     {"nmae", "name"},
@@ -104,7 +104,7 @@ func TestBodiesAreStrict(t *testing.T) {
 	}
 }
 
-func TestBodiesAreBoundedAndTyped(t *testing.T) {
+func TestBodySizeAndTypeAreChecked(t *testing.T) {
 	s := newSite(t)
 	long := `{"name": "` + strings.Repeat("x", usualBody) + `"}`
 	s.want(413, ask{method: "POST", path: "/members", as: "owner", body: long})
@@ -127,7 +127,7 @@ func TestBodiesAreBoundedAndTyped(t *testing.T) {
 	}
 }
 
-func TestMergePatchChangesTheNamedFieldsAlone(t *testing.T) {
+func TestMergePatchChangesOnlyTheGivenFields(t *testing.T) {
 	s := newSite(t)
 	a := ask{method: "PATCH", path: "/members/m-lea", as: "owner", kind: mergePatchType, match: `"7"`,
 		body: `{"name": "Zoé", "emails": ["zoe@example.org"], "until": null, "guardians": null}`}
@@ -155,7 +155,7 @@ func TestMergePatchChangesTheNamedFieldsAlone(t *testing.T) {
 }
 
 // The examples of RFC 7396, appendix A.
-func TestMergePatchIsThatOfTheStandard(t *testing.T) {
+func TestMergePatchFollowsRFC7396(t *testing.T) {
 	for _, c := range [][3]string{
 		{`{"a":"b"}`, `{"a":"c"}`, `{"a":"c"}`}, {`{"a":"b"}`, `{"b":"c"}`, `{"a":"b","b":"c"}`}, {`{"a":"b"}`, `{"a":null}`,
 			`{}`},
@@ -177,7 +177,7 @@ func TestMergePatchIsThatOfTheStandard(t *testing.T) {
 	}
 }
 
-func TestMethodsThatARouteDoesNotHaveAreNamed(t *testing.T) {
+func TestUnknownMethodsGetTheAllowHeader(t *testing.T) {
 	s := newSite(t)
 	resp, _ := s.want(405, ask{method: "PUT", path: "/members/m-lea", as: "owner"})
 	if got := resp.Header.Get("Allow"); got != "DELETE, GET, PATCH, HEAD, OPTIONS" {
@@ -197,7 +197,7 @@ func TestMethodsThatARouteDoesNotHaveAreNamed(t *testing.T) {
 	s.problem(404, ask{method: "GET", path: "/policy/versions/one", as: "owner"})
 }
 
-func TestProblemsNameTheRequestAndSpeakTheReadersLanguage(t *testing.T) {
+func TestProblemsHaveTheRequestIDAndTheClientsLanguage(t *testing.T) {
 	s := newSite(t)
 	for lang, detail := range map[string]string{"fr": "member « m-nobody » : inconnu",
 		"en": `there is no member "m-nobody"`} {
@@ -226,7 +226,7 @@ func TestProblemsNameTheRequestAndSpeakTheReadersLanguage(t *testing.T) {
 	}
 }
 
-func TestTokensAreTakenFromOneHeaderAlone(t *testing.T) {
+func TestTokensAreReadFromOneHeaderOnly(t *testing.T) {
 	s := newSite(t)
 	for _, given := range []string{"Bearer", "Bearer ", "Basic b3duZXI=", "Bearer wrong", "owner",
 		"Bearer " + strings.Repeat("x", 400), "Bearer owner2"} {
@@ -251,7 +251,7 @@ func TestSessionsOfBrowsersSignIn(t *testing.T) {
 	f := newFakes()
 	var who actor.Actor
 	var fails error
-	s, err := New(Options{Accounts: accountsFake{f}, Session: func(*http.Request) (actor.Actor, error) {
+	s, err := New(Options{Accounts: accountsFake{f}.all(), Session: func(*http.Request) (actor.Actor, error) {
 		return who,
 			fails
 	}})
@@ -283,7 +283,7 @@ func TestSessionsOfBrowsersSignIn(t *testing.T) {
 	}
 }
 
-func TestFilesComeRawAndAsForms(t *testing.T) {
+func TestFilesAreUploadedRawOrAsForms(t *testing.T) {
 	s := newSite(t)
 	s.want(201, ask{method: "POST", path: "/badges?name=lea.png", as: "owner", kind: "image/png", body: "PNG"})
 	form := func(parts ...[3]string) ask {
@@ -318,7 +318,7 @@ func TestFilesComeRawAndAsForms(t *testing.T) {
 	s.want(422, ask{method: "POST", path: "/badges", as: "owner", kind: "image/png"})
 }
 
-func TestABadgesFileIsSavedAndNeverShown(t *testing.T) {
+func TestBadgeFilesAreDownloadsNotPages(t *testing.T) {
 	s := newSite(t)
 	resp, body := s.want(200, ask{method: "GET", path: "/members/m-lea/badges/b1", as: "owner"})
 	if resp.Header.Get("Content-Type") != "application/octet-stream" ||
@@ -334,7 +334,7 @@ func TestABadgesFileIsSavedAndNeverShown(t *testing.T) {
 	}
 }
 
-func TestReportsComeAsJSONAndAsCSV(t *testing.T) {
+func TestReportsAreJSONOrCSV(t *testing.T) {
 	s := newSite(t)
 	days := "?from=2026-09-01&to=2026-09-30"
 	for _, c := range []struct{ path, accept, kind string }{
@@ -367,7 +367,7 @@ func TestReportsComeAsJSONAndAsCSV(t *testing.T) {
 	}
 }
 
-func TestAHalfReportIsCutOffAndNotEnded(t *testing.T) {
+func TestPartialReportsAbortTheConnection(t *testing.T) {
 	s := newSite(t)
 	s.csv = errors.New("the disk went away")
 	r, _ := http.NewRequest("GET", s.url+"/reports/uses.csv?from=2026-09-01&to=2026-09-30", nil)
@@ -382,7 +382,7 @@ func TestAHalfReportIsCutOffAndNotEnded(t *testing.T) {
 	}
 }
 
-func TestACodeComesWithItsPicture(t *testing.T) {
+func TestCodesIncludeAQRCode(t *testing.T) {
 	s := newSite(t)
 	resp, body := s.want(201, ask{method: "POST", path: "/machines/laser/code", as: "owner", body: `{}`,
 		header: map[string]string{"Accept": "image/svg+xml"}})
@@ -394,7 +394,7 @@ func TestACodeComesWithItsPicture(t *testing.T) {
 	}
 }
 
-func TestWhatTheServicesAreAskedFor(t *testing.T) {
+func TestServicesGetTheRequestedValues(t *testing.T) {
 	s := newSite(t)
 	s.want(200, ask{method: "GET", path: "/members?text=a&machine=laser&badge=b&state=blocked&limit=9", as: "owner"})
 	s.want(201, ask{method: "POST", path: "/members/m-lea/cards", as: "owner", body: `{"number": "04A2", "note": "blue"}`})
@@ -421,7 +421,7 @@ func TestWhatTheServicesAreAskedFor(t *testing.T) {
 	}
 }
 
-func TestCellsAreNoFormulas(t *testing.T) {
+func TestCSVCellsAreNeverFormulas(t *testing.T) {
 	for given, want := range map[string]string{"": "", "a": "a", "=1": "'=1", "+1": "'+1", "-1": "'-1", "@x": "'@x",
 		"\tx": "'\tx", "\r": "'\r"} {
 		if got := cell(given); got != want {
@@ -452,7 +452,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-func TestANoteNeedsItsOwnRightBesideTheMembers(t *testing.T) {
+func TestNotesNeedTheirOwnPermission(t *testing.T) {
 	s := newSite(t)
 	for scopes, want := range map[string]int{"members.read": 403, "members.notes": 403,
 		"members.read members.notes": 200} {
@@ -463,7 +463,7 @@ func TestANoteNeedsItsOwnRightBesideTheMembers(t *testing.T) {
 		s.tokens["reader"] = a
 		s.want(want, ask{method: "GET", path: "/members/m-lea/note", as: "reader"})
 	}
-	// An empty note would be taken by a service that leaves the note as it is for whoever does not see it.
+	// A service might accept an empty note, because it keeps the note for clients that may not see it.
 	for scopes, want := range map[string]int{"members.write": 403, "members.notes": 403,
 		"members.write members.notes": 200} {
 		a := s.tokens["owner"]
@@ -475,13 +475,13 @@ func TestANoteNeedsItsOwnRightBesideTheMembers(t *testing.T) {
 	}
 }
 
-func TestATokenOfNobodySignsNobodyIn(t *testing.T) {
+func TestUnknownTokensAreRejected(t *testing.T) {
 	s := newSite(t)
 	s.tokens["nobody"] = actor.Actor{}
 	s.want(401, ask{method: "GET", path: "/openapi.json", as: "nobody"})
 }
 
-func TestFilesOfThoseWhoMayNotAreNotRead(t *testing.T) {
+func TestUploadsWithoutPermissionAreNotRead(t *testing.T) {
 	s := newSite(t)
 	s.want(403, ask{method: "POST", path: "/badges", as: "member", kind: "image/png", body: "PNG"})
 	s.want(403, ask{method: "POST", path: "/imports", as: "member", kind: "text/csv", body: "name\r\nA\r\n"})

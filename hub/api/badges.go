@@ -9,23 +9,26 @@ import (
 	"portillon/hub/directory"
 )
 
+// badgeURL is the body of a request to add a badge by its address.
 type badgeURL struct {
 	URL string `json:"url"`
 }
 
-// badgeTypes are what a badge comes as: a form, a credential as JSON or JWT, a baked picture, a ZIP of them.
+// badgeTypes returns the content types of a badge: a form, a credential as JSON or JWT, a picture with a badge, or a
+// ZIP of these.
 func badgeTypes() []string {
 	return []string{formType, jsonType, "application/ld+json", "application/vc+ld+json", "application/jwt",
 		"application/vc+jwt",
 		"image/png", "image/svg+xml", "application/zip", "text/plain", "application/octet-stream"}
 }
 
-// badgeAPI answers for members' badges.
+// badgeAPI serves the routes of members' badges.
 type badgeAPI struct {
 	texts     *texts
 	directory Directory
 }
 
+// routes lists the routes of badges. An upload may be larger than other bodies (uploadBody).
 func (s *badgeAPI) routes() []Route {
 	return []Route{
 		{Method: "POST", Path: "/members/{member}/badges", Act: actor.WriteBadges, Query: []string{"name"},
@@ -41,7 +44,7 @@ func (s *badgeAPI) routes() []Route {
 	}
 }
 
-// addBadges takes the badges of one member, or (at /badges) of whomever they name.
+// addBadges adds the badges of one member, or, at /badges, of the members that the badges name.
 func (s *badgeAPI) addBadges(c *call) (answer, error) {
 	if err := c.mayUpload(actor.WriteBadges); err != nil {
 		return answer{}, err
@@ -50,7 +53,7 @@ func (s *badgeAPI) addBadges(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	added, err := s.directory.AddBadges(c.ctx(), c.actor, c.member(), name, data)
+	added, err := s.directory.Badges.AddBadges(c.ctx(), c.actor, c.member(), name, data)
 	if err != nil {
 		return answer{}, err
 	}
@@ -59,15 +62,18 @@ func (s *badgeAPI) addBadges(c *call) (answer, error) {
 	return out, nil
 }
 
-// mayUpload refuses before megabytes are read into memory for somebody whom the service will refuse anyway.
+// mayUpload checks the permission before megabytes are read: the service would reject the request anyway, but only
+// afterwards.
 func (c *call) mayUpload(act actor.Act) error { return c.actor.May(act, c.ofMember()) }
 
+// addBadgeURL fetches a badge from its https address and adds it to a member. The badge is kept whatever its verdict,
+// which the answer tells.
 func (s *badgeAPI) addBadgeURL(c *call) (answer, error) {
 	var in badgeURL
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	b, err := s.directory.AddBadgeURL(c.ctx(), c.actor, c.member(), in.URL)
+	b, err := s.directory.Badges.AddBadgeURL(c.ctx(), c.actor, c.member(), in.URL)
 	if err != nil {
 		return answer{}, err
 	}
@@ -76,9 +82,10 @@ func (s *badgeAPI) addBadgeURL(c *call) (answer, error) {
 
 const fileType = "application/octet-stream"
 
-// badgeFile is the badge as it was added. It comes from outside: as bytes to save, and never as a page.
+// badgeFile returns the badge as it was added. It comes from outside the hub, so it is always sent as a file to save,
+// never as a page.
 func (s *badgeAPI) badgeFile(c *call) (answer, error) {
-	name, data, err := s.directory.BadgeData(c.ctx(), c.actor, c.member(), c.id("badge"))
+	name, data, err := s.directory.Badges.BadgeData(c.ctx(), c.actor, c.member(), c.id("badge"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -88,7 +95,7 @@ func (s *badgeAPI) badgeFile(c *call) (answer, error) {
 	}}, nil
 }
 
-// fileName is a name that a header may hold and a browser may save under: letters, digits, dot, dash.
+// fileName returns a name that is safe in a header and as a file: letters, digits, dots and dashes.
 func fileName(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '-' {
@@ -102,6 +109,7 @@ func fileName(s string) string {
 	return clip(s)
 }
 
+// removeBadge takes a badge from a member. This does not revoke the badge: it can be added again.
 func (s *badgeAPI) removeBadge(c *call) (answer, error) {
-	return answer{}, s.directory.RemoveBadge(c.ctx(), c.actor, c.member(), c.id("badge"))
+	return answer{}, s.directory.Badges.RemoveBadge(c.ctx(), c.actor, c.member(), c.id("badge"))
 }

@@ -19,7 +19,7 @@ import (
 	"portillon/policy"
 )
 
-// call is one request at its route.
+// call is one request to a route.
 type call struct {
 	w     http.ResponseWriter
 	r     *http.Request
@@ -29,9 +29,10 @@ type call struct {
 	query url.Values
 }
 
+// ctx ends when the client closes the connection.
 func (c *call) ctx() context.Context { return c.r.Context() }
 
-// The bounds of what a request names.
+// Limits of the values in a request.
 const (
 	maxID     = 200 // bytes of an id in a path
 	maxParam  = 300 // bytes of a parameter
@@ -41,7 +42,7 @@ const (
 	maxPage   = 500
 )
 
-// check refuses what no handler of this route could use.
+// check rejects requests that no handler of the route could process.
 func (c *call) check() error {
 	if err := c.checkQuery(); err != nil {
 		return err
@@ -76,11 +77,12 @@ func (c *call) check() error {
 	return nil
 }
 
+// utf8Charset reports whether the charset is absent or UTF-8.
 func utf8Charset(params map[string]string) bool {
 	return params["charset"] == "" || strings.EqualFold(params["charset"], "utf-8")
 }
 
-// noBody refuses a body where none is read, so that nobody believes that it had an effect.
+// noBody rejects a body on routes that read none, so that no client believes that the body had an effect.
 func (c *call) noBody() error {
 	if c.route.Method == http.MethodGet {
 		return nil
@@ -95,6 +97,8 @@ func (c *call) noBody() error {
 	return nil
 }
 
+// checkQuery rejects unknown, repeated and overlong parameters. It returns *fault.Invalid with all of them, so that the
+// client can correct them in one step.
 func (c *call) checkQuery() error {
 	q, err := url.ParseQuery(c.r.URL.RawQuery)
 	if err != nil {
@@ -115,7 +119,7 @@ func (c *call) checkQuery() error {
 	return invalidOf(faults)
 }
 
-// names are the parameters of a path: "/members/{member}" has member.
+// names returns the names of the parameters in a path: "/members/{member}" has member.
 func names(path string) (out []string) {
 	for part := range strings.SplitSeq(path, "/") {
 		if name, ok := strings.CutPrefix(part, "{"); ok {
@@ -125,16 +129,25 @@ func names(path string) (out []string) {
 	return out
 }
 
-func (c *call) id(name string) string     { return c.r.PathValue(name) }
-func (c *call) member() policy.MemberID   { return policy.MemberID(c.id("member")) }
+// id is the value of a route's {name} in the path; check has bounded its length.
+func (c *call) id(name string) string { return c.r.PathValue(name) }
+
+// member is the member whom the path names.
+func (c *call) member() policy.MemberID { return policy.MemberID(c.id("member")) }
+
+// machine is the machine that the path names.
 func (c *call) machine() policy.MachineID { return policy.MachineID(c.id("machine")) }
-func (c *call) ofMember() actor.Target    { return actor.Target{Member: c.member()} }
+
+// ofMember is the member whom the path names, as the target of a permission.
+func (c *call) ofMember() actor.Target { return actor.Target{Member: c.member()} }
+
+// invalid is the fault of one value, in the language of the request. right lists what would be accepted.
 func (c *call) invalid(field, given string, wrong httpd.Text, right ...string) error {
 	return &fault.Invalid{Faults: []fault.Field{{Field: field, Given: clip(given), Wrong: wrong.In(c.lang),
 		Right: strings.Join(right, ", ")}}}
 }
 
-// body reads the JSON body, strictly.
+// body decodes the JSON body strictly.
 func (c *call) body(into any) error {
 	data, err := io.ReadAll(c.r.Body)
 	if err != nil {
@@ -143,7 +156,7 @@ func (c *call) body(into any) error {
 	return decode(data, into, c.lang)
 }
 
-// version is the version that the request changes, of If-Match.
+// version returns the version in If-Match, which the request changes.
 func (c *call) version() (int64, error) {
 	given := c.r.Header.Values("If-Match")
 	if len(given) == 0 {
@@ -155,13 +168,13 @@ func (c *call) version() (int64, error) {
 			return v, nil
 		}
 	}
-	if text == "*" { // it would change whatever stands there, unseen
+	if text == "*" { // "*" would change any version, even one that the client has not seen
 		return 0, versionMissing()
 	}
 	return 0, versionStrange() // a weak or foreign tag never matches (RFC 9110 §13.1.1)
 }
 
-// page is the part of a list that the request asks for.
+// page returns the requested part of a list: the cursor of the previous page, and the limit.
 func (c *call) page() (after string, limit int, err error) {
 	limit = usualPage
 	if s := c.query.Get("limit"); s != "" {
@@ -182,7 +195,7 @@ func (c *call) page() (after string, limit int, err error) {
 	return after, limit, nil
 }
 
-// paged is a page of a list, with the address of the next.
+// paged returns the answer with one page of a list and the address of the next page.
 func paged[T any](c *call, items []T, next string) answer {
 	out := list[T]{Items: items}
 	if out.Items == nil {
@@ -200,9 +213,10 @@ func paged[T any](c *call, items []T, next string) answer {
 	return answer{body: out}
 }
 
-// upload is a file in a body, raw or as the part "file" of a form, and the form's other fields.
+// upload returns the file in a body, which is the whole body or the part "file" of a form, and the other fields of the
+// form.
 func (c *call) upload() (name string, data []byte, fields map[string]string, err error) {
-	kind, params, _ := mime.ParseMediaType(c.r.Header.Get("Content-Type")) // check has read it
+	kind, params, _ := mime.ParseMediaType(c.r.Header.Get("Content-Type")) // checked in check
 	if kind != formType {
 		data, err = io.ReadAll(c.r.Body)
 		name = c.query.Get("name")
@@ -245,6 +259,7 @@ const (
 	maxParts = 8
 )
 
+// formFault turns an error of reading a form into a fault; an error of size stays as it is, for the answer 413.
 func (c *call) formFault(err error) error {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {

@@ -5,11 +5,12 @@ import (
 	"portillon/hub/cardkey"
 )
 
-// cardKeyAPI answers for the site's card key.
+// cardKeyAPI serves the routes of the site's card key.
 type cardKeyAPI struct {
 	keys CardKeys
 }
 
+// routes lists the routes of the site's card key.
 func (s *cardKeyAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/card-key", Act: actor.EnrolMachines, Answer: cardkey.Status{}, handle: s.getCardKey},
@@ -19,7 +20,8 @@ func (s *cardKeyAPI) routes() []Route {
 	}
 }
 
-// getCardKey says which cards and machines still hang on the card key before. The key itself is never in an answer.
+// getCardKey returns the cards and machines that still depend on the previous card key. No answer contains the key
+// itself.
 func (s *cardKeyAPI) getCardKey(c *call) (answer, error) {
 	k, err := s.keys.Status(c.ctx(), c.actor)
 	if err != nil {
@@ -28,6 +30,7 @@ func (s *cardKeyAPI) getCardKey(c *call) (answer, error) {
 	return answer{body: k, version: k.Version}, nil
 }
 
+// rotateCardKey begins a change of the card key. If-Match must name the version of the card key's state.
 func (s *cardKeyAPI) rotateCardKey(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
@@ -40,6 +43,7 @@ func (s *cardKeyAPI) rotateCardKey(c *call) (answer, error) {
 	return answer{}, s.keys.Rotate(c.ctx(), c.actor, version, in.Reason)
 }
 
+// endCardKey ends a change of the card key: cards that are still bound under the old key stop working.
 func (s *cardKeyAPI) endCardKey(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {

@@ -8,25 +8,29 @@ import (
 	"portillon/policy"
 )
 
+// newCard is the body of a request to add a card.
 type newCard struct {
-	Number string `json:"number"` // as a reader gives it, or hmac: and 64 digits
+	Number string `json:"number"` // as a reader reports it, or hmac: and 64 digits
 	Note   string `json:"note,omitempty"`
 }
 
+// cardState is the body of a request to change the state of a card.
 type cardState struct {
 	State directory.CardState `json:"state"`
 	Note  string              `json:"note,omitempty"`
 }
 
+// assignInput is the body of a request to assign a tapped card to a member.
 type assignInput struct {
 	Member policy.MemberID `json:"member"`
 }
 
-// cardAPI answers for cards, and for unknown cards that were tapped.
+// cardAPI serves the routes of cards, and of unknown cards that were tapped.
 type cardAPI struct {
 	directory Directory
 }
 
+// routes lists the routes of cards and of taps of unknown cards.
 func (s *cardAPI) routes() []Route {
 	return []Route{
 		{Method: "POST", Path: "/members/{member}/cards", Act: actor.WriteCards, Body: newCard{}, Answer: directory.Card{},
@@ -40,12 +44,13 @@ func (s *cardAPI) routes() []Route {
 	}
 }
 
+// addCard adds an active card to a member. A card that another member has is refused.
 func (s *cardAPI) addCard(c *call) (answer, error) {
 	var in newCard
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	card, err := s.directory.AddCard(c.ctx(), c.actor, c.member(),
+	card, err := s.directory.Cards.AddCard(c.ctx(), c.actor, c.member(),
 		directory.Card{Number: in.Number, Note: in.Note, State: directory.Active})
 	if err != nil {
 		return answer{}, err
@@ -53,36 +58,40 @@ func (s *cardAPI) addCard(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: card}, nil
 }
 
+// setCard changes a card's state, for example to lost.
 func (s *cardAPI) setCard(c *call) (answer, error) {
 	var in cardState
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	return answer{}, s.directory.SetCard(c.ctx(), c.actor, c.member(), c.id("card"), in.State, in.Note)
+	return answer{}, s.directory.Cards.SetCard(c.ctx(), c.actor, c.member(), c.id("card"), in.State, in.Note)
 }
 
+// removeCard takes a card from its member; the card is then unknown.
 func (s *cardAPI) removeCard(c *call) (answer, error) {
-	return answer{}, s.directory.RemoveCard(c.ctx(), c.actor, c.member(), c.id("card"))
+	return answer{}, s.directory.Cards.RemoveCard(c.ctx(), c.actor, c.member(), c.id("card"))
 }
 
+// taps answers one page of the unknown cards that were tapped within 24 hours, the last tapped first.
 func (s *cardAPI) taps(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
 		return answer{}, err
 	}
-	found, next, err := s.directory.Taps(c.ctx(), c.actor, directory.Page{After: after, Limit: limit})
+	found, next, err := s.directory.Taps.Unknown(c.ctx(), c.actor, directory.Page{After: after, Limit: limit})
 	if err != nil {
 		return answer{}, err
 	}
 	return paged(c, found, next), nil
 }
 
+// assign gives the unknown card of a tap to a member.
 func (s *cardAPI) assign(c *call) (answer, error) {
 	var in assignInput
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	card, err := s.directory.Assign(c.ctx(), c.actor, c.id("tap"), in.Member)
+	card, err := s.directory.Taps.Assign(c.ctx(), c.actor, c.id("tap"), in.Member)
 	if err != nil {
 		return answer{}, err
 	}

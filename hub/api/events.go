@@ -13,20 +13,20 @@ import (
 	"portillon/hub/store"
 )
 
-// The bounds of event streams.
+// Limits of event streams.
 const (
-	heartbeat         = 15 * time.Second // a proxy closes what is silent for 60 s
-	eventWrite        = 10 * time.Second // a client that takes nothing for so long is cut off
-	streamsPerAccount = 6                // browsers open at most six connections to a host (HTTP/1.1)
+	heartbeat         = 15 * time.Second // proxies close connections that are silent for 60 s
+	eventWrite        = 10 * time.Second // a client that does not read for this time is disconnected
+	streamsPerAccount = 6                // browsers open at most six connections to a host with HTTP/1.1
 	streamsOfHub      = 256
 )
 
-// event is what a stream says: that something changed, and never what, so that no name is in it.
+// event is one message of a stream. It only names the topic that changed, so that it never contains personal data.
 type event struct {
 	Topic store.Topic `json:"topic"`
 }
 
-// topicActs says which right lets somebody hear of a topic.
+// topicActs returns the permission that each topic requires.
 func topicActs() map[store.Topic]actor.Act {
 	return map[store.Topic]actor.Act{
 		store.Directory: actor.ReadMembers,
@@ -40,7 +40,7 @@ func topicActs() map[store.Topic]actor.Act {
 	}
 }
 
-// eventAPI tells what changed, as a stream.
+// eventAPI serves the stream of changes.
 type eventAPI struct {
 	authenticate func(*http.Request, func(*http.Request) (actor.Actor, error)) (actor.Actor, error)
 	events       Events
@@ -49,6 +49,7 @@ type eventAPI struct {
 	streams *streams
 }
 
+// routes lists the one route of events. It names no permission: each event is filtered when it is sent (mayHear).
 func (s *eventAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/events", Query: []string{"topic"}, Produces: []string{eventType}, handle: s.stream},
@@ -57,7 +58,7 @@ func (s *eventAPI) routes() []Route {
 
 const eventType = "text/event-stream"
 
-// mayHear reports whether the actor has the right at the site, or at one of their machines.
+// mayHear reports whether the actor has the permission for a topic, for the site or for one of the actor's machines.
 func mayHear(a actor.Actor, topic store.Topic) bool {
 	act, known := topicActs()[topic]
 	if !known {
@@ -74,8 +75,8 @@ func mayHear(a actor.Actor, topic store.Topic) bool {
 	return false
 }
 
-// stream answers with a stream of topics that changed (HTML Living Standard, server-sent events). It ends when the
-// session or token ends, and when the client goes.
+// stream answers with a stream of the topics that change (HTML Living Standard, server-sent events). The stream ends
+// with the session or token, or when the client disconnects.
 func (s *eventAPI) stream(c *call) (answer, error) {
 	if c.actor.Account == "" {
 		return answer{}, &actor.Denied{Act: actor.ReadOwn, Actor: c.actor}
@@ -96,7 +97,7 @@ func (s *eventAPI) stream(c *call) (answer, error) {
 	}}, nil
 }
 
-// topics are those that the request asks for: all, or one.
+// topics returns the requested topics: all, or one.
 func (c *call) topics() ([]store.Topic, error) {
 	var all []store.Topic
 	for t := range topicActs() {
@@ -112,10 +113,12 @@ func (c *call) topics() ([]store.Topic, error) {
 	return all, nil
 }
 
-// whoMayHear are the topics whose change may end a stream or change its reader's roles: accounts and sessions, the
-// standing of members, and what badges give.
+// whoMayHear returns the topics whose changes may end a stream or change the reader's roles: accounts and sessions, the
+// state of members, and the roles that badges give.
 func whoMayHear() []store.Topic { return []store.Topic{store.Accounts, store.Directory, store.Policy} }
 
+// follow sends the topics that change until the stream ends. It checks the reader again after each heartbeat and after
+// each change of whoMayHear.
 func (s *eventAPI) follow(c *call, w http.ResponseWriter, topics []store.Topic) {
 	sub, cancel := s.events.Subscribe(append(whoMayHear(), topics...)...)
 	defer cancel()
@@ -126,7 +129,7 @@ func (s *eventAPI) follow(c *call, w http.ResponseWriter, topics []store.Topic) 
 	h.Set("X-Accel-Buffering", "no") // nginx
 	w.WriteHeader(http.StatusOK)
 	out := &sender{w: w, control: http.NewResponseController(w)}
-	// The server's read timeout would end the stream with it: net/http reads on, to notice that a client went.
+	// Without this the server's read timeout would end the stream: net/http keeps reading to detect a disconnect.
 	_ = out.control.SetReadDeadline(time.Time{})
 	who, alive := c.actor, out.send(": follow\n\n")
 	for alive {
@@ -153,26 +156,29 @@ func (s *eventAPI) follow(c *call, w http.ResponseWriter, topics []store.Topic) 
 	}
 }
 
-// still says who the stream's reader is now: their roles may have changed, and their session may have ended.
+// still returns the current roles of the stream's reader, and false if the session or token has ended.
 func (s *eventAPI) still(c *call, was actor.Actor) (actor.Actor, bool) {
 	a, err := s.authenticate(c.r, s.sessionNow)
 	return a, err == nil && a.Account == was.Account
 }
 
-// sender writes events, each under a deadline.
+// sender writes events, each with a deadline.
 type sender struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 }
 
+// event sends one event in the format of server-sent events (HTML, section 9.2.5), and reports whether the client can
+// still be reached.
 func (s *sender) event(topic store.Topic) bool {
 	b, err := json.Marshal(event{topic})
 	return err == nil && s.send(fmt.Sprintf("event: %s\ndata: %s\n\n", topic, b))
 }
 
+// send writes text and flushes it, and reports whether the client is still there.
 func (s *sender) send(text string) bool {
-	// A writer without deadlines (a test's) says so here; the next write shows whether the client is there.
-	// The deadline is by the computer's clock: a demonstration's hub has another one.
+	// Ignore the error of a writer without deadlines, as in tests: the next write shows whether the client is connected.
+	// The deadline uses the computer's clock, because the hub's clock may be another one in a demonstration.
 	_ = s.control.SetWriteDeadline(time.Now().Add(eventWrite + heartbeat))
 	if _, err := s.w.Write([]byte(text)); err != nil {
 		return false
@@ -180,12 +186,13 @@ func (s *sender) send(text string) bool {
 	return s.control.Flush() == nil
 }
 
+// tooManyStreams refuses a stream beyond the limits (streamsPerAccount, streamsOfHub).
 func tooManyStreams() error {
 	return &refusal{http.StatusTooManyRequests, "streams", httpd.Text{FR: "trop de flux ouverts par ce compte",
 		EN: "the account has too many streams open"}}
 }
 
-// streams counts the open streams.
+// streams counts the open streams. Its methods may be called concurrently.
 type streams struct {
 	mu  sync.Mutex
 	of  map[string]int
@@ -194,6 +201,7 @@ type streams struct {
 
 func newStreams() *streams { return &streams{of: map[string]int{}} }
 
+// begin counts a new stream. It returns false if the account or the hub has too many.
 func (s *streams) begin(account string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -205,6 +213,7 @@ func (s *streams) begin(account string) bool {
 	return true
 }
 
+// end removes a stream from the count.
 func (s *streams) end(account string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

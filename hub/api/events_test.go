@@ -14,7 +14,7 @@ import (
 	"portillon/policy"
 )
 
-// answerOf is a ResponseWriter that keeps what was written, and flushes.
+// answerOf is a ResponseWriter that records the body and supports Flush.
 type answerOf struct {
 	mu     sync.Mutex
 	head   http.Header
@@ -27,7 +27,7 @@ type answerOf struct {
 
 func newAnswer() *answerOf { return &answerOf{head: http.Header{}} }
 
-// SetReadDeadline and SetWriteDeadline are what http.ResponseController looks for.
+// SetReadDeadline and SetWriteDeadline are the methods that http.ResponseController uses.
 func (a *answerOf) SetReadDeadline(t time.Time) error {
 	a.readForEver = t.IsZero()
 	return nil
@@ -60,7 +60,7 @@ func (a *answerOf) written() string {
 	return a.text.String()
 }
 
-// stream is an open stream of a test.
+// stream is an open stream in a test.
 type stream struct {
 	*answerOf
 	cancel context.CancelFunc
@@ -92,7 +92,7 @@ func (s *stream) open() bool {
 	}
 }
 
-// bubble runs a test in a bubble of its own clock. The site's store and server stand outside of it.
+// bubble runs a test in a bubble with its own clock. The site's store and server are outside the bubble.
 func bubble(t *testing.T, test func(*testing.T, *site, http.Handler)) {
 	outside := newSiteWithEvents(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -108,7 +108,7 @@ func bubble(t *testing.T, test func(*testing.T, *site, http.Handler)) {
 var everyTopic = []store.Topic{store.Directory, store.Machines, store.Policy, store.Bundle, store.Records,
 	store.States, store.Accounts, store.Taps}
 
-func TestEventsAreFilteredByRights(t *testing.T) {
+func TestEventsAreFilteredByPermissions(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site, h http.Handler) {
 		for as, want := range map[string]string{
 			"member":        "bundle machines states",
@@ -146,8 +146,8 @@ func sortedStrings(in []string) []string {
 	return in
 }
 
-// An event names its topic, and nothing that a member is called.
-func TestEventsSayTheirTopicAlone(t *testing.T) {
+// An event contains only its topic, no name of a member.
+func TestEventsContainOnlyTheirTopic(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site, h http.Handler) {
 		stream := s.stream(h, "owner", "?topic=taps")
 		s.store.Tell(store.Directory)
@@ -167,7 +167,7 @@ func TestEventsSayTheirTopicAlone(t *testing.T) {
 	})
 }
 
-func TestSilentStreamsBeat(t *testing.T) {
+func TestIdleStreamsSendHeartbeats(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site, h http.Handler) {
 		stream := s.stream(h, "owner", "")
 		time.Sleep(3*heartbeat + time.Second)
@@ -184,7 +184,7 @@ func TestSilentStreamsBeat(t *testing.T) {
 	})
 }
 
-func TestStreamsEndWithTheirSession(t *testing.T) {
+func TestEventStreamsEndWithTheirSession(t *testing.T) {
 	change := func(s *site, token string, do func(*actor.Actor)) {
 		s.fakes.mu.Lock()
 		defer s.fakes.mu.Unlock()
@@ -194,7 +194,7 @@ func TestStreamsEndWithTheirSession(t *testing.T) {
 	}
 	bubble(t, func(t *testing.T, s *site, h http.Handler) {
 		stream := s.stream(h, "administrator", "")
-		// Roles that are taken away count at once.
+		// Removed roles take effect immediately.
 		change(s, "administrator", func(a *actor.Actor) { a.Site = actor.Member })
 		s.store.Tell(store.Accounts)
 		s.store.Tell(store.Directory)
@@ -202,7 +202,7 @@ func TestStreamsEndWithTheirSession(t *testing.T) {
 		if !stream.open() || strings.Contains(stream.written(), "directory") {
 			t.Errorf("a former administrator hears %q", stream.written())
 		}
-		// Somebody who signed out hears nothing more.
+		// After the user signed out, no more events are sent.
 		s.fakes.mu.Lock()
 		delete(s.tokens, "administrator")
 		s.fakes.mu.Unlock()
@@ -211,7 +211,7 @@ func TestStreamsEndWithTheirSession(t *testing.T) {
 		if stream.open() {
 			t.Error("the stream outlives its session")
 		}
-		// A session that expires is noticed at the next beat.
+		// An expired session is detected at the next heartbeat.
 		stream = s.stream(h, "mentor", "")
 		change(s, "mentor", func(a *actor.Actor) { *a = actor.Actor{} })
 		time.Sleep(heartbeat + time.Second)
@@ -223,7 +223,10 @@ func TestStreamsEndWithTheirSession(t *testing.T) {
 }
 
 // A member who is blocked, and a badge that no longer makes a mentor, are changes of the directory or the policy.
-func TestStreamsEndWithTheStandingOfTheirReader(t *testing.T) {
+func TestEventStreamsEndWhenTheMembershipEnds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: asks every route")
+	}
 	for _, topic := range []store.Topic{store.Accounts, store.Directory, store.Policy} {
 		bubble(t, func(t *testing.T, s *site, h http.Handler) {
 			stream := s.stream(h, "mentor", "?topic=states")
@@ -239,7 +242,7 @@ func TestStreamsEndWithTheStandingOfTheirReader(t *testing.T) {
 	}
 }
 
-func TestStreamsAreBoundedPerAccount(t *testing.T) {
+func TestStreamsAreLimitedPerAccount(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site, h http.Handler) {
 		var open []*stream
 		for range streamsPerAccount {
@@ -275,7 +278,7 @@ func TestStreamsAreBoundedPerAccount(t *testing.T) {
 	}
 }
 
-func TestTopicsThatAreNotKnownAreHeardByNobody(t *testing.T) {
+func TestUnknownTopicsAreSentToNobody(t *testing.T) {
 	owner := actor.Actor{Account: "a", Site: actor.Owner}
 	if mayHear(owner, "secrets") || mayHear(actor.Actor{}, store.States) {
 		t.Error("somebody hears what was not decided")

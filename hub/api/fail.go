@@ -15,36 +15,42 @@ import (
 	"portillon/hub/httpd"
 )
 
-// refusal is an error of the request itself.
+// refusal is an error in the request itself.
 type refusal struct {
 	status int
 	kind   string
 	detail httpd.Text
 }
 
+// Error is the English text, for the log.
 func (r *refusal) Error() string { return r.detail.EN }
 
+// noRoute is the answer 404 for a path that the API does not have.
 func noRoute() error {
 	return &refusal{http.StatusNotFound, "no-route",
 		httpd.Text{FR: "l’API n’a rien à cette adresse : voir " + Prefix + "/openapi.json",
 			EN: "the API has nothing at this address: see " + Prefix + "/openapi.json"}}
 }
 
+// notHere is the answer 501 for a route whose service this hub does not have.
 func notHere() error {
 	return &refusal{http.StatusNotImplemented, "not-available", httpd.Text{FR: "ce hub n’offre pas ce service",
 		EN: "the hub does not offer this"}}
 }
 
+// notAllowed is the answer 405; allow lists the methods of the path.
 func notAllowed(allow string) error {
 	return &refusal{http.StatusMethodNotAllowed, "method", httpd.Text{FR: "méthodes possibles : " + allow,
 		EN: "methods: " + allow}}
 }
 
+// notAcceptable is the answer 406; types are the media types that the route can answer with.
 func notAcceptable(types []string) error {
 	s := strings.Join(types, ", ")
 	return &refusal{http.StatusNotAcceptable, "format", httpd.Text{FR: "formats possibles : " + s, EN: "formats: " + s}}
 }
 
+// wrongType is the answer 415; types are the values of header that the route accepts, empty: the route takes no body.
 func wrongType(types, header string) error {
 	if types == "" {
 		return &refusal{http.StatusUnsupportedMediaType, "content-type",
@@ -54,23 +60,26 @@ func wrongType(types, header string) error {
 		httpd.Text{FR: header + " attendu : " + types, EN: "want " + header + ": " + types}}
 }
 
+// versionMissing is the answer 428 (RFC 6585, section 3): without If-Match, a change could overwrite another person's.
 func versionMissing() error {
 	return &refusal{http.StatusPreconditionRequired, "version-missing", httpd.Text{
 		FR: "If-Match doit nommer la version à modifier : l’ETag de la lecture",
 		EN: "If-Match must name the version to change: the ETag of what was read"}}
 }
 
+// versionStrange is the answer 412 for an If-Match that the hub never gave out.
 func versionStrange() error {
 	return &refusal{http.StatusPreconditionFailed, "stale", httpd.Text{
 		FR: `If-Match n’est pas un ETag d’ici, comme "7"`, EN: `If-Match is no ETag of the hub, as "7"`}}
 }
 
+// badToken is the answer 401 for an API token that does not work (any more).
 func badToken() error {
 	return &refusal{http.StatusUnauthorized, "token", httpd.Text{FR: "jeton inconnu, expiré ou retiré",
 		EN: "the token is unknown, has ended or was revoked"}}
 }
 
-// texts puts what services say into the language of the answer.
+// texts translates the messages of services into the language of the response.
 type texts struct {
 	log        *slog.Logger
 	retryAfter func(error) int
@@ -79,7 +88,7 @@ type texts struct {
 	words *fault.Words
 }
 
-// fail answers with an error.
+// fail writes an error as the response, and logs internal errors.
 func (s *texts) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := s.problem(w, r, err)
 	if p.Status >= 500 && p.Status != http.StatusNotImplemented {
@@ -88,6 +97,7 @@ func (s *texts) fail(w http.ResponseWriter, r *http.Request, err error) {
 	httpd.WriteProblem(w, r, p)
 }
 
+// problem returns the problem for an error, and sets headers that belong to it.
 func (s *texts) problem(w http.ResponseWriter, r *http.Request, err error) httpd.Problem {
 	var (
 		denied   *actor.Denied
@@ -97,6 +107,7 @@ func (s *texts) problem(w http.ResponseWriter, r *http.Request, err error) httpd
 		large    *http.MaxBytesError
 		own      *refusal
 	)
+	// The order matters: an error of this package may wrap another one.
 	switch {
 	case errors.As(err, &own):
 		if own.status == http.StatusUnauthorized {
@@ -133,6 +144,7 @@ func (s *texts) problem(w http.ResponseWriter, r *http.Request, err error) httpd
 		return httpd.NewProblem(r, http.StatusServiceUnavailable, "too-slow",
 			httpd.Text{FR: "demande abandonnée", EN: "the request was given up"})
 	}
+	// Errors that only one service returns.
 	if p, ok := ofMachines(r, err); ok {
 		return p
 	}
@@ -142,7 +154,7 @@ func (s *texts) problem(w http.ResponseWriter, r *http.Request, err error) httpd
 	return httpd.Internal(r)
 }
 
-// ofMachines is the problem of an order that a machine did not carry out.
+// ofMachines returns the problem for an order that a machine did not execute.
 func ofMachines(r *http.Request, err error) (httpd.Problem, bool) {
 	var silent *enrol.Unreachable
 	var refused *enrol.Refused
@@ -157,7 +169,7 @@ func ofMachines(r *http.Request, err error) (httpd.Problem, bool) {
 	return httpd.Problem{}, false
 }
 
-// ofAccounts is the problem of an error of the accounts.
+// ofAccounts returns the problem for an error of the accounts.
 func (s *texts) ofAccounts(w http.ResponseWriter, r *http.Request, err error) (httpd.Problem, bool) {
 	if s.status == nil {
 		return httpd.Problem{}, false
@@ -180,9 +192,10 @@ func (s *texts) ofAccounts(w http.ResponseWriter, r *http.Request, err error) (h
 	}
 }
 
-// maxFaults bounds the faults of one answer: an import of 10,000 lines may have one each.
+// maxFaults is the maximum number of faults in a response: an import of 10,000 lines may have one in each line.
 const maxFaults = 1000
 
+// invalidOf is *fault.Invalid with the faults; nil if there are none.
 func invalidOf(faults []fault.Field) error {
 	if len(faults) == 0 {
 		return nil
@@ -190,10 +203,13 @@ func invalidOf(faults []fault.Field) error {
 	return &fault.Invalid{Faults: faults}
 }
 
-func twice() httpd.Text   { return httpd.Text{FR: "donné deux fois", EN: "given twice"} }
+// twice is what is wrong with a name that is given twice.
+func twice() httpd.Text { return httpd.Text{FR: "donné deux fois", EN: "given twice"} }
+
+// tooLong is what is wrong with a value beyond its bound.
 func tooLong() httpd.Text { return httpd.Text{FR: "trop long", EN: "too long"} }
 
-// clip bounds what an answer quotes.
+// clip shortens a quotation in a response.
 func clip(s string) string {
 	const most = 80
 	if len(s) <= most {
@@ -202,10 +218,11 @@ func clip(s string) string {
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
-// Refuse answers a request that is refused before it comes here.
+// Refuse writes the response for a request that was refused before it reached the API.
 func (s *API) Refuse(w http.ResponseWriter, r *http.Request, err error) { s.texts.fail(w, r, err) }
 
-// authenticate says who asks, by a token or by session. Neither: the zero Actor, whom every service refuses.
+// authenticate returns the user of the token, or else of the session. Without both it returns the zero Actor, which
+// every service rejects.
 func (s *API) authenticate(r *http.Request, session func(*http.Request) (actor.Actor, error)) (a actor.Actor,
 	err error) {
 	address := httpd.Address(r.Context()).String()
@@ -214,7 +231,7 @@ func (s *API) authenticate(r *http.Request, session func(*http.Request) (actor.A
 		if !ok {
 			return actor.Actor{}, badToken()
 		}
-		a, err = s.o.Accounts.FromToken(r.Context(), text, address)
+		a, err = s.o.Accounts.Tokens.FromToken(r.Context(), text, address)
 		var denied *actor.Denied
 		var missing *fault.NotFound
 		if errors.As(err, &denied) || errors.As(err, &missing) || err == nil && a.Account == "" {
@@ -230,6 +247,8 @@ func (s *API) authenticate(r *http.Request, session func(*http.Request) (actor.A
 	return a, nil
 }
 
+// bearer returns the token in an Authorization header (RFC 6750, section 2.1). It returns false for another scheme, for
+// more than one header, and for a token longer than maxToken.
 func bearer(given []string) (string, bool) {
 	scheme, text, _ := strings.Cut(given[0], " ")
 	return text, len(given) == 1 && strings.EqualFold(scheme, "Bearer") && text != "" && len(text) <= maxToken

@@ -16,17 +16,17 @@ import (
 	"portillon/policy"
 )
 
-// fakes are the services of a small site in memory. Each asks a.May as the real one does, and answers with every field
-// filled, so that the description must know every field.
+// fakes are the services of a small site in memory. Each checks a.May like the real one, and returns values with all
+// fields set, so that the description must include every field.
 type fakes struct {
 	mu      sync.Mutex
 	members map[policy.MemberID]directory.Member
 	order   []policy.MemberID
 	tokens  map[string]actor.Actor
-	got     []string // what the services were asked for
+	got     []string // calls of the services
 	wait    time.Duration
 	broken  error
-	csv     error // after the first line
+	csv     error // error after the first line
 }
 
 var day0 = time.Date(2026, 9, 30, 12, 0, 0, 0, time.UTC)
@@ -65,7 +65,7 @@ func (f *fakes) asked() string {
 	return strings.Join(f.got, "\n")
 }
 
-// fill makes a T with every field set.
+// fill returns a T with every field set.
 func fill[T any]() (out T) {
 	fillValue(reflect.ValueOf(&out).Elem(), "x")
 	return out
@@ -130,7 +130,12 @@ func stale(what, id string, have, got int64) error {
 // directoryFake implements Directory.
 type directoryFake struct{ *fakes }
 
-func (f directoryFake) Members(_ context.Context, a actor.Actor, filter directory.Filter,
+// all is the fake in the place of each service of the directory.
+func (f directoryFake) all() Directory {
+	return Directory{Members: f, Cards: f, Taps: f, Badges: f, Imports: f, Exports: f, Erasures: f}
+}
+
+func (f directoryFake) List(_ context.Context, a actor.Actor, filter directory.Filter,
 	p directory.Page) (out []directory.Member, next string, err error) {
 	if err := a.May(actor.ReadMembers, actor.Target{}); err != nil {
 		return nil, "", err
@@ -159,7 +164,7 @@ func (f directoryFake) index(id string) int {
 	return -1
 }
 
-func (f directoryFake) Member(_ context.Context, a actor.Actor, id policy.MemberID) (directory.Member, error) {
+func (f directoryFake) Get(_ context.Context, a actor.Actor, id policy.MemberID) (directory.Member, error) {
 	if err := a.May(actor.ReadMembers, who(id)); err != nil {
 		return directory.Member{}, err
 	}
@@ -253,7 +258,7 @@ func (f directoryFake) SetCard(_ context.Context, a actor.Actor, id policy.Membe
 	return a.May(actor.WriteCards, who(id))
 }
 
-func (f directoryFake) Taps(_ context.Context, a actor.Actor, _ directory.Page) ([]directory.Tap, string, error) {
+func (f directoryFake) Unknown(_ context.Context, a actor.Actor, _ directory.Page) ([]directory.Tap, string, error) {
 	return []directory.Tap{fill[directory.Tap]()}, "", a.May(actor.ReadTaps, actor.Target{})
 }
 

@@ -16,8 +16,12 @@ import (
 	"portillon/policy"
 )
 
-// machinesFake implements Machines.
-type machinesFake struct{ *fakes }
+// machinesFake implements Machines, codesFake Codes and ordersFake Orders.
+type (
+	machinesFake struct{ *fakes }
+	codesFake    struct{ *fakes }
+	ordersFake   struct{ *fakes }
+)
 
 func (f machinesFake) machine(id policy.MachineID) enrol.Machine {
 	m := fill[enrol.Machine]()
@@ -25,11 +29,11 @@ func (f machinesFake) machine(id policy.MachineID) enrol.Machine {
 	return m
 }
 
-func (f machinesFake) Machines(_ context.Context, a actor.Actor) ([]enrol.Machine, error) {
+func (f machinesFake) List(_ context.Context, a actor.Actor) ([]enrol.Machine, error) {
 	return []enrol.Machine{f.machine("laser"), f.machine("saw")}, a.May(actor.ReadMachines, actor.Target{})
 }
 
-func (f machinesFake) Machine(_ context.Context, a actor.Actor, id policy.MachineID) (enrol.Machine, error) {
+func (f machinesFake) Get(_ context.Context, a actor.Actor, id policy.MachineID) (enrol.Machine, error) {
 	return f.machine(id), a.May(actor.ReadMachines, at(id))
 }
 
@@ -37,7 +41,7 @@ func (f machinesFake) Add(_ context.Context, a actor.Actor, id policy.MachineID)
 	return f.machine(id), a.May(actor.EnrolMachines, at(id))
 }
 
-func (f machinesFake) NewCode(_ context.Context, a actor.Actor, id policy.MachineID, replace bool) (enrol.Code, error) {
+func (f codesFake) New(_ context.Context, a actor.Actor, id policy.MachineID, replace bool) (enrol.Code, error) {
 	f.note("code %s %v", id, replace)
 	c := fill[enrol.Code]()
 	c.Text, c.Command = "AAAA-BBBB", "portillond enrol https://hub.local:8443 AAAA-BBBB"
@@ -74,17 +78,21 @@ func (f cardKeysFake) End(_ context.Context, a actor.Actor, version int64) error
 	return cmp.Or(a.May(actor.EnrolMachines, actor.Target{}), stale("card-key", "site", 4, version))
 }
 
-func (f machinesFake) Tag(_ context.Context, a actor.Actor, id policy.MachineID, reason string) error {
+func (f ordersFake) Tag(_ context.Context, a actor.Actor, id policy.MachineID, reason string) error {
 	f.note("tag %s %s", id, reason)
 	return a.May(actor.TagMachine, at(id))
 }
 
-func (f machinesFake) Stop(_ context.Context, a actor.Actor, id policy.MachineID) error {
+func (f ordersFake) Stop(_ context.Context, a actor.Actor, id policy.MachineID) error {
 	return a.May(actor.StopMachine, at(id))
 }
 
-// policiesFake implements Policies.
-type policiesFake struct{ *fakes }
+// policiesFake implements Policies, draftsFake Drafts and bundlesFake Bundles.
+type (
+	policiesFake struct{ *fakes }
+	draftsFake   struct{ *fakes }
+	bundlesFake  struct{ *fakes }
+)
 
 func (f policiesFake) Current(_ context.Context, a actor.Actor) (publish.Policy, error) {
 	p := fill[publish.Policy]()
@@ -100,7 +108,7 @@ func (f policiesFake) Versions(_ context.Context, a actor.Actor, p publish.Page)
 	return []publish.Policy{fill[publish.Policy]()}, "2", a.May(actor.ReadPolicy, actor.Target{})
 }
 
-func (f policiesFake) Draft(_ context.Context, a actor.Actor, text string) (publish.Draft, error) {
+func (f draftsFake) Check(_ context.Context, a actor.Actor, text string) (publish.Draft, error) {
 	f.note("draft %q", text)
 	if text == "" {
 		return publish.Draft{}, a.May(actor.ReadPolicy, actor.Target{})
@@ -121,12 +129,17 @@ func (f policiesFake) Back(_ context.Context, a actor.Actor, comment string) (pu
 	return fill[publish.Policy](), a.May(actor.PublishPolicy, actor.Target{})
 }
 
-func (f policiesFake) Bundle(_ context.Context, a actor.Actor) (publish.Bundle, error) {
+func (f bundlesFake) Current(_ context.Context, a actor.Actor) (publish.Bundle, error) {
 	return fill[publish.Bundle](), a.May(actor.ReadMachines, actor.Target{})
 }
 
 // accountsFake implements Accounts.
 type accountsFake struct{ *fakes }
+
+// all is the fake in the place of each service of accounts.
+func (f accountsFake) all() Accounts {
+	return Accounts{Tokens: f, Sessions: f, Registry: f, Recovery: f, PrintedCodes: f, Audit: f}
+}
 
 // errWrong and errMany are what account answers to a wrong token, and after too many of them.
 var (
@@ -147,11 +160,11 @@ func (f accountsFake) FromToken(_ context.Context, text, _ string) (actor.Actor,
 	return a, nil
 }
 
-func (f accountsFake) Accounts(_ context.Context, a actor.Actor, p account.Page) ([]account.Account, string, error) {
+func (f accountsFake) List(_ context.Context, a actor.Actor, p account.Page) ([]account.Account, string, error) {
 	return []account.Account{fill[account.Account]()}, "", a.May(actor.WriteAccounts, actor.Target{})
 }
 
-func (f accountsFake) Account(_ context.Context, a actor.Actor, id string) (account.Account, error) {
+func (f accountsFake) Get(_ context.Context, a actor.Actor, id string) (account.Account, error) {
 	return fill[account.Account](), a.May(actor.WriteAccounts, actor.Target{})
 }
 
@@ -177,7 +190,7 @@ func (f accountsFake) ResetCode(_ context.Context, a actor.Actor, id string) (st
 	return "code", a.May(actor.WriteAccounts, actor.Target{})
 }
 
-// mayAccount allows one's own account to whoever signed in, and not to a token.
+// mayAccount allows users to access their own account in a session, but not with a token.
 func mayAccount(a actor.Actor, id string) error {
 	if a.Account != "" && a.Account == id && a.Scopes == nil {
 		return nil
@@ -192,21 +205,21 @@ func (f accountsFake) Remove(_ context.Context, a actor.Actor, id string, versio
 	return stale("account", id, 3, version)
 }
 
-func (f accountsFake) PrintedCodes(_ context.Context, a actor.Actor, members []policy.MemberID,
+func (f accountsFake) Print(_ context.Context, a actor.Actor, members []policy.MemberID,
 	each int) ([]account.Printed, error) {
 	f.note("print %v %d", members, each)
 	return []account.Printed{fill[account.Printed]()}, a.May(actor.WriteMembers, actor.Target{})
 }
 
-func (f accountsFake) EndSession(_ context.Context, a actor.Actor, id, session string) error {
+func (f accountsFake) End(_ context.Context, a actor.Actor, id, session string) error {
 	return mayAccount(a, id)
 }
 
-func (f accountsFake) Tokens(_ context.Context, a actor.Actor, id string) ([]account.Token, error) {
+func (f accountsFake) Issued(_ context.Context, a actor.Actor, id string) ([]account.Token, error) {
 	return []account.Token{fill[account.Token]()}, mayAccount(a, id)
 }
 
-func (f accountsFake) NewToken(_ context.Context, a actor.Actor, name string, scopes []actor.Act,
+func (f accountsFake) Issue(_ context.Context, a actor.Actor, name string, scopes []actor.Act,
 	expires time.Time) (account.Token, error) {
 	f.note("token %s %v %s", name, scopes, expires)
 	if a.Account == "" || a.Scopes != nil {
@@ -215,23 +228,23 @@ func (f accountsFake) NewToken(_ context.Context, a actor.Actor, name string, sc
 	return fill[account.Token](), nil
 }
 
-func (f accountsFake) RevokeToken(_ context.Context, a actor.Actor, id, token string) error {
+func (f accountsFake) Revoke(_ context.Context, a actor.Actor, id, token string) error {
 	return mayAccount(a, id)
 }
 
-func (f accountsFake) Sessions(_ context.Context, a actor.Actor, id string) ([]account.Session, error) {
+func (f accountsFake) Active(_ context.Context, a actor.Actor, id string) ([]account.Session, error) {
 	return []account.Session{fill[account.Session]()}, mayAccount(a, id)
 }
 
-func (f accountsFake) SignOutEverywhere(_ context.Context, a actor.Actor, id string) error {
+func (f accountsFake) EndAll(_ context.Context, a actor.Actor, id string) error {
 	return mayAccount(a, id)
 }
 
-func (f accountsFake) AuditLog(_ context.Context, a actor.Actor, p account.Page) ([]account.Entry, string, error) {
+func (f accountsFake) Entries(_ context.Context, a actor.Actor, p account.Page) ([]account.Entry, string, error) {
 	return []account.Entry{fill[account.Entry]()}, "", a.May(actor.ReadAudit, actor.Target{})
 }
 
-func (f accountsFake) ExportAudit(_ context.Context, a actor.Actor, w io.Writer) error {
+func (f accountsFake) Export(_ context.Context, a actor.Actor, w io.Writer) error {
 	if err := a.May(actor.ReadAudit, actor.Target{}); err != nil {
 		return err
 	}

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// FuzzRequest sends whatever a client may write to every route that reads something: nothing panics, nothing is the
-// hub's own error, and what is refused is refused with a problem.
+// FuzzRequest sends arbitrary input to every route that reads some: nothing panics, there are no internal errors, and
+// every refusal is a problem.
 func FuzzRequest(f *testing.F) {
 	f.Add("GET", "/members?limit=2&cursor=bS1s", "", "text/csv;q=0.1, */*", `"7"`, "")
 	f.Add("PATCH", "/members/m-lea", mergePatchType, "", `"7"`, `{"name": null}`)
@@ -24,16 +24,18 @@ func FuzzRequest(f *testing.F) {
 	f.Add("GET", "/reports/uses?from=2026-02-30&to=x", "", "", "", "")
 	h, err := New(
 		Options{
-			Directory: directoryFake{newFakes()},
+			Directory: directoryFake{newFakes()}.all(),
 			Machines:  machinesFake{newFakes()},
+			Codes:     codesFake{newFakes()},
+			Orders:    ordersFake{newFakes()},
 			CardKeys:  cardKeysFake{newFakes()},
 			Policies:  policiesFake{newFakes()},
-			Accounts: accountsFake{
-				newFakes(),
-			},
-			Reports: reportsFake{newFakes()},
-			Hub:     hubFake{newFakes()},
-			Status:  statusOfFake,
+			Drafts:    draftsFake{newFakes()},
+			Bundles:   bundlesFake{newFakes()},
+			Accounts:  accountsFake{newFakes()}.all(),
+			Reports:   reportsFake{newFakes()},
+			Hub:       hubFake{newFakes()},
+			Status:    statusOfFake,
 		},
 	)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"portillon/hub/actor"
 )
 
-// settingsEdit is what a change of the settings may name.
+// settingsEdit holds the settings that a client may change.
 type settingsEdit struct {
 	Name     string `json:"name"`
 	Language string `json:"language"`
@@ -17,11 +17,12 @@ type settingsEdit struct {
 	MailLinks bool `json:"mail_links"`
 }
 
-// hubAPI answers for the hub itself: its settings, and how it runs.
+// hubAPI serves the routes of the hub itself: its settings and its state.
 type hubAPI struct {
 	hub Hub
 }
 
+// routes lists the routes of the hub's state and settings.
 func (s *hubAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/hub", Act: actor.WriteSettings, Answer: State{}, handle: s.state},
@@ -32,6 +33,7 @@ func (s *hubAPI) routes() []Route {
 	}
 }
 
+// state answers how the hub runs.
 func (s *hubAPI) state(c *call) (answer, error) {
 	st, err := s.hub.State(c.ctx(), c.actor)
 	if err != nil {
@@ -40,6 +42,7 @@ func (s *hubAPI) state(c *call) (answer, error) {
 	return answer{body: st}, nil
 }
 
+// settings answers the site's settings, with their version as the ETag.
 func (s *hubAPI) settings(c *call) (answer, error) {
 	v, err := s.hub.Settings(c.ctx(), c.actor)
 	if err != nil {
@@ -48,6 +51,7 @@ func (s *hubAPI) settings(c *call) (answer, error) {
 	return answer{body: v, version: v.Version}, nil
 }
 
+// patchSettings changes the settings by a JSON merge patch (RFC 7396). If-Match must name their version.
 func (s *hubAPI) patchSettings(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
@@ -71,6 +75,7 @@ func (s *hubAPI) patchSettings(c *call) (answer, error) {
 	return answer{body: v, version: v.Version}, nil
 }
 
+// isJSON reports whether the body of a request is JSON.
 func isJSON(r *http.Request) bool {
 	got, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	return err == nil && got == jsonType

@@ -12,12 +12,14 @@ import (
 
 const xlsxType = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
-// importAPI answers for lists of members that come and go as files.
+// importAPI serves the routes of member lists that are imported and exported as files.
 type importAPI struct {
 	texts     *texts
 	directory Directory
 }
 
+// routes lists the routes of imports and of the export. An import is previewed, confirmed if many members are missing
+// from it, and applied.
 func (s *importAPI) routes() []Route {
 	return []Route{
 		{Method: "POST", Path: "/imports", Act: actor.WriteMembers, Query: []string{"name", "source"}, MaxBody: uploadBody,
@@ -33,12 +35,13 @@ func (s *importAPI) routes() []Route {
 	}
 }
 
+// exportTypes are the media types of an export, in the order of its formats: csv, xlsx, yaml.
 func exportTypes() []string {
 	return []string{"text/csv; charset=utf-8", xlsxType, "application/yaml"}
 }
 
-// previewImport reads a list of members and answers what it would change. Nothing is changed before it is applied.
-// A form may have a field mapping: a JSON object from the file's headers to our fields.
+// previewImport reads a list of members and returns the changes that it would cause. Nothing changes before the list is
+// applied. A form may have a field "mapping": a JSON object from the file's column names to the hub's fields.
 func (s *importAPI) previewImport(c *call) (answer, error) {
 	if err := c.mayUpload(actor.WriteMembers); err != nil {
 		return answer{}, err
@@ -53,29 +56,32 @@ func (s *importAPI) previewImport(c *call) (answer, error) {
 			return answer{}, err
 		}
 	}
-	p, err := s.directory.Preview(c.ctx(), c.actor, in)
+	p, err := s.directory.Imports.Preview(c.ctx(), c.actor, in)
 	if err != nil {
 		return answer{}, err
 	}
 	return answer{status: http.StatusCreated, body: s.texts.saidPreview(c.lang, p)}, nil
 }
 
+// confirmImport confirms that the many members who are missing from the list have left the site.
 func (s *importAPI) confirmImport(c *call) (answer, error) {
-	p, err := s.directory.Confirm(c.ctx(), c.actor, c.id("import"))
+	p, err := s.directory.Imports.Confirm(c.ctx(), c.actor, c.id("import"))
 	if err != nil {
 		return answer{}, err
 	}
 	return answer{body: s.texts.saidPreview(c.lang, p)}, nil
 }
 
+// applyImport makes the previewed changes in one transaction. It is refused if the directory changed since the preview.
 func (s *importAPI) applyImport(c *call) (answer, error) {
-	p, err := s.directory.Apply(c.ctx(), c.actor, c.id("import"))
+	p, err := s.directory.Imports.Apply(c.ctx(), c.actor, c.id("import"))
 	if err != nil {
 		return answer{}, err
 	}
 	return answer{body: s.texts.saidPreview(c.lang, p)}, nil
 }
 
+// export streams all members as a file, in CSV unless the request names another format.
 func (s *importAPI) export(c *call) (answer, error) {
 	formats := []string{"csv", "xlsx", "yaml"}
 	format := c.query.Get("format")
@@ -88,6 +94,6 @@ func (s *importAPI) export(c *call) (answer, error) {
 	}
 	name := "members." + format
 	return answer{mime: exportTypes()[i], file: name, stream: func(w io.Writer) error {
-		return s.directory.Export(c.ctx(), c.actor, format, w)
+		return s.directory.Exports.Export(c.ctx(), c.actor, format, w)
 	}}, nil
 }

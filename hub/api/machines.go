@@ -13,19 +13,22 @@ import (
 	"portillon/policy"
 )
 
+// newMachine is the body of a request to add a machine.
 type newMachine struct {
 	ID policy.MachineID `json:"id"`
 }
 
+// codeInput is the body of a request for a one-time code.
 type codeInput struct {
 	Replace bool `json:"replace,omitempty"` // the code replaces the machine's SD card
 }
 
+// reasonInput is the body of a request that needs a reason, which the audit log keeps.
 type reasonInput struct {
 	Reason string `json:"reason"`
 }
 
-// code is an enrol.Code with its picture, since its text is given once.
+// code is an enrol.Code with its QR code, because the text is shown only once.
 type code struct {
 	enrol.Code
 	QR string `json:"qr_svg,omitempty"`
@@ -33,11 +36,14 @@ type code struct {
 
 const svgType = "image/svg+xml"
 
-// machineAPI answers for machines.
+// machineAPI serves the routes of machines.
 type machineAPI struct {
 	machines Machines
+	codes    Codes
+	orders   Orders
 }
 
+// routes lists the routes of machines.
 func (s *machineAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/machines", Act: actor.ReadMachines, Answer: list[enrol.Machine]{}, handle: s.listMachines},
@@ -55,16 +61,19 @@ func (s *machineAPI) routes() []Route {
 	}
 }
 
+// listMachines answers the machines that the actor may read. A site has some dozens, so there are no pages.
 func (s *machineAPI) listMachines(c *call) (answer, error) {
-	found, err := s.machines.Machines(c.ctx(), c.actor)
+	found, err := s.machines.List(c.ctx(), c.actor)
 	if err != nil {
 		return answer{}, err
 	}
 	return listOf(found), nil
 }
 
+// oneMachine returns the answer with a machine, with the machine's version as the ETag.
 func oneMachine(m enrol.Machine) answer { return answer{body: m, version: m.Version} }
 
+// addMachine adds a machine, which can then be enrolled, and answers 201 with the address of the machine.
 func (s *machineAPI) addMachine(c *call) (answer, error) {
 	var in newMachine
 	if err := c.body(&in); err != nil {
@@ -79,21 +88,23 @@ func (s *machineAPI) addMachine(c *call) (answer, error) {
 	return out, nil
 }
 
+// getMachine answers one machine.
 func (s *machineAPI) getMachine(c *call) (answer, error) {
-	m, err := s.machines.Machine(c.ctx(), c.actor, c.machine())
+	m, err := s.machines.Get(c.ctx(), c.actor, c.machine())
 	if err != nil {
 		return answer{}, err
 	}
 	return oneMachine(m), nil
 }
 
-// newCode makes a one-time code. As image/svg+xml it is only the picture, and the code's text cannot be read again.
+// newCode creates a one-time code. With image/svg+xml the response is only the QR code, and the text cannot be read
+// again.
 func (s *machineAPI) newCode(c *call) (answer, error) {
 	var in codeInput
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	made, err := s.machines.NewCode(c.ctx(), c.actor, c.machine(), in.Replace)
+	made, err := s.codes.New(c.ctx(), c.actor, c.machine(), in.Replace)
 	if err != nil {
 		return answer{}, err
 	}
@@ -114,6 +125,7 @@ func (s *machineAPI) newCode(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: code{made, picture}}, nil
 }
 
+// revoke revokes a machine's keys and account. If-Match must name the machine's version.
 func (s *machineAPI) revoke(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
@@ -126,7 +138,8 @@ func (s *machineAPI) revoke(c *call) (answer, error) {
 	return answer{}, s.machines.Revoke(c.ctx(), c.actor, c.machine(), version, in.Reason)
 }
 
-// held is whose data a machine has: for the decision whether the card key must change.
+// held answers GET /machines/{machine}/held: the members whose data a machine has, to decide whether the card key must
+// change.
 func (s *machineAPI) held(c *call) (answer, error) {
 	h, err := s.machines.Held(c.ctx(), c.actor, c.machine())
 	if err != nil {
@@ -135,16 +148,18 @@ func (s *machineAPI) held(c *call) (answer, error) {
 	return answer{body: h}, nil
 }
 
+// tag takes a machine out of service. The answer comes after the machine has confirmed the order.
 func (s *machineAPI) tag(c *call) (answer, error) {
 	var in reasonInput
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	return answer{}, s.machines.Tag(c.ctx(), c.actor, c.machine(), in.Reason)
+	return answer{}, s.orders.Tag(c.ctx(), c.actor, c.machine(), in.Reason)
 }
 
+// stop ends the session at a machine. The answer comes after the machine has confirmed the order.
 func (s *machineAPI) stop(c *call) (answer, error) {
-	return answer{}, s.machines.Stop(c.ctx(), c.actor, c.machine())
+	return answer{}, s.orders.Stop(c.ctx(), c.actor, c.machine())
 }
 
 // QR is a QR code (ISO/IEC 18004) as an SVG, with error correction M (15 %) and the quiet zone of four modules that the

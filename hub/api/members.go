@@ -11,12 +11,13 @@ import (
 	"portillon/policy"
 )
 
-// member is a directory.Member as the API shows it: its date as 2026-09-30.
+// member is a directory.Member in the form of the API, with a date such as 2026-09-30.
 type member struct {
 	directory.Member
 	Until string `json:"until,omitempty"`
 }
 
+// memberOf is a member in the form of the API.
 func memberOf(m directory.Member) member {
 	out := member{Member: m}
 	if m.Until != (policy.Date{}) {
@@ -25,11 +26,12 @@ func memberOf(m directory.Member) member {
 	return out
 }
 
+// oneMember answers a member, with the version as the ETag.
 func oneMember(m directory.Member) answer {
 	return answer{body: memberOf(m), version: m.Version}
 }
 
-// memberEdit is what a change of a member may name.
+// memberEdit holds the fields of a member that a client may change.
 type memberEdit struct {
 	Name      string   `json:"name"`
 	Language  string   `json:"language,omitempty"`
@@ -41,16 +43,18 @@ type memberEdit struct {
 	External  string   `json:"external_id,omitempty"`
 }
 
-// newMember is a member to add. Without an id the hub chooses one.
+// newMember is the body of a request to add a member. If the id is empty, the hub chooses one.
 type newMember struct {
 	ID policy.MemberID `json:"id,omitempty"`
 	memberEdit
 }
 
+// mergeInput is the body of a request that merges two members.
 type mergeInput struct {
 	Drop policy.MemberID `json:"drop"` // whose cards, badges and records go to the other, and who is then gone
 }
 
+// note is the note about a member, which only some roles may read.
 type note struct {
 	Note string `json:"note"`
 }
@@ -60,6 +64,7 @@ type memberAPI struct {
 	directory Directory
 }
 
+// routes lists the routes of members.
 func (s *memberAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/members", Act: actor.ReadMembers, Query: []string{"text", "machine", "badge", "state",
@@ -83,6 +88,7 @@ func (s *memberAPI) routes() []Route {
 
 const mergePatchType = "application/merge-patch+json" // RFC 7396 §4
 
+// listMembers answers one page of the members that the filters choose, sorted by name.
 func (s *memberAPI) listMembers(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
@@ -90,7 +96,7 @@ func (s *memberAPI) listMembers(c *call) (answer, error) {
 	}
 	filter := directory.Filter{Text: c.query.Get("text"), Machine: policy.MachineID(c.query.Get("machine")),
 		Badge: policy.BadgeID(c.query.Get("badge")), State: c.query.Get("state")}
-	found, next, err := s.directory.Members(c.ctx(), c.actor, filter, directory.Page{After: after, Limit: limit})
+	found, next, err := s.directory.Members.List(c.ctx(), c.actor, filter, directory.Page{After: after, Limit: limit})
 	if err != nil {
 		return answer{}, err
 	}
@@ -101,6 +107,7 @@ func (s *memberAPI) listMembers(c *call) (answer, error) {
 	return paged(c, items, next), nil
 }
 
+// addMember adds a member, and answers 201 with the member's address.
 func (s *memberAPI) addMember(c *call) (answer, error) {
 	var in newMember
 	if err := c.body(&in); err != nil {
@@ -110,7 +117,7 @@ func (s *memberAPI) addMember(c *call) (answer, error) {
 	if err := in.apply(c, &m); err != nil {
 		return answer{}, err
 	}
-	m, err := s.directory.Add(c.ctx(), c.actor, m)
+	m, err := s.directory.Members.Add(c.ctx(), c.actor, m)
 	if err != nil {
 		return answer{}, err
 	}
@@ -119,14 +126,16 @@ func (s *memberAPI) addMember(c *call) (answer, error) {
 	return out, nil
 }
 
+// getMember answers one member.
 func (s *memberAPI) getMember(c *call) (answer, error) {
-	m, err := s.directory.Member(c.ctx(), c.actor, c.member())
+	m, err := s.directory.Members.Get(c.ctx(), c.actor, c.member())
 	if err != nil {
 		return answer{}, err
 	}
 	return oneMember(m), nil
 }
 
+// patchMember changes a member by a JSON merge patch (RFC 7396). If-Match must name the member's version.
 func (s *memberAPI) patchMember(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
@@ -136,7 +145,7 @@ func (s *memberAPI) patchMember(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	m, err := s.directory.Change(c.ctx(), c.actor, c.member(), version, func(m *directory.Member) error {
+	m, err := s.directory.Members.Change(c.ctx(), c.actor, c.member(), version, func(m *directory.Member) error {
 		edit, err := patched(editOf(*m), patch, c.lang)
 		if err != nil {
 			return err
@@ -149,13 +158,15 @@ func (s *memberAPI) patchMember(c *call) (answer, error) {
 	return oneMember(m), nil
 }
 
+// editOf is what a patch of a member may change, with its values of now. The lists are copies: a patch must not change
+// those of m.
 func editOf(m directory.Member) memberEdit {
 	return memberEdit{Name: m.Name, Language: m.Language, Emails: slices.Clone(m.Emails),
 		Subjects:  slices.Clone(m.Subjects),
 		Guardians: slices.Clone(m.Guardians), Until: memberOf(m).Until, Blocked: m.Blocked, External: m.External}
 }
 
-// apply writes the edit into a member. What its fields may hold is for the service to say.
+// apply writes the edited fields into a member. The service checks their values.
 func (e memberEdit) apply(c *call, m *directory.Member) error {
 	var until policy.Date
 	if e.Until != "" {
@@ -170,43 +181,49 @@ func (e memberEdit) apply(c *call, m *directory.Member) error {
 	return nil
 }
 
+// notADay is what is wrong with a text that is no date.
 func notADay() httpd.Text {
 	return httpd.Text{FR: "ce n’est pas une date", EN: "not a date"}
 }
 
+// eraseMember erases a member's personal data for good; the pseudonym stays in the ledger. If-Match must name the
+// member's version.
 func (s *memberAPI) eraseMember(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{}, s.directory.Erase(c.ctx(), c.actor, c.member(), version)
+	return answer{}, s.directory.Erasures.Erase(c.ctx(), c.actor, c.member(), version)
 }
 
+// mergeMember gives everything of one member to another, and answers the member who stays.
 func (s *memberAPI) mergeMember(c *call) (answer, error) {
 	var in mergeInput
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	m, err := s.directory.Merge(c.ctx(), c.actor, c.member(), in.Drop)
+	m, err := s.directory.Members.Merge(c.ctx(), c.actor, c.member(), in.Drop)
 	if err != nil {
 		return answer{}, err
 	}
 	return oneMember(m), nil
 }
 
-// getNote asks for the right by itself: the service leaves a note out where the right is missing, which would look like
-// an empty note.
+// getNote answers GET /members/{member}/note. It checks the permission itself: without the permission the service
+// leaves the note out, which would look like an empty note.
 func (s *memberAPI) getNote(c *call) (answer, error) {
 	if err := c.actor.May(actor.ReadNotes, c.ofMember()); err != nil {
 		return answer{}, err
 	}
-	m, err := s.directory.Member(c.ctx(), c.actor, c.member())
+	m, err := s.directory.Members.Get(c.ctx(), c.actor, c.member())
 	if err != nil {
 		return answer{}, err
 	}
 	return answer{body: note{m.Note}, version: m.Version}, nil
 }
 
+// putNote replaces the note about a member. Because the note is replaced as a whole, the actor must also have the right
+// to read it.
 func (s *memberAPI) putNote(c *call) (answer, error) {
 	if err := c.actor.May(actor.ReadNotes, c.ofMember()); err != nil {
 		return answer{}, err
@@ -219,7 +236,7 @@ func (s *memberAPI) putNote(c *call) (answer, error) {
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	m, err := s.directory.Change(c.ctx(), c.actor, c.member(), version, func(m *directory.Member) error {
+	m, err := s.directory.Members.Change(c.ctx(), c.actor, c.member(), version, func(m *directory.Member) error {
 		m.Note = in.Note
 		return nil
 	})
@@ -229,16 +246,18 @@ func (s *memberAPI) putNote(c *call) (answer, error) {
 	return answer{body: note{m.Note}, version: m.Version}, nil
 }
 
+// ownRecord answers what the hub stores about the actor (GDPR, article 15).
 func (s *memberAPI) ownRecord(c *call) (answer, error) {
-	m, err := s.directory.Own(c.ctx(), c.actor)
+	m, err := s.directory.Members.Own(c.ctx(), c.actor)
 	if err != nil {
 		return answer{}, err
 	}
 	return oneMember(m), nil
 }
 
+// endings lists the memberships and badges that end within 30 days or ended within the last year.
 func (s *memberAPI) endings(c *call) (answer, error) {
-	ends, err := s.directory.Endings(c.ctx(), c.actor)
+	ends, err := s.directory.Members.Endings(c.ctx(), c.actor)
 	if err != nil {
 		return answer{}, err
 	}

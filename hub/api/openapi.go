@@ -12,7 +12,7 @@ import (
 //go:embed openapi.yaml
 var openapi []byte
 
-// description is openapi.yaml as JSON, with the program's version.
+// description returns openapi.yaml as JSON, with the program's version.
 func description(version string) ([]byte, error) {
 	var doc map[string]any
 	if err := yaml.Unmarshal(openapi, &doc); err != nil {
@@ -28,7 +28,7 @@ func description(version string) ([]byte, error) {
 	return b, nil
 }
 
-// description answers to everybody: a program reads it before it signs in.
+// description answers GET /openapi.json for everyone: programs read it before they sign in.
 func (s *API) description(*call) (answer, error) {
 	return answer{mime: jsonType, stream: func(w io.Writer) error {
 		_, err := w.Write(s.spec)

@@ -10,30 +10,35 @@ import (
 	"portillon/hub/publish"
 )
 
+// draftInput is the body of a request to check a policy text.
 type draftInput struct {
 	Text string `json:"text"`
 }
 
-// publishInput is a policy to publish. Signature is of the policy key, where that is on a laptop: what
-// `portillon policy sign` wrote, in base64.
+// publishInput is a policy to publish. If the policy key is kept elsewhere, Signature is the output of `portillon
+// policy sign` in base64.
 type publishInput struct {
 	Text      string `json:"text"`
 	Comment   string `json:"comment"`
 	Signature []byte `json:"signature,omitempty"`
 }
 
+// backInput is the body of a request to return to the previous policy.
 type backInput struct {
 	Comment string `json:"comment"`
 }
 
 const yamlType = "application/yaml" // RFC 9512
 
-// policyAPI answers for the access policy and the bundles.
+// policyAPI serves the routes of the access policy and the bundles.
 type policyAPI struct {
 	texts    *texts
 	policies Policies
+	drafts   Drafts
+	bundles  Bundles
 }
 
+// routes lists the routes of the policy and of the bundle. A policy text may be larger than other bodies (policyBody).
 func (s *policyAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/policy", Act: actor.ReadPolicy, Answer: publish.Policy{}, Produces: []string{yamlType},
@@ -55,7 +60,7 @@ func (s *policyAPI) routes() []Route {
 	}
 }
 
-// currentPolicy is the policy in force, or its text alone for whoever asks for YAML.
+// currentPolicy answers GET /policy: the current policy, or only its text if the client asks for YAML.
 func (s *policyAPI) currentPolicy(c *call) (answer, error) {
 	p, err := s.policies.Current(c.ctx(), c.actor)
 	if err != nil {
@@ -71,6 +76,7 @@ func (s *policyAPI) currentPolicy(c *call) (answer, error) {
 	return out, nil
 }
 
+// policyVersions answers one page of the policy's versions without their texts, the newest first.
 func (s *policyAPI) policyVersions(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
@@ -83,6 +89,7 @@ func (s *policyAPI) policyVersions(c *call) (answer, error) {
 	return paged(c, found, next), nil
 }
 
+// policyVersion answers one version of the policy with its text.
 func (s *policyAPI) policyVersion(c *call) (answer, error) {
 	number, err := strconv.ParseInt(c.id("number"), 10, 64)
 	if err != nil || number < 1 {
@@ -95,7 +102,8 @@ func (s *policyAPI) policyVersion(c *call) (answer, error) {
 	return answer{body: p, version: p.Number}, nil
 }
 
-// draftPolicy says what is wrong with a policy text, and who would gain and lose what. It changes nothing.
+// draftPolicy checks a policy text, and returns its faults and the permissions that members would gain or lose. It
+// changes nothing.
 func (s *policyAPI) draftPolicy(c *call) (answer, error) {
 	var in draftInput
 	if isJSON(c.r) {
@@ -109,7 +117,7 @@ func (s *policyAPI) draftPolicy(c *call) (answer, error) {
 		}
 		in.Text = string(b)
 	}
-	d, err := s.policies.Draft(c.ctx(), c.actor, in.Text)
+	d, err := s.drafts.Check(c.ctx(), c.actor, in.Text)
 	if err != nil {
 		return answer{}, err
 	}
@@ -124,6 +132,7 @@ func (s *policyAPI) draftPolicy(c *call) (answer, error) {
 	return answer{body: d}, nil
 }
 
+// publishPolicy publishes a policy text. If-Match must name the number of the policy that the text was written for.
 func (s *policyAPI) publishPolicy(c *call) (answer, error) {
 	of, err := c.version()
 	if err != nil {
@@ -140,6 +149,7 @@ func (s *policyAPI) publishPolicy(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: p, version: p.Number}, nil
 }
 
+// policyBack publishes the text of the previous policy again, as a new version.
 func (s *policyAPI) policyBack(c *call) (answer, error) {
 	var in backInput
 	if err := c.body(&in); err != nil {
@@ -152,8 +162,9 @@ func (s *policyAPI) policyBack(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: p, version: p.Number}, nil
 }
 
+// bundle answers the state of the bundle in force.
 func (s *policyAPI) bundle(c *call) (answer, error) {
-	b, err := s.policies.Bundle(c.ctx(), c.actor)
+	b, err := s.bundles.Current(c.ctx(), c.actor)
 	if err != nil {
 		return answer{}, err
 	}

@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-// week is a report.Week as the API shows it: its Monday as 2026-09-28.
+// week is a report.Week in the form of the API, with a Monday such as 2026-09-28.
 type week struct {
 	report.Week
 	Monday string `json:"week"`
@@ -19,11 +19,12 @@ type week struct {
 
 const csvType = "text/csv; charset=utf-8"
 
-// reportAPI answers for reports.
+// reportAPI serves the routes of reports.
 type reportAPI struct {
 	reports Reports
 }
 
+// routes lists the routes of reports. Each report is available as JSON and as CSV.
 func (s *reportAPI) routes() []Route {
 	between := []string{"from", "to", "machine"}
 	paged := append([]string{"cursor", "limit"}, between...)
@@ -45,7 +46,7 @@ func (s *reportAPI) routes() []Route {
 	}
 }
 
-// between is the range of days that the request asks for.
+// between returns the requested range of days.
 func (c *call) between() (report.Range, error) {
 	r := report.Range{Machine: policy.MachineID(c.query.Get("machine"))}
 	for name, into := range map[string]*policy.Date{"from": &r.From, "to": &r.To} {
@@ -58,10 +59,12 @@ func (c *call) between() (report.Range, error) {
 	return r, nil
 }
 
+// wantsCSV reports whether the path ends with .csv or the client prefers CSV.
 func (c *call) wantsCSV() bool {
 	return strings.HasSuffix(c.route.Path, ".csv") || prefers(c.r, "text/csv")
 }
 
+// uses answers one page of the sessions at machines, the earliest first; as CSV, all of them.
 func (s *reportAPI) uses(c *call) (answer, error) {
 	if c.wantsCSV() {
 		return s.usesCSV(c)
@@ -81,6 +84,7 @@ func (s *reportAPI) uses(c *call) (answer, error) {
 	return paged(c, found, next), nil
 }
 
+// usesCSV streams the sessions at machines as a file.
 func (s *reportAPI) usesCSV(c *call) (answer, error) {
 	between, err := c.between()
 	if err != nil {
@@ -91,6 +95,7 @@ func (s *reportAPI) usesCSV(c *call) (answer, error) {
 	}}, nil
 }
 
+// weeks answers sessions, members and seconds for each machine and week.
 func (s *reportAPI) weeks(c *call) (answer, error) {
 	between, err := c.between()
 	if err != nil {
@@ -115,6 +120,7 @@ func (s *reportAPI) weeks(c *call) (answer, error) {
 	return listOf(items), nil
 }
 
+// refusals answers how often each machine refused members, by reason.
 func (s *reportAPI) refusals(c *call) (answer, error) {
 	between, err := c.between()
 	if err != nil {
@@ -134,6 +140,7 @@ func (s *reportAPI) refusals(c *call) (answer, error) {
 	return listOf(found), nil
 }
 
+// csvOf returns the answer with rows as a CSV file.
 func csvOf(file string, rows [][]string) answer {
 	return answer{mime: csvType, file: file, stream: func(w io.Writer) error {
 		for _, row := range rows {
@@ -147,7 +154,7 @@ func csvOf(file string, rows [][]string) answer {
 	}}
 }
 
-// cell is a text that no spreadsheet takes for a formula (OWASP, CSV injection).
+// cell returns a text that no spreadsheet program interprets as a formula (OWASP, CSV injection).
 func cell(s string) string {
 	if s != "" && strings.ContainsRune("=+-@\t\r\n", rune(s[0])) {
 		return "'" + s

@@ -15,20 +15,20 @@ import (
 	"portillon/hub/httpd"
 )
 
-// Route is one thing that the API does.
+// Route is one operation of the API.
 type Route struct {
 	Method, Path string
-	// Act is what the service asks for. It documents the route and names it in the table of authorisation; the
-	// service checks it by itself. Empty: everybody may, or everybody who is signed in.
+	// Act is the permission that the service checks. Here it documents the route, and names it in the table of
+	// authorisation. Empty: everyone, or every signed-in user.
 	Act    actor.Act
-	Query  []string // the parameters that it takes
-	Body   any      // a value of the type of its JSON body; nil: none
+	Query  []string // accepted parameters
+	Body   any      // a value with the type of the JSON body; nil: no body
 	Answer any      // a value of the type of its JSON answer; nil: none, or no JSON
-	// IfMatch says that the request names the version that it changes.
+	// IfMatch means that the request names the version that it changes.
 	IfMatch bool
-	// Types are the content types that the body may have; nil: application/json where there is a Body, else none.
+	// Types are the accepted content types of the body; nil: application/json if there is a Body, else none.
 	Types []string
-	// Produces are the content types of the answer beside JSON.
+	// Produces are the content types of the response besides JSON.
 	Produces []string
 	MaxBody  int64 // bytes; 0: 64 KiB
 
@@ -37,28 +37,29 @@ type Route struct {
 
 const (
 	usualBody  = 64 << 10
-	policyBody = 1 << 20  // policy/file refuses larger policies
-	uploadBody = 16 << 20 // a ZIP of baked badges, an XLSX of members
+	policyBody = 1 << 20  // package policy/file rejects larger policies
+	uploadBody = 16 << 20 // for a ZIP of pictures with badges, or an XLSX list of members
 )
 
-// answer is what a handler answers.
+// answer is the result of a handler.
 type answer struct {
 	status   int // 0: 200, or 204 without a body
 	body     any // as JSON
 	version  int64
 	location string
-	mime     string                    // of stream
-	file     string                    // the name that a browser saves stream under
-	stream   func(w io.Writer) error   // in place of body
-	take     func(http.ResponseWriter) // writes the whole answer by itself: events
+	mime     string                    // content type of stream
+	file     string                    // file name for browsers that save stream
+	stream   func(w io.Writer) error   // writes the response in place of body
+	take     func(http.ResponseWriter) // writes the whole response itself, for events
 }
 
-// list is a page of a list.
+// list is one page of a list.
 type list[T any] struct {
 	Items []T    `json:"items"`
-	Next  string `json:"next,omitempty"` // where the next page is
+	Next  string `json:"next,omitempty"` // address of the next page; empty: last page
 }
 
+// listOf returns the answer with a complete list. An empty list is [] in JSON, not null.
 func listOf[T any](items []T) answer {
 	if items == nil {
 		items = []T{}
@@ -66,6 +67,8 @@ func listOf[T any](items []T) answer {
 	return answer{body: list[T]{Items: items}}
 }
 
+// serve finds the route for the method of a request, runs it and writes the answer. HEAD is answered like GET without
+// the body (RFC 9110, section 9.3.2).
 func (s *API) serve(w http.ResponseWriter, r *http.Request, methods map[string]*Route) {
 	allow := allowed(methods)
 	if r.Method == http.MethodOptions {
@@ -95,6 +98,7 @@ func (s *API) serve(w http.ResponseWriter, r *http.Request, methods map[string]*
 	}
 }
 
+// allowed returns the value of the Allow header.
 func allowed(methods map[string]*Route) string {
 	names := slices.Sorted(maps.Keys(methods))
 	if methods[http.MethodGet] != nil {
@@ -103,7 +107,7 @@ func allowed(methods map[string]*Route) string {
 	return strings.Join(append(names, http.MethodOptions), ", ")
 }
 
-// run checks what every route has checked, says who asks, and calls the handler.
+// run authenticates the client, checks the request, and calls the handler.
 func (s *API) run(c *call) (answer, error) {
 	a, err := s.authenticate(c.r, s.o.Session)
 	if err != nil {
@@ -117,13 +121,14 @@ func (s *API) run(c *call) (answer, error) {
 	return c.route.handle(c)
 }
 
-// answer writes what a handler answered. An error is one that can still be answered.
+// answer writes the result of a handler. It returns an error only if nothing has been written yet.
 func (s *API) answer(c *call, out answer) error {
 	h := c.w.Header()
 	if out.take != nil {
 		out.take(c.w)
 		return nil
 	}
+	// Headers come first: each way to answer below writes the head.
 	if out.location != "" {
 		h.Set("Location", Prefix+out.location)
 	}
@@ -145,6 +150,7 @@ func (s *API) answer(c *call, out answer) error {
 	if !accepts(c.r, jsonType) {
 		return notAcceptable(append([]string{jsonType}, c.route.Produces...))
 	}
+	// Encode into memory, so that an error can still become a problem with its own status.
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
@@ -158,6 +164,7 @@ func (s *API) answer(c *call, out answer) error {
 	return nil
 }
 
+// statusOr is an answer's status, or the usual one if the handler set none.
 func statusOr(status, usual int) int {
 	if status == 0 {
 		return usual
@@ -165,8 +172,8 @@ func statusOr(status, usual int) int {
 	return status
 }
 
-// stream sends an answer of unknown length. Once its first byte is sent, an error cuts the connection, so that nobody
-// takes half of a file for whole.
+// stream sends a response of unknown length. After the first byte, an error aborts the connection: a client must not
+// take a partial file for a complete one.
 func (s *API) stream(c *call, out answer) error {
 	w := &lateWriter{begin: func() {
 		h := c.w.Header()
@@ -188,13 +195,14 @@ func (s *API) stream(c *call, out answer) error {
 	panic(http.ErrAbortHandler)
 }
 
-// lateWriter sends the header with the first byte.
+// lateWriter sends the header with the first byte of the body.
 type lateWriter struct {
 	begin func()
 	begun bool
 	to    io.Writer
 }
 
+// start sends the header, once.
 func (w *lateWriter) start() {
 	if !w.begun {
 		w.begun = true
@@ -210,9 +218,11 @@ func (w *lateWriter) Write(b []byte) (int, error) {
 
 const jsonType = "application/json"
 
+// etag returns the ETag for a version.
 func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
 
-// accepts reports whether the request takes an answer of this type (RFC 9110 §12.5.1). A quality of 0 refuses it.
+// accepts reports whether the client accepts a content type (RFC 9110, section 12.5.1). A quality of 0 means that it
+// does not.
 func accepts(r *http.Request, mime string) bool {
 	given := strings.Join(r.Header.Values("Accept"), ",")
 	if strings.TrimSpace(given) == "" {
@@ -235,7 +245,7 @@ func accepts(r *http.Request, mime string) bool {
 	return false
 }
 
-// prefers reports whether the request names this type by itself.
+// prefers reports whether the client names exactly this content type.
 func prefers(r *http.Request, mime string) bool {
 	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
 		name, _, _ := strings.Cut(part, ";")
@@ -246,7 +256,7 @@ func prefers(r *http.Request, mime string) bool {
 	return false
 }
 
-// pathFor fills ids into a path of the API.
+// pathFor returns a path of the API with escaped ids.
 func pathFor(parts ...string) string {
 	var b strings.Builder
 	for _, p := range parts {

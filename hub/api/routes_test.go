@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-func TestEveryRouteIsDescribedAndEveryDescriptionIsARoute(t *testing.T) {
+func TestRoutesAndDescriptionsMatch(t *testing.T) {
 	d := describedBy(t)
 	routes := map[string]Route{}
 	for _, r := range newTable() {
@@ -51,7 +51,7 @@ func TestEveryRouteIsDescribedAndEveryDescriptionIsARoute(t *testing.T) {
 	}
 }
 
-// compare holds a route against its description.
+// compare compares a route with its description.
 func compare(t *testing.T, d *described, r Route, op, item map[string]any) {
 	t.Helper()
 	name := r.Method + " " + r.Path
@@ -109,7 +109,7 @@ func compare(t *testing.T, d *described, r Route, op, item map[string]any) {
 	same("types of the answer", described, produced)
 }
 
-// sample is a request of each route that a reader with every right gets a good answer to.
+// sample returns a request for each route that succeeds for a user with all permissions.
 func sample(r Route) ask {
 	a := ask{method: r.Method, path: strings.NewReplacer("{card}", "c1", "{badge}", "b1", "{import}", "i1", "{tap}", "t1",
 		"{account}", "a1",
@@ -160,9 +160,9 @@ func sample(r Route) ask {
 	return a
 }
 
-// Who may what is the services' decision: hub/testdata/authorisation-api.txt holds a whole hub against it. Here every
-// route is asked once by somebody who may, so that its answer is held against the description, and once by nobody.
-func TestEveryRouteAnswersAsItIsDescribed(t *testing.T) {
+// Permissions are decided by the services: hub/testdata/authorisation-api.txt compares them for a whole hub. Here every
+// route is called once with permission, to compare the response with the description, and once without.
+func TestResponsesMatchTheDescription(t *testing.T) {
 	s := newSiteWithEvents(t)
 	for _, r := range newTable() {
 		name := r.Method + " " + r.Path
@@ -178,7 +178,7 @@ func TestEveryRouteAnswersAsItIsDescribed(t *testing.T) {
 	}
 }
 
-// answerTo is the status of a route for a reader of the table.
+// answerTo returns the status of a route for a user of the table.
 func (s *site) answerTo(r Route, column string) int {
 	s.t.Helper()
 	m, machine := s.own(s.tokens[column])
@@ -191,9 +191,9 @@ func (s *site) answerTo(r Route, column string) int {
 	return resp.StatusCode
 }
 
-// The rights of mentors and maintainers stand in the table of the hub; here is that a right of the whole site is given
-// by no right at a machine, whatever the route.
-func TestMachineRolesOpenNothingElse(t *testing.T) {
+// The permissions of mentors and maintainers are in the table of the hub. Here, a role at a machine must not give any
+// permission for the whole site.
+func TestMachineRolesGiveNoSitePermissions(t *testing.T) {
 	a := actor.Actor{Account: "a", Machines: map[policy.MachineID]actor.Role{"laser": actor.Maintainer}}
 	for _, act := range actor.Acts() {
 		if a.May(act, actor.Target{Machine: "saw"}) == nil {

@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"sort"
 	"strings"
 	"sync"
@@ -21,16 +19,17 @@ import (
 	"portillon/hub/actor"
 	"portillon/hub/httpd"
 	"portillon/hub/store"
+	"portillon/hub/store/storetest"
 	"portillon/policy"
 )
 
-// exercised is which routes the tests of this package had a good answer of.
+// exercised records the routes for which the tests of this package had a successful response.
 var exercised = struct {
 	sync.Mutex
 	routes map[string]bool
 }{routes: map[string]bool{}}
 
-// The run fails if a route was never exercised.
+// The run fails if a route was never used.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	whole := true
@@ -49,14 +48,14 @@ func TestMain(m *testing.M) {
 }
 
 func newTable() []Route {
-	s, err := New(Options{Accounts: accountsFake{}})
+	s, err := New(Options{Accounts: accountsFake{}.all()})
 	if err != nil {
 		panic(err)
 	}
 	return s.Routes()
 }
 
-// site is a hub of one site that the tests speak to over HTTP.
+// site is a hub of one site that the tests use over HTTP.
 type site struct {
 	*fakes
 	t      *testing.T
@@ -70,14 +69,10 @@ func newSite(t *testing.T) *site {
 	return newSiteWith(t, nil)
 }
 
-// newSiteWithEvents is a site whose store tells what changes.
+// newSiteWithEvents returns a site with a store that announces changes.
 func newSiteWithEvents(t *testing.T) *site {
 	t.Helper()
-	db, err := store.Open(context.Background(), filepath.Join(t.TempDir(), "p.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.Open(t)
 	return newSiteWith(t, db.Site("biklab"))
 }
 
@@ -102,11 +97,15 @@ func newSiteWith(t *testing.T, events *store.Site) *site {
 func (s *site) options() Options {
 	f := s.fakes
 	o := Options{
-		Directory: directoryFake{f},
+		Directory: directoryFake{f}.all(),
 		Machines:  machinesFake{f},
+		Codes:     codesFake{f},
+		Orders:    ordersFake{f},
 		CardKeys:  cardKeysFake{f},
 		Policies:  policiesFake{f},
-		Accounts:  accountsFake{f},
+		Drafts:    draftsFake{f},
+		Bundles:   bundlesFake{f},
+		Accounts:  accountsFake{f}.all(),
 		Reports:   reportsFake{f},
 		Hub:       hubFake{f},
 		Status:    statusOfFake,
@@ -136,14 +135,14 @@ func statusOfFake(err error) int {
 // ask is a request of a test.
 type ask struct {
 	method, path string // path with its query
-	as           string // the token; "": nobody
+	as           string // the token; "": none
 	body         string
-	kind         string // content type; "": JSON where there is a body
+	kind         string // content type; "": JSON if there is a body
 	match        string // If-Match
 	header       map[string]string
 }
 
-// do sends a request, and returns the answer with its body read.
+// do sends a request, and returns the response with its body.
 func (s *site) do(a ask) (*http.Response, string) {
 	s.t.Helper()
 	r, err := http.NewRequest(a.method, s.url+a.path, strings.NewReader(a.body))
@@ -181,7 +180,7 @@ func (s *site) do(a ask) (*http.Response, string) {
 	return resp, string(b)
 }
 
-// want sends a request whose answer must have this status, and returns the body.
+// want sends a request, checks the status of the response, and returns the body.
 func (s *site) want(status int, a ask) (*http.Response, string) {
 	s.t.Helper()
 	resp, body := s.do(a)
@@ -191,7 +190,7 @@ func (s *site) want(status int, a ask) (*http.Response, string) {
 	return resp, body
 }
 
-// problem sends a request that is refused, and returns the problem.
+// problem sends a request that must fail, and returns the problem.
 func (s *site) problem(status int, a ask) httpd.Problem {
 	s.t.Helper()
 	_, body := s.want(status, a)
@@ -202,7 +201,7 @@ func (s *site) problem(status int, a ask) httpd.Problem {
 	return p
 }
 
-// described is the description, and what is compiled of it.
+// described is the parsed description.
 type described struct {
 	doc      map[string]any
 	mu       sync.Mutex
@@ -218,7 +217,7 @@ func describedBy(t *testing.T) *described {
 	return d
 }
 
-// readDescription compiles the description once for all tests.
+// readDescription parses the description once for all tests.
 var readDescription = sync.OnceValues(func() (*described, error) {
 	b, err := description("test")
 	if err != nil {
@@ -237,7 +236,7 @@ var readDescription = sync.OnceValues(func() (*described, error) {
 	return &described{doc: doc.(map[string]any), compiler: c}, nil
 })
 
-// at follows a JSON pointer's parts, and references on the way. It returns where it arrived.
+// at follows the parts of a JSON pointer, including references, and returns the value.
 func (d *described) at(parts ...string) (any, []string) {
 	var v any = d.doc
 	var where []string
@@ -267,7 +266,7 @@ func (d *described) deref(v any, where []string) (any, []string) {
 	}
 }
 
-// validate checks a JSON value against the schema at parts.
+// validate checks a JSON value against the schema at the pointer's parts.
 func (d *described) validate(value []byte, where []string) error {
 	escaped := make([]string, len(where))
 	for i, p := range where {
@@ -286,7 +285,7 @@ func (d *described) validate(value []byte, where []string) error {
 	return schema.Validate(v)
 }
 
-// pathOf is the described path that a request's path is.
+// pathOf returns the path in the description for a request's path.
 func (d *described) pathOf(path string) string {
 	var found []string
 	for p := range d.doc["paths"].(map[string]any) {
@@ -306,7 +305,7 @@ func (d *described) pathOf(path string) string {
 	return found[0]
 }
 
-// validator is a transport that holds every answer against the description.
+// validator is a transport that validates every response against the description.
 type validator struct {
 	t    *testing.T
 	doc  *described
@@ -407,7 +406,7 @@ func headersOf(answer map[string]any, resp *http.Response) error {
 	return nil
 }
 
-// request holds the request of a good answer against the description.
+// request validates the request of a successful response against the description.
 func (v *validator) request(r *http.Request, sent []byte, path, method string) error {
 	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	body, where := v.doc.at("paths", path, method, "requestBody")
@@ -427,7 +426,7 @@ func (v *validator) request(r *http.Request, sent []byte, path, method string) e
 	return nil
 }
 
-// own is the member and the machine that are the actor's own.
+// own returns the actor's own member and machine.
 func (s *site) own(a actor.Actor) (policy.MemberID, policy.MachineID) {
 	if _, ok := s.members[a.Member]; ok {
 		return a.Member, "laser"

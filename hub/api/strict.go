@@ -16,11 +16,11 @@ import (
 	"portillon/yamlfile"
 )
 
-// maxDepth bounds how deep a body may nest; ours nest three deep.
+// maxDepth is the maximum nesting of a body; valid bodies have three levels.
 const maxDepth = 16
 
-// decode reads a JSON value, strictly: UTF-8, nothing behind it, no field that is unknown or given twice, names in
-// their exact case. The error is *fault.Invalid with every fault that it finds.
+// decode decodes a JSON value strictly: valid UTF-8, no trailing data, no unknown or repeated fields, exact names. The
+// error is a *fault.Invalid with all faults.
 func decode(data []byte, into any, l policy.Language) error {
 	r := &reader{dec: json.NewDecoder(bytes.NewReader(data)), lang: l}
 	r.dec.UseNumber()
@@ -49,7 +49,7 @@ func decode(data []byte, into any, l policy.Language) error {
 	return r.unreadable(err)
 }
 
-// fieldPath is a path of encoding/json without the names of embedded types, which a client does not know.
+// fieldPath returns a path of encoding/json without the names of embedded types, which clients do not know.
 func fieldPath(t reflect.Type, path string) string {
 	if t.Kind() != reflect.Struct {
 		return path
@@ -62,19 +62,22 @@ func fieldPath(t reflect.Type, path string) string {
 	return path
 }
 
-// reader walks a JSON value beside the type that it is read into.
+// reader compares a JSON value with the type that it is decoded into.
 type reader struct {
 	dec    *json.Decoder
 	faults []fault.Field
 	lang   policy.Language
 }
 
+// unreadable returns the error for malformed JSON.
 func (r *reader) unreadable(err error) error {
 	s := clip(strings.TrimPrefix(err.Error(), "json: "))
 	wrong := httpd.Text{FR: "JSON illisible : " + s, EN: "unreadable JSON: " + s}
 	return &fault.Invalid{Faults: []fault.Field{{Field: "body", Wrong: wrong.In(r.lang)}}}
 }
 
+// value checks one JSON value, with its fields or elements, against the Go type t. path names the value in faults. A
+// nil t accepts every value.
 func (r *reader) value(t reflect.Type, path string, depth int) error {
 	if depth > maxDepth {
 		return fmt.Errorf("nested more than %d deep", maxDepth)
@@ -105,6 +108,7 @@ func (r *reader) value(t reflect.Type, path string, depth int) error {
 	return nil
 }
 
+// object checks the fields of an object.
 func (r *reader) object(t reflect.Type, path string, depth int) error {
 	fields, closed := fieldsOf(t)
 	seen := map[string]bool{}
@@ -136,13 +140,14 @@ func (r *reader) object(t reflect.Type, path string, depth int) error {
 	return err
 }
 
+// add records a fault, up to 20.
 func (r *reader) add(f fault.Field) {
 	if len(r.faults) < 20 {
 		r.faults = append(r.faults, f)
 	}
 }
 
-// fieldsOf are the names that an object of this type may have, and whether it may have no other.
+// fieldsOf returns the field names of a type, and whether other names are forbidden.
 func fieldsOf(t reflect.Type) (map[string]reflect.Type, bool) {
 	if t == nil || t.Kind() != reflect.Struct || reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()) ||
 		reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
@@ -158,6 +163,7 @@ func fieldsOf(t reflect.Type) (map[string]reflect.Type, bool) {
 	return out, true
 }
 
+// keys are the names of a map, in no order.
 func keys(m map[string]reflect.Type) (out []string) {
 	for k := range m {
 		out = append(out, k)
@@ -165,7 +171,7 @@ func keys(m map[string]reflect.Type) (out []string) {
 	return out
 }
 
-// unknownField is the fault of a name that is not known, with the nearest that is.
+// unknownField returns the fault for an unknown name, with the most similar known name.
 func unknownField(name string, known []string, l policy.Language) fault.Field {
 	f := fault.Field{Field: name, Wrong: httpd.Text{FR: "champ inconnu", EN: "unknown field"}.In(l)}
 	hint := yamlfile.Parse("", nil).Root().DidYouMean(name, known)
@@ -175,6 +181,7 @@ func unknownField(name string, known []string, l policy.Language) fault.Field {
 	return f
 }
 
+// kindName returns the name of a JSON type for a Go type.
 func kindName(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.String:
@@ -189,7 +196,7 @@ func kindName(t reflect.Type) string {
 	return "number"
 }
 
-// mergePatch applies a JSON merge patch (RFC 7396 §2) to a decoded value.
+// mergePatch applies a JSON merge patch (RFC 7396, section 2) to a decoded value.
 func mergePatch(target, patch any) any {
 	p, ok := patch.(map[string]any)
 	if !ok {
@@ -209,8 +216,8 @@ func mergePatch(target, patch any) any {
 	return t
 }
 
-// patched is current with a merge patch applied. Fields that current's type does not have are refused, and a null takes
-// a field away, so that it has its zero value.
+// patched returns current with a merge patch applied. Unknown fields are rejected. A null sets a field to its zero
+// value.
 func patched[T any](current T, patch []byte, l policy.Language) (out T, err error) {
 	var check T
 	if err := decode(patch, &check, l); err != nil {
@@ -237,7 +244,7 @@ func patched[T any](current T, patch []byte, l policy.Language) (out T, err erro
 	return out, decode(b, &out, l)
 }
 
-// unmarshalNumbers keeps numbers as they are written: a float64 has not all int64.
+// unmarshalNumbers decodes numbers as json.Number: a float64 cannot represent all int64 values.
 func unmarshalNumbers(b []byte, into *any) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()

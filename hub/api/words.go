@@ -8,7 +8,7 @@ import (
 	"portillon/policy"
 )
 
-// langOf is the name of a language in package fault.
+// langOf returns the language code that package fault uses.
 func langOf(l policy.Language) string {
 	if l == policy.English {
 		return "en"
@@ -16,7 +16,7 @@ func langOf(l policy.Language) string {
 	return "fr"
 }
 
-// said puts sentences of services into the language of the request.
+// said translates messages of services into the language of the request.
 func (s *texts) said(l policy.Language, sentences []string) []string {
 	out := slices.Clone(sentences)
 	for i := range out {
@@ -25,6 +25,7 @@ func (s *texts) said(l policy.Language, sentences []string) []string {
 	return out
 }
 
+// saidFaults translates the faults of a policy.
 func (s *texts) saidFaults(l policy.Language, faults []publish.Fault) []publish.Fault {
 	out := slices.Clone(faults)
 	for i := range out {
@@ -33,11 +34,13 @@ func (s *texts) saidFaults(l policy.Language, faults []publish.Fault) []publish.
 	return out
 }
 
+// saidPreview translates the warnings of an import.
 func (s *texts) saidPreview(l policy.Language, p directory.Preview) directory.Preview {
 	p.Warnings = s.said(l, p.Warnings)
 	return p
 }
 
+// saidBadges translates why badges were rejected.
 func (s *texts) saidBadges(l policy.Language, list []directory.Badge) []directory.Badge {
 	out := slices.Clone(list)
 	for i := range out {
@@ -46,6 +49,7 @@ func (s *texts) saidBadges(l policy.Language, list []directory.Badge) []director
 	return out
 }
 
+// saidBundle translates the warnings and the problem of a bundle.
 func (s *texts) saidBundle(l policy.Language, b publish.Bundle) publish.Bundle {
 	b.Warnings, b.Problem = s.said(l, b.Warnings), s.words.In(langOf(l), b.Problem)
 	return b

@@ -1,5 +1,6 @@
-// Package apiclient speaks to a hub's API (/api/v1) for the tool. It sends the API token to the named hub alone: over
-// TLS, or in the clear on this computer; it follows no redirect, and bounds what it reads.
+// Package apiclient is the client of a hub's API (/api/v1) for the command-line tool. It sends the API token only to
+// the configured hub: over TLS, or unencrypted within this computer. It follows no redirects and limits the size of
+// responses.
 package apiclient
 
 import (
@@ -24,35 +25,35 @@ import (
 	"portillon/hub/fault"
 )
 
-// Prefix is where the API stands at a hub.
+// Prefix is the path of the API on a hub.
 const Prefix = "/api/v1"
 
-// The bounds of an exchange.
+// Limits of a request.
 const (
-	maxAnswer = 64 << 20 // bytes; 10,000 members as XLSX have 1 MB
+	maxAnswer = 64 << 20 // bytes of a response; 10,000 members as XLSX take 1 MB
 	maxToken  = 1 << 10  // bytes of a token file
 	maxPages  = 100_000
-	timeout   = 2 * time.Minute // of an exchange
+	timeout   = 2 * time.Minute // of one request
 )
 
-// Options says which hub, and who asks.
+// Options selects the hub and the credentials.
 type Options struct {
-	URL       string // https://hub.local:8040; http:// on loopback only
-	TokenFile string // readable by its owner only
-	CAFile    string // PEM; empty: the system's authorities
-	Language  string // fr or en, of problems
+	URL       string // such as https://hub.local:8040; http:// only for this computer
+	TokenFile string // must be readable by its owner only
+	CAFile    string // PEM; empty: the system's certificate authorities
+	Language  string // fr or en: the language of problems
 }
 
-// Client speaks to one hub.
+// Client sends requests to one hub. Its methods may be called concurrently.
 type Client struct {
 	base     *url.URL
 	token    string
 	language string
-	most     int64 // bytes of an answer
+	most     int64 // maximum length of a response, in bytes
 	http     *http.Client
 }
 
-// New reads the token and the authority.
+// New returns a client after reading the token and the certificate authority.
 func New(o Options) (*Client, error) {
 	c, err := newClient(o)
 	if err != nil {
@@ -62,7 +63,7 @@ func New(o Options) (*Client, error) {
 	return c, err
 }
 
-// newClient is a client without a token.
+// newClient returns a client without a token.
 func newClient(o Options) (*Client, error) {
 	base, err := parseURL(o.URL)
 	if err != nil {
@@ -76,7 +77,7 @@ func newClient(o Options) (*Client, error) {
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s has no certificate, want PEM", o.CAFile)
+			return nil, fmt.Errorf("%s contains no certificate, want PEM", o.CAFile)
 		}
 	}
 	transport := &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: true, Proxy: http.ProxyFromEnvironment,
@@ -86,19 +87,20 @@ func newClient(o Options) (*Client, error) {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
 }
 
+// parseURL checks the address of a hub and reduces it to scheme and host.
 func parseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
 		strings.Trim(u.Path, "/") != "" {
-		return nil, fmt.Errorf("%q is no hub's URL, want one as https://hub.local:8040", s)
+		return nil, fmt.Errorf("invalid hub URL %q, want a URL such as https://hub.local:8040", s)
 	}
 	switch {
 	case u.Scheme == "https":
 	case u.Scheme == "http" && isLoopback(u.Hostname()):
 	case u.Scheme == "http":
-		return nil, fmt.Errorf("%s would send the token in the clear, want https:// (http:// is for this computer alone)", s)
+		return nil, fmt.Errorf("%s would send the token unencrypted, want https:// (http:// only for this computer)", s)
 	default:
-		return nil, fmt.Errorf("%q is no hub's URL, want one as https://hub.local:8040", s)
+		return nil, fmt.Errorf("invalid hub URL %q, want a URL such as https://hub.local:8040", s)
 	}
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
 }
@@ -108,9 +110,10 @@ func isLoopback(host string) bool {
 	return host == "localhost" || err == nil && a.Unmap().IsLoopback()
 }
 
+// readToken reads the token file, which only its owner may read. Errors never contain the token.
 func readToken(path string) (string, error) {
 	if path == "" {
-		return "", errors.New("the API token is missing")
+		return "", errors.New("API token is missing")
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -123,7 +126,7 @@ func readToken(path string) (string, error) {
 	}
 	if !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 {
 		return "", &fs.PathError{Op: "token", Path: path,
-			Err: fmt.Errorf("mode is %v, want a file that its owner alone reads (chmod 600)", info.Mode().Perm())}
+			Err: fmt.Errorf("mode is %v, want a file that only its owner can read (chmod 600)", info.Mode().Perm())}
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxToken+1))
 	if err != nil {
@@ -131,12 +134,12 @@ func readToken(path string) (string, error) {
 	}
 	token := strings.TrimSpace(string(b))
 	if token == "" || len(b) > maxToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return "", fmt.Errorf("%s holds no API token, want one line of printable ASCII", path)
+		return "", fmt.Errorf("%s contains no API token, want one line of printable ASCII", path)
 	}
 	return token, nil
 }
 
-// Problem is the hub's refusal (RFC 9457).
+// Problem is the hub's response to a request that failed (RFC 9457).
 type Problem struct {
 	Type     string        `json:"type"`
 	Title    string        `json:"title"`
@@ -146,6 +149,8 @@ type Problem struct {
 	Faults   []fault.Field `json:"faults"`
 }
 
+// Error returns title, detail and faults. For a fault of the hub it includes the request's id, to find it in the hub's
+// log.
 func (p *Problem) Error() string {
 	var b strings.Builder
 	b.WriteString(p.Title)
@@ -171,40 +176,41 @@ func (p *Problem) Error() string {
 	return b.String()
 }
 
-// Unreachable is a hub that cannot be asked: no connection, another certificate, an answer that is none.
+// Unreachable is the error for a hub without a usable response: no connection, a wrong certificate, or a response that
+// does not come from a hub.
 type Unreachable struct {
 	Hub string
 	Err error
 }
 
 func (e *Unreachable) Error() string {
-	return fmt.Sprintf("the hub at %s cannot be asked: %v", e.Hub, e.Err)
+	return fmt.Sprintf("no usable answer from the hub at %s: %v", e.Hub, e.Err)
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Unreachable) Unwrap() error { return e.Err }
 
-// Request is one question.
+// Request is one request to the API.
 type Request struct {
 	Method string
-	Path   string // below Prefix, ids escaped: Path()
+	Path   string // below Prefix, with escaped ids: see the function Path
 	Query  url.Values
-	JSON   any    // the body as JSON
-	Body   []byte // the body as it is, of Type
-	Type   string // content type of Body, or of JSON where that is not application/json
-	Match  string // If-Match
-	Accept string // empty: JSON
+	JSON   any    // value that becomes the JSON body
+	Body   []byte // the body, with the content type Type
+	Type   string // content type of Body, or of JSON if not application/json
+	Match  string // value of If-Match
+	Accept string // value of Accept; empty: JSON
 }
 
-// Answer is a good answer.
+// Answer is a response with a status of 200 to 299.
 type Answer struct {
 	Status int
-	Type   string // without parameters
+	Type   string // media type without parameters
 	ETag   string
 	Body   []byte
 }
 
-// Path is a path of the API, its parts escaped.
+// Path returns a path of the API from its unescaped parts.
 func Path(parts ...string) string {
 	var b strings.Builder
 	for _, p := range parts {
@@ -213,7 +219,7 @@ func Path(parts ...string) string {
 	return b.String()
 }
 
-// Do asks, and returns a good answer, *Problem, or *Unreachable.
+// Do sends a request. It returns an Answer, or a *Problem or *Unreachable error.
 func (c *Client) Do(ctx context.Context, q Request) (Answer, error) {
 	body, kind := q.Body, q.Type
 	if q.JSON != nil {
@@ -246,6 +252,7 @@ func (c *Client) Do(ctx context.Context, q Request) (Answer, error) {
 	return c.send(r)
 }
 
+// send sends a request and limits the length of the response.
 func (c *Client) send(r *http.Request) (Answer, error) {
 	resp, err := c.http.Do(r)
 	if err != nil {
@@ -257,7 +264,7 @@ func (c *Client) send(r *http.Request) (Answer, error) {
 	case err != nil:
 		return Answer{}, &Unreachable{c.base.Host, err}
 	case int64(len(b)) > c.most:
-		return Answer{}, &Unreachable{c.base.Host, fmt.Errorf("the answer has more than %d bytes", c.most)}
+		return Answer{}, &Unreachable{c.base.Host, fmt.Errorf("response has more than %d bytes", c.most)}
 	}
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
@@ -265,13 +272,13 @@ func (c *Client) send(r *http.Request) (Answer, error) {
 	}
 	p := &Problem{}
 	if kind != "application/problem+json" || json.Unmarshal(b, p) != nil || p.Title == "" {
-		return Answer{}, &Unreachable{c.base.Host, fmt.Errorf("it answers %s, and not as a hub does", resp.Status)}
+		return Answer{}, &Unreachable{c.base.Host, fmt.Errorf("status %s without the problem details of a hub", resp.Status)}
 	}
 	p.Status = resp.StatusCode
 	return Answer{}, p
 }
 
-// bare is the cause without the URL, which holds ids.
+// bare removes the URL from an error, because the URL contains ids.
 func bare(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -284,7 +291,7 @@ func bare(err error) error {
 	return err
 }
 
-// Get asks for JSON and reads it into v.
+// Get requests JSON and decodes it into v.
 func (c *Client) Get(ctx context.Context, path string, query url.Values, v any) (Answer, error) {
 	a, err := c.Do(ctx, Request{Method: http.MethodGet, Path: path, Query: query})
 	if err != nil {
@@ -293,18 +300,18 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values, v any) 
 	return a, c.Read(a, v)
 }
 
-// Read reads an answer's JSON. Fields that are not known are skipped: the hub may be newer.
+// Read decodes the JSON of a response into v. Unknown fields are ignored, because the hub may be newer.
 func (c *Client) Read(a Answer, v any) error {
 	if a.Type != "application/json" {
-		return &Unreachable{c.base.Host, fmt.Errorf("it answers with %q, want JSON", a.Type)}
+		return &Unreachable{c.base.Host, fmt.Errorf("response has type %q, want JSON", a.Type)}
 	}
 	if err := json.Unmarshal(a.Body, v); err != nil {
-		return &Unreachable{c.base.Host, fmt.Errorf("the answer cannot be read: %w", err)}
+		return &Unreachable{c.base.Host, fmt.Errorf("cannot decode the response: %w", err)}
 	}
 	return nil
 }
 
-// All reads every page of a list.
+// All calls each for every item of a list, page by page. It stops at the first error of each.
 func (c *Client) All(ctx context.Context, path string, query url.Values, each func(json.RawMessage) error) error {
 	for range maxPages {
 		var page struct {
@@ -324,9 +331,9 @@ func (c *Client) All(ctx context.Context, path string, query url.Values, each fu
 		}
 		next, err := url.Parse(page.Next)
 		if err != nil || next.Host != "" || next.Path != Prefix+path || next.RawQuery == query.Encode() {
-			return &Unreachable{c.base.Host, fmt.Errorf("the next page %.80q is no page of this list", page.Next)}
+			return &Unreachable{c.base.Host, fmt.Errorf("next page %.80q does not belong to this list", page.Next)}
 		}
 		query = next.Query()
 	}
-	return &Unreachable{c.base.Host, fmt.Errorf("the list has more than %d pages", maxPages)}
+	return &Unreachable{c.base.Host, fmt.Errorf("list has more than %d pages", maxPages)}
 }

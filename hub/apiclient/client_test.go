@@ -27,7 +27,7 @@ func tokenFile(t *testing.T, text string, mode os.FileMode) string {
 	return path
 }
 
-func TestTokensGoToNamedHubsOverTLSAlone(t *testing.T) {
+func TestTokensAreSentOnlyOverTLSOrLoopback(t *testing.T) {
 	token := tokenFile(t, "s3cret\n", 0o600)
 	for given, ok := range map[string]bool{
 		"https://hub.local:8443": true, "https://hub.local/": true, "http://127.0.0.1:8038": true, "http://localhost": true,
@@ -44,7 +44,7 @@ func TestTokensGoToNamedHubsOverTLSAlone(t *testing.T) {
 	}
 }
 
-func TestTokenFilesAreTheirOwnersAlone(t *testing.T) {
+func TestTokenFilesMustBeReadableByTheirOwnerOnly(t *testing.T) {
 	for _, c := range []struct {
 		text string
 		mode os.FileMode
@@ -81,7 +81,7 @@ func client(t *testing.T, h http.HandlerFunc) *Client {
 	return c
 }
 
-func TestTheHubsCertificateIsChecked(t *testing.T) {
+func TestHubCertificateIsVerified(t *testing.T) {
 	ts := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		io.WriteString(w, `{"name": "`+r.Header.Get("Authorization")+`"}`)
@@ -129,7 +129,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-func TestRefusalsAreProblems(t *testing.T) {
+func TestRefusalsAreReturnedAsProblems(t *testing.T) {
 	answer, status, kind := "", 0, ""
 	c := client(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Accept-Language") != "fr" || r.Header.Get("If-Match") != `"7"` ||
@@ -164,7 +164,7 @@ func TestRefusalsAreProblems(t *testing.T) {
 	}
 }
 
-func TestListsAreReadToTheirEnd(t *testing.T) {
+func TestAllReadsEveryPage(t *testing.T) {
 	next := map[string]string{"": "/api/v1/members?cursor=b", "b": "/api/v1/members?cursor=c", "c": ""}
 	c := client(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -191,7 +191,7 @@ func TestListsAreReadToTheirEnd(t *testing.T) {
 	}
 }
 
-func TestAnswersAreBounded(t *testing.T) {
+func TestResponseSizeIsLimited(t *testing.T) {
 	c := client(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		io.WriteString(w, strings.Repeat(" ", 1000)+"{}")

@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// SignIn is how somebody signs in to have an API token made.
+// SignIn holds a person's credentials for the creation of an API token.
 type SignIn struct {
 	Name, Password string
-	OwnerCode      string // of the hub's first start: the account is made, as the first owner; empty: it is there
+	OwnerCode      string // code of the hub's first start, to create the first owner's account; empty: the account exists
 }
 
 // Token is a new API token.
@@ -25,7 +25,7 @@ type Token struct {
 	Text    string    `json:"token"`
 }
 
-// NewToken signs in as a browser does, has an API token made, and signs out. Options.TokenFile is not read.
+// NewToken signs in as a browser does, creates an API token, and signs out. It does not read Options.TokenFile.
 func NewToken(ctx context.Context, o Options, in SignIn, name string, scopes []string, expires time.Time) (Token,
 	error) {
 	c, err := newClient(o)
@@ -47,7 +47,7 @@ func NewToken(ctx context.Context, o Options, in SignIn, name string, scopes []s
 	case status == http.StatusUnauthorized || status == http.StatusUnprocessableEntity:
 		return Token{}, &Problem{Status: status, Title: refusedSignIn(c.language, in.OwnerCode != "")}
 	case status != http.StatusSeeOther:
-		return Token{}, &Unreachable{c.base.Host, fmt.Errorf("it answers %d to a sign-in, and not as a hub does", status)}
+		return Token{}, &Unreachable{c.base.Host, fmt.Errorf("status %d after a sign-in, want 303 from a hub", status)}
 	}
 	var t Token
 	a, err := c.Do(ctx, Request{Method: http.MethodPost, Path: "/me/tokens",
@@ -55,11 +55,12 @@ func NewToken(ctx context.Context, o Options, in SignIn, name string, scopes []s
 	if err == nil {
 		err = json.Unmarshal(a.Body, &t)
 	}
-	// The session ends by itself too: a hub that does not answer here changes nothing of the token.
+	// Ignore errors of the sign-out: the session expires anyway, and the token is valid.
 	_, _ = c.form(ctx, "/sign-out", nil)
 	return t, err
 }
 
+// refusedSignIn returns the reason of a rejected sign-in for people. first: with the first owner's code.
 func refusedSignIn(language string, first bool) string {
 	switch {
 	case language == "fr" && first:
@@ -73,7 +74,7 @@ func refusedSignIn(language string, first bool) string {
 	return "the hub refuses this name or password"
 }
 
-// form sends a form to a page and returns the status of its answer.
+// form sends a form to a page and returns the status of the response.
 func (c *Client) form(ctx context.Context, path string, form url.Values) (int, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base.String()+path, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -91,5 +92,5 @@ func (c *Client) form(ctx context.Context, path string, form url.Values) (int, e
 	return resp.StatusCode, err
 }
 
-// maxPage bounds what is read of a page, in bytes; the pages of a hub have at most 60 kB.
+// maxPage is the maximum number of bytes read from a page; the hub's pages have at most 60 kB.
 const maxPage = 1 << 20

@@ -65,8 +65,10 @@ func New(o Options) (*Log, error) {
 // Origin is the origin of the checkpoints of a site's log.
 func Origin(s policy.SiteID) string { return originPrefix + string(s) }
 
-// Append writes an entry in the transaction tx: it is kept if and only if tx is committed. It refuses to go on from a
-// tree that the last signed checkpoint does not cover.
+// Append writes an entry in the transaction tx: the entry is kept if and only if tx is committed. on says what was
+// changed, as "member m-lea", and detail how; both are removed with the person (Forget). It returns an error where the
+// last signed checkpoint does not cover the stored tree: somebody changed the rows. The caller has asked before
+// whether the actor may do it.
 func (l *Log) Append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, on, detail string) error {
 	if err := l.append(ctx, tx, a, act, nil, personal{Name: a.Name, On: on, Detail: detail}); err != nil {
 		return fmt.Errorf("audit log: %s is not recorded: %w", act, err)
@@ -74,8 +76,11 @@ func (l *Log) Append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor
 	return nil
 }
 
+// append writes an entry and the checkpoint that covers it. erases are the entries whose personal part this one
+// removes.
 func (l *Log) append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, erases []uint64,
 	p personal) error {
+	// Go on from the signed end of the tree only.
 	e, err := l.head(ctx, tx)
 	if err != nil {
 		return err
@@ -85,6 +90,7 @@ func (l *Log) append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor
 	if err != nil {
 		return err
 	}
+	// The tree covers the personal part by a salted hash, so that the part can be removed and the hash stays.
 	var salt wire.Salt
 	if _, err := io.ReadFull(l.o.Random, salt[:]); err != nil {
 		return err
@@ -96,6 +102,7 @@ func (l *Log) append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor
 	if err != nil {
 		return err
 	}
+	// Add the entry to the tree, and keep it.
 	e.add(tlog.RecordHash(text))
 	_, err = tx.Exec(ctx, `INSERT INTO audit_entry (site, seq, entry, account, about, salt, personal) VALUES ($1, $2, $3,
 		$4, $5, $6, $7)`,
@@ -106,7 +113,7 @@ func (l *Log) append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor
 	return l.sign(ctx, tx, e)
 }
 
-// sign keeps the tree with a new checkpoint.
+// sign writes the end of the tree with a new signed checkpoint.
 func (l *Log) sign(ctx context.Context, tx *store.Tx, e edge) error {
 	root, err := e.root()
 	if err != nil {
@@ -123,7 +130,8 @@ func (l *Log) sign(ctx context.Context, tx *store.Tx, e edge) error {
 	return err
 }
 
-// head reads where the tree stands, and compares it with the signed checkpoint and the last entry.
+// head reads the end of the tree. It returns an error unless the last entry, the stored hashes and the signed
+// checkpoint agree.
 func (l *Log) head(ctx context.Context, tx *store.Tx) (edge, error) {
 	var size, last int64
 	var b []byte
@@ -174,7 +182,8 @@ type Page struct {
 	Limit int // 0: 50; at most 500
 }
 
-// Entries reads the log, the newest entry first.
+// Entries reads the log, the newest entry first. next is the cursor of the next page; empty: this page is the last.
+// The actor needs actor.ReadAudit. Entries verifies nothing: Verify does, on an export.
 func (l *Log) Entries(ctx context.Context, a actor.Actor, p Page) (out []Entry, next string, err error) {
 	if err := a.May(actor.ReadAudit, actor.Target{}); err != nil {
 		return nil, "", err
@@ -185,6 +194,7 @@ func (l *Log) Entries(ctx context.Context, a actor.Actor, p Page) (out []Entry, 
 			return nil, "", pageFault(p.After)
 		}
 	}
+	// Read one entry more than the page has, to know whether there is a next page.
 	limit := min(p.Limit, 500)
 	if limit <= 0 {
 		limit = 50

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"portillon/hub/actor"
 	"portillon/hub/audit"
 	"portillon/hub/store"
+	"portillon/hub/store/storetest"
 )
 
 var owner = actor.Actor{Account: "a-1", Name: "Inès", Site: actor.Owner, Request: "r1"}
@@ -30,11 +30,7 @@ type bench struct {
 
 func open(t *testing.T) bench {
 	t.Helper()
-	db, err := store.Open(context.Background(), filepath.Join(t.TempDir(), "portillon.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.Open(t)
 	signer, key := keys(t)
 	at := time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
 	site := db.Site("biklab")
@@ -129,6 +125,9 @@ func TestRootIsThatOfRFC6962(t *testing.T) {
 }
 
 func TestEveryChangedByteOfAnExportIsFound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: changes an export at every byte")
+	}
 	b := open(t)
 	b.add(t, "member m-0", "")
 	b.forget(t, "member m-0")

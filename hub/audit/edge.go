@@ -7,14 +7,14 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// edge is the right edge of a tree of RFC 6962: the roots of its complete subtrees. It is all that the next root is
-// made of, so a log that is read once from its first line needs no other hash.
+// edge is the right edge of a Merkle tree (RFC 6962, section 2.1): the roots of its complete subtrees. The next root
+// needs no other hash, so a log that is read once from its first entry keeps 63 hashes at most.
 type edge struct {
 	size   uint64
 	hashes [63]tlog.Hash // of level n: the root of 2^n leaves, where that bit of size is set
 }
 
-// add adds a leaf.
+// add adds a leaf. As in binary addition, two subtrees of one size become one of the next.
 func (e *edge) add(leaf tlog.Hash) {
 	level := 0
 	for ; e.size>>level&1 == 1; level++ {
@@ -24,7 +24,7 @@ func (e *edge) add(leaf tlog.Hash) {
 	e.size++
 }
 
-// root is the root of the tree.
+// root is the root of the tree: the subtrees joined from the smallest to the largest.
 func (e *edge) root() (tlog.Hash, error) {
 	if e.size == 0 {
 		return tlog.TreeHash(0, nil)
@@ -39,7 +39,7 @@ func (e *edge) root() (tlog.Hash, error) {
 	return root, nil
 }
 
-// bytes are the hashes as the database keeps them.
+// bytes are the hashes from level 0 up as the database keeps them, those that are not set too.
 func (e *edge) bytes() []byte {
 	var out []byte
 	for level := range bits.Len64(e.size) {
@@ -48,7 +48,7 @@ func (e *edge) bytes() []byte {
 	return out
 }
 
-// edgeOf reads what bytes wrote.
+// edgeOf reads the hashes that bytes wrote, of a tree with this many leaves.
 func edgeOf(size uint64, b []byte) (edge, error) {
 	e := edge{size: size}
 	n := bits.Len64(size)

@@ -17,7 +17,7 @@ import (
 	"portillon/wire"
 )
 
-// row is an entry as it is kept.
+// row is an entry as the database keeps it.
 type row struct {
 	seq      uint64
 	entry    string
@@ -25,11 +25,12 @@ type row struct {
 	personal sql.NullString
 }
 
+// scan reads the columns seq, entry, salt and personal of the current row.
 func scan(rows *sql.Rows) (r row, err error) {
 	return r, rows.Scan(&r.seq, &r.entry, &r.salt, &r.personal)
 }
 
-// read is the row as people read it. It proves nothing: Verify does.
+// read is the row as people read it. It proves nothing: Verify does, on an export.
 func (r row) read() (Entry, error) {
 	var s sealed
 	var p personal
@@ -56,10 +57,12 @@ func (r row) line() ([]byte, error) {
 	return wire.Canonical(out)
 }
 
-// exportStep is how many entries are read at a time: a slow reader of an export holds no connection to the database.
+// exportStep is how many entries are read at a time. Between two steps a slow reader of an export holds no connection
+// to the database.
 const exportStep = 500
 
-// Export writes the whole log: a line of JSON for each entry, and the newest checkpoint as the last line.
+// Export writes the whole log: a line of JSON for each entry, and the newest checkpoint as the last line. Entries that
+// are added meanwhile are left out: the checkpoint was read first. The actor needs actor.ReadAudit.
 func (l *Log) Export(ctx context.Context, a actor.Actor, w io.Writer) error {
 	if err := a.May(actor.ReadAudit, actor.Target{}); err != nil {
 		return err
@@ -89,7 +92,8 @@ func (l *Log) Export(ctx context.Context, a actor.Actor, w io.Writer) error {
 	return out.Flush()
 }
 
-// signEmpty signs the checkpoint of a log without entries.
+// signEmpty signs the checkpoint of a log without entries. It refuses to where there are entries: their checkpoint was
+// removed.
 func (l *Log) signEmpty(ctx context.Context) (string, error) {
 	var n int64
 	if err := l.o.Site.QueryRow(ctx, `SELECT count(*) FROM audit_entry WHERE site = $1`).Scan(&n); err != nil {
@@ -106,6 +110,7 @@ func (l *Log) signEmpty(ctx context.Context) (string, error) {
 	return string(b), err
 }
 
+// exportSome writes the entries from one number to another, both included, once it has read them all.
 func (l *Log) exportSome(ctx context.Context, w io.Writer, from, to int64) error {
 	rows, err := l.o.Site.Query(ctx, `SELECT seq, entry, salt, personal FROM audit_entry
 		WHERE site = $1 AND seq >= $2 AND seq <= $3 ORDER BY seq`, from, to)
@@ -136,11 +141,12 @@ func (l *Log) exportSome(ctx context.Context, w io.Writer, from, to int64) error
 	return nil
 }
 
-// forgetStep is how many erasures an entry names at most.
+// forgetStep is how many erased entries one new entry names at most, so that its line stays below maxLine.
 const forgetStep = 200
 
 // Forget removes the personal part of every entry about one of the given things ("member m-lea") and of every entry
-// that one of the accounts made, and records which entries those are.
+// that one of the accounts made, in the transaction tx. It adds entries that say which those are: Verify accepts an
+// entry without its personal part only where a later one names it. The caller has asked for actor.EraseMembers.
 func (l *Log) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, about, accounts []string) error {
 	var seqs []uint64
 	for _, on := range about {
@@ -157,6 +163,7 @@ func (l *Log) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, about, ac
 			return err
 		}
 	}
+	// Erase in steps, each with its own entry.
 	seqs = unique(seqs)
 	for len(seqs) > 0 {
 		some := seqs[:min(len(seqs), forgetStep)]
@@ -175,6 +182,7 @@ func (l *Log) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, about, ac
 	return nil
 }
 
+// collect adds the numbers that rows gives to seqs, and closes rows.
 func collect(seqs []uint64, rows *sql.Rows, err error) ([]uint64, error) {
 	if err != nil {
 		return nil, err
@@ -190,6 +198,7 @@ func collect(seqs []uint64, rows *sql.Rows, err error) ([]uint64, error) {
 	return seqs, rows.Err()
 }
 
+// pageFault is the error of a cursor that Entries did not give.
 func pageFault(after string) error {
 	return &fault.Invalid{Faults: []fault.Field{{Field: "after", Given: cut(after, 40), Wrong: "not a place in this list",
 		Right: "the value of next that the page before gave"}}}

@@ -48,7 +48,8 @@ type line struct {
 	Checkpoint string          `json:"checkpoint,omitempty"`
 }
 
-// seal makes the hash that binds a personal part.
+// seal is the hash by which the tree covers a personal part: SHA-256 of the salt and the canonical JSON, in
+// hexadecimal. Without the salt nobody can guess what an erased part said.
 func seal(salt wire.Salt, canonical []byte) string {
 	h := wire.Leaf(salt, canonical)
 	return hex.EncodeToString(h[:])
@@ -67,7 +68,7 @@ func cut(s string, n int) string {
 	return s[:n] + "…"
 }
 
-// exactly reads canonical JSON (RFC 8785) with known fields alone: two different texts never mean the same.
+// exactly reads canonical JSON (RFC 8785) with known fields only, so that one meaning has one text and one hash.
 func exactly(data []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()

@@ -53,6 +53,7 @@ func Verify(r io.Reader, key note.Verifier) (Verified, error) {
 	}
 }
 
+// verifier is the state of Verify between two lines.
 type verifier struct {
 	Verified
 	key    note.Verifier
@@ -61,6 +62,7 @@ type verifier struct {
 	closed bool            // the checkpoint was read
 }
 
+// line reads one line: an entry, or the checkpoint that ends the file.
 func (v *verifier) line(text []byte) error {
 	var l line
 	if err := exactly(text, &l); err != nil {
@@ -78,6 +80,8 @@ func (v *verifier) line(text []byte) error {
 	return v.entry(l)
 }
 
+// entry checks an entry: its number follows the last one, its personal part is the one that was signed or was erased,
+// and the entries that it erases have none.
 func (v *verifier) entry(l line) error {
 	var s sealed
 	if err := exactly(l.Entry, &s); err != nil {
@@ -100,7 +104,8 @@ func (v *verifier) entry(l line) error {
 	return nil
 }
 
-// hidden checks an entry's personal part against the hash that the tree covers.
+// hidden checks an entry's personal part against the hash that the tree covers. An absent part is noted: a later entry
+// has to name it.
 func (v *verifier) hidden(s sealed, l line) error {
 	if l.Salt == nil && l.Personal == nil {
 		v.Erased++
@@ -120,6 +125,7 @@ func (v *verifier) hidden(s sealed, l line) error {
 	return nil
 }
 
+// checkpoint checks that the signed checkpoint covers exactly the entries that were read.
 func (v *verifier) checkpoint(signed []byte) error {
 	origin, _, _ := strings.Cut(string(signed), "\n")
 	if !strings.HasPrefix(origin, originPrefix) {
@@ -146,7 +152,8 @@ func (v *verifier) checkpoint(signed []byte) error {
 	return nil
 }
 
-// oneSignature requires one signature, written in the one way that there is to write it.
+// oneSignature returns an error unless the checkpoint has one signature, in the one form that the hub writes: a file
+// that differs in a byte is not the hub's.
 func oneSignature(signed []byte, key note.Verifier) error {
 	text, sig, ok := strings.Cut(string(signed), "\n\n")
 	if !ok {
@@ -161,7 +168,7 @@ func oneSignature(signed []byte, key note.Verifier) error {
 	return nil
 }
 
-// end is the end of the file before line n.
+// end checks the state at the end of the file, before line n.
 func (v *verifier) end(n uint64) error {
 	if !v.closed {
 		return fmt.Errorf("line %d: no checkpoint: the file was cut after entry %d", n, v.Entries)
@@ -178,6 +185,7 @@ func (v *verifier) end(n uint64) error {
 	return nil
 }
 
+// unique sorts numbers and leaves each in once.
 func unique(seqs []uint64) []uint64 {
 	slices.Sort(seqs)
 	return slices.Compact(seqs)

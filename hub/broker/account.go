@@ -19,12 +19,11 @@ import (
 type account struct {
 	Account
 	limits
-	site    policy.SiteID
-	granted []wire.Permission // what the embedded server allows
-	// at the embedded server; the password is new at each start and stays in this process
-	innerUser, innerPassword string
-	connects                 *bucket
-	bytes                    *bucket // nil: no limit
+	site     policy.SiteID
+	granted  []wire.Permission // what the embedded server allows
+	inner    login
+	connects *bucket
+	bytes    *bucket // nil: no limit
 
 	mu      sync.Mutex
 	gone    bool // the account was removed
@@ -33,18 +32,23 @@ type account struct {
 	refused map[string]*refusal // by reason
 }
 
-// refusal counts what was refused for one reason.
+// login is an account's name and password at the embedded server. The password is new at each start, and no other
+// process knows it.
+type login struct{ user, password string }
+
+// refusal counts the refusals of one account for one reason.
 type refusal struct {
 	count  int
 	logged time.Time
 }
 
+// newAccount returns the state of an account without connections. Its password at the embedded server is random.
 func newAccount(site policy.SiteID, a Account, now time.Time) *account {
 	x := &account{Account: a, limits: limitsOf(a.As), site: site, granted: a.permissions(site),
-		innerUser: a.User, innerPassword: rand.Text(),
+		inner:   login{user: a.User, password: rand.Text()},
 		refused: map[string]*refusal{}, conns: map[net.Conn]bool{}}
-	if x.innerUser == "" {
-		x.innerUser = anyone
+	if x.inner.user == "" {
+		x.inner.user = anyone
 	}
 	x.connects = newBucket(x.limits.connects, max(burstConnects, x.limits.connects), now)
 	if x.rate > 0 {
@@ -53,11 +57,11 @@ func newAccount(site policy.SiteID, a Account, now time.Time) *account {
 	return x
 }
 
-// anyone is the user at the embedded server where there are no accounts.
+// anyone is the user name at the embedded server if the broker has no accounts.
 const anyone = "anyone"
 
-// mayUse says whether the account may have this client id. A machine and the hub have one each. A watcher may have any
-// that is not of theirs; so may everybody where there are no accounts.
+// mayUse reports whether the account may use a client id. A machine and the hub have exactly one client id each. A
+// watcher may use any id that is not reserved for them. Without accounts, every id is allowed.
 func (a *account) mayUse(id string) bool {
 	topics := wire.Topics{Site: a.site}
 	switch a.As {
@@ -71,7 +75,7 @@ func (a *account) mayUse(id string) bool {
 	return a.User == ""
 }
 
-// enter counts a connection, if the account may have one more.
+// enter counts a new connection. It returns false if the account has its maximum of connections or was removed.
 func (a *account) enter(c net.Conn) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -83,6 +87,7 @@ func (a *account) enter(c net.Conn) bool {
 	return true
 }
 
+// leave removes an ended connection from the count.
 func (a *account) leave(c net.Conn) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -90,7 +95,7 @@ func (a *account) leave(c net.Conn) {
 	delete(a.conns, c)
 }
 
-// end ends the account and its connections.
+// end marks the account as removed and closes its connections.
 func (a *account) end() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -100,7 +105,7 @@ func (a *account) end() {
 	}
 }
 
-// accepts reports whether a password is the account's.
+// accepts reports whether the password is correct. The comparison takes constant time.
 func (a *account) accepts(password string) bool {
 	want := a.PasswordHash
 	if a.Password != "" {
@@ -110,7 +115,8 @@ func (a *account) accepts(password string) bool {
 	return subtle.ConstantTimeCompare(want[:], got[:]) == 1
 }
 
-// refuse counts a refusal, and logs the first of its reason and account at once, then at most one a minute.
+// refuse counts a refusal. It logs the first refusal of an account for a reason immediately, and later ones at most
+// once a minute.
 func (p *proxy) refuse(a *account, reason, detail string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -122,20 +128,21 @@ func (p *proxy) refuse(a *account, reason, detail string) {
 	r.count++
 	if now := p.now(); r.logged.IsZero() || now.Sub(r.logged) >= time.Minute {
 		r.logged = now
-		p.log.Warn("broker: refused", "account", a.User, "why", reason, "detail", detail, "count", r.count)
+		p.log.Warn("broker refused a request", "account", a.User, "why", reason, "detail", detail, "count", r.count)
 	}
 }
 
-// AccountStatus is how an account stands at the broker.
+// AccountStatus is the current state of an account at the broker.
 type AccountStatus struct {
 	User        string         `json:"user"`
 	Connections int            `json:"connections"`
-	Refused     map[string]int `json:"refused,omitempty"` // by reason, since the start
+	Refused     map[string]int `json:"refused,omitempty"` // number of refusals by reason, since the start
 }
 
-// Accounts are all accounts, sorted; "" is whoever gave no name or a wrong password.
+// Accounts returns the state of all accounts, sorted by user. The user "" stands for clients with an unknown user or a
+// wrong password.
 func (b *Broker) Accounts() []AccountStatus {
-	all := append([]*account{b.proxy.unknown}, b.proxy.all()...)
+	all := append([]*account{b.proxy.unknown}, b.proxy.accounts.all()...)
 	var out []AccountStatus
 	for _, a := range all {
 		a.mu.Lock()

@@ -15,27 +15,28 @@ import (
 
 var slug = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$`)
 
-// open makes what the proxy knows of each account. Without accounts there is one, of the name "", that anybody may use.
+// open returns the state of each account, by user name. Without accounts it returns one account with an empty name,
+// which any client may use.
 func open(site policy.SiteID, accounts []Account, now time.Time) (map[string]*account, error) {
 	if len(accounts) == 0 {
 		return map[string]*account{"": newAccount(site, Account{}, now)}, nil
 	}
 	if !slug.MatchString(string(site)) {
-		return nil, fmt.Errorf("the site %q is no id of lower-case letters, digits and hyphens", site)
+		return nil, fmt.Errorf("invalid site id %q, want lower-case letters, digits and hyphens", site)
 	}
 	out := map[string]*account{}
 	for _, a := range accounts {
 		if a.User == "" || a.Password == "" && a.PasswordHash == ([sha256.Size]byte{}) || out[a.User] != nil {
-			return nil, fmt.Errorf("the account %q needs a name of its own and a password", a.User)
+			return nil, fmt.Errorf("account %q: want a unique, non-empty name and a password", a.User)
 		}
 		out[a.User] = newAccount(site, a, now)
 	}
 	return out, nil
 }
 
-// user turns an account into a NATS user.
+// user returns the NATS user for an account, with the permissions from the table of topics.
 func user(site policy.SiteID, a *account) (*server.User, error) {
-	u := &server.User{Username: a.innerUser, Password: a.innerPassword}
+	u := &server.User{Username: a.inner.user, Password: a.inner.password}
 	if a.User == "" {
 		return u, nil
 	}
@@ -47,16 +48,16 @@ func user(site policy.SiteID, a *account) (*server.User, error) {
 	return u, nil
 }
 
-// permissions are those of the table of topics, for the embedded server.
+// permissions returns an account's permissions from the table of topics, in the form of the embedded server.
 func permissions(site policy.SiteID, a Account) (*server.Permissions, error) {
 	if a.As == AsMachine && (!slug.MatchString(string(a.Machine)) || wire.Reserved(a.Machine)) {
-		return nil, fmt.Errorf("the account %q speaks for %q, which is no machine's id", a.User, a.Machine)
+		return nil, fmt.Errorf("account %q: invalid machine id %q", a.User, a.Machine)
 	}
 	granted := a.permissions(site)
 	if len(granted) == 0 {
-		return nil, fmt.Errorf("the account %q may do nothing: say whether it is the hub, a machine or a watcher", a.User)
+		return nil, fmt.Errorf("account %q has no permissions: want the part of the hub, a machine or a watcher", a.User)
 	}
-	// Neither list may be empty: the embedded server would then allow everything.
+	// Neither list may be empty: an empty list allows everything at the embedded server.
 	out := &server.Permissions{
 		Publish:   &server.SubjectPermission{Allow: []string{}},
 		Subscribe: &server.SubjectPermission{Allow: []string{}},
@@ -78,12 +79,12 @@ func permissions(site policy.SiteID, a Account) (*server.Permissions, error) {
 		out.Subscribe.Allow = append(out.Subscribe.Allow, subject)
 	}
 	if len(out.Publish.Allow) == 0 || len(out.Subscribe.Allow) == 0 {
-		return nil, fmt.Errorf("account %q: the table of topics lets it publish or subscribe to nothing", a.User)
+		return nil, fmt.Errorf("account %q: the table of topics permits no publish or no subscription", a.User)
 	}
 	return out, nil
 }
 
-// permissions are what the table of topics allows the account.
+// permissions returns what the table of topics allows the account.
 func (a Account) permissions(site policy.SiteID) []wire.Permission {
 	topics := wire.Topics{Site: site}
 	switch a.As {
@@ -97,8 +98,9 @@ func (a Account) permissions(site policy.SiteID) []wire.Permission {
 	return nil
 }
 
-// subjectOf is a topic filter as the embedded server has it: slashes are dots, + is a star, and # is «>», which does
-// not match the parent level as # does (MQTT 3.1.1 §4.7.1.2); parent is that one, or empty.
+// subjectOf returns the NATS subject for a topic filter: "/" becomes ".", "+" becomes "*", and "#" becomes ">". Unlike
+// "#", the wildcard ">" does not match the parent level (MQTT 3.1.1, section 4.7.1.2), so parent is that level, or
+// empty.
 func subjectOf(filter string) (subject, parent string) {
 	subject = strings.NewReplacer("/", ".", "+", "*").Replace(filter)
 	if parent, deep := strings.CutSuffix(subject, ".#"); deep {

@@ -1,30 +1,30 @@
-// Package broker is the MQTT 3.1.1 broker inside: an embedded NATS server (nats-io/nats-server/v2) with its MQTT
-// gateway, for the hub and the demo. Any other 3.1.1 broker does as well; the conformance test of this room runs on
-// this one and on plain mosquitto.
+// Package broker is the built-in MQTT 3.1.1 broker for the hub and the demo: an embedded NATS server
+// (nats-io/nats-server/v2) with its MQTT gateway. Portillon works with any other MQTT 3.1.1 broker too; the conformance
+// test of this package runs against this broker and against an unmodified mosquitto.
 //
-// It accepts an address (loopback, unless accounts are set), a folder for what is retained, and accounts. With
-// accounts, a machine publishes only under its own prefix, hears only its own commands and acknowledgements, and nobody
-// but the hub publishes a command, an acknowledgement or a bundle. A watcher (Home Assistant) hears availability, state
-// and discovery, and says only that it is there.
+// The broker needs an address (loopback, unless there are accounts), a folder for retained messages, and accounts. With
+// accounts, a machine publishes only under its own prefix and receives only its own commands and acknowledgements. Only
+// the hub publishes commands, acknowledgements and bundles. A watcher (Home Assistant) receives availability, state and
+// discovery messages, and publishes only its own availability.
 //
-// Accounts may be set and removed while the broker runs; a removed account's connections end at once.
+// Accounts can be set and removed while the broker runs. A removed account's connections end immediately.
 //
-// A proxy of ours stands before the embedded server, which knows no limits by user, and shows a client id to its
-// CustomClientAuthentication only within a string for logs. The proxy refuses MQTT 5, QoS 2 publishes, packets of more
-// than wire.MaxPacket (it ends the connection, and logs the topic), strangers once there are accounts, and the client
-// id of another account. By account it limits connections, connects a second, topic filters, and bytes a second: who
-// sends more is made to wait. It sends the hub's manifest to machines itself (manifests), and has them subscribe with
-// QoS 0 (lowerQoS): 1,000 of them cost the embedded server too much otherwise. The embedded server keeps a message that
-// is not delivered for 30 s, and all of them
-// within 64 MB; what is retained is one packet for each topic that the account may publish on. At its start it removes
-// sessions, consumers and messages of the last run.
+// A proxy of this package stands in front of the embedded server, which has no limits by user, and which gives its
+// CustomClientAuthentication the client id only as part of a text for logs. The proxy rejects MQTT 5, publishes with
+// QoS 2, packets of more than wire.MaxPacket (it closes the connection and logs the topic), unknown clients if there
+// are accounts, and the client id of another account. For each account it limits connections, new connections a second,
+// topic filters, and bytes a second: a faster sender has to wait. For 1,000 machines the embedded server would be too
+// slow in two ways, so the proxy sends the hub's manifest to the machines itself (manifests), and lowers the
+// subscriptions of machines to QoS 0 (lowerQoS). The embedded server keeps an undelivered message for 30 s, and at most
+// 64 MB of them. It retains one packet for each topic that the account may publish on. At its start it removes
+// sessions, consumers and messages of the previous run.
 //
-// Traits that were measured, and that its clients live with: a publish that is not allowed is acknowledged and dropped;
-// «$share» delivers nothing; a space in a topic, or a dot, space or star in a client id, ends the connection; after a
-// restart the first subscriber may get nothing of what was retained, nor may one that subscribes in the moment that it
-// changes; a client id that is taken over fires no will. What it acknowledges it syncs every two minutes: a power cut
-// may lose it. Portillon leans on none of that: only the hub's signed acknowledgement, after its own commit, moves a
-// machine's cursor.
+// Measured behaviour of the embedded server, which its clients must tolerate: a forbidden publish is acknowledged and
+// dropped; "$share" delivers nothing; a space in a topic, or a dot, space or star in a client id, ends the connection;
+// after a restart the first subscriber may miss retained messages, as may a client that subscribes at the moment of a
+// change; a client whose id is taken over by another connection publishes no will. The server syncs acknowledged
+// messages only every two minutes, so that a power cut may lose them. Portillon does not depend on any of this: only
+// the hub's signed acknowledgement, after its own commit, moves a machine's cursor.
 package broker
 
 import (
@@ -48,53 +48,55 @@ import (
 )
 
 const (
-	// maxPayload is what the embedded server accepts: a packet, and the headers that the server adds.
+	// maxPayload is the size limit of the embedded server in bytes: a packet and the headers that the server adds.
 	maxPayload = wire.MaxPacket + 4<<10
-	// maxInFlight is how many messages of a topic filter a client may owe a PUBACK for before it is sent no more.
+	// maxInFlight is the maximum number of messages of a topic filter without a PUBACK. The server then stops sending.
 	maxInFlight = 64
-	// maxPending is how many bytes may wait for a client that does not read, before it is cut off.
+	// maxPending is the maximum number of bytes that may wait for a client that does not read. Then the connection is
+	// closed.
 	maxPending = 32 << 20
 )
 
-// ready is how long a start may take: a folder with thousands of retained messages is read within seconds.
+// ready is the maximum time of a start: a folder with thousands of retained messages is read within seconds. lookEvery
+// is the interval between two checks.
 const (
 	ready     = 20 * time.Second
 	lookEvery = 100 * time.Millisecond
 )
 
-// Config is how the broker is started.
+// Config configures a broker.
 type Config struct {
 	Addr     string // host:port; empty: 127.0.0.1 and any free port
-	Dir      string // where it keeps what is retained; made if absent
+	Dir      string // folder of the retained messages; created if missing
 	Site     policy.SiteID
-	Accounts []Account   // none: anybody who reaches the address may do anything, so it must be loopback
-	TLS      *tls.Config // nil: in the clear
-	// Room is for how many accounts there is room at most; 0: for those in Accounts.
+	Accounts []Account   // empty: any client may do anything, so the address must be loopback
+	TLS      *tls.Config // nil: unencrypted
+	// Room is the number of accounts to reserve space for; 0: the number of Accounts.
 	Room int
-	// Wait has connections wait, unanswered, until Open is called. Dial does not wait.
+	// Wait delays all connections until Open is called. Dial does not wait.
 	Wait bool
-	Log  *slog.Logger // nil: says nothing
+	Log  *slog.Logger // nil: nothing is logged
 }
 
-// Account is somebody who may connect.
+// Account is the account of a client.
 type Account struct {
 	User, Password string
-	PasswordHash   [sha256.Size]byte // SHA-256 of the password, where Password is empty
+	PasswordHash   [sha256.Size]byte // SHA-256 of the password, used if Password is empty
 	As             Part
 	Machine        policy.MachineID // for AsMachine
 }
 
-// Part is what an account may do. The zero Part may do nothing.
+// Part is the role of an account. The zero Part has no permissions.
 type Part uint8
 
 const (
 	AsNobody  Part = iota
 	AsHub          // everything of this site
-	AsMachine      // what one machine says and hears
-	AsWatcher      // Home Assistant: hears state, availability and discovery; says only that it is there
+	AsMachine      // messages from one machine and to it
+	AsWatcher      // Home Assistant: receives state, availability and discovery; publishes only its own availability
 )
 
-// Broker is a broker that runs until Close.
+// Broker is a running broker. It runs until Close.
 type Broker struct {
 	s     *server.Server
 	site  policy.SiteID
@@ -104,7 +106,7 @@ type Broker struct {
 	once  sync.Once
 }
 
-// Start runs a broker, and returns once it takes connections, or once Open may be called.
+// Start starts a broker. It returns when the broker accepts connections or, with Config.Wait, when Open may be called.
 func Start(c Config) (*Broker, error) {
 	b, err := start(c)
 	if err != nil {
@@ -113,6 +115,7 @@ func Start(c Config) (*Broker, error) {
 	return b, nil
 }
 
+// start checks the configuration, starts the embedded server and then the proxy in front of it.
 func start(c Config) (*Broker, error) {
 	addr, err := check(c)
 	if err != nil {
@@ -147,10 +150,11 @@ func start(c Config) (*Broker, error) {
 	return b, nil
 }
 
-// Open answers connections from now on, first those that waited (Config.Wait). It may be called more than once.
+// Open starts to answer connections, and first those that are waiting (Config.Wait). Further calls do nothing.
 func (b *Broker) Open() { b.proxy.open() }
 
-// Dial is a connection from this process, without TLS. It has the limits of its account, as any other.
+// Dial returns a connection within this process, without TLS. It has the same limits as any other connection of its
+// account.
 func (b *Broker) Dial() (net.Conn, error) {
 	client, server := net.Pipe()
 	if !b.proxy.begin(func() { b.proxy.serve(server, nil) }, server) {
@@ -159,7 +163,7 @@ func (b *Broker) Dial() (net.Conn, error) {
 	return client, nil
 }
 
-// embedded starts the NATS server on a free port of loopback, for the proxy alone: nobody else has a password for it.
+// embedded starts the NATS server on a free port of the loopback interface. Only the proxy has passwords for it.
 func embedded(c Config, g *gate, setup *server.User, log *quiet) (*server.Server, string, error) {
 	if err := removeLeftovers(c.Dir); err != nil {
 		return nil, "", err
@@ -169,21 +173,22 @@ func embedded(c Config, g *gate, setup *server.User, log *quiet) (*server.Server
 		machines = 32
 	}
 	o := &server.Options{
-		ServerName: "portillon-" + string(c.Site), DontListen: true, // its own protocol is not offered: MQTT only
+		ServerName: "portillon-" + string(c.Site), DontListen: true, // offer MQTT only, not the server's own protocol
 		NoSigs: true, NoSystemAccount: true, JetStream: true, StoreDir: c.Dir, MaxPayload: maxPayload, MaxPending: maxPending,
 		JetStreamMaxStore: maxRetained(
 			machines,
 		) + maxWaiting + otherStores, CustomClientAuthentication: g, MaxControlLine: 4 << 10,
-		// Each filter of QoS 1 is a consumer, and a stream has room for 1,000 unless this says otherwise: a machine has two
-		// or three, the hub four, and one that behaves badly 32 on each of 4 connections (limitsOf).
+		// Each filter with QoS 1 is a consumer, and by default a stream has room for 1,000. A machine has two or three, the
+		// hub four, and a misbehaving machine 32 on each of 4 connections (limitsOf).
 		JetStreamLimits: server.JSLimitOpts{DefaultMaxConsumers: 4*(machines+16) + 128},
-		// AckWait is short: a subscriber that lost a message asks for nothing, it waits.
+		// AckWait is short, because a subscriber that lost a message only waits for its repetition.
 		MQTT: server.MQTTOpts{Host: "127.0.0.1", Port: server.RANDOM_PORT, AckWait: 5 * time.Second,
 			MaxAckPending: maxInFlight,
-			// What a client has acknowledged is of no use after a restart, when removeLeftovers removes it: on the disk, the
-			// state of three consumers for each machine would be written and synced at each message.
+			// Consumers are useless after a restart, where removeLeftovers deletes them. On the disk, the state of three
+			// consumers for each machine would be written and synced for each message.
 			ConsumerMemoryStorage: true,
-			// After a restart the sessions of all machines are made at once: as long as a machine waits (daemon/uplink).
+			// After a restart the sessions of all machines are created together. The limit is the time that a machine waits
+			// (daemon/uplink).
 			JSAPITimeout: greetTime},
 	}
 	s, err := server.NewServer(o)
@@ -203,7 +208,7 @@ func embedded(c Config, g *gate, setup *server.User, log *quiet) (*server.Server
 	return s, net.JoinHostPort(o.MQTT.Host, strconv.Itoa(o.MQTT.Port)), nil
 }
 
-// await returns once the server takes connections, or has said why it will not.
+// await waits until the server accepts connections. It returns the error of a failed start, or after the time ready.
 func await(s *server.Server, l *quiet) error {
 	for range ready / lookEvery {
 		up := s.ReadyForConnections(lookEvery)
@@ -214,13 +219,13 @@ func await(s *server.Server, l *quiet) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("it is not ready after %v", ready)
+	return fmt.Errorf("embedded server not ready after %v", ready)
 }
 
-// Addr is host:port, as it was bound.
+// Addr returns the bound address as host:port.
 func (b *Broker) Addr() string { return b.proxy.l.Addr().String() }
 
-// Close ends all connections and waits until what is retained is on the disk.
+// Close closes all connections and waits until retained messages are on the disk.
 func (b *Broker) Close() (err error) {
 	b.once.Do(func() {
 		b.log.ends.Store(true)
@@ -231,60 +236,63 @@ func (b *Broker) Close() (err error) {
 	return err
 }
 
-// check finds what is wrong with a Config, and returns the address to listen on.
+// check returns the address to listen on, or the first fault of a Config.
 func check(c Config) (addr string, err error) {
 	if addr = c.Addr; addr == "" {
 		addr = "127.0.0.1:0"
 	}
 	host, p, err := net.SplitHostPort(addr)
 	if err != nil {
-		return "", fmt.Errorf("%q is no host:port, as in 127.0.0.1:1883: %w", addr, err)
+		return "", fmt.Errorf("invalid address %q, want host:port such as 127.0.0.1:1883: %w", addr, err)
 	}
 	if port, err := strconv.Atoi(p); err != nil || port < 0 || port > 65535 {
-		return "", fmt.Errorf("the port of %q must be a number from 0 (any free one) to 65535", addr)
+		return "", fmt.Errorf("invalid port in %q, want a number from 0 (any free port) to 65535", addr)
 	}
 	if len(c.Accounts) == 0 && !loopback(host) {
 		return "", fmt.Errorf(
-			"%q is not loopback and there are no accounts: anybody on the network could speak for a machine; "+
+			"%q is not loopback and there are no accounts: any client on the network could pose as a machine; "+
 				"set accounts, or listen on 127.0.0.1",
 			host,
 		)
 	}
 	if c.Dir == "" {
-		return "", errors.New("no folder for what is retained is given")
+		return "", errors.New("folder for retained messages is missing")
 	}
 	return addr, nil
 }
 
+// loopback reports whether a host is localhost or a loopback address.
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// quiet passes warnings on, and keeps what would have ended the process.
+// quiet passes the embedded server's log on at lower levels, and keeps the error of a failed start.
 type quiet struct {
 	log  *slog.Logger
-	ends atomic.Bool // the server shuts down: that it then takes no more will of a client is no warning
+	ends atomic.Bool // the server is shutting down: its warnings about wills are expected
 	mu   sync.Mutex
 	err  error
 }
 
+// say logs a line of the embedded server.
 func (q *quiet) say(l slog.Level, format string, v []any) {
 	if q.ends.Load() {
 		l = slog.LevelDebug
 	}
 	if q.log != nil {
-		q.log.Log(context.Background(), l, "broker: "+fmt.Sprintf(format, v...)) // the server hands over no context
+		q.log.Log(context.Background(), l, "broker: "+fmt.Sprintf(format, v...)) // the server passes no context
 	}
 }
 
+// fatal returns the error that would have ended a stand-alone server.
 func (q *quiet) fatal() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.err
 }
 
-// The methods are the server's own interface.
+// The following methods implement server.Logger.
 func (q *quiet) Noticef(format string, v ...any) { q.say(slog.LevelDebug, format, v) }
 func (q *quiet) Warnf(format string, v ...any)   { q.say(slog.LevelDebug, format, v) }
 func (q *quiet) Errorf(format string, v ...any)  { q.say(slog.LevelWarn, format, v) }

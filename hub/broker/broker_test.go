@@ -8,7 +8,7 @@ import (
 	"portillon/hub/broker"
 )
 
-func TestBrokerRefusesWhatWouldBeOpenToAll(t *testing.T) {
+func TestInsecureConfigurationsAreRejected(t *testing.T) {
 	machine := broker.Account{User: "laser", Password: "x", As: broker.AsMachine, Machine: "laser"}
 	for _, c := range []struct {
 		name string
@@ -18,18 +18,18 @@ func TestBrokerRefusesWhatWouldBeOpenToAll(t *testing.T) {
 		{"the network without accounts", broker.Config{Addr: "0.0.0.0:0"}, "not loopback"},
 		{"every address without accounts", broker.Config{Addr: ":0"}, "not loopback"},
 		{"an account that may do nothing", broker.Config{Accounts: []broker.Account{{User: "x", Password: "y"}}},
-			"may do nothing"},
+			"no permissions"},
 		{"an account without a password", broker.Config{Accounts: []broker.Account{{User: "x", As: broker.AsHub}}},
 			"password"},
-		{"two accounts of one name", broker.Config{Accounts: []broker.Account{machine, machine}}, "name of its own"},
+		{"two accounts of one name", broker.Config{Accounts: []broker.Account{machine, machine}}, "unique, non-empty name"},
 		{"a machine named like a wildcard",
 			broker.Config{Accounts: []broker.Account{{User: "x", Password: "y", As: broker.AsMachine, Machine: ">"}}},
-			"no machine's id"},
+			"invalid machine id"},
 		{"a machine named ack", broker.Config{
-			Accounts: []broker.Account{{User: "x", Password: "y", As: broker.AsMachine, Machine: "ack"}}}, "no machine's id"},
-		{"a site named like a wildcard", broker.Config{Site: "*", Accounts: []broker.Account{machine}}, "is no id"},
+			Accounts: []broker.Account{{User: "x", Password: "y", As: broker.AsMachine, Machine: "ack"}}}, "invalid machine id"},
+		{"a site named like a wildcard", broker.Config{Site: "*", Accounts: []broker.Account{machine}}, "invalid site id"},
 		{"an address without a port", broker.Config{Addr: "127.0.0.1"}, "host:port"},
-		{"a port that is none", broker.Config{Addr: "127.0.0.1:99999"}, "0"},
+		{"a port above 65535", broker.Config{Addr: "127.0.0.1:99999"}, "0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.c.Dir = t.TempDir()
@@ -48,7 +48,7 @@ func TestBrokerRefusesWhatWouldBeOpenToAll(t *testing.T) {
 	}
 }
 
-func TestBrokerSaysThatItsPortIsTaken(t *testing.T) {
+func TestStartReportsAPortInUse(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ func TestBrokerSaysThatItsPortIsTaken(t *testing.T) {
 	}
 }
 
-func TestBrokerEndsTwiceAndStartsAgainOnItsFolder(t *testing.T) {
+func TestBrokerClosesTwiceAndRestartsOnItsFolder(t *testing.T) {
 	dir := t.TempDir()
 	for range 2 {
 		b, err := broker.Start(broker.Config{Dir: dir, Site: "biklab"})

@@ -10,18 +10,20 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// gate is how the embedded server learns who may connect: it asks at each connection, so that accounts can come and go.
+// gate authenticates connections for the embedded server, which asks at each connection, so that accounts can change.
 type gate struct {
 	mu    sync.Mutex
 	users map[string]*server.User
 }
 
+// set adds a user, or replaces the one of this name.
 func (g *gate) set(u *server.User) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.users[u.Username] = u
 }
 
+// remove removes a user: the next connection under this name is refused.
 func (g *gate) remove(name string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -41,11 +43,11 @@ func (g *gate) Check(c server.ClientAuthentication) bool {
 	return true
 }
 
-// Set adds an account, or takes the place of the one of this name: connections with another password end. Nothing
-// happens where the account is as it was. A broker without accounts, which anybody may use, takes none.
+// Set adds an account or replaces the account with the same name. It closes connections with another password. An
+// unchanged account is left alone. Set fails on a broker that was started without accounts, which any client may use.
 func (b *Broker) Set(a Account) error {
-	if b.proxy.account("") != nil {
-		return fmt.Errorf("broker: account %q: a broker that began without accounts takes none", a.User)
+	if b.proxy.accounts.get("") != nil {
+		return fmt.Errorf("broker: account %q: cannot add accounts to a broker that was started without accounts", a.User)
 	}
 	made, err := open(b.site, []Account{a}, time.Now())
 	if err != nil {
@@ -56,55 +58,24 @@ func (b *Broker) Set(a Account) error {
 	if err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
-	if was := b.proxy.account(a.User); was != nil && was.Account == a {
+	if was := b.proxy.accounts.get(a.User); was != nil && was.Account == a {
 		return nil
 	}
 	b.gate.set(u)
-	b.proxy.set(a.User, next)
+	b.proxy.accounts.set(a.User, next)
 	return nil
 }
 
-// Remove removes an account and ends its connections. An account that is not there is no fault.
+// Remove removes an account and closes its connections. A missing account is not an error.
 func (b *Broker) Remove(user string) error {
-	was := b.proxy.account(user)
+	was := b.proxy.accounts.get(user)
 	if user == "" || was == nil {
 		return nil
 	}
 	if was.As == AsHub {
-		return errors.New("broker: the hub's own account cannot be removed")
+		return errors.New("broker: cannot remove the hub's own account")
 	}
-	b.gate.remove(was.innerUser)
-	b.proxy.set(user, nil)
+	b.gate.remove(was.inner.user)
+	b.proxy.accounts.set(user, nil)
 	return nil
-}
-
-// account is the account of this name; nil: there is none.
-func (p *proxy) account(user string) *account {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.accounts[user]
-}
-
-func (p *proxy) all() (out []*account) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, a := range p.accounts {
-		out = append(out, a)
-	}
-	return out
-}
-
-// set puts an account in the place of the one of this name, and ends that one; nil: none takes its place.
-func (p *proxy) set(user string, a *account) {
-	p.mu.Lock()
-	was := p.accounts[user]
-	if a == nil {
-		delete(p.accounts, user)
-	} else {
-		p.accounts[user] = a
-	}
-	p.mu.Unlock()
-	if was != nil {
-		was.end()
-	}
 }

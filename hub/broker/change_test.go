@@ -14,7 +14,8 @@ func asPress(t *testing.T, addr, password string) bool {
 
 func waitClosed(t *testing.T, c *client) {
 	t.Helper()
-	for end := time.Now().Add(patience); c.isOpen(); time.Sleep(5 * time.Millisecond) {
+	poll := time.Tick(5 * time.Millisecond)
+	for end := time.Now().Add(patience); c.isOpen(); <-poll {
 		if time.Now().After(end) {
 			t.Fatal("the connection is still open")
 		}
@@ -30,7 +31,7 @@ func press() broker.Account {
 	}
 }
 
-func TestAccountSetWhileRunningMayDoWhatAMachineMay(t *testing.T) {
+func TestAccountAddedWhileRunningHasAMachinesPermissions(t *testing.T) {
 	b := run(t, t.TempDir(), accounts())
 	hub := login(t, b.Addr(), "hub")
 	hub.subscribe("portillon/biklab/+/records")
@@ -51,14 +52,14 @@ func TestAccountSetWhileRunningMayDoWhatAMachineMay(t *testing.T) {
 	}
 }
 
-func TestRemovedAccountIsCutAndOthersAreNot(t *testing.T) {
+func TestRemovingAnAccountClosesOnlyItsConnections(t *testing.T) {
 	b := run(t, t.TempDir(), accounts())
 	if err := b.Set(press()); err != nil {
 		t.Fatal(err)
 	}
 	c := open(t, options(b.Addr()).SetUsername("press").SetPassword("sserp").SetClientID("portillon-biklab-press"))
 	laser := login(t, b.Addr(), "laser")
-	if err := b.Set(press()); err != nil { // the same again
+	if err := b.Set(press()); err != nil { // the same account again
 		t.Fatal(err)
 	}
 	c.publish("portillon/biklab/press/records", false, "still there")
@@ -78,7 +79,7 @@ func TestRemovedAccountIsCutAndOthersAreNot(t *testing.T) {
 	}
 }
 
-func TestNewPasswordCutsTheOldConnection(t *testing.T) {
+func TestNewPasswordClosesOldConnections(t *testing.T) {
 	b := run(t, t.TempDir(), accounts())
 	if err := b.Set(press()); err != nil {
 		t.Fatal(err)
@@ -95,7 +96,7 @@ func TestNewPasswordCutsTheOldConnection(t *testing.T) {
 	}
 }
 
-func TestBrokerWithoutAccountsTakesNone(t *testing.T) {
+func TestAccountsCannotBeAddedToABrokerWithoutAccounts(t *testing.T) {
 	if run(t, t.TempDir(), nil).Set(press()) == nil {
 		t.Error("an account was set")
 	}

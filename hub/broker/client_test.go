@@ -12,7 +12,7 @@ import (
 	"portillon/wire"
 )
 
-// client is a test's connection, in the mode that uplink and hub use.
+// client is an MQTT connection of a test, with the options of the uplink and the hub.
 type client struct {
 	t    *testing.T
 	c    mqtt.Client
@@ -50,7 +50,7 @@ func login(t *testing.T, addr, user string) *client {
 	return nil
 }
 
-// clientID is the one that an account may have.
+// clientID returns a client id that the account may use.
 func clientID(a broker.Account) string {
 	topics := wire.Topics{Site: "biklab"}
 	switch a.As {
@@ -62,13 +62,14 @@ func clientID(a broker.Account) string {
 	return "home"
 }
 
-// open waits for a broker that is still starting.
+// open connects, and retries while the broker is starting.
 func open(t *testing.T, o *mqtt.ClientOptions) *client {
 	t.Helper()
 	c := &client{t: t, in: make(chan mqtt.Message, 10000)}
 	o.SetCustomOpenConnectionFn(func(u *url.URL, _ mqtt.ClientOptions) (net.Conn, error) {
 		var err error
-		for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		poll := time.Tick(10 * time.Millisecond) // until the process listens
+		for end := time.Now().Add(patience); time.Now().Before(end); <-poll {
 			if c.conn, err = net.Dial("tcp", u.Host); err == nil {
 				return c.conn, nil
 			}
@@ -99,13 +100,13 @@ func (c *client) subscribe(filters ...string) {
 	for _, f := range filters {
 		tok := c.c.Subscribe(f, 1, nil)
 		c.must(tok)
-		if got := tok.(*mqtt.SubscribeToken).Result()[f]; got > 1 { // 0 for a machine: lowerQoS
+		if got := tok.(*mqtt.SubscribeToken).Result()[f]; got > 1 { // 0 for a machine: see lowerQoS
 			c.t.Fatalf("subscribed to %s with %d, want QoS 0 or 1", f, got)
 		}
 	}
 }
 
-// listens subscribes where it may be refused.
+// listens subscribes, and accepts a refusal.
 func (c *client) listens(filters ...string) {
 	for _, f := range filters {
 		c.c.Subscribe(f, 1, nil).WaitTimeout(patience)
@@ -123,5 +124,5 @@ func (c *client) next() mqtt.Message {
 	}
 }
 
-// cut ends the connection without a goodbye.
+// cut closes the connection without a DISCONNECT.
 func (c *client) cut() { c.conn.Close() }

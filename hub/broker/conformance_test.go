@@ -17,8 +17,8 @@ import (
 	"portillon/wire"
 )
 
-// A broker under test knows three accounts: hub, laser (a machine) and watcher; the password of each is its name
-// backwards.
+// accounts returns the three accounts that a broker under test knows: hub, laser (a machine) and watcher. Each password
+// is the name backwards.
 func accounts() []broker.Account {
 	return []broker.Account{
 		{User: "hub", Password: "buh", As: broker.AsHub},
@@ -27,7 +27,7 @@ func accounts() []broker.Account {
 	}
 }
 
-// start runs a broker on a folder and returns its address and how to stop it.
+// start runs a broker on a folder. It returns the address and a function that stops the broker.
 type start func(t *testing.T, dir string, accounts []broker.Account) (addr string, stop func())
 
 func inner(t *testing.T, dir string, accounts []broker.Account) (string, func()) {
@@ -41,7 +41,7 @@ func inner(t *testing.T, dir string, accounts []broker.Account) (string, func())
 	return b.Addr(), stop
 }
 
-// mosquitto runs Debian's, with the configuration that the README advises.
+// mosquitto runs Debian's mosquitto with the configuration that the README recommends.
 func mosquitto(t *testing.T, dir string, accounts []broker.Account) (string, func()) {
 	t.Helper()
 	path, err := exec.LookPath("mosquitto")
@@ -64,7 +64,7 @@ func mosquitto(t *testing.T, dir string, accounts []broker.Account) (string, fun
 	}
 	conf += "log_type none\n"
 	if os.Geteuid() == 0 {
-		conf += "user root\n" // it would otherwise not read the test's folder
+		conf += "user root\n" // otherwise mosquitto cannot read the test's folder
 	}
 	write(t, filepath.Join(dir, "mosquitto.conf"), conf)
 	cmd := exec.Command(path, "-c", filepath.Join(dir, "mosquitto.conf"))
@@ -83,7 +83,7 @@ func mosquitto(t *testing.T, dir string, accounts []broker.Account) (string, fun
 	return addr, stop
 }
 
-// shipped writes the access list that portillon hub mosquitto-conf writes, and returns its mosquitto.conf.
+// shipped writes the access list of "portillon hub mosquitto-conf", and returns its mosquitto.conf.
 func shipped(t *testing.T, dir, addr string, accounts []broker.Account) string {
 	t.Helper()
 	m := broker.Mosquitto{Site: "biklab", Hub: "hub", Watcher: "watcher", Listen: addr, Dir: dir, Data: dir}
@@ -134,7 +134,7 @@ func freeAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func TestBrokerIsTheOneThatPortillonNeeds(t *testing.T) {
+func TestBrokersBehaveAsPortillonRequires(t *testing.T) {
 	brokers := []struct {
 		name  string
 		start start
@@ -145,17 +145,17 @@ func TestBrokerIsTheOneThatPortillonNeeds(t *testing.T) {
 				holds string
 				check func(*testing.T, start)
 			}{
-				{"retained messages reach whoever comes later, and an empty one removes them", retained},
-				{"a will is published when a client is cut off, not when it says goodbye", will},
+				{"retained messages reach later subscribers, and an empty message clears them", retained},
+				{"a will is published after a lost connection, not after a DISCONNECT", will},
 				{"messages of QoS 1 arrive in order, each at least once", order},
-				{"strangers and wrong passwords are refused", strangers},
-				{"a machine speaks for itself only", permissions},
-				{"a watcher hears states and nothing else", watcher},
-				{"each account publishes and hears what the table of topics says", table},
-				{"an account has a client id of its own", ownClientID},
-				{"a packet of the limit passes and one byte more does not", border},
-				{"a client that was cut off comes back and goes on", reconnect},
-				{"a message that is too large reaches nobody, and the broker lives", tooLarge},
+				{"unknown users and wrong passwords are refused", strangers},
+				{"a machine publishes only its own messages", permissions},
+				{"a watcher receives only states", watcher},
+				{"permissions follow the table of topics", table},
+				{"an account cannot use another's client id", ownClientID},
+				{"the largest packet passes, one byte more does not", border},
+				{"a client reconnects after a lost connection", reconnect},
+				{"an oversized message reaches no client and does not stop the broker", tooLarge},
 			} {
 				t.Run(strings.ReplaceAll(c.holds, " ", "-"), func(t *testing.T) { c.check(t, b.start) })
 			}
@@ -188,10 +188,9 @@ func will(t *testing.T, start start) {
 	soon(t, addr, "portillon/biklab/+/availability", "offline")
 }
 
-// soon waits until whoever comes now finds want retained under filter ("" is
-// nothing). NATS acknowledges and passes on before it has put a retained
-// message where newcomers look: who subscribes in between misses it, and asks
-// again, or learns it when states are compared.
+// soon waits until a new subscriber of filter gets want as the retained messages; "" is none. NATS acknowledges and
+// delivers a message before it retains it: a subscriber in between misses it, and asks again, or learns of it when
+// states are compared.
 func soon(t *testing.T, addr, filter, want string) {
 	t.Helper()
 	var got string
@@ -203,13 +202,13 @@ func soon(t *testing.T, addr, filter, want string) {
 	t.Fatalf("who comes later finds %q under %s, not %q", got, filter, want)
 }
 
-// found is what a newcomer finds retained under filter, on one line.
+// found returns the retained messages that a new subscriber of filter gets, on one line.
 func found(t *testing.T, addr, filter string) string {
 	t.Helper()
 	c := connect(t, addr, "")
 	defer c.c.Disconnect(0)
 	c.subscribe(filter, "portillon/biklab/end")
-	c.publish("portillon/biklab/end", false, "") // what was retained came before this
+	c.publish("portillon/biklab/end", false, "") // retained messages arrive before this one
 	var all []string
 	for m := c.next(); m.Topic() != "portillon/biklab/end"; m = c.next() {
 		if m.Retained() {
@@ -224,7 +223,7 @@ func order(t *testing.T, start start) {
 	hub := connect(t, addr, "")
 	hub.subscribe("portillon/biklab/+/records")
 	machine := connect(t, addr, "")
-	const n = 500 // mosquitto drops what queues beyond 1,000 for a subscriber, unless it is told otherwise
+	const n = 500 // mosquitto drops more than 1,000 queued messages of a subscriber by default
 	var tokens []mqtt.Token
 	for i := range n {
 		tokens = append(tokens, machine.c.Publish("portillon/biklab/laser/records", 1, false, fmt.Sprint(i)))
@@ -254,20 +253,20 @@ func strangers(t *testing.T, start start) {
 			t.Errorf("%q with %q was let in", c.user, c.password)
 		}
 	}
-	login(t, addr, "laser") // and who belongs is not refused
+	login(t, addr, "laser") // a known account is accepted
 }
 
 func permissions(t *testing.T, start start) {
 	addr, _ := start(t, t.TempDir(), accounts())
 	hub, laser := login(t, addr, "hub"), login(t, addr, "laser")
 	hub.subscribe("portillon/biklab/#")
-	hub.subscribe("portillon/biklab/+/records") // as the hub does
+	hub.subscribe("portillon/biklab/+/records") // the same filter as the hub
 	for _, topic := range []string{
 		"portillon/biklab/vinyl/records", "portillon/biklab/vinyl/state", "portillon/biklab/ack/laser",
 		"portillon/biklab/laser/command",
 		"portillon/biklab/bundle", "portillon/other/laser/records", "portillon/biklab/vinyl/command",
 	} {
-		laser.c.Publish(topic, 1, false, "forged").WaitTimeout(patience) // brokers acknowledge what they drop
+		laser.c.Publish(topic, 1, false, "forged").WaitTimeout(patience) // brokers acknowledge messages that they drop
 	}
 	laser.publish("portillon/biklab/laser/state", true, "true")
 	if m := hub.next(); string(m.Payload()) != "true" {
@@ -309,7 +308,7 @@ func watcher(t *testing.T, start start) {
 	laser.publish("portillon/biklab/laser/records", false, "a record")
 	laser.publish("homeassistant/device/portillon_biklab_laser/config", true, "discovery")
 	laser.publish("portillon/biklab/laser/state", true, "a state")
-	got := []string{string(w.next().Payload()), string(w.next().Payload())} // of two filters: in either order
+	got := []string{string(w.next().Payload()), string(w.next().Payload())} // of two filters, in either order
 	if slices.Sort(got); got[0] != "a state" || got[1] != "discovery" {
 		t.Errorf("the watcher hears %q", got)
 	}
@@ -339,7 +338,7 @@ func tooLarge(t *testing.T, start start) {
 	machine := connect(t, addr, "")
 	machine.c.Publish("portillon/biklab/laser/records", 1, false, make([]byte, 2*wire.MaxPacket)).WaitTimeout(patience)
 	other := connect(t, addr, "")
-	other.publish("portillon/biklab/vinyl/records", false, strings.Repeat("x", 512<<10)) // the largest batch
+	other.publish("portillon/biklab/vinyl/records", false, strings.Repeat("x", 512<<10)) // the size of the largest batch
 	if m := hub.next(); len(m.Payload()) != 512<<10 {
 		t.Errorf("%d bytes came", len(m.Payload()))
 	}

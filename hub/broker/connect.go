@@ -7,7 +7,7 @@ import (
 	"io"
 )
 
-// MQTT 3.1.1 §2.2.1: control packet types that the proxy looks at.
+// Control packet types that the proxy handles (MQTT 3.1.1, section 2.2.1).
 const (
 	typeConnect     = 1
 	typeConnack     = 2
@@ -16,7 +16,7 @@ const (
 	typeUnsubscribe = 10
 )
 
-// MQTT 3.1.1 §3.2.2.3: return codes of CONNACK.
+// Return codes of CONNACK (MQTT 3.1.1, section 3.2.2.3).
 const (
 	badProtocol   = 1
 	badClientID   = 2
@@ -24,7 +24,7 @@ const (
 	notAuthorized = 5
 )
 
-// MQTT 3.1.1 §3.1.2.3: flags of CONNECT.
+// Flags of CONNECT (MQTT 3.1.1, section 3.1.2.3).
 const (
 	flagReserved = 0x01
 	flagClean    = 0x02
@@ -35,13 +35,13 @@ const (
 	flagUser     = 0x80
 )
 
-// maxConnect bounds a CONNECT packet, in bytes; a will is a few bytes long.
+// maxConnect is the maximum length of a CONNECT packet, in bytes. A will has only a few bytes.
 const maxConnect = 8 << 10
 
-// errProtocol says that a client asks for another version than MQTT 3.1.1.
+// errProtocol is the error for a client that requests another version than MQTT 3.1.1.
 var errProtocol = errors.New("not MQTT 3.1.1")
 
-// connect is a CONNECT packet (§3.1).
+// connect is a decoded CONNECT packet (MQTT 3.1.1, section 3.1).
 type connect struct {
 	flags       byte
 	keepAlive   uint16
@@ -53,7 +53,7 @@ type connect struct {
 	hasPassword bool
 }
 
-// header reads a fixed header (§2.2): the first byte and the remaining length.
+// header reads the fixed header of a packet (MQTT 3.1.1, section 2.2): the first byte and the remaining length.
 func header(r io.ByteReader) (first byte, length int, err error) {
 	if first, err = r.ReadByte(); err != nil {
 		return 0, 0, err
@@ -68,10 +68,10 @@ func header(r io.ByteReader) (first byte, length int, err error) {
 			return first, length, nil
 		}
 	}
-	return 0, 0, errors.New("remaining length of more than four bytes")
+	return 0, 0, errors.New("remaining length has more than four bytes")
 }
 
-// appendHeader is the reverse of header.
+// appendHeader appends a fixed header, which header reads.
 func appendHeader(b []byte, first byte, length int) []byte {
 	b = append(b, first)
 	for length >= 0x80 {
@@ -81,12 +81,13 @@ func appendHeader(b []byte, first byte, length int) []byte {
 	return append(b, byte(length))
 }
 
-// fields reads length-prefixed fields (§1.5.3) one after the other. After the first fault all are empty.
+// fields reads length-prefixed fields (MQTT 3.1.1, section 1.5.3). After the first error, all further fields are empty.
 type fields struct {
 	rest []byte
 	bad  bool
 }
 
+// take returns the next n bytes, or n zeros after an error.
 func (f *fields) take(n int) []byte {
 	if f.bad || len(f.rest) < n {
 		f.bad = true
@@ -97,6 +98,7 @@ func (f *fields) take(n int) []byte {
 	return b
 }
 
+// field returns the next length-prefixed field.
 func (f *fields) field() []byte {
 	n := int(binary.BigEndian.Uint16(f.take(2)))
 	if f.bad || n > len(f.rest) {
@@ -106,7 +108,7 @@ func (f *fields) field() []byte {
 	return f.take(n)
 }
 
-// parseConnect reads the body of a CONNECT.
+// parseConnect decodes the body of a CONNECT.
 func parseConnect(body []byte) (connect, error) {
 	f := &fields{rest: body}
 	name, level := string(f.field()), f.take(1)[0]
@@ -134,8 +136,8 @@ func parseConnect(body []byte) (connect, error) {
 	return c, nil
 }
 
-// packet is the CONNECT as the embedded server gets it: a clean session, so that nothing is kept for a client that is
-// away.
+// packet returns the CONNECT for the embedded server. It requests a clean session, so that the server keeps nothing for
+// an offline client.
 func (c connect) packet() []byte {
 	flags := c.flags&(flagWill|flagWillQoS|flagRetain) | flagClean | flagUser | flagPassword
 	body := []byte{0, 4, 'M', 'Q', 'T', 'T', 4, flags}
@@ -154,7 +156,7 @@ func (c connect) packet() []byte {
 	return append(appendHeader(nil, typeConnect<<4, len(body)), body...)
 }
 
-// filtersOf lists the topic filters of a SUBSCRIBE or UNSUBSCRIBE (§3.8.3, §3.10.3).
+// filtersOf returns the topic filters of a SUBSCRIBE or UNSUBSCRIBE (MQTT 3.1.1, sections 3.8.3 and 3.10.3).
 func filtersOf(kind byte, body []byte) ([]string, error) {
 	f := &fields{rest: body}
 	f.take(2) // packet identifier

@@ -8,17 +8,17 @@ import (
 	"portillon/wire"
 )
 
-// The embedded server acknowledges a PUBLISH that is not allowed and drops it, and MQTT 3.1.1 has no other answer but
-// to end the connection (§3.3.5). So that a denial is not silent, the proxy compares topics and filters with the same
-// permissions, and logs and counts what the embedded server denies (refuse). It denies nothing itself.
+// The embedded server acknowledges a forbidden PUBLISH and drops it; otherwise MQTT 3.1.1 would only allow it to close
+// the connection (section 3.3.5). To make denials visible, the proxy checks topics and filters against the same
+// permissions, and logs and counts the denials (refuse). The proxy itself denies nothing here.
 
-// reasons of a refusal by the table of topics.
+// Reasons of a refusal by the table of topics.
 const (
 	publishDenied   = "publish denied"
 	subscribeDenied = "subscription denied"
 )
 
-// mayPublish reports whether the table of topics lets the account publish on a topic.
+// mayPublish reports whether the table of topics allows the account to publish on a topic.
 func (a *account) mayPublish(topic string) bool {
 	return slices.ContainsFunc(
 		a.granted,
@@ -26,7 +26,7 @@ func (a *account) mayPublish(topic string) bool {
 	)
 }
 
-// maySubscribe reports whether the table of topics lets the account subscribe to all that a filter matches.
+// maySubscribe reports whether the table of topics allows the account to subscribe to everything that a filter matches.
 func (a *account) maySubscribe(filter string) bool {
 	return slices.ContainsFunc(
 		a.granted,
@@ -34,12 +34,12 @@ func (a *account) maySubscribe(filter string) bool {
 	)
 }
 
-// reportPublish looks at the topic of the PUBLISH whose header was read, and reports it where it is denied.
+// reportPublish reports a denied PUBLISH. The header of the packet has been read, the topic is next.
 func (u *upward) reportPublish(length int) error {
-	if u.a.User == "" { // a broker without accounts denies nothing
+	if u.a.User == "" { // without accounts nothing is denied
 		return nil
 	}
-	// The packets before must not wait for the rest of this one.
+	// Earlier packets must not wait until the rest of this one arrives.
 	if length > u.in.Buffered() {
 		if err := u.flush(); err != nil {
 			return err
@@ -47,16 +47,16 @@ func (u *upward) reportPublish(length int) error {
 	}
 	topic, whole := u.peekTopic(length)
 	if whole && !u.a.mayPublish(topic) {
-		u.refuse(u.a, publishDenied, fmt.Sprintf("topic %.256q", topic))
+		u.p.refuse(u.a, publishDenied, fmt.Sprintf("topic %.256q", topic))
 	}
 	return nil
 }
 
-// peekTopic reads the topic of a PUBLISH of this remaining length (MQTT 3.1.1 §3.3.2.1), without taking it. It reports
-// false for a topic that does not fit in the packet or in the buffer: the embedded server ends such a connection, or no
-// permission names such a topic.
+// peekTopic returns the topic of a PUBLISH with this remaining length (MQTT 3.1.1, section 3.3.2.1), and leaves it in
+// the buffer. It returns false for a topic that does not fit into the packet or the buffer: the embedded server closes
+// such a connection, or no permission includes such a topic.
 func (u *upward) peekTopic(length int) (topic string, whole bool) {
-	if length < 2 { // a look beyond the packet would wait for the next one
+	if length < 2 { // a read beyond the packet would wait for the next packet
 		return "", false
 	}
 	b, err := u.in.Peek(2)
@@ -73,11 +73,11 @@ func (u *upward) peekTopic(length int) (topic string, whole bool) {
 	return string(b[2:]), true
 }
 
-// reportFilters reports the filters of a SUBSCRIBE that are denied. The client is told by the SUBACK.
+// reportFilters reports denied filters of a SUBSCRIBE. The client learns of the denial from the SUBACK.
 func (u *upward) reportFilters(filters []string) {
 	for _, f := range filters {
 		if u.a.User != "" && !u.a.maySubscribe(f) {
-			u.refuse(u.a, subscribeDenied, fmt.Sprintf("filter %.256q", f))
+			u.p.refuse(u.a, subscribeDenied, fmt.Sprintf("filter %.256q", f))
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"portillon/hub/broker"
 )
 
-// logBuffer is a log that the broker writes while the test reads.
+// logBuffer is a log that the broker writes and the test reads concurrently.
 type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -39,7 +39,7 @@ func TestDeniedPublishesAndSubscriptionsAreReported(t *testing.T) {
 	defer b.Close()
 	laser, watcher, hub := login(t, b.Addr(), "laser"), login(t, b.Addr(), "watcher"), login(t, b.Addr(), "hub")
 
-	// What the table allows is not reported.
+	// Permitted packets are not reported.
 	laser.publish("portillon/biklab/laser/records", false, "x")
 	laser.publish("homeassistant/device/portillon_biklab_laser/config", true, "x")
 	laser.subscribe("portillon/biklab/laser/command", "portillon/biklab/bundle", "portillon/biklab/ack/laser")
@@ -49,7 +49,7 @@ func TestDeniedPublishesAndSubscriptionsAreReported(t *testing.T) {
 	hub.publish("portillon/biklab/laser/command", false, "x")
 	hub.subscribe("portillon/biklab/#")
 
-	// What it does not allow is. Brokers acknowledge a denied publish, so the next packet is passed after it.
+	// Forbidden packets are reported. Brokers acknowledge a forbidden publish, so the next packet is sent after it.
 	laser.publish("portillon/biklab/vinyl/records", false, "x")
 	laser.publish("portillon/biklab/vinyl/records", false, "x")
 	laser.listens("portillon/biklab/#")
@@ -69,8 +69,10 @@ func TestDeniedPublishesAndSubscriptionsAreReported(t *testing.T) {
 		}
 	}
 	for _, line := range []string{
-		`msg="broker: refused" account=laser why="publish denied" detail="topic \"portillon/biklab/vinyl/records\"" count=1`,
-		`msg="broker: refused" account=laser why="subscription denied" detail="filter \"portillon/biklab/#\"" count=1`,
+		`msg="broker refused a request" account=laser why="publish denied" ` +
+			`detail="topic \"portillon/biklab/vinyl/records\"" count=1`,
+		`msg="broker refused a request" account=laser why="subscription denied" ` +
+			`detail="filter \"portillon/biklab/#\"" count=1`,
 	} {
 		if !strings.Contains(log.String(), line) {
 			t.Errorf("%s is not in the log:\n%s", line, log)

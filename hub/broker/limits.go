@@ -8,21 +8,23 @@ import (
 	"portillon/wire"
 )
 
-// limits bound what one account may do. They count for all its connections together, but filters, which is for each.
+// limits are the limits of one account. They hold for all its connections together, except filters, which holds for
+// each.
 type limits struct {
-	connections int     // at once
-	connects    float64 // a second, after a burst of burstConnects
-	filters     int     // topic filters of one connection
-	rate        float64 // bytes a second that the account may send, after a burst of burst; 0: no limit
+	connections int     // maximum number of connections
+	connects    float64 // new connections a second, after a burst of burstConnects
+	filters     int     // maximum number of topic filters of a connection
+	rate        float64 // bytes a second that the account may send, after burst; 0: no limit
 	burst       float64 // bytes
-	perPacket   float64 // bytes that a packet counts for at least: small packets cost time too
-	perFilter   float64 // bytes that a topic filter counts for: each may make the broker send what is retained
+	perPacket   float64 // minimum number of bytes counted for a packet: small packets cost time too
+	perFilter   float64 // number of bytes counted for a topic filter: the broker may have to send retained messages
 }
 
+// burstConnects is the number of connections that an account may open without a pause.
 const burstConnects = 20
 
-// The limits of each kind of account. A machine that has 5,000 records to send needs about 3 MB; four batches are under
-// way at most.
+// limitsOf returns the limits for a kind of account. A machine with 5,000 records to send needs about 3 MB, and has at
+// most four batches in transit.
 func limitsOf(as Part) limits {
 	switch as {
 	case AsMachine:
@@ -34,12 +36,12 @@ func limitsOf(as Part) limits {
 	case AsHub:
 		return limits{connections: 4, connects: 4, filters: 64}
 	}
-	// Without accounts, on loopback: a fault of one program should not fill memory.
+	// Without accounts, on loopback: a faulty program must not fill the memory.
 	return limits{connections: 256, connects: 200, filters: 1024, rate: 64 << 20, burst: 256 << 20}
 }
 
-// MaxStored is how many bytes one machine's account may have stored at the broker inside: one packet on each topic that
-// the account may publish on, and what it published within keepFor and is not delivered yet.
+// MaxStored returns the maximum number of bytes that the broker stores for one machine's account: one packet for each
+// topic that the account may publish on, and the undelivered messages of the time keepFor.
 func MaxStored() int64 {
 	l := limitsOf(AsMachine)
 	topics := 0
@@ -51,8 +53,8 @@ func MaxStored() int64 {
 	return int64(topics)*wire.MaxPacket + int64(l.burst+l.rate*keepFor.Seconds())
 }
 
-// bucket is a token bucket: it holds burst tokens and gains rate a second. It may be in debt, so a packet larger than
-// what it holds passes and the next one waits.
+// bucket is a token bucket with at most burst tokens, which gains rate tokens a second. The number of tokens may be
+// negative: a packet that needs more tokens than there are passes, and the next one waits.
 type bucket struct {
 	mu          sync.Mutex
 	rate, burst float64
@@ -60,10 +62,12 @@ type bucket struct {
 	at          time.Time
 }
 
+// newBucket returns a full bucket.
 func newBucket(rate, burst float64, now time.Time) *bucket {
 	return &bucket{rate: rate, burst: burst, tokens: burst, at: now}
 }
 
+// fill adds the tokens gained since the last call. A clock that is set back adds none.
 func (b *bucket) fill(now time.Time) {
 	if d := now.Sub(b.at).Seconds(); d > 0 {
 		b.tokens = min(b.burst, b.tokens+d*b.rate)
@@ -71,7 +75,7 @@ func (b *bucket) fill(now time.Time) {
 	b.at = now
 }
 
-// try takes one token if there is one.
+// try takes one token, and returns false if there is none.
 func (b *bucket) try(now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -82,7 +86,7 @@ func (b *bucket) try(now time.Time) bool {
 	return true
 }
 
-// take takes n tokens, and returns how long the caller must wait first.
+// take takes n tokens, and returns how long the caller must wait before it may send.
 func (b *bucket) take(n float64, now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -94,7 +98,7 @@ func (b *bucket) take(n float64, now time.Time) time.Duration {
 	return time.Duration(-b.tokens / b.rate * float64(time.Second))
 }
 
-// wait sleeps for d, or until ctx ends.
+// wait returns after the time d, or with an error when ctx ends.
 func wait(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return nil

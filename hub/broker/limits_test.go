@@ -14,7 +14,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-func TestBucketMakesWhoSendsMoreThanItsRateWait(t *testing.T) {
+func TestSendersAboveTheRateMustWait(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	b := newBucket(100, 1000, at)
 	for i, c := range []struct {
@@ -24,10 +24,10 @@ func TestBucketMakesWhoSendsMoreThanItsRateWait(t *testing.T) {
 	}{
 		{0, 1000, 0},                       // the burst
 		{0, 100, time.Second},              // one second of debt
-		{time.Second, 0, 0},                // paid
-		{0, 50, time.Second / 2},           // and so on
-		{time.Hour, 1000, 0},               // no more than the burst is saved up
-		{-time.Hour, 10, time.Second / 10}, // a clock that goes back gives nothing
+		{time.Second, 0, 0},                // the debt is paid
+		{0, 50, time.Second / 2},           // half a second of debt
+		{time.Hour, 1000, 0},               // at most the burst is saved
+		{-time.Hour, 10, time.Second / 10}, // a clock that is set back adds no tokens
 	} {
 		at = at.Add(c.after)
 		if got := b.take(c.n, at); got != c.want {
@@ -45,7 +45,7 @@ func TestBucketMakesWhoSendsMoreThanItsRateWait(t *testing.T) {
 	}
 }
 
-// The account's limit that the campaign checks: six topics of one packet, and 30 s of its rate.
+// The limit that the test campaign checks: six topics of one packet each, and 30 s at the account's rate.
 func TestStoredBytesOfAMachineAreBounded(t *testing.T) {
 	if got := MaxStored(); got > 48<<20 {
 		t.Errorf("a machine's account may store %d bytes", got)
@@ -64,7 +64,7 @@ func connectPacket(change func(*packets.ConnectPacket)) []byte {
 	return b.Bytes()
 }
 
-func TestConnectIsReadAsOthersWriteIt(t *testing.T) {
+func TestConnectPacketsOfPahoAreDecoded(t *testing.T) {
 	raw := connectPacket(func(p *packets.ConnectPacket) {
 		p.WillFlag, p.WillQos, p.WillRetain, p.WillTopic, p.WillMessage = true, 1, true, "a/b", []byte("offline")
 	})
@@ -87,7 +87,7 @@ func TestConnectIsReadAsOthersWriteIt(t *testing.T) {
 	}
 }
 
-func TestConnectThatIsNotOneIsRefused(t *testing.T) {
+func TestMalformedConnectsAreRejected(t *testing.T) {
 	good := connectPacket(nil)
 	for name, raw := range map[string][]byte{
 		"another packet first": {0xc0, 0},
@@ -115,7 +115,7 @@ func TestConnectThatIsNotOneIsRefused(t *testing.T) {
 	}
 }
 
-// What is passed on has the same meaning, whatever came.
+// The packet to the embedded server must have the same meaning as the received one.
 func FuzzConnectAndFilters(f *testing.F) {
 	f.Add(connectPacket(nil))
 	f.Add([]byte{0x82, 8, 0, 1, 0, 3, 'a', '/', 'b', 1})
@@ -135,9 +135,9 @@ func FuzzConnectAndFilters(f *testing.F) {
 	})
 }
 
-// The embedded server listens on loopback, where other users of the computer are: it takes nobody's password but the
-// proxy's.
-func TestEmbeddedServerTakesNoAccountsPassword(t *testing.T) {
+// The embedded server listens on loopback, where other users of the computer could connect. It must accept only the
+// proxy's passwords.
+func TestEmbeddedServerRejectsAccountPasswords(t *testing.T) {
 	for _, accounts := range [][]Account{nil, {{User: "laser", Password: "resal", As: AsMachine, Machine: "laser"}}} {
 		b, err := Start(Config{Dir: t.TempDir(), Site: "biklab", Accounts: accounts})
 		if err != nil {
@@ -154,8 +154,8 @@ func TestEmbeddedServerTakesNoAccountsPassword(t *testing.T) {
 	}
 }
 
-// A folder of the release before, which knew no limits: what is retained stays, and the limits hold from now on.
-func TestFolderOfTheReleaseBeforeIsLimited(t *testing.T) {
+// A folder of the previous release, which had no limits: retained messages stay, and the limits hold from now on.
+func TestLimitsApplyToAFolderOfThePreviousRelease(t *testing.T) {
 	dir := t.TempDir()
 	o := &server.Options{ServerName: "portillon-biklab", DontListen: true, NoSigs: true, NoSystemAccount: true,
 		JetStream: true, StoreDir: dir,
@@ -193,7 +193,7 @@ func TestFolderOfTheReleaseBeforeIsLimited(t *testing.T) {
 	c = client(b.proxy.l.Addr().(*net.TCPAddr).Port)
 	defer c.Disconnect(0)
 	heard := ""
-	for range 10 { // the broker inside may lose what is retained in the moment that it changes
+	for range 10 { // the embedded server may lose retained messages at the moment of a change
 		c.Subscribe("portillon/biklab/+/state", 1, func(_ mqtt.Client, m mqtt.Message) { got <- string(m.Payload()) })
 		select {
 		case heard = <-got:

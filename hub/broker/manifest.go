@@ -12,27 +12,27 @@ import (
 	"portillon/wire"
 )
 
-// manifests sends what the hub publishes as its manifest to the machines that subscribed to it. The embedded server
-// would take a buffer of 64 KB for each machine at once, as a manifest has more than 4 KB, and copy it through a
-// connection of its own to each.
+// manifests sends the hub's manifest to the machines that subscribed to it, in place of the embedded server. A manifest
+// has more than 4 KB, so the embedded server would take a buffer of 64 KB for each machine and copy the manifest
+// through a separate connection to each.
 //
-// Machines that subscribed before the hub has published anything get theirs from the embedded server, which knows what
-// was retained before.
+// Machines that subscribe before the hub has published a manifest get the retained one from the embedded server.
 type manifests struct {
 	topic string
 
 	mu     sync.Mutex
-	number uint64 // of the newest; 0: none was published
-	packet []byte // a PUBLISH of QoS 0
-	kept   []byte // the same as a retained message; nil: none is retained
+	number uint64 // number of the newest manifest; 0: none was published
+	packet []byte // the newest manifest as a PUBLISH with QoS 0
+	kept   []byte // the same as a retained message; nil: no message is retained
 	to     map[*downward]bool
 }
 
+// newManifests sends manifests of a topic.
 func newManifests(topic string) *manifests {
 	return &manifests{topic: topic, to: map[*downward]bool{}}
 }
 
-// publish sends a manifest to all machines that subscribed.
+// publish sends a manifest to all subscribed machines.
 func (m *manifests) publish(payload []byte) {
 	body := append(binary.BigEndian.AppendUint16(nil, uint16(len(m.topic))), m.topic...)
 	body = append(body, payload...)
@@ -41,7 +41,7 @@ func (m *manifests) publish(payload []byte) {
 	defer m.mu.Unlock()
 	m.number++
 	m.packet, m.kept = packet, nil
-	if len(payload) > 0 { // an empty message clears what is retained (MQTT 3.1.1 §3.3.1.3)
+	if len(payload) > 0 { // an empty message clears the retained one (MQTT 3.1.1, section 3.3.1.3)
 		m.kept = append([]byte{packet[0] | 1}, packet[1:]...)
 	}
 	for d := range m.to {
@@ -49,8 +49,8 @@ func (m *manifests) publish(payload []byte) {
 	}
 }
 
-// subscribe sends what is retained to a machine, and all that is published until leave. It reports false where nothing
-// was published yet.
+// subscribe sends the retained manifest to a machine, and later ones until leave. It returns false if the hub has not
+// published a manifest yet.
 func (m *manifests) subscribe(d *downward) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -64,28 +64,30 @@ func (m *manifests) subscribe(d *downward) bool {
 	return true
 }
 
+// leave ends the subscription of a machine.
 func (m *manifests) leave(d *downward) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.to, d)
 }
 
+// newest returns the newest manifest and its number.
 func (m *manifests) newest() (number uint64, packet []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.number, m.packet
 }
 
-// downward passes packets from the embedded server to a client, and those of manifests between them.
+// downward passes packets from the embedded server to a client, and inserts the packets of manifests.
 type downward struct {
 	c    net.Conn
 	work *sync.WaitGroup
 
-	mu   sync.Mutex // held while a packet is written
-	sent uint64     // the number of the manifest that was sent last
+	mu   sync.Mutex // held during the write of a packet
+	sent uint64     // number of the last manifest sent
 }
 
-// sendNewest sends the newest manifest, unless a later call has sent it.
+// sendNewest sends the newest manifest, unless it has been sent already.
 func (d *downward) sendNewest(m *manifests) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -97,13 +99,14 @@ func (d *downward) sendNewest(m *manifests) {
 	d.writeLocked(packet)
 }
 
+// write sends b, which contains whole packets.
 func (d *downward) write(b []byte) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.writeLocked(b)
 }
 
-// writeLocked ends the connection of a client that stops reading.
+// writeLocked sends b. It closes the connection if the client does not read for stallTime.
 func (d *downward) writeLocked(b []byte) error {
 	d.c.SetWriteDeadline(time.Now().Add(stallTime))
 	_, err := d.c.Write(b)
@@ -113,7 +116,7 @@ func (d *downward) writeLocked(b []byte) error {
 	return err
 }
 
-// copy passes packets until either side ends.
+// copy passes packets until either side closes its connection.
 func (d *downward) copy(inner net.Conn) {
 	r := bufio.NewReaderSize(inner, downBuffer)
 	for {
@@ -127,7 +130,7 @@ func (d *downward) copy(inner net.Conn) {
 	}
 }
 
-// pass passes one packet whose header was read, with those that follow it in the buffer.
+// pass passes one packet and the complete packets after it in the buffer. The header of the first has been read.
 func (d *downward) pass(r *bufio.Reader, head []byte, length int) error {
 	if buffered := r.Buffered(); length <= buffered {
 		b, err := r.Peek(buffered)
@@ -151,7 +154,7 @@ func (d *downward) pass(r *bufio.Reader, head []byte, length int) error {
 	return err
 }
 
-// wholePackets is how many bytes of b are packets that end within it.
+// wholePackets returns the length of the complete packets at the start of b.
 func wholePackets(b []byte) (n int) {
 	for {
 		r := strings.NewReader(string(b[n:min(n+5, len(b))]))
@@ -167,14 +170,14 @@ func wholePackets(b []byte) (n int) {
 	}
 }
 
-// silent is the topic that stands at the embedded server for a machine's subscription to manifests. Nobody may publish
-// on it.
+// silent returns the topic that a machine subscribes to at the embedded server in place of the manifest's topic. No
+// account may publish on it.
 func silent(a *account) string {
 	return wire.Topics{Site: a.site}.State(a.Machine) + "/manifests"
 }
 
-// divert has a machine's SUBSCRIBE name silent in the place of the manifest's topic, where manifests come from here.
-// body is that of a SUBSCRIBE that filtersOf has accepted.
+// divert replaces the manifest's topic in a machine's SUBSCRIBE by the silent topic, if this process sends the
+// manifests. The body must have been accepted by filtersOf.
 func (u *upward) divert(body []byte) []byte {
 	if u.a.As != AsMachine || u.down == nil {
 		return body
@@ -186,7 +189,7 @@ func (u *upward) divert(body []byte) []byte {
 			return body
 		}
 		topic := string(body[at+2 : end])
-		if topic == u.manifests.topic && u.manifests.subscribe(u.down) {
+		if topic == u.p.manifests.topic && u.p.manifests.subscribe(u.down) {
 			topic = silent(u.a)
 		}
 		out = append(binary.BigEndian.AppendUint16(out, uint16(len(topic))), topic...)
@@ -196,14 +199,14 @@ func (u *upward) divert(body []byte) []byte {
 	return out
 }
 
-// isManifest reports whether the PUBLISH whose header was read is the hub's on the manifest's topic.
+// isManifest reports whether a PUBLISH of the hub has the manifest's topic. The header of the packet has been read.
 func (u *upward) isManifest(kind byte, length int) bool {
-	n := 2 + len(u.manifests.topic)
-	if kind != typePublish || u.a.As != AsHub || length < n { // a look beyond the packet would wait for the next one
+	n := 2 + len(u.p.manifests.topic)
+	if kind != typePublish || u.a.As != AsHub || length < n { // a read beyond the packet would wait for the next packet
 		return false
 	}
 	b, err := u.in.Peek(n)
-	return err == nil && int(binary.BigEndian.Uint16(b))+2 == n && string(b[2:]) == u.manifests.topic
+	return err == nil && int(binary.BigEndian.Uint16(b))+2 == n && string(b[2:]) == u.p.manifests.topic
 }
 
 // manifest passes the hub's manifest to the embedded server, which retains it, and to the machines.
@@ -215,13 +218,13 @@ func (u *upward) manifest(first byte, length int) error {
 	if _, err := u.out.Write(append(appendHeader(nil, first, length), body...)); err != nil {
 		return err
 	}
-	payload := body[2+len(u.manifests.topic):]
-	if first&0x06 != 0 { // QoS 1: a packet identifier (MQTT 3.1.1 §3.3.2.2)
+	payload := body[2+len(u.p.manifests.topic):]
+	if first&0x06 != 0 { // with QoS 1 a packet identifier follows (MQTT 3.1.1, section 3.3.2.2)
 		if len(payload) < 2 {
 			return &limitError{"malformed PUBLISH", "no packet identifier"}
 		}
 		payload = payload[2:]
 	}
-	u.manifests.publish(payload)
+	u.p.manifests.publish(payload)
 	return nil
 }

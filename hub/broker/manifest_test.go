@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-// received reads PUBLISH packets of a topic from a machine's end until one has this payload.
+// received reads PUBLISH packets on a machine's connection until one has this payload.
 func received(t *testing.T, c net.Conn, payload string) *packets.PublishPacket {
 	t.Helper()
 	for {
@@ -25,7 +25,7 @@ func received(t *testing.T, c net.Conn, payload string) *packets.PublishPacket {
 	}
 }
 
-func TestMachineGetsTheManifestWhenItSubscribesAndWhenItChanges(t *testing.T) {
+func TestMachinesGetTheManifestAtSubscriptionAndAtChanges(t *testing.T) {
 	const topic = "portillon/lab/bundle"
 	m := newManifests(topic)
 	var work sync.WaitGroup
@@ -46,11 +46,11 @@ func TestMachineGetsTheManifestWhenItSubscribesAndWhenItChanges(t *testing.T) {
 	if p := received(t, far, "second"); p.Retain || p.Qos != 0 {
 		t.Errorf("%v", p)
 	}
-	m.publish([]byte("second")) // again, for those that lag
+	m.publish([]byte("second")) // send it again to slow machines
 	received(t, far, "second")
 	m.leave(d)
 	m.publish([]byte("third"))
-	work.Wait() // nobody reads: a write would wait
+	work.Wait() // there is no reader: a write would block
 	m.publish(nil)
 	if !m.subscribe(d) {
 		t.Error("not subscribed after what is retained was cleared")
@@ -58,7 +58,7 @@ func TestMachineGetsTheManifestWhenItSubscribesAndWhenItChanges(t *testing.T) {
 	work.Wait()
 }
 
-func TestMachineThatIsSlowGetsTheNewestManifestAlone(t *testing.T) {
+func TestSlowMachinesGetOnlyTheNewestManifest(t *testing.T) {
 	m := newManifests("portillon/lab/bundle")
 	var work sync.WaitGroup
 	far, near := net.Pipe()
@@ -74,7 +74,7 @@ func TestMachineThatIsSlowGetsTheNewestManifestAlone(t *testing.T) {
 	work.Wait() // a second write would wait for a reader
 }
 
-func TestManifestsComeBetweenPackets(t *testing.T) {
+func TestManifestsAreSentBetweenPackets(t *testing.T) {
 	m := newManifests("portillon/lab/bundle")
 	var work sync.WaitGroup
 	defer work.Wait()
@@ -125,16 +125,16 @@ func TestManifestsComeBetweenPackets(t *testing.T) {
 	far.Close()
 }
 
-func TestMachinesSubscriptionToManifestsIsSilentAtTheEmbeddedServer(t *testing.T) {
+func TestEmbeddedServerNeverSendsManifestsToMachines(t *testing.T) {
 	const bundle, ack = "portillon/lab/bundle", "portillon/lab/ack/mill"
 	var work sync.WaitGroup
 	a := &account{Account: Account{As: AsMachine, Machine: policy.MachineID("mill")}, site: "lab"}
-	u := &upward{proxy: &proxy{manifests: newManifests(bundle)}, a: a, down: &downward{work: &work}}
+	u := &upward{p: &proxy{manifests: newManifests(bundle)}, a: a, down: &downward{work: &work}}
 	body := subscribeTo(ack, bundle)
 	if got := u.divert(body); !bytes.Equal(got, body) {
 		t.Errorf("before there is a manifest: %q", got)
 	}
-	u.manifests.publish(nil)
+	u.p.manifests.publish(nil)
 	if got, want := u.divert(body), subscribeTo(ack, silent(a)); !bytes.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}

@@ -10,15 +10,15 @@ import (
 	"portillon/wire"
 )
 
-// Mosquitto is what mosquitto's files are made from.
+// Mosquitto holds the values for mosquitto's configuration files.
 type Mosquitto struct {
 	Site         policy.SiteID
-	Machines     []policy.MachineID // each has an account of the same name
+	Machines     []policy.MachineID // each machine has an account with the name of its id
 	Hub, Watcher string             // names of the other two accounts
-	Listen       string             // host:port; an empty host: every address
+	Listen       string             // host:port; an empty host: all addresses
 	TLS          bool
-	Dir          string // where the files will be, absolute
-	Data         string // where mosquitto stores what is retained
+	Dir          string // absolute path of the folder with the files
+	Data         string // absolute path of the folder for retained messages
 }
 
 // Names of the files in Mosquitto.Dir.
@@ -28,7 +28,7 @@ const (
 	MosquittoPassword = "portillon.passwd"
 )
 
-// Users are the accounts' names: the hub, the watcher, the machines.
+// Users returns the names of the accounts: the hub, the watcher, the machines.
 func (m Mosquitto) Users() []string {
 	out := []string{m.Hub, m.Watcher}
 	for _, id := range m.Machines {
@@ -37,15 +37,16 @@ func (m Mosquitto) Users() []string {
 	return out
 }
 
+// check returns the first value that would break a configuration file or the access rules.
 func (m Mosquitto) check() error {
 	if !slug.MatchString(string(m.Site)) {
 		return fmt.Errorf("site %q: want lower-case letters, digits and hyphens", m.Site)
 	}
 	seen := map[string]bool{}
 	for _, u := range m.Users() {
-		// mosquitto's file of passwords ends a name at a colon; + and # are wildcards of topics.
+		// In mosquitto's password file a name ends at a colon; + and # are wildcards in topics.
 		if u == "" || len(u) > 64 || strings.ContainsAny(u, " \t\r\n:+#/") || seen[u] {
-			return fmt.Errorf("account %q: want a name of its own, without blanks and : + # /", u)
+			return fmt.Errorf("account %q: want a unique name without blanks and : + # /", u)
 		}
 		seen[u] = true
 	}
@@ -62,7 +63,7 @@ func (m Mosquitto) check() error {
 	return nil
 }
 
-// ACL is mosquitto's acl_file: what is not listed is denied.
+// ACL returns mosquitto's acl_file. Permissions that it does not list are denied.
 func (m Mosquitto) ACL() (string, error) {
 	if err := m.check(); err != nil {
 		return "", err
@@ -83,7 +84,8 @@ func (m Mosquitto) ACL() (string, error) {
 	return b.String(), nil
 }
 
-// writeUser writes what an account may do (mosquitto.conf(5), acl_file). «topic read» is permission to subscribe.
+// writeUser writes the permissions of an account (mosquitto.conf(5), acl_file). "topic read" is the permission to
+// subscribe.
 func writeUser(b *strings.Builder, user string, permissions []wire.Permission) {
 	fmt.Fprintf(b, "\nuser %s\n", user)
 	for _, p := range permissions {
@@ -98,7 +100,7 @@ func writeUser(b *strings.Builder, user string, permissions []wire.Permission) {
 	}
 }
 
-// Conf is mosquitto.conf. It needs mosquitto 2.0 (use_username_as_clientid and max_packet_size as there).
+// Conf returns mosquitto.conf. It requires mosquitto 2.0 or later (use_username_as_clientid, max_packet_size).
 func (m Mosquitto) Conf() (string, error) {
 	if err := m.check(); err != nil {
 		return "", err

@@ -18,7 +18,7 @@ import (
 	"portillon/wire"
 )
 
-// startWaiting starts a broker that is not open yet.
+// startWaiting starts a broker with Config.Wait.
 func startWaiting(t *testing.T) *broker.Broker {
 	t.Helper()
 	b, err := broker.Start(broker.Config{Dir: t.TempDir(), Site: "biklab", Accounts: accounts(), Room: 30, Wait: true})
@@ -29,7 +29,7 @@ func startWaiting(t *testing.T) *broker.Broker {
 	return b
 }
 
-// said dials, and writes a CONNECT of an account without waiting for its answer.
+// said connects and sends a CONNECT for an account, without waiting for the CONNACK.
 func said(t *testing.T, b *broker.Broker, user, password string) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", b.Addr())
@@ -51,7 +51,7 @@ func said(t *testing.T, b *broker.Broker, user, password string) net.Conn {
 	return c
 }
 
-// answered is the return code of the CONNACK that comes.
+// answered returns the return code of the next CONNACK.
 func answered(t *testing.T, c net.Conn) byte {
 	t.Helper()
 	c.SetReadDeadline(time.Now().Add(patience))
@@ -62,7 +62,7 @@ func answered(t *testing.T, c net.Conn) byte {
 	return b[3]
 }
 
-func TestMachinesThatComeBeforeTheirAccountsAreLetIn(t *testing.T) {
+func TestMachinesConnectedBeforeOpenAreAccepted(t *testing.T) {
 	b := startWaiting(t)
 	var conns []net.Conn
 	for i := range 20 {
@@ -81,7 +81,7 @@ func TestMachinesThatComeBeforeTheirAccountsAreLetIn(t *testing.T) {
 			t.Errorf("late-%d: CONNACK %d, want 0", i, code)
 		}
 	}
-	b.Open() // once more changes nothing
+	b.Open() // a further call does nothing
 	if code := answered(t, said(t, b, "nobody", "x")); code != 5 {
 		t.Errorf("nobody: CONNACK %d, want 5: not authorized (MQTT 3.1.1 §3.2.2.3)", code)
 	}
@@ -114,7 +114,7 @@ func TestHubConnectsBeforeTheBrokerIsOpen(t *testing.T) {
 	}
 }
 
-func TestClosedBrokerIsNotOpened(t *testing.T) {
+func TestOpenDoesNothingAfterClose(t *testing.T) {
 	b := startWaiting(t)
 	c := said(t, b, "laser", "resal")
 	if err := b.Close(); err != nil {

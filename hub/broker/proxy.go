@@ -17,22 +17,22 @@ import (
 )
 
 const (
-	// maxGreeting is how many connections may be before their CONNECT at once, besides one for each account: after a
-	// restart all machines of a site come in the same moment. A further one replaces the oldest: a client sends its
-	// CONNECT within milliseconds, so those that wait are not clients.
+	// maxGreeting is the maximum number of connections without a CONNECT, in addition to one for each account: after a
+	// restart all machines of a site connect together. A further connection replaces the oldest. Real clients send their
+	// CONNECT within milliseconds, so the connections that are still waiting belong to other programs.
 	maxGreeting = 128
-	// greetTime is how long TLS and CONNECT may take: as long as a machine waits for them (daemon/uplink). Where all come
-	// at once, on a small computer, the last handshake is made after seconds.
+	// greetTime is the maximum time for TLS and CONNECT, equal to the time that a machine waits for them (daemon/uplink).
+	// If all machines connect at once, a small computer takes seconds for the last handshake.
 	greetTime = 10 * time.Second
-	// refuseAfter is how long a refused client waits for its answer: who tries without pause costs little then. While it
-	// waits it counts as one that has not said who it is.
+	// refuseAfter is the delay before a refused client gets its answer, so that repeated attempts cost little. During the
+	// delay the connection counts as one without a CONNECT.
 	refuseAfter = 500 * time.Millisecond
-	// stallTime is how long a peer that stops reading may hold a connection.
+	// stallTime is how long a peer that does not read may keep a connection.
 	stallTime = 20 * time.Second
-	// maxOther bounds packets other than PUBLISH, in bytes.
+	// maxOther is the maximum length of packets other than PUBLISH, in bytes.
 	maxOther = 64 << 10
-	// What waits within the proxy, in bytes, for each connection: most packets have some hundred bytes. 1,000 machines
-	// have three of these buffers each.
+	// Sizes of the proxy's buffers for each connection, in bytes: most packets have a few hundred bytes. With 1,000
+	// machines there are 3,000 buffers.
 	readBuffer, writeBuffer, downBuffer = 2 << 10, 1 << 10, 1 << 10
 )
 
@@ -49,17 +49,14 @@ type proxy struct {
 	ctx       context.Context // ends all waits
 	cancel    context.CancelFunc
 	work      sync.WaitGroup
-
-	mu       sync.Mutex
-	accounts map[string]*account
-	greeting []net.Conn // oldest first
-	conns    map[net.Conn]bool
-	opened   bool
-	closed   bool
+	accounts  accountTable
+	clients   connections
 }
 
+// newProxy makes a proxy that accepts nothing yet. inner is the address of the embedded server.
 func newProxy(l net.Listener, inner string, c Config, accounts map[string]*account) *proxy {
-	p := &proxy{l: l, tls: c.TLS, inner: inner, accounts: accounts, log: c.Log, now: time.Now, conns: map[net.Conn]bool{},
+	p := &proxy{l: l, tls: c.TLS, inner: inner, log: c.Log, now: time.Now,
+		accounts: accountTable{byName: accounts}, clients: connections{all: map[net.Conn]bool{}},
 		manifests: newManifests(wire.Topics{Site: c.Site}.Bundle())}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
@@ -69,30 +66,22 @@ func newProxy(l net.Listener, inner string, c Config, accounts map[string]*accou
 	return p
 }
 
-// open accepts connections from now on. Those that came before wait at the operating system.
+// open starts to accept connections. Earlier connections have been waiting in the operating system.
 func (p *proxy) open() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.opened || p.closed {
-		return
+	if p.clients.open() {
+		p.work.Go(p.accept)
 	}
-	p.opened = true
-	p.work.Go(p.accept)
 }
 
+// close closes the listener and all connections, and waits for their goroutines.
 func (p *proxy) close() error {
-	p.mu.Lock()
-	p.closed = true
-	err := p.l.Close()
-	for c := range p.conns {
-		c.Close()
-	}
-	p.mu.Unlock()
+	err := p.clients.close(p.l)
 	p.cancel()
 	p.work.Wait()
 	return err
 }
 
+// accept serves new connections until the listener is closed.
 func (p *proxy) accept() {
 	for {
 		c, err := p.l.Accept()
@@ -101,7 +90,7 @@ func (p *proxy) accept() {
 			p.begin(func() { p.serve(c, p.tls) }, c)
 		case errors.Is(err, net.ErrClosed):
 			return
-		default: // no file descriptors are left, for one
+		default: // for example no free file descriptors
 			p.refuse(p.unknown, "accept failed", err.Error())
 			if wait(p.ctx, 100*time.Millisecond) != nil {
 				return
@@ -110,47 +99,14 @@ func (p *proxy) accept() {
 	}
 }
 
-// begin registers a connection that has not said who it is, and serves it. It reports whether the proxy is open.
+// begin registers and serves a connection without a CONNECT. It returns false if the proxy is closed.
 func (p *proxy) begin(serve func(), c net.Conn) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		c.Close()
-		return false
-	}
-	if len(p.greeting) >= maxGreeting+len(p.accounts) {
-		p.greeting[0].Close()
-		p.greeting = p.greeting[1:]
-	}
-	p.greeting = append(p.greeting, c)
-	p.conns[c] = true
-	p.work.Go(serve)
-	return true
+	return p.clients.add(c, maxGreeting+p.accounts.count(), func() { p.work.Go(serve) })
 }
 
-// greeted takes a connection off the list of those that have not said who they are.
-func (p *proxy) greeted(c net.Conn) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i, x := range p.greeting {
-		if x == c {
-			p.greeting = append(p.greeting[:i], p.greeting[i+1:]...)
-			return
-		}
-	}
-}
-
-func (p *proxy) leave(c net.Conn) {
-	c.Close()
-	p.greeted(c)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.conns, c)
-}
-
-// serve handles one connection to its end; with config nil it is in the clear.
+// serve handles one connection until it ends; a nil config means an unencrypted connection.
 func (p *proxy) serve(raw net.Conn, config *tls.Config) {
-	defer p.leave(raw)
+	defer p.clients.remove(raw)
 	raw.SetDeadline(time.Now().Add(greetTime))
 	c := raw
 	if config != nil {
@@ -160,6 +116,7 @@ func (p *proxy) serve(raw net.Conn, config *tls.Config) {
 		}
 		c = t
 	}
+	// Read the CONNECT, and find its account.
 	r := bufio.NewReaderSize(c, readBuffer)
 	hello, err := readConnect(r)
 	if err != nil {
@@ -177,21 +134,24 @@ func (p *proxy) serve(raw net.Conn, config *tls.Config) {
 		c.Write(connackPacket(code))
 		return
 	}
+	// The client is accepted: pass packets until either side ends.
 	defer a.leave(raw)
-	p.greeted(raw)
+	p.clients.greeted(raw)
 	raw.SetDeadline(time.Time{})
 	p.pass(c, r, a, hello)
 }
 
+// connackPacket returns a CONNACK with a return code.
 func connackPacket(code byte) []byte { return []byte{typeConnack << 4, 2, 0, code} }
 
+// readConnect reads the first packet, which must be a CONNECT.
 func readConnect(r *bufio.Reader) (connect, error) {
 	first, length, err := header(r)
 	if err != nil {
 		return connect{}, err
 	}
 	if first != typeConnect<<4 || length > maxConnect {
-		return connect{}, fmt.Errorf("the first packet is of type %d and %d bytes, want a CONNECT of at most %d", first>>4,
+		return connect{}, fmt.Errorf("first packet has type %d and %d bytes, want a CONNECT of at most %d", first>>4,
 			length, maxConnect)
 	}
 	body := make([]byte, length)
@@ -201,9 +161,9 @@ func readConnect(r *bufio.Reader) (connect, error) {
 	return parseConnect(body)
 }
 
-// admit finds the account of a CONNECT. A code other than 0 refuses it.
+// admit returns the account for a CONNECT. A code other than 0 refuses the connection, for the reason why.
 func (p *proxy) admit(raw net.Conn, hello connect) (a *account, code byte, why string) {
-	a, anyone := p.account(hello.user), p.account("")
+	a, anyone := p.accounts.get(hello.user), p.accounts.get("")
 	if anyone != nil {
 		a = anyone
 	} else if a == nil || !a.accepts(hello.password) {
@@ -221,16 +181,16 @@ func (p *proxy) admit(raw net.Conn, hello connect) (a *account, code byte, why s
 	return a, 0, ""
 }
 
-// pass connects to the embedded server under the account's inner password and copies both ways.
+// pass connects to the embedded server with the account's internal password, and copies packets in both directions.
 func (p *proxy) pass(c net.Conn, r *bufio.Reader, a *account, hello connect) {
 	inner, err := net.Dial("tcp", p.inner)
 	if err != nil {
-		p.refuse(a, "embedded server away", err.Error())
+		p.refuse(a, "embedded server unreachable", err.Error())
 		c.Write(connackPacket(notAvailable))
 		return
 	}
 	defer inner.Close()
-	hello.user, hello.password = a.innerUser, a.innerPassword
+	hello.user, hello.password = a.inner.user, a.inner.password
 	if _, err := inner.Write(hello.packet()); err != nil {
 		return
 	}
@@ -243,7 +203,7 @@ func (p *proxy) pass(c net.Conn, r *bufio.Reader, a *account, hello connect) {
 		defer inner.Close()
 		d.copy(inner)
 	})
-	u := &upward{proxy: p, a: a, in: r, out: bufio.NewWriterSize(inner, writeBuffer), inner: inner, down: d,
+	u := &upward{p: p, a: a, in: r, out: bufio.NewWriterSize(inner, writeBuffer), inner: inner, down: d,
 		filters: map[string]bool{}}
 	defer p.manifests.leave(d)
 	for err == nil {
@@ -254,14 +214,15 @@ func (p *proxy) pass(c net.Conn, r *bufio.Reader, a *account, hello connect) {
 	}
 }
 
-// limitError ends a connection that exceeded a limit.
+// limitError closes a connection that exceeded a limit.
 type limitError struct{ limit, detail string }
 
+// Error names the limit and the detail.
 func (e *limitError) Error() string { return e.limit + ": " + e.detail }
 
 // upward passes packets from a client to the embedded server.
 type upward struct {
-	*proxy
+	p       *proxy
 	a       *account
 	in      *bufio.Reader
 	out     *bufio.Writer
@@ -270,7 +231,7 @@ type upward struct {
 	filters map[string]bool // subscribed to on this connection
 }
 
-// next passes one packet. While the account has used up its rate it waits, and TCP makes the client wait.
+// next passes one packet. It waits if the account has used up its rate; TCP then slows the client down.
 func (u *upward) next(ctx context.Context) error {
 	if u.in.Buffered() == 0 {
 		if err := u.flush(); err != nil {
@@ -300,7 +261,7 @@ func (u *upward) next(ctx context.Context) error {
 	return u.copyPacket(first, length)
 }
 
-// checkSize ends a connection that sends a packet beyond the limits, before it is read.
+// checkSize rejects a packet beyond the limits before its body is read.
 func (u *upward) checkSize(first byte, length int) error {
 	kind := first >> 4
 	if kind == typePublish && (length > wire.MaxPacket || first&0x06 > 0x02) {
@@ -312,24 +273,24 @@ func (u *upward) checkSize(first byte, length int) error {
 	return nil
 }
 
-// waitForRate takes bytes from the account's rate, and waits while there are none.
+// waitForRate takes bytes from the account's rate, and waits until the rate allows them.
 func (u *upward) waitForRate(ctx context.Context, bytes float64) error {
 	if u.a.bytes == nil {
 		return nil
 	}
-	d := u.a.bytes.take(bytes, u.now())
+	d := u.a.bytes.take(bytes, u.p.now())
 	if d <= 0 {
 		return nil
 	}
 	return errors.Join(u.flush(), wait(ctx, d))
 }
 
-// copyPacket passes the packet whose header was read.
+// copyPacket passes a packet. Its header has been read.
 func (u *upward) copyPacket(first byte, length int) error {
 	if _, err := u.out.Write(appendHeader(nil, first, length)); err != nil {
 		return err
 	}
-	if length > u.in.Buffered() { // the packet before must not wait for the rest of this one
+	if length > u.in.Buffered() { // the previous packet must not wait until the rest of this one arrives
 		if err := u.flush(); err != nil {
 			return err
 		}
@@ -338,12 +299,13 @@ func (u *upward) copyPacket(first byte, length int) error {
 	return err
 }
 
+// flush sends the buffered packets to the embedded server.
 func (u *upward) flush() error {
 	u.inner.SetWriteDeadline(time.Now().Add(stallTime))
 	return u.out.Flush()
 }
 
-// tooLarge names the topic of a PUBLISH that ends the connection.
+// tooLarge returns the error for a PUBLISH beyond the limits, with its topic.
 func (u *upward) tooLarge(first byte, length int) error {
 	var topic string
 	if b, err := u.in.Peek(2); err == nil {
@@ -358,7 +320,7 @@ func (u *upward) tooLarge(first byte, length int) error {
 	return &limitError{"QoS 2 publish", fmt.Sprintf("topic %q: QoS 0 or 1 expected", topic)}
 }
 
-// subscription passes a SUBSCRIBE or UNSUBSCRIBE within the account's limit.
+// subscription passes a SUBSCRIBE or UNSUBSCRIBE that is within the account's limits.
 func (u *upward) subscription(ctx context.Context, first byte, length int) error {
 	body := make([]byte, length)
 	if _, err := io.ReadFull(u.in, body); err != nil {

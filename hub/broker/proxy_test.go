@@ -14,7 +14,7 @@ import (
 	"portillon/wire"
 )
 
-// withVinyl is the three accounts and a second machine.
+// withVinyl returns the three accounts and a second machine.
 func withVinyl() []broker.Account {
 	return append(accounts(), broker.Account{User: "vinyl", Password: "lyniv", As: broker.AsMachine, Machine: "vinyl"})
 }
@@ -31,7 +31,7 @@ func run(t *testing.T, dir string, a []broker.Account) *broker.Broker {
 
 func (c *client) isOpen() bool { return c.c.IsConnectionOpen() }
 
-// connects tries to, and says whether it was let in.
+// connects reports whether the broker accepts a connection with these options.
 func connects(t *testing.T, o *mqtt.ClientOptions) bool {
 	t.Helper()
 	c := mqtt.NewClient(o)
@@ -43,7 +43,7 @@ func connects(t *testing.T, o *mqtt.ClientOptions) bool {
 	return tok.Error() == nil
 }
 
-func TestAccountUsesItsOwnClientIDAlone(t *testing.T) {
+func TestAccountsCannotUseOtherClientIDs(t *testing.T) {
 	b := run(t, t.TempDir(), withVinyl())
 	laser := login(t, b.Addr(), "laser")
 	topics := wire.Topics{Site: "biklab"}
@@ -79,9 +79,8 @@ func TestAccountUsesItsOwnClientIDAlone(t *testing.T) {
 	}
 }
 
-// A hub that is killed leaves the sessions of its clients on the disk. After a start on what it left there is none of
-// them, and what is retained is there.
-func TestStartAfterAKillFindsNoConsumersAndWhatIsRetained(t *testing.T) {
+// A killed hub leaves its clients' sessions on the disk. The next start must remove them and keep retained messages.
+func TestStartAfterAKillRemovesSessionsAndKeepsRetainedMessages(t *testing.T) {
 	dir := t.TempDir()
 	for i := range 4 {
 		b := run(t, dir, accounts())
@@ -105,7 +104,7 @@ func TestStartAfterAKillFindsNoConsumersAndWhatIsRetained(t *testing.T) {
 		if got, err = b.Stored(); err != nil || got.Consumers < 4 {
 			t.Fatalf("start %d: %+v is stored while clients are connected, %v", i, got, err)
 		}
-		left := t.TempDir() // as a kill leaves it
+		left := t.TempDir() // the files after a kill
 		if err := os.CopyFS(left, os.DirFS(dir)); err != nil {
 			t.Fatal(err)
 		}
@@ -115,6 +114,9 @@ func TestStartAfterAKillFindsNoConsumersAndWhatIsRetained(t *testing.T) {
 }
 
 func TestConnectionsOfAnAccountAreLimited(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: opens and closes many connections")
+	}
 	b := run(t, t.TempDir(), withVinyl())
 	laser := login(t, b.Addr(), "laser")
 	in := 0
@@ -126,7 +128,7 @@ func TestConnectionsOfAnAccountAreLimited(t *testing.T) {
 	if in < 20 || in > 25 {
 		t.Errorf("%d of 26 quick connects of one account were let in, want about 20", in)
 	}
-	for range 20 { // those that say nothing push out each other, not those who belong
+	for range 20 { // connections without a CONNECT replace each other, not real clients
 		for range 20 {
 			if c, err := net.Dial("tcp", b.Addr()); err == nil {
 				defer c.Close()
@@ -141,8 +143,8 @@ func TestConnectionsOfAnAccountAreLimited(t *testing.T) {
 	}
 }
 
-// A watcher may have 16 connections at once; one that ends makes room.
-func TestConnectionsAtOnceAreLimited(t *testing.T) {
+// A watcher may have 16 connections. After one ends, another is accepted.
+func TestConcurrentConnectionsAreLimited(t *testing.T) {
 	b := run(t, t.TempDir(), accounts())
 	var last *client
 	for i := range 16 {
@@ -160,11 +162,11 @@ func TestConnectionsAtOnceAreLimited(t *testing.T) {
 	}
 }
 
-// Of connections that say nothing the oldest ends when there are too many.
-func TestSilentConnectionsMakeRoomForOthers(t *testing.T) {
+// If too many connections send no CONNECT, the oldest is closed.
+func TestConnectionsWithoutConnectAreReplacedByNewOnes(t *testing.T) {
 	b := run(t, t.TempDir(), nil)
 	var all []net.Conn
-	const most = 128 + 1 // and one for the account of everybody
+	const most = 128 + 1 // and one for the account of all clients
 	for range most + 1 {
 		c, err := net.Dial("tcp", b.Addr())
 		if err != nil {
@@ -173,7 +175,7 @@ func TestSilentConnectionsMakeRoomForOthers(t *testing.T) {
 		defer c.Close()
 		all = append(all, c)
 	}
-	all[0].SetReadDeadline(time.Now().Add(3 * time.Second)) // by itself it ends after 10 s
+	all[0].SetReadDeadline(time.Now().Add(3 * time.Second)) // otherwise the connection ends after 10 s
 	if _, err := all[0].Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatal("the first silent connection is still open: ", err)
 	}
@@ -198,8 +200,8 @@ func TestSubscriptionsOfAConnectionAreLimited(t *testing.T) {
 	t.Error("100 subscriptions were taken")
 }
 
-// A CONNECT that asks for MQTT 5 is told so (§3.1.2.2).
-func TestOtherVersionsAreToldSo(t *testing.T) {
+// A client that requests MQTT 5 gets the return code for an unsupported version (MQTT 3.1.1, section 3.1.2.2).
+func TestOtherProtocolVersionsGetTheirReturnCode(t *testing.T) {
 	b := run(t, t.TempDir(), nil)
 	c, err := net.Dial("tcp", b.Addr())
 	if err != nil {
@@ -214,7 +216,7 @@ func TestOtherVersionsAreToldSo(t *testing.T) {
 	}
 }
 
-func TestQoS2IsRefused(t *testing.T) {
+func TestQoS2PublishesAreRejected(t *testing.T) {
 	b := run(t, t.TempDir(), nil)
 	c := connect(t, b.Addr(), "")
 	if tok := c.c.Publish("a", 2, false, "x"); tok.WaitTimeout(patience) && tok.Error() == nil {

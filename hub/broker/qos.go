@@ -2,17 +2,17 @@ package broker
 
 import "encoding/binary"
 
-// lowerQoS has a machine's SUBSCRIBE ask for QoS 0. The embedded server makes a consumer of about 40 KB for each topic
-// filter of QoS 1, keeps a message for each subscriber until all have acknowledged it, and looks at every consumer at
-// every acknowledgement: for 1,000 machines, a million times for each manifest. A server may grant less than what is
-// asked for (MQTT 3.1.1 §3.9.3).
+// lowerQoS changes a machine's SUBSCRIBE to QoS 0. For each topic filter with QoS 1, the embedded server creates a
+// consumer of about 40 KB. It keeps a message until all subscribers have acknowledged it, and checks every consumer at
+// every acknowledgement: with 1,000 machines, a million checks for each manifest. A server may grant a lower QoS than
+// requested (MQTT 3.1.1, section 3.9.3).
 //
-// Nothing is lost by it. Sessions are clean, so QoS 1 would repeat a message within one connection alone, where TCP
-// loses none. Manifest and acknowledgement are retained, each connection gets them, and the hub publishes both again:
-// the manifest while a machine's state names an older one, the acknowledgement whenever records come again. Whoever
-// gives a command waits for the machine's reply.
+// No message is lost. Sessions are clean, so QoS 1 would only repeat a message within the same connection, where TCP
+// loses none. Manifest and acknowledgement are retained, so each new connection gets them. The hub also publishes both
+// again: the manifest while a machine's state names an older one, the acknowledgement whenever records arrive again.
+// The sender of a command waits for the machine's reply.
 //
-// body is that of a SUBSCRIBE that filtersOf has accepted.
+// The body must have been accepted by filtersOf.
 func (a *account) lowerQoS(body []byte) {
 	if a.As != AsMachine {
 		return

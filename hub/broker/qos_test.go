@@ -8,7 +8,7 @@ import (
 	"portillon/policy"
 )
 
-// subscribeTo is the body of a SUBSCRIBE to topics with QoS 1.
+// subscribeTo returns the body of a SUBSCRIBE to topics with QoS 1.
 func subscribeTo(topics ...string) []byte {
 	body := []byte{0, 7}
 	for _, s := range topics {
@@ -24,7 +24,7 @@ func TestMachinesSubscribeWithQoS0(t *testing.T) {
 		name   string
 		as     Part
 		topics []string
-		qos    byte // of each topic
+		qos    byte // granted for each topic
 	}{
 		{"a machine's three topics", AsMachine, []string{ack, "portillon/lab/mill/command", bundle}, 0},
 		{"one topic", AsMachine, []string{ack}, 0},
@@ -42,19 +42,19 @@ func TestMachinesSubscribeWithQoS0(t *testing.T) {
 		}
 	}
 	a := &account{Account: Account{As: AsMachine}, site: "lab"}
-	refused := []byte{0, 7, 0, 1, 'x', 0x80} // for the embedded server to refuse
+	refused := []byte{0, 7, 0, 1, 'x', 0x80} // a filter with a return code that only the embedded server may reject
 	if a.lowerQoS(refused); refused[5] != 0x80 {
 		t.Errorf("QoS byte 0x80 became %#x", refused[5])
 	}
 }
 
-func FuzzLowerQoSChangesNoTopic(f *testing.F) {
+func FuzzLowerQoSKeepsTopics(f *testing.F) {
 	f.Add(subscribeTo("portillon/lab/bundle"))
 	f.Add([]byte{0, 1, 0, 20, 'p'})
 	f.Fuzz(func(t *testing.T, body []byte) {
 		a := &account{Account: Account{As: AsMachine}, site: "lab"}
 		before, err := filtersOf(typeSubscribe, bytes.Clone(body))
-		a.lowerQoS(body) // it never panics
+		a.lowerQoS(body) // must not panic
 		if after, err2 := filtersOf(typeSubscribe, body); err == nil && (err2 != nil || len(after) != len(before)) {
 			t.Errorf("%q became %q, %v", before, after, err2)
 		}

@@ -18,14 +18,14 @@ import (
 )
 
 const (
-	// keepFor is how long the embedded server keeps a message that is not delivered yet. A machine sends again after 10 s.
+	// keepFor is how long the embedded server keeps an undelivered message. A machine sends again after 10 s.
 	keepFor = 30 * time.Second
-	// maxWaiting bounds all messages that are not delivered yet, in bytes; beyond it the oldest are removed.
+	// maxWaiting is the maximum size of all undelivered messages, in bytes. If they exceed it, the oldest are removed.
 	maxWaiting = 64 << 20
-	// otherStores is for sessions and what else the MQTT gateway stores, in bytes.
+	// otherStores is the space for sessions and other data of the MQTT gateway, in bytes.
 	otherStores = 64 << 20
 
-	// Names that the MQTT gateway of nats-server gives its streams (server/mqtt.go).
+	// Names of the streams in the MQTT gateway of nats-server (server/mqtt.go).
 	messages = "$MQTT_msgs"
 	retained = "$MQTT_rmsgs"
 	sessions = "$MQTT_sess"
@@ -33,8 +33,8 @@ const (
 	outgoing = "$MQTT_out"
 )
 
-// removeLeftovers removes what the MQTT gateway stored for clients of the last run: their sessions, consumers and
-// messages. Every client comes back with a clean session; what is retained stays.
+// removeLeftovers removes the sessions, consumers and messages that the MQTT gateway stored for clients of the previous
+// run. Every client starts a clean session; retained messages stay.
 func removeLeftovers(dir string) error {
 	streams := filepath.Join(dir, "jetstream", "$G", "streams")
 	var errs []error
@@ -44,8 +44,9 @@ func removeLeftovers(dir string) error {
 	return errors.Join(errs...)
 }
 
-// maxRetained bounds all retained messages, in bytes. With accounts it cannot be reached: each topic holds one packet,
-// and each account may publish on a known number of topics, with room for machines that are gone.
+// maxRetained returns the maximum size of all retained messages, in bytes. With accounts the limit cannot be reached:
+// each topic holds one packet, each account may publish on a known number of topics, and 16 machines more are included
+// for those removed since.
 func maxRetained(machines int) int64 {
 	perMachine := 0
 	for _, t := range wire.TopicTable() {
@@ -56,8 +57,8 @@ func maxRetained(machines int) int64 {
 	return int64((machines+16)*perMachine) * wire.MaxPacket
 }
 
-// limitStreams makes the gateway's two large streams before the gateway does, or changes them, so that they are
-// bounded.
+// limitStreams sets limits for the two large streams of the gateway. It creates the streams before the gateway does, or
+// updates them.
 func limitStreams(s *server.Server, user, password string, machines int) error {
 	return errors.Join(
 		setStream(s, user, password, server.StreamConfig{Name: messages, Subjects: []string{"$MQTT.msgs.>"},
@@ -69,6 +70,7 @@ func limitStreams(s *server.Server, user, password string, machines int) error {
 			MaxBytes: maxRetained(machines), Discard: server.DiscardNew}))
 }
 
+// setStream creates a stream, or updates an existing one.
 func setStream(s *server.Server, user, password string, c server.StreamConfig) error {
 	body, err := json.Marshal(c)
 	if err != nil {
@@ -89,13 +91,13 @@ func setStream(s *server.Server, user, password string, c server.StreamConfig) e
 		if reply.Error == nil {
 			return nil
 		}
-		last = fmt.Errorf("limit of the stream %s: %s", c.Name, reply.Error.Description)
+		last = fmt.Errorf("set limits of stream %s: %s", c.Name, reply.Error.Description)
 	}
 	return last
 }
 
-// request asks the embedded server's JetStream API over a connection inside this process, in the NATS protocol
-// (docs.nats.io/reference/reference-protocols/nats-protocol).
+// request sends a request to the embedded server's JetStream API, over a connection within this process and in the NATS
+// protocol (docs.nats.io/reference/reference-protocols/nats-protocol).
 func request(s *server.Server, user, password, subject string, body []byte) ([]byte, error) {
 	c, err := s.InProcessConn()
 	if err != nil {
@@ -119,7 +121,7 @@ func request(s *server.Server, user, password, subject string, body []byte) ([]b
 	return readAnswer(r, c)
 }
 
-// readAnswer reads lines until the one message that is the answer, and answers the server's PINGs.
+// readAnswer reads lines until the message with the response, and replies to the server's PINGs.
 func readAnswer(r *bufio.Reader, w io.Writer) ([]byte, error) {
 	for {
 		line, err := r.ReadString('\n')
@@ -146,14 +148,14 @@ func readAnswer(r *bufio.Reader, w io.Writer) ([]byte, error) {
 	}
 }
 
-// Stored is what the broker has on its disk and keeps for its clients.
+// Stored is the size of the data that the broker keeps on its disk.
 type Stored struct {
-	Bytes     uint64 `json:"bytes"` // retained messages, messages that are not delivered yet, sessions
+	Bytes     uint64 `json:"bytes"` // retained messages, undelivered messages, sessions
 	Messages  uint64 `json:"messages"`
 	Consumers int    `json:"consumers"`
 }
 
-// Stored counts it.
+// Stored returns the current size of the stored data.
 func (b *Broker) Stored() (Stored, error) {
 	info, err := b.s.Jsz(&server.JSzOptions{})
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"portillon/wire"
 )
 
-// may says what the table of topics grants.
+// may returns what the table of topics allows an account.
 func may(a broker.Account, topic string) (publishes, hears bool) {
 	party := map[broker.Part]wire.Party{broker.AsMachine: wire.MachineParty, broker.AsWatcher: wire.WatcherParty}[a.As]
 	if a.As == broker.AsHub {
@@ -28,8 +28,8 @@ func may(a broker.Account, topic string) (publishes, hears bool) {
 	return publishes, hears || a.As == broker.AsWatcher && len(topic) > 14 && topic[:14] == "homeassistant/"
 }
 
-// table has every account subscribe to every topic and publish on every topic, and compares what each hears with the
-// table.
+// table subscribes and publishes with every account on every topic, and compares the received messages with the table
+// of topics.
 func table(t *testing.T, start start) {
 	all := withVinyl()
 	addr, _ := start(t, t.TempDir(), all)
@@ -46,7 +46,7 @@ func table(t *testing.T, start start) {
 	}
 	for _, topic := range names {
 		for _, a := range all {
-			clients[a.User].publish(topic, false, a.User) // brokers acknowledge what they drop
+			clients[a.User].publish(topic, false, a.User) // brokers acknowledge messages that they drop
 		}
 	}
 	for _, a := range all {
@@ -66,7 +66,7 @@ func table(t *testing.T, start start) {
 				t.Fatalf("%s hears %s from %s", a.User, m.Topic(), m.Payload())
 			}
 		}
-		// What came late, if anything: all publishes were acknowledged before.
+		// Messages may still arrive here: all publishes have been acknowledged.
 		select {
 		case m := <-clients[a.User].in:
 			if !want[m.Topic()+" from "+string(m.Payload())] {
@@ -77,8 +77,8 @@ func table(t *testing.T, start start) {
 	}
 }
 
-// ownClientID: as vinyl with laser's client id nobody takes laser's connection, whether the broker refuses it or gives
-// it another id.
+// ownClientID checks that the account vinyl cannot take over laser's connection by using laser's client id: the broker
+// refuses the id or assigns another one.
 func ownClientID(t *testing.T, start start) {
 	addr, _ := start(t, t.TempDir(), withVinyl())
 	hub, laser := login(t, addr, "hub"), login(t, addr, "laser")
@@ -102,7 +102,7 @@ func border(t *testing.T, start start) {
 	hub := login(t, addr, "hub")
 	hub.subscribe("portillon/biklab/+/records")
 	const topic = "portillon/biklab/laser/records"
-	fits := wire.MaxPacket - 2 - len(topic) - 2 // §3.3: topic with its length, packet identifier
+	fits := wire.MaxPacket - 2 - len(topic) - 2 // MQTT 3.1.1, section 3.3: topic with its length, packet identifier
 	for _, size := range []int{fits - 1, fits, fits + 1, 10 * fits} {
 		laser := login(t, addr, "laser")
 		tok := laser.c.Publish(topic, 1, false, make([]byte, size))
@@ -114,7 +114,8 @@ func border(t *testing.T, start start) {
 			}
 			continue
 		}
-		for end := time.Now().Add(patience); laser.isOpen() && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		poll := time.Tick(5 * time.Millisecond)
+		for end := time.Now().Add(patience); laser.isOpen() && time.Now().Before(end); <-poll {
 		}
 		if laser.isOpen() {
 			t.Errorf("a message of %d bytes did not end its connection", size)

@@ -130,6 +130,7 @@ func (s *Service) settle(r row) (Ring, error) {
 	if err != nil {
 		return Ring{}, err
 	}
+	// The database has the new key and the files do not: move the files on.
 	if next != nil && r.before != "" && checkOf(next) == r.inForce && checkOf(now) == r.before {
 		ring := Ring{InForce: next, Before: now}
 		return ring, s.place(ring)
@@ -137,11 +138,12 @@ func (s *Service) settle(r row) (Ring, error) {
 	if err := remove(s.o.Path + nextSuffix); err != nil { // of a change that did not begin
 		return Ring{}, err
 	}
+	// No change-over is under way.
 	if r.before == "" || string(before) == string(now) {
 		return Ring{InForce: now}, remove(BeforeFile(s.o.Path))
 	}
 	if checkOf(before) != r.before {
-		s.o.Log.Error("the card key before is missing: cards that hang on it open nothing", "file", BeforeFile(s.o.Path))
+		s.o.Log.Error("the card key before is missing: cards that depend on it open nothing", "file", BeforeFile(s.o.Path))
 		before = nil
 	}
 	if checkOf(now) != r.inForce {

@@ -3,8 +3,8 @@
 //
 // Rotate makes a new key. From then on bundles are built with it, and carry the cards of which the hub knows only the
 // HMAC under the key before, marked. Machines fetch both keys over their certificates. A card that is tapped meanwhile
-// is bound to the new key. End drops the key before: cards that still hang on it open nothing, and have to be assigned
-// anew.
+// is bound to the new key. End drops the key before: cards that still depend on it open nothing, and have to be
+// assigned anew.
 //
 // The keys are files, readable by the hub alone; the database holds their check values.
 package cardkey
@@ -33,10 +33,10 @@ type Options struct {
 	Now  func() time.Time
 	Log  *slog.Logger
 
-	// SetAside marks the cards that hang on a key, End ends those that still do; with runs in the same transaction and
+	// SetAside marks the cards that depend on a key, End ends those that still do; with runs in the same transaction and
 	// gives the detail of the audit entry.
 	SetAside, End func(ctx context.Context, a actor.Actor, mark string, with func(*store.Tx) (string, error)) error
-	// Cards lists the cards that hang on the key before; nil: it is not known.
+	// Cards lists the cards that depend on the key before; nil: it is not known.
 	Cards func(context.Context, actor.Actor) ([]Card, error)
 	// Machines lists the machines that are not revoked; nil: none.
 	Machines func(context.Context, actor.Actor) ([]Machine, error)
@@ -44,7 +44,7 @@ type Options struct {
 	Refuse func(context.Context) error
 }
 
-// Card is a card that hangs on the key before.
+// Card is a card that depends on the key before.
 type Card struct {
 	ID     string          `json:"id"`
 	Member policy.MemberID `json:"member"`
@@ -83,7 +83,7 @@ type Status struct {
 	Ended   time.Time `json:"ended,omitzero"`
 	Who     string    `json:"who,omitempty"`
 	Reason  string    `json:"reason,omitempty"`
-	// Cards are those that hang on the key before: at its end they open nothing. Left counts them.
+	// Cards are those that depend on the key before: at its end they open nothing. Left counts them.
 	Left     int       `json:"cards_left"`
 	Cards    []Card    `json:"cards,omitempty"`
 	Machines []Machine `json:"machines,omitempty"`
@@ -149,7 +149,7 @@ func (s *Service) row(ctx context.Context) (r row, err error) {
 	return r, nil
 }
 
-// Status is how the card key stands: which cards hang on the one before, and which machines have the new one.
+// Status is how the card key stands: which cards depend on the one before, and which machines have the new one.
 func (s *Service) Status(ctx context.Context, a actor.Actor) (Status, error) {
 	if err := a.May(actor.EnrolMachines, actor.Target{}); err != nil {
 		return Status{}, err
@@ -241,7 +241,7 @@ func (s *Service) Rotate(ctx context.Context, a actor.Actor, version int64, reas
 	return nil
 }
 
-// End ends a change-over: the key before is deleted, and cards that hang on it open nothing from the next bundle on.
+// End ends a change-over: the key before is deleted, and cards that depend on it open nothing from the next bundle on.
 func (s *Service) End(ctx context.Context, a actor.Actor, version int64) error {
 	if err := a.May(actor.EnrolMachines, actor.Target{}); err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"portillon/hub/cardkey"
 	"portillon/hub/fault"
 	"portillon/hub/store"
+	"portillon/hub/store/storetest"
 	"portillon/wire"
 )
 
@@ -25,11 +26,7 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "portillon.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.Open(t)
 	b := &bench{t: t, db: db, path: filepath.Join(t.TempDir(), "card.key")}
 	b.write("", strings.Repeat("5a", 16))
 	return b
@@ -109,7 +106,7 @@ func TestFailedChangeLeavesTheCardKeyAsItWas(t *testing.T) {
 }
 
 // A power cut between the database and the files, at each step: the next start finishes what the database says.
-func TestPowerCutWhileTheCardKeyChangesIsMended(t *testing.T) {
+func TestStartCompletesAChangeOfTheCardKeyAfterAPowerCut(t *testing.T) {
 	b := newBench(t)
 	old, err := os.ReadFile(b.path)
 	if err != nil {

@@ -11,16 +11,16 @@ import (
 	"portillon/wire"
 )
 
-// body is an answer in JSON, made and compressed once: after a change of one member all machines of a site ask for the
-// same outline and the same parts.
+// body is a JSON response that is generated and compressed once: after a change of one member, all machines of a site
+// request the same outline and the same parts.
 type body struct {
 	made sync.Once
 	raw  []byte
-	gzip []byte // nil: it is no smaller
+	gzip []byte // nil: compression does not make it smaller
 	err  error
 }
 
-// fill makes the body unless it is made.
+// fill generates the body at the first call. Concurrent callers wait, and all get the same error.
 func (b *body) fill(make func() ([]byte, error)) error {
 	b.made.Do(func() {
 		if b.raw, b.err = make(); b.err != nil {
@@ -33,7 +33,7 @@ func (b *body) fill(make func() ([]byte, error)) error {
 	return b.err
 }
 
-// write answers with the body, compressed where the asker reads that.
+// write sends the body, compressed if the client accepts gzip.
 func (b *body) write(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Vary", "Accept-Encoding")
@@ -45,22 +45,23 @@ func (b *body) write(w http.ResponseWriter, r *http.Request) {
 	write(w, r, b.raw)
 }
 
-// maxAnswers bounds the answers with parts of one chunk that are kept. Machines that worked from the bundle before ask
-// for the same parts; those that were away ask for others.
+// maxAnswers is the number of cached responses with parts of one chunk. Machines that have the previous bundle request
+// the same parts; machines that were offline request others.
 const maxAnswers = 4
 
-// answers keeps the newest answers with parts of one chunk.
+// answers caches the most recently used responses with parts of one chunk.
 type answers struct {
 	mu  sync.Mutex
-	all []*answer // the one that was asked for last stands last
+	all []*answer // the most recently used is the last
 }
 
+// answer is the answer to one set of parts.
 type answer struct {
-	body
-	asked [sha256.Size]byte
+	body  body
+	asked [sha256.Size]byte // SHA-256 of the hashes that were asked for
 }
 
-// of is the answer to an ask, a new one where none is kept.
+// of returns the cached response for a list of hashes, or a new, empty one.
 func (a *answers) of(hashes []string) *answer {
 	asked := sha256.Sum256([]byte(strings.Join(hashes, "\n")))
 	a.mu.Lock()
@@ -77,14 +78,14 @@ func (a *answers) of(hashes []string) *answer {
 	return x
 }
 
-// drop forgets an answer.
+// drop removes a response from the cache.
 func (a *answers) drop(x *answer) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.all = slices.DeleteFunc(a.all, func(y *answer) bool { return y == x })
 }
 
-// outline is the answer with the chunk's outline.
+// outline returns the response with the chunk's outline.
 func (e *entry) outline() (*body, error) {
 	return &e.outlined, e.outlined.fill(func() ([]byte, error) {
 		p, err := e.parts()
@@ -95,16 +96,17 @@ func (e *entry) outline() (*body, error) {
 	})
 }
 
-// noPart is the hash of a part that a chunk does not have.
+// noPart is the hash of a part that the chunk does not have.
 type noPart string
 
-func (e noPart) Error() string { return "the chunk has no part " + string(e) }
+// Error names the part.
+func (e noPart) Error() string { return "chunk has no part " + string(e) }
 
-// answer is the answer with parts of the chunk. The error is a noPart. One of more than a quarter of the chunk's bytes
-// is not kept: so the answers that are kept have no more bytes than the chunk.
+// answer returns the response with the given parts of the chunk. The error is a noPart. A response with more than a
+// quarter of the chunk's bytes is not cached, so that the cached responses together are not larger than the chunk.
 func (e *entry) answer(hashes []string) (*body, error) {
 	x := e.answers.of(hashes)
-	err := x.fill(func() ([]byte, error) {
+	err := x.body.fill(func() ([]byte, error) {
 		elements := make([][]byte, 0, len(hashes))
 		for _, sha := range hashes {
 			part, ok := e.part(sha)
@@ -115,7 +117,7 @@ func (e *entry) answer(hashes []string) (*body, error) {
 		}
 		return wire.JoinParts(wire.AnsweredParts, elements), nil
 	})
-	if err != nil || len(x.raw)+len(x.gzip) > len(e.raw)/maxAnswers {
+	if err != nil || len(x.body.raw)+len(x.body.gzip) > len(e.raw)/maxAnswers {
 		e.answers.drop(x)
 	}
 	return &x.body, err

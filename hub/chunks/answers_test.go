@@ -9,7 +9,7 @@ import (
 	"portillon/wire"
 )
 
-// entryOf is a chunk of so many members.
+// entryOf returns the chunk of a roster with the given number of members.
 func entryOf(t *testing.T, members int) (*entry, []string) {
 	t.Helper()
 	var b wire.RosterBucket
@@ -28,7 +28,7 @@ func entryOf(t *testing.T, members int) (*entry, []string) {
 	return e, p.Hashes
 }
 
-func TestAnswerThatManyAskForIsMadeOnce(t *testing.T) {
+func TestConcurrentRequestsShareOneAnswer(t *testing.T) {
 	e, hashes := entryOf(t, 200)
 	for _, ask := range []func() (*body, error){
 		e.outline,
@@ -48,7 +48,7 @@ func TestAnswerThatManyAskForIsMadeOnce(t *testing.T) {
 	}
 }
 
-func TestKeptAnswersAreBounded(t *testing.T) {
+func TestCachedAnswersAreBounded(t *testing.T) {
 	e, hashes := entryOf(t, 200)
 	first, _ := e.answer(hashes[:1])
 	for i := range 20 {
@@ -70,7 +70,7 @@ func TestKeptAnswersAreBounded(t *testing.T) {
 		t.Error(err)
 	}
 	if n := len(e.answers.all); n >= kept+1 || slices.ContainsFunc(e.answers.all, func(a *answer) bool {
-		return a.err != nil || len(a.raw) > len(e.raw)/maxAnswers
+		return a.body.err != nil || len(a.body.raw) > len(e.raw)/maxAnswers
 	}) {
 		t.Errorf("%d answers are kept, a large one or an error among them", n)
 	}

@@ -7,15 +7,15 @@ import (
 	"portillon/wire"
 )
 
-// maxCached bounds the bytes of the chunks that are kept, as they are: with what is made of them it is three times as
-// much at most. After a change of one member machines ask for two or three chunks, of 0.1 to 1 MB each at 10,000
-// members.
+// maxCached is the maximum number of bytes of cached chunks. With the data derived from them, the cache takes at most
+// three times as much. After a change of one member, machines request two or three chunks, of 0.1 to 1 MB each at
+// 10,000 members.
 const maxCached = 6 << 20
 
-// cache keeps the chunks that were asked for last.
+// cache keeps the most recently used chunks.
 type cache struct {
 	mu      sync.Mutex
-	entries []*entry // the one that was asked for last stands last
+	entries []*entry // the most recently used is the last
 }
 
 // entry is a chunk, and what is made of it once it is asked for.
@@ -26,16 +26,24 @@ type entry struct {
 	raw  []byte
 	size int // of raw, once it was read; guarded by cache.mu
 
-	zipped sync.Once
-	gzip   []byte // nil: it is no smaller
-
-	split    sync.Once
-	splitErr error
-	taken    wire.Parts
-	at       map[string]int // places in taken, by hash
-
+	zipped   zipped
+	split    split
 	outlined body
 	answers  answers
+}
+
+// zipped is a chunk in gzip, made once.
+type zipped struct {
+	once sync.Once
+	gzip []byte // nil: it is no smaller than the chunk
+}
+
+// split is a chunk taken apart, made once.
+type split struct {
+	once  sync.Once
+	err   error
+	parts wire.Parts
+	at    map[string]int // places in parts.Elements, by hash
 }
 
 // get gives a chunk. Those who ask for one that is being read wait for it.
@@ -44,7 +52,7 @@ func (c *cache) get(sha string, read func(sha string) ([]byte, error)) (*entry, 
 	e.read.Do(func() { e.raw, e.err = read(sha) })
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e.err != nil { // it may be repaired by the next time
+	if e.err != nil { // not cached: the file may be repaired before the next request
 		c.entries = slices.DeleteFunc(c.entries, func(x *entry) bool { return x == e })
 		return nil, e.err
 	}
@@ -53,7 +61,7 @@ func (c *cache) get(sha string, read func(sha string) ([]byte, error)) (*entry, 
 	return e, nil
 }
 
-// entry is the entry of a chunk, a new one where there is none.
+// entry returns the entry of a chunk, and creates a missing one.
 func (c *cache) entry(sha string) *entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -67,7 +75,7 @@ func (c *cache) entry(sha string) *entry {
 	return e
 }
 
-// trim forgets those that were asked for least recently, but for the last one.
+// trim removes the least recently used chunks until the cache fits maxCached. It always keeps the last one.
 func (c *cache) trim() {
 	total := 0
 	for i := len(c.entries) - 1; i >= 0; i-- {
@@ -79,35 +87,36 @@ func (c *cache) trim() {
 	}
 }
 
-// compressed is the chunk in gzip; nil: that is no smaller.
+// compressed returns the chunk in gzip format; nil: compression does not make it smaller.
 func (e *entry) compressed() []byte {
-	e.zipped.Do(func() {
+	e.zipped.once.Do(func() {
 		if z := compress(e.raw); len(z) < len(e.raw) {
-			e.gzip = z
+			e.zipped.gzip = z
 		}
 	})
-	return e.gzip
+	return e.zipped.gzip
 }
 
-// parts is the chunk taken apart.
+// parts returns the chunk divided into its parts.
 func (e *entry) parts() (wire.Parts, error) {
-	e.split.Do(func() {
-		e.taken, e.splitErr = wire.SplitChunk(e.raw)
-		e.at = make(map[string]int, len(e.taken.Hashes))
-		for i, sha := range e.taken.Hashes {
-			e.at[sha] = i
+	s := &e.split
+	s.once.Do(func() {
+		s.parts, s.err = wire.SplitChunk(e.raw)
+		s.at = make(map[string]int, len(s.parts.Hashes))
+		for i, sha := range s.parts.Hashes {
+			s.at[sha] = i
 		}
 	})
-	return e.taken, e.splitErr
+	return s.parts, s.err
 }
 
-// part is a part by its hash.
+// part returns the part with a given hash, and whether the chunk has it.
 func (e *entry) part(sha string) ([]byte, bool) {
 	p, err := e.parts()
 	if err != nil {
 		return nil, false
 	}
-	i, ok := e.at[sha]
+	i, ok := e.split.at[sha]
 	if !ok {
 		return nil, false
 	}

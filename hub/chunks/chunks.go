@@ -1,13 +1,13 @@
-// Package chunks serves the chunks of a bundle to machines: whole, compressed where the machine can read that, and by
-// their parts (wire.Parts).
+// Package chunks serves the chunks of a bundle to machines: whole, compressed if the machine accepts that, and in parts
+// (wire.Parts).
 //
 //	GET  /chunks/HASH          a chunk
 //	GET  /chunks/HASH/parts    its outline (wire.Outline)
 //	POST /chunks/HASH/parts    parts of it (wire.PartsAsk)
 //
-// A chunk that many machines ask for is read, checked, compressed and taken apart once, and so is an answer. It refuses
-// what is no chunk of the bundles that Options.Served names, parts that the chunk does not have, and more than
-// wire.MaxAskedParts parts at once.
+// A chunk that many machines request is read, checked, compressed and divided only once; the same holds for a response.
+// The server rejects chunks that Options.Served does not name, parts that the chunk does not have, and requests for
+// more than wire.MaxAskedParts parts.
 package chunks
 
 import (
@@ -25,16 +25,16 @@ import (
 	"portillon/wire"
 )
 
-// Options are what a Server works with. Both are required.
+// Options holds the dependencies of a Server. Both are required.
 type Options struct {
-	// Served reports whether a chunk may be handed out now.
+	// Served reports whether the server may send a chunk now.
 	Served func(sha string) bool
-	// Read gives the bytes of a chunk, whose hash it has checked; fs.ErrNotExist: there is none. It may be called by many
-	// goroutines.
+	// Read returns the bytes of a chunk after a check of their hash; fs.ErrNotExist: the chunk does not exist. Read may be
+	// called concurrently.
 	Read func(sha string) ([]byte, error)
 }
 
-// Server serves chunks. Its methods may be called by many goroutines.
+// Server serves chunks. Its methods may be called concurrently.
 type Server struct {
 	o     Options
 	cache cache
@@ -45,7 +45,7 @@ func New(o Options) *Server { return &Server{o: o} }
 
 var chunkHash = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// chunk is the chunk that a request names, or nil once the request is answered.
+// chunk returns the chunk that a request names. If it returns nil, it has answered the request.
 func (s *Server) chunk(w http.ResponseWriter, r *http.Request) *entry {
 	sha := r.PathValue("sha")
 	if !chunkHash.MatchString(sha) || !s.o.Served(sha) {
@@ -64,7 +64,7 @@ func (s *Server) chunk(w http.ResponseWriter, r *http.Request) *entry {
 	return nil
 }
 
-// GetChunk answers GET /chunks/{sha}: what stands under a hash never changes.
+// GetChunk answers GET /chunks/{sha}. Clients may cache the response for ever: the content of a hash never changes.
 func (s *Server) GetChunk(w http.ResponseWriter, r *http.Request) {
 	e := s.chunk(w, r)
 	if e == nil {
@@ -91,7 +91,7 @@ func (s *Server) GetOutline(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	b, err := e.outline()
-	if err != nil { // the policy has no parts
+	if err != nil { // the chunk of the policy has no parts
 		http.NotFound(w, r)
 		return
 	}
@@ -99,7 +99,7 @@ func (s *Server) GetOutline(w http.ResponseWriter, r *http.Request) {
 	b.write(w, r)
 }
 
-// PostParts answers POST /chunks/{sha}/parts.
+// PostParts answers POST /chunks/{sha}/parts. The body lists the hashes of the parts.
 func (s *Server) PostParts(w http.ResponseWriter, r *http.Request) {
 	e := s.chunk(w, r)
 	if e == nil {
@@ -116,16 +116,16 @@ func (s *Server) PostParts(w http.ResponseWriter, r *http.Request) {
 	}
 	b, err := e.answer(asked)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest) // 404 would say that there is no such route
+		http.Error(w, err.Error(), http.StatusBadRequest) // not 404, which means that the hub has no such route
 		return
 	}
 	b.write(w, r)
 }
 
-// Credential gives a credential by its own hash, where one of these buckets has it; fs.ErrNotExist: none has.
+// Credential returns a credential by its own hash from one of the given buckets. fs.ErrNotExist: no bucket has it.
 func (s *Server) Credential(sha string, buckets []Bucket) ([]byte, error) {
 	for _, b := range buckets {
-		roster, err := s.o.Read(b.Roster) // all of them would fill the cache
+		roster, err := s.o.Read(b.Roster) // not cached: all rosters together would fill the cache
 		if err != nil {
 			return nil, err
 		}
@@ -143,21 +143,23 @@ func (s *Server) Credential(sha string, buckets []Bucket) ([]byte, error) {
 	return nil, fs.ErrNotExist
 }
 
-// Bucket names the two chunks of a bucket by their hashes.
+// Bucket is the two chunks of a bucket, by their hashes.
 type Bucket struct{ Roster, Badges string }
 
+// forGood allows the client to cache the response for ever.
 func forGood(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
 }
 
+// write sends the body of a response, except to a HEAD request.
 func write(w http.ResponseWriter, r *http.Request, b []byte) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
 	if r.Method != http.MethodHead {
-		w.Write(b) // the asker may be gone
+		w.Write(b) // ignore the error of a client that has disconnected
 	}
 }
 
-// acceptsGzip reports whether the asker reads gzip (RFC 9110, section 12.5.3): it is named, and not with q=0.
+// acceptsGzip reports whether the client accepts gzip (RFC 9110, section 12.5.3): the header names gzip, without q=0.
 func acceptsGzip(r *http.Request) bool {
 	for _, field := range r.Header.Values("Accept-Encoding") {
 		for one := range strings.SplitSeq(field, ",") {
@@ -171,10 +173,11 @@ func acceptsGzip(r *http.Request) bool {
 	return false
 }
 
-// smallChunk is up to how many bytes a chunk is compressed as well as possible; larger ones, of badges, as fast as
-// possible: they hold signatures, of which little can be saved.
+// smallChunk is the maximum size, in bytes, of chunks that are compressed well. Larger chunks contain badges: they are
+// compressed fast, because their signatures hardly become smaller.
 const smallChunk = 256 << 10
 
+// compress returns b in gzip format.
 func compress(b []byte) []byte {
 	level := gzip.BestSpeed
 	if len(b) <= smallChunk {
@@ -185,7 +188,7 @@ func compress(b []byte) []byte {
 	if err == nil {
 		_, err = w.Write(b)
 	}
-	if err = errors.Join(err, w.Close()); err != nil { // a buffer takes everything
+	if err = errors.Join(err, w.Close()); err != nil { // impossible: a buffer accepts all bytes
 		return b
 	}
 	return out.Bytes()

@@ -20,7 +20,7 @@ import (
 	"portillon/wire"
 )
 
-// shelf is a hub's folder of chunks.
+// shelf is an in-memory store of chunks.
 type shelf struct {
 	mu     sync.Mutex
 	chunks map[string][]byte
@@ -110,7 +110,7 @@ func unzip(t *testing.T, w *httptest.ResponseRecorder) []byte {
 	return b
 }
 
-func TestChunksAreCompressedForThoseWhoReadThat(t *testing.T) {
+func TestChunksAreCompressedForClientsThatAcceptGzip(t *testing.T) {
 	s, _, h := newShelf()
 	roster, _ := rosterOf(t, 50)
 	at := "/chunks/" + s.put(roster)
@@ -140,7 +140,7 @@ func TestChunksAreCompressedForThoseWhoReadThat(t *testing.T) {
 	}
 }
 
-func TestPartsAreServedByTheirHashes(t *testing.T) {
+func TestPartsAreServedByHash(t *testing.T) {
 	s, _, h := newShelf()
 	roster, hashes := rosterOf(t, 50)
 	at := "/chunks/" + s.put(roster) + "/parts"
@@ -161,7 +161,7 @@ func TestPartsAreServedByTheirHashes(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoPartOfAServedChunkIsRefused(t *testing.T) {
+func TestRequestsOutsideServedChunksAreRejected(t *testing.T) {
 	s, _, h := newShelf()
 	roster, hashes := rosterOf(t, 5)
 	_, others := rosterOf(t, 6)
@@ -201,7 +201,7 @@ func TestWhatIsNoPartOfAServedChunkIsRefused(t *testing.T) {
 	}
 }
 
-func TestChunkThatManyAskForIsReadOnce(t *testing.T) {
+func TestConcurrentRequestsReadAChunkOnce(t *testing.T) {
 	s, _, h := newShelf()
 	roster, hashes := rosterOf(t, 100)
 	at := "/chunks/" + s.put(roster)
@@ -237,7 +237,7 @@ func TestDamagedChunkIsReadAgain(t *testing.T) {
 	}
 }
 
-func TestRememberedChunksAreBounded(t *testing.T) {
+func TestCachedChunksAreBounded(t *testing.T) {
 	s, _, h := newShelf()
 	var paths []string
 	for i := range 20 {
@@ -265,7 +265,7 @@ func TestRememberedChunksAreBounded(t *testing.T) {
 	}
 }
 
-func TestCredentialIsFoundByItsOwnHash(t *testing.T) {
+func TestCredentialsAreFoundByTheirOwnHash(t *testing.T) {
 	s, server, _ := newShelf()
 	var buckets []chunks.Bucket
 	for i := range 3 {

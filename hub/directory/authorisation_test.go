@@ -87,69 +87,97 @@ func calls(w *world, about, other policy.MemberID, cardID string) map[string]fun
 	with := func(*store.Tx) (string, error) { return "", nil }
 	return map[string]func(context.Context, actor.Actor) error{
 		"Members": func(ctx context.Context, a actor.Actor) error {
-			_, _, err := w.Members(ctx, a, Filter{}, Page{})
+			_, _, err := w.Members.List(ctx, a, Filter{}, Page{})
 			return err
 		},
 		"Cards": func(ctx context.Context, a actor.Actor) error {
-			_, _, err := w.Cards(ctx, a, CardFilter{}, Page{})
+			_, _, err := w.Cards.Held(ctx, a, CardFilter{}, Page{})
 			return err
 		},
-		"AddFiles": func(ctx context.Context, a actor.Actor) error { _, err := w.AddFiles(ctx, a, nil); return err },
-		"SetAside": func(ctx context.Context, a actor.Actor) error { return w.SetAsideCards(ctx, a, changedMark, with) },
-		"EndOldCards": func(ctx context.Context, a actor.Actor) error {
-			return w.EndOldCards(ctx, a, changedMark, with)
+		"AddFiles": func(ctx context.Context, a actor.Actor) error { _, err := w.Badges.AddFiles(ctx, a, nil); return err },
+		"SetAside": func(ctx context.Context, a actor.Actor) error {
+			return w.Rekeying.SetAsideCards(ctx, a, changedMark, with)
 		},
-		"OldCards": func(ctx context.Context, a actor.Actor) error { _, err := w.OldCards(ctx, a); return err },
-		"Rebind":   func(ctx context.Context, a actor.Actor) error { _, err := w.Rebind(ctx, a, nil); return err },
-		"Count":    func(ctx context.Context, a actor.Actor) error { _, _, err := w.Count(ctx, a, Filter{}); return err },
-		"Member":   func(ctx context.Context, a actor.Actor) error { _, err := w.Member(ctx, a, about); return err },
-		"Own":      func(ctx context.Context, a actor.Actor) error { _, err := w.Own(ctx, a); return err },
-		"Add":      func(ctx context.Context, a actor.Actor) error { _, err := w.Add(ctx, a, Member{Name: "A"}); return err },
+		"EndOldCards": func(ctx context.Context, a actor.Actor) error {
+			return w.Rekeying.EndOldCards(ctx, a, changedMark, with)
+		},
+		"OldCards": func(ctx context.Context, a actor.Actor) error { _, err := w.Rekeying.OldCards(ctx, a); return err },
+		"Rebind":   func(ctx context.Context, a actor.Actor) error { _, err := w.Rekeying.Rebind(ctx, a, nil); return err },
+		"Count": func(ctx context.Context, a actor.Actor) error {
+			_, _, err := w.Members.Count(ctx, a, Filter{})
+			return err
+		},
+		"Member": func(ctx context.Context, a actor.Actor) error { _, err := w.Members.Get(ctx, a, about); return err },
+		"Own":    func(ctx context.Context, a actor.Actor) error { _, err := w.Members.Own(ctx, a); return err },
+		"Add": func(ctx context.Context, a actor.Actor) error {
+			_, err := w.Members.Add(ctx, a, Member{Name: "A"})
+			return err
+		},
 		"AddNote": func(ctx context.Context, a actor.Actor) error {
-			_, err := w.Add(ctx, a, Member{Name: "A", Note: "n"})
+			_, err := w.Members.Add(ctx, a, Member{Name: "A", Note: "n"})
 			return err
 		},
 		"Change": func(ctx context.Context, a actor.Actor) error {
-			_, err := w.Change(ctx, a, about, 99, func(*Member) error { return nil })
+			_, err := w.Members.Change(ctx, a, about, 99, func(*Member) error { return nil })
 			return err
 		},
-		"Merge":   func(ctx context.Context, a actor.Actor) error { _, err := w.Merge(ctx, a, about, "m-none"); return err },
-		"Erase":   func(ctx context.Context, a actor.Actor) error { return w.Erase(ctx, a, about, 99) },
-		"Erased":  func(ctx context.Context, a actor.Actor) error { _, err := w.Erased(ctx, a, about); return err },
-		"AddCard": func(ctx context.Context, a actor.Actor) error { _, err := w.AddCard(ctx, a, about, Card{}); return err },
-		"SetCard": func(ctx context.Context, a actor.Actor) error { return w.SetCard(ctx, a, about, cardID, Lost, "") },
-		"RemoveCard": func(ctx context.Context, a actor.Actor) error {
-			return w.RemoveCard(ctx, a, about, "c-none")
+		"Merge": func(ctx context.Context, a actor.Actor) error {
+			_, err := w.Members.Merge(ctx, a, about, "m-none")
+			return err
 		},
-		"Taps":   func(ctx context.Context, a actor.Actor) error { _, _, err := w.Taps(ctx, a, Page{}); return err },
-		"Assign": func(ctx context.Context, a actor.Actor) error { _, err := w.Assign(ctx, a, "none", about); return err },
+		"Erase":  func(ctx context.Context, a actor.Actor) error { return w.Erasures.Erase(ctx, a, about, 99) },
+		"Erased": func(ctx context.Context, a actor.Actor) error { _, err := w.Erasures.Erased(ctx, a, about); return err },
+		"AddCard": func(ctx context.Context, a actor.Actor) error {
+			_, err := w.Cards.AddCard(ctx, a, about, Card{})
+			return err
+		},
+		"SetCard": func(ctx context.Context, a actor.Actor) error {
+			return w.Cards.SetCard(ctx, a, about, cardID, Lost, "")
+		},
+		"RemoveCard": func(ctx context.Context, a actor.Actor) error {
+			return w.Cards.RemoveCard(ctx, a, about, "c-none")
+		},
+		"Taps": func(ctx context.Context, a actor.Actor) error {
+			_, _, err := w.Taps.Unknown(ctx, a, Page{})
+			return err
+		},
+		"Assign": func(ctx context.Context, a actor.Actor) error {
+			_, err := w.Taps.Assign(ctx, a, "none", about)
+			return err
+		},
 		"AddBadges": func(ctx context.Context, a actor.Actor) error {
-			_, err := w.AddBadges(ctx, a, about, "x", nil)
+			_, err := w.Badges.AddBadges(ctx, a, about, "x", nil)
 			return err
 		},
 		"AddBadgeURL": func(ctx context.Context, a actor.Actor) error {
-			_, err := w.AddBadgeURL(ctx, a, about, "x")
+			_, err := w.Badges.AddBadgeURL(ctx, a, about, "x")
 			return err
 		},
-		"RemoveBadge": func(ctx context.Context, a actor.Actor) error { return w.RemoveBadge(ctx, a, about, "none") },
+		"RemoveBadge": func(ctx context.Context, a actor.Actor) error { return w.Badges.RemoveBadge(ctx, a, about, "none") },
 		"BadgeData": func(ctx context.Context, a actor.Actor) error {
-			_, _, err := w.BadgeData(ctx, a, about, "none")
+			_, _, err := w.Badges.BadgeData(ctx, a, about, "none")
 			return err
 		},
-		"Endings":    func(ctx context.Context, a actor.Actor) error { _, err := w.Endings(ctx, a); return err },
-		"Preview":    func(ctx context.Context, a actor.Actor) error { _, err := w.Preview(ctx, a, list); return err },
-		"Confirm":    func(ctx context.Context, a actor.Actor) error { _, err := w.Confirm(ctx, a, "none"); return err },
-		"Apply":      func(ctx context.Context, a actor.Actor) error { _, err := w.Apply(ctx, a, "none"); return err },
-		"ExportCSV":  func(ctx context.Context, a actor.Actor) error { return w.Export(ctx, a, CSV, io.Discard) },
-		"ExportXLSX": func(ctx context.Context, a actor.Actor) error { return w.Export(ctx, a, XLSX, io.Discard) },
-		"ExportYAML": func(ctx context.Context, a actor.Actor) error { return w.Export(ctx, a, YAML, io.Discard) },
+		"Endings": func(ctx context.Context, a actor.Actor) error { _, err := w.Members.Endings(ctx, a); return err },
+		"Preview": func(ctx context.Context, a actor.Actor) error { _, err := w.Imports.Preview(ctx, a, list); return err },
+		"Confirm": func(ctx context.Context, a actor.Actor) error {
+			_, err := w.Imports.Confirm(ctx, a, "none")
+			return err
+		},
+		"Apply": func(ctx context.Context, a actor.Actor) error {
+			_, err := w.Imports.Apply(ctx, a, "none")
+			return err
+		},
+		"ExportCSV":  func(ctx context.Context, a actor.Actor) error { return w.Exports.Export(ctx, a, CSV, io.Discard) },
+		"ExportXLSX": func(ctx context.Context, a actor.Actor) error { return w.Exports.Export(ctx, a, XLSX, io.Discard) },
+		"ExportYAML": func(ctx context.Context, a actor.Actor) error { return w.Exports.Export(ctx, a, YAML, io.Discard) },
 	}
 }
 
-func TestEveryMethodRefusesWhoMayNot(t *testing.T) {
+func TestEveryMethodRefusesActorsWithoutTheRight(t *testing.T) {
 	w := newWorld(t)
 	self, other := w.add("Self", "self@example.org"), w.add("Other", "other@example.org")
-	card := must[Card](t)(w.AddCard(t.Context(), owner, self.ID, Card{Number: "62E3086CED"}))
+	card := must[Card](t)(w.Cards.AddCard(t.Context(), owner, self.ID, Card{Number: "62E3086CED"}))
 	all, about := actors(self.ID, other.ID)
 	for i, a := range all {
 		for name, call := range calls(w, about[i], other.ID, card.ID) {
@@ -169,11 +197,11 @@ func TestEveryMethodRefusesWhoMayNot(t *testing.T) {
 }
 
 // What may be seen of a member: their number with cards.write alone, notes with members.notes alone.
-func TestWhatAnActorMayNotSeeIsLeftOut(t *testing.T) {
+func TestFieldsThatAnActorMayNotSeeAreLeftOut(t *testing.T) {
 	w := newWorld(t)
-	m := must[Member](t)(w.Add(t.Context(), owner, Member{Name: "Léa", Note: "secret",
+	m := must[Member](t)(w.Members.Add(t.Context(), owner, Member{Name: "Léa", Note: "secret",
 		Emails: []string{"lea@example.org"}}))
-	must[Card](t)(w.AddCard(t.Context(), owner, m.ID, Card{Number: "62E3086CED", Note: "secret"}))
+	must[Card](t)(w.Cards.AddCard(t.Context(), owner, m.ID, Card{Number: "62E3086CED", Note: "secret"}))
 	scoped := func(acts ...actor.Act) actor.Actor {
 		return actor.Actor{Account: "t", Name: "Token", Site: actor.Owner, Scopes: acts}
 	}
@@ -190,9 +218,9 @@ func TestWhatAnActorMayNotSeeIsLeftOut(t *testing.T) {
 		"the member":    {self, true, false, false},
 		"administrator": {actor.Actor{Account: "b", Name: "B", Site: actor.Administrator}, false, true, true},
 	} {
-		get := func() (Member, error) { return w.Member(t.Context(), c.a, m.ID) }
+		get := func() (Member, error) { return w.Members.Get(t.Context(), c.a, m.ID) }
 		if c.own {
-			get = func() (Member, error) { return w.Own(t.Context(), c.a) }
+			get = func() (Member, error) { return w.Members.Own(t.Context(), c.a) }
 		}
 		got := must[Member](t)(get())
 		if (got.Cards[0].Number != "") != c.number || (got.Note != "") != c.notes ||
@@ -200,12 +228,12 @@ func TestWhatAnActorMayNotSeeIsLeftOut(t *testing.T) {
 			t.Errorf("%s: %+v", name, got)
 		}
 		if !c.own {
-			list, _, err := w.Members(t.Context(), c.a, Filter{}, Page{})
+			list, _, err := w.Members.List(t.Context(), c.a, Filter{}, Page{})
 			if err != nil || len(list) != 1 || (list[0].Cards[0].Number != "") != c.number || (list[0].Note != "") != c.notes {
 				t.Errorf("%s: list %+v %v", name, list, err)
 			}
 			var b strings.Builder
-			if err := w.Export(t.Context(), c.a, CSV, &b); err != nil || strings.Contains(b.String(),
+			if err := w.Exports.Export(t.Context(), c.a, CSV, &b); err != nil || strings.Contains(b.String(),
 				"62E3086CED") != c.number || strings.Contains(b.String(), "secret") {
 				t.Errorf("%s: export %q %v", name, b.String(), err)
 			}
@@ -213,7 +241,7 @@ func TestWhatAnActorMayNotSeeIsLeftOut(t *testing.T) {
 	}
 	// Who changes a member without seeing notes neither removes nor writes one.
 	writer := scoped(actor.WriteMembers)
-	got := must[Member](t)(w.Change(t.Context(), writer, m.ID, w.member(m.ID).Version, func(m *Member) error {
+	got := must[Member](t)(w.Members.Change(t.Context(), writer, m.ID, w.member(m.ID).Version, func(m *Member) error {
 		if m.Note != "" {
 			t.Error("the note is shown")
 		}
@@ -223,7 +251,7 @@ func TestWhatAnActorMayNotSeeIsLeftOut(t *testing.T) {
 	if got.Name != "" || w.member(m.ID).Note != "secret" || w.member(m.ID).Name != "Léa Martin" {
 		t.Errorf("%+v", got)
 	}
-	_, err := w.Change(t.Context(), writer, m.ID, w.member(m.ID).Version,
+	_, err := w.Members.Change(t.Context(), writer, m.ID, w.member(m.ID).Version,
 		func(m *Member) error { m.Note = "x"; return nil })
 	if denied := (*actor.Denied)(nil); !errors.As(err, &denied) {
 		t.Errorf("a note was written: %v", err)
@@ -231,24 +259,24 @@ func TestWhatAnActorMayNotSeeIsLeftOut(t *testing.T) {
 }
 
 // The rows of one site are nothing to another.
-func TestAnotherSiteSeesNothing(t *testing.T) {
+func TestMembersOfAnotherSiteAreNotFound(t *testing.T) {
 	w := newWorld(t)
 	m := w.add("Léa", "lea@example.org")
-	must[Card](t)(w.AddCard(t.Context(), owner, m.ID, Card{Number: "62E3086CED"}))
+	must[Card](t)(w.Cards.AddCard(t.Context(), owner, m.ID, Card{Number: "62E3086CED"}))
 	o := *w.o
 	o.Site = w.db.Site("otherlab")
-	other := must[*Service](t)(New(o))
-	if list, _, err := other.Members(t.Context(), owner, Filter{}, Page{}); err != nil || len(list) != 0 {
+	other := must[*Services](t)(New(o))
+	if list, _, err := other.Members.List(t.Context(), owner, Filter{}, Page{}); err != nil || len(list) != 0 {
 		t.Errorf("%v %v", list, err)
 	}
-	if _, err := other.Member(t.Context(), owner, m.ID); err == nil {
+	if _, err := other.Members.Get(t.Context(), owner, m.ID); err == nil {
 		t.Error("a member of another site is found")
 	}
-	if err := other.Erase(t.Context(), owner, m.ID, m.Version+1); err == nil {
+	if err := other.Erasures.Erase(t.Context(), owner, m.ID, m.Version+1); err == nil {
 		t.Error("a member of another site is erased")
 	}
-	n := must[Member](t)(other.Add(t.Context(), owner, Member{ID: m.ID, Name: "Another"}))
-	if _, err := other.AddCard(t.Context(), owner, n.ID, Card{Number: "62E3086CED"}); err != nil {
+	n := must[Member](t)(other.Members.Add(t.Context(), owner, Member{ID: m.ID, Name: "Another"}))
+	if _, err := other.Cards.AddCard(t.Context(), owner, n.ID, Card{Number: "62E3086CED"}); err != nil {
 		t.Error(err)
 	}
 	if got := w.member(m.ID); got.Name != "Léa" || len(got.Cards) != 1 {
@@ -256,20 +284,20 @@ func TestAnotherSiteSeesNothing(t *testing.T) {
 	}
 }
 
-func TestAuditNamesNobody(t *testing.T) {
+func TestAuditEntriesNameNoPerson(t *testing.T) {
 	w := newWorld(t)
 	m := w.add("Léa Martin", "lea@example.org")
-	must[Member](t)(w.Change(t.Context(), owner, m.ID, m.Version, func(m *Member) error {
+	must[Member](t)(w.Members.Change(t.Context(), owner, m.ID, m.Version, func(m *Member) error {
 		m.Emails,
 			m.Note = []string{"x@example.org"}, "secret"
 		return nil
 	}))
-	card := must[Card](t)(w.AddCard(t.Context(), owner, m.ID, Card{Number: "62E3086CED"}))
-	if err := w.SetCard(t.Context(), owner, m.ID, card.ID, Lost, "secret"); err != nil {
+	card := must[Card](t)(w.Cards.AddCard(t.Context(), owner, m.ID, Card{Number: "62E3086CED"}))
+	if err := w.Cards.SetCard(t.Context(), owner, m.ID, card.ID, Lost, "secret"); err != nil {
 		t.Fatal(err)
 	}
 	w.bring(Import{Name: "a.csv", Data: []byte("name;email\nJules Bernard;jules@example.org\n")})
-	if err := w.Erase(t.Context(), owner, m.ID, w.member(m.ID).Version); err != nil {
+	if err := w.Erasures.Erase(t.Context(), owner, m.ID, w.member(m.ID).Version); err != nil {
 		t.Fatal(err)
 	}
 	all := strings.Join(w.audit, "\n")
@@ -302,33 +330,33 @@ func TestUnknownCardIsAssignedByItsHMAC(t *testing.T) {
 			UnknownTap{EnrolCard: old, Machine: "laser", At: w.now.Add(-25 * time.Hour), Seq: 3},
 			UnknownTap{Machine: "laser", At: w.now.Add(-2 * time.Hour), Seq: 4})
 	})
-	taps, next, err := w.Taps(t.Context(), owner, Page{})
+	taps, next, err := w.Taps.Unknown(t.Context(), owner, Page{})
 	if err != nil || next != "" || len(taps) != 2 || taps[0].Times != 2 || taps[0].Code != "ABC123" ||
 		taps[0].Machine != "vinyl" || !taps[0].Assignable || taps[1].Assignable {
 		t.Fatalf("%+v %q %v", taps, next, err)
 	}
-	first, next, err := w.Taps(t.Context(), owner, Page{Limit: 1})
+	first, next, err := w.Taps.Unknown(t.Context(), owner, Page{Limit: 1})
 	if err != nil || len(first) != 1 || next == "" {
 		t.Fatalf("%+v %q %v", first, next, err)
 	}
-	if rest, next, err := w.Taps(t.Context(), owner, Page{Limit: 1, After: next}); err != nil || len(rest) != 1 ||
+	if rest, next, err := w.Taps.Unknown(t.Context(), owner, Page{Limit: 1, After: next}); err != nil || len(rest) != 1 ||
 		next != "" || rest[0].ID != taps[1].ID {
 		t.Errorf("%+v %q %v", rest, next, err)
 	}
-	if _, err := w.Assign(t.Context(), owner, taps[1].ID, m.ID); len(invalid(err)) != 1 {
+	if _, err := w.Taps.Assign(t.Context(), owner, taps[1].ID, m.ID); len(invalid(err)) != 1 {
 		t.Errorf("a card without a seal was assigned: %v", err)
 	}
-	if _, err := w.Assign(t.Context(), owner, "none", m.ID); err == nil {
+	if _, err := w.Taps.Assign(t.Context(), owner, "none", m.ID); err == nil {
 		t.Error("a tap that is not there was assigned")
 	}
-	got := must[Card](t)(w.Assign(t.Context(), owner, taps[0].ID, m.ID))
+	got := must[Card](t)(w.Taps.Assign(t.Context(), owner, taps[0].ID, m.ID))
 	if got.Number != "hmac:"+card.Card || got.State != Active {
 		t.Errorf("%+v", got)
 	}
-	if taps, _, _ := w.Taps(t.Context(), owner, Page{}); len(taps) != 1 {
+	if taps, _, _ := w.Taps.Unknown(t.Context(), owner, Page{}); len(taps) != 1 {
 		t.Errorf("an assigned card is unknown: %+v", taps)
 	}
-	if snap := must[*Snapshot](t)(w.Snapshot(t.Context())); len(snap.Members) != 1 ||
+	if snap := must[*Snapshot](t)(w.Exports.Snapshot(t.Context())); len(snap.Members) != 1 ||
 		snap.Members[0].Cards[0] != got.Number {
 		t.Errorf("%+v", snap.Members)
 	}

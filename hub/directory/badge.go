@@ -22,12 +22,18 @@ import (
 	"portillon/site"
 )
 
-// AddBadges adds a badge, or those of a ZIP: JSON, JWT, baked PNG or SVG. Each is verified; it is kept with every
-// check,
-// whatever the verdict, as long as it can be read and is the member's. With an empty id, the recipient says whose
-// it is.
-// A status list among the files is kept too. Of a ZIP, files that are not kept come back with Badge.Refused.
-func (s *Service) AddBadges(ctx context.Context, a actor.Actor, id policy.MemberID, name string,
+// Badges adds and removes the badges of members. Each is verified when it is added.
+type Badges struct {
+	core      *core
+	documents *documents
+}
+
+// AddBadges adds a badge, or those of a ZIP: JSON, JWT, or a PNG or SVG that holds one. Each badge is verified. It is
+// kept with all its checks, whatever the verdict, as long as it can be read and was issued to the member. With an
+// empty id, the recipient in the badge says which member it goes to. A status list among the files is kept too. Files
+// of a ZIP that are not kept come back with Badge.Refused; where no file is kept, the error is *fault.Invalid. The
+// actor needs actor.WriteBadges about the member, with an empty id about all.
+func (s *Badges) AddBadges(ctx context.Context, a actor.Actor, id policy.MemberID, name string,
 	data []byte) ([]Badge, error) {
 	if err := a.May(actor.WriteBadges, about(id)); err != nil {
 		return nil, err
@@ -39,8 +45,10 @@ func (s *Service) AddBadges(ctx context.Context, a actor.Actor, id policy.Member
 	return s.addFiles(ctx, a, id, files)
 }
 
-// AddBadgeURL adds the badge that stands at an https address.
-func (s *Service) AddBadgeURL(ctx context.Context, a actor.Actor, id policy.MemberID, address string) (Badge, error) {
+// AddBadgeURL adds the badge at an https address, which the hub fetches. The fetcher refuses addresses of the hub's
+// own network. The actor needs actor.WriteBadges about the member. An address that cannot be used or fetched is
+// *fault.Invalid.
+func (s *Badges) AddBadgeURL(ctx context.Context, a actor.Actor, id policy.MemberID, address string) (Badge, error) {
 	if err := a.May(actor.WriteBadges, about(id)); err != nil {
 		return Badge{}, err
 	}
@@ -51,15 +59,16 @@ func (s *Service) AddBadgeURL(ctx context.Context, a actor.Actor, id policy.Memb
 	u, err := url.Parse(address)
 	switch {
 	case err != nil || len(address) > maxSubject:
-		return Badge{}, wrong("this is no address")
+		return Badge{}, wrong("not an address")
 	case u.Scheme != "https" || u.Host == "" || u.User != nil:
 		return Badge{}, wrong("an address begins with https:// and names a host, without a user")
-	case s.o.Fetch == nil:
-		return Badge{}, wrong("this hub fetches nothing from the web: download the badge and add the file")
+	case s.documents.fetch == nil:
+		return Badge{}, wrong("the hub fetches nothing from the web: download the badge and add the file")
 	}
-	data, err := s.o.Fetch(ctx).Resolve(address)
+	// Fetch the badge; the name of its file is the last part of the address.
+	data, err := s.documents.fetch(ctx).Resolve(address)
 	if err != nil {
-		s.log.Info("badge not fetched", "err", err)
+		s.core.log.Info("badge not fetched", "err", err)
 		return Badge{}, wrong("the badge cannot be fetched: " + clip(err.Error(), 300))
 	}
 	base := path.Base(u.Path)
@@ -76,35 +85,39 @@ func (s *Service) AddBadgeURL(ctx context.Context, a actor.Actor, id policy.Memb
 	return all[0], nil
 }
 
-// upload is a file that somebody gave.
+// upload is a file that somebody gave: its name, where it is from (the name, or the address it was fetched from), and
+// its bytes.
 type upload struct {
 	name string // as it was called
 	from string
 	data []byte
 }
 
-// addFiles verifies the files, then writes those that can be kept in one transaction.
-func (s *Service) addFiles(ctx context.Context, a actor.Actor, id policy.MemberID, files []upload) ([]Badge, error) {
-	p, err := s.o.Policy(ctx)
+// addFiles verifies the files outside of any transaction, because that takes milliseconds for each, then writes those
+// that can be kept in one transaction. It returns the badges as they were kept or refused.
+func (s *Badges) addFiles(ctx context.Context, a actor.Actor, id policy.MemberID, files []upload) ([]Badge, error) {
+	p, err := s.core.policy(ctx)
 	if err != nil {
 		return nil, err
 	}
-	src, err := s.sources(ctx, false)
+	src, err := s.documents.sources(ctx, false)
 	if err != nil {
 		return nil, err
 	}
-	x, err := s.current(ctx)
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if id != "" && x.byID[id] == nil {
 		return nil, &fault.NotFound{What: "member", ID: clip(string(id), 64)}
 	}
-	now := s.o.Now()
+	now := s.core.now()
+	// Status lists first: the badges in the same ZIP are judged with them.
 	lists := src.takeLists(files, p, now)
 	var out []Badge
 	var kept []verified
 	owners := x.owners()
+	// Verify each badge, and find out which member it goes to.
 	for i, f := range files {
 		if lists[i] {
 			continue
@@ -122,6 +135,7 @@ func (s *Service) addFiles(ctx context.Context, a actor.Actor, id policy.MemberI
 		}
 		out = append(out, v.Badge)
 	}
+	// Write what can be kept.
 	if len(kept) == 0 && !slices.Contains(lists, true) {
 		return nil, refusals(files, out)
 	}
@@ -138,7 +152,7 @@ func (s *Service) addFiles(ctx context.Context, a actor.Actor, id policy.MemberI
 	return out, nil
 }
 
-// refusals is the error where nothing was kept.
+// refusals is the error of an upload of which no file was kept: a fault for each file.
 func refusals(files []upload, all []Badge) error {
 	e := &fault.Invalid{}
 	for _, b := range all {
@@ -152,7 +166,8 @@ func refusals(files []upload, all []Badge) error {
 	return e
 }
 
-// takeLists finds the status lists among the files, so that badges given with them can be judged.
+// takeLists finds the status lists among the files, so that the badges given with them are judged by them. It returns
+// which files are status lists.
 func (s *sources) takeLists(files []upload, p *policy.Policy, at time.Time) []bool {
 	out := make([]bool, len(files))
 	if p == nil {
@@ -170,13 +185,14 @@ func (s *sources) takeLists(files []upload, p *policy.Policy, at time.Time) []bo
 	return out
 }
 
-// owners finds whose a badge is.
+// owners finds the member that a badge goes to. count is how many badges each member has, with those of this upload.
 type owners struct {
 	site    site.Site
 	members []policy.MemberID
 	count   map[policy.MemberID]int
 }
 
+// owners makes the search for owners among all members.
 func (x *index) owners() *owners {
 	o := &owners{count: map[policy.MemberID]int{}}
 	for _, e := range x.entries {
@@ -188,10 +204,11 @@ func (x *index) owners() *owners {
 	return o
 }
 
-// of is the member that a badge goes to, or why it goes to nobody. Where id names a member, it must be their badge.
+// of is the member that a badge goes to, or the reason why it goes to nobody. Where id names a member, the badge must
+// have been issued to them.
 func (o *owners) of(id policy.MemberID, v *verified) (_ policy.MemberID, refused string) {
 	if v.badge == nil {
-		return "", "this is no badge that can be read: " + clip(v.why, 300)
+		return "", "not a badge that can be read: " + clip(v.why, 300)
 	}
 	owner := id
 	if id == "" {
@@ -206,7 +223,7 @@ func (o *owners) of(id policy.MemberID, v *verified) (_ policy.MemberID, refused
 		}
 	} else if m := o.site.Members[slices.Index(o.members, id)]; !v.badge.IsFor(openbadge.Recipient{Emails: m.Emails,
 		Subjects: m.Subjects}) {
-		return "", "it was issued to somebody else: none of the member's addresses and subjects is its recipient"
+		return "", "the badge was issued to somebody else: none of the member's addresses and subjects is its recipient"
 	}
 	if o.count[owner] >= maxBadges {
 		return "", fmt.Sprintf("the member has %d badges, at most %d are kept", o.count[owner], maxBadges)
@@ -215,16 +232,16 @@ func (o *owners) of(id policy.MemberID, v *verified) (_ policy.MemberID, refused
 	return owner, ""
 }
 
-// keep writes badges, their bytes, and what their verdicts rest on. A badge that is there already is written anew, and
-// stays whose it is.
-func (s *Service) keep(ctx context.Context, a actor.Actor, id policy.MemberID, files []upload, kept []verified,
+// keep writes badges, their bytes, and the documents that their verdicts rest on. A badge that is there already is
+// written anew, and stays the same member's.
+func (s *Badges) keep(ctx context.Context, a actor.Actor, id policy.MemberID, files []upload, kept []verified,
 	src *sources) error {
 	bytes := map[string][]byte{}
 	for _, f := range files {
 		sum := sha256.Sum256(f.data)
 		bytes[hex.EncodeToString(sum[:])] = f.data
 	}
-	return s.write(ctx, a, actor.WriteBadges, func(c *change) (string, string, error) {
+	return s.core.write(ctx, a, actor.WriteBadges, func(c *change) (string, string, error) {
 		for i := range kept {
 			if err := c.keepBadge(ctx, &kept[i], bytes[kept[i].ID], id != ""); err != nil {
 				return "", "", err
@@ -242,6 +259,8 @@ func (s *Service) keep(ctx context.Context, a actor.Actor, id policy.MemberID, f
 	})
 }
 
+// keepBadge writes one badge of a member. named says that a person named the member: the badge is then noted at the
+// member where its recipient alone would be ambiguous. A badge that another member has is *fault.Invalid.
 func (c *change) keepBadge(ctx context.Context, v *verified, data []byte, named bool) error {
 	r, err := one(ctx, c, v.Member)
 	if err != nil {
@@ -258,6 +277,7 @@ func (c *change) keepBadge(ctx context.Context, v *verified, data []byte, named 
 			Wrong: "the badge is the member's already: " + string(owner),
 			Right: "remove it there first"}}}
 	}
+	// A new badge gets a file name of its own, and a place after the others.
 	if owner == "" {
 		if v.File, err = c.freeName(ctx, v.File, v.ID); err != nil {
 			return err
@@ -283,8 +303,8 @@ func (c *change) keepBadge(ctx context.Context, v *verified, data []byte, named 
 	return c.save(ctx, r)
 }
 
-// nameFile notes the file of a badge at its member, where the badge alone does not tell whose it is: it is for an
-// address that another member has too.
+// nameFile notes the file of a badge at its member, where the badge alone does not say which member it is: it was
+// issued to an address that another member has too.
 func (c *change) nameFile(ctx context.Context, r *record, v *verified) error {
 	if len(r.Emails) == 0 || slices.Contains(r.files, v.File) {
 		return nil
@@ -312,8 +332,9 @@ func (c *change) shared(ctx context.Context, r *record) (bool, error) {
 	return false, nil
 }
 
+// writeBadge writes the row of a badge, or its new verdict where the row is there; place counts for a new row only.
 func (c *change) writeBadge(ctx context.Context, v *verified, place int64) error {
-	c.s.bases.drop(v.ID) // until Verify has judged it
+	c.core.bases.drop(v.ID) // until Verify has judged it
 	to, err := json.Marshal(v.to)
 	if err != nil {
 		return err
@@ -335,7 +356,8 @@ func (c *change) writeBadge(ctx context.Context, v *verified, place int64) error
 	return err
 }
 
-// keepSources writes the lists and documents that were given or fetched.
+// keepSources writes the status lists and documents that were given or fetched, as far as an accepted badge rests on
+// them. An empty document is kept too: its issuer removed it.
 func (c *change) keepSources(ctx context.Context, src *sources) error {
 	for address, data := range src.gotLists {
 		if len(data) == 0 || !src.accepted[address] {
@@ -364,7 +386,7 @@ func (c *change) keepSources(ctx context.Context, src *sources) error {
 	return nil
 }
 
-// freeName is the file's name, or one with a part of the hash where another badge has it.
+// freeName is the name of a file, or the name with 16 digits of the badge's hash where another badge has it.
 func (c *change) freeName(ctx context.Context, file, id string) (string, error) {
 	var n int
 	err := c.QueryRow(ctx, `SELECT COUNT(*) FROM badge WHERE site = $1 AND file = $2`, file).Scan(&n)
@@ -375,7 +397,8 @@ func (c *change) freeName(ctx context.Context, file, id string) (string, error) 
 	return strings.TrimSuffix(file, ext) + "-" + id[:16] + ext, nil
 }
 
-// fileName is the name that a badge has in an export: badges/ and what it was called, with the ending of what it is.
+// fileName is the name of a badge in an export: "badges/" and the name it was uploaded with, at most four folders
+// deep, with the extension of its format. Characters that not every file system takes become hyphens.
 func fileName(f upload) string {
 	name := strings.TrimPrefix(path.Clean("/"+strings.ReplaceAll(f.name, `\`, "/")), "/")
 	name = strings.TrimPrefix(name, "badges/")
@@ -408,7 +431,7 @@ func fileName(f upload) string {
 	return "badges/" + name
 }
 
-// extensionOf is the ending of a file with these bytes.
+// extensionOf is the extension of a badge file, by its bytes: .png, .svg, .json, or .jwt for the rest.
 func extensionOf(data []byte) string {
 	switch bake.Format(data) {
 	case bake.PNG:
@@ -422,13 +445,13 @@ func extensionOf(data []byte) string {
 	return ".jwt"
 }
 
-// RemoveBadge removes a badge from a member. The issuer's revocation is another thing: a removed badge can be
-// added again.
-func (s *Service) RemoveBadge(ctx context.Context, a actor.Actor, id policy.MemberID, badgeID string) error {
+// RemoveBadge removes a badge from a member. It does not revoke it: only the issuer does, and a removed badge can be
+// added again. The actor needs actor.WriteBadges about the member.
+func (s *Badges) RemoveBadge(ctx context.Context, a actor.Actor, id policy.MemberID, badgeID string) error {
 	if err := a.May(actor.WriteBadges, about(id)); err != nil {
 		return err
 	}
-	return s.write(ctx, a, actor.WriteBadges, func(c *change) (string, string, error) {
+	return s.core.write(ctx, a, actor.WriteBadges, func(c *change) (string, string, error) {
 		r, err := one(ctx, c, id)
 		if err != nil {
 			return "", "", err
@@ -450,13 +473,14 @@ func (s *Service) RemoveBadge(ctx context.Context, a actor.Actor, id policy.Memb
 	})
 }
 
-// BadgeData are the bytes of a member's badge, as they were given.
-func (s *Service) BadgeData(ctx context.Context, a actor.Actor, id policy.MemberID, badgeID string) (file string,
+// BadgeData returns the bytes of a member's badge, as they were given, and the name of its file. The actor must be one
+// who may see the member. It returns *fault.NotFound where this member has no such badge.
+func (s *Badges) BadgeData(ctx context.Context, a actor.Actor, id policy.MemberID, badgeID string) (file string,
 	data []byte, err error) {
 	if err := maySee(a, id); err != nil {
 		return "", nil, err
 	}
-	err = s.site.QueryRow(ctx, `SELECT b.file, d.data FROM badge b JOIN badge_data d ON d.site = $1 AND d.id = b.id
+	err = s.core.site.QueryRow(ctx, `SELECT b.file, d.data FROM badge b JOIN badge_data d ON d.site = $1 AND d.id = b.id
 		WHERE b.site = $1 AND b.member = $2 AND b.id = $3`, string(id), badgeID).Scan(&file, &data)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil, &fault.NotFound{What: "badge", ID: clip(badgeID, 64)}

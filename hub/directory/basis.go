@@ -11,7 +11,8 @@ import (
 	"portillon/wire"
 )
 
-// basis is what the verdict on a badge rests on besides its bytes and the time.
+// basis is what the verdict on a badge rests on besides its bytes and the time. While it holds, the badge is not
+// judged again.
 type basis struct {
 	trust     string            // trustTexts.of it
 	issuer    string            // empty: all issuers matter
@@ -22,18 +23,21 @@ type basis struct {
 // retryAfter is how long a document that was out of reach is not asked for again.
 const retryAfter = 10 * time.Minute
 
-// bases are those of the badges whose verdict in the database is the one that they make.
+// bases are the bases of the badges whose stored verdict is the one that they lead to. They are in memory only: after
+// a start, each badge is judged once.
 type bases struct {
 	mu sync.Mutex
 	of map[string]*basis // by the badge's id
 }
 
-// trustTexts are the issuers of a policy as text.
+// trustTexts are the issuers that a policy trusts, as text: two policies trust an issuer alike where the texts are
+// equal.
 type trustTexts struct {
 	all string
 	of  map[string]string // by issuer: with the issuers of its status lists
 }
 
+// trustTextsOf are the texts of a policy; without a policy nobody is trusted.
 func trustTextsOf(p *policy.Policy) trustTexts {
 	t := trustTexts{of: map[string]string{}}
 	if p == nil {
@@ -53,8 +57,8 @@ func trustTextsOf(p *policy.Policy) trustTexts {
 	return t
 }
 
-// text is the part of the trust that a verdict rests on: of a proved badge of Open Badges 3.0 its issuer and those who
-// may sign its status lists. All of it, of every other badge.
+// text is the part of the trust that a verdict rests on. For a proved badge of Open Badges 3.0 that is its issuer and
+// those who may sign the issuer's status lists; for every other badge all of it.
 func (t trustTexts) text(issuer string) string {
 	if issuer == "" {
 		return t.all
@@ -62,7 +66,7 @@ func (t trustTexts) text(issuer string) string {
 	return t.of[issuer]
 }
 
-// stateOf is what is known of an address, once what was fetched is written.
+// stateOf is the SHA-256 of the documents at an address, once what was fetched is written; blanks where there is none.
 func (s *sources) stateOf(url string) string {
 	var b strings.Builder
 	for _, from := range [][2]map[string][]byte{{s.gotLists, s.lists}, {s.gotWeb, s.web}} {
@@ -78,7 +82,8 @@ func (s *sources) stateOf(url string) string {
 	return b.String()
 }
 
-// basisOf is what the verdict rests on that was reached last.
+// basisOf is the basis of the verdict that was reached last. Where a document was out of reach, the basis holds for
+// retryAfter only.
 func (s *sources) basisOf(v *verified, t trustTexts, at time.Time) *basis {
 	b := &basis{documents: map[string]string{}}
 	if v.ob3 && v.proved {
@@ -93,7 +98,8 @@ func (s *sources) basisOf(v *verified, t trustTexts, at time.Time) *basis {
 	return b
 }
 
-// holds reports whether the verdict would be the same now. states remembers what was found of addresses.
+// holds reports whether a verdict would be the same now. states remembers the state of each address for the next
+// badges.
 func (b *basis) holds(t trustTexts, src *sources, states map[string]string, at time.Time) bool {
 	if b.trust != t.text(b.issuer) || !b.until.IsZero() && !at.Before(b.until) {
 		return false
@@ -111,7 +117,7 @@ func (b *basis) holds(t trustTexts, src *sources, states map[string]string, at t
 	return true
 }
 
-// get is what is known of a badge; nil: nothing.
+// get is the basis of a badge's verdict; nil: none is known.
 func (x *bases) get(id string) *basis {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -125,7 +131,8 @@ func (x *bases) drop(id string) {
 	delete(x.of, id)
 }
 
-// put notes what was found of badges, and forgets those that are not among all.
+// put notes the bases of badges. Once there are twice as many as badges, it forgets those of badges that are not among
+// all.
 func (x *bases) put(found map[string]*basis, all []*entry) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

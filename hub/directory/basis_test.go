@@ -19,17 +19,17 @@ import (
 func (w *world) judged() int {
 	w.t.Helper()
 	before := map[string]*basis{}
-	for id, b := range w.bases.of {
+	for id, b := range w.Members.core.bases.of {
 		before[id] = b
 		// to see which are put
-		w.bases.of[id] = &basis{trust: b.trust, issuer: b.issuer, documents: b.documents, until: b.until}
-		before[id] = w.bases.of[id]
+		w.Members.core.bases.of[id] = &basis{trust: b.trust, issuer: b.issuer, documents: b.documents, until: b.until}
+		before[id] = w.Members.core.bases.of[id]
 	}
-	if err := w.Verify(w.t.Context(), false); err != nil {
+	if err := w.Verdicts.Verify(w.t.Context(), false); err != nil {
 		w.t.Fatal(err)
 	}
 	n := 0
-	for id, b := range w.bases.of {
+	for id, b := range w.Members.core.bases.of {
 		if before[id] != b {
 			n++
 		}
@@ -49,7 +49,7 @@ func (w *world) with(key string, more ...policy.Issuer) *policy.Policy {
 // setLists replaces every status list.
 func (w *world) setLists(data []byte) {
 	w.t.Helper()
-	err := w.site.Write(w.t.Context(), func(tx *store.Tx) error {
+	err := w.Members.core.site.Write(w.t.Context(), func(tx *store.Tx) error {
 		_, err := tx.Exec(w.t.Context(), `UPDATE status_list SET data = $2 WHERE site = $1`, data)
 		return err
 	})
@@ -95,7 +95,7 @@ func TestVerifyJudgesOnlyWhatChanged(t *testing.T) {
 	if n := w.judged(); n == 0 {
 		t.Error("none was judged again for another status list")
 	}
-	if err := w.Verify(t.Context(), true); err != nil {
+	if err := w.Verdicts.Verify(t.Context(), true); err != nil {
 		t.Fatal(err)
 	}
 	if n := w.judged(); n != 0 {
@@ -104,7 +104,10 @@ func TestVerifyJudgesOnlyWhatChanged(t *testing.T) {
 }
 
 // After every change, a service that has judged nothing yet finds nothing to write: what is skipped would be the same.
-func TestWhatVerifySkipsWouldBeTheSame(t *testing.T) {
+func TestBadgesThatVerifySkipsWouldGetTheSameVerdict(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: verifies the badges of a whole site")
+	}
 	w := newWorld(t)
 	w.takeSite(example)
 	first, rng := w.policy, rand.New(rand.NewPCG(3, 3))
@@ -134,12 +137,12 @@ func TestWhatVerifySkipsWouldBeTheSame(t *testing.T) {
 			w.now, what = w.now.Add(time.Minute), "a minute later"
 		}
 		w.judged()
-		g := must[*Snapshot](t)(w.Snapshot(t.Context())).Generation
-		other := must[*Service](t)(New(*w.o))
-		if err := other.Verify(context.Background(), false); err != nil {
+		g := must[*Snapshot](t)(w.Exports.Snapshot(t.Context())).Generation
+		other := must[*Services](t)(New(*w.o))
+		if err := other.Verdicts.Verify(context.Background(), false); err != nil {
 			t.Fatal(err)
 		}
-		if now := must[*Snapshot](t)(w.Snapshot(t.Context())).Generation; now != g {
+		if now := must[*Snapshot](t)(w.Exports.Snapshot(t.Context())).Generation; now != g {
 			t.Fatalf("step %d, %s: a service that has judged nothing yet wrote other verdicts", step, what)
 		}
 	}

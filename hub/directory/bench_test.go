@@ -18,7 +18,7 @@ func crowd(t testing.TB, n int) *world {
 	w := newWorld(t)
 	ctx := context.Background()
 	base := w.policy.Badges
-	err := w.write(ctx, owner, "members.write", func(c *change) (string, string, error) {
+	err := w.Members.core.write(ctx, owner, "members.write", func(c *change) (string, string, error) {
 		for i := range n {
 			r := &record{Member: Member{ID: policy.MemberID(fmt.Sprintf("m-%06d", i)), Name: fmt.Sprintf("Prénom%d Nom%d",
 				i*7919%n, i), Source: "list",
@@ -84,7 +84,7 @@ func BenchmarkTenThousandMembers(b *testing.B) {
 	w := crowd(b, n)
 	ctx := context.Background()
 	page := func(f Filter, p Page) func() error {
-		return func() error { _, _, err := w.Members(ctx, owner, f, p); return err }
+		return func() error { _, _, err := w.Members.List(ctx, owner, f, p); return err }
 	}
 	for _, c := range []struct {
 		name string
@@ -92,7 +92,8 @@ func BenchmarkTenThousandMembers(b *testing.B) {
 	}{
 		{"bare row", func() error {
 			var name string
-			return w.site.QueryRow(ctx, `SELECT name FROM member WHERE site = $1 AND id = $2`, "m-005000").Scan(&name)
+			return w.Members.core.site.QueryRow(ctx, `SELECT name FROM member WHERE site = $1 AND id = $2`,
+				"m-005000").Scan(&name)
 		}},
 		{"first page", page(Filter{}, Page{})},
 		{"middle page", page(Filter{}, Page{After: "m-005000"})},
@@ -102,8 +103,8 @@ func BenchmarkTenThousandMembers(b *testing.B) {
 		{"by state", page(Filter{State: StateBlocked}, Page{})},
 		{"by badge", page(Filter{Badge: "laser-user"}, Page{})},
 		{"by machine", page(Filter{Machine: "laser"}, Page{})},
-		{"member", func() error { _, err := w.Member(ctx, owner, "m-005000"); return err }},
-		{"endings", func() error { _, err := w.Endings(ctx, owner); return err }},
+		{"member", func() error { _, err := w.Members.Get(ctx, owner, "m-005000"); return err }},
+		{"endings", func() error { _, err := w.Members.Endings(ctx, owner); return err }},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			var took []time.Duration
@@ -128,9 +129,9 @@ func BenchmarkTenThousandMembers(b *testing.B) {
 		var busy time.Duration
 		for b.Loop() {
 			b.StopTimer()
-			m, err := w.Member(ctx, owner, "m-005000")
+			m, err := w.Members.Get(ctx, owner, "m-005000")
 			if err == nil {
-				_, err = w.Change(ctx, owner, m.ID, m.Version, func(m *Member) error {
+				_, err = w.Members.Change(ctx, owner, m.ID, m.Version, func(m *Member) error {
 					m.Note += "."
 					m.Note = m.Note[max(0,
 						len(m.Note)-9):]
@@ -142,7 +143,7 @@ func BenchmarkTenThousandMembers(b *testing.B) {
 			}
 			b.StartTimer()
 			start, before := time.Now(), cpu(b)
-			if _, _, err := w.Members(ctx, owner, Filter{Machine: "laser"}, Page{}); err != nil {
+			if _, _, err := w.Members.List(ctx, owner, Filter{Machine: "laser"}, Page{}); err != nil {
 				b.Fatal(err)
 			}
 			took, busy = append(took, time.Since(start)), busy+cpu(b)-before
@@ -157,7 +158,7 @@ func BenchmarkTenThousandMembers(b *testing.B) {
 		defer func() { b.ReportMetric(float64((cpu(b)-before)/time.Duration(k))/1e6, "cpu-ms/op") }()
 		for b.Loop() {
 			k++
-			p, err := w.Preview(ctx, owner, Import{Name: "a.csv", Data: data})
+			p, err := w.Imports.Preview(ctx, owner, Import{Name: "a.csv", Data: data})
 			if err != nil || len(p.Changed) != 500 || p.Unchanged != n-500 {
 				b.Fatal(len(p.Changed), p.Unchanged, err)
 			}
@@ -168,8 +169,8 @@ func BenchmarkTenThousandMembers(b *testing.B) {
 		defer func() { b.ReportMetric(float64((cpu(b)-before)/time.Duration(k))/1e6, "cpu-ms/op") }()
 		for b.Loop() {
 			k++
-			w.index = nil
-			if _, err := w.current(ctx); err != nil {
+			w.Members.core.index.last = nil
+			if _, err := w.Members.core.index.current(ctx); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -20,27 +20,29 @@ type CardFilter struct {
 	Idle bool
 }
 
-// HeldCard is a card and whose it is.
+// HeldCard is a card with the member who has it.
 type HeldCard struct {
 	Card
 	Member policy.MemberID `json:"member"`
 	Name   string          `json:"name"`
 }
 
-// Cards lists the cards of all members, in the members' order.
-func (s *Service) Cards(ctx context.Context, a actor.Actor, f CardFilter, page Page) ([]HeldCard, string, error) {
+// Held lists the cards of all members, in the order of the members' names. next is the cursor of the next page; empty:
+// this page is the last. The actor needs actor.ReadMembers; card numbers and notes need rights of their own, as in
+// Members.Get.
+func (s *Cards) Held(ctx context.Context, a actor.Actor, f CardFilter, page Page) ([]HeldCard, string, error) {
 	if err := a.May(actor.ReadMembers, about("")); err != nil {
 		return nil, "", err
 	}
-	p, err := s.o.Policy(ctx)
+	p, err := s.core.policy(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	x, err := s.current(ctx)
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	keeps, err := s.cardFilter(a, x, p, f)
+	keeps, err := s.filter(a, x, p, f)
 	if err != nil {
 		return nil, "", err
 	}
@@ -49,6 +51,7 @@ func (s *Service) Cards(ctx context.Context, a actor.Actor, f CardFilter, page P
 		return nil, "", err
 	}
 	out := make([]HeldCard, 0, page.limit())
+	// The cursor is a member and a card: in the first entry the cards before it are skipped.
 	for _, e := range x.entries[from:] {
 		shown := Member{}
 		for i := min(skip, len(e.Cards)); i < len(e.Cards); i++ {
@@ -61,7 +64,7 @@ func (s *Service) Cards(ctx context.Context, a actor.Actor, f CardFilter, page P
 				return out, string(last.Member) + " " + last.ID, nil
 			}
 			if shown.ID == "" {
-				shown = s.show(a, p, e.record)
+				shown = s.core.show(a, p, e.record)
 			}
 			at := slices.IndexFunc(shown.Cards, func(x Card) bool { return x.ID == c.ID })
 			if at >= 0 { // whom the actor may not see has none
@@ -73,8 +76,8 @@ func (s *Service) Cards(ctx context.Context, a actor.Actor, f CardFilter, page P
 	return out, "", nil
 }
 
-// cardAfter is the entry where a list goes on, and how many of its cards were listed. Where the card itself was
-// removed meanwhile, the list goes on with the next member.
+// cardAfter is the entry where a list goes on after a cursor, and how many of its cards were listed. Where that card
+// was removed meanwhile, the list goes on with the next member; where the member was, it returns *fault.Invalid.
 func (x *index) cardAfter(after string) (entry, skip int, err error) {
 	if after == "" {
 		return 0, 0, nil
@@ -92,7 +95,7 @@ func (x *index) cardAfter(after string) (entry, skip int, err error) {
 	return entry + 1, 0, nil
 }
 
-// check refuses a filter that is too long, or of a state that no card has.
+// check returns *fault.Invalid for a filter that is too long, or of a state that no card has.
 func (f CardFilter) check() error {
 	if len(f.Text) > maxSearch {
 		return &fault.Invalid{Faults: []fault.Field{{Field: "text", Wrong: "the text has more than 200 bytes",
@@ -107,8 +110,9 @@ func (f CardFilter) check() error {
 	return nil
 }
 
-// cardFilter makes a test of a CardFilter.
-func (s *Service) cardFilter(a actor.Actor, x *index, p *policy.Policy,
+// filter makes the test of a CardFilter that a list applies to each card. A search looks in notes and full numbers
+// only for an actor who may read them: the answer would tell them otherwise.
+func (s *Cards) filter(a actor.Actor, x *index, p *policy.Policy,
 	f CardFilter) (keeps func(e *entry, card int) bool, err error) {
 	if err := f.check(); err != nil {
 		return nil, err
@@ -122,7 +126,7 @@ func (s *Service) cardFilter(a actor.Actor, x *index, p *policy.Policy,
 	}
 	var busy map[policy.MemberID]bool
 	if f.Idle {
-		busy = x.allowedSomewhere(p, s.o.Now())
+		busy = x.allowedSomewhere(p, s.core.now())
 	}
 	return func(e *entry, i int) bool {
 		c := e.Cards[i]

@@ -14,7 +14,7 @@ func (w *world) cardsOf(a actor.Actor, f CardFilter, limit int) (out []string) {
 	w.t.Helper()
 	after := ""
 	for range 100 {
-		list, next, err := w.Cards(context.Background(), a, f, Page{After: after, Limit: limit})
+		list, next, err := w.Cards.Held(context.Background(), a, f, Page{After: after, Limit: limit})
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -35,17 +35,17 @@ func (w *world) cardsOf(a actor.Actor, f CardFilter, limit int) (out []string) {
 func TestCardsAreListedInPagesAndByFilter(t *testing.T) {
 	w, ctx := newWorld(t), context.Background()
 	for i, name := range []string{"Zoé Bel", "Ana Roy", "Éli Mas"} {
-		m, err := w.Add(ctx, owner, Member{Name: name, Emails: []string{fmt.Sprintf("m%d@lab.example", i)}})
+		m, err := w.Members.Add(ctx, owner, Member{Name: name, Emails: []string{fmt.Sprintf("m%d@lab.example", i)}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for k := range 2 {
-			c, err := w.AddCard(ctx, owner, m.ID, Card{Number: fmt.Sprintf("04A2B3C%d%d0", i, k), Note: "key ring"})
+			c, err := w.Cards.AddCard(ctx, owner, m.ID, Card{Number: fmt.Sprintf("04A2B3C%d%d0", i, k), Note: "key ring"})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if k == 1 {
-				if err := w.SetCard(ctx, owner, m.ID, c.ID, Lost, ""); err != nil {
+				if err := w.Cards.SetCard(ctx, owner, m.ID, c.ID, Lost, ""); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -75,27 +75,27 @@ func TestCardsAreListedInPagesAndByFilter(t *testing.T) {
 			}
 		}
 	}
-	list, _, err := w.Cards(ctx, reader, CardFilter{}, Page{})
+	list, _, err := w.Cards.Held(ctx, reader, CardFilter{}, Page{})
 	if err != nil || list[0].Number != "" || list[0].Note != "" {
 		t.Errorf("a reader sees %+v %v", list, err)
 	}
 	for _, f := range []CardFilter{{State: "none"}, {Text: strings.Repeat("a", 201)}} {
-		if _, _, err := w.Cards(ctx, owner, f, Page{}); err == nil {
+		if _, _, err := w.Cards.Held(ctx, owner, f, Page{}); err == nil {
 			t.Errorf("%+v is accepted", f)
 		}
 	}
-	if _, _, err := w.Cards(ctx, owner, CardFilter{}, Page{After: "m-nobody c-1"}); err == nil {
+	if _, _, err := w.Cards.Held(ctx, owner, CardFilter{}, Page{After: "m-nobody c-1"}); err == nil {
 		t.Error("a page after nobody")
 	}
-	if _, _, err := w.Cards(ctx, actor.Actor{}, CardFilter{}, Page{}); err == nil {
+	if _, _, err := w.Cards.Held(ctx, actor.Actor{}, CardFilter{}, Page{}); err == nil {
 		t.Error("nobody reads cards")
 	}
 	// The page goes on where the last card of the page before was removed.
-	first, next, err := w.Cards(ctx, owner, CardFilter{}, Page{Limit: 2})
-	if err != nil || w.RemoveCard(ctx, owner, first[1].Member, first[1].ID) != nil {
+	first, next, err := w.Cards.Held(ctx, owner, CardFilter{}, Page{Limit: 2})
+	if err != nil || w.Cards.RemoveCard(ctx, owner, first[1].Member, first[1].ID) != nil {
 		t.Fatal(err)
 	}
-	if list, _, err := w.Cards(ctx, owner, CardFilter{}, Page{After: next}); err != nil || list[0].Name != "Éli Mas" {
+	if list, _, err := w.Cards.Held(ctx, owner, CardFilter{}, Page{After: next}); err != nil || list[0].Name != "Éli Mas" {
 		t.Errorf("%+v %v", list, err)
 	}
 }

@@ -15,13 +15,14 @@ import (
 	"portillon/site"
 )
 
-// Fields are what a column of a list can be.
+// Fields are the names of the fields that a column of a list can be, for Import.Mapping.
 func Fields() []string {
 	return []string{"id", "external_id", "name", "first", "last", "email", "language", "until", "card", "subject",
 		"guardian", "blocked", "active", "note"}
 }
 
-// headers are the names that columns have, in French and English, as plainHeader writes them.
+// headers are the names that columns have, in French and English, in the form of plainHeader. They are those that the
+// exports of spreadsheets and of French association software use.
 var headers = map[string][]string{
 	"id": {"id", "memberid", "idmembre", "identifiant", "pseudonyme", "pseudonym"},
 	"external_id": {"externalid", "idexterne", "identifiantexterne", "reference", "membernumber", "membershipnumber",
@@ -50,7 +51,7 @@ var headers = map[string][]string{
 	"note":    {"note", "notes", "remarque", "remarques", "commentaire", "commentaires", "comment", "comments"},
 }
 
-// plainHeader is a header without case, accents, blanks and signs.
+// plainHeader is a header without case, accents, blanks and signs: "N° d'adhérent" becomes "ndadherent".
 func plainHeader(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
@@ -60,7 +61,8 @@ func plainHeader(s string) string {
 	}, fold(s))
 }
 
-// fieldOf is what a header says that a column is; empty: it is not known.
+// fieldOf is the field that a header stands for: the one of the mapping, else the one whose names have it; empty:
+// none.
 func fieldOf(header string, mapping map[string]string) string {
 	if f, ok := mapping[header]; ok {
 		if f == "-" {
@@ -77,14 +79,16 @@ func fieldOf(header string, mapping map[string]string) string {
 	return ""
 }
 
-// column is a column that is read.
+// column is a column that is read: its index from 0, its header, and its field.
 type column struct {
 	at     int
 	header string
 	field  string
 }
 
-// columnsOf reads the header.
+// columnsOf reads the header row: the columns that are read, and the headers that are ignored. It returns
+// *fault.Invalid for a mapping to a field that does not exist, for two columns of one field, and for a header without
+// any name.
 func (t *table) columnsOf(mapping map[string]string) (cols []column, ignored []string, err error) {
 	head := t.rows[0]
 	seen := map[string]string{}
@@ -92,7 +96,7 @@ func (t *table) columnsOf(mapping map[string]string) (cols []column, ignored []s
 	for f, to := range mapping {
 		if to != "-" && !slices.Contains(Fields(), to) {
 			faults = append(faults, fault.Field{Row: head.number, Field: clip(f, 100), Given: clip(to, 100),
-				Wrong: "this field is not known", Right: strings.Join(Fields(), ", ") + ", or - for none"})
+				Wrong: "unknown field", Right: strings.Join(Fields(), ", ") + ", or - for none"})
 		}
 	}
 	cols, ignored, twice := readHeader(head, mapping, seen)
@@ -110,7 +114,8 @@ func (t *table) columnsOf(mapping map[string]string) (cols []column, ignored []s
 	return cols, ignored, nil
 }
 
-// readHeader reads the cells of the header, and notes in seen which header is of each field.
+// readHeader reads the cells of the header, and notes in seen which header each field has. Addresses, cards, guardians
+// and subjects may have several columns.
 func readHeader(head tableRow, mapping, seen map[string]string) (cols []column, ignored []string,
 	faults []fault.Field) {
 	for i, h := range head.cells {
@@ -134,7 +139,7 @@ func readHeader(head tableRow, mapping, seen map[string]string) (cols []column, 
 	return cols, ignored, faults
 }
 
-// familyNames reads a column "Nom" beside one of first names as the family name.
+// familyNames reads a column "Nom" as the family name where there is a column of first names, as French lists have it.
 func familyNames(cols []column, seen map[string]string) []column {
 	if _, first := seen["first"]; !first {
 		return cols
@@ -148,7 +153,8 @@ func familyNames(cols []column, seen map[string]string) []column {
 	return cols
 }
 
-// members reads the rows.
+// members reads all rows below the header. It returns *fault.Invalid with the faults of all rows, at most maxFaults;
+// an id, external id or card in two rows is a fault too.
 func (t *table) members(mapping map[string]string) (*list, error) {
 	if len(t.rows) == 0 {
 		return nil, wrongFile("the list has no row", "a first row with the names of the columns, then a row for each member")
@@ -165,9 +171,10 @@ func (t *table) members(mapping map[string]string) (*list, error) {
 	ids, external, cards := map[string]int{}, map[string]int{}, map[string]int{}
 	for _, row := range t.rows[1:] {
 		r, bad := t.member(row, cols)
+		// The same key in two rows would make two members of one person.
 		once := func(seen map[string]int, key, field string) {
 			if first, twice := seen[key]; twice && key != "" {
-				bad = append(bad, fault.Field{Row: row.number, Field: field, Wrong: fmt.Sprintf("this stands in row %d already",
+				bad = append(bad, fault.Field{Row: row.number, Field: field, Wrong: fmt.Sprintf("the value is in row %d already",
 					first), Right: "one row for each member"})
 			} else {
 				seen[key] = row.number
@@ -189,7 +196,7 @@ func (t *table) members(mapping map[string]string) (*list, error) {
 	return out, nil
 }
 
-// member reads a row.
+// member reads one row. It returns what could be read and the faults of the row.
 func (t *table) member(row tableRow, cols []column) (*listed, []fault.Field) {
 	r := &listed{row: row.number, has: map[string]bool{}}
 	var faults []fault.Field
@@ -198,6 +205,7 @@ func (t *table) member(row tableRow, cols []column) (*listed, []fault.Field) {
 			Wrong: "the row has more cells than the header",
 			Right: "a cell that holds a separator stands in quotes"})
 	}
+	// Read each cell; a first and a family name become one name after the last cell.
 	var first, last string
 	for _, c := range cols {
 		cell := ""
@@ -223,7 +231,7 @@ func (t *table) member(row tableRow, cols []column) (*listed, []fault.Field) {
 	return r, faults
 }
 
-// headerOf is the header under which a member's field was read.
+// headerOf is the header under which a field of a member was read, so that a fault names what the person sees.
 func headerOf(cols []column, field string) string {
 	for _, c := range cols {
 		if c.field == field || c.field == strings.TrimSuffix(field, "s") || field == "name" && c.field == "last" {
@@ -233,7 +241,8 @@ func headerOf(cols []column, field string) string {
 	return field
 }
 
-// read reads a cell into the member, and returns what is wrong with it.
+// read reads a cell into the member, and returns what is wrong with the cell. The fault quotes the cell unless it
+// holds a card number.
 func (r *listed) read(c column, cell string, dates func(float64) (time.Time, bool)) []fault.Field {
 	wrong, right := r.set(c.field, cell, dates)
 	if wrong == "" {
@@ -246,7 +255,8 @@ func (r *listed) read(c column, cell string, dates func(float64) (time.Time, boo
 	return []fault.Field{f}
 }
 
-// unquoted is a cell without what Export puts before a formula.
+// unquoted is a cell without blanks around it and without the apostrophe that neutral puts before a formula. U+00A0
+// and U+202F are the blanks that French texts have beside signs.
 func unquoted(cell string) string {
 	cell = strings.TrimFunc(cell, func(r rune) bool { return unicode.IsSpace(r) || r == '\u202f' || r == '\u00a0' })
 	if len(cell) > 1 && cell[0] == '\'' && isFormula(cell[1:]) {
@@ -255,7 +265,8 @@ func unquoted(cell string) string {
 	return cell
 }
 
-// set reads a cell into the member; wrong says why it cannot.
+// set reads a cell into a field of the member. wrong says why it cannot, and right what can be read. dates reads a
+// date of a sheet; nil: the list is no sheet.
 func (r *listed) set(field, cell string, dates func(float64) (time.Time, bool)) (wrong, right string) {
 	r.has[field] = true
 	switch field {
@@ -286,25 +297,28 @@ func (r *listed) set(field, cell string, dates func(float64) (time.Time, bool)) 
 	return "", ""
 }
 
-// setBlocked reads a cell of "blocked", or of "active", which says the opposite. An empty cell says nothing.
+// setBlocked reads a cell of "blocked", or of "active", which says the opposite. An empty cell says nothing and
+// changes nothing.
 func (r *listed) setBlocked(field, cell string) (wrong, right string) {
 	yes, ok := truth(cell)
 	switch {
 	case cell == "":
 		r.has[field] = false
 	case !ok:
-		return "this is neither yes nor no", "yes, no, oui, non, 1 or 0"
+		return "neither yes nor no", "yes, no, oui, non, 1 or 0"
 	default:
 		r.has["blocked"], r.Blocked = true, r.Blocked || yes == (field == "blocked")
 	}
 	return "", ""
 }
 
-// split takes several addresses of a cell apart.
+// split separates the addresses of one cell.
 func split(cell string) []string {
 	return strings.FieldsFunc(cell, func(r rune) bool { return r == ',' || r == ';' || r == '|' || unicode.IsSpace(r) })
 }
 
+// setLanguage reads a language by its code or its name, as in "fr", "fr-FR" or "français". An empty cell is the site's
+// language.
 func (r *listed) setLanguage(cell string) (wrong, right string) {
 	word, _, _ := strings.Cut(strings.NewReplacer("_", "-").Replace(fold(cell)), "-")
 	switch word {
@@ -314,11 +328,12 @@ func (r *listed) setLanguage(cell string) (wrong, right string) {
 	case "en", "eng", "anglais", "english":
 		r.Language = "en"
 	default:
-		return "this language is not known", "fr, en, or nothing"
+		return "unknown language", "fr, en, or nothing"
 	}
 	return "", ""
 }
 
+// truth reads a yes or no in French or English, as spreadsheets and people write it; ok is false for anything else.
 func truth(cell string) (yes, ok bool) {
 	switch fold(cell) {
 	case "oui", "yes", "true", "vrai", "1", "x", "o", "y", "actif", "active":
@@ -329,9 +344,11 @@ func truth(cell string) (yes, ok bool) {
 	return false, false
 }
 
+// dayMonthYear is a date as it is written in France: the day first.
 var dayMonthYear = regexp.MustCompile(`^([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]([0-9]{4})$`)
 
-// setUntil reads 2027-09-30 or 30/09/2027, with a time of day behind it or without.
+// setUntil reads 2027-09-30 or 30/09/2027, with a time of day after it or without, or the number that a sheet has for
+// a date. An empty cell is a membership without an end.
 func (r *listed) setUntil(cell string, dates func(float64) (time.Time, bool)) (wrong, right string) {
 	const form = "2027-09-30 or 30/09/2027"
 	if cell == "" {
@@ -340,11 +357,12 @@ func (r *listed) setUntil(cell string, dates func(float64) (time.Time, bool)) (w
 	if serial, err := strconv.ParseFloat(cell, 64); err == nil && dates != nil {
 		t, ok := dates(serial)
 		if !ok {
-			return "this number is no date of a sheet", form
+			return "the number is not a date of a spreadsheet", form
 		}
 		r.Until = policy.DateOf(t, time.UTC)
 		return "", ""
 	}
+	// Leave out the time of day: the membership ends with the day.
 	day, _, _ := strings.Cut(strings.ReplaceAll(cell, "T", " "), " ")
 	var d policy.Date
 	if m := dayMonthYear.FindStringSubmatch(day); m != nil {
@@ -353,7 +371,7 @@ func (r *listed) setUntil(cell string, dates func(float64) (time.Time, bool)) (w
 		d.Month = time.Month(month)
 		d.Year, _ = strconv.Atoi(m[3])
 		if month > 12 && d.Day <= 12 {
-			return "there is no such month: the day stands first here", form
+			return "the month does not exist: the day comes first here", form
 		}
 	} else if parsed, err := policy.ParseDate(day); err == nil {
 		d = parsed
@@ -365,9 +383,11 @@ func (r *listed) setUntil(cell string, dates func(float64) (time.Time, bool)) (w
 	return "", ""
 }
 
+// scientific is a number with an exponent, as a spreadsheet writes a long one.
 var scientific = regexp.MustCompile(`^[0-9]+([.,][0-9]+)?[eE][+-]?[0-9]+$`)
 
-// setCards reads card numbers, separated by a blank, a semicolon or |.
+// setCards reads the card numbers of a cell, separated by a semicolon, | or a line feed. It refuses digits alone,
+// which could be decimal or hexadecimal.
 func (r *listed) setCards(cell string) (wrong, right string) {
 	if looksScientific(cell) {
 		return "a spreadsheet turned this card number into a floating-point number, and its digits are lost",
@@ -384,7 +404,7 @@ func (r *listed) setCards(cell string) (wrong, right string) {
 		}
 		number, part, err := site.ParseCardEntry(text)
 		if err != nil {
-			return "this is no card number: " + err.Error(), rfid.CardFormats
+			return "not a card number: " + err.Error(), rfid.CardFormats
 		}
 		if !slices.ContainsFunc(r.Cards, func(c Card) bool { return c.Number == number }) {
 			r.Cards = append(r.Cards, Card{Number: number, Part: part, State: Active})
@@ -393,13 +413,13 @@ func (r *listed) setCards(cell string) (wrong, right string) {
 	return "", ""
 }
 
-// looksScientific reports whether a cell is what a spreadsheet makes of a long number: with a decimal sign or a sign in
+// looksScientific reports whether a spreadsheet made this cell of a long number: there is a decimal sign, or a sign in
 // the exponent. 62E30812 alone is a number in hexadecimal.
 func looksScientific(cell string) bool {
 	return scientific.MatchString(cell) && strings.ContainsAny(cell, ".,+-")
 }
 
-// isFormula reports whether a spreadsheet may take a cell for a formula.
+// isFormula reports whether a spreadsheet may take a cell for a formula (OWASP, "CSV Injection").
 func isFormula(cell string) bool {
 	return cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0]))
 }

@@ -9,6 +9,14 @@
 // questions about rights. The index follows the rows by a generation number that every write raises.
 //
 // Nothing that names a person goes into the audit log: it cannot be removed from there.
+//
+// The duties of the directory are services of their own (Services). What they share is read-only or guards itself: core
+// holds the clock, the policy in force and the rows; liveIndex holds the index; bases holds what verdicts rest on.
+// Every change goes through core.write, which raises the generation and writes the audit entry in one transaction.
+//
+// A badge has two judgements. Its verdict is for people: it has dates and status, and is stored with every check. What
+// decisions use (held) is the proof alone with the standing that the status lists gave: machines judge the dates
+// themselves, at each tap.
 package directory
 
 import (
@@ -19,7 +27,6 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	"portillon/hub/actor"
@@ -28,7 +35,7 @@ import (
 	"portillon/policy"
 )
 
-// Options are what a Service needs of the hub. Site and Policy are needed, the others may be nil.
+// Options are what the services need of the hub. Site and Policy are needed, the others may be nil.
 type Options struct {
 	Site *store.Site
 	Now  func() time.Time // nil: time.Now
@@ -68,25 +75,51 @@ type Options struct {
 	Fetch func(context.Context) openbadge.Resolver
 }
 
-// Service is the directory of one site. Its methods may be called by many goroutines.
-type Service struct {
-	o    Options
-	site *store.Site
-	log  *slog.Logger
-
-	mu       sync.Mutex
-	index    *index    // nil: not read yet
-	recent   []touched // what this process wrote, the last ones
-	previews map[string]*plan
-
-	bases bases
+// Services are the directory of one site, by duty. Callers name the duty, as in Members.Add. Each service may be
+// called by many goroutines. All but Lookup, Verdicts and Exports.Snapshot take the actor who asks and refuse by
+// themselves.
+type Services struct {
+	Members  *Members  // people: their names, addresses and memberships
+	Cards    *Cards    // the cards of members
+	Taps     *Taps     // unknown cards that were tapped
+	Rekeying *Rekeying // cards while the site changes its card key
+	Badges   *Badges   // adds and removes badges
+	Verdicts *Verdicts // judges the badges again
+	Imports  *Imports  // lists of members that come as files
+	Exports  *Exports  // the whole directory, for people and for bundles
+	Erasures *Erasures // removes a person's data
+	Lookup   *Lookup   // questions of the hub itself, on nobody's behalf
 }
 
-// New makes a Service.
-func New(o Options) (*Service, error) {
+// New makes the services. It returns an error where o lacks a site or a policy. It reads no row: the first call that
+// needs the index reads them all.
+func New(o Options) (*Services, error) {
 	if o.Site == nil || o.Policy == nil {
 		return nil, errors.New("directory: Options.Site and Options.Policy are needed")
 	}
+	o = o.withDefaults()
+	core := &core{site: o.Site, now: o.Now, log: o.Log, policy: o.Policy, audit: o.Audit, bases: &bases{},
+		index: &liveIndex{site: o.Site}, hashing: cardHashing{hash: o.CardHash, oldKey: o.OldCardKey, oldHash: o.OldCardHash}}
+	documents := &documents{site: o.Site, fetch: o.Fetch}
+	practice := &practiceSource{ask: o.Practice}
+	previews := &previewStore{now: o.Now, plans: map[string]*plan{}}
+	cards := &Cards{core: core}
+	return &Services{
+		Members:  &Members{core: core, mergeElsewhere: o.Merged},
+		Cards:    cards,
+		Taps:     &Taps{core: core, cards: cards, taps: o.Taps},
+		Rekeying: &Rekeying{core: core},
+		Badges:   &Badges{core: core, documents: documents},
+		Verdicts: &Verdicts{core: core, documents: documents},
+		Imports:  &Imports{core: core, practice: practice, previews: previews},
+		Exports:  &Exports{core: core},
+		Erasures: &Erasures{core: core, previews: previews, forgetElsewhere: o.Forget},
+		Lookup:   &Lookup{core: core, documents: documents, practice: practice},
+	}, nil
+}
+
+// withDefaults fills in what is not given.
+func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -96,81 +129,23 @@ func New(o Options) (*Service, error) {
 	if o.Audit == nil {
 		o.Audit = func(context.Context, *store.Tx, actor.Actor, actor.Act, string, string) error { return nil }
 	}
-	return &Service{o: o, site: o.Site, log: o.Log, previews: map[string]*plan{}}, nil
+	return o
 }
 
-// change is a transaction that is under way.
-type change struct {
-	*store.Tx
-	s   *Service
-	now time.Time
-	ids []policy.MemberID // members whose rows changed
-}
-
-// touch notes a member whose rows changed.
-func (c *change) touch(ids ...policy.MemberID) { c.ids = append(c.ids, ids...) }
-
-// touched are the members of one generation.
-type touched struct {
-	generation int64
-	ids        []policy.MemberID
-}
-
-// maxRecent bounds the writes that are remembered until the index is next asked for.
-const maxRecent = 1000
-
-// auditName is how the audit log names a member: an erasure finds the entries by it.
-func auditName(id policy.MemberID) string { return "member " + string(id) }
-
-// write runs f in a transaction with its audit entry, and tells the subscribers. on and detail name no person: on is a
-// pseudonym, detail the names of fields.
-func (s *Service) write(ctx context.Context, a actor.Actor, act actor.Act, f func(*change) (on, detail string,
-	err error)) error {
-	c := &change{s: s, now: s.o.Now()}
-	var generation int64
-	return s.site.Write(ctx, func(tx *store.Tx) error {
-		c.Tx = tx
-		on, detail, err := f(c)
-		if err != nil {
-			return err
-		}
-		err = tx.QueryRow(ctx, `INSERT INTO directory_state (site, generation) VALUES ($1, 1)
-			ON CONFLICT (site) DO UPDATE SET generation = directory_state.generation + 1
-			WHERE directory_state.site = $1 RETURNING generation`).Scan(&generation)
-		if err != nil {
-			return err
-		}
-		if err := s.o.Audit(ctx, tx, a, act, on, detail); err != nil {
-			return err
-		}
-		tx.Changed(store.Directory)
-		s.remember(touched{generation, c.ids})
-		return nil
-	})
-}
-
-// remember notes what a transaction changes, before it is committed: whoever reads the new generation then knows it.
-// If the commit fails, the same generation comes again, and its members are read once more than needed.
-func (s *Service) remember(t touched) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.recent = append(s.recent, t); len(s.recent) > maxRecent {
-		s.recent = s.recent[len(s.recent)-maxRecent:]
-	}
-}
-
-// reader reads rows: the site's, or a transaction's.
+// reader reads rows: a *store.Site outside of a transaction, or the *store.Tx of one.
 type reader interface {
 	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// newID is 40 random bits in lower-case letters and digits.
+// newID makes the id of a member, card or preview: a prefix and 40 random bits in lower-case letters and digits (base
+// 32). At 10,000 members one new id in 100 million is taken; adding the member then fails.
 func newID(prefix string) string {
 	b := make([]byte, 5)
 	rand.Read(b) // never fails (crypto/rand)
 	return prefix + strings.ToLower(base32.StdEncoding.EncodeToString(b))
 }
 
+// millis is a moment as the database keeps it: milliseconds since 1970; the zero time is 0.
 func millis(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -178,6 +153,7 @@ func millis(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
+// fromMillis is the moment of a time that the database keeps, in UTC; 0 is the zero time.
 func fromMillis(ms int64) time.Time {
 	if ms == 0 {
 		return time.Time{}
@@ -185,6 +161,7 @@ func fromMillis(ms int64) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
+// flag is a boolean as the database keeps it: 1 or 0.
 func flag(b bool) int64 {
 	if b {
 		return 1

@@ -21,6 +21,7 @@ import (
 	"portillon/hub/actor"
 	"portillon/hub/fault"
 	"portillon/hub/store"
+	"portillon/hub/store/storetest"
 	"portillon/policy"
 	"portillon/policy/file"
 	"portillon/site"
@@ -28,7 +29,7 @@ import (
 
 // world is a directory of its own, under the example site's policy.
 type world struct {
-	*Service
+	*Services
 	t      *testing.T
 	o      *Options
 	now    time.Time
@@ -52,11 +53,7 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := store.Open(context.Background(), filepath.Join(t.TempDir(), "portillon.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.Open(t)
 	w := &world{now: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC), policy: p, text: text, db: db}
 	w.t, _ = t.(*testing.T)
 	w.o = &Options{Site: db.Site(p.Site), Now: func() time.Time { return w.now }, Log: slog.New(slog.DiscardHandler),
@@ -65,7 +62,7 @@ func newWorld(t testing.TB) *world {
 			w.audit = append(w.audit, string(act)+" "+on+": "+detail)
 			return nil
 		}}
-	if w.Service, err = New(*w.o); err != nil {
+	if w.Services, err = New(*w.o); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -78,7 +75,7 @@ func (w *world) remake(change func(*Options)) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.Service = s
+	w.Services = s
 }
 
 // must fails the test on an error.
@@ -94,19 +91,19 @@ func must[T any](t testing.TB) func(T, error) T {
 
 func (w *world) add(name string, emails ...string) Member {
 	w.t.Helper()
-	return must[Member](w.t)(w.Add(w.t.Context(), owner, Member{Name: name, Emails: emails}))
+	return must[Member](w.t)(w.Members.Add(w.t.Context(), owner, Member{Name: name, Emails: emails}))
 }
 
 func (w *world) member(id policy.MemberID) Member {
 	w.t.Helper()
-	return must[Member](w.t)(w.Member(w.t.Context(), owner, id))
+	return must[Member](w.t)(w.Members.Get(w.t.Context(), owner, id))
 }
 
 // bring imports a list and applies it.
 func (w *world) bring(in Import) Preview {
 	w.t.Helper()
-	p := must[Preview](w.t)(w.Preview(w.t.Context(), owner, in))
-	return must[Preview](w.t)(w.Apply(w.t.Context(), owner, p.ID))
+	p := must[Preview](w.t)(w.Imports.Preview(w.t.Context(), owner, in))
+	return must[Preview](w.t)(w.Imports.Apply(w.t.Context(), owner, p.ID))
 }
 
 // zipOf packs the files of a folder.
@@ -145,7 +142,11 @@ func (w *world) takeSite(dir string) {
 	w.t.Helper()
 	data := must[[]byte](w.t)(os.ReadFile(filepath.Join(dir, "members.yaml")))
 	w.bring(Import{Name: "members.yaml", Data: data})
-	badges := must[[]Badge](w.t)(w.AddBadges(w.t.Context(), owner, "", "site.zip", zipOf(w.t, dir, "badges", "status")))
+	badges := must[[]Badge](
+		w.t,
+	)(
+		w.Badges.AddBadges(w.t.Context(), owner, "", "site.zip", zipOf(w.t, dir, "badges", "status")),
+	)
 	for _, b := range badges {
 		if b.Refused != "" {
 			w.t.Fatalf("%s: %s", b.From, b.Refused)
@@ -170,7 +171,7 @@ func order1(t testing.TB, now time.Time) site.Order {
 // build makes a bundle of the directory.
 func (w *world) build() *site.Built {
 	w.t.Helper()
-	snap := must[*Snapshot](w.t)(w.Snapshot(w.t.Context()))
+	snap := must[*Snapshot](w.t)(w.Exports.Snapshot(w.t.Context()))
 	s := must[*site.Site](w.t)(site.New(w.text, snap.Members, snap.Badges, snap.Status, snap.Web))
 	s.Load = snap.Load
 	return must[*site.Built](w.t)(s.Build(order1(w.t, w.now)))
@@ -180,10 +181,10 @@ func (w *world) build() *site.Built {
 func (w *world) export(dir string) {
 	w.t.Helper()
 	var members bytes.Buffer
-	if err := w.Export(w.t.Context(), owner, YAML, &members); err != nil {
+	if err := w.Exports.Export(w.t.Context(), owner, YAML, &members); err != nil {
 		w.t.Fatal(err)
 	}
-	snap := must[*Snapshot](w.t)(w.Snapshot(w.t.Context()))
+	snap := must[*Snapshot](w.t)(w.Exports.Snapshot(w.t.Context()))
 	files := []site.File{{Name: "members.yaml", Data: members.Bytes()}, {Name: "policy.yaml", Data: w.text}}
 	files = append(append(files, snap.Badges...), snap.Status...)
 	for _, f := range files {
@@ -203,6 +204,9 @@ func (w *world) export(dir string) {
 // A bundle of the directory is the bundle of the folder that it was imported from, and of the one that it is
 // exported to.
 func TestBundleOfTheDirectoryIsTheBundleOfTheFolder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: verifies the badges of a whole site")
+	}
 	for name, dir := range map[string]string{"example": example, "shared addresses": sharedSite(t)} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -229,7 +233,7 @@ func TestBundleOfTheDirectoryIsTheBundleOfTheFolder(t *testing.T) {
 			if !reflect.DeepEqual(normal(before), normal(after)) {
 				t.Errorf("members.yaml differs:\n%+v\n%+v", before, after)
 			}
-			again := must[Preview](t)(w.Preview(t.Context(), owner, Import{Name: "members.yaml",
+			again := must[Preview](t)(w.Imports.Preview(t.Context(), owner, Import{Name: "members.yaml",
 				Data: must[[]byte](t)(os.ReadFile(filepath.Join(out, "members.yaml")))}))
 			if len(again.Added)+len(again.Changed)+len(again.Gone) > 0 || again.Unchanged != len(before) {
 				t.Errorf("a second import changes something: %+v", again)

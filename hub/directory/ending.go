@@ -16,21 +16,22 @@ const (
 	maxEndings = 1000
 )
 
-// Endings are memberships and badges that end within 30 days or ended within the last year, the soonest first. A badge
-// that the member holds again with a later end is left out; so are suspended members.
-func (s *Service) Endings(ctx context.Context, a actor.Actor) ([]Ending, error) {
+// Endings are memberships and badges that end within 30 days or ended within the last year, the soonest first, at most
+// maxEndings. A badge that the member holds again with a later end is left out; so are suspended members. The actor
+// needs actor.ReadMembers.
+func (s *Members) Endings(ctx context.Context, a actor.Actor) ([]Ending, error) {
 	if err := a.May(actor.ReadMembers, about("")); err != nil {
 		return nil, err
 	}
-	p, err := s.o.Policy(ctx)
+	p, err := s.core.policy(ctx)
 	if err != nil {
 		return nil, err
 	}
-	x, err := s.current(ctx)
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	now, zone := s.o.Now(), zoneOf(p)
+	now, zone := s.core.now(), zoneOf(p)
 	from, to := now.AddDate(0, 0, -endedDays), now.AddDate(0, 0, endingDays)
 	all := nearest(x.endings(p, from, to, zone), now)
 	slices.SortFunc(all, func(a, b ending) int {
@@ -51,6 +52,7 @@ type ending struct {
 	at    time.Time
 }
 
+// shown is an ending as people read it, with the name of the badge in the site's language.
 func (e ending) shown(p *policy.Policy) Ending {
 	out := Ending{Member: e.entry.ID, Name: e.entry.Name, What: "membership", Badge: e.badge, At: e.at}
 	if e.badge != "" {
@@ -62,7 +64,8 @@ func (e ending) shown(p *policy.Policy) Ending {
 	return out
 }
 
-// endings are those between two moments, in no order. They are worked out once an hour.
+// endings are those between two moments, in no order. They are calculated once an hour, three hours wider, so that the
+// list moves with the time.
 func (x *index) endings(p *policy.Policy, from, to time.Time, zone *time.Location) []ending {
 	hour := to.Unix() / 3600
 	x.mu.Lock()
@@ -79,7 +82,7 @@ func (x *index) endings(p *policy.Policy, from, to time.Time, zone *time.Locatio
 	return out
 }
 
-// hourEndings are the endings that a list may hold whose last moment is in an hour.
+// hourEndings are the endings that were calculated in one hour, under one policy and time zone.
 type hourEndings struct {
 	by   *policy.Policy
 	hour int64 // since 1970
@@ -87,6 +90,7 @@ type hourEndings struct {
 	list []ending
 }
 
+// allEndings calculates the endings between two moments: memberships end with their last day, badges at their moment.
 func (x *index) allEndings(p *policy.Policy, from, to time.Time, zone *time.Location) (out []ending) {
 	first, final := policy.DateOf(from, zone), policy.DateOf(to, zone)
 	take := func(e ending) {
@@ -108,7 +112,8 @@ func (x *index) allEndings(p *policy.Policy, from, to time.Time, zone *time.Loca
 	return out
 }
 
-// nearest are maxEndings of all at most, those nearest to now. It changes all.
+// nearest are at most maxEndings of all, those nearest to now. It changes all. It counts by days first, so that it
+// sorts about as many as it returns.
 func nearest(all []ending, now time.Time) []ending {
 	if len(all) <= maxEndings {
 		return all
@@ -140,7 +145,8 @@ type judgedEnds struct {
 	ends []badgeEnd
 }
 
-// badgeEnds are the ends of the badges that count: of each of the policy's badges the last end.
+// badgeEnds are the ends of a member's badges that count: of each badge of the policy the last end. A revoked badge
+// has none.
 func (e *entry) badgeEnds(p *policy.Policy) []badgeEnd {
 	if p == nil || !slices.ContainsFunc(e.Badges, func(b Badge) bool { return !b.Expires.IsZero() }) {
 		return nil

@@ -23,29 +23,36 @@ const (
 	YAML = "yaml" // a members.yaml
 )
 
+// Exports gives the whole directory: as a file for people, and as package site builds bundles of it.
+type Exports struct {
+	core *core
+}
+
 // exportHeader are the columns of a CSV or XLSX: Preview reads all of them.
 var exportHeader = []string{"id", "external id", "name", "email", "language", "until", "blocked", "subjects",
 	"guardians", "cards"}
 
-// Export writes all members. Cards need actor.WriteCards: without it, a CSV and an XLSX have none, and members.yaml is
-// refused, since a site without its cards would be another one. Notes are not exported.
-func (s *Service) Export(ctx context.Context, a actor.Actor, format string, w io.Writer) error {
+// Export writes all members to w as a CSV, an XLSX or members.yaml. The actor needs actor.ReadMembers. Cards need
+// actor.WriteCards: without it, a CSV and an XLSX have no column of cards, and members.yaml is refused, since a site
+// without its cards would be another one. Notes are not exported.
+func (s *Exports) Export(ctx context.Context, a actor.Actor, format string, w io.Writer) error {
 	if err := a.May(actor.ReadMembers, about("")); err != nil {
 		return err
 	}
 	if !slices.Contains([]string{CSV, XLSX, YAML}, format) {
 		return &fault.Invalid{Faults: []fault.Field{{Field: "format", Given: clip(format, 100),
-			Wrong: "this format is not known", Right: "csv, xlsx or yaml"}}}
+			Wrong: "unknown format", Right: "csv, xlsx or yaml"}}}
 	}
+	// What the actor may not see is left out, or the export is refused.
 	cards := a.May(actor.WriteCards, about(""))
 	if format == YAML && cards != nil {
 		return cards
 	}
-	p, err := s.o.Policy(ctx)
+	p, err := s.core.policy(ctx)
 	if err != nil {
 		return err
 	}
-	x, err := s.current(ctx)
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return err
 	}
@@ -53,6 +60,7 @@ func (s *Service) Export(ctx context.Context, a actor.Actor, format string, w io
 		_, err := w.Write(site.FormatMembers(s.siteMembers(x, p)))
 		return err
 	}
+	// The column of cards is the last one.
 	header := exportHeader
 	if cards != nil {
 		header = header[:len(header)-1]
@@ -67,7 +75,7 @@ func (s *Service) Export(ctx context.Context, a actor.Actor, format string, w io
 	return writeCSV(w, rows)
 }
 
-// row is a member as exportHeader lists it.
+// row is a member as exportHeader lists it. It names active cards only: an import would make the others active.
 func (e *entry) row() []string {
 	until, blocked := "", "no"
 	if e.Until != (policy.Date{}) {
@@ -91,7 +99,8 @@ func (e *entry) row() []string {
 	return out
 }
 
-// neutral is a cell that no spreadsheet takes for a formula. Preview reads it as it was.
+// neutral is a cell that no spreadsheet takes for a formula: one that begins like a formula gets an apostrophe.
+// Imports.Preview reads it as it was.
 func neutral(cell string) string {
 	if isFormula(cell) {
 		return "'" + cell
@@ -99,7 +108,8 @@ func neutral(cell string) string {
 	return cell
 }
 
-// writeCSV writes UTF-8 with a mark, so that Excel reads it as such, and semicolons, as Excel expects them in France.
+// writeCSV writes UTF-8 with a byte order mark, by which Excel recognises it, and with semicolons, which Excel expects
+// in France.
 func writeCSV(w io.Writer, rows [][]string) error {
 	b := bufio.NewWriter(w)
 	if _, err := b.WriteString("\ufeff"); err != nil {
@@ -113,7 +123,7 @@ func writeCSV(w io.Writer, rows [][]string) error {
 	return b.Flush()
 }
 
-// writeXLSX writes one sheet of texts: numbers keep their zeros.
+// writeXLSX writes one sheet whose cells are texts: numbers keep their leading zeros.
 func writeXLSX(w io.Writer, rows [][]string) error {
 	f := excelize.NewFile()
 	defer f.Close()

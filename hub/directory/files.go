@@ -16,8 +16,8 @@ import (
 // filesAtOnce bounds the files that are verified together: what they rest on is held meanwhile (maxKept).
 const filesAtOnce = 100
 
-// FileNames are the names that the directory gives to files of a site, by their names there. Files of the same bytes
-// have one name.
+// FileNames are the names that the directory gives to the files of a site's folder, by their names there. Files with
+// the same bytes have one name.
 func FileNames(files []site.File) map[string]string {
 	out, taken, byHash := map[string]string{}, map[string]bool{}, map[string]string{}
 	for _, f := range files {
@@ -36,9 +36,9 @@ func FileNames(files []site.File) map[string]string {
 	return out
 }
 
-// AddFiles adds the badges and status lists of a site. Each file of a badge comes back as it was kept, or with
-// Badge.Refused; From is its name.
-func (s *Service) AddFiles(ctx context.Context, a actor.Actor, files []site.File) (out []Badge, err error) {
+// AddFiles adds the badges and status lists of a site's folder, as AddBadges does with those of a ZIP. Each badge
+// comes back as it was kept, or with Badge.Refused; From is its name in the folder. The actor needs actor.WriteBadges.
+func (s *Badges) AddFiles(ctx context.Context, a actor.Actor, files []site.File) (out []Badge, err error) {
 	if err := a.May(actor.WriteBadges, about("")); err != nil {
 		return nil, err
 	}

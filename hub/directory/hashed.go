@@ -31,4 +31,5 @@ func nameHashed(members []site.Member, entries []*entry) {
 	}
 }
 
+// isHashed reports whether a badge names its recipient by the hash of an address.
 func isHashed(i openbadge.Identity) bool { return i.Hashed }

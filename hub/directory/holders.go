@@ -11,29 +11,29 @@ import (
 	"portillon/site"
 )
 
-// Held is a member with what they hold under two policies.
+// Held is a member with the badges that they hold under two policies.
 type Held struct {
 	Name          string
 	Before, After *policy.Member
 }
 
-// Holders are all members with what they hold under two policies: a badge that the one believes may be nothing to the
-// other. What the hub keeps of a badge is its verdict under the policy in force: badges of issuers whose keys differ
-// are verified again for the other one, by the documents and status lists that the hub has. unknown are sentences on
-// the practice that grants rest on and that the hub has no record of.
-func (s *Service) Holders(ctx context.Context, before, after *policy.Policy) (all []Held, unknown []string, err error) {
-	x, err := s.current(ctx)
+// Holders are all members with what they hold under two policies, for the effects of a draft: a badge that one policy
+// accepts may be nothing under the other. The hub stores verdicts under the policy in force. So badges of issuers
+// whose keys differ are verified again for the other policy, by the documents and status lists that the hub has;
+// nothing is fetched. unknown are sentences about practice that grants rest on and of which the hub has no record.
+func (s *Lookup) Holders(ctx context.Context, before, after *policy.Policy) (all []Held, unknown []string, err error) {
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	practised, unknown, err := s.practised(ctx, before, after)
+	practised, unknown, err := s.practice.of(ctx, before, after)
 	if err != nil {
 		return nil, nil, err
 	}
 	other := changedIssuers(before, after)
 	var src *sources
 	if len(other) > 0 {
-		if src, err = s.sources(ctx, false); err != nil {
+		if src, err = s.documents.sources(ctx, false); err != nil {
 			return nil, nil, err
 		}
 		src.fetch = nil
@@ -46,12 +46,13 @@ func (s *Service) Holders(ctx context.Context, before, after *policy.Policy) (al
 				return nil, nil, err
 			}
 		}
-		out[i] = Held{Name: e.Name, Before: practised.with(e.record.as(before)), After: practised.with(r.as(after))}
+		was, is := memberUnder(before, e.record), memberUnder(after, r)
+		out[i] = Held{Name: e.Name, Before: practised.with(was), After: practised.with(is)}
 	}
 	return out, unknown, nil
 }
 
-// changedIssuers are the ids of issuers whose badges may have another verdict under after.
+// changedIssuers are the ids of issuers whose badges may have another verdict under after than under before.
 func changedIssuers(before, after *policy.Policy) map[string]bool {
 	if after == nil {
 		return nil
@@ -72,8 +73,8 @@ func changedIssuers(before, after *policy.Policy) map[string]bool {
 	return out
 }
 
-// judgedAnew is a member whose badges of these issuers are verified under p.
-func (s *Service) judgedAnew(ctx context.Context, r *record, p *policy.Policy, of map[string]bool,
+// judgedAnew is a member whose badges of these issuers were verified under p. The record of the index is not changed.
+func (s *Lookup) judgedAnew(ctx context.Context, r *record, p *policy.Policy, of map[string]bool,
 	src *sources) (*record, error) {
 	if !slices.ContainsFunc(r.held, func(h held) bool { return of[h.issuer] }) {
 		return r, nil
@@ -85,14 +86,15 @@ func (s *Service) judgedAnew(ctx context.Context, r *record, p *policy.Policy, o
 			continue
 		}
 		var data []byte
-		err := s.site.QueryRow(ctx, `SELECT data FROM badge_data WHERE site = $1 AND id = $2`, r.Badges[i].ID).Scan(&data)
+		err := s.core.site.QueryRow(ctx, `SELECT data FROM badge_data WHERE site = $1 AND id = $2`, r.Badges[i].ID).
+			Scan(&data)
 		if errors.Is(err, sql.ErrNoRows) { // it was removed since
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		other.held[i] = verify(data, p, src, s.o.Now()).held
+		other.held[i] = verify(data, p, src, s.core.now()).held
 	}
 	return &other, nil
 }

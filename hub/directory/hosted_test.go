@@ -39,14 +39,14 @@ func TestHostedBadgeFollowsItsAddress(t *testing.T) {
 		}
 	})
 	m := w.add("Léa", "lea@example.org")
-	b := must[Badge](t)(w.AddBadgeURL(t.Context(), owner, m.ID, at))
+	b := must[Badge](t)(w.Badges.AddBadgeURL(t.Context(), owner, m.ID, at))
 	if b.Verdict != "valid" || len(data) == 0 {
 		t.Fatalf("%+v", b)
 	}
 	for _, step := range []struct{ state, verdict string }{{"away", "valid"}, {"gone", "invalid"}, {"there", "valid"},
 		{"gone", "invalid"}} {
 		state = step.state
-		if err := w.Verify(t.Context(), true); err != nil {
+		if err := w.Verdicts.Verify(t.Context(), true); err != nil {
 			t.Fatal(err)
 		}
 		got := w.member(m.ID).Badges[0]
@@ -54,18 +54,18 @@ func TestHostedBadgeFollowsItsAddress(t *testing.T) {
 			(got.Verdict == "invalid") != slices.ContainsFunc(got.Checks, func(c Check) bool { return !c.OK }) {
 			t.Errorf("%s: %+v", state, got)
 		}
-		x := must[*index](t)(w.current(t.Context()))
+		x := must[*index](t)(w.Members.core.index.current(t.Context()))
 		if h := x.byID[m.ID].held[0]; h.proved != (step.verdict == "valid") {
 			t.Errorf("%s: %+v", state, h)
 		}
 	}
-	if n := len(must[*Snapshot](t)(w.Snapshot(t.Context())).Web); n < 2 {
+	if n := len(must[*Snapshot](t)(w.Exports.Snapshot(t.Context())).Web); n < 2 {
 		t.Errorf("%d documents", n)
 	}
-	if err := w.Erase(t.Context(), owner, m.ID, w.member(m.ID).Version); err != nil {
+	if err := w.Erasures.Erase(t.Context(), owner, m.ID, w.member(m.ID).Version); err != nil {
 		t.Fatal(err)
 	}
-	snap := must[*Snapshot](t)(w.Snapshot(t.Context()))
+	snap := must[*Snapshot](t)(w.Exports.Snapshot(t.Context()))
 	if _, kept := snap.Web[at]; kept || len(snap.Badges) > 0 {
 		t.Error("the erased member's badge is still there")
 	}
@@ -86,7 +86,7 @@ func TestBadgeURLReachesNoAddressOfTheHub(t *testing.T) {
 	port := server.URL[strings.LastIndex(server.URL, ":"):]
 	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0",
 		"169.254.169.254", "10.0.0.1"} {
-		if _, err := w.AddBadgeURL(t.Context(), owner, m.ID, "https://"+host+port+"/badge"); len(invalid(err)) != 1 ||
+		if _, err := w.Badges.AddBadgeURL(t.Context(), owner, m.ID, "https://"+host+port+"/badge"); len(invalid(err)) != 1 ||
 			!strings.Contains(err.Error(), "not a public address") {
 			t.Errorf("%s: %v", host, err)
 		}

@@ -3,6 +3,7 @@ package directory
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,7 +14,7 @@ import (
 	"portillon/policy"
 )
 
-// Import is a list of members: a CSV or an XLSX with a header, or members.yaml.
+// Import is a list of members that somebody uploads: a CSV or an XLSX with a header, or members.yaml.
 type Import struct {
 	Name string // of the file: its ending says what it is, where the bytes do not
 	Data []byte
@@ -24,7 +25,7 @@ type Import struct {
 	Source string
 }
 
-// Preview is what an import would do.
+// Preview is what an import would do, as the API and the pages show it. Apply writes exactly that, or nothing.
 type Preview struct {
 	ID        string            `json:"id"`
 	Format    string            `json:"format"`            // csv, xlsx, members.yaml
@@ -60,13 +61,21 @@ type Right struct {
 	Supervised bool             `json:"supervised,omitempty"` // while a supervisor answers
 }
 
+// Imports reads lists of members: it shows what an import would change, then writes it.
+type Imports struct {
+	core     *core
+	practice *practiceSource
+	previews *previewStore
+}
+
 const (
 	previewLife = time.Hour
 	maxPreviews = 16
 	gonePercent = 10 // of a source's members: more are asked about first
 )
 
-// plan is a preview with what Apply writes.
+// plan is a preview with what Apply writes: the account that made it, the rights that it needs, and the generation of
+// the rows that it was made of.
 type plan struct {
 	Preview
 	account    string
@@ -76,7 +85,8 @@ type plan struct {
 	writes     []write
 }
 
-// write is one member that an import changes.
+// write is one member that an import adds or changes, with the cards to add, to remove, and to rewrite by their
+// number.
 type write struct {
 	isNew bool
 	*record
@@ -85,7 +95,8 @@ type write struct {
 	numbered []Card // cards known by an HMAC of the card key before, with the number that the list has
 }
 
-// listed is a row of a list, read. A field that the list does not have is not in has.
+// listed is one row of a list. A field of the member counts where the list has its column (has); values of other
+// fields stay as they are in the directory.
 type listed struct {
 	row    int
 	Member // with Cards as they are listed
@@ -95,15 +106,18 @@ type listed struct {
 	whole  bool // the list says everything: what is not listed is removed
 }
 
-// Preview reads a list and says what importing it would do. Nothing is written.
-func (s *Service) Preview(ctx context.Context, a actor.Actor, in Import) (Preview, error) {
+// Preview reads a list and returns what importing it would do. It writes nothing, and keeps the preview in memory for
+// an hour. The actor needs actor.WriteMembers and the rights of needsOf. It returns *fault.Invalid for a file, a
+// column or a row that cannot be read.
+func (s *Imports) Preview(ctx context.Context, a actor.Actor, in Import) (Preview, error) {
 	if err := a.May(actor.WriteMembers, about("")); err != nil {
 		return Preview{}, err
 	}
-	p, err := s.o.Policy(ctx)
+	p, err := s.core.policy(ctx)
 	if err != nil {
 		return Preview{}, err
 	}
+	// Read the list, and ask for the rights that its columns need.
 	l, err := readList(in, zoneOf(p))
 	if err != nil {
 		return Preview{}, err
@@ -112,7 +126,8 @@ func (s *Service) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 	if err := mayImport(a, needs); err != nil {
 		return Preview{}, err
 	}
-	x, err := s.current(ctx)
+	// Compare the rows with the members as they are.
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return Preview{}, err
 	}
@@ -127,23 +142,25 @@ func (s *Service) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 	}
 	pl := &plan{account: a.Account, needs: needs, generation: x.generation, source: in.Source}
 	pl.Format, pl.Columns, pl.Ignored = l.format, l.columns, l.ignored
-	if err := pl.make(x, l.rows, former, s.cardHashes()); err != nil {
+	if err := pl.make(x, l.rows, former, s.core.hashing.hashes()); err != nil {
 		return Preview{}, err
 	}
-	practised, unknown, err := s.practised(ctx, p)
+	// Work out who gains and who loses a right at a machine.
+	practised, unknown, err := s.practice.of(ctx, p)
 	if err != nil {
 		return Preview{}, err
 	}
-	pl.effects(x, p, practised, s.o.Now())
+	pl.effects(x, p, practised, s.core.now())
 	if len(pl.writes) > 0 {
 		pl.Warnings = append(pl.Warnings, unknown...)
 	}
-	s.file(pl)
+	s.previews.add(pl)
 	return pl.Preview, nil
 }
 
-// needsOf are the rights that an import of these rows needs beside actor.WriteMembers: its preview shows members, and a
-// column writes the values that it has and clears the others. members.yaml removes each card that it does not name.
+// needsOf are the rights that an import of these rows needs beside actor.WriteMembers. Its preview shows members; a
+// column of notes or cards writes the values that it has and clears the others; members.yaml removes each card that it
+// does not name.
 func needsOf(rows []*listed) []actor.Act {
 	out := []actor.Act{actor.ReadMembers}
 	if slices.ContainsFunc(rows, func(r *listed) bool { return r.has["note"] }) {
@@ -155,7 +172,7 @@ func needsOf(rows []*listed) []actor.Act {
 	return out
 }
 
-// mayImport refuses an import to whoever lacks one of the rights that it needs.
+// mayImport returns *actor.Denied for an actor who lacks one of the rights that an import needs.
 func mayImport(a actor.Actor, needs []actor.Act) error {
 	for _, act := range needs {
 		if err := a.May(act, about("")); err != nil {
@@ -165,72 +182,37 @@ func mayImport(a actor.Actor, needs []actor.Act) error {
 	return nil
 }
 
-// file remembers a preview, and forgets old ones.
-func (s *Service) file(pl *plan) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.o.Now()
-	pl.ID, pl.Until = newID("i-"), now.Add(previewLife).UTC()
-	oldest := ""
-	for id, other := range s.previews {
-		if now.After(other.Until) {
-			delete(s.previews, id)
-		} else if oldest == "" || other.Until.Before(s.previews[oldest].Until) {
-			oldest = id
-		}
-	}
-	if len(s.previews) >= maxPreviews {
-		delete(s.previews, oldest)
-	}
-	s.previews[pl.ID] = pl
-}
-
-// dropPreviews forgets all previews: they may name somebody whose data is erased.
-func (s *Service) dropPreviews() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	clear(s.previews)
-}
-
-// preview finds a preview that this account made. It may have been made with more rights than the account or its token
-// has now.
-func (s *Service) preview(a actor.Actor, id string) (*plan, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	pl := s.previews[id]
-	if pl == nil || pl.account != a.Account || s.o.Now().After(pl.Until) {
-		return nil, &fault.NotFound{What: "preview", ID: clip(id, 64)}
-	}
-	return pl, mayImport(a, pl.needs)
-}
-
-// Confirm says that so many members are gone indeed.
-func (s *Service) Confirm(_ context.Context, a actor.Actor, previewID string) (Preview, error) {
+// Confirm records that the many members whom the list does not have any more are gone indeed: Apply then writes the
+// import. It returns *fault.NotFound for a preview that has expired or that another account made. The actor needs
+// actor.WriteMembers and the rights of the preview.
+func (s *Imports) Confirm(_ context.Context, a actor.Actor, previewID string) (Preview, error) {
 	if err := a.May(actor.WriteMembers, about("")); err != nil {
 		return Preview{}, err
 	}
-	pl, err := s.preview(a, previewID)
+	pl, err := s.previews.find(a, previewID)
 	if err != nil {
 		return Preview{}, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.previews.mu.Lock()
+	defer s.previews.mu.Unlock()
 	pl.Confirm = false
 	return pl.Preview, nil
 }
 
-// Apply writes what a preview shows, in one transaction. It is refused if the directory changed since the preview.
-func (s *Service) Apply(ctx context.Context, a actor.Actor, previewID string) (Preview, error) {
+// Apply writes what a preview shows, in one transaction. It returns *fault.Conflict where the directory changed since
+// the preview, *fault.Invalid where Confirm is needed first, and *fault.NotFound as Confirm does. The actor needs
+// actor.WriteMembers and the rights of the preview.
+func (s *Imports) Apply(ctx context.Context, a actor.Actor, previewID string) (Preview, error) {
 	if err := a.May(actor.WriteMembers, about("")); err != nil {
 		return Preview{}, err
 	}
-	pl, err := s.preview(a, previewID)
+	pl, err := s.previews.find(a, previewID)
 	if err != nil {
 		return Preview{}, err
 	}
-	s.mu.Lock()
+	s.previews.mu.Lock()
 	out := pl.Preview
-	s.mu.Unlock()
+	s.previews.mu.Unlock()
 	if out.Confirm {
 		return Preview{}, &fault.Invalid{Faults: []fault.Field{{Field: "confirm", Given: fmt.Sprint(len(out.Gone)),
 			Wrong: fmt.Sprintf("%d members are not in the list any more, more than %d %% of this source's", len(out.Gone),
@@ -241,7 +223,8 @@ func (s *Service) Apply(ctx context.Context, a actor.Actor, previewID string) (P
 		out.Applied = true
 		return out, nil
 	}
-	err = s.write(ctx, a, actor.WriteMembers, func(c *change) (string, string, error) {
+	err = s.core.write(ctx, a, actor.WriteMembers, func(c *change) (string, string, error) {
+		// The preview shows the rows of its generation. Any later write makes it stale.
 		g, err := generationOf(ctx, c.QueryRow(ctx, `SELECT generation FROM directory_state WHERE site = $1`))
 		if err != nil {
 			return "", "", err
@@ -249,6 +232,7 @@ func (s *Service) Apply(ctx context.Context, a actor.Actor, previewID string) (P
 		if g != pl.generation {
 			return "", "", &fault.Conflict{What: "preview", ID: previewID, Have: g, Got: pl.generation}
 		}
+		// Remove cards first: one of them may move to another member of the list.
 		if err := c.removeCards(ctx, pl.writes); err != nil {
 			return "", "", err
 		}
@@ -263,14 +247,15 @@ func (s *Service) Apply(ctx context.Context, a actor.Actor, previewID string) (P
 	if err != nil {
 		return Preview{}, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.previews, previewID)
+	s.previews.mu.Lock()
+	defer s.previews.mu.Unlock()
+	delete(s.previews.plans, previewID)
 	out.Applied = true
 	return out, nil
 }
 
-// writeListed writes one member of an import, with a copy: the plan may be applied again after an error.
+// writeListed writes one member of an import. It works on a copy of the record: after an error the plan may be applied
+// again.
 func (c *change) writeListed(ctx context.Context, w *write) error {
 	r := *w.record
 	r.Cards = slices.Clone(r.Cards)
@@ -295,7 +280,7 @@ func (c *change) writeListed(ctx context.Context, w *write) error {
 	return c.save(ctx, &r)
 }
 
-// removeCards removes what the list takes from its members, before any card is added: one may move to another member.
+// removeCards removes the cards that the list takes from its members.
 func (c *change) removeCards(ctx context.Context, writes []write) error {
 	for _, w := range writes {
 		for _, id := range w.uncarded {
@@ -306,4 +291,16 @@ func (c *change) removeCards(ctx context.Context, writes []write) error {
 		}
 	}
 	return nil
+}
+
+// formers are the ids of erased and merged members: a list must not bring them back.
+func (s *Imports) formers(ctx context.Context) (map[policy.MemberID]bool, error) {
+	out := map[policy.MemberID]bool{}
+	rows, err := s.core.site.Query(ctx, `SELECT id FROM former_member WHERE site = $1`)
+	return out, each(rows, err, func(rows *sql.Rows) error {
+		var id policy.MemberID
+		err := rows.Scan(&id)
+		out[id] = true
+		return err
+	})
 }

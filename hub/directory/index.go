@@ -2,11 +2,7 @@ package directory
 
 import (
 	"cmp"
-	"context"
-	"database/sql"
-	"errors"
 	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,7 +16,8 @@ import (
 	"portillon/policy/analysis"
 )
 
-// index is every member as of one generation. It is never changed; a newer one shares the entries that are the same.
+// index is every member as of one generation of the rows. Its entries never change; a newer index shares the entries
+// of members that did not. What is calculated from them is kept under mu.
 type index struct {
 	generation int64
 	entries    []*entry // by sort key, then id
@@ -32,7 +29,8 @@ type index struct {
 	busy   map[rightsKey]map[policy.MemberID]bool // those who may use any machine; the key has no machine
 }
 
-// entry is a member in the index.
+// entry is a member in the index, with what was calculated of the member. The atomic pointers hold a result for one
+// policy: a reader takes it or calculates it anew.
 type entry struct {
 	*record
 	key    string // folded name: the order of lists
@@ -52,13 +50,16 @@ type judged struct {
 	*policy.Member
 }
 
+// rightsKey is a question about rights: under which policy, at which machine (empty: at any), in which hour since
+// 1970.
 type rightsKey struct {
 	policy  *policy.Policy
 	machine policy.MachineID
 	hour    int64
 }
 
-// fold is a text without case, accents and doubled blanks: "Le Goff" and "LE GÔFF" are the same.
+// fold is a text without case, accents and repeated blanks: "Le Goff" and "LE GÔFF" are the same. It removes the
+// combining marks (category Mn) of the decomposed form NFKD.
 func fold(s string) string {
 	var b strings.Builder
 	blank := false
@@ -78,6 +79,7 @@ func fold(s string) string {
 	return b.String()
 }
 
+// newEntry makes the entry of a member, with the folded texts that searches look in.
 func newEntry(m *record) *entry {
 	e := &entry{record: m, key: fold(m.Name)}
 	parts := append([]string{e.key, strings.ToLower(string(m.ID)), fold(m.External)}, m.Emails...)
@@ -88,110 +90,22 @@ func newEntry(m *record) *entry {
 	return e
 }
 
+// order compares two entries as lists have them: by folded name, then by id.
 func order(a, b *entry) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.ID, b.ID)) }
 
-// generationOf is the generation of the rows; 0: nothing was ever written.
-func generationOf(ctx context.Context, row *sql.Row) (g int64, err error) {
-	if err = row.Scan(&g); errors.Is(err, sql.ErrNoRows) {
-		return 0, nil
-	}
-	return g, err
-}
-
-// current is the index of the rows as they are.
-func (s *Service) current(ctx context.Context) (*index, error) {
-	g, err := generationOf(ctx, s.site.QueryRow(ctx, `SELECT generation FROM directory_state WHERE site = $1`))
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.index != nil && s.index.generation >= g {
-		return s.index, nil
-	}
-	if ids, known := s.since(g); known {
-		if err := s.renew(ctx, ids, g); err != nil {
-			return nil, err
-		}
-	} else if err := s.readAll(ctx, g); err != nil {
-		return nil, err
-	}
-	s.recent = slices.DeleteFunc(s.recent, func(t touched) bool { return t.generation <= g })
-	return s.index, nil
-}
-
-// since are the members that changed since the index was made; known is false where another process wrote, or too much
-// changed to read it piece by piece.
-func (s *Service) since(g int64) (ids []policy.MemberID, known bool) {
-	if s.index == nil {
-		return nil, false
-	}
-	seen := map[int64]bool{}
-	for _, t := range s.recent {
-		if t.generation > s.index.generation && t.generation <= g {
-			seen[t.generation] = true
-			ids = append(ids, t.ids...)
-		}
-	}
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
-	return ids, int64(len(seen)) == g-s.index.generation && len(ids) <= maxRecent
-}
-
-// readAll makes the index of all rows. Rows that are newer than g do no harm: the next call reads them again.
-func (s *Service) readAll(ctx context.Context, g int64) error {
-	all, err := loadAll(ctx, s.site)
-	if err != nil {
-		return err
-	}
-	x := &index{generation: g, byID: make(map[policy.MemberID]*entry, len(all))}
-	for _, m := range all {
-		e := newEntry(m)
-		x.entries = append(x.entries, e)
-		x.byID[m.ID] = e
-	}
-	slices.SortFunc(x.entries, order)
-	s.index = x
-	return nil
-}
-
-// renew makes the index with some members read again.
-func (s *Service) renew(ctx context.Context, ids []policy.MemberID, g int64) error {
-	some, err := load(ctx, s.site, ids)
-	if err != nil {
-		return err
-	}
-	old := s.index
-	x := &index{generation: g, byID: make(map[policy.MemberID]*entry, len(old.byID))}
-	x.entries = slices.DeleteFunc(slices.Clone(old.entries), func(e *entry) bool {
-		_, again := slices.BinarySearch(ids, e.ID)
-		return again
-	})
-	for _, m := range some {
-		e := newEntry(m)
-		at, _ := slices.BinarySearchFunc(x.entries, e, order)
-		x.entries = slices.Insert(x.entries, at, e)
-	}
-	for _, e := range x.entries {
-		x.byID[e.ID] = e
-	}
-	s.index = x
-	return nil
-}
-
-// as is the member as decisions under p know it: with the badges that count.
+// as is the member as decisions under p know them. The result is kept until the policy changes; nobody may change it.
 func (e *entry) as(p *policy.Policy) *policy.Member {
 	if j := e.person.Load(); j != nil && j.by == p {
 		return j.Member
 	}
-	m := e.record.as(p)
+	m := memberUnder(p, e.record)
 	e.person.Store(&judged{p, m})
 	return m
 }
 
-// as judges badges as a machine does when it loads a bundle: each must be proved, of a badge that the policy names or
-// accepts, and issued to this member.
-func (m *record) as(p *policy.Policy) *policy.Member {
+// memberUnder is a member as decisions under p know them. A badge counts as it does when a machine loads a bundle: it
+// must be proved, named or accepted by the policy, and issued to this member.
+func memberUnder(p *policy.Policy, m *record) *policy.Member {
 	out := &policy.Member{ID: m.ID, Blocked: m.Blocked || m.Gone, Until: m.Until}
 	who := openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}
 	for _, h := range m.held {
@@ -217,7 +131,8 @@ func (m *record) as(p *policy.Policy) *policy.Member {
 	return out
 }
 
-// matchesOf are the policy's badges that an achievement counts as.
+// matchesOf are the policy's badges that an achievement of an issuer counts as, directly or because the policy accepts
+// it. None where there is no policy or it does not name the issuer.
 func matchesOf(p *policy.Policy, issuer, achievement string) []policy.Match {
 	if p == nil {
 		return nil
@@ -230,7 +145,8 @@ func matchesOf(p *policy.Policy, issuer, achievement string) []policy.Match {
 	return nil
 }
 
-// localOf is the policy's badge that an achievement is; else the first that accepts it; empty: none.
+// localOf is the badge of the policy that an achievement is; else the first badge that accepts it; empty where there
+// is none.
 func localOf(p *policy.Policy, issuer, achievement string) policy.BadgeID {
 	matches := matchesOf(p, issuer, achievement)
 	for _, m := range matches {
@@ -244,7 +160,8 @@ func localOf(p *policy.Policy, issuer, achievement string) policy.BadgeID {
 	return ""
 }
 
-// allowedSomewhere are the members who may use any machine, as allowed says it.
+// allowedSomewhere are the members who may use at least one machine, with the limits of allowed. Nobody may change the
+// map.
 func (x *index) allowedSomewhere(p *policy.Policy, at time.Time) map[policy.MemberID]bool {
 	if p == nil {
 		return nil
@@ -267,7 +184,8 @@ func (x *index) allowedSomewhere(p *policy.Policy, at time.Time) map[policy.Memb
 }
 
 // allowed are the members who may use a machine in some role at some time, as far as badges and memberships say:
-// practice is not known here. The answer is worked out once an hour.
+// practice is not known here. The answer is calculated once an hour for each policy and machine. Nobody may change the
+// map.
 func (x *index) allowed(p *policy.Policy, machine policy.MachineID, at time.Time) map[policy.MemberID]bool {
 	if p == nil {
 		return nil
@@ -288,6 +206,7 @@ func (x *index) allowed(p *policy.Policy, machine policy.MachineID, at time.Time
 			out[people[i].ID] = true
 		}
 	}
+	// At most 64 questions are kept: a new policy or hour makes all earlier ones useless.
 	if len(x.rights) > 64 || x.rights == nil {
 		x.rights = map[rightsKey]map[policy.MemberID]bool{}
 	}

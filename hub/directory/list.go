@@ -50,16 +50,18 @@ type Filter struct {
 // maxSearch bounds what is searched for, in bytes.
 const maxSearch = 200
 
-// Members lists members by name, at most maxMembers. Their badges come without checks, which Member gives.
-func (s *Service) Members(ctx context.Context, a actor.Actor, f Filter, page Page) ([]Member, string, error) {
+// List lists members by name, at most maxMembers at a time. next is the cursor of the next page; empty: this page is
+// the last. Badges come without their checks, which Get returns. The actor needs actor.ReadMembers for all machines
+// and members.
+func (s *Members) List(ctx context.Context, a actor.Actor, f Filter, page Page) ([]Member, string, error) {
 	if err := a.May(actor.ReadMembers, about("")); err != nil {
 		return nil, "", err
 	}
-	p, err := s.o.Policy(ctx)
+	p, err := s.core.policy(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	x, err := s.current(ctx)
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return nil, "", err
 	}
@@ -67,6 +69,7 @@ func (s *Service) Members(ctx context.Context, a actor.Actor, f Filter, page Pag
 	if err != nil {
 		return nil, "", err
 	}
+	// Go on after the member that ended the page before.
 	from := 0
 	if page.After != "" {
 		last := x.byID[policy.MemberID(page.After)]
@@ -77,6 +80,7 @@ func (s *Service) Members(ctx context.Context, a actor.Actor, f Filter, page Pag
 		at, _ := slices.BinarySearchFunc(x.entries, last, order)
 		from = at + 1
 	}
+	// Collect a page of the members that the filter lets through.
 	out := []Member{}
 	most := min(page.limit(), maxMembers)
 	for _, e := range x.entries[from:] {
@@ -86,21 +90,21 @@ func (s *Service) Members(ctx context.Context, a actor.Actor, f Filter, page Pag
 		if len(out) == most {
 			return out, string(out[len(out)-1].ID), nil
 		}
-		out = append(out, s.show(a, p, e.record))
+		out = append(out, s.core.show(a, p, e.record))
 	}
 	return out, "", nil
 }
 
-// Count is how many members a filter lets through, and how many there are.
-func (s *Service) Count(ctx context.Context, a actor.Actor, f Filter) (some, all int, err error) {
+// Count returns how many members a filter lets through, and how many there are. The actor needs actor.ReadMembers.
+func (s *Members) Count(ctx context.Context, a actor.Actor, f Filter) (some, all int, err error) {
 	if err := a.May(actor.ReadMembers, about("")); err != nil {
 		return 0, 0, err
 	}
-	p, err := s.o.Policy(ctx)
+	p, err := s.core.policy(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
-	x, err := s.current(ctx)
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -116,8 +120,9 @@ func (s *Service) Count(ctx context.Context, a actor.Actor, f Filter) (some, all
 	return some, len(x.entries), nil
 }
 
-// filter makes a test of a Filter.
-func (s *Service) filter(x *index, p *policy.Policy, f Filter) (func(*entry) bool, error) {
+// filter makes the test of a Filter that a list applies to each entry. It returns *fault.Invalid for a text that is
+// too long or a state that is not known.
+func (s *Members) filter(x *index, p *policy.Policy, f Filter) (func(*entry) bool, error) {
 	if len(f.Text) > maxSearch {
 		return nil, &fault.Invalid{Faults: []fault.Field{{Field: "text", Wrong: "the text has more than 200 bytes",
 			Right: "a few words"}}}
@@ -125,13 +130,13 @@ func (s *Service) filter(x *index, p *policy.Policy, f Filter) (func(*entry) boo
 	inState, ok := s.inState(p, f.State)
 	if !ok {
 		return nil, &fault.Invalid{Faults: []fault.Field{{Field: "state", Given: clip(f.State, 100),
-			Wrong: "this state is not known",
+			Wrong: "unknown state",
 			Right: "current, ending, lapsed, blocked, no-card or no-badge"}}}
 	}
 	words := strings.Fields(fold(f.Text))
 	var allowed map[policy.MemberID]bool
 	if f.Machine != "" {
-		allowed = x.allowed(p, f.Machine, s.o.Now())
+		allowed = x.allowed(p, f.Machine, s.core.now())
 	}
 	return func(e *entry) bool {
 		for _, w := range words {
@@ -143,7 +148,8 @@ func (s *Service) filter(x *index, p *policy.Policy, f Filter) (func(*entry) boo
 	}, nil
 }
 
-// holds reports whether a member has a badge that counts as b, whether it has ended or not.
+// holds reports whether a member has a badge that counts as b. A badge that has ended counts too: the list is of
+// people who were trained.
 func (e *entry) holds(p *policy.Policy, b policy.BadgeID) bool {
 	return p != nil && slices.ContainsFunc(e.as(p).Holdings, func(h policy.Holding) bool { return h.Badge == b })
 }
@@ -151,9 +157,11 @@ func (e *entry) holds(p *policy.Policy, b policy.BadgeID) bool {
 // endingDays is how far ahead a list of endings looks.
 const endingDays = 30
 
-func (s *Service) inState(p *policy.Policy, state string) (func(*entry) bool, bool) {
-	today, membership := s.today(p)
-	soon := policy.DateOf(s.o.Now().AddDate(0, 0, endingDays), zoneOf(p))
+// inState makes the test whether a member is in a state of Filter; false: there is no such state. A suspended member
+// is blocked only; neither ending nor current.
+func (s *Members) inState(p *policy.Policy, state string) (func(*entry) bool, bool) {
+	today, membership := s.core.today(p)
+	soon := policy.DateOf(s.core.now().AddDate(0, 0, endingDays), zoneOf(p))
 	lapsed := func(e *entry) bool { return membership.On(today, e.Until) == policy.HasLapsed }
 	switch state {
 	case "":
@@ -178,16 +186,7 @@ func (s *Service) inState(p *policy.Policy, state string) (func(*entry) bool, bo
 	return nil, false
 }
 
-// today is the day at the site, and how its memberships end.
-func (s *Service) today(p *policy.Policy) (policy.Date, policy.Membership) {
-	day := policy.DateOf(s.o.Now(), zoneOf(p))
-	if p == nil {
-		return day, policy.Membership{}
-	}
-	return day, p.Membership
-}
-
-// zoneOf is the site's zone.
+// zoneOf is the site's time zone: the policy's, or UTC where there is none.
 func zoneOf(p *policy.Policy) *time.Location {
 	if p == nil || p.Zone == nil {
 		return time.UTC

@@ -11,11 +11,16 @@ import (
 	"portillon/policy/analysis"
 )
 
-// The methods below are for the hub itself, which asks on nobody's behalf.
+// Lookup answers the hub itself, which asks on nobody's behalf: its methods take no actor and deny nothing.
+type Lookup struct {
+	core      *core
+	documents *documents
+	practice  *practiceSource
+}
 
-// Names are the names of members. One who was erased has none.
-func (s *Service) Names(ctx context.Context, of []policy.MemberID) (map[policy.MemberID]string, error) {
-	x, err := s.current(ctx)
+// Names are the names of some members, by id, for reports. A member who was erased has none.
+func (s *Lookup) Names(ctx context.Context, of []policy.MemberID) (map[policy.MemberID]string, error) {
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -28,10 +33,10 @@ func (s *Service) Names(ctx context.Context, of []policy.MemberID) (map[policy.M
 	return out, nil
 }
 
-// ByAddress are the members whom an e-mail address may sign in: of a member with guardians, the guardians' addresses
-// only. Nobody who is blocked; those whose membership has ended read their own record.
-func (s *Service) ByAddress(ctx context.Context, address string) (out []Member, err error) {
-	x, err := s.current(ctx)
+// ByAddress are the members whom an e-mail address may sign in. For a member with guardians, those are the guardians'
+// addresses only. Blocked members are left out; members whose membership has ended may read their own record.
+func (s *Lookup) ByAddress(ctx context.Context, address string) (out []Member, err error) {
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -58,18 +63,19 @@ type Standing struct {
 	Roles map[policy.MachineID]actor.Role
 }
 
-// Standing says how a member stands now. Roles may be a minute old where a badge began or ended meanwhile; a change of
-// the directory or of the policy counts at once.
-func (s *Service) Standing(ctx context.Context, id policy.MemberID) (Standing, error) {
-	p, err := s.o.Policy(ctx)
+// Standing says how a member stands now; the zero Standing where the directory has no such member. Roles may be a
+// minute old where a badge began or ended in that minute; a change of the directory or of the policy takes effect at
+// once.
+func (s *Lookup) Standing(ctx context.Context, id policy.MemberID) (Standing, error) {
+	p, err := s.core.policy(ctx)
 	if err != nil {
 		return Standing{}, err
 	}
-	x, err := s.current(ctx)
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return Standing{}, err
 	}
-	e, now := x.byID[id], s.o.Now()
+	e, now := x.byID[id], s.core.now()
 	if e == nil {
 		return Standing{}, nil
 	}
@@ -96,13 +102,14 @@ type earnedRoles struct {
 	roles map[policy.MachineID]actor.Role // never changed
 }
 
-// rolesOf works out the roles of a member, or returns those of a moment ago: every request of a member asks for them.
-// An entry of the index is of one state of its member's rows.
+// rolesOf are the roles of a member at the hub that follow from badges. They are kept for rolesKept, because every
+// request of a member asks for them.
 func (e *entry) rolesOf(p *policy.Policy, now time.Time) map[policy.MachineID]actor.Role {
 	if was := e.earned.Load(); was != nil && was.by == p && now.Sub(was.at).Abs() < rolesKept {
 		return was.roles
 	}
 	m := *e.as(p)
+	// A badge of another issuer that counts as one of the site's gives no role at the hub.
 	m.Holdings = slices.DeleteFunc(slices.Clone(m.Holdings), func(h policy.Holding) bool { return h.Other != nil })
 	out := map[policy.MachineID]actor.Role{}
 	for i := range p.Machines {

@@ -12,11 +12,15 @@ func scoped(acts ...actor.Act) actor.Actor {
 	return actor.Actor{Account: "t", Name: "Token", Site: actor.Owner, Scopes: acts}
 }
 
-func TestCardNoteIsKeptByWhoMayNotSeeIt(t *testing.T) {
+func TestActorWhoMayNotSeeACardNoteCannotReplaceIt(t *testing.T) {
 	w := newWorld(t)
 	m := w.add("Léa")
-	noted := must[Card](t)(w.AddCard(t.Context(), owner, m.ID, Card{Number: "62E3086CED", Note: "found in the tram"}))
-	bare := must[Card](t)(w.AddCard(t.Context(), owner, m.ID, Card{Number: "62E3086CEE"}))
+	noted := must[Card](
+		t,
+	)(
+		w.Cards.AddCard(t.Context(), owner, m.ID, Card{Number: "62E3086CED", Note: "found in the tram"}),
+	)
+	bare := must[Card](t)(w.Cards.AddCard(t.Context(), owner, m.ID, Card{Number: "62E3086CEE"}))
 	blind := scoped(actor.WriteCards)
 	for _, c := range []struct {
 		name       string
@@ -34,7 +38,7 @@ func TestCardNoteIsKeptByWhoMayNotSeeIt(t *testing.T) {
 	} {
 		before := w.member(m.ID)
 		var denied *actor.Denied
-		if err := w.SetCard(t.Context(), c.a, m.ID, c.card, Lost, c.note); errors.As(err, &denied) != c.denied ||
+		if err := w.Cards.SetCard(t.Context(), c.a, m.ID, c.card, Lost, c.note); errors.As(err, &denied) != c.denied ||
 			err != nil && !c.denied {
 			t.Errorf("%s: %v", c.name, err)
 		}
@@ -54,7 +58,7 @@ func TestCardNoteIsKeptByWhoMayNotSeeIt(t *testing.T) {
 func TestSearchFindsNoCardByWhatItsActorMayNotSee(t *testing.T) {
 	w := newWorld(t)
 	m := w.add("Léa")
-	must[Card](t)(w.AddCard(t.Context(), owner, m.ID, Card{Number: "62E3086CED", Note: "tramway"}))
+	must[Card](t)(w.Cards.AddCard(t.Context(), owner, m.ID, Card{Number: "62E3086CED", Note: "tramway"}))
 	for name, c := range map[string]struct {
 		a    actor.Actor
 		text string
@@ -68,7 +72,7 @@ func TestSearchFindsNoCardByWhatItsActorMayNotSee(t *testing.T) {
 		"number by who sees notes": {scoped(actor.ReadMembers, actor.ReadNotes), "62e308", 0},
 		"end of the number":        {scoped(actor.ReadMembers), "6ced", 1},
 	} {
-		got, _, err := w.Cards(t.Context(), c.a, CardFilter{Text: c.text}, Page{})
+		got, _, err := w.Cards.Held(t.Context(), c.a, CardFilter{Text: c.text}, Page{})
 		if err != nil || len(got) != c.want {
 			t.Errorf("%s: %+v, %v, want %d", name, got, err, c.want)
 		}
@@ -79,7 +83,7 @@ func TestOldCardsNameNobodyToWhoMayNotSeeMembers(t *testing.T) {
 	w := changing(t)
 	m := w.add("Léa")
 	number := []byte{0x5e, 0xaa, 0xbb, 0xcc}
-	must[Card](t)(w.AddCard(t.Context(), owner, m.ID, Card{Number: "hmac:" + hashUnder("aa")(number)}))
+	must[Card](t)(w.Cards.AddCard(t.Context(), owner, m.ID, Card{Number: "hmac:" + hashUnder("aa")(number)}))
 	w.beginChange()
 	for name, c := range map[string]struct {
 		a    actor.Actor
@@ -88,7 +92,7 @@ func TestOldCardsNameNobodyToWhoMayNotSeeMembers(t *testing.T) {
 		"machines alone": {scoped(actor.EnrolMachines), ""},
 		"with members":   {scoped(actor.EnrolMachines, actor.ReadMembers), "Léa"},
 	} {
-		got, err := w.OldCards(t.Context(), c.a)
+		got, err := w.Rekeying.OldCards(t.Context(), c.a)
 		if err != nil || len(got) != 1 || got[0].Name != c.want || (got[0].Last != "") != (c.want != "") {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}

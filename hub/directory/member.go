@@ -9,6 +9,7 @@ import (
 
 	"portillon/hub/actor"
 	"portillon/hub/fault"
+	"portillon/hub/store"
 	"portillon/policy"
 	"portillon/site"
 )
@@ -29,36 +30,32 @@ const (
 // about is the target of an act on a member.
 func about(id policy.MemberID) actor.Target { return actor.Target{Member: id} }
 
-// Member is a member, as far as a may see.
-func (s *Service) Member(ctx context.Context, a actor.Actor, id policy.MemberID) (Member, error) {
+// Members keeps who the members are, and shows of each what an actor may see.
+type Members struct {
+	core *core
+	// mergeElsewhere is Options.Merged.
+	mergeElsewhere func(ctx context.Context, tx *store.Tx, a actor.Actor, keep, drop policy.MemberID) error
+}
+
+// Get returns a member, as far as the actor may see; *fault.NotFound where there is none. The actor needs
+// actor.ReadMembers about this member.
+func (s *Members) Get(ctx context.Context, a actor.Actor, id policy.MemberID) (Member, error) {
 	if err := a.May(actor.ReadMembers, about(id)); err != nil {
 		return Member{}, err
 	}
-	return s.read(ctx, a, id)
+	return s.core.read(ctx, a, id)
 }
 
-// Own is the actor's own record.
-func (s *Service) Own(ctx context.Context, a actor.Actor) (Member, error) {
+// Own returns the actor's own record. The actor needs actor.ReadOwn: every member has it, and a token with that scope.
+func (s *Members) Own(ctx context.Context, a actor.Actor) (Member, error) {
 	if err := a.May(actor.ReadOwn, about(a.Member)); err != nil {
 		return Member{}, err
 	}
-	return s.read(ctx, a, a.Member)
+	return s.core.read(ctx, a, a.Member)
 }
 
-func (s *Service) read(ctx context.Context, a actor.Actor, id policy.MemberID) (Member, error) {
-	p, err := s.o.Policy(ctx)
-	if err != nil {
-		return Member{}, err
-	}
-	m, err := one(ctx, s.site, id)
-	if err != nil {
-		return Member{}, err
-	}
-	return s.show(a, p, m), nil
-}
-
-// maySee says whether an actor may see a member: everybody's data, or the own. A token for the own data alone shows no
-// other member's, whatever role its account has.
+// maySee returns nil where an actor may see a member: with actor.ReadMembers everybody, with actor.ReadOwn the own
+// record. An API token with the scope of the own record shows no other member, whatever role its account has.
 func maySee(a actor.Actor, id policy.MemberID) error {
 	err := a.May(actor.ReadMembers, about(id))
 	if err != nil && id != "" && a.Member == id {
@@ -67,38 +64,10 @@ func maySee(a actor.Actor, id policy.MemberID) error {
 	return err
 }
 
-// show is what the actor may see of a member.
-func (s *Service) show(a actor.Actor, p *policy.Policy, r *record) Member {
-	m := r.Member
-	if maySee(a, m.ID) != nil {
-		return Member{ID: m.ID, Version: m.Version}
-	}
-	notes, numbers := a.May(actor.ReadNotes, about(m.ID)) == nil, a.May(actor.WriteCards, about(m.ID)) == nil
-	if !notes {
-		m.Note = ""
-	}
-	m.Emails, m.Subjects, m.Guardians = slices.Clone(m.Emails), slices.Clone(m.Subjects),
-		slices.Clone(m.Guardians) // the index's own
-	m.Cards = slices.Clone(m.Cards)
-	for i := range m.Cards {
-		if !numbers {
-			m.Cards[i].Number = ""
-		}
-		if !notes {
-			m.Cards[i].Note = ""
-		}
-	}
-	m.Badges = slices.Clone(m.Badges)
-	for i := range m.Badges {
-		m.Badges[i].Local = localOf(p, r.held[i].issuer, r.held[i].achievement)
-		m.Badges[i].lapse(s.o.Now())
-	}
-	return m
-}
-
-// Add adds a member. The hub chooses the pseudonym where m.ID is empty. Cards and badges are added by their own
-// methods.
-func (s *Service) Add(ctx context.Context, a actor.Actor, m Member) (Member, error) {
+// Add adds a member; the hub chooses the id where m.ID is empty. Cards and badges are added by their own services:
+// those in m are not kept. The actor needs actor.WriteMembers, and actor.ReadNotes for a note. It returns
+// *fault.Invalid for values that cannot be used or an id that is taken.
+func (s *Members) Add(ctx context.Context, a actor.Actor, m Member) (Member, error) {
 	if err := a.May(actor.WriteMembers, about("")); err != nil {
 		return Member{}, err
 	}
@@ -109,7 +78,7 @@ func (s *Service) Add(ctx context.Context, a actor.Actor, m Member) (Member, err
 	}
 	r := &record{Member: m}
 	r.Version, r.Cards, r.Badges, r.Gone, r.Source = 0, nil, nil, false, ""
-	err := s.write(ctx, a, actor.WriteMembers, func(c *change) (string, string, error) {
+	err := s.core.write(ctx, a, actor.WriteMembers, func(c *change) (string, string, error) {
 		if err := c.add(ctx, r); err != nil {
 			return "", "", err
 		}
@@ -118,10 +87,10 @@ func (s *Service) Add(ctx context.Context, a actor.Actor, m Member) (Member, err
 	if err != nil {
 		return Member{}, err
 	}
-	return s.read(ctx, a, r.ID)
+	return s.core.read(ctx, a, r.ID)
 }
 
-// add checks and writes a new member.
+// add checks a new member and writes the row.
 func (c *change) add(ctx context.Context, r *record) error {
 	faults := tidyMember(&r.Member)
 	if r.ID == "" {
@@ -141,7 +110,8 @@ func (c *change) add(ctx context.Context, r *record) error {
 	return c.save(ctx, r)
 }
 
-// taken says why a pseudonym cannot be given to a new member; empty: it can.
+// taken returns why an id cannot be given to a new member; empty: it can. An id of an erased or merged member is never
+// given again, since records of machines carry it.
 func (c *change) taken(ctx context.Context, id policy.MemberID) (why string, err error) {
 	var members, former int
 	err = c.QueryRow(ctx, `SELECT (SELECT COUNT(*) FROM member WHERE site = $1 AND id = $2),
@@ -150,19 +120,21 @@ func (c *change) taken(ctx context.Context, id policy.MemberID) (why string, err
 	case members > 0:
 		why = "another member has this id"
 	case former > 0:
-		why = "this id was an erased or merged member's: records of machines still carry it"
+		why = "the id belonged to an erased or merged member: records of machines still carry it"
 	}
 	return why, err
 }
 
-// Change changes a member: their names, addresses, membership, suspension, note and external id. Whatever else f
-// changes is not written.
-func (s *Service) Change(ctx context.Context, a actor.Actor, id policy.MemberID, version int64,
+// Change calls f with a copy of a member and writes what it did to names, addresses, subjects, guardians, membership,
+// suspension, note and external id. What else f changes is not kept. The actor needs actor.WriteMembers about this
+// member. It returns *fault.Conflict where the member is not at this version any more, and *fault.Invalid for values
+// that cannot be used.
+func (s *Members) Change(ctx context.Context, a actor.Actor, id policy.MemberID, version int64,
 	f func(*Member) error) (Member, error) {
 	if err := a.May(actor.WriteMembers, about(id)); err != nil {
 		return Member{}, err
 	}
-	err := s.write(ctx, a, actor.WriteMembers, func(c *change) (string, string, error) {
+	err := s.core.write(ctx, a, actor.WriteMembers, func(c *change) (string, string, error) {
 		r, err := one(ctx, c, id)
 		if err != nil {
 			return "", "", err
@@ -179,10 +151,11 @@ func (s *Service) Change(ctx context.Context, a actor.Actor, id policy.MemberID,
 	if err != nil {
 		return Member{}, err
 	}
-	return s.read(ctx, a, id)
+	return s.core.read(ctx, a, id)
 }
 
-// edit has f change what may be changed.
+// edit has f change a copy of a member, and takes over what an actor may change. An actor without actor.ReadNotes is
+// shown no note and cannot write one.
 func edit(a actor.Actor, r *record, f func(*Member) error) error {
 	old := r.Member
 	m := old
@@ -201,6 +174,7 @@ func edit(a actor.Actor, r *record, f func(*Member) error) error {
 		}
 		m.Note = old.Note
 	}
+	// Gone can be ended by hand, and is set by an import alone.
 	m.ID, m.Version, m.Cards, m.Badges, m.Source, m.Gone, m.Changed = old.ID, old.Version, old.Cards, old.Badges,
 		old.Source, old.Gone && m.Gone, old.Changed
 	if faults := tidyMember(&m); len(faults) > 0 {
@@ -210,7 +184,8 @@ func edit(a actor.Actor, r *record, f func(*Member) error) error {
 	return nil
 }
 
-// differences names the fields that differ between two states of a member.
+// differences names the fields that differ between two states of a member, as JSON names them. The audit log gives the
+// names, never the values.
 func differences(a, b *Member) (out []string) {
 	for _, x := range []struct {
 		name string
@@ -229,13 +204,14 @@ func differences(a, b *Member) (out []string) {
 	return out
 }
 
-// tidyMember brings what a member's own row holds into its form, and says what cannot be used.
+// tidyMember brings the values of a member's own row into their form and returns what cannot be used. It removes
+// blanks around texts, empty values, and the second of two equal ones.
 func tidyMember(m *Member) (faults []fault.Field) {
 	bad := func(field, given, wrong, right string) {
 		faults = append(faults, fault.Field{Field: field, Given: clip(given, 100), Wrong: wrong, Right: right})
 	}
 	if m.ID != "" && !isSlug(string(m.ID)) {
-		bad("id", string(m.ID), "this is no id", "lower-case letters, digits and hyphens, at most 64")
+		bad("id", string(m.ID), "not an id", "lower-case letters, digits and hyphens, at most 64")
 	}
 	words(&m.Name, "name", maxName, bad)
 	if m.Name == "" {
@@ -243,7 +219,7 @@ func tidyMember(m *Member) (faults []fault.Field) {
 	}
 	words(&m.External, "external_id", maxExternal, bad)
 	if m.Language != "" && m.Language != "fr" && m.Language != "en" {
-		bad("language", m.Language, "this language is not known", "fr, en, or nothing")
+		bad("language", m.Language, "unknown language", "fr, en, or nothing")
 	}
 	if m.Until != (policy.Date{}) && !isDay(m.Until) {
 		bad("until", m.Until.String(), "this is no day of the calendar", "2027-09-30")
@@ -259,9 +235,10 @@ func tidyMember(m *Member) (faults []fault.Field) {
 	return faults
 }
 
+// blame notes a fault: the field, what was given, what is wrong with it, and what would be right.
 type blame func(field, given, wrong, right string)
 
-// words tidies a text on one line.
+// words brings a text into its form: one line, without blanks around it, at most so many characters.
 func words(s *string, field string, most int, bad blame) {
 	t, err := site.Tidy(*s)
 	switch {
@@ -274,7 +251,7 @@ func words(s *string, field string, most int, bad blame) {
 	}
 }
 
-// addresses tidies e-mail addresses; each stands once.
+// addresses brings e-mail addresses into their form; each stands once, whatever its case.
 func addresses(all []string, field string, bad blame) (out []string) {
 	for _, e := range all {
 		words(&e, field, maxAddress, bad)
@@ -292,14 +269,14 @@ func addresses(all []string, field string, bad blame) (out []string) {
 	return out
 }
 
-// subjects checks DIDs and URLs; each stands once.
+// subjects brings DIDs and URLs, which badges are issued to, into their form; each stands once.
 func subjects(all []string, bad blame) (out []string) {
 	for _, v := range all {
 		if v = strings.TrimSpace(v); v == "" || slices.Contains(out, v) {
 			continue
 		}
 		if !strings.Contains(v, ":") || len(v) > maxSubject || strings.ContainsAny(v, " \t\r\n") || !plain(v) {
-			bad("subjects", v, "this is no DID and no URL", "did:key:z6Mk… or https://…")
+			bad("subjects", v, "neither a DID nor a URL", "did:key:z6Mk… or https://…")
 		}
 		out = append(out, v)
 	}

@@ -1,8 +1,6 @@
 package directory
 
 import (
-	"context"
-	"database/sql"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -14,20 +12,10 @@ import (
 	"portillon/policy/analysis"
 )
 
-// formers are the pseudonyms of erased and merged members.
-func (s *Service) formers(ctx context.Context) (map[policy.MemberID]bool, error) {
-	out := map[policy.MemberID]bool{}
-	rows, err := s.site.Query(ctx, `SELECT id FROM former_member WHERE site = $1`)
-	return out, each(rows, err, func(rows *sql.Rows) error {
-		var id policy.MemberID
-		err := rows.Scan(&id)
-		out[id] = true
-		return err
-	})
-}
-
-// make finds out which row is which member, and what changes.
+// make finds out which row is which member, and what changes. It returns *fault.Invalid with the faults of all rows,
+// at most maxFaults.
 func (pl *plan) make(x *index, rows []*listed, former map[policy.MemberID]bool, hashes []cardHash) error {
+	// Which member is each row?
 	found := match(x, rows)
 	faults := checkRows(x, rows, found, former, hashes)
 	if len(faults) > 0 {
@@ -35,6 +23,7 @@ func (pl *plan) make(x *index, rows []*listed, former map[policy.MemberID]bool, 
 	}
 	listedMembers := map[policy.MemberID]bool{}
 	endless := 0
+	// What does each row change of its member, or of a new one?
 	for i, row := range rows {
 		e := found[i]
 		w := row.over(e, pl.source, hashes)
@@ -65,6 +54,7 @@ func (pl *plan) make(x *index, rows []*listed, former map[policy.MemberID]bool, 
 	if len(faults) > 0 {
 		return &fault.Invalid{Faults: faults[:min(len(faults), maxFaults)]}
 	}
+	// Which members does the list not have any more?
 	pl.gone(x, listedMembers)
 	if endless > 0 && !slices.ContainsFunc(rows, func(r *listed) bool { return r.whole }) {
 		pl.Warnings = append(pl.Warnings,
@@ -73,7 +63,8 @@ func (pl *plan) make(x *index, rows []*listed, former map[policy.MemberID]bool, 
 	return nil
 }
 
-// gone suspends the members that an import of the same source added and that are not listed any more.
+// gone suspends the members that an import of the same source added and that the list does not have. Where these are
+// more than gonePercent of the source's members, Confirm is set: half a file would suspend half of the site.
 func (pl *plan) gone(x *index, listedMembers map[policy.MemberID]bool) {
 	of := 0
 	for _, e := range x.entries {
@@ -92,14 +83,15 @@ func (pl *plan) gone(x *index, listedMembers map[policy.MemberID]bool) {
 	pl.Confirm = len(pl.Gone)*100 > of*gonePercent
 }
 
+// copyOf is a copy of a record that may be changed: the index keeps the other one.
 func copyOf(r *record) *record {
 	out := *r
 	return &out
 }
 
-// match finds the member of each row; nil: there is none. A stronger sign goes before a weaker one, and each member is
-// one row's: id, external id, address and name, card, address alone, name alone. The last two count where they are one
-// row's and one member's.
+// match finds the member of each row; nil: there is none, the row is a new member. A stronger sign goes before a
+// weaker one, and each member belongs to one row: id, external id, address and name, card, address alone, name alone.
+// The last three count only where one row and one member have them.
 func match(x *index, rows []*listed) []*entry {
 	m := &matching{x: x, rows: rows, found: make([]*entry, len(rows)), taken: map[policy.MemberID]bool{}}
 	pass := m.pass
@@ -109,6 +101,7 @@ func match(x *index, rows []*listed) []*entry {
 		}
 		return []string{s}
 	}
+	// The id is certain; the external id is next, for rows without an id.
 	pass(func(r *listed) []string { return one(string(r.ID)) }, func(e *entry) []string { return one(string(e.ID)) },
 		false)
 	anonymous := func(r *listed) bool { return r.ID == "" }
@@ -124,10 +117,12 @@ func match(x *index, rows []*listed) []*entry {
 		}
 		return keys
 	}
+	// Name and address together, then a card.
 	pass(func(r *listed) []string { return free(r, addressed(r.Name, r.Emails)...) },
 		func(e *entry) []string { return addressed(e.Name, e.Emails) }, false)
 	pass(func(r *listed) []string { return free(r, numbers(r.Cards)...) },
 		func(e *entry) []string { return numbers(e.Cards) }, true)
+	// The address or the name alone, where one row and one member have it.
 	pass(func(r *listed) []string { return free(r, lowerAll(r.Emails)...) },
 		func(e *entry) []string { return lowerAll(e.Emails) }, true)
 	pass(func(r *listed) []string {
@@ -139,7 +134,7 @@ func match(x *index, rows []*listed) []*entry {
 	return m.found
 }
 
-// matching is which member each row was found to be, and which members are taken by a row.
+// matching is the state of match: the member of each row so far, and the members that have a row.
 type matching struct {
 	x     *index
 	rows  []*listed
@@ -147,8 +142,8 @@ type matching struct {
 	taken map[policy.MemberID]bool
 }
 
-// pass matches by one sign: rows and members that have the same key. A key of two members matches none; unique: nor
-// does a key of two rows.
+// pass matches rows and members by one sign: those with the same key. A key of two members matches none; with unique,
+// a key of two rows does not either.
 func (m *matching) pass(ofRow func(*listed) []string, ofEntry func(*entry) []string, unique bool) {
 	byKey := m.free(ofEntry)
 	inRows := map[string]int{}
@@ -169,7 +164,7 @@ func (m *matching) pass(ofRow func(*listed) []string, ofEntry func(*entry) []str
 	}
 }
 
-// free are the members that no row has taken, by the keys that only one of them has.
+// free are the members that have no row yet, by their keys; nil where two members have the key.
 func (m *matching) free(ofEntry func(*entry) []string) map[string]*entry {
 	byKey := map[string]*entry{} // nil: two members have the key
 	for _, e := range m.x.entries {
@@ -187,6 +182,7 @@ func (m *matching) free(ofEntry func(*entry) []string) map[string]*entry {
 	return byKey
 }
 
+// addressed are the keys of a name together with each of the addresses.
 func addressed(name string, emails []string) (out []string) {
 	for _, e := range emails {
 		out = append(out, fold(name)+"\n"+strings.ToLower(e))
@@ -194,6 +190,7 @@ func addressed(name string, emails []string) (out []string) {
 	return out
 }
 
+// numbers are the numbers of cards.
 func numbers(cards []Card) (out []string) {
 	for _, c := range cards {
 		out = append(out, c.Number)
@@ -201,6 +198,7 @@ func numbers(cards []Card) (out []string) {
 	return out
 }
 
+// lowerAll are texts in lower case.
 func lowerAll(all []string) (out []string) {
 	for _, s := range all {
 		out = append(out, strings.ToLower(s))
@@ -208,14 +206,15 @@ func lowerAll(all []string) (out []string) {
 	return out
 }
 
-// checkRows finds what cannot be as the list says: ids that are taken, cards that somebody else has.
+// checkRows returns a fault for each thing that cannot be as the list says: an id that an erased member had, a card
+// that another member has, too many cards. A card that the list takes from one member may go to another.
 func checkRows(x *index, rows []*listed, found []*entry, former map[policy.MemberID]bool,
 	hashes []cardHash) (faults []fault.Field) {
 	owner, removed := cardOwners(x, hashes), removedCards(rows, found, hashes)
 	for i, r := range rows {
 		if former[r.ID] {
 			faults = append(faults, fault.Field{Row: r.row, Field: "id", Given: string(r.ID),
-				Wrong: "this id was an erased or merged member's",
+				Wrong: "the id belonged to an erased or merged member",
 				Right: "another id, or none: the hub chooses one"})
 		}
 		for _, c := range r.Cards {
@@ -224,7 +223,7 @@ func checkRows(x *index, rows []*listed, found []*entry, former map[policy.Membe
 			if at := slices.IndexFunc(keys, isTaken); at >= 0 {
 				e := owner[keys[at]]
 				faults = append(faults, fault.Field{Row: r.row, Field: "cards",
-					Wrong: "this card is another member's: " + string(e.ID),
+					Wrong: "the card belongs to another member: " + string(e.ID),
 					Right: "a card that nobody has, or remove it there first"})
 			}
 		}
@@ -236,7 +235,7 @@ func checkRows(x *index, rows []*listed, found []*entry, former map[policy.Membe
 	return faults
 }
 
-// cardOwners are the members by the keys of their cards.
+// cardOwners are the members by the keys of their cards (cardKeys).
 func cardOwners(x *index, hashes []cardHash) map[string]*entry {
 	owner := map[string]*entry{}
 	for _, e := range x.entries {
@@ -249,7 +248,8 @@ func cardOwners(x *index, hashes []cardHash) map[string]*entry {
 	return owner
 }
 
-// removedCards are the keys of the cards that a whole list takes from a member.
+// removedCards are the keys of the cards that members.yaml takes from its members: it names all cards that a member
+// has.
 func removedCards(rows []*listed, found []*entry, hashes []cardHash) map[string]bool {
 	removed := map[string]bool{}
 	for i, r := range rows {
@@ -264,22 +264,9 @@ func removedCards(rows []*listed, found []*entry, hashes []cardHash) map[string]
 	return removed
 }
 
-// cardHash is the HMAC of a card's number, as the directory keeps it.
-type cardHash func(number []byte) string
-
-// cardHashes are the HMACs by which a card may be known, where the hub has the card key: during a change of the card
-// key there are two.
-func (s *Service) cardHashes() (out []cardHash) {
-	if s.o.CardHash != nil {
-		out = append(out, s.o.CardHash)
-	}
-	if s.oldMark() != "" && s.o.OldCardHash != nil {
-		out = append(out, s.o.OldCardHash)
-	}
-	return out
-}
-
-// cardKeys of a card by its number and by its HMAC have one in common, where the hub has the card key.
+// cardKeys are the keys by which two entries of one card are recognised: its number, and its HMACs where the hub has
+// the card key. A card that was entered by its number and the same card that was enrolled by its code have one key in
+// common.
 func cardKeys(number string, hashes []cardHash) (out []string) {
 	b, err := hex.DecodeString(number)
 	if err != nil || len(hashes) == 0 {
@@ -300,7 +287,8 @@ func isSameCard(a, b string, hashes []cardHash) bool {
 	return slices.ContainsFunc(cardKeys(a, hashes), func(key string) bool { return slices.Contains(of, key) })
 }
 
-// over is the member e, or a new one, as the row says.
+// over is what is written for a row: the member e, or a new one where e is nil, with the values of the row. A list
+// with a header adds addresses and subjects; members.yaml, which says everything, replaces them.
 func (r *listed) over(e *entry, source string, hashes []cardHash) write {
 	w := write{record: &record{Member: Member{ID: r.ID, Source: source}}, isNew: e == nil}
 	if e != nil {
@@ -310,6 +298,7 @@ func (r *listed) over(e *entry, source string, hashes []cardHash) write {
 		w.ID = policy.MemberID(newID("m-"))
 	}
 	m := &w.record.Member
+	// Take over the fields that the list has.
 	set := func(field string, f func()) {
 		if r.has[field] {
 			f()
@@ -322,6 +311,7 @@ func (r *listed) over(e *entry, source string, hashes []cardHash) write {
 	set("note", func() { m.Note = r.Note })
 	set("external_id", func() { m.External = r.External })
 	set("guardians", func() { m.Guardians = united(r.Guardians, m.Guardians, strings.EqualFold) })
+	// A whole list replaces addresses and subjects, and one with a header adds to them.
 	if r.whole {
 		m.Emails, m.Subjects, w.files = r.Emails, r.Subjects, r.files
 		m.Blocked = r.Blocked
@@ -334,7 +324,7 @@ func (r *listed) over(e *entry, source string, hashes []cardHash) write {
 	return w
 }
 
-// united are the values of a list, and those that were there besides: a list with one column of addresses does not say
+// united are the values that were there and those of a list besides: a list with one column of addresses does not say
 // that the others are wrong.
 func united(listed, had []string, same func(a, b string) bool) []string {
 	out := slices.Clone(had)
@@ -346,8 +336,8 @@ func united(listed, had []string, same func(a, b string) bool) []string {
 	return out
 }
 
-// cardsOver says which cards are added and, of a whole list, which are removed. A list that names a card by its number
-// does not add it beside its HMAC: a lost card would be active too.
+// cardsOver says which cards are added and, where members.yaml names all of them, which are removed. A list that names
+// a card by its number does not add the card beside its HMAC: a lost card would be active again.
 func (r *listed) cardsOver(e *entry, w *write, hashes []cardHash) {
 	var had []Card
 	if e != nil {
@@ -382,12 +372,12 @@ func (r *listed) cardsOver(e *entry, w *write, hashes []cardHash) {
 	}
 }
 
-// sameDay compares days at the site: a list has no times of day.
+// sameDay reports whether two moments are on one day at the site: a list has no times of day.
 func (r *listed) sameDay(a, b time.Time) bool {
 	return a.IsZero() == b.IsZero() && (a.IsZero() || policy.DateOf(a, r.zone) == policy.DateOf(b, r.zone))
 }
 
-// fields names what a write changes of a member.
+// fields names the fields of a member that a write changes.
 func (w *write) fields(e *entry) []string {
 	if e == nil {
 		return nil
@@ -402,7 +392,8 @@ func (w *write) fields(e *entry) []string {
 	return out
 }
 
-// effects says who gains and who loses what, for the members that the import writes.
+// effects lists who gains and who loses which right at a machine, for the members that the import writes. Nothing is
+// listed without a policy.
 func (pl *plan) effects(x *index, p *policy.Policy, practised Practised, at time.Time) {
 	if p == nil || len(pl.writes) == 0 {
 		return
@@ -412,7 +403,7 @@ func (pl *plan) effects(x *index, p *policy.Policy, practised Practised, at time
 		if e := x.byID[w.ID]; e != nil {
 			before[i] = practised.with(e.as(p))
 		}
-		after[i] = practised.with(w.record.as(p))
+		after[i] = practised.with(memberUnder(p, w.record))
 	}
 	for _, m := range p.Machines {
 		had, has := analysis.Rights(p, m.ID, before, at), analysis.Rights(p, m.ID, after, at)
@@ -423,7 +414,7 @@ func (pl *plan) effects(x *index, p *policy.Policy, practised Practised, at time
 	}
 }
 
-// besides are the roles of some rights that are not among the others.
+// besides are the rights among some that are not among the others, each role once.
 func besides(w write, m policy.MachineID, some, others []analysis.Right) (out []Right) {
 	for _, r := range some {
 		x := Right{Member: w.ID, Name: w.Name, Machine: m, Role: r.Role.String(), Supervised: r.Supervised}

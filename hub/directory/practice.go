@@ -13,8 +13,14 @@ type Practised struct {
 	Known map[policy.MachineID]bool // machines of which records are held
 }
 
-// practised asks for the practice that grants of some policies rest on. unknown are sentences on what cannot be said.
-func (s *Service) practised(ctx context.Context, policies ...*policy.Policy) (out Practised, unknown []string,
+// practiceSource gives the practice of members.
+type practiceSource struct {
+	ask func(ctx context.Context, machines []policy.MachineID) (Practised, error) // nil: nothing is known of it
+}
+
+// of asks for the practice that grants of some policies rest on. unknown are sentences about machines of which the hub
+// has no record: their grants count as not met.
+func (s *practiceSource) of(ctx context.Context, policies ...*policy.Policy) (out Practised, unknown []string,
 	err error) {
 	var machines []policy.MachineID
 	for _, p := range policies {
@@ -26,8 +32,8 @@ func (s *Service) practised(ctx context.Context, policies ...*policy.Policy) (ou
 	if machines = slices.Compact(machines); len(machines) == 0 {
 		return out, nil, nil
 	}
-	if s.o.Practice != nil {
-		if out, err = s.o.Practice(ctx, machines); err != nil {
+	if s.ask != nil {
+		if out, err = s.ask(ctx, machines); err != nil {
 			return out, nil, err
 		}
 	}
@@ -40,7 +46,7 @@ func (s *Service) practised(ctx context.Context, policies ...*policy.Policy) (ou
 	return out, unknown, nil
 }
 
-// with is a member with their practice. m itself is not changed.
+// with is a member with their practice. m itself is not changed, since the index may have it.
 func (x Practised) with(m *policy.Member) *policy.Member {
 	if m == nil || len(x.Of[m.ID]) == 0 {
 		return m

@@ -30,13 +30,13 @@ func (w *world) practisedPolicy() *policy.Policy {
 
 // A preview counts practice as the machine does: who has the hours loses what an import takes, who has not loses
 // nothing.
-func TestPreviewsKnowPractice(t *testing.T) {
+func TestPreviewsCountPractice(t *testing.T) {
 	w := newWorld(t)
 	w.takeSite(example)
 	w.policy = w.practisedPolicy()
 	data := must[[]byte](t)(os.ReadFile(example + "/members.yaml"))
 	text := strings.Replace(string(data), "email: lea@example.org", "email: other@example.org", 1)
-	lea := must2(w.Members(t.Context(), owner, Filter{Text: "lea@example.org"}, Page{}))[0].ID
+	lea := must2(w.Members.List(t.Context(), owner, Filter{Text: "lea@example.org"}, Page{}))[0].ID
 	logged, known := time.Duration(0), true
 	w.remake(func(o *Options) {
 		o.Practice = func(_ context.Context, machines []policy.MachineID) (Practised, error) {
@@ -53,7 +53,7 @@ func TestPreviewsKnowPractice(t *testing.T) {
 		loses  bool
 	}{{2 * time.Hour, true, false}, {3 * time.Hour, true, true}, {0, false, false}} {
 		logged, known = c.logged, c.known
-		p := must[Preview](t)(w.Preview(t.Context(), owner, Import{Name: "members.yaml", Data: []byte(text)}))
+		p := must[Preview](t)(w.Imports.Preview(t.Context(), owner, Import{Name: "members.yaml", Data: []byte(text)}))
 		loses := slices.ContainsFunc(p.Loses, func(r Right) bool {
 			return r.Member == lea && r.Machine == "laser" && r.Role == "user"
 		})
@@ -61,7 +61,7 @@ func TestPreviewsKnowPractice(t *testing.T) {
 		if loses != c.loses || said == c.known {
 			t.Errorf("%+v: %+v, warnings %q", c, p.Loses, p.Warnings)
 		}
-		all, unknown, err := w.Holders(t.Context(), w.policy, w.policy)
+		all, unknown, err := w.Lookup.Holders(t.Context(), w.policy, w.policy)
 		if err != nil || (len(unknown) > 0) == c.known {
 			t.Fatalf("%+v: %q %v", c, unknown, err)
 		}
@@ -77,7 +77,7 @@ func TestPreviewsKnowPractice(t *testing.T) {
 			return Practised{}, nil
 		}
 	})
-	w.Preview(t.Context(), owner, Import{Name: "members.yaml", Data: []byte(text)})
+	w.Imports.Preview(t.Context(), owner, Import{Name: "members.yaml", Data: []byte(text)})
 }
 
 func must2[A, B any](a A, _ B, err error) A {

@@ -29,7 +29,8 @@ const (
 	maxFaults  = 200    // that are reported at once
 )
 
-// list is a list of members, read.
+// list is a list of members as it was read: which header was read as which field, which headers were ignored, and the
+// rows.
 type list struct {
 	format  string
 	columns map[string]string
@@ -37,19 +38,22 @@ type list struct {
 	rows    []*listed
 }
 
-// table is a CSV or a sheet: cells as text, each row with its number in the file.
+// table is a CSV or one sheet of a workbook: cells as text, each row with its number in the file. The first row is the
+// header.
 type table struct {
 	format string
 	rows   []tableRow
 	dates  func(serial float64) (time.Time, bool) // of a sheet, whose dates are numbers; nil: there are none
 }
 
+// tableRow is a row with at least one cell that is not empty, and its number in the file, from 1.
 type tableRow struct {
 	number int
 	cells  []string
 }
 
-// readList finds out what the bytes are, and reads them.
+// readList finds out by its bytes what a list is, and reads it. The name decides only for members.yaml, which is text
+// like a CSV. zone is the site's, for the days of members.yaml.
 func readList(in Import, zone *time.Location) (*list, error) {
 	ending := strings.ToLower(path.Ext(in.Name))
 	switch {
@@ -66,7 +70,7 @@ func readList(in Import, zone *time.Location) (*list, error) {
 		}
 		return t.members(in.Mapping)
 	case bytes.HasPrefix(in.Data, []byte("\xd0\xcf\x11\xe0")): // [MS-CFB] section 2.2, the first half of the signature
-		return nil, wrongFile("this is an old Excel file (.xls), or one with a password",
+		return nil, wrongFile("the file is an old Excel file (.xls), or has a password",
 			"save it as .xlsx without a password, or as CSV")
 	}
 	t, err := readCSV(in.Data)
@@ -76,13 +80,13 @@ func readList(in Import, zone *time.Location) (*list, error) {
 	return t.members(in.Mapping)
 }
 
+// wrongFile is the error of a file that cannot be read as a whole.
 func wrongFile(wrong, right string) error {
 	return &fault.Invalid{Faults: []fault.Field{{Field: "file", Wrong: wrong, Right: right}}}
 }
 
-// decode makes UTF-8 of what Excel and others write: UTF-8 with and without a mark, UTF-16 with a mark, and
-// Windows-1252,
-// which is what is left.
+// decode makes UTF-8 of the encodings that Excel and other programs write: UTF-8 with and without a byte order mark,
+// UTF-16 with one, and Windows-1252, which is the guess for all other bytes.
 func decode(data []byte) (string, error) {
 	switch {
 	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
@@ -110,7 +114,8 @@ func decode(data []byte) (string, error) {
 	return string(b), nil
 }
 
-// separator is the one of ; , and tab that stands most often in the header, outside quotes.
+// separator is the character among ; , and tab that is most frequent in the header, outside quotes; the semicolon
+// where none is.
 func separator(text string) rune {
 	counts, quoted := map[rune]int{}, false
 	for _, r := range text {
@@ -133,6 +138,8 @@ func separator(text string) rune {
 	return best
 }
 
+// readCSV reads a CSV in the dialects that spreadsheets write: any line end, any of three separators, and Excel's
+// first line "sep=;". A fault names the line of the file.
 func readCSV(data []byte) (*table, error) {
 	text, err := decode(data)
 	if err != nil {
@@ -143,6 +150,7 @@ func readCSV(data []byte) (*table, error) {
 			text = "\n" + after
 		}
 	}
+	// One line end for all systems.
 	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
 	r := csv.NewReader(strings.NewReader(text))
 	r.Comma, r.FieldsPerRecord, r.ReuseRecord = separator(text), -1, false
@@ -168,7 +176,7 @@ func readCSV(data []byte) (*table, error) {
 	}
 }
 
-// add takes a row that is not empty.
+// add adds a row that is not empty, within the bounds on rows, columns and cells.
 func (t *table) add(number int, cells []string) error {
 	for len(cells) > 0 && strings.TrimSpace(cells[len(cells)-1]) == "" {
 		cells = cells[:len(cells)-1]
@@ -194,7 +202,8 @@ func (t *table) add(number int, cells []string) error {
 	return nil
 }
 
-// readYAML reads members.yaml: it says everything of a member but what only the hub knows.
+// readYAML reads members.yaml. Unlike a list with a header, it says everything of a member except what only the hub
+// knows, such as notes.
 func readYAML(data []byte, zone *time.Location) (*list, error) {
 	all, err := site.ParseMembers("members.yaml", data)
 	if err != nil {
@@ -206,6 +215,7 @@ func readYAML(data []byte, zone *time.Location) (*list, error) {
 			"language": true, "until": true, "blocked": true}}
 		r.Member = Member{ID: m.ID, Name: m.Name, Language: m.Language, Emails: m.Emails, Subjects: m.Subjects,
 			Until: m.Until, Blocked: m.Blocked}
+		// Cards in use, and then those with a state of their own.
 		for _, c := range m.Cards {
 			r.Cards = append(r.Cards, Card{Number: c, Part: contains(m.Parts, c), State: Active})
 		}
@@ -216,10 +226,11 @@ func readYAML(data []byte, zone *time.Location) (*list, error) {
 			}
 			r.Cards = append(r.Cards, card)
 		}
+		// What tidyMember would remove silently is a fault in members.yaml: an export is read back unchanged.
 		emails, subjects := len(m.Emails), len(m.Subjects)
 		if faults := tidyMember(&r.Member); len(faults) > 0 || emails != len(r.Emails) || subjects != len(r.Subjects) {
 			if len(faults) == 0 {
-				faults = []fault.Field{{Field: "emails", Wrong: "an address or subject stands twice", Right: "each once"}}
+				faults = []fault.Field{{Field: "emails", Wrong: "an address or subject is listed twice", Right: "each once"}}
 			}
 			for k := range faults {
 				faults[k].Row = r.row
@@ -231,6 +242,7 @@ func readYAML(data []byte, zone *time.Location) (*list, error) {
 	return out, nil
 }
 
+// contains reports whether s is among all.
 func contains(all []string, s string) bool {
 	for _, x := range all {
 		if x == s {
@@ -240,7 +252,7 @@ func contains(all []string, s string) bool {
 	return false
 }
 
-// yamlFaults are the faults of the file with their lines.
+// yamlFaults are the faults of members.yaml with their lines, as the API and pages show faults.
 func yamlFaults(err error) error {
 	var all yamlfile.Faults
 	if !errors.As(err, &all) {

@@ -10,21 +10,28 @@ import (
 	"portillon/policy"
 )
 
-// Verify judges badges under the policy in force: the hub calls it before it builds a bundle, and with fetch several
-// times a day. Without fetch, only those are judged whose issuer, status list or documents changed since they were, or
-// that are new. With fetch, every badge is judged anew, with status lists and documents that are fetched again first,
-// where the hub may fetch. Only what differs is written; nothing differs where nothing changed, so that no bundle is
-// built for it.
-func (s *Service) Verify(ctx context.Context, fetch bool) error {
-	p, err := s.o.Policy(ctx)
+// Verdicts judges again the badges that the directory has.
+type Verdicts struct {
+	core      *core
+	documents *documents
+}
+
+// Verify judges the badges of the directory under the policy in force. The hub calls it before it builds a bundle
+// under another policy, and with fetch several times a day.
+//
+// Without fetch, it judges the badges that are new and those whose issuer, status list or documents changed since the
+// last verdict. With fetch, it judges every badge, and fetches status lists and documents again first, where the hub
+// may fetch. It writes what differs only: where nothing changed, no bundle is built.
+func (s *Verdicts) Verify(ctx context.Context, fetch bool) error {
+	p, err := s.core.policy(ctx)
 	if err != nil {
 		return err
 	}
-	src, err := s.sources(ctx, fetch)
+	src, err := s.documents.sources(ctx, fetch)
 	if err != nil {
 		return err
 	}
-	x, err := s.current(ctx)
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return err
 	}
@@ -34,26 +41,26 @@ func (s *Service) Verify(ctx context.Context, fetch bool) error {
 	}
 	src.forgetSame()
 	if len(changed) > 0 || len(src.gotLists) > 0 || len(src.gotWeb) > 0 {
-		if err := s.writeVerdicts(ctx, changed, src); err != nil {
+		if err := s.write(ctx, changed, src); err != nil {
 			return err
 		}
 	}
-	s.bases.put(found, x.entries)
+	s.core.bases.put(found, x.entries)
 	return nil
 }
 
-// verifyAll judges the badges of the index. It returns those whose verdict is another one, and what all that were
-// judged rest on.
-func (s *Service) verifyAll(ctx context.Context, x *index, p *policy.Policy, src *sources,
+// verifyAll judges the badges of the index. It returns those whose verdict differs from the stored one, and the bases
+// of all verdicts that it reached. With fetch it rests between badges, since nobody waits for it.
+func (s *Verdicts) verifyAll(ctx context.Context, x *index, p *policy.Policy, src *sources,
 	fetch bool) ([]verified, map[string]*basis, error) {
-	now, trust, states := s.o.Now(), trustTextsOf(p), map[string]string{}
+	now, trust, states := s.core.now(), trustTextsOf(p), map[string]string{}
 	var changed []verified
 	found := map[string]*basis{}
 	slow := rest{began: time.Now()}
 	for _, e := range x.entries {
 		for i := range e.Badges {
 			b := &e.Badges[i]
-			if known := s.bases.get(b.ID); !fetch && known != nil && known.holds(trust, src, states, now) {
+			if known := s.core.bases.get(b.ID); !fetch && known != nil && known.holds(trust, src, states, now) {
 				continue
 			}
 			if err := ctx.Err(); err != nil {
@@ -62,13 +69,14 @@ func (s *Service) verifyAll(ctx context.Context, x *index, p *policy.Policy, src
 			if fetch {
 				slow.take(ctx)
 			}
-			data, err := s.badgeBytes(ctx, b.ID)
+			data, err := s.core.badgeBytes(ctx, b.ID)
 			if errors.Is(err, sql.ErrNoRows) { // removed meanwhile
 				continue
 			}
 			if err != nil {
 				return nil, nil, err
 			}
+			// Judge the badge, and note what the verdict rests on.
 			v := verify(data, p, src, now)
 			src.accept()
 			found[b.ID] = src.basisOf(&v, trust, now)
@@ -87,8 +95,8 @@ func (s *Service) verifyAll(ctx context.Context, x *index, p *policy.Policy, src
 	return changed, found, nil
 }
 
-// rest spreads work that nobody waits for over time: verifying 10,000 badges uses a processor for some seconds, during
-// which 1,000 machines may fetch a changed card.
+// rest spreads work that nobody waits for over time. Verifying 10,000 badges takes a processor some seconds, in which
+// 1,000 machines may fetch a changed card.
 type rest struct{ began time.Time } // of a stopwatch: it measures work, and is no moment of the hub's clock
 
 const (
@@ -96,7 +104,7 @@ const (
 	restTime = 30 * time.Millisecond // between
 )
 
-// take rests, after workTime of work.
+// take rests for restTime after workTime of work, or until ctx ends.
 func (r *rest) take(ctx context.Context) {
 	if time.Since(r.began) < workTime {
 		return
@@ -110,9 +118,10 @@ func (r *rest) take(ctx context.Context) {
 	r.began = time.Now()
 }
 
-// writeVerdicts writes verdicts that are other ones, and what was fetched for them.
-func (s *Service) writeVerdicts(ctx context.Context, changed []verified, src *sources) error {
-	return s.write(ctx, actor.System("verify badges"), actor.WriteBadges, func(c *change) (string, string, error) {
+// write writes the verdicts that differ, and what was fetched for them. A badge that was removed meanwhile is left
+// out.
+func (s *Verdicts) write(ctx context.Context, changed []verified, src *sources) error {
+	return s.core.write(ctx, actor.System("verify badges"), actor.WriteBadges, func(c *change) (string, string, error) {
 		for i := range changed {
 			v := &changed[i]
 			var member policy.MemberID
@@ -132,13 +141,14 @@ func (s *Service) writeVerdicts(ctx context.Context, changed []verified, src *so
 	})
 }
 
-// same reports whether a badge still is what its row says.
+// same reports whether a verdict is the one in the badge's row. The time of the check does not count: it differs each
+// time.
 func (v *verified) same(b *Badge, h *held) bool {
 	return v.Verdict == b.Verdict && v.proved == h.proved && v.hosted == h.hosted && v.standing == h.standing &&
 		v.checked.IsZero() == h.checked.IsZero() && v.Name == b.Name
 }
 
-// forgetSame leaves out what was fetched and stands in the database as it is.
+// forgetSame leaves out what was fetched and is in the database already, and what no accepted verdict asked for.
 func (s *sources) forgetSame() {
 	for url, b := range s.gotLists {
 		if old, ok := s.lists[url]; ok && string(old) == string(b) || !s.accepted[url] {

@@ -13,14 +13,10 @@ import (
 	"portillon/hub/actor"
 	"portillon/hub/store"
 	"portillon/policy"
-	"portillon/wire"
 )
 
-// While the site changes its card key, a card that is known by its HMAC alone is written "hmac:1a2b3c4d:" and 64
-// digits: 1a2b3c4d is the check value of the key before, which the HMAC was made with. At its next tap the hub binds it
-// to the new key. A card that is still so when the change-over ends is replaced: it opens nothing, and is in no bundle.
-
-// OldCard is a card that hangs on the card key before.
+// OldCard is a card that still depends on the card key before: it works until the change-over ends, and must be tapped
+// once until then.
 type OldCard struct {
 	ID     string          `json:"id"`
 	Member policy.MemberID `json:"member"`
@@ -30,33 +26,15 @@ type OldCard struct {
 	Since  time.Time       `json:"since,omitzero"`
 }
 
-// oldMark is the mark of cards that hang on the card key before; empty: there is no change-over.
-func (s *Service) oldMark() string {
-	if s.o.OldCardKey == nil {
-		return ""
-	}
-	return s.o.OldCardKey()
+// Rekeying keeps the cards right while the site changes its card key.
+type Rekeying struct {
+	core *core
 }
 
-// markOf is the mark of a card's number; empty: it has none.
-func markOf(number string) string {
-	entry, enrolled := strings.CutPrefix(number, hmacPrefix)
-	if !enrolled {
-		return ""
-	}
-	mark, _ := wire.CutCard(entry)
-	return mark
-}
-
-// isDead reports whether a card was made with a card key that is not held any more.
-func (s *Service) isDead(c Card) bool {
-	mark := markOf(c.Number)
-	return mark != "" && mark != s.oldMark()
-}
-
-// SetAsideCards marks the cards that are known by their HMAC alone as made with the card key that has this check value,
-// because another key takes its place. with runs in the same transaction; its result stands in the audit log.
-func (s *Service) SetAsideCards(
+// SetAsideCards marks the cards that are known by their HMAC alone as enrolled with the card key that has this check
+// value, because another key takes its place. with writes the new key in the same transaction; its result is the text
+// of the audit entry. The actor needs actor.EnrolMachines.
+func (s *Rekeying) SetAsideCards(
 	ctx context.Context,
 	a actor.Actor,
 	mark string,
@@ -65,7 +43,7 @@ func (s *Service) SetAsideCards(
 	if err := a.May(actor.EnrolMachines, actor.Target{}); err != nil {
 		return err
 	}
-	return s.write(ctx, a, actor.EnrolMachines, func(c *change) (string, string, error) {
+	return s.core.write(ctx, a, actor.EnrolMachines, func(c *change) (string, string, error) {
 		rows, err := c.Query(ctx, `UPDATE card SET number = 'hmac:' || $2 || ':' || substr(number, 6)
 			WHERE site = $1 AND substr(number, 1, 5) = 'hmac:' AND length(number) = 69 RETURNING member`, mark)
 		if err := c.touchAll(rows, err); err != nil {
@@ -76,9 +54,9 @@ func (s *Service) SetAsideCards(
 	})
 }
 
-// EndOldCards ends what still hangs on the card key with this check value: an active card is replaced, and has to be
-// assigned anew.
-func (s *Service) EndOldCards(
+// EndOldCards sets each active card that still depends on the card key with this check value to replaced: it has to be
+// assigned anew. with and the right are those of SetAsideCards.
+func (s *Rekeying) EndOldCards(
 	ctx context.Context,
 	a actor.Actor,
 	mark string,
@@ -87,7 +65,7 @@ func (s *Service) EndOldCards(
 	if err := a.May(actor.EnrolMachines, actor.Target{}); err != nil {
 		return err
 	}
-	return s.write(ctx, a, actor.EnrolMachines, func(c *change) (string, string, error) {
+	return s.core.write(ctx, a, actor.EnrolMachines, func(c *change) (string, string, error) {
 		rows, err := c.Query(ctx, `UPDATE card SET state = 'replaced', since = $3
 			WHERE site = $1 AND substr(number, 1, 14) = 'hmac:' || $2 || ':' AND state = 'active' RETURNING member`, mark,
 			millis(c.now))
@@ -99,7 +77,7 @@ func (s *Service) EndOldCards(
 	})
 }
 
-// touchAll notes the members of rows, each once.
+// touchAll notes the members whose ids rows gives, each once, and closes rows.
 func (c *change) touchAll(rows *sql.Rows, err error) error {
 	var ids []policy.MemberID
 	err = each(rows, err, func(rows *sql.Rows) error {
@@ -115,17 +93,17 @@ func (c *change) touchAll(rows *sql.Rows, err error) error {
 	return err
 }
 
-// OldCards lists the cards that hang on the card key before, by their members' names, which only those see who may read
-// members.
-func (s *Service) OldCards(ctx context.Context, a actor.Actor) (out []OldCard, err error) {
+// OldCards lists the cards that depend on the card key before. The actor needs actor.EnrolMachines; names and digits
+// are for those who may also read members. Empty while the site does not change its card key.
+func (s *Rekeying) OldCards(ctx context.Context, a actor.Actor) (out []OldCard, err error) {
 	if err := a.May(actor.EnrolMachines, actor.Target{}); err != nil {
 		return nil, err
 	}
-	mark := s.oldMark()
+	mark := s.core.hashing.oldMark()
 	if mark == "" {
 		return nil, nil
 	}
-	x, err := s.current(ctx)
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -142,21 +120,21 @@ func (s *Service) OldCards(ctx context.Context, a actor.Actor) (out []OldCard, e
 	return out, nil
 }
 
-// errNoRebind rolls a transaction back that would change nothing.
+// errNoRebind rolls back a transaction that would change nothing, so that no generation is used up.
 var errNoRebind = errors.New("no card to rebind")
 
-// Rebind binds the card with this number to the card key in force, if it hangs on the one before, and reports whether
-// it did. The hub calculates both HMACs: whoever reports a number binds nothing but the card with that number. The
-// number is not kept.
-func (s *Service) Rebind(ctx context.Context, a actor.Actor, number []byte) (bool, error) {
+// Rebind binds the card with this number to the card key in force, if it depends on the one before, and reports
+// whether it did. The hub calculates both HMACs itself: whoever reports a number can bind no card but the one with
+// that number. The number is not kept. The actor needs actor.WriteCards.
+func (s *Rekeying) Rebind(ctx context.Context, a actor.Actor, number []byte) (bool, error) {
 	if err := a.May(actor.WriteCards, actor.Target{}); err != nil {
 		return false, err
 	}
-	if s.oldMark() == "" || s.o.CardHash == nil || s.o.OldCardHash == nil {
+	if s.core.hashing.oldMark() == "" || s.core.hashing.hash == nil || s.core.hashing.oldHash == nil {
 		return false, nil
 	}
-	old, now := hmacPrefix+s.o.OldCardHash(number), hmacPrefix+s.o.CardHash(number)
-	err := s.write(ctx, a, actor.WriteCards, func(c *change) (string, string, error) {
+	old, now := hmacPrefix+s.core.hashing.oldHash(number), hmacPrefix+s.core.hashing.hash(number)
+	err := s.core.write(ctx, a, actor.WriteCards, func(c *change) (string, string, error) {
 		var id string
 		var owner policy.MemberID
 		var state CardState
@@ -191,6 +169,7 @@ func (s *Service) Rebind(ctx context.Context, a actor.Actor, number []byte) (boo
 			_, err = c.Exec(ctx, `DELETE FROM card WHERE site = $1 AND id = $2`, id)
 			return auditName(owner), "card " + id + " removed: it stood twice", err
 		}
+		// No second entry: the card itself is bound to the new key.
 		_, err = c.Exec(ctx, `UPDATE card SET number = $3 WHERE site = $1 AND id = $2`, id, now)
 		return auditName(owner), "card " + id + " bound to the new card key", err
 	})

@@ -36,7 +36,7 @@ func (w *world) beginChange() {
 		o.OldCardHash = func(number []byte) string { return changedMark + ":" + hashUnder("aa")(number) }
 	})
 	with := func(*store.Tx) (string, error) { return "", nil }
-	if err := w.SetAsideCards(w.t.Context(), owner, changedMark, with); err != nil {
+	if err := w.Rekeying.SetAsideCards(w.t.Context(), owner, changedMark, with); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -49,11 +49,11 @@ func TestLostCardStaysLostThroughImportsAndAChangeOfTheCardKey(t *testing.T) {
 	for _, when := range []string{"before", "during", "added twice"} {
 		w := changing(t)
 		lea := w.add("Lea", "lea@biklab.example")
-		c, err := w.AddCard(t.Context(), owner, lea.ID, Card{Number: "hmac:" + hashUnder("aa")(number)})
+		c, err := w.Cards.AddCard(t.Context(), owner, lea.ID, Card{Number: "hmac:" + hashUnder("aa")(number)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := w.SetCard(t.Context(), owner, lea.ID, c.ID, Lost, ""); err != nil {
+		if err := w.Cards.SetCard(t.Context(), owner, lea.ID, c.ID, Lost, ""); err != nil {
 			t.Fatal(err)
 		}
 		if when == "before" {
@@ -64,14 +64,14 @@ func TestLostCardStaysLostThroughImportsAndAChangeOfTheCardKey(t *testing.T) {
 			w.bring(list)
 		}
 		if when == "added twice" { // by an import of a hub of before
-			err := w.write(t.Context(), owner, "cards.write", func(c *change) (string, string, error) {
+			err := w.Members.core.write(t.Context(), owner, "cards.write", func(c *change) (string, string, error) {
 				return "", "", c.insertCard(t.Context(), lea.ID, &Card{ID: "c-2", Number: "5eaabbcc", State: Active, Since: w.now})
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, err := w.Rebind(t.Context(), owner, number); err != nil {
+		if _, err := w.Rekeying.Rebind(t.Context(), owner, number); err != nil {
 			t.Errorf("%s: %v", when, err)
 		}
 		if m := w.member(lea.ID); len(m.Cards) != 1 || m.Cards[0].State != Lost {
@@ -86,7 +86,7 @@ func TestListBindsACardToTheNewKey(t *testing.T) {
 	for _, state := range []CardState{Active, Lost} {
 		w := changing(t)
 		lea := w.add("Lea", "lea@biklab.example")
-		c, err := w.AddCard(t.Context(), owner, lea.ID, Card{State: state,
+		c, err := w.Cards.AddCard(t.Context(), owner, lea.ID, Card{State: state,
 			Number: "hmac:" + hashUnder("aa")([]byte{0x5e, 0xaa, 0xbb, 0xcc})})
 		if err != nil {
 			t.Fatal(err)
@@ -95,7 +95,7 @@ func TestListBindsACardToTheNewKey(t *testing.T) {
 		list := Import{Name: "list.csv", Data: []byte("name,email,card\nLea,lea@biklab.example,5EAABBCC\n")}
 		w.bring(list)
 		with := func(*store.Tx) (string, error) { return "", nil }
-		if err := w.EndOldCards(t.Context(), owner, changedMark, with); err != nil {
+		if err := w.Rekeying.EndOldCards(t.Context(), owner, changedMark, with); err != nil {
 			t.Fatal(err)
 		}
 		w.remake(func(o *Options) { o.OldCardKey, o.OldCardHash = nil, nil })
@@ -108,10 +108,10 @@ func TestListBindsACardToTheNewKey(t *testing.T) {
 }
 
 // During a change of the card key too, a list gives nobody a card that somebody else has.
-func TestListGivesNobodyACardOfTheOldKeyThatSomebodyHas(t *testing.T) {
+func TestImportRefusesACardThatAnotherMemberHasUnderTheOldKey(t *testing.T) {
 	w := changing(t)
 	lea := w.add("Lea", "lea@biklab.example")
-	_, err := w.AddCard(
+	_, err := w.Cards.AddCard(
 		t.Context(),
 		owner,
 		lea.ID,
@@ -126,7 +126,7 @@ func TestListGivesNobodyACardOfTheOldKeyThatSomebodyHas(t *testing.T) {
 			w.beginChange()
 		}
 		var invalid *fault.Invalid
-		if _, err := w.Preview(t.Context(), owner, list); !errors.As(err, &invalid) {
+		if _, err := w.Imports.Preview(t.Context(), owner, list); !errors.As(err, &invalid) {
 			t.Errorf("%s: %v", when, err)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"portillon/policy"
 )
 
-// each calls f for every row.
+// each calls f for every row, closes rows, and returns the first error. It takes what Query returned.
 func each(rows *sql.Rows, err error, f func(*sql.Rows) error) error {
 	if err != nil {
 		return err
@@ -26,10 +26,12 @@ func each(rows *sql.Rows, err error, f func(*sql.Rows) error) error {
 	return rows.Err()
 }
 
-// batch is how many members one statement reads: the statements below have as many parameters.
+// batch is how many members one statement reads. The statements below have as many parameters, so that the database
+// prepares each of them once.
 const batch = 50
 
-// record is a member with what only this package needs of it.
+// record is a member with what only this package needs: the place in the order of members.yaml, the files of badges
+// noted at the member, and what decisions need of each badge. A record of the index is never changed.
 type record struct {
 	Member
 	place int64
@@ -37,7 +39,7 @@ type record struct {
 	held  []held   // as Badges, in the same order
 }
 
-// load reads members, in the order of ids; those that do not exist are left out.
+// load reads members with their values, cards and badges, in the order of ids. Members that do not exist are left out.
 func load(ctx context.Context, r reader, ids []policy.MemberID) ([]*record, error) {
 	var out []*record
 	for len(ids) > 0 {
@@ -66,6 +68,7 @@ func load(ctx context.Context, r reader, ids []policy.MemberID) ([]*record, erro
 	return out, nil
 }
 
+// loadRows reads the own rows of a batch of members into byID.
 func loadRows(ctx context.Context, r reader, args []any, byID map[policy.MemberID]*record) error {
 	rows, err := r.Query(ctx, `SELECT id, version, place, name, language, until_day, blocked, gone, note, external,
 			source, changed
@@ -82,6 +85,7 @@ func loadRows(ctx context.Context, r reader, args []any, byID map[policy.MemberI
 	})
 }
 
+// scanMember reads the columns that loadRows and loadAll select, in their order.
 func scanMember(rows *sql.Rows) (*record, error) {
 	var m record
 	var until string
@@ -108,6 +112,7 @@ const (
 	fileValue     = "badge-file"
 )
 
+// loadValues reads the addresses, subjects, guardians and noted badge files of a batch of members into byID.
 func loadValues(ctx context.Context, r reader, args []any, byID map[policy.MemberID]*record) error {
 	rows, err := r.Query(ctx, `SELECT member, kind, value FROM member_value WHERE site = $1 AND member IN ($2, $3, $4,
 			$5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
@@ -117,6 +122,7 @@ func loadValues(ctx context.Context, r reader, args []any, byID map[policy.Membe
 	return each(rows, err, func(rows *sql.Rows) error { return scanValue(rows, byID) })
 }
 
+// scanValue reads one value into its member. A value of a kind that is not known is left out.
 func scanValue(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	var id policy.MemberID
 	var kind, value string
@@ -140,6 +146,7 @@ func scanValue(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	return nil
 }
 
+// loadCards reads the cards of a batch of members into byID, in the order of their places.
 func loadCards(ctx context.Context, r reader, args []any, byID map[policy.MemberID]*record) error {
 	rows, err := r.Query(ctx, `SELECT member, id, number, part, state, since, note FROM card WHERE site = $1 AND
 			member IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
@@ -149,6 +156,7 @@ func loadCards(ctx context.Context, r reader, args []any, byID map[policy.Member
 	return each(rows, err, func(rows *sql.Rows) error { return scanCard(rows, byID) })
 }
 
+// scanCard reads one card into its member.
 func scanCard(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	var id policy.MemberID
 	var c Card
@@ -163,10 +171,11 @@ func scanCard(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	return nil
 }
 
-// lastOf is what those see of a card who may not see its number.
+// lastOf are the last four digits of a card number: what those see of a card who may not see its number.
 func lastOf(number string) string { return number[max(0, len(number)-4):] }
 
-// held is what a decision needs of a badge.
+// held is what a decision needs of a badge. standing is the answer of the status lists, checked when they were read;
+// hosted says that the badge was proved by its address and not by a signature.
 type held struct {
 	issuer, achievement string
 	proved, hosted      bool
@@ -176,17 +185,18 @@ type held struct {
 	to                  recipient
 }
 
-// recipient is who a badge was issued to.
+// recipient is the person that a badge was issued to, as the badge names them. It is stored as JSON.
 type recipient struct {
 	Subject     string               `json:"subject,omitempty"`
 	Identifiers []openbadge.Identity `json:"identifiers,omitempty"`
 }
 
-// badge is enough of a badge for IsFor.
+// badge is enough of a badge for openbadge.Badge.IsFor.
 func (r recipient) badge() *openbadge.Badge {
 	return &openbadge.Badge{Subject: r.Subject, Identifiers: r.Identifiers}
 }
 
+// loadBadges reads the badges of a batch of members, with all checks, into byID, in the order of their places.
 func loadBadges(ctx context.Context, r reader, args []any, byID map[policy.MemberID]*record) error {
 	rows, err := r.Query(ctx, `SELECT member, id, file, name, issuer, achievement, verdict, proved, hosted_at,
 			standing, checked, recipient,
@@ -198,6 +208,7 @@ func loadBadges(ctx context.Context, r reader, args []any, byID map[policy.Membe
 	return each(rows, err, func(rows *sql.Rows) error { return scanBadge(rows, byID) })
 }
 
+// scanBadge reads one badge into its member: for people (Badge) and for decisions (held).
 func scanBadge(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	var b Badge
 	var h held
@@ -240,7 +251,8 @@ func one(ctx context.Context, r reader, id policy.MemberID) (*record, error) {
 	return all[0], nil
 }
 
-// loadAll reads every member, in the order of places, without the checks of badges.
+// loadAll reads every member, in the order of places, in four statements. The checks of badges are left out: the index
+// does not need them, and they are most of the bytes.
 func loadAll(ctx context.Context, r reader) ([]*record, error) {
 	var out []*record
 	byID := map[policy.MemberID]*record{}
@@ -273,13 +285,16 @@ func loadAll(ctx context.Context, r reader) ([]*record, error) {
 	return out, each(rows, err, func(rows *sql.Rows) error { return scanBadge(rows, byID) })
 }
 
-// save writes a member's own row and values; its cards and badges have rows of their own. It raises the version.
+// save writes a member's own row and values; cards and badges have rows of their own. It raises the version and
+// touches the member.
 func (c *change) save(ctx context.Context, m *record) error {
 	until := ""
 	if m.Until != (policy.Date{}) {
 		until = m.Until.String()
 	}
+	// A change of cards or badges raises the version as well.
 	m.Version, m.Changed = m.Version+1, c.now.UTC().Truncate(time.Millisecond)
+	// A new member goes after all others.
 	if m.place == 0 {
 		if err := c.QueryRow(ctx, `SELECT COALESCE(MAX(place), 0) + 1 FROM member WHERE site =
 			$1`).Scan(&m.place); err != nil {
@@ -298,6 +313,7 @@ func (c *change) save(ctx context.Context, m *record) error {
 		return err
 	}
 	c.touch(m.ID)
+	// Values are few: they are written anew, in their order.
 	if _, err := c.Exec(ctx, `DELETE FROM member_value WHERE site = $1 AND member = $2`, string(m.ID)); err != nil {
 		return err
 	}

@@ -13,7 +13,8 @@ import (
 	"portillon/site"
 )
 
-// Snapshot is the directory as package site builds bundles of it: site.New takes its parts.
+// Snapshot is the directory as package site builds bundles of it; site.New takes its parts. Badges come without their
+// bytes: Load reads those that the build needs.
 type Snapshot struct {
 	Generation int64 // of the rows; the same generation gives the same snapshot
 	Members    []site.Member
@@ -23,7 +24,8 @@ type Snapshot struct {
 	Load       func(hash string) ([]byte, error) // as site.Site.Load
 }
 
-// Documents are copies of what badges rest on, by their addresses. An empty document is gone.
+// Documents are copies of what badges rest on, by their addresses: profiles, keys, hosted badges. An empty document
+// was removed by its issuer.
 type Documents map[string][]byte
 
 var errNotHere = errors.New("the directory holds no copy of it")
@@ -39,25 +41,27 @@ func (d Documents) Resolve(url string) ([]byte, error) {
 
 var _ openbadge.Resolver = Documents(nil)
 
-// Snapshot gives everything that the next bundle is built of, for the hub itself.
-func (s *Service) Snapshot(ctx context.Context) (*Snapshot, error) {
-	p, err := s.o.Policy(ctx)
+// Snapshot gives everything that the next bundle is built of. It is for the hub itself: it takes no actor.
+func (s *Exports) Snapshot(ctx context.Context) (*Snapshot, error) {
+	p, err := s.core.policy(ctx)
 	if err != nil {
 		return nil, err
 	}
-	x, err := s.current(ctx)
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return nil, err
 	}
 	out := &Snapshot{Generation: x.generation, Web: Documents{}, Members: s.siteMembers(x, p),
-		Load: func(hash string) ([]byte, error) { return s.badgeBytes(ctx, hash) }}
+		Load: func(hash string) ([]byte, error) { return s.core.badgeBytes(ctx, hash) }}
+	// Say which member has each badge that names its recipient by a hash.
 	nameHashed(out.Members, x.entries)
 	for _, e := range x.entries {
 		for i := range e.Badges {
 			out.Badges = append(out.Badges, site.File{Name: e.Badges[i].File, Hash: e.Badges[i].ID})
 		}
 	}
-	rows, err := s.site.Query(ctx, `SELECT file, data FROM status_list WHERE site = $1`)
+	// Status lists come with their bytes, badges without.
+	rows, err := s.core.site.Query(ctx, `SELECT file, data FROM status_list WHERE site = $1`)
 	err = each(rows, err, func(rows *sql.Rows) error {
 		var f site.File
 		if err := rows.Scan(&f.Name, &f.Data); err != nil {
@@ -71,10 +75,11 @@ func (s *Service) Snapshot(ctx context.Context) (*Snapshot, error) {
 	}
 	slices.SortFunc(out.Badges, byPath)
 	slices.SortFunc(out.Status, byPath)
-	rows, err = s.site.Query(ctx, `SELECT url, data FROM document WHERE site = $1`)
+	rows, err = s.core.site.Query(ctx, `SELECT url, data FROM document WHERE site = $1`)
 	return out, each(rows, err, intoMap(out.Web))
 }
 
+// intoMap reads rows of an address and its document into m.
 func intoMap(m map[string][]byte) func(*sql.Rows) error {
 	return func(rows *sql.Rows) error {
 		var url string
@@ -87,13 +92,8 @@ func intoMap(m map[string][]byte) func(*sql.Rows) error {
 	}
 }
 
-// badgeBytes reads the bytes of a badge.
-func (s *Service) badgeBytes(ctx context.Context, id string) (data []byte, err error) {
-	err = s.site.QueryRow(ctx, `SELECT data FROM badge_data WHERE site = $1 AND id = $2`, id).Scan(&data)
-	return data, err
-}
-
-// byPath is the order in which a folder is read: folder by folder, by name.
+// byPath is the order in which a folder is read, folder by folder and by name: a bundle of the directory is then the
+// bundle of the exported folder.
 func byPath(a, b site.File) int {
 	for i := range min(len(a.Name), len(b.Name)) {
 		switch x, y := a.Name[i], b.Name[i]; {
@@ -109,8 +109,8 @@ func byPath(a, b site.File) int {
 	return cmp.Compare(len(a.Name), len(b.Name))
 }
 
-// siteMembers are all members as members.yaml lists them.
-func (s *Service) siteMembers(x *index, p *policy.Policy) []site.Member {
+// siteMembers are all members as members.yaml lists them, in the order in which they were added.
+func (s *Exports) siteMembers(x *index, p *policy.Policy) []site.Member {
 	all := slices.Clone(x.entries)
 	slices.SortFunc(all, func(a, b *entry) int {
 		if a.place != b.place {
@@ -121,12 +121,12 @@ func (s *Service) siteMembers(x *index, p *policy.Policy) []site.Member {
 	shared := x.sharedEmails()
 	out := make([]site.Member, 0, len(all))
 	for _, e := range all {
-		out = append(out, e.siteMember(p, shared, s.isDead))
+		out = append(out, e.siteMember(p, shared, s.core.hashing.isDead))
 	}
 	return out
 }
 
-// sharedEmails are the addresses of more than one member, in lower case.
+// sharedEmails are the addresses that more than one member has, in lower case.
 func (x *index) sharedEmails() map[string]bool {
 	owner, out := map[string]policy.MemberID{}, map[string]bool{}
 	for _, e := range x.entries {

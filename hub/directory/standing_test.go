@@ -13,14 +13,14 @@ import (
 func TestStandingFollowsTheDirectoryAndThePolicyAtOnce(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
-	m, err := w.Add(ctx, owner, Member{Name: "Ada", Emails: []string{"ada@example.org"}})
+	m, err := w.Members.Add(ctx, owner, Member{Name: "Ada", Emails: []string{"ada@example.org"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	today := policy.DateOf(w.now, w.policy.Zone)
 	set := func(change func(*Member)) {
 		t.Helper()
-		m, err = w.Change(ctx, owner, m.ID, m.Version, func(x *Member) error { change(x); return nil })
+		m, err = w.Members.Change(ctx, owner, m.ID, m.Version, func(x *Member) error { change(x); return nil })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,12 +38,12 @@ func TestStandingFollowsTheDirectoryAndThePolicyAtOnce(t *testing.T) {
 		{"unblocked", func(x *Member) { x.Blocked = false }, Standing{Known: true}},
 	} {
 		set(c.change)
-		got, err := w.Standing(ctx, m.ID)
+		got, err := w.Lookup.Standing(ctx, m.ID)
 		if err != nil || got.Known != c.want.Known || got.Blocked != c.want.Blocked || got.Lapsed != c.want.Lapsed {
 			t.Errorf("%s: %+v, %v", c.name, got, err)
 		}
 	}
-	if got, err := w.Standing(ctx, "m-nobody"); err != nil || got.Known || got.Roles != nil {
+	if got, err := w.Lookup.Standing(ctx, "m-nobody"); err != nil || got.Known || got.Roles != nil {
 		t.Errorf("nobody: %+v, %v", got, err)
 	}
 }
@@ -51,12 +51,12 @@ func TestStandingFollowsTheDirectoryAndThePolicyAtOnce(t *testing.T) {
 // withRole finds a member of the crowd who has a role at some machine.
 func withRole(t testing.TB, w *world) (policy.MemberID, map[policy.MachineID]actor.Role) {
 	t.Helper()
-	x, err := w.current(context.Background())
+	x, err := w.Members.core.index.current(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range x.entries {
-		if got, err := w.Standing(context.Background(), e.ID); err == nil && len(got.Roles) > 0 {
+		if got, err := w.Lookup.Standing(context.Background(), e.ID); err == nil && len(got.Roles) > 0 {
 			return e.ID, got.Roles
 		}
 	}
@@ -67,12 +67,12 @@ func withRole(t testing.TB, w *world) (policy.MemberID, map[policy.MachineID]act
 func TestRolesFromBadgesEndWithTheMembershipAndTheirBadge(t *testing.T) {
 	w := crowd(t, 20)
 	id, before := withRole(t, w)
-	m, err := w.Member(t.Context(), owner, id)
+	m, err := w.Members.Get(t.Context(), owner, id)
 	if err != nil {
 		t.Fatal(err)
 	}
 	roles := func() map[policy.MachineID]actor.Role {
-		got, err := w.Standing(t.Context(), id)
+		got, err := w.Lookup.Standing(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +80,13 @@ func TestRolesFromBadgesEndWithTheMembershipAndTheirBadge(t *testing.T) {
 	}
 	block := func(blocked bool) {
 		t.Helper()
-		m, err = w.Change(t.Context(), owner, id, m.Version, func(x *Member) error { x.Blocked = blocked; return nil })
+		m, err = w.Members.Change(
+			t.Context(),
+			owner,
+			id,
+			m.Version,
+			func(x *Member) error { x.Blocked = blocked; return nil },
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +100,7 @@ func TestRolesFromBadgesEndWithTheMembershipAndTheirBadge(t *testing.T) {
 		t.Errorf("unblocked: %v, was %v", got, before)
 	}
 	for _, b := range m.Badges {
-		if err := w.RemoveBadge(t.Context(), owner, id, b.ID); err != nil {
+		if err := w.Badges.RemoveBadge(t.Context(), owner, id, b.ID); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -107,7 +113,7 @@ func TestRolesFromBadgesEndWithTheMembershipAndTheirBadge(t *testing.T) {
 func TestRolesAreWorkedOutAnewAfterAMinute(t *testing.T) {
 	w := crowd(t, 20)
 	id, before := withRole(t, w)
-	x, err := w.current(t.Context())
+	x, err := w.Members.core.index.current(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,14 +142,14 @@ func BenchmarkStanding(b *testing.B) {
 	w := crowd(b, 2000)
 	ctx := context.Background()
 	id, _ := withRole(b, w)
-	x, err := w.current(ctx)
+	x, err := w.Members.core.index.current(ctx)
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Run("bare row", func(b *testing.B) {
 		for b.Loop() {
 			var name string
-			row := w.site.QueryRow(ctx, `SELECT name FROM member WHERE site = $1 AND id = $2`, string(id))
+			row := w.Members.core.site.QueryRow(ctx, `SELECT name FROM member WHERE site = $1 AND id = $2`, string(id))
 			if err := row.Scan(&name); err != nil {
 				b.Fatal(err)
 			}
@@ -155,7 +161,7 @@ func BenchmarkStanding(b *testing.B) {
 				if !kept {
 					x.byID[id].earned.Store(nil)
 				}
-				if _, err := w.Standing(ctx, id); err != nil {
+				if _, err := w.Lookup.Standing(ctx, id); err != nil {
 					b.Fatal(err)
 				}
 			}

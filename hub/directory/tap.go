@@ -29,25 +29,28 @@ type UnknownTap struct {
 // tapLife is how long a tap is listed and its card can be assigned: as long as its code can be used.
 const tapLife = wire.CodeLife
 
-// grouped are the taps of one card.
+// grouped are the taps of one unknown card: the last tap, how many there were, and the HMAC of the card (empty: not
+// known).
 type grouped struct {
 	Tap
 	card string // HMAC; empty: not known
 }
 
-// taps are the last unknown cards, the last tapped first. A card that a member has by now is left out.
-func (s *Service) taps(ctx context.Context) ([]grouped, error) {
-	if s.o.Taps == nil {
+// recent are the unknown cards of the last 24 hours, the last tapped first. A card that a member has by now is left
+// out.
+func (s *Taps) recent(ctx context.Context) ([]grouped, error) {
+	if s.taps == nil {
 		return nil, nil
 	}
-	now := s.o.Now()
-	all, err := s.o.Taps(ctx, now.Add(-tapLife))
+	now := s.core.now()
+	all, err := s.taps(ctx, now.Add(-tapLife))
 	if err != nil {
 		return nil, err
 	}
 	slices.SortStableFunc(all, func(a, b UnknownTap) int { return b.At.Compare(a.At) })
 	byKey := map[string]int{}
 	var out []grouped
+	// Group the taps of one card. A card without an HMAC cannot be recognised: each of its taps stands alone.
 	for _, t := range all {
 		if now.Sub(t.At).Abs() > tapLife {
 			continue
@@ -68,9 +71,9 @@ func (s *Service) taps(ctx context.Context) ([]grouped, error) {
 	return s.unassigned(ctx, out)
 }
 
-// unassigned leaves out cards that a member has.
-func (s *Service) unassigned(ctx context.Context, all []grouped) ([]grouped, error) {
-	x, err := s.current(ctx)
+// unassigned are those of the cards that no member has.
+func (s *Taps) unassigned(ctx context.Context, all []grouped) ([]grouped, error) {
+	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -91,12 +94,20 @@ func (s *Service) unassigned(ctx context.Context, all []grouped) ([]grouped, err
 	return slices.DeleteFunc(all, func(g grouped) bool { return known[g.card] }), nil
 }
 
-// Taps lists the unknown cards of the last 24 hours, each once, the last tapped first.
-func (s *Service) Taps(ctx context.Context, a actor.Actor, page Page) ([]Tap, string, error) {
+// Taps lists the unknown cards that were tapped at machines, and gives them to members.
+type Taps struct {
+	core  *core
+	cards *Cards
+	taps  func(ctx context.Context, since time.Time) ([]UnknownTap, error) // nil: none are known
+}
+
+// Unknown lists the unknown cards of the last 24 hours, each once, the last tapped first. next is the cursor of the
+// next page; empty: this page is the last. The actor needs actor.ReadTaps.
+func (s *Taps) Unknown(ctx context.Context, a actor.Actor, page Page) ([]Tap, string, error) {
 	if err := a.May(actor.ReadTaps, actor.Target{}); err != nil {
 		return nil, "", err
 	}
-	all, err := s.taps(ctx)
+	all, err := s.recent(ctx)
 	if err != nil {
 		return nil, "", err
 	}
@@ -118,12 +129,14 @@ func (s *Service) Taps(ctx context.Context, a actor.Actor, page Page) ([]Tap, st
 	return out, "", nil
 }
 
-// Assign gives the card of a tap to a member, by its HMAC: the hub never knows its number.
-func (s *Service) Assign(ctx context.Context, a actor.Actor, tapID string, id policy.MemberID) (Card, error) {
+// Assign gives the card of a tap to a member, by its HMAC: the hub never knows the number. The actor needs
+// actor.WriteCards about the member, and actor.ReadTaps. It returns *fault.NotFound for a tap that is not listed any
+// more, and *fault.Invalid where the machine did not seal the card for this hub.
+func (s *Taps) Assign(ctx context.Context, a actor.Actor, tapID string, id policy.MemberID) (Card, error) {
 	if err := cmp.Or(a.May(actor.WriteCards, about(id)), a.May(actor.ReadTaps, actor.Target{})); err != nil {
 		return Card{}, err
 	}
-	all, err := s.taps(ctx)
+	all, err := s.recent(ctx)
 	if err != nil {
 		return Card{}, err
 	}
@@ -136,5 +149,5 @@ func (s *Service) Assign(ctx context.Context, a actor.Actor, tapID string, id po
 			Wrong: "the machine did not seal this card for the hub",
 			Right: "tap the card again once the machine is online, or add the card by its number"}}}
 	}
-	return s.AddCard(ctx, a, id, Card{Number: hmacPrefix + all[at].card})
+	return s.cards.AddCard(ctx, a, id, Card{Number: hmacPrefix + all[at].card})
 }

@@ -8,7 +8,8 @@ import (
 	"portillon/policy"
 )
 
-// isSlug reports whether a text is an id, as yamlfile.SlugForm says.
+// isSlug reports whether a text has the form of an id, as yamlfile.SlugForm describes it: at most 64 lower-case
+// letters, digits and hyphens, without a hyphen at either end.
 func isSlug(s string) bool {
 	for i, r := range s {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' && i > 0 && i < len(s)-1 {
@@ -19,7 +20,7 @@ func isSlug(s string) bool {
 	return s != "" && len(s) <= 64
 }
 
-// isDay reports whether a date is a day of one year.
+// isDay reports whether a date is a day of the calendar between the years 1900 and 9999.
 func isDay(d policy.Date) bool {
 	t := time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC)
 	return d.Year >= 1900 && d.Year <= 9999 && t.Month() == d.Month && t.Day() == d.Day
@@ -39,7 +40,7 @@ func plain(s string) bool {
 // turnsDirection reports whether a character embeds, overrides or isolates a direction of writing.
 func turnsDirection(r rune) bool { return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 }
 
-// clip is a text of at most so many bytes, cut between characters.
+// clip is a text of at most so many bytes, cut between characters, with "…" after it where something was cut.
 func clip(s string, most int) string {
 	if len(s) <= most {
 		return s

@@ -6,7 +6,7 @@ import (
 	"portillon/policy"
 )
 
-// Member is a person of the site.
+// Member is a person of the site, as the API and the pages show them and as they change them.
 type Member struct {
 	ID        policy.MemberID `json:"id"`      // a pseudonym: m- and 8 characters where the hub chooses it
 	Version   int64           `json:"version"` // grows with each change; a change names the one it is of
@@ -37,8 +37,8 @@ const (
 	Replaced CardState = "replaced"
 )
 
-// Card is a member's card. Number is as rfid.ParseCard writes it, or "hmac:" and 64 digits; it is shown to nobody who
-// may not write cards: they see Last, its last four digits.
+// Card is a member's card. Number is as rfid.ParseCard writes it, or "hmac:" and 64 digits. An actor without
+// actor.WriteCards sees Last only, the last four digits.
 type Card struct {
 	ID     string    `json:"id"`
 	Number string    `json:"number,omitempty"`
@@ -68,7 +68,7 @@ type Badge struct {
 	Refused string `json:"refused,omitempty"`
 }
 
-// Check is one check of a credential.
+// Check is one check that the hub made of a badge.
 type Check struct {
 	Code    string `json:"code"` // what was looked at: form, proof, dates, status, recipient, …
 	OK      bool   `json:"ok"`

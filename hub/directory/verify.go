@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"portillon/hub/store"
 	"portillon/openbadge"
 	"portillon/policy"
 	"portillon/site"
@@ -18,8 +19,8 @@ const (
 	standingUnverified = "unverified" // the list is out of reach, or says nothing that can be believed
 )
 
-// sources are the status lists and documents that verdicts rest on: those of the database first, then the web. What was
-// fetched is kept with the badge.
+// sources are the status lists and documents that one round of verdicts rests on: those of the database first, then
+// the web. What was fetched is kept with the badges. One goroutine uses a sources.
 type sources struct {
 	lists, web map[string][]byte // an empty document is gone
 	fetch      openbadge.Resolver
@@ -30,7 +31,7 @@ type sources struct {
 	accepted         map[string]bool // what verdicts on badges that are kept asked for: nothing else is written
 }
 
-// accept has what the last verdict rested on kept.
+// accept has the documents that the last verdict asked for kept.
 func (s *sources) accept() {
 	for _, u := range s.asked {
 		s.accepted[u] = true
@@ -40,15 +41,25 @@ func (s *sources) accept() {
 // maxKept bounds the documents and lists that one call keeps.
 const maxKept = 200
 
+// errUnknown is the answer for a document that is neither in the database nor fetched.
 var errUnknown = errors.New("the hub has no copy, and fetches none")
 
-// listSource resolves status lists, webSource keys, profiles and hosted badges.
-type listSource struct{ *sources }
-type webSource struct{ *sources }
+// listSource gives package openbadge the status lists; it implements openbadge.Resolver.
+type listSource struct{ of *sources }
 
-func (l listSource) Resolve(url string) ([]byte, error) { return l.get(url, l.lists, l.gotLists) }
-func (w webSource) Resolve(url string) ([]byte, error)  { return w.get(url, w.web, w.gotWeb) }
+// webSource gives package openbadge keys, profiles and hosted badges; it implements openbadge.Resolver.
+type webSource struct{ of *sources }
 
+// Resolve implements openbadge.Resolver.
+func (l listSource) Resolve(url string) ([]byte, error) {
+	return l.of.get(url, l.of.lists, l.of.gotLists)
+}
+
+// Resolve implements openbadge.Resolver.
+func (w webSource) Resolve(url string) ([]byte, error) { return w.of.get(url, w.of.web, w.of.gotWeb) }
+
+// get is the document at an address: fetched in this round, else stored, else fetched now. With refresh it is fetched
+// first, and the stored one counts where that fails. openbadge.ErrGone: the issuer removed it.
 func (s *sources) get(url string, stored, got map[string][]byte) ([]byte, error) {
 	s.asked = append(s.asked, url)
 	if b, ok := got[url]; ok {
@@ -77,6 +88,7 @@ func (s *sources) get(url string, stored, got map[string][]byte) ([]byte, error)
 	return document(b)
 }
 
+// document is a stored document; an empty one was removed by its issuer (openbadge.ErrGone).
 func document(b []byte) ([]byte, error) {
 	if len(b) == 0 {
 		return nil, openbadge.ErrGone
@@ -84,7 +96,8 @@ func document(b []byte) ([]byte, error) {
 	return b, nil
 }
 
-// verified is what the hub found out about the bytes of a badge.
+// verified is what the hub found out about the bytes of a badge: the badge as people see it, and held, which decisions
+// need.
 type verified struct {
 	Badge
 	held
@@ -94,8 +107,9 @@ type verified struct {
 	why      string           // the reasons, where it is not valid
 }
 
-// verify judges the bytes of a badge twice: what it rests on as it stands, as a machine's load does, and everything
-// with dates and status, for people to read.
+// verify judges the bytes of a badge twice. The first verdict is on the proof alone, without dates and status: a
+// machine judges those itself, when it loads a bundle and at each tap. The second one is with dates and status, for
+// people to read.
 func verify(data []byte, p *policy.Policy, src *sources, at time.Time) verified {
 	src.asked = nil
 	var trust []openbadge.Issuer
@@ -115,6 +129,7 @@ func verify(data []byte, p *policy.Policy, src *sources, at time.Time) verified 
 		out.Checks = append(out.Checks, Check{Code: c.Name, OK: !isReason(c.Outcome), Outcome: c.Outcome,
 			Detail: clip(c.Detail+details[c.Outcome], 500)})
 	}
+	// From here on the badge is described, as far as it could be read.
 	out.ob3 = strings.HasPrefix(proof.Form, "ob3 ")
 	b := proof.Badge
 	if b == nil {
@@ -136,6 +151,7 @@ func verify(data []byte, p *policy.Policy, src *sources, at time.Time) verified 
 	return out
 }
 
+// nameOf is the name of a badge as issued: of the achievement, of the credential, or the achievement's id.
 func nameOf(b *openbadge.Badge) string {
 	if b.AchievementName != "" {
 		return b.AchievementName
@@ -155,7 +171,9 @@ func isReason(outcome string) bool {
 	return true
 }
 
-// standingOf reads the status lists of a badge, as the machines do with the lists of a bundle.
+// standingOf reads the status lists of a badge, as machines do with the lists of a bundle. It returns the standing and
+// when the lists were read; the zero time where they could not be. A badge without a status list is verified: it
+// cannot be revoked.
 func standingOf(b *openbadge.Badge, trust []openbadge.Issuer, src *sources, at time.Time) (string, time.Time) {
 	if len(b.Status) == 0 {
 		return standingVerified, time.Time{}
@@ -179,13 +197,13 @@ func standingOf(b *openbadge.Badge, trust []openbadge.Issuer, src *sources, at t
 	return standing, checked
 }
 
-// lapse shows a badge that has ended since it was verified as one that has ended.
-func (b *Badge) lapse(now time.Time) {
+// lapsed is a badge as it is shown at a moment: one that has ended since it was verified is shown as invalid.
+func lapsed(b Badge, now time.Time) Badge {
 	if b.Verdict != openbadge.Valid.String() || b.Expires.IsZero() || !now.After(b.Expires) {
-		return
+		return b
 	}
 	b.Verdict = openbadge.Invalid.String()
-	checks := make([]Check, len(b.Checks))
+	checks := make([]Check, len(b.Checks)) // a copy: the index has the same slice
 	for i, c := range b.Checks {
 		if c.Code == "dates" {
 			c = Check{Code: "dates", Outcome: "expired", Detail: "valid until " + b.Expires.Format(time.RFC3339)}
@@ -193,15 +211,23 @@ func (b *Badge) lapse(now time.Time) {
 		checks[i] = c
 	}
 	b.Checks = checks
+	return b
 }
 
-// sources reads the lists and documents of the database.
-func (s *Service) sources(ctx context.Context, refresh bool) (*sources, error) {
+// documents gives the status lists and documents that verdicts rest on.
+type documents struct {
+	site  *store.Site
+	fetch func(context.Context) openbadge.Resolver // nil: nothing is fetched
+}
+
+// sources reads the status lists and documents of the database, for one round of verdicts. With refresh, each is
+// fetched again first.
+func (s *documents) sources(ctx context.Context, refresh bool) (*sources, error) {
 	src := &sources{lists: map[string][]byte{}, web: map[string][]byte{}, gotLists: map[string][]byte{},
 		gotWeb:   map[string][]byte{},
 		accepted: map[string]bool{}, refresh: refresh}
-	if s.o.Fetch != nil {
-		src.fetch = s.o.Fetch(ctx)
+	if s.fetch != nil {
+		src.fetch = s.fetch(ctx)
 	}
 	rows, err := s.site.Query(ctx, `SELECT url, data FROM status_list WHERE site = $1`)
 	if err := each(rows, err, intoMap(src.lists)); err != nil {

@@ -22,7 +22,8 @@ const (
 	maxBookRows  = 20_000
 )
 
-// readXLSX reads the first sheet that has a row.
+// readXLSX reads the first sheet of a workbook that has a row. Cells come as they are stored: a date is a number, and
+// a card number keeps its digits.
 func readXLSX(data []byte) (*table, error) {
 	if err := checkBook(data); err != nil {
 		return nil, err
@@ -45,9 +46,11 @@ func readXLSX(data []byte) (*table, error) {
 	return nil, wrongFile("no sheet of the workbook has a row", "a sheet with a first row of column names")
 }
 
+// readSheet reads one sheet, at most maxBookRows rows.
 func readSheet(f *excelize.File, sheet string) (*table, error) {
 	t := &table{format: "xlsx"}
 	props, err := f.GetWorkbookProps()
+	// Dates are days since 1900, or since 1904 in workbooks of old Macs (ECMA-376, part 1, 18.17.4.1).
 	since1904 := err == nil && props.Date1904 != nil && *props.Date1904
 	t.dates = func(serial float64) (time.Time, bool) {
 		if math.IsNaN(serial) || serial < 1 || serial > 2_958_465 { // 31 December 9999
@@ -82,7 +85,8 @@ func readSheet(f *excelize.File, sheet string) (*table, error) {
 	return t, nil
 }
 
-// checkBook unpacks every part of a workbook once, without keeping it: what a ZIP says of its sizes is not believed.
+// checkBook unpacks every part of a workbook once, without keeping it. The sizes that a ZIP states are not believed: a
+// few kilobytes can unpack to gigabytes.
 func checkBook(data []byte) error {
 	if len(data) > maxBook {
 		return wrongFile(fmt.Sprintf("the workbook has %d bytes", len(data)),

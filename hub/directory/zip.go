@@ -30,8 +30,8 @@ func isZIP(b []byte) bool {
 		[]byte("PK\x07\x08"))
 }
 
-// unpack gives the files of a ZIP, or the one file that it is. Files that a folder of badges may hold besides are
-// left out.
+// unpack gives the files of a ZIP, or the one file that the bytes are. It leaves out files that a folder of badges may
+// hold besides. A ZIP within the ZIP, and a file or all files above the bounds, are *fault.Invalid.
 func unpack(name string, data []byte) ([]upload, error) {
 	name = clip(strings.ToValidUTF8(name, "-"), 200)
 	bad := func(given, wrong, right string) error {
@@ -48,6 +48,7 @@ func unpack(name string, data []byte) ([]upload, error) {
 		}
 		return []upload{{name: name, from: name, data: data}}, nil
 	}
+	// A ZIP: unpack each file within what is left of the bounds.
 	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return nil, bad(name, "the ZIP cannot be read: "+err.Error(), "a ZIP of badges")
@@ -64,7 +65,7 @@ func unpack(name string, data []byte) ([]upload, error) {
 		}
 		b, why := inflate(f, left)
 		if why == "" && isZIP(b) {
-			why = "there is a ZIP within the ZIP"
+			why = "the ZIP holds another ZIP"
 		}
 		if why == "" {
 			why = tooLarge(b)
@@ -78,7 +79,7 @@ func unpack(name string, data []byte) ([]upload, error) {
 	return out, nil
 }
 
-// isBadgeFile leaves out folders, hidden files and what a Mac puts beside files.
+// isBadgeFile leaves out folders, empty and hidden files, the files that a Mac puts beside others, and README.md.
 func isBadgeFile(f *zip.File) bool {
 	base := path.Base(strings.ReplaceAll(f.Name, `\`, "/"))
 	return !f.FileInfo().IsDir() && !strings.HasPrefix(base, ".") && !strings.HasPrefix(f.Name, "__MACOSX/") &&
@@ -86,7 +87,8 @@ func isBadgeFile(f *zip.File) bool {
 		!strings.HasSuffix(base, ".places") && f.UncompressedSize64 > 0
 }
 
-// inflate reads a file of a ZIP, of at most so many bytes whatever the ZIP says that it has.
+// inflate reads a file of a ZIP, at most so many bytes, whatever size the ZIP states. why says why it cannot be read;
+// empty: it was.
 func inflate(f *zip.File, most int64) (b []byte, why string) {
 	tooMuch := fmt.Sprintf("the ZIP unpacks to more than %d bytes, or to more than %d times its size", maxUnpacked,
 		maxRatio)
@@ -111,7 +113,7 @@ func inflate(f *zip.File, most int64) (b []byte, why string) {
 	return b, ""
 }
 
-// tooLarge says why a file is too large for what it is; empty: it is not.
+// tooLarge returns why a file is larger than its format may be; empty: it is not.
 func tooLarge(b []byte) string {
 	most := openbadge.MaxListBytes // a status list may be the largest document
 	switch bake.Format(b) {

@@ -65,6 +65,7 @@ func OpenAuthority(dir string, site policy.SiteID, now func() time.Time) (*Autho
 	return a, nil
 }
 
+// read reads the key and the certificate; fs.ErrNotExist: there is no certificate yet.
 func (a *Authority) read(dir string) error {
 	certs, err := os.ReadFile(filepath.Join(dir, caFile))
 	if err != nil {
@@ -128,6 +129,7 @@ func (a *Authority) make(dir string) error {
 	)
 }
 
+// newSerial is a random positive serial number of 127 bits (RFC 5280, section 4.1.2.2, allows 20 bytes).
 func newSerial() (*big.Int, error) {
 	b := make([]byte, 16)
 	rand.Read(b) // never fails
@@ -174,6 +176,7 @@ func renewAt(c *x509.Certificate) time.Time {
 	return c.NotBefore.Add(c.NotAfter.Sub(c.NotBefore) * 2 / 3)
 }
 
+// makeServer makes a key and a certificate for the hub's name.
 func (a *Authority) makeServer(name string, now time.Time) (*tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -189,6 +192,7 @@ func (a *Authority) makeServer(name string, now time.Time) (*tls.Certificate, er
 	return &tls.Certificate{Certificate: [][]byte{leaf.Raw, a.cert.Raw}, PrivateKey: key, Leaf: leaf}, nil
 }
 
+// sign completes a certificate with a serial number, and signs it with the authority's key.
 func (a *Authority) sign(t *x509.Certificate, public crypto.PublicKey) (*x509.Certificate, error) {
 	var err error
 	if t.SerialNumber, err = newSerial(); err != nil {

@@ -30,13 +30,21 @@ const (
 	hashRounds = 20_000
 )
 
-// NewCode makes a one-time code for a machine, in the place of the one before. With replace, the machine was there
-// before and begins a new journal, on a new SD card say: its tags, hours and practice come back from the ledger.
-func (s *Service) NewCode(ctx context.Context, a actor.Actor, id policy.MachineID, replace bool) (Code, error) {
+// Codes makes one-time codes and finds them again. The database holds no code, only the hash of its secret.
+type Codes struct {
+	table   machineTable
+	pins    wire.Pins
+	address string // https://hub.local:8443, where machines join; empty: no machine can join
+}
+
+// New makes a one-time code for a machine; it replaces the machine's previous code. replace says that the machine was
+// enrolled before and begins a new journal, for example on a new SD card: the machine gets its tags, hours and practice
+// back from the ledger. The actor needs actor.EnrolMachines.
+func (s *Codes) New(ctx context.Context, a actor.Actor, id policy.MachineID, replace bool) (Code, error) {
 	if err := a.May(actor.EnrolMachines, actor.Target{Machine: id}); err != nil {
 		return Code{}, err
 	}
-	if s.o.Address == "" {
+	if s.address == "" {
 		return Code{}, &fault.Invalid{Faults: []fault.Field{{Field: "machine", Given: string(id),
 			Wrong: "no machine joins this hub over the network",
 			Right: "machines-listen: in hub.yaml"}}}
@@ -45,13 +53,13 @@ func (s *Service) NewCode(ctx context.Context, a actor.Actor, id policy.MachineI
 	if err != nil {
 		return Code{}, err
 	}
-	c := wire.JoinCode{Pins: s.o.Pins.Hash(), Secret: secret}
+	c := wire.JoinCode{Pins: s.pins.Hash(), Secret: secret}
 	hash, err := s.hash(c.SecretText())
 	if err != nil {
 		return Code{}, err
 	}
-	until := s.o.Now().Add(codeLife)
-	err = s.o.Site.Write(ctx, func(tx *store.Tx) error {
+	until := s.table.now().Add(codeLife)
+	err = s.table.site.Write(ctx, func(tx *store.Tx) error {
 		if err := s.mayJoin(ctx, tx, id, replace); err != nil {
 			return err
 		}
@@ -59,20 +67,21 @@ func (s *Service) NewCode(ctx context.Context, a actor.Actor, id policy.MachineI
 			VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (site, machine) DO UPDATE SET hash = excluded.hash, made =
 			excluded.made,
 			expires = excluded.expires, replaces = excluded.replaces, maker = excluded.maker, attempts = 0, used = 0`,
-			string(id), hash, s.millis(), until.UnixMilli(), boolOf(replace), wire.OneLine(a.Name, maxWords))
+			string(id), hash, s.table.millis(), until.UnixMilli(), boolOf(replace), wire.OneLine(a.Name, maxWords))
 		tx.Changed(store.Machines)
-		return errors.Join(err, s.audit(ctx, tx, a, actor.EnrolMachines, id, "code made"))
+		return errors.Join(err, s.table.audit(ctx, tx, a, actor.EnrolMachines, id, "code made"))
 	})
 	if err != nil {
 		return Code{}, err
 	}
-	command := fmt.Sprintf("sudo portillond enrol %s %s", s.o.Address, c)
+	command := fmt.Sprintf("sudo portillond enrol %s %s", s.address, c)
 	if replace {
 		command += " --replace"
 	}
 	return Code{Machine: id, Text: c.String(), Command: command, Expires: until.UTC(), Replace: replace}, nil
 }
 
+// boolOf is a boolean as the database stores it.
 func boolOf(b bool) int64 {
 	if b {
 		return 1
@@ -81,8 +90,8 @@ func boolOf(b bool) int64 {
 }
 
 // mayJoin says why no code can be made for a machine.
-func (s *Service) mayJoin(ctx context.Context, tx *store.Tx, id policy.MachineID, replace bool) error {
-	r, err := s.rowOf(ctx, tx, id)
+func (s *Codes) mayJoin(ctx context.Context, tx *store.Tx, id policy.MachineID, replace bool) error {
+	r, err := s.table.row(ctx, tx, id)
 	if err != nil {
 		return err
 	}
@@ -95,7 +104,7 @@ func (s *Service) mayJoin(ctx context.Context, tx *store.Tx, id policy.MachineID
 	var open int
 	err = tx.QueryRow(ctx, `SELECT count(*) FROM machine_code WHERE site = $1 AND used = 0 AND expires > $2 AND
 		machine <> $3`,
-		s.millis(), string(id)).
+		s.table.millis(), string(id)).
 		Scan(&open)
 	if err == nil && open >= maxOpen {
 		err = &fault.Invalid{
@@ -103,15 +112,15 @@ func (s *Service) mayJoin(ctx context.Context, tx *store.Tx, id policy.MachineID
 				Right: fmt.Sprintf("at most %d at once: they end within an hour", maxOpen)}},
 		}
 	}
-	return errors.Join(err, s.put(ctx, tx, r))
+	return errors.Join(err, s.table.put(ctx, tx, r))
 }
 
 // hash is what is stored of a secret. Its salt is the site's, so that a code is found by its hash.
-func (s *Service) hash(secret string) ([]byte, error) {
+func (s *Codes) hash(secret string) ([]byte, error) {
 	return pbkdf2.Key(
 		sha256.New,
 		secret,
-		fmt.Appendf(nil, "portillon code %s %x", s.o.Site.ID(), s.o.Pins.Hash()),
+		fmt.Appendf(nil, "portillon code %s %x", s.table.site.ID(), s.pins.Hash()),
 		hashRounds,
 		sha256.Size,
 	)
@@ -119,7 +128,7 @@ func (s *Service) hash(secret string) ([]byte, error) {
 
 // Why a code is refused. A machine that is refused learns no more.
 var (
-	errNoCode   = errors.New("this code is not open: it was used, its hour is over, or it is not of this hub")
+	errNoCode   = errors.New("this code does not work: it was used, it is older than an hour, or it is from another hub")
 	errWorn     = errors.New("too many wrong codes were tried: make a new code at the hub")
 	errOtherKey = errors.New("this code was used by another computer")
 )
@@ -132,9 +141,9 @@ type opened struct {
 	maker   string
 }
 
-// openCode finds the open code of a secret, and counts a wrong one. used ones are found too until they expire: the
-// machine that used it may not have had the answer.
-func (s *Service) openCode(ctx context.Context, secret string) (opened, error) {
+// open finds the code of a secret that has not expired, and counts a wrong secret against every open code. A used code
+// is found too: the machine that used it may not have received the answer, and asks again.
+func (s *Codes) open(ctx context.Context, secret string) (opened, error) {
 	if b, err := hex.DecodeString("0" + secret); err != nil || len(b) != 7 {
 		return opened{}, errNoCode
 	}
@@ -144,10 +153,10 @@ func (s *Service) openCode(ctx context.Context, secret string) (opened, error) {
 	}
 	var o opened
 	var refused error
-	err = s.o.Site.Write(ctx, func(tx *store.Tx) error {
+	err = s.table.site.Write(ctx, func(tx *store.Tx) error {
 		var attempts, used, replace int64
 		err := tx.QueryRow(ctx, `SELECT machine, attempts, used, replaces, maker FROM machine_code
-			WHERE site = $1 AND hash = $2 AND expires > $3`, hash, s.millis()).Scan(&o.machine, &attempts, &used, &replace,
+			WHERE site = $1 AND hash = $2 AND expires > $3`, hash, s.table.millis()).Scan(&o.machine, &attempts, &used, &replace,
 			&o.maker)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
@@ -155,7 +164,7 @@ func (s *Service) openCode(ctx context.Context, secret string) (opened, error) {
 			_, err = tx.Exec(
 				ctx,
 				`UPDATE machine_code SET attempts = attempts + 1 WHERE site = $1 AND used = 0 AND expires > $2`,
-				s.millis(),
+				s.table.millis(),
 			)
 			return err
 		case err == nil && attempts >= maxAttempts:

@@ -2,14 +2,15 @@ package enrol
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -20,16 +21,24 @@ import (
 	"portillon/wire"
 )
 
-// badAsk is what a machine asked and cannot have, with a reason that it may read.
-type badAsk struct{ why string }
+// joins enrols machines and renews their certificates. Its callers have checked nothing yet: each method checks the
+// code, or the machine's signature over the connection.
+type joins struct {
+	table     machineTable
+	authority *Authority
+	pins      wire.Pins
+	broker    string // ssl://hub.local:8883
+	codes     *Codes
+	keys      cardKeys
+	certs     certificates
+	force     *enforcer
+	log       *slog.Logger
+}
 
-func (e *badAsk) Error() string { return e.why }
-
-func bad(format string, a ...any) error { return &badAsk{fmt.Sprintf(format, a...)} }
-
-// join brings a machine in. channel is the connection's keying material.
-func (s *Service) join(ctx context.Context, ask wire.JoinAsk, channel []byte) (wire.JoinAnswer, error) {
-	code, err := s.openCode(ctx, ask.Secret)
+// join enrols a machine by its one-time code. channel is the keying material of the TLS connection: the machine has
+// signed this material, so that its request cannot be used on another connection.
+func (s *joins) join(ctx context.Context, ask wire.JoinAsk, channel []byte) (wire.JoinAnswer, error) {
+	code, err := s.codes.open(ctx, ask.Secret)
 	if err != nil {
 		return wire.JoinAnswer{}, err
 	}
@@ -45,44 +54,41 @@ func (s *Service) join(ctx context.Context, ask wire.JoinAsk, channel []byte) (w
 			map[bool]string{true: "with ", false: "without "}[code.replace],
 		)
 	}
-	card, err := s.cardKeys()
+	card, err := s.keys.all()
 	if err != nil {
 		return wire.JoinAnswer{}, err
 	}
-	cert, err := s.o.Authority.Machine(code.machine, j.TLSKey, s.o.Now())
+	cert, err := s.authority.Machine(code.machine, j.TLSKey, s.table.now())
 	if err != nil {
 		return wire.JoinAnswer{}, &badAsk{err.Error()}
 	}
 	password := rand.Text() // 130 bits: its hash needs no rounds
-	err = s.enter(ctx, code, ask.Key, password, cert, j, card.Keys[0])
-	s.known.forget() // also after an error: it may have come after the commit
-	if err != nil {
+	err = s.enter(ctx, entry{code: code, public: ask.Key, password: password, cardKey: card.Keys[0], program: j.Program,
+		cert: cert})
+	// This also closes the connections of the previous computer, if there was one.
+	if err := s.force.afterCommit(ctx, code.machine, err); err != nil {
 		return wire.JoinAnswer{}, err
 	}
-	s.conns.cut(code.machine) // the computer before, if there was one
-	if err := s.enforce(ctx); err != nil {
-		return wire.JoinAnswer{}, err
-	}
-	s.o.Log.Info("machine enrolled", "machine", code.machine, "key", fingerprint(ask.Key), "replace", code.replace)
+	s.log.Info("machine enrolled", "machine", code.machine, "key", fingerprint(ask.Key), "replace", code.replace)
 	var signedBy []byte
-	if !bytes.Equal(s.o.Pins.CA, s.o.Authority.Certificate()) {
-		signedBy = s.o.Authority.Certificate()
+	if !bytes.Equal(s.pins.CA, s.authority.Certificate()) {
+		signedBy = s.authority.Certificate()
 	}
 	return wire.JoinAnswer{
-		Site:        s.o.Site.ID(),
+		Site:        s.table.site.ID(),
 		Machine:     code.machine,
 		Certificate: cert.Raw,
 		Authority:   signedBy,
-		Broker:      s.o.Broker,
+		Broker:      s.broker,
 		Username:    string(code.machine),
 		Password:    password,
 		CardKey:     card.Keys[0],
 	}, nil
 }
 
-// proven checks that the asker holds the private half of the machine's key, on this connection.
-func (s *Service) proven(id policy.MachineID, ask wire.JoinAsk, channel []byte) (wire.Join, error) {
-	place := keykind.Place{Kind: keykind.Machine, ID: string(id) + "." + string(s.o.Site.ID())}
+// proven checks that the client has the private half of the machine's key, and signed for this connection.
+func (s *joins) proven(id policy.MachineID, ask wire.JoinAsk, channel []byte) (wire.Join, error) {
+	place := keykind.Place{Kind: keykind.Machine, ID: string(id) + "." + string(s.table.site.ID())}
 	if kind, name := keykind.KindOf(keykind.NameOf(ask.Key)); kind != keykind.Machine || name != place.ID {
 		return wire.Join{}, bad("the key is named %.100q, want the machine key of %s", keykind.NameOf(ask.Key), place.ID)
 	}
@@ -94,119 +100,116 @@ func (s *Service) proven(id policy.MachineID, ask wire.JoinAsk, channel []byte) 
 	if err != nil {
 		return wire.Join{}, &badAsk{err.Error()}
 	}
-	if j.Site != s.o.Site.ID() || j.Machine != id {
-		return wire.Join{}, bad("the request is of %.64s/%.64s, want %s/%s", j.Site, j.Machine, s.o.Site.ID(), id)
+	if j.Site != s.table.site.ID() || j.Machine != id {
+		return wire.Join{}, bad("the request is of %.64s/%.64s, want %s/%s", j.Site, j.Machine, s.table.site.ID(), id)
 	}
 	return j, nil
 }
 
-// enter writes a machine that joins. The code is used once; the same computer may ask again until the code expires.
-func (s *Service) enter(
-	ctx context.Context,
-	code opened,
-	public, password string,
-	cert *x509.Certificate,
-	j wire.Join,
-	cardKey string,
-) error {
-	hash := sha256.Sum256([]byte(password))
-	return s.o.Site.Write(ctx, func(tx *store.Tx) error {
-		r, err := s.rowOf(ctx, tx, code.machine)
+// entry is a machine that joins, as it is written into the database.
+type entry struct {
+	code     opened
+	public   string // the key of its records
+	password string // of its account at the broker
+	cardKey  string // in hexadecimal
+	program  string // version of portillond
+	cert     *x509.Certificate
+}
+
+// enter writes a machine that joins, in one transaction. A code is used once; the computer that used it may ask again
+// until the code expires.
+func (s *joins) enter(ctx context.Context, e entry) error {
+	id := e.code.machine
+	return s.table.site.Write(ctx, func(tx *store.Tx) error {
+		r, err := s.table.row(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		done, err := tx.Exec(
-			ctx,
-			`UPDATE machine_code SET used = $3 WHERE site = $1 AND machine = $2 AND (used = 0 OR $4 = 1) AND expires > $3`,
-			string(code.machine),
-			s.millis(),
-			boolOf(r.public == public && r.revoked == 0),
-		)
-		if err != nil {
+		if err := s.useCode(ctx, tx, r, e.public); err != nil {
 			return err
 		}
-		if n, err := done.RowsAffected(); err != nil || n != 1 {
-			return errors.Join(err, errOtherKey)
-		}
-		replacing := ""
-		if code.replace {
-			replacing = code.maker
-			if replacing == "" {
-				replacing = "?"
-			}
-		}
-		if _, err := tx.Exec(ctx, `UPDATE machine SET version = version + 1, enrolled = $3, revoked = 0, reason = '',
-			public = $4,
-			password = $5, program = $6, replacing = $7, card_key = $8, authority = $9 WHERE site = $1 AND machine = $2`,
-			string(code.machine),
-			s.millis(), public, hash[:], wire.OneLine(j.Program, 64), replacing, checkOf(cardKey),
-			authorityOf(s.o.Pins.CA)); err != nil {
+		if err := s.writeRow(ctx, tx, e); err != nil {
 			return err
 		}
-		if err := s.changeKey(ctx, tx, code.machine, r.public, public); err != nil {
+		if err := s.table.changeKey(ctx, tx, id, r.public, e.public); err != nil {
 			return err
 		}
-		// Certificates of the computer before are worth nothing from now on.
+		// The certificates of the previous computer end here.
 		if _, err := tx.Exec(ctx, `DELETE FROM machine_certificate WHERE site = $1 AND machine = $2`,
-			string(code.machine)); err != nil {
+			string(id)); err != nil {
 			return err
 		}
 		tx.Changed(store.Machines)
 		return errors.Join(
-			s.certified(ctx, tx, code.machine, cert),
-			s.audit(
-				ctx,
-				tx,
-				actor.System("machine "+string(code.machine)),
-				actor.EnrolMachines,
-				code.machine,
-				"joined: key "+fingerprint(public),
-			),
+			s.certs.note(ctx, tx, id, e.cert),
+			s.table.audit(ctx, tx, actor.System("machine "+string(id)), actor.EnrolMachines, id,
+				"joined: key "+fingerprint(e.public)),
 		)
 	})
 }
 
-func (s *Service) certified(ctx context.Context, tx *store.Tx, id policy.MachineID, cert *x509.Certificate) error {
-	_, err := tx.Exec(
+// useCode marks the code of a machine as used by the computer that has the key public. If another computer used the
+// code, or the code has expired, the error is errOtherKey.
+func (s *joins) useCode(ctx context.Context, tx *store.Tx, r row, public string) error {
+	done, err := tx.Exec(
 		ctx,
-		`INSERT INTO machine_certificate (site, serial, machine, issued, expires) VALUES ($1, $2, $3, $4, $5)`,
-		serialOf(cert),
-		string(id),
-		s.millis(),
-		cert.NotAfter.UnixMilli(),
+		`UPDATE machine_code SET used = $3 WHERE site = $1 AND machine = $2 AND (used = 0 OR $4 = 1) AND expires > $3`,
+		string(r.id),
+		s.table.millis(),
+		boolOf(r.public == public && r.revoked == 0),
 	)
-	return err
+	if err != nil {
+		return err
+	}
+	if n, err := done.RowsAffected(); err != nil || n != 1 {
+		return errors.Join(err, errOtherKey)
+	}
+	return nil
 }
 
-func serialOf(c *x509.Certificate) string { return hex.EncodeToString(c.SerialNumber.Bytes()) }
+// writeRow makes the row of a machine that of an enrolled one.
+func (s *joins) writeRow(ctx context.Context, tx *store.Tx, e entry) error {
+	replacing := ""
+	if e.code.replace {
+		// The name may be unknown; "?" keeps the note, because an empty name means that no journal is replaced.
+		replacing = cmp.Or(e.code.maker, "?")
+	}
+	hash := sha256.Sum256([]byte(e.password))
+	_, err := tx.Exec(ctx, `UPDATE machine SET version = version + 1, enrolled = $3, revoked = 0, reason = '',
+		public = $4,
+		password = $5, program = $6, replacing = $7, card_key = $8, authority = $9 WHERE site = $1 AND machine = $2`,
+		string(e.code.machine), s.table.millis(), e.public, hash[:], wire.OneLine(e.program, 64), replacing,
+		checkOf(e.cardKey), authorityOf(s.pins.CA))
+	return err
+}
 
 // keepCertificates is how many certificates of a machine are known at once: the newest, and those before it while a
 // renewal is under way.
 const keepCertificates = 3
 
 // renew gives a machine another certificate, by proof of its key. It may have no certificate, or an expired one.
-func (s *Service) renew(ctx context.Context, ask wire.RenewAsk, channel []byte) (wire.Renewed, error) {
+func (s *joins) renew(ctx context.Context, ask wire.RenewAsk, channel []byte) (wire.Renewed, error) {
 	key, public, err := s.keyOf(ctx, ask.Machine)
 	if err != nil {
 		return wire.Renewed{}, err
 	}
-	r, err := wire.OpenRenew(ask.Signed, key, s.o.Site.ID(), ask.Machine, channel)
+	r, err := wire.OpenRenew(ask.Signed, key, s.table.site.ID(), ask.Machine, channel)
 	if err != nil {
 		return wire.Renewed{}, errNotMachine
 	}
-	cert, err := s.o.Authority.Machine(ask.Machine, r.TLSKey, s.o.Now())
+	cert, err := s.authority.Machine(ask.Machine, r.TLSKey, s.table.now())
 	if err != nil {
 		return wire.Renewed{}, &badAsk{err.Error()}
 	}
-	err = s.o.Site.Write(ctx, func(tx *store.Tx) error {
-		row, err := s.rowOf(ctx, tx, ask.Machine)
+	err = s.table.site.Write(ctx, func(tx *store.Tx) error {
+		row, err := s.table.row(ctx, tx, ask.Machine)
 		if err != nil {
 			return err
 		}
 		if row.revoked > 0 || row.enrolled == 0 || row.public != public { // another computer may have joined meanwhile
 			return errNotMachine
 		}
-		if err := s.certified(ctx, tx, ask.Machine, cert); err != nil {
+		if err := s.certs.note(ctx, tx, ask.Machine, cert); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, `DELETE FROM machine_certificate WHERE site = $1 AND machine = $2 AND serial NOT IN
@@ -216,20 +219,17 @@ func (s *Service) renew(ctx context.Context, ask wire.RenewAsk, channel []byte) 
 		tx.Changed(store.Machines)
 		return err
 	})
-	s.known.forget() // also after an error: it may have come after the commit
+	s.force.known.forget() // also after an error: it may have come after the commit
 	if err != nil {
 		return wire.Renewed{}, err
 	}
-	s.o.Log.Info("certificate renewed", "machine", ask.Machine, "until", cert.NotAfter)
+	s.log.Info("certificate renewed", "machine", ask.Machine, "until", cert.NotAfter)
 	return wire.Renewed{Certificate: cert.Raw}, nil
 }
 
-// errNotMachine says that a request is not of an enrolled machine of this site.
-var errNotMachine = errors.New("this is no enrolled machine of this hub, or it was revoked")
-
 // keyOf is the key of a machine that may ask something, also as text.
-func (s *Service) keyOf(ctx context.Context, id policy.MachineID) (key note.Verifier, public string, err error) {
-	err = s.o.Site.QueryRow(ctx, `SELECT public FROM machine WHERE site = $1 AND machine = $2
+func (s *joins) keyOf(ctx context.Context, id policy.MachineID) (key note.Verifier, public string, err error) {
+	err = s.table.site.QueryRow(ctx, `SELECT public FROM machine WHERE site = $1 AND machine = $2
 		AND enrolled > 0 AND revoked = 0`, string(id)).Scan(&public)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, "", errNotMachine
@@ -239,31 +239,4 @@ func (s *Service) keyOf(ctx context.Context, id policy.MachineID) (key note.Veri
 	}
 	key, err = note.NewVerifier(public)
 	return key, public, err
-}
-
-// certificateOf is the machine of a certificate that this authority signed; expired says that only a renewal may
-// follow.
-func (s *Service) certificateOf(
-	ctx context.Context,
-	c *x509.Certificate,
-) (id policy.MachineID, expired bool, err error) {
-	id, known, generation := s.known.find(c)
-	if known {
-		return id, s.o.Now().After(c.NotAfter), nil
-	}
-	if !s.o.Authority.isMachine(c) {
-		return "", false, errNotMachine
-	}
-	err = s.o.Site.QueryRow(ctx, `SELECT c.machine FROM machine_certificate AS c JOIN machine AS m ON m.site = $1 AND
-		m.machine = c.machine
-		WHERE c.site = $1 AND c.serial = $2 AND m.enrolled > 0 AND m.revoked = 0`, serialOf(c)).
-		Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", false, errNotMachine
-	}
-	if err != nil {
-		return "", false, fmt.Errorf("enrol: %w", err)
-	}
-	s.known.keep(c, id, generation)
-	return id, s.o.Now().After(c.NotAfter), nil
 }

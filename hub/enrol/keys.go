@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -16,12 +15,20 @@ import (
 	"portillon/wire"
 )
 
-// cardKeys are the site's card keys.
-func (s *Service) cardKeys() (wire.CardKeys, error) {
-	if s.o.CardKeys == nil {
+// cardKeys gives machines the site's card keys, and remembers which machine has which.
+type cardKeys struct {
+	source func() (wire.CardKeys, error) // Options.CardKeys; nil: the hub has none
+	pins   wire.Pins
+	site   *store.Site
+}
+
+// all are the site's card keys, the one in force first. Their form is checked, so that no machine gets a key that it
+// cannot use.
+func (s cardKeys) all() (wire.CardKeys, error) {
+	if s.source == nil {
 		return wire.CardKeys{}, errors.New("enrol: the hub has no card key")
 	}
-	all, err := s.o.CardKeys()
+	all, err := s.source()
 	if err == nil {
 		_, err = all.Bytes()
 	}
@@ -31,10 +38,10 @@ func (s *Service) cardKeys() (wire.CardKeys, error) {
 	return all, nil
 }
 
-// hubKeys are the keys that a machine of this hub should have.
-func (s *Service) hubKeys() wire.StateKeys {
-	out := wire.StateKeys{HubKey: wire.Fingerprint(s.o.Pins.HubKey), PolicyKey: wire.Fingerprint(s.o.Pins.PolicyKey)}
-	if all, err := s.cardKeys(); err == nil {
+// expected are the keys that a machine of this hub should have, for comparison with those that it reports.
+func (s cardKeys) expected() wire.StateKeys {
+	out := wire.StateKeys{HubKey: wire.Fingerprint(s.pins.HubKey), PolicyKey: wire.Fingerprint(s.pins.PolicyKey)}
+	if all, err := s.all(); err == nil {
 		out.CardKey = checkOf(all.Keys[0])
 		if len(all.Keys) > 1 {
 			out.OldCardKey = checkOf(all.Keys[1])
@@ -55,22 +62,13 @@ func checkOf(key string) string {
 // authorityOf is the fingerprint of an authority's certificate (DER), as wire.Fingerprint makes it of a key.
 func authorityOf(der []byte) string { return wire.Fingerprint(string(der)) }
 
-// getCardKeys gives a machine the site's card keys. Which one it got is noted before: a machine may have what it is
-// noted to have, and perhaps it has not.
-func (s *Service) getCardKeys(w http.ResponseWriter, r *http.Request, id policy.MachineID) {
-	all, err := s.cardKeys()
-	if err == nil {
-		err = s.noteCardKey(r.Context(), id, checkOf(all.Keys[0]))
-	}
-	s.answer(w, r, all, err)
-}
-
-// noteCardKey notes the newest card key that a machine was given.
-func (s *Service) noteCardKey(ctx context.Context, id policy.MachineID, check string) error {
+// noteGiven writes which card key a machine gets. The hub writes this before the machine gets the key: a machine that
+// was noted may lack the key, but no machine has a key without a note.
+func (s cardKeys) noteGiven(ctx context.Context, id policy.MachineID, check string) error {
 	var given string
-	err := s.o.Site.QueryRow(ctx, `SELECT card_key FROM machine WHERE site = $1 AND machine = $2`, string(id)).Scan(&given)
-	if err == nil && given != check { // machines ask every hour
-		err = s.o.Site.Write(ctx, func(tx *store.Tx) error {
+	err := s.site.QueryRow(ctx, `SELECT card_key FROM machine WHERE site = $1 AND machine = $2`, string(id)).Scan(&given)
+	if err == nil && given != check { // write only a change: every machine asks once an hour
+		err = s.site.Write(ctx, func(tx *store.Tx) error {
 			tx.Changed(store.Machines)
 			_, err := tx.Exec(ctx, `UPDATE machine SET card_key = $3 WHERE site = $1 AND machine = $2`, string(id), check)
 			return err
@@ -82,10 +80,9 @@ func (s *Service) noteCardKey(ctx context.Context, id policy.MachineID, check st
 	return nil
 }
 
-// GivenCardKeys are the check values of the newest card key that each machine was given; a machine that got none since
-// the hub notes it is left out.
-func (s *Service) GivenCardKeys(ctx context.Context) (map[policy.MachineID]string, error) {
-	rows, err := s.o.Site.Query(ctx, `SELECT machine, card_key FROM machine WHERE site = $1 AND card_key <> ''`)
+// given are the check values of the newest card key that each machine got. A machine without a note is left out.
+func (s cardKeys) given(ctx context.Context) (map[policy.MachineID]string, error) {
+	rows, err := s.site.Query(ctx, `SELECT machine, card_key FROM machine WHERE site = $1 AND card_key <> ''`)
 	if err != nil {
 		return nil, fmt.Errorf("enrol: %w", err)
 	}
@@ -100,48 +97,6 @@ func (s *Service) GivenCardKeys(ctx context.Context) (map[policy.MachineID]strin
 		out[id] = check
 	}
 	return out, rows.Err()
-}
-
-// changeKey notes that a machine signs with another key from now on. The one before stays known: its records are held.
-func (s *Service) changeKey(ctx context.Context, tx *store.Tx, id policy.MachineID, before, now string) error {
-	if before == now {
-		before = ""
-	}
-	if before != "" { // the key of hub.yaml may be it: it is in no row yet
-		if err := s.addKey(ctx, tx, id, before); err != nil {
-			return err
-		}
-	}
-	if err := s.endKeys(ctx, tx, id); err != nil {
-		return err
-	}
-	if err := s.addKey(ctx, tx, id, now); err != nil {
-		return err
-	}
-	_, err := tx.Exec(
-		ctx,
-		`UPDATE machine_key SET until = 0 WHERE site = $1 AND machine = $2 AND public = $3`,
-		string(id),
-		now,
-	)
-	return err
-}
-
-func (s *Service) addKey(ctx context.Context, tx *store.Tx, id policy.MachineID, public string) error {
-	_, err := tx.Exec(ctx, `INSERT INTO machine_key (site, machine, public, since) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (site, machine, public) DO NOTHING`, string(id), public, s.millis())
-	return err
-}
-
-// endKeys notes that no key of a machine is in force any more.
-func (s *Service) endKeys(ctx context.Context, tx *store.Tx, id policy.MachineID) error {
-	_, err := tx.Exec(
-		ctx,
-		`UPDATE machine_key SET until = $3 WHERE site = $1 AND machine = $2 AND until = 0`,
-		string(id),
-		s.millis(),
-	)
-	return err
 }
 
 // MachineKey is a key that verifies a machine's records.

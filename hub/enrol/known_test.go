@@ -12,7 +12,7 @@ import (
 func (b *bench) joinedCert(t *testing.T, replace bool) *x509.Certificate {
 	t.Helper()
 	j := b.joiner(replace)
-	answer, err := b.join(t.Context(), j.ask(), j.channel)
+	answer, err := b.joins().join(t.Context(), j.ask(), j.channel)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,12 +25,12 @@ func (b *bench) joinedCert(t *testing.T, replace bool) *x509.Certificate {
 
 func TestRememberedCertificateIsForgottenAtEachChange(t *testing.T) {
 	b := newBench(t)
-	if _, err := b.Add(t.Context(), admin, "laser"); err != nil {
+	if _, err := b.Machines.Add(t.Context(), admin, "laser"); err != nil {
 		t.Fatal(err)
 	}
 	counts := func(c *x509.Certificate) bool {
 		t.Helper()
-		id, _, err := b.certificateOf(t.Context(), c)
+		id, _, err := b.certs().machineOf(t.Context(), c)
 		if err != nil && !errors.Is(err, errNotMachine) {
 			t.Fatal(err)
 		}
@@ -40,7 +40,7 @@ func TestRememberedCertificateIsForgottenAtEachChange(t *testing.T) {
 	if !counts(first) {
 		t.Fatal("the certificate of a machine that has joined does not count")
 	}
-	err := b.o.Site.Write(t.Context(), func(tx *store.Tx) error { // nothing in this program does that
+	err := b.Machines.table.site.Write(t.Context(), func(tx *store.Tx) error { // nothing in this program does that
 		_, err := tx.Exec(t.Context(), `UPDATE machine_certificate SET machine = 'other' WHERE site = $1`)
 		return err
 	})
@@ -54,11 +54,11 @@ func TestRememberedCertificateIsForgottenAtEachChange(t *testing.T) {
 	if counts(first) || !counts(second) {
 		t.Error("after another computer joined: want its certificate to count, and no other")
 	}
-	m, err := b.Machine(t.Context(), admin, "laser")
+	m, err := b.Machines.Get(t.Context(), admin, "laser")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Revoke(t.Context(), admin, "laser", m.Version, "sold"); err != nil {
+	if err := b.Machines.Revoke(t.Context(), admin, "laser", m.Version, "sold"); err != nil {
 		t.Fatal(err)
 	}
 	if counts(second) {

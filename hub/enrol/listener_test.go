@@ -19,11 +19,11 @@ import (
 // joined is a machine that joined, and its certificate.
 func (b *bench) joined(id policy.MachineID) *x509.Certificate {
 	b.t.Helper()
-	if _, err := b.Add(b.t.Context(), admin, id); err != nil {
+	if _, err := b.Machines.Add(b.t.Context(), admin, id); err != nil {
 		b.t.Fatal(err)
 	}
 	j := b.joiner(false)
-	answer, err := b.join(b.t.Context(), j.ask(), j.channel)
+	answer, err := b.joins().join(b.t.Context(), j.ask(), j.channel)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -54,10 +54,10 @@ func TestListenerAnswersOnlyMachinesWithACertificate(t *testing.T) {
 	others := map[string]*x509.Certificate{"of another hub": newBench(t).joined("laser"),
 		"that copies a machine's": forged(t, cert)}
 	routes := []string{}
-	for route := range b.forAnybody() {
+	for route := range b.Listener.public.table() {
 		routes = append(routes, route)
 	}
-	for route := range b.forMachines() {
+	for route := range b.Listener.machines.table() {
 		routes = append(routes, route)
 	}
 	if len(routes) != len(want) {
@@ -118,11 +118,11 @@ func (b *bench) refuses(t *testing.T, cert *x509.Certificate, routes map[string]
 		}
 	}
 	b.now = now
-	m, err := b.Machine(t.Context(), admin, "laser")
+	m, err := b.Machines.Get(t.Context(), admin, "laser")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Revoke(t.Context(), actor.Local("root"), "laser", m.Version, "sold"); err != nil {
+	if err := b.Machines.Revoke(t.Context(), actor.Local("root"), "laser", m.Version, "sold"); err != nil {
 		t.Fatal(err)
 	}
 	for route, code := range routes {
@@ -141,6 +141,6 @@ func (b *bench) asks(route string, cert *x509.Certificate) *httptest.ResponseRec
 		r.TLS.PeerCertificates = []*x509.Certificate{cert}
 	}
 	w := httptest.NewRecorder()
-	b.MachineHandler().ServeHTTP(w, r)
+	b.Listener.Handler().ServeHTTP(w, r)
 	return w
 }

@@ -18,17 +18,27 @@ import (
 	"portillon/wire"
 )
 
-// Machines are the machines of the site that the actor may see: those that joined, those that await their enrolment,
-// and those of hub.yaml. Whoever has a role at one machine alone sees that one.
-func (s *Service) Machines(ctx context.Context, a actor.Actor) ([]Machine, error) {
+// Machines lists, adds and revokes the machines of a site.
+type Machines struct {
+	table    machineTable
+	force    *enforcer
+	keys     cardKeys
+	standing func(policy.MachineID) Standing                      // nil: no machine ever reported
+	version  func() uint64                                        // of the bundle in force; nil: unknown
+	members  func(ctx context.Context) ([]policy.MemberID, error) // of the bundle in force; nil: unknown
+}
+
+// List lists the machines of the site that the actor may read, sorted by id: those that joined, those that await their
+// enrolment, and those of hub.yaml. An actor who has a role at one machine alone gets that one.
+func (s *Machines) List(ctx context.Context, a actor.Actor) ([]Machine, error) {
 	if err := a.May(actor.ReadMachines, actor.Target{}); err != nil {
 		return nil, err
 	}
-	all, err := s.machines(ctx)
+	all, err := s.all(ctx)
 	if err != nil {
 		return nil, err
 	}
-	keys, out := s.hubKeys(), all[:0]
+	keys, out := s.keys.expected(), all[:0]
 	for _, m := range all {
 		if a.May(actor.ReadMachines, actor.Target{Machine: m.ID}) == nil {
 			s.stand(a, &m, keys)
@@ -38,16 +48,17 @@ func (s *Service) Machines(ctx context.Context, a actor.Actor) ([]Machine, error
 	return out, nil
 }
 
-// Machine is one of them.
-func (s *Service) Machine(ctx context.Context, a actor.Actor, id policy.MachineID) (Machine, error) {
+// Get is one machine. Of an unknown id the error is *fault.NotFound.
+func (s *Machines) Get(ctx context.Context, a actor.Actor, id policy.MachineID) (Machine, error) {
 	if err := a.May(actor.ReadMachines, actor.Target{Machine: id}); err != nil {
 		return Machine{}, err
 	}
-	return s.machine(ctx, a, id)
+	return s.one(ctx, a, id)
 }
 
-func (s *Service) machine(ctx context.Context, a actor.Actor, id policy.MachineID) (Machine, error) {
-	all, err := s.machines(ctx)
+// one is Get for a caller that has checked the actor's right.
+func (s *Machines) one(ctx context.Context, a actor.Actor, id policy.MachineID) (Machine, error) {
+	all, err := s.all(ctx)
 	if err != nil {
 		return Machine{}, err
 	}
@@ -55,17 +66,18 @@ func (s *Service) machine(ctx context.Context, a actor.Actor, id policy.MachineI
 	if i < 0 {
 		return Machine{}, &fault.NotFound{What: "machine", ID: fmt.Sprintf("%.80s", id)}
 	}
-	s.stand(a, &all[i], s.hubKeys())
+	s.stand(a, &all[i], s.keys.expected())
 	return all[i], nil
 }
 
-// stand adds how a machine stands, as far as the actor may know it.
-func (s *Service) stand(a actor.Actor, m *Machine, keys wire.StateKeys) {
-	if s.o.Standing != nil {
-		m.Standing = s.o.Standing(m.ID)
+// stand fills in a machine's Standing. An actor without actor.ReadSessions gets neither the session nor the authors of
+// tags.
+func (s *Machines) stand(a actor.Actor, m *Machine, keys wire.StateKeys) {
+	if s.standing != nil {
+		m.Standing = s.standing(m.ID)
 	}
-	if s.o.Version != nil {
-		m.Standing.Wanted = s.o.Version()
+	if s.version != nil {
+		m.Standing.Wanted = s.version()
 	}
 	m.Standing.HubKeys = keys
 	if a.May(actor.ReadSessions, actor.Target{Machine: m.ID}) != nil {
@@ -76,9 +88,9 @@ func (s *Service) stand(a actor.Actor, m *Machine, keys wire.StateKeys) {
 	}
 }
 
-// machines reads the list, sorted by id. A site has some dozens.
-func (s *Service) machines(ctx context.Context) (out []Machine, err error) {
-	rows, err := s.o.Site.Query(
+// all reads every machine of the site, sorted by id, without its Standing. A site has some dozens.
+func (s *Machines) all(ctx context.Context) (out []Machine, err error) {
+	rows, err := s.table.site.Query(
 		ctx,
 		`SELECT m.machine, m.version, m.enrolled, m.revoked, m.reason, m.public, m.bundle, m.fetched,
 		coalesce((SELECT max(c.expires) FROM machine_certificate AS c WHERE c.site = $1 AND c.machine = m.machine), 0)
@@ -102,7 +114,7 @@ func (s *Service) machines(ctx context.Context) (out []Machine, err error) {
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("enrol: %w", err)
 	}
-	for _, f := range s.fixed() {
+	for _, f := range s.table.fixedMachines() {
 		if !slices.ContainsFunc(out, func(m Machine) bool { return m.ID == f.ID }) {
 			out = append(out, Machine{ID: f.ID, Key: f.Key, KeyHash: fingerprint(f.Key)})
 		}
@@ -127,15 +139,15 @@ func fingerprint(vkey string) string {
 }
 
 // Add makes a machine that awaits its enrolment.
-func (s *Service) Add(ctx context.Context, a actor.Actor, id policy.MachineID) (Machine, error) {
+func (s *Machines) Add(ctx context.Context, a actor.Actor, id policy.MachineID) (Machine, error) {
 	if err := a.May(actor.EnrolMachines, actor.Target{Machine: id}); err != nil {
 		return Machine{}, err
 	}
 	if err := validID(id); err != nil {
 		return Machine{}, err
 	}
-	err := s.o.Site.Write(ctx, func(tx *store.Tx) error {
-		_, err := s.rowOf(ctx, tx, id)
+	err := s.table.site.Write(ctx, func(tx *store.Tx) error {
+		_, err := s.table.row(ctx, tx, id)
 		if err == nil {
 			return &fault.Invalid{
 				Faults: []fault.Field{{Field: "machine", Given: string(id), Wrong: "a machine with this id is there already"}},
@@ -149,27 +161,27 @@ func (s *Service) Add(ctx context.Context, a actor.Actor, id policy.MachineID) (
 			ctx,
 			`INSERT INTO machine (site, machine, version, added) VALUES ($1, $2, 1, $3)`,
 			string(id),
-			s.millis(),
+			s.table.millis(),
 		)
-		return errors.Join(err, s.audit(ctx, tx, a, actor.EnrolMachines, id, "added"))
+		return errors.Join(err, s.table.audit(ctx, tx, a, actor.EnrolMachines, id, "added"))
 	})
 	if err != nil {
 		return Machine{}, err
 	}
-	return s.machine(ctx, a, id)
+	return s.one(ctx, a, id)
 }
 
 // Revoke refuses a machine from now on: its records, its account at the broker and its requests. Live connections end.
 // What it holds it keeps: Held lists it.
-func (s *Service) Revoke(ctx context.Context, a actor.Actor, id policy.MachineID, version int64, reason string) error {
+func (s *Machines) Revoke(ctx context.Context, a actor.Actor, id policy.MachineID, version int64, reason string) error {
 	if err := a.May(actor.EnrolMachines, actor.Target{Machine: id}); err != nil {
 		return err
 	}
 	if err := words("reason", reason); err != nil {
 		return err
 	}
-	err := s.o.Site.Write(ctx, func(tx *store.Tx) error {
-		r, err := s.rowOf(ctx, tx, id)
+	err := s.table.site.Write(ctx, func(tx *store.Tx) error {
+		r, err := s.table.row(ctx, tx, id)
 		if err != nil {
 			return err
 		}
@@ -180,7 +192,7 @@ func (s *Service) Revoke(ctx context.Context, a actor.Actor, id policy.MachineID
 			return nil
 		}
 		tx.Changed(store.Machines)
-		if err := s.put(ctx, tx, r); err != nil {
+		if err := s.table.put(ctx, tx, r); err != nil {
 			return err
 		}
 		_, err = tx.Exec(
@@ -188,34 +200,58 @@ func (s *Service) Revoke(ctx context.Context, a actor.Actor, id policy.MachineID
 			`UPDATE machine SET version = version + 1, revoked = $3, reason = $4, password = NULL, replacing = ''
 			WHERE site = $1 AND machine = $2`,
 			string(id),
-			s.millis(),
+			s.table.millis(),
 			reason,
 		)
 		if err != nil {
 			return err
 		}
 		if r.public != "" { // of hub.yaml, perhaps: then no row has it yet
-			if err := s.addKey(ctx, tx, id, r.public); err != nil {
+			if err := s.table.addKey(ctx, tx, id, r.public); err != nil {
 				return err
 			}
 		}
-		if err := s.endKeys(ctx, tx, id); err != nil {
+		if err := s.table.endKeys(ctx, tx, id); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, `DELETE FROM machine_code WHERE site = $1 AND machine = $2`, string(id))
-		return errors.Join(err, s.audit(ctx, tx, a, actor.EnrolMachines, id, "revoked: "+reason))
+		return errors.Join(err, s.table.audit(ctx, tx, a, actor.EnrolMachines, id, "revoked: "+reason))
 	})
-	s.known.forget() // also after an error: it may have come after the commit
-	if err != nil {
+	return s.force.afterCommit(ctx, id, err)
+}
+
+// Enrolled are all machines that joined, and all that were revoked, sorted by id.
+func (s *Machines) Enrolled(ctx context.Context) ([]Enrolled, error) {
+	return enrolled(ctx, s.table.site)
+}
+
+// GivenCardKeys are the check values of the newest card key that each machine got. A machine is left out if it got none
+// since the hub writes this down.
+func (s *Machines) GivenCardKeys(ctx context.Context) (map[policy.MachineID]string, error) {
+	return s.keys.given(ctx)
+}
+
+// Replaced notes that the machine's new journal has replaced the one in the ledger.
+func (s *Machines) Replaced(ctx context.Context, id policy.MachineID) error {
+	err := s.table.site.Write(ctx, func(tx *store.Tx) error {
+		_, err := tx.Exec(
+			ctx,
+			`UPDATE machine SET replacing = '', version = version + 1 WHERE site = $1 AND machine = $2`,
+			string(id),
+		)
+		tx.Changed(store.Machines)
 		return err
+	})
+	if err != nil {
+		return fmt.Errorf("enrol: %w", err)
 	}
-	s.conns.cut(id)
-	return s.enforce(ctx)
+	return nil
 }
 
 // maxWords bounds what a person writes as a reason, in bytes.
 const maxWords = 300
 
+// words refuses a reason that is empty, too long, of several lines, or that would not be shown as it is stored.
 func words(field, text string) error {
 	// Marks that turn the direction of what follows (UAX #9, 2.1 to 2.4) would let a reason show what it is not.
 	turns := strings.ContainsFunc(
@@ -241,85 +277,22 @@ type Held struct {
 }
 
 // Held lists whose data a machine holds, for the decision whether to rotate the card key.
-func (s *Service) Held(ctx context.Context, a actor.Actor, id policy.MachineID) (Held, error) {
+func (s *Machines) Held(ctx context.Context, a actor.Actor, id policy.MachineID) (Held, error) {
 	if err := a.May(actor.EnrolMachines, actor.Target{Machine: id}); err != nil {
 		return Held{}, err
 	}
 	if err := a.May(actor.ReadMembers, actor.Target{}); err != nil {
 		return Held{}, err
 	}
-	m, err := s.machine(ctx, a, id)
+	m, err := s.one(ctx, a, id)
 	if err != nil {
 		return Held{}, err
 	}
 	h := Held{Bundle: max(m.Fetched, m.Standing.Bundle), At: m.FetchedAt, CardKey: m.Key != ""}
-	if s.o.Members != nil && h.Bundle > 0 {
-		if h.Members, err = s.o.Members(ctx); err != nil {
+	if s.members != nil && h.Bundle > 0 {
+		if h.Members, err = s.members(ctx); err != nil {
 			return Held{}, fmt.Errorf("enrol: members of the bundle: %w", err)
 		}
 	}
 	return h, nil
-}
-
-// Tag takes a machine out of service.
-func (s *Service) Tag(ctx context.Context, a actor.Actor, id policy.MachineID, reason string) error {
-	if err := a.May(actor.TagMachine, actor.Target{Machine: id}); err != nil {
-		return err
-	}
-	if err := words("reason", reason); err != nil {
-		return err
-	}
-	return s.order(ctx, a, actor.TagMachine, id, wire.Command{Do: "tag", Reason: reason})
-}
-
-// Stop ends the session of a machine.
-func (s *Service) Stop(ctx context.Context, a actor.Actor, id policy.MachineID) error {
-	if err := a.May(actor.StopMachine, actor.Target{Machine: id}); err != nil {
-		return err
-	}
-	return s.order(ctx, a, actor.StopMachine, id, wire.Command{Do: "stop"})
-}
-
-// Refused says that a machine did not carry out an order, and what it said.
-type Refused struct {
-	Machine policy.MachineID
-	Why     string
-}
-
-func (e *Refused) Error() string {
-	return fmt.Sprintf("the machine %s refuses: %s", e.Machine, e.Why)
-}
-
-// Unreachable says that no answer of a machine came to an order: it is not enrolled yet, or off, or has no network.
-// Whether it obeyed is not known.
-type Unreachable struct{ Machine policy.MachineID }
-
-func (e *Unreachable) Error() string { return fmt.Sprintf("the machine %s does not answer", e.Machine) }
-
-// order gives a command. It is noted before it is sent: what is not known to have arrived may have.
-func (s *Service) order(ctx context.Context, a actor.Actor, act actor.Act, id policy.MachineID, c wire.Command) error {
-	if s.o.Command == nil {
-		return errors.New("enrol: this hub gives no commands")
-	}
-	err := s.o.Site.Write(ctx, func(tx *store.Tx) error {
-		r, err := s.rowOf(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		if r.revoked > 0 {
-			return &fault.NotFound{What: "machine", ID: string(id)}
-		}
-		return s.audit(ctx, tx, a, act, id, strings.TrimSpace(c.Do+" "+c.Reason))
-	})
-	if err != nil {
-		return err
-	}
-	reply, err := s.o.Command(ctx, id, c)
-	if err != nil {
-		return err
-	}
-	if !reply.OK {
-		return &Refused{id, wire.OneLine(reply.Why, maxWords)}
-	}
-	return nil
 }

@@ -3,29 +3,89 @@ package enrol
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
+	"time"
 
 	"portillon/hub/store"
 	"portillon/policy"
 )
 
-// notes writes which bundle machines fetch. All machines of a site fetch a new bundle in the same moment, and each is
-// noted before it gets anything: those that come while a transaction is written share the next one.
-type notes struct {
-	mu      sync.Mutex
-	next    *noteBatch // that gathers; nil: none
-	writing sync.Mutex // held by whoever writes a batch
+// fetchNotes remembers which bundle each machine fetched, so that the hub knows whose data the machine holds. It writes
+// the note before the machine gets the data.
+type fetchNotes struct {
+	site    *store.Site
+	now     func() time.Time
+	log     *slog.Logger
+	version func() uint64 // of the bundle in force; nil: nothing is noted
+	batches noteBatches
+
+	mu     sync.Mutex
+	noted  map[policy.MachineID]uint64 // the bundle that was last written for a machine
+	noting map[policy.MachineID]bool   // a note of the machine is being written
 }
 
-// noteBatch is what one transaction notes.
+func newFetchNotes(o Options) *fetchNotes {
+	return &fetchNotes{site: o.Site, now: o.Now, log: o.Log, version: o.Version,
+		noted: map[policy.MachineID]uint64{}, noting: map[policy.MachineID]bool{}}
+}
+
+// noteWait is how long a machine waits at most until its note is written.
+const noteWait = time.Second
+
+// beforeFetch writes that a machine fetches the bundle in force. If the database refuses the write or takes longer than
+// noteWait, the machine gets its data nevertheless, and its next request tries again.
+func (n *fetchNotes) beforeFetch(ctx context.Context, id policy.MachineID) {
+	if n.version == nil {
+		return
+	}
+	v := n.version()
+	n.mu.Lock()
+	known := n.noted[id] >= v || n.noting[id]
+	if !known && v > 0 {
+		n.noting[id] = true
+	}
+	n.mu.Unlock()
+	if known || v == 0 {
+		return
+	}
+	done := make(chan struct{})
+	go func() { // ends at the latest with the lock's timeout (store)
+		defer close(done)
+		err := n.write(context.WithoutCancel(ctx), id, v)
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if delete(n.noting, id); err == nil {
+			n.noted[id] = max(n.noted[id], v)
+			return
+		}
+		n.log.Warn("fetched bundle not noted", "machine", id, "bundle", v, "err", err)
+	}()
+	t := time.NewTimer(noteWait)
+	defer t.Stop()
+	select {
+	case <-done:
+	case <-t.C:
+	}
+}
+
+// noteBatches collects the notes of machines that fetch at the same time: all machines of a site fetch a new bundle
+// within a second, and the notes that arrive during one transaction share the next one.
+type noteBatches struct {
+	mu      sync.Mutex
+	next    *noteBatch // the batch that still accepts notes; nil: none
+	writing sync.Mutex // held by the goroutine that writes a batch
+}
+
+// noteBatch is the notes of one transaction.
 type noteBatch struct {
 	versions map[policy.MachineID]uint64
-	done     chan struct{} // closed once it is on the disk, or err says why not
-	err      error
+	done     chan struct{} // closed once the batch is on the disk, or once err says why it is not
+	err      error         // read it only after done
 }
 
-// add puts a note into the batch that gathers. first: the caller has begun it, and must write it.
-func (n *notes) add(id policy.MachineID, version uint64) (b *noteBatch, first bool) {
+// add puts a note into the next batch. first tells the caller that the batch is new and that the caller must write it.
+func (n *noteBatches) add(id policy.MachineID, version uint64) (b *noteBatch, first bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if first = n.next == nil; first {
@@ -36,18 +96,18 @@ func (n *notes) add(id policy.MachineID, version uint64) (b *noteBatch, first bo
 	return b, first
 }
 
-// close has a batch gather no more.
-func (n *notes) close() {
+// close makes the next note begin a new batch.
+func (n *noteBatches) close() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.next = nil
 }
 
-// noteFetched returns once it is on the disk that a machine fetches a bundle.
-func (s *Service) noteFetched(ctx context.Context, id policy.MachineID, version uint64) error {
-	b, first := s.notes.add(id, version)
+// write returns once the note that a machine fetches a bundle is on the disk, or could not be written.
+func (n *fetchNotes) write(ctx context.Context, id policy.MachineID, version uint64) error {
+	b, first := n.batches.add(id, version)
 	if first {
-		s.writeNotes(context.WithoutCancel(ctx), b) // the others wait for it too
+		n.writeBatch(context.WithoutCancel(ctx), b) // other callers wait for this batch too
 	}
 	select {
 	case <-b.done:
@@ -57,16 +117,16 @@ func (s *Service) noteFetched(ctx context.Context, id policy.MachineID, version 
 	}
 }
 
-// writeNotes writes a batch once the one before is written.
-func (s *Service) writeNotes(ctx context.Context, b *noteBatch) {
-	s.notes.writing.Lock()
-	defer s.notes.writing.Unlock()
-	s.notes.close()
+// writeBatch writes a batch as soon as the previous batch is written.
+func (n *fetchNotes) writeBatch(ctx context.Context, b *noteBatch) {
+	n.batches.writing.Lock()
+	defer n.batches.writing.Unlock()
+	n.batches.close()
 	defer close(b.done)
-	err := s.o.Site.Write(ctx, func(tx *store.Tx) error {
+	err := n.site.Write(ctx, func(tx *store.Tx) error {
 		for id, version := range b.versions {
 			_, err := tx.Exec(ctx, `UPDATE machine SET bundle = $3, fetched = $4
-				WHERE site = $1 AND machine = $2 AND bundle < $3`, string(id), int64(version), s.millis())
+				WHERE site = $1 AND machine = $2 AND bundle < $3`, string(id), int64(version), n.now().UnixMilli())
 			if err != nil {
 				return err
 			}

@@ -10,11 +10,11 @@ import (
 )
 
 // Whoever asks is answered once their note is on the disk, or is told why it is not.
-func TestWhatMachinesFetchIsNotedBeforeTheyGetIt(t *testing.T) {
+func TestFetchedBundleIsNotedBeforeItIsSent(t *testing.T) {
 	b := newBench(t)
 	const machines = 40
 	for i := range machines {
-		if _, err := b.Add(t.Context(), admin, policy.MachineID(fmt.Sprintf("mill-%d", i))); err != nil {
+		if _, err := b.Machines.Add(t.Context(), admin, policy.MachineID(fmt.Sprintf("mill-%d", i))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -22,7 +22,7 @@ func TestWhatMachinesFetchIsNotedBeforeTheyGetIt(t *testing.T) {
 	for i := range machines {
 		all.Go(func() {
 			id := policy.MachineID(fmt.Sprintf("mill-%d", i))
-			if err := b.noteFetched(t.Context(), id, 7); err != nil {
+			if err := b.fetches().write(t.Context(), id, 7); err != nil {
 				t.Errorf("%s: %v", id, err)
 			}
 			var noted int64
@@ -38,7 +38,7 @@ func TestWhatMachinesFetchIsNotedBeforeTheyGetIt(t *testing.T) {
 	b.db.Close()
 	for i := range machines {
 		all.Go(func() {
-			if err := b.noteFetched(t.Context(), policy.MachineID(fmt.Sprintf("mill-%d", i)), 8); err == nil {
+			if err := b.fetches().write(t.Context(), policy.MachineID(fmt.Sprintf("mill-%d", i)), 8); err == nil {
 				t.Error("a note that was not written is no error")
 			}
 		})
@@ -47,30 +47,30 @@ func TestWhatMachinesFetchIsNotedBeforeTheyGetIt(t *testing.T) {
 }
 
 // Notes that come while a transaction is written share the next one.
-func TestNotesThatWaitShareATransaction(t *testing.T) {
+func TestWaitingNotesShareATransaction(t *testing.T) {
 	b := newBench(t)
-	b.Service.notes.writing.Lock()
-	first, leads := b.Service.notes.add("a", 1)
-	second, follows := b.Service.notes.add("b", 1)
+	b.fetches().batches.writing.Lock()
+	first, leads := b.fetches().batches.add("a", 1)
+	second, follows := b.fetches().batches.add("b", 1)
 	if first != second || !leads || follows {
 		t.Error("two notes that wait are of two transactions")
 	}
-	b.Service.notes.writing.Unlock()
-	b.writeNotes(t.Context(), first)
-	if third, leads := b.Service.notes.add("c", 1); third == first || !leads {
+	b.fetches().batches.writing.Unlock()
+	b.fetches().writeBatch(t.Context(), first)
+	if third, leads := b.fetches().batches.add("c", 1); third == first || !leads {
 		t.Error("a note joined a transaction that was written")
 	}
 }
 
 // Whoever leaves is not waited for, and the note is written all the same.
-func TestAMachineThatLeavesEndsNoNoteOfOthers(t *testing.T) {
+func TestNoteIsWrittenAlthoughTheMachineLeaves(t *testing.T) {
 	b := newBench(t)
-	if _, err := b.Add(t.Context(), admin, "mill"); err != nil {
+	if _, err := b.Machines.Add(t.Context(), admin, "mill"); err != nil {
 		t.Fatal(err)
 	}
 	gone, leave := context.WithCancel(t.Context())
 	leave()
-	b.noteFetched(gone, "mill", 3) // the error is the one who left's
+	b.fetches().write(gone, "mill", 3) // the error is the one who left's
 	var noted int64
 	err := b.db.Site("biklab").
 		QueryRow(t.Context(), "SELECT bundle FROM machine WHERE site = $1 AND machine = 'mill'").

@@ -14,11 +14,11 @@ import (
 // where it was checked just before.
 func TestRenewalIsRefusedOnceAnotherComputerHasJoined(t *testing.T) {
 	b := newBench(t)
-	if _, err := b.Add(t.Context(), admin, "laser"); err != nil {
+	if _, err := b.Machines.Add(t.Context(), admin, "laser"); err != nil {
 		t.Fatal(err)
 	}
 	thief := b.joiner(false)
-	if _, err := b.join(t.Context(), thief.ask(), thief.channel); err != nil {
+	if _, err := b.joins().join(t.Context(), thief.ask(), thief.channel); err != nil {
 		t.Fatal(err)
 	}
 	signed, err := wire.SignRenew(wire.Renew{Site: "biklab", Machine: "laser", Channel: hex.EncodeToString(thief.channel),
@@ -27,7 +27,7 @@ func TestRenewalIsRefusedOnceAnotherComputerHasJoined(t *testing.T) {
 		t.Fatal(err)
 	}
 	renew := func() error {
-		_, err := b.renew(t.Context(), wire.RenewAsk{Machine: "laser", Signed: signed}, thief.channel)
+		_, err := b.joins().renew(t.Context(), wire.RenewAsk{Machine: "laser", Signed: signed}, thief.channel)
 		return err
 	}
 	if err := renew(); err != nil {
@@ -35,7 +35,7 @@ func TestRenewalIsRefusedOnceAnotherComputerHasJoined(t *testing.T) {
 	}
 	thief.named("portillon:machine:laser.biklab") // the new computer's key
 	done := make(chan error, 1)
-	err = b.o.Site.Write(t.Context(), func(tx *store.Tx) error {
+	err = b.Machines.table.site.Write(t.Context(), func(tx *store.Tx) error {
 		_, err := tx.Exec(t.Context(), `UPDATE machine SET public = $2 WHERE site = $1 AND machine = 'laser'`, thief.public)
 		if err != nil {
 			return err

@@ -3,7 +3,10 @@ package enrol
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net/http"
+	"sync"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -11,56 +14,76 @@ import (
 	"portillon/wire"
 )
 
-// returnsWait is how many machines may wait while another one's return is read: a policy file may have many megabytes.
-const returnsWait = 1
+// returnsAtOnce is how many machines' returns are read at the same time: a policy file may have many megabytes.
+const returnsAtOnce = 1
 
-// A machine returns two documents a minute at most (daemoncmd: giveBack), so that none keeps the others from it.
+// returnsASecond bounds the returns of all machines together: after a restore each machine returns two documents, once.
+const returnsASecond, returnsBurst = 1, 20
+
+// A machine returns two documents a minute at most (daemoncmd: giveBack), so that no machine uses up the limit of all.
 const eachReturnsASecond, eachReturnsBurst = 2. / 60, 4
 
-// mayReturn counts what a machine returns.
-func (s *Service) mayReturn(id policy.MachineID) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	l := s.returnLimits[id]
-	if l == nil {
-		l = rate.NewLimiter(eachReturnsASecond, eachReturnsBurst)
-		s.returnLimits[id] = l
-	}
-	return l.AllowN(s.o.Now(), 1)
+// returns receives documents that machines return to a restored hub, within limits for each machine and for all.
+type returns struct {
+	now   func() time.Time
+	log   *slog.Logger
+	slots chan struct{} // holds one entry for each return that is being read
+	all   *rate.Limiter
+
+	mu   sync.Mutex
+	each map[policy.MachineID]*rate.Limiter
 }
 
-// returned takes what a machine works from, where the hub offers something older: the hub was restored from a backup.
-// What is returned counts by its signature; the machine is not believed. take is nil: nothing is taken.
-func (s *Service) returned(limit int64, take func(context.Context, policy.MachineID, []byte) error) machineHandler {
+func newReturns(now func() time.Time, log *slog.Logger) *returns {
+	return &returns{now: now, log: log, slots: make(chan struct{}, returnsAtOnce),
+		all: rate.NewLimiter(returnsASecond, returnsBurst), each: map[policy.MachineID]*rate.Limiter{}}
+}
+
+// allow counts a return of a machine, and reports whether the machine is within its own limit.
+func (rs *returns) allow(id policy.MachineID) bool {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	l := rs.each[id]
+	if l == nil {
+		l = rate.NewLimiter(eachReturnsASecond, eachReturnsBurst)
+		rs.each[id] = l
+	}
+	return l.AllowN(rs.now(), 1)
+}
+
+// handler receives a document that a machine works from, after the hub offered an older one: the hub was restored from
+// a backup. take checks the document's signature; nothing else makes the document count. limit is in bytes. If take is
+// nil, the hub receives nothing.
+func (rs *returns) handler(limit int64, take func(context.Context, policy.MachineID, []byte) error) machineHandler {
 	return func(w http.ResponseWriter, r *http.Request, id policy.MachineID) {
 		if take == nil {
 			http.NotFound(w, r)
 			return
 		}
-		if !s.mayReturn(id) {
-			s.answer(w, r, nil, bad("this machine returns too much: try again in a minute"))
+		if !rs.allow(id) {
+			answer(rs.log, w, r, nil, bad("this machine returns too much: try again in a minute"))
 			return
 		}
 		select {
-		case s.returns <- struct{}{}:
-			defer func() { <-s.returns }()
+		case rs.slots <- struct{}{}:
+			defer func() { <-rs.slots }()
 		default:
-			s.answer(w, r, nil, bad("another machine returns what it works from: try again in a minute"))
+			answer(rs.log, w, r, nil, bad("another machine returns a document: try again in a minute"))
 			return
 		}
-		if !s.returnLimit.AllowN(s.o.Now(), 1) {
-			s.answer(w, r, nil, bad("too much is returned to this hub: try again in a minute"))
+		if !rs.all.AllowN(rs.now(), 1) {
+			answer(rs.log, w, r, nil, bad("machines return too much to this hub: try again in a minute"))
 			return
 		}
 		b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 		if err != nil {
-			s.answer(w, r, nil, bad("what was returned cannot be read, want at most %d bytes", limit))
+			answer(rs.log, w, r, nil, bad("the returned document cannot be read, want at most %d bytes", limit))
 			return
 		}
 		if err := take(r.Context(), id, b); err != nil {
-			s.answer(w, r, nil, bad("what was returned is not taken: %s", wire.OneLine(err.Error(), 300)))
+			answer(rs.log, w, r, nil, bad("the returned document was refused: %s", wire.OneLine(err.Error(), 300)))
 			return
 		}
-		s.answer(w, r, struct{}{}, nil)
+		answer(rs.log, w, r, struct{}{}, nil)
 	}
 }

@@ -14,10 +14,10 @@ import (
 
 // A machine that returns without end keeps no other from returning: without what they work from, a restored hub
 // publishes bundles that they refuse.
-func TestOneMachineKeepsNoOtherFromReturning(t *testing.T) {
+func TestReturnsAreRateLimitedPerMachine(t *testing.T) {
 	b := newBench(t)
 	taken := map[policy.MachineID]int{}
-	h := b.returned(100, func(_ context.Context, id policy.MachineID, _ []byte) error { taken[id]++; return nil })
+	h := b.returns().handler(100, func(_ context.Context, id policy.MachineID, _ []byte) error { taken[id]++; return nil })
 	returns := func(id policy.MachineID, body io.Reader) int {
 		w := httptest.NewRecorder()
 		h(w, httptest.NewRequest("POST", "/machine/v1/returned/manifest", body), id)

@@ -20,6 +20,7 @@ import (
 	"portillon/hub/actor"
 	"portillon/hub/fault"
 	"portillon/hub/store"
+	"portillon/hub/store/storetest"
 	"portillon/policy"
 	"portillon/wire"
 )
@@ -31,7 +32,8 @@ var (
 
 // bench is a service on an empty database.
 type bench struct {
-	*Service
+	*Services
+	o     Options
 	t     *testing.T
 	db    *store.DB
 	now   time.Time
@@ -42,11 +44,7 @@ type bench struct {
 
 func newBench(t *testing.T, changes ...func(*Options)) *bench {
 	t.Helper()
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "portillon.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.Open(t)
 	b := &bench{t: t, db: db, now: start, reply: wire.Reply{OK: true}}
 	now := func() time.Time { return b.now }
 	a, err := OpenAuthority(t.TempDir(), "biklab", now)
@@ -87,11 +85,17 @@ func newBench(t *testing.T, changes ...func(*Options)) *bench {
 	for _, f := range changes {
 		f(&o)
 	}
-	if b.Service, err = New(t.Context(), o); err != nil {
+	b.o = o
+	if b.Services, err = New(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 	return b
 }
+
+func (b *bench) joins() *joins        { return b.Listener.public.joins }
+func (b *bench) certs() certificates  { return b.Listener.certs }
+func (b *bench) fetches() *fetchNotes { return b.Listener.machines.fetches }
+func (b *bench) returns() *returns    { return b.Listener.machines.returns }
 
 // The answers are written by hand. y: may; n: may not.
 func TestWhoMayDoWhatToMachines(t *testing.T) {
@@ -116,37 +120,45 @@ func TestWhoMayDoWhatToMachines(t *testing.T) {
 	}
 	ctx := t.Context()
 	b := newBench(t) // one for all: a database takes a while to make
-	if _, err := b.Add(ctx, admin, "laser"); err != nil {
+	if _, err := b.Machines.Add(ctx, admin, "laser"); err != nil {
 		t.Fatal(err)
 	}
 	added := 0
 	revoke := func(b *bench, a actor.Actor) error {
-		all, err := b.machines(ctx)
+		all, err := b.Machines.all(ctx)
 		if err != nil {
 			return err
 		}
-		return b.Revoke(ctx, a, "laser", all[0].Version, "sold")
+		return b.Machines.Revoke(ctx, a, "laser", all[0].Version, "sold")
 	}
 	acts := []struct {
 		name string
 		do   func(*bench, actor.Actor) error
 		may  string // for each of who
 	}{
-		{"Machines", func(b *bench, a actor.Actor) error { _, err := b.Machines(ctx, a); return err }, "nnyyyyyyyyn"},
-		{"Machine", func(b *bench, a actor.Actor) error { _, err := b.Machine(ctx, a, "laser"); return err }, "nnyyyyyyyyn"},
+		{"Machines", func(b *bench, a actor.Actor) error { _, err := b.Machines.List(ctx, a); return err }, "nnyyyyyyyyn"},
+		{
+			"Machine",
+			func(b *bench, a actor.Actor) error { _, err := b.Machines.Get(ctx, a, "laser"); return err },
+			"nnyyyyyyyyn",
+		},
 		{"Add", func(b *bench, a actor.Actor) error {
 			added++
-			_, err := b.Add(ctx, a, policy.MachineID(fmt.Sprint("press-", added)))
+			_, err := b.Machines.Add(ctx, a, policy.MachineID(fmt.Sprint("press-", added)))
 			return err
 		}, "nnnnnnyyynn"},
 		{
 			"NewCode",
-			func(b *bench, a actor.Actor) error { _, err := b.NewCode(ctx, a, "laser", false); return err },
+			func(b *bench, a actor.Actor) error { _, err := b.Codes.New(ctx, a, "laser", false); return err },
 			"nnnnnnyyynn",
 		},
-		{"Held", func(b *bench, a actor.Actor) error { _, err := b.Held(ctx, a, "laser"); return err }, "nnnnnnyyynn"},
-		{"Tag", func(b *bench, a actor.Actor) error { return b.Tag(ctx, a, "laser", "worn belt") }, "nnnnynyyynn"},
-		{"Stop", func(b *bench, a actor.Actor) error { return b.Stop(ctx, a, "laser") }, "nnnyynyyynn"},
+		{
+			"Held",
+			func(b *bench, a actor.Actor) error { _, err := b.Machines.Held(ctx, a, "laser"); return err },
+			"nnnnnnyyynn",
+		},
+		{"Tag", func(b *bench, a actor.Actor) error { return b.Orders.Tag(ctx, a, "laser", "worn belt") }, "nnnnynyyynn"},
+		{"Stop", func(b *bench, a actor.Actor) error { return b.Orders.Stop(ctx, a, "laser") }, "nnnyynyyynn"},
 		{"Revoke", revoke, "nnnnnnyyynn"},
 	}
 	for _, act := range acts {
@@ -154,7 +166,7 @@ func TestWhoMayDoWhatToMachines(t *testing.T) {
 			t.Fatalf("%s: %d answers for %d", act.name, len(act.may), len(who))
 		}
 		for i, w := range who {
-			before, err := b.machines(ctx)
+			before, err := b.Machines.all(ctx)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -164,7 +176,7 @@ func TestWhoMayDoWhatToMachines(t *testing.T) {
 			if act.may[i] == 'y' && err != nil || act.may[i] != 'y' && !errors.As(err, &denied) {
 				t.Errorf("%s as %s: %v, want %c", act.name, w.name, err, act.may[i])
 			}
-			after, err := b.machines(ctx)
+			after, err := b.Machines.all(ctx)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -175,7 +187,7 @@ func TestWhoMayDoWhatToMachines(t *testing.T) {
 	}
 }
 
-func TestWhoIsOnAMachineIsForThoseWhoMayKnow(t *testing.T) {
+func TestSessionOfAMachineNeedsTheRightToReadSessions(t *testing.T) {
 	b := newBench(t)
 	for _, c := range []struct {
 		a   actor.Actor
@@ -184,7 +196,7 @@ func TestWhoIsOnAMachineIsForThoseWhoMayKnow(t *testing.T) {
 		{actor.Actor{Account: "x", Machines: map[policy.MachineID]actor.Role{"vinyl": actor.Mentor}}, true},
 		{actor.Actor{Account: "x", Site: actor.Member, Machines: map[policy.MachineID]actor.Role{"laser": actor.Mentor}},
 			false}} {
-		all, err := b.Machines(t.Context(), c.a)
+		all, err := b.Machines.List(t.Context(), c.a)
 		if err != nil || len(all) != 1 {
 			t.Fatal(all, err)
 		}
@@ -196,7 +208,7 @@ func TestWhoIsOnAMachineIsForThoseWhoMayKnow(t *testing.T) {
 
 func TestListHasTheMachinesThatTheActorMayRead(t *testing.T) {
 	b := newBench(t)
-	if _, err := b.Add(t.Context(), admin, "laser"); err != nil {
+	if _, err := b.Machines.Add(t.Context(), admin, "laser"); err != nil {
 		t.Fatal(err)
 	}
 	at := func(m policy.MachineID, site actor.Role) actor.Actor {
@@ -211,7 +223,7 @@ func TestListHasTheMachinesThatTheActorMayRead(t *testing.T) {
 		"maintainer of one":     {at("laser", ""), "[laser]"},
 		"maintainer of another": {at("vinyl", ""), "[vinyl]"}, "maintainer of none here": {at("saw", ""), "[]"},
 	} {
-		all, err := b.Machines(t.Context(), c.a)
+		all, err := b.Machines.List(t.Context(), c.a)
 		ids := []policy.MachineID{}
 		for _, m := range all {
 			ids = append(ids, m.ID)
@@ -222,9 +234,9 @@ func TestListHasTheMachinesThatTheActorMayRead(t *testing.T) {
 	}
 }
 
-func TestMachinesAreOfTheirSiteAlone(t *testing.T) {
+func TestMachinesOfAnotherSiteAreNotSeen(t *testing.T) {
 	b := newBench(t)
-	if _, err := b.Add(t.Context(), admin, "laser"); err != nil {
+	if _, err := b.Machines.Add(t.Context(), admin, "laser"); err != nil {
 		t.Fatal(err)
 	}
 	o := b.o
@@ -233,65 +245,65 @@ func TestMachinesAreOfTheirSiteAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if all, err := other.Machines(t.Context(), admin); err != nil || len(all) != 0 {
+	if all, err := other.Machines.List(t.Context(), admin); err != nil || len(all) != 0 {
 		t.Errorf("%+v %v", all, err)
 	}
 	var gone *fault.NotFound
-	if err := other.Revoke(t.Context(), admin, "laser", 1, "x"); !errors.As(err, &gone) {
+	if err := other.Machines.Revoke(t.Context(), admin, "laser", 1, "x"); !errors.As(err, &gone) {
 		t.Error(err)
 	}
-	if _, err := other.NewCode(t.Context(), admin, "laser", false); !errors.As(err, &gone) {
+	if _, err := other.Codes.New(t.Context(), admin, "laser", false); !errors.As(err, &gone) {
 		t.Error(err)
 	}
 }
 
-func TestWhatIsNoMachineIsRefused(t *testing.T) {
+func TestInvalidMachineIDsAreRefused(t *testing.T) {
 	b := newBench(t)
 	var invalid *fault.Invalid
 	for _, id := range []policy.MachineID{"", "ack", "bundle", "Laser", "a b", "a/b", "a+b", "../x",
 		policy.MachineID(strings.Repeat("a", 65)), "vinyl"} {
-		if _, err := b.Add(t.Context(), admin, id); !errors.As(err, &invalid) {
+		if _, err := b.Machines.Add(t.Context(), admin, id); !errors.As(err, &invalid) {
 			t.Errorf("%q: %v", id, err)
 		}
 	}
 	var gone *fault.NotFound
-	if _, err := b.NewCode(t.Context(), admin, "press", false); !errors.As(err, &gone) {
+	if _, err := b.Codes.New(t.Context(), admin, "press", false); !errors.As(err, &gone) {
 		t.Error(err)
 	}
-	if err := b.Tag(t.Context(), admin, "press", "x"); !errors.As(err, &gone) || len(b.order) > 0 {
+	if err := b.Orders.Tag(t.Context(), admin, "press", "x"); !errors.As(err, &gone) || len(b.order) > 0 {
 		t.Error(err)
 	}
-	if _, err := b.Machine(t.Context(), admin, "press"); !errors.As(err, &gone) {
+	if _, err := b.Machines.Get(t.Context(), admin, "press"); !errors.As(err, &gone) {
 		t.Error(err)
 	}
 }
 
 func TestRevocationNamesItsVersionAndReason(t *testing.T) {
 	b := newBench(t)
-	if _, err := b.Add(t.Context(), admin, "laser"); err != nil {
+	if _, err := b.Machines.Add(t.Context(), admin, "laser"); err != nil {
 		t.Fatal(err)
 	}
 	var conflict *fault.Conflict
-	if err := b.Revoke(t.Context(), admin, "laser", 7, "sold"); !errors.As(err, &conflict) || conflict.Have != 1 {
+	if err := b.Machines.Revoke(t.Context(), admin, "laser", 7, "sold"); !errors.As(err, &conflict) || conflict.Have != 1 {
 		t.Error(err)
 	}
 	var invalid *fault.Invalid
 	for _, reason := range []string{"", "two\nlines", strings.Repeat("x", 301)} {
-		if err := b.Revoke(t.Context(), admin, "laser", 1, reason); !errors.As(err, &invalid) {
+		if err := b.Machines.Revoke(t.Context(), admin, "laser", 1, reason); !errors.As(err, &invalid) {
 			t.Errorf("%.10q: %v", reason, err)
 		}
 	}
-	if err := b.Revoke(t.Context(), admin, "vinyl", 0, "it is hub.yaml's"); err != nil {
+	if err := b.Machines.Revoke(t.Context(), admin, "vinyl", 0, "it is hub.yaml's"); err != nil {
 		t.Error(err)
 	}
-	all, err := b.Enrolled(t.Context())
+	all, err := b.Machines.Enrolled(t.Context())
 	if err != nil || len(all) != 1 || all[0].ID != "vinyl" || !all[0].Revoked {
 		t.Errorf("%+v %v", all, err)
 	}
 	if want := "Ada machines.enrol machine/vinyl revoked: it is hub.yaml's"; b.notes[len(b.notes)-1] != want {
 		t.Errorf("%q", b.notes)
 	}
-	if err := b.Stop(t.Context(), admin, "vinyl"); err == nil || len(b.order) > 0 {
+	if err := b.Orders.Stop(t.Context(), admin, "vinyl"); err == nil || len(b.order) > 0 {
 		t.Error("an order was given to a revoked machine")
 	}
 }
@@ -300,7 +312,7 @@ func TestOrderThatAMachineRefusesIsAnError(t *testing.T) {
 	b := newBench(t)
 	b.reply = wire.Reply{Why: "clock not\ntrusted"}
 	var refused *Refused
-	if err := b.Stop(t.Context(), admin, "vinyl"); !errors.As(err, &refused) || refused.Why != "clock not trusted" {
+	if err := b.Orders.Stop(t.Context(), admin, "vinyl"); !errors.As(err, &refused) || refused.Why != "clock not trusted" {
 		t.Error(err)
 	}
 	if len(b.notes) != 1 || b.order[0].Do != "stop" {
@@ -309,9 +321,9 @@ func TestOrderThatAMachineRefusesIsAnError(t *testing.T) {
 }
 
 // What is stored of a code and a password opens nothing.
-func TestDatabaseHoldsNoSecret(t *testing.T) {
+func TestEnrolmentStoresNoSecretInTheDatabase(t *testing.T) {
 	b := newBench(t)
-	c, err := b.NewCode(t.Context(), admin, "vinyl", false)
+	c, err := b.Codes.New(t.Context(), admin, "vinyl", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +332,7 @@ func TestDatabaseHoldsNoSecret(t *testing.T) {
 		!c.Expires.Equal(start.Add(time.Hour)) {
 		t.Errorf("%+v %v", c, err)
 	}
-	rows, err := b.o.Site.Query(t.Context(), `SELECT hash, maker FROM machine_code WHERE site = $1`)
+	rows, err := b.Machines.table.site.Query(t.Context(), `SELECT hash, maker FROM machine_code WHERE site = $1`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -339,7 +351,7 @@ func TestDatabaseHoldsNoSecret(t *testing.T) {
 func TestCodeEndsAfterAnHourAndBeforeANewOne(t *testing.T) {
 	b := newBench(t)
 	secret := func() string {
-		c, err := b.NewCode(t.Context(), admin, "vinyl", false)
+		c, err := b.Codes.New(t.Context(), admin, "vinyl", false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -347,19 +359,19 @@ func TestCodeEndsAfterAnHourAndBeforeANewOne(t *testing.T) {
 		return code.SecretText()
 	}
 	first := secret()
-	if o, err := b.openCode(t.Context(), first); err != nil || o.machine != "vinyl" {
+	if o, err := b.Codes.open(t.Context(), first); err != nil || o.machine != "vinyl" {
 		t.Error(o, err)
 	}
 	second := secret()
-	if _, err := b.openCode(t.Context(), first); !errors.Is(err, errNoCode) {
+	if _, err := b.Codes.open(t.Context(), first); !errors.Is(err, errNoCode) {
 		t.Error(err)
 	}
 	b.now = b.now.Add(time.Hour - time.Millisecond)
-	if _, err := b.openCode(t.Context(), second); err != nil {
+	if _, err := b.Codes.open(t.Context(), second); err != nil {
 		t.Error(err)
 	}
 	b.now = b.now.Add(time.Millisecond)
-	if _, err := b.openCode(t.Context(), second); !errors.Is(err, errNoCode) {
+	if _, err := b.Codes.open(t.Context(), second); !errors.Is(err, errNoCode) {
 		t.Error(err)
 	}
 }

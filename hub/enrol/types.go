@@ -1,11 +1,18 @@
 // Package enrol brings machines into a site over the network: one-time codes, the hub's certificate authority,
 // certificates and their renewal, accounts at the broker, revocation and replacement.
 //
-// An administrator makes a code (NewCode); it binds the hub's keys and a secret. The machine compares the keys before
-// it sends anything, then sends the secret and the public halves of its keys (MachineHandler), and gets a certificate,
-// an account and the card key. The hub refuses, of a machine: a wrong, used, old or worn-out code; a key that it does
-// not prove; everything without a certificate of this authority, with an expired one (but a renewal), or once it is
-// revoked.
+// A machine joins in three steps.
+//
+//  1. An administrator makes a code (Codes.New). The code contains a hash of the hub's keys, and a secret.
+//  2. The machine asks the hub for its keys, and compares them with the code before it sends anything.
+//  3. The machine sends the secret and the public halves of its own keys (Listener). It gets a certificate, an account
+//     at the broker, and the card key.
+//
+// Machines lists and revokes machines; Orders sends them orders. Nothing here keeps the journal of a machine.
+//
+// The hub refuses a code that is wrong, used, expired or tried too often, and a key that the machine does not prove. A
+// request without a certificate of this authority is refused too, except for the public routes. With an expired
+// certificate a machine can only renew it, and a revoked machine can do nothing.
 package enrol
 
 import (
@@ -15,7 +22,7 @@ import (
 	"portillon/wire"
 )
 
-// Machine is a machine of the site, as it was enrolled and as it last said that it stands.
+// Machine is a machine of the site: its enrolment, and the state that it last reported.
 type Machine struct {
 	ID       policy.MachineID `json:"id"`
 	Version  int64            `json:"version"`

@@ -205,7 +205,7 @@ func TestJudgeCountsARecordOnce(t *testing.T) {
 	}
 }
 
-func TestJudgeDoesNotMindTheOrderOfRecordsNorOtherPeoples(t *testing.T) {
+func TestJudgeIgnoresTheOrderOfRecordsAndRecordsOfOthers(t *testing.T) {
 	laser := records(t, "laser", maintained(
 		did("s", "lea", "lens-cleaning", "ines"),
 		assisted("s", "jules"),
@@ -273,7 +273,7 @@ func TestRuleWithoutAnEndorserCountsWorkAlone(t *testing.T) {
 	}
 }
 
-func TestEveryWhyIsSaidInBothLanguages(t *testing.T) {
+func TestEveryReasonHasASentenceInBothLanguages(t *testing.T) {
 	seen := map[string]bool{}
 	other := evidence.Why("?").Text()
 	for _, w := range evidence.Whys() {

@@ -152,7 +152,7 @@ func TestEvidenceFileOfANewerHubIsRead(t *testing.T) {
 	}
 	body = strings.Replace(body, `{"complete"`, `{"a":1,"complete"`, 1)
 	body = strings.Replace(body, `,"journals"`, `,"critical":["zone"],"journals"`, 1)
-	if _, _, err := d.verify(newer(`,"zone":1`)); err == nil || !strings.Contains(err.Error(), `requires "zone"`) {
+	if _, _, err := d.verify(newer(`,"zone":1`)); err == nil || !strings.Contains(err.Error(), `requires the field "zone"`) {
 		t.Errorf("with an unknown critical field: %v", err)
 	}
 }
@@ -189,7 +189,7 @@ func TestEvidenceFileThatLiesIsRefused(t *testing.T) {
 		}, "no trusted key"},
 		{"no checkpoint", func(f *evidence.File) { f.Machines = nil }, "no checkpoint covers"},
 		{"a machine that is not trusted", func(f *evidence.File) { f.Machines[0].Machine = "vinyl" }, "no key is pinned"},
-		{"another site", func(f *evidence.File) { f.Site = "elsewhere" }, "not \"portillon/elsewhere/laser\""},
+		{"another site", func(f *evidence.File) { f.Site = "elsewhere" }, "want \"portillon/elsewhere/laser\""},
 		{"the same record twice", func(f *evidence.File) { f.Records = append(f.Records, f.Records[3]) }, "judged again"},
 		{"another member's", func(f *evidence.File) { f.Records[1] = f.Records[0] }, "judged again"},
 		{"too many records", func(f *evidence.File) {

@@ -14,7 +14,7 @@ func read(t testing.TB, text string) *Words {
 	return w
 }
 
-func TestSentencesAreFoundWithWhatWasPutIn(t *testing.T) {
+func TestSentencesAreTranslatedWithTheirValues(t *testing.T) {
 	w := read(t, "none = aucun badge | no badge\nkind = badge | badge\nunknown = {1} inconnu : {2} | unknown {1} {2}\n"+
 		"also = {2} est {1} | {1} is {2} too\nfile = fichier illisible : {1} | unreadable: {1}\n"+
 		"cards = {1} cartes | {1} cards\nbraces = { a } ou {1} | { a } or {1}\n")
@@ -56,7 +56,7 @@ func TestMessageWithoutBothLanguagesIsRefused(t *testing.T) {
 	}
 }
 
-func TestFieldsAreSaidInTheReadersLanguage(t *testing.T) {
+func TestFieldNamesAreTranslated(t *testing.T) {
 	w, err := ReadWords()
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +82,7 @@ func FuzzFrenchKeepsWhatWasPutIn(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, s := range []string{"", "x", "{1}", "a: b: c: d: e: f: g", "this is no card number: this is no card number: "} {
+	for _, s := range []string{"", "x", "{1}", "a: b: c: d: e: f: g", "not a card number: not a card number: "} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

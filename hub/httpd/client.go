@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// hostNames are the hosts as hostName writes them; without any, those of this computer alone.
+// hostNames returns the hosts in the form of hostName. Without hosts it returns the names of the local computer.
 func hostNames(hosts []string) []string {
 	if len(hosts) == 0 {
 		hosts = []string{"localhost", "127.0.0.1", "::1"}
@@ -19,8 +19,8 @@ func hostNames(hosts []string) []string {
 	return out
 }
 
-// hostName is a Host header without its port, in lower case and without the root's dot: names compare equal so
-// (RFC 9110 §4.2.3, RFC 4343).
+// hostName returns the name in a Host header without its port, in lower case and without a final dot, so that equal
+// names are equal texts (RFC 9110, section 4.2.3; RFC 4343).
 func hostName(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -29,11 +29,12 @@ func hostName(host string) string {
 	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
 
-// maxForwards bounds the addresses of X-Forwarded-For that are looked at.
+// maxForwards is the maximum number of addresses that are read from X-Forwarded-For.
 const maxForwards = 16
 
-// client is who asks, and whether over TLS. A header is believed only from a proxy that is named, and of
-// X-Forwarded-For only the part that named proxies wrote: the last address from the right that is no named proxy.
+// client returns the address of the client, and whether the client uses TLS. Headers are trusted only from a configured
+// proxy. In X-Forwarded-For the addresses are read from the right, as far as configured proxies wrote them: the client
+// is the first address that is not such a proxy.
 func (g *guard) client(r *http.Request) (netip.Addr, bool) {
 	peer := peerOf(r.RemoteAddr)
 	secure := r.TLS != nil
@@ -48,7 +49,7 @@ func (g *guard) client(r *http.Request) (netip.Addr, bool) {
 	for n := 0; n < maxForwards && len(hops) > 0; n++ {
 		hop, err := netip.ParseAddr(strings.TrimSpace(hops[len(hops)-1]))
 		if err != nil {
-			break // what stands to the left of it was written by nobody that is believed
+			break // anything further left was written by an untrusted sender
 		}
 		if address = hop.Unmap(); !g.isProxy(address) {
 			break
@@ -58,6 +59,7 @@ func (g *guard) client(r *http.Request) (netip.Addr, bool) {
 	return address, secure
 }
 
+// isProxy reports whether an address belongs to a configured proxy.
 func (g *guard) isProxy(a netip.Addr) bool {
 	for _, p := range g.proxies {
 		if p.Contains(a) {
@@ -67,6 +69,8 @@ func (g *guard) isProxy(a netip.Addr) bool {
 	return false
 }
 
+// peerOf returns the address of a connection's other end. An unreadable address becomes the zero value, which is no
+// proxy.
 func peerOf(remote string) netip.Addr {
 	ap, err := netip.ParseAddrPort(remote)
 	if err != nil {

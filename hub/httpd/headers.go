@@ -2,21 +2,21 @@ package httpd
 
 import "net/http"
 
-// The content security policies (CSP Level 3). Nothing is inline, nothing comes from elsewhere, nothing is framed.
+// Content security policies (CSP Level 3). They forbid inline scripts and styles, content of other servers, and frames.
 const (
-	// DataPolicy is for answers that are no page: the default of every answer.
+	// DataPolicy is the default policy of every response, for responses that are not pages.
 	DataPolicy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-	// PagePolicy is for pages: one stylesheet, one script, pictures of the hub, forms to the hub.
+	// PagePolicy is for pages: it allows a stylesheet, a script, images and forms of the hub itself.
 	PagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
 		"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
-// securityHeaders sets the headers that every answer of the hub has, an error and an answer to a panic too.
+// securityHeaders sets the headers of every response, including errors and responses after a panic.
 func securityHeaders(h http.Header, id string) {
 	h.Set("Request-Id", id)
 	h.Set("Content-Security-Policy", DataPolicy)
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY") // for browsers that do not know frame-ancestors
+	h.Set("X-Frame-Options", "DENY") // for browsers without support for frame-ancestors
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
@@ -25,10 +25,10 @@ func securityHeaders(h http.Header, id string) {
 	h.Set("Vary", "Accept-Language, Cookie, Authorization")
 }
 
-// Page marks an answer as a page: its policy lets the hub's own stylesheet, script and forms work.
+// Page marks a response as a page: its policy allows the hub's own stylesheet, script and forms.
 func Page(h http.Header) { h.Set("Content-Security-Policy", PagePolicy) }
 
-// Asset marks an answer as a file of the hub whose name changes with its content.
+// Asset marks a response as a file with a name that changes with its content. Browsers may keep it for a year.
 func Asset(h http.Header) {
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Del("Vary")

@@ -1,8 +1,9 @@
-// Package httpd is what every HTTP listener of the hub needs before a handler runs: a request id, the client's real
-// address behind a named proxy, a list of hosts that the hub answers for, strict paths, security headers, protection
-// against cross-site requests, an access log without secrets, and an answer to a panic. It knows no service.
+// Package httpd protects every HTTP listener of the hub before a handler runs. It assigns request ids, finds the
+// client's address behind a configured proxy, checks the host and the path, sets security headers, blocks cross-site
+// requests, writes an access log without secrets, and answers after a panic. The package knows none of the hub's
+// services.
 //
-// Every error is answered as problem details (RFC 9457), in French or English.
+// Every error is returned as problem details (RFC 9457), in French or English.
 package httpd
 
 import (
@@ -19,22 +20,22 @@ import (
 	"portillon/policy"
 )
 
-// Options says what a listener is asked for and by whom.
+// Options configures a listener.
 type Options struct {
-	// Hosts are the names, without a port, that the hub answers for. Empty: localhost, 127.0.0.1 and ::1.
-	// A request for another host is answered with 421 (RFC 9110 §15.5.20): a page of another site that has its name
-	// point to this hub (DNS rebinding) reads nothing.
+	// Hosts are the names, without a port, that the hub answers to. Empty: localhost, 127.0.0.1 and ::1. A request for
+	// another host gets status 421 (RFC 9110, section 15.5.20). This stops DNS rebinding, in which a page of another site
+	// makes its own name point to this hub.
 	Hosts []string
-	// Proxies are the reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. Empty: nobody's.
+	// Proxies are the reverse proxies whose X-Forwarded-For and X-Forwarded-Proto headers are trusted. Empty: none.
 	Proxies []netip.Prefix
-	// Origins are origins beside the request's own host that may send changes, as https://hub.example.org for a proxy
-	// that rewrites Host.
+	// Origins are further origins that may send changes, besides the request's own host. Example: https://hub.example.org
+	// for a proxy that rewrites Host.
 	Origins []string
 	Log     *slog.Logger     // nil: nothing is logged
 	Now     func() time.Time // nil: time.Now
 }
 
-// Handler puts the hygiene around next.
+// Handler returns next with the protection of this package. It fails if an origin is invalid.
 func Handler(o Options, next http.Handler) (http.Handler, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -52,6 +53,7 @@ func Handler(o Options, next http.Handler) (http.Handler, error) {
 	return g, nil
 }
 
+// guard is the handler that Handler returns.
 type guard struct {
 	hosts   []string
 	proxies []netip.Prefix
@@ -61,19 +63,21 @@ type guard struct {
 	next    http.Handler
 }
 
-// request is what the guard knows of a request.
+// request holds the guard's data about a request. Handlers read and set it through the context.
 type request struct {
 	id      string
 	address netip.Addr
 	secure  bool
-	route   string // the pattern that answered, as in "GET /api/v1/members/{member}"
+	route   string // the matching pattern, such as "GET /api/v1/members/{member}"
 	account string
 
 	language policy.Language
 }
 
+// contextKey is the key of the request in a context.
 type contextKey struct{}
 
+// of returns the request in ctx, or an empty one outside of Handler.
 func of(ctx context.Context) *request {
 	if r, ok := ctx.Value(contextKey{}).(*request); ok {
 		return r
@@ -81,25 +85,26 @@ func of(ctx context.Context) *request {
 	return &request{}
 }
 
-// ID is the request's id, made here: it stands in the log, the audit log and every problem. Empty outside of Handler.
+// ID returns the id that the hub assigned to the request. The access log, the audit log and every problem include it.
+// Empty outside of Handler.
 func ID(ctx context.Context) string { return of(ctx).id }
 
-// Address is the client's address, as seen by the outermost proxy that is believed. Zero outside of Handler.
+// Address returns the client's address as the outermost trusted proxy saw it. Zero outside of Handler.
 func Address(ctx context.Context) netip.Addr { return of(ctx).address }
 
-// Secure reports whether the client speaks TLS, to the hub or to a proxy that is believed.
+// Secure reports whether the client uses TLS, to the hub or to a trusted proxy.
 func Secure(ctx context.Context) bool { return of(ctx).secure }
 
-// SetLanguage notes the language that the answer is in, for services that put sentences together.
+// SetLanguage records the language of the response, for services that compose sentences.
 func SetLanguage(ctx context.Context, l policy.Language) { of(ctx).language = l }
 
-// LanguageOf is the language of the answer; French before SetLanguage, and outside of Handler.
+// LanguageOf returns the language of the response: French before SetLanguage, and outside of Handler.
 func LanguageOf(ctx context.Context) policy.Language { return of(ctx).language }
 
-// SetRoute names the pattern that answers, for the access log, which never holds a path or a query.
+// SetRoute records the matching pattern for the access log, which never contains a path or a query.
 func SetRoute(ctx context.Context, pattern string) { of(ctx).route = pattern }
 
-// SetAccount names the account's id for the access log.
+// SetAccount records the account's id for the access log.
 func SetAccount(ctx context.Context, id string) { of(ctx).account = id }
 
 // ServeHTTP implements http.Handler.
@@ -121,12 +126,12 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.next.ServeHTTP(out, r)
 }
 
-// notFromOutside are headers that no handler may see: the guard has read what it believes of them.
+// notFromOutside lists headers that no handler may see: the guard has already read the trusted part of them.
 var notFromOutside = []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port",
 	"Forwarded",
 	"X-Real-Ip", "X-Request-Id", "Request-Id", "X-Original-Url", "X-Rewrite-Url"}
 
-// refusal says why no handler gets the request.
+// refusal returns the problem of a request that no handler may get, and whether there is one.
 func (g *guard) refusal(r *http.Request) (Problem, bool) {
 	switch {
 	case !slices.Contains(g.hosts, hostName(r.Host)):
@@ -138,7 +143,7 @@ func (g *guard) refusal(r *http.Request) (Problem, bool) {
 			Text{"méthode HTTP inconnue", "unknown HTTP method"}), true
 	case overridesMethod(r.Header):
 		return problemOf(r, http.StatusBadRequest, "method-override",
-			Text{"un en-tête qui change la méthode est refusé", "a header that changes the method is refused"}), true
+			Text{"un en-tête qui change la méthode est refusé", "headers that override the method are not allowed"}), true
 	case !plainPath(r):
 		return problemOf(r, http.StatusBadRequest, "path",
 			Text{"chemin refusé : sans « .. », « // », « \\ » ni caractère de contrôle",
@@ -154,11 +159,13 @@ func (g *guard) refusal(r *http.Request) (Problem, bool) {
 var methods = []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost, http.MethodPut,
 	http.MethodPatch, http.MethodDelete}
 
+// overridesMethod reports whether a header asks for another method than the request has: a check of the method would be
+// worth nothing.
 func overridesMethod(h http.Header) bool {
 	return h.Get("X-Http-Method-Override") != "" || h.Get("X-Http-Method") != "" || h.Get("X-Method-Override") != ""
 }
 
-// plainPath reports whether the path means the same to a proxy, to the guard and to a handler.
+// plainPath reports whether a proxy, the guard and a handler interpret the path in the same way.
 func plainPath(r *http.Request) bool {
 	p := r.URL.Path
 	if !strings.HasPrefix(p, "/") {
@@ -173,11 +180,12 @@ func plainPath(r *http.Request) bool {
 		!strings.ContainsFunc(p, unsafeInPath) && !strings.Contains(strings.ToLower(r.URL.RawPath), "%2f")
 }
 
-const maxPath = 2048 // bytes; the longest path of ours has two ids of 64
+const maxPath = 2048 // bytes; the longest path of the hub has two ids of 64 bytes
 
+// unsafeInPath reports whether a path with this character is refused.
 func unsafeInPath(c rune) bool { return c < 0x20 || c == 0x7f || c == '\\' || c == utf8.RuneError }
 
-// finish answers a panic and writes the access log.
+// finish answers after a panic and writes the access log. crash is the recovered value; nil: no panic.
 func (g *guard) finish(out *recorder, r *http.Request, began time.Time, crash any) {
 	known := of(r.Context())
 	if crash != nil && crash != http.ErrAbortHandler {
@@ -185,7 +193,7 @@ func (g *guard) finish(out *recorder, r *http.Request, began time.Time, crash an
 		if out.status == 0 {
 			WriteProblem(out, r, Internal(r))
 		} else {
-			crash = http.ErrAbortHandler // the answer is cut off, so that nobody takes it for whole
+			crash = http.ErrAbortHandler // abort the response: a client must not take a partial body for a complete one
 		}
 	}
 	status := out.status
@@ -200,6 +208,7 @@ func (g *guard) finish(out *recorder, r *http.Request, began time.Time, crash an
 	}
 }
 
+// route returns the pattern of the request's handler, or "none".
 func route(r *http.Request) string {
 	if known := of(r.Context()); known.route != "" {
 		return known.route
@@ -210,7 +219,7 @@ func route(r *http.Request) string {
 	return "none"
 }
 
-// method is a method as the log may hold it: one of a closed list.
+// method returns the method for the log: one of a closed list, as clients can send any text.
 func method(m string) string {
 	if slices.Contains(methods, m) {
 		return m

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// serve runs one request through the guard with a handler, and returns the answer and the log.
+// serve sends one request through the guard to a handler, and returns the response and the log.
 func serve(t *testing.T, o Options, r *http.Request, h http.HandlerFunc) (*httptest.ResponseRecorder, string) {
 	t.Helper()
 	var log bytes.Buffer
@@ -47,7 +47,7 @@ func header(name, value string) func(*http.Request) {
 	return func(r *http.Request) { r.Header.Add(name, value) }
 }
 
-func TestHostsThatAreNotNamedAreRefused(t *testing.T) {
+func TestUnconfiguredHostsAreRejected(t *testing.T) {
 	named := []string{"hub.example.org", "Hub.Local"}
 	for _, c := range []struct {
 		host  string
@@ -68,7 +68,7 @@ func TestHostsThatAreNotNamedAreRefused(t *testing.T) {
 	}
 }
 
-func TestForwardedAddressesAreBelievedFromNamedProxiesAlone(t *testing.T) {
+func TestForwardedAddressesAreTrustedOnlyFromConfiguredProxies(t *testing.T) {
 	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	for _, c := range []struct {
 		name, peer string
@@ -110,7 +110,7 @@ func TestForwardedAddressesAreBelievedFromNamedProxiesAlone(t *testing.T) {
 	}
 }
 
-func TestPathsThatTwoReadersReadDifferentlyAreRefused(t *testing.T) {
+func TestAmbiguousPathsAreRejected(t *testing.T) {
 	for path, want := range map[string]int{
 		"/": 200, "/api/v1/members/m-lea": 200, "/a/": 200, "/a/..b": 200, "/%C3%A9": 200,
 		"/a/../b": 400, "/..": 400, "/a//b": 400, "//evil.example": 400, "/a/./b": 400, "/a%2fb": 400, "/a%2F..%2Fb": 400,
@@ -174,7 +174,7 @@ func TestEveryAnswerHasSecurityHeaders(t *testing.T) {
 	}
 }
 
-func TestCrossSiteChangesAreRefused(t *testing.T) {
+func TestCrossSiteChangesAreRejected(t *testing.T) {
 	for _, c := range []struct {
 		name, method  string
 		fetch, origin string
@@ -207,8 +207,8 @@ func TestCrossSiteChangesAreRefused(t *testing.T) {
 	}
 }
 
-// The log has the route's pattern, never a path, a query, a header or a name.
-func TestAccessLogHoldsNoSecretAndCannotBeForged(t *testing.T) {
+// The log contains the route's pattern, never a path, a query, a header or a name.
+func TestAccessLogHasNoSecretsAndCannotBeForged(t *testing.T) {
 	r := get("/link/s3cret?token=s3cret&name=Léa", header("Authorization", "Bearer s3cret"),
 		header("Cookie", "session=s3cret"),
 		header("User-Agent", "x\nlevel=ERROR forged"), header("Referer", "http://localhost/s3cret"), header("X-Request-Id",
@@ -236,7 +236,7 @@ func TestAccessLogHoldsNoSecretAndCannotBeForged(t *testing.T) {
 	}
 }
 
-func TestPanicIsAnsweredAndLogged(t *testing.T) {
+func TestPanicsAreAnsweredAndLogged(t *testing.T) {
 	w, log := serve(t, Options{}, get("/"), func(http.ResponseWriter, *http.Request) { panic("secret reason") })
 	var p Problem
 	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || w.Code != 500 || p.Status != 500 || p.Instance == "" {
@@ -258,7 +258,7 @@ func TestPanicIsAnsweredAndLogged(t *testing.T) {
 	})
 }
 
-func TestRequestIDsAreMadeHereAndDiffer(t *testing.T) {
+func TestRequestIDsAreUniqueAndIgnoreTheClientsID(t *testing.T) {
 	seen := map[string]bool{}
 	for range 100 {
 		w, _ := serve(t, Options{}, get("/", header("X-Request-Id", "chosen")), func(w http.ResponseWriter, r *http.Request) {
@@ -316,7 +316,7 @@ func TestHealthAndReadinessDiffer(t *testing.T) {
 	}
 }
 
-func TestServerHasBounds(t *testing.T) {
+func TestServerHasTimeoutsAndLimits(t *testing.T) {
 	s := Server(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
 	if s.ReadHeaderTimeout == 0 || s.ReadTimeout == 0 || s.WriteTimeout == 0 || s.IdleTimeout == 0 ||
 		s.MaxHeaderBytes == 0 {
@@ -339,7 +339,7 @@ func TestServerHasBounds(t *testing.T) {
 	}
 }
 
-// A client that is gone is told nothing twice, and the guard lets event streams flush.
+// The wrapped writer must support Flush, which event streams need.
 func TestResponseControllerReachesTheConnection(t *testing.T) {
 	g, err := Handler(Options{}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if err := http.NewResponseController(w).Flush(); err != nil {

@@ -11,9 +11,9 @@ import (
 	"portillon/policy"
 )
 
-// Problem is an error's answer (RFC 9457).
+// Problem is the response to a failed request (RFC 9457).
 type Problem struct {
-	Type     string        `json:"type"` // urn:portillon:problem:… ; a client branches on it
+	Type     string        `json:"type"` // urn:portillon:problem:… ; clients may branch on it
 	Title    string        `json:"title"`
 	Status   int           `json:"status"`
 	Detail   string        `json:"detail,omitempty"`
@@ -21,13 +21,13 @@ type Problem struct {
 	Faults   []fault.Field `json:"faults,omitempty"`
 }
 
-// ProblemPrefix begins every problem's type.
+// ProblemPrefix is the start of every problem's type.
 const ProblemPrefix = "urn:portillon:problem:"
 
-// Text is a sentence in both languages.
+// Text is a sentence in French and English.
 type Text struct{ FR, EN string }
 
-// In gives the sentence in l.
+// In returns the sentence in language l.
 func (t Text) In(l policy.Language) string {
 	if l == policy.English {
 		return t.EN
@@ -35,28 +35,29 @@ func (t Text) In(l policy.Language) string {
 	return t.FR
 }
 
-// NewProblem is the problem of this kind, in the language that the request asks for.
+// NewProblem returns a problem in the language that the request prefers. kind is the end of the problem's type.
 func NewProblem(r *http.Request, status int, kind string, detail Text) Problem {
 	return problemOf(r, status, kind, detail)
 }
 
+// problemOf is NewProblem under a shorter name.
 func problemOf(r *http.Request, status int, kind string, detail Text) Problem {
 	l := Language(r)
 	return Problem{Type: ProblemPrefix + kind, Title: title(status).In(l), Status: status, Detail: detail.In(l),
 		Instance: ID(r.Context())}
 }
 
-// Internal is the hub's own fault. What it was stands in the log, beside the request's id.
+// Internal returns the problem for an internal error of the hub. The log has the cause, with the request's id.
 func Internal(r *http.Request) Problem {
 	return problemOf(r, http.StatusInternalServerError, "internal", Text{
 		"le hub n’a pas pu répondre : voir son journal système, avec ce numéro de demande",
 		"the hub could not answer: see its log for this request id"})
 }
 
-// WriteProblem answers with a problem.
+// WriteProblem writes a problem as the response.
 func WriteProblem(w http.ResponseWriter, r *http.Request, p Problem) {
 	b, err := json.Marshal(p)
-	if err != nil { // every field is a string or a number
+	if err != nil { // impossible: every field is a string or a number
 		http.Error(w, "internal", http.StatusInternalServerError)
 		return
 	}
@@ -70,10 +71,10 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, p Problem) {
 	}
 }
 
-// maxAccept bounds the Accept-Language that is read, in bytes.
+// maxAccept is the maximum length of Accept-Language, in bytes. Longer headers are ignored.
 const maxAccept = 256
 
-// Language is the language that the request asks for: French unless it prefers English.
+// Language returns the language for the request: French unless the request prefers English or a third language.
 func Language(r *http.Request) policy.Language {
 	given := r.Header.Get("Accept-Language")
 	if given == "" || len(given) > maxAccept {
@@ -91,9 +92,10 @@ func Language(r *http.Request) policy.Language {
 			return policy.English
 		}
 	}
-	return policy.English // a reader of neither reads English sooner
+	return policy.English // readers of neither language are more likely to read English
 }
 
+// tag returns the language code for the Content-Language header.
 func tag(l policy.Language) string {
 	if l == policy.English {
 		return "en"
@@ -101,6 +103,7 @@ func tag(l policy.Language) string {
 	return "fr"
 }
 
+// title returns the title for a status, in both languages if the hub has a translation.
 func title(status int) Text {
 	if t, ok := titles()[status]; ok {
 		return t
@@ -109,6 +112,7 @@ func title(status int) Text {
 	return Text{s, s}
 }
 
+// titles are the statuses that the hub answers with.
 func titles() map[int]Text {
 	return map[int]Text{
 		http.StatusBadRequest:            {"demande illisible", "bad request"},

@@ -5,7 +5,7 @@ import (
 	"runtime/debug"
 )
 
-// recorder remembers what was answered.
+// recorder records the status and the length of a response.
 type recorder struct {
 	http.ResponseWriter
 	status int
@@ -14,7 +14,7 @@ type recorder struct {
 
 // WriteHeader implements http.ResponseWriter.
 func (r *recorder) WriteHeader(status int) {
-	if r.status == 0 && status >= 200 { // 1xx are followed by the answer
+	if r.status == 0 && status >= 200 { // a 1xx status is followed by the final status
 		r.status = status
 	}
 	r.ResponseWriter.WriteHeader(status)
@@ -30,12 +30,13 @@ func (r *recorder) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Unwrap lets http.ResponseController reach the connection: Flush and deadlines, for events.
+// Unwrap gives http.ResponseController access to the connection: Flush and deadlines, for event streams.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// maxStack bounds a stack in the log.
+// maxStack is the maximum length of a stack trace in the log, in bytes.
 const maxStack = 8 << 10
 
+// stack returns the current stack trace, cut at maxStack.
 func stack() string {
 	s := debug.Stack()
 	return string(s[:min(len(s), maxStack)])

@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// The bounds of a connection. An upload of 16 MiB over 2 Mbit/s takes 70 s.
+// Limits of a connection. An upload of 16 MiB at 2 Mbit/s takes 70 s.
 const (
 	readHeaderTimeout = 10 * time.Second
 	readTimeout       = 2 * time.Minute
-	writeTimeout      = 2 * time.Minute // an event stream moves its own deadline
+	writeTimeout      = 2 * time.Minute // event streams extend their own deadline
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 16 << 10 // net/http adds 4 KiB
 	readyTimeout      = 5 * time.Second
 )
 
-// Server is a server for h with the hub's bounds. The caller listens, and shuts it down.
+// Server returns a server for h with the hub's limits. The caller listens and shuts the server down.
 func Server(h http.Handler, log *slog.Logger) *http.Server {
 	s := &http.Server{
 		Handler:           h,
@@ -29,13 +29,13 @@ func Server(h http.Handler, log *slog.Logger) *http.Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 	}
 	if log != nil {
-		s.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug) // broken handshakes of scanners, mostly
+		s.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug) // mostly failed handshakes of scanners
 	}
 	return s
 }
 
-// Health answers GET /healthz (the process runs) and GET /readyz (it can serve: ready returns nil), and passes on
-// everything else. The reason goes to the log; of an error that has a Reason, the answer holds that too.
+// Health answers GET /healthz (the process runs) and GET /readyz (ready returned nil), and passes other requests to
+// next. The log has the error of ready. If the error has a method Reason, the response includes that reason too.
 func Health(ready func(context.Context) error, log *slog.Logger, next http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") })
@@ -60,6 +60,7 @@ func Health(ready func(context.Context) error, log *slog.Logger, next http.Handl
 	return mux
 }
 
+// plain writes a response of plain text.
 func plain(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)

@@ -12,9 +12,9 @@ import (
 	"portillon/hub/ledger/ledgertest"
 )
 
-// A record that the disk has changed fits the pages of the database, and not its leaf hash: whoever reads it is told
-// which one it is.
-func TestRecordChangedOnTheDiskIsNamedWhenItIsRead(t *testing.T) {
+// A record changed on the disk still fits the database's pages, but not its leaf hash: the reader must get an error
+// that names the record.
+func TestReadErrorNamesARecordChangedOnTheDisk(t *testing.T) {
 	for _, change := range []string{
 		"UPDATE ledger_records SET record = replace(record, '\"b\"', '\"c\"') WHERE seq = 7",
 		"UPDATE ledger_records SET salt = zeroblob(16) WHERE seq = 7",

@@ -7,29 +7,29 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// tileLevels is how many levels of the tree lie between two that are stored: 8, so that a hash between is calculated
-// from at most 256.
+// tileLevels is the distance between two stored levels of the tree. With 8 levels, a hash of a level between them is
+// calculated from at most 256 stored hashes.
 const tileLevels = 8
 
-// node is a stored hash: that of the complete subtree over the records from place<<level + 1 to (place+1)<<level.
+// node is a stored hash of a complete subtree. The subtree covers the records place<<level + 1 to (place+1)<<level.
 type node struct {
 	level int
 	place int64
 	hash  tlog.Hash
 }
 
-// edge is what a tree of size records grows from: the hashes of the complete subtrees over its records, from the left,
-// one for each bit of size that is set. The zero edge is the empty tree.
+// edge is the state from which a tree of size records grows: the hashes of the largest complete subtrees, from left to
+// right, one for each bit that is set in size. The zero edge is the empty tree.
 type edge struct {
 	size   int64
 	hashes []tlog.Hash
 }
 
-// parseEdge reads what edge.bytes wrote.
+// parseEdge reads the output of edge.bytes. It fails if the number of hashes does not fit size.
 func parseEdge(size int64, b []byte) (edge, error) {
 	if n := bits.OnesCount64(uint64(size)); len(b) != n*tlog.HashSize {
 		return edge{}, fmt.Errorf(
-			"the tree's edge has %d bytes, want %d for %d records: the ledger is torn",
+			"tree edge has %d bytes, want %d for %d records: corrupt ledger",
 			len(b),
 			n*tlog.HashSize,
 			size,
@@ -42,6 +42,7 @@ func parseEdge(size int64, b []byte) (edge, error) {
 	return e, nil
 }
 
+// bytes returns the hashes one after the other, as the database stores them.
 func (e edge) bytes() []byte {
 	out := make([]byte, 0, len(e.hashes)*tlog.HashSize)
 	for _, h := range e.hashes {
@@ -50,7 +51,7 @@ func (e edge) bytes() []byte {
 	return out
 }
 
-// add adds a leaf. Of the subtrees that it completes, keep is given those that are stored.
+// add appends a leaf to the tree. It calls keep for each completed subtree of a stored level.
 func (e *edge) add(leaf tlog.Hash, keep func(node)) {
 	h, place := leaf, e.size
 	for level := 1; place&1 == 1; level++ {
@@ -65,7 +66,7 @@ func (e *edge) add(leaf tlog.Hash, keep func(node)) {
 	e.size++
 }
 
-// root is the hash of the whole tree (RFC 6962, 2.1).
+// root returns the hash of the whole tree (RFC 6962, section 2.1).
 func (e edge) root() (tlog.Hash, error) {
 	if e.size == 0 {
 		return tlog.TreeHash(0, nil)

@@ -15,32 +15,33 @@ import (
 	"portillon/wire"
 )
 
-// Generation is one of a machine's journals, as the ledger took it.
+// Generation is one of a machine's journals in the ledger.
 type Generation struct {
 	wire.Generation
-	Epoch   int       // 0: the machine's first
-	Records uint64    // that are held
-	Root    tlog.Hash // of the tree over them; zero: there are none
-	By, Why string    // who let it take the place of the one before, and why; empty for a machine's first
-	At      time.Time // when; zero for a machine's first
+	Epoch   int       // position among the machine's journals; 0: the first
+	Records uint64    // number of records held
+	Root    tlog.Hash // root of the tree over the records; zero: no records
+	By, Why string    // administrator who accepted the journal, and the reason; empty for a machine's first journal
+	At      time.Time // time of that decision; zero for a machine's first journal
 }
 
-// Replacement is an administrator's act: the next journal of a machine takes the place of the one that is held.
+// Replacement is an administrator's decision that the next journal of a machine replaces the current one.
 type Replacement struct {
 	Machine    policy.MachineID
-	Generation wire.Generation // of the next journal, as the machine's state says it
-	By         string          // the administrator
+	Generation wire.Generation // of the next journal, as the machine's state names it
+	By         string          // name of the administrator
 	Why        string
 	At         time.Time
 }
 
-// maxWords bounds By and Why, in bytes.
+// maxWords is the maximum length of By and of Why, in bytes.
 const maxWords = 500
 
-// Replace lets the next generation of a machine in. The records of the generations before stay, and can be read and
-// proven. From now on only the next one is taken. Of a wrong generation, no record of which has come, the one before
-// takes the place again: a machine's state is not signed, so that whoever has its account at the broker can name any.
-// The act is on the disk when Replace returns.
+// Replace accepts the next generation of a machine's journal. Records of earlier generations stay readable and
+// provable, but from now on the ledger takes records of the new generation only. To undo a wrong choice, Replace can
+// return to the previous generation as long as no record of the new one has arrived: a machine's state is not signed,
+// so anyone with the machine's account at the broker can name any generation. The decision is on the disk when Replace
+// returns.
 func (l *Ledger) Replace(r Replacement) error {
 	if err := r.check(); err != nil {
 		return fmt.Errorf("ledger: replace: %w", err)
@@ -52,7 +53,7 @@ func (l *Ledger) Replace(r Replacement) error {
 	return nil
 }
 
-// ReplaceIn is Replace within a transaction of the caller's.
+// ReplaceIn is Replace within a transaction of the caller.
 func (l *Ledger) ReplaceIn(ctx context.Context, tx *store.Tx, r Replacement) error {
 	if err := r.check(); err != nil {
 		return err
@@ -62,9 +63,10 @@ func (l *Ledger) ReplaceIn(ctx context.Context, tx *store.Tx, r Replacement) err
 		return err
 	}
 	if len(all) == 0 {
-		return fmt.Errorf("nothing of %.64q is held: its first journal is taken without this", r.Machine)
+		return fmt.Errorf("machine %.64q has no journal to replace: its first journal needs no decision", r.Machine)
 	}
 	tx.Changed(store.Records)
+	// Undo a replacement without records: the previous generation is the current one again.
 	if n := len(all); n > 1 && all[n-1].Records == 0 && all[n-2].Generation == r.Generation {
 		_, err = tx.Exec(
 			ctx,
@@ -77,13 +79,13 @@ func (l *Ledger) ReplaceIn(ctx context.Context, tx *store.Tx, r Replacement) err
 	return r.follow(ctx, tx, all)
 }
 
-// follow has the next generation come after all that were taken.
+// follow adds the generation of r after all earlier ones. A generation that the ledger already has is rejected.
 func (r Replacement) follow(ctx context.Context, tx *store.Tx, all []Generation) error {
 	for _, g := range all {
 		if g.Generation == r.Generation {
 			return fmt.Errorf(
-				"generation %q of %.64q was taken before, want one that is new: at the machine, stop portillond, move its "+
-					"journal.db and journal.db-wal to another name, and start it: it begins a new journal",
+				"generation %q of %.64q is already in the ledger, want a new one: at the machine, stop portillond, move its "+
+					"journal.db and journal.db-wal to another name, and start portillond: it begins a new journal",
 				string(r.Generation),
 				r.Machine,
 			)
@@ -98,25 +100,26 @@ func (r Replacement) follow(ctx context.Context, tx *store.Tx, all []Generation)
 	return err
 }
 
+// check reports the first missing or overlong field.
 func (r Replacement) check() error {
 	switch {
 	case r.Machine == "":
-		return errors.New("the machine is missing")
+		return errors.New("machine is missing")
 	case r.By == "" || len(r.By) > maxWords || len(r.Why) > maxWords:
 		return fmt.Errorf(
-			"who does it has %d bytes, want 1 to %d; why has %d, want at most %d",
+			"administrator's name has %d bytes, want 1 to %d; reason has %d bytes, want at most %d",
 			len(r.By),
 			maxWords,
 			len(r.Why),
 			maxWords,
 		)
 	case r.At.IsZero():
-		return errors.New("the time is missing")
+		return errors.New("time is missing")
 	}
 	return r.Generation.Check()
 }
 
-// Generations are a machine's journals, in the order in which the ledger took them.
+// Generations returns a machine's journals, in the order in which the ledger accepted them.
 func (l *Ledger) Generations(ctx context.Context, m policy.MachineID) (_ []Generation, err error) {
 	defer l.named(&err)
 	out, err := generationsOf(ctx, l.site, m)
@@ -126,7 +129,7 @@ func (l *Ledger) Generations(ctx context.Context, m policy.MachineID) (_ []Gener
 	return out, nil
 }
 
-// begin notes that a machine's journal g is taken from now on, and returns its number.
+// begin adds the journal g of a machine to the database, without records, and returns the journal's id.
 func begin(ctx context.Context, tx *store.Tx, m policy.MachineID, g Generation) (id int64, err error) {
 	err = tx.QueryRow(ctx, "SELECT coalesce(max(journal), 0) + 1 FROM ledger_journals WHERE site = $1").
 		Scan(&id)
@@ -153,6 +156,7 @@ func begin(ctx context.Context, tx *store.Tx, m policy.MachineID, g Generation) 
 	return id, err
 }
 
+// generationsOf is Generations within the caller's transaction or connection.
 func generationsOf(ctx context.Context, q queryer, m policy.MachineID) (out []Generation, err error) {
 	rows, err := q.Query(
 		ctx,
@@ -182,25 +186,26 @@ func generationsOf(ctx context.Context, q queryer, m policy.MachineID) (out []Ge
 	return out, rows.Err()
 }
 
-// journal is one of a machine's journals as the database has it.
+// journal is a row of ledger_journals: one of a machine's journals.
 type journal struct {
-	id int64 // 0: there is none
+	id int64 // 0: the machine has no such journal
 	Generation
 	root, edge []byte
 }
 
-// newestJournal is the journal of m that is taken.
+// newestJournal returns the journal of m that takes new records: the one with the highest epoch.
 func newestJournal(ctx context.Context, q queryer, m policy.MachineID) (journal, error) {
 	return scanJournal(q.QueryRow(ctx, `SELECT journal, epoch, generation, size, root, edge FROM ledger_journals
 		WHERE site = $1 AND machine = $2 ORDER BY epoch DESC LIMIT 1`, string(m)))
 }
 
-// journalOf is the journal of a generation of m.
+// journalOf returns the journal of m with a given generation.
 func journalOf(ctx context.Context, q queryer, m policy.MachineID, g wire.Generation) (journal, error) {
 	return scanJournal(q.QueryRow(ctx, `SELECT journal, epoch, generation, size, root, edge FROM ledger_journals
 		WHERE site = $1 AND machine = $2 AND generation = $3`, string(m), string(g)))
 }
 
+// scanJournal reads a row of newestJournal or journalOf. Without a row it returns the zero journal.
 func scanJournal(row *sql.Row) (j journal, err error) {
 	var g string
 	var size int64
@@ -212,18 +217,18 @@ func scanJournal(row *sql.Row) (j journal, err error) {
 	return j, err
 }
 
-// head is how much of the journal is held.
+// head returns the extent of the journal in the ledger.
 func (j journal) head() (h Head, err error) {
 	if h.Root, err = tlog.TreeHash(0, nil); err != nil || j.id == 0 {
 		return h, err
 	}
 	h.Generation, h.Known, h.Seq = j.Generation.Generation, true, j.Records
-	if j.Records == 0 { // its first record has not come yet
+	if j.Records == 0 { // the first record has not arrived yet
 		return h, nil
 	}
 	if len(j.root) != tlog.HashSize {
 		return Head{}, fmt.Errorf(
-			"the root of the journal %d has %d bytes, want %d: the ledger is torn",
+			"root of journal %d has %d bytes, want %d: corrupt ledger",
 			j.id,
 			len(j.root),
 			tlog.HashSize,
@@ -233,7 +238,7 @@ func (j journal) head() (h Head, err error) {
 	return h, nil
 }
 
-// grown is the edge of all that is held.
+// grown returns the edge of the tree over all records held, after a comparison with the stored root.
 func (j journal) grown() (edge, error) {
 	e, err := parseEdge(int64(j.Records), j.edge)
 	if err != nil {
@@ -241,7 +246,7 @@ func (j journal) grown() (edge, error) {
 	}
 	root, err := e.root()
 	if err == nil && j.Records > 0 && !bytes.Equal(root[:], j.root) {
-		err = fmt.Errorf("the edge of the journal %d does not give its root: the ledger is torn", j.id)
+		err = fmt.Errorf("tree edge of journal %d does not match the stored root: corrupt ledger", j.id)
 	}
 	return e, err
 }

@@ -20,7 +20,7 @@ const (
 	third  = wire.Generation("3333333333333333")
 )
 
-// replacement is the administrator's act that lets g in.
+// replacement returns the administrator's decision that accepts g.
 func replacement(g wire.Generation) ledger.Replacement {
 	return ledger.Replacement{Machine: "laser", Generation: g, By: "ines", Why: "new SD card", At: ledgertest.Start()}
 }
@@ -38,7 +38,7 @@ func wantRefused(t *testing.T, l *ledger.Ledger, m *ledgertest.Machine, first, l
 	}
 }
 
-func TestFirstGenerationOfAMachineIsTakenAndAnotherIsRefused(t *testing.T) {
+func TestOnlyTheFirstGenerationIsAcceptedWithoutADecision(t *testing.T) {
 	for _, first := range []wire.Generation{"", second} {
 		m := ledgertest.New(t, "biklab", "laser")
 		m.Generation = first
@@ -61,8 +61,8 @@ func TestFirstGenerationOfAMachineIsTakenAndAnotherIsRefused(t *testing.T) {
 	}
 }
 
-// The generation that a batch names is the one that its machine signed.
-func TestBatchesOfAnUnsignedGenerationAreRefused(t *testing.T) {
+// The signed origin must name the same generation as the batch.
+func TestBatchesWithAnUnsignedGenerationAreRejected(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(5)
 	l := fresh(t, m)
@@ -77,7 +77,7 @@ func TestBatchesOfAnUnsignedGenerationAreRefused(t *testing.T) {
 	}
 }
 
-func TestReplacedJournalStaysReadableAndProvenBesideTheNext(t *testing.T) {
+func TestReplacedJournalStaysReadableAndProvable(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(5)
 	next := m.Replaced(second)
@@ -90,7 +90,7 @@ func TestReplacedJournalStaysReadableAndProvenBesideTheNext(t *testing.T) {
 	if h, err := l.Head("laser"); err != nil || h.Generation != second || h.Seq != 0 || !h.Known {
 		t.Errorf("after the replacement: %+v, %v", h, err)
 	}
-	// A replay of what is held of the journal before is no refusal: it would be shown, and told to the machine.
+	// A replayed batch of the previous journal is not a refusal: a refusal would be shown and reported to the machine.
 	if got, err := l.Take("laser", m.Data(2, 5)); err != nil || got.New != 0 || got.Generation != second || got.Want != 1 {
 		t.Errorf("a replay: %+v, %v", got, err)
 	}
@@ -150,7 +150,7 @@ func TestReplacedJournalStaysReadableAndProvenBesideTheNext(t *testing.T) {
 	}
 }
 
-func TestReplaceWantsANewGenerationAndItsAdministrator(t *testing.T) {
+func TestReplaceRequiresANewGenerationAndAnAdministrator(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Generation = second
 	m.Fill(2)
@@ -180,7 +180,7 @@ func TestReplaceWantsANewGenerationAndItsAdministrator(t *testing.T) {
 	if h, err := l.Head("laser"); err != nil || h.Seq != 2 || h.Generation != second {
 		t.Errorf("%+v, %v", h, err)
 	}
-	if err := l.Replace(replacement("")); err != nil { // an old journal found again, say
+	if err := l.Replace(replacement("")); err != nil { // for example an old journal that was found again
 		t.Error(err)
 	}
 	found := m.Replaced("")
@@ -191,8 +191,8 @@ func TestReplaceWantsANewGenerationAndItsAdministrator(t *testing.T) {
 	}
 }
 
-// An administrator who let in a generation that is not the machine's can go back, as long as nothing of it has come.
-func TestReplacementWithoutARecordIsTakenBack(t *testing.T) {
+// After accepting a wrong generation, an administrator can go back as long as no record of it has arrived.
+func TestReplacementWithoutRecordsCanBeUndone(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(4)
 	l := fresh(t, m)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// exec reaches into the file behind the ledger's back.
+// exec changes the database file directly, without the ledger.
 func exec(t *testing.T, path, statement string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", path)

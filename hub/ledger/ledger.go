@@ -1,19 +1,20 @@
-// Package ledger is the hub's copy of every machine's journals, each record kept exactly once on (machine, generation,
-// seq), in the hub's database.
+// Package ledger holds the hub's copy of every machine's journals in the hub's database. The ledger keeps each record
+// exactly once, under its machine, generation and sequence number.
 //
-// It accepts batches as machines publish them (wire.Batch), in any order and as often as they come. It believes a batch
-// only when the machine's own key has signed a checkpoint whose root comes out of the records already held and those
-// that came: a record that the machine did not write, was changed on the way, or takes the place of an earlier one
-// cannot enter. What Take has returned without error is committed and synced: only then may it be acknowledged.
+// The ledger accepts batches as machines publish them (wire.Batch), in any order and any number of times. It trusts a
+// batch only if the machine's own key signed a checkpoint, and if the records already held together with the new ones
+// give the checkpoint's root. So no record can enter that the machine did not write, that was changed in transit, or
+// that replaces an earlier record. A batch that Take returned without error is committed and synced: only then may the
+// hub acknowledge it.
 //
-// It refuses, with a code and a sentence (Refusal): what is no batch, machines without a pinned key, signatures of
-// others, another machine's records, gaps (and says which record it wants), roots that do not come out, and journals
-// that have been rolled back or have forked, and journals of another generation than the machine's last. The first
-// generation of a machine is taken as it comes; Replace lets the next one in, and the records of those before stay,
-// with their checkpoints and proofs. A refusal changes nothing.
+// The ledger rejects, with a code and a sentence (Refusal): malformed batches, machines without a pinned key,
+// signatures by other keys, records of other machines, gaps (the answer names the record to send next), wrong roots,
+// rolled back and forked journals, and journals of another generation than the machine's current one. The first
+// generation of a machine is accepted without a decision. Replace accepts the next one; records of earlier generations
+// stay in the ledger with their checkpoints and proofs. A rejected batch changes nothing.
 //
-// Before portillon.db the ledger was a file of its own, ledger.db. Open takes its records over; OpenReadOnly reads it
-// as it is.
+// Before portillon.db existed, the ledger was a separate file, ledger.db. Open imports its records; OpenReadOnly reads
+// it without a change.
 package ledger
 
 import (
@@ -31,31 +32,31 @@ import (
 	"portillon/wire"
 )
 
-// Ledger is an open ledger. Its methods may be called by many goroutines.
+// Ledger is an open ledger. Its methods may be called concurrently.
 type Ledger struct {
 	site  *store.Site
-	owned *store.DB // what Close closes; nil: another one's
+	owned *store.DB // the database that Close closes; nil: the caller of New owns it
 
 	mu   sync.RWMutex // guards keys
 	keys Keys
 }
 
-// Keys are the machines' pinned keys. A machine that is not among them has no records here.
+// Keys holds the machines' pinned keys. The ledger rejects records of other machines.
 type Keys map[policy.MachineID]note.Verifier
 
-// Head is how much of a machine's newest journal is held.
+// Head is the extent of a machine's newest journal in the ledger.
 type Head struct {
-	Seq        uint64    // all records up to this one; 0: none
-	Root       tlog.Hash // of the tree over them
+	Seq        uint64    // the ledger has all records up to this sequence number; 0: none
+	Root       tlog.Hash // root of the tree over these records
 	Generation wire.Generation
-	Known      bool // the machine has a generation here; otherwise the first that comes is taken
+	Known      bool // the ledger has a journal of the machine; false: it accepts the first generation that arrives
 }
 
-// New is the ledger of a site whose database is open.
+// New returns the ledger of a site in an open database. The caller closes the database.
 func New(site *store.Site, keys Keys) *Ledger { return &Ledger{site: site, keys: keys} }
 
-// Open opens the database at path with the site's ledger in it, and makes it where there is none. A ledger.db beside
-// it is taken over first (TakeOver); where path is a ledger.db, the database is portillon.db beside it.
+// Open opens the ledger of a site in the database at path, and creates the database if the file is missing. It first
+// imports a ledger.db in the same folder (TakeOver). If path names a ledger.db, the database is portillon.db beside it.
 func Open(path string, site policy.SiteID, keys Keys) (*Ledger, error) {
 	ctx := context.Background()
 	if old, err := isOld(path); err != nil {
@@ -75,7 +76,7 @@ func Open(path string, site policy.SiteID, keys Keys) (*Ledger, error) {
 	return l, nil
 }
 
-// OpenReadOnly opens the ledger of a database that another process may be writing, or that of a ledger.db.
+// OpenReadOnly opens the ledger in a database that another process may be writing, or the ledger in an old ledger.db.
 func OpenReadOnly(path string, site policy.SiteID) (*Ledger, error) {
 	old, err := openOld(path, site)
 	if err != nil {
@@ -91,7 +92,7 @@ func OpenReadOnly(path string, site policy.SiteID) (*Ledger, error) {
 	return &Ledger{site: db.Site(site), owned: db}, nil
 }
 
-// Close closes the database where Open or OpenReadOnly opened it. It waits for a running Take.
+// Close closes the database if Open or OpenReadOnly opened it. Close waits for a running Take.
 func (l *Ledger) Close() error {
 	if l.owned == nil {
 		return nil

@@ -69,7 +69,7 @@ func code(err error) ledger.Code {
 	return ledger.Code(fmt.Sprint(err))
 }
 
-func TestLedgerKeepsEachRecordOnceHoweverItComes(t *testing.T) {
+func TestEachRecordIsStoredOnceForAnyOrderOfBatches(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(20)
 	l := fresh(t, m)
@@ -80,14 +80,14 @@ func TestLedgerKeepsEachRecordOnceHoweverItComes(t *testing.T) {
 		code        ledger.Code
 	}{
 		{1, 1, 1, 1, ""},
-		{1, 1, 1, 0, ""},            // again
+		{1, 1, 1, 0, ""},            // sent again
 		{5, 7, 1, 0, ledger.Gap},    // too early
-		{2, 7, 7, 6, ""},            // what was missing
-		{5, 7, 7, 0, ""},            // the early one again
-		{1, 3, 7, 0, ""},            // an old one
+		{2, 7, 7, 6, ""},            // the missing records
+		{5, 7, 7, 0, ""},            // the early batch, sent again
+		{1, 3, 7, 0, ""},            // an old batch
 		{6, 10, 10, 3, ""},          // overlaps
-		{12, 12, 10, 0, ledger.Gap}, // one is missing
-		{1, 20, 20, 10, ""},         // all of it
+		{12, 12, 10, 0, ledger.Gap}, // one record is missing
+		{1, 20, 20, 10, ""},         // all records
 	} {
 		taken, err := l.Take("laser", m.Data(c.first, c.last))
 		if err != nil && code(err) != c.code || err == nil && c.code != "" {
@@ -102,7 +102,7 @@ func TestLedgerKeepsEachRecordOnceHoweverItComes(t *testing.T) {
 	}
 }
 
-func TestLedgerRefusesWithItsReasonAndNothingChanges(t *testing.T) {
+func TestRejectedBatchesHaveAReasonAndChangeNothing(t *testing.T) {
 	m, other := ledgertest.New(t, "biklab", "laser"), ledgertest.New(t, "biklab", "vinyl")
 	m.Fill(10)
 	shorter, longer := m.Fork(6), m.Fork(6)
@@ -176,19 +176,19 @@ func TestLedgerRefusesWithItsReasonAndNothingChanges(t *testing.T) {
 			if n := len(seqs(t, l, ledger.Query{})); n != 10 {
 				t.Errorf("%d records are held", n)
 			}
-			take(t, l, m, 11, 15) // and the true ones still enter
+			take(t, l, m, 11, 15) // correct records are still accepted
 		})
 	}
 }
 
-// other2 is a batch of the machine other.
+// other2 returns a batch of another machine.
 func other2(t *testing.T, m *ledgertest.Machine) []byte {
 	f := m.Fork(0)
 	f.Fill(3)
 	return f.Data(1, 3)
 }
 
-func TestLedgerHoldsNothingOfMachinesWithoutAKey(t *testing.T) {
+func TestRecordsOfMachinesWithoutAKeyAreRejected(t *testing.T) {
 	m, stranger := ledgertest.New(t, "biklab", "laser"), ledgertest.New(t, "biklab", "vinyl")
 	stranger.Fill(1)
 	l := fresh(t, m)
@@ -197,7 +197,7 @@ func TestLedgerHoldsNothingOfMachinesWithoutAKey(t *testing.T) {
 	}
 }
 
-func TestLedgerIsTheSameAfterARestart(t *testing.T) {
+func TestLedgerIsUnchangedByARestart(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(300)
 	path := filepath.Join(t.TempDir(), "portillon.db")
@@ -219,7 +219,7 @@ func TestLedgerIsTheSameAfterARestart(t *testing.T) {
 	}
 }
 
-func TestLedgerServesTwentyMachinesAtOnce(t *testing.T) {
+func TestLedgerServesTwentyMachinesConcurrently(t *testing.T) {
 	var machines []*ledgertest.Machine
 	for i := range 20 {
 		m := ledgertest.New(t, "biklab", policy.MachineID(fmt.Sprintf("m-%d", i)))
@@ -229,7 +229,7 @@ func TestLedgerServesTwentyMachinesAtOnce(t *testing.T) {
 	l := fresh(t, machines...)
 	var all sync.WaitGroup
 	for _, m := range machines {
-		for first := uint64(1); first <= 60; first += 20 { // each batch, until it fits
+		for first := uint64(1); first <= 60; first += 20 { // repeat each batch until it is accepted
 			data := m.Data(first, first+19)
 			all.Go(func() {
 				for {
@@ -244,7 +244,7 @@ func TestLedgerServesTwentyMachinesAtOnce(t *testing.T) {
 				}
 			})
 		}
-		all.Go(func() { // a reader meanwhile
+		all.Go(func() { // a concurrent reader
 			last := uint64(0)
 			err := l.Records(context.Background(), ledger.Query{Machine: m.ID}, func(e ledger.Entry) error {
 				if e.Seq != last+1 {
@@ -264,7 +264,7 @@ func TestLedgerServesTwentyMachinesAtOnce(t *testing.T) {
 	}
 }
 
-func TestLedgerIsReadWhileItIsWrittenAndWhenItIsNot(t *testing.T) {
+func TestLedgerIsReadableWithAndWithoutAWriter(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(4)
 	path := filepath.Join(t.TempDir(), "portillon.db")
@@ -293,7 +293,7 @@ func TestLedgerIsReadWhileItIsWrittenAndWhenItIsNot(t *testing.T) {
 	}
 }
 
-func TestLedgerChoosesRecords(t *testing.T) {
+func TestQueriesSelectRecords(t *testing.T) {
 	a, b := ledgertest.New(t, "biklab", "laser"), ledgertest.New(t, "biklab", "vinyl")
 	for _, m := range []*ledgertest.Machine{a, b} {
 		m.Append(wire.SessionStart, "s", "m-1", wire.StartBody{})
@@ -340,7 +340,7 @@ func TestLedgerChoosesRecords(t *testing.T) {
 	}
 }
 
-func TestLedgerProvesWhatItHoldsAgainstTheMachinesOwnWord(t *testing.T) {
+func TestProofsMatchTheMachinesSignedCheckpoint(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(77)
 	l := fresh(t, m)
@@ -371,7 +371,7 @@ func TestLedgerProvesWhatItHoldsAgainstTheMachinesOwnWord(t *testing.T) {
 	}
 }
 
-func TestLedgerRefusesAForeignFileAndLeavesItAlone(t *testing.T) {
+func TestForeignFilesAreRejectedAndUnchanged(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(40)
 	good := filepath.Join(t.TempDir(), "portillon.db")
@@ -395,9 +395,9 @@ func TestLedgerRefusesAForeignFileAndLeavesItAlone(t *testing.T) {
 		site policy.SiteID
 		says string
 	}{
-		{"words", []byte(strings.Repeat("these are words\n", 300)), "biklab", "cannot be read"},
-		{"a torn head", head, "biklab", "cannot be read"},
-		{"another program's", reform(whole, 68, 0, 0, 0, 1), "biklab", "something else"},
+		{"words", []byte(strings.Repeat("these are words\n", 300)), "biklab", "cannot read the file"},
+		{"a torn head", head, "biklab", "cannot read the file"},
+		{"another program's", reform(whole, 68, 0, 0, 0, 1), "biklab", "another program"},
 		{"a later form", later, "biklab", "version 90000, this program knows those up to"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -416,8 +416,8 @@ func TestLedgerRefusesAForeignFileAndLeavesItAlone(t *testing.T) {
 	}
 }
 
-// reform changes four bytes of a database's header (https://www.sqlite.org/fileformat.html: 60 user version, 68
-// application id).
+// reform changes bytes of a database's header (https://www.sqlite.org/fileformat.html: at 60 the user version, at 68
+// the application id).
 func reform(db []byte, at int, b ...byte) []byte {
 	out := append([]byte(nil), db...)
 	copy(out[at:], b)

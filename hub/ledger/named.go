@@ -2,5 +2,5 @@ package ledger
 
 import "portillon/hub/store"
 
-// named puts the file's name and what to do into an error of the database. Public methods defer it.
+// named adds the file's name and the remedy to a database error. Public methods defer named.
 func (l *Ledger) named(err *error) { *err = store.Named(l.site.Path(), *err) }

@@ -16,17 +16,17 @@ import (
 	"portillon/policy"
 )
 
-// A ledger.db is what a hub of before portillon.db kept: a file of one site, of form 1 or 2.
+// A ledger.db is the file in which hubs before portillon.db kept the ledger of one site. It has form 1 or 2.
 const (
 	oldName          = "ledger.db"
-	oldApplicationID = 0x506f4c65 // «PoLe», at byte 68 of the file (sqlite.org/fileformat.html §1.3)
+	oldApplicationID = 0x506f4c65 // "PoLe", at byte 68 of the file (sqlite.org/fileformat.html, section 1.3)
 	oldForms         = 2
 )
 
-// OldPath is where a hub of before portillon.db has the ledger, beside the database at path.
+// OldPath returns the path of a ledger.db in the same folder as the database at path.
 func OldPath(path string) string { return filepath.Join(filepath.Dir(path), oldName) }
 
-// isOld reports whether the file at path is a ledger.db. A file that is not there is none.
+// isOld reports whether the file at path is a ledger.db. It returns false if the file is missing.
 func isOld(path string) (bool, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -51,7 +51,7 @@ func isOld(path string) (bool, error) {
 	return bytes.HasPrefix(b[:], []byte("SQLite format 3\x00")) && bytes.Equal(b[68:], id), nil
 }
 
-// openOld opens a ledger.db of the site for reading only; nil: the file is none.
+// openOld opens the site's ledger.db for reading only. It returns nil if the file is not a ledger.db.
 func openOld(path string, site policy.SiteID) (*store.DB, error) {
 	if old, err := isOld(path); err != nil || !old {
 		return nil, err
@@ -63,7 +63,7 @@ func openOld(path string, site policy.SiteID) (*store.DB, error) {
 	return store.OpenAs(path, oldViews(site, form))
 }
 
-// oldForm is the form of a ledger.db, which must be the site's.
+// oldForm returns the form of a ledger.db. It fails if the file belongs to another site.
 func oldForm(path string, site policy.SiteID) (form int, err error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -79,23 +79,24 @@ func oldForm(path string, site policy.SiteID) (form int, err error) {
 	err = errors.Join(db.QueryRow("PRAGMA user_version").Scan(&form), db.QueryRow("SELECT id FROM site").Scan(&of))
 	switch {
 	case err != nil:
-		return 0, fmt.Errorf("the file cannot be read as a ledger: %w", err)
+		return 0, fmt.Errorf("cannot read the file as a ledger: %w", err)
 	case form < 1 || form > oldForms:
-		return 0, fmt.Errorf("the ledger has the form %d, this program knows the forms 1 to %d", form, oldForms)
+		return 0, fmt.Errorf("ledger has form %d, want form 1 to %d", form, oldForms)
 	case of != string(site):
-		return 0, fmt.Errorf("the ledger is the site %q's, not %q's", of, site)
+		return 0, fmt.Errorf("ledger belongs to site %q, want site %q", of, site)
 	}
 	return form, nil
 }
 
-// oldViews show a ledger.db as the tables of the ledger. Its hashes are all of the tree's, in tlog's order.
+// oldViews returns SQL views that present a ledger.db as the current tables of the ledger. A ledger.db stores all
+// hashes of the tree in the order of package tlog.
 func oldViews(site policy.SiteID, form int) []string {
 	generations, records := "main.generations", "main.records"
-	if form == 1 { // a machine has one journal, of the empty generation
+	if form == 1 { // a machine has one journal, with the empty generation
 		generations = "(SELECT machine, 0 AS epoch, '' AS generation, '' AS who, '' AS why, 0 AS at FROM main.checkpoints)"
 		records = "(SELECT '' AS generation, * FROM main.records)"
 	}
-	// by compares a column's journal: form 1 has no column for the generation.
+	// by returns the condition that two tables belong to the same journal: form 1 has no column for the generation.
 	by := func(table, with string) string {
 		if form == 1 {
 			return table + ".machine = " + with + ".machine"
@@ -145,8 +146,8 @@ func oldViews(site policy.SiteID, form int) []string {
 	}
 }
 
-// oldLeafIndex is tlog.StoredHashIndex(0, seq-1) in SQL: n + n/2 + n/4 … for n = seq-1, as far as journals of 2^40
-// records. The hash that this record completes at a level stands so many places behind.
+// oldLeafIndex returns tlog.StoredHashIndex(0, seq-1) as an SQL expression: n + n/2 + n/4 … for n = seq-1, enough for
+// journals of 2^40 records. The hash of a subtree that this record completes is stored level places after it.
 func oldLeafIndex() string {
 	terms := make([]string, 41)
 	for i := range terms {
@@ -155,7 +156,7 @@ func oldLeafIndex() string {
 	return "(" + strings.Join(terms, "+") + ")"
 }
 
-// oldJournal is a journal of a ledger.db.
+// oldJournal is a journal in a ledger.db.
 type oldJournal struct {
 	journal
 	machine  policy.MachineID
@@ -164,6 +165,7 @@ type oldJournal struct {
 	note     []byte
 }
 
+// oldJournals returns all journals of a ledger.db, by machine and epoch.
 func oldJournals(ctx context.Context, old *store.Site) (out []oldJournal, err error) {
 	rows, err := old.Query(
 		ctx,

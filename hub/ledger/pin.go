@@ -8,12 +8,12 @@ import (
 	"portillon/policy"
 )
 
-// Pin has the ledger take a machine's records by this key from now on, in the place of the one before. nil: none of its
-// records is taken any more; those that are held stay.
+// Pin sets the only key that may sign records of a machine from now on. With a nil key the ledger rejects all further
+// records of the machine; the records already held stay.
 func (l *Ledger) Pin(m policy.MachineID, key note.Verifier) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.keys = maps.Clone(l.keys) // the caller of Open has the other
+	l.keys = maps.Clone(l.keys) // the caller of Open still holds the other map
 	if l.keys == nil {
 		l.keys = Keys{}
 	}
@@ -24,7 +24,7 @@ func (l *Ledger) Pin(m policy.MachineID, key note.Verifier) {
 	l.keys[m] = key
 }
 
-// key is the pinned key of a machine.
+// key returns the pinned key of a machine.
 func (l *Ledger) key(m policy.MachineID) (note.Verifier, bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()

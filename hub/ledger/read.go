@@ -15,36 +15,36 @@ import (
 	"portillon/wire"
 )
 
-// Entry is a record as it is held.
+// Entry is a record in the ledger.
 type Entry struct {
 	wire.Record
-	Leaf wire.Leafed // its salt and canonical bytes
+	Leaf wire.Leafed // the salt and the canonical bytes of the record
 }
 
-// Query chooses records. The zero Query is all of them.
+// Query selects records. The zero Query selects all of them.
 type Query struct {
 	Machine policy.MachineID // empty: all machines
-	Kinds   []wire.Kind      // none: all kinds; at most MaxKinds
-	Member  policy.MemberID  // empty: everybody
-	After   uint64           // only records with a higher seq, of each journal
-	// Generation chooses one of a machine's journals; nil: all of them.
+	Kinds   []wire.Kind      // empty: all kinds; at most MaxKinds
+	Member  policy.MemberID  // empty: all members
+	After   uint64           // only records with a higher sequence number, in each journal
+	// Generation selects one of a machine's journals; nil: all of them.
 	Generation *wire.Generation
-	Limit      int // at most so many; 0: no limit
-	// Since chooses records that the machine's clock dates from this moment on, and goes with one kind. Zero: all.
+	Limit      int // maximum number of records; 0: no limit
+	// Since selects records with a machine time at or after this instant. It requires exactly one kind. Zero: all records.
 	Since time.Time
 }
 
-// MaxKinds is how many kinds a Query can choose.
+// MaxKinds is the maximum number of kinds in a Query.
 const MaxKinds = 8
 
-// queryer is what the site and a transaction have in common.
+// queryer is the common part of a site and a transaction.
 type queryer interface {
 	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRow(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// Records gives each record that q chooses to yield, by machine, epoch of its generation, and seq, until yield returns
-// an error.
+// Records calls yield for each record that q selects, ordered by machine, epoch and sequence number. Records stops at
+// the first error of yield and returns it.
 func (l *Ledger) Records(ctx context.Context, q Query, yield func(Entry) error) (err error) {
 	defer l.named(&err)
 	rows, err := q.rows(ctx, l.site)
@@ -67,11 +67,26 @@ func (l *Ledger) Records(ctx context.Context, q Query, yield func(Entry) error) 
 	return nil
 }
 
-// rows runs the query. The order in which the tables are read is fixed (CROSS JOIN, sqlite.org/optoverview.html §6.2):
-// without kinds the primary key gives the records in order, unsorted; with kinds their index finds them. Whoever reads
-// a part of one journal after another gets its kinds by the primary key too: through their index each part would read
-// and sort the kinds of all journals.
+// rows runs the query. Each statement fixes the order in which SQLite reads the tables (CROSS JOIN,
+// sqlite.org/optoverview.html §6.2), so that the right index is used: without kinds the primary key gives the records
+// in order and SQLite need not sort them; with kinds their index finds the records.
 func (q Query) rows(ctx context.Context, site queryer) (*sql.Rows, error) {
+	switch {
+	case !q.Since.IsZero():
+		return q.rowsSince(ctx, site)
+	case len(q.Kinds) == 0:
+		args := q.args()
+		return site.Query(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
+			FROM ledger_journals AS j CROSS JOIN ledger_records AS r
+			WHERE j.site = $1 AND r.site = $1 AND r.journal = j.journal AND ($2 = '' OR j.machine = $2)
+			AND ($3 = 1 OR j.generation = $4) AND r.seq > $5 AND ($6 = '' OR r.member = $6)
+			ORDER BY j.machine, j.epoch, r.seq LIMIT $7`, args...)
+	}
+	return q.rowsOfKinds(ctx, site)
+}
+
+// args are the arguments $2 to $7 of every statement: machine, any generation, generation, seq, member, limit.
+func (q Query) args() []any {
 	anyOne, generation, limit := 1, "", int64(math.MaxInt64)
 	if q.Generation != nil {
 		anyOne, generation = 0, string(*q.Generation)
@@ -79,35 +94,34 @@ func (q Query) rows(ctx context.Context, site queryer) (*sql.Rows, error) {
 	if q.Limit > 0 {
 		limit = int64(q.Limit)
 	}
-	if !q.Since.IsZero() {
-		if len(q.Kinds) != 1 {
-			return nil, fmt.Errorf("a query of a time and %d kinds, want one", len(q.Kinds))
-		}
-		// In the index of kinds the time stands behind the journal. seq + 0 is no column: the primary key, which would read
-		// each journal from its first record, cannot be chosen.
-		return site.Query(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
-			FROM ledger_journals AS j CROSS JOIN ledger_records AS r
-			WHERE j.site = $1 AND r.site = $1 AND r.journal = j.journal AND ($2 = '' OR j.machine = $2)
-			AND ($3 = 1 OR j.generation = $4) AND r.seq + 0 > $5 AND ($6 = '' OR r.member = $6)
-			AND r.kind = $8 AND r.wall >= $9
-			ORDER BY j.machine, j.epoch, r.seq + 0 LIMIT $7`,
-			string(q.Machine), anyOne, generation, int64(q.After), string(q.Member), limit, string(q.Kinds[0]),
-			q.Since.UnixMilli())
+	return []any{string(q.Machine), anyOne, generation, int64(q.After), string(q.Member), limit}
+}
+
+// rowsSince reads the records of one kind from a time on. In the index of kinds the time comes after the journal.
+// "seq + 0" is no column: so SQLite cannot choose the primary key, with which it would read each journal from its first
+// record.
+func (q Query) rowsSince(ctx context.Context, site queryer) (*sql.Rows, error) {
+	if len(q.Kinds) != 1 {
+		return nil, fmt.Errorf("a query of a time and %d kinds, want one", len(q.Kinds))
 	}
-	if len(q.Kinds) == 0 {
-		return site.Query(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
-			FROM ledger_journals AS j CROSS JOIN ledger_records AS r
-			WHERE j.site = $1 AND r.site = $1 AND r.journal = j.journal AND ($2 = '' OR j.machine = $2)
-			AND ($3 = 1 OR j.generation = $4) AND r.seq > $5 AND ($6 = '' OR r.member = $6)
-			ORDER BY j.machine, j.epoch, r.seq LIMIT $7`,
-			string(q.Machine), anyOne, generation, int64(q.After), string(q.Member), limit)
-	}
-	args, err := kindArgs(q.Kinds, string(q.Machine), anyOne, generation, int64(q.After), string(q.Member), limit)
+	args := append(q.args(), string(q.Kinds[0]), q.Since.UnixMilli())
+	return site.Query(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
+		FROM ledger_journals AS j CROSS JOIN ledger_records AS r
+		WHERE j.site = $1 AND r.site = $1 AND r.journal = j.journal AND ($2 = '' OR j.machine = $2)
+		AND ($3 = 1 OR j.generation = $4) AND r.seq + 0 > $5 AND ($6 = '' OR r.member = $6)
+		AND r.kind = $8 AND r.wall >= $9
+		ORDER BY j.machine, j.epoch, r.seq + 0 LIMIT $7`, args...)
+}
+
+// rowsOfKinds reads the records of some kinds.
+func (q Query) rowsOfKinds(ctx context.Context, site queryer) (*sql.Rows, error) {
+	args, err := kindArgs(q.Kinds, q.args()...)
 	if err != nil {
 		return nil, err
 	}
+	// A caller that reads one journal in parts gets its kinds by the primary key: through the index of kinds, each part
+	// would read and sort the kinds of all journals. "kind || ''" is no column, so that index cannot be chosen.
 	if q.Machine != "" && q.Generation != nil && q.Limit > 0 {
-		// kind || '' is no column: the index of kinds cannot be chosen
 		return site.Query(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
 			FROM ledger_journals AS j CROSS JOIN ledger_records AS r
 			WHERE j.site = $1 AND r.site = $1 AND r.journal = j.journal AND j.machine = $2
@@ -115,9 +129,9 @@ func (q Query) rows(ctx context.Context, site queryer) (*sql.Rows, error) {
 			AND r.kind || '' IN ($8, $9, $10, $11, $12, $13, $14, $15)
 			ORDER BY j.machine, j.epoch, r.seq LIMIT $7`, args...)
 	}
-	// Of one machine its journals come first: otherwise SQLite reads the records of all machines. The hub asks so after
-	// each batch.
-	if q.Machine != "" && len(q.Kinds) == 1 { // with a time the index of kinds is chosen, as above
+	// With one machine, its journals come first: otherwise SQLite reads the records of all machines. The hub runs this
+	// query after each batch. The lower bound of the time makes SQLite choose the index of kinds, as in rowsSince.
+	if q.Machine != "" && len(q.Kinds) == 1 {
 		return site.Query(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
 			FROM ledger_journals AS j CROSS JOIN ledger_records AS r
 			WHERE j.site = $1 AND j.machine = $2 AND r.site = $1 AND r.journal = j.journal
@@ -125,7 +139,7 @@ func (q Query) rows(ctx context.Context, site queryer) (*sql.Rows, error) {
 			AND r.kind = $8 AND r.wall >= $9
 			ORDER BY j.machine, j.epoch, r.seq + 0 LIMIT $7`, append(args[:7], int64(math.MinInt64))...)
 	}
-	// An IN would not use the index of kinds: SQLite reads the whole site for it. No clock says an earlier year than 1.
+	// "IN" would not use the index of kinds: SQLite would read the whole site. No clock shows a year before 1.
 	return site.Query(ctx, `WITH kinds(kind) AS (SELECT $8 UNION SELECT $9 UNION SELECT $10 UNION SELECT $11
 		UNION SELECT $12 UNION SELECT $13 UNION SELECT $14 UNION SELECT $15)
 		SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
@@ -136,10 +150,10 @@ func (q Query) rows(ctx context.Context, site queryer) (*sql.Rows, error) {
 		ORDER BY j.machine, j.epoch, r.seq + 0 LIMIT $7`, append(args, time.Time{}.UnixMilli())...)
 }
 
-// kindArgs are the arguments of a query, then MaxKinds kinds: the first one fills the places that are left.
+// kindArgs returns args followed by MaxKinds kinds. The first kind also fills the unused places.
 func kindArgs(kinds []wire.Kind, args ...any) ([]any, error) {
 	if len(kinds) == 0 || len(kinds) > MaxKinds {
-		return nil, fmt.Errorf("a query of %d kinds, want 1 to %d", len(kinds), MaxKinds)
+		return nil, fmt.Errorf("query has %d kinds, want 1 to %d", len(kinds), MaxKinds)
 	}
 	for i := range MaxKinds {
 		kind := kinds[0]
@@ -151,10 +165,10 @@ func kindArgs(kinds []wire.Kind, args ...any) ([]any, error) {
 	return args, nil
 }
 
-// ErrChanged says that a record is not the one that was taken: the disk changed it, or somebody did.
-var ErrChanged = errors.New("the record was changed after it was taken")
+// ErrChanged means that a record is not equal to the record that was taken: the disk or a person changed it.
+var ErrChanged = errors.New("record was changed after it was taken")
 
-// changed is ErrChanged with the record's name and what to do.
+// changed returns ErrChanged with the file, the record and the remedy.
 func (l *Ledger) changed(m string, g string, seq int64) error {
 	path := l.site.Path()
 	return fmt.Errorf(
@@ -168,6 +182,7 @@ func (l *Ledger) changed(m string, g string, seq int64) error {
 	)
 }
 
+// scan reads one row and checks the record's bytes against the stored leaf hash.
 func (l *Ledger) scan(into func(...any) error) (Entry, error) {
 	var salt, record, leaf []byte
 	var g, m string
@@ -182,7 +197,7 @@ func (l *Ledger) scan(into func(...any) error) (Entry, error) {
 	}
 	r, err := wire.ParseRecord(record)
 	if err != nil {
-		return Entry{}, fmt.Errorf("a record is torn: %w", err)
+		return Entry{}, fmt.Errorf("corrupt record: %w", err)
 	}
 	if r.Seq != uint64(seq) || string(r.Machine) != m {
 		return Entry{}, l.changed(m, g, seq)
@@ -193,7 +208,8 @@ func (l *Ledger) scan(into func(...any) error) (Entry, error) {
 	return e, nil
 }
 
-// Last is the newest record of one of the kinds in m's journal of generation g; false: there is none.
+// Last returns the newest record of the given kinds in the journal of m with generation g. It returns false if the
+// journal has no such record.
 func (l *Ledger) Last(
 	ctx context.Context,
 	m policy.MachineID,
@@ -206,7 +222,8 @@ func (l *Ledger) Last(
 	if err != nil {
 		return Entry{}, false, err
 	}
-	// kind || '' is no column: the primary key gives the newest record first, the index of kinds would sort them all.
+	// kind || '' is not a column: SQLite reads the newest record first by the primary key. The index of kinds would need a
+	// sort of all records.
 	row := l.site.QueryRow(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
 		FROM ledger_journals AS j CROSS JOIN ledger_records AS r
 		WHERE j.site = $1 AND r.site = $1 AND r.journal = j.journal AND j.machine = $2 AND j.generation = $3
@@ -220,7 +237,7 @@ func (l *Ledger) Last(
 	return last, err == nil, err
 }
 
-// Head is how much of m's newest journal is held.
+// Head returns the extent of m's newest journal.
 func (l *Ledger) Head(m policy.MachineID) (_ Head, err error) {
 	defer l.named(&err)
 	j, err := newestJournal(context.Background(), l.site, m)
@@ -230,15 +247,15 @@ func (l *Ledger) Head(m policy.MachineID) (_ Head, err error) {
 	return j.head()
 }
 
-// Proof shows that records stand in a machine's journal: the machine's signed checkpoint, and for each record its path
-// to the root.
+// Proof proves that records belong to a machine's journal: it has the machine's signed checkpoint, and for each record
+// the path to the root.
 type Proof struct {
-	Checkpoint string // a signed note
-	Size       uint64
-	Paths      []tlog.RecordProof // in the order asked for
+	Checkpoint string             // a signed note
+	Size       uint64             // number of records that the checkpoint covers
+	Paths      []tlog.RecordProof // in the order of the requested records
 }
 
-// Prove proves records of m's journal of generation g by their seqs.
+// Prove returns a proof for the records of m's journal of generation g with the given sequence numbers.
 func (l *Ledger) Prove(
 	ctx context.Context,
 	m policy.MachineID,
@@ -246,7 +263,7 @@ func (l *Ledger) Prove(
 	seqs []uint64,
 ) (out Proof, err error) {
 	defer l.named(&err)
-	err = l.site.Read(ctx, func(tx *store.Tx) error { // one state of the ledger for checkpoint and paths
+	err = l.site.Read(ctx, func(tx *store.Tx) error { // checkpoint and paths must be of the same state
 		var journal, size int64
 		var signed []byte
 		err := tx.QueryRow(ctx, "SELECT journal, size, note FROM ledger_journals WHERE site = $1 AND machine = $2 AND "+
@@ -254,13 +271,13 @@ func (l *Ledger) Prove(
 			string(m), string(g)).
 			Scan(&journal, &size, &signed)
 		if err != nil {
-			return fmt.Errorf("no checkpoint of %s: %w", m, err)
+			return fmt.Errorf("no checkpoint for %s: %w", m, err)
 		}
 		out = Proof{Checkpoint: string(signed), Size: uint64(size)}
 		t := newTree(ctx, tx, m, journal)
 		for _, seq := range seqs {
 			if seq == 0 || seq > uint64(size) {
-				return fmt.Errorf("record %d of %s is not held", seq, m)
+				return fmt.Errorf("record %d of %s is not in the ledger", seq, m)
 			}
 			p, err := tlog.ProveRecord(size, int64(seq-1), t)
 			if err != nil {

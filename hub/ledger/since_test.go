@@ -13,7 +13,7 @@ import (
 	"portillon/wire"
 )
 
-func TestQueriesOfATimeAreOfOneKind(t *testing.T) {
+func TestQueriesWithATimeNeedExactlyOneKind(t *testing.T) {
 	for _, n := range []int{0, 2, MaxKinds + 1} {
 		q := Query{Since: time.UnixMilli(5), Kinds: make([]wire.Kind, n)}
 		if _, err := q.rows(context.Background(), nil); err == nil || !strings.Contains(err.Error(), "want one") {
@@ -22,7 +22,7 @@ func TestQueriesOfATimeAreOfOneKind(t *testing.T) {
 	}
 }
 
-// explained asks for the plan of each query instead of running it.
+// explained records the plan of each query instead of running it.
 type explained struct {
 	*store.Site
 	plan []string
@@ -45,8 +45,8 @@ func (x *explained) Query(ctx context.Context, query string, args ...any) (*sql.
 	return nil, rows.Err()
 }
 
-// Each query reads the records that it chooses, and not all of the site's: the plan names more than the site.
-func TestNoQueryOfKindsReadsTheWholeSite(t *testing.T) {
+// Each query must read only the selected records: the plan must restrict more than the site.
+func TestQueriesByKindUseAnIndex(t *testing.T) {
 	l, err := Open(filepath.Join(t.TempDir(), "portillon.db"), "biklab", Keys{})
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func TestNoQueryOfKindsReadsTheWholeSite(t *testing.T) {
 		if i < 0 || !strings.Contains(x.plan[i], "journal=?") {
 			t.Errorf("%s: %q", name, x.plan)
 		}
-		// The hub asks so after each batch of each machine.
+		// The hub makes this query after each batch of each machine.
 		if name == "of a machine" && !strings.Contains(x.plan[0], "(site=? AND machine=?)") {
 			t.Errorf("%s: the journals of all machines are read: %q", name, x.plan)
 		}

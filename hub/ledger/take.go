@@ -17,38 +17,42 @@ import (
 	"portillon/wire"
 )
 
-// Refusal says why a batch changed nothing. The list of codes is closed.
+// Refusal is the reason why a batch was rejected without any change. The list of codes is complete.
 type Refusal struct {
 	Code   Code
 	Detail string
 }
 
+// Error is the code and the detail.
 func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Detail }
 
-// Code is a reason to refuse a batch.
+// Code identifies a reason to reject a batch.
 type Code string
 
 const (
 	Malformed      Code = "malformed"       // not a batch
-	UnknownMachine Code = "unknown-machine" // no key is pinned for it
-	BadCheckpoint  Code = "bad-checkpoint"  // not signed by the pinned key, another journal's, or not at the last record
-	OtherMachine   Code = "other-machine"   // a record names another site or machine than the topic
-	Gap            Code = "gap"             // records before the batch are not held: send from Taken.Want
-	// the records do not give the signed root: changed on the way, or not those held before
+	UnknownMachine Code = "unknown-machine" // no key is pinned for the machine
+	// signed by another key, for another journal, or not for the last record of the batch
+	BadCheckpoint Code = "bad-checkpoint"
+	OtherMachine  Code = "other-machine" // a record names another site or machine than the topic
+	Gap           Code = "gap"           // records before the batch are missing: send from Taken.Want
+	// the records do not give the signed root: changed in transit, or different from the records held
 	WrongRoot Code = "wrong-root"
-	// the machine signed other records in the place of held ones, and its journal is no longer than what is held
-	RolledBack      Code = "rolled-back"
-	OtherGeneration Code = "other-generation" // the journal began anew: an administrator lets it in with Replace
-	Forked          Code = "forked"           // as rolled-back, and its journal has grown beyond
+	// the machine signed other records in place of held ones, and its journal is not longer than the copy
+	RolledBack Code = "rolled-back"
+	// the machine has a new journal: an administrator has to accept it with Replace
+	OtherGeneration Code = "other-generation"
+	Forked          Code = "forked" // like rolled-back, but the machine's journal is longer than the copy
 )
 
+// refuse makes a Refusal.
 func refuse(c Code, format string, a ...any) error { return &Refusal{c, fmt.Sprintf(format, a...)} }
 
-// Taken is where the ledger stands after a batch, refused or not.
+// Taken is the state of the machine's journal in the ledger after a batch, whether the batch was rejected or not.
 type Taken struct {
 	Head
-	Want uint64 // the next record it has use for
-	New  int    // records that were not held before
+	Want uint64 // the sequence number that the next batch should begin with
+	New  int    // number of records that were not in the ledger before
 }
 
 // Batch is a message on a machine's records topic.
@@ -57,23 +61,23 @@ type Batch struct {
 	Data    []byte
 }
 
-// Result is what became of a batch.
+// Result is the outcome for one batch.
 type Result struct {
 	Taken
-	// Err is a *Refusal where the batch is at fault; any other error is the disk's, and the batch may come again.
+	// Err is a *Refusal if the batch is invalid. Any other error comes from the disk, and the batch may be sent again.
 	Err error
 }
 
-// Take judges a batch that arrived on m's topic and keeps what is new in it. When it returns without error the records
-// are on the disk. The error is a *Refusal where the batch is at fault; any other error is the disk's, and the batch
-// may come again.
+// Take checks a batch that arrived on m's topic and stores its new records. When Take returns without error, the
+// records are on the disk. The error is a *Refusal if the batch is invalid; any other error comes from the disk, and
+// the batch may be sent again.
 func (l *Ledger) Take(m policy.MachineID, data []byte) (Taken, error) {
 	r := l.TakeAll([]Batch{{m, data}})[0]
 	return r.Taken, r.Err
 }
 
-// TakeAll is Take for several batches, in their order, in one transaction: what it returns without error is on the
-// disk. A refused batch does not concern the others; an error of the disk concerns all.
+// TakeAll is Take for several batches, in order and in one transaction: accepted batches are on the disk when it
+// returns. A rejected batch does not affect the others; a disk error fails all of them.
 func (l *Ledger) TakeAll(batches []Batch) []Result {
 	out := make([]Result, len(batches))
 	good := l.openAll(batches, out)
@@ -85,7 +89,7 @@ func (l *Ledger) TakeAll(batches []Batch) []Result {
 		}
 		return out
 	}
-	var refusals []error // of out, where the transaction is not committed
+	var refusals []error // the errors in out, restored if the commit fails
 	for i := range out {
 		refusals = append(refusals, out[i].Err)
 	}
@@ -117,7 +121,7 @@ func (l *Ledger) TakeAll(batches []Batch) []Result {
 	return out
 }
 
-// refused is the result of a batch that was refused before the ledger was asked: where the ledger stands, and why.
+// refused returns the result of a batch that was rejected without reading the database: the journal's extent, and why.
 func (l *Ledger) refused(ctx context.Context, q queryer, m policy.MachineID, why error) Result {
 	j, err := newestJournal(ctx, q, m)
 	head, herr := j.head()
@@ -128,7 +132,7 @@ func (l *Ledger) refused(ctx context.Context, q queryer, m policy.MachineID, why
 	return Result{Taken{Head: head, Want: head.Seq + 1}, why}
 }
 
-// take keeps what is new in a batch.
+// take stores the new records of a batch.
 func (l *Ledger) take(ctx context.Context, tx *store.Tx, m policy.MachineID, b opened) (Taken, error) {
 	j, err := newestJournal(ctx, tx, m)
 	if err != nil {
@@ -139,13 +143,14 @@ func (l *Ledger) take(ctx context.Context, tx *store.Tx, m policy.MachineID, b o
 		return Taken{}, err
 	}
 	out := Taken{Head: head, Want: head.Seq + 1}
-	if !head.Known { // what comes first is taken
+	if !head.Known { // accept the first generation that arrives
 		j.Generation.Generation = b.Generation
 		out.Generation = b.Generation
 	}
 	if b.Generation != j.Generation.Generation {
 		return out, judgeOther(ctx, tx, m, head, b)
 	}
+	// Check the signed root before anything is written.
 	grown, err := judge(ctx, tx, m, j, b)
 	if err != nil || grown == nil {
 		return out, err
@@ -155,6 +160,7 @@ func (l *Ledger) take(ctx context.Context, tx *store.Tx, m policy.MachineID, b o
 			return out, err
 		}
 	}
+	// Store only the records that the ledger lacks.
 	skip := int(head.Seq + 1 - b.first())
 	if err := keep(ctx, tx, j.id, b, skip); err != nil {
 		return out, err
@@ -165,7 +171,7 @@ func (l *Ledger) take(ctx context.Context, tx *store.Tx, m policy.MachineID, b o
 	return Taken{Head: Head{b.c.Size, b.c.Root, b.Generation, true}, Want: b.c.Size + 1, New: len(b.records) - skip}, nil
 }
 
-// judgeOther refuses a batch of another journal than the one that is taken, unless it is held already.
+// judgeOther rejects a batch of another journal than the current one, unless its records are already in the ledger.
 func judgeOther(ctx context.Context, tx *store.Tx, m policy.MachineID, head Head, b opened) error {
 	again, err := isHeldBefore(ctx, tx, m, b)
 	switch {
@@ -176,16 +182,16 @@ func judgeOther(ctx context.Context, tx *store.Tx, m policy.MachineID, head Head
 	}
 	return refuse(
 		OtherGeneration,
-		"%s signed records of the journal's generation %q, want %q: the journal began anew, or an old one came back",
+		"%s signed records of the journal's generation %q, want %q: new journal, or an old one was restored",
 		m,
 		string(b.Generation),
 		string(head.Generation),
 	)
 }
 
-// isHeldBefore reports whether a batch of a journal that another one took the place of holds nothing new: somebody
-// replays it, or it was on its way for long. Anybody at the broker could otherwise have the machine's records shown as
-// refused.
+// isHeldBefore reports whether a batch of an earlier journal contains only records that the ledger has: a late or
+// replayed message. Without this exception, anyone at the broker could replay a message and make the machine's records
+// appear as rejected.
 func isHeldBefore(ctx context.Context, tx *store.Tx, m policy.MachineID, b opened) (bool, error) {
 	j, err := journalOf(ctx, tx, m, b.Generation)
 	if err != nil || j.id == 0 {
@@ -199,8 +205,8 @@ func isHeldBefore(ctx context.Context, tx *store.Tx, m policy.MachineID, b opene
 	return err == nil && grown == nil, nil
 }
 
-// openAll opens batches on all processors: reading JSON, hashing records and verifying signatures takes a third of the
-// time. What cannot be opened has its error in out.
+// openAll decodes batches on all processors: JSON, hashes and signatures take a third of the time. Errors are stored in
+// out.
 func (l *Ledger) openAll(batches []Batch, out []Result) []opened {
 	good := make([]opened, len(batches))
 	var next atomic.Int64
@@ -218,7 +224,7 @@ func (l *Ledger) openAll(batches []Batch, out []Result) []opened {
 	return good
 }
 
-// open judges what can be judged without the database.
+// open makes all checks that need no database.
 func (l *Ledger) open(m policy.MachineID, data []byte) (o opened, err error) {
 	site := l.site.ID()
 	key, ok := l.key(m)
@@ -233,7 +239,7 @@ func (l *Ledger) open(m policy.MachineID, data []byte) (o opened, err error) {
 		if r := &records[i]; r.Site != site || r.Machine != m {
 			return o, refuse(
 				OtherMachine,
-				"record %d is %.64s/%.64s's, on the topic of %s/%s",
+				"record %d belongs to %.64s/%.64s, but arrived on the topic of %s/%s",
 				r.Seq,
 				r.Site,
 				r.Machine,
@@ -247,7 +253,7 @@ func (l *Ledger) open(m policy.MachineID, data []byte) (o opened, err error) {
 		return o, refuse(BadCheckpoint, "%v", err)
 	}
 	if last := records[len(records)-1].Seq; c.Size != last {
-		return o, refuse(BadCheckpoint, "it is of %d records, the batch ends with %d", c.Size, last)
+		return o, refuse(BadCheckpoint, "checkpoint covers %d records, batch ends at %d", c.Size, last)
 	}
 	o = opened{Batch: b, records: records, c: c, leaves: make([]tlog.Hash, len(records))}
 	for i, r := range b.Records {
@@ -256,7 +262,8 @@ func (l *Ledger) open(m policy.MachineID, data []byte) (o opened, err error) {
 	return o, nil
 }
 
-// opened is a batch whose signature is its machine's. Whether its records continue the journal is not known yet.
+// opened is a batch with a valid signature of its machine. It is still unknown whether its records continue the
+// journal.
 type opened struct {
 	wire.Batch
 	records []wire.Record
@@ -264,36 +271,39 @@ type opened struct {
 	c       wire.Checkpoint
 }
 
+// first returns the sequence number of the first record. A batch has at least one record (wire.ParseBatch).
 func (o opened) first() uint64 { return o.records[0].Seq }
 
-// growth is what a batch adds to a journal's tree.
+// growth is the addition of a batch to a journal's tree.
 type growth struct {
-	edge
-	nodes []node
+	tree  edge   // the tree with the batch
+	nodes []node // the hashes that the batch adds and that are stored
 }
 
-// judge grows the tree by the batch and compares its root with the one signed. It returns what the batch adds; nil: all
-// of the batch is held already.
+// judge adds the batch to the tree and compares the new root with the signed one. It returns the additions, or nil if
+// the ledger already has all records of the batch.
 func judge(ctx context.Context, q queryer, m policy.MachineID, j journal, b opened) (*growth, error) {
 	first, size := b.first(), j.Records
 	if first > size+1 {
-		return nil, refuse(Gap, "it begins with record %d, %d is wanted", first, size+1)
+		return nil, refuse(Gap, "batch begins with record %d, want record %d", first, size+1)
 	}
 	t := newTree(ctx, q, m, j.id)
 	var out growth
 	var err error
+	// Start from the stored edge, or rebuild an earlier edge where the batch overlaps the held records.
 	if first == size+1 {
-		out.edge, err = j.grown()
+		out.tree, err = j.grown()
 	} else {
-		out.edge, err = t.edgeAt(int64(first - 1))
+		out.tree, err = t.edgeAt(int64(first - 1))
 	}
 	if err != nil {
 		return nil, err
 	}
 	differs := uint64(0)
+	// Add all leaves. Among the held records, note the first that is not equal to the record of the batch.
 	for i, leaf := range b.leaves {
 		seq := first + uint64(i)
-		out.add(leaf, func(n node) {
+		out.tree.add(leaf, func(n node) {
 			if seq > size {
 				out.nodes = append(out.nodes, n)
 			}
@@ -312,44 +322,45 @@ func judge(ctx context.Context, q queryer, m policy.MachineID, j journal, b open
 	return out.verdict(m, b, size, differs)
 }
 
-// verdict compares the root with the one that the machine signed. differs is the first record that is not the one held;
-// 0: none. nil, nil: nothing is new.
+// verdict compares the root with the signed one. differs is the sequence number of the first record that is not equal
+// to the held one; 0: all are equal. verdict returns nil, nil if the batch has no new record.
 func (g *growth) verdict(m policy.MachineID, b opened, size, differs uint64) (*growth, error) {
-	root, err := g.root()
+	root, err := g.tree.root()
 	switch {
 	case err != nil:
 		return nil, err
 	case root != b.c.Root:
 		return nil, refuse(
 			WrongRoot,
-			"with what is held, the records up to %d do not give the root that %s signed",
+			"records up to %d, with those already held, do not match the root signed by %s",
 			b.c.Size,
 			m,
 		)
 	case differs > 0 && b.c.Size <= size:
 		return nil, refuse(
 			RolledBack,
-			"%s signed a journal of %d records whose record %d is not the one held; %d are held",
+			"%s signed a journal of %d records, but record %d differs from the ledger's copy of %d records",
 			m,
 			b.c.Size,
 			differs,
 			size,
 		)
 	case differs > 0:
-		return nil, refuse(Forked, "%s signed a journal whose record %d is not the one held", m, differs)
+		return nil, refuse(Forked, "%s signed a longer journal, but record %d differs from the ledger's copy", m, differs)
 	case b.c.Size <= size:
 		return nil, nil
 	}
 	return g, nil
 }
 
-// stored is a record as it is stored.
+// stored is a record in the form of a database row.
 type stored struct {
 	*wire.Record
 	wire.Leafed
 	leaf tlog.Hash
 }
 
+// values appends the values of the columns that differ between the rows of an insert.
 func (s *stored) values(to []any) []any {
 	return append(
 		to,
@@ -364,7 +375,7 @@ func (s *stored) values(to []any) []any {
 	)
 }
 
-// keep stores the records of a batch from the skipped ones on.
+// keep stores the records of a batch, without the first skip records, which the ledger already has.
 func keep(ctx context.Context, tx *store.Tx, journal int64, b opened, skip int) error {
 	all := make([]stored, 0, len(b.records))
 	for i := skip; i < len(b.records); i++ {
@@ -373,11 +384,11 @@ func keep(ctx context.Context, tx *store.Tx, journal int64, b opened, skip int) 
 	return keepRecords(ctx, tx, journal, all)
 }
 
-// insertMany is how many records a statement stores: with ten, the cost of a call hardly counts beside that of the
-// rows.
+// insertMany is the number of records in one INSERT statement: with ten, the cost of the call is small beside the cost
+// of the rows.
 const insertMany = 10
 
-// keepRecords stores records, ten to a statement as far as they go.
+// keepRecords stores records, ten at a time, and the remainder one by one.
 func keepRecords(ctx context.Context, tx *store.Tx, journal int64, all []stored) error {
 	args := append(make([]any, 0, 1+8*insertMany), journal)
 	for ; len(all) >= insertMany; all = all[insertMany:] {
@@ -416,7 +427,7 @@ func keepRecords(ctx context.Context, tx *store.Tx, journal int64, all []stored)
 	return nil
 }
 
-// keep stores the tree as it has grown, and the machine's word on it.
+// keep stores the new hashes of the tree and the checkpoint that the machine signed.
 func (g *growth) keep(ctx context.Context, tx *store.Tx, journal int64, root tlog.Hash, signed string) error {
 	for _, n := range g.nodes {
 		_, err := tx.Exec(
@@ -435,9 +446,9 @@ func (g *growth) keep(ctx context.Context, tx *store.Tx, journal int64, root tlo
 		ctx,
 		"UPDATE ledger_journals SET size = $3, root = $4, edge = $5, note = $6 WHERE site = $1 AND journal = $2",
 		journal,
-		g.size,
+		g.tree.size,
 		root[:],
-		g.bytes(),
+		g.tree.bytes(),
 		[]byte(signed),
 	)
 	return err

@@ -18,19 +18,19 @@ import (
 	"portillon/wire"
 )
 
-// takenSuffix is what the name of a ledger.db ends with once its records are in the database.
+// takenSuffix is appended to the name of a ledger.db after its records are in the database.
 const takenSuffix = ".taken-over"
 
-// TakeOver copies the records of the ledger.db at path into the database, in one transaction, and moves the file aside
-// (ledger.db.taken-over). It returns how many records were new. Each journal's tree is calculated from its records and
-// compared with the machine's signed checkpoint. A power cut leaves the file and the database as they were, or the
-// records in the database, where the next call finds them. Without a file it does nothing; a file of another kind, of
-// another site, or damaged, stays as it is, with an error.
+// TakeOver copies the records of the ledger.db at path into the database, in one transaction, and renames the file to
+// ledger.db.taken-over. It returns the number of new records. TakeOver calculates each journal's tree from its records
+// and compares it with the checkpoint that the machine signed. After a power cut, either nothing has changed, or the
+// records are in the database and the next call finds them there. Without a file TakeOver does nothing. A file of
+// another kind or site, or a damaged file, stays unchanged and causes an error.
 func (l *Ledger) TakeOver(ctx context.Context, path string) (records uint64, err error) {
 	old, err := openOld(path, l.site.ID())
 	if err == nil && old == nil {
 		if _, serr := os.Stat(path); serr == nil && path != l.site.Path() {
-			err = errors.New("the file is no ledger")
+			err = errors.New("the file is not a ledger")
 		}
 	}
 	if err == nil && old != nil {
@@ -51,6 +51,7 @@ func (l *Ledger) TakeOver(ctx context.Context, path string) (records uint64, err
 	return records, setAside(path)
 }
 
+// takeOver copies all journals in one transaction.
 func (l *Ledger) takeOver(ctx context.Context, old *store.Site) (records uint64, err error) {
 	journals, err := oldJournals(ctx, old)
 	if err != nil {
@@ -71,7 +72,7 @@ func (l *Ledger) takeOver(ctx context.Context, old *store.Site) (records uint64,
 	return records, err
 }
 
-// takeJournal copies what the database does not hold of a journal.
+// takeJournal copies the records of a journal that the database lacks, and returns their number.
 func (l *Ledger) takeJournal(ctx context.Context, tx *store.Tx, old *store.Site, j oldJournal) (uint64, error) {
 	if err := l.checkOld(j); err != nil {
 		return 0, err
@@ -89,6 +90,7 @@ func (l *Ledger) takeJournal(ctx context.Context, tx *store.Tx, old *store.Site,
 			return 0, err
 		}
 	}
+	// The database has all records already, after a power cut: compare the roots only.
 	if held.Records >= j.Records {
 		if j.Records == 0 {
 			return 0, nil
@@ -103,17 +105,17 @@ func (l *Ledger) takeJournal(ctx context.Context, tx *store.Tx, old *store.Site,
 	if err != nil {
 		return 0, err
 	}
-	g := growth{edge: e}
+	g := growth{tree: e}
 	if err := g.copyRecords(ctx, tx, old, held, j); err != nil {
 		return 0, err
 	}
-	if err := wantRoot(g.edge, j); err != nil {
+	if err := wantRoot(g.tree, j); err != nil {
 		return 0, err
 	}
 	return j.Records - held.Records, g.keep(ctx, tx, held.id, tlog.Hash(j.root), string(j.note))
 }
 
-// checkOld checks that the machine signed the root of the journal, where its key is still in hub.yaml.
+// checkOld checks that the machine signed the journal's root, if its key is still in hub.yaml.
 func (l *Ledger) checkOld(j oldJournal) error {
 	key, ok := l.key(j.machine)
 	if j.Records == 0 || !ok {
@@ -124,7 +126,7 @@ func (l *Ledger) checkOld(j oldJournal) error {
 		return err
 	}
 	if c.Size != j.Records || !bytes.Equal(c.Root[:], j.root) {
-		return fmt.Errorf("checkpoint covers %d records, the ledger names %d", c.Size, j.Records)
+		return fmt.Errorf("checkpoint covers %d records, ledger lists %d", c.Size, j.Records)
 	}
 	return nil
 }
@@ -136,12 +138,12 @@ func wantRoot(e edge, j oldJournal) error {
 		return err
 	}
 	if !bytes.Equal(root[:], j.root) {
-		return fmt.Errorf("the first %d records do not give the root that the machine signed", j.Records)
+		return fmt.Errorf("the first %d records do not match the root that the machine signed", j.Records)
 	}
 	return nil
 }
 
-// copyRecords copies the records of j behind those that are held, and grows the tree by them.
+// copyRecords copies the records of j that follow the held ones, and adds them to the tree.
 func (g *growth) copyRecords(ctx context.Context, tx *store.Tx, old *store.Site, held journal, j oldJournal) error {
 	rows, err := old.Query(
 		ctx,
@@ -166,11 +168,12 @@ func (g *growth) copyRecords(ctx context.Context, tx *store.Tx, old *store.Site,
 		if err != nil {
 			return err
 		}
-		if seq != g.size+1 || r.Seq != uint64(seq) || r.Machine != j.machine || len(salt) != len(wire.Salt{}) {
-			return fmt.Errorf("record %d of %.64s stands in the place of record %d of %s", r.Seq, r.Machine, g.size+1, j.machine)
+		if seq != g.tree.size+1 || r.Seq != uint64(seq) || r.Machine != j.machine || len(salt) != len(wire.Salt{}) {
+			return fmt.Errorf("found record %d of %.64s, want record %d of %s", r.Seq, r.Machine, g.tree.size+1,
+				j.machine)
 		}
 		leaf := wire.Leaf(wire.Salt(salt), record)
-		g.add(leaf, func(n node) { g.nodes = append(g.nodes, n) })
+		g.tree.add(leaf, func(n node) { g.nodes = append(g.nodes, n) })
 		if some = append(some, stored{&r, wire.Leafed{Salt: wire.Salt(salt), Record: record}, leaf}); len(some) < insertMany {
 			continue
 		}
@@ -185,13 +188,13 @@ func (g *growth) copyRecords(ctx context.Context, tx *store.Tx, old *store.Site,
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	if g.size != int64(j.Records) {
-		return fmt.Errorf("the ledger holds %d records, its checkpoint covers %d", g.size, j.Records)
+	if g.tree.size != int64(j.Records) {
+		return fmt.Errorf("ledger has %d records, checkpoint covers %d", g.tree.size, j.Records)
 	}
 	return nil
 }
 
-// setAside moves a ledger.db whose records are in the database to another name, with what stands in its log.
+// setAside renames a ledger.db after its records are in the database. The content of its log goes into the file first.
 func setAside(path string) error {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -202,7 +205,7 @@ func setAside(path string) error {
 	if err != nil {
 		return err
 	}
-	// In the mode "delete" a database is one file, without a log (sqlite.org/wal.html §3).
+	// In the journal mode DELETE a database is a single file, without a log (sqlite.org/wal.html, section 3).
 	_, err = db.Exec("PRAGMA journal_mode = DELETE")
 	if err = errors.Join(err, db.Close()); err != nil {
 		return fmt.Errorf("set %s aside: %w", path, err)
@@ -210,6 +213,7 @@ func setAside(path string) error {
 	if err := os.Rename(path, path+takenSuffix); err != nil {
 		return err
 	}
+	// Sync the folder, so that the new name survives a power cut.
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err
@@ -217,7 +221,7 @@ func setAside(path string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// CopyOld copies a ledger.db, with what stands in its log, to a file that must not be there.
+// CopyOld copies a ledger.db, including the content of its log, to a file that must not exist yet.
 func CopyOld(ctx context.Context, path, to string) error {
 	abs, err := filepath.Abs(path)
 	if err != nil {

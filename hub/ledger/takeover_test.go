@@ -18,7 +18,7 @@ import (
 	"portillon/wire"
 )
 
-// oldLedger is a ledger.db that a hub of before portillon.db wrote: form 1 by commit 80f842b, form 2 by fba9679.
+// oldLedger is a ledger.db written by a hub from before portillon.db: form 1 by commit 80f842b, form 2 by fba9679.
 type oldLedger struct {
 	commit   string
 	journals map[policy.MachineID][]ledger.Generation // without roots
@@ -38,7 +38,7 @@ func oldLedgers() []oldLedger {
 	}
 }
 
-// copyTo puts the file into a folder of its own.
+// copyTo copies the file into a new folder.
 func (o oldLedger) copyTo(t *testing.T) (path string, keys ledger.Keys) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata", o.commit, "ledger.db"))
@@ -62,7 +62,7 @@ func (o oldLedger) copyTo(t *testing.T) (path string, keys ledger.Keys) {
 	return path, keys
 }
 
-// want reads everything that the ledger holds, and proves each record with its machine's signature.
+// want reads all records in the ledger, and verifies each record with its machine's signature.
 func (o oldLedger) want(t *testing.T, l *ledger.Ledger, keys ledger.Keys) {
 	t.Helper()
 	for m, want := range o.journals {
@@ -104,7 +104,7 @@ func (o oldLedger) want(t *testing.T, l *ledger.Ledger, keys ledger.Keys) {
 	}
 }
 
-func TestOldLedgersAreReadAsTheyAre(t *testing.T) {
+func TestOldLedgersAreReadWithoutChange(t *testing.T) {
 	for _, o := range oldLedgers() {
 		path, keys := o.copyTo(t)
 		before, _ := os.ReadFile(path)
@@ -131,11 +131,11 @@ func TestOldLedgersAreReadAsTheyAre(t *testing.T) {
 	}
 }
 
-func TestOldLedgersAreTakenOverOnceAndGoOn(t *testing.T) {
+func TestOldLedgersAreImportedOnceAndGrowAfterwards(t *testing.T) {
 	for _, o := range oldLedgers() {
 		path, keys := o.copyTo(t)
 		before, _ := os.ReadFile(path)
-		for range 2 { // the second time there is nothing to take over
+		for range 2 { // the second time, all records are in the database already
 			l, err := ledger.Open(filepath.Join(filepath.Dir(path), "portillon.db"), "biklab", keys)
 			if err != nil {
 				t.Fatal(err)
@@ -149,11 +149,11 @@ func TestOldLedgersAreTakenOverOnceAndGoOn(t *testing.T) {
 		if !slices.Equal(names, []string{path + ".taken-over"}) {
 			t.Errorf("the old ledger's files are %v", names)
 		}
-		// A hub that lost its power before it moved the file finds the records in the database.
+		// Power lost before the file was renamed: the records are in the database already.
 		if err := os.WriteFile(path, before, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		l, err := ledger.Open(path, "biklab", keys) // as a tool does that was given the old name
+		l, err := ledger.Open(path, "biklab", keys) // like a tool that was given the old name
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -165,7 +165,7 @@ func TestOldLedgersAreTakenOverOnceAndGoOn(t *testing.T) {
 		if taken, err := l.Take("laser", more); err != nil || taken.Seq != o.nextEnds || taken.New != 2 {
 			t.Errorf("the machine's next batch: %+v, %v", taken, err)
 		}
-		// Nor does it matter that the database has gone on.
+		// The same, after the database has received more records.
 		if err := os.WriteFile(path, before, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -178,19 +178,20 @@ func TestOldLedgersAreTakenOverOnceAndGoOn(t *testing.T) {
 	}
 }
 
-// What an old ledger holds must be what its machines signed. Otherwise nothing of it enters, and it stays as it is.
-func TestOldLedgersThatWereChangedAreNotTakenOver(t *testing.T) {
+// The records of an old ledger must match the machines' signatures. Otherwise none is imported, and the file stays
+// unchanged.
+func TestAlteredOldLedgersAreNotImported(t *testing.T) {
 	o := oldLedgers()[1]
 	for change, says := range map[string]string{
-		"UPDATE records SET salt = zeroblob(16) WHERE machine = 'vinyl' AND seq = 2": "do not give the root",
+		"UPDATE records SET salt = zeroblob(16) WHERE machine = 'vinyl' AND seq = 2": "do not match the root",
 		"DELETE FROM records WHERE machine = 'vinyl' AND seq = 3":                    "checkpoint covers 3",
-		"DELETE FROM records WHERE machine = 'vinyl' AND seq = 2":                    "in the place of record 2",
+		"DELETE FROM records WHERE machine = 'vinyl' AND seq = 2":                    "want record 2",
 		"UPDATE checkpoints SET size = 269 WHERE size = 270":                         "checkpoint covers 270",
 		"UPDATE checkpoints SET note = (SELECT note FROM checkpoints WHERE machine = 'laser' LIMIT 1) WHERE machine = " +
 			"'vinyl'": "checkpoint",
 		"UPDATE site SET id = 'elsewhere'":          `"elsewhere"`,
 		"PRAGMA user_version = 3":                   "form 3",
-		"PRAGMA application_id = 7":                 "no ledger",
+		"PRAGMA application_id = 7":                 "not a ledger",
 		"DROP TABLE hashes; DROP TABLE checkpoints": "no such table",
 	} {
 		path, keys := o.copyTo(t)

@@ -10,16 +10,16 @@ import (
 	"portillon/policy"
 )
 
-// tile is the hashes of 256 neighbours of a stored level, from place block*256 on; fewer at the end of a journal.
+// tile identifies 256 consecutive hashes of a stored level, beginning at place block*256. The last tile may be shorter.
 type tile struct {
 	level int
 	block int64
 }
 
-// maxTiles bounds the tiles that a tree keeps in memory, of 8 KB each.
+// maxTiles is the maximum number of tiles in memory. A tile has 8 KB.
 const maxTiles = 64
 
-// tree reads the hashes of a journal's stored tree. It belongs to one transaction.
+// tree reads the hashes of a journal's stored tree. A tree must not be used after its transaction.
 type tree struct {
 	ctx     context.Context
 	q       queryer
@@ -28,11 +28,12 @@ type tree struct {
 	tiles   map[tile][]tlog.Hash
 }
 
+// newTree reads the hashes of one journal's tree. Hashes that were read are kept for the tree's life.
 func newTree(ctx context.Context, q queryer, m policy.MachineID, journal int64) *tree {
 	return &tree{ctx: ctx, q: q, m: m, journal: journal, tiles: map[tile][]tlog.Hash{}}
 }
 
-// load reads a tile: leaves stand beside their records, the hashes of levels 8, 16, … in a table of their own.
+// load reads a tile. The leaves are stored with their records, the hashes of levels 8, 16, … in ledger_hashes.
 func (t *tree) load(id tile) ([]tlog.Hash, error) {
 	if hashes, ok := t.tiles[id]; ok {
 		return hashes, nil
@@ -65,7 +66,7 @@ func (t *tree) load(id tile) ([]tlog.Hash, error) {
 			return nil, err
 		}
 		if place != first+int64(len(out)) || len(b) != tlog.HashSize {
-			break // what follows is missing
+			break // the following hashes are missing
 		}
 		out = append(out, tlog.Hash(b))
 	}
@@ -79,10 +80,10 @@ func (t *tree) load(id tile) ([]tlog.Hash, error) {
 	return out, nil
 }
 
-// hash is that of the complete subtree at a level and place.
+// hash returns the hash of the complete subtree at a level and place.
 func (t *tree) hash(level int, place int64) (tlog.Hash, error) {
 	up := level % tileLevels
-	first := place << up // of the hashes below, at the stored level
+	first := place << up // place of the first hash at the stored level below
 	id := tile{level - up, first >> tileLevels}
 	hashes, err := t.load(id)
 	if err != nil {
@@ -90,12 +91,12 @@ func (t *tree) hash(level int, place int64) (tlog.Hash, error) {
 	}
 	at := int(first - id.block<<tileLevels)
 	if at+1<<up > len(hashes) {
-		return tlog.Hash{}, fmt.Errorf("hash %d of level %d of %s is not there: the ledger is torn", place, level, t.m)
+		return tlog.Hash{}, fmt.Errorf("hash %d of level %d of %s is missing: corrupt ledger", place, level, t.m)
 	}
 	return fold(hashes[at : at+1<<up]), nil
 }
 
-// fold is the hash over the leaves of a complete subtree.
+// fold returns the root over the leaves of a complete subtree.
 func fold(hashes []tlog.Hash) tlog.Hash {
 	if len(hashes) == 1 {
 		return hashes[0]
@@ -104,7 +105,7 @@ func fold(hashes []tlog.Hash) tlog.Hash {
 	return tlog.NodeHash(fold(hashes[:half]), fold(hashes[half:]))
 }
 
-// edgeAt is the edge of the tree's first size records.
+// edgeAt returns the edge of the tree over the first size records.
 func (t *tree) edgeAt(size int64) (edge, error) {
 	e := edge{size: size}
 	for level := 62; level >= 0; level-- {
@@ -120,7 +121,7 @@ func (t *tree) edgeAt(size int64) (edge, error) {
 	return e, nil
 }
 
-// ReadHashes is tlog's way to read the tree.
+// ReadHashes implements tlog.HashReader.
 func (t *tree) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	out := make([]tlog.Hash, len(indexes))
 	for i, x := range indexes {

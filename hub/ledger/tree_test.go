@@ -13,8 +13,8 @@ import (
 	"portillon/wire"
 )
 
-// A torn tree must refuse, not acknowledge, and not accuse the machine.
-func TestLedgerThatLostHashesSaysSo(t *testing.T) {
+// A damaged tree must cause an error: neither an acknowledgement, nor a refusal that blames the machine.
+func TestMissingHashesAreReportedAsCorruptLedger(t *testing.T) {
 	for change, batch := range map[string]uint64{
 		"UPDATE ledger_journals SET edge = x''":                    601,
 		"UPDATE ledger_journals SET edge = zeroblob(length(edge))": 601,
@@ -29,21 +29,22 @@ func TestLedgerThatLostHashesSaysSo(t *testing.T) {
 			take(t, l, m, first, first+199)
 		}
 		exec(t, path, change)
-		if _, err := l.Take("laser", m.Data(batch, 610)); err == nil || !strings.Contains(err.Error(), "torn") {
+		if _, err := l.Take("laser", m.Data(batch, 610)); err == nil || !strings.Contains(err.Error(), "corrupt") {
 			t.Errorf("%s: %v", change, err)
 		}
 	}
 }
 
-// The tree is stored in part. A batch may begin anywhere in what is held, and a journal be proven at each size.
-func TestTreeOfLongJournalsIsCutAndProvenAnywhere(t *testing.T) {
+// Only a part of the tree is stored. A batch may begin at any held record, and every size of a journal must be
+// provable.
+func TestLongJournalsAreProvableAtEverySize(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(1100)
 	l := fresh(t, m)
 	for first := uint64(1); first <= 1100; first += 100 {
 		take(t, l, m, first, first+99)
 		for _, from := range []uint64{1, 2, first, first + 50, first - first%256 + 1} {
-			if from+199 < first+99 { // as many as a batch may hold
+			if from+199 < first+99 { // as many as a batch may have
 				from = first
 			}
 			if taken, err := l.Take("laser", m.Data(from, first+99)); err != nil || taken.New != 0 || taken.Seq != first+99 {
@@ -67,8 +68,8 @@ func TestTreeOfLongJournalsIsCutAndProvenAnywhere(t *testing.T) {
 	}
 }
 
-// Batches that are taken together are judged as one after the other.
-func TestBatchesTakenTogetherAreJudgedInTurn(t *testing.T) {
+// Batches in one call are checked one after the other.
+func TestBatchesOfOneCallAreCheckedInOrder(t *testing.T) {
 	a, b := ledgertest.New(t, "biklab", "laser"), ledgertest.New(t, "biklab", "vinyl")
 	a.Fill(30)
 	b.Fill(10)
@@ -94,8 +95,8 @@ func TestBatchesTakenTogetherAreJudgedInTurn(t *testing.T) {
 	}
 }
 
-// Two sites in one database do not see each other's journals, also of machines that have the same id.
-func TestSitesInOneDatabaseHoldTheirOwnRecords(t *testing.T) {
+// Two sites in one database do not see each other's journals, even of machines with the same id.
+func TestSitesInOneDatabaseAreSeparate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "portillon.db")
 	here, there := ledgertest.New(t, "biklab", "laser"), ledgertest.New(t, "elsewhere", "laser")
 	here.Fill(4)
@@ -126,7 +127,7 @@ func TestSitesInOneDatabaseHoldTheirOwnRecords(t *testing.T) {
 	}
 }
 
-func FuzzTakeNeverKeepsWhatIsNotSigned(f *testing.F) {
+func FuzzTakeStoresOnlySignedRecords(f *testing.F) {
 	m := ledgertest.New(f, "biklab", "laser")
 	m.Fill(3)
 	f.Add([]byte(`{"records":[],"checkpoint":""}`))

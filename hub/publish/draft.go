@@ -10,28 +10,41 @@ import (
 
 	"portillon/hub/actor"
 	"portillon/hub/fault"
+	"portillon/hub/store"
 	"portillon/policy"
 	"portillon/policy/analysis"
 	policyfile "portillon/policy/file"
 	"portillon/yamlfile"
 )
 
-// fileName stands in faults; the reader is told lines, not files.
+// fileName is the name that parsing needs; an answer names only lines.
 const fileName = "policy.yaml"
 
-// Draft checks a text, and compares it with the policy in force. Those who may not read the list of members see what
-// changes, and not for whom.
-func (s *Service) Draft(ctx context.Context, a actor.Actor, text string) (Draft, error) {
+// Drafts checks policy texts that are not in force.
+type Drafts struct {
+	site     *store.Site
+	now      func() time.Time
+	language func(context.Context) policy.Language // of the words of an answer; nil: the policy's
+	// holders is Options.Holders.
+	holders func(ctx context.Context, before, after *policy.Policy) (all []Holder, unknown []string, err error)
+	// turn holds one entry while a policy is analysed: an analysis may take seconds of a processor.
+	turn chan struct{}
+}
+
+// Check finds the faults of a text, and compares the text with the policy in force. An actor who may not read the list
+// of members gets the changes without the members' names.
+func (s *Drafts) Check(ctx context.Context, a actor.Actor, text string) (Draft, error) {
 	if err := a.May(actor.ReadPolicy, actor.Target{}); err != nil {
 		return Draft{}, err
 	}
-	if err := s.analyse(ctx); err != nil {
+	release, err := s.takeTurn(ctx)
+	if err != nil {
 		return Draft{}, err
 	}
-	defer func() { <-s.analysis }()
+	defer release()
 	c := s.check(ctx, text)
 	out := Draft{Faults: c.faults, Warnings: c.warnings}
-	current, err := s.inForce(ctx)
+	current, err := inForce(ctx, s.site)
 	if err != nil {
 		return Draft{}, err
 	}
@@ -51,22 +64,23 @@ func (s *Service) Draft(ctx context.Context, a actor.Actor, text string) (Draft,
 	return out, nil
 }
 
-// analyse waits for its turn: one policy is analysed at a time. Whoever gets one gives it back to s.analysis.
-func (s *Service) analyse(ctx context.Context) error {
+// takeTurn waits until no other policy is analysed. The caller ends its turn with release.
+func (s *Drafts) takeTurn(ctx context.Context) (release func(), err error) {
 	select {
-	case s.analysis <- struct{}{}:
-		return nil
+	case s.turn <- struct{}{}:
+		return func() { <-s.turn }, nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
 }
 
 // publishable is the policy of a text without faults, or *fault.Invalid with all of them.
-func (s *Service) publishable(ctx context.Context, text string) (*policy.Policy, error) {
-	if err := s.analyse(ctx); err != nil {
+func (s *Drafts) publishable(ctx context.Context, text string) (*policy.Policy, error) {
+	release, err := s.takeTurn(ctx)
+	if err != nil {
 		return nil, err
 	}
-	defer func() { <-s.analysis }()
+	defer release()
 	c := s.check(ctx, text)
 	if len(c.faults) == 0 {
 		return c.policy, nil
@@ -79,8 +93,8 @@ func (s *Service) publishable(ctx context.Context, text string) (*policy.Policy,
 }
 
 // policyOf reads a published version. Where there is none, or it cannot be read, it is a policy that lets nobody in.
-func (s *Service) policyOf(v version) (*policy.Policy, error) {
-	nobody := &policy.Policy{Model: policy.Model{Site: s.o.Site.ID(), Zone: time.UTC}}
+func (s *Drafts) policyOf(v version) (*policy.Policy, error) {
+	nobody := &policy.Policy{Model: policy.Model{Site: s.site.ID(), Zone: time.UTC}}
 	if v.Number == 0 {
 		return nobody, nil
 	}
@@ -91,6 +105,14 @@ func (s *Service) policyOf(v version) (*policy.Policy, error) {
 	return p, nil
 }
 
+// languageOf is the language of the words for the person who asks.
+func (s *Drafts) languageOf(ctx context.Context, p *policy.Policy) policy.Language {
+	if s.language != nil {
+		return s.language(ctx)
+	}
+	return p.Language
+}
+
 // checked is what is found of a text by itself.
 type checked struct {
 	policy   *policy.Policy // nil: it cannot be read
@@ -99,20 +121,20 @@ type checked struct {
 }
 
 // check reads a text and tries its tests, its invariants and the laws of every policy.
-func (s *Service) check(ctx context.Context, text string) (c checked) {
+func (s *Drafts) check(ctx context.Context, text string) (c checked) {
 	p, err := policyfile.Parse(fileName, []byte(text))
 	if err != nil {
 		c.faults = faultsOf(err)
 		return c
 	}
 	c.policy = p
-	l := s.language(ctx, p)
+	l := s.languageOf(ctx, p)
 	wrong, odd := newNotes(text), newNotes(text)
-	if p.Site != s.o.Site.ID() {
-		wrong.at(fmt.Sprintf("site: %s", s.o.Site.ID()), fmt.Sprintf(policy.Text{FR: "cette politique est celle du site %q",
+	if p.Site != s.site.ID() {
+		wrong.at(fmt.Sprintf("site: %s", s.site.ID()), fmt.Sprintf(policy.Text{FR: "cette politique est celle du site %q",
 			EN: "this policy is of the site %q"}.In(l), p.Site), "site")
 	}
-	now := s.o.Now()
+	now := s.now()
 	for i, r := range policyfile.RunTests(p) {
 		if r.Problem != (policy.Text{}) {
 			wrong.at("", quoted(r.Test.Name, l)+r.Problem.In(l), "tests", i)
@@ -171,6 +193,7 @@ func faultsOf(err error) (out []Fault) {
 // notes are faults that are found after a text was read, with their places in it.
 type notes struct{ d *yamlfile.Doc }
 
+// newNotes reads a text once more, for the places of its keys.
 func newNotes(text string) notes { return notes{yamlfile.Parse(fileName, []byte(text))} }
 
 // at notes a fault at a path of keys and indices from 0. Where a part of the path is not there, the fault is of what
@@ -195,6 +218,7 @@ func (n notes) at(hint, problem string, path ...any) {
 	x.Fault(hint, "%s", problem)
 }
 
+// faults are all faults that were noted, in the order of their places.
 func (n notes) faults() []Fault {
 	err := n.d.Err()
 	if err == nil {
@@ -203,7 +227,7 @@ func (n notes) faults() []Fault {
 	return faultsOf(err)
 }
 
-// pathOf is where the rule of a warning stands.
+// pathOf is the path of a warning's rule in the policy file.
 func pathOf(w analysis.Warning) []any {
 	switch {
 	case w.Badge != "":
@@ -214,6 +238,7 @@ func pathOf(w analysis.Warning) []any {
 	return []any{"machines", string(w.Machine), "grants", w.Grant}
 }
 
+// quoted is the name of a rule, as the beginning of a sentence about the rule.
 func quoted(name string, l policy.Language) string {
 	return policy.Text{FR: "« " + name + " » : ", EN: "“" + name + "”: "}.In(l)
 }

@@ -36,7 +36,7 @@ func withMembers(b *bench) {
 
 func (b *bench) draft(a actor.Actor, text string) publish.Draft {
 	b.t.Helper()
-	d, err := b.s.Draft(b.ctx, a, text)
+	d, err := b.s.Drafts.Check(b.ctx, a, text)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -53,7 +53,10 @@ const never = `never:
   - { name: "nobody without a badge", role: user, without: vinyl-user, on: laser }
 `
 
-func TestADraftsFaultsHaveTheirPlaces(t *testing.T) {
+func TestDraftFaultsHaveLineAndColumn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: compiles and compares whole policies")
+	}
 	b := newBench(t, english)
 	for name, c := range map[string]struct {
 		text    string
@@ -85,6 +88,9 @@ func TestADraftsFaultsHaveTheirPlaces(t *testing.T) {
 }
 
 func TestADraftsTestsAreRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: compiles and compares whole policies")
+	}
 	b := newBench(t, english)
 	i := strings.Index(b.text, "expect: allow")
 	if i < 0 {
@@ -101,7 +107,7 @@ func TestADraftsTestsAreRun(t *testing.T) {
 		f.Column == 0 {
 		t.Errorf("%+v", f)
 	}
-	if _, err := b.s.Publish(b.ctx, owner, text, "", 0, nil); !isInvalid(err) {
+	if _, err := b.s.Policies.Publish(b.ctx, owner, text, "", 0, nil); !isInvalid(err) {
 		t.Errorf("published: %v", err)
 	}
 	if d := b.draft(owner, b.text); len(d.Faults) > 0 {
@@ -109,7 +115,7 @@ func TestADraftsTestsAreRun(t *testing.T) {
 	}
 }
 
-func TestADraftWarnsOfRulesThatNobodyMeans(t *testing.T) {
+func TestDraftWarnsOfRulesWithoutEffect(t *testing.T) {
 	b := newBench(t, english)
 	at := strings.Index(b.text, "  laser:\n")
 	if at < 0 {
@@ -127,6 +133,9 @@ func TestADraftWarnsOfRulesThatNobodyMeans(t *testing.T) {
 }
 
 func TestADraftSaysWhoGainsAndWhoLosesWhat(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: compiles and compares whole policies")
+	}
 	b := newBench(t, english, withMembers)
 	d := b.draft(owner, b.text)
 	if d.Effect == nil || d.Same || d.Effect.Gaining != 1 || d.Effect.Losing != 0 || len(d.Effect.Lines) == 0 {
@@ -177,7 +186,7 @@ func TestWordsOfADraftAreInTheLanguageAskedFor(t *testing.T) {
 	}
 }
 
-func TestAnAnalysisThatIsNotWaitedForEnds(t *testing.T) {
+func TestAnalysisEndsWhenTheRequestIsCancelled(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
 	b := newBench(t, func(b *bench) {
 		b.o.Holders = func(context.Context, *policy.Policy, *policy.Policy) ([]publish.Holder, []string, error) {
@@ -188,13 +197,13 @@ func TestAnAnalysisThatIsNotWaitedForEnds(t *testing.T) {
 	})
 	done := make(chan error)
 	go func() {
-		_, err := b.s.Draft(b.ctx, owner, b.text)
+		_, err := b.s.Drafts.Check(b.ctx, owner, b.text)
 		done <- err
 	}()
 	<-entered
 	ctx, cancel := context.WithCancel(b.ctx)
 	cancel()
-	if _, err := b.s.Draft(ctx, owner, b.text); !errors.Is(err, context.Canceled) {
+	if _, err := b.s.Drafts.Check(ctx, owner, b.text); !errors.Is(err, context.Canceled) {
 		t.Errorf("a second analysis at once: %v", err)
 	}
 	close(leave)
@@ -211,7 +220,7 @@ func FuzzDraft(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := s.Draft(t.Context(), owner, text)
+		d, err := s.Drafts.Check(t.Context(), owner, text)
 		if err != nil {
 			t.Fatal(err)
 		}

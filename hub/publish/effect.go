@@ -19,13 +19,13 @@ const (
 )
 
 // effect compares two policies. same says that neither anybody's rights nor any setting differ.
-func (s *Service) effect(
+func (s *Drafts) effect(
 	ctx context.Context,
 	a actor.Actor,
 	before, after *policy.Policy,
 ) (out Effect, same bool, err error) {
 	out = Effect{Gains: []Change{}, Loses: []Change{}, Lines: []string{}}
-	l, now := s.language(ctx, after), s.o.Now()
+	l, now := s.languageOf(ctx, after), s.now()
 	changes, err := analysis.Compare(before, after, now)
 	var flaw *analysis.Flaw
 	if errors.As(err, &flaw) {
@@ -40,8 +40,8 @@ func (s *Service) effect(
 	for _, x := range settings {
 		out.line(settingInWords(x, l))
 	}
-	if s.o.Holders != nil {
-		holders, unknown, err := s.o.Holders(ctx, before, after)
+	if s.holders != nil {
+		holders, unknown, err := s.holders(ctx, before, after)
 		if err != nil {
 			return out, false, err
 		}
@@ -55,6 +55,7 @@ func (s *Service) effect(
 	return out, same, nil
 }
 
+// line adds a line; beyond maxLines it adds none.
 func (e *Effect) line(text string) {
 	if len(e.Lines) < maxLines {
 		e.Lines = append(e.Lines, text)
@@ -65,7 +66,7 @@ func (e *Effect) line(text string) {
 func (e *Effect) members(before, after *policy.Policy, holders []Holder, now time.Time, l policy.Language) {
 	twins := make([]analysis.Twin, 0, len(holders))
 	for _, h := range holders {
-		if h.Before == nil || h.After == nil { // whoever is unknown to either holds nothing there
+		if h.Before == nil || h.After == nil { // a policy that does not know the member gives no rights
 			h = h.whole()
 		}
 		twins = append(twins, analysis.Twin{Before: h.Before, After: h.After})
@@ -124,6 +125,7 @@ func whyInWords(c analysis.MemberChange, l policy.Language) string {
 // longSetting is how long the values of a setting may be to be shown, in bytes; longer ones are keys.
 const longSetting = 300
 
+// settingInWords says how a setting changes, without its values if they are long.
 func settingInWords(s analysis.Setting, l policy.Language) string {
 	say := func(fr, en string) string { return policy.Text{FR: fr, EN: en}.In(l) }
 	switch {

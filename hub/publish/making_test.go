@@ -15,6 +15,9 @@ import (
 
 // What was said of the bundle before is not said of a policy whose bundle is still being made.
 func TestWarningsOfTheBundleBeforeAreNotShownOfANewPolicy(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: compiles and compares whole policies")
+	}
 	var fails atomic.Bool
 	var hold chan struct{}
 	waiting := func(b *bench) {

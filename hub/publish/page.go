@@ -18,6 +18,7 @@ const (
 	maxPage   = 500
 )
 
+// limit is how many entries a page has.
 func (p Page) limit() int {
 	if p.Limit <= 0 {
 		return usualPage

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"portillon/hub/actor"
 	"portillon/hub/fault"
 	"portillon/hub/store"
+	"portillon/policy"
 	policyfile "portillon/policy/file"
 )
 
@@ -26,12 +28,27 @@ const (
 	maxDocuments = 32 << 20 // as wire.MaxChunk
 )
 
-// Current is the policy in force.
-func (s *Service) Current(ctx context.Context, a actor.Actor) (Policy, error) {
+// Policies are the versions of the site's policy.
+type Policies struct {
+	site      *store.Site
+	now       func() time.Time
+	log       *slog.Logger
+	audit     func(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, on, detail string) error
+	drafts    *Drafts // checks a text before it is published
+	documents func(ctx context.Context, p *policy.Policy) ([]byte, error)
+
+	// signer, signedBy and verify are those of Options.
+	signer   Signer
+	signedBy string
+	verify   func(signed []byte) (SignedPolicy, error)
+}
+
+// Current is the policy in force. Where there is none, the error is *fault.NotFound.
+func (s *Policies) Current(ctx context.Context, a actor.Actor) (Policy, error) {
 	if err := a.May(actor.ReadPolicy, actor.Target{}); err != nil {
 		return Policy{}, err
 	}
-	v, err := s.inForce(ctx)
+	v, err := inForce(ctx, s.site)
 	if err != nil {
 		return Policy{}, err
 	}
@@ -42,16 +59,16 @@ func (s *Service) Current(ctx context.Context, a actor.Actor) (Policy, error) {
 }
 
 // Version is the policy of a number, with its text.
-func (s *Service) Version(ctx context.Context, a actor.Actor, number int64) (Policy, error) {
+func (s *Policies) Version(ctx context.Context, a actor.Actor, number int64) (Policy, error) {
 	if err := a.May(actor.ReadPolicy, actor.Target{}); err != nil {
 		return Policy{}, err
 	}
-	current, err := s.inForce(ctx)
+	current, err := inForce(ctx, s.site)
 	if err != nil {
 		return Policy{}, err
 	}
 	v, err := scan(
-		s.o.Site.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
+		s.site.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
 		FROM policies WHERE site = $1 AND number = $2`, number).Scan,
 	)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -62,7 +79,7 @@ func (s *Service) Version(ctx context.Context, a actor.Actor, number int64) (Pol
 }
 
 // Versions are all policies, the newest first, without their texts.
-func (s *Service) Versions(ctx context.Context, a actor.Actor, p Page) (out []Policy, next string, err error) {
+func (s *Policies) Versions(ctx context.Context, a actor.Actor, p Page) (out []Policy, next string, err error) {
 	if err := a.May(actor.ReadPolicy, actor.Target{}); err != nil {
 		return nil, "", err
 	}
@@ -70,11 +87,11 @@ func (s *Service) Versions(ctx context.Context, a actor.Actor, p Page) (out []Po
 	if err != nil {
 		return nil, "", err
 	}
-	current, err := s.inForce(ctx)
+	current, err := inForce(ctx, s.site)
 	if err != nil {
 		return nil, "", err
 	}
-	rows, err := s.o.Site.Query(ctx, `SELECT number, '', comment, author, made, '', '', signed_by, back_to, forced
+	rows, err := s.site.Query(ctx, `SELECT number, '', comment, author, made, '', '', signed_by, back_to, forced
 		FROM policies WHERE site = $1 AND number < $2 ORDER BY number DESC LIMIT $3`, before, p.limit()+1)
 	if err != nil {
 		return nil, "", err
@@ -101,10 +118,13 @@ type version struct {
 	forced            int64
 }
 
+// snapshot is the version as a bundle is made of it.
 func (v version) snapshot() Snapshot {
 	return Snapshot{Number: v.Number, Text: []byte(v.Text), Documents: v.documents, Signed: v.signed}
 }
 
+// scan reads one row of policies. The column forced is when the version came into force, in milliseconds; 0: it waits
+// for its signature.
 func scan(into func(...any) error) (v version, err error) {
 	var made int64
 	err = into(&v.Number, &v.Text, &v.Comment, &v.By, &made, &v.documents, &v.signed, &v.SignedBy, &v.BackTo, &v.forced)
@@ -113,9 +133,9 @@ func scan(into func(...any) error) (v version, err error) {
 }
 
 // inForce is the policy in force; the zero version: there is none.
-func (s *Service) inForce(ctx context.Context) (version, error) {
+func inForce(ctx context.Context, site *store.Site) (version, error) {
 	return newest(
-		s.o.Site.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
+		site.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
 		FROM policies WHERE site = $1 AND forced > 0 ORDER BY number DESC LIMIT 1`),
 	)
 }
@@ -128,6 +148,7 @@ func inForceOf(ctx context.Context, tx *store.Tx) (version, error) {
 	)
 }
 
+// newest reads a row that may not be there; the zero version: it is not.
 func newest(row *sql.Row) (version, error) {
 	v, err := scan(row.Scan)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -156,7 +177,7 @@ type proposal struct {
 //
 // Without a Signer, the new version is Unsigned and changes nothing. It comes into force when Publish is called again
 // with the document that the policy key signed for its number and text.
-func (s *Service) Publish(
+func (s *Policies) Publish(
 	ctx context.Context,
 	a actor.Actor,
 	text, comment string,
@@ -170,18 +191,18 @@ func (s *Service) Publish(
 	if err != nil {
 		return Policy{}, err
 	}
-	p, err := s.publishable(ctx, text)
+	p, err := s.drafts.publishable(ctx, text)
 	if err != nil {
 		return Policy{}, err
 	}
 	next := proposal{actor: a, text: text, comment: comment, ofNumber: ofNumber, signature: signature}
 	if len(signature) > 0 {
-		if next.signed, err = s.verify(signature, text); err != nil {
+		if next.signed, err = s.openSigned(signature, text); err != nil {
 			return Policy{}, err
 		}
 		next.documents = next.signed.Documents
-	} else if s.o.Documents != nil {
-		if next.documents, err = s.o.Documents(ctx, p); err != nil {
+	} else if s.documents != nil {
+		if next.documents, err = s.documents(ctx, p); err != nil {
 			return Policy{}, err
 		}
 	}
@@ -190,7 +211,7 @@ func (s *Service) Publish(
 
 // Back publishes the text of the policy that was in force before this one again, as a new version. The answer has the
 // text for those who may read policies.
-func (s *Service) Back(ctx context.Context, a actor.Actor, comment string) (Policy, error) {
+func (s *Policies) Back(ctx context.Context, a actor.Actor, comment string) (Policy, error) {
 	if err := a.May(actor.PublishPolicy, actor.Target{}); err != nil {
 		return Policy{}, err
 	}
@@ -198,12 +219,12 @@ func (s *Service) Back(ctx context.Context, a actor.Actor, comment string) (Poli
 	if err != nil {
 		return Policy{}, err
 	}
-	current, err := s.inForce(ctx)
+	current, err := inForce(ctx, s.site)
 	if err != nil {
 		return Policy{}, err
 	}
 	before, err := newest(
-		s.o.Site.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
+		s.site.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
 		FROM policies WHERE site = $1 AND forced > 0 AND number < $2 ORDER BY number DESC LIMIT 1`, current.Number),
 	)
 	if err != nil {
@@ -212,13 +233,13 @@ func (s *Service) Back(ctx context.Context, a actor.Actor, comment string) (Poli
 	if before.Number == 0 {
 		return Policy{}, &fault.NotFound{What: "policy", ID: "before the one in force"}
 	}
-	p, err := s.publishable(ctx, before.Text)
+	p, err := s.drafts.publishable(ctx, before.Text)
 	if err != nil {
 		return Policy{}, err
 	}
 	next := proposal{actor: a, text: before.Text, comment: comment, ofNumber: current.Number, backTo: before.Number}
-	if s.o.Documents != nil {
-		if next.documents, err = s.o.Documents(ctx, p); err != nil {
+	if s.documents != nil {
+		if next.documents, err = s.documents(ctx, p); err != nil {
 			return Policy{}, err
 		}
 	}
@@ -229,6 +250,8 @@ func (s *Service) Back(ctx context.Context, a actor.Actor, comment string) (Poli
 	return out, err
 }
 
+// checkComment returns a comment without the spaces around it, or *fault.Invalid for one that is too long or would not
+// be shown as it is stored.
 func checkComment(comment string) (string, error) {
 	comment = strings.TrimSpace(comment)
 	wrong := ""
@@ -251,19 +274,20 @@ func checkComment(comment string) (string, error) {
 	}
 }
 
-// verify opens a signature that was made on another computer, for this text.
-func (s *Service) verify(signature []byte, text string) (*SignedPolicy, error) {
+// openSigned opens a signature for this text that was made on another computer. The error is *fault.Invalid if no
+// trusted key signed, or if the signature is for another text.
+func (s *Policies) openSigned(signature []byte, text string) (*SignedPolicy, error) {
 	refuse := func(wrong, right string) error {
 		return &fault.Invalid{Faults: []fault.Field{{Field: "signature", Wrong: wrong, Right: right}}}
 	}
 	const right = "what «portillon policy sign» wrote for this text"
 	switch {
-	case s.o.Verify == nil:
+	case s.verify == nil:
 		return nil, refuse("this hub signs its policies by itself", "no signature")
 	case len(signature) > maxSignature:
 		return nil, refuse(fmt.Sprintf("%d bytes, at most %d", len(signature), maxSignature), right)
 	}
-	got, err := s.o.Verify(signature)
+	got, err := s.verify(signature)
 	switch {
 	case err != nil:
 		return nil, refuse(err.Error(), right)
@@ -276,7 +300,7 @@ func (s *Service) verify(signature []byte, text string) (*SignedPolicy, error) {
 }
 
 // write stores a proposal, in force where it is signed.
-func (s *Service) write(ctx context.Context, p proposal) (out Policy, err error) {
+func (s *Policies) write(ctx context.Context, p proposal) (out Policy, err error) {
 	if len(p.documents) > maxDocuments {
 		return Policy{}, fmt.Errorf(
 			"publish: the issuers' documents have %d bytes, at most %d can be signed",
@@ -284,13 +308,13 @@ func (s *Service) write(ctx context.Context, p proposal) (out Policy, err error)
 			maxDocuments,
 		)
 	}
-	err = s.o.Site.Write(ctx, func(tx *store.Tx) error {
+	err = s.site.Write(ctx, func(tx *store.Tx) error {
 		current, err := inForceOf(ctx, tx)
 		if err != nil {
 			return err
 		}
 		if !p.returned && p.ofNumber != current.Number {
-			return &fault.Conflict{What: "policy", ID: string(s.o.Site.ID()), Have: current.Number, Got: p.ofNumber}
+			return &fault.Conflict{What: "policy", ID: string(s.site.ID()), Have: current.Number, Got: p.ofNumber}
 		}
 		v, err := s.next(ctx, tx, current, p)
 		if err != nil {
@@ -299,6 +323,9 @@ func (s *Service) write(ctx context.Context, p proposal) (out Policy, err error)
 		out = v.Policy
 		out.InForce = v.forced > 0
 		tx.Changed(store.Policy)
+		if s.audit == nil {
+			return nil
+		}
 		return s.audit(ctx, tx, p.actor, actor.PublishPolicy, fmt.Sprintf("policy %d", v.Number), describe(v))
 	})
 	if err != nil {
@@ -323,8 +350,8 @@ func describe(v version) string {
 }
 
 // next writes the row of a proposal. A signature that was made for a version that waits completes that version.
-func (s *Service) next(ctx context.Context, tx *store.Tx, current version, p proposal) (v version, err error) {
-	now := s.o.Now().UnixMilli()
+func (s *Policies) next(ctx context.Context, tx *store.Tx, current version, p proposal) (v version, err error) {
+	now := s.now().UnixMilli()
 	v = version{
 		documents: p.documents,
 		Policy: Policy{Text: p.text, Comment: p.comment, By: p.actor.Name, At: time.UnixMilli(now).UTC(),
@@ -341,12 +368,12 @@ func (s *Service) next(ctx context.Context, tx *store.Tx, current version, p pro
 		if v, err = s.signedElsewhere(ctx, tx, current, p, v); err != nil {
 			return v, err
 		}
-	case s.o.Signer != nil:
+	case s.signer != nil:
 		v.Number = highest + 1
-		if v.signed, err = s.o.Signer.SignPolicy(v.Number, []byte(v.Text), v.documents); err != nil {
+		if v.signed, err = s.signer.SignPolicy(v.Number, []byte(v.Text), v.documents); err != nil {
 			return v, fmt.Errorf("publish: sign policy %d: %w", v.Number, err)
 		}
-		v.SignedBy = s.o.SignedBy
+		v.SignedBy = s.signedBy
 	default:
 		v.Number = highest + 1
 	}
@@ -375,7 +402,7 @@ func (s *Service) next(ctx context.Context, tx *store.Tx, current version, p pro
 
 // signedElsewhere is the version that a signature from another computer makes. Where a version of its number waits,
 // author and comment of that version stay, and its text must be the one that was signed.
-func (s *Service) signedElsewhere(
+func (s *Policies) signedElsewhere(
 	ctx context.Context,
 	tx *store.Tx,
 	current version,
@@ -418,20 +445,20 @@ func blob(b []byte) []byte {
 	return b
 }
 
-// AdoptPolicy takes back a signed policy that a machine returned, after a backup was restored here: it comes into force
-// if it is newer than the one that is. The machine's word is not trusted, the signature is.
-func (s *Service) AdoptPolicy(ctx context.Context, signed []byte) error {
-	if s.o.Verify == nil {
+// Adopt brings a signed policy that a machine returned into force, if its number is higher than that of the policy in
+// force: the hub was restored from a backup. The machine is not trusted; the signature of the policy key is checked.
+func (s *Policies) Adopt(ctx context.Context, signed []byte) error {
+	if s.verify == nil {
 		return errors.New("publish: no way to check a policy's signature")
 	}
 	if len(signed) > maxSignature {
 		return fmt.Errorf("publish: a signed policy of %d bytes, at most %d", len(signed), maxSignature)
 	}
-	got, err := s.o.Verify(signed)
+	got, err := s.verify(signed)
 	if err != nil {
 		return fmt.Errorf("publish: adopt policy: %w", err)
 	}
-	current, err := s.inForce(ctx)
+	current, err := inForce(ctx, s.site)
 	if err != nil || got.Number <= current.Number {
 		return err
 	}
@@ -449,7 +476,7 @@ func (s *Service) AdoptPolicy(ctx context.Context, signed []byte) error {
 	_, err = s.write(ctx, p)
 	var invalid *fault.Invalid
 	if errors.As(err, &invalid) { // another one came into force meanwhile
-		s.o.Log.Warn("a machine's policy was not adopted", "number", got.Number, "why", err)
+		s.log.Warn("returned policy not adopted", "number", got.Number, "why", err)
 		return nil
 	}
 	return err

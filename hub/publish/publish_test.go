@@ -21,6 +21,7 @@ import (
 	"portillon/hub/fault"
 	"portillon/hub/publish"
 	"portillon/hub/store"
+	"portillon/hub/store/storetest"
 	"portillon/site"
 	"portillon/wire"
 )
@@ -36,7 +37,7 @@ type bench struct {
 	ctx   context.Context
 	site  *store.Site
 	o     publish.Options
-	s     *publish.Service
+	s     *publish.Services
 	store wire.Store
 	key   note.Signer
 	text  string // the example's policy
@@ -56,11 +57,10 @@ func newBench(t *testing.T, with ...func(*bench)) *bench {
 	key, err1 := note.NewSigner(skey)
 	verifier, err2 := note.NewVerifier(vkey)
 	text, err3 := os.ReadFile("../../site-example/policy.yaml")
-	db, err4 := store.Open(t.Context(), filepath.Join(t.TempDir(), "portillon.db"))
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	if err := errors.Join(err1, err2, err3); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.Open(t)
 	b := &bench{t: t, ctx: t.Context(), site: db.Site("biklab"), key: key, text: string(text)}
 	b.store = wire.Store{Dir: t.TempDir(), Site: "biklab", Keys: note.VerifierList(verifier)}
 	b.o = publish.Options{Site: b.site, Now: func() time.Time { return start }, Signer: fakeKey{}, SignedBy: "policy key",
@@ -137,7 +137,7 @@ func laptop(b *bench) { b.o.Signer = nil }
 
 func (b *bench) publish(text string, of int64) publish.Policy {
 	b.t.Helper()
-	p, err := b.s.Publish(b.ctx, owner, text, "", of, nil)
+	p, err := b.s.Policies.Publish(b.ctx, owner, text, "", of, nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func (b *bench) publish(text string, of int64) publish.Policy {
 
 func (b *bench) current() publish.Policy {
 	b.t.Helper()
-	p, err := b.s.Current(b.ctx, owner)
+	p, err := b.s.Policies.Current(b.ctx, owner)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func (b *bench) edited(old, by string) string {
 func TestNumbersGrowAndOneVersionIsInForce(t *testing.T) {
 	b := newBench(t)
 	var missing *fault.NotFound
-	if _, err := b.s.Current(b.ctx, owner); !errors.As(err, &missing) {
+	if _, err := b.s.Policies.Current(b.ctx, owner); !errors.As(err, &missing) {
 		t.Fatalf("without a policy: %v", err)
 	}
 	second := b.edited("status-grace: 7d", "status-grace: 8d")
@@ -179,24 +179,24 @@ func TestNumbersGrowAndOneVersionIsInForce(t *testing.T) {
 			t.Errorf("in force: %d", got.Number)
 		}
 	}
-	all, next, err := b.s.Versions(b.ctx, owner, publish.Page{Limit: 2})
+	all, next, err := b.s.Policies.Versions(b.ctx, owner, publish.Page{Limit: 2})
 	if err != nil || len(all) != 2 || all[0].Number != 3 || !all[0].InForce || all[1].Number != 2 || all[1].InForce ||
 		all[0].Text != "" ||
 		next != "2" {
 		t.Errorf("%v, %q, %v", all, next, err)
 	}
-	all, next, err = b.s.Versions(b.ctx, owner, publish.Page{After: next, Limit: 2})
+	all, next, err = b.s.Policies.Versions(b.ctx, owner, publish.Page{After: next, Limit: 2})
 	if err != nil || len(all) != 1 || all[0].Number != 1 || next != "" {
 		t.Errorf("%v, %q, %v", all, next, err)
 	}
-	if p, err := b.s.Version(b.ctx, owner, 2); err != nil || p.Text != second || p.InForce {
+	if p, err := b.s.Policies.Version(b.ctx, owner, 2); err != nil || p.Text != second || p.InForce {
 		t.Errorf("%v", err)
 	}
-	if _, err := b.s.Version(b.ctx, owner, 9); !errors.As(err, &missing) {
+	if _, err := b.s.Policies.Version(b.ctx, owner, 9); !errors.As(err, &missing) {
 		t.Errorf("a number that is not there: %v", err)
 	}
 	for _, after := range []string{"x", "-1", "9999999999999999999999"} {
-		if _, _, err := b.s.Versions(b.ctx, owner, publish.Page{After: after}); !isInvalid(err) {
+		if _, _, err := b.s.Policies.Versions(b.ctx, owner, publish.Page{After: after}); !isInvalid(err) {
 			t.Errorf("cursor %q: %v", after, err)
 		}
 	}
@@ -211,11 +211,15 @@ func isInvalid(err error) bool {
 }
 
 func TestPublishingForAnotherVersionThanTheOneInForceIsAConflict(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: compiles and compares whole policies")
+	}
 	b := newBench(t)
 	b.publish(b.text, 0)
 	for _, of := range []int64{0, 2, -1, 99} {
 		var c *fault.Conflict
-		if _, err := b.s.Publish(b.ctx, owner, b.text, "", of, nil); !errors.As(err, &c) || c.Have != 1 || c.Got != of {
+		_, err := b.s.Policies.Publish(b.ctx, owner, b.text, "", of, nil)
+		if !errors.As(err, &c) || c.Have != 1 || c.Got != of {
 			t.Errorf("of %d: %v", of, err)
 		}
 	}
@@ -224,13 +228,16 @@ func TestPublishingForAnotherVersionThanTheOneInForceIsAConflict(t *testing.T) {
 	}
 }
 
-func TestOfManyWhoPublishAtOnceOneWins(t *testing.T) {
+func TestOnlyOneOfManySimultaneousPublicationsSucceeds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: compiles and compares whole policies")
+	}
 	b := newBench(t)
 	var all sync.WaitGroup
 	won := make(chan int64, 8)
 	for range cap(won) {
 		all.Go(func() {
-			p, err := b.s.Publish(b.ctx, owner, b.text, "", 0, nil)
+			p, err := b.s.Policies.Publish(b.ctx, owner, b.text, "", 0, nil)
 			var c *fault.Conflict
 			if err == nil {
 				won <- p.Number
@@ -245,7 +252,7 @@ func TestOfManyWhoPublishAtOnceOneWins(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBePublishedIsRefusedWithEveryFault(t *testing.T) {
+func TestUnpublishablePolicyIsRefusedWithEveryFault(t *testing.T) {
 	b := newBench(t)
 	for name, c := range map[string]struct{ text, comment string }{
 		"two faults": {strings.Replace(b.edited("status-grace: 7d", "status-grace: never"), "language: fr",
@@ -258,7 +265,7 @@ func TestWhatCannotBePublishedIsRefusedWithEveryFault(t *testing.T) {
 		"not UTF-8":         {b.text, "\xff"},
 		"an escape, at all": {b.text, "\x1b[2J"},
 	} {
-		_, err := b.s.Publish(b.ctx, owner, c.text, c.comment, 0, nil)
+		_, err := b.s.Policies.Publish(b.ctx, owner, c.text, c.comment, 0, nil)
 		var x *fault.Invalid
 		if !errors.As(err, &x) {
 			t.Errorf("%s: %v", name, err)
@@ -266,25 +273,28 @@ func TestWhatCannotBePublishedIsRefusedWithEveryFault(t *testing.T) {
 			t.Errorf("%+v", x.Faults)
 		}
 	}
-	if _, err := b.s.Current(b.ctx, owner); err == nil {
+	if _, err := b.s.Policies.Current(b.ctx, owner); err == nil {
 		t.Error("something came into force")
 	}
 }
 
 func TestBackPublishesTheTextBeforeAsANewVersion(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: compiles and compares whole policies")
+	}
 	b := newBench(t)
 	var missing *fault.NotFound
-	if _, err := b.s.Back(b.ctx, owner, ""); !errors.As(err, &missing) {
+	if _, err := b.s.Policies.Back(b.ctx, owner, ""); !errors.As(err, &missing) {
 		t.Errorf("without a version before: %v", err)
 	}
 	second := b.edited("status-grace: 7d", "status-grace: 8d")
 	b.publish(b.text, 0)
 	b.publish(second, 1)
-	p, err := b.s.Back(b.ctx, owner, "too long a grace")
+	p, err := b.s.Policies.Back(b.ctx, owner, "too long a grace")
 	if err != nil || p.Number != 3 || p.BackTo != 1 || p.Text != b.text || !p.InForce || p.Comment != "too long a grace" {
 		t.Errorf("%+v, %v", p, err)
 	}
-	if p, err = b.s.Back(b.ctx, owner, ""); err != nil || p.Number != 4 || p.BackTo != 2 || p.Text != second {
+	if p, err = b.s.Policies.Back(b.ctx, owner, ""); err != nil || p.Number != 4 || p.BackTo != 2 || p.Text != second {
 		t.Errorf("back from going back: %+v, %v", p, err)
 	}
 	if last := b.audits[len(b.audits)-2]; last != "Rosa policy.publish policy 3: in force: back to 1: too long a grace" {
@@ -293,12 +303,15 @@ func TestBackPublishesTheTextBeforeAsANewVersion(t *testing.T) {
 }
 
 func TestWithoutItsKeyAPolicyWaitsForItsSignature(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: compiles and compares whole policies")
+	}
 	b := newBench(t, laptop)
-	p, err := b.s.Publish(b.ctx, owner, b.text, "first", 0, nil)
+	p, err := b.s.Policies.Publish(b.ctx, owner, b.text, "first", 0, nil)
 	if err != nil || !p.Unsigned || p.InForce || p.Number != 1 {
 		t.Fatalf("%+v, %v", p, err)
 	}
-	if _, err := b.s.Current(b.ctx, owner); err == nil {
+	if _, err := b.s.Policies.Current(b.ctx, owner); err == nil {
 		t.Fatal("an unsigned policy is in force")
 	}
 	other := b.edited("status-grace: 7d", "status-grace: 8d")
@@ -316,24 +329,25 @@ func TestWithoutItsKeyAPolicyWaitsForItsSignature(t *testing.T) {
 		"no signature":                      {b.text, []byte("words")},
 		"too large":                         {b.text, make([]byte, 48<<20+1)},
 	} {
-		if _, err := b.s.Publish(b.ctx, owner, c.text, "", 0, c.signature); !isInvalid(err) {
+		if _, err := b.s.Policies.Publish(b.ctx, owner, c.text, "", 0, c.signature); !isInvalid(err) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	p, err = b.s.Publish(b.ctx, owner, b.text, "", 0, sign(1, b.text))
+	p, err = b.s.Policies.Publish(b.ctx, owner, b.text, "", 0, sign(1, b.text))
 	if err != nil || p.Unsigned || !p.InForce || p.Number != 1 || p.Comment != "first" || p.SignedBy != "policy key" {
 		t.Fatalf("%+v, %v", p, err)
 	}
 	if got := b.current(); got.Number != 1 || got.Unsigned {
 		t.Errorf("%+v", got)
 	}
-	if _, err := b.s.Publish(b.ctx, owner, b.text, "", 1, sign(1, b.text)); !isInvalid(err) {
+	if _, err := b.s.Policies.Publish(b.ctx, owner, b.text, "", 1, sign(1, b.text)); !isInvalid(err) {
 		t.Errorf("the number in force, signed again: %v", err)
 	}
-	if p, err = b.s.Publish(b.ctx, owner, other, "", 1, sign(7, other)); err != nil || p.Number != 7 || !p.InForce {
+	p, err = b.s.Policies.Publish(b.ctx, owner, other, "", 1, sign(7, other))
+	if err != nil || p.Number != 7 || !p.InForce {
 		t.Errorf("a number that nothing waits for: %+v, %v", p, err)
 	}
-	if p, err = b.s.Back(b.ctx, owner, ""); err != nil || p.Number != 8 || !p.Unsigned || p.BackTo != 1 ||
+	if p, err = b.s.Policies.Back(b.ctx, owner, ""); err != nil || p.Number != 8 || !p.Unsigned || p.BackTo != 1 ||
 		b.current().Number != 7 {
 		t.Errorf("back: %+v, %v", p, err)
 	}
@@ -342,10 +356,10 @@ func TestWithoutItsKeyAPolicyWaitsForItsSignature(t *testing.T) {
 func TestWithoutAWayToCheckSignaturesNoneIsAccepted(t *testing.T) {
 	b := newBench(t, func(b *bench) { b.o.Verify = nil })
 	signature, _ := fakeKey{}.SignPolicy(1, []byte(b.text), nil)
-	if _, err := b.s.Publish(b.ctx, owner, b.text, "", 0, signature); !isInvalid(err) {
+	if _, err := b.s.Policies.Publish(b.ctx, owner, b.text, "", 0, signature); !isInvalid(err) {
 		t.Errorf("%v", err)
 	}
-	if err := b.s.AdoptPolicy(b.ctx, signature); err == nil {
+	if err := b.s.Policies.Adopt(b.ctx, signature); err == nil {
 		t.Error("a policy was adopted")
 	}
 	if _, err := publish.New(publish.Options{Site: b.site}); err == nil {
@@ -358,17 +372,17 @@ func TestAPolicyThatAMachineReturnsComesBackIntoForce(t *testing.T) {
 	b.publish(b.text, 0)
 	newer := b.edited("status-grace: 7d", "status-grace: 9d")
 	signed, _ := fakeKey{}.SignPolicy(5, []byte(newer), []byte("documents"))
-	if err := b.s.AdoptPolicy(b.ctx, signed); err != nil {
+	if err := b.s.Policies.Adopt(b.ctx, signed); err != nil {
 		t.Fatal(err)
 	}
 	if got := b.current(); got.Number != 5 || got.Text != newer {
 		t.Errorf("%d is in force", got.Number)
 	}
 	older, _ := fakeKey{}.SignPolicy(4, []byte(b.text), nil)
-	if err := b.s.AdoptPolicy(b.ctx, older); err != nil || b.current().Number != 5 {
+	if err := b.s.Policies.Adopt(b.ctx, older); err != nil || b.current().Number != 5 {
 		t.Errorf("an older one: %v, %d is in force", err, b.current().Number)
 	}
-	if err := b.s.AdoptPolicy(b.ctx, []byte("words")); err == nil {
+	if err := b.s.Policies.Adopt(b.ctx, []byte("words")); err == nil {
 		t.Error("words were adopted")
 	}
 	if p := b.publish(b.text, 5); p.Number != 6 {
@@ -381,7 +395,7 @@ func TestAReturnedPolicyReplacesAnUnsignedOneOfItsNumber(t *testing.T) {
 	b.publish(b.text, 0)
 	other := b.edited("status-grace: 7d", "status-grace: 9d")
 	signed, _ := fakeKey{}.SignPolicy(1, []byte(other), nil)
-	if err := b.s.AdoptPolicy(b.ctx, signed); err != nil {
+	if err := b.s.Policies.Adopt(b.ctx, signed); err != nil {
 		t.Fatal(err)
 	}
 	if got := b.current(); got.Number != 1 || got.Text != other || got.By != "returned by a machine" {
@@ -392,23 +406,19 @@ func TestAReturnedPolicyReplacesAnUnsignedOneOfItsNumber(t *testing.T) {
 func TestAPolicyOfAnotherSiteIsNotSeen(t *testing.T) {
 	b := newBench(t)
 	b.publish(b.text, 0)
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "p.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := storetest.Open(t)
 	one, err1 := publish.New(publish.Options{Site: db.Site("biklab"), Signer: fakeKey{}})
 	two, err2 := publish.New(publish.Options{Site: db.Site("other"), Signer: fakeKey{}})
 	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := one.Publish(b.ctx, owner, b.text, "", 0, nil); err != nil {
+	if _, err := one.Policies.Publish(b.ctx, owner, b.text, "", 0, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := two.Current(b.ctx, owner); err == nil {
+	if _, err := two.Policies.Current(b.ctx, owner); err == nil {
 		t.Error("another site's policy is in force")
 	}
-	if all, _, err := two.Versions(b.ctx, owner, publish.Page{}); err != nil || len(all) != 0 {
+	if all, _, err := two.Policies.Versions(b.ctx, owner, publish.Page{}); err != nil || len(all) != 0 {
 		t.Errorf("%v, %v", all, err)
 	}
 }
@@ -416,10 +426,6 @@ func TestAPolicyOfAnotherSiteIsNotSeen(t *testing.T) {
 // newSite is the example's site in an empty database.
 func newSite(t *testing.T) *store.Site {
 	t.Helper()
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "portillon.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.Open(t)
 	return db.Site("biklab")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"slices"
 	"time"
@@ -24,13 +25,26 @@ const (
 	renewalsPer = 3 // how often a bundle is renewed within the time for which machines take it for fresh
 )
 
+// Builder builds and installs the site's bundles. One goroutine calls Run or Once.
+type Builder struct {
+	site    *store.Site
+	now     func() time.Time
+	log     *slog.Logger
+	build   func(ctx context.Context, s Snapshot, o Order) (*site.Built, error) // Options.Build
+	install Installer
+	life    time.Duration // how long a bundle is fresh
+	rows    *bundleRows
+	status  *buildStatus
+	wake    chan struct{} // Run must build a bundle even if its content is the one in force
+}
+
 // Run builds bundles until ctx ends: at once, whenever the directory or the policy changes, and before machines take
 // the bundle in force for old.
-func (s *Service) Run(ctx context.Context) error {
-	if s.o.Build == nil || s.o.Install == nil {
-		return errors.New("publish: nothing builds or installs bundles")
+func (s *Builder) Run(ctx context.Context) error {
+	if s.build == nil || s.install == nil {
+		return errors.New("publish: Options.Build and Options.Install are required")
 	}
-	sub, cancel := s.o.Site.Subscribe(store.Directory, store.Policy)
+	sub, cancel := s.site.Subscribe(store.Directory, store.Policy)
 	defer cancel()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -45,7 +59,7 @@ func (s *Service) Run(ctx context.Context) error {
 			force = true
 		case <-timer.C:
 		}
-		due, err := s.build(ctx, force)
+		due, err := s.next(ctx, force)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -56,81 +70,75 @@ func (s *Service) Run(ctx context.Context) error {
 			continue
 		}
 		pause, force = retryFirst, false
-		timer.Reset(max(due.Sub(s.o.Now()), renewLeast))
+		timer.Reset(max(due.Sub(s.now()), renewLeast))
+	}
+}
+
+// Rebuild has Run build and install a bundle, also one of the same content: Install repairs what the disk has damaged.
+func (s *Builder) Rebuild() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // it is asked for already
 	}
 }
 
 // Once builds and installs the next bundle, whether or not its content is new. Run must not run meanwhile.
-func (s *Service) Once(ctx context.Context) error {
-	if s.o.Build == nil || s.o.Install == nil {
-		return errors.New("publish: nothing builds or installs bundles")
+func (s *Builder) Once(ctx context.Context) error {
+	if s.build == nil || s.install == nil {
+		return errors.New("publish: Options.Build and Options.Install are required")
 	}
-	_, err := s.build(ctx, true)
+	_, err := s.next(ctx, true)
 	return err
 }
 
-// note keeps why the newest build failed, and tells those who watch where that changed.
-func (s *Service) note(ctx context.Context, err error) {
-	s.mu.Lock()
-	before := s.problem
-	s.tried = s.trying
-	switch {
-	case err == nil:
-		s.problem, s.since = "", time.Time{}
-	case s.problem == "":
-		s.since = s.o.Now()
-		fallthrough
-	default:
-		s.problem = err.Error()
-		s.o.Log.Warn("bundle build failed", "err", err)
+// note keeps the result of the newest build, and tells watchers if it changed.
+func (s *Builder) note(ctx context.Context, err error) {
+	if err != nil {
+		s.log.Warn("bundle build failed", "err", err)
 	}
-	same := s.problem == before
-	s.mu.Unlock()
-	if !same {
+	if s.status.finish(err, s.now()) {
 		s.tell(ctx)
 	}
 }
 
-// tell tells those who watch that how it stands with the bundle has changed.
-func (s *Service) tell(ctx context.Context) {
-	err := s.o.Site.Write(ctx, func(tx *store.Tx) error { tx.Changed(store.Bundle); return nil })
+// tell notifies subscribers of the topic Bundle that the state of the bundle has changed.
+func (s *Builder) tell(ctx context.Context) {
+	err := s.site.Write(ctx, func(tx *store.Tx) error { tx.Changed(store.Bundle); return nil })
 	if err != nil && ctx.Err() == nil { // the page shows it when it is next read
-		s.o.Log.Warn("the bundle's state changed, and nobody was told", "err", err)
+		s.log.Warn("bundle state change not announced", "err", err)
 	}
 }
 
-// build builds a bundle, and installs it where its content is new, where the one in force is to be renewed, or where
+// next builds a bundle, and installs it where its content is new, where the one in force is to be renewed, or where
 // force says so. due is when the one in force is to be renewed.
-func (s *Service) build(ctx context.Context, force bool) (due time.Time, err error) {
-	current, err := s.inForce(ctx)
+func (s *Builder) next(ctx context.Context, force bool) (due time.Time, err error) {
+	current, err := inForce(ctx, s.site)
 	if err != nil {
 		return time.Time{}, err
 	}
-	now, forgot := s.o.Now(), s.forgot.Load() > 0
+	now, forgot := s.now(), s.rows.erasures.Load() > 0
 	if current.Number == 0 { // without a policy there is nothing to build: the first one wakes Run
 		return now.Add(renewMost), nil
 	}
-	s.mu.Lock()
-	s.trying = current.Number
-	s.mu.Unlock()
+	s.status.begin(current.Number)
 	p, err := policyfile.Parse(fileName, []byte(current.Text))
 	if err != nil {
 		return time.Time{}, fmt.Errorf("policy %d: %w", current.Number, err)
 	}
-	before, err := s.installed()
+	before, err := installed(s.install)
 	if err != nil { // the disk has damaged the manifest: the next bundle takes its place
-		s.o.Log.Warn("the manifest in force cannot be read", "err", err)
+		s.log.Warn("the manifest in force cannot be read", "err", err)
 		before = wire.Manifest{}
 	}
-	floor, err := s.floor(ctx)
+	floor, err := s.rows.floor(ctx)
 	if err != nil {
 		return time.Time{}, err
 	}
-	version, err := s.nextVersion(max(floor, before.Version))
+	version, err := nextVersion(max(floor, before.Version), now)
 	if err != nil {
 		return time.Time{}, err
 	}
-	built, err := s.o.Build(ctx, current.snapshot(), Order{Version: version, Issued: now, Expires: now.Add(s.o.Life)})
+	built, err := s.build(ctx, current.snapshot(), Order{Version: version, Issued: now, Expires: now.Add(s.life)})
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -138,15 +146,15 @@ func (s *Service) build(ctx context.Context, force bool) (due time.Time, err err
 	renewAt := before.Issued.Add(s.renewAfter(p))
 	fresh := now.Before(renewAt) && !before.Issued.After(now) // a clock that ran ahead may have made the one in force
 	if !force && fresh && floor <= before.Version && sameContent(built.Manifest, before) {
-		return renewAt, s.warn(ctx, before.Version, current.Number, built, forgot)
+		return renewAt, s.rows.warn(ctx, before.Version, current.Number, built, forgot)
 	}
-	if _, err := s.o.Install.Install(built.Signed, built.Chunk); err != nil {
+	if _, err := s.install.Install(built.Signed, built.Chunk); err != nil {
 		return time.Time{}, fmt.Errorf("bundle %d: %w", version, err)
 	}
-	if err := s.remember(ctx, current.Number, before, built, forgot); err != nil {
+	if err := s.rows.add(ctx, current.Number, before, built, forgot); err != nil {
 		return time.Time{}, fmt.Errorf("bundle %d is in force, and not noted: %w", version, err)
 	}
-	s.o.Log.Info(
+	s.log.Info(
 		"bundle in force",
 		"version",
 		version,
@@ -158,33 +166,42 @@ func (s *Service) build(ctx context.Context, force bool) (due time.Time, err err
 	return built.Manifest.Issued.Add(s.renewAfter(p)), nil
 }
 
+// nextVersion is higher than every version that was in force here, or that a machine reported: floor. It is at least
+// the time in seconds, as of "portillon bundle build": so a hub that was restored from a backup goes on above what it
+// had.
+func nextVersion(floor uint64, now time.Time) (uint64, error) {
+	if floor >= maxVersion {
+		return 0, fmt.Errorf("bundle version %d is in force, and no higher one can be made", floor)
+	}
+	return max(floor+1, uint64(max(now.Unix(), 1))), nil
+}
+
+// maxVersion bounds a version: databases and JSON know no larger whole numbers exactly (RFC 8259, section 6).
+const maxVersion = 1<<53 - 1
+
 // maxWanted bounds the documents that are named as waiting for a signature.
 const maxWanted = 100
 
 // noteWanted keeps what waits for the policy key, and tells those who watch where that changed.
-func (s *Service) noteWanted(ctx context.Context, u site.Unsigned) {
+func (s *Builder) noteWanted(ctx context.Context, u site.Unsigned) {
 	var now *Wanted
 	if !u.IsZero() {
 		now = &Wanted{Documents: append([]string{}, u.Documents[:min(len(u.Documents), maxWanted)]...),
 			Members: len(u.Members)}
 	}
-	s.mu.Lock()
-	same := reflect.DeepEqual(s.wanted, now)
-	s.wanted = now
-	s.mu.Unlock()
-	if same {
+	if !s.status.want(now) {
 		return
 	}
 	if now != nil {
-		s.o.Log.Warn("policy signature wanted", "documents", len(u.Documents), "members", len(u.Members))
+		s.log.Warn("policy signature wanted", "documents", len(u.Documents), "members", len(u.Members))
 	}
 	s.tell(ctx)
 }
 
 // renewAfter is how old a bundle gets before it is renewed. A machine with fresh: refuses most roles once its bundle is
 // older than that.
-func (s *Service) renewAfter(p *policy.Policy) time.Duration {
-	after := min(renewMost, s.o.Life/renewalsPer)
+func (s *Builder) renewAfter(p *policy.Policy) time.Duration {
+	after := min(renewMost, s.life/renewalsPer)
 	for i := range p.Machines {
 		if fresh := p.Machines[i].Fresh; fresh > 0 {
 			after = min(after, fresh/renewalsPer)

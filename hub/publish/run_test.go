@@ -27,7 +27,7 @@ func running(t *testing.T, test func(b *bench), with ...func(*bench)) {
 		b := newBench(t, append(append([]func(*bench){func(b *bench) { b.o.Now = time.Now }}, with...), counted)...)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- b.s.Run(ctx) }()
+		go func() { done <- b.s.Builder.Run(ctx) }()
 		synctest.Wait()
 		test(b)
 		cancel()
@@ -57,7 +57,7 @@ func (b *bench) change() {
 func (b *bench) bundle() publish.Bundle {
 	b.t.Helper()
 	synctest.Wait()
-	out, err := b.s.Bundle(b.ctx, owner)
+	out, err := b.s.Bundles.Current(b.ctx, owner)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -107,13 +107,13 @@ func TestTheBundleOfTheDirectoryIsMadeAtStart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Publish(b.ctx, owner, b.text, "", 0, nil); err != nil {
+		if _, err := s.Policies.Publish(b.ctx, owner, b.text, "", 0, nil); err != nil {
 			t.Fatal(err)
 		}
 	})
 }
 
-func TestWhatChangesNothingMakesNoNewBundle(t *testing.T) {
+func TestUnchangedContentMakesNoNewBundle(t *testing.T) {
 	running(t, func(b *bench) {
 		b.publish(b.text, 0)
 		first := b.bundle()
@@ -149,7 +149,7 @@ func TestChangesDuringABuildMakeOneMore(t *testing.T) {
 	})
 }
 
-func TestABuildThatFailsChangesNothingAndIsSaid(t *testing.T) {
+func TestFailedBuildKeepsTheBundleAndIsReported(t *testing.T) {
 	var broken trouble
 	running(t, func(b *bench) {
 		b.publish(b.text, 0)
@@ -161,9 +161,10 @@ func TestABuildThatFailsChangesNothingAndIsSaid(t *testing.T) {
 		if got.Version != first.Version || got.Problem != why || !got.Since.Equal(time.Now()) {
 			t.Errorf("%+v", got)
 		}
-		if got, err := b.s.Bundle(b.ctx, actor.Actor{Account: "5", Site: actor.Member}); err != nil || got.Problem == "" ||
-			strings.Contains(got.Problem, "Léa") {
-			t.Errorf("a member is told %q, %v", got.Problem, err)
+		seen, err := b.s.Bundles.Current(b.ctx, actor.Actor{Account: "5", Site: actor.Member})
+		if err != nil || seen.Problem == "" ||
+			strings.Contains(seen.Problem, "Léa") {
+			t.Errorf("a member is told %q, %v", seen.Problem, err)
 		}
 		builds := b.builds.Load()
 		time.Sleep(time.Hour)
@@ -228,7 +229,10 @@ func TestABundleThatCannotBeInstalledIsNotNoted(t *testing.T) {
 	}, func(b *bench) { b.o.Install = full{installer{&b.store}, &disk} })
 }
 
-func TestABundleIsRenewedBeforeMachinesTakeItForOld(t *testing.T) {
+func TestBundleIsRenewedBeforeItBecomesStale(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: compiles and compares whole policies")
+	}
 	for name, c := range map[string]struct {
 		text  func(b *bench) string
 		after time.Duration
@@ -257,7 +261,7 @@ func TestABundleIsRenewedBeforeMachinesTakeItForOld(t *testing.T) {
 	}
 }
 
-func TestTheNextBundleIsAboveWhatMachinesReport(t *testing.T) {
+func TestNextBundleVersionIsAboveThatOfMachines(t *testing.T) {
 	running(t, func(b *bench) {
 		b.publish(b.text, 0)
 		first := b.bundle()
@@ -266,7 +270,7 @@ func TestTheNextBundleIsAboveWhatMachinesReport(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = b.s.Adopt(b.ctx, signed)
+			err = b.s.Bundles.Adopt(b.ctx, signed)
 			synctest.Wait()
 			return err
 		}
@@ -301,7 +305,7 @@ func TestTheNextBundleIsAboveWhatMachinesReport(t *testing.T) {
 				t.Errorf("%s was adopted", name)
 			}
 		}
-		if err := b.s.Adopt(b.ctx, []byte("words")); err == nil {
+		if err := b.s.Bundles.Adopt(b.ctx, []byte("words")); err == nil {
 			t.Error("words were adopted")
 		}
 	})
@@ -318,7 +322,7 @@ func TestAReportedVersionOutlivesARestart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Publish(b.ctx, owner, b.text, "", 0, nil); err != nil {
+		if _, err := s.Policies.Publish(b.ctx, owner, b.text, "", 0, nil); err != nil {
 			t.Fatal(err)
 		}
 		of := publish.Snapshot{Text: []byte(b.text)}
@@ -330,7 +334,7 @@ func TestAReportedVersionOutlivesARestart(t *testing.T) {
 		if _, err := b.store.Install(same.Signed, same.Chunk, nil); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Adopt(b.ctx, built.Signed); err != nil {
+		if err := s.Bundles.Adopt(b.ctx, built.Signed); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -340,8 +344,8 @@ func TestRebuildInstallsTheSameContentAgain(t *testing.T) {
 	running(t, func(b *bench) {
 		b.publish(b.text, 0)
 		first := b.bundle()
-		b.s.Rebuild()
-		b.s.Rebuild()
+		b.s.Builder.Rebuild()
+		b.s.Builder.Rebuild()
 		if got := b.bundle(); got.Version <= first.Version || len(got.Changed) != 0 {
 			t.Errorf("%+v", got)
 		}
@@ -355,7 +359,8 @@ func TestEachMachineIsShownTakingTheBundleOrWhyNot(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		mentor := actor.Actor{Account: "4", Machines: map[policy.MachineID]actor.Role{"laser": actor.Mentor}}
-		if got, err := b.s.Bundle(b.ctx, mentor); err != nil || len(got.Taken) != 1 || got.Taken[0].Machine != "laser" {
+		got, err := b.s.Bundles.Current(b.ctx, mentor)
+		if err != nil || len(got.Taken) != 1 || got.Taken[0].Machine != "laser" {
 			t.Errorf("%+v, %v", got.Taken, err)
 		}
 	}, func(b *bench) {
@@ -365,13 +370,13 @@ func TestEachMachineIsShownTakingTheBundleOrWhyNot(t *testing.T) {
 	})
 }
 
-func TestWhatNamesMembersIsForThoseWhoReadTheList(t *testing.T) {
+func TestBundleWarningsNeedTheRightToReadMembers(t *testing.T) {
 	running(t, func(b *bench) {
 		b.publish(b.text, 0)
 		synctest.Wait()
 		for name, want := range map[string]bool{"owner": true, "administrator": true, "maintainer": false, "mentor": false,
 			"member": false} {
-			got, err := b.s.Bundle(b.ctx, actors()[name])
+			got, err := b.s.Bundles.Current(b.ctx, actors()[name])
 			if err != nil || got.Version == 0 {
 				t.Fatalf("%s: %+v, %v", name, got, err)
 			}
@@ -392,14 +397,17 @@ func TestWhatNamesMembersIsForThoseWhoReadTheList(t *testing.T) {
 	})
 }
 
-func TestRunNeedsSomethingThatBuildsAndInstalls(t *testing.T) {
+func TestRunNeedsBuildAndInstall(t *testing.T) {
 	b := newBench(t, func(b *bench) { b.o.Build = nil })
-	if err := b.s.Run(b.ctx); err == nil {
+	if err := b.s.Builder.Run(b.ctx); err == nil {
 		t.Error("no error")
 	}
 }
 
-func TestSignatureIsWantedForWhatAKeyElsewhereHasNotSigned(t *testing.T) {
+func TestChangesThatWaitForTheExternalKeyAreListed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: compiles and compares whole policies")
+	}
 	var waits atomic.Pointer[site.Unsigned]
 	waits.Store(&site.Unsigned{})
 	running(t, func(b *bench) {
@@ -418,11 +426,11 @@ func TestSignatureIsWantedForWhatAKeyElsewhereHasNotSigned(t *testing.T) {
 			"nothing":  {},
 		} {
 			waits.Store(&site.Unsigned{})
-			b.s.Rebuild()
+			b.s.Builder.Rebuild()
 			synctest.Wait()
 			sub.Take()
 			waits.Store(&c.now)
-			b.s.Rebuild()
+			b.s.Builder.Rebuild()
 			synctest.Wait()
 			if got := b.bundle(); !reflect.DeepEqual(got.SignatureWanted, c.want) {
 				t.Errorf("%s: %+v, want %+v", name, got.SignatureWanted, c.want)

@@ -1,18 +1,19 @@
-// Package publish makes the bundles of a site from its directory and its policy, and changes the policy: check,
-// effect, sign, publish, one step back.
+// Package publish makes the bundles of a site from its directory and its policy, and changes the policy: check a text,
+// show its effect, sign it, publish it, return to the previous one.
 //
-//	Draft ─▶ Publish ─▶ policies (row) ─▶ topic Policy ─┐
-//	                        topic Directory ─────────────┴▶ Run: Build ─▶ Install ─▶ bundles (row) ─▶ topic Bundle
+//	Drafts ─▶ Policies ─▶ policies (row) ─▶ topic Policy ─┐
+//	                       topic Directory ───────────────┴▶ Builder ─▶ Installer ─▶ bundles (row) ─▶ topic Bundle
 //
-// A policy has a number that only grows. The one in force is the newest that is signed. Where the policy key is not on
-// this computer, a published policy waits for its signature, and until then changes nothing.
+// Each policy has a number; numbers only grow. The policy in force is the newest one that is signed. If the policy key
+// is on another computer, a published policy waits for its signature, and changes nothing until then.
 //
-// Run builds the next bundle whenever the directory or the policy changed. Changes during a build make one more build.
-// A build whose content is the one in force is not installed, until a machine would take the bundle in force for old. A
-// build that fails changes nothing, and stands in Bundle as its Problem.
+// The Builder builds the next bundle whenever the directory or the policy changes. All changes during a build lead to
+// one more build. A bundle whose content equals that of the bundle in force is not installed, unless the bundle in
+// force would soon be stale. A build that fails changes nothing; Bundle.Problem gives the reason.
 //
-// It refuses: a policy with a fault, with a test that fails, or under which something of never: may happen; a policy
-// that was written for another than the one in force; a signature of another text or of a number that is not new.
+// The package refuses a policy with a fault, with a test that fails, or that allows what a rule of never: forbids. It
+// also refuses a policy that was written for another one than that in force, and a signature of another text or with a
+// number that is not new.
 package publish
 
 import (

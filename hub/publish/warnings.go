@@ -9,42 +9,48 @@ import (
 	"portillon/site"
 )
 
-// Forget removes the warnings of all bundles, which may name somebody who is erased in this transaction. Those of the
-// bundle in force come back with the next build, without the person.
-func (s *Service) Forget(ctx context.Context, tx *store.Tx, a actor.Actor) error {
+// Forget removes the warnings of all bundles in the transaction that erases a member, because they may name the member.
+// The next build writes the warnings of the bundle in force again, without the member.
+func (s *Bundles) Forget(ctx context.Context, tx *store.Tx, a actor.Actor) error {
 	if err := a.May(actor.EraseMembers, actor.Target{}); err != nil {
 		return err
 	}
-	s.forgot.Store(2) // one may be under way, with the person; the next one has it not
+	return s.rows.forget(ctx, tx)
+}
+
+// forget removes all warnings now, and has the next two builds remove those of earlier bundles: a build that began
+// before the erasure may still write the member's name, and only the build after it is free of the name.
+func (s *bundleRows) forget(ctx context.Context, tx *store.Tx) error {
+	s.erasures.Store(2)
 	_, err := tx.Exec(ctx, `UPDATE bundles SET warnings = '[]' WHERE site = $1 AND warnings <> '[]'`)
 	return err
 }
 
 // forgetWarnings removes the warnings of the bundles before a version: they name people, and nobody reads them again. A
 // build that was under way during an erasure may have noted the erased person once more.
-func (s *Service) forgetWarnings(ctx context.Context, tx *store.Tx, version int64, forgot bool) error {
+func (s *bundleRows) forgetWarnings(ctx context.Context, tx *store.Tx, version int64, forgot bool) error {
 	_, err := tx.Exec(ctx, `UPDATE bundles SET warnings = '[]' WHERE site = $1 AND version < $2 AND warnings <> '[]'`,
 		version)
 	if err == nil && forgot {
 		tx.Erased()
-		s.forgot.Add(-1)
+		s.erasures.Add(-1)
 	}
 	return err
 }
 
 // warn notes what a build left out, and of which policy it is, where its content is that of the bundle in force.
-func (s *Service) warn(ctx context.Context, version uint64, policy int64, b *site.Built, forgot bool) error {
+func (s *bundleRows) warn(ctx context.Context, version uint64, policy int64, b *site.Built, forgot bool) error {
 	warnings, err := json.Marshal(warningsOf(b))
 	if err != nil {
 		return err
 	}
 	var same int
-	err = s.o.Site.QueryRow(ctx, `SELECT COUNT(*) FROM bundles WHERE site = $1 AND version = $2 AND warnings = $3
+	err = s.site.QueryRow(ctx, `SELECT COUNT(*) FROM bundles WHERE site = $1 AND version = $2 AND warnings = $3
 		AND policy = $4`, int64(version), string(warnings), policy).Scan(&same)
 	if err != nil || same > 0 && !forgot {
 		return err
 	}
-	return s.o.Site.Write(ctx, func(tx *store.Tx) error {
+	return s.site.Write(ctx, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE bundles SET warnings = $3, policy = $4 WHERE site = $1 AND version = $2`,
 			int64(version), string(warnings), policy)
 		if err != nil {

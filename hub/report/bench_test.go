@@ -12,8 +12,8 @@ import (
 	"portillon/wire"
 )
 
-// BenchmarkReports asks for each report over a million records of 20 machines in three years, and prints the 99th
-// percentile of 200 answers.
+// BenchmarkReports requests each report from a million records of 20 machines over three years, and prints the 99th
+// percentile of 200 requests.
 func BenchmarkReports(b *testing.B) {
 	x := newBench(b)
 	r := rand.New(rand.NewPCG(1, 2))

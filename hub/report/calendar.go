@@ -6,15 +6,15 @@ import (
 	"portillon/policy"
 )
 
-// dayBegins is the first moment of a day on the wall of a zone. A change of the clock may leave out midnight, or have
-// it twice.
+// dayBegins returns the first instant of a day in a time zone. A change to or from summer time may skip midnight, or
+// repeat it.
 func dayBegins(d policy.Date, zone *time.Location) time.Time {
 	t := time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, zone)
-	if policy.DateOf(t, zone).Before(d) { // midnight is left out: the day begins with the change
+	if policy.DateOf(t, zone).Before(d) { // midnight is skipped: the day begins with the change
 		_, change := t.ZoneBounds()
 		return change
 	}
-	// Where the clock is set back over midnight, or to it, the day begins with the first of the two.
+	// Where the clock is set back across midnight or to midnight, the day begins at the earlier of the two midnights.
 	if change, _ := t.ZoneBounds(); !change.IsZero() {
 		_, before := change.Add(-1).Zone()
 		_, offset := t.Zone()
@@ -26,29 +26,31 @@ func dayBegins(d policy.Date, zone *time.Location) time.Time {
 	return t
 }
 
-// dayAfter is so many days later.
+// dayAfter returns the date that is the given number of days after d; a negative number counts back. Noon in UTC is
+// used so that no change of the clock can shift the date.
 func dayAfter(d policy.Date, days int) policy.Date {
 	return policy.DateOf(time.Date(d.Year, d.Month, d.Day+days, 12, 0, 0, 0, time.UTC), time.UTC)
 }
 
-// mondayOf is the first day of the week of a day, as ISO 8601 has it.
+// mondayOf returns the Monday of the week that d belongs to: weeks begin on Monday, as in ISO 8601.
 func mondayOf(d policy.Date) policy.Date {
 	weekday := time.Date(d.Year, d.Month, d.Day, 12, 0, 0, 0, time.UTC).Weekday()
 	return dayAfter(d, -(int(weekday)+6)%7)
 }
 
-// share is a part of a session.
+// share is the part of a session that falls into one week.
 type share struct {
+	// first day of the week
 	monday  policy.Date
-	seconds int64
+	seconds int64 // length of the part, in seconds
 }
 
-// maxWeeks bounds the weeks over which a session is spread: a longer one is a fault of a machine, and counts in its
-// first week.
+// maxWeeks bounds the number of weeks that a session is divided into. A longer session is a fault of the machine: all
+// of its seconds count in the week of its start.
 const maxWeeks = 60
 
-// shares spreads a session over the weeks in which it passed. The first share is of the week in which it began, also
-// where it has no second of it.
+// shares divides a session into the weeks in which it ran. The first share belongs to the week of the start, even if
+// the session has no full second in that week. The seconds of all shares add up to the length of the session.
 func shares(began time.Time, seconds int64, zone *time.Location) []share {
 	out := []share{{monday: mondayOf(policy.DateOf(began, zone))}}
 	if seconds > maxWeeks*7*24*3600 {
@@ -64,7 +66,7 @@ func shares(began time.Time, seconds int64, zone *time.Location) []share {
 			last.seconds += int64(end.Sub(at) / time.Second)
 			break
 		}
-		// What is left of a second at the border stays in the later week: the sum is exact.
+		// The remainder of a second at the border counts in the later week, so that the sum stays exact.
 		last.seconds += int64(border.Sub(at) / time.Second)
 		at = at.Add(time.Duration(last.seconds) * time.Second)
 		out = append(out, share{monday: next})

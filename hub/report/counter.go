@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// load reads the sessions of the journal that run.
+// load reads the journal's running sessions from the database.
 func (c *counter) load(ctx context.Context) error {
 	rows, err := c.tx.Query(ctx, `SELECT seq, session, member, role, began, untrusted FROM report_uses
 		WHERE site = $1 AND machine = $2 AND generation = $3 AND running = 1 ORDER BY seq`, c.journal.Machine,
@@ -26,10 +26,10 @@ func (c *counter) load(ctx context.Context) error {
 	return rows.Err()
 }
 
-// store writes what was counted.
+// store writes the counted sessions, weeks and refusals to the database.
 func (c *counter) store(ctx context.Context) error {
 	for _, u := range c.uses {
-		if u.stored && u.running { // as it was
+		if u.stored && u.running { // unchanged since it was read
 			continue
 		}
 		_, err := c.tx.Exec(
@@ -63,8 +63,10 @@ func (c *counter) store(ctx context.Context) error {
 	return c.storeRefusals(ctx)
 }
 
+// storeWeek adds sum to the machine's row for the week. A member counts once a week and machine: only members whose row
+// in report_week_members is new increase the member count.
 func (c *counter) storeWeek(ctx context.Context, monday string, sum *weekSum) error {
-	fresh := int64(0) // members that the week did not know
+	fresh := int64(0) // members without an earlier session in this week
 	for m := range sum.members {
 		res, err := c.tx.Exec(ctx, `INSERT INTO report_week_members (site, monday, machine, member) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (site, monday, machine, member) DO NOTHING`, monday, c.journal.Machine, m)
@@ -94,7 +96,7 @@ func (c *counter) storeWeek(ctx context.Context, monday string, sum *weekSum) er
 	return err
 }
 
-// number is a bool as both engines keep it in a BIGINT.
+// number returns 1 for true and 0 for false: both database engines store a boolean in a BIGINT column.
 func number(b bool) int64 {
 	if b {
 		return 1

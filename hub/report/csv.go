@@ -13,10 +13,10 @@ import (
 	"portillon/policy"
 )
 
-// UsesCSV writes the sessions that began in a range as a CSV file: UTF-8 with a byte order mark, by which spreadsheets
-// know it, CRLF, times in the site's time zone. The separator is what a spreadsheet of that language expects: a
-// semicolon in French, where a comma stands in numbers. Columns with members are left out for those who may not see
-// names.
+// UsesCSV writes the sessions that began in a range to w, as a CSV file in UTF-8 with a byte order mark (spreadsheets
+// recognise the encoding by the mark), with CRLF line ends and times in the site's time zone. The separator follows the
+// language: a semicolon in French, where the comma is the decimal separator, else a comma. Columns about members are
+// omitted if the actor may not see names. On an error the file is incomplete.
 func (s *Service) UsesCSV(ctx context.Context, a actor.Actor, r Range, w io.Writer) error {
 	v, err := s.look(ctx, a, r)
 	if err != nil {
@@ -57,6 +57,7 @@ func (s *Service) UsesCSV(ctx context.Context, a actor.Actor, r Range, w io.Writ
 	return out.Error()
 }
 
+// header returns the column titles in one language.
 func (v view) header(l policy.Language) []string {
 	columns := []policy.Text{{FR: "Machine", EN: "Machine"}}
 	if v.names {
@@ -81,6 +82,7 @@ func (v view) header(l policy.Language) []string {
 	return out
 }
 
+// line returns the cells of one session, in the order of the header.
 func (v view) line(u Use, l policy.Language) []string {
 	const form = "2006-01-02 15:04:05"
 	end, certain := "", policy.Text{FR: "oui", EN: "yes"}
@@ -101,8 +103,9 @@ func (v view) line(u Use, l policy.Language) []string {
 	return out
 }
 
-// neutral is a cell that no spreadsheet takes for a formula (OWASP, CSV Injection): those begin with one of these
-// characters, in some programs after blanks, or with the full-width form of one.
+// neutral returns the cell so that no spreadsheet program interprets its text as a formula (OWASP, CSV Injection). A
+// formula begins with one of the characters below; some programs also accept leading blanks, or the full-width form of
+// the character. A cell at risk gets a leading apostrophe.
 func neutral(cell string) string {
 	bare := strings.TrimLeftFunc(
 		cell,

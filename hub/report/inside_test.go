@@ -8,15 +8,15 @@ import (
 	"portillon/policy"
 )
 
-// A day begins with the first minute whose date is the day's, also where midnight is left out or comes twice.
-func TestADayBeginsWithItsFirstMinute(t *testing.T) {
+// A day begins with its first minute, even if midnight is skipped or repeated.
+func TestDaysBeginWithTheirFirstMinute(t *testing.T) {
 	for name, days := range map[string][]string{
 		"Europe/Paris":        {"2026-03-29", "2026-10-25", "2026-06-01"},
-		"America/Havana":      {"2026-03-08", "2026-11-01"}, // at 0:00 to 1:00; at 1:00 back to 0:00
-		"America/Sao_Paulo":   {"2018-11-04", "2018-02-18"}, // at 0:00 to 1:00; at 0:00 back to 23:00
-		"Asia/Beirut":         {"2022-03-27", "2022-10-30"}, // at 0:00 to 1:00; at 0:00 back to 23:00
-		"Australia/Lord_Howe": {"2026-04-05", "2026-10-04"}, // by half an hour
-		"Pacific/Apia":        {"2011-12-31"},               // the day before was left out
+		"America/Havana":      {"2026-03-08", "2026-11-01"}, // skipped 0:00 to 1:00; set back from 1:00 to 0:00
+		"America/Sao_Paulo":   {"2018-11-04", "2018-02-18"}, // skipped 0:00 to 1:00; set back from 0:00 to 23:00
+		"Asia/Beirut":         {"2022-03-27", "2022-10-30"}, // skipped 0:00 to 1:00; set back from 0:00 to 23:00
+		"Australia/Lord_Howe": {"2026-04-05", "2026-10-04"}, // changes of half an hour
+		"Pacific/Apia":        {"2011-12-31"},               // the previous day was skipped
 		"Africa/Casablanca":   {"2026-02-15", "2026-03-22"},
 		"America/Asuncion":    {"2023-10-01", "2023-03-26"},
 	} {
@@ -40,7 +40,7 @@ func TestADayBeginsWithItsFirstMinute(t *testing.T) {
 	}
 }
 
-func TestSharesOfASessionAddUp(t *testing.T) {
+func TestWeeklySharesAddUpToTheSession(t *testing.T) {
 	zone, err := time.LoadLocation("Europe/Paris")
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +67,7 @@ func TestSharesOfASessionAddUp(t *testing.T) {
 	}
 }
 
-func TestNoCellIsAFormula(t *testing.T) {
+func TestCSVCellsAreNeverFormulas(t *testing.T) {
 	for cell, want := range map[string]string{
 		"": "", "Léa": "Léa", "a=b": "a=b", "=1+1": "'=1+1", "+33 6": "'+33 6", "-1": "'-1", "@SUM(A1)": "'@SUM(A1)",
 		"\t=1": "'\t=1", "\r=1": "'\r=1",
@@ -80,7 +80,7 @@ func TestNoCellIsAFormula(t *testing.T) {
 	}
 }
 
-func FuzzNoCellIsAFormula(f *testing.F) {
+func FuzzCSVCellsAreNeverFormulas(f *testing.F) {
 	f.Add("=cmd|' /C calc'!A0")
 	f.Fuzz(func(t *testing.T, cell string) {
 		if got := neutral(cell); got != "" &&

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -13,18 +12,18 @@ import (
 
 	"portillon/hub/actor"
 	"portillon/hub/report"
-	"portillon/hub/store"
+	"portillon/hub/store/storetest"
 	"portillon/policy"
 	"portillon/wire"
 )
 
 var owner = actor.Actor{Account: "1", Name: "Rosa", Site: actor.Owner}
 
-// fakeLedger holds journals in memory. Of each, a part has arrived.
+// fakeLedger holds journals in memory. Only the records that "arrived" can be read.
 type fakeLedger struct {
 	mu       sync.Mutex
 	journals []*fakeJournal
-	grow     int // so many more records arrive with each Read
+	grow     int // number of further records that arrive during each Read
 	damaged  policy.MachineID
 }
 
@@ -77,7 +76,7 @@ func (f *fakeLedger) Read(
 	return nil
 }
 
-// arrive has so many more records of a journal arrive, and says whether all have.
+// arrive makes the next n records of a journal readable, and reports whether all of its records are readable now.
 func (f *fakeLedger) arrive(i, n int) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -86,7 +85,7 @@ func (f *fakeLedger) arrive(i, n int) bool {
 	return int(j.Records) == len(j.all)
 }
 
-// add adds a journal of which nothing has arrived.
+// add adds a journal without readable records.
 func (f *fakeLedger) add(m policy.MachineID, epoch int) *fakeJournal {
 	j := &fakeJournal{Journal: report.Journal{Machine: m, Epoch: epoch}}
 	if epoch > 0 {
@@ -123,7 +122,7 @@ func (j *fakeJournal) write(
 	j.all = append(j.all, r)
 }
 
-// use writes a session of whole seconds.
+// use writes the records of a session with a length in whole seconds.
 func (j *fakeJournal) use(began time.Time, seconds int64, member policy.MemberID, cause wire.Cause) {
 	id := fmt.Sprintf("s%d", len(j.all))
 	j.write(wire.SessionStart, began, true, id, member, wire.StartBody{Role: policy.User})
@@ -146,7 +145,7 @@ func zone(t testing.TB, name string) *time.Location {
 	return z
 }
 
-// bench is a service on a ledger.
+// bench is a report service with a fake ledger.
 type bench struct {
 	t      testing.TB
 	ledger *fakeLedger
@@ -157,11 +156,7 @@ type bench struct {
 
 func newBench(t testing.TB) *bench {
 	t.Helper()
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "portillon.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.Open(t)
 	b := &bench{t: t, ledger: &fakeLedger{}, zone: zone(t, "Europe/Paris")}
 	b.o = report.Options{
 		Site:    db.Site("biklab"),
@@ -180,7 +175,7 @@ func newBench(t testing.TB) *bench {
 	return b
 }
 
-// open makes the service anew, as a restart does.
+// open creates a new service, as a restart of the hub does.
 func (b *bench) open() {
 	b.t.Helper()
 	s, err := report.New(b.o)
@@ -197,7 +192,7 @@ func (b *bench) update() {
 	}
 }
 
-// take has everything arrive, and counts it.
+// take makes all records readable, and counts them.
 func (b *bench) take() {
 	b.t.Helper()
 	for i := range b.ledger.journals {

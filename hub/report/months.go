@@ -10,35 +10,36 @@ import (
 	"portillon/policy"
 )
 
-// months are the rows of report_refusal_months that were read, month by month: those of a year of 20 machines name a
-// million members, and a month that is over hardly changes. The zero value is empty.
+// months is an in-memory cache of report_refusal_months, by month: the rows of one year and 20 machines list a million
+// members, and past months rarely change. The zero value is an empty cache. Its methods may be called concurrently.
 type months struct {
 	mu      sync.Mutex
-	numbers map[string]int32 // of members
+	numbers map[string]int32 // member id → short number, to save memory
 	rows    map[string][]monthRow
-	changes map[string]int // how often a month was written
-	all     int            // how often all was counted again
-	held    int            // members in rows
+	changes map[string]int // month → number of writes since the start
+	all     int            // number of complete recounts since the start
+	held    int            // number of member entries in rows
 }
 
-// monthRow is a row of report_refusal_months.
+// monthRow is a row of report_refusal_months: the refusals of one machine for one reason in one month.
 type monthRow struct {
 	machine          policy.MachineID
 	reason           string
-	times, untrusted int
-	members          []int32
+	times, untrusted int     // number of refusals; untrusted: those recorded while the machine's clock was untrusted
+	members          []int32 // distinct members, by number
 }
 
-// maxMonthMembers bounds what is held: 16 MB.
+// maxMonthMembers bounds months.held: 4 million entries of 4 bytes take 16 MB.
 const maxMonthMembers = 4 << 20
 
-// number is a member's.
+// number returns the member's short number, and assigns the next free number to a new member.
 func (m *months) number(member string) int32 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.numberOf(member)
 }
 
+// numberOf is number for callers that hold mu.
 func (m *months) numberOf(member string) int32 {
 	n, ok := m.numbers[member]
 	if !ok {
@@ -51,7 +52,7 @@ func (m *months) numberOf(member string) int32 {
 	return n
 }
 
-// of are the rows of a month.
+// of returns the rows of a month, from memory if possible, else from the database.
 func (m *months) of(ctx context.Context, site *store.Site, month string) ([]monthRow, error) {
 	m.mu.Lock()
 	rows, ok := m.rows[month]
@@ -66,7 +67,7 @@ func (m *months) of(ctx context.Context, site *store.Site, month string) ([]mont
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.changes[month] != changes || m.all != all { // what was read is older than what is written
+	if m.changes[month] != changes || m.all != all { // written meanwhile: do not cache
 		return rows, nil
 	}
 	if m.held += members; m.rows == nil || m.held > maxMonthMembers {
@@ -76,6 +77,7 @@ func (m *months) of(ctx context.Context, site *store.Site, month string) ([]mont
 	return rows, nil
 }
 
+// read reads the rows of a month from the database, and counts their member entries.
 func (m *months) read(ctx context.Context, site *store.Site, month string) (out []monthRow, members int, err error) {
 	rows, err := site.Query(ctx, `SELECT machine, reason, times, untrusted, members FROM report_refusal_months
 		WHERE site = $1 AND month = $2`, month)
@@ -99,7 +101,7 @@ func (m *months) read(ctx context.Context, site *store.Site, month string) (out 
 	return out, members, err
 }
 
-// written says that a month was written. It is called after the commit.
+// written removes a month from memory because its rows changed. Callers call written after the commit.
 func (m *months) written(month string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -113,7 +115,7 @@ func (m *months) written(month string) {
 	delete(m.rows, month)
 }
 
-// forget says that all rows were removed. It is called after the commit.
+// forget empties the cache because all rows were deleted. Callers call forget after the commit.
 func (m *months) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -121,18 +123,19 @@ func (m *months) forget() {
 	m.rows, m.held = nil, 0
 }
 
-// numberSet is a set of small numbers.
+// numberSet is a set of small non-negative numbers, as a bitmap. Its size is kept beside the bitmap.
 type numberSet struct {
 	words []uint64
 	size  int
 }
 
-// minWords are for 1,024 numbers.
+// minWords is the smallest growth of the bitmap: 16 words hold 1,024 numbers.
 const minWords = 16
 
+// add puts a number into the set.
 func (s *numberSet) add(n int32) {
 	at, bit := int(n/64), uint64(1)<<(n%64)
-	if at >= len(s.words) { // with room for the numbers to come, which are not many more
+	if at >= len(s.words) { // grow by an extra quarter: the next numbers are rarely much higher
 		grown := make([]uint64, at+1+at/4+minWords)
 		copy(grown, s.words)
 		s.words = grown

@@ -10,11 +10,12 @@ import (
 	"portillon/wire"
 )
 
-// Practice is what each member did at some machines, as the machines themselves count it, for the hub itself. A machine
-// of which no record is held is not in known: what was done there, nobody here can say.
+// Practice returns each member's practice on some machines, counted as the machines themselves count it. The hub calls
+// Practice; there is no check of permissions. A machine is missing from known if the hub holds no record of the
+// machine: nobody can tell what members did there.
 //
-// A machine adds up the seconds of all sessions, and takes the end of the last one whose time it can know: of a clock
-// that is trusted, and not of a session that was closed at the next start.
+// The logged time is the sum of all sessions. The last use is the latest end whose time is reliable: sessions with an
+// untrusted clock, and sessions that were closed at the machine's next start, do not count for the last use.
 func (s *Service) Practice(ctx context.Context, machines []policy.MachineID) (
 	of map[policy.MemberID][]policy.Practice, known map[policy.MachineID]bool, err error) {
 	of, known = map[policy.MemberID][]policy.Practice{}, map[policy.MachineID]bool{}
@@ -28,6 +29,7 @@ func (s *Service) Practice(ctx context.Context, machines []policy.MachineID) (
 	return of, known, nil
 }
 
+// practiceAt adds the practice on one machine to of. It returns false if no record of the machine was ever counted.
 func (s *Service) practiceAt(ctx context.Context, m policy.MachineID, of map[policy.MemberID][]policy.Practice) (bool,
 	error) {
 	var held int
@@ -45,6 +47,8 @@ func (s *Service) practiceAt(ctx context.Context, m policy.MachineID, of map[pol
 	return true, errors.Join(eachPractice(rows, m, of), rows.Close())
 }
 
+// eachPractice adds one entry a row to of; a row holds the member, the seconds and the last use in milliseconds since
+// 1970.
 func eachPractice(rows *sql.Rows, m policy.MachineID, of map[policy.MemberID][]policy.Practice) error {
 	for rows.Next() {
 		var id policy.MemberID

@@ -9,8 +9,8 @@ import (
 	"portillon/wire"
 )
 
-// All seconds count; the last use is that of a session whose end the machine knew.
-func TestPracticeIsWhatTheMachineCounts(t *testing.T) {
+// All seconds count; the last use is the latest session with an end of known time.
+func TestPracticeEqualsTheMachinesOwnCount(t *testing.T) {
 	b := newBench(t)
 	at := time.Date(2026, 5, 4, 9, 0, 0, 0, time.UTC)
 	j, second := b.ledger.add("laser", 0), b.ledger.add("laser", 1)

@@ -11,10 +11,10 @@ import (
 	"portillon/policy"
 )
 
-// maxDays bounds a Range.
+// maxDays bounds a Range: about ten years.
 const maxDays = 3700
 
-// span checks a range, and returns its first moment and the one after its last.
+// span checks a range. It returns the first instant of the range and the first instant after the range.
 func (r Range) span(zone *time.Location) (from, to time.Time, err error) {
 	wrong := func(field, given, what, right string) (time.Time, time.Time, error) {
 		return from, to, &fault.Invalid{Faults: []fault.Field{{Field: field, Given: given, Wrong: what, Right: right}}}
@@ -33,7 +33,7 @@ func (r Range) span(zone *time.Location) (from, to time.Time, err error) {
 	return dayBegins(r.From, zone), dayBegins(dayAfter(r.To, 1), zone), nil
 }
 
-// view is what an actor may see of a range.
+// view is the part of a range that an actor may see.
 type view struct {
 	machines []policy.MachineID // nil: all of them
 	names    bool
@@ -41,8 +41,8 @@ type view struct {
 	from, to time.Time
 }
 
-// look checks the range, and what the actor may see of it. An actor who may see the reports of some machines sees
-// those.
+// look checks the range and the actor's permissions. For an actor who may read the reports of certain machines only,
+// the view has just these machines.
 func (s *Service) look(ctx context.Context, a actor.Actor, r Range) (v view, err error) {
 	v.names = a.May(actor.ReadNames, actor.Target{}) == nil
 	everywhere := a.May(actor.ReadReports, actor.Target{})
@@ -70,12 +70,12 @@ func (s *Service) look(ctx context.Context, a actor.Actor, r Range) (v view, err
 	return v, err
 }
 
-// sees reports whether a machine is part of the view.
+// sees reports whether the view includes a machine.
 func (v view) sees(m policy.MachineID) bool {
 	return v.machines == nil || slices.Contains(v.machines, m)
 }
 
-// one is the machine of a view of one; empty: it is of several, or of all.
+// one returns the machine of a view with exactly one machine, else the empty id.
 func (v view) one() policy.MachineID {
 	if len(v.machines) == 1 {
 		return v.machines[0]
@@ -83,7 +83,8 @@ func (v view) one() policy.MachineID {
 	return ""
 }
 
-// Weeks are the weeks that have a day in the range, each as a whole, by week and machine.
+// Weeks returns the use of each machine in each week, ordered by week and machine. A week counts completely if at least
+// one of its days is in the range.
 func (s *Service) Weeks(ctx context.Context, a actor.Actor, r Range) ([]Week, error) {
 	v, err := s.look(ctx, a, r)
 	if err != nil {

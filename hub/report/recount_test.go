@@ -14,8 +14,8 @@ import (
 	"portillon/wire"
 )
 
-// generate writes random journals: sessions over midnight, weeks and changes of the clock, power cuts, clocks that are
-// not trusted, journals that begin anew, records of other kinds.
+// generate writes random journals: sessions across midnight, weeks and changes of the clock, power cuts, untrusted
+// clocks, replaced journals, records of other kinds.
 func (f *fakeLedger) generate(r *rand.Rand, machines, sessions int) {
 	causes := []wire.Cause{wire.CauseTap, wire.CauseIdle, wire.CauseLimit, wire.CauseStop, wire.CauseDaemonLost}
 	reasons := [][]policy.Code{
@@ -27,7 +27,7 @@ func (f *fakeLedger) generate(r *rand.Rand, machines, sessions int) {
 		{},
 	}
 	for m := range machines {
-		at := time.Date(2026, 3, 20, 8, 0, 0, 0, time.UTC) // before the clock is set forward in Europe
+		at := time.Date(2026, 3, 20, 8, 0, 0, 0, time.UTC) // before the change to summer time in Europe
 		for epoch := range 1 + r.IntN(3) {
 			j := f.add(policy.MachineID(fmt.Sprintf("m%d", m)), epoch)
 			trusted := true
@@ -52,7 +52,7 @@ func (f *fakeLedger) generate(r *rand.Rand, machines, sessions int) {
 				j.write(wire.SessionStart, at, trusted, id, member, wire.StartBody{Role: policy.Roles()[r.IntN(5)]})
 				end := at.Add(time.Duration(seconds) * time.Second)
 				switch r.IntN(12) {
-				case 0: // power was lost: the end is written at the next start
+				case 0: // power was lost: the end is recorded at the next start
 					at = end.Add(time.Duration(r.IntN(3000)) * time.Minute)
 					j.write(
 						wire.SessionEnd,
@@ -62,9 +62,9 @@ func (f *fakeLedger) generate(r *rand.Rand, machines, sessions int) {
 						member,
 						wire.EndBody{Cause: wire.CausePowerLost, Seconds: seconds * int64(r.IntN(2))},
 					)
-				case 1: // no end was ever written
+				case 1: // no end is ever recorded
 					at = end
-				case 2: // the clock is trusted by the end
+				case 2: // the clock is trusted at the end
 					trusted = true
 					fallthrough
 				default:
@@ -83,7 +83,7 @@ func (f *fakeLedger) generate(r *rand.Rand, machines, sessions int) {
 	}
 }
 
-// naive counts all of a ledger at once.
+// naive counts a whole ledger at once, as a reference.
 type naive struct {
 	uses     []report.Use
 	weeks    map[string]*report.Week
@@ -160,7 +160,7 @@ func recount(f *fakeLedger, z *time.Location, now time.Time, in report.Range) na
 					u.Seconds = int64(now.Sub(u.From) / time.Second)
 				} else {
 					u.To = u.From.Add(time.Duration(u.Seconds) * time.Second)
-					if in == always { // weeks are whole, whatever the range is
+					if in == always { // weeks are always complete, so compare them for one range only
 						n.count(u, z, who)
 					}
 				}
@@ -226,7 +226,7 @@ func refusalKey(r report.Refusals) string {
 	return fmt.Sprintf("%s %09d %s", r.Machine, 1_000_000-r.Times, r.Reason)
 }
 
-func TestReportsEqualARecountInWhateverOrderRecordsArrive(t *testing.T) {
+func TestReportsEqualARecountForAnyOrderOfArrival(t *testing.T) {
 	for seed := range uint64(6) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		b := newBench(t)
@@ -235,7 +235,7 @@ func TestReportsEqualARecountInWhateverOrderRecordsArrive(t *testing.T) {
 			[]string{"Europe/Paris", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "America/Havana", "UTC"}[seed],
 		)
 		b.ledger.generate(r, 3, 40)
-		// A journal takes the place of the one before once all of that has arrived.
+		// A newer journal of a machine arrives after all records of the older one.
 		for left := len(b.ledger.journals); left > 0; {
 			i := r.IntN(len(b.ledger.journals))
 			j := b.ledger.journals[i]
@@ -280,13 +280,13 @@ func TestReportsEqualARecountInWhateverOrderRecordsArrive(t *testing.T) {
 	}
 }
 
-// What was read of a month is not shown again once more of it is counted, or all of it is counted anew.
-func TestRefusalsAreThoseCountedNowHoweverOftenTheyWereRead(t *testing.T) {
+// A month in memory is not served again after more of its records were counted, or after a complete recount.
+func TestCachedRefusalsAreNeverStale(t *testing.T) {
 	b := newBench(t)
 	b.ledger.generate(rand.New(rand.NewPCG(7, 7)), 2, 20)
 	compare := func(when string) {
 		t.Helper()
-		s, err := report.New(b.o) // has read nothing
+		s, err := report.New(b.o) // has an empty cache
 		if err != nil {
 			t.Fatal(err)
 		}

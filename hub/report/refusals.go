@@ -13,13 +13,13 @@ import (
 	"portillon/policy"
 )
 
-// monthKey is a row of report_refusal_months.
+// monthKey identifies a row of report_refusal_months of one machine.
 type monthKey struct{ month, reason string }
 
-// monthOf is the month of a day, as 2026-11.
+// monthOf returns the month of a day in the form 2026-11.
 func monthOf(d policy.Date) string { return d.String()[:len("2026-11")] }
 
-// storeRefusals writes the refusals that were counted, by day and by month.
+// storeRefusals writes the counted refusals to the daily and the monthly table.
 func (c *counter) storeRefusals(ctx context.Context) error {
 	months := map[monthKey]*refusalSum{}
 	for k, sum := range c.refused {
@@ -55,6 +55,7 @@ func (c *counter) storeRefusals(ctx context.Context) error {
 	return nil
 }
 
+// storeMonth adds sum to the machine's row for one month and reason, and merges the members of both.
 func (c *counter) storeMonth(ctx context.Context, k monthKey, sum *refusalSum) error {
 	var before string
 	err := c.tx.QueryRow(ctx, `SELECT members FROM report_refusal_months WHERE site = $1 AND month = $2 AND machine = $3
@@ -72,16 +73,17 @@ func (c *counter) storeMonth(ctx context.Context, k monthKey, sum *refusalSum) e
 	return err
 }
 
-// memberSet is a set of members.
+// memberSet is a set of member ids.
 type memberSet map[string]struct{}
 
-// add adds the members of a list with blanks between. Ids have no blanks.
+// add adds the members of a list separated by blanks. Ids contain no blanks.
 func (s memberSet) add(list string) {
 	for m := range strings.FieldsSeq(list) {
 		s[m] = struct{}{}
 	}
 }
 
+// String returns the ids in order, separated by blanks: the form of the column members.
 func (s memberSet) String() string {
 	all := make([]string, 0, len(s))
 	for m := range s {
@@ -91,8 +93,8 @@ func (s memberSet) String() string {
 	return strings.Join(all, " ")
 }
 
-// Refusals are the refusals of the days of a range, by machine, the most frequent reason first. A refusal with several
-// reasons counts for each.
+// Refusals returns the refusals in a range, ordered by machine, then by falling frequency. A refusal with several
+// reasons counts once for each reason.
 func (s *Service) Refusals(ctx context.Context, a actor.Actor, r Range) ([]Refusals, error) {
 	v, err := s.look(ctx, a, r)
 	if err != nil {
@@ -115,7 +117,7 @@ func (s *Service) Refusals(ctx context.Context, a actor.Actor, r Range) ([]Refus
 	return sums.list(v), nil
 }
 
-// addDays adds rows of machine, reason, times, untrusted, member.
+// addDays adds rows with the columns machine, reason, times, untrusted and member, and closes the rows.
 func (s *Service) addDays(sums refusalSums, rows *sql.Rows, err error) error {
 	if err != nil {
 		return err
@@ -127,7 +129,7 @@ func (s *Service) addDays(sums refusalSums, rows *sql.Rows, err error) error {
 		if err := rows.Scan(&k.Machine, &k.Reason, &times, &untrusted, &member); err != nil {
 			return err
 		}
-		if member == "" { // the card is nobody's
+		if member == "" { // unknown card
 			sums.add(k, times, untrusted)
 		} else {
 			sums.add(k, times, untrusted, s.months.number(member))
@@ -136,7 +138,7 @@ func (s *Service) addDays(sums refusalSums, rows *sql.Rows, err error) error {
 	})
 }
 
-// addMonths adds the whole months from one to another, of one machine; empty: of all.
+// addMonths adds the complete months from from to to. An empty machine stands for all machines.
 func (s *Service) addMonths(
 	ctx context.Context,
 	sums refusalSums,
@@ -157,7 +159,7 @@ func (s *Service) addMonths(
 	return nil
 }
 
-// each scans rows, and closes them.
+// each calls scan for each row, and closes the rows.
 func each(rows *sql.Rows, scan func(*sql.Rows) error) error {
 	defer rows.Close()
 	for rows.Next() {
@@ -168,15 +170,16 @@ func each(rows *sql.Rows, scan func(*sql.Rows) error) error {
 	return rows.Err()
 }
 
-// refusalSums are refusals by machine and reason.
+// refusalSums holds the sums of refusals by machine and reason.
 type refusalSums map[Refusals]*refusedSum
 
-// refusedSum is what is added up of a machine and a reason.
+// refusedSum is the sum for one machine and reason.
 type refusedSum struct {
 	times, untrusted int
 	members          numberSet
 }
 
+// add adds refusals to the sum for k, which names a machine and a reason.
 func (x refusalSums) add(k Refusals, times, untrusted int, members ...int32) {
 	sum := x[k]
 	if sum == nil {
@@ -189,6 +192,7 @@ func (x refusalSums) add(k Refusals, times, untrusted int, members ...int32) {
 	}
 }
 
+// list returns the sums that the view may see, in the order of Refusals.
 func (x refusalSums) list(v view) []Refusals {
 	out := []Refusals{}
 	for k, sum := range x {
@@ -203,14 +207,14 @@ func (x refusalSums) list(v view) []Refusals {
 	return out
 }
 
-// split takes the whole months out of a range: those of the days from from to to, and the days around them. to is
-// before from where the range has no whole month.
+// split separates a range into complete months and remaining days. The complete months last from the day from to the
+// day to; to is before from if the range contains no complete month. days are the ranges before and after them.
 func split(r Range) (days []Range, from, to policy.Date) {
 	first := r.From
 	if first.Day > 1 {
 		first = monthAfter(first, 1)
 	}
-	end := monthAfter(dayAfter(r.To, 1), 0) // the first day of the month that is not whole any more
+	end := monthAfter(dayAfter(r.To, 1), 0) // the first day of the first month that is not complete
 	if !first.Before(end) {
 		return []Range{r}, r.To, policy.Date{}
 	}
@@ -223,7 +227,7 @@ func split(r Range) (days []Range, from, to policy.Date) {
 	return days, first, dayAfter(end, -1)
 }
 
-// monthAfter is the first day of a month, so many months after that of d.
+// monthAfter returns the first day of the month that is the given number of months after the month of d.
 func monthAfter(d policy.Date, months int) policy.Date {
 	return policy.DateOf(time.Date(d.Year, d.Month+time.Month(months), 1, 12, 0, 0, 0, time.UTC), time.UTC)
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -18,12 +17,12 @@ import (
 	"portillon/hub/actor"
 	"portillon/hub/fault"
 	"portillon/hub/report"
-	"portillon/hub/store"
+	"portillon/hub/store/storetest"
 	"portillon/policy"
 	"portillon/wire"
 )
 
-func TestANewTimeZoneCountsEverythingAnew(t *testing.T) {
+func TestNewTimeZoneCausesACompleteRecount(t *testing.T) {
 	b := newBench(t)
 	b.ledger.generate(rand.New(rand.NewPCG(9, 9)), 2, 30)
 	b.take()
@@ -51,7 +50,7 @@ func TestRecordsThatArriveDuringAnUpdateCountOnce(t *testing.T) {
 	}
 }
 
-func TestADamagedJournalKeepsNoOtherFromBeingCounted(t *testing.T) {
+func TestDamagedJournalDoesNotBlockOtherJournals(t *testing.T) {
 	b := newBench(t)
 	for _, m := range []policy.MachineID{"laser", "vinyl"} {
 		b.ledger.add(m, 0).use(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), 3600, "lea", wire.CauseTap)
@@ -72,7 +71,7 @@ func TestADamagedJournalKeepsNoOtherFromBeingCounted(t *testing.T) {
 	}
 }
 
-func TestUpdatesAtOnceCountNothingTwice(t *testing.T) {
+func TestConcurrentUpdatesCountEachRecordOnce(t *testing.T) {
 	b := newBench(t)
 	b.ledger.generate(rand.New(rand.NewPCG(3, 3)), 4, 30)
 	for i := range b.ledger.journals {
@@ -84,7 +83,7 @@ func TestUpdatesAtOnceCountNothingTwice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all.Go(func() { _ = s.Update(t.Context()) }) // those that come second may find that others were faster
+		all.Go(func() { _ = s.Update(t.Context()) }) // the later updates may find that another one was faster
 	}
 	all.Wait()
 	b.update()
@@ -94,12 +93,13 @@ func TestUpdatesAtOnceCountNothingTwice(t *testing.T) {
 	}
 }
 
-func TestHoursOverTheWeeksEndAndTheChangeOfTheClock(t *testing.T) {
+func TestHoursAreDividedAtWeekEndAndClockChange(t *testing.T) {
 	b := newBench(t)
 	j := b.ledger.add("laser", 0)
-	// On 25 October 2026 the clock in Paris is set back from 3:00 to 2:00: 22:00 to 4:00 are seven hours, of a Sunday.
+	// On 25 October 2026 the clock in Paris is set back from 3:00 to 2:00. So 22:00 to 4:00 are seven hours, of which
+	// Sunday has five.
 	j.use(time.Date(2026, 10, 24, 22, 0, 0, 0, b.zone), 7*3600, "lea", wire.CauseTap)
-	// From Sunday 22:00 to Monday 1:00.
+	// Sunday 22:00 to Monday 1:00.
 	j.use(time.Date(2026, 10, 25, 22, 0, 0, 0, b.zone), 3*3600, "yann", wire.CauseTap)
 	b.take()
 	want := []report.Week{{Machine: "laser", Monday: day("2026-10-19"), Sessions: 2, Members: 2, Seconds: 9 * 3600},
@@ -116,7 +116,7 @@ func TestHoursOverTheWeeksEndAndTheChangeOfTheClock(t *testing.T) {
 	}
 }
 
-func TestASessionThatRunsHasLastedUntilNow(t *testing.T) {
+func TestRunningSessionLastsUntilNow(t *testing.T) {
 	b := newBench(t)
 	j := b.ledger.add("laser", 0)
 	j.write(wire.SessionStart, b.o.Now().Add(-90*time.Second), true, "s", "lea", wire.StartBody{Role: policy.User})
@@ -135,7 +135,7 @@ func TestASessionThatRunsHasLastedUntilNow(t *testing.T) {
 	}
 }
 
-func TestRecordsOfAStolenMachineFillNothing(t *testing.T) {
+func TestRecordsOfAStolenMachineAreBounded(t *testing.T) {
 	b := newBench(t)
 	j := b.ledger.add("laser", 0)
 	j.write(wire.SessionStart, b.o.Now(), true, "s", "lea", map[string]any{"role": strings.Repeat("x", 1000)})
@@ -175,7 +175,7 @@ func TestRecordsOfAStolenMachineFillNothing(t *testing.T) {
 	}
 }
 
-func TestARangeThatIsNoneIsRefused(t *testing.T) {
+func TestInvalidRangesAreRejected(t *testing.T) {
 	b := newBench(t)
 	for name, r := range map[string]report.Range{
 		"none": {}, "no last day": {From: day("2026-01-01")}, "backwards": between("2026-02-02", "2026-02-01"),
@@ -195,7 +195,7 @@ func TestARangeThatIsNoneIsRefused(t *testing.T) {
 	}
 }
 
-func TestCSVIsWhatASpreadsheetOfTheLanguageReads(t *testing.T) {
+func TestCSVFollowsTheSpreadsheetFormatOfTheLanguage(t *testing.T) {
 	b := newBench(t)
 	j := b.ledger.add("laser", 0)
 	j.use(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), 3600, "lea", wire.CauseTap)
@@ -237,7 +237,7 @@ func TestCSVIsWhatASpreadsheetOfTheLanguageReads(t *testing.T) {
 	}
 }
 
-func TestCSVHoldsAllPages(t *testing.T) {
+func TestCSVIncludesAllPages(t *testing.T) {
 	b := newBench(t)
 	j := b.ledger.add("laser", 0)
 	for i := range 1201 {
@@ -259,8 +259,8 @@ func TestCSVHoldsAllPages(t *testing.T) {
 	}
 }
 
-// The table is written by hand.
-func TestWhoMaySeeWhichReports(t *testing.T) {
+// The expected permissions are written by hand.
+func TestActorsSeeOnlyPermittedReports(t *testing.T) {
 	b := newBench(t)
 	for _, m := range []policy.MachineID{"laser", "vinyl"} {
 		j := b.ledger.add(m, 0)
@@ -343,12 +343,8 @@ func TestWhoMaySeeWhichReports(t *testing.T) {
 	}
 }
 
-func TestReportsOfAnotherSiteAreNotSeen(t *testing.T) {
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "p.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+func TestReportsOfOtherSitesAreInvisible(t *testing.T) {
+	db := storetest.Open(t)
 	one, two := newBench(t), newBench(t)
 	one.o.Site, two.o.Site = db.Site("one"), db.Site("two")
 	one.open()

@@ -12,46 +12,47 @@ import (
 	"portillon/wire"
 )
 
-// Journal is a journal of a machine, as the ledger holds it.
+// Journal is the hub's copy of a journal of a machine.
 type Journal struct {
 	Machine    policy.MachineID
 	Generation wire.Generation
-	Epoch      int    // the machine's journals in their order; the highest is the one that grows
-	Records    uint64 // how many are held: those from 1 to Records
+	Epoch      int    // position among the machine's journals; only the journal with the highest epoch still grows
+	Records    uint64 // number of records held, which have the sequence numbers 1 to Records
 }
 
-// Records is the ledger.
+// Records reads the records in the ledger.
 type Records interface {
-	// Journals are all journals of all machines.
+	// Journals returns all journals of all machines.
 	Journals(ctx context.Context) ([]Journal, error)
-	// Read gives the records of a journal whose seq is higher than after and whose kind is one of kinds, in the order
-	// of seq, at most limit of them, until yield returns an error.
+	// Read calls yield with the records of a journal that have one of the kinds and a sequence number above after, in
+	// order and at most limit of them. Read stops at the first error of yield and returns it.
 	Read(ctx context.Context, j Journal, after uint64, kinds []wire.Kind, limit int, yield func(wire.Record) error) error
 }
 
-// Options are what a Service works with. Site, Records and Zone are required.
+// Options holds the dependencies and settings of a Service. Site, Records and Zone are required.
 type Options struct {
 	Site    *store.Site
 	Records Records
-	Zone    func(ctx context.Context) (*time.Location, error) // the site's time zone, of the policy in force
-	// Names are the names of members; one that is missing has none, because they were erased, say. nil: nobody has one.
+	Zone    func(ctx context.Context) (*time.Location, error) // the site's time zone, from the current policy
+	// Names returns the names of members. A member without a name is missing, for example after erasure. nil: no names are
+	// known.
 	Names    func(ctx context.Context, of []policy.MemberID) (map[policy.MemberID]string, error)
 	Language func(ctx context.Context) policy.Language // of the CSV file; nil: French
 	Now      func() time.Time                          // nil: time.Now
 	Log      *slog.Logger                              // nil: nothing is logged
 }
 
-// Service answers reports of one site. Its methods may be called by many goroutines.
+// Service counts and reports the machine use of one site. Its methods may be called concurrently.
 type Service struct {
 	o      Options
-	update sync.Mutex // held by Update
+	update sync.Mutex // held during Update
 	months months
 }
 
-// New returns a Service.
+// New returns a Service. It fails if a required option is missing.
 func New(o Options) (*Service, error) {
 	if o.Site == nil || o.Records == nil || o.Zone == nil {
-		return nil, errors.New("report: a site, its records and its time zone are required")
+		return nil, errors.New("report: options Site, Records and Zone are required")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -62,12 +63,12 @@ func New(o Options) (*Service, error) {
 	return &Service{o: o}, nil
 }
 
-// pause is the shortest time between two runs of Update: reports may be so much behind the ledger.
+// pause is the minimum time between two runs of Update, and so the maximum delay of a report behind the ledger.
 const pause = time.Second
 
-// Run counts new records until ctx ends.
+// Run counts new records until ctx ends. A failed update is logged and tried again after the next change.
 func (s *Service) Run(ctx context.Context) error {
-	sub, cancel := s.o.Site.Subscribe(store.Records, store.Policy) // a policy may change the time zone
+	sub, cancel := s.o.Site.Subscribe(store.Records, store.Policy) // a new policy may change the time zone
 	defer cancel()
 	for {
 		sub.Take()

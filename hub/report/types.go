@@ -1,20 +1,20 @@
-// Package report counts the ledger's records: who used what between two dates, hours by machine and week, refusals by
+// Package report counts the records in the ledger: sessions between two dates, hours by machine and week, refusals by
 // reason.
 //
 //	ledger ─▶ Records ─▶ Update ─▶ report_uses, report_weeks, report_refusals ─▶ Uses, Weeks, Refusals
 //
-// Update counts the records that are new since the last time, journal by journal, and notes in the same transaction how
-// far it came: each record is counted once, in whatever order the journals' records arrive. A report reads the
-// summaries alone.
+// Update counts the records that arrived since the previous update, journal by journal. It stores its position in each
+// journal in the same transaction, so that each record counts exactly once, in whatever order the records of different
+// journals arrive. Reports read only these sums.
 //
-// Days and weeks are those of the site's time zone. A session belongs to the week in which it began, its seconds to the
-// weeks in which they passed. A record whose clock was not trusted counts at the time that it says, and is marked;
-// where the clock is trusted when a session ends, the session's length tells when it began.
+// Days and weeks are those of the site's time zone. A session counts in the week of its start, and its seconds count in
+// the weeks in which they passed. A record from an untrusted clock counts at the time that the record gives, and is
+// marked. If the clock is trusted at the end of a session, the start is calculated from the end and the length.
 //
-// A session without an end runs, unless its machine has begun another session or another journal since: then it is
-// known to have ended, nobody knows when, and it has 0 seconds and the end "unknown".
+// A session without an end is running, unless the machine has begun another session or another journal since. Then the
+// session has ended at an unknown time: it has 0 seconds and the end "unknown".
 //
-// Members and their names are shown to those who may see names, and machines to those who may see their reports.
+// Members and names are included for actors who may see names, and machines for actors who may see their reports.
 package report
 
 import (
@@ -23,43 +23,43 @@ import (
 	"portillon/policy"
 )
 
-// Range chooses records: from the start of the day From to the end of the day To, in the site's time zone.
+// Range selects records from the start of the day From to the end of the day To, in the site's time zone.
 type Range struct {
 	From, To policy.Date
-	Machine  policy.MachineID // empty: all
+	Machine  policy.MachineID // empty: all machines
 }
 
-// Use is a session.
+// Use is one session.
 type Use struct {
 	Machine policy.MachineID `json:"machine"`
-	Member  policy.MemberID  `json:"member,omitempty"` // only for those who may see names, as Name
+	Member  policy.MemberID  `json:"member,omitempty"` // only for actors who may see names; the same holds for Name
 	Name    string           `json:"name,omitempty"`
 	Role    string           `json:"role"`
 	From    time.Time        `json:"from"`
-	To      time.Time        `json:"to,omitzero"` // zero: it runs
+	To      time.Time        `json:"to,omitzero"` // zero: the session is running
 	Seconds int64            `json:"seconds"`
-	End     string           `json:"end,omitempty"` // why it ended: a wire.Cause, or "unknown"
-	// Untrusted says that the clock was not trusted: From may be wrong.
+	End     string           `json:"end,omitempty"` // why the session ended: a wire.Cause, or "unknown"
+	// Untrusted means that the machine's clock was untrusted: From may be wrong.
 	Untrusted bool `json:"untrusted,omitempty"`
 }
 
-// Week is the use of a machine in a week.
+// Week is the use of one machine in one week.
 type Week struct {
 	Machine  policy.MachineID `json:"machine"`
 	Monday   policy.Date      `json:"week"`
 	Sessions int              `json:"sessions"`
 	Members  int              `json:"members"`
 	Seconds  int64            `json:"seconds"`
-	// Untrusted is how many of the sessions began at a time that is not certain.
+	// Untrusted is the number of sessions with an uncertain start time.
 	Untrusted int `json:"untrusted,omitempty"`
 }
 
-// Refusals is how often a machine refused for a reason.
+// Refusals is the number of refusals of one machine for one reason.
 type Refusals struct {
 	Machine policy.MachineID `json:"machine"`
-	Reason  string           `json:"reason"` // the code of policy/code.go
+	Reason  string           `json:"reason"` // a code of policy/code.go
 	Times   int              `json:"times"`
 	Members int              `json:"members"`
-	// Untrusted is how many of the times are not certain.
+	// Untrusted is the number of refusals with an uncertain time.
 	Untrusted int `json:"untrusted,omitempty"`
 }

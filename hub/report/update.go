@@ -14,16 +14,17 @@ import (
 	"portillon/wire"
 )
 
-// batch is how many records Update counts in a transaction: other writers wait no longer than that takes.
+// batch is the maximum number of records that Update counts in one transaction. It bounds how long other writers wait.
 const batch = 2000
 
-// kinds are the kinds of records that reports count.
+// kinds returns the kinds of records that reports count.
 func kinds() []wire.Kind { return []wire.Kind{wire.SessionStart, wire.SessionEnd, wire.Refused} }
 
-// errAgain says that somebody else counted the same records meanwhile.
+// errAgain is returned if another process counted the same records at the same time.
 var errAgain = errors.New("report: another update is running")
 
-// Update counts the records that are new. A journal that cannot be read keeps no other from being counted.
+// Update counts the new records. An unreadable journal does not prevent the others from being counted: Update returns
+// the errors of all journals together.
 func (s *Service) Update(ctx context.Context) error {
 	s.update.Lock()
 	defer s.update.Unlock()
@@ -53,13 +54,13 @@ func (s *Service) Update(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// journalKey names a journal.
+// journalKey identifies a journal.
 type journalKey struct {
 	machine    policy.MachineID
 	generation wire.Generation
 }
 
-// marks are the records up to which the journals are counted.
+// marks returns the sequence number of the last counted record, by journal.
 func (s *Service) marks(ctx context.Context) (map[journalKey]uint64, error) {
 	rows, err := s.o.Site.Query(ctx, "SELECT machine, generation, seq FROM report_marks WHERE site = $1")
 	if err != nil {
@@ -78,14 +79,14 @@ func (s *Service) marks(ctx context.Context) (map[journalKey]uint64, error) {
 	return out, rows.Err()
 }
 
-// inZone forgets all that was counted in another time zone.
+// inZone deletes all sums that were counted in another time zone, so that Update counts them again.
 func (s *Service) inZone(ctx context.Context, zone *time.Location) error {
 	var was string
 	err := s.o.Site.QueryRow(ctx, "SELECT COALESCE((SELECT zone FROM report_zone WHERE site = $1), '')").Scan(&was)
 	if err != nil || was == zone.String() {
 		return err
 	}
-	defer s.months.forget() // when the rows are gone
+	defer s.months.forget() // after the rows are deleted
 	return s.o.Site.Write(ctx, func(tx *store.Tx) error {
 		if _, err := tx.Exec(ctx, `INSERT INTO report_zone (site, zone) VALUES ($1, $2) ON CONFLICT (site) DO UPDATE SET
 			zone = $2`,
@@ -98,6 +99,7 @@ func (s *Service) inZone(ctx context.Context, zone *time.Location) error {
 	})
 }
 
+// forget deletes all sums and positions of the site.
 func forget(ctx context.Context, tx *store.Tx) error {
 	_, err1 := tx.Exec(ctx, "DELETE FROM report_marks WHERE site = $1")
 	_, err2 := tx.Exec(ctx, "DELETE FROM report_uses WHERE site = $1")
@@ -108,7 +110,8 @@ func forget(ctx context.Context, tx *store.Tx) error {
 	return errors.Join(err1, err2, err3, err4, err5, err6)
 }
 
-// journal counts what is new in a journal. replaced says that the machine has begun another one.
+// journal counts the new records of a journal, from the record after mark. replaced means that the machine has begun a
+// newer journal, so that a session without an end is no longer running.
 func (s *Service) journal(ctx context.Context, j Journal, mark uint64, replaced bool, zone *time.Location) error {
 	for mark < j.Records {
 		records := make([]wire.Record, 0, min(batch, int(j.Records-mark)))
@@ -119,7 +122,7 @@ func (s *Service) journal(ctx context.Context, j Journal, mark uint64, replaced 
 		if err != nil {
 			return err
 		}
-		next := j.Records // no record of these kinds is left
+		next := j.Records // no more records of these kinds
 		if n := len(records); n > 0 && (n == batch || records[n-1].Seq > next) {
 			next = records[n-1].Seq
 		}
@@ -134,7 +137,7 @@ func (s *Service) journal(ctx context.Context, j Journal, mark uint64, replaced 
 	return nil
 }
 
-// closeReplaced ends what runs in a journal that was replaced after its records were counted.
+// closeReplaced ends the running sessions of a journal that was replaced after its records had been counted.
 func (s *Service) closeReplaced(ctx context.Context, j Journal, zone *time.Location) error {
 	var running bool
 	err := s.o.Site.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM report_uses WHERE site = $1 AND machine = $2 AND
@@ -147,7 +150,8 @@ func (s *Service) closeReplaced(ctx context.Context, j Journal, zone *time.Locat
 	return s.count(ctx, j, j.Records, j.Records, nil, true, zone)
 }
 
-// count writes what records say, and that the journal is counted up to next.
+// count adds records to the sums and sets the journal's position to next, in one transaction. over ends all running
+// sessions. count returns errAgain if the stored position is not mark.
 func (s *Service) count(
 	ctx context.Context,
 	j Journal,
@@ -194,10 +198,10 @@ func (s *Service) count(
 	return err
 }
 
-// unknownEnd is the end of a session of which no record says how it ended.
+// unknownEnd is the end of a session without a record of its end.
 const unknownEnd = "unknown"
 
-// use is a session as it is counted.
+// use is a session while it is counted.
 type use struct {
 	seq       uint64
 	session   string
@@ -208,45 +212,50 @@ type use struct {
 	cause     string
 	running   bool
 	untrusted bool
-	stored    bool // its row is there
+	stored    bool // the database has a row for the session
 }
 
+// weekKey names a week by its Monday.
 type weekKey struct{ monday policy.Date }
 
+// weekSum is what one journal adds to a week.
 type weekSum struct {
 	sessions, untrusted int
 	seconds             int64
 	members             map[policy.MemberID]bool
 }
 
+// refusalKey names the refusals of one day, reason and member; member is empty in the sums that no longer name members.
 type refusalKey struct {
 	day    policy.Date
 	reason string
 	member policy.MemberID
 }
 
+// refusalSum is what one journal adds to the refusals of a key.
 type refusalSum struct {
 	times, untrusted int
-	members          memberSet // nil where the key names the member
+	members          memberSet // nil if the key names the member
 }
 
-// counter counts records of a journal within a transaction.
+// counter counts the records of one journal in one transaction.
 type counter struct {
 	tx      *store.Tx
 	journal Journal
 	zone    *time.Location
-	uses    []*use // those that ran when the transaction began, and those that began since
+	uses    []*use // sessions running at the start of the transaction, and sessions begun since
 	weeks   map[weekKey]*weekSum
 	refused map[refusalKey]*refusalSum
 }
 
-// Bounds on words of a record, in bytes. A machine signs its records, and may be a stolen one.
+// Bounds on the texts in a record: bytes of one text, and reasons of one refusal. A stolen machine can sign records
+// with any content.
 const (
 	maxWord    = 64
 	maxReasons = 32
 )
 
-// word is a word of a record that is short enough to be one.
+// word returns s, or "other" if s is longer than any legitimate value.
 func word(s string) string {
 	if len(s) > maxWord {
 		return "other"
@@ -254,15 +263,15 @@ func word(s string) string {
 	return s
 }
 
-// record counts one record. A body that cannot be read says nothing: the record counts all the same.
+// record counts one record. An unreadable body is taken as empty: the record still counts.
 func (c *counter) record(r wire.Record) {
 	switch r.Kind {
 	case wire.SessionStart:
 		var b struct {
 			Role string `json:"role"`
 		}
-		_ = json.Unmarshal(r.Body, &b) // an empty role
-		c.endAll()                     // a machine has one session at a time
+		_ = json.Unmarshal(r.Body, &b) // unreadable: an empty role
+		c.endAll()                     // a machine has at most one session at a time
 		c.uses = append(
 			c.uses,
 			&use{seq: r.Seq, session: r.Session, member: r.Member, role: word(b.Role), began: r.Wall, running: true,
@@ -270,7 +279,7 @@ func (c *counter) record(r wire.Record) {
 		)
 	case wire.SessionEnd:
 		var b wire.EndBody
-		_ = json.Unmarshal(r.Body, &b) // of 0 seconds
+		_ = json.Unmarshal(r.Body, &b) // unreadable: 0 seconds
 		for _, u := range c.uses {
 			if u.running && u.session == r.Session {
 				c.end(u, r, b)
@@ -281,11 +290,12 @@ func (c *counter) record(r wire.Record) {
 	}
 }
 
+// refusal counts one refusal once for each of its distinct reasons.
 func (c *counter) refusal(r wire.Record) {
 	var b struct {
 		Reasons []string `json:"reasons"`
 	}
-	_ = json.Unmarshal(r.Body, &b) // without a reason
+	_ = json.Unmarshal(r.Body, &b) // unreadable: no reason
 	day := policy.DateOf(r.Wall, c.zone)
 	seen := map[string]bool{}
 	for _, reason := range b.Reasons[:min(len(b.Reasons), maxReasons)] {
@@ -306,10 +316,10 @@ func (c *counter) refusal(r wire.Record) {
 	}
 }
 
-// maxSeconds bounds the length of a session: ten years.
+// maxSeconds bounds the length of a session: ten years, in seconds.
 const maxSeconds = 10 * 366 * 24 * 3600
 
-// end ends a session with its record.
+// end ends a session with the record of its end. If only the end has a trusted time, end calculates the start from it.
 func (c *counter) end(u *use, r wire.Record, b wire.EndBody) {
 	u.seconds, u.cause, u.running = min(max(b.Seconds, 0), maxSeconds), word(string(b.Cause)), false
 	late := b.Cause == wire.CausePowerLost || b.Cause == wire.CauseDaemonLost // recorded at the next start
@@ -319,7 +329,7 @@ func (c *counter) end(u *use, r wire.Record, b wire.EndBody) {
 	c.week(u)
 }
 
-// endAll ends the sessions of which no record says how they ended.
+// endAll ends the running sessions with an unknown end.
 func (c *counter) endAll() {
 	for _, u := range c.uses {
 		if u.running {
@@ -329,7 +339,7 @@ func (c *counter) endAll() {
 	}
 }
 
-// week adds a session that has ended to its weeks.
+// week adds an ended session to the sums of its weeks.
 func (c *counter) week(u *use) {
 	for i, x := range shares(u.began, u.seconds, c.zone) {
 		sum := c.weeks[weekKey{x.monday}]

@@ -16,18 +16,19 @@ import (
 	"portillon/policy"
 )
 
-// Page chooses a part of a list.
+// Page selects a part of a list.
 type Page struct {
-	After string // what the page before returned as next; empty: the first page
-	Limit int    // 0: 50; at most 500
+	After string // the cursor that the previous page returned; empty: the first page
+	Limit int    // maximum number of entries; 0: 50; at most 500
 }
 
-// The default and the bound of Page.Limit.
+// Default and maximum of Page.Limit.
 const (
 	usualPage = 50
 	maxPage   = 500
 )
 
+// limit is how many entries a page has.
 func (p Page) limit() int {
 	if p.Limit <= 0 {
 		return usualPage
@@ -35,7 +36,8 @@ func (p Page) limit() int {
 	return min(p.Limit, maxPage)
 }
 
-// Uses are the sessions that began in a range, the earliest first.
+// Uses returns the sessions that began in a range, the earliest first. next is the cursor of the next page; empty: this
+// is the last page.
 func (s *Service) Uses(ctx context.Context, a actor.Actor, r Range, p Page) (_ []Use, next string, err error) {
 	v, err := s.look(ctx, a, r)
 	if err != nil {
@@ -48,7 +50,7 @@ func (s *Service) Uses(ctx context.Context, a actor.Actor, r Range, p Page) (_ [
 	return s.uses(ctx, v, after, p.limit())
 }
 
-// place is where a session stands in the list.
+// place is the position of a session in the list. Its fields are compared in their order.
 type place struct {
 	began      int64 // milliseconds since 1970
 	machine    string
@@ -56,10 +58,12 @@ type place struct {
 	seq        int64
 }
 
+// String returns the place in the form of a cursor, which parsePlace reads.
 func (p place) String() string {
 	return fmt.Sprintf("%d/%s/%s/%d", p.began, p.machine, p.generation, p.seq)
 }
 
+// compare returns a negative number if p is before o in the list, and a positive number if p is after o.
 func (p place) compare(o place) int {
 	return cmp.Or(
 		cmp.Compare(p.began, o.began),
@@ -69,12 +73,12 @@ func (p place) compare(o place) int {
 	)
 }
 
-// parsePlace reads a cursor; the empty one stands before all.
+// parsePlace reads a cursor. The empty cursor is before all sessions.
 func parsePlace(s string) (place, error) {
 	if s == "" {
 		return place{began: math.MinInt64}, nil
 	}
-	const longest = 200 // two numbers, an id of 64 bytes, a generation of 16
+	const longest = 200 // two numbers, an id of at most 64 bytes, a generation of 16 bytes
 	parts := strings.Split(s, "/")
 	if len(s) <= longest && len(parts) == 4 {
 		began, err1 := strconv.ParseInt(parts[0], 10, 64)
@@ -88,13 +92,13 @@ func parsePlace(s string) (place, error) {
 	}
 }
 
-// found is a session with its place.
+// found is a session with its position in the list.
 type found struct {
 	Use
 	place
 }
 
-// uses reads a page of a view.
+// uses reads one page of the sessions in a view. after is the last place of the previous page.
 func (s *Service) uses(ctx context.Context, v view, after place, limit int) (_ []Use, next string, err error) {
 	var all []found
 	if v.machines == nil {
@@ -120,6 +124,7 @@ func (s *Service) uses(ctx context.Context, v view, after place, limit int) (_ [
 	return out, next, s.name(ctx, out)
 }
 
+// everywhere reads sessions of all machines.
 func (s *Service) everywhere(ctx context.Context, v view, after place, limit int) ([]found, error) {
 	rows, err := s.o.Site.Query(
 		ctx,
@@ -140,6 +145,7 @@ func (s *Service) everywhere(ctx context.Context, v view, after place, limit int
 	return scanUses(rows, err)
 }
 
+// at reads sessions of one machine.
 func (s *Service) at(ctx context.Context, v view, m policy.MachineID, after place, limit int) ([]found, error) {
 	rows, err := s.o.Site.Query(
 		ctx,
@@ -159,6 +165,7 @@ func (s *Service) at(ctx context.Context, v view, m policy.MachineID, after plac
 	return scanUses(rows, err)
 }
 
+// scanUses reads the rows of everywhere or at, and closes them. A running session has a zero To.
 func scanUses(rows *sql.Rows, err error) (out []found, _ error) {
 	if err != nil {
 		return nil, err
@@ -180,7 +187,7 @@ func scanUses(rows *sql.Rows, err error) (out []found, _ error) {
 	return out, rows.Err()
 }
 
-// shown is a session as a view shows it. One that runs has lasted until now.
+// shown returns a session as the view may see it. The length of a running session is counted up to now.
 func (s *Service) shown(f found, v view) Use {
 	u := f.Use
 	if u.To.IsZero() {
@@ -192,7 +199,7 @@ func (s *Service) shown(f found, v view) Use {
 	return u
 }
 
-// name writes the names of members into sessions.
+// name sets the names of the members in the sessions.
 func (s *Service) name(ctx context.Context, of []Use) error {
 	if s.o.Names == nil {
 		return nil

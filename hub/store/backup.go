@@ -7,12 +7,12 @@ import (
 	"os"
 )
 
-// BackUp writes a copy of the database at path to the file to, which must not be there, while another process may be
-// writing it. The copy is of one moment, and one file without a log.
+// BackUp writes a copy of the database at path to the new file to, while another process may be writing the database.
+// The copy is a single file of one consistent state, without a log.
 func BackUp(ctx context.Context, path, to string) (err error) {
 	defer named(path, &err)
 	if _, err := os.Lstat(to); !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("%s is there already", to)
+		return fmt.Errorf("%s already exists, want the name of a new file", to)
 	}
 	if err := checkFile(ctx, path, false); err != nil {
 		return fmt.Errorf("database %s: %w", path, err)
@@ -22,12 +22,12 @@ func BackUp(ctx context.Context, path, to string) (err error) {
 		return err
 	}
 	defer r.Close()
-	c, err := r.Conn(ctx) // pragma and statement on one connection
+	c, err := r.Conn(ctx) // pragma and statement need the same connection
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	// VACUUM INTO writes the new file alone (sqlite.org/lang_vacuum.html §5), which query_only forbids too.
+	// VACUUM INTO writes only the new file (sqlite.org/lang_vacuum.html, section 5), but query_only forbids that too.
 	if _, err := c.ExecContext(ctx, "PRAGMA query_only = 0"); err != nil {
 		return err
 	}
@@ -37,8 +37,8 @@ func BackUp(ctx context.Context, path, to string) (err error) {
 	return syncFile(to)
 }
 
-// Check reads the database at path, which no other process may have open, and refuses one that is damaged, of another
-// program or of a newer schema.
+// Check reads the whole database at path. It fails if the database is damaged, belongs to another program or has a
+// newer schema. No other process may have the database open.
 func Check(ctx context.Context, path string) (err error) {
 	if err := checkFile(ctx, path, true); err != nil {
 		return fmt.Errorf("database %s: %w", path, Named(path, err))
@@ -46,6 +46,7 @@ func Check(ctx context.Context, path string) (err error) {
 	return nil
 }
 
+// syncFile makes the file readable by its owner only, and writes it to the disk.
 func syncFile(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {

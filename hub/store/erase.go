@@ -9,19 +9,18 @@ import (
 	"time"
 )
 
-// eraseWait is how long an erasure waits for those who read meanwhile: they hold the log as it is. Where it waits in
-// vain, the log is emptied after one of the next transactions, or by Close.
+// eraseWait is the maximum time that an erasure waits for readers, which keep the log in use. If the time is over, the
+// log is emptied after one of the next transactions, or by Close.
 const eraseWait = 2 * time.Second
 
-// Erased says that this transaction removes what nobody shall find any more, not even in the database's files. What is
-// deleted is overwritten in its page (secure_delete). Two places remain: where SQLite moved rows from page to page, the
-// unused middle of a page may hold what stood there, so it is cleared before the commit; and the log holds pages as
-// they
-// were before, so it is emptied after the commit.
+// Erased declares that this transaction removes personal data, which must not stay in the database's files. SQLite
+// overwrites deleted rows in their page (secure_delete), but copies can remain in two places. The unused middle of a
+// page may hold a copy where SQLite moved rows between pages: that part is cleared before the commit. The log holds
+// older versions of pages: the log is emptied after the commit.
 func (t *Tx) Erased() { t.erased = true }
 
-// clearPages overwrites the unused middle of all pages that may have held something of a person: those of all tables
-// but records and reports, which hold pseudonyms alone and most of the file.
+// clearPages overwrites the unused middle of all pages that may contain personal data. Pages of records and reports are
+// skipped: they contain only pseudonyms, and are most of the file.
 func (w *writer) clearPages(ctx context.Context) error {
 	rows, err := w.QueryContext(ctx, `SELECT s.pageno, p.data FROM sqlite_schema AS t JOIN dbstat AS s ON s.name = t.name
 		JOIN sqlite_dbpage AS p ON p.pgno = s.pageno WHERE t.rootpage > 0 AND t.tbl_name NOT GLOB 'ledger_*'
@@ -52,10 +51,9 @@ func (w *writer) clearPages(ctx context.Context) error {
 	return nil
 }
 
-// clearUnused overwrites the bytes between the cell pointers and the cells of a page of a b-tree
-// (sqlite.org/fileformat2.html
-// §1.6), and reports whether there was anything. first: it is the file's first page, which begins with the file's
-// header.
+// clearUnused overwrites the bytes between the cell pointers and the cells of a b-tree page
+// (sqlite.org/fileformat2.html, section 1.6). It reports whether these bytes were not zero. first marks the first page
+// of the file, which begins with the 100-byte header of the file.
 func clearUnused(page []byte, first bool) bool {
 	at := 0
 	if first {
@@ -67,7 +65,7 @@ func clearUnused(page []byte, first bool) bool {
 	head := page[at:]
 	pointers := at + 8
 	switch head[0] {
-	case 0x02, 0x05: // interior pages have one more pointer
+	case 0x02, 0x05: // interior pages have a further pointer of 4 bytes
 		pointers = at + 12
 	case 0x0a, 0x0d:
 	default:
@@ -89,8 +87,8 @@ func clearUnused(page []byte, first bool) bool {
 	return true
 }
 
-// emptyLog copies the log into the file and cuts it to nothing, where an erasure asks for it. Others who read or write
-// may hold it: then it stays for another time.
+// emptyLog copies the log into the file and truncates the log, if a transaction erased data. Readers and other writers
+// may keep the log in use: then emptyLog tries again after the next transaction.
 func (w *writer) emptyLog(ctx context.Context, wait time.Duration) (err error) {
 	if !w.erased || w.conn == nil {
 		return nil

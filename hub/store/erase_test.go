@@ -10,7 +10,7 @@ import (
 	"portillon/hub/store"
 )
 
-// holds reports whether one of the database's files holds a text.
+// holds reports whether one of the database's files contains a text.
 func holds(t *testing.T, db *store.DB, text string) bool {
 	t.Helper()
 	for _, end := range []string{"", "-wal", "-shm"} {
@@ -25,7 +25,7 @@ func holds(t *testing.T, db *store.DB, text string) bool {
 	return false
 }
 
-// name gives a member a name, in a row and in an index.
+// name stores a member's name in a row and in an index.
 func name(t *testing.T, s *store.Site, id int, text string) {
 	t.Helper()
 	err := s.Write(t.Context(), func(tx *store.Tx) error {
@@ -51,10 +51,10 @@ func erase(t *testing.T, s *store.Site, text string) {
 	}
 }
 
-func TestErasedRowsStandInNoFileOfTheDatabase(t *testing.T) {
+func TestErasedDataIsInNoFileOfTheDatabase(t *testing.T) {
 	db := openStore(t)
 	s := db.Site("biklab")
-	for i := range 400 { // rows and index entries move from page to page
+	for i := range 400 { // makes rows and index entries move between pages
 		name(t, s, i, fmt.Sprintf("first-%d-%d", (i*31)%400, i))
 		name(t, s, i, fmt.Sprintf("name-of-%d-%0*d", i, 20+i%200, i))
 	}
@@ -80,8 +80,8 @@ func TestErasedRowsStandInNoFileOfTheDatabase(t *testing.T) {
 	}
 }
 
-// Who reads while somebody is erased holds the log as it is. The next transaction after the read empties it, or Close.
-func TestErasureOutlastsAReader(t *testing.T) {
+// A reader during an erasure keeps the log in use. The next transaction after the read empties the log, or Close does.
+func TestErasureCompletesAfterAReaderEnds(t *testing.T) {
 	db := openStore(t)
 	s := db.Site("biklab")
 	name(t, s, 1, "Camille")

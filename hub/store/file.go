@@ -11,37 +11,38 @@ import (
 	"portillon/dberror"
 )
 
-// soundMost is how long a file may be, in bytes, whose pages are all read at a start: 20 machines write some 360 MB in
-// a year (daemon/journal), and a start must not take minutes.
+// soundMost is the maximum size, in bytes, of a file whose pages are all checked at the start. 20 machines write about
+// 360 MB a year (daemon/journal), and a start must not take minutes.
 const soundMost = 512 << 20
 
-// cureDamage is what to do with a damaged database. Machines send again what a hub lacks of their records
-// (daemon/uplink); members, badges and accounts come back from a backup alone.
+// cureDamage returns the remedy for a damaged database. Machines send missing records again (daemon/uplink), but
+// members, badges and accounts can only come from a backup.
 func cureDamage(path string) string {
 	return fmt.Sprintf(
-		"stop the hub and restore a backup (portillon-hub restore BACKUP FOLDER), or, where there is none, move the "+
-			"file away to begin an empty one, to which the machines send all that they have again: "+
+		"stop the hub and restore a backup (portillon-hub restore BACKUP FOLDER), or, without a backup, move the "+
+			"file away: the hub creates an empty one, and the machines send their records again: "+
 			"mv %[1]s %[1]s.damaged; rm -f %[1]s-wal %[1]s-shm",
 		path,
 	)
 }
 
-// Named puts the file's name and what to do into an error that SQLite gave; other errors stay as they are.
+// Named adds the file's name and the remedy to an SQLite error. It returns other errors unchanged.
 func Named(path string, err error) error { return dberror.Wrap(path, cureDamage(path), err) }
 
+// named is Named for a deferred call.
 func named(path string, err *error) { *err = Named(path, *err) }
 
-// opened puts the file's name into an error of Open.
+// opened adds the file's name to an error of Open.
 func opened(path string, err *error) {
 	if *err != nil {
 		*err = fmt.Errorf("database %s: %w", path, Named(path, *err))
 	}
 }
 
-// CureDamage is what to do where rows of the database at path are damaged.
+// CureDamage returns the remedy for damaged rows of the database at path.
 func CureDamage(path string) string { return cureDamage(path) }
 
-// prepare makes the file, readable by its owner only, where there is none.
+// prepare creates a missing file, readable by its owner only, and its folder.
 func prepare(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -56,15 +57,15 @@ func prepare(path string) error {
 	return f.Close()
 }
 
-// moveFolders moves away a folder that lies where SQLite has its log, or the log's index: it holds no page. In the
-// place of the database itself a folder is refused.
+// moveFolders renames a folder that has the name of SQLite's log or log index: it cannot contain pages. A folder with
+// the name of the database itself is an error.
 func moveFolders(path string) error {
 	if fi, err := os.Stat(path); err == nil && fi.IsDir() {
 		return &dberror.Error{
 			Path: path,
 			Kind: dberror.Damaged,
 			Cure: cureDamage(path),
-			Err:  errors.New("a folder is in its place"),
+			Err:  errors.New("path is a folder"),
 		}
 	}
 	for _, x := range []string{path + "-wal", path + "-shm"} {
@@ -77,8 +78,8 @@ func moveFolders(path string) error {
 	return nil
 }
 
-// checkFile looks whether the file is a database of this program, before anything is written to it. mayBeEmpty: a file
-// without a table is one too.
+// checkFile checks that the file is a database of this program, before anything is written to it. mayBeEmpty also
+// accepts a file without tables.
 func checkFile(ctx context.Context, path string, mayBeEmpty bool) error {
 	fi, err := os.Stat(path)
 	if err != nil {
@@ -97,13 +98,13 @@ func checkFile(ctx context.Context, path string, mayBeEmpty bool) error {
 		r.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables))
 	switch {
 	case err != nil:
-		return fmt.Errorf("the file cannot be read as a database: %w", err)
+		return fmt.Errorf("cannot read the file as a database: %w", err)
 	case tables == 0 && mayBeEmpty:
 		return nil
 	case tables == 0:
-		return errors.New("the database is empty: the hub has not run yet")
+		return errors.New("database is empty: the hub has not run yet")
 	case app != applicationID:
-		return fmt.Errorf("the file is a database of something else: its application id is %#x, want %#x", app, applicationID)
+		return fmt.Errorf("the database belongs to another program: application id %#x, want %#x", app, applicationID)
 	}
 	if err := checkVersion(ctx, r, mayBeEmpty); err != nil {
 		return err
@@ -114,7 +115,7 @@ func checkFile(ctx context.Context, path string, mayBeEmpty bool) error {
 	return nil
 }
 
-// checkVersion refuses a schema that this program does not know. upgrade: an older one will be brought to the newest.
+// checkVersion rejects a schema that is newer than this program. upgrade accepts an older schema, which Open upgrades.
 func checkVersion(ctx context.Context, r *sql.DB, upgrade bool) error {
 	newest, err := newestMigration()
 	if err != nil {
@@ -124,7 +125,7 @@ func checkVersion(ctx context.Context, r *sql.DB, upgrade bool) error {
 	err = r.QueryRowContext(ctx, "SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied").
 		Scan(&is)
 	if err != nil {
-		return fmt.Errorf("the database does not say its version: %w", err)
+		return fmt.Errorf("cannot read the version of the database: %w", err)
 	}
 	switch {
 	case is > newest:
@@ -139,8 +140,8 @@ func checkVersion(ctx context.Context, r *sql.DB, upgrade bool) error {
 	return nil
 }
 
-// sound looks for pages that do not fit together, so that a damaged database is named at the start and not by each
-// statement that fails.
+// sound searches the pages for damage, so that a damaged database is reported once at the start, and not by every
+// failing statement.
 func sound(ctx context.Context, path string, db *sql.DB) error {
 	var said string
 	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&said); err != nil {

@@ -3,19 +3,19 @@ package store_test
 import (
 	"database/sql"
 	"fmt"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 
 	"portillon/hub/store"
+	"portillon/hub/store/storetest"
 	"portillon/policy"
 )
 
-// Each statement of the hub that reads is run for a site that has no row, with the ids of another one's: it gives what
-// it gives on an empty database.
-func TestReadsOfTheHubGiveNothingOfAnotherSite(t *testing.T) {
+// Each reading statement of the hub runs for a site without rows, with the ids of another site. The result must be the
+// same as with an empty database.
+func TestReadsOfTheHubReturnNothingOfOtherSites(t *testing.T) {
 	empty, full := openStore(t), openStore(t)
 	fill(t, full.Path())
 	read, own := 0, 0
@@ -34,7 +34,7 @@ func TestReadsOfTheHubGiveNothingOfAnotherSite(t *testing.T) {
 			}
 		}
 	}
-	// Otherwise the rows and ids of the test meet no statement's conditions, and it shows nothing.
+	// Otherwise the test's rows and ids match no condition of the statements, and the test proves nothing.
 	if read < 5 || own < read/2 {
 		t.Errorf("of %d statements only %d combinations of ids read something of the own site", read, own)
 	}
@@ -42,15 +42,11 @@ func TestReadsOfTheHubGiveNothingOfAnotherSite(t *testing.T) {
 
 func openStore(t *testing.T) *store.DB {
 	t.Helper()
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), store.Name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.Open(t)
 	return db
 }
 
-// fill puts a row of the site biklab into each table: each text is "x", each number 1.
+// fill inserts a row of the site biklab into each table: each text is "x", each number is 1.
 func fill(t *testing.T, path string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", path+"?_pragma=foreign_keys(0)&_pragma=ignore_check_constraints(1)")
@@ -98,7 +94,7 @@ func fill(t *testing.T, path string) {
 	}
 }
 
-// arguments are values for $2, $3, …: each is a text, a number below or above 1, 1, or nothing, in turn alike and
+// arguments returns values for $2, $3, …: a text, a number below or above 1, 1, or null; the same value everywhere, and
 // mixed.
 func arguments(text string) (out [][]any) {
 	n := 1
@@ -114,7 +110,7 @@ func arguments(text string) (out [][]any) {
 		}
 		out = append(out, same)
 	}
-	// Each place a text or a number that meets the rows, in up to 2^4 ways.
+	// Every combination of the matching text and the matching number, up to 2^4 of them.
 	for mask := range 1 << min(n-1, 4) {
 		mixed := make([]any, n-1)
 		for j := range mixed {
@@ -153,7 +149,7 @@ func rowsOf(t *testing.T, db *store.DB, site policy.SiteID, s statement, args []
 		}
 		fmt.Fprintln(&out, row...)
 	}
-	if rows.Err() != nil { // of a value that is no number: it is the same for both
+	if rows.Err() != nil { // for example a text where a number is needed: the same error for both
 		return "error"
 	}
 	return out.String()

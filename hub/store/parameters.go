@@ -5,13 +5,13 @@ import (
 	"strconv"
 )
 
-// tokens are quoted texts, comments and parameters. What is quoted holds no parameter.
+// tokens matches quoted texts, the start of comments, and parameters. A quoted text contains no parameter.
 var tokens = regexp.MustCompile(`'[^']*'|"[^"]*"|--|/\*|\?|\$[0-9]+`)
 
-// unnamed writes the parameters of a statement that stand in it once as SQLite's «?». To SQLite $7 is a name, which it
-// looks up in a list from its start each time that a value is bound: in a statement that inserts ten rows that is a
-// tenth of the time. A «?» has the number after the highest before it (sqlite.org/lang_expr.html §3), so that the
-// numbers stay as they are where the parameters first appear in their order; elsewhere the statement is left alone.
+// unnamed replaces parameters that occur once in a statement by "?". For SQLite, $7 is a name, which each bind looks up
+// in a list from its start: a tenth of the time of an INSERT of ten rows. A "?" gets the number after the highest
+// earlier number (sqlite.org/lang_expr.html, section 3). So the numbers stay the same if the parameters first occur in
+// increasing order; otherwise unnamed returns the statement unchanged.
 func unnamed(query string) string {
 	times, highest := map[string]int{}, 0
 	for _, token := range tokens.FindAllString(query, -1) {
@@ -19,7 +19,7 @@ func unnamed(query string) string {
 		case '\'', '"':
 			continue
 		case '$':
-		default: // a comment, or a parameter of another kind
+		default: // a comment, or another kind of parameter
 			return query
 		}
 		if times[token]++; times[token] > 1 {

@@ -6,12 +6,12 @@ import (
 	"testing"
 )
 
-func TestParametersThatStandOnceHaveNoName(t *testing.T) {
+func TestParametersUsedOnceBecomeUnnamed(t *testing.T) {
 	for _, c := range []struct{ query, want string }{
 		{"SELECT x FROM t WHERE site = $1 AND a = $2", "SELECT x FROM t WHERE site = ? AND a = ?"},
 		{"INSERT INTO t (site, a) VALUES ($1, $2), ($1, $3)", "INSERT INTO t (site, a) VALUES ($1, ?), ($1, ?)"},
 		{"UPDATE t SET a = $3 WHERE site = $1 AND b = $2", "UPDATE t SET a = $3 WHERE site = $1 AND b = $2"}, // not in order
-		{"SELECT $1, $3", "SELECT $1, $3"}, // $2 is not there
+		{"SELECT $1, $3", "SELECT $1, $3"}, // $2 is missing
 		{"SELECT $1, '$2', $2", "SELECT ?, '$2', ?"},
 		{`SELECT $1 AS "a$2", $2`, `SELECT ? AS "a$2", ?`},
 		{"SELECT $1 -- it's $2\n, $2", "SELECT $1 -- it's $2\n, $2"},
@@ -26,7 +26,7 @@ func TestParametersThatStandOnceHaveNoName(t *testing.T) {
 	}
 }
 
-// SQLite gives the parameters the numbers that they had.
+// SQLite gives the parameters their original numbers.
 func TestUnnamedParametersKeepTheirNumbers(t *testing.T) {
 	db, err := sql.Open("sqlite", filepath.Join(t.TempDir(), "x.db"))
 	if err != nil {

@@ -14,13 +14,13 @@ import (
 	"testing"
 )
 
-// statement is a text that a package of the hub gives to Query, QueryRow or Exec.
+// statement is an SQL text that a package of the hub passes to Query, QueryRow or Exec.
 type statement struct {
 	at, text string
 }
 
-// statements reads the statements of all packages below hub, but hub/store and tests. A statement must be a constant:
-// a literal, a constant of its package, or a sum of them.
+// statements returns the statements of all packages below hub, except hub/store and tests. A statement must be a
+// constant expression: a literal, a constant of the same package, or a sum of them.
 func statements(t *testing.T, root string) (out []statement) {
 	t.Helper()
 	set := token.NewFileSet()
@@ -61,7 +61,7 @@ func statements(t *testing.T, root string) (out []statement) {
 		}
 		for _, f := range files {
 			if !importsStore(f) {
-				continue // database/sql's own: the old ledger, before it is the store's
+				continue // a call of database/sql on the old ledger, before the store opens it
 			}
 			ast.Inspect(f, func(n ast.Node) bool {
 				if s, ok := calls(set, n, constants); ok {
@@ -81,8 +81,8 @@ func importsStore(f *ast.File) bool {
 	return imports("portillon/hub/store") || !imports("database/sql")
 }
 
-// calls is the statement that a node runs: x.Query(ctx, "SELECT …", …). A call of that name and shape whose text is not
-// constant has the text "?".
+// calls returns the statement of a call x.Query(ctx, "SELECT …", …). The text of a statement that is not constant is
+// "?".
 func calls(set *token.FileSet, n ast.Node, constants map[string]ast.Expr) (statement, bool) {
 	c, ok := n.(*ast.CallExpr)
 	if !ok || len(c.Args) < 2 {
@@ -126,8 +126,8 @@ var (
 	within = regexp.MustCompile(`(?i)(?:\bWITH(?:\s+RECURSIVE)?|,)\s*([a-z_0-9]+)\s*(?:\([^)]*\))?\s+AS\s*\(`)
 )
 
-// faultOf says what is wrong with a statement; empty: each table that it names is asked for the site's rows alone, by
-// "site = $1" (with the table's alias before it where there is one), or is given $1 as the first column.
+// faultOf returns the fault of a statement, or an empty text. Each table must be restricted to the site by "site = $1"
+// (with the table's alias, if it has one), or must get $1 as its first column.
 func faultOf(text string) string {
 	if text == "?" {
 		return "the statement is not a constant"
@@ -139,7 +139,7 @@ func faultOf(text string) string {
 		}
 		return strings.ToLower(w[i])
 	}
-	named := map[string]bool{} // of WITH
+	named := map[string]bool{} // tables of WITH
 	for _, m := range within.FindAllStringSubmatch(text, -1) {
 		named[strings.ToLower(m[1])] = true
 	}
@@ -165,7 +165,7 @@ func faultOf(text string) string {
 			continue
 		case "from", "join":
 			name = lower(i + 1)
-			if lower(i-1) == "distinct" { // IS DISTINCT FROM
+			if lower(i-1) == "distinct" { // part of IS DISTINCT FROM
 				continue
 			}
 		case "update":
@@ -176,7 +176,7 @@ func faultOf(text string) string {
 		default:
 			continue
 		}
-		if name == "(" || lower(i+2) == "(" || named[name] { // a query inside, a function, a table of WITH
+		if name == "(" || lower(i+2) == "(" || named[name] { // a subquery, a function, or a table of WITH
 			continue
 		}
 		tables++
@@ -198,7 +198,7 @@ func faultOf(text string) string {
 			}
 		}
 		if conditions[key] == 0 {
-			return fmt.Sprintf("%s (alias %q) is not asked for site = $1", name, alias)
+			return fmt.Sprintf("%s (alias %q) has no condition site = $1", name, alias)
 		}
 		conditions[key]--
 	}
@@ -208,7 +208,7 @@ func faultOf(text string) string {
 	return ""
 }
 
-// givesSite reports whether all rows that an INSERT gives begin with $1.
+// givesSite reports whether all rows of an INSERT begin with $1.
 func givesSite(w []string) bool {
 	for i := range w {
 		switch strings.ToLower(w[i]) {
@@ -256,7 +256,7 @@ func keywords() []string {
 	}
 }
 
-func TestStatementsOfTheHubNameTheSiteOfEachTable(t *testing.T) {
+func TestStatementsOfTheHubRestrictEachTableToTheSite(t *testing.T) {
 	all := statements(t, "..")
 	if len(all) < 15 {
 		t.Fatalf("only %d statements were found", len(all))
@@ -268,12 +268,12 @@ func TestStatementsOfTheHubNameTheSiteOfEachTable(t *testing.T) {
 	}
 }
 
-func TestStatementsWithoutTheirSiteAreFound(t *testing.T) {
+func TestStatementsWithoutSiteConditionAreDetected(t *testing.T) {
 	for text, fault := range map[string]string{
 		"SELECT x FROM a WHERE site = $1":        "",
-		"SELECT x FROM a WHERE other = $1":       "not asked",
-		"SELECT x FROM a":                        "not asked",
-		"SELECT x FROM a WHERE site = $2":        "not asked",
+		"SELECT x FROM a WHERE other = $1":       "no condition",
+		"SELECT x FROM a":                        "no condition",
+		"SELECT x FROM a WHERE site = $2":        "no condition",
 		"SELECT x FROM a AS t WHERE t.site = $1": "",
 		"SELECT x FROM a t WHERE t.site = $1":    "",
 		"SELECT x FROM a AS t JOIN b AS u ON u.site = $1 AND u.x = t.x WHERE t.site = $1":    "",
@@ -281,10 +281,10 @@ func TestStatementsWithoutTheirSiteAreFound(t *testing.T) {
 		"SELECT x FROM a AS t JOIN b AS u ON u.site = t.site WHERE t.site = $1":              `"u"`,
 		"SELECT x FROM a, b WHERE site = $1 AND site = $1":                                   "list",
 		"SELECT x FROM a WHERE site = $1 AND y IN (SELECT y FROM b WHERE site = $1)":         "",
-		"SELECT x FROM a WHERE site = $1 AND y IN (SELECT y FROM b)":                         "not asked",
-		"SELECT x FROM a WHERE 'site = $1' = y":                                              "not asked",
+		"SELECT x FROM a WHERE site = $1 AND y IN (SELECT y FROM b)":                         "no condition",
+		"SELECT x FROM a WHERE 'site = $1' = y":                                              "no condition",
 		"WITH r AS (SELECT x FROM a WHERE site = $1) SELECT x FROM r":                        "",
-		"WITH r AS (SELECT x FROM a) SELECT x FROM r":                                        "not asked",
+		"WITH r AS (SELECT x FROM a) SELECT x FROM r":                                        "no condition",
 		"INSERT INTO a (site, x) VALUES ($1, $2)":                                            "",
 		"INSERT INTO a (site, x) VALUES ($1, $2), ($1, $3)":                                  "",
 		"INSERT INTO a (site, x) VALUES ($1, $2), ($2, $3)":                                  "INTO a",
@@ -294,9 +294,9 @@ func TestStatementsWithoutTheirSiteAreFound(t *testing.T) {
 		"INSERT INTO a (site, x) SELECT site, x FROM b WHERE site = $1":                      "INTO a",
 		"INSERT INTO a (site, x) VALUES ($1, $2) ON CONFLICT (site, x) DO UPDATE SET x = $2": "",
 		"UPDATE a SET x = $2 WHERE site = $1":                                                "",
-		"UPDATE a SET x = $2":                                                                "not asked",
+		"UPDATE a SET x = $2":                                                                "no condition",
 		"DELETE FROM a WHERE site = $1 AND x = $2":                                           "",
-		"DELETE FROM a WHERE x = $2":                                                         "not asked",
+		"DELETE FROM a WHERE x = $2":                                                         "no condition",
 		"SELECT 1":                                                                           "no table",
 		"?":                                                                                  "constant",
 	} {

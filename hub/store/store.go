@@ -1,15 +1,15 @@
-// Package store is the hub's database: one SQLite file, its migrations, and the only way to its rows.
+// Package store is the hub's database: one SQLite file, its migrations, and the only access to its rows.
 //
-// Every table has the site's id as the first column of its primary key, and code reaches rows only through Site: the
-// first parameter of every statement ($1) is the site's id, which Site fills in. A test of this package reads every
-// statement of the hub's packages and fails on one that does not name a table's site.
+// The primary key of every table begins with the site's id. Code accesses rows only through Site: the first parameter
+// of every statement ($1) is the site's id, which Site adds. A test of this package reads all statements in the hub's
+// packages and fails if a statement does not restrict a table to the site.
 //
-// A write is one transaction (Write). It is on the disk when Write returns without an error: only then may anything
-// be acknowledged. Statements are prepared once and kept: a statement is a constant, never made of values. After a
-// commit, those who Subscribe are told which topics changed.
+// A write is one transaction (Write). It is on the disk when Write returns without an error: only then may the hub
+// acknowledge anything. Statements are prepared once and kept, so a statement must be a constant without values in its
+// text. After a commit, subscribers learn which topics changed.
 //
-// SQL is written so that PostgreSQL runs it too wherever possible: $1, $2, … as parameters, TEXT, BIGINT, BYTEA-like
-// BLOB, RETURNING, ON CONFLICT. Times are milliseconds since 1970, UTC.
+// Wherever possible the SQL also runs in PostgreSQL: parameters $1, $2, …, types TEXT, BIGINT and BLOB, RETURNING, ON
+// CONFLICT. Times are milliseconds since 1970, UTC.
 package store
 
 import (
@@ -35,25 +35,25 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Name is the database's file in the hub's data folder.
+// Name is the name of the database file in the hub's data folder.
 const Name = "portillon.db"
 
-// DB is an open database. Its methods may be called by many goroutines.
+// DB is an open database. Its methods may be called concurrently.
 type DB struct {
 	path   string
-	writer chan *writer // holds the only writer while nobody writes; nil: open for reading only
+	writer chan *writer // contains the only writer while no transaction runs; nil: open for reading only
 	write  *sql.DB
 	read   *sql.DB
-	reads  *statements // prepared on read
+	reads  *statements // prepared statements of read
 
 	mu          sync.Mutex
 	subscribers map[*Subscription]struct{}
-	watch       func(error) // nil: nobody
+	watch       func(error) // called after each write; nil: no watcher
 }
 
-// Open opens the database at path, makes it where there is none, readable by its owner only, and brings it to the
-// newest schema. It refuses a file of another program, one of a newer schema, and a damaged one, and leaves them as
-// they are.
+// Open opens the database at path and upgrades it to the newest schema. It creates a missing database, readable by its
+// owner only. Open rejects a file of another program, a newer schema and a damaged file, and leaves such a file
+// unchanged.
 func Open(ctx context.Context, path string) (_ *DB, err error) {
 	defer opened(path, &err)
 	if err := prepare(path); err != nil {
@@ -66,7 +66,7 @@ func Open(ctx context.Context, path string) (_ *DB, err error) {
 	if db.write, err = connect(path, false); err != nil {
 		return nil, err
 	}
-	db.write.SetMaxOpenConns(1) // SQLite has one writer
+	db.write.SetMaxOpenConns(1) // SQLite allows one writer
 	if err := migrate(ctx, db.write); err != nil {
 		return nil, errors.Join(err, db.write.Close())
 	}
@@ -77,7 +77,7 @@ func Open(ctx context.Context, path string) (_ *DB, err error) {
 	return db, nil
 }
 
-// OpenReadOnly opens a database that another process may be writing. Write refuses.
+// OpenReadOnly opens a database that another process may be writing. Write returns an error.
 func OpenReadOnly(ctx context.Context, path string) (_ *DB, err error) {
 	defer opened(path, &err)
 	if err := checkFile(ctx, path, false); err != nil {
@@ -87,6 +87,7 @@ func OpenReadOnly(ctx context.Context, path string) (_ *DB, err error) {
 	return db, db.openRead()
 }
 
+// openRead opens the connections for reading.
 func (db *DB) openRead() (err error) {
 	if db.read, err = connect(db.path, true); err != nil {
 		return err
@@ -96,12 +97,13 @@ func (db *DB) openRead() (err error) {
 	return nil
 }
 
-// maxReaders is how many statements are read at once.
+// maxReaders is the maximum number of concurrent reading statements.
 const maxReaders = 4
 
-// applicationID marks the file as the hub's database («Port»), PRAGMA application_id of SQLite.
+// applicationID marks the file as the hub's database ("Port"; PRAGMA application_id of SQLite).
 const applicationID = 0x506f7274
 
+// connect prepares connections to the file. The first statement opens the file.
 func connect(path string, readOnly bool) (*sql.DB, error) {
 	dsn, err := dataSource(path, readOnly)
 	if err != nil {
@@ -110,20 +112,21 @@ func connect(path string, readOnly bool) (*sql.DB, error) {
 	return sql.Open("sqlite", dsn)
 }
 
-// busyTimeout is how long a statement waits for a lock that another process holds.
+// busyTimeout is the maximum wait for a lock that another process holds.
 const busyTimeout = 10 * time.Second
 
+// dataSource returns the address of the file for the SQLite driver, with the settings of each connection.
 func dataSource(path string, readOnly bool) (string, error) {
 	q := url.Values{"_pragma": {fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "foreign_keys(1)"}}
 	if readOnly {
 		q.Set("mode", "ro")
 		q.Add("_pragma", "query_only(1)")
 	} else {
-		// What undoes a statement of several rows stays in memory: SQLite would write it to a file, which is no use after
-		// a power cut. The log is copied into the file at 16 MB, not at 4: a page that changes often is copied less.
+		// The undo data of a statement with several rows stays in memory: a file would be useless after a power cut. The log
+		// is copied into the file at 16 MB instead of 4 MB, so that a frequently changed page is copied less often.
 		q["_pragma"] = append(q["_pragma"], "journal_mode(WAL)", "synchronous(FULL)", "temp_store(MEMORY)",
 			"wal_autocheckpoint(4000)",
-			"secure_delete(1)") // what is deleted is overwritten with zeros (sqlite.org/pragma.html#pragma_secure_delete)
+			"secure_delete(1)") // overwrite deleted data with zeros (sqlite.org/pragma.html#pragma_secure_delete)
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -132,13 +135,13 @@ func dataSource(path string, readOnly bool) (string, error) {
 	return (&url.URL{Scheme: "file", Path: abs, RawQuery: q.Encode()}).String(), nil
 }
 
-// migrate marks the file as the hub's and brings it to the newest schema. Each migration is one transaction.
+// migrate marks the file as the hub's database and upgrades it to the newest schema. Each migration is one transaction.
 func migrate(ctx context.Context, db *sql.DB) error {
 	var app int
 	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&app); err != nil {
 		return err
 	}
-	if app != applicationID { // Open has seen that the file is empty
+	if app != applicationID { // Open has checked that the file is empty
 		if _, err := db.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", applicationID)); err != nil {
 			return err
 		}
@@ -153,6 +156,7 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
+// provider returns the embedded migrations for a database.
 func provider(db *sql.DB) (*goose.Provider, error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -161,7 +165,7 @@ func provider(db *sql.DB) (*goose.Provider, error) {
 	return goose.NewProvider(goose.DialectSQLite3, db, files)
 }
 
-// newestMigration is the version of the schema that this program works with.
+// newestMigration returns the version of the schema that this program needs.
 func newestMigration() (int64, error) {
 	names, err := fs.Glob(migrations, "migrations/*.sql")
 	if err != nil {
@@ -178,11 +182,11 @@ func newestMigration() (int64, error) {
 	return newest, nil
 }
 
-// Close closes the database after the running transaction.
+// Close closes the database after the running transaction. Later writes return an error.
 func (db *DB) Close() error {
 	var err error
 	if db.writer != nil {
-		w, open := <-db.writer // the running transaction ends first, and no other begins
+		w, open := <-db.writer // wait for the running transaction and prevent further ones
 		if !open {
 			return nil
 		}
@@ -192,25 +196,25 @@ func (db *DB) Close() error {
 	return errors.Join(err, db.reads.close(), db.read.Close())
 }
 
-// Path is the file.
+// Path returns the path of the database file.
 func (db *DB) Path() string { return db.path }
 
-// Site is one site's rows of the database.
+// Site returns the rows of one site.
 func (db *DB) Site(id policy.SiteID) *Site { return &Site{db: db, id: id} }
 
-// Site is one site's rows. The zero Site cannot be used; make one with DB.Site.
+// Site is the rows of one site. Make a Site with DB.Site; the zero Site cannot be used.
 type Site struct {
 	db *DB
 	id policy.SiteID
 }
 
-// Path is the database's file.
+// Path returns the path of the database file.
 func (s *Site) Path() string { return s.db.path }
 
-// ID is the site's id.
+// ID returns the site's id.
 func (s *Site) ID() policy.SiteID { return s.id }
 
-// Query reads rows. $1 is the site's id, args are $2, $3, ….
+// Query runs a statement that returns rows. $1 is the site's id, args are $2, $3, ….
 func (s *Site) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	p, err := s.db.reads.get(ctx, query)
 	if err != nil {
@@ -219,16 +223,16 @@ func (s *Site) Query(ctx context.Context, query string, args ...any) (*sql.Rows,
 	return p.QueryContext(ctx, s.with(args)...)
 }
 
-// QueryRow reads one row. $1 is the site's id, args are $2, $3, ….
+// QueryRow runs a statement that returns at most one row. $1 is the site's id, args are $2, $3, ….
 func (s *Site) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
 	p, err := s.db.reads.get(ctx, query)
 	if err != nil {
-		return s.db.read.QueryRowContext(ctx, query, s.with(args)...) // it gives the error
+		return s.db.read.QueryRowContext(ctx, query, s.with(args)...) // returns the error with the row
 	}
 	return p.QueryRowContext(ctx, s.with(args)...)
 }
 
-// Read runs what reads several times on one state of the database.
+// Read calls read with a transaction for reading, so that several statements see the same state of the database.
 func (s *Site) Read(ctx context.Context, read func(*Tx) error) error {
 	tx, err := s.db.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
@@ -238,21 +242,22 @@ func (s *Site) Read(ctx context.Context, read func(*Tx) error) error {
 	return read(&Tx{site: s, run: tx})
 }
 
+// with returns the arguments of a statement: the site's id, then args.
 func (s *Site) with(args []any) []any {
 	out := make([]any, 1, len(args)+1)
 	out[0] = string(s.id)
 	return append(out, args...)
 }
 
-// Write runs change in one transaction, and commits it unless change returns an error. One Write runs at a time; ctx
-// ends the wait for the one before.
+// Write calls change in one transaction, and commits it unless change returns an error. Only one Write runs at a time.
+// The others wait, at most until ctx ends.
 func (s *Site) Write(ctx context.Context, change func(*Tx) error) (err error) {
 	defer func() {
 		err = Named(s.db.path, err)
 		s.db.tellWatch(err)
 	}()
 	if s.db.writer == nil {
-		return errors.New("the database is open for reading only")
+		return errors.New("database is open for reading only")
 	}
 	var w *writer
 	var open bool
@@ -262,7 +267,7 @@ func (s *Site) Write(ctx context.Context, change func(*Tx) error) (err error) {
 		return ctx.Err()
 	}
 	if !open {
-		return errors.New("the database is closed")
+		return errors.New("database is closed")
 	}
 	defer func() { s.db.writer <- w }()
 	t := &Tx{site: s, run: w}
@@ -280,18 +285,19 @@ func (s *Site) Write(ctx context.Context, change func(*Tx) error) (err error) {
 	if t.erased {
 		w.erased, wait = true, eraseWait
 	}
-	_ = w.emptyLog(ctx, wait) // the transaction counts; the log is emptied after the next one
+	_ = w.emptyLog(ctx, wait) // the transaction is committed even if this fails; the next one tries again
 	return nil
 }
 
-// Watch has f told how each Write ended: nil after a commit, and an error where the file or its disk is at fault. f may
-// be called by many goroutines.
+// Watch sets a function that is called after each Write: with nil after a commit, and with the error if the file or its
+// disk failed. f may be called concurrently.
 func (db *DB) Watch(f func(error)) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	db.watch = f
 }
 
+// tellWatch calls the watcher. Errors that do not come from the file or its disk are ignored.
 func (db *DB) tellWatch(err error) {
 	if err != nil && dberror.KindOf(err) == dberror.Other {
 		return
@@ -304,10 +310,10 @@ func (db *DB) tellWatch(err error) {
 	}
 }
 
-// Reason is what is wrong with the file or its disk, in a few words that hold no path and no data.
+// Reason describes the problem with the file or its disk in a few words, without a path and without data.
 func Reason(err error) string { return dberror.KindOf(err).String() }
 
-// Tx is a transaction of one site.
+// Tx is a transaction of one site. A Tx must not be used after its transaction.
 type Tx struct {
 	site    *Site
 	run     runner
@@ -315,51 +321,51 @@ type Tx struct {
 	erased  bool
 }
 
-// runner runs statements: the writer, or a reading transaction.
+// runner runs statements: the writer, or a transaction for reading.
 type runner interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// Exec runs a statement. $1 is the site's id, args are $2, $3, ….
+// Exec runs a statement that returns no rows. $1 is the site's id, args are $2, $3, ….
 func (t *Tx) Exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	return t.run.ExecContext(ctx, query, t.site.with(args)...)
 }
 
-// Query reads rows as the transaction sees them.
+// Query runs a statement that returns rows, which include the changes of the transaction.
 func (t *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	return t.run.QueryContext(ctx, query, t.site.with(args)...)
 }
 
-// QueryRow reads one row as the transaction sees it.
+// QueryRow runs a statement that returns at most one row, which includes the changes of the transaction.
 func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
 	return t.run.QueryRowContext(ctx, query, t.site.with(args)...)
 }
 
-// Topic names what a transaction changed.
+// Topic names a part of the hub's data, for notifications of changes.
 type Topic string
 
 // The topics.
 const (
-	Directory Topic = "directory" // members, cards, badges: what the next bundle holds
+	Directory Topic = "directory" // members, cards, badges: the content of the next bundle
 	Machines  Topic = "machines"  // enrolled machines, their accounts and certificates
 	Policy    Topic = "policy"    // a policy was published
 	Bundle    Topic = "bundle"    // a bundle was published
 	Records   Topic = "records"   // the ledger has new records
-	States    Topic = "states"    // a machine said how it stands
+	States    Topic = "states"    // a machine published a new state
 	Accounts  Topic = "accounts"  // people who sign in, their roles and sessions
-	Taps      Topic = "taps"      // a card that nobody has was tapped
+	Taps      Topic = "taps"      // an unknown card was tapped
 )
 
-// Changed has the subscribers of topic told after the commit.
+// Changed adds a topic to those that are announced after the commit.
 func (t *Tx) Changed(topic Topic) {
 	if !slices.Contains(t.changed, topic) {
 		t.changed = append(t.changed, topic)
 	}
 }
 
-// Subscription collects the topics that change.
+// Subscription collects changed topics until Take reads them.
 type Subscription struct {
 	site policy.SiteID
 	only []Topic
@@ -369,7 +375,7 @@ type Subscription struct {
 	pending []Topic
 }
 
-// Subscribe collects the topics that change from now on, of those asked for. cancel ends it.
+// Subscribe collects changes of the given topics from now on, until cancel is called.
 func (s *Site) Subscribe(topics ...Topic) (sub *Subscription, cancel func()) {
 	sub = &Subscription{site: s.id, only: topics, wake: make(chan struct{}, 1)}
 	s.db.mu.Lock()
@@ -382,10 +388,10 @@ func (s *Site) Subscribe(topics ...Topic) (sub *Subscription, cancel func()) {
 	}
 }
 
-// C receives whenever Take would return a topic.
+// C returns a channel that receives a value when Take would return a topic.
 func (s *Subscription) C() <-chan struct{} { return s.wake }
 
-// Take returns the topics that changed since the last call, each once.
+// Take returns the topics that changed since the previous call, each once.
 func (s *Subscription) Take() []Topic {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -394,7 +400,7 @@ func (s *Subscription) Take() []Topic {
 	return topics
 }
 
-// add notes a change. It never waits for the subscriber.
+// add records changed topics. It never waits for the subscriber.
 func (s *Subscription) add(topics []Topic) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -408,13 +414,14 @@ func (s *Subscription) add(topics []Topic) {
 	}
 	select {
 	case s.wake <- struct{}{}:
-	default: // it is awake already
+	default: // the subscriber has a pending wake-up already
 	}
 }
 
-// Tell tells the subscribers of a topic that is no row of the database, as a machine's state.
+// Tell announces a topic without a transaction: for data outside the database, such as machine states.
 func (s *Site) Tell(topic Topic) { s.db.tell(s.id, []Topic{topic}) }
 
+// tell adds topics to the subscriptions of a site.
 func (db *DB) tell(site policy.SiteID, topics []Topic) {
 	db.mu.Lock()
 	defer db.mu.Unlock()

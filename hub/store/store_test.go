@@ -34,7 +34,7 @@ func made(t *testing.T, s *store.Site) (out int64) {
 	return out
 }
 
-func TestWriteKeepsAllOfAChangeOrNothing(t *testing.T) {
+func TestWritesAreAtomic(t *testing.T) {
 	s := openStore(t).Site("biklab")
 	if err := put(t, s, 1); err != nil || made(t, s) != 1 {
 		t.Fatal(err)
@@ -75,19 +75,19 @@ func TestWriteKeepsAllOfAChangeOrNothing(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || made(t, s) != 1 {
 		t.Errorf("a change that was called off: %v", err)
 	}
-	if err := put(t, s, 4); err != nil || made(t, s) != 4 { // the writer works after all of it
+	if err := put(t, s, 4); err != nil || made(t, s) != 4 { // the writer still works after these errors
 		t.Error(err)
 	}
 }
 
-func TestWritesWaitForOneAnotherAndForNoneThatWasCalledOff(t *testing.T) {
+func TestWritesRunOneAtATimeAndCancelledWritesDoNotBlock(t *testing.T) {
 	s := openStore(t).Site("biklab")
 	var all sync.WaitGroup
 	inside := 0
 	for range 20 {
 		all.Go(func() {
 			err := s.Write(t.Context(), func(tx *store.Tx) error {
-				inside++ // the race detector sees two at once
+				inside++ // the race detector would report concurrent access
 				return nil
 			})
 			if err != nil {
@@ -106,7 +106,7 @@ func TestWritesWaitForOneAnotherAndForNoneThatWasCalledOff(t *testing.T) {
 	}
 }
 
-// A subscriber that takes what is pending after each wake-up has seen the database as it is after the last change.
+// A subscriber that calls Take after each wake-up sees the state after the last change.
 func TestSubscribersNeverMissTheLastChange(t *testing.T) {
 	db := openStore(t)
 	s, other := db.Site("biklab"), db.Site("elsewhere")
@@ -120,7 +120,7 @@ func TestSubscribersNeverMissTheLastChange(t *testing.T) {
 				if topics := sub.Take(); len(topics) > 1 || len(topics) == 1 && topics[0] != store.Directory {
 					t.Errorf("told %v", topics)
 				}
-				if made(t, s) == last { // read after Take: what changes from here on wakes again
+				if made(t, s) == last { // read after Take: later changes wake the subscriber again
 					return
 				}
 			}
@@ -145,7 +145,7 @@ func TestSubscribersNeverMissTheLastChange(t *testing.T) {
 	}
 }
 
-func TestChangesThatAreUndoneAreNotTold(t *testing.T) {
+func TestRolledBackChangesAreNotAnnounced(t *testing.T) {
 	s := openStore(t).Site("biklab")
 	sub, cancel := s.Subscribe(store.Directory)
 	defer cancel()
@@ -155,7 +155,7 @@ func TestChangesThatAreUndoneAreNotTold(t *testing.T) {
 	}
 }
 
-func TestDatabaseIsReadBesideItsWriterAndNotWritten(t *testing.T) {
+func TestReadOnlyDatabaseIsReadableDuringWrites(t *testing.T) {
 	db := openStore(t)
 	if err := put(t, db.Site("biklab"), 1); err != nil {
 		t.Fatal(err)
@@ -182,7 +182,7 @@ func TestDatabaseIsReadBesideItsWriterAndNotWritten(t *testing.T) {
 	}
 }
 
-func TestFilesOfOtherProgramsAreRefusedAndLeftAlone(t *testing.T) {
+func TestFilesOfOtherProgramsAreRejectedAndUnchanged(t *testing.T) {
 	path := filepath.Join(t.TempDir(), store.Name)
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
@@ -193,7 +193,7 @@ func TestFilesOfOtherProgramsAreRefusedAndLeftAlone(t *testing.T) {
 	}
 	db.Close()
 	before, _ := os.ReadFile(path)
-	if _, err := store.Open(t.Context(), path); err == nil || !strings.Contains(err.Error(), "something else") {
+	if _, err := store.Open(t.Context(), path); err == nil || !strings.Contains(err.Error(), "another program") {
 		t.Error(err)
 	}
 	if after, _ := os.ReadFile(path); string(after) != string(before) {
@@ -204,8 +204,8 @@ func TestFilesOfOtherProgramsAreRefusedAndLeftAlone(t *testing.T) {
 	}
 }
 
-// A database that a byte of damage makes unreadable is named, with a command.
-func TestDamagedDatabaseIsNamedWithACommand(t *testing.T) {
+// The error for a damaged database names the file and a command.
+func TestErrorOfADamagedDatabaseNamesFileAndCommand(t *testing.T) {
 	db := openStore(t)
 	for i := range int64(3) {
 		if err := put(t, db.Site("biklab"), i); err != nil {
@@ -217,7 +217,7 @@ func TestDamagedDatabaseIsNamedWithACommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	copy(b[4096:], make([]byte, 2048)) // the head of the second page
+	copy(b[4096:], make([]byte, 2048)) // the header of the second page
 	if err := os.WriteFile(db.Path(), b, 0o600); err != nil {
 		t.Fatal(err)
 	}

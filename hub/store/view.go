@@ -9,8 +9,8 @@ import (
 	"modernc.org/sqlite"
 )
 
-// OpenAs opens a file of an older program for reading only, and shows it through views, which are temporary and have
-// the names of this program's tables: what reads the database reads that file too. The file does not change.
+// OpenAs opens a file of an older program for reading only. Each connection gets temporary views with the names of the
+// current tables, so that the same statements can read the old file. The file does not change.
 func OpenAs(path string, views []string) (*DB, error) {
 	dsn, err := dataSource(path, true)
 	if err != nil {
@@ -27,13 +27,13 @@ func OpenAs(path string, views []string) (*DB, error) {
 	return db, nil
 }
 
-// viewing makes the views on each new connection: they are the connection's own.
+// viewing creates the views on each new connection: temporary views exist only within a connection.
 type viewing struct {
 	driver.Connector
 	views []string
 }
 
-// Connect opens a connection that has the views.
+// Connect opens a connection and creates the views.
 func (v viewing) Connect(ctx context.Context) (driver.Conn, error) {
 	c, err := v.Connector.Connect(ctx)
 	if err != nil {
@@ -41,9 +41,9 @@ func (v viewing) Connect(ctx context.Context) (driver.Conn, error) {
 	}
 	run, ok := c.(driver.ExecerContext)
 	if !ok {
-		return nil, errors.Join(errors.New("the driver runs no statements"), c.Close())
+		return nil, errors.Join(errors.New("SQLite driver cannot run statements"), c.Close())
 	}
-	// query_only forbids temporary views too.
+	// query_only also forbids temporary views.
 	for _, s := range append(append([]string{"PRAGMA query_only = 0"}, v.views...), "PRAGMA query_only = 1") {
 		if _, err := run.ExecContext(ctx, s, nil); err != nil {
 			return nil, errors.Join(err, c.Close())

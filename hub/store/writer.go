@@ -9,22 +9,23 @@ import (
 	"sync"
 )
 
-// maxStatements bounds the prepared statements of a connection. The hub has some hundred; what is beyond is prepared
-// for each use.
+// maxStatements is the maximum number of prepared statements of a connection. The hub has a few hundred; more means
+// that statements contain values.
 const maxStatements = 1000
 
-// statements are prepared statements by their text.
+// statements caches prepared statements by their text. Its methods may be called concurrently.
 type statements struct {
 	prepare func(context.Context, string) (*sql.Stmt, error)
 	mu      sync.Mutex
 	all     map[string]*sql.Stmt
 }
 
+// newStatements keeps prepared statements of one connection or pool.
 func newStatements(prepare func(context.Context, string) (*sql.Stmt, error)) *statements {
 	return &statements{prepare: prepare, all: map[string]*sql.Stmt{}}
 }
 
-// get prepares a statement, or returns the one that was prepared before.
+// get returns the prepared statement, and prepares it at the first call.
 func (s *statements) get(ctx context.Context, query string) (*sql.Stmt, error) {
 	s.mu.Lock()
 	p, full := s.all[query], len(s.all) >= maxStatements
@@ -48,6 +49,7 @@ func (s *statements) get(ctx context.Context, query string) (*sql.Stmt, error) {
 	return p, nil
 }
 
+// close closes all prepared statements and forgets them.
 func (s *statements) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,16 +61,16 @@ func (s *statements) close() error {
 	return err
 }
 
-// writer is the connection that writes. Its statements stay prepared from one transaction to the next, which those of
-// a sql.Tx do not. One goroutine at a time uses it.
+// writer is the connection for writing. Its statements stay prepared between transactions, unlike those of a sql.Tx.
+// Only one goroutine at a time may use a writer.
 type writer struct {
 	db       *sql.DB
-	conn     *sql.Conn // nil: not connected yet, or given up after an error
+	conn     *sql.Conn // nil: not connected yet, or closed after an error
 	prepared *statements
-	erased   bool // a transaction erased something, and the log may hold it still
+	erased   bool // a transaction erased data that the log may still contain
 }
 
-// transaction runs change between BEGIN and COMMIT.
+// transaction calls change between BEGIN and COMMIT, and rolls back after an error or a panic.
 func (w *writer) transaction(ctx context.Context, change func() error) (err error) {
 	if w.conn == nil {
 		if w.conn, err = w.db.Conn(ctx); err != nil {
@@ -76,14 +78,13 @@ func (w *writer) transaction(ctx context.Context, change func() error) (err erro
 		}
 		w.prepared = newStatements(w.conn.PrepareContext)
 	}
-	// The write lock is taken now: a transaction that reads first and writes then could find that another process
-	// wrote in between.
+	// Take the write lock now: otherwise another process could write between a read and a write of this transaction.
 	if _, err := w.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
 	done := false
 	defer func() {
-		if !done { // also where change panics
+		if !done { // after an error, or a panic in change
 			w.rollback(ctx)
 		}
 	}()
@@ -93,7 +94,7 @@ func (w *writer) transaction(ctx context.Context, change func() error) (err erro
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	// From here on the end of ctx changes nothing: whether the transaction counts must not stay unknown.
+	// From here on the end of ctx is ignored: the caller must learn whether the transaction was committed.
 	if _, err := w.ExecContext(context.WithoutCancel(ctx), "COMMIT"); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
@@ -101,17 +102,18 @@ func (w *writer) transaction(ctx context.Context, change func() error) (err erro
 	return nil
 }
 
-// rollback undoes the transaction. After an error of the disk SQLite has done so itself
-// (sqlite.org/lang_transaction.html, "Response To Errors Within A Transaction"): then, or where it fails, the
-// connection is given up for a fresh one.
+// rollback undoes the transaction. After a disk error, SQLite has already rolled back
+// (sqlite.org/lang_transaction.html, "Response To Errors Within A Transaction"). Then ROLLBACK fails, and the
+// connection is closed so that the next transaction opens a new one.
 func (w *writer) rollback(ctx context.Context) {
 	if _, err := w.ExecContext(context.WithoutCancel(ctx), "ROLLBACK"); err != nil {
-		w.prepared.close()                                       // before the connection: they are its own
-		w.conn.Raw(func(any) error { return driver.ErrBadConn }) // has the pool close it
+		w.prepared.close()                                       // before the connection that they belong to
+		w.conn.Raw(func(any) error { return driver.ErrBadConn }) // makes the pool close the connection
 		w.close()
 	}
 }
 
+// close closes the connection and its statements. The next transaction opens a new connection.
 func (w *writer) close() error {
 	if w.conn == nil {
 		return nil
@@ -124,7 +126,7 @@ func (w *writer) close() error {
 	return err
 }
 
-// ExecContext runs a statement.
+// ExecContext runs a statement that returns no rows.
 func (w *writer) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	p, err := w.prepared.get(ctx, query)
 	if err != nil {
@@ -133,7 +135,7 @@ func (w *writer) ExecContext(ctx context.Context, query string, args ...any) (sq
 	return p.ExecContext(ctx, args...)
 }
 
-// QueryContext reads rows.
+// QueryContext runs a statement that returns rows.
 func (w *writer) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	p, err := w.prepared.get(ctx, query)
 	if err != nil {
@@ -142,11 +144,11 @@ func (w *writer) QueryContext(ctx context.Context, query string, args ...any) (*
 	return p.QueryContext(ctx, args...)
 }
 
-// QueryRowContext reads one row.
+// QueryRowContext runs a statement that returns at most one row.
 func (w *writer) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
 	p, err := w.prepared.get(ctx, query)
 	if err != nil {
-		return w.conn.QueryRowContext(ctx, query, args...) // it gives the error
+		return w.conn.QueryRowContext(ctx, query, args...) // returns the error with the row
 	}
 	return p.QueryRowContext(ctx, args...)
 }

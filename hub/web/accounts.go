@@ -14,13 +14,14 @@ import (
 	"portillon/policy"
 )
 
-// accountPages are the pages of all accounts, and of the audit log.
+// accountPages are the pages of all accounts and of the audit log.
 type accountPages struct {
 	accounts Accounts
 	machines Machines
 	now      func() time.Time
 }
 
+// routes returns the pages and forms of accounts.
 func (p *accountPages) routes() []route {
 	return []route{
 		{"GET /settings/accounts", p.list}, {"POST /settings/accounts", p.addAccount},
@@ -29,20 +30,22 @@ func (p *accountPages) routes() []route {
 	}
 }
 
+// accountsPage is the data of the page of accounts.
 type accountsPage struct {
 	Accounts []account.Account
-	Machines []policy.MachineID // for roles at one of them
+	Machines []policy.MachineID // for roles at a machine
 	Next     string
 	Form     form
 	Code     string // a one-time code, shown once
 	For      string
 }
 
-// Roles are those that a person gives to an account.
+// Roles returns the roles that an administrator can give to an account.
 func (accountsPage) Roles() []actor.Role {
 	return []actor.Role{actor.Member, actor.Administrator, actor.Owner}
 }
 
+// accountForm returns the empty form of a new account.
 func accountForm() form {
 	return form{ID: "account", Action: "/settings/accounts", Submit: "add", Fields: []field{
 		{Name: "name", Kind: "text", Label: "account.name", Hint: "account.name.hint", Required: true, Auto: "off"},
@@ -51,17 +54,18 @@ func accountForm() form {
 			{"member", "role.member"}, {"administrator", "role.administrator"}, {"owner", "role.owner"}}}}}
 }
 
+// showAccounts renders the page of accounts. change modifies its data, for example to show the faults of a form.
 func (p *accountPages) showAccounts(q *request, status int, change func(*accountsPage)) error {
-	list, next, err := p.accounts.Accounts(ctxOf(q), q.actor, account.Page{After: q.r.URL.Query().Get("after")})
+	list, next, err := p.accounts.Registry.List(ctxOf(q), q.actor, account.Page{After: q.r.URL.Query().Get("after")})
 	if err != nil {
 		return err
 	}
 	d := accountsPage{Accounts: list, Form: accountForm()}
-	if v := q.r.URL.Query(); q.r.Method == http.MethodGet && v.Get("member") != "" { // from the page of a member
+	if v := q.r.URL.Query(); q.r.Method == http.MethodGet && v.Get("member") != "" { // linked from the page of a member
 		d.Form = d.Form.keep(v)
 	}
 	if p.machines != nil {
-		machines, err := p.machines.Machines(ctxOf(q), q.actor)
+		machines, err := p.machines.List(ctxOf(q), q.actor)
 		if err = optional(err); err != nil {
 			return err
 		}
@@ -78,14 +82,16 @@ func (p *accountPages) showAccounts(q *request, status int, change func(*account
 	return q.render(status, "accounts", "settings", "accounts.title", d)
 }
 
+// list answers GET /settings/accounts.
 func (p *accountPages) list(q *request) error { return p.showAccounts(q, 200, nil) }
 
+// addAccount answers POST /settings/accounts.
 func (p *accountPages) addAccount(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	made, err := p.accounts.Add(ctxOf(q), q.actor, account.Account{Name: strings.TrimSpace(v.Get("name")),
+	made, err := p.accounts.Registry.Add(ctxOf(q), q.actor, account.Account{Name: strings.TrimSpace(v.Get("name")),
 		Site:   actor.Role(v.Get("site")),
 		Member: policy.MemberID(strings.TrimSpace(v.Get("member")))}, "")
 	if faults := invalid(err); faults != nil {
@@ -97,21 +103,23 @@ func (p *accountPages) addAccount(q *request) error {
 	return p.withCode(q, made.ID, made.Name)
 }
 
-// withCode shows a one-time code with which somebody chooses a password.
+// withCode shows a one-time code, with which the account's owner chooses a password.
 func (p *accountPages) withCode(q *request, id, name string) error {
-	code, err := p.accounts.ResetCode(ctxOf(q), q.actor, id)
+	code, err := p.accounts.Recovery.ResetCode(ctxOf(q), q.actor, id)
 	if err != nil {
 		return err
 	}
 	return p.showAccounts(q, 200, func(d *accountsPage) { d.Code, d.For = code, name })
 }
 
+// changeAccount answers POST /settings/accounts/{id}.
 func (p *accountPages) changeAccount(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	_, err = p.accounts.Change(ctxOf(q), q.actor, q.r.PathValue("id"), version(v), func(a *account.Account) error {
+	id := q.r.PathValue("id")
+	_, err = p.accounts.Registry.Change(ctxOf(q), q.actor, id, version(v), func(a *account.Account) error {
 		if v.Has("site") {
 			a.Site = actor.Role(v.Get("site"))
 		}
@@ -129,7 +137,8 @@ func (p *accountPages) changeAccount(q *request) error {
 	return q.to("/settings/accounts", "account-changed")
 }
 
-// setMachineRole gives an account a role at a machine, or takes away the one that a person gave; empty: none.
+// setMachineRole gives an account a role at a machine. With an empty role it removes the one that an administrator
+// gave.
 func setMachineRole(a *account.Account, m policy.MachineID, r actor.Role) {
 	a.Machines = maps.Clone(a.Machines)
 	if r == "" {
@@ -142,6 +151,7 @@ func setMachineRole(a *account.Account, m policy.MachineID, r actor.Role) {
 	a.Machines[m] = r
 }
 
+// resetPassword answers POST /settings/accounts/{id}/reset.
 func (p *accountPages) resetPassword(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -150,13 +160,15 @@ func (p *accountPages) resetPassword(q *request) error {
 	return p.withCode(q, q.r.PathValue("id"), v.Get("name"))
 }
 
+// auditPage is the data of the page of the audit log.
 type auditPage struct {
 	Entries []account.Entry
 	Next    string
 }
 
+// audit answers GET /settings/audit.
 func (p *accountPages) audit(q *request) error {
-	list, next, err := p.accounts.AuditLog(ctxOf(q), q.actor, account.Page{After: q.r.URL.Query().Get("after")})
+	list, next, err := p.accounts.Audit.Entries(ctxOf(q), q.actor, account.Page{After: q.r.URL.Query().Get("after")})
 	if err != nil {
 		return err
 	}
@@ -167,9 +179,10 @@ func (p *accountPages) audit(q *request) error {
 	return q.render(200, "audit", "settings", "audit.title", d)
 }
 
+// exportAudit answers GET /settings/audit.jsonl.
 func (p *accountPages) exportAudit(q *request) error {
 	var b bytes.Buffer
-	if err := p.accounts.ExportAudit(ctxOf(q), q.actor, &b); err != nil {
+	if err := p.accounts.Audit.Export(ctxOf(q), q.actor, &b); err != nil {
 		return err
 	}
 	return q.download("audit-"+strconv.FormatInt(p.now().Unix(), 10)+".jsonl", "application/jsonl", b.Bytes())

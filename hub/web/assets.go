@@ -7,12 +7,13 @@ import (
 	"net/http"
 )
 
-// assets are the static files; their address has a hash of all of them, so that a browser may keep them for ever.
+// assets are the static files. Their address contains a hash of all of them, so browsers may keep them for ever.
 type assets struct {
 	hash string
 	data map[string][]byte
 }
 
+// readAssets reads the embedded files and calculates their hash.
 func readAssets() (assets, error) {
 	a := assets{data: map[string][]byte{}}
 	sum := sha256.New()
@@ -32,10 +33,11 @@ func readAssets() (assets, error) {
 	return a, nil
 }
 
+// path returns the address of a static file.
 func (a assets) path(name string) string { return "/static/" + a.hash + "/" + name }
 
-// asset answers a static file. One of another version is not found: it must not be kept under a hash that is not its
-// own.
+// asset answers a static file. If the hash belongs to another version, the answer is 404: browsers would keep the file
+// under a wrong hash.
 func (p *Pages) asset(w http.ResponseWriter, r *http.Request) {
 	b, ok := p.assets.data[r.PathValue("name")]
 	if !ok || r.PathValue("hash") != p.assets.hash {

@@ -7,7 +7,7 @@ import (
 	"portillon/hub/fault"
 )
 
-// readAudited reads audit.txt: what services note in the audit log, in both languages.
+// readAudited reads audit.txt, which has the texts that services write to the audit log, in both languages.
 func readAudited() (*fault.Words, error) {
 	text, err := files.ReadFile("audit.txt")
 	if err != nil {
@@ -16,20 +16,21 @@ func readAudited() (*fault.Words, error) {
 	return fault.Parse(string(text))
 }
 
-// lists are the sentences of the audit log that hold a list, by the code in audit.txt: the prefix of the messages of
-// its words, and what stands between two of them.
+// lists describes the texts of the audit log that contain a list, by their code in audit.txt: the prefix of the list's
+// message keys, and the separator of its elements.
 var lists = map[string]struct{ prefix, between string }{
 	"changed": {"audit.field.", ", "}, "added-account": {"", ", "}, "removed-account": {"", ", "},
 	"changed-account": {"", ", "}, "token-made": {"act.", " "},
 }
 
-// spoken is a text in the language of the page, or marked as Foreign: an entry of another release.
+// spoken is a text in the language of the page. Foreign marks a text without a translation, such as an entry of another
+// release.
 type spoken struct {
 	Text    string
 	Foreign bool
 }
 
-// audited is what stands in the audit log; nil: nothing.
+// audited returns an entry of the audit log in the language of the page; nil: the entry is empty.
 func (p *Pages) audited(l tongue, text string) *spoken {
 	if text == "" {
 		return nil
@@ -60,7 +61,7 @@ func (p *Pages) audited(l tongue, text string) *spoken {
 	return &spoken{Text: p.auditWords.With(code, values)}
 }
 
-// described is one property of an account: name "x", member "m-1", role owner, mentor of laser, disabled.
+// described translates one property of an account: name "x", member "m-1", role owner, mentor of laser, disabled.
 func (l tongue) described(text string) string {
 	word, rest, _ := strings.Cut(text, " ")
 	if given, err := strconv.Unquote(rest); err == nil {

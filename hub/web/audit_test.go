@@ -9,7 +9,7 @@ import (
 	"portillon/hub/directory"
 )
 
-// auditedPages are pages with nothing but words.
+// auditedPages returns pages that only have messages.
 func auditedPages(t *testing.T) (*Pages, tongue) {
 	t.Helper()
 	p, err := New(Options{Site: "biklab"})
@@ -19,7 +19,7 @@ func auditedPages(t *testing.T) (*Pages, tongue) {
 	return p, tongue{lang: "fr", words: p.words, zone: func() *time.Location { return time.UTC }, now: time.Now}
 }
 
-func TestAuditLogStandsInFrench(t *testing.T) {
+func TestAuditLogIsTranslatedToFrench(t *testing.T) {
 	p, fr := auditedPages(t)
 	for _, c := range []struct{ given, want string }{
 		{"added", "ajout"},
@@ -64,8 +64,8 @@ func TestAuditLogStandsInFrench(t *testing.T) {
 	}
 }
 
-// Each value that an entry may name has its French word.
-func TestEveryValueInTheAuditLogHasAFrenchWord(t *testing.T) {
+// Every value that an entry may contain has a French text.
+func TestEveryValueOfTheAuditLogHasAFrenchText(t *testing.T) {
 	p, fr := auditedPages(t)
 	for _, s := range []directory.CardState{directory.Active, directory.Lost, directory.Blocked, directory.Replaced} {
 		if got := p.audited(fr, "card c-1 is "+string(s)); s != directory.Active && strings.Contains(got.Text, string(s)) {

@@ -12,23 +12,26 @@ type cardKeyPages struct {
 	keys CardKeys
 }
 
+// routes returns the page and the forms of the card key.
 func (p *cardKeyPages) routes() []route {
 	return []route{
 		{"GET /card-key", p.cardKey}, {"POST /card-key/rotate", p.rotateCardKey}, {"POST /card-key/end", p.endCardKey},
 	}
 }
 
+// cardKeyPage is the data of the page.
 type cardKeyPage struct {
 	cardkey.Status
 	Rotate, End form
 }
 
-// refuse puts the faults into the form that the page shows: somebody else may have begun or ended a change-over
-// meanwhile.
+// refuse shows the faults at both forms of the page: another administrator may have started or ended a key change in
+// the meantime, so that the page shows the other form.
 func (d *cardKeyPage) refuse(given url.Values, faults []fault.Field) {
 	d.Rotate, d.End = d.Rotate.keep(given).refuse(faults), d.End.refuse(faults)
 }
 
+// showCardKey renders the page. change modifies its data, for example to show the faults of a form.
 func (p *cardKeyPages) showCardKey(q *request, status int, change func(*cardKeyPage)) error {
 	s, err := p.keys.Status(ctxOf(q), q.actor)
 	if err != nil {
@@ -44,8 +47,10 @@ func (p *cardKeyPages) showCardKey(q *request, status int, change func(*cardKeyP
 	return q.render(status, "cardkey", "machines", "cardkey.title", d)
 }
 
+// cardKey answers GET /card-key.
 func (p *cardKeyPages) cardKey(q *request) error { return p.showCardKey(q, 200, nil) }
 
+// rotateCardKey answers POST /card-key/rotate.
 func (p *cardKeyPages) rotateCardKey(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -61,6 +66,7 @@ func (p *cardKeyPages) rotateCardKey(q *request) error {
 	return q.to("/card-key", "cardkey-rotated")
 }
 
+// endCardKey answers POST /card-key/end.
 func (p *cardKeyPages) endCardKey(q *request) error {
 	v, err := q.values()
 	if err != nil {

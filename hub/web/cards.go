@@ -15,12 +15,13 @@ type cardPages struct {
 	directory Directory
 }
 
+// routes returns the pages and forms of cards.
 func (p *cardPages) routes() []route {
 	return []route{{"GET /cards", p.cards}, {"GET /cards/unknown/{tap}", p.assignPage}, {"POST /cards/unknown/{tap}",
 		p.assign}}
 }
 
-// cardsPage is a part of the cards, and how it was chosen.
+// cardsPage is a part of the list of cards, with the filters that selected it.
 type cardsPage struct {
 	Cards []directory.HeldCard
 	State string
@@ -30,12 +31,12 @@ type cardsPage struct {
 	Taps  []directory.Tap
 }
 
-// States are the states that a card can have.
+// States returns the states of a card, for the filter.
 func (cardsPage) States() []directory.CardState {
 	return []directory.CardState{directory.Active, directory.Lost, directory.Blocked, directory.Replaced}
 }
 
-// cards lists the cards of members, in the members' order.
+// cards answers GET /cards: the cards of members, ordered by member, and the last unknown taps.
 func (p *cardPages) cards(q *request) error {
 	v := q.r.URL.Query()
 	d := cardsPage{State: v.Get("state"), Text: strings.TrimSpace(v.Get("q")), Idle: v.Get("state") == "idle"}
@@ -43,7 +44,7 @@ func (p *cardPages) cards(q *request) error {
 	if d.Idle {
 		f.State = ""
 	}
-	list, next, err := p.directory.Cards(ctxOf(q), q.actor, f, directory.Page{After: v.Get("after")})
+	list, next, err := p.directory.Cards.Held(ctxOf(q), q.actor, f, directory.Page{After: v.Get("after")})
 	if err != nil {
 		return err
 	}
@@ -51,7 +52,7 @@ func (p *cardPages) cards(q *request) error {
 	if next != "" {
 		d.Next = "/cards?" + url.Values{"state": {d.State}, "q": {d.Text}, "after": {next}}.Encode()
 	}
-	taps, _, err := p.directory.Taps(ctxOf(q), q.actor, directory.Page{Limit: 20})
+	taps, _, err := p.directory.Taps.Unknown(ctxOf(q), q.actor, directory.Page{Limit: 20})
 	if err = optional(err); err != nil {
 		return err
 	}
@@ -59,19 +60,21 @@ func (p *cardPages) cards(q *request) error {
 	return q.render(200, "cards", "cards", "cards.title", d)
 }
 
+// assignPage is the data of the page on which an unknown card is assigned to a member.
 type assignPage struct {
 	Tap   directory.Tap
 	Found found
 }
 
-// maxTaps bounds how far back an unknown tap is looked for.
+// maxTaps is the number of recent taps in which an unknown card is looked up.
 const maxTaps = 500
 
+// assignPage answers GET /cards/unknown/{tap}.
 func (p *cardPages) assignPage(q *request) error {
 	if err := q.actor.May(actor.WriteCards, actor.Target{}); err != nil {
 		return err
 	}
-	taps, _, err := p.directory.Taps(ctxOf(q), q.actor, directory.Page{Limit: maxTaps})
+	taps, _, err := p.directory.Taps.Unknown(ctxOf(q), q.actor, directory.Page{Limit: maxTaps})
 	if err != nil {
 		return err
 	}
@@ -88,13 +91,14 @@ func (p *cardPages) assignPage(q *request) error {
 	return errNoPage
 }
 
+// assign answers POST /cards/unknown/{tap}.
 func (p *cardPages) assign(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
 	id := policy.MemberID(v.Get("member"))
-	if _, err := p.directory.Assign(ctxOf(q), q.actor, q.r.PathValue("tap"), id); err != nil {
+	if _, err := p.directory.Taps.Assign(ctxOf(q), q.actor, q.r.PathValue("tap"), id); err != nil {
 		return err
 	}
 	return q.to("/members/"+url.PathEscape(string(id))+"#cards", "card-assigned")

@@ -12,12 +12,15 @@ import (
 	"portillon/hub/web/webtest"
 )
 
-// hostile is text that breaks out of whatever escapes it badly.
+// hostile is text that would break out of incorrect escaping.
 const hostile = `x"'><script>alert(1)</script><img src=x ` +
 	`onerror=alert(1)>{{.}}</textarea></title>javascript:alert(1)&amp;` + "\u202e`"
 
-// Whatever people or machines wrote: each page shows it as text.
+// Every page shows texts of people and machines as text.
 func TestHostileTextIsShownAsText(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: asks for every page")
+	}
 	h := open(t, 0)
 	h.site.Poison(hostile)
 	list := append(paths(), "/members/m-poison", "/members/m-poison/erase", "/members/m-poison/merge?drop=m-lea",
@@ -80,7 +83,7 @@ func harmless(t *testing.T, what string, w *httptest.ResponseRecorder) {
 	}
 }
 
-func TestEveryAnswerHasThePolicyThatKeepsScriptsOut(t *testing.T) {
+func TestEveryResponseHasTheContentSecurityPolicy(t *testing.T) {
 	h := open(t, 0)
 	for _, path := range append(paths(), "/static/x/hub.css", assetOf(t, h, "hub.js")) {
 		w := h.get(path)
@@ -95,7 +98,7 @@ func TestEveryAnswerHasThePolicyThatKeepsScriptsOut(t *testing.T) {
 	}
 }
 
-func TestVisitorSignsInFirstAndComesBack(t *testing.T) {
+func TestVisitorsReturnToThePageAfterSignIn(t *testing.T) {
 	h := open(t, 0)
 	nobody := h.as("")
 	for _, path := range paths() {
@@ -128,7 +131,7 @@ func TestVisitorSignsInFirstAndComesBack(t *testing.T) {
 	}
 }
 
-func TestLanguageIsRememberedOnlyOnceSignedIn(t *testing.T) {
+func TestLanguageCookieIsSetOnlyAfterSignIn(t *testing.T) {
 	h := open(t, 0)
 	if c := h.as("").get("/sign-in?lang=en").Result().Cookies(); len(c) != 0 {
 		t.Errorf("before sign-in: %v", c)
@@ -145,7 +148,7 @@ func TestLanguageIsRememberedOnlyOnceSignedIn(t *testing.T) {
 	wants(t, h.do(r), 200, `<html lang="fr">`)
 }
 
-// What each role sees: the pages decide nothing, so this is the table of the services' answers as pages.
+// The pages each role sees. The pages decide nothing, so this table shows the answers of the services.
 func TestPagesFollowTheRole(t *testing.T) {
 	h := open(t, 0)
 	want := map[string][5]int{ // owner, administrator, maintainer of the laser, mentor of the laser, member
@@ -190,7 +193,7 @@ func TestPagesFollowTheRole(t *testing.T) {
 	}
 }
 
-func TestFormGivenBackKeepsValuesAndNamesEveryFault(t *testing.T) {
+func TestRejectedFormsKeepValuesAndShowEveryFault(t *testing.T) {
 	h := open(t, 0)
 	v := url.Values{"name": {""}, "emails": {"one@lab.example\nnobody"}, "until": {"2027-08-31"}, "note": {"a note"},
 		"version": {"1"}, "was.name": {"Léa Morvan"}}
@@ -205,7 +208,7 @@ func TestFormGivenBackKeepsValuesAndNamesEveryFault(t *testing.T) {
 	wants(t, h.post("/members/m-lea", url.Values{"until": {"soon"}, "version": {"1"}}), 422, `href="#person-until"`)
 }
 
-func TestChangeOfAnOldVersionShowsWhatTheOtherChanged(t *testing.T) {
+func TestConflictShowsTheOtherUsersChanges(t *testing.T) {
 	h := open(t, 0)
 	first := url.Values{"name": {"Léa Morvan-Diaz"}, "note": {"Aide à l'accueil le jeudi."}, "version": {"1"}}
 	wants(t, h.post("/members/m-lea", first), 303, "/members/m-lea?done=member-changed")
@@ -220,7 +223,7 @@ func TestChangeOfAnOldVersionShowsWhatTheOtherChanged(t *testing.T) {
 	wants(t, h.post("/members/m-lea/block", url.Values{"version": {""}, "blocked": {"yes"}}), 412)
 }
 
-func TestFailureOfTheHubIsAPageWithTheRequestsID(t *testing.T) {
+func TestInternalErrorsShowTheRequestID(t *testing.T) {
 	h := open(t, 0)
 	h.site.Break(errors.New("disk is full"))
 	body := wants(t, h.get("/members"), 500, "req-7")
@@ -229,7 +232,7 @@ func TestFailureOfTheHubIsAPageWithTheRequestsID(t *testing.T) {
 	}
 }
 
-func TestPolicyIsCheckedThenPublishedWithTheLineEndsOfAFile(t *testing.T) {
+func TestPublishedPolicyHasUnixLineEnds(t *testing.T) {
 	h := open(t, 0)
 	v := url.Values{"text": {"portillon: 1\r\nmachines?:\r\n"}, "comment": {"why"}, "of": {"2"}}
 	wants(t, h.post("/policy/check", v), 200, "Line 2, column 9", "<pre tabindex=\"0\">machines?:</pre>", `value="why"`)
@@ -248,7 +251,7 @@ func TestPolicyIsCheckedThenPublishedWithTheLineEndsOfAFile(t *testing.T) {
 	wants(t, h.post("/policy/back", url.Values{"comment": {"oops"}}), 303, "/policy?done=policy-back")
 }
 
-func TestPolicyPageSaysThatASignatureIsWanted(t *testing.T) {
+func TestPolicyPageAsksForAMissingSignature(t *testing.T) {
 	h := open(t, 0)
 	wants(
 		t,
@@ -270,8 +273,8 @@ func TestPolicyPageSaysThatASignatureIsWanted(t *testing.T) {
 	)
 }
 
-// What exists once is in the answer to the POST, and in no address.
-func TestSecretsAreShownOnceAndStandInNoAddress(t *testing.T) {
+// Values that are shown once are in the response to the POST, never in an address.
+func TestSecretsAreShownOnceAndNeverInAnAddress(t *testing.T) {
 	h := open(t, 0)
 	for path, secret := range map[string]string{"/machines/laser/code": "9G4T-K2QM",
 		"/members/m-lea/codes": "7K2Q-0000-M9XH",
@@ -298,7 +301,7 @@ func TestSecretsAreShownOnceAndStandInNoAddress(t *testing.T) {
 	}
 }
 
-// A link that a mail scanner opens signs nobody in.
+// A mail scanner that opens the link must not sign anyone in.
 func TestLinkSignsInOnlyByItsButton(t *testing.T) {
 	h := open(t, 0).as("")
 	w := h.get("/sign-in/link?code=" + webtest.LinkCode)
@@ -318,7 +321,10 @@ func TestLinkSignsInOnlyByItsButton(t *testing.T) {
 	)
 }
 
-func TestTooLargeAFormIsRefused(t *testing.T) {
+func TestTooLargeFormIsRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: asks for every page")
+	}
 	h := open(t, 0)
 	wants(t, h.post("/members", url.Values{"note": {strings.Repeat("a", 70<<10)}}), 413)
 	wants(t, h.as("").post("/sign-in", url.Values{"name": {strings.Repeat("a", 70<<10)}}), 413)
@@ -355,7 +361,7 @@ func TestCardKeyIsChangedFromItsPage(t *testing.T) {
 	wants(t, h.post("/card-key/end", url.Values{"version": {"3"}}), 422, "no change-over is under way")
 }
 
-func TestRolesAtAMachineAreGivenAndTakenAway(t *testing.T) {
+func TestMachineRolesCanBeGivenAndRemoved(t *testing.T) {
 	h := open(t, 0)
 	page := wants(t, h.get("/settings/accounts"), 200, `name="machine_role"`, `<option value="laser">`)
 	id := strings.SplitN(strings.SplitN(page, `action="/settings/accounts/`, 2)[1], `"`, 2)[0]
@@ -365,7 +371,7 @@ func TestRolesAtAMachineAreGivenAndTakenAway(t *testing.T) {
 	if n := strings.Count(wants(t, h.get("/settings/accounts"), 200), ": Maintenance"); n < 1 {
 		t.Errorf("%d accounts maintain a machine", n)
 	}
-	wants(t, h.post("/settings/accounts/"+id, give), 412) // of the version before
+	wants(t, h.post("/settings/accounts/"+id, give), 412) // with the previous version
 	give.Set("version", "2")
 	give.Set("machine_role", "")
 	wants(t, h.post("/settings/accounts/"+id, give), 303, "account-changed")
@@ -378,9 +384,9 @@ func TestRolesAtAMachineAreGivenAndTakenAway(t *testing.T) {
 	)
 }
 
-// A member takes the own record along, and each badge, from the page that shows it. The file has what the page and the
-// API show of it, and nothing that only administrators see.
-func TestMemberTakesTheOwnRecordAlong(t *testing.T) {
+// Members can download their own record and each badge from the page. The file has what the page and the API show, and
+// nothing that only administrators see.
+func TestMembersCanDownloadTheirRecord(t *testing.T) {
 	h := open(t, 0)
 	lea := h.as(webtest.MemberName)
 	for lang, words := range map[string][]string{"fr": {"Télécharger ma fiche (JSON)", "Télécharger<span"},
@@ -413,7 +419,7 @@ func TestMemberTakesTheOwnRecordAlong(t *testing.T) {
 	wants(t, h.as("").get("/me/record.json"), 303, "/sign-in")
 }
 
-func TestPolicyPageSaysThatTheNextBundleIsBeingMade(t *testing.T) {
+func TestPolicyPageShowsThatABundleIsPending(t *testing.T) {
 	h := open(t, 0)
 	if body := h.get("/policy?lang=fr").Body.String(); !strings.Contains(body, "oscar.json") ||
 		strings.Contains(body, "en préparation") {

@@ -21,8 +21,7 @@ type field struct {
 	Label    string // message keys
 	Hint     string
 	Value    string
-	Was      string // the value as the page showed it
-	Compare  bool   // the form carries Was, for the comparison of a conflict
+	Before   shownValue
 	Auto     string // of autocomplete
 	Required bool
 	Rows     int
@@ -31,21 +30,29 @@ type field struct {
 	First    bool // the first field with a fault
 }
 
+// shownValue is a field's value as the page showed it. A form sends it back (Sent) so that, in a conflict, the hub can
+// tell which fields the person has changed.
+type shownValue struct {
+	Value string
+	Sent  bool
+}
+
+// choice is an entry of a select.
 type choice struct{ Value, Label string } // Label is text
 
-// form is a form as it is shown: empty, filled, or given back with its faults.
+// form is a form on a page: empty, with values, or returned with faults.
 type form struct {
 	ID      string
 	Action  string
 	Submit  string // message key
 	Version int64
 	Fields  []field
-	Faults  []fault.Field // those of no field
+	Faults  []fault.Field // faults that belong to no field
 	Upload  bool
 	Danger  bool
 }
 
-// Bad reports whether the form is given back.
+// Bad reports whether the form has faults in its fields.
 func (f form) Bad() bool {
 	for _, x := range f.Fields {
 		if len(x.Faults) > 0 {
@@ -55,7 +62,7 @@ func (f form) Bad() bool {
 	return len(f.Faults) > 0
 }
 
-// keep puts what was given into the fields. Passwords and files are not given back.
+// keep fills the given values into the fields, except passwords and files.
 func (f form) keep(given url.Values) form {
 	f.Fields = append([]field(nil), f.Fields...)
 	for i := range f.Fields {
@@ -65,13 +72,13 @@ func (f form) keep(given url.Values) form {
 		}
 		x.Value = given.Get(x.Name)
 		if given.Has("was." + x.Name) {
-			x.Was = given.Get("was." + x.Name)
+			x.Before.Value = given.Get("was." + x.Name)
 		}
 	}
 	return f
 }
 
-// refuse puts each fault at its field: "emails[1]" and "emails.1" are of emails.
+// refuse adds each fault to its field: "emails[1]" and "emails.1" belong to emails. It adds other faults to the form.
 func (f form) refuse(faults []fault.Field) form {
 	f.Fields = append([]field(nil), f.Fields...)
 	for _, x := range faults {
@@ -100,8 +107,8 @@ func (f form) refuse(faults []fault.Field) form {
 	return f
 }
 
-// values reads a form that has no file. Browsers send the lines of a text area with CR and LF (HTML, 4.10.21.3,
-// "construct the entry list"); they are kept with LF alone, as files have them.
+// values reads a form without a file. Browsers send the lines of a text area with CR and LF (HTML, section 4.10.21.3,
+// "construct the entry list"); values converts them to LF, as in files.
 func (q *request) values() (url.Values, error) {
 	if err := q.r.ParseForm(); err != nil {
 		return nil, formError(err)
@@ -114,6 +121,7 @@ func (q *request) values() (url.Values, error) {
 	return q.r.PostForm, nil
 }
 
+// formError returns errForm for malformed forms. It keeps the error for too large ones.
 func formError(err error) error {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
@@ -122,7 +130,7 @@ func formError(err error) error {
 	return fmt.Errorf("%w: %w", errForm, err)
 }
 
-// file reads the file of a form, at most maxUpload bytes, and its name. No file: no name.
+// file reads the file of a form, up to maxUpload bytes, with its name. Without a file the name is empty.
 func (q *request) file(name string) (string, []byte, error) {
 	if err := q.r.ParseMultipartForm(maxUpload); err != nil {
 		return "", nil, formError(err)
@@ -142,7 +150,7 @@ func (q *request) file(name string) (string, []byte, error) {
 	return h.Filename, b, nil
 }
 
-// version is the version that the form was made of. No number is 0, which no service accepts.
+// version returns the version for which the form was made. An invalid number gives 0, which every service rejects.
 func version(v url.Values) int64 {
 	n, err := strconv.ParseInt(v.Get("version"), 10, 64)
 	if err != nil {
@@ -151,7 +159,7 @@ func version(v url.Values) int64 {
 	return n
 }
 
-// lines are the lines of a text area that are not empty.
+// lines returns the non-empty lines of a text area.
 func lines(s string) (out []string) {
 	for _, l := range strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }) {
 		if l = strings.TrimSpace(l); l != "" {

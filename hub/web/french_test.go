@@ -8,9 +8,8 @@ import (
 	"portillon/hub/enrol"
 )
 
-// What a service says of a wrong value stands on a French page in French, and what nobody translated is marked as
-// English.
-func TestFaultsOfServicesAreFrenchOnFrenchPages(t *testing.T) {
+// Faults from services are shown in French on French pages; a fault without a translation is marked as English.
+func TestFaultsAreTranslatedOnFrenchPages(t *testing.T) {
 	h := open(t, 0)
 	form := func(path string, v url.Values) string {
 		t.Helper()
@@ -36,7 +35,7 @@ func TestFaultsOfServicesAreFrenchOnFrenchPages(t *testing.T) {
 				t.Errorf("%s: no %s in\n%s", c.path, want, body)
 			}
 		}
-		// other pages show sentences of machines and of the library that verifies badges
+		// other pages show sentences of machines and of package openbadge
 		if c.path == "/settings/tokens" && strings.Contains(body, `<span lang="en">`) {
 			t.Errorf("%s: a sentence is English", c.path)
 		}
@@ -47,7 +46,7 @@ func TestFaultsOfServicesAreFrenchOnFrenchPages(t *testing.T) {
 	}
 }
 
-func TestSilentMachineIsNoErrorOfTheHub(t *testing.T) {
+func TestUnreachableMachineIsNotAnInternalError(t *testing.T) {
 	h := open(t, 0)
 	for err, want := range map[error]int{&enrol.Unreachable{Machine: "laser"}: 504,
 		&enrol.Refused{Machine: "laser"}: 409} {
@@ -59,7 +58,7 @@ func TestSilentMachineIsNoErrorOfTheHub(t *testing.T) {
 	}
 }
 
-func TestFaultThatStopsNothingIsNotShownAsASafetyStop(t *testing.T) {
+func TestMinorFaultsAreNotShownAsSafetyStops(t *testing.T) {
 	h := open(t, 0)
 	h.site.AddFault("laser", "screen: 192.0.2.7")
 	body := h.get("/machines/laser?lang=fr").Body.String()
@@ -73,7 +72,7 @@ func TestFaultThatStopsNothingIsNotShownAsASafetyStop(t *testing.T) {
 	}
 }
 
-func TestFirstPolicyIsPublishedByTheHubInWords(t *testing.T) {
+func TestAuthorOfTheFirstPolicyIsTheHub(t *testing.T) {
 	h := open(t, 0)
 	h.site.Poison("new site")
 	if body := h.get("/policy?lang=fr").Body.String(); !strings.Contains(body, "par le hub à sa création") ||

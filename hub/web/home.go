@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-// todayPages are the first page, today's page, and the page about the hub.
+// todayPages are the start page, the page of today, and the page about the hub.
 type todayPages struct {
 	naming    *machinePages
 	directory Directory
@@ -20,45 +20,48 @@ type todayPages struct {
 	version   string
 }
 
+// routes returns the pages.
 func (p *todayPages) routes() []route {
 	return []route{{"GET /{$}", p.home}, {"GET /about", p.about}, {"GET /today", p.today}}
 }
 
-// home is today for whoever sees machines' sessions or members, and the own record for every other member.
+// home answers GET /: the page of today for users who may see sessions of machines or members, and the own record for
+// other members.
 func (p *todayPages) home(q *request) error {
 	switch {
 	case q.actor.Account == "":
 		return q.to("/sign-in", "")
 	case q.actor.Member != "" && q.actor.May(actor.ReadMembers, actor.Target{}) != nil && len(q.actor.Machines) == 0 &&
-		p.directory != nil:
+		p.directory != (Directory{}):
 		return q.to("/me", "")
 	}
 	return q.to("/today", "")
 }
 
-// about says what the hub is and how a browser comes to trust its certificate.
+// about answers GET /about: what the hub is, and how to make a browser trust its certificate.
 func (p *todayPages) about(q *request) error {
 	return q.render(200, "about", "settings", "about.title", p.version)
 }
 
-// todayPage is who is on what, what is out of service, the last unknown cards, and what ends.
+// todayPage is the data of the page of today: machines in use and out of service, the last unknown cards, and ending
+// memberships and badges.
 type todayPage struct {
 	On, Off []standing
 	Free    []standing
-	Start   bool // there is no machine yet, and the asker can add one
+	Start   bool // there is no machine yet, and the user may add one
 	Taps    []directory.Tap
 	Ended   []directory.Ending
 	Soon    []directory.Ending
 	MoreEnd int
 }
 
-// standing is a machine with the name of whoever is on it.
+// standing is a machine with the name of its current user.
 type standing struct {
 	enrol.Machine
-	Who string // empty: the asker may not know
+	Who string // empty: unknown, or the reader may not see it
 }
 
-// Attention reports whether somebody has to look at the machine.
+// Attention reports whether someone should check the machine.
 func (s standing) Attention() bool {
 	st := s.Standing
 	return len(st.Tags) > 0 || len(st.Faults) > 0 || st.Phase == "fault" || !s.Revoked.IsZero() || !s.Enrolled.IsZero() &&
@@ -68,21 +71,22 @@ func (s standing) Attention() bool {
 		st.Clock == "untrusted"
 }
 
-// shown is how many endings Today shows.
+// shown is the maximum number of endings on the page of today.
 const shown = 8
 
+// today answers GET /today.
 func (p *todayPages) today(q *request) error {
 	var d todayPage
 	if err := p.machinesOfToday(q, &d); err != nil {
 		return err
 	}
-	if p.directory != nil {
-		taps, _, err := p.directory.Taps(ctxOf(q), q.actor, directory.Page{Limit: 6})
+	if p.directory != (Directory{}) {
+		taps, _, err := p.directory.Taps.Unknown(ctxOf(q), q.actor, directory.Page{Limit: 6})
 		if err = optional(err); err != nil {
 			return err
 		}
 		d.Taps = taps
-		ends, err := p.directory.Endings(ctxOf(q), q.actor)
+		ends, err := p.directory.Members.Endings(ctxOf(q), q.actor)
 		if err = optional(err); err != nil {
 			return err
 		}
@@ -91,11 +95,12 @@ func (p *todayPages) today(q *request) error {
 	return q.render(200, "today", "today", "today.title", d)
 }
 
+// machinesOfToday adds the machines to the page, grouped by state.
 func (p *todayPages) machinesOfToday(q *request, d *todayPage) error {
 	if p.machines == nil {
 		return nil
 	}
-	list, err := p.machines.Machines(ctxOf(q), q.actor)
+	list, err := p.machines.List(ctxOf(q), q.actor)
 	if err != nil {
 		return err
 	}
@@ -123,10 +128,12 @@ type machinePages struct {
 	directory      Directory
 	machineName    func(tongue, policy.MachineID) string
 	machines       Machines
+	codes          Codes
+	orders         Orders
 	policyMachines func() []policy.MachineID
 }
 
-// standing adds the name of the member on a machine, for those who may read it.
+// standing returns a machine with the name of its current user, if the reader may see it.
 func (p *machinePages) standing(q *request, m enrol.Machine) (standing, error) {
 	s := standing{Machine: m}
 	if m.Standing.Session == nil {
@@ -137,12 +144,12 @@ func (p *machinePages) standing(q *request, m enrol.Machine) (standing, error) {
 	return s, err
 }
 
-// nameOf is a member's name; empty for those who may not know it, and for a member who is gone.
+// nameOf returns a member's name. It is empty if the reader may not see it, or if the member was removed.
 func (p *machinePages) nameOf(q *request, id policy.MemberID) (string, error) {
-	if p.directory == nil || id == "" {
+	if p.directory == (Directory{}) || id == "" {
 		return "", nil
 	}
-	m, err := p.directory.Member(ctxOf(q), q.actor, id)
+	m, err := p.directory.Members.Get(ctxOf(q), q.actor, id)
 	var gone *fault.NotFound
 	if errors.As(err, &gone) || err != nil && optional(err) == nil {
 		return "", nil
@@ -150,7 +157,7 @@ func (p *machinePages) nameOf(q *request, id policy.MemberID) (string, error) {
 	return m.Name, err
 }
 
-// split tells apart what has ended and what ends soon, and counts what is not shown.
+// split separates past endings from coming ones, up to shown of each, and counts the rest.
 func split(ends []directory.Ending, now time.Time) (ended, soon []directory.Ending, more int) {
 	for _, e := range ends {
 		to := &soon

@@ -8,11 +8,12 @@ import (
 	"portillon/hub/fault"
 )
 
-// importPages bring members in from a file, and give them out as one.
+// importPages are the import and the export of member lists.
 type importPages struct {
 	directory Directory
 }
 
+// routes returns the pages of the import and the export.
 func (p *importPages) routes() []route {
 	return []route{
 		{"GET /members/import", p.importPage}, {"POST /members/import", p.preview},
@@ -20,11 +21,13 @@ func (p *importPages) routes() []route {
 	}
 }
 
+// importForm returns the form with the file of an import.
 func importForm() form {
 	return form{ID: "import", Action: "/members/import", Submit: "import.preview", Upload: true, Fields: []field{
 		{Name: "file", Kind: "file", Label: "import.file", Hint: "import.file.hint", Required: true}}}
 }
 
+// importPage answers GET /members/import.
 func (p *importPages) importPage(q *request) error {
 	if err := q.actor.May(actor.WriteMembers, actor.Target{}); err != nil {
 		return err
@@ -32,7 +35,8 @@ func (p *importPages) importPage(q *request) error {
 	return q.render(200, "import", "members", "import.title", importForm())
 }
 
-// preview shows what an import would change. It changes nothing, so its page is the answer to the POST.
+// preview answers POST /members/import: the changes that an import would make. It changes nothing, so the page is the
+// response to the POST.
 func (p *importPages) preview(q *request) error {
 	name, data, err := q.file("file")
 	if err != nil {
@@ -42,7 +46,7 @@ func (p *importPages) preview(q *request) error {
 	if name == "" {
 		err = &fault.Invalid{Faults: []fault.Field{{Field: "file", Wrong: "no file was chosen"}}}
 	} else {
-		pre, err = p.directory.Preview(ctxOf(q), q.actor, directory.Import{Name: name, Data: data})
+		pre, err = p.directory.Imports.Preview(ctxOf(q), q.actor, directory.Import{Name: name, Data: data})
 	}
 	if faults := invalid(err); faults != nil {
 		return q.render(422, "import", "members", "import.title", importForm().refuse(faults))
@@ -53,24 +57,25 @@ func (p *importPages) preview(q *request) error {
 	return q.render(200, "preview", "members", "import.title", pre)
 }
 
+// apply answers POST /members/import/apply.
 func (p *importPages) apply(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
 	if v.Get("gone") == "yes" {
-		if _, err := p.directory.Confirm(ctxOf(q), q.actor, v.Get("preview")); err != nil {
+		if _, err := p.directory.Imports.Confirm(ctxOf(q), q.actor, v.Get("preview")); err != nil {
 			return err
 		}
 	}
-	if _, err := p.directory.Apply(ctxOf(q), q.actor, v.Get("preview")); err != nil {
+	if _, err := p.directory.Imports.Apply(ctxOf(q), q.actor, v.Get("preview")); err != nil {
 		return err
 	}
 	return q.to("/members", "imported")
 }
 
-// export answers with all members as a file. It is made whole before the first byte is sent, so that a failure is an
-// error page and not half a file.
+// export answers GET /members/export: all members as a file. The file is complete before the first byte is sent, so
+// that a failure shows an error page instead of a partial file.
 func (p *importPages) export(q *request) error {
 	types := map[string]string{"csv": "text/csv; charset=utf-8", "yaml": "application/yaml",
 		"xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
@@ -79,7 +84,7 @@ func (p *importPages) export(q *request) error {
 		return errNoPage
 	}
 	var b bytes.Buffer
-	if err := p.directory.Export(ctxOf(q), q.actor, format, &b); err != nil {
+	if err := p.directory.Exports.Export(ctxOf(q), q.actor, format, &b); err != nil {
 		return err
 	}
 	return q.download("members."+format, types[format], b.Bytes())

@@ -8,6 +8,7 @@ import (
 	"portillon/policy"
 )
 
+// routes returns the pages and forms of machines.
 func (p *machinePages) routes() []route {
 	return []route{
 		{"GET /machines", p.list}, {"POST /machines", p.addMachine},
@@ -16,22 +17,25 @@ func (p *machinePages) routes() []route {
 	}
 }
 
+// machinesPage is the data of the list of machines.
 type machinesPage struct {
 	Machines []standing
-	Known    []policy.MachineID // of the policy, and not added yet
+	Known    []policy.MachineID // machines of the policy that are not added yet
 	Form     form
 }
 
-// maxKnown bounds how many machines of the policy are offered to be added.
+// maxKnown is the maximum number of machines of the policy that the form of a new machine offers.
 const maxKnown = 30
 
+// machineForm returns the empty form of a new machine.
 func machineForm() form {
 	return form{ID: "add", Action: "/machines", Submit: "add", Fields: []field{
 		{Name: "id", Kind: "text", Label: "machine.id", Hint: "machine.id.hint", Required: true, Auto: "off"}}}
 }
 
+// machinesPage renders the list of machines with a form.
 func (p *machinePages) machinesPage(q *request, status int, f form) error {
-	list, err := p.machines.Machines(ctxOf(q), q.actor)
+	list, err := p.machines.List(ctxOf(q), q.actor)
 	if err != nil {
 		return err
 	}
@@ -53,8 +57,10 @@ func (p *machinePages) machinesPage(q *request, status int, f form) error {
 	return q.render(status, "machines", "machines", "machines.title", d)
 }
 
+// list answers GET /machines.
 func (p *machinePages) list(q *request) error { return p.machinesPage(q, 200, machineForm()) }
 
+// addMachine answers POST /machines.
 func (p *machinePages) addMachine(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -70,6 +76,7 @@ func (p *machinePages) addMachine(q *request) error {
 	return q.to("/machines/"+url.PathEscape(string(m.ID)), "machine-added")
 }
 
+// machinePage is the data of the page of one machine.
 type machinePage struct {
 	standing
 	Tag, Revoke form
@@ -77,8 +84,8 @@ type machinePage struct {
 	Name        string
 }
 
-// Same says of each key that the machine names whether it is the hub's: "same", "other", or empty where one of the two
-// is not known.
+// Same returns for each key whether the machine's key is the hub's: "same", "other", or empty if one of them is
+// unknown.
 func (m machinePage) Same() map[string]string {
 	compare := func(here, there string) string {
 		switch {
@@ -94,20 +101,24 @@ func (m machinePage) Same() map[string]string {
 		"Policy": compare(k.PolicyKey, hub.PolicyKey), "Card": compare(k.CardKey, hub.CardKey)}
 }
 
+// title returns the title of the page.
 func (m machinePage) title(tongue) string { return m.Name }
 
-// codePage is a one-time code, to read, to type and to scan.
+// codePage is a one-time code as text and as a QR code.
 type codePage struct {
 	enrol.Code
 	QR *square
 }
 
+// machineID returns the machine in the address of the request.
 func machineID(q *request) policy.MachineID { return policy.MachineID(q.r.PathValue("id")) }
 
+// machineHome returns the address of the page of the machine.
 func machineHome(q *request) string { return "/machines/" + url.PathEscape(string(machineID(q))) }
 
+// machinePage returns the data of the machine's page, with its forms.
 func (p *machinePages) machinePage(q *request) (machinePage, error) {
-	m, err := p.machines.Machine(ctxOf(q), q.actor, machineID(q))
+	m, err := p.machines.Get(ctxOf(q), q.actor, machineID(q))
 	if err != nil {
 		return machinePage{}, err
 	}
@@ -121,6 +132,7 @@ func (p *machinePages) machinePage(q *request) (machinePage, error) {
 				{Name: "reason", Kind: "text", Label: "machine.revoke.reason", Required: true, Auto: "off"}}}}, err
 }
 
+// showMachine renders the page of a machine. change modifies its data, for example to show the faults of a form.
 func (p *machinePages) showMachine(q *request, status int, change func(*machinePage)) error {
 	d, err := p.machinePage(q)
 	if err != nil {
@@ -132,21 +144,24 @@ func (p *machinePages) showMachine(q *request, status int, change func(*machineP
 	return q.render(status, "machine", "machines", "machines.title", d)
 }
 
+// machine answers GET /machines/{id}.
 func (p *machinePages) machine(q *request) error { return p.showMachine(q, 200, nil) }
 
-// newCode shows a one-time code in the answer to the POST: it exists once, and is in no address.
+// newCode answers POST /machines/{id}/code. The page with the one-time code is the response to the POST, because the
+// code is shown once and must not be in an address.
 func (p *machinePages) newCode(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	c, err := p.machines.NewCode(ctxOf(q), q.actor, machineID(q), v.Get("replace") == "yes")
+	c, err := p.codes.New(ctxOf(q), q.actor, machineID(q), v.Get("replace") == "yes")
 	if err != nil {
 		return err
 	}
 	return p.showMachine(q, 200, func(d *machinePage) { d.Code = &codePage{c, newSquare(c.Command)} })
 }
 
+// revoke answers POST /machines/{id}/revoke.
 func (p *machinePages) revoke(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -162,12 +177,13 @@ func (p *machinePages) revoke(q *request) error {
 	return q.to(machineHome(q), "machine-revoked")
 }
 
+// tag answers POST /machines/{id}/tag.
 func (p *machinePages) tag(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	err = p.machines.Tag(ctxOf(q), q.actor, machineID(q), v.Get("reason"))
+	err = p.orders.Tag(ctxOf(q), q.actor, machineID(q), v.Get("reason"))
 	if faults := invalid(err); faults != nil {
 		return p.showMachine(q, 422, func(d *machinePage) { d.Tag = d.Tag.keep(v).refuse(faults) })
 	}
@@ -177,8 +193,9 @@ func (p *machinePages) tag(q *request) error {
 	return q.to(machineHome(q), "machine-tagged")
 }
 
+// stop answers POST /machines/{id}/stop.
 func (p *machinePages) stop(q *request) error {
-	if err := p.machines.Stop(ctxOf(q), q.actor, machineID(q)); err != nil {
+	if err := p.orders.Stop(ctxOf(q), q.actor, machineID(q)); err != nil {
 		return err
 	}
 	return q.to(machineHome(q), "machine-stopped")

@@ -10,13 +10,14 @@ import (
 	"portillon/policy"
 )
 
-// recordPages change what belongs to one member: cards, badges, codes, and the record as a whole.
+// recordPages are the forms that change a member's cards, badges and codes, or the record as a whole.
 type recordPages struct {
 	members   *memberPages
 	accounts  Accounts
 	directory Directory
 }
 
+// routes returns the forms.
 func (p *recordPages) routes() []route {
 	return []route{
 		{"POST /members/{id}/cards", p.addCard}, {"POST /members/{id}/cards/{card}", p.setCard},
@@ -27,12 +28,13 @@ func (p *recordPages) routes() []route {
 	}
 }
 
+// addCard answers POST /members/{id}/cards.
 func (p *recordPages) addCard(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	_, err = p.directory.AddCard(ctxOf(q), q.actor, memberID(q), directory.Card{Number: v.Get("number"),
+	_, err = p.directory.Cards.AddCard(ctxOf(q), q.actor, memberID(q), directory.Card{Number: v.Get("number"),
 		State: directory.Active, Note: v.Get("note")})
 	if faults := invalid(err); faults != nil {
 		return p.members.again(q, 422, func(d *memberPage) { d.Card = d.Card.keep(v).refuse(faults) })
@@ -43,19 +45,21 @@ func (p *recordPages) addCard(q *request) error {
 	return q.to(memberHome(q)+"#cards", "card-added")
 }
 
+// setCard answers POST /members/{id}/cards/{card}.
 func (p *recordPages) setCard(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	err = p.directory.SetCard(ctxOf(q), q.actor, memberID(q), q.r.PathValue("card"), directory.CardState(v.Get("state")),
-		v.Get("note"))
+	state := directory.CardState(v.Get("state"))
+	err = p.directory.Cards.SetCard(ctxOf(q), q.actor, memberID(q), q.r.PathValue("card"), state, v.Get("note"))
 	if err != nil {
 		return err
 	}
 	return q.to(memberHome(q)+"#cards", "card-changed")
 }
 
+// addBadges answers POST /members/{id}/badges.
 func (p *recordPages) addBadges(q *request) error {
 	name, data, err := q.file("file")
 	if err != nil {
@@ -65,7 +69,7 @@ func (p *recordPages) addBadges(q *request) error {
 	if name == "" {
 		err = &fault.Invalid{Faults: []fault.Field{{Field: "file", Wrong: "no file was chosen"}}}
 	} else {
-		made, err = p.directory.AddBadges(ctxOf(q), q.actor, memberID(q), name, data)
+		made, err = p.directory.Badges.AddBadges(ctxOf(q), q.actor, memberID(q), name, data)
 	}
 	if faults := invalid(err); faults != nil {
 		return p.members.again(q, 422, func(d *memberPage) { d.File = d.File.refuse(faults) })
@@ -80,27 +84,29 @@ func (p *recordPages) addBadges(q *request) error {
 	return q.to(memberHome(q)+"#badges", "badge-added")
 }
 
-// printCodes shows codes on paper in the answer to the POST: they exist once.
+// printCodes answers POST /members/{id}/codes. The page with the codes is the response to the POST, because the codes
+// are shown once.
 func (p *recordPages) printCodes(q *request) error {
-	if p.accounts == nil {
+	if p.accounts == (Accounts{}) {
 		return errNoPage
 	}
-	codes, err := p.accounts.PrintedCodes(ctxOf(q), q.actor, []policy.MemberID{memberID(q)}, printed)
+	codes, err := p.accounts.PrintedCodes.Print(ctxOf(q), q.actor, []policy.MemberID{memberID(q)}, printed)
 	if err != nil {
 		return err
 	}
 	return p.members.again(q, 200, func(d *memberPage) { d.Codes = codes })
 }
 
-// printed is how many codes a member gets on paper at once.
+// printed is the number of codes that a member gets on paper at once.
 const printed = 5
 
+// addBadgeURL answers POST /members/{id}/badges/url.
 func (p *recordPages) addBadgeURL(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	_, err = p.directory.AddBadgeURL(ctxOf(q), q.actor, memberID(q), v.Get("url"))
+	_, err = p.directory.Badges.AddBadgeURL(ctxOf(q), q.actor, memberID(q), v.Get("url"))
 	if faults := invalid(err); faults != nil {
 		return p.members.again(q, 422, func(d *memberPage) { d.URL = d.URL.keep(v).refuse(faults) })
 	}
@@ -110,14 +116,15 @@ func (p *recordPages) addBadgeURL(q *request) error {
 	return q.to(memberHome(q)+"#badges", "badge-added")
 }
 
+// removeBadge answers POST /members/{id}/badges/{badge}/remove.
 func (p *recordPages) removeBadge(q *request) error {
-	if err := p.directory.RemoveBadge(ctxOf(q), q.actor, memberID(q), q.r.PathValue("badge")); err != nil {
+	if err := p.directory.Badges.RemoveBadge(ctxOf(q), q.actor, memberID(q), q.r.PathValue("badge")); err != nil {
 		return err
 	}
 	return q.to(memberHome(q)+"#badges", "badge-removed")
 }
 
-// mergePage chooses, then confirms, the record that is merged into another.
+// mergePage is the data of the page that first selects, then confirms, the record to merge into another one.
 type mergePage struct {
 	Keep  directory.Member
 	Drop  *directory.Member
@@ -125,17 +132,18 @@ type mergePage struct {
 	Form  form
 }
 
+// mergePage answers GET /members/{id}/merge.
 func (p *recordPages) mergePage(q *request) error {
 	if err := q.actor.May(actor.WriteMembers, actor.Target{}); err != nil {
 		return err
 	}
-	keep, err := p.directory.Member(ctxOf(q), q.actor, memberID(q))
+	keep, err := p.directory.Members.Get(ctxOf(q), q.actor, memberID(q))
 	if err != nil {
 		return err
 	}
 	d := mergePage{Keep: keep}
 	if drop := q.r.URL.Query().Get("drop"); drop != "" && drop != string(keep.ID) {
-		m, err := p.directory.Member(ctxOf(q), q.actor, policy.MemberID(drop))
+		m, err := p.directory.Members.Get(ctxOf(q), q.actor, policy.MemberID(drop))
 		if err != nil {
 			return err
 		}
@@ -146,35 +154,38 @@ func (p *recordPages) mergePage(q *request) error {
 	return q.render(200, "merge", "members", "merge.title", d)
 }
 
+// merge answers POST /members/{id}/merge.
 func (p *recordPages) merge(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	m, err := p.directory.Merge(ctxOf(q), q.actor, memberID(q), policy.MemberID(v.Get("drop")))
+	m, err := p.directory.Members.Merge(ctxOf(q), q.actor, memberID(q), policy.MemberID(v.Get("drop")))
 	if err != nil {
 		return err
 	}
 	return q.to("/members/"+url.PathEscape(string(m.ID)), "member-merged")
 }
 
+// erasePage answers GET /members/{id}/erase.
 func (p *recordPages) erasePage(q *request) error {
 	if err := q.actor.May(actor.EraseMembers, actor.Target{Member: memberID(q)}); err != nil {
 		return err
 	}
-	m, err := p.directory.Member(ctxOf(q), q.actor, memberID(q))
+	m, err := p.directory.Members.Get(ctxOf(q), q.actor, memberID(q))
 	if err != nil {
 		return err
 	}
 	return q.render(200, "erase", "members", "erase.title", m)
 }
 
+// erase answers POST /members/{id}/erase.
 func (p *recordPages) erase(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	if err := p.directory.Erase(ctxOf(q), q.actor, memberID(q), version(v)); err != nil {
+	if err := p.directory.Erasures.Erase(ctxOf(q), q.actor, memberID(q), version(v)); err != nil {
 		return err
 	}
 	return q.to("/members", "member-erased")

@@ -15,11 +15,12 @@ import (
 	"portillon/policy"
 )
 
-// memberPages are the list of members, one member, and the own record.
+// memberPages are the list of members, the page of one member, and the own record.
 type memberPages struct {
 	directory Directory
 }
 
+// routes returns the pages and forms.
 func (p *memberPages) routes() []route {
 	return []route{
 		{"GET /me", p.me}, {"GET /me/record.json", p.ownRecord}, {"GET /members", p.members},
@@ -28,31 +29,31 @@ func (p *memberPages) routes() []route {
 	}
 }
 
-// found is a part of the members' list, and how it was chosen.
+// found is a part of the list of members, with the filters that selected it.
 type found struct {
 	Members []directory.Member
 	Filter  directory.Filter
 	After   string
-	Next    string // address of the next part; empty: no more
+	Next    string // address of the next part; empty: none
 	Choice  map[string]string
 	Base    string
 	Name    string
-	Keep    map[string]string // what the search form carries besides
+	Keep    map[string]string // further hidden values of the search form
 }
 
-// States are the states that the list can be filtered by.
+// States returns the states by which the list can be filtered.
 func (found) States() []string {
 	return []string{directory.StateCurrent, directory.StateEnding, directory.StateLapsed, directory.StateBlocked,
 		directory.StateNoCard, directory.StateNoBadge}
 }
 
-// find reads a part of the list as the address asks for it.
+// find reads the part of the list that the address of the request selects. base is the address of the list.
 func (p *memberPages) find(q *request, base string, limit int) (found, error) {
 	v := q.r.URL.Query()
 	f := found{Filter: directory.Filter{Text: strings.TrimSpace(v.Get("q")), Machine: policy.MachineID(v.Get("machine")),
 		Badge: policy.BadgeID(v.Get("badge")), State: v.Get("state")},
 		After: v.Get("after"), Base: base}
-	list, next, err := p.directory.Members(ctxOf(q), q.actor, f.Filter, directory.Page{After: f.After, Limit: limit})
+	list, next, err := p.directory.Members.List(ctxOf(q), q.actor, f.Filter, directory.Page{After: f.After, Limit: limit})
 	if err != nil {
 		return f, err
 	}
@@ -65,6 +66,7 @@ func (p *memberPages) find(q *request, base string, limit int) (found, error) {
 	return f, nil
 }
 
+// members answers GET /members.
 func (p *memberPages) members(q *request) error {
 	f, err := p.find(q, "/members", 50)
 	if err != nil {
@@ -73,7 +75,7 @@ func (p *memberPages) members(q *request) error {
 	return q.render(200, "members", "members", "members.title", f)
 }
 
-// memberForm is the form of a person. notes: with the note that only administrators see.
+// memberForm returns the form of a member. notes includes the note, which only administrators see.
 func memberForm(m directory.Member, notes bool) form {
 	until := ""
 	if m.Until != (policy.Date{}) {
@@ -97,7 +99,7 @@ func memberForm(m directory.Member, notes bool) form {
 			Value: m.Note, Rows: 3})
 	}
 	for i := range f.Fields {
-		f.Fields[i].Was, f.Fields[i].Compare = f.Fields[i].Value, m.ID != ""
+		f.Fields[i].Before = shownValue{Value: f.Fields[i].Value, Sent: m.ID != ""}
 	}
 	if m.ID == "" {
 		f.Action, f.Submit = "/members", "add"
@@ -105,7 +107,7 @@ func memberForm(m directory.Member, notes bool) form {
 	return f
 }
 
-// fill writes a form's values into m. Only a field that the form had is changed.
+// fill writes a form's values into m. It changes only the fields that the form has.
 func fill(m *directory.Member, v url.Values) error {
 	if v.Has("until") {
 		m.Until = policy.Date{}
@@ -130,16 +132,19 @@ func fill(m *directory.Member, v url.Values) error {
 	return nil
 }
 
+// mayReadNotes reports whether the user may see notes.
 func mayReadNotes(q *request) bool { return q.actor.May(actor.ReadNotes, actor.Target{}) == nil }
 
+// newMember answers GET /members/new.
 func (p *memberPages) newMember(q *request) error {
-	// the form would be refused: say so before it is filled in
+	// Show the refusal before the user fills in the form.
 	if err := q.actor.May(actor.WriteMembers, actor.Target{}); err != nil {
 		return err
 	}
 	return q.render(200, "newmember", "members", "members.new", memberForm(directory.Member{}, mayReadNotes(q)))
 }
 
+// addMember answers POST /members.
 func (p *memberPages) addMember(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -147,7 +152,7 @@ func (p *memberPages) addMember(q *request) error {
 	}
 	var m directory.Member
 	if err = fill(&m, v); err == nil {
-		m, err = p.directory.Add(ctxOf(q), q.actor, m)
+		m, err = p.directory.Members.Add(ctxOf(q), q.actor, m)
 	}
 	if faults := invalid(err); faults != nil {
 		f := memberForm(directory.Member{}, mayReadNotes(q)).keep(v).refuse(faults)
@@ -159,20 +164,22 @@ func (p *memberPages) addMember(q *request) error {
 	return q.to("/members/"+url.PathEscape(string(m.ID)), "member-added")
 }
 
-// memberPage is everything of one person.
+// memberPage is the data of the page of one member.
 type memberPage struct {
 	directory.Member
 	Form, Card, File, URL form
 	Conflict              []difference
-	Refused               []directory.Badge // files of an upload that were not kept
+	Refused               []directory.Badge // rejected files of an upload
 	Codes                 []account.Printed // shown once
 }
 
+// title returns the title of the page.
 func (m memberPage) title(tongue) string { return m.Name }
 
-// mePage is the own record: its title is not the name.
+// mePage is the data of the own record, with another title than memberPage.
 type mePage struct{ directory.Member }
 
+// memberPageOf returns the data of a member's page, with its forms.
 func memberPageOf(q *request, m directory.Member) memberPage {
 	at := "/members/" + url.PathEscape(string(m.ID))
 	return memberPage{Member: m, Form: memberForm(m, mayReadNotes(q)),
@@ -185,30 +192,33 @@ func memberPageOf(q *request, m directory.Member) memberPage {
 			{Name: "url", Kind: "url", Label: "badge.url", Hint: "badge.url.hint", Required: true, Auto: "off"}}}}
 }
 
+// memberID returns the member in the address of the request.
 func memberID(q *request) policy.MemberID { return policy.MemberID(q.r.PathValue("id")) }
 
+// memberHome returns the address of the member's page.
 func memberHome(q *request) string { return "/members/" + url.PathEscape(string(memberID(q))) }
 
+// member answers GET /members/{id}.
 func (p *memberPages) member(q *request) error {
-	m, err := p.directory.Member(ctxOf(q), q.actor, memberID(q))
+	m, err := p.directory.Members.Get(ctxOf(q), q.actor, memberID(q))
 	if err != nil {
 		return err
 	}
 	return q.render(200, "member", "members", "members.title", memberPageOf(q, m))
 }
 
-// me is the own record.
+// me answers GET /me: the own record.
 func (p *memberPages) me(q *request) error {
-	m, err := p.directory.Own(ctxOf(q), q.actor)
+	m, err := p.directory.Members.Own(ctxOf(q), q.actor)
 	if err != nil {
 		return err
 	}
 	return q.render(200, "me", "me", "me.title", mePage{m})
 }
 
-// ownRecord is the own record as a file to keep, with the fields of GET /api/v1/me/record.
+// ownRecord answers GET /me/record.json: the own record as a file, with the fields of GET /api/v1/me/record.
 func (p *memberPages) ownRecord(q *request) error {
-	m, err := p.directory.Own(ctxOf(q), q.actor)
+	m, err := p.directory.Members.Own(ctxOf(q), q.actor)
 	if err != nil {
 		return err
 	}
@@ -226,9 +236,9 @@ func (p *memberPages) ownRecord(q *request) error {
 	return q.download("portillon-"+string(m.ID)+".json", "application/json", append(data, '\n'))
 }
 
-// again shows the member's page with a form given back, or with what exists once.
+// again renders the member's page with changed data: a returned form, or codes that are shown once.
 func (p *memberPages) again(q *request, status int, change func(*memberPage)) error {
-	m, err := p.directory.Member(ctxOf(q), q.actor, memberID(q))
+	m, err := p.directory.Members.Get(ctxOf(q), q.actor, memberID(q))
 	if err != nil {
 		return err
 	}
@@ -237,12 +247,13 @@ func (p *memberPages) again(q *request, status int, change func(*memberPage)) er
 	return q.render(status, "member", "members", "members.title", d)
 }
 
+// changeMember answers POST /members/{id}.
 func (p *memberPages) changeMember(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	_, err = p.directory.Change(ctxOf(q), q.actor, memberID(q), version(v), func(m *directory.Member) error {
+	_, err = p.directory.Members.Change(ctxOf(q), q.actor, memberID(q), version(v), func(m *directory.Member) error {
 		return fill(m,
 			v)
 	})
@@ -261,19 +272,21 @@ func (p *memberPages) changeMember(q *request) error {
 	return q.to(memberHome(q), "member-changed")
 }
 
+// conflict reports whether the data was changed by another user since it was read.
 func conflict(err error) bool {
 	var c *fault.Conflict
 	return errors.As(err, &c)
 }
 
-// difference is one field of a conflict: as the asker read it, as somebody else has it now, as the asker wants it.
+// difference is a field in a conflict: the value that the user read, the current value, and the user's new value.
 type difference struct {
 	Label, Was, Now, Mine string
 }
 
-// conflict shows what somebody else changed meanwhile, and offers the asker's values for the version in force.
+// conflict shows the other user's changes since the form was read, and offers the user's values for the current
+// version.
 func (p *memberPages) conflict(q *request, v url.Values) error {
-	m, err := p.directory.Member(ctxOf(q), q.actor, memberID(q))
+	m, err := p.directory.Members.Get(ctxOf(q), q.actor, memberID(q))
 	if err != nil {
 		return err
 	}
@@ -284,11 +297,11 @@ func (p *memberPages) conflict(q *request, v url.Values) error {
 	for i, f := range now.Fields {
 		was := strings.ReplaceAll(v.Get("was."+f.Name), "\r", "")
 		mine := strings.ReplaceAll(v.Get(f.Name), "\r", "")
-		d.Form.Fields[i].Was = f.Value
+		d.Form.Fields[i].Before.Value = f.Value
 		if !v.Has(f.Name) || f.Value == was && mine == was {
 			continue
 		}
-		if mine == was { // only the other changed this field: their value is offered
+		if mine == was { // only the other user changed this field: offer that value
 			d.Form.Fields[i].Value = f.Value
 		}
 		d.Conflict = append(d.Conflict, difference{Label: f.Label, Was: was, Now: f.Value, Mine: mine})
@@ -296,13 +309,14 @@ func (p *memberPages) conflict(q *request, v url.Values) error {
 	return q.render(http.StatusPreconditionFailed, "conflict", "members", "members.title", d)
 }
 
+// blockMember answers POST /members/{id}/block.
 func (p *memberPages) blockMember(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
 	block := v.Get("blocked") == "yes"
-	_, err = p.directory.Change(ctxOf(q), q.actor, memberID(q), version(v), func(m *directory.Member) error {
+	_, err = p.directory.Members.Change(ctxOf(q), q.actor, memberID(q), version(v), func(m *directory.Member) error {
 		m.Blocked = block
 		return nil
 	})
@@ -312,6 +326,7 @@ func (p *memberPages) blockMember(q *request) error {
 	return q.to(memberHome(q), fmt.Sprintf("member-blocked-%v", block))
 }
 
+// before reports whether a is an earlier day than b.
 func before(a, b policy.Date) bool {
 	return a.Year < b.Year || a.Year == b.Year && (a.Month < b.Month || a.Month == b.Month && a.Day < b.Day)
 }

@@ -18,7 +18,7 @@ import (
 	"portillon/policy"
 )
 
-// Every key that a template or a handler names is in messages.txt, and every message there is used.
+// Every key used in a template or a handler is in messages.txt, and every message is used.
 func TestEveryMessageExistsInBothLanguagesAndIsUsed(t *testing.T) {
 	w, err := readWords()
 	if err != nil {
@@ -31,14 +31,14 @@ func TestEveryMessageExistsInBothLanguagesAndIsUsed(t *testing.T) {
 		}
 		used[key] = true
 	}
-	// Keys that are put together: a word of a closed list after a prefix.
+	// Composed keys: a prefix with a code of a closed list.
 	for _, key := range composed() {
 		if _, ok := w[key]; !ok {
 			t.Errorf("no message %q", key)
 		}
 		used[key] = true
 	}
-	// words of other programs, and words after "prefix"+
+	// codes of other programs, and codes after "prefix"+
 	open := regexp.MustCompile(`^(check|fault|audit\.field|disk|clock|verdict|import\.field|done|month|role|system)\.`)
 	for key, m := range w {
 		if !used[key] && !open.MatchString(key) {
@@ -94,7 +94,7 @@ func composed() (keys []string) {
 	return append(keys, "link.old", "link.old.why", "error.422")
 }
 
-// keysUsed are the keys in {{t "…"}}, {{count "…"}} and the handlers' fields, each with a place that uses it.
+// keysUsed returns the keys in {{t "…"}}, {{count "…"}} and the fields of handlers, each with one place of use.
 func keysUsed(t *testing.T) map[string]string {
 	t.Helper()
 	keys := map[string]string{}
@@ -152,14 +152,14 @@ func keysUsed(t *testing.T) map[string]string {
 	return keys
 }
 
-// words that templates may hold outside of messages: names of formats, and commands to type.
+// words that templates may contain besides messages: names of formats, and commands.
 var literals = regexp.MustCompile(
 	`CSV|Excel|members\.yaml|portillon policy sign policy\.yaml --key policy\.key --number|-o site\.policy|` +
 		`portillon-hub backup portillon-backup\.tar`,
 )
 
-// No template holds a sentence of its own, in text or in an attribute that people read or hear.
-func TestTemplatesHoldNoWordsOfTheirOwn(t *testing.T) {
+// No template contains its own sentences, neither as text nor in an attribute for people.
+func TestTemplatesContainNoSentences(t *testing.T) {
 	p, err := New(Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -169,11 +169,10 @@ func TestTemplatesHoldNoWordsOfTheirOwn(t *testing.T) {
 	seen := 0
 	for name, page := range p.views["fr"].pages {
 		for _, tmpl := range page.Templates() {
-			if tmpl.Tree == nil || tmpl.Name() == "attributes" { // stands within a tag
+			if tmpl.Tree == nil || tmpl.Name() == "attributes" { // part of a tag
 				continue
 			}
-			// Texts between actions are parts of tags as often as not: put the whole together first, with a mark for each
-			// action.
+			// Texts between actions may be parts of tags: first join them, with a mark for each action.
 			var b strings.Builder
 			flatten(&b, tmpl.Tree.Root)
 			for _, m := range read.FindAllStringSubmatch(b.String(), -1) {
@@ -193,7 +192,7 @@ func TestTemplatesHoldNoWordsOfTheirOwn(t *testing.T) {
 	}
 }
 
-// flatten writes a template's texts, all branches of it.
+// flatten writes all texts of a template, from all branches.
 func flatten(b *strings.Builder, n parse.Node) {
 	switch n := n.(type) {
 	case *parse.ListNode:
@@ -217,7 +216,7 @@ func flatten(b *strings.Builder, n parse.Node) {
 	}
 }
 
-func TestTimesAndNumbersReadAsInEachLanguage(t *testing.T) {
+func TestTimesAndNumbersFollowTheLanguage(t *testing.T) {
 	p, err := New(Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -240,7 +239,7 @@ func TestTimesAndNumbersReadAsInEachLanguage(t *testing.T) {
 	}
 }
 
-func TestLanguageIsTheOneAskedFor(t *testing.T) {
+func TestLanguageFollowsAcceptLanguage(t *testing.T) {
 	for header, want := range map[string]string{"": "fr", "*": "fr", "fr-CA": "fr", "en-GB,en;q=0.9,fr;q=0.8": "en",
 		"de": "en", "de,fr;q=0.3": "fr",
 		"fr;q=0,en;q=0.1": "en", "en;q=0.5,fr;q=0.5": "en", ";;q=,=": "en", "fr;q=2,en": "en"} {
@@ -250,7 +249,7 @@ func TestLanguageIsTheOneAskedFor(t *testing.T) {
 	}
 }
 
-func TestOnlyOwnPathsAreGoneBackTo(t *testing.T) {
+func TestReturnAddressesStayOnTheSite(t *testing.T) {
 	for back, want := range map[string]string{"/members?q=a": "/members?q=a", "": "/", "//evil.example": "/",
 		"https://evil.example/": "/", "/\\evil.example": "/",
 		"/\\/evil.example": "/", "javascript:alert(1)": "/", "/a\r\nSet-Cookie: x=1": "/", "/sign-in?back=/sign-in": "/",
@@ -262,7 +261,7 @@ func TestOnlyOwnPathsAreGoneBackTo(t *testing.T) {
 	}
 }
 
-func FuzzOnlyOwnPathsAreGoneBackTo(f *testing.F) {
+func FuzzReturnAddressesStayOnTheSite(f *testing.F) {
 	for _, s := range []string{"/", "//a", "/\\a", "/a?b#c", "http:/a", "/%5c"} {
 		f.Add(s)
 	}
@@ -274,7 +273,7 @@ func FuzzOnlyOwnPathsAreGoneBackTo(f *testing.F) {
 	})
 }
 
-func FuzzAcceptedLanguageIsOneOfOurs(f *testing.F) {
+func FuzzAcceptedLanguageHasPages(f *testing.F) {
 	f.Add("en-GB,en;q=0.9")
 	f.Fuzz(func(t *testing.T, s string) {
 		if known(accepted(s)) == "" {
@@ -283,8 +282,8 @@ func FuzzAcceptedLanguageIsOneOfOurs(f *testing.F) {
 	})
 }
 
-// A field that a form did not carry stays as it is.
-func TestFormChangesOnlyTheFieldsThatItHas(t *testing.T) {
+// A field that is missing in a form keeps its value.
+func TestFormsChangeOnlyTheirFields(t *testing.T) {
 	m := directory.Member{Name: "Léa", Note: "kept", Emails: []string{"a@b"}}
 	if err := fill(&m, map[string][]string{"name": {" Lea "}, "emails": {"x@y\r\n\r\n z@y "}}); err != nil {
 		t.Fatal(err)
@@ -297,7 +296,7 @@ func TestFormChangesOnlyTheFieldsThatItHas(t *testing.T) {
 	}
 }
 
-func TestSpreadsheetComputesNoCell(t *testing.T) {
+func TestCSVCellsAreNeverFormulas(t *testing.T) {
 	if got := csvText(t, [][]string{{"=1+1", "+a", "-b", "@c", "\tx", "plain",
 		"a=b"}}); got != "'=1+1,'+a,'-b,'@c,'\tx,plain,a=b\n" {
 		t.Errorf("%q", got)
@@ -313,7 +312,7 @@ func csvText(t *testing.T, rows [][]string) string {
 	return b.String()
 }
 
-func TestIssuerOfAValidBadgeHasItsNameInThePolicy(t *testing.T) {
+func TestIssuerNameComesFromThePolicy(t *testing.T) {
 	p := &Pages{
 		o: Options{IssuerName: func(as string) string { return map[string]string{"did:key:z1": "Notre lieu"}[as] }},
 	}

@@ -16,15 +16,26 @@ import (
 	"portillon/hub/web/webtest"
 )
 
-// hub is a hub's pages, and a browser that follows no redirect.
+// hub is the pages of a hub, with a browser that follows no redirects.
 type hub struct {
 	t    testing.TB
 	site *webtest.Site
 	h    http.Handler
-	who  string // the account that is signed in; empty: nobody
+	who  string // name of the signed-in account; empty: none
 	logs *bytes.Buffer
 
 	options web.Options
+}
+
+// directoryOf is one value in the place of all services of the directory.
+func directoryOf(d webtest.Directory) web.Directory {
+	return web.Directory{Members: d, Cards: d, Taps: d, Badges: d, Imports: d, Exports: d, Erasures: d}
+}
+
+// accountsOf is one value in the place of all services of accounts.
+func accountsOf(a webtest.Accounts) web.Accounts {
+	return web.Accounts{Passwords: a, Links: a, PrintedCodes: a, Ownership: a, Recovery: a, Sessions: a, Tokens: a,
+		Registry: a, Audit: a}
 }
 
 func open(t testing.TB, more int) *hub {
@@ -33,10 +44,11 @@ func open(t testing.TB, more int) *hub {
 	logs := &bytes.Buffer{}
 	h := &hub{t: t, site: s, who: webtest.OwnerName, logs: logs}
 	h.options = web.Options{Site: "BIK'LAB", Version: "0.7.0", Zone: webtest.Paris(), Now: webtest.Now, Mail: true,
-		Directory: webtest.Directory{
-			Site: s,
-		}, Machines: webtest.Machines{Site: s}, CardKeys: webtest.CardKeys{Site: s}, Policies: webtest.Policies{Site: s},
-		Accounts: webtest.Accounts{Site: s}, Reports: webtest.Reports{Site: s}, Who: s.Who,
+		Directory: directoryOf(webtest.Directory{Site: s}), Machines: webtest.Machines{Site: s},
+		Codes: webtest.Codes{Site: s}, Orders: webtest.Orders{Site: s},
+		CardKeys: webtest.CardKeys{Site: s}, Policies: webtest.Policies{Site: s}, Drafts: webtest.Drafts{Site: s},
+		Bundles:  webtest.Bundles{Site: s},
+		Accounts: accountsOf(webtest.Accounts{Site: s}), Reports: webtest.Reports{Site: s}, Who: s.Who,
 		Log:         slog.New(slog.NewTextHandler(logs, nil)),
 		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName,
 		RequestID: func(*http.Request) string { return "req-7" }}
@@ -44,7 +56,7 @@ func open(t testing.TB, more int) *hub {
 	return h
 }
 
-// build makes the pages of the hub's options.
+// build creates the pages from the hub's options.
 func (h *hub) build() {
 	h.t.Helper()
 	p, err := web.New(h.options)
@@ -54,7 +66,7 @@ func (h *hub) build() {
 	h.h = h.site.Handler(p.Handler())
 }
 
-// as is the same hub in the browser of another account.
+// as returns the same hub in the browser of another account.
 func (h hub) as(who string) *hub {
 	h.who = who
 	return &h
@@ -101,7 +113,7 @@ func (h *hub) upload(path, field, name, data string) *httptest.ResponseRecorder 
 	return h.do(r)
 }
 
-// wants requires a status, and texts in the answer's body or its Location.
+// wants checks the status, and that the body or the Location contains the texts.
 func wants(t *testing.T, w *httptest.ResponseRecorder, status int, texts ...string) string {
 	t.Helper()
 	body := w.Body.String()
@@ -121,7 +133,7 @@ func head(s string) string {
 	return main[:min(len(main), 3000)]
 }
 
-// paths are all pages that a GET shows to the owner.
+// paths returns all pages that the owner can open with GET.
 func paths() []string {
 	return []string{"/today", "/me", "/about", "/members", "/members?q=lea&state=current", "/members/new",
 		"/members/import", "/members/m-lea", "/members/m-malik",
@@ -132,14 +144,14 @@ func paths() []string {
 		"/settings", "/settings/tokens", "/settings/accounts", "/settings/audit", "/nowhere"}
 }
 
-// signedOut are the pages that a GET shows to a visitor.
+// signedOut returns the pages that a visitor can open with GET.
 func signedOut() []string {
 	return []string{"/sign-in", "/sign-in?back=/members", "/sign-in/link?code=link-code",
 		"/sign-in/link?code=shared-code", "/sign-in/link?code=wrong",
 		"/code", "/code/owner?code=OWNER-CODE", "/code/password", "/about", "/nowhere"}
 }
 
-func TestEveryPageIsWholeInBothLanguagesAndSmall(t *testing.T) {
+func TestEveryPageIsValidAndSmallInBothLanguages(t *testing.T) {
 	h := open(t, 300)
 	css := h.get(assetOf(t, h, "hub.css")).Body.Len() + h.get(assetOf(t, h, "hub.js")).Body.Len()
 	for _, who := range []string{webtest.OwnerName, ""} {

@@ -14,8 +14,11 @@ import (
 // policyPages are the pages of the access policy.
 type policyPages struct {
 	policies Policies
+	drafts   Drafts
+	bundles  Bundles
 }
 
+// routes returns the pages and forms.
 func (p *policyPages) routes() []route {
 	return []route{
 		{"GET /policy", p.policy}, {"POST /policy/check", p.checkPolicy}, {"POST /policy/publish", p.publishPolicy},
@@ -25,21 +28,23 @@ func (p *policyPages) routes() []route {
 	}
 }
 
-// policyPage is the policy in force, the text being changed, what it would do, and who has taken it.
+// policyPage is the data of the page: the current policy, the edited text with its effects, and the machines that have
+// the bundle.
 type policyPage struct {
 	Current  publish.Policy
-	Waiting  *publish.Policy // the newest version, while it waits for a signature
+	Waiting  *publish.Policy // newest version while its signature is missing; nil: none
 	Text     string
 	Comment  string
-	Of       int64 // the number that Text began from
+	Of       int64 // number of the version on which Text is based
 	Draft    *publish.Draft
 	Refused  []fault.Field
-	Stale    bool // somebody published meanwhile
+	Stale    bool // another user published a version in the meantime
 	Versions []publish.Policy
 	Next     string
 	Bundle   *publish.Bundle
 }
 
+// policyPage reads the current policy, its versions and the bundle.
 func (p *policyPages) policyPage(q *request) (policyPage, error) {
 	var d policyPage
 	c, err := p.policies.Current(ctxOf(q), q.actor)
@@ -58,14 +63,14 @@ func (p *policyPages) policyPage(q *request) (policyPage, error) {
 			d.Waiting = &d.Versions[i]
 		}
 	}
-	if d.Waiting != nil { // a list has no texts
+	if d.Waiting != nil { // the list does not contain texts
 		w, err := p.policies.Version(ctxOf(q), q.actor, d.Waiting.Number)
 		if err != nil {
 			return d, err
 		}
 		d.Waiting = &w
 	}
-	b, err := p.policies.Bundle(ctxOf(q), q.actor)
+	b, err := p.bundles.Current(ctxOf(q), q.actor)
 	if err != nil && !errors.As(err, &none) {
 		return d, optional(err)
 	}
@@ -75,6 +80,7 @@ func (p *policyPages) policyPage(q *request) (policyPage, error) {
 	return d, nil
 }
 
+// showPolicy renders the page. change modifies its data.
 func (p *policyPages) showPolicy(q *request, status int, change func(*policyPage)) error {
 	d, err := p.policyPage(q)
 	if err != nil {
@@ -86,15 +92,17 @@ func (p *policyPages) showPolicy(q *request, status int, change func(*policyPage
 	return q.render(status, "policy", "policy", "policy.title", d)
 }
 
+// policy answers GET /policy.
 func (p *policyPages) policy(q *request) error { return p.showPolicy(q, 200, nil) }
 
-// checkPolicy shows the faults and the effect of a text. It changes nothing, so its page is the answer to the POST.
+// checkPolicy answers POST /policy/check: the faults and effects of a text. It changes nothing, so the page is the
+// response to the POST.
 func (p *policyPages) checkPolicy(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	draft, err := p.policies.Draft(ctxOf(q), q.actor, v.Get("text"))
+	draft, err := p.drafts.Check(ctxOf(q), q.actor, v.Get("text"))
 	if err != nil && invalid(err) == nil {
 		return err
 	}
@@ -107,6 +115,7 @@ func (p *policyPages) checkPolicy(q *request) error {
 	})
 }
 
+// number parses a version number. Invalid text gives 0.
 func number(s string) int64 {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
@@ -115,6 +124,7 @@ func number(s string) int64 {
 	return n
 }
 
+// publishPolicy answers POST /policy/publish.
 func (p *policyPages) publishPolicy(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -122,7 +132,7 @@ func (p *policyPages) publishPolicy(q *request) error {
 	}
 	made, err := p.policies.Publish(ctxOf(q), q.actor, v.Get("text"), v.Get("comment"), number(v.Get("of")), nil)
 	if faults := invalid(err); faults != nil || conflict(err) {
-		draft, failed := p.policies.Draft(ctxOf(q), q.actor, v.Get("text"))
+		draft, failed := p.drafts.Check(ctxOf(q), q.actor, v.Get("text"))
 		status := 422
 		if conflict(err) {
 			status = 412
@@ -146,7 +156,7 @@ func (p *policyPages) publishPolicy(q *request) error {
 	return q.to("/policy", "policy-published")
 }
 
-// signPolicy takes the signature that was made on a laptop for the version that waits for it.
+// signPolicy answers POST /policy/sign: the signature for the waiting version, made on another computer.
 func (p *policyPages) signPolicy(q *request) error {
 	name, data, err := q.file("signature")
 	if err != nil {
@@ -173,6 +183,7 @@ func (p *policyPages) signPolicy(q *request) error {
 	return q.to("/policy", "policy-published")
 }
 
+// backPolicy answers POST /policy/back.
 func (p *policyPages) backPolicy(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -184,7 +195,7 @@ func (p *policyPages) backPolicy(q *request) error {
 	return q.to("/policy", "policy-back")
 }
 
-// policyVersion shows the text of one version.
+// policyVersion answers GET /policy/versions/{number}: the text of one version.
 func (p *policyPages) policyVersion(q *request) error {
 	v, err := p.policies.Version(ctxOf(q), q.actor, number(q.r.PathValue("number")))
 	if err != nil {
@@ -193,7 +204,7 @@ func (p *policyPages) policyVersion(q *request) error {
 	return q.render(200, "version", "policy", "policy.title", versionPage{v})
 }
 
-// policyText is the text of one version as a file, to sign it on another computer.
+// policyText answers the text of one version as a file, so that it can be signed on another computer.
 func (p *policyPages) policyText(q *request) error {
 	v, err := p.policies.Version(ctxOf(q), q.actor, number(q.r.PathValue("number")))
 	if err != nil {
@@ -202,8 +213,10 @@ func (p *policyPages) policyText(q *request) error {
 	return q.download("policy.yaml", "application/yaml", []byte(v.Text))
 }
 
+// versionPage is the data of the page of one version.
 type versionPage struct{ publish.Policy }
 
+// title returns the title of the page.
 func (v versionPage) title(l tongue) string { return l.t("policy.version", fmt.Sprint(v.Number)) }
 
 // Ready reports whether the text was checked and can be published.
@@ -211,7 +224,7 @@ func (p policyPage) Ready() bool {
 	return p.Draft != nil && len(p.Draft.Faults) == 0 && !p.Draft.Same && p.Refused == nil
 }
 
-// Line is a line of the text, from 1, for a fault that stands there; at most 200 characters of it.
+// Line returns line n of the text, counted from 1, at most 200 characters, to show beside a fault.
 func (p policyPage) Line(n int) string {
 	all := strings.Split(p.Text, "\n")
 	if n < 1 || n > len(all) {
@@ -221,25 +234,25 @@ func (p policyPage) Line(n int) string {
 	return string(line[:min(len(line), 200)])
 }
 
-// most is how many changes of rights a page shows.
+// most is the maximum number of changed permissions on a page.
 const most = 100
 
-// Some are the changes that the page shows, and Rest how many it does not.
+// Some returns the changes that the page shows.
 func (policyPage) Some(list []publish.Change) []publish.Change { return list[:min(len(list), most)] }
 
-// Rest is how many changes the page does not show.
+// Rest returns the number of changes that the page does not show.
 func (policyPage) Rest(list []publish.Change) int { return max(0, len(list)-most) }
 
-// mostWarnings is how many things that a bundle leaves out a page shows.
+// mostWarnings is the maximum number of a bundle's warnings on a page.
 const mostWarnings = 50
 
-// SomeWarnings are those that the page shows, and RestWarnings how many it does not.
+// SomeWarnings returns the warnings that the page shows.
 func (policyPage) SomeWarnings(list []string) []string { return list[:min(len(list), mostWarnings)] }
 
-// RestWarnings is how many warnings the page does not show.
+// RestWarnings returns the number of warnings that the page does not show.
 func (policyPage) RestWarnings(list []string) int { return max(0, len(list)-mostWarnings) }
 
-// NextPage is the address of the versions before those shown.
+// NextPage returns the address of the page with older versions; empty: there are none.
 func (p policyPage) NextPage() string {
 	if p.Next == "" {
 		return ""

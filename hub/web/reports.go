@@ -15,7 +15,7 @@ import (
 	"portillon/policy"
 )
 
-// reportPages are the page of reports, and its files.
+// reportPages are the page of reports and its CSV files.
 type reportPages struct {
 	machines Machines
 	now      func() time.Time
@@ -23,17 +23,19 @@ type reportPages struct {
 	zone     func() *time.Location
 }
 
+// routes returns the page and the files.
 func (p *reportPages) routes() []route {
 	return []route{{"GET /reports", p.page}, {"GET /reports/uses.csv", p.usesCSV}, {"GET /reports/weeks.csv",
 		p.weeksCSV},
 		{"GET /reports/refusals.csv", p.refusalsCSV}}
 }
 
+// reportPage is the data of the page.
 type reportPage struct {
 	Form     form
 	From, To policy.Date
 	Machine  policy.MachineID
-	Query    string // of the files
+	Query    string // query of the addresses of the files
 	Uses     []report.Use
 	Next     string
 	Weeks    []report.Week
@@ -43,26 +45,26 @@ type reportPage struct {
 	Machines []enrol.Machine
 }
 
-// reportRows is how many rows of each table the page shows; its file has all of them. A year of 20 machines has 1,040
-// weeks.
+// reportRows is the maximum number of rows in each table on the page; the file has all rows. For 20 machines a year has
+// 1,040 rows of weeks.
 const reportRows = 40
 
-// SomeWeeks are the weeks that the page shows, the newest first.
+// SomeWeeks returns the weeks that the page shows, the newest first.
 func (d reportPage) SomeWeeks() []report.Week {
 	out := slices.Clone(d.Weeks[max(0, len(d.Weeks)-reportRows):])
 	slices.Reverse(out)
 	return out
 }
 
-// SomeRefusals are the refusals that the page shows.
+// SomeRefusals returns the refusals that the page shows.
 func (d reportPage) SomeRefusals() []report.Refusals {
 	return d.Refusals[:min(len(d.Refusals), reportRows)]
 }
 
-// Rest is how many of so many rows the page does not show.
+// Rest returns the number of rows that the page does not show.
 func (reportPage) Rest(rows int) int { return max(0, rows-reportRows) }
 
-// days reads the range of the address: the last 30 days where it has none.
+// days returns the range in the address; by default the last 30 days.
 func (p *reportPages) days(q *request) (report.Range, []fault.Field) {
 	v := q.r.URL.Query()
 	now := p.now().In(p.zone())
@@ -83,16 +85,18 @@ func (p *reportPages) days(q *request) (report.Range, []fault.Field) {
 	return r, faults
 }
 
+// dateOf returns the calendar day of a time in its zone.
 func dateOf(t time.Time) policy.Date {
 	return policy.Date{Year: t.Year(), Month: t.Month(), Day: t.Day()}
 }
 
+// page answers GET /reports.
 func (p *reportPages) page(q *request) error {
 	r, faults := p.days(q)
 	v := url.Values{"from": {r.From.String()}, "to": {r.To.String()}, "machine": {string(r.Machine)}}
 	d := reportPage{From: r.From, To: r.To, Machine: r.Machine, Query: v.Encode()}
 	if p.machines != nil {
-		list, err := p.machines.Machines(ctxOf(q), q.actor)
+		list, err := p.machines.List(ctxOf(q), q.actor)
 		if err = optional(err); err != nil {
 			return err
 		}
@@ -116,6 +120,7 @@ func (p *reportPages) page(q *request) error {
 	return q.render(status, "reports", "reports", "reports.title", d)
 }
 
+// fillReport reads the tables of the page.
 func (p *reportPages) fillReport(q *request, d *reportPage, r report.Range) (err error) {
 	if d.Weeks, err = p.reports.Weeks(ctxOf(q), q.actor, r); err != nil {
 		return err
@@ -140,6 +145,7 @@ func (p *reportPages) fillReport(q *request, d *reportPage, r report.Range) (err
 	return nil
 }
 
+// reportFile answers a report as a CSV file. The file is complete before the first byte is sent.
 func (p *reportPages) reportFile(q *request, name string, write func(report.Range, *bytes.Buffer) error) error {
 	r, faults := p.days(q)
 	if faults != nil {
@@ -152,12 +158,14 @@ func (p *reportPages) reportFile(q *request, name string, write func(report.Rang
 	return q.download(fmt.Sprintf("%s-%s-%s.csv", name, r.From, r.To), "text/csv; charset=utf-8", b.Bytes())
 }
 
+// usesCSV answers GET /reports/uses.csv.
 func (p *reportPages) usesCSV(q *request) error {
 	return p.reportFile(q, "uses", func(r report.Range, b *bytes.Buffer) error {
 		return p.reports.UsesCSV(ctxOf(q), q.actor, r, b)
 	})
 }
 
+// weeksCSV answers GET /reports/weeks.csv.
 func (p *reportPages) weeksCSV(q *request) error {
 	return p.reportFile(q, "weeks", func(r report.Range, b *bytes.Buffer) error {
 		list, err := p.reports.Weeks(ctxOf(q), q.actor, r)
@@ -173,6 +181,7 @@ func (p *reportPages) weeksCSV(q *request) error {
 	})
 }
 
+// refusalsCSV answers GET /reports/refusals.csv.
 func (p *reportPages) refusalsCSV(q *request) error {
 	return p.reportFile(q, "refusals", func(r report.Range, b *bytes.Buffer) error {
 		list, err := p.reports.Refusals(ctxOf(q), q.actor, r)
@@ -187,7 +196,7 @@ func (p *reportPages) refusalsCSV(q *request) error {
 	})
 }
 
-// writeCSV writes cells so that a spreadsheet computes none of them: a cell that begins as a formula is quoted with an
+// writeCSV writes rows so that no spreadsheet program interprets a cell as a formula: such a cell gets a leading
 // apostrophe (OWASP, CSV injection).
 func writeCSV(b *bytes.Buffer, rows [][]string) error {
 	w := csv.NewWriter(b)

@@ -17,7 +17,7 @@ import (
 	"portillon/policy"
 )
 
-// request is one request being answered.
+// request is one request to a page.
 type request struct {
 	p     *Pages
 	w     http.ResponseWriter
@@ -27,23 +27,23 @@ type request struct {
 	reqID string
 }
 
-// view is what a template sees: the page around it, and D, its own data.
+// view is the data of a template: the page's frame, and D, the data of the page itself.
 type view struct {
 	Page    string
 	Title   string // message key, or text
 	Lang    string
-	Other   string // the address of this page in the other language
+	Other   string // address of this page in the other language
 	Site    string
 	Actor   actor.Actor
-	Section string // the entry of the navigation that is current
+	Section string // current entry of the navigation
 	Has     map[string]bool
-	Done    string // message key of what was just done
-	Keep    string // "?lang=fr" before sign-in, where there is no cookie to remember it; else empty
+	Done    string // message key of the action that was just completed
+	Keep    string // "?lang=fr" before sign-in, when no cookie can store the language; else empty
 	Request string
 	D       any
 }
 
-// serve finds out who asks in which language, and turns errors into pages.
+// serve returns a handler that finds the user and the language, calls do, and converts errors to pages.
 func (p *Pages) serve(do func(*request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		q := &request{p: p, w: w, r: r, reqID: p.o.RequestID(r)}
@@ -64,7 +64,7 @@ func (p *Pages) serve(do func(*request) error) http.HandlerFunc {
 	}
 }
 
-// bodyLimit is how much a form may carry. Nobody who has not signed in has the hub read a file into its memory.
+// bodyLimit returns the maximum size of a form in bytes. Visitors without an account may not upload files.
 func (q *request) bodyLimit() int64 {
 	switch {
 	case q.actor.Account == "":
@@ -79,8 +79,8 @@ func (q *request) bodyLimit() int64 {
 
 const langCookie = "portillon-lang"
 
-// language is that of ?lang=, else of the cookie, else of Accept-Language. ?lang= is remembered for whoever is signed
-// in.
+// language returns the language in ?lang=, else of the cookie, else of Accept-Language. For signed-in users, ?lang= is
+// stored in a cookie.
 func (q *request) language() string {
 	if l := known(q.r.URL.Query().Get("lang")); l != "" {
 		if q.actor.Account != "" {
@@ -95,7 +95,7 @@ func (q *request) language() string {
 	return accepted(q.r.Header.Get("Accept-Language"))
 }
 
-// known is the language if there are pages in it.
+// known returns lang if there are pages in this language, else an empty text.
 func known(lang string) string {
 	for _, l := range languages {
 		if l == lang {
@@ -105,8 +105,8 @@ func known(lang string) string {
 	return ""
 }
 
-// accepted is the language with the highest weight in an Accept-Language header (RFC 9110, 12.5.4) that there are
-// pages in; English for whoever asks for others only, French where nothing is asked for.
+// accepted returns the language with the highest weight in an Accept-Language header (RFC 9110, section 12.5.4) in
+// which there are pages: English if the header names only other languages, French if it is empty.
 func accepted(header string) string {
 	best, weight := "", 0.0
 	parts := strings.Split(header, ",")
@@ -135,10 +135,15 @@ func (q *request) render(status int, page, section, title string, d any) error {
 	v := q.p.views[q.lang]
 	site, mail := q.p.o.Live()
 	out := view{Page: page, Title: v.t(title), Lang: q.lang, Other: q.otherLanguage(), Site: site, Actor: q.actor,
-		Section: section,
-		Done:    q.done(), Request: q.reqID, D: d, Has: map[string]bool{"directory": q.p.o.Directory != nil,
-			"machines": q.p.o.Machines != nil,
-			"policies": q.p.o.Policies != nil, "reports": q.p.o.Reports != nil, "accounts": q.p.o.Accounts != nil, "mail": mail}}
+		Section: section, Done: q.done(), Request: q.reqID, D: d,
+		Has: map[string]bool{
+			"directory": q.p.o.Directory != (Directory{}),
+			"machines":  q.p.o.Machines != nil,
+			"policies":  q.p.o.Policies != nil,
+			"reports":   q.p.o.Reports != nil,
+			"accounts":  q.p.o.Accounts != (Accounts{}),
+			"mail":      mail,
+		}}
 	if named, ok := d.(interface{ title(tongue) string }); ok {
 		out.Title = named.title(v.tongue)
 	}
@@ -160,7 +165,7 @@ func (q *request) render(status int, page, section, title string, d any) error {
 	return nil
 }
 
-// done is the message of what was just done, which a redirect named. Only keys of that kind are shown.
+// done returns the message of the completed action that a redirect named. Other message keys are ignored.
 func (q *request) done() string {
 	if k := "done." + q.r.URL.Query().Get("done"); q.p.views[q.lang].has(k) {
 		return k
@@ -168,7 +173,7 @@ func (q *request) done() string {
 	return ""
 }
 
-// otherLanguage is this page's address in the other language; of a POST, the page that the form stands on.
+// otherLanguage returns this page's address in the other language; for a POST, the address of the page with the form.
 func (q *request) otherLanguage() string {
 	l := languages[0]
 	if q.lang == l {
@@ -188,13 +193,13 @@ func (q *request) otherLanguage() string {
 	return u.RequestURI()
 }
 
-// section is the page under which a POST's address lies: /members/m-1/cards → /members/m-1.
+// section returns the page to which the address of a POST belongs: /members/m-1/cards → /members/m-1.
 func (q *request) section() string {
 	parts := strings.Split(strings.TrimPrefix(q.r.URL.Path, "/"), "/")
 	return "/" + url.PathEscape(parts[0])
 }
 
-// to redirects after a POST, to a page that says what was done. In path, every part is already escaped.
+// to redirects after a POST to a page with a message about the completed action. All parts of path must be escaped.
 func (q *request) to(path, done string) error {
 	path, part, _ := strings.Cut(path, "#")
 	sep := "?"
@@ -216,16 +221,17 @@ func (q *request) to(path, done string) error {
 	return nil
 }
 
-// problem is what the page of an error shows.
+// problem is the data of an error page.
 type problem struct {
 	Status int
-	What   string // message keys: heading, explanation
+	What   string // message keys of heading and explanation
 	Why    string
 }
 
+// title returns the title of the page.
 func (p problem) title(l tongue) string { return l.t(p.What) }
 
-// fail writes the page of an error.
+// fail writes the page for an error, and logs internal errors.
 func (q *request) fail(err error) {
 	var denied *actor.Denied
 	if errors.As(err, &denied) && denied.SignIn() {
@@ -243,7 +249,7 @@ func (q *request) fail(err error) {
 	q.failed(q.render(pr.Status, "problem", "", pr.What, pr))
 }
 
-// failed answers where even the page of an error could not be made.
+// failed writes plain text if even the error page could not be rendered.
 func (q *request) failed(err error) {
 	if err != nil {
 		q.p.o.Log.Error("page failed", "request", q.reqID, "err", err)
@@ -251,8 +257,8 @@ func (q *request) failed(err error) {
 	}
 }
 
-// problemOf is what the page of an error says, with the headers that belong to it; 500 where the error is the hub's
-// own.
+// problemOf returns the data of the error page, and sets the headers that belong to it. An unknown error has status
+// 500.
 func problemOf(h http.Header, err error) problem {
 	var denied *actor.Denied
 	var missing *fault.NotFound
@@ -290,7 +296,7 @@ func problemOf(h http.Header, err error) problem {
 	return say(500, "error.500")
 }
 
-// signInFirst sends a visitor to the sign-in page, and back to where they were afterwards.
+// signInFirst redirects a visitor to the sign-in page, and after sign-in back to the current page.
 func (q *request) signInFirst() {
 	back := q.r.URL.RequestURI()
 	if q.r.Method != http.MethodGet {
@@ -304,7 +310,7 @@ func (q *request) signInFirst() {
 	q.w.WriteHeader(http.StatusSeeOther)
 }
 
-// local is a path of this site to go back to after sign-in; "/" for every other address.
+// local returns back if it is a path of this site, else "/".
 func local(back string) string {
 	u, err := url.Parse(back)
 	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || !strings.HasPrefix(back, "/") || len(back) > 500 ||
@@ -314,7 +320,7 @@ func local(back string) string {
 	return u.RequestURI()
 }
 
-// optional is a part of a page that is left out where the service denies it.
+// optional returns nil for a denial, for a part of a page that is left out without permission.
 func optional(err error) error {
 	var denied *actor.Denied
 	if errors.As(err, &denied) && !denied.SignIn() {
@@ -323,10 +329,10 @@ func optional(err error) error {
 	return err
 }
 
-// tongue is the language of the answer.
+// tongue returns the language of the response.
 func (q *request) tongue() tongue { return q.p.views[q.lang].tongue }
 
-// download answers with a file.
+// download answers a file.
 func (q *request) download(name, kind string, data []byte) error {
 	h := q.w.Header()
 	h.Set("Content-Type", kind)

@@ -13,14 +13,14 @@ import (
 
 type machineService = webtest.Machines
 
-// noMachines is a site that has no machine yet.
+// noMachines is a site without machines.
 type noMachines struct{ machineService }
 
-func (noMachines) Machines(context.Context, actor.Actor) ([]enrol.Machine, error) { return nil, nil }
+func (noMachines) List(context.Context, actor.Actor) ([]enrol.Machine, error) { return nil, nil }
 
-// A right that a role has beside others is taken alone here: as the scopes of a token of the owner. A form is shown to
-// whom its POST would be accepted from, and a button to whom it would obey.
-func TestEachFormFollowsTheRoleOfItsAct(t *testing.T) {
+// Each permission of a role is tested alone, as the scope of an owner's token. A form is shown only if its POST would
+// be accepted, and a button only if it would work.
+func TestFormsAreShownOnlyWithTheirPermission(t *testing.T) {
 	owner, scopes := open(t, 0), ""
 	owner.options.Who = func(r *http.Request) (actor.Actor, error) {
 		a, err := owner.site.Who(r)
@@ -36,7 +36,7 @@ func TestEachFormFollowsTheRoleOfItsAct(t *testing.T) {
 		scopes string // empty: no token
 		path   string
 		status int
-		has    string // on the page; empty: anything
+		has    string // text on the page; empty: no check
 		lacks  string
 	}{
 		{"a new member", "", "members.read", "/members/new", 403, "", ""},
@@ -73,7 +73,7 @@ func TestEachFormFollowsTheRoleOfItsAct(t *testing.T) {
 	}
 }
 
-func TestTheFirstStepFollowsTheRole(t *testing.T) {
+func TestFirstStepDependsOnTheRole(t *testing.T) {
 	h := open(t, 0)
 	h.options.Machines = noMachines{webtest.Machines{Site: h.site}}
 	h.build()

@@ -9,7 +9,7 @@ import (
 	"portillon/hub/fault"
 )
 
-// settingPages are the pages of one's own account: password, sessions and tokens.
+// settingPages are the pages of the own account: password, sessions and tokens.
 type settingPages struct {
 	accounts Accounts
 	now      func() time.Time
@@ -17,6 +17,7 @@ type settingPages struct {
 	zone     func() *time.Location
 }
 
+// routes returns the pages and forms.
 func (p *settingPages) routes() []route {
 	return []route{
 		{"GET /settings", p.settings}, {"POST /settings/password", p.changePassword},
@@ -26,12 +27,14 @@ func (p *settingPages) routes() []route {
 	}
 }
 
+// settingsPage is the data of the page of settings.
 type settingsPage struct {
 	Sessions []account.Session
 	Password form
 	Version  string
 }
 
+// passwordForm returns the empty form of a password change.
 func passwordForm() form {
 	return form{ID: "password", Action: "/settings/password", Submit: "settings.password.change", Fields: []field{
 		{Name: "old", Kind: "password", Label: "settings.password.old", Required: true, Auto: "current-password"},
@@ -39,11 +42,12 @@ func passwordForm() form {
 			Auto: "new-password"}}}
 }
 
+// showSettings renders the page of settings. change modifies its data.
 func (p *settingPages) showSettings(q *request, status int, change func(*settingsPage)) error {
 	if q.actor.Account == "" { // the services' answer would be about the account "", which is nobody's
 		return &actor.Denied{Act: actor.ReadOwn}
 	}
-	list, err := p.accounts.Sessions(ctxOf(q), q.actor, q.actor.Account)
+	list, err := p.accounts.Sessions.Active(ctxOf(q), q.actor, q.actor.Account)
 	if err != nil {
 		return err
 	}
@@ -54,14 +58,16 @@ func (p *settingPages) showSettings(q *request, status int, change func(*setting
 	return q.render(status, "settings", "settings", "settings.title", d)
 }
 
+// settings answers GET /settings.
 func (p *settingPages) settings(q *request) error { return p.showSettings(q, 200, nil) }
 
+// changePassword answers POST /settings/password.
 func (p *settingPages) changePassword(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	err = p.accounts.ChangePassword(ctxOf(q), q.actor, v.Get("old"), v.Get("password"))
+	err = p.accounts.Passwords.ChangePassword(ctxOf(q), q.actor, v.Get("old"), v.Get("password"))
 	if faults := invalid(err); faults != nil {
 		return p.showSettings(q, 422, func(d *settingsPage) { d.Password = d.Password.refuse(faults) })
 	}
@@ -71,30 +77,34 @@ func (p *settingPages) changePassword(q *request) error {
 	return q.to("/settings", "password-changed")
 }
 
+// endSessions answers POST /settings/sessions/end.
 func (p *settingPages) endSessions(q *request) error {
-	if err := p.accounts.SignOutEverywhere(ctxOf(q), q.actor, q.actor.Account); err != nil {
+	if err := p.accounts.Sessions.EndAll(ctxOf(q), q.actor, q.actor.Account); err != nil {
 		return err
 	}
 	return q.to("/sign-in", "signed-out-everywhere")
 }
 
+// endSession answers POST /settings/sessions/{session}/end.
 func (p *settingPages) endSession(q *request) error {
-	if err := p.accounts.EndSession(ctxOf(q), q.actor, q.actor.Account, q.r.PathValue("session")); err != nil {
+	if err := p.accounts.Sessions.End(ctxOf(q), q.actor, q.actor.Account, q.r.PathValue("session")); err != nil {
 		return err
 	}
 	return q.to("/settings", "session-ended")
 }
 
+// tokensPage is the data of the page of tokens.
 type tokensPage struct {
 	Tokens []account.Token
-	Made   *account.Token // with its text, once
+	Made   *account.Token // a new token with its text, shown once
 	Form   form
 	Acts   []actor.Act
 	Chosen map[string]bool
 }
 
+// showTokens renders the page of tokens. change modifies its data.
 func (p *settingPages) showTokens(q *request, status int, change func(*tokensPage)) error {
-	list, err := p.accounts.Tokens(ctxOf(q), q.actor, q.actor.Account)
+	list, err := p.accounts.Tokens.Issued(ctxOf(q), q.actor, q.actor.Account)
 	if err != nil {
 		return err
 	}
@@ -115,8 +125,10 @@ func (p *settingPages) showTokens(q *request, status int, change func(*tokensPag
 	return q.render(status, "tokens", "settings", "tokens.title", d)
 }
 
+// tokens answers GET /settings/tokens.
 func (p *settingPages) tokens(q *request) error { return p.showTokens(q, 200, nil) }
 
+// newToken answers POST /settings/tokens.
 func (p *settingPages) newToken(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -136,7 +148,7 @@ func (p *settingPages) newToken(q *request) error {
 		err = &fault.Invalid{Faults: []fault.Field{{Field: "scopes", Wrong: "no scope was chosen"}}}
 	default:
 		in.Expires = day.AddDate(0, 0, 1)
-		made, err = p.accounts.NewToken(ctxOf(q), q.actor, in.Name, in.Scopes, in.Expires)
+		made, err = p.accounts.Tokens.Issue(ctxOf(q), q.actor, in.Name, in.Scopes, in.Expires)
 	}
 	if faults := invalid(err); faults != nil {
 		return p.showTokens(q, 422, func(d *tokensPage) {
@@ -152,8 +164,9 @@ func (p *settingPages) newToken(q *request) error {
 	return p.showTokens(q, 200, func(d *tokensPage) { d.Made = &made })
 }
 
+// revokeToken answers POST /settings/tokens/{id}/revoke.
 func (p *settingPages) revokeToken(q *request) error {
-	if err := p.accounts.RevokeToken(ctxOf(q), q.actor, q.actor.Account, q.r.PathValue("id")); err != nil {
+	if err := p.accounts.Tokens.Revoke(ctxOf(q), q.actor, q.actor.Account, q.r.PathValue("id")); err != nil {
 		return err
 	}
 	return q.to("/settings/tokens", "token-revoked")

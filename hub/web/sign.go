@@ -16,6 +16,7 @@ type signPages struct {
 	address  func(*http.Request) string
 }
 
+// routes returns the pages and forms.
 func (p *signPages) routes() []route {
 	return []route{
 		{"GET /sign-in", p.signInPage}, {"POST /sign-in", p.signIn}, {"POST /sign-in/mail", p.mailLink}, {"POST /sign-out",
@@ -27,12 +28,13 @@ func (p *signPages) routes() []route {
 	}
 }
 
-// signPage is the sign-in page with its two ways.
+// signPage is the data of the sign-in page with its two forms.
 type signPage struct {
 	Password, Link form
-	Refused        bool // name or password was wrong: which of them is not said
+	Refused        bool // the name or the password was wrong; the page does not say which
 }
 
+// newSignPage returns empty forms that keep the return address and the language.
 func newSignPage(q *request) signPage {
 	v := url.Values{}
 	if back := local(q.r.URL.Query().Get("back")); back != "/" {
@@ -53,6 +55,7 @@ func newSignPage(q *request) signPage {
 			{Name: "email", Kind: "email", Label: "sign.email", Hint: "sign.email.hint", Required: true, Auto: "email"}}}}
 }
 
+// signInPage answers GET /sign-in.
 func (p *signPages) signInPage(q *request) error {
 	if q.actor.Account != "" {
 		return q.to(local(q.r.URL.Query().Get("back")), "")
@@ -60,12 +63,13 @@ func (p *signPages) signInPage(q *request) error {
 	return q.render(200, "signin", "", "sign.title", newSignPage(q))
 }
 
+// signIn answers POST /sign-in.
 func (p *signPages) signIn(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	_, err = p.accounts.SignIn(ctxOf(q), v.Get("name"), v.Get("password"), p.address(q.r))
+	_, err = p.accounts.Passwords.SignIn(ctxOf(q), v.Get("name"), v.Get("password"), p.address(q.r))
 	if errors.Is(err, account.ErrWrong) || invalid(err) != nil {
 		d := newSignPage(q)
 		d.Password, d.Refused = d.Password.keep(v).refuse(invalid(err)), true
@@ -77,13 +81,13 @@ func (p *signPages) signIn(q *request) error {
 	return q.to(local(q.r.URL.Query().Get("back")), "")
 }
 
-// mailLink answers the same for every address, known or not.
+// mailLink answers POST /sign-in/mail. The response is the same for known and unknown addresses.
 func (p *signPages) mailLink(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	err = p.accounts.MailLink(ctxOf(q), v.Get("email"))
+	err = p.accounts.Links.MailLink(ctxOf(q), v.Get("email"))
 	if faults := invalid(err); faults != nil {
 		d := newSignPage(q)
 		d.Link = d.Link.keep(v).refuse(faults)
@@ -95,36 +99,39 @@ func (p *signPages) mailLink(q *request) error {
 	return q.to("/sign-in", "link-sent")
 }
 
+// signOut answers POST /sign-out.
 func (p *signPages) signOut(q *request) error {
-	if err := p.accounts.SignOut(ctxOf(q)); err != nil {
+	if err := p.accounts.Sessions.SignOut(ctxOf(q)); err != nil {
 		return err
 	}
 	return q.to("/sign-in", "signed-out")
 }
 
-// linkPage has a button, because scanners of e-mail open links: opening one signs nobody in.
+// linkPage answers GET /sign-in/link with a button: scanners of e-mail open links, so opening a link must not sign
+// anyone in.
 func (p *signPages) linkPage(q *request) error {
 	q.w.Header().Set("Referrer-Policy", "no-referrer")
 	code := q.r.URL.Query().Get("code")
-	people, err := p.accounts.Link(ctxOf(q), code)
+	people, err := p.accounts.Links.Link(ctxOf(q), code)
 	if err != nil {
 		return err
 	}
 	return q.render(200, "link", "", "link.title", linkPage{code, people})
 }
 
-// linkPage offers the members whom the link may sign in.
+// linkPage is the data of that page: the members whom the link may sign in.
 type linkPage struct {
 	Code   string
 	People []account.Person
 }
 
+// useLink answers POST /sign-in/link.
 func (p *signPages) useLink(q *request) error {
 	v, err := q.values()
 	if err != nil {
 		return err
 	}
-	_, err = p.accounts.UseLink(ctxOf(q), v.Get("code"), policy.MemberID(v.Get("member")))
+	_, err = p.accounts.Links.UseLink(ctxOf(q), v.Get("code"), policy.MemberID(v.Get("member")))
 	var which *account.Choose
 	if errors.As(err, &which) {
 		return q.render(200, "link", "", "link.title", linkPage{v.Get("code"), which.Members})
@@ -135,59 +142,71 @@ func (p *signPages) useLink(q *request) error {
 	return q.to("/", "")
 }
 
-// codeForm is the form of a code: printed, of the first owner, or for a new password.
+// codeForm returns the form of a code: printed, for the first owner, or for a new password.
 func codeForm(action string, more ...field) form {
 	return form{ID: "code", Action: action, Submit: "code.use", Fields: append([]field{
 		{Name: "code", Kind: "text", Label: "code.code", Hint: "code.code.hint", Required: true, Auto: "one-time-code"}},
 		more...)}
 }
 
+// newPassword returns the field of a new password.
 func newPassword() field {
 	return field{Name: "password", Kind: "password", Label: "code.password", Hint: "code.password.hint", Required: true,
 		Auto: "new-password"}
 }
 
+// printedForm is the form of a printed code.
 func printedForm() form { return codeForm("/code") }
 
+// resetForm is the form that sets a new password by a code.
 func resetForm() form { return codeForm("/code/password", newPassword()) }
 
+// ownerForm is the form of the first owner's code, which makes the first account.
 func ownerForm() form {
 	return codeForm("/code/owner", field{Name: "name", Kind: "text", Label: "sign.name", Hint: "code.name.hint",
 		Required: true, Auto: "username"},
 		newPassword())
 }
 
-// showCode fills in ?code=, so that the hub's first start can print an address to open.
+// showCode renders the form of a code. It fills in the code in the address, which the hub prints at its first start.
 func (p *signPages) showCode(q *request, f form, title string) error {
 	return q.render(200, "code", "", title, f.keep(url.Values{"code": {q.r.URL.Query().Get("code")}}))
 }
 
-func (p *signPages) codePage(q *request) error  { return p.showCode(q, printedForm(), "code.title") }
+// codePage answers GET /code.
+func (p *signPages) codePage(q *request) error { return p.showCode(q, printedForm(), "code.title") }
+
+// ownerPage answers GET /code/owner.
 func (p *signPages) ownerPage(q *request) error { return p.showCode(q, ownerForm(), "code.owner") }
+
+// resetPage answers GET /code/password.
 func (p *signPages) resetPage(q *request) error { return p.showCode(q, resetForm(), "code.reset") }
 
+// useCode answers POST /code.
 func (p *signPages) useCode(q *request) error {
 	return p.withForm(q, printedForm(), "code.title", func(v url.Values) error {
-		_, err := p.accounts.UseCode(ctxOf(q), v.Get("code"))
+		_, err := p.accounts.PrintedCodes.UseCode(ctxOf(q), v.Get("code"))
 		return err
 	})
 }
 
+// redeem answers POST /code/owner.
 func (p *signPages) redeem(q *request) error {
 	return p.withForm(q, ownerForm(), "code.owner", func(v url.Values) error {
-		_, err := p.accounts.Redeem(ctxOf(q), v.Get("code"), v.Get("name"), v.Get("password"))
+		_, err := p.accounts.Ownership.Redeem(ctxOf(q), v.Get("code"), v.Get("name"), v.Get("password"))
 		return err
 	})
 }
 
+// reset answers POST /code/password.
 func (p *signPages) reset(q *request) error {
 	return p.withForm(q, resetForm(), "code.reset", func(v url.Values) error {
-		_, err := p.accounts.ResetPassword(ctxOf(q), v.Get("code"), v.Get("password"))
+		_, err := p.accounts.Recovery.ResetPassword(ctxOf(q), v.Get("code"), v.Get("password"))
 		return err
 	})
 }
 
-// withForm uses a code, and gives the form back with what is wrong.
+// withForm uses a code, and shows the form again with the faults if the code is rejected.
 func (p *signPages) withForm(q *request, f form, title string, use func(url.Values) error) error {
 	v, err := q.values()
 	if err != nil {

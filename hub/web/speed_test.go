@@ -7,8 +7,8 @@ import (
 	"portillon/hub/web/webtest"
 )
 
-// What a page costs in template work, at 10,000 members: `go test -bench Page ./hub/web`. The service's own time
-// comes on top.
+// The cost of rendering a page with 10,000 members: `go test -bench Page ./hub/web`. The time of the service is
+// additional.
 func BenchmarkPage(b *testing.B) {
 	for _, path := range []string{"/members", "/members?after=Membre+05000", "/cards", "/members/m-lea", "/today",
 		"/reports", "/policy"} {
@@ -23,8 +23,8 @@ func BenchmarkPage(b *testing.B) {
 	}
 }
 
-// A page holds a part of the list, whatever the length of the list.
-func TestListsArePaged(t *testing.T) {
+// A page shows a part of the list, regardless of the length of the list.
+func TestPagesShowAPartOfLongLists(t *testing.T) {
 	h := open(t, 10_000)
 	for _, path := range []string{"/members", "/members?after=Membre+05000", "/members?q=membre", "/cards",
 		"/members/m-lea/merge", "/cards/unknown/u-1", "/today"} {
@@ -39,8 +39,8 @@ func TestListsArePaged(t *testing.T) {
 	}
 }
 
-// A year of many machines fills no page: the file has all rows.
-func TestReportsShowSomeRows(t *testing.T) {
+// The page of a year with many machines shows some rows; the file has all rows.
+func TestReportPagesLimitTheirRows(t *testing.T) {
 	h := open(t, 0)
 	h.site.ManyWeeks(1040)
 	body := wants(t, h.get("/reports"), 200, "more rows in the file")

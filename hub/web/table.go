@@ -4,7 +4,7 @@ import (
 	"portillon/hub/actor"
 )
 
-// route is one page, or one form: as "GET /members/{id}", and what answers it.
+// route is one page or form: its pattern, such as "GET /members/{id}", and its handler.
 type route struct {
 	pattern string
 	do      func(*request) error
@@ -12,25 +12,26 @@ type route struct {
 
 // entry is an entry of the navigation.
 type entry struct {
-	Key   string // the message nav.KEY, and the section that its pages name (request.render)
+	Key   string // message nav.KEY, and the section that its pages name in request.render
 	Path  string
-	shown func(actor.Actor) bool // who sees it
+	shown func(actor.Actor) bool // reports whether a user sees the entry
 }
 
-// family is pages that one type answers.
+// family is the pages that one type serves.
 type family struct {
-	on      bool // its service is there
+	on      bool // the service of these pages is configured
 	routes  []route
 	entries []entry
 }
 
-// table is every family of pages, in the order of the navigation. To add one: a file with its type, its routes, its
-// handlers and what its template shows; its template; its line here; its sentences in messages.txt, in both languages;
-// and what each role is answered, in hub/testdata/authorisation-pages.txt; testdata/recipes/hub-page.patch is an
-// example. The permission is asked by the service that the handlers call.
+// table returns all families of pages, in the order of the navigation. To add a family, you need: a file with its type,
+// routes, handlers and template data; its template; its line here; its messages in messages.txt, in both languages; and
+// the answer for each role in hub/testdata/authorisation-pages.txt. testdata/recipes/hub-page.patch is an example.
+// Permissions are checked by the service that the handlers call.
 func (p *Pages) table() []family {
 	o := p.o
-	machines := &machinePages{directory: o.Directory, machines: o.Machines, machineName: p.machineName,
+	machines := &machinePages{directory: o.Directory, machines: o.Machines, codes: o.Codes, orders: o.Orders,
+		machineName:    p.machineName,
 		policyMachines: o.PolicyMachines}
 	today := &todayPages{directory: o.Directory, now: o.Now, version: o.Version, machines: o.Machines,
 		naming: machines}
@@ -39,38 +40,40 @@ func (p *Pages) table() []family {
 	imports := &importPages{directory: o.Directory}
 	keys := &cardKeyPages{keys: o.CardKeys}
 	cards := &cardPages{directory: o.Directory, members: members}
-	policies := &policyPages{policies: o.Policies}
+	policies := &policyPages{policies: o.Policies, drafts: o.Drafts, bundles: o.Bundles}
 	reports := &reportPages{reports: o.Reports, machines: o.Machines, now: o.Now, zone: p.zone}
 	settings := &settingPages{accounts: o.Accounts, now: o.Now, zone: p.zone, version: o.Version}
 	accounts := &accountPages{accounts: o.Accounts, machines: o.Machines, now: o.Now}
 	sign := &signPages{accounts: o.Accounts, address: o.Address}
 	return []family{
 		{true, today.routes(), []entry{{"today", "/today", anybody}}},
-		{o.Directory != nil, members.routes(), []entry{
+		{o.Directory != (Directory{}), members.routes(), []entry{
 			{"me", "/me", isMember}, {"members", "/members", may(actor.ReadMembers)}}},
-		{o.Directory != nil, records.routes(), nil},
-		{o.Directory != nil, imports.routes(), nil},
+		{o.Directory != (Directory{}), records.routes(), nil},
+		{o.Directory != (Directory{}), imports.routes(), nil},
 		{o.Machines != nil, machines.routes(), []entry{{"machines", "/machines", anybody}}},
 		{o.CardKeys != nil, keys.routes(), nil},
-		{o.Directory != nil, cards.routes(), []entry{{"cards", "/cards", may(actor.ReadMembers)}}},
+		{o.Directory != (Directory{}), cards.routes(), []entry{{"cards", "/cards", may(actor.ReadMembers)}}},
 		{o.Policies != nil, policies.routes(), []entry{{"policy", "/policy", may(actor.ReadPolicy)}}},
 		{o.Reports != nil, reports.routes(), []entry{{"reports", "/reports", may(actor.ReadReports)}}},
-		{o.Accounts != nil, settings.routes(), []entry{{"settings", "/settings", anybody}}},
-		{o.Accounts != nil, accounts.routes(), nil},
-		{o.Accounts != nil, sign.routes(), nil},
+		{o.Accounts != (Accounts{}), settings.routes(), []entry{{"settings", "/settings", anybody}}},
+		{o.Accounts != (Accounts{}), accounts.routes(), nil},
+		{o.Accounts != (Accounts{}), sign.routes(), nil},
 	}
 }
 
+// anybody shows an entry to every user.
 func anybody(actor.Actor) bool { return true }
 
+// isMember shows an entry to users who are members.
 func isMember(a actor.Actor) bool { return a.Member != "" }
 
-// may shows an entry to those who may do something at all machines.
+// may shows an entry to users with a permission for the whole site.
 func may(act actor.Act) func(actor.Actor) bool {
 	return func(a actor.Actor) bool { return a.May(act, actor.Target{}) == nil }
 }
 
-// menu is the navigation of somebody who is signed in.
+// menu returns the navigation of a signed-in user.
 func (p *Pages) menu(a actor.Actor) (out []entry) {
 	for _, f := range p.families {
 		for _, e := range f.entries {
@@ -82,7 +85,7 @@ func (p *Pages) menu(a actor.Actor) (out []entry) {
 	return out
 }
 
-// routes are all pages.
+// routes returns the routes of all pages.
 func (p *Pages) routes() (out []route) {
 	for _, f := range p.families {
 		out = append(out, f.routes...)
@@ -90,7 +93,7 @@ func (p *Pages) routes() (out []route) {
 	return out
 }
 
-// Routes are the patterns of all pages, as in "GET /members/{id}".
+// Routes returns the patterns of all pages, such as "GET /members/{id}".
 func (p *Pages) Routes() (out []string) {
 	for _, r := range p.routes() {
 		out = append(out, r.pattern)

@@ -13,7 +13,7 @@ import (
 	"portillon/policy"
 )
 
-// views are the templates of one language: each page with the layout and the parts.
+// views are the templates of one language: each page with the layout and the shared parts.
 type views struct {
 	tongue
 	pages map[string]*template.Template
@@ -22,6 +22,7 @@ type views struct {
 // shared are the templates that every page may use.
 var shared = [...]string{"templates/layout.html", "templates/parts.html"}
 
+// parse parses all templates for one language.
 func (p *Pages) parse(lang string) (*views, error) {
 	v := &views{tongue: tongue{lang: lang, words: p.words, zone: p.zone, now: p.o.Now},
 		pages: map[string]*template.Template{}}
@@ -49,7 +50,7 @@ func (p *Pages) parse(lang string) (*views, error) {
 	return v, nil
 }
 
-// funcs are what templates may call.
+// funcs returns the functions that templates may call.
 func (p *Pages) funcs(l tongue) template.FuncMap {
 	return template.FuncMap{
 		"t": l.t, "count": l.count, "known": l.known, "number": l.number,
@@ -82,9 +83,9 @@ func (p *Pages) funcs(l tongue) template.FuncMap {
 	}
 }
 
-// isForeign reports whether a sentence stands in English on a page of another language, as those of libraries and
-// machines do. A text without a space is an example, and a sentence with a letter that English has not was made in the
-// language of the request.
+// isForeign reports whether a sentence is in English on a page of another language, as sentences of libraries and
+// machines may be. A text without a space counts as an example value. A sentence with a letter that English does not
+// have was written in the language of the request.
 func (p *Pages) isForeign(lang, text string) bool {
 	if lang == "en" || !strings.Contains(text, " ") || strings.ContainsAny(text, "éèàêçùîô«’\u00a0") {
 		return false
@@ -93,7 +94,7 @@ func (p *Pages) isForeign(lang, text string) bool {
 	return !ok
 }
 
-// machineName is what people call a machine.
+// machineName returns the name of a machine for people, or its id.
 func (p *Pages) machineName(l tongue, id policy.MachineID) string {
 	if p.o.MachineName != nil {
 		if s := l.of(p.o.MachineName(id)); s != "" {
@@ -103,7 +104,7 @@ func (p *Pages) machineName(l tongue, id policy.MachineID) string {
 	return string(id)
 }
 
-// badgeName is a badge's name as issued.
+// badgeName returns the name of a badge as issued, or its id.
 func (p *Pages) badgeName(l tongue, id policy.BadgeID) string {
 	if p.o.BadgeName != nil {
 		if s := l.of(p.o.BadgeName(id)); s != "" {
@@ -113,7 +114,8 @@ func (p *Pages) badgeName(l tongue, id policy.BadgeID) string {
 	return string(id)
 }
 
-// issuerName is the policy's name of whoever issued a badge. Of a badge that is not valid, it is what the badge says.
+// issuerName returns the policy's name for the issuer of a badge. For an invalid badge it returns the name in the
+// badge.
 func (p *Pages) issuerName(b directory.Badge) string {
 	if p.o.IssuerName != nil && b.Verdict == "valid" {
 		if s := p.o.IssuerName(b.Issuer); s != "" {
@@ -123,7 +125,7 @@ func (p *Pages) issuerName(b directory.Badge) string {
 	return b.Issuer
 }
 
-// dict is a map of its arguments, for a part that needs several values.
+// dict returns a map of its arguments, for a template part that needs several values.
 func dict(pairs ...any) (map[string]any, error) {
 	m := map[string]any{}
 	for i := 0; i+1 < len(pairs); i += 2 {

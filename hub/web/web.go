@@ -1,16 +1,16 @@
 // Package web serves the hub's pages: sign-in, today, members, machines, policy, cards, reports, settings.
 //
-// Pages are html/template on the server, one stylesheet and one script of at most 6 KB that only makes them more
-// comfortable: without the script, every form is a POST that is answered with a redirect to a page that says what was
-// done. Secrets that exist once (codes, tokens) are shown in the answer to the POST itself, and are in no address.
+// Pages are rendered with html/template on the server, with one stylesheet and one optional script of at most 6 KB.
+// Without the script, every form is a POST that is answered with a redirect to a page that confirms the action. Secrets
+// that are shown once (codes, tokens) are in the response to the POST itself, never in an address.
 //
-// A page contains no rule. Each handler calls a service, which decides by itself whether the actor may; a part of a
-// page that the service denies is left out, and a page that it denies is answered with 403, or with the sign-in page
-// where nobody is signed in. *fault.Invalid is shown at the fields, *fault.Conflict as a comparison with what is in
-// force, *fault.NotFound as 404, and every other error as 500 with the id of the request.
+// Pages contain no rules. Each handler calls a service, which checks the user's permissions. A denied part of a page is
+// left out; a denied page is answered with 403, or with the sign-in page for visitors. *fault.Invalid is shown at the
+// fields, *fault.Conflict as a comparison with the current values, *fault.NotFound as 404, and every other error as 500
+// with the id of the request.
 //
-// Every sentence comes from messages.txt, in French and English. The language is that of ?lang=, or of the cookie
-// that ?lang= leaves once somebody is signed in, or of Accept-Language. No cookie is set before sign-in.
+// Every sentence comes from messages.txt, in French and English. The language is that of ?lang=, of the cookie that
+// ?lang= sets for signed-in users, or of Accept-Language. No cookie is set before sign-in.
 package web
 
 import (
@@ -32,40 +32,44 @@ import (
 //go:embed templates messages.txt audit.txt static
 var files embed.FS
 
-// Options are what the pages are made of. Every service may be missing: its pages then answer 404.
+// Options holds the services and settings of the pages. The pages of a missing service answer 404.
 type Options struct {
-	Site      string // the name of the site, as people call it
-	Version   string // of the hub, for Settings
+	Site      string // name of the site for people
+	Version   string // version of the hub, for the settings page
 	Zone      *time.Location
-	ZoneNow   func() *time.Location // of the policy in force, in the place of Zone; nil, or a nil result: Zone
+	ZoneNow   func() *time.Location // time zone of the current policy, in place of Zone; nil, or a nil result: Zone
 	Now       func() time.Time
 	Log       *slog.Logger
 	Directory Directory
 	Machines  Machines
+	Codes     Codes  // needed where Machines is
+	Orders    Orders // needed where Machines is
 	CardKeys  CardKeys
 	Policies  Policies
+	Drafts    Drafts  // needed where Policies is
+	Bundles   Bundles // needed where Policies is
 	Accounts  Accounts
 	Reports   Reports
-	// Who says who asks, from the session that the request carries. The zero Actor: nobody is signed in.
+	// Who returns the user of the session in the request. The zero Actor: no one is signed in.
 	Who func(*http.Request) (actor.Actor, error)
-	// Address is the visitor's address behind whatever proxy there is. nil: of the connection.
+	// Address returns the visitor's address behind any proxies. nil: the address of the connection.
 	Address func(*http.Request) string
-	// RequestID is the id under which the logs have the request. nil: a new one.
+	// RequestID returns the id of the request in the logs. nil: a new id.
 	RequestID func(*http.Request) string
-	// MachineName, BadgeName and IssuerName give the policy's names. nil, or an empty text: the id is shown.
+	// MachineName, BadgeName and IssuerName return names from the policy. nil, or an empty text: the page shows the id.
 	MachineName func(policy.MachineID) policy.Text
 	BadgeName   func(policy.BadgeID) policy.Text
 	IssuerName  func(profileOrKey string) string
-	// PolicyMachines are the machines of the policy in force. nil: they are not offered where a machine is added.
+	// PolicyMachines returns the machines of the current policy, which the form of a new machine offers. nil: none.
 	PolicyMachines func() []policy.MachineID
 	Mail           bool // the hub can send e-mail
-	// Live gives the site's name and whether members may sign in by e-mail, at this moment. nil: Site and Mail.
+	// Live returns the current name of the site, and whether members may sign in by e-mail. nil: Site and Mail.
 	Live func() (name string, mail bool)
-	// Trouble is why the database takes no changes, in a few English words; empty: it does. nil: nothing is known.
+	// Trouble returns why the database rejects changes, in a few English words; empty: it accepts them. nil: unknown.
 	Trouble func() string
 }
 
-// Pages are the hub's pages.
+// Pages are the hub's pages. Their methods may be called concurrently.
 type Pages struct {
 	o          Options
 	words      words
@@ -76,7 +80,7 @@ type Pages struct {
 	families   []family
 }
 
-// New parses templates and messages.
+// New returns the pages after parsing all templates and messages.
 func New(o Options) (*Pages, error) {
 	p := &Pages{o: withDefaults(o), views: map[string]*views{}}
 	var err error
@@ -101,7 +105,7 @@ func New(o Options) (*Pages, error) {
 	return p, nil
 }
 
-// withDefaults fills in what a caller may leave out.
+// withDefaults sets missing options.
 func withDefaults(o Options) Options {
 	if o.Zone == nil {
 		o.Zone = time.UTC
@@ -128,7 +132,7 @@ func withDefaults(o Options) Options {
 	return o
 }
 
-// zone is in which times are shown and days begin.
+// zone returns the time zone of the pages' times and days.
 func (p *Pages) zone() *time.Location {
 	if p.o.ZoneNow != nil {
 		if now := p.o.ZoneNow(); now != nil {
@@ -138,6 +142,7 @@ func (p *Pages) zone() *time.Location {
 	return p.o.Zone
 }
 
+// connection returns the address of a request's connection.
 func connection(r *http.Request) string {
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
 		return host
@@ -145,21 +150,21 @@ func connection(r *http.Request) string {
 	return r.RemoteAddr
 }
 
-// contentPolicy lets a page load its own stylesheet, script, pictures and events, send its forms here, and nothing
-// else; it may stand in no frame.
+// contentPolicy allows a page its own stylesheet, script, pictures, events and forms, and forbids everything else,
+// including frames.
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
-// smallForm bounds most forms, in bytes. maxForm bounds one with a policy: a text of 1 MiB fits percent-encoded.
-// maxUpload bounds one with a file.
+// Maximum sizes of forms in bytes: smallForm for most forms, maxForm for a form with a policy (a text of 1 MiB with
+// percent-encoding), maxUpload for a form with a file.
 const (
 	smallForm = 64 << 10
 	maxForm   = 4 << 20
 	maxUpload = 16 << 20
 )
 
-// Handler answers for all pages and their static files. Forms of other sites' pages are refused before it (package
-// httpd).
+// Handler returns the handler of all pages and static files. Package httpd rejects forms of other sites before this
+// handler.
 func (p *Pages) Handler() http.Handler {
 	m := http.NewServeMux()
 	for _, r := range p.routes() {
@@ -170,7 +175,7 @@ func (p *Pages) Handler() http.Handler {
 	return head(m)
 }
 
-// head sets the headers of every answer.
+// head returns next with the headers of every response.
 func head(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -186,5 +191,5 @@ func head(next http.Handler) http.Handler {
 
 var errNoPage = errors.New("no such page")
 
-// ctxOf is the request's context.
+// ctxOf returns the request's context.
 func ctxOf(q *request) context.Context { return q.r.Context() }

@@ -10,13 +10,13 @@ import (
 	"portillon/policy"
 )
 
-// languages are those of messages.txt, the default first.
+// languages are the languages of messages.txt, the default first.
 var languages = [...]string{"fr", "en"}
 
 // words are all messages: by key, then by language.
 type words map[string]policy.Text
 
-// readWords reads messages.txt: "key = français | English" a line; lines with # and empty ones are skipped.
+// readWords reads messages.txt: a line is "key = français | English"; empty lines and lines with # are skipped.
 func readWords() (words, error) {
 	text, err := files.ReadFile("messages.txt")
 	if err != nil {
@@ -37,7 +37,7 @@ func readWords() (words, error) {
 	return w, nil
 }
 
-// tongue writes for one language, in the site's zone.
+// tongue formats texts in one language and in the site's time zone.
 type tongue struct {
 	lang  string
 	words words
@@ -45,7 +45,7 @@ type tongue struct {
 	now   func() time.Time
 }
 
-// of is the text in this language; English where there is no French.
+// of returns the text in this language, or the English text if there is no French one.
 func (l tongue) of(t policy.Text) string {
 	if l.lang == "fr" && t.FR != "" || t.EN == "" {
 		return t.FR
@@ -53,7 +53,8 @@ func (l tongue) of(t policy.Text) string {
 	return t.EN
 }
 
-// t is the message of a key, with {1}, {2} … replaced. A key that is missing shows itself, and fails the tests.
+// t returns the message of a key, with {1}, {2} … replaced by args. For a missing key it returns the key; a test fails
+// then.
 func (l tongue) t(key string, args ...any) string {
 	m, ok := l.words[key]
 	if !ok {
@@ -69,7 +70,7 @@ func (l tongue) t(key string, args ...any) string {
 // has reports whether there is a message for the key.
 func (l tongue) has(key string) bool { _, ok := l.words[key]; return ok }
 
-// known is the message of prefix+word, or the word itself: codes of other programs may be newer than the messages.
+// known returns the message of prefix+word, or the word itself: codes of other programs may be newer than the messages.
 func (l tongue) known(prefix string, word any) string {
 	if w := fmt.Sprint(word); l.has(prefix + w) {
 		return l.t(prefix + w)
@@ -77,7 +78,7 @@ func (l tongue) known(prefix string, word any) string {
 	return fmt.Sprint(word)
 }
 
-// author names whoever did something: the hub's own jobs have messages, people have their names.
+// author returns the name of an entry's author: the hub's own jobs have messages, people have their names.
 func (l tongue) author(name string) string {
 	if key := "system." + strings.ReplaceAll(name, " ", "-"); l.has(key) {
 		return l.t(key)
@@ -85,7 +86,7 @@ func (l tongue) author(name string) string {
 	return name
 }
 
-// machineFault explains one fault of a machine, such as "screen: 192.0.2.7": a code, and what it is about.
+// machineFault explains a fault of a machine, such as "screen: 192.0.2.7": a code and a detail.
 func (l tongue) machineFault(text string) string {
 	code, about, _ := strings.Cut(text, ": ")
 	if key := "fault." + strings.ReplaceAll(code, " ", "-"); l.has(key) {
@@ -94,7 +95,7 @@ func (l tongue) machineFault(text string) string {
 	return text
 }
 
-// count is key.one or key.many with the number. French says 0 in the singular.
+// count returns the message key.one or key.many with the number. French uses the singular for 0.
 func (l tongue) count(key string, n any) string {
 	v, _ := strconv.ParseInt(fmt.Sprint(n), 10, 64)
 	if v == 1 || v == 0 && l.lang == "fr" {
@@ -103,7 +104,7 @@ func (l tongue) count(key string, n any) string {
 	return l.t(key+".many", l.number(v))
 }
 
-// number groups digits by three: 10 000 (no-break), 10,000.
+// number groups digits by three: 10 000 (narrow no-break space) in French, 10,000 in English.
 func (l tongue) number(n any) string {
 	s := fmt.Sprint(n)
 	sep := ","
@@ -116,7 +117,7 @@ func (l tongue) number(n any) string {
 	return s
 }
 
-// clock is 14 h 30, 14:30.
+// clock returns a time of day: 14 h 30 in French, 14:30 in English.
 func (l tongue) clock(t time.Time) string {
 	h, m, _ := t.In(l.zone()).Clock()
 	if l.lang == "fr" {
@@ -125,12 +126,13 @@ func (l tongue) clock(t time.Time) string {
 	return fmt.Sprintf("%d:%02d", h, m)
 }
 
-// day is 30 nov. 2026, 30 Nov 2026; without the year where it is the current one.
+// day returns a day as 30 nov. 2026 or 30 Nov 2026, without the year if it is the current year.
 func (l tongue) day(t time.Time) string {
 	t = t.In(l.zone())
 	return l.date(policy.Date{Year: t.Year(), Month: t.Month(), Day: t.Day()})
 }
 
+// date is day for a calendar date.
 func (l tongue) date(d policy.Date) string {
 	if d == (policy.Date{}) {
 		return ""
@@ -146,7 +148,7 @@ func (l tongue) date(d policy.Date) string {
 	return s
 }
 
-// moment is today at 14:30, or a day and a time.
+// moment returns a time: only the time of day if it is today, otherwise the day and the time.
 func (l tongue) moment(t time.Time) string {
 	if t.IsZero() {
 		return l.t("never")
@@ -159,7 +161,7 @@ func (l tongue) moment(t time.Time) string {
 	return l.t("day.at", l.day(t), l.clock(t))
 }
 
-// length is 3 h 20 of so many seconds; what is begun and not full does not count.
+// length returns a duration in seconds as 3 h 20, rounded down to minutes.
 func (l tongue) length(seconds int64) string {
 	h, m := seconds/3600, seconds%3600/60
 	switch {
@@ -174,7 +176,7 @@ func (l tongue) length(seconds int64) string {
 	}
 }
 
-// lapsed reports whether the day is over in the site's zone. The zero day never is.
+// lapsed reports whether the day is over in the site's time zone. The zero day never lapses.
 func (l tongue) lapsed(d policy.Date) bool {
 	return d != policy.Date{} && before(d, dateOf(l.now().In(l.zone())))
 }

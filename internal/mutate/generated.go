@@ -23,11 +23,12 @@ const (
 	runTimeout = 10 * time.Minute
 )
 
-// Generated makes n mutants of the package under test. explained holds the reason for each of them, by its id, that no
-// test catches. Without -mutants it does nothing, so that an edit of the package is not held up by the list.
+// Generated tries n generated mutants of the package under test. explained gives, by mutant id, the reason why no test
+// catches a mutant. Without -mutants Generated does nothing, so that an edit of the package does not require an edit of
+// the list.
 //
-// With -every, only the short form of the tests decides first, and all of the tests run for what it lets by: a sample
-// for every commit. With -every 1, each mutant runs every test that reaches it.
+// With -every, the short form of the tests runs first, and all tests run for mutants that survive it: a sample for
+// every commit, which leaves explained mutants out. With -every 1, each mutant runs every test that reaches it.
 func Generated(t *testing.T, n int, explained map[string]string) {
 	t.Helper()
 	if !*try {
@@ -47,15 +48,9 @@ func Generated(t *testing.T, n int, explained map[string]string) {
 	if err != nil || len(picked) < n {
 		t.Fatalf("%d of %d mutants compile: %v", len(picked), n, err)
 	}
-	matching, err := regexp.Compile(*only)
+	mutants, err := toTry(picked, explained)
 	if err != nil {
 		t.Fatal(err)
-	}
-	var mutants []mutant
-	for i, m := range picked {
-		if chosen(i) && matching.MatchString(m.id) {
-			mutants = append(mutants, m)
-		}
 	}
 	c := campaign{source: s, short: *every > 1, patience: time.Minute, log: t.Logf, keep: *keep}
 	results, err := c.run(t.Context(), t.TempDir(), mutants)
@@ -64,6 +59,23 @@ func Generated(t *testing.T, n int, explained map[string]string) {
 	}
 	judge(t, results, explained)
 	t.Logf("%d candidates in the package", len(all))
+}
+
+// toTry are the mutants that the flags include. A sample leaves out those that are explained: no test catches them, and
+// each would run all tests.
+func toTry(picked []mutant, explained map[string]string) ([]mutant, error) {
+	matching, err := regexp.Compile(*only)
+	if err != nil {
+		return nil, fmt.Errorf("-mutants-only: %w", err)
+	}
+	var out []mutant
+	for i, m := range picked {
+		_, known := explained[m.id]
+		if chosen(i) && matching.MatchString(m.id) && !(known && *every > 1) {
+			out = append(out, m)
+		}
+	}
+	return out, nil
 }
 
 // judge compares the results with the list of explained survivors.
@@ -106,28 +118,28 @@ func (c *campaign) record(r result) {
 	fmt.Fprintf(f, "%v\t%d\t%s\t%s\n", r.caught, r.tests, r.by, r.id)
 }
 
-// hangs stands for a test's name when the tests ran into their timeout.
+// hangs replaces a test's name if the tests exceeded their timeout.
 const hangs = "a timeout"
 
-// result says what became of one mutant.
+// result is the outcome of one mutant.
 type result struct {
 	mutant
 	caught bool
-	tests  int    // how many tests reach it
+	tests  int    // number of tests that reach the mutant
 	by     string // the test that caught it
 }
 
-// campaign tries mutants of one package.
+// campaign tries the mutants of one package.
 type campaign struct {
 	*source
 	short    bool
-	patience time.Duration // what a run of tests may take beyond ten times its duration without a mutant
+	patience time.Duration // time limit of a run, in addition to ten times its duration without a mutant
 	log      func(format string, args ...any)
-	keep     string         // a file for the results; "" is none
-	tests    []reachingTest // in the order of their duration
+	keep     string         // file for the results; "": none
+	tests    []reachingTest // sorted by duration
 }
 
-// reachingTest is a test, how long it took without a mutant, and the mutants it reaches.
+// reachingTest is a test with its duration without a mutant, and the mutants that it reaches.
 type reachingTest struct {
 	name    string
 	took    time.Duration
@@ -163,10 +175,10 @@ func (c *campaign) run(ctx context.Context, tmp string, mutants []mutant) ([]res
 	return results, ctx.Err()
 }
 
-// parallel calls do for each index below n, as many at once as there are workers.
+// parallel calls do for each index below n, with at most workers calls at once.
 func parallel(n int, do func(i int)) {
 	var work sync.WaitGroup
-	seats := make(chan struct{}, workers)
+	seats := make(chan struct{}, max(*workers, 1))
 	for i := range n {
 		seats <- struct{}{}
 		work.Go(func() {
@@ -177,7 +189,7 @@ func parallel(n int, do func(i int)) {
 	work.Wait()
 }
 
-// reach runs one test without a mutant. A test that fails then can catch nothing, and is left out.
+// reach runs one test without a mutant. A test that fails without a mutant is left out.
 func (c *campaign) reach(ctx context.Context, b *binary, tmp, name string) reachingTest {
 	file := filepath.Join(tmp, name+".reached")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -186,7 +198,7 @@ func (c *campaign) reach(ctx context.Context, b *binary, tmp, name string) reach
 	}
 	o := b.run(ctx, process{tests: []string{name}, short: c.short, reached: file, timeout: runTimeout})
 	if o.end != testsPassed {
-		c.log("left out, it fails without a mutant: %s\n%s", name, o.output)
+		c.log("left out, because it fails without a mutant: %s\n%s", name, o.output)
 		return reachingTest{}
 	}
 	text, err := os.ReadFile(file)
@@ -202,14 +214,14 @@ func (c *campaign) reach(ctx context.Context, b *binary, tmp, name string) reach
 	return r
 }
 
-// batch is a group of tests that run in one process, and what they took without a mutant.
+// batch is a group of tests that run in one process, with their duration without a mutant.
 type batch struct {
 	names     []string
 	took, cpu time.Duration
 }
 
-// batches groups the tests that reach a mutant, the fast ones first. Each batch may take four times as long as the one
-// before it.
+// batches groups the tests that reach a mutant, the fastest first. Each batch has up to four times the duration of the
+// previous one.
 func (c *campaign) batches(number int) (all []batch) {
 	limit := time.Second
 	for _, t := range c.tests {
@@ -243,7 +255,7 @@ func (c *campaign) attempt(ctx context.Context, b *binary, number int) result {
 	return r
 }
 
-// note takes the outcome of a test process into the result.
+// note adds the outcome of a test process to the result.
 func (r *result) note(o outcome) {
 	switch {
 	case o.end == testsPassed:

@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// listTimeout bounds one run of a package's tests against one mutant of a list. A mutant that is not caught in that
-// time is reported: on a busy machine the tests may just not have come far enough.
+// listTimeout bounds one run of a package's tests against one mutant of a list. A mutant not caught in that time is an
+// error, because on a busy computer the tests may not have run far enough.
 const listTimeout = 5 * time.Minute
 
-// Edit is a mutant written by hand. Old must occur exactly once in File, a name relative to the package's folder.
-// An alias, since vet accepts literals without field names, of which a list has hundreds, for unnamed types alone.
+// Edit is a mutant written by hand. Old must occur exactly once in File, a name relative to the package's folder. Edit
+// is an alias, because vet accepts composite literals without field names only for unnamed types.
 type Edit = struct{ File, Old, New string }
 
 // List checks that each edit still applies and, with -mutants, that the tests of the package catch each one. notCaught
-// holds the reason for each edit, by its New text, that no test catches.
+// gives, by New text, the reason why no test catches an edit.
 func List(t *testing.T, edits []Edit, notCaught map[string]string) {
 	t.Helper()
 	dir := packageDir(t)
@@ -34,7 +34,7 @@ func List(t *testing.T, edits []Edit, notCaught map[string]string) {
 	}
 	for text := range notCaught {
 		if !known[text] {
-			t.Errorf("notCaught names %q, which is no mutant of the list", text)
+			t.Errorf("notCaught names %q, which is not a mutant of the list", text)
 		}
 	}
 	if !*try || t.Failed() {
@@ -61,11 +61,11 @@ type list struct {
 	timeout time.Duration
 }
 
-// caught tries the mutants of the given indexes, two at a time, and returns how many of them a test catches.
+// caught tries the mutants of the given indexes and returns how many of them a test catches.
 func (l list) caught(which []int) (n int) {
 	var work sync.WaitGroup
 	var mu sync.Mutex
-	seats := make(chan struct{}, workers)
+	seats := make(chan struct{}, max(*workers, 1))
 	for _, i := range which {
 		seats <- struct{}{}
 		work.Go(func() {
@@ -84,8 +84,8 @@ func (l list) caught(which []int) (n int) {
 	return n
 }
 
-// fails tries one mutant and says how it escaped the tests; "" means a test caught it. The short form of the tests
-// runs first, since it catches most mutants.
+// fails tries one mutant and returns how it escaped the tests; "" if a test caught it. The short form of the tests runs
+// first, because it catches most mutants.
 func (l list) fails(i int) string {
 	e := l.edits[i]
 	b, out, err := compile(l.t.Context(), l.t.TempDir(), l.dir, map[string]string{e.File: l.texts[i]})

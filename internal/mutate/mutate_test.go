@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// tiny is the package in testdata, whose mutants are known.
+// tiny loads the package in testdata, whose mutants are known.
 func tiny(t *testing.T) *source {
 	t.Helper()
 	dir, err := filepath.Abs("testdata/tiny")
@@ -22,7 +22,7 @@ func tiny(t *testing.T) *source {
 	return s
 }
 
-// pick returns the mutants of the given ids, in that order.
+// pick returns the mutants with the given ids, in that order.
 func pick(t *testing.T, s *source, ids ...string) (picked []mutant) {
 	t.Helper()
 	all := s.candidates()
@@ -40,7 +40,7 @@ func pick(t *testing.T, s *source, ids ...string) (picked []mutant) {
 	return picked
 }
 
-func TestEveryOperatorMakesItsMutants(t *testing.T) {
+func TestEachOperatorGeneratesItsMutants(t *testing.T) {
 	pick(t, tiny(t),
 		"Unread: negate: n > 3",
 		"Unread: never: n > 3",
@@ -63,7 +63,7 @@ func TestLogCallsAndDeclarationsAreNotMutated(t *testing.T) {
 	}
 }
 
-// Every candidate of the package compiles, beside all others, but one that leaves a variable unused.
+// All candidates of the package compile together, except one that leaves a variable unused.
 func TestMutantsThatDoNotCompileAreNotChosen(t *testing.T) {
 	s := tiny(t)
 	all := s.candidates()
@@ -83,7 +83,7 @@ func TestMutantsThatDoNotCompileAreNotChosen(t *testing.T) {
 	}
 }
 
-// An edit of one function must leave the choice among the mutants of all others as it is.
+// An edit of one function must not change the choice among the mutants of other functions.
 func TestChoiceDoesNotDependOnOtherFunctions(t *testing.T) {
 	s := tiny(t)
 	all := s.candidates()
@@ -112,6 +112,31 @@ func TestChoiceDoesNotDependOnOtherFunctions(t *testing.T) {
 	}
 }
 
+func TestSampleLeavesExplainedMutantsOut(t *testing.T) {
+	picked := []mutant{{id: "a"}, {id: "b"}, {id: "c"}, {id: "d"}, {id: "e"}}
+	explained := map[string]string{"b": "equivalent", "d": "equivalent"}
+	keepEvery, keepFrom, keepOnly := *every, *from, *only
+	t.Cleanup(func() { *every, *from, *only = keepEvery, keepFrom, keepOnly })
+	for _, x := range []struct {
+		every, from int
+		only, want  string
+	}{{1, 0, "", "abcde"}, {2, 0, "", "ace"}, {2, 1, "", ""}, {3, 5, "", "c"}, {1, 0, "[bc]", "bc"}} {
+		*every, *from, *only = x.every, x.from, x.only
+		got, err := toTry(picked, explained)
+		ids := ""
+		for _, m := range got {
+			ids += m.id
+		}
+		if err != nil || ids != x.want {
+			t.Errorf("every %d from %d, only %q: %q, %v; want %q", x.every, x.from, x.only, ids, err, x.want)
+		}
+	}
+	*only = "("
+	if _, err := toTry(picked, nil); err == nil {
+		t.Error("an expression that is none is accepted")
+	}
+}
+
 func TestGeneratedMutantsAreCaughtSurviveOrHang(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles a test binary")
@@ -119,8 +144,8 @@ func TestGeneratedMutantsAreCaughtSurviveOrHang(t *testing.T) {
 	s := tiny(t)
 	mutants := pick(t, s,
 		"Open: boundary: hour >= 9 in return hour >= 9 && hour < 17 && !blocked",
-		"Unread: boundary: n > 3 in if n > 3", // nothing tests it
-		"Countdown: drop: n--",                // it does not end
+		"Unread: boundary: n > 3 in if n > 3", // no test checks it
+		"Countdown: drop: n--",                // the loop never ends
 		`Kind: no case: case "key"`,
 	)
 	for _, short := range []bool{true, false} {

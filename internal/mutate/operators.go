@@ -10,20 +10,20 @@ import (
 	"strings"
 )
 
-// mutant is one generated change. It wraps the source between two positions, so that the change happens while its
-// switch is on and the code is as written while it is off.
+// mutant is one generated change. It wraps the source between two positions, so that the code is changed while its
+// switch is on and unchanged while it is off.
 type mutant struct {
 	file          int
 	id            string // function, operator and source text; unique in the package
 	from, to      token.Pos
-	before, after string // number stands for the number of the switch
-	inner         int    // of two mutants that wrap the same source, the one with the larger value is inside
+	before, after string // the constant number is replaced by the switch's number
+	inner         int    // of two mutants that wrap the same source, the larger value is inside
 }
 
-// number stands in a mutant's text for the number of its switch. It occurs in no Go source.
+// number is the placeholder for a switch's number in a mutant's text. It cannot occur in Go source.
 const number = "\x00"
 
-// most is how many runes of the source an id repeats.
+// most is the longest source text in an id, in runes.
 const most = 60
 
 // candidates returns every mutant of the package, in the order of the source. The operators are:
@@ -38,7 +38,7 @@ const most = 60
 //	constant    an integer constant becomes one larger, a duration twice as long
 //	no case     a case of a switch is left out
 //
-// Calls of a log/slog logger are left as they are, since what is logged is no rule of the program.
+// Calls of a log/slog logger are not mutated, because log lines are not part of the program's behaviour.
 func (s *source) candidates() []mutant {
 	var all []mutant
 	for i, f := range s.files {
@@ -82,7 +82,7 @@ func functionName(d *ast.FuncDecl) string {
 	}
 }
 
-// importNames maps the import paths of a file to the names by which the file uses them.
+// importNames maps the import paths of a file to the package names that the file uses.
 func (s *source) importNames(f *ast.File) map[string]string {
 	names := map[string]string{}
 	ast.Inspect(f, func(n ast.Node) bool {
@@ -102,13 +102,13 @@ type walker struct {
 	file    int
 	imports map[string]string
 	fn      string
-	results []string   // types of the results of the function under way, as written
-	body    []ast.Stmt // its statements
+	results []string   // result types of the present function, as written
+	body    []ast.Stmt // statements of the present function
 	within  []ast.Node // the nodes from the body down to the current one
 	found   []mutant
 }
 
-// function walks a function's body; a function literal within it is walked as a part of it.
+// function walks a function's body. A function literal inside it is walked as part of it.
 func (w *walker) function(t *ast.FuncType, body *ast.BlockStmt) {
 	outer := *w
 	w.results, w.body, w.within = nil, body.List, nil
@@ -137,13 +137,13 @@ func (w *walker) walk(n ast.Node) {
 	})
 }
 
-// visit adds the mutants of one node and reports whether to look at the nodes within it.
+// visit adds the mutants of one node and reports whether to visit the nodes inside it.
 func (w *walker) visit(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.FuncLit:
 		w.function(n.Type, n.Body)
 		return false
-	case *ast.ArrayType: // its length must stay a constant
+	case *ast.ArrayType: // an array's length must stay a constant
 		return false
 	case *ast.GenDecl:
 		if n.Tok == token.CONST || n.Tok == token.TYPE {
@@ -165,7 +165,7 @@ func (w *walker) visit(n ast.Node) bool {
 	return true
 }
 
-// composite leaves out the keys of arrays and slices, which must stay constants.
+// composite skips the keys of arrays and slices, which must stay constants.
 func (w *walker) composite(n *ast.CompositeLit) bool {
 	switch types.Unalias(w.info.TypeOf(n)).Underlying().(type) {
 	case *types.Array, *types.Slice:
@@ -181,7 +181,7 @@ func (w *walker) composite(n *ast.CompositeLit) bool {
 	return false
 }
 
-// logs reports a call of a log/slog logger.
+// logs reports whether e is a call of a log/slog logger.
 func (w *walker) logs(e ast.Expr) bool {
 	call, ok := e.(*ast.CallExpr)
 	if !ok {
@@ -220,7 +220,7 @@ func (w *walker) statement(s ast.Stmt) {
 	}
 }
 
-// inList reports whether the statement stands in a list, where an if statement may take its place.
+// inList reports whether the statement is in a statement list, where an if statement may replace it.
 func (w *walker) inList(s ast.Stmt) bool {
 	if len(w.within) == 0 {
 		return false
@@ -236,7 +236,7 @@ func (w *walker) inList(s ast.Stmt) bool {
 	return false
 }
 
-// droppable reports a statement whose absence another operator does not show already.
+// droppable reports whether dropping the statement differs from what another operator does.
 func (w *walker) droppable(s ast.Stmt) bool {
 	switch s := s.(type) {
 	case *ast.ExprStmt, *ast.IncDecStmt, *ast.SendStmt, *ast.GoStmt, *ast.DeferStmt, *ast.ForStmt, *ast.RangeStmt:
@@ -250,12 +250,12 @@ func (w *walker) droppable(s ast.Stmt) bool {
 			return false
 		}
 		block, ok := w.within[len(w.within)-1].(*ast.BlockStmt)
-		return !ok || len(block.List) > 1 // else it is the same as never
+		return !ok || len(block.List) > 1 // otherwise it equals the operator never
 	}
 	return false
 }
 
-// blank reports an assignment to nothing, such as one that says that a variable is unused.
+// blank reports whether an assignment only assigns to the blank identifier.
 func (w *walker) blank(s *ast.AssignStmt) bool {
 	for _, e := range s.Lhs {
 		if id, ok := e.(*ast.Ident); !ok || id.Name != "_" {
@@ -275,7 +275,7 @@ func (w *walker) conditionalCases(s *ast.SwitchStmt) {
 	}
 }
 
-// cases leaves out one case of a switch at a time, in a copy of the switch that takes its place.
+// cases removes one case of a switch at a time, in a copy of the switch that replaces it.
 func (w *walker) cases(s ast.Stmt, body *ast.BlockStmt) {
 	if !w.inList(s) {
 		return
@@ -291,7 +291,7 @@ func (w *walker) cases(s ast.Stmt, body *ast.BlockStmt) {
 	}
 }
 
-// zero returns zero values in place of a statement's own, unless they are zero already.
+// zero returns zero values instead of the statement's own, unless they are zero already.
 func (w *walker) zero(s *ast.ReturnStmt) {
 	if !slices.ContainsFunc(s.Results, func(e ast.Expr) bool { return !w.isZero(e) }) {
 		return
@@ -325,7 +325,7 @@ func (w *walker) isZero(e ast.Expr) bool {
 	return false
 }
 
-// expression adds the mutants of an expression and reports whether to look into it: not into a constant.
+// expression adds the mutants of an expression and reports whether to visit its parts. Constants are not visited.
 func (w *walker) expression(e ast.Expr) bool {
 	if tv, ok := w.info.Types[e]; ok && tv.Value != nil && !tv.IsType() {
 		w.constant(e, tv)
@@ -355,7 +355,7 @@ func (w *walker) expression(e ast.Expr) bool {
 	return true
 }
 
-// isCondition reports the whole condition of a statement, which is negated there.
+// isCondition reports whether e is the whole condition of a statement, which is negated there.
 func (w *walker) isCondition(e ast.Expr) bool {
 	switch p := w.within[len(w.within)-1].(type) {
 	case *ast.IfStmt:
@@ -409,7 +409,7 @@ func (w *walker) add(n ast.Node, op string, inner int, before, after string) {
 	w.addText(n, op, w.text(w.file, n.Pos(), n.End()), inner, before, after)
 }
 
-// addText is add with the text that stands for the node in the mutant's id.
+// addText is add with the text that represents the node in the mutant's id.
 func (w *walker) addText(n ast.Node, op, text string, inner int, before, after string) {
 	id := w.fn + ": " + op + ": " + short(text)
 	if _, ok := n.(ast.Expr); ok {
@@ -420,7 +420,7 @@ func (w *walker) addText(n ast.Node, op, text string, inner int, before, after s
 	})
 }
 
-// context names the statement around an expression, up to the body of that statement.
+// context returns the statement around an expression, up to that statement's body.
 func (w *walker) context(n ast.Node) string {
 	for i := len(w.within) - 1; i >= 0; i-- {
 		s, ok := w.within[i].(ast.Stmt)
@@ -449,7 +449,7 @@ func (w *walker) context(n ast.Node) string {
 	return ""
 }
 
-// short puts source text on one line of bounded length.
+// short shortens source text to one line of bounded length.
 func short(text string) string {
 	r := []rune(strings.Join(strings.Fields(text), " "))
 	if len(r) > most {

@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// switches is compiled into the package under test. A test process in which PORTILLON_MUTANT is a number runs with
-// that mutant; one in which PORTILLON_MUTANT_REACHED names a file appends the number of each mutant that it reaches.
+// switches is compiled into the package under test. If PORTILLON_MUTANT is a number, a test process runs with that
+// mutant. If PORTILLON_MUTANT_REACHED names a file, the process appends the number of each mutant that it reaches.
 const switches = `package %s
 
 import (
@@ -43,11 +43,11 @@ func mutatePick[T any](i int, as, changed T) T {
 }
 `
 
-// switchesImport is what switches imports.
+// switchesImport lists the packages that switches imports.
 var switchesImport = []string{"os", "strconv", "sync/atomic"}
 
 // rewrite returns the files of the package with the given mutants, and the file of their switches, by name. Switch 1
-// is that of the first mutant; 0 is none.
+// belongs to the first mutant; 0 means no mutant.
 func (s *source) rewrite(mutants []mutant) map[string]string {
 	out := map[string]string{"mutate_switches.go": fmt.Sprintf(switches, s.name, len(mutants)+1)}
 	for i, name := range s.names {
@@ -58,11 +58,11 @@ func (s *source) rewrite(mutants []mutant) map[string]string {
 	return out
 }
 
-// insertion is text that goes in at an offset.
+// insertion is text to insert at an offset.
 type insertion struct {
 	at    int
 	text  string
-	order [3]int // of the insertions at one offset
+	order [3]int // sort key of insertions at the same offset
 }
 
 func (s *source) rewriteFile(file int, mutants []mutant) string {
@@ -72,8 +72,7 @@ func (s *source) rewriteFile(file int, mutants []mutant) string {
 			continue
 		}
 		from, to, n := s.offset(m.from), s.offset(m.to), strconv.Itoa(i+1)
-		// What ends at an offset is closed before what begins there is opened; of two that begin or end together
-		// the longer is outside.
+		// At one offset, ends come before beginnings. Of two mutants that begin or end together, the longer is outside.
 		all = append(all,
 			insertion{from, strings.ReplaceAll(m.before, number, n), [3]int{1, -to, m.inner*len(mutants) + i}},
 			insertion{to, strings.ReplaceAll(m.after, number, n), [3]int{0, -from, -(m.inner*len(mutants) + i)}})
@@ -92,8 +91,8 @@ func (s *source) rewriteFile(file int, mutants []mutant) string {
 	return out.String()
 }
 
-// choose returns n mutants that compile, in an order that depends on the seed and on the mutants' own texts alone. It
-// returns fewer if the package has no more.
+// choose returns n mutants that compile, or fewer if there are no more. The order depends only on the seed and on the
+// mutants' texts.
 func (s *source) choose(all []mutant, seed string, n int) ([]mutant, error) {
 	type ranked struct {
 		mutant
@@ -119,10 +118,10 @@ func (s *source) choose(all []mutant, seed string, n int) ([]mutant, error) {
 	return picked, nil
 }
 
-// compiling returns the mutants that compile, each by itself and all together. It checks all at once, and one by one
-// only those of the functions in which there is an error.
+// compiling returns the mutants that compile, each alone and all together. It checks all at once, and only in functions
+// with errors each one separately.
 func (s *source) compiling(mutants []mutant) ([]mutant, error) {
-	alone := map[string]bool{} // by id: it compiles alone
+	alone := map[string]bool{} // by id: whether the mutant compiles alone
 	for {
 		bad, err := s.faulty(mutants)
 		if len(bad) == 0 {
@@ -140,7 +139,7 @@ func (s *source) compiling(mutants []mutant) ([]mutant, error) {
 		if len(mutants) < n {
 			continue
 		}
-		// Each compiles alone, and together they do not: leave out the last of each function.
+		// Each compiles alone, but not together: remove the last of each function.
 		for fn := range bad {
 			last := -1
 			for i, m := range mutants {
@@ -161,7 +160,7 @@ func functionOf(m mutant) string {
 	return fn
 }
 
-// faulty type-checks the package with the mutants and returns the functions in which there is an error, and the first.
+// faulty type-checks the package with the mutants. It returns the functions that contain an error, and the first error.
 func (s *source) faulty(mutants []mutant) (map[string]bool, error) {
 	fset := token.NewFileSet()
 	var files []*ast.File
@@ -173,7 +172,7 @@ func (s *source) faulty(mutants []mutant) (map[string]bool, error) {
 			files = append(files, f)
 			return
 		}
-		for _, m := range mutants { // where in the file the error begins does not say which mutant it comes from
+		for _, m := range mutants { // a syntax error's position does not identify its mutant
 			if s.names[m.file] == name {
 				bad[functionOf(m)] = true
 			}
@@ -190,7 +189,7 @@ func (s *source) faulty(mutants []mutant) (map[string]bool, error) {
 	return bad, err
 }
 
-// enclosing names the function around a position.
+// enclosing returns the function around a position.
 func enclosing(files []*ast.File, p token.Pos) string {
 	for _, f := range files {
 		for _, d := range f.Decls {

@@ -16,22 +16,20 @@ import (
 )
 
 const (
-	// workers is how many test processes run at once. Many tests mostly wait, for a broker or for a deadline.
-	workers = 4
-	// grace is how long a test process may take to end by itself after its timeout.
+	// grace is the time for a test process to exit after its timeout.
 	grace = 10 * time.Second
-	// memoryKB bounds the address space of a test process, since a mutant may allocate without end.
+	// memoryKB bounds the address space of a test process, because a mutant may allocate without end.
 	memoryKB = 12 << 20
 )
 
 // binary is a compiled test binary.
 type binary struct {
 	path string
-	dir  string // the folder of its package, where it runs
+	dir  string // the package's folder, where the binary runs
 }
 
-// compile builds the tests of the package in dir with the given files in place of, or beside, its own. On an error it
-// returns what the compiler said.
+// compile builds the tests of the package in dir, with files replacing or added to the package's own. On an error it
+// returns the compiler's output.
 func compile(ctx context.Context, tmp, dir string, files map[string]string) (*binary, string, error) {
 	replace := map[string]string{}
 	for name, text := range files {
@@ -50,29 +48,29 @@ func compile(ctx context.Context, tmp, dir string, files map[string]string) (*bi
 		return nil, "", err
 	}
 	b := &binary{path: filepath.Join(tmp, "mutant.test"), dir: dir}
-	// The tests were vetted as they are; without symbol tables the linker takes half as long.
+	// Vet has already checked the tests. Without symbol tables, linking takes half as long.
 	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", list, "-o", b.path, ".")
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()
 	return b, string(out), err
 }
 
-// remove deletes the binary: a campaign makes many, of 20 MB each.
+// remove deletes the binary. A campaign builds many, of 20 MB each.
 func (b *binary) remove() { os.Remove(b.path) }
 
-// process says how to run a test binary once.
+// process describes one run of a test binary.
 type process struct {
 	tests   []string // by name; none means all
 	short   bool
-	mutant  int    // the switch that is on; 0 is none
-	reached string // a file to which the numbers of reached mutants are appended
+	mutant  int    // number of the active switch; 0: none
+	reached string // file to which the numbers of reached mutants are appended
 	timeout time.Duration
-	// cpu bounds the processor time of each process of the tests; 0 is no bound. It ends a mutant that loops, and does
-	// so no earlier on a busy machine.
+	// cpu bounds the processor time of each process; 0 means no bound. It ends a mutant that loops, even on a busy
+	// machine no earlier than needed.
 	cpu time.Duration
 }
 
-// end says how a test process ended.
+// end is how a test process ended.
 type end int
 
 const (
@@ -83,7 +81,7 @@ const (
 
 type outcome struct {
 	end    end
-	test   string // the first that failed, if the output names it
+	test   string // the first failed test, if the output names it
 	took   time.Duration
 	cpu    time.Duration // processor time, in user and kernel mode
 	output string
@@ -115,7 +113,7 @@ func (b *binary) run(ctx context.Context, p process) outcome {
 	cmd.Dir, cmd.WaitDelay = b.dir, time.Second
 	cmd.Env = append(os.Environ(), "TMPDIR="+tmp,
 		"PORTILLON_MUTANT="+strconv.Itoa(p.mutant), "PORTILLON_MUTANT_REACHED="+p.reached)
-	// Tests start processes of their own: all of them end with the group.
+	// Tests start their own processes, which end with the process group.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	var out bytes.Buffer
@@ -127,7 +125,7 @@ func (b *binary) run(ctx context.Context, p process) outcome {
 		o.cpu = s.UserTime() + s.SystemTime()
 	}
 	if cmd.Process != nil {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what a failed test left behind; most leave nothing
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // end processes left by a failed test
 	}
 	switch {
 	case err == nil || errors.Is(err, exec.ErrWaitDelay):
@@ -144,8 +142,8 @@ func (b *binary) run(ctx context.Context, p process) outcome {
 	return o
 }
 
-// usedUp reports whether the kernel ended a process because of its processor time. The runtime prints SIGXCPU where it
-// gets to; the time that the kernel reports may be a little below the limit.
+// usedUp reports whether the kernel ended a process because of its processor time. The Go runtime prints SIGXCPU if it
+// still can. The reported time may be slightly below the limit.
 func usedUp(s *os.ProcessState, o outcome) bool {
 	if s == nil {
 		return false
@@ -155,7 +153,8 @@ func usedUp(s *os.ProcessState, o outcome) bool {
 	return killed || strings.Contains(o.output, "SIGXCPU")
 }
 
-// testNames returns the names of what the binary runs without flags: tests, examples and the seeds of fuzz targets.
+// testNames returns the names of everything that the binary runs without flags: tests, examples and the seeds of fuzz
+// targets.
 func (b *binary) testNames(ctx context.Context) ([]string, error) {
 	cmd := exec.CommandContext(ctx, b.path, "-test.list", ".")
 	cmd.Dir = b.dir
@@ -163,7 +162,7 @@ func (b *binary) testNames(ctx context.Context) ([]string, error) {
 	var names []string
 	for name := range strings.Lines(string(out)) {
 		name = strings.TrimSpace(name)
-		// A test of mutants would look for mutants of the mutant.
+		// A test of mutants would generate mutants of the mutant.
 		if !strings.HasPrefix(name, "Benchmark") && !strings.Contains(name, "Mutant") {
 			names = append(names, name)
 		}

@@ -16,13 +16,13 @@ import (
 	"path/filepath"
 )
 
-// source is a package as the compiler sees it on this machine, without its tests.
+// source is a package as the compiler sees it on this computer, without its tests.
 type source struct {
 	dir     string
 	path    string // its import path
-	name    string // what its package clauses say
+	name    string // name in the package clauses
 	fset    *token.FileSet
-	names   []string // of the files, in the order of their syntax trees
+	names   []string // file names, in the order of files
 	files   []*ast.File
 	texts   []string
 	info    *types.Info
@@ -58,7 +58,7 @@ func load(dir string) (*source, error) {
 	return s, nil
 }
 
-// readExports asks the go command for the compiled form of all that the package and the switches import.
+// readExports gets from the go command the export data of all imports of the package and of switches.
 func (s *source) readExports() error {
 	cmd := exec.Command("go", "list", "-export", "-deps", "-json=ImportPath,Export,DepOnly,Standard", ".")
 	cmd.Args = append(cmd.Args, switchesImport...)
@@ -95,8 +95,8 @@ func (s *source) readExports() error {
 	return cmd.Wait()
 }
 
-// check type-checks the files as this package and returns the position of every error. The compiler accepts what this
-// accepts, and this takes a fraction of the time.
+// check type-checks the files as this package and returns the position of every error. It accepts what the compiler
+// accepts, in a fraction of the time.
 func (s *source) check(fset *token.FileSet, files []*ast.File, info *types.Info) ([]token.Pos, error) {
 	var faults []token.Pos
 	var first error
@@ -114,7 +114,7 @@ func (s *source) check(fset *token.FileSet, files []*ast.File, info *types.Info)
 	return faults, first
 }
 
-// text returns what the source says between two positions of one file.
+// text returns the source between two positions of one file.
 func (s *source) text(file int, from, to token.Pos) string {
 	return s.texts[file][s.offset(from):s.offset(to)]
 }

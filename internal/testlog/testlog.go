@@ -1,5 +1,5 @@
-// Package testlog gives tests a logger that may outlive them: what a goroutine logs once its test has ended is dropped,
-// where the test's own output would panic. The broker inside, and the guard's last words, come that late.
+// Package testlog provides a logger for tests that may be used after the test has ended: later lines are dropped, while
+// writing to the test's own output would panic. Such lines come from the embedded broker and from an ending guard.
 package testlog
 
 import (
@@ -9,12 +9,12 @@ import (
 	"testing"
 )
 
-// New logs to the test's output, and to all others, until the test has ended.
+// New returns a logger to the test's output, and to others, until the test has ended.
 func New(t testing.TB, others ...io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(Writer(t, others...), nil))
 }
 
-// Writer is what New writes to.
+// Writer returns the writer of New's logger.
 func Writer(t testing.TB, others ...io.Writer) io.Writer {
 	w := &writer{to: io.MultiWriter(append([]io.Writer{t.Output()}, others...)...)}
 	t.Cleanup(w.end)

@@ -1,21 +1,21 @@
-// Package bake takes a badge out of the picture that carries it, and puts it there. It knows pictures, and nothing of
-// badges: what it takes out is believed by nobody until openbadge.Verify has read it.
+// Package bake extracts a badge from a picture, and stores a badge in a picture. It does not check the badge: callers
+// must not trust the extracted data before openbadge.Verify has accepted it.
 //
-// A PNG carries a badge in an iTXt chunk with the keyword «openbadges» (Open Badges 1 and 2) or «openbadgecredential»
-// (Open Badges 3.0), uncompressed; old ones in a tEXt chunk, «openbadges». An SVG carries it in an element: «assertion»
-// of http://openbadges.org or «credential» of https://purl.imsglobal.org/ob/v3p0, JSON in its text, a signed token in
-// its attribute «verify».
+// A PNG contains a badge in an uncompressed iTXt chunk with the keyword "openbadges" (Open Badges 1 and 2) or
+// "openbadgecredential" (Open Badges 3.0); old pictures use a tEXt chunk with "openbadges". An SVG contains a badge in
+// an element: "assertion" of http://openbadges.org or "credential" of https://purl.imsglobal.org/ob/v3p0, with JSON as
+// its text, or a signed token in its attribute "verify".
 //
-// What it insists on:
+// Strict rules:
 //
-//   - One badge, or the picture is refused: two readers of two badges would each see another.
-//   - Every PNG chunk is whole, with the right CRC, and nothing follows the last. Compressed text is refused, as the
-//     specifications forbid it: so nothing can grow.
-//   - An SVG is one well-formed SVG in UTF-8. A DOCTYPE may name a DTD, which is never fetched; one that declares
-//     anything, entities above all, is refused. Scripts are text like any other: nothing here runs or draws a picture.
-//   - At most MaxBytes, or MaxSVG; 100 levels and 100,000 tokens of XML.
+//   - A picture with more than one badge is rejected, because two programs could read different badges.
+//   - Every PNG chunk must be complete, with the right CRC, and no data may follow the last. Compressed text is
+//     rejected, as the specifications require, so that decompression bombs are impossible.
+//   - An SVG must be well-formed UTF-8. A DOCTYPE may name a DTD, which is never fetched; one with declarations, such
+//     as entities, is rejected. Scripts are only text: this package neither runs nor draws a picture.
+//   - The limits are MaxBytes or MaxSVG, 100 levels and 100,000 tokens of XML.
 //
-// Bake changes no other byte of a picture. What it writes, Extract reads.
+// Bake changes no other byte of a picture. Extract reads everything that Bake writes.
 package bake
 
 import (
@@ -28,18 +28,18 @@ import (
 )
 
 const (
-	MaxBytes = 8 << 20 // of a PNG: a badge is some 50 to 500 KB
-	MaxSVG   = 1 << 20 // of an SVG, of some tens of KB: XML that an attacker writes takes 50 times its size to read
+	MaxBytes = 8 << 20 // size of a PNG in bytes: a badge has about 50 to 500 KB
+	MaxSVG   = 1 << 20 // size of an SVG in bytes, usually some tens of KB: hostile XML takes 50 times its size in memory
 )
 
-// Why a picture gives no badge. Any other error says what is broken in it.
+// Reasons for a picture without a usable badge. Other errors describe a defect of the picture.
 var (
-	ErrNone     = errors.New("there is no badge in this picture")
-	ErrTwo      = errors.New("there is more than one badge in this picture")
-	ErrTooLarge = errors.New("the picture is too large")
+	ErrNone     = errors.New("no badge in the picture")
+	ErrTwo      = errors.New("more than one badge in the picture")
+	ErrTooLarge = errors.New("picture is too large")
 )
 
-// Version is whose place in a picture a badge takes. The zero Version is none.
+// Version determines the place of a badge in a picture. The zero Version is invalid.
 type Version uint8
 
 const (
@@ -47,13 +47,13 @@ const (
 	OB3                    // Open Badges 3.0
 )
 
-// The formats of pictures that carry badges.
+// Formats of pictures with badges.
 const (
 	PNG = "png"
 	SVG = "svg"
 )
 
-// Format is the kind of picture that the bytes begin as: PNG, SVG (or any other XML), or none.
+// Format returns the format that the first bytes indicate: PNG, SVG (also for any other XML), or an empty text.
 func Format(b []byte) string {
 	switch {
 	case bytes.HasPrefix(b, []byte("\x89PNG")):
@@ -64,11 +64,11 @@ func Format(b []byte) string {
 	return ""
 }
 
-// withoutMark is an XML document without the byte order mark that it may begin with.
+// withoutMark returns an XML document without its byte order mark.
 func withoutMark(b []byte) []byte { return bytes.TrimPrefix(b, []byte("\ufeff")) }
 
-// Extract gives the one badge that is in a picture, without the white space around it, and the picture's format. The
-// badge is JSON, a signed token, or, in old pictures, the URL where it stands: that is for the caller to find out.
+// Extract returns the only badge in a picture, without surrounding white space, and the picture's format. The badge is
+// JSON, a signed token or, in old pictures, the URL of the badge: the caller must distinguish them.
 func Extract(image []byte) (payload []byte, format string, err error) {
 	switch format = Format(image); format {
 	case PNG:
@@ -76,7 +76,7 @@ func Extract(image []byte) (payload []byte, format string, err error) {
 	case SVG:
 		payload, err = extractSVG(image)
 	default:
-		return nil, "", errors.New("this is neither a PNG nor an SVG")
+		return nil, "", errors.New("neither a PNG nor an SVG")
 	}
 	if err != nil {
 		return nil, format, err
@@ -84,10 +84,10 @@ func Extract(image []byte) (payload []byte, format string, err error) {
 	return payload, format, nil
 }
 
-// Bake puts a badge, JSON or a signed token, into a picture. Badges that were there go, of either version.
+// Bake stores a badge, JSON or a signed token, in a picture. It removes existing badges of both versions.
 func Bake(image, payload []byte, v Version) ([]byte, error) {
 	if v != OB2 && v != OB3 {
-		return nil, errors.New("no version of Open Badges is named")
+		return nil, errors.New("version of Open Badges is missing, want OB2 or OB3")
 	}
 	payload = bytes.TrimSpace(payload)
 	if err := check(payload); err != nil {
@@ -99,15 +99,15 @@ func Bake(image, payload []byte, v Version) ([]byte, error) {
 	case SVG:
 		return bakeSVG(image, payload, v)
 	}
-	return nil, errors.New("this is neither a PNG nor an SVG")
+	return nil, errors.New("neither a PNG nor an SVG")
 }
 
-// check makes sure that a payload is what its place in a picture can hold.
+// check checks that a payload is valid JSON or has the form of a token.
 func check(payload []byte) error {
 	switch {
 	case isJSON(payload):
 		if !json.Valid(payload) || !utf8.Valid(payload) {
-			return errors.New("the badge is no JSON")
+			return errors.New("the badge is not valid JSON")
 		}
 	case bytes.Count(payload, []byte(".")) != 2 || strings.Trim(string(payload), tokenChars) != "":
 		return errors.New("the badge is neither JSON nor a signed token")
@@ -115,20 +115,21 @@ func check(payload []byte) error {
 	return nil
 }
 
-// tokenChars are what a JWS in its compact form is made of (RFC 7515, section 7.1).
+// tokenChars are the characters of a JWS in its compact form (RFC 7515, section 7.1).
 const tokenChars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 
+// isJSON reports whether a payload is JSON rather than a token.
 func isJSON(payload []byte) bool { return bytes.HasPrefix(payload, []byte("{")) }
 
-// fits bounds a picture before anything in it is read.
+// fits checks the size of a picture before its content is read.
 func fits(image []byte, most int) error {
 	if len(image) > most {
-		return fmt.Errorf("%w: %d bytes, at most %d are read", ErrTooLarge, len(image), most)
+		return fmt.Errorf("%w: %d bytes, want at most %d", ErrTooLarge, len(image), most)
 	}
 	return nil
 }
 
-// one is the only badge, or why there is none.
+// one checks that there is exactly one badge.
 func one(n int) error {
 	switch n {
 	case 0:

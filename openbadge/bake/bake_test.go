@@ -23,8 +23,8 @@ const (
 	drawn     = `<?xml version="1.0" encoding="UTF-8"?><svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/></svg>`
 )
 
-// Every picture of the test data: where in it a badge begins, or why there is none.
-func TestOthersPictures(t *testing.T) {
+// All pictures of the test data: where the badge begins, or why there is none.
+func TestPicturesOfOthersAreRead(t *testing.T) {
 	for path, want := range map[string]string{
 		inspector + "ob30/simple-json.png":              "{  \"@context\"",
 		inspector + "ob30/simple-json.svg":              "{\n      \"@context\"",
@@ -52,9 +52,11 @@ func TestOthersPictures(t *testing.T) {
 	}
 }
 
-// Whatever picture it is, and whatever badge it held: it is the same picture afterwards, with one badge, and that is
-// ours.
-func TestWhatIsBakedIsReadAndTheRestIsUnchanged(t *testing.T) {
+// Afterwards every picture is the same picture with exactly one badge: the new one.
+func TestBakingChangesOnlyTheBadge(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: bakes many badges into pictures")
+	}
 	pictures := map[string][]byte{
 		"plain.png":  plainPNG(t),
 		"plain.svg":  []byte(drawn),
@@ -85,7 +87,7 @@ func TestWhatIsBakedIsReadAndTheRestIsUnchanged(t *testing.T) {
 	}
 }
 
-// without is a picture's bytes but for its badges.
+// without returns the bytes of a picture without its badges.
 func without(t *testing.T, picture []byte) (rest []byte) {
 	t.Helper()
 	if Format(picture) == PNG {
@@ -112,7 +114,7 @@ func without(t *testing.T, picture []byte) (rest []byte) {
 	return append(rest, picture[at:]...)
 }
 
-// opens makes sure that the picture is one to others.
+// opens checks that other software can open the picture.
 func opens(t *testing.T, name string, picture []byte) {
 	t.Helper()
 	if Format(picture) == PNG {
@@ -132,7 +134,7 @@ func opens(t *testing.T, name string, picture []byte) {
 	}
 }
 
-func TestAnEarlierBadgeGoesOfWhicheverVersion(t *testing.T) {
+func TestBakingReplacesBadgesOfBothVersions(t *testing.T) {
 	for _, picture := range [][]byte{plainPNG(t), []byte(drawn)} {
 		baked, before := picture, 0
 		for i, v := range []Version{OB2, OB3, OB2, OB2, OB3} {
@@ -152,7 +154,7 @@ func TestAnEarlierBadgeGoesOfWhicheverVersion(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoBadgeIsNotBaked(t *testing.T) {
+func TestInvalidPayloadsAreNotBaked(t *testing.T) {
 	for name, payload := range map[string]string{
 		"nothing":            "",
 		"a text":             "badge",
@@ -188,16 +190,16 @@ func plainPNG(t testing.TB) []byte {
 	return b.Bytes()
 }
 
-// with is a PNG with one more chunk behind its header.
+// with returns a PNG with a further chunk after its header.
 func with(t testing.TB, picture []byte, kind, data string) []byte {
 	t.Helper()
 	const header = 8 + 12 + 13
 	return slices.Concat(picture[:header], appendChunk(nil, kind, []byte(data)), picture[header:])
 }
 
-const plain = "openbadges\x00\x00\x00\x00\x00" // the head of an iTXt chunk: not compressed, no language
+const plain = "openbadges\x00\x00\x00\x00\x00" // the start of an iTXt chunk: uncompressed, no language
 
-func TestPNGsThatAreRefused(t *testing.T) {
+func TestMalformedPNGsAreRejected(t *testing.T) {
 	p := plainPNG(t)
 	good := with(t, p, "iTXt", plain+badge)
 	at := bytes.Index(good, []byte("urn:x:1"))
@@ -224,21 +226,21 @@ func TestPNGsThatAreRefused(t *testing.T) {
 		"compressed as Latin 1":   {with(t, p, "zTXt", "openbadges\x00\x00x"), "zTXt"},
 		"3.0 as Latin 1":          {with(t, p, "tEXt", "openbadgecredential\x00{}"), "tEXt"},
 		"empty":                   {with(t, p, "iTXt", plain+" "), "empty"},
-		"without flags":           {with(t, p, "iTXt", "openbadges\x00"), "cut short"},
-		"without a language":      {with(t, p, "iTXt", "openbadges\x00\x00\x00x"), "cut short"},
+		"without flags":           {with(t, p, "iTXt", "openbadges\x00"), "truncated"},
+		"without a language":      {with(t, p, "iTXt", "openbadges\x00\x00\x00x"), "truncated"},
 		"not UTF-8":               {with(t, p, "iTXt", plain+"{\xff}"), "UTF-8"},
 		"a changed byte":          {change(at, 'v'), "CRC"},
 		"a chunk of another kind": {change(37, 'x'), "CRC"},
-		"a huge length":           {change(33, 0x7f), "claims"},
-		"a length beyond 2^31":    {change(33, 0xff), "claims"},
-		"cut in a chunk":          {good[:at], "claims"},
-		"cut between two":         {good[:33], "cut short"},
-		"without an end":          {good[:len(good)-12], "cut short"},
-		"something behind":        {append(bytes.Clone(good), "<svg/>"...), "follows"},
-		"another behind":          {append(bytes.Clone(good), good...), "follows"},
+		"a huge length":           {change(33, 0x7f), "needs"},
+		"a length beyond 2^31":    {change(33, 0xff), "needs"},
+		"cut in a chunk":          {good[:at], "needs"},
+		"cut between two":         {good[:33], "truncated"},
+		"without an end":          {good[:len(good)-12], "truncated"},
+		"something behind":        {append(bytes.Clone(good), "<svg/>"...), "trailing data"},
+		"another behind":          {append(bytes.Clone(good), good...), "trailing data"},
 		"an end with contents": {
 			append(good[:len(good)-12:len(good)-12], appendChunk(nil, "IEND", []byte("x"))...),
-			"follows",
+			"trailing data",
 		},
 		"without a header": {
 			slices.Concat(p[:8], appendChunk(nil, "iTXt", []byte(plain+badge)), p[8+25:]),
@@ -246,10 +248,10 @@ func TestPNGsThatAreRefused(t *testing.T) {
 		},
 		"two headers":                  {with(t, good, "IHDR", string(p[16:29])), "IHDR"},
 		"a short header":               {slices.Concat(p[:8], appendChunk(nil, "IHDR", p[16:28]), p[8+25:]), "IHDR"},
-		"a kind that is none":          {with(t, good, "i\x00Xt", "x"), "no chunk"},
-		"only the first bytes":         {[]byte("\x89PNG"), "begin"},
-		"only the signature":           {p[:8], "cut short"},
-		"line ends changed in transit": {bytes.Replace(good, []byte("\r\n"), []byte("\n"), 1), "begin"},
+		"a kind that is none":          {with(t, good, "i\x00Xt", "x"), "invalid chunk type"},
+		"only the first bytes":         {[]byte("\x89PNG"), "signature is missing"},
+		"only the signature":           {p[:8], "truncated"},
+		"line ends changed in transit": {bytes.Replace(good, []byte("\r\n"), []byte("\n"), 1), "signature is missing"},
 		"more than we read":            {append(bytes.Clone(good), make([]byte, MaxBytes)...), "too large"},
 	} {
 		got, _, err := Extract(c.picture)
@@ -267,8 +269,8 @@ func refused(t *testing.T, name string, got []byte, err error, want string) {
 	}
 }
 
-// A chunk that claims 2 GB costs nothing.
-func TestALengthIsNotBelieved(t *testing.T) {
+// A chunk with a length of 2 GB costs nothing.
+func TestFalseChunkLengthAllocatesNothing(t *testing.T) {
 	p := bytes.Clone(plainPNG(t))
 	copy(p[33:], "\x7f\xff\xff\xff")
 	if n := testing.AllocsPerRun(10, func() { _, _, _ = Extract(p) }); n > 20 {
@@ -278,7 +280,7 @@ func TestALengthIsNotBelieved(t *testing.T) {
 
 const ns = `xmlns="http://www.w3.org/2000/svg" xmlns:o="https://purl.imsglobal.org/ob/v3p0"`
 
-func TestSVGsThatAreRefused(t *testing.T) {
+func TestMalformedSVGsAreRejected(t *testing.T) {
 	svg := func(inside string) string { return `<svg ` + ns + `>` + inside + `</svg>` }
 	one := `<o:credential><![CDATA[` + badge[:10] + `]]></o:credential>`
 	dtd := `<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">`
@@ -318,7 +320,7 @@ func TestSVGsThatAreRefused(t *testing.T) {
 			"more than one",
 		},
 		"two tokens":         {svg(`<o:credential verify="a.b.c" verify="d.e.f"/>`), "more than one"},
-		"a badge in a badge": {svg(`<o:credential>{}` + one + `</o:credential>`), "holds elements"},
+		"a badge in a badge": {svg(`<o:credential>{}` + one + `</o:credential>`), "contains elements"},
 		"empty":              {svg(`<o:credential> </o:credential>`), "empty"},
 		"an entity": {
 			`<!DOCTYPE svg [<!ENTITY a "{}">]>` + svg(`<o:credential>&a;</o:credential>`),
@@ -343,10 +345,10 @@ func TestSVGsThatAreRefused(t *testing.T) {
 		"not UTF-8":                {svg("<title>\xe9</title>" + one), "UTF-8"},
 		"a comment not in UTF-8":   {svg("<!--\xe9-->" + one), "UTF-8"},
 		"UTF-16":                   {"<\x00s\x00v\x00g\x00", "read"},
-		"a page":                   {`<html xmlns="http://www.w3.org/1999/xhtml">` + one + `</html>`, "no SVG"},
-		"an SVG of no namespace":   {`<svg xmlns:o="https://purl.imsglobal.org/ob/v3p0">` + one + `</svg>`, "no SVG"},
+		"a page":                   {`<html xmlns="http://www.w3.org/1999/xhtml">` + one + `</html>`, "want svg"},
+		"an SVG of no namespace":   {`<svg xmlns:o="https://purl.imsglobal.org/ob/v3p0">` + one + `</svg>`, "want svg"},
 		"no end":                   {`<svg ` + ns + `>` + one, "EOF"},
-		"two roots":                {svg(one) + svg(``), "follows"},
+		"two roots":                {svg(one) + svg(``), "trailing data"},
 		"text behind":              {svg(one) + "x", "outside"},
 		"not closed in order":      {svg(`<g>` + one + `</svg>`), "closed by"},
 		"only a comment":           {`<!-- -->`, "empty"},
@@ -359,7 +361,7 @@ func TestSVGsThatAreRefused(t *testing.T) {
 	}
 }
 
-// laughs is XML's oldest bomb.
+// laughs is the "billion laughs" entity bomb of XML.
 func laughs() string {
 	s := `<!DOCTYPE svg [<!ENTITY a "ha">`
 	for c := 'b'; c <= 'i'; c++ {
@@ -368,11 +370,11 @@ func laughs() string {
 	return s + `]>`
 }
 
-func TestNothingIsBakedIntoWhatIsNotRead(t *testing.T) {
+func TestUnreadablePicturesAreNotBaked(t *testing.T) {
 	for name, picture := range map[string]string{
 		"entities":      `<!DOCTYPE svg [<!ENTITY a "b">]><svg xmlns="http://www.w3.org/2000/svg"><g/></svg>`,
 		"an empty root": `<svg xmlns="http://www.w3.org/2000/svg"/>`,
-		"no SVG":        `<html/>`,
+		"want svg":      `<html/>`,
 		"half an SVG":   `<svg xmlns="http://www.w3.org/2000/svg">`,
 		"half a PNG":    string(plainPNG(t)[:40]),
 	} {
@@ -382,7 +384,7 @@ func TestNothingIsBakedIntoWhatIsNotRead(t *testing.T) {
 	}
 }
 
-// A picture of any bytes is read or refused; one that is read can be baked, and says then what was baked.
+// Any picture is read or rejected; after a bake, the picture contains what was baked.
 func FuzzExtract(f *testing.F) {
 	p := plainPNG(f)
 	f.Add([]byte(drawn))
@@ -405,7 +407,7 @@ func FuzzExtract(f *testing.F) {
 	})
 }
 
-// rebake bakes a picture twice: the second time changes nothing.
+// rebake bakes a badge into a picture twice: the second time changes nothing.
 func rebake(t *testing.T, picture, payload []byte, good bool) {
 	baked, err := Bake(picture, payload, OB3)
 	if err != nil {
@@ -423,7 +425,7 @@ func rebake(t *testing.T, picture, payload []byte, good bool) {
 	}
 }
 
-// Any payload that is baked comes out as it went in.
+// Any baked payload is extracted unchanged.
 func FuzzBake(f *testing.F) {
 	p := plainPNG(f)
 	for _, s := range []string{badge, token, "{\"a\":\"]]]]>\"}", "{\r\n}", "a.b.c", "{\"\uffff\":0}"} {

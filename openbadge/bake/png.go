@@ -12,20 +12,20 @@ import (
 
 const signature = "\x89PNG\r\n\x1a\n" // PNG (ISO/IEC 15948:2004), section 5.2
 
-// chunk is one piece of a PNG (section 5.3): length, kind, data, CRC.
+// chunk is a chunk of a PNG (ISO/IEC 15948:2004, section 5.3): length, kind, data, CRC.
 type chunk struct {
-	start, end int // in the file
+	start, end int // byte positions in the file
 	kind       string
 	data       []byte
 }
 
-// eachChunk visits the chunks of a PNG in their order.
+// eachChunk calls visit for each chunk of a PNG, in order.
 func eachChunk(image []byte, visit func(chunk) error) error {
 	if err := fits(image, MaxBytes); err != nil {
 		return err
 	}
 	if !bytes.HasPrefix(image, []byte(signature)) {
-		return errors.New("the PNG does not begin as one")
+		return errors.New("PNG signature is missing")
 	}
 	for at := len(signature); ; {
 		c, err := chunkAt(image, at)
@@ -33,7 +33,7 @@ func eachChunk(image []byte, visit func(chunk) error) error {
 			return err
 		}
 		if isHeader := c.kind == "IHDR" && len(c.data) == 13; isHeader != (at == len(signature)) {
-			return errors.New("the PNG must begin with the one IHDR that it has")
+			return errors.New("PNG must begin with IHDR and have only one")
 		}
 		if err := visit(c); err != nil {
 			return err
@@ -45,29 +45,31 @@ func eachChunk(image []byte, visit func(chunk) error) error {
 	return nil
 }
 
+// chunkAt returns the chunk at byte at, and checks its length and CRC.
 func chunkAt(image []byte, at int) (chunk, error) {
-	const around = 12 // bytes of length, kind and CRC
+	const around = 12 // length of the fields around the data: length, kind and CRC
 	rest := image[at:]
 	if len(rest) < around {
-		return chunk{}, errors.New("the PNG is cut short")
+		return chunk{}, errors.New("PNG is truncated")
 	}
 	n := int64(binary.BigEndian.Uint32(rest))
 	if n > int64(len(rest)-around) {
-		return chunk{}, fmt.Errorf("the PNG is cut short: the chunk at byte %d claims %d bytes", at, n)
+		return chunk{}, fmt.Errorf("PNG is truncated: the chunk at byte %d needs %d bytes", at, n)
 	}
 	body := rest[4 : 8+n]
 	c := chunk{at, at + around + int(n), string(body[:4]), body[4:]}
 	switch {
 	case !isKind(c.kind):
-		return chunk{}, fmt.Errorf("the PNG has no chunk at byte %d, but %q", at, c.kind)
+		return chunk{}, fmt.Errorf("PNG has an invalid chunk type %q at byte %d", c.kind, at)
 	case crc32.ChecksumIEEE(body) != binary.BigEndian.Uint32(rest[8+n:]):
-		return chunk{}, fmt.Errorf("the PNG is damaged: the CRC of the %s chunk at byte %d is wrong", c.kind, at)
+		return chunk{}, fmt.Errorf("PNG is corrupt: wrong CRC of the %s chunk at byte %d", c.kind, at)
 	case c.kind == "IEND" && (n != 0 || c.end != len(image)):
-		return chunk{}, errors.New("something follows the PNG's end")
+		return chunk{}, errors.New("trailing data after the PNG")
 	}
 	return c, nil
 }
 
+// isKind reports whether s has only letters, like every chunk type.
 func isKind(s string) bool {
 	for _, c := range []byte(s) {
 		if c|0x20 < 'a' || c|0x20 > 'z' {
@@ -77,7 +79,7 @@ func isKind(s string) bool {
 	return true
 }
 
-// keyword is the name under which a chunk holds text (section 11.3.4), if it is one that badges go by.
+// keyword returns the keyword of a text chunk (section 11.3.4). ok means that the keyword is one for badges.
 func (c chunk) keyword() (word string, rest []byte, ok bool) {
 	if c.kind != "iTXt" && c.kind != "tEXt" && c.kind != "zTXt" {
 		return "", nil, false
@@ -87,13 +89,15 @@ func (c chunk) keyword() (word string, rest []byte, ok bool) {
 	return word, rest, ok && (word == keywordOf(OB2) || word == keywordOf(OB3))
 }
 
+// keywordOf returns the keyword for badges of a version.
 func keywordOf(v Version) string {
 	if v == OB3 {
-		return "openbadgecredential" // Open Badges 3.0, «Baked Badge»
+		return "openbadgecredential" // Open Badges 3.0, "Baked Badge"
 	}
-	return "openbadges" // Open Badges 2.0, «Baking Specification»
+	return "openbadges" // Open Badges 2.0, "Baking Specification"
 }
 
+// extractPNG returns the only badge in a PNG.
 func extractPNG(image []byte) ([]byte, error) {
 	var found []chunk
 	err := eachChunk(image, func(c chunk) error {
@@ -111,7 +115,7 @@ func extractPNG(image []byte) ([]byte, error) {
 	return found[0].badge()
 }
 
-// badge is the text of a chunk that is for badges.
+// badge returns the badge in a text chunk.
 func (c chunk) badge() ([]byte, error) {
 	word, text, _ := c.keyword()
 	switch {
@@ -121,32 +125,32 @@ func (c chunk) badge() ([]byte, error) {
 			return nil, err
 		}
 	case c.kind != "tEXt" || word != keywordOf(OB2):
-		return nil, fmt.Errorf("the PNG has its badge in a %s chunk, %s: it belongs in an iTXt", c.kind, word)
+		return nil, fmt.Errorf("PNG has the badge in a %s chunk with the keyword %s, want an iTXt chunk", c.kind, word)
 	}
 	text = bytes.TrimSpace(text)
 	if len(text) == 0 || !utf8.Valid(text) {
-		return nil, errors.New("the PNG's badge is empty, or not UTF-8")
+		return nil, errors.New("badge in the PNG is empty or not UTF-8")
 	}
 	return text, nil
 }
 
-// international is the text of an iTXt chunk (section 11.3.4.5): compression flag and method, language, translated
+// international returns the text of an iTXt chunk (section 11.3.4.5): compression flag and method, language, translated
 // keyword, text.
 func international(b []byte) ([]byte, error) {
 	if len(b) < 2 {
-		return nil, errors.New("the PNG's badge is cut short")
+		return nil, errors.New("badge in the PNG is truncated")
 	}
 	if b[0] != 0 {
-		return nil, errors.New("the PNG's badge is compressed, which the specification forbids")
+		return nil, errors.New("badge in the PNG is compressed, want uncompressed text")
 	}
 	parts := bytes.SplitN(b[2:], []byte{0}, 3)
 	if len(parts) != 3 {
-		return nil, errors.New("the PNG's badge is cut short")
+		return nil, errors.New("badge in the PNG is truncated")
 	}
 	return parts[2], nil
 }
 
-// bakePNG writes the badge behind the header, and copies all chunks but those that held one.
+// bakePNG writes the badge after the header, and copies all other chunks except existing badges.
 func bakePNG(image, payload []byte, v Version) ([]byte, error) {
 	out := make([]byte, 0, min(len(image), MaxBytes)+len(payload)+64)
 	out = append(out, signature...)
@@ -168,6 +172,7 @@ func bakePNG(image, payload []byte, v Version) ([]byte, error) {
 	return out, nil
 }
 
+// appendChunk appends a chunk with its length and CRC.
 func appendChunk(out []byte, kind string, data []byte) []byte {
 	out = binary.BigEndian.AppendUint32(out, uint32(len(data)))
 	start := len(out)

@@ -10,12 +10,13 @@ import (
 	"unicode/utf8"
 )
 
+// Limits of an SVG: levels of elements, and XML tokens.
 const (
 	maxDepth  = 100
 	maxTokens = 100_000
 )
 
-// elementOf is the element that holds a badge.
+// elementOf returns the name of the element for badges of a version.
 func elementOf(v Version) xml.Name {
 	if v == OB3 {
 		return xml.Name{Space: "https://purl.imsglobal.org/ob/v3p0", Local: "credential"} // Open Badges 3.0, «Baked Badge»
@@ -25,33 +26,33 @@ func elementOf(v Version) xml.Name {
 
 var root = xml.Name{Space: "http://www.w3.org/2000/svg", Local: "svg"}
 
-// element is one that holds a badge, found.
+// element is an element with a badge.
 type element struct {
-	start, end int // in the file
+	start, end int // byte positions in the file
 	depth      int
 	name       xml.Name
 	verify     []string
 	body       []byte
-	nested     bool // it holds elements, where only text belongs
+	nested     bool // the element contains other elements, which is an error
 }
 
-// drawing is an SVG that is being read.
+// drawing is the state of reading an SVG.
 type drawing struct {
 	image  []byte
 	depth  int
-	typed  bool // a DOCTYPE was there
-	inside int  // the byte after the root's start tag; 0: there was no root yet
+	typed  bool // there was a DOCTYPE
+	inside int  // byte after the root's start tag; 0: no root yet
 	badges []element
-	open   *element // the badge that we are in
+	open   *element // the badge element that is being read; nil: none
 }
 
-// scan reads an SVG from end to end.
+// scan reads a whole SVG and checks its form.
 func scan(image []byte) (*drawing, error) {
 	if err := fits(image, MaxSVG); err != nil {
 		return nil, err
 	}
 	if !utf8.Valid(image) {
-		return nil, errors.New("the SVG is not UTF-8")
+		return nil, errors.New("SVG is not UTF-8")
 	}
 	mark := len(image) - len(withoutMark(image))
 	d := xml.NewDecoder(bytes.NewReader(image[mark:]))
@@ -66,18 +67,19 @@ func scan(image []byte) (*drawing, error) {
 			err = s.take(t, start, mark+int(d.InputOffset()))
 		}
 		if err != nil {
-			return nil, fmt.Errorf("the SVG cannot be read: %w", err)
+			return nil, fmt.Errorf("cannot read the SVG: %w", err)
 		}
 		if n == maxTokens {
 			return nil, fmt.Errorf("%w: more than %d tokens of XML", ErrTooLarge, maxTokens)
 		}
 	}
 	if s.inside == 0 {
-		return nil, errors.New("the SVG is empty")
+		return nil, errors.New("SVG is empty")
 	}
 	return s, nil
 }
 
+// take processes one XML token at the bytes start to end.
 func (s *drawing) take(t xml.Token, start, end int) error {
 	switch t := t.(type) {
 	case xml.StartElement:
@@ -86,7 +88,7 @@ func (s *drawing) take(t xml.Token, start, end int) error {
 		s.end(end)
 	case xml.CharData:
 		if s.depth == 0 && len(bytes.TrimSpace(t)) > 0 {
-			return errors.New("text stands outside its element")
+			return errors.New("text outside the root element")
 		}
 		if s.open != nil {
 			s.open.body = append(s.open.body, t...)
@@ -97,29 +99,29 @@ func (s *drawing) take(t xml.Token, start, end int) error {
 	return nil
 }
 
-// directive lets a DOCTYPE pass that names a DTD: nobody fetches it. With an internal subset a document can declare
-// entities, and attributes that stand nowhere in it; a reader of the one and a reader of the other would see two
-// documents.
+// directive accepts a DOCTYPE that only names a DTD, which is never fetched. An internal subset could declare entities
+// and default attributes; programs with and without support for it would read two different documents.
 func (s *drawing) directive(t xml.Directive) error {
 	if s.typed || s.inside > 0 || !bytes.HasPrefix(t, []byte("DOCTYPE")) {
-		return errors.New("a declaration stands where none may")
+		return errors.New("misplaced declaration")
 	}
 	if bytes.ContainsAny(t, "[<") {
-		return errors.New("its DOCTYPE declares entities, or something else of its own")
+		return errors.New("DOCTYPE has declarations, such as entities, want only the name of a DTD")
 	}
 	s.typed = true
 	return nil
 }
 
+// start processes a start tag.
 func (s *drawing) start(t xml.StartElement, start, end int) error {
 	s.depth++
 	switch {
 	case s.depth > maxDepth:
 		return fmt.Errorf("%w: nested more than %d deep", ErrTooLarge, maxDepth)
 	case s.depth == 1 && s.inside > 0:
-		return errors.New("something follows its end")
+		return errors.New("trailing data after the SVG")
 	case s.depth == 1 && t.Name != root:
-		return fmt.Errorf("it is no SVG, but a document of %.60q", t.Name.Local)
+		return fmt.Errorf("root element is %.60q, want svg", t.Name.Local)
 	case s.depth == 1:
 		s.inside = end
 	case s.open != nil:
@@ -136,6 +138,7 @@ func (s *drawing) start(t xml.StartElement, start, end int) error {
 	return nil
 }
 
+// end processes an end tag.
 func (s *drawing) end(end int) {
 	if s.open != nil && s.open.depth == s.depth {
 		s.open.end, s.open = end, nil
@@ -143,6 +146,7 @@ func (s *drawing) end(end int) {
 	s.depth--
 }
 
+// extractSVG returns the only badge in an SVG.
 func extractSVG(image []byte) ([]byte, error) {
 	s, err := scan(image)
 	if err != nil {
@@ -154,36 +158,36 @@ func extractSVG(image []byte) ([]byte, error) {
 	return s.badges[0].badge()
 }
 
-// badge is the element's text, or where that is empty what its attribute says. Open Badges 2.0 writes the URL of a
-// badge beside its JSON; a token beside JSON would be a second badge.
+// badge returns the text of the element or, if it is empty, the attribute verify. Open Badges 2.0 writes a badge's URL
+// beside its JSON; a token beside JSON would be a second badge.
 func (e element) badge() ([]byte, error) {
 	body, verify := bytes.TrimSpace(e.body), strings.Join(e.verify, "")
 	switch {
 	case e.nested:
-		return nil, errors.New("the SVG's badge holds elements, where only text belongs")
+		return nil, errors.New("badge in the SVG contains elements, want only text")
 	case len(e.verify) > 1,
 		len(body) > 0 && verify != "" && (e.name == elementOf(OB3) || !strings.Contains(verify, "://")):
 		return nil, ErrTwo
 	case len(body) > 0:
 		return body, nil
 	case verify == "":
-		return nil, errors.New("the SVG's badge is empty")
+		return nil, errors.New("badge in the SVG is empty")
 	}
 	return []byte(verify), nil
 }
 
-// bakeSVG writes the badge as the first thing in the root, and copies all but the badges that were there.
+// bakeSVG writes the badge as the first child of the root, and copies everything except existing badges.
 func bakeSVG(image, payload []byte, v Version) ([]byte, error) {
 	s, err := scan(image)
 	if err != nil {
 		return nil, err
 	}
 	if bytes.HasSuffix(image[:s.inside], []byte("/>")) {
-		return nil, errors.New("the SVG is empty")
+		return nil, errors.New("SVG is empty")
 	}
 	for _, r := range string(payload) {
 		if r == 0xFFFE || r == 0xFFFF {
-			return nil, fmt.Errorf("the badge holds the character %U, which XML cannot (XML 1.0, section 2.2)", r)
+			return nil, fmt.Errorf("badge contains the character %U, which is not allowed in XML (XML 1.0, section 2.2)", r)
 		}
 	}
 	out := append(make([]byte, 0, len(image)+len(payload)+256), image[:s.inside]...)
@@ -200,8 +204,8 @@ func bakeSVG(image, payload []byte, v Version) ([]byte, error) {
 	return out, nil
 }
 
-// inText writes what CDATA cannot hold: its own end, and a carriage return, which a reader would take for a line feed
-// (XML 1.0, 2.11).
+// inText writes characters that CDATA cannot contain: its end mark, and a carriage return, which XML parsers convert to
+// a line feed (XML 1.0, section 2.11).
 var inText = strings.NewReplacer("]]>", "]]]]><![CDATA[>", "\r", "]]>&#13;<![CDATA[")
 
 func appendElement(out, payload []byte, name xml.Name) []byte {

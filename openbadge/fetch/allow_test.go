@@ -10,8 +10,9 @@ import (
 	"testing"
 )
 
-// Which address is dialled for which host. lab.lan is on the allow-list; 10.0.0.5 and 1.1.1.5 are this computer's own.
-func TestAllowListLetsPrivateAddressesOfItsHostsThrough(t *testing.T) {
+// Which address may be dialled for which host. lab.lan is on the allow-list; 10.0.0.5 and 1.1.1.5 are addresses of this
+// computer.
+func TestAllowListPermitsPrivateAddressesOfItsHosts(t *testing.T) {
 	c := New(Options{AllowHosts: []string{"Lab.LAN.", "10.0.0.9"}})
 	c.own = func() ([]net.Addr, error) {
 		return []net.Addr{&net.IPNet{IP: net.IPv4(10, 0, 0, 5)}, &net.IPNet{IP: net.IPv4(1, 1, 1, 5)},
@@ -46,8 +47,8 @@ func TestAllowListLetsPrivateAddressesOfItsHostsThrough(t *testing.T) {
 	}
 }
 
-// The name of a host on the allow-list may be made to resolve to this computer: the address counts.
-func TestAllowedNameOfThisComputerIsNotDialled(t *testing.T) {
+// A host on the allow-list may resolve to this computer: the address decides.
+func TestAllowedHostOnThisComputerIsNotDialled(t *testing.T) {
 	_, url := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("somebody was asked") })
 	c := New(Options{AllowHosts: []string{"localhost", "127.0.0.1"}, RootCAs: x509.NewCertPool()})
 	t.Cleanup(c.Close)
@@ -59,8 +60,8 @@ func TestAllowedNameOfThisComputerIsNotDialled(t *testing.T) {
 	}
 }
 
-// A server that may be asked sends us on to one that may not: each step is checked by itself.
-func TestEachRedirectionIsCheckedByItself(t *testing.T) {
+// A permitted server redirects to a forbidden one: each redirect is checked separately.
+func TestEachRedirectIsChecked(t *testing.T) {
 	for _, to := range []string{"https://127.0.0.2:1/", "https://10.0.0.1/",
 		"https://169.254.169.254/latest/meta-data/", "https://[::1]:1/", "https://localhost:1/",
 		"http://example.org/", "file:///etc/passwd", "https://user@example.org/"} {
@@ -71,7 +72,7 @@ func TestEachRedirectionIsCheckedByItself(t *testing.T) {
 			w.WriteHeader(http.StatusFound)
 		}, func(o *Options) { o.AllowPrivate = false; o.AllowHosts = []string{"lab.lan"} })
 		first := true
-		c.allowed = func(a netip.Addr) bool { // the test's server alone, once
+		c.allowed = func(a netip.Addr) bool { // only the test's server, and only once
 			ok := first && a.IsLoopback()
 			first = false
 			return ok

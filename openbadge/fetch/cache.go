@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// copied is a copy of a document. It is never changed.
+// copied is a cached copy of a document. It does not change.
 type copied struct {
-	url            string // where it stood at last
+	url            string // final URL of the document, after redirects
 	data           []byte
-	etag, modified string    // the server's names for this state of it
-	fresh          time.Time // until when it is used without asking
+	etag, modified string    // the server's validators for this version
+	fresh          time.Time // the copy is used without a request until this time
 }
 
 // ask makes a request conditional (RFC 9110, section 13.1).
@@ -27,28 +27,32 @@ func (c *copied) ask(h http.Header) {
 	}
 }
 
-// size is what a copy weighs: its bytes, and some for what is around them.
+// size returns the bytes that a copy takes in the cache, including an estimate for its metadata.
 func (c *copied) size() int {
 	return len(c.data) + len(c.url) + len(c.etag) + len(c.modified) + 256
 }
 
-// cache holds copies, of so many bytes together; the one that was not used for longest goes first.
+// cache holds copies up to a total size. It removes the least recently used copy first. Its methods may be called
+// concurrently.
 type cache struct {
 	mu    sync.Mutex
-	room  int
+	room  int // remaining bytes
 	byKey map[string]*list.Element
-	order *list.List // of kept, the last used in front
+	order *list.List // of kept; the most recently used is first
 }
 
+// kept is an entry of the cache.
 type kept struct {
 	key string
 	*copied
 }
 
+// newCache returns an empty cache for the given number of bytes.
 func newCache(bytes int) *cache {
 	return &cache{room: bytes, byKey: map[string]*list.Element{}, order: list.New()}
 }
 
+// get returns the copy for a key, or nil.
 func (c *cache) get(key string) *copied {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -60,6 +64,7 @@ func (c *cache) get(key string) *copied {
 	return e.Value.(kept).copied
 }
 
+// put stores a copy, and removes old copies until all fit.
 func (c *cache) put(key string, d *copied) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -70,12 +75,14 @@ func (c *cache) put(key string, d *copied) {
 	}
 }
 
+// drop removes the copy for a key.
 func (c *cache) drop(key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.remove(c.byKey[key])
 }
 
+// remove removes an entry. The caller holds mu.
 func (c *cache) remove(e *list.Element) {
 	if e == nil {
 		return
@@ -85,8 +92,8 @@ func (c *cache) remove(e *list.Element) {
 	c.room += k.size()
 }
 
-// lifetime is how long a server lets us use its answer without asking (RFC 9111, section 5.2.2), and whether we may
-// keep it at all. What it does not say is no time: there is no guessing.
+// lifetime returns how long a response may be used without a request (RFC 9111, section 5.2.2), and whether it may be
+// stored at all. Without a statement of the server the time is zero: there is no heuristic.
 func lifetime(h http.Header) (life time.Duration, store bool) {
 	for _, d := range strings.Split(strings.ToLower(strings.Join(h.Values("Cache-Control"), ",")), ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(d), "=")
@@ -102,7 +109,7 @@ func lifetime(h http.Header) (life time.Duration, store bool) {
 	return max(0, life-seconds(h.Get("Age"))), true
 }
 
-// seconds reads a number of seconds of at most a year; anything else is none.
+// seconds parses a number of seconds, at most a year. Invalid text gives zero.
 func seconds(s string) time.Duration {
 	n, err := strconv.ParseUint(s, 10, 32)
 	if err != nil {

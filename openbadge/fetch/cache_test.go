@@ -21,11 +21,11 @@ var quiet = log.New(io.Discard, "", 0)
 
 func escape(s string) string { return url.QueryEscape(s) }
 
-// At each minute, a document is asked for; what the server is asked, and what comes.
-func TestACopyIsUsedForAsLongAsBothSidesLikeIt(t *testing.T) {
+// Each minute a document is requested; the table has the requests to the server and the results.
+func TestCopiesAreUsedUntilTheShorterLimit(t *testing.T) {
 	for name, c := range map[string]struct {
 		header http.Header
-		want   string // for each minute: - nobody was asked, a asked in full, c asked whether it has changed
+		want   string // for each minute: - no request, a full request, c conditional request
 	}{
 		"nothing said":             {http.Header{}, "aaaa"},
 		"two minutes":              {http.Header{"Cache-Control": {"public, Max-Age=120"}}, "a-a-"},
@@ -79,8 +79,8 @@ func TestACopyIsUsedForAsLongAsBothSidesLikeIt(t *testing.T) {
 	}
 }
 
-// A server that says «as before» to another URL than the copy's own has said nothing.
-func TestACopyIsOnlyOfWhereItStood(t *testing.T) {
+// A "304 Not Modified" for another URL than the one of the copy is ignored.
+func TestCopiesBelongToTheirURL(t *testing.T) {
 	moved := false
 	c, url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -102,8 +102,8 @@ func TestACopyIsOnlyOfWhereItStood(t *testing.T) {
 	}
 }
 
-// No old copy stands in for an answer: the list of last week knows nothing of what was revoked since.
-func TestAnOldCopyIsNotUsedWhereTheServerFails(t *testing.T) {
+// An old copy never replaces an answer: it may lack newer revocations.
+func TestStaleCopiesAreNotUsedWhenTheServerFails(t *testing.T) {
 	code := http.StatusOK
 	c, url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", `"1"`)
@@ -118,7 +118,7 @@ func TestAnOldCopyIsNotUsedWhereTheServerFails(t *testing.T) {
 	}
 }
 
-func TestAllCopiesTogetherAreBounded(t *testing.T) {
+func TestCacheSizeIsBounded(t *testing.T) {
 	asked := 0
 	c, url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		asked++
@@ -153,7 +153,7 @@ func TestAllCopiesTogetherAreBounded(t *testing.T) {
 	}
 }
 
-func TestACopyIsTheCallersOwn(t *testing.T) {
+func TestCallersGetTheirOwnCopy(t *testing.T) {
 	c, url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=100")
 		_, _ = w.Write([]byte("{}"))
@@ -167,7 +167,7 @@ func TestACopyIsTheCallersOwn(t *testing.T) {
 	}
 }
 
-func TestWhatManyAskAtOnceIsFetchedOnce(t *testing.T) {
+func TestConcurrentRequestsAreFetchedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f flights
 		var fetched, served atomic.Int32
@@ -192,8 +192,8 @@ func TestWhatManyAskAtOnceIsFetchedOnce(t *testing.T) {
 	})
 }
 
-// Whoever gives up takes nobody with them; whoever waits may leave too.
-func TestThoseWhoWaitOutliveTheOneWhoAsked(t *testing.T) {
+// A caller that gives up does not affect the others; a waiting caller may give up too.
+func TestWaitingCallersSurviveACancelledFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f flights
 		type got struct {
@@ -232,8 +232,8 @@ func TestThoseWhoWaitOutliveTheOneWhoAsked(t *testing.T) {
 	})
 }
 
-// A server that is too slow for one is too slow for all who waited with them.
-func TestASlowAnswerIsSharedToo(t *testing.T) {
+// A timeout of the fetch is returned to all waiting callers.
+func TestTimeoutsAreSharedByWaitingCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f flights
 		fetched := 0
@@ -258,7 +258,7 @@ func TestASlowAnswerIsSharedToo(t *testing.T) {
 	})
 }
 
-// Whatever a server says of its answer's life, it is no less than none and no more than a year.
+// The lifetime of a response is always between zero and a year.
 func FuzzLifetime(f *testing.F) {
 	f.Add("max-age=120, no-cache", "61")
 	f.Add(`MAX-AGE="1"`, "-1")

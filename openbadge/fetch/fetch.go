@@ -1,23 +1,25 @@
-// Package fetch is the Resolver that asks the web: for the keys of a did:web or of a profile, the documents of a hosted
-// badge, status lists. The addresses come from badges, and badges from anybody: so a Client is a careful one.
+// Package fetch is the Resolver for the web: for the keys of a did:web or of a profile, the documents of a hosted
+// badge, and status lists. The addresses come from badges, which anyone can create, so a Client takes these
+// precautions:
 //
-//   - https only, on every step of a redirection too, of which it follows five; no user or password in a URL. It sends
-//     no cookie, no Referer and no credential, and trusts no Content-Type: openbadge reads the bytes and judges them.
-//   - No address but public ones: the check is made on the address that is dialled, after the name was resolved, so
-//     that no name server can change its mind in between. Options.AllowPrivate lifts it, for a tool that somebody runs;
-//     Options.AllowHosts lifts it for the private addresses of issuers that a site's own network has, and for nothing
-//     else. This computer's own addresses are refused, public ones too. No proxy is used, whatever the environment
-//     says: through one, nobody could check.
-//   - A time for each request and a time for all of them together; a bound on the body, which is never compressed, and
-//     on its header.
-//   - A copy is used without asking for as long as the server's Cache-Control max-age says, and never longer than
-//     Options.MaxAge. After that the server is asked whether it is still the one (ETag, Last-Modified). What came by a
-//     redirection is asked for each time.
-//   - Where the server cannot be reached, the answer is an error, and never an old copy: how long an old status list
-//     may still count is for the caller to say, who knows what opens by it.
+//   - It uses only https, also after redirects, of which it follows five. A URL must not contain a user or a password.
+//     The Client sends no cookie, no Referer and no credential, and ignores the Content-Type: openbadge checks the
+//     bytes.
+//   - It connects only to public addresses. It checks the address that it dials, after the name was resolved, so that a
+//     name server cannot change the answer in between. Options.AllowPrivate disables the check, for a tool that a
+//     person runs. Options.AllowHosts permits private addresses for the named hosts of a site's own network, and
+//     nothing else. Addresses of this computer are rejected, even public ones. The Client uses no proxy, because the
+//     check would not be possible through a proxy.
+//   - It limits the time of each request and of all requests together, the size of the body, which must be
+//     uncompressed, and the size of the header.
+//   - It uses a copy without a request for the server's Cache-Control max-age, and at most for Options.MaxAge. Then it
+//     asks the server whether the document has changed (ETag, Last-Modified). It requests redirected documents each
+//     time.
+//   - If the server is unreachable, it returns an error, never an old copy: only the caller can decide how long an old
+//     status list may still be used.
 //
-// 410 is openbadge.ErrGone, 404 openbadge.ErrNotFound. Anything else but 200 is an error that names the URL and the
-// status: out of reach.
+// Status 410 is openbadge.ErrGone, 404 is openbadge.ErrNotFound. For any other status but 200, the document is
+// unreachable: the error names the URL and the status.
 package fetch
 
 import (
@@ -38,30 +40,30 @@ import (
 	"portillon/openbadge"
 )
 
-// Options are what a Client keeps to. The zero Options are good.
+// Options configures a Client. The zero Options are usable.
 type Options struct {
-	Timeout      time.Duration  // for one request, its body included; 0: 5 s
-	Total        time.Duration  // for a document, with all redirections; 0: 10 s
-	MaxBytes     int            // of a document; 0: openbadge.MaxListBytes
-	MaxAge       time.Duration  // how long a copy may be used without asking; 0: 10 min; negative: it is always asked
-	CacheBytes   int            // of all copies together; 0: 16 MiB; negative: none are kept
-	AllowPrivate bool           // dial private, loopback and other special addresses too, and this computer's own
-	AllowHosts   []string       // names of hosts, without a port, that may have a private address; any case
-	RootCAs      *x509.CertPool // nil: those of the system
+	Timeout      time.Duration  // maximum for one request with its body; 0: 5 s
+	Total        time.Duration  // maximum for a document with all redirects; 0: 10 s
+	MaxBytes     int            // maximum size of a document; 0: openbadge.MaxListBytes
+	MaxAge       time.Duration  // maximum use of a copy without a request; 0: 10 min; negative: always request
+	CacheBytes   int            // total size of all copies; 0: 16 MiB; negative: no copies
+	AllowPrivate bool           // also connect to private, loopback and other special addresses, and to this computer
+	AllowHosts   []string       // host names, without a port, that may have private addresses; in any case
+	RootCAs      *x509.CertPool // nil: the system's authorities
 	UserAgent    string         // empty: portillon-openbadge
 }
 
 const (
 	maxRedirects = 5
-	maxURL       = 2048     // bytes
-	maxHeader    = 64 << 10 // bytes
-	perHost      = 4        // connections
+	maxURL       = 2048     // bytes of a URL
+	maxHeader    = 64 << 10 // bytes of a response header
+	perHost      = 4        // connections to one host
 	idle         = time.Minute
 	accept       = "application/ld+json, application/json;q=0.9, application/vc, application/vc+jwt, " +
 		"application/did+json, application/jwt, */*;q=0.1"
 )
 
-// Client fetches documents. Any number may ask at once: one URL is then fetched once.
+// Client fetches documents. Its methods may be called concurrently: concurrent requests for a URL share one fetch.
 type Client struct {
 	o       Options
 	web     *http.Transport
@@ -69,13 +71,13 @@ type Client struct {
 	flights flights
 	now     func() time.Time
 	allowed func(netip.Addr) bool
-	hosts   map[string]bool // of AllowHosts, in lower case
+	hosts   map[string]bool // the names in AllowHosts, in lower case
 	own     func() ([]net.Addr, error)
 }
 
 var _ openbadge.Resolver = (*Client)(nil)
 
-// New makes a Client.
+// New returns a Client.
 func New(o Options) *Client {
 	o.Timeout, o.Total, o.MaxAge = or(o.Timeout, 5*time.Second), or(o.Total, 10*time.Second), or(o.MaxAge, 10*time.Minute)
 	o.MaxBytes, o.CacheBytes = or(o.MaxBytes, openbadge.MaxListBytes), or(o.CacheBytes, 16<<20)
@@ -97,7 +99,7 @@ func New(o Options) *Client {
 	c.web = &http.Transport{
 		DialContext:            c.dial,
 		TLSClientConfig:        &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
-		DisableCompression:     true, // or a small body could become a large one
+		DisableCompression:     true, // compressed data could expand to a large body
 		MaxResponseHeaderBytes: maxHeader,
 		MaxConnsPerHost:        perHost,
 		IdleConnTimeout:        idle,
@@ -105,7 +107,7 @@ func New(o Options) *Client {
 	return c
 }
 
-// or is v, or what stands for its zero.
+// or returns v, or def if v is the zero value.
 func or[T comparable](v, zero T) T {
 	var none T
 	if v == none {
@@ -114,10 +116,10 @@ func or[T comparable](v, zero T) T {
 	return v
 }
 
-// Close lets go of idle connections. The Client can be used all the same.
+// Close closes idle connections. The Client stays usable.
 func (c *Client) Close() { c.web.CloseIdleConnections() }
 
-// dial connects to a host that a URL names.
+// dial connects to the host of a URL.
 func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -130,11 +132,11 @@ func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, e
 	return dialer.DialContext(ctx, network, address)
 }
 
-// control refuses an address of a host at the moment when it is dialled.
+// control checks the address of a host just before the connection is made.
 func (c *Client) control(host, address string) error {
 	a, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return fmt.Errorf("%q is no address: %w", address, err)
+		return fmt.Errorf("invalid address %q: %w", address, err)
 	}
 	listed := c.hosts[strings.ToLower(strings.TrimSuffix(host, "."))]
 	if !c.allowed(a.Addr()) && !(listed && within(a.Addr())) {
@@ -142,7 +144,7 @@ func (c *Client) control(host, address string) error {
 	}
 	own, err := c.own()
 	if err != nil {
-		return fmt.Errorf("this computer's own addresses: %w", err)
+		return fmt.Errorf("list this computer's addresses: %w", err)
 	}
 	for _, o := range own {
 		if n, ok := o.(*net.IPNet); ok && n.IP.Equal(a.Addr().Unmap().AsSlice()) {
@@ -153,17 +155,18 @@ func (c *Client) control(host, address string) error {
 }
 
 var (
-	errPrivate = errors.New("this is not a public address")
-	errOwn     = errors.New("this is an address of this computer")
-	errSlow    = errors.New("it took too long")
+	errPrivate = errors.New("not a public address")
+	errOwn     = errors.New("address of this computer")
+	errSlow    = errors.New("timeout")
 )
 
-// Resolve gives the document at an https URL. It blocks for Options.Total at most.
+// Resolve returns the document at an https URL. It blocks for at most Options.Total.
 func (c *Client) Resolve(url string) ([]byte, error) { return c.get(context.Background(), url) }
 
-// For is a Resolver whose requests end with ctx.
+// For returns a Resolver whose requests end with ctx.
 func (c *Client) For(ctx context.Context) openbadge.Resolver { return bound{c, ctx} }
 
+// bound is a Client with a context.
 type bound struct {
 	c   *Client
 	ctx context.Context
@@ -171,16 +174,16 @@ type bound struct {
 
 func (b bound) Resolve(url string) ([]byte, error) { return b.c.get(b.ctx, url) }
 
-// get gives the document, from a copy, from somebody who is asking for it already, or from the web.
+// get returns the document from a copy, from a fetch in progress, or from the web.
 func (c *Client) get(ctx context.Context, address string) ([]byte, error) {
 	u, err := url.Parse(address)
 	if err == nil {
 		err = check(u)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%.200q is not fetched: %w", address, err)
+		return nil, fmt.Errorf("cannot fetch %.200q: %w", address, err)
 	}
-	u.Fragment, u.RawFragment = "", "" // it is not sent
+	u.Fragment, u.RawFragment = "", "" // fragments are not sent
 	key := u.String()
 	ctx, cancel := context.WithTimeoutCause(ctx, c.o.Total, errSlow)
 	defer cancel()
@@ -191,22 +194,22 @@ func (c *Client) get(ctx context.Context, address string) ([]byte, error) {
 	return data, nil
 }
 
-// check says what a URL may look like.
+// check checks the form of a URL.
 func check(u *url.URL) error {
 	switch {
 	case u.Scheme != "https":
-		return errors.New("it is not https")
+		return errors.New("URL scheme is not https")
 	case u.User != nil:
-		return errors.New("it names a user")
+		return errors.New("URL contains a user name")
 	case u.Hostname() == "":
-		return errors.New("it names no host")
+		return errors.New("URL has no host")
 	case len(u.String()) > maxURL:
-		return fmt.Errorf("it is longer than %d bytes", maxURL)
+		return fmt.Errorf("URL is longer than %d bytes", maxURL)
 	}
 	return nil
 }
 
-// document gives the document from a copy that is still good, or from the web.
+// document returns the document from a fresh copy, or from the web.
 func (c *Client) document(ctx context.Context, u *url.URL) ([]byte, error) {
 	old := c.cache.get(u.String())
 	if old != nil && c.now().Before(old.fresh) {
@@ -225,17 +228,17 @@ func (c *Client) document(ctx context.Context, u *url.URL) ([]byte, error) {
 		}
 		at = a.next
 	}
-	return nil, fmt.Errorf("it was redirected more than %d times", maxRedirects)
+	return nil, fmt.Errorf("more than %d redirects", maxRedirects)
 }
 
-// answer is what one request gave: a document, or where to ask next.
+// answer is the result of one request: a document, or the next URL of a redirect.
 type answer struct {
 	copied
 	header http.Header
 	next   *url.URL
 }
 
-// ask makes one request. Where old is a copy of what stands at this very URL, the server may say that it is still good.
+// ask makes one request. The request is conditional if old is a copy from the same URL.
 func (c *Client) ask(ctx context.Context, u *url.URL, old *copied) (*answer, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.o.Timeout, errSlow)
 	defer cancel()
@@ -274,39 +277,40 @@ func (c *Client) ask(ctx context.Context, u *url.URL, old *copied) (*answer, err
 	return nil, fmt.Errorf("%s answers %d %s", u.Host, w.StatusCode, http.StatusText(w.StatusCode))
 }
 
+// redirection returns the target of a redirect.
 func redirection(w *http.Response, from *url.URL) (*answer, error) {
 	to, err := from.Parse(w.Header.Get("Location"))
 	if err == nil && w.Header.Get("Location") == "" {
-		err = errors.New("it says not whereto")
+		err = errors.New("Location header is missing")
 	}
 	if err == nil {
 		err = check(to)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("a redirection is not followed: %w", err)
+		return nil, fmt.Errorf("cannot follow the redirect: %w", err)
 	}
 	to.Fragment, to.RawFragment = "", ""
 	return &answer{next: to}, nil
 }
 
-// body reads a document, and no more of it than we may.
+// body reads a document up to the size limit.
 func (c *Client) body(w *http.Response, u *url.URL) (*answer, error) {
 	if e := w.Header.Get("Content-Encoding"); e != "" && e != "identity" {
-		return nil, fmt.Errorf("%s sends it compressed (%.40q), though it was asked not to", u.Host, e)
+		return nil, fmt.Errorf("%s sent a compressed response (%.40q), want an uncompressed one", u.Host, e)
 	}
 	data, err := io.ReadAll(io.LimitReader(w.Body, int64(c.o.MaxBytes)+1))
 	if err != nil {
 		return nil, err
 	}
 	if len(data) > c.o.MaxBytes {
-		return nil, fmt.Errorf("it is longer than %d bytes", c.o.MaxBytes)
+		return nil, fmt.Errorf("document is longer than %d bytes", c.o.MaxBytes)
 	}
 	a := &answer{header: w.Header}
 	a.copied = copied{url: u.String(), data: data, etag: w.Header.Get("ETag"), modified: w.Header.Get("Last-Modified")}
 	return a, nil
 }
 
-// keep remembers a document, as far as its server lets us.
+// keep stores a document in the cache, if the server allows it.
 func (c *Client) keep(key string, a *answer, asked time.Time, direct bool) {
 	life, store := lifetime(a.header)
 	if !store {
@@ -315,7 +319,7 @@ func (c *Client) keep(key string, a *answer, asked time.Time, direct bool) {
 	}
 	kept := a.copied
 	kept.fresh = time.Time{}
-	if direct { // how long a redirection leads to the same place is not said
+	if direct { // the lifetime of a redirect is unknown
 		kept.fresh = asked.Add(min(life, c.o.MaxAge))
 	}
 	c.cache.put(key, &kept)

@@ -18,7 +18,7 @@ import (
 	"portillon/openbadge/internal/otherstest"
 )
 
-// serve starts a server that answers by h, and a Client that may reach it.
+// serve starts a server with the handler h, and returns a Client that may reach it.
 func serve(t *testing.T, h http.HandlerFunc, change ...func(*Options)) (*Client, string) {
 	t.Helper()
 	s := httptest.NewUnstartedServer(h)
@@ -35,7 +35,7 @@ func serve(t *testing.T, h http.HandlerFunc, change ...func(*Options)) (*Client,
 	return c, s.URL
 }
 
-func TestADocumentIsFetchedWithNothingSaidOfUs(t *testing.T) {
+func TestRequestsRevealNothingAboutTheClient(t *testing.T) {
 	want := otherstest.File(
 		t,
 		"1EdTech+digital-credentials-public-validator/inspector-vc/src/test/resources/ob20/assets/organization.json",
@@ -78,8 +78,8 @@ func TestADocumentIsFetchedWithNothingSaidOfUs(t *testing.T) {
 	}
 }
 
-// What a server may say, and what that means.
-func TestAnswers(t *testing.T) {
+// The responses of a server and their meaning.
+func TestResponsesBecomeDocumentsOrErrors(t *testing.T) {
 	c, url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		var code int
 		_, _ = fmt.Sscanf(r.URL.Path, "/%d", &code)
@@ -111,7 +111,7 @@ func TestAnswers(t *testing.T) {
 		}
 		why := fmt.Sprint(" ", code)
 		if code == 302 || code == 308 {
-			why = "whereto"
+			why = "Location"
 		}
 		if want == nil && !strings.Contains(err.Error(), why) {
 			t.Errorf("%d: the error does not say so: %v", code, err)
@@ -119,7 +119,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-func TestABodyIsBounded(t *testing.T) {
+func TestBodySizeIsLimited(t *testing.T) {
 	c, url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/just":
@@ -151,7 +151,7 @@ func TestABodyIsBounded(t *testing.T) {
 	}
 }
 
-func TestNothingIsUnpacked(t *testing.T) {
+func TestCompressedResponsesAreRejected(t *testing.T) {
 	var bomb bytes.Buffer
 	z := gzip.NewWriter(&bomb)
 	_, _ = z.Write(make([]byte, 8<<20))
@@ -170,7 +170,7 @@ func TestNothingIsUnpacked(t *testing.T) {
 	}
 }
 
-func TestAHeaderIsBounded(t *testing.T) {
+func TestHeaderSizeIsLimited(t *testing.T) {
 	c, url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X", strings.Repeat("a", 2*maxHeader))
 	})
@@ -179,8 +179,8 @@ func TestAHeaderIsBounded(t *testing.T) {
 	}
 }
 
-// A server that takes its time is left, whatever it is slow with.
-func TestASlowServerIsLeft(t *testing.T) {
+// A slow server is abandoned, at whatever point it is slow.
+func TestSlowServersTimeOut(t *testing.T) {
 	stop := make(chan struct{})
 	c, url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -201,7 +201,7 @@ func TestASlowServerIsLeft(t *testing.T) {
 	}
 }
 
-func TestAllRequestsTogetherHaveATime(t *testing.T) {
+func TestRedirectsShareOneTimeout(t *testing.T) {
 	stop := make(chan struct{})
 	c, url := serve(
 		t,
@@ -214,7 +214,7 @@ func TestAllRequestsTogetherHaveATime(t *testing.T) {
 	}
 }
 
-func TestACallerMayLeave(t *testing.T) {
+func TestCallersCanCancel(t *testing.T) {
 	stop, arrived := make(chan struct{}), make(chan struct{})
 	c, url := serve(t, func(http.ResponseWriter, *http.Request) { close(arrived); <-stop })
 	defer close(stop)
@@ -225,7 +225,7 @@ func TestACallerMayLeave(t *testing.T) {
 	}
 }
 
-func TestRedirectionsAreFollowedWithinTheRules(t *testing.T) {
+func TestRedirectsFollowTheRules(t *testing.T) {
 	c, url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		var n, code int
 		if k, _ := fmt.Sscanf(r.URL.Path, "/%d/%d", &code, &n); k == 2 && n > 0 {
@@ -249,7 +249,7 @@ func TestRedirectionsAreFollowedWithinTheRules(t *testing.T) {
 			t.Errorf("%d: %v", code, err)
 		}
 		if b, err := c.Resolve(fmt.Sprintf("%s/%d/6", url, code)); err == nil ||
-			!strings.Contains(err.Error(), "more than 5 times") {
+			!strings.Contains(err.Error(), "more than 5 redirects") {
 			t.Errorf("%d: %q %v", code, b, err)
 		}
 	}
@@ -260,9 +260,9 @@ func TestRedirectionsAreFollowedWithinTheRules(t *testing.T) {
 		"http://" + host:                         "not https",
 		"ftp://" + host:                          "not https",
 		"file:///etc/passwd":                     "not https",
-		"https://me:secret@" + host:              "names a user",
+		"https://me:secret@" + host:              "user name",
 		"https://":                               "no host",
-		"https://" + host + "/%zz":               "not followed",
+		"https://" + host + "/%zz":               "cannot follow",
 		url + "/?" + strings.Repeat("a", maxURL): "longer than",
 		"https://" + host + "/?to=http%3A%2F%2Fa/": "not https",
 	} {
@@ -272,20 +272,20 @@ func TestRedirectionsAreFollowedWithinTheRules(t *testing.T) {
 	}
 }
 
-// A public server may not send us into our own house.
-func TestARedirectionIsDialledByTheSameRules(t *testing.T) {
+// A public server must not redirect us to a private network.
+func TestRedirectsToPrivateAddressesAreRejected(t *testing.T) {
 	inside := 0
 	_, private := serve(t, func(http.ResponseWriter, *http.Request) { inside++ })
 	private = strings.Replace(private, "127.0.0.1", "127.0.0.2", 1)
 	c, url := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, private, http.StatusFound) })
-	open := netip.MustParseAddr("127.0.0.1") // stands for a public address
+	open := netip.MustParseAddr("127.0.0.1") // acts as a public address
 	c.allowed = func(a netip.Addr) bool { return a == open }
 	if _, err := c.Resolve(url); !errors.Is(err, errPrivate) || inside > 0 {
 		t.Errorf("%v, %d requests inside", err, inside)
 	}
 }
 
-func TestURLsThatAreNotFetched(t *testing.T) {
+func TestInvalidURLsAreNotFetched(t *testing.T) {
 	c, url := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("somebody was asked") })
 	host := strings.TrimPrefix(url, "https://")
 	for _, u := range []string{"", "http://" + host, "//" + host, host, "file:///etc/passwd", "https://me@" + host,
@@ -297,7 +297,7 @@ func TestURLsThatAreNotFetched(t *testing.T) {
 	}
 }
 
-func TestNoPrivateAddressIsDialled(t *testing.T) {
+func TestPrivateAddressesAreNotDialled(t *testing.T) {
 	c, url := serve(
 		t,
 		func(http.ResponseWriter, *http.Request) { t.Error("somebody was asked") },
@@ -322,7 +322,7 @@ func TestNoPrivateAddressIsDialled(t *testing.T) {
 	}
 }
 
-func TestOnlyPublicAddressesArePublic(t *testing.T) {
+func TestSpecialAddressesAreNotPublic(t *testing.T) {
 	for want, all := range map[bool][]string{
 		true: {"1.1.1.1", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "172.15.0.1", "172.32.0.1",
 			"192.0.1.1", "192.167.0.1", "198.17.0.1", "198.20.0.1", "223.255.255.255",
@@ -368,7 +368,7 @@ func TestOnlyPublicAddressesArePublic(t *testing.T) {
 	}
 }
 
-func TestAServerThatNobodyVouchesForIsNotBelieved(t *testing.T) {
+func TestUntrustedCertificatesAreRejected(t *testing.T) {
 	c, url := serve(
 		t,
 		func(http.ResponseWriter, *http.Request) { t.Error("somebody was asked") },

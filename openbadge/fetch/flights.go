@@ -6,21 +6,22 @@ import (
 	"sync"
 )
 
-// flights are the documents that are being fetched.
+// flights are the fetches in progress. Its methods may be called concurrently.
 type flights struct {
 	mu    sync.Mutex
 	byKey map[string]*flight
 }
 
+// flight is one fetch in progress.
 type flight struct {
 	done chan struct{}
 	data []byte
 	err  error
-	left bool // whoever fetched it gave up: the error is theirs alone
+	left bool // the fetching caller gave up: the error concerns only that caller
 }
 
-// share fetches, unless somebody is fetching the same already: then it waits for theirs, or for the end of ctx. If they
-// give up, the next one takes over. The data are each caller's own.
+// share calls fetch, unless a fetch for the same key is in progress: then it waits for the result, or until ctx ends.
+// If the fetching caller gives up, a waiting one takes over. Each caller gets its own copy of the data.
 func (f *flights) share(ctx context.Context, key string, fetch func() ([]byte, error)) ([]byte, error) {
 	for {
 		fl, mine := f.join(key)
@@ -41,6 +42,7 @@ func (f *flights) share(ctx context.Context, key string, fetch func() ([]byte, e
 	}
 }
 
+// clone returns a copy of a flight's result.
 func clone(f *flight) ([]byte, error) {
 	if f.err != nil {
 		return nil, f.err
@@ -48,6 +50,7 @@ func clone(f *flight) ([]byte, error) {
 	return append([]byte{}, f.data...), nil
 }
 
+// join returns the flight for a key. mine means that the caller has to fetch.
 func (f *flights) join(key string) (fl *flight, mine bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -62,6 +65,7 @@ func (f *flights) join(key string) (fl *flight, mine bool) {
 	return fl, true
 }
 
+// leave ends a flight and wakes the waiting callers.
 func (f *flights) leave(key string, fl *flight) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -9,37 +9,41 @@ import (
 	"portillon/policy"
 )
 
-// cases is everything that decisions on one machine, by one policy or two, can depend on besides time: a product of
-// chains. Each begins with what is plain: a badge not held, no share used, a card that proves itself, a bundle of the
-// day. What follows is told of a case only where it makes a difference to it.
+// cases is every combination of circumstances that a decision at one machine can depend on, apart from time. The
+// combinations are the product of chains. Level 0 of each chain is the plain one: the badge is not held, the quota is
+// unused, the card proves itself, the bundle is of the day. The other levels are mentioned in a sentence only where
+// they make a difference.
 type cases struct {
 	id     policy.MachineID
 	chains []chain
 }
 
-// chain is one thing about the member or the circumstances, in levels that some rule tells apart. Most are each worth
-// more than the one before; of badges that are old or attested, neither is.
+// chain is one fact about the member or the circumstances, in the levels that some rule distinguishes. In most chains
+// each level is worth more than the one before. In a badge's chain an older badge with a stronger assurance and a newer
+// badge with a weaker one are not comparable.
 type chain struct {
-	words []policy.Text // of each level; empty: nothing is worth saying
+	words []policy.Text // of each level; empty: the level is not mentioned
 	apply []func(*policy.Question)
-	under [][]int // of each level: those next below it
+	under [][]int // of each level: the levels immediately below it
 	kind  chainKind
-	whole policy.Text // of a badge: what is said where any level but the first will do
+	whole policy.Text // of a badge: its text where every level but the first gives the same answer
 }
 
+// chainKind is what a chain is about, where the analyses treat chains differently.
 type chainKind uint8
 
 const (
 	ofCircumstance chainKind = iota
-	ofBadge                  // of the member's or a supervisor's: each level is worth more than those below it
-	ofUse
-	ofShare
+	ofBadge                  // a badge of the member or the mentor: each level is worth more than those below it
+	ofUse                    // the member's last use of the machine
+	ofShare                  // time used of a quota
 )
 
-// maxCases bounds the states of a machine times the slots of a year: what has more is not tried rather than tried in
-// part.
+// maxCases bounds the states of a machine times its time slots: 262,144, which take a few seconds. A machine with more
+// is not analysed at all rather than in part.
 const maxCases = 1 << 18
 
+// states is the number of states. It may stop counting above maxCases.
 func (s *cases) states() int {
 	n := 1
 	for _, c := range s.chains {
@@ -50,7 +54,7 @@ func (s *cases) states() int {
 	return n
 }
 
-// state is the level in each chain of the n-th state.
+// state returns, for each chain, the level of that chain in state number n. n is below states().
 func (s *cases) state(n int) []int {
 	out := make([]int, len(s.chains))
 	for i, c := range s.chains {
@@ -59,8 +63,8 @@ func (s *cases) state(n int) []int {
 	return out
 }
 
-// under are the states that are next below the n-th, each with the place of the chain in which it stands lower. They
-// have lesser numbers.
+// under yields each state immediately below state n, with the index of the chain in which that state is lower. The
+// numbers of those states are smaller than n, so a loop over increasing n sees them first.
 func (s *cases) under(n int) iter.Seq2[int, int] {
 	return func(yield func(int, int) bool) {
 		step, rest := 1, n
@@ -77,7 +81,8 @@ func (s *cases) under(n int) iter.Seq2[int, int] {
 	}
 }
 
-// question is the state as it taps at a moment.
+// question is what the evaluator is asked when the member of a state taps at a moment. Practice begins a hundred years
+// before the moment, which counts as never.
 func (s *cases) question(state []int, at time.Time, clock policy.Clock) policy.Question {
 	q := policy.Question{
 		At:      at,
@@ -101,11 +106,11 @@ func (s *cases) question(state []int, at time.Time, clock policy.Clock) policy.Q
 	return q
 }
 
-// words are what is worth saying of a state: what would be otherwise on another level. same reports whether what is
-// said of the state holds of another, by its number, too.
+// words returns the texts of a state's levels that make a difference: those that another level of the same chain would
+// change. same reports whether the answer for the state also holds for another state, given by number.
 func (s *cases) words(state []int, same func(n int) bool) []policy.Text {
 	var out []policy.Text
-	alike := [][]int{state} // all that the words that are left out leave open
+	alike := [][]int{state} // the states that the texts chosen so far do not exclude
 	for i, level := range state {
 		c := &s.chains[i]
 		if c.words[level] == (policy.Text{}) {
@@ -134,7 +139,7 @@ func (s *cases) words(state []int, same func(n int) bool) []policy.Text {
 	return out
 }
 
-// number is the reverse of state.
+// number is the inverse of state.
 func (s *cases) number(state []int) (n int) {
 	for i, level := range slices.Backward(state) {
 		n = n*len(s.chains[i].apply) + level
@@ -142,7 +147,7 @@ func (s *cases) number(state []int) (n int) {
 	return n
 }
 
-// possible reports whether a state can be: whoever has used the machine today has used it lately.
+// possible reports whether a state can occur: a member who has used part of a quota today has used the machine lately.
 func (s *cases) possible(state []int) bool {
 	shares, lately := false, true
 	for i, c := range s.chains {
@@ -156,7 +161,7 @@ func (s *cases) possible(state []int) bool {
 	return lately || !shares
 }
 
-// casesOf spans what the sides, a machine under one policy or two, tell apart.
+// casesOf builds the chains that the sides (one machine under one policy or two) distinguish.
 func casesOf(id policy.MachineID, sides ...side) cases {
 	s := cases{id: id}
 	var member, supervisor []policy.Need
@@ -184,6 +189,7 @@ func casesOf(id policy.MachineID, sides ...side) cases {
 		fresh = append(fresh, m.Fresh)
 		aes = aes || m.Card == policy.AES
 	}
+	// The order of the chains is the order of the words in a sentence.
 	s.badges(append(member, accepted.with...), theMember)
 	s.accepted(accepted, theMember)
 	s.practice(member, theMember)
@@ -197,6 +203,7 @@ func casesOf(id policy.MachineID, sides ...side) cases {
 	return s
 }
 
+// leaves returns the needs of single badges inside a need, in the order of the policy file.
 func leaves(n policy.Need) []policy.Need {
 	if n.Badge != "" {
 		return []policy.Need{n}
@@ -208,30 +215,32 @@ func leaves(n policy.Need) []policy.Need {
 	return out
 }
 
-// cutsOf are the distinct lengths above zero, shortest first.
+// cutsOf returns the distinct durations above zero, shortest first.
 func cutsOf(all []time.Duration) []time.Duration {
 	out := slices.DeleteFunc(slices.Clone(all), func(d time.Duration) bool { return d <= 0 })
 	slices.Sort(out)
 	return slices.Compact(out)
 }
 
+// add appends a level that is worth more than the level before it.
 func (c *chain) add(word policy.Text, apply func(*policy.Question)) {
 	n := len(c.apply)
 	c.addOver(word, apply, n-1)
 }
 
-// addOver adds a level that is worth more than those levels; less than zero: none.
+// addOver appends a level that is worth more than the levels lower. Negative indices in lower are ignored.
 func (c *chain) addOver(word policy.Text, apply func(*policy.Question), lower ...int) {
 	lower = slices.DeleteFunc(lower, func(l int) bool { return l < 0 })
 	c.words, c.apply, c.under = append(c.words, word), append(c.apply, apply), append(c.under, lower)
 }
 
+// nothing is the change that level 0 makes to a question.
 func nothing(*policy.Question) {}
 
-// someone is who a chain is about.
+// someone is the person that a chain is about: the member, or the mentor who supervises.
 type someone struct {
 	of        func(*policy.Question) *policy.Member
-	has, does policy.Text // stand before a badge, and before what is done
+	has, does policy.Text // prefixes for the text of a badge, and for the text of an action
 	use       chainKind
 }
 
@@ -239,12 +248,12 @@ var (
 	theMember     = someone{of: func(q *policy.Question) *policy.Member { return q.Member }, use: ofUse}
 	theSupervisor = someone{of: func(q *policy.Question) *policy.Member { return q.Supervisor },
 		has: policy.Text{
-			FR: "un superviseur qui a ",
-			EN: "a supervisor with ",
-		}, does: policy.Text{FR: "un superviseur : ", EN: "a supervisor: "}}
+			FR: "un mentor qui a ",
+			EN: "a mentor with ",
+		}, does: policy.Text{FR: "un mentor : ", EN: "a mentor: "}}
 )
 
-// badges adds a chain for each badge: not held, held in each age and assurance that a rule tells apart.
+// badges adds a chain for each badge: not held, then held in each age and assurance that a rule distinguishes.
 func (s *cases) badges(needs []policy.Need, who someone) {
 	byBadge := map[policy.BadgeID][]policy.Need{}
 	var order []policy.BadgeID
@@ -260,6 +269,7 @@ func (s *cases) badges(needs []policy.Need, who someone) {
 	}
 }
 
+// badgeChain is the chain of one badge of the policy itself.
 func badgeChain(b policy.BadgeID, needs []policy.Need, who someone) chain {
 	return heldChain(
 		policy.Text{FR: who.has.FR + string(b), EN: who.has.EN + string(b)},
@@ -274,7 +284,8 @@ func badgeChain(b policy.BadgeID, needs []policy.Need, who someone) chain {
 	)
 }
 
-// heldChain is of what is held in each age and assurance that the needs tell apart.
+// heldChain is the chain of a badge, or of several that count alike, in each age and assurance that the needs
+// distinguish. hold puts the badge into a question with that age and assurance.
 func heldChain(
 	name policy.Text,
 	needs []policy.Need,
@@ -305,6 +316,7 @@ func heldChain(
 			c.addOver(full, func(q *policy.Question) { hold(q, age, policy.Assurance(a)) }, lower...)
 		}
 	}
+	// Oldest first. Older than the longest age means one day older: rules count ages in whole days.
 	cuts := cutsOf(ages)
 	if len(cuts) == 0 {
 		add(name, 0)
@@ -330,7 +342,7 @@ func heldChain(
 	return c
 }
 
-// practice adds chains for the last use of the machine, and for the hours logged on it.
+// practice adds a chain for the last use of the machine, and one for the hours logged on it.
 func (s *cases) practice(needs []policy.Need, who someone) {
 	var used, logged []time.Duration
 	for _, n := range needs {
@@ -366,8 +378,8 @@ func (s *cases) practice(needs []policy.Need, who someone) {
 	}
 }
 
-// quotas adds chains for the time used: none, then as much as each quota. Whoever has used the machine today did so
-// just now: that is practice as well.
+// quotas adds chains for the time used this day and this week: none, then exactly each quota. A member who has used
+// part of a quota used the machine just now, so the last use is set too.
 func (s *cases) quotas(all []policy.Quota) {
 	var day, week []time.Duration
 	for _, q := range all {
@@ -399,6 +411,8 @@ func (s *cases) quotas(all []policy.Quota) {
 	)
 }
 
+// circumstances adds chains for the card (proves itself, or only its number is known), the age of the bundle, and the
+// number of people whom the mentor already supervises.
 func (s *cases) circumstances(aes bool, fresh, answering []time.Duration) {
 	if aes {
 		c := chain{}
@@ -429,8 +443,8 @@ func (s *cases) circumstances(aes bool, fresh, answering []time.Duration) {
 		for _, n := range answering {
 			c.add(
 				policy.Text{
-					FR: fmt.Sprintf("un superviseur qui répond déjà de %d", n),
-					EN: fmt.Sprintf("a supervisor who answers for %d already", n),
+					FR: fmt.Sprintf("un mentor qui encadre déjà %d personnes", n),
+					EN: fmt.Sprintf("a mentor who already supervises %d", n),
 				},
 				func(q *policy.Question) { q.Answering = int(n) },
 			)
@@ -439,8 +453,8 @@ func (s *cases) circumstances(aes bool, fresh, answering []time.Duration) {
 	}
 }
 
-// ends adds a chain for badges that end one day, where one policy passes that over while the clock is not trusted and
-// the other does not.
+// ends adds a chain for badges that have an end date, if one policy ignores end dates while the clock is not trusted
+// (PassEnds) and the other does not.
 func (s *cases) ends(machines []*policy.Machine) {
 	passes := map[policy.ClockPass]bool{}
 	for _, m := range machines {
@@ -463,7 +477,7 @@ func (s *cases) ends(machines []*policy.Machine) {
 	s.chains = append(s.chains, c)
 }
 
-// bookings adds a chain for who has booked the machine: nobody that taps, and whoever it is that has.
+// bookings adds a chain for who taps while the machine is booked: somebody else, or the member who booked it.
 func (s *cases) bookings(machines []*policy.Machine) {
 	var lists [][]policy.Booking
 	for _, m := range machines {
@@ -493,11 +507,12 @@ func (s *cases) bookings(machines []*policy.Machine) {
 	s.chains = append(s.chains, c)
 }
 
+// sameBooking reports whether two bookings are of one member at the same time.
 func sameBooking(a, b policy.Booking) bool {
 	return a.From.Equal(b.From) && a.To.Equal(b.To) && a.For == b.For
 }
 
-// underWay is the booking of a moment, or nil.
+// underWay is the booking in force at a moment, or nil.
 func underWay(all []policy.Booking, at time.Time) *policy.Booking {
 	i := slices.IndexFunc(all, func(b policy.Booking) bool { return !b.From.After(at) && b.To.After(at) })
 	if i < 0 {
@@ -506,6 +521,7 @@ func underWay(all []policy.Booking, at time.Time) *policy.Booking {
 	return &all[i]
 }
 
+// bookingsOf returns the bookings of a machine. A nil machine has none.
 func bookingsOf(m *policy.Machine) []policy.Booking {
 	if m == nil {
 		return nil

@@ -9,29 +9,29 @@ import (
 	"portillon/policy"
 )
 
-// side is a machine under one of the policies that are compared; m is nil where the policy has no such machine.
+// side is a machine under one of the policies that are compared. m is nil if the policy has no such machine.
 type side struct {
 	policy *policy.Policy
 	m      *policy.Machine
 }
 
-// foreign is a badge of another issuer that some need of a machine accepts, with all that tells it apart from others.
+// foreign is a badge of another issuer that a need of the machine accepts, or several that are accepted in exactly the
+// same places.
 type foreign struct {
-	badges []policy.OtherBadge // that are accepted alike: it makes no difference which is held
-	as     []policy.BadgeID    // what it counts as
-	needs  []policy.Need       // that it may meet: the ages and assurances that they tell apart
-	like   string              // where it is accepted, in which roles and with what
+	badges []policy.OtherBadge // accepted in the same places: holding any of them has the same effect
+	as     []policy.BadgeID    // the site's badges that it counts as
+	needs  []policy.Need       // those it can meet: their ages and assurances are the levels of its chain
+	like   string              // all places, roles and «with:» of its entries: equal for badges that count alike
 }
 
-// foreignBadges collects the badges that are accepted where the leaves of a grant stand, and the needs of what is
-// asked for besides.
+// foreignBadges collects the foreign badges that count for a machine.
 type foreignBadges struct {
 	list []foreign
-	with []policy.Need
+	with []policy.Need // badges that an entry asks for besides («with:»)
 }
 
-// add takes the leaves of one grant of one side; as is the role that it gives, or Mentor for what it asks of a
-// supervisor.
+// add collects the badges that the leaves of one grant accept. at is the index of the side. as is the role that the
+// grant gives, or Mentor for the leaves of its supervisor: need.
 func (o *foreignBadges) add(at int, p *policy.Policy, all []policy.Need, as policy.Role) {
 	for _, n := range all {
 		entries := acceptsOf(p, n.Badge)
@@ -57,7 +57,7 @@ func (o *foreignBadges) add(at int, p *policy.Policy, all []policy.Need, as poli
 	}
 }
 
-// alike puts those together that are accepted in the same places: one of them stands for all.
+// alike merges badges that are accepted in the same places.
 func (o *foreignBadges) alike() (out []foreign) {
 	for _, x := range o.list {
 		k := slices.IndexFunc(out, func(y foreign) bool { return x.like == y.like })
@@ -70,10 +70,10 @@ func (o *foreignBadges) alike() (out []foreign) {
 	return out
 }
 
-// mostNamed of several badges that are accepted alike are named.
+// mostNamed is how many of several merged badges a sentence names.
 const mostNamed = 3
 
-// chain is the badge as something that a member may hold.
+// chain is the chain of levels in which who may hold the badge.
 func (x *foreign) chain(who someone) chain {
 	var names []string
 	for _, o := range x.badges[:min(len(x.badges), mostNamed)] {
@@ -99,7 +99,7 @@ func (x *foreign) chain(who someone) chain {
 	})
 }
 
-// accepted adds a chain for each badge of another issuer.
+// accepted adds a chain for each foreign badge.
 func (s *cases) accepted(all foreignBadges, who someone) {
 	for _, x := range all.alike() {
 		s.chains = append(s.chains, x.chain(who))

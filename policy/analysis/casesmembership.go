@@ -7,8 +7,8 @@ import (
 	"portillon/policy"
 )
 
-// memberships adds a chain for members whose membership has ended, where two policies judge it differently. A
-// policy alone tells no case apart by it: whoever has lapsed keeps some roles as they are, and loses the others.
+// memberships adds a chain for members whose membership has ended, if the two policies judge such members differently.
+// Under one policy alone no chain is needed: a lapsed member keeps some roles unchanged and loses the others entirely.
 func (s *cases) memberships(before, after *policy.Policy) {
 	a, b := before.Membership, after.Membership
 	same := a.Grace == b.Grace
@@ -31,7 +31,7 @@ func (s *cases) memberships(before, after *policy.Policy) {
 			}
 		}
 		c.add(word, func(q *policy.Question) {
-			q.LastTrusted = q.At // while the clock is not trusted, it is judged at the same moment
+			q.LastTrusted = q.At // an untrusted clock is judged at the same moment
 			q.Member.Until = policy.DateOf(q.At, after.Zone).AddDays(-int(g/(24*time.Hour)) - 1)
 		})
 	}

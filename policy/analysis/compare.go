@@ -9,31 +9,32 @@ import (
 	"portillon/policy"
 )
 
-// Change is something that members gain or lose by a change of policy, at its least: as it is for whoever holds no
-// other badge, in the plainest circumstances (see cases). Whoever has more gains or loses it too, unless another change
-// says otherwise.
+// Change is something that members gain or lose by a change of policy, for the member with the fewest badges and in the
+// plainest circumstances (see cases). A member who has more gains or loses the same, unless another Change says
+// otherwise.
 type Change struct {
 	Machine policy.MachineID `json:"machine"`
 	Role    policy.Role      `json:"role"`
-	Alone   bool             `json:"alone"`  // false: while a supervisor answers
+	Alone   bool             `json:"alone"`  // false: with a mentor
 	Gained  bool             `json:"gained"` // false: lost
-	// what the member holds, and the circumstances without which it would not be so
+	// With is what the member holds and the circumstances that the change depends on, a phrase each.
 	With   []policy.Text `json:"with"`
-	When   []string      `json:"when,omitempty"` // at these times; none: at any but Except
+	When   []string      `json:"when,omitempty"` // only at these times; empty: at all times but Except
 	Except []string      `json:"except,omitempty"`
-	Clock  string        `json:"clock,omitempty"` // "untrusted": only while the clock is not
-	// where the role is neither gained nor lost, but its session changes; When is empty where it does whenever it is had
+	Clock  string        `json:"clock,omitempty"` // "untrusted": only while the clock is not trusted
+	// Before and After differ where members keep the role and the limits of their session change. When is then empty if
+	// the limits change at all times at which members have the role.
 	Before policy.Limits `json:"before,omitzero"`
 	After  policy.Limits `json:"after,omitzero"`
 }
 
-// Limited reports whether the change is one of limits alone.
+// Limited reports whether only the limits of a session change.
 func (c Change) Limited() bool { return c.Before != c.After }
 
-// Compare says who gains and who loses what between two policies of a site, over every combination that either tells
-// apart: badges and their ages, practice, supervisors, cards, quotas, bookings, the clock, and every stretch of time
-// that follows from. It takes for granted who holds which badge: see CompareMembers, and Uncompared for the rest. The
-// error is a *Flaw: a machine has too many combinations.
+// Compare says who gains and who loses what when a site's policy changes. It asks both policies about every combination
+// that either distinguishes: badges and their ages, practice, mentors, cards, quotas, bookings, the clock, and every
+// time slot from the time from on. It assumes the same badges under both policies; CompareMembers and Uncompared cover
+// the rest. The error is a *Flaw: a machine has too many combinations.
 func Compare(before, after *policy.Policy, from time.Time) ([]Change, error) {
 	var out []Change
 	for _, id := range machinesOf(before, after) {
@@ -48,6 +49,7 @@ func Compare(before, after *policy.Policy, from time.Time) ([]Change, error) {
 	return out, nil
 }
 
+// machinesOf returns the machines of all policies, each once, in the order of the policies.
 func machinesOf(policies ...*policy.Policy) []policy.MachineID {
 	var out []policy.MachineID
 	for _, p := range policies {
@@ -60,8 +62,8 @@ func machinesOf(policies ...*policy.Policy) []policy.MachineID {
 	return out
 }
 
-// comparison is of one role at one machine under two policies: what other grants ask for makes no difference to it.
-// NoRole: of all roles.
+// comparison is one role at one machine under two policies. The grants of other roles are left out, because they do not
+// affect it. NoRole stands for all roles.
 type comparison struct {
 	cases
 	before, after *policy.Policy
@@ -70,6 +72,7 @@ type comparison struct {
 	role          policy.Role
 }
 
+// newComparison builds the cases and time slots of a comparison. The error is a *Flaw if there are more than maxCases.
 func newComparison(
 	id policy.MachineID,
 	r policy.Role,
@@ -89,12 +92,13 @@ func newComparison(
 	if n := c.states(); n*len(c.timeslots) > maxCases {
 		return nil, &Flaw{Machine: id, Text: policy.Text{
 			FR: fmt.Sprintf("ses règles distinguent plus de %d cas : trop pour les essayer tous", maxCases),
-			EN: fmt.Sprintf("its rules tell apart more than %d cases: too many to try them all", maxCases)}}
+			EN: fmt.Sprintf("its rules distinguish more than %d cases: too many to try all of them", maxCases)}}
 	}
 	return c, nil
 }
 
-// only is the machine with the grants of one role, or all of them. It is nil where the policy has no such machine.
+// onlyRole is the machine with the grants of one role, or with all of them for NoRole. It is nil if the policy has no
+// such machine.
 func onlyRole(p *policy.Policy, id policy.MachineID, r policy.Role) *policy.Machine {
 	m, ok := p.Machine(id)
 	if !ok || r == policy.NoRole {
@@ -105,7 +109,7 @@ func onlyRole(p *policy.Policy, id policy.MachineID, r policy.Role) *policy.Mach
 	return &some
 }
 
-// In is the change in a sentence: who gains or loses what, where and when.
+// In is the change as a sentence: who gains or loses what, where and when.
 func (c Change) In(l policy.Language) string {
 	say := func(fr, en string) string { return policy.Text{FR: fr, EN: en}.In(l) }
 	var with []string
@@ -130,15 +134,16 @@ func (c Change) In(l policy.Language) string {
 	}
 	out += WhenInWords(c.When, c.Except, l)
 	if c.Clock != "" {
-		out += say(", tant que l’heure n’est pas sûre", ", while the clock is not trusted")
+		out += say(", tant que l’horloge n’est pas réglée", ", while the clock is not trusted")
 	}
 	return out
 }
 
-// mostSpans bounds a sentence; all of them stand in the JSON.
+// mostSpans bounds the times in one sentence. The JSON has all of them.
 const mostSpans = 8
 
-// WhenInWords goes behind what happens at those times: nothing where it is at any.
+// WhenInWords is the end of a sentence that says at which times it holds, with a leading comma. It is empty if the
+// sentence holds at all times.
 func WhenInWords(when, except []string, l policy.Language) string {
 	list := func(all []string) string {
 		if len(all) <= mostSpans {
@@ -156,7 +161,7 @@ func WhenInWords(when, except []string, l policy.Language) string {
 	return ""
 }
 
-// limitsInWords is what is bounded; in English in the words of the policy file.
+// limitsInWords lists the limits of a session that are set. The English words are the keys of the policy file.
 func limitsInWords(x policy.Limits, l policy.Language) string {
 	var out []string
 	for _, y := range []struct {
@@ -176,11 +181,11 @@ func limitsInWords(x policy.Limits, l policy.Language) string {
 	return strings.Join(out, ", ")
 }
 
-// frenchTimes are the days of times such as "Mo-Fr 09:00-21:00", which have no other letters.
+// frenchTimes maps the weekdays in times such as "Mo-Fr 09:00-21:00" to French. Such times have no other letters.
 var frenchTimes = [...]string{"Mo", "lun.", "Tu", "mar.", "We", "mer.", "Th", "jeu.", "Fr", "ven.", "Sa", "sam.",
 	"Su", "dim."}
 
-// timesIn are times in a sentence: in French with French days, in English as the policy file has them.
+// timesIn is times in a language: with French weekdays, or in English as the policy file writes them.
 func timesIn(times string, l policy.Language) string {
 	return policy.Text{FR: strings.NewReplacer(frenchTimes[:]...).Replace(times), EN: times}.In(l)
 }

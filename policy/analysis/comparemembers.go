@@ -7,24 +7,24 @@ import (
 	"portillon/policy"
 )
 
-// Twin is one person under two policies: a badge that the one believes may be nothing to the other.
+// Twin is one person as two policies see them: each policy may accept other badges of that person.
 type Twin struct{ Before, After *policy.Member }
 
 // MemberChange is what one member gains or loses at a machine.
 type MemberChange struct {
-	Member  int              `json:"-"` // its place among the twins
+	Member  int              `json:"-"` // index among the twins given to CompareMembers
 	Machine policy.MachineID `json:"machine"`
 	Role    policy.Role      `json:"role"`
-	Alone   bool             `json:"alone"` // false: while a supervisor answers
+	Alone   bool             `json:"alone"` // false: with a mentor
 	Gained  bool             `json:"gained"`
-	When    []string         `json:"when,omitempty"` // at these times; none: at any but Except
+	When    []string         `json:"when,omitempty"` // only at these times; empty: at all times but Except
 	Except  []string         `json:"except,omitempty"`
-	Hours   int              `json:"hours"` // of the 168 that begin with the first day
+	Hours   int              `json:"hours"` // of the 168 hours of the first seven days
 }
 
-// CompareMembers says which members gain and lose what between two policies, in the year that follows from, with a card
-// that proves itself, a trusted clock, a bundle of the day, and memberships as they stand on the first day. Compare
-// tells what may be; this tells of those who are there.
+// CompareMembers says which members gain and lose what between two policies in the year from the time from on. It
+// assumes a card that proves itself, a trusted clock, a bundle of the day, and memberships as they are on the first
+// day. Compare covers every possible member; CompareMembers covers the actual ones.
 func CompareMembers(before, after *policy.Policy, all []Twin, from time.Time) []MemberChange {
 	var old, young []*policy.Member
 	for _, t := range all {
@@ -35,7 +35,7 @@ func CompareMembers(before, after *policy.Policy, all []Twin, from time.Time) []
 	for _, id := range machinesOf(before, after) {
 		a, b := onlyRole(before, id, policy.NoRole), onlyRole(after, id, policy.NoRole)
 		y := year(timeslotsOf(after.Zone, from, distinctHours(a, b), bookingsOf(a), bookingsOf(b)))
-		y = slices.DeleteFunc(y, func(s timeslot) bool { return s.beyond }) // what they hold by then, nobody knows
+		y = slices.DeleteFunc(y, func(s timeslot) bool { return s.beyond }) // the badges of that time are unknown
 		had, has := y.who(before, id, old), y.who(after, id, young)
 		for m := range all {
 			for _, r := range policy.Roles() {
@@ -56,8 +56,9 @@ func CompareMembers(before, after *policy.Policy, all []Twin, from time.Time) []
 	return out
 }
 
-// refreshed is a member whose badges' statuses were just read, as with a bundle of the day. A badge that began today
-// counts from midnight: today stands for all days of its kind. The membership stays as it stands today all year.
+// refreshed is the member with statuses of badges just read, as in a bundle of the day. A badge that was issued today
+// counts from midnight on, because today's slots stand for all days of their kind. The membership is kept all year as
+// it is today.
 func refreshed(m *policy.Member, p *policy.Policy, now time.Time, zone *time.Location) *policy.Member {
 	year, month, day := now.In(zone).Date()
 	midnight := time.Date(year, month, day, 0, 0, 0, 0, zone)
@@ -78,10 +79,10 @@ func refreshed(m *policy.Member, p *policy.Policy, now time.Time, zone *time.Loc
 	return &out
 }
 
-// longAgo is the last day of a membership that has lapsed on any day that is compared.
+// longAgo is the last day of a membership that has lapsed before any day that can be compared.
 var longAgo = policy.Date{Year: 1, Month: time.January, Day: 1}
 
-// who is what the members may be in each slot; nothing at a machine that the policy has not.
+// who returns, for each slot, what each member may do. The entry is nil if the policy has no such machine.
 func (y year) who(p *policy.Policy, id policy.MachineID, members []*policy.Member) (out [][]MemberRoles) {
 	for _, s := range y {
 		out = append(out, Who(p, id, members, s.at))
@@ -89,10 +90,10 @@ func (y year) who(p *policy.Policy, id policy.MachineID, members []*policy.Membe
 	return out
 }
 
-// having is when a member has a role.
-func (y year) having(places [][]MemberRoles, member int, r policy.Role, alone bool) times {
+// having returns the slots in which a member has a role. roles is the result of who.
+func (y year) having(roles [][]MemberRoles, member int, r policy.Role, alone bool) times {
 	out := y.none()
-	for i, all := range places {
+	for i, all := range roles {
 		if all == nil {
 			continue
 		}

@@ -8,18 +8,18 @@ import (
 	"portillon/policy"
 )
 
-// Flaw is what an analysis of a machine came upon: a law that does not hold, or too many cases to try.
+// Flaw is why an analysis of a machine failed: a law does not hold, or there are too many cases to try.
 type Flaw struct {
 	Machine policy.MachineID
-	Broken  bool // a law; else nothing can be said
+	Broken  bool // a law is broken; false: too many cases to say
 	Text    policy.Text
 }
 
 func (f *Flaw) Error() string { return fmt.Sprintf("policy: machine %q: %s", f.Machine, f.Text.EN) }
 
-// Prove tries what must hold of every policy on all cases that this one tells apart: that another badge, or a better
-// one, the member's or a supervisor's, never takes a role away where nothing else differs, and that a tag stops every
-// role but maintainer. The error is a *Flaw: the first case against it, or a machine that has too many cases to try.
+// Prove checks two laws on all cases that a policy distinguishes: an additional or better badge, of the member or the
+// mentor, never takes a role away; and a tag stops every role but maintainer. The error is a *Flaw: the first case that
+// breaks a law, or a machine with too many cases.
 func Prove(p *policy.Policy, from time.Time) error {
 	for i := range p.Machines {
 		c, err := newComparison(p.Machines[i].ID, policy.NoRole, p, p, from)
@@ -33,11 +33,12 @@ func Prove(p *policy.Policy, from time.Time) error {
 	return nil
 }
 
-// prove tries the laws on what a judge gives: a bit for each role.
+// prove checks the laws on the answers of judge, which returns a bit for each role (see roleSet).
 func (c *comparison) prove(judge func(policy.Question) uint) error {
-	roles := make([][]uint, c.states()) // of each state: the roles that it has in each slot, alone and not
+	roles := make([][]uint, c.states()) // the result of judge by state and slot
 	for n := range roles {
 		state := c.state(n)
+		// Ask each slot twice: as it is, and with the machine tagged out.
 		for _, s := range c.timeslots {
 			q := c.question(state, s.at, policy.Trusted)
 			set := judge(q)
@@ -47,8 +48,8 @@ func (c *comparison) prove(judge func(policy.Question) uint) error {
 				return c.broken(
 					s,
 					policy.Text{
-						FR: "mise hors service, elle s’ouvre encore (" + with.FR + ")",
-						EN: "tagged out, it still opens (" + with.EN + ")",
+						FR: "hors service, la machine donne encore un rôle (" + with.FR + ")",
+						EN: "tagged out, the machine still gives a role (" + with.EN + ")",
 					},
 				)
 			}
@@ -65,7 +66,7 @@ func (c *comparison) prove(judge func(policy.Question) uint) error {
 				return c.broken(
 					c.timeslots[at],
 					policy.Text{FR: "un badge de plus enlève un rôle : (" + more.FR + ") n’a pas un rôle que (" + less.FR + ") a",
-						EN: "another badge takes a role away: (" + more.EN + ") has not a role that (" + less.EN + ") has"},
+						EN: "another badge takes a role away: (" + more.EN + ") lacks a role that (" + less.EN + ") has"},
 				)
 			}
 		}
@@ -73,11 +74,12 @@ func (c *comparison) prove(judge func(policy.Question) uint) error {
 	return nil
 }
 
+// broken is the error for a law that a slot breaks.
 func (c *comparison) broken(s timeslot, t policy.Text) error {
 	return &Flaw{Machine: c.id, Broken: true, Text: policy.Text{FR: t.FR + ", " + s.span(), EN: t.EN + ", " + s.span()}}
 }
 
-// every is all that there is to say of a state.
+// every describes a state with the texts of all its levels.
 func (c *comparison) every(state []int) policy.Text {
 	words := c.words(state, func(int) bool { return false })
 	if len(words) == 0 {
@@ -90,7 +92,8 @@ func (c *comparison) every(state []int) policy.Text {
 	return policy.Text{FR: strings.Join(fr, ", "), EN: strings.Join(en, ", ")}
 }
 
-// roleSet is a bit for each role that is had alone, and eight further on for each that is had with a supervisor.
+// roleSet is the set of roles that a decision gives: bit r for a role given without a mentor, bit r+8 for a role given
+// with one.
 func roleSet(p *policy.Policy, q policy.Question) (set uint) {
 	for _, g := range rolesGiven(p, q, p.Decide(q)) {
 		if g.alone {
@@ -102,6 +105,7 @@ func roleSet(p *policy.Policy, q policy.Question) (set uint) {
 	return set
 }
 
+// loses returns the first slot in which less has a role that more has not. Both have one entry per slot.
 func loses(less, more []uint) (at int, lost bool) {
 	for i := range less {
 		if less[i]&^more[i] != 0 {

@@ -16,8 +16,8 @@ func TestProveFindsAJudgeThatBreaksALaw(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, judge := range map[string]func(policy.Question) uint{
-		"tagged out, it still opens": func(q policy.Question) uint { return 1 << policy.User },
-		"(first) has not a role that (no badge) has": func(q policy.Question) uint {
+		"tagged out, the machine still gives a role": func(q policy.Question) uint { return 1 << policy.User },
+		"(first) lacks a role that (no badge) has": func(q policy.Question) uint {
 			if q.Tagged || len(q.Member.Holdings) > 0 {
 				return 0
 			}

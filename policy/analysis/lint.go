@@ -8,87 +8,102 @@ import (
 	"portillon/policy"
 )
 
-// Warning is a rule that can be kept and that nobody means.
+// Warning is a valid rule that probably does not do what its author meant. «policy check» prints warnings and still
+// exits with 0.
 type Warning struct {
-	Machine policy.MachineID `json:"machine"`
-	Grant   int              `json:"grant"`           // its index; -1: it is about the machine
-	Badge   policy.BadgeID   `json:"badge,omitempty"` // where it is about an entry of a badge's accepts, and no machine
-	Entry   int              `json:"entry,omitempty"` // its index
-	Text    policy.Text      `json:"text"`
+	Machine policy.MachineID `json:"machine"`         // empty when the warning is about a badge's accepts:
+	Grant   int              `json:"grant"`           // index among the machine's grants; -1: about the whole machine
+	Badge   policy.BadgeID   `json:"badge,omitempty"` // the badge whose accepts: has the entry, otherwise empty
+	Entry   int              `json:"entry,omitempty"` // index among the entries of accepts:
+	Text    policy.Text      `json:"text"`            // one sentence, in French and in English
 }
 
-// Warnings finds grants that nobody can ever meet, grants that another covers (whoever has the one has the other of the
-// same role, as often and as long), grants whose learners may answer for each other, numbers of learners, which stop
-// nobody, and machines that let everybody in, and entries of accepts: that do not do what they seem to. It looks at all
-// cases that follow from; a machine that has too many is a *Flaw.
+// Warnings checks a policy for rules that are valid and useless or dangerous:
+//
+//   - a grant that nobody can ever meet;
+//   - a grant that another one covers: whoever has the one has the other of the same role, as often and as long;
+//   - a grant whose learners may be each other's mentors;
+//   - a number of learners, which limits nobody, because a machine has one session at a time;
+//   - a machine that lets every member in (mode: warn);
+//   - an entry of accepts: that does not do what its text says.
+//
+// Warnings asks the evaluator about every case from the time from on, so it can take seconds. A machine with too many
+// cases returns a *Flaw.
 func Warnings(p *policy.Policy, from time.Time) ([]Warning, error) {
 	out := acceptsWarnings(p)
 	for i := range p.Machines {
 		m := &p.Machines[i]
 		if m.Mode == policy.Warn {
-			out = append(
-				out,
-				Warning{
-					Machine: m.ID,
-					Grant:   -1,
-					Text: policy.Text{
-						FR: "mode: warn laisse entrer tout membre, avec ou sans badge, à toute heure",
-						EN: "mode: warn lets every member in, with a badge or without, at any time",
-					},
-				},
-			)
+			out = append(out, Warning{Machine: m.ID, Grant: -1, Text: policy.Text{
+				FR: "mode: warn laisse entrer tout membre, avec ou sans badge, à toute heure",
+				EN: "mode: warn lets every member in, with a badge or without, at any time",
+			}})
 		}
-		of := make([]*policy.Text, len(m.Grants))
+		// useless holds, for each grant, why that grant has no effect. Each role has cases of its own.
+		useless := make([]*policy.Text, len(m.Grants))
 		for _, r := range policy.Roles() {
 			c, err := newComparison(m.ID, r, p, p, from)
 			if err != nil {
 				return nil, err
 			}
-			c.warnings(p, m, of)
+			c.findUseless(p, m, useless)
 		}
-		for g, t := range of {
+		for g, t := range useless {
 			if t != nil {
 				out = append(out, Warning{Machine: m.ID, Grant: g, Text: *t})
 			}
-			if l := m.Grants[g].Learners; l > 0 {
-				// whoever writes it means more than one machine, and no machine knows of another's sessions
-				out = append(
-					out,
-					Warning{
-						Machine: m.ID,
-						Grant:   g,
-						Text: policy.Text{
-							FR: fmt.Sprintf(
-								"« learners: %d » n’arrête personne : chaque machine compte pour elle-même, et n’a qu’une session à la fois",
-								l,
-							),
-							EN: fmt.Sprintf("learners: %d stops nobody: each machine counts for itself, and has one session at a time", l),
-						},
-					},
-				)
-			}
-			if canSuperviseEachOther(p, &m.Grants[g]) {
-				out = append(
-					out,
-					Warning{
-						Machine: m.ID,
-						Grant:   g,
-						Text: policy.Text{
-							FR: "qui satisfait cette règle peut aussi y être mentor : deux apprenants pourraient s’encadrer l’un l’autre",
-							EN: "whoever meets this grant may also be its mentor: two learners could supervise each other",
-						},
-					},
-				)
+			for _, t := range grantWarnings(p, &m.Grants[g]) {
+				out = append(out, Warning{Machine: m.ID, Grant: g, Text: t})
 			}
 		}
 	}
 	return out, nil
 }
 
-// warnings notes what is wrong with the grants of one role.
-func (c *comparison) warnings(p *policy.Policy, m *policy.Machine, of []*policy.Text) {
-	n := len(m.Grants)
-	met, uncovered := make([]bool, n), make([]bool, n*n) // uncovered[i*n+j]: i was met once, and j was not
+// grantWarnings returns the warnings that follow from the text of one grant alone, without asking the evaluator.
+func grantWarnings(p *policy.Policy, g *policy.Grant) (out []policy.Text) {
+	if g.Learners > 0 {
+		// The author of «learners:» means the learners at several machines, and a machine knows only its own session.
+		const fr = "« learners: %d » n’arrête personne : chaque machine compte pour elle-même, " +
+			"et n’a qu’une session à la fois"
+		const en = "learners: %d stops nobody: each machine counts for itself, and has one session at a time"
+		out = append(out, policy.Text{FR: fmt.Sprintf(fr, g.Learners), EN: fmt.Sprintf(en, g.Learners)})
+	}
+	if canSuperviseEachOther(p, g) {
+		out = append(out, policy.Text{
+			FR: "qui satisfait cette règle peut aussi y être mentor : deux apprenants pourraient s’encadrer l’un l’autre",
+			EN: "whoever meets this grant may also be its mentor: two learners could supervise each other",
+		})
+	}
+	return out
+}
+
+// findUseless sets useless[i] for each grant of the comparison's role that nobody can meet or that another one covers.
+func (c *comparison) findUseless(p *policy.Policy, m *policy.Machine, useless []*policy.Text) {
+	met, uncovered := c.askEveryCase(p, len(m.Grants))
+	for i := range m.Grants {
+		switch g := &m.Grants[i]; {
+		case g.Role != c.role:
+		case !met[i] && g.Booked:
+			useless[i] = &policy.Text{
+				FR: "aucune réservation à venir ne permet de satisfaire cette règle",
+				EN: "no future booking lets anybody meet this grant",
+			}
+		case !met[i]:
+			useless[i] = &policy.Text{
+				FR: "personne ne peut jamais satisfaire cette règle",
+				EN: "nobody can ever meet this grant",
+			}
+		default:
+			useless[i] = coveredBy(m.Grants, i, uncovered)
+		}
+	}
+}
+
+// askEveryCase asks the evaluator about all states in all time slots. met[i] reports that grant i was met at least
+// once; uncovered[i*n+j] that i was met at least once while j was not.
+func (c *comparison) askEveryCase(p *policy.Policy, n int) (met, uncovered []bool) {
+	met, uncovered = make([]bool, n), make([]bool, n*n)
 	for s := range c.states() {
 		state := c.state(s)
 		for _, slot := range c.timeslots {
@@ -104,32 +119,30 @@ func (c *comparison) warnings(p *policy.Policy, m *policy.Machine, of []*policy.
 			}
 		}
 	}
-	for i := range m.Grants {
-		switch g := &m.Grants[i]; {
-		case g.Role != c.role:
-		case !met[i] && g.Booked:
-			of[i] = &policy.Text{
-				FR: "aucune réservation à venir ne permet de remplir cette règle",
-				EN: "no booking to come lets anybody meet this grant",
-			}
-		case !met[i]:
-			of[i] = &policy.Text{FR: "personne ne peut jamais remplir cette règle", EN: "nobody can ever meet this grant"}
-		default:
-			for j := range m.Grants {
-				if i != j && !uncovered[i*n+j] && covers(&m.Grants[j], g) && (uncovered[j*n+i] || j < i) {
-					of[i] = &policy.Text{
-						FR: fmt.Sprintf("grants[%d] donne déjà tout ce que cette règle donne", j),
-						EN: fmt.Sprintf("grants[%d] gives all that this grant gives", j),
-					}
-					break
-				}
-			}
-		}
-	}
+	return met, uncovered
 }
 
-// implies reports whether the badges by which n is met meet o as well; same says it of two needs of one badge each.
-// Ages and hours are not looked at.
+// coveredBy names the first grant that gives all that grant i gives, or returns nil. Of two grants that cover each
+// other, only the later one is reported.
+func coveredBy(grants []policy.Grant, i int, uncovered []bool) *policy.Text {
+	n := len(grants)
+	for j := range grants {
+		if i == j || uncovered[i*n+j] || !covers(&grants[j], &grants[i]) {
+			continue
+		}
+		if mutual := !uncovered[j*n+i]; mutual && j > i {
+			continue
+		}
+		return &policy.Text{
+			FR: fmt.Sprintf("grants[%d] donne déjà tout ce que cette règle donne", j),
+			EN: fmt.Sprintf("grants[%d] gives all that this grant gives", j),
+		}
+	}
+	return nil
+}
+
+// implies reports whether every set of badges that meets the need n also meets the need o. For two needs of one badge
+// each, same answers. Ages of badges and opening hours are ignored.
 func implies(n policy.Need, o policy.Need, same func(n, o policy.BadgeID) bool) bool {
 	implied := func(x policy.Need) bool { return implies(n, x, same) }
 	implying := func(x policy.Need) bool { return implies(x, o, same) }
@@ -146,7 +159,8 @@ func implies(n policy.Need, o policy.Need, same func(n, o policy.BadgeID) bool) 
 	return same(n.Badge, o.Badge)
 }
 
-// covers reports whether g, where it is met, gives no less than o.
+// covers reports whether the grant g, once met, gives at least as much as the grant o: the same role, no mentor where o
+// asks for none, and sessions that are as long and can be extended as often.
 func covers(g *policy.Grant, o *policy.Grant) bool {
 	return g.Role == o.Role && (g.Supervisor == nil || o.Supervisor != nil) &&
 		!policy.Outlasts(o.Session.Max, g.Session.Max) &&

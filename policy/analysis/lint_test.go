@@ -39,7 +39,7 @@ func TestRulesThatNobodyMeansAreFound(t *testing.T) {
 			add(policy.Grant{Role: policy.User, Needs: user, Supervisor: &policy.Need{Badge: "mentor"},
 				Session: policy.Limits{Max: time.Hour}}), "3 grants[0] gives"},
 		"hours of the past":           {add(policy.Grant{Role: policy.Host, Needs: user, Hours: past}), "3 nobody can ever"},
-		"only booked, and no booking": {add(policy.Grant{Role: policy.Host, Needs: user, Booked: true}), "3 no booking"},
+		"only booked, and no booking": {add(policy.Grant{Role: policy.Host, Needs: user, Booked: true}), "3 no future"},
 		"only booked, in its hours": {func(m *policy.Machine) {
 			add(policy.Grant{Role: policy.Host, Needs: user, Booked: true, Hours: mustHours("09:00-21:00")})(m)
 			m.Bookings = december(t, "m-7")
@@ -47,7 +47,7 @@ func TestRulesThatNobodyMeansAreFound(t *testing.T) {
 		"booked outside its hours": {func(m *policy.Machine) {
 			add(policy.Grant{Role: policy.Host, Needs: user, Booked: true, Hours: mustHours("Su 09:00-21:00")})(m)
 			m.Bookings = december(t, "m-7")
-		}, "3 no booking"},
+		}, "3 no future"},
 		"everybody gets in": {func(m *policy.Machine) { m.Mode = policy.Warn }, "-1 mode: warn lets every member in"},
 		"learners among themselves": {func(m *policy.Machine) { m.Grants[1].Supervisor = &m.Grants[1].Needs },
 			"1 whoever meets this grant"},

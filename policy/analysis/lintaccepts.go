@@ -7,7 +7,7 @@ import (
 	"portillon/policy"
 )
 
-// acceptWarnings finds entries of accepts: that do not do what they seem to.
+// acceptsWarnings finds entries of accepts: that do not do what their text says.
 func acceptsWarnings(p *policy.Policy) (out []Warning) {
 	for i := range p.Badges {
 		b := &p.Badges[i]
@@ -20,6 +20,7 @@ func acceptsWarnings(p *policy.Policy) (out []Warning) {
 	return out
 }
 
+// entryWarnings returns what is wrong with one entry a of the badge b.
 func entryWarnings(p *policy.Policy, b *policy.Badge, a *policy.Accept) (out []policy.Text) {
 	if same, ok := p.BadgeByAchievement(a.Issuer, a.Achievement); ok {
 		out = append(out, acceptsOurs(p, b, same))
@@ -29,7 +30,8 @@ func entryWarnings(p *policy.Policy, b *policy.Badge, a *policy.Accept) (out []p
 			out,
 			policy.Text{
 				FR: fmt.Sprintf(
-					"with: %s se remplit par ce badge seul : ceux qu’il accepte ne comptent pas ici (accepts: n’est pas transitif)",
+					"with: %s ne se satisfait que par ce badge : "+
+						"ceux qu’il accepte ne comptent pas ici (accepts: n’est pas transitif)",
 					w.ID,
 				),
 				EN: fmt.Sprintf(
@@ -44,14 +46,14 @@ func entryWarnings(p *policy.Policy, b *policy.Badge, a *policy.Accept) (out []p
 			out,
 			policy.Text{
 				FR: fmt.Sprintf(
-					"cette entrée ne compte nulle part : aucune règle ne demande %s pour %s (roles: dit où elle compte ; répondre "+
-						"d’une session est mentor)",
+					"cette entrée ne compte nulle part : aucune règle ne demande %s pour %s (roles: dit où elle compte ; encadrer "+
+						"est le rôle mentor)",
 					b.ID,
 					rolesInWords(a, " ou "),
 				),
 				EN: fmt.Sprintf(
 					"this entry counts nowhere: no grant asks for %s as %s "+
-						"(roles: says where it counts; to answer for a session is mentor)",
+						"(roles: says where it counts; supervising is the role mentor)",
 					b.ID,
 					rolesInWords(a, " or "),
 				),
@@ -66,11 +68,13 @@ func entryWarnings(p *policy.Policy, b *policy.Badge, a *policy.Accept) (out []p
 	return out
 }
 
-// acceptsOurs is said of an entry that names a badge of this policy.
+// acceptsOurs is the warning about an entry that names a badge of this policy.
 func acceptsOurs(p *policy.Policy, b *policy.Badge, same policy.BadgeID) policy.Text {
 	t := policy.Text{
-		FR: fmt.Sprintf("ce badge est %s de ce fichier : needs: { any: [%s, %s] } le dit à chaque règle", same, b.ID, same),
-		EN: fmt.Sprintf("this badge is %s of this file: needs: { any: [%s, %s] } says it at each grant", same, b.ID, same),
+		FR: fmt.Sprintf("ce badge est %s de ce fichier : écrire plutôt needs: { any: [%s, %s] } à chaque règle",
+			same, b.ID, same),
+		EN: fmt.Sprintf("this badge is %s of this file: write needs: { any: [%s, %s] } at each grant instead",
+			same, b.ID, same),
 	}
 	if twin, _ := p.Badge(same); len(twin.Accepts) > 0 {
 		t.FR += fmt.Sprintf(
@@ -83,7 +87,8 @@ func acceptsOurs(p *policy.Policy, b *policy.Badge, same policy.BadgeID) policy.
 	return t
 }
 
-// otherwise is said where another badge accepts the same with something else besides.
+// acceptedOtherwise warns where the badge twin accepts the same foreign badge with another «with:» than the entry a of
+// b.
 func acceptedOtherwise(a *policy.Accept, b, twin *policy.Badge) (out []policy.Text) {
 	for i := range twin.Accepts {
 		x := &twin.Accepts[i]
@@ -119,7 +124,7 @@ func acceptedOtherwise(a *policy.Accept, b, twin *policy.Badge) (out []policy.Te
 	return out
 }
 
-// acceptCounts reports whether some grant asks for the badge in a role in which the entry counts.
+// acceptCounts reports whether some grant asks for the badge b in a role in which the entry a counts.
 func acceptCounts(p *policy.Policy, b *policy.Badge, a *policy.Accept) bool {
 	for i := range p.Machines {
 		for _, g := range p.Machines[i].Grants {
@@ -131,7 +136,7 @@ func acceptCounts(p *policy.Policy, b *policy.Badge, a *policy.Accept) bool {
 	return false
 }
 
-// roles are those in which the entry counts, in words of the policy file.
+// rolesInWords lists the roles in which the entry counts, as the policy file writes them.
 func rolesInWords(a *policy.Accept, or string) string {
 	out := ""
 	for _, r := range slices.DeleteFunc(policy.Roles(), func(r policy.Role) bool { return !a.For(r) }) {

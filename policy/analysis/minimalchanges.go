@@ -6,12 +6,13 @@ import (
 	"portillon/policy"
 )
 
-// facet is how a role is had.
+// facet is how a role is given: with or without a mentor, and with a trusted clock or not.
 type facet struct {
 	alone bool
 	clock policy.Clock
 }
 
+// facets are all facets, in the order in which changes are reported.
 var facets = [...]facet{
 	{true, policy.Trusted},
 	{true, policy.Untrusted},
@@ -19,19 +20,19 @@ var facets = [...]facet{
 	{false, policy.Untrusted},
 }
 
-// had is when a policy gives each facet of a role to one state, and with what limits in each slot.
+// had is, for one state, the slots in which a policy gives each facet of a role, and the limits in each slot.
 type had [len(facets)]struct {
 	when   times
 	limits []policy.Limits
 }
 
-// had asks both policies.
+// had asks both policies about a state in every slot.
 func (c *comparison) had(state []int) (before, after had) {
 	for i, s := range c.timeslots {
 		q := c.question(state, s.at, policy.Trusted)
 		for _, clock := range []policy.Clock{policy.Trusted, policy.Untrusted} {
 			if q.Clock = clock; clock == policy.Untrusted {
-				q.Issued = c.from // all bookings of the year are still to come
+				q.Issued = c.from // old enough that no booking of the year has begun
 			}
 			c.gives(&before, c.before, q, i)
 			c.gives(&after, c.after, q, i)
@@ -40,6 +41,7 @@ func (c *comparison) had(state []int) (before, after had) {
 	return before, after
 }
 
+// gives adds to out what the policy p answers to a question of one slot.
 func (c *comparison) gives(out *had, p *policy.Policy, q policy.Question, slot int) {
 	for _, g := range rolesGiven(p, q, p.Decide(q)) {
 		if g.role != c.role {
@@ -54,20 +56,22 @@ func (c *comparison) gives(out *had, p *policy.Policy, q policy.Question, slot i
 	}
 }
 
-// given is a role that a decision gives, whether alone, and the limits that the policy writes for it: not cut by
-// closing times, since those that a slot begins with differ in every slot.
+// given is a role that a decision gives, with the limits that the policy writes for it. Limits that a closing time
+// shortens are not used, because they differ in every slot.
 type given struct {
 	role   policy.Role
 	alone  bool
 	limits policy.Limits
 }
 
+// rolesGiven returns the roles that a decision gives, each at most once alone and once with a mentor, with the longest
+// limits.
 func rolesGiven(p *policy.Policy, q policy.Question, d policy.Decision) (out []given) {
 	m, ok := p.Machine(q.Machine)
 	if !ok {
 		return nil
 	}
-	if m.Mode == policy.Warn && d.Verdict == policy.Allow && !q.Tagged { // whoever asks for it
+	if m.Mode == policy.Warn && d.Verdict == policy.Allow && !q.Tagged { // mode warn gives user to every member
 		out = append(out, given{policy.User, true, d.Limits})
 	}
 	for i, o := range d.Outcomes {
@@ -85,13 +89,14 @@ func rolesGiven(p *policy.Policy, q policy.Question, d policy.Decision) (out []g
 	return out
 }
 
-// aspect is something of a facet that differs: that it is gained, lost, or has other limits.
+// aspect is one kind of difference of a facet: gained, lost, or with other limits.
 type aspect struct {
 	facet
 	what   whatDiffers
 	limits limitPair
 }
 
+// whatDiffers is how a facet differs between the policies.
 type whatDiffers uint8
 
 const (
@@ -100,9 +105,10 @@ const (
 	limited
 )
 
+// limitPair is the limits under both policies; zero for roles gained or lost.
 type limitPair struct{ before, after policy.Limits }
 
-// difference is what differs of one state, and when.
+// difference is what differs for one state, and in which slots.
 type difference []differs
 
 type differs struct {
@@ -110,6 +116,7 @@ type differs struct {
 	when times
 }
 
+// in returns the slots in which an aspect differs; nil: none.
 func (d difference) in(a aspect) times {
 	for _, x := range d {
 		if x.aspect == a {
@@ -119,12 +126,14 @@ func (d difference) in(a aspect) times {
 	return nil
 }
 
+// add appends an aspect unless its set of slots is empty.
 func (d *difference) add(a aspect, when times) {
 	if when.count() > 0 {
 		*d = append(*d, differs{a, when})
 	}
 }
 
+// difference compares both policies for one state. States that cannot occur have no difference.
 func (c *comparison) difference(state []int) (out difference) {
 	if !c.possible(state) {
 		return nil
@@ -136,7 +145,7 @@ func (c *comparison) difference(state []int) (out difference) {
 			x := aspect{facet: f, what: whatDiffers(what)}
 			trusted := x
 			if trusted.clock = policy.Trusted; f.clock == policy.Trusted || !when.within(out.in(trusted)) {
-				// of what is the same by either clock, one is said
+				// a change that holds with either clock is reported once, for the trusted clock
 				out.add(x, when)
 			}
 		}
@@ -147,7 +156,7 @@ func (c *comparison) difference(state []int) (out difference) {
 	return out
 }
 
-// limits are those that differ at times at which both policies give a facet.
+// limits returns the slots in which both policies give a facet with different limits.
 func (c *comparison) limits(f facet, before, after []policy.Limits, both times) (out difference) {
 	for i := range c.timeslots {
 		if both.has(i) && before[i] != after[i] {
@@ -161,6 +170,7 @@ func (c *comparison) limits(f facet, before, after []policy.Limits, both times) 
 	return out
 }
 
+// changes returns the minimal changes of all aspects, by facet and kind.
 func (c *comparison) changes() []Change {
 	all := make([]difference, c.states())
 	var aspects []aspect
@@ -185,9 +195,9 @@ func (c *comparison) changes() []Change {
 	return out
 }
 
-// minimalChanges are the states that differ in an aspect at a time at which no lesser state does.
+// minimalChanges returns the states that differ in an aspect in a slot in which no smaller state differs.
 func (c *comparison) minimalChanges(all []difference, a aspect) (out []Change) {
-	upTo := make([]times, len(all)) // of each state: when it differs, or one below it
+	upTo := make([]times, len(all)) // the slots in which a state, or one below it, differs
 	for n, d := range all {
 		lesser := c.timeslots.none()
 		for _, under := range c.under(n) {
@@ -204,6 +214,7 @@ func (c *comparison) minimalChanges(all []difference, a aspect) (out []Change) {
 	return out
 }
 
+// change describes the difference of state n in an aspect during the slots when.
 func (c *comparison) change(all []difference, n int, a aspect, when times) Change {
 	out := Change{
 		Machine: c.id,
@@ -223,7 +234,7 @@ func (c *comparison) change(all []difference, n int, a aspect, when times) Chang
 	return out
 }
 
-// both is when both policies give a facet to a state.
+// both returns the slots in which both policies give a facet to state n.
 func (c *comparison) both(n int, f facet) times {
 	k := slices.Index(facets[:], f)
 	before, after := c.had(c.state(n))

@@ -41,7 +41,7 @@ func TestCircumstancesThatDoNotMatterAreLeftOut(t *testing.T) {
 		"a stronger card": {func(*policy.Machine) {},
 			func(m *policy.Machine) { m.Card, m.Grants = policy.AES, m.Grants[:1] },
 			"loses user alone=true with user+a card of which only the number is known; loses learner alone=false with first+a " +
-				"supervisor with mentor; loses maintainer alone=true with maintainer"},
+				"mentor with mentor; loses maintainer alone=true with maintainer"},
 		"a longer session": {busy, func(m *policy.Machine) { busy(m); m.Grants[2].Session.Max = time.Hour },
 			"0s→1h0m0s maintainer alone=true with maintainer"},
 		"how recent, where it is asked": {func(m *policy.Machine) { busy(m); m.Grants[0].Needs.UsedWithin = 0 },
@@ -245,24 +245,24 @@ func TestWhatASupervisorMustBeIsWeighed(t *testing.T) {
 		want          string
 	}{
 		"an age": {mentor, policy.Need{Badge: "mentor", Within: 30 * days},
-			"loses learner alone=false with first+a supervisor with mentor issued more than 30d ago"},
+			"loses learner alone=false with first+a mentor with mentor issued more than 30d ago"},
 		"hours": {mentor, policy.Need{Badge: "mentor", Hours: 50 * time.Hour},
-			"loses learner alone=false with first+a supervisor with mentor"},
+			"loses learner alone=false with first+a mentor with mentor"},
 		"less hours": {policy.Need{Badge: "mentor", Hours: 50 * time.Hour},
-			policy.Need{Badge: "mentor", Hours: 5 * time.Hour}, "gains learner alone=false with first+a supervisor with " +
-				"mentor+a supervisor: 5h logged"},
+			policy.Need{Badge: "mentor", Hours: 5 * time.Hour}, "gains learner alone=false with first+a mentor with " +
+				"mentor+a mentor: 5h logged"},
 		"practice": {policy.Need{Badge: "mentor", UsedWithin: 30 * days}, policy.Need{Badge: "mentor", UsedWithin: 90 * days},
-			"gains learner alone=false with first+a supervisor with mentor issued at most 90d ago; " +
-				"gains learner alone=false with first+a supervisor with mentor issued more than 90d ago+a supervisor: used at " +
+			"gains learner alone=false with first+a mentor with mentor issued at most 90d ago; " +
+				"gains learner alone=false with first+a mentor with mentor issued more than 90d ago+a mentor: used at " +
 				"most 90d ago"},
 		"attested": {mentor, policy.Need{Badge: "mentor", Assurance: policy.Attested},
-			"gains learner alone=false with first+a supervisor with mentor (attested)"},
+			"gains learner alone=false with first+a mentor with mentor (attested)"},
 		"hosted only": {policy.Need{Badge: "mentor", Assurance: policy.Attested},
-			policy.Need{Badge: "mentor", Assurance: policy.Hosted}, "loses learner alone=false with first+a supervisor with " +
+			policy.Need{Badge: "mentor", Assurance: policy.Hosted}, "loses learner alone=false with first+a mentor with " +
 				"mentor (attested)"},
 		"all of it": {policy.Need{Badge: "mentor", Within: 30 * days, Hours: 50 * time.Hour},
 			policy.Need{Badge: "mentor", Assurance: policy.Attested},
-			"gains learner alone=false with first+a supervisor with mentor"},
+			"gains learner alone=false with first+a mentor with mentor"},
 	} {
 		if got := compared(t, asks(c.before), asks(c.after)); got != c.want && !strings.HasPrefix(got, c.want+"; ") {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, c.want)
@@ -293,7 +293,7 @@ func TestPassingOverTheEndsOfBadgesIsAChange(t *testing.T) {
 	pass := func(m *policy.Machine) { m.Pass = policy.PassEnds }
 	plain := func(*policy.Machine) {}
 	for verb, got := range map[string]string{"gains ": compared(t, plain, pass), "loses ": compared(t, pass, plain)} {
-		for _, want := range []string{"user alone=true with user", "learner alone=false with first+a supervisor with mentor",
+		for _, want := range []string{"user alone=true with user", "learner alone=false with first+a mentor with mentor",
 			"maintainer alone=true with maintainer"} {
 			if want = verb + want + "+badges that have an end clock untrusted"; strings.Count(got, verb) != 3 ||
 				!strings.Contains(got, want) {
@@ -360,9 +360,9 @@ func TestLimitsAreComparedAtTheirTimes(t *testing.T) {
 			)
 		}
 	}
-	if got := compared(t, alone(one), alone(twelve)); got != "1h0m0s→12h0m0s user alone=false with first+a supervisor "+
+	if got := compared(t, alone(one), alone(twelve)); got != "1h0m0s→12h0m0s user alone=false with first+a mentor "+
 		"with mentor" {
-		t.Errorf("with a supervisor: %s", got)
+		t.Errorf("with a mentor: %s", got)
 	}
 	longest := func(max time.Duration) func(*policy.Machine) {
 		return func(m *policy.Machine) {
@@ -397,10 +397,9 @@ func TestAGrantOfManyBadgesIsComparedAtOnce(t *testing.T) {
 		}
 		return mustNew(t, m)
 	}
-	began := time.Now()
+	// 2^15 states, each compared with the 15 or fewer immediately below it.
 	changes, err := Compare(needs("b14"), needs(), monday)
-	if took := time.Since(began); err != nil || len(changes) != 14 || took > 10*time.Second {
-		// 0.5 s, but for a busy machine; once it was 26
-		t.Errorf("%s, in %v: %v", say(changes), took, err)
+	if err != nil || len(changes) != 14 {
+		t.Errorf("%s: %v", say(changes), err)
 	}
 }

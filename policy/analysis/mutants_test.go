@@ -67,7 +67,7 @@ var mutants = []mutate.Edit{
 	{"casesmembership.go", "q.LastTrusted = q.At //", "_ = q //"},
 	{"comparemembers.go", "out.Until = longAgo", "out.Until = m.Until"},
 	{"comparemembers.go", "out.Until = policy.Date{}", "_ = out"},
-	{"who.go", "case policy.Await: // nothing", "case policy.Deny: // nothing"},
+	{"who.go", "case policy.Await: // only", "case policy.Deny: // only"},
 	{
 		"who.go",
 		"if m.Mode == policy.Warn && !member.Blocked {\n\t\tout.Alone",

@@ -9,24 +9,23 @@ import (
 	"portillon/policy"
 )
 
-// Breach is a case that an invariant says must not be: someone with these badges gets this role.
+// Breach is a case that breaks an invariant: somebody with these badges gets this role.
 type Breach struct {
 	Invariant  policy.Invariant
 	Machine    policy.MachineID
 	Role       policy.Role
-	Holds      []policy.BadgeID    // the fewest with which it happens
-	Accepted   []policy.OtherBadge // of them, those of other issuers
-	Supervised bool                // a supervisor with every badge answers for the session
-	Clock      policy.Clock        // Untrusted: only while the clock is not
-	At         time.Time           // one moment of it
-	When       string              // as hours say it
+	Holds      []policy.BadgeID    // the fewest badges that give the role
+	Accepted   []policy.OtherBadge // badges of other issuers among the fewest
+	Supervised bool                // a mentor with every badge supervises
+	Clock      policy.Clock        // Untrusted: only while the clock is not trusted
+	At         time.Time           // one moment at which the role is given
+	When       string              // all such times, as the policy file writes hours
 	Grant      int                 // index of the grant that gives the role; -1: mode warn does
 }
 
-// Breaches looks for a case against every invariant, over all that a decision may depend on: every combination of the
-// badges that the machine names, every stretch of time from a day on, be it of another year, a supervisor or none, a
-// clock that is trusted or not. Where there are several cases against an invariant at one machine, it is one with the
-// fewest badges.
+// Breaches looks for a case against every invariant under never:. It tries every combination of the badges that the
+// machine names, every time slot from the time from on, also of later years, with a mentor and without, with a trusted
+// clock and without. For each invariant and machine it returns one case, with the fewest badges.
 func Breaches(p *policy.Policy, from time.Time) []Breach {
 	var out []Breach
 	for _, v := range p.Never {
@@ -43,10 +42,12 @@ func Breaches(p *policy.Policy, from time.Time) []Breach {
 	return out
 }
 
-// breach relies on a law of every policy, that another badge never takes access away: where somebody who holds every
-// badge but the excepted is refused, everybody else without them is.
+// breach finds a case against one invariant at one machine. It relies on a law that Prove checks: another badge never
+// takes access away. So if a member with every badge but the excepted ones is refused, every member without the
+// excepted ones is.
 func breach(p *policy.Policy, v policy.Invariant, m *policy.Machine, from time.Time) (best Breach, found bool) {
 	all := itemsOf(p, m)
+	// The largest sets of badges that hold none of the excepted ones, by role.
 	sets := map[policy.Role][][]item{}
 	for _, r := range v.Roles {
 		sets[r] = without(p, all, v.Without, r)
@@ -64,14 +65,16 @@ func breach(p *policy.Policy, v policy.Invariant, m *policy.Machine, from time.T
 			for i, all := range sets[t.role] {
 				met, given := t.met(all)
 				key := t.key(met, i)
+				// Skip what is refused, and what met the same grants at an earlier slot.
 				if !given || tried[key] {
 					continue
 				}
-				tried[key] = true // whichever badges it takes, it takes them at any time at which the same grants can be met
+				tried[key] = true // the same grants need the same badges at any other time
 				most := len(all)
 				if found {
 					most = len(best.Holds) + len(best.Accepted) - 1
 				}
+				// Find a smaller case than the best so far.
 				if holds, few := t.fewest(t.asked(all, met), most); few {
 					own, others := split(holds)
 					best, found = Breach{v, m.ID, t.role, own, others, t.supervised, t.clock, s.at, s.span(), t.grant(holds)}, true
@@ -82,7 +85,7 @@ func breach(p *policy.Policy, v policy.Invariant, m *policy.Machine, from time.T
 	return best, found
 }
 
-// trial is a question without its badges: everything else is as favourable as can be.
+// trial is a question without its badges. Everything else is as favourable as possible.
 type trial struct {
 	p          *policy.Policy
 	m          *policy.Machine
@@ -92,7 +95,7 @@ type trial struct {
 	supervised bool
 }
 
-// trials are the questions of a moment against which an invariant may not hold.
+// trials returns the questions of one moment that could break an invariant.
 func trials(p *policy.Policy, v policy.Invariant, m *policy.Machine, at time.Time) (out []trial) {
 	for _, supervised := range []bool{false, true} {
 		for _, clock := range []policy.Clock{policy.Trusted, policy.Untrusted} {
@@ -106,12 +109,13 @@ func trials(p *policy.Policy, v policy.Invariant, m *policy.Machine, at time.Tim
 	return out
 }
 
-// Nobody can have booked a machine under these names, and nobody is both: they are no slugs.
+// Ids of members who exist only in an analysis. They are not valid slugs, so no booking can name them.
 const (
 	nobodyBooked   policy.MemberID = "?"
 	somebodyBeside policy.MemberID = "?supervisor"
 )
 
+// decide asks the policy with these badges. During a booking the member is the one who booked.
 func (t trial) decide(holds []item) policy.Decision {
 	q := policy.Question{
 		At:      t.at,
@@ -131,7 +135,8 @@ func (t trial) decide(holds []item) policy.Decision {
 	return t.p.Decide(q)
 }
 
-// met are the grants that somebody with these badges meets.
+// met returns the grants of the role that a member with these badges meets. given reports whether the decision gives
+// the role.
 func (t trial) met(holds []item) (grants []int, given bool) {
 	d := t.decide(holds)
 	for i, o := range d.Outcomes {
@@ -142,12 +147,12 @@ func (t trial) met(holds []item) (grants []int, given bool) {
 	return grants, d.Verdict == policy.Allow && d.Role == t.role
 }
 
-// key tells trials apart by what they come to; set is the place of the badges that were held among those that may be.
+// key is equal for trials with the same result. set is the index among the sets of breach.
 func (t trial) key(met []int, set int) string {
 	return fmt.Sprint(t.role, t.supervised, t.clock, met, set)
 }
 
-// grant is the one that gives the role, or -1.
+// grant is the index of the grant that gives the role, or -1 if mode warn does.
 func (t trial) grant(holds []item) int {
 	d := t.decide(holds)
 	if d.Would != d.Verdict {
@@ -156,7 +161,7 @@ func (t trial) grant(holds []item) int {
 	return d.Grant
 }
 
-// best is a member whose badges are fresh and whose practice is all that could be asked.
+// bestMember is a member with these badges, all of them new, and with unlimited practice at the machine.
 func bestMember(p *policy.Policy, id policy.MemberID, m policy.MachineID, at time.Time, holds []item) *policy.Member {
 	return &policy.Member{
 		ID:       id,
@@ -165,13 +170,15 @@ func bestMember(p *policy.Policy, id policy.MemberID, m policy.MachineID, at tim
 	}
 }
 
+// gives reports whether a member with these badges gets the role.
 func (t trial) gives(holds []item) bool {
 	d := t.decide(holds)
 	return d.Verdict == policy.Allow && d.Role == t.role
 }
 
-// fewest are the fewest of the badges with which the role is given, if they are no more than most: the smallest sets
-// are tried first. Of more than twelve badges, one after the other is taken away instead, while it is still given.
+// fewest returns the fewest of the badges that give the role; few is false if these are more than most. Up to twelve
+// badges it tries all sets, the smallest first (2^12 questions). With more badges it removes one after the other while
+// the role is still given.
 func (t trial) fewest(badges []item, most int) (holds []item, few bool) {
 	if len(badges) > 12 {
 		for i := 0; i < len(badges); {
@@ -202,7 +209,7 @@ func (t trial) fewest(badges []item, most int) (holds []item, few bool) {
 	return nil, false
 }
 
-// badges are those that the machine's grants name, sorted.
+// badgesOf returns the badges that the machine's grants name, sorted.
 func badgesOf(m *policy.Machine) []policy.BadgeID {
 	var out []policy.BadgeID
 	var walk func(n *policy.Need)

@@ -221,6 +221,9 @@ func bruteBreach(p *policy.Policy, v policy.Invariant) int {
 
 // What takes many badges at many times is found in no time: whatever is open at two times is tried once.
 func TestBreachesOfManyBadgesAtManyTimesAreFoundAtOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: judges thousands of generated cases")
+	}
 	m := ruledModel(func(m *policy.Machine) {})
 	var all []policy.Need
 	for i := range 12 {

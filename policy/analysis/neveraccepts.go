@@ -6,13 +6,14 @@ import (
 	"portillon/policy"
 )
 
-// item is something that a member may hold: a badge of the policy, or another issuer's that some badge of it accepts.
+// item is something that a member may hold: a badge of the policy, or a foreign badge that some badge of the policy
+// accepts.
 type item struct {
 	badge policy.BadgeID
-	other policy.OtherBadge // where badge is empty
+	other policy.OtherBadge // set if badge is empty
 }
 
-// holdings are what an item counts as, as fresh as can be.
+// holdingsOf returns the holdings of a member with these items. fresh is the template for their age and assurance.
 func holdingsOf(p *policy.Policy, all []item, fresh policy.Holding) (out []policy.Holding) {
 	fresh.Standing = policy.Verified
 	for _, x := range all {
@@ -29,8 +30,8 @@ func holdingsOf(p *policy.Policy, all []item, fresh policy.Holding) (out []polic
 	return out
 }
 
-// items are what somebody may hold that makes a difference at the machine: the badges that its grants name, what
-// those accept, and what is asked for besides.
+// itemsOf returns the items that make a difference at the machine: the badges that its grants name, the foreign badges
+// that those accept, and the badges that an entry asks for besides.
 func itemsOf(p *policy.Policy, m *policy.Machine) (out []item) {
 	named := badgesOf(m)
 	for _, id := range named {
@@ -57,20 +58,20 @@ func itemsOf(p *policy.Policy, m *policy.Machine) (out []item) {
 	return out
 }
 
-// maxBesides bounds the badges asked for besides that one rule under never: tries with and without. Of a rule that
-// meets more, cases are tried too that hold both: it may find a case too many, never one too few.
+// maxBesides bounds the badges in «with:» that one rule under never: tries with and without: 2^6 sets. Beyond that,
+// sets that hold both badges are tried too, so the analysis may report a case that cannot occur, but never misses one.
 const maxBesides = 6
 
-// without are the largest sets of items of which none counts as one of the badges, in the role. «never:» counts an
-// accepted badge as ours where it counts as ours: whoever holds it, and what is asked for besides, is not without
-// the badge. In a role in which it does not count, they are. Where a badge is asked for besides, either it is
-// missing or the accepted badge is.
+// without returns the largest sets of items in which nothing counts as one of the badges in the role. A foreign badge
+// that counts as one of them, with the badge that its entry asks for besides, is treated as that badge. In a role in
+// which the entry does not count, it is not. Where an entry asks for another badge besides, a set leaves out either
+// that badge or the foreign one.
 func without(p *policy.Policy, all []item, badges []policy.BadgeID, r policy.Role) [][]item {
 	rest := slices.DeleteFunc(
 		slices.Clone(all),
 		func(x item) bool { return x.badge != "" && slices.Contains(badges, x.badge) },
 	)
-	pairs := map[policy.BadgeID][]policy.OtherBadge{} // by what is asked for besides
+	pairs := map[policy.BadgeID][]policy.OtherBadge{} // foreign badges by the badge in their entry's «with:»
 	var besides []policy.BadgeID
 	for _, id := range badges {
 		entries := acceptsOf(p, id)
@@ -87,6 +88,7 @@ func without(p *policy.Policy, all []item, badges []policy.BadgeID, r policy.Rol
 			}
 		}
 	}
+	// Each badge in «with:» doubles the sets: one without that badge, one without its foreign badges.
 	out := [][]item{rest}
 	for _, w := range besides[:min(len(besides), maxBesides)] {
 		var next [][]item
@@ -99,14 +101,14 @@ func without(p *policy.Policy, all []item, badges []policy.BadgeID, r policy.Rol
 	return out
 }
 
-// lacking is the set without those badges of other issuers.
+// lacking is the set without these foreign badges.
 func lacking(set []item, others ...policy.OtherBadge) []item {
 	return slices.DeleteFunc(slices.Clone(set), func(x item) bool {
 		return x.badge == "" && slices.ContainsFunc(others, x.other.Same)
 	})
 }
 
-// split parts a case into badges of the policy and those of others.
+// split divides a case into badges of the policy and foreign badges.
 func split(set []item) (own []policy.BadgeID, others []policy.OtherBadge) {
 	for _, x := range set {
 		if x.badge != "" {
@@ -118,7 +120,7 @@ func split(set []item) (own []policy.BadgeID, others []policy.OtherBadge) {
 	return own, others
 }
 
-// asked are those of the items that the grants ask for.
+// asked returns the items that these grants ask for.
 func (t trial) asked(all []item, grants []int) []item {
 	named := func(b policy.BadgeID) bool {
 		return slices.ContainsFunc(grants, func(i int) bool { return t.m.Grants[i].Needs.Names(b) })
@@ -139,7 +141,7 @@ func (t trial) asked(all []item, grants []int) []item {
 	})
 }
 
-// acceptsOf returns the entries of a badge that the policy names.
+// acceptsOf returns the entries under accepts: of a badge. An unknown badge has none.
 func acceptsOf(p *policy.Policy, id policy.BadgeID) []policy.Accept {
 	if b, ok := p.Badge(id); ok {
 		return b.Accepts

@@ -6,8 +6,8 @@ import (
 	"portillon/policy"
 )
 
-// peers reports whether two who meet the grant could answer for each other: whoever meets it with the site's own
-// badges, or with one badge of another issuer wherever that is accepted, meets what it asks of a supervisor.
+// canSuperviseEachOther reports whether two members who meet the grant could each be the other's mentor. That is so if
+// the site's own badges that meet the grant also meet its supervisor: need, or if a foreign badge meets both.
 func canSuperviseEachOther(p *policy.Policy, g *policy.Grant) bool {
 	if g.Supervisor == nil {
 		return false
@@ -27,8 +27,8 @@ func canSuperviseEachOther(p *policy.Policy, g *policy.Grant) bool {
 	})
 }
 
-// answers reports whether what meets a need of the badge n in a role, with the other badge where n accepts it, meets a
-// supervisor's need of the badge o.
+// answersFor reports whether what meets a need of the badge n in a role also meets a mentor's need of the badge o.
+// other is a foreign badge that is held where n accepts it; zero: none.
 func answersFor(p *policy.Policy, n policy.BadgeID, role policy.Role, other policy.OtherBadge, o policy.BadgeID) bool {
 	own := n
 	has := []policy.OtherBadge{other}

@@ -8,22 +8,22 @@ import (
 	"portillon/policy"
 )
 
-// Replayed is what became of a decision of the past when it was asked again.
+// Replayed is the result of asking a decision of the past again under another policy.
 type Replayed struct {
 	Was     policy.Verdict `json:"was"`
-	Would   policy.Verdict `json:"would"`             // what the other policy answers; meaningless where Why is set
-	Reasons []policy.Code  `json:"reasons,omitempty"` // what is missing under the other policy
-	Why     string         `json:"why,omitempty"`     // why the decision cannot be asked again; empty: it can
+	Would   policy.Verdict `json:"would"`             // the answer of the other policy; undefined if Why is set
+	Reasons []policy.Code  `json:"reasons,omitempty"` // the reasons of the other policy's answer
+	Why     string         `json:"why,omitempty"`     // why the decision cannot be asked again; empty if it can
 }
 
-// Changed reports whether the other policy answers otherwise.
+// Changed reports whether the other policy gives another answer.
 func (r Replayed) Changed() bool { return r.Why == "" && r.Was != r.Would }
 
-// Replay asks p what before decided on the basis of b. A badge counted by what its issuer said on that day.
+// Replay asks p what the policy before decided on the basis b, which the record of the decision holds.
 //
-// The basis holds the badges that before names. Of a badge that only p names, or of an issuer whose keys differ, it
-// cannot tell whether it was held. Another badge never takes access away: so p is asked twice, once as if nobody held
-// such badges and once as if everybody did, and where the answers differ, the decision cannot be asked again.
+// The basis lists only badges that before names. If p names more badges, or pins other keys of an issuer, the basis
+// does not say whether the member held them. Since another badge never takes access away, Replay asks p twice: as if
+// nobody held such badges, and as if everybody did. If the answers differ, the result has a Why and no answer.
 func Replay(b policy.Basis, machine policy.MachineID, p, before *policy.Policy) Replayed {
 	out := Replayed{Was: b.Verdict}
 	q, err := b.Question(machine)
@@ -44,7 +44,7 @@ func Replay(b policy.Basis, machine policy.MachineID, p, before *policy.Policy) 
 	return out
 }
 
-// unknownBadges are the badges of p that a member may have held without before's knowledge.
+// unknownBadges returns the badges of p that a member may have held without before's knowledge.
 func unknownBadges(p, before *policy.Policy) (out []policy.BadgeID) {
 	for i := range p.Badges {
 		b := &p.Badges[i]
@@ -59,7 +59,7 @@ func unknownBadges(p, before *policy.Policy) (out []policy.BadgeID) {
 	return out
 }
 
-// sameIssuer reports whether both policies believe the same signatures of an issuer.
+// sameIssuer reports whether both policies trust the same keys of an issuer.
 func sameIssuer(p, before *policy.Policy, id policy.IssuerID) bool {
 	a, known := p.Issuer(id)
 	b, was := before.Issuer(id)
@@ -67,7 +67,7 @@ func sameIssuer(p, before *policy.Policy, id policy.IssuerID) bool {
 		slices.Equal(policy.StatusProfiles(p.Issuers, *a), policy.StatusProfiles(before.Issuers, *b))
 }
 
-// under is the member with the badges that before found, as p counts them.
+// memberUnder is the member with the badges that before recognised, as p counts them.
 func memberUnder(m *policy.Member, p, before *policy.Policy) *policy.Member {
 	if m == nil {
 		return nil
@@ -90,7 +90,7 @@ func memberUnder(m *policy.Member, p, before *policy.Policy) *policy.Member {
 	return &out
 }
 
-// holding is the member with the badges besides, new and beyond doubt.
+// memberHolding is the member with additional badges, issued at the time at and verified.
 func memberHolding(m *policy.Member, badges []policy.BadgeID, at time.Time) *policy.Member {
 	if m == nil {
 		return nil

@@ -44,7 +44,7 @@ func TestReplayAsksOnlyWhatTheBasisCanTell(t *testing.T) {
 		"a badge that nobody knew": {basis, replayed(t, "b", "k"), policy.Deny,
 			"did not name: deny without them, allow with them ([b])"},
 		"an issuer whose keys differ":    {basis, replayed(t, "a", "k2"), policy.Deny, "depends on badges"},
-		"a basis that could not hold it": {cut, replayed(t, "a", "k"), policy.Deny, "did not hold all badges"},
+		"a basis that could not hold it": {cut, replayed(t, "a", "k"), policy.Deny, "does not hold all badges"},
 	} {
 		got := Replay(c.basis, "m", c.after, before)
 		if got.Why == "" && got.Would != c.would || !strings.Contains(got.Why, c.why) || c.why == "" && got.Why != "" {

@@ -11,12 +11,14 @@ import (
 	"portillon/policy"
 )
 
-// times is a set of slots.
+// times is a set of time slots: bit i stands for slot i. nil is the empty set.
 type times []uint64
 
+// set adds a slot to a set that none made.
 func (t times) set(i int)      { t[i/64] |= 1 << (i % 64) }
 func (t times) has(i int) bool { return t != nil && t[i/64]&(1<<(i%64)) != 0 }
 
+// count is the number of slots in the set.
 func (t times) count() (n int) {
 	for _, w := range t {
 		n += bits.OnesCount64(w)
@@ -24,14 +26,14 @@ func (t times) count() (n int) {
 	return n
 }
 
-// add puts all of o into t.
+// add adds all slots of o to t. o must not be longer than t.
 func (t times) add(o times) {
 	for i := range o {
 		t[i] |= o[i]
 	}
 }
 
-// without is t but for what is in o.
+// without is the slots of t that are not in o.
 func (t times) without(o times) times {
 	out := slices.Clone(t)
 	for i := range min(len(t), len(o)) {
@@ -40,6 +42,7 @@ func (t times) without(o times) times {
 	return out
 }
 
+// and is the slots of t that are also in o.
 func (t times) and(o times) times { return t.without(t.without(o)) }
 
 // within reports whether all of t is in o.
@@ -47,12 +50,15 @@ func (t times) within(o times) bool { return t.without(o).count() == 0 }
 
 const minutesPerDay = 24 * 60
 
-// year is a year that is cut into slots.
+// year is the time slots that a comparison asks about: the coming year, and slots of later years that are unlike all of
+// those.
 type year []timeslot
 
+// none is an empty set to which slots can be added.
 func (y year) none() times { return make(times, len(y)/64+1) }
 
-// when is a set of slots in words: when it is or, where that is shorter, when it is not. Of all slots it says nothing.
+// when describes a set of slots: the times in it or, if that is shorter, the times that are not. Both are empty for the
+// set of all slots.
 func (y year) when(t times) (in, except []string) {
 	var yes, not []timeslot
 	for i, s := range y {
@@ -72,6 +78,7 @@ func (y year) when(t times) (in, except []string) {
 	return in, nil
 }
 
+// minutes is the total length of the slots over all their days.
 func minutes(slots []timeslot) (n int) {
 	for _, s := range slots {
 		n += (s.to - s.from) * len(s.days)
@@ -92,7 +99,7 @@ func (y year) hours(t times, from policy.Date) int {
 	return (minutes + 30) / 60
 }
 
-// spans are slots in words: hours of weekdays first, then those of some dates.
+// spans describes slots: times of weekdays first, then those of single dates.
 func spans(slots []timeslot) []string {
 	byTimes := map[policy.Span][]policy.Date{}
 	for d, list := range byDay(slots) {
@@ -124,7 +131,7 @@ func spans(slots []timeslot) []string {
 	return append(out, onDates(dated)...)
 }
 
-// byDay are the hours that slots take of each day: those that touch are one.
+// byDay returns the times of each day that the slots cover. Slots that touch are merged.
 func byDay(slots []timeslot) map[policy.Date][]policy.Span {
 	out := map[policy.Date][]policy.Span{}
 	for _, s := range slots {
@@ -136,7 +143,7 @@ func byDay(slots []timeslot) map[policy.Date][]policy.Span {
 		slices.SortFunc(list, func(a, b policy.Span) int { return a.From - b.From })
 		merged := list[:1]
 		for _, s := range list[1:] {
-			if last := &merged[len(merged)-1]; s.From <= last.To { // within one minute, where a booking ends between minutes
+			if last := &merged[len(merged)-1]; s.From <= last.To { // overlaps where a booking ends within a minute
 				last.To = max(last.To, s.To)
 			} else {
 				merged = append(merged, s)
@@ -147,7 +154,8 @@ func byDay(slots []timeslot) map[policy.Date][]policy.Span {
 	return out
 }
 
-// onDates are hours of dates. What goes on over midnight is one stretch: "2026-12-01 00:00 – 2026-12-05 00:00".
+// onDates describes the times of single dates. Times that continue over midnight are written once: "2026-12-01 00:00 –
+// 2026-12-05 00:00".
 func onDates(slots []timeslot) []string {
 	type stretch struct{ from, to int } // in minutes
 	var all []stretch
@@ -181,16 +189,18 @@ func onDates(slots []timeslot) []string {
 	return append(long, short...)
 }
 
-// minuteInWords is a minute that is counted from 1970, on the wall.
+// minuteInWords is a local time that is counted in minutes since 1970.
 func minuteInWords(n int) string {
 	return fmt.Sprintf("%s %02d:%02d", policy.DateOfNumber(n/minutesPerDay), n%minutesPerDay/60, n%60)
 }
 
+// spanInWords is "09:00-21:00".
 func spanInWords(s policy.Span) string {
 	return fmt.Sprintf("%02d:%02d-%02d:%02d", s.From/60, s.From%60, s.To/60, s.To%60)
 }
 
-// daysInWords is "Mo-Fr" for days of a year that are all the Mondays to Fridays but a few, or the first dates.
+// daysInWords is "Mo-Fr" if the days are most of a year's Mondays to Fridays, otherwise the first three dates or ranges
+// of dates.
 func daysInWords(days []policy.Date) string {
 	if whole := wholeWeekdays(days); len(whole) > 0 {
 		return ranges(whole)
@@ -216,7 +226,7 @@ func daysInWords(days []policy.Date) string {
 
 var weekOrder = []string{"Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"}
 
-// wholeWeekdays are those that days of a year are more than half the times, in their order.
+// wholeWeekdays returns the weekdays of which the days hold at least 26, half of a year's, Monday first.
 func wholeWeekdays(days []policy.Date) (out []string) {
 	var on [7]int
 	for _, d := range days {
@@ -230,7 +240,7 @@ func wholeWeekdays(days []policy.Date) (out []string) {
 	return out
 }
 
-// ranges writes weekdays that follow each other as Mo-Fr.
+// ranges writes three or more consecutive weekdays as a range: Mo-Fr.
 func ranges(on []string) string {
 	var out []string
 	for i := 0; i < len(weekOrder); i++ {

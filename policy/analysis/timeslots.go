@@ -10,30 +10,31 @@ import (
 	"portillon/policy"
 )
 
-// timeslot is a stretch of time in which no rule on hours changes its answer, and a moment in it that stands for all
-// of it.
+// timeslot is a part of the day in which no rule on time changes its answer, on all days of one kind. One moment in it
+// stands for all of them.
 type timeslot struct {
 	at       time.Time
-	from, to int           // minutes of the day: a booking may begin or end within one
-	days     []policy.Date // the days of the coming year that are alike or, where none is, the first ones after it
-	beyond   bool          // no day of the coming year is like it
+	from, to int           // minutes since midnight, rounded outwards
+	days     []policy.Date // the days of this kind in the coming year or, if there is none, the first ones later
+	beyond   bool          // no day of the coming year is of this kind
 }
 
-// timeslotsOf cuts time from a day on into slots: every combination of open and closed hours, and of bookings, that
-// will ever occur has one. Each list of bookings is one machine's. Days on which the same hours are booked are alike,
-// whoever booked them.
+// timeslotsOf divides the time from a moment on into slots, so that every combination of opening hours and bookings
+// that ever occurs has one. Each list of bookings is one machine's. Days that are booked at the same hours are of one
+// kind, whoever booked them.
 func timeslotsOf(zone *time.Location, from time.Time, hours []*policy.Hours, bookings ...[]policy.Booking) []timeslot {
 	c := calendar{zone: zone, hours: hours, bookings: bookings, seen: map[string]place{}, kinds: map[string]place{}}
 	first := policy.DateOf(from, zone).Number()
 	end := first + aYearsDays
 	c.walk(first, end)
 	c.putOff()
+	// Add what occurs only in later years.
 	c.beyond = true
 	if slices.ContainsFunc(hours, (*policy.Hours).NamesDates) {
 		c.walk(end, first+allYearsDays)
 		end = first + allYearsDays
 	}
-	for _, edge := range c.edges() { // what is named with its year holds from there on: a week of it is all of it
+	for _, edge := range c.edges() { // a rule with a year holds from its date on: one week shows all its kinds of day
 		c.walk(max(end, edge-1), edge+8)
 		end = max(end, edge+8)
 	}
@@ -41,28 +42,30 @@ func timeslotsOf(zone *time.Location, from time.Time, hours []*policy.Hours, boo
 	return c.timeslots
 }
 
-// A year, and the years after which dates fall on the same weekdays again, 29 February among them.
+// aYearsDays is the days of a leap year. allYearsDays is the days of 28 years, after which every date, 29 February too,
+// falls on the same weekday again (Gregorian calendar, without a skipped leap year).
 const (
 	aYearsDays   = 366
 	allYearsDays = 28*365 + 7
 )
 
-// calendar sorts days into kinds, of which each is cut once.
+// calendar groups days into kinds, and divides one day of each kind into slots.
 type calendar struct {
 	zone      *time.Location
 	hours     []*policy.Hours
 	bookings  [][]policy.Booking
 	timeslots []timeslot
-	seen      map[string]place // by the rules that speak of a day
-	kinds     map[string]place // by what they say
-	odd       []policy.Date    // days on which the clock is changed, put off: they stand for none that is like them
-	last      bool             // nothing is put off any more
-	beyond    bool
+	seen      map[string]place // slots by the rules that apply to a day
+	kinds     map[string]place // slots by the hours that these rules give
+	odd       []policy.Date    // days of a clock change, taken last: an ordinary day of the same kind represents it better
+	last      bool             // days of a clock change are taken now
+	beyond    bool             // the days taken now are later than the coming year
 }
 
-// place is where the slots of a kind of day stand.
+// place is the first slot of a kind of day, and their number.
 type place struct{ first, n int }
 
+// walk takes the days from one number to another, the latter excluded.
 func (c *calendar) walk(from, to int) {
 	before := c.rules(policy.DateOfNumber(from - 1))
 	for n := from; n < to; n++ {
@@ -73,7 +76,7 @@ func (c *calendar) walk(from, to int) {
 	}
 }
 
-// putOff are the days that were put off.
+// putOff takes the days of a clock change that were put off.
 func (c *calendar) putOff() {
 	c.last = true
 	for _, w := range c.odd {
@@ -82,7 +85,8 @@ func (c *calendar) putOff() {
 	c.last, c.odd = false, nil
 }
 
-// day takes a day, and the rules that speak of it and of the day before: that is all that is asked of most days.
+// day takes one day. rules are the rules that apply to it and to the day before, from which hours may last past
+// midnight. Most days are recognised by these rules alone.
 func (c *calendar) day(w policy.Date, rules string) {
 	marks := c.marks(w)
 	if len(marks) > 0 {
@@ -109,15 +113,16 @@ func (c *calendar) day(w policy.Date, rules string) {
 	}
 }
 
-// mostDates of those beyond the year are kept: more are not said.
+// mostDates is how many days beyond the coming year a slot keeps. Sentences name no more.
 const mostDates = 4
 
-// mark is a part of a day that is booked, in one of the lists.
+// mark is a booking that touches a day.
 type mark struct {
 	policy.Booking
-	list int
+	list int // index of the machine's list of bookings
 }
 
+// marks returns the bookings that touch a day. Each list is sorted by time.
 func (c *calendar) marks(w policy.Date) (out []mark) {
 	if !slices.ContainsFunc(c.bookings, func(all []policy.Booking) bool { return len(all) > 0 }) {
 		return nil
@@ -132,16 +137,18 @@ func (c *calendar) marks(w policy.Date) (out []mark) {
 	return out
 }
 
+// bounds returns the local midnights before and after a day.
 func (c *calendar) bounds(w policy.Date) (begin, end time.Time) {
 	return atMinute(w, c.zone, 0), atMinute(w.AddDays(1), c.zone, 0)
 }
 
+// isOdd reports whether the clock changes on a day.
 func (c *calendar) isOdd(w policy.Date) bool {
 	begin, end := c.bounds(w)
 	return end.Sub(begin) != 24*time.Hour
 }
 
-// rules says which rules speak of a day.
+// rules names the rule of each list of hours that applies to a day, a byte each.
 func (c *calendar) rules(w policy.Date) string {
 	out := make([]byte, len(c.hours))
 	for i, h := range c.hours {
@@ -150,7 +157,8 @@ func (c *calendar) rules(w policy.Date) string {
 	return string(out)
 }
 
-// booked says when a day is booked. Of those who booked it says only who is the same.
+// booked describes the bookings of a day: their machines, times, and which are of the same member. On a day of a clock
+// change one local time may occur twice, so such a day is like no other.
 func (c *calendar) booked(w policy.Date, marks []mark) string {
 	var b strings.Builder
 	var by []policy.MemberID
@@ -161,13 +169,13 @@ func (c *calendar) booked(w policy.Date, marks []mark) string {
 		}
 		fmt.Fprintln(&b, m.list, max(m.From.Sub(begin), 0), min(m.To.Sub(begin), end.Sub(begin)), slices.Index(by, m.For))
 	}
-	if end.Sub(begin) != 24*time.Hour { // a wall that says the same twice: this day is like no other
+	if end.Sub(begin) != 24*time.Hour {
 		fmt.Fprintln(&b, w)
 	}
 	return b.String()
 }
 
-// kind says of a day all that hours and bookings say of it.
+// kind describes all that opening hours and bookings say of a day. Days with an equal description have equal slots.
 func (c *calendar) kind(w policy.Date, marks []mark) string {
 	var b strings.Builder
 	for _, h := range c.hours {
@@ -179,7 +187,7 @@ func (c *calendar) kind(w policy.Date, marks []mark) string {
 	return b.String()
 }
 
-// cut makes the slots of a day: from each moment at which something begins or ends to the next.
+// cut divides a day into slots, at each moment at which hours or a booking begin or end.
 func (c *calendar) cut(w policy.Date, marks []mark, odd bool) place {
 	begin, end := c.bounds(w)
 	cuts := []time.Time{begin}
@@ -188,7 +196,7 @@ func (c *calendar) cut(w policy.Date, marks []mark, odd bool) place {
 			cuts = append(cuts, atMinute(w, c.zone, s.From), atMinute(w, c.zone, s.To))
 		}
 	}
-	if odd && len(marks) > 0 { // the wall may come to a time twice; a cut too many does no harm
+	if odd && len(marks) > 0 { // a local time may occur twice; an unneeded slot does no harm
 		for _, t := range slices.Clone(cuts) {
 			cuts = append(cuts, t.Add(end.Sub(begin)-24*time.Hour), t.Add(24*time.Hour-end.Sub(begin)))
 		}
@@ -212,8 +220,7 @@ func (c *calendar) cut(w policy.Date, marks []mark, odd bool) place {
 	return at
 }
 
-// edges are the days, counted from 1970 and in order, from which something holds, or holds no longer, that is named
-// with its year.
+// edges returns the days, counted from 1970 and sorted, on which a rule with a year or a booking begins or ends.
 func (c *calendar) edges() []int {
 	var out []int
 	for _, h := range c.hours {
@@ -230,13 +237,15 @@ func (c *calendar) edges() []int {
 	return slices.Compact(out)
 }
 
+// atMinute is the moment of a minute since midnight, local time.
 func atMinute(d policy.Date, zone *time.Location, minute int) time.Time {
 	return time.Date(d.Year, d.Month, d.Day, 0, minute, 0, 0, zone)
 }
 
+// minuteOfDay is the local time in minutes since midnight.
 func minuteOfDay(at time.Time) int { return at.Hour()*60 + at.Minute() }
 
-// distinctHours are the hours that stand in machines' grants.
+// distinctHours returns the different opening hours in the grants of the machines. nil machines are skipped.
 func distinctHours(machines ...*policy.Machine) []*policy.Hours {
 	var out []*policy.Hours
 	for _, m := range machines {
@@ -252,7 +261,7 @@ func distinctHours(machines ...*policy.Machine) []*policy.Hours {
 	return out
 }
 
-// span is the slot in words: "Mo-Fr 09:00-21:00", or the first of its days where they are no weekdays.
+// span is the slot in words: "Mo-Fr 09:00-21:00", or with its first dates if it has no whole weekday.
 func (s timeslot) span() string {
 	return daysInWords(s.days) + " " + spanInWords(policy.Span{From: s.from, To: s.to})
 }

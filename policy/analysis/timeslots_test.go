@@ -51,6 +51,9 @@ func TestSlotsAreEveryKindOfTime(t *testing.T) {
 // Whatever a moment is to hours and bookings, some slot's is: in any year, at any second, and in the hour that comes
 // twice.
 func TestEveryMomentHasASlotLikeIt(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: judges thousands of generated cases")
+	}
 	g := newGen(9, 10)
 	rules := []string{
 		"Mo-Fr 09:00-21:00",

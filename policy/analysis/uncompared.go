@@ -11,8 +11,8 @@ import (
 	"portillon/policy"
 )
 
-// Setting is a part of a policy that differs and that Compare does not weigh as cases. Before and After are empty where
-// the values are long, and Before or After alone where it comes or goes.
+// Setting is a part of a policy that differs and that Compare does not cover. Before and After are both empty for long
+// values. One of them is empty if the part was added or removed.
 type Setting struct {
 	Path   string `json:"path"` // as in policy.yaml: machines.laser.cooldown
 	Before string `json:"before,omitempty"`
@@ -20,8 +20,8 @@ type Setting struct {
 	Badges bool   `json:"badges,omitempty"` // who holds which badge depends on it
 }
 
-// Uncompared lists the settings that differ besides the cases of Compare. What holds of every machine stands at each of
-// them.
+// Uncompared lists the settings that differ and that Compare does not cover. A setting that applies to all machines is
+// listed at each of them.
 func Uncompared(before, after *policy.Policy) []Setting {
 	var d uncompared
 	d.fields("", reflect.ValueOf(before.Model), reflect.ValueOf(after.Model))
@@ -44,10 +44,11 @@ func Uncompared(before, after *policy.Policy) []Setting {
 	return d
 }
 
+// uncompared is the list while it is collected.
 type uncompared []Setting
 
-// weighed are fields that Compare weighs, or that Uncompared looks into. A field that is new here is listed until
-// somebody says otherwise.
+// weighed are the fields that Compare covers, or that Uncompared compares part by part. A new field is listed by
+// Uncompared until it is added here.
 var weighed = map[string]bool{
 	"Holidays": true,
 	"Issuers":  true,
@@ -64,7 +65,7 @@ var weighed = map[string]bool{
 	"Bookings": true,
 }
 
-// decideHolders are the fields on which it depends whose badges count, and as which.
+// decideHolders are the settings that decide which members hold which badge.
 var decideHolders = map[string]bool{
 	"status-grace":   true,
 	"issuers":        true,
@@ -75,7 +76,7 @@ var decideHolders = map[string]bool{
 	"status-issuers": true,
 }
 
-// names of fields that policy.yaml calls otherwise.
+// namesOfFields are the fields whose key in policy.yaml does not follow from their Go name.
 var namesOfFields = map[string]string{
 	"Zone":           "timezone",
 	"Names":          "panel.names",
@@ -84,7 +85,7 @@ var namesOfFields = map[string]string{
 	"SignedBindings": "bindings",
 }
 
-// fields compares two values of one struct.
+// fields compares two values of one struct, field by field.
 func (d *uncompared) fields(path string, a, b reflect.Value) {
 	for i := range a.NumField() {
 		name := a.Type().Field(i).Name
@@ -95,6 +96,7 @@ func (d *uncompared) fields(path string, a, b reflect.Value) {
 	}
 }
 
+// alike reports whether two values are equal. Time zones are compared by name.
 func alike(a, b any) bool {
 	if zone, ok := a.(*time.Location); ok {
 		return zone.String() == b.(*time.Location).String()
@@ -122,6 +124,7 @@ func (d *uncompared) keyed(path string, a, b reflect.Value) {
 	}
 }
 
+// byID makes a map of a list, by id.
 func byID[K comparable, V any](all []V, id func(V) K) reflect.Value {
 	out := map[K]V{}
 	for _, v := range all {
@@ -130,7 +133,7 @@ func byID[K comparable, V any](all []V, id func(V) K) reflect.Value {
 	return reflect.ValueOf(out)
 }
 
-// keyOf is a field as policy.yaml writes it: WhenIdle is when-idle.
+// keyOf is a field's key in policy.yaml: WhenIdle is when-idle.
 func keyOf(name string) string {
 	if known, ok := namesOfFields[name]; ok {
 		return known
@@ -145,7 +148,7 @@ func keyOf(name string) string {
 	return b.String()
 }
 
-// brief is a value that fits a line, or nothing.
+// brief is a value that fits into a line, or empty.
 func brief(v any) string {
 	switch v := v.(type) {
 	case time.Duration:

@@ -7,7 +7,7 @@ import (
 	"portillon/policy"
 )
 
-// RoleSet is a set of roles.
+// RoleSet is a set of roles: bit r stands for role r.
 type RoleSet uint8
 
 // Has reports whether r is in the set.
@@ -23,14 +23,15 @@ func (s RoleSet) Roles() (out []policy.Role) {
 	return out
 }
 
-// MemberRoles is what a member may be at a machine at one moment: alone, and while a supervisor answers.
+// MemberRoles is the roles that a member can take at a machine at one moment: alone, and with a mentor.
 type MemberRoles struct {
 	Member            *policy.Member
 	Alone, Supervised RoleSet
 }
 
-// Who says what each member may be at a machine at a moment, with a card that proves itself, a trusted clock and a
-// bundle of that moment. It is nil where the policy has no such machine. A nil member may be nothing.
+// Who returns the roles of each member at a machine at a moment, assuming a card that proves itself, a trusted clock
+// and a new bundle. The result has one entry per member, or is nil if the policy has no such machine. A nil member has
+// no roles.
 func Who(p *policy.Policy, id policy.MachineID, members []*policy.Member, at time.Time) []MemberRoles {
 	m, ok := p.Machine(id)
 	if !ok {
@@ -43,6 +44,7 @@ func Who(p *policy.Policy, id policy.MachineID, members []*policy.Member, at tim
 	return out
 }
 
+// rolesNow is Who for one member.
 func rolesNow(p *policy.Policy, m *policy.Machine, member *policy.Member, at time.Time) MemberRoles {
 	out := MemberRoles{Member: member}
 	if member == nil {
@@ -53,7 +55,7 @@ func rolesNow(p *policy.Policy, m *policy.Machine, member *policy.Member, at tim
 		switch o.Verdict {
 		case policy.Allow:
 			out.Alone |= 1 << o.Role
-		case policy.Await: // nothing but a supervisor is missing
+		case policy.Await: // only a mentor is missing
 			out.Supervised |= 1 << o.Role
 		}
 	}
@@ -63,23 +65,24 @@ func rolesNow(p *policy.Policy, m *policy.Machine, member *policy.Member, at tim
 	return out
 }
 
-// favourable is the question of a member who taps alone, where everything but the badges, the time and the membership
-// is as good as can be.
+// favourable is the question of a member who taps alone, with everything but badges, time and membership as favourable
+// as possible.
 func favourable(m *policy.Machine, member *policy.Member, at time.Time) policy.Question {
 	return policy.Question{At: at, Clock: policy.Trusted, Machine: m.ID, Member: member, Card: policy.AES, Issued: at}
 }
 
-// Right is what a grant lets a member be at a machine, and when. Their badges are judged at the moment of the question.
+// Right is a role that a grant gives a member at a machine, and when. The member's badges are judged at the moment of
+// the question.
 type Right struct {
 	Role       policy.Role
-	Supervised bool          // while a supervisor answers
+	Supervised bool          // only with a mentor
 	Hours      *policy.Hours // nil: at any time
-	Booked     bool          // within a booking of their own alone
+	Booked     bool          // only during the member's own booking
 	Now        bool          // at the moment of the question: open, not booked by another, and time left of the quota
 }
 
-// Rights are what each member may be at a machine at some time, where Who says what they may be now. A right at any
-// time stands for the narrower ones of the same role. The order is that of the grants.
+// Rights returns the roles that each member has at a machine at some time; Who returns those of one moment. A right
+// that holds at any time replaces the narrower ones of the same role. The order is that of the grants.
 func Rights(p *policy.Policy, id policy.MachineID, members []*policy.Member, at time.Time) [][]Right {
 	m, ok := p.Machine(id)
 	if !ok {
@@ -94,6 +97,7 @@ func Rights(p *policy.Policy, id policy.MachineID, members []*policy.Member, at 
 	return out
 }
 
+// rightsOf is Rights for one member.
 func rightsOf(p *policy.Policy, m *policy.Machine, member *policy.Member, at time.Time) (out []Right) {
 	if m.Mode == policy.Warn && !member.Blocked {
 		out = append(out, Right{Role: policy.User, Now: true})
@@ -117,13 +121,13 @@ func rightsOf(p *policy.Policy, m *policy.Machine, member *policy.Member, at tim
 	return out
 }
 
-// lasts reports whether a reason stops the member at other times too. Hours, bookings and quotas pass, and whether a
-// supervisor is there is another question.
+// lasts reports whether a reason also denies access at other times. Hours, bookings and quotas pass, and a mentor may
+// come.
 func lasts(r policy.Reason) bool {
 	return r.Code != policy.OutsideHours && r.Code != policy.QuotaUsed && r.Code != policy.NeedsSupervisor
 }
 
-// includes reports whether whoever has r needs no y.
+// includes reports whether a member with the right r gains nothing from y.
 func (r Right) includes(y Right) bool {
 	return r.Role == y.Role && r.Supervised == y.Supervised && (r == y || r.Hours == nil && !r.Booked && (r.Now || !y.Now))
 }

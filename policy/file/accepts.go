@@ -5,10 +5,10 @@ import (
 	"portillon/yamlfile"
 )
 
-// maxAccepts bounds what one badge accepts.
+// maxAccepts bounds the entries under accepts: of one badge.
 const maxAccepts = 50
 
-// accepts reads what a badge accepts of other issuers.
+// accepts reads the badges of other issuers that a badge accepts.
 func (r *reader) accepts(n yamlfile.Node, own *policy.Badge) {
 	for _, x := range entries(n, maxAccepts) {
 		own.Accepts = append(own.Accepts, r.accept(x, own))
@@ -18,7 +18,7 @@ func (r *reader) accepts(n yamlfile.Node, own *policy.Badge) {
 	}
 }
 
-// accept reads { issuer, achievement, with, roles }, an entry of a badge's accepts.
+// accept reads one entry under accepts: { issuer, achievement, with, roles }.
 func (r *reader) accept(n yamlfile.Node, own *policy.Badge) (a policy.Accept) {
 	fill(r, n, r.tables.accept, &a)
 	if with := n.Get("with"); with.Present() && a.With == own.ID && own.ID != "" {
@@ -34,7 +34,7 @@ func (r *reader) accept(n yamlfile.Node, own *policy.Badge) (a policy.Accept) {
 	return a
 }
 
-// acceptRoles are those in which an accepted badge counts.
+// acceptRoles reads the roles in which an accepted badge counts.
 func (r *reader) acceptRoles(n yamlfile.Node) (out []policy.Role) {
 	seen := map[policy.Role]bool{}
 	for _, x := range listOrOne(n, len(r.siteRoles()),
@@ -63,9 +63,8 @@ func acceptsAlready(own *policy.Badge, a *policy.Accept) bool {
 	return false
 }
 
-// heldOf is an example's badge of another issuer, as the policy counts it: { badge: laser-user, issuer: autre-lab }
-// is the first badge of that issuer that laser-user accepts. Where it counts as another badge too, it is held as
-// that as well.
+// heldOf reads an example's badge of another issuer: { badge: laser-user, issuer: autre-lab } is the first badge of
+// that issuer that laser-user accepts. The result has a holding for each badge of the policy that it counts as.
 func (r *reader) heldOf(n yamlfile.Node, h policy.Holding) (out []policy.Holding) {
 	id := policy.IssuerID(r.issuerIDs.ref(n, "issuer"))
 	other := r.acceptedOf(h.Badge, id)
@@ -89,6 +88,7 @@ func (r *reader) heldOf(n yamlfile.Node, h policy.Holding) (out []policy.Holding
 	return out
 }
 
+// acceptedOf is the first badge of the issuer that the badge accepts, or nil.
 func (r *reader) acceptedOf(badge policy.BadgeID, issuer policy.IssuerID) *policy.OtherBadge {
 	for i := range r.m.Badges {
 		for k := range r.m.Badges[i].Accepts {

@@ -7,22 +7,22 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// page is a file as the formatter sees it: its runes (the YAML library counts columns in runes), which of them belong
-// to scalars, and its comments.
+// page is a file as the formatter sees it: its runes (the YAML library counts columns in runes), which of them are part
+// of scalars, and its comments.
 type page struct {
 	src      []rune
-	lines    []int  // where each line begins
-	words    []bool // runes that belong to a scalar: a # in them begins no comment
+	lines    []int  // the offset of each line
+	words    []bool // runes of scalars, in which # does not begin a comment
 	blank    []rune // src without its comments
 	comments []*comment
 }
 
-// comment is one, from its # to the end of its line.
+// comment is one comment, from its # to the end of the line.
 type comment struct {
 	at, line, column int // line and column from 0
 	text             string
-	alone            bool // nothing else stands on its line
-	before, after    bool // a blank line stands there
+	alone            bool // its line has nothing else
+	before, after    bool // a blank line precedes or follows
 }
 
 // newPage finds the comments of data, which the YAML library has parsed into doc. It does not use the library's own
@@ -41,18 +41,19 @@ func newPage(data []byte, doc *yaml.Node) *page {
 	return g
 }
 
-// isBreak is what ends a line for the YAML library; a carriage return has become a line feed before.
+// isBreak reports whether the YAML library ends a line at r. Carriage returns were replaced by line feeds before.
 func isBreak(r rune) bool { return r == '\n' || r == '\u0085' || r == '\u2028' || r == '\u2029' }
 
+// isSpace reports whether r separates tokens.
 func isSpace(r rune) bool { return r == ' ' || r == '\t' || isBreak(r) || r == '\ufeff' }
 
-// offset is where a node begins, in runes from the start of src. A position outside src is moved inside.
+// offset is the offset of a node in runes. A position outside src is moved to its end.
 func (g *page) offset(n *yaml.Node) int {
 	line := min(max(n.Line-1, 0), len(g.lines)-1)
 	return min(g.lines[line]+max(n.Column-1, 0), len(g.src))
 }
 
-// lineEnd is where the line that at stands on ends.
+// lineEnd is the end of the line that contains the offset at.
 func (g *page) lineEnd(at int) int {
 	for at < len(g.src) && !isBreak(g.src[at]) {
 		at++
@@ -60,7 +61,7 @@ func (g *page) lineEnd(at int) int {
 	return at
 }
 
-// scalars marks the words of every scalar; column is where the block begins that n stands in.
+// scalars marks the runes of every scalar below n. column is the column of the block that contains n.
 func (g *page) scalars(n *yaml.Node, column int) {
 	if n.Kind == yaml.ScalarNode {
 		at := g.offset(n)
@@ -80,13 +81,14 @@ func (g *page) scalars(n *yaml.Node, column int) {
 	}
 }
 
+// mark marks the runes from from to to, excluded.
 func (g *page) mark(from, to int) {
 	for i := from; i < to && i < len(g.words); i++ {
 		g.words[i] = true
 	}
 }
 
-// headerEnd is the end of | or >, and of what says how the block ends.
+// headerEnd is the end of | or > and its indicators (indentation, + or -).
 func (g *page) headerEnd(at int) int {
 	for at < len(g.src) && strings.ContainsRune("|>+-123456789", g.src[at]) {
 		at++
@@ -94,7 +96,7 @@ func (g *page) headerEnd(at int) int {
 	return at
 }
 
-// scalarEnd is where a scalar ends that stands in a block at column.
+// scalarEnd is the end of a scalar in a block that begins at column.
 func (g *page) scalarEnd(n *yaml.Node, column int) int {
 	at := g.offset(n)
 	switch {
@@ -105,7 +107,7 @@ func (g *page) scalarEnd(n *yaml.Node, column int) int {
 	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
 		return g.blockEnd(at, column)
 	}
-	for _, r := range n.Value { // a plain scalar: its breaks may have become spaces
+	for _, r := range n.Value { // in a plain scalar, line breaks may have become spaces
 		if isSpace(r) {
 			continue
 		}
@@ -120,8 +122,8 @@ func (g *page) scalarEnd(n *yaml.Node, column int) int {
 	return at
 }
 
-// quoteEnd is behind the closing quote. After escape the next rune has no meaning of its own: \" in double quotes, two
-// single quotes in single quotes.
+// quoteEnd is the offset behind the closing quote. The rune after escape is skipped: \" in double quotes, two single
+// quotes in single quotes.
 func (g *page) quoteEnd(at int, quote, escape rune) int {
 	for i := at + 1; i < len(g.src); i++ {
 		switch next := i+1 < len(g.src); {
@@ -134,7 +136,8 @@ func (g *page) quoteEnd(at int, quote, escape rune) int {
 	return len(g.src)
 }
 
-// blockEnd is the end of a scalar written with | or >: the end of the last line that is indented as far as its first.
+// blockEnd is the end of a scalar written with | or >: the end of the last line that is indented at least as far as the
+// first.
 func (g *page) blockEnd(at, column int) int {
 	end := g.lineEnd(at)
 	deep := -1
@@ -163,7 +166,7 @@ func (g *page) blockEnd(at, column int) int {
 	return end
 }
 
-// find collects the comments, and overwrites them with spaces in blank.
+// find collects the comments, and replaces them by spaces in blank.
 func (g *page) find() {
 	for i, from := range g.lines {
 		to := g.lineEnd(from)
@@ -189,7 +192,7 @@ func (g *page) find() {
 	}
 }
 
-// empty reports whether nothing stands between two places.
+// empty reports whether there is nothing but blanks between two offsets.
 func (g *page) empty(from, to int) bool {
 	for _, r := range g.src[from:to] {
 		if !isSpace(r) {
@@ -199,9 +202,10 @@ func (g *page) empty(from, to int) bool {
 	return true
 }
 
+// emptyLine reports whether line i is blank.
 func (g *page) emptyLine(i int) bool { return g.empty(g.lines[i], g.lineEnd(g.lines[i])) }
 
-// skip is the next place from at on where something stands that is no comment, or the end.
+// skip is the next offset from at on that is neither blank nor in a comment, or the end.
 func (g *page) skip(at int) int {
 	for at < len(g.blank) && isSpace(g.blank[at]) {
 		at++

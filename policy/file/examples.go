@@ -11,8 +11,8 @@ import (
 	"portillon/yamlfile"
 )
 
-// tests reads the examples. They are about invented members, whose plainly listed badges were issued at the moment of
-// the question, verified, and have no end.
+// tests reads the examples. Their members are invented. A badge that is listed by its id alone is verified, was issued
+// at the time of the question, and has no end.
 func (r *reader) tests(n yamlfile.Node, m *policy.Model) {
 	for _, x := range n.List() {
 		if n.Enough() {
@@ -23,7 +23,7 @@ func (r *reader) tests(n yamlfile.Node, m *policy.Model) {
 	}
 }
 
-// test reads one example. Without bundle-age the bundle is as new as the question.
+// test reads one example. Without bundle-age the bundle was made at the time of the question.
 func (r *reader) test(x yamlfile.Node) policy.Test {
 	t := policy.Test{Name: x.Path()}
 	q := &t.Question
@@ -37,11 +37,10 @@ func (r *reader) test(x yamlfile.Node) policy.Test {
 	return t
 }
 
-// practice is what the member of an example has done at the machine.
+// practice is the practice at the machine of the member of an example.
 func practice(t *policy.Test) *policy.Practice { return &t.Question.Member.Practice[0] }
 
-// used reads the time used at the machine: today and this week, if the example does not say when the member was last
-// there.
+// used reads the time used at the machine today and this week, unless the example says when the member last used it.
 func (r *reader) used(n yamlfile.Node, t *policy.Test) {
 	var used policy.Quota
 	fill(r, n, r.tables.used, &used)
@@ -52,11 +51,13 @@ func (r *reader) used(n yamlfile.Node, t *policy.Test) {
 	}
 }
 
+// role reads a role. The zero role was reported.
 func role(n yamlfile.Node) policy.Role {
-	out, _ := policy.ParseRole(n.OneOf(roleWords(policy.Roles())...)) // OneOf reports what is no role
+	out, _ := policy.ParseRole(n.OneOf(roleWords(policy.Roles())...)) // OneOf reports unknown words
 	return out
 }
 
+// because reads the code that an example expects. «allow» has none.
 func because(n yamlfile.Node, expect policy.Verdict) policy.Code {
 	code := policy.Code(n.OneOf(codeWords()...))
 	if code != "" && expect == policy.Allow {
@@ -65,7 +66,7 @@ func because(n yamlfile.Node, expect policy.Verdict) policy.Code {
 	return code
 }
 
-// holds reads badges: an id, or { badge, issuer, issued, expires, revoked }.
+// holds reads the badges of a member: an id, or { badge, issuer, issued, expires, revoked }.
 func (r *reader) holds(n yamlfile.Node, at time.Time) []policy.Holding {
 	var out []policy.Holding
 	for _, x := range entries(n, maxHolds) {
@@ -88,8 +89,8 @@ func (r *reader) holds(n yamlfile.Node, at time.Time) []policy.Holding {
 	return out
 }
 
-// momentForm and minuteForm are patterns of times that reader and schema share. They do not check how many days a month
-// has: the reader does.
+// momentForm and minuteForm are patterns of times for the reader and the schema. They do not check the number of days
+// in a month; the reader does.
 const (
 	momentForm = `^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})?)?)?$`
 	minuteForm = `^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})?)?$`
@@ -97,7 +98,7 @@ const (
 
 var momentIs, minuteIs = regexp.MustCompile(momentForm), regexp.MustCompile(minuteForm)
 
-// moment reads a day or a minute in the site's time zone, or a time with its own offset.
+// moment reads a day or a minute in the site's time zone, or a time with an offset of its own.
 func (r *reader) moment(n yamlfile.Node) time.Time {
 	s := n.Str()
 	if !n.IsScalar() {
@@ -113,7 +114,7 @@ func (r *reader) moment(n yamlfile.Node) time.Time {
 	return time.Time{}
 }
 
-// minute reads a moment that has a time of day. "Until a day" would leave open whether the booking includes that day.
+// minute reads a moment with a time of day. A day alone would leave open whether a booking includes that day.
 func (r *reader) minute(n yamlfile.Node) time.Time {
 	t := r.moment(n)
 	if s := n.Str(); !t.IsZero() && !minuteIs.MatchString(s) {
@@ -130,7 +131,7 @@ type Result struct {
 	Problem  policy.Text // empty: as expected
 }
 
-// RunTests answers every example that stands in the file.
+// RunTests answers every example in the file, in its order.
 func RunTests(p *policy.Policy) []Result {
 	out := make([]Result, 0, len(p.Tests))
 	for _, t := range p.Tests {
@@ -140,6 +141,7 @@ func RunTests(p *policy.Policy) []Result {
 	return out
 }
 
+// problem is how a decision differs from what the example expects; empty: not at all.
 func problem(t policy.Test, d policy.Decision) policy.Text {
 	switch {
 	case d.Verdict != t.Expect:
@@ -162,7 +164,7 @@ func problem(t policy.Test, d policy.Decision) policy.Text {
 	return policy.Text{}
 }
 
-// outcomeInWords is the role or the reasons of a decision.
+// outcomeInWords is the role or the reasons of a decision, in French and in English.
 func outcomeInWords(d policy.Decision) (fr, en string) {
 	if d.Verdict == policy.Allow {
 		return fmt.Sprintf(" comme %v", d.Role), fmt.Sprintf(" as %v", d.Role)

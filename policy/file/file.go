@@ -30,6 +30,7 @@ const (
 	MaxEntries = 65_000
 )
 
+// bounded refuses a file that is too large before it is parsed.
 func bounded(name string, data []byte) error {
 	for _, b := range []struct {
 		n, most int
@@ -72,9 +73,9 @@ func Parse(name string, data []byte) (*policy.Policy, error) {
 	return p, nil
 }
 
-// ParseTrust reads the issuers of any YAML file that has the key issuers, and ignores its other keys. Where an issuer
-// has no status-issuers, the default depends on the file. In a policy (a file with the key portillon), only the issuer
-// itself may sign its status lists. In any other file every listed issuer may: whoever lists two issuers to verify one
+// ParseTrust reads the issuers of any YAML file with the key issuers, and ignores its other keys. If an issuer has no
+// status-issuers, the default depends on the file. In a policy (a file with the key portillon), only the issuer itself
+// may sign its status lists. In any other file every listed issuer may, because whoever lists two issuers to verify one
 // badge trusts both.
 func ParseTrust(name string, data []byte) ([]policy.Issuer, error) {
 	if err := bounded(name, data); err != nil {
@@ -98,8 +99,8 @@ func ParseTrust(name string, data []byte) ([]policy.Issuer, error) {
 	return r.m.Issuers, nil
 }
 
-// reader fills a model. The ids of issuers, badges and machines are collected first, so that a grant may stand before
-// the badge that it names.
+// reader fills a model. It collects the ids of issuers, badges and machines first, so that a grant may come before the
+// badge that it names.
 type reader struct {
 	tables       *tables
 	root         yamlfile.Node
@@ -107,19 +108,20 @@ type reader struct {
 	issuerIDs    names
 	badgeIDs     names
 	machineIDs   names
-	roles        []string // that grants may give; read by siteRoles where it is first asked for
+	roles        []string // words of the roles that the site uses; siteRoles reads them when first needed
 	achievements map[string]string
-	keys         int            // of all issuers
-	bareTrust    bool           // the file is no policy: see ParseTrust
-	defaults     policy.Machine // what holds where a machine says nothing
-	session      policy.Limits  // likewise, where a grant says nothing
+	keys         int            // number of keys of all issuers so far
+	bareTrust    bool           // the file is not a policy: see ParseTrust
+	defaults     policy.Machine // the values of a machine that has none of its own
+	session      policy.Limits  // the limits of a grant that has none of its own
 
 	// Of the machine that is being read:
-	needs int   // that have been read so far
-	depth int   // of the need that is being read, in other needs
-	kinds names // of intervention
+	needs int   // number read so far
+	depth int   // how deep the current need is nested
+	kinds names // the kinds of intervention
 }
 
+// newReader collects the ids that the file defines.
 func newReader(root yamlfile.Node) *reader {
 	return &reader{tables: newTables(), root: root,
 		m: policy.Model{Zone: time.UTC, Evidence: map[policy.BadgeID]policy.EvidenceRule{}}}
@@ -137,24 +139,26 @@ func (r *reader) file() {
 	}
 }
 
+// checkVersion reports a version of the format that this program does not know.
 func checkVersion(n yamlfile.Node) {
 	if n.Str() != "1" && n.IsScalar() {
 		n.Fault("this version reads 1", "%.80q is not a version of the file", n.Str())
 	}
 }
 
-// kind is a section that defines names.
+// kind is a section whose keys are ids.
 type kind struct {
 	section string
 	names   *names
 }
 
+// sections lists the sections whose ids other sections name.
 func (r *reader) sections() []kind {
 	return []kind{{"issuers", &r.issuerIDs}, {"badges", &r.badgeIDs}, {"machines", &r.machineIDs}}
 }
 
-// consequences finds sections that are missing, and entries that stand at the top level because they are not indented
-// enough. Every id that is named elsewhere would then be reported as unknown: one fault explains them all.
+// consequences finds missing sections, and entries at the top level that are not indented enough. Each id in them would
+// be reported as unknown, although one fault explains them all.
 func (r *reader) consequences(root yamlfile.Node) {
 	pairs := root.Pairs()
 	for _, k := range r.sections() {
@@ -167,8 +171,8 @@ func (r *reader) consequences(root yamlfile.Node) {
 	}
 }
 
-// reportExplained reports the unknown ids that another fault was thought to explain, if no other fault was found: an
-// unknown id must never be accepted.
+// reportExplained reports the unknown ids that another fault seemed to explain, if there was no other fault: an unknown
+// id must never be accepted.
 func (r *reader) reportExplained() {
 	for _, k := range r.sections() {
 		if u := k.names.explained; u != nil {
@@ -177,6 +181,7 @@ func (r *reader) reportExplained() {
 	}
 }
 
+// zone reads the name of a time zone. The zero value is UTC.
 func zone(_ *reader, n yamlfile.Node) *time.Location {
 	s := n.Str()
 	z, err := timezone.Load(s)
@@ -189,6 +194,7 @@ func zone(_ *reader, n yamlfile.Node) *time.Location {
 	return z
 }
 
+// issuers reads all issuers.
 func (r *reader) issuers(n yamlfile.Node) (out []policy.Issuer) {
 	profiles := map[string]string{}
 	for _, e := range n.Pairs() {
@@ -222,7 +228,7 @@ func (r *reader) issuerKeys(n yamlfile.Node) (out []string) {
 	return out
 }
 
-// everyIssuerSignsLists lets every issuer sign the status lists of those that do not say who may: see ParseTrust.
+// everyIssuerSignsLists lets every issuer sign the status lists of the issuers without status-issuers: see ParseTrust.
 func everyIssuerSignsLists(n yamlfile.Node, all []policy.Issuer) {
 	for i, e := range n.Pairs() {
 		if e.Value.Get("status-issuers").Present() {
@@ -236,7 +242,7 @@ func everyIssuerSignsLists(n yamlfile.Node, all []policy.Issuer) {
 	}
 }
 
-// statusIssuers reads who may sign the status lists of an issuer's badges, besides itself.
+// statusIssuers reads which other issuers may sign the status lists of an issuer's badges.
 func (r *reader) statusIssuers(n yamlfile.Node, own *policy.Issuer) {
 	for _, x := range entries(n, maxNamed) {
 		id := policy.IssuerID(r.issuerIDs.ref(x, "issuer"))
@@ -252,7 +258,7 @@ func (r *reader) statusIssuers(n yamlfile.Node, own *policy.Issuer) {
 	}
 }
 
-// profile reads the issuer's id in its credentials.
+// profile reads the id of an issuer as its credentials have it.
 func profile(_ *reader, n yamlfile.Node) string {
 	if s := n.Str(); strings.HasPrefix(s, "did:web:") && !isWebDID(s) {
 		n.Fault(webDIDs, "%.80q is no did:web", s)
@@ -261,7 +267,7 @@ func profile(_ *reader, n yamlfile.Node) string {
 	return absolute(n)
 }
 
-// profileOfKey is the issuer's id where the file does not give it: the DID of the issuer's one key.
+// profileOfKey is the id of an issuer without one in the file: the DID of its only key.
 func profileOfKey(n yamlfile.Node, keys []string) string {
 	if n.IsList() && len(n.List()) > 1 {
 		n.Fault("add id:, the issuer.id that stands in the badges",
@@ -277,6 +283,7 @@ func profileOfKey(n yamlfile.Node, keys []string) string {
 	return id
 }
 
+// badges reads all badges.
 func (r *reader) badges(n yamlfile.Node, m *policy.Model) {
 	r.achievements = map[string]string{}
 	for _, e := range n.Pairs() {
@@ -291,13 +298,13 @@ func (r *reader) badges(n yamlfile.Node, m *policy.Model) {
 	}
 }
 
-// siteRole is a role that the site uses, or NoRole, which has been reported.
+// siteRole reads a role that the site uses. NoRole was reported.
 func (r *reader) siteRole(n yamlfile.Node) policy.Role {
 	role, _ := policy.ParseRole(n.OneOf(r.siteRoles()...))
 	return role
 }
 
-// siteRoles are the roles that the site uses; without the key roles, all of them.
+// siteRoles returns the words of the roles that the site uses; without the key roles, of all roles.
 func (r *reader) siteRoles() []string {
 	if r.roles == nil {
 		r.roles = readRoles(r.root.Get("roles"))
@@ -305,6 +312,7 @@ func (r *reader) siteRoles() []string {
 	return r.roles
 }
 
+// readRoles reads the key roles.
 func readRoles(n yamlfile.Node) (out []string) {
 	all := roleWords(policy.Roles())
 	if !n.Present() {
@@ -332,6 +340,7 @@ func readRoles(n yamlfile.Node) (out []string) {
 	return out
 }
 
+// roleWords returns the words of roles.
 func roleWords(roles []policy.Role) []string {
 	out := make([]string, len(roles))
 	for i, r := range roles {
@@ -340,6 +349,7 @@ func roleWords(roles []policy.Role) []string {
 	return out
 }
 
+// evidence reads which interventions earn which badge.
 func (r *reader) evidence(n yamlfile.Node, m *policy.Model) {
 	for _, e := range n.Pairs() {
 		id := policy.BadgeID(r.badgeIDs.key(e, "badge"))
@@ -356,7 +366,7 @@ func (r *reader) evidence(n yamlfile.Node, m *policy.Model) {
 	}
 }
 
-// kinds reads the kinds of interventions that count; each may be listed once.
+// kinds reads the kinds of intervention that count. Each may be listed once.
 func kinds(_ *reader, n yamlfile.Node) []string {
 	var out []string
 	seen := map[string]bool{}

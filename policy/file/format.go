@@ -36,14 +36,14 @@ func Format(name string, data []byte) ([]byte, error) {
 	return out, checkKept(name, g, doc, out)
 }
 
-// lineFeeds ends all lines with a line feed, and removes the byte order mark that some editors write.
+// lineFeeds ends all lines with a line feed, and removes a byte order mark.
 func lineFeeds(data []byte) []byte {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
 	return bytes.ReplaceAll(data, []byte("\r"), []byte("\n"))
 }
 
-// tree parses a document that is not empty.
+// tree parses a document. An empty document is an error.
 func tree(data []byte) (*yaml.Node, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(data, &doc); err != nil {
@@ -55,7 +55,7 @@ func tree(data []byte) (*yaml.Node, error) {
 	return &doc, nil
 }
 
-// checkKept refuses an output that is another policy or has lost a comment.
+// checkKept returns an error if an output is another policy than before, or lacks a comment.
 func checkKept(name string, before *page, doc *yaml.Node, out []byte) error {
 	again, err := tree(out)
 	if err != nil || !sameMeaning(doc, again) {
@@ -79,7 +79,7 @@ func checkKept(name string, before *page, doc *yaml.Node, out []byte) error {
 	return nil
 }
 
-// sameMeaning reports whether two trees hold the same values. The order of keys does not count.
+// sameMeaning reports whether two trees have the same values. The order of keys does not count.
 func sameMeaning(a, b *yaml.Node) bool {
 	if a.Kind != b.Kind || a.ShortTag() != b.ShortTag() || len(a.Content) != len(b.Content) {
 		return false

@@ -16,7 +16,7 @@ import (
 
 const didKeyPrefix = "did:key:"
 
-// issuerOf is the issuer.id that a key by itself stands for: its DID, or the address of the issuer's profile.
+// issuerOf is the issuer.id that a key implies: its DID, or the address of the issuer's profile.
 func issuerOf(key string) string {
 	switch {
 	case strings.HasPrefix(key, "did:web:"), strings.HasPrefix(key, "https://"):
@@ -29,10 +29,10 @@ func issuerOf(key string) string {
 
 const keyKinds = "did:key:z6Mk…, z6Mk…, did:web:host, https://… of a profile or JWKS, or a PEM public key"
 
-// maxKeys bounds the keys of all issuers together: each is looked at with arithmetic.
+// maxKeys bounds the keys of all issuers together, because checking a key takes arithmetic on its curve.
 const maxKeys = 500
 
-// keyList are the entries of an issuer's list of keys, as long as the file has no more of them than maxKeys.
+// keyList returns the entries of an issuer's list of keys, or none once the file has more than maxKeys.
 func (r *reader) keyList(n yamlfile.Node) []yamlfile.Node {
 	out, before := n.List(), r.keys
 	if r.keys += len(out); before > maxKeys {
@@ -78,7 +78,7 @@ func checkKey(n yamlfile.Node) bool {
 	return true
 }
 
-// known says whether s has the form of a key, and whether there is such a key.
+// known reports whether s has the form of a key, and whether the key is on its curve.
 func known(s string) (ok, onCurve bool) {
 	switch {
 	case strings.HasPrefix(s, "did:web:"):
@@ -93,7 +93,7 @@ func known(s string) (ok, onCurve bool) {
 	return knownMultikey(s)
 }
 
-// knownMultikey is known for a multikey: the first two bytes are the multicodec prefix of the kind of key.
+// knownMultikey is known for a multikey. Its first two bytes are the multicodec prefix of the kind of key.
 func knownMultikey(s string) (ok, onCurve bool) {
 	raw, ok := multikey(s)
 	if !ok || len(raw) < 3 {
@@ -114,12 +114,12 @@ func knownMultikey(s string) (ok, onCurve bool) {
 
 const webDIDs = "did:web:host, did:web:host:path or did:web:host%3A8443: nothing but the colon of a port is escaped"
 
-// plainChars are those of a DID that are not escaped (Decentralized Identifiers 1.0, section 3.1: idchar).
+// plainChars are the characters of a DID that need no escape (Decentralized Identifiers 1.0, section 3.1: idchar).
 const plainChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
 
-// isWebDID reports whether a did:web leads to the place that a reader sees in it (did:web method specification, section
-// 2.5.2): a host, perhaps with %3A and a port, and plain parts of a path. An escape could lead elsewhere:
-// did:web:lab.example%2F.. is another host's.
+// isWebDID reports whether a did:web leads where a reader expects (did:web method specification, section 2.5.2): a
+// host, perhaps with %3A and a port, and plain parts of a path. Other escapes could lead elsewhere:
+// did:web:lab.example%2F.. is at another host.
 func isWebDID(s string) bool {
 	parts := strings.Split(strings.TrimPrefix(s, "did:web:"), ":")
 	name, port := parts[0], ""
@@ -148,7 +148,7 @@ func isWebDID(s string) bool {
 	return true
 }
 
-// onEd25519 reports whether 32 bytes are a point: y, little-endian, with the sign of x in the last bit, so that x² =
+// onEd25519 reports whether 32 bytes are a point: y, little-endian, with the sign of x in the last bit, such that x² =
 // (y²-1)/(dy²+1) has a root (RFC 8032, section 5.1.3).
 func onEd25519(key []byte) bool {
 	b := slices.Clone(key)
@@ -167,14 +167,14 @@ func onEd25519(key []byte) bool {
 	u := new(big.Int).Sub(y2, one)
 	v := d.Mul(d, y2)
 	v.Add(v, one)
-	square := u.Mul(u, v) // a square where u/v is one
+	square := u.Mul(u, v) // u·v is a square exactly if u/v is
 	square.Mod(square, p)
 	return big.Jacobi(square, p) >= 0 && !(negative && square.Sign() == 0)
 }
 
 const base58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
-// multikey decodes z and base58btc. Leading zero bytes, which no multicodec has, are dropped.
+// multikey decodes z and base58btc. Leading zero bytes are dropped; no multicodec begins with them.
 func multikey(s string) ([]byte, bool) {
 	if len(s) < 2 || len(s) > 100 || s[0] != 'z' {
 		return nil, false

@@ -7,7 +7,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// tables are all mappings that a policy file consists of. To add a key, add it to its table, and to
+// tables are all mappings of a policy file. To add a key, add a row to its table, and the key to
 // testdata/every-key.yaml.
 type tables struct {
 	policy     table[policy.Model]
@@ -28,7 +28,7 @@ type tables struct {
 	grant    table[policy.Grant]
 	quota    table[policy.Quota]
 	session  table[policy.Limits]
-	// a need is one of these two
+	// The two forms of a need.
 	badgeNeed, severalNeeds table[policy.Need]
 
 	test  table[policy.Test]
@@ -48,7 +48,7 @@ func newTables() *tables {
 	}
 }
 
-// mappings are the tables by their names.
+// mappings returns the tables by name, without their types.
 func (t *tables) mappings() map[string]mapping {
 	out := map[string]mapping{}
 	for _, m := range []mapping{
@@ -61,13 +61,12 @@ func (t *tables) mappings() map[string]mapping {
 	} {
 		out[m.name] = m
 	}
-	// Both kinds of need stand in the same places. Their keys never stand in one mapping, so they need no common order.
+	// Both forms of a need occur in the same places, but never in one mapping, so their keys need no common order.
 	out["need"] = mapping{name: "need", keys: append(out["badge-need"].keys, out["several-needs"].keys...)}
 	return out
 }
 
-// policyTable is the whole file, in the order in which people tell a policy: what it is called, when it holds, what it
-// says, why.
+// policyTable is the whole file: what the site is called, how it works, who may do what, and the examples.
 func policyTable() table[policy.Model] {
 	type model = policy.Model
 	return newTable("policy", nil,
@@ -115,6 +114,7 @@ func policyTable() table[policy.Model] {
 	)
 }
 
+// membershipTable is what the end of a membership means.
 func membershipTable() table[policy.Membership] {
 	type membership = policy.Membership
 	return newTable("membership", nil,
@@ -135,13 +135,13 @@ func panelTable() table[policy.Model] {
 	return newTable("panel", nil,
 		keyOf("names", choice("first", "initial", "full", "letters"),
 			"what they call members: first (Léa), initial (Léa M.), full, or letters (L. M.)",
-			func(m *model, s string) { m.Names, _ = policy.ParseNames(s) }), // choice reports what is none
+			func(m *model, s string) { m.Names, _ = policy.ParseNames(s) }), // choice reports unknown words
 		keyOf("look", choice("auto", "light", "dark"), "ink on paper, or paper on ink",
 			func(m *model, s string) { m.Look, _ = policy.ParseLook(s) }),
 	)
 }
 
-// nameTable is a name in two languages; a name in one is a plain value.
+// nameTable is a name in two languages. A name in one language is a plain value.
 func nameTable() table[policy.Text] {
 	return newTable("name", thing{"minProperties": 1},
 		keyOf("fr", lineValue(), "in French", func(t *policy.Text, s string) { t.FR = s }),
@@ -149,6 +149,7 @@ func nameTable() table[policy.Text] {
 	)
 }
 
+// issuerTable is an issuer with its keys.
 func issuerTable() table[policy.Issuer] {
 	type issuer = policy.Issuer
 	return newTable("issuer", nil,
@@ -166,6 +167,7 @@ func issuerTable() table[policy.Issuer] {
 	)
 }
 
+// badgeTable is a badge of the policy.
 func badgeTable() table[policy.Badge] {
 	type badge = policy.Badge
 	return newTable("badge", nil,
@@ -181,7 +183,7 @@ func badgeTable() table[policy.Badge] {
 	)
 }
 
-// acceptTable is an entry of a badge's accepts.
+// acceptTable is an entry under a badge's accepts:.
 func acceptTable() table[policy.Accept] {
 	type accept = policy.Accept
 	return newTable("accept", nil,
@@ -214,6 +216,6 @@ func evidenceTable() table[policy.EvidenceRule] {
 			func(e *rule, id policy.BadgeID) { e.EndorsedBy = id }),
 		keyOf("endorsed", choice("at-the-time"),
 			"at-the-time asks them to confirm each intervention at the machine, with their card and a touch",
-			func(e *rule, s string) { e.Endorsed, _ = policy.ParseEndorsed(s) }), // choice reports what is none
+			func(e *rule, s string) { e.Endorsed, _ = policy.ParseEndorsed(s) }), // choice reports unknown words
 	)
 }

@@ -7,7 +7,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// testTable is an example: a question to the policy and the answer to expect.
+// testTable is an example: a question to the policy and the expected answer.
 func testTable() table[policy.Test] {
 	type test = policy.Test
 	return newTable("test", nil,
@@ -29,7 +29,7 @@ func testTable() table[policy.Test] {
 		keyOf("card", cardValue(), "what the card proves",
 			func(t *test, c policy.CardStrength) { t.Question.Card = c }),
 		keyOf("card-state", choice("active", "lost", "blocked", "replaced"), "what the site says of the card",
-			func(t *test, s string) { t.Question.CardState, _ = policy.ParseCardState(s) }), // choice reports what is none
+			func(t *test, s string) { t.Question.CardState, _ = policy.ParseCardState(s) }), // choice reports unknown words
 		keyWith("holds", listForm(mappingForm("held"), 0, maxHolds), "the badges of whoever taps",
 			func(r *reader, n yamlfile.Node, t *test) {
 				t.Question.Member.Holdings = r.holds(n, t.Question.At)
@@ -60,20 +60,21 @@ func testTable() table[policy.Test] {
 		keyOf("as", roleValue(), "the role that the member has chosen at the panel",
 			func(t *test, r policy.Role) { t.Question.As = r }),
 		keyOf("expect", choice("allow", "deny", "await"), "the answer; await: a second card is wanted",
-			func(t *test, s string) { t.Expect, _ = policy.ParseVerdict(s) }).must(), // choice reports what is none
+			func(t *test, s string) { t.Expect, _ = policy.ParseVerdict(s) }).must(), // choice reports unknown words
 		keyOf("role", roleValue(), "the role that the answer gives", func(t *test, r policy.Role) { t.Role = r }),
 		keyWith("because", form{schema: oneOf(codeWords()...)}, "a reason that the answer gives",
 			func(_ *reader, n yamlfile.Node, t *test) { t.Because = because(n, t.Expect) }),
 	)
 }
 
-// heldBadge is a badge that somebody holds in an example. otherIssuer is absent, or names the issuer of a badge that is
-// held in its place.
+// heldBadge is a badge that a member of an example holds. otherIssuer, if it is present, names the issuer of an
+// accepted badge that is held instead.
 type heldBadge struct {
 	policy.Holding
 	otherIssuer yamlfile.Node
 }
 
+// heldTable is the mapping of a heldBadge.
 func heldTable() table[heldBadge] {
 	return newTable("held", nil,
 		keyOf("badge", badgeRef(), "an id of badges", func(h *heldBadge, id policy.BadgeID) { h.Badge = id }).must(),
@@ -92,7 +93,7 @@ func heldTable() table[heldBadge] {
 	)
 }
 
-// usedTable is time used at a machine.
+// usedTable is the time that a member has used a machine.
 func usedTable() table[policy.Quota] {
 	return newTable("used", nil,
 		keyOf("day", lengthValue(), "used today", func(q *policy.Quota, d time.Duration) { q.Day = d }),
@@ -100,7 +101,7 @@ func usedTable() table[policy.Quota] {
 	)
 }
 
-// neverTable is what the policy must not allow, whoever holds what.
+// neverTable is what the policy must never allow, whichever badges a member holds.
 func neverTable() table[policy.Invariant] {
 	type never = policy.Invariant
 	return newTable("never", oneIsRequired("without", "at"),
@@ -126,7 +127,7 @@ func neverTable() table[policy.Invariant] {
 	)
 }
 
-// oneOrMore is one value, or a list of them; hint is for a list of none, which would read as "of all".
+// oneOrMore is one value or a list of them. hint is shown for an empty list, which would look like "all".
 func oneOrMore[V any](one value[V], hint string) value[[]V] {
 	return value[[]V]{
 		oneOrList(one.form, maxNamed),

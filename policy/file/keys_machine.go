@@ -8,8 +8,8 @@ import (
 	"portillon/yamlfile"
 )
 
-// ruleKeys are what a machine says of itself and what defaults say for all machines, in canonical order up to clock and
-// bundle, whose order differs between the two.
+// ruleKeys are the keys that a machine and defaults have in common, in canonical order except clock and bundle, whose
+// order differs between the two.
 func ruleKeys() []key[policy.Machine] {
 	type machine = policy.Machine
 	return []key[policy.Machine]{
@@ -34,6 +34,7 @@ func ruleKeys() []key[policy.Machine] {
 	}
 }
 
+// clockKey is which rules are ignored without a trusted clock.
 func clockKey() key[policy.Machine] {
 	return keyWith("clock", inline(clockTable()), "what holds after a power cut, before the clock is set",
 		func(r *reader, n yamlfile.Node, m *policy.Machine) {
@@ -42,7 +43,7 @@ func clockKey() key[policy.Machine] {
 		})
 }
 
-// clockTable is what is passed over while the clock is not trusted: { pass: [hours, ages, ends] }.
+// clockTable is { pass: [hours, ages, ends] }.
 func clockTable() table[policy.Machine] {
 	rules := listForm(form{schema: oneOf("hours", "ages", "ends")}, 0, len(clockWords))
 	return newTable("clock", nil,
@@ -52,7 +53,7 @@ func clockTable() table[policy.Machine] {
 	)
 }
 
-// bundleKey is any, or the mapping of bundleTable.
+// bundleKey is the word any, or the mapping of bundleTable.
 func bundleKey() key[policy.Machine] {
 	f := inline(bundleTable())
 	f.schema = thing{"anyOf": []any{thing{"const": "any"}, f.schema}}
@@ -78,7 +79,7 @@ func bundleTable() table[policy.Machine] {
 	)
 }
 
-// defaultsTable is what holds where a machine or a grant says nothing.
+// defaultsTable is the values of machines and grants that have none of their own.
 func defaultsTable() table[policy.Machine] {
 	session := keyWith("session", mappingForm("session"), "what holds for a session",
 		func(r *reader, n yamlfile.Node, _ *policy.Machine) { r.session = r.limits(n, policy.Limits{}) })
@@ -86,6 +87,7 @@ func defaultsTable() table[policy.Machine] {
 		[]key[policy.Machine]{bundleKey(), clockKey()})...)
 }
 
+// machineTable is a machine.
 func machineTable() table[policy.Machine] {
 	type machine = policy.Machine
 	own := []key[machine]{
@@ -107,6 +109,7 @@ func machineTable() table[policy.Machine] {
 	return newTable("machine", nil, slices.Concat(own, ruleKeys(), []key[machine]{clockKey(), bundleKey()})...)
 }
 
+// bookingTable is a booking of a machine.
 func bookingTable() table[policy.Booking] {
 	type booking = policy.Booking
 	return newTable("booking", nil,
@@ -118,7 +121,7 @@ func bookingTable() table[policy.Booking] {
 	)
 }
 
-// upkeepTable is a piece of maintenance that comes due again and again.
+// upkeepTable is recurring maintenance.
 func upkeepTable() table[policy.Upkeep] {
 	type upkeep = policy.Upkeep
 	return newTable("upkeep", oneIsRequired("hours", "days"),
@@ -132,6 +135,7 @@ func upkeepTable() table[policy.Upkeep] {
 	)
 }
 
+// grantTable is a grant.
 func grantTable() table[policy.Grant] {
 	type grant = policy.Grant
 	return newTable("grant", thing{"dependentRequired": thing{"learners": []string{"supervisor"}}},
@@ -158,7 +162,7 @@ func grantTable() table[policy.Grant] {
 	)
 }
 
-// badgeNeedTable is a badge that must be held, with conditions; a badge without any is a plain value.
+// badgeNeedTable is a badge that must be held, with conditions. A badge without conditions is a plain value.
 func badgeNeedTable() table[policy.Need] {
 	type need = policy.Need
 	return newTable("badge-need", nil,
@@ -170,7 +174,7 @@ func badgeNeedTable() table[policy.Need] {
 		keyOf("hours", wholeValue(1, maxNeedHours), "hours at this machine so far",
 			func(n *need, h int) { n.Hours = time.Duration(h) * time.Hour }),
 		keyOf("assurance", choice("signed", "hosted", "attested"), "the weakest that counts",
-			func(n *need, s string) { _ = n.Assurance.UnmarshalText([]byte(s)) }), // choice reports what is none
+			func(n *need, s string) { _ = n.Assurance.UnmarshalText([]byte(s)) }), // choice reports unknown words
 	)
 }
 
@@ -185,6 +189,7 @@ func severalNeedsTable() table[policy.Need] {
 	)
 }
 
+// quotaTable is how long a member may use a machine.
 func quotaTable() table[policy.Quota] {
 	return newTable("quota", thing{"minProperties": 1},
 		keyOf("day", durationValue(), "in a day, at most 24h", func(q *policy.Quota, d time.Duration) { q.Day = d }),
@@ -192,6 +197,7 @@ func quotaTable() table[policy.Quota] {
 	)
 }
 
+// sessionTable is the limits of a session.
 func sessionTable() table[policy.Limits] {
 	type limits = policy.Limits
 	return newTable("session", nil,

@@ -10,29 +10,30 @@ import (
 // without a key.
 type entry struct {
 	key, value *yaml.Node // key is nil in a list
-	start      int        // of the key, or of what stands in the list, its dash included
-	from, to   int        // of the value
+	start      int        // offset of the key, or of the list entry with its dash
+	from, to   int        // offsets of the value
 	flow       bool       // the value is written in brackets
-	entries    []*entry   // of a value that is a mapping or a list
+	entries    []*entry   // if the value is a mapping or a list
 
-	head    []*comment // above it
-	opening []*comment // beside the key, the dash or the opening bracket, where the value begins below
+	head    []*comment // comments above the entry
+	opening []*comment // beside the key, the dash or the opening bracket, if the value begins on a later line
 	beside  []*comment // behind the value
-	foot    []*comment // the last lines of the value
+	foot    []*comment // comments at the end of the value, on lines of their own
 	closing []*comment // beside the closing bracket
 }
 
+// collection reports whether the value is a mapping or a list.
 func (e *entry) collection() bool {
 	return e.value.Kind == yaml.MappingNode || e.value.Kind == yaml.SequenceNode
 }
 
-// column is where the entries of a block begin.
+// column is the column at which the entries of a block begin.
 func (e *entry) column() int { return e.value.Column - 1 }
 
 // layout turns the tree of a document into entries, and attaches each comment to one of them.
 func (g *page) layout(doc *yaml.Node) *entry {
 	root := g.entry(nil, doc.Content[0], g.offset(doc.Content[0]), 0)
-	var last *entry // before which entry the comment above stood, and how far in
+	var last *entry // the entry that followed the previous comment; limit is that comment's column
 	limit := 0
 	for _, c := range g.comments {
 		if !c.alone && g.attachBeside(root, c) {
@@ -50,7 +51,7 @@ func (g *page) entry(key, value *yaml.Node, start, column int) *entry {
 	e := &entry{key: key, value: value, start: start, from: g.offset(value)}
 	switch {
 	case value.Kind == yaml.ScalarNode && value.Value == "" && value.Style == 0:
-		// nothing stands there: the library gives it no place
+		// an empty value: the library gives it no position
 		e.from = start + 1
 		if key != nil {
 			e.from = g.colon(g.scalarEnd(key, column))
@@ -69,7 +70,7 @@ func (g *page) entry(key, value *yaml.Node, start, column int) *entry {
 	return e
 }
 
-// colon is behind the colon that follows a key, where there is one.
+// colon is the offset behind the colon that follows a key, if there is one.
 func (g *page) colon(at int) int {
 	if i := g.skip(at); i < len(g.blank) && g.blank[i] == ':' {
 		return i + 1
@@ -112,7 +113,7 @@ func (g *page) fill(e *entry, column int) {
 	}
 }
 
-// innermost is the smallest entry that holds a place.
+// innermost is the smallest entry that contains the offset at.
 func innermost(e *entry, at int) *entry {
 	if i := e.after(at); i > 0 && at < e.entries[i-1].to {
 		return innermost(e.entries[i-1], at)
@@ -120,13 +121,12 @@ func innermost(e *entry, at int) *entry {
 	return e
 }
 
-// after is the first entry that begins behind a place.
+// after is the first entry that begins after the offset at.
 func (e *entry) after(at int) int {
 	return sort.Search(len(e.entries), func(i int) bool { return e.entries[i].start > at })
 }
 
-// attachBeside attaches a comment to what stands before it on its line. It returns false where nothing there can take
-// it.
+// attachBeside attaches a comment to what precedes it on its line. It returns false if nothing there can take it.
 func (g *page) attachBeside(root *entry, c *comment) bool {
 	at := c.at - 1
 	for at > 0 && isSpace(g.blank[at]) {
@@ -162,9 +162,9 @@ func (e *entry) besideComma(c *comment, at int) {
 }
 
 // attachAbove attaches a comment on a line of its own: to the entry that follows, or to the end of a block that ends
-// above it and is not indented further than the comment. It returns the entry that follows. limit is the indentation of
-// the comment before, if the same entry follows both: a comment counts as indented no further than that, or the two
-// would change places.
+// above and is not indented further than the comment. It returns the entry that follows. limit is the column of the
+// previous comment if the same entry follows both: the comment counts as indented at most that far, or the two would
+// change places.
 func (g *page) attachAbove(root *entry, c *comment, last *entry, limit *int) *entry {
 	e := innermost(root, c.at)
 	if e.value.Kind == yaml.ScalarNode || e.flow && c.at < e.from || e.flow && len(e.entries) == 0 && e != root {
@@ -204,8 +204,8 @@ func (g *page) attachAbove(root *entry, c *comment, last *entry, limit *int) *en
 	return follows
 }
 
-// lastEnded is the innermost block that ends with the entry before, in the block e, and that begins at column or less
-// but further in than the entry that follows.
+// lastEnded is the innermost block that ends with the entry before, inside the block e, and that begins at column or
+// less but further in than the entry that follows.
 func lastEnded(before *entry, column int, e, next *entry) *entry {
 	var out *entry
 	least := -1
@@ -220,7 +220,7 @@ func lastEnded(before *entry, column int, e, next *entry) *entry {
 	return out
 }
 
-// attachAtTop moves the comments that stand above the first key, and apart from it, to the file: another key may become
+// attachAtTop moves comments that are above the first key and apart from it to the file, because another key may become
 // the first.
 func attachAtTop(root *entry) {
 	if len(root.entries) == 0 {

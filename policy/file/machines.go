@@ -10,6 +10,7 @@ import (
 	"portillon/yamlfile"
 )
 
+// machines reads all machines.
 func (r *reader) machines(n yamlfile.Node, model *policy.Model) {
 	for _, e := range n.Pairs() {
 		if n.Enough() {
@@ -24,6 +25,7 @@ func (r *reader) machines(n yamlfile.Node, model *policy.Model) {
 	}
 }
 
+// grants reads the grants of a machine.
 func (r *reader) grants(n yamlfile.Node, m *policy.Machine) {
 	for _, g := range n.List() {
 		if n.Enough() {
@@ -39,14 +41,14 @@ func (r *reader) grants(n yamlfile.Node, m *policy.Machine) {
 	}
 }
 
-// clockWords are the rules that a clock may pass over.
+// clockWords are the rules that can be ignored without a trusted clock.
 var clockWords = map[string]policy.ClockPass{
 	"hours": policy.PassHours,
 	"ages":  policy.PassAges,
 	"ends":  policy.PassEnds,
 }
 
-// clockPass reads the rules that are passed over while the clock is not trusted.
+// clockPass reads the rules that are ignored while the clock is not trusted.
 func clockPass(_ *reader, n yamlfile.Node) (out policy.ClockPass) {
 	for _, x := range entries(n, len(clockWords)) {
 		out |= clockWords[x.OneOf("hours", "ages", "ends")]
@@ -54,7 +56,7 @@ func clockPass(_ *reader, n yamlfile.Node) (out policy.ClockPass) {
 	return out
 }
 
-// bookings are in the order of time; a booking system may write them.
+// bookings reads the bookings of a machine and sorts them by time, since a booking system may write them in any order.
 func (r *reader) bookings(n yamlfile.Node, m *policy.Machine) {
 	out := m.Bookings
 	for _, x := range n.List() {
@@ -74,6 +76,7 @@ func (r *reader) bookings(n yamlfile.Node, m *policy.Machine) {
 	m.Bookings = out
 }
 
+// holidays reads the public holidays of the site.
 func holidays(_ *reader, n yamlfile.Node) *policy.Holidays {
 	var days []policy.Date
 	for _, x := range entries(n, maxHolidays) {
@@ -87,11 +90,12 @@ func holidays(_ *reader, n yamlfile.Node) *policy.Holidays {
 	return policy.NewHolidays(days...)
 }
 
-// holidayForm is a date, as the schema says it too; that a month has so many days it does not say.
+// holidayForm is a date in the schema. The schema does not check the number of days in a month; the reader does.
 const holidayForm = `^([0-9]{4}-)?(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$`
 
 var dateForm = regexp.MustCompile(holidayForm)
 
+// grant reads one grant.
 func (r *reader) grant(n yamlfile.Node) policy.Grant {
 	refuseEmpty(n)
 	g := policy.Grant{Session: r.session}
@@ -106,7 +110,7 @@ func (r *reader) grant(n yamlfile.Node) policy.Grant {
 	return g
 }
 
-// limits reads the limits of a session; what n does not say is as in usual. «none» takes a limit away.
+// limits reads the limits of a session. Missing ones are those of usual. «none» removes a limit.
 func (r *reader) limits(n yamlfile.Node, usual policy.Limits) policy.Limits {
 	l := usual
 	fill(r, n, r.tables.session, &l)
@@ -122,6 +126,7 @@ func (r *reader) limits(n yamlfile.Node, usual policy.Limits) policy.Limits {
 	return l
 }
 
+// quota reads how long a member may use the machine.
 func (r *reader) quota(n yamlfile.Node) (q policy.Quota) {
 	fill(r, n, r.tables.quota, &q)
 	switch {
@@ -135,6 +140,7 @@ func (r *reader) quota(n yamlfile.Node) (q policy.Quota) {
 	return q
 }
 
+// hours reads opening hours.
 func hours(n yamlfile.Node, holidays *policy.Holidays) *policy.Hours {
 	if s := n.Str(); len(s) > maxHours {
 		n.Fault(fmt.Sprintf("at most %d", maxHours), "hours of %d bytes", len(s))
@@ -145,15 +151,15 @@ func hours(n yamlfile.Node, holidays *policy.Holidays) *policy.Hours {
 		return h
 	}
 	if inner := errors.Unwrap(err); inner != nil && len(n.Str()) > 80 {
-		err = inner // without the whole text, which stands in the line that is shown
+		err = inner // without the whole text: the fault shows the line anyway
 	}
-	if n.IsScalar() { // Str has reported anything else
+	if n.IsScalar() { // Str has reported other kinds of nodes
 		n.Fault(`as "Mo-Fr 09:00-21:00; Sa 10:00-18:00; PH off"`, "%.300v", err)
 	}
 	return new(policy.Hours)
 }
 
-// maxHours bounds a text of hours, in bytes: 64 rules of 60.
+// maxHours bounds a text of hours, in bytes: 64 rules of about 60 bytes.
 const maxHours = 4000
 
 // need reads a badge, all: […] or any: […].
@@ -181,6 +187,7 @@ func (r *reader) need(n yamlfile.Node) (out policy.Need) {
 	return out
 }
 
+// listOfNeeds reads the needs in all: or any:.
 func (r *reader) listOfNeeds(n yamlfile.Node) []policy.Need {
 	var out []policy.Need
 	for _, x := range n.List() {

@@ -9,11 +9,12 @@ import (
 	"portillon/yamlfile"
 )
 
-// daysForm is a number of days, as the schema says it too: a membership ends with a day, not at an hour.
+// daysForm is a number of days, also in the schema. Memberships end with a day, so hours are not allowed.
 const daysForm = `^[0-9]{1,4}d$`
 
 var daysAre = regexp.MustCompile(daysForm)
 
+// wholeDays reads a number of days.
 func wholeDays(n yamlfile.Node) time.Duration {
 	s := n.Str()
 	if !n.IsScalar() {
@@ -27,12 +28,13 @@ func wholeDays(n yamlfile.Node) time.Duration {
 	return time.Duration(days) * 24 * time.Hour
 }
 
-// lastDayForm is a day of one year, as the schema says it too; that a month has so many days it does not say.
+// lastDayForm is a day of one year in the schema. The schema does not check the number of days in a month; the reader
+// does.
 const lastDayForm = `^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$`
 
 var lastDayIs = regexp.MustCompile(lastDayForm)
 
-// lastDay is the last day of a membership.
+// lastDay reads the last day of a membership.
 func lastDay(_ *reader, n yamlfile.Node) policy.Date {
 	s := n.Str()
 	if !n.IsScalar() {

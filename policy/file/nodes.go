@@ -12,8 +12,8 @@ import (
 	"portillon/yamlfile"
 )
 
-// onlyKeys refuses all keys but these, and keys without a value: "hours:" left empty must not mean "at any hour". It
-// returns false if it refused a key; then a key that seems to be missing may only be misspelt.
+// onlyKeys reports all keys but these, and keys without a value: an empty "hours:" must not mean "at any hour". It
+// returns false if it reported a key. A key that seems to be missing may then only be misspelt.
 func onlyKeys(n yamlfile.Node, keys ...string) bool {
 	n.Only(keys...)
 	sound := true
@@ -26,15 +26,14 @@ func onlyKeys(n yamlfile.Node, keys ...string) bool {
 	return sound
 }
 
-// refuseEmpty reports an empty entry of a list. onlyKeys has already reported an empty value of a key.
+// refuseEmpty reports an empty entry of a list. onlyKeys reports empty values of keys.
 func refuseEmpty(n yamlfile.Node) {
 	if !n.Present() && strings.HasSuffix(n.Path(), "]") {
 		n.Fault("", "an empty entry")
 	}
 }
 
-// How many entries a list of a policy may have: more than any real policy needs, few enough that a hostile file costs
-// little.
+// Bounds on the entries of lists: more than any real policy needs, few enough that a hostile file costs little.
 const (
 	maxHolidays = 1000
 	maxHolds    = 200
@@ -43,9 +42,9 @@ const (
 	maxNamed    = 1000 // badges or machines of a rule
 )
 
-// How large a number of a policy may be: the reader and the schema say the same.
+// Bounds on numbers, for the reader and the schema.
 const (
-	maxLearners      = 100 // that one supervisor answers for
+	maxLearners      = 100 // that one mentor supervises
 	maxNeedHours     = 10_000
 	maxRunning       = 100_000 // hours
 	maxDays          = 10_000
@@ -53,7 +52,7 @@ const (
 	maxLine          = 200 // bytes of a name
 )
 
-// entries returns the entries of a list that are not empty, and reports those that are. A list of more than most
+// entries returns the entries of a list that are not empty, and reports the empty ones. A list of more than most
 // entries is reported, and read as empty.
 func entries(n yamlfile.Node, most int) []yamlfile.Node {
 	all := n.List()
@@ -70,8 +69,7 @@ func entries(n yamlfile.Node, most int) []yamlfile.Node {
 	return out
 }
 
-// listOrOne returns the entries of a list, or the one value that stands in its place. It reports a list without
-// entries.
+// listOrOne returns the entries of a list, or the single value in place of a list. It reports an empty list.
 func listOrOne(n yamlfile.Node, most int, hint, problem string) []yamlfile.Node {
 	if !n.IsList() {
 		if !n.Present() {
@@ -85,26 +83,26 @@ func listOrOne(n yamlfile.Node, most int, hint, problem string) []yamlfile.Node 
 	return entries(n, most)
 }
 
-// names are the ids of one kind that the file defines.
+// names is the ids of one kind that the file defines.
 type names struct {
 	set       map[string]bool
 	order     []string
-	stray     map[string]bool // ids, in lower case, that were defined in the wrong place; that has been reported
-	absent    bool            // the section is missing; that has been reported
+	stray     map[string]bool // ids in lower case that are defined in the wrong place, which was reported
+	absent    bool            // the section is missing, which was reported
 	unknown   []*unknown
 	asked     map[string]*unknown
-	explained *unknown // the last one that was not reported, because a fault elsewhere explains it
+	explained *unknown // the last unknown id that was not reported, because another fault explains it
 }
 
-// unknown is an id that nothing defines, wherever it stands.
+// unknown is an id that nothing defines, with every position where it is used.
 type unknown struct {
-	at    yamlfile.Node // first
+	at    yamlfile.Node // the first use
 	id    string
 	kind  string
-	lines []string // the others
+	lines []string // the lines of the other uses
 }
 
-// The cost of hints is bounded, because a hostile file can be wrong in thousands of places.
+// Bounds on the cost of hints: a hostile file can have thousands of faults.
 const (
 	maxHints     = 20
 	maxHintWords = 1000
@@ -125,7 +123,7 @@ func (s *names) add(e yamlfile.Pair) string {
 	}
 	id := e.KeyNode.Slug()
 	if id == "" {
-		if e.KeyNode.Present() { // and refused
+		if e.KeyNode.Present() { // the fault was reported
 			s.strays(e.Key)
 		}
 		return ""
@@ -135,7 +133,7 @@ func (s *names) add(e yamlfile.Pair) string {
 	return id
 }
 
-// known is the id of an entry that collect has seen; "" where its key is none, which has been reported.
+// known is the id of an entry that collect has seen, or "" for a key that was reported.
 func (s *names) known(e yamlfile.Pair) string {
 	if !s.set[e.Key] {
 		return ""
@@ -143,6 +141,7 @@ func (s *names) known(e yamlfile.Pair) string {
 	return e.Key
 }
 
+// strays reports whether an id is defined in the wrong place.
 func (s *names) strays(id string) {
 	if s.stray == nil {
 		s.stray = map[string]bool{}
@@ -150,7 +149,7 @@ func (s *names) strays(id string) {
 	s.stray[strings.ToLower(id)] = true
 }
 
-// ref is an id that stands as a value.
+// ref reads an id that is a value.
 func (s *names) ref(n yamlfile.Node, kind string) string {
 	id := n.Str()
 	if !n.IsScalar() || s.set[id] {
@@ -160,7 +159,7 @@ func (s *names) ref(n yamlfile.Node, kind string) string {
 	return ""
 }
 
-// key is an id that stands as a key.
+// key reads an id that is a key.
 func (s *names) key(e yamlfile.Pair, kind string) string {
 	if !s.set[e.Key] {
 		s.miss(e.KeyNode, e.Key, kind)
@@ -169,7 +168,7 @@ func (s *names) key(e yamlfile.Pair, kind string) string {
 	return e.Key
 }
 
-// miss remembers an id that nothing defines. It is one fault, wherever else it stands.
+// miss notes an id that nothing defines. All its uses are one fault.
 func (s *names) miss(n yamlfile.Node, id, kind string) {
 	if s.absent || s.stray[strings.ToLower(id)] {
 		s.explained = &unknown{at: n, id: id, kind: kind}
@@ -180,7 +179,7 @@ func (s *names) miss(n yamlfile.Node, id, kind string) {
 		return
 	}
 	if len(s.unknown) > maxUnknown {
-		s.report() // enough faults for one answer: this ends the reading
+		s.report() // too many faults: stop reading
 		return
 	}
 	if s.asked == nil {
@@ -190,7 +189,7 @@ func (s *names) miss(n yamlfile.Node, id, kind string) {
 	s.unknown = append(s.unknown, s.asked[id])
 }
 
-// report reports the unknown ids, once the whole file has been read.
+// report reports the unknown ids, after the whole file has been read.
 func (s *names) report() {
 	for i, u := range s.unknown {
 		also := ""
@@ -201,6 +200,7 @@ func (s *names) report() {
 	}
 }
 
+// hint suggests the nearest known id, for the first few unknown ids.
 func (s *names) hint(i int, u *unknown) string {
 	if i >= maxHints {
 		return ""
@@ -211,7 +211,7 @@ func (s *names) hint(i int, u *unknown) string {
 	return "name it under " + u.kind + "s:"
 }
 
-// positive reads a length of time above zero. Zero is refused, because the model takes it for "no limit".
+// positive reads a duration above zero. Zero is refused, because the model takes zero for "no limit".
 func positive(n yamlfile.Node) time.Duration {
 	d := n.Duration()
 	if !n.IsScalar() || d > 0 {
@@ -259,6 +259,7 @@ func absolute(n yamlfile.Node) string {
 	return s
 }
 
+// withoutQuery removes the query and the fragment of a URL.
 func withoutQuery(s string) string {
 	if i := strings.IndexAny(s, "?#"); i >= 0 {
 		return s[:i]

@@ -2,11 +2,11 @@ package file
 
 import "slices"
 
-// shape is what may stand in a place of the file: a mapping of known keys, or one of ids. A list has the shape of its
-// entries. The zero shape is a value without keys.
+// shape is what may occur at a place of the file: a mapping of known keys, or a mapping of ids. A list has the shape of
+// its entries. The zero shape is a value without keys.
 type shape struct {
 	all  map[string]mapping
-	name string // of the mapping; "" for none
+	name string // of the mapping; "": none
 	ids  bool   // the keys are ids, and name is the mapping of each value
 }
 
@@ -25,7 +25,7 @@ func (s shape) under(key string) shape {
 	return shape{all: s.all}
 }
 
-// place sorts a known key by its table; unknown keys follow, and ids stay in the order of the file.
+// place is the rank of a known key in its table. Unknown keys come after it, and ids keep the order of the file.
 func (s shape) place(key string) int {
 	if s.ids {
 		return 0

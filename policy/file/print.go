@@ -17,14 +17,15 @@ func (e *entry) arrange(s shape) {
 			below = s.under(x.key.Value)
 		}
 		x.arrange(below)
-		if block := x.collection() && !x.flow; block && x.key == nil { // above the dash, for the first key stands beside it
+		if block := x.collection() && !x.flow; block && x.key == nil {
+			// above the dash, because the first key is on the line of the dash
 			x.head, x.entries[0].head = append(x.head, x.entries[0].head...), nil
 		}
 	}
 	if e.value.Kind == yaml.MappingNode {
 		slices.SortStableFunc(e.entries, func(a, b *entry) int { return s.place(a.key.Value) - s.place(b.key.Value) })
 	}
-	e.flow = e.flow && !e.commented() // what has comments inside cannot stand on one line
+	e.flow = e.flow && !e.commented() // a collection with comments inside needs several lines
 	if block := e.collection() && !e.flow; block {
 		e.foot = append(e.foot, onOwnLines(e.closing)...)
 	} else {
@@ -35,11 +36,12 @@ func (e *entry) arrange(s shape) {
 	} else {
 		e.head = append(e.head, onOwnLines(e.opening)...)
 	}
-	if n := len(e.beside); n > 1 { // one fits on the line
+	if n := len(e.beside); n > 1 { // only one comment fits on the line
 		e.head, e.beside = append(e.head, onOwnLines(e.beside[:n-1])...), e.beside[n-1:]
 	}
 }
 
+// commented reports whether there are comments inside the value.
 func (e *entry) commented() bool {
 	for _, x := range e.entries {
 		if len(x.head)+len(x.beside) > 0 || x.collection() && !x.flow {
@@ -57,28 +59,31 @@ func onOwnLines(cs []*comment) []*comment {
 	return cs
 }
 
-// printer writes rows.
+// printer collects the rows of the output.
 type printer struct {
 	g    *page
 	rows []row
 }
 
+// row is one line of the output.
 type row struct {
 	text    string
-	comment string // behind it
+	comment string // behind the text
 }
 
+// add appends a row.
 func (p *printer) add(indent int, text string) {
 	p.rows = append(p.rows, row{text: strings.TrimRight(strings.Repeat(" ", indent)+text, " ")})
 }
 
-// blank adds a blank line, unless the output is empty or already ends with one.
+// blank appends a blank line, unless the output is empty or ends with one.
 func (p *printer) blank() {
 	if n := len(p.rows); n > 0 && p.rows[n-1].text != "" {
 		p.rows = append(p.rows, row{})
 	}
 }
 
+// comments appends comments on lines of their own.
 func (p *printer) comments(cs []*comment, indent int) {
 	for _, c := range cs {
 		if c.before {
@@ -91,7 +96,7 @@ func (p *printer) comments(cs []*comment, indent int) {
 	}
 }
 
-// file writes the whole file. At the top level, a blank line separates entries that take more than one line from their
+// file writes the whole file. At the top level, blank lines separate entries of more than one line from their
 // neighbours.
 func (p *printer) file(root *entry) {
 	p.comments(root.head, 0)
@@ -113,6 +118,7 @@ func (p *printer) file(root *entry) {
 	p.comments(root.foot, 0)
 }
 
+// entry writes a key or a list entry with its value.
 func (p *printer) entry(e *entry, indent int) {
 	p.comments(e.head, indent)
 	at := len(p.rows)
@@ -146,8 +152,8 @@ func (p *printer) entry(e *entry, indent int) {
 	p.comments(e.foot, indent+2)
 }
 
-// scalar is a value that is no block: one line, or those of a scalar written with | or >, of which all but the first
-// are further in.
+// scalar returns the lines of a value that is not a block: one line, or those of a scalar written with | or >, of which
+// all but the first are indented further.
 func (g *page) scalar(e *entry) []string {
 	switch {
 	case e.collection():
@@ -161,7 +167,7 @@ func (g *page) scalar(e *entry) []string {
 		in := encode(&yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{{Kind: yaml.ScalarNode, Value: "k"}, value}})
 		var out map[string]string
 		if yaml.Unmarshal([]byte(in+"\n"), &out) == nil && out["k"] == value.Value {
-			// the library folds some lines into others
+			// keep the library from folding lines into each other
 			lines := strings.Split(strings.TrimPrefix(in, "k: "), "\n")
 			for i := range lines[1:] {
 				lines[i+1] = strings.TrimPrefix(lines[i+1], "  ")
@@ -199,8 +205,7 @@ func (g *page) brackets(e *entry) string {
 	}
 }
 
-// word is a scalar as it stands in the file, so that quotes stay as they were; on one line, even where it stands on
-// several.
+// word is a scalar as the file has it, so that quotes are kept. A scalar over several lines is put on one.
 func (g *page) word(n *yaml.Node) string {
 	at := g.offset(n)
 	raw := g.src[at:max(at, g.scalarEnd(n, 0))]
@@ -214,17 +219,17 @@ func (g *page) word(n *yaml.Node) string {
 	if strings.Contains(n.Value, "\n") {
 		one.Style = yaml.DoubleQuotedStyle
 	}
-	// In a list of one the library writes the scalar as it would stand among others.
+	// Inside a list the library quotes a scalar as it must be quoted among others.
 	list := encode(&yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle, Content: []*yaml.Node{one}})
 	return strings.TrimSuffix(strings.TrimPrefix(list, "["), "]")
 }
 
-// withoutComments is a scalar without the comments that the library saw beside it.
+// withoutComments is a copy of a scalar without the comments that the library attached to it.
 func withoutComments(n *yaml.Node) *yaml.Node {
 	return &yaml.Node{Kind: n.Kind, Style: n.Style, Tag: n.Tag, Value: n.Value}
 }
 
-// encode is a value as the YAML library writes it; "" where the library fails, which checkKept then notices.
+// encode is a value as the YAML library writes it, or "" if the library fails, which checkKept then notices.
 func encode(n *yaml.Node) string {
 	var b bytes.Buffer
 	e := yaml.NewEncoder(&b)
@@ -235,8 +240,8 @@ func encode(n *yaml.Node) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// String is the file. Comments behind neighbouring lines that are equally far in stand below each other, where no line
-// is too long for that.
+// String is the file. Comments behind neighbouring lines of the same indentation are aligned, unless a line becomes too
+// long.
 func (p *printer) String() string {
 	var b strings.Builder
 	column := 0
@@ -258,7 +263,7 @@ func (p *printer) String() string {
 	return strings.TrimRight(b.String(), "\n") + "\n"
 }
 
-// beside reports whether the comments of two neighbouring rows stand below each other.
+// beside reports whether the comments of two neighbouring rows are aligned.
 func (r row) beside(above row) bool {
 	in := func(s string) int { return len(s) - len(strings.TrimLeft(s, " ")) }
 	return r.comment != "" && above.comment != "" && in(r.text) == in(above.text)

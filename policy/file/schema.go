@@ -8,8 +8,8 @@ import (
 	"portillon/yamlfile"
 )
 
-// Schema is the JSON Schema (draft 2020-12) of a policy file, for editors. What it cannot say (that a badge is listed,
-// that hours can be read) Parse says.
+// Schema is the JSON Schema (draft 2020-12) of a policy file, for editors. What a schema cannot express (that a badge
+// is defined, that hours can be parsed) only Parse checks.
 func Schema() []byte {
 	all := newTables().mappings()
 	s := all["policy"].object()
@@ -28,7 +28,7 @@ func Schema() []byte {
 	s["$defs"] = defs
 	b, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
-		panic(err) // the maps above hold nothing that JSON cannot encode
+		panic(err) // not reached: JSON can encode every value above
 	}
 	return append(b, '\n')
 }
@@ -50,7 +50,7 @@ func (m mapping) object() thing {
 	return o
 }
 
-// just is the mapping with one of its keys alone, which is required.
+// just is the mapping with only one of its keys, which is required.
 func (m mapping) just(name string) mapping {
 	out := mapping{name: m.name}
 	for _, k := range m.keys {
@@ -62,11 +62,11 @@ func (m mapping) just(name string) mapping {
 	return out
 }
 
-// thing is a piece of JSON Schema.
+// thing is a part of a JSON Schema.
 type thing = map[string]any
 
-// valueForms are the forms of single values. They have no description of their own, for it would take the place of what
-// a key says.
+// valueForms are the forms of single values. They have no description, because editors would show it instead of the
+// key's.
 func valueForms() thing {
 	length := thing{"type": "string", "pattern": yamlfile.DurationForm, "minLength": 1}
 	return thing{
@@ -83,18 +83,19 @@ func valueForms() thing {
 	}
 }
 
-// with adds a word and its value to a piece of schema.
+// with adds a word and its value to a schema.
 func with(t thing, word string, v any) thing {
 	t[word] = v
 	return t
 }
 
+// ref refers to a form under $defs.
 func ref(name string) thing { return thing{"$ref": "#/$defs/" + name} }
 
-// describe is the schema t with what editors show beside the key.
+// describe is the schema t with the text that editors show for the key.
 func describe(about string, t thing) thing { return with(maps.Clone(t), "description", about) }
 
-// list is one of at least so many things; most may be 0 where the reader sets no bound.
+// list is a list of at least least entries. most may be 0 if the reader sets no bound.
 func list(of thing, least, most int) thing {
 	l := thing{"type": "array", "items": of}
 	if least > 0 {
@@ -106,13 +107,15 @@ func list(of thing, least, most int) thing {
 	return l
 }
 
+// orList is one value, or a list of them that is not empty.
 func orList(of thing, most int) thing { return thing{"anyOf": []any{of, list(of, 1, most)}} }
 
+// mapOf is a mapping of ids to values of one form.
 func mapOf(of thing) thing {
 	return thing{"type": "object", "propertyNames": ref("slug"), "additionalProperties": of}
 }
 
-// oneIsRequired says that at least one of these keys must stand in the mapping.
+// oneIsRequired says that the mapping must have at least one of these keys.
 func oneIsRequired(keys ...string) thing {
 	var forms []any
 	for _, k := range keys {
@@ -121,8 +124,10 @@ func oneIsRequired(keys ...string) thing {
 	return thing{"anyOf": forms}
 }
 
+// oneOf is one of these words.
 func oneOf(words ...string) thing { return thing{"enum": words} }
 
+// codeWords returns all codes as words.
 func codeWords() []string {
 	var out []string
 	for _, c := range policy.Codes() {

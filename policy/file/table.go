@@ -2,35 +2,35 @@ package file
 
 import "portillon/yamlfile"
 
-// key describes one key of a mapping that is read into a T: its place in the canonical order is its place in the table,
-// read is how its value gets into the model, and the rest is what the JSON Schema says of it.
+// key describes one key of a mapping that is read into a T. The key's position in the table is its position in the
+// canonical order, read stores its value in the model, and the rest is for the JSON Schema.
 type key[T any] struct {
 	spec
-	read func(r *reader, n yamlfile.Node, to *T) // called only where the key has a value
+	read func(r *reader, n yamlfile.Node, to *T) // called only if the key has a value
 }
 
-// spec is what the printer and the schema need of a key: nothing of the type that it is read into.
+// spec is what the printer and the schema need of a key, without the type that it is read into.
 type spec struct {
 	name     string
-	about    string // what editors show beside the key
+	about    string // the text that editors show for the key
 	required bool
 	form
 }
 
-// form is how a value is written: its JSON Schema, and which mapping stands below it.
+// form is how a value is written: its JSON Schema, and which mapping is below it.
 type form struct {
 	schema thing
-	below  string // the name of the mapping that the value is, or that each entry of its list is; "" for none
-	ids    bool   // the value maps ids, which people choose, to the mapping below; ids keep the order of the file
+	below  string // the name of the mapping that the value, or each entry of its list, is; "": none
+	ids    bool   // the value maps ids of the file to the mapping below; ids keep their order
 }
 
-// value is a form and its reader. Keys that hold the same kind of value share one.
+// value is a form with its reader. Keys with the same kind of value share one.
 type value[V any] struct {
 	form
 	read func(r *reader, n yamlfile.Node) V
 }
 
-// keyOf makes a key whose value is of a shared kind.
+// keyOf makes a key with a shared kind of value.
 func keyOf[T, V any](name string, v value[V], about string, set func(to *T, v V)) key[T] {
 	return keyWith(name, v.form, about, func(r *reader, n yamlfile.Node, to *T) { set(to, v.read(r, n)) })
 }
@@ -50,10 +50,11 @@ func (k key[T]) must() key[T] {
 type table[T any] struct {
 	name  string
 	keys  []key[T]
-	names []string // of the keys
-	rules thing    // of the JSON Schema, about several keys: dependentRequired, minProperties, anyOf
+	names []string // the names of the keys
+	rules thing    // parts of the JSON Schema about several keys: dependentRequired, minProperties, anyOf
 }
 
+// newTable makes a table of keys.
 func newTable[T any](name string, rules thing, keys ...key[T]) table[T] {
 	t := table[T]{name: name, keys: keys, rules: rules}
 	for _, k := range keys {
@@ -62,7 +63,7 @@ func newTable[T any](name string, rules thing, keys ...key[T]) table[T] {
 	return t
 }
 
-// mapping is a table as the printer and the schema see it.
+// mapping is a table without its type, for the printer and the schema.
 type mapping struct {
 	name  string
 	keys  []spec
@@ -77,8 +78,8 @@ func (t table[T]) mapping() mapping {
 	return m
 }
 
-// fill reads the mapping n into to, key by key in the table's order. It reports whether no key was refused: what seems
-// to be missing may be what was misspelt.
+// fill reads the mapping n into to, key by key in the order of the table. sound is false if it reported a key: a key
+// that seems to be missing may then only be misspelt.
 func fill[T any](r *reader, n yamlfile.Node, t table[T], to *T) (sound bool) {
 	sound = onlyKeys(n, t.names...)
 	for _, k := range t.keys {

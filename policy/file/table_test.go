@@ -107,6 +107,9 @@ func TestTheSampleOfEveryKeyHasThemAllInOrder(t *testing.T) {
 
 // Without any one of its keys, the sample is another policy or none.
 func TestEveryKeyIsReadIntoTheModel(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: reads hundreds of changed policies")
+	}
 	text, doc := everyKey(t)
 	whole := mustParse(t, string(text))
 	visit(doc, top(), func(n *yaml.Node, s shape) {

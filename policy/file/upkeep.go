@@ -7,11 +7,11 @@ import (
 	"portillon/yamlfile"
 )
 
-// MaxItems bounds what people choose from at a panel: more would not fit a small screen.
+// MaxItems bounds the choices on a panel: more do not fit on a small screen.
 const MaxItems = 12
 
-// maintenance reads what is done to the machine, and when that is due. Its kinds of work are those of interventions,
-// where there are any.
+// maintenance reads the interventions of a machine, and which recur. Recurring work must be one of the interventions,
+// if there are any.
 func (r *reader) maintenance(n yamlfile.Node, m *policy.Machine) {
 	seen := map[string]bool{}
 	for _, x := range entries(n, maxUpkeep) {
@@ -32,6 +32,7 @@ func (r *reader) maintenance(n yamlfile.Node, m *policy.Machine) {
 	}
 }
 
+// items reads choices for the panel: ids with names.
 func (r *reader) items(n yamlfile.Node, known *names) []policy.Item {
 	var out []policy.Item
 	for _, e := range n.Pairs() {

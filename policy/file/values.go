@@ -7,19 +7,19 @@ import (
 	"portillon/yamlfile"
 )
 
-// defined is a form that the schema defines once, under $defs.
+// defined is a form that the schema has under $defs.
 func defined(name string) form { return form{schema: ref(name)} }
 
-// mappingForm is a mapping that the schema defines under $defs.
+// mappingForm is a mapping that the schema has under $defs.
 func mappingForm(name string) form { return form{schema: ref(name), below: name} }
 
-// inline is a mapping that the schema writes out where it is used.
+// inline is a mapping that the schema repeats wherever it is used.
 func inline[T any](t table[T]) form {
 	m := t.mapping()
 	return form{schema: m.object(), below: t.name}
 }
 
-// listForm is a list of at least and at most so many entries; most may be 0 where the reader sets no bound.
+// listForm is a list with at least and at most this many entries. most may be 0 if the reader sets no bound.
 func listForm(of form, least, most int) form {
 	return form{schema: list(of.schema, least, most), below: of.below}
 }
@@ -30,17 +30,20 @@ func oneOrList(of form, most int) form { return form{schema: orList(of.schema, m
 // byID is a mapping of ids to values of one form.
 func byID(of string) form { return form{schema: mapOf(ref(of)), below: of, ids: true} }
 
-// itemsForm is a mapping of ids to names that panels offer for choice.
+// itemsForm is a mapping of ids to names that panels offer as choices.
 func itemsForm() form {
 	return form{schema: with(mapOf(ref("name")), "maxProperties", MaxItems), below: "name", ids: true}
 }
 
+// patternForm is a text that matches a regular expression.
 func patternForm(pattern string) form {
 	return form{schema: thing{"type": "string", "pattern": pattern}}
 }
 
+// textForm is any text.
 func textForm() form { return form{schema: thing{"type": "string"}} }
 
+// slugValue is an id.
 func slugValue() value[string] {
 	return value[string]{defined("slug"), func(_ *reader, n yamlfile.Node) string { return n.Slug() }}
 }
@@ -55,23 +58,26 @@ func nameValue() value[policy.Text] {
 	return value[policy.Text]{mappingForm("name"), (*reader).words}
 }
 
-// urlValue is an id as credentials have it: see absolute.
+// urlValue is an id as credentials have it (see absolute).
 func urlValue() value[string] {
 	return value[string]{textForm(), func(_ *reader, n yamlfile.Node) string { return absolute(n) }}
 }
 
+// badgeRef is the id of a badge of the file.
 func badgeRef() value[policy.BadgeID] {
 	return value[policy.BadgeID]{defined("slug"), func(r *reader, n yamlfile.Node) policy.BadgeID {
 		return policy.BadgeID(r.badgeIDs.ref(n, "badge"))
 	}}
 }
 
+// issuerRef is the id of an issuer of the file.
 func issuerRef() value[policy.IssuerID] {
 	return value[policy.IssuerID]{defined("slug"), func(r *reader, n yamlfile.Node) policy.IssuerID {
 		return policy.IssuerID(r.issuerIDs.ref(n, "issuer"))
 	}}
 }
 
+// machineRef is the id of a machine of the file.
 func machineRef() value[policy.MachineID] {
 	return value[policy.MachineID]{defined("slug"), func(r *reader, n yamlfile.Node) policy.MachineID {
 		return policy.MachineID(r.machineIDs.ref(n, "machine"))
@@ -83,7 +89,7 @@ func flagValue() value[bool] {
 	return value[bool]{form{schema: thing{"type": "boolean"}}, func(_ *reader, n yamlfile.Node) bool { return n.Bool() }}
 }
 
-// wholeValue is a whole number between two bounds, which count.
+// wholeValue is a whole number between two bounds, both included.
 func wholeValue(least, most int) value[int] {
 	return value[int]{
 		form{schema: thing{"type": "integer", "minimum": least, "maximum": most}},
@@ -91,7 +97,7 @@ func wholeValue(least, most int) value[int] {
 	}
 }
 
-// choice is one of a few words; "" where another was given, which is reported.
+// choice is one of a few words, or "" for another word, which is reported.
 func choice(words ...string) value[string] {
 	return value[string]{
 		form{schema: oneOf(words...)},
@@ -99,17 +105,17 @@ func choice(words ...string) value[string] {
 	}
 }
 
-// durationValue is a length of time above zero.
+// durationValue is a duration above zero.
 func durationValue() value[time.Duration] {
 	return value[time.Duration]{defined("duration"), func(_ *reader, n yamlfile.Node) time.Duration { return positive(n) }}
 }
 
-// lengthValue is a length of time that may be zero.
+// lengthValue is a duration that may be zero.
 func lengthValue() value[time.Duration] {
 	return value[time.Duration]{defined("length"), func(_ *reader, n yamlfile.Node) time.Duration { return n.Duration() }}
 }
 
-// limitValue is a length of time above zero, or none for no limit.
+// limitValue is a duration above zero, or none for no limit.
 func limitValue() value[time.Duration] {
 	return value[time.Duration]{defined("limit"), func(_ *reader, n yamlfile.Node) time.Duration {
 		if n.IsScalar() && n.Str() == "none" {
@@ -127,16 +133,17 @@ func daysValue() value[time.Duration] {
 	}
 }
 
+// hoursValue is opening hours.
 func hoursValue() value[*policy.Hours] {
 	return value[*policy.Hours]{defined("hours"), func(r *reader, n yamlfile.Node) *policy.Hours {
 		return hours(n, r.m.Holidays)
 	}}
 }
 
-// momentValue is a day or a time at the site.
+// momentValue is a day or a time, local to the site.
 func momentValue() value[time.Time] { return value[time.Time]{defined("moment"), (*reader).moment} }
 
-// minuteValue is a time at the site.
+// minuteValue is a time, local to the site.
 func minuteValue() value[time.Time] { return value[time.Time]{defined("minute"), (*reader).minute} }
 
 // roleValue is any role.
@@ -164,9 +171,10 @@ func siteRolesValue() value[[]policy.Role] {
 	}
 }
 
+// cardValue is what a card must prove.
 func cardValue() value[policy.CardStrength] {
 	return value[policy.CardStrength]{defined("card"), func(_ *reader, n yamlfile.Node) policy.CardStrength {
-		out, _ := policy.ParseCardStrength(n.OneOf("number", "aes")) // OneOf reports what is none
+		out, _ := policy.ParseCardStrength(n.OneOf("number", "aes")) // OneOf reports unknown words
 		return out
 	}}
 }

@@ -10,8 +10,10 @@ import (
 
 var Badges = []policy.BadgeID{"a", "b", "c", "d", "e", "f"}
 
+// Gen makes random models, members and questions.
 type Gen struct{ *rand.Rand }
 
+// Model is a random model with one machine «m».
 func (g Gen) Model() policy.Model {
 	m := policy.Model{Site: "s", Zone: Paris(), Issuers: []policy.Issuer{{ID: "i", Profile: "did:x", Keys: []string{"k"}}}}
 	for _, id := range Badges {
@@ -28,6 +30,7 @@ func (g Gen) Model() policy.Model {
 	return m
 }
 
+// Grant is a random grant.
 func (g Gen) Grant() policy.Grant {
 	out := policy.Grant{
 		Role:    policy.Role(1 + g.IntN(5)),
@@ -44,6 +47,7 @@ func (g Gen) Grant() policy.Grant {
 	return out
 }
 
+// Need is a random need. depth is how deep it is nested: below 2 it is a single badge.
 func (g Gen) Need(depth int) policy.Need {
 	if depth > 2 || g.IntN(2) == 0 {
 		n := policy.Need{Badge: Badges[g.IntN(len(Badges))]}
@@ -68,7 +72,7 @@ func (g Gen) Need(depth int) policy.Need {
 	return policy.Need{Any: list}
 }
 
-// bookings are of the fortnight that questions are about.
+// Bookings are within the fortnight of Question.
 func (g Gen) Bookings() (out []policy.Booking) {
 	at := Monday.Add(-time.Hour)
 	for range g.IntN(4) {
@@ -79,6 +83,7 @@ func (g Gen) Bookings() (out []policy.Booking) {
 	return out
 }
 
+// Holding is a random badge, valid or not, as of the time at.
 func (g Gen) Holding(at time.Time) policy.Holding {
 	h := policy.Holding{
 		Badge:    Badges[g.IntN(len(Badges))],
@@ -96,6 +101,7 @@ func (g Gen) Holding(at time.Time) policy.Holding {
 	return h
 }
 
+// Member has up to four random badges, and practice at «m» in half of the cases.
 func (g Gen) Member(id policy.MemberID, at time.Time) *policy.Member {
 	m := &policy.Member{ID: id, Blocked: g.IntN(20) == 0}
 	for range g.IntN(5) {
@@ -109,6 +115,7 @@ func (g Gen) Member(id policy.MemberID, at time.Time) *policy.Member {
 	return m
 }
 
+// Question is a random tap at «m» within a fortnight from Monday.
 func (g Gen) Question() policy.Question {
 	at := Monday.Add(time.Duration(g.IntN(14*24*60)) * time.Minute)
 	q := policy.Question{At: at, Clock: policy.Trusted, Machine: "m", Tagged: g.IntN(6) == 0, Fault: g.IntN(12) == 0}
@@ -126,7 +133,7 @@ func (g Gen) Question() policy.Question {
 
 var OtherBadges = []string{"urn:f0", "urn:f1"}
 
-// accepting is a random model some of whose badges WithAccepts badges of another issuer.
+// Accepting is a random model in which some badges accept badges of another issuer.
 func (g Gen) Accepting() policy.Model {
 	m := g.Model()
 	m.Issuers = append(m.Issuers, policy.Issuer{ID: "other", Profile: "did:y", Keys: []string{"k"}})
@@ -134,7 +141,7 @@ func (g Gen) Accepting() policy.Model {
 	return m
 }
 
-// WithAccepts gives badges of the model other entries.
+// GiveAccepts gives badges of the model random entries under accepts:.
 func (g Gen) GiveAccepts(m *policy.Model) {
 	m.Badges = slices.Clone(m.Badges)
 	for i := range m.Badges {
@@ -162,7 +169,7 @@ func (g Gen) GiveAccepts(m *policy.Model) {
 	}
 }
 
-// foreign is a badge of the other issuer, as the policies count it.
+// Foreign returns one random badge of the other issuer as the holdings that the policies make of it.
 func (g Gen) Foreign(at time.Time, policies ...*policy.Policy) (out []policy.Holding) {
 	h, url := g.Holding(at), OtherBadges[g.IntN(len(OtherBadges))]
 	h.Assurance = policy.Assurance(g.IntN(6) / 5)
@@ -179,7 +186,7 @@ func (g Gen) Foreign(at time.Time, policies ...*policy.Policy) (out []policy.Hol
 	return out
 }
 
-// withForeign gives the people of a question badges of the other issuer besides.
+// WithForeign adds badges of the other issuer to the people of a question.
 func (g Gen) WithForeign(q policy.Question, policies ...*policy.Policy) policy.Question {
 	for _, m := range []*policy.Member{q.Member, q.Supervisor} {
 		for range g.IntN(3) {
@@ -191,7 +198,7 @@ func (g Gen) WithForeign(q policy.Question, policies ...*policy.Policy) policy.Q
 	return q
 }
 
-// plainModel has the badges alone, of ours, and another issuer.
+// PlainModel has badges and issuers, but no machine.
 func (Gen) PlainModel() policy.Model {
 	m := policy.Model{
 		Site: "s",
@@ -210,7 +217,7 @@ func (Gen) PlainModel() policy.Model {
 	return m
 }
 
-// circumstances fills what Gen.question leaves empty.
+// WithCircumstances fills the fields that Question leaves empty.
 func (g Gen) WithCircumstances(q policy.Question) policy.Question {
 	q.Card, q.CardState = policy.CardStrength(g.IntN(2)), policy.CardState(max(0, g.IntN(12)-8))
 	q.As, q.Answering = policy.Role(max(0, g.IntN(10)-4)), g.IntN(3)
@@ -222,7 +229,7 @@ func (g Gen) WithCircumstances(q policy.Question) policy.Question {
 		if g.IntN(3) == 0 {
 			m.Until = policy.DateOf(q.At.AddDate(0, 0, g.IntN(60)-40), time.UTC)
 		}
-		for i := range m.Practice { // told twice, and of another machine
+		for i := range m.Practice { // list practice twice, and practice at another machine
 			m.Practice[i].Day, m.Practice[i].Week = time.Duration(g.IntN(9))*time.Minute+1, time.Duration(g.IntN(9))*time.Hour
 			m.Practice[i].Last = q.At.Add(-time.Duration(g.IntN(80))*time.Hour + 1)
 		}

@@ -15,9 +15,10 @@ import (
 
 const Days = 24 * time.Hour
 
-// A Monday at ten.
+// Monday is a Monday at 10:00 in Paris.
 var Monday = time.Date(2026, 11, 23, 10, 0, 0, 0, Paris())
 
+// Paris is the time zone of the tests. It has clock changes.
 func Paris() *time.Location {
 	z, err := time.LoadLocation("Europe/Paris")
 	if err != nil {
@@ -26,6 +27,7 @@ func Paris() *time.Location {
 	return z
 }
 
+// MustHours parses hours without holidays, and panics on an error.
 func MustHours(s string) *policy.Hours {
 	h, err := policy.ParseHours(s, nil)
 	if err != nil {
@@ -52,7 +54,7 @@ func MustNew(t testing.TB, m policy.Model) *policy.Policy {
 	return p
 }
 
-// The rules that a machine or a grant may add, one after the other, on a machine whose user needs one badge.
+// Ruled is a policy with one machine, whose users need one badge. change adds the rule under test.
 func Ruled(t *testing.T, change func(*policy.Machine)) *policy.Policy {
 	t.Helper()
 	m := policy.Model{
@@ -80,6 +82,7 @@ func Ruled(t *testing.T, change func(*policy.Machine)) *policy.Policy {
 	return MustNew(t, m)
 }
 
+// SmallModel is the model of Ruled.
 func SmallModel(change func(*policy.Machine)) policy.Model {
 	m := policy.Model{
 		Site:     "s",
@@ -91,6 +94,7 @@ func SmallModel(change func(*policy.Machine)) policy.Model {
 	return m
 }
 
+// Bearer is a member who holds these badges, verified and new.
 func Bearer(b ...policy.BadgeID) *policy.Member {
 	m := &policy.Member{ID: "m-1"}
 	for _, id := range b {
@@ -104,7 +108,8 @@ const (
 	TheirAll  = "https://other.example/a/all"
 )
 
-// accepting is the model of Ruled, with a badge «induction», and what a badge AcceptingModel of the issuer «other».
+// AcceptingModel is the model of Ruled with a badge «induction», in which the badge of accepts one of the issuer
+// «other».
 func AcceptingModel(t *testing.T, of policy.BadgeID, with policy.BadgeID, roles ...policy.Role) policy.Model {
 	t.Helper()
 	m := Ruled(t, func(*policy.Machine) {}).Model
@@ -139,9 +144,9 @@ var FrenchHolidays = policy.NewHolidays(
 	policy.Date{Year: 0, Month: 5, Day: 1},
 	policy.Date{Year: 0, Month: 12, Day: 25},
 	policy.Date{Year: 2026, Month: 4, Day: 6},
-) // Easter Monday moves
+) // Easter Monday, whose date differs each year
 
-// Crowd is 20 machines with five grants each, one of them with needs in needs, and 1,000 members with 15 badges each.
+// Crowd is a policy of 20 machines with five grants each, one with nested needs, and 1,000 members with 15 badges each.
 func Crowd(tb testing.TB) (*policy.Policy, []*policy.Member) {
 	m := policy.Model{Site: "s", Zone: Paris(), Issuers: []policy.Issuer{{ID: "i", Profile: "did:x", Keys: []string{"k"}}}}
 	var all []policy.BadgeID
@@ -201,7 +206,7 @@ func Crowd(tb testing.TB) (*policy.Policy, []*policy.Member) {
 	return MustNew(tb, m), members
 }
 
-// Fortnight lets members in for fourteen days after their last day, and maintainers for ever.
+// Fortnight has 14 days of grace, and maintainers keep their role after it.
 var Fortnight = policy.Membership{Grace: 14 * Days, Warn: 30 * Days, After: []policy.Role{policy.Maintainer}}
 
 // ParseDate reads a day, as in 2026-12-31.

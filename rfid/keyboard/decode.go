@@ -17,10 +17,10 @@ const (
 	pressed    = 1 // 0 is release, 2 is autorepeat
 )
 
-// digitOf is the character of a key, whatever layout a console would give it: 1…9, 0 on the top row and the keypad,
-// A…F, and the comma of facility,number. A reader that is set to a French layout (AZERTY) presses Q's place for A and
-// M's for the comma. No number holds Q or M, so these places have one meaning in both layouts; digits have the same
-// places, with shift or without.
+// digitOf returns the character of a key, independent of the console's layout: 1…9 and 0 on the top row and the keypad,
+// A…F, and the comma of facility,number. A reader set to a French layout (AZERTY) sends the key code of Q for A and of
+// M for the comma. No number contains Q or M, so that these key codes are unambiguous. Digits have the same key codes
+// in both layouts, with or without shift.
 func digitOf(code uint16) byte {
 	switch {
 	case code >= 2 && code <= 10: // KEY_1 … KEY_9
@@ -37,7 +37,7 @@ func digitOf(code uint16) byte {
 	return letterOf(code)
 }
 
-// letterOf is the character of a key that is no digit; 0: no number holds it.
+// letterOf returns the character of a key other than a digit; 0 if numbers do not contain it.
 func letterOf(code uint16) byte {
 	switch code {
 	case 30, 16: // KEY_A, KEY_Q
@@ -58,21 +58,21 @@ func letterOf(code uint16) byte {
 	return 0
 }
 
-// Event is struct input_event.
+// Event is the kernel's struct input_event.
 type Event struct {
 	Type, Code uint16
 	Value      int32
-	At         time.Duration // on the clock that the device was told to use; the 32-bit struct has it modulo 2^32 s
+	At         time.Duration // by the clock chosen with EVIOCSCLOCKID; modulo 2^32 s in the 32-bit struct
 }
 
-// The sizes of struct input_event: its time is two longs, of 8 bytes in a 64-bit program and of 4 in a 32-bit one, also
-// on a 64-bit kernel.
+// The sizes of struct input_event. Its time is two longs, which have 8 bytes in a 64-bit program and 4 in a 32-bit one,
+// also on a 64-bit kernel.
 const (
 	size64 = 24
 	size32 = 16
 )
 
-// events splits bytes as the kernel delivers them into events of the given size; a rest is left out.
+// events splits bytes from the kernel into events of the given size. An incomplete last event is left out.
 func events(b []byte, size int) []Event {
 	var out []Event
 	for ; len(b) >= size; b = b[size:] {
@@ -90,7 +90,7 @@ func events(b []byte, size int) []Event {
 	return out
 }
 
-// at is the event's time: seconds and microseconds, each a long.
+// at returns the event's time, stored as seconds and microseconds, each a long.
 func at(b []byte, size int) time.Duration {
 	sec, usec := uint64(binary.NativeEndian.Uint32(b)), uint64(binary.NativeEndian.Uint32(b[4:]))
 	if size == size64 {
@@ -99,19 +99,19 @@ func at(b []byte, size int) time.Duration {
 	return time.Duration(sec)*time.Second + time.Duration(usec)*time.Microsecond
 }
 
-// Format says how a reader types a card's number.
+// Format is how a reader types a card's number.
 type Format uint8
 
 const (
-	// digits of one number; the card's bytes are that number, big endian, in 4 bytes or as many as it needs
+	// Decimal is one decimal number. The card's bytes are this number, big endian, in 4 bytes or as many as it needs.
 	Decimal Format = iota
-	Hex            // two digits a byte
+	Hex            // hexadecimal, two digits a byte
 )
 
 const (
-	// maxLine is longer than any card's number in either format.
+	// maxLine bounds a line, in characters. Every valid number is shorter.
 	maxLine = 24
-	// pause is longer than any reader waits between two keys (they send one every 1 to 20 ms), and shorter than from card
-	// to card.
+	// pause is longer than any reader waits between two keys (they send one every 1 to 20 ms), and shorter than the time
+	// between two cards.
 	pause = time.Second
 )

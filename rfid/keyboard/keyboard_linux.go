@@ -16,7 +16,7 @@ import (
 const (
 	eviocgrab    = 0x40044590 // EVIOCGRAB, _IOW('E', 0x90, int) of linux/input.h
 	eviocsclocki = 0x400445a0 // EVIOCSCLOCKID, _IOW('E', 0xa0, int)
-	// stale is how old a line may be when it is read.
+	// stale is the age from which a line is discarded.
 	stale = 2 * time.Second
 )
 
@@ -26,23 +26,23 @@ type Reader struct {
 	size int
 	dec  Decoder
 	once rfid.Once
-	rest []byte               // bytes of an event that is not whole yet
-	more []Event              // read, not yet decoded
-	now  func() time.Duration // the clock that events are stamped with
-	// quiet is how long a line that has begun is waited for; a test shortens it.
+	rest []byte               // bytes of an incomplete event
+	more []Event              // events read but not decoded
+	now  func() time.Duration // the clock of the events' times
+	// quiet is how long Read waits for the rest of a line; tests shorten it.
 	quiet time.Duration
 
-	// Unread, where it is set, is told of each line that is no card's number. It is called from Read and must not block.
+	// Unread, if set, is called during Read for each line that is not a card's number. It must not block.
 	Unread func(rfid.Unread)
-	// Heard, where it is set, is told of each line, before Unread. It may hold a card's number: only for whoever tests a
-	// reader.
+	// Heard, if set, is called with each line, before Unread. The line may be a card's number: use it only in reader
+	// tests.
 	Heard func(line string)
 }
 
 var _ rfid.Reader = (*Reader)(nil)
 
-// Open opens the device, as in /dev/input/by-id/usb-…-event-kbd, and takes it for itself, so that the number is typed
-// nowhere else.
+// Open opens the device, such as /dev/input/by-id/usb-…-event-kbd, exclusively, so that no other program receives the
+// number.
 func Open(path string, format Format) (*Reader, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -55,21 +55,21 @@ func Open(path string, format Format) (*Reader, error) {
 	return newReader(os.NewFile(uintptr(fd), path), format, uptime), nil
 }
 
-// take asks for times that no clock's setting changes, and for the device alone.
+// take selects the monotonic clock for event times, and grabs the device exclusively.
 func take(fd int) error {
 	if err := unix.IoctlSetPointerInt(fd, eviocsclocki, unix.CLOCK_MONOTONIC); err != nil {
 		return fmt.Errorf("not an input device: %w", err)
 	}
 	if err := unix.IoctlSetInt(fd, eviocgrab, 1); err != nil {
-		return fmt.Errorf("cannot take the device for this program alone, another program may hold it: %w", err)
+		return fmt.Errorf("cannot open the device exclusively, another program may use it: %w", err)
 	}
 	return nil
 }
 
-// uptime is CLOCK_MONOTONIC.
+// uptime returns the time of CLOCK_MONOTONIC.
 func uptime() time.Duration {
 	var t unix.Timespec
-	unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) // fails for no reason that can hold here
+	unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) // cannot fail with these arguments
 	return time.Duration(t.Nano())
 }
 
@@ -81,7 +81,7 @@ func newReader(f *os.File, format Format, now func() time.Duration) *Reader {
 	return &Reader{f: f, size: size, dec: Decoder{Format: format}, now: now, quiet: pause + pause/10}
 }
 
-// Read implements rfid.Reader. A device that was unplugged is an error: ENODEV.
+// Read implements rfid.Reader. An unplugged device is an error: ENODEV.
 func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 	defer r.until(ctx)()
 	for {
@@ -92,7 +92,7 @@ func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 		switch {
 		case ctx.Err() != nil:
 			return rfid.Tap{}, ctx.Err()
-		case errors.Is(err, os.ErrDeadlineExceeded): // a line has begun, and a pause has followed it
+		case errors.Is(err, os.ErrDeadlineExceeded): // an incomplete line is followed by a pause
 			r.dec.Idle(r.now())
 			r.tellUnread()
 		case err != nil:
@@ -101,7 +101,7 @@ func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 	}
 }
 
-// until lets ctx end what reads the file, until the returned function is called.
+// until makes the end of ctx interrupt reads of the file, until the returned function is called.
 func (r *Reader) until(ctx context.Context) (release func()) {
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -111,12 +111,12 @@ func (r *Reader) until(ctx context.Context) (release func()) {
 	return func() {
 		if !stop() {
 			<-ended
-			r.f.SetReadDeadline(time.Time{}) // the reader outlives the context
+			r.f.SetReadDeadline(time.Time{}) // the reader stays usable after the context ends
 		}
 	}
 }
 
-// decode goes through the events that were read, up to a tap.
+// decode decodes the events that were read, up to a tap.
 func (r *Reader) decode() (rfid.Tap, bool) {
 	for len(r.more) > 0 {
 		e := r.more[0]
@@ -133,6 +133,7 @@ func (r *Reader) decode() (rfid.Tap, bool) {
 	return rfid.Tap{}, false
 }
 
+// tellUnread passes the last line to Heard and Unread.
 func (r *Reader) tellUnread() {
 	if line, ok := r.dec.Heard(); ok && r.Heard != nil {
 		r.Heard(line)
@@ -142,13 +143,13 @@ func (r *Reader) tellUnread() {
 	}
 }
 
-// fill reads the device once, while a line waits for its end no longer than the pause that ends it.
+// fill reads the device once. If a line is incomplete, fill waits at most for quiet.
 func (r *Reader) fill(ctx context.Context) error {
 	until := time.Time{}
 	if r.dec.Pending() {
 		until = time.Now().Add(r.quiet)
 	}
-	if r.f.SetReadDeadline(until); ctx.Err() != nil { // until's end of ctx may have come before this deadline
+	if r.f.SetReadDeadline(until); ctx.Err() != nil { // ctx may have ended before this deadline was set
 		return ctx.Err()
 	}
 	buf := make([]byte, 64*size64)
@@ -163,5 +164,5 @@ func (r *Reader) fill(ctx context.Context) error {
 	return nil
 }
 
-// Close gives the device back, and ends a Read under way.
+// Close releases the device, and ends a running Read.
 func (r *Reader) Close() error { return r.f.Close() }

@@ -11,7 +11,7 @@ import (
 	"portillon/rfid"
 )
 
-// wire is a pipe in a device's place, and the clock that stamps its events.
+// wire returns a Reader on a pipe instead of a device, with the clock of its events.
 func wire(t *testing.T, f Format, now time.Duration) (*Reader, *os.File) {
 	t.Helper()
 	in, out, err := os.Pipe()
@@ -23,9 +23,9 @@ func wire(t *testing.T, f Format, now time.Duration) (*Reader, *os.File) {
 	return r, out
 }
 
-// A pipe delivers events in pieces that the kernel would not; the reader takes them all the same, and a closed pipe is
-// an unplugged reader.
-func TestReaderOnAPipe(t *testing.T) {
+// A pipe splits events where the kernel would not. The reader accepts this, and treats a closed pipe as an unplugged
+// reader.
+func TestReaderAcceptsEventsInAnySplit(t *testing.T) {
 	r, out := wire(t, Hex, 0)
 	go func() {
 		for b := bytesOf(typed("62E3086CED\n"), r.size); len(b) > 0; b = b[7:] {
@@ -46,8 +46,8 @@ func TestReaderOnAPipe(t *testing.T) {
 	}
 }
 
-// A reader that sends no Enter is said while its first card is still in the member's hand, not with the next card.
-func TestALineWithoutAnEndIsSaidBeforeTheNextCard(t *testing.T) {
+// A missing Enter must be reported within a second of the first card, not with the next card.
+func TestLineWithoutEnterIsReportedBeforeTheNextCard(t *testing.T) {
 	now := time.Duration(0)
 	r, out := wire(t, Hex, 0)
 	r.now, r.quiet = func() time.Duration { return now }, time.Millisecond
@@ -70,10 +70,10 @@ func TestALineWithoutAnEndIsSaidBeforeTheNextCard(t *testing.T) {
 	}
 }
 
-func TestReaderOutlivesAContextAndKeepsHalfALine(t *testing.T) {
+func TestPartialLineSurvivesTheEndOfAContext(t *testing.T) {
 	r, out := wire(t, Hex, 0)
 	b := bytesOf(typed("62E3086CED\n"), r.size)
-	half := len(b)/2 + 5 // in the middle of an event too, which only a pipe can do
+	half := len(b)/2 + 5 // also inside an event, which only happens with a pipe
 	out.Write(b[:half])
 	for range 3 {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
@@ -112,8 +112,8 @@ func TestCardTypedTwiceIsOneTap(t *testing.T) {
 	}
 }
 
-// The process was stopped, or busy elsewhere: who tapped may have left.
-func TestLineThatWaitedTooLongIsNoTap(t *testing.T) {
+// The process was suspended or busy, so that the person who tapped may have left.
+func TestStaleLineIsNotATap(t *testing.T) {
 	r, out := wire(t, Hex, time.Minute)
 	out.Write(bytesOf(then(time.Minute-stale-time.Millisecond, typed("62E3086CED\n")), r.size))
 	out.Write(bytesOf(then(time.Minute-stale, typed("01000734E0\n")), r.size))
@@ -122,7 +122,7 @@ func TestLineThatWaitedTooLongIsNoTap(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoInputDeviceIsRefused(t *testing.T) {
+func TestOpenRefusesAnythingButAnInputDevice(t *testing.T) {
 	f := t.TempDir() + "/file"
 	os.WriteFile(f, nil, 0o600)
 	for _, path := range []string{f, f + "x", "/dev/null"} {

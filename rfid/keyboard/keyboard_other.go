@@ -9,19 +9,19 @@ import (
 	"portillon/rfid"
 )
 
-var errNoEvdev = errors.New("keyboard readers are read through Linux's evdev")
+var errNoEvdev = errors.New("keyboard readers need evdev, which only Linux has")
 
-// Reader is never opened here.
+// Reader is a placeholder: it cannot be opened on this system.
 type Reader struct {
 	Unread func(rfid.Unread)
 	Heard  func(line string)
 }
 
-// Open refuses: there is no evdev here.
+// Open returns an error: this system has no evdev.
 func Open(string, Format) (*Reader, error) { return nil, errNoEvdev }
 
-// Read refuses.
+// Read returns an error.
 func (*Reader) Read(context.Context) (rfid.Tap, error) { return rfid.Tap{}, errNoEvdev }
 
-// Close has nothing to close.
+// Close does nothing.
 func (*Reader) Close() error { return nil }

@@ -24,7 +24,7 @@ func typed(s string) (out []Event) {
 	return out
 }
 
-// then is what comes after so much time.
+// then returns the events, delayed by d.
 func then(d time.Duration, ev []Event) []Event {
 	ev = slices.Clone(ev)
 	for i := range ev {
@@ -33,7 +33,7 @@ func then(d time.Duration, ev []Event) []Event {
 	return ev
 }
 
-// bytesOf are events as a kernel gives them to a program whose long has so many bytes.
+// bytesOf encodes events as the kernel does for a program whose long has size/3 bytes.
 func bytesOf(ev []Event, size int) (b []byte) {
 	for _, e := range ev {
 		sec, usec := uint64(e.At/time.Second), uint64(e.At%time.Second/time.Microsecond)
@@ -59,7 +59,7 @@ func read(f Format, ev []Event) string {
 	return strings.Join(out, " ")
 }
 
-func TestLinesBecomeCards(t *testing.T) {
+func TestLinesAreDecodedToCards(t *testing.T) {
 	dropped := []Event{{evSyn, synDropped, 0, 0}}
 	for _, c := range []struct {
 		name string
@@ -122,8 +122,8 @@ func TestLinesBecomeCards(t *testing.T) {
 	}
 }
 
-// The keypad's rows run the other way from the top row's.
-func TestEveryDigitOfBothRowsIsItself(t *testing.T) {
+// The digits' key codes run from 7 to 9 first on the keypad, and from 1 to 0 on the top row.
+func TestDigitsOfTopRowAndKeypadAreDecoded(t *testing.T) {
 	for i, code := range []uint16{11, 2, 3, 4, 5, 6, 7, 8, 9, 10, 82, 79, 80, 81, 75, 76, 77, 71, 72, 73} {
 		// KEY_0 KEY_1 … KEY_9, KEY_KP0 KEY_KP1 … KEY_KP9
 		if got := digitOf(code); got != byte('0'+i%10) {
@@ -137,9 +137,9 @@ func TestEveryDigitOfBothRowsIsItself(t *testing.T) {
 	}
 }
 
-// The kernel's struct has two sizes; both are read on any machine.
-func TestEventsOfBothSizes(t *testing.T) {
-	// past 2038, as a 32-bit program sees it
+// The kernel's struct has two sizes, and both are decoded on any computer.
+func TestEventsOfBothSizesAreDecoded(t *testing.T) {
+	// after 2038, as a 32-bit program receives it
 	sent := then(4102444800*time.Second+999_999*time.Microsecond, typed("0007616768\n"))
 	for _, size := range []int{size64, size32} {
 		b := bytesOf(sent, size)
@@ -152,10 +152,10 @@ func TestEventsOfBothSizes(t *testing.T) {
 	}
 }
 
-// What a little-endian kernel writes when key 7 is pressed, to a 64-bit program and to a 32-bit one (linux/input.h).
-func TestEventsAsTheKernelWritesThem(t *testing.T) {
+// The bytes that a little-endian kernel writes for key 7, to a 64-bit and to a 32-bit program (linux/input.h).
+func TestKernelsBytesAreDecoded(t *testing.T) {
 	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
-		return // a big-endian machine's kernel writes other bytes
+		return // a big-endian kernel writes other bytes
 	}
 	want := []Event{{evKey, 8, 1, 3*time.Second + 500*time.Microsecond}}
 	for size, raw := range map[int]string{
@@ -186,7 +186,7 @@ func FuzzDecoder(f *testing.F) {
 		if len(d.line) > maxLine {
 			t.Fatal("the line grows")
 		}
-		// After anything at all, the lines of a card presented twice give the card.
+		// After any input, a card presented twice must be read.
 		end := then(d.last+2*pause, typed("\n0007616768\n0007616768\n"))
 		d.Format = Decimal
 		var got []string

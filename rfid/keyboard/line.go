@@ -10,29 +10,29 @@ import (
 	"portillon/rfid"
 )
 
-// Decoder makes card numbers of key presses. The zero Decoder reads decimal numbers.
+// Decoder turns key presses into card numbers. The zero Decoder reads decimal numbers.
 type Decoder struct {
 	Format  Format
 	line    []byte
-	raw     []byte        // the line as a person may look at it, other keys as <code>
-	spoiled bool          // the line cannot be a number: wait for its end
-	strange bool          // it holds a key that no number has
-	dropped bool          // the kernel lost events: nothing counts until the next report
-	last    time.Duration // when the line last grew or was spoiled
-	unread  rfid.Unread   // the last line that was no number, until Unread takes it
-	heard   string        // the last line that ended, until Heard takes it
+	raw     []byte        // the line for reader tests, other keys as <key CODE>
+	spoiled bool          // the line is not a number: skip to its end
+	strange bool          // the line contains a key that no number has
+	dropped bool          // the kernel lost events: skip to the next report
+	last    time.Duration // time of the line's last key
+	unread  rfid.Unread   // last line that was not a number, until Unread takes it
+	heard   string        // last finished line, until Heard takes it
 }
 
-// maxRaw is how much of a line is kept for whoever tests a reader.
+// maxRaw bounds the text of a line that is kept for reader tests, in bytes.
 const maxRaw = 80
 
-// Push takes an event and returns the card's number with the Enter or Tab that ends it. A line that is no number is
-// thrown away, and Unread says why.
+// Push takes an event. With the Enter or Tab that ends a valid line it returns the card's number. Another line is
+// discarded, and Unread returns the reason.
 func (d *Decoder) Push(e Event) (rfid.UID, bool) {
 	switch {
 	case e.Type == evSyn && e.Code == synDropped:
 		d.line, d.spoiled, d.dropped, d.last = nil, true, true, e.At
-		d.say("the kernel lost key presses because this computer was too slow; present the card again")
+		d.say("kernel lost key presses because this computer was too slow: present the card again")
 	case e.Type == evSyn && e.Code == synReport:
 		d.dropped = false
 	case d.dropped || e.Type != evKey || e.Value != pressed:
@@ -42,23 +42,23 @@ func (d *Decoder) Push(e Event) (rfid.UID, bool) {
 	return rfid.UID{}, false
 }
 
-// Unread says once what was wrong with the last line that was no number.
+// Unread returns once the reason why the last line was not a number.
 func (d *Decoder) Unread() (u rfid.Unread, ok bool) {
 	u, d.unread = d.unread, rfid.Unread{}
 	return u, u.Why != ""
 }
 
-// Pending reports whether a line has begun that has no end yet.
+// Pending reports whether a line has begun and not ended.
 func (d *Decoder) Pending() bool { return len(d.raw) > 0 || len(d.line) > 0 }
 
-// Idle ends a line that a pause has followed: its other half was lost, or the reader sends no Enter.
+// Idle ends a line that is followed by a pause: its other half was lost, or the reader sends no Enter.
 func (d *Decoder) Idle(now time.Duration) {
 	if d.Pending() && (now-d.last).Abs() > pause {
 		d.end()
 	}
 }
 
-// end throws the line away because a pause followed it.
+// end discards a line that is followed by a pause.
 func (d *Decoder) end() {
 	if len(d.line) >= leastLine || d.strange {
 		d.say("no Enter or Tab follows the number within a second: set the reader to send Enter after each card")
@@ -73,7 +73,8 @@ func (d *Decoder) clear() {
 	d.line, d.raw, d.spoiled, d.strange = nil, nil, false, false
 }
 
-// Heard gives once the last line that ended, number or not. It may be a card's number: only for whoever tests a reader.
+// Heard returns the last finished line once, valid or not. The line may be a card's number: use it only in reader
+// tests.
 func (d *Decoder) Heard() (line string, ok bool) {
 	line, d.heard = d.heard, ""
 	return line, line != ""
@@ -84,7 +85,7 @@ func (d *Decoder) say(why string) {
 }
 
 func (d *Decoder) press(e Event) (rfid.UID, bool) {
-	if (e.At - d.last).Abs() > pause { // the half of a line does not wait for another card's
+	if (e.At - d.last).Abs() > pause { // do not join half a line with the next card
 		d.end()
 	}
 	d.last = e.At
@@ -94,7 +95,7 @@ func (d *Decoder) press(e Event) (rfid.UID, bool) {
 		defer d.clear()
 		switch {
 		case d.strange:
-			d.say("a key is pressed that no number has: set the reader's keyboard layout to US English, " +
+			d.say("line contains a key that no number has: set the reader's keyboard layout to US English, " +
 				"and no text before the number")
 		case d.spoiled && len(d.line) >= maxLine:
 			d.say(fmt.Sprintf("line is longer than %d characters", maxLine))
@@ -115,7 +116,7 @@ func (d *Decoder) press(e Event) (rfid.UID, bool) {
 	return rfid.UID{}, false
 }
 
-// keep notes a key for whoever tests a reader.
+// keep adds a key to the text for reader tests.
 func (d *Decoder) keep(c byte, code uint16) {
 	switch {
 	case len(d.raw) >= maxRaw:
@@ -126,10 +127,10 @@ func (d *Decoder) keep(c byte, code uint16) {
 	}
 }
 
-// modifier are the shift keys and caps lock, which some readers press for capital letters.
+// modifier reports whether a key is shift or caps lock, which some readers press for capital letters.
 func modifier(code uint16) bool { return code == 42 || code == 54 || code == 58 }
 
-// leastLine is how many characters a number has at least: fewer are a key that was leant on.
+// leastLine is the fewest characters of a number: shorter lines come from a key pressed by accident.
 const leastLine = 4
 
 func (d *Decoder) number(line string) (rfid.UID, bool) {
@@ -148,7 +149,7 @@ func (d *Decoder) parse(line string) (rfid.UID, error) {
 	letters := strings.ContainsAny(line, "ABCDEF")
 	switch {
 	case pair && d.Format == Hex:
-		return rfid.UID{}, fmt.Errorf("two decimal numbers with a comma come where hexadecimal is configured: format: " +
+		return rfid.UID{}, fmt.Errorf("got two decimal numbers with a comma where hexadecimal is configured: set format: " +
 			"decimal in machine.yaml")
 	case pair:
 		format := "wiegand26:" // 3 and 5 digits
@@ -163,8 +164,10 @@ func (d *Decoder) parse(line string) (rfid.UID, error) {
 	case d.Format == Hex:
 		return rfid.ParseUID(line)
 	case letters:
-		return rfid.UID{}, fmt.Errorf("letters come where decimal is configured: the reader types hexadecimal, format: hex " +
-			"in machine.yaml")
+		return rfid.UID{}, fmt.Errorf(
+			"got letters where decimal is configured: the reader types hexadecimal, set format: hex " +
+				"in machine.yaml",
+		)
 	}
 	n, err := strconv.ParseUint(line, 10, 64)
 	if err != nil {

@@ -2,7 +2,7 @@ package keyboard
 
 import "portillon/rfid"
 
-// Spec declares the reader kind "keyboard" of machine.yaml.
+// Spec returns the declaration of the reader kind "keyboard" of machine.yaml.
 func Spec() rfid.Spec {
 	const kind = "keyboard"
 	return rfid.Spec{
@@ -17,7 +17,7 @@ func Spec() rfid.Spec {
 
 		ShortNumbers: true, // the last ten digits of a longer number
 		NoticesLoss:  true, // the kernel removes the device: ENODEV
-		Offers: []rfid.Offer{{Name: "usb", // setup looks for the device file and asks for the format
+		Offers: []rfid.Offer{{Name: "usb", // setup finds the device file and asks for the format
 			FR: "USB, qui tape le numéro comme un clavier", EN: "USB, types the number as a keyboard does"}},
 	}
 }

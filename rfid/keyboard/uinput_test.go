@@ -1,8 +1,7 @@
 //go:build linux && uinput
 
-// These tests type on a keyboard that the kernel itself makes, and need /dev/uinput, root and the module evdev. They
-// are behind a build tag because a check that fails on skipped tests runs on machines that have none. To run them where
-// there is one:
+// These tests type on a virtual keyboard of the kernel. They need /dev/uinput, root and the module evdev. A build tag
+// separates them, because a check that fails on skipped tests also runs on computers without these. To run them:
 //
 //	go test -tags uinput ./rfid/keyboard
 package keyboard
@@ -37,7 +36,7 @@ const (
 type typist struct {
 	t    *testing.T
 	fd   int
-	path string // of its event device
+	path string // path of the keyboard's event device
 }
 
 func newTypist(t *testing.T) *typist {
@@ -109,7 +108,7 @@ func reads(t *testing.T, r *Reader, want string) {
 	}
 }
 
-func TestKernelsKeyboardIsRead(t *testing.T) {
+func TestVirtualKeyboardIsRead(t *testing.T) {
 	k := newTypist(t)
 	r := opened(t, k)
 	for _, card := range []string{"62E3086CED", "01000734E0"} {
@@ -120,7 +119,7 @@ func TestKernelsKeyboardIsRead(t *testing.T) {
 	}
 }
 
-func TestKernelsKeyboardIsTakenForOneReader(t *testing.T) {
+func TestVirtualKeyboardIsOpenedExclusively(t *testing.T) {
 	k := newTypist(t)
 	other, err := os.Open(k.path)
 	if err != nil {
@@ -138,9 +137,9 @@ func TestKernelsKeyboardIsTakenForOneReader(t *testing.T) {
 	}
 }
 
-// Three cards typed while nobody reads do not fit in the kernel's buffer: what is left of them is no card, and the next
-// one counts.
-func TestKernelsLostEventsAreNoCard(t *testing.T) {
+// Three cards typed while Read is not called do not fit in the kernel's buffer. What remains of them must not be a
+// card, and the next card must be read.
+func TestEventsLostByTheKernelAreNotACard(t *testing.T) {
 	k := newTypist(t)
 	r := opened(t, k)
 	k.types("62E3086CED\n62E3086CED\n62E3086CED\n")
@@ -152,12 +151,12 @@ func TestKernelsLostEventsAreNoCard(t *testing.T) {
 			t.Fatal("a card that nobody has: ", tap.UID.Hex())
 		}
 	}
-	<-time.After(pause + 100*time.Millisecond) // a line that lost its Enter is over; the kernel's clock cannot be another
+	<-time.After(pause + 100*time.Millisecond) // let a line without its Enter expire; the kernel's clock cannot be faked
 	k.types("04A224BA11\n")
 	reads(t, r, "04A224BA11")
 }
 
-func TestKernelsKeyboardUnpluggedIsNoDevice(t *testing.T) {
+func TestUnpluggedVirtualKeyboardIsAnError(t *testing.T) {
 	k := newTypist(t)
 	r := opened(t, k)
 	failed := make(chan error)
@@ -168,8 +167,8 @@ func TestKernelsKeyboardUnpluggedIsNoDevice(t *testing.T) {
 	}
 }
 
-// A reader whose suffix is a Tab is read; one without a suffix is said, and reads on.
-func TestKernelsKeyboardEndsItsLineWithATabOrIsSaid(t *testing.T) {
+// A reader that ends lines with Tab is read. One that sends no end is reported, and reading continues.
+func TestVirtualKeyboardLinesEndWithTabOrAreReported(t *testing.T) {
 	k := newTypist(t)
 	r := opened(t, k)
 	said := make(chan string, 1)
@@ -190,7 +189,7 @@ func TestKernelsKeyboardEndsItsLineWithATabOrIsSaid(t *testing.T) {
 }
 
 // Both lines fit in the kernel's buffer: ten keys are 40 events.
-func TestKernelsOldLineIsNoTap(t *testing.T) {
+func TestStaleLineInTheKernelsBufferIsNotATap(t *testing.T) {
 	k := newTypist(t)
 	r := opened(t, k)
 	k.types("62E3\n")

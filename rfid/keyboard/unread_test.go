@@ -6,14 +6,13 @@ import (
 	"time"
 )
 
-// What a reader of the wrong kind, or set wrongly, types is said with what would be right, once, and never with the
-// number itself.
-func TestALineThatIsNoNumberIsSaidWithWhatWouldBeRight(t *testing.T) {
+// A line typed by a reader of the wrong kind or configuration is reported once, with its remedy and without the number.
+func TestInvalidLineIsReportedWithItsRemedy(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		f    Format
 		ev   []Event
-		want string // of the reason; "" where nothing is said
+		want string // part of the reason; "": nothing is reported
 		raw  string
 	}{
 		{"hexadecimal where decimal is configured", Decimal, typed("62E3086CED\n"), "format: hex", "62E3086CED"},
@@ -53,10 +52,10 @@ func TestALineThatIsNoNumberIsSaidWithWhatWouldBeRight(t *testing.T) {
 	}
 }
 
-// The kernel's raw reports of a reader as github.com/riklaunim/pyusb-keyboard-alike issue 9 shows them: USB usages 30
-// to 39 are the keys 1 to 0, which Linux numbers 2 to 11, and 40 is Enter, 28 (USB HID Usage Tables 1.5, section 10;
+// A reader's raw reports from github.com/riklaunim/pyusb-keyboard-alike issue 9. The USB usages 30 to 39 are the keys 1
+// to 0, key codes 2 to 11 on Linux; usage 40 is Enter, key code 28 (USB HID Usage Tables 1.5, section 10;
 // drivers/hid/hid-input.c).
-func TestAPublishedReaderIsRead(t *testing.T) {
+func TestPublishedReaderReportsAreDecoded(t *testing.T) {
 	var ev []Event
 	for _, usage := range []uint16{30, 31, 35, 34, 30, 34, 31, 31, 34, 35, 40} {
 		code := usage - 28
@@ -70,7 +69,7 @@ func TestAPublishedReaderIsRead(t *testing.T) {
 	}
 }
 
-func TestEveryLineIsHeardOnce(t *testing.T) {
+func TestEachLineIsPassedToHeardOnce(t *testing.T) {
 	d := Decoder{Format: Hex}
 	var heard []string
 	for _, e := range append(typed("62E3086CED\n01000734E0\t62EZ\n\n6\n0100"), then(3*time.Second, typed("\n"))...) {

@@ -7,7 +7,7 @@ import (
 	"portillon/rfid"
 )
 
-// Commands and marks of ISO/IEC 14443-3. Section numbers in this file are that standard's.
+// Commands and constants of ISO/IEC 14443-3. Section numbers in this file refer to that standard.
 const (
 	wupa       = 0x52 // 7 bits: wakes idle and halted cards (§6.4.1)
 	shortFrame = 7
@@ -15,13 +15,13 @@ const (
 	nvbNone    = 0x20 // anticollision with no bit known (§6.5.3)
 	nvbAll     = 0x70 // SELECT (§6.5.3)
 	cascadeTag = 0x88 // §6.5.4
-	sakMore    = 0x04 // SAK: the number goes on at the next level (§6.5.3)
+	sakMore    = 0x04 // SAK: the number continues at the next level (§6.5.3)
 )
 
-// levels are the SEL codes of the three cascade levels (§6.5.3).
+// levels holds the SEL codes of the three cascade levels (§6.5.3).
 var levels = [3]byte{0x93, 0x95, 0x97}
 
-// crcA is CRC_A (ISO/IEC 14443-3 annex B), low byte first.
+// crcA returns the CRC_A (ISO/IEC 14443-3 annex B), low byte first.
 func crcA(b []byte) [2]byte {
 	crc := uint16(0x6363)
 	for _, x := range b {
@@ -42,7 +42,7 @@ func withCRC(b ...byte) []byte {
 	return append(b, crc[:]...)
 }
 
-// find wakes a card, reads its number and halts it, so that the next find meets it again.
+// find wakes a card, reads its number and halts the card, so that the next find can wake it again.
 func (b *bus) find() (rfid.UID, error) {
 	if err := b.wake(); err != nil {
 		return rfid.UID{}, err
@@ -51,7 +51,7 @@ func (b *bus) find() (rfid.UID, error) {
 	if err != nil {
 		return rfid.UID{}, err
 	}
-	// No answer is the right answer (§6.4.3). A card that did not hear it needs the second wake of the next find.
+	// Silence is the correct answer to HLTA (§6.4.3). A card that missed HLTA needs the second WUPA of the next find.
 	_, _ = b.exchange(withCRC(hlta, 0), 0, 0)
 	u, err := rfid.UIDOf(number)
 	if rfid.Random(u) {
@@ -60,8 +60,8 @@ func (b *bus) find() (rfid.UID, error) {
 	return u, err
 }
 
-// wake sends WUPA, twice if need be: a card whose reading was broken off is in its READY or ACTIVE state, where the
-// first WUPA only sends it back to where it came from (§6.3).
+// wake sends WUPA, and repeats it if there is no answer: after an interrupted reading a card is in state READY or
+// ACTIVE, where the first WUPA only returns the card to its previous state (§6.3).
 func (b *bus) wake() error {
 	_, err := b.exchange([]byte{wupa}, shortFrame, 2)
 	if errors.Is(err, errNothing) {
@@ -70,7 +70,7 @@ func (b *bus) wake() error {
 	return err
 }
 
-// cascade reads a number of 4, 7 or 10 bytes. What SAK and cascade tag say must agree.
+// cascade reads a number of 4, 7 or 10 bytes. SAK and cascade tag must agree on whether the number continues.
 func (b *bus) cascade() ([]byte, error) {
 	var number []byte
 	for i, sel := range levels {
@@ -79,7 +79,7 @@ func (b *bus) cascade() ([]byte, error) {
 			return nil, err
 		}
 		last, more := i == len(levels)-1, sak&sakMore != 0
-		// never a number's first byte, nor the fourth of seven (§6.5.4, since Amendment 1 of 2005)
+		// A cascade tag is neither a number's first byte nor the fourth of seven (§6.5.4, since Amendment 1 of 2005).
 		tagged := !last && part[0] == cascadeTag
 		switch {
 		case more != tagged:
@@ -92,7 +92,7 @@ func (b *bus) cascade() ([]byte, error) {
 	return nil, errNothing
 }
 
-// level reads the four bytes of one cascade level and SELECTs them: only a card of that number answers, with its SAK.
+// level reads the four bytes of one cascade level and SELECTs them. Only a card with these bytes answers, with its SAK.
 func (b *bus) level(sel byte) (part []byte, sak byte, err error) {
 	got, err := b.exchange([]byte{sel, nvbNone}, 0, 5)
 	if err != nil {

@@ -47,7 +47,7 @@ const (
 )
 
 const (
-	powerDown = 0x10 // CommandReg: read as 1 until the chip has woken (§9.3.1.2)
+	powerDown = 0x10 // CommandReg: 1 until the chip is awake (§9.3.1.2)
 	startSend = 0x80 // BitFramingReg (§9.3.1.14)
 	flushFIFO = 0x80 // FIFOLevelReg (§9.3.1.11)
 	lastBits  = 0x07 // ControlReg: valid bits of the last byte received, 0: all (§9.3.1.13)
@@ -58,33 +58,33 @@ const (
 	irqTimer = 0x01
 	irqClear = 0x7F
 
-	// ErrorReg (§9.3.1.7): what went wrong in the air (FIFO overflow, collision, CRC, parity, protocol), and in the chip
-	// (FIFO written at the wrong moment, too hot: it switches its antenna off).
+	// ErrorReg (§9.3.1.7): errors of the radio (FIFO overflow, collision, CRC, parity, protocol), and of the chip (FIFO
+	// written at the wrong time; too hot, so that the antenna is switched off).
 	errAir  = 0x1F
 	errChip = 0xC0
 )
 
 const (
-	// fifoSize in bytes (§8.3).
+	// fifoSize is the FIFO's size in bytes (§8.3).
 	fifoSize = 64
-	// commandTime is more than ten times what the chip's own timer gives a card: a command that runs longer does not end.
+	// commandTime is more than ten times the chip's own timeout for a card: a command that runs longer never ends.
 	commandTime = 25 * time.Millisecond
-	// lookPause is the pause between two looks at a register, about ten transfers of three bytes at 1 MHz.
+	// lookPause is the pause between two reads of a register, about ten transfers of three bytes at 1 MHz.
 	lookPause = 250 * time.Microsecond
-	// earlyWakes is how often in one wait the IRQ pin is believed: a pin that strobes costs so many looks and no more.
+	// earlyWakes bounds how often the IRQ pin may shorten one wait, so that a faulty pin costs only a few extra reads.
 	earlyWakes = 4
 )
 
-// What a transfer or an exchange ends with, beside an error of the bus itself.
+// Errors of a transfer or an exchange, in addition to errors of the bus.
 var (
 	errNothing = errors.New("no card answered, or its answer is invalid")
-	errRandom  = fmt.Errorf("%w: number is made up for one tap (ISO 14443-3, §6.5.4)", errNothing)
-	errStuck   = errors.New("the chip did not finish a command in time")
-	errLate    = errors.New("the bus or this program was too slow")
-	errClosed  = errors.New("closed")
+	errRandom  = fmt.Errorf("%w: number is random (ISO 14443-3, §6.5.4)", errNothing)
+	errStuck   = errors.New("chip did not finish a command in time")
+	errLate    = errors.New("SPI bus or this program was too slow")
+	errClosed  = errors.New("reader is closed")
 )
 
-// bus speaks to the registers. end bounds all that is done in one Poll or New.
+// bus accesses the registers. end is the deadline of the running Poll or New.
 type bus struct {
 	conn   spi.Conn
 	irq    gpio.PinIn // nil: none
@@ -106,7 +106,7 @@ func (b *bus) tx(w []byte) ([]byte, error) {
 	return r, nil
 }
 
-// read gives the registers in one transfer: addresses with their highest bit set, answers one byte later (§8.1.2.1,
+// read reads registers in one transfer: addresses with the highest bit set, each answered one byte later (§8.1.2.1,
 // §8.1.2.3).
 func (b *bus) read(regs ...register) ([]byte, error) {
 	w := make([]byte, len(regs)+1)
@@ -120,7 +120,7 @@ func (b *bus) read(regs ...register) ([]byte, error) {
 	return got[1:], nil
 }
 
-// write gives one register one byte or several (§8.1.2.2).
+// write writes one or several bytes to one register (§8.1.2.2).
 func (b *bus) write(r register, data ...byte) error {
 	_, err := b.tx(append([]byte{byte(r) << 1}, data...))
 	return err
@@ -140,7 +140,7 @@ func (b *bus) writeAll(s ...setting) error {
 	return nil
 }
 
-// until looks at a register until it is as wanted, for no longer than limit: then errStuck.
+// until reads a register until wanted accepts its value. After limit the error is errStuck.
 func (b *bus) until(r register, limit time.Duration, wanted func(byte) bool) (byte, error) {
 	end, wakes := time.Now().Add(limit), 0
 	for {
@@ -160,8 +160,8 @@ func (b *bus) until(r register, limit time.Duration, wanted func(byte) bool) (by
 	}
 }
 
-// pause waits a moment, and reports whether the IRQ pin cut it short. A pin is only ever asked with a time limit above
-// zero: periph's drivers differ in what zero and less mean, and one of them then waits for ever.
+// pause waits, and reports whether the IRQ pin ended the wait early. WaitForEdge is only called with a positive limit:
+// periph's drivers differ for zero and negative limits, and one of them then waits without end.
 func (b *bus) pause(believe bool) bool {
 	if b.irq == nil || !believe {
 		time.Sleep(lookPause)
@@ -170,8 +170,8 @@ func (b *bus) pause(believe bool) bool {
 	return b.irq.WaitForEdge(lookPause)
 }
 
-// exchange sends a frame (§10.3.1.8), whose last byte has bits valid bits (0: eight), and gives the answer, which must
-// have want whole bytes. errNothing is the answer of an empty field, of noise and of cards that collide.
+// exchange sends a frame (§10.3.1.8) whose last byte has bits valid bits (0: eight), and returns the answer of want
+// whole bytes. errNothing means an empty field, noise or colliding cards.
 func (b *bus) exchange(frame []byte, bits byte, want int) ([]byte, error) {
 	if err := b.writeAll(setting{regCommand, cmdIdle}, setting{regComIrq, irqClear},
 		setting{regFIFOLevel, flushFIFO}); err != nil {
@@ -191,7 +191,7 @@ func (b *bus) exchange(frame []byte, bits byte, want int) ([]byte, error) {
 	return b.answer(irq, want)
 }
 
-// answer takes what a Transceive has received.
+// answer reads the answer that a Transceive received.
 func (b *bus) answer(irq byte, want int) ([]byte, error) {
 	r, err := b.read(regError, regFIFOLevel, regControl)
 	if err != nil {

@@ -1,18 +1,18 @@
 // Package mfrc522 reads the numbers of 13.56 MHz cards (ISO/IEC 14443 type A) through an NXP MFRC522 on SPI.
 //
-// It accepts numbers of 4, 7 and 10 bytes, each checked three times over: by its check byte (BCC), by SELECT, to which
-// only a card of that number answers, and by the CRC of that answer. It refuses, as no card: an answer with a
-// collision, a parity or a framing fault; two cards at once, unless the chip hears only one; and numbers of four bytes
-// that begin with 08, which a card (a telephone, most bank cards) makes up anew each time. It does not speak ISO
-// 14443-4, so a card read here proves nothing but its number, which anyone can copy.
+// It accepts numbers of 4, 7 and 10 bytes. Each number is checked three times: by its check byte (BCC), by SELECT,
+// which only a card with that number answers, and by the CRC of that answer. It reports no card for an answer with a
+// collision, a parity or a framing error, for two cards at once (unless the chip receives only one), and for random
+// numbers: four bytes that begin with 08, as telephones and most bank cards send. It does not support ISO 14443-4, so
+// that a card has only its number, which anyone can copy, and no proof.
 //
-// A chip that does not answer, that is not the one that was started, or that has lost its settings because its supply
-// broke down, is an error: close it and open another. It is looked at before every card. A command that does not end,
-// or a bus too slow to finish a Poll, is forgiven twice in a row.
+// An error means that the chip does not answer, is another chip than at the start, or lost its settings because of its
+// supply: close the device and open another. The chip is checked before each reading. A command that does not end, or a
+// bus too slow to finish a Poll, is tolerated twice in a row.
 //
-// A reset pin and an IRQ pin may be connected; neither is needed. The IRQ pin only shortens waits.
+// A reset pin and an IRQ pin may be connected; neither is required. The IRQ pin only shortens waits.
 //
-// Section numbers with no document are those of NXP's data sheet MFRC522, Rev. 3.9 (27 April 2016).
+// Section numbers without a document refer to NXP's data sheet MFRC522, Rev. 3.9 (27 April 2016).
 package mfrc522
 
 import (
@@ -33,24 +33,24 @@ import (
 )
 
 const (
-	// startTime bounds New, which takes some 120 ms, and 100 ms more with a reset pin.
+	// startTime bounds New. New takes about 120 ms, and 100 ms more with a reset pin.
 	startTime = time.Second
-	// pollTime bounds Poll: half of what rfid allows. A card of ten bytes takes some 15 ms.
+	// pollTime bounds Poll: half of rfid.MaxPoll. A card with ten bytes takes about 15 ms.
 	pollTime = rfid.MaxPoll / 2
-	// forgiven is how many Polls in a row may fail in a way that a spark can explain.
+	// forgiven is how many consecutive Polls may fail in a way that a spark can cause.
 	forgiven = 2
 )
 
-// Options are what may be chosen. The zero Options will do.
+// Options configures a Device. The zero Options are valid.
 type Options struct {
 	Gain         int              // of the receiver, in dB: 18, 23, 33, 38, 43 or 48 (§9.3.3.6); 0: 33, as after a reset
-	Speed        physic.Frequency // of SPI, 1 to 10 MHz (§8.1.2); 0: 1 MHz, which a hand's breadth of loose wire bears
+	Speed        physic.Frequency // of SPI, 1 to 10 MHz (§8.1.2); 0: 1 MHz, which works over 10 cm of loose wire
 	IRQ          gpio.PinIn       // nil: none
 	Reset        gpio.PinOut      // NRSTPD; nil: none
-	SkipSelfTest bool             // for an imitation that calls itself an NXP chip and fails the self-test
+	SkipSelfTest bool             // for imitations with an NXP version number that fail the self-test
 }
 
-// gains are the values of RxGain (§9.3.3.6, table 98).
+// gains maps dB to the values of RxGain (§9.3.3.6, table 98).
 var gains = map[int]byte{18: 2, 23: 3, 33: 4, 38: 5, 43: 6, 48: 7}
 
 func (o Options) check() (Options, error) {
@@ -69,7 +69,7 @@ func (o Options) check() (Options, error) {
 	return o, nil
 }
 
-// CheckGain says which gains, in dB, Open takes; 0 is the chip's own.
+// CheckGain returns an error unless Open accepts the gain, in dB; 0 is the chip's default.
 func CheckGain(gain int) error {
 	if _, ok := gains[gain]; !ok && gain != 0 {
 		return fmt.Errorf("gain is %d dB, want 18, 23, 33, 38, 43 or 48", gain)
@@ -79,22 +79,22 @@ func CheckGain(gain int) error {
 
 func (o Options) gainBits() byte { return gains[o.Gain] }
 
-// Device is a chip that was started. Poll and Close may run at once; Close ends a Poll.
+// Device is a started chip. Poll and Close may be called concurrently; Close ends a running Poll.
 type Device struct {
-	turn    chan struct{} // a lock of the bus: it holds a value while somebody uses the bus
+	turn    chan struct{} // lock of the bus: full while the bus is in use
 	bus     bus
-	port    io.Closer // nil: the caller's
+	port    io.Closer // nil: the caller closes the port
 	version byte
 	note    string
 	kept    []kept
-	random  bool // the last look met a number that is made up for one tap
+	random  bool // the last look met a random number
 	strikes int
 }
 
 var _ rfid.Poller = (*Device)(nil)
 
-// Open starts the chip on an SPI port, as in /dev/spidev0.0. It blocks for
-// no longer than a second, if the bus itself does not hang.
+// Open starts the chip on an SPI port, such as /dev/spidev0.0. It blocks for one second at most, unless the bus itself
+// hangs.
 func Open(port string, o Options) (*Device, error) {
 	d, err := open(port, o)
 	if err != nil {
@@ -103,14 +103,14 @@ func Open(port string, o Options) (*Device, error) {
 	return d, nil
 }
 
-// openSPI opens a port by its file. Of periph's host this takes the bus alone: all drivers of all boards are a megabyte
-// of program.
+// openSPI opens a port by its device file. It uses only periph's bus package, because periph's host with the drivers of
+// all boards would add a megabyte to the program.
 func openSPI(file string) (spi.PortCloser, error) {
 	first, second, _ := strings.Cut(strings.TrimPrefix(file, "/dev/spidev"), ".")
 	bus, _ := strconv.Atoi(first)
 	chip, _ := strconv.Atoi(second)
 	if bus < 0 || file != fmt.Sprintf("/dev/spidev%d.%d", bus, chip) {
-		return nil, errors.New("an SPI port is named like /dev/spidev0.0")
+		return nil, errors.New("not an SPI port, want a name such as /dev/spidev0.0")
 	}
 	return sysfs.NewSPI(bus, chip)
 }
@@ -127,7 +127,7 @@ func open(port string, o Options) (*Device, error) {
 	return own(p, o)
 }
 
-// own starts the chip on a port that it then owns.
+// own starts the chip on a port, which the Device then owns and closes.
 func own(p spi.PortCloser, o Options) (*Device, error) {
 	c, err := p.Connect(o.Speed, spi.Mode0, 8) // §8.1.2: clock low at rest, data valid at its rising edge
 	if err != nil {
@@ -143,7 +143,7 @@ func own(p spi.PortCloser, o Options) (*Device, error) {
 	return d, nil
 }
 
-// New starts the chip on a connection of mode 0 and eight bits, which stays the caller's to close.
+// New starts the chip on a connection of mode 0 and eight bits. The caller closes the connection.
 func New(c spi.Conn, o Options) (*Device, error) {
 	o, err := o.check()
 	if err != nil {
@@ -156,14 +156,14 @@ func New(c spi.Conn, o Options) (*Device, error) {
 	return d, nil
 }
 
-// Note is what a person should know of this chip, or nothing.
+// Note returns a remark about this chip for the administrator; empty if there is none.
 func (d *Device) Note() string { return d.note }
 
-// Version is what the chip calls itself (§9.3.4.8): 0x91 and 0x92 are NXP's 1.0 and 2.0, 0x88 and 0xB2 are imitations.
+// Version returns the chip's version (§9.3.4.8): 0x91 and 0x92 are NXP's 1.0 and 2.0, 0x88 and 0xB2 are imitations.
 func (d *Device) Version() byte { return d.version }
 
-// Poll implements rfid.Poller. It takes some 5 ms with no card and 15 ms with one, and 250 ms at most, if the
-// bus itself does not hang.
+// Poll implements rfid.Poller. It takes about 5 ms without a card, 15 ms with one, and 250 ms at most, unless the bus
+// itself hangs.
 func (d *Device) Poll(ctx context.Context) (rfid.UID, bool, error) {
 	d.turn <- struct{}{}
 	defer func() { <-d.turn }()
@@ -200,20 +200,20 @@ func (d *Device) look() (rfid.UID, error) {
 		return rfid.UID{}, err
 	}
 	u, err := d.bus.find()
-	if err == nil && !time.Now().Before(d.bus.end) { // this program was held up: whoever held the card may have gone
+	if err == nil && !time.Now().Before(d.bus.end) { // the program was delayed: the person may have left
 		return rfid.UID{}, errLate
 	}
 	return u, err
 }
 
-// Close switches the antenna off and closes the port that Open opened. It ends a Poll under way.
+// Close switches the antenna off and closes the port that Open opened. It ends a running Poll.
 func (d *Device) Close() error {
 	if d.bus.closed.Swap(true) {
 		return nil
 	}
 	d.turn <- struct{}{}
 	defer func() { <-d.turn }()
-	// The bus is shut to everybody else by now. A chip that does not listen cannot be helped.
+	// No other goroutine can use the bus any more. An error of this transfer is not fatal.
 	err := d.bus.conn.Tx([]byte{byte(regTxControl) << 1, 0x80}, make([]byte, 2))
 	if d.port == nil {
 		return err

@@ -21,7 +21,7 @@ import (
 var (
 	four  = []byte{0xDE, 0xAD, 0xBE, 0xEF}
 	seven = []byte{0x04, 0x0C, 0xAC, 0x12, 0xED, 0x4C, 0x81}
-	// The second 88 is the tenth's seventh byte: a number's byte there, no cascade tag.
+	// The 88 is the seventh byte of ten: part of the number, not a cascade tag.
 	ten = []byte{0x04, 0x11, 0x22, 0x33, 0x44, 0x55, 0x88, 0x77, 0x99, 0xAA}
 )
 
@@ -45,7 +45,7 @@ func start(t testing.TB, c *mfrc522test.Chip, o Options) *Device {
 	return d
 }
 
-// poll polls and sees that it takes no longer than a Poller may.
+// poll polls once and checks the time limit of Poll.
 func poll(t testing.TB, d *Device) (string, error) {
 	t.Helper()
 	since := time.Now()
@@ -64,11 +64,11 @@ func hex(b []byte) string {
 	return u.Hex()
 }
 
-func TestCRCIsTheStandards(t *testing.T) {
+func TestCRCMatchesTheStandard(t *testing.T) {
 	for _, c := range []struct {
 		in   []byte
 		want [2]byte
-	}{ // ISO/IEC 14443-3 annex B; HLTA as every sniffer shows it
+	}{ // ISO/IEC 14443-3 annex B, and HLTA
 		{[]byte{0x00, 0x00}, [2]byte{0xA0, 0x1E}},
 		{[]byte{0x12, 0x34}, [2]byte{0x26, 0xCF}},
 		{[]byte{0x50, 0x00}, [2]byte{0x57, 0xCD}},
@@ -79,7 +79,7 @@ func TestCRCIsTheStandards(t *testing.T) {
 	}
 }
 
-func TestCardsOfEveryLengthAreReadAgainAndAgain(t *testing.T) {
+func TestCardsOfEachLengthAreReadRepeatedly(t *testing.T) {
 	for _, uid := range [][]byte{four, seven, ten} {
 		synctest.Test(t, func(t *testing.T) {
 			k := card(uid)
@@ -93,7 +93,7 @@ func TestCardsOfEveryLengthAreReadAgainAndAgain(t *testing.T) {
 	}
 }
 
-func TestAnEmptyFieldIsNoCardAndNoError(t *testing.T) {
+func TestEmptyFieldIsNeitherACardNorAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := mfrc522test.New()
 		d := start(t, c, Options{})
@@ -111,7 +111,7 @@ func TestAnEmptyFieldIsNoCardAndNoError(t *testing.T) {
 	})
 }
 
-func TestOneLiarIsNoCard(t *testing.T) {
+func TestCardWithContradictoryAnswersIsRefused(t *testing.T) {
 	for name, liar := range map[string]*mfrc522test.Card{
 		"wrong BCC":                     {UID: four, BadBCC: true},
 		"wrong BCC, seven bytes":        {UID: seven, BadBCC: true},
@@ -145,7 +145,7 @@ func TestOneLiarIsNoCard(t *testing.T) {
 	}
 }
 
-func TestTwoCardsNeverGiveAMixture(t *testing.T) {
+func TestTwoCardsNeverGiveAMixedNumber(t *testing.T) {
 	for name, pair := range map[string][2][]byte{
 		"four and four":            {four, {0xDE, 0xAD, 0xBE, 0xEE}},
 		"one bit, and so the BCC":  {{1, 2, 3, 4}, {1, 2, 3, 5}},
@@ -173,7 +173,7 @@ func TestTwoCardsNeverGiveAMixture(t *testing.T) {
 	}
 }
 
-// at has something happen before each transfer of a Poll in turn.
+// at runs the test once for each transfer of a Poll, with an event before that transfer.
 func at(
 	t *testing.T,
 	uid []byte,
@@ -206,7 +206,7 @@ func at(
 	}
 }
 
-func TestACardMayLeaveAtAnyMoment(t *testing.T) {
+func TestCardMayLeaveBeforeAnyTransfer(t *testing.T) {
 	for _, uid := range [][]byte{four, seven, ten} {
 		at(
 			t,
@@ -227,7 +227,7 @@ func TestACardMayLeaveAtAnyMoment(t *testing.T) {
 	}
 }
 
-func TestACardMayBeExchangedAtAnyMoment(t *testing.T) {
+func TestCardMayBeExchangedBeforeAnyTransfer(t *testing.T) {
 	other := []byte{0x04, 0x0C, 0xAC, 0x99, 0x88, 0x77, 0x66}
 	for n := 1; n < 200; n++ {
 		synctest.Test(t, func(t *testing.T) {
@@ -246,14 +246,14 @@ func TestACardMayBeExchangedAtAnyMoment(t *testing.T) {
 	}
 }
 
-func TestABrownOutAtAnyMomentIsSaid(t *testing.T) {
+func TestBrownOutBeforeAnyTransferIsAnError(t *testing.T) {
 	at(
 		t,
 		seven,
 		(*mfrc522test.Chip).BrownOut,
 		func(t *testing.T, c *mfrc522test.Chip, d *Device, n int, got string, err error) {
 			if c.AntennaOn() {
-				return // it did not come to it
+				return // the Poll had fewer transfers
 			}
 			if err == nil {
 				_, err = poll(t, d)
@@ -265,7 +265,7 @@ func TestABrownOutAtAnyMomentIsSaid(t *testing.T) {
 	)
 }
 
-func TestAChipThatFallsSilentAtAnyMomentIsSaid(t *testing.T) {
+func TestChipThatStopsAnsweringIsAnError(t *testing.T) {
 	for _, rest := range []byte{0x00, 0xFF} {
 		silence := func(c *mfrc522test.Chip) { c.Faults.Silent, c.Faults.Rest = true, rest }
 		at(t, seven, silence, func(t *testing.T, c *mfrc522test.Chip, d *Device, n int, got string, err error) {
@@ -275,14 +275,14 @@ func TestAChipThatFallsSilentAtAnyMomentIsSaid(t *testing.T) {
 			if err == nil {
 				_, err = poll(t, d)
 			}
-			if err == nil || !strings.Contains(err.Error(), "chip has gone") {
+			if err == nil || !strings.Contains(err.Error(), "chip was replaced or unplugged") {
 				t.Fatalf("transfer %d: %v", n, err)
 			}
 		})
 	}
 }
 
-func TestAnErrorOfTheBusIsSaidAtOnce(t *testing.T) {
+func TestBusErrorIsReturnedAtOnce(t *testing.T) {
 	cut := errors.New("cut")
 	at(
 		t,
@@ -302,7 +302,7 @@ func TestAnErrorOfTheBusIsSaidAtOnce(t *testing.T) {
 	)
 }
 
-func TestACommandThatDoesNotEndIsForgivenTwice(t *testing.T) {
+func TestCommandThatNeverEndsIsToleratedTwice(t *testing.T) {
 	for name, fault := range map[string]mfrc522test.Faults{
 		"hangs": {CommandsHang: true},
 		"hot":   {Hot: true},
@@ -334,7 +334,7 @@ func TestACommandThatDoesNotEndIsForgivenTwice(t *testing.T) {
 	}
 }
 
-func TestStartSaysWhatIsWrong(t *testing.T) {
+func TestStartErrorNamesTheFault(t *testing.T) {
 	imitation := func(c *mfrc522test.Chip) { c.SelfTest = bytes.Repeat([]byte{7}, 64) }
 	for name, c := range map[string]struct {
 		spoil func(*mfrc522test.Chip)
@@ -344,7 +344,7 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 		"all zero": {func(c *mfrc522test.Chip) { c.Faults.Silent = true }, Options{}, "wiring"},
 		"all one":  {func(c *mfrc522test.Chip) { c.Faults.Silent, c.Faults.Rest = true, 0xFF }, Options{}, "wiring"},
 		"reset hangs": {func(c *mfrc522test.Chip) { c.Faults.ResetHangs = true }, Options{},
-			"does not come out of its reset"},
+			"still in reset after 150 ms"},
 		"self-test hangs":  {func(c *mfrc522test.Chip) { c.Faults.SelfTestHangs = true }, Options{}, "self-test"},
 		"imitation":        {imitation, Options{}, "imitation"},
 		"imitation, known": {imitation, Options{SkipSelfTest: true}, ""},
@@ -375,7 +375,7 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestVersionsAndTheirSelfTests(t *testing.T) {
+func TestSelfTestIsComparedPerVersion(t *testing.T) {
 	for version, c := range map[byte]struct {
 		test []byte
 		note bool
@@ -400,7 +400,7 @@ func TestVersionsAndTheirSelfTests(t *testing.T) {
 	}
 }
 
-func TestEveryGainOfTheDataSheetIsTaken(t *testing.T) {
+func TestEachGainOfTheDataSheetIsAccepted(t *testing.T) {
 	for db, want := range map[int]byte{0: 0x48, 18: 0x28, 23: 0x38, 33: 0x48, 38: 0x58, 43: 0x68, 48: 0x78} {
 		synctest.Test(t, func(t *testing.T) {
 			d := start(t, mfrc522test.New(), Options{Gain: db})
@@ -412,7 +412,7 @@ func TestEveryGainOfTheDataSheetIsTaken(t *testing.T) {
 	}
 }
 
-func TestPinsHelpAndNeverHinder(t *testing.T) {
+func TestFaultyPinsDoNotPreventReading(t *testing.T) {
 	for name, spoil := range map[string]func(*mfrc522test.IRQ){
 		"well":    func(*mfrc522test.IRQ) {},
 		"dead":    func(p *mfrc522test.IRQ) { p.Dead = true },
@@ -448,10 +448,10 @@ func TestPinsHelpAndNeverHinder(t *testing.T) {
 	}
 }
 
-// Whatever bits one answer loses or gains, it costs one look and no more.
-func TestAnAnswerOfAnotherLengthIsNoCard(t *testing.T) {
+// An answer with too few or too many bits must only cost one look.
+func TestAnswerOfAnotherLengthIsNotACard(t *testing.T) {
 	for more := -9; more <= 17; more++ {
-		for spoilt := 1; spoilt <= 5 && more != 0; spoilt++ { // WUPA, then two answers a level
+		for spoilt := 1; spoilt <= 5 && more != 0; spoilt++ { // WUPA, then two answers per level
 			synctest.Test(t, func(t *testing.T) {
 				c := mfrc522test.New(card(seven))
 				d := start(t, c, Options{})
@@ -473,7 +473,7 @@ func TestAnAnswerOfAnotherLengthIsNoCard(t *testing.T) {
 	}
 }
 
-func TestEveryErrorFlagIsHeeded(t *testing.T) {
+func TestEachErrorFlagRejectsTheAnswer(t *testing.T) {
 	for _, flag := range []byte{0x01, 0x02, 0x04, 0x08, 0x10, 0x40, 0x80} {
 		synctest.Test(t, func(t *testing.T) {
 			c := mfrc522test.New(card(four))
@@ -491,7 +491,7 @@ func TestEveryErrorFlagIsHeeded(t *testing.T) {
 	}
 }
 
-func TestNoiseInTheAirNeverMakesANumber(t *testing.T) {
+func TestRadioNoiseNeverGivesAWrongNumber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(1, 2))
 		c := mfrc522test.New(card(seven))
@@ -520,7 +520,7 @@ func TestNoiseInTheAirNeverMakesANumber(t *testing.T) {
 	})
 }
 
-func TestNoiseOnTheWireNeverMakesANumber(t *testing.T) {
+func TestSPINoiseNeverGivesAWrongNumber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(3, 4))
 		read, ill := 0, 0
@@ -580,7 +580,7 @@ func TestCloseSwitchesTheFieldOffAndEndsAPoll(t *testing.T) {
 	})
 }
 
-func TestAPollThatMayNotBeginIsNoError(t *testing.T) {
+func TestPollWithACancelledContextIsNotAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := mfrc522test.New(card(four))
 		d := start(t, c, Options{})
@@ -593,7 +593,7 @@ func TestAPollThatMayNotBeginIsNoError(t *testing.T) {
 	})
 }
 
-func TestOpenTakesAPortByItsName(t *testing.T) {
+func TestOpenUsesThePortWithThatName(t *testing.T) {
 	c := mfrc522test.New(card(four))
 	o, _ := Options{Speed: 10 * physic.MegaHertz}.check()
 	d, err := own(c.Port(), o)
@@ -620,7 +620,7 @@ func TestOpenTakesAPortByItsName(t *testing.T) {
 	}
 }
 
-func TestAsAReader(t *testing.T) {
+func TestPollingReaderDeliversTapsOfTheChip(t *testing.T) {
 	for _, slot := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			c := mfrc522test.New()

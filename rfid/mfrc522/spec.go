@@ -8,7 +8,7 @@ import (
 	"portillon/rfid"
 )
 
-// Spec declares the reader kind "mfrc522" of machine.yaml.
+// Spec returns the declaration of the reader kind "mfrc522" of machine.yaml.
 func Spec() rfid.Spec {
 	return rfid.Spec{
 		Kind: "mfrc522",
@@ -17,13 +17,13 @@ func Spec() rfid.Spec {
 		Parse:       parse,
 		Open:        openSpec,
 		Example:     "mfrc522:/dev/spidev0.0",
-		NoticesLoss: true, // the chip is asked ten times a second
+		NoticesLoss: true, // the chip is polled ten times a second
 		Offers: []rfid.Offer{{Name: "mfrc522", Values: rfid.Values{rfid.KeyPort: "/dev/spidev0.0"},
 			FR: "MFRC522 (13,56 MHz, SPI)", EN: "MFRC522 (13.56 MHz, SPI)"}},
 	}
 }
 
-// spiFile is an SPI port as periph's package sysfs opens it: numbers without leading zeros.
+// spiFile matches an SPI port as periph's package sysfs opens it: numbers without leading zeros.
 var spiFile = regexp.MustCompile(`^/dev/spidev(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$`)
 
 func parse(v rfid.Values) (rfid.Wiring, []rfid.Fault) {
@@ -33,7 +33,7 @@ func parse(v rfid.Values) (rfid.Wiring, []rfid.Fault) {
 	}
 	if port, given := v[rfid.KeyPort]; given && !spiFile.MatchString(port) {
 		faults = append(faults, rfid.Fault{Key: rfid.KeyPort, Hint: "/dev/spidev0.0",
-			Problem: fmt.Sprintf("%q is no SPI port: an MFRC522 is on SPI", port)})
+			Problem: fmt.Sprintf("%q is not an SPI port: an MFRC522 is on SPI", port)})
 	}
 	return rfid.Wiring{Bus: rfid.SPI}, faults
 }
@@ -66,11 +66,11 @@ func openSpec(v rfid.Values, h rfid.Host) (_ rfid.Reader, err error) {
 	return rfid.Polling{Chip: deviceWithPins{d, held}, Slot: v.Slot(), Unread: h.Unread}.Reader(), nil
 }
 
-// heldPins are pins that the kernel gives to one holder. They are released with the reader, or it could never be opened
-// again.
+// heldPins are opened pins, which the kernel gives to one program only. They are released with the reader, so that it
+// can be opened again.
 type heldPins []interface{ Halt() error }
 
-// Halt releases them.
+// Halt releases the pins.
 func (p heldPins) Halt() error {
 	var errs []error
 	for _, x := range p {
@@ -79,7 +79,7 @@ func (p heldPins) Halt() error {
 	return errors.Join(errs...)
 }
 
-// deviceWithPins is a chip with pins of its own.
+// deviceWithPins is a chip together with its pins.
 type deviceWithPins struct {
 	*Device
 	held heldPins

@@ -10,17 +10,17 @@ import (
 )
 
 const (
-	// resetTime bounds a soft reset. The data sheet gives no time but the crystal's start-up plus 37.74 µs (§8.8.2).
+	// resetTime bounds a soft reset. The data sheet gives only the crystal's start-up time plus 37.74 µs (§8.8.2).
 	resetTime = 150 * time.Millisecond
-	// wakeTime is left to the crystal before anybody believes what the chip says.
+	// wakeTime lets the crystal start before the chip's answers are used.
 	wakeTime = 50 * time.Millisecond
 	// testTime bounds the self-test.
 	testTime = 100 * time.Millisecond
-	// fieldTime is what a card may need from the field's coming to its first answer (ISO/IEC 14443-3 §5).
+	// fieldTime is the longest time from switching the field on to a card's first answer (ISO/IEC 14443-3 §5).
 	fieldTime = 5 * time.Millisecond
 )
 
-// start brings the chip from whatever state it is in to one that Poll can use.
+// start brings the chip from any state to one in which Poll works.
 func (d *Device) start(o Options) error {
 	if err := d.pins(o); err != nil {
 		return err
@@ -44,7 +44,7 @@ func (d *Device) start(o Options) error {
 }
 
 func (d *Device) pins(o Options) error {
-	if o.IRQ != nil { // the line is driven low for as long as a wanted interrupt stands (§8.4)
+	if o.IRQ != nil { // the pin is low while an enabled interrupt is pending (§8.4)
 		if err := o.IRQ.In(gpio.PullUp, gpio.FallingEdge); err != nil {
 			return fmt.Errorf("IRQ pin %s: %w", o.IRQ, err)
 		}
@@ -52,7 +52,7 @@ func (d *Device) pins(o Options) error {
 	if o.Reset == nil {
 		return nil
 	}
-	for _, l := range []gpio.Level{gpio.Low, gpio.High} { // low for 100 ns at least (§8.8.1)
+	for _, l := range []gpio.Level{gpio.Low, gpio.High} { // low for at least 100 ns (§8.8.1)
 		if err := o.Reset.Out(l); err != nil {
 			return fmt.Errorf("reset pin %s: %w", o.Reset, err)
 		}
@@ -61,7 +61,7 @@ func (d *Device) pins(o Options) error {
 	return nil
 }
 
-// reset resets the chip's registers and sees what chip it is.
+// reset resets the chip's registers and reads its version.
 func (d *Device) reset() error {
 	if err := d.bus.write(regCommand, cmdSoftReset); err != nil {
 		return err
@@ -76,17 +76,17 @@ func (d *Device) reset() error {
 		return err
 	}
 	if v[0] == 0x00 || v[0] == 0xFF {
-		return fmt.Errorf("the chip does not answer (its version reads %#02x): look at the wiring, the 3.3 V supply and the "+
+		return fmt.Errorf("chip does not answer (its version reads %#02x): check the wiring, the 3.3 V supply and the "+
 			"name of the SPI "+"port", v[0])
 	}
 	if stuck != nil {
-		return fmt.Errorf("the chip does not come out of its reset: %w", stuck)
+		return fmt.Errorf("chip still in reset after 150 ms: %w", stuck)
 	}
 	d.version = v[0]
 	return nil
 }
 
-// configure sets what Poll needs, and sees that the chip keeps it.
+// configure writes the settings that Poll needs, and verifies them.
 func (d *Device) configure(o Options) error {
 	d.kept = settings(o)
 	for _, k := range d.kept {
@@ -97,7 +97,7 @@ func (d *Device) configure(o Options) error {
 	return d.well()
 }
 
-// kept is a setting and the bits of it that are not reserved.
+// kept is a setting that is verified, with a mask of its bits that are not reserved.
 type kept struct {
 	setting
 	mask byte
@@ -110,14 +110,14 @@ func settings(o Options) []kept {
 	}
 	return []kept{
 		{setting{regComIEn, wake}, 0xFF},
-		{setting{regDivIEn, 0x80}, 0x94}, // IRQ is driven both ways (§9.3.1.4)
+		{setting{regDivIEn, 0x80}, 0x94}, // IRQ is a push-pull output (§9.3.1.4)
 		{setting{regMode, 0x3D}, 0xA3},   // §9.3.2.2: send only with the field on, CRC preset 6363
-		{setting{regTxMode, 0x00}, 0xF8}, // §9.3.2.3: 106 kBd, CRC by us
+		{setting{regTxMode, 0x00}, 0xF8}, // §9.3.2.3: 106 kBd, CRC by this program
 		{setting{regRxMode, 0x00}, 0xFC}, // §9.3.2.4: the same
-		{setting{regTxASK, 0x40}, 0x40},  // §9.3.2.6: 100 % modulation, as type A wants
-		// The timer starts when a frame is sent and stops when an answer begins (TAuto, §9.3.3.10).
-		// 13.56 MHz / (2·169+1) is a tick of 25 µs (§8.5); 80 of them are 2 ms. A card answers WUPA, anticollision and SELECT
-		// after 91 µs (ISO/IEC 14443-3 §6.2.1.1), and HLTA with 1 ms of silence.
+		{setting{regTxASK, 0x40}, 0x40},  // §9.3.2.6: 100 % modulation, for type A
+		// The timer starts after a sent frame and stops when an answer begins (TAuto, §9.3.3.10). A tick is 13.56 MHz /
+		// (2·169+1), 25 µs (§8.5), and 80 ticks are 2 ms. A card answers WUPA, anticollision and SELECT after 91 µs (ISO/IEC
+		// 14443-3 §6.2.1.1). The correct answer to HLTA is 1 ms of silence.
 		{setting{regTMode, 0x80}, 0xFF},
 		{setting{regTPrescaler, 169}, 0xFF},
 		{setting{regTReloadHi, 0}, 0xFF},
@@ -127,8 +127,8 @@ func settings(o Options) []kept {
 	}
 }
 
-// well sees that the chip is the one that was started and that it has forgotten nothing. One look may be spoilt by a
-// spark; a chip is ill when three are.
+// well verifies that the chip is the one that was started and has kept its settings. A spark can spoil a reading, so
+// that only three wrong readings are an error.
 func (d *Device) well() (err error) {
 	regs := []register{regVersion}
 	for _, k := range d.kept {
@@ -148,11 +148,11 @@ func (d *Device) well() (err error) {
 
 func (d *Device) judge(got []byte) error {
 	if v := got[0]; v != d.version {
-		return fmt.Errorf("the chip has gone: version was %#02x and reads %#02x", d.version, v)
+		return fmt.Errorf("chip was replaced or unplugged: version was %#02x, now reads %#02x", d.version, v)
 	}
 	for i, k := range d.kept {
 		if g := got[i+1]; (g^k.value)&k.mask != 0 {
-			return fmt.Errorf("the chip has lost its settings (register %#02x is %#02x, was set to %#02x): its supply broke "+
+			return fmt.Errorf("chip lost its settings (register %#02x is %#02x, was set to %#02x): its supply broke "+
 				"down, or the wiring "+"is bad", byte(k.reg), g, k.value)
 		}
 	}
@@ -163,7 +163,7 @@ func (d *Device) judge(got []byte) error {
 func (d *Device) selfTest() error {
 	want := selfTests[d.version]
 	if want == nil {
-		d.note = fmt.Sprintf("version %#02x is not one of NXP's: its self-test cannot be judged", d.version)
+		d.note = fmt.Sprintf("version %#02x is not one of NXP's: self-test skipped", d.version)
 		return nil
 	}
 	got, err := d.runSelfTest()
@@ -171,7 +171,7 @@ func (d *Device) selfTest() error {
 		return fmt.Errorf("self-test: %w", err)
 	}
 	if !bytes.Equal(got, want) {
-		return fmt.Errorf("self-test: version %#02x answers other bytes than its data sheet: the chip or its wiring is "+
+		return fmt.Errorf("self-test: answer of version %#02x differs from its data sheet: the chip or its wiring is "+
 			"damaged, or it is an "+"imitation", d.version)
 	}
 	return nil
@@ -188,7 +188,7 @@ func (d *Device) runSelfTest() ([]byte, error) {
 	if err := b.write(regCommand, cmdMem); err != nil {
 		return nil, err
 	}
-	// Mem ends by itself; should it not, the bytes will tell.
+	// Mem should end. If it does not, the comparison of the bytes fails.
 	if _, err := b.until(regCommand, commandTime, func(c byte) bool { return c&0x0F == cmdIdle }); err != nil &&
 		!errors.Is(err, errStuck) {
 		return nil, err
@@ -203,7 +203,7 @@ func (d *Device) runSelfTest() ([]byte, error) {
 	return b.readFIFO(fifoSize)
 }
 
-// selfTests are the 64 bytes of §16.1.1 by version.
+// selfTests holds the 64 bytes of §16.1.1 by version.
 var selfTests = map[byte][]byte{
 	0x91: { // version 1.0
 		0x00, 0xC6, 0x37, 0xD5, 0x32, 0xB7, 0x57, 0x5C, 0xC2, 0xD8, 0x7C, 0x4D, 0xD9, 0x70, 0xC7, 0x73,

@@ -12,23 +12,23 @@ import (
 	"time"
 )
 
-// Why a reader cannot be used. Errors of Open, Readers and Device.Poll wrap one of these where they can tell.
+// Reasons why a reader cannot be used. Errors of Open, Readers and Device.Poll wrap one of these if the cause is known.
 var (
-	ErrNoService = errors.New("pcscd does not run: its socket is not there, or nobody listens")
+	ErrNoService = errors.New("pcscd is not running: its socket is missing or refuses connections")
 	ErrRefused   = errors.New("pcscd refuses this user: polkit does not allow " +
 		"org.debian.pcsc-lite.access_pcsc and access_card")
 	ErrVersion  = errors.New("pcscd speaks another version of its protocol")
 	ErrSilent   = errors.New("pcscd does not answer")
-	ErrNoReader = errors.New("pcscd has no such reader")
-	ErrBusy     = errors.New("another program holds the reader")
+	ErrNoReader = errors.New("reader not found in pcscd")
+	ErrBusy     = errors.New("another program uses the reader")
 )
 
-// client is one connection to pcscd, with a context of its own. After an error of the connection it is
-// good for nothing but Close. One call at a time.
+// client is one connection to pcscd, with its own context. After an error of the connection only Close may be called. A
+// client is not safe for concurrent use.
 type client struct {
 	conn    net.Conn
 	context uint32
-	err     error // why the connection is of no more use
+	err     error // the connection's fatal error
 }
 
 // card is a connection to a card in a reader.
@@ -36,7 +36,7 @@ type card struct {
 	handle, protocol uint32
 }
 
-// greet agrees on a version and opens a context, before the deadline.
+// greet negotiates a version and opens a context, before the deadline.
 func greet(conn net.Conn, deadline time.Time) (*client, error) {
 	c := &client{conn: conn}
 	c.until(deadline)
@@ -51,15 +51,14 @@ func greet(conn net.Conn, deadline time.Time) (*client, error) {
 	return c, code(word(a, 8)).err("establish a context")
 }
 
-// agree finds a version that pcscd speaks. To another than its own pcscd answers with its own, and the
-// connection stays open.
+// agree negotiates a version. If pcscd has another version, it answers with its own, and the connection stays open.
 func (c *client) agree() error {
 	var theirs [2]uint32
 	for _, minor := range minors {
 		a, err := c.call(cmdVersion, words(protocolMajor, minor, 0), nil, sizeVersion)
 		if err != nil && !errors.Is(err, ErrSilent) && !errors.Is(err, io.ErrUnexpectedEOF) {
-			// pcscd asks polkit first, and closes before it answers where polkit says no
-			// (src/winscard_svc.c, ContextThread).
+			// pcscd asks polkit first. If polkit refuses, pcscd closes the connection without an answer (src/winscard_svc.c,
+			// ContextThread).
 			return fmt.Errorf("%w (%w)", ErrRefused, err)
 		}
 		if err != nil {
@@ -72,7 +71,7 @@ func (c *client) agree() error {
 	return fmt.Errorf("%w: %d.%d, want 4.4 or 4.5", ErrVersion, theirs[0], theirs[1])
 }
 
-// until bounds all calls from now on.
+// until sets the deadline of all following calls.
 func (c *client) until(deadline time.Time) {
 	if err := c.conn.SetDeadline(deadline); err != nil && c.err == nil {
 		c.err = err
@@ -102,7 +101,7 @@ func (c *client) read(size int) ([]byte, error) {
 	return b, nil
 }
 
-// broken keeps err as the connection's end where it is errGarbage: what the socket holds next is not known.
+// broken stores errGarbage as the connection's fatal error, because the position in the stream is then unknown.
 func (c *client) broken(err error) error {
 	if errors.Is(err, errGarbage) {
 		c.err = err
@@ -110,6 +109,7 @@ func (c *client) broken(err error) error {
 	return err
 }
 
+// readers returns pcscd's list of readers.
 func (c *client) readers() ([]state, error) {
 	b, err := c.call(cmdReaders, nil, nil, maxReaders*sizeReader)
 	if err != nil {
@@ -119,7 +119,7 @@ func (c *client) readers() ([]state, error) {
 	return list, c.broken(err)
 }
 
-// connect takes the card in a reader, for this connection alone.
+// connect connects to the card in a reader, exclusively.
 func (c *client) connect(name string) (card, code, error) {
 	structure := words(c.context)
 	structure = append(structure, make([]byte, maxName)...)
@@ -127,7 +127,10 @@ func (c *client) connect(name string) (card, code, error) {
 	structure = append(structure, words(shareExclusive, protocolAny, 0, 0, 0)...)
 	b, err := c.call(cmdConnect, structure, nil, sizeConnect)
 	if err != nil {
-		if errors.Is(err, io.EOF) { // pcscd 1.9 closes where polkit refuses the card; 2.x answers codeSecurity
+		if errors.Is(
+			err,
+			io.EOF,
+		) { // if polkit refuses the card, pcscd 1.9 closes the connection and 2.x answers codeSecurity
 			err = fmt.Errorf("%w (%w)", ErrRefused, err)
 		}
 		return card{}, 0, err
@@ -136,15 +139,15 @@ func (c *client) connect(name string) (card, code, error) {
 	return card{handle, protocol}, rv, c.broken(err)
 }
 
-// disconnect lets a card go that has left. It does not reset it: where the card is back by then, and pcscd
-// (1.9.9 and 2.3.3, SCardDisconnect) cannot reset it, it lists the reader as empty until that card has left too.
-// A card that is there when the connection ends is reset by pcscd, so what it has proven does not stay.
+// disconnect ends the connection to a card that has left, without a reset. With a reset, if the card is already back
+// and pcscd (1.9.9 and 2.3.3, SCardDisconnect) cannot reset it, pcscd lists the reader as empty until that card leaves
+// too. When the client's connection ends, pcscd resets a present card, so that no proof remains.
 func (c *client) disconnect(k card) error {
 	_, err := c.call(cmdDisconnect, words(k.handle, leaveCard, 0), nil, sizeDisconnect)
 	return err
 }
 
-// transmit gives a command to a card or its reader.
+// transmit sends a command to a card or its reader, and returns the answer.
 func (c *client) transmit(k card, command []byte) ([]byte, code, error) {
 	structure := words(k.handle, k.protocol, ioRequestLength, uint32(len(command)),
 		k.protocol, ioRequestLength, maxAnswer, 0)
@@ -160,7 +163,7 @@ func (c *client) transmit(k card, command []byte) ([]byte, code, error) {
 	return b, codeOK, err
 }
 
-// dial connects to pcscd's socket. Where its service is started by systemd, the socket is there before pcscd is.
+// dial connects to pcscd's socket. If systemd starts pcscd on demand, the socket exists before pcscd runs.
 func dial(socket string, deadline time.Time) (*client, error) {
 	conn, err := (&net.Dialer{Deadline: deadline}).Dial("unix", socket)
 	switch {
@@ -168,7 +171,7 @@ func dial(socket string, deadline time.Time) (*client, error) {
 		return nil, fmt.Errorf("%w: %w", ErrNoService, err)
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
-	case err != nil: // EAGAIN: a pcscd that hangs accepts nobody, and its queue is full
+	case err != nil: // EAGAIN: a hanging pcscd accepts no connection, and its queue is full
 		return nil, fmt.Errorf("%w: %w", ErrSilent, err)
 	}
 	c, err := greet(conn, deadline)
@@ -179,7 +182,7 @@ func dial(socket string, deadline time.Time) (*client, error) {
 	return c, nil
 }
 
-// find is the reader of that name in the list.
+// find returns the first reader in the list whose name is accepted.
 func find(list []state, is func(string) bool) (state, bool) {
 	i := slices.IndexFunc(list, func(s state) bool { return is(s.name) })
 	if i < 0 {

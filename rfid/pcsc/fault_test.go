@@ -11,11 +11,11 @@ import (
 	"portillon/rfid/pcsc/pcsctest"
 )
 
-func TestPcscdThatMisbehavesIsAnErrorByName(t *testing.T) {
+func TestEachFaultOfPcscdIsItsOwnError(t *testing.T) {
 	any := errors.New("any")
 	for name, x := range map[string]struct {
 		f           pcsctest.Faults
-		atOpen      bool // before the reader is opened; otherwise while a card lies there
+		atOpen      bool // the fault begins before opening; otherwise while a card is present
 		minor       uint32
 		want        error
 		wantReaders func(*[]*pcsctest.Reader)
@@ -129,7 +129,7 @@ func TestPcscdThatMisbehavesIsAnErrorByName(t *testing.T) {
 					})
 					err = lookUntilItFails(t, d)
 				}
-				if x.want == errGarbage { // what comes next may be the middle of an answer
+				if x.want == errGarbage { // the next bytes may be the middle of an answer
 					faulty(s, pcsctest.Faults{})
 					if _, _, err := d.Poll(t.Context()); err == nil {
 						t.Error("the connection is used again")
@@ -144,7 +144,7 @@ func TestPcscdThatMisbehavesIsAnErrorByName(t *testing.T) {
 	}
 }
 
-// set makes a mangler that overwrites one word of an answer.
+// set returns a mangler that overwrites one word of an answer.
 func set(at int, v byte4) func([]byte) []byte {
 	return func(b []byte) []byte {
 		copy(b[at:], words(uint32(v)))
@@ -154,7 +154,7 @@ func set(at int, v byte4) func([]byte) []byte {
 
 type byte4 uint32
 
-// lookUntilItFails looks as rfid.Polling does, and no longer than until a card that lies there would be a new tap.
+// lookUntilItFails polls like rfid.Polling, at most for the time after which a present card would be a new tap.
 func lookUntilItFails(t *testing.T, d *Device) error {
 	t.Helper()
 	for began := time.Now(); ; <-time.After(100 * time.Millisecond) {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// stream is a connection whose other end has said all already.
+// stream is a connection with a fixed input.
 type stream struct {
 	io.Reader
 	net.Conn

@@ -5,12 +5,11 @@ import (
 	"time"
 )
 
-// Socket is where pcscd listens on Debian (its package's pcscd.socket).
+// Socket is the path of pcscd's socket on Debian (pcscd.socket of its package).
 const Socket = "/run/pcscd/pcscd.comm"
 
-// Open takes the first PC/SC reader whose name begins with prefix; "" takes the first of all. It
-// blocks for 4 s at most: 1 s of them it looks at the reader, so that a card that lies there already
-// is known when it returns.
+// Open opens the first PC/SC reader whose name begins with prefix; "" opens the first of all. It blocks for 4 s at
+// most. For the last second it polls the reader, so that a card that was already there is known when Open returns.
 func Open(prefix string) (*Device, error) { return openAt(Socket, prefix) }
 
 func openAt(socket, prefix string) (*Device, error) {
@@ -26,7 +25,7 @@ func openAt(socket, prefix string) (*Device, error) {
 	return d, nil
 }
 
-// Readers lists the names of the readers that pcscd has. It blocks for 2 s at most.
+// Readers returns the names of pcscd's readers. It blocks for 2 s at most.
 func Readers() ([]string, error) { return readersAt(Socket) }
 
 func readersAt(socket string) ([]string, error) {

@@ -1,40 +1,41 @@
-// Package pcsc reads 13.56 MHz cards through a PC/SC reader on USB (ACS ACR122U and ACR1252U, HID
-// Omnikey), and speaks to those that answer commands (ISO/IEC 14443-4), so that a card can prove a
-// key. The reader's driver runs in pcscd, which this package asks.
+// Package pcsc reads 13.56 MHz cards through a PC/SC reader on USB (ACS ACR122U and ACR1252U, HID Omnikey). It
+// exchanges commands with cards that support ISO/IEC 14443-4, so that a card can prove that it holds a key. The
+// reader's driver runs in pcscd, to which this package connects.
 //
-// # Why its own client
+// # Why it has its own client
 //
-// The package speaks the protocol of pcscd's Unix socket itself, in Go: eight structures of 32-bit
-// fields (wire.go). The alternatives:
+// The package implements the protocol of pcscd's Unix socket in Go: eight structures of 32-bit fields (wire.go). The
+// alternatives were:
 //
-//   - github.com/ebfe/scard binds libpcsclite with cgo. The .deb is built for three architectures without
-//     cgo, and Debian's armhf libraries and compiler are ARMv7: a program linked to them does not start on
-//     a Pi Zero W (ARMv6).
-//   - github.com/gballet/go-libpcsclite speaks the socket in Go (BSD-3). It was last changed in 2019 and
-//     has no release, wants one protocol version exactly, sets no deadline on any read, and allocates what
-//     a length in an answer says.
-//   - github.com/ebitengine/purego loads libpcsclite.so.1 without cgo. The program would then need glibc's
-//     loader, where it is one static file today, and a call into the library that hangs cannot be given
-//     up.
+//   - github.com/ebfe/scard binds libpcsclite with cgo. The .deb is built for three architectures without cgo, and
+//     Debian's armhf libraries and compiler are ARMv7: a program linked to them does not start on a Pi Zero W (ARMv6).
+//   - github.com/gballet/go-libpcsclite implements the socket in Go (BSD-3). It was last changed in 2019 and has no
+//     release, accepts exactly one protocol version, sets no deadline on reads, and allocates memory according to an
+//     unchecked length in an answer.
+//   - github.com/ebitengine/purego loads libpcsclite.so.1 without cgo. The program would then need glibc's loader,
 //
-// The protocol is versioned. 4.4 (Debian 12, pcscd 1.9.9) and 4.5 (Debian 13, pcscd 2.3.3) are spoken;
-// another one is refused by name.
+// while
+//
+//	it is one static file today, and a call into the library that hangs could not be abandoned.
+//
+// The protocol is versioned. The package supports 4.4 (Debian 12, pcscd 1.9.9) and 4.5 (Debian 13, pcscd 2.3.3), and
+// names any other version in an error.
 //
 // # What can go wrong
 //
-// pcscd can be absent, hang, die, be restarted, or answer nonsense. Each look is bounded, and each
-// answer is checked for its length. A look that pcscd does not answer within 300 ms is given up and
-// finds no card; the second in a row, an answer that does not fit, a connection that ends or a reader
-// that is unplugged is an error: close it and open another, which rfid.Watch does.
+// pcscd can be absent, hang, crash, be restarted, or send invalid answers. Each look is bounded in time, and the length
+// of each answer is checked. A look without an answer within 300 ms finds no card. A second such look in a row, an
+// invalid answer, a closed connection or an unplugged reader is an error: close the device and open another, as
+// rfid.Watch does.
 //
 // # What it accepts
 //
-// Numbers of 4, 7 and 10 bytes. Numbers of four bytes that begin with 08 are no card: a telephone or a
-// bank card makes them up anew each time (ISO/IEC 14443-3, 6.4.4). While a card lies there it is
-// connected exclusively: no other program can speak to it.
+// It accepts numbers of 4, 7 and 10 bytes. Random numbers, four bytes that begin with 08 as telephones and bank cards
+// send, are not reported as a card (ISO/IEC 14443-3, 6.4.4). A present card is connected exclusively: no other program
+// can use it.
 //
-// An ACR122U beeps at each card by itself, and so confuses those who wait for Portillon's own signal:
-// the reader is told to be quiet with the first card that it reads after it was opened.
+// An ACR122U beeps at each card, which members would confuse with Portillon's own signal. The package switches the
+// beep off at the first card after opening.
 package pcsc
 
 import (
@@ -49,51 +50,50 @@ import (
 )
 
 const (
-	// lookTime is how long one look may take. A card is unseen for two looks and two pauses of
-	// rfid.Polling (100 ms) at most before the reader is an error: 800 ms, less than rfid.Gone, so that
-	// a hung pcscd makes no second tap of a card that lies there.
+	// lookTime bounds one look. Before a hanging reader is an error, a card goes unread for at most two looks and two
+	// pauses of rfid.Polling (100 ms): 800 ms, less than rfid.Gone. A hanging pcscd therefore never causes a second tap of
+	// a present card.
 	lookTime = 300 * time.Millisecond
-	// patience is how long pcscd may take to answer a request that was given up: an exchange
-	// (rfid.MaxPoll) and the look after it.
+	// patience is how long pcscd may take to answer an abandoned request: an exchange (rfid.MaxPoll) and the look after
+	// it.
 	patience = rfid.MaxPoll + lookTime
-	// openTime bounds Open before its first look. systemd starts pcscd when the socket is first used,
-	// which takes a Pi a moment.
+	// openTime bounds Open before its first look. systemd starts pcscd at the first use of the socket, which takes time on
+	// a Pi.
 	openTime = 2 * time.Second
-	// settle is how long Open looks at the reader before it is called open. After it was plugged in, an
-	// ACR122U looks for cards every 250 or 500 ms (ACR122U API v2.04, PICC operating parameter
-	// (check)), and pcscd looks every 400 ms (PCSCLITE_STATUS_POLL_RATE): a card that lay there before
-	// must be seen before taps count.
+	// settle is how long Open polls the reader before it returns. After being plugged in, an ACR122U looks for cards every
+	// 250 or 500 ms (ACR122U API v2.04, PICC operating parameter), and pcscd polls it every 400 ms
+	// (PCSCLITE_STATUS_POLL_RATE). A card that was already there must be seen before taps count.
 	settle = time.Second
 	pace   = 100 * time.Millisecond
 )
 
-// Pseudo-commands: class FF is the reader's own (PC/SC part 3, 3.2.2).
+// Pseudo-commands: class FF is for the reader itself (PC/SC part 3, 3.2.2).
 var (
 	askUID = []byte{0xFF, 0xCA, 0, 0, 0} // GET DATA (3.2.2.1.3): the card's number and 90 00
-	// ACR122U API v2.04: no buzzer when a card is detected; P2 FF is its default (check the section)
+	// ACR122U API v2.04: no buzzer when a card is detected; the default of P2 is FF
 	quiet = []byte{0xFF, 0, 0x52, 0, 0}
 )
 
 var (
-	errNoCard = errors.New("no card lies on the reader")
-	errAnswer = errors.New("card's answer is not a command's: want 2 to 258 bytes")
-	errLate   = errors.New("not in time")
+	errNoCard = errors.New("no card on the reader")
+	errAnswer = errors.New("card's answer has a wrong length, want 2 to 258 bytes")
+	errLate   = errors.New("request timed out")
 	errClosed = errors.New("reader is closed")
 )
 
-// Device is one reader of pcscd's. Poll and Exchange may be called at once, and take turns.
+// Device is one reader of pcscd. Poll and Exchange may be called concurrently, and run one after the other.
 type Device struct {
 	calls sync.Mutex // held by Poll and Exchange
-	late  int        // calls in a row that were given up
+	late  int        // consecutive calls that timed out
 
-	random bool // the last look met a number that is made up for one tap
+	random bool // the last look met a random number
 
-	turn   chan struct{} // full while a request is under way: who fills it owns what is below
+	turn   chan struct{} // lock of the fields below: full while a request runs
 	client *client
-	name   string // the reader's, whole
-	card   *card  // nil: none is connected
-	events uint32 // the reader's counter when the card was connected
-	hushed bool   // the reader was told to be quiet
+	name   string // the reader's whole name
+	card   *card  // nil: no card is connected
+	events uint32 // the reader's event counter when the card was connected
+	hushed bool   // the reader's beep was switched off
 
 	close sync.Once
 	ended chan struct{}
@@ -104,7 +104,7 @@ var (
 	_ rfid.Channel = (*Device)(nil)
 )
 
-// newDevice takes the first reader whose name begins so, and looks at it until it has settled.
+// newDevice opens the first reader whose name begins with prefix, and polls it for the settle time.
 func newDevice(c *client, prefix string) (*Device, error) {
 	list, err := c.readers()
 	if err != nil {
@@ -123,11 +123,11 @@ func newDevice(c *client, prefix string) (*Device, error) {
 	return d, nil
 }
 
-// view is what a look finds.
+// view is the result of a look.
 type view struct {
 	uid    rfid.UID
 	found  bool
-	random bool // a number that is made up for one tap
+	random bool // the card's number is random
 	err    error
 }
 
@@ -143,7 +143,7 @@ func (d *Device) Poll(ctx context.Context) (rfid.UID, bool, error) {
 		return v.uid, v.found, v.err
 	case errors.Is(err, errClosed):
 		return rfid.UID{}, false, err
-	case ctx.Err() != nil: // the caller gave up, not pcscd
+	case ctx.Err() != nil: // the caller's context ended; pcscd is not at fault
 		return rfid.UID{}, false, nil
 	}
 	if d.late++; d.late > 1 {
@@ -161,7 +161,7 @@ func (d *Device) Exchange(ctx context.Context, command []byte) ([]byte, error) {
 		return nil, ctx.Err()
 	case len(command) == 0 || len(command) > maxCommand:
 		return nil, fmt.Errorf("command of %d bytes, want 1 to %d", len(command), maxCommand)
-	case command[0] == 0xFF: // the reader's own class: no card would hear it
+	case command[0] == 0xFF: // class of the reader: the command would not reach a card
 		return nil, errors.New("command of class FF is for the reader, not for a card")
 	}
 	type answer struct {
@@ -173,7 +173,7 @@ func (d *Device) Exchange(ctx context.Context, command []byte) ([]byte, error) {
 		return answer{b, err}
 	})
 	if errors.Is(err, errLate) || errors.Is(err, context.DeadlineExceeded) {
-		d.late++ // and the next look that is late too is an error
+		d.late++ // a second timeout in the next look is an error
 	}
 	if err != nil {
 		return nil, fmt.Errorf("card does not answer: %w", err)
@@ -182,13 +182,13 @@ func (d *Device) Exchange(ctx context.Context, command []byte) ([]byte, error) {
 	return a.b, a.err
 }
 
-// within has f use the reader, and waits for it until limit or ctx ends. What f does then goes on, for
-// patience at most, and counts for nothing: whoever comes next waits for its end. Close ends it too.
+// within runs f with the reader, and waits for the result until limit or ctx ends. After that, f continues for patience
+// at most and its result is discarded; the next caller waits for its end. Close ends f too.
 func within[T any](ctx context.Context, d *Device, limit time.Duration, f func() T) (none T, err error) {
 	end := time.NewTimer(limit)
 	defer end.Stop()
 	select {
-	case <-d.ended: // a select takes any case that is ready
+	case <-d.ended: // check first, because select chooses randomly among ready cases
 		return none, errClosed
 	default:
 	}
@@ -218,7 +218,7 @@ func within[T any](ctx context.Context, d *Device, limit time.Duration, f func()
 	}
 }
 
-// look asks once which card lies there.
+// look asks pcscd once which card is present.
 func (d *Device) look() view {
 	d.client.until(time.Now().Add(patience))
 	list, err := d.client.readers()
@@ -229,7 +229,7 @@ func (d *Device) look() view {
 	if !ok {
 		return view{err: fmt.Errorf("%w: %q was unplugged", ErrNoReader, d.name)}
 	}
-	if d.card != nil && (!s.card || s.events != d.events) { // it left, or left and another came
+	if d.card != nil && (!s.card || s.events != d.events) { // the card left, or was replaced
 		if err := d.letGo(); err != nil {
 			return view{err: err}
 		}
@@ -253,7 +253,7 @@ func (d *Device) look() view {
 	return d.number()
 }
 
-// number asks for the number of the card that is connected.
+// number reads the number of the connected card.
 func (d *Device) number() view {
 	b, rv, err := d.client.transmit(*d.card, askUID)
 	if err != nil {
@@ -265,7 +265,7 @@ func (d *Device) number() view {
 	u, ok := parseNumber(b)
 	if ok && !d.hushed && strings.HasPrefix(d.name, "ACS ACR122") {
 		d.hushed = true
-		// a reader that does not know the command goes on beeping
+		// a reader that does not know this command continues to beep
 		if _, _, err := d.client.transmit(*d.card, quiet); err != nil {
 			return view{err: err}
 		}
@@ -283,7 +283,7 @@ func (d *Device) SawRandom() bool {
 	return d.random
 }
 
-// parseNumber reads the answer to askUID.
+// parseNumber parses the answer to askUID.
 func parseNumber(b []byte) (rfid.UID, bool) {
 	n := len(b) - 2
 	if n != 4 && n != 7 && n != 10 || b[n] != 0x90 || b[n+1] != 0 {
@@ -300,7 +300,7 @@ func (d *Device) letGo() error {
 	return d.client.disconnect(k)
 }
 
-// exchange gives a command to the card that is connected.
+// exchange sends a command to the connected card.
 func (d *Device) exchange(command []byte) ([]byte, error) {
 	if d.card == nil {
 		return nil, errNoCard
@@ -323,7 +323,7 @@ func (d *Device) Close() (err error) {
 	d.close.Do(func() {
 		close(d.ended)
 		err = d.client.conn.Close()
-		d.turn <- struct{}{} // what was under way has ended
+		d.turn <- struct{}{} // wait for the end of a running request
 	})
 	return err
 }

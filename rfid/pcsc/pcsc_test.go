@@ -18,7 +18,7 @@ import (
 
 const acr = "ACS ACR122U PICC Interface 00 00"
 
-// server is a pcscd with an ACR122U and another reader before it.
+// server returns a pcscd with an ACR122U, and another reader before it.
 func server() *pcsctest.Server {
 	s := &pcsctest.Server{}
 	s.Set(func(r *[]*pcsctest.Reader, _ *pcsctest.Faults) {
@@ -27,7 +27,7 @@ func server() *pcsctest.Server {
 	return s
 }
 
-// begin opens the ACR122U of a server over a pipe. It runs in a bubble of synctest: time is not the clock's.
+// begin opens the ACR122U of a server through a pipe, in synctest time.
 func begin(t *testing.T, s *pcsctest.Server) (*Device, error) {
 	t.Helper()
 	ours, theirs := net.Pipe()
@@ -57,18 +57,18 @@ func started(t *testing.T, s *pcsctest.Server) *Device {
 	return d
 }
 
-// faulty sets what a server does wrong from now on.
+// faulty sets the server's faults from now on.
 func faulty(s *pcsctest.Server, f pcsctest.Faults) {
 	s.Set(func(_ *[]*pcsctest.Reader, faults *pcsctest.Faults) { *faults = f })
 }
 
 func bubble(t *testing.T, f func(*testing.T)) { t.Helper(); synctest.Test(t, f) }
 
-func TestNumbersThatAreNoCardAreRefused(t *testing.T) {
+func TestMalformedNumbersAreRefused(t *testing.T) {
 	for in, want := range map[string]string{
 		"\x04\x11\x22\x33\x44\x55\x66\x90\x00": "04112233445566", "\xDE\xAD\xBE\xEF\x90\x00": "DEADBEEF",
 		"\x04\x11\x22\x33\x44\x55\x66\x77\x88\x99\x90\x00": "04112233445566778899",
-		"\x08\x11\x22\x33\x90\x00":                         "08112233", // random: Poll finds no card then
+		"\x08\x11\x22\x33\x90\x00":                         "08112233", // random: Poll then reports no card
 		"\x08\x11\x22\x33\x44\x55\x66\x90\x00":             "08112233445566",
 		"\x6A\x81":                                         "", "": "", "\x90": "",
 		"\xDE\xAD\xBE\xEF\x63\x00": "", "\xDE\xAD\xBE\x90\x00": "", "\xDE\xAD\xBE\xEF\x90\x01": "",
@@ -79,7 +79,7 @@ func TestNumbersThatAreNoCardAreRefused(t *testing.T) {
 	}
 }
 
-func TestCardIsFoundWhileItLiesThere(t *testing.T) {
+func TestCardIsFoundWhileItIsPresent(t *testing.T) {
 	for _, minor := range []uint32{4, 5} {
 		bubble(t, func(t *testing.T) {
 			s := server()
@@ -92,10 +92,10 @@ func TestCardIsFoundWhileItLiesThere(t *testing.T) {
 			if n := s.Said(pcsctest.Connect); n != 1 {
 				t.Errorf("%d connections to one card", n)
 			}
-			// taken away and another put down between two looks
+			// the card is replaced between two looks
 			s.Insert(acr, pcsctest.Numbered("\x04\x11\x22\x33\x44\x55\x66"))
 			expect(t, d, "04112233445566")
-			s.Insert(acr, pcsctest.Numbered("\x08\x11\x22\x33")) // a telephone's, made up for this tap (ISO 14443-3, 6.4.4)
+			s.Insert(acr, pcsctest.Numbered("\x08\x11\x22\x33")) // a telephone's random number (ISO 14443-3, 6.4.4)
 			expect(t, d, "")
 			if !d.SawRandom() {
 				t.Error("a random number is not recognised")
@@ -112,7 +112,7 @@ func TestCardIsFoundWhileItLiesThere(t *testing.T) {
 	}
 }
 
-// expect is one look.
+// expect polls once and checks the number.
 func expect(t *testing.T, d *Device, want string) {
 	t.Helper()
 	u, found, err := d.Poll(t.Context())
@@ -164,7 +164,7 @@ func TestBuzzerOfAnACR122UIsSwitchedOffOnce(t *testing.T) {
 	}
 }
 
-func TestReaderThatPcscdHasNotLookedAtHasNoCard(t *testing.T) {
+func TestReaderNotYetPolledByPcscdHasNoCard(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := server()
 		s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF"))
@@ -173,7 +173,7 @@ func TestReaderThatPcscdHasNotLookedAtHasNoCard(t *testing.T) {
 	})
 }
 
-func TestCardThatCannotBePoweredIsNoCardAndNoError(t *testing.T) {
+func TestCardThatCannotBePoweredIsIgnored(t *testing.T) {
 	for _, code := range []uint32{
 		0x8010000C, 0x8010000F, 0x80100013, 0x80100016, 0x80100066, 0x80100067, 0x80100068, 0x80100069,
 	} {
@@ -186,9 +186,12 @@ func TestCardThatCannotBePoweredIsNoCardAndNoError(t *testing.T) {
 	}
 }
 
-// However long pcscd hangs while a card lies there, it is one tap, or the reader fails and its next
-// life tells lying cards from taps.
-func TestHangingPcscdMakesNoSecondTapOfOneCard(t *testing.T) {
+// However long pcscd hangs while a card is present, there must be one tap, or the reader must fail and its reopening
+// must report the card as not tapped.
+func TestHangingPcscdCausesNoSecondTap(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: waits for a daemon that hangs")
+	}
 	for delay := 50 * time.Millisecond; delay < 3*time.Second; delay += 50 * time.Millisecond {
 		for at := time.Duration(0); at < 100*time.Millisecond; at += 25 * time.Millisecond {
 			bubble(t, func(t *testing.T) {
@@ -210,14 +213,14 @@ func TestHangingPcscdMakesNoSecondTapOfOneCard(t *testing.T) {
 	}
 }
 
-// An answer that came after its look was given up belongs to nobody: what the reader shows now counts.
-func TestLateAnswerIsNoCardOfTheNextLook(t *testing.T) {
+// The late answer to an abandoned look must be discarded: the next look reports the present state.
+func TestLateAnswerIsNotUsedForTheNextLook(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := server()
 		d := started(t, s)
 		s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF"))
 		faulty(s, pcsctest.Faults{Delay: lookTime + 50*time.Millisecond, Only: pcsctest.Readers})
-		expect(t, d, "") // given up
+		expect(t, d, "") // timed out
 		s.Insert(acr, nil)
 		faulty(s, pcsctest.Faults{})
 		expect(t, d, "")
@@ -226,7 +229,7 @@ func TestLateAnswerIsNoCardOfTheNextLook(t *testing.T) {
 	})
 }
 
-func TestCardThatWasResetIsConnectedAnew(t *testing.T) {
+func TestResetCardIsConnectedAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, reset := server(), true
 		s.Insert(acr, func(b []byte) ([]byte, error) {
@@ -245,7 +248,7 @@ func TestCardThatWasResetIsConnectedAnew(t *testing.T) {
 	})
 }
 
-func TestReaderIsForgivenOneLateLookAtATime(t *testing.T) {
+func TestOneTimeoutAtATimeIsTolerated(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := server()
 		d := started(t, s)
@@ -258,7 +261,7 @@ func TestReaderIsForgivenOneLateLookAtATime(t *testing.T) {
 	})
 }
 
-func TestCardAnswersCommands(t *testing.T) {
+func TestExchangeReturnsTheCardsAnswer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var say func([]byte) ([]byte, error)
 		s := server()
@@ -296,7 +299,7 @@ func TestCardAnswersCommands(t *testing.T) {
 		if _, err := d.Exchange(over, []byte{0x90}); !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
-		say = func([]byte) ([]byte, error) { return nil, io.EOF } // it leaves amid a command
+		say = func([]byte) ([]byte, error) { return nil, io.EOF } // the card leaves during a command
 		if _, err := d.Exchange(t.Context(), []byte{0x90}); err == nil || s.Open() != 0 {
 			t.Error(err, s.Open())
 		}
@@ -305,9 +308,9 @@ func TestCardAnswersCommands(t *testing.T) {
 	})
 }
 
-// A card that is lifted while it computes may keep pcscd busy for longer than an exchange may last:
-// the reader survives that.
-func TestExchangeIsBoundedAndTheReaderLives(t *testing.T) {
+// A card removed during a computation may occupy pcscd for longer than an exchange may last. The reader must remain
+// usable.
+func TestTimedOutExchangeLeavesTheReaderUsable(t *testing.T) {
 	for delay, lives := range map[time.Duration]bool{
 		600 * time.Millisecond: true, 700 * time.Millisecond: true, 2 * time.Second: false,
 	} {
@@ -330,7 +333,7 @@ func TestExchangeIsBoundedAndTheReaderLives(t *testing.T) {
 	}
 }
 
-func TestCloseEndsALookThatHangs(t *testing.T) {
+func TestCloseEndsAHangingLook(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := server()
 		d := started(t, s)
@@ -356,7 +359,7 @@ func TestCloseEndsALookThatHangs(t *testing.T) {
 	})
 }
 
-func TestSocketThatIsNotThereIsNamed(t *testing.T) {
+func TestMissingSocketIsErrNoService(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pcscd.comm")
 	if _, err := openAt(path, ""); !errors.Is(err, ErrNoService) {
 		t.Error(err)
@@ -386,7 +389,7 @@ func TestSocketThatIsNotThereIsNamed(t *testing.T) {
 	}
 	l.(*net.UnixListener).SetUnlinkOnClose(false)
 	l.Close()
-	if _, err := readersAt(path); !errors.Is(err, ErrNoService) { // what a pcscd that crashed leaves behind
+	if _, err := readersAt(path); !errors.Is(err, ErrNoService) { // the socket file left by a crashed pcscd
 		t.Error(err)
 	}
 }

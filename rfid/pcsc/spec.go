@@ -2,8 +2,8 @@ package pcsc
 
 import "portillon/rfid"
 
-// Spec declares the reader kind "pcsc" of machine.yaml. Its port is the beginning of the reader's name; without one the
-// first reader of pcscd is used.
+// Spec returns the declaration of the reader kind "pcsc" of machine.yaml. Its port is the beginning of the reader's
+// name; without a port the first reader of pcscd is used.
 func Spec() rfid.Spec {
 	return rfid.Spec{
 		Kind:  "pcsc",

@@ -10,8 +10,8 @@ import (
 	"portillon/rfid/pcsc/pcsctest"
 )
 
-// The card that lay there when power returned is no tap; the reader that was unplugged comes back by itself.
-func TestWatchReopensAReaderThatWasUnplugged(t *testing.T) {
+// After a power cut, a card already on the reader must not be a tap, and an unplugged reader must be reopened.
+func TestWatchReopensAnUnpluggedReader(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := server()
 		s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF"))
@@ -46,8 +46,8 @@ func TestWatchReopensAReaderThatWasUnplugged(t *testing.T) {
 	})
 }
 
-// After a reader was plugged in, a card that lies on it is seen up to 900 ms later: that is no tap.
-func TestCardThatPcscdNoticesLateIsNoTap(t *testing.T) {
+// After a reader is plugged in, pcscd may take 900 ms to see a card that is already on it. That must not be a tap.
+func TestPresentCardThatPcscdSeesLateIsNotATap(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := server()
 		time.AfterFunc(900*time.Millisecond, func() { s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF")) })

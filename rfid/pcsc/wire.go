@@ -7,9 +7,9 @@ import (
 	"fmt"
 )
 
-// Messages of pcscd's socket (pcsc-lite, src/winscard_msg.h). A request is a header of two uint32
-// (size of what follows, command) and one C structure; an answer is the same structure without a
-// header. All fields are 32 bits wide, in the byte order of the computer.
+// Messages of pcscd's socket (pcsc-lite, src/winscard_msg.h). A request is a header of two uint32 (size of the rest,
+// command) and one C structure. An answer is the same structure without a header. All fields have 32 bits, in the
+// computer's byte order.
 const (
 	cmdEstablish  = 0x01 // SCARD_ESTABLISH_CONTEXT
 	cmdConnect    = 0x04 // SCARD_CONNECT
@@ -19,7 +19,7 @@ const (
 	cmdReaders    = 0x12 // CMD_GET_READERS_STATE
 )
 
-// Sizes in bytes of the structures above, and of what they hold (src/PCSC/pcsclite.h.in, src/eventhandler.h).
+// Sizes of the structures above and of their fields, in bytes (src/PCSC/pcsclite.h.in, src/eventhandler.h).
 const (
 	sizeVersion    = 12
 	sizeEstablish  = 12
@@ -36,7 +36,7 @@ const (
 const (
 	protocolMajor    = 4
 	scopeSystem      = 2 // SCARD_SCOPE_SYSTEM
-	shareExclusive   = 1 // SCARD_SHARE_EXCLUSIVE: no other program speaks to the card meanwhile
+	shareExclusive   = 1 // SCARD_SHARE_EXCLUSIVE: no other program can use the card
 	protocolAny      = 3 // SCARD_PROTOCOL_ANY: T=0 or T=1
 	leaveCard        = 0 // SCARD_LEAVE_CARD
 	statePresent     = 4 // SCARD_PRESENT
@@ -52,12 +52,11 @@ const (
 	offsetTransmitRV = 28
 )
 
-// minors are the minor versions of the protocol that are spoken: 4.4 is Debian 12's (pcscd 1.9.9), 4.5
-// Debian 13's (2.3.3), which adds a command that is not used here. Both sources were compared: the
-// structures above are the same.
+// minors are the supported minor versions of the protocol: 4.4 in Debian 12 (pcscd 1.9.9), 4.5 in Debian 13 (2.3.3),
+// which adds a command that this package does not use. According to both sources the structures above are equal.
 var minors = [...]uint32{5, 4}
 
-// code is pcscd's verdict on a request (SCARD_S_…, SCARD_E_…, SCARD_W_… in src/PCSC/pcsclite.h.in).
+// code is pcscd's result of a request (SCARD_S_…, SCARD_E_…, SCARD_W_… in src/PCSC/pcsclite.h.in).
 type code uint32
 
 const (
@@ -79,8 +78,8 @@ const (
 	codeSecurity      code = 0x8010006A
 )
 
-// noCard reports whether the code speaks of the card and not of the reader: no card, one that left, or
-// one that cannot be powered.
+// noCard reports whether the code is about the card and not the reader: no card, a card that left, or one that cannot
+// be powered.
 func (c code) noCard() bool {
 	switch c {
 	case codeNoCard, codeProtoMismatch, codeNotReady, codeCommError, codeInvalidATR, codeNotTransacted,
@@ -90,7 +89,7 @@ func (c code) noCard() bool {
 	return false
 }
 
-// err is nil for codeOK.
+// err returns the code as an error; nil for codeOK.
 func (c code) err(doing string) error {
 	switch c {
 	case codeOK:
@@ -105,10 +104,11 @@ func (c code) err(doing string) error {
 	return fmt.Errorf("%s: pcscd answers %#x", doing, uint32(c))
 }
 
-// errGarbage is an answer that does not fit the request. What follows it cannot be trusted either: the
+// errGarbage reports an answer that does not match the request. Because the following bytes cannot be interpreted, the
 // connection is closed.
-var errGarbage = errors.New("pcscd's answer does not fit the request")
+var errGarbage = errors.New("pcscd's answer does not match the request")
 
+// words encodes 32-bit fields in the computer's byte order.
 func words(w ...uint32) []byte {
 	b := make([]byte, 0, 4*len(w))
 	for _, x := range w {
@@ -119,23 +119,23 @@ func words(w ...uint32) []byte {
 
 func word(b []byte, at int) uint32 { return binary.NativeEndian.Uint32(b[at:]) }
 
-// request is a message to pcscd: header, structure, and data after it.
+// request encodes a message to pcscd: header, structure and data.
 func request(command uint32, structure, data []byte) []byte {
 	b := words(uint32(len(structure)), command)
 	return append(append(b, structure...), data...)
 }
 
-// state is a reader as pcscd lists it.
+// state is a reader in pcscd's list.
 type state struct {
 	name   string
-	events uint32 // how often a card came or left, modulo 2^16
-	card   bool   // a card is there, and pcscd has powered it
+	events uint32 // count of insertions and removals, modulo 2^16
+	card   bool   // card present and powered
 }
 
-// parseReaders reads the answer to cmdReaders: a fixed table whose empty rows have no name.
+// parseReaders parses the answer to cmdReaders: a table of fixed size whose empty rows have no name.
 func parseReaders(b []byte) ([]state, error) {
 	if len(b) != maxReaders*sizeReader {
-		return nil, fmt.Errorf("%w: a table of readers of %d bytes, want %d", errGarbage, len(b), maxReaders*sizeReader)
+		return nil, fmt.Errorf("%w: table of readers has %d bytes, want %d", errGarbage, len(b), maxReaders*sizeReader)
 	}
 	var out []state
 	for ; len(b) > 0; b = b[sizeReader:] {
@@ -145,7 +145,7 @@ func parseReaders(b []byte) ([]state, error) {
 		name, _, ended := bytes.Cut(b[:maxName], []byte{0})
 		atr := word(b, maxName+3*4+36)
 		if !ended || !printable(name) || atr > notInitialised {
-			return nil, fmt.Errorf("%w: reader %q with an ATR of %d bytes", errGarbage, name, atr)
+			return nil, fmt.Errorf("%w: reader %q has an ATR of %d bytes", errGarbage, name, atr)
 		}
 		out = append(out, state{
 			name:   string(name),
@@ -156,7 +156,7 @@ func parseReaders(b []byte) ([]state, error) {
 	return out, nil
 }
 
-// printable reports whether a name can stand in a log: pcscd makes names of ASCII from USB descriptors.
+// printable reports whether a name is safe in a log: pcscd builds names from USB descriptors in ASCII.
 func printable(name []byte) bool {
 	for _, c := range name {
 		if c < ' ' || c > '~' {
@@ -166,10 +166,10 @@ func printable(name []byte) bool {
 	return true
 }
 
-// parseConnect reads the answer to cmdConnect.
+// parseConnect parses the answer to cmdConnect.
 func parseConnect(b []byte) (handle, protocol uint32, rv code, err error) {
 	if len(b) != sizeConnect {
-		return 0, 0, 0, fmt.Errorf("%w: %d bytes of connect, want %d", errGarbage, len(b), sizeConnect)
+		return 0, 0, 0, fmt.Errorf("%w: connect has %d bytes, want %d", errGarbage, len(b), sizeConnect)
 	}
 	handle, protocol, rv = word(b, offsetHandle), word(b, offsetProtocol), code(word(b, offsetConnectRV))
 	if rv == codeOK && protocol != 1 && protocol != 2 {
@@ -178,17 +178,17 @@ func parseConnect(b []byte) (handle, protocol uint32, rv code, err error) {
 	return handle, protocol, rv, nil
 }
 
-// parseTransmit reads the structure that answers cmdTransmit: n bytes of data follow it.
+// parseTransmit parses the structure that answers cmdTransmit, which is followed by n bytes of data.
 func parseTransmit(b []byte, handle uint32) (n int, rv code, err error) {
 	if len(b) != sizeTransmit || word(b, 0) != handle {
-		return 0, 0, fmt.Errorf("%w: transmit", errGarbage)
+		return 0, 0, fmt.Errorf("%w: transmit has a wrong length or handle", errGarbage)
 	}
 	length, rv := word(b, offsetReceived), code(word(b, offsetTransmitRV))
 	switch {
 	case rv != codeOK:
 		return 0, rv, nil
 	case length > maxAnswer:
-		return 0, 0, fmt.Errorf("%w: %d bytes of a card's answer, want at most %d", errGarbage, length, maxAnswer)
+		return 0, 0, fmt.Errorf("%w: card's answer has %d bytes, want at most %d", errGarbage, length, maxAnswer)
 	}
 	return int(length), codeOK, nil
 }

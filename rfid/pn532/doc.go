@@ -1,13 +1,13 @@
-// Package pn532 reads 13.56 MHz cards (ISO/IEC 14443 type A) through an NXP PN532 on a serial line, I²C or SPI, and
-// speaks to those that answer commands (ISO/IEC 14443-4), so that a card can prove a key.
+// Package pn532 reads 13.56 MHz cards (ISO/IEC 14443 type A) through an NXP PN532 on a serial line, I²C or SPI. It
+// exchanges commands with cards that support ISO/IEC 14443-4, so that a card can prove that it holds a key.
 //
-// It accepts numbers of 4, 7 and 10 bytes, one card at a time. It refuses, as no card: answers that do not fit the
-// manual, several cards at once, and numbers of four bytes that begin with 08, which a telephone or a bank card makes
-// up anew each time (ISO/IEC 14443-3, 6.4.4). A chip that is silent, answers another command than the one it was given,
-// or says that it does not know a command, is forgiven twice in a row; then it is an error: close it and open another.
+// It accepts numbers of 4, 7 and 10 bytes, one card at a time. It reports no card for answers that do not match the
+// manual, for several cards at once, and for random numbers: four bytes that begin with 08, which telephones and bank
+// cards send (ISO/IEC 14443-3, 6.4.4). The chip may fail twice in a row: no answer, an answer to another command, or an
+// error for an unknown command. The third failure is an error: close the device and open another.
 //
-// Every wait is bounded. A command that is given up is aborted (an ACK from the host), and an answer that comes later
-// is thrown away.
+// All waiting is bounded. After a timeout the command is aborted (an ACK from the host), and a late answer is
+// discarded.
 //
-// Section numbers with no document are those of NXP's user manual UM0701-02, Rev. 02.
+// Section numbers without a document refer to NXP's user manual UM0701-02, Rev. 02.
 package pn532

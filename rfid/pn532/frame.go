@@ -16,7 +16,7 @@ const (
 	maxSent  = 252 // bytes of data after TFI and command in a normal frame, InDataExchange's target number among them
 )
 
-// kind is what a packet is. The zero kind is none.
+// kind is the kind of a packet. The zero kind is no packet.
 type kind uint8
 
 const (
@@ -24,7 +24,7 @@ const (
 	data       // an answer
 	ack        // 00 00 FF 00 FF 00 (§6.2.1.3)
 	nack       // 00 00 FF FF 00 00 (§6.2.1.4)
-	fault      // 00 00 FF 01 FF 7F 81 00: the chip did not understand (§6.2.1.5)
+	fault      // 00 00 FF 01 FF 7F 81 00: the chip did not understand the command (§6.2.1.5)
 )
 
 var (
@@ -32,7 +32,7 @@ var (
 	start    = []byte{0, 0xFF}
 )
 
-// encode makes a normal frame of a command.
+// encode returns a command as a normal frame.
 func encode(command byte, args []byte) ([]byte, error) {
 	if len(args) > maxSent+1 {
 		return nil, fmt.Errorf("command has %d bytes, want at most %d", len(args), maxSent+1)
@@ -46,16 +46,17 @@ func encode(command byte, args []byte) ([]byte, error) {
 	return append(out, -sum, 0), nil
 }
 
-// packet is what was found in a stream of bytes.
+// packet is one packet found in a stream of bytes.
 type packet struct {
 	kind kind
-	body []byte // of data: the answer's code and what follows, without TFI
+	body []byte // data: the answer's code and its arguments, without TFI
 }
 
 var errBad = errors.New("corrupt frame")
 
-// next takes the first packet out of what was read, and returns what is left. What is no packet before it is thrown
-// away. none: more is needed, and rest is what may be its beginning. A damaged frame is an error, and left out of rest.
+// next finds the first packet in the read bytes and returns the remaining bytes. Bytes before the packet are discarded.
+// The kind none means that more bytes are needed; rest is then the possible beginning of a packet. A damaged frame is
+// an error and is not part of rest.
 func next(in []byte) (p packet, rest []byte, err error) {
 	at := bytes.Index(in, start)
 	if at < 0 {
@@ -78,6 +79,7 @@ func next(in []byte) (p packet, rest []byte, err error) {
 	return body(in[at:], head[2:], int(head[0]))
 }
 
+// extended reads an extended frame. head begins after FF FF.
 func extended(whole, head []byte) (packet, []byte, error) {
 	if len(head) < 3 {
 		return packet{}, whole, nil

@@ -16,25 +16,25 @@ import (
 	"periph.io/x/host/v3/sysfs"
 )
 
-// link carries bytes to the chip and back.
+// link exchanges bytes with the chip over one kind of bus.
 type link interface {
 	wake() error
 	send(frame []byte) error
-	// receive waits until there are bytes, at most n of them where the bus has to say how many, or ctx is done: then none.
+	// receive waits for bytes until ctx is done, and returns none then. n is how many to read on a bus that needs a count.
 	receive(ctx context.Context, n int) ([]byte, error)
-	// whole: what one receive gives is one packet, and nothing of the next.
+	// whole reports whether each receive returns exactly one packet.
 	whole() bool
-	// drop throws away what waits to be read.
+	// drop discards bytes that wait to be read.
 	drop() error
 	Close() error
 }
 
-// look is how often a bus is asked whether the chip is ready, and how long one read of a serial line waits.
+// look is the interval at which a bus asks whether the chip is ready, and the longest read of a serial line.
 const look = 2 * time.Millisecond
 
-// port is what a serial line does for us.
+// port is the part of a serial port that hsu uses.
 type port interface {
-	Read([]byte) (int, error) // (0, nil): nothing came in time
+	Read([]byte) (int, error) // (0, nil): timeout
 	Write([]byte) (int, error)
 	SetReadTimeout(time.Duration) error
 	ResetInputBuffer() error
@@ -44,8 +44,8 @@ type port interface {
 // hsu is a serial line (§6.2.5: 115200 baud, 8N1).
 type hsu struct{ port }
 
-// wake: a sleeping chip wakes at the first 55 and needs some bytes' time (§7.2.11: 2 ms at most); the zeros are no
-// frame.
+// wake sends 55 to wake a sleeping chip, then zeros while the chip wakes up (§7.2.11: 2 ms at most). The zeros are not
+// a frame.
 func (h hsu) wake() error {
 	return h.send([]byte{0x55, 0x55, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 		0, 0})
@@ -54,7 +54,7 @@ func (h hsu) wake() error {
 func (h hsu) send(frame []byte) error {
 	n, err := h.Write(frame)
 	if err == nil && n < len(frame) {
-		err = errors.New("the serial line accepted only a part of the frame")
+		err = errors.New("serial line accepted only a part of the frame")
 	}
 	return err
 }
@@ -73,7 +73,7 @@ func (h hsu) receive(ctx context.Context, _ int) ([]byte, error) {
 func (h hsu) drop() error { return h.ResetInputBuffer() }
 func (h hsu) whole() bool { return false }
 
-// twoWire is I²C (§6.2.4): address 24 hexadecimal; what is read begins with a byte whose lowest bit says ready.
+// twoWire is I²C (§6.2.4) at address 0x24. Each read begins with a byte whose lowest bit is 1 when the chip is ready.
 type twoWire struct {
 	bus i2c.Bus
 	end func() error
@@ -83,7 +83,7 @@ const address = 0x24
 
 func (w twoWire) whole() bool { return true }
 
-// it may not answer while it sleeps
+// wake ignores the error, because a sleeping chip may not acknowledge its address.
 func (w twoWire) wake() error             { w.bus.Tx(address, []byte{0}, nil); return nil }
 func (w twoWire) send(frame []byte) error { return w.bus.Tx(address, frame, nil) }
 func (w twoWire) drop() error             { return nil } // the chip keeps one answer, which the next command replaces
@@ -93,7 +93,7 @@ func (w twoWire) receive(ctx context.Context, n int) ([]byte, error) {
 	b := make([]byte, n+1)
 	for ctx.Err() == nil {
 		if err := w.bus.Tx(address, nil, b[:1]); err == nil && b[0]&1 == 1 {
-			err := w.bus.Tx(address, nil, b) // each read begins with the ready byte anew
+			err := w.bus.Tx(address, nil, b) // each read begins with the ready byte
 			return b[1:], err
 		}
 		wait(ctx, look) // a chip that is busy may not even acknowledge its address
@@ -101,8 +101,8 @@ func (w twoWire) receive(ctx context.Context, n int) ([]byte, error) {
 	return nil, nil
 }
 
-// fourWire is SPI (§6.2.3): mode 0, the lowest bit first, which a Pi's controller cannot do, so bytes are turned round
-// here.
+// fourWire is SPI (§6.2.3): mode 0, lowest bit first. A Pi's controller sends the highest bit first, so that the bits
+// of each byte are reversed here.
 type fourWire struct {
 	conn spi.Conn
 	end  func() error
@@ -144,7 +144,7 @@ func (w fourWire) receive(ctx context.Context, n int) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if b[0] == 1 { // a line that is stuck high or low is not ready
+		if b[0] == 1 { // a line stuck high or low is not ready
 			return w.tx(spiRead, n)
 		}
 		wait(ctx, look)
@@ -161,7 +161,7 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// OpenSerial starts the chip on a serial port, as in /dev/ttyAMA0.
+// OpenSerial starts the chip on a serial port, such as /dev/ttyAMA0.
 func OpenSerial(name string) (*Device, error) {
 	p, err := serial.Open(name, &serial.Mode{BaudRate: 115200, DataBits: 8, Parity: serial.NoParity,
 		StopBits: serial.OneStopBit})
@@ -171,11 +171,11 @@ func OpenSerial(name string) (*Device, error) {
 	return begin(name, hsu{p}, p.SetReadTimeout(5*time.Millisecond))
 }
 
-// OpenI2C starts the chip on an I²C bus, as in /dev/i2c-1.
+// OpenI2C starts the chip on an I²C bus, such as /dev/i2c-1.
 func OpenI2C(name string) (*Device, error) {
 	bus, _ := strconv.Atoi(strings.TrimPrefix(name, "/dev/i2c-"))
 	if name != fmt.Sprintf("/dev/i2c-%d", bus) {
-		return nil, fmt.Errorf("reader %s: an I²C bus is named like /dev/i2c-1", name)
+		return nil, fmt.Errorf("reader %s: not an I²C bus, want a name such as /dev/i2c-1", name)
 	}
 	b, err := sysfs.NewI2C(bus)
 	if err != nil {
@@ -184,19 +184,19 @@ func OpenI2C(name string) (*Device, error) {
 	return begin(name, twoWire{b, b.Close}, nil)
 }
 
-// OpenSPI starts the chip on an SPI port, as in /dev/spidev0.0.
+// OpenSPI starts the chip on an SPI port, such as /dev/spidev0.0.
 func OpenSPI(name string) (*Device, error) {
 	first, second, _ := strings.Cut(strings.TrimPrefix(name, "/dev/spidev"), ".")
 	bus, _ := strconv.Atoi(first)
 	chip, _ := strconv.Atoi(second)
 	if name != fmt.Sprintf("/dev/spidev%d.%d", bus, chip) {
-		return nil, fmt.Errorf("reader %s: an SPI port is named like /dev/spidev0.0", name)
+		return nil, fmt.Errorf("reader %s: not an SPI port, want a name such as /dev/spidev0.0", name)
 	}
 	p, err := sysfs.NewSPI(bus, chip)
 	if err != nil {
 		return nil, fmt.Errorf("reader %s: %w", name, err)
 	}
-	c, err := p.Connect(physic.MegaHertz, spi.Mode0, 8) // 5 MHz at most; a breadboard bears one
+	c, err := p.Connect(physic.MegaHertz, spi.Mode0, 8) // the chip allows 5 MHz; 1 MHz also works on a breadboard
 	if err != nil {
 		p.Close()
 		return nil, fmt.Errorf("reader %s: %w", name, err)
@@ -204,6 +204,7 @@ func OpenSPI(name string) (*Device, error) {
 	return begin(name, fourWire{c, p.Close}, nil)
 }
 
+// begin starts the chip behind the link, and closes the link on failure.
 func begin(name string, l link, err error) (*Device, error) {
 	d := &Device{link: l}
 	if err == nil {

@@ -19,22 +19,22 @@ const (
 	rfConfig     = 0x32
 	dataExchange = 0x40
 	listTarget   = 0x4A
-	iso14443_4   = 0x20 // bit 6 of SAK: the card speaks ISO/IEC 14443-4
+	iso14443_4   = 0x20 // bit 6 of SAK: the card supports ISO/IEC 14443-4
 	ackTime      = 100 * time.Millisecond
 	startTime    = time.Second
-	ackRoom      = 32 // bytes to ask a bus for where an ACK should be
+	ackRoom      = 32 // bytes to request from a bus while waiting for an ACK
 	forgiven     = 2
-	maxAnswer    = 4096 // bytes that a card may answer in one exchange, chained
-	statusMore   = 0x40 // of InDataExchange: the card has more to say (§7.3.8)
+	maxAnswer    = 4096 // longest chained answer of a card to one exchange, in bytes
+	statusMore   = 0x40 // InDataExchange: the answer continues (§7.3.8)
 	statusError  = 0x3F
 )
 
-// Device is a chip that was started. Close ends what is under way.
+// Device is a started chip. Its methods may be called concurrently. Close waits for a running command.
 type Device struct {
 	mu      sync.Mutex
 	link    link
 	unread  []byte
-	card    target // listed last
+	card    target // the card that Poll found last
 	strikes int
 	ended   bool
 }
@@ -44,21 +44,21 @@ var (
 	_ rfid.Channel = (*Device)(nil)
 )
 
-// target is a card as the chip lists it.
+// target is a card in the chip's answer to InListPassiveTarget.
 type target struct {
 	uid    rfid.UID
 	speaks bool
 	found  bool
-	random bool // its number is made up for one tap
+	random bool // the number is random
 }
 
 var (
-	errSilent = errors.New("the chip does not answer: check its wires, its switches (serial, I²C or SPI) and its supply")
-	errFault  = errors.New("the chip does not know the command")
-	errClosed = errors.New("the reader is closed")
+	errSilent = errors.New("chip does not answer: check its wires, its switches (serial, I²C or SPI) and its supply")
+	errFault  = errors.New("chip does not know the command")
+	errClosed = errors.New("reader is closed")
 )
 
-// start wakes the chip, sees that it is one, tests its line and sets it up.
+// start wakes the chip, verifies that it is a PN532, tests the line and configures the chip.
 func (d *Device) start() error {
 	ctx, cancel := context.WithTimeout(context.Background(), startTime)
 	defer cancel()
@@ -81,20 +81,20 @@ func (d *Device) start() error {
 		return fmt.Errorf("communication test failed: %w", err)
 	}
 	if !bytes.Equal(got, echo) {
-		return fmt.Errorf("communication test failed: the chip echoed % X, want % X", got, echo)
+		return fmt.Errorf("communication test failed: chip echoed % X, want % X", got, echo)
 	}
 	if _, err := d.command(ctx, samConfig, 1, 0, 0); err != nil { // §7.2.10: normal mode, no time-out, no IRQ
 		return err
 	}
-	// §7.3.1, item 5: a card is looked for twice and no longer, or InListPassiveTarget waits for ever.
+	// §7.3.1, item 5: look for a card twice at most. Otherwise InListPassiveTarget waits without end.
 	if _, err := d.command(ctx, rfConfig, 5, 0xFF, 0x01, 0x01); err != nil {
 		return err
 	}
-	_, err = d.command(ctx, rfConfig, 1, 1) // item 1: the field is on
+	_, err = d.command(ctx, rfConfig, 1, 1) // item 1: switch the field on
 	return err
 }
 
-// command gives one command and returns what its answer holds after its code.
+// command sends one command and returns the answer's arguments.
 func (d *Device) command(ctx context.Context, code byte, args ...byte) ([]byte, error) {
 	frame, err := encode(code, args)
 	if err != nil {
@@ -120,13 +120,14 @@ func (d *Device) command(ctx context.Context, code byte, args ...byte) ([]byte, 
 	return p.body[1:], nil
 }
 
-// await reads until a packet is the one that is wanted. Others are an answer too late for an earlier command, or noise.
+// await reads until wanted accepts a packet. Other packets are late answers to earlier commands, or noise, and are
+// discarded.
 func (d *Device) await(ctx context.Context, n int, wanted func(packet) bool) (packet, error) {
 	for {
 		p, rest, err := next(d.unread)
 		d.unread = rest
 		switch {
-		case err != nil: // what follows the damage may still be what is wanted
+		case err != nil: // the wanted packet may follow the damaged one
 			continue
 		case p.kind == fault:
 			return p, errFault
@@ -143,11 +144,11 @@ func (d *Device) await(ctx context.Context, n int, wanted func(packet) bool) (pa
 			return packet{}, errSilent
 		}
 		if d.link.whole() {
-			d.unread = nil // half a packet has no second half
+			d.unread = nil // discard the partial packet
 		}
 		d.unread = append(d.unread, b...)
 		if len(d.unread) > 4*maxFrame {
-			return packet{}, errSilent // it babbles
+			return packet{}, errSilent // endless input without a packet
 		}
 	}
 }
@@ -178,7 +179,7 @@ func (d *Device) SawRandom() bool {
 	return d.card.random
 }
 
-// strike forgives a chip what a spark can explain.
+// strike tolerates two consecutive failures, which a spark can cause. The third is returned as an error.
 func (d *Device) strike(ctx context.Context, err error) (rfid.UID, bool, error) {
 	if ctx.Err() != nil {
 		return rfid.UID{}, false, nil
@@ -189,8 +190,8 @@ func (d *Device) strike(ctx context.Context, err error) (rfid.UID, bool, error) 
 	return rfid.UID{}, false, nil
 }
 
-// parseTarget reads InListPassiveTarget's answer for type A (§7.3.5): how many, then number, SENS_RES (2), SEL_RES,
-// length and number of the card, and where it speaks ISO/IEC 14443-4 its ATS.
+// parseTarget reads the answer of InListPassiveTarget for type A (§7.3.5): the number of cards, then target number,
+// SENS_RES (2 bytes), SEL_RES, length and number of the card, and for ISO/IEC 14443-4 its ATS.
 func parseTarget(b []byte) target {
 	if len(b) < 6 || b[0] != 1 || b[1] != 1 {
 		return target{}
@@ -201,7 +202,7 @@ func parseTarget(b []byte) target {
 	}
 	id, sak, rest := b[6:6+n], b[4], b[6+n:]
 	u, err := rfid.UIDOf(id)
-	if err != nil || n == 4 && id[0] == 0x88 { // the beginning of a longer number
+	if err != nil || n == 4 && id[0] == 0x88 { // cascade tag: the beginning of a longer number
 		return target{}
 	}
 	if rfid.Random(u) {
@@ -211,20 +212,20 @@ func parseTarget(b []byte) target {
 	return target{uid: u, speaks: speaks, found: true}
 }
 
-// cardErrors are InDataExchange's (§7.1, table 15).
+// cardErrors are the error codes of InDataExchange (§7.1, table 15).
 var cardErrors = map[byte]string{
-	0x01: "the card does not answer",
-	0x02: "a CRC does not match",
-	0x03: "a parity does not match",
+	0x01: "card does not answer",
+	0x02: "CRC does not match",
+	0x03: "parity does not match",
 	0x05: "corrupt frame",
-	0x06: "two cards answer at once",
-	0x0A: "the field is not on",
-	0x0B: "the card breaks its protocol",
-	0x0D: "the chip is too hot",
-	0x27: "the command does not fit the card",
-	0x29: "the card was released",
-	0x2B: "the card has left",
-	0x2C: "another card is there",
+	0x06: "two cards answered at once",
+	0x0A: "field is off",
+	0x0B: "card violated the protocol",
+	0x0D: "chip is too hot",
+	0x27: "command is not valid for this card",
+	0x29: "card was released",
+	0x2B: "card has left",
+	0x2C: "another card is in the field",
 }
 
 // Exchange implements rfid.Channel.
@@ -235,7 +236,7 @@ func (d *Device) Exchange(ctx context.Context, command []byte) ([]byte, error) {
 	case d.ended:
 		return nil, errClosed
 	case !d.card.found:
-		return nil, errors.New("no card was found")
+		return nil, errors.New("no card in the field")
 	case !d.card.speaks:
 		return nil, errors.New("card does not support ISO 14443-4")
 	case len(command) == 0 || len(command) > maxSent:
@@ -259,7 +260,7 @@ func (d *Device) Exchange(ctx context.Context, command []byte) ([]byte, error) {
 			return answer, nil
 		}
 		if len(answer) > maxAnswer || len(b) == 1 {
-			return nil, errors.New("the card's answer is too long")
+			return nil, errors.New("card's answer is too long")
 		}
 	}
 }

@@ -28,8 +28,8 @@ func unhex(t testing.TB, s string) []byte {
 	return b
 }
 
-// Frames of the manual, of nfcpy's and of libnfc's own tests.
-func TestFramesThatOthersMade(t *testing.T) {
+// Frames of the manual, of nfcpy's tests and of libnfc's tests.
+func TestFramesOfOtherProgramsAreDecoded(t *testing.T) {
 	for in, want := range map[string]packet{
 		"00 00 FF 03 FD D5 41 00 EA 00":          {data, []byte{0x41, 0}},
 		"00 00 FF 00 FF 00":                      {kind: ack},
@@ -56,7 +56,7 @@ func TestFramesThatOthersMade(t *testing.T) {
 	}
 }
 
-func TestDamagedFramesAreNone(t *testing.T) {
+func TestDamagedFramesAreRefused(t *testing.T) {
 	good := unhex(t, "00 00 FF 06 FA D5 03 32 01 06 07 E8 00")
 	for i := range good[:len(good)-1] {
 		for bit := range 8 {
@@ -106,7 +106,7 @@ func FuzzTarget(f *testing.F) {
 	})
 }
 
-// links are the chip's three wires.
+// links returns the chip's three kinds of connection.
 func links() map[string]func(*pn532test.Chip) link {
 	return map[string]func(*pn532test.Chip) link{
 		"serial": func(c *pn532test.Chip) link {
@@ -123,7 +123,7 @@ type spiConn struct{ pn532test.SPI }
 
 func (spiConn) TxPackets([]spi.Packet) error { return errors.New("not used") }
 
-// each plays a story on each of the wires, with the test's own time.
+// each plays a story on each kind of connection, in synctest time.
 func each(t *testing.T, story func(t *testing.T, c *pn532test.Chip, l link)) {
 	for name, l := range links() {
 		t.Run(name, func(t *testing.T) {
@@ -135,7 +135,7 @@ func each(t *testing.T, story func(t *testing.T, c *pn532test.Chip, l link)) {
 	}
 }
 
-// started is a chip that was started and does no wrong yet.
+// started returns a started chip without faults.
 func started(t *testing.T, l link) *Device {
 	t.Helper()
 	d, err := begin("model", l, nil)
@@ -150,7 +150,7 @@ func plain(uid string) *pn532test.Card {
 	return &pn532test.Card{UID: b, SAK: 0x08}
 }
 
-// speaking is an ISO 14443-4 card; ATS of a DESFire.
+// speaking returns an ISO 14443-4 card with the ATS of a DESFire.
 func speaking(say func([]byte) ([]byte, error)) *pn532test.Card {
 	return &pn532test.Card{UID: []byte{4, 1, 2, 3, 4, 5, 6}, SAK: 0x20, ATS: []byte{6, 0x75, 0x77, 0x81, 2, 0x80},
 		Say: func(_ context.Context, b []byte) ([]byte, error) {
@@ -167,7 +167,7 @@ func TestNumbersOfAllLengthsAreRead(t *testing.T) {
 		for uid, want := range map[string]bool{"DEADBEEF": true, "04112233445566": true, "04112233445566778899": true,
 			"08112233": false, "88112233": false, "0411": false} {
 			c.Set(func(c *pn532test.Chip) { c.Cards = []*pn532test.Card{plain(uid)} })
-			for range 3 { // a card that stays is found again
+			for range 3 { // a card that stays is found at each look
 				u, found, err := d.Poll(t.Context())
 				if err != nil || found != want || found && u.Hex() != uid {
 					t.Errorf("%s: %s, %v, %v", uid, u.Hex(), found, err)
@@ -188,7 +188,7 @@ func TestNumbersOfAllLengthsAreRead(t *testing.T) {
 	})
 }
 
-func TestWhatIsNoPN532IsRefusedAtItsStart(t *testing.T) {
+func TestStartRefusesAnythingButAPN532(t *testing.T) {
 	for name, f := range map[string]pn532test.Faults{
 		"silent": {Silent: true}, "deaf": {Deaf: true}, "another chip": {Firmware: []byte{0x33, 1, 6, 7}},
 		"too short":   {Firmware: []byte{0x32}},
@@ -211,9 +211,9 @@ func TestWhatIsNoPN532IsRefusedAtItsStart(t *testing.T) {
 	}
 }
 
-// Whatever the chip does once it has started: a Poll ends in time, gives no number that is not a card's, and a chip
-// that does not come back is an error by its third Poll.
-func TestMisbehaviourIsBoundedAndNoCard(t *testing.T) {
+// Whatever the chip does after its start, Poll ends in time and returns no number other than the card's. A chip that
+// does not recover is an error at the third Poll.
+func TestFaultyReaderNeverReportsACard(t *testing.T) {
 	for name, x := range map[string]struct {
 		f    pn532test.Faults
 		dead bool
@@ -259,7 +259,7 @@ func TestMisbehaviourIsBoundedAndNoCard(t *testing.T) {
 	}
 }
 
-func TestCommandThatIsGivenUpIsAborted(t *testing.T) {
+func TestTimedOutCommandIsAborted(t *testing.T) {
 	each(t, func(t *testing.T, c *pn532test.Chip, l link) {
 		d := started(t, l)
 		c.Set(func(c *pn532test.Chip) { c.Faults.Late = true })
@@ -271,7 +271,7 @@ func TestCommandThatIsGivenUpIsAborted(t *testing.T) {
 	})
 }
 
-func TestCardIsSpokenToAndItsLongAnswerIsWhole(t *testing.T) {
+func TestExchangeReturnsAChainedAnswerWhole(t *testing.T) {
 	each(t, func(t *testing.T, c *pn532test.Chip, l link) {
 		d := started(t, l)
 		long := bytes.Repeat([]byte("0123456789"), 90)
@@ -340,7 +340,7 @@ func TestExchangeIsBounded(t *testing.T) {
 	}
 }
 
-func TestClosedReaderIsOver(t *testing.T) {
+func TestClosedReaderRefusesAllCalls(t *testing.T) {
 	each(t, func(t *testing.T, c *pn532test.Chip, l link) {
 		d := started(t, l)
 		d.Close()
@@ -356,7 +356,7 @@ func TestClosedReaderIsOver(t *testing.T) {
 	})
 }
 
-// The whole way on a real line: a pty, the serial library, and a tap.
+// A tap through a real serial line: a pseudo-terminal and the serial library.
 func TestTapOnASerialLine(t *testing.T) {
 	chip, path, err := rfidtest.OpenPTY()
 	if err != nil {
@@ -377,7 +377,7 @@ func TestTapOnASerialLine(t *testing.T) {
 	}
 }
 
-// serve is the chip at the end of a line.
+// serve runs the fake chip at the end of a line.
 func serve(line io.ReadWriter, s *pn532test.Serial) {
 	b := make([]byte, 300)
 	for {

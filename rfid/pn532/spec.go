@@ -8,7 +8,8 @@ import (
 	"portillon/rfid"
 )
 
-// Spec declares the reader kind "pn532" of machine.yaml. Its port is serial:FILE, i2c:FILE or spi:FILE.
+// Spec returns the declaration of the reader kind "pn532" of machine.yaml. Its port is serial:FILE, i2c:FILE or
+// spi:FILE.
 func Spec() rfid.Spec {
 	return rfid.Spec{
 		Kind:        "pn532",
@@ -17,8 +18,8 @@ func Spec() rfid.Spec {
 		Open:        openSpec,
 		Example:     "pn532:serial:/dev/ttyAMA0",
 		Argument:    argument,
-		NoticesLoss: true, // the chip is asked ten times a second
-		// I²C is not offered: it works on a Pi 5 only (rfid.Wiring.ClockStretching).
+		NoticesLoss: true, // the chip is polled ten times a second
+		// I²C is not offered, because it works only on a Pi 5 (rfid.Wiring.ClockStretching).
 		Offers: []rfid.Offer{
 			{Name: "pn532-spi", Values: rfid.Values{rfid.KeyPort: "spi:/dev/spidev0.0"},
 				FR: "PN532 sur SPI (13,56 MHz)", EN: "PN532 on SPI (13.56 MHz)"},
@@ -28,7 +29,7 @@ func Spec() rfid.Spec {
 	}
 }
 
-// Files of buses as periph's package sysfs opens them: numbers without leading zeros.
+// Device files of buses, as periph's package sysfs opens them: numbers without leading zeros.
 var (
 	spiFile = regexp.MustCompile(`^/dev/spidev(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$`)
 	i2cFile = regexp.MustCompile(`^/dev/i2c-(0|[1-9][0-9]{0,3})$`)
@@ -41,12 +42,12 @@ func parse(v rfid.Values) (rfid.Wiring, []rfid.Fault) {
 	switch {
 	case !given:
 	case bus == rfid.NoBus:
-		problem = "%q does not say which bus a PN532 is on"
+		problem = "%q names no bus for the PN532"
 		hint = "spi:/dev/spidev0.0, serial:/dev/ttyAMA0, or on a Pi 5 i2c:/dev/i2c-1"
 	case bus == rfid.SPI && !spiFile.MatchString(file):
-		problem, hint = "%q is no SPI port", "spi:/dev/spidev0.0"
+		problem, hint = "%q is not an SPI port", "spi:/dev/spidev0.0"
 	case bus == rfid.I2C && !i2cFile.MatchString(file):
-		problem, hint = "%q is no I²C bus", "i2c:/dev/i2c-1"
+		problem, hint = "%q is not an I²C bus", "i2c:/dev/i2c-1"
 	case bus == rfid.Serial && file == "":
 		problem, hint = "%q names no serial port", "serial:/dev/ttyAMA0"
 	}
@@ -57,7 +58,7 @@ func parse(v rfid.Values) (rfid.Wiring, []rfid.Fault) {
 	return w, []rfid.Fault{{Key: rfid.KeyPort, Problem: fmt.Sprintf(problem, port), Hint: hint}}
 }
 
-// argument takes a serial port without its bus too.
+// argument reads the port of a command line. A device file without a bus is a serial port.
 func argument(port string) (rfid.Values, error) {
 	if strings.HasPrefix(port, "/") {
 		port = "serial:" + port
@@ -73,7 +74,7 @@ func openSpec(v rfid.Values, h rfid.Host) (rfid.Reader, error) {
 	return rfid.Polling{Chip: d, Slot: v.Slot(), Prove: h.Prove, Unread: h.Unread}.Reader(), nil
 }
 
-// Open starts the chip at serial:FILE, i2c:FILE or spi:FILE. It blocks for a second at most.
+// Open starts the chip at serial:FILE, i2c:FILE or spi:FILE. It blocks for one second at most.
 func Open(port string) (*Device, error) {
 	switch bus, file := rfid.CutBus(port); bus {
 	case rfid.Serial:

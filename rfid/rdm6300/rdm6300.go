@@ -1,17 +1,15 @@
 // Package rdm6300 reads 125 kHz EM4100 cards through an RDM6300 (or a compatible module) on a serial line.
 //
-// The module sends, at 9600 baud 8N1, a frame of 14 bytes as long as a card is in its field: 02, ten hexadecimal digits
-// (five bytes: version and number), two digits of checksum (the XOR of the five bytes), 03. There is no CRC, no command
-// and no answer: a module that is unplugged from its line is silent, one that is unplugged with its USB adapter is an
-// error.
+// While a card is in its field, the module repeats a frame of 14 bytes at 9600 baud 8N1: 02, ten hexadecimal digits
+// (five bytes: version and number), two digits of checksum (the XOR of the five bytes), 03. There is no CRC, and the
+// module takes no commands. A module whose wires are unplugged is only silent; an unplugged USB adapter is an error.
 //
-// It accepts frames split anywhere, repeated and surrounded by noise, in capitals as the module sends them or not. It
-// refuses a frame with a wrong checksum, and starts anew at each 02. A card's number is all five bytes; a reader that
-// types the same card in decimal gives only the last four (see rfid.Forms).
+// The package accepts frames in any split, repeated and surrounded by noise, in upper or lower case. It refuses a frame
+// with a wrong checksum, and restarts at each 02. A card's number is all five bytes; a reader that types the same card
+// in decimal delivers only the last four (see rfid.Forms).
 //
-// Bytes carry no time. After two seconds in which nobody read (the process was stopped, or the machine's disk held it
-// up), what waits on the line may be the card of somebody who has left: the reader is then dead, and a new one begins
-// with an empty line.
+// Bytes carry no time. If Read was not called for two seconds (the process was suspended, or the disk was slow),
+// waiting bytes may belong to a person who has left. The reader then fails, and a new one begins with an empty line.
 package rdm6300
 
 import (
@@ -28,25 +26,25 @@ import (
 const (
 	stx = 0x02
 	etx = 0x03
-	// digits between 02 and 03: ten of the number, two of the checksum.
+	// digits is the number of digits between 02 and 03: ten of the number, two of the checksum.
 	digits = 12
-	// patience is how long one read of the line waits before it looks whether it should end.
+	// patience is the longest single read of the line. After it, Read checks whether to end.
 	patience = 200 * time.Millisecond
-	// deaf is how long Read may not be called before the bytes that wait are too old to act on.
+	// deaf is the longest pause between two calls of Read: after it, waiting bytes are stale.
 	deaf = 2 * time.Second
 )
 
-// Decoder finds frames in a stream of bytes. The zero Decoder waits for a frame's beginning.
+// Decoder finds frames in a stream of bytes. The zero Decoder is ready for the beginning of a frame.
 type Decoder struct {
 	buf [digits]byte
 	n   int
 	in  bool // a frame has begun
 
-	unread rfid.Unread // the last frame that was no number, until Unread takes it
-	heard  string      // the last frame, until Heard takes it
+	unread rfid.Unread // last invalid frame, until Unread takes it
+	heard  string      // last frame, until Heard takes it
 }
 
-// Push takes a byte and returns the card's number with the frame's last.
+// Push takes a byte. At the end of a valid frame it returns the card's number.
 func (d *Decoder) Push(b byte) (rfid.UID, bool) {
 	switch {
 	case b == stx:
@@ -68,7 +66,7 @@ func (d *Decoder) number() (rfid.UID, bool) {
 	var b [digits / 2]byte
 	d.heard = fmt.Sprintf("%q", d.buf[:])
 	d.unread = rfid.Unread{Raw: d.heard,
-		Why: "frame's checksum does not match its number: look at the antenna, the wires and the supply of the module"}
+		Why: "checksum does not match the number: check the module's antenna, wires and supply"}
 	if _, err := hex.Decode(b[:], d.buf[:]); err != nil {
 		return rfid.UID{}, false
 	}
@@ -84,47 +82,47 @@ func (d *Decoder) number() (rfid.UID, bool) {
 	return u, err == nil
 }
 
-// Heard gives once the last frame, number or not: ten digits and the checksum's two. It may be a card's number: only
-// for whoever tests a reader.
+// Heard returns the last frame once, valid or not: ten digits and two of checksum. The frame may be a card's number:
+// use it only in reader tests.
 func (d *Decoder) Heard() (frame string, ok bool) {
 	frame, d.heard = d.heard, ""
 	return frame, frame != ""
 }
 
-// Unread says once what was wrong with the last frame that was no number.
+// Unread returns once the reason why the last invalid frame was refused.
 func (d *Decoder) Unread() (u rfid.Unread, ok bool) {
 	u, d.unread = d.unread, rfid.Unread{}
 	return u, u.Why != ""
 }
 
-// line is what a serial port does for a reader.
+// line is the part of a serial port that Reader uses.
 type line interface {
-	Read([]byte) (int, error) // (0, nil): nothing came in time
+	Read([]byte) (int, error) // (0, nil): timeout
 	SetReadTimeout(time.Duration) error
 	ResetInputBuffer() error
 	Close() error
 }
 
-// Reader reads cards from a line.
+// Reader reads cards from a serial line.
 type Reader struct {
 	name string
 	port line
 	dec  Decoder
 	once rfid.Once
-	buf  []byte    // read, not yet decoded
-	last time.Time // when the line was last read
+	buf  []byte    // bytes read but not decoded
+	last time.Time // time of the last read of the line
 
-	// Unread, where it is set, is told of each frame that is no card's number. It is called from Read and must not block.
+	// Unread, if set, is called during Read for each invalid frame. It must not block.
 	Unread func(rfid.Unread)
-	// Heard, where it is set, is told of each frame, before Unread. It may hold a card's number: only for whoever tests a
-	// reader.
+	// Heard, if set, is called with each frame, before Unread. The frame may be a card's number: use it only in reader
+	// tests.
 	Heard func(frame string)
 }
 
 var _ rfid.Reader = (*Reader)(nil)
 
-// Open opens the serial port, as in /dev/ttyAMA0 or /dev/serial/by-id/…, for itself alone. What came before is thrown
-// away.
+// Open opens the serial port, such as /dev/ttyAMA0 or /dev/serial/by-id/…, exclusively. Bytes received earlier are
+// discarded.
 func Open(port string) (*Reader, error) {
 	p, err := serial.Open(port, &serial.Mode{BaudRate: 9600, DataBits: 8, Parity: serial.NoParity,
 		StopBits: serial.OneStopBit})
@@ -146,7 +144,7 @@ func newReader(name string, p line) (*Reader, error) {
 	return &Reader{name: name, port: p, last: time.Now()}, nil
 }
 
-// Read implements rfid.Reader. A port that was unplugged is an error.
+// Read implements rfid.Reader. An unplugged port is an error.
 func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 	if err := r.fresh(time.Now()); err != nil {
 		return rfid.Tap{}, fmt.Errorf("reader %s: %w", r.name, err)
@@ -177,7 +175,7 @@ func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 	}
 }
 
-// fill reads the line once, for no longer than ctx lasts.
+// fill reads the line once, at most until ctx ends.
 func (r *Reader) fill(ctx context.Context) error {
 	wait := patience
 	if end, ok := ctx.Deadline(); ok {
@@ -199,7 +197,7 @@ func (r *Reader) fill(ctx context.Context) error {
 	return nil
 }
 
-// fresh says whether what waits on the line may still be acted on.
+// fresh returns an error if waiting bytes are too old to act on.
 func (r *Reader) fresh(now time.Time) error {
 	if late := now.Sub(r.last); late > deaf {
 		return fmt.Errorf("reader data is stale (%v)", late.Round(time.Second))
@@ -207,5 +205,5 @@ func (r *Reader) fresh(now time.Time) error {
 	return nil
 }
 
-// Close closes the port, and ends a Read under way.
+// Close closes the port, and ends a running Read.
 func (r *Reader) Close() error { return r.port.Close() }

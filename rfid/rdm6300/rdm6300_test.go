@@ -29,7 +29,7 @@ func decode(s string) (out []string) {
 	return out
 }
 
-func TestFramesAreFoundInWhateverTheLineCarries(t *testing.T) {
+func TestFramesAreFoundAmongNoise(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
 		{"one", frameA, "62E3086CED"},
 		{"a published capture (forum.hobbycomponents.com viewtopic p=7544)", "\x02100086F44426\x03", "100086F444"},
@@ -54,7 +54,7 @@ func TestFramesAreFoundInWhateverTheLineCarries(t *testing.T) {
 	}
 }
 
-func TestAFrameWithAWrongChecksumIsSaidOnce(t *testing.T) {
+func TestFrameWithAWrongChecksumIsReportedOnce(t *testing.T) {
 	for in, want := range map[string]string{
 		"\x0262E3086CED09\x03": `"62E3086CED09"`, "\x02G2E3086CED08\x03": `"G2E3086CED08"`,
 		frameA: "", "\x0262E3086CE08\x03": "", "noise": "",
@@ -72,7 +72,7 @@ func TestAFrameWithAWrongChecksumIsSaidOnce(t *testing.T) {
 	}
 }
 
-func TestEveryFlippedBitIsCaughtOrIsAnotherFramesShape(t *testing.T) {
+func TestNoSingleFlippedBitGivesAnotherCard(t *testing.T) {
 	for i := 1; i < 13; i++ {
 		for bit := range 8 {
 			b := []byte(frameA)
@@ -101,7 +101,7 @@ func open(t *testing.T) (*os.File, *Reader) {
 	return m, r
 }
 
-func TestReaderOnALine(t *testing.T) {
+func TestReaderDeliversTapsFromASerialLine(t *testing.T) {
 	m, r := open(t)
 	said := 0
 	r.Unread = func(u rfid.Unread) { said++ }
@@ -112,7 +112,7 @@ func TestReaderOnALine(t *testing.T) {
 	}()
 	go func() {
 		m.WriteString("\x0262E3086CED09\x03") // a wrong checksum
-		for i := range len(frameA) {          // byte by byte, then repeated as the module does
+		for i := range len(frameA) {          // byte by byte, then repeated like the module
 			m.Write([]byte{frameA[i]})
 		}
 		m.WriteString(frameA + frameA + "noise" + frameB)
@@ -134,7 +134,7 @@ func TestReadEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestUnpluggedLineIsAnErrorAndAReplacedOneWorks(t *testing.T) {
+func TestUnpluggedLineIsAnErrorAndANewLineWorks(t *testing.T) {
 	m, r := open(t)
 	m.Close()
 	if _, err := r.Read(t.Context()); err == nil || strings.Contains(err.Error(), "62E3") {
@@ -147,7 +147,7 @@ func TestUnpluggedLineIsAnErrorAndAReplacedOneWorks(t *testing.T) {
 	}
 }
 
-func TestHalfAFrameOutlivesAContext(t *testing.T) {
+func TestPartialFrameSurvivesTheEndOfAContext(t *testing.T) {
 	m, r := open(t)
 	m.WriteString(frameB[:7])
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
@@ -171,13 +171,13 @@ func TestCloseEndsARead(t *testing.T) {
 	}
 }
 
-func TestWhatWaitedBeforeOpenIsThrownAway(t *testing.T) {
+func TestOpenDiscardsWaitingBytes(t *testing.T) {
 	m, path, err := rfidtest.OpenPTY()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	held, err := os.OpenFile(path, os.O_RDWR, 0) // the line exists before its reader does
+	held, err := os.OpenFile(path, os.O_RDWR, 0) // the line exists before the reader opens it
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func TestWhatWaitedBeforeOpenIsThrownAway(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoSerialPortIsRefusedByName(t *testing.T) {
+func TestOpenErrorNamesThePort(t *testing.T) {
 	f := t.TempDir() + "/file"
 	os.WriteFile(f, nil, 0o600)
 	for _, path := range []string{f, f + "x"} {
@@ -204,7 +204,7 @@ func TestWhatIsNoSerialPortIsRefusedByName(t *testing.T) {
 	}
 }
 
-// stalled is a line whose bytes come after a time in which the process stood still.
+// stalled is a line whose bytes arrive after the process was suspended.
 type stalled struct {
 	bytes   string
 	stall   time.Duration
@@ -222,7 +222,7 @@ func (s *stalled) SetReadTimeout(d time.Duration) error { s.wait = d; return nil
 func (s *stalled) ResetInputBuffer() error              { s.flushed = true; return nil }
 func (s *stalled) Close() error                         { return nil }
 
-func TestCardReadWhileTheProcessStoodStillIsNoTap(t *testing.T) {
+func TestCardReadWhileTheProcessWasSuspendedIsNotATap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stalled{bytes: frameA, stall: 10 * time.Second}
 		r, err := newReader("line", s)
@@ -239,7 +239,7 @@ func TestCardReadWhileTheProcessStoodStillIsNoTap(t *testing.T) {
 	})
 }
 
-func TestCardThatWaitedForItsCallerIsNoTap(t *testing.T) {
+func TestStaleBytesAreNotATap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, _ := newReader("line", &stalled{bytes: frameA + frameB, stall: time.Second})
 		if tap, err := r.Read(t.Context()); err != nil || tap.UID.Hex() != "62E3086CED" {
@@ -252,8 +252,11 @@ func TestCardThatWaitedForItsCallerIsNoTap(t *testing.T) {
 	})
 }
 
-// A port unplugged and plugged in again behind its by-id name, as the daemon lives it.
+// A serial port is unplugged and plugged in again under its by-id name, as in the daemon.
 func TestWatchFollowsALineThatIsReplaced(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: waits for a line that is replaced")
+	}
 	m, path, err := rfidtest.OpenPTY()
 	if err != nil {
 		t.Fatal(err)
@@ -307,7 +310,7 @@ func FuzzDecoder(f *testing.F) {
 				t.Fatalf("a card of %d digits", len(u))
 			}
 		}
-		// After anything at all, a good frame is read.
+		// After any input, a valid frame must be read.
 		if got := decode(string(b) + frameB); len(got) == 0 || got[len(got)-1] != "01000734E0" {
 			t.Fatalf("after %q a good frame is lost: %v", b, got)
 		}

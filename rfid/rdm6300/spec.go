@@ -2,7 +2,7 @@ package rdm6300
 
 import "portillon/rfid"
 
-// Spec declares the reader kind "rdm6300" of machine.yaml.
+// Spec returns the declaration of the reader kind "rdm6300" of machine.yaml.
 func Spec() rfid.Spec {
 	const kind = "rdm6300"
 	return rfid.Spec{

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OpenPTY makes a pseudo-terminal: what is written to the first is read from the path, as from a serial port. Closing
-// the first unplugs it. It is raw from the start: nothing is echoed or translated, whoever opens it.
+// OpenPTY creates a pseudo-terminal. Bytes written to the returned file can be read at the path, like at a serial port.
+// Closing the file unplugs the port. The terminal is in raw mode from the start: no echo and no translation.
 func OpenPTY() (*os.File, string, error) {
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -26,7 +26,7 @@ func unlock(fd int) (int, error) {
 	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
 		return 0, err
 	}
-	t, err := unix.IoctlGetTermios(fd, unix.TCGETS) // the first's settings are the path's
+	t, err := unix.IoctlGetTermios(fd, unix.TCGETS) // both ends share their settings
 	if err != nil {
 		return 0, err
 	}

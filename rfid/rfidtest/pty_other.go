@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// OpenPTY refuses: pseudo-terminals are made the Linux way here.
+// OpenPTY returns an error: pseudo-terminals are implemented only for Linux.
 func OpenPTY() (*os.File, string, error) {
 	return nil, "", errors.New("pseudo-terminal: only on Linux")
 }

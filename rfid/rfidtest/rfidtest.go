@@ -1,4 +1,4 @@
-// Package rfidtest has readers that do what a test wants, and a serial line that is not there.
+// Package rfidtest provides a reader controlled by tests, and a simulated serial line.
 package rfidtest
 
 import (
@@ -8,13 +8,13 @@ import (
 	"portillon/rfid"
 )
 
-// Reader gives the taps and failures that are sent to it.
+// Reader delivers the taps and failures that a test sends to its channels.
 type Reader struct {
 	Cards  chan rfid.UID
 	Errors chan error
 }
 
-// New has room for a few taps.
+// New returns a Reader with room for 16 taps.
 func New() *Reader { return &Reader{make(chan rfid.UID, 16), make(chan error, 1)} }
 
 // Read implements rfid.Reader.
@@ -32,5 +32,5 @@ func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 // Close implements rfid.Reader.
 func (r *Reader) Close() error { return nil }
 
-// Frame is an RDM6300's frame of a published card (hardware notes of Seeed's reader): number 62E3086CED.
+// Frame is the RDM6300 frame of a published card, number 62E3086CED (hardware notes of Seeed's reader).
 const Frame = "\x0262E3086CED08\x03"

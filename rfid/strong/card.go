@@ -13,7 +13,7 @@ import (
 const (
 	insEV2First   = 0x71 // AuthenticateEV2First, NT4H2421Gx §10.4.1
 	insAES        = 0xAA // AuthenticateAES, DESFire EV1
-	insMore       = 0xAF // the second part of both
+	insMore       = 0xAF // second part of both authentications
 	insCardUID    = 0x51 // GetCardUID, §10.5.4
 	insKeyVersion = 0x64 // GetKeyVersion, §10.6.3
 	insChangeKey  = 0xC4 // ChangeKey, §10.6.1
@@ -21,10 +21,10 @@ const (
 	insCreate     = 0xCA // CreateApplication, DESFire
 )
 
-// status is the word that ends an answer.
+// status is the status word at the end of an answer.
 type status uint16
 
-// Status words (NT4H2421Gx §10.2, DESFire's in the same numbers).
+// Status words (NT4H2421Gx §10.2; DESFire uses the same numbers).
 const (
 	swISO        status = 0x9000
 	swOK         status = 0x9100
@@ -39,11 +39,11 @@ const (
 	swAuth       status = 0x91AE
 )
 
-// err says what a status that was not hoped for means.
+// err returns the error for an unexpected status.
 func (s status) err(doing string) error {
 	why := ErrAnswer
 	switch s {
-	case swAuth, swNoSuchKey, swNoApp, swIntegrity: // §10.6.1: integrity error, where the old key is not what was thought
+	case swAuth, swNoSuchKey, swNoApp, swIntegrity: // §10.6.1: an integrity error means another old key than expected
 		why = ErrWrongKey
 	case swDelay:
 		why = ErrLocked
@@ -55,20 +55,20 @@ func (s status) err(doing string) error {
 	return fmt.Errorf("%s: %w (status %04X)", doing, why, uint16(s))
 }
 
-// maxAnswer is the longest answer here: 32 bytes of a second part of authentication, and the status. Twice that is
-// noise.
+// maxAnswer bounds an answer, in bytes: twice the longest answer, which has 32 bytes of an authentication's second part
+// and the status.
 const maxAnswer = 66
 
-// card is a conversation with one card.
+// card is the connection to one card.
 type card struct {
 	ch     rfid.Channel
 	rand   io.Reader
 	uid    []byte
 	kind   Kind
-	legacy bool // it knows no AuthenticateEV2First
+	legacy bool // the card does not support AuthenticateEV2First
 }
 
-// send is one exchange of at most rfid.MaxPoll.
+// send makes one exchange, of at most rfid.MaxPoll.
 func (c *card) send(ctx context.Context, command []byte) ([]byte, status, error) {
 	ctx, done := context.WithTimeout(ctx, rfid.MaxPoll)
 	defer done()
@@ -81,16 +81,16 @@ func (c *card) send(ctx context.Context, command []byte) ([]byte, status, error)
 	}
 	n := len(a) - 2
 	if n < 0 || len(a) > maxAnswer {
-		return nil, 0, fmt.Errorf("an answer of %d bytes: %w", len(a), ErrAnswer)
+		return nil, 0, fmt.Errorf("answer has %d bytes: %w", len(a), ErrAnswer)
 	}
 	w := status(a[n])<<8 | status(a[n+1])
-	if n > 0 && w != swOK && w != swMore { // a refusal carries nothing, a selection neither
-		return nil, 0, fmt.Errorf("an answer of %d bytes, status %04X: %w", len(a), uint16(w), ErrAnswer)
+	if n > 0 && w != swOK && w != swMore { // refusals and selections have no data
+		return nil, 0, fmt.Errorf("answer has %d bytes, status %04X: %w", len(a), uint16(w), ErrAnswer)
 	}
 	return a[:n:n], w, nil
 }
 
-// native is one of the cards' own commands.
+// native sends one of the cards' native commands.
 func (c *card) native(ctx context.Context, ins byte, data ...byte) ([]byte, status, error) {
 	command := []byte{0x90, ins, 0, 0}
 	if len(data) > 0 {
@@ -101,8 +101,9 @@ func (c *card) native(ctx context.Context, ins byte, data ...byte) ([]byte, stat
 
 var errBlank = errors.New("card has no application of this site")
 
-// meet selects the application, and so finds out what the card is. DESFire is asked first: one that also holds an NFC
-// Forum tag has an application of the NTAG's name. A DESFire without ours is errBlank.
+// meet selects the application, and thereby finds the kind of card. The DESFire application is tried first, because a
+// DESFire that is also an NFC Forum tag has an application with the NTAG's name. The error for a DESFire without the
+// application wraps errBlank.
 func (c *card) meet(ctx context.Context) error {
 	a, s, err := c.native(ctx, insSelect, DESFire.app()...)
 	switch {
@@ -127,15 +128,15 @@ func (c *card) meet(ctx context.Context) error {
 	return nil
 }
 
-// session is what follows an authentication.
+// session is an authenticated session.
 type session interface {
-	// cardUID is the card's own number.
+	// cardUID reads the card's own number.
 	cardUID(context.Context) ([]byte, error)
-	// changeOwn gives the key that the session was opened with a new value, and ends the session.
+	// changeOwn replaces the key that opened the session, which ends the session.
 	changeOwn(context.Context, block) error
 }
 
-// authenticate opens a session with one of the application's keys.
+// authenticate opens a session with one of the application's keys, by its number.
 func (c *card) authenticate(ctx context.Context, no byte, key block) (session, error) {
 	if !c.legacy {
 		s, err := c.ev2First(ctx, no, key)
@@ -154,20 +155,20 @@ func (c *card) authenticate(ctx context.Context, no byte, key block) (session, e
 	return s, nil
 }
 
-// errUnknownCommand is a card that knows no AuthenticateEV2First.
+// errUnknownCommand reports a card that does not support AuthenticateEV2First.
 var errUnknownCommand = fmt.Errorf("card does not support AuthenticateEV2First: %w", ErrNotStrong)
 
-// random is RndA.
+// random returns RndA.
 func (c *card) random() (block, error) {
 	var b block
 	_, err := io.ReadFull(c.rand, b[:])
 	if err != nil {
-		return b, fmt.Errorf("no random number: %w", err)
+		return b, fmt.Errorf("read a random number: %w", err)
 	}
 	return b, nil
 }
 
-// key is the card's own key of that number, made from the site's.
+// key returns the card's own key with this number, derived from the site's key.
 func (c *card) key(site Key, no byte) block {
 	m := append(append([]byte{}, c.uid...), c.kind.app()...)
 	return diversify(site.block(), append(append(m, no), "portillon"...))

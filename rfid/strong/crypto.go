@@ -8,22 +8,22 @@ import (
 	"hash/crc32"
 )
 
-// block is an AES-128 key, or 16 bytes of anything else.
+// block is an AES-128 key or 16 bytes of data.
 type block = [aes.BlockSize]byte
 
 // same compares in constant time.
 func same(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }
 
-// aesOf never fails: NewCipher refuses lengths alone.
+// aesOf returns the cipher of a key. NewCipher only fails for a wrong key length.
 func aesOf(key block) cipher.Block {
 	c, _ := aes.NewCipher(key[:])
 	return c
 }
 
-// cmac is AES-CMAC (RFC 4493 §2.4).
+// cmac returns AES-CMAC (RFC 4493 §2.4).
 func cmac(key block, message []byte) block { return cmacFrom(key, block{}, message) }
 
-// cmacFrom begins the chain at iv, as DESFire EV1 does with the last block that it sent or received.
+// cmacFrom returns a CMAC with the initial vector iv. DESFire EV1 uses the last block that it sent or received.
 func cmacFrom(key, iv block, message []byte) block {
 	c := aesOf(key)
 	var k block
@@ -61,12 +61,12 @@ func double(b block) block {
 // pad appends 80 and zeros to whole blocks (ISO 9797-1, method 2).
 func pad(b []byte) []byte { return zeros(append(b[:len(b):len(b)], 0x80)) }
 
-// zeros fills the last block.
+// zeros fills the last block with zeros.
 func zeros(b []byte) []byte {
 	return append(b[:len(b):len(b)], make([]byte, -len(b)&(aes.BlockSize-1))...)
 }
 
-// unpad takes away what pad added.
+// unpad removes the padding of pad. ok is false if the padding is malformed.
 func unpad(b []byte) ([]byte, bool) {
 	for i := len(b) - 1; i >= 0 && i >= len(b)-aes.BlockSize; i-- {
 		switch b[i] {
@@ -80,20 +80,21 @@ func unpad(b []byte) ([]byte, bool) {
 	return nil, false
 }
 
-// seal and open are AES-CBC over whole blocks.
+// seal encrypts whole blocks with AES-CBC.
 func seal(key, iv block, b []byte) []byte {
 	out := make([]byte, len(b))
 	cipher.NewCBCEncrypter(aesOf(key), iv[:]).CryptBlocks(out, b)
 	return out
 }
 
+// open decrypts whole blocks with AES-CBC.
 func open(key, iv block, b []byte) []byte {
 	out := make([]byte, len(b))
 	cipher.NewCBCDecrypter(aesOf(key), iv[:]).CryptBlocks(out, b)
 	return out
 }
 
-// crc is NXP's CRC32: IEEE's without the last inversion, least significant byte first.
+// crc returns NXP's CRC32: that of IEEE without the final inversion, least significant byte first.
 func crc(parts ...[]byte) []byte {
 	var sum uint32
 	for _, p := range parts {
@@ -102,12 +103,12 @@ func crc(parts ...[]byte) []byte {
 	return binary.LittleEndian.AppendUint32(nil, ^sum)
 }
 
-// rotated is RndA' and RndB': one byte to the left.
+// rotated returns RndA' or RndB': the block rotated by one byte to the left.
 func rotated(b block) []byte { return append(append([]byte(nil), b[1:]...), b[0]) }
 
-// lastBlock is the IV that the next message of a chain begins with.
+// lastBlock returns the last block, which is the IV of the next message of a chain.
 func lastBlock(b []byte) block { return block(b[len(b)-aes.BlockSize:]) }
 
-// diversify makes a card's AES-128 key from the site's (AN10922 §2.2): CMAC(site, 01 ‖ m). Here m has 16 to 31 bytes,
-// always: below that AN10922 pads to two blocks where CMAC does not.
+// diversify derives a card's AES-128 key from the site's key (AN10922 §2.2): CMAC(site, 01 ‖ m). m must have 16 to 31
+// bytes, because for shorter input AN10922 pads to two blocks and CMAC does not.
 func diversify(site block, m []byte) block { return cmac(site, append([]byte{0x01}, m...)) }

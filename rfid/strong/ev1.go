@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// ev1 is a session of a DESFire EV1: one key, and an IV that every message hands to the next.
+// ev1 is a session with a DESFire EV1: one key, and an IV that is carried from message to message.
 type ev1 struct {
 	c   *card
 	no  byte
@@ -14,7 +14,7 @@ type ev1 struct {
 	iv  block
 }
 
-// aes is AuthenticateAES. CBC runs on through all three messages (libfreefare mifare_desfire.c, authenticate).
+// aes runs AuthenticateAES. The CBC chain covers all three messages (libfreefare mifare_desfire.c, authenticate).
 func (c *card) aes(ctx context.Context, no byte, key block) (*ev1, error) {
 	a, s, err := c.native(ctx, insAES, no)
 	if err != nil {
@@ -42,7 +42,7 @@ func (c *card) aes(ctx context.Context, no byte, key block) (*ev1, error) {
 	return &ev1{c: c, no: no, key: legacyKey(rnd, b)}, nil
 }
 
-// legacyKey is the session's key: the outer quarters of RndA and RndB.
+// legacyKey returns the session's key: the first and last quarters of RndA and RndB.
 func legacyKey(a, b block) (k block) {
 	copy(k[0:], a[:4])
 	copy(k[4:], b[:4])
@@ -51,7 +51,8 @@ func legacyKey(a, b block) (k block) {
 	return k
 }
 
-// cardUID is GetCardUID: number ‖ CRC32(number ‖ status) ‖ zeros, enciphered; the command's CMAC is the IV.
+// cardUID runs GetCardUID. The answer is number ‖ CRC32(number ‖ status) ‖ zeros, encrypted, with the command's CMAC as
+// IV.
 func (n *ev1) cardUID(ctx context.Context) ([]byte, error) {
 	n.iv = cmacFrom(n.key, n.iv, []byte{insCardUID})
 	a, s, err := n.c.native(ctx, insCardUID)
@@ -72,7 +73,7 @@ func (n *ev1) cardUID(ctx context.Context) ([]byte, error) {
 	return p[:uidLen], nil
 }
 
-// changeOwn is ChangeKey of the key that opened the session.
+// changeOwn runs ChangeKey for the key that opened the session.
 func (n *ev1) changeOwn(ctx context.Context, becomes block) error {
 	_, s, err := n.c.native(ctx, insChangeKey, append([]byte{n.no}, n.sealed(becomes, ours)...)...)
 	if err == nil && s != swOK {
@@ -81,7 +82,7 @@ func (n *ev1) changeOwn(ctx context.Context, becomes block) error {
 	return err
 }
 
-// sealed is ChangeKey's data, enciphered: new ‖ version ‖ CRC32(C4 ‖ number ‖ new ‖ version) ‖ zeros.
+// sealed returns the encrypted data of ChangeKey: new ‖ version ‖ CRC32(C4 ‖ number ‖ new ‖ version) ‖ zeros.
 func (n *ev1) sealed(becomes block, version byte) []byte {
 	p := append(becomes[:], version)
 	return seal(n.key, n.iv, zeros(append(p, crc([]byte{insChangeKey, n.no}, p)...)))

@@ -8,16 +8,16 @@ import (
 	"fmt"
 )
 
-// ev2 is a session in EV2 secure messaging (NT4H2421Gx §9.1).
+// ev2 is a session with EV2 secure messaging (NT4H2421Gx §9.1).
 type ev2 struct {
 	c        *card
-	no       byte // the key that opened it
+	no       byte // number of the key that opened the session
 	ti       [4]byte
-	ctr      uint16 // CmdCtr: commands so far
+	ctr      uint16 // CmdCtr: number of commands in the session
 	enc, mac block  // SesAuthENCKey, SesAuthMACKey
 }
 
-// ev2First is AuthenticateEV2First with no capabilities (NT4H2421Gx §9.1.5; AN12196 §5.6).
+// ev2First runs AuthenticateEV2First without capabilities (NT4H2421Gx §9.1.5; AN12196 §5.6).
 func (c *card) ev2First(ctx context.Context, no byte, key block) (*ev2, error) {
 	a, s, err := c.native(ctx, insEV2First, no, 0)
 	if err != nil {
@@ -50,12 +50,12 @@ func (c *card) ev2First(ctx context.Context, no byte, key block) (*ev2, error) {
 	return n, nil
 }
 
-// part1 judges the answer that carries E(RndB).
+// part1 checks the answer with E(RndB).
 func part1(a []byte, s status) error {
 	switch {
 	case s != swMore && s != swOK:
 		return s.err("authenticate")
-	case s == swMore && len(a) == aes.BlockSize+1: // LRP's AuthMode stands before RndB, §9.2.5
+	case s == swMore && len(a) == aes.BlockSize+1: // in LRP mode, AuthMode precedes RndB (§9.2.5)
 		return fmt.Errorf("authenticate: %w: card is in LRP mode", ErrNotStrong)
 	case s != swMore || len(a) != aes.BlockSize:
 		return fmt.Errorf("authenticate: %d bytes, status %04X: %w", len(a), uint16(s), ErrAnswer)
@@ -63,7 +63,7 @@ func part1(a []byte, s status) error {
 	return nil
 }
 
-// part2 says why the answer that should carry E(RndA') does not.
+// part2 returns the error for an answer that lacks E(RndA').
 func part2(a []byte, s status) error {
 	if s != swOK {
 		return s.err("authenticate")
@@ -71,7 +71,7 @@ func part2(a []byte, s status) error {
 	return fmt.Errorf("authenticate: %d bytes: %w", len(a), ErrAnswer)
 }
 
-// sessionKeys are CMACs of SV1 and SV2 (NT4H2421Gx §9.1.7).
+// sessionKeys derives the session's keys, CMACs of SV1 and SV2 (NT4H2421Gx §9.1.7).
 func sessionKeys(key, a, b block) (enc, mac block) {
 	sv := append([]byte{0xA5, 0x5A, 0, 1, 0, 0x80}, a[:8]...)
 	subtle.XORBytes(sv[8:], sv[8:], b[:6])
@@ -81,8 +81,7 @@ func sessionKeys(key, a, b block) (enc, mac block) {
 	return enc, cmac(key, sv)
 }
 
-// sign is MACt: the bytes of a CMAC at odd places (NT4H2421Gx §9.1.3). first is the command, or the status of its
-// answer.
+// sign returns MACt: the odd bytes of a CMAC (NT4H2421Gx §9.1.3). first is the command, or the status of its answer.
 func (n *ev2) sign(first byte, ctr uint16, data ...byte) []byte {
 	m := append(binary.LittleEndian.AppendUint16([]byte{first}, ctr), n.ti[:]...)
 	return odd(cmac(n.mac, append(m, data...)))
@@ -96,7 +95,7 @@ func odd(full block) []byte {
 	return t
 }
 
-// iv begins a message (NT4H2421Gx §9.1.4): A5 5A for a command, 5A A5 for its answer.
+// iv returns the IV of a message (NT4H2421Gx §9.1.4). a and b are A5 5A for a command, 5A A5 for its answer.
 func (n *ev2) iv(a, b byte, ctr uint16) (v block) {
 	copy(v[:], append([]byte{a, b}, n.ti[:]...))
 	binary.LittleEndian.PutUint16(v[6:], ctr)
@@ -104,11 +103,11 @@ func (n *ev2) iv(a, b byte, ctr uint16) (v block) {
 	return v
 }
 
-// sealed is a command's data in CommMode.Full.
+// sealed encrypts a command's data for CommMode.Full.
 func (n *ev2) sealed(data []byte) []byte { return seal(n.enc, n.iv(0xA5, 0x5A, n.ctr), pad(data)) }
 
-// talk sends a command with its MAC and checks the answer's. A card that refuses says so in the clear, which ends the
-// session.
+// talk sends a command with its MAC and verifies the answer's MAC. A card sends a refusal without a MAC, and the
+// session then ends.
 func (n *ev2) talk(ctx context.Context, ins byte, doing string, data ...byte) ([]byte, error) {
 	a, s, err := n.c.native(ctx, ins, append(data[:len(data):len(data)], n.sign(ins, n.ctr, data...)...)...)
 	if err != nil {
@@ -125,7 +124,7 @@ func (n *ev2) talk(ctx context.Context, ins byte, doing string, data ...byte) ([
 	return a[:k], nil
 }
 
-// cardUID is GetCardUID in CommMode.Full.
+// cardUID runs GetCardUID in CommMode.Full.
 func (n *ev2) cardUID(ctx context.Context) ([]byte, error) {
 	a, err := n.talk(ctx, insCardUID, "read the number")
 	if err != nil {
@@ -141,7 +140,7 @@ func (n *ev2) cardUID(ctx context.Context) ([]byte, error) {
 	return u, nil
 }
 
-// keyVersion is GetKeyVersion in CommMode.MAC.
+// keyVersion runs GetKeyVersion in CommMode.MAC.
 func (n *ev2) keyVersion(ctx context.Context, no byte) (byte, error) {
 	a, err := n.talk(ctx, insKeyVersion, "read a key's version", no)
 	if err == nil && len(a) != 1 {
@@ -153,11 +152,11 @@ func (n *ev2) keyVersion(ctx context.Context, no byte) (byte, error) {
 	return a[0], nil
 }
 
-// ours is the version of every key that a site gave. The factory's is 0.
+// ours is the version of every key written by a site. The factory's keys have version 0.
 const ours = 1
 
-// changeOther is ChangeKey of a key that did not open the session (AN12196 §5.16.1): the two values XORed, the version,
-// a CRC32.
+// changeOther runs ChangeKey for a key other than the session's (AN12196 §5.16.1). The data is the XOR of the two keys,
+// the version and a CRC32.
 func (n *ev2) changeOther(ctx context.Context, no byte, was, becomes block) error {
 	var x block
 	subtle.XORBytes(x[:], was[:], becomes[:])
@@ -169,8 +168,8 @@ func (n *ev2) changeOther(ctx context.Context, no byte, was, becomes block) erro
 	return err
 }
 
-// changeOwn is ChangeKey of the key that opened the session (AN12196 §5.16.2). The answer bears no MAC, for there is no
-// session left.
+// changeOwn runs ChangeKey for the key that opened the session (AN12196 §5.16.2). The answer has no MAC, because the
+// session has ended.
 func (n *ev2) changeOwn(ctx context.Context, becomes block) error {
 	data := append([]byte{n.no}, n.sealed(append(becomes[:], ours))...)
 	_, s, err := n.c.native(ctx, insChangeKey, append(data, n.sign(insChangeKey, n.ctr, data...)...)...)

@@ -9,8 +9,8 @@ import (
 	"portillon/rfid/strong/strongtest"
 )
 
-// FuzzAltered has an honest card's answer altered: by a mask from a place on, and by its length. No proof, unless all
-// that was altered says which card it is.
+// FuzzAltered alters an honest card's answer, with a mask and in length. There must be no proof, unless only the answer
+// that tells the kind of card was altered.
 func FuzzAltered(f *testing.F) {
 	f.Add(byte(0), byte(4), byte(0), 0, []byte{0x80})
 	f.Add(byte(0), byte(5), byte(3), 8, []byte{1, 2, 3})
@@ -58,7 +58,7 @@ func alter(a []byte, from, longer int, mask []byte) []byte {
 	return b
 }
 
-// FuzzAnswers feeds Prove, Check and Personalise with answers of anybody's making: no panic, no proof, and an end.
+// FuzzAnswers calls Prove, Check and Personalise with arbitrary answers: they must not panic, accept or hang.
 func FuzzAnswers(f *testing.F) {
 	f.Add([]byte{2, 0x91, 0x1C, 2, 0x90, 0x00, 19, 1})
 	f.Add([]byte{2, 0x91, 0xA0, 2, 0x91, 0x00, 2, 0x91, 0x00})
@@ -77,7 +77,7 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-// heard says one frame after another: a byte of length, then the answer.
+// heard is a channel with scripted answers: for each, a byte of length, then the answer.
 type heard struct{ b []byte }
 
 func (h *heard) Exchange(context.Context, []byte) ([]byte, error) {

@@ -10,18 +10,18 @@ import (
 	"strings"
 )
 
-// Key is an AES-128 key that no print shows. The zero Key is sixteen zero bytes: the key with which cards leave the
-// factory.
+// Key is an AES-128 key that is never printed. The zero Key is sixteen zero bytes, the key of a card from the factory.
 //
-// It is a function: fmt looks into fields that are not exported, and through pointers where the verb is wrong, but not
-// into a function.
+// The key is inside a function value, because fmt prints unexported fields and, for wrong verbs, the target of
+// pointers, but never the variables of a function.
 type Key struct{ secret func() block }
 
 func keyOf(b block) Key { return Key{func() block { return b }} }
 
-var errKey = errors.New("an AES card key is 32 hexadecimal digits on one line, not all zero")
+var errKey = errors.New("malformed AES card key, want 32 hexadecimal digits on one line, not all zero")
 
-// ParseKey reads a line of 32 hexadecimal digits. Its errors do not quote the line. Sixteen zeros are no site's key.
+// ParseKey reads a line of 32 hexadecimal digits. Errors do not quote the line. The factory's key, all zero, is an
+// error.
 func ParseKey(line []byte) (Key, error) {
 	b, err := hex.DecodeString(strings.TrimSpace(string(line)))
 	if err != nil || len(b) != aes.BlockSize {
@@ -34,14 +34,14 @@ func ParseKey(line []byte) (Key, error) {
 	return k, nil
 }
 
-// GenerateKey makes a site's key.
+// GenerateKey returns a new key for a site.
 func GenerateKey(rand io.Reader) (Key, error) {
 	var b block
 	_, err := io.ReadFull(rand, b[:])
 	return keyOf(b), err
 }
 
-// Line is the key as ParseKey reads it: a secret, for a file of mode 0600 and nothing else.
+// Line returns the key as a line for ParseKey. The line is secret: write it only to a file of mode 0600.
 func (k Key) Line() []byte { return fmt.Appendf(nil, "%X\n", k.block()) }
 
 func (k Key) block() block {

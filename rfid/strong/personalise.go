@@ -8,27 +8,27 @@ import (
 	"portillon/rfid"
 )
 
-// ntagKeys are the keys of an NTAG 424 DNA: 0, the application's master, to 4.
+// ntagKeys is the number of keys of an NTAG 424 DNA: 0, the application's master key, to 4.
 const ntagKeys = 5
 
-// DESFire's CreateApplication: settings of the master key (changeable, with its key; files are listed freely and made
-// or deleted with the key only), then AES and the number of keys.
+// Arguments of DESFire's CreateApplication: settings of the master key (changeable with the key; files can be listed
+// without the key, and created or deleted only with it), then AES and the number of keys.
 const (
 	appSettings = 0x0B
 	appKeys     = 0x80 | 1
 )
 
-// Personalise gives a card this site's keys, made for its number, and has it prove them. fresh is the key that it holds
-// so far: the zero Key on a card from the factory. It touches neither files nor a DESFire's own master key (PICC master
-// key).
+// Personalise writes this site's keys, derived for the card's number, to a card, and then verifies them. fresh is the
+// card's present key: the zero Key on a card from the factory. Personalise changes neither files nor the master key of
+// a DESFire itself (PICC master key).
 //
-// It may be cut off at any moment, by power or by a card pulled away, and called again: each step first looks whether
-// it was taken. A card changes a key wholly or not at all. On an NTAG 424 DNA keys 1 to 4 go first, under key 0; their
-// versions (0 fresh, 1 this site's) say which are done, and the card proves each of the four. Key 0 goes last: as long
-// as it is fresh no machine takes the card, and once it is this site's the others are too. On a DESFire the application
-// is created if it is not there, then its one key changed.
+// Personalise may be interrupted at any time, by a power cut or a removed card, and called again: each step first
+// checks whether it was done. A card changes a key completely or not at all. On an NTAG 424 DNA, keys 1 to 4 are
+// changed first, under key 0. Their versions (0 fresh, 1 this site's) tell which are done, and the card proves each of
+// the four. Key 0 is changed last: while it is fresh, no machine accepts the card, and once it is changed, the others
+// are changed too. On a DESFire the application is created if missing, then its only key is changed.
 //
-// A card that is fresh proves nothing: an emulator would be personalised as well. Buy cards where you trust the seller.
+// A fresh card proves nothing: an emulator would be personalised as well. Buy cards from a trusted seller.
 func (s Site) Personalise(ctx context.Context, ch rfid.Channel, uid rfid.UID, fresh Key) error {
 	c, err := s.begin(ch, uid)
 	if err != nil {
@@ -46,9 +46,9 @@ func (s Site) Personalise(ctx context.Context, ch rfid.Channel, uid rfid.UID, fr
 	return s.proves(ctx, c)
 }
 
-// create makes the application on a DESFire, and selects it.
+// create creates the application on a DESFire, and selects it.
 func (c *card) create(ctx context.Context) error {
-	_, s, err := c.native(ctx, insSelect, 0, 0, 0) // the card itself, where applications are made
+	_, s, err := c.native(ctx, insSelect, 0, 0, 0) // the card level, where applications are created
 	if err == nil && s != swOK {
 		err = s.err("create the application")
 	}
@@ -67,7 +67,7 @@ func (c *card) create(ctx context.Context) error {
 	return c.meet(ctx)
 }
 
-// give changes what is not changed yet, key 0 last.
+// give changes the keys that are not changed yet, key 0 last.
 func (s Site) give(ctx context.Context, c *card, fresh block) error {
 	own := c.key(s.Key, 0)
 	n, err := c.authenticate(ctx, 0, own)
@@ -78,7 +78,7 @@ func (s Site) give(ctx context.Context, c *card, fresh block) error {
 	if err != nil {
 		return err
 	}
-	if err := c.isItself(ctx, n); err != nil { // before a key is made for a number that is not the card's
+	if err := c.isItself(ctx, n); err != nil { // before deriving keys, verify that the number is the card's
 		return err
 	}
 	if e, ok := n.(*ev2); ok && c.kind == NTAG424 {
@@ -89,7 +89,7 @@ func (s Site) give(ctx context.Context, c *card, fresh block) error {
 	if done {
 		return nil
 	}
-	if c.kind == NTAG424 { // the others were proven in sessions of their own
+	if c.kind == NTAG424 { // proving the other keys ended this session
 		if n, err = c.authenticate(ctx, 0, fresh); err != nil {
 			return err
 		}
@@ -97,7 +97,7 @@ func (s Site) give(ctx context.Context, c *card, fresh block) error {
 	return n.changeOwn(ctx, own)
 }
 
-// giveOthers changes keys 1 to 4 of an NTAG 424 DNA where they are not this site's yet, and has the card prove each.
+// giveOthers changes those of keys 1 to 4 of an NTAG 424 DNA that are not this site's yet, and verifies each.
 func (s Site) giveOthers(ctx context.Context, n *ev2, fresh block) error {
 	for no := byte(1); no < ntagKeys; no++ {
 		v, err := n.keyVersion(ctx, no)

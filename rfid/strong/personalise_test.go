@@ -10,8 +10,9 @@ import (
 	"portillon/rfid/strong/strongtest"
 )
 
-// Power may fail before or after the card has done what it was told, at every exchange: calling again finishes.
-func TestPersonaliseResumesAfterEveryCut(t *testing.T) {
+// Power may fail before or after the card has executed a command, at every exchange. A second call must finish the
+// work.
+func TestPersonaliseResumesAfterAnInterruptionAtAnyExchange(t *testing.T) {
 	each(t, func(t *testing.T, model *strongtest.Card, s Site) {
 		whole := *model
 		mustPersonalise(t, s, &whole)
@@ -40,8 +41,8 @@ func TestPersonaliseResumesAfterEveryCut(t *testing.T) {
 	})
 }
 
-// A card that says yes and does nothing is found out.
-func TestPersonaliseBelievesNoBareYes(t *testing.T) {
+// A card that answers "done" without doing anything must be detected.
+func TestPersonaliseDetectsACardThatIgnoresCommands(t *testing.T) {
 	each(t, func(t *testing.T, model *strongtest.Card, s Site) {
 		for at := 1; at < 40; at++ {
 			c := strongtest.New(model.Kind, number7)
@@ -61,7 +62,7 @@ func TestPersonaliseBelievesNoBareYes(t *testing.T) {
 	})
 }
 
-// As long as a card's personalisation is not over, no machine takes it.
+// Until a card is completely personalised, no machine may accept it.
 func TestHalfPersonalisedNTAGProvesNothing(t *testing.T) {
 	s := theSite(t, secret)
 	for at := 1; at < 100; at++ {
@@ -82,7 +83,7 @@ func TestHalfPersonalisedNTAGProvesNothing(t *testing.T) {
 	}
 }
 
-func TestPersonaliseTakesAKnownKey(t *testing.T) {
+func TestPersonaliseReplacesAKnownKey(t *testing.T) {
 	old := theSite(t, strings.Repeat("5A", 16)).Key
 	c, s := strongtest.New(strongtest.NTAG424, number7), theSite(t, secret)
 	for i := range c.Keys {

@@ -10,10 +10,10 @@ import (
 	"portillon/rfid"
 )
 
-// Site proves the cards of one site. The zero Site proves none.
+// Site verifies the cards of one site. The zero Site accepts none.
 type Site struct {
-	Key  Key       // the site's
-	Rand io.Reader // where RndA comes from; nil: crypto/rand
+	Key  Key       // the site's key
+	Rand io.Reader // source of RndA; nil: crypto/rand
 }
 
 // String, like Format, hides the key.
@@ -24,8 +24,9 @@ func (s Site) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
 
 var _ rfid.Prove = Site{}.Prove
 
-// Prove has the card in the field prove that it holds this site's key and that its number is the one that it showed.
-// It takes at most five exchanges, each of rfid.MaxPoll. Nil means rfid.AES; any error means rfid.NumberOnly.
+// Prove verifies that the card in the field holds this site's key, and that the number it showed is its own. Prove
+// makes at most five exchanges, each of at most rfid.MaxPoll. Without an error the proof is rfid.AES, otherwise
+// rfid.NumberOnly.
 func (s Site) Prove(ctx context.Context, ch rfid.Channel, uid rfid.UID) (rfid.Proof, error) {
 	c, err := s.begin(ch, uid)
 	if err == nil {
@@ -55,7 +56,7 @@ func (s Site) begin(ch rfid.Channel, uid rfid.UID) (*card, error) {
 	return c, nil
 }
 
-// proves is what Prove comes down to, once the application is selected.
+// proves verifies the card once the application is selected.
 func (s Site) proves(ctx context.Context, c *card) error {
 	n, err := c.authenticate(ctx, 0, c.key(s.Key, 0))
 	if err != nil {
@@ -64,7 +65,7 @@ func (s Site) proves(ctx context.Context, c *card) error {
 	return c.isItself(ctx, n)
 }
 
-// isItself compares the number that the card showed with the one that it says under the session's key.
+// isItself compares the number that the card showed with the number that it sends inside the session.
 func (c *card) isItself(ctx context.Context, n session) error {
 	u, err := n.cardUID(ctx)
 	if err != nil {
@@ -76,15 +77,15 @@ func (c *card) isItself(ctx context.Context, n session) error {
 	return nil
 }
 
-// Report is what Check found, for a person.
+// Report is the result of Check, for a person.
 type Report struct {
 	Proof   rfid.Proof
 	Card    Kind
-	Legacy  bool // it speaks AuthenticateAES only: a DESFire EV1, or what claims to be one
-	Factory bool // it is as it left the factory: Personalise would do
+	Legacy  bool // only AuthenticateAES: a DESFire EV1, or a card that claims to be one
+	Factory bool // still with the factory's keys: Personalise is possible
 }
 
-// Check is Prove with details. On a card that does not hold the site's key it tries the factory's.
+// Check is Prove with details. If the card does not hold the site's key, Check tries the factory's key.
 func (s Site) Check(ctx context.Context, ch rfid.Channel, uid rfid.UID) (r Report, err error) {
 	c, err := s.begin(ch, uid)
 	if err != nil {

@@ -1,46 +1,45 @@
-// Package strong has a card prove that it holds a key which the site gave it, and that it is the card whose number it
-// shows.
+// Package strong verifies that a card holds a key of the site, and that the number which the card shows is its own.
 //
-// It speaks to NTAG 424 DNA and to MIFARE DESFire EV1, EV2 and EV3, through any [rfid.Channel]. Sources, with the names
-// used below: NXP NT4H2421Gx rev. 3.0 (NTAG 424 DNA), AN12196 (its examples), AN12343 (DESFire Light, whose messages
-// EV2 and EV3 share), AN10922 (a key for each card); for DESFire EV1, whose manual is not public, libfreefare and what
-// a real card said (vectors_test.go).
+// It supports NTAG 424 DNA and MIFARE DESFire EV1, EV2 and EV3, through any [rfid.Channel]. Sources, with the names
+// used below: NXP NT4H2421Gx rev. 3.0 (NTAG 424 DNA), AN12196 (examples for it), AN12343 (DESFire Light, with the
+// messages of EV2 and EV3), AN10922 (key diversification). The manual of DESFire EV1 is not public; its sources are
+// libfreefare and the answers of a real card (vectors_test.go).
 //
-// # What is proven
+// # What is verified
 //
-// [Site.Prove] selects the application, authenticates with key 0 as diversified for the number that the card showed,
-// and asks for the card's number inside the session. It accepts a number that both agree on, and nothing else. A copied
-// number fails for want of the key; a card of the site that shows another member's number fails twice, by the key and
-// by the number.
+// [Site.Prove] selects the application, authenticates with key 0 diversified for the number that the card showed, and
+// reads the card's number inside the session. Both numbers must be equal. A copied number fails without the key. A card
+// of the site that shows another member's number fails both by the key and by the number.
 //
 // # The key of a card
 //
-// Each card has its own keys, made from the site's by AN10922 §2.2 (AES-128): CMAC(site's key, 01 ‖ M), where M is
+// Each card has its own keys, derived from the site's key by AN10922 §2.2 (AES-128): CMAC(site's key, 01 ‖ M), where M
+// is
 //
 //	number (7 bytes, as ISO 14443-3 gives it) ‖ application ‖ number of the key (1 byte: 00 to 04) ‖
 //	"portillon" (9 bytes ASCII)
 //
-// and application is D2760000850101 (NTAG 424 DNA: its DF name) or 504F52 (DESFire: the application's id as it is sent,
-// least significant byte first). Whoever opens one card has that card's keys and no other's. Whoever has the site's key
-// has them all.
+// and application is D2760000850101 (NTAG 424 DNA: its DF name) or 504F52 (DESFire: the application's id as sent, least
+// significant byte first). An attacker who extracts the keys of one card has only these keys. An attacker who has the
+// site's key can derive all keys.
 //
 // # Downgrade
 //
-// A card is asked for AuthenticateEV2First; only a DESFire that says it does not know that command (911C, 6D00) is
-// asked for AuthenticateAES, as EV1 cards are. Nothing vouches for that answer: a made-up card can force the older
-// command. It gains nothing, for the older one too is mutual and needs the same AES-128 key, and the number is still
-// read under the session's key. What it loses is the MAC over each message: EV1 checks a CRC32 inside the cipher text,
-// and only reading the number depends on it.
+// AuthenticateEV2First is tried first. AuthenticateAES, the method of EV1 cards, is tried only for a DESFire that
+// reports AuthenticateEV2First as unknown (911C, 6D00). This report is not authenticated, so that a forged card can
+// force the older command. The attacker gains nothing by it: the older command is also mutual, needs the same AES-128
+// key, and the number is still read under the session's key. Only the MAC of each message is lost: EV1 checks a CRC32
+// inside the cipher text, and this affects only the reading of the number.
 //
 // # What it refuses
 //
-// Every answer is hostile. Wrong lengths, statuses out of place, a wrong MAC and anything that the key did not make are
-// errors, one of the sentinels below. A card in LRP mode, a card with a random number, and numbers of 4 or 10 bytes are
-// refused. A refused attempt counts on the card: an NTAG 424 DNA delays its answers after many in a row, and closes a
-// key for good after about a thousand more refusals than successes make up for (NT4H2421Gx, failed authentication
-// counter). So [Site.Prove] tries one key, once.
+// Every answer is treated as hostile. Wrong lengths, unexpected statuses, a wrong MAC and anything not computed with
+// the key are errors that wrap one of the sentinels below. A card in LRP mode, a card with a random number, and numbers
+// of 4 or 10 bytes are refused. Each failed attempt is counted by the card: an NTAG 424 DNA delays its answers after
+// many failures in a row, and locks a key permanently after about a thousand more failures than successes (NT4H2421Gx,
+// failed authentication counter). [Site.Prove] therefore tries one key, once.
 //
-// It does not stop a relay, where two radios carry the messages of a real card that is elsewhere at that moment.
+// The package does not prevent a relay attack, in which two radios forward the messages of a distant real card.
 package strong
 
 import (
@@ -49,21 +48,21 @@ import (
 	"portillon/rfid"
 )
 
-// Why a card has proven nothing. Errors of this package wrap one of them.
+// Reasons why a card has no proof. Errors of this package wrap one of these.
 var (
-	ErrNoKey     = errors.New("there is no site key to prove cards with")
-	ErrNotStrong = errors.New("this card cannot prove what it is: it is no NTAG 424 DNA and no DESFire with its own " +
+	ErrNoKey     = errors.New("site has no key to verify cards")
+	ErrNotStrong = errors.New("card cannot prove its identity: it is neither an NTAG 424 DNA nor a DESFire with its own " +
 		"number")
-	ErrWrongKey = errors.New("the card does not hold this site's key")
-	ErrCloned   = errors.New("the card's own number is not the number that it shows")
-	ErrAnswer   = errors.New("the card's answer is not one that its key makes: replayed, damaged or made up")
-	ErrLeft     = errors.New("the card left before it had answered")
-	ErrLocked   = errors.New("the card answers slowly after too many wrong keys: leave it on the reader until it takes " +
-		"one again")
-	ErrForbidden = errors.New("the card's owner does not let this be changed")
+	ErrWrongKey = errors.New("card does not hold this site's key")
+	ErrCloned   = errors.New("card's own number differs from the number that it shows")
+	ErrAnswer   = errors.New("card's answer was not computed with its key: replayed, damaged or forged")
+	ErrLeft     = errors.New("card left before it answered")
+	ErrLocked   = errors.New("card delays its answers after too many wrong keys: leave the card on the reader until it " +
+		"accepts one again")
+	ErrForbidden = errors.New("card's settings do not allow this change")
 )
 
-// Kind is what a card is.
+// Kind is a kind of card.
 type Kind uint8
 
 const (
@@ -72,7 +71,7 @@ const (
 	DESFire      // MIFARE DESFire EV1, EV2 or EV3
 )
 
-// String is the kind's trade name.
+// String returns the kind's trade name.
 func (k Kind) String() string {
 	switch k {
 	case NTAG424:
@@ -83,7 +82,7 @@ func (k Kind) String() string {
 	return "unknown card"
 }
 
-// app is what selects the application, and takes part in the keys.
+// app returns the bytes that select the application. They are also part of the derived keys.
 func (k Kind) app() []byte {
 	if k == DESFire {
 		return []byte{0x50, 0x4F, 0x52} // "POR"
@@ -91,14 +90,14 @@ func (k Kind) app() []byte {
 	return []byte{0xD2, 0x76, 0x00, 0x00, 0x85, 0x01, 0x01} // NT4H2421Gx §8.2.2
 }
 
-// uidLen is the length of every number of these cards (ISO 14443-3, double size).
+// uidLen is the length of these cards' numbers, in bytes (ISO 14443-3, double size).
 const uidLen = 7
 
 func number(uid rfid.UID) ([]byte, error) {
 	b := uid.Bytes()
 	if len(b) != uidLen {
 		return nil, errors.Join(ErrNotStrong,
-			errors.New("these cards have a number of 7 bytes; one of 4 that begins with 08 is made up anew each time (random "+
+			errors.New("want a number of 7 bytes; a number of 4 bytes that begins with 08 changes at each tap (random "+
 				"ID)"))
 	}
 	return b, nil

@@ -60,7 +60,7 @@ func accepted(t *testing.T, s Site, c *strongtest.Card) {
 	}
 }
 
-func TestPersonalisedCardProvesItself(t *testing.T) {
+func TestPersonalisedCardIsAccepted(t *testing.T) {
 	each(t, func(t *testing.T, c *strongtest.Card, s Site) {
 		mustPersonalise(t, s, c)
 		for range 3 {
@@ -101,7 +101,7 @@ func TestClonedNumberIsRefused(t *testing.T) {
 	each(t, func(t *testing.T, c *strongtest.Card, s Site) {
 		mustPersonalise(t, s, c)
 		victim := c.Shown
-		c.UID[6]++ // the key fits the number shown, the chip is another
+		c.UID[6]++ // the key matches the number shown, but the chip has another
 		refused(t, s, c, ErrCloned)
 
 		thief := strongtest.New(c.Kind, [7]byte{4, 1, 2, 3, 4, 5, 6})
@@ -122,7 +122,7 @@ func TestReplayedSessionIsRefused(t *testing.T) {
 	})
 }
 
-// A replay of the last answer alone, inside a session that is honest but for it.
+// Only the last answer is replayed, in an otherwise honest session.
 func TestReplayedNumberIsRefused(t *testing.T) {
 	each(t, func(t *testing.T, c *strongtest.Card, s Site) {
 		mustPersonalise(t, s, c)
@@ -141,7 +141,7 @@ func TestEveryAlteredBitIsRefused(t *testing.T) {
 		accepted(t, s, c)
 		said, exchanges := c.Said, c.Exchanges()
 		for at := 1; at <= exchanges; at++ {
-			selects := len(said[at-1]) == 2 // says which card it is, and is not believed
+			selects := len(said[at-1]) == 2 // an answer without data only tells the kind of card
 			for bit := range 8 * len(said[at-1]) {
 				c.Enter()
 				c.Fault = strongtest.Flips(at, bit)
@@ -192,14 +192,14 @@ func TestSilentCardEndsInTime(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		stop()
 		c.Enter()
-		c.Fault = nil // this one answers all the same
+		c.Fault = nil // without the fault this card answers
 		if _, err := s.Prove(ctx, c, c.Number()); !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 	})
 }
 
-func TestAuthenticationDelayIsSaid(t *testing.T) {
+func TestAuthenticationDelayIsErrLocked(t *testing.T) {
 	each(t, func(t *testing.T, c *strongtest.Card, s Site) {
 		mustPersonalise(t, s, c)
 		c.Delay = 1
@@ -226,8 +226,8 @@ func TestOtherCardsAreRefused(t *testing.T) {
 	refused(t, Site{}, strongtest.New(strongtest.NTAG424, number7), ErrNoKey)
 }
 
-// An EV2 card whose answer to AuthenticateEV2First is made to say "unknown" still has to know the key.
-func TestDowngradeOpensNothing(t *testing.T) {
+// A card whose answer to AuthenticateEV2First was changed to "unknown command" must still prove the key.
+func TestDowngradeStillNeedsTheKey(t *testing.T) {
 	s := theSite(t, secret)
 	c := strongtest.New(strongtest.DESFire, number7)
 	mustPersonalise(t, s, c)
@@ -238,7 +238,7 @@ func TestDowngradeOpensNothing(t *testing.T) {
 	c.Keys[0][0]++
 	refused(t, s, c, ErrWrongKey)
 
-	n := strongtest.New(strongtest.NTAG424, number7) // an NTAG knows the command: there is nothing to fall back to
+	n := strongtest.New(strongtest.NTAG424, number7) // an NTAG supports the command: no fallback is allowed
 	mustPersonalise(t, s, n)
 	n.Fault = strongtest.Alters(3, func([]byte) []byte { return []byte{0x91, 0x1C} })
 	refused(t, s, n, ErrNotStrong)
@@ -247,7 +247,7 @@ func TestDowngradeOpensNothing(t *testing.T) {
 	}
 }
 
-func TestStatusSaysWhy(t *testing.T) {
+func TestStatusIsMappedToItsError(t *testing.T) {
 	for s, why := range map[status]error{
 		swAuth: ErrWrongKey, swNoSuchKey: ErrWrongKey, swNoApp: ErrWrongKey, swIntegrity: ErrWrongKey, swDelay: ErrLocked,
 		swIllegal: ErrNotStrong, swNoINS: ErrNotStrong, swPermission: ErrForbidden, 0x91BE: ErrAnswer, 0x9000: ErrAnswer,
@@ -259,7 +259,7 @@ func TestStatusSaysWhy(t *testing.T) {
 	}
 }
 
-func TestAnswersHaveALength(t *testing.T) {
+func TestAnswersOfWrongLengthAreRefused(t *testing.T) {
 	for n, good := range map[int]bool{0: false, 1: false, 2: true, maxAnswer: true, maxAnswer + 1: false} {
 		a := make([]byte, n)
 		if n >= 2 {
@@ -272,8 +272,8 @@ func TestAnswersHaveALength(t *testing.T) {
 	}
 }
 
-// A card that has the key may still talk nonsense: what it signs must have the right form too.
-func TestSignedNonsenseIsRefused(t *testing.T) {
+// Data signed with the right key must still have the right form.
+func TestSignedAnswerOfWrongFormIsRefused(t *testing.T) {
 	n := &ev2{ti: [4]byte{1}, enc: block{2}, mac: block{3}}
 	signed := func(data []byte) *card {
 		a := append(append(data, n.sign(0, n.ctr+1, data...)...), 0x91, 0)
@@ -296,7 +296,7 @@ func TestSignedNonsenseIsRefused(t *testing.T) {
 	if u, err := n.cardUID(t.Context()); err != nil || !bytes.Equal(u, number7[:]) {
 		t.Errorf("%X, %v", u, err)
 	}
-	n.c = signed(make([]byte, 15)) // no whole block
+	n.c = signed(make([]byte, 15)) // not a whole block
 	if _, err := n.cardUID(t.Context()); !errors.Is(err, ErrAnswer) {
 		t.Error(err)
 	}
@@ -310,8 +310,8 @@ func TestSignedNonsenseIsRefused(t *testing.T) {
 	}
 }
 
-// EV1's IV runs through all messages of a session.
-func TestEV1ReadsItsNumberTwice(t *testing.T) {
+// EV1's IV is carried through all messages of a session.
+func TestEV1SessionCarriesItsIV(t *testing.T) {
 	s, m := theSite(t, secret), strongtest.New(strongtest.DESFireEV1, number7)
 	mustPersonalise(t, s, m)
 	c, _ := s.begin(m, m.Number())
@@ -329,9 +329,9 @@ func TestEV1ReadsItsNumberTwice(t *testing.T) {
 	}
 }
 
-// A card whose other keys are somebody else's is not this site's to change.
+// A card whose other keys belong to another party must not be changed.
 func TestPersonaliseRefusesForeignKeys(t *testing.T) {
-	for _, version := range []byte{0, ours} { // ours: it says that it is done, and is not
+	for _, version := range []byte{0, ours} { // ours: the card claims that its key was changed
 		c := strongtest.New(strongtest.NTAG424, number7)
 		c.Keys[2], c.Versions[2] = block{9}, version
 		if err := theSite(t, secret).Personalise(t.Context(), c, c.Number(), Key{}); !errors.Is(err, ErrWrongKey) {
@@ -342,7 +342,7 @@ func TestPersonaliseRefusesForeignKeys(t *testing.T) {
 	}
 }
 
-func TestCheckTellsAPersonWhatTheCardIs(t *testing.T) {
+func TestCheckReportsKindAndFactoryState(t *testing.T) {
 	each(t, func(t *testing.T, c *strongtest.Card, s Site) {
 		want := Report{Card: NTAG424, Factory: true}
 		if c.Kind != strongtest.NTAG424 {

@@ -26,7 +26,7 @@ func is(t *testing.T, what string, got []byte, want string) {
 	}
 }
 
-// RFC 4493 §4.
+// Test vectors of RFC 4493 §4.
 func TestCMACOfRFC4493(t *testing.T) {
 	key := block(x(t, "2b7e151628aed2a6abf7158809cf4f3c"))
 	m := x(t, "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51"+
@@ -42,14 +42,14 @@ func TestCMACOfRFC4493(t *testing.T) {
 	}
 }
 
-// AN10922 §2.2.1.
-func TestKeyOfACardIsAN10922s(t *testing.T) {
+// Test vector of AN10922 §2.2.1.
+func TestDiversifiedKeyMatchesAN10922(t *testing.T) {
 	got := diversify(block(x(t, "00112233445566778899AABBCCDDEEFF")), x(t, "04782E21801D803042F54E585020416275"))
 	is(t, "key", got[:], "A8DD63A3B89D54B37CA802473FDA9175")
 }
 
-// The bytes that a card's keys are made of are a promise: cards that were personalised must go on working.
-func TestKeyOfACardIsMadeOfTheDocumentedBytes(t *testing.T) {
+// The derivation of a card's keys must not change, because personalised cards depend on it.
+func TestDiversificationInputMatchesTheDocumentation(t *testing.T) {
 	site, err := ParseKey([]byte("00112233445566778899AABBCCDDEEFF\n"))
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func TestKeyOfACardIsMadeOfTheDocumentedBytes(t *testing.T) {
 	}
 }
 
-// script is a channel that must be told exactly these commands.
+// script is a channel that expects exactly these commands.
 type script struct {
 	t    *testing.T
 	said []string // command, answer, command, answer …
@@ -84,7 +84,7 @@ func (s *script) Exchange(_ context.Context, command []byte) ([]byte, error) {
 	return a, nil
 }
 
-// published are three authentications that NXP printed, all with a key of zeros.
+// published holds three authentications published by NXP, all with a key of zeros.
 var published = []struct {
 	name         string
 	no           byte
@@ -109,7 +109,7 @@ var published = []struct {
 		"8CF141F3", "63DC07286289A7A6C0334CA31C314A04", "774F26743ECE6AF5033B6AE8522946F6"},
 }
 
-func TestAuthenticateEV2FirstIsThePublishedOne(t *testing.T) {
+func TestAuthenticateEV2FirstMatchesPublishedExamples(t *testing.T) {
 	for _, p := range published {
 		t.Run(p.name, func(t *testing.T) {
 			s := &script{t, p.said}
@@ -125,13 +125,14 @@ func TestAuthenticateEV2FirstIsThePublishedOne(t *testing.T) {
 	}
 }
 
-// Any one bit of a published answer that is turned must be noticed: RndA' is what speaks for the card.
+// Any flipped bit of a published answer must be detected, because RndA' authenticates the card.
 func TestAuthenticateRefusesAnAlteredRndA(t *testing.T) {
 	for bit := range 128 {
 		p := published[0]
 		said := append([]string{}, p.said...)
 		a := x(t, said[3])
-		a[bit/8] ^= 1 << (bit % 8) // the first block holds TI and 12 bytes of RndA'; the second's plain text hangs on it
+		// The first block holds TI and 12 bytes of RndA', and the plain text of the second depends on the first.
+		a[bit/8] ^= 1 << (bit % 8)
 		said[3] = hex.EncodeToString(a)
 		c := &card{ch: &script{t, said}, rand: bytes.NewReader(x(t, p.rndA))}
 		if _, err := c.ev2First(t.Context(), 0, block{}); err == nil {
@@ -150,8 +151,8 @@ func sessionOf(t *testing.T, ti, enc, mac string, ctr uint16, said ...string) *e
 	}
 }
 
-// AN12196 tables 26 and 27 (rev. 2.0: 25 and 26): two ChangeKeys of one session.
-func TestChangeKeyIsThePublishedOne(t *testing.T) {
+// AN12196 tables 26 and 27 (rev. 2.0: 25 and 26): two ChangeKeys in one session.
+func TestChangeKeyMatchesPublishedExamples(t *testing.T) {
 	s := sessionOf(t, "7614281A", "4CF3CB41A22583A61E89B158D252FC53", "5529860B2FC5FB6154B7F28361D30BF9", 2,
 		"90C4000029022CF362B7BF4311FF3BE1DAA295E8C68DE09050560D19B9E16C2393AE9CD1FAC75D0CE20BCD1D06E600",
 		"203BB55D1089D5879100",
@@ -165,8 +166,8 @@ func TestChangeKeyIsThePublishedOne(t *testing.T) {
 	is(t, "CRC32", crc(x(t, "F3847D627727ED3BC9C4CC050489B966")), "789DFADC")
 }
 
-// AN12196 §5.12 table 21: WriteData in CommMode.Full, whose pieces GetCardUID uses too.
-func TestSecureMessagingIsThePublishedOne(t *testing.T) {
+// AN12196 §5.12 table 21: WriteData in CommMode.Full, with the same building blocks as GetCardUID.
+func TestSecureMessagingMatchesThePublishedExample(t *testing.T) {
 	s := sessionOf(t, "7614281A", "7A93D6571E4B180FCA6AC90C9A7488D4", "FC4AF159B62E549B5812394CAB1918CC", 0,
 		"908D00001F030000000A00006B5E6804909962FC4E3FF5522CF0F8436C0C53315B9C73AA00", "C26D236E4A7C046D9100")
 	iv := s.iv(0xA5, 0x5A, 0)
@@ -177,16 +178,16 @@ func TestSecureMessagingIsThePublishedOne(t *testing.T) {
 	}
 }
 
-// AN12196 §4.4.3: the MAC of a SUN message, a CMAC of NXP's over nothing, under a key that is a CMAC.
-func TestSUNMessageIsThePublishedOne(t *testing.T) {
+// AN12196 §4.4.3: the MAC of a SUN message, NXP's shortened CMAC of an empty message, under a key that is a CMAC.
+func TestSUNMessageMatchesThePublishedExample(t *testing.T) {
 	p := open(block{}, block{}, x(t, "EF963FF7828658A599F3041510671E88"))
 	is(t, "PICC data", p[:11], "C704DE5F1EACC0403D0000")
 	key := cmac(block{}, append(x(t, "3CC300010080"), p[1:11]...))
 	is(t, "MAC", odd(cmac(key, nil)), "94EED9EE65337086")
 }
 
-// What a DESFire EV1 said to Elmü's DesfireEV1 library (codeproject.com 1096861), as pydesfire's tests keep it.
-func TestAuthenticateAESIsARealCards(t *testing.T) {
+// Answers of a DESFire EV1 to Elmü's DesfireEV1 library (codeproject.com 1096861), from pydesfire's tests.
+func TestAuthenticateAESMatchesARealCard(t *testing.T) {
 	s := &script{t, []string{
 		"90AA0000010000", "B969FDFE56FD91FC9DE6F6F213B8FD1E91AF",
 		"90AF00002036AAD7DF6E436BA08D18613830A70D5AD43E3D3F4A8D47541EEE623A934E477400",
@@ -201,8 +202,8 @@ func TestAuthenticateAESIsARealCards(t *testing.T) {
 		"E9F85E219496C2B58C1090DC3935FAE9E840CF61B383D9531946256B1F110C10")
 }
 
-// The same, of another session whose key was not zero.
-func TestChangeKeyOfEV1IsARealCards(t *testing.T) {
+// From the same source, a session with a nonzero key.
+func TestChangeKeyOfEV1MatchesARealCard(t *testing.T) {
 	n := &ev1{key: block(x(t, "C2A1E47B27104712FE6D00A71177A19B"))}
 	is(t, "ChangeKey", n.sealed(block(x(t, "10182028303840485058606870788088")), 0x10),
 		"2945E3760E60F4A4046BB8A505B31CF559A3A2E05213BC82942CA6AB5DBCECF5")

@@ -10,8 +10,8 @@ import (
 	"portillon/rfid"
 )
 
-// The keys as two makers' manuals print them, and frames of that length that are none.
-func TestKeyFramesAreToldFromOthers(t *testing.T) {
+// Key frames as printed in two manufacturers' manuals, and other frames of the same length.
+func TestKeyFramesAreRecognised(t *testing.T) {
 	for frame, want := range map[string]bool{
 		"0000": true, "0001": true, "1001": true, "1010": true, "1011": true,
 		"11110000": true, "11100001": true, "11000011": true, "01101001": true, "01011010": true, "01001011": true,
@@ -37,7 +37,7 @@ func TestKeyFramesAreToldFromOthers(t *testing.T) {
 	}
 }
 
-func TestSpoiltFrameIsNoKey(t *testing.T) {
+func TestDamagedFrameIsNotAKey(t *testing.T) {
 	for name, spoil := range map[string]func([]rfid.Edge){
 		"a lost edge": func(e []rfid.Edge) { e[2].Lost = 1 },
 		"a glitch":    func(e []rfid.Edge) { e[2].At = e[1].At + nearest/2 },
@@ -91,7 +91,7 @@ func seconds(n int) (out []time.Duration) {
 	return out
 }
 
-// Keys before and after a card change nothing about the card, and are reported while Read goes on waiting.
+// Keys before and after a card must not affect the card, and are reported while Read continues to wait.
 func TestReaderReportsKeysAndReadsTheCardBetweenThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &line{began: time.Now()}

@@ -8,8 +8,8 @@ import (
 	"portillon/rfid"
 )
 
-// Spec declares the reader kind "wiegand" of machine.yaml. Its led and beeper go through an NPN transistor each to the
-// reader's lines.
+// Spec returns the declaration of the reader kind "wiegand" of machine.yaml. Its led and beeper outputs each drive a
+// line of the reader through an NPN transistor.
 func Spec() rfid.Spec {
 	return rfid.Spec{
 		Kind: "wiegand",
@@ -33,15 +33,15 @@ func parse(v rfid.Values) (rfid.Wiring, []rfid.Fault) {
 		faults = append(faults, rfid.Fault{Key: "bits", Problem: err.Error(),
 			Hint: "26, 34 or 37, as the reader is set; without bits: all three are read"})
 	}
-	// The kernel numbers the edges of one chip only.
+	// Edges are numbered in one sequence only within one GPIO chip.
 	if chip0, chip1 := chip(v["d0"]), chip(v["d1"]); chip0 != "" && chip1 != "" && chip0 != chip1 {
-		faults = append(faults, rfid.Fault{Key: "d1", Hint: "a line of the chip that d0 is of",
-			Problem: fmt.Sprintf("d1 is a line of %q, d0 of %q", chip1, chip0)})
+		faults = append(faults, rfid.Fault{Key: "d1", Hint: "a line of the same chip as d0",
+			Problem: fmt.Sprintf("d1 is a line of chip %q, d0 of chip %q", chip1, chip0)})
 	}
 	return rfid.Wiring{}, faults
 }
 
-// chip is the chip of gpio:CHIP/LINE; empty: the pin is no line of a chip.
+// chip returns CHIP of gpio:CHIP/LINE; empty if the pin has another form.
 func chip(pin string) string {
 	rest, _ := strings.CutPrefix(pin, "gpio:")
 	label, _, found := strings.Cut(rest, "/")
@@ -51,7 +51,7 @@ func chip(pin string) string {
 	return label
 }
 
-// argument reads D0,D1.
+// argument reads D0,D1 of a command line.
 func argument(pins string) (rfid.Values, error) {
 	d0, d1, both := strings.Cut(pins, ",")
 	if !both {

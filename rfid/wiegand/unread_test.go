@@ -9,15 +9,15 @@ import (
 	"portillon/rfid"
 )
 
-// Frames that others published: of 32 bits, github.com/monkeyboard/Wiegand-Protocol-Library-for-Arduino issue 58; one
-// card at 34 and at 26 bits, issue 59.
+// Published frames: 32 bits from github.com/monkeyboard/Wiegand-Protocol-Library-for-Arduino issue 58; one card with 34
+// and with 26 bits from issue 59.
 const (
 	bits32 = "10100100110111001100110000011101"
 	bits34 = "0000000001101000111100010010011011"
 	bits26 = "11101000111100010010011010"
 )
 
-func TestAPublishedCardIsReadAtTwoLengths(t *testing.T) {
+func TestPublishedCardIsReadWith34And26Bits(t *testing.T) {
 	for f, want := range map[string]string{bits34: "00D1E24D", bits26: "D1E24D"} {
 		if got := decode(0, edges(f, time.Second)); len(got) != 1 || got[0] != want {
 			t.Errorf("%s: %q, want %s", f, got, want)
@@ -25,13 +25,13 @@ func TestAPublishedCardIsReadAtTwoLengths(t *testing.T) {
 	}
 }
 
-func TestAFrameThatIsNoNumberIsSaidWithWhatWouldBeRight(t *testing.T) {
+func TestInvalidFrameIsReportedWithItsRemedy(t *testing.T) {
 	flipped := "0" + bits26[1:]
 	for _, c := range []struct {
 		name  string
 		bits  int
 		frame string
-		want  string // "" where nothing is said
+		want  string // part of the reason; "": nothing is reported
 		raw   string
 	}{
 		{"32 bits", 0, bits32, "34 bits", bits32 + " (32 bits)"},
@@ -59,7 +59,7 @@ func TestAFrameThatIsNoNumberIsSaidWithWhatWouldBeRight(t *testing.T) {
 	}
 }
 
-func TestLengthsThatNobodyReadsAreRefused(t *testing.T) {
+func TestUnsupportedFrameLengthsAreRefused(t *testing.T) {
 	for bits := range 64 {
 		_, err := New(nil, bits)
 		if known := bits == 0 || bits == 26 || bits == 34 || bits == 37; (err == nil) != known ||
@@ -69,8 +69,8 @@ func TestLengthsThatNobodyReadsAreRefused(t *testing.T) {
 	}
 }
 
-// Every frame of 16 bits or more is heard, good or not, and before what is said of it.
-func TestEveryFrameIsHeardOnce(t *testing.T) {
+// Each frame of 16 bits or more must be passed to Heard, valid or not, before Unread is called.
+func TestEachFrameIsPassedToHeardOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &line{
 			began: time.Now(),

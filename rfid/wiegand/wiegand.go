@@ -1,17 +1,18 @@
-// Package wiegand reads cards from a reader with two data lines, D0 and D1, that rest high: a pulse to low on D0 is a
-// bit 0, on D1 a bit 1.
+// Package wiegand reads cards from a reader with two data lines, D0 and D1, that are high at rest. A low pulse on D0 is
+// a bit 0, a low pulse on D1 a bit 1.
 //
-// It knows the frames of 26 bits (H10301: facility 8, card 16), 34 (H10306: facility 16, card 16) and 37 (H10302:
-// card 35, and H10304: facility 16, card 19, which share their parities). A card's number is what stands between the
-// parity bits, in 3, 4 or 5 bytes, highest bit first: facility 99 card 999 of 26 bits is 6303E7. Wiegand has no proof
-// and no checksum but two parity bits, so a frame with any other fault is thrown away: bits too close or too far
-// apart, a wrong parity, another length, and edges that the kernel lost.
+// It reads frames of 26 bits (H10301: facility 8, card 16), 34 (H10306: facility 16, card 16) and 37 (H10302: card 35,
+// and H10304: facility 16, card 19, with the same parities). A card's number is the bits between the parity bits, in 3,
+// 4 or 5 bytes, highest bit first: facility 99 card 999 of 26 bits is 6303E7. Wiegand has no proof, and its only
+// checksum is two parity bits. A frame with any other fault is therefore discarded: bits too close or too far apart, a
+// wrong parity, another length, and edges that the kernel lost.
 //
-// A reader with a keypad sends each key as a frame of 4 or 8 bits. Keys open nothing; the Reader only reports that
-// keys were pressed (keypad.go). A keypad that collects digits and sends them as a frame of 26 bits cannot be told
-// from a card: set it to single keys.
+// A reader with a keypad sends each key as a frame of 4 or 8 bits. Keys start no session; the Reader only reports that
+// keys were pressed (keypad.go). A keypad that collects digits and sends them as a frame of 26 bits looks like a card:
+// configure it to send single keys.
 //
-// Edges come with the kernel's time and numbers, so that a busy computer shifts nothing and a lost edge is noticed.
+// Edges carry the kernel's time and sequence number, so that a busy computer does not distort them and a lost edge is
+// detected.
 package wiegand
 
 import (
@@ -28,30 +29,30 @@ const (
 	nearest = 100 * time.Microsecond // two bits closer than this are noise
 	gap     = 25 * time.Millisecond  // silence that ends a frame
 	longest = 37
-	// deaf is how long Read may not be called before the edges that wait are too old to act on.
+	// deaf is the longest pause between two calls of Read: after it, waiting edges are stale.
 	deaf = 2 * time.Second
-	// patience is how long one look waits before it sees whether it should end.
+	// patience is the longest wait for an edge. After it, Read checks whether to end.
 	patience = 200 * time.Millisecond
-	// wrongInRow is how many frames of a known length may fail their parity in a row before the wires are suspected.
+	// wrongInRow is how many consecutive frames with wrong parity are taken as a sign of exchanged wires.
 	wrongInRow = 5
 )
 
-// Decoder makes numbers of edges. The zero Decoder takes all frames it knows.
+// Decoder turns edges into card numbers. The zero Decoder accepts all supported frames.
 type Decoder struct {
-	Bits int // 26, 34 or 37: no others count; 0: all three
+	Bits int // the accepted length: 26, 34 or 37; 0: all three
 
 	bits    uint64
 	n       int
 	last    time.Duration
 	spoilt  bool
 	parity  int  // frames in a row with a wrong parity
-	key     bool // a key was pressed since Key was last called
+	key     bool // a key was pressed since the last call of Key
 	started bool
-	unread  rfid.Unread // the last frame that was no number, until Unread takes it
-	heard   string      // the last frame, until Heard takes it
+	unread  rfid.Unread // last invalid frame, until Unread takes it
+	heard   string      // last frame, until Heard takes it
 }
 
-// Push takes an edge: line 0 is D0, line 1 is D1. A frame ends only when Idle says so, or with an edge after a gap.
+// Push takes an edge: line 0 is D0, line 1 is D1. A frame ends at Idle, or at an edge after a gap.
 func (d *Decoder) Push(e rfid.Edge) (u rfid.UID, ok bool) {
 	since := e.At - d.last
 	if d.started && since >= gap {
@@ -66,7 +67,7 @@ func (d *Decoder) Push(e rfid.Edge) (u rfid.UID, ok bool) {
 	return u, ok
 }
 
-// Idle says that nothing came for a gap.
+// Idle tells the Decoder that no edge came for the time of a gap.
 func (d *Decoder) Idle() (rfid.UID, bool) {
 	if !d.started {
 		return rfid.UID{}, false
@@ -74,7 +75,7 @@ func (d *Decoder) Idle() (rfid.UID, bool) {
 	return d.end()
 }
 
-// Suspect reports whether frames come whole and with wrong parities only: D0 and D1 are likely exchanged.
+// Suspect reports whether all recent frames were complete and had wrong parities: D0 and D1 are probably exchanged.
 func (d *Decoder) Suspect() bool { return d.parity >= wrongInRow }
 
 func (d *Decoder) end() (rfid.UID, bool) {
@@ -95,13 +96,13 @@ func (d *Decoder) end() (rfid.UID, bool) {
 	return u, ok
 }
 
-// number checks the parities: the first bit makes an even number of ones with the first half, the last an odd number
-// with the second. In 37 bits the halves share their middle bit.
+// number checks the parities: the first bit and the first half have an even number of ones, the second half and the
+// last bit an odd number. In 37 bits the halves share the middle bit.
 func (d *Decoder) number(bits uint64, n int) (rfid.UID, bool) {
 	if n != 26 && n != 34 && n != 37 {
 		return rfid.UID{}, false
 	}
-	half := (n - 1) / 2 // of the n-2 bits between: 12, 16, 18
+	half := (n - 1) / 2 // half of the n-2 bits between the parity bits: 12, 16, 18
 	first := bits >> (n - 1 - half)
 	second := bits & (1<<(half+1) - 1)
 	if ones(first)%2 != 0 || ones(second)%2 != 1 {
@@ -127,25 +128,25 @@ func ones(x uint64) (n int) {
 
 // Reader reads taps from two lines.
 type Reader struct {
-	// Keys, where it is set, is called from Read when somebody begins to press keys of the reader's keypad, at most
-	// once a minute. It must not block. It is not told which keys: they may be a PIN.
+	// Keys, if set, is called during Read when somebody starts to press keys of the reader's keypad, at most once a
+	// minute. It must not block. It does not learn which keys, because they may be a PIN.
 	Keys func()
-	// Unread, where it is set, is told of each frame that is no card's number. It is called from Read and must not block.
+	// Unread, if set, is called during Read for each invalid frame. It must not block.
 	Unread func(rfid.Unread)
-	// Heard, where it is set, is told of each frame, before Unread. It may hold a card's number: only for whoever tests a
-	// reader.
+	// Heard, if set, is called with each frame, before Unread. The frame may be a card's number: use it only in reader
+	// tests.
 	Heard func(frame string)
 
 	lines rfid.FallingEdges
 	dec   Decoder
 	once  rfid.Once
-	last  time.Time // when the lines were last looked at
+	last  time.Time // time of the last look at the lines
 	typed typing
 }
 
 var _ rfid.Reader = (*Reader)(nil)
 
-// New reads cards of so many bits: 26, 34 or 37, or 0 for all. It closes the lines when it is closed.
+// New returns a Reader for frames of 26, 34 or 37 bits; 0 accepts all three. Closing the Reader closes the lines.
 func New(l rfid.FallingEdges, bits int) (*Reader, error) {
 	if err := CheckBits(bits); err != nil {
 		return nil, err
@@ -153,7 +154,7 @@ func New(l rfid.FallingEdges, bits int) (*Reader, error) {
 	return &Reader{lines: l, dec: Decoder{Bits: bits}}, nil
 }
 
-// CheckBits says which lengths of frames New takes: 26, 34, 37, and 0 for all three.
+// CheckBits returns an error unless New accepts the length: 26, 34, 37, or 0 for all three.
 func CheckBits(bits int) error {
 	switch bits {
 	case 0, 26, 34, 37:
@@ -162,16 +163,16 @@ func CheckBits(bits int) error {
 		return errors.New("wiegand: frames of 32 bits have no parity, so a lost or added bit would be another card: " +
 			"set the reader to 34 bits")
 	}
-	return fmt.Errorf("wiegand: frames of %d bits are not known, want 26, 34 or 37", bits)
+	return fmt.Errorf("wiegand: frames of %d bits are not supported, want 26, 34 or 37", bits)
 }
 
 var (
 	errDeaf  = errors.New("wiegand: reader data is stale")
-	errWires = errors.New("wiegand: every frame fails its parity check: are D0 and D1 exchanged?")
+	errWires = errors.New("wiegand: all frames fail the parity check: check whether D0 and D1 are exchanged")
 )
 
-// Read implements rfid.Reader. A card that is held up to the reader is read again and again by some, once by most: it
-// is one tap.
+// Read implements rfid.Reader. Some readers repeat the frame of a card in their field, most send it once: both are one
+// tap.
 func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 	for ctx.Err() == nil {
 		if !r.last.IsZero() && time.Since(r.last) > deaf {
@@ -198,6 +199,7 @@ func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 	return rfid.Tap{}, ctx.Err()
 }
 
+// look waits for one edge, or for the end of a frame.
 func (r *Reader) look() (rfid.UID, bool, error) {
 	wait := patience
 	if r.dec.started {
@@ -215,5 +217,5 @@ func (r *Reader) look() (rfid.UID, bool, error) {
 	return u, ok, nil
 }
 
-// Close implements rfid.Reader: a Read under way ends at its next look.
+// Close implements rfid.Reader. A running Read ends within the time of a look.
 func (r *Reader) Close() error { return r.lines.Close() }

@@ -15,7 +15,7 @@ import (
 	"portillon/rfid"
 )
 
-// edges are a frame as a typical reader sends it.
+// edges returns the edges of a frame with typical timing.
 func edges(frame string, at time.Duration) (out []rfid.Edge) {
 	for i, b := range frame {
 		out = append(out, rfid.Edge{At: at + time.Duration(i)*time.Millisecond, Line: int(b - '0')})
@@ -36,8 +36,8 @@ func decode(bits int, es []rfid.Edge) (got []string) {
 	return got
 }
 
-// frame makes one by the definitions of proxmark3 (wiegand_formats.c): even parity over bits 1 to half, odd over the
-// last half before the end.
+// frame encodes a number as proxmark3 defines it (wiegand_formats.c): even parity over bits 1 to half, odd parity over
+// the last half before the end.
 func frame(n int, number uint64) string {
 	half := (n - 1) / 2
 	mid := fmt.Sprintf("%0*b", n-2, number)
@@ -45,8 +45,8 @@ func frame(n int, number uint64) string {
 	return fmt.Sprint(count(mid[:half])%2) + mid + fmt.Sprint((count(mid[len(mid)-half:])+1)%2)
 }
 
-// Frames that others published: jessety/wiegand-encoder, angorb, Z9.
-func TestPublishedFrames(t *testing.T) {
+// Published frames: jessety/wiegand-encoder, angorb, Z9.
+func TestPublishedFramesAreDecoded(t *testing.T) {
 	for f, want := range map[string]uint64{
 		"00101101000000001010001000": 90<<16 | 324,
 		"00110001100000011111001111": 99<<16 | 999,
@@ -61,7 +61,7 @@ func TestPublishedFrames(t *testing.T) {
 	}
 }
 
-func TestEveryLengthAndNoOther(t *testing.T) {
+func TestOnlyTheConfiguredLengthIsAccepted(t *testing.T) {
 	for n, number := range map[int]uint64{26: 0x6303E7, 34: 0x12345678, 37: 0x5ABCDEF01} {
 		f := frame(n, number)
 		want := fmt.Sprintf("%0*X", (n-2+7)/8*2, number)
@@ -73,7 +73,7 @@ func TestEveryLengthAndNoOther(t *testing.T) {
 				t.Errorf("%d bits where %d are wanted: %q", n, other, got)
 			}
 		}
-		for cut := range n { // and a frame that loses its end, or one bit anywhere
+		for cut := range n { // also a truncated frame, and a frame with one wrong bit
 			if got := decode(0, edges(f[:cut], 0)); len(got) > 0 {
 				t.Errorf("the first %d of %d bits are %q", cut, n, got)
 			}
@@ -93,7 +93,7 @@ func TestEveryLengthAndNoOther(t *testing.T) {
 	}
 }
 
-func TestSpoiltFramesAreThrownAway(t *testing.T) {
+func TestDamagedFramesAreDiscarded(t *testing.T) {
 	good := frame(26, 0x6303E7)
 	whole := edges(good, time.Second)
 	for name, spoil := range map[string]func([]rfid.Edge) []rfid.Edge{
@@ -125,7 +125,7 @@ func TestSpoiltFramesAreThrownAway(t *testing.T) {
 	}
 }
 
-// Any edges: what comes out has a known length, and came from a frame with both parities.
+// For any edges, each number must have a known length.
 func FuzzDecoder(f *testing.F) {
 	f.Add([]byte(frame(26, 0x6303E7)))
 	f.Add([]byte("0000\x00\xff1111" + frame(37, 7)))
@@ -154,7 +154,7 @@ func TestOnesAreCounted(t *testing.T) {
 	}
 }
 
-// line plays edges when their time has come.
+// line plays back edges at their times.
 type line struct {
 	mu     sync.Mutex
 	began  time.Time
@@ -183,7 +183,7 @@ func (l *line) Next(timeout time.Duration) (rfid.Edge, bool, error) {
 
 func (l *line) Close() error { l.closed = true; return nil }
 
-func TestTaps(t *testing.T) {
+func TestReaderDeliversTapsFromEdges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		léa, nour := frame(26, 0x6303E7), frame(26, 0x123456)
 		l := &line{
@@ -217,7 +217,7 @@ func TestTaps(t *testing.T) {
 	})
 }
 
-func TestExchangedWiresAreSuspectedAndOldEdgesMeanNothing(t *testing.T) {
+func TestExchangedWiresAndStaleEdgesAreErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		swapped := strings.NewReplacer("0", "1", "1", "0").Replace(frame(26, 0x6303E7))
 		l := &line{began: time.Now()}

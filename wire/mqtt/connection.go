@@ -14,35 +14,34 @@ import (
 )
 
 const (
-	// protocol is MQTT 3.1.1 (§3.1.2.2), without a second try with 3.1.
+	// protocol is MQTT 3.1.1 (§3.1.2.2), without a second attempt with 3.1.
 	protocol = 4
 	// failure is the SUBACK return code for a topic filter that the broker denies (§3.9.3).
 	failure = 0x80
-	// qos is that of every publish: the broker acknowledges it.
+	// qos is the QoS of every publish: the broker acknowledges each message.
 	qos = 1
 )
 
-// Options are how to connect, and as whom. Broker, ClientID, Subscriptions, MaxPacket, Timeout, KeepAlive and Receive
-// are required.
+// Options describe how to connect, and with which account. Broker, ClientID, Subscriptions, MaxPacket, Timeout,
+// KeepAlive and Receive are required.
 type Options struct {
-	Broker *url.URL // as ParseBroker returned it
-	// Dial opens the connection in place of TCP and TLS; nil: TCP to the broker's address, with TLS where its scheme is
-	// one of TLS.
+	Broker *url.URL // from ParseBroker
+	// Dial replaces dialling with TCP and TLS; nil: TCP to the broker's address, with TLS if the URL's scheme requires it.
 	Dial    func(ctx context.Context) (net.Conn, error)
-	Resolve func(hostport string) string // where to dial for the broker's address; nil: there
+	Resolve func(hostport string) string // maps the broker's address to the address to dial; nil: the same
 	TLS     *tls.Config                  // nil: the system's authorities
 
 	ClientID           string
 	Username, Password string
-	Will               *Message // published by the broker when the connection is lost; nil: none
+	Will               *Message // published by the broker if the connection is lost; nil: none
 
 	Subscriptions map[string]byte // topic filters with their QoS, all in one SUBSCRIBE
-	MaxPacket     int             // remaining length of the largest packet, in bytes
+	MaxPacket     int             // largest accepted remaining length of a packet, in bytes
 	Timeout       time.Duration   // for dialling with TLS, for each write, and for a PINGRESP
 	KeepAlive     time.Duration
-	// Receive is called for one message after the other. While it blocks, nothing else is received.
+	// Receive is called for one message at a time. While Receive blocks, no other message is received.
 	Receive func(Message)
-	// called for each message that is too large; it must not block; may be nil
+	// Dropped is called for each message that is too large. It must not block and may be nil.
 	Dropped func(Dropped)
 	After   func(time.Duration) <-chan time.Time // nil: time.After
 }
@@ -50,25 +49,25 @@ type Options struct {
 // Message is a message on a topic.
 type Message struct {
 	Topic    string
-	Retained bool // received: the broker had it stored; published: the broker is to store it
+	Retained bool // received: was stored at the broker; published: asks the broker to store it
 	Payload  []byte
 }
 
-// Token is a request that the broker has not answered yet, or has.
+// Token is a pending or finished request to the broker.
 type Token interface {
 	Done() <-chan struct{}
-	Error() error // after Done; before it is nil
+	Error() error // valid after Done; nil before
 }
 
-// Connection is one connection, from CONNECT to its end. Publish may be called from one goroutine at a time.
+// Connection is one connection, from CONNECT to its end. Publish must not be called concurrently.
 type Connection struct {
 	o      Options
 	client paho.Client
-	cut    context.CancelFunc // closes the socket, even one that is still being opened
+	cut    context.CancelFunc // closes the socket, also during dialling
 	lost   chan error
 }
 
-// ParseBroker reads a broker's address: tcp://host:1883 or ssl://host:8883.
+// ParseBroker reads a broker's address, such as tcp://host:1883 or ssl://host:8883.
 func ParseBroker(address string) (*url.URL, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Port() == "" || !secure(u) && u.Scheme != "tcp" && u.Scheme != "mqtt" {
@@ -77,12 +76,13 @@ func ParseBroker(address string) (*url.URL, error) {
 	return u, nil
 }
 
+// secure reports whether the URL's scheme requires TLS.
 func secure(u *url.URL) bool {
 	return u.Scheme == "ssl" || u.Scheme == "tls" || u.Scheme == "mqtts"
 }
 
-// Connect dials the broker and returns once it has accepted the CONNECT. The end of ctx ends the attempt, and not the
-// connection that comes of it: HangUp or Close does.
+// Connect dials the broker and returns once the broker has accepted the CONNECT. Cancelling ctx ends the attempt, but
+// not an established connection: use HangUp or Close.
 func Connect(ctx context.Context, o Options) (*Connection, error) {
 	if o.After == nil {
 		o.After = time.After
@@ -109,7 +109,7 @@ func (c *Connection) clientOptions(socket context.Context) *paho.ClientOptions {
 		SetConnectionLostHandler(func(_ paho.Client, err error) {
 			select {
 			case c.lost <- err:
-			default: // the connection is known to be lost
+			default: // the loss was reported already
 			}
 		}).
 		SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) { return c.open(socket) })
@@ -119,8 +119,8 @@ func (c *Connection) clientOptions(socket context.Context) *paho.ClientOptions {
 	return o
 }
 
-// open dials, and puts the guard between the broker and the client library. Once ctx is done the connection is closed,
-// however far it has come.
+// open dials, and puts the guard between the broker and the client library. When ctx is done the connection is closed,
+// whatever its state.
 func (c *Connection) open(ctx context.Context) (net.Conn, error) {
 	conn, err := c.dial(ctx)
 	if err != nil {
@@ -163,8 +163,8 @@ func tlsConfig(c *tls.Config, host string) *tls.Config {
 	return c
 }
 
-// Await waits for the broker's answer, at most twice Options.Timeout: the dial has one, the handshake another. Without
-// an answer the connection is cut, which ends the token too.
+// Await waits for the broker's answer, at most twice Options.Timeout: once for dialling and once for the handshake.
+// Without an answer Await closes the connection, which also finishes the token.
 func (c *Connection) Await(ctx context.Context, t Token, what string) error {
 	select {
 	case <-t.Done():
@@ -176,17 +176,17 @@ func (c *Connection) Await(ctx context.Context, t Token, what string) error {
 		return fmt.Errorf("%s: %w", what, err)
 	case <-c.o.After(2 * c.o.Timeout):
 		c.HangUp()
-		return fmt.Errorf("%s: the broker did not answer", what)
+		return fmt.Errorf("%s: broker did not answer", what)
 	case <-ctx.Done():
 		c.HangUp()
 		return ctx.Err()
 	}
 }
 
-// Lost gives the error that ended the connection. It gives it once.
+// Lost returns the channel that receives, once, the error that ended the connection.
 func (c *Connection) Lost() <-chan error { return c.lost }
 
-// Subscribe asks for Options.Subscriptions, and returns the filters that the broker denies, sorted.
+// Subscribe subscribes to Options.Subscriptions and returns the filters that the broker denied, sorted.
 func (c *Connection) Subscribe(ctx context.Context) (denied []string, err error) {
 	t := c.client.SubscribeMultiple(c.o.Subscriptions, nil)
 	if err := c.Await(ctx, t, "subscribe"); err != nil {
@@ -203,18 +203,19 @@ func (c *Connection) Subscribe(ctx context.Context) (denied []string, err error)
 	return denied, nil
 }
 
-// Publish sends a message with QoS 1. It may block for Options.Timeout, while the broker does not read.
+// Publish sends a message with QoS 1. It may block for Options.Timeout while the broker does not read.
 func (c *Connection) Publish(m Message) Token {
 	return c.client.Publish(m.Topic, qos, m.Retained, m.Payload)
 }
 
-// HangUp ends the connection at once: the socket first, so that nothing in the library waits for it.
+// HangUp closes the connection at once. The socket is closed first, so that the client library does not wait for it.
 func (c *Connection) HangUp() {
 	c.cut()
 	c.client.Disconnect(0)
 }
 
-// Close sends a DISCONNECT, so that the broker does not publish the will, waits for at most quiesce, and hangs up.
+// Close sends a DISCONNECT, so that the broker does not publish the will. It waits for at most quiesce, then closes the
+// connection.
 func (c *Connection) Close(quiesce time.Duration) {
 	c.client.Disconnect(uint(quiesce / time.Millisecond))
 	c.cut()

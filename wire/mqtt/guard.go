@@ -1,15 +1,15 @@
 package mqtt
 
-// The guard stands between a broker and the client library, which trusts it: paho.mqtt.golang panics on a SUBACK that
-// is longer than the SUBSCRIBE was, and reads 256 MB because a header says so.
+// The guard checks what the broker sends before the client library reads it. Without the guard, paho.mqtt.golang panics
+// on a SUBACK that is longer than its SUBSCRIBE, and allocates 256 MB if a header announces them.
 //
-// The guard passes whole packets of the kinds that a broker may send to a client that publishes and subscribes with QoS
-// 0 and 1, in one SUBSCRIBE of a known number of filters. It rejects everything else: Read then fails, for good. What
-// the client writes passes.
+// The guard forwards whole packets of the types that a broker may send to a client that publishes and subscribes with
+// QoS 0 and 1, in one SUBSCRIBE with a known number of filters. Any other packet is an error, and all later Reads fail.
+// What the client writes is forwarded unchecked.
 //
-// A PUBLISH that is larger than Limits.Packet does not end the connection: a broker that retains one would send it
-// again after each reconnect. The guard reads it to its end without keeping it, calls Limits.Dropped, and acknowledges
-// it if its QoS is 1, so that the broker does not send it again.
+// A PUBLISH larger than Limits.Packet does not end the connection, because a broker that retains such a message would
+// send it again after each reconnect. The guard discards the message, calls Limits.Dropped, and acknowledges QoS 1, so
+// that the broker does not send the message again.
 
 import (
 	"bytes"
@@ -30,43 +30,42 @@ const (
 )
 
 const (
-	// maxTopic is how much of a dropped message's topic is kept, in bytes.
+	// maxTopic is how much of a dropped message's topic is reported, in bytes.
 	maxTopic = 256
-	// pulse is how many bytes of a dropped message are read between two signs of life that the guard gives the client: its
-	// own timeout, of 10 s after a PINGREQ, would otherwise end the connection while a large message arrives over a slow
-	// network.
+	// pulse is how many bytes of a dropped message are read between two PINGRESPs to the client. Without them, the
+	// client's timeout of 10 s after a PINGREQ would end the connection while a large message arrives over a slow network.
 	pulse = 256 << 10
 )
 
-// Limits are what the client behind the guard expects.
+// Limits describe what the client behind the guard expects.
 type Limits struct {
-	Filters int           // in its SUBSCRIBE
+	Filters int           // number of filters in the client's SUBSCRIBE
 	Packet  int           // remaining length (§2.2.3) of the largest packet, in bytes
-	Dropped func(Dropped) // called for each PUBLISH that was too large; it must not block; may be nil
+	Dropped func(Dropped) // called for each dropped PUBLISH; must not block; may be nil
 }
 
-// Dropped is a PUBLISH that was not passed on because it is too large.
+// Dropped describes a PUBLISH that was discarded because it is too large.
 type Dropped struct {
-	Topic    string // its first 256 bytes
+	Topic    string // the topic's first 256 bytes
 	Bytes    int    // remaining length
-	Retained bool   // the broker had it stored
+	Retained bool   // was stored at the broker
 }
 
-// Guard wraps a connection to a broker. Writes, deadlines and Close go to c.
+// Guard returns c with checked Reads. Writes, deadlines and Close go to c unchanged.
 func Guard(c net.Conn, l Limits) net.Conn { return &guard{Conn: c, limits: l} }
 
 type guard struct {
 	net.Conn
 	limits  Limits
-	packet  bytes.Reader // what has passed and is not read yet
+	packet  bytes.Reader // checked bytes that the client has not read yet
 	buf     []byte
 	greeted bool
 	failed  error
-	skip    int      // bytes of a dropped PUBLISH that are still to be read
-	owed    *[2]byte // packet identifier to acknowledge after them; nil: none
+	skip    int      // bytes of a dropped PUBLISH still to be discarded
+	owed    *[2]byte // packet identifier to acknowledge afterwards; nil: none
 }
 
-// Read gives bytes of packets that have passed.
+// Read returns bytes of checked packets.
 func (g *guard) Read(p []byte) (int, error) {
 	for g.packet.Len() == 0 {
 		if g.failed == nil {
@@ -79,7 +78,7 @@ func (g *guard) Read(p []byte) (int, error) {
 	return g.packet.Read(p)
 }
 
-// next reads one packet and checks it.
+// next reads one packet and checks it, or discards a part of a dropped PUBLISH.
 func (g *guard) next() error {
 	if g.skip > 0 {
 		return g.drain()
@@ -92,10 +91,10 @@ func (g *guard) next() error {
 		if g.greeted && first>>4 == publish && first&0x06 <= 0x02 {
 			return g.drop(first, length)
 		}
-		return fmt.Errorf("the broker announces a packet of %d bytes: at most %d", length, g.limits.Packet)
+		return fmt.Errorf("broker announces a packet of %d bytes, want at most %d", length, g.limits.Packet)
 	}
 	head := len(g.buf)
-	if need := head + length; cap(g.buf) < need || cap(g.buf) > 1<<16 && need < 1<<14 { // free a large buffer
+	if need := head + length; cap(g.buf) < need || cap(g.buf) > 1<<16 && need < 1<<14 { // grow, or free a large buffer
 		g.buf = append(make([]byte, 0, need), g.buf...)
 	}
 	g.buf = g.buf[:head+length]
@@ -110,7 +109,7 @@ func (g *guard) next() error {
 	return nil
 }
 
-// drop reads topic and packet identifier of a PUBLISH that is too large (§3.3.2); drain reads the rest.
+// drop reads topic and packet identifier of a PUBLISH that is too large (§3.3.2); drain discards the rest.
 func (g *guard) drop(first byte, length int) error {
 	var b [2]byte
 	if _, err := io.ReadFull(g.Conn, b[:]); err != nil {
@@ -122,7 +121,7 @@ func (g *guard) drop(first byte, length int) error {
 		head += 2
 	}
 	if topic == 0 || head > length {
-		return fmt.Errorf("the broker sends what no broker may: a PUBLISH of %d bytes with a topic of %d", length, topic)
+		return fmt.Errorf("broker violates MQTT: PUBLISH of %d bytes with a topic of %d", length, topic)
 	}
 	kept := make([]byte, min(topic, maxTopic))
 	if _, err := io.ReadFull(g.Conn, kept); err != nil {
@@ -145,8 +144,8 @@ func (g *guard) drop(first byte, length int) error {
 	return g.drain()
 }
 
-// drain reads some of a dropped PUBLISH, and acknowledges it at its end. Each call gives the client a PINGRESP (§3.13)
-// to read.
+// drain discards the next bytes of a dropped PUBLISH, and acknowledges the message at its end. Each call lets the
+// client read a PINGRESP (§3.13).
 func (g *guard) drain() error {
 	n, err := io.CopyN(io.Discard, g.Conn, int64(min(g.skip, pulse)))
 	g.skip -= int(n)
@@ -154,7 +153,8 @@ func (g *guard) drain() error {
 		return err
 	}
 	if g.skip == 0 && g.owed != nil {
-		// The client writes whole packets, each with one Write, and net.Conn takes one Write after the other.
+		// No write of the client is interrupted: the client writes each packet with one Write, and net.Conn serializes
+		// Writes.
 		if _, err := g.Conn.Write([]byte{puback << 4, 2, g.owed[0], g.owed[1]}); err != nil {
 			return err
 		}
@@ -181,20 +181,20 @@ func (g *guard) header() (first byte, length int, err error) {
 			return first, length, nil
 		}
 	}
-	return 0, 0, errors.New("the broker sends no MQTT: a length of more than four bytes")
+	return 0, 0, errors.New("broker does not speak MQTT: length has more than four bytes")
 }
 
-// check returns why a packet does not pass.
+// check returns an error if a broker must not send this packet now.
 func (g *guard) check(first byte, body []byte) error {
 	kind, flags := first>>4, first&0x0f
 	ok := false
 	if kind == publish {
 		ok = g.greeted && flags&0x06 <= 0x02 && publishFits(body, flags&0x06 != 0)
-	} else if flags == 0 && g.greeted == (kind != connack) { // CONNACK is the first packet, and comes once (§3.2)
+	} else if flags == 0 && g.greeted == (kind != connack) { // CONNACK comes first, and only once (§3.2)
 		ok = g.answerFits(kind, body)
 	}
 	if !ok {
-		return fmt.Errorf("the broker sends what no broker may: a packet of type %d, flags %04b, %d bytes",
+		return fmt.Errorf("broker violates MQTT: packet of type %d with flags %04b and %d bytes",
 			kind, flags, len(body))
 	}
 	return nil
@@ -215,8 +215,8 @@ func (g *guard) answerFits(kind byte, body []byte) bool {
 	return false
 }
 
-// publishFits: a topic of at least one byte, the packet's id where there is QoS, and a payload that may be empty
-// (§3.3).
+// publishFits reports whether a PUBLISH has a topic of at least one byte, and the packet identifier if QoS needs it.
+// The payload may be empty (§3.3).
 func publishFits(body []byte, withID bool) bool {
 	if len(body) < 2 {
 		return false

@@ -10,7 +10,7 @@ import (
 	"testing/iotest"
 )
 
-// wire is a connection that only reads.
+// wire is a connection from which tests only read.
 type wire struct {
 	net.Conn
 	r io.Reader
@@ -25,7 +25,7 @@ func through(r io.Reader) (string, error) {
 	return string(b), err
 }
 
-func TestGuardPassesWhatABrokerMaySendHoweverItIsCut(t *testing.T) {
+func TestGuardForwardsValidPacketsInAnySplit(t *testing.T) {
 	all := hello + "\x90\x06\x00\x01\x01\x01\x01\x80" + // SUBACK for four filters
 		"\x30\x05\x00\x03a/bx" + // PUBLISH, QoS 0
 		"\x3b\x07\x00\x03a/b\x00\x07" + // PUBLISH, QoS 1, DUP, RETAIN, no payload
@@ -41,7 +41,7 @@ func TestGuardPassesWhatABrokerMaySendHoweverItIsCut(t *testing.T) {
 	}
 }
 
-func TestGuardEndsTheConnectionOnWhatNoBrokerMaySend(t *testing.T) {
+func TestGuardEndsTheConnectionOnInvalidPackets(t *testing.T) {
 	for name, bad := range map[string]string{
 		"a SUBACK for more than was asked": "\x90\x07\x00\x01\x01\x01\x01\x01\x01",
 		"a SUBACK for less":                "\x90\x03\x00\x01\x01",
@@ -78,7 +78,7 @@ func TestGuardEndsTheConnectionOnWhatNoBrokerMaySend(t *testing.T) {
 	}
 }
 
-// duplex is a connection that remembers what was written.
+// duplex is a connection that records what is written.
 type duplex struct {
 	wire
 	out bytes.Buffer
@@ -86,7 +86,7 @@ type duplex struct {
 
 func (d *duplex) Write(p []byte) (int, error) { return d.out.Write(p) }
 
-func TestGuardDropsATooLargePublishAndGoesOn(t *testing.T) {
+func TestGuardDropsATooLargePublishAndContinues(t *testing.T) {
 	const pong = "\xd0\x00"
 	small := "\x31\x06\x00\x03a/bx" // RETAIN
 	for _, c := range []struct {
@@ -124,7 +124,7 @@ func TestGuardDropsATooLargePublishAndGoesOn(t *testing.T) {
 	}
 }
 
-// counted gives n bytes, whatever they are.
+// counted is a reader of n arbitrary bytes.
 type counted struct{ n int64 }
 
 func (c *counted) Read(p []byte) (int, error) {
@@ -136,7 +136,7 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// The largest packet of MQTT costs no memory, and the client is told all along that its broker lives.
+// The largest packet of MQTT must not use memory, and the client must receive PINGRESPs meanwhile.
 func TestGuardDropsTheLargestPacketInBoundedMemory(t *testing.T) {
 	const length = 1<<28 - 1
 	head := hello + "\x32\xff\xff\xff\x7f\x00\x03a/b\x00\x07"

@@ -7,14 +7,14 @@ import (
 )
 
 const (
-	// logEvery is how often a topic's dropped messages are logged.
+	// logEvery is the shortest interval between log lines about one topic.
 	logEvery = time.Minute
-	// maxTopics bounds how many topics are told apart; the rest share one entry.
+	// maxTopics bounds how many topics are logged separately; all others share one entry.
 	maxTopics = 64
 )
 
-// LogDropped gives a function for Limits.Dropped that logs the first dropped message of a topic at once, and then at
-// most one a minute with the number of those since. Several connections may share it.
+// LogDropped returns a function for Limits.Dropped. It logs the first dropped message of a topic at once, then at most
+// one line a minute with the number of messages since. Several connections may share the function.
 func LogDropped(log *slog.Logger, now func() time.Time) func(Dropped) {
 	type entry struct {
 		at    time.Time

@@ -10,10 +10,10 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
-// limits are those of a machine: the largest signed text and its header.
+// limits are a machine's limits: the largest signed text and its header.
 var limits = Limits{Filters: 3, Packet: 1<<20 + 1<<10}
 
-// reading is a connection of which only reading is of interest.
+// reading is a connection from which tests only read.
 type reading struct {
 	net.Conn
 	in io.Reader
@@ -31,7 +31,7 @@ func TestGuardReservesNothingForAPacketThatIsTooLarge(t *testing.T) {
 	}
 }
 
-// A packet that comes in pieces is one packet, and a large one is not kept in memory for ever.
+// A packet that arrives in pieces is forwarded as one packet, and the buffer of a large packet is freed.
 func TestGuardReadsPacketsInPieces(t *testing.T) {
 	payload := make([]byte, 500_000)
 	big := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)

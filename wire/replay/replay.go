@@ -1,6 +1,6 @@
-// Package replay asks a policy of today what a machine decided in the past, from the journal record of that decision.
+// Package replay evaluates the journal record of a past decision under another policy.
 //
-// It stands beside wire because machines need wire, and no machine needs package policy/analysis.
+// The package is separate from wire, so that the machine's program does not link policy/analysis.
 package replay
 
 import (
@@ -12,8 +12,8 @@ import (
 	"portillon/wire"
 )
 
-// Record asks p what the record's machine decided. before gives the policies of the past by their numbers. It is
-// false for a record of a kind that holds no decision.
+// Record asks policy p for the decision that a machine recorded in r. before returns a past policy by its number. ok is
+// false if records of this kind contain no decision.
 func Record(r wire.Record, p *policy.Policy, before func(number string) (*policy.Policy, bool)) (analysis.Replayed,
 	bool) {
 	var out analysis.Replayed
@@ -28,16 +28,16 @@ func Record(r wire.Record, p *policy.Policy, before func(number string) (*policy
 		Basis *policy.Basis `json:"basis"`
 	}
 	if err := json.Unmarshal(r.Body, &body); err != nil {
-		out.Why = fmt.Sprintf("the record cannot be read: %v", err)
+		out.Why = fmt.Sprintf("the record's body cannot be read: %v", err)
 		return out, true
 	}
 	if body.Basis == nil {
-		out.Why = "the record does not say what the decision rested on: an older program wrote it"
+		out.Why = "the record has no input of the decision: written by an older program"
 		return out, true
 	}
 	of, ok := before(body.Basis.Policy)
 	if !ok {
-		out.Was, out.Why = body.Basis.Verdict, fmt.Sprintf("the policy %q that decided is not at hand", body.Basis.Policy)
+		out.Was, out.Why = body.Basis.Verdict, fmt.Sprintf("the deciding policy %q is not available", body.Basis.Policy)
 		return out, true
 	}
 	return analysis.Replay(*body.Basis, r.Machine, p, of), true

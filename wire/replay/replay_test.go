@@ -11,7 +11,7 @@ import (
 	"portillon/wire"
 )
 
-// replayPolicy is a policy whose users need the badges.
+// replayPolicy returns a policy that lets users with all these badges use the laser.
 func replayPolicy(t *testing.T, change func(*policy.Model), needs ...policy.BadgeID) *policy.Policy {
 	t.Helper()
 	m := policy.Model{
@@ -42,7 +42,7 @@ func replayPolicy(t *testing.T, change func(*policy.Model), needs ...policy.Badg
 	return p
 }
 
-func TestReplayTellsWhatAnotherPolicyWouldHaveAnswered(t *testing.T) {
+func TestReplayReturnsTheDecisionOfAnotherPolicy(t *testing.T) {
 	at := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	held := func(badges ...policy.BadgeID) (out []policy.Holding) {
 		for _, b := range badges {
@@ -63,7 +63,7 @@ func TestReplayTellsWhatAnotherPolicyWouldHaveAnswered(t *testing.T) {
 		m.Badges[1].Accepts = []policy.Accept{{OtherBadge: policy.OtherBadge{Issuer: "o", Achievement: "urn:theirs"}}}
 	}
 	otherKeys := func(m *policy.Model) { m.Issuers[0].Keys = []string{"k2"} }
-	moved := func(m *policy.Model) { m.Badges[0].ID, m.Badges[1].ID = "b", "a" } // each name is now the other badge's
+	moved := func(m *policy.Model) { m.Badges[0].ID, m.Badges[1].ID = "b", "a" } // exchange the two names
 	theirs := []policy.Holding{
 		{Badge: "a", Other: &policy.OtherBadge{Issuer: "o", Achievement: "urn:theirs"}, Standing: policy.Verified, From: at},
 	}
@@ -120,8 +120,8 @@ func TestReplayTellsWhatAnotherPolicyWouldHaveAnswered(t *testing.T) {
 	}
 }
 
-// The supervisor's badges are replayed as the member's.
-func TestReplayAsksForTheSupervisorToo(t *testing.T) {
+// Replay evaluates the supervisor's badges as well as the member's.
+func TestReplayEvaluatesTheSupervisorToo(t *testing.T) {
 	at := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	supervised := func(by policy.BadgeID, more func(*policy.Model)) *policy.Policy {
 		return replayPolicy(t, func(m *policy.Model) {
@@ -163,7 +163,7 @@ func TestReplayAsksForTheSupervisorToo(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeReplayedSaysWhy(t *testing.T) {
+func TestRecordWithoutInputGivesTheReason(t *testing.T) {
 	p := replayPolicy(t, nil, "a")
 	basis, _ := json.Marshal(wire.RefusedBody{Basis: &policy.Basis{Policy: "old", Verdict: policy.Await}})
 	cut, _ := json.Marshal(wire.StartBody{Basis: &policy.Basis{Policy: "new", Verdict: policy.Allow, Truncated: true}})

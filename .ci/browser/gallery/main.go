@@ -1,6 +1,13 @@
-// Gallery serves a panel that shows any of its states when asked, for the browser's tests: GET /names, POST
-// /show?name=…, and the panel itself. GET /watched says how many pages have asked for news. Its clerk is a fake whose
-// forms take one entry, or refuse.
+// Command gallery serves a panel that shows any of its states on request, for the browser tests: GET /names, POST
+// /show?name=…, and the panel itself. GET /watched returns the number of opened event streams. Its clerk is a fake
+// whose forms accept one entry, or refuse it. Further requests:
+//
+// POST /refuse       every action fails with "not saved"
+// POST /accept       every entry is saved; the count of entries starts at 0
+// POST /wait         every entry waits for the hub
+// GET /elsewhere     the text that asks to scan the code
+// GET /screens       the number of screens connected
+// GET /wrote         the number of entries written since POST /accept
 package main
 
 import (
@@ -78,10 +85,11 @@ func main() {
 	http.Serve(l, m)
 }
 
+// clerk is a fake of panel.Actions.
 type clerk struct {
-	no    error
-	wrote int
-	waits policy.Text
+	no    error       // what every action fails with; nil: it succeeds
+	wrote int         // number of entries written
+	waits policy.Text // what a written entry waits for; empty: nothing
 }
 
 // Do implements panel.Actions.

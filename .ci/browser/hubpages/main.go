@@ -1,9 +1,7 @@
-// Hubpages serves the hub's pages of an invented site for the browser's tests: GET / and below. POST /sign is not
-// needed:
-// every account has the same password. GET /api/v1/events is a stream that says "taps" whenever POST /test/tell is
-// called;
-// POST /test/reset makes the site new, ?sign=1 without the policy key at the hub; GET /test/routes are the patterns of
-// all pages.
+// Command hubpages serves the hub's pages of an invented site for the browser tests, at / and below. All accounts have
+// the same password. GET /api/v1/events is a stream that sends "taps" whenever POST /test/tell is called; POST
+// /test/reset makes the site new, with ?sign=1 without the policy key at the hub; GET /test/routes returns the patterns
+// of all pages.
 package main
 
 import (
@@ -19,16 +17,17 @@ import (
 	"portillon/hub/web/webtest"
 )
 
+// server serves the pages of the current site.
 type server struct {
-	mu      sync.Mutex
-	pages   http.Handler
-	routes  []string
-	changed chan struct{}
+	mu      sync.Mutex    // guards the other fields
+	pages   http.Handler  // the current site's
+	routes  []string      // patterns of all pages
+	changed chan struct{} // closed at the next POST /test/tell
 }
 
 func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "address")
-	more := flag.Int("members", 0, "members besides those with a story")
+	more := flag.Int("members", 0, "number of members in addition to the invented ones with a history")
 	flag.Parse()
 	s := &server{changed: make(chan struct{})}
 	if err := s.reset(*more, false); err != nil {
@@ -73,12 +72,26 @@ func main() {
 	}
 }
 
+// directoryOf puts one fake in the place of all services of the directory.
+func directoryOf(d webtest.Directory) web.Directory {
+	return web.Directory{Members: d, Cards: d, Taps: d, Badges: d, Imports: d, Exports: d, Erasures: d}
+}
+
+// accountsOf puts one fake in the place of all services of accounts.
+func accountsOf(a webtest.Accounts) web.Accounts {
+	return web.Accounts{Passwords: a, Links: a, PrintedCodes: a, Ownership: a, Recovery: a, Sessions: a, Tokens: a,
+		Registry: a, Audit: a}
+}
+
+// reset replaces the site by a new one with more additional members.
 func (s *server) reset(more int, sign bool) error {
 	site := webtest.New(more)
 	p, err := web.New(web.Options{Site: "BIK'LAB", Version: "0.7.0", Zone: webtest.Paris(), Now: webtest.Now, Mail: true,
-		Directory: webtest.Directory{Site: site}, Machines: webtest.Machines{Site: site},
+		Directory: directoryOf(webtest.Directory{Site: site}), Machines: webtest.Machines{Site: site},
+		Codes: webtest.Codes{Site: site}, Orders: webtest.Orders{Site: site},
 		CardKeys: webtest.CardKeys{Site: site}, Policies: webtest.Policies{Site: site, Sign: sign},
-		Accounts: webtest.Accounts{Site: site}, Reports: webtest.Reports{Site: site}, Who: site.Who,
+		Drafts: webtest.Drafts{Site: site}, Bundles: webtest.Bundles{Site: site},
+		Accounts: accountsOf(webtest.Accounts{Site: site}), Reports: webtest.Reports{Site: site}, Who: site.Who,
 		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName})
 	if err != nil {
 		return err
@@ -89,7 +102,7 @@ func (s *server) reset(more int, sign bool) error {
 	return nil
 }
 
-// events is the stream of topics, as the API has it.
+// events serves the stream of changed topics in the format of the API.
 func (s *server) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	c := http.NewResponseController(w)

@@ -20,12 +20,14 @@ import (
 	"portillon/wire"
 )
 
+// Paths of the program, and of the configuration without a reader: cards are presented through the control socket.
 const (
 	program = "/rig/files/usr/bin/portillond"
-	alone   = "/etc/portillon/alone.yaml" // the machine without a reader: cards come by the control socket
+	alone   = "/etc/portillon/alone.yaml"
 )
 
-// startAlone starts portillond where there is no systemd, and waits until it answers.
+// startAlone starts portillond with a configuration on a machine without systemd and waits until it answers, at most
+// 30 s. An error contains what the daemon wrote to standard error.
 func startAlone(config string) (*exec.Cmd, error) {
 	if err := errors.Join(loopback(), os.MkdirAll("/run/portillon", 0o755), vouch(true)); err != nil {
 		return nil, err
@@ -43,7 +45,7 @@ func startAlone(config string) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// loopback brings the network of the machine with itself up.
+// loopback brings up the loopback interface: without systemd nothing else does.
 func loopback() error {
 	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -58,8 +60,8 @@ func loopback() error {
 	return unix.IoctlIfreq(s, unix.SIOCSIFFLAGS, r)
 }
 
-// cuts is one life of a machine in use, of which the host takes the power away. What the life before it acknowledged
-// must be there.
+// cuts runs one life of a machine in use until the host cuts the power. It first checks that everything acknowledged in
+// the previous life is still in the journal.
 func cuts(m *machine) error {
 	if _, err := startAlone(alone); err != nil {
 		return err
@@ -73,6 +75,7 @@ func cuts(m *machine) error {
 	say("ready")
 	seed, _ := strconv.ParseUint(commandLine("seed"), 10, 64)
 	for chance := rand.New(rand.NewPCG(seed, 1)); ; {
+		// The seed is the host's, so that a failing run can be repeated with the same taps.
 		r := []control.Request{{Do: "tap", Card: lea}, {Do: "tap", Card: tom}, {Do: "tap", Card: "0102030405"}, {Do: "stop"},
 			{Do: "stop"}}[chance.IntN(5)]
 		if _, err := ask(r); err != nil {
@@ -91,7 +94,7 @@ func cuts(m *machine) error {
 	}
 }
 
-// keptAcknowledged checks that the journal begins with all that was acknowledged before the power went, unchanged.
+// keptAcknowledged checks that the journal begins with all records acknowledged before the power cut, unchanged.
 func keptAcknowledged() error {
 	size, text, _ := strings.Cut(commandLine("acked"), ":")
 	if size == "" {
@@ -107,16 +110,16 @@ func keptAcknowledged() error {
 	}
 	got, err := rootAt(n)
 	if err != nil {
-		return fmt.Errorf("of the %d records that were acknowledged: %w", n, err)
+		return fmt.Errorf("root of the %d acknowledged records: %w", n, err)
 	}
 	if got != want {
-		return fmt.Errorf("the %d records that were acknowledged are others now", n)
+		return fmt.Errorf("the %d acknowledged records have changed", n)
 	}
 	return nil
 }
 
-// nothingOpen checks that the journal verifies, that no session of it is open, and that whatever a power cut
-// interrupted says so.
+// nothingOpen checks that the journal verifies, that no session is open, and that exactly the sessions interrupted by a
+// power cut are recorded as such.
 func nothingOpen() error {
 	all, err := records()
 	if err != nil {
@@ -127,7 +130,7 @@ func nothingOpen() error {
 		switch r.Kind {
 		case wire.SessionStart:
 			if r.Boot == journal.BootID() {
-				return fmt.Errorf("record %d is a session that began by itself", r.Seq)
+				return fmt.Errorf("record %d starts a session without a card", r.Seq)
 			}
 			starts[r.Session] = r
 		case wire.SessionEnd:
@@ -144,11 +147,11 @@ func nothingOpen() error {
 	return nil
 }
 
-// pi switches a real driver's pin on, kills everything that holds it, and switches it off as systemd's ExecStopPost
-// does. The host looks.
+// pi turns a real driver's pin on, kills all processes that hold it, and turns it off as systemd's ExecStopPost does.
+// The host reads the pin's registers at each stage.
 func pi() error {
 	config := "/etc/portillon/pi.yaml"
-	now, _ := strconv.ParseInt(commandLine("now"), 10, 64) // a Pi has no clock of its own
+	now, _ := strconv.ParseInt(commandLine("now"), 10, 64) // a Pi has no real-time clock
 	if err := unix.ClockSettime(unix.CLOCK_REALTIME, &unix.Timespec{Sec: now}); err != nil {
 		return err
 	}
@@ -157,9 +160,10 @@ func pi() error {
 		return err
 	}
 	if rep, err := ask(control.Request{Do: "tap", Card: lea}); err != nil || !rep.OK {
-		return fmt.Errorf("the tap was answered %+v, %w", rep, err)
+		return fmt.Errorf("tap answered %+v, %w", rep, err)
 	}
 	console := bufio.NewReader(console.file)
+	// look asks the host to read the registers and waits for its line.
 	look := func(what string) error {
 		say("look %s", what)
 		_, err := console.ReadString('\n')
@@ -172,7 +176,7 @@ func pi() error {
 	if err != nil {
 		return err
 	}
-	unix.Kill(guard, unix.SIGSTOP) // or it would do its work when the daemon dies
+	unix.Kill(guard, unix.SIGSTOP) // otherwise it turns the pin off when the daemon dies
 	unix.Kill(daemon.Process.Pid, unix.SIGKILL)
 	unix.Kill(guard, unix.SIGKILL)
 	daemon.Wait()

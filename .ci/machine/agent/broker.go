@@ -18,21 +18,23 @@ import (
 	"portillon/wire"
 )
 
-// broker is a real mosquitto, and somebody who listens to all that is said on it.
+// broker is a real mosquitto together with a client that receives all records published on it.
 type broker struct {
-	cmd    *exec.Cmd
-	client mqtt.Client
-	mu     sync.Mutex
-	heard  []byte
-	hub    note.Signer // nil: nobody acknowledges
-	lost   error       // why the listener has no connection any more
+	cmd    *exec.Cmd   // mosquitto's process
+	client mqtt.Client // the listener
+	mu     sync.Mutex  // guards heard and lost
+	heard  []byte      // all payloads received, one after the other
+	hub    note.Signer // the key that signs acknowledgements; nil: none are sent
+	lost   error       // why the listener lost its connection; nil: it is connected
 }
 
+// brokerFile is the configuration of mosquitto: local, without authentication or persistence.
 const brokerFile = "listener 1883 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n"
 
-// startBroker starts one that nobody acknowledges at, and startHub one where the listener does.
+// startBroker starts a broker whose listener acknowledges nothing.
 func startBroker() (*broker, error) { return (&broker{}).start() }
 
+// startHub starts a broker whose listener acknowledges records as a hub does.
 func startHub() (*broker, error) {
 	b := &broker{}
 	if err := b.playHub(); err != nil {
@@ -41,6 +43,7 @@ func startHub() (*broker, error) {
 	return b.start()
 }
 
+// start runs mosquitto and connects the listener.
 func (b *broker) start() (*broker, error) {
 	if err := os.WriteFile("/run/mosquitto.conf", []byte(brokerFile), 0o644); err != nil {
 		return nil, err
@@ -56,8 +59,8 @@ func (b *broker) start() (*broker, error) {
 	return b, nil
 }
 
-// listen connects and subscribes. Each try has a client id of its own: a broker that answers late to an earlier try
-// must not end the connection of this one (MQTT 3.1.1 §3.1.4: a second client with the same id takes over).
+// listen connects and subscribes. Each attempt uses a new client id: a broker that answers an earlier attempt late must
+// not end this attempt's connection (MQTT 3.1.1 §3.1.4: a second client with the same id takes over).
 func (b *broker) listen() bool {
 	o := mqtt.NewClientOptions().AddBroker("tcp://127.0.0.1:1883").SetAutoReconnect(false).
 		SetClientID("listener" + strconv.FormatInt(int64(uptime()), 36)).
@@ -71,7 +74,7 @@ func (b *broker) listen() bool {
 		if ack, err := b.acknowledge(m.Payload()); err != nil {
 			b.note(nil, err)
 		} else if ack != nil {
-			c.Publish("portillon/rig/ack/laser", 1, true, ack) // the token is nobody's: a handler must not wait
+			c.Publish("portillon/rig/ack/laser", 1, true, ack) // its token is not awaited: a handler must not block
 		}
 		b.note(m.Payload(), nil)
 	})
@@ -83,7 +86,7 @@ func (b *broker) listen() bool {
 	return true
 }
 
-// acknowledge signs, as the hub does, that the records of a batch are held; nil where no hub is played. Without
+// acknowledge returns the hub's signed acknowledgement of a batch of records, or nil if no hub is played. Without
 // acknowledgements a machine sends its first batch again and again, 56 KB of records, and nothing after it.
 func (b *broker) acknowledge(payload []byte) ([]byte, error) {
 	if b.hub == nil || len(payload) == 0 {
@@ -95,7 +98,7 @@ func (b *broker) acknowledge(payload []byte) ([]byte, error) {
 	}
 	lines := strings.Split(batch.Checkpoint, "\n") // origin, size, root
 	if len(lines) < 3 {
-		return nil, fmt.Errorf("checkpoint of %d lines", len(lines))
+		return nil, fmt.Errorf("checkpoint has %d lines; it has at least 3", len(lines))
 	}
 	size, err := strconv.ParseUint(lines[1], 10, 62)
 	if err != nil {
@@ -109,7 +112,7 @@ func (b *broker) acknowledge(payload []byte) ([]byte, error) {
 		Generation: batch.Generation}, b.hub)
 }
 
-// playHub has the listener acknowledge from now on.
+// playHub makes the listener acknowledge records from now on.
 func (b *broker) playHub() error {
 	key, err := os.ReadFile("/rig/site/hub.key")
 	if err != nil {
@@ -119,7 +122,7 @@ func (b *broker) playHub() error {
 	return err
 }
 
-// note keeps what was heard, or why the listener lost its connection.
+// note records a received payload, or the reason why the listener lost its connection.
 func (b *broker) note(payload []byte, lost error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -129,8 +132,8 @@ func (b *broker) note(payload []byte, lost error) {
 	}
 }
 
-// waitFor waits until a text is among the records. Without acknowledgements of a hub the machine sends records
-// again after 10 s, 20 s, … at most 5 min (uplink.Config.StallMax), which bounds the wait.
+// waitFor waits until text is among the records. Without acknowledgements of a hub the machine repeats records after
+// 10 s, 20 s, … at most 5 min (uplink.Config.StallMax), which bounds the wait.
 func (b *broker) waitFor(text, what string) error {
 	err := within(6*time.Minute, what, func() bool { return b.has(text) })
 	b.mu.Lock()
@@ -141,13 +144,14 @@ func (b *broker) waitFor(text, what string) error {
 	return nil
 }
 
-// has says whether a text has been among the records.
+// has reports whether text was among the records.
 func (b *broker) has(text string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return bytes.Contains(b.heard, []byte(text))
 }
 
+// stop kills the broker.
 func (b *broker) stop() {
 	b.cmd.Process.Kill()
 	b.cmd.Wait()

@@ -14,12 +14,11 @@ import (
 	"portillon/wire"
 )
 
-// clockCase is one cell of the clock table: how far the clock is off, whether it is already when the daemon starts, and
-// whether a time server vouches for it once it is corrected.
+// clockCase is one cell of the clock table.
 type clockCase struct {
-	off     time.Duration
-	atStart bool
-	ntp     bool
+	off     time.Duration // the clock's deviation from the true time
+	atStart bool          // the clock is wrong when the daemon starts, not only while it runs
+	ntp     bool          // a time server vouches for the clock once it is corrected
 }
 
 func (c clockCase) String() string {
@@ -33,10 +32,10 @@ func (c clockCase) String() string {
 	return fmt.Sprintf("%v off %s, corrected %s", c.off, when, by)
 }
 
-// year is a year of 365 days.
+// year is 365 days.
 const year = 365 * 24 * time.Hour
 
-// clockCases are all 48 cells for full, else six of them.
+// clockCases returns all 48 cells if full is set, otherwise six of them.
 func clockCases(full bool) (out []clockCase) {
 	if !full {
 		return []clockCase{{-10 * year, false, false}, {10 * year, false, true}, {-8 * time.Second, false, false},
@@ -53,22 +52,23 @@ func clockCases(full bool) (out []clockCase) {
 	return out
 }
 
-// reference tells the true time whatever the clock is set to: it counts from one reading of the clock by
-// CLOCK_MONOTONIC.
+// reference tells the true time whatever the clock is set to: it adds CLOCK_MONOTONIC to one reading of the clock.
 type reference struct {
-	wall time.Time
-	up   time.Duration
+	wall time.Time     // the reading of the clock
+	up   time.Duration // the uptime at that reading
 }
 
+// now returns the true time.
 func (r reference) now() time.Time { return r.wall.Add(uptime() - r.up) }
 
+// set sets the clock to the true time plus off.
 func (r reference) set(off time.Duration) error {
 	ts := unix.NsecToTimespec(r.now().Add(off).UnixNano())
 	return unix.ClockSettime(unix.CLOCK_REALTIME, &ts)
 }
 
-// clockTable sends a tag of the hub to the machine while its clock is off, corrects the clock, and takes the tag off.
-// The tag must arrive, and the record of its removal must carry the right time.
+// clockTable sends the machine a signed tag of the hub while its clock is wrong, corrects the clock, and removes the
+// tag. The tag must arrive, and the record of its removal must carry the correct time.
 func clockTable(m *machine) (string, error) {
 	if err := m.fresh(); err != nil {
 		return "", err
@@ -82,10 +82,10 @@ func clockTable(m *machine) (string, error) {
 	defer func() {
 		ref.set(0)
 		vouch(true)
-		systemctl("restart", service) // the daemon forgets how long no broker was there
+		systemctl("restart", service) // resets the daemon's reconnection delay
 	}()
 	if err := first(func() error { return systemctl("stop", service) }, startDaemon); err != nil {
-		// likewise: it connects at once
+		// restarted so that it connects without a delay
 		return "", err
 	}
 	cases := clockCases(commandLine("full") != "")
@@ -97,11 +97,11 @@ func clockTable(m *machine) (string, error) {
 		}
 		worst = max(worst, late)
 	}
-	return fmt.Sprintf("%d of %d cells: the tag arrived, the later record is at most %s off", len(cases), len(cases),
+	return fmt.Sprintf("%d of %d cells: tag arrived, record of its removal at most %s off", len(cases), len(cases),
 		ms(worst)), nil
 }
 
-// play plays one cell with the signed tag number i, and returns how far the record's time is from the true one.
+// play plays one cell with the signed tag number i and returns the deviation of the record's time from the true time.
 func (c clockCase) play(m *machine, b *broker, ref reference, i int) (time.Duration, error) {
 	order, err := os.ReadFile(fmt.Sprintf("/etc/portillon/orders/%d.note", i))
 	if err != nil {
@@ -116,12 +116,13 @@ func (c clockCase) play(m *machine, b *broker, ref reference, i int) (time.Durat
 		return 0, err
 	}
 	tag := fmt.Sprintf("clock-%d", i)
-	hangs := func(text string) bool { return strings.HasPrefix(text, tag+" ") } // the status has the id and the reason
+	// The status of a tag is its id, a space and the reason.
+	hangs := func(text string) bool { return strings.HasPrefix(text, tag+" ") }
 	if err := b.order(order, func() bool {
 		s, err := status()
 		return err == nil && slices.ContainsFunc(s.Tags, hangs)
 	}); err != nil {
-		return 0, fmt.Errorf("the tag did not arrive: %w", err)
+		return 0, fmt.Errorf("tag did not arrive: %w", err)
 	}
 	if err := first(func() error { return ref.set(0) }, func() error { return vouch(c.ntp) }); err != nil {
 		return 0, err
@@ -129,7 +130,7 @@ func (c clockCase) play(m *machine, b *broker, ref reference, i int) (time.Durat
 	return c.untag(ref, tag)
 }
 
-// untag takes the tag off, and compares the record's time with the true one.
+// untag removes the tag and compares the record's time with the true time.
 func (c clockCase) untag(ref reference, tag string) (time.Duration, error) {
 	before := ref.now()
 	if rep, err := ask(control.Request{Do: "untag", Tag: tag}); err != nil || !rep.OK {
@@ -147,15 +148,20 @@ func (c clockCase) untag(ref reference, tag string) (time.Duration, error) {
 		}
 		off := max(before.Sub(r.Wall), r.Wall.Sub(after), 0)
 		if off > time.Second || r.Clock.Believed() != c.ntp {
-			return 0, fmt.Errorf("its record has the time %v (%s), and was written between %v and %v", r.Wall, r.Clock, before,
-				after)
+			return 0, fmt.Errorf(
+				"record of the removal has time %v (clock %s), but was written between %v and %v",
+				r.Wall,
+				r.Clock,
+				before,
+				after,
+			)
 		}
 		return off, nil
 	}
-	return 0, fmt.Errorf("no record says that %s was taken off", tag)
+	return 0, fmt.Errorf("no record of the removal of tag %s", tag)
 }
 
-// startDaemon starts the service and waits for the daemon and its reader.
+// startDaemon starts the service and waits for the daemon and its reader, at most 60 s.
 func startDaemon() error {
 	if err := systemctl("start", service); err != nil {
 		return err
@@ -164,8 +170,8 @@ func startDaemon() error {
 		func() bool { s, err := status(); return err == nil && s.Reader })
 }
 
-// order publishes a command until it has arrived: a command that is not retained is lost while the machine is not
-// connected.
+// order publishes a command every second until it has arrived: a command is not retained, so the machine misses it
+// while it is not connected.
 func (b *broker) order(data []byte, arrived func() bool) error {
 	next := uptime()
 	return within(90*time.Second, "the order", func() bool {

@@ -13,14 +13,15 @@ import (
 	"portillon/wire"
 )
 
-// second is how soon the relay must be off whatever has died or hangs (design: 1 s), and what a busy machine needs to
-// notice.
+// second is the time within which the relay must be off whatever has died or hangs: 1 s by design, plus the margin a
+// busy machine needs to notice.
 const second = 1100 * time.Millisecond
 
-// silence is how soon the relay is off when its guard hangs: the daemon takes two seconds of silence for that, and
-// gives it a last 0.4 s (relay.Switch).
+// silence is the time within which the relay is off if its guard hangs: the daemon allows two seconds of silence and
+// then 0.4 s for an orderly end (relay.Switch).
 const silence = 2750 * time.Millisecond
 
+// keyboardTap starts and ends a session through the keyboard reader and measures from the first key to the relay.
 func keyboardTap(m *machine) (string, error) {
 	if err := m.fresh(); err != nil {
 		return "", err
@@ -46,7 +47,7 @@ func keyboardTap(m *machine) (string, error) {
 	return fmt.Sprintf("from the first key to line 17 on %s, off %s", ms(took), ms(off)), ended(wire.CauseTap)
 }
 
-// signalled sends a signal to the daemon or its guard during a session and measures until line 17 falls.
+// signalled sends a signal to the daemon or its guard during a session and returns the time until line 17 falls.
 func (m *machine) signalled(guard bool, s syscall.Signal, limit time.Duration) (at, took time.Duration, pid int,
 	err error) {
 	if err = m.session(); err != nil {
@@ -68,6 +69,7 @@ func (m *machine) signalled(guard bool, s syscall.Signal, limit time.Duration) (
 	return
 }
 
+// daemonKilled kills the daemon: the guard turns the relay off within 100 ms.
 func daemonKilled(m *machine) (string, error) {
 	at, took, _, err := m.signalled(false, syscall.SIGKILL, 100*time.Millisecond)
 	if err != nil {
@@ -77,18 +79,20 @@ func daemonKilled(m *machine) (string, error) {
 		first(m.fresh, func() error { return m.stays(at, 0) }, func() error { return ended(wire.CauseDaemonLost) })
 }
 
+// daemonStopped stops the daemon with SIGSTOP: the guard turns the relay off.
 func daemonStopped(m *machine) (string, error) {
 	at, took, pid, err := m.signalled(false, syscall.SIGSTOP, second)
 	syscall.Kill(pid, syscall.SIGCONT)
 	if err != nil {
 		return "", err
 	}
-	// Where systemd watches over the daemon, it is ended meanwhile, and not continued.
+	// If systemd's watchdog monitors the daemon, systemd has ended it by now and SIGCONT has no effect.
 	return "line 17 off after " + ms(took),
 		first(func() error { return phase("off", 20*time.Second) }, func() error { return m.stays(at, time.Second) },
 			func() error { return ended(wire.CauseFault, wire.CauseDaemonLost) })
 }
 
+// guardKilled kills the guard: the relay falls and the daemon starts another guard.
 func guardKilled(m *machine) (string, error) {
 	at, took, _, err := m.signalled(true, syscall.SIGKILL, second)
 	if err != nil {
@@ -97,6 +101,7 @@ func guardKilled(m *machine) (string, error) {
 	return "line 17 off after " + ms(took), m.guardIsBack(at)
 }
 
+// guardStopped stops the guard with SIGSTOP: the daemon notices its silence and replaces it.
 func guardStopped(m *machine) (string, error) {
 	at, took, pid, err := m.signalled(true, syscall.SIGSTOP, silence)
 	if err != nil {
@@ -106,12 +111,14 @@ func guardStopped(m *machine) (string, error) {
 	return "line 17 off after " + ms(took), m.guardIsBack(at)
 }
 
-// guardIsBack waits for another guard: the machine is at rest, and no session has begun by itself.
+// guardIsBack waits for another guard, and checks that the machine is at rest and that no session has started by
+// itself.
 func (m *machine) guardIsBack(since time.Duration) error {
 	return first(func() error { return phase("off", 20*time.Second) }, func() error { return m.stays(since, time.Second) },
 		func() error { return ended(wire.CauseFault) }, m.session)
 }
 
+// estopOpened opens the emergency stop during a session: the relay is off within 20 ms and cards are refused.
 func estopOpened(m *machine) (string, error) {
 	if err := m.session(); err != nil {
 		return "", err
@@ -133,8 +140,8 @@ func estopOpened(m *machine) (string, error) {
 			func() error { return ended(wire.CauseFault) })
 }
 
-// estopBroken starts the daemon on a line that goes nowhere: nothing but the pull-up that the daemon asks for says that
-// it is open.
+// estopBroken starts the daemon on a disconnected emergency stop line: only the pull-up requested by the daemon shows
+// it as open.
 func estopBroken(m *machine) (string, error) {
 	if err := first(m.fresh, func() error { return systemctl("stop", service) }); err != nil {
 		return "", err
@@ -153,7 +160,7 @@ func estopBroken(m *machine) (string, error) {
 	return why, first(func() error { return phase("off", 2*time.Second) }, m.session)
 }
 
-// contactorLies is played where portillond knows the key.
+// contactorLies gives the machine a contactor feedback that contradicts the relay, first open and then welded.
 func contactorLies(m *machine) (string, error) {
 	text := regexp.MustCompile(`(?m)^relay: \{`).ReplaceAllString(read("/rig/site/laser.yaml"),
 		fmt.Sprintf(`relay: { feedback: "gpio:pinctrl-/%d",`, mirrorLine))
@@ -164,7 +171,7 @@ func contactorLies(m *machine) (string, error) {
 		func() error { return systemctl("restart", service) }, m.session); err != nil {
 		return "", err
 	}
-	at := m.mirror.set(false) // the contactor falls off by itself
+	at := m.mirror.set(false) // the contactor opens by itself
 	took, err := m.line.after(at, false, second)
 	if err != nil {
 		return "", err
@@ -175,7 +182,7 @@ func contactorLies(m *machine) (string, error) {
 	if _, err := m.refused(); err != nil {
 		return "", err
 	}
-	// Welded: closed though the relay is open.
+	// Welded: closed while the relay is open.
 	if err := first(func() error { m.mirror.follow(m.line.high); return nil }, m.calm); err != nil {
 		return "", err
 	}
@@ -188,9 +195,10 @@ func contactorLies(m *machine) (string, error) {
 	return relayOff(took), first(m.calm, configure, func() error { return systemctl("restart", service) }, m.fresh)
 }
 
+// relayOff is the figure of a row that measures how fast the relay falls.
 func relayOff(took time.Duration) string { return "line 17 off after " + ms(took) }
 
-// calm takes off whatever tag a fault has put on, and waits for rest.
+// calm removes any tag a fault has put on and waits until the machine is at rest.
 func (m *machine) calm() error {
 	return within(10*time.Second, "rest", func() bool {
 		s, err := status()
@@ -201,7 +209,7 @@ func (m *machine) calm() error {
 	})
 }
 
-// diskFull fills the data disk to the last byte.
+// diskFull fills the data disk to the last byte during a session.
 func diskFull(m *machine) (string, error) {
 	if err := m.session(); err != nil {
 		return "", err
@@ -231,6 +239,7 @@ func diskFull(m *machine) (string, error) {
 	return figure, m.session()
 }
 
+// fill writes a file until the disk has no byte left.
 func fill(path string) error {
 	f, err := os.Create(path)
 	if err != nil {
@@ -248,8 +257,8 @@ func fill(path string) error {
 	return nil
 }
 
-// diskReadOnly has the file system find a fault in itself: Debian mounts with errors=remount-ro. It is mended as an SD
-// card is, by mounting it anew, so the daemon is started again; what it could not record is closed then.
+// diskReadOnly makes the file system report an error: Debian mounts with errors=remount-ro. The repair is that of an SD
+// card, a new mount, so the daemon is restarted; it then closes what it could not record.
 func diskReadOnly(m *machine) (string, error) {
 	if err := first(func() error { return sh("mount", "-o", "remount,errors=remount-ro", dataFolder) },
 		m.session); err != nil {
@@ -270,22 +279,23 @@ func diskReadOnly(m *machine) (string, error) {
 	return figure, first(func() error { return ended(wire.CauseDaemonLost, wire.CauseStop) }, m.session)
 }
 
-// withoutDisk checks a session under way whose journal can no longer be written: it can end, and no other starts.
+// withoutDisk checks a running session whose journal cannot be written: it can end, and no other session starts.
 func (m *machine) withoutDisk() (figure string, err error) {
 	if !m.line.high() {
-		return "", fmt.Errorf("the running session has ended by itself")
+		return "", fmt.Errorf("running session ended by itself")
 	}
 	at := uptime()
 	ask(control.Request{Do: "stop"})
 	off, err := m.line.after(at, false, time.Second)
 	if err != nil {
-		return "", fmt.Errorf("a running session cannot end: %w", err)
+		return "", fmt.Errorf("running session cannot end: %w", err)
 	}
 	why, err := m.refused()
 	return fmt.Sprintf("off after %s, then %q", ms(off), why), err
 }
 
-// clockSet sets the clock a day ahead and a day back during a session.
+// clockSet sets the clock a day ahead and a day back during a session: neither its length nor the panel's countdown
+// may change.
 func clockSet(m *machine) (string, error) {
 	if err := m.session(); err != nil {
 		return "", err
@@ -297,29 +307,29 @@ func clockSet(m *machine) (string, error) {
 		if err := unix.ClockSettime(unix.CLOCK_REALTIME, &now); err != nil {
 			return "", err
 		}
-		time.Sleep(1200 * time.Millisecond) // two ticks of the machine: the panel is told anew
+		time.Sleep(1200 * time.Millisecond) // two ticks of the machine: the panel has the new time
 		if left, err := panelLeft(); err != nil || left < 12*time.Hour-time.Minute || left > 12*time.Hour {
-			return "", fmt.Errorf("the panel counts %v of 12 h once the clock was set (%v)", left, err)
+			return "", fmt.Errorf("panel shows %v of 12 h after the clock was set (%v)", left, err)
 		}
 	}
 	time.Sleep(1200 * time.Millisecond)
 	if !m.line.high() {
-		return "", fmt.Errorf("the session ended when the clock was set")
+		return "", fmt.Errorf("session ended when the clock was set")
 	}
 	ask(control.Request{Do: "stop"})
 	length := uptime() - began
 	_, recorded, err := lastEnd()
 	if err != nil {
-		return "", err // Verify also checks that no record lies before the one that precedes it
+		return "", err // Verify also checks that no record is earlier than its predecessor
 	}
 	if d := recorded - length; d > time.Second || d < -1100*time.Millisecond {
-		return "", fmt.Errorf("a session of %v is recorded with %v", length, recorded)
+		return "", fmt.Errorf("session of %v recorded as %v", length, recorded)
 	}
-	return fmt.Sprintf("a session of %.1f s is recorded with %v", length.Seconds(), recorded), nil
+	return fmt.Sprintf("session of %.1f s recorded as %v", length.Seconds(), recorded), nil
 }
 
-// clockUntrusted looks at a rule with hours before anything vouches for the clock, when something does, once its time
-// server is gone (for the next daemon too), and once somebody has set the clock then.
+// clockUntrusted uses a grant with hours before anything vouches for the clock, after a time server does, after the
+// time server is gone (also with a new daemon), and after somebody has then set the clock.
 func clockUntrusted(m *machine) (string, error) {
 	stop, right := func() error { return systemctl("stop", service) },
 		func(yes bool) func() error { return func() error { return vouch(yes) } }
@@ -334,13 +344,13 @@ func clockUntrusted(m *machine) (string, error) {
 			at := uptime()
 			rep, err := ask(control.Request{Do: "tap", Card: tom})
 			if err != nil || rep.OK != want || !want && len(m.line.since(at)) > 0 {
-				return fmt.Errorf("a grant with hours, %s: %+v, %w", when, rep, err)
+				return fmt.Errorf("grant with hours, %s: %+v, %w", when, rep, err)
 			}
 			_, err = ask(control.Request{Do: "stop"})
 			return err
 		}
 	}
-	// Its last daemon had the kernel's word of this boot: the clock is set, so that it is worth nothing.
+	// The previous daemon had the kernel's confirmation in this boot: setting the clock invalidates it.
 	if err := first(m.fresh, stop, right(false), set(time.Hour), startDaemon, tap(false, "and nobody vouches"),
 		m.tap); err != nil {
 		return "", err
@@ -355,7 +365,7 @@ func clockUntrusted(m *machine) (string, error) {
 		"refused once it was set by hand", err
 }
 
-// brokerGone ends a real broker and starts it again: taps work meanwhile, and their records arrive after.
+// brokerGone ends a real broker and starts it again: cards work meanwhile, and their records arrive afterwards.
 func brokerGone(m *machine) (string, error) {
 	b, err := startHub()
 	if err != nil {
@@ -385,10 +395,11 @@ func brokerGone(m *machine) (string, error) {
 	}
 	at := uptime()
 	err = b.waitFor(without.Session, "what was recorded without the broker")
-	return fmt.Sprintf("its records came %.1f s after the broker", (uptime() - at).Seconds()), err
+	return fmt.Sprintf("records arrived %.1f s after the broker", (uptime() - at).Seconds()), err
 }
 
-// readerUnplugged takes the keyboard away during a session.
+// readerUnplugged unplugs the keyboard reader during a session: the session continues, and the reader is used again
+// once it is plugged in.
 func readerUnplugged(m *machine) (string, error) {
 	if err := m.session(); err != nil {
 		return "", err
@@ -402,7 +413,7 @@ func readerUnplugged(m *machine) (string, error) {
 		return "", err
 	}
 	if !m.line.high() {
-		return "", fmt.Errorf("the running session ended with its reader")
+		return "", fmt.Errorf("running session ended with its reader")
 	}
 	at := uptime()
 	var err error
@@ -420,19 +431,22 @@ func readerUnplugged(m *machine) (string, error) {
 		return "", err
 	}
 	_, err = m.line.after(at, false, time.Second)
-	return fmt.Sprintf("read again %.1f s after it came back", back.Seconds()), err
+	return fmt.Sprintf("reader works %.1f s after it is plugged in", back.Seconds()), err
 }
 
+// restarted restarts the service during a session.
 func restarted(m *machine) (string, error) {
 	return m.systemd(func() error { return systemctl("restart", service) },
 		func() error { return phase("off", 30*time.Second) })
 }
 
+// stopped stops the service during a session.
 func stopped(m *machine) (string, error) {
 	return m.systemd(func() error { return systemctl("stop", service) }, func() error { return nil })
 }
 
-// systemd does something during a session that ends the daemon in order.
+// systemd calls do, which ends the daemon in an orderly way, during a session, then calls then: the relay must fall and
+// the session must be recorded as ended by the shutdown.
 func (m *machine) systemd(do, then func() error) (string, error) {
 	if err := m.session(); err != nil {
 		return "", err

@@ -12,16 +12,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// The lines of the simulated chip, and the folders of the test.
 const (
-	relayLine  = 17
-	estopLine  = 22
-	mirrorLine = 23
+	relayLine  = 17 // output of the relay
+	estopLine  = 22 // input of the emergency stop
+	mirrorLine = 23 // input of the contactor's mirror contact
 	simulated  = "/sys/kernel/config/gpio-sim/pi"
 	dataFolder = "/var/lib/portillon"
 	tracing    = "/sys/kernel/tracing"
 )
 
-// mounts are systemd's work where there is a systemd.
+// mounts mounts what systemd mounts on a machine with systemd.
 func mounts() error {
 	for _, m := range [][3]string{{"proc", "/proc", "proc"}, {"sysfs", "/sys", "sysfs"}, {"devtmpfs", "/dev", "devtmpfs"},
 		{"tmpfs", "/tmp", "tmpfs"}, {"tmpfs", "/run", "tmpfs"}} {
@@ -32,6 +33,7 @@ func mounts() error {
 	return nil
 }
 
+// mount creates a folder and mounts a file system of a kind there, if it is not mounted yet.
 func mount(what, where, kind string) error {
 	if err := os.MkdirAll(where, 0o755); err != nil {
 		return err
@@ -42,13 +44,13 @@ func mount(what, where, kind string) error {
 	return nil
 }
 
-// hardware loads the modules, watches line 17 before it exists, makes the chip, and mounts the data disk.
+// hardware loads the modules, traces line 17 before it exists, creates the chip, and mounts the data disk.
 func hardware() error {
 	modules, err := filepath.Glob("/rig/modules/*.ko")
 	if err != nil || len(modules) == 0 {
 		return fmt.Errorf("no modules: %w", err)
 	}
-	slices.Sort(modules) // their names are numbered
+	slices.Sort(modules) // the numbers in their names give the order
 	for _, path := range modules {
 		if err := load(path); err != nil {
 			return fmt.Errorf("%s: %w", filepath.Base(path), err)
@@ -58,8 +60,8 @@ func hardware() error {
 		mount("tracefs", tracing, "tracefs")); err != nil {
 		return err
 	}
-	// What the kernel traces from power-on is every level that is set. That the chip lets a line fall when nobody holds it
-	// any longer goes by no tracepoint: a probe on the driver's own function sees it.
+	// The kernel traces each level that is set, from power-on. No tracepoint shows that the chip lets a line fall when
+	// nothing holds it any longer: a probe on the driver's own function does.
 	if err := errors.Join(write(tracing+"/kprobe_events", "p:rig/released gpio_sim:gpio_sim_free line=%x1:u32"),
 		write(tracing+"/events/rig/released/enable", "1"),
 		write(tracing+"/events/gpio/gpio_value/filter", "get == 0")); err != nil {
@@ -71,6 +73,7 @@ func hardware() error {
 	return mountData()
 }
 
+// load loads a kernel module, unless it is loaded already.
 func load(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -83,7 +86,7 @@ func load(path string) error {
 	return nil
 }
 
-// makeChip makes a chip that looks like a Raspberry Pi's.
+// makeChip creates a simulated chip with the label and line names of a Raspberry Pi's.
 func makeChip() error {
 	for line := 2; line <= 27; line++ {
 		dir := fmt.Sprintf("%s/bank0/line%d", simulated, line)
@@ -101,7 +104,7 @@ func makeChip() error {
 	return write(simulated+"/live", "1")
 }
 
-// mountData waits for the disk, which the kernel finds by itself.
+// mountData waits for the data disk, which the kernel finds by itself, and mounts it.
 func mountData() error {
 	for range 100 {
 		if _, err := os.Stat("/dev/vda"); err == nil {
@@ -112,7 +115,7 @@ func mountData() error {
 	return mount("/dev/vda", dataFolder, "ext4")
 }
 
-// chip is the folder of the simulated chip in sysfs.
+// chip returns the folder of the simulated chip in sysfs.
 func chip() (string, error) {
 	found, err := filepath.Glob("/sys/devices/platform/gpio-sim.0/gpiochip*/sim_gpio17")
 	if err != nil || len(found) != 1 {
@@ -121,6 +124,7 @@ func chip() (string, error) {
 	return filepath.Dir(found[0]), nil
 }
 
+// write writes text to an existing file of sysfs, configfs or tracefs.
 func write(path, text string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
@@ -130,12 +134,13 @@ func write(path, text string) error {
 	return errors.Join(err, f.Close())
 }
 
+// read returns a file's text without surrounding blanks; empty if the file cannot be read.
 func read(path string) string {
 	b, _ := os.ReadFile(path)
 	return strings.TrimSpace(string(b))
 }
 
-// uptime is the time since boot on the clock of the trace, CLOCK_MONOTONIC.
+// uptime returns the time since boot on the clock of the trace, CLOCK_MONOTONIC.
 func uptime() time.Duration {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {

@@ -10,15 +10,15 @@ import (
 
 const (
 	hubProgram = "/rig/files/hub-bench"
-	// hubMost is what a hub with its broker may have resident at most on a Raspberry Pi 3 with 20 machines, in MB.
+	// hubMost is the limit of the resident memory of a hub with its broker and 20 machines on a Raspberry Pi 3, in MB.
 	hubMost = 150
 )
 
-// hubFigure is how the benchmark of the hub says what the hub had resident.
+// hubFigure matches the line in which the benchmark of the hub reports the hub's resident memory.
 var hubFigure = regexp.MustCompile(`hub with broker: (\d+) MB resident, (\d+) at most`)
 
 // hubJob runs a hub with 20 simulated machines and 500 members through changes of a card, a badge and the policy and
-// through a restart, and reads what the hub's process had resident.
+// through a restart, and checks the resident memory of the hub's process.
 func hubJob() error {
 	dir := "/tmp/hub"
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -28,9 +28,9 @@ func hubJob() error {
 		"-dir", dir).CombinedOutput()
 	all := hubFigure.FindAllSubmatch(out, -1)
 	if len(all) == 0 {
-		return fmt.Errorf("no figure (%v): %s", err, tail(out))
+		return fmt.Errorf("benchmark printed no figure (%v): %s", err, tail(out))
 	}
-	most := 0 // its times are of an emulated computer: what the benchmark says of them does not count here
+	most := 0 // the benchmark's times do not count on an emulated computer
 	for _, m := range all {
 		n, err := strconv.Atoi(string(m[2]))
 		if err != nil {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Requests and codes of linux/uinput.h and linux/input-event-codes.h.
+// Requests and codes from linux/uinput.h and linux/input-event-codes.h.
 const (
 	uiDevCreate = 0x5501
 	uiDevSetup  = 0x405c5503
@@ -17,13 +17,14 @@ const (
 	evKey       = 1
 )
 
-// keyOf are the keys of the hexadecimal digits and Enter.
+// keyOf has the key codes of the hexadecimal digits and Enter.
 var keyOf = map[rune]uint16{'1': 2, '2': 3, '3': 4, '4': 5, '5': 6, '6': 7, '7': 8, '8': 9, '9': 10, '0': 11,
 	'A': 30, 'B': 48, 'C': 46, 'D': 32, 'E': 18, 'F': 33, '\n': 28}
 
-// keyboard is a card reader that types: a keyboard that the kernel makes of our words, and that udev finds.
-type keyboard struct{ fd int }
+// keyboard is a simulated card reader that types: a uinput keyboard that the kernel creates and udev finds.
+type keyboard struct{ fd int } // the open /dev/uinput
 
+// plugKeyboard creates the keyboard.
 func plugKeyboard() (*keyboard, error) {
 	fd, err := unix.Open("/dev/uinput", unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -33,23 +34,24 @@ func plugKeyboard() (*keyboard, error) {
 	if err := k.set(uiSetEvBit, evKey); err != nil {
 		return nil, err
 	}
-	for code := 1; code < 120; code++ { // a whole keyboard, or udev does not take it for one
+	for code := 1; code < 120; code++ { // udev recognises only a complete keyboard
 		if err := k.set(uiSetKeyBit, code); err != nil {
 			return nil, err
 		}
 	}
 	var setup [92]byte // struct uinput_setup: input_id of 8 bytes, name of 80, ff_effects_max of 4
 	binary.NativeEndian.PutUint16(setup[:], 3)
-	copy(setup[8:], "portillon test reader") // udev makes /dev/input/portillon-reader of this name: rig.rules
+	copy(setup[8:], "portillon test reader") // rig.rules makes udev create /dev/input/portillon-reader for this name
 	if _, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), uiDevSetup, uintptr(unsafe.Pointer(&setup[0]))); e != 0 {
 		return nil, e
 	}
 	return k, k.set(uiDevCreate, 0)
 }
 
+// set sends a request with a value to uinput.
 func (k *keyboard) set(request uint, value int) error { return unix.IoctlSetInt(k.fd, request, value) }
 
-// types types a text. An event is 24 bytes on arm64: two longs of time, type, code and value.
+// types types text. An event is 24 bytes on arm64: two longs of time, type, code and value.
 func (k *keyboard) types(text string) error {
 	var b []byte
 	event := func(kind, code uint16, value uint32) {
@@ -71,5 +73,5 @@ func (k *keyboard) types(text string) error {
 	return nil
 }
 
-// unplug takes the keyboard away.
+// unplug removes the keyboard.
 func (k *keyboard) unplug() error { return unix.Close(k.fd) }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// memory is what daemon and guard take, after all the above.
+// memory measures the memory of daemon and guard after all previous rows.
 func memory(m *machine) (string, error) {
 	if err := m.session(); err != nil {
 		return "", err
@@ -32,12 +32,13 @@ func memory(m *machine) (string, error) {
 	}
 	figure += fmt.Sprintf("together RSS %.1f MB (PSS %.1f, of their own %.1f)", float64(rss)/1e3, float64(pss)/1e3,
 		float64(anon)/1e3)
-	if pss > 25_000 || pss == 0 { // the two are one program: a page that both have in memory is one page
-		return "", fmt.Errorf("%s: 25 MB is the limit", figure)
+	if pss > 25_000 || pss == 0 { // PSS: the two are one program and share its pages
+		return "", fmt.Errorf("%s; at most 25 MB are allowed", figure)
 	}
 	return figure, nil
 }
 
+// kilobytes returns a field of a file of /proc/PID in kB, or 0 if there is none.
 func kilobytes(pid int, file, field string) int {
 	m := regexp.MustCompile(`(?m)^` + field + `:\s+(\d+) kB`).FindStringSubmatch(
 		read(fmt.Sprintf("/proc/%d/%s", pid, file)))
@@ -48,7 +49,7 @@ func kilobytes(pid int, file, field string) int {
 	return n * 1024 / 1000
 }
 
-// upgraded installs the package over itself during a session.
+// upgraded installs the package over itself during a session: the journal must go on.
 func upgraded(m *machine) (string, error) {
 	if debianPackage() == "" {
 		return "", errSkip("there is no package")
@@ -63,12 +64,16 @@ func upgraded(m *machine) (string, error) {
 	}
 	after, err := records()
 	if err == nil && len(after) <= len(before) {
-		err = fmt.Errorf("the journal had %d records, and has %d", len(before), len(after))
+		err = fmt.Errorf(
+			"journal had %d records before the upgrade and has %d now; it must have more",
+			len(before),
+			len(after),
+		)
 	}
 	return figure, err
 }
 
-// removed takes the package away during a session. The journal stays.
+// removed removes the package during a session. The journal stays.
 func removed(m *machine) (string, error) {
 	if debianPackage() == "" {
 		return "", errSkip("there is no package")

@@ -12,20 +12,20 @@ import (
 	"time"
 )
 
-// edge is a change of line 17, at a time since boot.
+// edge is a change of line 17.
 type edge struct {
-	at   time.Duration
-	high bool
+	at   time.Duration // time since boot
+	high bool          // the new level
 }
 
-// line is the relay's line 17 as the kernel's trace shows it: every edge since power-on, with the kernel's time.
+// line is the relay's line 17 as the kernel's trace shows it: every edge since power-on, with the kernel's timestamp.
 type line struct {
-	chip  string
-	mu    sync.Mutex
-	edges []edge
+	chip  string     // folder of the chip in sysfs
+	mu    sync.Mutex // guards edges
+	edges []edge     // oldest first
 }
 
-// watchLine reads the trace from its beginning, and goes on.
+// watchLine reads the trace from its beginning and keeps reading it in the background.
 func watchLine(chip string) (*line, error) {
 	l := &line{chip: chip}
 	first := 0 // the kernel's number of the chip's first line
@@ -36,7 +36,7 @@ func watchLine(chip string) (*line, error) {
 		}
 	}
 	if first == 0 {
-		return nil, fmt.Errorf("the chip is not among %q", bases)
+		return nil, fmt.Errorf("chip pinctrl-bcm2835 is not among %q", bases)
 	}
 	trace, err := os.Open(tracing + "/trace_pipe")
 	if err != nil {
@@ -48,18 +48,19 @@ func watchLine(chip string) (*line, error) {
 				l.add(edge{at, high})
 			}
 		}
-		say("FAIL trace: the kernel's trace has ended")
+		say("FAIL trace: kernel's trace has ended")
 	}()
 	return l, nil
 }
 
+// Patterns of a line of the trace, with its time and event, and of the release of the relay's line.
 var (
 	traceLine = regexp.MustCompile(` (\d+)\.(\d{6}): (\w+): (.*)$`)
 	released  = regexp.MustCompile(fmt.Sprintf(`line=%d$`, relayLine))
 )
 
-// parseTrace reads the level that a line of the trace gives to a line of the chip. A released line falls to its pull,
-// which is down.
+// parseTrace returns the level that a line of the trace gives to the chip's line of a number, with the time since boot.
+// A released line falls to its pull, which is down.
 func parseTrace(text string, number int) (high bool, at time.Duration, ok bool) {
 	m := traceLine.FindStringSubmatch(text)
 	if m == nil {
@@ -79,20 +80,22 @@ func parseTrace(text string, number int) (high bool, at time.Duration, ok bool) 
 	return false, 0, false
 }
 
+// add records an edge and tells the host, unless the level is the one the line has.
 func (l *line) add(e edge) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if was := len(l.edges) > 0 && l.edges[len(l.edges)-1].high; was == e.high {
-		return // set again to what it is
+		return // set to the level it already has
 	}
 	l.edges = append(l.edges, e)
 	say("edge %d %t", e.at.Nanoseconds(), e.high)
 }
 
-// high is the level at the pin itself.
+// high reports the level at the pin itself.
 func (l *line) high() bool { return read(fmt.Sprintf("%s/sim_gpio%d/value", l.chip, relayLine)) == "1" }
 
-// after waits for the first edge to this level since a time, and says how long it took.
+// after waits for the first edge to a level after since and returns the time it took. It fails if that is longer than
+// limit.
 func (l *line) after(since time.Duration, high bool, limit time.Duration) (time.Duration, error) {
 	for end := uptime() + limit + 2*time.Second; uptime() < end; time.Sleep(2 * time.Millisecond) {
 		for _, e := range l.since(since) {
@@ -100,15 +103,15 @@ func (l *line) after(since time.Duration, high bool, limit time.Duration) (time.
 				continue
 			}
 			if took := e.at - since; took > limit {
-				return took, fmt.Errorf("after %v, and %v is the limit", took.Round(time.Millisecond), limit)
+				return took, fmt.Errorf("line 17 changed after %v, at most %v is allowed", took.Round(time.Millisecond), limit)
 			}
 			return e.at - since, nil
 		}
 	}
-	return 0, fmt.Errorf("line 17 did not become %t within %v", high, limit)
+	return 0, fmt.Errorf("line 17 did not change to %t within %v", high, limit)
 }
 
-// since are the edges after a time.
+// since returns the edges after a time since boot.
 func (l *line) since(t time.Duration) []edge {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -121,16 +124,16 @@ func (l *line) since(t time.Duration) []edge {
 	return out
 }
 
-// contact is a contact to ground, on a line that the daemon asks the chip to pull up. A simulated chip forgets by that
-// what the world outside pulls the line to: a closed contact pulls it down again, as copper would.
+// contact is a simulated contact to ground on a line whose pull-up the daemon requests. That request overwrites what
+// the simulated chip pulls the line to from outside, so a closed contact pulls it down again, as a wire would.
 type contact struct {
-	pull string
-	mu   sync.Mutex
-	open func() bool
-	over bool
+	pull string      // sysfs file of the line's pull
+	mu   sync.Mutex  // guards open and over
+	open func() bool // reports whether the contact is open
+	over bool        // nothing is connected to the line any more
 }
 
-// newContact makes one that is open whenever open says so.
+// newContact returns a contact that is open whenever open returns true.
 func newContact(chip string, line int, open func() bool) *contact {
 	c := &contact{pull: fmt.Sprintf("%s/sim_gpio%d/pull", chip, line), open: open}
 	go func() {
@@ -149,6 +152,7 @@ func newContact(chip string, line int, open func() bool) *contact {
 	return c
 }
 
+// wanted returns the pull that stands for the contact's position.
 func (c *contact) wanted() string {
 	if c.open() {
 		return "pull-up"
@@ -156,24 +160,24 @@ func (c *contact) wanted() string {
 	return "pull-down"
 }
 
-// stop has nothing hang on the line any more.
+// stop disconnects the contact from the line.
 func (c *contact) stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.over = true
 }
 
-// tear takes the wire away: from now on nothing but the daemon's own pull-up decides.
+// tear breaks the wire: from now on only the daemon's own pull-up determines the level.
 func (c *contact) tear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.open = func() bool { return read(c.pull) == "pull-up" } // as it is
+	c.open = func() bool { return read(c.pull) == "pull-up" } // keep what the daemon requested
 }
 
-// set opens or closes the contact, and says when.
+// set opens or closes the contact and returns the time since boot.
 func (c *contact) set(open bool) time.Duration { return c.follow(func() bool { return open }) }
 
-// follow has the contact do as something else does, from now on.
+// follow makes the contact open whenever open returns true, from the returned time since boot on.
 func (c *contact) follow(open func() bool) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()

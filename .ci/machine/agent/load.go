@@ -13,15 +13,17 @@ import (
 	"portillon/daemon/control"
 )
 
+// Files of the first load: the program for armv6, and a configuration with its socket and its bundle.
 const (
 	smallProgram = "/rig/files/portillond-armv6"
 	manyConfig   = "/etc/portillon/many.yaml"
 	manySocket   = "/run/portillon/many.sock"
-	manyBundle   = "/etc/portillon/many.bundle" // of hundreds of members whose badges no machine has verified
+	manyBundle   = "/etc/portillon/many.bundle" // hundreds of members whose badges no machine has verified
 )
 
-// firstLoad runs the program for a Pi Zero (armv6), gives it a bundle of hundreds of unverified badges, and taps while
-// it verifies them. The list of before serves until the new one is whole: a tap waits for one signature at most.
+// firstLoad runs the program for a Pi Zero (armv6), gives it a bundle of hundreds of unverified badges, and presents
+// cards while it verifies them. The previous list remains in force until the new one is complete: a tap waits for one
+// signature at most.
 func firstLoad(*machine) (string, error) {
 	if err := first(
 		func() error { return os.MkdirAll("/tmp/many", 0o755) },
@@ -41,15 +43,17 @@ func firstLoad(*machine) (string, error) {
 	}()
 	figure, err := tapsDuringLoad()
 	if err != nil {
-		return "", fmt.Errorf("%w; the daemon said %s", err, tail([]byte(said.String())))
+		return "", fmt.Errorf("%w; the daemon wrote: %s", err, tail([]byte(said.String())))
 	}
 	return figure, nil
 }
 
-// answerMost is how long a tap may wait on this emulated computer, which is many times slower than a Pi and shares its
-// processor with everything else. Loading blocks for longer.
+// answerMost is the time a tap may take on this emulated computer, which is many times slower than a Pi and shares its
+// processor with all other programs. A load that blocks taps takes longer.
 const answerMost = 3 * time.Second
 
+// tapsDuringLoad replaces the bundle, presents a card every 2.1 s until the new bundle is in force, and returns the
+// times the taps took.
 func tapsDuringLoad() (string, error) {
 	version := func() uint64 {
 		s, err := manyStatus()
@@ -69,14 +73,14 @@ func tapsDuringLoad() (string, error) {
 	for version() != 2 {
 		at := uptime()
 		if at-start > 5*time.Minute {
-			return "", fmt.Errorf("the new bundle is not in force after %v", at-start)
+			return "", fmt.Errorf("new bundle is not in force after %v", at-start)
 		}
 		rep, err := manyAsk(control.Request{Do: "tap", Card: lea})
 		if err != nil {
 			return "", err
 		}
 		if !rep.OK {
-			return "", fmt.Errorf("a tap during the load is answered %+v", rep)
+			return "", fmt.Errorf("tap during the load answered %+v", rep)
 		}
 		waits = append(waits, uptime()-at)
 		time.Sleep(2100 * time.Millisecond) // the same card within 2 s is one tap
@@ -84,22 +88,24 @@ func tapsDuringLoad() (string, error) {
 	took := uptime() - start
 	slices.Sort(waits)
 	if len(waits) < 3 {
-		return "", fmt.Errorf("only %d taps within the load of %v: too few to tell", len(waits), took)
+		return "", fmt.Errorf("only %d taps during the load of %v; at least 3 are needed", len(waits), took)
 	}
 	longest := waits[len(waits)-1]
 	if longest > answerMost {
-		return "", fmt.Errorf("a tap during the load waited %v, at most %v is right", longest, answerMost)
+		return "", fmt.Errorf("tap during the load took %v, at most %v is allowed", longest, answerMost)
 	}
 	return fmt.Sprintf("%d taps in %.0f s, median %s, longest %s", len(waits), took.Seconds(), ms(waits[len(waits)/2]),
 		ms(longest)), nil
 }
 
+// manyAsk sends a request to the daemon of the first load.
 func manyAsk(r control.Request) (control.Reply, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	return control.Call(ctx, manySocket, r)
 }
 
+// manyStatus returns the status of the daemon of the first load.
 func manyStatus() (control.Status, error) {
 	rep, err := manyAsk(control.Request{Do: "status"})
 	if err != nil || rep.Status == nil {

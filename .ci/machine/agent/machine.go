@@ -24,25 +24,26 @@ import (
 	"portillon/wire"
 )
 
+// The service under test with its files, and the cards of its members.
 const (
 	service     = "portillond@laser.service"
 	journalPath = dataFolder + "/laser/journal.db"
 	socket      = "/run/portillon/laser.sock"
 
 	lea = "62E3086CED" // may use the laser at any time
-	tom = "01000734E0" // may use it by a grant that has hours, though all of them
+	tom = "01000734E0" // may use it by a grant with hours, which cover the whole week
 )
 
-// machine is the machine under test with all that the agent can do to it.
+// machine is the machine under test with its simulated hardware.
 type machine struct {
-	line   *line
-	estop  *contact // normally closed
-	mirror *contact // the contactor's mirror contact: closed while the contactor is open
-	keys   *keyboard
-	tapped time.Duration // when Léa's card was last used
+	line   *line         // the relay's output
+	estop  *contact      // the emergency stop, normally closed
+	mirror *contact      // the contactor's mirror contact: closed while the contactor is open
+	keys   *keyboard     // the reader; nil: unplugged
+	tapped time.Duration // uptime at which Léa's card was last presented
 }
 
-// withMachine plays a job on the machine, between two readings of its journal.
+// withMachine runs a job on the machine and tells the host the journal's records at its end.
 func withMachine(job func(*machine) error) error {
 	if job == nil {
 		return fmt.Errorf("no job is called %q", commandLine("rig"))
@@ -64,7 +65,7 @@ func withMachine(job func(*machine) error) error {
 	return tellJournal()
 }
 
-// tellJournal verifies the journal and tells the host its records.
+// tellJournal verifies the journal and sends its records to the host.
 func tellJournal() error {
 	all, err := records()
 	for _, r := range all {
@@ -74,7 +75,7 @@ func tellJournal() error {
 	return err
 }
 
-// records reads the journal as anyone may, beside the daemon, and verifies its tree.
+// records verifies the journal and returns its records. It reads beside the daemon, as any user may.
 func records() ([]wire.Record, error) {
 	j, err := journal.OpenReadOnly(journalPath)
 	if err != nil {
@@ -82,7 +83,7 @@ func records() ([]wire.Record, error) {
 	}
 	defer j.Close()
 	if _, err := j.Verify(context.Background()); err != nil {
-		return nil, fmt.Errorf("the journal does not verify: %w", err)
+		return nil, fmt.Errorf("journal does not verify: %w", err)
 	}
 	var out bytes.Buffer
 	if err := j.Export(context.Background(), &out, 1); err != nil {
@@ -103,7 +104,7 @@ func records() ([]wire.Record, error) {
 	return all, nil
 }
 
-// rootAt is the hash of the tree over the first records of the journal.
+// rootAt returns the hash of the tree over the first size records of the journal.
 func rootAt(size uint64) (tlog.Hash, error) {
 	j, err := journal.OpenReadOnly(journalPath)
 	if err != nil {
@@ -113,7 +114,7 @@ func rootAt(size uint64) (tlog.Hash, error) {
 	return j.Root(size)
 }
 
-// lastEnd is the cause of the session that ended last.
+// lastEnd returns the cause and the recorded length of the session that ended last.
 func lastEnd() (wire.Cause, time.Duration, error) {
 	all, err := records()
 	if err != nil {
@@ -130,13 +131,13 @@ func lastEnd() (wire.Cause, time.Duration, error) {
 	return body.Cause, time.Duration(body.Seconds) * time.Second, nil
 }
 
-// ended waits until the journal says that the last session ended for one of these causes: the relay is off before that
-// is recorded.
+// ended waits at most 2 s until the journal says that the last session ended for one of these causes: the relay is off
+// before that is recorded.
 func ended(want ...wire.Cause) error {
 	for end := uptime() + 2*time.Second; ; time.Sleep(50 * time.Millisecond) {
 		got, _, err := lastEnd()
 		if err == nil && !slices.Contains(want, got) {
-			err = fmt.Errorf("the session's end is recorded as %q, not %q", got, want)
+			err = fmt.Errorf("session's end recorded with cause %q, want one of %q", got, want)
 		}
 		if err == nil || uptime() > end {
 			return err
@@ -144,12 +145,14 @@ func ended(want ...wire.Cause) error {
 	}
 }
 
+// ask sends a request to the daemon's control socket.
 func ask(r control.Request) (control.Reply, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	return control.Call(ctx, socket, r)
 }
 
+// status returns the machine's status.
 func status() (control.Status, error) {
 	rep, err := ask(control.Request{Do: "status"})
 	if err != nil || rep.Status == nil {
@@ -158,20 +161,20 @@ func status() (control.Status, error) {
 	return *rep.Status, nil
 }
 
-// within waits until something holds.
+// within waits until holds returns true, and fails after limit.
 func within(limit time.Duration, what string, holds func() bool) error {
 	for end := time.Now().Add(limit); !holds(); time.Sleep(10 * time.Millisecond) {
-		// by the monotonic clock: the other may be set meanwhile
+		// time.Time compares by the monotonic clock: the wall clock may be set meanwhile
 		if time.Now().After(end) {
 			s, err := status()
-			text, _ := json.Marshal(s) // %+v shows addresses in place of what they point at
+			text, _ := json.Marshal(s) // %+v shows the addresses of pointers, not their values
 			return fmt.Errorf("not within %v: %s (%s %v)", limit, what, text, err)
 		}
 	}
 	return nil
 }
 
-// phase waits until the machine is in one.
+// phase waits until the machine is in a phase.
 func phase(want string, limit time.Duration) error {
 	return within(limit, "phase "+want, func() bool { s, err := status(); return err == nil && s.Phase == want })
 }
@@ -201,29 +204,28 @@ func (m *machine) fresh() (err error) {
 	return phase("off", 15*time.Second)
 }
 
-// settle waits until the last card counts as another tap when it comes again: a card that swings is one tap for two
-// seconds.
+// settle waits until the last card counts as a new tap: a card presented again within two seconds is the same tap.
 func (m *machine) settle() {
 	time.Sleep(m.tapped + 2100*time.Millisecond - uptime())
 	m.tapped = uptime()
 }
 
-// tap presents Léa's card at the control socket, where a start is to follow, and says when the relay closed.
+// tap presents Léa's card at the control socket and waits until the relay closes.
 func (m *machine) tap() error {
 	m.settle()
 	at := uptime()
 	rep, err := ask(control.Request{Do: "tap", Card: lea})
 	if err != nil || !rep.OK {
-		return fmt.Errorf("the tap was answered %+v, %w", rep, err)
+		return fmt.Errorf("tap answered %+v, %w", rep, err)
 	}
 	_, err = m.line.after(at, true, time.Second)
 	return err
 }
 
-// session starts one on a machine at rest.
+// session brings the machine to rest and starts a session.
 func (m *machine) session() error { return first(m.fresh, m.tap) }
 
-// refused presents Léa's card, which is to be refused, and returns what she reads.
+// refused presents Léa's card, checks that it is refused, and returns the English text she reads.
 func (m *machine) refused() (string, error) {
 	m.settle()
 	at := uptime()
@@ -232,26 +234,26 @@ func (m *machine) refused() (string, error) {
 		return "", err
 	}
 	if rep.OK || m.line.high() || len(m.line.since(at)) > 0 {
-		return "", fmt.Errorf("a tap that was to be refused is answered %+v, and line 17 is %t", rep, m.line.high())
+		return "", fmt.Errorf("tap that must be refused answered %+v, line 17 is %t", rep, m.line.high())
 	}
 	return rep.EN, nil
 }
 
-// stays checks that the relay does not close, for a while.
+// stays waits and then checks that the relay has not closed since a time since boot.
 func (m *machine) stays(since time.Duration, wait time.Duration) error {
 	time.Sleep(wait)
 	for _, e := range m.line.since(since) {
 		if e.high {
-			return fmt.Errorf("the relay closed again by itself after %v", e.at-since)
+			return fmt.Errorf("relay closed by itself after %v", e.at-since)
 		}
 	}
 	if m.line.high() {
-		return fmt.Errorf("the pin is high")
+		return fmt.Errorf("line 17 is high")
 	}
 	return nil
 }
 
-// daemon is the daemon's process.
+// daemonPID returns the process of the daemon.
 func daemonPID() (int, error) {
 	out, err := exec.Command("systemctl", "show", "-P", "MainPID", service).Output()
 	if err != nil {
@@ -259,12 +261,12 @@ func daemonPID() (int, error) {
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(out)))
 	if err != nil || pid == 0 {
-		return 0, fmt.Errorf("the daemon does not run: %q", out)
+		return 0, fmt.Errorf("daemon does not run: %q", out)
 	}
 	return pid, nil
 }
 
-// guardPID is the guard's process: the daemon's child.
+// guardPID returns the process of the guard, which is the daemon's child.
 func guardPID(daemon int) (int, error) {
 	all, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range all {
@@ -273,10 +275,10 @@ func guardPID(daemon int) (int, error) {
 			return strconv.Atoi(filepath.Base(filepath.Dir(path)))
 		}
 	}
-	return 0, fmt.Errorf("the daemon %d has no guard", daemon)
+	return 0, fmt.Errorf("daemon %d has no guard", daemon)
 }
 
-// vouch says to the kernel, as an NTP daemon does, that the clock is right; or that nobody knows.
+// vouch tells the kernel, as an NTP daemon does, that the clock is correct, or that it is not synchronised.
 func vouch(right bool) error {
 	t := unix.Timex{Modes: unix.ADJ_STATUS | unix.ADJ_MAXERROR | unix.ADJ_ESTERROR, Status: unix.STA_UNSYNC}
 	if right {
@@ -286,8 +288,10 @@ func vouch(right bool) error {
 	return err
 }
 
+// systemctl runs systemctl.
 func systemctl(args ...string) error { return sh("systemctl", args...) }
 
+// sh runs a command. An error contains the end of its output.
 func sh(name string, args ...string) error {
 	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, tail(out))
@@ -295,9 +299,10 @@ func sh(name string, args ...string) error {
 	return nil
 }
 
+// tail returns the last 2000 bytes.
 func tail(b []byte) []byte { return b[max(0, len(b)-2000):] }
 
-// install brings portillon into the machine: the Debian package, or else its files where a package would put them.
+// install installs portillon on the machine: the Debian package, or otherwise its files where the package puts them.
 func install() error {
 	if deb := debianPackage(); deb != "" {
 		if err := sh("dpkg", "-i", deb); err != nil {
@@ -309,13 +314,13 @@ func install() error {
 	return first(standIn, func() error { return systemctl("daemon-reload") })
 }
 
+// debianPackage returns the path of the Debian package; empty: there is none.
 func debianPackage() string {
 	found, _ := filepath.Glob("/rig/*.deb")
 	return strings.Join(found, " ")
 }
 
-// standIn lets a unit that expects «portillond -off» and a daemon that tells systemd of itself start one that knows
-// neither yet.
+// standIn adjusts the unit for an older daemon that neither knows «portillond -off» nor notifies systemd.
 func standIn() error {
 	if knows("-off") {
 		return nil
@@ -327,13 +332,13 @@ func standIn() error {
 	return os.WriteFile(dir+"/stand-in.conf", []byte("[Service]\nType=simple\nWatchdogSec=0\nExecStopPost=\n"), 0o644)
 }
 
-// knows says whether portillond has a flag.
+// knows reports whether portillond has a flag.
 func knows(flag string) bool {
 	out, _ := exec.Command(program, "-h").CombinedOutput()
 	return bytes.Contains(out, []byte("\n  "+flag+"\n")) || bytes.Contains(out, []byte("\n  "+flag+"\t"))
 }
 
-// configure puts the site's files where machine.yaml names them.
+// configure copies the site's files to the places named by machine.yaml.
 func configure() error {
 	if err := os.MkdirAll("/etc/portillon", 0o755); err != nil {
 		return err
@@ -341,7 +346,7 @@ func configure() error {
 	return sh("cp", "-R", "/rig/site/.", "/etc/portillon/")
 }
 
-// panelLeft is what the panel's page counts down from: the end of the session by the machine's clock as it is now.
+// panelLeft returns the time that the panel's page counts down from: the end of the session minus the machine's time.
 func panelLeft() (time.Duration, error) {
 	client := http.Client{Timeout: 10 * time.Second}
 	resp, err := client.Get("http://127.0.0.1:8037/events")
@@ -356,5 +361,5 @@ func panelLeft() (time.Duration, error) {
 			return v.Until.Sub(v.Now), err
 		}
 	}
-	return 0, errors.New("the panel said nothing")
+	return 0, errors.New("panel sent no event")
 }

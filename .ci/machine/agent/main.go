@@ -1,19 +1,18 @@
-// Command agent runs inside the emulated machine of the machine test. It makes the simulated hardware, plays the
-// failure matrix on a portillond that runs under systemd, and tells the host what it saw, one line each, on the
-// console:
+// Command agent runs inside the emulated machine of the machine test. It creates the simulated hardware, plays the
+// failure matrix on a portillond that runs under systemd, and reports to the host on the console, one line each:
 //
-//	boot ID            the kernel's boot id
-//	edge NS LEVEL      the relay's line 17 changed, so many nanoseconds after the boot
-//	ack SEQ            somebody was told that so many records are in the journal
-//	record JSON        a record of the journal, told at the start and the end of a boot
-//	PASS NAME: FIGURE  a row of the matrix holds
-//	FAIL NAME: WHY     or does not
-//	command N: TEXT    what a person typed to set the machine up
-//	cut                cut the power now
-//	look NAME          read the pin's registers from outside, then send a line
-//	done               that was all
+// boot ID            the kernel's boot id
+// edge NS LEVEL      the relay's line 17 changed this many nanoseconds after the boot
+// ack SEQ            this many records of the journal have been acknowledged
+// record JSON        a record of the journal, sent at the start and the end of a boot
+// PASS NAME: FIGURE  a row of the matrix passed
+// FAIL NAME: WHY     a row of the matrix failed
+// command N: TEXT    a command that a person typed to set the machine up
+// cut                request to cut the power now
+// look NAME          request to read the pin's registers from outside, then to send a line
+// done               end of the job
 //
-// The kernel's command line says which job it is: rig=rows, rig=revived, rig=cuts, rig=pi, rig=hub.
+// The kernel's command line names the job: rig=rows, rig=revived, rig=cuts, rig=pi, rig=hub.
 package main
 
 import (
@@ -23,12 +22,13 @@ import (
 	"sync"
 )
 
-// console is where the host listens. A line is written whole: what the kernel says stands on lines of its own.
+// console is the console the host reads. A line is written in one call, so that kernel messages stand on other lines.
 var console struct {
-	sync.Mutex
-	file *os.File
+	sync.Mutex // one line at a time
+	file       *os.File
 }
 
+// say sends the host a line.
 func say(format string, a ...any) {
 	line := strings.ReplaceAll(strings.TrimSpace(fmt.Sprintf(format, a...)), "\n", " | ")
 	console.Lock()
@@ -37,7 +37,7 @@ func say(format string, a ...any) {
 }
 
 func main() {
-	job := "early" // makes the hardware, as a service of systemd's that comes before all others
+	job := "early" // creates the hardware, as a systemd service ordered before all others
 	if os.Getpid() == 1 {
 		job = "init"
 	} else if len(os.Args) > 1 {
@@ -56,6 +56,7 @@ func main() {
 	}
 }
 
+// run runs a job of the agent: early, init (as process 1, without systemd) or job (as a service).
 func run(job string) (err error) {
 	if job == "init" {
 		if err := mounts(); err != nil {
@@ -85,7 +86,7 @@ func run(job string) (err error) {
 	return fmt.Errorf("no job is called %q", job)
 }
 
-// commandLine is the value of a word on the kernel's command line.
+// commandLine returns the value of a key on the kernel's command line; empty: there is none.
 func commandLine(key string) string {
 	b, _ := os.ReadFile("/proc/cmdline")
 	for _, f := range strings.Fields(string(b)) {

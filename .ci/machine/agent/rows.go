@@ -11,13 +11,14 @@ import (
 	"portillon/wire"
 )
 
-// row is a row of the failure matrix. Its figure is what was measured.
+// row is a row of the failure matrix. Its figure states what was measured.
 type row struct {
 	name string
 	play func(*machine) (figure string, err error)
 }
 
-// rows are played in this order, all on one boot. The first two are always played; the last leaves nothing to play on.
+// rows are played in this order, all in one boot. The first two are always played; the last one leaves a clock that no
+// other row can use.
 var rows = []row{
 	{"install", (*machine).installed},
 	{"off before the first card", func(m *machine) (string, error) { return "", m.stays(0, 0) }},
@@ -44,12 +45,12 @@ var rows = []row{
 	{"clock table", clockTable},
 }
 
-// errSkip is a row that cannot be played on this version.
+// errSkip is the reason why a row cannot be played on this version.
 type errSkip string
 
 func (e errSkip) Error() string { return string(e) }
 
-// rowsJob plays every row on one boot, and ends in a session that a power cut is to interrupt.
+// rowsJob plays every row in one boot and ends in a session that a power cut interrupts.
 func rowsJob(m *machine) error {
 	only := commandLine("only")
 	for i, r := range rows {
@@ -72,8 +73,8 @@ func chosen(name, words string) bool {
 	})
 }
 
-// beforeCut begins a session, on the machine that setup has set up where it was played: its acceptance test waits for
-// the power cut.
+// beforeCut starts a session. If the row setup was played, it does so on the machine as that row left it, whose
+// acceptance test waits for the power cut.
 func (m *machine) beforeCut() error {
 	if _, err := os.Stat(saved); err == nil {
 		(&bench{m: m}).wire()
@@ -84,6 +85,7 @@ func (m *machine) beforeCut() error {
 	return m.session()
 }
 
+// playRow plays a row and tells the host its result, on failure with the end of the daemon's log.
 func (m *machine) playRow(r row) {
 	at := time.Now()
 	figure, err := r.play(m)
@@ -100,18 +102,18 @@ func (m *machine) playRow(r row) {
 	}
 }
 
-// lastSaid is the end of what the daemon logged during a row of this length.
+// lastSaid returns the end of the daemon's log during a row of this length.
 func lastSaid(row time.Duration) []string {
 	out, err := exec.Command("journalctl", "--unit", service, "--lines", "60", "--no-pager", "--output",
 		"short-monotonic").CombinedOutput()
 	if err != nil {
-		return []string{fmt.Sprintf("its log cannot be read: %v %s", err, out)}
+		return []string{fmt.Sprintf("log cannot be read: %v %s", err, out)}
 	}
 	return append(strings.Split(strings.TrimSpace(string(out)), "\n"),
-		fmt.Sprintf("(the row began %s before)", row.Round(time.Second)))
+		fmt.Sprintf("(the row began %s earlier)", row.Round(time.Second)))
 }
 
-// first does one thing after the other until one fails.
+// first runs steps in order until one fails.
 func first(steps ...func() error) error {
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -121,7 +123,7 @@ func first(steps ...func() error) error {
 	return nil
 }
 
-// revivedJob is the boot after the power cut. It ends with the package's removal.
+// revivedJob runs the boot after the power cut. It ends with the removal of the package.
 func revivedJob(m *machine) error {
 	m.playRow(row{"power cut in a session", func(m *machine) (string, error) {
 		if _, err := m.installed(); err != nil {
@@ -130,14 +132,14 @@ func revivedJob(m *machine) error {
 		if err := m.stays(0, time.Second); err != nil {
 			return "", err
 		}
-		return "no session by itself, the old one closed as power-lost", ended(wire.CausePowerLost)
+		return "no session started by itself, the interrupted one ended as power-lost", ended(wire.CausePowerLost)
 	}})
 	m.playRow(row{"setup after the power cut", setUpAfterCut})
 	m.playRow(row{"removal", removed})
 	return nil
 }
 
-// installed installs, configures and starts.
+// installed installs, configures and starts the service.
 func (m *machine) installed() (string, error) {
 	at := uptime()
 	if err := first(install, configure); err != nil {
@@ -147,4 +149,5 @@ func (m *machine) installed() (string, error) {
 	return "in " + took.Round(time.Second).String(), m.fresh()
 }
 
+// ms formats a duration in milliseconds.
 func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", d.Seconds()*1e3) }

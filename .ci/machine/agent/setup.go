@@ -15,24 +15,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Further lines of the chip, and the folders of the setup.
 const (
-	doorLine    = 5
-	busyLine    = 24
-	exhaustLine = 27
-	saved       = dataFolder + "/.etc" // the SD card of this machine: its root is in memory
-	protocols   = dataFolder + "/laser/acceptance"
+	doorLine    = 5                                // input of the door's contact
+	busyLine    = 24                               // input of the current relay
+	exhaustLine = 27                               // output of the extraction
+	saved       = dataFolder + "/.etc"             // stands for the SD card: the machine's root is in memory
+	protocols   = dataFolder + "/laser/acceptance" // reports of the acceptance test
 )
 
-// settings are what a setup writes, and what an SD card would keep.
+// settings are the folders that a setup writes and an SD card would keep.
 var settings = []string{"/etc/portillon", "/etc/credstore"}
 
-// lampQuestion is how the acceptance test asks for the lamp.
+// lampQuestion is the acceptance test's question about the lamp.
 const lampQuestion = "Is the lamp lit?"
 
-// typedHere is where the commands are kept that a person typed at this machine, from the package to the passed
-// test, a line each.
+// typedHere is the file of the commands that a person typed at this machine, from the package to the passed test, one
+// per line.
 const typedHere = dataFolder + "/.commands"
 
+// command records a command that a person types at this machine.
 func command(format string, a ...any) error {
 	f, err := os.OpenFile(typedHere, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -42,18 +44,18 @@ func command(format string, a ...any) error {
 	return errors.Join(err, f.Close())
 }
 
-// bench is the machine that the acceptance test is done at: the contacts, the reader, and a lamp behind a
+// bench is the machine at which the acceptance test is done: the contacts, the reader, and a lamp behind a
 // no-volt-release starter.
 type bench struct {
-	m          *machine
-	door, busy *contact
-	latched    bool // the starter, once its button was pressed with the relay closed
-	pressed    bool // the emergency stop: its first contact opens the starter's circuit, with no program in between
-	bridged    bool // the Pi's e-stop input is bridged to ground: the Pi does not see the button
-	forced     bool // the contactor's coil has its voltage from elsewhere
+	m          *machine // the machine under test
+	door, busy *contact // the door's contact and the current relay
+	latched    bool     // the starter holds: its button was pressed with the relay closed
+	pressed    bool     // the emergency stop, whose first contact opens the starter's circuit without any program
+	bridged    bool     // the Pi's e-stop input is bridged to ground: the Pi does not see the button
+	forced     bool     // the contactor's coil has its voltage from elsewhere
 }
 
-// lit is the lamp in the machine's place.
+// lit reports whether the lamp in the machine's place is on.
 func (b *bench) lit() bool {
 	if !b.m.line.high() || b.pressed {
 		b.latched = false
@@ -68,7 +70,7 @@ func (b *bench) stop(pressed bool) {
 	}
 }
 
-// press presses the starter's button.
+// press presses the starter's button, which holds only while the relay is closed.
 func (b *bench) press() { b.latched = b.m.line.high() && !b.pressed }
 
 // typed presents Léa's card to the reader.
@@ -77,27 +79,27 @@ func (b *bench) typed() error {
 	if err := b.m.keys.types(lea + "\n"); err != nil {
 		return err
 	}
-	time.Sleep(150 * time.Millisecond) // the tap is on record and the relay follows
+	time.Sleep(150 * time.Millisecond) // until the tap is recorded and the relay has followed
 	return nil
 }
 
-// noHardware says why a step of the acceptance list is skipped on an emulated machine.
+// noHardware states why a step of the acceptance list is skipped on an emulated machine.
 var noHardware = map[string]string{
-	"lid-without-portillon": "no laser hangs on an emulated machine",
-	"pi-halted":             "an emulated computer that is halted has no 5 V left",
-	"isolation":             "no mains at an emulated machine",
+	"lid-without-portillon": "no laser is connected to an emulated machine",
+	"pi-halted":             "a halted emulated computer has no 5 V supply",
+	"isolation":             "an emulated machine has no mains supply",
 }
 
-// act does what an instruction of the acceptance list says. What this machine has no hardware for is skipped, with
-// the reason.
+// act carries out an instruction of the acceptance list. A step without hardware on this machine is skipped, with the
+// reason.
 func (b *bench) act(step, text string) (line string, err error) {
 	if reason := noHardware[step]; reason != "" {
 		return "s " + reason, nil
 	}
 	has := func(words string) bool { return strings.Contains(text, words) }
-	b.lit() // the starter drops out whenever the relay is open
+	b.lit() // releases the starter if the relay is open
 	switch {
-	case has("put the machine itself in the lamp’s place"): // its starter is beside the lamp
+	case has("put the machine itself in the lamp’s place"): // nothing to do: its starter is beside the lamp
 	case has("Bridge the Pi’s input “e-stop”"):
 		b.bridged = true
 		b.stop(true)
@@ -145,12 +147,12 @@ func (b *bench) act(step, text string) (line string, err error) {
 	case has("Plug the reader in again"):
 		b.m.keys, err = plugKeyboard()
 	default:
-		err = fmt.Errorf("%s: nobody here can do this: %q", step, text)
+		err = fmt.Errorf("%s: unknown instruction %q", step, text)
 	}
 	return "", err
 }
 
-// look answers a question by what is to be seen at the hardware.
+// look answers a question of the acceptance list from the state of the hardware.
 func (b *bench) look(step, text string) (string, error) {
 	yes := map[bool]string{true: "y", false: "n"}
 	switch {
@@ -162,13 +164,13 @@ func (b *bench) look(step, text string) (string, error) {
 		return yes[read(fmt.Sprintf("%s/sim_gpio%d/value", b.m.line.chip, exhaustLine)) == "1"], nil
 	case strings.Contains(text, "Did the machine refuse the card?"):
 		return yes[!b.m.line.high()], nil
-	case step == "pi-unplugged" || step == "supply-without-pi" || step == "boot": // every edge of this boot is known
+	case step == "pi-unplugged" || step == "supply-without-pi" || step == "boot": // the trace has every edge of this boot
 		return yes[len(b.m.line.since(0)) == 0 && !b.m.line.high()], nil
 	}
-	return "", fmt.Errorf("%s: nobody here can see this: %q", step, text)
+	return "", fmt.Errorf("%s: unknown question %q", step, text)
 }
 
-// play runs portillon setup as a person does, and answers it until it ends or wants the power cut.
+// play runs portillon setup as a person does, and answers it until it ends or asks for the power cut.
 func (b *bench) play(args ...string) (said string, cut bool, err error) {
 	if err := command("sudo portillon setup %s", strings.Join(args, " ")); err != nil {
 		return "", false, err
@@ -196,7 +198,7 @@ func (b *bench) play(args ...string) (said string, cut bool, err error) {
 		from = all.Len()
 		step, ask, ok := strings.Cut(text[max(0, strings.LastIndex(text, "\n[")+1):], "] ")
 		if step = strings.TrimPrefix(step, "["); !ok {
-			return all.String(), false, fmt.Errorf("setup asks %q", text)
+			return all.String(), false, fmt.Errorf("question of setup names no step: %q", text)
 		}
 		line, stop, err := b.answer(step, ask)
 		if err != nil || stop {
@@ -209,6 +211,7 @@ func (b *bench) play(args ...string) (said string, cut bool, err error) {
 	return all.String(), false, cmd.Wait()
 }
 
+// answer returns the line that answers a question of setup, or cut if setup asks for the power cut.
 func (b *bench) answer(step, ask string) (line string, cut bool, err error) {
 	switch {
 	case strings.Contains(ask, "NOT AS IT MUST BE"):
@@ -223,25 +226,26 @@ func (b *bench) answer(step, ask string) (line string, cut bool, err error) {
 	return line, false, err
 }
 
-// wire puts the contacts of the whole wiring on the chip.
+// wire connects the contacts of the complete wiring to the chip.
 func (b *bench) wire() {
 	b.door = newContact(b.m.line.chip, doorLine, func() bool { return false })
-	// to 3.3 V: closed is high, as an open contact to ground is
+	// Wired to 3.3 V: closed is high, as is an open contact to ground.
 	b.busy = newContact(b.m.line.chip, busyLine, func() bool { return false })
 }
 
+// unwire disconnects them.
 func (b *bench) unwire() {
 	b.door.stop()
 	b.busy.stop()
 }
 
-// setUp goes from the installed package to the power cut of the acceptance test.
+// setUp runs setup from the installed package to the power cut of the acceptance test.
 func setUp(m *machine) (string, error) {
-	// Bare, but for the package and the journal.
+	// Start without settings: only the package and the journal.
 	if err := first(m.fresh, func() error { return systemctl("disable", "--now", service) }, bareSettings,
 		func() error { return os.MkdirAll("/boot/firmware", 0o755) },
 		func() error { return os.WriteFile("/boot/firmware/config.txt", []byte("dtparam=audio=on\n"), 0o644) },
-		func() error { return command("sudo apt install ./portillon.deb") }); err != nil { // the row before has installed it
+		func() error { return command("sudo apt install ./portillon.deb") }); err != nil { // installed by an earlier row
 		return "", err
 	}
 	b := &bench{m: m}
@@ -253,31 +257,31 @@ func setUp(m *machine) (string, error) {
 		"--format", "hex", "--relay", "high", "--inputs", "e-stop,door,feedback,busy,exhaust", "--card-key",
 		"/rig/site/keys/card.key", "--bundle", "/rig/site/site.bundle", "--by", "agent", "--yes", "--yes-lamp", "--no-reboot")
 	if err == nil && !cut {
-		err = errors.New("it ended before the power cut")
+		err = errors.New("setup ended before the power cut")
 	}
 	if err != nil {
-		return "", fmt.Errorf("%w; it said: %s", err, tail([]byte(said)))
+		return "", fmt.Errorf("%w; setup wrote: %s", err, tail([]byte(said)))
 	}
 	took := uptime() - at
 	err = first(func() error { return os.RemoveAll(saved) }, func() error { return os.MkdirAll(saved, 0o700) },
 		func() error { return sh("cp", append([]string{"-a", "--parents"}, append(settings, saved)...)...) },
-		func() error { unix.Sync(); return nil }, // the power cut takes what is not on the disk by then
+		func() error { unix.Sync(); return nil }, // the power cut loses what is not on the disk
 		configure, func() error { return systemctl("restart", service) }, m.fresh)
 	return fmt.Sprintf("to the power cut in %v", took.Round(time.Second)), err
 }
 
-// restored puts back what the SD card of a real Pi would have kept, and starts the machine that was set up.
+// restored restores what the SD card of a real Pi would have kept, and starts the machine as set up.
 func restored() error {
 	err := first(bareSettings, func() error { return sh("cp", "-a", saved+"/etc/.", "/etc/") },
 		func() error { return systemctl("restart", service) })
-	if err != nil { // the check that the unit begins with says why
+	if err != nil { // the check at the start of the unit gives the reason
 		out, _ := exec.Command(program, "-config", "/etc/portillon/laser.yaml", "-check").CombinedOutput()
 		err = fmt.Errorf("%w: %s", err, tail(out))
 	}
 	return err
 }
 
-// bareSettings leaves the settings as the package has them.
+// bareSettings leaves the settings as the package installs them.
 func bareSettings() error {
 	for _, dir := range settings {
 		if err := emptied(dir); err != nil {
@@ -287,10 +291,10 @@ func bareSettings() error {
 	return nil
 }
 
-// setUpAfterCut goes on with the acceptance test after the power cut.
+// setUpAfterCut continues the acceptance test after the power cut.
 func setUpAfterCut(m *machine) (string, error) {
 	if _, err := os.Stat(saved); err != nil {
-		return "", errSkip("the setup was not played before the power cut")
+		return "", errSkip("row setup was not played before the power cut")
 	}
 	b := &bench{m: m}
 	b.wire()
@@ -299,19 +303,19 @@ func setUpAfterCut(m *machine) (string, error) {
 	}
 	said, _, err := b.play("--yes", "--yes-lamp")
 	if err != nil {
-		return "", fmt.Errorf("%w; it said: %s", err, tail([]byte(said)))
+		return "", fmt.Errorf("%w; setup wrote: %s", err, tail([]byte(said)))
 	}
 	found, _ := filepath.Glob(protocols + "/*.txt")
 	if len(found) != 1 {
-		return "", fmt.Errorf("%d protocols are kept, want one", len(found))
+		return "", fmt.Errorf("found %d acceptance reports, want 1", len(found))
 	}
 	v, err := note.NewVerifier(between(said, "for the hub:\n  ", "\n"))
 	if err != nil {
-		return "", fmt.Errorf("the machine's public key: %w", err)
+		return "", fmt.Errorf("machine's public key: %w", err)
 	}
 	n, err := note.Open([]byte(read(found[0])+"\n"), note.VerifierList(v))
 	if err != nil || !strings.Contains(n.Text, "\nresult: passed") || !strings.Contains(n.Text, "\nby: agent\n") {
-		return "", fmt.Errorf("the protocol: %w: %s", err, read(found[0]))
+		return "", fmt.Errorf("acceptance report: %w: %s", err, read(found[0]))
 	}
 	commands := strings.Split(read(typedHere), "\n")
 	for i, c := range commands {
@@ -324,14 +328,14 @@ func setUpAfterCut(m *machine) (string, error) {
 		strings.Count(n.Text, " | skipped | "), len(commands)), nil
 }
 
+// between returns the part of s between two texts.
 func between(s, from, to string) string {
 	_, rest, _ := strings.Cut(s, from)
 	out, _, _ := strings.Cut(rest, to)
 	return out
 }
 
-// emptied removes the files below a folder. The folders stay, with the groups and modes that the package has given
-// them.
+// emptied removes the files below a folder. The folders stay, with the group and mode the package has given them.
 func emptied(dir string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {

@@ -1,12 +1,12 @@
-// Package nbd is a disk for QEMU that loses, at a power cut, what was never flushed.
+// Package nbd provides a disk for QEMU that loses unflushed writes in a power cut.
 //
 // It speaks the NBD protocol (https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md): the fixed newstyle
-// handshake with one export, and READ, WRITE, FLUSH and DISC. It refuses TRIM and everything else. The disk lives in
-// memory.
+// handshake with one export, and READ, WRITE, FLUSH and DISC. It refuses all other requests, TRIM included. The disk is
+// in memory.
 //
-// A real disk keeps writes in a cache of its own and promises nothing before FLUSH is answered, or a write with FUA.
-// Here Cut throws away a random part of what was written since: each write, sector by sector of 512 bytes, is there or
-// is not. What survives that survives by fsync alone, and not by the kindness of the host's page cache.
+// A real disk caches writes and guarantees none before it has answered FLUSH, or a write with FUA. Cut discards a
+// random part of the writes since then: each sector of 512 bytes of each write is present or absent. Data survives by
+// fsync alone, not through the host's page cache.
 package nbd
 
 import (
@@ -20,55 +20,56 @@ import (
 	"sync"
 )
 
-// Sector is what a disk writes whole or not at all, in bytes.
+// Sector is the size of an atomic write, in bytes.
 const Sector = 512
 
-// maxRequest is the longest read or write that is served, in bytes; QEMU sends 32 MiB at most.
+// maxRequest is the longest read or write that is served, in bytes; QEMU sends at most 32 MiB.
 const maxRequest = 32 << 20
 
-// Disk is a disk with a volatile write cache. Its methods may be called by several goroutines at once.
+// Disk is a disk with a volatile write cache. Its methods are safe for concurrent use.
 type Disk struct {
-	mu      sync.Mutex
-	stable  []byte  // what a power cut leaves
-	seen    []byte  // what a reader sees
-	pending []write // written and not flushed, oldest first
-	left    int     // writes until the power goes
-	trip    func()  // what is told then; nil: it stays
-	dead    bool
-	deaf    bool
+	mu      sync.Mutex // guards all fields
+	stable  []byte     // the content after a power cut
+	seen    []byte     // the content a reader sees
+	pending []write    // unflushed writes, oldest first
+	left    int        // writes until the power cut
+	trip    func()     // called then; nil: no power cut is planned
+	dead    bool       // the power is off: nothing is answered
+	deaf    bool       // flushes are answered and do nothing
 }
 
+// write is an unflushed write.
 type write struct {
-	at   int
-	data []byte
+	at   int    // offset in bytes
+	data []byte // whole sectors
 }
 
-// New makes a disk of an image, which it keeps.
+// New returns a disk with an image as its content. The disk takes over the image.
 func New(image []byte) *Disk {
 	return &Disk{stable: image, seen: slices.Clone(image)}
 }
 
-// Pending is how many writes would be at stake in a power cut.
+// Pending returns the number of unflushed writes.
 func (d *Disk) Pending() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.pending)
 }
 
-// Trip has the power go with the nth write from now on: that one is the last, nothing is answered any more, and f is
-// called. A cut at a time of the clock's hits next to nothing, for a disk is at rest most of the time.
+// Trip cuts the power at the nth write from now on: that write is the last, nothing more is answered, and f is called.
+// A cut at a random time would hit almost no write, because a disk is idle most of the time.
 func (d *Disk) Trip(n int, f func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.left, d.trip = n, f
 }
 
-// Deafen has the disk answer flushes and do nothing, as a bad disk does: to see a test fail that must.
+// Deafen makes the disk answer flushes without carrying them out, as a faulty disk does. A test that must fail uses it.
 func (d *Disk) Deafen() { d.deaf = true }
 
-// Cut is a power cut: of each sector that was written since the last flush, the chance decides whether it is there. How
-// many survive is drawn first, so that nearly all and nearly none come up as well as half. It returns how many sectors
-// were at stake and how many of those are lost.
+// Cut carries out a power cut: chance decides for each sector written since the last flush whether it survives. The
+// share that survives is drawn first, so that nearly all and nearly none occur as well as half. Cut returns the number
+// of unflushed sectors and the number of those that are lost.
 func (d *Disk) Cut(chance *rand.Rand) (atStake, lost int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -88,6 +89,7 @@ func (d *Disk) Cut(chance *rand.Rand) (atStake, lost int) {
 	return atStake, lost
 }
 
+// flush makes all writes permanent.
 func (d *Disk) flush() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -100,15 +102,15 @@ func (d *Disk) flush() {
 	d.pending = nil
 }
 
+// read returns n bytes at an offset, with the unflushed writes.
 func (d *Disk) read(at, n int) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Clone(d.seen[at : at+n])
 }
 
-// write takes data over. With fua it is on the disk before write returns, as after a flush: that other writes are
-// flushed with it would hide a fault, so they are not, but for older ones of the same place, which it replaces sector
-// by sector.
+// write accepts data. With fua it is permanent before write returns. To flush other writes with it would hide a missing
+// flush, so they stay pending, except that it replaces the overlapping part of older ones.
 func (d *Disk) write(at int, data []byte, fua bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -132,7 +134,7 @@ func (d *Disk) write(at int, data []byte, fua bool) {
 	}
 }
 
-// Numbers of the protocol.
+// Constants of the protocol.
 const (
 	magic       = 0x4e42444d41474943 // NBDMAGIC
 	optMagic    = 0x49484156454f5054 // IHAVEOPT
@@ -153,7 +155,7 @@ const (
 	errInvalid = 22 // EINVAL
 )
 
-// Serve serves d to one client after the other until l is closed.
+// Serve serves d to one client after the other until l is closed, and returns the error of l.
 func (d *Disk) Serve(l net.Listener) error {
 	for {
 		c, err := l.Accept()
@@ -181,12 +183,13 @@ func (d *Disk) ServeConn(c io.ReadWriter) error {
 	}
 }
 
+// errLeft and errDead end a connection.
 var (
-	errLeft = errors.New("the client has left")
-	errDead = errors.New("the power is gone")
+	errLeft = errors.New("client has left")
+	errDead = errors.New("power is off")
 )
 
-// greet agrees on the one export, whatever name it is asked for by.
+// greet negotiates the one export, under whatever name it is requested.
 func (d *Disk) greet(w wire) error {
 	const flags = uint16(hasFlags | sendFlush | sendFUA)
 	if err := w.send(uint64(magic), uint64(optMagic), uint16(fixedNewstyle|noZeroes)); err != nil {
@@ -236,7 +239,7 @@ func (d *Disk) answer(w wire) error {
 		return err
 	}
 	if m != askMagic {
-		return fmt.Errorf("nbd: a request with magic %x", m)
+		return fmt.Errorf("nbd: request with magic %x", m)
 	}
 	inside := d.holds(at, length)
 	var out []byte
@@ -256,8 +259,8 @@ func (d *Disk) answer(w wire) error {
 			break
 		}
 		d.write(int(at), data, flags&flagFUA != 0)
-	case kind == cmdWrite: // what follows cannot be told from the next request
-		return fmt.Errorf("nbd: a write of %d bytes", length)
+	case kind == cmdWrite: // its data cannot be told from the next request
+		return fmt.Errorf("nbd: write of %d bytes; at most 32 MiB are served", length)
 	case kind == cmdRead && inside:
 		out = d.read(int(at), int(length))
 	default:
@@ -269,21 +272,23 @@ func (d *Disk) answer(w wire) error {
 	return w.send(uint32(answerMagic), bad, handle, out)
 }
 
-// holds reports whether a request of this length lies within the disk, and within maxRequest.
+// holds reports whether a request of this length lies within the disk and within maxRequest.
 func (d *Disk) holds(at uint64, length uint32) bool {
 	size := uint64(len(d.seen))
 	return length <= maxRequest && at <= size && uint64(length) <= size-at
 }
 
+// gone reports whether the power is off.
 func (d *Disk) gone() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.dead
 }
 
-// wire sends and receives numbers, big endian, and bytes.
+// wire sends and receives big-endian numbers and bytes.
 type wire struct{ rw io.ReadWriter }
 
+// send writes all values in one call.
 func (w wire) send(values ...any) error {
 	var b []byte
 	for _, v := range values {
@@ -293,6 +298,7 @@ func (w wire) send(values ...any) error {
 	return err
 }
 
+// receive reads values of fixed size in order.
 func (w wire) receive(values ...any) error {
 	for _, v := range values {
 		if err := binary.Read(w.rw, binary.BigEndian, v); err != nil {

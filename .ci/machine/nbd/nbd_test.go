@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// client speaks to a disk as QEMU does.
+// client is an NBD client like QEMU's.
 type client struct {
 	t *testing.T
 	w wire
@@ -29,7 +29,7 @@ func dial(t *testing.T, d *Disk) client {
 		t.Fatalf("greeted with %x %x %x", a, b, flags)
 	}
 	c.send(uint32(fixedNewstyle | noZeroes))
-	c.send(uint64(optMagic), uint32(8), uint32(0)) // STRUCTURED_REPLY, which we do not have
+	c.send(uint64(optMagic), uint32(8), uint32(0)) // STRUCTURED_REPLY, which the disk does not support
 	c.option(8, repUnsupported, nil)
 	c.send(uint64(optMagic), uint32(optGo), uint32(6), uint32(0), uint16(0))
 	c.option(
@@ -70,7 +70,7 @@ func (c client) option(option, kind uint32, want []byte) {
 	}
 }
 
-// ask sends a request and returns the error number of its answer, and n bytes of it.
+// ask sends a request and returns the error number of its answer and n bytes of data.
 func (c client) ask(kind, flags uint16, at uint64, length uint32, data []byte, n int) (uint32, []byte) {
 	c.t.Helper()
 	c.send(uint32(askMagic), flags, kind, uint64(77), at, length, data)
@@ -91,23 +91,23 @@ func (c client) write(at int, fill byte, sectors int, flags uint16) {
 	c.t.Helper()
 	b := bytes.Repeat([]byte{fill}, sectors*Sector)
 	if bad, _ := c.ask(cmdWrite, flags, uint64(at*Sector), uint32(len(b)), b, 0); bad != 0 {
-		c.t.Fatalf("a write failed with %d", bad)
+		c.t.Fatalf("write failed with %d", bad)
 	}
 }
 
 func (c client) flush() {
 	c.t.Helper()
 	if bad, _ := c.ask(cmdFlush, 0, 0, 0, nil, 0); bad != 0 {
-		c.t.Fatalf("a flush failed with %d", bad)
+		c.t.Fatalf("flush failed with %d", bad)
 	}
 }
 
-// sectors are the first bytes of the disk's sectors as a client reads them; a torn sector fails.
+// sectors returns the first byte of each of n sectors as a client reads them. A torn sector fails the test.
 func (c client) sectors(n int) string {
 	c.t.Helper()
 	bad, b := c.ask(cmdRead, 0, 0, uint32(n*Sector), nil, n*Sector)
 	if bad != 0 {
-		c.t.Fatalf("a read failed with %d", bad)
+		c.t.Fatalf("read failed with %d", bad)
 	}
 	var out []byte
 	for s := range n {
@@ -122,7 +122,7 @@ func (c client) sectors(n int) string {
 
 func blank(sectors int) *Disk { return New(bytes.Repeat([]byte{'.'}, sectors*Sector)) }
 
-func TestFlushedWritesOutliveEveryCut(t *testing.T) {
+func TestFlushedWritesSurviveEveryCut(t *testing.T) {
 	for seed := range uint64(50) {
 		d := blank(8)
 		c := dial(t, d)
@@ -136,14 +136,14 @@ func TestFlushedWritesOutliveEveryCut(t *testing.T) {
 	}
 }
 
-func TestUnflushedWritesAreReadAndThenLostInPart(t *testing.T) {
+func TestUnflushedWritesAreReadableAndPartlyLostInACut(t *testing.T) {
 	all, none, part := 0, 0, 0
 	for seed := range uint64(200) {
 		d := blank(8)
 		c := dial(t, d)
 		c.write(0, 'a', 8, 0)
 		if got := c.sectors(8); got != "aaaaaaaa" {
-			t.Fatal("a reader does not see what was written:", got)
+			t.Fatal("reader does not see the unflushed write:", got)
 		}
 		atStake, lost := d.Cut(rand.New(rand.NewPCG(seed, 0)))
 		got := c.sectors(8)
@@ -164,7 +164,7 @@ func TestUnflushedWritesAreReadAndThenLostInPart(t *testing.T) {
 	}
 }
 
-func TestForcedWriteIsThereAndTakesNothingElseAlong(t *testing.T) {
+func TestFUAWriteIsPermanentAndFlushesNoOtherWrite(t *testing.T) {
 	lost := false
 	for seed := range uint64(50) {
 		d := blank(4)
@@ -179,11 +179,11 @@ func TestForcedWriteIsThereAndTakesNothingElseAlong(t *testing.T) {
 		lost = lost || got[0] == '.' || got[2] == '.'
 	}
 	if !lost {
-		t.Error("a forced write flushed the others")
+		t.Error("write with FUA flushed the others")
 	}
 }
 
-func TestLaterOfTwoWritesMayBeLostAndTheEarlierStay(t *testing.T) {
+func TestCutMayKeepNoneOrEitherOfTwoWrites(t *testing.T) {
 	seen := map[string]bool{}
 	for seed := range uint64(300) {
 		d := blank(1)
@@ -194,11 +194,11 @@ func TestLaterOfTwoWritesMayBeLostAndTheEarlierStay(t *testing.T) {
 		seen[c.sectors(1)] = true
 	}
 	if !seen["."] || !seen["a"] || !seen["b"] {
-		t.Error("not every order came up:", seen)
+		t.Error("not every outcome occurred:", seen)
 	}
 }
 
-func TestTrippedDiskAnswersNothingMoreAndKeepsWhatWasFlushed(t *testing.T) {
+func TestTrippedDiskAnswersNothingAndKeepsFlushedWrites(t *testing.T) {
 	d := blank(4)
 	c := dial(t, d)
 	tripped := false
@@ -215,7 +215,7 @@ func TestTrippedDiskAnswersNothingMoreAndKeepsWhatWasFlushed(t *testing.T) {
 	}
 }
 
-func TestDeafDiskLosesWhatWasFlushed(t *testing.T) {
+func TestDeafDiskLosesFlushedWrites(t *testing.T) {
 	lost := false
 	for seed := range uint64(20) {
 		d := blank(4)
@@ -227,11 +227,11 @@ func TestDeafDiskLosesWhatWasFlushed(t *testing.T) {
 		lost = lost || n > 0
 	}
 	if !lost {
-		t.Error("nothing was lost")
+		t.Error("deaf disk lost nothing")
 	}
 }
 
-func TestWhatItDoesNotHaveIsRefused(t *testing.T) {
+func TestRequestsOutsideTheDiskAreRefused(t *testing.T) {
 	c := dial(t, blank(4))
 	for _, r := range []struct {
 		name   string
@@ -256,7 +256,7 @@ func TestWhatItDoesNotHaveIsRefused(t *testing.T) {
 	}
 }
 
-func TestClientThatLeavesIsLetGo(t *testing.T) {
+func TestConnectionEndsWhenTheClientDisconnects(t *testing.T) {
 	d := blank(1)
 	l, err := net.Listen("unix", t.TempDir()+"/disk")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Command judge answers for .ci/openbadge-js/second.mjs: it reads questions, one JSON object a line, and writes one
-// verdict a line. A thousand processes of the tool itself would take longer than all the rest of that check.
+// Command judge answers for .ci/openbadge-js/second.mjs: it reads questions, one JSON object per line, and writes one
+// verdict per line. A process for each question would take longer than the rest of that check.
 package main
 
 import (
@@ -13,16 +13,16 @@ import (
 	"portillon/openbadge"
 )
 
-// question is a document, and what its verdict rests on.
+// question is a document with everything its verdict depends on.
 type question struct {
-	Document  string             `json:"document"`
-	At        time.Time          `json:"at"`
-	Trust     []openbadge.Issuer `json:"trust"`
-	Documents web                `json:"documents"`
-	Status    web                `json:"status"`
+	Document  string             `json:"document"`  // the credential
+	At        time.Time          `json:"at"`        // time of verification
+	Trust     []openbadge.Issuer `json:"trust"`     // trusted issuers
+	Documents web                `json:"documents"` // DID documents
+	Status    web                `json:"status"`    // status lists
 }
 
-// web is what stands at addresses.
+// web maps addresses to what is served there.
 type web map[string]string
 
 // Resolve implements openbadge.Resolver.
@@ -30,7 +30,7 @@ func (w web) Resolve(url string) ([]byte, error) {
 	if s, ok := w[url]; ok {
 		return []byte(s), nil
 	}
-	return nil, errors.New("out of reach")
+	return nil, errors.New("address is not reachable")
 }
 
 func main() {

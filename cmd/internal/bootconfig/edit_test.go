@@ -204,6 +204,9 @@ func TestIncludedFilesCount(t *testing.T) {
 }
 
 func TestFileThatIncludesItselfIsReadToAnEnd(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: reads a large file")
+	}
 	files := pi("boot/firmware/")
 	files["boot/firmware/config.txt"] = strings.Repeat("include config.txt\n", 100)
 	_, root := card(t, files)

@@ -10,7 +10,7 @@ import (
 // BootLine is a line of a Pi's config.txt, and why it is there.
 type BootLine = bootconfig.Line
 
-// Boot is what config.txt must hold for this wiring (raspberrypi/documentation, config_txt: gpio, dtparam,
+// Boot returns the lines that config.txt needs for this wiring (raspberrypi/documentation, config_txt: gpio, dtparam,
 // conditional filters).
 func (c Config) Boot() []BootLine {
 	var out []BootLine
@@ -37,7 +37,7 @@ func (c Config) Boot() []BootLine {
 			break
 		}
 		add("all", why, "enable_uart=1")
-		// [pi0] holds for the Zero 2 W too, [pi3] for the 3+, [pi4] for the 400 and the Compute Module 4: no board loads it
+		// [pi0] includes the Zero 2 W, [pi3] the 3+, and [pi4] the 400 and the Compute Module 4. No board loads the overlay
 		// twice.
 		for _, m := range [...]string{"pi0", "pi3", "pi4"} {
 			add(m, "Bluetooth gives the good serial port up", "dtoverlay=disable-bt")
@@ -48,7 +48,7 @@ func (c Config) Boot() []BootLine {
 	return out
 }
 
-// Fragment is Boot as it stands in config.txt.
+// Fragment is the lines of Boot as text for config.txt.
 func (c Config) Fragment(file string) string {
 	out := fmt.Sprintf("# The machine %s, from: portillon firmware render %s\n", c.Machine, file) +
 		"# This belongs at the end of /boot/firmware/config.txt\n" + bootconfig.Fragment(c.Boot())
@@ -58,19 +58,19 @@ func (c Config) Fragment(file string) string {
 	return out
 }
 
-// Missing are the lines of Boot that a config.txt does not hold for this board. On a board that is not known the
-// lines of every filter count. Where a setting is given twice the last counts.
+// Missing returns the lines of Boot that a config.txt lacks for this board. For an unknown board the lines of every
+// filter count. If a setting is given twice, the last one counts.
 func (c Config) Missing(config string, b bootconfig.Board) []BootLine {
 	return bootconfig.Missing(config, c.Boot(), b)
 }
 
-// BootMachine is what this machine needs of the Pi that it runs on.
+// BootMachine is what this machine needs of its Pi.
 func (c Config) BootMachine() bootconfig.Machine {
 	return bootconfig.Machine{Name: c.Machine, Lines: c.Boot(), Serial: c.Serial()}
 }
 
-// ApplyBoot brings the texts of config.txt and cmdline.txt to what this machine needs on this board. It writes
-// nothing: bootconfig.Edit does, for a whole Pi.
+// ApplyBoot changes the texts of config.txt and cmdline.txt for this machine on this board. It writes no files;
+// bootconfig.Edit does.
 func (c Config) ApplyBoot(config, cmdline string, b bootconfig.Board) (bootconfig.Result, error) {
 	return bootconfig.Apply(config, cmdline, c.BootMachine(), b)
 }

@@ -15,14 +15,14 @@ import (
 	"portillon/policy"
 )
 
-// errReopen says that the journal can be opened now: the daemon begins again.
+// errReopen says that the journal can be opened again, so the daemon restarts itself.
 var errReopen = errors.New("the journal can be opened now")
 
-// reopenEvery is how often a journal that cannot be opened is tried again.
+// reopenEvery is how often the daemon tries a journal that could not be opened.
 const reopenEvery = 5 * time.Second
 
-// openBroken serves the panel and the control socket of a machine whose journal cannot be opened: no card switches it
-// on, and the panel says why. The relay stays open: no guard is started.
+// openBroken serves the panel and the control socket of a machine whose journal cannot be opened. The panel shows why.
+// No guard is started, so the relay stays off and no card starts the machine.
 func (d *Daemon) openBroken(why error) (err error) {
 	d.broken, d.brokenStamp = fmt.Errorf("%w; %s", why, d.c.cureJournal()), d.stamp()
 	d.log.Error("the journal cannot be opened: the machine stays off", "err", d.broken)
@@ -35,7 +35,7 @@ func (d *Daemon) openBroken(why error) (err error) {
 	return err
 }
 
-// refuseAll is a panel without a machine: it refuses every action.
+// refuseAll is the actions of a panel without a machine: all are refused.
 type refuseAll struct{}
 
 // Do implements panel.Actions.
@@ -51,7 +51,7 @@ func (refuseAll) Write(context.Context, string, panel.Entry) (policy.Text, error
 	return policy.Text{}, panel.NotSaved
 }
 
-// answer is what the control socket says.
+// answer is the reply of the control socket.
 func (d *Daemon) answer(_ context.Context, r control.Request) control.Reply {
 	if r.Do == "status" {
 		return control.Reply{OK: true, Status: &control.Status{Site: d.c.Site, Machine: d.c.Machine, Phase: "fault",
@@ -62,7 +62,7 @@ func (d *Daemon) answer(_ context.Context, r control.Request) control.Reply {
 	return control.Reply{Error: d.broken.Error(), Hint: d.c.cureJournal()}
 }
 
-// runBroken serves until ctx ends, or the journal can be opened.
+// runBroken serves until ctx ends, or until the journal can be opened.
 func (d *Daemon) runBroken(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -91,7 +91,7 @@ func (d *Daemon) runBroken(ctx context.Context) error {
 	}
 }
 
-// canOpen tries the journal.
+// canOpen tries to open the journal.
 func (d *Daemon) canOpen(ctx context.Context) bool {
 	k, errs := d.c.keys(d.c.secrets())
 	if len(errs) > 0 {
@@ -101,10 +101,11 @@ func (d *Daemon) canOpen(ctx context.Context) bool {
 	if err == nil {
 		return j.Close() == nil
 	}
-	return journal.IsDamaged(err) && d.stamp() != d.brokenStamp // another file, which the next life tries to salvage
+	// the file was replaced: the restarted daemon tries to salvage it
+	return journal.IsDamaged(err) && d.stamp() != d.brokenStamp
 }
 
-// stamp changes when the journal's file does.
+// stamp is the size and time of the journal's file.
 func (d *Daemon) stamp() string {
 	fi, err := os.Stat(d.c.journalFile())
 	if err != nil {

@@ -22,173 +22,174 @@ import (
 	"portillon/wire"
 )
 
-// bundleUpdater keeps the bundle that the machine works from: it takes a better one from the bundle file or from a
-// manifest that came over MQTT, and refuses all others with their reason. What is in force stays in force until the
-// next is whole.
+// bundleUpdater keeps the bundle that the machine works from. It installs a newer bundle from the bundle file, or from
+// a manifest that came over MQTT, and refuses all others with their reason. The bundle in force stays until the next
+// one is complete and verified.
+//
+// One goroutine calls first and then run. Only offer may be called from others.
 type bundleUpdater struct {
-	store     wire.Store
-	conf      BundleConfig
-	options   roster.Options
-	now       func() time.Time
-	log       *slog.Logger
-	manifests chan []byte
-	chunks    wire.Assembler // of the hub that the machine was enrolled at; without a source: from conf.From
-	machine   policy.MachineID
-	offered   string // the last bundle file that was looked at: size and time
-	refused   []byte // the last manifest from the network that was refused: it is offered again and again, and said once
+	machine policy.MachineID
+	store   wire.Store
+	conf    BundleConfig
+	options roster.Options
+	now     func() time.Time // the clock that badges are judged by
+	log     *slog.Logger
 
-	unfetched   []byte // a manifest whose chunks could not be fetched; nil: none
-	unfetchedAt time.Time
+	manifests chan []byte    // the newest manifest that was offered; holds one
+	chunks    wire.Assembler // fetches chunks from the hub; without a source the chunks come from conf.From
+	cardKeys  cardKeySource
+	returns   hubReturns
 
-	// What is said of a bundle that was refused because of a key: the one in force, the file's, the network's.
-	refusedWhole, refusedFile, refusedManifest string
+	lastFile        string        // what the bundle file was when it was last read: its size and time, or an error
+	refusedManifest []byte        // the last manifest from the network that was refused: repetitions are not recorded
+	unfetched       unfetched     // a manifest whose chunks could not be fetched
+	recorded        refusalRecord // which refusals were recorded
+	wrongKey        wrongKeyTexts // for the panel
 
-	recorded map[string]time.Time // when a refusal of each kind was last recorded
-
-	// unverified says that the bundle in force waits for run: at the start too many of its credentials had no verdict.
+	// unverified says that the bundle in the store waits for run: it has too many credentials without a verdict for a
+	// start.
 	unverified bool
 
-	state                  daemon.BundleState       // how the bundle stands on the disk
-	onState                func(daemon.BundleState) // told when that changes; may be nil
+	state                  daemon.BundleState       // of the bundle on the disk
+	onState                func(daemon.BundleState) // called when state changes; may be nil
 	repairedAt, verifiedAt time.Time                // when damage was last repaired, and looked for
-
-	askCardKeys  func(context.Context) ([][]byte, error)               // the hub's; nil: the machine was not enrolled
-	keepCardKeys func(given, held [][]byte) (kept [][]byte, err error) // on the disk
-	// the hub's card keys are asked for again; holds one
-	askAgain chan struct{}
-	back     hubReturns
 }
 
-// look is how often the bundle file is looked at again.
+// wrongKeyTexts are why a bundle was refused because of a key, by where it came from; empty: it was not.
+type wrongKeyTexts struct{ stored, file, manifest string }
+
+// look is how often the bundle file is checked for a change.
 const look = 2 * time.Second
 
-// first is the roster to begin with: the bundle in the store, or a newer one in the file. nil without error: there is
-// none yet.
+// first returns the roster for the start: of the bundle in the store, or of a newer one in the file. nil without an
+// error means that there is none yet.
 //
-// A start verifies few credentials: systemd waits for it, and so do members. A bundle with more is loaded by run,
-// beside the taps. Until then the bundle before serves, or the panel says that the list is being verified.
-func (k *bundleUpdater) first() (*roster.Roster, error) {
-	k.options.MaxUnverified = unverifiedAtStart
-	defer func() { k.options.MaxUnverified = 0 }()
-	r, why := k.fromFile()
+// A start verifies few credentials, because systemd and members wait for it. A bundle with more unverified credentials
+// is loaded by run while the daemon already works. Until then the previous bundle is used, or the panel says that the
+// list is being verified.
+func (u *bundleUpdater) first() (*roster.Roster, error) {
+	u.options.MaxUnverified = unverifiedAtStart
+	defer func() { u.options.MaxUnverified = 0 }()
+	r, why := u.fromFile()
 	if r != nil {
 		return r, nil
 	}
 	if errors.Is(why, roster.ErrUnverified) {
-		why, k.offered, k.refusedFile = nil, "", "" // run takes it
+		why, u.lastFile, u.wrongKey.file = nil, "", "" // run reads the file again
 	}
-	k.setState(k.state)
-	r, err := k.loadStored()
+	u.setState(u.state)
+	r, err := u.loadStored()
 	if err != nil && !errors.Is(err, roster.ErrUnverified) {
-		k.verifiedAt = time.Now()
-		r, err = k.inForce(context.Background(), false)
+		u.verifiedAt = time.Now()
+		r, err = u.inForce(context.Background(), false)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, why
 	}
 	if errors.Is(err, roster.ErrUnverified) {
-		k.unverified, k.refusedWhole = true, ""
-		k.state.Refused = "" // it is not refused
-		k.setState(daemon.BundleState{Version: k.state.Version, Damage: k.state.Damage, Verifying: true})
+		u.unverified, u.wrongKey.stored = true, ""
+		u.state.Refused = "" // waiting for verification is not a refusal
+		u.setState(daemon.BundleState{Version: u.state.Version, Damage: u.state.Damage, Verifying: true})
 		return nil, why
 	}
 	return r, errors.Join(err, why)
 }
 
-// loadStored loads the bundle in force and reads the chunks that this needs: where all verdicts are known, no badges,
-// which are nine tenths of it. Upkeep compares all chunks with their hashes, beside the taps.
-func (k *bundleUpdater) loadStored() (*roster.Roster, error) {
-	m, err := k.store.Current()
+// loadStored loads the bundle in force. It reads only the chunks that it needs: if all verdicts are known, these are a
+// tenth of the bundle. upkeep compares all chunks with their hashes later.
+func (u *bundleUpdater) loadStored() (*roster.Roster, error) {
+	m, err := u.store.Current()
 	if err != nil {
 		return nil, err
 	}
-	r, err := k.load(m)
+	r, err := u.load(m)
 	if err != nil {
 		return nil, err
 	}
-	k.setState(daemon.BundleState{Version: m.Version})
+	u.setState(daemon.BundleState{Version: m.Version})
 	return r, nil
 }
 
-// unverifiedAtStart is how many credentials a start verifies: about 2 s on a Pi Zero (3 to 10 ms each).
+// unverifiedAtStart is how many credentials a start verifies: about 2 s on a Pi Zero (measured: 3 to 10 ms each).
 const unverifiedAtStart = 200
 
-// verifyInForce loads the bundle that was too much for the start. It returns nil where there is none.
-func (k *bundleUpdater) verifyInForce(ctx context.Context, refuse func(error)) *roster.Roster {
-	if !k.unverified {
+// verifyInForce loads the bundle that had too many unverified credentials for the start. It returns nil if there is
+// none.
+func (u *bundleUpdater) verifyInForce(ctx context.Context, refuse func(error)) *roster.Roster {
+	if !u.unverified {
 		return nil
 	}
-	k.unverified = false
-	k.log.Info("verifying the credentials of the bundle")
-	r, err := k.inForce(ctx, false)
-	k.setState(k.state)
+	u.unverified = false
+	u.log.Info("verifying the credentials of the bundle")
+	r, err := u.inForce(ctx, false)
+	u.setState(u.state)
 	if err != nil {
-		k.log.Warn("bundle refused", "err", err)
+		u.log.Warn("bundle refused", "err", err)
 		refuse(err)
 	}
 	return r
 }
 
-// load reads a bundle of the store into a roster. It refuses one whose policy does not know this machine. Members who
-// cannot be read are denied and logged; the others work.
-func (k *bundleUpdater) load(m wire.Manifest) (*roster.Roster, error) {
-	o := k.options
-	o.Now = k.now()
-	r, err := roster.Load(k.store, m, o)
+// load reads a bundle of the store into a roster. It refuses a bundle whose policy does not name this machine. Members
+// with unreadable data are denied and logged; the others are not affected.
+func (u *bundleUpdater) load(m wire.Manifest) (*roster.Roster, error) {
+	o := u.options
+	o.Now = u.now()
+	r, err := roster.Load(u.store, m, o)
 	if err != nil {
 		return nil, err
 	}
 	if r.MemoryError != nil {
-		k.log.Warn("badge verdicts not stored", "err", r.MemoryError)
+		u.log.Warn("badge verdicts not stored", "err", r.MemoryError)
 	}
 	for _, d := range r.Denied {
-		k.log.Error("member denied", "member", d.Member, "bundle", r.Version, "why", d.Why)
+		u.log.Error("member denied", "member", d.Member, "bundle", r.Version, "why", d.Why)
 	}
-	if _, known := r.Policy.Machine(k.machine); !known {
-		return nil, fmt.Errorf("its policy knows no machine %q", k.machine)
+	if _, known := r.Policy.Machine(u.machine); !known {
+		return nil, fmt.Errorf("the bundle's policy has no machine %q", u.machine)
 	}
 	return r, nil
 }
 
-// fromFile takes the bundle file if it has changed since it was last looked at, and is newer. nil without error:
+// fromFile installs the bundle file if it has changed since the last look, and is newer. nil without an error means
 // nothing new.
-func (k *bundleUpdater) fromFile() (_ *roster.Roster, err error) {
-	if k.conf.File == "" {
+func (u *bundleUpdater) fromFile() (_ *roster.Roster, err error) {
+	if u.conf.File == "" {
 		return nil, nil
 	}
-	fi, err := os.Stat(k.conf.File)
+	fi, err := os.Stat(u.conf.File)
 	if err != nil {
-		return nil, once(&k.offered, err.Error(), err)
+		return nil, once(&u.lastFile, err.Error(), err)
 	}
 	if !fi.Mode().IsRegular() { // opening a pipe would wait for its writer
-		return nil, once(&k.offered, "not regular", fmt.Errorf("bundle: file: %s is not a regular file", k.conf.File))
+		return nil, once(&u.lastFile, "not regular", fmt.Errorf("bundle: file: %s is not a regular file", u.conf.File))
 	}
 	mark := fmt.Sprint(fi.Size(), fi.ModTime().UnixNano())
-	if mark == k.offered {
+	if mark == u.lastFile {
 		return nil, nil
 	}
-	k.offered = mark
-	defer func() { k.refusedFile = refusalOf(err) }()
-	f, err := os.Open(k.conf.File)
+	u.lastFile = mark
+	defer func() { u.wrongKey.file = refusalOf(err) }()
+	f, err := os.Open(u.conf.File)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if head, _, err := wire.Peek(f); err == nil && bytes.Equal([]byte(head), k.current()) {
+	if head, _, err := wire.Peek(f); err == nil && bytes.Equal([]byte(head), signedManifest(u.store)) {
 		return nil, nil
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
 	var r *roster.Roster
-	_, err = k.store.InstallFile(f, func(m wire.Manifest) (err error) { r, err = k.load(m); return err })
+	_, err = u.store.InstallFile(f, func(m wire.Manifest) (err error) { r, err = u.load(m); return err })
 	if err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-// once gives an error only the first time it comes.
+// once returns err the first time it is called with this mark, then nil.
 func once(last *string, mark string, err error) error {
 	if *last == mark {
 		return nil
@@ -197,72 +198,73 @@ func once(last *string, mark string, err error) error {
 	return err
 }
 
-// current is the signed manifest of the bundle in the store; nil: there is none.
-func (k *bundleUpdater) current() []byte {
-	b, err := k.store.Signed()
+// signedManifest is the signed manifest of the bundle in a store; nil: there is none.
+func signedManifest(s wire.Store) []byte {
+	b, err := s.Signed()
 	if err != nil {
 		return nil
 	}
 	return b
 }
 
-// fromManifest takes a bundle whose manifest came over the network, and fetches what is missing.
-func (k *bundleUpdater) fromManifest(ctx context.Context, manifest []byte) (*roster.Roster, error) {
-	if bytes.Equal(manifest, k.current()) {
+// fromManifest installs a bundle whose manifest came over the network, and fetches missing chunks.
+func (u *bundleUpdater) fromManifest(ctx context.Context, manifest []byte) (*roster.Roster, error) {
+	if bytes.Equal(manifest, signedManifest(u.store)) {
 		return nil, nil
 	}
-	fetch, err := k.chunksOf(ctx, manifest)
+	fetch, err := u.chunksOf(ctx, manifest)
 	if err != nil || fetch == nil {
 		return nil, err
 	}
-	if k.needsCardKeys(manifest) {
-		if _, err := k.refreshCardKeys(ctx); err != nil {
-			k.log.Warn("card keys of the hub unavailable", "err", err) // the bundle is refused, with both check values
+	if lacksCardKey(manifest, u.store.Keys, cardKeysOf(u.options)) {
+		if _, err := u.refreshCardKeys(ctx); err != nil {
+			// the installation then refuses the bundle and names both check values
+			u.log.Warn("card keys of the hub unavailable", "err", err)
 		}
 	}
 	var r *roster.Roster
-	_, err = k.store.InstallChanged(manifest, fetch,
-		func(m wire.Manifest) (err error) { r, err = k.load(m); return err })
+	_, err = u.store.InstallChanged(manifest, fetch,
+		func(m wire.Manifest) (err error) { r, err = u.load(m); return err })
 	return r, err
 }
 
-// chunksOf is how the chunks of a bundle are fetched; nil: this machine takes its bundles from a file.
-func (k *bundleUpdater) chunksOf(ctx context.Context, manifest []byte) (wire.Fetch, error) {
+// chunksOf returns how to fetch the chunks of a bundle, or nil if the machine takes its bundles from a file.
+func (u *bundleUpdater) chunksOf(ctx context.Context, manifest []byte) (wire.Fetch, error) {
 	switch {
-	case k.conf.From != "":
-		return func(sha string) ([]byte, error) { return fetchChunk(ctx, k.conf.From, sha) }, nil
-	case k.chunks.Source == nil:
+	case u.conf.From != "":
+		return func(sha string) ([]byte, error) { return fetchChunk(ctx, u.conf.From, sha) }, nil
+	case u.chunks.Source == nil:
 		return nil, nil
 	}
-	m, err := wire.OpenManifest(manifest, k.store.Keys)
+	m, err := wire.OpenManifest(manifest, u.store.Keys)
 	if err != nil {
 		return nil, err
 	}
-	return k.chunks.Fetch(m), nil
+	return u.chunks.Fetch(m), nil
 }
 
-// offer hands in a manifest from the network. Only the newest waits.
-func (k *bundleUpdater) offer(manifest []byte) {
+// offer hands over a manifest from the network. Only the newest one waits. It may be called by any goroutine.
+func (u *bundleUpdater) offer(manifest []byte) {
 	for {
 		select {
-		case k.manifests <- manifest:
+		case u.manifests <- manifest:
 			return
 		default:
 		}
 		select {
-		case <-k.manifests:
+		case <-u.manifests:
 		default:
 		}
 	}
 }
 
-// run looks for better bundles until ctx ends. It gives each bundle that the machine is to work from to take, and each
-// refusal that is worth a record to refuse.
-func (k *bundleUpdater) run(ctx context.Context, take func(*roster.Roster), refuse func(error)) {
+// run looks for newer bundles until ctx ends. It passes each installed bundle to take, and each refusal that should be
+// recorded to refuse.
+func (u *bundleUpdater) run(ctx context.Context, take func(*roster.Roster), refuse func(error)) {
 	t := time.NewTicker(look)
 	defer t.Stop()
-	if r := k.verifyInForce(ctx, refuse); r != nil {
-		k.log.Info("bundle", "version", r.Version, "members", r.Size(), "verified", r.Verified)
+	if r := u.verifyInForce(ctx, refuse); r != nil {
+		u.log.Info("bundle", "version", r.Version, "members", r.Size(), "verified", r.Verified)
 		take(r)
 	}
 	for {
@@ -272,119 +274,129 @@ func (k *bundleUpdater) run(ctx context.Context, take func(*roster.Roster), refu
 		select {
 		case <-ctx.Done():
 			return
-		case m := <-k.manifests:
-			if r, again, err = k.fromNetwork(ctx, m); again {
-				k.log.Info("bundle refused again", "err", err)
+		case m := <-u.manifests:
+			if r, again, err = u.fromNetwork(ctx, m); again {
+				u.log.Info("bundle refused again", "err", err)
 			}
-		case <-k.askAgain:
-			r, err = k.withNewCardKeys(ctx)
+		case <-u.cardKeys.again:
+			r, err = u.withNewCardKeys(ctx)
 		case <-t.C:
-			r, again, err = k.periodic(ctx)
+			r, again, err = u.periodic(ctx)
 		}
 		if again { // the refusal was recorded before
 			continue
 		}
-		// Both may come: the file was refused, and a repair found a bundle.
+		// There may be both an error and a roster: the file was refused, and a repair succeeded.
 		if err != nil {
-			k.log.Warn("bundle refused", "err", err)
-			if k.worthARecord(err, time.Now()) {
+			u.log.Warn("bundle refused", "err", err)
+			if u.recorded.isDue(err, time.Now()) {
 				refuse(err)
 			}
 		}
-		// Put the bundle in force before its chunks are compared with their hashes: members wait.
+		// Use the bundle before its chunks are compared with their hashes, because members wait.
 		if r != nil {
-			k.log.Info("bundle", "version", r.Version, "members", r.Size(), "verified", r.Verified)
+			u.log.Info("bundle", "version", r.Version, "members", r.Size(), "verified", r.Verified)
 			take(r)
-			k.checkStored()
+			u.checkStored()
 		}
-		k.setState(k.state)
+		u.setState(u.state)
 	}
 }
 
-// withNewCardKeys asks the hub for its card keys, and loads the bundle again where they changed.
-func (k *bundleUpdater) withNewCardKeys(ctx context.Context) (*roster.Roster, error) {
-	changed, err := k.refreshCardKeys(ctx)
+// withNewCardKeys asks the hub for its card keys, and loads the bundle again if they changed.
+func (u *bundleUpdater) withNewCardKeys(ctx context.Context) (*roster.Roster, error) {
+	changed, err := u.refreshCardKeys(ctx)
 	if changed {
-		return k.inForce(ctx, false)
+		return u.inForce(ctx, false)
 	}
-	if err != nil { // the hub is away: the card keys that are known stay
-		k.log.Warn("card keys of the hub unavailable", "err", err)
+	if err != nil { // the hub cannot be reached: keep the known card keys
+		u.log.Warn("card keys of the hub unavailable", "err", err)
 	}
 	return nil, nil
 }
 
-// periodic fetches again what could not be fetched, or looks at the bundle file, or repairs the bundle on the disk.
-// again says that the same manifest was refused before.
-func (k *bundleUpdater) periodic(ctx context.Context) (r *roster.Roster, again bool, err error) {
-	if m := k.dueAgain(); m != nil {
-		return k.fromNetwork(ctx, m)
+// periodic fetches missing chunks again, or reads the bundle file, or repairs the bundle on the disk. again says that
+// the same manifest was refused before.
+func (u *bundleUpdater) periodic(ctx context.Context) (r *roster.Roster, again bool, err error) {
+	if m := u.unfetched.due(); m != nil {
+		return u.fromNetwork(ctx, m)
 	}
-	if r, err = k.fromFile(); r == nil {
-		r = k.upkeep(ctx)
+	if r, err = u.fromFile(); r == nil {
+		r = u.upkeep(ctx)
 	}
 	return r, false, err
 }
 
-// checkStored compares the chunks on the disk with their hashes. It runs once the bundle is in force, because it reads
-// all of them.
-func (k *bundleUpdater) checkStored() {
-	m, err := k.store.Current()
+// checkStored compares all chunks on the disk with their hashes. It reads all of them, so it runs after the bundle is
+// in force.
+func (u *bundleUpdater) checkStored() {
+	m, err := u.store.Current()
 	if err != nil {
 		return
 	}
-	k.refusedWhole = ""
-	k.setState(daemon.BundleState{Version: m.Version, Damage: damageOf(m, k.store.Damaged(m), nil)})
+	u.wrongKey.stored = ""
+	u.setState(daemon.BundleState{Version: m.Version, Damage: damageOf(m, u.store.Damaged(m), nil)})
 }
 
-// fetchAgain is after how long a bundle is fetched again whose chunks could not be had: the way to the hub was lost
-// meanwhile. What came before that is kept.
+// fetchAgain is the pause before missing chunks are fetched again. Chunks that have arrived are kept.
 const fetchAgain = 10 * time.Second
 
-// dueAgain is the manifest that is to be fetched again now; nil: none.
-func (k *bundleUpdater) dueAgain() []byte {
-	if k.unfetched == nil || time.Since(k.unfetchedAt) < fetchAgain {
-		return nil
-	}
-	return k.unfetched
+// unfetched is a manifest whose chunks could not be fetched. The zero value has none.
+type unfetched struct {
+	manifest []byte
+	at       time.Time
 }
 
-// fromNetwork is fromManifest, which notes what is to be fetched again, and whether the same was refused before.
-func (k *bundleUpdater) fromNetwork(ctx context.Context, m []byte) (r *roster.Roster, again bool, err error) {
-	r, err = k.fromManifest(ctx, m)
-	k.refusedManifest, k.unfetched = refusalOf(err), nil
-	k.returnToHub(ctx, m, err)
+// due is the manifest if it is time to fetch its chunks again, otherwise nil.
+func (u unfetched) due() []byte {
+	if u.manifest == nil || time.Since(u.at) < fetchAgain {
+		return nil
+	}
+	return u.manifest
+}
+
+// fromNetwork is fromManifest. It also notes what must be fetched again, and reports whether the same manifest was
+// refused before.
+func (u *bundleUpdater) fromNetwork(ctx context.Context, m []byte) (r *roster.Roster, again bool, err error) {
+	r, err = u.fromManifest(ctx, m)
+	u.wrongKey.manifest, u.unfetched = refusalOf(err), unfetched{}
+	u.returns.answer(ctx, u.store, m, err)
 	if err == nil {
 		return r, false, nil
 	}
 	var why *wire.Refusal
 	if errors.As(err, &why) && why.Code == "missing-chunk" {
-		k.unfetched, k.unfetchedAt = m, time.Now()
+		u.unfetched = unfetched{m, time.Now()}
 	}
-	again = bytes.Equal(m, k.refused)
-	k.refused = m
+	again = bytes.Equal(m, u.refusedManifest)
+	u.refusedManifest = m
 	return nil, again, err
 }
 
-// refusalEvery is how often a refusal of the same kind is recorded: a flood of forged manifests cannot fill the disk.
+// refusalEvery is how often refusals of one kind are recorded, so that a flood of forged manifests cannot fill the
+// disk.
 const refusalEvery = time.Minute
 
-// worthARecord reports whether a refusal is the first of its kind for a while.
-func (k *bundleUpdater) worthARecord(err error, now time.Time) bool {
+// refusalRecord is when a refusal of each kind was last recorded, by the refusal's code.
+type refusalRecord map[string]time.Time
+
+// isDue reports whether a refusal is the first of its kind within refusalEvery, and notes it.
+func (r *refusalRecord) isDue(err error, now time.Time) bool {
 	kind := "other"
-	if r := (*wire.Refusal)(nil); errors.As(err, &r) {
-		kind = r.Code
+	if why := (*wire.Refusal)(nil); errors.As(err, &why) {
+		kind = why.Code
 	}
-	if last, ok := k.recorded[kind]; ok && now.Sub(last) < refusalEvery {
+	if last, ok := (*r)[kind]; ok && now.Sub(last) < refusalEvery {
 		return false
 	}
-	if k.recorded == nil {
-		k.recorded = map[string]time.Time{}
+	if *r == nil {
+		*r = refusalRecord{}
 	}
-	k.recorded[kind] = now
+	(*r)[kind] = now
 	return true
 }
 
-// fetchChunk reads a chunk from a folder or over HTTPS. Its hash is checked by whoever asked.
+// fetchChunk reads a chunk from a folder or over HTTPS. The caller checks its hash.
 func fetchChunk(ctx context.Context, from, sha string) ([]byte, error) {
 	if !strings.Contains(from, "://") {
 		return os.ReadFile(filepath.Join(from, "chunks", sha))
@@ -394,7 +406,7 @@ func fetchChunk(ctx context.Context, from, sha string) ([]byte, error) {
 		return nil, err
 	}
 	if ip := net.ParseIP(u.Hostname()); u.Scheme != "https" && (u.Scheme != "http" || ip == nil || !ip.IsLoopback()) {
-		return nil, fmt.Errorf("chunks come from a folder or over https, not from %s", u.Redacted())
+		return nil, fmt.Errorf("chunks are fetched from %s, want a folder or an https URL", u.Redacted())
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()

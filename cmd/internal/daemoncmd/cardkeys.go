@@ -12,19 +12,23 @@ import (
 	"path/filepath"
 	"slices"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"portillon/cmd/internal/hublink"
+	"portillon/daemon/roster"
 	"portillon/wire"
 )
 
-// CardKeysFile holds, in HubDir, the card keys that the hub gave the machine over its certificate (wire.CardKeys,
-// 0600). Where it is there, it counts in place of the card key that machine.yaml names: root puts that one there, and
-// the daemon, which runs as another user, cannot change it when the site changes its card key. An enrolment removes it.
+// CardKeysFile is the file in HubDir with the card keys that the hub gave the machine over its certificate
+// (wire.CardKeys, mode 0600). If it exists, it replaces the card key that machine.yaml names: root installs that key,
+// so the daemon, which runs as another user, cannot change it when the site changes its card key. An enrolment removes
+// the file.
 const CardKeysFile = "card-keys.json"
 
 // maxCardKeysFile bounds that file, in bytes.
 const maxCardKeysFile = 4 << 10
 
-// givenCardKeys are the card keys that the hub gave; none without an error: it gave none.
+// givenCardKeys returns the card keys that the hub gave; none without an error if it gave none.
 func (c Config) givenCardKeys() ([][]byte, error) {
 	b, err := os.ReadFile(filepath.Join(c.HubDir(), CardKeysFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -38,7 +42,7 @@ func (c Config) givenCardKeys() ([][]byte, error) {
 		return nil, fmt.Errorf("%s holds no card keys", filepath.Join(c.HubDir(), CardKeysFile))
 	}
 	var out [][]byte
-	for _, text := range all.Keys { // one more than the hub gives may be here: keepCardKeys
+	for _, text := range all.Keys { // may have one more than the hub gave: see keepCardKeys
 		key, err := wire.CardKeys{Keys: []string{text}}.Bytes()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", filepath.Join(c.HubDir(), CardKeysFile), err)
@@ -48,7 +52,7 @@ func (c Config) givenCardKeys() ([][]byte, error) {
 	return out, nil
 }
 
-// CardKeys are the card keys that the machine works with, read by hand; none where they cannot be read.
+// CardKeys returns the machine's card keys for a command outside of the unit; none if they cannot be read.
 func (c Config) CardKeys(store string) [][]byte {
 	if given, err := c.givenCardKeys(); err == nil && len(given) > 0 {
 		return given
@@ -59,7 +63,7 @@ func (c Config) CardKeys(store string) [][]byte {
 	return nil
 }
 
-// ring are the card keys that the machine works with.
+// ring returns the card keys that the machine uses.
 func (k keys) ring() [][]byte {
 	if len(k.given) > 0 {
 		return k.given
@@ -67,8 +71,8 @@ func (k keys) ring() [][]byte {
 	return [][]byte{k.card}
 }
 
-// keepCardKeys keeps the card keys that the hub gives now, and drops others. The key that the bundle on the disk was
-// built with stays until there is a newer bundle: without it the machine would open nothing after a restart.
+// keepCardKeys stores the card keys that the hub gives now, and drops others. The key of the bundle on the disk is kept
+// until there is a newer bundle, because without it no card would be known after a restart.
 func (c Config) keepCardKeys(given, held [][]byte, s wire.Store) ([][]byte, error) {
 	keep := slices.Clone(given)
 	if m, err := s.Current(); err == nil {
@@ -94,54 +98,68 @@ func sameKeys(a, b [][]byte) bool {
 	return slices.EqualFunc(a, b, func(x, y []byte) bool { return bytes.Equal(x, y) })
 }
 
-// setCardKeys has the bundle updater load bundles with these card keys.
-func (k *bundleUpdater) setCardKeys(ring [][]byte) {
-	k.options.CardKey, k.options.OtherCardKeys = nil, nil
+// setCardKeys has a roster be loaded with these card keys, the one in force first.
+func setCardKeys(o *roster.Options, ring [][]byte) {
+	o.CardKey, o.OtherCardKeys = nil, nil
 	if len(ring) > 0 {
-		k.options.CardKey, k.options.OtherCardKeys = ring[0], ring[1:]
+		o.CardKey, o.OtherCardKeys = ring[0], ring[1:]
 	}
 }
 
-// cardKeys are the card keys that bundles are tried with, the one in force first.
-func (k *bundleUpdater) cardKeys() (out [][]byte) {
-	if k.options.CardKey != nil {
-		out = append(out, k.options.CardKey)
+// cardKeysOf are the card keys that a roster is loaded with, the one in force first.
+func cardKeysOf(o roster.Options) (out [][]byte) {
+	if o.CardKey != nil {
+		out = append(out, o.CardKey)
 	}
-	return append(out, k.options.OtherCardKeys...)
+	return append(out, o.OtherCardKeys...)
 }
 
-// refreshCardKeys asks the hub for its card keys, and reports whether they are others than before.
-func (k *bundleUpdater) refreshCardKeys(ctx context.Context) (changed bool, err error) {
-	if k.askCardKeys == nil {
-		return false, nil
+// cardKeySource asks the hub for the site's card keys and stores them. The zero value belongs to a machine that was not
+// enrolled: it keeps the keys that it has.
+type cardKeySource struct {
+	ask   func(context.Context) ([][]byte, error)               // asks the hub; nil: not enrolled
+	keep  func(given, held [][]byte) (kept [][]byte, err error) // stores keys on the disk (Config.keepCardKeys)
+	again chan struct{}                                         // holds one request to ask the hub again; may be nil
+}
+
+// refresh asks the hub for its card keys and stores them. changed reports whether kept differs from held.
+func (s cardKeySource) refresh(ctx context.Context, held [][]byte) (kept [][]byte, changed bool, err error) {
+	if s.ask == nil {
+		return held, false, nil
 	}
-	given, err := k.askCardKeys(ctx)
+	given, err := s.ask(ctx)
 	var refused *hublink.Refused
 	if errors.As(err, &refused) && refused.Code == "" { // an older hub has no card keys to give
-		return false, nil
+		return held, false, nil
 	}
 	if err != nil {
+		return held, false, err
+	}
+	kept, err = s.keep(given, held)
+	if err != nil {
+		return held, false, fmt.Errorf("card keys not kept: %w", err)
+	}
+	return kept, !sameKeys(kept, held), nil
+}
+
+// refreshCardKeys asks the hub for its card keys, and reports whether they differ from those before.
+func (u *bundleUpdater) refreshCardKeys(ctx context.Context) (changed bool, err error) {
+	kept, changed, err := u.cardKeys.refresh(ctx, cardKeysOf(u.options))
+	if err != nil || !changed {
 		return false, err
 	}
-	held := k.cardKeys()
-	keep, err := k.keepCardKeys(given, held)
-	if err != nil {
-		return false, fmt.Errorf("card keys not kept: %w", err)
-	}
-	if sameKeys(keep, held) {
-		return false, nil
-	}
-	k.setCardKeys(keep)
-	k.log.Info("card keys changed", "in force", wire.MarkOf(keep[0]), "keys", len(keep))
+	setCardKeys(&u.options, kept)
+	u.log.Info("card keys changed", "in force", wire.MarkOf(kept[0]), "keys", len(kept))
 	return true, nil
 }
 
-// needsCardKeys reports whether a manifest was built with a card key that is not here. Who signed it is judged later.
-func (k *bundleUpdater) needsCardKeys(manifest []byte) bool {
-	m, err := wire.OpenManifest(manifest, k.store.Keys)
+// lacksCardKey reports whether a manifest was built with a card key that is not among those known. The signature of a
+// manifest that cannot be opened is judged later.
+func lacksCardKey(manifest []byte, signers note.Verifiers, known [][]byte) bool {
+	m, err := wire.OpenManifest(manifest, signers)
 	if err != nil {
 		return false
 	}
-	_, _, err = wire.ChooseCardKey(m, k.cardKeys()...)
+	_, _, err = wire.ChooseCardKey(m, known...)
 	return err != nil
 }

@@ -19,36 +19,35 @@ import (
 // Computer is the computer on which a file is checked.
 type Computer struct {
 	Now       time.Time
-	Unit      string                             // $CREDENTIALS_DIRECTORY: empty where no unit runs
-	Credstore string                             // where systemd takes credentials from
-	Line      func(label string, line int) error // nil: a chip with this label has this line
-	Root      fs.FS                              // its files; nil: they cannot be seen
-	Real      func(path string) string           // a path without its symbolic links; nil: as it is
-	PCSC      func() ([]string, error)           // the readers that pcscd has; nil: pcscd is not asked
+	Unit      string                             // $CREDENTIALS_DIRECTORY; empty outside of a unit
+	Credstore string                             // the folder from which systemd takes credentials
+	Line      func(label string, line int) error // returns nil if a chip with this label has this line
+	Root      fs.FS                              // the computer's files; nil: not readable
+	Real      func(path string) string           // resolves symbolic links; nil: paths are used as they are
+	PCSC      func() ([]string, error)           // lists the readers of pcscd; nil: pcscd is not asked
 }
 
-// Here is the computer that this runs on.
+// Here is the running computer.
 func Here(now time.Time) Computer {
 	return Computer{Now: now, Unit: os.Getenv("CREDENTIALS_DIRECTORY"), Credstore: credstore, Line: pins.FindLine,
 		Root: os.DirFS("/"), Real: RealPath, PCSC: pcsc.Readers}
 }
 
-// Checked is what a check found.
+// Checked is the result of a check.
 type Checked struct {
-	Faults   []error  // what a daemon would refuse, or what has the machine refuse every card
-	Warnings []string // what should be mended; the machine works
-	Unseen   []string // what could not be looked at from here
+	Faults   []error  // what a daemon would refuse, or what would make the machine refuse every card
+	Warnings []string // what should be repaired although the machine works
+	Unseen   []string // what this user could not examine
 
-	// what keeps the PC/SC reader from being used; the machine works, for readers come and go; nil: nothing, or there is
-	// none
+	// PCSC is why the PC/SC reader cannot be used; nil: it can, or there is none. The machine starts without it, because
+	// readers may be connected later.
 	PCSC *PCSCFault
 }
 
-// maxSocket is how long the path of a Unix socket may be on Linux: sockaddr_un has 108 bytes, the last a zero
-// (unix(7)).
+// maxSocket is the longest path of a Unix socket on Linux: sockaddr_un has 108 bytes, the last one zero (unix(7)).
 const maxSocket = 107
 
-// Check looks at all that the file names: keys, pins, folders, and the bundle's file where there is one. It changes
+// Check examines everything that the file names: keys, pins, folders, and the bundle file if there is one. It changes
 // nothing.
 func (c Config) Check(on Computer) Checked {
 	x := checker{c: c, on: on}
@@ -75,17 +74,17 @@ func (c Config) Check(on Computer) Checked {
 	return x.out
 }
 
-// checker collects what is found on one computer.
+// checker collects the results for one computer.
 type checker struct {
 	c   Config
 	on  Computer
 	out Checked
 }
 
-// warn adds what should be mended though the machine works.
+// warn adds warnings.
 func (f *Checked) warn(warnings ...string) { f.Warnings = append(f.Warnings, warnings...) }
 
-// fault takes an error. A file that only the daemon's user may read is no fault: it could not be looked at.
+// fault adds a fault. A file that only the daemon's user may read is not a fault, it could not be examined.
 func (x *checker) fault(err error) {
 	switch {
 	case err == nil:
@@ -96,7 +95,7 @@ func (x *checker) fault(err error) {
 	}
 }
 
-// password looks at the broker's password. A missing one is a warning: the daemon reads it at each connection, and a
+// password checks the broker's password. A missing one is a warning: the daemon reads it at each connection, and the
 // machine works without its broker.
 func (x *checker) password(s secrets) {
 	if x.c.MQTT.PasswordFile == "" {
@@ -109,8 +108,8 @@ func (x *checker) password(s secrets) {
 	}
 }
 
-// bundleFile looks at the bundle's file. Where the machine has a bundle, that one stays in force: a bad file on a stick
-// keeps no machine from starting.
+// bundleFile checks the bundle file. If the machine already has a bundle, a bad file is only a warning, because it does
+// not keep the machine from starting.
 func (x *checker) bundleFile(k keys) {
 	if x.c.Bundle.File == "" {
 		return
@@ -126,7 +125,7 @@ func (x *checker) bundleFile(k keys) {
 	x.fault(err)
 }
 
-// store looks at the bundle that the machine works from.
+// store checks the bundle in force.
 func (x *checker) store(k keys) {
 	if damage := x.c.checkStore(x.c.store(k)); damage != "" {
 		x.out.warn(damage)
@@ -134,8 +133,7 @@ func (x *checker) store(k keys) {
 	x.fault(x.c.checkCardKey(k))
 }
 
-// journal looks at the journal. A damaged one is a warning: a daemon starts all the same, and salvages it or says why
-// it cannot.
+// journal checks the journal. A damaged one is a warning: the daemon starts, and salvages it or says why it cannot.
 func (x *checker) journal() {
 	err := x.c.checkJournal()
 	switch {
@@ -149,7 +147,7 @@ func (x *checker) journal() {
 	}
 }
 
-// control refuses a path that no socket can have.
+// control refuses a path that is too long for a socket.
 func (x *checker) control() {
 	if path := x.c.Control; len(path) > maxSocket {
 		x.fault(fmt.Errorf("control: %s has %d bytes, and a socket's path has at most %d: /run/portillon/%s.sock",
@@ -157,8 +155,7 @@ func (x *checker) control() {
 	}
 }
 
-// takeBundle takes the bundle as a daemon would, in a folder of its own: its site, its key, its members, and this
-// machine.
+// takeBundle installs the bundle in a temporary folder as a daemon would: it checks site, key, members and machine.
 func (x *checker) takeBundle(k keys) error {
 	dir, err := os.MkdirTemp("", "portillond-check-")
 	if err != nil {
@@ -183,7 +180,7 @@ func (x *checker) takeBundle(k keys) error {
 	return nil
 }
 
-// checkData asks whether the folder of the journal can be written, or made.
+// checkData checks that the folder of the journal can be written or created.
 func (c Config) checkData() error {
 	for dir := c.Data; ; dir = filepath.Dir(dir) {
 		fi, err := os.Stat(dir)
@@ -202,7 +199,7 @@ func (c Config) checkData() error {
 	}
 }
 
-// lines asks the computer's GPIO chips whether they have the lines that the file names.
+// lines checks that the computer's GPIO chips have the lines that the file names.
 func (x *checker) lines() {
 	for _, p := range x.c.pins() {
 		label, line, err := gpioLine(p.pin)
@@ -218,7 +215,7 @@ func (x *checker) lines() {
 			x.fault(fmt.Errorf("%s: %w", p.key, err))
 		}
 		if errors.Is(err, fs.ErrPermission) {
-			return // the others are no better
+			return // one fault is enough: the chip is missing
 		}
 	}
 }

@@ -7,9 +7,8 @@ import (
 	"portillon/cmd/internal/bootconfig"
 )
 
-// pi looks at the computer that the machine runs on: what the kernel does with the relay's line when a program dies,
-// whether the reader's bus works on this model, and whether the journal is there after a reboot. It asks nothing where
-// nothing hangs on its pins.
+// pi checks the computer: what the kernel does with the relay's line when a program dies, whether this model has the
+// reader's bus, and whether the journal survives a reboot. It checks nothing if the machine uses no pins.
 func (x *checker) pi() {
 	if x.c.Simulated() {
 		return
@@ -25,10 +24,10 @@ func (x *checker) pi() {
 	x.storage(board)
 }
 
-// RelayLine is the relay's line: how its chip's label begins, and its number there.
+// RelayLine is the relay's line: the beginning of its chip's label, and its number there.
 func (c Config) RelayLine() (label string, line int, err error) { return gpioLine(c.Relay.Pin) }
 
-// PiFault is a fault of the computer, which the doctor explains in both languages under the name of its look.
+// PiFault is a fault of the computer. The doctor explains it in both languages under the name of its look.
 type PiFault struct {
 	Look string // persist, bus or storage
 	Err  error
@@ -37,18 +36,18 @@ type PiFault struct {
 func (f PiFault) Error() string { return f.Err.Error() }
 func (f PiFault) Unwrap() error { return f.Err }
 
-// KeptWarning is how the warning begins that the doctor's look persist explains.
+// KeptWarning begins the warning that the doctor's look persist explains.
 const KeptWarning = "relay.pin: the kernel keeps an output"
 
-// CheckPi is the part of Check that looks at the computer alone: at no key, bundle or folder.
+// CheckPi is the part of Check about the computer, without keys, bundle and folders.
 func (c Config) CheckPi(on Computer) Checked {
 	x := checker{c: c, on: on}
 	x.pi()
 	return x.out
 }
 
-// persistence refuses a relay that a dead program leaves closed. A charge pump opens it by itself: there the
-// parameter is a warning.
+// persistence refuses a relay that stays closed when its program dies. A charge pump opens by itself, so there the
+// parameter is only a warning.
 func (x *checker) persistence(b bootconfig.Board) {
 	label, line, err := x.c.RelayLine()
 	if err != nil {
@@ -76,9 +75,9 @@ func (x *checker) persistence(b bootconfig.Board) {
 	}
 }
 
-// bus refuses a PN532 on I²C where the Pi's I²C cannot wait for it. The chip stretches the clock (PN532 user
-// manual, UM0701-02, I²C interface; check), which the BSC of the BCM2835 to BCM2711 gets wrong (raspberrypi/linux,
-// issues 254 and 4884). The RP1 of a Pi 5 has another controller.
+// bus refuses a PN532 on I²C if the Pi's controller does not support clock stretching. The chip stretches the clock
+// (PN532 user manual, UM0701-02, I²C interface; check), which the BSC of the BCM2835 to BCM2711 handles wrongly
+// (raspberrypi/linux, issues 254 and 4884). The RP1 of a Pi 5 has another controller.
 func (x *checker) bus(b bootconfig.Board) {
 	switch {
 	case !x.c.Reader.StretchesClock() || b.Family == bootconfig.RP1:
@@ -94,10 +93,10 @@ func (x *checker) bus(b bootconfig.Board) {
 	}
 }
 
-// refuse adds a fault of the computer. look names the doctor's look that explains it.
+// refuse adds a fault of the computer. look is the doctor's look that explains it.
 func (f *Checked) refuse(look string, err error) { f.Faults = append(f.Faults, PiFault{look, err}) }
 
-// storage refuses a journal that is lost at each boot.
+// storage refuses a journal that would be lost at each boot.
 func (x *checker) storage(b bootconfig.Board) {
 	dir := x.c.Data
 	if x.on.Real != nil {
@@ -122,7 +121,7 @@ func (x *checker) storage(b bootconfig.Board) {
 	}
 }
 
-// RealPath is a path without symbolic links, as far as it is there.
+// RealPath resolves symbolic links, as far as the path exists.
 func RealPath(file string) string {
 	rest := ""
 	for dir := filepath.Clean(file); ; dir = filepath.Dir(dir) {

@@ -116,7 +116,7 @@ func TestCheckByHandGoesOnWithoutTheKeysThatItMayNotSee(t *testing.T) {
 	b.on.Credstore = filepath.Join(b.dir, "elsewhere")
 	found := b.c.Check(b.on)
 	if found.Err() != nil || len(found.Unseen) != 3 ||
-		!strings.Contains(found.Unseen[0], "/etc/credstore/portillon.card-key: it is root's alone") {
+		!strings.Contains(found.Unseen[0], "/etc/credstore/portillon.card-key: only root may read the file") {
 		t.Errorf("%v %q", found.Err(), found.Unseen)
 	}
 	b.c.Machine = "lathe"

@@ -10,7 +10,7 @@ import (
 // WallNow is the computer's clock.
 func WallNow() time.Time { return time.Now() }
 
-// synchronised cannot be asked here: the clock is not believed.
+// synchronised is unknown on this system, so the clock is not trusted.
 func synchronised() bool { return false }
 
 func setTime(time.Time) error { return errors.ErrUnsupported }

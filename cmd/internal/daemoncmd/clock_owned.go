@@ -33,7 +33,7 @@ func synchronised() bool {
 	return vouched
 }
 
-// setTime sets the clock of the file, for which nothing vouches afterwards.
+// setTime sets the clock of the file. It is not synchronised afterwards.
 func setTime(t time.Time) error {
 	return os.WriteFile(os.Getenv("PORTILLON_CLOCK"), []byte(time.Until(t).String()), 0o644)
 }

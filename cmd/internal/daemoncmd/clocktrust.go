@@ -9,14 +9,15 @@ import (
 	"portillon/daemon/journal"
 )
 
-// clockTrust believes the wall clock while something vouches for it, and for a month after that if nobody sets it. The
-// kernel itself calls a clock unsynchronised 8 h 53 min after it was last corrected: it adds 500 µs a second to what
-// may be wrong (MAXFREQ) and gives up at 16 s (NTP_PHASE_LIMIT; kernel/time/ntp.c, second_overflow). A machine would
-// lock its members out the morning after the network failed, though a Pi's crystal is off by some seconds a day at
-// worst. So the last time that the kernel vouched is kept, for the next daemon of this boot too. A step of the wall
-// clock ends it: the time since boot, which is slewed alike, does not step.
+// clockTrust decides whether the wall clock is trusted: while the kernel reports it as synchronised, and for a month
+// after that unless somebody sets it. The kernel calls a clock unsynchronised 8 h 53 min after the last correction: it
+// adds 500 µs a second to the possible error (MAXFREQ) and gives up at 16 s (NTP_PHASE_LIMIT; kernel/time/ntp.c,
+// second_overflow). With that limit a machine would lock its members out on the morning after the network failed,
+// although the crystal of a Pi is off by a few seconds a day at most. So the last time of synchronisation is kept, also
+// for the next daemon of the same boot. A step of the wall clock ends the trust; it shows as a difference to the time
+// since boot, which has the same rate and never steps.
 type clockTrust struct {
-	asks func() bool                                 // whether the kernel vouches for the clock now
+	asks func() bool                                 // reports whether the kernel calls the clock synchronised now
 	now  func() (wall time.Time, mono time.Duration) // mono: since boot
 
 	mu   sync.Mutex
@@ -24,7 +25,7 @@ type clockTrust struct {
 	last syncRecord
 }
 
-// syncRecord is when the kernel last vouched for the clock.
+// syncRecord is when the clock was last synchronised.
 type syncRecord struct {
 	Boot string        `json:"boot"`
 	Wall time.Time     `json:"wall"`
@@ -32,15 +33,16 @@ type syncRecord struct {
 }
 
 const (
-	// at 100 parts in a million, more than any crystal's, four minutes: rules are in minutes and days
+	// trustFor is long enough for an error of four minutes at 100 ppm, which is more than any crystal's error. Rules are
+	// in minutes and days.
 	trustFor = 30 * 24 * time.Hour
-	step     = 2 * time.Second // a leap second is none
+	step     = 2 * time.Second // a leap second is smaller
 
 	factClockSync   = "vouched" // the journal's fact: a syncRecord
-	syncRecordEvery = time.Hour // how often it is written while it is renewed
+	syncRecordEvery = time.Hour // how often the fact is written while the clock is synchronised
 )
 
-// readClocks reads the wall clock and the time since boot, within a moment of each other.
+// readClocks reads the wall clock and the time since boot at nearly the same moment.
 func readClocks() (wall time.Time, mono time.Duration) {
 	for range 3 {
 		before := journal.Uptime()
@@ -53,7 +55,7 @@ func readClocks() (wall time.Time, mono time.Duration) {
 	return wall, mono
 }
 
-// trusted reports whether the wall clock can be believed now, and remembers when the kernel last vouched for it.
+// trusted reports whether the wall clock is trusted now, and notes a synchronisation.
 func (v *clockTrust) trusted() bool {
 	now := v.asks()
 	v.mu.Lock()
@@ -68,12 +70,12 @@ func (v *clockTrust) trusted() bool {
 	return v.ever
 }
 
-// hubTolerance is how far the machine's clock may be from the hub's for the hub to vouch for it: what a crystal may be
-// off after a month (keeps) is of the same size.
+// hubTolerance is the largest difference from the hub's clock at which the hub's time confirms the machine's. It is of
+// the size of a crystal's error after a month.
 const hubTolerance = time.Minute
 
-// trustHub has the hub vouch for the clock in place of the kernel, for a site without a time server: ahead is how far
-// the hub's clock is ahead of this one, within a bound.
+// trustHub uses the hub's time as confirmation, for a site without a time server. ahead is how far the hub's clock is
+// ahead of this one, with an uncertainty of within.
 func (v *clockTrust) trustHub(ahead, within time.Duration) bool {
 	if ahead.Abs() > hubTolerance+within {
 		return false
@@ -85,10 +87,11 @@ func (v *clockTrust) trustHub(ahead, within time.Duration) bool {
 	return true
 }
 
-// restore takes the record that an earlier daemon of this boot wrote.
+// restore reads the record of an earlier daemon of this boot.
 func (v *clockTrust) restore(fact []byte, boot string) {
 	var w syncRecord
-	if json.Unmarshal(fact, &w) != nil || w.Boot != boot || boot == "" || boot == "unknown" { // journal.BootID knows none
+	if json.Unmarshal(fact, &w) != nil || w.Boot != boot || boot == "" || boot == "unknown" {
+		// journal.BootID could not read it
 		return
 	}
 	v.mu.Lock()
@@ -98,8 +101,8 @@ func (v *clockTrust) restore(fact []byte, boot string) {
 	}
 }
 
-// listen asks each minute, because on a night when nobody taps a time server may come and go, and keeps the kernel's
-// word until ctx ends.
+// listen checks the clock once a minute until ctx ends, and stores the record. Between two taps a time server may be
+// reachable only for a while.
 func (v *clockTrust) listen(ctx context.Context, boot string, keep func(map[string][]byte) error) {
 	t := time.NewTicker(time.Minute)
 	defer t.Stop()
@@ -112,7 +115,7 @@ func (v *clockTrust) listen(ctx context.Context, boot string, keep func(map[stri
 		if !w.Wall.IsZero() && (kept < 0 || w.Mono-kept >= syncRecordEvery) {
 			w.Boot = boot
 			if b, err := json.Marshal(w); err == nil && keep(map[string][]byte{factClockSync: b}) == nil {
-				// a full disk: once more in a minute
+				// the disk may be full: try again in a minute
 				kept = w.Mono
 			}
 		}

@@ -17,14 +17,14 @@ import (
 	"portillon/yamlfile"
 )
 
-// Config is a machine.yaml: what this daemon stands beside, and how it is wired.
+// Config is a machine.yaml: which machine the daemon serves, and how it is wired.
 type Config struct {
 	Site, Machine string
 	Data          string // the folder of the journal, the bundle and the verdicts
 	Control       string // the local socket
-	CardKey       string // a file with the site's card key; keys may be credential:NAME too
-	MachineKey    string // a file with the key that signs this machine's checkpoints
-	PolicyKey     string // the verifier key of whoever signs the policy; empty: the key of bundles stands for it
+	CardKey       string // file of the site's card key; a key may also be credential:NAME
+	MachineKey    string // file of the key that signs this machine's checkpoints
+	PolicyKey     string // verifies the policy; empty: the key of bundles does
 	Bundle        BundleConfig
 	Reader        ReaderConfig
 	Relay         RelayConfig
@@ -34,31 +34,31 @@ type Config struct {
 	Panel         PanelConfig
 	Clock         string // "ntp" or "trusted"
 
-	instance string // the %i of a unit that reads this file: its name without .yaml
+	instance string // %i of the unit for this file: the file's name without .yaml
 	path     string
-	lines    map[string]int // on which lines the file names its keys
+	lines    map[string]int // the lines of the file that name keys
 }
 
-// BundleConfig says where the machine's policy and roster come from.
+// BundleConfig is where bundles come from.
 type BundleConfig struct {
-	Key  string // the verifier key of whoever signs bundles
-	File string // a bundle file, looked at again when it changes
-	From string // a folder or https URL that chunks are fetched from when a manifest arrives
+	Key  string // verifies bundles
+	File string // a bundle file, read again when it changes
+	From string // a folder or https URL from which chunks of a new manifest are fetched
 }
 
-// MQTTConfig is the broker. An empty Broker is a machine that stands alone.
+// MQTTConfig is the broker. Without a Broker the machine has no hub.
 type MQTTConfig struct {
 	Broker, Username, PasswordFile string
-	HubKey                         string // the verifier key of the hub: it signs acknowledgements and commands
+	HubKey                         string // verifies the hub's acknowledgements and commands
 }
 
 // PanelConfig is the page beside the machine.
 type PanelConfig struct {
 	Listen, Framed, URL string
-	Screens             []netip.Addr // addresses of screens that stand at the machine; this computer's own is one
+	Screens             []netip.Addr // addresses of the machine's screens, in addition to this computer's own
 }
 
-// ReadConfig reads a machine.yaml. Relative paths in it stand beside the file. The error holds every fault.
+// ReadConfig reads a machine.yaml. Relative paths in it are relative to its folder. The error lists every fault.
 func ReadConfig(path string) (Config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -71,7 +71,7 @@ func ReadConfig(path string) (Config, error) {
 	return c, d.Err()
 }
 
-// parse reads a machine.yaml whose relative paths are relative to dir. All faults go to the document of r.
+// parse reads a machine.yaml. Relative paths are relative to dir. Faults are added to the document of r.
 func parse(r yamlfile.Node, dir string) Config {
 	beside := func(n yamlfile.Node) string {
 		s := n.Str()
@@ -109,7 +109,7 @@ func parse(r yamlfile.Node, dir string) Config {
 	return c.withDefaults()
 }
 
-// parseMQTT reads the broker. Without the section the machine stands alone.
+// parseMQTT reads the broker. Without the section the machine has no hub.
 func parseMQTT(n yamlfile.Node, beside func(yamlfile.Node) string, site string) MQTTConfig {
 	n.Only("broker", "username", "password-file", "hub-key")
 	c := MQTTConfig{
@@ -137,7 +137,7 @@ func parsePanel(n yamlfile.Node) PanelConfig {
 	}
 }
 
-// withDefaults fills in what a file may leave out.
+// withDefaults sets the defaults of missing keys.
 func (c Config) withDefaults() Config {
 	if c.Control == "" && c.Machine != "" {
 		c.Control = fmt.Sprintf("/run/portillon/%s.sock", c.Machine)
@@ -151,17 +151,17 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Synchronised reports whether the kernel says that something vouches for the clock.
+// Synchronised reports whether the kernel calls the clock synchronised.
 func Synchronised() bool { return synchronised() }
 
-// The daemon's own times.
+// Intervals of the daemon.
 const (
-	tick            = 500 * time.Millisecond // the session's sense of time
-	shutdownTimeout = 5 * time.Second        // shutdown's deadline after the relay is off
+	tick            = 500 * time.Millisecond // how often the session checks its timeouts
+	shutdownTimeout = 5 * time.Second        // the limit for a shutdown after the relay is off
 )
 
-// screens are the addresses of screens that stand at the machine: what is touched there needs no card where the screen
-// beside it needs none.
+// screens are the addresses of the machine's screens. A touch there needs no card where a touch on the machine's own
+// screen needs none.
 func screens(n yamlfile.Node) (out []netip.Addr) {
 	for _, x := range n.List() {
 		a, err := netip.ParseAddr(x.Str())
@@ -174,7 +174,7 @@ func screens(n yamlfile.Node) (out []netip.Addr) {
 	return out
 }
 
-// checkBroker refuses what the uplink would.
+// checkBroker reports a broker that the uplink would refuse.
 func checkBroker(n yamlfile.Node) {
 	u, err := url.Parse(n.Str())
 	if n.Present() &&
@@ -184,7 +184,7 @@ func checkBroker(n yamlfile.Node) {
 	}
 }
 
-// checkListen refuses what cannot be listened on.
+// checkListen reports an address on which nothing can listen.
 func checkListen(n yamlfile.Node) {
 	_, port, err := net.SplitHostPort(n.Str())
 	if number, perr := strconv.ParseUint(port, 10, 16); n.Present() &&
@@ -194,7 +194,7 @@ func checkListen(n yamlfile.Node) {
 	}
 }
 
-// listen takes the panel's address.
+// listen opens the panel's address.
 func (p PanelConfig) listen() (net.Listener, error) {
 	l, err := net.Listen("tcp", p.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -207,7 +207,7 @@ func (p PanelConfig) listen() (net.Listener, error) {
 	return l, nil
 }
 
-// panelURL is where phones find the panel.
+// panelURL is the address at which phones reach the panel.
 func panelURL(n yamlfile.Node) string {
 	s := n.Str()
 	if u, err := url.Parse(s); n.Present() &&

@@ -7,14 +7,14 @@ import (
 	"sync"
 )
 
-// How many connections a panel holds at once: each costs memory, and a stranger may open thousands.
+// Bounds on a panel's open connections. Each costs memory, and a stranger could open thousands.
 const (
-	maxPerAddress = 24  // of one other computer
-	maxOthers     = 160 // of all others; this computer's own screen, and the screens that the file names, are not counted
+	maxPerAddress = 24  // from one other computer
+	maxOthers     = 160 // from all others, not counting this computer and the screens in machine.yaml
 )
 
-// limitConnections is a listener that closes connections beyond these limits. Each of the screens has places of its
-// own, which nobody else can take.
+// limitConnections returns a listener that closes connections beyond these limits. Each of the screens has a limit of
+// its own, which others cannot use up.
 func limitConnections(l net.Listener, screens []netip.Addr) net.Listener {
 	return &limitedListener{Listener: l, screens: screens, of: map[netip.Addr]int{}}
 }
@@ -48,7 +48,7 @@ func (c *limitedListener) Accept() (net.Conn, error) {
 	}
 }
 
-// enter counts a connection from an address. It returns false where the limit is reached: the caller closes the
+// enter counts a connection from an address. It returns false if the limit is reached; the caller then closes the
 // connection.
 func (c *limitedListener) enter(at netip.Addr) bool {
 	c.mu.Lock()
@@ -64,7 +64,7 @@ func (c *limitedListener) enter(at netip.Addr) bool {
 	return true
 }
 
-// left takes back what enter counted.
+// left uncounts a connection.
 func (c *limitedListener) left(at netip.Addr) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -76,7 +76,7 @@ func (c *limitedListener) left(at netip.Addr) {
 	}
 }
 
-// countedConn is a connection that is counted until it closes.
+// countedConn is a connection that is counted until it is closed.
 type countedConn struct {
 	net.Conn
 	leave func()

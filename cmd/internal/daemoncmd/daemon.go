@@ -30,18 +30,18 @@ import (
 	"portillon/wire"
 )
 
-// Daemon is a portillond that has been put together. Run it once, then Close it.
+// Daemon is an assembled portillond. Call Run once, then Close.
 type Daemon struct {
 	c       Config
 	clock   clock
 	log     *slog.Logger
 	local   *localJournal    // opens the journal
-	journal *journal.Journal // nil: it is not open
+	journal *journal.Journal // nil: not open
 	guard   *guardClient
 	bundles *bundleUpdater
 	machine *daemon.Machine
-	// machine, once its loop runs: only then does the guard ask whether the loop is alive. Until then nothing closes the
-	// relay, and a slow disk is no dead daemon
+	// loop is the machine, once its loop runs. Before that the guard does not ask whether the loop is alive: nothing can
+	// switch the relay on yet, and a slow disk at the start must not count as a hanging daemon.
 	loop   atomic.Pointer[daemon.Machine]
 	uplink *uplink.Uplink
 	panel  *panel.Panel
@@ -49,21 +49,21 @@ type Daemon struct {
 	socket net.Listener
 	taps   chan rfid.Event
 	orders *wire.Commands
-	broken error // the journal cannot be opened; nil: it is open
-	// brokenStamp is of the file that could not be opened.
+	broken error // why the journal cannot be opened; nil: it is open
+	// brokenStamp is the stamp of the file that could not be opened.
 	brokenStamp string
 	older       *daemon.JournalMismatch
 	seal        sealKey
 	stateKeys   func() wire.StateKeys
-	hub         *hubWatch // nil: the machine was not enrolled, or its files cannot be read
+	hub         *hubWatch // nil: not enrolled, or its files cannot be read
 }
 
-// store is where the bundle in force is kept.
+// store is the folder with the bundle in force.
 func (c Config) store(k keys) wire.Store {
 	return wire.Store{Dir: filepath.Join(c.Data, "bundle"), Site: policy.SiteID(c.Site), Keys: k.bundle, Policy: k.policy}
 }
 
-// rosterOptions are what this machine brings to a bundle, but for its files in the data folder.
+// rosterOptions are this machine's options for reading bundles, except its files in the data folder.
 func (c Config) rosterOptions(k keys) roster.Options {
 	ring := k.ring()
 	return roster.Options{
@@ -75,7 +75,7 @@ func (c Config) rosterOptions(k keys) roster.Options {
 	}
 }
 
-// Open puts the daemon together. The relay is off, and stays so until a card.
+// Open assembles the daemon. The relay is off.
 func Open(ctx context.Context, c Config, clk clock, log *slog.Logger) (*Daemon, error) {
 	k, errs := c.keys(c.secrets())
 	if len(errs) > 0 {
@@ -89,8 +89,8 @@ func Open(ctx context.Context, c Config, clk clock, log *slog.Logger) (*Daemon, 
 	return d, nil
 }
 
-// open opens the journal, the way to the hub, the bundle and the sockets, in this order: each needs the ones before. A
-// journal that cannot be opened leaves a machine that stays off and says so (openBroken).
+// open opens the journal, the connection to the hub, the bundle and the sockets, in this order, since each needs the
+// ones before. If the journal cannot be opened, the machine stays off and says so (openBroken).
 func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	if err := os.MkdirAll(d.c.Data, 0o700); err != nil {
 		return d.openBroken(err)
@@ -100,7 +100,7 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	d.c.Reader.host.Unread = func(u rfid.Unread) {
 		select {
 		case d.taps <- rfid.Event{Unread: u}:
-		default: // the loop is busy, and a reader must not wait for what is no card
+		default: // drop the notice: the loop is busy, and the reader must not wait
 		}
 	}
 	err = d.local.open(ctx, k)
@@ -112,7 +112,7 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	if err := d.local.restoreFacts(ctx); err != nil {
 		return err
 	}
-	// Take up what outlived the last daemon: the hub's acknowledgement, its seal key, and when the clock was right.
+	// Restore what the last daemon stored: the hub's acknowledgement, its seal key, and the clock's synchronisation.
 	d.older = d.local.olderThanAcked(k)
 	if a, ok := d.local.lastAck(k); ok {
 		d.seal.set(a.Seal)
@@ -122,14 +122,14 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 			v.restore(was[factClockSync], journal.BootID())
 		}
 	}
-	// Prepare the way to the hub, and the bundle that it keeps up to date. Nothing is dialled yet.
+	// Prepare the connection to the hub, and the bundle updater. Nothing is dialled yet.
 	d.openHub(k)
 	d.stateKeys = d.c.stateKeys(k, diskFree)
 	if err := d.openUplink(k); err != nil {
 		return err
 	}
 	d.openBundles(k)
-	// Take the sockets last: whoever connects is answered by a machine that is whole.
+	// Open the sockets last, so that connections are answered by a complete machine.
 	if d.web, err = d.c.Panel.listen(); err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	return d.assemble(ctx)
 }
 
-// openBundles prepares the updater of the bundle that the machine works from.
+// openBundles prepares the bundle updater.
 func (d *Daemon) openBundles(k keys) {
 	d.bundles = &bundleUpdater{
 		machine:   policy.MachineID(d.c.Machine),
@@ -152,19 +152,20 @@ func (d *Daemon) openBundles(k keys) {
 		chunks:    wire.Assembler{Source: d.hub.chunks()},
 	}
 	d.bundles.chunks.Store = d.bundles.store
-	d.bundles.keepCardKeys = func(given, held [][]byte) ([][]byte, error) {
+	d.bundles.returns.log = d.log
+	d.bundles.cardKeys.keep = func(given, held [][]byte) ([][]byte, error) {
 		return d.c.keepCardKeys(given, held, d.bundles.store)
 	}
 	if d.hub != nil {
 		d.hub.bundles = d.bundles
-		d.bundles.askCardKeys, d.bundles.askAgain = d.hub.link.CardKeys, make(chan struct{}, 1)
-		d.bundles.back.to = d.hub.link
+		d.bundles.cardKeys.ask, d.bundles.cardKeys.again = d.hub.link.CardKeys, make(chan struct{}, 1)
+		d.bundles.returns.to = d.hub.link
 	}
 	d.bundles.options.Memory = filepath.Join(d.c.Data, "verdicts")
 	d.bundles.options.Revoked = filepath.Join(d.c.Data, "revoked.json")
 }
 
-// assemble starts the guard, loads the bundle, closes what the last daemon left open, and makes the machine of it all.
+// assemble starts the guard, loads the bundle, ends the session that the last daemon left open, and makes the machine.
 func (d *Daemon) assemble(ctx context.Context) error {
 	signals := make(chan daemon.Signal, 16)
 	d.guard = &guardClient{
@@ -174,7 +175,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 		alive:   func() bool { m := d.loop.Load(); return m == nil || m.Alive() },
 	}
 	guarded := make(chan error, 1)
-	go func() { guarded <- d.guard.start(ctx) }() // while the bundle is loaded: each takes some of a start's time
+	go func() { guarded <- d.guard.start(ctx) }() // in parallel with loading the bundle, to start faster
 	first, refused := d.bundles.first()
 	// Sessions are counted in days of the site's time zone.
 	zone := time.UTC
@@ -182,7 +183,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 		zone = first.Policy.Zone
 	}
 	if err := <-guarded; err != nil {
-		// before the last session's end is recorded: a guard that lets its job finish holds the pin, and it is on
+		// do not record the end of the last session: an old guard may still let its job finish, with the relay on
 		return err
 	}
 	owed, err := d.local.endOpenSession(zone)
@@ -193,7 +194,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Compare the tags that the facts name with those of the records: a tag that only the records show hangs too.
+	// Compare the tags in the facts with those in the records. A tag that only the records have counts too.
 	was, unread := d.local.facts()
 	why, err := d.local.compareTags(&was, unread)
 	if err != nil {
@@ -218,7 +219,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	return d.local.recordStart(first, refused, d.local.faultRecords(was, why))
 }
 
-// newPanel is the page beside the machine. actions is what it calls when somebody touches it.
+// newPanel makes the page beside the machine. actions is called when somebody touches the page.
 func (d *Daemon) newPanel(actions panel.Actions) *panel.Panel {
 	return panel.New(panel.Config{
 		Machine: policy.MachineID(d.c.Machine),
@@ -232,7 +233,7 @@ func (d *Daemon) newPanel(actions panel.Actions) *panel.Panel {
 	})
 }
 
-// machineConfig is what the machine is made of, as far as the file and what outlived the last daemon say.
+// machineConfig is the machine's configuration, from the file and from what the last daemon stored.
 func (d *Daemon) machineConfig(was facts) daemon.Config {
 	return daemon.Config{
 		Site:          policy.SiteID(d.c.Site),
@@ -257,7 +258,8 @@ func (d *Daemon) machineConfig(was facts) daemon.Config {
 	}
 }
 
-// machineActions carries out what somebody does at the panel. The panel is made before the machine that it acts on.
+// machineActions carries out what somebody does at the panel. The panel is made before the machine, so the machine is
+// looked up at each call.
 type machineActions struct{ d *Daemon }
 
 // Do implements panel.Actions.
@@ -275,22 +277,22 @@ func (c machineActions) Write(ctx context.Context, token string, e panel.Entry) 
 	return c.d.machine.Actions().Write(ctx, token, e)
 }
 
-// album keeps at most 200 MB of photos beside the journal: some 800 of those that a phone's page sends.
+// album keeps at most 200 MB of photos beside the journal: about 800 photos as a phone's page sends them.
 func (d *Daemon) album() *panel.Album {
 	a := &panel.Album{Dir: filepath.Join(d.c.Data, "photos"), Max: 200 << 20, Most: 2000}
 	a.Forget()
 	return a
 }
 
-// guardCommand is the command of the second process: this program, by the name that makes it portillond.
+// guardCommand is the command of the guard's process: this program under the name portillond.
 func (d *Daemon) guardCommand() *exec.Cmd {
 	args := []string{"portillond", "guard"}
 	args = append(args, guardFlags(d.c.wiring())...)
 	return &exec.Cmd{Path: self(), Args: args, Stderr: os.Stderr}
 }
 
-// self is the program that runs: on Linux the file itself, though an upgrade has put another in its place. Daemon and
-// guard speak one version.
+// self is the running executable. On Linux it is the file itself, even if an upgrade has replaced it, because daemon
+// and guard must be of one version.
 func self() string {
 	const running = "/proc/self/exe"
 	if _, err := os.Stat(running); err == nil {
@@ -302,7 +304,7 @@ func self() string {
 	return os.Args[0]
 }
 
-// openUplink prepares the connection to the broker. It dials only once it runs; without a broker there is none.
+// openUplink prepares the connection to the broker, which is dialled later. Without a broker there is none.
 func (d *Daemon) openUplink(k keys) error {
 	if d.c.MQTT.Broker == "" {
 		return nil
@@ -345,7 +347,7 @@ func (d *Daemon) openUplink(k keys) error {
 	return err
 }
 
-// hubHealth is how the way to the hub stands, for the machine.
+// hubHealth is the state of the connection to the hub, for the machine.
 func (d *Daemon) hubHealth() daemon.HubHealth {
 	h := d.uplink.Health()
 	return daemon.HubHealth{
@@ -360,7 +362,7 @@ func (d *Daemon) hubHealth() daemon.HubHealth {
 }
 
 // command carries out an order that came over MQTT, and returns the reply. A refusal names its reason, so that the hub
-// can show it; only a sender that is not the hub, or a command for another machine, gets no reply.
+// can show it. Senders other than the hub, and commands for other machines, get no reply.
 func (d *Daemon) command(ctx context.Context, order []byte) []byte {
 	if wire.IsRestore(order) {
 		return d.restore(ctx, order)
@@ -375,7 +377,7 @@ func (d *Daemon) command(ctx context.Context, order []byte) []byte {
 	return replyTo(c.ID, err)
 }
 
-// replyTo is the reply to a message of the hub; nil: it gets none.
+// replyTo is the reply to a message of the hub, or nil for none.
 func replyTo(id string, err error) []byte {
 	if id == "" {
 		return nil
@@ -391,11 +393,12 @@ func replyTo(id string, err error) []byte {
 	return b
 }
 
-// idleGCPercent is GOGC once the start is done: a Pi Zero has little memory and this daemon little to do, so half as
-// much garbage may wait. A start takes an eighth longer with it.
+// idleGCPercent is GOGC after the start. A Pi Zero has little memory and the daemon little to do, so less garbage may
+// accumulate. During a start it would cost an eighth more time.
 const idleGCPercent = 50
 
-// Run works until ctx ends; then the relay is off, the session's end is recorded, and all goroutines have ended.
+// Run works until ctx ends. When it returns, the relay is off, the end of the session is recorded, and all goroutines
+// have ended.
 func (d *Daemon) Run(ctx context.Context) error {
 	if d.broken != nil {
 		return d.runBroken(ctx)
@@ -422,7 +425,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	return err
 }
 
-// serve starts everything that speaks to the machine's loop.
+// serve starts everything that communicates with the machine's loop.
 func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
 	if open := d.c.Reader.opener(); open != nil {
 		work.Go(func() { rfid.Watch(ctx, open, d.taps) })
@@ -481,7 +484,7 @@ func (d *Daemon) Close() error {
 	return errors.Join(errs...)
 }
 
-// lights has the lamps follow the panel, where there are lamps.
+// lights has the lamps follow the panel, if there are any.
 func (d *Daemon) lights(ctx context.Context, work *sync.WaitGroup) {
 	for _, set := range d.c.lamps() {
 		if l := set.open(outputPin, d.log); l != (panel.Lights{}) {
@@ -500,7 +503,7 @@ func (r records) Append(e session.Record, facts map[string][]byte) error {
 	return err
 }
 
-// newID is a session's or a tag's id: random, so that it says nothing.
+// newID is the id of a session or a tag: random, so that it reveals nothing.
 func newID() string {
 	b := make([]byte, 8)
 	rand.Read(b)

@@ -5,5 +5,5 @@ package daemoncmd
 import "errors"
 
 func diskFree(string) (uint64, error) {
-	return 0, errors.New("the free room of a disk is read on Linux alone")
+	return 0, errors.New("free disk space can be read on Linux only")
 }

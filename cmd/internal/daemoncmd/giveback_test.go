@@ -78,11 +78,11 @@ func TestMachineReturnsItsBundleToAHubThatOffersAnOlderOne(t *testing.T) {
 		"to a hub that does not take it": {older.Signed, tooOld, 0, errors.New("refused"), true, false},
 	} {
 		hub := &returned{err: c.fails}
-		k.back = hubReturns{to: hub}
+		k.returns = hubReturns{to: hub, log: k.log}
 		if c.last > 0 {
-			k.back.last = time.Now().Add(-c.last)
+			k.returns.last = time.Now().Add(-c.last)
 		}
-		k.returnToHub(t.Context(), c.offered, c.why)
+		k.returns.answer(t.Context(), k.store, c.offered, c.why)
 		if got := len(hub.manifests) == 1; got != c.returns || got && string(hub.manifests[0]) != string(now.Signed) {
 			t.Errorf("%s: %d manifests are returned", name, len(hub.manifests))
 			continue
@@ -91,6 +91,7 @@ func TestMachineReturnsItsBundleToAHubThatOffersAnOlderOne(t *testing.T) {
 			t.Errorf("%s: the policy has %d bytes", name, len(hub.policies[0]))
 		}
 	}
-	k.back = hubReturns{}
-	k.returnToHub(t.Context(), older.Signed, tooOld) // a machine that was not enrolled has nobody to return it to
+	k.returns = hubReturns{}
+	// A machine that was not enrolled has no hub to return a bundle to.
+	k.returns.answer(t.Context(), k.store, older.Signed, tooOld)
 }

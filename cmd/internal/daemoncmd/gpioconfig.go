@@ -20,19 +20,19 @@ type RelayConfig struct {
 
 	ActiveLow bool
 	PullUp    bool          // a resistor to 3.3 V holds the inputs of relay boards that close on a low level
-	Supply    string        // what feeds the optocouplers of the relay boards: 3.3V, 5V, or "" where the file does not say
-	Heartbeat bool          // a charge pump stands between the pin and the relay
-	Ignore    time.Duration // how long after a start the busy input means nothing
+	Supply    string        // supply of the relay boards' optocouplers: 3.3V, 5V, or "" if the file does not say
+	Heartbeat bool          // a charge pump is between the pin and the relay
+	Ignore    time.Duration // how long the busy input is ignored after a start
 }
 
-// maxIgnore is far more than any machine takes to find its home.
+// maxIgnore is far more than any machine needs for its homing at power-on.
 const maxIgnore = 10 * time.Minute
 
-// LightsConfig are three lamps and a buzzer. An empty name is not wired.
+// LightsConfig is three lamps and a buzzer. An empty name is not wired.
 type LightsConfig struct{ Red, Amber, Green, Buzzer string }
 
-// parseRelay reads the wiring of the guard's pins. A relay board that its own line would close at power-on is refused
-// here.
+// parseRelay reads the wiring of the guard's pins. It refuses a relay board that its own line would switch on at
+// power-on.
 func parseRelay(n yamlfile.Node, beside func(yamlfile.Node) string) RelayConfig {
 	n.Only("pin", "active", "pull", "supply", "mode", "e-stop", "door", "feedback", "busy", "ignore", "exhaust")
 	pin := func(key string) string { return pinName(n.Get(key), beside) }
@@ -70,7 +70,7 @@ func parseLights(n yamlfile.Node, beside func(yamlfile.Node) string) LightsConfi
 	return LightsConfig{Red: pin("red"), Amber: pin("amber"), Green: pin("green"), Buzzer: pin("buzzer")}
 }
 
-// wiring is the guard's.
+// wiring is the wiring as the guard takes it.
 func (c Config) wiring() relay.Wiring {
 	r := c.Relay
 	return relay.Wiring{
@@ -89,14 +89,14 @@ func (c Config) wiring() relay.Wiring {
 
 // Wire is a line of the Pi that this machine uses.
 type Wire struct {
-	Key  string // where the file names it
-	Line int    // its GPIO number
-	// out: low, and pulled down, until the daemon runs and after it; out-high: likewise high and pulled up; pull-up,
-	// pull-down; bus
+	Key  string // the key in machine.yaml
+	Line int    // the GPIO number
+	// Use is out (low and pulled down whenever the daemon does not run), out-high (high and pulled up), pull-up, pull-down
+	// or bus.
 	Use string
 }
 
-// Wires are all lines of the Pi's own chip that the file uses, those of its reader's bus among them.
+// Wires returns all lines of the Pi's own chip that the file uses, also those of the reader's bus.
 func (c Config) Wires() []Wire {
 	var out []Wire
 	for _, x := range c.pins() {
@@ -110,15 +110,15 @@ func (c Config) Wires() []Wire {
 	return out
 }
 
-// Simulated reports whether nothing hangs on pins of this computer.
+// Simulated reports whether the machine uses no pins of this computer.
 func (c Config) Simulated() bool {
 	return strings.HasPrefix(c.Relay.Pin, "sim:") && len(c.Wires()) == 0
 }
 
-// pinned is a pin that the file names, and its use as a Wire has it.
+// pinned is a pin in the file, with its use as in Wire.
 type pinned struct{ key, pin, use string }
 
-// pins are all pins that the file may name.
+// pins returns all pins that the file names.
 func (c Config) pins() []pinned {
 	off := "out"
 	if c.Relay.ActiveLow {
@@ -148,8 +148,8 @@ func (c Config) pins() []pinned {
 	)
 }
 
-// lines are those of the reader's bus (BCM2835 ARM Peripherals, table 6-31, ALT0): SPI0 8 to 11, I2C1 2 and 3, the
-// serial port 14 and 15.
+// lines returns the lines of the reader's bus (BCM2835 ARM Peripherals, table 6-31, ALT0): SPI0 8 to 11, I2C1 2 and 3,
+// the serial port 14 and 15.
 func (c ReaderConfig) lines() []int {
 	switch bus := c.wiring().Bus; {
 	case bus == rfid.SPI:
@@ -162,7 +162,7 @@ func (c ReaderConfig) lines() []int {
 	return nil
 }
 
-// onboard reports whether the serial port is the Pi's own: not one on USB.
+// onboard reports whether the serial port is the Pi's own and not a USB adapter.
 func (c ReaderConfig) onboard() bool {
 	for _, own := range []string{"ttyAMA", "ttyS", "serial0", "serial1"} {
 		if strings.Contains(c.Port(), own) {
@@ -172,11 +172,11 @@ func (c ReaderConfig) onboard() bool {
 	return false
 }
 
-// CheckWires finds pins that make no sense, and lines that are used twice.
+// CheckWires finds pins that cannot work, and lines that are used twice.
 func (c Config) CheckWires() error {
 	var errs []error
 	for _, p := range c.pins() {
-		if p.pin == "" || strings.HasPrefix(p.key, "relay.") { // the relay's are for relay.Wiring to check
+		if p.pin == "" || strings.HasPrefix(p.key, "relay.") { // relay.Wiring checks the relay's pins
 			continue
 		}
 		_, line, err := gpioLine(p.pin)
@@ -197,13 +197,13 @@ func (c Config) CheckWires() error {
 	return errors.Join(append(errs, c.wiring().Check())...)
 }
 
-// gpioLine takes gpio:LABEL/LINE apart.
+// gpioLine splits gpio:LABEL/LINE.
 func gpioLine(pin string) (label string, line int, err error) {
 	rest, ok := strings.CutPrefix(pin, "gpio:")
 	label, n, slash := strings.Cut(rest, "/")
 	line, err = strconv.Atoi(n)
 	if !ok || !slash || label == "" || err != nil || line < 0 || strconv.Itoa(line) != n {
-		return "", 0, fmt.Errorf("%q names no pin: gpio:pinctrl-/17 is line 17 of the Pi's own chip", pin)
+		return "", 0, fmt.Errorf("%q names no pin, want for example gpio:pinctrl-/17, line 17 of the Pi's own chip", pin)
 	}
 	return label, line, nil
 }

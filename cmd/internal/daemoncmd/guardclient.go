@@ -20,8 +20,8 @@ import (
 	"portillon/daemon/session"
 )
 
-// guardMain is the guard's process. It ends when its input does; a Ctrl-C meant for the daemon is left to the daemon,
-// which ends the session in order and then closes the guard's input.
+// guardMain is the guard's process. It ends when its standard input is closed. It ignores Ctrl-C, because the daemon
+// ends the session in order and then closes the guard's input.
 func guardMain(args []string) int {
 	var w relay.Wiring
 	fs := flag.NewFlagSet("portillond guard", flag.ContinueOnError)
@@ -46,7 +46,7 @@ func guardMain(args []string) int {
 	return 0
 }
 
-// guardFlagSet are the guard's flags: its wiring.
+// guardFlagSet declares the guard's flags: its wiring.
 func guardFlagSet(fs *flag.FlagSet, w *relay.Wiring) {
 	fs.StringVar(&w.Relay, "pin", "", "the relay's pin")
 	fs.StringVar(&w.Exhaust, "exhaust", "", "the extraction's pin")
@@ -60,7 +60,7 @@ func guardFlagSet(fs *flag.FlagSet, w *relay.Wiring) {
 	fs.BoolVar(&w.Heartbeat, "heartbeat", false, "toggle the pin for a charge pump")
 }
 
-// guardFlags are the arguments that give a guard this wiring.
+// guardFlags returns the arguments for a guard with this wiring.
 func guardFlags(w relay.Wiring) []string {
 	var given relay.Wiring
 	fs := flag.NewFlagSet("", flag.ContinueOnError)
@@ -75,10 +75,10 @@ func guardFlags(w relay.Wiring) []string {
 	return args
 }
 
-// off opens the relay that the file names, whoever held it: systemd calls it when a daemon has ended
-// (ExecStopPost). It reads no key. A line that a dying guard still holds is asked for again for a second. A relay
-// board that a daemon refuses (relay.LevelFault) is opened all the same: off drives the line to the level that opens
-// the relay, whatever the file says of resistors, supply and charge pump.
+// off opens the relay that the file names, whatever program held it. systemd calls it when a daemon has ended
+// (ExecStopPost). It reads no key. If a dying guard still holds the line, off tries again for a second. A relay board
+// that a daemon would refuse (relay.LevelFault) is switched off too: off drives the line to the level that opens the
+// relay, whatever the file says about resistors, supply and charge pump.
 func (c Config) off() error {
 	w := c.wiring()
 	w.PullUp, w.Supply, w.Heartbeat = w.ActiveLow, relay.Supply33, false
@@ -96,10 +96,10 @@ func (c Config) off() error {
 	return errors.Join(p.Relay.Out(gpio.Low), err)
 }
 
-// again is how long after a guard that did not start the next one is tried.
+// again is the pause after a failed start of a guard.
 const again = 5 * time.Second
 
-// guardClient keeps a guard process running: when one ends, it starts another, with the relay off.
+// guardClient keeps a guard process running. When a guard ends, it starts another one with the relay off.
 type guardClient struct {
 	command func() *exec.Cmd
 	alive   func() bool
@@ -110,7 +110,7 @@ type guardClient struct {
 	now *relay.Switch
 }
 
-// start runs a guard, and from then on keeps one running until ctx ends.
+// start runs a guard, and keeps one running until ctx ends.
 func (h *guardClient) start(ctx context.Context) error {
 	events := make(chan relay.Event, 64)
 	s, err := relay.Start(ctx, h.command(), h.alive, events)
@@ -124,7 +124,8 @@ func (h *guardClient) start(ctx context.Context) error {
 	return nil
 }
 
-// listen passes on what a guard reports. When the guard ends, it starts the next one: at once, then every few seconds.
+// listen passes on the guard's reports. When the guard ends, it starts the next one: first at once, then every few
+// seconds.
 func (h *guardClient) listen(ctx context.Context, s *relay.Switch, events <-chan relay.Event) {
 	for e := range events {
 		if e.What == relay.Lost {
@@ -136,7 +137,7 @@ func (h *guardClient) listen(ctx context.Context, s *relay.Switch, events <-chan
 		return
 	}
 	h.tell(ctx, daemon.Signal{What: relay.Lost, Why: "the guard has ended"})
-	for wait := time.Duration(0); ctx.Err() == nil; wait = again { // the first at once: a member stands there
+	for wait := time.Duration(0); ctx.Err() == nil; wait = again { // the first at once, because a member may be waiting
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
@@ -151,7 +152,7 @@ func (h *guardClient) listen(ctx context.Context, s *relay.Switch, events <-chan
 	}
 }
 
-// tell waits for the machine's loop to take a signal: none may be lost.
+// tell passes a signal to the machine's loop and waits until it is taken, so that none is lost.
 func (h *guardClient) tell(ctx context.Context, s daemon.Signal) {
 	select {
 	case h.signals <- s:

@@ -19,11 +19,11 @@ import (
 	"portillon/yamlfile"
 )
 
-// HubConfig is the hub that the machine was enrolled at (portillond enrol). The zero HubConfig is a machine whose files
-// were put there by hand.
+// HubConfig is the hub that the machine was enrolled at (portillond enrol). It is zero for a machine whose files were
+// installed by hand.
 type HubConfig struct {
 	Address string // host:port of the hub's listener for machines
-	Name    string // in the hub's certificate
+	Name    string // the name in the hub's certificate
 }
 
 // parseHub reads what the enrolment wrote about the hub.
@@ -42,15 +42,15 @@ func parseHub(n yamlfile.Node) HubConfig {
 	return c
 }
 
-// HubDir is where the enrolment keeps what belongs to the way to the hub.
+// HubDir is the folder of the files for the connection to the hub.
 func (c Config) HubDir() string { return filepath.Join(c.Data, "hub") }
 
-// HubLink opens the way to the hub. A nil signer renews no certificate.
+// HubLink opens the connection to the hub. With a nil signer the certificate is not renewed.
 func (c Config) HubLink(signer note.Signer, now func() time.Time, trusted func() bool) (*hublink.Link, error) {
 	return c.HubLinkBy(nil, signer, now, trusted)
 }
 
-// HubLinkBy is HubLink over another network; a nil dial is this computer's.
+// HubLinkBy is HubLink with another dialer; nil: the network.
 func (c Config) HubLinkBy(
 	dial hublink.Dial,
 	signer note.Signer,
@@ -69,12 +69,12 @@ func (c Config) HubLinkBy(
 		Signer: signer, Now: now, Trusted: trusted, Dial: dial, Finder: hublink.MDNS{}})
 }
 
-// LanguageOf is the language that a flag names, or the environment.
+// LanguageOf is the language in a flag, or that of the environment.
 func LanguageOf(flag string, env func(string) string) (policy.Language, error) {
 	return languageOf(flag, env)
 }
 
-// openHub opens the way to the hub. A machine whose files are damaged works without.
+// openHub opens the connection to the hub. A machine with damaged files works without it.
 func (d *Daemon) openHub(k keys) {
 	if d.c.Hub == (HubConfig{}) {
 		return
@@ -87,13 +87,13 @@ func (d *Daemon) openHub(k keys) {
 	d.hub = &hubWatch{link: link, lost: make(chan struct{}, 1), clock: d.clock, log: d.log}
 }
 
-// hubWatch looks after the machine's way to the hub. A nil *hubWatch is a machine that was not enrolled.
+// hubWatch maintains the connection to the hub. A nil *hubWatch belongs to a machine that was not enrolled.
 type hubWatch struct {
 	link    *hublink.Link
-	lost    chan struct{} // the broker is dialled: the connection to it was lost. Holds one
+	lost    chan struct{} // signals that the broker is dialled again after a lost connection; holds one
 	clock   clock
 	log     *slog.Logger
-	bundles *bundleUpdater // is offered the hub's manifests; set before run
+	bundles *bundleUpdater // gets the hub's manifests; set before run
 }
 
 // chunks is where chunks are fetched; nil: not from the hub.
@@ -101,17 +101,17 @@ func (h *hubWatch) chunks() wire.PartSource {
 	if h == nil {
 		return nil
 	}
-	return h.link.Chunks(context.Background()) // each request has a bound of its own
+	return h.link.Chunks(context.Background()) // each request has a timeout of its own
 }
 
-// way is how the hub's broker is verified and where it is dialled; nil: as mqtt: broker says.
+// way is how the hub's broker is verified and dialled; nil: as mqtt: broker says.
 func (h *hubWatch) way() (*tls.Config, func(string) string) {
 	if h == nil {
 		return nil, nil
 	}
 	return h.link.TLS(), func(hostport string) string {
 		select {
-		case h.lost <- struct{}{}: // the broker is dialled again: perhaps the hub moved
+		case h.lost <- struct{}{}: // the hub's address may have changed
 		default:
 		}
 		return h.link.Resolve(hostport)
@@ -119,21 +119,21 @@ func (h *hubWatch) way() (*tls.Config, func(string) string) {
 }
 
 const (
-	// hubEvery is how often the way to the hub is looked after; hubAgain after a failure.
+	// hubEvery is how often the connection is checked, hubAgain after a failure.
 	hubEvery, hubAgain = 10 * time.Minute, time.Minute
-	// manifestEvery is how often the manifest is fetched over HTTPS. MQTT brings each new one at once, where it works.
+	// manifestEvery is how often the manifest is fetched over HTTPS, in case MQTT does not bring it.
 	manifestEvery = time.Hour
-	// hubSoonest is the shortest time between two looks: a search asks the whole network.
+	// hubSoonest is the shortest time between two checks, because a search asks the whole network.
 	hubSoonest = 10 * time.Second
 )
 
-// run looks after the way to the hub until ctx ends.
+// run checks the connection to the hub until ctx ends.
 func (h *hubWatch) run(ctx context.Context) {
 	var fetched time.Time // by the monotonic clock
 	failed := false
 	for {
 		select {
-		case <-h.lost: // this look is the answer
+		case <-h.lost: // this check handles the signal
 		default:
 		}
 		err := h.check(ctx, &fetched)
@@ -147,14 +147,14 @@ func (h *hubWatch) run(ctx context.Context) {
 		if failed {
 			pause = hubAgain
 		}
-		if !h.wait(ctx, pause/2+rand.N(pause)) { // machines of a site do not ask in step
+		if !h.wait(ctx, pause/2+rand.N(pause)) { // a random pause, so that the machines of a site do not ask at the same time
 			return
 		}
 	}
 }
 
-// wait waits until the hub is looked after again: after a pause, or when the broker is dialled, which a
-// connection that was lost is the reason of. It returns false once ctx ends.
+// wait waits for the next check: after a pause, or when a lost connection to the broker is dialled again. It returns
+// false when ctx has ended.
 func (h *hubWatch) wait(ctx context.Context, pause time.Duration) bool {
 	soonest, late := time.NewTimer(hubSoonest/2+rand.N(hubSoonest)), time.NewTimer(pause)
 	defer soonest.Stop()
@@ -173,8 +173,8 @@ func (h *hubWatch) wait(ctx context.Context, pause time.Duration) bool {
 	return true
 }
 
-// check finds the hub, renews the certificate when it is due, asks the time where nothing vouches for the clock,
-// and fetches the manifest.
+// check finds the hub, renews the certificate if it is due, asks the time if the clock is not synchronised, and fetches
+// the manifest.
 func (h *hubWatch) check(ctx context.Context, fetched *time.Time) error {
 	if err := h.link.Find(ctx); err != nil {
 		return err
@@ -198,7 +198,7 @@ func (h *hubWatch) check(ctx context.Context, fetched *time.Time) error {
 		return nil
 	}
 	m, err := h.link.Manifest(ctx)
-	if r := (*hublink.Refused)(nil); errors.As(err, &r) && r.Code == "" { // there is no bundle yet
+	if r := (*hublink.Refused)(nil); errors.As(err, &r) && r.Code == "" { // the hub has no bundle yet
 		return nil
 	}
 	if err != nil {
@@ -206,8 +206,8 @@ func (h *hubWatch) check(ctx context.Context, fetched *time.Time) error {
 	}
 	*fetched = time.Now()
 	select {
-	case h.bundles.askAgain <- struct{}{}:
-	default: // it will be asked for
+	case h.bundles.cardKeys.again <- struct{}{}:
+	default: // a request is already waiting
 	}
 	h.bundles.offer(m)
 	return nil
@@ -216,7 +216,7 @@ func (h *hubWatch) check(ctx context.Context, fetched *time.Time) error {
 // setClockWithin bounds how long a start waits for the hub's time.
 const setClockWithin = 5 * time.Second
 
-// setClock sets this computer's clock by the hub's, where the kernel says that no time server did. It says what it did.
+// setClock sets this computer's clock to the hub's if no time server has synchronised it. It logs the result.
 func setClock(c Config) {
 	if c.Hub == (HubConfig{}) || c.Clock != "ntp" || synchronised() {
 		return

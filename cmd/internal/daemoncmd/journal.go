@@ -23,11 +23,11 @@ import (
 	"portillon/wire"
 )
 
-// journalFile is where the machine's journal is.
+// journalFile is the path of the machine's journal.
 func (c Config) journalFile() string { return filepath.Join(c.Data, "journal.db") }
 
-// ackFile is where the hub's last acknowledgement is kept, beside the journal. It shows that a journal is older than
-// what the hub has acknowledged.
+// ackFile is the path of the hub's last acknowledgement. It reveals a journal that is older than what the hub has
+// acknowledged.
 func (c Config) ackFile() string { return filepath.Join(c.Data, "acknowledged") }
 
 // localJournal is the machine's journal, and what this start found out about it.
@@ -36,9 +36,9 @@ type localJournal struct {
 	clock    clock
 	log      *slog.Logger
 	journal  *journal.Journal // nil: it is not open
-	onDamage func(error)      // told of damage that shows while the journal is in use
-	salvaged *salvage         // the journal was damaged at this start; nil: it was not
-	renewal  *renewal         // the journal began anew at this start; nil: it did not
+	onDamage func(error)      // called when damage is found while the journal is in use
+	salvaged *salvage         // the damage found at this start; nil: none
+	renewal  *renewal         // why the journal began anew at this start; nil: it did not
 }
 
 func (l *localJournal) options(signer note.Signer) journal.Options {
@@ -46,15 +46,15 @@ func (l *localJournal) options(signer note.Signer) journal.Options {
 		Now: l.clock.now, Trusted: l.clock.trusted, Damaged: l.onDamage}
 }
 
-// damaged tells the machine of damage that shows while the journal is in use.
+// damaged tells the machine about damage found while the journal is in use.
 func (d *Daemon) damaged(err error) {
 	if m := d.loop.Load(); m != nil {
 		m.SetJournalDamage(err.Error())
 	}
 }
 
-// open opens the journal. A damaged one is salvaged first, and what is left takes its place. Where nothing is
-// left, or the journal is not the one that the hub has acknowledged, a new journal begins (renewal).
+// open opens the journal. A damaged one is salvaged first, and replaced by the result. If nothing is left, or the
+// journal is not the one that the hub has acknowledged, a new journal begins (renewal).
 func (l *localJournal) open(ctx context.Context, k keys) error {
 	path, o := l.c.journalFile(), l.options(k.signer)
 	j, err := openExamined(ctx, path, o)
@@ -71,7 +71,7 @@ func (l *localJournal) open(ctx context.Context, k keys) error {
 			l.salvaged = &salvage{MendResult: m, why: err}
 			l.log.Warn("journal salvaged", "records", m.Records, "damaged file", m.Kept)
 		}
-		if j, err = journal.Open(path, o); err != nil { // what was salvaged is proven: it is not examined again
+		if j, err = journal.Open(path, o); err != nil { // salvage has verified it
 			return err
 		}
 	}
@@ -81,8 +81,8 @@ func (l *localJournal) open(ctx context.Context, k keys) error {
 	return l.renew(k)
 }
 
-// openExamined opens a journal and proves each of its pages and records. It returns an error that journal.IsDamaged
-// recognises where one is damaged.
+// openExamined opens a journal and verifies each page and record. journal.IsDamaged recognises its error for a damaged
+// one.
 func openExamined(ctx context.Context, path string, o journal.Options) (*journal.Journal, error) {
 	j, err := journal.Open(path, o)
 	if err != nil {
@@ -94,13 +94,13 @@ func openExamined(ctx context.Context, path string, o journal.Options) (*journal
 	return j, nil
 }
 
-// salvage is the damage that a start found, and what became of the journal.
+// salvage is the damage that a start found, and what was done with the journal.
 type salvage struct {
 	journal.MendResult
 	why error
 }
 
-// sentence is what the record says.
+// sentence is the text of the record.
 func (m salvage) sentence() string {
 	parts := []string{
 		fmt.Sprintf("the journal was damaged: %d records are kept, %d could be read; the damaged file is kept as %s",
@@ -124,7 +124,7 @@ func (m salvage) sentence() string {
 	return strings.Join(parts, "; ")
 }
 
-// hubCopy is what the hub has acknowledged, by the last acknowledgement that is kept beside the journal.
+// hubCopy is what the hub has acknowledged, according to the stored acknowledgement.
 func (l *localJournal) hubCopy(k keys) journal.HubCopy {
 	a, ok := l.lastAck(k)
 	root, err := hex.DecodeString(a.Root)
@@ -134,7 +134,7 @@ func (l *localJournal) hubCopy(k keys) journal.HubCopy {
 	return journal.HubCopy{Seq: a.Seq, Root: tlog.Hash(root), Generation: a.Generation}
 }
 
-// lastAck is the acknowledgement that is kept beside the journal. One that is damaged is none: the hub sends it again.
+// lastAck is the stored acknowledgement. A damaged one is ignored, because the hub repeats it.
 func (l *localJournal) lastAck(k keys) (wire.Ack, bool) {
 	if k.hub == nil {
 		return wire.Ack{}, false
@@ -147,8 +147,8 @@ func (l *localJournal) lastAck(k keys) (wire.Ack, bool) {
 	return a, err == nil
 }
 
-// keepAck keeps an acknowledgement that the hub signed. It is a hint, which the hub repeats at each connection: nobody
-// waits for the disk.
+// keepAck stores an acknowledgement that the hub signed. The hub repeats it at each connection, so nobody waits for the
+// disk.
 func (l *localJournal) keepAck(signed []byte) {
 	path := l.c.ackFile()
 	write := func() error {
@@ -158,7 +158,7 @@ func (l *localJournal) keepAck(signed []byte) {
 		return os.Rename(path+".new", path)
 	}
 	err := write()
-	if err != nil { // something else lies in its place
+	if err != nil { // for example, a folder has its name
 		os.RemoveAll(path + ".new")
 		os.RemoveAll(path)
 		err = write()
@@ -168,8 +168,8 @@ func (l *localJournal) keepAck(signed []byte) {
 	}
 }
 
-// olderThanAcked says why the journal is not the one that the hub acknowledged, by the acknowledgement that is kept;
-// nil: nothing shows that.
+// olderThanAcked is why the journal is not the one that the hub acknowledged, by the stored acknowledgement; nil:
+// nothing shows that.
 func (l *localJournal) olderThanAcked(k keys) *daemon.JournalMismatch {
 	a, ok := l.lastAck(k)
 	switch n := l.journal.Len(); {
@@ -180,14 +180,13 @@ func (l *localJournal) olderThanAcked(k keys) *daemon.JournalMismatch {
 	}
 	root, err := l.journal.Root(a.Seq)
 	if err != nil || hex.EncodeToString(root[:]) == a.Root {
-		// a root that a lost record hides is compared when the hub answers
+		// a record is lost: the root is compared when the hub answers
 		return nil
 	}
 	return &daemon.JournalMismatch{Hub: a.Seq, Here: l.journal.Len()}
 }
 
-// compareTags adds the tags that the records show on the machine and that the facts lack, and returns why they were
-// added; empty: none was.
+// compareTags adds tags that the records have and the facts lack. It returns why each was added.
 func (l *localJournal) compareTags(was *facts, unread error) (why []string, err error) {
 	var c daemon.Recount
 	gap := false
@@ -215,7 +214,7 @@ func (l *localJournal) compareTags(was *facts, unread error) (why []string, err 
 	return why, nil
 }
 
-// restoreFacts takes facts that were lost with damaged pages from the records.
+// restoreFacts restores facts that were lost with damaged pages from the records.
 func (l *localJournal) restoreFacts(ctx context.Context) error {
 	if l.salvaged == nil || l.salvaged.Facts {
 		return nil
@@ -241,7 +240,7 @@ func (l *localJournal) restoreFacts(ctx context.Context) error {
 	return l.journal.Keep(lost)
 }
 
-// faultRecords are the records of what the start found wrong with the journal. The tags go to disk with them.
+// faultRecords are the records about what the start found wrong with the journal. The tags are stored with them.
 func (l *localJournal) faultRecords(was facts, why []string) (out []journal.Entry) {
 	if l.salvaged != nil {
 		out = append(out, journal.Entry{Kind: wire.Faulted, Body: wire.FaultBody{What: "journal",
@@ -257,7 +256,7 @@ func (l *localJournal) faultRecords(was facts, why []string) (out []journal.Entr
 	return out
 }
 
-// checkJournal says what is damaged of the journal. A daemon starts all the same, and salvages it, or says on its panel
+// checkJournal says what is damaged in the journal. A daemon starts nevertheless, and salvages it or says on its panel
 // that it cannot.
 func (c Config) checkJournal() error {
 	path := c.journalFile()
@@ -273,7 +272,7 @@ func (c Config) checkJournal() error {
 	return errors.Join(j.Examine(context.Background(), uplink.Sink), j.Close())
 }
 
-// cureJournal is the command for a journal of which nothing can be used.
+// cureJournal is the command for a journal of which nothing is usable.
 func (c Config) cureJournal() string {
 	return fmt.Sprintf("put back a copy, or begin an empty journal: sudo mv %[1]s %[1]s.damaged; sudo rm -f %[1]s-wal "+
 		"%[1]s-shm", c.journalFile())

@@ -11,7 +11,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// rightKind refuses a public half of a key that does not belong here.
+// rightKind reports a public key of the wrong kind.
 func rightKind(n yamlfile.Node, p keykind.Place) {
 	if !n.Present() || !n.IsScalar() {
 		return
@@ -21,7 +21,7 @@ func rightKind(n yamlfile.Node, p keykind.Place) {
 	}
 }
 
-// remember notes on which lines the file names its keys: their files are read later, and not by everybody.
+// remember notes the lines on which the file names keys, because the key files are read later.
 func (c *Config) remember(path string, root yamlfile.Node) {
 	c.path, c.lines = path, map[string]int{"card-key": root.Get("card-key").Line(),
 		"machine-key": root.Get("machine-key").Line(), "reader: aes-key": root.Get("reader").Get("aes-key").Line(),
@@ -29,7 +29,7 @@ func (c *Config) remember(path string, root yamlfile.Node) {
 		"bundle: key": root.Get("bundle").Get("key").Line(), "mqtt: hub-key": root.Get("mqtt").Get("hub-key").Line()}
 }
 
-// at is where the file has a field: laser.yaml:7: card-key.
+// at is the position of a field: laser.yaml:7: card-key.
 func (c Config) at(field string) string {
 	if c.lines[field] == 0 {
 		return field
@@ -37,7 +37,7 @@ func (c Config) at(field string) string {
 	return fmt.Sprintf("%s:%d: %s", c.path, c.lines[field], field)
 }
 
-// places are the kinds of the key files that machine.yaml names.
+// place is the kind of key that a field needs.
 func (c Config) place(field string) keykind.Place {
 	switch field {
 	case "card-key":
@@ -48,7 +48,7 @@ func (c Config) place(field string) keykind.Place {
 	return keykind.Place{Kind: keykind.Machine, Private: true, ID: c.Machine + "." + c.Site}
 }
 
-// fits refuses the content of a key file that is a key of another kind.
+// fits refuses a key file with a key of another kind.
 func (c Config) fits(field, named, text string) error {
 	if err := c.place(field).Check(text); err != nil {
 		return fmt.Errorf("%s: %s: %w", c.at(field), named, err)
@@ -56,8 +56,8 @@ func (c Config) fits(field, named, text string) error {
 	return nil
 }
 
-// differ refuses keys that are one and the same and must not be: an older key does not say its kind. Each text may be
-// empty: a key that could not be read.
+// differ refuses keys that must differ and are the same. The names of older keys do not say their kind. A text is empty
+// if its key could not be read.
 func (c Config) differ(machine, card, aes string) (errs []error) {
 	if public, err := keykind.PublicHalf(machine); err == nil {
 		for _, x := range [...]struct{ field, what, key string }{
@@ -78,15 +78,15 @@ func (c Config) differ(machine, card, aes string) (errs []error) {
 	return errs
 }
 
-// isWrongKey reports whether a bundle was refused because of a key: signed by another, built with another card key, or
-// with a policy that the policy key has not signed, or not as the newest.
+// isWrongKey reports whether a bundle was refused because of a key: it is signed by another key, built with another
+// card key, or its policy is not signed by the policy key or not the newest.
 func isWrongKey(err error) bool {
 	var card *wire.OtherCardKey
 	var r *wire.Refusal
 	return errors.As(err, &card) || errors.As(err, &r) && r.Code == "bad-signature" || wire.IsPolicyRefusal(err)
 }
 
-// explain adds to a refused bundle which key was expected.
+// explain adds the expected key to the refusal of a bundle.
 func (c Config) explain(err error) error {
 	var r *wire.Refusal
 	if err == nil || !errors.As(err, &r) {
@@ -101,11 +101,11 @@ func (c Config) explain(err error) error {
 	return fmt.Errorf("%w, want %q (bundle: key)", err, keykind.NameOf(c.Bundle.Key))
 }
 
-// checkCardKey compares the card key with the bundle that the machine works from.
+// checkCardKey compares the card key with the bundle in force.
 func (c Config) checkCardKey(k keys) error {
 	m, err := c.store(k).Current()
 	if err != nil {
-		return nil // said elsewhere
+		return nil // another check reports it
 	}
 	if _, _, err := wire.ChooseCardKey(m, k.ring()...); err != nil {
 		return fmt.Errorf("%s: bundle version %d: %w", c.at("card-key"), m.Version, err)
@@ -113,7 +113,7 @@ func (c Config) checkCardKey(k keys) error {
 	return nil
 }
 
-// refusalOf is what an operator reads of a bundle that was refused because of a key; empty: it was not.
+// refusalOf is the text for an operator about a bundle that was refused because of a key; empty for other errors.
 func refusalOf(err error) string {
 	if err == nil || !isWrongKey(err) {
 		return ""
@@ -121,7 +121,7 @@ func refusalOf(err error) string {
 	return err.Error()
 }
 
-// ReadCardKey is the card key, read by hand: outside of the unit; nil where it cannot be read.
+// ReadCardKey is the card key for a command outside of the unit; nil if it cannot be read.
 func (c Config) ReadCardKey(store string) []byte {
 	text, err := secrets{store: store, instance: c.instance}.read("card-key", c.CardKey)
 	if err != nil {

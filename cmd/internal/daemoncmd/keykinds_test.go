@@ -64,7 +64,7 @@ func fileOf(t *testing.T, k *bundleUpdater, b *site.Built) {
 	if err := os.WriteFile(k.conf.File, bundleOf(t, b), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	k.offered = ""
+	k.lastFile = ""
 }
 
 func TestBundleOfAnotherCardKeyIsRefusedWithBothCheckValues(t *testing.T) {
@@ -161,7 +161,7 @@ func TestCheckRefusesAWrongCardKeyThoughABundleIsInForce(t *testing.T) {
 		said += err.Error() + "\n"
 	}
 	for _, want := range []string{"laser.yaml:6: card-key: bundle version 1: ",
-		"bundle: file: unusable: the bundle was built with the card key",
+		"bundle: file: unusable: bundle was built with card key ",
 		keykind.CheckValue(bytes.Repeat([]byte{0x77}, 32)), keykind.CheckValue(bytes.Repeat([]byte("k"), 16))} {
 		if !strings.Contains(said, want) {
 			t.Errorf("%s\nwant %q", said, want)
@@ -195,7 +195,7 @@ func TestCheckNamesTheSignerOfABundleThatItRefuses(t *testing.T) {
 	b.put(t, "site.bundle", string(bundleOf(t, built)))
 	err = b.c.Check(b.on).Err()
 	if err == nil ||
-		!strings.Contains(err.Error(), `it is signed by "laser.biklab", want "portillon-biklab" (bundle: key)`) {
+		!strings.Contains(err.Error(), `signed by "laser.biklab", want "portillon-biklab" (bundle: key)`) {
 		t.Error(err)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"portillon/rfid"
 )
 
-// lamps are the sets of lamps that follow the panel: those beside the machine, and those of the reader. The
-// reader's LED does what the green lamp does and its beeper what the buzzer does. Both sets may exist.
+// lamps are the sets of lamps that follow the panel: those beside the machine, and those of the reader, whose LED
+// follows the green lamp and whose beeper follows the buzzer.
 func (c Config) lamps() []LightsConfig {
 	return []LightsConfig{c.Lights, {Green: c.Reader.Values[rfid.KeyLED], Buzzer: c.Reader.Values[rfid.KeyBeeper]}}
 }
@@ -21,8 +21,7 @@ func (c Config) hasLamps() bool {
 	return slices.ContainsFunc(c.lamps(), func(l LightsConfig) bool { return l != LightsConfig{} })
 }
 
-// open takes the pins of a set. A lamp whose pin cannot be had is left out and logged: a machine without its lamps
-// still works.
+// open opens the pins of a set. A lamp whose pin cannot be opened is logged and left out; the machine works without it.
 func (c LightsConfig) open(pin func(string) (gpio.PinOut, error), log *slog.Logger) (l panel.Lights) {
 	for _, x := range []struct {
 		name, pin string

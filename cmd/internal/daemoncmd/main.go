@@ -16,7 +16,7 @@ import (
 	"portillon/policy"
 )
 
-// Version is what a build calls itself; the linker may set it.
+// Version is the version of a build. The linker may set it.
 var Version = "0.1"
 
 // Main runs portillond with its arguments and returns its exit code.
@@ -48,7 +48,7 @@ func Main(args []string) int {
 		return 0
 	}
 	c, err := ReadConfig(*config)
-	if *off && c.Relay.Pin != "" { // whatever else is wrong with the file by now
+	if *off && c.Relay.Pin != "" { // even if the file has other faults
 		err = errors.Join(err, c.off())
 	}
 	if err != nil {
@@ -59,7 +59,7 @@ func Main(args []string) int {
 	}
 	if *set {
 		setClock(c)
-		return 0 // a hub that is away keeps no machine from starting
+		return 0 // a machine starts without its hub too
 	}
 	clock, err := newClock(c.Clock, *start)
 	if err != nil {
@@ -89,7 +89,7 @@ func run(c Config, clock clock) int {
 	}
 }
 
-// serve is one life of the daemon.
+// serve runs the daemon once, until ctx ends or the journal can be opened again.
 func serve(ctx context.Context, c Config, clock clock, log *slog.Logger) error {
 	d, err := Open(ctx, c, clock, log)
 	if err != nil {
@@ -102,7 +102,7 @@ func serve(ctx context.Context, c Config, clock clock, log *slog.Logger) error {
 	return err
 }
 
-// say prints what a check found, and of a file without faults what Portillon does with it.
+// say prints the result of a check and, for a file without faults, what Portillon does with it.
 func say(c Config, found Checked, l policy.Language) int {
 	for _, n := range found.Notes() {
 		fmt.Fprintf(os.Stderr, "portillond: warning: %s\n", n)
@@ -116,7 +116,7 @@ func say(c Config, found Checked, l policy.Language) int {
 	return 0
 }
 
-// Samples says where a machine.yaml for each wiring is: the package's folder, or the repository's.
+// Samples is where sample files for each wiring are: in the package's folder, or the repository's.
 func Samples() string {
 	const dir, page = "/usr/share/portillon", "/usr/share/doc/portillon/wiring/README.md"
 	if there(filepath.Join(dir, "usb-reader-relay.yaml")) {
@@ -126,7 +126,7 @@ func Samples() string {
 		"how each is wired"
 }
 
-// complain prints an error and a hint, and returns the exit code of a wrong use.
+// complain prints an error and a hint, and returns exit code 2.
 func complain(err error, hint string) int {
 	fmt.Fprintf(os.Stderr, "portillond: %v\n", err)
 	if hint != "" {
@@ -135,15 +135,14 @@ func complain(err error, hint string) int {
 	return 2
 }
 
-// clock is the machine's time, and whether it can be believed.
+// clock is the machine's time, and whether it is trusted.
 type clock struct {
 	offset  time.Duration
 	trusted func() bool
-	trust   *clockTrust // nil: the file says so, or a demonstration does
+	trust   *clockTrust // nil: always trusted, by the file or in a demonstration
 }
 
-// newClock is the machine's clock. start pretends that it is another time, for demonstrations; trust is machine.yaml's
-// clock.
+// newClock makes the machine's clock. start sets another time, for demonstrations. trust is machine.yaml's clock.
 func newClock(trust, start string) (clock, error) {
 	v := &clockTrust{asks: synchronised, now: readClocks}
 	c := clock{trusted: v.trusted, trust: v}
@@ -162,5 +161,5 @@ func newClock(trust, start string) (clock, error) {
 	return c, nil
 }
 
-// now keeps the monotonic reading: a session's length does not change when the wall clock is set.
+// now keeps the monotonic reading, so that the length of a session does not change when the clock is set.
 func (c clock) now() time.Time { return WallNow().Add(c.offset) }

@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// releaseMemory returns what starting took: the heap's garbage, and the pages of the program itself that only its
-// beginning needed. The kernel reads those from the file again where they are needed after all (madvise(2),
-// MADV_DONTNEED on a private mapping of a file that nobody wrote to). A Pi Zero has 512 MB for everything, and the
-// guard, which is the same program, runs a thousandth of it.
+// releaseMemory frees memory that only the start needed: the heap's garbage, and the pages of the program itself. If
+// those pages are needed again, the kernel reads them from the file (madvise(2), MADV_DONTNEED on a private mapping of
+// an unmodified file). A Pi Zero has 512 MB in all, and the guard, which is the same program, uses a thousandth of its
+// pages.
 func releaseMemory() {
 	debug.FreeOSMemory()
 	f, err := os.Open("/proc/self/maps")
@@ -49,8 +49,8 @@ func mapping(line string) (from, to uintptr, perms string, ok bool) {
 	return uintptr(a), uintptr(b), perms, err == nil && a < b
 }
 
-// hasPristinePages reports whether the program's read-only pages are the file's own: in a position-independent one the
-// loader has written to them.
+// hasPristinePages reports whether the program's read-only pages equal the file. In a position-independent executable
+// the loader has modified them.
 func hasPristinePages() bool {
 	f, err := os.Open("/proc/self/exe")
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"portillon/cmd/internal/bootconfig"
 )
 
-// maxMounts bounds what is read of /proc/self/mountinfo: a Pi has some forty mounts of a hundred bytes.
+// maxMounts bounds what is read of /proc/self/mountinfo, in bytes. A Pi has about forty mounts of a hundred bytes.
 const maxMounts = 1 << 20
 
 // Mount is a line of /proc/self/mountinfo (proc_pid_mountinfo(5)).
@@ -21,7 +21,7 @@ type Mount struct {
 	options []string // of the file system
 }
 
-// Mounts are the mounts that the kernel lists; a line that is not of its form is left out.
+// Mounts returns the mounts that the kernel lists. Malformed lines are left out.
 func Mounts(mountinfo string) (out []Mount) {
 	for line := range strings.Lines(mountinfo) {
 		fields := strings.Fields(line)
@@ -55,7 +55,7 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// on is the mount that holds a path; of two at one point the later lies over the earlier.
+// on is the mount that contains a path. Of two mounts at one point the later one counts.
 func on(mounts []Mount, file string) (best Mount, ok bool) {
 	for _, m := range mounts {
 		if under(m.Point, file) && (!ok || len(m.Point) >= len(best.Point)) {
@@ -79,7 +79,7 @@ func (m Mount) option(name string) string {
 	return ""
 }
 
-// Storage is whether what is written in a folder is there after a reboot. The zero Storage is not known.
+// Storage says whether files in a folder survive a reboot. The zero Storage is unknown.
 type Storage uint8
 
 // Where a folder's files may be.
@@ -90,12 +90,12 @@ const (
 	Overlaid // an overlay whose upper layer is in memory: raspi-config's overlay file system
 )
 
-// StorageOf says where the files of a folder are, and the mount that holds it.
+// StorageOf says where the files of a folder are, with the mount that contains it.
 //
-// raspi-config puts the root under an overlay whose upper layer is a tmpfs: with the package overlayroot since
-// Bookworm (overlayroot=tmpfs on the kernel's command line, layers in /media/root-ro and /media/root-rw), before by
-// its own script (boot=overlay, layers that nobody sees once the root is mounted). overlayroot covers the other
-// mounts of /etc/fstab too, unless it is told overlayroot=tmpfs:recurse=0.
+// raspi-config puts the root file system under an overlay whose upper layer is a tmpfs. Since Bookworm it uses the
+// package overlayroot (overlayroot=tmpfs on the kernel's command line, layers in /media/root-ro and /media/root-rw),
+// before that its own script (boot=overlay, with layers that are hidden once the root is mounted). overlayroot covers
+// the other mounts of /etc/fstab too, unless it is told overlayroot=tmpfs:recurse=0.
 func StorageOf(root fs.FS, dir string) (Storage, Mount) {
 	text, err := bootconfig.Read(root, "proc/self/mountinfo", maxMounts)
 	if err != nil {
@@ -113,7 +113,7 @@ func StorageOf(root fs.FS, dir string) (Storage, Mount) {
 	}
 	upper, seen := on(mounts, m.option("upperdir"))
 	switch {
-	case m.option("upperdir") == "": // without an upper layer nothing can be written at all
+	case m.option("upperdir") == "": // an overlay without an upper layer is read-only
 		return StorageUnknown, m
 	case seen && upper.Point != "/" && (upper.Type == "tmpfs" || upper.Type == "ramfs"):
 		return Overlaid, m

@@ -7,9 +7,10 @@ import (
 	sd "github.com/coreos/go-systemd/v22/daemon"
 )
 
-// tellSystemd says that the daemon serves taps, and from then on, as often as the unit's WatchdogSec= wants it, that it
-// still does: that the machine's loop turns and the journal takes records in time. Silence has systemd kill the daemon.
-// The relay does not wait for that: its guard's lease ends within a second. Without systemd it does nothing.
+// tellSystemd tells systemd that the daemon serves taps, and then, as often as the unit's WatchdogSec= asks, that alive
+// returned true: the machine's loop runs and the journal takes records in time. Without these messages systemd kills
+// the daemon. The relay does not depend on that: the guard's lease ends within a second. Outside of systemd the
+// function does nothing.
 func tellSystemd(ctx context.Context, alive func() bool) {
 	sd.SdNotify(false, sd.SdNotifyReady)
 	defer sd.SdNotify(false, sd.SdNotifyStopping)

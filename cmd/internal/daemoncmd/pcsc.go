@@ -11,24 +11,23 @@ import (
 	"portillon/rfid/pcsc"
 )
 
-// PCSCFault is what keeps a PC/SC reader from being used, and what would mend it, for those who look
-// after the machine.
+// PCSCFault is why a PC/SC reader cannot be used, and how to repair that.
 type PCSCFault struct {
 	Fact, Cure policy.Text
-	Unseen     bool // this user cannot look; the daemon perhaps can
+	Unseen     bool // this user may not ask pcscd; the daemon perhaps may
 }
 
-// pcscLook is what was seen of pcscd and its readers.
+// pcscLook is what was found out about pcscd and its readers.
 type pcscLook struct {
-	prefix    string   // the beginning of the name of the reader that is wanted
+	prefix    string   // the beginning of the configured reader's name
 	readers   []string // those that pcscd has
-	err       error    // why it could not be asked
+	err       error    // why pcscd could not be asked
 	installed bool     // pcscd's program is there
 	kernel    bool     // the kernel's module pn533_usb is loaded: it takes an ACR122U away from pcscd
-	inUnit    bool     // the daemon's own user looks
+	inUnit    bool     // the check runs as the daemon's user
 }
 
-// checkPCSC asks pcscd for its readers, where the file names one of them.
+// checkPCSC asks pcscd for its readers, if the file names one of them.
 func (c Config) checkPCSC(on Computer) *PCSCFault {
 	if c.Reader.Kind != "pcsc" || on.PCSC == nil {
 		return nil
@@ -49,7 +48,7 @@ func (on Computer) holds(path string) bool {
 	return err == nil
 }
 
-// fault is nil where the reader can be used.
+// fault is nil if the reader can be used.
 func (l pcscLook) fault() *PCSCFault {
 	say := func(frFact, frCure, enFact, enCure string) *PCSCFault {
 		return &PCSCFault{Fact: policy.Text{FR: frFact, EN: enFact}, Cure: policy.Text{FR: frCure, EN: enCure}}

@@ -7,14 +7,14 @@ import (
 	"portillon/policy"
 )
 
-// PolicyApart reports whether this machine pins a policy key that is not the key of bundles. Where it does not, one key
-// stands for the policy and for the bundles.
+// PolicyApart reports whether this machine pins a separate policy key. Otherwise one key signs both the policy and the
+// bundles.
 func (c Config) PolicyApart() bool {
 	return c.PolicyKey != "" && !keykind.Same(c.PolicyKey, c.Bundle.Key)
 }
 
-// bundleKind is the kind of the key of bundles. Only beside a policy key of its own may it be a hub key: the hub signs
-// bundles then, and can change no policy.
+// bundleKind is the kind of the key of bundles. Beside a separate policy key it may be a hub key: the hub signs bundles
+// then, and cannot change the policy.
 func (c Config) bundleKind() keykind.Kind {
 	if c.PolicyApart() {
 		return keykind.Hub
@@ -22,7 +22,7 @@ func (c Config) bundleKind() keykind.Kind {
 	return keykind.Site
 }
 
-// KeySituation says what the keys of this machine stand for.
+// KeySituation says in a sentence what the keys of this machine sign.
 func (c Config) KeySituation() policy.Text {
 	bundle, own := keykind.NameOf(c.Bundle.Key), keykind.NameOf(c.PolicyKey)
 	if !c.PolicyApart() {
@@ -39,7 +39,7 @@ func (c Config) KeySituation() policy.Text {
 			"whoever has only the second cannot change the policy", own, bundle)}
 }
 
-// checkApart warns of a policy key that the hub holds all the same.
+// checkApart warns of a separate policy key that the hub has nevertheless.
 func (c Config) checkApart() []string {
 	if c.PolicyApart() && keykind.Same(c.PolicyKey, c.MQTT.HubKey) {
 		return []string{c.at("policy-key") + ": is the hub key too (mqtt: hub-key): whoever breaks into the hub " +
@@ -49,7 +49,7 @@ func (c Config) checkApart() []string {
 	return nil
 }
 
-// checkBindings warns of a policy that promises more than this machine's keys keep.
+// checkBindings warns of a policy with «bindings: signed» whose protection this machine's keys cannot give.
 func (c Config) checkBindings(p *policy.Policy) []string {
 	if p.SignedBindings && !c.PolicyApart() {
 		return []string{"policy-key: is missing, and the policy says «bindings: signed»: members' cards and addresses " +

@@ -83,10 +83,10 @@ func TestRefusedPolicyIsShownUntilAGoodOneComes(t *testing.T) {
 	f := s.forge(good, thiefNow)
 	f.b.Manifest.SignedPolicy = ""
 	err := v.offer(f.sign(s))
-	v.k.refusedManifest = refusalOf(err)
+	v.k.wrongKey.manifest = refusalOf(err)
 	v.k.setState(v.k.state)
 	if !isWrongKey(err) ||
-		!strings.Contains(told.Refused, "policy-unsigned: bundle version 2: no policy key has signed it") {
+		!strings.Contains(told.Refused, "policy-unsigned: bundle version 2: no policy key has signed the policy") {
 		t.Errorf("%v, told %q", err, told.Refused)
 	}
 	if said := (Config{PolicyKey: publicKey(t, "portillon:policy:biklab")}).explain(err).Error(); !strings.HasSuffix(
@@ -96,7 +96,7 @@ func TestRefusedPolicyIsShownUntilAGoodOneComes(t *testing.T) {
 		t.Error(said)
 	}
 	err = v.offer(s.build(3, 6, "policy.yaml", thiefNow, nil))
-	v.k.refusedManifest = refusalOf(err)
+	v.k.wrongKey.manifest = refusalOf(err)
 	v.k.setState(v.k.state)
 	if err != nil || told.Refused != "" || v.r.Signed.Number != 6 {
 		t.Errorf("%v, told %q, policy number %d", err, told.Refused, v.r.Signed.Number)

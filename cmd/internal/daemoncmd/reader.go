@@ -13,7 +13,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// opener returns what opens the reader that the file names; nil: there is none.
+// opener returns a function that opens the reader, or nil if there is none.
 func (c ReaderConfig) opener() func() (rfid.Reader, error) {
 	s := c.spec()
 	if s.Open == nil {
@@ -24,7 +24,7 @@ func (c ReaderConfig) opener() func() (rfid.Reader, error) {
 	return func() (rfid.Reader, error) { return s.Open(c.Values, h) }
 }
 
-// pinName is a pin as relay.Wiring knows it. The file of a simulated pin is relative to machine.yaml.
+// pinName is a pin as relay.Wiring names it. The file of a simulated pin is relative to machine.yaml.
 func pinName(n yamlfile.Node, beside func(yamlfile.Node) string) string {
 	s := n.Str()
 	if path, ok := strings.CutPrefix(s, "sim:"); ok && !filepath.IsAbs(path) {
@@ -33,7 +33,7 @@ func pinName(n yamlfile.Node, beside func(yamlfile.Node) string) string {
 	return s
 }
 
-// outputPin takes a line that is low from its first moment: a lamp, a reset.
+// outputPin opens a line that is low from the first moment: a lamp, a reset.
 func outputPin(name string) (gpio.PinOut, error) {
 	label, line, err := gpioLine(name)
 	if err != nil {
@@ -42,7 +42,7 @@ func outputPin(name string) (gpio.PinOut, error) {
 	return pins.OpenOut(label, line, false)
 }
 
-// inputPin takes a line that is pulled up.
+// inputPin opens a line with a pull-up.
 func inputPin(name string) (gpio.PinIn, error) {
 	label, line, err := gpioLine(name)
 	if err != nil {
@@ -51,7 +51,7 @@ func inputPin(name string) (gpio.PinIn, error) {
 	return pins.OpenIn(label, line, gpio.PullUp)
 }
 
-// fallingEdges takes two lines of one chip: the kernel numbers the edges of a chip, so that none is lost unnoticed.
+// fallingEdges opens two lines of one chip. The kernel numbers the edges of a chip, so a lost edge is noticed.
 func fallingEdges(pin0, pin1 string) (rfid.FallingEdges, error) {
 	label, line0, err := gpioLine(pin0)
 	if err != nil {

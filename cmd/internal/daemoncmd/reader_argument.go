@@ -11,7 +11,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// ReaderHint says how a command line names a reader.
+// ReaderHint says how to name a reader on the command line.
 func ReaderHint() string {
 	forms := []string{"MACHINE.yaml"}
 	for _, s := range readerSpecs() {
@@ -21,21 +21,21 @@ func ReaderHint() string {
 	return strings.Join(forms[:last], ", ") + " or " + forms[last]
 }
 
-// ReaderArgument is the reader that a command line names: by the machine.yaml that it stands in, or as KIND:PORT.
-// options are values of further keys, as format of a keyboard or bits of a Wiegand reader; empty ones are not given.
-// It refuses what machine.yaml would refuse.
+// ReaderArgument is the reader that a command line names: by a machine.yaml, or as KIND:PORT. options are values of
+// further keys, such as format of a keyboard or bits of a Wiegand reader; empty ones are ignored. It refuses what
+// machine.yaml would refuse.
 func ReaderArgument(arg string, options rfid.Values) (ReaderConfig, error) {
 	if strings.HasSuffix(arg, ".yaml") {
 		c, err := ReadConfig(arg)
 		if err == nil && c.Reader.opener() == nil {
-			err = fmt.Errorf("%s: reader: kind: none: there is no reader to test", arg)
+			err = fmt.Errorf("%s: reader: kind: none: the file names no reader to test", arg)
 		}
 		return c.Reader, err
 	}
 	kind, rest, named := strings.Cut(arg, ":")
 	spec, known := specOf(kind)
 	if !known || !named {
-		return ReaderConfig{}, fmt.Errorf("%q names no reader: %s", arg, ReaderHint())
+		return ReaderConfig{}, fmt.Errorf("%q is not a reader: %s", arg, ReaderHint())
 	}
 	values := rfid.Values{rfid.KeyPort: rest}
 	if spec.Argument != nil {
@@ -57,17 +57,17 @@ func ReaderArgument(arg string, options rfid.Values) (ReaderConfig, error) {
 	return c, d.Err()
 }
 
-// Line is this reader in a machine.yaml.
+// Line is this reader's line in a machine.yaml.
 func (c ReaderConfig) Line() string {
 	return "reader: " + readerSection(c.spec(), c.Values, singleQuoted)
 }
 
-// OpenFor opens the reader for whoever tests it: heard is told of all that comes, unread of what is no number.
+// OpenFor opens the reader for a test. heard gets everything that the reader sends, unread what is not a number.
 func (c ReaderConfig) OpenFor(heard func(string), unread func(rfid.Unread)) (rfid.Reader, error) {
 	c.host.Heard, c.host.Unread = heard, unread
 	open := c.opener()
 	if open == nil {
-		return nil, errors.New("reader: kind: none: there is no reader to test")
+		return nil, errors.New("reader: kind: none: no reader to test")
 	}
 	return open()
 }

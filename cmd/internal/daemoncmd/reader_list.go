@@ -26,7 +26,7 @@ func readerSpecs() []rfid.Spec {
 // noReader is the kind of a machine without a reader.
 const noReader = "none"
 
-// specOf finds a kind of reader. It returns false for noReader and for kinds that are not known.
+// specOf finds a kind of reader. It returns false for noReader and for unknown kinds.
 func specOf(kind string) (rfid.Spec, bool) {
 	for _, s := range readerSpecs() {
 		if s.Kind == kind {

@@ -12,19 +12,19 @@ import (
 // ReaderConfig is the reader section of a machine.yaml.
 type ReaderConfig struct {
 	Kind   string      // noReader, or the kind of one of readerSpecs
-	Values rfid.Values // the keys that the section holds besides kind
+	Values rfid.Values // the section's keys except kind
 
-	host rfid.Host // who is told what the reader sends; its functions that take pins are set when the reader opens
+	host rfid.Host // callbacks for what the reader sends; its functions that open pins are set when the reader opens
 }
 
-// Port is the device file, with its bus in front where the kind has several. Of a PC/SC reader it is the beginning of
-// the reader's name. It is empty for a reader on pins.
+// Port is the device file, preceded by its bus if the kind has several. For a PC/SC reader it is the beginning of the
+// reader's name. It is empty for a reader on pins.
 func (c ReaderConfig) Port() string { return c.Values[rfid.KeyPort] }
 
-// AESKey is the file with the key that the site's strong cards prove. It is empty where a card's number counts alone.
+// AESKey is the file of the key that the site's strong cards prove. It is empty if cards are only read by number.
 func (c ReaderConfig) AESKey() string { return c.Values[rfid.KeyAES] }
 
-// spec is what the kind declares. The zero Spec has no Open: there is no reader.
+// spec is the kind's declaration. The zero Spec has no Open: there is no reader.
 func (c ReaderConfig) spec() rfid.Spec {
 	s, _ := specOf(c.Kind)
 	return s
@@ -40,21 +40,21 @@ func (c ReaderConfig) wiring() rfid.Wiring {
 	return w
 }
 
-// ReaderTells reports whether the daemon notices that this kind of reader is unplugged: it asks the chip, or the kernel
-// removes the device. A Wiegand reader or an RDM6300 that is unplugged only stays silent.
+// ReaderTells reports whether the daemon notices that a reader of this kind is unplugged: it polls the chip, or the
+// kernel removes the device. An unplugged Wiegand reader or RDM6300 is merely silent.
 func (c ReaderConfig) ReaderTells() bool { return c.spec().NoticesLoss }
 
-// GivesShortNumbers reports whether the reader may give a part of a card's number. Other readers give whole numbers, so
-// a whole number at their machine is never taken for the short form of another card.
+// GivesShortNumbers reports whether the reader may give a part of a card's number. All other readers give full numbers,
+// so at their machines a full number is never taken for the short form of another card.
 func (c ReaderConfig) GivesShortNumbers() bool { return c.spec().ShortNumbers }
 
 // StretchesClock reports whether the reader is on I²C and needs a controller that supports clock stretching.
 func (c ReaderConfig) StretchesClock() bool { return c.wiring().ClockStretching }
 
-// parseReader reads the reader section. It refuses whatever opening the reader would refuse on any computer: a value
-// that this check lets through leaves a machine without a reader.
+// parseReader reads the reader section. It refuses everything that opening the reader would refuse on any computer,
+// because a value that passes here would leave a machine without a reader.
 func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfig {
-	// Collect all kinds, and all keys of all kinds: a key that only another kind takes gets an error of its own.
+	// Collect all kinds and all their keys: a key of another kind gets an error of its own.
 	kinds, keys := []string{noReader}, []string{"kind"}
 	for _, s := range readerSpecs() {
 		kinds = append(kinds, s.Kind)
@@ -83,7 +83,7 @@ func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfi
 			n.Get(f.Key).Fault(f.Hint, "%s", f.Problem)
 		}
 	}
-	// Refuse keys of other kinds. "mode: tap" is true of every reader.
+	// Refuse keys of other kinds, except "mode: tap", which holds for every reader.
 	for _, key := range keys[1:] {
 		x := n.Get(key)
 		if x.Present() && !slices.ContainsFunc(spec.Keys, func(k rfid.Key) bool { return k.Name == key }) &&
@@ -94,7 +94,7 @@ func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfi
 	return c
 }
 
-// readKey reads one value as its type says. It returns false where there is none, or none that is valid.
+// readKey reads one value as its type says. It returns false if there is no valid value.
 func readKey(n yamlfile.Node, k rfid.Key, beside func(yamlfile.Node) string) (string, bool) {
 	if k.Required {
 		n.Required()
@@ -122,7 +122,7 @@ func readKey(n yamlfile.Node, k rfid.Key, beside func(yamlfile.Node) string) (st
 	return v, true
 }
 
-// besideFile is a device file, with its bus in front where the kind has several. A relative path is relative to
+// besideFile is a device file, preceded by its bus if the kind has several. A relative path is relative to
 // machine.yaml.
 func besideFile(n yamlfile.Node, beside func(yamlfile.Node) string) string {
 	if s := n.Str(); strings.Contains(s, ":") {
@@ -147,8 +147,8 @@ func readerSection(s rfid.Spec, v rfid.Values, quote func(string) string) string
 	return "{ " + strings.Join(fields, ", ") + " }"
 }
 
-// singleQuoted is a value as YAML takes it, whatever it holds.
+// singleQuoted is a value in YAML's single quotes.
 func singleQuoted(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
-// doubleQuoted is the same in the quotes that the examples use.
+// doubleQuoted is a value in double quotes, as the examples have it.
 func doubleQuoted(s string) string { return strconv.Quote(s) }

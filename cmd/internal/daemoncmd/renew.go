@@ -14,22 +14,22 @@ import (
 	"portillon/wire"
 )
 
-// renewal is why the journal began anew at a start, and where the file is that was in its place.
+// renewal is why the journal began anew at a start, and where the old file is.
 type renewal struct {
 	why  error
 	kept string
 }
 
-// sentence is what the record says.
+// sentence is the text of the record.
 func (r renewal) sentence() string {
 	return fmt.Sprintf("the journal began anew: %v; the file before is kept as %s", r.why, filepath.Base(r.kept))
 }
 
-// renew has the journal begin anew where the hub has acknowledged other records of this generation: it is an older
-// copy, or lacks records that were lost with damaged pages, and the hub would refuse whatever it says. The tags that
-// it shows go along. Where the journal began anew already, that is noted in it.
+// renew starts a new journal if the hub has acknowledged other records of this generation. The journal is then an older
+// copy, or lacks records that were lost with damaged pages, and the hub would refuse all its records. The tags are
+// copied to the new journal. If the journal was already new, renew only records that.
 func (l *localJournal) renew(k keys) error {
-	carried := map[string][]byte{} // facts that the new journal takes along
+	carried := map[string][]byte{} // facts for the new journal
 	var tags []session.Tag
 	if x := l.olderThanAcked(k); x != nil && !x.New && l.renewal == nil {
 		was, unread := l.facts()
@@ -50,7 +50,7 @@ func (l *localJournal) renew(k keys) error {
 		}
 		l.journal = nil
 		r := &renewal{
-			why: fmt.Errorf("the hub has acknowledged %d records, of which this journal of %d is no continuation", x.Hub,
+			why: fmt.Errorf("the hub has acknowledged %d records, and this journal of %d does not continue them", x.Hub,
 				x.Here),
 		}
 		if r.kept, err = journal.SetAside(l.c.journalFile(), l.clock.now()); err != nil {
@@ -79,8 +79,8 @@ func (l *localJournal) renew(k keys) error {
 	return l.carryTags(tags)
 }
 
-// carryTags puts the tags of the journal before on the machine, each with its record. Those that say how the journals
-// differ are not among them: the new journal has its own.
+// carryTags puts the old journal's tags on the machine, each with a record. Tags about the difference of the journals
+// are left out, because the new journal has its own.
 func (l *localJournal) carryTags(tags []session.Tag) error {
 	var on []session.Tag
 	for _, t := range tags {
@@ -105,13 +105,13 @@ func (l *localJournal) carryTags(tags []session.Tag) error {
 	return nil
 }
 
-// restoreFlags are whether the journal waits for the hub to give back what it knows, and whether that was done.
+// restoreFlags are whether the journal waits for the hub to give back its knowledge, and whether that has happened.
 func (l *localJournal) restoreFlags() (awaits, restored bool, err error) {
 	facts, err := l.journal.Facts("")
 	return facts[daemon.FactAwaits] != nil, facts[daemon.FactRestored] != nil, err
 }
 
-// isFormer reports whether the journal has taken the place of this machine's journal of that generation.
+// isFormer reports whether the journal has replaced this machine's journal of generation g.
 func (l *localJournal) isFormer(g wire.Generation) bool {
 	facts, err := l.journal.Facts(daemon.FactRestored)
 	return err == nil && daemon.IsFormer(facts[daemon.FactRestored], g)
@@ -132,14 +132,14 @@ func (d *Daemon) restore(ctx context.Context, signed []byte) []byte {
 	return replyTo(r.ID, err)
 }
 
-// afterRenewal is what a machine says whose journal was found unusable by a check.
+// afterRenewal is the advice for a machine whose journal a check found unusable.
 func (c Config) afterRenewal() string {
 	return fmt.Sprintf("the daemon salvages what it can at its start; where nothing is left, it keeps the file under "+
 		"another name and "+"begins a new "+"journal; then at the hub: %s",
 		daemon.ReplaceCommand(policy.MachineID(c.Machine)))
 }
 
-// isReplaceable reports whether a fault of the journal is one after which the daemon begins anew by itself.
+// isReplaceable reports whether the daemon starts a new journal by itself after this fault.
 func (c Config) isReplaceable(err error) bool {
 	return err != nil && (journal.IsDamaged(err) || journal.IsMissing(c.journalFile()))
 }

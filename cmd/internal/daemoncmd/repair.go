@@ -16,96 +16,97 @@ import (
 )
 
 const (
-	// repairEvery is how often a damaged bundle is repaired again: the hub may be away, and another file may come.
+	// repairEvery is how often a repair is repeated: the hub may have been away, or another file may have come.
 	repairEvery = 30 * time.Second
-	// verifyEvery is how often all chunks on the disk are compared with their hashes: a card that wears out is noticed
-	// before a start.
+	// verifyEvery is how often all chunks on the disk are compared with their hashes, so that a worn SD card is noticed
+	// before the next start.
 	verifyEvery = time.Hour
 )
 
-// setState notes how the bundle stands on the disk, and tells onState.
-func (k *bundleUpdater) setState(s daemon.BundleState) {
-	s.Refused = cmp.Or(k.refusedWhole, k.refusedFile, k.refusedManifest)
-	if s == k.state {
+// setState notes the state of the bundle on the disk, and calls onState if it changed.
+func (u *bundleUpdater) setState(s daemon.BundleState) {
+	s.Refused = cmp.Or(u.wrongKey.stored, u.wrongKey.file, u.wrongKey.manifest)
+	if s == u.state {
 		return
 	}
-	k.state = s
+	u.state = s
 	if s.Damage != "" {
-		k.log.Error("bundle on the disk damaged", "damage", s.Damage)
+		u.log.Error("bundle on the disk damaged", "damage", s.Damage)
 	}
-	if k.onState != nil {
-		k.onState(s)
+	if u.onState != nil {
+		u.onState(s)
 	}
 }
 
-// inForce loads the bundle of the store. Damaged chunks are taken from the bundle file or from a folder first; the
-// network is not waited for at a start. Where the bundle cannot be loaded all the same, it loads the version before.
-func (k *bundleUpdater) inForce(ctx context.Context, network bool) (*roster.Roster, error) {
-	m, err := k.store.Current()
+// inForce loads the bundle of the store. It repairs damaged chunks first, from the bundle file or a folder and, with
+// network, from the hub; a start does not wait for the network. If the bundle cannot be loaded, inForce loads the
+// previous version.
+func (u *bundleUpdater) inForce(ctx context.Context, network bool) (*roster.Roster, error) {
+	m, err := u.store.Current()
 	if err == nil {
-		damage := k.repair(ctx, m, network)
-		r, lerr := k.load(m)
-		k.refusedWhole = refusalOf(lerr)
-		k.setState(daemon.BundleState{Version: m.Version, Damage: damage})
+		damage := u.repair(ctx, m, network)
+		r, lerr := u.load(m)
+		u.wrongKey.stored = refusalOf(lerr)
+		u.setState(daemon.BundleState{Version: m.Version, Damage: damage})
 		if lerr == nil {
 			return r, nil
 		}
 		if err = lerr; damage == "" && !isWrongKey(err) {
-			// it is whole, and says what cannot be worked from; of a wrong key, the one before may be of the right one
+			// the bundle is complete but unusable, and so would be the one before, except after a change of key
 			return nil, err
 		}
 	}
-	before, perr := k.store.Previous()
+	before, perr := u.store.Previous()
 	if errors.Is(err, fs.ErrNotExist) && errors.Is(perr, fs.ErrNotExist) {
 		return nil, err
 	}
 	if m.Version == 0 {
-		k.setState(daemon.BundleState{Damage: fmt.Sprintf("manifest: %v", err)})
+		u.setState(daemon.BundleState{Damage: fmt.Sprintf("manifest: %v", err)})
 	}
 	if perr != nil {
 		return nil, err
 	}
-	k.repair(ctx, before, network)
-	r, lerr := k.load(before)
+	u.repair(ctx, before, network)
+	r, lerr := u.load(before)
 	if lerr != nil {
 		return nil, errors.Join(err, lerr)
 	}
-	if k.state.Version == 0 {
-		k.setState(daemon.BundleState{Version: before.Version + 1, Damage: k.state.Damage})
+	if u.state.Version == 0 {
+		u.setState(daemon.BundleState{Version: before.Version + 1, Damage: u.state.Damage})
 	}
-	k.log.Warn("previous bundle in use", "version", before.Version)
+	u.log.Warn("previous bundle in use", "version", before.Version)
 	return r, nil
 }
 
-// repair replaces the damaged chunks of m, and returns what is still damaged; empty: nothing is.
-func (k *bundleUpdater) repair(ctx context.Context, m wire.Manifest, network bool) string {
-	if len(k.store.Damaged(m)) == 0 {
+// repair replaces the damaged chunks of m, and describes what is still damaged; empty: nothing.
+func (u *bundleUpdater) repair(ctx context.Context, m wire.Manifest, network bool) string {
+	if len(u.store.Damaged(m)) == 0 {
 		return ""
 	}
 	repaired, why := 0, error(nil)
-	if k.conf.File != "" {
-		if f, err := openRegular(k.conf.File); err == nil {
-			repaired, why = k.store.RepairFrom(f, m)
+	if u.conf.File != "" {
+		if f, err := openRegular(u.conf.File); err == nil {
+			repaired, why = u.store.RepairFrom(f, m)
 			f.Close()
 		} else {
 			why = err
 		}
 	}
-	if from := k.conf.From; from != "" && (network || !strings.Contains(from, "://")) {
-		n, err := k.store.Repair(m, func(sha string) ([]byte, error) { return fetchChunk(ctx, from, sha) })
+	if from := u.conf.From; from != "" && (network || !strings.Contains(from, "://")) {
+		n, err := u.store.Repair(m, func(sha string) ([]byte, error) { return fetchChunk(ctx, from, sha) })
 		repaired, why = repaired+n, err
 	}
-	if network && k.conf.From == "" && k.chunks.Source != nil {
-		n, err := k.store.Repair(m, k.chunks.Fetch(m))
+	if network && u.conf.From == "" && u.chunks.Source != nil {
+		n, err := u.store.Repair(m, u.chunks.Fetch(m))
 		repaired, why = repaired+n, err
 	}
 	if repaired > 0 {
-		k.log.Warn("damaged chunks of the bundle were repaired", "version", m.Version, "chunks", repaired)
+		u.log.Warn("damaged chunks of the bundle were repaired", "version", m.Version, "chunks", repaired)
 	}
-	return damageOf(m, k.store.Damaged(m), why)
+	return damageOf(m, u.store.Damaged(m), why)
 }
 
-// openRegular opens a regular file. Opening a pipe would wait for its writer.
+// openRegular opens a regular file. Opening a named pipe would wait for a writer.
 func openRegular(path string) (*os.File, error) {
 	fi, err := os.Stat(path)
 	if err != nil {
@@ -117,7 +118,7 @@ func openRegular(path string) (*os.File, error) {
 	return os.Open(path)
 }
 
-// damageOf names what is damaged, for an operator.
+// damageOf names the damaged chunks, for an operator.
 func damageOf(m wire.Manifest, damaged []wire.Chunk, why error) string {
 	if len(damaged) == 0 {
 		return ""
@@ -136,40 +137,40 @@ func damageOf(m wire.Manifest, damaged []wire.Chunk, why error) string {
 	return out
 }
 
-// upkeep repairs a damaged bundle, and looks for damage now and then. It returns a roster where there is a better one
+// upkeep repairs a damaged bundle, and looks for damage from time to time. It returns a roster if there is a better one
 // than before.
-func (k *bundleUpdater) upkeep(ctx context.Context) *roster.Roster {
+func (u *bundleUpdater) upkeep(ctx context.Context) *roster.Roster {
 	now := time.Now()
 	switch {
-	case k.state.Damage != "" && now.Sub(k.repairedAt) >= repairEvery:
-	case k.state.Damage == "" && now.Sub(k.verifiedAt) >= verifyEvery:
-		k.verifiedAt = now
-		m, err := k.store.Current()
-		if err != nil && !errors.Is(err, fs.ErrNotExist) || err == nil && len(k.store.Damaged(m)) > 0 {
+	case u.state.Damage != "" && now.Sub(u.repairedAt) >= repairEvery:
+	case u.state.Damage == "" && now.Sub(u.verifiedAt) >= verifyEvery:
+		u.verifiedAt = now
+		m, err := u.store.Current()
+		if err != nil && !errors.Is(err, fs.ErrNotExist) || err == nil && len(u.store.Damaged(m)) > 0 {
 			break
 		}
 		return nil
 	default:
 		return nil
 	}
-	k.repairedAt = now
-	was := k.state
-	if _, err := k.store.Current(); err != nil {
-		k.offered = "" // the bundle file is read again: it may hold the manifest
-		if r, err := k.fromFile(); err == nil && r != nil {
-			k.setState(daemon.BundleState{Version: r.Version})
+	u.repairedAt = now
+	was := u.state
+	if _, err := u.store.Current(); err != nil {
+		u.lastFile = "" // read the bundle file again: it may have the manifest
+		if r, err := u.fromFile(); err == nil && r != nil {
+			u.setState(daemon.BundleState{Version: r.Version})
 			return r
 		}
 	}
-	r, err := k.inForce(ctx, true)
-	if err != nil || k.state.Damage != "" || was.Damage == "" {
-		return nil // the roster in memory is no worse
+	r, err := u.inForce(ctx, true)
+	if err != nil || u.state.Damage != "" || was.Damage == "" {
+		return nil // keep the roster in memory
 	}
-	k.log.Info("the bundle on the disk is whole again", "version", k.state.Version)
+	u.log.Info("the bundle on the disk is whole again", "version", u.state.Version)
 	return r
 }
 
-// checkStore says what is damaged of the bundle that the machine works from. A daemon starts all the same.
+// checkStore says what is damaged in the bundle in force. A daemon starts nevertheless.
 func (c Config) checkStore(s wire.Store) string {
 	m, err := s.Current()
 	if errors.Is(err, fs.ErrNotExist) {

@@ -169,7 +169,7 @@ func (s *stopped) restart(
 		t.Fatal(err)
 	}
 	k.store.Dir, k.options.Memory = filepath.Join(data, "bundle"), filepath.Join(data, "verdicts")
-	k.state, k.offered, k.refused, k.manifests = daemon.BundleState{}, "", nil, make(chan []byte, 1)
+	k.state, k.lastFile, k.refusedManifest, k.manifests = daemon.BundleState{}, "", nil, make(chan []byte, 1)
 	k.conf = BundleConfig{}
 	switch source {
 	case "file":
@@ -308,7 +308,7 @@ func TestBundleFileThatIsAPipeIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	k := *s.k
-	k.conf, k.offered = BundleConfig{File: pipe}, ""
+	k.conf, k.lastFile = BundleConfig{File: pipe}, ""
 	r, err := k.first()
 	if r == nil || r.Version != 2 || err == nil || !strings.Contains(err.Error(), "is not a regular file") {
 		t.Errorf("%v, %v", r != nil, err)

@@ -5,14 +5,12 @@ import (
 	"path/filepath"
 )
 
-// screenStuck is the end of the name of a file that asks for the restart of this computer's screen.
-// portillon-panel-restart.path waits for such files in the units' runtime folder, and portillon-panel-restart.service
-// removes them.
+// screenStuck is the suffix of a file that requests a restart of this computer's screen. portillon-panel-restart.path
+// watches for such files in the unit's runtime folder, and portillon-panel-restart.service removes them.
 const screenStuck = ".screen-stuck"
 
-// restartScreen returns what asks for the restart of the browser at this computer's screen: the daemon itself may
-// restart nothing. dir is the unit's runtime folder; empty: no unit started this daemon, and nothing waits for the
-// file.
+// restartScreen returns a function that requests a restart of the browser on this computer's screen, because the daemon
+// may not restart it. dir is the unit's runtime folder; empty: outside of a unit there is nothing to request.
 func restartScreen(dir, machine string) func() error {
 	if dir == "" {
 		return nil

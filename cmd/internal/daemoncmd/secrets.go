@@ -15,20 +15,20 @@ import (
 	"portillon/rfid/strong"
 )
 
-// credential begins the name of a secret that systemd hands over (systemd.exec(5), LoadCredential=), in place of a
-// file's.
+// credential begins the name of a secret that systemd provides (systemd.exec(5), LoadCredential=), in place of a file
+// name.
 const credential = "credential:"
 
-// credstore is where the unit has systemd look for what it hands over: root's alone.
+// credstore is the folder from which the unit's credentials come. Only root can read it.
 const credstore = "/etc/credstore"
 
-// errUnseen is a secret that cannot be seen from here, and may be well.
-var errUnseen = errors.New("it is root's alone: it is looked at when the unit starts, or now with sudo")
+// errUnseen is the error for a secret that this user may not read, and that may be correct.
+var errUnseen = errors.New("only root may read the file: check with sudo, or when the unit starts")
 
-// secrets is where the secrets that a file names are looked for.
+// secrets is where the secrets that a file names are found.
 type secrets struct {
-	unit     string // what systemd handed over ($CREDENTIALS_DIRECTORY); empty outside of a unit
-	store    string // by hand: where systemd would take them from; empty: not looked at
+	unit     string // $CREDENTIALS_DIRECTORY; empty outside of a unit
+	store    string // outside of a unit, the folder from which systemd takes them; empty: not examined
 	instance string // the %i of the unit
 }
 
@@ -36,10 +36,9 @@ func (c Config) secrets() secrets {
 	return secrets{unit: os.Getenv("CREDENTIALS_DIRECTORY"), instance: c.instance}
 }
 
-// file is the name in the store of what the unit hands over as this credential (systemd/portillond@.service:
-// LoadCredential=).
+// file is the name in the store of a credential (systemd/portillond@.service: LoadCredential=).
 func (s secrets) file(name string) string {
-	if name == "card-key" || name == "aes-key" { // the site's, the same for every machine on this computer
+	if name == "card-key" || name == "aes-key" { // keys of the site, shared by all machines of this computer
 		return "portillon." + name
 	}
 	return "portillon." + s.instance + "." + name
@@ -52,7 +51,7 @@ func (s secrets) path(field, named string) (string, error) {
 	case !ok:
 		return named, nil
 	case name == "" || name == "." || name == ".." || name != filepath.Base(name):
-		return "", fmt.Errorf("%s: %q names no credential: the units know credential:card-key, machine-key, mqtt-password "+
+		return "", fmt.Errorf("%s: %q is not a credential of the units, which have credential:card-key, machine-key, mqtt-password "+
 			"and aes-key", field, named)
 	case s.unit != "":
 		return filepath.Join(s.unit, name), nil
@@ -63,7 +62,7 @@ func (s secrets) path(field, named string) (string, error) {
 		"portillond@%s", field, named, s.instance)
 }
 
-// read reads a secret. What systemd would have handed over, were it there, is named as the file to put.
+// read reads a secret. If a credential is missing, the error names the file to install.
 func (s secrets) read(field, named string) (string, error) {
 	path, err := s.path(field, named)
 	if err != nil {
@@ -90,18 +89,18 @@ func there(path string) bool {
 	return err == nil
 }
 
-// keys are what the files of keys hold.
+// keys are the keys from the key files.
 type keys struct {
 	card   []byte
-	given  [][]byte // the card keys that the hub gave; none: card counts
+	given  [][]byte // the card keys that the hub gave; none: use card
 	signer note.Signer
 	bundle note.Verifiers
 	hub    note.Verifiers
-	policy note.Verifiers // nil: the policy has no key apart
-	strong rfid.Prove     // nil: no AES cards here
+	policy note.Verifiers // nil: no separate policy key
+	strong rfid.Prove     // nil: no AES cards at this machine
 }
 
-// keys reads them all, and says of each what is wrong.
+// keys reads all keys, and returns what is wrong with each.
 func (c Config) keys(s secrets) (k keys, errs []error) {
 	fail := func(err error) {
 		if err != nil {
@@ -113,7 +112,7 @@ func (c Config) keys(s secrets) (k keys, errs []error) {
 	k.card, card, err = c.cardKey(s)
 	fail(err)
 	if k.given, err = c.givenCardKeys(); err != nil {
-		k.given = nil // the hub gives them again
+		k.given = nil // ask the hub again
 	}
 	k.signer, machine, err = c.machineKey(s)
 	fail(err)
@@ -135,7 +134,7 @@ func (c Config) keys(s secrets) (k keys, errs []error) {
 	return k, append(errs, c.differ(machine, card, aes)...)
 }
 
-// cardKey reads the site's card key. The text is empty where the file cannot be read.
+// cardKey reads the site's card key. text is empty if the file cannot be read.
 func (c Config) cardKey(s secrets) (key []byte, text string, err error) {
 	if text, err = s.read("card-key", c.CardKey); err != nil {
 		return nil, text, err
@@ -149,7 +148,7 @@ func (c Config) cardKey(s secrets) (key []byte, text string, err error) {
 	return key, text, nil
 }
 
-// machineKey reads the machine's own key. The text is empty where the file cannot be read.
+// machineKey reads the machine's own key. text is empty if the file cannot be read.
 func (c Config) machineKey(s secrets) (signer note.Signer, text string, err error) {
 	if text, err = s.read("machine-key", c.MachineKey); err != nil {
 		return nil, text, err
@@ -164,11 +163,11 @@ func (c Config) machineKey(s secrets) (signer note.Signer, text string, err erro
 	return signer, text, nil
 }
 
-// verifier is the public half of a key as machine.yaml has it.
+// verifier parses a public key from machine.yaml.
 func verifier(field, key string) (note.Verifiers, error) {
 	v, err := note.NewVerifier(key)
 	if err != nil {
-		return nil, fmt.Errorf("%s: this is no verifier key: the line that bundle keygen printed goes here", field)
+		return nil, fmt.Errorf("%s: not a verifier key, want the line that bundle keygen printed", field)
 	}
 	return note.VerifierList(v), nil
 }

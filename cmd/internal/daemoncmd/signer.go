@@ -10,12 +10,12 @@ import (
 	"portillon/keykind"
 )
 
-// KeyFile is the file of a key that machine.yaml names, where store is the folder that systemd takes credentials from.
+// KeyFile is the path of a key that machine.yaml names. store is the folder from which systemd takes credentials.
 func (c Config) KeyFile(store, named string) (string, error) {
 	return secrets{store: store, instance: c.instance}.path("key", named)
 }
 
-// Signer is the machine's own key and its public half, read from its file by hand: outside of the unit.
+// Signer is the machine's key and its public half, for a command outside of the unit.
 func (c Config) Signer(store string) (note.Signer, string, error) {
 	path, err := c.KeyFile(store, c.MachineKey)
 	if err != nil {

@@ -8,15 +8,14 @@ import (
 	"portillon/wire"
 )
 
-// diskEvery is how often the free room of the disk is looked at.
+// diskEvery is how often the free disk space is read.
 const diskEvery = time.Minute
 
-// stateKeys are the keys that the machine's state names, and how much room its disk has. The result may be called by
-// one goroutine.
+// stateKeys returns a function for the keys and free disk space in the machine's state. Only one goroutine may call it.
 func (c Config) stateKeys(k keys, free func(dir string) (uint64, error)) func() wire.StateKeys {
 	public := ""
 	if text, err := c.secrets().read("machine-key", c.MachineKey); err == nil {
-		public, _ = keykind.PublicHalf(text) // it was read when the daemon started
+		public, _ = keykind.PublicHalf(text) // checked when the daemon started
 	}
 	out := wire.StateKeys{
 		MachineKey: wire.Fingerprint(public),
@@ -41,8 +40,8 @@ func (c Config) stateKeys(k keys, free func(dir string) (uint64, error)) func() 
 	}
 }
 
-// roundedMB is a number of bytes in MB, in steps that keep a state from changing with every record: 10 MB below 1 GB,
-// 100 MB above. The least that is said is 1.
+// roundedMB is a number of bytes in MB, rounded so that the state does not change with every record: to 10 MB below 1
+// GB, to 100 MB above, and at least 1.
 func roundedMB(bytes uint64) int64 {
 	mb := int64(min(bytes/1e6, 1<<40))
 	step := int64(100)

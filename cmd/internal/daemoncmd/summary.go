@@ -8,15 +8,14 @@ import (
 	"portillon/policy"
 )
 
-// Point is one sentence about what Portillon does at a machine, or does not do.
+// Point is a sentence about what Portillon does or does not do at a machine.
 type Point struct {
 	Does   bool
-	Wiring bool // it says something to whoever wires the machine
+	Wiring bool // relevant for the electrician
 	Text   policy.Text
 }
 
-// points collects them in the order in which they are written down. Arguments that are a policy.Text are put into
-// each language's sentence in that language.
+// points collects sentences in order. Arguments of type policy.Text are inserted in the language of the sentence.
 type points []Point
 
 func (p *points) does(fr, en string, a ...any)    { p.add(true, fr, en, a) }
@@ -27,7 +26,7 @@ func (p *points) add(does bool, fr, en string, a []any) {
 		FR: spoken(policy.French, fr, a), EN: spoken(policy.English, en, a)}})
 }
 
-// spoken fills in a sentence; arguments that have two languages are put in that of the sentence.
+// spoken formats a sentence in one language.
 func spoken(l policy.Language, format string, a []any) string {
 	in := make([]any, len(a))
 	for i, x := range a {
@@ -39,8 +38,8 @@ func spoken(l policy.Language, format string, a []any) string {
 	return fmt.Sprintf(format, in...)
 }
 
-// Summary is what Portillon does at this machine and what it does not do, as the file has it. People who read it
-// decide what else the machine needs, so that each input that is not wired says what is missing without it.
+// Summary says what Portillon does at this machine and what it does not do. People decide from it what else the machine
+// needs, so each input that is not wired says what is missing without it.
 func (c Config) Summary() []Point {
 	var p points
 	p.doesNot("remplacer l’arrêt d’urgence, les protecteurs et leurs verrouillages : "+
@@ -63,7 +62,7 @@ func (c Config) Summary() []Point {
 	return p
 }
 
-// terminal is a pin as somebody with a screwdriver finds it.
+// terminal is a pin as an electrician finds it: the header's number.
 func terminal(pin string) policy.Text {
 	_, line, err := gpioLine(pin)
 	if err != nil {
@@ -111,7 +110,7 @@ func (c Config) relayMode() policy.Text {
 	return policy.Text{FR: "par une carte active à l’état haut", EN: "through an active-high board"}
 }
 
-// inputPoints say of each input what is seen through it, or what stays unseen without it.
+// inputPoints say what each input detects, or what is not detected without it.
 func (c Config) inputPoints(p *points) {
 	r := c.Relay
 	if r.EStop != "" {
@@ -154,7 +153,7 @@ func (c Config) inputPoints(p *points) {
 	}
 }
 
-// readerPoints say how cards are read, what proves them, and where records go.
+// readerPoints say how cards are read, what proves them, and where records are sent.
 func (c Config) readerPoints(p *points) {
 	switch {
 	case c.Reader.Kind == noReader:
@@ -184,7 +183,7 @@ func (c Config) readerPoints(p *points) {
 	}
 }
 
-// writeSummary prints it in one language.
+// writeSummary prints the summary in one language.
 func writeSummary(w io.Writer, c Config, l policy.Language) {
 	for _, part := range []struct {
 		does  bool
@@ -203,7 +202,7 @@ func writeSummary(w io.Writer, c Config, l policy.Language) {
 	}
 }
 
-// eStop warns of a relay that switches a machine while nothing tells Portillon of the emergency stop.
+// eStop warns of a relay that switches a machine whose emergency stop Portillon cannot see.
 func (x *checker) eStop() {
 	if strings.HasPrefix(x.c.Relay.Pin, "gpio:") && x.c.Relay.EStop == "" {
 		x.out.warn("relay.e-stop: is missing: releasing the emergency stop may restart " +
@@ -212,8 +211,7 @@ func (x *checker) eStop() {
 	}
 }
 
-// languageOf is the language of -check: the one that the flag names, or French where the environment speaks it, or
-// English.
+// languageOf is the language of -check: that of the flag, or French in a French environment, otherwise English.
 func languageOf(flag string, getenv func(string) string) (policy.Language, error) {
 	switch flag {
 	case "fr":

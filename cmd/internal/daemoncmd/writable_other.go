@@ -2,5 +2,5 @@
 
 package daemoncmd
 
-// writable is found out when the daemon starts.
+// writable checks nothing here: the daemon finds out when it starts.
 func writable(string) error { return nil }

@@ -9,12 +9,12 @@ import (
 	"portillon/policy"
 )
 
-// Accepted finds the protocol of the last acceptance test, passed or not, and the fingerprint of the machine's file as
-// it is now. Its error is fs.ErrNotExist where no test was done.
+// Accepted returns the protocol of the last acceptance test, passed or not, and the fingerprint of the machine's file
+// as it is now. The error is fs.ErrNotExist if there was no test.
 type Accepted func() (last acceptance.Protocol, wiring string, err error)
 
-// accepted looks whether the machine has passed its acceptance test with the wiring that it has now. A machine
-// without a test is not ill: nobody knows. One whose last test failed is.
+// accepted checks that the machine has passed its acceptance test with the present wiring. Without a test the state is
+// Unknown, after a failed one it is Ill.
 func (x *exam) accepted() {
 	if x.s.Accepted == nil || x.c.Simulated() {
 		return

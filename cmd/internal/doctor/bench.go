@@ -7,13 +7,12 @@ import (
 	"portillon/daemon/relay"
 )
 
-// pumpPins are the pins of a machine's relay, feedback and emergency stop, held by this process.
+// pumpPins is the relay, feedback and emergency stop of a machine, opened by this process.
 type pumpPins struct{ pins relay.Pins }
 
 var _ PumpBench = pumpPins{}
 
-// OpenPump takes the lines that an edge test needs; the relay's line is low from then on. The function that it returns
-// lets them go.
+// OpenPump opens the GPIO lines for an edge test and sets the relay's line low. The returned function closes them.
 func OpenPump(c daemoncmd.Config) (PumpBench, func(), error) {
 	p, err := relay.Wiring{Relay: c.Relay.Pin, EStop: c.Relay.EStop, Contactor: c.Relay.Feedback, Heartbeat: true}.Open()
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package doctor compares a running Pi with the machine.yaml that it should serve, and says in plain words what is
-// wrong and how to mend it.
+// Package doctor compares a running Pi with the machine.yaml that it should serve. For each thing it looks at, it
+// returns a Finding: the fact and, if something is wrong, how to repair it, in French and English.
 package doctor
 
 import (
@@ -19,13 +19,13 @@ import (
 	"portillon/wire"
 )
 
-// State is a finding's. The zero State is that nothing could be found out.
+// State is the result of a Finding. The zero State is that the doctor could not find out.
 type State uint8
 
 const (
-	Unknown State = iota // could not be looked at, for example without sudo
+	Unknown State = iota // could not be examined, for example without sudo
 	Well                 // as it should be
-	Ill                  // the cure says what to do
+	Ill                  // something is wrong: Cure says what to do
 )
 
 // MarshalText implements encoding.TextMarshaler.
@@ -33,46 +33,47 @@ func (s State) MarshalText() ([]byte, error) {
 	return []byte([...]string{"unknown", "well", "ill"}[s]), nil
 }
 
-// Finding is what one look found. Its JSON is printed by portillon doctor --json; names of looks stay as they are.
+// Finding is the result of one look. Its JSON is printed by «portillon doctor --json»; the names of looks are stable.
 type Finding struct {
-	// check, boot, persist, watchdog, clock, disk, wear, reader, screen, hub, broker, certificate, daemon, bundle, pump,
-	// acceptance, policy-key
+	// Look is check, boot, persist, watchdog, clock, disk, wear, reader, screen, hub, broker, certificate, daemon, bundle,
+	// pump, acceptance, policy-key
 	Look  string      `json:"look"`
 	State State       `json:"state"`
 	Fact  policy.Text `json:"fact"`
-	Cure  policy.Text `json:"cure"` // what would do; empty where all is well
+	Cure  policy.Text `json:"cure"` // what to do; empty if nothing is wrong
 }
 
-// System is the computer under examination.
+// System is the computer under examination. Tests replace its parts.
 type System struct {
 	Root         fs.FS // its files
 	Now          time.Time
 	Synchronised func() bool
-	Status       func(context.Context) (control.Status, error) // the daemon's own word
-	// until when its certificate is good; zero: it shows none
+	Status       func(context.Context) (control.Status, error) // asks the daemon
+	// Broker connects to the hub's broker. until is the end of its certificate; zero: it shows none.
 	Broker func(ctx context.Context, broker string) (until time.Time, err error)
-	// writes a little and waits until it is on the disk
+	// Disk writes a small file and waits until it is on the disk. free is in bytes.
 	Disk  func(dir string) (free uint64, took time.Duration, err error)
-	Life  func(bundle string) (issued, until time.Time, err error) // a bundle file's own word
+	Life  func(bundle string) (issued, until time.Time, err error) // a bundle file's dates, not verified
 	Check func() daemoncmd.Checked                                 // what portillond -check finds
-	// systemctl show -p RuntimeWatchdogUSec --value
+	// Watchdog is the output of systemctl show -p RuntimeWatchdogUSec --value.
 	Watchdog func(context.Context) (string, error)
-	// a path without its symbolic links; nil: as it is
+	// Real resolves symbolic links. nil: paths are used as they are.
 	Real func(path string) string
-	// what a hub.yaml names; nil: there is none here
+	// Hub reads the keys in a hub.yaml. nil: there is no hub.yaml here.
 	Hub      func() (Pinned, error)
-	Accepted Accepted // nil: not looked at
+	Accepted Accepted // nil: the acceptance test is not examined
 }
 
-// exam is a run of Examine.
+// exam is one run of Examine.
 type exam struct {
 	c        daemoncmd.Config
 	s        System
 	out      []Finding
-	noBundle bool // the check has said so
+	noBundle bool // check reported that there is no bundle
 }
 
-// Examine looks at everything. It changes nothing.
+// Examine looks at everything in a fixed order, and changes nothing except for one small file that Disk writes and
+// removes. ctx bounds it.
 func Examine(ctx context.Context, c daemoncmd.Config, s System) []Finding {
 	x := &exam{c: c, s: s}
 	// The Pi itself: its boot files, kernel parameters, watchdog, buses, storage and clock chip. A machine with simulated
@@ -100,7 +101,7 @@ func Examine(ctx context.Context, c daemoncmd.Config, s System) []Finding {
 	return x.out
 }
 
-// say adds a finding. What is well needs no cure.
+// say adds a finding. A finding without a fault has no cure.
 func (x *exam) say(look string, s State, fact, cure policy.Text) {
 	if s == Well {
 		cure = policy.Text{}
@@ -108,21 +109,23 @@ func (x *exam) say(look string, s State, fact, cure policy.Text) {
 	x.out = append(x.out, Finding{look, s, fact, cure})
 }
 
+// t is a text in both languages.
 func t(fr, en string) policy.Text { return policy.Text{FR: fr, EN: en} }
 
+// tf is t with a format for each language.
 func tf(fr, en string, a ...any) policy.Text { return t(fmt.Sprintf(fr, a...), fmt.Sprintf(en, a...)) }
 
-// read returns a file of the computer under examination, without the newline or zero byte that the kernel's own files
-// end with.
+// read returns a file of the computer under examination, without the newline or zero byte at the end of the kernel's
+// own files.
 func (x *exam) read(path string) (string, error) {
 	text, err := bootconfig.Read(x.s.Root, path, maxFile)
 	return strings.TrimRight(text, "\n\x00"), err
 }
 
-// maxFile bounds what is read of any file: mountinfo is the longest.
+// maxFile bounds what is read of any file, in bytes. The longest is mountinfo.
 const maxFile = 1 << 20
 
-// first is the first of these files that can be read.
+// first is the content and path of the first of these files that can be read.
 func (x *exam) first(paths ...string) (text, path string, err error) {
 	for _, p := range paths {
 		if text, err = x.read(p); err == nil {
@@ -135,8 +138,8 @@ func (x *exam) first(paths ...string) (text, path string, err error) {
 // board is the computer as its device tree names it.
 func (x *exam) board() bootconfig.Board { return bootconfig.ReadBoard(x.s.Root) }
 
-// check is what portillond itself would refuse, or warns of, before it starts. It stands first. What a look of
-// ours has found ill already is not said twice.
+// check reports what «portillond -check» refuses or warns of. A fault that another look has already reported is not
+// repeated.
 func (x *exam) check() {
 	pi := x.out
 	x.out = nil
@@ -177,8 +180,8 @@ func (x *exam) check() {
 	x.out = append(x.out, pi...)
 }
 
-// boot compares config.txt and cmdline.txt with what the machine's wiring needs. A line that is missing shows its
-// effect only at the next boot, so it is ill even where the machine works now.
+// boot compares config.txt and cmdline.txt with what the machine's wiring needs. A missing line has an effect only at
+// the next boot, so it is a fault even if the machine works now.
 func (x *exam) boot() {
 	config, path, err := x.first("boot/firmware/config.txt", "boot/config.txt")
 	if err != nil {
@@ -212,7 +215,7 @@ func (x *exam) boot() {
 	x.console()
 }
 
-// console looks for a login on the serial port that the reader needs.
+// console looks for a login console on the serial port that the reader needs.
 func (x *exam) console() {
 	if !x.c.Serial() {
 		return
@@ -232,13 +235,13 @@ func (x *exam) console() {
 	x.say("console", Well, t("Le port série est au lecteur seul", "The serial port is the reader’s alone"), policy.Text{})
 }
 
-// believed asks the daemon, which remembers who vouched for the clock.
+// believed asks the daemon whether its clock is trusted. The daemon remembers a synchronisation.
 func (x *exam) believed(ctx context.Context) bool {
 	st, err := x.s.Status(ctx)
 	return err == nil && st.Clock == string(wire.ClockTrusted)
 }
 
-// clock says whether anything vouches for the time: rules with opening hours and expiry dates refuse without it.
+// clock checks that the time is trusted. Without that, rules with opening hours and expiry dates refuse.
 func (x *exam) clock(ctx context.Context) {
 	switch {
 	case x.c.Clock == "trusted":
@@ -258,13 +261,15 @@ func (x *exam) clock(ctx context.Context) {
 	}
 }
 
-// Bounds of a healthy disk: a gigabyte is years of records, and a card that takes a second over one record wears out.
+// Bounds of a healthy disk: 1 GB is room for years of records, and an SD card that takes a second for one record is
+// worn out.
 const (
 	roomy = 200 << 20
 	slow  = time.Second
 )
 
-// disk writes a little into the machine's data folder: a session starts only once its record is on the disk.
+// disk writes a small file in the machine's data folder and measures the time: a session starts only when its record is
+// on the disk.
 func (x *exam) disk() {
 	free, took, err := x.s.Disk(x.c.Data)
 	switch {
@@ -294,8 +299,8 @@ func (x *exam) disk() {
 	}
 }
 
-// wear is what a card that keeps account of itself says (JEDEC eMMC 5.1, EXT_CSD PRE_EOL_INFO: 1 normal, 2 warning, 3
-// urgent). Most SD cards do not.
+// wear reads the wear that an eMMC reports (JEDEC eMMC 5.1, EXT_CSD PRE_EOL_INFO: 1 normal, 2 warning, 3 urgent). Most
+// SD cards report none.
 func (x *exam) wear() {
 	paths, _ := fs.Glob(x.s.Root, "sys/block/mmcblk*/device/pre_eol_info")
 	for _, p := range paths {
@@ -308,7 +313,7 @@ func (x *exam) wear() {
 	}
 }
 
-// daemon asks the running daemon for its state, and passes on what it reports of the bundle, the journal, the screens,
+// daemon asks the running daemon for its state, and reports what it says about the bundle, the journal, the screens,
 // the hub and the reader.
 func (x *exam) daemon(ctx context.Context) {
 	st, err := x.s.Status(ctx)
@@ -344,7 +349,7 @@ func (x *exam) daemon(ctx context.Context) {
 	x.readerState(st)
 }
 
-// journalState says when the journal began anew or is damaged.
+// journalState reports a journal that began anew or is damaged.
 func (x *exam) journalState(st control.Status) {
 	switch {
 	case st.NewJournal != "" && st.Alone:
@@ -370,7 +375,7 @@ func (x *exam) journalState(st control.Status) {
 	}
 }
 
-// readerState says whether the reader answers the daemon.
+// readerState reports whether the reader answers the daemon.
 func (x *exam) readerState(st control.Status) {
 	switch {
 	case st.NoReader:
@@ -395,13 +400,13 @@ func (x *exam) start() string {
 	return "sudo systemctl enable --now portillond@" + x.c.Machine
 }
 
-// port looks whether the reader's file is there, where no daemon can be asked.
+// port checks that the reader's device file exists, if no daemon can be asked.
 func (x *exam) port() {
 	p := x.c.Reader.Port()
 	if bus, file, ok := strings.Cut(p, ":"); ok && (bus == "serial" || bus == "i2c" || bus == "spi") {
 		p = file
 	}
-	if p == "" || x.c.Reader.Kind == "pcsc" { // none, or one on pins or of pcscd: check has looked at those
+	if p == "" || x.c.Reader.Kind == "pcsc" { // no reader, or one without a device file: check examines those
 		return
 	}
 	if _, err := fs.Stat(x.s.Root, strings.TrimPrefix(path.Clean(p), "/")); err != nil {
@@ -411,14 +416,14 @@ func (x *exam) port() {
 	}
 }
 
-// soon is how long before its end a certificate is worth a word: those that renew themselves do so 30 days before.
+// soon is how long before its end a certificate is reported. Certificates that renew themselves do so 30 days before.
 const soon = 14 * 24 * time.Hour
 
-// soonFor is the same for a bundle: a third of its life, and a week at most, or a bundle of the usual 30 days would
-// never be well.
+// soonFor is how long before its end a bundle is reported: a third of its life, at most a week. With a fixed two weeks,
+// a bundle of the usual 30 days would be reported half of the time.
 func soonFor(issued, until time.Time) time.Duration { return min(until.Sub(issued)/3, 7*24*time.Hour) }
 
-// broker dials the hub's broker as the daemon would, and looks at the certificate that it shows.
+// broker connects to the hub's broker as the daemon would, and checks the dates of its certificate.
 func (x *exam) broker(ctx context.Context) {
 	if x.c.MQTT.Broker == "" {
 		return
@@ -438,7 +443,7 @@ func (x *exam) broker(ctx context.Context) {
 	}
 }
 
-// bundle says how long the bundle file is still valid. It warns some days before the end (soonFor).
+// bundle reports how long the bundle file is still valid, and warns some days before the end (soonFor).
 func (x *exam) bundle() {
 	if x.c.Bundle.File == "" {
 		return

@@ -21,7 +21,7 @@ import (
 // patience bounds each look at something that may not answer.
 const patience = 5 * time.Second
 
-// Here is the computer this runs on, beside the machine of c.
+// Here is this computer, for the machine of c.
 func Here(c daemoncmd.Config) System {
 	return System{Root: os.DirFS("/"), Real: daemoncmd.RealPath, Watchdog: runtimeWatchdog, Now: time.Now(),
 		Synchronised: daemoncmd.Synchronised, Disk: disk, Life: life,
@@ -39,7 +39,7 @@ func Here(c daemoncmd.Config) System {
 		}}
 }
 
-// runtimeWatchdog asks systemd in how much time it promises to feed the watchdog.
+// runtimeWatchdog asks systemd within how much time it must reset the watchdog.
 func runtimeWatchdog(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -47,8 +47,8 @@ func runtimeWatchdog(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// broker connects as the daemon of c does, and looks at the certificate where there is one. It says nothing, so no
-// password is needed.
+// broker connects as the daemon of c does and reads the certificate, if there is one. It sends no MQTT packet, so it
+// needs no password.
 func broker(ctx context.Context, address string, c daemoncmd.Config) (time.Time, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -70,7 +70,8 @@ func broker(ctx context.Context, address string, c daemoncmd.Config) (time.Time,
 		return time.Time{}, err
 	}
 	dialer := tls.Dialer{}
-	if c.Hub != (daemoncmd.HubConfig{}) { // the hub's own authority signs its certificate, and the hub may have moved
+	if c.Hub != (daemoncmd.HubConfig{}) {
+		// the certificate is signed by the hub's own authority, and the address may have changed
 		link, err := c.HubLink(nil, time.Now, func() bool { return true })
 		if err != nil {
 			return time.Time{}, err
@@ -91,7 +92,7 @@ func broker(ctx context.Context, address string, c daemoncmd.Config) (time.Time,
 	return until, nil
 }
 
-// disk writes a file beside the journal as the journal writes a record, and takes it away again.
+// disk writes a file beside the journal the way the journal writes a record, and removes it.
 func disk(dir string) (free uint64, took time.Duration, err error) {
 	f, err := os.CreateTemp(dir, ".doctor-*")
 	if err != nil {
@@ -114,7 +115,7 @@ func disk(dir string) (free uint64, took time.Duration, err error) {
 	return st.Bavail * uint64(st.Bsize), took, nil
 }
 
-// life is from when until when a bundle file is good, by its own word: whether it is signed is the check's to judge.
+// life is the dates in a bundle file. Whether the file is signed, the check examines.
 func life(path string) (issued, until time.Time, err error) {
 	f, err := os.Open(path)
 	if err != nil {

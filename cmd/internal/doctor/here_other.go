@@ -14,7 +14,7 @@ import (
 
 var errElsewhere = errors.New("a machine is examined on its own Pi")
 
-// Here is a computer that no machine stands beside.
+// Here is a computer without a machine, for other systems than Linux.
 func Here(daemoncmd.Config) System {
 	return System{Root: os.DirFS("/"), Now: time.Now(), Synchronised: func() bool { return false },
 		Status:   func(context.Context) (control.Status, error) { return control.Status{}, errElsewhere },

@@ -8,14 +8,15 @@ import (
 	"portillon/policy"
 )
 
-// hub says whether the hub acknowledges, by the daemon's word: that a broker answers (broker) does not say that a
-// record arrives.
+// hub reports whether the hub acknowledges records, according to the daemon. A broker that answers does not mean that
+// records arrive.
 func (x *exam) hub(st control.Status) {
 	switch u := st.Unacked; {
-	case st.Alone, u == nil && !st.Hub: // no hub is configured; or a daemon from before this was known
+	case st.Alone, u == nil && !st.Hub: // no hub is configured, or the daemon is too old to report acknowledgements
 	case st.Hub:
 		x.say("hub", Well, t("Le hub accuse réception", "The hub acknowledges"), policy.Text{})
-	case u != nil && (u.Overdue || u.Why != "" && u.Why != string(uplink.BrokerAway)): // broker() looks at that
+	case u != nil && (u.Overdue || u.Why != "" && u.Why != string(uplink.BrokerAway)):
+		// broker examines a broker that is away
 		since := u.Since.Format("2006-01-02 15:04")
 		fact, cure := uplink.Explain(u.Why)
 		fr, en := fact.FR, fact.EN

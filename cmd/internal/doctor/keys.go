@@ -7,19 +7,19 @@ import (
 	"portillon/policy"
 )
 
-// Pinned are the public halves of keys as a hub.yaml has them; empty: it cannot be said.
+// Pinned is the public keys in a hub.yaml and the machine's own. An empty key is not compared.
 type Pinned struct {
 	File    string // the hub.yaml
-	Machine string // under machines: for this machine
+	Machine string // under machines:, for this machine
 	Bundle  string // under bundle:
-	Policy  string // under bundle: policy-key:; empty where it is the key of bundles
-	Hub     string // of the hub's own key
+	Policy  string // under bundle: policy-key:; empty if bundles are signed with the same key
+	Hub     string // the hub's own key
 
-	Own string // the machine's own key, as its file holds it
+	Own string // the public half of the machine's key, from its file
 }
 
-// keys compares the keys of this machine with those of the hub, where both can be seen: an older key does not say what
-// it is for.
+// keys compares the keys of this machine with those of the hub, as far as both can be read. Older keys do not say in
+// their name what they are for.
 func (x *exam) keys() {
 	defer x.keySituation()
 	if x.s.Hub == nil {
@@ -79,14 +79,14 @@ func (x *exam) keys() {
 	}
 }
 
-// keySituation says whether one key stands for policy and bundles.
+// keySituation says whether one key signs both policy and bundles.
 func (x *exam) keySituation() {
 	if x.c.Bundle.Key != "" {
 		x.say("policy-key", Well, x.c.KeySituation(), policy.Text{})
 	}
 }
 
-// short is a public half without its long end: its name and its hash.
+// short is a public key without its last part: its name and hash.
 func short(public string) string {
 	parts := strings.SplitN(public, "+", 3)
 	return strings.Join(parts[:min(len(parts), 2)], "+")

@@ -13,13 +13,13 @@ import (
 	"portillon/policy"
 )
 
-// file is the machine's file, as a command names it.
+// file is the path of the machine's file in a command.
 func (x *exam) file() string { return "/etc/portillon/" + x.c.Machine + ".yaml" }
 
-// persist asks the driver of the relay's chip what it does with the lines of a program that has died.
+// persist checks what the driver of the relay's chip does with the lines of a program that has died.
 func (x *exam) persist() {
 	label, line, err := x.c.RelayLine()
-	if err != nil { // simulated
+	if err != nil { // a simulated chip
 		return
 	}
 	cure := tf("sudo portillon firmware apply %s (il écrit dtparam=strict_gpiod dans config.txt), puis redémarrer",
@@ -41,15 +41,14 @@ func (x *exam) persist() {
 	}
 }
 
-// shortest is the least time in which systemd must feed the watchdog. A daemon-reload, which every package's
-// installation does, took 13.5 s on an idle Zero W (measured by a third party, pihero), and systemd feeds nothing
-// meanwhile.
+// shortest is the shortest watchdog timeout that is safe. A daemon-reload, which every package installation does, took
+// 13.5 s on an idle Zero W (measured by a third party, pihero), and systemd resets no watchdog meanwhile.
 const shortest = 30 * time.Second
 
-// watchdog asks whether a kernel that hangs is reset. systemd feeds the watchdog, so RuntimeWatchdogSec is what
-// counts: Raspberry Pi OS sets it to 1m since Trixie in a drop-in (raspberrypi-sys-mods,
-// 40-rpi-enable-watchdog.conf), which beats /etc/systemd/system.conf. The chip's own limit of 15 s (bcm2835_wdt) does
-// not matter to it: the kernel feeds the chip in between, for as long as it lives.
+// watchdog checks that the watchdog resets a Pi whose kernel hangs. systemd resets the watchdog, so RuntimeWatchdogSec
+// counts: since Trixie Raspberry Pi OS sets it to 1m in a drop-in (raspberrypi-sys-mods, 40-rpi-enable-watchdog.conf),
+// which overrides /etc/systemd/system.conf. The chip's own limit of 15 s (bcm2835_wdt) is irrelevant, because the
+// kernel resets the chip in between while it runs.
 func (x *exam) watchdog(ctx context.Context) {
 	state, err := x.read("sys/class/watchdog/watchdog0/state")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -63,8 +62,7 @@ func (x *exam) watchdog(ctx context.Context) {
 	}
 	text, werr := x.s.Watchdog(ctx)
 	fed, perr := parseSpan(text)
-	// The name sorts behind Raspberry Pi OS's 40-…: of all drop-ins, wherever they are, the last by name counts
-	// (systemd-system.conf(5)).
+	// The name sorts after Raspberry Pi OS's 40-…, because the last drop-in by name counts (systemd-system.conf(5)).
 	cure := t("Mettre [Manager] et RuntimeWatchdogSec=1m dans /etc/systemd/system.conf.d/90-watchdog.conf, puis "+
 		"redémarrer",
 		"Put [Manager] and RuntimeWatchdogSec=1m into /etc/systemd/system.conf.d/90-watchdog.conf, and reboot")
@@ -92,7 +90,7 @@ func (x *exam) watchdog(ctx context.Context) {
 	}
 }
 
-// units are those of systemd.time(7) that systemctl prints.
+// units are the units of systemd.time(7) that systemctl prints.
 var units = []struct {
 	name string
 	is   time.Duration
@@ -101,10 +99,10 @@ var units = []struct {
 	{"h", time.Hour}, {"d", 24 * time.Hour}, {"w", 7 * 24 * time.Hour},
 }
 
-// longest is what infinity counts as: the watchdog's own default.
+// longest stands for infinity: the watchdog's own default.
 const longest = time.Hour
 
-// parseSpan reads a span of time as systemctl prints it: 0, 1min, 1min 30s, infinity.
+// parseSpan reads a duration as systemctl prints it: 0, 1min, 1min 30s, infinity.
 func parseSpan(text string) (time.Duration, error) {
 	switch text = strings.TrimSpace(text); text {
 	case "0":
@@ -123,17 +121,17 @@ func parseSpan(text string) (time.Duration, error) {
 			return u.name == word[len(digits):]
 		})
 		if err != nil || i < 0 || !(n >= 0 && n <= 1e6) {
-			return 0, errors.New("not a span of time: " + strconv.Quote(text))
+			return 0, errors.New("unexpected duration " + strconv.Quote(text) + ", want for example 1min 30s")
 		}
 		total = min(total+time.Duration(n*float64(units[i].is)), 365*24*time.Hour)
 	}
 	if text == "" {
-		return 0, errors.New("no span of time")
+		return 0, errors.New("empty duration, want for example 1min 30s")
 	}
 	return total, nil
 }
 
-// bus looks whether the reader's bus works on this model.
+// bus checks that this model of Pi has the reader's bus.
 func (x *exam) bus() {
 	if !x.c.Reader.StretchesClock() {
 		return

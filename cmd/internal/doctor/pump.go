@@ -9,18 +9,17 @@ import (
 	"portillon/policy"
 )
 
-// The charge pump of firmware-config/charge-pump.svg, as its drawing is calculated (firmware-config/circuit): five
-// stray edges close nothing, a level closes nothing, the heartbeat closes, and 0.6 s after the last beat the relay is
-// open.
+// The charge pump of firmware-config/charge-pump.svg, as package firmware-config/circuit calculates it: five stray
+// edges or a level do not close the relay, the heartbeat does, and 0.6 s after the last beat the relay is open.
 const (
 	strayEdges  = 5
-	betweenEdge = 2500 * time.Microsecond // also the heartbeat's, toggled 400 times a second
+	betweenEdge = 2500 * time.Microsecond // the heartbeat's own interval: 400 edges a second
 	pumpOpens   = 600 * time.Millisecond
-	// contactorMoves is how long the relay, K2 and the contactor take together; the guard gives them as much
+	// contactorMoves is how long the relay, K2 and the contactor take together: the guard's own limit
 	// (relay.contactorTime).
 	contactorMoves = 200 * time.Millisecond
 	lookEach       = 5 * time.Millisecond
-	// until a pump with one of its two R2 broken is empty: 2.5 times its time constant of 1.2 s
+	// emptied is when a pump with one broken R2 is discharged: 2.5 times its time constant of 1.2 s.
 	emptied     = 3 * time.Second
 	afterEdges  = 500 * time.Millisecond
 	levelHeld   = 2 * time.Second
@@ -28,12 +27,11 @@ const (
 	mostOpening = 3 * time.Second
 )
 
-// PumpBench is a charge pump with its relay and the contact that tells whether it moved. Nothing else may hold its
-// line.
+// PumpBench is a charge pump with its relay and the feedback contact. No other process may hold its line.
 type PumpBench interface {
 	// Drive sets the line.
 	Drive(high bool) error
-	// Closed reports what the feedback input says of the contactor.
+	// Closed reports whether the contactor is closed, according to the feedback input.
 	Closed() bool
 	// Stopped reports whether the emergency stop is pressed.
 	Stopped() bool
@@ -41,23 +39,23 @@ type PumpBench interface {
 
 // Reaction is what a pump did in the edge test.
 type Reaction struct {
-	AtRest  bool                 // closed before the line moved
-	Stopped bool                 // the emergency stop was pressed: the test was given up
-	Edges   [strayEdges + 1]bool // closed after so many stray edges
+	AtRest  bool                 // closed before the test began
+	Stopped bool                 // the emergency stop was pressed, which ended the test
+	Edges   [strayEdges + 1]bool // closed after this many stray edges
 	Level   bool                 // still closed after the line had been high for two seconds
 	Beat    bool                 // closed during the heartbeat
-	Opened  time.Duration        // from the last beat until it was open
-	Stuck   bool                 // it did not open within three seconds
+	Opened  time.Duration        // time from the last beat until the relay opened
+	Stuck   bool                 // the relay did not open within three seconds
 }
 
-// edgeTest is a run of RunPumpTest.
+// edgeTest is one run of RunPumpTest.
 type edgeTest struct {
 	b PumpBench
 	r Reaction
 }
 
 // RunPumpTest drives a pump's line with stray edges, a level and the heartbeat, and reports what the relay did. It
-// takes some 25 s and leaves the line low, also when ctx ends it. It gives up where the relay is closed at rest or the
+// takes about 25 s and leaves the line low, also if ctx ends. It stops early if the relay is closed at rest or the
 // emergency stop is pressed.
 func RunPumpTest(ctx context.Context, b PumpBench) (r Reaction, err error) {
 	x := &edgeTest{b: b}
@@ -74,7 +72,8 @@ func RunPumpTest(ctx context.Context, b PumpBench) (r Reaction, err error) {
 	return x.r, nil
 }
 
-// watch lets time pass and reports whether the contactor was closed at any moment of it, and at its end.
+// watch waits for d. ever reports that the contactor was closed at any moment of it, last that it was closed at the
+// end.
 func (x *edgeTest) watch(ctx context.Context, d time.Duration) (ever, last bool, err error) {
 	for end := time.Now().Add(d); ; {
 		last = x.b.Closed()
@@ -89,7 +88,7 @@ func (x *edgeTest) watch(ctx context.Context, d time.Duration) (ever, last bool,
 	}
 }
 
-// pass waits. It returns early, with an error, when ctx ends.
+// pass waits for d, or returns the error of ctx.
 func pass(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -101,7 +100,7 @@ func pass(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// rest empties the pump.
+// rest discharges the pump and checks that the relay is open.
 func (x *edgeTest) rest(ctx context.Context) error {
 	if err := x.b.Drive(false); err != nil {
 		return err
@@ -111,7 +110,7 @@ func (x *edgeTest) rest(ctx context.Context) error {
 	return err
 }
 
-// edges gives the line 1, 2, … edges from rest, and looks each time.
+// edges gives the line 1, 2, … edges, each time from rest, and looks at the relay.
 func (x *edgeTest) edges(ctx context.Context) error {
 	for n := 1; n <= strayEdges && !x.r.Stopped; n++ {
 		for i := range n {
@@ -134,7 +133,7 @@ func (x *edgeTest) edges(ctx context.Context) error {
 	return nil
 }
 
-// empty waits with the line low.
+// empty waits with the line low until the pump is discharged.
 func (x *edgeTest) empty(ctx context.Context) error {
 	if err := x.b.Drive(false); err != nil {
 		return err
@@ -143,7 +142,7 @@ func (x *edgeTest) empty(ctx context.Context) error {
 	return err
 }
 
-// level holds the line high without edges, and notes when the contactor was last closed: behind a charge pump it opens.
+// level holds the line high, and notes when the contactor was last closed. Behind a charge pump it opens.
 func (x *edgeTest) level(ctx context.Context) error {
 	if err := x.b.Drive(true); err != nil {
 		return err
@@ -156,7 +155,7 @@ func (x *edgeTest) level(ctx context.Context) error {
 	return x.empty(ctx)
 }
 
-// beat beats, stops with the line high, and measures how long the contactor stays closed.
+// beat sends the heartbeat, stops with the line high, and measures how long the contactor stays closed.
 func (x *edgeTest) beat(ctx context.Context) error {
 	beats := time.NewTicker(betweenEdge)
 	defer beats.Stop()
@@ -194,7 +193,7 @@ func (x *edgeTest) beat(ctx context.Context) error {
 	return nil
 }
 
-// firstEdge is the least number of stray edges that closed the relay; 0 is none.
+// firstEdge is the smallest number of stray edges that closed the relay, or 0.
 func (r Reaction) firstEdge() int {
 	for n := 1; n <= strayEdges; n++ {
 		if r.Edges[n] {
@@ -253,9 +252,9 @@ func JudgePump(r Reaction) []Finding {
 		r.Opened.Round(10*time.Millisecond)), policy.Text{}}}
 }
 
-// Pump tests the charge pump of c's relay with open, which takes its line. It refuses, with a finding that says why,
-// where the file has no pump or no feedback, where a daemon runs, and where nobody has said that a lamp stands in the
-// machine's place.
+// Pump tests the charge pump of c's relay. open takes its line. Pump refuses, with a finding that says why, if the file
+// has no pump or no feedback, if a daemon runs, or if nobody has confirmed that a lamp is connected in place of the
+// machine.
 func Pump(ctx context.Context, c daemoncmd.Config, s System, lamp bool, open func(daemoncmd.Config) (PumpBench, func(),
 	error)) []Finding {
 	if why := refusePump(ctx, c, s, lamp); why != nil {
@@ -276,7 +275,7 @@ func Pump(ctx context.Context, c daemoncmd.Config, s System, lamp bool, open fun
 	return JudgePump(r)
 }
 
-// refusePump is why the test must not run; nil where it may.
+// refusePump is why the test must not run, or nil.
 func refusePump(ctx context.Context, c daemoncmd.Config, s System, lamp bool) *Finding {
 	refuse := func(fact, cure policy.Text) *Finding { return &Finding{"pump", Unknown, fact, cure} }
 	switch {

@@ -9,8 +9,7 @@ import (
 	"portillon/policy"
 )
 
-// screens says which of the machine's own screens do not report themselves. No screen that reports: nothing is said,
-// since a machine needs none.
+// screens reports the machine's own screens that have stopped reporting. A machine without a screen is not reported.
 func (x *exam) screens(st control.Status) {
 	for _, s := range st.Screens {
 		if s.SilentSeconds == 0 {
@@ -23,7 +22,7 @@ func (x *exam) screens(st control.Status) {
 			t("Redémarrer son navigateur ; celui de cet ordinateur : sudo systemctl restart portillon-panel",
 				"Restart its browser; this computer’s own: sudo systemctl restart portillon-panel"))
 	}
-	// The unit removes the file as soon as it acts on it. A file that stays was seen by nobody.
+	// The unit removes this file when it acts on it. If the file is still there, the unit does not work.
 	stuck := path.Join("run/portillon", x.c.Machine+".screen-stuck")
 	if fi, err := fs.Stat(x.s.Root, stuck); err == nil && x.s.Now.Sub(fi.ModTime()) > time.Minute {
 		x.say(

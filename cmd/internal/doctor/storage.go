@@ -10,7 +10,7 @@ import (
 	"portillon/policy"
 )
 
-// storage looks whether the journal is there after a reboot, and says which partition could take it.
+// storage checks that the journal survives a reboot. If not, it names a partition that could hold the journal.
 func (x *exam) storage() {
 	dir := x.c.Data
 	if x.s.Real != nil {
@@ -32,7 +32,7 @@ func (x *exam) storage() {
 	}
 }
 
-// partition is what would do for the journal: a partition that nothing is mounted from, or a new one.
+// partition suggests where to put the journal: on an unused partition, or on a new one.
 func (x *exam) partition(where daemoncmd.Storage) policy.Text {
 	device := x.spare()
 	fr, en := "Monter la partition libre "+device, "Mount the spare partition "+device
@@ -44,7 +44,7 @@ func (x *exam) partition(where daemoncmd.Storage) policy.Text {
 	line := device + " /var/lib/portillon ext4 defaults,noatime,nofail 0 2"
 	fr += " sur /var/lib/portillon : dans /etc/fstab, « " + line + " »"
 	en += " at /var/lib/portillon: in /etc/fstab, “" + line + "”"
-	if where == daemoncmd.Overlaid { // overlayroot covers what fstab mounts too (overlayroot.conf, recurse)
+	if where == daemoncmd.Overlaid { // overlayroot also covers mounts of fstab (overlayroot.conf, recurse)
 		fr += " ; désactiver d’abord l’overlay (sudo raspi-config nonint disable_overlayfs, redémarrer), et au retour " +
 			"écrire overlayroot=tmpfs:recurse=0 dans cmdline.txt"
 		en += "; first take the overlay off (sudo raspi-config nonint disable_overlayfs, reboot), and afterwards write " +
@@ -53,7 +53,7 @@ func (x *exam) partition(where daemoncmd.Storage) policy.Text {
 	return t(fr, en)
 }
 
-// spare is a partition that nothing is mounted from, or "".
+// spare is a partition without a mount, or "".
 func (x *exam) spare() string {
 	info, err := x.read("proc/self/mountinfo")
 	if err != nil {
@@ -72,10 +72,10 @@ func (x *exam) spare() string {
 	return ""
 }
 
-// skewed is how far a real-time clock may be off before it is worth a word: cheap crystals lose a few seconds a day.
+// skewed is by how much a real-time clock may be off before it is reported. Cheap crystals lose a few seconds a day.
 const skewed = 5 * time.Minute
 
-// rtc looks for the clock that keeps time while the Pi is off, where the machine takes the time at its word.
+// rtc checks the real-time clock, if the machine trusts its time.
 func (x *exam) rtc() {
 	if x.c.Clock != "trusted" {
 		return

@@ -41,7 +41,7 @@ func TestMachineThatWasOffForAYearComesBack(t *testing.T) {
 	if !e.mqtt(t, w, c).connect() {
 		t.Error("the broker is not verified")
 	}
-	m, err := w.Enrol().Machine(t.Context(), admin, "laser")
+	m, err := w.Enrol().Machines.Get(t.Context(), admin, "laser")
 	if err != nil || m.Expires.Sub(w.clock.Now()) < 89*24*time.Hour {
 		t.Errorf("%v %v", m.Expires, err)
 	}

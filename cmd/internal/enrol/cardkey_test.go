@@ -285,11 +285,11 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 	}
 
 	// A machine is stolen, and revoked; the card key changes.
-	m, err := w.Enrol().Machine(t.Context(), admin, "machine-1")
+	m, err := w.Enrol().Machines.Get(t.Context(), admin, "machine-1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Enrol().Revoke(t.Context(), admin, "machine-1", m.Version, "stolen"); err != nil {
+	if err := w.Enrol().Machines.Revoke(t.Context(), admin, "machine-1", m.Version, "stolen"); err != nil {
 		t.Fatal(err)
 	}
 	s, version := b.cardKey()

@@ -109,7 +109,7 @@ func TestEnrolledDaemonWorksWithItsHub(t *testing.T) {
 		return err == nil && h.Seq > 0
 	})
 	standing := func() uint64 {
-		m, err := w.Enrol().Machine(t.Context(), admin, "laser")
+		m, err := w.Enrol().Machines.Get(t.Context(), admin, "laser")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,11 +124,11 @@ func TestEnrolledDaemonWorksWithItsHub(t *testing.T) {
 	write(t, members, strings.Replace(string(text), "Member 0", "Renamed", 1)) // a chunk that the machine must fetch
 	w.bundle(2)
 	await(t, "the machine takes bundle 2", func() bool { return standing() == 2 })
-	m, err := w.Enrol().Machine(t.Context(), admin, "laser")
+	m, err := w.Enrol().Machines.Get(t.Context(), admin, "laser")
 	if err != nil || m.Fetched != 2 || !m.Standing.Online || m.Standing.Clock != "trusted" {
 		t.Errorf("%+v %v", m, err)
 	}
-	if err := w.Enrol().Tag(t.Context(), admin, "laser", "worn belt"); err != nil {
+	if err := w.Enrol().Orders.Tag(t.Context(), admin, "laser", "worn belt"); err != nil {
 		t.Error("tag: ", err)
 	}
 	await(t, "the machine is tagged", func() bool {

@@ -1,5 +1,6 @@
-// Package enrol brings a machine into its site: «portillond enrol https://hub.local:8443 CODE». It makes the machine's
-// keys on its own computer, sends the public halves only, and puts what the hub answers where the unit expects it.
+// Package enrol joins a machine to its site: «portillond enrol https://hub.local:8443 CODE». It makes the machine's
+// keys on the machine, sends only their public halves to the hub, and stores the hub's answer where the unit expects
+// it.
 package enrol
 
 import (
@@ -26,17 +27,17 @@ import (
 	"portillon/wire"
 )
 
-// Options are what a person gives.
+// Options are what a person gives on the command line.
 type Options struct {
-	Address string // of the hub
+	Address string // the hub's URL or host:port
 	Code    string
-	Wiring  string // the name of a sample in /usr/share/portillon, or a file; empty: as the machine's file is wired now
-	Replace bool   // the machine was there before, on another SD card or computer
-	Dir     string // where machine files are, below Root: /etc/portillon
-	Root    string // where this computer's files are: /
+	Wiring  string // a sample in /usr/share/portillon, or a file; empty: keep the wiring of the machine's file
+	Replace bool   // the machine existed before, on another SD card or computer
+	Dir     string // the folder of machine files below Root: /etc/portillon
+	Root    string // the root of this computer's files: /
 	NoStart bool   // do not start the unit
-	// Folder holds the machine's file, keys and data in place of Dir and Root: nothing else is touched, no unit is
-	// started, and root is not needed. Without Wiring, the machine is simulated. Empty: the machine is this computer's.
+	// Folder, if set, holds the machine's file, keys and data in place of Dir and Root. Nothing else is changed, no unit
+	// is started, and root is not needed. Without Wiring the machine is simulated.
 	Folder string
 	Lang   policy.Language
 }
@@ -47,21 +48,24 @@ type Enrolment struct {
 	Host    setup.Host
 	Out     io.Writer
 	Dial    hublink.Dial // nil: the network
-	Program string       // version
+	Program string       // its version, sent to the hub
 }
 
-// ErrIncomplete says that the machine has joined, and that something is still missing. The person has read what.
+// ErrIncomplete says that the machine has joined but something is missing, which was printed.
 var ErrIncomplete = errors.New("the machine has joined, and cannot start yet")
 
+// say prints a line in the person's language.
 func (e *Enrolment) say(fr, en string, a ...any) {
 	fmt.Fprintf(e.Out, policy.Text{FR: fr, EN: en}.In(e.Lang)+"\n", a...)
 }
 
+// path is a path below Root.
 func (e *Enrolment) path(p string) string { return filepath.Join(e.Root, p) }
 
+// store is the folder of systemd's credentials.
 func (e *Enrolment) store() string { return e.path("etc/credstore") }
 
-// live reports whether the files are those of the computer that this runs on.
+// live reports whether the files are those of the running computer.
 func (e *Enrolment) live() bool { return e.Folder == "" && filepath.Clean(e.Root) == "/" }
 
 // file is the machine.yaml of a machine.
@@ -72,7 +76,7 @@ func (e *Enrolment) file(id policy.MachineID) string {
 	return e.path(filepath.Join(e.Dir, string(id)+".yaml"))
 }
 
-// Run brings the machine in. What can be refused here is refused before the code is used up.
+// Run joins the machine to the site. What can be refused here is refused before the one-time code is used.
 func (e *Enrolment) Run(ctx context.Context) error {
 	code, err := wire.ParseJoinCode(e.Code)
 	if err != nil {
@@ -128,7 +132,7 @@ type machine struct {
 	tlsKey []byte
 }
 
-// prepare makes the machine's file and keys. Nothing of it is in force yet.
+// prepare makes the machine's file and keys. They take effect only when keep has stored them.
 func (e *Enrolment) prepare(j *hublink.Joining, address string) (*machine, error) {
 	m := &machine{file: e.file(j.Code.Machine)}
 	wiring, err := e.wiring(m.file)
@@ -146,7 +150,7 @@ func (e *Enrolment) prepare(j *hublink.Joining, address string) (*machine, error
 	m.text = a.Enrolled(wiring, setup.HubAnswers{Address: address, Name: j.Identity.Name, BrokerPort: port,
 		HubKey: j.Identity.HubKey, Beside: e.Folder != ""})
 	if m.config, err = e.sound(m); err != nil {
-		return nil, fmt.Errorf("the wiring makes no sound file: %w", err)
+		return nil, fmt.Errorf("the wiring does not make a valid machine.yaml: %w", err)
 	}
 	m.config = e.rooted(m.config)
 	if err := e.machineKey(m); err != nil {
@@ -156,7 +160,7 @@ func (e *Enrolment) prepare(j *hublink.Joining, address string) (*machine, error
 	return m, err
 }
 
-// sound reads the machine's file that m.text would be.
+// sound parses m.text as the machine's file.
 func (e *Enrolment) sound(m *machine) (daemoncmd.Config, error) {
 	if e.Folder == "" {
 		return setup.Sound(filepath.Base(m.file), m.text)
@@ -167,6 +171,7 @@ func (e *Enrolment) sound(m *machine) (daemoncmd.Config, error) {
 	return setup.SoundIn(e.Folder, filepath.Base(m.file), m.text)
 }
 
+// brokerOf is the host and port of the hub's broker. It must be on the hub and use TLS.
 func brokerOf(id wire.HubIdentity) (host, port string, err error) {
 	rest, ok := strings.CutPrefix(id.Broker, "ssl://")
 	host, port, cut := strings.Cut(rest, ":")
@@ -176,7 +181,7 @@ func brokerOf(id wire.HubIdentity) (host, port string, err error) {
 	return host, port, nil
 }
 
-// wiring is the text that says how the machine is wired.
+// wiring is the text of a machine.yaml with the machine's wiring.
 func (e *Enrolment) wiring(file string) (string, error) {
 	path := e.Wiring
 	switch {
@@ -190,13 +195,13 @@ func (e *Enrolment) wiring(file string) (string, error) {
 		return setup.Simulated, nil
 	}
 	if errors.Is(err, fs.ErrNotExist) && e.Wiring == "" {
-		return "", fmt.Errorf("how the machine is wired is not known: --wiring NAME or --wiring FILE; %s; to try a machine "+
+		return "", fmt.Errorf("the machine's wiring is unknown: --wiring NAME or --wiring FILE; %s; to try a machine "+
 			"without hardware: --folder DIR", daemoncmd.Samples())
 	}
 	return string(b), err
 }
 
-// rooted is the file with its paths below Root.
+// rooted is the configuration with its paths below Root.
 func (e *Enrolment) rooted(c daemoncmd.Config) daemoncmd.Config {
 	for _, p := range []*string{&c.Data, &c.Control} {
 		if e.Folder == "" && !e.live() && !strings.HasPrefix(*p, filepath.Clean(e.Root)+"/") {
@@ -206,8 +211,7 @@ func (e *Enrolment) rooted(c daemoncmd.Config) daemoncmd.Config {
 	return c
 }
 
-// machineKey makes the machine's key, or takes the one that is there: a machine that is enrolled again keeps its
-// journal.
+// machineKey makes the machine's key, or uses the existing one: a machine that is enrolled again keeps its journal.
 func (e *Enrolment) machineKey(m *machine) error {
 	path, err := m.config.KeyFile(e.store(), m.config.MachineKey)
 	if err != nil {
@@ -236,12 +240,13 @@ func (e *Enrolment) machineKey(m *machine) error {
 	return nil
 }
 
-// secret writes a secret of one line, readable by its owner alone.
+// secret writes a secret of one line, readable by its owner only.
 func secret(path, text string) error {
 	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), wire.WriteFile(path, []byte(text+"\n"), 0o600))
 }
 
-// keep puts what the hub answered in its places. The machine's file comes last: until then the old one is in force.
+// keep stores the hub's answer. The machine's file is written last, so the old one is in force until everything else is
+// there.
 func (e *Enrolment) keep(m *machine, j *hublink.Joining, answer wire.JoinAnswer) error {
 	signer := j.CA
 	if len(answer.Authority) > 0 {
@@ -269,7 +274,7 @@ func (e *Enrolment) keep(m *machine, j *hublink.Joining, answer wire.JoinAnswer)
 	if err := hublink.WriteLink(m.config.HubDir(), j.CA, answer.Certificate); err != nil {
 		return err
 	}
-	// The card key of this answer counts, until the hub gives the daemon others.
+	// Remove older card keys that the hub gave the daemon: the key of this answer replaces them.
 	if err := os.Remove(filepath.Join(m.config.HubDir(), daemoncmd.CardKeysFile)); err != nil &&
 		!errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -277,7 +282,7 @@ func (e *Enrolment) keep(m *machine, j *hublink.Joining, answer wire.JoinAnswer)
 	return e.writeConfig(m)
 }
 
-// writeConfig writes the machine's file, and keeps a copy of another one that was there.
+// writeConfig writes the machine's file, and keeps a copy of a different one.
 func (e *Enrolment) writeConfig(m *machine) error {
 	if err := os.MkdirAll(filepath.Dir(m.file), 0o755); err != nil {
 		return err
@@ -292,7 +297,7 @@ func (e *Enrolment) writeConfig(m *machine) error {
 	return wire.WriteFile(m.file, []byte(m.text), 0o644)
 }
 
-// cardKey puts the site's card key in place. Several machines on one computer share it.
+// cardKey stores the site's card key. Several machines on one computer share it.
 func (e *Enrolment) cardKey(m *machine, text string) error {
 	if key, err := hex.DecodeString(text); err != nil || len(key) < 16 {
 		return errors.New("the hub answers without a card key, want at least 32 hexadecimal digits")
@@ -338,7 +343,7 @@ func (e *Enrolment) bundle(ctx context.Context, m *machine) error {
 	return err
 }
 
-// own gives the daemon's user what it must read and write.
+// own gives the files to the daemon's user.
 func (e *Enrolment) own(m *machine) error {
 	if !e.live() {
 		return nil
@@ -356,10 +361,10 @@ func (e *Enrolment) own(m *machine) error {
 	return e.Host.Own(append(all, m.config.Data)...)
 }
 
-// patience bounds the wait for a daemon that starts: its unit gives it a minute.
+// patience bounds the wait for a daemon to start. Its unit has a timeout of one minute.
 const patience = 70 * time.Second
 
-// start checks the machine's file as the unit would, and starts the unit.
+// start checks the machine's file as the unit does, and starts the unit.
 func (e *Enrolment) start(ctx context.Context, m *machine) error {
 	if err := e.own(m); err != nil {
 		return err
@@ -391,6 +396,7 @@ func (e *Enrolment) start(ctx context.Context, m *machine) error {
 	return e.restart(ctx, m.config)
 }
 
+// restart restarts the unit and waits until the daemon answers.
 func (e *Enrolment) restart(ctx context.Context, c daemoncmd.Config) error {
 	unit := "portillond@" + c.Machine
 	if err := e.Host.Systemctl(ctx, "enable", unit); err != nil {

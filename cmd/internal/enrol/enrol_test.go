@@ -50,7 +50,7 @@ func TestMachineJoinsByItsCode(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(c.Data, "bundle", "manifest")); err != nil {
 		t.Error("the bundle was not fetched: ", err)
 	}
-	m, err := w.Enrol().Machine(t.Context(), admin, "laser")
+	m, err := w.Enrol().Machines.Get(t.Context(), admin, "laser")
 	if err != nil || m.Enrolled.IsZero() || m.Fetched != 1 || m.Expires.Sub(w.clock.Now()) < 89*24*time.Hour ||
 		len(m.KeyHash) != 16 {
 		t.Errorf("%+v %v", m, err)
@@ -109,12 +109,12 @@ func TestWhatIsMissingIsSaidBeforeTheCodeIsUsed(t *testing.T) {
 	w := newWorld(t)
 	code := w.code("laser", false).Text
 	for name, change := range map[string]func(*Enrolment){
-		"not known":           func(e *Enrolment) { e.Wiring = "" },
-		"no such file":        func(e *Enrolment) { e.Wiring = "no-such-wiring" },
-		"no sound file":       func(e *Enrolment) { write(t, e.Wiring, "portillon: 1\nrelay: {}\n") },
-		"not a code":          func(e *Enrolment) { e.Code = strings.Replace(code, code[:3], "ZZZ", 1) },
-		"leave --replace out": func(e *Enrolment) { e.Replace = true },
-		"no address of a hub": func(e *Enrolment) { e.Address = "http://127.0.0.1:8443" },
+		"not known":               func(e *Enrolment) { e.Wiring = "" },
+		"no such file":            func(e *Enrolment) { e.Wiring = "no-such-wiring" },
+		"no sound file":           func(e *Enrolment) { write(t, e.Wiring, "portillon: 1\nrelay: {}\n") },
+		"not a code":              func(e *Enrolment) { e.Code = strings.Replace(code, code[:3], "ZZZ", 1) },
+		"leave --replace out":     func(e *Enrolment) { e.Replace = true },
+		"not an address of a hub": func(e *Enrolment) { e.Address = "http://127.0.0.1:8443" },
 		"is an older key": func(e *Enrolment) {
 			p, _ := key(t, "laser.big")
 			write(t, e.path("etc/credstore/portillon.laser.machine-key"), p)
@@ -142,11 +142,11 @@ func TestRevokedMachineIsCutOff(t *testing.T) {
 	if !mq.connect() {
 		t.Fatal("the machine cannot connect to the broker")
 	}
-	m, err := w.Enrol().Machine(t.Context(), admin, "laser")
+	m, err := w.Enrol().Machines.Get(t.Context(), admin, "laser")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Enrol().Revoke(t.Context(), admin, "laser", m.Version, "stolen"); err != nil {
+	if err := w.Enrol().Machines.Revoke(t.Context(), admin, "laser", m.Version, "stolen"); err != nil {
 		t.Fatal(err)
 	}
 	mq.awaitLost()
@@ -160,7 +160,7 @@ func TestRevokedMachineIsCutOff(t *testing.T) {
 	if err := l.Renew(t.Context()); !errors.As(err, &refused) || refused.Code != "not-a-machine" {
 		t.Error("renew: ", err)
 	}
-	held, err := w.Enrol().Held(t.Context(), admin, "laser")
+	held, err := w.Enrol().Machines.Held(t.Context(), admin, "laser")
 	if err != nil || held.Bundle != 1 || len(held.Members) != 1 || !held.CardKey {
 		t.Errorf("%+v %v", held, err)
 	}
@@ -172,7 +172,7 @@ func TestRevokedMachineIsCutOff(t *testing.T) {
 	if mq.connect() {
 		t.Error("a revoked machine connected to the broker after the hub's restart")
 	}
-	if err := w.Enrol().Stop(t.Context(), actor.Local("root"), "laser"); err == nil {
+	if err := w.Enrol().Orders.Stop(t.Context(), actor.Local("root"), "laser"); err == nil {
 		t.Error("a command was given to a revoked machine")
 	}
 }

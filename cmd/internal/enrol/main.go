@@ -28,6 +28,7 @@ func Main(args []string) int {
 	return run(ctx, args, os.Stdout, os.Stderr, setup.Pi{}, os.Getenv)
 }
 
+// run is Main without the process.
 func run(ctx context.Context, args []string, out, errs io.Writer, host setup.Host, env func(string) string) int {
 	e := Enrolment{Host: host, Out: out, Program: daemoncmd.Version}
 	fs := flag.NewFlagSet("portillond enrol", flag.ContinueOnError)
@@ -74,7 +75,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer, host setup.Hos
 	return 0
 }
 
-// parseMixed takes flags before, between and after the arguments.
+// parseMixed parses flags before, between and after the arguments.
 func parseMixed(fs *flag.FlagSet, args []string) (rest []string, err error) {
 	for {
 		if err := fs.Parse(args); err != nil {
@@ -87,6 +88,7 @@ func parseMixed(fs *flag.FlagSet, args []string) (rest []string, err error) {
 	}
 }
 
+// complain prints an error, line by line, and returns the exit code.
 func complain(w io.Writer, err error) int {
 	for _, line := range strings.Split(err.Error(), "\n") {
 		fmt.Fprintf(w, "portillond enrol: %s\n", line)

@@ -12,8 +12,8 @@ import (
 	"portillon/cmd/internal/hublink"
 )
 
-// Move has the machines of this computer find their hub at another address, without a new code: the hub must show the
-// certificate of the authority that they pinned. An empty address looks for it on the network.
+// Move has the machines of this computer find their hub at another address, without a new code. The hub must show a
+// certificate of the authority that the machines pinned. An empty address means to search the network.
 func (e *Enrolment) Move(ctx context.Context, address string, finder hublink.Finder) error {
 	if address != "" {
 		at, err := hublink.Address(address)
@@ -49,6 +49,7 @@ func (e *Enrolment) Move(ctx context.Context, address string, finder hublink.Fin
 	return errors.Join(errs...)
 }
 
+// move moves one machine.
 func (e *Enrolment) move(ctx context.Context, c daemoncmd.Config, address string, finder hublink.Finder) error {
 	link, err := c.HubLinkBy(e.Dial, nil, e.Host.Now, func() bool { return false })
 	if err != nil {

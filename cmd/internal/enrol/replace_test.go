@@ -127,7 +127,7 @@ func TestReplacedMachineBeginsANewJournal(t *testing.T) {
 	m.publish(topics.State("laser"), true, state(t, "3333333333333333", 2))
 	w.awaitState(t, "3333333333333333")
 	w.head(t, genTwo, 2)
-	shown, err := w.Enrol().Machine(t.Context(), admin, "laser")
+	shown, err := w.Enrol().Machines.Get(t.Context(), admin, "laser")
 	if s := shown.Standing; err != nil || s.Phase != "off" || s.Clock != "trusted" || s.Program != "0.7" || s.Held != 2 ||
 		s.Wanted != 1 ||
 		s.Seen.IsZero() {
@@ -154,8 +154,8 @@ func TestRecordsOfARevokedMachineAreNotTaken(t *testing.T) {
 	if _, err := w.Ledger().Take("laser", j.Data(1, 1)); err != nil {
 		t.Fatal(err)
 	}
-	m, _ := w.Enrol().Machine(t.Context(), admin, "laser")
-	if err := w.Enrol().Revoke(t.Context(), admin, "laser", m.Version, "sold"); err != nil {
+	m, _ := w.Enrol().Machines.Get(t.Context(), admin, "laser")
+	if err := w.Enrol().Machines.Revoke(t.Context(), admin, "laser", m.Version, "sold"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.Ledger().Take("laser", j.Data(2, 2)); err == nil {

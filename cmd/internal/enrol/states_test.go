@@ -27,7 +27,7 @@ func TestLastStateOfAMachineOutlivesTheHub(t *testing.T) {
 		t.Fatal(err)
 	}
 	standing := func() hubenrol.Standing {
-		m, err := w.Enrol().Machine(t.Context(), admin, "laser")
+		m, err := w.Enrol().Machines.Get(t.Context(), admin, "laser")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -89,6 +89,9 @@ func key(t *testing.T, name string) (private, public string) {
 // newWorld starts a hub of the site «big» with one member.
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("short: starts a hub with its broker")
+	}
 	w := &world{t: t, dir: t.TempDir(), clock: &clock{at: time.Now()}}
 	private, _ := key(t, "portillon:hub:big")
 	write(t, filepath.Join(w.dir, "hub.key"), private+"\n")
@@ -166,12 +169,12 @@ func (w *world) start() {
 // code makes a code for a machine, which is added where it is missing.
 func (w *world) code(id policy.MachineID, replace bool) hubenrol.Code {
 	w.t.Helper()
-	if _, err := w.Enrol().Machine(w.t.Context(), admin, id); err != nil {
-		if _, err := w.Enrol().Add(w.t.Context(), admin, id); err != nil {
+	if _, err := w.Enrol().Machines.Get(w.t.Context(), admin, id); err != nil {
+		if _, err := w.Enrol().Machines.Add(w.t.Context(), admin, id); err != nil {
 			w.t.Fatal(err)
 		}
 	}
-	c, err := w.Enrol().NewCode(w.t.Context(), admin, id, replace)
+	c, err := w.Enrol().Codes.New(w.t.Context(), admin, id, replace)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -19,8 +19,8 @@ import (
 	"portillon/hub/store"
 )
 
-// accountVerb is portillon-hub account reset NAME: a code with which NAME sets a new password, for whoever may read the
-// hub's files. The hub may run meanwhile.
+// accountVerb runs «portillon-hub account reset NAME»: it makes a code with which NAME sets a new password. Whoever may
+// read the hub's files may run it, also while the hub runs.
 func accountVerb(ctx context.Context, args []string, out, errs io.Writer) int {
 	const usage = "portillon-hub account reset [-config hub.yaml] NAME"
 	if len(args) == 0 || args[0] != "reset" {
@@ -58,7 +58,7 @@ func accountVerb(ctx context.Context, args []string, out, errs io.Writer) int {
 func resetAccount(ctx context.Context, c hub.Config, name string) (code string, err error) {
 	path := filepath.Join(c.Data, "portillon.db")
 	if _, err := os.Stat(path); err != nil {
-		return "", err // opening it would make an empty one
+		return "", err // opening the database would create an empty one
 	}
 	signer, err := c.Signer()
 	if err != nil {
@@ -86,5 +86,5 @@ func resetAccount(ctx context.Context, c hub.Config, name string) (code string, 
 	if u, err := user.Current(); err == nil {
 		who = u.Username
 	}
-	return s.Recover(ctx, actor.Local(who), name)
+	return s.Recovery.Recover(ctx, actor.Local(who), name)
 }

@@ -37,7 +37,7 @@ func TestRootResetsAnAccountWhileTheHubHasItsDatabaseOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Add(t.Context(), actor.Local("root"), account.Account{Name: "ines", Site: actor.Owner},
+	if _, err := s.Registry.Add(t.Context(), actor.Local("root"), account.Account{Name: "ines", Site: actor.Owner},
 		"four random words are long"); err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestRootResetsAnAccountWhileTheHubHasItsDatabaseOpen(t *testing.T) {
 	if code != 0 || m == nil {
 		t.Fatalf("%d %s", code, said)
 	}
-	if _, err := s.ResetPassword(t.Context(), m[1], "another random text"); err != nil {
+	if _, err := s.Recovery.ResetPassword(t.Context(), m[1], "another random text"); err != nil {
 		t.Error(err)
 	}
 	for _, c := range []struct {

@@ -58,13 +58,13 @@ func adopt(ctx context.Context, args []string, out, errs io.Writer) int {
 	return 0
 }
 
-// errLeft is an adoption that would leave something behind, or change who may do what.
+// errLeft says that an adoption would leave something behind, or change who may do what.
 var errLeft = errors.New("something cannot be taken over as it is")
 
-// adoption copies a hub of files into a new folder, and makes it one that keeps the site itself. The folder gets its
-// name when it is complete, so that an adoption that was cut off leaves nothing but FOLDER.new; the hub of before stays
-// as it is. Machines notice nothing: keys, accounts, ports and journals are the same, and the bundle that the new hub
-// built is above the one in force.
+// adoption copies a hub of files into a new folder, and makes it a hub that manages the site. The folder gets its final
+// name when it is complete, so an interrupted adoption leaves only FOLDER.new. The old hub is not changed. Machines
+// notice nothing: keys, accounts, ports and journals stay the same, and the new hub's bundle has a higher version than
+// the one in force.
 type adoption struct {
 	site, config, to string
 	cardKey, web     string
@@ -74,19 +74,20 @@ type adoption struct {
 
 	conf    hub.Config
 	keyHex  []byte
-	new     string // the folder while it is made
+	new     string // the folder until it is complete
 	before  wire.Manifest
 	adopted hub.Adopted
 	records uint64
 }
 
+// run makes the new folder and renames it at the end.
 func (a *adoption) run(ctx context.Context) (err error) {
 	s, err := a.read()
 	if err != nil {
 		return err
 	}
 	a.new = a.to + ".new"
-	if err := os.RemoveAll(a.new); err != nil { // of an adoption that was cut off
+	if err := os.RemoveAll(a.new); err != nil { // left by an interrupted adoption
 		return err
 	}
 	if err := os.MkdirAll(filepath.Join(a.new, "keys"), 0o700); err != nil {
@@ -108,13 +109,13 @@ func (a *adoption) run(ctx context.Context) (err error) {
 	if err := a.say(); err != nil {
 		return err
 	}
-	if err := os.Remove(a.to); err != nil && !errors.Is(err, os.ErrNotExist) { // it is empty
+	if err := os.Remove(a.to); err != nil && !errors.Is(err, os.ErrNotExist) { // read has checked that it is empty
 		return err
 	}
 	return os.Rename(a.new, a.to)
 }
 
-// read reads hub.yaml and the site, and refuses what cannot be adopted without touching a machine.
+// read reads hub.yaml and the site, and refuses what cannot be adopted without changing a machine.
 func (a *adoption) read() (*site.Site, error) {
 	var err error
 	if a.conf, err = hub.ReadConfig(a.config); err != nil {
@@ -163,7 +164,7 @@ func (a *adoption) read() (*site.Site, error) {
 	return s, nil
 }
 
-// takeBundle takes in the bundle file, as the hub of before would at its next start, and finds out what is in force.
+// takeBundle installs the bundle file, as the old hub would at its next start, to find out what is in force.
 func (a *adoption) takeBundle(context.Context) error {
 	s := a.store()
 	if f, err := os.Open(a.conf.Bundle.File); err == nil {
@@ -185,7 +186,7 @@ func (a *adoption) takeBundle(context.Context) error {
 	return nil
 }
 
-// store is the new hub's folder of bundles.
+// store is the new hub's store of bundles.
 func (a *adoption) store() wire.Store {
 	s := wire.Store{Dir: filepath.Join(a.new, "bundle"), Site: a.conf.Site, Keys: note.VerifierList(a.conf.Bundle.Key)}
 	if a.conf.Bundle.Policy != nil {
@@ -194,7 +195,8 @@ func (a *adoption) store() wire.Store {
 	return s
 }
 
-// say names what is left behind, and who gains or loses what. Unless that is nothing, or accepted, the adoption ends.
+// say prints what is left behind, and who gains or loses what. If there is anything that was not accepted, the adoption
+// ends.
 func (a *adoption) say() error {
 	changes, err := a.changes()
 	if err != nil {
@@ -215,8 +217,8 @@ func (a *adoption) say() error {
 	return nil
 }
 
-// copyFolders copies what the hub of before has beside its database: the keys of sealed cards, tags and the bundle in
-// force. What its broker retained is published anew.
+// copyFolders copies what the old hub has beside its database: the keys of sealed cards, tags and the bundle in force.
+// Retained messages of its broker are published again.
 func (a *adoption) copyFolders(context.Context) error {
 	for _, dir := range []string{"seal", "tags", "bundle"} {
 		from := filepath.Join(a.conf.Data, dir)
@@ -230,7 +232,7 @@ func (a *adoption) copyFolders(context.Context) error {
 	return nil
 }
 
-// writeConfig writes the hub.yaml of before with the new places of its files.
+// writeConfig writes the old hub.yaml with the new paths.
 func (a *adoption) writeConfig(context.Context) error {
 	text, err := os.ReadFile(a.config)
 	if err != nil {
@@ -240,7 +242,7 @@ func (a *adoption) writeConfig(context.Context) error {
 	if err := yaml.Unmarshal(text, &doc); err != nil {
 		return err
 	}
-	root := doc.Content[0] // hub.ReadConfig has read it
+	root := doc.Content[0] // hub.ReadConfig accepted this mapping
 	set(root, ".", "data")
 	files := map[string][]string{a.conf.Key: {"key"}, a.conf.MQTT.Cert: {"mqtt", "cert"},
 		a.conf.MQTT.CertKey: {"mqtt", "cert-key"},
@@ -256,7 +258,7 @@ func (a *adoption) writeConfig(context.Context) error {
 			return err
 		}
 	}
-	// From now on the hub builds the bundle itself.
+	// The new hub builds the bundle itself.
 	drop(root, "bundle")
 	drop(root, "card-key")
 	add(root, "web", map[string]string{"listen": a.web})
@@ -278,7 +280,7 @@ func (a *adoption) writeConfig(context.Context) error {
 	return os.WriteFile(filepath.Join(a.new, "hub.yaml"), out, 0o600)
 }
 
-// copyKey copies a secret into keys/, and names its new place.
+// copyKey copies a secret into keys/, and sets its new path.
 func (a *adoption) copyKey(root *yaml.Node, path, name string, at ...string) error {
 	if path == "" {
 		return nil
@@ -294,7 +296,7 @@ func (a *adoption) copyKey(root *yaml.Node, path, name string, at ...string) err
 	return os.WriteFile(filepath.Join(a.new, "keys", name), b, 0o600)
 }
 
-// set changes a value that the file has.
+// set changes an existing value.
 func set(n *yaml.Node, value string, at ...string) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Value != at[0] {
@@ -308,7 +310,7 @@ func set(n *yaml.Node, value string, at ...string) {
 	}
 }
 
-// drop takes a key out of a map.
+// drop removes a key from a mapping.
 func drop(n *yaml.Node, key string) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Value == key {
@@ -318,7 +320,7 @@ func drop(n *yaml.Node, key string) {
 	}
 }
 
-// add puts a key behind those of a map. A value that holds text alone can always be written.
+// add appends a key to a mapping. A value with only texts can always be encoded.
 func add(n *yaml.Node, key string, value any) {
 	var k, v yaml.Node
 	if k.Encode(key) == nil && v.Encode(value) == nil {
@@ -326,11 +328,11 @@ func add(n *yaml.Node, key string, value any) {
 	}
 }
 
-// copyDatabase copies the database of before, or the ledger.db that is taken over.
+// copyDatabase copies the old database, or the older ledger.db.
 func (a *adoption) copyDatabase(ctx context.Context) error {
 	from := a.conf.Ledger()
 	if _, err := os.Stat(from); errors.Is(err, os.ErrNotExist) {
-		return nil // the hub has never run
+		return nil // the old hub has never run
 	}
 	if from == a.conf.Database() {
 		return store.BackUp(ctx, from, filepath.Join(a.new, store.Name))
@@ -338,7 +340,7 @@ func (a *adoption) copyDatabase(ctx context.Context) error {
 	return ledger.CopyOld(ctx, from, filepath.Join(a.new, filepath.Base(from)))
 }
 
-// fill opens the new database, which takes over a ledger.db, and has the hub take over the site.
+// fill opens the new database, which converts a ledger.db, and has the hub take over the site.
 func (a *adoption) fill(ctx context.Context, s *site.Site) (err error) {
 	conf, err := hub.ReadConfig(filepath.Join(a.new, "hub.yaml"))
 	if err != nil {

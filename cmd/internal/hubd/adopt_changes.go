@@ -11,8 +11,8 @@ import (
 	"portillon/wire"
 )
 
-// changes are who gains or loses what by the bundle that the new hub has built, against the one in force before: read,
-// verified and judged as a machine does.
+// changes lists who gains or loses what by the new hub's bundle compared with the one in force, both read, verified and
+// judged as a machine does.
 func (a *adoption) changes() ([]string, error) {
 	s := a.store()
 	now, err := s.Current()
@@ -42,11 +42,12 @@ func (a *adoption) changes() ([]string, error) {
 	return out, nil
 }
 
+// load reads a bundle as a machine does.
 func (a *adoption) load(s wire.Store, m wire.Manifest) (*roster.Roster, error) {
 	return roster.Load(s, m, roster.Options{CardKey: a.keyHex, Now: a.now(), Policy: s.Policy})
 }
 
-// members are the members of two bundles.
+// members returns the members of all rosters, each once.
 func members(rosters ...*roster.Roster) (out []policy.MemberID) {
 	for _, r := range rosters {
 		for p := range r.Everyone() {
@@ -57,7 +58,7 @@ func members(rosters ...*roster.Roster) (out []policy.MemberID) {
 	return slices.Compact(out)
 }
 
-// rights are the rights that members gain and lose, at any time of the week.
+// rights lists the rights that members gain and lose, at any time of the week.
 func (a *adoption) rights(before, after *roster.Roster) (out []string) {
 	var twins []analysis.Twin
 	for _, id := range members(before, after) {
@@ -80,7 +81,7 @@ func (a *adoption) rights(before, after *roster.Roster) (out []string) {
 	return out
 }
 
-// cardsOf are the cards of each member in a bundle, with what they are: active, lost, ….
+// cardsOf returns the cards of each member in a bundle with their states.
 func cardsOf(s wire.Store, m wire.Manifest) (map[policy.MemberID][]string, error) {
 	out := map[policy.MemberID][]string{}
 	for i := range wire.Buckets {
@@ -108,7 +109,7 @@ func cardsOf(s wire.Store, m wire.Manifest) (map[policy.MemberID][]string, error
 	return out, nil
 }
 
-// cardChanges says how the cards of a member differ. A card is known here by its HMAC alone.
+// cardChanges lists how the cards of a member differ. Cards are identified by their HMAC.
 func cardChanges(id policy.MemberID, before, after []string) (out []string) {
 	for _, x := range []struct {
 		verb        string

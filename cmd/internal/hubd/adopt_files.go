@@ -11,15 +11,15 @@ import (
 	"portillon/policy"
 )
 
-// Bounds on the files beside hub.yaml that are looked at.
+// Bounds on the files beside hub.yaml that are examined.
 const (
 	maxBeside     = 200
 	maxBesideSize = 1 << 20
 )
 
-// bundleFiles warns of machines that will get no newer bundle, as far as hub.yaml and the files beside it tell. The
-// adopted hub writes no bundle file: a machine whose machine.yaml has bundle: file: keeps the bundle that it has. Where
-// hub.yaml has neither http: nor machines-listen:, no machine has another way to its bundle.
+// bundleFiles warns of machines that will get no newer bundle, as far as hub.yaml and the files beside it show. The
+// adopted hub writes no bundle file, so a machine with bundle: file: in its machine.yaml keeps its present bundle. If
+// hub.yaml has neither http: nor machines-listen:, no machine has another way to get bundles.
 func (a *adoption) bundleFiles() (out []string) {
 	for _, m := range machineFiles(filepath.Dir(a.config)) {
 		out = append(out, fmt.Sprintf("%s: the machine %s reads its bundle from the file %s, which this hub does not write: "+
@@ -35,7 +35,7 @@ func (a *adoption) bundleFiles() (out []string) {
 		"keeps bundle %d", a.conf.Bundle.File, a.before.Version))
 }
 
-// machineFile is what is read of a machine.yaml.
+// machineFile is the part of a machine.yaml that is examined.
 type machineFile struct {
 	path    string
 	Machine policy.MachineID `yaml:"machine"`
@@ -44,7 +44,7 @@ type machineFile struct {
 	} `yaml:"bundle"`
 }
 
-// machineFiles are the files of a folder that are a machine.yaml with bundle: file:.
+// machineFiles returns the machine.yaml files of a folder that have bundle: file:.
 func machineFiles(dir string) (out []machineFile) {
 	all, err := os.ReadDir(dir)
 	if err != nil {
@@ -64,7 +64,7 @@ func machineFiles(dir string) (out []machineFile) {
 		}
 		b, err := os.ReadFile(m.path)
 		if err != nil || yaml.Unmarshal(b, &m) != nil || m.Machine == "" || m.Bundle.File == "" {
-			continue // another file
+			continue // not a machine.yaml
 		}
 		out = append(out, m)
 	}

@@ -41,6 +41,9 @@ type oldHub struct {
 // has a key of its own, under which its number is 7.
 func newOldHub(t *testing.T, apart bool, change func(folder string)) *oldHub {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("short: fills the folder of a hub with a site and a ledger")
+	}
 	o := &oldHub{t: t, files: filepath.Join(t.TempDir(), "site"), config: filepath.Join(t.TempDir(), "hub.yaml"),
 		machine: ledgertest.New(t, "biklab", "laser")}
 	if err := os.CopyFS(o.files, os.DirFS("../../../site-example")); err != nil {
@@ -245,12 +248,12 @@ func TestAdoptedHubKeepsTheSiteAndItsMachinesGoOn(t *testing.T) {
 			if _, err := h.Ledger().Take("laser", o.machine.Data(4, 5)); err != nil {
 				t.Error(err)
 			}
-			all, err := h.Enrol().Enrolled(t.Context())
+			all, err := h.Enrol().Machines.Enrolled(t.Context())
 			if err != nil || len(all) != 2 || all[0].Public != o.machine.VKey ||
 				all[0].Password != sha256.Sum256([]byte("password of the laser")) {
 				t.Errorf("%+v, %v", all, err)
 			}
-			listed, err := h.Enrol().Machines(t.Context(), actor.Local("test"))
+			listed, err := h.Enrol().Machines.List(t.Context(), actor.Local("test"))
 			if err != nil || len(listed) != 2 || listed[0].Enrolled.IsZero() {
 				t.Errorf("%+v, %v", listed, err)
 			}
@@ -389,7 +392,7 @@ func TestAdoptionNamesWhatItLeavesBehindAndWhoGainsOrLoses(t *testing.T) {
 			put(t, files+"/badges/notes.json",
 				`{"a": 1}`)
 		},
-			[]string{"left behind: badges/notes.json: this is no badge that can be read"}},
+			[]string{"left behind: badges/notes.json: not a badge that can be read"}},
 		"a signed policy was changed": {true, func(t *testing.T, files string) {
 			put(t, files+"/policy.yaml", read(t, files+"/policy.yaml")+"# changed\n")
 		},

@@ -26,32 +26,32 @@ import (
 	"portillon/wire"
 )
 
-// A backup is a tar of the hub's files, by their names below the folder of hub.yaml. Files that stand elsewhere have
-// their whole path below elsewhere/. Secrets are a tar of the same kind within, encrypted to the recovery phrase.
+// A backup is a tar of the hub's files, with paths relative to the folder of hub.yaml. Files outside that folder have
+// their full path below elsewhere/. Secrets are a tar inside the tar, encrypted with the recovery phrase.
 const (
 	backupAbout   = "backup.json"
 	backupSecrets = "secrets.age"
 	elsewhere     = "elsewhere"
 	phraseFile    = "recovery.phrase"
-	maxBackupFile = 16 << 30 // bytes of one file that restore takes
+	maxBackupFile = 16 << 30 // bytes: the largest file that restore accepts
 )
 
-// about is what a backup says of itself.
+// about is the description of a backup, stored in it as JSON.
 type about struct {
 	Format  int       `json:"format"`
 	Site    string    `json:"site"`
 	Made    time.Time `json:"made"`
-	Lacks   []string  `json:"lacks,omitempty"`   // secrets that it does not hold
-	Secrets []string  `json:"secrets,omitempty"` // that it holds, encrypted
+	Lacks   []string  `json:"lacks,omitempty"`   // secrets that are not in the backup
+	Secrets []string  `json:"secrets,omitempty"` // secrets in the encrypted part
 }
 
-// backedUp are the files that a backup consists of.
+// backedUp is the files of a backup.
 type backedUp struct {
 	base           string // the folder of hub.yaml
 	plain, secrets []string
 }
 
-// name is a file's name in a backup.
+// name is a file's path in a backup.
 func (b backedUp) name(path string) (string, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -63,9 +63,9 @@ func (b backedUp) name(path string) (string, error) {
 	return elsewhere + filepath.ToSlash(abs), nil
 }
 
-// filesOf are the files of a hub. Left out are the database, which is copied while it is written; what the broker
-// inside retains, which the hub publishes anew; the keys of sealed cards, no copy of which may outlive them; and the
-// recovery phrase.
+// filesOf lists the files of a hub, without the database, which is copied while it is in use; messages that the broker
+// retains, which the hub publishes again; the keys of sealed cards, no copy of which may outlive them; and the recovery
+// phrase.
 func filesOf(config string, c hub.Config) (b backedUp, err error) {
 	abs, err := filepath.Abs(config)
 	if err != nil {
@@ -83,7 +83,7 @@ func filesOf(config string, c hub.Config) (b backedUp, err error) {
 	if c.Web.Cert != hub.OwnCert {
 		plain = append(plain, c.Web.Cert)
 	}
-	for _, dir := range []string{"keys", "authority", "bundle", "tags"} { // machines know the hub by its authority alone
+	for _, dir := range []string{"keys", "authority", "bundle", "tags"} { // machines identify the hub by its authority
 		into := &plain
 		if dir == "keys" || dir == "authority" {
 			into = &secrets
@@ -102,7 +102,7 @@ func filesOf(config string, c hub.Config) (b backedUp, err error) {
 	return b, nil
 }
 
-// existing are the paths that are regular files, each once.
+// existing returns the paths that are regular files, each once.
 func existing(paths []string) (out []string) {
 	for _, p := range paths {
 		if fi, err := os.Stat(p); p != "" && err == nil && fi.Mode().IsRegular() && !slices.Contains(out, p) {
@@ -142,6 +142,7 @@ func backup(ctx context.Context, args []string, out, errs io.Writer) int {
 	return 0
 }
 
+// writeBackup writes a backup to a new file, and notes in the hub's data that there is one.
 func writeBackup(ctx context.Context, config, to string, withSecrets bool, out io.Writer) (a about, err error) {
 	c, err := hub.ReadConfig(config)
 	if err != nil {
@@ -169,12 +170,13 @@ func writeBackup(ctx context.Context, config, to string, withSecrets bool, out i
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return a, errors.Join(err, os.Remove(to))
 	}
-	if err := hub.NoteBackup(c.Data, a.Made); err != nil { // the backup is good without it
+	if err := hub.NoteBackup(c.Data, a.Made); err != nil { // only the note failed, the backup is complete
 		fmt.Fprintf(out, "portillon-hub: the hub does not know of this backup: %v\n", err)
 	}
 	return a, nil
 }
 
+// write writes the tar.
 func (b backedUp) write(ctx context.Context, f io.Writer, c hub.Config, a about, withSecrets bool,
 	out io.Writer) error {
 	t := tar.NewWriter(f)
@@ -185,9 +187,9 @@ func (b backedUp) write(ctx context.Context, f io.Writer, c hub.Config, a about,
 	if err := addBytes(t, backupAbout, text); err != nil {
 		return err
 	}
-	// The copy of the database stands beside it until it is in the backup: there is room for a file of its size.
+	// Copy the database beside itself first: a database in use cannot be read directly.
 	copied := c.Database() + ".backup"
-	if err := os.Remove(copied); err != nil && !errors.Is(err, os.ErrNotExist) { // of a backup that was cut off
+	if err := os.Remove(copied); err != nil && !errors.Is(err, os.ErrNotExist) { // left by an interrupted backup
 		return err
 	}
 	defer os.Remove(copied)
@@ -216,6 +218,7 @@ func (b backedUp) write(ctx context.Context, f io.Writer, c hub.Config, a about,
 	return t.Close()
 }
 
+// add adds files to the tar.
 func (b backedUp) add(t *tar.Writer, paths []string) error {
 	for _, path := range paths {
 		name, err := b.name(path)
@@ -229,6 +232,7 @@ func (b backedUp) add(t *tar.Writer, paths []string) error {
 	return nil
 }
 
+// addFile adds one file to the tar.
 func addFile(t *tar.Writer, name, path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -247,6 +251,7 @@ func addFile(t *tar.Writer, name, path string) error {
 	return err
 }
 
+// addBytes adds a file with this content to the tar.
 func addBytes(t *tar.Writer, name string, b []byte) error {
 	if err := t.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: int64(len(b))}); err != nil {
 		return err
@@ -255,7 +260,7 @@ func addBytes(t *tar.Writer, name string, b []byte) error {
 	return err
 }
 
-// sealed is a tar of the secrets, encrypted to the recovery phrase (age with a passphrase: scrypt).
+// sealed is a tar of the secrets, encrypted with the recovery phrase (age with a passphrase: scrypt).
 func (b backedUp) sealed(c hub.Config, out io.Writer) ([]byte, error) {
 	phrase, made, err := RecoveryPhrase(c.Data)
 	if err != nil {
@@ -282,12 +287,12 @@ func (b backedUp) sealed(c hub.Config, out io.Writer) ([]byte, error) {
 	return sealed.Bytes(), nil
 }
 
-// phraseWork is scrypt's cost for the recovery phrase, 2^15: 32 MB for a moment, which a Pi 3 has. The phrase has 130
-// bits of chance: what makes guessing slow does not count.
+// phraseWork is scrypt's cost for the recovery phrase, 2^15, which needs 32 MB: a Pi 3 has that. The phrase has 130
+// random bits, so the cost does not have to slow down guessing.
 const phraseWork = 15
 
-// RecoveryPhrase is the phrase that secrets in backups are encrypted to, in a file of the data folder that no backup
-// holds. It is made where there is none; then whoever starts the hub must see it once.
+// RecoveryPhrase is the phrase that encrypts secrets in backups. It is in a file of the data folder that no backup
+// contains. If there is none it is made, and made tells the caller to show it to a person once.
 func RecoveryPhrase(data string) (phrase string, made bool, err error) {
 	path := filepath.Join(data, phraseFile)
 	b, err := os.ReadFile(path)
@@ -300,7 +305,7 @@ func RecoveryPhrase(data string) (phrase string, made bool, err error) {
 	if !errors.Is(err, os.ErrNotExist) {
 		return "", false, err
 	}
-	chance := make([]byte, 17) // 136 bits, of which 26 letters keep 130
+	chance := make([]byte, 17) // 136 bits, of which 26 letters hold 130
 	rand.Read(chance)          // never fails (crypto/rand)
 	letters := base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding).EncodeToString(
 		chance)[:26]

@@ -17,6 +17,9 @@ import (
 // A hub that is restored elsewhere has the keys that its machines know: those of cards, of its certificate authority
 // and of the site.
 func TestBackupWithSecretsHoldsEveryFileOfANewHub(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: makes a backup of a whole hub")
+	}
 	dir := t.TempDir()
 	config, err := findConfig(dir, hub.NewHub{Site: "biklab", Web: "127.0.0.1:0"}, io.Discard)
 	if err != nil {

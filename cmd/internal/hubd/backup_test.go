@@ -27,6 +27,9 @@ type backedUpSite struct {
 
 func newBackedUpSite(t *testing.T) *backedUpSite {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("short: fills the folder of a hub with a site and a ledger")
+	}
 	s := &backedUpSite{config: config(t), laser: ledgertest.New(t, "biklab", "laser")}
 	var err error
 	if s.conf, err = hub.ReadConfig(s.config); err != nil {

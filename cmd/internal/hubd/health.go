@@ -14,11 +14,11 @@ import (
 	"portillon/hub"
 )
 
-// healthTimeout bounds the question to the hub.
+// healthTimeout bounds the request to the hub.
 const healthTimeout = 5 * time.Second
 
-// health runs «portillon-hub health»: it asks the hub that runs on this computer whether it can serve. In an image
-// without any other program, it is the health check.
+// health runs «portillon-hub health»: it asks the hub on this computer whether it is ready. It is the health check of
+// the container image, which has no other program.
 func health(ctx context.Context, args []string, out, errs io.Writer) int {
 	fs := flag.NewFlagSet("portillon-hub health", flag.ContinueOnError)
 	fs.SetOutput(errs)
@@ -49,7 +49,7 @@ func health(ctx context.Context, args []string, out, errs io.Writer) int {
 	return 0
 }
 
-// ready asks /readyz at the address for people, on this computer.
+// ready requests /readyz at the hub's web address, on this computer.
 func ready(ctx context.Context, c hub.Config) error {
 	if !c.Managed() {
 		return errors.New("hub.yaml has no web:, and only there a hub says whether it is ready")
@@ -59,11 +59,12 @@ func ready(ctx context.Context, c hub.Config) error {
 		return err
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1" // an image without /etc/hosts knows no localhost
+		host = "127.0.0.1" // a container image may have no /etc/hosts
 	}
 	scheme, client := "http", &http.Client{Timeout: healthTimeout}
 	if c.Web.Cert != "" {
-		// The certificate is for the hub's name, and this computer asks by another one; nothing secret is sent.
+		// Do not verify the certificate: it is for the hub's name, and this request uses a loopback address. Nothing secret
+		// is sent.
 		scheme, client.Transport = "https", &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12,
 			InsecureSkipVerify: true}}
 	}

@@ -11,8 +11,8 @@ import (
 //go:embed messages.txt
 var messages string
 
-// isFrench reports whether a terminal is to be answered in French: LC_ALL, LC_MESSAGES or LANG says so, the first that
-// is set. C, POSIX and every other language get English.
+// isFrench reports whether the terminal is French: the first of LC_ALL, LC_MESSAGES and LANG that is set decides. All
+// other languages get English.
 func isFrench(getenv func(string) string) bool {
 	for _, name := range [...]string{"LC_ALL", "LC_MESSAGES", "LANG"} {
 		if v := getenv(name); v != "" {
@@ -22,14 +22,14 @@ func isFrench(getenv func(string) string) bool {
 	return false
 }
 
-// french writes the lines of portillon-hub in French. A line that messages.txt and the hub's own messages do not know
-// is written as it is: those of the log, and errors of the system.
+// french translates the lines of portillon-hub into French. Lines that messages.txt and the hub's own messages do not
+// have are written unchanged: log lines, and errors of the system.
 type french struct {
 	w    io.Writer
 	said []*fault.Words
 }
 
-// inFrench is w for a terminal that is answered in French.
+// inFrench is w with translation into French.
 func inFrench(w io.Writer) (io.Writer, error) {
 	own, err := fault.Parse(messages)
 	if err != nil {
@@ -39,7 +39,7 @@ func inFrench(w io.Writer) (io.Writer, error) {
 	return french{w, []*fault.Words{own, files}}, err
 }
 
-// Write takes whole lines.
+// Write translates p, which must be whole lines.
 func (f french) Write(p []byte) (int, error) {
 	lines := strings.SplitAfter(string(p), "\n")
 	for i, line := range lines {
@@ -51,7 +51,7 @@ func (f french) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// line is a line in French, with the name of the program and the indent that it has.
+// line translates one line and keeps the program's name and the indentation.
 func (f french) line(line string) string {
 	text := strings.TrimRight(strings.TrimLeft(line, " "), "\n")
 	before, after := line[:len(line)-len(strings.TrimLeft(line, " "))], line[len(strings.TrimRight(line, "\n")):]

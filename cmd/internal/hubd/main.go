@@ -1,4 +1,4 @@
-// Package hubd wires hub.yaml into the hub: portillon-hub, and the same under the demo.
+// Package hubd runs the hub from its hub.yaml: the program portillon-hub, and the hub of the demo.
 package hubd
 
 import (
@@ -12,13 +12,13 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
-	_ "time/tzdata" // a computer may have no zone files
+	_ "time/tzdata" // for computers without zone files
 
 	"portillon/hub"
 	"portillon/policy"
 )
 
-// Version is what a build calls itself; the linker may set it.
+// Version is the version of a build. The linker may set it.
 var Version = "0.1"
 
 // Main runs portillon-hub with its arguments and returns its exit code.
@@ -38,6 +38,7 @@ func Main(args []string) int {
 	return run(ctx, args, out, errs)
 }
 
+// run is Main without the process.
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	verbs := map[string]func(context.Context, []string, io.Writer, io.Writer) int{
 		"account": accountVerb, "backup": backup, "restore": restore, "health": health, "adopt": adopt,
@@ -92,7 +93,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	return serve(ctx, c, *offset, out, errs)
 }
 
-// serve runs the hub until ctx ends.
+// serve runs the hub until ctx ends. offset shifts the hub's clock, for the demo.
 func serve(ctx context.Context, c hub.Config, offset time.Duration, out, errs io.Writer) int {
 	log := slog.New(slog.NewTextHandler(errs, nil)).With("site", c.Site)
 	now := func() time.Time { return time.Now().Add(offset) }
@@ -121,12 +122,13 @@ func serve(ctx context.Context, c hub.Config, offset time.Duration, out, errs io
 	return 0
 }
 
-// keysAreRead finds out now whether the files that hub.yaml names can be used.
+// keysAreRead checks before the start that the files named in hub.yaml can be used.
 func keysAreRead(c hub.Config) error {
 	_, err := c.Signer()
 	return err
 }
 
+// complain prints an error with a hint, and returns the exit code.
 func complain(w io.Writer, err error, hint string) int {
 	fmt.Fprintf(w, "portillon-hub: %v\n", err)
 	if hint != "" {
@@ -135,7 +137,7 @@ func complain(w io.Writer, err error, hint string) int {
 	return 2
 }
 
-// welcome says where people go, and with which code the first owner begins.
+// welcome prints the address of the hub's pages, and the first owner's code.
 func welcome(out io.Writer, h *hub.Hub) {
 	url := h.WebURL()
 	if url == "" {

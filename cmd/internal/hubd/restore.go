@@ -60,6 +60,7 @@ type restorer struct {
 	lacks, moved []string
 }
 
+// run restores a backup into an empty folder.
 func (r *restorer) run(ctx context.Context, file, phraseFile string) error {
 	if err := os.MkdirAll(r.dir, 0o700); err != nil {
 		return err
@@ -93,7 +94,7 @@ func (r *restorer) run(ctx context.Context, file, phraseFile string) error {
 	return r.secrets(sealed, phraseFile)
 }
 
-// files writes the files of a tar. It returns the encrypted part, which is not written.
+// files writes the files of a tar. It returns the encrypted part without writing it.
 func (r *restorer) files(t *tar.Reader) (sealed []byte, err error) {
 	for {
 		h, err := t.Next()
@@ -122,6 +123,7 @@ func (r *restorer) files(t *tar.Reader) (sealed []byte, err error) {
 	}
 }
 
+// file writes one file of the tar.
 func (r *restorer) file(h *tar.Header, from io.Reader) error {
 	path := filepath.Join(r.dir, filepath.FromSlash(h.Name))
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

@@ -40,6 +40,9 @@ type restorable struct {
 // newRestorable makes the hub in a folder. apart: its policy has a key of its own, which is not there.
 func newRestorable(t *testing.T, apart bool) *restorable {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("short: starts a hub with its broker")
+	}
 	r := &restorable{t: t}
 	dir := t.TempDir()
 	kind := "site"
@@ -111,10 +114,10 @@ func (r *restorable) start(config string, ahead time.Duration) (h *hub.Hub, stop
 func (r *restorable) join(h *hub.Hub) {
 	r.t.Helper()
 	root := actor.Local("test")
-	if _, err := h.Enrol().Add(r.t.Context(), root, "laser"); err != nil {
+	if _, err := h.Enrol().Machines.Add(r.t.Context(), root, "laser"); err != nil {
 		r.t.Fatal(err)
 	}
-	made, err := h.Enrol().NewCode(r.t.Context(), root, "laser", false)
+	made, err := h.Enrol().Codes.New(r.t.Context(), root, "laser", false)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -202,10 +205,10 @@ func (r *restorable) publish(h *hub.Hub, comment string) string {
 		}
 	}
 	of := int64(0)
-	if now, err := h.Publishing().Current(r.t.Context(), actor.Local("test")); err == nil {
+	if now, err := h.Publishing().Policies.Current(r.t.Context(), actor.Local("test")); err == nil {
 		of = now.Number
 	}
-	if _, err := h.Publishing().Publish(r.t.Context(), actor.Local("test"), string(text), comment, of,
+	if _, err := h.Publishing().Policies.Publish(r.t.Context(), actor.Local("test"), string(text), comment, of,
 		signature); err != nil {
 		r.t.Fatal(err)
 	}
@@ -231,8 +234,8 @@ func TestRestoredHubPublishesAboveWhatItsMachinesReturn(t *testing.T) {
 			backup, to := filepath.Join(t.TempDir(), "b.tar"), filepath.Join(t.TempDir(), "new")
 			command(t, 0, "backup", "-config", r.config, "-with-secrets", backup)
 			for i := range 3 {
-				if _, err := h.Directory().Add(t.Context(), actor.Local("test"), directory.Member{Name: fmt.Sprint("Member ",
-					i)}); err != nil {
+				m := directory.Member{Name: fmt.Sprint("Member ", i)}
+				if _, err := h.Directory().Members.Add(t.Context(), actor.Local("test"), m); err != nil {
 					t.Fatal(err)
 				}
 				sha = r.publish(h, fmt.Sprint("after the backup: ", i))
@@ -268,7 +271,7 @@ func TestRestoredHubPublishesAboveWhatItsMachinesReturn(t *testing.T) {
 				t.Fatal(err)
 			}
 			m := r.until(func(m wire.Manifest) bool { return m.Version > highest.Version })
-			if b, err := h.Publishing().Bundle(t.Context(), actor.Local("test")); err != nil || b.Returned.IsZero() {
+			if b, err := h.Publishing().Bundles.Current(t.Context(), actor.Local("test")); err != nil || b.Returned.IsZero() {
 				t.Errorf("an administrator is not told: %+v, %v", b, err)
 			}
 			if apart && r.store.PolicyFloor().Number != 4 {
@@ -367,7 +370,7 @@ func TestPolicyThatNoBundleHadIsNotTakenBack(t *testing.T) {
 			t.Errorf("policy %d is taken", number)
 		}
 	}
-	if now, err := h.Publishing().Current(t.Context(), actor.Local("test")); err != nil || now.Number != 1 {
+	if now, err := h.Publishing().Policies.Current(t.Context(), actor.Local("test")); err != nil || now.Number != 1 {
 		t.Errorf("policy %d is in force: %v", now.Number, err)
 	}
 }

@@ -1,8 +1,8 @@
-// Package hublink is a machine's side of its hub's listener for machines: it joins a site by a code, renews the
-// machine's certificate, fetches bundles, asks the time, and finds a hub that moved.
+// Package hublink is the machine's side of the hub's listener for machines: it joins a site by a code, renews the
+// machine's certificate, fetches bundles, asks the time, and finds a hub whose address changed.
 //
-// It believes a hub by its authority's certificate, which the code or the machine's own files pin, and by the name in
-// the hub's certificate; never by an address. Before that check it sends nothing that is secret.
+// It identifies a hub by the certificate of its authority, which the code or the machine's files pin, and by the name
+// in the hub's certificate, never by an address. It sends no secret before that check.
 package hublink
 
 import (
@@ -24,35 +24,36 @@ import (
 	"portillon/wire"
 )
 
-// Dial opens a connection; tests bring their own.
+// Dial opens a connection. Tests replace it.
 type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 // patience bounds one request to the hub.
 const patience = 15 * time.Second
 
-// Refused is the hub's refusal of a request, with its reason.
+// Refused is the hub's refusal of a request.
 type Refused struct {
 	Code, Why string
-	Status    int // of HTTP
+	Status    int // HTTP status
 }
 
+// Error implements error.
 func (e *Refused) Error() string { return "the hub refuses: " + e.Why }
 
-// Peer is a hub as it is reached once its authority is known.
+// Peer is how to reach a hub whose authority is known.
 type Peer struct {
 	Address string // host:port
 	Name    string
 	CA      *x509.Certificate
-	Cert    func() *tls.Certificate // the machine's; nil, or a nil result: it has none yet
+	Cert    func() *tls.Certificate // the machine's certificate; nil, or a nil result: it has none yet
 	Now     func() time.Time
-	Trusted func() bool // whether Now can be believed
+	Trusted func() bool // reports whether Now can be trusted
 	Dial    Dial        // nil: the network
 }
 
-// TLS verifies the hub by the pinned authority and its name; dates count once the machine's clock is trusted.
+// TLS verifies the hub by the pinned authority and by its name. Dates are checked once the machine's clock is trusted.
 func (p Peer) TLS() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, ServerName: p.Name,
-		InsecureSkipVerify: true, // VerifyConnection verifies, by the machine's idea of time
+		InsecureSkipVerify: true, // VerifyConnection verifies instead, with the machine's clock
 		VerifyConnection: func(s tls.ConnectionState) error {
 			return wire.VerifyHub(s.PeerCertificates, p.CA, p.Name, p.Now(), p.Trusted())
 		},
@@ -66,6 +67,7 @@ func (p Peer) TLS() *tls.Config {
 		}}
 }
 
+// dialer is d, or the network.
 func dialer(d Dial) Dial {
 	if d != nil {
 		return d
@@ -79,12 +81,14 @@ type conn struct {
 	http *http.Client
 }
 
+// connect opens a verified connection.
 func (p Peer) connect(ctx context.Context) (*conn, error) {
 	config := p.TLS()
-	config.MinVersion = tls.VersionTLS13 // the channel's keying material is unique to it (RFC 8446 §7.5)
+	config.MinVersion = tls.VersionTLS13 // exported keying material is unique to a TLS 1.3 connection (RFC 8446 §7.5)
 	return connect(ctx, dialer(p.Dial), p.Address, config)
 }
 
+// connect opens a TLS connection whose HTTP requests cannot open another one.
 func connect(ctx context.Context, d Dial, address string, config *tls.Config) (*conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -110,26 +114,28 @@ func connect(ctx context.Context, d Dial, address string, config *tls.Config) (*
 	return &conn{t, &http.Client{Transport: tr, Timeout: patience, CheckRedirect: noRedirect}}, nil
 }
 
+// noRedirect refuses redirects.
 func noRedirect(*http.Request, []*http.Request) error {
 	return errors.New("the hub answers with a redirect, want none")
 }
 
 func (c *conn) close() { c.tls.Close() }
 
-// channel is what a signed request is bound to.
+// channel is the keying material that binds a signed request to this connection.
 func (c *conn) channel() ([]byte, error) {
 	s := c.tls.ConnectionState()
 	return s.ExportKeyingMaterial(wire.ChannelLabel, nil, wire.ChannelSize)
 }
 
-// base is the address of requests. The host in it is not dialled.
+// base is the URL prefix of requests. Its host is not dialled.
 const base = "https://hub" + wire.JoinPath
 
+// get fetches a resource of at most limit bytes.
 func (c *conn) get(ctx context.Context, path string, limit int64) ([]byte, error) {
 	return do(ctx, c.http, http.MethodGet, base+path, nil, limit)
 }
 
-// post sends JSON and reads JSON.
+// post sends ask as JSON and decodes the JSON answer.
 func (c *conn) post(ctx context.Context, path string, ask, answer any) error {
 	body, err := json.Marshal(ask)
 	if err != nil {
@@ -142,6 +148,7 @@ func (c *conn) post(ctx context.Context, path string, ask, answer any) error {
 	return wire.Decode(b, answer)
 }
 
+// do sends a request and reads an answer of at most limit bytes. A status other than 2xx is a *Refused.
 func do(ctx context.Context, c *http.Client, method, address string, body []byte, limit int64) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
 	if err != nil {
@@ -150,7 +157,7 @@ func do(ctx context.Context, c *http.Client, method, address string, body []byte
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	req.Header.Set("Accept-Encoding", "gzip") // and not the transport's own, which has no bound
+	req.Header.Set("Accept-Encoding", "gzip") // set here, because the transport's own decompression has no bound
 	resp, err := c.Do(req)
 	if err != nil {
 		var u *url.Error
@@ -180,7 +187,7 @@ func readBody(resp *http.Response, limit int64) ([]byte, error) {
 	switch e := resp.Header.Get("Content-Encoding"); e {
 	case "", "identity":
 	case "gzip":
-		// Compressed it is no longer, but for a header and what cannot be compressed (RFC 1951, section 3.2.4).
+		// Bound the compressed size too. Incompressible data grows only by headers (RFC 1951, section 3.2.4).
 		z, err := gzip.NewReader(io.LimitReader(body, limit+limit/100+1024))
 		if err != nil {
 			return nil, fmt.Errorf("the hub's answer: %w", err)
@@ -192,6 +199,7 @@ func readBody(resp *http.Response, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(body, limit+1))
 }
 
+// firstLine is the first line of b, or otherwise if it is empty.
 func firstLine(b []byte, otherwise string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(string(b)), "\n")
 	if line == "" {
@@ -200,9 +208,9 @@ func firstLine(b []byte, otherwise string) string {
 	return line
 }
 
-// Address is the host and port of a hub's URL, or of a bare host:port; the port is 8443 where none is given.
+// Address is the host:port of a hub's URL, or of a bare host:port. The default port is 8443.
 func Address(s string) (string, error) {
-	bad := fmt.Errorf("%.100q is no address of a hub, want https://hub.local:8443", s)
+	bad := fmt.Errorf("%.100q is not an address of a hub, want https://hub.local:8443", s)
 	rest, https := strings.CutPrefix(s, "https://")
 	if !https && strings.Contains(s, "://") {
 		return "", bad

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// What multicast DNS needs of DNS messages (RFC 1035 §4): one question, and answers with A and SRV records. A library
-// for all of DNS would add 80 KB to the program.
+// The part of DNS messages (RFC 1035 §4) that multicast DNS needs: one question, and answers with A and SRV records. A
+// library for all of DNS would add 80 KB to the program.
 
 // Record types (RFC 1035 §3.2.2, RFC 2782).
 const (
@@ -19,7 +19,7 @@ const (
 
 const (
 	classInternet = 1
-	// unicastAnswer asks for an answer to the sender's socket alone (RFC 6762 §5.4).
+	// unicastAnswer asks for an answer to the sender only (RFC 6762 §5.4).
 	unicastAnswer = 1 << 15
 	// responseFlag is QR, the highest bit of the header's flags (RFC 1035 §4.1.1).
 	responseFlag = 1 << 15
@@ -29,16 +29,16 @@ const (
 	maxRecords = 256
 )
 
-// record is a resource record: kind says which of the fields are set.
+// record is a resource record. kind says which of the other fields are set.
 type record struct {
-	name    string // in lower case, with a dot at its end
+	name    string // in lower case, with a final dot
 	kind    uint16
 	address netip.Addr // typeA
 	port    uint16     // typeSRV
 	target  string     // typeSRV
 }
 
-// pointerQuery asks for the PTR records of a name.
+// pointerQuery is a message that asks for the PTR records of a name.
 func pointerQuery(name string) []byte {
 	q := []byte{0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0} // id 0 (RFC 6762 §18.1), no flags, one question
 	for label := range strings.SplitSeq(strings.TrimSuffix(name, "."), ".") {
@@ -51,13 +51,14 @@ func pointerQuery(name string) []byte {
 
 var errMessage = errors.New("malformed DNS message")
 
-// dnsReader reads a message from its beginning to its end. After the first fault all that it gives is empty.
+// dnsReader reads a message from start to end. After the first error every result is zero.
 type dnsReader struct {
 	message []byte
 	at      int
 	bad     bool
 }
 
+// take returns the next n bytes.
 func (r *dnsReader) take(n int) []byte {
 	if r.bad || len(r.message)-r.at < n {
 		r.bad = true
@@ -69,11 +70,11 @@ func (r *dnsReader) take(n int) []byte {
 
 func (r *dnsReader) uint16() uint16 { return binary.BigEndian.Uint16(r.take(2)) }
 
-// name reads a name, in lower case with a dot at its end. A pointer (RFC 1035 §4.1.4) leads to an earlier place, so
-// that following pointers ends.
+// name reads a name, in lower case with a final dot. A pointer (RFC 1035 §4.1.4) must lead to an earlier offset than
+// the one before, so that following pointers ends.
 func (r *dnsReader) name() string {
 	var b strings.Builder
-	end, before := -1, r.at // where reading goes on after a pointer; where the next pointer must lead before
+	end, before := -1, r.at // end: where reading continues after the first pointer; before: the limit for the next pointer
 	for !r.bad {
 		length := int(r.take(1)[0])
 		switch {
@@ -103,7 +104,7 @@ func (r *dnsReader) name() string {
 // record reads one resource record (RFC 1035 §4.1.3).
 func (r *dnsReader) record() record {
 	out := record{name: r.name(), kind: r.uint16()}
-	r.take(6) // class and time to live: what is found is verified by its certificate, and used at once
+	r.take(6) // class and time to live: results are used at once, and verified by certificate
 	length := int(r.uint16())
 	end := r.at + length
 	switch {

@@ -14,8 +14,8 @@ import (
 	"portillon/wire"
 )
 
-// Identity reads what a hub says of itself. The connection is not verified: nothing but the question is sent on it, and
-// the answer is worth only what a code or pinned files confirm.
+// Identity asks a hub for its identity. The connection is not verified, so the answer must be confirmed by a code or by
+// pinned files. Nothing but the question is sent.
 func Identity(ctx context.Context, d Dial, address string) (wire.HubIdentity, error) {
 	var id wire.HubIdentity
 	c, err := connect(ctx, dialer(d), address, &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true})
@@ -33,13 +33,13 @@ func Identity(ctx context.Context, d Dial, address string) (wire.HubIdentity, er
 	return id, nil
 }
 
-// ErrOtherHub says that what answered is not the hub that made the code.
+// ErrOtherHub says that the hub that answered did not make the code.
 var ErrOtherHub = errors.New(
 	"this is not the hub that made the code: its certificate authority, policy key or hub key is another one. Nothing " +
 		"was sent to it",
 )
 
-// Joining is a machine on its way into a site.
+// Joining is a machine that is joining a site.
 type Joining struct {
 	Identity wire.HubIdentity
 	Code     wire.CodeAnswer
@@ -49,8 +49,8 @@ type Joining struct {
 	secret string
 }
 
-// Begin finds the hub that made a code, and asks it which machine the code is for. The hub's keys are compared with the
-// code, and its certificate is verified against its authority, before the code's secret is sent.
+// Begin finds the hub that made a code, and asks which machine the code is for. Before it sends the code's secret, it
+// compares the hub's keys with the code and verifies its certificate.
 func Begin(ctx context.Context, d Dial, address string, code wire.JoinCode) (_ *Joining, err error) {
 	id, err := Identity(ctx, d, address)
 	if err != nil {
@@ -63,7 +63,7 @@ func Begin(ctx context.Context, d Dial, address string, code wire.JoinCode) (_ *
 	if err != nil {
 		return nil, fmt.Errorf("hub %s: the authority's certificate: %w", address, err)
 	}
-	// A computer that was just set up may have any time: dates do not count.
+	// The clock of a new computer may be wrong, so dates are not checked.
 	p := Peer{Address: address, Name: id.Name, CA: ca, Now: time.Now, Trusted: func() bool { return false }, Dial: d}
 	j := &Joining{Identity: id, CA: ca, secret: code.SecretText()}
 	if j.conn, err = p.connect(ctx); err != nil {
@@ -83,7 +83,7 @@ func Begin(ctx context.Context, d Dial, address string, code wire.JoinCode) (_ *
 // Close ends the connection.
 func (j *Joining) Close() { j.conn.close() }
 
-// Join uses the code up. signer is the machine's new key, public its verifier key, tlsKey the public key of its
+// Join uses the code. signer is the machine's new key, public its verifier key, and tlsKey the public key for its
 // certificate (PKIX DER).
 func (j *Joining) Join(
 	ctx context.Context,

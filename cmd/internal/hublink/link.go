@@ -30,27 +30,27 @@ import (
 // Names of the files in a Link's folder.
 const (
 	caFile      = "authority.crt" // the certificate of the authority that signs the hub's
-	keyFile     = "machine.key"   // the private key of the machine's certificate
+	keyFile     = "machine.key"   // the private key for the machine's certificate
 	certFile    = "machine.crt"
-	addressFile = "address" // host:port where the hub was last found; absent: where machine.yaml says
+	addressFile = "address" // host:port where the hub was last found; missing: the address in machine.yaml
 )
 
-// Config is what a Link works with.
+// Config is what a Link needs.
 type Config struct {
-	Dir     string // where its files are
+	Dir     string // the folder of its files
 	Site    policy.SiteID
 	Machine policy.MachineID
-	Name    string         // of the hub, in its certificate
+	Name    string         // the hub's name in its certificate
 	Address string         // host:port
-	HubKey  note.Verifiers // the hub's, for its time
-	Signer  note.Signer    // the machine's key, for renewals; nil: none is made
+	HubKey  note.Verifiers // verifies the hub's answers about the time
+	Signer  note.Signer    // the machine's key, for renewals; nil: no renewals
 	Now     func() time.Time
 	Trusted func() bool
 	Dial    Dial   // nil: the network
-	Finder  Finder // nil: a hub that moved is not looked for
+	Finder  Finder // nil: do not search the network
 }
 
-// Link is a machine's way to its hub. Its methods may be called by many goroutines.
+// Link is the machine's connection to its hub. All methods may be called concurrently.
 type Link struct {
 	c    Config
 	ca   *x509.Certificate
@@ -58,7 +58,7 @@ type Link struct {
 
 	mu      sync.Mutex
 	address string
-	cert    *tls.Certificate // nil: it cannot be read
+	cert    *tls.Certificate // nil: there is no readable certificate
 	renews  sync.Mutex       // one renewal at a time
 }
 
@@ -71,7 +71,7 @@ func Open(c Config) (*Link, error) {
 	}
 	block, _ := pem.Decode(ca)
 	if block == nil {
-		return nil, fmt.Errorf("hub: %s is no certificate", filepath.Join(c.Dir, caFile))
+		return nil, fmt.Errorf("hub: %s is not a certificate", filepath.Join(c.Dir, caFile))
 	}
 	if l.ca, err = x509.ParseCertificate(block.Bytes); err != nil {
 		return nil, fmt.Errorf("hub: %s: %w", filepath.Join(c.Dir, caFile), err)
@@ -82,7 +82,7 @@ func Open(c Config) (*Link, error) {
 		}
 	}
 	if err := l.readCert(); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err // a certificate that is missing can be renewed; a key that cannot be read cannot
+		return nil, err // without the key the certificate cannot even be renewed
 	}
 	l.http = &http.Client{Timeout: 2 * time.Minute, CheckRedirect: noRedirect, Transport: &http.Transport{
 		DisableCompression: true, MaxIdleConns: 1, IdleConnTimeout: 20 * time.Second, TLSHandshakeTimeout: patience,
@@ -93,6 +93,7 @@ func Open(c Config) (*Link, error) {
 	return l, nil
 }
 
+// readCert reads the machine's certificate.
 func (l *Link) readCert() error {
 	pair, err := tls.LoadX509KeyPair(filepath.Join(l.c.Dir, certFile), filepath.Join(l.c.Dir, keyFile))
 	if err != nil {
@@ -104,7 +105,7 @@ func (l *Link) readCert() error {
 	return nil
 }
 
-// NewKey makes the private key of a machine's certificate, and returns its public half (PKIX DER). One that is there is
+// NewKey makes the private key for a machine's certificate, and returns the public half (PKIX DER). An existing key is
 // kept.
 func NewKey(dir string) (public []byte, err error) {
 	path := filepath.Join(dir, keyFile)
@@ -128,10 +129,11 @@ func NewKey(dir string) (public []byte, err error) {
 	return publicOf(path, b)
 }
 
+// publicOf is the public half of a private key in PEM.
 func publicOf(path string, b []byte) ([]byte, error) {
 	block, _ := pem.Decode(b)
 	if block == nil {
-		return nil, fmt.Errorf("%s is no private key", path)
+		return nil, fmt.Errorf("%s is not a private key", path)
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
@@ -139,17 +141,18 @@ func publicOf(path string, b []byte) ([]byte, error) {
 	}
 	k, ok := key.(*ecdsa.PrivateKey)
 	if !ok {
-		return nil, fmt.Errorf("%s is no ECDSA key", path)
+		return nil, fmt.Errorf("%s is not an ECDSA key", path)
 	}
 	return x509.MarshalPKIXPublicKey(k.Public())
 }
 
-// WriteLink writes the files of a Link but its key.
+// WriteLink writes the files of a Link except its key.
 func WriteLink(dir string, ca *x509.Certificate, cert []byte) error {
 	return errors.Join(os.MkdirAll(dir, 0o700), writePEM(dir, caFile, ca.Raw), writePEM(dir, certFile, cert),
 		removed(filepath.Join(dir, addressFile)))
 }
 
+// removed removes a file that may not exist.
 func removed(path string) error {
 	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -157,11 +160,12 @@ func removed(path string) error {
 	return nil
 }
 
+// writePEM writes a certificate.
 func writePEM(dir, name string, der []byte) error {
 	return wire.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600)
 }
 
-// CheckCertificate reports why a certificate that a hub answered is not for this key.
+// CheckCertificate returns an error if a certificate from a hub is not for this key or not signed by this authority.
 func CheckCertificate(der []byte, ca *x509.Certificate, public []byte) error {
 	c, err := x509.ParseCertificate(der)
 	if err != nil {
@@ -177,15 +181,15 @@ func CheckCertificate(der []byte, ca *x509.Certificate, public []byte) error {
 	return nil
 }
 
-// Address is host:port where the hub is reached now.
+// Address is the host:port at which the hub is reached now.
 func (l *Link) Address() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.address
 }
 
-// Resolve is where to dial for an address of the hub: of one whose host is the hub's name, the host is the one where
-// the hub was last found.
+// Resolve is the address to dial for an address of the hub. If its host is the hub's name, the host at which the hub
+// was last found is used.
 func (l *Link) Resolve(hostport string) string {
 	host, port, err := net.SplitHostPort(hostport)
 	if err != nil || !strings.EqualFold(host, l.c.Name) {
@@ -201,6 +205,7 @@ func (l *Link) Resolve(hostport string) string {
 // TLS verifies the hub, for HTTPS and for its broker.
 func (l *Link) TLS() *tls.Config { return l.peer(l.Address()).TLS() }
 
+// peer is the hub at an address.
 func (l *Link) peer(address string) Peer {
 	return Peer{Address: address, Name: l.c.Name, CA: l.ca, Now: l.c.Now, Trusted: l.c.Trusted, Dial: l.c.Dial,
 		Cert: func() *tls.Certificate {
@@ -215,7 +220,7 @@ func (l *Link) Manifest(ctx context.Context) ([]byte, error) {
 	return l.get(ctx, "manifest", wire.MaxSigned)
 }
 
-// CardKeys are the site's card keys: the one in force, and during a change-over the one before.
+// CardKeys are the site's card keys: the one in force and, during a change, the one before.
 func (l *Link) CardKeys(ctx context.Context) ([][]byte, error) {
 	b, err := l.get(ctx, "card-keys", wire.MaxJoin)
 	if err != nil {
@@ -228,9 +233,9 @@ func (l *Link) CardKeys(ctx context.Context) ([][]byte, error) {
 	return all.Bytes()
 }
 
-// Return gives the hub what the machine works from, where the hub offers something older: it was restored from a
-// backup. policy is a policy file (wire.PolicyFile); nil: the hub's policy is as new. The manifest comes first: the hub
-// takes back only a policy that a manifest of its own names.
+// Return sends the machine's bundle to a hub that offers an older one because it was restored from a backup. policy is
+// a policy file (wire.PolicyFile), or nil if the hub's is as new. The manifest is sent first, because the hub accepts
+// only a policy that a manifest of its own names.
 func (l *Link) Return(ctx context.Context, manifest, policy []byte) error {
 	_, err := l.ask(ctx, http.MethodPost, "returned/manifest", manifest, wire.MaxJoin)
 	if err == nil && policy != nil {
@@ -239,12 +244,13 @@ func (l *Link) Return(ctx context.Context, manifest, policy []byte) error {
 	return err
 }
 
-// get asks with the machine's certificate.
+// get requests with the machine's certificate.
 func (l *Link) get(ctx context.Context, path string, limit int64) ([]byte, error) {
 	return l.ask(ctx, http.MethodGet, path, nil, limit)
 }
 
-// ask asks with the machine's certificate. Where the hub says that it has expired, it is renewed first.
+// ask requests with the machine's certificate. If the hub says that the certificate has expired, ask renews it and
+// repeats the request.
 func (l *Link) ask(ctx context.Context, method, path string, body []byte, limit int64) ([]byte, error) {
 	b, err := do(ctx, l.http, method, base+path, body, limit)
 	var refused *Refused
@@ -257,7 +263,7 @@ func (l *Link) ask(ctx context.Context, method, path string, body []byte, limit 
 	return do(ctx, l.http, method, base+path, body, limit)
 }
 
-// Due reports whether two thirds of the certificate's life are over, by a clock that is trusted, or it is missing.
+// Due reports whether the certificate is missing, or two thirds of its life are over by a trusted clock.
 func (l *Link) Due() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -268,12 +274,12 @@ func (l *Link) Due() bool {
 	return l.c.Trusted() && l.c.Now().After(c.NotBefore.Add(c.NotAfter.Sub(c.NotBefore)*2/3))
 }
 
-// Renew gets another certificate, by proof of the machine's key: an expired one does not matter.
+// Renew gets a new certificate by proving the machine's key. It works with an expired certificate too.
 func (l *Link) Renew(ctx context.Context) error {
 	l.renews.Lock()
 	defer l.renews.Unlock()
 	if l.c.Signer == nil {
-		return errors.New("renewal: the machine's key is not at hand")
+		return errors.New("renewal: the machine's key is missing")
 	}
 	public, err := NewKey(l.c.Dir)
 	if err != nil {
@@ -309,8 +315,8 @@ func (l *Link) Renew(ctx context.Context) error {
 	return l.readCert()
 }
 
-// Time asks the hub for the time. It returns how far the hub's clock is ahead of the machine's, and the half of the
-// time that the answer took, which the first is uncertain by.
+// Time asks the hub for the time. It returns how far the hub's clock is ahead of the machine's, and the uncertainty of
+// that: half of the time that the answer took.
 func (l *Link) Time(ctx context.Context) (ahead, within time.Duration, err error) {
 	b := make([]byte, 16)
 	rand.Read(b) // never fails
@@ -333,7 +339,7 @@ func (l *Link) Time(ctx context.Context) (ahead, within time.Duration, err error
 	return t.Sub(asked.Add(within)), within, nil
 }
 
-// Move has the link use another address from now on, if the hub answers there: the one that the authority vouches for.
+// Move changes the hub's address, if the hub answers there and the pinned authority has signed its certificate.
 func (l *Link) Move(ctx context.Context, address string) error {
 	c, err := l.peer(address).connect(ctx)
 	if err != nil {
@@ -356,13 +362,13 @@ func (l *Link) Move(ctx context.Context, address string) error {
 	return nil
 }
 
-// Finder looks for hubs on the network. What it finds is not believed before Move.
+// Finder looks for hubs on the network. Its results are not trusted before Move has verified them.
 type Finder interface {
-	// Find returns addresses as host:port, at most a few. It returns once ctx ends at the latest.
+	// Find returns a few addresses as host:port. It returns at the latest when ctx ends.
 	Find(ctx context.Context) ([]string, error)
 }
 
-// Find looks for the hub, where it does not answer at its address.
+// Find searches for the hub if it does not answer at its address.
 func (l *Link) Find(ctx context.Context) error {
 	err := l.Move(ctx, l.Address())
 	if err == nil || l.c.Finder == nil {

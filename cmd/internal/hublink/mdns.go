@@ -15,9 +15,9 @@ import (
 const Service = "_portillon._tcp"
 
 const (
-	// mdnsTime is how long answers are waited for.
+	// mdnsTime is how long to wait for answers.
 	mdnsTime = 2 * time.Second
-	// maxFound bounds how many addresses are tried: anybody on the network can answer.
+	// maxFound bounds the addresses that are tried, because anybody on the network can answer.
 	maxFound = 8
 	// maxPacket is the largest message of multicast DNS, in bytes (RFC 6762 §17).
 	maxPacket = 9000
@@ -26,8 +26,8 @@ const (
 // mdnsGroup is where queries go (RFC 6762 §3).
 var mdnsGroup = net.UDPAddr{IP: net.IPv4(224, 0, 0, 251), Port: 5353}
 
-// MDNS finds hubs by multicast DNS (RFC 6762), over IPv4: it asks once, on every interface, and believes nobody, since
-// what it finds is verified by the hub's certificate. Interface is nil but for tests.
+// MDNS finds hubs by multicast DNS (RFC 6762) over IPv4. It asks once on every interface. Its results are verified by
+// the hub's certificate later. Interface is set only by tests.
 type MDNS struct{ Interface *net.Interface }
 
 // Find implements Finder.
@@ -54,8 +54,8 @@ func (m MDNS) Find(ctx context.Context) ([]string, error) {
 	return out[:min(len(out), maxFound)], nil
 }
 
-// addresses are this computer's IPv4 addresses that multicast goes out from. Linux sends a multicast packet through the
-// interface of the address that its socket is bound to (ip(7), IP_MULTICAST_IF).
+// addresses returns this computer's IPv4 addresses from which multicast is sent. Linux sends a multicast packet through
+// the interface of the address that the socket is bound to (ip(7), IP_MULTICAST_IF).
 func (m MDNS) addresses() (out []net.IP, err error) {
 	interfaces := []net.Interface{}
 	if m.Interface != nil {
@@ -80,14 +80,14 @@ func (m MDNS) addresses() (out []net.IP, err error) {
 	return out, nil
 }
 
-// ask asks from one address, and collects what comes until ctx ends.
+// ask sends the query from one address, and collects answers until ctx ends.
 func ask(ctx context.Context, from net.IP, query []byte) (out []string, err error) {
 	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: from})
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	stop := context.AfterFunc(ctx, func() { c.Close() }) // ends the read below
+	stop := context.AfterFunc(ctx, func() { c.Close() }) // unblocks the read below
 	defer stop()
 	if _, err := c.WriteToUDP(query, &mdnsGroup); err != nil {
 		return nil, err
@@ -96,14 +96,14 @@ func ask(ctx context.Context, from net.IP, query []byte) (out []string, err erro
 	for len(out) < maxFound {
 		n, err := c.Read(packet)
 		if err != nil {
-			return out, nil // the time is over
+			return out, nil // ctx has ended
 		}
 		out = append(out, hubsIn(packet[:n])...)
 	}
 	return out, nil
 }
 
-// hubsIn are the hubs that an answer names, as host:port. A packet that cannot be read names none.
+// hubsIn returns the hubs that an answer names, as host:port. A malformed packet names none.
 func hubsIn(packet []byte) (out []string) {
 	records, err := parseAnswer(packet)
 	if err != nil {

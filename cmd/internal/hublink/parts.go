@@ -10,18 +10,19 @@ import (
 	"portillon/wire"
 )
 
-// chunkPatience bounds the way of one chunk.
+// chunkPatience bounds the transfer of one chunk.
 const chunkPatience = time.Minute
 
-// Chunks is the hub as a source of chunks, until ctx ends.
+// Chunks is the hub as a source of chunks until ctx ends.
 func (l *Link) Chunks(ctx context.Context) wire.PartSource { return source{l, ctx} }
 
-// source asks for each thing once. Install calls it with no context of its own.
+// source carries the context of an installation, because wire.PartSource has none.
 type source struct {
 	l   *Link
 	ctx context.Context
 }
 
+// ask requests one chunk or part.
 func (s source) ask(method, path string, body []byte, limit int64) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(s.ctx, chunkPatience)
 	defer cancel()
@@ -49,7 +50,7 @@ func (s source) Parts(c wire.Chunk, hashes []string) ([]byte, error) {
 	return b, noParts(err)
 }
 
-// noParts tells a hub that has no such route, or refuses what is asked, from one that is out of reach.
+// noParts distinguishes a hub that has no such route, or refuses the request, from a hub that cannot be reached.
 func noParts(err error) error {
 	var refused *Refused
 	if !errors.As(err, &refused) || refused.Code != "" {
@@ -64,5 +65,5 @@ func noParts(err error) error {
 	return err
 }
 
-// Close ends the connections that wait for another request.
+// Close closes idle connections.
 func (l *Link) Close() { l.http.CloseIdleConnections() }

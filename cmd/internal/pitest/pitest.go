@@ -16,14 +16,15 @@ import (
 //go:embed testdata/*.txtar
 var trees embed.FS
 
-// Watchdog is where a tree keeps what systemctl show -p RuntimeWatchdogUSec --value prints: no file of the Pi's.
+// Watchdog is the path in a tree for the output of systemctl show -p RuntimeWatchdogUSec --value, which is no file on a
+// Pi.
 const Watchdog = "systemctl/RuntimeWatchdogUSec"
 
-// Names are the trees: zero-w-bookworm, 5-trixie …
+// Names returns the names of the trees: zero-w-bookworm, 5-trixie and others.
 func Names() (out []string) {
 	files, err := fs.Glob(trees, "testdata/*.txtar")
 	if err != nil {
-		panic(err) // a pattern of ours
+		panic(err) // not reached: the pattern is constant
 	}
 	for _, f := range files {
 		out = append(out, strings.TrimSuffix(path.Base(f), ".txtar"))
@@ -31,7 +32,7 @@ func Names() (out []string) {
 	return out
 }
 
-// Tree is the root directory of a Pi as its image ships it.
+// Tree is the root directory of a Pi with an unmodified image.
 func Tree(name string) (fstest.MapFS, error) {
 	b, err := trees.ReadFile("testdata/" + name + ".txtar")
 	if err != nil {
@@ -41,7 +42,7 @@ func Tree(name string) (fstest.MapFS, error) {
 	for _, f := range txtar.Parse(b).Files {
 		text := string(f.Data)
 		if strings.HasPrefix(f.Name,
-			"proc/device-tree/") { // strings there end in a zero byte (Devicetree Specification 0.4, §2.2.4)
+			"proc/device-tree/") { // device tree strings end in a zero byte (Devicetree Specification 0.4, §2.2.4)
 			text = strings.ReplaceAll(text, "\n", "\x00")
 		}
 		out[f.Name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}

@@ -15,43 +15,43 @@ import (
 	"portillon/rfid"
 )
 
-// Answers are what a machine.yaml is made of. The zero Answers are complete for no machine.
+// Answers are the choices that make a machine.yaml. The zero Answers are incomplete.
 type Answers struct {
 	Machine, Site string
 	BundleKey     string // the site's verifier key
-	Broker        string // the hub's broker; "none": there is none
-	HubKey        string // the hub's verifier key; empty: the site's
-	Reader        string // the name of one of offers
+	Broker        string // the hub's broker, or "none"
+	HubKey        string // the hub's verifier key; empty: the site's key
+	Reader        string // the name of a reader in offers
 	Port          string // the reader's device file
 	Format        string // keyboard: decimal or hex
 	Relay         string // high, transistor or pump
-	Inputs        string // what is wired, of inputs, separated by commas; "none": nothing
+	Inputs        string // names of inputs, separated by commas, or "none"
 }
 
-// slug is an id of a site or a machine, as yamlfile reads it.
+// slug is the form of an id of a site or a machine, the same as in package yamlfile.
 var slug = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$`)
 
-// brokerAddress is what an answer may be; machine.yaml's own check comes after it.
+// brokerAddress is the form of an answer. The check of machine.yaml examines it further.
 var brokerAddress = regexp.MustCompile(`^(?:tcp|mqtt|ssl|tls|mqtts)://[A-Za-z0-9.\-\[\]:]+:[0-9]{1,5}$`)
 
-// offers are the readers that setup proposes, in this order. The last is no reader.
+// offers are the readers that setup proposes, in this order. The last means no reader.
 func offers() []daemoncmd.ReaderOffer {
 	return append(daemoncmd.ReaderOffers(), daemoncmd.ReaderOffer{
 		Offer: rfid.Offer{Name: "none", FR: "aucun (essais au banc)", EN: "none (for trials on a bench)"},
 		Spec:  rfid.Spec{Kind: "none"}})
 }
 
-// ReaderNames lists the answers on the reader, for a command's help.
+// ReaderNames lists the possible answers about the reader, for a command's help.
 func ReaderNames() string {
 	names := readerNames()
 	last := len(names) - 1
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
-// input is something that may be wired to the Pi besides the relay.
+// input is something that may be wired to the Pi in addition to the relay.
 type input struct {
 	name string
-	line int    // its usual GPIO number, as in firmware-config/mfrc522-contactor.yaml
+	line int    // the usual GPIO number, as in firmware-config/mfrc522-contactor.yaml
 	what string // the comment in the file
 }
 
@@ -65,9 +65,10 @@ var inputs = []input{
 	{"buzzer", 16, ""},
 }
 
-// doorBeside is the door's line where the reader takes the usual one.
+// doorBeside is the door's GPIO number if the reader uses the usual one.
 const doorBeside = 26
 
+// names returns the name of each entry.
 func names[T any](list []T, name func(T) string) (out []string) {
 	for _, x := range list {
 		out = append(out, name(x))
@@ -80,12 +81,11 @@ func readerNames() []string {
 }
 func inputNames() []string { return names(inputs, func(i input) string { return i.name }) }
 
-// relays are the kinds of relay that setup offers. An active-low board without a transistor is none of them: a line
-// that nobody drives
-// falls low, and would close it.
+// relays are the kinds of relay that setup offers. An active-low board without a transistor is not among them, because
+// an undriven line falls low and would close its relay.
 var relays = []string{"high", "transistor", "pump"}
 
-// wired is the answer on inputs as a list.
+// wired is the answer about inputs as a list.
 func (a Answers) wired() []string {
 	if a.Inputs == "none" {
 		return nil
@@ -93,7 +93,7 @@ func (a Answers) wired() []string {
 	return strings.FieldsFunc(a.Inputs, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-// offer is the answer on the reader; the zero offer: there is none yet, or it is not valid.
+// offer is the chosen reader, or the zero offer if there is no valid answer yet.
 func (a Answers) offer() daemoncmd.ReaderOffer {
 	for _, o := range offers() {
 		if o.Name == a.Reader {
@@ -103,7 +103,7 @@ func (a Answers) offer() daemoncmd.ReaderOffer {
 	return daemoncmd.ReaderOffer{}
 }
 
-// Check says what is wrong with an answer that was given. An empty answer is none yet.
+// Check returns what is wrong with the answers given so far. Missing answers are not an error.
 func (a Answers) Check() error {
 	errs := append(a.checkIDs(), a.checkKeys()...)
 	for _, x := range [...]struct {
@@ -131,12 +131,12 @@ func (a Answers) Check() error {
 	return errors.Join(errs...)
 }
 
-// invalid is the error for an answer that is none of the valid ones.
+// invalid is the error for an answer that is not among the valid ones.
 func invalid(flag, given, want string) error {
 	return fmt.Errorf("--%s: %q is not valid, want %s", flag, given, want)
 }
 
-// checkIDs refuses ids that a policy cannot name.
+// checkIDs refuses ids that a policy cannot have.
 func (a Answers) checkIDs() (errs []error) {
 	for _, x := range [...]struct{ flag, given string }{{"machine", a.Machine}, {"site", a.Site}} {
 		if x.given != "" && !slug.MatchString(x.given) {
@@ -146,7 +146,7 @@ func (a Answers) checkIDs() (errs []error) {
 	return errs
 }
 
-// checkKeys refuses a key of another kind, and the machine's own.
+// checkKeys refuses a key of another kind, and the machine's own key.
 func (a Answers) checkKeys() (errs []error) {
 	for _, x := range [...]struct {
 		flag, given string
@@ -156,7 +156,7 @@ func (a Answers) checkKeys() (errs []error) {
 			errs = append(errs, fmt.Errorf("--%s: %w", x.flag, err))
 			continue
 		}
-		// An older machine's key does not say its kind: setup named it so.
+		// The name of an older machine key does not say its kind, but setup named it after the machine.
 		if own := a.Machine + "." + a.Site; keykind.NameOf(x.given) == own {
 			errs = append(errs, fmt.Errorf("--%s: %q is the name of this machine's key, want the %s, as \"portillon:site:%s\"",
 				x.flag, own, x.kind, a.Site))
@@ -169,7 +169,7 @@ func (a Answers) checkKeys() (errs []error) {
 	return errs
 }
 
-// validPort reports whether a device file may stand in a machine.yaml.
+// validPort reports whether a device file may be written into a machine.yaml.
 func validPort(s string) bool {
 	path := s
 	if bus, file, ok := strings.Cut(s, ":"); ok && slices.Contains([]string{"serial", "spi", "i2c"}, bus) {
@@ -198,7 +198,7 @@ func (a Answers) Render() string {
 	if a.Relay == "pump" {
 		line("  mode: heartbeat")
 	}
-	// Inputs are keys of the relay, lamps and the buzzer a section of their own.
+	// Inputs are keys of relay:, lamps and the buzzer have a section of their own.
 	var lights []string
 	for _, in := range inputs {
 		switch {
@@ -217,7 +217,7 @@ func (a Answers) Render() string {
 	if len(lights) > 0 {
 		line("lights: { %s }", strings.Join(lights, ", "))
 	}
-	// Without a key of its own the hub signs with the site's key.
+	// A hub without a key of its own signs with the site's key.
 	if a.Broker != "none" && a.Broker != "" {
 		key := a.HubKey
 		if key == "" {
@@ -233,12 +233,12 @@ func (a Answers) reader() string {
 	return a.offer().Section(rfid.Values{rfid.KeyPort: a.Port, "format": a.Format})
 }
 
-// topLines are the lines of a sample that name its site and machine: a sample that has them otherwise is refused by
-// what reads the result.
+// topLines matches the lines of a sample that name its site, machine, data and bundle. A sample that has them in
+// another form is refused when the result is parsed.
 var topLines = regexp.MustCompile(`(?m)^(site|machine|data|bundle):.*(?:\n[ \t]+.*)*$`)
 
-// FromWiring is a machine.yaml with the wiring of another one: its site, machine and bundle key are replaced where
-// answers give them.
+// FromWiring is a machine.yaml with the wiring of another one: site, machine and bundle key are replaced by the answers
+// that were given.
 func (a Answers) FromWiring(text string) string {
 	return topLines.ReplaceAllStringFunc(text, func(was string) string {
 		key, _, _ := strings.Cut(was, ":")

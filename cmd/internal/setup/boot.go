@@ -11,10 +11,10 @@ import (
 	"portillon/wire"
 )
 
-// mark is a file in /run: it stands until the Pi has restarted.
+// mark is a file in /run that exists until the Pi has restarted.
 const mark = "run/portillon-setup.reboot"
 
-// boot brings config.txt and cmdline.txt to what the wiring needs, as portillon firmware apply does.
+// boot edits config.txt and cmdline.txt for the wiring, as «portillon firmware apply» does.
 func (s *Setup) boot(ctx context.Context, c daemoncmd.Config) error {
 	if c.Simulated() {
 		return nil
@@ -43,7 +43,7 @@ func (s *Setup) boot(ctx context.Context, c daemoncmd.Config) error {
 	return s.apply(ctx, root, plan)
 }
 
-// apply shows the changes, asks, and writes them. Without a yes nothing is written.
+// apply shows the changes, asks, and writes them. Without a yes it writes nothing.
 func (s *Setup) apply(ctx context.Context, root *os.Root, plan bootconfig.Plan) error {
 	for _, ch := range plan.Changes {
 		fmt.Fprint(s.Term.out, printable(ch.Diff))
@@ -56,7 +56,7 @@ func (s *Setup) apply(ctx context.Context, root *os.Root, plan bootconfig.Plan) 
 		s.Term.Say(tf("/%s n’est pas changé.", "/%s is not changed.", plan.Path))
 		return ErrIncomplete
 	}
-	// The mark comes first: where setup ends between the two writes, the next run must ask for the restart all the same.
+	// Write the mark first: if setup is interrupted between the two writes, the next run still asks for a restart.
 	if err := os.MkdirAll(s.path("run"), 0o755); err != nil {
 		return err
 	}
@@ -72,10 +72,10 @@ func (s *Setup) apply(ctx context.Context, root *os.Root, plan bootconfig.Plan) 
 	return nil
 }
 
-// Computer is the model of the computer whose files are below root, as its device tree names it.
+// Computer is the model in the device tree of the computer whose files are below root.
 func Computer(root string) string { return bootconfig.ReadBoard(os.DirFS(root)).Model }
 
-// configTXT is the firmware's file below root: where Bookworm has it, or where older systems do. Empty: there is none.
+// configTXT is the path of config.txt below root, in Bookworm's place or in the older one. Empty: there is none.
 func configTXT(root string) string {
 	for _, p := range []string{"boot/firmware/config.txt", "boot/config.txt"} {
 		if fi, err := os.Stat(filepath.Join(root, p)); err == nil && fi.Mode().IsRegular() {

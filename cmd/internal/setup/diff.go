@@ -2,11 +2,11 @@ package setup
 
 import "strings"
 
-// maxDiff bounds the lines of a text that are compared: a machine.yaml or a config.txt has some hundred.
+// maxDiff bounds the lines of a text that are compared. A machine.yaml or a config.txt has a few hundred.
 const maxDiff = 1000
 
-// Diff is the lines that differ between two texts: - only in the old one, + only in the new one. Texts that are too
-// long are shown whole.
+// Diff lists the lines that differ between two texts: - only in the old one, + only in the new one. Texts with more
+// than maxDiff lines are shown in full.
 func Diff(was, is string) string {
 	a, b := lines(was), lines(is)
 	var out strings.Builder
@@ -34,7 +34,8 @@ func Diff(was, is string) string {
 	return out.String()
 }
 
-// commonLines tells, at [i][j], how many lines a[i:] and b[j:] share, in order (the longest common subsequence).
+// commonLines has at [i][j] the number of lines that a[i:] and b[j:] have in common, in order (longest common
+// subsequence).
 func commonLines(a, b []string) [][]int {
 	common := make([][]int, len(a)+1)
 	for i := range common {

@@ -10,28 +10,28 @@ import (
 	"portillon/cmd/internal/daemoncmd"
 )
 
-// HubAnswers are what a hub says to a machine that joins.
+// HubAnswers is the hub's answer to a machine that joins, as far as machine.yaml needs it.
 type HubAnswers struct {
 	Address    string // host:port of its listener for machines
-	Name       string // in its certificate
+	Name       string // the name in its certificate
 	BrokerPort string
 	HubKey     string // the verifier key of acknowledgements and commands
 
-	// Beside says that keys and data stand beside the machine's file, for a machine that somebody tries in a folder:
-	// without root, and without systemd, which hands keys over elsewhere.
+	// Beside says that keys and data are in the folder of the machine's file, for a trial without root and without
+	// systemd.
 	Beside bool
 }
 
-// hubLines are the parts of a machine's file that the hub decides, with the comment lines between their lines.
+// hubLines matches the parts of a machine's file that the hub decides, with the comments in them.
 var hubLines = regexp.MustCompile(
 	`(?m)^(?:(?:bundle|mqtt|hub|machine-key|card-key):.*\n(?:[ \t]+.*\n)*|# Written by portillond enrol\.\n)`,
 )
 
-// placeLines say where a machine's data and its socket are.
+// placeLines match the paths of a machine's data and socket.
 var placeLines = regexp.MustCompile(`(?m)^(?:data|control):.*\n`)
 
-// Simulated is the wiring of a machine without hardware: its relay is the file pin, its emergency stop the file
-// e-stop, and cards come from «portillon machine tap».
+// Simulated is the wiring of a machine without hardware: its relay is the file pin, its emergency stop the file e-stop,
+// and cards come from «portillon machine tap».
 const Simulated = `# No hardware: the relay is a file called pin, and cards come from «portillon machine tap».
 portillon: 1
 site: site
@@ -42,7 +42,7 @@ relay: { pin: "sim:pin", e-stop: "sim:e-stop" }
 clock: trusted                        # this computer's clock is set
 `
 
-// Enrolled is a machine.yaml with the wiring of another one, for the hub that the machine joins.
+// Enrolled is a machine.yaml with the wiring of text, for the hub that the machine joins.
 func (a Answers) Enrolled(text string, h HubAnswers) string {
 	if text != "" && text[len(text)-1] != '\n' {
 		text += "\n"
@@ -64,7 +64,7 @@ mqtt:
 `, a.Machine, a.BundleKey, h.Address, h.Name, h.BrokerPort, h.HubKey)
 }
 
-// enrolledBeside is a machine.yaml with the wiring of text and with what the hub said at the enrolment.
+// enrolledBeside is Enrolled for a machine in a folder.
 func (a Answers) enrolledBeside(text string, h HubAnswers) string {
 	return text + fmt.Sprintf(`# Written by portillond enrol.
 data: %[1]s
@@ -81,7 +81,7 @@ mqtt:
 `, a.Machine, a.BundleKey, h.Address, h.Name, h.BrokerPort, h.HubKey)
 }
 
-// SoundIn is Sound for a file that stands in the folder dir, whose relative paths count from there.
+// SoundIn is Sound for a file in the folder dir, to which its paths are relative.
 func SoundIn(dir, name, text string) (daemoncmd.Config, error) {
 	f, err := os.CreateTemp(dir, "."+name+"-*")
 	if err != nil {
@@ -99,7 +99,7 @@ func SoundIn(dir, name, text string) (daemoncmd.Config, error) {
 	return c, err
 }
 
-// Sound reads a text as the machine's file that it would be, and says what is wrong with it.
+// Sound parses a text as a machine's file, and returns what is wrong with it.
 func Sound(name, text string) (daemoncmd.Config, error) {
 	dir, err := os.MkdirTemp("", "portillon-setup-")
 	if err != nil {

@@ -18,23 +18,23 @@ import (
 	"portillon/daemon/control"
 )
 
-// Host is the computer that is set up. Tests bring one without systemd and hardware.
+// Host is the computer that is set up. Tests have one without systemd and hardware.
 type Host interface {
 	Now() time.Time
 	BootID() string
-	// Systemctl runs systemctl; its error holds what it said.
+	// Systemctl runs systemctl. The error contains its output.
 	Systemctl(ctx context.Context, args ...string) error
 	// Status asks the daemon at a control socket. A daemon that does not answer is an error.
 	Status(ctx context.Context, socket string) (control.Status, error)
-	// Do carries out a deed of the acceptance test on a machine.
+	// Do carries out an action of the acceptance test.
 	Do(ctx context.Context, c daemoncmd.Config, d acceptance.Deed) error
-	// Own gives files to the daemon's user, which the package makes.
+	// Own gives files to the daemon's user, whom the package creates.
 	Own(paths ...string) error
 	// Pause waits between two looks at the daemon.
 	Pause(ctx context.Context, d time.Duration)
 }
 
-// Pi is the computer this runs on.
+// Pi is the running computer.
 type Pi struct{}
 
 // Now implements Host.
@@ -58,7 +58,7 @@ func (Pi) Systemctl(ctx context.Context, args ...string) error {
 func (Pi) Status(ctx context.Context, socket string) (control.Status, error) {
 	rep, err := control.Call(ctx, socket, control.Request{Do: "status"})
 	if err == nil && rep.Status == nil {
-		err = fmt.Errorf("the daemon at %s answers without a status", socket)
+		err = fmt.Errorf("the daemon at %s sent an answer without a status", socket)
 	}
 	if err != nil {
 		return control.Status{}, err
@@ -88,7 +88,7 @@ func (Pi) Own(paths ...string) error {
 	return give(uid, gid, paths...)
 }
 
-// give changes the owner of files, and of links instead of what they name.
+// give changes the owner of files. Of a symbolic link it changes the link, not its target.
 func give(uid, gid int, paths ...string) error {
 	var errs []error
 	for _, p := range paths {
@@ -119,14 +119,14 @@ func (Pi) Do(ctx context.Context, c daemoncmd.Config, d acceptance.Deed) error {
 	return fmt.Errorf("unknown action %q", d)
 }
 
-// signal sends a signal to a machine's daemon, or to its guard. It finds the process anew, because the one of the step
-// before may have ended.
+// signal sends a signal to a machine's daemon, or to its guard. It looks the process up each time, because the one of
+// the step before may have ended.
 func signal(ctx context.Context, c daemoncmd.Config, guard bool, s syscall.Signal) error {
 	return signalWhere(func() (int, error) { return processOf(ctx, c, guard) }, s)
 }
 
-// signalWhere sends a signal to the process that find names. It takes hold of the process first (pidfd_open(2), which
-// os.FindProcess uses) and then asks again: between two looks the process may end, and another one get its number.
+// signalWhere sends a signal to the process that find returns. It opens the process first (pidfd_open(2), which
+// os.FindProcess uses) and then asks find again, because a process may end in between and its number be reused.
 func signalWhere(find func() (int, error), s syscall.Signal) error {
 	pid, err := find()
 	if err != nil {
@@ -155,7 +155,7 @@ func processOf(ctx context.Context, c daemoncmd.Config, guard bool) (int, error)
 	out, err := exec.CommandContext(ctx, "systemctl", "show", "-P", "MainPID", unit).Output()
 	pid, perr := strconv.Atoi(strings.TrimSpace(string(out)))
 	if err != nil || perr != nil || pid <= 1 {
-		return 0, fmt.Errorf("the daemon of %s does not run", unit)
+		return 0, fmt.Errorf("the daemon of %s is not running", unit)
 	}
 	if guard {
 		return childOf(pid)
@@ -163,8 +163,8 @@ func processOf(ctx context.Context, c daemoncmd.Config, guard bool) (int, error)
 	return pid, nil
 }
 
-// childOf is the only living child of a process: the daemon's guard (proc_pid_stat(5): the state and the parent
-// follow the name in brackets).
+// childOf is the only living child of a process: the daemon's guard (proc_pid_stat(5): state and parent follow the name
+// in brackets).
 func childOf(parent int) (int, error) {
 	all, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -174,7 +174,7 @@ func childOf(parent int) (int, error) {
 	for _, path := range all {
 		b, err := os.ReadFile(path)
 		if err != nil {
-			continue // it has ended meanwhile
+			continue // the process has ended meanwhile
 		}
 		text := string(b)
 		f := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])

@@ -10,32 +10,32 @@ import (
 	"portillon/rfid"
 )
 
-// question is one that a person answers at the terminal.
+// question is a question for the person at the terminal.
 type question struct {
-	flag    string // the flag that answers it too
+	flag    string // the flag that gives the answer without asking
 	text    policy.Text
-	choices []choice // none: any text that Answers.Check takes
-	several bool     // some of the choices, separated by commas
-	absent  string   // the answer of an empty line; empty: an answer is needed
+	choices []choice // empty: any text that Answers.Check accepts
+	several bool     // the answer may be several choices, separated by commas
+	absent  string   // the answer for an empty line; empty: an answer is required
 	into    func(*Answers) *string
 	when    func(Answers) bool
-	want    policy.Text // shown after an answer that is not valid; of choices it is made from their number
+	want    policy.Text // shown after an invalid answer; with choices it is made from their number
 }
 
+// choice is one possible answer.
 type choice struct {
 	value string
 	text  policy.Text
 }
 
-// questions are asked in this order, each only where its flag was not given. found are the USB readers that are
-// plugged in.
+// questions are asked in this order, except those whose flag was given. found are the connected USB readers.
 func questions(found []string) []question {
 	return slices.Concat(siteQuestions(), readerQuestions(found), relayQuestions())
 }
 
 func always(Answers) bool { return true }
 
-// siteQuestions ask where the machine belongs.
+// siteQuestions ask which site and hub the machine belongs to.
 func siteQuestions() []question {
 	id := t("Minuscules, chiffres et tirets, comme laser-2", "Lower-case letters, digits and hyphens, as laser-2")
 	return []question{
@@ -57,8 +57,7 @@ func siteQuestions() []question {
 	}
 }
 
-// readerQuestions ask which reader is connected. A USB reader is found by its device file; found lists those plugged
-// in.
+// readerQuestions ask which reader is connected. found are the device files of connected USB readers.
 func readerQuestions(found []string) []question {
 	usb := func(a Answers) bool { return a.Reader == "usb" }
 	return []question{
@@ -76,7 +75,7 @@ func readerQuestions(found []string) []question {
 	}
 }
 
-// relayQuestions ask what is wired to the Pi besides the reader.
+// relayQuestions ask what is wired to the Pi in addition to the reader.
 func relayQuestions() []question {
 	return []question{
 		{flag: "relay", into: func(a *Answers) *string { return &a.Relay }, when: always,
@@ -127,10 +126,10 @@ func foundChoices(found []string) (out []choice) {
 	return out
 }
 
-// tries bounds how often one question is asked: what answers is not always a person.
+// tries bounds how often one question is repeated, because the input may not be a person.
 const tries = 10
 
-// complete asks what is not answered yet.
+// complete asks the questions that have no answer yet.
 func complete(
 	a Answers, found []string, ask func(policy.Text) (string, error), show func(policy.Text),
 ) (Answers, error) {
@@ -148,7 +147,7 @@ func complete(
 	return a, a.Check()
 }
 
-// put asks one question until its answer is valid.
+// put asks one question until the answer is valid.
 func (q question) put(a *Answers, ask func(policy.Text) (string, error), show func(policy.Text)) error {
 	for range tries {
 		line, err := ask(q.render())
@@ -166,7 +165,7 @@ func (q question) put(a *Answers, ask func(policy.Text) (string, error), show fu
 	return fmt.Errorf("--%s: no valid answer after %d tries", q.flag, tries)
 }
 
-// render is the question with its choices, each on a line.
+// render is the question with its choices, one on each line.
 func (q question) render() policy.Text {
 	text := q.text
 	for i, c := range q.choices {
@@ -180,7 +179,7 @@ func (q question) render() policy.Text {
 	return text
 }
 
-// problem says what a line must be.
+// problem says what an answer must look like.
 func (q question) problem(line string) policy.Text {
 	switch {
 	case strings.TrimSpace(line) == "":
@@ -191,7 +190,7 @@ func (q question) problem(line string) policy.Text {
 	return tf("Répondez par un numéro de 1 à %d", "Answer with a number from 1 to %d", len(q.choices))
 }
 
-// read is a line as an answer: a choice by its number or its word, or a text.
+// read turns a line into an answer: a choice by its number or its word, or a text.
 func (q question) read(line string) (value string, ok bool) {
 	line = strings.TrimSpace(line)
 	switch {
@@ -224,5 +223,5 @@ func (q question) pick(word string) (string, bool) {
 			return c.value, true
 		}
 	}
-	return word, q.flag == "port" && validPort(word) // a reader that is not plugged in yet
+	return word, q.flag == "port" && validPort(word) // the reader may not be connected yet
 }

@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-// reboot restarts the Pi where its config.txt has changed since it started.
+// reboot restarts the Pi if its config.txt has changed since it started.
 func (s *Setup) reboot(ctx context.Context) error {
 	if _, err := os.Stat(s.path(mark)); err != nil {
 		return nil
@@ -40,13 +40,13 @@ func (s *Setup) asker(ctx context.Context) func(policy.Text) (string, error) {
 	return func(x policy.Text) (string, error) { return s.Term.Ask(ctx, x) }
 }
 
-// samples is where the package has a machine.yaml for each wiring.
+// samples is the folder in which the package has a machine.yaml for each wiring.
 const samples = "usr/share/portillon"
 
-// sampleReader is the USB reader that a sample names.
+// sampleReader matches the USB reader that a sample names.
 var sampleReader = regexp.MustCompile(`/dev/input/by-id/[^\s,}"]+`)
 
-// sampleAsks reports whether a sample leaves this answer to the person at the terminal.
+// sampleAsks reports whether a sample leaves this answer to the person.
 func sampleAsks(flag, sample string) bool {
 	switch flag {
 	case "machine", "site", "bundle-key":
@@ -57,7 +57,7 @@ func sampleAsks(flag, sample string) bool {
 	return false
 }
 
-// fromWiring is a machine's file with the wiring of a sample, or of a file that is its own.
+// fromWiring is a machine's file with the wiring of a sample or of another file.
 func (s *Setup) fromWiring(ctx context.Context) (string, error) {
 	path, own := s.Wiring, true
 	if !strings.ContainsAny(path, "/.") {
@@ -68,7 +68,7 @@ func (s *Setup) fromWiring(ctx context.Context) (string, error) {
 		return "", err
 	}
 	text := string(b)
-	if own && s.Machine == "" { // its own machine
+	if own && s.Machine == "" { // the file is this machine's own
 		c, err := daemoncmd.ReadConfig(path)
 		if err != nil {
 			return "", err

@@ -22,21 +22,21 @@ import (
 	"portillon/wire"
 )
 
-// Options are what a person or a script gives.
+// Options are what a person or a script gives on the command line.
 type Options struct {
 	Answers
-	// LampInPlace says that a lamp stands in the machine's place, so that the acceptance test may close the relay.
+	// LampInPlace says that a lamp is connected in place of the machine, so the acceptance test may close the relay.
 	LampInPlace bool
-	Wiring      string // the name of a sample in /usr/share/portillon, or a file
-	Root        string // where this computer's files are: /
-	Live        bool   // Root is the computer that this runs on: it may be restarted, and its services started
-	Dir         string // where machine files are, below Root: /etc/portillon
-	CardKey     string // a file to put in place as the site's card key
-	Bundle      string // a file to put in place as the site's bundle
+	Wiring      string // a sample in /usr/share/portillon, or a file
+	Root        string // the root of this computer's files: /
+	Live        bool   // Root is the running computer: it may be restarted, and its services started
+	Dir         string // the folder of machine files below Root: /etc/portillon
+	CardKey     string // a file to install as the site's card key
+	Bundle      string // a file to install as the site's bundle
 	By          string // who answers the acceptance test
 	NoReboot    bool
 	NoTest      bool
-	Again       bool // test although the last test passed with the same wiring
+	Again       bool // repeat a test that was passed with the same wiring
 	Version     string
 }
 
@@ -45,19 +45,19 @@ type Setup struct {
 	Options
 	Term   *Terminal
 	Host   Host
-	Found  []string                                          // USB readers that are plugged in
+	Found  []string                                          // connected USB readers
 	Doctor func(context.Context, daemoncmd.Config) (ill int) // shows what the doctor finds
 }
 
-// What a run that stops early says to its caller. The person has read why.
+// Errors of a run that stopped early. The reason was printed.
 var (
 	ErrIncomplete = errors.New("the setup is not complete")
 	ErrNotPassed  = errors.New("the acceptance test is not passed")
 	ErrReboot     = errors.New("the Pi restarts")
 )
 
-// Run does what is still to be done. It returns nil where the machine has passed its acceptance test, or where only
-// a test was to be left out.
+// Run does what remains to be done. It returns nil if the machine has passed its acceptance test, or if only the test
+// was to be skipped.
 func (s *Setup) Run(ctx context.Context) error {
 	c, path, err := s.file(ctx)
 	if err != nil {
@@ -92,11 +92,13 @@ func (s *Setup) Run(ctx context.Context) error {
 	return s.trial(ctx, c, path)
 }
 
+// path is a path below Root.
 func (s *Setup) path(p string) string { return filepath.Join(s.Root, p) }
 
+// store is the folder of systemd's credentials.
 func (s *Setup) store() string { return s.path("etc/credstore") }
 
-// rooted is a machine's file with its paths below Root.
+// rooted is a configuration with its paths below Root.
 func (s *Setup) rooted(c daemoncmd.Config) daemoncmd.Config {
 	if filepath.Clean(s.Root) == "/" {
 		return c
@@ -109,7 +111,7 @@ func (s *Setup) rooted(c daemoncmd.Config) daemoncmd.Config {
 	return c
 }
 
-// file makes the machine's file, or takes the one that is there.
+// file makes the machine's file, or reads the existing one.
 func (s *Setup) file(ctx context.Context) (daemoncmd.Config, string, error) {
 	if err := s.Answers.Check(); err != nil {
 		return daemoncmd.Config{}, "", err
@@ -117,7 +119,7 @@ func (s *Setup) file(ctx context.Context) (daemoncmd.Config, string, error) {
 	if err := s.only(); err != nil {
 		return daemoncmd.Config{}, "", err
 	}
-	// Keep a file that is there, unless an answer or a wiring says that it is to change.
+	// Keep an existing file, unless an answer or a wiring changes it.
 	path := s.path(filepath.Join(s.Dir, s.Machine+".yaml"))
 	_, err := os.Stat(path)
 	there := err == nil && s.Machine != ""
@@ -151,7 +153,7 @@ func (s *Setup) file(ctx context.Context) (daemoncmd.Config, string, error) {
 	return s.rooted(c), path, err
 }
 
-// only takes the machine of this computer, where there is one and no other is named.
+// only chooses the machine of this computer, if there is exactly one and no other is named.
 func (s *Setup) only() error {
 	if s.Machine != "" || s.Wiring != "" {
 		return nil
@@ -165,7 +167,7 @@ func (s *Setup) only() error {
 	return err
 }
 
-// text is the machine's file as it should be.
+// text is the new content of the machine's file.
 func (s *Setup) text(ctx context.Context) (string, error) {
 	if s.Wiring != "" {
 		return s.fromWiring(ctx)
@@ -177,7 +179,7 @@ func (s *Setup) text(ctx context.Context) (string, error) {
 	return a.Render(), err
 }
 
-// write puts the machine's file in place: a copy of what was there is kept, and what changes is shown first.
+// write writes the machine's file. It shows the changes first and keeps a copy of the old file.
 func (s *Setup) write(ctx context.Context, path, was, text string) error {
 	if err := sound(filepath.Base(path), text); err != nil {
 		return err
@@ -193,7 +195,7 @@ func (s *Setup) write(ctx context.Context, path, was, text string) error {
 	return nil
 }
 
-// replace writes a file whose old text is known. Without a yes nothing is written.
+// replace replaces a file whose old text is known. Without a yes it writes nothing.
 func (s *Setup) replace(ctx context.Context, path, was, text string, mode os.FileMode) error {
 	if was != "" { // show what changes, ask, and keep a copy
 		fmt.Fprint(s.Term.out, printable(Diff(was, text)))
@@ -217,7 +219,7 @@ func (s *Setup) replace(ctx context.Context, path, was, text string, mode os.Fil
 	return wire.WriteFile(path, []byte(text), mode)
 }
 
-// printable leaves out what would steer the terminal.
+// printable removes characters that could control the terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Cf, r) {
@@ -227,7 +229,7 @@ func printable(s string) string {
 	}, s)
 }
 
-// sound reads a text as the file that it would be.
+// sound parses a text as a machine's file.
 func sound(name, text string) error {
 	dir, err := os.MkdirTemp("", "portillon-setup-")
 	if err != nil {
@@ -245,8 +247,8 @@ func sound(name, text string) error {
 	return err
 }
 
-// isOf refuses a file whose name is not its machine's: the unit has the name of the file, and what setup starts and
-// what it sends signals to would be two machines.
+// isOf refuses a file whose name is not its machine's. The unit is named after the file, so setup would start one
+// machine and send signals to another.
 func isOf(name string, c daemoncmd.Config) error {
 	if c.Machine+".yaml" == name {
 		return nil
@@ -254,7 +256,7 @@ func isOf(name string, c daemoncmd.Config) error {
 	return fmt.Errorf("the file %s is of machine %s, want %s", name, c.Machine, strings.TrimSuffix(name, ".yaml"))
 }
 
-// readWires reads a machine.yaml and checks its pins. Keys and folders are not looked at: setup is still to make them.
+// readWires reads a machine.yaml and checks its pins. Keys and folders are not checked, because setup makes them later.
 func readWires(path string) (daemoncmd.Config, error) {
 	c, err := daemoncmd.ReadConfig(path)
 	if err == nil {
@@ -263,7 +265,7 @@ func readWires(path string) (daemoncmd.Config, error) {
 	return c, err
 }
 
-// machineKey makes the machine's key where it is missing, and shows its public half.
+// machineKey makes the machine's key if it is missing, and shows the public half.
 func (s *Setup) machineKey(c daemoncmd.Config) error {
 	path, err := c.KeyFile(s.store(), c.MachineKey)
 	if err != nil {
@@ -302,7 +304,7 @@ func (s *Setup) machineKey(c daemoncmd.Config) error {
 	return nil
 }
 
-// put copies the card key and the bundle into their places, where they were given.
+// put installs the card key and the bundle, if they were given.
 func (s *Setup) put(c daemoncmd.Config) error {
 	if err := s.putCardKey(c); err != nil {
 		return err
@@ -310,7 +312,8 @@ func (s *Setup) put(c daemoncmd.Config) error {
 	return s.putBundle(c)
 }
 
-// putCardKey refuses to replace another key: every card of the site would be unknown.
+// putCardKey installs the card key. It refuses to replace a different key, because every card of the site would become
+// unknown.
 func (s *Setup) putCardKey(c daemoncmd.Config) error {
 	if s.CardKey == "" {
 		return nil
@@ -337,7 +340,8 @@ func (s *Setup) putCardKey(c daemoncmd.Config) error {
 	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), wire.WriteFile(path, b, 0o600))
 }
 
-// putBundle refuses a bundle of another site: the machine would refuse it at each start.
+// putBundle installs the bundle. It refuses a bundle of another site, because the machine would refuse it at each
+// start.
 func (s *Setup) putBundle(c daemoncmd.Config) error {
 	if s.Bundle == "" {
 		return nil
@@ -354,7 +358,7 @@ func (s *Setup) putBundle(c daemoncmd.Config) error {
 		return fmt.Errorf("--bundle: %s: %w", s.Bundle, err)
 	}
 	mine := []string{path}
-	if dir := filepath.Dir(path); !there(dir) { // one that is there may be anybody's
+	if dir := filepath.Dir(path); !there(dir) { // an existing folder keeps its owner
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
@@ -363,7 +367,7 @@ func (s *Setup) putBundle(c daemoncmd.Config) error {
 	return errors.Join(wire.WriteFile(path, b, 0o600), s.own(mine...))
 }
 
-// ofSite reports why a bundle is not this site's.
+// ofSite returns why a bundle is not this site's.
 func (s *Setup) ofSite(b []byte, c daemoncmd.Config) error {
 	v, err := note.NewVerifier(c.Bundle.Key)
 	if err != nil {
@@ -379,10 +383,10 @@ func (s *Setup) ofSite(b []byte, c daemoncmd.Config) error {
 	return wire.ReadBundle(bytes.NewReader(b), note.VerifierList(v), take, func(string, []byte) error { return nil })
 }
 
-// maxFile bounds a file that is put in place: a bundle of a thousand members has some megabytes.
+// maxFile bounds a file that is installed. A bundle of a thousand members has a few megabytes.
 const maxFile = 64 << 20
 
-// readSmall reads a file that a person names, and refuses one of more than maxFile bytes.
+// readSmall reads a file that a person named. More than maxFile bytes are an error.
 func readSmall(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -409,7 +413,7 @@ func (s *Setup) own(paths ...string) error {
 	return s.Host.Own(paths...)
 }
 
-// check says what the daemon would refuse, and what must still be put in place.
+// check prints what the daemon would refuse, and what is still missing.
 func (s *Setup) check(c daemoncmd.Config) error {
 	on := daemoncmd.Here(s.Host.Now())
 	on.Unit, on.Credstore = "", s.store()
@@ -431,7 +435,7 @@ func (s *Setup) check(c daemoncmd.Config) error {
 	return ErrIncomplete
 }
 
-// patience bounds the wait for a daemon that starts: its unit gives it a minute.
+// patience bounds the wait for a daemon to start. Its unit has a timeout of one minute.
 const patience = 70 * time.Second
 
 // start enables the unit and waits until the daemon answers.
@@ -454,7 +458,7 @@ func (s *Setup) start(ctx context.Context, c daemoncmd.Config) error {
 	}
 }
 
-// examine shows what the doctor finds. What is wrong is for the person to weigh: the test may be done all the same.
+// examine prints what the doctor finds. The person decides whether to test nevertheless.
 func (s *Setup) examine(ctx context.Context, c daemoncmd.Config) error {
 	ill := s.Doctor(ctx, c)
 	if ill == 0 || s.NoTest {

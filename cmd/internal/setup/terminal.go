@@ -11,22 +11,22 @@ import (
 	"portillon/policy"
 )
 
-// ErrEnded says that the input ended before an answer came.
+// ErrEnded says that the input ended before an answer.
 var ErrEnded = errors.New("the input ended before an answer came")
 
-// maxLine bounds a line that is typed, in bytes.
+// maxLine bounds a typed line, in bytes.
 const maxLine = 4096
 
 // Terminal asks a person.
 type Terminal struct {
 	Lang  policy.Language
-	Yes   bool // every confirmation is given
+	Yes   bool // answer every confirmation with yes
 	out   io.Writer
 	lines <-chan string
 }
 
-// NewTerminal reads lines from in. Its goroutine waits in in.Read until the process ends or in does: nothing can
-// wake it from there.
+// NewTerminal reads lines from in. Its goroutine blocks in in.Read until the process or the input ends; nothing can
+// interrupt it.
 func NewTerminal(ctx context.Context, in io.Reader, out io.Writer, l policy.Language) *Terminal {
 	lines := make(chan string)
 	go func() {
@@ -68,7 +68,8 @@ func (t *Terminal) Confirm(ctx context.Context, x policy.Text) (bool, error) {
 	return t.ConfirmDanger(ctx, t.Yes, x)
 }
 
-// ConfirmDanger is Confirm for what could hurt somebody: --yes does not answer it, only a confirmation of its own does.
+// ConfirmDanger is Confirm for what could hurt somebody. --yes does not answer it; confirmed, from a flag of its own,
+// does.
 func (t *Terminal) ConfirmDanger(ctx context.Context, confirmed bool, x policy.Text) (bool, error) {
 	if confirmed {
 		return true, nil

@@ -20,13 +20,13 @@ import (
 	"portillon/wire"
 )
 
-// look is the pause between two looks at the daemon's status.
+// look is the pause between two requests for the daemon's status.
 const look = 200 * time.Millisecond
 
-// unfinished is the file of a test under way, beside the protocols.
+// unfinished is the file of an unfinished test, beside the protocols.
 const unfinished = "unfinished.json"
 
-// WiringOf is what of a machine decides which tests apply to it.
+// WiringOf is the part of a machine's configuration that decides which tests apply.
 func WiringOf(c daemoncmd.Config) acceptance.Wiring {
 	r := c.Relay
 	return acceptance.Wiring{EStop: r.EStop != "", Door: r.Door != "", Feedback: r.Feedback != "",
@@ -41,8 +41,8 @@ func Fingerprint(path string) (string, error) {
 	return hex.EncodeToString(sum[:]), err
 }
 
-// Accepted is the last protocol of this machine, of a test that passed or failed, and the fingerprint of its file as it
-// is now.
+// Accepted is the machine's last protocol, of a test that passed or failed, and the fingerprint of its file as it is
+// now.
 func Accepted(c daemoncmd.Config, file string) (acceptance.Protocol, string, error) {
 	_, public, err := c.Signer("/etc/credstore")
 	if err != nil {
@@ -60,7 +60,7 @@ func Accepted(c daemoncmd.Config, file string) (acceptance.Protocol, string, err
 	return last, sum, err
 }
 
-// trial leads through the acceptance test.
+// trial leads a person through the acceptance test.
 type trial struct {
 	*Setup
 	c      daemoncmd.Config
@@ -70,7 +70,7 @@ type trial struct {
 	signer note.Signer
 }
 
-// trial runs the acceptance test, from where a reboot or a power cut interrupted it.
+// trial runs the acceptance test. It continues a test that a reboot or a power cut interrupted.
 func (s *Setup) trial(ctx context.Context, c daemoncmd.Config, path string) error {
 	signer, public, err := c.Signer(s.store())
 	if err != nil {
@@ -104,7 +104,7 @@ func (s *Setup) trial(ctx context.Context, c daemoncmd.Config, path string) erro
 	return r.run(ctx)
 }
 
-// load takes up a test of the same wiring.
+// load continues an unfinished test of the same wiring.
 func (r *trial) load(sum string) error {
 	path := filepath.Join(r.folder, unfinished)
 	b, err := readSmall(path)
@@ -128,7 +128,7 @@ func (r *trial) load(sum string) error {
 	return nil
 }
 
-// begin says what the test needs, and asks who answers.
+// begin says what the test needs, and asks for the person's name.
 func (r *trial) begin(ctx context.Context, sum string) error {
 	yes, err := r.Term.ConfirmDanger(
 		ctx,
@@ -158,10 +158,10 @@ func (r *trial) begin(ctx context.Context, sum string) error {
 		}
 		r.By = acceptance.OneLine(r.By)
 	}
-	return errors.New("--by: the name of whoever answers is missing")
+	return errors.New("--by: the name of the person who answers is missing")
 }
 
-// keep writes the test under way to the disk: the next step may take the power away.
+// keep stores the unfinished test on the disk, because the next step may cut the power.
 func (r *trial) keep() error {
 	b, err := json.Marshal(r.p)
 	if err != nil {
@@ -170,7 +170,7 @@ func (r *trial) keep() error {
 	if err := os.MkdirAll(r.folder, 0o700); err != nil {
 		return err
 	}
-	// The daemon's user owns the folder around it: root must not write wherever a link of theirs leads.
+	// The daemon's user owns the parent folder, so root must not follow a link here.
 	if fi, err := os.Lstat(r.folder); err != nil || !fi.IsDir() {
 		return errors.Join(fmt.Errorf("%s is a link, want a folder: remove it", r.folder), err)
 	}
@@ -184,7 +184,7 @@ func (r *trial) run(ctx context.Context) error {
 		in.Now, in.Boot = r.Host.Now(), r.Host.BootID()
 		var out acceptance.Output
 		r.p, out = acceptance.Next(r.plan, r.p, in)
-		if out.Call != acceptance.Look { // its file need not follow each look
+		if out.Call != acceptance.Look { // a look at the daemon changes nothing worth storing
 			if err := r.keep(); err != nil {
 				return err
 			}
@@ -221,7 +221,7 @@ func (r *trial) run(ctx context.Context) error {
 	}
 }
 
-// head says what a step is about.
+// head prints what a step is about.
 func (r *trial) head(step acceptance.Step) {
 	head := func(l policy.Language) string {
 		return fmt.Sprintf("\n%d/%d  %s (%s)\n  %s\n  → %s", r.p.At+1, len(r.plan), step.Title.In(l), step.ID,
@@ -230,7 +230,7 @@ func (r *trial) head(step acceptance.Step) {
 	r.Term.Say(policy.Text{FR: head(policy.French), EN: head(policy.English)})
 }
 
-// prompt asks the person what a beat wants.
+// prompt asks the person what the step needs.
 func (r *trial) prompt(ctx context.Context, out acceptance.Output) (acceptance.Input, error) {
 	step := out.Step
 	if out.Again != (policy.Text{}) {
@@ -253,7 +253,7 @@ func (r *trial) prompt(ctx context.Context, out acceptance.Output) (acceptance.I
 	return acceptance.Input{Event: acceptance.Line, Line: line}, err
 }
 
-// status looks at the daemon, after a short pause.
+// status asks the daemon, after a short pause.
 func (r *trial) status(ctx context.Context) acceptance.Status {
 	r.Host.Pause(ctx, look)
 	st, err := r.Host.Status(ctx, r.c.Control)
@@ -264,7 +264,7 @@ func (r *trial) status(ctx context.Context) acceptance.Status {
 		Faults: st.Faults}
 }
 
-// finish signs the protocol and says how the test ended.
+// finish signs the protocol and prints the result.
 func (r *trial) finish(ctx context.Context) error {
 	clock := "untrusted"
 	if st, err := r.Host.Status(ctx, r.c.Control); err == nil && st.Clock != "" {

@@ -3,13 +3,13 @@
 // there, and blanks for what was measured.
 //
 // A sheet is one HTML file that needs nothing else: its style is inside, and it runs no script. Printed on A4, each
-// language is one page. A change of its words or style is printed once, and looked at: chromium --headless
+// language is one page. After a change of its words or style, print it once and look at it: chromium --headless
 // --print-to-pdf=sheet.pdf sheet.html; pdfinfo sheet.pdf.
 package sheet
 
 import (
 	"bytes"
-	_ "embed" // the page
+	_ "embed" // for the HTML template
 	"html/template"
 	"path/filepath"
 	"regexp"
@@ -33,7 +33,7 @@ type Row struct {
 	What, Contact, Wire string
 }
 
-// Ask is a heading and what to ask the electrician for under it.
+// Ask is a heading with the requests to the electrician under it.
 type Ask struct {
 	Title string
 	Items []string
@@ -46,11 +46,11 @@ type Sheet struct {
 	Rows                []Row
 	Relay               []string // how the relay is driven
 	Asks                []Ask
-	Not                 []string // what Portillon does not do here
+	Not                 []string // what Portillon does not do
 	W                   words
 }
 
-// For is the sheet of a machine whose file is called file.
+// For is the sheet of a machine. file is the name of its configuration.
 func For(c daemoncmd.Config, file string, l policy.Language) Sheet {
 	s := Sheet{Lang: l.String(), Machine: c.Machine, Site: c.Site, File: shorten(filepath.Base(file)), W: wordsIn(l)}
 	s.Rows = rows(c, l)
@@ -74,8 +74,7 @@ func in(l policy.Language, texts []policy.Text) (out []string) {
 	return out
 }
 
-// unbroken keeps a number with its unit, and a French sign with the word before it, on one line: their space becomes
-// one that does not break.
+// unbroken replaces the space between a number and its unit, and before a French punctuation mark, by a no-break space.
 func unbroken(s string) string {
 	s = regexp.MustCompile(`(\d) (V|A|mA|Hz|kΩ|mm|phases)\b`).ReplaceAllString(s, "$1\u00a0$2")
 	return strings.NewReplacer(" :", "\u00a0:", " ;", "\u00a0;", " kΩ", "\u00a0kΩ", "NF C ", "NF\u00a0C\u00a0", "☐ ",
@@ -83,7 +82,7 @@ func unbroken(s string) string {
 		"EN ISO ", "EN\u00a0ISO\u00a0", "18-510", "18\u2011510", "15-100", "15\u2011100").Replace(s)
 }
 
-// HTML is the file, one page for each language.
+// HTML is the whole file, with one page for each language.
 func HTML(c daemoncmd.Config, file string, langs ...policy.Language) ([]byte, error) {
 	t, err := template.New("sheet").Funcs(template.FuncMap{"whole": unbroken}).Parse(page)
 	if err != nil {
@@ -100,7 +99,7 @@ func HTML(c daemoncmd.Config, file string, langs ...policy.Language) ([]byte, er
 	return out.Bytes(), nil
 }
 
-// shorten cuts a file name that would break the layout of the page.
+// shorten cuts a file name that would break the layout.
 func shorten(s string) string {
 	if r := []rune(s); len(r) > maxFile {
 		return string(r[:maxFile]) + "…"
@@ -108,7 +107,7 @@ func shorten(s string) string {
 	return s
 }
 
-// rows are the machine's terminals, in the order of the file; the lines of a bus share a row.
+// rows are the machine's terminals, in the order of the file. The lines of a bus share a row.
 func rows(c daemoncmd.Config, l policy.Language) (out []Row) {
 	var pins, lines []string
 	for _, w := range c.Wires() {

@@ -2,8 +2,8 @@ package sheet
 
 import "portillon/policy"
 
-// words are the sheet's fixed words in one language. The page is printed and filled in by hand, so each text is as
-// short as its cell: sheet_test.go holds that a machine with every wire fits on one page.
+// words are the fixed texts of the sheet in one language. The page is printed and filled in by hand, so each text is
+// short. A test checks that a machine with every wire fits on one page.
 type words struct {
 	Title, Lead                     string
 	Machine, Site, File             string
@@ -17,7 +17,7 @@ type words struct {
 	Name, Company, Date, Sign, Host string
 }
 
-// wordsIn returns the words of one language.
+// wordsIn returns the texts in one language.
 func wordsIn(l policy.Language) words {
 	if l == policy.English {
 		return english()

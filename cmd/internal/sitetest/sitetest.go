@@ -11,20 +11,20 @@ import (
 	"portillon/openbadge"
 )
 
-// Card is the number of a member's card, in hexadecimal. It has a letter: ten digits alone would be ambiguous
-// (rfid.ParseCard).
+// Card is the number of a member's card in hexadecimal. It contains a letter, because ten digits alone would be
+// ambiguous (rfid.ParseCard).
 func Card(member int) string { return fmt.Sprintf("6A%08X", member) }
 
 // ID is a member's pseudonym.
 func ID(member int) string { return fmt.Sprintf("m-%06d", member) }
 
-// badges are those of a site with 15 of them; a member holds three.
+// badges are the 15 badges of the site. A member holds three of them.
 var badges = []string{"laser-first-steps", "laser-user", "laser-host", "laser-mentor", "laser-maintainer",
 	"vinyl-first-steps", "vinyl-user", "vinyl-host", "vinyl-mentor", "vinyl-maintainer", "fdm-first-steps", "fdm-user",
 	"fdm-host", "fdm-mentor", "fdm-maintainer"}
 
-// Make writes a site's directory: 15 badges, 20 machines, so many members with three signed badges each. Every member
-// may use the laser alone.
+// Make writes a site's directory with 15 badges, 20 machines, and members with three signed badges each. Every member
+// may use the laser alone. at is the time of issue.
 func Make(dir string, members int, at time.Time) error {
 	k, err := openbadge.GenerateKey("a benchmark's")
 	if err != nil {
@@ -57,6 +57,7 @@ func Make(dir string, members int, at time.Time) error {
 	return os.WriteFile(filepath.Join(dir, "members.yaml"), []byte(m.String()), 0o644)
 }
 
+// policyText is policy.yaml. did is the issuer's key.
 func policyText(did string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "portillon: 1\nsite: big\nlanguage: fr\ntimezone: Europe/Paris\nissuers:\n  lab: { name: Lab, keys: "+

@@ -2,7 +2,8 @@ package gpio
 
 import "unsafe"
 
-// The kernel's interface: include/uapi/linux/gpio.h, GPIO v2, since Linux 5.10. It has one layout for 32 and 64 bits.
+// The kernel's interface: include/uapi/linux/gpio.h, GPIO v2, since Linux 5.10. The layout is the same for 32 and 64
+// bits.
 
 const (
 	maxName  = 32
@@ -70,7 +71,7 @@ type lineEvent struct {
 	_                            [6]uint32
 }
 
-// The sizes that gcc gives them, on 32 and 64 bits alike: on any other, this does not compile.
+// The sizes of the structs in C, equal on 32 and 64 bits. If a Go struct differs, this does not compile.
 var (
 	_ [68]byte  = [unsafe.Sizeof(chipInfo{})]byte{}
 	_ [592]byte = [unsafe.Sizeof(lineRequest{})]byte{}
@@ -80,8 +81,8 @@ var (
 	_ [48]byte  = [unsafe.Sizeof(lineEvent{})]byte{}
 )
 
-// The numbers are _IOC's of asm-generic/ioctl.h, which all machines that Portillon runs on use: direction, size, 0xB4,
-// number.
+// Request numbers, composed as by _IOC of asm-generic/ioctl.h, which all supported computers use: direction, size,
+// 0xB4, number.
 const (
 	fromKernel = 2<<30 | 0xB4<<8
 	bothWays   = 3<<30 | 0xB4<<8

@@ -6,14 +6,14 @@ import (
 	"unsafe"
 )
 
-// Fall is a line's fall, as the kernel saw it.
+// Fall is a falling edge of a line, as the kernel recorded it.
 type Fall struct {
-	At   time.Duration // since boot (CLOCK_MONOTONIC)
-	Line int           // its place in the list that was asked for, from 0
-	Lost int           // events before this one, of any of the lines, that nobody took in time
+	At   time.Duration // time since boot (CLOCK_MONOTONIC)
+	Line int           // index in the list of opened lines, from 0
+	Lost int           // events of any line lost before this one, because they were not read in time
 }
 
-// Falls are the falls of several lines that are pulled up, in the order in which they happened.
+// Falls delivers the falling edges of several lines with pull-up, in order.
 type Falls struct {
 	k     kernel
 	name  string
@@ -23,15 +23,15 @@ type Falls struct {
 	seq   uint32
 }
 
-// burst is how many events the kernel keeps: four Wiegand frames of 37 bits are 148.
+// burst is the size of the kernel's event buffer: four Wiegand frames of 37 bits are 148 events.
 const burst = 256
 
-// OpenFalls holds lines as inputs that are pulled up and wakes on their falls alone.
+// OpenFalls opens lines as inputs with pull-up and detects their falling edges.
 func OpenFalls(label string, lines ...int) (*Falls, error) { return linux().openFalls(label, lines) }
 
 func (k kernel) openFalls(label string, lines []int) (*Falls, error) {
 	if len(lines) == 0 || len(lines) > maxLines {
-		return nil, fmt.Errorf("%d lines were requested, want 1 to %d", len(lines), maxLines)
+		return nil, fmt.Errorf("got %d lines, want 1 to %d", len(lines), maxLines)
 	}
 	last := 0
 	for _, l := range lines {
@@ -51,7 +51,7 @@ func (k kernel) openFalls(label string, lines []int) (*Falls, error) {
 	return &Falls{k: k, name: name, fd: int(r.fd), lines: lines}, nil
 }
 
-// Next waits for the next fall; false: there was none in time. A negative timeout is none.
+// Next waits for the next falling edge; ok is false after timeout. A negative timeout means no limit.
 func (f *Falls) Next(timeout time.Duration) (Fall, bool, error) {
 	if len(f.queue) == 0 {
 		ready, err := f.k.poll(f.fd, timeout)
@@ -67,7 +67,7 @@ func (f *Falls) Next(timeout time.Duration) (Fall, bool, error) {
 	return e, true, nil
 }
 
-// fill takes what the kernel has.
+// fill reads the events that the kernel has.
 func (f *Falls) fill() error {
 	var raw [edges]lineEvent
 	n, err := f.k.read(f.fd, unsafe.Slice((*byte)(unsafe.Pointer(&raw)), unsafe.Sizeof(raw)))
@@ -76,7 +76,7 @@ func (f *Falls) fill() error {
 	}
 	size := int(unsafe.Sizeof(lineEvent{}))
 	if n < size || n%size != 0 {
-		return fmt.Errorf("%s: the kernel gave %d bytes, not edges of %d", f.name, n, size)
+		return fmt.Errorf("%s: kernel returned %d bytes, want a multiple of %d", f.name, n, size)
 	}
 	f.queue = f.queue[:0]
 	for _, e := range raw[:n/size] {
@@ -87,7 +87,7 @@ func (f *Falls) fill() error {
 			}
 		}
 		if place < 0 {
-			return fmt.Errorf("%s: the kernel reported an edge of line %d, which was not requested", f.name, e.offset)
+			return fmt.Errorf("%s: kernel returned an edge of line %d, which is not open", f.name, e.offset)
 		}
 		f.queue = append(f.queue, Fall{time.Duration(e.timestamp), place, int(e.seqno - f.seq - 1)})
 		f.seq = e.seqno
@@ -95,5 +95,5 @@ func (f *Falls) fill() error {
 	return nil
 }
 
-// Close lets the lines go.
+// Close releases the lines.
 func (f *Falls) Close() error { return f.k.close(f.fd) }

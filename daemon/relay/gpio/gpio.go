@@ -1,18 +1,18 @@
-// Package gpio holds lines of the Linux GPIO character device (v2), behind periph's interfaces.
+// Package gpio opens lines of the Linux GPIO character device (v2), with periph's interfaces.
 //
-// periph's own pins cannot be used for a relay: they make a line an output before they set its value, which closes an
-// active-low board for a moment at every start; reading an output turns it into an input; and after a busy line the
-// next order goes to another file. Here a line is asked for once, as an output with its value in the same request, is
-// never read back, and stays ours until the process ends.
+// periph's own pins are not usable for a relay. They make a line an output before they set its value, which closes an
+// active-low board for a moment at each start. Reading an output turns it into an input. After a busy line the next
+// order goes to another file. This package requests a line once, as an output with its value in the same request, never
+// reads it back, and keeps it until the process ends.
 //
-// When the process ends the kernel lets the line go. On Raspberry Pi OS it then stays as it was, unless config.txt has
-// dtparam=strict_gpiod (or cmdline.txt pinctrl_bcm2835.persist_gpio_outputs=n): without that a killed guard leaves the
-// relay closed. With it the line is an input then, and only resistors decide its level: the chip's own pull, which
-// OpenOut sets towards off, and the board's. For a relay that closes on a low level the board's must go to 3.3 V: see
-// relay.Wiring.
+// When the process ends, the kernel releases the line. On Raspberry Pi OS the line then keeps its level, unless
+// config.txt has dtparam=strict_gpiod (or cmdline.txt pinctrl_bcm2835.persist_gpio_outputs=n); otherwise a killed guard
+// leaves the relay closed. With that setting the line becomes an input, and only resistors decide its level: the chip's
+// own pull, which OpenOut sets to the inactive level, and the board's resistor. For a relay that closes on a low level,
+// the board's resistor must go to 3.3 V: see relay.Wiring.
 //
-// It finds a chip by the beginning of its label (pinctrl-bcm2711), never by its number, which changes between kernels.
-// It refuses GPIO 0 to 8, which are pulled up at power-on, and 14, where the serial port idles high.
+// A chip is found by the beginning of its label (pinctrl-bcm2711), never by its number, which changes between kernels.
+// GPIO 0 to 8, which are pulled up at power-on, and 14, where the serial port idles high, are refused for outputs.
 package gpio
 
 import (
@@ -24,7 +24,7 @@ import (
 	"periph.io/x/conn/v3/physic"
 )
 
-// CheckRelay refuses the lines of a Raspberry Pi that are high before any program runs (BCM2835 ARM Peripherals, table
+// CheckRelay refuses lines of a Raspberry Pi that are high before any program runs (BCM2835 ARM Peripherals, table
 // 6-31: GPIO 0 to 8 pull high; GPIO 14 is the UART's TX, which idles high).
 func CheckRelay(line int) error {
 	switch {
@@ -40,10 +40,10 @@ func CheckRelay(line int) error {
 	return nil
 }
 
-// ErrNoChip is a computer without GPIO.
-var ErrNoChip = errors.New("this computer has no GPIO chip (/dev/gpiochip*)")
+// ErrNoChip reports a computer without GPIO.
+var ErrNoChip = errors.New("no GPIO chip on this computer (/dev/gpiochip*)")
 
-// refusals are why each chip was not the one.
+// refusals lists, for each chip, why it was not used.
 type refusals []error
 
 func (r refusals) Error() string {
@@ -54,10 +54,10 @@ func (r refusals) Error() string {
 	return strings.Join(all, "; ")
 }
 
-// Unwrap has errors.Is find what any of them is.
+// Unwrap makes errors.Is check all of them.
 func (r refusals) Unwrap() []error { return r }
 
-// base is what periph asks of every pin.
+// base holds what periph requires of every pin.
 type base struct {
 	name string
 	line int
@@ -67,7 +67,7 @@ func (b base) String() string { return b.name }
 func (b base) Name() string   { return b.name }
 func (b base) Number() int    { return b.line }
 
-// Out is an output that this process holds. It cannot be read: that is how it stays one.
+// Out is an output of this process. It cannot be read, because reading could turn it into an input.
 type Out struct {
 	base
 	set   func(high bool) error
@@ -79,11 +79,11 @@ var _ gpio.PinOut = (*Out)(nil)
 // Out implements gpio.PinOut.
 func (o *Out) Out(l gpio.Level) error { return o.set(bool(l)) }
 
-// PWM refuses.
+// PWM returns an error.
 func (o *Out) PWM(gpio.Duty, physic.Frequency) error { return errors.New("a relay has no PWM") }
 
-// Halt lets the line go. What it does then is the kernel's and the board's affair: switch off first.
+// Halt releases the line. Its level is then decided by the kernel and the board: switch off first.
 func (o *Out) Halt() error { return o.close() }
 
-// Function names the pin's use.
+// Function returns the pin's use.
 func (o *Out) Function() string { return "Out" }

@@ -13,8 +13,8 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// The sizes and numbers of include/uapi/linux/gpio.h as gcc gives them, on 32 and 64 bits alike.
-func TestStructsAreTheKernels(t *testing.T) {
+// The sizes and numbers of include/uapi/linux/gpio.h in C, equal on 32 and 64 bits.
+func TestStructsMatchTheKernels(t *testing.T) {
 	for _, c := range []struct {
 		name      string
 		got, want uintptr
@@ -37,7 +37,7 @@ func TestStructsAreTheKernels(t *testing.T) {
 	}
 }
 
-// board is a kernel that is not there: two chips, one of them a Pi's, and whatever goes wrong.
+// board is a simulated kernel: two chips, one of them a Pi's, with faults.
 type board struct {
 	requests []lineRequest
 	values   []lineValues
@@ -46,8 +46,8 @@ type board struct {
 	fail     error
 	closed   map[int]bool
 	denied   bool
-	noFile   bool   // a request answered without a file
-	raw      []byte // what a read gives, at most as much as was asked for
+	noFile   bool   // a request is answered without a file
+	raw      []byte // result of a read, cut to the requested size
 	polls    []time.Duration
 	idle     bool
 }
@@ -105,7 +105,7 @@ func (b *board) kernel() kernel {
 	}
 }
 
-func TestOutputIsInactiveInTheRequestItself(t *testing.T) {
+func TestOutputIsRequestedWithItsInactiveValue(t *testing.T) {
 	for _, low := range []bool{false, true} {
 		b := &board{}
 		out, err := b.kernel().openOut("pinctrl-", 17, low)
@@ -130,7 +130,7 @@ func TestOutputIsInactiveInTheRequestItself(t *testing.T) {
 	}
 }
 
-// Whoever lets the line go, or never took it: what the chip then pulls the line to is off.
+// While no program drives the line, the chip's pull must give the inactive level.
 func TestOutputIsPulledToItsInactiveLevel(t *testing.T) {
 	for low, pull := range map[bool]uint64{false: flagPullDown, true: flagPullUp} {
 		b := &board{}
@@ -143,14 +143,14 @@ func TestOutputIsPulledToItsInactiveLevel(t *testing.T) {
 	}
 }
 
-func TestErrorsSayWhatIsWrong(t *testing.T) {
+func TestErrorsNameTheLineAndTheCause(t *testing.T) {
 	for _, c := range []struct {
 		name, label string
 		line        int
 		busy        bool
 		want        string
 	}{
-		{"held", "pinctrl-", 17, true, `held by "someone-else"`},
+		{"held", "pinctrl-", 17, true, `used by "someone-else"`},
 		{"no such chip", "pinctrl-rp1", 17, false, `"pinctrl-bcm2711" with 58 lines`},
 		{"the board's own", "pinctrl-", 48, false, "not on the Pi's header"},
 		{"the Pi's pulled-up lines", "pinctrl-", 8, false, "pulled up"},
@@ -160,7 +160,7 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
-	for want, b := range map[string]*board{"permission denied": {denied: true}, "gave no file": {noFile: true}} {
+	for want, b := range map[string]*board{"permission denied": {denied: true}, "no file descriptor": {noFile: true}} {
 		if _, err := b.kernel().openOut("pinctrl-", 17, false); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}
@@ -168,7 +168,7 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 	none := (&board{}).kernel()
 	none.chips = func() ([]string, error) { return nil, nil }
 	if _, err := none.openOut("pinctrl-", 17, false); err == nil ||
-		!strings.Contains(err.Error(), "there is no GPIO chip") {
+		!strings.Contains(err.Error(), "no GPIO chip on this computer") {
 		t.Error(err)
 	}
 	b := &board{}
@@ -205,7 +205,7 @@ func TestRelayIsNeverReadBackThroughItsOwnPin(t *testing.T) {
 	}
 }
 
-func TestInputThatCannotBeReadIsWhatItsPullMakesOfABrokenWire(t *testing.T) {
+func TestUnreadableInputReadsLikeABrokenWire(t *testing.T) {
 	for pull, flag := range map[gpio.Pull]uint64{gpio.PullUp: flagPullUp, gpio.PullDown: flagPullDown} {
 		b := &board{level: 1}
 		in, err := b.kernel().openIn("pinctrl-", 5, pull)
@@ -236,12 +236,12 @@ func TestInputThatCannotBeReadIsWhatItsPullMakesOfABrokenWire(t *testing.T) {
 	}
 }
 
-// events are a kernel's, of one line.
+// events encodes events of one line as the kernel does.
 func events(es ...lineEvent) []byte {
 	return slices.Clone(unsafe.Slice((*byte)(unsafe.Pointer(&es[0])), len(es)*int(unsafe.Sizeof(es[0]))))
 }
 
-func TestEdgesHaveTheirTimeAndTellWhatWasLost(t *testing.T) {
+func TestEdgesHaveTheirTimeAndTheCountOfLostOnes(t *testing.T) {
 	b := &board{
 		raw: events(lineEvent{timestamp: 5e9, id: eventRising, lineSeqno: 1}, lineEvent{timestamp: 6e9, id: 2, lineSeqno: 5}),
 	}
@@ -266,7 +266,7 @@ func TestEdgesHaveTheirTimeAndTellWhatWasLost(t *testing.T) {
 	}
 }
 
-func TestEdgesThatAreNoneAreErrors(t *testing.T) {
+func TestMalformedEventsAreErrors(t *testing.T) {
 	b := &board{}
 	in, err := b.kernel().openIn("pinctrl-", 5, gpio.PullUp)
 	if err != nil {
@@ -280,8 +280,8 @@ func TestEdgesThatAreNoneAreErrors(t *testing.T) {
 	}
 }
 
-// poll(2) takes milliseconds: -1 is for ever, and periph's own pins take it for none.
-func TestWaitsAreNeitherCutToNothingNorMadeEndless(t *testing.T) {
+// poll(2) takes milliseconds, and -1 means no limit. periph's own pins treat -1 as zero.
+func TestTimeoutsAreRoundedUpToMilliseconds(t *testing.T) {
 	for d, want := range map[time.Duration]int{
 		-1: -1, -time.Hour: -1, 0: 0, 1: 1, time.Microsecond: 1, time.Millisecond: 1, 1001 * time.Microsecond: 2,
 		time.Second: 1000,

@@ -8,27 +8,27 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// In is an input that this process holds. One goroutine may wait for edges while others read.
+// In is an input of this process. One goroutine may wait for edges while others read.
 type In struct {
 	base
 	k    kernel
 	fd   int
 	pull gpio.Pull
 
-	queue []Edge // read from the kernel, not yet taken
-	seq   uint32 // of the last edge
+	queue []Edge // edges read from the kernel, not yet returned
+	seq   uint32 // sequence number of the last edge
 }
 
 var _ gpio.PinIn = (*In)(nil)
 
-// Edge is a change of level as the kernel saw it.
+// Edge is a change of level, as the kernel recorded it.
 type Edge struct {
-	At     time.Duration // since boot (CLOCK_MONOTONIC), in nanoseconds
+	At     time.Duration // time since boot (CLOCK_MONOTONIC)
 	Rising bool
-	Lost   int // edges before this one that nobody took in time
+	Lost   int // edges lost before this one, because they were not read in time
 }
 
-// edges is how many edges the kernel keeps for us; its default is 16.
+// edges is the size of the kernel's event buffer; its default is 16.
 const edges = 64
 
 func (k kernel) openIn(label string, line int, pull gpio.Pull) (*In, error) {
@@ -40,7 +40,8 @@ func (k kernel) openIn(label string, line int, pull gpio.Pull) (*In, error) {
 	case gpio.PullDown:
 		r.config.flags |= flagPullDown
 	default:
-		return nil, fmt.Errorf("line %d: an input is pulled up or down, not %v: else a broken wire has any level", line, pull)
+		return nil, fmt.Errorf("line %d: pull is %v, want up or down: without a pull, a broken wire has any level",
+			line, pull)
 	}
 	r.buffer = edges
 	name, err := k.request(label, line, r)
@@ -50,7 +51,7 @@ func (k kernel) openIn(label string, line int, pull gpio.Pull) (*In, error) {
 	return &In{base: base{name, line}, k: k, fd: int(r.fd), pull: pull}, nil
 }
 
-// Read implements gpio.PinIn. An input that cannot be read is what its pull makes of a broken wire.
+// Read implements gpio.PinIn. An unreadable input reads as a broken wire would with its pull.
 func (i *In) Read() gpio.Level {
 	v := lineValues{mask: 1}
 	if err := i.k.ioctl(i.fd, getValues, unsafe.Pointer(&v)); err != nil {
@@ -59,15 +60,15 @@ func (i *In) Read() gpio.Level {
 	return gpio.Level(v.bits&1 == 1)
 }
 
-// WaitForEdge implements gpio.PinIn; a negative timeout is none. All edges until now are one. It is false at once
-// when the line can no longer be waited for.
+// WaitForEdge implements gpio.PinIn; a negative timeout means no limit. All pending edges count as one. It returns
+// false at once if the line can no longer be watched.
 func (i *In) WaitForEdge(timeout time.Duration) bool {
 	_, ok, err := i.Next(timeout)
 	i.queue = i.queue[:0]
 	return ok && err == nil
 }
 
-// Next waits for the next edge; false: there was none in time. A negative timeout is none.
+// Next waits for the next edge; ok is false after timeout. A negative timeout means no limit.
 func (i *In) Next(timeout time.Duration) (Edge, bool, error) {
 	if len(i.queue) == 0 {
 		ready, err := i.k.poll(i.fd, timeout)
@@ -83,7 +84,7 @@ func (i *In) Next(timeout time.Duration) (Edge, bool, error) {
 	return e, true, nil
 }
 
-// fill takes what the kernel has.
+// fill reads the edges that the kernel has.
 func (i *In) fill() error {
 	var raw [edges]lineEvent
 	n, err := i.k.read(i.fd, unsafe.Slice((*byte)(unsafe.Pointer(&raw)), unsafe.Sizeof(raw)))
@@ -92,7 +93,7 @@ func (i *In) fill() error {
 	}
 	size := int(unsafe.Sizeof(lineEvent{}))
 	if n < size || n%size != 0 {
-		return fmt.Errorf("%s: the kernel gave %d bytes, not edges of %d", i.name, n, size)
+		return fmt.Errorf("%s: kernel returned %d bytes, want a multiple of %d", i.name, n, size)
 	}
 	i.queue = i.queue[:0]
 	for _, e := range raw[:n/size] {
@@ -106,10 +107,10 @@ func (i *In) fill() error {
 	return nil
 }
 
-// In implements gpio.PinIn: the line was asked for with its pull and both edges, and stays so.
+// In implements gpio.PinIn. The line was opened with its pull and both edges, which cannot change.
 func (i *In) In(pull gpio.Pull, _ gpio.Edge) error {
 	if pull != i.pull && pull != gpio.PullNoChange {
-		return fmt.Errorf("%s is %v, and stays so", i.name, i.pull)
+		return fmt.Errorf("%s has the pull %v, which cannot be changed", i.name, i.pull)
 	}
 	return nil
 }
@@ -120,8 +121,8 @@ func (i *In) Pull() gpio.Pull { return i.pull }
 // DefaultPull implements gpio.PinIn.
 func (i *In) DefaultPull() gpio.Pull { return gpio.PullNoChange }
 
-// Function names the pin's use.
+// Function returns the pin's use.
 func (i *In) Function() string { return "In" }
 
-// Halt lets the line go.
+// Halt releases the line.
 func (i *In) Halt() error { return i.k.close(i.fd) }

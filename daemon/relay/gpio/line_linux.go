@@ -13,7 +13,7 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// kernel is what the driver asks of the system; tests put their own in its place.
+// kernel holds the system calls of the driver; tests replace them.
 type kernel struct {
 	chips func() ([]string, error)
 	open  func(path string) (int, error)
@@ -38,7 +38,7 @@ func linux() kernel {
 		poll: func(fd int, timeout time.Duration) (bool, error) {
 			p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 			n, err := unix.Poll(p, milliseconds(timeout))
-			if errors.Is(err, unix.EINTR) { // never restarted (signal(7)), and Go's scheduler sends signals: nothing has come
+			if errors.Is(err, unix.EINTR) { // poll is not restarted after a signal (signal(7)), and Go's scheduler sends signals
 				return false, nil
 			}
 			return n > 0, err
@@ -47,7 +47,7 @@ func linux() kernel {
 	}
 }
 
-// milliseconds are poll(2)'s: a negative time is for ever, and a short one is not none.
+// milliseconds converts a timeout for poll(2): negative means no limit, and a short one is rounded up.
 func milliseconds(d time.Duration) int {
 	if d < 0 {
 		return -1
@@ -55,20 +55,19 @@ func milliseconds(d time.Duration) int {
 	return int((d + time.Millisecond - 1) / time.Millisecond)
 }
 
-// OpenOut holds a line as an output, inactive from the request on. With activeLow, low is active. The chip's own pull
-// (some 50 kΩ on a Pi) is set towards the inactive level in the same request, and stays when the line is let go; a
-// driver that knows none leaves it as it is.
+// OpenOut opens a line as an output, inactive from the request on. With activeLow, low is active. The chip's own pull
+// (about 50 kΩ on a Pi) is set to the inactive level in the same request, and stays when the line is released. A driver
+// without pulls ignores this.
 func OpenOut(label string, line int, activeLow bool) (*Out, error) {
 	return linux().openOut(label, line, activeLow)
 }
 
-// OpenIn holds a line as an input that is pulled up or down.
+// OpenIn opens a line as an input with pull-up or pull-down.
 func OpenIn(label string, line int, pull gpio.Pull) (*In, error) {
 	return linux().openIn(label, line, pull)
 }
 
-// FindLine says whether a chip whose label begins with label has the line. It takes nothing: whoever holds the line
-// keeps it.
+// FindLine returns an error unless a chip whose label begins with label has the line. It does not open the line.
 func FindLine(label string, line int) error { return linux().findLine(label, line) }
 
 func (k kernel) findLine(label string, line int) error {
@@ -116,7 +115,7 @@ func request(line int, consumer string) *lineRequest {
 	return r
 }
 
-// request asks the chip for the line; r.fd is the line's own file.
+// request requests the line from the chip; r.fd is then the line's own file descriptor.
 func (k kernel) request(label string, line int, r *lineRequest) (string, error) {
 	chip, path, err := k.find(label, line)
 	if err != nil {
@@ -127,11 +126,11 @@ func (k kernel) request(label string, line int, r *lineRequest) (string, error) 
 	err = k.ioctl(chip, getLine, unsafe.Pointer(r))
 	switch {
 	case errors.Is(err, unix.EBUSY):
-		return "", fmt.Errorf("%s is held by %s", name, k.holder(chip, line))
+		return "", fmt.Errorf("%s is used by %s", name, k.holder(chip, line))
 	case err != nil:
 		return "", fmt.Errorf("%s: %w", name, err)
 	case r.fd <= 0:
-		return "", fmt.Errorf("%s: the kernel gave no file for it", name)
+		return "", fmt.Errorf("%s: kernel returned no file descriptor", name)
 	}
 	return name, nil
 }

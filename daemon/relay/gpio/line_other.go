@@ -9,31 +9,31 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-var errNoGPIO = errors.New("GPIO lines are Linux's; here there are simulated pins: sim:/path")
+var errNoGPIO = errors.New("GPIO lines need Linux; on this system use simulated pins: sim:/path")
 
-// OpenOut refuses.
+// OpenOut returns an error.
 func OpenOut(string, int, bool) (gpio.PinOut, error) { return nil, errNoGPIO }
 
-// OpenIn refuses.
+// OpenIn returns an error.
 func OpenIn(string, int, gpio.Pull) (gpio.PinIn, error) { return nil, errNoGPIO }
 
-// FindLine finds no chip.
+// FindLine returns ErrNoChip.
 func FindLine(string, int) error { return ErrNoChip }
 
-// Fall is a line's fall.
+// Fall is a falling edge of a line.
 type Fall struct {
 	At         time.Duration
 	Line, Lost int
 }
 
-// Falls are none here.
+// Falls is a placeholder: it cannot be opened on this system.
 type Falls struct{}
 
-// OpenFalls refuses.
+// OpenFalls returns an error.
 func OpenFalls(string, ...int) (*Falls, error) { return nil, errNoGPIO }
 
-// Next refuses.
+// Next returns an error.
 func (*Falls) Next(time.Duration) (Fall, bool, error) { return Fall{}, false, errNoGPIO }
 
-// Close has nothing to close.
+// Close does nothing.
 func (*Falls) Close() error { return nil }

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A signal to the thread that waits (Go's own SIGURG among them; poll(2) is never restarted, signal(7)) is no broken
-// line.
-func TestASignalIsNoBrokenLine(t *testing.T) {
+// A signal to the waiting thread, such as Go's own SIGURG, interrupts poll(2), which is never restarted (signal(7)).
+// That is not an error of the line.
+func TestSignalDuringAWaitIsNotAnError(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -1,5 +1,5 @@
-// Package relaytest has a relay without a guard, for tests of what stands above it. It keeps relay.Switch's promises,
-// writes down what it was asked, and fails when it is told to.
+// Package relaytest provides a relay without a guard, for tests of its callers. It has the contract of relay.Switch,
+// records its orders, and fails on request.
 package relaytest
 
 import (
@@ -11,14 +11,14 @@ import (
 	"portillon/daemon/relay"
 )
 
-// Order is what the relay was asked.
+// Order is the arguments of one call of Set.
 type Order struct {
 	On     bool
 	Finish time.Duration
 	Cool   time.Duration
 }
 
-// Switch is a relay that is open. Its zero value has no guard and refuses; New makes one that works.
+// Switch is a relay that is open at first. Its zero value has no guard and refuses; New returns a working one.
 type Switch struct {
 	events chan relay.Event
 
@@ -30,11 +30,11 @@ type Switch struct {
 	orders []Order
 }
 
-// New makes a Switch with a guard. What happens to it goes to events, which must be read or have room.
+// New returns a Switch with a guard. Events are sent to events, which must be read or buffered.
 func New(events chan relay.Event) *Switch { return &Switch{alive: true, events: events} }
 
-// Set does what relay.Switch's does: it fails as it was told to, and without a guard, with an open e-stop, or after
-// ctx; then the relay is open.
+// Set has the contract of relay.Switch.Set. It fails on request, without a guard, with an open e-stop, or after ctx;
+// then the relay is open.
 func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,7 +61,7 @@ func (s *Switch) obstacle(ctx context.Context, on bool) error {
 	return nil
 }
 
-// Fail has the next orders fail with these errors, one each; nil is success.
+// Fail makes the next orders fail with these errors, one each; nil is success.
 func (s *Switch) Fail(errs ...error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +75,7 @@ func (s *Switch) On() bool {
 	return s.on
 }
 
-// Orders are all that was asked so far.
+// Orders returns all orders so far.
 func (s *Switch) Orders() []Order {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,23 +91,23 @@ func (s *Switch) EStop(open bool) {
 	}
 }
 
-// Busy says that the machine works, or no longer does.
+// Busy reports that the machine works, or stopped working.
 func (s *Switch) Busy(works bool) { s.events <- relay.Event{What: relay.Busy, On: works} }
 
-// Drop opens the relay as a missed lease does.
+// Drop opens the relay as after a missed lease.
 func (s *Switch) Drop() {
 	if s.change(func() {}, true) {
 		s.events <- relay.Event{What: relay.Dropped, Why: "lease"}
 	}
 }
 
-// Lose kills the guard.
+// Lose ends the guard.
 func (s *Switch) Lose(why string) {
 	s.change(func() { s.alive = false }, true)
 	s.events <- relay.Event{What: relay.Lost, Why: why}
 }
 
-// change opens the relay where that is asked, and reports whether it was closed.
+// change calls what, opens the relay if open is set, and reports whether it was closed.
 func (s *Switch) change(what func(), open bool) (dropped bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -30,7 +30,7 @@ type switcher interface {
 	Set(ctx context.Context, on bool, finish, cool time.Duration) error
 }
 
-// bench is a relay, true or fake, and what can happen to it.
+// bench is a relay, real or fake, and the events that can happen to it.
 type bench struct {
 	switcher
 	estop  func(open bool)
@@ -55,12 +55,12 @@ func trues(t *testing.T) bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	<-events // the e-stop's first word
+	<-events // the e-stop's first event
 	return bench{s, func(open bool) { sim.Drive(filepath.Join(dir, "estop"), open) }, func() { cmd.Process.Kill() },
 		func() bool { on, _ := sim.Level(filepath.Join(dir, "pin")); return on }, events}
 }
 
-// next is the next event, without its sentence for the operator.
+// next returns the next event, without its text for the operator.
 func (b bench) next(t *testing.T) relay.Event {
 	t.Helper()
 	select {
@@ -75,8 +75,8 @@ func (b bench) next(t *testing.T) relay.Event {
 	return relay.Event{}
 }
 
-// The same story, told of the true relay and of its fake.
-func TestFakeKeepsTheSwitchsPromises(t *testing.T) {
+// The same story with the real relay and with the fake.
+func TestFakeHasTheContractOfTheRealSwitch(t *testing.T) {
 	for name, kind := range map[string]func(*testing.T) bench{"true": trues, "fake": fakes} {
 		t.Run(name, func(t *testing.T) {
 			b := kind(t)
@@ -117,7 +117,7 @@ func TestFakeKeepsTheSwitchsPromises(t *testing.T) {
 	}
 }
 
-func TestFakeFailsAsItIsTold(t *testing.T) {
+func TestFakeFailsOnRequest(t *testing.T) {
 	events := make(chan relay.Event, 8)
 	s, broken := New(events), errors.New("broken")
 	s.Fail(nil, broken)

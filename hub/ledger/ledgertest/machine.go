@@ -1,5 +1,5 @@
-// Package ledgertest is a machine as a hub sees it: a journal in memory, batches with signed checkpoints, and ways to
-// lie.
+// Package ledgertest simulates a machine as a hub sees it: a journal in memory, batches with signed checkpoints, and
+// functions to forge them.
 package ledgertest
 
 import (
@@ -16,40 +16,42 @@ import (
 	"portillon/wire"
 )
 
-// Machine is a journal. Its zero time is Start; each record comes a second after the one before.
+// Machine is a machine with a journal in memory. The first record has the time Start; each further record is a second
+// later.
 type Machine struct {
 	t     testing.TB
 	Site  policy.SiteID
 	ID    policy.MachineID
 	Now   time.Time
 	Clock wire.Clock
-	// Generation is the journal's. Zero: one from before there were generations.
+	// Generation is the generation of the journal. Empty: the journal of a machine from before generations existed.
 	Generation wire.Generation
-	Key        note.Verifier
-	VKey       string // Key as text
+	Key        note.Verifier // verifies the machine's checkpoints
+	VKey       string        // Key as text
 	signer     note.Signer
 	leaves     []wire.Leafed
 	hashes     []tlog.Hash
-	size       []int64 // len(hashes) after each record
+	size       []int64 // length of hashes after each record
 }
 
-// Start is when the first record of a machine is written.
+// Start returns the time of the first record of each machine.
 func Start() time.Time { return time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC) }
 
-// New makes a machine with a key of its own.
+// New returns a machine with a new key.
 func New(t testing.TB, site policy.SiteID, id policy.MachineID) *Machine {
 	t.Helper()
 	s, v, vkey := newKey(t, "portillon-"+string(id))
 	return &Machine{t: t, Site: site, ID: id, Now: Start(), Clock: wire.ClockTrusted, Key: v, VKey: vkey, signer: s}
 }
 
-// NewKey makes a key pair.
+// NewKey returns a new key pair.
 func NewKey(t testing.TB, name string) (note.Signer, note.Verifier) {
 	t.Helper()
 	s, v, _ := newKey(t, name)
 	return s, v
 }
 
+// newKey returns a new signer, its verifier, and the verifier as text.
 func newKey(t testing.TB, name string) (note.Signer, note.Verifier, string) {
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(rand.Reader, name)
@@ -67,10 +69,10 @@ func newKey(t testing.TB, name string) (note.Signer, note.Verifier, string) {
 	return s, v, vkey
 }
 
-// Len is the number of records.
+// Len returns the number of records.
 func (m *Machine) Len() uint64 { return uint64(len(m.leaves)) }
 
-// Append writes a record.
+// Append adds a record with the next sequence number to the journal. A nil body leaves the record without one.
 func (m *Machine) Append(kind wire.Kind, session string, member policy.MemberID, body any) wire.Record {
 	m.t.Helper()
 	r := wire.Record{Site: m.Site, Machine: m.ID, Seq: m.Len() + 1, Boot: "b", Mono: int64(len(m.leaves)), Wall: m.Now,
@@ -87,7 +89,7 @@ func (m *Machine) Append(kind wire.Kind, session string, member policy.MemberID,
 	return r
 }
 
-// AppendRecord writes a record as it is given.
+// AppendRecord adds a record without changing it.
 func (m *Machine) AppendRecord(r wire.Record) {
 	m.t.Helper()
 	b, err := r.Canonical()
@@ -104,7 +106,7 @@ func (m *Machine) AppendRecord(r wire.Record) {
 	m.size = append(m.size, int64(len(m.hashes)))
 }
 
-// Fill appends n records that mean nothing.
+// Fill appends n records with arbitrary content.
 func (m *Machine) Fill(n int) {
 	m.t.Helper()
 	for range n {
@@ -112,14 +114,14 @@ func (m *Machine) Fill(n int) {
 	}
 }
 
-// Replaced is the machine with an empty journal of another generation: what a new SD card makes.
+// Replaced returns the machine with an empty journal of another generation, as after a change of the SD card.
 func (m *Machine) Replaced(g wire.Generation) *Machine {
 	f := m.Fork(0)
 	f.Generation = g
 	return f
 }
 
-// Fork is the machine with its journal cut after n records: what a restored backup is.
+// Fork returns the machine with its journal cut after n records, as after the restore of a backup.
 func (m *Machine) Fork(n uint64) *Machine {
 	f := *m
 	f.leaves, f.size = f.leaves[:n:n], f.size[:n:n]
@@ -130,6 +132,7 @@ func (m *Machine) Fork(n uint64) *Machine {
 	return &f
 }
 
+// read returns a reader of the journal's tree.
 func (m *Machine) read() tlog.HashReader {
 	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		out := make([]tlog.Hash, len(indexes))
@@ -140,7 +143,7 @@ func (m *Machine) read() tlog.HashReader {
 	})
 }
 
-// Root is the root over the first n records.
+// Root returns the root of the tree over the first n records.
 func (m *Machine) Root(n uint64) tlog.Hash {
 	m.t.Helper()
 	h, err := tlog.TreeHash(int64(n), m.read())
@@ -150,7 +153,7 @@ func (m *Machine) Root(n uint64) tlog.Hash {
 	return h
 }
 
-// Checkpoint signs c with the machine's key.
+// Checkpoint returns c signed with the machine's key.
 func (m *Machine) Checkpoint(c wire.Checkpoint) string {
 	m.t.Helper()
 	b, err := wire.SignCheckpoint(c, m.signer)
@@ -160,7 +163,7 @@ func (m *Machine) Checkpoint(c wire.Checkpoint) string {
 	return string(b)
 }
 
-// Batch holds the records from first to last.
+// Batch returns the records from first to last with a signed checkpoint.
 func (m *Machine) Batch(first, last uint64) wire.Batch {
 	m.t.Helper()
 	c := wire.Checkpoint{Origin: m.Generation.Origin(m.Site, m.ID), Size: last, Root: m.Root(last)}
@@ -171,13 +174,13 @@ func (m *Machine) Batch(first, last uint64) wire.Batch {
 	}
 }
 
-// Data is Batch as it travels.
+// Data returns the batch from first to last as the message that a machine publishes.
 func (m *Machine) Data(first, last uint64) []byte {
 	m.t.Helper()
 	return Encode(m.t, m.Batch(first, last))
 }
 
-// Encode writes a batch as it travels.
+// Encode returns a batch as the message that a machine publishes.
 func Encode(t testing.TB, b wire.Batch) []byte {
 	t.Helper()
 	data, err := json.Marshal(b)

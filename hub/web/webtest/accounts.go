@@ -12,36 +12,37 @@ import (
 	"portillon/policy"
 )
 
-// Accounts are those who sign in.
-type Accounts struct{ *Site }
+// Accounts implements the accounts that the pages use.
+type Accounts struct{ Site *Site }
 
-// The codes and the link that work.
+// The codes and the links that are valid on every site.
 const (
 	OwnerCode   = "OWNER-CODE"
 	PaperCode   = "PAPER-CODE"
 	ResetWith   = "RESET-CODE"
 	LinkCode    = "link-code"
-	SharedCode  = "shared-code" // of an address that two members share
-	newPassword = 12            // bytes, at least
+	SharedCode  = "shared-code" // for an address that two members share
+	newPassword = 12            // minimum length of a password, in bytes
 )
 
-// SignIn signs in.
+// SignIn signs the browser in if the account exists and the password is Password.
 func (s Accounts) SignIn(ctx context.Context, name, password, _ string) (actor.Actor, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.broken != nil {
-		return actor.Actor{}, s.broken
+	s.Site.mu.Lock()
+	defer s.Site.mu.Unlock()
+	if s.Site.broken != nil {
+		return actor.Actor{}, s.Site.broken
 	}
-	if x := s.account(accountID(name)); x != nil && x.Name == name && password == Password && !x.Disabled {
+	if x := s.Site.account(accountID(name)); x != nil && x.Name == name && password == Password && !x.Disabled {
 		begin(ctx, x.ID)
 		return actorOf(*x), nil
 	}
 	return actor.Actor{}, account.ErrWrong
 }
 
-// SignOut signs out.
+// SignOut signs the browser out.
 func (s Accounts) SignOut(ctx context.Context) error { begin(ctx, ""); return nil }
 
+// short rejects passwords that are shorter than newPassword.
 func short(password string) error {
 	if len(password) < newPassword {
 		return bad("password", "", "shorter than 12 bytes", "at least 12")
@@ -49,7 +50,7 @@ func short(password string) error {
 	return nil
 }
 
-// Redeem makes the owner.
+// Redeem signs in as the owner, if the code is OwnerCode.
 func (s Accounts) Redeem(ctx context.Context, code, name, password string) (actor.Actor, error) {
 	if code != OwnerCode {
 		return actor.Actor{}, account.ErrCode
@@ -57,7 +58,7 @@ func (s Accounts) Redeem(ctx context.Context, code, name, password string) (acto
 	return s.as(ctx, OwnerName, short(password))
 }
 
-// ResetPassword sets a password.
+// ResetPassword signs in as the administrator, if the code is ResetWith. It stores no password.
 func (s Accounts) ResetPassword(ctx context.Context, code, password string) (actor.Actor, error) {
 	if code != ResetWith {
 		return actor.Actor{}, account.ErrCode
@@ -65,7 +66,7 @@ func (s Accounts) ResetPassword(ctx context.Context, code, password string) (act
 	return s.as(ctx, AdminName, short(password))
 }
 
-// UseCode uses a printed code.
+// UseCode signs in as a member, if the code is PaperCode.
 func (s Accounts) UseCode(ctx context.Context, code string) (actor.Actor, error) {
 	if code != PaperCode {
 		return actor.Actor{}, account.ErrCode
@@ -73,15 +74,16 @@ func (s Accounts) UseCode(ctx context.Context, code string) (actor.Actor, error)
 	return s.as(ctx, MemberName, nil)
 }
 
+// as signs the browser in as a named account, unless err is set.
 func (s Accounts) as(ctx context.Context, name string, err error) (actor.Actor, error) {
 	if err != nil {
 		return actor.Actor{}, err
 	}
 	begin(ctx, accountID(name))
-	return actorOf(*s.account(accountID(name))), nil
+	return actorOf(*s.Site.account(accountID(name))), nil
 }
 
-// MailLink sends nothing.
+// MailLink checks the form of the address, and sends nothing.
 func (s Accounts) MailLink(_ context.Context, email string) error {
 	if len(email) < 3 {
 		return bad("email", email, "not an e-mail address", "lea@lab.example")
@@ -89,7 +91,7 @@ func (s Accounts) MailLink(_ context.Context, email string) error {
 	return nil
 }
 
-// Link says whom a link signs in.
+// Link returns the members whom a link can sign in: two for SharedCode.
 func (s Accounts) Link(_ context.Context, code string) ([]account.Person, error) {
 	switch code {
 	case LinkCode:
@@ -100,7 +102,7 @@ func (s Accounts) Link(_ context.Context, code string) ([]account.Person, error)
 	return nil, account.ErrCode
 }
 
-// UseLink signs in.
+// UseLink signs in as Léa. A link for two members needs the choice of one of them.
 func (s Accounts) UseLink(ctx context.Context, code string, m policy.MemberID) (actor.Actor, error) {
 	people, err := s.Link(ctx, code)
 	if err != nil {
@@ -112,19 +114,19 @@ func (s Accounts) UseLink(ctx context.Context, code string, m policy.MemberID) (
 	return s.as(ctx, MemberName, nil)
 }
 
-// Accounts lists accounts.
-func (s Accounts) Accounts(_ context.Context, a actor.Actor, _ account.Page) ([]account.Account, string, error) {
-	leave, err := s.enter(a, actor.WriteAccounts, actor.Target{})
+// List returns all accounts on one page.
+func (s Accounts) List(_ context.Context, a actor.Actor, _ account.Page) ([]account.Account, string, error) {
+	leave, err := s.Site.enter(a, actor.WriteAccounts, actor.Target{})
 	if err != nil {
 		return nil, "", err
 	}
 	defer leave()
-	return append([]account.Account(nil), s.accounts...), "", nil
+	return append([]account.Account(nil), s.Site.access.accounts...), "", nil
 }
 
-// Add adds one.
+// Add adds an account.
 func (s Accounts) Add(_ context.Context, a actor.Actor, in account.Account, _ string) (account.Account, error) {
-	leave, err := s.enter(a, actor.WriteAccounts, actor.Target{})
+	leave, err := s.Site.enter(a, actor.WriteAccounts, actor.Target{})
 	if err != nil {
 		return in, err
 	}
@@ -132,20 +134,20 @@ func (s Accounts) Add(_ context.Context, a actor.Actor, in account.Account, _ st
 	if in.Name == "" || len(in.Name) > 200 {
 		return in, bad("name", in.Name, "empty or longer than 200 bytes", "a name")
 	}
-	in.ID, in.Version, in.Made = s.next("a-new"), 1, s.now
-	s.accounts = append(s.accounts, in)
+	in.ID, in.Version, in.Made = s.Site.next("a-new"), 1, s.Site.now
+	s.Site.access.accounts = append(s.Site.access.accounts, in)
 	return in, nil
 }
 
-// Change changes one.
+// Change changes an account if the version is current.
 func (s Accounts) Change(_ context.Context, a actor.Actor, id string, version int64,
 	change func(*account.Account) error) (account.Account, error) {
-	leave, err := s.enter(a, actor.WriteAccounts, actor.Target{})
+	leave, err := s.Site.enter(a, actor.WriteAccounts, actor.Target{})
 	if err != nil {
 		return account.Account{}, err
 	}
 	defer leave()
-	x := s.account(id)
+	x := s.Site.account(id)
 	switch {
 	case x == nil:
 		return account.Account{}, missing("account", id)
@@ -159,9 +161,9 @@ func (s Accounts) Change(_ context.Context, a actor.Actor, id string, version in
 	return *x, nil
 }
 
-// ResetCode makes a code.
+// ResetCode returns a code for a new password; its text is always ResetWith.
 func (s Accounts) ResetCode(_ context.Context, a actor.Actor, id string) (string, error) {
-	leave, err := s.enter(a, actor.WriteAccounts, actor.Target{})
+	leave, err := s.Site.enter(a, actor.WriteAccounts, actor.Target{})
 	if err != nil {
 		return "", err
 	}
@@ -169,24 +171,27 @@ func (s Accounts) ResetCode(_ context.Context, a actor.Actor, id string) (string
 	return ResetWith, nil
 }
 
-// PrintedCodes makes codes.
-func (s Accounts) PrintedCodes(_ context.Context, a actor.Actor, members []policy.MemberID,
+// Print returns invented codes for members.
+func (s Accounts) Print(_ context.Context, a actor.Actor, members []policy.MemberID,
 	each int) (out []account.Printed, err error) {
-	leave, err := s.enter(a, actor.WriteMembers, actor.Target{})
+	leave, err := s.Site.enter(a, actor.WriteMembers, actor.Target{})
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
 	for _, m := range members {
 		for i := range each {
-			out = append(out, account.Printed{Member: m, Code: fmt.Sprintf("7K2Q-%04d-M9XH", i), Expires: s.now.AddDate(0, 0,
-				90)})
+			out = append(
+				out,
+				account.Printed{Member: m, Code: fmt.Sprintf("7K2Q-%04d-M9XH", i), Expires: s.Site.now.AddDate(0, 0,
+					90)},
+			)
 		}
 	}
 	return out, nil
 }
 
-// ChangePassword changes the own password.
+// ChangePassword checks both passwords, and stores nothing.
 func (s Accounts) ChangePassword(_ context.Context, a actor.Actor, old, password string) error {
 	if old != Password {
 		return bad("old", "", "wrong password", "the current one")
@@ -194,18 +199,18 @@ func (s Accounts) ChangePassword(_ context.Context, a actor.Actor, old, password
 	return short(password)
 }
 
-// Tokens lists tokens.
-func (s Accounts) Tokens(_ context.Context, a actor.Actor, id string) ([]account.Token, error) {
+// Issued returns the tokens that were issued in this test.
+func (s Accounts) Issued(_ context.Context, a actor.Actor, id string) ([]account.Token, error) {
 	if a.Account == "" || a.Account != id {
 		return nil, &actor.Denied{Act: actor.WriteAccounts, Actor: a}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]account.Token(nil), s.tokens...), s.broken
+	s.Site.mu.Lock()
+	defer s.Site.mu.Unlock()
+	return append([]account.Token(nil), s.Site.access.tokens...), s.Site.broken
 }
 
-// NewToken makes one.
-func (s Accounts) NewToken(_ context.Context, a actor.Actor, name string, scopes []actor.Act,
+// Issue adds a token; its text is always the same.
+func (s Accounts) Issue(_ context.Context, a actor.Actor, name string, scopes []actor.Act,
 	expires time.Time) (account.Token, error) {
 	if a.Account == "" {
 		return account.Token{}, &actor.Denied{Act: actor.WriteAccounts, Actor: a}
@@ -213,49 +218,49 @@ func (s Accounts) NewToken(_ context.Context, a actor.Actor, name string, scopes
 	if name == "" || len(name) > 200 {
 		return account.Token{}, bad("name", name, "empty or longer than 200 bytes", "what the token is for")
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t := account.Token{ID: s.next("k-new"), Name: name, Scopes: scopes, Made: s.now, Expires: expires}
-	s.tokens = append(s.tokens, t)
+	s.Site.mu.Lock()
+	defer s.Site.mu.Unlock()
+	t := account.Token{ID: s.Site.next("k-new"), Name: name, Scopes: scopes, Made: s.Site.now, Expires: expires}
+	s.Site.access.tokens = append(s.Site.access.tokens, t)
 	t.Text = "ptl_7Qm2Zk9Xw4Tn8Vb3Rc6Yd1Hf5Js0Lg"
 	return t, nil
 }
 
-// RevokeToken revokes one.
-func (s Accounts) RevokeToken(_ context.Context, a actor.Actor, id, token string) error {
+// Revoke removes a token.
+func (s Accounts) Revoke(_ context.Context, a actor.Actor, id, token string) error {
 	if a.Account == "" || a.Account != id {
 		return &actor.Denied{Act: actor.WriteAccounts, Actor: a}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := range s.tokens {
-		if s.tokens[i].ID == token {
-			s.tokens = append(s.tokens[:i:i], s.tokens[i+1:]...)
+	s.Site.mu.Lock()
+	defer s.Site.mu.Unlock()
+	for i := range s.Site.access.tokens {
+		if s.Site.access.tokens[i].ID == token {
+			s.Site.access.tokens = append(s.Site.access.tokens[:i:i], s.Site.access.tokens[i+1:]...)
 			return nil
 		}
 	}
 	return missing("token", token)
 }
 
-// Sessions are two browsers.
-func (s Accounts) Sessions(_ context.Context, a actor.Actor, id string) ([]account.Session, error) {
+// Active returns two sessions, in two browsers.
+func (s Accounts) Active(_ context.Context, a actor.Actor, id string) ([]account.Session, error) {
 	if a.Account == "" || a.Account != id {
 		return nil, &actor.Denied{Act: actor.WriteAccounts, Actor: a}
 	}
-	return []account.Session{{ID: "s-1", Made: s.now, Seen: s.now, Address: "192.0.2.7", Agent: "Firefox, Linux",
+	return []account.Session{{ID: "s-1", Made: s.Site.now, Seen: s.Site.now, Address: "192.0.2.7", Agent: "Firefox, Linux",
 		Current: true},
-		{ID: "s-2", Made: s.now.AddDate(0, 0, -3), Seen: s.now.AddDate(0, 0, -1), Address: "192.0.2.31",
+		{ID: "s-2", Made: s.Site.now.AddDate(0, 0, -3), Seen: s.Site.now.AddDate(0, 0, -1), Address: "192.0.2.31",
 			Agent: "Chrome, Android"}}, nil
 }
 
-// EndSession ends one.
-func (s Accounts) EndSession(_ context.Context, a actor.Actor, id, _ string) error {
-	_, err := s.Tokens(context.Background(), a, id)
+// End ends no session, and checks the permission.
+func (s Accounts) End(_ context.Context, a actor.Actor, id, _ string) error {
+	_, err := s.Issued(context.Background(), a, id)
 	return err
 }
 
-// SignOutEverywhere ends all.
-func (s Accounts) SignOutEverywhere(ctx context.Context, a actor.Actor, id string) error {
+// EndAll signs the browser out.
+func (s Accounts) EndAll(ctx context.Context, a actor.Actor, id string) error {
 	if a.Account == "" || a.Account != id {
 		return &actor.Denied{Act: actor.WriteAccounts, Actor: a}
 	}
@@ -263,23 +268,23 @@ func (s Accounts) SignOutEverywhere(ctx context.Context, a actor.Actor, id strin
 	return nil
 }
 
-// AuditLog is the audit log.
-func (s Accounts) AuditLog(_ context.Context, a actor.Actor, _ account.Page) ([]account.Entry, string, error) {
-	leave, err := s.enter(a, actor.ReadAudit, actor.Target{})
+// Entries returns the whole audit log on one page.
+func (s Accounts) Entries(_ context.Context, a actor.Actor, _ account.Page) ([]account.Entry, string, error) {
+	leave, err := s.Site.enter(a, actor.ReadAudit, actor.Target{})
 	if err != nil {
 		return nil, "", err
 	}
 	defer leave()
-	return append([]account.Entry(nil), s.audit...), "", nil
+	return append([]account.Entry(nil), s.Site.access.audit...), "", nil
 }
 
-// ExportAudit writes it.
-func (s Accounts) ExportAudit(_ context.Context, a actor.Actor, w io.Writer) error {
-	leave, err := s.enter(a, actor.ReadAudit, actor.Target{})
+// Export writes the number of entries as JSON.
+func (s Accounts) Export(_ context.Context, a actor.Actor, w io.Writer) error {
+	leave, err := s.Site.enter(a, actor.ReadAudit, actor.Target{})
 	if err != nil {
 		return err
 	}
 	defer leave()
-	_, err = fmt.Fprintf(w, "{\"entries\":%d}\n", len(s.audit))
+	_, err = fmt.Fprintf(w, "{\"entries\":%d}\n", len(s.Site.access.audit))
 	return err
 }

@@ -8,21 +8,21 @@ import (
 	"portillon/hub/fault"
 )
 
-// CardKeys is the card key of a site.
-type CardKeys struct{ *Site }
+// CardKeys implements web.CardKeys: the card key of a site.
+type CardKeys struct{ Site *Site }
 
-// Status is how it stands: until it is first changed, with version 1.
+// Status returns the state of the card key. Before the first change it has version 1.
 func (c CardKeys) Status(_ context.Context, a actor.Actor) (cardkey.Status, error) {
-	leave, err := c.enter(a, actor.EnrolMachines, actor.Target{})
+	leave, err := c.Site.enter(a, actor.EnrolMachines, actor.Target{})
 	if err != nil {
 		return cardkey.Status{}, err
 	}
 	defer leave()
-	s := c.cardKey
+	s := c.Site.cardKey
 	if s.Version == 0 {
 		s.Version, s.InForce = 1, "1a2b3c4d"
 	}
-	for i, m := range c.machines {
+	for i, m := range c.Site.machines {
 		x := cardkey.Machine{ID: m.ID, HasKey: i == 0}
 		if i > 0 {
 			x.Why = []string{cardkey.ByHand, cardkey.Program, cardkey.Away}[i%3]
@@ -32,9 +32,9 @@ func (c CardKeys) Status(_ context.Context, a actor.Actor) (cardkey.Status, erro
 	return s, nil
 }
 
-// Rotate begins a change-over that one card of Léa's hangs on.
+// Rotate starts a key change, which waits for one card of Léa.
 func (c CardKeys) Rotate(_ context.Context, a actor.Actor, version int64, reason string) error {
-	leave, err := c.enter(a, actor.EnrolMachines, actor.Target{})
+	leave, err := c.Site.enter(a, actor.EnrolMachines, actor.Target{})
 	if err != nil {
 		return err
 	}
@@ -42,14 +42,14 @@ func (c CardKeys) Rotate(_ context.Context, a actor.Actor, version int64, reason
 	switch {
 	case reason == "":
 		return bad("reason", "", "a reason is needed, on one line", "1 to 300 bytes")
-	case version != max(c.cardKey.Version, 1):
-		return &fault.Conflict{What: "card-key", ID: "site", Have: max(c.cardKey.Version, 1), Got: version}
+	case version != max(c.Site.cardKey.Version, 1):
+		return &fault.Conflict{What: "card-key", ID: "site", Have: max(c.Site.cardKey.Version, 1), Got: version}
 	}
-	c.cardKey = cardkey.Status{
+	c.Site.cardKey = cardkey.Status{
 		Version: version + 1,
 		InForce: "5e6f7081",
 		Before:  "1a2b3c4d",
-		Began:   c.now,
+		Began:   c.Site.now,
 		Who:     a.Name,
 		Reason:  reason,
 		Left:    1,
@@ -58,16 +58,16 @@ func (c CardKeys) Rotate(_ context.Context, a actor.Actor, version int64, reason
 	return nil
 }
 
-// End ends it.
+// End completes the key change.
 func (c CardKeys) End(_ context.Context, a actor.Actor, version int64) error {
-	leave, err := c.enter(a, actor.EnrolMachines, actor.Target{})
+	leave, err := c.Site.enter(a, actor.EnrolMachines, actor.Target{})
 	if err != nil {
 		return err
 	}
 	defer leave()
-	if c.cardKey.Before == "" {
+	if c.Site.cardKey.Before == "" {
 		return bad("card-key", "", "no change-over is under way", "begin one")
 	}
-	c.cardKey = cardkey.Status{Version: version + 1, InForce: c.cardKey.InForce, Ended: c.now}
+	c.Site.cardKey = cardkey.Status{Version: version + 1, InForce: c.Site.cardKey.InForce, Ended: c.Site.now}
 	return nil
 }

@@ -15,12 +15,13 @@ import (
 	"portillon/policy"
 )
 
-// Directory is the directory of a site.
-type Directory struct{ *Site }
+// Directory implements web.Directory: the members of a site.
+type Directory struct{ Site *Site }
 
+// missing returns the error for an unknown id.
 func missing(what, id string) error { return &fault.NotFound{What: what, ID: id} }
 
-// seen is a member as an actor may see them.
+// seen returns a member as an actor may see it: without note or card numbers, if the permission is missing.
 func seen(a actor.Actor, m directory.Member) directory.Member {
 	if a.May(actor.ReadNotes, actor.Target{}) != nil {
 		m.Note = ""
@@ -34,10 +35,10 @@ func seen(a actor.Actor, m directory.Member) directory.Member {
 	return m
 }
 
-// Members lists by name.
-func (d Directory) Members(_ context.Context, a actor.Actor, f directory.Filter,
+// List lists members by name.
+func (d Directory) List(_ context.Context, a actor.Actor, f directory.Filter,
 	p directory.Page) ([]directory.Member, string, error) {
-	leave, err := d.enter(a, actor.ReadMembers, actor.Target{})
+	leave, err := d.Site.enter(a, actor.ReadMembers, actor.Target{})
 	if err != nil {
 		return nil, "", err
 	}
@@ -47,7 +48,7 @@ func (d Directory) Members(_ context.Context, a actor.Actor, f directory.Filter,
 		limit = 50
 	}
 	var out []directory.Member
-	for _, m := range d.members {
+	for _, m := range d.Site.directory.members {
 		if p.After != "" && m.Name <= p.After || !d.matches(m, f) {
 			continue
 		}
@@ -59,52 +60,54 @@ func (d Directory) Members(_ context.Context, a actor.Actor, f directory.Filter,
 	return out, "", nil
 }
 
+// matches reports whether a member matches a filter.
 func (d Directory) matches(m directory.Member, f directory.Filter) bool {
 	if !strings.Contains(strings.ToLower(m.Name+" "+strings.Join(m.Emails, " ")+" "+string(m.ID)),
 		strings.ToLower(f.Text)) {
 		return false
 	}
 	end := time.Date(m.Until.Year, m.Until.Month, m.Until.Day+1, 0, 0, 0, 0, Paris())
-	over := m.Until != policy.Date{} && !end.After(d.now)
+	over := m.Until != policy.Date{} && !end.After(d.Site.now)
 	switch f.State {
 	case directory.StateBlocked:
 		return m.Blocked || m.Gone
 	case directory.StateLapsed:
 		return over
 	case directory.StateEnding:
-		return m.Until != policy.Date{} && !over && end.Before(d.now.AddDate(0, 0, 30))
+		return m.Until != policy.Date{} && !over && end.Before(d.Site.now.AddDate(0, 0, 30))
 	case directory.StateCurrent:
 		return !m.Blocked && !m.Gone && !over
 	}
 	return true
 }
 
-// Member is one member.
-func (d Directory) Member(_ context.Context, a actor.Actor, id policy.MemberID) (directory.Member, error) {
-	leave, err := d.enter(a, actor.ReadMembers, actor.Target{Member: id})
+// Get is one member.
+func (d Directory) Get(_ context.Context, a actor.Actor, id policy.MemberID) (directory.Member, error) {
+	leave, err := d.Site.enter(a, actor.ReadMembers, actor.Target{Member: id})
 	if err != nil {
 		return directory.Member{}, err
 	}
 	defer leave()
-	if m := d.find(id); m != nil {
+	if m := d.Site.find(id); m != nil {
 		return seen(a, *m), nil
 	}
 	return directory.Member{}, missing("member", string(id))
 }
 
-// Own is the actor's record.
+// Own returns the record of the actor.
 func (d Directory) Own(_ context.Context, a actor.Actor) (directory.Member, error) {
-	leave, err := d.enter(a, actor.ReadOwn, actor.Target{Member: a.Member})
+	leave, err := d.Site.enter(a, actor.ReadOwn, actor.Target{Member: a.Member})
 	if err != nil {
 		return directory.Member{}, err
 	}
 	defer leave()
-	if m := d.find(a.Member); m != nil {
+	if m := d.Site.find(a.Member); m != nil {
 		return seen(actor.Actor{}, *m), nil
 	}
 	return directory.Member{}, missing("member", string(a.Member))
 }
 
+// check returns the faults of a member's name and addresses.
 func check(m directory.Member) error {
 	var faults []fault.Field
 	if m.Name == "" || len(m.Name) > 200 {
@@ -123,9 +126,9 @@ func check(m directory.Member) error {
 	return nil
 }
 
-// Add adds a member.
+// Add adds a member, and an entry to the audit log.
 func (d Directory) Add(_ context.Context, a actor.Actor, m directory.Member) (directory.Member, error) {
-	leave, err := d.enter(a, actor.WriteMembers, actor.Target{})
+	leave, err := d.Site.enter(a, actor.WriteMembers, actor.Target{})
 	if err != nil {
 		return m, err
 	}
@@ -133,21 +136,21 @@ func (d Directory) Add(_ context.Context, a actor.Actor, m directory.Member) (di
 	if err := check(m); err != nil {
 		return m, err
 	}
-	m.ID, m.Version, m.Changed = policy.MemberID(d.next("m-new")), 1, d.now
-	d.members = append(d.members, m)
-	d.log(a, actor.WriteMembers, "member "+string(m.ID), "added")
+	m.ID, m.Version, m.Changed = policy.MemberID(d.Site.next("m-new")), 1, d.Site.now
+	d.Site.directory.members = append(d.Site.directory.members, m)
+	d.Site.log(a, actor.WriteMembers, "member "+string(m.ID), "added")
 	return m, nil
 }
 
-// Change changes a member.
+// Change changes a member if the version is current.
 func (d Directory) Change(_ context.Context, a actor.Actor, id policy.MemberID, version int64,
 	change func(*directory.Member) error) (directory.Member, error) {
-	leave, err := d.enter(a, actor.WriteMembers, actor.Target{Member: id})
+	leave, err := d.Site.enter(a, actor.WriteMembers, actor.Target{Member: id})
 	if err != nil {
 		return directory.Member{}, err
 	}
 	defer leave()
-	m := d.find(id)
+	m := d.Site.find(id)
 	if m == nil {
 		return directory.Member{}, missing("member", string(id))
 	}
@@ -162,20 +165,20 @@ func (d Directory) Change(_ context.Context, a actor.Actor, id policy.MemberID, 
 		return *m, err
 	}
 	next.Version++
-	next.Changed = d.now
+	next.Changed = d.Site.now
 	*m = next
-	d.log(a, actor.WriteMembers, "member "+string(id), "changed")
+	d.Site.log(a, actor.WriteMembers, "member "+string(id), "changed")
 	return next, nil
 }
 
-// Merge moves everything of drop to keep.
+// Merge moves cards, badges and addresses of drop to keep, and removes drop.
 func (d Directory) Merge(_ context.Context, a actor.Actor, keep, drop policy.MemberID) (directory.Member, error) {
-	leave, err := d.enter(a, actor.WriteMembers, actor.Target{Member: keep})
+	leave, err := d.Site.enter(a, actor.WriteMembers, actor.Target{Member: keep})
 	if err != nil {
 		return directory.Member{}, err
 	}
 	defer leave()
-	k, x := d.find(keep), d.find(drop)
+	k, x := d.Site.find(keep), d.Site.find(drop)
 	if k == nil || x == nil || k == x {
 		return directory.Member{}, missing("member", string(drop))
 	}
@@ -186,23 +189,24 @@ func (d Directory) Merge(_ context.Context, a actor.Actor, keep, drop policy.Mem
 	return out, nil
 }
 
+// remove removes a member from the list.
 func (d Directory) remove(id policy.MemberID) {
-	for i := range d.members {
-		if d.members[i].ID == id {
-			d.members = append(d.members[:i:i], d.members[i+1:]...)
+	for i := range d.Site.directory.members {
+		if d.Site.directory.members[i].ID == id {
+			d.Site.directory.members = append(d.Site.directory.members[:i:i], d.Site.directory.members[i+1:]...)
 			return
 		}
 	}
 }
 
-// Erase removes a member.
+// Erase removes a member if the version is current.
 func (d Directory) Erase(_ context.Context, a actor.Actor, id policy.MemberID, version int64) error {
-	leave, err := d.enter(a, actor.EraseMembers, actor.Target{Member: id})
+	leave, err := d.Site.enter(a, actor.EraseMembers, actor.Target{Member: id})
 	if err != nil {
 		return err
 	}
 	defer leave()
-	m := d.find(id)
+	m := d.Site.find(id)
 	switch {
 	case m == nil:
 		return missing("member", string(id))
@@ -210,20 +214,20 @@ func (d Directory) Erase(_ context.Context, a actor.Actor, id policy.MemberID, v
 		return &fault.Conflict{What: "member", ID: string(id), Have: m.Version, Got: version}
 	}
 	d.remove(id)
-	d.log(a, actor.EraseMembers, "member "+string(id), "erased")
+	d.Site.log(a, actor.EraseMembers, "member "+string(id), "erased")
 	return nil
 }
 
-// Endings are what ends.
+// Endings returns ended and ending memberships and badges.
 func (d Directory) Endings(_ context.Context, a actor.Actor) (out []directory.Ending, err error) {
-	leave, err := d.enter(a, actor.ReadMembers, actor.Target{})
+	leave, err := d.Site.enter(a, actor.ReadMembers, actor.Target{})
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	for _, m := range d.members {
+	for _, m := range d.Site.directory.members {
 		end := time.Date(m.Until.Year, m.Until.Month, m.Until.Day, 12, 0, 0, 0, Paris())
-		if m.Until != (policy.Date{}) && end.After(d.now.AddDate(-1, 0, 0)) && end.Before(d.now.AddDate(0, 0, 30)) {
+		if m.Until != (policy.Date{}) && end.After(d.Site.now.AddDate(-1, 0, 0)) && end.Before(d.Site.now.AddDate(0, 0, 30)) {
 			out = append(out, directory.Ending{Member: m.ID, Name: m.Name, What: "membership", At: end})
 		}
 		for _, b := range m.Badges {
@@ -235,14 +239,14 @@ func (d Directory) Endings(_ context.Context, a actor.Actor) (out []directory.En
 	return out, nil
 }
 
-// Preview reads names, one a line.
+// Preview reads a list with one name a line, and returns invented changes beside the new members.
 func (d Directory) Preview(_ context.Context, a actor.Actor, in directory.Import) (directory.Preview, error) {
-	leave, err := d.enter(a, actor.WriteMembers, actor.Target{})
+	leave, err := d.Site.enter(a, actor.WriteMembers, actor.Target{})
 	if err != nil {
 		return directory.Preview{}, err
 	}
 	defer leave()
-	out := directory.Preview{ID: d.next("p-"), Format: "csv", Unchanged: len(d.members)}
+	out := directory.Preview{ID: d.Site.next("p-"), Format: "csv", Unchanged: len(d.Site.directory.members)}
 	var faults []fault.Field
 	for i, name := range strings.Split(strings.TrimSpace(string(in.Data)), "\n") {
 		if name = strings.TrimSpace(name); name == "" || len(name) > 200 {
@@ -259,31 +263,31 @@ func (d Directory) Preview(_ context.Context, a actor.Actor, in directory.Import
 	out.Changed = []directory.Row{{Member: "m-tom", Name: "Tom Le Goff", Fields: []string{"until"}}}
 	out.Loses = []directory.Right{{Member: "m-maud", Name: "Maud Pichon", Machine: "laser", Role: "user"}}
 	out.Confirm, out.Ignored = len(in.Data) > 1000, []string{"Téléphone"}
-	d.previews[out.ID] = out
+	d.Site.directory.previews[out.ID] = out
 	return out, nil
 }
 
-// Confirm says that so many are gone.
+// Confirm confirms the removals of a preview.
 func (d Directory) Confirm(_ context.Context, a actor.Actor, id string) (directory.Preview, error) {
-	leave, err := d.enter(a, actor.WriteMembers, actor.Target{})
+	leave, err := d.Site.enter(a, actor.WriteMembers, actor.Target{})
 	if err != nil {
 		return directory.Preview{}, err
 	}
 	defer leave()
-	p := d.previews[id]
+	p := d.Site.directory.previews[id]
 	p.Confirm = false
-	d.previews[id] = p
+	d.Site.directory.previews[id] = p
 	return p, nil
 }
 
-// Apply adds the members of a preview.
+// Apply adds the new members of a preview, which must be confirmed if necessary.
 func (d Directory) Apply(_ context.Context, a actor.Actor, id string) (directory.Preview, error) {
-	leave, err := d.enter(a, actor.WriteMembers, actor.Target{})
+	leave, err := d.Site.enter(a, actor.WriteMembers, actor.Target{})
 	if err != nil {
 		return directory.Preview{}, err
 	}
 	defer leave()
-	p, ok := d.previews[id]
+	p, ok := d.Site.directory.previews[id]
 	switch {
 	case !ok:
 		return p, missing("preview", id)
@@ -291,21 +295,24 @@ func (d Directory) Apply(_ context.Context, a actor.Actor, id string) (directory
 		return p, bad("gone", "", "more than 10 % are gone", "a confirmation")
 	}
 	for _, r := range p.Added {
-		d.members = append(d.members, directory.Member{ID: policy.MemberID(d.next("m-new")), Version: 1, Name: r.Name,
-			Source: "csv", Changed: d.now})
+		d.Site.directory.members = append(
+			d.Site.directory.members,
+			directory.Member{ID: policy.MemberID(d.Site.next("m-new")), Version: 1, Name: r.Name,
+				Source: "csv", Changed: d.Site.now},
+		)
 	}
-	delete(d.previews, id)
+	delete(d.Site.directory.previews, id)
 	return p, nil
 }
 
-// Export writes names.
+// Export writes the names of all members.
 func (d Directory) Export(_ context.Context, a actor.Actor, format string, w io.Writer) error {
-	leave, err := d.enter(a, actor.ReadMembers, actor.Target{})
+	leave, err := d.Site.enter(a, actor.ReadMembers, actor.Target{})
 	if err != nil {
 		return err
 	}
 	defer leave()
-	for _, m := range d.members {
+	for _, m := range d.Site.directory.members {
 		if _, err := fmt.Fprintf(w, "%s;%s\n", m.ID, m.Name); err != nil {
 			return err
 		}

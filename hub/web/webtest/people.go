@@ -13,12 +13,13 @@ import (
 	"portillon/policy"
 )
 
+// badge is a badge of the example site, with its French name.
 type badge struct {
 	id policy.BadgeID
 	fr string
 }
 
-// badges are the 14 of the example site.
+// badges returns the 14 badges of the example site.
 func badges() []badge {
 	return []badge{
 		{"laser-first-steps", "Découpe laser - 1er pas"}, {"laser-user", "Découpe laser - Utilisateur autonome"},
@@ -31,9 +32,10 @@ func badges() []badge {
 	}
 }
 
-// story is an invented person: a name, the badges held, the end of the membership (empty: none).
+// story is an invented person: a name, the badges, and the end of the membership (empty: none).
 type story struct{ id, name, badges, until string }
 
+// stories returns the invented people.
 func stories() []story {
 	return []story{
 		{"lea", "Léa Morvan", "laser-user vinyl-first-steps", "2027-08-31"}, {"karim", "Karim Benali",
@@ -56,15 +58,19 @@ func stories() []story {
 	}
 }
 
+// people adds the invented people, further members without a story, and the accounts.
 func (s *Site) people(more int) {
 	for _, p := range stories() {
-		s.members = append(s.members, s.person(p))
+		s.directory.members = append(s.directory.members, s.person(p))
 	}
 	for i := range more {
-		s.members = append(s.members, s.person(story{fmt.Sprintf("x%05d", i), fmt.Sprintf("Membre %05d", i),
-			"fdm-first-steps", "2027-08-31"}))
+		s.directory.members = append(
+			s.directory.members,
+			s.person(story{fmt.Sprintf("x%05d", i), fmt.Sprintf("Membre %05d", i),
+				"fdm-first-steps", "2027-08-31"}),
+		)
 	}
-	slices.SortFunc(s.members, func(a, b directory.Member) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(s.directory.members, func(a, b directory.Member) int { return strings.Compare(a.Name, b.Name) })
 	s.find("m-jules").Guardians = []string{"parent.petitjean@post.example"}
 	s.find("m-lea").Note = "Aide à l'accueil le jeudi."
 	s.find("m-oscar").Blocked = true
@@ -74,15 +80,16 @@ func (s *Site) people(more int) {
 		MemberName: actor.Member,
 		MentorName: actor.Member, MaintName: actor.Member} {
 		id := accountID(name)
-		s.accounts = append(s.accounts, account.Account{ID: id, Version: 1, Name: name,
+		s.access.accounts = append(s.access.accounts, account.Account{ID: id, Version: 1, Name: name,
 			Member: policy.MemberID("m-" + id[2:]), Site: role, Password: true,
 			Made: s.now.AddDate(0, -3, 0), Seen: s.now.Add(-2 * time.Hour)})
 	}
-	slices.SortFunc(s.accounts, func(a, b account.Account) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(s.access.accounts, func(a, b account.Account) int { return strings.Compare(a.ID, b.ID) })
 	s.account("a-karim").Machines = map[policy.MachineID]actor.Role{"laser": actor.Mentor}
 	s.account("a-ines").Machines = map[policy.MachineID]actor.Role{"laser": actor.Maintainer}
 }
 
+// person returns the member of a story, with one card.
 func (s *Site) person(p story) directory.Member {
 	m := directory.Member{ID: policy.MemberID("m-" + p.id), Version: 1, Name: p.name,
 		Emails: []string{p.id + "@lab.example"}, Changed: s.now.AddDate(0, 0, -9)}
@@ -98,6 +105,7 @@ func (s *Site) person(p story) directory.Member {
 	return m
 }
 
+// badge returns a badge of a member. Some are expired, unverifiable or about to expire.
 func (s *Site) badge(who string, id policy.BadgeID, n int) directory.Badge {
 	b := directory.Badge{ID: fmt.Sprintf("%x", sha256.Sum256([]byte(who+string(id)))), Name: BadgeName(id).FR, Local: id,
 		Issuer:  "BIK'LAB (démonstration)",
@@ -121,19 +129,21 @@ func (s *Site) badge(who string, id policy.BadgeID, n int) directory.Badge {
 	return b
 }
 
+// find returns the member with an id; nil: there is none.
 func (s *Site) find(id policy.MemberID) *directory.Member {
-	for i := range s.members {
-		if s.members[i].ID == id {
-			return &s.members[i]
+	for i := range s.directory.members {
+		if s.directory.members[i].ID == id {
+			return &s.directory.members[i]
 		}
 	}
 	return nil
 }
 
+// account returns the account with an id; nil: there is none.
 func (s *Site) account(id string) *account.Account {
-	for i := range s.accounts {
-		if s.accounts[i].ID == id {
-			return &s.accounts[i]
+	for i := range s.access.accounts {
+		if s.access.accounts[i].ID == id {
+			return &s.access.accounts[i]
 		}
 	}
 	return nil

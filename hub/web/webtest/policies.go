@@ -11,14 +11,21 @@ import (
 	"portillon/hub/publish"
 )
 
-// Policies are the policies of a site. Sign: the policy key is not at the hub.
+// Policies implements web.Policies. Sign means that the policy key is not on the hub's computer.
 type Policies struct {
-	*Site
+	Site *Site
 	Sign bool
 }
 
-func (p Policies) inForce() publish.Policy {
-	for _, x := range p.policies {
+// Drafts implements web.Drafts.
+type Drafts struct{ Site *Site }
+
+// Bundles implements web.Bundles.
+type Bundles struct{ Site *Site }
+
+// inForce returns the current policy; the zero Policy: there is none.
+func (s *Site) inForce() publish.Policy {
+	for _, x := range s.policies {
 		if x.InForce {
 			return x
 		}
@@ -26,24 +33,24 @@ func (p Policies) inForce() publish.Policy {
 	return publish.Policy{}
 }
 
-// Current is the policy in force.
+// Current returns the current policy.
 func (p Policies) Current(_ context.Context, a actor.Actor) (publish.Policy, error) {
-	leave, err := p.enter(a, actor.ReadPolicy, actor.Target{})
+	leave, err := p.Site.enter(a, actor.ReadPolicy, actor.Target{})
 	if err != nil {
 		return publish.Policy{}, err
 	}
 	defer leave()
-	return p.inForce(), nil
+	return p.Site.inForce(), nil
 }
 
-// Version is one version.
+// Version returns one version with its text.
 func (p Policies) Version(_ context.Context, a actor.Actor, n int64) (publish.Policy, error) {
-	leave, err := p.enter(a, actor.ReadPolicy, actor.Target{})
+	leave, err := p.Site.enter(a, actor.ReadPolicy, actor.Target{})
 	if err != nil {
 		return publish.Policy{}, err
 	}
 	defer leave()
-	for _, x := range p.policies {
+	for _, x := range p.Site.policies {
 		if x.Number == n {
 			return x, nil
 		}
@@ -51,32 +58,34 @@ func (p Policies) Version(_ context.Context, a actor.Actor, n int64) (publish.Po
 	return publish.Policy{}, missing("policy", "")
 }
 
-// Versions lists them without their text.
+// Versions returns all versions without their texts.
 func (p Policies) Versions(_ context.Context, a actor.Actor, _ publish.Page) (out []publish.Policy, next string,
 	err error) {
-	leave, err := p.enter(a, actor.ReadPolicy, actor.Target{})
+	leave, err := p.Site.enter(a, actor.ReadPolicy, actor.Target{})
 	if err != nil {
 		return nil, "", err
 	}
 	defer leave()
-	for _, x := range p.policies {
+	for _, x := range p.Site.policies {
 		x.Text = ""
 		out = append(out, x)
 	}
 	return out, "", nil
 }
 
-// Draft finds a fault in each line with a question mark, and takes the laser from Maud.
-func (p Policies) Draft(_ context.Context, a actor.Actor, text string) (publish.Draft, error) {
-	leave, err := p.enter(a, actor.ReadPolicy, actor.Target{})
+// Check reports a fault in each line with a question mark. The effect of a text without faults is that Maud loses the
+// permission for the laser.
+func (p Drafts) Check(_ context.Context, a actor.Actor, text string) (publish.Draft, error) {
+	leave, err := p.Site.enter(a, actor.ReadPolicy, actor.Target{})
 	if err != nil {
 		return publish.Draft{}, err
 	}
 	defer leave()
-	return p.draft(text), nil
+	return p.Site.draft(text), nil
 }
 
-func (p Policies) draft(text string) (d publish.Draft) {
+// draft returns the result of Drafts.Check.
+func (s *Site) draft(text string) (d publish.Draft) {
 	for i, line := range strings.Split(text, "\n") {
 		if c := strings.Index(line, "?"); c >= 0 {
 			d.Faults = append(
@@ -93,7 +102,7 @@ func (p Policies) draft(text string) (d publish.Draft) {
 	if d.Faults != nil {
 		return d
 	}
-	d.Same = text == p.inForce().Text
+	d.Same = text == s.inForce().Text
 	if !d.Same {
 		d.Warnings = []publish.Fault{{Line: 3, Column: 1, Message: "nobody holds laser-host"}}
 		d.Effect = &publish.Effect{Gaining: 1, Losing: 1, Gains: []publish.Change{{Member: "m-tom", Name: "Tom Le Goff",
@@ -104,71 +113,78 @@ func (p Policies) draft(text string) (d publish.Draft) {
 	return d
 }
 
-// Publish publishes a text.
+// Publish publishes a text as the newest version. With Sign, the version waits for a signature.
 func (p Policies) Publish(_ context.Context, a actor.Actor, text, comment string, of int64,
 	signature []byte) (publish.Policy, error) {
-	leave, err := p.enter(a, actor.PublishPolicy, actor.Target{})
+	leave, err := p.Site.enter(a, actor.PublishPolicy, actor.Target{})
 	if err != nil {
 		return publish.Policy{}, err
 	}
 	defer leave()
-	now := p.inForce()
+	now := p.Site.inForce()
 	switch {
 	case of != now.Number:
 		return publish.Policy{}, &fault.Conflict{What: "policy", ID: "policy", Have: now.Number, Got: of}
-	case len(p.draft(text).Faults) > 0:
+	case len(p.Site.draft(text).Faults) > 0:
 		return publish.Policy{}, bad("text", "", "has faults", "a text without faults")
 	case signature != nil && !strings.HasPrefix(string(signature), "signed"):
 		return publish.Policy{}, bad("signature", "", "not by the policy key", "the file that portillon policy sign made")
 	}
-	v := publish.Policy{Number: p.policies[0].Number + 1, Text: text, Comment: comment, By: a.Name, At: p.now,
+	v := publish.Policy{Number: p.Site.policies[0].Number + 1, Text: text, Comment: comment, By: a.Name, At: p.Site.now,
 		SignedBy: "biklab-policy", InForce: true}
 	if signature != nil {
-		v.Number, p.policies = p.policies[0].Number, p.policies[1:]
+		v.Number, p.Site.policies = p.Site.policies[0].Number, p.Site.policies[1:]
 	}
 	if p.Sign && signature == nil {
 		v.InForce, v.Unsigned, v.SignedBy = false, true, ""
 	} else {
-		for i := range p.policies {
-			p.policies[i].InForce = false
+		for i := range p.Site.policies {
+			p.Site.policies[i].InForce = false
 		}
 	}
-	p.policies = append([]publish.Policy{v}, p.policies...)
+	p.Site.policies = append([]publish.Policy{v}, p.Site.policies...)
 	return v, nil
 }
 
-// Back publishes the version before.
+// Back publishes the text of the previous version again.
 func (p Policies) Back(_ context.Context, a actor.Actor, comment string) (publish.Policy, error) {
-	leave, err := p.enter(a, actor.PublishPolicy, actor.Target{})
+	leave, err := p.Site.enter(a, actor.PublishPolicy, actor.Target{})
 	if err != nil {
 		return publish.Policy{}, err
 	}
 	defer leave()
-	last := p.policies[0]
-	for i := range p.policies {
-		p.policies[i].InForce = false
+	last := p.Site.policies[0]
+	for i := range p.Site.policies {
+		p.Site.policies[i].InForce = false
 	}
-	v := publish.Policy{Number: last.Number + 1, Text: p.policies[1].Text, Comment: comment, By: a.Name, At: p.now,
-		InForce: true, BackTo: last.Number - 1}
-	p.policies = append([]publish.Policy{v}, p.policies...)
+	v := publish.Policy{
+		Number:  last.Number + 1,
+		Text:    p.Site.policies[1].Text,
+		Comment: comment,
+		By:      a.Name,
+		At:      p.Site.now,
+		InForce: true,
+		BackTo:  last.Number - 1,
+	}
+	p.Site.policies = append([]publish.Policy{v}, p.Site.policies...)
 	return v, nil
 }
 
-// Bundle is the bundle in force.
-func (p Policies) Bundle(_ context.Context, a actor.Actor) (publish.Bundle, error) {
-	leave, err := p.enter(a, actor.ReadPolicy, actor.Target{})
+// Current returns the current bundle.
+func (p Bundles) Current(_ context.Context, a actor.Actor) (publish.Bundle, error) {
+	leave, err := p.Site.enter(a, actor.ReadPolicy, actor.Target{})
 	if err != nil {
 		return publish.Bundle{}, err
 	}
 	defer leave()
-	b := publish.Bundle{Version: 41, At: p.now.Add(-3 * 60e9), Policy: 2, Members: len(p.members),
+	b := publish.Bundle{Version: 41, At: p.Site.now.Add(-3 * 60e9), Policy: 2, Members: len(p.Site.directory.members),
 		Warnings:        []string{"oscar.json: the issuer is not known"},
 		SignatureWanted: &publish.Wanted{Documents: []string{"https://fablab.example/.well-known/did.json"}, Members: 2}}
-	if i := slices.IndexFunc(p.policies, func(v publish.Policy) bool { return v.InForce }); i >= 0 &&
-		p.policies[i].Number != b.Policy { // nothing builds here: the next bundle is always being made
-		b.Making, b.Warnings, b.SignatureWanted = p.policies[i].Number, nil, nil
+	if i := slices.IndexFunc(p.Site.policies, func(v publish.Policy) bool { return v.InForce }); i >= 0 &&
+		p.Site.policies[i].Number != b.Policy { // nothing builds bundles here, so the next one is always pending
+		b.Making, b.Warnings, b.SignatureWanted = p.Site.policies[i].Number, nil, nil
 	}
-	for _, m := range p.machines {
+	for _, m := range p.Site.machines {
 		t := publish.Taken{Machine: m.ID, Version: m.Standing.Bundle}
 		if m.ID == "fdm" {
 			t.Refused = "the disk is full"

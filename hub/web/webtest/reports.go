@@ -11,16 +11,25 @@ import (
 	"portillon/policy"
 )
 
-// Reports are the reports of a site.
-type Reports struct{ *Site }
+// Reports implements web.Reports: invented reports of a site.
+type Reports struct{ Site *Site }
 
+// uses returns eight invented sessions, with names if the actor may see them.
 func (s Reports) uses(a actor.Actor) (out []report.Use) {
 	for i := range 8 {
-		m := s.members[i*3%len(s.members)]
-		from := s.now.Add(-time.Duration(i*19+2) * time.Hour)
-		u := report.Use{Machine: s.machines[i%len(s.machines)].ID, Member: m.ID, Name: m.Name, Role: []string{"user",
-			"learner", "host"}[i%3], From: from,
-			To: from.Add(time.Duration(25+i*7) * time.Minute), Seconds: int64(25+i*7) * 60, End: "card"}
+		m := s.Site.directory.members[i*3%len(s.Site.directory.members)]
+		from := s.Site.now.Add(-time.Duration(i*19+2) * time.Hour)
+		u := report.Use{
+			Machine: s.Site.machines[i%len(s.Site.machines)].ID,
+			Member:  m.ID,
+			Name:    m.Name,
+			Role: []string{"user",
+				"learner", "host"}[i%3],
+			From:    from,
+			To:      from.Add(time.Duration(25+i*7) * time.Minute),
+			Seconds: int64(25+i*7) * 60,
+			End:     "card",
+		}
 		if i == 0 {
 			u.To = time.Time{}
 		}
@@ -32,9 +41,9 @@ func (s Reports) uses(a actor.Actor) (out []report.Use) {
 	return out
 }
 
-// Uses lists sessions.
+// Uses returns the sessions in pages.
 func (s Reports) Uses(_ context.Context, a actor.Actor, _ report.Range, p report.Page) ([]report.Use, string, error) {
-	leave, err := s.enter(a, actor.ReadReports, actor.Target{})
+	leave, err := s.Site.enter(a, actor.ReadReports, actor.Target{})
 	if err != nil {
 		return nil, "", err
 	}
@@ -45,9 +54,9 @@ func (s Reports) Uses(_ context.Context, a actor.Actor, _ report.Range, p report
 	return s.uses(a)[:2], "", nil
 }
 
-// UsesCSV writes them.
+// UsesCSV writes the sessions as CSV.
 func (s Reports) UsesCSV(_ context.Context, a actor.Actor, _ report.Range, w io.Writer) error {
-	leave, err := s.enter(a, actor.ReadReports, actor.Target{})
+	leave, err := s.Site.enter(a, actor.ReadReports, actor.Target{})
 	if err != nil {
 		return err
 	}
@@ -60,9 +69,9 @@ func (s Reports) UsesCSV(_ context.Context, a actor.Actor, _ report.Range, w io.
 	return nil
 }
 
-// Weeks are hours.
+// Weeks returns invented hours by machine and week.
 func (s Reports) Weeks(_ context.Context, a actor.Actor, r report.Range) (out []report.Week, err error) {
-	leave, err := s.enter(a, actor.ReadReports, actor.Target{})
+	leave, err := s.Site.enter(a, actor.ReadReports, actor.Target{})
 	if err != nil {
 		return nil, err
 	}
@@ -71,29 +80,32 @@ func (s Reports) Weeks(_ context.Context, a actor.Actor, r report.Range) (out []
 		return nil, bad("from", r.From.String(), "later than the last day", r.To.String())
 	}
 	for i, day := range []int{9, 16, 23, 30} {
-		for j, m := range s.machines {
+		for j, m := range s.Site.machines {
 			out = append(out, report.Week{Machine: m.ID, Monday: policy.Date{Year: 2026, Month: 11, Day: day},
 				Sessions: 4 + i*3 + j, Members: 3 + j, Seconds: int64(5400 * (1 + i + 2*j))})
 		}
 	}
-	for i := range s.weeks {
-		out = append(out, report.Week{Machine: s.machines[i%len(s.machines)].ID, Monday: policy.Date{Year: 2025, Month: 1,
-			Day: 6}, Sessions: i})
+	for i := range s.Site.weeks {
+		out = append(
+			out,
+			report.Week{Machine: s.Site.machines[i%len(s.Site.machines)].ID, Monday: policy.Date{Year: 2025, Month: 1,
+				Day: 6}, Sessions: i},
+		)
 	}
 	return out, nil
 }
 
-// ManyWeeks adds so many rows to the hours by week.
+// ManyWeeks adds n rows to the hours by week.
 func (s *Site) ManyWeeks(n int) { s.weeks = n }
 
-// Refusals are refusals.
+// Refusals returns three invented rows.
 func (s Reports) Refusals(_ context.Context, a actor.Actor, _ report.Range) ([]report.Refusals, error) {
-	leave, err := s.enter(a, actor.ReadReports, actor.Target{})
+	leave, err := s.Site.enter(a, actor.ReadReports, actor.Target{})
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	return []report.Refusals{{Machine: s.machines[0].ID, Reason: "no-badge", Times: 14, Members: 6},
-		{Machine: s.machines[1].ID, Reason: "membership-lapsed", Times: 5, Members: 2},
-		{Machine: s.machines[1].ID, Reason: "unknown-card", Times: 3}}, nil
+	return []report.Refusals{{Machine: s.Site.machines[0].ID, Reason: "no-badge", Times: 14, Members: 6},
+		{Machine: s.Site.machines[1].ID, Reason: "membership-lapsed", Times: 5, Members: 2},
+		{Machine: s.Site.machines[1].ID, Reason: "unknown-card", Times: 3}}, nil
 }

@@ -1,7 +1,6 @@
-// Package webtest is a site in memory for tests of the pages: invented people, 14 badges, three machines. It answers as
-// the hub's services do: it asks the actor for every act, and returns the errors of hub/fault. It keeps nothing, and
-// none of
-// it is for use outside of tests.
+// Package webtest is an in-memory site for tests of the pages: invented people, 14 badges, three machines. It behaves
+// like the hub's services: it checks the actor's permission for every call, and returns the errors of hub/fault. It
+// stores nothing on the disk, and is only for tests.
 package webtest
 
 import (
@@ -22,28 +21,38 @@ import (
 	"portillon/policy"
 )
 
-// Site is a site. Its services share one state.
+// Site is a site in memory. Its services (Directory, Machines, Policies and so on) share its state; each call locks it.
 type Site struct {
-	mu       sync.Mutex
-	now      time.Time
-	members  []directory.Member // by name
+	mu        sync.Mutex
+	now       time.Time
+	directory people
+	access    access
+	machines  []enrol.Machine
+	cardKey   cardkey.Status
+	policies  []publish.Policy // the newest first
+	made      int              // number of generated ids
+	weeks     int              // additional rows in the hours by week
+	broken    error            // error that every call returns; nil: calls work
+}
+
+// people is the state of the directory.
+type people struct {
+	members  []directory.Member // ordered by name
 	taps     []directory.Tap
-	machines []enrol.Machine
-	cardKey  cardkey.Status
-	policies []publish.Policy // the newest first
+	previews map[string]directory.Preview
+}
+
+// access is the state of the accounts.
+type access struct {
 	accounts []account.Account
 	tokens   []account.Token
-	audit    []account.Entry
-	previews map[string]directory.Preview
-	made     int
-	weeks    int // rows more in the hours by week
-	broken   error
+	audit    []account.Entry // the newest first
 }
 
 // Password is the password of every account.
 const Password = "an invented passphrase"
 
-// The accounts, by role.
+// Names of the accounts, by role.
 const (
 	OwnerName  = "olivia@lab.example"
 	AdminName  = "adele@lab.example"
@@ -52,28 +61,28 @@ const (
 	MaintName  = "ines@lab.example"
 )
 
-// Now is the site's time: a Monday afternoon.
+// Now returns the site's time: a Monday afternoon.
 func Now() time.Time { return time.Date(2026, 11, 30, 13, 30, 0, 0, time.UTC) }
 
-// Paris is the site's time zone in winter, without a zone database.
+// Paris returns the site's time zone in winter, without a zone database.
 func Paris() *time.Location { return time.FixedZone("CET", 3600) }
 
-// New makes a site with so many members more than the 24 that have a story.
+// New returns a site with the 24 people that have a story, and more further members.
 func New(more int) *Site {
-	s := &Site{now: Now(), previews: map[string]directory.Preview{}}
+	s := &Site{now: Now(), directory: people{previews: map[string]directory.Preview{}}}
 	s.people(more)
 	s.things()
 	return s
 }
 
-// Break makes every call fail with err. nil: they work again.
+// Break makes every call fail with err. With nil, calls work again.
 func (s *Site) Break(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.broken = err
 }
 
-// enter locks the state for one call of a, who must have the right.
+// enter locks the state for one call of the actor a, who must have the permission. leave unlocks it.
 func (s *Site) enter(a actor.Actor, act actor.Act, on actor.Target) (leave func(), err error) {
 	s.mu.Lock()
 	if s.broken != nil {
@@ -89,38 +98,43 @@ func (s *Site) enter(a actor.Actor, act actor.Act, on actor.Target) (leave func(
 
 // log adds an entry to the audit log.
 func (s *Site) log(a actor.Actor, act actor.Act, on, detail string) {
-	s.audit = append([]account.Entry{{Seq: uint64(len(s.audit) + 1), At: s.now, Account: a.Account, Name: a.Name,
-		Act: act, On: on, Detail: detail,
-		Request: a.Request}}, s.audit...)
+	s.access.audit = append(
+		[]account.Entry{{Seq: uint64(len(s.access.audit) + 1), At: s.now, Account: a.Account, Name: a.Name,
+			Act: act, On: on, Detail: detail,
+			Request: a.Request}},
+		s.access.audit...)
 }
 
+// next returns a new id with a prefix.
 func (s *Site) next(prefix string) string {
 	s.made++
 	return fmt.Sprintf("%s%d", prefix, s.made)
 }
 
+// bad returns the error for one wrong field.
 func bad(field, given, wrong, right string) error {
 	return &fault.Invalid{Faults: []fault.Field{{Field: field, Given: given, Wrong: wrong, Right: right}}}
 }
 
-// browser is the visitor whose request a ctx comes from.
+// browser is the browser that sent the request of a context.
 type browser struct {
 	w      http.ResponseWriter
 	secure bool
 }
 
+// browserKey is the key of the browser in a context.
 type browserKey struct{}
 
 const cookie = "portillon-session"
 
-// Handler is the middleware of sessions: a cookie names the account.
+// Handler is the middleware of sessions: the cookie contains the id of the account.
 func (s *Site) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), browserKey{}, browser{w: w, secure: r.TLS != nil})))
 	})
 }
 
-// Who says who is signed in.
+// Who returns the user who is signed in with the request's cookie.
 func (s *Site) Who(r *http.Request) (actor.Actor, error) {
 	c, err := r.Cookie(cookie)
 	if err != nil {
@@ -128,7 +142,7 @@ func (s *Site) Who(r *http.Request) (actor.Actor, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, x := range s.accounts {
+	for _, x := range s.access.accounts {
 		if x.ID == c.Value && !x.Disabled {
 			return actorOf(x), nil
 		}
@@ -136,11 +150,12 @@ func (s *Site) Who(r *http.Request) (actor.Actor, error) {
 	return actor.Actor{}, nil
 }
 
+// actorOf returns the actor of an account.
 func actorOf(x account.Account) actor.Actor {
 	return actor.Actor{Account: x.ID, Name: x.Name, Member: x.Member, Site: x.Site, Machines: x.Machines}
 }
 
-// begin signs a browser in.
+// begin signs the browser in; with an empty id it signs the browser out.
 func begin(ctx context.Context, id string) {
 	b, ok := ctx.Value(browserKey{}).(browser)
 	if !ok {
@@ -154,15 +169,16 @@ func begin(ctx context.Context, id string) {
 		Secure: b.secure, MaxAge: age})
 }
 
-// Cookie is the cookie of a browser in which an account is signed in.
+// Cookie returns the cookie of a browser that is signed in with an account.
 func Cookie(name string) *http.Cookie { return &http.Cookie{Name: cookie, Value: accountID(name)} }
 
+// accountID returns the id of the account with a name.
 func accountID(name string) string {
 	short, _, _ := strings.Cut(name, "@")
 	return "a-" + short
 }
 
-// MachineName is a machine's name in both languages.
+// MachineName returns the name of a machine in both languages.
 func MachineName(id policy.MachineID) policy.Text {
 	return map[policy.MachineID]policy.Text{
 		"laser": {FR: "Découpe laser", EN: "Laser cutter"},
@@ -171,7 +187,7 @@ func MachineName(id policy.MachineID) policy.Text {
 	}[id]
 }
 
-// BadgeName is a badge's name as issued.
+// BadgeName returns the name of a badge as issued.
 func BadgeName(id policy.BadgeID) policy.Text {
 	for _, b := range badges() {
 		if b.id == id {
@@ -181,7 +197,7 @@ func BadgeName(id policy.BadgeID) policy.Text {
 	return policy.Text{}
 }
 
-// AddFault gives a machine a fault, as the hub lists it.
+// AddFault adds a fault to a machine, in the form in which the hub lists it.
 func (s *Site) AddFault(id policy.MachineID, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -192,7 +208,7 @@ func (s *Site) AddFault(id policy.MachineID, text string) {
 	}
 }
 
-// Poison puts text into every field of every kind that people, badges or machines fill.
+// Poison sets every field that people, badges or machines can fill to text, to test the escaping of pages.
 func (s *Site) Poison(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -206,9 +222,12 @@ func (s *Site) Poison(text string) {
 		b.Checks = []directory.Check{{Code: text, Detail: text, Outcome: text}}
 		b.Expires = s.now.AddDate(0, 0, i-1)
 	}
-	s.members = append(s.members, m)
-	s.taps = append(s.taps, directory.Tap{ID: text, Code: text, Format: text, Machine: policy.MachineID(text), At: s.now,
-		Assignable: true})
+	s.directory.members = append(s.directory.members, m)
+	s.directory.taps = append(
+		s.directory.taps,
+		directory.Tap{ID: text, Code: text, Format: text, Machine: policy.MachineID(text), At: s.now,
+			Assignable: true},
+	)
 	for i := range s.machines {
 		x := &s.machines[i]
 		x.KeyHash, x.Reason = text, text
@@ -219,8 +238,8 @@ func (s *Site) Poison(text string) {
 	}
 	s.policies[0].Text, s.policies[0].Comment, s.policies[0].By, s.policies[1].Comment = text, text, text, text
 	s.policies[1].Text, s.policies[1].SignedBy = text, text
-	s.accounts[0].Machines = map[policy.MachineID]actor.Role{policy.MachineID(text): actor.Role(text)}
-	s.accounts[0].Name = text
-	s.tokens[0].Name, s.tokens[0].Scopes = text, []actor.Act{actor.Act(text)}
+	s.access.accounts[0].Machines = map[policy.MachineID]actor.Role{policy.MachineID(text): actor.Role(text)}
+	s.access.accounts[0].Name = text
+	s.access.tokens[0].Name, s.access.tokens[0].Scopes = text, []actor.Act{actor.Act(text)}
 	s.log(actor.Actor{Account: text, Name: text}, actor.Act(text), text, text)
 }

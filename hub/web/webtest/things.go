@@ -10,7 +10,7 @@ import (
 	"portillon/hub/publish"
 )
 
-// things are what the site has besides people.
+// things adds the machines, policies and reports of the site.
 func (s *Site) things() {
 	up := enrol.Standing{Online: true, Seen: s.now.Add(-4 * time.Second), Phase: "idle", Program: "0.7.0", Bundle: 41,
 		Wanted: 41, Clock: "trusted",
@@ -29,7 +29,7 @@ func (s *Site) things() {
 		{ID: "vinyl", Version: 1, Enrolled: made, KeyHash: "2c26b46b68ffc68f", Expires: s.now.AddDate(0, 2, 0),
 			Standing: vinyl},
 	}
-	s.taps = []directory.Tap{
+	s.directory.taps = []directory.Tap{
 		{ID: "u-1", Machine: "laser", At: s.now.Add(-6 * time.Minute), Code: "K7QD2M", Format: "MIFARE DESFire", Times: 2,
 			Assignable: true},
 		{ID: "u-2", Machine: "fdm", At: s.now.Add(-26 * time.Hour), Code: "4XH9PA", Times: 1},
@@ -42,7 +42,7 @@ func (s *Site) things() {
 		{Number: 1, Text: text + "  vinyl: {}\n", Comment: "première version", By: "olivia@lab.example",
 			At: s.now.AddDate(0, -3, 0), SignedBy: "biklab-policy"},
 	}
-	s.tokens = []account.Token{{ID: "k-1", Name: "script de l'accueil", Scopes: []actor.Act{actor.ReadMembers,
+	s.access.tokens = []account.Token{{ID: "k-1", Name: "script de l'accueil", Scopes: []actor.Act{actor.ReadMembers,
 		actor.ReadTaps}, Made: s.now.AddDate(0, -1, 0),
 		Expires: s.now.AddDate(0, 2, 0), Used: s.now.Add(-3 * time.Hour)}}
 	olivia := actor.Actor{Account: "a-olivia", Name: "olivia@lab.example"}

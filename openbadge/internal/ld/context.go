@@ -2,43 +2,44 @@ package ld
 
 import "slices"
 
-// The contexts of what we issue.
+// Contexts of the badges that package openbadge issues.
 const (
 	VC         = "https://www.w3.org/ns/credentials/v2"
 	OB         = "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json"
 	Extensions = "https://purl.imsglobal.org/spec/ob/v3p0/extensions.json"
 )
 
-// container says how the values of a term stand together.
+// container is the container mapping of a term in JSON-LD.
 type container uint8
 
 const (
-	inSet   container = iota + 1 // in no order, as without a container
-	inList                       // in an order that counts
-	inGraph                      // each in a graph of its own
+	inSet   container = iota + 1 // unordered, as without a container
+	inList                       // ordered
+	inGraph                      // each value in a separate graph
 )
 
-// term is what a context says of a word.
+// term is a term definition of a context.
 type term struct {
 	name      string
 	iri       string
-	typ       string // an IRI, @id, @vocab or @json; empty: as it stands
-	alias     string // the word that says the same; empty: this one alone says it
+	typ       string // an IRI, @id, @vocab or @json; empty: no type
+	alias     string // the term with the same meaning; empty: there is none
 	container container
-	scoped    *context // holds for the term's values, or for nodes of this type
+	scoped    *context // context for the term's values, or for nodes of this type
 }
 
-// context is a compiled JSON-LD context; its terms are in the order of their names. id and type are every context's
-// words for @id and @type.
+// context is a compiled JSON-LD context with its terms sorted by name. In every context, id and type are the terms for
+// @id and @type.
 type context struct {
-	protected bool   // none may say its terms differently, but for the scope of a property
-	leans     []term // prefixes that it takes from around it, with the meaning that it was compiled with; empty: none
+	protected bool   // its terms cannot be redefined, except in the scope of a property
+	leans     []term // prefixes of surrounding contexts, with their meaning at compilation; empty IRI: undefined
 	terms     []term
 }
 
-// refused stands where a context says null: nothing of what follows can be read.
+// refused represents a null context: a document that uses it is rejected.
 var refused = context{}
 
+// find returns the definition of a term, by binary search.
 func (c *context) find(name string) (*term, bool) {
 	lo, hi := 0, len(c.terms)
 	for lo < hi {
@@ -55,11 +56,12 @@ func (c *context) find(name string) (*term, bool) {
 	return nil, false
 }
 
-// same reports whether two contexts mean the same by a term, and by all that is scoped to it.
+// same reports whether two terms have the same meaning, including their scoped contexts.
 func (t *term) same(o *term) bool {
 	return t == o || t.iri == o.iri && t.typ == o.typ && t.container == o.container && t.scoped.same(o.scoped)
 }
 
+// same reports whether two contexts define the same.
 func (c *context) same(o *context) bool {
 	if c == o || c == nil || o == nil {
 		return c == o
@@ -69,13 +71,14 @@ func (c *context) same(o *context) bool {
 		slices.EqualFunc(c.leans, o.leans, sameTerm)
 }
 
-// active is a stack of contexts: the last word on a term counts. It is never changed, only extended.
+// active is a stack of contexts, in which the last definition of a term counts. It is never changed, only extended.
 type active struct {
 	ctx      *context
 	up       *active
-	override bool // it is the scope of a property, and may say protected terms differently
+	override bool // the scope of a property, which may redefine protected terms
 }
 
+// find returns the last definition of a term.
 func (a *active) find(name string) (*term, bool) {
 	for ; a != nil; a = a.up {
 		if t, ok := a.ctx.find(name); ok {
@@ -85,8 +88,8 @@ func (a *active) find(name string) (*term, bool) {
 	return nil, false
 }
 
-// protected reports whether the term is protected: where an unprotected context says a protected term again, and the
-// same, it stays so.
+// protected reports whether the term is protected. It stays protected if an unprotected context repeats the same
+// definition.
 func (a *active) protected(name string) bool {
 	for ; a != nil; a = a.up {
 		if _, ok := a.ctx.find(name); ok && (a.ctx.protected || a.override) {
@@ -96,11 +99,11 @@ func (a *active) protected(name string) bool {
 	return false
 }
 
-// with puts c on top. To say a protected term differently is an error, but for the scope of a property (JSON-LD 1.1,
-// create term definition, step 27).
+// with returns the stack with c on top. Redefining a protected term is an error, except in the scope of a property
+// (JSON-LD 1.1, create term definition, step 27).
 func (a *active) with(c *context, override bool) (*active, error) {
 	if c == &refused {
-		return nil, Faultf("unsupported-form", "credentials within credentials are not read")
+		return nil, Faultf("unsupported-form", "embedded credentials are not supported")
 	}
 	if err := a.holds(c); err != nil {
 		return nil, err
@@ -111,13 +114,13 @@ func (a *active) with(c *context, override bool) (*active, error) {
 		}
 		t := &c.terms[i]
 		if old, ok := a.find(t.name); ok && !old.same(t) && a.protected(t.name) {
-			return nil, Faultf("unknown-context", "two contexts say %q differently", t.name)
+			return nil, Faultf("unknown-context", "two contexts define %q differently", t.name)
 		}
 	}
 	return &active{c, a, override}, nil
 }
 
-// holds checks that the prefixes that c leans on mean what it was compiled with.
+// holds checks that the prefixes in c.leans have the same meaning as at compilation.
 func (a *active) holds(c *context) error {
 	for _, prefix := range c.leans {
 		iri := ""
@@ -125,13 +128,13 @@ func (a *active) holds(c *context) error {
 			iri = t.iri
 		}
 		if iri != prefix.iri {
-			return Faultf("unknown-context", "one context takes %q from another that means something else by it", prefix.name)
+			return Faultf("unknown-context", "a context needs the prefix %q, which another one defines differently", prefix.name)
 		}
 	}
 	return nil
 }
 
-// says reports whether a context would change nothing: all its terms hold already, as it has them.
+// says reports whether a context changes nothing: the stack has all its terms with the same definitions.
 func (a *active) says(c *context) bool {
 	for i := range c.terms {
 		if old, ok := a.find(c.terms[i].name); !ok || !old.same(&c.terms[i]) {
@@ -141,14 +144,14 @@ func (a *active) says(c *context) bool {
 	return a.holds(c) == nil
 }
 
-// maxContexts bounds what a credential may name: those we issue name two or three.
+// maxContexts is the maximum number of contexts of a credential: issued badges have two or three.
 const maxContexts = 8
 
-// contexts reads the @context of a credential: known addresses, in an array or alone.
+// contexts reads the @context of a credential: one known address, or an array of them.
 func contexts(v any, extra Extra) (*active, error) {
 	list := List(v)
 	if len(list) > maxContexts {
-		return nil, Faultf("too-complex", "%d contexts", len(list))
+		return nil, Faultf("too-complex", "%d contexts, want at most %d", len(list), maxContexts)
 	}
 	var a *active
 	for _, x := range list {
@@ -161,12 +164,12 @@ func contexts(v any, extra Extra) (*active, error) {
 		}
 	}
 	if a == nil {
-		return nil, Faultf("unknown-context", "there is no @context")
+		return nil, Faultf("unknown-context", "@context is missing")
 	}
 	return a, nil
 }
 
-// otherForms are the contexts of Open Badges 1 and 2, whose documents are plain JSON: nobody signs their statements.
+// otherForms are the contexts of Open Badges 1 and 2. Their documents are plain JSON, without signed statements.
 var otherForms = [...]string{
 	"https://w3id.org/openbadges/v2",
 	"https://openbadgespec.org/v2/context.json",
@@ -174,11 +177,11 @@ var otherForms = [...]string{
 	"https://openbadgespec.org/v1/context.json",
 }
 
-// lookup is the context of an address, if it is one that we know.
+// lookup returns the context for an address, if it is known.
 func lookup(v any, extra Extra) (*context, error) {
 	url, ok := v.(string)
 	if !ok {
-		return nil, Faultf("unknown-context", "a context within the document is not read: contexts are not signed")
+		return nil, Faultf("unknown-context", "embedded contexts are not supported, as no signature covers them")
 	}
 	for i := range known {
 		if known[i].url == url {
@@ -189,7 +192,7 @@ func lookup(v any, extra Extra) (*context, error) {
 		return table(words), nil
 	}
 	if slices.Contains(otherForms[:], url) {
-		return nil, Faultf("unsupported-form", "%s is of Open Badges 2.0, and this is read as Open Badges 3.0", url)
+		return nil, Faultf("unsupported-form", "%s belongs to Open Badges 1 or 2, want a context of Open Badges 3.0", url)
 	}
-	return nil, Faultf("unknown-context", "the context %.200q is not one we know", url)
+	return nil, Faultf("unknown-context", "unknown context %.200q", url)
 }

@@ -10,9 +10,9 @@ import (
 	"portillon/openbadge/internal/otherstest"
 )
 
-// The tables against the contexts as others publish them: every term, its IRI, coercion, container and scope, and no
-// more.
-func TestTablesAreThePublishedContexts(t *testing.T) {
+// Compares the tables with the published contexts: all terms with their IRI, coercion, container and scope, and no
+// others.
+func TestTablesEqualThePublishedContexts(t *testing.T) {
 	var index map[string]struct{ File string }
 	if err := json.Unmarshal(otherstest.File(t, "contexts", "index.json"), &index); err != nil {
 		t.Fatal(err)
@@ -81,8 +81,8 @@ func compareTerm(t *testing.T, at string, x *term, def any, scope []map[string]a
 	}
 }
 
-// expand is an IRI in the words of the contexts around it: another term, as in AchievementCredential, or prefix:rest,
-// as in xsd:float.
+// expand returns the IRI for a value in the surrounding contexts: another term, as in AchievementCredential, or
+// prefix:rest, as in xsd:float.
 func expand(v any, scope []map[string]any) string {
 	s, _ := v.(string)
 	find := func(name string) (any, bool) {
@@ -109,7 +109,7 @@ const (
 	ob301 = "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.1.json"
 )
 
-func TestContextsThatDisagreeAreRefused(t *testing.T) {
+func TestConflictingContextsAreRejected(t *testing.T) {
 	for _, c := range []struct {
 		want string
 		list []any
@@ -119,11 +119,11 @@ func TestContextsThatDisagreeAreRefused(t *testing.T) {
 		{"", []any{vc1, OB}},
 		{"", []any{vc1, ob300, "https://w3id.org/security/suites/ed25519-2020/v1"}},
 		{"", []any{VC, OB, "https://w3id.org/security/data-integrity/v2"}},
-		{"", []any{ob300, ob301}}, // not protected: the last one counts
+		{"", []any{ob300, ob301}}, // not protected: the last definition counts
 		{"", []any{ob301, ob300}},
-		{"unknown-context", []any{VC, ob301}}, // name and description are xsd:string there
+		{"unknown-context", []any{VC, ob301}}, // defines name and description as xsd:string
 		{"unknown-context", []any{VC, vc1}},
-		{"unknown-context", []any{ob301, OB}}, // OB leans on xsd, which it does not define
+		{"unknown-context", []any{ob301, OB}}, // OB needs the prefix xsd, which it does not define
 		{"unknown-context", []any{nil}},
 		{"unknown-context", []any{[]any{VC}}},
 		{"unknown-context", []any{Object{}}},
@@ -150,8 +150,8 @@ func TestContextsThatDisagreeAreRefused(t *testing.T) {
 	}
 }
 
-// A protected term stays protected where a context that protects nothing says it again.
-func TestProtectionIsNotTakenAway(t *testing.T) {
+// A protected term stays protected if an unprotected context repeats its definition.
+func TestProtectedTermsStayProtected(t *testing.T) {
 	guard := &context{protected: true, terms: []term{{name: "a", iri: "urn:1"}}}
 	alike := &context{terms: []term{{name: "a", iri: "urn:1"}}}
 	other := &context{terms: []term{{name: "a", iri: "urn:2"}}}
@@ -180,7 +180,7 @@ func TestProtectionIsNotTakenAway(t *testing.T) {
 	}
 }
 
-func TestWhatAContextSaysIsComparedWhole(t *testing.T) {
+func TestContextComparisonCoversEveryProperty(t *testing.T) {
 	of := func(scoped *context) *context {
 		return &context{terms: []term{{name: "a", iri: "urn:1", scoped: scoped}}}
 	}
@@ -203,8 +203,8 @@ func TestWhatAContextSaysIsComparedWhole(t *testing.T) {
 	}
 }
 
-// A node may name again the contexts that the document names, where that changes nothing.
-func TestContextsWithinSayNothingNew(t *testing.T) {
+// A node may repeat contexts of the document if that changes nothing.
+func TestNestedContextsMustChangeNothing(t *testing.T) {
 	open := func(root, within string) error {
 		d, err := Parse(
 			[]byte(
@@ -225,9 +225,9 @@ func TestContextsWithinSayNothingNew(t *testing.T) {
 		{"", list(vc1, ob300), list(vc1, ob300)},
 		{"", list(vc1, ob300), list(ob300, vc1)},
 		{"", list(vc1, ob301, ob300), list(ob300)},
-		{"unknown-context", list(vc1, ob301, ob300), list(ob301)}, // it would say the words of ob300 anew
+		{"unknown-context", list(vc1, ob301, ob300), list(ob301)}, // would redefine terms of ob300
 		{"unknown-context", list(VC, OB), list(VC, OB, Extensions)},
-		// it says what VC says, and is not the document's
+		// same definitions as VC, but not a context of the document
 		{"unknown-context", list(VC, OB), list("https://www.w3.org/ns/credentials/status/v1")},
 		{"unknown-context", list(VC, OB), `null`},
 		{"unknown-context", list(VC, OB), `[null]`},

@@ -1,8 +1,8 @@
-// Package ld reads JSON-LD credentials as the statements that are signed, with nobody online.
+// Package ld converts JSON-LD credentials to the statements that are signed, without network access.
 //
-// It takes what Open Badges need of JSON-LD 1.1 and refuses the rest: only the contexts that are compiled into it
-// (contextgen), no word that they do not define, no context but those addresses, no relative id or type. Of what is
-// left it makes the same statements as a general processor, and puts them into the canonical form of RDFC-1.0 under a
+// It supports the part of JSON-LD 1.1 that Open Badges needs, and rejects the rest: unknown contexts (contextgen
+// compiles the known ones), undefined terms, embedded contexts, relative ids and types. For supported documents it
+// creates the same statements as a general processor, and converts them to the canonical form of RDFC-1.0 within a
 // limit of work.
 package ld
 

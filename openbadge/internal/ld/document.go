@@ -6,29 +6,29 @@ import (
 	"slices"
 )
 
-// Document is a JSON-LD document whose words are all known. What it says is put into canonical form once for each hash,
-// whatever the number of its proofs. It is not safe for concurrent use.
+// Document is a JSON-LD document in which all terms are known. Each canonical form is calculated once for each hash,
+// for any number of proofs. A Document must not be used concurrently.
 type Document struct {
 	Words Object
 	terms *active
-	quads []quad // what it says, its proofs apart
+	quads []quad // statements without the proofs
 	texts map[crypto.Hash]canonical
-	most  int  // bytes of statements that it may have
-	work  *int // on canonical forms so far, of this document and of all that With makes of it
+	most  int  // maximum number of bytes of statements
+	work  *int // work on canonical forms, shared with all documents that With returns
 }
 
-// canonical is a canonical form, or why there is none.
+// canonical is a canonical form, or the error for it.
 type canonical struct {
 	text []byte
 	err  error
 }
 
-// Open reads the words of a document but for its proofs: each must be known, each id and type absolute. The error is a
-// Fault.
+// Open reads the terms of a document without its proofs. Each term must be known, and each id and type absolute. The
+// error is a Fault.
 func Open(words Object) (*Document, error) { return open(words, nil, maxText) }
 
-// OpenList is Open of a status list, whose one long text may be longer than a badge's. What it is longer is not counted
-// as work where it is put into one form, and hashed once for a subject that has no id.
+// OpenList is Open for a status list, whose one long text may be longer than that of a badge. The additional length
+// does not count as work for one canonical form and one further hash, which a subject without an id needs.
 func OpenList(words Object) (*Document, error) {
 	d, err := open(words, nil, maxListText)
 	if err == nil {
@@ -37,13 +37,13 @@ func OpenList(words Object) (*Document, error) {
 	return d, err
 }
 
-// Extra are contexts that a test knows besides: the words of each, by its address.
+// Extra holds additional contexts of a test: for each address, the terms with their IRIs.
 type Extra map[string]map[string]string
 
-// OpenKnowing is Open with contexts that are none of Open Badges'. Only tests on other people's documents have a use
-// for it.
+// OpenKnowing is Open with additional contexts. Only tests with documents of others need it.
 func OpenKnowing(words Object, extra Extra) (*Document, error) { return open(words, extra, maxText) }
 
+// open is Open with additional contexts and a limit for the bytes of statements.
 func open(words Object, extra Extra, most int) (*Document, error) {
 	terms, err := contexts(words["@context"], extra)
 	if err != nil {
@@ -63,9 +63,9 @@ func open(words Object, extra Extra, most int) (*Document, error) {
 	}, nil
 }
 
-// With is the document with some of its proofs among what it says: what a proof signs that follows those (VC Data
-// Integrity 1.0, section 4.5). All canonical forms of all of them together are under one limit of work. The error is a
-// Fault.
+// With returns the document with some of its proofs as part of the content: a proof that refers to others signs this
+// (VC Data Integrity 1.0, section 4.5). All canonical forms of all these documents share one limit of work. The error
+// is a Fault.
 func (d *Document) With(proofs []Object) (*Document, error) {
 	if len(proofs) == 0 {
 		return d, nil
@@ -86,7 +86,7 @@ func (d *Document) With(proofs []Object) (*Document, error) {
 	}, nil
 }
 
-// Values are objects as a JSON array holds them.
+// Values returns objects as a JSON array.
 func Values(objects []Object) []any {
 	out := make([]any, len(objects))
 	for i, o := range objects {
@@ -95,8 +95,8 @@ func Values(objects []Object) []any {
 	return out
 }
 
-// Canonical is what the document says, its proofs apart, as canonical N-Quads: RDFC-1.0 with SHA-256 or SHA-384. The
-// caller does not change it.
+// Canonical returns the document's statements without its proofs, as canonical N-Quads: RDFC-1.0 with SHA-256 or
+// SHA-384. The caller must not change the result.
 func (d *Document) Canonical(h crypto.Hash) ([]byte, error) {
 	c, done := d.texts[h]
 	if !done {
@@ -107,8 +107,8 @@ func (d *Document) Canonical(h crypto.Hash) ([]byte, error) {
 	return c.text, c.err
 }
 
-// JCS is words, which are the document's or nearly so, as canonical JSON, under the limit of work of all its canonical
-// forms.
+// JCS returns words as canonical JSON. words are the document's properties, possibly with other proofs. The result
+// counts towards the document's limit of work.
 func (d *Document) JCS(words Object) ([]byte, error) {
 	if err := affordable(*d.work); err != nil {
 		return nil, err
@@ -118,7 +118,7 @@ func (d *Document) JCS(words Object) ([]byte, error) {
 	return b, err
 }
 
-// CanonicalOptions is what a proof's options say under the document's contexts, as canonical N-Quads.
+// CanonicalOptions returns the statements of a proof's options as canonical N-Quads, with the document's contexts.
 func (d *Document) CanonicalOptions(options Object, h crypto.Hash) ([]byte, error) {
 	quads, err := toRDF(options, d.terms, maxText)
 	if err != nil {
@@ -127,7 +127,7 @@ func (d *Document) CanonicalOptions(options Object, h crypto.Hash) ([]byte, erro
 	return canonicalise(dataset(quads), h)
 }
 
-// table makes a context of a test's words.
+// table returns a context for the terms of a test.
 func table(words map[string]string) *context {
 	c := &context{}
 	for _, name := range slices.Sorted(maps.Keys(words)) {

@@ -2,10 +2,11 @@ package ld
 
 import "fmt"
 
-// Fault is why a document cannot be judged, or is refused. Its code is one of openbadge.Codes.
+// Fault is the reason why a document is rejected or cannot be checked. Its code is one of openbadge.Codes.
 type Fault struct{ Code, Detail string }
 
+// Error returns the code and the detail.
 func (f *Fault) Error() string { return f.Code + ": " + f.Detail }
 
-// Faultf makes a Fault whose detail is for an operator.
+// Faultf returns a Fault with a detail for operators.
 func Faultf(code, format string, a ...any) error { return &Fault{code, fmt.Sprintf(format, a...)} }

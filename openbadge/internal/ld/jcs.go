@@ -10,13 +10,14 @@ import (
 	"unicode/utf8"
 )
 
-// JCS is v as canonical JSON (RFC 8785). v is what Parse makes: objects, arrays, texts, json.Number, true, false and
-// nil.
+// JCS returns v as canonical JSON (RFC 8785). v has the types that Parse returns: objects, arrays, strings,
+// json.Number, true, false and nil.
 func JCS(v any) ([]byte, error) { return appendJCS(nil, v, maxDepth) }
 
+// appendJCS appends a value. depth is the number of further levels that are allowed.
 func appendJCS(b []byte, v any, depth int) (_ []byte, err error) {
 	if depth < 0 {
-		return nil, Faultf("too-complex", "nested more than %d deep", maxDepth)
+		return nil, Faultf("too-complex", "more than %d levels of nesting", maxDepth)
 	}
 	switch v := v.(type) {
 	case nil:
@@ -41,9 +42,10 @@ func appendJCS(b []byte, v any, depth int) (_ []byte, err error) {
 	case Object:
 		return appendObject(b, v, depth)
 	}
-	return nil, Faultf("malformed", "a %T is no JSON", v)
+	return nil, Faultf("malformed", "cannot write a %T as JSON", v)
 }
 
+// appendObject appends an object with sorted keys.
 func appendObject(b []byte, o Object, depth int) (_ []byte, err error) {
 	b = append(b, '{')
 	for i, k := range slices.SortedFunc(maps.Keys(o), compareUTF16) {
@@ -60,13 +62,14 @@ func appendObject(b []byte, o Object, depth int) (_ []byte, err error) {
 	return append(b, '}'), nil
 }
 
-// compareUTF16 is the order of section 3.2.3: by UTF-16 code units, where what is beyond U+FFFF stands before U+E000
-// and its followers.
+// compareUTF16 compares keys as section 3.2.3 requires: by UTF-16 code units. In this order characters beyond U+FFFF
+// come before U+E000 to U+FFFF.
 func compareUTF16(a, b string) int {
 	i := 0
 	for i < len(a) && i < len(b) && a[i] == b[i] {
 		i++
 	}
+	// Go back to the start of the character that differs.
 	for i > 0 && i < len(a) && !utf8.RuneStart(a[i]) {
 		i--
 	}
@@ -78,7 +81,7 @@ func compareUTF16(a, b string) int {
 	return cmp.Compare(firstUnit(x), firstUnit(y))
 }
 
-// firstUnit is the first UTF-16 code unit of a character: those beyond U+FFFF begin with one from 0xD800 on.
+// firstUnit returns the first UTF-16 code unit of a character: a surrogate from 0xD800 on for characters beyond U+FFFF.
 func firstUnit(r rune) rune {
 	if r > 0xFFFF {
 		r, _ = utf16.EncodeRune(r)
@@ -86,10 +89,10 @@ func firstUnit(r rune) rune {
 	return r
 }
 
-// appendText writes a text as section 3.2.2.2 says.
+// appendText appends a string with the escapes of section 3.2.2.2.
 func appendText(b []byte, s string) ([]byte, error) {
 	if !utf8.ValidString(s) {
-		return nil, Faultf("malformed", "a text is not UTF-8")
+		return nil, Faultf("malformed", "a string is not UTF-8")
 	}
 	b = append(b, '"')
 	for i := range len(s) {
@@ -115,12 +118,12 @@ func appendText(b []byte, s string) ([]byte, error) {
 	return append(b, '"'), nil
 }
 
-// appendNumber writes a number as ECMAScript does (section 3.2.2.3), which is how encoding/json writes a float64, but
-// for -0.
+// appendNumber appends a number in the form of ECMAScript (section 3.2.2.3). encoding/json writes a float64 in this
+// form, except for -0.
 func appendNumber(b []byte, n json.Number) ([]byte, error) {
 	f, err := n.Float64()
 	if err != nil {
-		return nil, Faultf("malformed", "%.40q is no number that JSON can hold", n)
+		return nil, Faultf("malformed", "%.40q is not a JSON number", n)
 	}
 	if f == 0 {
 		return append(b, '0'), nil

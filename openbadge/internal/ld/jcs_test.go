@@ -13,8 +13,8 @@ import (
 	"portillon/openbadge/internal/otherstest"
 )
 
-// The vectors of RFC 8785's author (cyberphone/json-canonicalization).
-func TestJCSVectors(t *testing.T) {
+// The test vectors of RFC 8785's author (cyberphone/json-canonicalization).
+func TestJCSMatchesTheVectors(t *testing.T) {
 	dir := otherstest.Path(t, "cyberphone+json-canonicalization", "testdata")
 	entries, err := os.ReadDir(filepath.Join(dir, "input"))
 	if err != nil {
@@ -45,8 +45,8 @@ func decode(t testing.TB, b []byte) (v any) {
 	return v
 }
 
-// The forms of a number that ECMAScript has (RFC 8785, appendix B).
-func TestJCSNumbers(t *testing.T) {
+// The forms of numbers in ECMAScript (RFC 8785, appendix B).
+func TestJCSWritesNumbersLikeECMAScript(t *testing.T) {
 	for in, want := range map[json.Number]string{
 		"-0":                      "0",
 		"0.0":                     "0",
@@ -65,14 +65,14 @@ func TestJCSNumbers(t *testing.T) {
 	}
 }
 
-func TestJCSEscapesControlCharactersAlone(t *testing.T) {
+func TestJCSEscapesOnlyControlCharacters(t *testing.T) {
 	if got, err := JCS("\x00\x0f\x10\x1f\x7f\u0085\u2028<>&/"); err != nil ||
 		string(got) != "\"\\u0000\\u000f\\u0010\\u001f\x7f\u0085\u2028<>&/\"" {
 		t.Errorf("%q %v", got, err)
 	}
 }
 
-func TestJCSRefusesWhatIsNoJSON(t *testing.T) {
+func TestJCSRejectsValuesOutsideJSON(t *testing.T) {
 	deep := any("x")
 	for range maxDepth + 1 {
 		deep = []any{deep}
@@ -93,7 +93,7 @@ func TestJCSRefusesWhatIsNoJSON(t *testing.T) {
 	}
 }
 
-// Whatever we write, another writer of RFC 8785 writes alike.
+// Another implementation of RFC 8785 gives the same output.
 func FuzzJCS(f *testing.F) {
 	for _, s := range []string{
 		`{"a":[1,2.5e3,-0,1e-7,"é\n😀\u0001\u007f\u2028",true,null,{}]}`,

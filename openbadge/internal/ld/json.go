@@ -10,57 +10,60 @@ import (
 )
 
 const (
-	// MaxBytes bounds a credential: those with an image within are a few hundred KB.
+	// MaxBytes is the maximum size of a credential: those with an embedded image have a few hundred KB.
 	MaxBytes = 1 << 20
-	// MaxListBytes bounds a status list: one of 16 Mi entries that no gzip makes smaller has 2.8 MB of base64url.
+	// MaxListBytes is the maximum size of a status list: 16 Mi entries that gzip cannot compress give 2.8 MB of base64url.
 	MaxListBytes = 4 << 20
 	maxDepth     = 32
-	// maxValues bounds all values of a document together. 1EdTech's fullest sample has about 700.
+	// maxValues is the maximum number of values in a document. 1EdTech's most complete sample has about 700.
 	maxValues = 20_000
 )
 
-// Object is a JSON object; numbers are json.Number.
+// Object is a JSON object; its numbers are json.Number.
 type Object = map[string]any
 
-// Parse reads one JSON Object, so that no two readers can see two documents: a key that stands twice, half a surrogate
-// pair, bytes that are not UTF-8 and whole numbers that a double cannot hold are refused.
+// Parse parses one JSON object. It rejects documents that two parsers could read differently: with a repeated key, an
+// unpaired surrogate, invalid UTF-8, or an integer that a double cannot represent.
 func Parse(b []byte) (Object, error) { return parse(b, MaxBytes, maxValues) }
 
-// ParseList is Parse of a status list: of at most MaxListBytes and so many values.
+// ParseList is Parse for a status list of at most MaxListBytes, with its own limit of values.
 func ParseList(b []byte, values int) (Object, error) { return parse(b, MaxListBytes, values) }
 
+// parse is Parse with limits for the size in bytes and the number of values.
 func parse(b []byte, bytes, values int) (Object, error) {
 	if len(b) > bytes {
-		return nil, Faultf("too-complex", "%d bytes: at most %d are read", len(b), bytes)
+		return nil, Faultf("too-complex", "%d bytes, want at most %d", len(b), bytes)
 	}
 	if !utf8.Valid(b) {
-		return nil, Faultf("malformed", "it is not UTF-8")
+		return nil, Faultf("malformed", "the document is not UTF-8")
 	}
 	p := &parser{in: b, left: values}
 	if p.peek() != '{' {
-		return nil, Faultf("malformed", "it is no JSON object")
+		return nil, Faultf("malformed", "not a JSON object")
 	}
 	v, err := p.value(maxDepth)
 	if err != nil {
 		return nil, err
 	}
 	if p.space(); p.at != len(b) {
-		return nil, p.fault("something follows the JSON")
+		return nil, p.fault("trailing data")
 	}
 	return v.(Object), nil
 }
 
-// parser reads JSON (RFC 8259) by descent.
+// parser is a recursive descent parser for JSON (RFC 8259).
 type parser struct {
 	in   []byte
 	at   int
-	left int // values that may still come
+	left int // number of further values that are allowed
 }
 
+// fault returns a Fault with the current position.
 func (p *parser) fault(what string) error {
-	return Faultf("malformed", "it is no JSON: byte %d: %s", p.at, what)
+	return Faultf("malformed", "invalid JSON: byte %d: %s", p.at, what)
 }
 
+// space skips white space.
 func (p *parser) space() {
 	for p.at < len(p.in) {
 		switch p.in[p.at] {
@@ -72,7 +75,7 @@ func (p *parser) space() {
 	}
 }
 
-// peek is the next byte after white space, 0 at the end.
+// peek returns the next byte after white space, or 0 at the end.
 func (p *parser) peek() byte {
 	if p.space(); p.at == len(p.in) {
 		return 0
@@ -80,7 +83,7 @@ func (p *parser) peek() byte {
 	return p.in[p.at]
 }
 
-// next takes the next byte after white space if it is c.
+// next skips white space and consumes the next byte if it is c.
 func (p *parser) next(c byte) bool {
 	if p.peek() != c {
 		return false
@@ -89,13 +92,14 @@ func (p *parser) next(c byte) bool {
 	return true
 }
 
+// value parses any value. depth is the number of further levels that are allowed.
 func (p *parser) value(depth int) (any, error) {
 	if p.left--; p.left < 0 {
-		return nil, Faultf("too-complex", "more values than a badge has")
+		return nil, Faultf("too-complex", "too many JSON values")
 	}
 	switch c := p.peek(); {
 	case (c == '{' || c == '[') && depth == 0:
-		return nil, Faultf("too-complex", "nested more than %d deep", maxDepth)
+		return nil, Faultf("too-complex", "more than %d levels of nesting", maxDepth)
 	case c == '{':
 		return p.object(depth - 1)
 	case c == '[':
@@ -108,6 +112,7 @@ func (p *parser) value(depth int) (any, error) {
 	return p.word()
 }
 
+// word parses true, false or null.
 func (p *parser) word() (any, error) {
 	for _, w := range [...]struct {
 		text string
@@ -118,9 +123,10 @@ func (p *parser) word() (any, error) {
 			return w.v, nil
 		}
 	}
-	return nil, p.fault("no value here")
+	return nil, p.fault("value is missing")
 }
 
+// array parses an array; the next byte is its bracket.
 func (p *parser) array(depth int) (any, error) {
 	p.at++
 	out := []any{}
@@ -143,6 +149,7 @@ func (p *parser) array(depth int) (any, error) {
 	}
 }
 
+// object parses an object; the next byte is its brace. A repeated key is an error.
 func (p *parser) object(depth int) (any, error) {
 	p.at++
 	out := Object{}
@@ -158,7 +165,7 @@ func (p *parser) object(depth int) (any, error) {
 			return nil, err
 		}
 		if _, twice := out[key]; twice {
-			return nil, p.fault("the key " + strconv.Quote(key[:min(len(key), 60)]) + " stands twice")
+			return nil, p.fault("the key " + strconv.Quote(key[:min(len(key), 60)]) + " is repeated")
 		}
 		if !p.next(':') {
 			return nil, p.fault("want :")
@@ -176,7 +183,7 @@ func (p *parser) object(depth int) (any, error) {
 	}
 }
 
-// text reads a string; p.at stands on its quote.
+// text parses a string; p.at is the position of its quote.
 func (p *parser) text() (string, error) {
 	p.at++
 	for start := p.at; p.at < len(p.in); p.at++ {
@@ -187,13 +194,13 @@ func (p *parser) text() (string, error) {
 		case c == '\\':
 			return p.escaped(append(make([]byte, 0, 2*(p.at-start)+16), p.in[start:p.at]...))
 		case c < 0x20:
-			return "", p.fault("a control character in a text")
+			return "", p.fault("control character in a string")
 		}
 	}
-	return "", p.fault("a text without an end")
+	return "", p.fault("string is not closed")
 }
 
-// escaped reads the rest of a text from its first escape on.
+// escaped parses the rest of a string from its first escape on. s is the part before it.
 func (p *parser) escaped(s []byte) (string, error) {
 	for p.at < len(p.in) {
 		c := p.in[p.at]
@@ -202,7 +209,7 @@ func (p *parser) escaped(s []byte) (string, error) {
 		case c == '"':
 			return string(s), nil
 		case c < 0x20:
-			return "", p.fault("a control character in a text")
+			return "", p.fault("control character in a string")
 		case c == '\\':
 			r, err := p.escape()
 			if err != nil {
@@ -213,12 +220,13 @@ func (p *parser) escaped(s []byte) (string, error) {
 			s = append(s, c)
 		}
 	}
-	return "", p.fault("a text without an end")
+	return "", p.fault("string is not closed")
 }
 
+// escape parses an escape sequence after the backslash.
 func (p *parser) escape() (rune, error) {
 	if p.at == len(p.in) {
-		return 0, p.fault("a text without an end")
+		return 0, p.fault("string is not closed")
 	}
 	c := p.in[p.at]
 	p.at++
@@ -238,16 +246,17 @@ func (p *parser) escape() (rune, error) {
 	case 'u':
 		return p.unicode()
 	}
-	return 0, p.fault("an escape that JSON does not have")
+	return 0, p.fault("invalid escape sequence")
 }
 
+// unicode parses the digits of a \u escape, including the second half of a surrogate pair.
 func (p *parser) unicode() (rune, error) {
 	r, err := p.hex4()
 	if err != nil || !utf16.IsSurrogate(r) {
 		return r, err
 	}
 	if len(p.in)-p.at < 2 || p.in[p.at] != '\\' || p.in[p.at+1] != 'u' {
-		return 0, p.fault("half of a surrogate pair")
+		return 0, p.fault("unpaired surrogate")
 	}
 	p.at += 2
 	low, err := p.hex4()
@@ -255,14 +264,15 @@ func (p *parser) unicode() (rune, error) {
 		return 0, err
 	}
 	if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
-		return 0, p.fault("half of a surrogate pair")
+		return 0, p.fault("unpaired surrogate")
 	}
 	return r, nil
 }
 
+// hex4 parses four hexadecimal digits.
 func (p *parser) hex4() (rune, error) {
 	if len(p.in)-p.at < 4 {
-		return 0, p.fault("a text without an end")
+		return 0, p.fault("string is not closed")
 	}
 	var r rune
 	for _, c := range p.in[p.at : p.at+4] {
@@ -272,13 +282,14 @@ func (p *parser) hex4() (rune, error) {
 		case 'a' <= c|0x20 && c|0x20 <= 'f':
 			r = r<<4 | rune(c|0x20-'a'+10)
 		default:
-			return 0, p.fault(`\u wants four hexadecimal digits`)
+			return 0, p.fault(`\u needs four hexadecimal digits`)
 		}
 	}
 	p.at += 4
 	return r, nil
 }
 
+// number parses a number, and checks that a double can represent it.
 func (p *parser) number() (any, error) {
 	start := p.at
 	if p.in[p.at] == '-' {
@@ -286,12 +297,12 @@ func (p *parser) number() (any, error) {
 	}
 	whole := p.digits()
 	if whole == 0 || whole > 1 && p.in[p.at-whole] == '0' {
-		return nil, p.fault("no number")
+		return nil, p.fault("invalid number")
 	}
 	if p.at < len(p.in) && p.in[p.at] == '.' {
 		p.at++
 		if p.digits() == 0 {
-			return nil, p.fault("no number")
+			return nil, p.fault("invalid number")
 		}
 	}
 	if p.at < len(p.in) && p.in[p.at]|0x20 == 'e' {
@@ -300,26 +311,27 @@ func (p *parser) number() (any, error) {
 			p.at++
 		}
 		if p.digits() == 0 {
-			return nil, p.fault("no number")
+			return nil, p.fault("invalid number")
 		}
 	}
 	text := string(p.in[start:p.at])
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil || len(text) > 64 {
-		return nil, p.fault("a number that no double can hold")
+		return nil, p.fault("number is out of range for a double")
 	}
 	if math.Abs(f) >= 1<<53 && !strings.ContainsAny(text, ".eE") && !isDouble(text, f) {
-		return nil, p.fault("a whole number beyond 2^53 that no double can hold: readers round it differently")
+		return nil, p.fault("integer beyond 2^53 that a double cannot represent exactly")
 	}
 	return json.Number(text), nil
 }
 
-// isDouble reports whether a whole number is written as one of the two texts that a double has: all its digits, as
-// JSON-LD writes it, or the fewest that mean it, as RFC 8785 does.
+// isDouble reports whether an integer is written in one of the two forms that a double has: with all its digits, as in
+// JSON-LD, or with the fewest digits that identify it, as in RFC 8785.
 func isDouble(text string, f float64) bool {
 	return text == strconv.FormatFloat(f, 'f', 0, 64) || text == strconv.FormatFloat(f, 'f', -1, 64)
 }
 
+// digits skips decimal digits and returns their number.
 func (p *parser) digits() int {
 	start := p.at
 	for p.at < len(p.in) && '0' <= p.in[p.at] && p.in[p.at] <= '9' {
@@ -328,7 +340,7 @@ func (p *parser) digits() int {
 	return p.at - start
 }
 
-// List is v's elements; one alone is a list of one; absent and null are none.
+// List returns the elements of v. A single value is a list of one; an absent value and null are an empty list.
 func List(v any) []any {
 	switch v := v.(type) {
 	case nil:
@@ -339,19 +351,19 @@ func List(v any) []any {
 	return []any{v}
 }
 
-// Str is o's text at key; empty where there is none.
+// Str returns the string in o at key, or an empty string.
 func Str(o Object, key string) string {
 	s, _ := o[key].(string)
 	return s
 }
 
-// Obj is o's object at key; nil where there is none.
+// Obj returns the object in o at key, or nil.
 func Obj(o Object, key string) Object {
 	x, _ := o[key].(Object)
 	return x
 }
 
-// Without is o but for one key. o is not changed.
+// Without returns a copy of o without one key.
 func Without(o Object, key string) Object {
 	out := make(Object, len(o))
 	for k, v := range o {

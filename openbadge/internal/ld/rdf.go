@@ -15,22 +15,23 @@ const (
 	xsd        = "http://www.w3.org/2001/XMLSchema#"
 	xsdString  = xsd + "string"
 	langString = rdf + "langString"
-	// maxQuads and maxText bound the work on a document: its statements, and the bytes that they are written with. A badge
-	// has about 40 statements; one with an image within may have a megabyte of text, but says it once.
+	// maxQuads and maxText limit the work on a document: the number of its statements, and their size in bytes. A badge
+	// has about 40 statements. One with an embedded image may have a megabyte of text, but only once.
 	maxQuads    = 5000
 	maxText     = 2 * MaxBytes
 	maxListText = MaxListBytes + maxText
-	maxTypes    = 16 // of one node
+	maxTypes    = 16 // types of one node
 )
 
-// node is a subject, object or graph of a quad.
+// node is the subject, object or graph of a quad.
 type node struct {
 	kind     kind
-	value    string // an IRI, a blank node's label, or a literal's text
-	datatype string // of a literal
+	value    string // an IRI, the label of a blank node, or the text of a literal
+	datatype string // only for a literal
 	lang     string
 }
 
+// kind is the kind of a node.
 type kind uint8
 
 const (
@@ -48,18 +49,18 @@ type quad struct {
 	graph node
 }
 
-// expander makes quads of a JSON-LD document whose words are all known.
+// expander converts a JSON-LD document with known terms to quads.
 type expander struct {
 	quads  []quad
 	blanks int
 	text   int    // bytes in quads
-	most   int    // bytes that they may have
+	most   int    // maximum of text
 	root   string // the document's own id
-	own    []any  // the addresses of its @context
-	again  int    // contexts within that were read
+	own    []any  // addresses in the document's @context
+	again  int    // number of nested contexts read
 }
 
-// toRDF is what the document says under the contexts. Every word must be known, every id and type absolute.
+// toRDF returns the document's statements. Every term must be known, and every id and type absolute.
 func toRDF(doc Object, a *active, most int) ([]quad, error) {
 	x := &expander{root: Str(doc, "id"), own: List(doc["@context"]), most: most}
 	if _, err := x.node(doc, a, node{}, true); err != nil {
@@ -68,21 +69,23 @@ func toRDF(doc Object, a *active, most int) ([]quad, error) {
 	return x.quads, nil
 }
 
+// blank returns a new blank node.
 func (x *expander) blank() node {
 	x.blanks++
 	return node{kind: blank, value: "b" + strconv.Itoa(x.blanks-1)}
 }
 
+// emit adds a statement, within the limits.
 func (x *expander) emit(q quad) error {
 	x.text += len(q.s.value) + len(q.p) + len(q.o.value) + len(q.o.datatype)
 	if len(x.quads) >= maxQuads || x.text > x.most {
-		return Faultf("too-complex", "more than %d statements, or than %d bytes of them", maxQuads, x.most)
+		return Faultf("too-complex", "more than %d statements, or %d bytes of statements", maxQuads, x.most)
 	}
 	x.quads = append(x.quads, q)
 	return nil
 }
 
-// node expands an object. outer is the context in force around it: what a type brings does not reach nested nodes.
+// node expands an object. outer is the active context around it: the context of a type does not apply to nested nodes.
 func (x *expander) node(o Object, outer *active, graph node, top bool) (node, error) {
 	self := node{}
 	id, named := o["id"]
@@ -95,7 +98,7 @@ func (x *expander) node(o Object, outer *active, graph node, top bool) (node, er
 	case string:
 		self = node{kind: iri, value: id}
 	default:
-		return node{}, Faultf("malformed", "an id is no string")
+		return node{}, Faultf("malformed", "an id is not a string")
 	}
 	if !top && self.value == x.root && self.kind == iri {
 		if err := silent(o); err != nil {
@@ -111,8 +114,8 @@ func (x *expander) node(o Object, outer *active, graph node, top bool) (node, er
 	if err != nil {
 		return node{}, err
 	}
-	if self.kind == iri && !absolute(self.value, inner) { // the types' prefixes hold for it too
-		return node{}, Faultf("relative-iri", "the id %.100q is not absolute", self.value)
+	if self.kind == iri && !absolute(self.value, inner) { // the prefixes of the types apply here too
+		return node{}, Faultf("relative-iri", "the id %.100q is not an absolute IRI", self.value)
 	}
 	for _, k := range slices.Sorted(maps.Keys(o)) {
 		if k == "id" || k == "type" || k == "@context" {
@@ -129,32 +132,33 @@ func (x *expander) node(o Object, outer *active, graph node, top bool) (node, er
 	return self, nil
 }
 
-// silent refuses a second node with the credential's id that says something. Statements have no place: what the issuer
-// said of the credential could be moved there, would be signed alike, and would not be seen by those who read the
-// credential.
+// silent rejects a second node with the credential's id and content. A signature does not cover the position of a
+// statement: the issuer's statements could be moved to the second node with a valid signature, and readers of the
+// credential would miss them.
 func silent(o Object) error {
 	for k := range o {
 		if k != "id" && k != "type" {
-			return Faultf("ambiguous", "a second node with the credential's id says %.60q", k)
+			return Faultf("ambiguous", "a second node with the credential's id has the key %.60q", k)
 		}
 	}
 	return nil
 }
 
-// maxAgain bounds the nodes that have contexts of their own: an endorsement has, and 1EdTech's fullest sample has five.
+// maxAgain is the maximum number of nodes with their own contexts: endorsements have them, and 1EdTech's most complete
+// sample has five.
 const maxAgain = 64
 
-// nothingNew checks the @context of a node within: it may name again what the document's own @context names, as
-// endorsements do, and only where that changes nothing, so that every word means there what it means without it.
+// nothingNew checks the @context of a nested node. It may repeat contexts of the document, as endorsements do, if that
+// changes nothing: every term must have the same meaning as without it.
 func (x *expander) nothingNew(v any, a *active) error {
 	if x.again++; x.again > maxAgain {
-		return Faultf("too-complex", "more than %d contexts within", maxAgain)
+		return Faultf("too-complex", "more than %d nodes with a context", maxAgain)
 	}
 	if v == nil {
-		return Faultf("unknown-context", "a context within is null: it takes the meaning of every word away")
+		return Faultf("unknown-context", "the context of a node is null, which removes all definitions")
 	}
 	if len(List(v)) > maxContexts {
-		return Faultf("too-complex", "%d contexts within", len(List(v)))
+		return Faultf("too-complex", "%d contexts in a node, want at most %d", len(List(v)), maxContexts)
 	}
 	for _, c := range List(v) {
 		ctx, err := lookup(c, nil)
@@ -162,28 +166,28 @@ func (x *expander) nothingNew(v any, a *active) error {
 		case err != nil:
 			return err
 		case !slices.Contains(x.own, c):
-			return Faultf("unknown-context", "a context within names %.200q, which the document's own does not", c)
+			return Faultf("unknown-context", "the context of a node names %.200q, which the document's context does not", c)
 		case !a.says(ctx):
-			return Faultf("unknown-context", "a context within changes what words mean: contexts are not signed")
+			return Faultf("unknown-context", "the context of a node changes definitions, and no signature covers contexts")
 		}
 	}
 	return nil
 }
 
-// word is what the contexts say of a key. One statement may be written with one word only, in all the contexts that we
-// know: an alias would be signed alike, and not be seen by those who look for the word.
+// word returns the definition of a key. An alias is an error: its signature would be the same, but readers who look for
+// the other term would miss it.
 func word(k string, a *active) (*term, error) {
 	t, ok := a.find(k)
 	if !ok {
-		return nil, Faultf("unknown-term", "the word %.60q is in none of the contexts", k)
+		return nil, Faultf("unknown-term", "the term %.60q is in none of the contexts", k)
 	}
 	if t.alias != "" {
-		return nil, Faultf("unknown-term", "%.60q is another word for %q", k, t.alias)
+		return nil, Faultf("unknown-term", "%.60q is an alias of %q", k, t.alias)
 	}
 	return t, nil
 }
 
-// types says what the node is, and brings in what its types define.
+// types adds the types of a node, and returns the context with the definitions of these types.
 func (x *expander) types(o Object, self node, outer *active, graph node) (*active, error) {
 	inner := outer
 	var names []string
@@ -191,12 +195,12 @@ func (x *expander) types(o Object, self node, outer *active, graph node) (*activ
 		return nil, Faultf("malformed", "a type is null")
 	}
 	if len(List(o["type"])) > maxTypes {
-		return nil, Faultf("too-complex", "a node of more than %d types", maxTypes)
+		return nil, Faultf("too-complex", "a node has more than %d types", maxTypes)
 	}
 	for _, v := range List(o["type"]) {
 		name, ok := v.(string)
 		if !ok {
-			return nil, Faultf("malformed", "a type is no string")
+			return nil, Faultf("malformed", "a type is not a string")
 		}
 		names = append(names, name)
 	}
@@ -223,9 +227,8 @@ func (x *expander) types(o Object, self node, outer *active, graph node) (*activ
 	return inner, nil
 }
 
-// property says what o says of self. A single value is read as the node's types have it, and so is an id alone; what
-// nested nodes are is read as it was before them, for a type's context does not reach further in (JSON-LD 1.1,
-// expansion step 7).
+// property adds the values of a property. For a single value or an id alone, the context of the node's types applies.
+// For nested nodes, the context before them applies (JSON-LD 1.1, expansion step 7).
 func (x *expander) property(self node, t *term, v any, inner, outer *active, graph node) error {
 	if t.typ == "@json" {
 		return x.jsonLiteral(self, t, v, graph)
@@ -255,10 +258,11 @@ func (x *expander) property(self node, t *term, v any, inner, outer *active, gra
 	})
 }
 
-// scopes are the contexts in force for a property's values: for a single value, and for a nested node.
+// scopes holds the contexts for a property's values: for a single value, and for a nested node.
 type scopes struct{ inner, outer *active }
 
-// each goes through a list. Lists in lists are refused: no badge has them, and readers differ on what they mean.
+// each calls do for each element of a list. It rejects lists in lists: no badge has them, and processors treat them
+// differently.
 func (x *expander) each(vs []any, do func(any) error) error {
 	for _, v := range vs {
 		if v == nil {
@@ -274,6 +278,7 @@ func (x *expander) each(vs []any, do func(any) error) error {
 	return nil
 }
 
+// listOf adds an ordered list as linked cells (rdf:first, rdf:rest).
 func (x *expander) listOf(self node, t *term, vs []any, s scopes, graph node) error {
 	var items []node
 	err := x.each(vs, func(v any) error {
@@ -298,6 +303,7 @@ func (x *expander) listOf(self node, t *term, vs []any, s scopes, graph node) er
 	return x.emit(quad{self, t.iri, rest, graph})
 }
 
+// jsonLiteral adds a value of type @json, in canonical form.
 func (x *expander) jsonLiteral(self node, t *term, v any, graph node) error {
 	b, err := JCS(v)
 	if err != nil {
@@ -306,6 +312,7 @@ func (x *expander) jsonLiteral(self node, t *term, v any, graph node) error {
 	return x.emit(quad{self, t.iri, node{kind: literal, value: string(b), datatype: rdf + "JSON"}, graph})
 }
 
+// value converts one value to a node: a literal, a reference or a nested object.
 func (x *expander) value(t *term, v any, s scopes, graph node) (node, error) {
 	if o, ok := v.(Object); ok {
 		if _, ok := o["@value"]; ok {
@@ -327,13 +334,14 @@ func (x *expander) value(t *term, v any, s scopes, graph node) (node, error) {
 	case json.Number:
 		return number(v, t)
 	}
-	return node{}, Faultf("malformed", "%s: a value that is none", t.name)
+	return node{}, Faultf("malformed", "%s: invalid value", t.name)
 }
 
+// nested expands a nested object.
 func (x *expander) nested(t *term, o Object, a *active, graph node) (node, error) {
 	for k := range o {
 		if strings.HasPrefix(k, "@") && k != "@context" {
-			return node{}, Faultf("unknown-term", "%s: the keyword %.30q is not read", t.name, k)
+			return node{}, Faultf("unknown-term", "%s: unsupported keyword %.30q", t.name, k)
 		}
 	}
 	if t.container != inGraph {
@@ -344,24 +352,25 @@ func (x *expander) nested(t *term, o Object, a *active, graph node) (node, error
 	return g, err
 }
 
-// spoken is a text with its language, as the VC data model writes names and descriptions (section 11.1): {"@value": …,
-// "@language": …}. A direction of writing is refused, because it would not be signed.
+// spoken converts a text with a language, the form of names and descriptions in the VC data model (section 11.1):
+// {"@value": …, "@language": …}. A direction is rejected, because no signature would cover it.
 func spoken(t *term, o Object) (node, error) {
 	text, ok := o["@value"].(string)
 	lang, hasLang := o["@language"].(string)
 	if !ok || len(o) > 2 || len(o) == 2 && !hasLang || t.typ != "" {
-		return node{}, Faultf("malformed", "%s: a value object of a form that is not read", t.name)
+		return node{}, Faultf("malformed", "%s: unsupported form of value object", t.name)
 	}
 	if !hasLang {
 		return node{kind: literal, value: text, datatype: xsdString}, nil
 	}
 	if !languageTag(lang) {
-		return node{}, Faultf("malformed", "%s: %.40q is no language", t.name, lang)
+		return node{}, Faultf("malformed", "%s: invalid language tag %.40q", t.name, lang)
 	}
 	return node{kind: literal, value: text, datatype: langString, lang: strings.ToLower(lang)}, nil
 }
 
-// languageTag reports whether s has the form of BCP 47: parts of one to eight letters or digits, the first of letters.
+// languageTag reports whether s has the form of BCP 47: parts of one to eight letters or digits, the first of letters
+// only.
 func languageTag(s string) bool {
 	for i, part := range strings.Split(s, "-") {
 		if len(part) < 1 || len(part) > 8 {
@@ -376,7 +385,7 @@ func languageTag(s string) bool {
 	return true
 }
 
-// reference is a string as its term means it: the id of a node, a word of the contexts, or a text.
+// reference converts a string as its term defines it: to the id of a node, a term of the contexts, or a text.
 func reference(t *term, s string, a *active) (node, error) {
 	if t.typ != "@id" && t.typ != "@vocab" {
 		return typed(s, t.typ, xsdString), nil
@@ -387,11 +396,12 @@ func reference(t *term, s string, a *active) (node, error) {
 		}
 	}
 	if !absolute(s, a) {
-		return node{}, Faultf("relative-iri", "%s: %.100q is not absolute", t.name, s)
+		return node{}, Faultf("relative-iri", "%s: %.100q is not an absolute IRI", t.name, s)
 	}
 	return node{kind: iri, value: s}, nil
 }
 
+// typed returns a literal with the datatype want, or plain if want is not a datatype.
 func typed(text, want, plain string) node {
 	if want == "" || strings.HasPrefix(want, "@") {
 		want = plain
@@ -399,16 +409,17 @@ func typed(text, want, plain string) node {
 	return node{kind: literal, value: text, datatype: want}
 }
 
-// number writes a number as JSON-LD 1.1's «Data Round Tripping» says: a whole number below 1e21 in all its digits, all
-// else as a canonical double of 16 digits. jsonld.js, which others sign with, takes for whole what ECMAScript, and so
-// RFC 8785, writes without a point: 1e-7 would be 0 there, and is refused.
+// number converts a number as JSON-LD 1.1, "Data Round Tripping", defines it: an integer below 1e21 with all its
+// digits, any other number as a canonical double of 16 digits. jsonld.js, which other issuers use, treats a number as
+// an integer if ECMAScript (and so RFC 8785) writes it without a point: it would convert 1e-7 to 0, so such numbers are
+// rejected.
 func number(n json.Number, t *term) (node, error) {
 	f, err := n.Float64()
 	if err != nil || t.typ == "@id" || t.typ == "@vocab" {
-		return node{}, Faultf("malformed", "%s: the number %.40s is out of place", t.name, n)
+		return node{}, Faultf("malformed", "%s: misplaced number %.40s", t.name, n)
 	}
 	if f == 0 {
-		f = 0 // not -0
+		f = 0 // removes the sign of -0
 	}
 	if f != 0 && math.Abs(f) < 1e-6 && !strings.Contains(strconv.FormatFloat(f, 'e', -1, 64), ".") {
 		return node{}, Faultf("malformed", "%s: the number %.40s is so small that readers write it differently", t.name, n)
@@ -425,8 +436,8 @@ func number(n json.Number, t *term) (node, error) {
 	return typed(mant+"E"+strconv.Itoa(e), t.typ, xsd+"double"), nil
 }
 
-// absolute reports whether s is an IRI that means the same everywhere: with a scheme, one that no context could expand,
-// and well formed, for some processors leave out statements with others.
+// absolute reports whether s is an absolute IRI with the same meaning everywhere: its scheme must not be a term of the
+// context, and the IRI must be well-formed, because some processors omit statements with malformed IRIs.
 func absolute(s string, a *active) bool {
 	scheme, rest, ok := strings.Cut(s, ":")
 	if !ok || scheme == "" || rest == "" || scheme == "_" {
@@ -443,7 +454,7 @@ func absolute(s string, a *active) bool {
 		return false
 	}
 	if strings.HasPrefix(rest, "//") {
-		if _, err := url.Parse(s); err != nil { // its host and port
+		if _, err := url.Parse(s); err != nil { // checks host and port
 			return false
 		}
 	}
@@ -451,8 +462,8 @@ func absolute(s string, a *active) bool {
 	return !word
 }
 
-// wellFormed reports whether what follows a scheme has only what an IRI may have (RFC 3987, section 2.2), and each %
-// its two digits.
+// wellFormed reports whether the part after the scheme has only characters of an IRI (RFC 3987, section 2.2), with two
+// digits after each percent sign.
 func wellFormed(s string) bool {
 	for i := range len(s) {
 		switch c := s[i]; {
@@ -468,4 +479,5 @@ func wellFormed(s string) bool {
 	return true
 }
 
+// isHex reports whether c is a hexadecimal digit.
 func isHex(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f' }

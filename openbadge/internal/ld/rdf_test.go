@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// lines are the canonical statements of a credential whose subject's achievement says what is given.
+// lines returns the canonical statements of a credential with the given properties in its achievement.
 func lines(t *testing.T, achievement string) (string, error) {
 	t.Helper()
 	d, err := Parse(
@@ -30,7 +30,7 @@ func lines(t *testing.T, achievement string) (string, error) {
 
 const ob = "https://purl.imsglobal.org/spec/vc/ob/vocab.html#"
 
-func TestValuesBecomeTheStatementsOfTheStandard(t *testing.T) {
+func TestValuesBecomeStandardStatements(t *testing.T) {
 	for in, want := range map[string]string{
 		`"name":"a\"b\\c\n\t\u0001\u007f"`: `<urn:x:a> <https://schema.org/name> ` +
 			`"a\"b\\c\n\t\u0001\u007F" .`,
@@ -91,9 +91,9 @@ func TestValuesBecomeTheStatementsOfTheStandard(t *testing.T) {
 	}
 }
 
-// A type's prefixes hold for the node's id and for what it refers to, which are then no addresses; they do not hold for
-// the nodes within, where they are none (JSON-LD 1.1, expansion steps 7 and 13.4.3).
-func TestATypesPrefixesHoldForItsIds(t *testing.T) {
+// The prefixes of a type apply to the node's id and references, which are then not absolute. They do not apply to
+// nested nodes (JSON-LD 1.1, expansion steps 7 and 13.4.3).
+func TestPrefixesOfATypeApplyToItsIDs(t *testing.T) {
 	for _, c := range []struct{ want, id, issuer string }{
 		{"", "urn:x:1", `{"id":"did:x:y"}`},
 		{"", "urn:x:1", `{"id":"cred:x","type":[]}`},
@@ -113,8 +113,8 @@ func TestATypesPrefixesHoldForItsIds(t *testing.T) {
 	}
 }
 
-// A type's words do not reach the nodes within, and an array's order is not said, but for a list.
-func TestScopesAndOrders(t *testing.T) {
+// The terms of a type do not apply to nested nodes, and arrays have no order, except lists.
+func TestTypeScopesEndAtNestedNodes(t *testing.T) {
 	if _, err := lines(t, `"criteria":{"achievementType":"x"}`); !strings.Contains(errText(err), "unknown-term") {
 		t.Errorf("a word of the achievement holds within its criteria: %v", err)
 	}
@@ -135,9 +135,9 @@ func TestScopesAndOrders(t *testing.T) {
 	}
 }
 
-// One signed statement can be written with one word only, whatever known contexts are named: nobody can rename what a
-// reader looks for.
-func TestEachMeaningHasOneWord(t *testing.T) {
+// A signed statement can only be written with one term, for all combinations of known contexts: so no term that a
+// reader looks for can be renamed.
+func TestEachStatementHasOneTerm(t *testing.T) {
 	word, aliases := map[string]string{}, map[string]bool{}
 	var walk func(at string, c *context)
 	walk = func(at string, c *context) {
@@ -172,14 +172,14 @@ func TestEachMeaningHasOneWord(t *testing.T) {
 	}
 	if _, err := lines(t, `"Criteria":{"narrative":"x"}`); !strings.Contains(
 		errText(err),
-		`"Criteria" is another word for "criteria"`,
+		`"Criteria" is an alias of "criteria"`,
 	) {
 		t.Error(err)
 	}
 }
 
-// Long ids on many statements would write gigabytes: the bytes are counted before they are written.
-func TestLongIdsAreCounted(t *testing.T) {
+// Long ids in many statements would give gigabytes: the size is checked before they are written.
+func TestSizeOfStatementsIsLimited(t *testing.T) {
 	many := `"tag":["` + strings.Repeat(`x","`, 3000) + `"]`
 	if _, err := lines(
 		t,
@@ -196,14 +196,14 @@ func TestLongIdsAreCounted(t *testing.T) {
 	) {
 		t.Error(err)
 	}
-	// A badge with an image within is no attack.
+	// A badge with an embedded image is not an attack.
 	if _, err := lines(t, `"image":"data:image/png;base64,`+strings.Repeat("A", 700000)+`"`); err != nil {
 		t.Error(err)
 	}
 }
 
-// One document is read under both hashes where its proofs want both, whatever it says twice.
-func TestBothHashesOfOneDocument(t *testing.T) {
+// A document can be canonicalised with both hashes, even if it repeats statements.
+func TestDocumentsCanBeCanonicalisedWithBothHashes(t *testing.T) {
 	open := func() *Document {
 		d, err := Parse(
 			[]byte(`{"@context":"` + VC + `","type":["VerifiableCredential","VerifiableCredential"],"name":["a","a","b"]}`),
@@ -227,8 +227,8 @@ func TestBothHashesOfOneDocument(t *testing.T) {
 	}
 }
 
-// Whatever is opened, its canonical form is one: read as N-Quads and canonicalised again it is the same, and so is the
-// document in another order of its keys.
+// The canonical form is unique: reading it as N-Quads and canonicalising it again gives the same form, and so does the
+// document with its keys in another order.
 func FuzzOpen(f *testing.F) {
 	head := `{"@context":["` + VC + `","` + OB + `"],"type":["VerifiableCredential","OpenBadgeCredential"],`
 	for _, s := range []string{
@@ -270,7 +270,7 @@ func FuzzOpen(f *testing.F) {
 			t.Fatal(err)
 		}
 		if words, err = Parse(sorted); err != nil {
-			return // escaped, it may be too long
+			return // with escapes it may be too long
 		}
 		if doc, err = Open(words); err != nil {
 			t.Fatal(err)

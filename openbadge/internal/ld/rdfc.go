@@ -12,22 +12,23 @@ import (
 	"strconv"
 )
 
-// maxWork bounds what naming a document's blank nodes may cost, in bytes hashed, compared and copied. A badge costs a
-// few thousand, the W3C's hardest honest vectors (044 to 046) 823,000, a poison graph more than there is.
+// maxWork is the limit for naming a document's blank nodes, in bytes hashed, compared and copied. A badge needs a few
+// thousand, the most difficult of the W3C's regular vectors (044 to 046) 823,000, and a poison graph more than any
+// limit.
 const maxWork = 1_200_000
 
-// dataset puts statements in order, each once: a dataset is a set. It works in place.
+// dataset sorts statements in place and removes repetitions: a dataset is a set.
 func dataset(quads []quad) []quad {
 	sort.Slice(quads, func(i, j int) bool { return compareQuads(&quads[i], &quads[j]) < 0 })
 	return slices.Compact(quads)
 }
 
-// canonicalise is RDFC-1.0 with SHA-256 or SHA-384 (W3C Recommendation of 21 May 2024): a dataset as sorted N-Quads
-// with blank nodes named by what surrounds them.
+// canonicalise implements RDFC-1.0 with SHA-256 or SHA-384 (W3C Recommendation of 21 May 2024): it returns a dataset as
+// sorted N-Quads, with blank nodes named by their surroundings.
 func canonicalise(quads []quad, h crypto.Hash) ([]byte, error) { return spending(new(int), quads, h) }
 
-// spending is canonicalise on a purse that serves several times: it holds the work that was done before. Two bytes of
-// text are counted as one of work, which costs more.
+// spending is canonicalise with a limit that several calls share: *work is the work of the earlier calls. Two bytes of
+// text count as one byte of work, which costs more.
 func spending(work *int, quads []quad, h crypto.Hash) ([]byte, error) {
 	if err := affordable(*work); err != nil {
 		return nil, err
@@ -44,15 +45,15 @@ func spending(work *int, quads []quad, h crypto.Hash) ([]byte, error) {
 	return text, nil
 }
 
-// affordable is an error where so much work was done on a document that no more is.
+// affordable returns an error if the work on a document has reached the limit.
 func affordable(work int) error {
 	if work > maxWork {
-		return Faultf("too-complex", "it is too large to be put into so many forms")
+		return Faultf("too-complex", "the document is too large for so many proofs")
 	}
 	return nil
 }
 
-// serialise is the statements as canonical N-Quads, sorted.
+// serialise returns the statements as canonical N-Quads, sorted. of selects statements; nil: all of them.
 func serialise(quads []quad, label func(node) string, of []int32) []byte {
 	var text []byte
 	var ends []int
@@ -80,6 +81,7 @@ func serialise(quads []quad, label func(node) string, of []int32) []byte {
 	return bytes.Join(lines, nil)
 }
 
+// compareQuads orders statements by subject, predicate, object and graph.
 func compareQuads(a, b *quad) int {
 	if c := compareNodes(&a.s, &b.s); c != 0 {
 		return c
@@ -93,6 +95,7 @@ func compareQuads(a, b *quad) int {
 	return compareNodes(&a.graph, &b.graph)
 }
 
+// compareNodes orders nodes by kind, value, datatype and language.
 func compareNodes(a, b *node) int {
 	if a.kind != b.kind {
 		return cmp.Compare(a.kind, b.kind)
@@ -103,18 +106,19 @@ func compareNodes(a, b *node) int {
 	return cmp.Or(cmp.Compare(a.datatype, b.datatype), cmp.Compare(a.lang, b.lang))
 }
 
-// canon is a canonicalisation under way. Blank nodes are numbers: their place in of.
+// canon is the state of a canonicalisation. Blank nodes are numbers: their index in of.
 type canon struct {
 	hash   crypto.Hash
 	quads  []quad
-	index  map[string]int32 // by label
-	ends   [][3]int32       // of each quad: its blank nodes as subject, object and graph; -1: none
-	of     [][]int32        // a blank node's quads
-	first  []string         // first-degree hashes
+	index  map[string]int32 // number of a blank node, by label
+	ends   [][3]int32       // for each quad: its blank nodes as subject, object and graph; -1: none
+	of     [][]int32        // quads of each blank node
+	first  []string         // first-degree hashes of the blank nodes
 	issued issuer
 	work   int
 }
 
+// newCanon collects the blank nodes of the statements.
 func newCanon(quads []quad, h crypto.Hash) *canon {
 	c := &canon{
 		quads:  quads,
@@ -146,25 +150,26 @@ func newCanon(quads []quad, h crypto.Hash) *canon {
 	return c
 }
 
-// label is the canonical name of a blank node, by the one that it came with.
+// label returns the canonical name of a blank node with a given label.
 func (c *canon) label(came string) string { return c.issued.label(c.index[came]) }
 
+// spend adds n to the work, and fails beyond the limit.
 func (c *canon) spend(n int) error {
 	if c.work += n; c.work > maxWork {
-		return Faultf("too-complex", "its blank nodes are tied together in too many ways")
+		return Faultf("too-complex", "the blank nodes are linked in too many ways")
 	}
 	return nil
 }
 
-// issuer names blank nodes in the order they are asked for.
+// issuer assigns names to blank nodes in the order of the calls.
 type issuer struct {
 	prefix string
 	order  []int32
-	// of the canonical issuer alone: place in order + 1, by blank node. Others are short, and are looked through
+	// only in the canonical issuer: index in order + 1, by blank node. Other issuers are short and are searched.
 	names []int32
 }
 
-// find gives a blank node's place, or -1.
+// find returns the index of a blank node in order, or -1.
 func (s *issuer) find(b int32) int {
 	if s.names != nil {
 		return int(s.names[b]) - 1
@@ -172,8 +177,10 @@ func (s *issuer) find(b int32) int {
 	return slices.Index(s.order, b)
 }
 
+// label returns the name of a blank node that has one.
 func (s *issuer) label(b int32) string { return s.prefix + strconv.Itoa(s.find(b)) }
 
+// issue names a blank node, if it has no name yet, and returns its index.
 func (s *issuer) issue(b int32) int {
 	if at := s.find(b); at >= 0 {
 		return at
@@ -185,6 +192,7 @@ func (s *issuer) issue(b int32) int {
 	return len(s.order) - 1
 }
 
+// sum returns a hash in hexadecimal.
 func (c *canon) sum(b []byte) string {
 	if c.hash == crypto.SHA384 {
 		h := sha512.Sum384(b)
@@ -194,7 +202,7 @@ func (c *canon) sum(b []byte) string {
 	return hex.EncodeToString(h[:])
 }
 
-// name is the algorithm's main part (section 4.4.3).
+// name is the main part of the algorithm (section 4.4.3).
 func (c *canon) name() error {
 	all := make([]int32, len(c.of))
 	for b := range all {
@@ -218,7 +226,7 @@ func (c *canon) name() error {
 	return nil
 }
 
-// groups gives the runs of equal elements.
+// groups yields the runs of equal elements.
 func groups[T any](all []T, same func(a, b T) bool) func(func([]T) bool) {
 	return func(yield func([]T) bool) {
 		for len(all) > 0 {
@@ -234,7 +242,7 @@ func groups[T any](all []T, same func(a, b T) bool) func(func([]T) bool) {
 	}
 }
 
-// nameTwins names blank nodes that look alike from nearby.
+// nameTwins names blank nodes with the same first-degree hash.
 func (c *canon) nameTwins(twins []int32) error {
 	type result struct {
 		hash string
@@ -260,7 +268,7 @@ func (c *canon) nameTwins(twins []int32) error {
 	return nil
 }
 
-// firstDegree is section 4.6: the hash of the statements a node stands in.
+// firstDegree returns the first-degree hash of a node (section 4.6): the hash of its statements.
 func (c *canon) firstDegree(b int32) string {
 	return c.sum(serialise(c.quads, func(n node) string {
 		if c.index[n.value] == b {
@@ -270,12 +278,13 @@ func (c *canon) firstDegree(b int32) string {
 	}, c.of[b]))
 }
 
-// tie is section 4.7: the hash of how a node is tied to another, and that other.
+// tie is a related node with its hash (section 4.7).
 type tie struct {
 	hash  string
 	other int32
 }
 
+// tie hashes the relation to another node. position is s, o or g, for subject, object or graph.
 func (c *canon) tie(other int32, q *quad, iss *issuer, position byte) (tie, error) {
 	text := append(make([]byte, 0, 192), position)
 	if position != 'g' {
@@ -292,7 +301,7 @@ func (c *canon) tie(other int32, q *quad, iss *issuer, position byte) (tie, erro
 	return tie{c.sum(text), other}, c.spend(64 + len(text) + len(iss.order))
 }
 
-// nDegree is section 4.8: the hash of everything a node is tied to.
+// nDegree returns the N-degree hash of a node (section 4.8): the hash of everything that it is related to.
 func (c *canon) nDegree(b int32, iss issuer) (string, issuer, error) {
 	var ties []tie
 	for _, i := range c.of[b] {
@@ -320,7 +329,7 @@ func (c *canon) nDegree(b int32, iss issuer) (string, issuer, error) {
 	return c.sum(data), iss, c.spend(64 + len(data))
 }
 
-// shortest tries every order of nodes that are tied alike, and keeps the least path.
+// shortest tries all orders of the related nodes with the same hash, and returns the least path.
 func (c *canon) shortest(alike []tie, iss issuer) (best []byte, chosen issuer, err error) {
 	order := make([]int32, len(alike))
 	for i, t := range alike {
@@ -336,7 +345,7 @@ func (c *canon) shortest(alike []tie, iss issuer) (best []byte, chosen issuer, e
 	return best, chosen, err
 }
 
-// path is one order's path; nil without error where it cannot become the least.
+// path returns the path for one order; nil without an error if it cannot become the least.
 func (c *canon) path(order []int32, iss issuer, best []byte) ([]byte, issuer, error) {
 	iss.order = slices.Clone(iss.order)
 	if err := c.spend(64 + len(order) + len(iss.order)); err != nil {
@@ -375,7 +384,7 @@ func (c *canon) path(order []int32, iss issuer, best []byte) ([]byte, issuer, er
 	return path, iss, nil
 }
 
-// permute calls do with s in every order (Heap's algorithm).
+// permute calls do with every order of s (Heap's algorithm).
 func permute(s []int32, do func() error) error {
 	n := make([]int, len(s))
 	if err := do(); err != nil {
@@ -401,7 +410,7 @@ func permute(s []int32, do func() error) error {
 	return nil
 }
 
-// appendQuad writes a statement as canonical N-Quads; label gives a blank node's name.
+// appendQuad appends a statement as canonical N-Quads; label returns the name of a blank node.
 func appendQuad(b []byte, q *quad, label func(node) string) []byte {
 	b = appendNode(b, &q.s, label)
 	b = append(append(append(b, " <"...), q.p...), "> "...)
@@ -412,6 +421,7 @@ func appendQuad(b []byte, q *quad, label func(node) string) []byte {
 	return append(b, " .\n"...)
 }
 
+// appendNode appends a node as canonical N-Quads.
 func appendNode(b []byte, n *node, label func(node) string) []byte {
 	switch n.kind {
 	case iri:
@@ -429,7 +439,7 @@ func appendNode(b []byte, n *node, label func(node) string) []byte {
 	return b
 }
 
-// appendEscaped writes a literal's text as RDFC-1.0's canonical form says (section 5).
+// appendEscaped appends a literal's text with the escapes of RDFC-1.0's canonical form (section 5).
 func appendEscaped(b []byte, s string) []byte {
 	for i := range len(s) {
 		switch c := s[i]; {

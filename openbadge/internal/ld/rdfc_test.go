@@ -21,7 +21,7 @@ var nquadLine = regexp.MustCompile(
 		`\s*(<[^>]*>|_:\S+)?\s*\.\s*(#.*)?$`,
 )
 
-// parseNQuads reads the vectors' files: a test's parser, not a general one.
+// parseNQuads parses the files of the test vectors: it is not a general parser.
 func parseNQuads(t testing.TB, text string) []quad {
 	t.Helper()
 	var out []quad
@@ -73,9 +73,8 @@ func unescape(t testing.TB, s string) string {
 // vector is an entry of the W3C's manifest.
 type vector struct{ ID, Type, Action, Result, HashAlgorithm string }
 
-// The W3C's RDFC-1.0 vectors (rdf-canon): the canonical forms, one graph that must be refused, and the names of the
-// blank nodes.
-func TestW3CVectors(t *testing.T) {
+// The W3C's RDFC-1.0 vectors (rdf-canon): canonical forms, one graph that must be rejected, and names of blank nodes.
+func TestCanonicalFormsMatchTheW3CVectors(t *testing.T) {
 	dir := otherstest.Path(t, "w3c+rdf-canon", "tests")
 	var manifest struct{ Entries []vector }
 	if err := json.Unmarshal(file(t, filepath.Join(dir, "manifest.jsonld")), &manifest); err != nil {
@@ -99,7 +98,7 @@ func TestW3CVectors(t *testing.T) {
 	}
 }
 
-// judge says what is wrong with our answer to a vector.
+// judge returns the difference between our result and a vector.
 func (v vector) judge(t *testing.T, dir string) string {
 	h, ok := map[string]crypto.Hash{"": crypto.SHA256, "SHA384": crypto.SHA384}[v.HashAlgorithm]
 	if !ok {
@@ -138,8 +137,8 @@ func (v vector) judge(t *testing.T, dir string) string {
 	return ""
 }
 
-// A clique of n blank nodes has n! ways through it: it must be refused by its work, not by the clock.
-func TestTangledGraphsAreRefused(t *testing.T) {
+// A clique of n blank nodes has n! paths: it must be rejected by the limit of work, not by time.
+func TestGraphsThatNeedTooMuchWorkAreRejected(t *testing.T) {
 	var quads []quad
 	for i := range 12 {
 		for j := range 12 {

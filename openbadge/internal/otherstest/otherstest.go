@@ -1,4 +1,4 @@
-// Package otherstest finds the test data that others made, which stands beside the repository and is none of it.
+// Package otherstest finds test data made by others. The data is beside the repository, not part of it.
 package otherstest
 
 import (
@@ -8,21 +8,21 @@ import (
 	"testing"
 )
 
-// Path is the place of a file or folder of shared/openbadges. Where the data is absent the test is skipped, but fails
-// where CI is set.
+// Path returns the path of a file or folder in shared/openbadges. Without the data, it skips the test, or fails if CI
+// is set.
 func Path(t testing.TB, parts ...string) string {
 	t.Helper()
 	path := filepath.Join(append([]string{root(t), "..", "shared", "openbadges"}, parts...)...)
 	if _, err := os.Stat(path); err != nil {
 		if os.Getenv("CI") != "" {
-			t.Fatalf("the test data is not there: %v", err)
+			t.Fatalf("test data is missing: %v", err)
 		}
-		t.Skipf("the test data is not there: %v", err)
+		t.Skipf("test data is missing: %v", err)
 	}
 	return path
 }
 
-// File is the contents of a file of shared/openbadges.
+// File returns the content of a file in shared/openbadges.
 func File(t testing.TB, parts ...string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(Path(t, parts...))
@@ -32,7 +32,7 @@ func File(t testing.TB, parts ...string) []byte {
 	return b
 }
 
-// root is the repository: the topmost folder with a go.mod above the test. A nested module has one of its own.
+// root returns the repository: the topmost folder with a go.mod above the test. A nested module has its own go.mod.
 func root(t testing.TB) string {
 	t.Helper()
 	at, err := os.Getwd()

@@ -2,7 +2,7 @@ package mfrc522test
 
 import "time"
 
-// transceive sends the FIFO and puts what the cards answer on its way (§10.3.1.8).
+// transceive sends the FIFO's content to the cards and schedules their answer (§10.3.1.8).
 func (c *Chip) transceive() {
 	frame := bits(c.fifo)
 	if last := int(c.reg[bitFraming] & 7); last != 0 && len(frame) > 0 {
@@ -31,25 +31,24 @@ func (c *Chip) transceive() {
 		c.air = nil
 		return
 	}
-	c.alarm = time.Time{} // it stops with the fifth bit
+	c.alarm = time.Time{} // the timer stops at the fifth bit
 	c.done = begins.Add(cycles(128 * len(c.air)))
 }
 
-// timer is what the timer takes (§8.5).
+// timer returns the duration of the timer (§8.5).
 func (c *Chip) timer() time.Duration {
 	prescaler := int(c.reg[tMode]&0x0F)<<8 | int(c.reg[tPrescaler])
 	reload := int(c.reg[tReloadHi])<<8 | int(c.reg[tReloadLo])
 	return cycles((2*prescaler + 1) * (reload + 1))
 }
 
-// listens reports whether cards hear and are heard: a field, 100 % modulation, 106 kBd, the receiver on.
+// listens reports whether cards can hear and be heard: field on, 100 % modulation, 106 kBd, receiver on.
 func (c *Chip) listens() bool {
 	return c.AntennaOn() && c.reg[txASK]&0x40 != 0 && c.reg[txMode]&0x70 == 0 && c.reg[rxMode]&0x70 == 0 &&
 		c.reg[command]&0x20 == 0
 }
 
-// answers lays the cards' answers over each other. Where two differ there is a collision, and what follows is a
-// mixture.
+// answers combines the cards' answers. Where two answers differ there is a collision, and the bits after it are mixed.
 func (c *Chip) answers(frame []bool) (sum []bool, coll int) {
 	coll = -1
 	for _, k := range c.Cards {
@@ -71,7 +70,7 @@ func (c *Chip) answers(frame []bool) (sum []bool, coll int) {
 	return sum, coll
 }
 
-// advance lets time pass: the timer ends, or what was on its way has come.
+// advance processes the events up to now: the end of the timer, and a received answer.
 func (c *Chip) advance(now time.Time) {
 	if !c.alarm.IsZero() && !now.Before(c.alarm) {
 		c.alarm = time.Time{}
@@ -97,7 +96,7 @@ func (c *Chip) advance(now time.Time) {
 	c.reg[comIrq] |= 0x20
 }
 
-// collide marks a collision (§9.3.1.15); with ValuesAfterColl as the driver left it, the mixture stays to be read.
+// collide records a collision (§9.3.1.15). With the driver's value of ValuesAfterColl the mixed bits can be read.
 func (c *Chip) collide() {
 	c.reg[errorReg] |= 0x08
 	c.reg[comIrq] |= 0x02
@@ -110,7 +109,7 @@ func (c *Chip) collide() {
 	}
 }
 
-// waiting reports whether the IRQ pin is driven: a wanted interrupt stands (§8.4).
+// waiting reports whether the IRQ pin is active: an enabled interrupt is pending (§8.4).
 func (c *Chip) waiting() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

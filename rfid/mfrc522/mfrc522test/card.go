@@ -1,16 +1,16 @@
 package mfrc522test
 
-// Card is a card of ISO/IEC 14443-3 type A. It takes and gives bits, lowest first; parity bits are not modelled.
+// Card is a card of ISO/IEC 14443-3 type A. It exchanges bits, lowest first. Parity bits are not simulated.
 type Card struct {
 	UID    []byte // 4, 7 or 10 bytes
-	BadBCC bool   // its check byte is wrong
-	BadCRC bool   // its SAK's CRC is wrong
-	MoreAt int    // lie: SAK says "more" at this level, 1 to 3
-	DoneAt int    // lie: SAK says "complete" at this level, 1 to 3
+	BadBCC bool   // send a wrong check byte
+	BadCRC bool   // send SAK with a wrong CRC
+	MoreAt int    // claim "more" in SAK at this level, 1 to 3
+	DoneAt int    // claim "complete" in SAK at this level, 1 to 3
 
 	state state
-	star  bool // READY* and ACTIVE*: it came from HALT and goes back there
-	level int  // cascade levels SELECTed
+	star  bool // READY* and ACTIVE*: the card came from HALT and returns to it
+	level int  // number of SELECTed cascade levels
 }
 
 type state uint8
@@ -22,10 +22,10 @@ const (
 	halted
 )
 
-// Halted reports whether it was told to be quiet (HLTA).
+// Halted reports whether the card received HLTA.
 func (c *Card) Halted() bool { return c.state == halted }
 
-// back is where a card goes that hears what it should not (ISO/IEC 14443-3 §6.3).
+// back returns the card to IDLE or HALT after an unexpected frame (ISO/IEC 14443-3 §6.3).
 func (c *Card) back() []bool {
 	c.state = idle
 	if c.star {
@@ -34,10 +34,10 @@ func (c *Card) back() []bool {
 	return nil
 }
 
-// unpower is what a card does when the field goes.
+// unpower resets the card because the field is off.
 func (c *Card) unpower() { c.state, c.star, c.level = idle, false, 0 }
 
-// parts are the five bytes of each cascade level: tag or number, then check byte.
+// parts returns the five bytes of each cascade level: cascade tag or number, then check byte.
 func (c *Card) parts() [][]byte {
 	var all [][]byte
 	u := c.UID
@@ -55,7 +55,7 @@ func (c *Card) parts() [][]byte {
 	return all
 }
 
-// hear takes a frame and gives the answer, nil for none.
+// hear processes a frame and returns the answer, nil for none.
 func (c *Card) hear(f []bool) []bool {
 	if len(f) == 7 {
 		return c.short(value(f))
@@ -85,7 +85,7 @@ func (c *Card) short(command byte) []bool {
 	return bits([]byte{map[int]byte{4: 0x04, 7: 0x44, 10: 0x84}[len(c.UID)], 0x00})
 }
 
-// inReady is anticollision and SELECT, at the level that the card has come to and at no other.
+// inReady processes anticollision and SELECT, only at the card's current level.
 func (c *Card) inReady(f []bool) []bool {
 	parts := c.parts()
 	if len(f) < 16 || c.level >= len(parts) || value(f[:8]) != [3]byte{0x93, 0x95, 0x97}[c.level] {
@@ -103,7 +103,7 @@ func (c *Card) inReady(f []bool) []bool {
 		return c.back()
 	}
 	if !equal(known, own[:len(known)]) {
-		return nil // another card is meant, for now
+		return nil // the frame is for another card
 	}
 	return own[len(known):]
 }
@@ -129,7 +129,7 @@ func (c *Card) selected(levels int) []bool {
 	return bits(answer)
 }
 
-// bits gives the bits of bytes, lowest first.
+// bits returns the bits of bytes, lowest first.
 func bits(b []byte) []bool {
 	var out []bool
 	for _, x := range b {
@@ -161,7 +161,7 @@ func equal(a, b []bool) bool {
 	return true
 }
 
-// crc is the chip's and the cards' CRC: x^16 + x^12 + x^5 + 1, bit by bit.
+// crc computes the CRC of chip and cards bit by bit: x^16 + x^12 + x^5 + 1.
 func crc(preset uint16, b []byte) uint16 {
 	for _, bit := range bits(b) {
 		odd := preset&1 == 1 != bit

@@ -1,10 +1,9 @@
-// Package mfrc522test is an MFRC522 that is not there: its registers, FIFO, timer, CRC unit, self-test and field, with
-// cards in it, behind an SPI port. A driver that forgets what the data sheet (Rev. 3.9) or ISO/IEC 14443-3 asks for
-// finds no card here either: no answer without 100 % modulation, without the antenna, at a level that was not SELECTed,
-// at another speed.
+// Package mfrc522test simulates an MFRC522 on an SPI port: registers, FIFO, timer, CRC unit, self-test and field, with
+// cards in it. A driver that violates the data sheet (Rev. 3.9) or ISO/IEC 14443-3 finds no card: there is no answer
+// without 100 % modulation, without the antenna, at a level that was not SELECTed, or at another speed.
 //
-// Not modelled: parity, the receiver's gain, analogue tests, MIFARE's encryption, UART and I²C, power-down beyond the
-// reset's.
+// Not simulated: parity, the receiver's gain, analogue tests, MIFARE's encryption, UART and I²C, power-down other than
+// during reset.
 package mfrc522test
 
 import (
@@ -18,24 +17,24 @@ import (
 	"periph.io/x/conn/v3/spi"
 )
 
-// Faults are what a Chip does wrong. The zero Faults are none.
+// Faults are the faults that a Chip simulates. The zero Faults are none.
 type Faults struct {
 	Silent        bool                     // the data line stays at Rest
 	Rest          byte                     // 0x00 or 0xFF
-	Broken        error                    // what every transfer fails with
-	Slow          time.Duration            // what every transfer takes
-	CommandsHang  bool                     // a Transceive raises no interrupt, its timer neither
-	ResetHangs    bool                     // PowerDown stays
+	Broken        error                    // error of every transfer
+	Slow          time.Duration            // duration of every transfer
+	CommandsHang  bool                     // a Transceive raises no interrupt, nor does its timer
+	ResetHangs    bool                     // PowerDown stays set
 	SelfTestHangs bool                     // the FIFO stays empty
-	NoReset       bool                     // ignores the soft reset
-	Hot           bool                     // TempErr
-	Air           func(bits []bool) []bool // noise on what cards answer
-	Flags         byte                     // ErrorReg's bits after every answer, with no interrupt
-	Wire          func(mosi, miso []byte)  // noise on what a transfer answers
+	NoReset       bool                     // the soft reset is ignored
+	Hot           bool                     // TempErr is set
+	Air           func(bits []bool) []bool // noise on the cards' answers
+	Flags         byte                     // bits of ErrorReg after every answer, without interrupt
+	Wire          func(mosi, miso []byte)  // noise on the data of a transfer
 	Before        func(n int)              // called before transfer n, which counts from 1; may use the Chip
 }
 
-// Chip is the chip. Its fields may be changed while nobody uses the port, and from Faults.Before.
+// Chip is a simulated chip. Fields may be changed while the port is not in use, and from Faults.Before.
 type Chip struct {
 	Version  byte   // VersionReg; 0x92 from New
 	SelfTest []byte // 64 bytes
@@ -45,37 +44,37 @@ type Chip struct {
 	mu        sync.Mutex
 	reg       [64]byte
 	fifo      []byte
-	internal  [25]byte // where Mem puts the FIFO's bytes
+	internal  [25]byte // the FIFO's bytes after Mem
 	transfers int
 	closed    bool
 
-	awake time.Time // when the soft reset is over
-	done  time.Time // when what was received is complete; zero: nothing on its way
-	alarm time.Time // when the timer ends; zero: it does not run
-	air   []bool    // what is on its way
-	coll  int       // first collided bit of it, -1: none
+	awake time.Time // end of the soft reset
+	done  time.Time // end of the answer being received; zero: none
+	alarm time.Time // end of the timer; zero: not running
+	air   []bool    // the answer being received
+	coll  int       // first collided bit of the answer, -1: none
 }
 
-// New gives a chip of version 2.0 after power-on, with cards in its field.
+// New returns a chip of version 2.0 after power-on, with cards in its field.
 func New(cards ...*Card) *Chip {
 	c := &Chip{Version: 0x92, SelfTest: version2(), Cards: cards}
 	c.powerOn()
 	return c
 }
 
-// BrownOut resets the chip as a dip of its supply does.
+// BrownOut resets the chip, like a short loss of its supply.
 func (c *Chip) BrownOut() { c.powerOn() }
 
-// Transfers is how many there were.
+// Transfers returns the number of transfers.
 func (c *Chip) Transfers() int { return c.transfers }
 
 // Closed reports whether the port was closed.
 func (c *Chip) Closed() bool { return c.closed }
 
-// AntennaOn reports whether there is a field.
+// AntennaOn reports whether the field is on.
 func (c *Chip) AntennaOn() bool { return c.reg[txControl]&0x03 == 0x03 }
 
-// Port gives the SPI port of the chip.
+// Port returns the chip's SPI port.
 func (c *Chip) Port() spi.PortCloser { return &port{c} }
 
 type port struct{ c *Chip }
@@ -84,10 +83,10 @@ func (p *port) String() string                    { return "mfrc522test" }
 func (p *port) Close() error                      { p.c.closed = true; return nil }
 func (p *port) LimitSpeed(physic.Frequency) error { return nil }
 
-// Connect refuses what the chip cannot follow (§8.1.2: mode 0, up to 10 MHz).
+// Connect refuses settings that the chip does not support (§8.1.2: mode 0, up to 10 MHz).
 func (p *port) Connect(f physic.Frequency, mode spi.Mode, bits int) (spi.Conn, error) {
 	if f <= 0 || f > 10*physic.MegaHertz || mode != spi.Mode0 || bits != 8 {
-		return nil, fmt.Errorf("the chip does not follow %s, mode %v, %d bits", f, mode, bits)
+		return nil, fmt.Errorf("chip does not support %s, mode %v, %d bits", f, mode, bits)
 	}
 	return p, nil
 }
@@ -95,7 +94,7 @@ func (p *port) Connect(f physic.Frequency, mode spi.Mode, bits int) (spi.Conn, e
 func (p *port) Duplex() conn.Duplex          { return conn.Full }
 func (p *port) TxPackets([]spi.Packet) error { return errors.New("not modelled") }
 
-// Tx is one transfer: chip select low, bytes, chip select high.
+// Tx simulates one transfer: chip select low, bytes, chip select high.
 func (p *port) Tx(w, r []byte) error {
 	c := p.c
 	c.mu.Lock()
@@ -114,7 +113,7 @@ func (p *port) Tx(w, r []byte) error {
 	case c.Faults.Broken != nil:
 		return c.Faults.Broken
 	case len(w) != len(r) || len(w) < 2:
-		return errors.New("lengths differ, or nothing but an address")
+		return errors.New("transfer has buffers of different lengths or no data byte")
 	case c.Faults.Silent:
 		for i := range r {
 			r[i] = c.Faults.Rest
@@ -128,8 +127,8 @@ func (p *port) Tx(w, r []byte) error {
 	return nil
 }
 
-// transfer follows §8.1.2: reading, each byte is the address of the next answer; writing, all bytes go to the first
-// address.
+// transfer follows §8.1.2. In a read, each byte is the address of the next answer. In a write, all bytes go to the
+// first address.
 func (c *Chip) transfer(w, r []byte) {
 	c.advance(time.Now())
 	if w[0]&0x80 == 0 {

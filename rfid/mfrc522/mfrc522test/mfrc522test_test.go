@@ -12,7 +12,7 @@ import (
 
 func short(v byte) []bool { return bits([]byte{v})[:7] }
 
-func TestTheCRCUnitIsTheStandards(t *testing.T) {
+func TestCRCUnitMatchesTheStandard(t *testing.T) {
 	if got := withCRC(0x12, 0x34); !bytes.Equal(got, []byte{0x12, 0x34, 0x26, 0xCF}) { // ISO/IEC 14443-3 annex B
 		t.Errorf("% X", got)
 	}
@@ -26,7 +26,7 @@ func TestTheCRCUnitIsTheStandards(t *testing.T) {
 	}
 }
 
-func TestACardKeepsItsPlaceInTheSequence(t *testing.T) {
+func TestCardFollowsTheStatesOfTheStandard(t *testing.T) {
 	k := &Card{UID: []byte{4, 1, 2, 3, 4, 5, 6}}
 	ask := func(level byte) []bool { return k.hear(bits([]byte{0x93 + 2*level, 0x20})) }
 	if k.hear(short(0x26)) == nil || ask(1) != nil {
@@ -58,7 +58,7 @@ func TestACardKeepsItsPlaceInTheSequence(t *testing.T) {
 	}
 }
 
-func TestASelectOfAnotherNumberIsSilence(t *testing.T) {
+func TestCardIgnoresASelectOfAnotherNumber(t *testing.T) {
 	k := &Card{UID: []byte{1, 2, 3, 4}}
 	k.hear(short(0x52))
 	if k.hear(bits(withCRC(0x93, 0x70, 1, 2, 3, 5, 5))) != nil || k.state != idle {
@@ -91,7 +91,7 @@ func TestAnticollisionBitByBitFindsBothCards(t *testing.T) {
 	}
 }
 
-// wire writes and reads registers through the port.
+// wire reads and writes registers through the port.
 type wire struct {
 	t *testing.T
 	spi.Conn
@@ -121,9 +121,9 @@ func connect(t *testing.T, c *Chip) wire {
 	return wire{t, conn}
 }
 
-// What a driver must do to wake a card: without any one of these there is no answer. (Without TAuto there is, but no
-// end to a silence.)
-func TestACardIsHeardOnlyWithEverySettingMade(t *testing.T) {
+// Each setting that a driver must make to wake a card is necessary. (Only TAuto affects the end of a silence instead of
+// the answer.)
+func TestCardIsHeardOnlyWithAllSettings(t *testing.T) {
 	settings := []struct {
 		reg, value byte
 		needed     bool
@@ -148,7 +148,7 @@ func TestACardIsHeardOnlyWithEverySettingMade(t *testing.T) {
 	}
 }
 
-func TestTheTimerEndsASilence(t *testing.T) {
+func TestTimerEndsTheWaitForAnAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := connect(t, New())
 		w.set(txASK, 0x40, txControl, 0x83, tMode, 0x80, tPrescaler, 169, tReloadLo, 80, comIrq, 0x7F)
@@ -164,7 +164,7 @@ func TestTheTimerEndsASilence(t *testing.T) {
 	})
 }
 
-func TestTheFIFOOverflows(t *testing.T) {
+func TestFIFOOverflowSetsTheErrorFlag(t *testing.T) {
 	w := connect(t, New())
 	for range 65 {
 		w.set(fifoData, 1)
@@ -178,7 +178,7 @@ func TestTheFIFOOverflows(t *testing.T) {
 	}
 }
 
-func TestThePortFollowsTheDataSheetsModeOnly(t *testing.T) {
+func TestPortAcceptsOnlyTheDataSheetsMode(t *testing.T) {
 	p := New().Port()
 	for _, c := range []struct {
 		f    physic.Frequency

@@ -6,22 +6,22 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// IRQ is the chip's IRQ pin as a Raspberry Pi sees it. Asked to wait with no limit, it waits for ever, as one of
-// periph's drivers does.
+// IRQ is the chip's IRQ pin as a Raspberry Pi sees it. WaitForEdge without a positive limit blocks forever, as in one
+// of periph's drivers.
 type IRQ struct {
 	gpio.PinIO
 	Chip    *Chip
-	Dead    bool // nobody soldered it
-	Strobes bool // an edge whenever it is asked
-	Edges   int  // how many it has told
+	Dead    bool // the pin is not connected
+	Strobes bool // an edge at every call of WaitForEdge
+	Edges   int  // number of reported edges
 
 	low bool
 }
 
-// NewIRQ gives the pin of a chip.
+// NewIRQ returns the IRQ pin of a chip.
 func NewIRQ(c *Chip) *IRQ { return &IRQ{PinIO: gpio.INVALID, Chip: c} }
 
-// In takes the edge that the chip gives.
+// In accepts any configuration.
 func (p *IRQ) In(pull gpio.Pull, edge gpio.Edge) error { return nil }
 
 // WaitForEdge implements gpio.PinIn.
@@ -45,13 +45,13 @@ func (p *IRQ) WaitForEdge(limit time.Duration) bool {
 type NRSTPD struct {
 	gpio.PinIO
 	Chip   *Chip
-	Levels []gpio.Level // what it was set to
+	Levels []gpio.Level // levels that were set
 }
 
-// NewNRSTPD gives the pin of a chip.
+// NewNRSTPD returns the reset pin of a chip.
 func NewNRSTPD(c *Chip) *NRSTPD { return &NRSTPD{PinIO: gpio.INVALID, Chip: c} }
 
-// Out resets the chip while it is low.
+// Out sets the level. Low resets the chip.
 func (p *NRSTPD) Out(l gpio.Level) error {
 	p.Levels = append(p.Levels, l)
 	if l == gpio.Low {

@@ -33,12 +33,13 @@ const (
 	version    = 0x37
 )
 
-// crystal is what the chip's times are counted in: 13.56 MHz.
+// crystal is the frequency of the chip's clock, in Hz.
 const crystal = 13_560_000
 
+// cycles returns the duration of n cycles of the crystal.
 func cycles(n int) time.Duration { return time.Duration(n) * time.Second / crystal }
 
-// powerOn sets the reset values of §9.3.
+// powerOn sets the registers to their reset values (§9.3).
 func (c *Chip) powerOn() {
 	c.reg = [64]byte{
 		command: 0x20, comIEn: 0x80, comIrq: 0x14, status1: 0x21, waterLevel: 0x08, control: 0x10, collReg: 0xA0,
@@ -49,7 +50,7 @@ func (c *Chip) powerOn() {
 	c.field()
 }
 
-// field takes the cards' power away when there is no field.
+// field resets the cards if the field is off.
 func (c *Chip) field() {
 	if !c.AntennaOn() {
 		for _, k := range c.Cards {
@@ -125,7 +126,7 @@ func (c *Chip) set(r, v byte) {
 	}
 }
 
-// start is a write of CommandReg (§10.3).
+// start executes a write of CommandReg (§10.3).
 func (c *Chip) start(v byte) {
 	c.reg[command] = v & 0x3F
 	c.done, c.alarm, c.air = time.Time{}, time.Time{}, nil
@@ -148,13 +149,13 @@ func (c *Chip) start(v byte) {
 	}
 }
 
-// finish is a command's own end.
+// finish marks a command as finished.
 func (c *Chip) finish() {
 	c.reg[command] &= 0xF0
 	c.reg[comIrq] |= 0x10
 }
 
-// calcCRC is the CRC unit, or the self-test that it starts (§16.1.1).
+// calcCRC runs the CRC unit, or the self-test that it starts (§16.1.1).
 func (c *Chip) calcCRC() {
 	if c.reg[autoTest]&0x0F == 0x09 {
 		if !c.Faults.SelfTestHangs && c.internal == [25]byte{} && len(c.fifo) == 1 && c.fifo[0] == 0 {

@@ -17,13 +17,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What Debian's packages pcscd and vsmartcard-vpcd install.
+// Files that Debian's packages pcscd and vsmartcard-vpcd install.
 const (
 	program = "/usr/sbin/pcscd"
 	driver  = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so"
 )
 
-// Missing says what is not installed; "" is nothing.
+// Missing returns which package is not installed; "" if none is missing.
 func Missing() string {
 	for file, name := range map[string]string{program: "pcscd", driver: "vsmartcard-vpcd"} {
 		if _, err := os.Stat(file); err != nil {
@@ -33,9 +33,9 @@ func Missing() string {
 	return ""
 }
 
-// Apart has a command run in namespaces of its own: no network but its own loopback, mounts and
-// processes that nobody else sees. The virtual reader listens on every address, and pcscd's socket has
-// one path for the whole computer. All that it starts ends with it.
+// Apart makes a command run in its own namespaces: only its own loopback network, and mounts and processes that other
+// programs do not see. This is needed because the virtual reader listens on every address, and pcscd's socket has one
+// path for the whole computer. All processes that the command starts end with it.
 func Apart(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID}
 	if os.Getuid() != 0 {
@@ -45,13 +45,13 @@ func Apart(cmd *exec.Cmd) {
 	}
 }
 
-// Settle makes the namespaces of Apart ready, from inside: an empty /run and a loopback.
+// Settle prepares the namespaces of Apart from inside: an empty /run and a loopback interface.
 func Settle() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("mounts of its own: %w", err)
+		return fmt.Errorf("separate the mounts: %w", err)
 	}
 	if err := unix.Mount("none", "/run", "tmpfs", 0, ""); err != nil {
-		return fmt.Errorf("/run of its own: %w", err)
+		return fmt.Errorf("mount an empty /run: %w", err)
 	}
 	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -71,7 +71,7 @@ type Pcscd struct {
 	*exec.Cmd
 }
 
-// StartPcscd runs pcscd, whose reader's name begins as given. dir is a folder for its configuration and log.
+// StartPcscd runs pcscd with a reader whose name begins with name. dir is a folder for its configuration and log.
 func StartPcscd(dir, name string) (*Pcscd, error) {
 	conf := filepath.Join(dir, "reader.conf.d")
 	if err := os.MkdirAll(conf, 0o755); err != nil {
@@ -88,9 +88,9 @@ func StartPcscd(dir, name string) (*Pcscd, error) {
 	defer log.Close()
 	args := []string{"--foreground", "--config", conf}
 	if help, _ := exec.Command(program, "--help").CombinedOutput(); strings.Contains(string(help), "--disable-polkit") {
-		args = append(args, "--disable-polkit") // there is no D-Bus here
+		args = append(args, "--disable-polkit") // the namespace has no D-Bus
 	}
-	os.Remove("/run/pcscd/pcscd.comm") // what one that was killed left, with its pid
+	os.Remove("/run/pcscd/pcscd.comm") // left by a killed pcscd
 	os.Remove("/run/pcscd/pcscd.pid")
 	p := &Pcscd{exec.Command(program, args...)}
 	p.Stdout, p.Stderr = log, log
@@ -103,12 +103,12 @@ func (p *Pcscd) End() {
 	p.Wait()
 }
 
-// Insert puts a card into the reader until the function that it returns is called. vpcd's protocol:
-// two bytes of length, most significant first, and a message; a message of one byte is the reader's (0
-// off, 1 on, 2 reset, 4 asks for the ATR), others are commands.
+// Insert puts a card into the reader until the returned function is called. In vpcd's protocol a message has two bytes
+// of length, most significant first. A message of one byte is for the reader (0 off, 1 on, 2 reset, 4 asks for the
+// ATR), others are commands.
 func (p *Pcscd) Insert(ctx context.Context, c Card) (remove func(), err error) {
 	var conn net.Conn
-	for conn == nil { // a reader that has just lost a card listens a moment later
+	for conn == nil { // after a removed card the reader listens a moment later
 		if conn, err = new(net.Dialer).DialContext(ctx, "tcp", "127.0.0.1:35963"); err != nil {
 			select {
 			case <-ctx.Done():
@@ -131,7 +131,7 @@ func (p *Pcscd) Insert(ctx context.Context, c Card) (remove func(), err error) {
 				err = send(conn, []byte{0x3B, 0x80, 0x80, 0x01, 0x01})
 			case len(command) > 1:
 				a, cerr := c(command)
-				if cerr != nil { // it has left
+				if cerr != nil { // the card left
 					conn.Close()
 					return
 				}
@@ -145,8 +145,8 @@ func (p *Pcscd) Insert(ctx context.Context, c Card) (remove func(), err error) {
 	return func() { conn.Close(); <-done; emptied(ctx) }, nil
 }
 
-// emptied waits until pcscd has noticed that the first reader is empty: it looks every 400 ms, and
-// takes a card that comes before for one that it could not power.
+// emptied waits until pcscd has noticed that the first reader is empty. pcscd polls every 400 ms, and would treat a
+// card inserted before that as one that cannot be powered.
 func emptied(ctx context.Context) {
 	for ctx.Err() == nil {
 		conn, err := net.Dial("unix", "/run/pcscd/pcscd.comm")

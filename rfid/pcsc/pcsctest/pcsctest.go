@@ -1,7 +1,6 @@
-// Package pcsctest has a pcscd that is not there: it speaks the protocol of pcscd's socket, written
-// down from pcsc-lite's src/winscard_svc.c without a look at package pcsc, and misbehaves when a test
-// wants it. On Linux it also runs Debian's pcscd with a virtual reader (vpcd) in a network of its own,
-// and is the card in that reader.
+// Package pcsctest simulates pcscd: the protocol of its socket, written from pcsc-lite's src/winscard_svc.c
+// independently of package pcsc, with faults on request. On Linux it also runs Debian's pcscd with a virtual reader
+// (vpcd) in its own network namespace, and simulates the card in that reader.
 package pcsctest
 
 import (
@@ -13,7 +12,7 @@ import (
 	"time"
 )
 
-// Commands by their numbers in enum pcsc_msg_commands.
+// Commands, with their numbers in enum pcsc_msg_commands.
 const (
 	Establish  = 0x01
 	Connect    = 0x04
@@ -23,57 +22,57 @@ const (
 	Readers    = 0x12
 )
 
-// Card answers commands. An error is a card that has left.
+// Card answers a command. An error means that the card left.
 type Card func(command []byte) ([]byte, error)
 
-// Reader is a row of the server's table.
+// Reader is a reader in the server's table.
 type Reader struct {
 	Name    string
-	Card    Card // nil: none lies there
+	Card    Card // nil: no card
 	Events  uint32
-	NotYet  bool   // pcscd has not looked at it so far
-	Sharing bool   // another program holds it
-	Code    uint32 // what connecting answers, where it is not 0
+	NotYet  bool   // pcscd has not polled this reader yet
+	Sharing bool   // another program uses this reader
+	Code    uint32 // result of connecting, if not 0
 }
 
-// Faults are what a server does wrong. The zero Faults are none.
+// Faults are the faults that a server simulates. The zero Faults are none.
 type Faults struct {
-	Refuse  bool          // it closes each connection without a word, as where polkit says no
-	Silent  bool          // it takes requests and answers none
-	Delay   time.Duration // before each answer
-	Only    uint32        // the faults below are of this command alone; 0: of all
-	Cut     int           // so many bytes of the answer, then the end of the connection; 0: all
+	Refuse  bool          // close each connection without an answer, as after a refusal by polkit
+	Silent  bool          // answer no request
+	Delay   time.Duration // delay before each answer
+	Only    uint32        // command to which the faults below apply; 0: all
+	Cut     int           // send this many bytes of the answer, then close; 0: all
 	Mangle  func([]byte) []byte
-	Garbage []byte // instead of the answer
+	Garbage []byte // sent instead of the answer
 }
 
-// Server is a pcscd. Its zero value is one of Debian 13 without readers.
+// Server simulates pcscd. The zero Server is that of Debian 13, without readers.
 type Server struct {
 	mu      sync.Mutex
 	minor   uint32
 	readers []*Reader
 	faults  Faults
-	open    int            // card connections
-	said    map[uint32]int // requests by command
+	open    int            // number of card connections
+	said    map[uint32]int // number of requests by command
 }
 
-// Set changes the server while nobody else looks at it.
+// Set calls f while no request is processed.
 func (s *Server) Set(f func(readers *[]*Reader, faults *Faults)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f(&s.readers, &s.faults)
 }
 
-// Speak sets the minor version of the protocol: 4 is Debian 12's; 0 is 5.
+// Speak sets the minor version of the protocol: 4 is Debian 12's; 0 means 5.
 func (s *Server) Speak(minor uint32) { s.mu.Lock(); s.minor = minor; s.mu.Unlock() }
 
-// Said is how many requests of this command came.
+// Said returns the number of requests with this command.
 func (s *Server) Said(command uint32) int { s.mu.Lock(); defer s.mu.Unlock(); return s.said[command] }
 
-// Open is how many cards are connected.
+// Open returns the number of connected cards.
 func (s *Server) Open() int { s.mu.Lock(); defer s.mu.Unlock(); return s.open }
 
-// Insert puts a card on a reader, or with nil takes it away, as pcscd notices it.
+// Insert puts a card on a reader, or removes it if c is nil, and updates pcscd's state.
 func (s *Server) Insert(name string, c Card) {
 	s.Set(func(readers *[]*Reader, _ *Faults) {
 		for _, r := range *readers {
@@ -85,7 +84,7 @@ func (s *Server) Insert(name string, c Card) {
 	})
 }
 
-// session is one connection: the reader of each handle.
+// session is one connection, with the reader of each handle.
 type session struct {
 	*Server
 	handles map[uint32]*Reader
@@ -100,7 +99,7 @@ func (s *Server) Serve(conn net.Conn) {
 	refused := false
 	s.Set(func(_ *[]*Reader, f *Faults) { refused = f.Refuse })
 	if refused {
-		conn.Read(make([]byte, 1)) // what is left unread is a reset on a socket, as pcscd's own refusal is
+		conn.Read(make([]byte, 1)) // leave input unread, so that closing resets the connection, like pcscd's refusal
 		return
 	}
 	for {
@@ -126,7 +125,7 @@ func (s *Server) Serve(conn net.Conn) {
 	}
 }
 
-// reply answers one request, with the faults of the moment.
+// reply answers one request, applying the current faults.
 func (x *session) reply(conn net.Conn, command uint32, body, data []byte) bool {
 	x.mu.Lock()
 	if x.said == nil {
@@ -157,7 +156,7 @@ func (x *session) reply(conn net.Conn, command uint32, body, data []byte) bool {
 	return err == nil
 }
 
-// answer is what pcscd answers; nil: it closes the connection.
+// answer returns pcscd's answer; nil means that pcscd closes the connection.
 func (x *session) answer(command uint32, body, data []byte) []byte {
 	want := map[uint32]int{Version: 12, Establish: 12, Connect: 152, Disconnect: 12, Transmit: 32, Readers: 0}
 	if n, ok := want[command]; !ok || n != len(body) {
@@ -182,8 +181,8 @@ func (x *session) answer(command uint32, body, data []byte) []byte {
 	case Connect:
 		x.connect(out)
 	case Disconnect:
-		// SCARD_RESET_CARD: what a card has proven must not stay
-		// SCARD_LEAVE_CARD: a reset of an absent card upsets pcscd
+		// reject SCARD_RESET_CARD and others: only SCARD_LEAVE_CARD is right, because resetting an absent card
+		// confuses pcscd
 		if x.handles[get(body, 0)] == nil || get(body, 4) != 0 {
 			return nil
 		}
@@ -195,7 +194,7 @@ func (x *session) answer(command uint32, body, data []byte) []byte {
 	return out
 }
 
-// table is READER_STATE readerStates[16] as an ARM or x86 compiler lays it out.
+// table returns READER_STATE readerStates[16] with the layout of an ARM or x86 compiler.
 func (x *session) table() []byte {
 	out := make([]byte, 16*184)
 	for i, r := range x.readers {
@@ -270,7 +269,7 @@ func (x *session) transmit(out, data []byte) []byte {
 func get(b []byte, at int) uint32    { return binary.LittleEndian.Uint32(b[at:]) }
 func put(b []byte, at int, v uint32) { binary.LittleEndian.PutUint32(b[at:], v) }
 
-// Numbered is a card with a number, that knows nothing else.
+// Numbered returns a card that only answers with its number.
 func Numbered(uid string) Card {
 	return func(command []byte) ([]byte, error) {
 		if bytes.Equal(command, []byte{0xFF, 0xCA, 0, 0, 0}) {

@@ -1,5 +1,5 @@
-// Package pn532test has a model of a PN532 that speaks the chip's own bytes on a serial line, I²C and SPI, with cards
-// in its field, and misbehaves when it is told to. It is written from the manual (UM0701-02), apart from the driver.
+// Package pn532test simulates a PN532 on a serial line, I²C and SPI, with cards in its field and with faults on
+// request. It is written from the manual (UM0701-02), independently of the driver.
 package pn532test
 
 import (
@@ -12,54 +12,54 @@ import (
 	"periph.io/x/conn/v3/physic"
 )
 
-// Card lies in the field.
+// Card is a card in the field.
 type Card struct {
 	UID  []byte
 	SAK  byte
-	ATS  []byte                                                 // as the chip lists it, its length first
-	Say  func(ctx context.Context, apdu []byte) ([]byte, error) // an error: the card has left
-	rest []byte                                                 // of an answer that is given in pieces
+	ATS  []byte                                                 // as in the chip's list: its length first
+	Say  func(ctx context.Context, apdu []byte) ([]byte, error) // answers a command; an error means that the card left
+	rest []byte                                                 // the rest of a chained answer
 }
 
-// Faults are what the chip does wrong. The zero Faults are none.
+// Faults are the faults that the chip simulates. The zero Faults are none.
 type Faults struct {
-	Silent   bool                         // no byte
-	Deaf     bool                         // it takes commands and says nothing but ACK
-	Noise    []byte                       // before each of its frames
-	Damage   func(i int, b []byte) []byte // the i-th frame that it sends, changed
-	Nacks    bool                         // NACK for every command
-	Late     bool                         // its answer comes only when the next command does
-	Syntax   bool                         // it knows no command
-	Endless  bool                         // a card's answer has always more to come
-	NotReady int                          // looks at a bus for which it is not ready
-	Firmware []byte                       // in place of 32 01 06 07
-	Pieces   int                          // a serial line gives so many bytes at once; 0: all
-	Wire     func() error                 // the bus fails
+	Silent   bool                         // the chip sends nothing
+	Deaf     bool                         // the chip acknowledges commands and does not answer
+	Noise    []byte                       // bytes sent before each frame
+	Damage   func(i int, b []byte) []byte // returns the changed i-th frame
+	Nacks    bool                         // the chip sends NACK for every command
+	Late     bool                         // each answer is sent after the next command
+	Syntax   bool                         // every command is unknown
+	Endless  bool                         // a card's chained answer never ends
+	NotReady int                          // number of bus polls at which the chip is not ready
+	Firmware []byte                       // answer instead of 32 01 06 07
+	Pieces   int                          // bytes that one serial read returns; 0: all
+	Wire     func() error                 // returns the error of a failing bus
 }
 
-// Chip is a PN532. It is safe for use by several goroutines.
+// Chip is a simulated PN532. It is safe for concurrent use.
 type Chip struct {
 	mu       sync.Mutex
 	Cards    []*Card
 	Faults   Faults
-	out      [][]byte // frames to be read
+	out      [][]byte // frames that wait to be read
 	late     [][]byte
 	in       []byte
 	sent     int
-	Aborts   int    // ACKs from the host
-	Commands []byte // codes
+	Aborts   int    // number of ACKs from the host
+	Commands []byte // codes of the received commands
 	Field    bool   // the field was switched on
 	Retries  byte   // MxRtyPassiveActivation
 }
 
-// Set changes the chip under way.
+// Set calls change while no other goroutine uses the chip.
 func (c *Chip) Set(change func(*Chip)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	change(c)
 }
 
-// Hear takes bytes from the host.
+// Hear processes bytes from the host.
 func (c *Chip) Hear(b []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -71,7 +71,7 @@ func (c *Chip) Hear(b []byte) {
 		if i+4 > len(c.in) {
 			return
 		}
-		if c.in[i+2] == 0 && c.in[i+3] == 0xFF { // the host's ACK: what is under way is over
+		if c.in[i+2] == 0 && c.in[i+3] == 0xFF { // the host's ACK aborts the command
 			c.Aborts++
 			c.out, c.in = nil, c.in[i+4:]
 			continue
@@ -92,7 +92,7 @@ func (c *Chip) Hear(b []byte) {
 	}
 }
 
-// take carries out a command.
+// take executes a command.
 func (c *Chip) take(code byte, args []byte) {
 	c.Commands = append(c.Commands, code)
 	f := c.Faults
@@ -130,7 +130,7 @@ func (c *Chip) emit(b []byte) {
 	c.out = append(c.out, append(append([]byte(nil), c.Faults.Noise...), b...))
 }
 
-// encode makes a frame, an extended one where it must be.
+// encode returns a frame, extended if the body is long.
 func encode(body []byte) []byte {
 	sum := byte(0)
 	for _, b := range body {
@@ -144,7 +144,7 @@ func encode(body []byte) []byte {
 	return append(append(head, body...), -sum, 0)
 }
 
-// answer is what a command's answer holds after its code; false: the chip is still at it.
+// answer returns the arguments of a command's answer; false: no answer yet.
 func (c *Chip) answer(code byte, args []byte) ([]byte, bool) {
 	switch code {
 	case 0x00:
@@ -174,10 +174,10 @@ func (c *Chip) answer(code byte, args []byte) ([]byte, bool) {
 
 func (c *Chip) list() ([]byte, bool) {
 	if len(c.Cards) == 0 || !c.Field {
-		return []byte{0}, c.Retries != 0xFF // with endless tries nothing is said until a card comes
+		return []byte{0}, c.Retries != 0xFF // with unlimited retries, the answer comes with a card
 	}
 	if len(c.Cards) > 1 {
-		return []byte{0}, true // they collide
+		return []byte{0}, true // the cards collide
 	}
 	k := c.Cards[0]
 	b := append([]byte{1, 1, 0x03, 0x44, k.SAK, byte(len(k.UID))}, k.UID...)
@@ -202,7 +202,7 @@ func (c *Chip) exchange(args []byte) ([]byte, bool) {
 	return k.chain(b), true
 }
 
-// piece is how much of an answer the chip gives at once.
+// piece is the size of a part of a chained answer, in bytes.
 const piece = 200
 
 func (k *Card) chain(b []byte) []byte {
@@ -214,7 +214,7 @@ func (k *Card) chain(b []byte) []byte {
 	return append([]byte{0x40}, b[:piece]...)
 }
 
-// read gives the next frame, and at most n bytes of it where n is not 0.
+// read returns the next frame; at most n bytes of it if n is not 0 and whole is false.
 func (c *Chip) read(n int, whole bool) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -230,7 +230,7 @@ func (c *Chip) read(n int, whole bool) []byte {
 	return b[:n]
 }
 
-// Serial is the chip's end of a serial line as a driver's port sees it.
+// Serial is the chip's serial line, with the methods of the driver's port.
 type Serial struct {
 	*Chip
 	Timeout time.Duration
@@ -263,7 +263,7 @@ func (s *Serial) ResetInputBuffer() error {
 }
 func (s *Serial) Close() error { s.closed = true; return nil }
 
-// ready counts the looks for which the chip is not ready.
+// ready reports whether a frame can be read, and counts down Faults.NotReady.
 func (c *Chip) ready() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -274,7 +274,7 @@ func (c *Chip) ready() bool {
 	return len(c.out) > 0
 }
 
-// I2C is the chip on a bus.
+// I2C is the chip on an I²C bus.
 type I2C struct{ *Chip }
 
 func (b I2C) String() string                  { return "model" }
@@ -302,13 +302,13 @@ func (b I2C) Tx(addr uint16, w, r []byte) error {
 	if len(r) > 1 {
 		n := copy(r[1:], b.read(0, true))
 		for i := 1 + n; i < len(r); i++ {
-			r[i] = 0xFF // past its end the bus floats
+			r[i] = 0xFF // after the frame the bus floats
 		}
 	}
 	return nil
 }
 
-// SPI is the chip on a port, its lowest bit first.
+// SPI is the chip on an SPI port, lowest bit first.
 type SPI struct{ *Chip }
 
 func (s SPI) String() string      { return "model" }

@@ -1,5 +1,5 @@
-// Package strongtest has cards that are not there: an NTAG 424 DNA and DESFires that compute the card's side of a
-// conversation by themselves, and misbehave when a test wants it. It shares no code with package strong.
+// Package strongtest simulates cards: an NTAG 424 DNA and DESFires that compute the card's side of the protocol, with
+// faults on request. It shares no code with package strong.
 package strongtest
 
 import (
@@ -12,41 +12,41 @@ import (
 	"portillon/rfid"
 )
 
-// Kind is the card that is imitated.
+// Kind is the kind of the simulated card.
 type Kind string
 
 // The kinds.
 const (
 	NTAG424    Kind = "ntag424"
 	DESFire    Kind = "desfire"     // EV2, EV3
-	DESFireEV1 Kind = "desfire-ev1" // knows no AuthenticateEV2First
-	Plain      Kind = "plain"       // ISO 14443-4 and nothing of the above
+	DESFireEV1 Kind = "desfire-ev1" // without AuthenticateEV2First
+	Plain      Kind = "plain"       // ISO 14443-4 without any of the above
 )
 
-// Card is one card. Its exported fields are what lies in its memory, and survive the field's loss; the rest does not.
+// Card is one card. Its exported fields are its permanent memory; the other fields are lost when it leaves the field.
 type Card struct {
 	Kind     Kind
-	UID      [7]byte // what the chip knows itself by
-	Shown    [7]byte // what it shows to a reader that asks who is there; a clone shows another's
+	UID      [7]byte // the chip's own number
+	Shown    [7]byte // the number shown during anticollision; a clone shows another card's
 	Keys     [5][16]byte
 	Versions [5]byte
-	Made     bool // DESFire: the application is there
-	Locked   bool // DESFire: applications are made with the master key only
-	Delay    int  // so many authentications are answered with an authentication delay
+	Made     bool // DESFire: the application exists
+	Locked   bool // DESFire: only the master key may create applications
+	Delay    int  // number of authentications answered with an authentication delay
 
 	Rand  io.Reader `json:"-"` // nil: crypto/rand
 	Fault Fault     `json:"-"`
-	Said  [][]byte  `json:"-"` // every answer so far, as it was made
+	Said  [][]byte  `json:"-"` // all answers so far, before faults
 	n     int
 	state
 }
 
-// state is what a card forgets when it leaves the field.
+// state is what a card loses when it leaves the field.
 type state struct {
 	chosen   bool // the application is selected
 	lost     bool // a selection failed: nothing is selected
-	pending  byte // the authentication under way: 71, AA or none
-	mode     byte // the one that succeeded
+	pending  byte // the running authentication: 71, AA or 0
+	mode     byte // the authentication that succeeded
 	no       byte
 	rndB     [16]byte
 	iv       [16]byte
@@ -60,16 +60,16 @@ var (
 	_ rfid.Poller  = (*Card)(nil)
 )
 
-// New is a card from the factory.
+// New returns a card from the factory.
 func New(k Kind, uid [7]byte) *Card { return &Card{Kind: k, UID: uid, Shown: uid} }
 
-// Number is what the card shows.
+// Number returns the number that the card shows.
 func (c *Card) Number() rfid.UID {
 	u, _ := rfid.UIDOf(c.Shown[:])
 	return u
 }
 
-// Poll implements rfid.Poller: the card lies there.
+// Poll implements rfid.Poller: the card is always present.
 func (c *Card) Poll(context.Context) (rfid.UID, bool, error) {
 	c.Enter()
 	return c.Number(), true, nil
@@ -78,7 +78,7 @@ func (c *Card) Poll(context.Context) (rfid.UID, bool, error) {
 // Close implements rfid.Poller.
 func (c *Card) Close() error { return nil }
 
-// Enter is the card coming into the field: what it had in hand is forgotten, and exchanges count from one.
+// Enter puts the card into the field: its state is reset, and exchanges count from one.
 func (c *Card) Enter() { c.state, c.n = state{}, 0 }
 
 // Exchange implements rfid.Channel.
@@ -95,12 +95,12 @@ func (c *Card) Exchange(ctx context.Context, command []byte) ([]byte, error) {
 	return c.Fault(ctx, c.n, act)
 }
 
-// Exchanges is how many there were since the card came.
+// Exchanges returns the number of exchanges since the card entered the field.
 func (c *Card) Exchanges() int { return c.n }
 
 func word(s uint16, data ...byte) []byte { return append(data, byte(s>>8), byte(s)) }
 
-// act is one command.
+// act executes one command.
 func (c *Card) act(a []byte) []byte {
 	if c.Kind == Plain {
 		return word(0x6D00)
@@ -119,7 +119,7 @@ func (c *Card) act(a []byte) []byte {
 		}
 	}
 	out := c.native(a[1], data)
-	if s := out[len(out)-1]; s != 0x00 && s != 0xAF { // any error ends what was under way
+	if s := out[len(out)-1]; s != 0x00 && s != 0xAF { // any error ends the session and a running authentication
 		c.pending, c.mode = 0, 0
 	}
 	return out
@@ -150,7 +150,7 @@ func (c *Card) native(ins byte, data []byte) []byte {
 	return c.authenticated(ins, data)
 }
 
-// authenticated answers the commands that need a session.
+// authenticated executes the commands that need a session.
 func (c *Card) authenticated(ins byte, data []byte) []byte {
 	switch {
 	case c.mode == 0x71 && (ins == 0x51 || ins == 0x64 || ins == 0xC4):
@@ -210,7 +210,7 @@ func (c *Card) random(b []byte) {
 	}
 }
 
-// first answers an authentication with E(RndB).
+// first answers the first part of an authentication with E(RndB).
 func (c *Card) first(ins byte, data []byte) []byte {
 	c.mode = 0
 	switch {
@@ -231,7 +231,7 @@ func (c *Card) first(ins byte, data []byte) []byte {
 	return word(0x91AF, e...)
 }
 
-// second judges RndB' and answers with RndA'.
+// second verifies RndB' and answers with RndA'.
 func (c *Card) second(ins byte, data []byte) []byte {
 	if len(data) != 32 {
 		return word(0x917E)
@@ -272,5 +272,5 @@ func (c *Card) openEV2(key [16]byte, a []byte) []byte {
 	return word(0x9100, cbc(key, [16]byte{}, bytes.Join([][]byte{c.ti[:], left(a), make([]byte, 12)}, nil))...)
 }
 
-// ErrGone is a card that has left the field.
-var ErrGone = errors.New("strongtest: the card is gone")
+// ErrGone reports a card that has left the field.
+var ErrGone = errors.New("strongtest: card left the field")

@@ -5,10 +5,10 @@ import (
 	"math/big"
 )
 
-// The card's arithmetic, written apart from package strong's: numbers where it has words, loops where it has
+// The card's cryptography, written independently of package strong: big integers instead of words, loops instead of
 // crypto/cipher.
 
-// CMAC is RFC 4493's, over a chain that begins at iv.
+// cmac returns the CMAC of RFC 4493, with the initial vector iv.
 func cmac(key, iv [16]byte, m []byte) (out [16]byte) {
 	b, _ := aes.NewCipher(key[:])
 	var l [16]byte
@@ -63,7 +63,8 @@ func uncbc(key, iv [16]byte, m []byte) (out []byte) {
 	return out
 }
 
-// crc32nxp is bit by bit: 04C11DB7 reflected, all ones at first, no inversion at the end, least significant byte first.
+// crc32nxp computes the CRC bit by bit: 04C11DB7 reflected, initial value all ones, no final inversion, least
+// significant byte first.
 func crc32nxp(m []byte) []byte {
 	r := uint32(0xFFFFFFFF)
 	for _, b := range m {

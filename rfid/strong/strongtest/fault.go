@@ -2,11 +2,12 @@ package strongtest
 
 import "context"
 
-// Fault stands between a card and its reader at the nth exchange since the card came. act has the card do as it is
-// told.
+// Fault changes the nth exchange since the card entered the field. act executes the command and returns the honest
+// answer.
 type Fault func(ctx context.Context, n int, act func() []byte) ([]byte, error)
 
-// Leaves takes the card away before its nth answer: done says whether it had done what it was told by then.
+// Leaves returns a fault in which the card leaves before its answer number at. done: the card executes the command
+// first.
 func Leaves(at int, done bool) Fault {
 	return func(_ context.Context, n int, act func() []byte) ([]byte, error) {
 		if n < at {
@@ -19,7 +20,7 @@ func Leaves(at int, done bool) Fault {
 	}
 }
 
-// Alters has the nth answer be another.
+// Alters returns a fault that changes the answer number at.
 func Alters(at int, change func([]byte) []byte) Fault {
 	return func(_ context.Context, n int, act func() []byte) ([]byte, error) {
 		if n != at {
@@ -29,7 +30,7 @@ func Alters(at int, change func([]byte) []byte) Fault {
 	}
 }
 
-// Flips turns one bit of the nth answer.
+// Flips returns a fault that flips one bit of the answer number at.
 func Flips(at, bit int) Fault {
 	return Alters(at, func(a []byte) []byte {
 		if bit/8 < len(a) {
@@ -39,7 +40,7 @@ func Flips(at, bit int) Fault {
 	})
 }
 
-// Sizes makes the nth answer longer with zeros before its status, or shorter.
+// Sizes returns a fault that inserts zeros before the status of the answer number at, or shortens the answer.
 func Sizes(at, by int) Fault {
 	return Alters(at, func(a []byte) []byte {
 		if by < 0 {
@@ -50,7 +51,7 @@ func Sizes(at, by int) Fault {
 	})
 }
 
-// Replays says again what was said, whatever it is told.
+// Replays returns a fault that repeats recorded answers, whatever the commands.
 func Replays(said [][]byte) Fault {
 	return func(_ context.Context, n int, _ func() []byte) ([]byte, error) {
 		if n > len(said) {
@@ -60,7 +61,7 @@ func Replays(said [][]byte) Fault {
 	}
 }
 
-// Silent never gives the nth answer.
+// Silent returns a fault in which the answer number at never comes.
 func Silent(at int) Fault {
 	return func(ctx context.Context, n int, act func() []byte) ([]byte, error) {
 		if n < at {

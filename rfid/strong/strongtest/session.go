@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// sign is the short MAC of EV2: every second byte.
+// sign returns the short MAC of EV2: every second byte of a CMAC.
 func (c *Card) sign(first byte, data []byte) []byte {
 	m := cmac(c.mac, [16]byte{}, slices.Concat([]byte{first, byte(c.ctr), byte(c.ctr >> 8)}, c.ti[:], data))
 	var t []byte
@@ -20,7 +20,7 @@ func (c *Card) ivOf(a, b byte) [16]byte {
 	return [16]byte(cbc(c.enc, [16]byte{}, v))
 }
 
-// secured is a command in EV2 secure messaging.
+// secured executes a command in EV2 secure messaging.
 func (c *Card) secured(ins byte, data []byte) []byte {
 	k := len(data) - 8
 	if k < 0 || !bytes.Equal(data[k:], c.sign(ins, data[:k])) {
@@ -49,7 +49,7 @@ func (c *Card) signed(data []byte) []byte {
 	return word(0x9100, append(data, c.sign(0, data)...)...)
 }
 
-// change is ChangeKey in EV2 secure messaging.
+// change executes ChangeKey in EV2 secure messaging.
 func (c *Card) change(data []byte) []byte {
 	if len(data) != 33 || int(data[0]) >= c.keys() {
 		return word(0x917E)
@@ -77,7 +77,7 @@ func (c *Card) change(data []byte) []byte {
 	return c.signed(nil)
 }
 
-// oldUID is GetCardUID of EV1.
+// oldUID executes GetCardUID of EV1.
 func (c *Card) oldUID() []byte {
 	c.iv = cmac(c.enc, c.iv, []byte{0x51})
 	p := slices.Concat(c.UID[:], crc32nxp(append(append([]byte{}, c.UID[:]...), 0)), make([]byte, 5))
@@ -86,7 +86,7 @@ func (c *Card) oldUID() []byte {
 	return word(0x9100, e...)
 }
 
-// oldChange is ChangeKey of EV1, of the key that opened the session.
+// oldChange executes ChangeKey of EV1 for the key that opened the session.
 func (c *Card) oldChange(data []byte) []byte {
 	if len(data) != 33 || data[0] != c.no {
 		return word(0x917E)

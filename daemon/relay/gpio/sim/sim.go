@@ -1,9 +1,9 @@
-// Package sim has simulated pins: files whose level any process can read, for demonstrations and tests.
+// Package sim provides simulated pins: files whose level any process can read, for demonstrations and tests.
 //
-// A relay's pin is held as the kernel holds a line: as long as the process that holds it lives. Hold takes locks on the
-// file that the kernel drops with the process, however it ends; without a holder the level is the pull's, which is low,
-// as on a board that is wired right. The file's text (0 or 1) is for people and for Level; it counts only while its
-// second byte is locked, which Hold does when it has written 0: what a killed holder left behind is never a level.
+// A relay's pin is held, like a line by the kernel, as long as its process lives. Hold locks bytes of the file, and the
+// kernel releases the locks when the process ends for any reason. Without a holder the level is the pull's: low, as on
+// a correctly wired board. The file's text (0 or 1) is for people and for Level. It is valid only while the second byte
+// is locked, which Hold does after writing 0, so that the text left by a killed holder is never a level.
 package sim
 
 import (
@@ -18,20 +18,20 @@ import (
 	"periph.io/x/conn/v3/physic"
 )
 
-// Pin is an output that this process holds.
+// Pin is an output held by this process.
 type Pin struct {
 	f *os.File
 }
 
 var _ gpio.PinOut = (*Pin)(nil)
 
-// The bytes that a holder locks.
+// The bytes of the file that a holder locks.
 const (
-	held  = 0 // nobody else may hold the pin
+	held  = 0 // no other process may hold the pin
 	valid = 1 // the text is the level
 )
 
-// Hold takes the pin, low. A pin that another process holds is refused.
+// Hold opens the pin, low. A pin held by another process is refused.
 func Hold(path string) (*Pin, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
@@ -39,7 +39,7 @@ func Hold(path string) (*Pin, error) {
 	}
 	if err := lock(f, held); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("simulated pin %s: another process holds it: %w", path, err)
+		return nil, fmt.Errorf("simulated pin %s: another process uses it: %w", path, err)
 	}
 	p := &Pin{f}
 	if err := errors.Join(p.Out(gpio.Low), lock(f, valid)); err != nil {
@@ -66,8 +66,8 @@ func text(l gpio.Level) []byte {
 	return []byte("0\n")
 }
 
-// Level reads a pin as anyone may: high only while a process holds it high. A pin that nobody has made yet is low. It
-// must not be called by the process that holds the pin: closing the file would drop its lock (fcntl(2), POSIX locks).
+// Level returns a pin's level: high only while a process holds it high. A missing pin is low. The holder itself must
+// not call Level, because closing the file would release its lock (fcntl(2), POSIX locks).
 func Level(path string) (bool, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -86,7 +86,7 @@ func Level(path string) (bool, error) {
 	return lock.Type != unix.F_UNLCK && n == 1 && b[0] == '1', nil
 }
 
-// Drive sets a simulated input, as a hand on a button would.
+// Drive sets a simulated input.
 func Drive(path string, high bool) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
@@ -103,8 +103,8 @@ func Drive(path string, high bool) error {
 	return err
 }
 
-// Input is an input that Drive sets. One that was never driven is low: its contact is closed to ground, or its machine
-// idle. One that cannot be read, or holds neither 0 nor 1, is what its pull makes of a broken wire.
+// Input is an input that Drive sets. An input that was never driven is low: a contact closed to ground, or an idle
+// machine. An unreadable input, or one with another text than 0 or 1, reads as a broken wire would with its pull.
 type Input struct {
 	path string
 	pull gpio.Pull
@@ -112,7 +112,7 @@ type Input struct {
 
 var _ gpio.PinIn = Input{}
 
-// Watch makes an input of a file.
+// Watch returns the input of a file.
 func Watch(path string, pull gpio.Pull) Input { return Input{path, pull} }
 
 // Read implements gpio.PinIn.
@@ -129,10 +129,10 @@ func (i Input) Read() gpio.Level {
 	return gpio.Level(i.pull == gpio.PullUp)
 }
 
-// poll is how often a simulated input is looked at.
+// poll is the interval between two reads of a simulated input.
 const poll = 5 * time.Millisecond
 
-// WaitForEdge implements gpio.PinIn; a negative timeout is none.
+// WaitForEdge implements gpio.PinIn; a negative timeout means no limit.
 func (i Input) WaitForEdge(timeout time.Duration) bool {
 	before := i.Read()
 	for began := time.Now(); timeout < 0 || time.Since(began) < timeout; {
@@ -164,10 +164,10 @@ func (p *Pin) Name() string     { return p.f.Name() }
 func (p *Pin) Number() int      { return -1 }
 func (p *Pin) Function() string { return "Out" }
 
-// Halt lets the pin go: its level is the pull's.
+// Halt releases the pin: its level is then the pull's.
 func (p *Pin) Halt() error { return p.f.Close() }
 
-// PWM refuses: a relay is on or off.
+// PWM returns an error: a relay is on or off.
 func (p *Pin) PWM(gpio.Duty, physic.Frequency) error {
 	return errors.New("a simulated pin has no PWM")
 }

@@ -13,7 +13,7 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// The test binary is also the process that holds the pin: a POSIX lock does not hold against its own process.
+// The test binary is also the process that holds the pin, because POSIX locks do not conflict within one process.
 func TestMain(m *testing.M) {
 	if path := os.Getenv("SIM_TEST_HOLD"); path != "" {
 		hold(path)
@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// hold drives the pin as its input's lines say.
+// hold drives the pin according to the lines of its input.
 func hold(path string) {
 	p, err := Hold(path)
 	if err != nil {
@@ -85,7 +85,7 @@ func level(t *testing.T, path string, want bool, when string) {
 	}
 }
 
-func TestLevelIsTheHoldersAndThePullsWithoutOne(t *testing.T) {
+func TestLevelIsTheHoldersOrLowWithoutOne(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pin")
 	level(t, path, false, "a pin that nobody made")
 	h := holding(t, path)
@@ -107,11 +107,11 @@ func TestLevelIsTheHoldersAndThePullsWithoutOne(t *testing.T) {
 	level(t, path, true, "driven anew")
 }
 
-func TestPinIsHeldOnce(t *testing.T) {
+func TestPinCanBeHeldByOneProcessOnly(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pin")
 	h := holding(t, path)
 	h.drive("1")
-	if _, err := Hold(path); err == nil || !strings.Contains(err.Error(), "another process holds it") {
+	if _, err := Hold(path); err == nil || !strings.Contains(err.Error(), "another process uses it") {
 		t.Error(err)
 	}
 	level(t, path, true, "after a second hand on it")
@@ -139,7 +139,7 @@ func TestDrivenInputIsRead(t *testing.T) {
 	}
 }
 
-func TestInputThatMakesNoSenseIsItsPull(t *testing.T) {
+func TestInputWithInvalidTextReadsLikeABrokenWire(t *testing.T) {
 	for _, text := range []string{"", "x", "\n1"} {
 		path := filepath.Join(t.TempDir(), "in")
 		os.WriteFile(path, []byte(text), 0o644)
@@ -156,7 +156,7 @@ func TestWaitForEdgeEndsWithTheEdgeOrItsTime(t *testing.T) {
 		t.Error("an edge that was none")
 	}
 	seen := make(chan bool, 1)
-	go func() { seen <- in.WaitForEdge(-1) }() // for ever, as periph says
+	go func() { seen <- in.WaitForEdge(-1) }() // without limit, as periph defines
 	time.AfterFunc(4*poll, func() { Drive(path, true) })
 	select {
 	case ok := <-seen:

@@ -7,32 +7,36 @@ import (
 	"strings"
 )
 
-// table is a context, compiled.
+// table is a compiled context.
 type table struct {
 	protected bool
 	terms     []*term
-	leans     map[string]string // prefixes that it takes from around it, and what they mean there; empty: nothing
+	leans     map[string]string // prefixes of surrounding contexts and their meaning there; empty: undefined
 }
 
+// term is a compiled term definition.
 type term struct {
 	name, iri, typ, container, alias string
 	scoped                           *table
-	null                             bool // its scoped context is null
+	null                             bool // the scoped context is null
 }
 
+// compiler compiles the context at the address at.
 type compiler struct{ at string }
 
+// fatal ends the program with the address of the context.
 func (c *compiler) fatal(format string, a ...any) {
 	log.Fatalf(c.at+": "+format, a...)
 }
 
-// scope finds a term in this context or the ones around it.
+// scope looks up terms in a context and the surrounding ones.
 type scope struct {
 	terms map[string]any
 	table *table
 	up    *scope
 }
 
+// table compiles a context.
 func (c *compiler) table(terms map[string]any, up *scope) *table {
 	out := &table{leans: map[string]string{}}
 	s := &scope{terms, out, up}
@@ -42,7 +46,7 @@ func (c *compiler) table(terms map[string]any, up *scope) *table {
 			out.protected = def.(bool)
 		case name == "@version":
 		case strings.HasPrefix(name, "@"):
-			c.fatal("%s is not understood", name)
+			c.fatal("unsupported keyword %s", name)
 		case name == "id" || name == "type":
 			if def != "@"+name {
 				c.fatal("%s is not @%s", name, name)
@@ -54,9 +58,10 @@ func (c *compiler) table(terms map[string]any, up *scope) *table {
 	return out
 }
 
-// containers are those that are understood, by the names they have in the tables.
+// containers are the supported containers, with their names in the Go tables.
 var containers = map[any]string{"@set": "inSet", "@list": "inList", "@graph": "inGraph"}
 
+// term compiles a term definition.
 func (c *compiler) term(name string, def any, s *scope) *term {
 	t := &term{name: name}
 	d, ok := def.(map[string]any)
@@ -68,7 +73,7 @@ func (c *compiler) term(name string, def any, s *scope) *term {
 		case "@id":
 			t.iri = c.iri(v.(string), s)
 			if ok && t.iri != "" && strings.ContainsAny(t.iri[len(t.iri)-1:], ":/?#[]@") {
-				c.fatal("%s ends as a prefix does, and is none", name)
+				c.fatal("%s looks like a prefix but is not one", name)
 			}
 		case "@type":
 			if t.typ = v.(string); !slices.Contains([]string{"@id", "@vocab", "@json"}, t.typ) {
@@ -76,24 +81,24 @@ func (c *compiler) term(name string, def any, s *scope) *term {
 			}
 		case "@container":
 			if t.container = containers[v]; t.container == "" {
-				c.fatal("%s: the container %v is not understood", name, v)
+				c.fatal("%s: unsupported container %v", name, v)
 			}
 		case "@context":
 			if t.null = v == nil; !t.null {
 				t.scoped = c.table(v.(map[string]any), s)
 			}
 		default:
-			c.fatal("%s: %s is not understood", name, k)
+			c.fatal("%s: unsupported keyword %s", name, k)
 		}
 	}
 	if !strings.Contains(t.iri, ":") || strings.HasPrefix(t.iri, "@") {
-		c.fatal("%s: %q is no IRI", name, t.iri)
+		c.fatal("%s: invalid IRI %q", name, t.iri)
 	}
 	return t
 }
 
-// iri expands a word: a term, prefix:rest, or an IRI as it is. A scoped context may lean on a prefix of the one around
-// it, and one context lean on another's: what it then took the prefix for is noted in its table.
+// iri expands a value: a term, prefix:rest, or an IRI. If a context uses a prefix of a surrounding context, or of
+// another context, its table records the prefix with its meaning.
 func (c *compiler) iri(word string, s *scope) string {
 	prefix, rest, compact := strings.Cut(word, ":")
 	if compact && strings.HasPrefix(rest, "//") {
@@ -103,7 +108,7 @@ func (c *compiler) iri(word string, s *scope) string {
 	switch def := def.(type) {
 	case nil:
 		if !compact {
-			c.fatal("%q is no IRI", word)
+			c.fatal("invalid IRI %q", word)
 		}
 		s.table.leans[prefix] = ""
 		return word
@@ -119,10 +124,11 @@ func (c *compiler) iri(word string, s *scope) string {
 			return c.iri(def["@id"].(string), from)
 		}
 	}
-	c.fatal("%q leans on %q in a way that is not understood", word, prefix)
+	c.fatal("%q depends on %q in an unsupported way", word, prefix)
 	return ""
 }
 
+// find returns the definition of a name, and the scope that contains it.
 func (s *scope) find(name string) (any, *scope) {
 	for ; s != nil; s = s.up {
 		if v, ok := s.terms[name]; ok {

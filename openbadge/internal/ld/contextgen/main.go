@@ -1,7 +1,7 @@
 // Command contextgen compiles JSON-LD contexts into Go tables: contextgen OUT URL=FILE …
 //
-// It reads what the contexts of Open Badges use, and stops at anything else: a feature that is not understood must not
-// be half compiled.
+// It supports the features that the contexts of Open Badges use, and fails for any other feature, so that nothing is
+// compiled incompletely.
 package main
 
 import (
@@ -20,7 +20,7 @@ import (
 func main() {
 	log.SetFlags(0)
 	if len(os.Args) < 3 {
-		log.Fatal("contextgen OUT URL=FILE …")
+		log.Fatal("usage: contextgen OUT URL=FILE …")
 	}
 	var urls []string
 	var all []*table
@@ -39,6 +39,7 @@ func main() {
 	}
 }
 
+// read reads the context in a file and adds the amendments for its address.
 func read(url, file string) map[string]any {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -54,8 +55,8 @@ func read(url, file string) map[string]any {
 	return doc.Context
 }
 
-// amendments are terms that the address serves and the published package does not have yet: 1EdTech added them to
-// version 3.0.3 after it was published (1EdTech/digital-credentials-public-validator, contexts/ob-v3p0-3.0.3.json).
+// amendments are terms that the address serves and the published package lacks: 1EdTech added them to version 3.0.3
+// after its publication (1EdTech/digital-credentials-public-validator, contexts/ob-v3p0-3.0.3.json).
 var amendments = map[string]map[string]any{
 	"https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json": {
 		"endorsementJwt": map[string]any{
@@ -66,18 +67,20 @@ var amendments = map[string]map[string]any{
 	},
 }
 
+// amend adds the amendments of an address, and fails if a term exists already.
 func amend(url string, terms map[string]any) {
 	for name, def := range amendments[url] {
 		if _, there := terms[name]; there {
-			log.Fatalf("%s has %s now: take the amendment out", url, name)
+			log.Fatalf("%s defines %s now: remove the amendment", url, name)
 		}
 		terms[name] = def
 	}
 }
 
-// markAliases says of each word that says what another says which that is, through all the contexts: a class that a
-// property is named after (Image, image), or one of two names for a class (AchievementCredential). Two properties of
-// one meaning would be two ways to write one signed statement, of which readers look at one: there must be none.
+// markAliases sets the alias of each term that has the same meaning as another, in all contexts together: a class with
+// the name of a property (Image, image), or one of two names of a class (AchievementCredential). Two properties with
+// the same meaning would be two ways to write the same signed statement, of which readers look for one: this is an
+// error.
 func markAliases(all []*table) {
 	names := map[string][]string{}
 	each(all, func(t *term) {
@@ -87,10 +90,10 @@ func markAliases(all []*table) {
 	})
 	word := map[string]string{}
 	for iri, of := range names {
-		// properties begin with a small letter: they come first
+		// Names of properties begin with a small letter, and sort first.
 		slices.SortFunc(of, func(a, b string) int { return strings.Compare(b, a) })
 		if len(of) > 1 && isProperty(of[1]) {
-			log.Fatalf("%q all mean %s", of, iri)
+			log.Fatalf("the terms %q all mean %s", of, iri)
 		}
 		word[iri] = of[0]
 	}
@@ -101,8 +104,10 @@ func markAliases(all []*table) {
 	})
 }
 
+// isProperty reports whether a name begins with a small letter.
 func isProperty(name string) bool { return name[0] < 'A' || name[0] > 'Z' }
 
+// each calls do for all terms, including those of scoped contexts.
 func each(all []*table, do func(*term)) {
 	for _, c := range all {
 		for _, t := range c.terms {
@@ -114,7 +119,7 @@ func each(all []*table, do func(*term)) {
 	}
 }
 
-// print writes the tables, those of scoped contexts before those that they stand in.
+// print writes the tables. Scoped contexts come before the contexts that use them.
 func print(urls []string, all []*table) []byte {
 	var out bytes.Buffer
 	out.WriteString(
@@ -131,16 +136,17 @@ func print(urls []string, all []*table) []byte {
 	return out.Bytes()
 }
 
-// row is a term on one line, or over two where that is longer than the 120 characters of a line.
+// row returns a term on one line, or on two lines if one would exceed 120 characters.
 func row(fields []string) string {
 	line := "\t{" + strings.Join(fields, ", ") + "},\n"
-	if utf8.RuneCountInString(line) <= 121 { // with its line feed
+	if utf8.RuneCountInString(line) <= 121 { // with the line feed
 		return line
 	}
 	first := min(2, len(fields)-1)
 	return "\t{" + strings.Join(fields[:first], ", ") + ",\n\t\t" + strings.Join(fields[first:], ", ") + "},\n"
 }
 
+// print writes one table.
 func (c *table) print(out *bytes.Buffer, name string) {
 	var rows bytes.Buffer
 	for i, t := range c.terms {

@@ -20,12 +20,12 @@ import (
 	"portillon/openbadge/internal/otherstest"
 )
 
-// oracle is json-gold with the contexts as others published them.
+// oracle is json-gold with the published contexts.
 type oracle struct {
 	api      *gold.JsonLdApi
 	opts     *gold.JsonLdOptions
-	contexts map[string]any           // the documents, by address
-	parsed   map[string]*gold.Context // by the JSON of a root's @context
+	contexts map[string]any           // the contexts, by address
+	parsed   map[string]*gold.Context // parsed contexts, by the JSON of a document's @context
 }
 
 func newOracle(t testing.TB) *oracle {
@@ -54,7 +54,7 @@ func newOracle(t testing.TB) *oracle {
 	return o
 }
 
-// LoadDocument gives json-gold the contexts that we have; nothing is fetched.
+// LoadDocument gives json-gold the local contexts; it fetches nothing.
 func (o *oracle) LoadDocument(url string) (*gold.RemoteDocument, error) {
 	doc, ok := o.contexts[url]
 	if !ok {
@@ -63,11 +63,11 @@ func (o *oracle) LoadDocument(url string) (*gold.RemoteDocument, error) {
 	return &gold.RemoteDocument{DocumentURL: url, Document: doc}, nil
 }
 
-// canonical is the document's canonical N-Quads, its proofs apart, by json-gold alone: expanded in safe mode (Normalize
-// has none), made statements, and canonicalised.
+// canonical returns the document's canonical N-Quads without its proofs, made by json-gold alone: expanded in safe mode
+// (which Normalize lacks), converted to statements, and canonicalised.
 func (o *oracle) canonical(data []byte) (_ string, err error) {
 	defer func() {
-		if r := recover(); r != nil { // json-gold 0.9.1 does, of an empty @type beside a @value (api_generate_node_map.go)
+		if r := recover(); r != nil { // json-gold 0.9.1 panics for an empty @type beside a @value (api_generate_node_map.go)
 			err = fmt.Errorf("json-gold panics: %v", r)
 		}
 	}()
@@ -82,7 +82,7 @@ func (o *oracle) canonical(data []byte) (_ string, err error) {
 	delete(doc, "@context")
 	delete(doc, "proof")
 	expanded, err := o.api.Expand(active, "", doc, o.opts, false, nil)
-	if err != nil || expanded == nil { // a document that says nothing is none
+	if err != nil || expanded == nil { // a document without statements
 		return "", err
 	}
 	dataset, err := o.api.ToRDF([]any{expanded}, o.opts)
@@ -96,7 +96,7 @@ func (o *oracle) canonical(data []byte) (_ string, err error) {
 	return text.(string), nil
 }
 
-// context is what a root's @context means. That costs json-gold more than all the rest, so it is asked once.
+// context returns the parsed @context of a document. Parsing takes most of json-gold's time, so the result is cached.
 func (o *oracle) context(v any) (*gold.Context, error) {
 	key, err := json.Marshal(v)
 	if err != nil {
@@ -115,13 +115,13 @@ func (o *oracle) context(v any) (*gold.Context, error) {
 	return c, nil
 }
 
-// examples are the words of the W3C's vectors, whose own context is a default vocabulary for anything at all.
+// examples are the terms of the W3C's vectors, which use a context with a default vocabulary.
 var examples = ld.Extra{"https://www.w3.org/ns/credentials/examples/v2": {
 	"AlumniCredential": "https://www.w3.org/ns/credentials/examples#AlumniCredential",
 	"alumniOf":         "https://www.w3.org/ns/credentials/examples#alumniOf",
 }}
 
-// ours is the same by the library.
+// ours is canonical with this library.
 func ours(data []byte) (string, error) {
 	words, err := ld.Parse(data)
 	if err != nil {
@@ -135,10 +135,10 @@ func ours(data []byte) (string, error) {
 	return string(text), err
 }
 
-// count is what became of the documents.
+// count holds the number of documents by result.
 type count struct {
 	equal, both, usOnly, aside int
-	why                        map[string]int // our reasons, where json-gold accepts
+	why                        map[string]int // reasons of this library for documents that json-gold accepts
 }
 
 func (c *count) String() string {
@@ -156,7 +156,7 @@ func (c *count) String() string {
 	)
 }
 
-// judge compares the two on one document, and returns what is wrong.
+// judge compares both programs on one document, and returns the difference.
 func (c *count) judge(o *oracle, doc object) string {
 	data := marshal(doc)
 	got, err := ours(data)
@@ -187,13 +187,13 @@ func (c *count) judge(o *oracle, doc object) string {
 func marshal(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // it was JSON
+		panic(err) // it was valid JSON
 	}
 	return b
 }
 
-// twice reports whether a @context names an address twice: json-gold takes that for a recursion (ld/context.go, parse),
-// where JSON-LD 1.1 processes it again (context processing, step 5.2).
+// twice reports whether a @context names an address twice. json-gold takes that for a recursion (ld/context.go, parse),
+// but JSON-LD 1.1 processes the context again (context processing, step 5.2).
 func twice(v any) bool {
 	switch v := v.(type) {
 	case object:
@@ -212,11 +212,11 @@ func twice(v any) bool {
 
 var address = regexp.MustCompile(`<(https?://[^>]*)>`)
 
-// fault reports whether a difference comes from one of the faults that json-gold 0.9.1 has: it leaves out statements
-// with an http address that its own pattern does not know, without a word (ld/rdf_dataset.go, GraphToRDF), where
-// JSON-LD 1.1 leaves out only what is not well formed by RFC 3987; it canonicalises only objects and arrays of type
-// @json (ld/node.go), where JSON-LD 1.1 has any JSON; it says a statement twice where two values, as true and "true",
-// make the same one: a dataset is a set (RDF 1.1, section 4).
+// fault reports whether a difference is caused by a known fault of json-gold 0.9.1. It silently omits statements with
+// an http address that its own pattern does not match (ld/rdf_dataset.go, GraphToRDF), but JSON-LD 1.1 omits only IRIs
+// that are malformed by RFC 3987. It canonicalises only objects and arrays of type @json (ld/node.go), but JSON-LD 1.1
+// any JSON. It repeats a statement if two values, such as true and "true", give the same one, but a dataset is a set
+// (RDF 1.1, section 4).
 func fault(got, want string) bool {
 	if strings.Contains(want, "JSON Canonicalization error") {
 		return true
@@ -230,9 +230,9 @@ func fault(got, want string) bool {
 	return len(slices.Compact(lines)) < strings.Count(want, "\n")+1
 }
 
-// withoutControls puts a private character for each control character but tab, line feed and return, and reports
-// whether there were any. RDFC-1.0 wants them escaped (section 5), and json-gold 0.9.1 does not; that they are here the
-// W3C's vector 060 shows.
+// withoutControls replaces control characters other than tab, line feed and return by private characters, and reports
+// whether there were any. RDFC-1.0 requires escapes for them (section 5), but json-gold 0.9.1 writes none; the W3C's
+// vector 060 tests this for our library.
 func withoutControls(v any) (any, bool) {
 	changed := false
 	private := func(r rune) rune {
@@ -281,8 +281,8 @@ func diff(got, want string) string {
 	return out.String()
 }
 
-// fixtures are all the documents with a @context that others made, by path: badges, endorsements, status lists, the
-// W3C's vectors.
+// fixtures returns all documents of others with a @context, by path: badges, endorsements, status lists, the W3C's
+// vectors.
 func fixtures(t testing.TB) map[string][]byte {
 	t.Helper()
 	out := map[string][]byte{}
@@ -307,7 +307,7 @@ func fixtures(t testing.TB) map[string][]byte {
 	return out
 }
 
-// proofs are the options of a document's proofs, as they are signed: under the document's contexts, without the
+// proofs returns the options of a document's proofs as they are signed: with the document's contexts and without the
 // proofValue.
 func proofs(t testing.TB, path string, doc map[string]any) map[string][]byte {
 	t.Helper()
@@ -325,8 +325,8 @@ func proofs(t testing.TB, path string, doc map[string]any) map[string][]byte {
 	return out
 }
 
-// Of every document that others made, json-gold makes the same statements.
-func TestFixtures(t *testing.T) {
+// json-gold creates the same statements for every document of others.
+func TestDocumentsOfOthersGiveTheSameStatements(t *testing.T) {
 	o, c := newOracle(t), count{why: map[string]int{}}
 	all := fixtures(t)
 	for _, path := range slices.Sorted(maps.Keys(all)) {

@@ -28,7 +28,8 @@ const common = `password passwort motdepasse motdepass azerty azertyuiop qwerty 
 // plain brings a password or name to the form in which it is compared: NFKC, so that two keyboards write the same.
 func plain(s string) string { return norm.NFKC.String(s) }
 
-// checkPassword says what is wrong with a new password, or nothing.
+// checkPassword returns what is wrong with a new password of the account name, or nothing. It asks for length, not for
+// kinds of characters (NIST SP 800-63B, section 5.1.1.2).
 func checkPassword(password, name string) []fault.Field {
 	wrong := func(what, right string) []fault.Field {
 		return []fault.Field{{Field: "password", Wrong: what, Right: right}}
@@ -45,6 +46,9 @@ func checkPassword(password, name string) []fault.Field {
 	return nil
 }
 
+// guessable reports whether a password is one of those that are tried first: fewer than five different characters,
+// characters in a row of the alphabet or of digits, a common word with digits and signs around it, or the account's
+// name.
 func guessable(password, name string) bool {
 	p := strings.ToLower(password)
 	different := map[rune]bool{}
@@ -59,6 +63,7 @@ func guessable(password, name string) bool {
 	if len(different) < 5 || steps*10 >= utf8.RuneCountInString(p)*8 { // "aaaaaaaaaa", "1234567890"
 		return true
 	}
+	// Undo the usual replacements, as in P@ssw0rd, and look for a common word.
 	letters := strings.TrimFunc(p, func(r rune) bool { return !unicode.IsLetter(r) })
 	letters = strings.NewReplacer("@", "a", "0", "o", "1", "i", "3", "e", "$", "s", " ", "", "-", "", "_", "", ".",
 		"").Replace(letters)
@@ -71,10 +76,11 @@ func guessable(password, name string) bool {
 		len(n) > 3 && letters == n
 }
 
-// nameKey is a name as it is compared: two names that look alike but for case are one.
+// nameKey is a name as it is compared and kept unique: two names that differ in case alone, or in how a keyboard
+// writes an accent, are the same.
 func nameKey(name string) string { return strings.ToLower(plain(strings.TrimSpace(name))) }
 
-// checkName says what is wrong with an account's name, or nothing.
+// checkName returns what is wrong with an account's name, or nothing.
 func checkName(name string) []fault.Field {
 	wrong := ""
 	switch {
@@ -91,7 +97,7 @@ func checkName(name string) []fault.Field {
 		Right: "an e-mail address or a name, as in ines@biklab.example"}}
 }
 
-// isPrintable refuses control and format characters: line feeds, and marks that turn the direction of writing.
+// isPrintable refuses control and format characters: line feeds, and marks that change the direction of writing.
 func isPrintable(s string) bool {
 	for _, r := range s {
 		if !unicode.IsPrint(r) {
@@ -101,7 +107,7 @@ func isPrintable(s string) bool {
 	return true
 }
 
-// shorten cuts s to n bytes for a fault or a row.
+// shorten cuts s to at most n bytes, at the border of a character, for a fault or a row.
 func shorten(s string, n int) string {
 	s = strings.ToValidUTF8(s, "�")
 	if len(s) <= n {

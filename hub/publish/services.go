@@ -5,8 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -41,7 +39,7 @@ type Installer interface {
 	Install(signed []byte, chunk wire.Fetch) (wire.Manifest, error)
 }
 
-// Snapshot is the policy that a bundle is made of. Whoever builds adds the directory.
+// Snapshot is the policy that a bundle is made of. Options.Build adds the directory.
 type Snapshot struct {
 	Number    int64
 	Text      []byte
@@ -61,7 +59,8 @@ type Holder struct {
 	Before, After *policy.Member
 }
 
-// Options are what a Service works with. Site and either Signer or Verify are required; Run requires Build and Install.
+// Options configure the Services. Site and either Signer or Verify are required; Builder.Run also needs Build and
+// Install.
 type Options struct {
 	Site *store.Site
 	Now  func() time.Time // nil: time.Now
@@ -93,26 +92,20 @@ type Options struct {
 	States func(ctx context.Context) ([]Taken, error)
 }
 
-// Service publishes policies and bundles of one site. Its methods may be called by many goroutines; Run by one.
-type Service struct {
-	o        Options
-	analysis chan struct{} // holds one: an analysis of a policy may take seconds of a processor
-	wake     chan struct{} // Run shall build a bundle, whether or not its content is new
-	forgot   atomic.Int32  // builds that are still to remove what may name somebody who was erased
-
-	mu      sync.Mutex
-	wanted  *Wanted
-	problem string // why the newest build failed; empty: it did not
-	since   time.Time
-	// trying is the policy of the newest build, finished or under way, and tried of the newest whose outcome is noted.
-	trying, tried int64
+// Services publish the policies and the bundles of one site, by duty. Their methods may be called by many goroutines,
+// except for Builder.Run and Builder.Once.
+type Services struct {
+	Policies *Policies // the versions of the policy: reads them, and brings the next one into force
+	Drafts   *Drafts   // checks a policy text that is not in force
+	Bundles  *Bundles  // the state of the bundle in force, and bundles that machines returned
+	Builder  *Builder  // builds and installs the next bundle
 }
 
-// defaultLife is how long a bundle is fresh, as of "portillon bundle build".
+// defaultLife is how long a bundle is fresh; "portillon bundle build" uses the same.
 const defaultLife = 30 * 24 * time.Hour
 
-// New returns a Service.
-func New(o Options) (*Service, error) {
+// New returns the services.
+func New(o Options) (*Services, error) {
 	if o.Site == nil {
 		return nil, errors.New("publish: no site")
 	}
@@ -130,30 +123,26 @@ func New(o Options) (*Service, error) {
 	if o.Life <= 0 {
 		o.Life = defaultLife
 	}
-	return &Service{o: o, analysis: make(chan struct{}, 1), wake: make(chan struct{}, 1)}, nil
-}
-
-func (s *Service) audit(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, on, detail string) error {
-	if s.o.Audit == nil {
-		return nil
-	}
-	return s.o.Audit(ctx, tx, a, act, on, detail)
-}
-
-// language is that of the words for whoever asks.
-func (s *Service) language(ctx context.Context, p *policy.Policy) policy.Language {
-	if s.o.Language != nil {
-		return s.o.Language(ctx)
-	}
-	return p.Language
+	drafts := &Drafts{site: o.Site, now: o.Now, language: o.Language, holders: o.Holders, turn: make(chan struct{}, 1)}
+	rows, status := &bundleRows{site: o.Site}, &buildStatus{}
+	builder := &Builder{site: o.Site, now: o.Now, log: o.Log, build: o.Build, install: o.Install, life: o.Life, rows: rows,
+		status: status, wake: make(chan struct{}, 1)}
+	return &Services{
+		Drafts: drafts,
+		Policies: &Policies{site: o.Site, now: o.Now, log: o.Log, audit: o.Audit, drafts: drafts, documents: o.Documents,
+			signer: o.Signer, signedBy: o.SignedBy, verify: o.Verify},
+		Builder: builder,
+		Bundles: &Bundles{site: o.Site, now: o.Now, log: o.Log, keys: o.Keys, states: o.States, install: o.Install,
+			rows: rows, status: status, builder: builder},
+	}, nil
 }
 
 // installed is the manifest in force; the zero Manifest: there is none.
-func (s *Service) installed() (wire.Manifest, error) {
-	if s.o.Install == nil {
+func installed(i Installer) (wire.Manifest, error) {
+	if i == nil {
 		return wire.Manifest{}, nil
 	}
-	m, err := s.o.Install.Current()
+	m, err := i.Current()
 	if errors.Is(err, fs.ErrNotExist) {
 		return wire.Manifest{}, nil
 	}

@@ -1,0 +1,69 @@
+package session
+
+import (
+	"testing"
+	"time"
+
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// A card stays in the slot after a stop, and a new bundle no longer knows it. The reader sees it again: that is no tap.
+func TestCardLeftInTheSlotStartsNothingAfterANewBundleDropsIt(t *testing.T) {
+	w := newWorld()
+	w.settings.HasBusy, w.settings.Vouch = false, false
+	put(w, Inserted{Card: cardOf(nour), Member: nour})
+	w.do(FaultRaised{What: EStop}).do(FaultCleared{What: EStop})
+	seen := Inserted{Card: cardOf(nour), At: w.now}
+	if w.do(seen); w.Cards.AsksPolicy() {
+		t.Error("the card that was left in the slot counts as a tap")
+	}
+	w.do(Removed{Card: cardOf(nour), At: w.now})
+	w.now = w.now.Add(TakenOut)
+	if w.do(Inserted{Card: cardOf(nour), At: w.now}); !w.Cards.AsksPolicy() {
+		t.Error("the card was out for TakenOut, and its return counts as no tap")
+	}
+}
+
+// Another unknown card that leaves the reader's field does not make the card in the slot count as taken out.
+func TestOnlyTheRemovalOfTheCardLeftInTheSlotCounts(t *testing.T) {
+	w := newWorld()
+	w.settings.HasBusy, w.settings.Vouch = false, false
+	put(w, Inserted{Card: cardOf(nour), Member: nour})
+	w.do(FaultRaised{What: EStop}).do(FaultCleared{What: EStop})
+	w.do(Removed{Card: cardOf(karim), At: w.now})
+	w.now = w.now.Add(TakenOut)
+	if w.do(Inserted{Card: cardOf(nour), Member: nour, At: w.now}); w.Cards.AsksPolicy() {
+		t.Error("the removal of another card made the one in the slot count as a tap")
+	}
+}
+
+func TestRemovalOfTheCardDoesNotProlongAJobThatFinishes(t *testing.T) {
+	w := newWorld()
+	w.settings.Vouch = false
+	put(w, Inserted{Card: cardOf(nour), Member: nour})
+	w.do(Busy{true}).wait(2 * time.Hour)
+	until := w.Current.Until
+	if w.Phase != Finishing {
+		t.Fatal(w.Phase)
+	}
+	if w.do(Removed{Card: cardOf(nour), Member: nour, At: w.now.Add(Flap)}); w.Current.Until != until {
+		t.Errorf("the job may run %v longer", w.Current.Until.Sub(until))
+	}
+	if w.do(Busy{false}); w.cause() != wire.CauseLimit {
+		t.Errorf("the session ended by %q, want %q", w.cause(), wire.CauseLimit)
+	}
+}
+
+func TestSessionIsNotExtendedWhereThePolicyAllowsNoExtension(t *testing.T) {
+	e := tapOf(nour)
+	e.Decision.Limits.Extend = 0
+	w := newWorld().do(e).wait(9 * time.Minute)
+	if w.Phase != EndingSoon {
+		t.Fatal(w.Phase)
+	}
+	// The machine is idle: an extension would begin the idle time anew without moving the limit.
+	if w.do(Extend{allow(policy.User)}); w.Phase != EndingSoon || w.count(wire.Extended) != 0 || !w.told(NotNow) {
+		t.Errorf("%s, %d extensions, told that it is refused: %v", w.Phase, w.count(wire.Extended), w.told(NotNow))
+	}
+}

@@ -1,0 +1,115 @@
+package account
+
+import (
+	"context"
+	"errors"
+
+	"portillon/hub/actor"
+	"portillon/hub/fault"
+	"portillon/hub/store"
+	"portillon/policy"
+)
+
+// Forget removes what this package keeps of a member whom the directory erases, in the directory's transaction: the
+// account, codes, mails, and the personal part of the audit log. addresses are the member's e-mail addresses and those
+// of guardians. The actor needs actor.EraseMembers. Forget refuses the last owner, and another owner or administrator
+// where the actor lacks actor.WriteAccounts: the right to write the directory alone removes nobody else's role.
+func (s *Registry) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, m policy.MemberID,
+	addresses []string) error {
+	if err := a.May(actor.EraseMembers, actor.Target{Member: m}); err != nil {
+		return err
+	}
+	about, accounts := []string{"member " + string(m)}, []string(nil)
+	// The account, if the member has one.
+	x, err := byMember(ctx, tx, m)
+	switch gone := (*fault.NotFound)(nil); {
+	case err == nil:
+		about, accounts = append(about, "account "+x.ID), []string{x.ID}
+		if x.isTrusted() && x.ID != a.Account && a.May(actor.WriteAccounts, actor.Target{}) != nil {
+			return &fault.Invalid{Faults: []fault.Field{{Field: "member", Given: string(m),
+				Wrong: "the member is an administrator or an owner",
+				Right: "have an owner take the role, or erase the member"}}}
+		}
+		if err := s.rows.remove(ctx, tx, x); err != nil {
+			return err
+		}
+	case !errors.As(err, &gone):
+		return err
+	}
+	// Codes and mails that name the member or one of the addresses.
+	if _, err := tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND member = $2 AND member <> ''`,
+		string(m)); err != nil {
+		return err
+	}
+	for _, address := range addresses {
+		if _, err := tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND address = $2 AND address <> ''`,
+			nameKey(address)); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM account_mail WHERE site = $1 AND recipient = $2`,
+			nameKey(address)); err != nil {
+			return err
+		}
+	}
+	if s.core.auditLog == nil {
+		return nil
+	}
+	return s.core.auditLog.Forget(ctx, tx, a, about, accounts)
+}
+
+// give makes an account another member's. Its sessions end, as with every change of an account's member.
+func (s *Registry) give(ctx context.Context, tx *store.Tx, a actor.Actor, x row, to policy.MemberID) error {
+	before := x.Account
+	x.Member = to
+	x.Version++
+	if err := update(ctx, tx, x); err != nil {
+		return err
+	}
+	if err := endSessions(ctx, tx, &x); err != nil {
+		return err
+	}
+	return s.core.audit(
+		ctx,
+		tx,
+		a,
+		actor.WriteMembers,
+		"account "+x.ID,
+		"was "+describe(before)+"; is "+describe(x.Account),
+	)
+}
+
+// Merge moves the account of a member whom the directory merges into another to the member who stays, in the
+// directory's transaction. Left behind, it would keep the person's address after an erasure. Where both members have
+// an account, that of the member who goes is removed; if it has a role, Merge returns *fault.Invalid, and an owner
+// decides first. Printed codes of the member who goes end. The actor needs actor.WriteMembers.
+func (s *Registry) Merge(ctx context.Context, tx *store.Tx, a actor.Actor, keep, drop policy.MemberID) error {
+	if err := a.May(actor.WriteMembers, actor.Target{}); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND member = $2 AND member <> ''`,
+		string(drop)); err != nil {
+		return err
+	}
+	x, err := byMember(ctx, tx, drop)
+	if gone := (*fault.NotFound)(nil); errors.As(err, &gone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = byMember(ctx, tx, keep)
+	switch gone := (*fault.NotFound)(nil); {
+	case errors.As(err, &gone):
+		return s.give(ctx, tx, a, x, keep)
+	case err != nil:
+		return err
+	case x.isTrusted() || len(x.Machines) > 0:
+		return &fault.Invalid{Faults: []fault.Field{{Field: "drop", Given: shorten(string(drop), 60),
+			Wrong: "both members have an account, and this one has a role",
+			Right: "the other way round, or have an owner remove the account"}}}
+	}
+	if err := s.rows.remove(ctx, tx, x); err != nil {
+		return err
+	}
+	return s.core.audit(ctx, tx, a, actor.WriteMembers, "account "+x.ID, "removed "+describe(x.Account))
+}

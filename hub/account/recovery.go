@@ -1,0 +1,126 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"portillon/hub/actor"
+	"portillon/hub/fault"
+	"portillon/hub/store"
+)
+
+// resetLife is how long a code for a new password is valid.
+const resetLife = time.Hour
+
+// Recovery gives an account a new password where the old one is lost.
+type Recovery struct {
+	core      *core
+	limits    *throttle
+	rights    *rights
+	passwords *Passwords
+}
+
+// ResetCode makes a code with which an account sets a new password within an hour (ResetPassword), and ends the codes
+// that it had. The actor needs actor.WriteAccounts, and hands the code to the account's owner.
+func (s *Recovery) ResetCode(ctx context.Context, a actor.Actor, id string) (code string, err error) {
+	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
+		return "", err
+	}
+	if code, err = s.core.newCode(typedCode); err != nil {
+		return "", err
+	}
+	err = s.core.site.Write(ctx, func(tx *store.Tx) error {
+		x, err := byID(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if err := s.storeCode(ctx, tx, x, code); err != nil {
+			return err
+		}
+		return s.core.audit(ctx, tx, a, actor.WriteAccounts, "account "+id, "code for a new password made")
+	})
+	return grouped(code), err
+}
+
+// storeCode replaces all codes of an account by this one, of which it keeps the hash.
+func (s *Recovery) storeCode(ctx context.Context, tx *store.Tx, x row, code string) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND account = $2`, x.ID); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO account_code (site, hash, kind, account, member, address, browser, expires)
+		VALUES ($1, $2, 'reset', $3, '', '', $4, $5)`, hashOf(code), x.ID, []byte{}, s.core.now()+resetLife.Milliseconds())
+	return err
+}
+
+// Recover is ResetCode for root on the hub's computer, by the account's name. It also enables a disabled account, and
+// ends its sessions and tokens. Only actor.Local may ask.
+func (s *Recovery) Recover(ctx context.Context, a actor.Actor, name string) (code string, err error) {
+	if a.Account != "local" {
+		return "", &actor.Denied{Act: actor.WriteAccounts, Actor: a}
+	}
+	if code, err = s.core.newCode(typedCode); err != nil {
+		return "", err
+	}
+	err = s.core.site.Write(ctx, func(tx *store.Tx) error {
+		x, err := byName(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		x.Disabled = false
+		x.Version++
+		if err := update(ctx, tx, x); err != nil {
+			return err
+		}
+		if err := endSessions(ctx, tx, &x); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM account_token WHERE site = $1 AND account = $2`, x.ID); err != nil {
+			return err
+		}
+		if err := s.storeCode(ctx, tx, x, code); err != nil {
+			return err
+		}
+		return s.core.audit(ctx, tx, a, actor.WriteAccounts, "account "+x.ID, "reset on the hub's computer")
+	})
+	return grouped(code), err
+}
+
+// ResetPassword sets a new password with a code of ResetCode, and signs in. It returns ErrCode for a wrong, used or
+// expired code, *fault.Invalid for a password that is easy to guess (the code stays valid), and *Throttled after ten
+// wrong codes from an address.
+func (s *Recovery) ResetPassword(ctx context.Context, code, password string) (actor.Actor, error) {
+	if err := s.limits.guess(ctx); err != nil {
+		return actor.Actor{}, err
+	}
+	var id string
+	err := s.core.site.QueryRow(ctx, `SELECT account FROM account_code WHERE site = $1 AND hash = $2 AND kind = 'reset' AND
+		expires > $3`,
+		hashOf(ungrouped(code)), s.core.now()).Scan(&id)
+	if err != nil {
+		return actor.Actor{}, noRow(err)
+	}
+	x, err := byID(ctx, s.core.site, id)
+	if err != nil {
+		return actor.Actor{}, errors.Join(ErrCode, err)
+	}
+	if shut, err := s.rights.isShut(ctx, x); err != nil || shut {
+		return actor.Actor{}, errors.Join(ErrCode, err)
+	}
+	if faults := checkPassword(password, x.Name); faults != nil {
+		return actor.Actor{}, errors.Join(&fault.Invalid{Faults: faults}, s.limits.goodGuess(ctx))
+	}
+	// Passwords.set removes the account's codes in its transaction, and refuses an account that changed meanwhile: of two
+	// who use the code at once, one is refused.
+	a, err := s.rights.actorOf(ctx, x)
+	if err != nil {
+		return actor.Actor{}, err
+	}
+	if err := s.passwords.set(ctx, a, x, password, "password", "password set with a code"); err != nil {
+		if lost := (*fault.Conflict)(nil); errors.As(err, &lost) {
+			return actor.Actor{}, ErrCode
+		}
+		return actor.Actor{}, err
+	}
+	return a, s.limits.goodGuess(ctx)
+}

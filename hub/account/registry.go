@@ -1,0 +1,318 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"portillon/hub/actor"
+	"portillon/hub/fault"
+	"portillon/hub/store"
+	"portillon/policy"
+)
+
+// maxMachines bounds the roles at machines that one account is given.
+const maxMachines = 500
+
+// Registry adds, changes and removes accounts, and gives them their roles.
+type Registry struct {
+	core   *core
+	hasher *hasher
+	rights *rights
+	rows   *accountRows
+}
+
+// List lists the accounts by id, with the roles that follow from badges. next is the cursor of the next page; empty:
+// this page is the last. The actor needs actor.WriteAccounts.
+func (s *Registry) List(ctx context.Context, a actor.Actor, p Page) (out []Account, next string, err error) {
+	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
+		return nil, "", err
+	}
+	limit := min(p.Limit, 500)
+	if limit <= 0 {
+		limit = 50
+	}
+	ids, err := s.ids(ctx, p.After, limit+1)
+	if err != nil {
+		return nil, "", err
+	}
+	if len(ids) > limit {
+		ids, next = ids[:limit], ids[limit-1]
+	}
+	for _, id := range ids {
+		x, err := byID(ctx, s.core.site, id)
+		if gone := (*fault.NotFound)(nil); errors.As(err, &gone) {
+			continue // removed since the ids were read
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		x.Earned = s.rights.earned(ctx, x.Member)
+		out = append(out, x.Account)
+	}
+	return out, next, nil
+}
+
+// ids are at most n ids of accounts, in order, those after the id after.
+func (s *Registry) ids(ctx context.Context, after string, n int) ([]string, error) {
+	rows, err := s.core.site.Query(
+		ctx,
+		`SELECT id FROM account WHERE site = $1 AND id > $2 ORDER BY id LIMIT $3`,
+		after,
+		n,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var ids []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
+}
+
+// Get returns one account, with the roles that follow from badges; *fault.NotFound where there is none. The actor
+// needs actor.WriteAccounts for an account that is not the own one.
+func (s *Registry) Get(ctx context.Context, a actor.Actor, id string) (Account, error) {
+	if err := mayAccount(a, id); err != nil {
+		return Account{}, err
+	}
+	x, err := byID(ctx, s.core.site, id)
+	x.Earned = s.rights.earned(ctx, x.Member)
+	return x.Account, err
+}
+
+// Add adds an account from the fields Name, Member, Site and Machines of given. Without a password, its owner sets one
+// with a code (Recovery.ResetCode), or signs in by e-mail. The actor needs actor.WriteAccounts. It returns
+// *fault.Invalid for values that cannot be used, a name or member that another account has, or a password that is easy
+// to guess.
+func (s *Registry) Add(ctx context.Context, a actor.Actor, given Account, password string) (Account, error) {
+	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
+		return Account{}, err
+	}
+	faults := checkAccount(given)
+	if password != "" {
+		faults = append(faults, checkPassword(password, given.Name)...)
+	}
+	if faults != nil {
+		return Account{}, &fault.Invalid{Faults: faults}
+	}
+	if err := s.rights.memberExists(ctx, given.Member); err != nil {
+		return Account{}, err
+	}
+	x, err := s.rows.fresh(given)
+	if err != nil {
+		return Account{}, err
+	}
+	// Hash the password before the transaction begins: the hash takes longer than a transaction should.
+	if password != "" {
+		if x.password, err = s.hasher.hashAlone(ctx, plain(password)); err != nil {
+			return Account{}, err
+		}
+		x.Password = true
+	}
+	err = s.core.site.Write(ctx, func(tx *store.Tx) error {
+		if err := s.rows.unique(ctx, tx, x); err != nil {
+			return err
+		}
+		return s.rows.insertAudited(ctx, tx, a, x)
+	})
+	return x.Account, err
+}
+
+// checkAccount returns what is wrong with the name, member and roles of an account, or nothing. Texts that a fault
+// quotes are cut at 60 bytes.
+func checkAccount(x Account) []fault.Field {
+	faults := checkName(x.Name)
+	add := func(field, given, wrong, right string) {
+		faults = append(faults, fault.Field{Field: field, Given: shorten(given, 60), Wrong: wrong, Right: right})
+	}
+	if !slices.Contains([]actor.Role{actor.Owner, actor.Administrator, actor.Member, ""}, x.Site) {
+		add("role", string(x.Site), "not a role of the site", "owner, administrator, member, or empty")
+	}
+	if x.Site == actor.Member && x.Member == "" {
+		add("member", "", "an account with the role member has no member", "the id of a member")
+	}
+	if len(x.Member) > 100 || !isPrintable(string(x.Member)) {
+		add("member", string(x.Member), "not a member's id", "the id of a member")
+	}
+	if len(x.Machines) > maxMachines {
+		add("machine_roles", "", fmt.Sprintf("%d machines", len(x.Machines)), fmt.Sprintf("at most %d", maxMachines))
+	}
+	for m, r := range x.Machines {
+		if m == "" || len(m) > 100 || !isPrintable(string(m)) || !isMachineRole(r) {
+			add("machine_roles", string(m)+": "+string(r), "not a role of a machine", "mentor or maintainer, of a machine's id")
+		}
+	}
+	return faults
+}
+
+// Change calls change with a copy of an account and writes what it did to Name, Member, Site, Machines and Disabled. A
+// change of rights ends the account's sessions. The last owner who can sign in stays an owner. The actor needs
+// actor.WriteAccounts. It returns *fault.Conflict where the account is not at this version any more, and
+// *fault.Invalid as Add does.
+func (s *Registry) Change(ctx context.Context, a actor.Actor, id string, version int64,
+	change func(*Account) error) (Account, error) {
+	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
+		return Account{}, err
+	}
+	var x row
+	err := s.core.site.Write(ctx, func(tx *store.Tx) (err error) {
+		before, err := byID(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if before.Version != version {
+			return &fault.Conflict{What: "account", ID: id, Have: before.Version, Got: version}
+		}
+		x = before
+		if x.Account, err = changed(before.Account, change); err != nil {
+			return err
+		}
+		return s.store(ctx, tx, a, before, &x)
+	})
+	return x.Account, err
+}
+
+// changed is an account after a change. What else change did to the copy, as to ID or Made, is not kept.
+func changed(before Account, change func(*Account) error) (Account, error) {
+	given := before
+	given.Machines = maps.Clone(before.Machines)
+	if err := change(&given); err != nil {
+		return Account{}, err
+	}
+	after := before
+	after.Name, after.Member, after.Site = given.Name, given.Member, given.Site
+	after.Machines, after.Disabled = given.Machines, given.Disabled
+	after.Version++
+	if faults := checkAccount(after); faults != nil {
+		return Account{}, &fault.Invalid{Faults: faults}
+	}
+	return after, nil
+}
+
+// store writes a changed account with its audit entry, and ends its sessions where its role, member or state changed,
+// so that each new request has the new rights.
+func (s *Registry) store(ctx context.Context, tx *store.Tx, a actor.Actor, before row, x *row) error {
+	if x.Member != before.Member {
+		if err := s.rights.memberExists(ctx, x.Member); err != nil {
+			return err
+		}
+	}
+	if err := s.rows.unique(ctx, tx, *x); err != nil {
+		return err
+	}
+	if err := keepsAnOwner(ctx, tx, before, *x); err != nil {
+		return err
+	}
+	if err := update(ctx, tx, *x); err != nil {
+		return err
+	}
+	if x.Site != before.Site || x.Member != before.Member || x.Disabled != before.Disabled || !maps.Equal(x.Machines,
+		before.Machines) {
+		if err := endSessions(ctx, tx, x); err != nil {
+			return err
+		}
+	}
+	tx.Changed(store.Accounts)
+	return s.core.audit(ctx, tx, a, actor.WriteAccounts, "account "+x.ID,
+		"was "+describe(before.Account)+"; is "+describe(x.Account))
+}
+
+// keepsAnOwner refuses a change after which no owner could sign in: nobody could give roles any more.
+func keepsAnOwner(ctx context.Context, q oneRow, before, after row) error {
+	if !before.isOwner() || after.isOwner() {
+		return nil
+	}
+	n, err := otherOwners(ctx, q, before.ID)
+	if err == nil && n == 0 {
+		err = &fault.Invalid{Faults: []fault.Field{{Field: "role", Given: string(after.Site),
+			Wrong: "the account is the last owner who can sign in",
+			Right: "make somebody else owner first"}}}
+	}
+	return err
+}
+
+// describe is an account as the audit log tells it: name, member, roles, and whether it is disabled. The log removes
+// this text when the person is erased (audit.Log.Forget).
+func describe(x Account) string {
+	parts := []string{fmt.Sprintf("name %q", x.Name)}
+	if x.Member != "" {
+		parts = append(parts, fmt.Sprintf("member %q", string(x.Member)))
+	}
+	if x.Site != "" {
+		parts = append(parts, "role "+string(x.Site))
+	}
+	for _, m := range slices.Sorted(maps.Keys(x.Machines)) {
+		parts = append(parts, string(x.Machines[m])+" of "+string(m))
+	}
+	if x.Disabled {
+		parts = append(parts, "disabled")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// SetRole gives an account a role of the site. It asks and refuses as Change does.
+func (s *Registry) SetRole(
+	ctx context.Context,
+	a actor.Actor,
+	id string,
+	version int64,
+	r actor.Role,
+) (Account, error) {
+	return s.Change(ctx, a, id, version, func(x *Account) error { x.Site = r; return nil })
+}
+
+// SetMachineRole gives an account a role at a machine, or takes the role away where r is empty. It asks and refuses as
+// Change does.
+func (s *Registry) SetMachineRole(ctx context.Context, a actor.Actor, id string, version int64, m policy.MachineID,
+	r actor.Role) (Account, error) {
+	return s.Change(ctx, a, id, version, func(x *Account) error {
+		if r == "" {
+			delete(x.Machines, m)
+			return nil
+		}
+		if x.Machines == nil {
+			x.Machines = map[policy.MachineID]actor.Role{}
+		}
+		x.Machines[m] = r
+		return nil
+	})
+}
+
+// Disable keeps an account from signing in and its tokens from working, or enables it again. It asks and refuses as
+// Change does.
+func (s *Registry) Disable(ctx context.Context, a actor.Actor, id string, version int64, disabled bool) (Account,
+	error) {
+	return s.Change(ctx, a, id, version, func(x *Account) error { x.Disabled = disabled; return nil })
+}
+
+// Remove removes an account with its sessions, tokens and codes. The actor needs actor.WriteAccounts. It returns
+// *fault.Conflict where the account is not at this version any more, and *fault.Invalid for the last owner who can
+// sign in.
+func (s *Registry) Remove(ctx context.Context, a actor.Actor, id string, version int64) error {
+	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
+		return err
+	}
+	return s.core.site.Write(ctx, func(tx *store.Tx) error {
+		x, err := byID(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if x.Version != version {
+			return &fault.Conflict{What: "account", ID: id, Have: x.Version, Got: version}
+		}
+		if err := s.rows.remove(ctx, tx, x); err != nil {
+			return err
+		}
+		return s.core.audit(ctx, tx, a, actor.WriteAccounts, "account "+id, "removed "+describe(x.Account))
+	})
+}

@@ -1,0 +1,127 @@
+package directory
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"portillon/hub/actor"
+	"portillon/hub/store"
+	"portillon/policy"
+)
+
+// core is what each service of this package works with: the site's rows, the index of all members, the clock, the
+// policy in force, and what is known of cards' HMACs and of badges' verdicts.
+type core struct {
+	site    *store.Site
+	now     func() time.Time
+	log     *slog.Logger
+	policy  func(context.Context) (*policy.Policy, error)
+	audit   func(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, on, detail string) error
+	index   *liveIndex
+	hashing cardHashing
+	bases   *bases
+}
+
+// change is a transaction under way. Its methods write rows; core.write begins and ends it. It is used by one
+// goroutine.
+type change struct {
+	*store.Tx
+	core *core
+	now  time.Time
+	ids  []policy.MemberID // members whose rows changed
+}
+
+// touch notes members whose rows changed: the index reads those again, and no others.
+func (c *change) touch(ids ...policy.MemberID) { c.ids = append(c.ids, ids...) }
+
+// auditName is how the audit log names a member. An erasure finds a member's entries by this name.
+func auditName(id policy.MemberID) string { return "member " + string(id) }
+
+// write runs f in a transaction, raises the generation of the rows, writes the audit entry, and tells the subscribers.
+// An error of f rolls all of it back. on and detail are for the audit log and name no person: on is a pseudonym,
+// detail gives the names of fields.
+func (s *core) write(ctx context.Context, a actor.Actor, act actor.Act, f func(*change) (on, detail string,
+	err error)) error {
+	c := &change{core: s, now: s.now()}
+	var generation int64
+	return s.site.Write(ctx, func(tx *store.Tx) error {
+		c.Tx = tx
+		on, detail, err := f(c)
+		if err != nil {
+			return err
+		}
+		err = tx.QueryRow(ctx, `INSERT INTO directory_state (site, generation) VALUES ($1, 1)
+			ON CONFLICT (site) DO UPDATE SET generation = directory_state.generation + 1
+			WHERE directory_state.site = $1 RETURNING generation`).Scan(&generation)
+		if err != nil {
+			return err
+		}
+		if err := s.audit(ctx, tx, a, act, on, detail); err != nil {
+			return err
+		}
+		tx.Changed(store.Directory)
+		s.index.remember(touched{generation, c.ids})
+		return nil
+	})
+}
+
+// today is the current day in the site's time zone, and the policy's rule on how memberships end.
+func (s *core) today(p *policy.Policy) (policy.Date, policy.Membership) {
+	day := policy.DateOf(s.now(), zoneOf(p))
+	if p == nil {
+		return day, policy.Membership{}
+	}
+	return day, p.Membership
+}
+
+// read reads a member from the rows, and returns what the actor may see. The caller has asked whether the actor may
+// read it.
+func (s *core) read(ctx context.Context, a actor.Actor, id policy.MemberID) (Member, error) {
+	p, err := s.policy(ctx)
+	if err != nil {
+		return Member{}, err
+	}
+	m, err := one(ctx, s.site, id)
+	if err != nil {
+		return Member{}, err
+	}
+	return s.show(a, p, m), nil
+}
+
+// show is what an actor may see of a member. Without the right to read the member, that is the id and the version;
+// notes need actor.ReadNotes, card numbers actor.WriteCards. Slices are copies: the record may be the index's own.
+func (s *core) show(a actor.Actor, p *policy.Policy, r *record) Member {
+	m := r.Member
+	if maySee(a, m.ID) != nil {
+		return Member{ID: m.ID, Version: m.Version}
+	}
+	notes, numbers := a.May(actor.ReadNotes, about(m.ID)) == nil, a.May(actor.WriteCards, about(m.ID)) == nil
+	if !notes {
+		m.Note = ""
+	}
+	m.Emails, m.Subjects, m.Guardians = slices.Clone(m.Emails), slices.Clone(m.Subjects),
+		slices.Clone(m.Guardians) // the index's own
+	m.Cards = slices.Clone(m.Cards)
+	for i := range m.Cards {
+		if !numbers {
+			m.Cards[i].Number = ""
+		}
+		if !notes {
+			m.Cards[i].Note = ""
+		}
+	}
+	m.Badges = slices.Clone(m.Badges)
+	for i := range m.Badges {
+		m.Badges[i].Local = localOf(p, r.held[i].issuer, r.held[i].achievement)
+		m.Badges[i] = lapsed(m.Badges[i], s.now())
+	}
+	return m
+}
+
+// badgeBytes reads the bytes of a badge as they were given; sql.ErrNoRows where the badge was removed.
+func (s *core) badgeBytes(ctx context.Context, id string) (data []byte, err error) {
+	err = s.site.QueryRow(ctx, `SELECT data FROM badge_data WHERE site = $1 AND id = $2`, id).Scan(&data)
+	return data, err
+}

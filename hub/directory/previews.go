@@ -1,0 +1,57 @@
+package directory
+
+import (
+	"sync"
+	"time"
+
+	"portillon/hub/actor"
+	"portillon/hub/fault"
+)
+
+// previewStore keeps the previews of imports in memory, for an hour at most.
+type previewStore struct {
+	now func() time.Time
+
+	mu    sync.Mutex // guards plans, and each plan's Preview
+	plans map[string]*plan
+}
+
+// add keeps a preview under a new id for previewLife. It forgets those that have expired and, beyond maxPreviews, the
+// oldest.
+func (s *previewStore) add(pl *plan) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	pl.ID, pl.Until = newID("i-"), now.Add(previewLife).UTC()
+	oldest := ""
+	for id, other := range s.plans {
+		if now.After(other.Until) {
+			delete(s.plans, id)
+		} else if oldest == "" || other.Until.Before(s.plans[oldest].Until) {
+			oldest = id
+		}
+	}
+	if len(s.plans) >= maxPreviews {
+		delete(s.plans, oldest)
+	}
+	s.plans[pl.ID] = pl
+}
+
+// clear forgets all previews, since they may name somebody whose data is erased.
+func (s *previewStore) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.plans)
+}
+
+// find is a preview that the actor's account made; else *fault.NotFound. It asks for the rights of the preview again:
+// the account or its token may have fewer than when it was made.
+func (s *previewStore) find(a actor.Actor, id string) (*plan, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pl := s.plans[id]
+	if pl == nil || pl.account != a.Account || s.now().After(pl.Until) {
+		return nil, &fault.NotFound{What: "preview", ID: clip(id, 64)}
+	}
+	return pl, mayImport(a, pl.needs)
+}

@@ -1,0 +1,63 @@
+package enrol
+
+import (
+	"context"
+	"crypto/x509"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"portillon/hub/store"
+	"portillon/policy"
+)
+
+// certificates finds the machine of a TLS certificate.
+type certificates struct {
+	table     machineTable
+	authority *Authority
+	known     *knownCerts
+}
+
+// note writes the certificate that a machine gets, in the transaction that gives it.
+func (s certificates) note(ctx context.Context, tx *store.Tx, id policy.MachineID, cert *x509.Certificate) error {
+	_, err := tx.Exec(
+		ctx,
+		`INSERT INTO machine_certificate (site, serial, machine, issued, expires) VALUES ($1, $2, $3, $4, $5)`,
+		serialOf(cert),
+		string(id),
+		s.table.millis(),
+		cert.NotAfter.UnixMilli(),
+	)
+	return err
+}
+
+// serialOf is a certificate's serial number in hexadecimal.
+func serialOf(c *x509.Certificate) string { return hex.EncodeToString(c.SerialNumber.Bytes()) }
+
+// machineOf is the enrolled machine of a certificate that this authority signed. Of any other certificate, and of a
+// revoked machine, the error is errNotMachine. expired says that the machine may only renew its certificate.
+func (s certificates) machineOf(
+	ctx context.Context,
+	c *x509.Certificate,
+) (id policy.MachineID, expired bool, err error) {
+	id, known, generation := s.known.find(c)
+	if known {
+		return id, s.table.now().After(c.NotAfter), nil
+	}
+	if !s.authority.isMachine(c) {
+		return "", false, errNotMachine
+	}
+	err = s.table.site.QueryRow(ctx, `SELECT c.machine FROM machine_certificate AS c JOIN machine AS m ON m.site = $1 AND
+		m.machine = c.machine
+		WHERE c.site = $1 AND c.serial = $2 AND m.enrolled > 0 AND m.revoked = 0`, serialOf(c)).
+		Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", false, errNotMachine
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("enrol: %w", err)
+	}
+	s.known.keep(c, id, generation)
+	return id, s.table.now().After(c.NotAfter), nil
+}

@@ -1,0 +1,111 @@
+package enrol
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/hub/store"
+	"portillon/policy"
+)
+
+// enforcer brings a change of the enrolled machines into force after its commit: in the memory of certificates, in the
+// open connections, and in the rest of the hub.
+type enforcer struct {
+	site  *store.Site
+	apply func(context.Context, []Enrolled) error // Options.Apply; nil: nobody else wants to know
+	known knownCerts
+	conns conns
+	mu    sync.Mutex // held during apply, so that a later list never comes before an earlier one
+}
+
+func newEnforcer(o Options) *enforcer {
+	return &enforcer{site: o.Site, apply: o.Apply, conns: conns{of: map[policy.MachineID]map[closer]bool{}}}
+}
+
+// all tells the rest of the hub the enrolled machines as they are in the database now.
+func (e *enforcer) all(ctx context.Context) error {
+	if e.apply == nil {
+		return nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	all, err := enrolled(ctx, e.site)
+	if err != nil {
+		return err
+	}
+	return e.apply(ctx, all)
+}
+
+// afterCommit brings a change of one machine into force: its certificate or its right was changed in a transaction that
+// ended with err. The certificates are forgotten even after an error, because the error may have come after the commit.
+func (e *enforcer) afterCommit(ctx context.Context, id policy.MachineID, err error) error {
+	e.known.forget()
+	if err != nil {
+		return err
+	}
+	e.conns.cut(id)
+	return e.all(ctx)
+}
+
+// enrolled reads all machines that joined, and all that were revoked, sorted by id.
+func enrolled(ctx context.Context, site *store.Site) (out []Enrolled, err error) {
+	rows, err := site.Query(ctx, `SELECT machine, public, password, revoked, replacing FROM machine
+		WHERE site = $1 AND (enrolled > 0 OR revoked > 0) ORDER BY machine`)
+	if err != nil {
+		return nil, fmt.Errorf("enrol: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var e Enrolled
+		var password []byte
+		var revoked int64
+		if err := rows.Scan(&e.ID, &e.Public, &password, &revoked, &e.Replacing); err != nil {
+			return nil, fmt.Errorf("enrol: %w", err)
+		}
+		e.Revoked = revoked > 0
+		copy(e.Password[:], password)
+		if e.Public != "" && !e.Revoked {
+			if e.Key, err = note.NewVerifier(e.Public); err != nil {
+				return nil, fmt.Errorf("enrol: the key of the machine %s: %w", e.ID, err)
+			}
+		}
+		out = append(out, e)
+	}
+	return out, rows.Err()
+}
+
+// closer is a connection that can be closed.
+type closer interface{ Close() error }
+
+// conns are the connections of machines with a request in progress.
+type conns struct {
+	mu sync.Mutex
+	of map[policy.MachineID]map[closer]bool
+}
+
+// add notes a connection of a machine; done removes the note.
+func (c *conns) add(id policy.MachineID, conn closer) (done func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of[id] == nil {
+		c.of[id] = map[closer]bool{}
+	}
+	c.of[id][conn] = true
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.of[id], conn)
+	}
+}
+
+// cut closes all connections of a machine.
+func (c *conns) cut(id policy.MachineID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for conn := range c.of[id] {
+		conn.Close()
+	}
+}

@@ -1,0 +1,137 @@
+package enrol
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"portillon/wire"
+)
+
+// Listener answers machines over TLS (wire.JoinPath): some routes for every computer, the others only for enrolled
+// machines, which show their certificate.
+type Listener struct {
+	log      *slog.Logger
+	server   func(*tls.ClientHelloInfo) (*tls.Certificate, error) // the hub's certificate
+	public   *publicRoutes
+	machines *machineRoutes
+	certs    certificates
+	conns    *conns
+}
+
+func newListener(o Options, table machineTable, force *enforcer, keys cardKeys, codes *Codes) *Listener {
+	certs := certificates{table: table, authority: o.Authority, known: &force.known}
+	return &Listener{
+		log: o.Log, server: o.Server, certs: certs, conns: &force.conns,
+		public: &publicRoutes{
+			site: o.Site.ID(), signer: o.Signer, now: o.Now, log: o.Log, codes: codes,
+			identity: wire.HubIdentity{Pins: o.Pins, Name: o.Name, Broker: o.Broker, Format: wire.Format},
+			tries:    rate.NewLimiter(triesASecond, triesBurst),
+			joins: &joins{table: table, authority: o.Authority, pins: o.Pins, broker: o.Broker, codes: codes, keys: keys,
+				certs: certs, force: force, log: o.Log},
+		},
+		machines: &machineRoutes{
+			log: o.Log, keys: keys, fetches: newFetchNotes(o), bundle: o.Bundle, credential: o.Credential,
+			returns: newReturns(o.Now, o.Log), manifest: o.ReturnedManifest, policy: o.ReturnedPolicy,
+		},
+	}
+}
+
+// Handler serves all routes. It needs the TLS connection of Serve: behind a proxy the hub would not see the machine's
+// certificate.
+func (l *Listener) Handler() http.Handler {
+	mux := http.NewServeMux()
+	for path, h := range l.public.table() {
+		mux.HandleFunc(path, h)
+	}
+	for path, h := range l.machines.table() {
+		mux.HandleFunc(path, l.machineOnly(h))
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		if r.TLS == nil || r.TLS.Version < tls.VersionTLS13 {
+			http.Error(w, "this needs TLS 1.3", http.StatusUpgradeRequired)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// TLS is the configuration of the listener: every client may connect, and shows its certificate if it has one. Tickets
+// are off, so that each connection shows the certificate again.
+func (l *Listener) TLS() *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: l.server, ClientAuth: tls.RequestClientCert,
+		SessionTicketsDisabled: true}
+}
+
+// handshakeTime is the longest time for the TLS handshake and the head of a request: as long as a machine waits for
+// them (cmd/internal/hublink). After a change of one member all machines connect at once; a hub that gave up earlier
+// than the machines would get the same work a second time.
+const handshakeTime = 15 * time.Second
+
+// Serve answers machines on a plain listener until ctx ends.
+func (l *Listener) Serve(ctx context.Context, plain net.Listener) error {
+	h := &http.Server{Handler: l.Handler(), TLSConfig: l.TLS(),
+		ErrorLog:          slog.NewLogLogger(l.log.Handler(), slog.LevelDebug), // any computer can begin a handshake
+		ReadHeaderTimeout: handshakeTime, ReadTimeout: 2 * handshakeTime,
+		WriteTimeout: 2 * time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1: one connection, one machine
+		ConnContext:  withConn}
+	failed := make(chan error, 1)
+	go func() { failed <- h.ServeTLS(plain, "", "") }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	// Let running requests finish for two seconds, then close their connections.
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if h.Shutdown(ending) != nil {
+		h.Close()
+	}
+	<-failed
+	return nil
+}
+
+// connKey is the key of the connection in a request's context.
+type connKey struct{}
+
+// withConn puts the connection into the context of its requests, so that machineOnly can register it.
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+// machineOnly calls next only for requests with the certificate of an enrolled machine that has not expired.
+func (l *Listener) machineOnly(next machineHandler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if len(r.TLS.PeerCertificates) == 0 {
+			answer(l.log, w, r, nil, errNotMachine)
+			return
+		}
+		cert := r.TLS.PeerCertificates[0]
+		id, expired, err := l.certs.machineOf(r.Context(), cert)
+		if err == nil && expired {
+			err = errExpired
+		}
+		if err != nil {
+			answer(l.log, w, r, nil, err)
+			return
+		}
+		if c, ok := r.Context().Value(connKey{}).(net.Conn); ok {
+			defer l.conns.add(id, c)()
+			// The machine may have been revoked after the first check and before its connection was registered.
+			if _, _, err := l.certs.machineOf(r.Context(), cert); err != nil {
+				answer(l.log, w, r, nil, err)
+				return
+			}
+		}
+		next(w, r, id)
+	}
+}

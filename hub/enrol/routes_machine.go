@@ -1,0 +1,89 @@
+package enrol
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// machineHandler answers an enrolled machine.
+type machineHandler func(http.ResponseWriter, *http.Request, policy.MachineID)
+
+// machineRoutes answers enrolled machines. The Listener has checked the certificate before.
+type machineRoutes struct {
+	log        *slog.Logger
+	keys       cardKeys
+	fetches    *fetchNotes
+	bundle     http.Handler                                          // Options.Bundle
+	credential func(ctx context.Context, sha string) ([]byte, error) // Options.Credential
+	returns    *returns
+	// manifest and policy are Options.ReturnedManifest and ReturnedPolicy.
+	manifest, policy func(context.Context, policy.MachineID, []byte) error
+}
+
+// table lists the routes. Each needs the certificate of an enrolled machine.
+func (s *machineRoutes) table() map[string]machineHandler {
+	return map[string]machineHandler{
+		"GET " + wire.JoinPath + "manifest":           s.getBundle,
+		"GET " + wire.JoinPath + "chunks/{sha}":       s.getBundle,
+		"GET " + wire.JoinPath + "chunks/{sha}/parts": s.getBundle,
+
+		"POST " + wire.JoinPath + "chunks/{sha}/parts": s.getBundle,
+		"POST " + wire.JoinPath + "returned/policy":    s.returns.handler(wire.MaxReturnedPolicy, s.policy),
+		"POST " + wire.JoinPath + "returned/manifest":  s.returns.handler(wire.MaxSigned, s.manifest),
+		"GET " + wire.JoinPath + "credentials/{sha}":   s.getCredential,
+		"GET " + wire.JoinPath + "card-keys":           s.getCardKeys,
+	}
+}
+
+// getBundle serves the manifest and the chunks of the bundle in force.
+func (s *machineRoutes) getBundle(w http.ResponseWriter, r *http.Request, id policy.MachineID) {
+	if s.bundle == nil {
+		http.NotFound(w, r)
+		return
+	}
+	s.fetches.beforeFetch(r.Context(), id)
+	http.StripPrefix(strings.TrimSuffix(wire.JoinPath, "/"), s.bundle).ServeHTTP(w, r)
+}
+
+var sha = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// getCredential serves a badge by the SHA-256 of its bytes.
+func (s *machineRoutes) getCredential(w http.ResponseWriter, r *http.Request, id policy.MachineID) {
+	name := r.PathValue("sha")
+	if s.credential == nil || !sha.MatchString(name) {
+		http.NotFound(w, r)
+		return
+	}
+	s.fetches.beforeFetch(r.Context(), id)
+	b, err := s.credential(r.Context(), name)
+	if err == nil && wire.Hash(b) != name {
+		err = errors.New("enrol: the credential " + name + " is damaged")
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		http.NotFound(w, r)
+	case err != nil:
+		answer(s.log, w, r, nil, err)
+	default:
+		w.Header().Set("Content-Type", "application/octet-stream")
+		w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
+		w.Write(b)
+	}
+}
+
+// getCardKeys gives a machine the site's card keys.
+func (s *machineRoutes) getCardKeys(w http.ResponseWriter, r *http.Request, id policy.MachineID) {
+	all, err := s.keys.all()
+	if err == nil {
+		err = s.keys.noteGiven(r.Context(), id, checkOf(all.Keys[0]))
+	}
+	answer(s.log, w, r, all, err)
+}

@@ -1,0 +1,152 @@
+package enrol
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"portillon/hub/actor"
+	"portillon/hub/fault"
+	"portillon/hub/store"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// machineTable reads and writes the rows of machines and of their keys. It has no state of its own; its methods may be
+// called by many goroutines.
+type machineTable struct {
+	site  *store.Site
+	now   func() time.Time
+	fixed func() []Fixed // machines of hub.yaml; nil: there are none
+	// note writes an entry of the audit log in the transaction of the act; nil: no entry is written.
+	note func(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, on, detail string) error
+}
+
+// slug is the form of a machine's id, as yamlfile reads it. Two ids are refused although they have this form: they are
+// topics of the site (wire.Topics).
+var slug = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$`)
+
+// validID returns *fault.Invalid for a text that cannot be a machine's id.
+func validID(id policy.MachineID) error {
+	if slug.MatchString(string(id)) && !wire.Reserved(id) {
+		return nil
+	}
+	return &fault.Invalid{
+		Faults: []fault.Field{{Field: "machine", Given: fmt.Sprintf("%.80s", id), Wrong: "this cannot be a machine's id",
+			Right: "lower-case letters, digits and hyphens, as in the policy; not ack, not bundle"}},
+	}
+}
+
+// row is a machine's row. Times are milliseconds since 1970; 0: the event did not happen.
+type row struct {
+	id                                policy.MachineID
+	version, added, enrolled, revoked int64
+	public, replacing                 string
+}
+
+// fixedMachines are the machines of hub.yaml.
+func (t machineTable) fixedMachines() []Fixed {
+	if t.fixed == nil {
+		return nil
+	}
+	return t.fixed()
+}
+
+// row reads a machine in a transaction. A machine of hub.yaml without a row has version 0; of any other machine without
+// a row the error is *fault.NotFound.
+func (t machineTable) row(ctx context.Context, tx *store.Tx, id policy.MachineID) (r row, err error) {
+	r.id = id
+	err = tx.QueryRow(ctx, `SELECT version, added, enrolled, revoked, public, replacing FROM machine WHERE site = $1 AND
+		machine = $2`, string(id)).
+		Scan(&r.version, &r.added, &r.enrolled, &r.revoked, &r.public, &r.replacing)
+	if errors.Is(err, sql.ErrNoRows) {
+		for _, f := range t.fixedMachines() {
+			if f.ID == id {
+				r.public = f.Key
+				return r, nil
+			}
+		}
+		return r, &fault.NotFound{What: "machine", ID: fmt.Sprintf("%.80s", id)}
+	}
+	return r, err
+}
+
+// put writes a machine's row if there is none yet, so that an UPDATE finds one.
+func (t machineTable) put(ctx context.Context, tx *store.Tx, r row) error {
+	_, err := tx.Exec(ctx, `INSERT INTO machine (site, machine, version, added, public) VALUES ($1, $2, 0, $3, $4)
+		ON CONFLICT (site, machine) DO NOTHING`, string(r.id), t.millis(), r.public)
+	return err
+}
+
+// millis is the time now as the database stores it: milliseconds since 1970.
+func (t machineTable) millis() int64 { return t.now().UnixMilli() }
+
+// audit writes an entry about a machine into the audit log, in the transaction of the act.
+func (t machineTable) audit(
+	ctx context.Context,
+	tx *store.Tx,
+	a actor.Actor,
+	act actor.Act,
+	on policy.MachineID,
+	detail string,
+) error {
+	if t.note == nil {
+		return nil
+	}
+	return t.note(ctx, tx, a, act, "machine/"+string(on), detail)
+}
+
+// changeKey notes that a machine signs with the key now from this transaction on. The ledger still needs the key
+// before, because the ledger holds records that this key signed: its row stays, with the time of its end.
+func (t machineTable) changeKey(ctx context.Context, tx *store.Tx, id policy.MachineID, before, now string) error {
+	if before == now {
+		before = ""
+	}
+	if before != "" { // a key of hub.yaml has no row yet
+		if err := t.addKey(ctx, tx, id, before); err != nil {
+			return err
+		}
+	}
+	if err := t.endKeys(ctx, tx, id); err != nil {
+		return err
+	}
+	if err := t.addKey(ctx, tx, id, now); err != nil {
+		return err
+	}
+	_, err := tx.Exec(
+		ctx,
+		`UPDATE machine_key SET until = 0 WHERE site = $1 AND machine = $2 AND public = $3`,
+		string(id),
+		now,
+	)
+	return err
+}
+
+// addKey writes the row of a machine's key if there is none yet.
+func (t machineTable) addKey(ctx context.Context, tx *store.Tx, id policy.MachineID, public string) error {
+	_, err := tx.Exec(ctx, `INSERT INTO machine_key (site, machine, public, since) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (site, machine, public) DO NOTHING`, string(id), public, t.millis())
+	return err
+}
+
+// endKeys notes that no key of a machine is in force any more.
+func (t machineTable) endKeys(ctx context.Context, tx *store.Tx, id policy.MachineID) error {
+	_, err := tx.Exec(
+		ctx,
+		`UPDATE machine_key SET until = $3 WHERE site = $1 AND machine = $2 AND until = 0`,
+		string(id),
+		t.millis(),
+	)
+	return err
+}
+
+// timeOf is the time of a column in milliseconds; 0 is the zero Time.
+func timeOf(millis int64) time.Time {
+	if millis == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(millis).UTC()
+}

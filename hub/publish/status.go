@@ -1,0 +1,64 @@
+package publish
+
+import (
+	"reflect"
+	"sync"
+	"time"
+)
+
+// buildStatus is the result of the newest build. The Builder writes it; Bundles reads it.
+type buildStatus struct {
+	mu      sync.Mutex
+	wanted  *Wanted
+	problem string    // why the newest build failed; empty: the build succeeded
+	since   time.Time // when builds began to fail
+	// trying is the policy number of the newest build, finished or in progress; tried is that of the newest finished one.
+	trying, tried int64
+}
+
+// begin notes that a bundle of a policy is being built.
+func (b *buildStatus) begin(policy int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.trying = policy
+}
+
+// finish notes the result of the build that begin announced, and reports whether Bundle.Problem changed.
+func (b *buildStatus) finish(err error, now time.Time) (changed bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	before := b.problem
+	b.tried = b.trying
+	if err == nil {
+		b.problem, b.since = "", time.Time{}
+		return before != ""
+	}
+	if before == "" {
+		b.since = now
+	}
+	b.problem = err.Error()
+	return b.problem != before
+}
+
+// want notes what waits for the policy key's signature, and reports whether that changed.
+func (b *buildStatus) want(now *Wanted) (changed bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if reflect.DeepEqual(b.wanted, now) {
+		return false
+	}
+	b.wanted = now
+	return true
+}
+
+// addTo adds the status to a bundle. current is the number of the policy in force. builds says that this hub builds
+// bundles: then a policy without a finished build is being built, and the warnings of the bundle before do not apply.
+func (b *buildStatus) addTo(out *Bundle, current int64, builds bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if builds && current != out.Policy && current != b.tried {
+		out.Making, out.Warnings = current, nil
+		return
+	}
+	out.Problem, out.Since, out.SignatureWanted = b.problem, b.since, b.wanted
+}
