@@ -164,7 +164,7 @@ func loadRoster(dir, into string) (*roster.Roster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return roster.Load(store, m, roster.Options{CardKey: card, Now: monday})
+	return roster.Load(store, m, roster.Options{Machine: "laser", CardKey: card, Now: monday})
 }
 
 func newBench(t *testing.T) *bench { return benchOf(t, exampleRoster(t)) }
