@@ -113,7 +113,7 @@ func TestHubNamesTheFileThatItCannotOpen(t *testing.T) {
 		{"a ledger that is none", func(c *hub.Config) {
 			os.MkdirAll(c.Data, 0o700)
 			os.WriteFile(c.Ledger(), []byte(strings.Repeat("x", 5000)), 0o600)
-		}, "cannot be read"},
+		}, "cannot read the file"},
 		{"a password file that is absent", func(c *hub.Config) { c.Machines[0].PasswordFile = "/nowhere/at/all" },
 			"machines.laser.password-file"},
 		{"a password file that is empty", func(c *hub.Config) {
