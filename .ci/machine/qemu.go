@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -188,8 +189,5 @@ func (b *boot) hear(t *test, console io.Reader, w watch) error {
 			return nil
 		}
 	}
-	if err := s.Err(); err != nil {
-		return err
-	}
-	return io.ErrUnexpectedEOF
+	return cmp.Or(s.Err(), io.ErrUnexpectedEOF)
 }
