@@ -19,7 +19,7 @@ import (
 )
 
 func TestIdlePanelNamesWhatKeepsTheMachineFromStarting(t *testing.T) {
-	r := exampleRoster(t)
+	r := rosterOf(t, "../site-example") // its own: clockless changes the policy
 	for _, x := range []struct {
 		name   string
 		change func(*bench)
@@ -51,7 +51,7 @@ func clockless(b *bench, pass policy.ClockPass) {
 }
 
 func TestSessionTakesItsSettingsFromThePolicy(t *testing.T) {
-	b := newBench(t)
+	b := benchOf(t, rosterOf(t, "../site-example")) // its own: the test changes the policy
 	mach, _ := b.m.rules.machine()
 	mach.Cooldown, mach.WhenIdle = 7*time.Minute, policy.FinishJob
 	if s := b.m.rules.settings(); s.Cooldown != 7*time.Minute || !s.FinishJob || !s.Vouch {

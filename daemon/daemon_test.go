@@ -100,8 +100,8 @@ type bench struct {
 	log   bytes.Buffer
 }
 
-// exampleOnce is the roster of site-example, which no test changes: building and verifying it takes longer than most
-// tests.
+// exampleOnce is the roster of site-example, shared by all tests, so that none may change it or its policy: those that
+// do build their own with rosterOf. Building and verifying a roster takes longer than most tests.
 var exampleOnce = sync.OnceValues(func() (*roster.Roster, error) {
 	dir, err := os.MkdirTemp("", "portillon-roster")
 	if err != nil {

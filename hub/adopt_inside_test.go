@@ -169,7 +169,7 @@ func TestAdoptionStopsWhereSomethingCannotBeRead(t *testing.T) {
 		"no bundle with the signed policy": {config: func(c *Config) {
 			_, pinned := withPolicyKey(t)
 			pinned(c)
-		}, want: "no bundle is in force that holds a signed policy"},
+		}, want: "no bundle in force holds a signed policy"},
 	} {
 		c, s := newConfiguration(t), exampleSite(t)
 		if x.config != nil {

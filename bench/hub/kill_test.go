@@ -57,7 +57,7 @@ func TestKillChecksDetectMissingAndPartialData(t *testing.T) {
 	}
 	k.acked[m] -= 2000
 	k.changed += 1000
-	if err := k.check(); err == nil || !strings.Contains(err.Error(), "was made") {
+	if err := k.check(); err == nil || !strings.Contains(err.Error(), "change counter") {
 		t.Errorf("a lost change: %v", err)
 	}
 	k.changed -= 1000

@@ -108,7 +108,7 @@ func TestReaderTestEndsWithoutACardAndRefusesWhatMachineYamlWould(t *testing.T) 
 		"nfc:/dev/x":               "is not a reader",
 		"wiegand:gpio:pinctrl-/23": "two lines",
 		"rdm6300:serial:PORT":      "begins with a bus",
-		"pn532:usb:/dev/x":         "which bus",
+		"pn532:usb:/dev/x":         "names no bus",
 		"mfrc522:/dev/ttyAMA0":     "SPI",
 		"none.yaml":                "no such file",
 	} {

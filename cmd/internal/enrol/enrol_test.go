@@ -100,7 +100,7 @@ func TestCodeIsGoodOnceAndForTheComputerThatUsedIt(t *testing.T) {
 		t.Error("a machine that was refused has a file")
 	}
 	w.clock.add(61 * time.Minute)
-	if err := e.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "not open") {
+	if err := e.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "older than an hour") {
 		t.Error(err)
 	}
 }
@@ -109,9 +109,9 @@ func TestMissingWiringIsReportedBeforeTheCodeIsUsed(t *testing.T) {
 	w := newWorld(t)
 	code := w.code("laser", false).Text
 	for name, change := range map[string]func(*Enrolment){
-		"not known":               func(e *Enrolment) { e.Wiring = "" },
+		"wiring is unknown":       func(e *Enrolment) { e.Wiring = "" },
 		"no such file":            func(e *Enrolment) { e.Wiring = "no-such-wiring" },
-		"no sound file":           func(e *Enrolment) { write(t, e.Wiring, "portillon: 1\nrelay: {}\n") },
+		"reader.kind: is missing": func(e *Enrolment) { write(t, e.Wiring, "portillon: 1\nrelay: {}\n") },
 		"not a code":              func(e *Enrolment) { e.Code = strings.Replace(code, code[:3], "ZZZ", 1) },
 		"leave --replace out":     func(e *Enrolment) { e.Replace = true },
 		"not an address of a hub": func(e *Enrolment) { e.Address = "http://127.0.0.1:8443" },
