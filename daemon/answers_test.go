@@ -211,7 +211,7 @@ func TestAnswersStayForTheFlashTimeAndShortOnesForHalfOfIt(t *testing.T) {
 			if b.cfg.Panel.Current().Line == ready {
 				t.Errorf("%v: the answer is gone before %v", notice, want)
 			}
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			synctest.Wait()
 			if got := b.cfg.Panel.Current().Line; got != ready {
 				t.Errorf("%v: the panel still says %q after %v", notice, got.EN, want)

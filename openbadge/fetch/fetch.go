@@ -281,7 +281,7 @@ func (c *Client) ask(ctx context.Context, u *url.URL, old *copied) (*answer, err
 func redirection(w *http.Response, from *url.URL) (*answer, error) {
 	to, err := from.Parse(w.Header.Get("Location"))
 	if err == nil && w.Header.Get("Location") == "" {
-		err = errors.New("Location header is missing")
+		err = errors.New("redirect without a Location header")
 	}
 	if err == nil {
 		err = check(to)
