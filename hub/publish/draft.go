@@ -262,7 +262,7 @@ func breachInWords(b analysis.Breach, l policy.Language) string {
 		role += say(" avec un mentor", " with a mentor")
 	}
 	if b.Clock == policy.Untrusted {
-		role += say(", tant que l’horloge n’est pas réglée", ", while the clock is not set")
+		role += say(", tant que l’horloge n’est pas réglée", ", while the clock is not trusted")
 	}
 	grant := fmt.Sprintf("machines.%s.grants[%d]", b.Machine, b.Grant)
 	if b.Grant < 0 {
