@@ -20,12 +20,16 @@ import (
 //
 // The actors, in the order of the columns:
 //
-//	0 nobody            1 owner              2 administrator      3 maintainer of the laser, who is a member
-//	4 mentor of the laser 5 a member, about themself 6 the member, about another 7 a token of an administrator for
-//
-// members.read
-//
-//	8 a token of an administrator for nothing       9 a token of an owner for own.read and cards.write
+//	0 no account
+//	1 owner
+//	2 administrator
+//	3 maintainer of the laser, who is a member
+//	4 mentor of the laser
+//	5 a member, about themself
+//	6 the member, about another member
+//	7 a token of an administrator for members.read
+//	8 a token of an administrator without scopes
+//	9 a token of an owner for own.read and cards.write
 //	10 a token of an owner for members.write, badges.write, taps.read and machines.enrol
 //	11 a token of a member for machines.read, about themself
 var authorisation = map[string]string{
