@@ -45,7 +45,8 @@ func folded(s string) string {
 	}, s)
 }
 
-// among returns the indexes of the members for whom b.IsFor may be true, sorted. For all other members b.IsFor is false.
+// among returns the indexes of the members for whom b.IsFor may be true, sorted. For all other members b.IsFor is
+// false.
 func (x *recipients) among(b *openbadge.Badge) []int { return x.at(nil, b, addressesOf(b)) }
 
 // addressesOf returns the addresses in a badge, folded.
