@@ -14,7 +14,7 @@ import (
 )
 
 // core holds what all services of this package share: the site's rows, the clock, a source of random bytes, the log,
-// and the audit log. It has no state.
+// and the audit log. It has no changing state.
 type core struct {
 	site     *store.Site
 	log      *slog.Logger

@@ -143,7 +143,7 @@ func (w *browser) during(f func(now func() (actor.Actor, error)) error) error {
 }
 
 // A long response checks repeatedly who is signed in.
-func TestActorNowIsNobodyAfterTheSessionEnded(t *testing.T) {
+func TestActorNowIsZeroAfterTheSessionEnded(t *testing.T) {
 	for name, end := range map[string]func(*bench, account.Account, string) error{
 		"session ended": func(b *bench, x account.Account, session string) error {
 			return b.Sessions.End(b.t.Context(), root, x.ID, session)

@@ -77,7 +77,7 @@ func until(ctx context.Context, q oneRow, l limit) (ms int64, err error) {
 type throttle struct {
 	core  *core
 	most  int           // maximum number of stored rows
-	spent atomic.Uint64 // number of uses of a limit; prune runs at intervals of it
+	spent atomic.Uint64 // number of used attempts: prune runs after every pruneEvery
 }
 
 // allowed returns *Throttled if one of the limits is used up. It writes nothing, so that a flood of refused attempts

@@ -25,7 +25,7 @@ const (
 // Actor is the account or program that makes a request.
 type Actor struct {
 	Account  string          // id of the account; "local": root on the hub's computer; empty: not signed in
-	Name     string          // as the audit log shows it
+	Name     string          // name in the audit log
 	Member   policy.MemberID // id in the directory; empty: not a member
 	Site     Role            // Owner, Administrator, Member, or empty
 	Machines map[policy.MachineID]Role
@@ -71,7 +71,7 @@ const (
 
 // Target is the object of an act.
 type Target struct {
-	Machine policy.MachineID // empty: no machine, or all of them
+	Machine policy.MachineID // empty: no machine, or all machines
 	Member  policy.MemberID  // empty: no member, or all members
 }
 

@@ -311,7 +311,7 @@ func watcher(t *testing.T, start start) {
 	laser.publish("portillon/biklab/laser/records", false, "a record")
 	laser.publish("homeassistant/device/portillon_biklab_laser/config", true, "discovery")
 	laser.publish("portillon/biklab/laser/state", true, "a state")
-	got := []string{string(w.next().Payload()), string(w.next().Payload())} // one message for each of two filters, in either order
+	got := []string{string(w.next().Payload()), string(w.next().Payload())} // in either order
 	if slices.Sort(got); got[0] != "a state" || got[1] != "discovery" {
 		t.Errorf("the watcher hears %q", got)
 	}

@@ -17,7 +17,7 @@ type limits struct {
 	rate        float64 // bytes a second that the account may send, after burst; 0: no limit
 	burst       float64 // bytes
 	perPacket   float64 // minimum number of bytes counted for a packet, because small packets cost time too
-	perFilter   float64 // number of bytes counted for a topic filter, because the broker may have to send retained messages
+	perFilter   float64 // bytes counted for a topic filter, because the broker may send retained messages
 }
 
 // burstConnects is the number of connections that an account may open without a pause.
@@ -86,7 +86,7 @@ func (b *bucket) try(now time.Time) bool {
 	return true
 }
 
-// take takes n tokens, and returns how long the caller must wait before it may send.
+// take removes n tokens from the bucket, and returns how long the caller must wait before sending.
 func (b *bucket) take(n float64, now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()

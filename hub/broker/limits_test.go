@@ -45,7 +45,8 @@ func TestSendersAboveTheRateMustWait(t *testing.T) {
 	}
 }
 
-// The expected limit is the one in the documentation: six topics of one packet each, and 30 s at the account's rate.
+// The attacks of .ci/broker use MaxStored as their limit: six topics of one packet each, and 30 s at the account's
+// rate.
 func TestStoredBytesOfAMachineAreBounded(t *testing.T) {
 	if got := MaxStored(); got > 48<<20 {
 		t.Errorf("a machine's account may store %d bytes", got)

@@ -160,7 +160,8 @@ func TestStartCompletesAChangeOfTheCardKeyAfterAPowerCut(t *testing.T) {
 	}
 }
 
-// The files of a change are not at their final names, for example because the disk was full. End keeps the new key.
+// The file of the new key could not be moved to its final name, for example because the disk was full. End then fails,
+// instead of deleting the only file of the new key, and succeeds once the file can be moved.
 func TestEndKeepsANewKeyWhoseFileWasNotMovedYet(t *testing.T) {
 	b := newBench(t)
 	s := b.open()

@@ -112,7 +112,7 @@ func (s *Badges) addFiles(ctx context.Context, a actor.Actor, id policy.MemberID
 		return nil, &fault.NotFound{What: "member", ID: clip(string(id), 64)}
 	}
 	now := s.core.now()
-	// Status lists first: the badges in the same ZIP are judged with them.
+	// Read status lists first, because the badges of the same ZIP are checked against them.
 	lists := src.takeLists(files, p, now)
 	var out []Badge
 	var kept []verified

@@ -386,9 +386,8 @@ func (r *listed) setUntil(cell string, dates func(float64) (time.Time, bool)) (w
 // scientific matches a number with an exponent, as a spreadsheet writes a long number.
 var scientific = regexp.MustCompile(`^[0-9]+([.,][0-9]+)?[eE][+-]?[0-9]+$`)
 
-// setCards reads the card numbers of a cell, separated by a semicolon,
-//
-//	or a line feed. It refuses a number that has only decimal digits, which could be decimal or hexadecimal.
+// setCards reads the card numbers of a cell, separated by a semicolon, | or a line feed. It refuses a number that has
+// only decimal digits, which could be decimal or hexadecimal.
 func (r *listed) setCards(cell string) (wrong, right string) {
 	if looksScientific(cell) {
 		return "a spreadsheet turned this card number into a floating-point number, and its digits are lost",

@@ -29,9 +29,8 @@ type message struct {
 	own    int   // length of the English sentence without values, in bytes
 }
 
-// ReadWords parses messages.txt: each line has the form "code = français
-//
-//	English", where {1}, {2} … stand for inserted values, in the order of the English sentence.
+// ReadWords parses messages.txt: each line has the form "code = français | English", where {1}, {2} … stand for
+// inserted values, in the order of the English sentence.
 func ReadWords() (*Words, error) { return readWords(messages) }
 
 // Parse parses another text in the format of messages.txt.

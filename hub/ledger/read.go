@@ -68,8 +68,8 @@ func (l *Ledger) Records(ctx context.Context, q Query, yield func(Entry) error) 
 }
 
 // rows runs the query. Each statement fixes the order in which SQLite reads the tables (CROSS JOIN,
-// sqlite.org/optoverview.html §6.2), so that the right index is used: without kinds the primary key gives the records
-// in order and SQLite need not sort them; with kinds their index finds the records.
+// sqlite.org/optoverview.html §6.2), so that the right index is used. Without kinds, the primary key returns the
+// records in order, and SQLite need not sort them. With kinds, the index of kinds finds the records.
 func (q Query) rows(ctx context.Context, site queryer) (*sql.Rows, error) {
 	switch {
 	case !q.Since.IsZero():
@@ -120,9 +120,8 @@ func (q Query) rowsOfKinds(ctx context.Context, site queryer) (*sql.Rows, error)
 		return nil, err
 	}
 	// A caller that reads one journal in parts needs the primary key: through the index of kinds, each part would read
-	// and sort the kinds of all journals. The expression "kind
-	//
-	//  ''" is not a column, so SQLite cannot choose the index of kinds.
+	// and sort the kinds of all journals. The expression "kind || ''" is not a column, so SQLite cannot choose the index
+	// of kinds.
 	if q.Machine != "" && q.Generation != nil && q.Limit > 0 {
 		return site.Query(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
 			FROM ledger_journals AS j CROSS JOIN ledger_records AS r
@@ -168,7 +167,8 @@ func kindArgs(kinds []wire.Kind, args ...any) ([]any, error) {
 	return args, nil
 }
 
-// ErrChanged means that a record is not equal to the record that was taken: the disk or a person changed it.
+// ErrChanged means that a stored record is not equal to the record that the ledger accepted: the disk or a person
+// changed it.
 var ErrChanged = errors.New("record was changed after it was taken")
 
 // changed returns ErrChanged with the file, the record and the remedy.

@@ -41,7 +41,7 @@ const (
 	WrongRoot Code = "wrong-root"
 	// the machine signed other records in place of held ones, and its journal is not longer than the copy
 	RolledBack Code = "rolled-back"
-	// the machine has a new journal: an administrator has to accept it with Replace
+	// the machine has a new journal, which an administrator must accept with Replace
 	OtherGeneration Code = "other-generation"
 	Forked          Code = "forked" // like rolled-back, but the machine's journal is longer than the copy
 )

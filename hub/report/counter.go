@@ -29,7 +29,7 @@ func (c *counter) load(ctx context.Context) error {
 // store writes the counted sessions, weeks and refusals to the database.
 func (c *counter) store(ctx context.Context) error {
 	for _, u := range c.uses {
-		if u.stored && u.running { // unchanged since it was read
+		if u.stored && u.running { // unchanged since load
 			continue
 		}
 		_, err := c.tx.Exec(
