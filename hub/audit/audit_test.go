@@ -278,7 +278,7 @@ func TestChangedDatabaseIsDetectedAndNotSigned(t *testing.T) {
 	}
 }
 
-func TestEntryOfARolledBackActIsNotKept(t *testing.T) {
+func TestEntryOfARolledBackActIsNotStored(t *testing.T) {
 	b := open(t)
 	b.add(t, "member m-1", "")
 	stop := errors.New("stop")

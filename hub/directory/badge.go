@@ -22,7 +22,7 @@ import (
 	"portillon/site"
 )
 
-// Badges adds and removes the badges of members. Each is verified when it is added.
+// Badges adds and removes the badges of members. A badge is verified when it is added.
 type Badges struct {
 	core      *core
 	documents *documents

@@ -203,7 +203,7 @@ func TestBadgeGoesToItsRecipientOnly(t *testing.T) {
 }
 
 // A policy that trusts other issuers changes the verdicts, and an expired badge is shown as expired.
-func TestVerdictsFollowPolicyAndTime(t *testing.T) {
+func TestVerdictsDependOnPolicyAndTime(t *testing.T) {
 	w := newWorld(t)
 	w.takeSite(example)
 	for _, b := range w.member("m-2063d1").Badges { // Malik's badge, which expired in March

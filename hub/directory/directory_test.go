@@ -202,7 +202,7 @@ func (w *world) export(dir string) {
 }
 
 // A bundle of the directory equals the bundle of the folder that was imported, and the bundle of the exported folder.
-func TestBundleOfTheDirectoryIsTheBundleOfTheFolder(t *testing.T) {
+func TestBundleOfTheDirectoryEqualsTheBundleOfTheFolder(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: verifies the badges of a whole site")
 	}

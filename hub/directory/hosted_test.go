@@ -17,7 +17,7 @@ import (
 )
 
 // A hosted badge counts as long as its address serves it, and the hub's copy is removed with the member.
-func TestHostedBadgeFollowsItsAddress(t *testing.T) {
+func TestHostedBadgeCountsWhileItsAddressServesIt(t *testing.T) {
 	dir := others(t, "second", "ob2-verify-alias-moodle")
 	w := newWorld(t)
 	w.policy = trusting(t, filepath.Join(dir, "trust.yaml"))

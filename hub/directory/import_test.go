@@ -59,7 +59,7 @@ func book(t testing.TB, rows ...[]any) []byte {
 	return b.Bytes()
 }
 
-func TestListsOfEveryKindAreReadAlike(t *testing.T) {
+func TestAllListFormatsGiveTheSameMembers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: verifies the badges of a whole site")
 	}
@@ -370,7 +370,7 @@ func TestImportNeedsTheRightsOfItsColumns(t *testing.T) {
 }
 
 // A card may move from one member to another within one members.yaml.
-func TestCardMovesBetweenMembersOfAList(t *testing.T) {
+func TestListMayMoveACardBetweenMembers(t *testing.T) {
 	w := newWorld(t)
 	yaml := func(a, b string) Import {
 		return Import{Name: "members.yaml", Data: fmt.Appendf(nil,

@@ -149,7 +149,7 @@ func (s *Members) filter(x *index, p *policy.Policy, f Filter) (func(*entry) boo
 	}, nil
 }
 
-// holds reports whether a member has a badge that counts as b. An expired badge counts too, because the list is of
+// holds reports whether a member has a badge that counts as b. An expired badge counts too, because the list shows
 // people who were trained.
 func (e *entry) holds(p *policy.Policy, b policy.BadgeID) bool {
 	return p != nil && slices.ContainsFunc(e.as(p).Holdings, func(h policy.Holding) bool { return h.Badge == b })

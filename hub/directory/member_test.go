@@ -370,7 +370,7 @@ func TestEndingsCoverAMonthAheadAndAYearBack(t *testing.T) {
 }
 
 // Readers see every committed change at once, even during other writes.
-func TestIndexFollowsEveryWrite(t *testing.T) {
+func TestIndexContainsEveryCommittedWrite(t *testing.T) {
 	w := newWorld(t)
 	other := must[*Services](t)(New(*w.o)) // another process on the same rows
 	if list, _, err := other.Members.List(t.Context(), owner, Filter{}, Page{}); err != nil || len(list) != 0 {

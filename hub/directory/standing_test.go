@@ -10,7 +10,7 @@ import (
 	"portillon/policy"
 )
 
-func TestStandingFollowsTheDirectoryAndThePolicyAtOnce(t *testing.T) {
+func TestStandingChangesWithTheDirectoryAndThePolicyAtOnce(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	m, err := w.Members.Add(ctx, owner, Member{Name: "Ada", Emails: []string{"ada@example.org"}})

@@ -262,7 +262,7 @@ func TestProgressIsCompleteOnlyWhenTheRuleIsMet(t *testing.T) {
 	}
 }
 
-func TestRuleWithoutAnEndorserCountsWorkAlone(t *testing.T) {
+func TestRuleWithoutAnEndorserCountsSelfEndorsedWork(t *testing.T) {
 	r := rule
 	r.EndorsedBy, r.Within, r.Interventions = "", 0, 1
 	old := did("s", "lea", "lens-cleaning", "lea").with(func(r *wire.Record) {
